@@ -1,0 +1,31 @@
+"""Rules for every test: no network beyond this machine, and no file outside the test's own folders."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+LOCAL = {"127.0.0.1", "::1", "localhost"}
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch):
+    """Fail a test that opens a connection to another machine."""
+    connect = socket.socket.connect
+
+    def guarded(self, address):
+        if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in LOCAL:
+            raise AssertionError(f"a test tried to connect to {address[0]}")
+        return connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def own_cache(tmp_path_factory):
+    """Keep the user's corpus cache out of the tests, and the tests out of the user's cache."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv("TINYGPT_CACHE", str(tmp_path_factory.mktemp("cache")))
+    yield
+    patch.undo()

@@ -1,0 +1,102 @@
+"""What a model is and how it is trained: two frozen records that validate when they are made.
+
+Dimensions, named once for the whole project:
+
+    B  batch_size        sequences in a batch
+    T  context_length    tokens in a sequence
+    D  d_model           width of the residual stream
+    H  n_heads           attention heads
+    C  head_dim = D / H  width of one head
+    F  d_hidden = 4 D    width of the feed-forward layer
+    V  vocab_size        256: one token per byte value
+    L  n_layers          transformer blocks
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from tinygpt.errors import ConfigError
+
+
+def _require_positive_int(owner: str, **fields: int) -> None:
+    for name, value in fields.items():
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise ConfigError(f"{owner}.{name} is {value!r}", "a whole number of at least 1")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Shape of a GPT-2 model (Radford et al. 2019), byte vocabulary, output head tied to the embedding.
+
+    Raises:
+        ConfigError: a field is not a positive integer, or ``d_model`` is not a multiple of ``n_heads``.
+    """
+
+    n_layers: int
+    d_model: int
+    n_heads: int
+    context_length: int
+    vocab_size: int = 256
+    layer_norm_eps: float = 1e-5
+
+    def __post_init__(self) -> None:
+        _require_positive_int(
+            "ModelConfig",
+            n_layers=self.n_layers,
+            d_model=self.d_model,
+            n_heads=self.n_heads,
+            context_length=self.context_length,
+            vocab_size=self.vocab_size,
+        )
+        if self.d_model % self.n_heads:
+            raise ConfigError(
+                f"ModelConfig.d_model is {self.d_model} with n_heads {self.n_heads}",
+                "a d_model that n_heads divides",
+            )
+        if not (math.isfinite(self.layer_norm_eps) and self.layer_norm_eps > 0):
+            raise ConfigError(f"ModelConfig.layer_norm_eps is {self.layer_norm_eps!r}", "a finite number above 0")
+
+    @property
+    def head_dim(self) -> int:
+        """C: width of one attention head."""
+        return self.d_model // self.n_heads
+
+    @property
+    def d_hidden(self) -> int:
+        """F: width of the feed-forward layer, 4 D as in GPT-2."""
+        return 4 * self.d_model
+
+    @property
+    def n_parameters(self) -> int:
+        """Trainable numbers: V·D + T·D + L·(12 D² + 13 D) + 2 D; the tied head adds none."""
+        d = self.d_model
+        return (self.vocab_size + self.context_length) * d + self.n_layers * (12 * d * d + 13 * d) + 2 * d
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Batch and AdamW settings (Loshchilov & Hutter 2019); the defaults are the reference's.
+
+    Raises:
+        ConfigError: a field is outside its range.
+    """
+
+    batch_size: int
+    learning_rate: float = 3e-4
+    betas: tuple[float, float] = (0.9, 0.95)
+    eps: float = 1e-8
+    weight_decay: float = 0.1  # on matrices and embeddings only; biases and gains never decay
+    grad_clip: float = 1.0  # global L2 norm
+
+    def __post_init__(self) -> None:
+        _require_positive_int("TrainConfig", batch_size=self.batch_size)
+        for name in ("learning_rate", "eps", "grad_clip"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value > 0):
+                raise ConfigError(f"TrainConfig.{name} is {value!r}", "a finite number above 0")
+        if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0):
+            raise ConfigError(f"TrainConfig.weight_decay is {self.weight_decay!r}", "a finite number, 0 or more")
+        if len(self.betas) != 2 or not all(0.0 <= beta < 1.0 for beta in self.betas):
+            raise ConfigError(f"TrainConfig.betas is {self.betas!r}", "two numbers in [0, 1)")

@@ -1,0 +1,66 @@
+"""Errors a person can act on: one line with what was received, what is allowed, what to run next."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class TinyGPTError(Exception):
+    """Base of every error that is the user's to mend; tasks print its one line and exit with code 2.
+
+    Args:
+        problem: what is wrong, naming the value that was received.
+        allowed: the values or the form that would have been accepted.
+        run: the command to run next.
+    """
+
+    exit_code = 2
+
+    def __init__(self, problem: str, allowed: str = "", run: str = "") -> None:
+        parts = [problem.rstrip(".")]
+        if allowed:
+            parts.append(f"allowed: {allowed}")
+        if run:
+            parts.append(f"run: {run}")
+        # Names and paths come from outside: a line break in one must not break the one line.
+        super().__init__(" ".join("; ".join(parts).split()))
+        self.problem = problem
+        self.allowed = allowed
+        self.run = run
+
+
+class ConfigError(TinyGPTError):
+    """A configuration value, preset, engine or option that cannot be used."""
+
+
+class CorpusError(TinyGPTError):
+    """A corpus that is unknown, empty, missing, corrupt, or out of reach without a network."""
+
+
+class CheckpointError(TinyGPTError):
+    """A checkpoint folder that is missing, truncated, of another shape, or not safetensors."""
+
+
+class ResultsError(TinyGPTError):
+    """A results file that is not Parquet, or has another schema than this version reads."""
+
+
+class StorageError(TinyGPTError):
+    """A write that the file system refused: disk full, read-only folder, no permission."""
+
+
+class DivergedError(TinyGPTError):
+    """Training met a loss that is not a finite number."""
+
+
+class MissingDependencyError(TinyGPTError):
+    """An optional package is not installed; the message names the extra that brings it."""
+
+
+def unknown_name(kind: str, received: str, allowed: Iterable[str], run: str) -> ConfigError:
+    """Build the error for a name outside a table, suggesting the nearest entry."""
+    names = list(allowed)
+    nearest = difflib.get_close_matches(received.lower(), names, n=1, cutoff=0.5)
+    hint = f" (did you mean {nearest[0]!r}?)" if nearest else ""
+    return ConfigError(f"unknown {kind} {received!r}{hint}", ", ".join(names), run)

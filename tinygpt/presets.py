@@ -1,0 +1,55 @@
+"""The ladder of presets, tiny to behemoth: one row per model, a new preset is one new row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from tinygpt.config import ModelConfig, TrainConfig
+from tinygpt.errors import unknown_name
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named model shape with the batch it is trained and measured at."""
+
+    name: str
+    model: ModelConfig
+    train: TrainConfig
+
+    @property
+    def tokens_per_step(self) -> int:
+        """B·T: tokens that one training step reads."""
+        return self.train.batch_size * self.model.context_length
+
+
+# name: layers, d_model, heads, context, batch
+_LADDER = {
+    "tiny": (2, 48, 3, 32, 16),
+    "small": (3, 96, 3, 64, 16),
+    "medium": (4, 128, 4, 96, 16),
+    "large": (6, 192, 6, 128, 12),
+    "xl": (8, 256, 8, 128, 8),
+    "huge": (12, 256, 8, 256, 8),
+    "massive": (14, 384, 12, 256, 4),
+    "mega": (14, 384, 12, 512, 2),
+    "behemoth": (24, 1280, 20, 512, 1),
+}
+
+PRESETS = MappingProxyType(
+    {
+        name: Preset(name, ModelConfig(layers, d_model, heads, context), TrainConfig(batch_size=batch))
+        for name, (layers, d_model, heads, context, batch) in _LADDER.items()
+    }
+)
+
+
+def get_preset(name: str) -> Preset:
+    """Look a preset up by name.
+
+    Raises:
+        ConfigError: there is no such preset; the message suggests the nearest name.
+    """
+    if name not in PRESETS:
+        raise unknown_name("preset", name, PRESETS, "invoke train --preset small")
+    return PRESETS[name]
