@@ -1,0 +1,108 @@
+"""The engine registry: one table, name → how to make it. A new engine is one new file and one new row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from tinygpt.config import ModelConfig, TrainConfig
+from tinygpt.engines.base import Engine, OptimizerState, StepResult
+from tinygpt.errors import ConfigError, unknown_name
+from tinygpt.params import initial_parameters
+
+__all__ = ["ENGINES", "Engine", "OptimizerState", "StepResult", "create_engine", "get_engine", "parse_variant"]
+
+
+@dataclass(frozen=True)
+class EngineEntry:
+    """A row of the registry.
+
+    Attributes:
+        module: where the engine lives; imported only when the engine is made.
+        class_name: the engine's class in that module.
+        summary: one line for listings.
+        options: option name → function that parses its text form, as in ``vectorized[threads=1]``.
+    """
+
+    module: str
+    class_name: str
+    summary: str
+    options: dict[str, Callable[[str], Any]]
+
+
+ENGINES = {
+    "python": EngineEntry(
+        "tinygpt.engines.python", "PythonEngine", "standard library only, scalar loops: the honest 1×", {}
+    ),
+    "numpy": EngineEntry(
+        "tinygpt.engines.numpy", "NumpyEngine", "textbook vectorization, temporaries and all: the reference", {}
+    ),
+    "vectorized": EngineEntry(
+        "tinygpt.engines.vectorized",
+        "VectorizedEngine",
+        "preallocated buffers, fused NumExpr/NumPy kernels, the batch sharded over threads: the fast one",
+        {"threads": int, "kernels": str},
+    ),
+}
+DEFAULT_ENGINE = "vectorized"
+
+
+def get_engine(name: str) -> EngineEntry:
+    """Look an engine up by name.
+
+    Raises:
+        ConfigError: there is no such engine; the message suggests the nearest name.
+    """
+    if name not in ENGINES:
+        raise unknown_name("engine", name, ENGINES, f"invoke train --engine {DEFAULT_ENGINE}")
+    return ENGINES[name]
+
+
+def parse_variant(text: str) -> tuple[str, dict[str, Any]]:
+    """Split ``vectorized[threads=1,kernels=numpy]`` into the engine's name and its options.
+
+    Raises:
+        ConfigError: the engine or an option is unknown, or an option's value cannot be read.
+    """
+    name, _, rest = text.partition("[")
+    entry = get_engine(name.strip())
+    options: dict[str, Any] = {}
+    if rest and not rest.endswith("]"):
+        raise ConfigError(f"engine {text!r} has no closing bracket", "NAME or NAME[option=value,…]")
+    for item in filter(None, rest.removesuffix("]").split(",")):
+        key, _, value = (part.strip() for part in item.partition("="))
+        if key not in entry.options:
+            raise unknown_name(f"option of engine {name!r}:", key, entry.options, f"invoke train --engine {name}")
+        try:
+            options[key] = entry.options[key](value)
+        except ValueError:
+            raise ConfigError(
+                f"option {key} of engine {name!r} is {value!r}", f"a value of type {entry.options[key].__name__}"
+            ) from None
+    return name.strip(), options
+
+
+def create_engine(name: str, model: ModelConfig, train: TrainConfig, seed: int = 0, **options: Any) -> Engine:
+    """Make an engine with the starting weights that belong to a seed.
+
+    Args:
+        name: an engine, or a variant such as ``vectorized[threads=1]``.
+        model: the model's shape.
+        train: batch and optimiser settings.
+        seed: equal seeds give every engine identical weights.
+        options: the engine's options, over those in the name.
+
+    Raises:
+        ConfigError: the engine or an option is unknown.
+    """
+    base_name, parsed = parse_variant(name)
+    entry = ENGINES[base_name]
+    for key in options:
+        if key not in entry.options:
+            raise unknown_name(f"option of engine {base_name!r}:", key, entry.options, "invoke --help train")
+    engine_class = getattr(import_module(entry.module), entry.class_name)
+    engine: Engine = engine_class(model, train, **(parsed | options))
+    engine.load_state_dict(initial_parameters(model, seed))
+    return engine

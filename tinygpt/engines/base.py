@@ -1,0 +1,149 @@
+"""The seam that everything hangs on: what an engine is, whatever computes inside it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from tinygpt.config import ModelConfig, TrainConfig
+from tinygpt.errors import CheckpointError, ConfigError
+from tinygpt.params import Arrays, parameter_shapes
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What one training step reports.
+
+    Attributes:
+        loss: mean cross-entropy before the update, nats per token.
+        grad_norm: global L2 norm of the gradient before clipping.
+    """
+
+    loss: float
+    grad_norm: float
+
+
+@dataclass(frozen=True)
+class OptimizerState:
+    """AdamW's memory: updates done so far, and both moment estimates under the parameters' names."""
+
+    step: int
+    first_moment: Arrays
+    second_moment: Arrays
+
+
+class Engine(ABC):
+    """A GPT-2 that can be trained. Inputs and targets are integer arrays (B, T), values in [0, V)."""
+
+    name: ClassVar[str]
+
+    def __init__(self, model: ModelConfig, train: TrainConfig) -> None:
+        self.model = model
+        self.train = train
+
+    @abstractmethod
+    def train_step(self, inputs: np.ndarray, targets: np.ndarray, learning_rate: float | None = None) -> StepResult:
+        """Forward, backward, clip to ``train.grad_clip``, one AdamW update.
+
+        Args:
+            inputs: token ids (B, T).
+            targets: the next token at each position (B, T).
+            learning_rate: this step's rate; the configuration's when omitted.
+        """
+
+    @abstractmethod
+    def loss_and_gradients(self, inputs: np.ndarray, targets: np.ndarray) -> tuple[float, Arrays]:
+        """Mean loss in nats per token and ∂loss/∂parameter by name; nothing is updated."""
+
+    @abstractmethod
+    def logits(self, inputs: np.ndarray) -> np.ndarray:
+        """Scores before the softmax, (B, T, V) float32."""
+
+    @abstractmethod
+    def parameters(self) -> Arrays:
+        """Current weights by name: to read, valid until the next step."""
+
+    @abstractmethod
+    def optimizer_state(self) -> OptimizerState:
+        """A copy of AdamW's state."""
+
+    @abstractmethod
+    def _replace_parameters(self, state: Arrays) -> None:
+        """Take over weights whose names and shapes were checked."""
+
+    @abstractmethod
+    def load_optimizer_state(self, state: OptimizerState) -> None:
+        """Take over AdamW's state, so that the next update continues the old run."""
+
+    def loss(self, inputs: np.ndarray, targets: np.ndarray) -> float:
+        """Mean cross-entropy in nats per token, without gradients: log Σ exp(z) − z[target]."""
+        logits = self.logits(inputs).astype(np.float64)  # (B, T, V)
+        logits -= logits.max(axis=-1, keepdims=True)
+        log_normalizer = np.log(np.exp(logits).sum(axis=-1))  # (B, T)
+        chosen = np.take_along_axis(logits, np.asarray(targets, np.int64)[..., None], axis=-1)[..., 0]
+        return float((log_normalizer - chosen).mean())
+
+    def state_dict(self) -> Arrays:
+        """A copy of the weights: name → float32 array of the shape in ``parameter_shapes``."""
+        return {name: np.array(value, np.float32) for name, value in self.parameters().items()}
+
+    def load_state_dict(self, state: Mapping[str, np.ndarray]) -> None:
+        """Replace the weights.
+
+        Raises:
+            CheckpointError: a name is missing or unknown, or a shape differs.
+        """
+        shapes = parameter_shapes(self.model)
+        check_shapes(state, shapes)
+        self._replace_parameters({name: np.asarray(state[name], np.float32) for name in shapes})
+
+    def options(self) -> dict[str, Any]:
+        """What makes this a variant of its engine (threads, kernels, …), for records and checkpoints."""
+        return {}
+
+    def _check_batch(self, inputs: np.ndarray, targets: np.ndarray | None = None) -> None:
+        """Refuse token arrays that the model cannot read, before any arithmetic."""
+        limit = self.model.context_length
+        if inputs.ndim != 2 or inputs.shape[0] < 1 or not 1 <= inputs.shape[1] <= limit:
+            raise ConfigError(f"inputs have shape {inputs.shape}", f"(batch, tokens) with 1 to {limit} tokens per row")
+        arrays = {"inputs": inputs} if targets is None else {"inputs": inputs, "targets": targets}
+        for name, tokens in arrays.items():
+            if tokens.shape != inputs.shape:
+                raise ConfigError(f"{name} have shape {tokens.shape}", f"the inputs' shape {inputs.shape}")
+            if not np.issubdtype(tokens.dtype, np.integer):
+                raise ConfigError(f"{name} hold {tokens.dtype}", "integers")
+            if int(tokens.min()) < 0 or int(tokens.max()) >= self.model.vocab_size:
+                raise ConfigError(
+                    f"{name} hold tokens from {tokens.min()} to {tokens.max()}",
+                    f"0 to {self.model.vocab_size - 1}",
+                )
+
+
+def as_array(values: Sequence[Sequence[float]], shape: tuple[int, ...]) -> np.ndarray:
+    """Rows of Python floats → float32 array of a shape."""
+    return np.array(values, np.float32).reshape(shape)
+
+
+def as_arrays(weights: Mapping[str, Sequence[Sequence[float]]], model: ModelConfig) -> Arrays:
+    """Rows of Python floats by name → float32 arrays of the model's shapes."""
+    return {name: as_array(weights[name], shape) for name, shape in parameter_shapes(model).items()}
+
+
+def check_shapes(state: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Compare a state dict's names and shapes with a model's.
+
+    Raises:
+        CheckpointError: naming the first parameter that is missing, unknown or of another shape.
+    """
+    for name, shape in shapes.items():
+        if name not in state:
+            raise CheckpointError(f"parameter {name!r} is missing", f"all {len(shapes)} parameters of the model")
+        if tuple(state[name].shape) != shape:
+            raise CheckpointError(f"parameter {name!r} has shape {tuple(state[name].shape)}", f"shape {shape}")
+    unknown = sorted(set(state) - set(shapes))
+    if unknown:
+        raise CheckpointError(f"parameter {unknown[0]!r} is unknown", f"the {len(shapes)} names of this model")

@@ -1,0 +1,189 @@
+"""Engine ``numpy``: textbook vectorization, temporaries and all. Slow on purpose nowhere, clever nowhere.
+
+Every other engine is tested against this one. The layers and their derivations are in ``tinygpt/layers.py``;
+this file is the wiring: one forward that keeps what the backward needs, and one backward that walks the same
+list in reverse.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from tinygpt.config import ModelConfig, TrainConfig
+from tinygpt.engines.base import Engine, OptimizerState, StepResult
+from tinygpt.layers import (
+    attention,
+    attention_backward,
+    cross_entropy,
+    cross_entropy_backward,
+    embed,
+    embed_backward,
+    gelu,
+    gelu_backward,
+    layer_norm,
+    layer_norm_backward,
+    linear,
+    linear_backward,
+)
+from tinygpt.optim import adamw_update, clip_factor, global_norm
+from tinygpt.params import Arrays, is_decayed, parameter_shapes
+
+NormCache = tuple[np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True)
+class BlockCache:
+    """What one block's backward needs; N stands for (B, T)."""
+
+    normed_1: np.ndarray  # (N, D) input of c_attn
+    norm_1: NormCache
+    heads: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # q, k, v, attention weights
+    mixed: np.ndarray  # (N, D) input of attn.c_proj
+    normed_2: np.ndarray  # (N, D) input of c_fc
+    norm_2: NormCache
+    hidden: np.ndarray  # (N, F) input of the GELU
+    hidden_tanh: np.ndarray  # (N, F) its tanh
+    activated: np.ndarray  # (N, F) input of mlp.c_proj
+
+
+class NumpyEngine(Engine):
+    """GPT-2 in whole-array NumPy."""
+
+    name: ClassVar[str] = "numpy"
+
+    def __init__(self, model: ModelConfig, train: TrainConfig) -> None:
+        super().__init__(model, train)
+        shapes = parameter_shapes(model)
+        self.weights: Arrays = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+        self.first_moment: Arrays = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+        self.second_moment: Arrays = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+        self.updates = 0
+
+    # ---- forward -----------------------------------------------------------------------------------------
+
+    def _block(self, x: np.ndarray, h: str) -> tuple[np.ndarray, BlockCache]:
+        """One transformer block, pre-LayerNorm: x (B, T, D) → (B, T, D)."""
+        w, eps = self.weights, self.model.layer_norm_eps
+        normed_1, norm_1 = layer_norm(x, w[f"{h}.ln_1.weight"], w[f"{h}.ln_1.bias"], eps)
+        qkv = linear(normed_1, w[f"{h}.attn.c_attn.weight"], w[f"{h}.attn.c_attn.bias"])  # (B, T, 3 D)
+        mixed, heads = attention(qkv, self.model.n_heads)
+        x = x + linear(mixed, w[f"{h}.attn.c_proj.weight"], w[f"{h}.attn.c_proj.bias"])
+        normed_2, norm_2 = layer_norm(x, w[f"{h}.ln_2.weight"], w[f"{h}.ln_2.bias"], eps)
+        hidden = linear(normed_2, w[f"{h}.mlp.c_fc.weight"], w[f"{h}.mlp.c_fc.bias"])  # (B, T, F)
+        activated, hidden_tanh = gelu(hidden)
+        x = x + linear(activated, w[f"{h}.mlp.c_proj.weight"], w[f"{h}.mlp.c_proj.bias"])
+        return x, BlockCache(normed_1, norm_1, heads, mixed, normed_2, norm_2, hidden, hidden_tanh, activated)
+
+    def _forward(self, inputs: np.ndarray) -> tuple[np.ndarray, list[BlockCache], np.ndarray, NormCache]:
+        """Tokens (B, T) → logits (B, T, V), with the blocks' caches and the last norm's output and cache."""
+        w = self.weights
+        x = embed(inputs, w["wte.weight"], w["wpe.weight"])
+        caches = []
+        for layer in range(self.model.n_layers):
+            x, cache = self._block(x, f"h.{layer}")
+            caches.append(cache)
+        final, norm_f = layer_norm(x, w["ln_f.weight"], w["ln_f.bias"], self.model.layer_norm_eps)
+        return final @ w["wte.weight"].T, caches, final, norm_f  # the head is the embedding, transposed
+
+    # ---- backward ----------------------------------------------------------------------------------------
+
+    def _block_backward(self, dx: np.ndarray, h: str, cache: BlockCache, grads: Arrays) -> np.ndarray:
+        """∂loss/∂(block output) → ∂loss/∂(block input), both (B, T, D), the block's gradients into ``grads``.
+
+        Each ``x + f(x)`` sends dx down both paths, so the branch's gradient is added to the one that stays.
+        """
+        w = self.weights
+        dactivated, grads[f"{h}.mlp.c_proj.weight"], grads[f"{h}.mlp.c_proj.bias"] = linear_backward(
+            dx, cache.activated, w[f"{h}.mlp.c_proj.weight"]
+        )
+        dhidden = gelu_backward(dactivated, cache.hidden, cache.hidden_tanh)
+        dnormed_2, grads[f"{h}.mlp.c_fc.weight"], grads[f"{h}.mlp.c_fc.bias"] = linear_backward(
+            dhidden, cache.normed_2, w[f"{h}.mlp.c_fc.weight"]
+        )
+        dbranch, grads[f"{h}.ln_2.weight"], grads[f"{h}.ln_2.bias"] = layer_norm_backward(
+            dnormed_2, w[f"{h}.ln_2.weight"], cache.norm_2
+        )
+        dx = dx + dbranch
+        dmixed, grads[f"{h}.attn.c_proj.weight"], grads[f"{h}.attn.c_proj.bias"] = linear_backward(
+            dx, cache.mixed, w[f"{h}.attn.c_proj.weight"]
+        )
+        dqkv = attention_backward(dmixed, cache.heads)
+        dnormed_1, grads[f"{h}.attn.c_attn.weight"], grads[f"{h}.attn.c_attn.bias"] = linear_backward(
+            dqkv, cache.normed_1, w[f"{h}.attn.c_attn.weight"]
+        )
+        dbranch, grads[f"{h}.ln_1.weight"], grads[f"{h}.ln_1.bias"] = layer_norm_backward(
+            dnormed_1, w[f"{h}.ln_1.weight"], cache.norm_1
+        )
+        return dx + dbranch
+
+    def loss_and_gradients(self, inputs: np.ndarray, targets: np.ndarray) -> tuple[float, Arrays]:
+        """See :meth:`Engine.loss_and_gradients`."""
+        self._check_batch(inputs, targets)
+        w = self.weights
+        logits, caches, final, norm_f = self._forward(inputs)
+        loss, probabilities = cross_entropy(logits, targets)
+
+        grads: Arrays = {}
+        dlogits = cross_entropy_backward(probabilities, targets)
+        # logits = final · wteᵀ: the head's share of the tied table's gradient; the embedding's comes last.
+        v, d = w["wte.weight"].shape
+        dwte_head = dlogits.reshape(-1, v).T @ final.reshape(-1, d)
+        dx, grads["ln_f.weight"], grads["ln_f.bias"] = layer_norm_backward(
+            dlogits @ w["wte.weight"], w["ln_f.weight"], norm_f
+        )
+        for layer in reversed(range(self.model.n_layers)):
+            dx = self._block_backward(dx, f"h.{layer}", caches[layer], grads)
+        dwte_embedding, grads["wpe.weight"] = embed_backward(dx, inputs, w["wte.weight"], w["wpe.weight"])
+        grads["wte.weight"] = dwte_head + dwte_embedding
+        return loss, {name: grads[name] for name in w}
+
+    # ---- the interface -----------------------------------------------------------------------------------
+
+    def train_step(self, inputs: np.ndarray, targets: np.ndarray, learning_rate: float | None = None) -> StepResult:
+        """See :meth:`Engine.train_step`."""
+        loss, grads = self.loss_and_gradients(inputs, targets)
+        norm = global_norm(grads.values())
+        factor = clip_factor(norm, self.train.grad_clip)
+        self.updates += 1
+        rate = self.train.learning_rate if learning_rate is None else learning_rate
+        for name, parameter in self.weights.items():
+            adamw_update(
+                parameter,
+                grads[name] * factor,
+                self.first_moment[name],
+                self.second_moment[name],
+                self.updates,
+                rate,
+                self.train,
+                is_decayed(parameter.shape),
+            )
+        return StepResult(loss, norm)
+
+    def logits(self, inputs: np.ndarray) -> np.ndarray:
+        """See :meth:`Engine.logits`."""
+        self._check_batch(inputs)
+        return self._forward(inputs)[0].astype(np.float32, copy=False)
+
+    def parameters(self) -> Arrays:
+        """See :meth:`Engine.parameters`."""
+        return dict(self.weights)
+
+    def optimizer_state(self) -> OptimizerState:
+        """See :meth:`Engine.optimizer_state`."""
+        return OptimizerState(
+            self.updates,
+            {name: value.copy() for name, value in self.first_moment.items()},
+            {name: value.copy() for name, value in self.second_moment.items()},
+        )
+
+    def _replace_parameters(self, state: Arrays) -> None:
+        self.weights = {name: value.copy() for name, value in state.items()}
+
+    def load_optimizer_state(self, state: OptimizerState) -> None:
+        """See :meth:`Engine.load_optimizer_state`."""
+        self.updates = state.step
+        self.first_moment = {name: np.array(value, np.float32) for name, value in state.first_moment.items()}
+        self.second_moment = {name: np.array(value, np.float32) for name, value in state.second_moment.items()}

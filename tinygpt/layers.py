@@ -1,0 +1,188 @@
+"""The layers of GPT-2 as plain functions, each forward beside the backward derived from it by hand.
+
+Data flow: tokens → embed → [layer_norm → attention → + → layer_norm → linear → gelu → linear → +] × L
+→ layer_norm → tied head → cross_entropy.
+
+Conventions: ``dx`` is ∂loss/∂x and has x's shape. A backward returns fresh arrays and accumulates into
+nothing; where two paths meet, the caller adds. A forward returns its output and a cache holding just what
+its backward needs. Everything works in the dtype it is given: float32 to train, float64 to check.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+Array = np.ndarray
+
+
+# ---- linear: y = x W + b -----------------------------------------------------------------------------
+
+
+def linear(x: Array, weight: Array, bias: Array) -> Array:
+    """x (…, I), weight (I, O), bias (O,) → (…, O). The backward needs x and weight, which the caller has."""
+    return x @ weight + bias
+
+
+def linear_backward(dy: Array, x: Array, weight: Array) -> tuple[Array, Array, Array]:
+    """From y_no = Σ_i x_ni W_io + b_o, with n running over every leading axis:
+
+        dx = dy Wᵀ        dW = xᵀ dy  (summed over n)        db = Σ_n dy
+
+    Returns:
+        dx (…, I), dweight (I, O), dbias (O,).
+    """
+    flat_x = x.reshape(-1, x.shape[-1])  # (N, I)
+    flat_dy = dy.reshape(-1, dy.shape[-1])  # (N, O)
+    return dy @ weight.T, flat_x.T @ flat_dy, flat_dy.sum(axis=0)
+
+
+# ---- layer normalisation (Ba et al. 2016) ------------------------------------------------------------
+
+
+def layer_norm(x: Array, gain: Array, bias: Array, eps: float) -> tuple[Array, tuple[Array, Array]]:
+    """y = gain · x̂ + bias with x̂ = (x − mean) / √(var + eps), over the last axis (…, D).
+
+    The cache holds x̂ (…, D) and the reciprocal deviation r (…, 1): the backward needs no more of x.
+    """
+    centred = x - x.mean(axis=-1, keepdims=True)
+    r = 1.0 / np.sqrt((centred * centred).mean(axis=-1, keepdims=True) + eps)  # (…, 1)
+    x_hat = centred * r
+    return gain * x_hat + bias, (x_hat, r)
+
+
+def layer_norm_backward(dy: Array, gain: Array, cache: tuple[Array, Array]) -> tuple[Array, Array, Array]:
+    """Let g = dy · gain = ∂loss/∂x̂. Moving one x changes x̂ directly, through the mean and through r:
+
+        ∂x̂_j/∂x_i = r (δ_ij − 1/D − x̂_i x̂_j / D)
+        dx = r (g − mean(g) − x̂ · mean(g x̂))          means over the last axis
+
+    Returns:
+        dx (…, D), dgain (D,), dbias (D,).
+    """
+    x_hat, r = cache
+    g = dy * gain
+    dx = r * (g - g.mean(axis=-1, keepdims=True) - x_hat * (g * x_hat).mean(axis=-1, keepdims=True))
+    rows = tuple(range(dy.ndim - 1))
+    return dx, (dy * x_hat).sum(axis=rows), dy.sum(axis=rows)
+
+
+# ---- GELU in its tanh form (Hendrycks & Gimpel 2016) -------------------------------------------------
+
+GELU_SCALE = math.sqrt(2.0 / math.pi)
+GELU_CUBIC = 0.044715
+
+
+def gelu(x: Array) -> tuple[Array, Array]:
+    """y = ½ x (1 + t) with t = tanh(√(2/π) (x + 0.044715 x³)), element-wise; the cache is t."""
+    t = np.tanh(GELU_SCALE * (x + GELU_CUBIC * x * x * x))
+    return 0.5 * x * (1.0 + t), t
+
+
+def gelu_backward(dy: Array, x: Array, t: Array) -> Array:
+    """With u the argument of the tanh, dt/du = 1 − t² and du/dx = √(2/π) (1 + 3 · 0.044715 x²):
+
+    dx = dy · (½ (1 + t) + ½ x (1 − t²) du/dx)
+    """
+    du_dx = GELU_SCALE * (1.0 + 3.0 * GELU_CUBIC * x * x)
+    return dy * (0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * du_dx)
+
+
+# ---- causal multi-head attention (Vaswani et al. 2017) ----------------------------------------------
+
+
+def split_heads(x: Array, n_heads: int) -> Array:
+    """(B, T, D) → (B, H, T, C)."""
+    b, t, d = x.shape
+    return x.reshape(b, t, n_heads, d // n_heads).transpose(0, 2, 1, 3)
+
+
+def merge_heads(x: Array) -> Array:
+    """(B, H, T, C) → (B, T, D)."""
+    b, h, t, c = x.shape
+    return x.transpose(0, 2, 1, 3).reshape(b, t, h * c)
+
+
+def softmax(x: Array) -> Array:
+    """e^x / Σ e^x over the last axis; subtracting the maximum changes nothing but the overflow."""
+    exponentials = np.exp(x - x.max(axis=-1, keepdims=True))
+    return exponentials / exponentials.sum(axis=-1, keepdims=True)
+
+
+def attention(qkv: Array, n_heads: int) -> tuple[Array, tuple[Array, Array, Array, Array]]:
+    """Each position looks back at itself and earlier ones: P = softmax(q kᵀ / √C + mask), y = P v.
+
+    Args:
+        qkv: queries, keys and values side by side, (B, T, 3 D).
+        n_heads: H.
+
+    Returns:
+        y (B, T, D) and the cache q, k, v (B, H, T, C), P (B, H, T, T).
+    """
+    q, k, v = (split_heads(part, n_heads) for part in np.split(qkv, 3, axis=-1))
+    t, c = q.shape[-2:]
+    scores = q @ k.swapaxes(-1, -2) / math.sqrt(c)  # (B, H, T, T)
+    future = np.triu(np.ones((t, t), bool), k=1)
+    p = softmax(np.where(future, -np.inf, scores).astype(qkv.dtype))
+    return merge_heads(p @ v), (q, k, v, p)
+
+
+def attention_backward(dy: Array, cache: tuple[Array, Array, Array, Array]) -> Array:
+    """Backwards through y = P v, the softmax, and S = q kᵀ / √C:
+
+        dv = Pᵀ dy        dP = dy vᵀ
+        dS = P · (dP − Σ_j P dP)          from ∂P_j/∂S_i = P_j (δ_ij − P_i); zero where P is masked
+        dq = dS k / √C    dk = dSᵀ q / √C
+
+    Returns:
+        dqkv (B, T, 3 D).
+    """
+    q, k, v, p = cache
+    dy_heads = split_heads(dy, q.shape[1])  # (B, H, T, C)
+    dv = p.swapaxes(-1, -2) @ dy_heads
+    dp = dy_heads @ v.swapaxes(-1, -2)  # (B, H, T, T)
+    ds = p * (dp - (p * dp).sum(axis=-1, keepdims=True)) / math.sqrt(q.shape[-1])
+    dq = ds @ k
+    dk = ds.swapaxes(-1, -2) @ q
+    return np.concatenate([merge_heads(part) for part in (dq, dk, dv)], axis=-1)
+
+
+# ---- token and position embeddings -------------------------------------------------------------------
+
+
+def embed(tokens: Array, token_table: Array, position_table: Array) -> Array:
+    """x[b, t] = token_table[tokens[b, t]] + position_table[t]; (B, T) → (B, T, D)."""
+    return token_table[tokens] + position_table[: tokens.shape[1]]
+
+
+def embed_backward(dx: Array, tokens: Array, token_table: Array, position_table: Array) -> tuple[Array, Array]:
+    """A row of a table receives the sum of dx over the places that read it.
+
+    Returns:
+        dtoken_table (V, D), dposition_table (T_max, D), zero in rows that were not read.
+    """
+    dtoken_table = np.zeros_like(token_table)
+    np.add.at(dtoken_table, tokens, dx)  # unlike +=, counts a token that stands in several places every time
+    dposition_table = np.zeros_like(position_table)
+    dposition_table[: dx.shape[1]] = dx.sum(axis=0)
+    return dtoken_table, dposition_table
+
+
+# ---- cross-entropy ------------------------------------------------------------------------------------
+
+
+def cross_entropy(logits: Array, targets: Array) -> tuple[float, Array]:
+    """loss = mean over (B, T) of −log softmax(logits)[target], nats per token; the cache is the softmax."""
+    p = softmax(logits)  # (B, T, V)
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    log_p = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return float(-np.take_along_axis(log_p, targets[..., None], axis=-1).mean(dtype=np.float64)), p
+
+
+def cross_entropy_backward(p: Array, targets: Array) -> Array:
+    """∂(−log p_target)/∂logits = p − onehot(target), over the N = B·T positions of the mean."""
+    dlogits = p.copy()
+    rows = dlogits.reshape(-1, p.shape[-1])
+    rows[np.arange(len(rows)), targets.reshape(-1)] -= 1.0
+    return dlogits / targets.size
