@@ -1,0 +1,352 @@
+"""Invoke tasks: where training, measuring and publishing meet. Each is a typed signature and a call into a library.
+
+``invoke NAME`` works in a checkout; the console script ``tinygpt NAME`` offers the same tasks anywhere.
+"""
+
+from __future__ import annotations
+
+import functools
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from invoke import Collection, Context, Exit, Program, task
+
+from tinygpt import __version__
+from tinygpt.errors import ConfigError, MissingDependencyError, StorageError, TinyGPTError
+
+# Module that an optional part imports → the extra that installs it.
+EXTRA_OF = {
+    "altair": "site",
+    "hypothesis": "dev",
+    "mkdocs": "site",
+    "mypy": "dev",
+    "pandas": "bench",
+    "playwright": "dev",
+    "pyarrow": "bench",
+    "pytest": "dev",
+    "ruff": "dev",
+    "scipy": "bench",
+    "torch": "parity",
+    "transformers": "parity",
+    "vl_convert": "site",
+}
+RESULTS = Path("results")
+
+
+def _reports_errors(body: Callable[..., Any]) -> Callable[..., Any]:
+    """Turn an error that is the user's to mend into its one line and an exit code other than 0."""
+
+    @functools.wraps(body)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return body(*args, **kwargs)
+        except TinyGPTError as error:
+            raise Exit(f"error: {error}", error.exit_code) from None
+        except ModuleNotFoundError as error:
+            name = (error.name or "").split(".")[0]
+            if name not in EXTRA_OF:
+                raise
+            missing = _missing(name)
+            raise Exit(f"error: {missing}", missing.exit_code) from None
+        except OSError as error:
+            storage = StorageError(f"{error.filename or 'a file'}: {error.strerror or error}", "a place to write to")
+            raise Exit(f"error: {storage}", storage.exit_code) from None
+        except KeyboardInterrupt:
+            raise Exit("stopped", 130) from None
+
+    return run
+
+
+def _missing(module: str) -> MissingDependencyError:
+    return MissingDependencyError(
+        f"this task needs {module}, which is not installed", run=f"python -m pip install 'tinygpt[{EXTRA_OF[module]}]'"
+    )
+
+
+def _tool(module: str, *arguments: str) -> None:
+    """Run a Python tool of the extras in the project's folder; its exit code is the task's."""
+    import importlib.util
+
+    if importlib.util.find_spec(module) is None:
+        raise _missing(module)
+    _project_root()
+    done = subprocess.run([sys.executable, "-m", module, *arguments], check=False)
+    if done.returncode:
+        raise Exit(code=done.returncode)
+
+
+def _project_root() -> Path:
+    """The checkout: tasks that build or test it make sense nowhere else."""
+    if not Path("mkdocs.yml").exists():
+        raise ConfigError(
+            f"there is no mkdocs.yml in {Path.cwd().name!r}", "the root of a TinyGPT checkout", "cd to the checkout"
+        )
+    return Path.cwd()
+
+
+def _names(text: str) -> list[str]:
+    """``tiny,small`` → its parts; a comma inside brackets belongs to a variant's options."""
+    parts, depth = [""], 0
+    for character in text:
+        depth += {"[": 1, "]": -1}.get(character, 0)
+        if character == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return [part.strip() for part in parts if part.strip()]
+
+
+# ---- train and sample --------------------------------------------------------------------------------
+
+
+@task(
+    help={
+        "preset": "model and batch: tiny, small, medium, large, xl, huge, massive, mega or behemoth",
+        "corpus": "shakespeare, kjv, python, stories, tinyshakespeare, file:PATH or hf:OWNER/NAME",
+        "engine": "python, numpy or vectorized, with options as in vectorized[threads=1]",
+        "steps": "updates in the whole run",
+        "seed": "of the starting weights and the batches",
+        "out": "folder of the checkpoint; runs/CORPUS-PRESET when omitted",
+        "resume": "go on from the checkpoint in --out",
+        "corpus-file": "the corpus tinyshakespeare as a file that you have",
+        "learning-rate": "instead of the preset's",
+        "prompt": "what the samples continue",
+        "record": "write the run's steps and samples to results/local/",
+    }
+)
+@_reports_errors
+def train(
+    c: Context,
+    preset: str = "small",
+    corpus: str = "shakespeare",
+    engine: str = "vectorized",
+    steps: int = 1000,
+    seed: int = 0,
+    out: str = "",
+    resume: bool = False,
+    corpus_file: str = "",
+    learning_rate: float = 0.0,
+    prompt: str = "",
+    record: bool = False,
+) -> None:
+    """Train a preset on a corpus; Ctrl-C saves, --resume goes on."""
+    from tinygpt.plan import TrainingPlan
+
+    plan = TrainingPlan(
+        out=Path(out or f"runs/{corpus.partition(':')[0]}-{preset}"),
+        preset=preset,
+        corpus=corpus,
+        engine=engine,
+        steps=steps,
+        seed=seed,
+        learning_rate=learning_rate or None,
+        prompt=prompt,
+    )
+    code = _run_plan(plan, corpus_file or None, resume, record)
+    if code:
+        raise Exit(code=code)
+
+
+def _run_plan(plan: Any, corpus_file: str | None, resume: bool, record: bool) -> int:
+    """Train with the live view, recording when asked to; returns the process's exit code."""
+    from tinygpt.corpora import load_corpus
+    from tinygpt.events import StopRecord
+    from tinygpt.session import run_session
+    from tinygpt.stopping import StopRequest
+    from tinygpt.view import watch
+
+    corpus = load_corpus(plan.corpus, path=corpus_file)
+    stop = StopRequest()
+    events = watch(run_session(plan, corpus, resume=resume, stop=stop), stop=stop)
+    if record:
+        from bench.record_training import record_events
+
+        events = record_events(events, RESULTS)
+    code = 0
+    for event in events:
+        if isinstance(event, StopRecord):
+            code = event.exit_code
+    return code
+
+
+@task(
+    help={
+        "checkpoint": "folder that `invoke train` wrote, or any GPT-2 folder with a byte vocabulary",
+        "prompt": "text to continue",
+        "tokens": "how many to generate",
+        "temperature": "0 for the likeliest token each time",
+        "top-k": "choose among the k likeliest tokens; 0 for all",
+        "seed": "of the random choices",
+    }
+)
+@_reports_errors
+def sample(
+    c: Context,
+    checkpoint: str,
+    prompt: str = "",
+    tokens: int = 256,
+    temperature: float = 0.8,
+    top_k: int = 0,
+    seed: int = 0,
+) -> None:
+    """Stream text from a checkpoint, token by token."""
+    from tinygpt.checkpoint import load_checkpoint
+    from tinygpt.terminal import print_sample
+
+    print_sample(load_checkpoint(checkpoint), prompt, tokens, temperature, top_k or None, seed)
+
+
+# ---- measure -----------------------------------------------------------------------------------------
+
+
+@task(
+    help={
+        "suite": "quick (minutes), standard (a quarter of an hour) or full (hours)",
+        "presets": "comma-separated; the suite's when omitted",
+        "engines": "comma-separated, variants too; the suite's when omitted",
+        "corpus": "what the batches are cut from",
+        "seed": "of the starting weights and the batches",
+    }
+)
+@_reports_errors
+def bench(
+    c: Context, suite: str = "quick", presets: str = "", engines: str = "", corpus: str = "shakespeare", seed: int = 0
+) -> None:
+    """Measure step times, one fresh process per cell; rows go to results/local/."""
+    code = _measure(suite, presets, engines, corpus, seed)
+    if code:
+        raise Exit(code=code)
+
+
+def _measure(suite: str, presets: str, engines: str, corpus: str, seed: int) -> int:
+    """Run a suite and print what came out; returns the process's exit code."""
+    from bench.runner import run_benchmark
+    from bench.show import print_run
+
+    summary = run_benchmark(suite, _names(presets), _names(engines), corpus, RESULTS, seed)
+    print_run(summary, RESULTS)
+    return summary.exit_code
+
+
+@task(positional=["action"], help={"action": "show, or publish", "run-id": "this run only"})
+@_reports_errors
+def results(c: Context, action: str = "show", run_id: str = "") -> None:
+    """Show what was measured, or publish local rows into the committed ones."""
+    from bench import show, store
+
+    actions: dict[str, Callable[[], None]] = {
+        "show": lambda: show.print_results(RESULTS, run_id=run_id or None),
+        "publish": lambda: show.print_published(store.publish(RESULTS, _names(run_id) or None)),
+    }
+    if action not in actions:
+        raise ConfigError(f"results action is {action!r}", ", ".join(actions), "invoke results show")
+    actions[action]()
+
+
+# ---- publish -----------------------------------------------------------------------------------------
+
+
+@task(help={"output": "folder to build into"})
+@_reports_errors
+def site(c: Context, output: str = "_site") -> None:
+    """Build the site from docs/ and results/."""
+    from sitegen.build import build_site
+
+    start = time.perf_counter()
+    built = build_site(_project_root(), RESULTS, Path(output))
+    print(f"built {built.n_pages} pages in {time.perf_counter() - start:.1f} s: {Path(output) / 'index.html'}")
+
+
+@task(help={"port": "on 127.0.0.1"})
+@_reports_errors
+def serve(c: Context, port: int = 8000) -> None:
+    """Show the built site on 127.0.0.1."""
+    from sitegen.serve import serve_site
+
+    serve_site(_project_root() / "_site", port)
+
+
+@task(help={"corpus": "what to train and measure on; stories and python need no network"})
+@_reports_errors
+def demo(c: Context, corpus: str = "shakespeare") -> None:
+    """Train, measure and render in under five minutes; ends with the page to open."""
+    from sitegen.build import build_site
+    from tinygpt.plan import TrainingPlan
+
+    root, start = _project_root(), time.perf_counter()
+
+    def heading(number: int, text: str) -> None:
+        print(f"\n[{number}/3] {text} ({time.perf_counter() - start:.0f} s so far)\n", flush=True)
+
+    out = Path("runs") / time.strftime("demo-%Y%m%d-%H%M%S")
+    heading(1, f"training preset small on {corpus}")
+    code = _run_plan(TrainingPlan(out=out, preset="small", corpus=corpus, steps=1000), None, resume=False, record=True)
+    if code:
+        raise Exit(code=code)
+    heading(2, "measuring three engines, one fresh process per cell")
+    code = _measure("quick", "", "", corpus, seed=0)
+    if code:
+        raise Exit(code=code)
+    heading(3, "rendering the site")
+    built = build_site(root, RESULTS, Path("_site"))
+    print(
+        f"done in {(time.perf_counter() - start) / 60:.1f} minutes\n"
+        f"  the page to open:    {(built.output / 'speedup' / 'index.html').as_uri()}\n"
+        f"  or, fully alive:     invoke serve, then http://127.0.0.1:8000/speedup/\n"
+        f"  to hear the model:   invoke sample --checkpoint {out} --prompt 'ROMEO'"
+    )
+
+
+# ---- check -------------------------------------------------------------------------------------------
+
+
+@task(help={"only": "a folder or file of tests"})
+@_reports_errors
+def test(c: Context, only: str = "") -> None:
+    """Run the tests that need neither a network, a browser nor PyTorch."""
+    _tool("pytest", *([only] if only else ["tests", "--ignore=tests/browser", "--ignore=tests/parity"]))
+    print("Two more suites have needs of their own: `invoke browser` (Chromium), `invoke parity` (PyTorch).")
+
+
+@task
+@_reports_errors
+def browser(c: Context) -> None:
+    """Build the site and walk it in Chromium."""
+    _tool("pytest", "tests/browser")
+
+
+@task
+@_reports_errors
+def parity(c: Context) -> None:
+    """Compare with PyTorch and transformers, live; needs the extra `parity`."""
+    for module in ("torch", "transformers"):
+        __import__(module)
+    _tool("pytest", "tests/parity")
+
+
+@task(help={"fix": "mend what can be mended"})
+@_reports_errors
+def lint(c: Context, fix: bool = False) -> None:
+    """Check style and formatting."""
+    _tool("ruff", "check", *(["--fix"] if fix else []), ".")
+    _tool("ruff", "format", *([] if fix else ["--check"]), ".")
+
+
+@task
+@_reports_errors
+def types(c: Context) -> None:
+    """Check types."""
+    _tool("mypy")
+
+
+namespace = Collection(train, sample, bench, results, site, serve, demo, test, browser, parity, lint, types)
+program = Program(name="tinygpt", binary="tinygpt", version=__version__, namespace=namespace)
+
+
+def main() -> None:
+    """Entry point of the console script ``tinygpt``."""
+    program.run()

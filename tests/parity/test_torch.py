@@ -1,0 +1,50 @@
+"""Live parity: the engines against PyTorch's GPT-2 on a preset, in the same process."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from tests.parity.oracle import Oracle
+from tests.reference import N_STEPS, REFERENCE_FILE, REFERENCE_MODEL, REFERENCE_TRAIN, reference_batches
+from tinygpt.data import BatchSampler
+from tinygpt.engines import create_engine
+from tinygpt.params import initial_parameters
+from tinygpt.presets import PRESETS
+
+
+@pytest.mark.parametrize("preset_name", ["tiny", "small"])
+@pytest.mark.parametrize("variant", ["numpy", "vectorized[kernels=numpy]", "vectorized[kernels=numexpr]"])
+def test_engine_follows_pytorch_on_a_preset(variant, preset_name):
+    preset = PRESETS[preset_name]
+    tokens = np.random.default_rng(0).integers(32, 127, 20_000).astype(np.uint8)
+    sampler = BatchSampler(tokens, preset.train.batch_size, preset.model.context_length, seed=1)
+    engine = create_engine(variant, preset.model, preset.train, seed=2)
+    oracle = Oracle(preset.model, preset.train, initial_parameters(preset.model, seed=2))
+
+    batch = sampler.batch(0)
+    assert np.abs(engine.logits(batch.inputs) - oracle.logits(batch.inputs)).max() < 1e-4
+    loss, gradients = engine.loss_and_gradients(batch.inputs, batch.targets)
+    expected_loss, expected = oracle.loss_and_gradients(batch.inputs, batch.targets)
+    assert loss == pytest.approx(expected_loss, rel=1e-6)
+    for name, gradient in gradients.items():
+        scale = np.abs(expected[name]).max()
+        assert np.abs(gradient - expected[name]).max() < 1e-4 * scale, name
+
+    for step in range(10):
+        batch = sampler.batch(step)
+        result = engine.train_step(batch.inputs, batch.targets)
+        expected_loss, expected_norm = oracle.train_step(batch.inputs, batch.targets)
+        assert result.loss == pytest.approx(expected_loss, rel=1e-4)
+        assert result.grad_norm == pytest.approx(expected_norm, rel=1e-3)
+
+
+def test_the_committed_answers_are_what_pytorch_says_today():
+    stored = load_file(REFERENCE_FILE)
+    weights = {name.removeprefix("start."): value for name, value in stored.items() if name.startswith("start.")}
+    oracle = Oracle(REFERENCE_MODEL, REFERENCE_TRAIN, weights)
+    batches = reference_batches()
+    np.testing.assert_allclose(oracle.logits(batches[0].inputs), stored["logits"], atol=1e-5)
+    losses = [oracle.train_step(batch.inputs, batch.targets)[0] for batch in batches[:N_STEPS]]
+    np.testing.assert_allclose(losses, stored["step_losses"], rtol=1e-4)

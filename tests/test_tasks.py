@@ -1,0 +1,128 @@
+"""The tasks as a person types them: bad input gets one clear line and an exit code, good input what it asked for."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tinygpt.checkpoint import save_checkpoint
+from tinygpt.config import ModelConfig, TrainConfig
+from tinygpt.params import initial_parameters
+
+ROOT = Path(__file__).parent.parent
+
+
+def invoke(*arguments, cwd=ROOT, **environment):
+    return subprocess.run(
+        [sys.executable, "-m", "invoke", "--search-root", str(ROOT), *arguments],
+        cwd=cwd,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run") / "checkpoint"
+    model = ModelConfig(1, 16, 2, 16)
+    save_checkpoint(folder, model, TrainConfig(batch_size=2), initial_parameters(model, 0))
+    return folder
+
+
+BAD_INPUT = {
+    "unknown preset": (["train", "--preset", "smal"], ["unknown preset 'smal'", "did you mean 'small'", "run:"]),
+    "unknown engine": (["train", "--engine", "numpi"], ["unknown engine 'numpi'", "did you mean 'numpy'", "run:"]),
+    "unknown corpus": (
+        ["train", "--corpus", "shakespear"],
+        ["unknown corpus 'shakespear'", "did you mean 'shakespeare'"],
+    ),
+    "unknown option of an engine": (["train", "--engine", "vectorized[thread=2]"], ["did you mean 'threads'"]),
+    "missing file": (["train", "--corpus", "file:nowhere.txt"], ["nowhere.txt"]),
+    "steps that are not a number of steps": (["train", "--steps", "0"], ["steps is 0", "allowed:"]),
+    "prompt longer than the context": (["train", "--preset", "tiny", "--prompt", "x" * 33], ["33", "32"]),
+    "missing checkpoint": (["sample", "--checkpoint", "nowhere"], ["nowhere", "run:"]),
+    "unknown suite": (["bench", "--suite", "fast"], ["unknown suite 'fast'", "quick, standard, full"]),
+    "unknown preset to measure": (
+        ["bench", "--presets", "tiny,hige"],
+        ["unknown preset 'hige'", "did you mean 'huge'"],
+    ),
+    "unknown engine to measure": (["bench", "--engines", "torch"], ["unknown engine 'torch'"]),
+    "unknown action on results": (["results", "shwo"], ["'shwo'", "show, publish"]),
+}
+
+
+@pytest.mark.parametrize("case", BAD_INPUT)
+def test_bad_input_gets_one_clear_line(case, tmp_path):
+    arguments, expected = BAD_INPUT[case]
+    done = invoke(*arguments, cwd=tmp_path)
+    assert done.returncode not in (0, 1), done.stderr
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("error: ")
+    for words in expected:
+        assert words in lines[0]
+    assert not list(tmp_path.iterdir()), "a refused command leaves nothing behind"
+
+
+def test_a_prompt_longer_than_the_context_is_refused_when_sampling(checkpoint):
+    done = invoke("sample", "--checkpoint", str(checkpoint), "--prompt", "y" * 17)
+    assert done.returncode == 2
+    assert "17" in done.stderr
+    assert "16" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_truncated_checkpoint_is_refused(checkpoint, tmp_path):
+    for file in checkpoint.iterdir():
+        data = file.read_bytes()
+        (tmp_path / file.name).write_bytes(data[: len(data) // 2] if file.suffix == ".safetensors" else data)
+    done = invoke("sample", "--checkpoint", str(tmp_path))
+    assert done.returncode == 2
+    assert "model.safetensors" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_sample_streams_text_and_ends_with_its_speed(checkpoint):
+    done = invoke("sample", "--checkpoint", str(checkpoint), "--prompt", "To be", "--tokens", "40", "--seed", "3")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("To be")
+    assert "tokens/s" in done.stderr
+    assert "first token" in done.stderr
+    again = invoke("sample", "--checkpoint", str(checkpoint), "--prompt", "To be", "--tokens", "40", "--seed", "3")
+    assert again.stdout == done.stdout
+
+
+def test_train_then_resume(tmp_path):
+    run = ["train", "--preset", "tiny", "--corpus", "stories", "--steps", "4", "--out", str(tmp_path / "run")]
+    done = invoke(*run)
+    assert done.returncode == 0, done.stderr
+    assert {"config.json", "model.safetensors"} <= {file.name for file in (tmp_path / "run").iterdir()}
+    refused = invoke(*run)
+    assert refused.returncode == 2
+    assert "--resume" in refused.stderr
+    longer = [*run[:6], "8", *run[7:], "--resume"]
+    assert invoke(*longer).returncode == 0
+
+
+def test_every_task_says_what_it_is():
+    listing = invoke("--list")
+    assert listing.returncode == 0
+    for name in ("train", "sample", "bench", "results", "site", "serve", "demo", "test", "parity"):
+        line = next(line for line in listing.stdout.splitlines() if line.split()[:1] == [name])
+        assert len(line.split()) > 3, f"{name} has no description"
+
+
+def test_the_console_script_offers_the_same_tasks(tmp_path):
+    code = "import sys; sys.argv[0] = 'tinygpt'; import tasks; tasks.main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--list"], cwd=tmp_path, capture_output=True, text=True, check=False,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "train" in done.stdout
+    assert "tinygpt" in done.stdout.lower()

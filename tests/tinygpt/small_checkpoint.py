@@ -1,0 +1,36 @@
+"""A checkpoint of a few thousand bytes, for the tests of saving and loading."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from tinygpt.checkpoint import load_checkpoint, save_checkpoint
+from tinygpt.config import ModelConfig, TrainConfig
+from tinygpt.engines.base import OptimizerState
+from tinygpt.params import Arrays, initial_parameters
+from tinygpt.training_state import TrainingState
+
+MODEL = ModelConfig(n_layers=1, d_model=4, n_heads=2, context_length=3)
+TRAIN = TrainConfig(batch_size=2, learning_rate=1e-3)
+
+
+def arrays(seed: int) -> Arrays:
+    rng = np.random.default_rng(seed)
+    return {name: rng.standard_normal(array.shape, np.float32) for name, array in initial_parameters(MODEL, 0).items()}
+
+
+def state(step: int) -> TrainingState:
+    return TrainingState(step, 100, 7, "small", "stories", "ab" * 32, "numpy", {"threads": 2}, (2.5, 1 / 3), 2.25)
+
+
+def save(folder: Path, step: int = 5) -> None:
+    optimizer = OptimizerState(step, arrays(1000 + step), arrays(2000 + step))
+    save_checkpoint(folder, MODEL, TRAIN, arrays(step), optimizer, state(step))
+
+
+def step_of(folder: Path) -> int:
+    training = load_checkpoint(folder).training
+    assert training is not None
+    return training.step

@@ -1,0 +1,27 @@
+"""TinyGPT: train small GPTs from scratch on a CPU.
+
+>>> from tinygpt import PRESETS, create_engine
+>>> preset = PRESETS["tiny"]
+>>> engine = create_engine("vectorized", preset.model, preset.train, seed=0)
+"""
+
+from tinygpt.checkpoint import load_checkpoint
+from tinygpt.config import ModelConfig, TrainConfig
+from tinygpt.engines import ENGINES, Engine, create_engine
+from tinygpt.generate import generate
+from tinygpt.presets import PRESETS, Preset
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ENGINES",
+    "PRESETS",
+    "Engine",
+    "ModelConfig",
+    "Preset",
+    "TrainConfig",
+    "__version__",
+    "create_engine",
+    "generate",
+    "load_checkpoint",
+]

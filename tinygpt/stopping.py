@@ -1,0 +1,60 @@
+"""Stopping when asked: the first Ctrl-C, SIGTERM or hang-up asks, the second one insists."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import Any
+
+
+class StopRequest:
+    """Context in which a signal sets a flag that the run looks at between steps, so that it can save first.
+
+    A second signal raises KeyboardInterrupt at once. The handlers that were in place before come back on leaving.
+    Outside the main thread, where Python allows no handlers, only :meth:`request` sets the flag.
+
+    Attributes:
+        signal: the signal that asked, or None.
+        abandoned: a second signal came: save nothing more.
+    """
+
+    def __init__(self) -> None:
+        self.signal: signal.Signals | None = None
+        self.abandoned = False
+        self._requested = False
+        self._previous: dict[signal.Signals, Any] = {}
+
+    @property
+    def requested(self) -> bool:
+        """Whether somebody asked to stop."""
+        return self._requested
+
+    def request(self) -> None:
+        """Ask to stop, as a first signal does."""
+        self._requested = True
+
+    def __enter__(self) -> StopRequest:
+        if threading.current_thread() is threading.main_thread():
+            for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+                number = getattr(signal, name, None)
+                # nohup has a hang-up ignored on purpose. An ignored SIGINT is only what a shell without job control
+                # gives everything it starts in the background; whoever sends one by hand means it.
+                if number is None or (name == "SIGHUP" and signal.getsignal(number) is signal.SIG_IGN):
+                    continue
+                self._previous[number] = signal.signal(number, self._receive)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        self._previous.clear()
+
+    def _receive(self, number: int, _frame: FrameType | None) -> None:
+        if self._requested:
+            self.abandoned = True
+            raise KeyboardInterrupt
+        self.signal = signal.Signals(number)
+        self._requested = True
