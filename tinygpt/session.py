@@ -19,7 +19,7 @@ import numpy as np
 from tinygpt.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from tinygpt.corpora import Corpus, memorization_warning
 from tinygpt.data import BatchSampler, evaluation_batches
-from tinygpt.engines import create_engine
+from tinygpt.engines import create_engine, format_variant, parse_variant
 from tinygpt.errors import CheckpointError
 from tinygpt.events import CheckpointRecord, EvaluationRecord, Event, SampleRecord, StartRecord, StopRecord
 from tinygpt.generate import stream_text, timed_generation
@@ -77,7 +77,11 @@ class _Session:
         self.held_out = evaluation_batches(
             corpus.held_out_tokens, train.batch_size, model.context_length, plan.eval_batches
         )
-        self.engine = create_engine(plan.engine, model, train, plan.seed)
+        variant = plan.engine
+        if checkpoint is not None and checkpoint.training is not None:
+            # The kernels that were calibrated, the threads that were counted: a resumed run repeats its first part's.
+            variant = format_variant(parse_variant(plan.engine)[0], checkpoint.training.engine_options)
+        self.engine = create_engine(variant, model, train, plan.seed)
         self.trainer = Trainer(self.engine, sampler)
         self.step = 0
         self.recent: deque[float] = deque(maxlen=_RECENT)

@@ -11,7 +11,7 @@ from safetensors.numpy import load_file
 from tests.reference import REFERENCE_FILE, REFERENCE_MODEL, REFERENCE_TRAIN, reference_batches
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.data import BatchSampler
-from tinygpt.engines import ENGINES, create_engine, parse_variant
+from tinygpt.engines import ENGINES, create_engine, format_variant, parse_variant
 from tinygpt.errors import CheckpointError, ConfigError
 from tinygpt.presets import PRESETS
 
@@ -165,6 +165,9 @@ def test_variant_text():
         {"threads": 1, "kernels": "numexpr:adamw+gelu"},
     )
     assert parse_variant("numpy") == ("numpy", {})
+    options = {"threads": 2, "kernels": "numexpr:adamw+gelu"}
+    assert parse_variant(format_variant("vectorized", options)) == ("vectorized", options)
+    assert format_variant("numpy", {}) == "numpy"
 
 
 @pytest.mark.parametrize(

@@ -182,6 +182,19 @@ def test_a_resumed_run_repeats_the_uninterrupted_one_to_the_bit(
         assert (tmp_path / "run" / name).read_bytes() == (whole_out / name).read_bytes()
 
 
+def test_a_resumed_run_keeps_the_kernels_that_were_calibrated(tmp_path: Path) -> None:
+    wanted = plan(tmp_path / "run", steps=2, engine="vectorized[kernels=numexpr:gelu,threads=1]")
+    list(run_session(replace(wanted, steps=1), CORPUS))
+    # The same run under `auto`, as on a machine whose calibration would have another outcome.
+    state_file = tmp_path / "run" / STATE
+    state = json.loads(state_file.read_text())
+    state["training"]["engine"] = "vectorized"
+    state_file.write_text(json.dumps(state))
+    start = next(iter(run_session(replace(wanted, engine="vectorized"), CORPUS, resume=True)))
+    assert isinstance(start, StartRecord)
+    assert start.engine_options == {"threads": 1, "kernels": "numexpr:gelu"}
+
+
 def test_a_finished_run_can_be_made_longer(tmp_path: Path) -> None:
     list(run_session(plan(tmp_path / "run", steps=2), CORPUS))
     nothing_left = list(run_session(plan(tmp_path / "run", steps=2), CORPUS, resume=True))

@@ -12,7 +12,16 @@ from tinygpt.engines.base import Engine, OptimizerState, StepResult
 from tinygpt.errors import ConfigError, unknown_name
 from tinygpt.params import initial_parameters
 
-__all__ = ["ENGINES", "Engine", "OptimizerState", "StepResult", "create_engine", "get_engine", "parse_variant"]
+__all__ = [
+    "ENGINES",
+    "Engine",
+    "OptimizerState",
+    "StepResult",
+    "create_engine",
+    "format_variant",
+    "get_engine",
+    "parse_variant",
+]
 
 
 @dataclass(frozen=True)
@@ -82,6 +91,11 @@ def parse_variant(text: str) -> tuple[str, dict[str, Any]]:
                 f"option {key} of engine {name!r} is {value!r}", f"a value of type {entry.options[key].__name__}"
             ) from None
     return name.strip(), options
+
+
+def format_variant(name: str, options: dict[str, Any]) -> str:
+    """The inverse of :func:`parse_variant`."""
+    return f"{name}[{','.join(f'{key}={value}' for key, value in options.items())}]" if options else name
 
 
 def create_engine(name: str, model: ModelConfig, train: TrainConfig, seed: int = 0, **options: Any) -> Engine:
