@@ -234,7 +234,7 @@ def _measure(suite: str, presets: str, engines: str, corpus: str, seed: int) -> 
 
 @task(positional=["action"], help={"action": "show, or publish", "run-id": "this run only"})
 @_reports_errors
-def results(c: Context, action: str = "show", run_id: str = "") -> None:
+def results(c: Context, action: str, run_id: str = "") -> None:
     """Show what was measured, or publish local rows into the committed ones."""
     from bench import show, store
 
