@@ -1,0 +1,80 @@
+"""From text to batches: what the sampler promises, and what it refuses."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tinygpt.data import BatchSampler, Tokenizer, evaluation_batches
+from tinygpt.errors import CorpusError
+
+STREAM = Tokenizer.encode(bytes(range(256)) * 4)
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_survive_the_round_trip(data):
+    tokens = Tokenizer.encode(data)
+    assert tokens.dtype == np.uint8
+    assert Tokenizer.decode_bytes(tokens) == data
+
+
+def test_text_is_utf8_and_broken_text_is_marked():
+    assert Tokenizer.encode("é").tolist() == [0xC3, 0xA9]
+    assert Tokenizer.decode(np.array([0xC3, 0xA9], np.int64)) == "é"
+    assert Tokenizer.decode(np.array([0x41, 0xC3])) == "A\N{REPLACEMENT CHARACTER}"
+
+
+def test_stream_decoder_holds_back_half_a_character():
+    decoder = Tokenizer.stream_decoder()
+    assert [decoder.decode(bytes([byte])) for byte in "aé".encode()] == ["a", "", "é"]
+
+
+def test_targets_are_the_inputs_one_later():
+    batch = BatchSampler(STREAM, batch_size=5, context_length=16, seed=3).batch(0)
+    assert batch.inputs.shape == batch.targets.shape == (5, 16)
+    assert batch.inputs.dtype == batch.targets.dtype == np.int64
+    np.testing.assert_array_equal(batch.inputs[:, 1:], batch.targets[:, :-1])
+    np.testing.assert_array_equal(batch.targets, (batch.inputs + 1) % 256)  # STREAM counts upwards
+
+
+def test_a_batch_depends_on_seed_and_step_only():
+    first = BatchSampler(STREAM, 4, 8, seed=1)
+    later = BatchSampler(STREAM, 4, 8, seed=1)
+    for step in range(5):
+        first.batch(step)
+    np.testing.assert_array_equal(first.batch(7).inputs, later.batch(7).inputs)
+    assert (first.batch(7).inputs != first.batch(8).inputs).any()
+    assert (first.batch(7).inputs != BatchSampler(STREAM, 4, 8, seed=2).batch(7).inputs).any()
+
+
+def test_every_window_can_be_drawn_including_the_last():
+    sampler = BatchSampler(Tokenizer.encode(b"abcdef"), batch_size=64, context_length=3, seed=0)
+    assert {Tokenizer.decode(row) for row in sampler.batch(0).inputs} == {"abc", "bcd", "cde"}
+
+
+def test_a_stream_of_one_window_is_enough_and_one_byte_less_is_not():
+    assert BatchSampler(STREAM[:9], 2, 8, seed=0).batch(0).inputs.tolist() == [list(range(8))] * 2
+    with pytest.raises(CorpusError, match="8 bytes; allowed: at least 9"):
+        BatchSampler(STREAM[:8], 2, 8, seed=0)
+
+
+def test_evaluation_reads_consecutive_windows_once():
+    batches = evaluation_batches(STREAM[:42], batch_size=3, context_length=8)
+    assert [batch.inputs.shape for batch in batches] == [(3, 8), (2, 8)]
+    inputs = np.concatenate([batch.inputs for batch in batches]).ravel()
+    targets = np.concatenate([batch.targets for batch in batches]).ravel()
+    np.testing.assert_array_equal(inputs, STREAM[:40])
+    np.testing.assert_array_equal(targets, STREAM[1:41])
+
+
+def test_evaluation_limit_spreads_over_the_whole_stream():
+    batches = evaluation_batches(STREAM, batch_size=2, context_length=8, limit=3)
+    starts = np.concatenate([batch.inputs[:, 0] for batch in batches])
+    assert len(batches) == 3
+    assert starts.shape == (6,)
+    np.testing.assert_array_equal(batches[-1].targets[-1], STREAM[1009:1017])  # the last whole window
+
+
+def test_evaluation_refuses_a_stream_without_a_window():
+    with pytest.raises(CorpusError, match="held-out text has 8 bytes; allowed: at least 9"):
+        evaluation_batches(STREAM[:8], batch_size=1, context_length=8)

@@ -1,0 +1,104 @@
+"""The user's cache folder: built texts are kept there, checked on every load, rebuilt when they are damaged.
+
+One file per corpus: a header line ``tinygpt-corpus 1 <bytes of train> <sha256>``, then the training text, a NUL
+byte and the held-out text. The digest is that of everything after the header, and equals ``Corpus.sha256``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from tinygpt.corpora.corpus import Parts
+from tinygpt.errors import CorpusError
+
+_log = logging.getLogger(__name__)
+_MAGIC = "tinygpt-corpus 1"
+
+
+def cache_folder() -> Path:
+    """Where built texts are kept; the folder may not exist yet.
+
+    ``TINYGPT_CACHE`` if set, else the platform's place for caches: ``$XDG_CACHE_HOME/tinygpt`` where that is set,
+    ``%LOCALAPPDATA%\\tinygpt`` on Windows, ``~/Library/Caches/tinygpt`` on macOS, ``~/.cache/tinygpt`` elsewhere.
+    """
+    if own := os.environ.get("TINYGPT_CACHE"):
+        return Path(own).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME")
+    if not base and sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA")
+    if base and Path(base).is_absolute():  # the XDG specification asks for relative paths to be ignored
+        return Path(base) / "tinygpt"
+    if sys.platform == "darwin":
+        return Path("~/Library/Caches/tinygpt").expanduser()
+    return Path("~/.cache/tinygpt").expanduser()
+
+
+def cached(key: str, build: Callable[[], Parts], pinned: str | None = None) -> Parts:
+    """A corpus's text from the cache, or built and put there.
+
+    A cache file that cannot be trusted is named in a warning and built again. A cache that cannot be written is
+    named too, and costs nothing but the time of building again.
+
+    Args:
+        key: file name without ending.
+        build: makes the text when the cache has none.
+        pinned: the digest that the text must have; without one, the digest in the file's header decides.
+
+    Raises:
+        CorpusError: the text as built does not have the pinned digest, or whatever ``build`` raises.
+    """
+    path = cache_folder() / f"{key}.txt"
+    parts = _read(path, pinned)
+    if parts is not None:
+        return parts
+    parts = build()
+    if pinned is not None and parts.sha256 != pinned:
+        raise CorpusError(
+            f"the text built for corpus {key!r} has SHA-256 {parts.sha256[:16]}…",
+            f"{pinned[:16]}…, the text that this version was made with",
+            "python -m pip install --upgrade --force-reinstall tinygpt, or another corpus",
+        )
+    _write(path, parts)
+    return parts
+
+
+def _read(path: Path, pinned: str | None) -> Parts | None:
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        _log.warning("cannot read the cached text %s (%s): building it again", path, error.strerror)
+        return None
+    header, _, body = data.partition(b"\n")
+    fields = header.decode("ascii", errors="replace").rsplit(" ", 2)
+    if len(fields) == 3 and fields[0] == _MAGIC and fields[1].isdecimal():
+        split, digest = int(fields[1]), hashlib.sha256(body).hexdigest()
+        if digest == fields[2] == (pinned or digest) and body[split : split + 1] == b"\0":
+            return Parts(body[:split], body[split + 1 :])
+    _log.warning("the cached text %s does not match its hash: building it again", path)
+    return None
+
+
+def _write(path: Path, parts: Parts) -> None:
+    """Put a text in the cache by writing beside it and renaming: a reader sees all of it or none."""
+    header = f"{_MAGIC} {len(parts.train)} {parts.sha256}\n".encode("ascii")
+    unfinished: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.stem}-", delete=False) as file:
+            unfinished = Path(file.name)
+            file.writelines((header, parts.train, b"\0", parts.held_out))
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    except OSError as error:
+        _log.warning("cannot keep the text in the cache as %s (%s): it will be built again", path, error.strerror)
+        if unfinished is not None:
+            unfinished.unlink(missing_ok=True)

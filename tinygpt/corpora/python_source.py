@@ -1,0 +1,69 @@
+"""The source of the running interpreter's standard library: always there, no download.
+
+Its hash depends on the interpreter's version, so it is computed and not pinned. Each module follows a comment line
+with its path. A module is held out if the SHA-256 of its path says so: the choice depends on nothing but the name,
+so it is the same under every version that has the module.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+
+from tinygpt.corpora.corpus import Parts
+from tinygpt.errors import CorpusError
+
+# Not written for reading, or not part of the library: tests, other people's packages, tables in Python's clothing.
+_SKIPPED_FOLDERS = frozenset(
+    {
+        "__pycache__", "__phello__", "dist-packages", "encodings", "ensurepip", "idlelib", "idle_test", "lib2to3",
+        "pydoc_data", "site-packages", "test", "tests", "turtledemo",
+    }
+)  # fmt: skip
+_SKIPPED_PREFIXES = ("_sysconfigdata", "config-", "lib-dynload")
+
+
+def build(folder: Path | None = None) -> Parts:
+    """Read the standard library and hold out about a tenth of its modules.
+
+    Args:
+        folder: where the library lies; the running interpreter's own when omitted.
+
+    Raises:
+        CorpusError: there is no source there, as in an interpreter that keeps its library in an archive.
+    """
+    folder = Path(sysconfig.get_path("stdlib")) if folder is None else folder
+    sides = {True: [], False: []}  # type: dict[bool, list[bytes]]
+    for name, path in _modules(folder):
+        try:
+            source = path.read_bytes().replace(b"\r\n", b"\n").strip()
+        except OSError as error:
+            raise CorpusError(
+                f"corpus 'python' cannot read the standard library's {name}: {error.strerror}",
+                "an interpreter whose library may be read",
+                "the same command with --corpus stories",
+            ) from error
+        if source:
+            sides[_is_held_out(name)].append(f"# {name}\n\n".encode() + source + b"\n")
+    if not sides[False] or not sides[True]:
+        raise CorpusError(
+            "corpus 'python' found no source of the standard library in this interpreter",
+            "an interpreter that is installed with its library as files",
+            "the same command with --corpus stories",
+        )
+    return Parts(b"\n\n".join(sides[False]), b"\n\n".join(sides[True]))
+
+
+def _modules(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Path inside the library → file, ordered by path whatever order the file system has."""
+    found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*.py")}
+    for name, path in sorted(found.items()):
+        parts = name.split("/")
+        if not _SKIPPED_FOLDERS & set(parts) and not any(part.startswith(_SKIPPED_PREFIXES) for part in parts):
+            yield name, path
+
+
+def _is_held_out(name: str) -> bool:
+    return hashlib.sha256(name.encode()).digest()[0] < 26  # 26 of 256: about a tenth

