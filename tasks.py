@@ -297,7 +297,7 @@ def demo(c: Context, corpus: str = "shakespeare") -> None:
         f"done in {(time.perf_counter() - start) / 60:.1f} minutes\n"
         f"  the page to open:    {(built.output / 'speedup' / 'index.html').as_uri()}\n"
         f"  or, fully alive:     invoke serve, then http://127.0.0.1:8000/speedup/\n"
-        f"  to hear the model:   invoke sample --checkpoint {out} --prompt 'ROMEO'"
+        f"  to hear the model:   invoke sample --checkpoint {out} --prompt 'ROMEO:'"
     )
 
 

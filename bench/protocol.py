@@ -1,0 +1,198 @@
+"""What was measured, as an object with a hash: two rows are comparable only if their protocols are the same.
+
+A benchmark is easily bent without a trace: fewer steps to get past a crash, another batch, another text. So every
+setting that changes what a number means is a field here. The record's canonical JSON (sorted keys, no spaces) and
+its SHA-256 stand in every row, and joining rows of different hashes is refused with the fields that differ.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from tinygpt.config import TrainConfig
+from tinygpt.errors import ResultsError
+from tinygpt.presets import get_preset
+
+# Always these: no suite, option or environment changes them.
+WARMUP_STEPS = 3
+MEASURED_STEPS = 15
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """One way of measuring one preset.
+
+    Attributes:
+        preset: name of the model shape, spelled out in the next five fields.
+        batch_size: sequences per step.
+        warmup_steps: steps taken before the measured ones, stored and marked.
+        measured_steps: steps that count.
+        rounds: fresh processes per engine that the suite plans; how many a figure rests on stands beside it.
+        order: how the rounds of different engines follow each other.
+        threads: who decides about threads.
+        dtype: of weights and arithmetic.
+        corpus: the text's name.
+        corpus_sha256: its hash.
+        seed: of the starting weights and the batches.
+        optimizer: update rule; its settings follow.
+        version: of this record's meaning.
+    """
+
+    preset: str
+    n_layers: int
+    d_model: int
+    n_heads: int
+    context_length: int
+    vocab_size: int
+    batch_size: int
+    warmup_steps: int
+    measured_steps: int
+    rounds: int
+    order: str
+    threads: str
+    dtype: str
+    corpus: str
+    corpus_sha256: str
+    seed: int
+    optimizer: str
+    learning_rate: float
+    betas: tuple[float, float]
+    eps: float
+    weight_decay: float
+    grad_clip: float
+    version: int = 1
+
+    @property
+    def total_steps(self) -> int:
+        """Warm-up and measured steps together."""
+        return self.warmup_steps + self.measured_steps
+
+    @property
+    def canonical_json(self) -> str:
+        """The record as text that is the same on every machine."""
+        return canonical_json(asdict(self))
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the canonical JSON, in hexadecimal."""
+        return sha256_text(self.canonical_json)
+
+
+def canonical_json(record: dict[str, Any]) -> str:
+    """A flat record as JSON with sorted keys and no spaces; NaN is refused."""
+    return json.dumps(record, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
+
+
+def sha256_text(text: str) -> str:
+    """SHA-256 of a text's UTF-8 bytes, in hexadecimal."""
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def _protocol(preset: str, train: TrainConfig, corpus: str, corpus_sha256: str, seed: int, **counts: Any) -> Protocol:
+    model = get_preset(preset).model
+    return Protocol(
+        preset=preset,
+        n_layers=model.n_layers,
+        d_model=model.d_model,
+        n_heads=model.n_heads,
+        context_length=model.context_length,
+        vocab_size=model.vocab_size,
+        batch_size=train.batch_size,
+        threads="all that the process may use, unless the engine's variant says otherwise",
+        dtype="float32",
+        corpus=corpus,
+        corpus_sha256=corpus_sha256,
+        seed=seed,
+        optimizer="AdamW",
+        learning_rate=train.learning_rate,
+        betas=train.betas,
+        eps=train.eps,
+        weight_decay=train.weight_decay,
+        grad_clip=train.grad_clip,
+        **counts,
+    )
+
+
+def benchmark_protocol(preset: str, corpus: str, corpus_sha256: str, seed: int, rounds: int) -> Protocol:
+    """The protocol of a benchmark cell: the preset's batch and optimiser, fixed step counts.
+
+    Raises:
+        ConfigError: there is no such preset.
+    """
+    return _protocol(
+        preset,
+        get_preset(preset).train,
+        corpus,
+        corpus_sha256,
+        seed,
+        warmup_steps=WARMUP_STEPS,
+        measured_steps=MEASURED_STEPS,
+        rounds=rounds,
+        order="rounds interleaved across engines, A B B A",
+    )
+
+
+def training_protocol(
+    preset: str, train: TrainConfig, corpus: str, corpus_sha256: str, seed: int, steps: int
+) -> Protocol:
+    """The protocol of a recorded training run: every step counts, one round."""
+    return _protocol(
+        preset,
+        train,
+        corpus,
+        corpus_sha256,
+        seed,
+        warmup_steps=0,
+        measured_steps=steps,
+        rounds=1,
+        order="a single training run",
+    )
+
+
+def protocol_from_json(text: str) -> Protocol:
+    """Read a row's protocol back.
+
+    Raises:
+        ResultsError: the text is not a protocol of this version.
+    """
+    try:
+        record = json.loads(text)
+        names = {field.name for field in fields(Protocol)}
+        if not isinstance(record, dict) or set(record) != names:
+            raise ValueError
+        return Protocol(**{**record, "betas": tuple(record["betas"])})
+    except (ValueError, TypeError) as error:
+        raise ResultsError(
+            f"a row's protocol cannot be read: {text[:60]!r}", "a protocol of version 1", "invoke results show"
+        ) from error
+
+
+def difference(a: dict[str, Any], b: dict[str, Any]) -> list[tuple[str, Any, Any]]:
+    """The fields in which two records (protocols or machines, as parsed JSON) differ: (name, in a, in b)."""
+    absent = "(absent)"
+    return [
+        (name, a.get(name, absent), b.get(name, absent))
+        for name in sorted(set(a) | set(b))
+        if a.get(name, absent) != b.get(name, absent)
+    ]
+
+
+def require_same(kind: str, a_json: str, b_json: str) -> None:
+    """Refuse to join two rows whose protocol or machine differ.
+
+    Raises:
+        ResultsError: naming every field that differs, with both values.
+    """
+    if a_json == b_json:
+        return
+    fields_text = ", ".join(
+        f"{name} {left!r} against {right!r}" for name, left, right in difference(json.loads(a_json), json.loads(b_json))
+    )
+    raise ResultsError(
+        f"these rows have different {kind}s: {fields_text}",
+        f"rows of one {kind}",
+        "invoke bench, to measure both sides in one run",
+    )

@@ -1,0 +1,40 @@
+"""Which code ran: the checkout's commit and whether its files differ from it."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+_PROJECT = Path(__file__).resolve().parent.parent
+# What a timing can depend on. Pages, results and tests may change without making a measurement "dirty".
+_MEASURED_CODE = ("tinygpt", "bench", "pyproject.toml")
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Commit (40 hexadecimal digits) and whether the measured code differs from it; both None outside a checkout."""
+
+    commit: str | None
+    dirty: bool | None
+
+
+def read_provenance(project: Path = _PROJECT) -> Provenance:
+    """Ask git about the checkout that this package lies in."""
+    top = _git(project, "rev-parse", "--show-toplevel")
+    # An installed package may lie inside somebody else's repository: that one's commit says nothing about us.
+    if top is None or Path(top).resolve() != project.resolve():
+        return Provenance(None, None)
+    commit = _git(project, "rev-parse", "--verify", "HEAD")
+    changes = _git(project, "status", "--porcelain", "--", *_MEASURED_CODE)
+    return Provenance(commit, None if commit is None or changes is None else bool(changes))
+
+
+def _git(project: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(project), *arguments], capture_output=True, text=True, timeout=30, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

@@ -1,0 +1,141 @@
+"""From a cell's outcome to rows of the three tables."""
+
+from __future__ import annotations
+
+import math
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from bench.cells import Cell, repeat_command
+from bench.process import Event, Outcome
+from bench.protocol import Protocol, sha256_text
+from bench.provenance import Provenance
+from bench.verdict import Verdict
+from tinygpt.presets import get_preset
+
+Row = dict[str, Any]
+
+
+def new_run_id(machine_hash: str) -> str:
+    """A name that sorts by time and is not given twice: UTC start, machine, random part."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{machine_hash[:8]}-{secrets.token_hex(2)}"
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """What all cells of a run share.
+
+    Attributes:
+        run_id: names the run.
+        suite: the suite's name.
+        provenance: which code.
+        machine: canonical JSON of the fingerprint when the run started.
+    """
+
+    run_id: str
+    suite: str
+    provenance: Provenance
+    machine: str
+
+
+def machine_of(outcome: Outcome, fallback: str) -> str:
+    """The fingerprint as the worker itself saw it, or the runner's where the worker did not get that far."""
+    seen = outcome.of_kind("machine")
+    return str(seen[0]["machine"]) if seen else fallback
+
+
+def run_row(context: RunContext, cell: Cell, protocol: Protocol, outcome: Outcome, verdict: Verdict) -> Row:
+    """The cell's row of ``runs``."""
+    preset = get_preset(cell.preset)
+    machine = machine_of(outcome, context.machine)
+    steps = outcome.of_kind("step")
+    ready = outcome.of_kind("ready")
+    peaks = [event["peak_bytes"] for event in (*ready, *steps) if event.get("peak_bytes") is not None]
+    return {
+        "run_id": context.run_id,
+        "cell_id": cell.id_in(context.run_id),
+        "kind": "bench",
+        "engine": cell.engine,
+        "variant": cell.variant,
+        "preset": cell.preset,
+        "round": cell.round,
+        "status": verdict.status,
+        "exit_code": outcome.exit_code,
+        "signal": outcome.signal,
+        "error_tail": verdict.error_tail,
+        "command": repeat_command(context.suite, cell, protocol.corpus, protocol.seed),
+        "protocol_hash": protocol.hash,
+        "protocol": protocol.canonical_json,
+        "machine_hash": sha256_text(machine),
+        "machine": machine,
+        "commit": context.provenance.commit,
+        "dirty": context.provenance.dirty,
+        "started_at": outcome.started_at,
+        "suite": context.suite,
+        "corpus": protocol.corpus,
+        "corpus_sha256": protocol.corpus_sha256,
+        "seed": protocol.seed,
+        "n_parameters": preset.model.n_parameters,
+        "tokens_per_step": preset.tokens_per_step,
+        "warmup_steps": protocol.warmup_steps,
+        "measured_steps": protocol.measured_steps,
+        "steps_done": len(steps),
+        "limit_seconds": cell.limit_seconds,
+        "peak_memory_bytes": max(peaks, default=None),
+        "setup_seconds": ready[0]["setup_seconds"] if ready else None,
+        "first_loss": steps[0]["loss"] if steps else None,
+        "last_loss": steps[-1]["loss"] if steps else None,
+        "loss_drift": verdict.loss_drift,
+        "held_out_loss": None,
+        "wall_seconds": outcome.wall_seconds,
+    }
+
+
+def step_rows(context: RunContext, cell: Cell, protocol: Protocol, steps: list[Event]) -> list[Row]:
+    """The cell's rows of ``steps``: every step that ran, also in a process that did not reach its end."""
+    return [
+        {
+            "run_id": context.run_id,
+            "cell_id": cell.id_in(context.run_id),
+            "step": event["step"],
+            "is_warmup": event["step"] <= protocol.warmup_steps,
+            "seconds": event["seconds"],
+            "loss": event["loss"],
+            "grad_norm": event["grad_norm"],
+            "elapsed_seconds": event["elapsed_seconds"],
+            "held_out_loss": None,
+        }
+        for event in steps
+    ]
+
+
+def sample_rows(context: RunContext, cell: Cell, corpus: str, samples: list[Event]) -> list[Row]:
+    """The cell's rows of ``samples``."""
+    names = ("step", "prompt", "text", "temperature", "top_k", "seed", "n_tokens", "tokens_per_second")
+    return [
+        {
+            "run_id": context.run_id,
+            "cell_id": cell.id_in(context.run_id),
+            "engine": cell.engine,
+            "preset": cell.preset,
+            "corpus": corpus,
+            **{name: event[name] for name in names},
+            "first_token_seconds": event["first_token_seconds"],
+            "train_loss": event["train_loss"],
+            "held_out_loss": None,
+        }
+        for event in samples
+    ]
+
+
+def refused_outcome() -> Outcome:
+    """The outcome of a cell that was never started."""
+    return Outcome((), None, None, None, False, "", datetime.now(UTC), 0.0)
+
+
+def median_step(steps: list[Event], warmup_steps: int) -> float:
+    """Median seconds of the measured steps so far, for progress lines; NaN without any."""
+    measured = sorted(float(event["seconds"]) for event in steps if event["step"] > warmup_steps)
+    return measured[len(measured) // 2] if measured else math.nan

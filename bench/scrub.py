@@ -1,0 +1,31 @@
+"""Text that goes into a row is published: paths, and the names of the machine and its user, do not go with it."""
+
+from __future__ import annotations
+
+import re
+import socket
+from pathlib import Path
+
+_NAME = r"[^\\/\s\"'<>|:*?,;()]+"
+# Two or more components from a root or a drive; a file name at the end is what a reader needs.
+_PATH = re.compile(rf"(?<![\w.:/\\])(?:[A-Za-z]:)?(?:[\\/]+{_NAME})+[\\/]+({_NAME})[\\/]?")
+# A traceback quotes its paths, which may then contain spaces.
+_QUOTED_PATH = re.compile(r"([\"'])(?:[A-Za-z]:)?[\\/][^\"'\n]*?[\\/]([^\"'\\/\n]+)\1")
+
+
+def scrub(text: str) -> str:
+    """Shorten absolute paths to their last component, and take out the home folder and the host's name."""
+    text = _QUOTED_PATH.sub(r"\1…/\2\1", text)
+    home = re.escape(str(Path.home()))
+    text = re.sub(rf"(?<![\w./\\]){home}(?:[\\/](?:{_NAME}[\\/])*|(?![\w.-]))", "…/", text)
+    text = _PATH.sub(r"…/\1", text)
+    host = socket.gethostname()
+    return re.sub(rf"(?<!\w){re.escape(host)}(?!\w)", "(host)", text) if host else text
+
+
+def recorded_corpus(name: str) -> str:
+    """A corpus' name as rows have it: a text of the user's own goes by its file's name, not its path."""
+    kind, colon, rest = name.partition(":")
+    if kind != "file" or not colon:
+        return name
+    return "file:" + re.split(r"[\\/]+", rest.rstrip("\\/"))[-1]

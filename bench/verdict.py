@@ -1,0 +1,106 @@
+"""What a cell's end means: one of the statuses, with the reason in words.
+
+A fast wrong answer is a failure: the losses of all steps, warm-ups included, must stay within 0.1 % of the reference
+engine's, which started from the same weights and read the same batches.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bench.cells import Cell
+from bench.process import Outcome
+from bench.protocol import Protocol
+from bench.scrub import scrub
+
+LOSS_TOLERANCE = 1e-3
+
+# Exceptions of the worker that are a status of their own.
+_ERROR_STATUS = {"MemoryError": "oom", "DivergedError": "diverged"}
+
+# Libraries that give up on memory without raising MemoryError say so on stderr, and so does a failing thread start.
+_MEMORY_WORDS = (
+    "MemoryError",
+    "Cannot allocate memory",
+    "std::bad_alloc",
+    "Memory allocation still failed",
+)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A status and why.
+
+    Attributes:
+        status: one of ``bench.schema.STATUSES``.
+        error_tail: reason and last lines of stderr; None if the status is ok.
+        loss_drift: largest relative distance to the reference's losses; None if they were not compared.
+    """
+
+    status: str
+    error_tail: str | None
+    loss_drift: float | None
+
+
+def judge(cell: Cell, protocol: Protocol, outcome: Outcome, reference: Sequence[float] | None, suite: str) -> Verdict:
+    """Decide a cell's status.
+
+    Args:
+        cell: which cell.
+        protocol: what it should have done.
+        outcome: how its process ended.
+        reference: the reference engine's losses by step, None where it has none.
+        suite: name of the suite, for the advice in a timeout's reason.
+    """
+    status, reason = _how_it_ended(cell, protocol, outcome, suite)
+    drift = None
+    losses = [float(event["loss"]) for event in outcome.of_kind("step")]
+    if status == "ok":
+        if not all(math.isfinite(loss) for loss in losses):
+            first = next(step for step, loss in enumerate(losses, 1) if not math.isfinite(loss))
+            status, reason = "diverged", f"the loss of step {first} is {losses[first - 1]}"
+        elif reference is not None:
+            drift = loss_drift(losses, reference)
+            if drift > LOSS_TOLERANCE:
+                status = "diverged"
+                reason = f"losses leave the reference's by {drift:.2%}, allowed {LOSS_TOLERANCE:.1%}"
+    if status == "ok":
+        return Verdict(status, None, drift)
+    tail = outcome.stderr_tail if status in ("crashed", "oom") else ""
+    # The reason comes last: it is the line that tables show.
+    return Verdict(status, scrub(f"{tail}\n{reason}".strip()), drift)
+
+
+def loss_drift(losses: Sequence[float], reference: Sequence[float]) -> float:
+    """max over steps of |loss − reference| / reference."""
+    return max(abs(ours - theirs) / abs(theirs) for ours, theirs in zip(losses, reference, strict=True))
+
+
+def _how_it_ended(cell: Cell, protocol: Protocol, outcome: Outcome, suite: str) -> tuple[str, str]:
+    steps = len(outcome.of_kind("step"))
+    progress = f"{steps} of {protocol.total_steps} steps done"
+    if outcome.killed_for == "interrupt":
+        return "interrupted", f"stopped by the user, {progress}"
+    if outcome.killed_for == "limit":
+        advice = "" if suite == "full" else "; suite full allows more"
+        return "timeout", f"limit of {cell.limit_seconds:g} s reached, {progress}{advice}"
+    errors = outcome.of_kind("error")
+    if errors:
+        kind, message = str(errors[-1].get("type")), str(errors[-1].get("message"))
+        looks_like_memory = any(word in message for word in _MEMORY_WORDS)
+        return _ERROR_STATUS.get(kind, "oom" if looks_like_memory else "crashed"), f"{kind}: {message}, {progress}"
+    if outcome.signal is not None:
+        if outcome.signal == "SIGKILL" and outcome.out_of_memory:
+            return "oom", f"killed by the system for want of memory, {progress}"
+        return _by_stderr(outcome), f"ended by {outcome.signal}, {progress}"
+    if outcome.exit_code:
+        return _by_stderr(outcome), f"exit code {outcome.exit_code}, {progress}"
+    if steps != protocol.total_steps or not outcome.of_kind("done"):
+        return "crashed", f"ended with exit code 0 before it was done, {progress}"
+    return "ok", ""
+
+
+def _by_stderr(outcome: Outcome) -> str:
+    return "oom" if any(word in outcome.stderr_tail for word in _MEMORY_WORDS) else "crashed"

@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from tinygpt.corpora import Corpus
+
+TEXT = b"".join(b"%d is the square of %d, and %d its cube.\n" % (n * n, n, n**3) for n in range(400))
+
+
+@pytest.fixture(scope="session")
+def corpus() -> Corpus:
+    """A text that needs no download, big enough for tiny."""
+    return Corpus("squares", TEXT[:-2000], TEXT[-2000:], "made here", "tests/bench/conftest.py")
+
+
+@pytest.fixture
+def console() -> Console:
+    """A console that is not a terminal; ``console.file.getvalue()`` is what was printed."""
+    return Console(file=io.StringIO(), width=140)
+
+
+@pytest.fixture
+def results_root(tmp_path: Path) -> Path:
+    return tmp_path / "results"
