@@ -232,15 +232,24 @@ def _measure(suite: str, presets: str, engines: str, corpus: str, seed: int) -> 
     return summary.exit_code
 
 
-@task(positional=["action"], help={"action": "show, or publish", "run-id": "this run only"})
+@task(
+    positional=["action"],
+    help={
+        "action": "show, publish, or export",
+        "run-id": "this run only, when showing or publishing",
+        "format": "of an export: csv, json or parquet",
+        "out": "folder of an export",
+    },
+)
 @_reports_errors
-def results(c: Context, action: str, run_id: str = "") -> None:
-    """Show what was measured, or publish local rows into the committed ones."""
+def results(c: Context, action: str, run_id: str = "", format: str = "csv", out: str = "export") -> None:
+    """Show what was measured, publish local rows into the committed ones, or export all of them."""
     from bench import show, store
 
     actions: dict[str, Callable[[], None]] = {
         "show": lambda: show.print_results(RESULTS, run_id=run_id or None),
         "publish": lambda: show.print_published(store.publish(RESULTS, _names(run_id) or None)),
+        "export": lambda: print(*store.export(RESULTS, Path(out), format), sep="\n"),
     }
     if action not in actions:
         raise ConfigError(f"results action is {action!r}", ", ".join(actions), "invoke results show")
