@@ -1,0 +1,15 @@
+"""The registry of figures: name → record. A new figure is one new file and one new row."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+from sitegen.figures.base import Column, Figure
+from sitegen.figures.loss import LOSS
+from sitegen.figures.memory import MEMORY
+from sitegen.figures.speedup import SPEEDUP
+from sitegen.figures.step_time import STEP_TIME
+
+__all__ = ["FIGURES", "Column", "Figure"]
+
+FIGURES = MappingProxyType({figure.name: figure for figure in (SPEEDUP, STEP_TIME, LOSS, MEMORY)})

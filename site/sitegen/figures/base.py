@@ -1,0 +1,247 @@
+"""What a figure is: a question, the rows that answer it, and a pure function from those rows to an Altair chart."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from sitegen.frames import Results
+from sitegen.palette import Theme, variant_colors, variant_shapes
+from tinygpt.presets import PRESETS
+
+Drawing = alt.LayerChart | alt.FacetChart  # what altair.layer() may return
+
+HEIGHT = 380  # pixels of the plotting area
+
+# ✕ as a path in Vega's unit square: a failure is never mistaken for a measured point.
+FAILURE_SHAPE = "M-0.8,-0.8L0.8,0.8M-0.8,0.8L0.8,-0.8"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the table behind a figure: the field, its heading and how a value is written."""
+
+    field: str
+    heading: str
+    write: Callable[[Any], str]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A row of the registry.
+
+    Attributes:
+        name: stable name, used by pages and in file names.
+        title: heading above the chart.
+        summary: one sentence below it, saying how to read it.
+        rows: results → exactly the rows that are plotted (and published as CSV).
+        chart: those rows and a theme → the chart. Not called with an empty frame.
+        describe: those rows → what the chart shows, in words, for readers who do not see it.
+        columns: the table behind the figure.
+        needs: what must have been measured for there to be anything to plot.
+        command: what to run when there is nothing to plot.
+    """
+
+    name: str
+    title: str
+    summary: str
+    rows: Callable[[Results], pd.DataFrame]
+    chart: Callable[[pd.DataFrame, Theme], Drawing]
+    describe: Callable[[pd.DataFrame], str]
+    columns: tuple[Column, ...]
+    needs: str
+    command: str
+
+
+def parameter_axis(rows: pd.DataFrame, field: str = "n_parameters") -> alt.X:
+    """The model size axis: logarithmic, ticks at the presets, each with its name and parameter count."""
+    present = set(rows[field].dropna().astype(int))
+    marks = {preset.model.n_parameters: name for name, preset in PRESETS.items()}
+    ticks = sorted(present)
+    labels = ",".join(f"'{count}':['{marks.get(count, '')}','{short_count(count)}']" for count in ticks)
+    low, high = min(ticks), max(ticks)
+    return alt.X(
+        f"{field}:Q",
+        title="parameters of the model (log scale)",
+        # Widened, so that a single preset still has an axis and end points do not sit on the frame.
+        scale=alt.Scale(type="log", domain=[low / 1.5, high * 1.5], nice=False),
+        axis=alt.Axis(
+            values=ticks, labelExpr=f"({{{labels}}})[datum.value]", labelOverlap="greedy", labelSeparation=6, grid=False
+        ),
+    )
+
+
+def log_domain(values: pd.Series, failures: bool = False) -> list[float]:
+    """A logarithmic axis' range around positive values: never empty, at least a factor of 2 wide.
+
+    Args:
+        values: what has to fit.
+        failures: leaves room at the bottom for the crosses.
+    """
+    positive = values[values > 0].dropna()
+    low, high = (float(positive.min()), float(positive.max())) if len(positive) else (1.0, 1.0)
+    if high / low < 2:
+        middle = math.sqrt(low * high)
+        low, high = middle / math.sqrt(2), middle * math.sqrt(2)
+    span = high / low
+    return [low / span ** (0.18 if failures else 0.06), high * span**0.06]
+
+
+def log_axis(domain: list[float], **axis: Any) -> alt.Axis:
+    """A logarithmic axis with ticks that people count in: 1, 2, 5, or powers of ten over more than four decades.
+
+    Args:
+        domain: the axis' range; below about one decade every tick is kept.
+        axis: further properties; ``label`` is an expression for a tick's text.
+    """
+    span = domain[1] / domain[0]
+    label = axis.pop("label", "format(datum.value, ',~r')")
+    if span < 8:
+        return alt.Axis(tickCount=6, labelExpr=label, labelOverlap="greedy", **axis)
+    kept = [1, 2, 5] if span < 1e4 else [1]
+    mantissa = "round(datum.value / pow(10, floor(log(datum.value) / LN10 + 1e-6)))"
+    shown = f"indexof({kept}, {mantissa}) >= 0"
+    return alt.Axis(
+        tickCount=10,  # 1, 2, … 9 of every decade; more would make Vega place them linearly
+        labelExpr=f"{shown} ? {label} : ''",
+        gridOpacity={"condition": {"test": shown, "value": 0.8}, "value": 0},
+        tickOpacity={"condition": {"test": shown, "value": 1}, "value": 0},
+        labelOverlap="greedy",
+        **axis,
+    )
+
+
+def variant_encodings(variants: Sequence[str], theme: Theme) -> tuple[alt.Color, alt.Shape]:
+    """Colour and shape by engine variant, with one legend for both.
+
+    Args:
+        variants: distinct, in the order in which the legend lists them.
+        theme: gives the colours.
+    """
+    legend = alt.Legend(title=None, orient="bottom", columns=legend_columns(variants), symbolSize=90)
+    color = alt.Color(
+        "variant:N",
+        scale=alt.Scale(domain=list(variants), range=variant_colors(variants, theme)),
+        legend=legend,
+    )
+    shape = alt.Shape(
+        "variant:N", scale=alt.Scale(domain=list(variants), range=variant_shapes(variants)), legend=legend
+    )
+    return color, shape
+
+
+def legend_columns(labels: Sequence[str]) -> alt.ExprRef:
+    """As many columns as fit side by side, on a phone as on a wide screen.
+
+    ``room`` is a parameter that ``sitegen.render`` adds: the width that the whole chart has, in pixels.
+    """
+    pixels = 34 + 7 * max((len(label) for label in labels), default=1)
+    return alt.ExprRef(f"max(1, min({len(labels)}, floor((room - 70) / {pixels})))")
+
+
+def machine_dash(rows: pd.DataFrame) -> dict[str, Any]:
+    """Line style by machine, only where there is more than one: machines stand side by side, never pooled."""
+    machines = list(dict.fromkeys(rows["machine"]))
+    if len(machines) < 2:
+        return {}
+    styles = [[1, 0], [7, 4], [2, 3], [9, 3, 2, 3]]
+    return {
+        "strokeDash": alt.StrokeDash(
+            "machine:N",
+            scale=alt.Scale(domain=machines, range=[styles[index % len(styles)] for index in range(len(machines))]),
+            legend=alt.Legend(
+                title=None,
+                orient="bottom",
+                columns=1,
+                symbolType="stroke",
+                symbolSize=400,
+                labelLimit=alt.ExprRef("room - 110"),
+            ),
+        )
+    }
+
+
+def tooltip(*fields: tuple[str, str]) -> list[alt.Tooltip]:
+    """Tooltip lines from (field with type, heading) pairs; the fields hold text that is ready to be read."""
+    return [alt.Tooltip(field, title=heading) for field, heading in fields]
+
+
+def failure_layer(chart: alt.Chart, rows: pd.DataFrame, color: alt.Color, x: alt.X) -> list[alt.Chart]:
+    """Failures as crosses along the bottom edge, reason in the tooltip; no layer where nothing failed.
+
+    ``slot`` stacks the failures of one preset, so that none hides another.
+    """
+    if not (rows["state"] == "failed").any():
+        return []
+    marks = (
+        chart.transform_filter("datum.state == 'failed'")
+        .mark_point(shape=FAILURE_SHAPE, size=80, strokeWidth=2.4, opacity=1)
+        .encode(
+            x=x,
+            # From the bottom edge upwards, whatever the height: a fixed pixel would float when it changes.
+            y=alt.value(alt.ExprRef("height - 8 - 15 * datum.slot")),
+            color=color,
+            tooltip=tooltip(
+                ("variant:N", "engine"),
+                ("preset:N", "preset"),
+                ("status:N", "failed"),
+                ("reason:N", "reason"),
+                ("machine:N", "machine"),
+                ("protocol:N", "protocol"),
+                ("command:N", "to repeat it"),
+            ),
+        )
+    )
+    return [marks]
+
+
+def describe_ends(rows: pd.DataFrame, written: str) -> str:
+    """For each machine, every engine's value at its smallest and largest preset; empty without rows.
+
+    Args:
+        rows: columns ``machine``, ``variant``, ``preset``, ``n_parameters`` and the one below.
+        written: the column that holds the value as text.
+    """
+    machines = []
+    for machine, on_machine in rows.groupby("machine", sort=False):
+        parts = []
+        for variant, group in on_machine.groupby("variant", sort=False):
+            ends = group.sort_values("n_parameters")
+            first, last = ends.iloc[0], ends.iloc[-1]
+            part = f"{variant} {first[written]} at {first['preset']}"
+            parts.append(part if len(ends) == 1 else f"{part} and {last[written]} at {last['preset']}")
+        machines.append(f"{machine}: {'; '.join(parts)}.")
+    return " ".join(machines)
+
+
+def describe_failures(rows: pd.DataFrame) -> str:
+    """The number of failed cells, as a sentence; empty without any."""
+    failed = int((rows["state"] == "failed").sum())
+    return f" {failed} {'cells' if failed > 1 else 'cell'} failed." if failed else ""
+
+
+def stack_failures(rows: pd.DataFrame) -> pd.Series:
+    """Slot of each failed row among the failures of its preset (0, 1, …); 0 for rows that did not fail."""
+    failed = rows["state"] == "failed"
+    slots = pd.Series(0, index=rows.index, dtype=int)
+    slots[failed] = rows[failed].groupby("n_parameters").cumcount()
+    return slots
+
+
+def text(value: object) -> str:
+    """A table cell's text; missing values are empty."""
+    return "" if value is None or value != value else str(value)
+
+
+def short_count(count: float) -> str:
+    """A count as people say it: 70 k, 2.7 M, 473 M."""
+    for limit, unit in ((1e9, " B"), (1e6, " M"), (1e3, " k")):
+        if count >= limit:
+            value = count / limit
+            return f"{value:.0f}{unit}" if value >= 10 else f"{value:.1f}{unit}"
+    return f"{count:.0f}"

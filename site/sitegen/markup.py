@@ -1,0 +1,60 @@
+"""The HTML that macros put into pages: always on one line, always escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sitegen.escape import html_attribute, html_block
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A table cell: its text, what it sorts by, and markup for texts that are ours."""
+
+    text: str
+    sort: float | str | None = None
+    html: str | None = None
+
+
+def html_table(label: str, headings: Sequence[str], rows: Sequence[Sequence[Cell | str]]) -> str:
+    """A table on one line of HTML, so that no Markdown syntax can begin inside it.
+
+    Args:
+        label: what the table holds, for readers who do not see it.
+        headings: one for each column.
+        rows: cells; a plain string is escaped.
+    """
+    head = "".join(f'<th scope="col">{html_block(heading)}</th>' for heading in headings)
+    body = "".join(f"<tr>{''.join(map(_cell_html, row))}</tr>" for row in rows)
+    return (
+        f'<div class="tg-table" data-search-exclude role="region" tabindex="0" aria-label="{html_attribute(label)}">'
+        f"<table data-sortable><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+_LONG = 60  # characters; longer cells may wrap
+
+
+def _cell_html(cell: Cell | str) -> str:
+    if isinstance(cell, str):
+        cell = Cell(cell)
+    content = cell.html if cell.html is not None else html_block(cell.text)
+    if cell.sort is None:
+        return f'<td class="tg-long">{content}</td>' if len(cell.text) > _LONG else f"<td>{content}</td>"
+    numeric = ' class="tg-numeric"' if isinstance(cell.sort, int | float) else ""
+    return f'<td{numeric} data-sort="{html_attribute(str(cell.sort))}">{content}</td>'
+
+
+def status_cell(status: str) -> Cell:
+    """A run's status as a coloured word."""
+    kind = "good" if status == "ok" else "bad"
+    return Cell(status, sort=status, html=f'<span class="tg-state tg-state--{kind}">{html_block(status)}</span>')
+
+
+def nothing_yet(what: str, command: str) -> str:
+    """What stands where results would be: what is missing, and the command that makes some."""
+    return (
+        f'<p class="tg-empty">{html_block(what)} yet. '
+        f"To make some, run <code>{html_block(command)}</code> and then <code>invoke site</code>.</p>"
+    )

@@ -1,0 +1,272 @@
+"""Measured figures by name: the grammar that pages use instead of typing numbers.
+
+A name is a dotted path such as ``speedup.vectorized.numpy.small``. Each pattern below is one row: its upper-case
+parts are placeholders, looked up in the tables that define engines, presets and corpora. Values come from one scope,
+so that two numbers in one sentence can be compared: the published rows if there are any, else the local ones, and of
+these the machine that measured most cells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any
+
+import pandas as pd
+
+from sitegen import quantities
+from sitegen.errors import SiteError
+from sitegen.frames import Results, cell_frame, primary_cells, ratio_frame, training_runs
+from tinygpt.corpora import CORPORA
+from tinygpt.engines import ENGINES, parse_variant
+from tinygpt.errors import ConfigError, unknown_name
+from tinygpt.presets import PRESETS
+
+
+@dataclass(frozen=True)
+class Number:
+    """A figure as text.
+
+    Attributes:
+        text: as prose shows it; None while results do not hold it.
+        source: where it comes from, one line; without a text, why there is none.
+        command: what measures it.
+    """
+
+    text: str | None
+    source: str
+    command: str
+
+
+class Facts:
+    """The frames that numbers are read from, computed once per build."""
+
+    def __init__(self, results: Results) -> None:
+        self.results = results
+
+    @cached_property
+    def cells(self) -> pd.DataFrame:
+        """Cells of the quoted scope, measured and failed."""
+        return primary_cells(cell_frame(self.results))
+
+    @cached_property
+    def ratios(self) -> pd.DataFrame:
+        """Ratios of the quoted scope."""
+        return self._in_scope(ratio_frame(self.results))
+
+    @cached_property
+    def training(self) -> pd.DataFrame:
+        """Training runs, published ones if there are any, newest first."""
+        runs = training_runs(self.results)
+        published = runs[runs["origin"] == "published"]
+        return published if not published.empty else runs
+
+    @cached_property
+    def bench_runs(self) -> pd.DataFrame:
+        """Benchmark rows, published ones if there are any: every attempt, whatever its status."""
+        runs = self.results.runs[self.results.runs["kind"] == "bench"]
+        published = runs[runs["origin"] == "published"]
+        return published if not published.empty else runs
+
+    def _in_scope(self, frame: pd.DataFrame) -> pd.DataFrame:
+        if self.cells.empty or frame.empty:
+            return frame.head(0)
+        first = self.cells.iloc[0]
+        return frame[(frame["origin"] == first["origin"]) & (frame["machine_hash"] == first["machine_hash"])]
+
+    def cell(self, engine: str, preset: str) -> dict[str, Any] | None:
+        """The measured cell of an engine (or variant) at a preset."""
+        found = self.cells[
+            (self.cells["state"] == "measured") & (self.cells["variant"] == engine) & (self.cells["preset"] == preset)
+        ]
+        return None if found.empty else dict(found.iloc[0])
+
+
+# ---- resolvers: (facts, parts) → (text, source), or None while nothing is measured ------------------------
+
+Answer = tuple[str, str] | None
+
+
+def _speedup(facts: Facts, engine: str, baseline: str, preset: str) -> Answer:
+    rows = _pair(facts, engine, baseline)
+    found = rows[rows["preset"] == preset]
+    if found.empty:
+        return None
+    row = found.iloc[0]
+    low, high = quantities.ratio(row["speedup_low"]), quantities.ratio(row["speedup_high"])
+    return quantities.ratio(row["speedup"]), f"{engine} over {baseline} at {preset}, {low} to {high}; {_place(row)}"
+
+
+def _speedup_range(facts: Facts, engine: str, baseline: str) -> Answer:
+    rows = _pair(facts, engine, baseline)
+    if rows.empty:
+        return None
+    ordered = rows.sort_values("speedup")
+    low, high = ordered.iloc[0], ordered.iloc[-1]
+    source = f"{engine} over {baseline}, {low['preset']} and {high['preset']}; {_place(low)}"
+    texts = [quantities.ratio(low["speedup"]), quantities.ratio(high["speedup"])]
+    return texts[0] if texts[0] == texts[1] else " to ".join(texts), source
+
+
+def _pair(facts: Facts, engine: str, baseline: str) -> pd.DataFrame:
+    ratios = facts.ratios
+    return ratios[(ratios["variant"] == engine) & (ratios["baseline"] == baseline)]
+
+
+def _of_cell(column: str, write: Callable[[float], str]) -> Callable[..., Answer]:
+    def resolve(facts: Facts, engine: str, preset: str) -> Answer:
+        cell = facts.cell(engine, preset)
+        if cell is None or pd.isna(cell[column]):
+            return None
+        return write(float(cell[column])), f"{engine} at {preset}, {cell['evidence']}; {_place(cell)}"
+
+    return resolve
+
+
+def _of_training(column: str, write: Callable[[float], str]) -> Callable[..., Answer]:
+    def resolve(facts: Facts, corpus: str, preset: str) -> Answer:
+        runs = facts.training
+        runs = runs[(runs["corpus"] == corpus) & (runs["preset"] == preset) & runs[column].notna()]
+        if runs.empty:
+            return None
+        run = runs.iloc[0]
+        when = quantities.day(run["started_at"])
+        return write(
+            float(run[column])
+        ), f"{run['variant']}, {run['steps_done']} steps on {corpus}, {run['origin']}, {when}"
+
+    return resolve
+
+
+def _parameters(facts: Facts, preset: str) -> Answer:
+    del facts
+    return quantities.whole(PRESETS[preset].model.n_parameters), f"computed from the preset {preset}"
+
+
+def _count_cells(facts: Facts) -> Answer:
+    return str(len(facts.bench_runs)), "cells in the table of runs, failures included"
+
+
+def _count_failed(facts: Facts) -> Answer:
+    return str(int((facts.bench_runs["status"] != "ok").sum())), "cells whose status is not ok"
+
+
+def _count_machines(facts: Facts) -> Answer:
+    return str(facts.bench_runs["machine_hash"].nunique()), "machines that measured them"
+
+
+def _presets_measured(facts: Facts, engine: str) -> Answer:
+    cells = facts.cells[(facts.cells["variant"] == engine) & (facts.cells["state"] == "measured")]
+    return f"{cells['preset'].nunique()} of {len(PRESETS)}", f"presets at which {engine} was measured"
+
+
+def _place(row: Any) -> str:
+    return f"{row['machine']}; {row['measured_on']}"
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """A row of the grammar: how to resolve a name of this form, and what measures it while it is missing."""
+
+    resolve: Callable[..., Answer]
+    command: str = "invoke bench --suite standard"
+
+
+_TRAIN = "invoke train --preset {PRESET} --corpus {CORPUS}"
+_CELL = "invoke bench --presets {PRESET} --engines {ENGINE}"
+
+PATTERNS = MappingProxyType(
+    {
+        "speedup.ENGINE.BASELINE.PRESET": Pattern(
+            _speedup, "invoke bench --presets {PRESET} --engines {ENGINE},{BASELINE}"
+        ),
+        "speedup_range.ENGINE.BASELINE": Pattern(_speedup_range, "invoke bench --engines {ENGINE},{BASELINE}"),
+        "step_ms.ENGINE.PRESET": Pattern(_of_cell("seconds", quantities.milliseconds), _CELL),
+        "tokens_per_s.ENGINE.PRESET": Pattern(_of_cell("tokens_per_second", quantities.significant), _CELL),
+        "memory.ENGINE.PRESET": Pattern(_of_cell("peak_bytes", quantities.megabytes), _CELL),
+        "params.PRESET": Pattern(_parameters),
+        "loss.held_out.CORPUS.PRESET": Pattern(_of_training("held_out_loss", quantities.loss), _TRAIN),
+        "loss.first.CORPUS.PRESET": Pattern(_of_training("first_loss", quantities.loss), _TRAIN),
+        "loss.train.CORPUS.PRESET": Pattern(_of_training("last_loss", quantities.loss), _TRAIN),
+        "train_minutes.CORPUS.PRESET": Pattern(
+            _of_training("wall_seconds", lambda seconds: f"{quantities.significant(seconds / 60, 2)} min"), _TRAIN
+        ),
+        "count.cells": Pattern(_count_cells),
+        "count.failed": Pattern(_count_failed),
+        "count.machines": Pattern(_count_machines),
+        "presets.measured.ENGINE": Pattern(_presets_measured, "invoke bench --engines {ENGINE}"),
+    }
+)
+
+
+def _known_engine(text: str) -> None:
+    try:
+        parse_variant(text)
+    except ConfigError:
+        raise unknown_name("engine", text, ENGINES, "invoke site") from None
+
+
+def _known(kind: str, names: Iterable[str]) -> Callable[[str], None]:
+    allowed = tuple(names)
+
+    def check(text: str) -> None:
+        if text not in allowed:
+            raise unknown_name(kind, text, allowed, "invoke site")
+
+    return check
+
+
+PLACEHOLDERS: MappingProxyType[str, Callable[[str], None]] = MappingProxyType(
+    {
+        "ENGINE": _known_engine,
+        "BASELINE": _known_engine,
+        "PRESET": _known("preset", PRESETS),
+        "CORPUS": _known("corpus", CORPORA),
+    }
+)
+
+
+def resolve_number(name: str, facts: Facts) -> Number:
+    """Look a figure up by its name.
+
+    Raises:
+        SiteError: the name fits no pattern, or names an engine, preset or corpus that does not exist.
+    """
+    pattern_text, placeholders = _match(name)
+    for kind, value in placeholders.items():
+        try:
+            PLACEHOLDERS[kind](value)
+        except ConfigError as error:
+            raise SiteError(f"number {name!r}: {error.problem}", error.allowed) from None
+    pattern = PATTERNS[pattern_text]
+    answer = pattern.resolve(facts, *placeholders.values())
+    command = pattern.command.format(**placeholders)
+    if answer is None:
+        return Number(None, _why_missing(facts, placeholders), command)
+    return Number(answer[0], answer[1], command)
+
+
+def _why_missing(facts: Facts, placeholders: dict[str, str]) -> str:
+    """Whether the cell behind a number failed, or was never tried."""
+    cells = facts.cells
+    engines = [placeholders[slot] for slot in ("ENGINE", "BASELINE") if slot in placeholders]
+    failed = cells[
+        (cells["state"] == "failed")
+        & cells["variant"].isin(engines)
+        & (cells["preset"] == placeholders.get("PRESET", ""))
+    ]
+    return "not measured yet" if failed.empty else f"did not finish ({failed.iloc[0]['status']})"
+
+
+def _match(name: str) -> tuple[str, dict[str, str]]:
+    """The pattern that a name fits, and what stands at its placeholders."""
+    parts = name.split(".")
+    for text in PATTERNS:
+        form = text.split(".")
+        if len(form) == len(parts) and all(
+            slot in PLACEHOLDERS or slot == part for slot, part in zip(form, parts, strict=True)
+        ):
+            return text, {slot: part for slot, part in zip(form, parts, strict=True) if slot in PLACEHOLDERS}
+    raise SiteError(f"unknown number {name!r}", ", ".join(PATTERNS))

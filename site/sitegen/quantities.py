@@ -1,0 +1,65 @@
+"""How measured quantities are written, the same way in prose, tables and tooltips."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """A number rounded to so many significant digits, with thousands separators: 0.0712, 13.4, 1,240, 78,000."""
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g}"
+    decimals = digits - 1 - math.floor(math.log10(abs(value)))
+    return f"{round(value, decimals):,.{max(0, decimals)}f}"
+
+
+def duration(seconds: float) -> str:
+    """A step's time in the unit that reads best: 85 µs, 13.4 ms, 2.31 s, 4.2 min, 3.1 h."""
+    for limit, scale, unit in ((1e-3, 1e6, "µs"), (1.0, 1e3, "ms"), (120.0, 1.0, "s"), (7200.0, 1 / 60, "min")):
+        if seconds < limit:
+            return f"{significant(seconds * scale)} {unit}"
+    return f"{significant(seconds / 3600)} h"
+
+
+def milliseconds(seconds: float) -> str:
+    """A time in milliseconds, whatever its size, so that a column of them can be compared."""
+    return f"{significant(seconds * 1e3)} ms"
+
+
+def ratio(value: float) -> str:
+    """A speedup: 0.85×, 6.1×, 1,240×."""
+    digits = 2 if value < 100 else 3
+    return f"{significant(value, digits if value >= 1 else 2)}×"
+
+
+def megabytes(count: float) -> str:
+    """Bytes in units of 10⁶ or 10⁹: 312 MB, 1.84 GB."""
+    return f"{significant(count / 1e6)} MB" if count < 1e9 else f"{significant(count / 1e9)} GB"
+
+
+def whole(count: float) -> str:
+    """A count in full, with thousands separators."""
+    return f"{round(count):,}"
+
+
+def loss(value: float) -> str:
+    """A loss in nats per token."""
+    return f"{value:.2f}"
+
+
+def day(when: datetime) -> str:
+    """A date, ISO 8601."""
+    return f"{when:%Y-%m-%d}"
+
+
+def age(when: datetime, now: datetime | None = None) -> str:
+    """How long ago something was, in the coarsest unit that is still informative."""
+    now = now or datetime.now(UTC)
+    hours = max(0.0, (now - when).total_seconds() / 3600)
+    if hours < 1:
+        return "within the hour"
+    if hours < 48:
+        return f"{hours:.0f} h ago"
+    days = hours / 24
+    return f"{days:.0f} days ago" if days < 60 else f"{days / 30.4:.0f} months ago"

@@ -1,0 +1,82 @@
+"""The status matrix: every preset against every engine, measured, failed or not measured, and how old that is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from sitegen import quantities
+from sitegen.escape import html_attribute, html_block, one_line
+from sitegen.frames import Results, cell_frame, records
+from sitegen.markup import Cell, html_table, nothing_yet
+from sitegen.palette import order_variants
+from tinygpt.engines import ENGINES
+from tinygpt.presets import PRESETS
+
+
+def status_table(results: Results) -> str:
+    """One matrix for each machine that measured something, followed by the list of failures."""
+    cells = cell_frame(results)
+    if cells.empty:
+        return _matrix("no machine yet", cells) + nothing_yet("Nothing is measured", "invoke bench --suite quick")
+    parts = []
+    for machine, group in cells.groupby("machine", sort=False):
+        parts.append(f'<p class="tg-machine">{html_block(str(machine))}</p>{_matrix(str(machine), group)}')
+    return "".join(parts) + _failures(cells)
+
+
+def _matrix(machine: str, cells: pd.DataFrame) -> str:
+    """Presets down, engine variants across. Registered engines have a column even where nothing was measured."""
+    variants = order_variants([*ENGINES, *cells["variant"]])
+    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for record in records(cells):
+        found.setdefault((record["preset"], record["variant"]), []).append(record)
+    rows: list[list[Cell | str]] = [
+        [
+            Cell(name, sort=preset.model.n_parameters, html=f"<code>{name}</code>"),
+            *(_state(found.get((name, variant), []), variant, name) for variant in variants),
+        ]
+        for name, preset in PRESETS.items()
+    ]
+    return html_table(f"State of every preset and engine on {machine}", ["preset", *variants], rows)
+
+
+def _state(known: list[dict[str, Any]], variant: str, preset: str) -> Cell:
+    """What is known about one cell: the measured time, the failures beside it, or how to measure it."""
+    if not known:
+        command = html_attribute(f"invoke bench --presets {preset} --engines {variant}")
+        return Cell("", sort=float("1e12"), html=f'<span class="tg-absent" title="{command}">not measured</span>')
+    parts = []
+    sort = 1e11
+    for record in sorted(known, key=lambda record: str(record["state"]), reverse=True):
+        when = record["measured_at"]
+        day = quantities.day(when)
+        age = f'<span class="tg-age"><time datetime="{day}">{day}</time>, {quantities.age(when)}</span>'
+        if record["state"] == "measured":
+            sort = float(record["seconds"])
+            parts.append(f"<strong>{html_block(quantities.duration(sort))}</strong>{age}")
+        else:
+            reason = html_attribute(one_line(str(record["reason"])))
+            status = html_block(str(record["status"]))
+            parts.append(f'<span class="tg-state tg-state--bad" title="{reason}">{status}</span>{age}')
+    return Cell("", sort=sort, html="".join(parts))
+
+
+def _failures(cells: pd.DataFrame) -> str:
+    failed = cells[cells["state"] == "failed"]
+    if failed.empty:
+        return "<p>No cell on record failed.</p>"
+    rows: list[list[Cell | str]] = [
+        [
+            str(record["variant"]),
+            str(record["preset"]),
+            Cell("", html=f'<span class="tg-state tg-state--bad">{html_block(str(record["status"]))}</span>'),
+            str(record["reason"]),
+            Cell(quantities.day(record["measured_at"]), sort=quantities.day(record["measured_at"])),
+            Cell("", html=f"<code>{html_block(str(record['command']))}</code>"),
+        ]
+        for record in records(failed)
+    ]
+    headings = ["engine", "preset", "failed", "reason", "measured", "to repeat it"]
+    return '<p class="tg-machine">Cells that failed</p>' + html_table("Cells that failed", headings, rows)

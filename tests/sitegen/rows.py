@@ -1,0 +1,146 @@
+"""Results to build sites from: rows of the real schema, written by the real store, with made-up times."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from bench.protocol import benchmark_protocol, training_protocol
+from bench.store import publish, write_tables
+from tinygpt.presets import PRESETS
+
+START = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+CORPUS_HASH = hashlib.sha256(b"stories").hexdigest()
+
+MACHINE = {
+    "cpu": "Example 9000 8-Core Processor", "arch_level": "x86-64-v4", "cores": 2, "core_quota": None,
+    "memory_gib": 16.0, "memory_limit_gib": None, "os": "Linux 6.1, Example Linux", "python": "CPython 3.11.7",
+    "numpy": "2.4.0", "numexpr": "2.14.0", "blas": "openblas", "blas_version": "0.3.30", "blas_kernel": "SkylakeX",
+    "blas_threads": 2, "accelerator": None,
+}  # fmt: skip
+
+# Milliseconds of a step, about what the engines' shapes suggest: overhead plus work.
+TIMES = {
+    "python": {"tiny": 900.0, "small": 9_000.0},
+    "numpy": {"tiny": 8.0, "small": 31.0, "medium": 84.0, "large": 250.0},
+    "vectorized": {"tiny": 4.0, "small": 13.0, "medium": 37.0, "large": 104.0, "xl": 160.0},
+}
+
+
+def canonical(record: dict[str, Any]) -> str:
+    return json.dumps(record, sort_keys=True, separators=(",", ":"))
+
+
+def cell(
+    variant: str,
+    preset: str,
+    milliseconds: float,
+    run_id: str = "run-1",
+    round_number: int = 0,
+    machine: dict[str, Any] = MACHINE,
+    status: str = "ok",
+    error_tail: str | None = None,
+    steps: int = 6,
+    **changes: Any,
+) -> dict[str, list[dict[str, Any]]]:
+    """Rows of one benchmark process: one of ``runs``, and its steps (the first a warm-up; none where it failed)."""
+    protocol = benchmark_protocol(preset, "stories", CORPUS_HASH, 0, 1)
+    shape = PRESETS[preset]
+    cell_id = f"{run_id}/{variant}/{preset}/{round_number}"
+    ok = status == "ok"
+    run = {
+        "run_id": run_id, "cell_id": cell_id, "kind": "bench", "engine": variant.partition("[")[0],
+        "variant": variant, "preset": preset, "round": round_number, "status": status,
+        "exit_code": 0 if ok else None, "signal": None, "error_tail": error_tail,
+        "command": f"invoke bench --presets {preset} --engines {variant}", "protocol_hash": protocol.hash,
+        "protocol": protocol.canonical_json, "machine_hash": hashlib.sha256(canonical(machine).encode()).hexdigest(),
+        "machine": canonical(machine), "commit": None, "dirty": None, "started_at": START, "suite": "quick",
+        "corpus": "stories", "corpus_sha256": CORPUS_HASH, "seed": 0, "n_parameters": shape.model.n_parameters,
+        "tokens_per_step": shape.tokens_per_step, "warmup_steps": 3, "measured_steps": 15,
+        "steps_done": steps if ok else 0, "limit_seconds": 600.0,
+        "peak_memory_bytes": 90_000_000 + 40 * shape.model.n_parameters, "setup_seconds": 0.1,
+        "first_loss": 5.55 if ok else None, "last_loss": 5.1 if ok else None, "loss_drift": 0.0 if ok else None,
+        "held_out_loss": None, "wall_seconds": 2.0,
+    } | changes  # fmt: skip
+    step_rows = [
+        {
+            "run_id": run_id, "cell_id": cell_id, "step": number + 1, "is_warmup": number == 0,
+            "seconds": milliseconds / 1e3 * (1 + 0.02 * ((number * 7) % 5 - 2)), "loss": 5.5 - 0.01 * number,
+            "grad_norm": 1.0, "elapsed_seconds": milliseconds / 1e3 * (number + 1), "held_out_loss": None,
+        }
+        for number in range(steps if ok else 0)
+    ]  # fmt: skip
+    return {"runs": [run], "steps": step_rows, "samples": []}
+
+
+def training(
+    run_id: str = "train-1",
+    preset: str = "small",
+    steps: int = 400,
+    texts: Sequence[tuple[str, str]] = (("Once upon a time", " there was a fox.\nIt ran."),),
+    **changes: Any,
+) -> dict[str, list[dict[str, Any]]]:
+    """Rows of one recorded training run whose loss falls, with samples at the middle and the end."""
+    protocol = training_protocol(preset, PRESETS[preset].train, "stories", CORPUS_HASH, 0, steps)
+    rows = cell("vectorized", preset, 13.0, run_id=run_id)
+    cell_id = f"{run_id}/train"
+
+    def loss(step: int) -> float:
+        return 1.4 + 4.1 * 0.99**step
+
+    def held_out(step: int) -> float | None:
+        return loss(step) + 0.15 if step % 100 == 0 else None
+
+    run = rows["runs"][0] | {
+        "cell_id": cell_id, "kind": "train", "protocol": protocol.canonical_json, "protocol_hash": protocol.hash,
+        "suite": "train", "command": f"invoke train --preset {preset} --corpus stories", "steps_done": steps,
+        "first_loss": 5.55, "last_loss": loss(steps), "held_out_loss": held_out(steps), "wall_seconds": 312.0,
+        "started_at": START + timedelta(hours=1),
+    } | changes  # fmt: skip
+    step_rows = [
+        {
+            "run_id": run_id, "cell_id": cell_id, "step": step, "is_warmup": False, "seconds": 0.013,
+            "loss": loss(step), "grad_norm": 1.0, "elapsed_seconds": 0.75 * step, "held_out_loss": held_out(step),
+        }
+        for step in range(1, steps + 1)
+    ]  # fmt: skip
+    samples = [
+        {
+            "run_id": run_id, "cell_id": cell_id, "engine": "vectorized", "preset": preset, "corpus": "stories",
+            "step": step, "prompt": prompt, "text": text, "temperature": 0.8, "top_k": None, "seed": 0,
+            "n_tokens": len(text), "tokens_per_second": 2100.0, "first_token_seconds": 0.004,
+            "train_loss": loss(step), "held_out_loss": held_out(step),
+        }
+        for step in (steps // 2, steps)
+        for prompt, text in texts
+    ]  # fmt: skip
+    return {"runs": [run], "steps": step_rows, "samples": samples}
+
+
+def joined(*parts: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
+    return {name: [row for part in parts for row in part[name]] for name in ("runs", "steps", "samples")}
+
+
+def ladder(run_id: str = "run-1", scale: float = 1.0, **changes: Any) -> dict[str, list[dict[str, Any]]]:
+    """Cells of three engines over the presets in ``TIMES``, and one that ran out of time."""
+    cells = [
+        cell(variant, preset, milliseconds * scale, run_id=run_id, **changes)
+        for variant, times in TIMES.items()
+        for preset, milliseconds in times.items()
+    ]
+    late = cell("python", "medium", 0.0, run_id=run_id, status="timeout", error_tail="no step within 600 s", **changes)
+    return joined(*cells, late)
+
+
+def store(root: Path, *parts: dict[str, list[dict[str, Any]]], published: bool = True) -> Path:
+    """Write each part as its own run; returns the results folder."""
+    for part in parts:
+        run_id = part["runs"][0]["run_id"]
+        write_tables(root, run_id, part)
+        if published:
+            publish(root, [run_id])
+    return root

@@ -1,0 +1,83 @@
+"""Looks that can be checked without a browser: contrast, fonts, vendored scripts, nothing from other hosts."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import altair as alt
+import pytest
+
+from sitegen.checks import check_site
+from sitegen.palette import (
+    THEMES,
+    Theme,
+    css_variables,
+    order_variants,
+    variant_colors,
+    variant_shapes,
+)
+from tinygpt.engines import ENGINES
+
+THEME = Path(__file__).parents[2] / "site/theme"
+
+
+def luminance(color: str) -> float:
+    """Relative luminance of WCAG 2."""
+    channels = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(a: str, b: str) -> float:
+    lighter, darker = sorted((luminance(a), luminance(b)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+@pytest.mark.parametrize("theme", THEMES, ids=lambda theme: theme.name)
+def test_text_and_marks_stand_out(theme: Theme) -> None:
+    for color in (theme.ink, theme.muted, theme.link, theme.accent, theme.good, theme.bad):
+        for background in (theme.background, theme.raised):
+            assert contrast(color, background) >= 4.5, (color, background)
+    assert contrast(theme.header_ink, theme.header) >= 4.5
+    for color in (*theme.engines.values(), *theme.spare):
+        assert contrast(color, theme.background) >= 3, color
+
+
+@pytest.mark.parametrize("theme", THEMES, ids=lambda theme: theme.name)
+def test_engines_differ_in_colour_and_in_shape(theme: Theme) -> None:
+    variants = order_variants(["vectorized[threads=1]", "numpy", "rival", "vectorized", "python", "jax"])
+    assert variants == ["python", "numpy", "vectorized", "vectorized[threads=1]", "jax", "rival"]
+    assert len(set(variant_colors(variants, theme))) == len(variants)
+    assert len(set(variant_shapes(variants))) == len(variants)
+
+
+def test_every_registered_engine_has_a_colour_of_its_own() -> None:
+    for theme in THEMES:
+        assert set(ENGINES) <= set(theme.engines)
+
+
+def test_the_style_sheets_use_the_palette_and_no_colour_of_their_own() -> None:
+    defined = set(re.findall(r"--tg-[a-z-]+(?=:)", css_variables()))
+    for path in (THEME / "assets/css").glob("*.css"):
+        text = path.read_text()
+        assert not re.search(r"#[0-9a-f]{6}\b|rgb\(", text), path.name
+        assert set(re.findall(r"var\((--tg-[a-z-]+)", text)) - {"--tg-radius"} <= defined, path.name
+
+
+def test_vendored_scripts_are_those_that_the_readme_names_and_fit_altair() -> None:
+    vendor = THEME / "assets/vendor"
+    named = dict(re.findall(r"\| `([a-z-]+\.min\.js)` \| `[a-z-]+` \| ([\d.]+) \|", (vendor / "README.md").read_text()))
+    assert set(named) == {path.name for path in vendor.glob("*.js")}
+    for name, version in named.items():
+        assert f'"{version}"' in (vendor / name).read_text(), name
+    assert named["vega-lite.min.js"].split(".")[:2] == alt.VEGALITE_VERSION.split(".")[:2]
+    assert named["vega.min.js"].split(".")[0] == alt.VEGA_VERSION
+    assert named["vega-embed.min.js"].split(".")[0] == alt.VEGAEMBED_VERSION
+
+
+def test_the_themes_own_files_name_no_other_host(tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text("<p>x</p>")
+    for path in [*(THEME / "assets/js").glob("*.js"), *(THEME / "assets/css").glob("*.css"), *THEME.glob("*.html")]:
+        assert not re.search(r"https?://", path.read_text()), path.name
+    assert check_site(tmp_path, "https://example.org/") == []
