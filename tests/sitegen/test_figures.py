@@ -10,6 +10,7 @@ import pytest
 import vl_convert
 
 from sitegen.figures import FIGURES
+from sitegen.figures.base import log_ticks
 from sitegen.figures.speedup import OFF_SCALE, _domains, default_baseline
 from sitegen.frames import Results, load_results
 from sitegen.palette import DARK, LIGHT
@@ -167,3 +168,16 @@ def test_a_specification_is_safe_inside_a_script_element(tmp_path: Path) -> None
     rendered = render_figure(figure, plotted, tmp_path / "out", tmp_path / "cache")
     assert "<" not in (tmp_path / "out" / rendered.files["json"]).read_text()
     assert "<script" not in (tmp_path / "out" / rendered.files["light.svg"]).read_text()
+
+
+@pytest.mark.parametrize(
+    ("domain", "expected"),
+    [
+        ([0.8, 3.3], [1.0, 1.5, 2.0, 3.0]),
+        ([0.9, 1500.0], [1.0, 10.0, 100.0, 1000.0]),
+        ([0.9, 40.0], [1.0, 2.0, 5.0, 10.0, 20.0]),
+        ([1.0, 2.0], [1.0, 1.2, 1.4, 1.7, 2.0]),
+    ],
+)
+def test_ticks_are_numbers_that_people_count_in(domain: list[float], expected: list[float]) -> None:
+    assert log_ticks(domain) == expected

@@ -92,28 +92,36 @@ def log_domain(values: pd.Series, failures: bool = False) -> list[float]:
     return [low / span ** (0.18 if failures else 0.06), high * span**0.06]
 
 
-def log_axis(domain: list[float], **axis: Any) -> alt.Axis:
-    """A logarithmic axis with ticks that people count in: 1, 2, 5, or powers of ten over more than four decades.
+# What a tick's first digits may be, from the sparsest choice to the densest.
+_MANTISSAS = (
+    (1.0,),
+    (1.0, 2.0, 5.0),
+    (1.0, 1.5, 2.0, 3.0, 5.0, 7.0),
+    (1.0, 1.2, 1.4, 1.7, 2.0, 2.5, 3.0, 4.0, 5.0, 7.0),
+)
+
+
+def log_ticks(domain: list[float], least: int = 4) -> list[float]:
+    """Ticks that people count in: powers of ten, or 1, 2, 5, or finer, whichever first gives enough of them.
 
     Args:
-        domain: the axis' range; below about one decade every tick is kept.
-        axis: further properties; ``label`` is an expression for a tick's text.
+        domain: the axis' range, above 0.
+        least: how many ticks are enough.
     """
-    span = domain[1] / domain[0]
-    label = axis.pop("label", "format(datum.value, ',~r')")
-    if span < 8:
-        return alt.Axis(tickCount=6, labelExpr=label, labelOverlap="greedy", **axis)
-    kept = [1, 2, 5] if span < 1e4 else [1]
-    mantissa = "round(datum.value / pow(10, floor(log(datum.value) / LN10 + 1e-6)))"
-    shown = f"indexof({kept}, {mantissa}) >= 0"
-    return alt.Axis(
-        tickCount=10,  # 1, 2, … 9 of every decade; more would make Vega place them linearly
-        labelExpr=f"{shown} ? {label} : ''",
-        gridOpacity={"condition": {"test": shown, "value": 0.8}, "value": 0},
-        tickOpacity={"condition": {"test": shown, "value": 1}, "value": 0},
-        labelOverlap="greedy",
-        **axis,
-    )
+    low, high = domain
+    ticks: list[float] = []
+    for mantissas in _MANTISSAS:
+        decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+        every = (float(f"{mantissa}e{decade}") for decade in decades for mantissa in mantissas)
+        ticks = [tick for tick in every if low <= tick <= high]
+        if len(ticks) >= least:
+            break
+    return ticks
+
+
+def log_axis(ticks: list[float] | alt.ExprRef, label: str = "format(datum.value, ',~r')") -> alt.Axis:
+    """A logarithmic axis with given ticks; ``label`` is an expression for a tick's text."""
+    return alt.Axis(values=ticks, labelExpr=label, labelOverlap="greedy")
 
 
 def variant_encodings(variants: Sequence[str], theme: Theme) -> tuple[alt.Color, alt.Shape]:

@@ -18,6 +18,7 @@ from sitegen.figures.base import (
     describe_ends,
     log_axis,
     log_domain,
+    log_ticks,
     machine_dash,
     parameter_axis,
     text,
@@ -58,7 +59,7 @@ def memory_chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
         "megabytes:Q",
         title="peak memory, MB (log scale)",
         scale=alt.Scale(type="log", domain=domain, nice=False),
-        axis=log_axis(domain),
+        axis=log_axis(log_ticks(domain)),
     )
     chart = alt.Chart(rows)
     measured = chart.transform_filter("datum.state == 'measured'")

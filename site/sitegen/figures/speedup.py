@@ -23,6 +23,7 @@ from sitegen.figures.base import (
     failure_layer,
     log_axis,
     log_domain,
+    log_ticks,
     machine_dash,
     parameter_axis,
     stack_failures,
@@ -138,8 +139,9 @@ def speedup_chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
         ("command:N", "to repeat it"),
     )
     domains = _domains(rows, names)
-    widest = max(domains.values(), key=lambda ends: ends[1] / ends[0])
-    table = json.dumps(domains)  # names come from results: as JSON they cannot be anything but strings
+    # Names come from results: as JSON they cannot be anything but strings.
+    table = json.dumps(domains)
+    ticks = json.dumps({name: log_ticks(domain) for name, domain in domains.items()})
     y = alt.Y(
         "speedup:Q",
         title="times faster than the baseline (log scale)",
@@ -149,7 +151,7 @@ def speedup_chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
             domainMin=alt.ExprRef(f"({table})[baseline][0]"),
             domainMax=alt.ExprRef(f"({table})[baseline][1]"),
         ),
-        axis=log_axis(widest, label="format(datum.value, ',~r') + '×'"),
+        axis=log_axis(alt.ExprRef(f"({ticks})[baseline]"), label="format(datum.value, ',~r') + '×'"),
     )
     layers = [
         alt.Chart(pd.DataFrame({"one": [1.0]}))

@@ -16,6 +16,7 @@ from sitegen.figures.base import (
     failure_layer,
     log_axis,
     log_domain,
+    log_ticks,
     machine_dash,
     parameter_axis,
     stack_failures,
@@ -60,7 +61,7 @@ def step_time_chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
         "milliseconds:Q",
         title="milliseconds a step (log scale)",
         scale=alt.Scale(type="log", domain=domain, nice=False),
-        axis=log_axis(domain),
+        axis=log_axis(log_ticks(domain)),
     )
     measured = chart.transform_filter("datum.state == 'measured'")
     layers = [
