@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import subprocess
 import sys
 import time
@@ -34,7 +35,6 @@ EXTRA_OF = {
     "transformers": "parity",
     "vl_convert": "site",
 }
-RESULTS = Path("results")
 
 
 def _reports_errors(body: Callable[..., Any]) -> Callable[..., Any]:
@@ -52,8 +52,13 @@ def _reports_errors(body: Callable[..., Any]) -> Callable[..., Any]:
                 raise
             missing = _missing(name)
             raise Exit(f"error: {missing}", missing.exit_code) from None
+        except BrokenPipeError:  # the reader has seen enough, as in `| head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise Exit(code=0) from None
         except OSError as error:
-            storage = StorageError(f"{error.filename or 'a file'}: {error.strerror or error}", "a place to write to")
+            storage = StorageError(
+                f"{error.filename or 'a file'}: {error.strerror or error}", "files and folders that can be used"
+            )
             raise Exit(f"error: {storage}", storage.exit_code) from None
         except KeyboardInterrupt:
             raise Exit("stopped", 130) from None
@@ -73,31 +78,45 @@ def _tool(module: str, *arguments: str) -> None:
 
     if importlib.util.find_spec(module) is None:
         raise _missing(module)
-    _project_root()
-    done = subprocess.run([sys.executable, "-m", module, *arguments], check=False)
+    done = subprocess.run([sys.executable, "-m", module, *arguments], cwd=_project_root(), check=False)
     if done.returncode:
         raise Exit(code=done.returncode)
 
 
+def _root() -> Path:
+    """The checkout around the current folder, as Invoke finds tasks.py from below; elsewhere the current folder."""
+    here = Path.cwd()
+    return next((folder for folder in (here, *here.parents) if (folder / "mkdocs.yml").exists()), here)
+
+
 def _project_root() -> Path:
     """The checkout: tasks that build or test it make sense nowhere else."""
-    if not Path("mkdocs.yml").exists():
+    if not (_root() / "mkdocs.yml").exists():
         raise ConfigError(
-            f"there is no mkdocs.yml in {Path.cwd().name!r}", "the root of a TinyGPT checkout", "cd to the checkout"
+            f"there is no mkdocs.yml in or above {Path.cwd().name!r}", "a TinyGPT checkout", "cd to the checkout"
         )
-    return Path.cwd()
+    return _root()
 
 
-def _names(text: str) -> list[str]:
-    """``tiny,small`` → its parts; a comma inside brackets belongs to a variant's options."""
-    parts, depth = [""], 0
-    for character in text:
-        depth += {"[": 1, "]": -1}.get(character, 0)
-        if character == "," and depth == 0:
-            parts.append("")
-        else:
-            parts[-1] += character
-    return [part.strip() for part in parts if part.strip()]
+def _results() -> Path:
+    """The results folder, as short as it can be written from here."""
+    return Path(os.path.relpath(_root() / "results"))
+
+
+def _whole(option: str, text: str) -> int:
+    """An option's whole number. Options come as text: Invoke's own conversion answers a slip with a traceback."""
+    try:
+        return int(text)
+    except ValueError:
+        raise ConfigError(f"--{option} is {text!r}", "a whole number", "invoke --list") from None
+
+
+def _number(option: str, text: str) -> float:
+    """An option's number."""
+    try:
+        return float(text)
+    except ValueError:
+        raise ConfigError(f"--{option} is {text!r}", "a number", "invoke --list") from None
 
 
 # ---- train and sample --------------------------------------------------------------------------------
@@ -124,12 +143,12 @@ def train(
     preset: str = "small",
     corpus: str = "shakespeare",
     engine: str = "vectorized",
-    steps: int = 1000,
-    seed: int = 0,
+    steps: str = "1000",
+    seed: str = "0",
     out: str = "",
     resume: bool = False,
     corpus_file: str = "",
-    learning_rate: float = 0.0,
+    learning_rate: str = "",
     prompt: str = "",
     record: bool = False,
 ) -> None:
@@ -141,9 +160,9 @@ def train(
         preset=preset,
         corpus=corpus,
         engine=engine,
-        steps=steps,
-        seed=seed,
-        learning_rate=learning_rate or None,
+        steps=_whole("steps", steps),
+        seed=_whole("seed", seed),
+        learning_rate=_number("learning-rate", learning_rate) if learning_rate else None,
         prompt=prompt,
     )
     code = _run_plan(plan, corpus_file or None, resume, record)
@@ -160,12 +179,13 @@ def _run_plan(plan: Any, corpus_file: str | None, resume: bool, record: bool) ->
     from tinygpt.view import watch
 
     corpus = load_corpus(plan.corpus, path=corpus_file)
+    print(f"corpus {corpus.name}: {corpus.licence}", flush=True)
     stop = StopRequest()
     events = watch(run_session(plan, corpus, resume=resume, stop=stop), stop=stop)
     if record:
         from bench.record_training import record_events
 
-        events = record_events(events, RESULTS)
+        events = record_events(events, _results())
     code = 0
     for event in events:
         if isinstance(event, StopRecord):
@@ -188,16 +208,18 @@ def sample(
     c: Context,
     checkpoint: str,
     prompt: str = "",
-    tokens: int = 256,
-    temperature: float = 0.8,
-    top_k: int = 0,
-    seed: int = 0,
+    tokens: str = "256",
+    temperature: str = "0.8",
+    top_k: str = "0",
+    seed: str = "0",
 ) -> None:
     """Stream text from a checkpoint, token by token."""
     from tinygpt.checkpoint import load_checkpoint
     from tinygpt.terminal import print_sample
 
-    print_sample(load_checkpoint(checkpoint), prompt, tokens, temperature, top_k or None, seed)
+    n_tokens, k, seed_number = _whole("tokens", tokens), _whole("top-k", top_k), _whole("seed", seed)
+    heat = _number("temperature", temperature)
+    print_sample(load_checkpoint(checkpoint), prompt, n_tokens, heat, k or None, seed_number)
 
 
 # ---- measure -----------------------------------------------------------------------------------------
@@ -214,10 +236,10 @@ def sample(
 )
 @_reports_errors
 def bench(
-    c: Context, suite: str = "quick", presets: str = "", engines: str = "", corpus: str = "shakespeare", seed: int = 0
+    c: Context, suite: str = "quick", presets: str = "", engines: str = "", corpus: str = "shakespeare", seed: str = "0"
 ) -> None:
     """Measure step times, one fresh process per cell; rows go to results/local/."""
-    code = _measure(suite, presets, engines, corpus, seed)
+    code = _measure(suite, presets, engines, corpus, _whole("seed", seed))
     if code:
         raise Exit(code=code)
 
@@ -226,9 +248,10 @@ def _measure(suite: str, presets: str, engines: str, corpus: str, seed: int) -> 
     """Run a suite and print what came out; returns the process's exit code."""
     from bench.runner import run_benchmark
     from bench.show import print_run
+    from bench.variants import split_names
 
-    summary = run_benchmark(suite, _names(presets), _names(engines), corpus, RESULTS, seed)
-    print_run(summary, RESULTS)
+    summary = run_benchmark(suite, split_names(presets), split_names(engines), corpus, _results(), seed)
+    print_run(summary, _results())
     return summary.exit_code
 
 
@@ -245,11 +268,12 @@ def _measure(suite: str, presets: str, engines: str, corpus: str, seed: int) -> 
 def results(c: Context, action: str, run_id: str = "", format: str = "csv", out: str = "export") -> None:
     """Show what was measured, publish local rows into the committed ones, or export all of them."""
     from bench import show, store
+    from bench.variants import split_names
 
     actions: dict[str, Callable[[], None]] = {
-        "show": lambda: show.print_results(RESULTS, run_id=run_id or None),
-        "publish": lambda: show.print_published(store.publish(RESULTS, _names(run_id) or None)),
-        "export": lambda: print(*store.export(RESULTS, Path(out), format), sep="\n"),
+        "show": lambda: show.print_results(_results(), run_id=run_id or None),
+        "publish": lambda: show.print_published(store.publish(_results(), split_names(run_id) or None)),
+        "export": lambda: print(*store.export(_results(), Path(out), format), sep="\n"),
     }
     if action not in actions:
         raise ConfigError(f"results action is {action!r}", ", ".join(actions), "invoke results show")
@@ -266,17 +290,18 @@ def site(c: Context, output: str = "_site") -> None:
     from sitegen.build import build_site
 
     start = time.perf_counter()
-    built = build_site(_project_root(), RESULTS, Path(output))
-    print(f"built {built.n_pages} pages in {time.perf_counter() - start:.1f} s: {Path(output) / 'index.html'}")
+    built = build_site(_project_root(), _root() / "results", Path(output))
+    print(f"built {built.n_pages} pages in {time.perf_counter() - start:.1f} s: {built.output / 'index.html'}")
 
 
 @task(help={"port": "on 127.0.0.1"})
 @_reports_errors
-def serve(c: Context, port: int = 8000) -> None:
+def serve(c: Context, port: str = "8000") -> None:
     """Show the built site on 127.0.0.1."""
     from sitegen.serve import serve_site
 
-    serve_site(_project_root() / "_site", port)
+    number = _whole("port", port)
+    serve_site(_project_root() / "_site", number)
 
 
 @task(help={"corpus": "what to train and measure on; stories and python need no network"})
@@ -298,16 +323,18 @@ def demo(c: Context, corpus: str = "shakespeare") -> None:
         raise Exit(code=code)
     heading(2, "measuring three engines, one fresh process per cell")
     code = _measure("quick", "", "", corpus, seed=0)
-    if code:
+    if code == 130:  # stopped by hand
         raise Exit(code=code)
     heading(3, "rendering the site")
-    built = build_site(root, RESULTS, Path("_site"))
+    built = build_site(root, root / "results", Path("_site"))
     print(
         f"done in {(time.perf_counter() - start) / 60:.1f} minutes\n"
         f"  the page to open:    {(built.output / 'speedup' / 'index.html').as_uri()}\n"
-        f"  or, fully alive:     invoke serve, then http://127.0.0.1:8000/speedup/\n"
+        f"  the site, all alive: invoke serve, then http://127.0.0.1:8000/speedup/\n"
         f"  to hear the model:   invoke sample --checkpoint {out} --prompt 'ROMEO:'"
     )
+    if code:
+        raise Exit(code=code)
 
 
 # ---- check -------------------------------------------------------------------------------------------

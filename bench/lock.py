@@ -26,8 +26,12 @@ class BusyError(TinyGPTError):
 
 def default_lock_file() -> Path:
     """The machine's lock, one per user, because another user's file may not be opened."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):  # a user without an account entry, as in many containers
+        name = str(os.getuid())
     # The user's name is hashed: it need not be in a world-readable folder's listing.
-    user = hashlib.sha256(getpass.getuser().encode()).hexdigest()[:8]
+    user = hashlib.sha256(name.encode()).hexdigest()[:8]
     return Path(tempfile.gettempdir()) / f"tinygpt-bench-{user}.lock"
 
 

@@ -43,6 +43,7 @@ from bench.records import (
 from bench.store import default_root, write_tables
 from bench.verdict import Verdict, judge
 from tinygpt.corpora import Corpus, load_corpus
+from tinygpt.data import BatchSampler
 from tinygpt.errors import ConfigError
 from tinygpt.threads import available_cores
 
@@ -153,6 +154,10 @@ class _Run:
             for preset in dict.fromkeys(cell.preset for cell in suite.cells)
         }
         # Workers read the very bytes that were hashed here, and need neither a network nor a cache.
+        for protocol in self.protocols.values():
+            BatchSampler(
+                corpus.train_tokens, protocol.batch_size, protocol.context_length, seed
+            )  # refuses a short text
         self.tokens = scratch / "train.bin"
         self.tokens.write_bytes(corpus.train)
         self.runs: list[Row] = []
@@ -253,7 +258,12 @@ def _stop_signals() -> Iterator[None]:
     def stop(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    # A hang-up that the caller ignores (nohup) stays ignored.
+    names = [
+        name
+        for name in ("SIGTERM", "SIGHUP")
+        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) not in (signal.SIG_IGN, None)
+    ]
     if threading.current_thread() is not threading.main_thread():
         names = []
     before = {name: signal.signal(getattr(signal, name), stop) for name in names}

@@ -6,6 +6,8 @@ import re
 import socket
 from pathlib import Path
 
+from tinygpt.corpora.hub import is_local
+
 _NAME = r"[^\\/\s\"'<>|:*?,;()]+"
 # Two or more components from a root or a drive; a file name at the end is what a reader needs.
 _PATH = re.compile(rf"(?<![\w.:/\\])(?:[A-Za-z]:)?(?:[\\/]+{_NAME})+[\\/]+({_NAME})[\\/]?")
@@ -26,6 +28,6 @@ def scrub(text: str) -> str:
 def recorded_corpus(name: str) -> str:
     """A corpus' name as rows have it: a text of the user's own goes by its file's name, not its path."""
     kind, colon, rest = name.partition(":")
-    if kind != "file" or not colon:
+    if not colon or not (kind == "file" or (kind == "hf" and is_local(rest))):
         return name
-    return "file:" + re.split(r"[\\/]+", rest.rstrip("\\/"))[-1]
+    return f"{kind}:" + re.split(r"[\\/]+", rest.rstrip("\\/"))[-1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -54,7 +55,8 @@ def print_run(summary: RunSummary, results_root: Path, console: Console | None =
     """Print what a run measured, how its cells ended, and where the rows are."""
     console = console or _console()
     if summary.statuses:
-        print_results(results_root, console, summary.run_id)
+        with suppress(ResultsError):  # another run's damaged file is named, and takes nothing from this run
+            print_results(results_root, console, summary.run_id)
     counts = ", ".join(f"{count} {status}" for status, count in summary.counts.items()) or "no cell"
     missing = summary.n_planned - len(summary.statuses)
     tail = f", {missing} not started" if missing else ""

@@ -44,6 +44,11 @@ BAD_INPUT = {
     "unknown option of an engine": (["train", "--engine", "vectorized[thread=2]"], ["did you mean 'threads'"]),
     "missing file": (["train", "--corpus", "file:nowhere.txt"], ["nowhere.txt"]),
     "steps that are not a number of steps": (["train", "--steps", "0"], ["steps is 0", "allowed:"]),
+    "steps that are not a number": (["train", "--steps", "abc"], ["--steps is 'abc'", "a whole number"]),
+    "a learning rate of nothing": (["train", "--learning-rate", "0"], ["learning_rate is 0.0", "above 0"]),
+    "a temperature in words": (["sample", "--checkpoint", "x", "--temperature", "warm"], ["'warm'", "a number"]),
+    "a port in words": (["serve", "--port", "http"], ["'http'", "a whole number"]),
+    "an empty file": (["train", "--corpus", "file:/dev/null"], ["/dev/null"]),
     "prompt longer than the context": (["train", "--preset", "tiny", "--prompt", "x" * 33], ["33", "32"]),
     "missing checkpoint": (["sample", "--checkpoint", "nowhere"], ["nowhere", "run:"]),
     "unknown suite": (["bench", "--suite", "fast"], ["unknown suite 'fast'", "quick, standard, full"]),
@@ -85,6 +90,15 @@ def test_a_truncated_checkpoint_is_refused(checkpoint, tmp_path):
     done = invoke("sample", "--checkpoint", str(tmp_path))
     assert done.returncode == 2
     assert "model.safetensors" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_results_file_that_is_not_parquet_is_named(tmp_path):
+    (tmp_path / "results" / "local").mkdir(parents=True)
+    (tmp_path / "results" / "local" / "runs-mine.parquet").write_text("not Parquet")
+    done = invoke("results", "show", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "runs-mine.parquet" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
 
 

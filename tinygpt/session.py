@@ -4,7 +4,7 @@
 
 The first checkpoint is written after the first step, loaded again and compared: a run that cannot be exported
 should fail in its first moments, not in its last. Batches are a pure function of (seed, step), so a resumed run
-repeats the losses of one that was never stopped.
+repeats the losses of one that was never stopped (the python engine's 64-bit floats are rounded when it saves).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How many threads this process may really use, and keeping BLAS to a given number of them."""
+"""How many threads this process may really use."""
 
 from __future__ import annotations
 

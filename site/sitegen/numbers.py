@@ -58,8 +58,9 @@ class Facts:
 
     @cached_property
     def training(self) -> pd.DataFrame:
-        """Training runs, published ones if there are any, newest first."""
+        """Training runs that came to their end, published ones if there are any, newest first."""
         runs = training_runs(self.results)
+        runs = runs[runs["status"] == "ok"]
         published = runs[runs["origin"] == "published"]
         return published if not published.empty else runs
 
@@ -175,7 +176,7 @@ class Pattern:
 
 
 _TRAIN = "invoke train --preset {PRESET} --corpus {CORPUS}"
-_CELL = "invoke bench --presets {PRESET} --engines {ENGINE}"
+_CELL = "invoke bench --suite full --presets {PRESET} --engines {ENGINE}"
 
 PATTERNS = MappingProxyType(
     {

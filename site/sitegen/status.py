@@ -45,7 +45,7 @@ def _matrix(machine: str, cells: pd.DataFrame) -> str:
 def _state(known: list[dict[str, Any]], variant: str, preset: str) -> Cell:
     """What is known about one cell: the measured time, the failures beside it, or how to measure it."""
     if not known:
-        command = html_attribute(f"invoke bench --presets {preset} --engines {variant}")
+        command = html_attribute(f"invoke bench --suite full --presets {preset} --engines {variant}")
         return Cell("", sort=float("1e12"), html=f'<span class="tg-absent" title="{command}">not measured</span>')
     parts = []
     sort = 1e11

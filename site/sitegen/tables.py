@@ -78,18 +78,20 @@ def engines_table(results: Results) -> str:
 
 
 def corpora_table(results: Results) -> str:
-    """The corpora that can be named, with their licences."""
+    """The corpora that can be named, with sizes, hashes and licences."""
     del results
     rows: list[list[Cell | str]] = [
         [
             Cell(name, html=f"<code>{html_block(name)}</code>"),
             entry.summary,
+            "" if entry.n_bytes is None else quantities.megabytes(entry.n_bytes),
+            Cell("", html=f"<code>{entry.sha256[:12]}</code>") if entry.sha256 else "computed when it is read",
             entry.licence,
             "once, then cached" if entry.needs_network else "none",
         ]
         for name, entry in CORPORA.items()
     ]
-    return html_table("Corpora", ["corpus", "what it is", "licence", "network"], rows)
+    return html_table("Corpora", ["corpus", "what it is", "size", "SHA-256", "licence", "network"], rows)
 
 
 def runs_table(results: Results, limit: int = 300) -> str:

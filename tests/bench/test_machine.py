@@ -130,6 +130,7 @@ def test_recorded_corpus():
     assert recorded_corpus("file:/home/ann/secret/notes.txt") == "file:notes.txt"
     assert recorded_corpus("file:notes.txt") == "file:notes.txt"
     assert recorded_corpus("hf:owner/name") == "hf:owner/name"
+    assert recorded_corpus("hf:/home/ann/texts") == "hf:texts"
     assert recorded_corpus("stories") == "stories"
 
 

@@ -47,7 +47,7 @@ def test_a_number_reads_as_prose_wants_it(facts: Facts, name: str, text: str) ->
 def test_what_is_not_measured_says_so_and_names_the_command(facts: Facts) -> None:
     found = resolve_number("step_ms.python.behemoth", facts)
     assert found.text is None
-    assert found.command == "invoke bench --presets behemoth --engines python"
+    assert found.command == "invoke bench --suite full --presets behemoth --engines python"
     assert resolve_number("loss.held_out.kjv.xl", facts).command == "invoke train --preset xl --corpus kjv"
     assert resolve_number("speedup.vectorized[threads=1].numpy.small", facts).text is None
 

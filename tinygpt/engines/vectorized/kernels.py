@@ -4,7 +4,7 @@ A NumPy form is a chain of ufuncs with ``out=`` over a tile small enough to stay
 form compiles the chain into one pass. Which is faster depends on the processor's vector instructions and on
 where the operands live, so ``kernels="auto"`` measures both on this machine.
 
-Every kernel works in place on float32 tiles, 2-D (rows, width) or 1-D, and takes scratch tiles of their shape.
+Every kernel works in place on float32 tiles: rows of a matrix, attention matrices, or a stretch of the arena.
 Constants enter NumExpr as named float32 operands: a literal would turn the expression into float64.
 """
 

@@ -1,7 +1,7 @@
 """A shard: some rows of the batch, the buffers they need, and their forward and backward pass.
 
-Every buffer is allocated once. Products write into them with ``out=``; everything between the products runs in
-row tiles that stay in the core's cache. The equations are those of ``tinygpt/layers.py``; what differs:
+Every large buffer is allocated once. Products write into them with ``out=``; the chains between the products run
+in row tiles that stay in the core's cache. The equations are those of ``tinygpt/layers.py``; what differs:
 
     * heads are laid out (3, B·H, T, C), so that every attention product is contiguous
     * the query is scaled by 1/√C when the bias is added, and not the (T, T) scores
