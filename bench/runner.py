@@ -155,9 +155,8 @@ class _Run:
         }
         # Workers read the very bytes that were hashed here, and need neither a network nor a cache.
         for protocol in self.protocols.values():
-            BatchSampler(
-                corpus.train_tokens, protocol.batch_size, protocol.context_length, seed
-            )  # refuses a short text
+            # A text that is too short is refused here, once, before any cell runs.
+            BatchSampler(corpus.train_tokens, protocol.batch_size, protocol.context_length, seed)
         self.tokens = scratch / "train.bin"
         self.tokens.write_bytes(corpus.train)
         self.runs: list[Row] = []

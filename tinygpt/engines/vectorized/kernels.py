@@ -93,8 +93,7 @@ def normalize_numpy(
     np.sqrt(r, out=r)
     np.divide(_f32(1.0), r, out=r)
     hat *= r
-    np.multiply(hat, gain, out=y)
-    y += bias
+    affine_numpy(hat, gain, bias, y)
 
 
 def normalize_numexpr(
@@ -105,7 +104,7 @@ def normalize_numexpr(
     _run("(x - mean) * (x - mean)", y, x=x, mean=mean)
     _run("one / sqrt(var + eps)", r, var=np.matmul(y, mean_vector), eps=eps, one=1.0)
     _run("(x - mean) * r", hat, x=x, mean=mean, r=r)
-    _run("hat * gain + bias", y, hat=hat, gain=gain, bias=bias)
+    affine_numexpr(hat, gain, bias, y)
 
 
 def normalize_backward_numpy(
@@ -132,6 +131,31 @@ def normalize_backward_numexpr(
     np.multiply(g, hat, out=w)
     mean_g, mean_gx = np.matmul(g, mean_vector), np.matmul(w, mean_vector)
     _run("dx + r * (g - mean_g - hat * mean_gx)", dx, dx=dx, r=r, g=g, mean_g=mean_g, hat=hat, mean_gx=mean_gx)
+
+
+# ---- a norm's output from what its forward kept, and a branch added to the residual stream -----------
+
+
+def affine_numpy(hat: Array, gain: Array, bias: Array, y: Array) -> None:
+    """y ← gain · hat + bias; hat (n, D)."""
+    np.multiply(hat, gain, out=y)
+    y += bias
+
+
+def affine_numexpr(hat: Array, gain: Array, bias: Array, y: Array) -> None:
+    """y ← gain · hat + bias; hat (n, D)."""
+    _run("hat * gain + bias", y, hat=hat, gain=gain, bias=bias)
+
+
+def residual_numpy(x: Array, branch: Array, bias: Array) -> None:
+    """x ← x + branch + bias; x (n, D). The branch is used up."""
+    branch += bias
+    x += branch
+
+
+def residual_numexpr(x: Array, branch: Array, bias: Array) -> None:
+    """x ← x + branch + bias; x (n, D)."""
+    _run("x + branch + bias", x, x=x, branch=branch, bias=bias)
 
 
 # ---- softmax over rows, and its backward --------------------------------------------------------------
@@ -290,6 +314,14 @@ KERNELS: dict[str, Kernel] = {
             *_rows(draw, 1), _mean_vector(_TILE_WIDTH), tuple(_rows(draw, 2)),
         ),
     ),
+    "affine": Kernel(
+        affine_numpy,
+        affine_numexpr,
+        lambda draw: (*_rows(draw, 1), draw(_TILE_WIDTH), draw(_TILE_WIDTH), *_rows(draw, 1)),
+    ),
+    "residual": Kernel(
+        residual_numpy, residual_numexpr, lambda draw: (*_rows(draw, 2), draw(_TILE_WIDTH)),
+    ),
     "softmax": Kernel(
         softmax_numpy,
         softmax_numexpr,
@@ -323,6 +355,8 @@ class KernelSet:
     gelu: Callable[..., None]
     normalize: Callable[..., None]
     normalize_backward: Callable[..., None]
+    affine: Callable[..., None]
+    residual: Callable[..., None]
     softmax: Callable[..., None]
     softmax_backward: Callable[..., None]
     adamw: Callable[..., None]

@@ -118,8 +118,7 @@ class Shard:
     def _add_branch(self, bias: Array) -> None:
         """x ← x + branch + bias."""
         for rows in self._row_tiles(self.model.d_model):
-            self.branch[rows] += bias
-            self.x[rows] += self.branch[rows]
+            self.kernels.residual(self.x[rows], self.branch[rows], bias)
 
     def _split_heads(self, merged: Array) -> Array:
         """A (N, 3 D) array seen as (3, B, H, T, C); no copy."""
@@ -200,8 +199,7 @@ class Shard:
     def _restore_normed(self, hat: Array, gain: Array, bias: Array) -> Array:
         """A norm's output again, from what its forward kept."""
         for rows in self._row_tiles(self.model.d_model):
-            np.multiply(hat[rows], gain, out=self.normed[rows])
-            self.normed[rows] += bias
+            self.kernels.affine(hat[rows], gain, bias, self.normed[rows])
         return self.normed
 
     def _attend_backward(self, buffers: BlockBuffers, dmixed: Array) -> Array:
