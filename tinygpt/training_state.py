@@ -57,11 +57,6 @@ class TrainingState:
                 f"TrainingState.elapsed_seconds is {self.elapsed_seconds!r}", "a finite number, 0 or more"
             )
 
-    @property
-    def train_loss(self) -> float | None:
-        """Mean training loss of the recent steps, nats per token."""
-        return math.fsum(self.recent_losses) / len(self.recent_losses) if self.recent_losses else None
-
 
 # ---- from JSON: every field has a check, and an unknown or missing field is an error --------------------------
 

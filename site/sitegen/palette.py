@@ -65,7 +65,7 @@ LIGHT = Theme(
     header_ink="#fdfcfa",
     good="#00704f",
     bad="#b3261e",
-    engines=MappingProxyType({"python": "#5b6472", "numpy": "#0072b2", "vectorized": "#d55e00", "jax": "#008a64"}),
+    engines=MappingProxyType({"python": "#5b6472", "numpy": "#0072b2", "vectorized": "#d55e00"}),
     spare=("#a8548c", "#8a7600", "#2f8fc4", "#7a4fb5", "#3f7f3f"),
 )
 
@@ -83,7 +83,7 @@ DARK = Theme(
     header_ink="#e6e9ef",
     good="#5fd3a6",
     bad="#ff8f85",
-    engines=MappingProxyType({"python": "#aab4c3", "numpy": "#56b4e9", "vectorized": "#ff8b3d", "jax": "#2fc997"}),
+    engines=MappingProxyType({"python": "#aab4c3", "numpy": "#56b4e9", "vectorized": "#ff8b3d"}),
     spare=("#e39ccb", "#e5d84a", "#9ad0f0", "#bfa0ee", "#8fcf8f"),
 )
 
@@ -91,7 +91,7 @@ THEMES = (LIGHT, DARK)
 
 # Vega's shapes, told apart at a glance and when printed without colour.
 _SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right", "triangle-left")
-_ENGINE_ORDER = ("python", "numpy", "vectorized", "jax")
+_ENGINE_ORDER = ("python", "numpy", "vectorized")
 
 
 def family(variant: str) -> str:

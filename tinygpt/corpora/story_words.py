@@ -18,7 +18,6 @@ class Pronouns:
 
 MALE = Pronouns("he", "him", "his", "himself")
 FEMALE = Pronouns("she", "her", "her", "herself")
-GENDERS = (MALE, FEMALE)
 
 
 @dataclass(frozen=True)
