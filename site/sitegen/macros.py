@@ -143,7 +143,7 @@ def _file_url(rendered: RenderedFigure, page_url: str) -> Callable[[str], str]:
 def _empty_figure(rendered: RenderedFigure) -> str:
     figure = FIGURES[rendered.figure.name]
     return (
-        f'<figure class="tg-figure" id="figure-{figure.name}">'
+        f'<figure class="tg-figure tg-figure--empty" id="figure-{figure.name}">'
         f'<p class="tg-figure__title">{html_block(figure.title)}</p>'
         f"{nothing_yet(f'This figure needs {figure.needs}, and there is none', figure.command)}</figure>"
     )

@@ -66,7 +66,7 @@ LIGHT = Theme(
     good="#00704f",
     bad="#b3261e",
     engines=MappingProxyType({"python": "#5b6472", "numpy": "#0072b2", "vectorized": "#d55e00"}),
-    spare=("#a8548c", "#8a7600", "#2f8fc4", "#7a4fb5", "#3f7f3f"),
+    spare=("#008a64", "#a8548c", "#8a7600", "#2f8fc4", "#7a4fb5", "#3f7f3f"),
 )
 
 DARK = Theme(
@@ -84,7 +84,7 @@ DARK = Theme(
     good="#5fd3a6",
     bad="#ff8f85",
     engines=MappingProxyType({"python": "#aab4c3", "numpy": "#56b4e9", "vectorized": "#ff8b3d"}),
-    spare=("#e39ccb", "#e5d84a", "#9ad0f0", "#bfa0ee", "#8fcf8f"),
+    spare=("#2fc997", "#e39ccb", "#e5d84a", "#9ad0f0", "#bfa0ee", "#8fcf8f"),
 )
 
 THEMES = (LIGHT, DARK)

@@ -37,7 +37,7 @@ def loss_rows(results: Results) -> pd.DataFrame:
 def loss_chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     """Lines of loss over minutes: solid for training, dashed with points for held out."""
     runs = list(dict.fromkeys(rows["run"]))
-    palette = [theme.engines["vectorized"], theme.engines["numpy"], theme.engines["jax"], *theme.spare]
+    palette = [theme.engines["vectorized"], theme.engines["numpy"], *theme.spare]
     color = alt.Color(
         "run:N",
         scale=alt.Scale(domain=runs, range=[palette[index % len(palette)] for index in range(len(runs))]),
