@@ -83,19 +83,25 @@ def _tool(module: str, *arguments: str) -> None:
         raise Exit(code=done.returncode)
 
 
+def _is_checkout(folder: Path) -> bool:
+    """Whether a folder is this project's: somebody else's may have a mkdocs.yml too."""
+    return (folder / "mkdocs.yml").is_file() and (folder / "site" / "sitegen").is_dir()
+
+
 def _root() -> Path:
     """The checkout around the current folder, as Invoke finds tasks.py from below; elsewhere the current folder."""
     here = Path.cwd()
-    return next((folder for folder in (here, *here.parents) if (folder / "mkdocs.yml").exists()), here)
+    return next(filter(_is_checkout, (here, *here.parents)), here)
 
 
 def _project_root() -> Path:
     """The checkout: tasks that build or test it make sense nowhere else."""
-    if not (_root() / "mkdocs.yml").exists():
+    root = _root()
+    if not _is_checkout(root):
         raise ConfigError(
-            f"there is no mkdocs.yml in or above {Path.cwd().name!r}", "a TinyGPT checkout", "cd to the checkout"
+            f"there is no TinyGPT checkout in or above {root.name!r}", "the project's own folder", "cd to the checkout"
         )
-    return _root()
+    return root
 
 
 def _results() -> Path:

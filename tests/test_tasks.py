@@ -124,6 +124,14 @@ def test_train_then_resume(tmp_path):
     assert invoke(*longer).returncode == 0
 
 
+def test_another_projects_folder_is_not_taken_for_the_checkout(tmp_path):
+    (tmp_path / "mkdocs.yml").write_text("site_name: somebody else's\n")
+    done = invoke("site", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "no TinyGPT checkout" in done.stderr
+    assert [file.name for file in tmp_path.iterdir()] == ["mkdocs.yml"]
+
+
 def test_every_task_says_what_it_is():
     listing = invoke("--list")
     assert listing.returncode == 0
