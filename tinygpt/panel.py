@@ -147,5 +147,6 @@ def sparkline(values: list[float], width: int) -> str:
     edges = [len(values) * i // cells for i in range(cells + 1)]
     means = [sum(values[a:b]) / (b - a) for a, b in itertools.pairwise(edges)]
     low, high = min(means), max(means)
-    scale = (len(_BLOCKS) - 1) / (high - low) if high > low else 0.0
-    return "".join(_BLOCKS[round((mean - low) * scale)] for mean in means)
+    span = high - low or 1.0
+    # Divided first: the reciprocal of a tiny span would overflow.
+    return "".join(_BLOCKS[round((mean - low) / span * (len(_BLOCKS) - 1))] for mean in means)

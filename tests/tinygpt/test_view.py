@@ -218,6 +218,7 @@ def test_sparklines() -> None:
     assert sparkline([2.0], 10) == "▁"
     assert sparkline([1.0, 1.0], 10) == "▁▁"
     assert sparkline([3.0, 2.0, 1.0], 10) == "█▅▁"
+    assert sparkline([0.0, 2e-313], 2) == "▁█"
     assert sparkline([4.0] * 50 + [0.0] * 50, 4) == "██▁▁"
 
 
