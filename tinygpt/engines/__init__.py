@@ -52,7 +52,7 @@ ENGINES = {
         "tinygpt.engines.vectorized",
         "VectorizedEngine",
         "preallocated buffers, fused NumExpr/NumPy kernels, the batch sharded over threads: the fast one",
-        {"threads": int, "kernels": str},
+        {"threads": int, "kernels": str, "team": str},
     ),
 }
 DEFAULT_ENGINE = "vectorized"

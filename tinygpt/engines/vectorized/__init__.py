@@ -1,5 +1,6 @@
-"""Engine ``vectorized``, in data-flow order: ``engine`` cuts the batch, ``shard`` runs forward and backward on its
-rows, ``kernels`` holds what runs between the products, ``arena`` sums, clips and updates."""
+"""Engine ``vectorized``, in data-flow order: ``engine`` takes the batch, ``team`` spreads the ``phases`` of a step over
+workers that meet at the ``mailbox``, ``shard`` runs forward and backward on a worker's rows with ``projection``,
+``attention`` and ``kernels``, ``arena`` sums, clips and updates."""
 
 from tinygpt.engines.vectorized.engine import VectorizedEngine
 

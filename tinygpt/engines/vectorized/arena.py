@@ -1,19 +1,37 @@
 """One flat float32 array for the parameters, one for each moment, one per worker for the gradient.
 
 Flat storage turns clipping and AdamW into a few tiled passes over contiguous memory, whatever the number of
-layers. Matrices and embeddings come first, biases and gains after them, so that weight decay is a range.
+layers. The order is the data flow's, so a projection's bias follows its weight: the two together are one
+(I + 1, O) matrix, which an input with a column of ones multiplies in one product.
+
+The work that follows the gradients is cut by ranges: a worker owns a stretch of the arena whose ends fall
+between units. A unit is a norm with the projection that reads it, or a projection alone, or an end of the model.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
 from tinygpt.config import ModelConfig
 from tinygpt.engines.vectorized.kernels import TILE, AdamWStep, KernelSet
 from tinygpt.params import Arrays, is_decayed, parameter_shapes
+
+Allocate = Callable[[int], np.ndarray]
+
+# The first parameter of every unit but the embeddings, which the arena begins with.
+_UNIT_STARTS = (".ln_1.weight", ".attn.c_proj.weight", ".ln_2.weight", ".mlp.c_proj.weight", "ln_f.weight")
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A stretch of the arena that stays in the cache, and the parts of it that weight decay acts on."""
+
+    range: slice
+    decayed: tuple[slice, ...]
 
 
 class Arena:
@@ -22,23 +40,21 @@ class Arena:
     Args:
         model: gives the names and shapes.
         workers: how many gradients to hold; they are summed in order into the first.
+        allocate: makes a zeroed float32 array of a length; memory shared with other processes, if there are any.
     """
 
-    def __init__(self, model: ModelConfig, workers: int) -> None:
-        shapes = parameter_shapes(model)
-        ordered = sorted(shapes, key=lambda name: not is_decayed(shapes[name]))  # stable: decayed ones first
+    def __init__(self, model: ModelConfig, workers: int, allocate: Allocate) -> None:
+        self.shapes = parameter_shapes(model)
         self.slices: dict[str, slice] = {}
         end = 0
-        for name in ordered:
-            start, end = end, end + math.prod(shapes[name])
+        for name, shape in self.shapes.items():
+            start, end = end, end + math.prod(shape)
             self.slices[name] = slice(start, end)
-        self.shapes = shapes
         self.size = end
-        self.decayed_size = sum(math.prod(shape) for shape in shapes.values() if is_decayed(shape))
-        self.flat_parameters = np.zeros(end, np.float32)
-        self.flat_first_moment = np.zeros(end, np.float32)
-        self.flat_second_moment = np.zeros(end, np.float32)
-        self.flat_gradients = [np.zeros(end, np.float32) for _ in range(workers)]
+        self.flat_parameters = allocate(end)
+        self.flat_first_moment = allocate(end)
+        self.flat_second_moment = allocate(end)
+        self.flat_gradients = [allocate(end) for _ in range(workers)]
         self.parameters = self.views(self.flat_parameters)
         self.gradients = [self.views(flat) for flat in self.flat_gradients]
 
@@ -46,44 +62,58 @@ class Arena:
         """Names → shaped views into a flat array, in data-flow order."""
         return {name: flat[self.slices[name]].reshape(shape) for name, shape in self.shapes.items()}
 
+    def joined(self, flat: np.ndarray, projection: str) -> np.ndarray:
+        """A projection's weight with its bias as the last row: (I + 1, O), a view."""
+        weight, bias = self.slices[f"{projection}.weight"], self.slices[f"{projection}.bias"]
+        return flat[weight.start : bias.stop].reshape(-1, bias.stop - bias.start)
+
     def fill(self, flat: np.ndarray, values: Mapping[str, np.ndarray]) -> None:
         """Copy named arrays into a flat array."""
         for name, part in self.views(flat).items():
             part[...] = values[name]
 
-    def tiles(self, worker: int, workers: int) -> list[tuple[slice, bool]]:
-        """A worker's share of the arena as (tile, decayed), each tile within one decay range."""
-        ranges = ((0, self.decayed_size, True), (self.decayed_size, self.size, False))
-        every = [
-            (slice(start, min(start + TILE, stop)), decayed)
-            for begin, stop, decayed in ranges
-            for start in range(begin, stop, TILE)
-        ]
-        share = -(-len(every) // workers)
-        return every[worker * share : (worker + 1) * share]
+    # ---- ranges: who does what after the gradients -------------------------------------------------------
 
-    def reduce_tiles(self, tiles: list[tuple[slice, bool]]) -> float:
-        """Sum the workers' gradients into the first one; returns the tiles' squared L2 norm."""
-        total, others = self.flat_gradients[0], self.flat_gradients[1:]
-        squared = 0.0
-        for tile, _ in tiles:
-            part = total[tile]
-            for other in others:
-                part += other[tile]
-            squared += float(np.dot(part, part))
-        return squared
+    def worker_range(self, worker: int, workers: int) -> slice:
+        """The stretch that a worker owns: about an equal share, cut between units."""
+        starts = [0, *(self.slices[name].start for name in self.shapes if name.endswith(_UNIT_STARTS)), self.size]
+        bounds = [min(starts, key=lambda s: abs(s - self.size * index / workers)) for index in range(workers + 1)]
+        return slice(bounds[worker], bounds[worker + 1])
 
-    def update_tiles(
-        self, tiles: list[tuple[slice, bool]], step: AdamWStep, kernels: KernelSet, scratch: np.ndarray
-    ) -> None:
+    def tiles(self, owned: slice) -> list[Tile]:
+        """A range in tiles."""
+        decayed = [self.slices[name] for name, shape in self.shapes.items() if is_decayed(shape)]
+        tiles = []
+        for start in range(owned.start, owned.stop, TILE):
+            stop = min(start + TILE, owned.stop)
+            parts = ((max(part.start, start), min(part.stop, stop)) for part in decayed)
+            tiles.append(Tile(slice(start, stop), tuple(slice(a, b) for a, b in parts if a < b)))
+        return tiles
+
+    def reduce(self, tiles: list[Tile], n_gradients: int) -> None:
+        """Sum the first ``n_gradients`` gradients into the first one."""
+        total = self.flat_gradients[0]
+        for other in self.flat_gradients[1:n_gradients]:
+            for tile in tiles:
+                part = total[tile.range]
+                part += other[tile.range]
+
+    def squared_norm(self, tiles: list[Tile]) -> float:
+        """Squared L2 norm of the reduced gradient over the tiles."""
+        total = self.flat_gradients[0]
+        return sum(float(np.dot(total[tile.range], total[tile.range])) for tile in tiles)
+
+    def update(self, tiles: list[Tile], step: AdamWStep, kernels: KernelSet, scratch: np.ndarray) -> None:
         """AdamW over the tiles, from the reduced gradient."""
-        for tile, decayed in tiles:
+        for tile in tiles:
+            for part in tile.decayed:
+                weights = self.flat_parameters[part]
+                weights *= np.float32(step.decay)
             kernels.adamw(
-                self.flat_parameters[tile],
-                self.flat_gradients[0][tile],
-                self.flat_first_moment[tile],
-                self.flat_second_moment[tile],
+                self.flat_parameters[tile.range],
+                self.flat_gradients[0][tile.range],
+                self.flat_first_moment[tile.range],
+                self.flat_second_moment[tile.range],
                 step,
-                decayed,
-                scratch[: tile.stop - tile.start],
+                scratch[: tile.range.stop - tile.range.start],
             )

@@ -1,123 +1,140 @@
 """Engine ``vectorized``: the NumExpr/NumPy engine, the default and the fast one.
 
-The batch is cut into shards, one per thread. Each thread runs forward and backward on its rows with BLAS held
-to one thread: ufuncs and products release the interpreter's lock, so everything runs in parallel, and not the
-products alone. Clipping and AdamW are tiled passes over the flat arena, spread over the same threads.
+The batch is cut into shards, one per worker. Each runs forward and backward on its rows with BLAS held to its share
+of the threads, so that everything runs in parallel and not the products alone. Clipping and AdamW are tiled passes
+over a flat arena, spread over the same workers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
+import os
+import platform
+import warnings
 from typing import Any, ClassVar
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.engines.base import Engine, OptimizerState, StepResult
-from tinygpt.engines.vectorized.arena import Arena
-from tinygpt.engines.vectorized.kernels import TILE, AdamWStep, choose_kernels
-from tinygpt.engines.vectorized.shard import Shard
-from tinygpt.errors import ConfigError
+from tinygpt.engines.vectorized.kernels import AdamWStep, choose_kernels
+from tinygpt.engines.vectorized.mailbox import Mailbox, private_zeros, shared_zeros
+from tinygpt.engines.vectorized.phases import Phase, Phases
+from tinygpt.engines.vectorized.projection import FOLD_FROM
+from tinygpt.engines.vectorized.team import ProcessTeam, Team, ThreadTeam
+from tinygpt.errors import ConfigError, unknown_name
 from tinygpt.optim import clip_factor
 from tinygpt.params import Arrays
 from tinygpt.threads import available_cores
 
-Result = Any
+# Clipping and AdamW are bound by memory, which a few workers use up whatever the batch is.
+_UPDATE_WORKERS = 4
+
+TEAMS = {"threads": ThreadTeam, "processes": ProcessTeam}
+
+
+def default_team() -> str:
+    """Processes where they can be forked and see each other's writes in order; threads elsewhere."""
+    ordered = platform.machine() in ("x86_64", "AMD64")
+    return "processes" if ordered and platform.system() == "Linux" else "threads"
 
 
 class VectorizedEngine(Engine):
-    """GPT-2 in preallocated buffers, fused kernels and threads.
+    """GPT-2 in preallocated buffers, fused kernels and parallel shards.
 
     Args:
         model: the model's shape.
         train: batch and optimiser settings.
-        threads: how many; the cores this process may use when omitted.
+        threads: cores to use; those that this process may use when omitted.
         kernels: ``auto``, ``numpy``, ``numexpr``, or a mixed choice such as ``numexpr:adamw``.
+        team: what the workers are, ``threads`` or ``processes``; the faster one that the system has when omitted.
 
     Raises:
-        ConfigError: ``threads`` is below 1, or ``kernels`` is not one of these.
+        ConfigError: ``threads`` is below 1, or ``kernels`` or ``team`` is not one of these.
     """
 
     name: ClassVar[str] = "vectorized"
 
     def __init__(
-        self, model: ModelConfig, train: TrainConfig, threads: int | None = None, kernels: str = "auto"
+        self,
+        model: ModelConfig,
+        train: TrainConfig,
+        threads: int | None = None,
+        kernels: str = "auto",
+        team: str | None = None,
     ) -> None:
         super().__init__(model, train)
+        cores = available_cores()
         if threads is not None and threads < 1:
-            raise ConfigError(f"threads is {threads}", "1 or more")
-        self.threads = threads or available_cores()
+            raise ConfigError(f"threads is {threads}", f"1 or more; this process may use {cores} cores")
+        if threads is not None and threads > cores:
+            warnings.warn(
+                f"threads is {threads}, but this process may use {cores} cores: expect it to be slower", stacklevel=3
+            )
+        if team is not None and team not in TEAMS:
+            raise unknown_name("team", team, TEAMS, "invoke train --engine vectorized[team=threads]")
+        self.threads = threads or cores
         self.kernels = choose_kernels(kernels)
-        # More workers than rows would have nothing to do; BLAS takes the threads that are left over.
-        self.workers = min(self.threads, train.batch_size)
-        self.arena = Arena(model, self.workers)
+        self.team = team or default_team()
+        if self.team == "processes" and not hasattr(os, "fork"):
+            raise ConfigError("team is 'processes', which this system cannot fork", "threads")
         self.updates = 0
-        self._scratch = [np.empty(TILE, np.float32) for _ in range(self.workers)]
-        self._shards: dict[tuple[int, int], list[Shard]] = {}
-        self._blas = ThreadpoolController()
-        self._pool = ThreadPoolExecutor(max(1, self.workers - 1), thread_name_prefix="tinygpt")
+        # More shards than rows would have nothing to do; BLAS takes the threads that are left over.
+        n_gradients = min(self.threads, train.batch_size)
+        self._workers = min(self.threads, max(n_gradients, _UPDATE_WORKERS))
+        self._blas_threads = max(1, self.threads // n_gradients)
+        self._forked = self.team == "processes" and self._workers > 1
+        self._mailbox = self._new_mailbox(train.batch_size)
+        self._phases = Phases(
+            model,
+            self.kernels,
+            train.batch_size,
+            self._workers,
+            n_gradients,
+            fold=train.batch_size * model.context_length >= FOLD_FROM * model.d_model,
+            mailbox=self._mailbox,
+            allocate=shared_zeros if self._forked else private_zeros,
+        )
+        self.arena = self._phases.arena
+        self._team: Team | None = None
+
+    def _new_mailbox(self, rows: int) -> Mailbox:
+        return Mailbox(rows, self.model.context_length, self.model.vocab_size, self._workers)
 
     def options(self) -> dict[str, Any]:
-        """Threads, and the kernels' forms as they were resolved, so that a resumed run repeats them."""
-        return {"threads": self.threads, "kernels": self.kernels.spec}
+        """Threads, the kernels' forms as they were resolved, and the team, so that a resumed run repeats them."""
+        return {"threads": self.threads, "kernels": self.kernels.spec, "team": self.team}
 
-    # ---- spreading work ----------------------------------------------------------------------------------
+    def process_ids(self) -> tuple[int, ...]:
+        """Processes that work for this one, whose memory counts as its own."""
+        return () if self._team is None else self._team.process_ids()
 
-    def _spread(self, count: int, work: Callable[[int], Result]) -> list[Result]:
-        """Run work(0) … work(count − 1), the first one here and the others in the pool; results in order."""
-        with self._blas.limit(limits=max(1, self.threads // count), user_api="blas"):
-            others = [self._pool.submit(work, index) for index in range(1, count)]
-            first = work(0)
-            return [first, *(future.result() for future in others)]
-
-    def _shards_for(self, batch: int, length: int) -> list[tuple[slice, Shard]]:
-        """The workspaces of a batch shape with the rows each one takes; made once per shape."""
-        workers = min(self.workers, batch)
-        bounds = [batch * index // workers for index in range(workers + 1)]
-        rows = [slice(start, stop) for start, stop in pairwise(bounds)]
-        key = (batch, length)
-        if key not in self._shards:
-            training_shape = (self.train.batch_size, self.model.context_length)
-            # Keep the training shape's buffers, and at most one other shape's beside them.
-            self._shards = {k: v for k, v in self._shards.items() if k == training_shape}
-            self._shards[key] = [Shard(self.model, part.stop - part.start, length, self.kernels) for part in rows]
-        return list(zip(rows, self._shards[key], strict=True))
+    def _run(self, phase: Phase) -> None:
+        if self._team is None:  # workers start when they are first needed
+            make = ProcessTeam if self._forked else ThreadTeam
+            self._team = make(self._phases, self._workers, self._blas_threads)
+        self._team.run(phase)
 
     # ---- the interface -----------------------------------------------------------------------------------
 
     def _gradients(self, inputs: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
         """Mean loss and gradient norm; the reduced gradient is left in the arena's first gradient."""
         self._check_batch(inputs, targets)
-        shards = self._shards_for(*inputs.shape)
-        arena, positions = self.arena, inputs.size
-
-        def shard_work(index: int) -> float:
-            rows, shard = shards[index]
-            return shard.forward_backward(
-                arena.parameters, arena.gradients[index], inputs[rows], targets[rows], positions
-            )
-
-        losses = self._spread(len(shards), shard_work)
-        for unused in arena.flat_gradients[len(shards) :]:  # a batch with fewer rows than workers
-            unused[...] = 0.0
-        squares = self._spread(self.workers, lambda i: arena.reduce_tiles(arena.tiles(i, self.workers)))
-        return sum(losses) / positions, float(np.sqrt(sum(squares)))
+        if inputs.size > self._mailbox.capacity:
+            self._team = None  # workers that know the old mailbox end with it
+            self._mailbox = self._phases.mailbox = self._new_mailbox(len(inputs))
+        self._mailbox.post(inputs, targets)
+        self._run(Phase.GRADIENTS)
+        self._run(Phase.REDUCE)
+        loss = float(self._mailbox.losses[: self._phases.n_active].sum()) / inputs.size
+        return loss, float(np.sqrt(self._mailbox.squares.sum()))
 
     def train_step(self, inputs: np.ndarray, targets: np.ndarray, learning_rate: float | None = None) -> StepResult:
         """See :meth:`Engine.train_step`."""
         loss, norm = self._gradients(inputs, targets)
         self.updates += 1
         rate = self.train.learning_rate if learning_rate is None else learning_rate
-        step = AdamWStep.at(self.updates, rate, clip_factor(norm, self.train.grad_clip), self.train)
-        arena = self.arena
-
-        def update_work(index: int) -> None:
-            arena.update_tiles(arena.tiles(index, self.workers), step, self.kernels, self._scratch[index])
-
-        self._spread(self.workers, update_work)
+        self._mailbox.step = AdamWStep.at(self.updates, rate, clip_factor(norm, self.train.grad_clip), self.train)
+        self._run(Phase.UPDATE)
         return StepResult(loss, norm)
 
     def loss_and_gradients(self, inputs: np.ndarray, targets: np.ndarray) -> tuple[float, Arrays]:
@@ -128,14 +145,13 @@ class VectorizedEngine(Engine):
     def logits(self, inputs: np.ndarray) -> np.ndarray:
         """See :meth:`Engine.logits`."""
         self._check_batch(inputs)
-        shards = self._shards_for(*inputs.shape)
         out = np.empty((*inputs.shape, self.model.vocab_size), np.float32)
-
-        def shard_work(index: int) -> None:
-            rows, shard = shards[index]
-            out[rows] = shard.forward(self.arena.parameters, inputs[rows]).reshape(out[rows].shape)
-
-        self._spread(len(shards), shard_work)
+        rows = max(1, self._mailbox.capacity // inputs.shape[1])
+        for start in range(0, len(inputs), rows):
+            part = slice(start, start + rows)
+            self._mailbox.post(inputs[part])
+            self._run(Phase.LOGITS)
+            out[part] = self._mailbox.logits
         return out
 
     def parameters(self) -> Arrays:
@@ -153,6 +169,7 @@ class VectorizedEngine(Engine):
 
     def _replace_parameters(self, state: Arrays) -> None:
         self.arena.fill(self.arena.flat_parameters, state)
+        self._phases.refresh()
 
     def load_optimizer_state(self, state: OptimizerState) -> None:
         """See :meth:`Engine.load_optimizer_state`."""

@@ -78,73 +78,47 @@ def gelu_numexpr(x: Array, y: Array, scratch: tuple[Array, Array]) -> None:
     _run("s + y * (one - s) * (k0 + k1 * x * x)", x, x=x, y=y, s=s, one=1.0, k0=2.0 * _C0, k1=6.0 * _C1)
 
 
-# ---- layer normalisation ------------------------------------------------------------------------------
-# Row sums are products with a vector of 1/D, which BLAS does several times faster than a reduction.
+# ---- layer normalisation: the part that depends on the rows alone -------------------------------------
+# Row sums are inner products (``vecdot``) or products with a vector of 1/D: several times faster than reductions.
 
 
-def normalize_numpy(
-    x: Array, gain: Array, bias: Array, eps: float, hat: Array, r: Array, y: Array, mean_vector: Array
-) -> None:
-    """hat ← (x − mean) r, y ← gain · hat + bias, r ← 1/√(var + ε); x (n, D), r (n, 1)."""
+def normalize_numpy(x: Array, hat: Array, r: Array, eps: float, mean_vector: Array) -> None:
+    """hat ← (x − mean) r, r ← 1/√(var + ε); x (n, D), hat (n, D) or a view of it, r (n, 1)."""
     np.subtract(x, np.matmul(x, mean_vector), out=hat)
-    np.multiply(hat, hat, out=y)
-    np.matmul(y, mean_vector, out=r)
+    np.vecdot(hat, hat, out=r[:, 0])
+    r *= mean_vector[0]
     r += _f32(eps)
     np.sqrt(r, out=r)
     np.divide(_f32(1.0), r, out=r)
     hat *= r
-    affine_numpy(hat, gain, bias, y)
 
 
-def normalize_numexpr(
-    x: Array, gain: Array, bias: Array, eps: float, hat: Array, r: Array, y: Array, mean_vector: Array
-) -> None:
-    """hat ← (x − mean) r, y ← gain · hat + bias, r ← 1/√(var + ε); x (n, D), r (n, 1)."""
+def normalize_numexpr(x: Array, hat: Array, r: Array, eps: float, mean_vector: Array) -> None:
+    """hat ← (x − mean) r, r ← 1/√(var + ε); x (n, D), hat (n, D) or a view of it, r (n, 1)."""
     mean = np.matmul(x, mean_vector)  # (n, 1)
-    _run("(x - mean) * (x - mean)", y, x=x, mean=mean)
-    _run("one / sqrt(var + eps)", r, var=np.matmul(y, mean_vector), eps=eps, one=1.0)
+    np.subtract(x, mean, out=hat)
+    np.vecdot(hat, hat, out=r[:, 0])
+    _run("one / sqrt(total * share + eps)", r, total=r, share=mean_vector[0, 0], eps=eps, one=1.0)
     _run("(x - mean) * r", hat, x=x, mean=mean, r=r)
-    affine_numexpr(hat, gain, bias, y)
 
 
-def normalize_backward_numpy(
-    dy: Array, gain: Array, hat: Array, r: Array, dx: Array, mean_vector: Array, scratch: tuple[Array, Array]
-) -> None:
-    """dx ← dx + r (g − mean(g) − hat · mean(g hat)) with g = dy · gain; the derivation is in layers.py."""
-    g, w = scratch
-    np.multiply(dy, gain, out=g)
-    np.multiply(g, hat, out=w)
-    mean_gx = np.matmul(w, mean_vector)  # (n, 1)
-    g -= np.matmul(g, mean_vector)
-    np.multiply(hat, mean_gx, out=w)
-    g -= w
+def normalize_backward_numpy(g: Array, hat: Array, r: Array, dx: Array, mean_vector: Array, scratch: Array) -> None:
+    """dx ← dx + r (g − hat · mean(g hat)) for g that sums to 0 over a row; the derivation is in layers.py."""
+    projected = np.vecdot(g, hat)[:, None]  # (n, 1)
+    projected *= mean_vector[0]
+    np.multiply(hat, projected, out=scratch)
+    g -= scratch
     g *= r
     dx += g
 
 
-def normalize_backward_numexpr(
-    dy: Array, gain: Array, hat: Array, r: Array, dx: Array, mean_vector: Array, scratch: tuple[Array, Array]
-) -> None:
-    """dx ← dx + r (g − mean(g) − hat · mean(g hat)) with g = dy · gain; the derivation is in layers.py."""
-    g, w = scratch
-    np.multiply(dy, gain, out=g)
-    np.multiply(g, hat, out=w)
-    mean_g, mean_gx = np.matmul(g, mean_vector), np.matmul(w, mean_vector)
-    _run("dx + r * (g - mean_g - hat * mean_gx)", dx, dx=dx, r=r, g=g, mean_g=mean_g, hat=hat, mean_gx=mean_gx)
+def normalize_backward_numexpr(g: Array, hat: Array, r: Array, dx: Array, mean_vector: Array, scratch: Array) -> None:  # noqa: ARG001 (one signature for both forms)
+    """dx ← dx + r (g − hat · mean(g hat)) for g that sums to 0 over a row; the derivation is in layers.py."""
+    projected = np.vecdot(g, hat)[:, None] * mean_vector[0]  # (n, 1)
+    _run("dx + r * (g - hat * projected)", dx, dx=dx, r=r, g=g, hat=hat, projected=projected)
 
 
-# ---- a norm's output from what its forward kept, and a branch added to the residual stream -----------
-
-
-def affine_numpy(hat: Array, gain: Array, bias: Array, y: Array) -> None:
-    """y ← gain · hat + bias; hat (n, D)."""
-    np.multiply(hat, gain, out=y)
-    y += bias
-
-
-def affine_numexpr(hat: Array, gain: Array, bias: Array, y: Array) -> None:
-    """y ← gain · hat + bias; hat (n, D)."""
-    _run("hat * gain + bias", y, hat=hat, gain=gain, bias=bias)
+# ---- a branch added to the residual stream -----------------------------------------------------------
 
 
 def residual_numpy(x: Array, branch: Array, bias: Array) -> None:
@@ -158,45 +132,44 @@ def residual_numexpr(x: Array, branch: Array, bias: Array) -> None:
     _run("x + branch + bias", x, x=x, branch=branch, bias=bias)
 
 
-# ---- softmax over rows, and its backward --------------------------------------------------------------
-# While every |score| is below 80, e^x can neither overflow nor lose a row's largest term, and the shift by the
-# row's maximum is not needed. One flat maximum decides that far more cheaply than a maximum per row.
+# ---- attention's exponentials -------------------------------------------------------------------------
+# While every |score| is below 50, e^x neither overflows nor loses a row's largest term, dividing a gradient by a
+# row's total stays far from float32's smallest numbers, and the shift by the row's maximum is not needed. The caller
+# knows a bound; where it does not hold, the rows are shifted first.
 
-_SAFE_EXPONENT = 80.0
-
-
-def _shift_if_needed(scores: Array, mask: Array) -> None:
-    if not max(float(scores.max()), -float(scores.min())) < _SAFE_EXPONENT:
-        np.copyto(scores, _f32(-np.inf), where=mask == 0)  # a masked score must not be taken for the maximum
-        scores -= scores.max(axis=-1, keepdims=True)
+SAFE_EXPONENT = 50.0
 
 
-def softmax_numpy(scores: Array, mask: Array, ones: Array) -> None:
-    """scores ← softmax(scores) where mask is 1, and 0 where it is 0; scores (g, T, T), mask (T, T)."""
-    _shift_if_needed(scores, mask)
+def shift_rows(scores: Array, start: int, triangle: Array) -> None:
+    """Subtract every row's largest visible score; scores (…, n, width), whose square from column ``start`` on is
+    visible where the triangle (n, n) is 1."""
+    square = scores[..., start:]
+    np.copyto(square, _f32(-np.inf), where=triangle == 0)  # a masked score must not be taken for the maximum
+    scores -= scores.max(axis=-1, keepdims=True)
+
+
+def exponentials_numpy(scores: Array, start: int, triangle: Array, ones: Array, total: Array) -> None:
+    """scores ← e^scores, 0 above the diagonal of the square from column ``start`` on; total ← its row sums.
+
+    scores (…, n, width), triangle (n, n) of ones and zeros, ones (width, 1), total (…, n, 1).
+    """
     np.exp(scores, out=scores)
-    scores *= mask
-    total = np.matmul(scores, ones)  # (g, T, 1)
-    np.divide(_f32(1.0), total, out=total)
-    scores *= total
+    square = scores[..., start:]
+    square *= triangle
+    np.matmul(scores, ones, out=total)
 
 
-def softmax_numexpr(scores: Array, mask: Array, ones: Array) -> None:
-    """scores ← softmax(scores) where mask is 1, and 0 where it is 0; scores (g, T, T), mask (T, T)."""
-    _shift_if_needed(scores, mask)
-    _run("exp(scores) * mask", scores, scores=scores, mask=mask)
-    _run("scores / total", scores, scores=scores, total=np.matmul(scores, ones))
+def exponentials_numexpr(scores: Array, start: int, triangle: Array, ones: Array, total: Array) -> None:
+    """scores ← e^scores, 0 above the diagonal of the square from column ``start`` on; total ← its row sums.
 
-
-def softmax_backward_numpy(p: Array, dp: Array, row_dot: Array) -> None:
-    """dp ← p (dp − row_dot), the gradient of the scores; row_dot = Σ_j p dp, (g, T, 1)."""
-    dp -= row_dot
-    dp *= p
-
-
-def softmax_backward_numexpr(p: Array, dp: Array, row_dot: Array) -> None:
-    """dp ← p (dp − row_dot), the gradient of the scores; row_dot = Σ_j p dp, (g, T, 1)."""
-    _run("p * (dp - row_dot)", dp, p=p, dp=dp, row_dot=row_dot)
+    scores (…, n, width), triangle (n, n) of ones and zeros, ones (width, 1), total (…, n, 1).
+    """
+    square = scores[..., start:]
+    if start:
+        past = scores[..., :start]
+        _run("exp(past)", past, past=past)
+    _run("exp(square) * triangle", square, square=square, triangle=triangle)
+    np.matmul(scores, ones, out=total)
 
 
 # ---- AdamW over a tile of the arena (equations in optim.py) -------------------------------------------
@@ -229,43 +202,30 @@ class AdamWStep:
         )
 
 
-def adamw_numpy(p: Array, g: Array, m: Array, v: Array, step: AdamWStep, decayed: bool, scratch: Array) -> None:
-    """Update p, m and v in place; g is scaled by the clip factor."""
-    g *= _f32(step.clip)
+def adamw_numpy(p: Array, g: Array, m: Array, v: Array, step: AdamWStep, scratch: Array) -> None:
+    """Update p, m and v in place from g, which the step's clip factor scales; decay is the caller's."""
     m *= _f32(step.beta1)
-    np.multiply(g, _f32(1.0 - step.beta1), out=scratch)
+    np.multiply(g, _f32((1.0 - step.beta1) * step.clip), out=scratch)
     m += scratch
     v *= _f32(step.beta2)
     np.multiply(g, g, out=scratch)
-    scratch *= _f32(1.0 - step.beta2)
+    scratch *= _f32((1.0 - step.beta2) * step.clip * step.clip)
     v += scratch
+    # η̂ m / (s √v + ε) = (η̂ / s) m / (√v + ε / s), one pass fewer
     np.sqrt(v, out=scratch)
-    scratch *= _f32(step.v_scale)
-    scratch += _f32(step.eps)
+    scratch += _f32(step.eps / step.v_scale)
     np.divide(m, scratch, out=scratch)
-    scratch *= _f32(step.rate)
-    if decayed:
-        p *= _f32(step.decay)
+    scratch *= _f32(step.rate / step.v_scale)
     p -= scratch
 
 
-def adamw_numexpr(p: Array, g: Array, m: Array, v: Array, step: AdamWStep, decayed: bool, scratch: Array) -> None:  # noqa: ARG001 (one signature for both forms)
-    """Update p, m and v in place; g is left as it is."""
-    c1, c2 = 1.0 - step.beta1, (1.0 - step.beta2) * step.clip * step.clip
-    _run("b1 * m + c1 * g", m, m=m, g=g, b1=step.beta1, c1=c1 * step.clip)
+def adamw_numexpr(p: Array, g: Array, m: Array, v: Array, step: AdamWStep, scratch: Array) -> None:  # noqa: ARG001 (one signature for both forms)
+    """Update p, m and v in place from g, which the step's clip factor scales; decay is the caller's."""
+    c1, c2 = (1.0 - step.beta1) * step.clip, (1.0 - step.beta2) * step.clip * step.clip
+    _run("b1 * m + c1 * g", m, m=m, g=g, b1=step.beta1, c1=c1)
     _run("b2 * v + c2 * g * g", v, v=v, g=g, b2=step.beta2, c2=c2)
-    decay = step.decay if decayed else 1.0
-    _run(
-        "decay * p - rate * m / (scale * sqrt(v) + eps)",
-        p,
-        p=p,
-        m=m,
-        v=v,
-        decay=decay,
-        rate=step.rate,
-        scale=step.v_scale,
-        eps=step.eps,
-    )
+    rate, eps = step.rate / step.v_scale, step.eps / step.v_scale
+    _run("p - rate * m / (sqrt(v) + eps)", p, p=p, m=m, v=v, rate=rate, eps=eps)
 
 
 # ---- the table, and the choice ------------------------------------------------------------------------
@@ -301,43 +261,31 @@ KERNELS: dict[str, Kernel] = {
     "normalize": Kernel(
         normalize_numpy,
         normalize_numexpr,
-        lambda draw: (
-            *_rows(draw, 1), draw(_TILE_WIDTH), draw(_TILE_WIDTH), 1e-5, *_rows(draw, 1),
-            np.ones((_TILE_ROWS, 1), _f32), *_rows(draw, 1), _mean_vector(_TILE_WIDTH),
-        ),
+        lambda draw: (*_rows(draw, 2), np.ones((_TILE_ROWS, 1), _f32), 1e-5, _mean_vector(_TILE_WIDTH)),
     ),
     "normalize_backward": Kernel(
         normalize_backward_numpy,
         normalize_backward_numexpr,
         lambda draw: (
-            *_rows(draw, 1), draw(_TILE_WIDTH), *_rows(draw, 1), np.ones((_TILE_ROWS, 1), _f32),
-            *_rows(draw, 1), _mean_vector(_TILE_WIDTH), tuple(_rows(draw, 2)),
+            *_rows(draw, 2), np.ones((_TILE_ROWS, 1), _f32), *_rows(draw, 1), _mean_vector(_TILE_WIDTH),
+            *_rows(draw, 1),
         ),
-    ),
-    "affine": Kernel(
-        affine_numpy,
-        affine_numexpr,
-        lambda draw: (*_rows(draw, 1), draw(_TILE_WIDTH), draw(_TILE_WIDTH), *_rows(draw, 1)),
     ),
     "residual": Kernel(
         residual_numpy, residual_numexpr, lambda draw: (*_rows(draw, 2), draw(_TILE_WIDTH)),
     ),
-    "softmax": Kernel(
-        softmax_numpy,
-        softmax_numexpr,
+    "exponentials": Kernel(
+        exponentials_numpy,
+        exponentials_numexpr,
         lambda draw: (
-            draw(TILE).reshape(-1, 64, 64), np.tril(np.ones((64, 64), _f32)), np.ones((64, 1), _f32),
+            draw(TILE).reshape(-1, 64, 128), 64, np.tril(np.ones((64, 64), _f32)), np.ones((128, 1), _f32),
+            np.empty((TILE // (64 * 128), 64, 1), _f32),
         ),
-    ),
-    "softmax_backward": Kernel(
-        softmax_backward_numpy,
-        softmax_backward_numexpr,
-        lambda draw: (*(draw(TILE).reshape(-1, 64, 64) for _ in range(2)), draw(TILE // 64).reshape(-1, 64, 1)),
     ),
     "adamw": Kernel(
         adamw_numpy,
         adamw_numexpr,
-        lambda draw: (*(draw(TILE) for _ in range(3)), np.abs(draw(TILE)), _STEP, True, draw(TILE)),
+        lambda draw: (*(draw(TILE) for _ in range(3)), np.abs(draw(TILE)), _STEP, draw(TILE)),
     ),
 }  # fmt: skip
 
@@ -355,10 +303,8 @@ class KernelSet:
     gelu: Callable[..., None]
     normalize: Callable[..., None]
     normalize_backward: Callable[..., None]
-    affine: Callable[..., None]
     residual: Callable[..., None]
-    softmax: Callable[..., None]
-    softmax_backward: Callable[..., None]
+    exponentials: Callable[..., None]
     adamw: Callable[..., None]
 
 

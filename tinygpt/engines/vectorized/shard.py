@@ -1,12 +1,11 @@
 """A shard: some rows of the batch, the buffers they need, and their forward and backward pass.
 
 Every large buffer is allocated once. Products write into them with ``out=``; the chains between the products run
-in row tiles that stay in the core's cache. The equations are those of ``tinygpt/layers.py``; what differs:
+in tiles that stay in the core's cache. The equations are those of ``tinygpt/layers.py``. How each piece was made
+fast stands beside it: ``projection`` (a norm and the product that reads it), ``attention``, ``kernels`` (GELU).
 
-    * heads are laid out (3, B·H, T, C), so that every attention product is contiguous
-    * the query is scaled by 1/√C when the bias is added, and not the (T, T) scores
-    * Σ_j P dP, which the softmax's backward needs, is taken as dy · y over C numbers instead of T
-    * GELU's derivative is computed with GELU, and kept in place of its input
+Rows that a projection reads end in a 1, and its bias is the last row of its weight: the product adds the bias, and
+backwards it sums the bias's gradient.
 """
 
 from __future__ import annotations
@@ -17,8 +16,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from tinygpt.config import ModelConfig
+from tinygpt.engines.vectorized.arena import Allocate, Arena
+from tinygpt.engines.vectorized.attention import Attention, AttentionBuffers
 from tinygpt.engines.vectorized.kernels import TILE, KernelSet
-from tinygpt.params import Arrays
+from tinygpt.engines.vectorized.projection import (
+    FoldedProjection,
+    NormNames,
+    NormProjection,
+    PlainProjection,
+    norm_gradients,
+)
 
 Array = np.ndarray
 
@@ -27,16 +34,46 @@ def _empty(*shape: int) -> Array:
     return np.empty(shape, np.float32)
 
 
-@dataclass(frozen=True)
-class BlockBuffers:
-    """What one block keeps from its forward for its backward; N = B·T rows."""
+def _with_ones(rows: int, width: int) -> Array:
+    """(rows, width + 1) whose last column is 1."""
+    array = _empty(rows, width + 1)
+    array[:, -1] = 1.0
+    return array
 
-    hat_1: Array  # (N, D)
+
+@dataclass(frozen=True)
+class LayerProjections:
+    """The two pairs of norm and projection that a block begins its halves with."""
+
+    attention: NormProjection
+    mlp: NormProjection
+
+
+def layer_projections(model: ModelConfig, arena: Arena, allocate: Allocate | None) -> list[LayerProjections]:
+    """Every layer's pairs; folded into memory from ``allocate`` if it is given, plain otherwise."""
+
+    def pair(names: NormNames) -> NormProjection:
+        return PlainProjection(names, arena) if allocate is None else FoldedProjection(names, arena, allocate)
+
+    scale = 1.0 / math.sqrt(model.head_dim)
+    return [
+        LayerProjections(
+            pair(NormNames(f"h.{layer}.ln_1", f"h.{layer}.attn.c_attn", model.d_model, scale)),
+            pair(NormNames(f"h.{layer}.ln_2", f"h.{layer}.mlp.c_fc")),
+        )
+        for layer in range(model.n_layers)
+    ]
+
+
+@dataclass(frozen=True)
+class LayerBuffers:
+    """What one layer keeps from its forward for its backward; N = B·T rows."""
+
+    hat_1: Array  # (N, D + 1)
     r_1: Array  # (N, 1)
-    heads: Array  # (3, B·H, T, C): scaled queries, keys, values
-    weights: Array  # (B·H, T, T) attention
-    mixed: Array  # (N, D)
-    hat_2: Array  # (N, D)
+    attention: AttentionBuffers
+    mixed: Array  # (N, D + 1)
+    hat_2: Array  # (N, D + 1)
     r_2: Array  # (N, 1)
     derivative: Array  # (N, F) GELU's
     activated: Array  # (N, F)
@@ -47,132 +84,106 @@ class Shard:
 
     Args:
         model: the model's shape.
+        arena: parameters and gradients.
+        projections: of every layer.
         batch: B, rows of this shard.
         length: T, tokens per row.
         kernels: the form of every fused kernel.
+        gradient: which of the arena's gradients this shard writes.
     """
 
-    def __init__(self, model: ModelConfig, batch: int, length: int, kernels: KernelSet) -> None:
-        n, d, f, v, h = batch * length, model.d_model, model.d_hidden, model.vocab_size, model.n_heads
-        self.model, self.batch, self.length, self.kernels = model, batch, length, kernels
-        self.blocks = [
-            BlockBuffers(
-                hat_1=_empty(n, d),
+    def __init__(
+        self,
+        model: ModelConfig,
+        arena: Arena,
+        projections: list[LayerProjections],
+        batch: int,
+        length: int,
+        kernels: KernelSet,
+        gradient: int,
+    ) -> None:
+        n, d, f, v = batch * length, model.d_model, model.d_hidden, model.vocab_size
+        self.model, self.arena, self.projections = model, arena, projections
+        self.batch, self.length, self.kernels, self.gradient = batch, length, kernels, gradient
+        self.attention = Attention(model, batch, length, kernels)
+        self.layers = [
+            LayerBuffers(
+                hat_1=_with_ones(n, d),
                 r_1=_empty(n, 1),
-                heads=_empty(3, batch * h, length, model.head_dim),
-                weights=_empty(batch * h, length, length),
-                mixed=_empty(n, d),
-                hat_2=_empty(n, d),
+                attention=self.attention.buffers(),
+                mixed=_with_ones(n, d),
+                hat_2=_with_ones(n, d),
                 r_2=_empty(n, 1),
                 derivative=_empty(n, f),
                 activated=_empty(n, f),
             )
             for _ in range(model.n_layers)
         ]
-        self.x = _empty(n, d)  # the residual stream, updated in place
-        self.normed = _empty(n, d)  # a norm's output, recomputed from hat in the backward
-        self.final_hat, self.final_r = _empty(n, d), _empty(n, 1)
+        self.x = _empty(n, d)  # the residual stream forwards, its gradient backwards; updated in place
+        self.normed = _with_ones(n, d)  # a norm's output, where a projection needs it
+        self.final_hat, self.final_r = _with_ones(n, d), _empty(n, 1)
         self.logits = _empty(n, v)
-        self.dx = _empty(n, d)
         self.branch = _empty(n, d)
         self.wide = _empty(n, f)
-        self.qkv = _empty(n, 3 * d)
-        self.dheads = _empty(3, batch * h, length, model.head_dim)
-        self.heads_per_tile = max(1, min(batch * h, TILE // (length * length)))
-        self.dscores = _empty(self.heads_per_tile, length, length)
-        self.scratch = (_empty(max(TILE, f)), _empty(max(TILE, f)))
-        self.causal = np.tril(np.ones((length, length), np.float32))
+        self.dqkv = self.wide.reshape(-1)[: n * 3 * d].reshape(n, 3 * d)  # never needed at the same time
+        self.scratch = (_empty(max(TILE, d)), _empty(TILE))
         self.mean_vector = np.full((d, 1), 1.0 / d, np.float32)
         self.ones_row = np.ones((1, n), np.float32)
-        self.ones_t = np.ones((length, 1), np.float32)
         self.ones_v = np.ones((v, 1), np.float32)
-        self.ones_c = np.ones((model.head_dim, 1), np.float32)
-
-    # ---- tiles -------------------------------------------------------------------------------------------
-
-    def _row_tiles(self, width: int) -> list[slice]:
-        """Slices over the N rows, each about one tile of elements."""
-        rows = max(1, TILE // width)
-        n = self.batch * self.length
-        return [slice(start, min(start + rows, n)) for start in range(0, n, rows)]
-
-    def _scratch_like(self, tile: Array) -> tuple[Array, Array]:
-        first, second = (buffer[: tile.size].reshape(tile.shape) for buffer in self.scratch)
-        return first, second
-
-    def _head_tiles(self) -> list[slice]:
-        """Slices over the B·H attention matrices."""
-        count = self.batch * self.model.n_heads
-        return [slice(g, min(g + self.heads_per_tile, count)) for g in range(0, count, self.heads_per_tile)]
+        rows = max(1, TILE // d)
+        self.row_tiles = [slice(start, min(start + rows, n)) for start in range(0, n, rows)]
 
     # ---- pieces of the forward ---------------------------------------------------------------------------
 
-    def _normalize(self, gain: Array, bias: Array, hat: Array, r: Array) -> Array:
-        for rows in self._row_tiles(self.model.d_model):
-            self.kernels.normalize(
-                self.x[rows], gain, bias, self.model.layer_norm_eps, hat[rows], r[rows], self.normed[rows],
-                self.mean_vector,
-            )  # fmt: skip
-        return self.normed
-
-    def _add_branch(self, bias: Array) -> None:
-        """x ← x + branch + bias."""
-        for rows in self._row_tiles(self.model.d_model):
-            self.kernels.residual(self.x[rows], self.branch[rows], bias)
-
-    def _split_heads(self, merged: Array) -> Array:
-        """A (N, 3 D) array seen as (3, B, H, T, C); no copy."""
-        b, t, h, c = self.batch, self.length, self.model.n_heads, self.model.head_dim
-        return merged.reshape(b, t, 3, h, c).transpose(2, 0, 3, 1, 4)
-
-    def _by_head(self, rows: Array) -> Array:
-        """A (N, D) array seen as (B, H, T, C); no copy."""
-        b, t, h, c = self.batch, self.length, self.model.n_heads, self.model.head_dim
-        return rows.reshape(b, t, h, c).transpose(0, 2, 1, 3)
-
-    def _attend(self, buffers: BlockBuffers, bias: Array) -> None:
-        """qkv (N, 3 D) without its bias → buffers.mixed (N, D)."""
-        b, t, h, c = self.batch, self.length, self.model.n_heads, self.model.head_dim
-        heads = buffers.heads.reshape(3, b, h, t, c)
-        np.add(self._split_heads(self.qkv), bias.reshape(3, 1, h, 1, c), out=heads)
-        q, k, v = buffers.heads
-        q *= np.float32(1.0 / math.sqrt(c))
-        out = self.dheads[0]  # free in the forward: the heads' outputs, (B·H, T, C)
-        for tile in self._head_tiles():
-            weights = buffers.weights[tile]
-            np.matmul(q[tile], k[tile].swapaxes(-1, -2), out=weights)
-            self.kernels.softmax(weights, self.causal, self.ones_t)
-            np.matmul(weights, v[tile], out=out[tile])
-        self._by_head(buffers.mixed)[...] = out.reshape(b, h, t, c)
-
-    def forward(self, w: Arrays, tokens: Array) -> Array:
-        """tokens (B, T) → logits (N, V), in this shard's buffer."""
+    def embed(self, tokens: Array) -> None:
+        """x ← token table[tokens] + position table."""
+        w = self.arena.parameters
         np.take(w["wte.weight"], tokens.reshape(-1), axis=0, out=self.x, mode="clip")
-        self.x.reshape(self.batch, self.length, -1)[...] += w["wpe.weight"][: self.length]
-        for layer, buffers in enumerate(self.blocks):
-            h = f"h.{layer}"
-            normed = self._normalize(w[f"{h}.ln_1.weight"], w[f"{h}.ln_1.bias"], buffers.hat_1, buffers.r_1)
-            np.matmul(normed, w[f"{h}.attn.c_attn.weight"], out=self.qkv)
-            self._attend(buffers, w[f"{h}.attn.c_attn.bias"])
-            np.matmul(buffers.mixed, w[f"{h}.attn.c_proj.weight"], out=self.branch)
-            self._add_branch(w[f"{h}.attn.c_proj.bias"])
+        rows = self.x.reshape(self.batch, self.length, -1)
+        rows += w["wpe.weight"][: self.length]
 
-            normed = self._normalize(w[f"{h}.ln_2.weight"], w[f"{h}.ln_2.bias"], buffers.hat_2, buffers.r_2)
-            hidden = buffers.derivative  # holds GELU's input until the kernel turns it into the derivative
-            np.matmul(normed, w[f"{h}.mlp.c_fc.weight"], out=hidden)
-            bias = w[f"{h}.mlp.c_fc.bias"]
-            for rows in self._row_tiles(self.model.d_hidden):
-                tile = hidden[rows]
-                tile += bias
-                self.kernels.gelu(tile, buffers.activated[rows], self._scratch_like(tile))
+    def normalize(self, hat: Array, r: Array) -> None:
+        """hat, r ← the residual stream's normalised rows and reciprocal deviations."""
+        for rows in self.row_tiles:
+            self.kernels.normalize(
+                self.x[rows], hat[rows, :-1], r[rows], self.model.layer_norm_eps, self.mean_vector
+            )  # fmt: skip
+
+    def activate(self, hidden: Array, activated: Array) -> None:
+        """activated ← GELU(hidden), hidden ← its derivative."""
+        flat, out = hidden.reshape(-1), activated.reshape(-1)
+        for start in range(0, len(flat), TILE):
+            x = flat[start : start + TILE]
+            self.kernels.gelu(x, out[start : start + TILE], (self.scratch[0][: len(x)], self.scratch[1][: len(x)]))
+
+    def forward(self, tokens: Array) -> Array:
+        """tokens (B, T) → logits (N, V), in this shard's buffer."""
+        w = self.arena.parameters
+        self.embed(tokens)
+        for layer, (projections, buffers) in enumerate(zip(self.projections, self.layers, strict=True)):
+            h = f"h.{layer}"
+            self.normalize(buffers.hat_1, buffers.r_1)
+            projections.attention.forward(buffers.hat_1, self.normed, buffers.attention.qkv)
+            self.attention.forward(buffers.attention, buffers.mixed)
+            np.matmul(buffers.mixed, self.arena.joined(self.arena.flat_parameters, f"{h}.attn.c_proj"), out=self.branch)
+            self.x += self.branch
+
+            self.normalize(buffers.hat_2, buffers.r_2)
+            # The derivative's place holds GELU's input until the kernel turns one into the other.
+            projections.mlp.forward(buffers.hat_2, self.normed, buffers.derivative)
+            self.activate(buffers.derivative, buffers.activated)
             np.matmul(buffers.activated, w[f"{h}.mlp.c_proj.weight"], out=self.branch)
-            self._add_branch(w[f"{h}.mlp.c_proj.bias"])
-        final = self._normalize(w["ln_f.weight"], w["ln_f.bias"], self.final_hat, self.final_r)
+            for rows in self.row_tiles:
+                self.kernels.residual(self.x[rows], self.branch[rows], w[f"{h}.mlp.c_proj.bias"])
+        self.normalize(self.final_hat, self.final_r)
+        final = self.normed[:, :-1]
+        np.multiply(self.final_hat[:, :-1], w["ln_f.weight"], out=final)
+        final += w["ln_f.bias"]
         return np.matmul(final, w["wte.weight"].T, out=self.logits)
 
     # ---- pieces of the backward --------------------------------------------------------------------------
 
-    def _loss_and_dlogits(self, targets: Array, positions: int) -> float:
+    def loss_and_dlogits(self, targets: Array, positions: int) -> float:
         """Sum of the losses; logits ← (softmax − onehot) / positions, in place."""
         z, chosen = self.logits, targets.reshape(-1, 1)
         if not max(float(z.max()), -float(z.min())) < 80.0:
@@ -182,102 +193,70 @@ class Shard:
         total = np.matmul(z, self.ones_v)  # (N, 1)
         loss = float((np.log(total.astype(np.float64)) - target_z).sum())
         z *= np.float32(1.0 / positions) / total
-        flat = z.reshape(-1)
-        flat[np.arange(len(z)) * z.shape[1] + chosen[:, 0]] -= np.float32(1.0 / positions)
+        z.reshape(-1)[np.arange(len(z)) * z.shape[1] + chosen[:, 0]] -= np.float32(1.0 / positions)
         return loss
 
-    def _normalize_backward(self, dy: Array, gain: Array, hat: Array, r: Array, dgain: Array, dbias: Array) -> None:
-        """dx += the norm's input gradient; dgain, dbias are written."""
-        np.matmul(self.ones_row, dy, out=dbias[None])
-        np.einsum("nd,nd->d", dy, hat, out=dgain)
-        for rows in self._row_tiles(self.model.d_model):
-            tile = dy[rows]
+    def normalize_backward(self, g: Array, hat: Array, r: Array) -> None:
+        """x, the residual stream's gradient, += the norm's input gradient; g is used up."""
+        for rows in self.row_tiles:
+            part = g[rows]
             self.kernels.normalize_backward(
-                tile, gain, hat[rows], r[rows], self.dx[rows], self.mean_vector, self._scratch_like(tile)
-            )
+                part, hat[rows, :-1], r[rows], self.x[rows], self.mean_vector,
+                self.scratch[0][: part.size].reshape(part.shape),
+            )  # fmt: skip
 
-    def _restore_normed(self, hat: Array, gain: Array, bias: Array) -> Array:
-        """A norm's output again, from what its forward kept."""
-        for rows in self._row_tiles(self.model.d_model):
-            self.kernels.affine(hat[rows], gain, bias, self.normed[rows])
-        return self.normed
+    def head_backward(self) -> None:
+        """From the logits' gradient: the tied table's share, the last norm's gradients, and x ← ∂loss/∂x."""
+        w, g = self.arena.parameters, self.arena.gradients[self.gradient]
+        np.matmul(self.logits.T, self.normed[:, :-1], out=g["wte.weight"])  # the embedding's share is added last
+        np.matmul(self.logits, w["wte.weight"], out=self.branch)
+        norm_gradients(self.branch, self.final_hat, g["ln_f.weight"], g["ln_f.bias"])
+        self.branch *= w["ln_f.weight"]
+        self.branch -= np.matmul(self.branch, self.mean_vector)
+        self.x[...] = 0.0
+        self.normalize_backward(self.branch, self.final_hat, self.final_r)
 
-    def _attend_backward(self, buffers: BlockBuffers, dmixed: Array) -> Array:
-        """dmixed (N, D) → dqkv (N, 3 D), in this shard's buffer."""
-        b, t, h, c = self.batch, self.length, self.model.n_heads, self.model.head_dim
-        # The residual stream is not needed any more: its buffer holds dy by head.
-        self.x.reshape(b, h, t, c)[...] = self._by_head(dmixed)
-        dy = self.x.reshape(b * h, t, c)
-        dmixed *= buffers.mixed
-        row_dot = np.ascontiguousarray(
-            np.matmul(dmixed.reshape(b, t, h, c), self.ones_c).transpose(0, 2, 1, 3)
-        ).reshape(b * h, t, 1)
-        q, k, v = buffers.heads
-        dq, dk, dv = self.dheads
-        for tile in self._head_tiles():
-            p = buffers.weights[tile]
-            ds = self.dscores[: p.shape[0]]
-            np.matmul(p.swapaxes(-1, -2), dy[tile], out=dv[tile])
-            np.matmul(dy[tile], v[tile].swapaxes(-1, -2), out=ds)
-            self.kernels.softmax_backward(p, ds, row_dot[tile])
-            np.matmul(ds, k[tile], out=dq[tile])
-            np.matmul(ds.swapaxes(-1, -2), q[tile], out=dk[tile])
-        dq *= np.float32(1.0 / math.sqrt(c))
-        self._split_heads(self.qkv)[...] = self.dheads.reshape(3, b, h, t, c)
-        return self.qkv
-
-    def _linear_backward(self, dy: Array, x: Array, name: str, w: Arrays, g: Arrays, dx: Array) -> None:
-        """The gradients of one projection: weight and bias into g, the input's into dx."""
-        np.matmul(x.T, dy, out=g[f"{name}.weight"])
-        np.matmul(self.ones_row, dy, out=g[f"{name}.bias"][None])
-        np.matmul(dy, w[f"{name}.weight"].T, out=dx)
-
-    def forward_backward(self, w: Arrays, g: Arrays, tokens: Array, targets: Array, positions: int) -> float:
-        """The shard's summed loss; its gradients overwrite g.
+    def forward_backward(self, tokens: Array, targets: Array, positions: int) -> float:
+        """The shard's summed loss; its gradients overwrite the arena's.
 
         Args:
-            w: parameters by name.
-            g: gradients by name, overwritten.
             tokens: (B, T).
             targets: (B, T).
             positions: B·T of the whole batch, over which the loss is a mean.
         """
-        self.forward(w, tokens)
-        final = self.normed
-        loss = self._loss_and_dlogits(targets, positions)
-        np.matmul(self.logits.T, final, out=g["wte.weight"])  # the tied head's share; the embedding's is added last
-        np.matmul(self.logits, w["wte.weight"], out=self.branch)
-        self.dx[...] = 0.0
-        self._normalize_backward(
-            self.branch, w["ln_f.weight"], self.final_hat, self.final_r, g["ln_f.weight"], g["ln_f.bias"]
-        )
+        self.forward(tokens)
+        loss = self.loss_and_dlogits(targets, positions)
+        self.head_backward()
+        w, g = self.arena.parameters, self.arena.gradients[self.gradient]
+        flat_g, dx = self.arena.flat_gradients[self.gradient], self.x
         for layer in reversed(range(self.model.n_layers)):
-            h, buffers = f"h.{layer}", self.blocks[layer]
-            self._linear_backward(self.dx, buffers.activated, f"{h}.mlp.c_proj", w, g, self.wide)
+            h, projections, buffers = f"h.{layer}", self.projections[layer], self.layers[layer]
+            np.matmul(buffers.activated.T, dx, out=g[f"{h}.mlp.c_proj.weight"])
+            np.matmul(self.ones_row, dx, out=g[f"{h}.mlp.c_proj.bias"][None])
+            np.matmul(dx, w[f"{h}.mlp.c_proj.weight"].T, out=self.wide)
             self.wide *= buffers.derivative
-            normed = self._restore_normed(buffers.hat_2, w[f"{h}.ln_2.weight"], w[f"{h}.ln_2.bias"])
-            self._linear_backward(self.wide, normed, f"{h}.mlp.c_fc", w, g, self.branch)
-            self._normalize_backward(
-                self.branch, w[f"{h}.ln_2.weight"], buffers.hat_2, buffers.r_2,
-                g[f"{h}.ln_2.weight"], g[f"{h}.ln_2.bias"],
-            )  # fmt: skip
-            self._linear_backward(self.dx, buffers.mixed, f"{h}.attn.c_proj", w, g, self.branch)
-            dqkv = self._attend_backward(buffers, self.branch)
-            normed = self._restore_normed(buffers.hat_1, w[f"{h}.ln_1.weight"], w[f"{h}.ln_1.bias"])
-            self._linear_backward(dqkv, normed, f"{h}.attn.c_attn", w, g, self.branch)
-            self._normalize_backward(
-                self.branch, w[f"{h}.ln_1.weight"], buffers.hat_1, buffers.r_1,
-                g[f"{h}.ln_1.weight"], g[f"{h}.ln_1.bias"],
-            )  # fmt: skip
-        self._embed_backward(g, tokens)
+            projections.mlp.backward(
+                self.wide, buffers.hat_2, self.normed, self.gradient, self.branch, self.mean_vector
+            )
+            self.normalize_backward(self.branch, buffers.hat_2, buffers.r_2)
+
+            np.matmul(buffers.mixed.T, dx, out=self.arena.joined(flat_g, f"{h}.attn.c_proj"))
+            np.matmul(dx, w[f"{h}.attn.c_proj.weight"].T, out=self.branch)
+            self.attention.backward(buffers.attention, buffers.mixed, self.branch, self.dqkv)
+            projections.attention.backward(
+                self.dqkv, buffers.hat_1, self.normed, self.gradient, self.branch, self.mean_vector
+            )
+            self.normalize_backward(self.branch, buffers.hat_1, buffers.r_1)
+        self.embed_backward(tokens)
         return loss
 
-    def _embed_backward(self, g: Arrays, tokens: Array) -> None:
+    def embed_backward(self, tokens: Array) -> None:
         """Add dx to the rows of the tables that the tokens and positions read."""
+        g = self.arena.gradients[self.gradient]
         flat = tokens.reshape(-1)
         order = np.argsort(flat, kind="stable")
         present, starts = np.unique(flat[order], return_index=True)
-        np.take(self.dx, order, axis=0, out=self.branch, mode="clip")
+        np.take(self.x, order, axis=0, out=self.branch, mode="clip")
         g["wte.weight"][present] += np.add.reduceat(self.branch, starts, axis=0)
         g["wpe.weight"][self.length :] = 0.0
-        np.sum(self.dx.reshape(self.batch, self.length, -1), axis=0, out=g["wpe.weight"][: self.length])
+        np.sum(self.x.reshape(self.batch, self.length, -1), axis=0, out=g["wpe.weight"][: self.length])

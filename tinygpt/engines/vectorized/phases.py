@@ -1,0 +1,131 @@
+"""What a step consists of, and what each worker does in each part of it.
+
+    GRADIENTS   forward and backward on the worker's rows of the batch
+    REDUCE      over the worker's range of the arena: sum the gradients, finish those of folded weights, square
+    UPDATE      over the same range: clip, AdamW, fold the new weights
+    LOGITS      forward on the worker's rows
+
+Between two phases everybody waits for everybody. A phase reads its arguments from the mailbox and leaves its results
+there or in the arena.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import numpy as np
+
+from tinygpt.config import ModelConfig
+from tinygpt.engines.vectorized.arena import Allocate, Arena
+from tinygpt.engines.vectorized.kernels import TILE, KernelSet
+from tinygpt.engines.vectorized.mailbox import Mailbox, row_slices
+from tinygpt.engines.vectorized.shard import Shard, layer_projections
+
+
+class Phase(IntEnum):
+    """Parts of a step."""
+
+    GRADIENTS = 0
+    REDUCE = 1
+    UPDATE = 2
+    LOGITS = 3
+
+
+class Phases:
+    """The model in memory, and the work on it.
+
+    Args:
+        model: the model's shape.
+        kernels: the form of every fused kernel.
+        training_rows: B of a training step.
+        workers: how many take part.
+        n_gradients: how many of them take rows of the batch, at most.
+        fold: whether norms are folded into the projections that read them.
+        mailbox: arguments and results.
+        allocate: memory that every worker sees.
+    """
+
+    def __init__(
+        self,
+        model: ModelConfig,
+        kernels: KernelSet,
+        training_rows: int,
+        workers: int,
+        n_gradients: int,
+        fold: bool,
+        mailbox: Mailbox,
+        allocate: Allocate,
+    ) -> None:
+        self.model, self.kernels, self.workers, self.n_gradients = model, kernels, workers, n_gradients
+        self.mailbox, self.training_rows = mailbox, training_rows
+        self.arena = Arena(model, n_gradients, allocate)
+        self.projections = layer_projections(model, self.arena, allocate if fold else None)
+        self._every_pair = [pair for layer in self.projections for pair in (layer.attention, layer.mlp)]
+        ranges = [self.arena.worker_range(worker, workers) for worker in range(workers)]
+        self._tiles = [self.arena.tiles(owned) for owned in ranges]
+        starts = [self.arena.slices[f"{pair.names.norm}.weight"].start for pair in self._every_pair]
+        self._pairs = [
+            [pair for pair, start in zip(self._every_pair, starts, strict=True) if owned.start <= start < owned.stop]
+            for owned in ranges
+        ]
+        self._scratch: dict[int, np.ndarray] = {}
+        self._shards: dict[tuple[int, int, int], Shard] = {}
+        self._work = {
+            Phase.GRADIENTS: self._gradients,
+            Phase.REDUCE: self._reduce,
+            Phase.UPDATE: self._update,
+            Phase.LOGITS: self._logits,
+        }
+
+    def __call__(self, phase: int, worker: int) -> None:
+        """Do a worker's part of a phase."""
+        self._work[Phase(phase)](worker)
+
+    def refresh(self) -> None:
+        """Follow parameters that were replaced."""
+        for pair in self._every_pair:
+            pair.refresh()
+
+    @property
+    def n_active(self) -> int:
+        """Workers that have rows of the batch."""
+        return min(self.n_gradients, self.mailbox.shape[0])
+
+    def _shard(self, worker: int) -> tuple[slice, Shard]:
+        """The worker's rows and its workspace for them; a workspace is made once per shape."""
+        rows, length = self.mailbox.rows_of(worker, self.n_active), self.mailbox.shape[1]
+        key = (worker, rows.stop - rows.start, length)
+        if key not in self._shards:
+            # Keep the training shape's buffers, and at most one other shape's beside them.
+            part = row_slices(self.training_rows, self.n_gradients)[worker]
+            keep = (worker, part.stop - part.start, self.model.context_length)
+            self._shards = {k: v for k, v in self._shards.items() if k[0] != worker or k == keep}
+            self._shards[key] = Shard(
+                self.model, self.arena, self.projections, key[1], length, self.kernels, gradient=worker
+            )
+        return rows, self._shards[key]
+
+    def _gradients(self, worker: int) -> None:
+        if worker < self.n_active:
+            rows, shard = self._shard(worker)
+            box = self.mailbox
+            box.losses[worker] = shard.forward_backward(box.tokens[rows], box.targets[rows], box.tokens.size)
+
+    def _reduce(self, worker: int) -> None:
+        tiles = self._tiles[worker]
+        self.arena.reduce(tiles, self.n_active)
+        for pair in self._pairs[worker]:
+            pair.finish()
+        self.mailbox.squares[worker] = self.arena.squared_norm(tiles)
+
+    def _update(self, worker: int) -> None:
+        scratch = self._scratch.setdefault(worker, np.empty(TILE, np.float32))
+        self.arena.update(self._tiles[worker], self.mailbox.step, self.kernels, scratch)
+        for pair in self._pairs[worker]:
+            pair.refresh()
+
+    def _logits(self, worker: int) -> None:
+        if worker < self.n_active:
+            rows, shard = self._shard(worker)
+            out = self.mailbox.logits[rows]
+            out[...] = shard.forward(self.mailbox.tokens[rows]).reshape(out.shape)

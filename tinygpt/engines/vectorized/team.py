@@ -1,0 +1,186 @@
+"""A team: the workers that an engine's phases are spread over. Worker 0 is the caller.
+
+Threads      share the interpreter, and with it its lock: every NumPy call takes it again when it returns, and when two
+             threads make short calls, each waits for the other. With products of milliseconds nobody notices; with
+             calls of microseconds two threads can be slower than one.
+Processes    are forked from this one and share the arena's memory, but no lock. They wait for work by looking at a
+             counter, at first without pause, and after a millisecond without work in short sleeps.
+
+Either way a phase is a number, ``work(phase, worker)`` does it, and what it reads and writes lies in shared memory.
+Both give the same results to the bit.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import time
+import traceback
+import warnings
+import weakref
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+import numpy as np
+from threadpoolctl import ThreadpoolController
+
+from tinygpt.engines.vectorized.mailbox import shared_zeros
+from tinygpt.errors import CapacityError
+
+Work = Callable[[int, int], None]
+
+_PHASES = 16  # an order is its number times this plus the phase, so that one write gives both
+_SPIN_SECONDS = 1e-3  # a worker without work looks for it this long before it starts to sleep
+_SLEEP_SECONDS = 5e-5
+_LONGEST_SLEEP = 5e-3
+_CHECK_EVERY = 512  # looks between two checks that the others still live
+
+
+class Team(Protocol):
+    """Runs phases, which are numbers from 0 to 15."""
+
+    def run(self, phase: int) -> None:
+        """Do ``work(phase, worker)`` for every worker; return when all are done."""
+
+    def process_ids(self) -> tuple[int, ...]:
+        """Processes beside this one."""
+
+
+class ThreadTeam:
+    """Workers as threads of this process.
+
+    Args:
+        work: does a phase.
+        workers: how many, at least 1.
+        blas_threads: what BLAS may use in each of them.
+    """
+
+    def __init__(self, work: Work, workers: int, blas_threads: int) -> None:
+        self._work, self._workers, self._blas_threads = work, workers, blas_threads
+        self._pool = ThreadPoolExecutor(max(1, workers - 1), thread_name_prefix="tinygpt")
+        self._blas = ThreadpoolController()
+
+    def run(self, phase: int) -> None:
+        """See :class:`Team`."""
+        with self._blas.limit(limits=self._blas_threads, user_api="blas"):
+            others = [self._pool.submit(self._work, phase, worker) for worker in range(1, self._workers)]
+            self._work(phase, 0)
+            for future in others:
+                future.result()
+
+    def process_ids(self) -> tuple[int, ...]:
+        """See :class:`Team`."""
+        return ()
+
+
+class ProcessTeam:
+    """Workers as processes forked from this one; they end with it, whichever way it ends.
+
+    Args:
+        work: does a phase; what it reads and writes must lie in shared memory.
+        workers: how many, at least 2.
+        blas_threads: what BLAS may use in each of them.
+    """
+
+    def __init__(self, work: Work, workers: int, blas_threads: int) -> None:
+        self._work, self._blas_threads = work, blas_threads
+        self._blas = ThreadpoolController()
+        # Counters of phases: ordered by the first one, finished by each of the others. Aligned numbers of 8 bytes
+        # are written whole, and a line of the cache apart they do not disturb each other.
+        self._counters = shared_zeros(16 * (workers + 1)).view(np.int64).reshape(workers + 1, 8)
+        self._counters_done = self._counters[2:, 0]
+        self._ordered = 0
+        self._processes = tuple(self._fork(worker) for worker in range(1, workers))
+        self._finalizer = weakref.finalize(self, _dismiss, os.getpid(), self._counters, self._processes)
+
+    def run(self, phase: int) -> None:
+        """See :class:`Team`.
+
+        Raises:
+            CapacityError: a worker is gone, most likely killed for want of memory.
+        """
+        if not self._finalizer.alive:
+            raise CapacityError("a worker process of this engine has ended", "a fresh engine")
+        self._ordered += 1
+        self._counters[0, 0] = self._ordered * _PHASES + phase
+        with self._blas.limit(limits=self._blas_threads, user_api="blas"):
+            self._work(phase, 0)
+        looks = 0
+        while (self._counters_done < self._ordered).any():
+            looks += 1
+            if looks % _CHECK_EVERY == 0:
+                self._check_alive()
+                time.sleep(0)
+
+    def process_ids(self) -> tuple[int, ...]:
+        """See :class:`Team`."""
+        return self._processes
+
+    def _check_alive(self) -> None:
+        for process in self._processes:
+            ended, status = os.waitpid(process, os.WNOHANG)
+            if ended:
+                self._processes = tuple(p for p in self._processes if p != process)
+                self._finalizer.detach()
+                _dismiss(os.getpid(), self._counters, self._processes)
+                code = os.waitstatus_to_exitcode(status)
+                how = f"by signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"with exit code {code}"
+                raise CapacityError(
+                    f"a worker process of the vectorized engine ended {how}",
+                    "memory for every worker",
+                    "invoke train with a smaller --preset, or --engine vectorized[threads=1]",
+                )
+
+    def _fork(self, worker: int) -> int:
+        with warnings.catch_warnings():
+            # Other threads of this process hold no lock that a worker takes: it runs NumPy and nothing else.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            warnings.filterwarnings("ignore", message=r".*os\.fork\(\)")
+            parent = os.getpid()
+            process = os.fork()
+        if process:
+            return process
+        try:
+            self._serve(worker, parent)
+        except BaseException:
+            os.write(2, traceback.format_exc().encode())
+            os._exit(1)
+        os._exit(0)
+
+    def _serve(self, worker: int, parent: int) -> None:
+        """A worker's life."""
+        gc.disable()  # what this process inherited is its parent's to finalize
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the group; the parent decides
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        self._blas.limit(limits=self._blas_threads, user_api="blas")
+        order, done = self._counters[0], self._counters[worker + 1]
+        finished = 0
+        while True:
+            since, looks, sleep = time.perf_counter(), 0, _SLEEP_SECONDS
+            while order[0] // _PHASES == finished:
+                looks += 1
+                if looks % _CHECK_EVERY == 0 or sleep > _SLEEP_SECONDS:
+                    if os.getppid() != parent:
+                        return
+                    if time.perf_counter() - since > _SPIN_SECONDS:
+                        time.sleep(sleep)
+                        sleep = min(sleep * 1.5, _LONGEST_SLEEP)
+            if order[0] < 0:
+                return
+            finished += 1
+            self._work(int(order[0]) % _PHASES, worker)
+            done[0] = finished
+
+
+def _dismiss(owner: int, counters: np.ndarray, processes: tuple[int, ...]) -> None:
+    """End the workers, from the process that started them."""
+    if os.getpid() != owner:
+        return
+    counters[0, 0] = -1
+    for process in processes:
+        try:
+            os.waitpid(process, 0)
+        except ChildProcessError:  # reaped before
+            continue
