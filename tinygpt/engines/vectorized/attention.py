@@ -9,18 +9,20 @@ The equations are those of ``tinygpt/layers.py``; what differs:
     * The weights stay unnormalised: E = exp(S), y = (E v) / total, so that dividing costs T·C numbers instead of T·T.
       Backwards with d = dy / total:  dv = Eᵀ d   dS = E · (d vᵀ − Σ_c d · y)   dq = dS k   dk = dSᵀ q
     * The row sum Σ_c d · y is a further column of d against a row of −1 below vᵀ: the product subtracts it.
-    * No shift by the maximum while no |score| can reach 50, where exp is far from overflow. That is known from the
-      lengths of queries and keys (Cauchy–Schwarz), T·C numbers instead of T·T.
+    * No shift by the maximum: exp is taken at once, and its row sums, T numbers, tell whether a row's largest score
+      left the range in which that is exact. Only then are the scores made again and shifted.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 from tinygpt.config import ModelConfig
-from tinygpt.engines.vectorized.kernels import SAFE_EXPONENT, TILE, KernelSet, shift_rows
+from tinygpt.engines.vectorized.kernels import TILE, KernelSet, shift_rows, totals_are_safe
+from tinygpt.engines.vectorized.slab import Slab
 
 Array = np.ndarray
 
@@ -50,7 +52,7 @@ def query_blocks(length: int) -> list[tuple[int, int]]:
     """Cut T queries into (start, stop), each of about 64; one when there are fewer than two such blocks."""
     count = max(1, length // _BLOCK)
     bounds = [length * index // count for index in range(count + 1)]
-    return list(zip(bounds[:-1], bounds[1:], strict=True))
+    return list(pairwise(bounds))
 
 
 def _groups(batch: int, heads: int, size: int) -> tuple[tuple[slice, slice], ...]:
@@ -64,10 +66,6 @@ def _groups(batch: int, heads: int, size: int) -> tuple[tuple[slice, slice], ...
     )
 
 
-def _empty(*shape: int) -> Array:
-    return np.empty(shape, np.float32)
-
-
 class Attention:
     """The workspace for B rows of T tokens, shared by all layers.
 
@@ -76,33 +74,35 @@ class Attention:
         batch: B.
         length: T.
         kernels: the form of every fused kernel.
+        slab: room for the arrays.
     """
 
-    def __init__(self, model: ModelConfig, batch: int, length: int, kernels: KernelSet) -> None:
+    def __init__(self, model: ModelConfig, batch: int, length: int, kernels: KernelSet, slab: Slab) -> None:
         b, h, t, c = batch, model.n_heads, length, model.head_dim
         self.shape, self.kernels = (b, h, t, c), kernels
         self.blocks = [Block(start, stop, _groups(b, h, (stop - start) * stop)) for start, stop in query_blocks(length)]
-        self.transposed = _empty(b, h, c + 1, t)  # kᵀ forwards, vᵀ backwards, and a row of −1
+        self.transposed = slab.empty(b, h, c + 1, t)  # kᵀ forwards, vᵀ backwards, and a row of −1
         self.transposed[:, :, c] = -1.0
-        self.heads = _empty(b, h, t, c)  # forwards E v, backwards room for a block's share of dv and dk
-        self.scaled_dy = _empty(b, h, t, c + 1)
+        self.heads = slab.empty(b, h, t, c)  # forwards E v, backwards room for a block's share of dv and dk
+        self.scaled_dy = slab.empty(b, h, t, c + 1)
         largest = max(
             (block.stop - block.start) * block.stop * (rows.stop - rows.start) * (heads.stop - heads.start)
             for block in self.blocks
             for rows, heads in block.groups
         )
-        self.dscores = _empty(largest)
+        self.dscores = slab.empty(largest)
         self.ones = np.ones((t, 1), np.float32)
-        widest = max(block.stop - block.start for block in self.blocks)
-        self.triangle = np.tril(np.ones((widest, widest), np.float32))
+        self.sums = slab.empty(2, b, h, t, c) if len(self.blocks) > 2 else None  # of dk and dv
+        # Per block (queries, stop): 1 where a query may look.
+        self.masks = [np.tri(block.stop - block.start, block.stop, block.start, np.float32) for block in self.blocks]
 
-    def buffers(self) -> AttentionBuffers:
+    def buffers(self, slab: Slab) -> AttentionBuffers:
         """A layer's own."""
         b, h, t, c = self.shape
         return AttentionBuffers(
-            _empty(b * t, 3 * h * c),
-            tuple(_empty(b, h, block.stop - block.start, block.stop) for block in self.blocks),
-            _empty(b, h, t, 1),
+            slab.empty(b * t, 3 * h * c),
+            tuple(slab.empty(b, h, block.stop - block.start, block.stop) for block in self.blocks),
+            slab.empty(b, h, t, 1),
         )
 
     def _split(self, merged: Array) -> Array:
@@ -122,22 +122,24 @@ class Attention:
         c = self.shape[-1]
         kt = self.transposed[:, :, :c]
         kt[...] = k.swapaxes(-1, -2)
-        # |q · k| ≤ |q| |k|, and a NaN fails the comparison too.
-        safe = bool(np.vecdot(q, q).max() * np.vecdot(k, k).max() < SAFE_EXPONENT**2)
-        for block, exponentials in zip(self.blocks, buffers.exponentials, strict=True):
-            queries, width = slice(block.start, block.stop), block.stop
-            triangle = self.triangle[: width - block.start, : width - block.start]
-            for group in block.groups:
-                e = exponentials[group]
-                np.matmul(q[group][:, :, queries], kt[group][..., :width], out=e)
-                if not safe:
-                    shift_rows(e, block.start, triangle)
-                self.kernels.exponentials(
-                    e, block.start, triangle, self.ones[:width], buffers.inverse_total[group][:, :, queries]
-                )
-                np.matmul(e, v[group][:, :, :width], out=self.heads[group][:, :, queries])
+        with np.errstate(over="ignore", invalid="ignore"):  # the totals tell
+            self._weigh_and_mix(q, kt, v, buffers)
         np.divide(np.float32(1.0), buffers.inverse_total, out=buffers.inverse_total)
         np.multiply(self.heads, buffers.inverse_total, out=self.by_head(mixed))
+
+    def _weigh_and_mix(self, q: Array, kt: Array, v: Array, buffers: AttentionBuffers) -> None:
+        """Exponentials, their totals, and heads ← E v, block by block."""
+        for block, mask, exponentials in zip(self.blocks, self.masks, buffers.exponentials, strict=True):
+            queries, width = slice(block.start, block.stop), block.stop
+            for group in block.groups:
+                e, total = exponentials[group], buffers.inverse_total[group][:, :, queries]
+                np.matmul(q[group][:, :, queries], kt[group][..., :width], out=e)
+                self.kernels.exponentials(e, mask, self.ones[:width], total)
+                if not totals_are_safe(total):
+                    np.matmul(q[group][:, :, queries], kt[group][..., :width], out=e)
+                    shift_rows(e, mask)
+                    self.kernels.exponentials(e, mask, self.ones[:width], total)
+                np.matmul(e, v[group][:, :, :width], out=self.heads[group][:, :, queries])
 
     def backward(self, buffers: AttentionBuffers, mixed: Array, dmixed: Array, dqkv: Array) -> None:
         """dmixed (N, D) → dqkv (N, 3 D); mixed is the forward's output."""
@@ -148,7 +150,9 @@ class Attention:
         np.multiply(self.by_head(dmixed), buffers.inverse_total, out=d)
         np.vecdot(d, self.by_head(mixed), out=d_and_sum[..., c])
         vt[:, :, :c] = v.swapaxes(-1, -2)
-        # From the last block on: the first one to write covers every key, the others add to it.
+        # From the last block on: the first one to write covers every key, the others add to it. Adding into strided
+        # views is slow; with many blocks it is done elsewhere and copied.
+        dk_sum, dv_sum = (dk, dv) if self.sums is None else self.sums
         for block, exponentials in zip(reversed(self.blocks), reversed(buffers.exponentials), strict=True):
             queries, keys = slice(block.start, block.stop), slice(0, block.stop)
             last = block.stop == self.shape[2]
@@ -158,9 +162,11 @@ class Attention:
                 np.matmul(d_and_sum[group][:, :, queries], vt[group][..., keys], out=ds)
                 ds *= e
                 np.matmul(ds, k[group][:, :, keys], out=dq[group][:, :, queries])
-                for weights, rows, total in ((e, d, dv), (ds, q, dk)):
+                for weights, rows, total in ((e, d, dv_sum), (ds, q, dk_sum)):
                     into = total[group][:, :, keys]
                     share = into if last else self.heads[group][:, :, keys]
                     np.matmul(weights.swapaxes(-1, -2), rows[group][:, :, queries], out=share)
                     if not last:
                         into += share
+        if self.sums is not None:
+            self._split(dqkv)[1:] = self.sums

@@ -17,17 +17,14 @@ import numpy as np
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.engines.base import Engine, OptimizerState, StepResult
 from tinygpt.engines.vectorized.kernels import AdamWStep, choose_kernels
+from tinygpt.engines.vectorized.layout import Layout
 from tinygpt.engines.vectorized.mailbox import Mailbox, private_zeros, shared_zeros
 from tinygpt.engines.vectorized.phases import Phase, Phases
-from tinygpt.engines.vectorized.projection import FOLD_FROM
 from tinygpt.engines.vectorized.team import ProcessTeam, Team, ThreadTeam
 from tinygpt.errors import ConfigError, unknown_name
 from tinygpt.optim import clip_factor
 from tinygpt.params import Arrays
 from tinygpt.threads import available_cores
-
-# Clipping and AdamW are bound by memory, which a few workers use up whatever the batch is.
-_UPDATE_WORKERS = 4
 
 TEAMS = {"threads": ThreadTeam, "processes": ProcessTeam}
 
@@ -78,27 +75,17 @@ class VectorizedEngine(Engine):
         if self.team == "processes" and not hasattr(os, "fork"):
             raise ConfigError("team is 'processes', which this system cannot fork", "threads")
         self.updates = 0
-        # More shards than rows would have nothing to do; BLAS takes the threads that are left over.
-        n_gradients = min(self.threads, train.batch_size)
-        self._workers = min(self.threads, max(n_gradients, _UPDATE_WORKERS))
-        self._blas_threads = max(1, self.threads // n_gradients)
-        self._forked = self.team == "processes" and self._workers > 1
+        self._layout = Layout.of(model, train, self.threads)
+        self._forked = self.team == "processes" and self._layout.workers > 1
         self._mailbox = self._new_mailbox(train.batch_size)
         self._phases = Phases(
-            model,
-            self.kernels,
-            train.batch_size,
-            self._workers,
-            n_gradients,
-            fold=train.batch_size * model.context_length >= FOLD_FROM * model.d_model,
-            mailbox=self._mailbox,
-            allocate=shared_zeros if self._forked else private_zeros,
+            model, train, self.kernels, self._layout, self._mailbox, shared_zeros if self._forked else private_zeros
         )
         self.arena = self._phases.arena
         self._team: Team | None = None
 
     def _new_mailbox(self, rows: int) -> Mailbox:
-        return Mailbox(rows, self.model.context_length, self.model.vocab_size, self._workers)
+        return Mailbox(rows, self.model.context_length, self.model.vocab_size, self._layout.workers)
 
     def options(self) -> dict[str, Any]:
         """Threads, the kernels' forms as they were resolved, and the team, so that a resumed run repeats them."""
@@ -111,7 +98,7 @@ class VectorizedEngine(Engine):
     def _run(self, phase: Phase) -> None:
         if self._team is None:  # workers start when they are first needed
             make = ProcessTeam if self._forked else ThreadTeam
-            self._team = make(self._phases, self._workers, self._blas_threads)
+            self._team = make(self._phases, self._layout.workers, self._layout.blas_threads)
         self._team.run(phase)
 
     # ---- the interface -----------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ Constants enter NumExpr as named float32 operands: a literal would turn the expr
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -133,42 +134,40 @@ def residual_numexpr(x: Array, branch: Array, bias: Array) -> None:
 
 
 # ---- attention's exponentials -------------------------------------------------------------------------
-# While every |score| is below 50, e^x neither overflows nor loses a row's largest term, dividing a gradient by a
-# row's total stays far from float32's smallest numbers, and the shift by the row's maximum is not needed. The caller
-# knows a bound; where it does not hold, the rows are shifted first.
+# While every row's largest score is between −50 and 50, e^x neither overflows nor loses that term, dividing a
+# gradient by the row's total stays far from float32's smallest numbers, and the shift by the maximum is not needed.
+# The totals tell: between e⁻⁵⁰ and e⁵⁰ they belong to rows of at most that, give or take the rows' length.
 
-SAFE_EXPONENT = 50.0
+_LEAST_TOTAL, _LARGEST_TOTAL = math.exp(-50.0), math.exp(50.0)
 
 
-def shift_rows(scores: Array, start: int, triangle: Array) -> None:
-    """Subtract every row's largest visible score; scores (…, n, width), whose square from column ``start`` on is
-    visible where the triangle (n, n) is 1."""
-    square = scores[..., start:]
-    np.copyto(square, _f32(-np.inf), where=triangle == 0)  # a masked score must not be taken for the maximum
+def totals_are_safe(total: Array) -> bool:
+    """Whether sums of unshifted exponentials are in the range where they are exact; NaN and infinity are not."""
+    return bool(total.min() > _LEAST_TOTAL and total.max() < _LARGEST_TOTAL)
+
+
+def shift_rows(scores: Array, mask: Array) -> None:
+    """Subtract every row's largest visible score; scores (…, n, width), mask (n, width) is 1 where visible."""
+    np.copyto(scores, _f32(-np.inf), where=mask == 0)  # a masked score must not be taken for the maximum
     scores -= scores.max(axis=-1, keepdims=True)
 
 
-def exponentials_numpy(scores: Array, start: int, triangle: Array, ones: Array, total: Array) -> None:
-    """scores ← e^scores, 0 above the diagonal of the square from column ``start`` on; total ← its row sums.
+def exponentials_numpy(scores: Array, mask: Array, ones: Array, total: Array) -> None:
+    """scores ← e^scores · mask, total ← its row sums.
 
-    scores (…, n, width), triangle (n, n) of ones and zeros, ones (width, 1), total (…, n, 1).
+    scores (…, n, width), mask (n, width) of ones and zeros, ones (width, 1), total (…, n, 1).
     """
     np.exp(scores, out=scores)
-    square = scores[..., start:]
-    square *= triangle
+    scores *= mask
     np.matmul(scores, ones, out=total)
 
 
-def exponentials_numexpr(scores: Array, start: int, triangle: Array, ones: Array, total: Array) -> None:
-    """scores ← e^scores, 0 above the diagonal of the square from column ``start`` on; total ← its row sums.
+def exponentials_numexpr(scores: Array, mask: Array, ones: Array, total: Array) -> None:
+    """scores ← e^scores · mask, total ← its row sums.
 
-    scores (…, n, width), triangle (n, n) of ones and zeros, ones (width, 1), total (…, n, 1).
+    scores (…, n, width), mask (n, width) of ones and zeros, ones (width, 1), total (…, n, 1).
     """
-    square = scores[..., start:]
-    if start:
-        past = scores[..., :start]
-        _run("exp(past)", past, past=past)
-    _run("exp(square) * triangle", square, square=square, triangle=triangle)
+    _run("exp(scores) * mask", scores, scores=scores, mask=mask)
     np.matmul(scores, ones, out=total)
 
 
@@ -278,7 +277,7 @@ KERNELS: dict[str, Kernel] = {
         exponentials_numpy,
         exponentials_numexpr,
         lambda draw: (
-            draw(TILE).reshape(-1, 64, 128), 64, np.tril(np.ones((64, 64), _f32)), np.ones((128, 1), _f32),
+            draw(TILE).reshape(-1, 64, 128), np.tri(64, 128, 64, _f32), np.ones((128, 1), _f32),
             np.empty((TILE // (64 * 128), 64, 1), _f32),
         ),
     ),

@@ -15,9 +15,10 @@ from enum import IntEnum
 
 import numpy as np
 
-from tinygpt.config import ModelConfig
+from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.engines.vectorized.arena import Allocate, Arena
 from tinygpt.engines.vectorized.kernels import TILE, KernelSet
+from tinygpt.engines.vectorized.layout import Layout
 from tinygpt.engines.vectorized.mailbox import Mailbox, row_slices
 from tinygpt.engines.vectorized.shard import Shard, layer_projections
 
@@ -36,11 +37,9 @@ class Phases:
 
     Args:
         model: the model's shape.
+        train: gives the batch of a training step.
         kernels: the form of every fused kernel.
-        training_rows: B of a training step.
-        workers: how many take part.
-        n_gradients: how many of them take rows of the batch, at most.
-        fold: whether norms are folded into the projections that read them.
+        layout: who takes part.
         mailbox: arguments and results.
         allocate: memory that every worker sees.
     """
@@ -48,20 +47,17 @@ class Phases:
     def __init__(
         self,
         model: ModelConfig,
+        train: TrainConfig,
         kernels: KernelSet,
-        training_rows: int,
-        workers: int,
-        n_gradients: int,
-        fold: bool,
+        layout: Layout,
         mailbox: Mailbox,
         allocate: Allocate,
     ) -> None:
-        self.model, self.kernels, self.workers, self.n_gradients = model, kernels, workers, n_gradients
-        self.mailbox, self.training_rows = mailbox, training_rows
-        self.arena = Arena(model, n_gradients, allocate)
-        self.projections = layer_projections(model, self.arena, allocate if fold else None)
+        self.model, self.train, self.kernels, self.layout, self.mailbox = model, train, kernels, layout, mailbox
+        self.arena = Arena(model, layout.shards, allocate)
+        self.projections = layer_projections(model, self.arena, allocate if layout.folded else None)
         self._every_pair = [pair for layer in self.projections for pair in (layer.attention, layer.mlp)]
-        ranges = [self.arena.worker_range(worker, workers) for worker in range(workers)]
+        ranges = [self.arena.worker_range(worker, layout.workers) for worker in range(layout.workers)]
         self._tiles = [self.arena.tiles(owned) for owned in ranges]
         starts = [self.arena.slices[f"{pair.names.norm}.weight"].start for pair in self._every_pair]
         self._pairs = [
@@ -89,7 +85,7 @@ class Phases:
     @property
     def n_active(self) -> int:
         """Workers that have rows of the batch."""
-        return min(self.n_gradients, self.mailbox.shape[0])
+        return min(self.layout.shards, self.mailbox.shape[0])
 
     def _shard(self, worker: int) -> tuple[slice, Shard]:
         """The worker's rows and its workspace for them; a workspace is made once per shape."""
@@ -97,7 +93,7 @@ class Phases:
         key = (worker, rows.stop - rows.start, length)
         if key not in self._shards:
             # Keep the training shape's buffers, and at most one other shape's beside them.
-            part = row_slices(self.training_rows, self.n_gradients)[worker]
+            part = row_slices(self.train.batch_size, self.layout.shards)[worker]
             keep = (worker, part.stop - part.start, self.model.context_length)
             self._shards = {k: v for k, v in self._shards.items() if k[0] != worker or k == keep}
             self._shards[key] = Shard(

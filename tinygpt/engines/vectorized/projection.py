@@ -28,9 +28,6 @@ from tinygpt.engines.vectorized.kernels import TILE
 
 Array = np.ndarray
 
-# Rows of a batch per input of a weight from which folding pays; measured, see docs/derivations/layer_norm.md.
-FOLD_FROM = 2.0
-
 
 @dataclass(frozen=True)
 class NormNames:
@@ -88,9 +85,11 @@ class NormProjection(ABC):
             mean_vector: (D, 1) of 1/D.
         """
 
+    @abstractmethod
     def refresh(self) -> None:
         """Follow the parameters after they changed."""
 
+    @abstractmethod
     def finish(self) -> None:
         """Turn what the batch left in the arena's first gradient into the gradients of the parameters."""
 
@@ -121,6 +120,12 @@ class PlainProjection(NormProjection):
         norm_gradients(out, hat, grads[f"{self.names.norm}.weight"], grads[f"{self.names.norm}.bias"])
         out *= self.gain
         out -= np.matmul(out, mean_vector)
+
+    def refresh(self) -> None:
+        """Nothing follows: the parameters themselves are read."""
+
+    def finish(self) -> None:
+        """Nothing is left to do."""
 
 
 class FoldedProjection(NormProjection):

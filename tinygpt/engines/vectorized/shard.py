@@ -26,19 +26,9 @@ from tinygpt.engines.vectorized.projection import (
     PlainProjection,
     norm_gradients,
 )
+from tinygpt.engines.vectorized.slab import Slab
 
 Array = np.ndarray
-
-
-def _empty(*shape: int) -> Array:
-    return np.empty(shape, np.float32)
-
-
-def _with_ones(rows: int, width: int) -> Array:
-    """(rows, width + 1) whose last column is 1."""
-    array = _empty(rows, width + 1)
-    array[:, -1] = 1.0
-    return array
 
 
 @dataclass(frozen=True)
@@ -105,28 +95,29 @@ class Shard:
         n, d, f, v = batch * length, model.d_model, model.d_hidden, model.vocab_size
         self.model, self.arena, self.projections = model, arena, projections
         self.batch, self.length, self.kernels, self.gradient = batch, length, kernels, gradient
-        self.attention = Attention(model, batch, length, kernels)
+        self.slab = slab = Slab()
+        self.attention = Attention(model, batch, length, kernels, slab)
         self.layers = [
             LayerBuffers(
-                hat_1=_with_ones(n, d),
-                r_1=_empty(n, 1),
-                attention=self.attention.buffers(),
-                mixed=_with_ones(n, d),
-                hat_2=_with_ones(n, d),
-                r_2=_empty(n, 1),
-                derivative=_empty(n, f),
-                activated=_empty(n, f),
+                hat_1=slab.with_ones(n, d),
+                r_1=slab.empty(n, 1),
+                attention=self.attention.buffers(slab),
+                mixed=slab.with_ones(n, d),
+                hat_2=slab.with_ones(n, d),
+                r_2=slab.empty(n, 1),
+                derivative=slab.empty(n, f),
+                activated=slab.empty(n, f),
             )
             for _ in range(model.n_layers)
         ]
-        self.x = _empty(n, d)  # the residual stream forwards, its gradient backwards; updated in place
-        self.normed = _with_ones(n, d)  # a norm's output, where a projection needs it
-        self.final_hat, self.final_r = _with_ones(n, d), _empty(n, 1)
-        self.logits = _empty(n, v)
-        self.branch = _empty(n, d)
-        self.wide = _empty(n, f)
+        self.x = slab.empty(n, d)  # the residual stream forwards, its gradient backwards; updated in place
+        self.normed = slab.with_ones(n, d)  # a norm's output, where a projection needs it
+        self.final_hat, self.final_r = slab.with_ones(n, d), slab.empty(n, 1)
+        self.logits = slab.empty(n, v)
+        self.branch = slab.empty(n, d)
+        self.wide = slab.empty(n, f)
         self.dqkv = self.wide.reshape(-1)[: n * 3 * d].reshape(n, 3 * d)  # never needed at the same time
-        self.scratch = (_empty(max(TILE, d)), _empty(TILE))
+        self.scratch = (slab.empty(max(TILE, d)), slab.empty(TILE))
         self.mean_vector = np.full((d, 1), 1.0 / d, np.float32)
         self.ones_row = np.ones((1, n), np.float32)
         self.ones_v = np.ones((v, 1), np.float32)
