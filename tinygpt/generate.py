@@ -4,88 +4,24 @@ The prompt is read in one pass that fills the key-value cache; every further tok
 full, the last half of it is read afresh from position 0 and generation goes on: between two such moments a token
 costs one row, and the model always sees at least half a context.
 
-Temperature divides the scores before the softmax (0 takes the best token); top-k keeps the k best (Fan et al. 2018).
+A batch of prompts advances together, so that the weights are streamed once for all of them; every row keeps its own
+cache, window and random choices.
 """
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
 from tinygpt.data import Tokenizer
 from tinygpt.errors import ConfigError
-from tinygpt.inference import InferenceModel, KeyValueCache, LanguageModel
+from tinygpt.inference import BatchCache, InferenceModel, KeyValueCache, LanguageModel, require_threads
+from tinygpt.sampling import SamplingSettings, choose_token
 
 # A sequence needs a first token; a line break is where a text begins afresh.
 EMPTY_PROMPT = b"\n"
-
-
-@dataclass(frozen=True)
-class SamplingSettings:
-    """How the next token is chosen, and how many are.
-
-    Attributes:
-        n_tokens: tokens to generate, at least 1.
-        temperature: 0 takes the best token; 1 samples from the model's own distribution.
-        top_k: keep only the k best tokens, 1 to 256; all when None.
-        seed: of the random choices.
-
-    Raises:
-        ConfigError: a field is outside its range.
-    """
-
-    n_tokens: int
-    temperature: float = 1.0
-    top_k: int | None = None
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        run = "invoke sample --tokens 200 --temperature 0.8 --top-k 40 --seed 0"
-        for name, low, high in (("n_tokens", 1, None), ("top_k", 1, Tokenizer.vocab_size), ("seed", 0, None)):
-            value = getattr(self, name)
-            if name == "top_k" and value is None:
-                continue
-            whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-            if not whole or value < low or (high is not None and value > high):
-                allowed = f"a whole number, {low} or more" if high is None else f"a whole number from {low} to {high}"
-                raise ConfigError(f"{name} is {value!r}", allowed, run)
-        number = isinstance(self.temperature, int | float) and not isinstance(self.temperature, bool)
-        if not number or not math.isfinite(self.temperature) or self.temperature < 0:
-            raise ConfigError(f"temperature is {self.temperature!r}", "a finite number, 0 or more", run)
-
-
-def generate(
-    model: LanguageModel,
-    prompt: str | bytes,
-    n_tokens: int,
-    temperature: float = 1.0,
-    top_k: int | None = None,
-    seed: int = 0,
-) -> Iterator[int]:
-    """Continue a prompt.
-
-    Everything is checked here, before the first token is asked for. The same arguments give the same tokens.
-
-    Args:
-        model: anything with ``.model`` and ``.state_dict()``: an engine or a loaded checkpoint.
-        prompt: text (as UTF-8) or bytes, up to the context's length; an empty one starts from a line break.
-        n_tokens: how many tokens to generate, at least 1.
-        temperature: 0 for the best token each time, 1 for the model's own distribution.
-        top_k: choose among the k best tokens only, 1 to 256.
-        seed: of the random choices.
-
-    Returns:
-        an iterator over token ids, 0 to 255, without the prompt's.
-
-    Raises:
-        ConfigError: the prompt is longer than the context, or a setting is outside its range.
-    """
-    settings = SamplingSettings(n_tokens, temperature, top_k, seed)
-    return _generate(model, prompt_tokens(prompt, model.model.context_length), settings)
 
 
 def prompt_tokens(prompt: str | bytes, context_length: int) -> np.ndarray:
@@ -104,35 +40,155 @@ def prompt_tokens(prompt: str | bytes, context_length: int) -> np.ndarray:
     return tokens
 
 
-def _generate(source: LanguageModel, prompt: np.ndarray, settings: SamplingSettings) -> Iterator[int]:
+def kept_after_sliding(context_length: int) -> int:
+    """How many of a full window's last tokens are read afresh: half of them, at least 1."""
+    return max(1, context_length // 2)
+
+
+# ---- one prompt --------------------------------------------------------------------------------------------
+
+
+def generate(
+    model: LanguageModel | InferenceModel,
+    prompt: str | bytes,
+    n_tokens: int,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    seed: int = 0,
+    *,
+    threads: int | None = None,
+) -> Iterator[int]:
+    """Continue a prompt.
+
+    Everything is checked here, before the first token is asked for. The same arguments give the same tokens.
+
+    Args:
+        model: anything with ``.model`` and ``.state_dict()``, an engine or a loaded checkpoint, whose weights are laid
+            out when the first token is asked for; or an ``InferenceModel``, where that has been done.
+        prompt: text (as UTF-8) or bytes, up to the context's length; an empty one starts from a line break.
+        n_tokens: how many tokens to generate, at least 1.
+        temperature: 0 for the best token each time, 1 for the model's own distribution.
+        top_k: choose among the k best tokens only, 1 to 256.
+        seed: of the random choices.
+        threads: for reading prompts; the cores this process may use when omitted. An ``InferenceModel`` has its own.
+
+    Returns:
+        an iterator over token ids, 0 to 255, without the prompt's.
+
+    Raises:
+        ConfigError: the prompt is longer than the context, or a setting is outside its range.
+    """
+    settings = SamplingSettings(n_tokens, temperature, top_k, seed)
+    require_threads(threads)
+    return _generate(model, prompt_tokens(prompt, model.model.context_length), settings, threads)
+
+
+def _laid_out(model: LanguageModel | InferenceModel, threads: int | None) -> InferenceModel:
+    return model if isinstance(model, InferenceModel) else InferenceModel(model, threads)
+
+
+def _generate(
+    source: LanguageModel | InferenceModel, prompt: np.ndarray, settings: SamplingSettings, threads: int | None
+) -> Iterator[int]:
     rng = np.random.default_rng(settings.seed)
-    model = InferenceModel(source)
-    context = model.model.context_length
+    model = _laid_out(source, threads)
     cache = KeyValueCache(model.model)
-    history = prompt.tolist()
-    unread = prompt
-    for _ in range(settings.n_tokens):
-        if cache.length + len(unread) > context:
-            cache = KeyValueCache(model.model)
-            unread = np.array(history[-max(1, context // 2) :], np.uint8)
-        logits = model.extend(unread, cache)[-1]
-        token = choose_token(logits, settings, rng)
-        history = [*history[-context:], token]
-        unread = np.array([token], np.uint8)
+    context, kept = cache.room, kept_after_sliding(cache.room)
+    text = prompt.tolist()
+    scores = model.read(prompt, cache)
+    while True:
+        token = choose_token(scores, settings, rng)
+        text.append(token)
         yield token
+        if len(text) == len(prompt) + settings.n_tokens:
+            return
+        if cache.length < context:
+            scores = model.step(token, cache)
+        else:
+            cache.length = 0
+            scores = model.read(np.array(text[-kept:]), cache)
 
 
-def choose_token(logits: np.ndarray, settings: SamplingSettings, rng: np.random.Generator) -> int:
-    """Draw one token id from scores (V,). Equal scores rank by id, so top_k=1 and temperature 0 agree."""
-    if settings.temperature == 0:
-        return int(logits.argmax())
-    ranked = np.argsort(-logits, kind="stable")[: settings.top_k]  # best first
-    scores = logits[ranked].astype(np.float64)
-    with np.errstate(over="ignore"):  # a tiny temperature sends all but the best to −inf, whose exp is 0
-        weights = np.exp((scores - scores[0]) / settings.temperature)
-    cumulative = weights.cumsum()
-    # random() is below 1, so the position found is below the last one that carries weight.
-    return int(ranked[np.searchsorted(cumulative, rng.random() * cumulative[-1], side="right")])
+# ---- several prompts ---------------------------------------------------------------------------------------
+
+
+def generate_batch(
+    model: LanguageModel | InferenceModel,
+    prompts: Sequence[str | bytes],
+    n_tokens: int,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    seed: int = 0,
+    *,
+    threads: int | None = None,
+) -> Iterator[np.ndarray]:
+    """Continue B prompts, of any lengths, together.
+
+    Row i continues ``prompts[i]`` with the seed ``seed + i``, and gets the tokens that :func:`generate` would give it
+    alone. (Products over several rows add up in another order than over one: where two tokens' scores agree to the
+    last digits of float32, the choice between them may fall the other way.)
+
+    Args:
+        model: as in :func:`generate`.
+        prompts: B of them, at least 1; the same one B times is read once.
+        n_tokens: how many tokens to generate for each, at least 1.
+        temperature: 0 for the best token each time, 1 for the model's own distribution.
+        top_k: choose among the k best tokens only, 1 to 256.
+        seed: of the first row's random choices; every further row's is one more.
+        threads: as in :func:`generate`.
+
+    Returns:
+        an iterator over the rows' next token ids, (B,) uint8 each, ``n_tokens`` of them.
+
+    Raises:
+        ConfigError: there are no prompts, one is longer than the context, or a setting is outside its range.
+    """
+    if isinstance(prompts, str | bytes) or len(prompts) == 0:
+        raise ConfigError(
+            f"the prompts are {prompts!r}", "a list of at least one prompt", "invoke sample --prompt A --prompt B"
+        )
+    settings = SamplingSettings(n_tokens, temperature, top_k, seed)
+    require_threads(threads)
+    tokens = [prompt_tokens(prompt, model.model.context_length) for prompt in prompts]
+    return _generate_batch(model, tokens, settings, threads)
+
+
+def _generate_batch(
+    source: LanguageModel | InferenceModel, prompts: list[np.ndarray], settings: SamplingSettings, threads: int | None
+) -> Iterator[np.ndarray]:
+    rngs = [np.random.default_rng(settings.seed + row) for row in range(len(prompts))]
+    model = _laid_out(source, threads)
+    cache = BatchCache(model.model, len(prompts))
+    context, kept = model.model.context_length, kept_after_sliding(model.model.context_length)
+    texts = [prompt.tolist() for prompt in prompts]
+    scores = _read_prompts(model, prompts, cache)
+    for remaining in reversed(range(settings.n_tokens)):
+        tokens = [choose_token(row, settings, rng) for row, rng in zip(scores, rngs, strict=True)]
+        for text, token in zip(texts, tokens, strict=True):
+            text.append(token)
+        yield np.array(tokens, np.uint8)
+        if remaining == 0:
+            return
+        for text, row in zip(texts, cache.rows, strict=True):
+            if row.length == context:
+                row.length = 0
+                if kept > 1:  # the newest token is read with everybody else's
+                    model.read(np.array(text[-kept:-1]), row)
+        scores = model.step_batch(np.array(tokens), cache)
+
+
+def _read_prompts(model: InferenceModel, prompts: list[np.ndarray], cache: BatchCache) -> np.ndarray:
+    """Read every prompt into its row, equal ones once; returns the scores after them, (B, V)."""
+    first_row: dict[bytes, int] = {}
+    scores = np.empty((len(prompts), model.model.vocab_size), np.float32)
+    for row, prompt in enumerate(prompts):
+        source = first_row.setdefault(prompt.tobytes(), row)
+        if source == row:
+            scores[row] = model.read(prompt, cache.rows[row])
+        else:
+            scores[row] = scores[source]
+            cache.copy_row(source, row)
+    return scores
 
 
 # ---- text and timing ---------------------------------------------------------------------------------------
@@ -192,12 +248,14 @@ class TimedGeneration:
 
 
 def timed_generation(
-    model: LanguageModel,
+    model: LanguageModel | InferenceModel,
     prompt: str | bytes,
     n_tokens: int,
     temperature: float = 1.0,
     top_k: int | None = None,
     seed: int = 0,
+    *,
+    threads: int | None = None,
 ) -> TimedGeneration:
     """:func:`generate`, with the speed measured: iterate, then read ``tokens_per_second`` and the rest."""
-    return TimedGeneration(generate(model, prompt, n_tokens, temperature, top_k, seed))
+    return TimedGeneration(generate(model, prompt, n_tokens, temperature, top_k, seed, threads=threads))

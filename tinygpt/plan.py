@@ -9,8 +9,9 @@ from pathlib import Path
 from tinygpt.config import TrainConfig
 from tinygpt.engines import DEFAULT_ENGINE, parse_variant
 from tinygpt.errors import ConfigError
-from tinygpt.generate import SamplingSettings, prompt_tokens
+from tinygpt.generate import prompt_tokens
 from tinygpt.presets import Preset, get_preset
+from tinygpt.sampling import SamplingSettings
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 import unicodedata
+from collections.abc import Sequence
 from itertools import chain
 from typing import IO, TextIO
 
-from tinygpt.generate import prompt_tokens, stream_text, timed_generation
+from tinygpt.generate import generate_batch, prompt_tokens, stream_text, timed_generation
 from tinygpt.inference import LanguageModel
 
 _KEPT = frozenset("\n\t")
@@ -70,7 +72,7 @@ def print_sample(
     """
     out, info = out or sys.stdout, info or sys.stderr
     tokens = timed_generation(model, prompt, n_tokens, temperature, top_k, seed)
-    shown = prompt_tokens(prompt, model.model.context_length).tolist() if len(prompt) else []
+    shown = _prompt_ids(model, prompt)
     try:
         for text in stream_text(chain(shown, tokens)):
             out.write(encodable(visible_text(text), out))
@@ -85,3 +87,47 @@ def print_sample(
             f"{tokens.n_tokens} tokens, {tokens.tokens_per_second:,.0f} tokens/s, "
             f"first token after {1000 * tokens.first_token_seconds:.0f} ms\n"
         )
+
+
+def print_samples(
+    model: LanguageModel,
+    prompts: Sequence[str | bytes],
+    n_tokens: int,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    seed: int = 0,
+    *,
+    out: TextIO | None = None,
+    info: TextIO | None = None,
+) -> None:
+    """Continue several prompts together and print one text after the other, then one line about the speed.
+
+    Args:
+        model: an engine or a loaded checkpoint.
+        prompts: texts to continue, at least 1; row i draws with the seed ``seed + i``.
+        n_tokens: tokens to generate for each.
+        temperature: 0 for the best token each time.
+        top_k: choose among the k best tokens only.
+        seed: of the first text's random choices.
+        out: where the texts go; standard output when omitted.
+        info: where the line about the speed goes; standard error when omitted.
+
+    Raises:
+        ConfigError: there are no prompts, one is longer than the context, or a setting is outside its range.
+    """
+    out, info = out or sys.stdout, info or sys.stderr
+    start = time.perf_counter()
+    columns = list(generate_batch(model, prompts, n_tokens, temperature, top_k, seed))
+    seconds = time.perf_counter() - start
+    for row, prompt in enumerate(prompts):
+        out.write(f"--- {row + 1} of {len(prompts)}, seed {seed + row}\n")
+        tokens = chain(_prompt_ids(model, prompt), (int(column[row]) for column in columns))
+        out.write(encodable(visible_text("".join(stream_text(tokens))), out) + "\n")
+    out.flush()
+    total = len(prompts) * n_tokens
+    info.write(f"{total} tokens in {len(prompts)} texts, {total / seconds:,.0f} tokens/s together\n")
+
+
+def _prompt_ids(model: LanguageModel, prompt: str | bytes) -> list[int]:
+    """A prompt as it is shown: nothing for an empty one, though the model reads a line break."""
+    return prompt_tokens(prompt, model.model.context_length).tolist() if len(prompt) else []

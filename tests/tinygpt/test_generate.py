@@ -1,8 +1,7 @@
-"""Generation: the cache changes the speed and nothing else, and text never comes in broken pieces."""
+"""Generation: the cache and the batch change the speed and nothing else, and text never comes in broken pieces."""
 
 from __future__ import annotations
 
-import itertools
 import math
 
 import numpy as np
@@ -10,106 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.tinygpt.slow_gpt2 import random_model, slow_greedy, slow_logits
 from tinygpt.checkpoint import Checkpoint
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.data import Tokenizer
 from tinygpt.engines import create_engine
 from tinygpt.errors import ConfigError
-from tinygpt.generate import (
-    SamplingSettings,
-    TimedGeneration,
-    choose_token,
-    generate,
-    stream_text,
-    timed_generation,
-)
-from tinygpt.inference import InferenceModel, KeyValueCache
-from tinygpt.params import initial_parameters
-
-MODEL = ModelConfig(n_layers=2, d_model=12, n_heads=3, context_length=16)
+from tinygpt.generate import TimedGeneration, generate, generate_batch, stream_text, timed_generation
+from tinygpt.inference import InferenceModel
 
 
 @pytest.fixture(scope="module")
 def model() -> Checkpoint:
-    rng = np.random.default_rng(3)
-    # Larger than at initialisation, so that what the model says depends on what it reads.
-    weights = {
-        name: array + 0.3 * rng.standard_normal(array.shape, np.float32)
-        for name, array in initial_parameters(MODEL, 0).items()
-    }
-    return Checkpoint(MODEL, TrainConfig(batch_size=1), weights)
-
-
-# ---- an independent, slow GPT-2: one position, one head at a time, in float64 ----------------------------------
-
-
-def slow_logits(model: Checkpoint, tokens: list[int]) -> np.ndarray:
-    """(n,) ids → (n, V), from the definition."""
-    w = {name: array.astype(np.float64) for name, array in model.weights.items()}
-    c = MODEL.head_dim
-
-    def norm(x: np.ndarray, name: str) -> np.ndarray:
-        return (x - x.mean()) / math.sqrt(x.var() + 1e-5) * w[f"{name}.weight"] + w[f"{name}.bias"]
-
-    xs = [w["wte.weight"][token] + w["wpe.weight"][position] for position, token in enumerate(tokens)]
-    for layer in range(MODEL.n_layers):
-        h = f"h.{layer}"
-        qkv = [norm(x, f"{h}.ln_1") @ w[f"{h}.attn.c_attn.weight"] + w[f"{h}.attn.c_attn.bias"] for x in xs]
-        for i in reversed(range(len(xs))):
-            mixed = []
-            for head in range(MODEL.n_heads):
-                q, k, v = (
-                    slice(part * MODEL.d_model + head * c, part * MODEL.d_model + (head + 1) * c) for part in range(3)
-                )
-                weights = np.array([math.exp(qkv[i][q] @ qkv[j][k] / math.sqrt(c)) for j in range(i + 1)])
-                mixed.append(sum(p * qkv[j][v] for j, p in enumerate(weights / weights.sum())))
-            xs[i] = xs[i] + np.concatenate(mixed) @ w[f"{h}.attn.c_proj.weight"] + w[f"{h}.attn.c_proj.bias"]
-        for i, x in enumerate(xs):
-            u = norm(x, f"{h}.ln_2") @ w[f"{h}.mlp.c_fc.weight"] + w[f"{h}.mlp.c_fc.bias"]
-            u = 0.5 * u * (1 + np.tanh(math.sqrt(2 / math.pi) * (u + 0.044715 * u**3)))
-            xs[i] = x + u @ w[f"{h}.mlp.c_proj.weight"] + w[f"{h}.mlp.c_proj.bias"]
-    return np.array([norm(x, "ln_f") @ w["wte.weight"].T for x in xs])
-
-
-def slow_greedy(model: Checkpoint, prompt: bytes, n_tokens: int) -> list[int]:
-    """The policy as documented: fill the window, then keep its last half and go on."""
-    window, out = list(prompt), []
-    for _ in range(n_tokens):
-        if len(window) > MODEL.context_length:
-            window = window[-(MODEL.context_length // 2) :]
-        out.append(int(slow_logits(model, window)[-1].argmax()))
-        window.append(out[-1])
-    return out
-
-
-def test_cached_logits_equal_uncached_ones_at_every_position(model: Checkpoint) -> None:
-    tokens = np.random.default_rng(0).integers(0, 256, MODEL.context_length)
-    slow = slow_logits(model, tokens.tolist())
-    reader = InferenceModel(model)
-    whole = reader.extend(tokens, KeyValueCache(MODEL))
-    np.testing.assert_allclose(whole, slow, atol=1e-4)
-    for pieces in ([1] * 16, [5, 1, 1, 9], [15, 1], [3, 13]):
-        cache, starts = KeyValueCache(MODEL), [0, *itertools.accumulate(pieces)]
-        parts = [reader.extend(tokens[a:b], cache) for a, b in itertools.pairwise(starts)]
-        np.testing.assert_allclose(np.concatenate(parts), slow, atol=1e-4)
-        assert cache.length == 16
-
-
-@pytest.mark.parametrize("engine_name", ["numpy", "vectorized"])
-def test_inference_agrees_with_the_engine(engine_name: str) -> None:
-    engine = create_engine(engine_name, MODEL, TrainConfig(batch_size=2), seed=1)
-    tokens = np.random.default_rng(1).integers(0, 256, (2, 16))
-    for _ in range(3):
-        engine.train_step(tokens, np.roll(tokens, -1, 1), learning_rate=0.05)
-    logits = InferenceModel(engine).extend(tokens[1], KeyValueCache(MODEL))
-    np.testing.assert_allclose(logits, engine.logits(tokens)[1], atol=1e-4)
-
-
-def test_a_full_cache_refuses_more(model: Checkpoint) -> None:
-    reader, cache = InferenceModel(model), KeyValueCache(MODEL)
-    reader.extend(np.zeros(16, np.int64), cache)
-    with pytest.raises(ConfigError, match="sequence of 17 tokens"):
-        reader.extend(np.zeros(1, np.int64), cache)
+    return random_model()
 
 
 def test_greedy_up_to_the_context_equals_rereading_the_whole_window(model: Checkpoint) -> None:
@@ -141,7 +53,13 @@ def test_text_prompts_are_utf8(model: Checkpoint) -> None:
     assert list(generate(model, "né", 5)) == list(generate(model, "né".encode(), 5))
 
 
-# ---- choosing ------------------------------------------------------------------------------------------------
+def test_weights_laid_out_once_serve_many_texts(model: Checkpoint) -> None:
+    reader = InferenceModel(model)
+    for seed in (0, 1):
+        assert list(generate(reader, "ab", 20, seed=seed)) == list(generate(model, "ab", 20, seed=seed))
+
+
+# ---- seeds and settings --------------------------------------------------------------------------------------
 
 
 def test_the_same_seed_gives_the_same_text_and_another_seed_another(model: Checkpoint) -> None:
@@ -154,30 +72,6 @@ def test_top_1_is_greedy(model: Checkpoint) -> None:
     greedy = list(generate(model, "a", 30, temperature=0))
     assert list(generate(model, "a", 30, temperature=1.3, top_k=1, seed=9)) == greedy
     assert list(generate(model, "a", 30, temperature=5e-324, seed=9)) == greedy
-
-
-def test_frequencies_follow_the_softmax() -> None:
-    logits = np.array([1.0, 0.0, -1.0, 2.0], np.float32)
-    rng, settings = np.random.default_rng(0), SamplingSettings(1, temperature=2.0)
-    counts = np.bincount([choose_token(logits, settings, rng) for _ in range(20_000)], minlength=4)
-    expected = np.exp(logits / 2) / np.exp(logits / 2).sum()
-    np.testing.assert_allclose(counts / 20_000, expected, atol=0.015)
-
-
-@given(k=st.integers(1, 8), seed=st.integers(0, 100), temperature=st.floats(1e-3, 50))
-def test_top_k_draws_from_the_k_best_alone(k: int, seed: int, temperature: float) -> None:
-    logits = np.random.default_rng(seed).standard_normal(8).astype(np.float32)
-    best = set(np.argsort(-logits)[:k].tolist())
-    rng = np.random.default_rng(seed)
-    settings = SamplingSettings(1, temperature, top_k=k)
-    assert {choose_token(logits, settings, rng) for _ in range(20)} <= best
-
-
-def test_equal_scores_rank_by_id() -> None:
-    logits = np.zeros(256, np.float32)
-    rng = np.random.default_rng(0)
-    assert choose_token(logits, SamplingSettings(1, temperature=0), rng) == 0
-    assert {choose_token(logits, SamplingSettings(1, top_k=2), rng) for _ in range(30)} == {0, 1}
 
 
 @pytest.mark.parametrize(
@@ -196,12 +90,13 @@ def test_equal_scores_rank_by_id() -> None:
         {"top_k": 1.5},
         {"seed": -1},
         {"seed": None},
+        {"threads": 0},
     ],
 )
 def test_settings_out_of_range_are_refused_before_the_first_token(
     model: Checkpoint, arguments: dict[str, object]
 ) -> None:
-    with pytest.raises(ConfigError, match=f"{next(iter(arguments))} is .*allowed: .*run: invoke sample"):
+    with pytest.raises(ConfigError, match=f"{next(iter(arguments))} is .*allowed: .*"):
         generate(model, "a", **({"n_tokens": 3} | arguments))  # type: ignore[arg-type]
 
 
@@ -210,6 +105,72 @@ def test_a_prompt_longer_than_the_context_names_both_lengths(model: Checkpoint) 
         generate(model, "seventeen bytes..", 3)
     with pytest.raises(ConfigError, match="18 bytes"):
         generate(model, "é" * 9, 3)
+
+
+# ---- several prompts -----------------------------------------------------------------------------------------
+
+PROMPTS = ["a", b"sixteen bytes ok", "", "abc", b"a"]
+
+
+def rows_of(
+    model: Checkpoint | InferenceModel, prompts: list[str | bytes], n: int, *settings: float
+) -> list[list[int]]:
+    return np.array(list(generate_batch(model, prompts, n, *settings))).T.tolist()  # type: ignore[arg-type]
+
+
+@pytest.fixture(params=["together", "in turn"])
+def fewest_together(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tinygpt.inference.model.FEWEST_TOGETHER", 1 if request.param == "together" else 100)
+
+
+@pytest.mark.usefixtures("fewest_together")
+@pytest.mark.parametrize("settings", [(0.0,), (1.0, None, 7), (0.7, 5, 3)])
+def test_each_row_is_what_its_prompt_gives_alone(model: Checkpoint, settings: tuple[float, int | None, int]) -> None:
+    """Far beyond the context, where rows slide at different moments."""
+    temperature, top_k, seed = (*settings, None, 0)[:3]
+    alone = [list(generate(model, p, 50, temperature, top_k, seed + row)) for row, p in enumerate(PROMPTS)]
+    assert rows_of(model, PROMPTS, 50, temperature, top_k, seed) == alone
+    assert len(set(map(tuple, alone))) >= 4
+
+
+@pytest.mark.usefixtures("fewest_together")
+def test_a_batch_slides_by_the_same_policy(model: Checkpoint) -> None:
+    found = rows_of(model, PROMPTS[:3], 40, 0.0)
+    assert found == [slow_greedy(model, prompt, 40) for prompt in (b"a", b"sixteen bytes ok", b"\n")]
+
+
+@pytest.mark.usefixtures("fewest_together")
+@pytest.mark.parametrize("context", [1, 2, 3])
+def test_a_batch_in_a_tiny_context(context: int) -> None:
+    tiny = random_model(config=ModelConfig(n_layers=2, d_model=8, n_heads=2, context_length=context))
+    assert rows_of(tiny, ["a", "b"], 9, 1.0, None, 4) == [
+        list(generate(tiny, "a", 9, seed=4)),
+        list(generate(tiny, "b", 9, seed=5)),
+    ]
+
+
+def test_a_prompt_that_stands_several_times_is_read_once(model: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+    plain = InferenceModel.read
+    monkeypatch.setattr(
+        InferenceModel, "read", lambda self, tokens, cache: read.append(len(tokens)) or plain(self, tokens, cache)
+    )
+    rows = rows_of(model, ["abc", "abc", "de", "abc"], 6, 1.0, None, 1)
+    assert read == [3, 2]
+    assert rows[3] == list(generate(model, "abc", 6, seed=4))
+
+
+@pytest.mark.parametrize("prompts", [[], (), "abc", b""])
+def test_a_batch_is_a_list_of_at_least_one_prompt(model: Checkpoint, prompts: object) -> None:
+    with pytest.raises(ConfigError, match=r"the prompts are .*at least one prompt.*run: invoke sample"):
+        generate_batch(model, prompts, 3)  # type: ignore[arg-type]
+
+
+def test_a_batch_is_checked_before_its_first_token(model: Checkpoint) -> None:
+    with pytest.raises(ConfigError, match=r"17 bytes.*context 16"):
+        generate_batch(model, ["a", "seventeen bytes.."], 3)
+    with pytest.raises(ConfigError, match="n_tokens is 0"):
+        generate_batch(model, ["a"], 0)
 
 
 # ---- text and timing -----------------------------------------------------------------------------------------

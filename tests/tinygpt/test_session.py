@@ -20,11 +20,13 @@ from tinygpt.checkpoint import OPTIMIZER, STATE, WEIGHTS, load_checkpoint, save_
 from tinygpt.corpora import Corpus
 from tinygpt.data import BatchSampler, evaluation_batches
 from tinygpt.engines import create_engine
+from tinygpt.engines.vectorized.engine import default_team
 from tinygpt.errors import CheckpointError, ConfigError, CorpusError, DivergedError, StorageError
 from tinygpt.events import CheckpointRecord, EvaluationRecord, Event, SampleRecord, StartRecord, StopRecord
-from tinygpt.generate import SamplingSettings, generate, stream_text
+from tinygpt.generate import generate, stream_text
 from tinygpt.plan import TrainingPlan
 from tinygpt.presets import PRESETS
+from tinygpt.sampling import SamplingSettings
 from tinygpt.session import run_session
 from tinygpt.stopping import StopRequest
 from tinygpt.trainer import StepRecord
@@ -192,7 +194,7 @@ def test_a_resumed_run_keeps_the_kernels_that_were_calibrated(tmp_path: Path) ->
     state_file.write_text(json.dumps(state))
     start = next(iter(run_session(replace(wanted, engine="vectorized"), CORPUS, resume=True)))
     assert isinstance(start, StartRecord)
-    assert start.engine_options == {"threads": 1, "kernels": "numexpr:gelu"}
+    assert start.engine_options == {"threads": 1, "kernels": "numexpr:gelu", "team": default_team()}
 
 
 def test_a_finished_run_can_be_made_longer(tmp_path: Path) -> None:

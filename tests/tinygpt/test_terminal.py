@@ -18,7 +18,7 @@ from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.engines import Engine, create_engine
 from tinygpt.errors import ConfigError
 from tinygpt.generate import generate, stream_text
-from tinygpt.terminal import encodable, print_sample, visible_text
+from tinygpt.terminal import encodable, print_sample, print_samples, visible_text
 
 ROOT = Path(__file__).parents[2]
 
@@ -44,6 +44,17 @@ def test_visible_text_holds_nothing_that_a_terminal_obeys(text: str) -> None:
 def test_what_an_encoding_lacks_becomes_a_question_mark() -> None:
     assert encodable("é ␛", io.TextIOWrapper(io.BytesIO(), encoding="latin-1")) == "é ?"
     assert encodable("é ␛", io.StringIO()) == "é ␛"
+
+
+def test_several_samples_are_each_the_prompt_and_its_continuation(engine: Engine) -> None:
+    out, info = io.StringIO(), io.StringIO()
+    print_samples(engine, ["Héllo", "", "b\x1b"], 20, temperature=0.9, top_k=50, seed=2, out=out, info=info)
+    expected = ""
+    for row, prompt in enumerate(("Héllo", "", "b\x1b")):
+        text = "".join(stream_text([*prompt.encode(), *generate(engine, prompt, 20, 0.9, 50, 2 + row)]))
+        expected += f"--- {row + 1} of 3, seed {2 + row}\n{visible_text(text)}\n"
+    assert out.getvalue() == expected
+    assert re.fullmatch(r"60 tokens in 3 texts, [\d,]+ tokens/s together\n", info.getvalue())
 
 
 def test_a_sample_is_the_prompt_and_its_continuation(engine: Engine) -> None:

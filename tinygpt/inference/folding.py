@@ -1,0 +1,129 @@
+"""A model's weights rewritten for reading: fewer operations, the same function, one stretch of memory.
+
+Four identities, each exact in real arithmetic, shorten a block (derived in ``docs/derivations/generation.md``):
+
+1. A LayerNorm's gain and bias belong to the matrix that reads its output: (x̂ ⊙ g + b) W + c = x̂ (g ⊙ W) + (b W + c).
+2. Every reader of the residual stream first subtracts the mean over D. Subtracting it from everything that is *written*
+   instead (embeddings, the two output projections, their biases) keeps the stream centred by itself, so that a
+   normalisation is x / √(mean(x²) + ε) and nothing else.
+3. 1/√C belongs to the query's columns.
+4. With a³ = 0.044715 √(2/π) and w = a u, GELU's argument √(2/π) (u + 0.044715 u³) is w (w² + √(2/π)/a): a goes into
+   the matrix before, ½/a into the one after, and what is left is w (1 + tanh(w (w² + const))).
+
+Biases are one more row of their matrix, met by a constant 1 at the end of its input.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from tinygpt.config import ModelConfig
+from tinygpt.layers import GELU_CUBIC, GELU_SCALE
+from tinygpt.params import Arrays
+
+GELU_UNIT = (GELU_CUBIC * GELU_SCALE) ** (1.0 / 3.0)  # a
+GELU_LINEAR = np.float32(GELU_SCALE / GELU_UNIT)  # √(2/π) / a
+
+# Beyond this many bytes the weights do not stay in a core's own cache, and every token streams them from further out.
+STREAMED_BYTES = 16 << 20
+
+
+class LanguageModel(Protocol):
+    """Anything with a shape and weights: an engine, or a loaded checkpoint."""
+
+    @property
+    def model(self) -> ModelConfig:
+        """The shape."""
+
+    def state_dict(self) -> Arrays:
+        """name → array of the shape in ``parameter_shapes``."""
+
+
+@dataclass(frozen=True)
+class FoldedBlock:
+    """The four matrices of a block, each with its bias as the last row: views of shape (inputs + 1, outputs)."""
+
+    qkv: np.ndarray  # (D + 1, 3 D)
+    projection: np.ndarray  # (D + 1, D)
+    up: np.ndarray  # (D + 1, F)
+    down: np.ndarray  # (F + 1, D)
+
+
+@dataclass(frozen=True)
+class FoldedWeights:
+    """A snapshot of a model's weights, folded.
+
+    Attributes:
+        streamed: matrices lie output-first in memory, so that a product with one row reads it as one long stream, a
+            dot product per output; input-first otherwise. The views' shapes are the same.
+        tokens: centred token embeddings (V, D).
+        positions: centred position embeddings (T, D).
+        blocks: L of them.
+        head: (D + 1, V).
+    """
+
+    streamed: bool
+    tokens: np.ndarray
+    positions: np.ndarray
+    blocks: tuple[FoldedBlock, ...]
+    head: np.ndarray
+
+
+def fold(source: LanguageModel) -> FoldedWeights:
+    """Fold a model's weights into fresh memory; the source's arrays are left as they are."""
+    model = source.model
+    d, f, v = model.d_model, model.d_hidden, model.vocab_size
+    shapes = [(d + 1, 3 * d), (d + 1, d), (d + 1, f), (f + 1, d)] * model.n_layers + [(d + 1, v)]
+    size = sum(rows * columns for rows, columns in shapes)
+    # One allocation in the order of use: NumPy asks the system for large pages above 4 MiB, which spares a token
+    # thousands of address translations.
+    arena, start = np.empty(size, np.float32), 0
+    streamed = 4 * size > STREAMED_BYTES
+    matrices = []
+    for rows, columns in shapes:
+        part = arena[start : start + rows * columns]
+        matrices.append(part.reshape(columns, rows).T if streamed else part.reshape(rows, columns))
+        start += rows * columns
+    blocks = tuple(FoldedBlock(*matrices[4 * layer : 4 * layer + 4]) for layer in range(model.n_layers))
+
+    # Folding takes each array out of here: where the source handed out copies, they are freed one by one, and a large
+    # model is never in memory once more.
+    w = {name: np.asarray(array, np.float32) for name, array in source.state_dict().items()}
+    query_scale = np.ones(3 * d, np.float32)
+    query_scale[:d] = 1.0 / math.sqrt(model.head_dim)
+    for layer, block in enumerate(blocks):
+        h = f"h.{layer}"
+        _fold_reader(block.qkv, w, f"{h}.ln_1", f"{h}.attn.c_attn")
+        block.qkv[...] *= query_scale
+        _fold_writer(block.projection, w, f"{h}.attn.c_proj", 1.0)
+        _fold_reader(block.up, w, f"{h}.ln_2", f"{h}.mlp.c_fc")
+        block.up[...] *= np.float32(GELU_UNIT)
+        _fold_writer(block.down, w, f"{h}.mlp.c_proj", 0.5 / GELU_UNIT)
+    head = matrices[-1]
+    np.multiply(w["ln_f.weight"][:, None], w["wte.weight"].T, out=head[:-1])
+    head[-1] = w["wte.weight"] @ w["ln_f.bias"]
+    return FoldedWeights(streamed, _centred(w["wte.weight"]), _centred(w["wpe.weight"]), blocks, head)
+
+
+def _centred(x: np.ndarray) -> np.ndarray:
+    """x less its mean over the last axis."""
+    centred: np.ndarray = x - x.mean(axis=-1, keepdims=True)
+    return centred
+
+
+def _fold_reader(out: np.ndarray, w: Arrays, norm: str, linear: str) -> None:
+    """A matrix that reads a LayerNorm's output: identity 1."""
+    weight = w.pop(f"{linear}.weight")
+    np.multiply(w.pop(f"{norm}.weight")[:, None], weight, out=out[:-1])
+    out[-1] = w.pop(f"{norm}.bias") @ weight + w.pop(f"{linear}.bias")
+
+
+def _fold_writer(out: np.ndarray, w: Arrays, linear: str, scale: float) -> None:
+    """A matrix that writes into the residual stream: identity 2, and a scale of its inputs."""
+    out[:-1] = _centred(w.pop(f"{linear}.weight"))
+    out[:-1] *= np.float32(scale)
+    out[-1] = _centred(w.pop(f"{linear}.bias"))
