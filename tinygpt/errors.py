@@ -50,6 +50,10 @@ class StorageError(TinyGPTError):
     """A write that the file system refused: disk full, read-only folder, no permission."""
 
 
+class CapacityError(TinyGPTError):
+    """More memory would be needed than there is."""
+
+
 class DivergedError(TinyGPTError):
     """Training met a loss that is not a finite number."""
 

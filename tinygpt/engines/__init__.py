@@ -51,7 +51,7 @@ ENGINES = {
     "vectorized": EngineEntry(
         "tinygpt.engines.vectorized",
         "VectorizedEngine",
-        "preallocated buffers, fused NumExpr/NumPy kernels, the batch sharded over threads: the fast one",
+        "preallocated buffers, fused NumExpr/NumPy kernels, the batch sharded over all cores: the fast one",
         {"threads": int, "kernels": str, "team": str},
     ),
 }

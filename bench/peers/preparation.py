@@ -1,0 +1,112 @@
+"""What a rival's worker needs before it starts: the package, a compiler, and for MKL a library that is built here.
+
+MKL picks the instruction set by asking a function of its own, ``mkl_serv_intel_cpu_true``, whether the processor is
+Intel's; on AMD's it then stays with AVX2 even where AVX-512 is there. A library loaded earlier that defines the same
+symbol answers in its place. That is unsupported, it is what an expert would do, and it is a row of its own.
+
+The library is compiled into the run's temporary folder and disappears with it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from bench.machine import cpu_model
+from bench.peers import PEERS, Peer
+
+OVERRIDE_SOURCE = """\
+/* MKL asks this of itself before it chooses its kernels. */
+int mkl_serv_intel_cpu_true(void) { return 1; }
+"""
+_INSTALL = "run: pip install -e '.[peers]'"
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """Whether a cell can start.
+
+    Attributes:
+        environment: variables to add to the worker's.
+        refusal: why it cannot, in one line; None if it can.
+    """
+
+    environment: Mapping[str, str] = field(default_factory=dict)
+    refusal: str | None = None
+
+
+def prepare(variant: str, folder: Path) -> Preparation:
+    """Get ready to measure a variant; one that is not in the table of rivals needs nothing.
+
+    Args:
+        variant: as a benchmark names it.
+        folder: the run's own; files that workers need are built here once and found again.
+    """
+    peer = PEERS.get(variant)
+    if peer is None:
+        return Preparation()
+    problem = _missing_package(peer)
+    if problem is None and peer.compiles and find_compiler("CXX", "c++", "g++", "clang++") is None:
+        problem = "torch.compile needs a C++ compiler, and there is none: install g++ or set CXX"
+    if problem is not None:
+        return Preparation(refusal=problem)
+    # Compiled once for all rounds, and gone with the run.
+    environment = {"TORCHINDUCTOR_CACHE_DIR": str(folder / "inductor")} if peer.compiles else {}
+    if peer.package == "jax":
+        environment["JAX_PLATFORMS"] = "cpu"
+    if not peer.overridden:
+        return Preparation(environment)
+    library, problem = build_override(folder)
+    if library is None:
+        return Preparation(refusal=problem)
+    preloaded = os.pathsep.join(filter(None, [str(library), os.environ.get("LD_PRELOAD", "")]))
+    return Preparation(environment | {"LD_PRELOAD": preloaded})
+
+
+def build_override(folder: Path) -> tuple[Path | None, str]:
+    """Compile the library that overrides MKL's choice.
+
+    Returns:
+        its path, or None and the reason in one line.
+    """
+    if sys.platform != "linux":
+        return None, "the MKL override is a preloaded library, which this needs Linux for"
+    if "AMD" not in cpu_model().upper():
+        return None, f"the MKL override is for AMD processors; MKL chooses for itself on {cpu_model()}"
+    library = folder / "mkl_override.so"
+    if library.exists():
+        return library, ""
+    compiler = find_compiler("CC", "cc", "gcc", "clang")
+    if compiler is None:
+        return None, "the MKL override needs a C compiler, and there is none: install gcc or set CC"
+    source = folder / "mkl_override.c"
+    source.write_text(OVERRIDE_SOURCE, encoding="ascii")
+    command = [compiler, "-shared", "-fPIC", "-O2", "-o", str(library), str(source)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        return None, f"the MKL override does not compile: {last}"
+    return library, ""
+
+
+def find_compiler(variable: str, *names: str) -> str | None:
+    """A compiler's path: the environment variable's if it is set, else the first name on the search path."""
+    chosen = os.environ.get(variable)
+    return next(filter(None, map(shutil.which, [chosen] if chosen else names)), None)
+
+
+def _missing_package(peer: Peer) -> str | None:
+    try:
+        found = version(peer.package)
+    except PackageNotFoundError:
+        return f"{peer.package} is not installed; {_INSTALL}"
+    # Local parts, such as +cpu, say how it was built; a short version, such as 5, stands for all that begin with it.
+    if f"{found.partition('+')[0]}.".startswith(f"{peer.version}."):
+        return None
+    return f"{peer.package} {found} is installed, {peer.version} is what this version measures; {_INSTALL}"

@@ -1,0 +1,78 @@
+"""Greedy generation in PyTorch eager: a key-value cache laid out once, fused attention over its filled part.
+
+The model's modules hold the weights; the loop calls the functions beneath them, which spares a token the modules' own
+calls. One pass reads a prompt or a re-read half window, then one row per token.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from bench.generation import Generator
+from bench.peers.torch_model import to_module
+from tinygpt.config import ModelConfig
+from tinygpt.params import Arrays
+from tinygpt.threads import available_cores
+
+
+class TorchGenerator:
+    """Weights and cache, both laid out before the first token."""
+
+    def __init__(self, model: ModelConfig, weights: Arrays) -> None:
+        torch.set_num_threads(available_cores())
+        self.model = model
+        self.weights = {name: to_module(name, value) for name, value in weights.items()}
+        self.blocks = [
+            tuple(
+                self.weights[f"h.{layer}.{name}.{kind}"]
+                for name in ("ln_1", "attn.c_attn", "attn.c_proj", "ln_2", "mlp.c_fc", "mlp.c_proj")
+                for kind in ("weight", "bias")
+            )
+            for layer in range(model.n_layers)
+        ]
+        cache = torch.zeros(model.n_layers, 2, 1, model.n_heads, model.context_length, model.head_dim)
+        self.caches = [(layer[0], layer[1]) for layer in cache]  # keys and values, each (1, H, T, C)
+
+    def extend(self, tokens: Tensor, start: int) -> Tensor:
+        """Read tokens (n,) that stand at ``start`` and after it; returns the last one's scores (V,)."""
+        d, heads, eps = self.model.d_model, self.model.n_heads, self.model.layer_norm_eps
+        n = len(tokens)
+        end = start + n
+        x = F.embedding(tokens, self.weights["wte.weight"]) + self.weights["wpe.weight"][start:end]  # (n, D)
+        for (g1, b1, wa, ba, wp, bp, g2, b2, wf, bf, wo, bo), (keys, values) in zip(
+            self.blocks, self.caches, strict=True
+        ):
+            qkv = F.linear(F.layer_norm(x, (d,), g1, b1, eps), wa, ba)
+            q, k, v = qkv.view(n, 3, heads, -1).permute(1, 2, 0, 3).unsqueeze(1)  # each (1, H, n, C)
+            keys[:, :, start:end] = k
+            values[:, :, start:end] = v
+            # A pass of several tokens always begins an empty cache, so the plain causal mask is right for it.
+            mixed = F.scaled_dot_product_attention(q, keys[:, :, :end], values[:, :, :end], is_causal=n > 1)
+            x = x + F.linear(mixed.transpose(1, 2).reshape(n, d), wp, bp)
+            hidden = F.gelu(F.linear(F.layer_norm(x, (d,), g2, b2, eps), wf, bf), approximate="tanh")
+            x = x + F.linear(hidden, wo, bo)
+        last = F.layer_norm(x[-1], (d,), self.weights["ln_f.weight"], self.weights["ln_f.bias"], eps)
+        return F.linear(last, self.weights["wte.weight"])
+
+    def run(self, prompt: np.ndarray, n_tokens: int) -> np.ndarray:
+        """Continue a prompt (n,) by ``n_tokens`` ids, each the likeliest."""
+        context, read = self.model.context_length, 0
+        text = torch.empty(len(prompt) + n_tokens, dtype=torch.int64)
+        text[: len(prompt)] = torch.from_numpy(prompt.astype(np.int64))
+        unread, length = len(prompt), len(prompt)
+        with torch.inference_mode():
+            while length < len(text):
+                if read + unread > context:
+                    read, unread = 0, max(1, context // 2)
+                scores = self.extend(text[length - unread : length], read)
+                torch.argmax(scores, out=text[length])
+                read, unread, length = read + unread, 1, length + 1
+        return text[len(prompt) :].numpy().astype(np.uint8)
+
+
+def make_generator(model: ModelConfig, weights: Arrays) -> Generator:
+    """PyTorch eager, ready to generate."""
+    return TorchGenerator(model, weights).run

@@ -1,0 +1,72 @@
+"""The rivals compute what the reference computes: the same losses, gradients, updates and texts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bench.generation import GENERATORS, PROMPT, generation_weights, make_tinygpt_generator
+from bench.peers import PEERS
+from bench.variants import load, make_engine
+from tinygpt.config import ModelConfig, TrainConfig
+from tinygpt.data import BatchSampler
+
+MODEL = ModelConfig(n_layers=2, d_model=24, n_heads=3, context_length=16)
+TRAIN = TrainConfig(batch_size=4, learning_rate=1e-2)
+TOKENS = np.random.default_rng(0).integers(0, 256, 4_000).astype(np.uint8)
+# The override changes which kernels run, not what they are asked to do; it has no parity of its own.
+TRAINERS = [name for name, peer in PEERS.items() if peer.trainer and not peer.overridden]
+
+
+def batches(count):
+    sampler = BatchSampler(TOKENS, TRAIN.batch_size, MODEL.context_length, seed=1)
+    return [sampler.batch(step) for step in range(count)]
+
+
+def assert_close(ours, theirs, tolerance):
+    assert set(ours) == set(theirs)
+    for name, expected in theirs.items():
+        assert np.abs(ours[name] - expected).max() <= tolerance * max(1e-3, np.abs(expected).max()), name
+
+
+@pytest.mark.parametrize("name", TRAINERS)
+def test_a_rival_trains_as_the_reference_does(name):
+    rival, reference = (make_engine(variant, MODEL, TRAIN, seed=2) for variant in (name, "numpy"))
+    first, *others = batches(6)
+    assert np.abs(rival.logits(first.inputs) - reference.logits(first.inputs)).max() < 1e-4
+    loss, gradients = rival.loss_and_gradients(first.inputs, first.targets)
+    expected_loss, expected = reference.loss_and_gradients(first.inputs, first.targets)
+    assert loss == pytest.approx(expected_loss, rel=1e-5)
+    assert_close(gradients, expected, 1e-4)
+    for batch in others:
+        ours, theirs = (engine.train_step(batch.inputs, batch.targets) for engine in (rival, reference))
+        assert ours.loss == pytest.approx(theirs.loss, rel=1e-4)
+        assert ours.grad_norm == pytest.approx(theirs.grad_norm, rel=1e-3)
+    assert_close(rival.state_dict(), reference.state_dict(), 2e-3)
+    assert rival.optimizer_state().step == len(others)
+
+
+@pytest.mark.parametrize("name", ["torch", "jax"])
+def test_a_rival_continues_from_a_loaded_state(name):
+    *before, last = batches(4)
+    reference = make_engine("numpy", MODEL, TRAIN, seed=2)
+    for batch in before:
+        reference.train_step(batch.inputs, batch.targets)
+    rival = make_engine(name, MODEL, TRAIN, seed=5)
+    rival.load_state_dict(reference.state_dict())
+    rival.load_optimizer_state(reference.optimizer_state())
+    ours, theirs = (engine.train_step(last.inputs, last.targets, 3e-3) for engine in (rival, reference))
+    assert ours.loss == pytest.approx(theirs.loss, rel=1e-5)
+    assert_close(rival.state_dict(), reference.state_dict(), 1e-4)
+    moments = rival.optimizer_state()
+    assert moments.step == len(before) + 1
+    assert_close(moments.second_moment, reference.optimizer_state().second_moment, 1e-3)
+
+
+@pytest.mark.parametrize("name", [name for name in GENERATORS if name in PEERS and not PEERS[name].overridden])
+@pytest.mark.parametrize("prompt", [PROMPT, b"a prompt of 16 b"])
+def test_a_rival_writes_what_we_write_beyond_the_context(name, prompt):
+    weights = generation_weights(MODEL, seed=4)
+    tokens = np.frombuffer(prompt, np.uint8)
+    expected = make_tinygpt_generator(MODEL, weights)(tokens, 60)
+    assert load(GENERATORS[name])(MODEL, weights)(tokens, 60).tolist() == expected.tolist()
