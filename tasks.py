@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from tinygpt.errors import ConfigError, MissingDependencyError, StorageError, Ti
 EXTRA_OF = {
     "altair": "site",
     "hypothesis": "dev",
+    "math_core": "site",
     "mkdocs": "site",
     "mypy": "dev",
     "pandas": "bench",
@@ -141,6 +142,7 @@ def _number(option: str, text: str) -> float:
         "learning-rate": "instead of the preset's",
         "prompt": "what the samples continue",
         "record": "write the run's steps and samples to results/local/",
+        "ignore-memory": "start even if the model is predicted not to fit",
     }
 )
 @_reports_errors
@@ -157,8 +159,10 @@ def train(
     learning_rate: str = "",
     prompt: str = "",
     record: bool = False,
+    ignore_memory: bool = False,
 ) -> None:
     """Train a preset on a corpus; Ctrl-C saves, --resume goes on."""
+    from bench.capacity import require_room_to_train
     from tinygpt.plan import TrainingPlan
 
     plan = TrainingPlan(
@@ -171,6 +175,8 @@ def train(
         learning_rate=_number("learning-rate", learning_rate) if learning_rate else None,
         prompt=prompt,
     )
+    if not ignore_memory:
+        require_room_to_train(plan.engine, plan.preset, record)
     code = _run_plan(plan, corpus_file or None, resume, record)
     if code:
         raise Exit(code=code)
@@ -200,32 +206,42 @@ def _run_plan(plan: Any, corpus_file: str | None, resume: bool, record: bool) ->
 
 
 @task(
+    iterable=["prompt"],
     help={
         "checkpoint": "folder that `invoke train` wrote, or any GPT-2 folder with a byte vocabulary",
-        "prompt": "text to continue",
+        "prompt": "text to continue; given several times, the texts are written together",
         "tokens": "how many to generate",
         "temperature": "0 for the likeliest token each time",
         "top-k": "choose among the k likeliest tokens; 0 for all",
-        "seed": "of the random choices",
-    }
+        "seed": "of the random choices; every further text's is one more",
+        "count": "texts for each prompt",
+    },
 )
 @_reports_errors
 def sample(
     c: Context,
     checkpoint: str,
-    prompt: str = "",
+    prompt: Sequence[str] | None = None,
     tokens: str = "256",
     temperature: str = "0.8",
     top_k: str = "0",
     seed: str = "0",
+    count: str = "1",
 ) -> None:
-    """Stream text from a checkpoint, token by token."""
+    """Stream text from a checkpoint, token by token; several texts come one after the other."""
     from tinygpt.checkpoint import load_checkpoint
-    from tinygpt.terminal import print_sample
+    from tinygpt.terminal import print_sample, print_samples
 
     n_tokens, k, seed_number = _whole("tokens", tokens), _whole("top-k", top_k), _whole("seed", seed)
-    heat = _number("temperature", temperature)
-    print_sample(load_checkpoint(checkpoint), prompt, n_tokens, heat, k or None, seed_number)
+    heat, copies = _number("temperature", temperature), _whole("count", count)
+    if copies < 1:
+        raise ConfigError(f"--count is {copies}", "1 or more", "invoke sample --checkpoint PATH --count 3")
+    texts = [text for text in prompt or [""] for _ in range(copies)]
+    model = load_checkpoint(checkpoint)
+    if len(texts) == 1:
+        print_sample(model, texts[0], n_tokens, heat, k or None, seed_number)
+    else:
+        print_samples(model, texts, n_tokens, heat, k or None, seed_number)
 
 
 # ---- measure -----------------------------------------------------------------------------------------
@@ -233,21 +249,79 @@ def sample(
 
 @task(
     help={
-        "suite": "quick (minutes), standard (a quarter of an hour) or full (hours)",
+        "suite": "quick (minutes), standard (a quarter of an hour), full, peers (hours), or generation",
         "presets": "comma-separated; the suite's when omitted",
         "engines": "comma-separated, variants too; the suite's when omitted",
         "corpus": "what the batches are cut from",
         "seed": "of the starting weights and the batches",
+        "resume": "go on with this run (or `last`) where it stopped, under the conditions it began with",
+        "against": "measure this checkout against another commit, interleaved; exit code 3 if it is slower, twice",
+        "threshold": "with --against: slower by less than this is fine",
     }
 )
 @_reports_errors
 def bench(
-    c: Context, suite: str = "quick", presets: str = "", engines: str = "", corpus: str = "shakespeare", seed: str = "0"
+    c: Context,
+    suite: str = "quick",
+    presets: str = "",
+    engines: str = "",
+    corpus: str = "shakespeare",
+    seed: str = "0",
+    resume: str = "",
+    against: str = "",
+    threshold: str = "0.05",
 ) -> None:
     """Measure step times, one fresh process per cell; rows go to results/local/."""
-    code = _measure(suite, presets, engines, corpus, _whole("seed", seed))
+    if resume:
+        code = _resume(resume)
+    elif against:
+        at_most = _number("threshold", threshold)
+        code = _measure_against(against, presets, engines, corpus, _whole("seed", seed), at_most)
+    else:
+        code = _measure(suite, presets, engines, corpus, _whole("seed", seed))
     if code:
         raise Exit(code=code)
+
+
+def _resume(run_id: str) -> int:
+    """Go on with a run and print what it has measured; returns the process's exit code."""
+    from bench.runner import resume_run
+    from bench.show import print_run
+
+    summary = resume_run(run_id, _results())
+    print_run(summary, _results())
+    return summary.exit_code
+
+
+def _measure_against(revision: str, presets: str, engines: str, corpus: str, seed: int, threshold: float) -> int:
+    """Measure against a commit and print both looks; returns the process's exit code."""
+    from bench.against import run_against
+    from bench.show import print_comparison
+    from bench.variants import split_names
+
+    done = run_against(revision, _results(), split_names(presets), split_names(engines), corpus, seed, threshold)
+    for comparison in done.comparisons:
+        print_comparison(comparison)
+    return done.exit_code
+
+
+@task(
+    help={
+        "before": "a run's id, or the beginning of a commit",
+        "after": "likewise",
+        "threshold": "slower by less than this is fine",
+    }
+)
+@_reports_errors
+def compare(c: Context, before: str, after: str, threshold: str = "0.05") -> None:
+    """Compare two stored runs or commits, cell by cell; exit code 3 if the second is slower, 4 if cells are missing."""
+    from bench.compare import compare_stored
+    from bench.show import print_comparison
+
+    comparison = compare_stored(_results(), before, after, _number("threshold", threshold))
+    print_comparison(comparison)
+    if comparison.exit_code:
+        raise Exit(code=comparison.exit_code)
 
 
 def _measure(suite: str, presets: str, engines: str, corpus: str, seed: int) -> int:
@@ -264,26 +338,72 @@ def _measure(suite: str, presets: str, engines: str, corpus: str, seed: int) -> 
 @task(
     positional=["action"],
     help={
-        "action": "show, publish, or export",
+        "action": "show, publish, merge or export",
         "run-id": "this run only, when showing or publishing",
+        "all": "show older runs of the same cells, too",
+        "force": "publish runs with uncommitted changes, too",
+        "look-only": "say what would be published, and add nothing",
+        "dirs": "with merge: results folders of other machines, comma-separated",
         "format": "of an export: csv, json or parquet",
         "out": "folder of an export",
     },
 )
 @_reports_errors
-def results(c: Context, action: str, run_id: str = "", format: str = "csv", out: str = "export") -> None:
-    """Show what was measured, publish local rows into the committed ones, or export all of them."""
-    from bench import show, store
+def results(
+    c: Context,
+    action: str,
+    run_id: str = "",
+    all: bool = False,
+    force: bool = False,
+    look_only: bool = False,
+    dirs: str = "",
+    format: str = "csv",
+    out: str = "export",
+) -> None:
+    """Show what was measured, publish local rows into the committed ones, merge other machines' in, or export all."""
+    from bench import merge, publishing, show, store
     from bench.variants import split_names
 
     actions: dict[str, Callable[[], None]] = {
-        "show": lambda: show.print_results(_results(), run_id=run_id or None),
-        "publish": lambda: show.print_published(store.publish(_results(), split_names(run_id) or None)),
+        "show": lambda: show.print_results(_results(), run_id=run_id or None, every_run=all),
+        "publish": lambda: show.print_publication(
+            publishing.publish_runs(_results(), split_names(run_id), force, look_only)
+        ),
+        "merge": lambda: show.print_merged(merge.merge_results(_results(), [*map(Path, split_names(dirs))])),
         "export": lambda: print(*store.export(_results(), Path(out), format), sep="\n"),
     }
     if action not in actions:
         raise ConfigError(f"results action is {action!r}", ", ".join(actions), "invoke results show")
     actions[action]()
+
+
+@task(
+    help={
+        "minutes": "of training",
+        "preset": "one preset, told in full; all of them when omitted",
+        "engine": "python, numpy or vectorized",
+        "corpus": "what would be trained on",
+    }
+)
+@_reports_errors
+def estimate(
+    c: Context, minutes: str = "15", preset: str = "", engine: str = "vectorized", corpus: str = "shakespeare"
+) -> None:
+    """Say what some minutes on this machine would give: steps, tokens, and the loss to expect."""
+    from bench.cost.show import print_estimate
+
+    print_estimate(_results(), _number("minutes", minutes), preset or None, engine, corpus)
+
+
+@task
+@_reports_errors
+def doctor(c: Context) -> None:
+    """Look at this machine: BLAS kernel, threads, memory, what fits, what is missing and what mends it."""
+    from bench.doctor_view import print_doctor
+
+    code = print_doctor(_results())
+    if code:
+        raise Exit(code=code)
 
 
 # ---- publish -----------------------------------------------------------------------------------------
@@ -364,8 +484,8 @@ def browser(c: Context) -> None:
 @task
 @_reports_errors
 def parity(c: Context) -> None:
-    """Compare with PyTorch and transformers, live; needs the extra `parity`."""
-    for module in ("torch", "transformers"):
+    """Compare with PyTorch, transformers and JAX, live; needs the extra `parity`."""
+    for module in ("torch", "transformers", "jax"):
         __import__(module)
     _tool("pytest", "tests/parity")
 
@@ -385,7 +505,9 @@ def types(c: Context) -> None:
     _tool("mypy")
 
 
-namespace = Collection(train, sample, bench, results, site, serve, demo, test, browser, parity, lint, types)
+namespace = Collection(
+    train, sample, bench, compare, results, estimate, doctor, site, serve, demo, test, browser, parity, lint, types
+)
 program = Program(name="tinygpt", binary="tinygpt", version=__version__, namespace=namespace)
 
 

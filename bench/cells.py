@@ -13,7 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from bench.variants import check_variant, engine_name
+from bench.generation import GENERATORS
+from bench.variants import ROOFLINE_VARIANTS, check_variant, engine_name, kind_of
 from tinygpt.errors import ConfigError, unknown_name
 from tinygpt.presets import PRESETS, get_preset
 
@@ -48,6 +49,12 @@ class Cell:
     preset: str
     round: int
     limit_seconds: float
+    generates: bool = False
+
+    @property
+    def kind(self) -> str:
+        """What its step times are, as in the column ``kind``: of a suite that generates, a step is one whole text."""
+        return "generation" if self.generates else kind_of(self.variant)
 
     @property
     def engine(self) -> str:
@@ -73,12 +80,14 @@ class Suite:
         summary: one line for listings.
         rounds: planned for every arm but slow ones; part of the protocol.
         arms: by preset, in the order of the first round.
+        generates: whether the arms write texts instead of training.
     """
 
     name: str
     summary: str
     rounds: int
     arms: tuple[Arm, ...]
+    generates: bool = False
 
     @property
     def cells(self) -> tuple[Cell, ...]:
@@ -89,7 +98,9 @@ class Suite:
             for number in range(max(arm.rounds for arm in arms)):
                 direction = arms if number % 2 == 0 else arms[::-1]
                 cells += [
-                    Cell(arm.variant, preset, number, arm.limit_seconds) for arm in direction if number < arm.rounds
+                    Cell(arm.variant, preset, number, arm.limit_seconds, self.generates)
+                    for arm in direction
+                    if number < arm.rounds
                 ]
         return tuple(cells)
 
@@ -100,16 +111,25 @@ class Suite:
 
 
 def _suite(
-    name: str, summary: str, rounds: int, limits: Mapping[str, Mapping[str, float]], slow: Iterable[str]
+    name: str,
+    summary: str,
+    rounds: int,
+    limits: Mapping[str, Mapping[str, float]],
+    slow: Iterable[str],
+    rounds_at: Mapping[str, int] = MappingProxyType({}),
+    generates: bool = False,
 ) -> Suite:
-    """Turn {variant: {preset: limit in seconds}} into arms; variants in ``slow`` get a single round."""
+    """Turn {variant: {preset: limit in seconds}} into arms.
+
+    Variants in ``slow`` get a single round, and presets in ``rounds_at`` as many as it says.
+    """
     arms = [
-        Arm(variant, preset, by_preset[preset], 1 if variant in slow else rounds)
+        Arm(variant, preset, by_preset[preset], 1 if variant in slow else rounds_at.get(preset, rounds))
         for preset in PRESETS
         for variant, by_preset in limits.items()
         if preset in by_preset
     ]
-    return Suite(name, summary, rounds, tuple(arms))
+    return Suite(name, summary, rounds, tuple(arms), generates)
 
 
 # Limits in seconds. A cell of NumPy takes about a tenth of its limit on two idle cores; on busy ones it has been seen
@@ -118,6 +138,14 @@ def _suite(
 _QUICK = {"tiny": 30.0, "small": 60.0, "medium": 90.0}
 _STANDARD = {"tiny": 60.0, "small": 60.0, "medium": 90.0, "large": 180.0, "xl": 240.0}
 _FULL = _STANDARD | {"huge": 600.0, "massive": 900.0, "mega": 900.0, "behemoth": 3600.0}
+
+# The same engine once more (bench.labels): how far apart the two come out is the noise floor.
+_NOISE = {preset: _STANDARD[preset] for preset in ("small", "medium")}
+
+# Rivals take about as long as NumPy does or less; compiling a model before its first step comes on top.
+_RIVALS = {preset: limit + 240.0 for preset, limit in _FULL.items()}
+_TRAINED = ("torch", "torch-compile", "torch-mkl-avx512", "torch-compile-mkl-avx512", "jax")
+_GENERATION = {"small": 120.0, "xl": 240.0, "huge": 360.0}
 
 SUITES = MappingProxyType(
     {
@@ -138,6 +166,7 @@ SUITES = MappingProxyType(
                 {
                     "numpy": _STANDARD,
                     "vectorized": _STANDARD,
+                    "vectorized#2": _NOISE,
                     "python": dict.fromkeys(_STANDARD, 60.0) | {"tiny": 300.0},
                 },
                 slow=("python",),
@@ -149,10 +178,31 @@ SUITES = MappingProxyType(
                 {
                     "numpy": _FULL,
                     "vectorized": _FULL,
+                    "vectorized#2": _NOISE,
                     # At tiny, small and medium plain Python ends within these; beyond, a few steps or none.
                     "python": dict.fromkeys(_FULL, 600.0) | {"small": 1800.0, "medium": 5400.0},
                 },
                 slow=("python",),
+            ),
+            _suite(
+                "peers",
+                "the vectorized engine against PyTorch, JAX and the matrix products alone, tiny to behemoth: six "
+                "interleaved rounds up to xl, two up to mega, one of behemoth; an hour or two (--presets narrows it)",
+                6,
+                {"numpy": _FULL, "vectorized": _FULL}
+                | dict.fromkeys(ROOFLINE_VARIANTS, _FULL)
+                | dict.fromkeys(_TRAINED, _RIVALS),
+                slow=(REFERENCE,),
+                rounds_at={"huge": 2, "massive": 2, "mega": 2, "behemoth": 1},
+            ),
+            _suite(
+                "generation",
+                "256 greedy tokens with a key-value cache, by this project, PyTorch, JAX and transformers; six "
+                "interleaved rounds at small, xl and huge: a quarter of an hour",
+                6,
+                dict.fromkeys(GENERATORS, _GENERATION),
+                slow=(),
+                generates=True,
             ),
         )
     }
@@ -180,7 +230,8 @@ def select_suite(suite: str, presets: Sequence[str] = (), engines: Sequence[str]
         engines: engines or variants; the suite's when empty.
 
     Returns:
-        the selection, with the reference engine at every preset (one round, if it was not asked for).
+        the selection, with the reference engine at every preset (one round, if it was not asked for). Generation
+        needs none: a worker replays its texts through the reference itself.
 
     Raises:
         ConfigError: a suite, preset, engine or option is unknown.
@@ -189,7 +240,7 @@ def select_suite(suite: str, presets: Sequence[str] = (), engines: Sequence[str]
     for name in presets:
         get_preset(name)
     asked = {*presets} or {arm.preset for arm in base.arms}
-    variants = list(dict.fromkeys(check_variant(name) for name in engines))
+    variants = list(dict.fromkeys(_check(base, name) for name in engines))
     arms: list[Arm] = []
     for preset in (name for name in PRESETS if name in asked):
         if variants:
@@ -199,7 +250,7 @@ def select_suite(suite: str, presets: Sequence[str] = (), engines: Sequence[str]
             chosen = declared or [
                 _arm(base, variant, preset) for variant in dict.fromkeys(a.variant for a in base.arms)
             ]
-        if REFERENCE not in (arm.variant for arm in chosen):
+        if not base.generates and REFERENCE not in (arm.variant for arm in chosen):
             chosen.insert(0, replace(_arm(base, REFERENCE, preset), rounds=1))
         # The reference goes first, so that every other cell can be judged as it ends.
         arms += sorted(chosen, key=lambda arm: arm.variant != REFERENCE)
@@ -208,10 +259,24 @@ def select_suite(suite: str, presets: Sequence[str] = (), engines: Sequence[str]
     return replace(base, arms=tuple(arms))
 
 
+def _check(suite: Suite, name: str) -> str:
+    """A variant without spaces, if the suite can measure it."""
+    if not suite.generates:
+        return check_variant(name)
+    if name not in GENERATORS:
+        raise unknown_name("generator", name, GENERATORS, f"invoke bench --suite {suite.name}")
+    return name
+
+
 def _arm(suite: Suite, variant: str, preset: str) -> Arm:
-    """Limit and rounds for a variant: its own, its engine's, or the reference's; the suite's, else the full suite's."""
+    """Limit and rounds for a variant: its own, its engine's, or the reference's.
+
+    The suite's own where it has them, else those of a suite that reaches further.
+    """
+    if suite.generates:
+        return Arm(variant, preset, _GENERATION.get(preset, _FULL["mega"]), suite.rounds)
     for name in (variant, engine_name(variant), REFERENCE):
-        for source in (suite, SUITES["full"]):
+        for source in (suite, SUITES["full"], SUITES["peers"]):
             for arm in source.arms:
                 if arm.preset == preset and arm.variant == name:
                     # One round for what is declared slow there, the suite's own number for everything else.

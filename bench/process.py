@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -57,7 +57,14 @@ class Outcome:
         return [event for event in self.events if event["event"] == name]
 
 
-def run_worker(task: dict[str, Any], folder: Path, limit_seconds: float, on_event: Callable[[Event], None]) -> Outcome:
+def run_worker(
+    task: dict[str, Any],
+    folder: Path,
+    limit_seconds: float,
+    on_event: Callable[[Event], None],
+    environment: Mapping[str, str] | None = None,
+    tree: Path | None = None,
+) -> Outcome:
     """Run ``python -m bench.worker`` on a task.
 
     Args:
@@ -65,6 +72,8 @@ def run_worker(task: dict[str, Any], folder: Path, limit_seconds: float, on_even
         folder: an empty folder of this cell's own, for the worker's files.
         limit_seconds: then its whole process group is killed.
         on_event: told of every event as it comes.
+        environment: variables to add to the worker's.
+        tree: a folder whose ``tinygpt`` and worker are used instead of this checkout's.
 
     Returns:
         how it ended. A KeyboardInterrupt kills the worker and is reported as ``killed_for="interrupt"``.
@@ -81,7 +90,8 @@ def run_worker(task: dict[str, Any], folder: Path, limit_seconds: float, on_even
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=stderr,
-            env=_environment(),
+            env=_environment(tree) | dict(environment or {}),
+            cwd=tree,  # -m puts the current folder first
             **_own_group(),
         )
     try:
@@ -143,9 +153,9 @@ def _own_group() -> dict[str, Any]:
     return {"start_new_session": True}
 
 
-def _environment() -> dict[str, str]:
-    """Ours, with this checkout importable, and a traceback on stderr if the interpreter itself dies."""
-    path = os.pathsep.join(filter(None, [str(_PROJECT), os.environ.get("PYTHONPATH", "")]))
+def _environment(tree: Path | None) -> dict[str, str]:
+    """Ours, with the code importable, and a traceback on stderr if the interpreter itself dies."""
+    path = os.pathsep.join(filter(None, [str(tree or _PROJECT), os.environ.get("PYTHONPATH", "")]))
     return os.environ | {"PYTHONPATH": path, "PYTHONFAULTHANDLER": "1"}
 
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
 
-from bench.cells import Cell, Suite
+from bench.cells import Cell
 
 _REDRAW_SECONDS = 1.0
 _PLAIN_SECONDS = 20.0  # between lines about a long cell, where there is no bar
@@ -24,17 +24,27 @@ class SuiteProgress:
 
     Args:
         console: where to write.
-        suite: what runs.
+        cells: what runs, in order.
         total_steps: steps of every cell.
+        n_done: cells that an earlier part of the run has measured.
+        known: seconds that each arm took before, on this machine.
     """
 
-    def __init__(self, console: Console, suite: Suite, total_steps: int) -> None:
+    def __init__(
+        self,
+        console: Console,
+        cells: Sequence[Cell],
+        total_steps: int,
+        n_done: int = 0,
+        known: Mapping[tuple[str, str], float] | None = None,
+    ) -> None:
         self.console = console
-        self.cells: Sequence[Cell] = suite.cells
+        self.cells = cells
         self.total_steps = total_steps
+        self.n_done = n_done
         self._index = -1
         self._cell_started = self._drawn = 0.0
-        self._known: dict[tuple[str, str], float] = {}  # seconds that an arm's last round took
+        self._known = dict(known or {})  # seconds that an arm's last round took
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -55,12 +65,17 @@ class SuiteProgress:
             self._bar.stop()
 
     def seconds_left(self) -> float:
-        """At most: what is left of the current cell and the cells after it, by earlier rounds or by their limits."""
+        """What is left of the current cell and the cells after it, by earlier rounds or by their limits."""
         cells = self.cells[max(self._index, 0) :]
         expected = [self._known.get(cell.arm, cell.limit_seconds) for cell in cells]
         if self._index >= 0 and expected:
             expected[0] = max(0.0, expected[0] - (time.perf_counter() - self._cell_started))
         return sum(expected)
+
+    def left(self) -> str:
+        """The time left in words: a bound while some cell's time is known by its limit alone."""
+        known = all(cell.arm in self._known for cell in self.cells[max(self._index, 0) :])
+        return f"{'about' if known else 'at most'} {format_duration(self.seconds_left())} left"
 
     def start_cell(self, index: int) -> None:
         """A cell begins."""
@@ -86,8 +101,8 @@ class SuiteProgress:
         color = "green" if status == "ok" else "yellow"
         self._index += 1
         self._cell_started = time.perf_counter()
-        left = "" if self.console.is_terminal else f"  (at most {format_duration(self.seconds_left())} left)"
-        done = f"{self._index:>3}/{len(self.cells)}"
+        left = "" if self.console.is_terminal else f"  ({self.left()})"
+        done = f"{self.n_done + self._index:>3}/{self.n_done + len(self.cells)}"
         self.console.print(
             f"{done}  {escape(_describe(cell))}  [{color}]{status}[/]  {escape(detail)}{left}",
             highlight=False,
@@ -100,7 +115,7 @@ class SuiteProgress:
         if not force and now - self._drawn < interval:
             return
         self._drawn = now
-        cell, left = self.cells[self._index], f"at most {format_duration(self.seconds_left())} left"
+        cell, left = self.cells[self._index], self.left()
         if self.console.is_terminal:
             self._bar.update(
                 self._task,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from tinygpt.config import TrainConfig
@@ -19,6 +19,11 @@ from tinygpt.presets import get_preset
 # Always these: no suite, option or environment changes them.
 WARMUP_STEPS = 3
 MEASURED_STEPS = 15
+
+# Generation likewise: whole texts of so many tokens.
+TEXT_TOKENS = 256
+WARMUP_TEXTS = 1
+MEASURED_TEXTS = 5
 
 
 @dataclass(frozen=True)
@@ -132,6 +137,30 @@ def benchmark_protocol(preset: str, corpus: str, corpus_sha256: str, seed: int, 
         measured_steps=MEASURED_STEPS,
         rounds=rounds,
         order="rounds interleaved across engines, A B B A",
+    )
+
+
+def generation_protocol(preset: str, corpus: str, corpus_sha256: str, seed: int, rounds: int) -> Protocol:
+    """The protocol of a generation cell: a step is one whole text, greedy, from one prompt; nothing is trained.
+
+    Raises:
+        ConfigError: there is no such preset.
+    """
+    protocol = _protocol(
+        preset,
+        replace(get_preset(preset).train, batch_size=1),
+        corpus,
+        corpus_sha256,
+        seed,
+        warmup_steps=WARMUP_TEXTS,
+        measured_steps=MEASURED_TEXTS,
+        rounds=rounds,
+        order="rounds interleaved across engines, A B B A",
+    )
+    return replace(
+        protocol,
+        optimizer=f"none: {TEXT_TOKENS} greedy tokens after a prompt of one, key-value cache, "
+        "full windows re-read from their last half",
     )
 
 

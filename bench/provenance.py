@@ -1,7 +1,8 @@
-"""Which code ran: the checkout's commit and whether its files differ from it."""
+"""Which code ran: the checkout's commit, whether its files differ from it, and a hash that tells when they change."""
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,18 @@ def read_provenance(project: Path = _PROJECT) -> Provenance:
     commit = _git(project, "rev-parse", "--verify", "HEAD")
     changes = _git(project, "status", "--porcelain", "--", *_MEASURED_CODE)
     return Provenance(commit, None if commit is None or changes is None else bool(changes))
+
+
+def code_sha256(project: Path = _PROJECT) -> str:
+    """Hash of the code that timings depend on, committed or not: says whether it changed during a run."""
+    digest = hashlib.sha256()
+    for name in _MEASURED_CODE:
+        path = project / name
+        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            if file.is_file():
+                digest.update(f"{file.relative_to(project).as_posix()}\0".encode())
+                digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()
 
 
 def _git(project: Path, *arguments: str) -> str | None:

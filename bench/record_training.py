@@ -2,10 +2,14 @@
 
 Rows reach the disk at every checkpoint and at the end. Until then the run's row says ``interrupted``, so that after a
 kill -9 it says what happened.
+
+A resumed run is recorded as a part of its own. The checkpoint's folder holds the run_id of the part before in
+``recorded.json``, and the new part names it in the column ``continues``; ``bench.training_parts`` puts them together.
 """
 
 from __future__ import annotations
 
+import json
 import shlex
 import time
 from collections.abc import Iterable, Iterator
@@ -14,13 +18,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.machine import fresh_machine
+from bench.peak import children, peak_memory_bytes
 from bench.protocol import Protocol, sha256_text, training_protocol
 from bench.provenance import Provenance, read_provenance
-from bench.records import Row, new_run_id
+from bench.records import Row, new_run_id, threads_of
 from bench.scrub import recorded_corpus, scrub
-from bench.store import write_tables
+from bench.store import write_file, write_tables
 from bench.variants import engine_name
-from bench.worker import peak_memory_bytes
+from tinygpt.engines import format_variant
 from tinygpt.errors import DivergedError
 from tinygpt.events import CheckpointRecord, EvaluationRecord, Event, SampleRecord, StartRecord, StopRecord
 from tinygpt.plan import TrainingPlan
@@ -65,6 +70,10 @@ class _Begun:
     run_id: str
     started_at: datetime
     clock: float
+    continues: str | None
+
+
+RECORDED = "recorded.json"  # beside the checkpoint, which leaves files that are not its own alone
 
 
 class TrainingRecorder:
@@ -132,7 +141,7 @@ class TrainingRecorder:
         )
         run_id = new_run_id(sha256_text(machine))
         self._begun = _Begun(
-            start, protocol, machine, read_provenance(), run_id, datetime.now(UTC), time.perf_counter()
+            start, protocol, machine, read_provenance(), run_id, datetime.now(UTC), time.perf_counter(), _before(start)
         )
 
     def _cell_id(self, begun: _Begun) -> str:
@@ -208,16 +217,39 @@ class TrainingRecorder:
             "measured_steps": plan.steps,
             "steps_done": len(self._steps),
             "limit_seconds": None,
-            "peak_memory_bytes": peak_memory_bytes(),
+            "peak_memory_bytes": peak_memory_bytes(children()),
             "setup_seconds": None,
             "first_loss": self._steps[0]["loss"] if self._steps else None,
             "last_loss": self._steps[-1]["loss"] if self._steps else None,
             "loss_drift": None,
             "held_out_loss": self._held_out_loss,
             "wall_seconds": time.perf_counter() - begun.clock,
+            "resolved_variant": format_variant(engine_name(plan.engine), begun.start.engine_options),
+            "threads": threads_of(engine_name(plan.engine), begun.start.engine_options.get("threads"), begun.machine),
+            "blas_kernel": json.loads(begun.machine).get("blas_kernel"),
+            "continues": begun.continues,
         }
         tables = {"runs": [row], "steps": self._steps, "samples": self._samples}
         write_tables(self.root, begun.run_id, tables)
+        if plan.out.is_dir():
+            last_step = self._steps[-1]["step"] if self._steps else begun.start.first_step
+            _remember(plan.out / RECORDED, begun.run_id, last_step)
+
+
+def _remember(path: Path, run_id: str, step: int) -> None:
+    """Leave word beside the checkpoint of who recorded it, and how far."""
+    text = json.dumps({"run_id": run_id, "step": step})
+    write_file(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def _before(start: StartRecord) -> str | None:
+    """The part that a resumed run goes on with; None if it was not recorded up to where this one begins."""
+    try:
+        record = json.loads((start.plan.out / RECORDED).read_text(encoding="utf-8"))
+        reaches = start.first_step > 0 and int(record["step"]) >= start.first_step
+        return str(record["run_id"]) if reaches else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def training_command(plan: TrainingPlan) -> str:

@@ -1,34 +1,33 @@
 """A suite from start to end: cells one after another, each in its own process, rows on the disk after each of them.
 
-    lock ─► corpus ─► for every cell: refuse, or run_worker ─► judge ─► rows ─► write_tables
+    lock ─► corpus ─► plan ─► for every cell: refuse, or run_worker ─► judge ─► rows ─► write_tables
 
 No failure of a cell stops the suite: it becomes a row. Ctrl-C ends it; the cell in flight becomes an ``interrupted``
-row, what was measured before stays, and cells that never started have no row.
+row, what was measured before stays, and cells that never started have no row. Whatever ended a run, it can be taken
+up again: the plan says which cells are missing, and they are measured under the same conditions or not at all.
 """
 
 from __future__ import annotations
 
-import signal
 import tempfile
-import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from types import FrameType
 
 from rich.console import Console
 
-from bench.capacity import refusal
-from bench.cells import DEFAULT_CORPUS, DEFAULT_SUITE, REFERENCE, Cell, Suite, select_suite
+from bench.announce import announce
+from bench.cells import DEFAULT_CORPUS, DEFAULT_SUITE, Cell, Suite, select_suite
+from bench.labels import read_label
 from bench.lock import default_lock_file, measurement_lock
-from bench.machine import busy_cores, fresh_machine, openblas_override
+from bench.machine import fresh_machine
+from bench.peers.preparation import prepare
 from bench.process import Event, Outcome, run_worker
-from bench.progress import SuiteProgress, format_duration
-from bench.protocol import MEASURED_STEPS, WARMUP_STEPS, Protocol, benchmark_protocol, sha256_text
-from bench.provenance import read_provenance
+from bench.progress import SuiteProgress
+from bench.protocol import Protocol, benchmark_protocol, generation_protocol, sha256_text
+from bench.provenance import code_sha256, read_provenance
 from bench.records import (
     Row,
     RunContext,
@@ -40,16 +39,13 @@ from bench.records import (
     sample_rows,
     step_rows,
 )
-from bench.store import default_root, write_tables
+from bench.runplan import RunOptions, RunPlan, drop_plan, read_plan, unfinished, write_plan
+from bench.stopping import stop_signals
+from bench.store import default_root, read_run, read_table, remove_leftovers, write_tables
 from bench.verdict import Verdict, judge
 from tinygpt.corpora import Corpus, load_corpus
 from tinygpt.data import BatchSampler
 from tinygpt.errors import ConfigError
-from tinygpt.threads import available_cores
-
-BUSY_SHARE = 0.3  # of the cores; above that, a warning
-
-Refuse = Callable[[Cell], str | None]
 
 
 @dataclass(frozen=True)
@@ -58,10 +54,11 @@ class RunSummary:
 
     Attributes:
         run_id: its name in every table.
-        statuses: of the cells that have a row, in running order.
+        statuses: of the cells that have a row, in running order; the last one of a cell that was tried again.
         n_planned: cells that the suite asked for.
         interrupted: somebody stopped it.
         machine_changed: some worker saw another machine than the runner did when it started.
+        code_changed: some worker may have run other code than the first one.
     """
 
     run_id: str
@@ -69,6 +66,7 @@ class RunSummary:
     n_planned: int
     interrupted: bool
     machine_changed: bool
+    code_changed: bool = False
 
     @property
     def counts(self) -> dict[str, int]:
@@ -80,7 +78,7 @@ class RunSummary:
         """0 if the run can be used, failures of single cells included; 130 if stopped; else 1."""
         if self.interrupted:
             return 130
-        return 0 if "ok" in self.statuses and not self.machine_changed else 1
+        return 0 if "ok" in self.statuses and not self.machine_changed and not self.code_changed else 1
 
 
 def run_benchmark(
@@ -107,8 +105,7 @@ def run_suite(
     corpus: str | Corpus = DEFAULT_CORPUS,
     seed: int = 0,
     console: Console | None = None,
-    refuse: Refuse = refusal,
-    lock_file: Path | None = None,
+    options: RunOptions | None = None,
 ) -> RunSummary:
     """Run every cell of a suite and write its rows to ``results_root/local``.
 
@@ -118,8 +115,7 @@ def run_suite(
         corpus: text that batches are cut from, by name or loaded.
         seed: of starting weights and batches, the same for every cell.
         console: for progress; the standard output when None.
-        refuse: why a cell should not be started, or None; by default, when its parameters alone exceed the memory.
-        lock_file: the machine's when None.
+        options: what is unusual.
 
     Returns:
         a summary with an exit code.
@@ -134,44 +130,115 @@ def run_suite(
         raise ConfigError(f"suite {suite.name!r} has no cell", "at least one preset and engine", "invoke bench")
     if seed < 0:
         raise ConfigError(f"seed is {seed}", "0 or more", "invoke bench")
-    with measurement_lock(lock_file or default_lock_file()), tempfile.TemporaryDirectory(prefix="tinygpt-") as scratch:
+    options, console = options or RunOptions(), console or Console()
+    with measurement_lock(options.lock_file or default_lock_file()):
         text = load_corpus(corpus) if isinstance(corpus, str) else corpus
-        run = _Run(suite, results_root, text, seed, console or Console(), refuse, Path(scratch))
-        return run.run()
+        plan = _plan(suite, text, seed)
+        for run_id in unfinished(results_root)[-1:]:
+            console.print(f"Run {run_id} is unfinished. To go on with it: invoke bench --resume {run_id}", style="dim")
+        return _run(plan, {}, text, results_root, console, options)
+
+
+def resume_run(
+    run_id: str,
+    results_root: Path,
+    corpus: Corpus | None = None,
+    console: Console | None = None,
+    options: RunOptions | None = None,
+) -> RunSummary:
+    """Go on with a run that stopped before its end: measure the cells that have no row, or only one by Ctrl-C.
+
+    Args:
+        run_id: its name, or ``last``.
+        results_root: the results folder that it writes to.
+        corpus: the run's text, if it cannot be loaded by its name.
+        console: for progress; the standard output when None.
+        options: what is unusual.
+
+    Raises:
+        BusyError: another measurement is going on.
+        ResultsError: there is no such unfinished run, or machine, code or text are not what they were.
+        StorageError: a row cannot be written.
+    """
+    options, console = options or RunOptions(), console or Console()
+    plan = read_plan(results_root, run_id)
+    with measurement_lock(options.lock_file or default_lock_file()):
+        remove_leftovers(results_root, plan.run_id)
+        text = corpus or load_corpus(plan.corpus)
+        plan.require_unchanged(replace(_plan(plan.suite, text, plan.seed), run_id=plan.run_id))
+        return _run(plan, read_run(results_root, plan.run_id), text, results_root, console, options)
+
+
+def _plan(suite: Suite, text: Corpus, seed: int) -> RunPlan:
+    machine = fresh_machine()
+    return RunPlan(
+        new_run_id(sha256_text(machine)),
+        suite,
+        text.name,
+        text.sha256,
+        seed,
+        machine,
+        read_provenance(),
+        code_sha256(),
+    )
+
+
+def _run(
+    plan: RunPlan,
+    rows: Mapping[str, list[Row]],
+    text: Corpus,
+    root: Path,
+    console: Console,
+    options: RunOptions,
+) -> RunSummary:
+    with tempfile.TemporaryDirectory(prefix="tinygpt-") as scratch:
+        return _Run(plan, rows, text, root, console, options, Path(scratch)).run()
 
 
 class _Run:
     """The state of one run: its rows so far, and the reference's losses by preset."""
 
     def __init__(
-        self, suite: Suite, root: Path, corpus: Corpus, seed: int, console: Console, refuse: Refuse, scratch: Path
+        self,
+        plan: RunPlan,
+        rows: Mapping[str, list[Row]],
+        text: Corpus,
+        root: Path,
+        console: Console,
+        options: RunOptions,
+        scratch: Path,
     ) -> None:
-        machine = fresh_machine()
-        self.suite, self.root, self.console, self.refuse, self.scratch = suite, root, console, refuse, scratch
-        self.context = RunContext(new_run_id(sha256_text(machine)), suite.name, read_provenance(), machine)
+        self.plan, self.root, self.console, self.options, self.scratch = plan, root, console, options, scratch
+        self.context = RunContext(plan.run_id, plan.suite.name, plan.provenance, plan.machine, options.kind)
+        plan_protocol = generation_protocol if plan.suite.generates else benchmark_protocol
         self.protocols = {
-            preset: benchmark_protocol(preset, corpus.name, corpus.sha256, seed, suite.rounds)
-            for preset in dict.fromkeys(cell.preset for cell in suite.cells)
+            preset: plan_protocol(preset, text.name, text.sha256, plan.seed, plan.suite.rounds)
+            for preset in dict.fromkeys(cell.preset for cell in plan.suite.cells)
         }
-        # Workers read the very bytes that were hashed here, and need neither a network nor a cache.
         for protocol in self.protocols.values():
             # A text that is too short is refused here, once, before any cell runs.
-            BatchSampler(corpus.train_tokens, protocol.batch_size, protocol.context_length, seed)
+            BatchSampler(text.train_tokens, protocol.batch_size, protocol.context_length, plan.seed)
+        # Workers read the very bytes that were hashed here, and need neither a network nor a cache.
         self.tokens = scratch / "train.bin"
-        self.tokens.write_bytes(corpus.train)
-        self.runs: list[Row] = []
-        self.steps: list[Row] = []
-        self.samples: list[Row] = []
-        self.reference: dict[str, list[float]] = {}
-        self.machine_changed = False
+        self.tokens.write_bytes(text.train)
+        self.rows: dict[str, list[Row]] = {name: [*rows.get(name, ())] for name in ("runs", "steps", "samples")}
+        self.reference = self._reference_losses()
+        self.machine_changed = any(row["machine"] != plan.machine for row in self.rows["runs"])
+        self.code_changed = False
 
     def run(self) -> RunSummary:
-        self._announce()
+        cells = [cell for cell in self.plan.suite.cells if not self._is_done(cell)]
+        n_done = len(self.plan.suite.cells) - len(cells)
+        announce(self.console, self.plan.suite, cells, self.context.run_id if self.rows["runs"] else None)
+        resumable = not self.options.trees  # another commit's code is unpacked for one run only
+        if resumable:
+            write_plan(self.root, self.plan)
         interrupted = False
-        progress = SuiteProgress(self.console, self.suite, WARMUP_STEPS + MEASURED_STEPS)
-        with _stop_signals(), progress:
+        n_steps = max(protocol.total_steps for protocol in self.protocols.values())
+        progress = SuiteProgress(self.console, cells, n_steps, n_done)
+        with stop_signals(), progress:
             try:
-                for index, cell in enumerate(self.suite.cells):
+                for index, cell in enumerate(cells):
                     progress.start_cell(index)
                     status = self._run_cell(cell, progress)
                     if status == "interrupted":
@@ -179,95 +246,125 @@ class _Run:
                         break
             except KeyboardInterrupt:  # between two cells: nothing was in flight, but perhaps a write
                 interrupted = True
-                self._write()
-        if self.machine_changed:
-            self.console.print("The machine changed during the run (cores, memory or libraries): do not publish it.")
-        statuses = tuple(str(row["status"]) for row in self.runs)
-        return RunSummary(self.context.run_id, statuses, len(self.suite.cells), interrupted, self.machine_changed)
-
-    def _announce(self) -> None:
-        n = len(self.suite.cells)
-        self.console.print(
-            f"Suite {self.suite.name}: {n} cells of {WARMUP_STEPS} + {MEASURED_STEPS} steps, each in a process of its "
-            f"own; at most {format_duration(self.suite.longest_seconds)}, usually a fraction of that.",
-            highlight=False,
-            soft_wrap=True,
+                write_tables(self.root, self.context.run_id, self.rows)
+        if interrupted and resumable:
+            self.console.print(f"To go on: invoke bench --resume {self.context.run_id}", highlight=False)
+        elif not interrupted:
+            drop_plan(self.root, self.context.run_id)
+        for changed, what in ((self.machine_changed, "machine"), (self.code_changed, "code")):
+            if changed:
+                self.console.print(f"The {what} changed during the run: do not publish it.", highlight=False)
+        last = {(row["variant"], row["preset"], row["round"]): str(row["status"]) for row in self.rows["runs"]}
+        return RunSummary(
+            self.context.run_id,
+            tuple(last.values()),
+            len(self.plan.suite.cells),
+            interrupted,
+            self.machine_changed,
+            self.code_changed,
         )
-        kernel = openblas_override()
-        if kernel:
-            self.console.print(
-                f"OPENBLAS_CORETYPE={kernel} chooses the BLAS kernel; it may not be the best this CPU has. "
-                "Run: env -u OPENBLAS_CORETYPE invoke bench",
-                highlight=False,
-                soft_wrap=True,
-            )
-        busy = busy_cores()
-        if busy is not None and busy > BUSY_SHARE * available_cores():
-            self.console.print(
-                f"The machine is busy: {busy:.1f} of {available_cores()} cores, by the last minute's load. Times will "
-                "be longer and spread wider than on an idle one.",
-                highlight=False,
-                soft_wrap=True,
-            )
+
+    # ---- what earlier runs, and an earlier part of this one, left ------------------------------------------
+
+    def _earlier_seconds(self) -> dict[tuple[str, str], float]:
+        """How long each arm's newest process took on this machine, to tell the time left by."""
+        runs = read_table("runs", self.root, problems=[])  # a damaged file is somebody else's to report
+        mine = runs[(runs["machine"] == self.plan.machine) & runs["status"].isin(["ok", "timeout"])]
+        return {
+            (str(row["variant"]), str(row["preset"])): min(float(row["wall_seconds"]), float(row["limit_seconds"]))
+            for _, row in mine[mine["limit_seconds"].notna()].sort_values("started_at").iterrows()
+        }
+
+    def _attempts(self, cell: Cell) -> list[Row]:
+        key = (cell.variant, cell.preset, cell.round)
+        return [row for row in self.rows["runs"] if (row["variant"], row["preset"], row["round"]) == key]
+
+    def _is_done(self, cell: Cell) -> bool:
+        return any(row["status"] != "interrupted" for row in self._attempts(cell))
+
+    def _reference_losses(self) -> dict[str, list[float]]:
+        """Losses by step of the reference's first good round, by preset."""
+        found: dict[str, list[float]] = {}
+        for row in self.rows["runs"]:
+            if row["status"] == "ok" and row["variant"] == self.options.reference and row["preset"] not in found:
+                found[row["preset"]] = [
+                    step["loss"] for step in self.rows["steps"] if step["cell_id"] == row["cell_id"]
+                ]
+        return found
+
+    # ---- one cell ------------------------------------------------------------------------------------------
 
     def _run_cell(self, cell: Cell, progress: SuiteProgress) -> str:
         """One cell from start to rows on the disk; returns its status."""
         protocol = self.protocols[cell.preset]
-        reason = self.refuse(cell)
+        made = replace(cell, variant=read_label(cell.variant).variant)
+        ready = prepare(made.variant, self.scratch)
+        # What trains nothing keeps no gradients and no moments either.
+        trains = cell.kind not in ("roofline", "generation")
+        reason = ready.refusal or (self.options.refuse(made) if trains else None)
         if reason is None:
-            outcome = self._measure(cell, protocol, progress)
-            verdict = judge(cell, protocol, outcome, self.reference.get(cell.preset), self.suite.name)
+            outcome = self._measure(cell, protocol, progress, ready.environment)
+            verdict = judge(cell, protocol, outcome, self.reference.get(cell.preset), self.plan.suite.name)
         else:
             outcome, verdict = refused_outcome(), Verdict("refused", reason, None)
         steps = outcome.of_kind("step")
-        if verdict.status == "ok" and cell.variant == REFERENCE:
+        if verdict.status == "ok" and cell.variant == self.options.reference:
             self.reference.setdefault(cell.preset, [float(event["loss"]) for event in steps])
         self.machine_changed |= machine_of(outcome, self.context.machine) != self.context.machine
-        self.runs.append(run_row(self.context, cell, protocol, outcome, verdict))
-        self.steps += step_rows(self.context, cell, protocol, steps)
-        self.samples += sample_rows(self.context, cell, protocol.corpus, outcome.of_kind("sample"))
-        self._write()
+        context, attempt = self._context_of(cell), len(self._attempts(cell))
+        run = run_row(context, cell, protocol, outcome, verdict, attempt)
+        self._check_clock(run)
+        # In one assignment: Ctrl-C leaves all of the cell's rows or none of them.
+        self.rows = {
+            "runs": [*self.rows["runs"], run],
+            "steps": self.rows["steps"] + step_rows(context, cell, protocol, steps, attempt),
+            "samples": self.rows["samples"]
+            + sample_rows(context, cell, protocol.corpus, outcome.of_kind("sample"), attempt),
+        }
+        write_tables(self.root, self.context.run_id, self.rows)
         progress.end_cell(verdict.status, median_step(steps, protocol.warmup_steps), verdict.error_tail)
         return verdict.status
 
-    def _write(self) -> None:
-        tables = {"runs": self.runs, "steps": self.steps, "samples": self.samples}
-        write_tables(self.root, self.context.run_id, tables)
+    def _context_of(self, cell: Cell) -> RunContext:
+        """The run's context with the code that this cell ran."""
+        revision = read_label(cell.variant).revision
+        if revision is not None:
+            return replace(self.context, provenance=self.options.trees[revision].provenance)
+        if not self.code_changed and code_sha256() != self.plan.code_sha256:
+            self.code_changed = True
+            self.console.print("The code changed during the run; rows from here on say so.", highlight=False)
+        before = self.context.provenance
+        return replace(self.context, provenance=replace(before, dirty=True)) if self.code_changed else self.context
 
-    def _measure(self, cell: Cell, protocol: Protocol, progress: SuiteProgress) -> Outcome:
+    def _check_clock(self, run: Row) -> None:
+        """Say so if the time of day went backwards. Durations come from another clock and stay right."""
+        before = [row["started_at"] for row in self.rows["runs"][-1:]]
+        if before and run["started_at"] < before[0]:
+            seconds = (before[0] - run["started_at"]).total_seconds()
+            self.console.print(
+                f"The clock was set back by at least {seconds:.0f} s: times of day in these rows are not in order. "
+                "Durations are right.",
+                highlight=False,
+                soft_wrap=True,
+            )
+
+    def _measure(
+        self, cell: Cell, protocol: Protocol, progress: SuiteProgress, environment: Mapping[str, str]
+    ) -> Outcome:
+        label = read_label(cell.variant)
         task = {
-            "variant": cell.variant,
+            "kind": cell.kind,
+            "variant": label.variant,
             "protocol": protocol.canonical_json,
             "tokens": str(self.tokens),
-            "sample": cell.round == 0,
+            "sample": cell.kind == "bench" and cell.round == 0 and label.text == label.variant,
         }
+        tree = self.options.trees[label.revision].folder if label.revision else None
         with tempfile.TemporaryDirectory(dir=self.scratch) as folder:
-            return run_worker(task, Path(folder), cell.limit_seconds, partial(_follow, progress))
+            follow = partial(_follow, progress)
+            return run_worker(task, Path(folder), cell.limit_seconds, follow, environment, tree)
 
 
 def _follow(progress: SuiteProgress, event: Event) -> None:
     if event["event"] == "step":
         progress.show_step(int(event["step"]))
-
-
-@contextmanager
-def _stop_signals() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP end a run as Ctrl-C does; only the main thread may set handlers."""
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    # A hang-up that the caller ignores (nohup) stays ignored.
-    names = [
-        name
-        for name in ("SIGTERM", "SIGHUP")
-        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) not in (signal.SIG_IGN, None)
-    ]
-    if threading.current_thread() is not threading.main_thread():
-        names = []
-    before = {name: signal.signal(getattr(signal, name), stop) for name in names}
-    try:
-        yield
-    finally:
-        for name, handler in before.items():
-            signal.signal(getattr(signal, name), handler)

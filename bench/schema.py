@@ -1,6 +1,9 @@
 """The three tables: every column with its type, unit and meaning, stored in the Parquet files themselves.
 
 A row is written once and never edited. ``results/README.md`` lists the same columns; a test compares the two.
+
+Versions only add: a column that came later may be null, and files of an older version are read with nulls in it.
+Version 2 added what an engine chose for itself, and the link between the parts of a resumed training run.
 """
 
 from __future__ import annotations
@@ -13,12 +16,12 @@ import pyarrow as pa
 
 from tinygpt.errors import ResultsError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 VERSION_KEY = b"tinygpt.schema_version"
 TABLE_KEY = b"tinygpt.table"
 
 STATUSES = ("ok", "timeout", "oom", "crashed", "diverged", "refused", "interrupted")
-KINDS = ("bench", "train")
+KINDS = ("bench", "peer", "roofline", "generation", "train", "against")
 
 _TYPES = MappingProxyType(
     {
@@ -41,6 +44,7 @@ class Column:
         unit: what a number counts; empty where there is nothing to count.
         description: what the value is.
         optional: whether it may be null, and the description then says when.
+        since: schema version that added it; later ones than the first are optional.
     """
 
     name: str
@@ -48,12 +52,18 @@ class Column:
     unit: str
     description: str
     optional: bool = False
+    since: int = 1
 
 
 _RUNS = (
     Column("run_id", "text", "", "the command that made the row: UTC start, machine hash, random part"),
     Column("cell_id", "text", "", "run, variant, preset and round: one process"),
-    Column("kind", "text", "", "bench or train"),
+    Column(
+        "kind",
+        "text",
+        "",
+        "bench, peer (a rival), roofline (products alone), generation, train or against (another commit)",
+    ),
     Column("engine", "text", "", "engine without its options"),
     Column("variant", "text", "", "engine with its options, such as vectorized[threads=1]"),
     Column("preset", "text", "", "model shape and batch"),
@@ -80,7 +90,13 @@ _RUNS = (
     Column("measured_steps", "integer", "steps", "planned steps that count"),
     Column("steps_done", "integer", "steps", "steps that really ran, warm-ups included"),
     Column("limit_seconds", "number", "s", "time limit of the process; null without one", True),
-    Column("peak_memory_bytes", "integer", "bytes", "the process's own peak resident memory; null if unknown", True),
+    Column(
+        "peak_memory_bytes",
+        "integer",
+        "bytes",
+        "peak resident memory, with processes that work for it; null if unknown",
+        True,
+    ),
     Column("setup_seconds", "number", "s", "making the engine: import, weights, buffers; null if it failed", True),
     Column("first_loss", "number", "nats/token", "loss of the first step; null without steps", True),
     Column("last_loss", "number", "nats/token", "loss of the last step; null without steps", True),
@@ -89,6 +105,12 @@ _RUNS = (
     ),
     Column("held_out_loss", "number", "nats/token", "last loss on held-out text; null if not evaluated", True),
     Column("wall_seconds", "number", "s", "from the start of the process to its end"),
+    Column(
+        "resolved_variant", "text", "", "engine with the options it chose for itself; null if it was not made", True, 2
+    ),
+    Column("threads", "integer", "threads", "threads it computed with; null if it was not made", True, 2),
+    Column("blas_kernel", "text", "", "processor family whose BLAS kernel ran; null if unknown", True, 2),
+    Column("continues", "text", "", "run_id of the training run that this one goes on with; null if none", True, 2),
 )
 
 _STEPS = (
@@ -130,7 +152,7 @@ TABLES = MappingProxyType({"runs": _RUNS, "steps": _STEPS, "samples": _SAMPLES})
 _CHOICES = {("runs", "status"): STATUSES, ("runs", "kind"): KINDS}
 
 
-def arrow_schema(table: str) -> pa.Schema:
+def arrow_schema(table: str, version: int = SCHEMA_VERSION) -> pa.Schema:
     """A table's Arrow schema: units and descriptions on the fields, the schema's version on the whole."""
     arrow_fields = [
         pa.field(
@@ -140,8 +162,9 @@ def arrow_schema(table: str) -> pa.Schema:
             metadata={b"unit": column.unit.encode(), b"description": column.description.encode()},
         )
         for column in TABLES[table]
+        if column.since <= version
     ]
-    return pa.schema(arrow_fields, metadata={TABLE_KEY: table.encode(), VERSION_KEY: str(SCHEMA_VERSION).encode()})
+    return pa.schema(arrow_fields, metadata={TABLE_KEY: table.encode(), VERSION_KEY: str(version).encode()})
 
 
 def to_arrow(table: str, rows: list[dict[str, Any]]) -> pa.Table:
@@ -181,21 +204,26 @@ def check_values(table: str, arrow: pa.Table, where: str) -> None:
                 raise ResultsError(f"{where} has {column.name} {unknown[0]!r}", ", ".join(allowed))
 
 
-def check_schema(table: str, schema: pa.Schema, where: str) -> None:
-    """Compare a file's schema with this version's.
+def check_schema(table: str, schema: pa.Schema, where: str) -> int:
+    """Compare a file's schema with the version that it says it has.
+
+    Returns:
+        that version, this one or an older one.
 
     Raises:
-        ResultsError: the version, a column or a type differs; ``where`` names the file.
+        ResultsError: the version is unknown, or a column or a type differs; ``where`` names the file.
     """
     run = f"move {where} out of the results folder, or read it with the version that wrote it"
     metadata = schema.metadata or {}
-    version = metadata.get(VERSION_KEY, b"none").decode("ascii", "replace")
-    if version != str(SCHEMA_VERSION):
-        raise ResultsError(f"{where} has schema version {version}", f"version {SCHEMA_VERSION}", run)
+    text = metadata.get(VERSION_KEY, b"none").decode("ascii", "replace")
+    known = [str(version) for version in range(1, SCHEMA_VERSION + 1)]
+    if text not in known:
+        raise ResultsError(f"{where} has schema version {text}", f"version {' or '.join(known)}", run)
+    version = int(text)
     found_table = metadata.get(TABLE_KEY, b"none").decode("ascii", "replace")
     if found_table != table:
         raise ResultsError(f"{where} holds table {found_table!r}", f"table {table!r}", run)
-    expected = arrow_schema(table)
+    expected = arrow_schema(table, version)
     for field in expected:
         position = schema.get_field_index(field.name)
         if position < 0:
@@ -206,3 +234,13 @@ def check_schema(table: str, schema: pa.Schema, where: str) -> None:
     extra = [name for name in schema.names if name not in expected.names]
     if extra:
         raise ResultsError(f"{where} has an unknown column {extra[0]!r}", ", ".join(expected.names), run)
+    return version
+
+
+def migrate(table: str, arrow: pa.Table) -> pa.Table:
+    """A checked file's rows under this version's schema, with nulls in columns that came later."""
+    schema = arrow_schema(table)
+    missing = [field for field in schema if field.name not in arrow.column_names]
+    for field in missing:
+        arrow = arrow.append_column(field, pa.nulls(arrow.num_rows, field.type))
+    return arrow.select(schema.names).cast(schema)

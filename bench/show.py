@@ -16,18 +16,33 @@ from rich.markup import escape
 from rich.table import Table
 
 from bench.cells import REFERENCE
+from bench.compare import Comparison
+from bench.labels import is_copy
+from bench.newest import PLACE, newest_cells, newest_ratios
+from bench.noise import cell_verdict, noise_floors
 from bench.progress import format_seconds
+from bench.publishing import Publication
 from bench.runner import RunSummary
-from bench.stats import cell_summary, speedups
+from bench.show_peers import print_standings
+from bench.stats import GROUP, cell_summary, speedups
 from bench.store import read_table
+from bench.training_parts import joined_training
 from tinygpt.errors import ResultsError
 
 _BASELINES = ("python", REFERENCE)
 _DASH = "–"
 
 
-def print_results(results_root: Path, console: Console | None = None, run_id: str | None = None) -> None:
-    """Print everything that was measured, or one run.
+def print_results(
+    results_root: Path, console: Console | None = None, run_id: str | None = None, every_run: bool = False
+) -> None:
+    """Print what was measured: each cell by the run that speaks for it (:mod:`bench.newest`).
+
+    Args:
+        results_root: the results folder.
+        console: where to print.
+        run_id: this run only.
+        every_run: older runs of the same cells as well.
 
     Raises:
         ResultsError: a file cannot be used; raised after the good rows are printed. Or there is no such run.
@@ -43,8 +58,13 @@ def print_results(results_root: Path, console: Console | None = None, run_id: st
     if runs.empty:
         console.print("Nothing is measured yet. Run: invoke bench --suite quick", highlight=False)
     else:
-        _print_cells(console, cell_summary(runs, steps))
-        _print_training(console, runs[runs["kind"] == "train"])
+        everything = cell_summary(runs, steps)
+        copies = everything["variant"].map(is_copy).astype(bool)
+        summary = everything[~copies]
+        _print_cells(console, summary, summary if every_run or run_id else newest_cells(summary))
+        print_standings(console, runs, steps)
+        _print_noise(console, everything[copies | everything["run_id"].isin(everything.loc[copies, "run_id"])])
+        _print_training(console, joined_training(runs, steps)[0])
     for problem in problems[1:]:
         console.print(f"error: {problem}", style="red", highlight=False, markup=False)
     if problems:
@@ -65,19 +85,83 @@ def print_run(summary: RunSummary, results_root: Path, console: Console | None =
     )
 
 
-def print_published(paths: Sequence[Path], console: Console | None = None) -> None:
-    """Print which files were added to the published ones, and what is left to do."""
+def print_publication(publication: Publication, console: Console | None = None) -> None:
+    """Print which runs are published, which are left out and why, which files were added, and what is left to do."""
+    console = console or _console()
+    for candidate, verb in (
+        *((candidate, "publish") for candidate in publication.chosen),
+        *((candidate, "leave out") for candidate in publication.left_out),
+    ):
+        counts = ", ".join(f"{count} {status}" for status, count in candidate.statuses.items())
+        code = candidate.commit[:7] if candidate.commit else "no commit"
+        reason = f": {', '.join(candidate.objections)}" if candidate.objections else ""
+        console.print(
+            f"{verb} {candidate.run_id}  {candidate.kind}, {candidate.suite}, {' '.join(candidate.presets)}, {counts}, "
+            f"{code}{reason}",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
+    for path in publication.files:
+        console.print(f"added {path}", highlight=False, markup=False, soft_wrap=True)
+    if publication.files:
+        text = "Commit them to publish them."
+    elif publication.chosen:
+        text = "Nothing was added yet."
+    else:
+        text = "There is no local run that is not published yet."
+    console.print(text, highlight=False)
+
+
+def print_merged(paths: Sequence[Path], console: Console | None = None) -> None:
+    """Print which files came in."""
     console = console or _console()
     for path in paths:
         console.print(f"added {path}", highlight=False, markup=False, soft_wrap=True)
-    text = "Commit them to publish them." if paths else "There is no local run that is not published yet."
-    console.print(text, highlight=False)
+    if not paths:
+        console.print("Nothing to add. Name folders that hold other results: invoke results merge --dirs DIR,DIR")
+
+
+def print_comparison(comparison: Comparison, console: Console | None = None) -> None:
+    """Print both sides cell by cell: times, how much faster the second is, the noise, and a verdict."""
+    console = console or _console()
+    console.print(f"{comparison.before} → {comparison.after}", style="bold", highlight=False, markup=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("preset", "engine"):
+        table.add_column(name, no_wrap=True)
+    for name in ("before", "after", "times faster", "95 % interval", "noise floor", "verdict"):
+        table.add_column(name, justify="right")
+    for point in comparison.points:
+        verdict = f"{point.verdict}, slower" if point.slower else point.verdict
+        texts = [
+            point.preset,
+            point.variant,
+            format_seconds(point.before_seconds),
+            format_seconds(point.after_seconds),
+            f"{point.ratio.speedup:.3f}×",
+            f"{point.ratio.speedup_low:.3f} to {point.ratio.speedup_high:.3f}",
+            f"{point.floor:.1%}",
+            verdict,
+        ]
+        table.add_row(*(escape(text) for text in texts))
+    if comparison.points:
+        console.print(table)
+    for line in comparison.missing:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    slower = [f"{point.variant} at {point.preset}" for point in comparison.points if point.slower]
+    if slower:
+        text = f"Slower by more than {comparison.threshold:.0%}, the noise floor and the interval: {', '.join(slower)}."
+    elif not comparison.points:
+        text = "No cell was measured on both sides."
+    else:
+        text = f"Nothing is slower by more than {comparison.threshold:.0%}, the noise floor and the interval."
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def _console() -> Console:
     """The terminal as it is; a pipe or a file as wide as the tables want."""
     console = Console()
-    return console if console.is_terminal else Console(width=140)
+    return console if console.is_terminal else Console(width=160)
 
 
 def machine_line(machine: str, origin: str) -> str:
@@ -106,23 +190,28 @@ _CELL_COLUMNS = (
     _Column("step", lambda row: format_seconds(row["median_step_seconds"]) if row["n_rounds"] else row["status"]),
     _Column("95 % interval", lambda row: _interval_text(row), spare=True),
     _Column("rounds", lambda row: str(row["n_rounds"]) if row["n_rounds"] else _DASH, spare=True),
+    _Column("verdict", cell_verdict, spare=True, justify="left"),
     _Column("tokens/s", lambda row: f"{row['tokens_per_second']:,.0f}" if row["n_rounds"] else _DASH),
     _Column("peak", lambda row: f"{row['peak_memory_bytes'] / 1e6:,.0f} MB" if row["peak_memory_bytes"] > 0 else _DASH),
 )
-_WIDE = 110  # characters that all columns need
+_WIDE = 145  # characters that all columns need
 
 
-def _print_cells(console: Console, summary: pd.DataFrame) -> None:
-    if summary.empty:
+def _print_cells(console: Console, summary: pd.DataFrame, shown: pd.DataFrame) -> None:
+    if shown.empty:
         return
     ratios = {baseline: speedups(summary, baseline) for baseline in _BASELINES}
+    keys = GROUP
+    if len(shown) < len(summary):
+        ratios, keys = {name: newest_ratios(pairs) for name, pairs in ratios.items()}, PLACE
     columns = [
         *_CELL_COLUMNS,
-        *(_Column(f"over {name}", partial(_ratio_text, ratios=ratios[name])) for name in _BASELINES),
+        *(_Column(f"over {name}", partial(_ratio_text, ratios=ratios[name], keys=keys)) for name in _BASELINES),
         _Column("protocol", lambda row: row["protocol_hash"][:8], spare=True),
+        _Column("code", _code_text, spare=True, justify="left"),
     ]
     columns = [column for column in columns if console.width >= _WIDE or not column.spare]
-    for _, group in summary.groupby(["origin", "machine_hash"], sort=False):
+    for _, group in shown.groupby(["origin", "machine_hash"], sort=False):
         first = group.iloc[0]
         console.print(
             machine_line(first["machine"], first["origin"]), highlight=False, markup=False, style="bold", soft_wrap=True
@@ -143,6 +232,16 @@ def _print_cells(console: Console, summary: pd.DataFrame) -> None:
             )
 
 
+def _print_noise(console: Console, summary: pd.DataFrame) -> None:
+    """What A/A arms came to: the same engine twice in one run."""
+    for (run_id, preset), floor in noise_floors(summary).items():
+        console.print(
+            f"noise floor at {preset}: {floor:.1%} between two interleaved arms of one engine, run {run_id}",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
 def _interval_text(row: pd.Series) -> str:
     if not row["n_rounds"]:
         return _DASH
@@ -150,8 +249,13 @@ def _interval_text(row: pd.Series) -> str:
     return f"{low} to {high}"
 
 
-def _ratio_text(row: pd.Series, ratios: pd.DataFrame) -> str:
-    keys = ["origin", "machine_hash", "protocol_hash", "variant", "preset"]
+def _code_text(row: pd.Series) -> str:
+    if not isinstance(row["commit"], str):
+        return _DASH
+    return row["commit"][:7] + ("+" if row["dirty"] else "")
+
+
+def _ratio_text(row: pd.Series, ratios: pd.DataFrame, keys: list[str]) -> str:
     found = ratios[(ratios[keys] == row[keys]).all(axis=1)] if len(ratios) else ratios
     if not len(found) or row["variant"] == found.iloc[0]["baseline"]:
         return _DASH
@@ -165,11 +269,11 @@ def _print_training(console: Console, runs: pd.DataFrame) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("started (UTC)", "preset", "corpus", "engine", "status"):
         table.add_column(name)
-    for name in ("steps", "first loss", "last loss", "held-out loss"):
+    for name in ("steps", "first loss", "training loss", "held-out loss"):
         table.add_column(name, justify="right")
     table.add_column("origin")
     for _, row in runs.sort_values("started_at").iterrows():
-        losses = (row["first_loss"], row["last_loss"], row["held_out_loss"])
+        losses = (row["first_loss"], row["train_loss"], row["held_out_loss"])
         texts = [
             f"{row['started_at']:%Y-%m-%d %H:%M}",
             *(str(row[name]) for name in ("preset", "corpus", "variant", "status")),

@@ -8,6 +8,9 @@ Interval.  Order statistics (the sign test turned round): for sorted x_1 ≤ …
 x_{n+1−k} with probability 1 − 2 P(Binomial(n, ½) < k), whatever the distribution. The largest k that keeps 95 % is
 taken; six observations are the fewest that can. Nothing is resampled.
 
+Grouping.  One run of the pipeline is one sample: rounds of different runs may have been measured at different commits
+and are never pooled. Which run speaks for a cell is decided in ``bench.newest``.
+
 Ratio.  Both sides come from one run of the pipeline on one machine under one protocol. With at least six rounds that
 both have, it is the median of log(t_baseline / t_engine) over rounds, with its interval; with fewer, the ratio of
 the medians, and the interval goes from the extremes of both.
@@ -16,7 +19,7 @@ the medians, and the interval goes from the extremes of both.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -29,9 +32,9 @@ from bench.protocol import require_same
 CONFIDENCE = 0.95
 MIN_ROUNDS = 6  # the fewest observations whose extremes hold the median with 95 %
 
-RoundTimes = dict[tuple[str, int], np.ndarray]  # (run_id, round) → seconds of the measured steps
+RoundTimes = dict[int, np.ndarray]  # round → seconds of the measured steps
 
-GROUP = ["origin", "machine_hash", "protocol_hash", "variant", "preset"]
+GROUP = ["origin", "machine_hash", "protocol_hash", "run_id", "variant", "preset"]
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,9 @@ _SUMMARY_COLUMNS = [
     *GROUP,
     "engine",
     "corpus",
+    "commit",
+    "dirty",
+    "suite",
     "status",
     "n_attempts",
     "n_failed",
@@ -88,6 +94,9 @@ _SUMMARY_COLUMNS = [
     "setup_seconds",
     "loss_drift",
     "n_parameters",
+    "limit_seconds",
+    "wall_seconds",
+    "resolved_variant",
     "started_at",
     "command",
     "error_tail",
@@ -97,23 +106,30 @@ _SUMMARY_COLUMNS = [
 ]
 
 
-def cell_summary(runs: pd.DataFrame, steps: pd.DataFrame) -> pd.DataFrame:
-    """One row for each engine variant and preset that was tried, per origin, machine and protocol.
+_FROM_NEWEST = ("corpus", "commit", "suite", "limit_seconds", "resolved_variant")
+
+
+def cell_summary(runs: pd.DataFrame, steps: pd.DataFrame, kinds: Collection[str] = ("bench",)) -> pd.DataFrame:
+    """One row for each engine variant and preset that a run tried, per origin, machine and protocol.
 
     Args:
-        runs: the table ``runs``; training runs in it are left out.
+        runs: the table ``runs``.
         steps: the table ``steps``.
+        kinds: of the rows that are summarized, one or several; others are left out.
 
     Returns:
-        the group's keys (``origin``, ``machine_hash``, ``protocol_hash``, ``variant``, ``preset``), and:
-        ``status`` (ok if any round is, else the newest failure's), ``n_attempts``, ``n_failed``, ``n_rounds`` and
-        ``n_steps`` that are ok, ``median_step_seconds`` with ``low_step_seconds`` and ``high_step_seconds`` (NaN
+        the group's keys (``origin``, ``machine_hash``, ``protocol_hash``, ``run_id``, ``variant``, ``preset``), and:
+        ``status`` (ok if any round is, else the newest failure's), ``n_attempts``, ``n_failed`` (a cell that somebody
+        stopped and that was measured when the run went on is neither), ``n_rounds`` and ``n_steps`` that are ok,
+        ``median_step_seconds`` with ``low_step_seconds`` and ``high_step_seconds`` (NaN
         without an ok round), ``interval_basis`` (``rounds`` or ``steps``), ``interval_coverage``,
         ``tokens_per_second`` (of the median), ``peak_memory_bytes`` (largest of the rounds), ``setup_seconds``
-        (median), ``error_tail`` (newest failure's), ``round_times`` ({(run_id, round): step times, s}), and the
-        newest row's ``command``, ``started_at``, ``protocol``, ``machine``. Ordered by model size, then variant.
+        (median), ``error_tail`` (newest failure's), ``round_times`` ({round: step times, s}), and the newest row's
+        ``command``, ``commit``, ``suite``, ``limit_seconds``, ``resolved_variant``, ``started_at``, ``protocol`` and
+        ``machine``. ``dirty`` is true if it is for any row, ``wall_seconds`` the longest of the processes. Ordered by
+        model size, then variant, then time.
     """
-    bench = runs[runs["kind"] == "bench"]
+    bench = runs[runs["kind"].isin([kinds] if isinstance(kinds, str) else [*kinds])]
     if "origin" not in bench:
         bench = bench.assign(origin="local")
     if bench.empty:
@@ -130,11 +146,12 @@ def cell_summary(runs: pd.DataFrame, steps: pd.DataFrame) -> pd.DataFrame:
 
 def _summarize(key: dict[str, Any], group: pd.DataFrame, seconds: dict[str, np.ndarray]) -> dict[str, Any]:
     ok = group[group["status"] == "ok"]
+    group = group[(group["status"] != "interrupted") | ~group["round"].isin(ok["round"])]
     failed = group[group["status"] != "ok"]
     newest = (group if ok.empty else ok).iloc[-1]
     times = {
-        (str(run_id), int(number)): seconds[str(cell_id)]
-        for run_id, number, cell_id in zip(ok["run_id"], ok["round"], ok["cell_id"], strict=True)
+        int(number): seconds[str(cell_id)]
+        for number, cell_id in zip(ok["round"], ok["cell_id"], strict=True)
         if str(cell_id) in seconds
     }
     round_seconds = {name: float(np.median(values)) for name, values in times.items()}
@@ -143,7 +160,8 @@ def _summarize(key: dict[str, Any], group: pd.DataFrame, seconds: dict[str, np.n
     interval = median_interval(pooled) if pooled else Interval(math.nan, math.nan, math.nan, math.nan)
     return key | {
         "engine": newest["engine"],
-        "corpus": newest["corpus"],
+        **{name: newest[name] for name in _FROM_NEWEST},
+        "dirty": bool((group["dirty"].map(lambda dirty: dirty is True)).any()),
         "status": "ok" if round_seconds else str(newest["status"]),
         "n_attempts": len(group),
         "n_failed": len(failed),
@@ -160,6 +178,7 @@ def _summarize(key: dict[str, Any], group: pd.DataFrame, seconds: dict[str, np.n
         "setup_seconds": float(pd.to_numeric(ok["setup_seconds"]).median()) if len(ok) else math.nan,
         "loss_drift": _largest(ok, "loss_drift"),
         "n_parameters": int(newest["n_parameters"]),
+        "wall_seconds": _largest(group if ok.empty else ok, "wall_seconds"),
         "started_at": newest["started_at"],
         "command": newest["command"],
         "error_tail": None if failed.empty else failed.iloc[-1]["error_tail"],
@@ -196,47 +215,55 @@ class Ratio:
 
 
 def ratio(engine: pd.Series, baseline: pd.Series) -> Ratio | None:
-    """Ratio of two rows of :func:`cell_summary`.
+    """Ratio of two rows of :func:`cell_summary` that were measured in one run.
 
     Returns:
-        None if they have no round of one run in common, or a side has none that is ok.
+        None if their runs differ, or a side has no round that is ok.
 
     Raises:
         ResultsError: their machines or protocols differ; every differing field is named.
     """
     require_same("protocol", str(baseline["protocol"]), str(engine["protocol"]))
     require_same("machine", str(baseline["machine"]), str(engine["machine"]))
-    ours: RoundTimes = engine["round_times"]
-    theirs: RoundTimes = baseline["round_times"]
+    if engine["run_id"] != baseline["run_id"] or not engine["round_times"] or not baseline["round_times"]:
+        return None
+    return ratio_of_rounds(engine["round_times"], baseline["round_times"])
+
+
+def ratio_from(row: Mapping[str, Any]) -> Ratio:
+    """A row of :func:`speedups` as a :class:`Ratio` again."""
+    return Ratio(**{name: row[name] for name in Ratio.__dataclass_fields__})
+
+
+def ratio_of_rounds(ours: RoundTimes, theirs: RoundTimes) -> Ratio:
+    """t_theirs / t_ours, by rounds of equal number where there are six of them.
+
+    Args:
+        ours: step times by round, at least one round.
+        theirs: the baseline's; planned rounds may differ (slow engines get one).
+    """
     both = sorted(set(ours) & set(theirs))
     if len(both) >= MIN_ROUNDS:
-        logs = median_interval([math.log(np.median(theirs[key]) / np.median(ours[key])) for key in both])
+        logs = median_interval([math.log(np.median(theirs[number]) / np.median(ours[number])) for number in both])
         return Ratio(math.exp(logs.median), math.exp(logs.low), math.exp(logs.high), len(both), "rounds")
-    # Planned rounds may differ (slow engines get one), but the run has to be the same.
-    shared = {run_id for run_id, _ in ours} & {run_id for run_id, _ in theirs}
-    if not shared:
-        return None
-    a, b = (
-        median_interval(np.concatenate([times for (run_id, _), times in side.items() if run_id in shared]))
-        for side in (ours, theirs)
-    )
+    a, b = (median_interval(np.concatenate([*side.values()])) for side in (ours, theirs))
     return Ratio(b.median / a.median, b.low / a.high, b.high / a.low, len(both), "steps")
 
 
-_SPEEDUP_COLUMNS = [*GROUP, "engine", "corpus", "n_parameters", "baseline"]
+_SPEEDUP_COLUMNS = [*GROUP, "engine", "corpus", "n_parameters", "commit", "dirty", "started_at", "baseline"]
 
 
 def speedups(summary: pd.DataFrame, baseline: str) -> pd.DataFrame:
-    """How many times faster than a baseline every variant is, within one origin, machine and protocol.
+    """How many times faster than a baseline every variant is, within one run, machine and protocol.
 
     Args:
         summary: of :func:`cell_summary`.
         baseline: a variant, such as ``numpy``.
 
     Returns:
-        a row per variant and preset that was measured together with the baseline, the baseline itself (1×)
-        included: the group's keys, ``baseline``, ``speedup``, ``speedup_low``, ``speedup_high``, ``n_rounds``,
-        ``ratio_basis``, ``median_step_seconds`` and ``baseline_step_seconds``.
+        a row per run, variant and preset that was measured together with the baseline, the baseline itself (1×)
+        included: the group's keys, ``commit``, ``dirty``, ``started_at``, ``baseline``, ``speedup``, ``speedup_low``,
+        ``speedup_high``, ``n_rounds``, ``ratio_basis``, ``median_step_seconds`` and ``baseline_step_seconds``.
 
     Raises:
         ResultsError: rows that share their hashes differ in protocol or machine (a damaged file).
@@ -244,7 +271,7 @@ def speedups(summary: pd.DataFrame, baseline: str) -> pd.DataFrame:
     names = [*_SPEEDUP_COLUMNS, *Ratio.__dataclass_fields__, "median_step_seconds", "baseline_step_seconds"]
     rows: list[dict[str, Any]] = []
     measured = summary[summary["n_rounds"] > 0] if len(summary) else summary
-    for _, group in measured.groupby(["origin", "machine_hash", "protocol_hash", "preset"], sort=False):
+    for _, group in measured.groupby(["origin", "machine_hash", "protocol_hash", "run_id", "preset"], sort=False):
         base = group[group["variant"] == baseline]
         for _, row in group.iterrows() if len(base) else ():
             found = ratio(row, base.iloc[0])

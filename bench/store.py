@@ -20,7 +20,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bench.schema import TABLES, arrow_schema, check_schema, check_values, to_arrow
+from bench.schema import TABLES, arrow_schema, check_schema, check_values, migrate, to_arrow
 from tinygpt.errors import ResultsError, StorageError, unknown_name
 
 PUBLISHED = "published"
@@ -61,15 +61,25 @@ def write_tables(root: Path, run_id: str, tables: Mapping[str, Rows]) -> None:
             raise ResultsError(
                 f"{path} holds more rows of {name} than would be written", "rows are added, never taken away"
             )
-        _write_file(path, lambda temporary, arrow=arrow: _write_parquet(arrow, temporary))  # type: ignore[misc]
+        write_file(path, lambda temporary, arrow=arrow: _write_parquet(arrow, temporary))  # type: ignore[misc]
+
+
+def remove_leftovers(root: Path, run_id: str) -> None:
+    """Delete what a killed run left half-written; files under their own names are whole and stay."""
+    for path in (root / LOCAL).glob(f".*-{run_id}-*.tmp"):
+        path.unlink(missing_ok=True)
 
 
 def _write_parquet(arrow: pa.Table, path: Path) -> None:
     pq.write_table(arrow, path, compression="zstd", compression_level=9)
 
 
-def _write_file(path: Path, write: Callable[[Path], Any]) -> None:
-    """Have a file appear under its name only when it is complete and on the disk."""
+def write_file(path: Path, write: Callable[[Path], Any]) -> None:
+    """Have a file appear under its name only when it is complete and on the disk.
+
+    Raises:
+        StorageError: the file system refused; what was there before is intact.
+    """
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -107,23 +117,46 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _read_file(table: str, path: Path) -> pa.Table:
-    """One file, checked.
+    """One file, checked, under this version's schema.
 
     Raises:
         ResultsError: it is not Parquet, is cut short, or has another schema; the message names the file.
     """
     try:
         with pq.ParquetFile(path) as file:
-            check_schema(table, file.schema_arrow, str(path))
-            arrow = file.read(columns=arrow_schema(table).names)
+            version = check_schema(table, file.schema_arrow, str(path))
+            arrow = file.read(columns=arrow_schema(table, version).names)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
         raise ResultsError(
             f"{path} is not a readable Parquet file",
             "files that invoke bench, invoke train --record or invoke results publish wrote",
             f"move {path} out of the results folder",
         ) from error
+    arrow = migrate(table, arrow)
     check_values(table, arrow, str(path))
     return arrow
+
+
+def check_file(table: str, path: Path) -> None:
+    """Check that a file holds rows of a table that this version can read.
+
+    Raises:
+        ResultsError: it does not; the message names the file.
+    """
+    _read_file(table, path)
+
+
+def read_run(root: Path, run_id: str) -> dict[str, Rows]:
+    """One local run's rows, as they were written.
+
+    Returns:
+        table → rows; without a file there are none.
+
+    Raises:
+        ResultsError: a file cannot be used.
+    """
+    paths = {name: table_file(root, LOCAL, name, run_id) for name in TABLES}
+    return {name: _read_file(name, path).to_pylist() if path.exists() else [] for name, path in paths.items()}
 
 
 def _table_files(root: Path, table: str) -> list[tuple[str, Path]]:
@@ -163,7 +196,7 @@ def read_table(name: str, root: Path, problems: list[ResultsError] | None = None
                 raise
             problems.append(error)
             continue
-        parts.append(arrow.cast(arrow_schema(name)))
+        parts.append(arrow)
         origins += [area] * arrow.num_rows
     frame: pd.DataFrame = pa.concat_tables(parts).to_pandas()
     frame["origin"] = pd.Series(origins, index=frame.index, dtype="str")
@@ -211,7 +244,7 @@ def publish(root: Path, run_ids: Iterable[str] | None = None) -> list[Path]:
                 f"{target} exists with other rows", "published files never change", "git status results/published"
             )
     for target, content in copies:
-        _write_file(target, lambda temporary, content=content: temporary.write_bytes(content))  # type: ignore[misc]
+        write_file(target, lambda temporary, content=content: temporary.write_bytes(content))  # type: ignore[misc]
     return [target for target, _ in copies]
 
 
@@ -259,6 +292,6 @@ def export(root: Path, out: Path, format_name: str = "csv") -> list[Path]:
         integers = [column.name for column in TABLES[table] if column.type == "integer"]
         frame = frame.astype(dict.fromkeys(integers, "Int64"))  # so that 40 is not written as 40.0
         path = out / f"{table}.{format_name}"
-        _write_file(path, lambda temporary, frame=frame: EXPORT_FORMATS[format_name](frame, temporary))  # type: ignore[misc]
+        write_file(path, lambda temporary, frame=frame: EXPORT_FORMATS[format_name](frame, temporary))  # type: ignore[misc]
         written.append(path)
     return written

@@ -56,12 +56,13 @@ def judge(cell: Cell, protocol: Protocol, outcome: Outcome, reference: Sequence[
     """
     status, reason = _how_it_ended(cell, protocol, outcome, suite)
     drift = None
-    losses = [float(event["loss"]) for event in outcome.of_kind("step")]
+    # Steps that train nothing have no loss.
+    losses = [float(event["loss"]) for event in outcome.of_kind("step") if "loss" in event]
     if status == "ok":
         if not all(math.isfinite(loss) for loss in losses):
             first = next(step for step, loss in enumerate(losses, 1) if not math.isfinite(loss))
             status, reason = "diverged", f"the loss of step {first} is {losses[first - 1]}"
-        elif reference is not None:
+        elif losses and reference is not None:
             drift = loss_drift(losses, reference)
             if drift > LOSS_TOLERANCE:
                 status = "diverged"
@@ -97,6 +98,9 @@ def _how_it_ended(cell: Cell, protocol: Protocol, outcome: Outcome, suite: str) 
         return _by_stderr(outcome), f"ended by {outcome.signal}, {progress}"
     if outcome.exit_code:
         return _by_stderr(outcome), f"exit code {outcome.exit_code}, {progress}"
+    backwards = [event["seconds"] for event in outcome.of_kind("step") if not event["seconds"] > 0]
+    if backwards:
+        return "crashed", f"a step took {backwards[0]:g} s: the clock cannot be trusted, {progress}"
     if steps != protocol.total_steps or not outcome.of_kind("done"):
         return "crashed", f"ended with exit code 0 before it was done, {progress}"
     return "ok", ""

@@ -5,6 +5,8 @@ appended to an events file, one JSON object per line, so that whatever ends the 
 
     machine → ready → step … step → measured → [sample] → done          or, at any point, error
 
+Cells that train nothing have steps too: a pass over a step's matrix products, or a whole text.
+
 The process watches stdin: when the runner is gone, it ends as well, instead of training on unattended.
 """
 
@@ -16,19 +18,32 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TextIO
 
 import numpy as np
-import psutil
 
+from bench.generation import (
+    GENERATORS,
+    PROMPT,
+    REGRET_TOLERANCE,
+    generation_weights,
+    largest_regret,
+    resolved_generator,
+)
 from bench.machine import read_machine
-from bench.protocol import Protocol, protocol_from_json
-from bench.variants import make_engine
+from bench.peak import peak_memory_bytes
+from bench.protocol import TEXT_TOKENS, Protocol, protocol_from_json
+from bench.roofline import RooflinePass
+from bench.variants import engine_name, load, make_engine, variant_options
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.data import BatchSampler
-from tinygpt.engines import Engine
+from tinygpt.engines import Engine, format_variant
+from tinygpt.errors import DivergedError
 from tinygpt.generate import stream_text, timed_generation
+from tinygpt.threads import available_cores
 
 SAMPLE_TOKENS = 64
 SAMPLE_TEMPERATURE = 0.8
@@ -49,43 +64,25 @@ class EventLog:
         self._file.flush()
 
 
-def peak_memory_bytes() -> int | None:
-    """This process's peak resident memory.
-
-    VmHWM belongs to the process alone. ``ru_maxrss``, the substitute where /proc is missing, starts from the parent's
-    size, which is why it comes second.
-    """
-    try:
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    if sys.platform == "win32":
-        return int(psutil.Process().memory_info().peak_wset)
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
-
-
 def run_cell(task: dict[str, Any], log: EventLog) -> None:
     """Measure one cell.
 
     Args:
-        task: ``variant``, ``protocol`` (canonical JSON), ``tokens`` (file of the training bytes), ``sample`` (whether
-            to write a text at the end).
+        task: ``kind``, ``variant``, ``protocol`` (canonical JSON), ``tokens`` (file of the training bytes), ``sample``
+            (whether to write a text at the end).
         log: takes the events.
     """
     protocol = protocol_from_json(task["protocol"])
-    log.write("machine", machine=read_machine().canonical_json)
     tokens = np.frombuffer(Path(task["tokens"]).read_bytes(), np.uint8)
     sampler = BatchSampler(tokens, protocol.batch_size, protocol.context_length, protocol.seed)
     started = time.perf_counter()
     engine = make_engine(task["variant"], _model(protocol), _train(protocol), protocol.seed)
-    log.write("ready", setup_seconds=time.perf_counter() - started, peak_bytes=peak_memory_bytes())
+    seconds = time.perf_counter() - started
+    log.write("ready", setup_seconds=seconds, peak_bytes=peak_memory_bytes(), **_resolved(task["variant"], engine))
     first_start: float | None = None
     loss = float("nan")
+    # Looking at other processes' pages takes a while: not before every step.
+    looks = {1, protocol.warmup_steps, protocol.total_steps}
     for step in range(protocol.total_steps):
         batch = sampler.batch(step)
         start = time.perf_counter()
@@ -100,13 +97,79 @@ def run_cell(task: dict[str, Any], log: EventLog) -> None:
             elapsed_seconds=end - first_start,
             loss=loss,
             grad_norm=float(result.grad_norm),
-            peak_bytes=peak_memory_bytes(),
+            peak_bytes=peak_memory_bytes(_helpers(engine) if step + 1 in looks else ()),
         )
         print(f"step {step + 1}/{protocol.total_steps}  {end - start:.4f} s  loss {loss:.4f}", flush=True)
-    log.write("measured")
+    # Again, because some engines choose their kernels on the first batch.
+    log.write("measured", **_resolved(task["variant"], engine))
     if task["sample"] and np.isfinite(loss) and engine.model.n_parameters <= SAMPLE_MAX_PARAMETERS:
         _write_sample(engine, protocol, loss, log)
     log.write("done")
+
+
+def run_roofline(task: dict[str, Any], log: EventLog) -> None:
+    """Time a step's matrix products alone, as many passes as a training cell takes steps."""
+    protocol = protocol_from_json(task["protocol"])
+    threads, arrangement = available_cores(), variant_options(task["variant"])
+    started = time.perf_counter()
+    with RooflinePass(_model(protocol), protocol.batch_size, arrangement, threads) as products:
+        _write_ready(log, started, f"{task['variant'].removesuffix(']')},threads={threads}]", threads)
+        _time_steps(protocol.total_steps, log, products.run)
+    log.write("done")
+
+
+def run_generation(task: dict[str, Any], log: EventLog) -> None:
+    """Time whole texts; the last one is then replayed through the reference.
+
+    Raises:
+        DivergedError: a token is not the reference's choice.
+    """
+    protocol = protocol_from_json(task["protocol"])
+    model, prompt = _model(protocol), np.frombuffer(PROMPT, np.uint8)
+    weights = generation_weights(model, protocol.seed)
+    started = time.perf_counter()
+    generator = load(GENERATORS[task["variant"]])(model, weights)
+    _write_ready(log, started, resolved_generator(task["variant"]), available_cores())
+    texts: list[np.ndarray] = []
+    _time_steps(protocol.total_steps, log, lambda: texts.append(generator(prompt, TEXT_TOKENS)))
+    regret = largest_regret(model, weights, prompt, texts[-1])
+    if any((text != texts[-1]).any() for text in texts) or not regret <= REGRET_TOLERANCE:
+        raise DivergedError(f"a greedy token falls short of the reference's best by {regret:.2g} in its logit")
+    log.write("done")
+
+
+def _write_ready(log: EventLog, started: float, resolved_variant: str, threads: int) -> None:
+    seconds = time.perf_counter() - started
+    peak = peak_memory_bytes()
+    log.write("ready", setup_seconds=seconds, peak_bytes=peak, resolved_variant=resolved_variant, threads=threads)
+
+
+def _time_steps(count: int, log: EventLog, work: Callable[[], None]) -> None:
+    """Do the work so many times; each is a step without a loss."""
+    first_start = time.perf_counter()
+    for step in range(1, count + 1):
+        start = time.perf_counter()
+        work()
+        end = time.perf_counter()
+        log.write(
+            "step",
+            step=step,
+            seconds=end - start,
+            elapsed_seconds=end - first_start,
+            peak_bytes=peak_memory_bytes(),
+        )
+
+
+def _helpers(engine: Engine) -> tuple[int, ...]:
+    """Processes that the engine computes in, beside this one."""
+    ids: Callable[[], tuple[int, ...]] = getattr(engine, "process_ids", tuple)
+    return ids()
+
+
+def _resolved(variant: str, engine: Engine) -> dict[str, Any]:
+    """What the engine made of its variant: what ``auto`` chose, how many threads."""
+    options = engine.options()
+    return {"resolved_variant": format_variant(engine_name(variant), options), "threads": options.get("threads")}
 
 
 def _model(protocol: Protocol) -> ModelConfig:
@@ -155,13 +218,17 @@ def _end_with_parent(stream: TextIO) -> None:
     os._exit(3)
 
 
+_RUN = MappingProxyType({"bench": run_cell, "peer": run_cell, "roofline": run_roofline, "generation": run_generation})
+
+
 def main() -> int:
     """Read the task, measure, leave events; 0 if all of it was done."""
     task = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_parent, args=(sys.stdin,), daemon=True).start()
     log = EventLog(Path(task["events"]))
     try:
-        run_cell(task, log)
+        log.write("machine", machine=read_machine().canonical_json)
+        _RUN[task["kind"]](task, log)
     except Exception as error:  # reported by name, with its traceback on stderr for the row's error_tail
         traceback.print_exc()
         log.write("error", type=_kind(error), message=str(error))

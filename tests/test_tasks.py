@@ -46,6 +46,7 @@ BAD_INPUT = {
     "steps that are not a number of steps": (["train", "--steps", "0"], ["steps is 0", "allowed:"]),
     "steps that are not a number": (["train", "--steps", "abc"], ["--steps is 'abc'", "a whole number"]),
     "a learning rate of nothing": (["train", "--learning-rate", "0"], ["learning_rate is 0.0", "above 0"]),
+    "no texts to sample": (["sample", "--checkpoint", "x", "--count", "0"], ["--count is 0", "1 or more"]),
     "a temperature in words": (["sample", "--checkpoint", "x", "--temperature", "warm"], ["'warm'", "a number"]),
     "a port in words": (["serve", "--port", "http"], ["'http'", "a whole number"]),
     "an empty file": (["train", "--corpus", "file:/dev/null"], ["/dev/null"]),
@@ -56,9 +57,16 @@ BAD_INPUT = {
         ["bench", "--presets", "tiny,hige"],
         ["unknown preset 'hige'", "did you mean 'huge'"],
     ),
-    "unknown engine to measure": (["bench", "--engines", "torch"], ["unknown engine 'torch'"]),
+    "unknown engine to measure": (["bench", "--engines", "torhc"], ["unknown engine 'torhc'", "did you mean 'torch'"]),
+    "a run that is not there to resume": (
+        ["bench", "--resume", "last"],
+        ["no unfinished run 'last'", "run: invoke bench"],
+    ),
+    "a commit that is none": (["bench", "--against", "nowhere"], ["'nowhere' is no commit", "git log"]),
+    "runs that are not there to compare": (["compare", "a", "b"], ["'a' names no run", "invoke results show --all"]),
+    "folders without results to merge": (["results", "merge", "--dirs", "nowhere"], ["nowhere holds no results"]),
     "unknown format": (["results", "export", "--format", "xls"], ["unknown format 'xls'", "csv"]),
-    "unknown action on results": (["results", "shwo"], ["'shwo'", "show, publish, export"]),
+    "unknown action on results": (["results", "shwo"], ["'shwo'", "show, publish, merge, export"]),
 }
 
 
@@ -112,6 +120,21 @@ def test_sample_streams_text_and_ends_with_its_speed(checkpoint):
     assert again.stdout == done.stdout
 
 
+def test_several_prompts_and_a_count_are_written_together(checkpoint):
+    options = ["--checkpoint", str(checkpoint), "--tokens", "10", "--seed", "3", "--count", "2"]
+    done = invoke("sample", "--prompt", "To be", "--prompt", "or", *options)
+    assert done.returncode == 0, done.stderr
+    starts = [
+        "--- 1 of 4, seed 3\nTo be",
+        "--- 2 of 4, seed 4\nTo be",
+        "--- 3 of 4, seed 5\nor",
+        "--- 4 of 4, seed 6\nor",
+    ]
+    places = [done.stdout.find(start) for start in starts]
+    assert places[0] == 0 and places == sorted(places)
+    assert "40 tokens in 4 texts" in done.stderr
+
+
 def test_train_then_resume(tmp_path):
     run = ["train", "--preset", "tiny", "--corpus", "stories", "--steps", "4", "--out", str(tmp_path / "run")]
     done = invoke(*run)
@@ -135,7 +158,7 @@ def test_another_projects_folder_is_not_taken_for_the_checkout(tmp_path):
 def test_every_task_says_what_it_is():
     listing = invoke("--list")
     assert listing.returncode == 0
-    for name in ("train", "sample", "bench", "results", "site", "serve", "demo", "test", "parity"):
+    for name in ("train", "sample", "bench", "compare", "results", "site", "serve", "demo", "test", "parity"):
         line = next(line for line in listing.stdout.splitlines() if line.split()[:1] == [name])
         assert len(line.split()) > 3, f"{name} has no description"
 

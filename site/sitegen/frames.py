@@ -1,7 +1,8 @@
 """Results as the site uses them: observations → one row per cell, per ratio, per point of a loss curve.
 
-Statistics are ``bench.stats``' business; here rows are chosen and put into words. Three rules hold throughout:
-published and local rows never meet in one ratio, nor do rows of two machines, nor rows of two protocols.
+Statistics are ``bench.stats``' business and the choice between runs ``bench.newest``'s; here rows are put into words.
+Four rules hold throughout: published and local rows never meet in one ratio, nor do rows of two machines, nor rows of
+two protocols, nor rows of two runs.
 """
 
 from __future__ import annotations
@@ -13,15 +14,19 @@ from typing import Any
 
 import pandas as pd
 
-from bench.stats import GROUP, cell_summary, speedups
+from bench.labels import is_copy
+from bench.newest import PLACE, newest_cells, newest_failures, newest_ratios
+from bench.noise import cell_verdict, floor_of, noise_floors, ratio_verdict
+from bench.stats import GROUP, cell_summary, ratio_from, speedups
 from bench.store import read_table
+from bench.training_parts import joined_training
 from sitegen import quantities
 from sitegen.escape import one_line
 from sitegen.machines import machine_label
 from sitegen.palette import order_variants
 
 # What every cell carries as text, for tooltips and tables.
-CELL_TEXT = ("machine", "protocol", "evidence", "status", "reason", "command", "measured_on")
+CELL_TEXT = ("machine", "protocol", "evidence", "verdict", "status", "reason", "command", "measured_on")
 
 CELL_COLUMNS = (
     "origin", "machine_hash", "protocol_hash", "engine", "variant", "preset", "n_parameters", "state", "seconds",
@@ -68,25 +73,23 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 def cell_frame(results: Results) -> pd.DataFrame:
     """One row per measured cell and one per failed cell; a cell that did both has both rows.
 
-    Where a preset was measured under several protocols on a machine, each engine's row is taken from the protocol
-    that most engines share, so that as many as possible can be compared. All of them stay in the table of runs.
+    Each comes from the run that speaks for it (``bench.newest``): published from a clean checkout, over rounds rather
+    than steps, the newest. All the others stay in the table of runs.
 
     Returns:
         columns ``CELL_COLUMNS``, ordered by model size and engine; ``state`` is "measured" or "failed", times are
         in seconds, absent numbers are NaN.
     """
-    summary = cell_summary(results.runs, results.steps)
+    summary = _without_copies(cell_summary(results.runs, results.steps))
     if summary.empty:
         return pd.DataFrame(columns=[*CELL_COLUMNS])
-    chosen = _choose_protocols(summary)
-    failures = _newest_failures(results.runs)
-    rows = []
-    for record in records(chosen):
-        if record["n_rounds"] > 0:
-            rows.append(_measured_cell(record))
-        failure = failures.get(tuple(record[name] for name in GROUP))
-        if failure is not None:
-            rows.append(_failed_cell(record, failure))
+    chosen = newest_cells(summary)
+    rows = [_measured_cell(record) for record in records(chosen) if record["n_rounds"] > 0]
+    groups = {tuple(record[name] for name in GROUP): record for record in records(summary)}
+    rows += [
+        _failed_cell(groups[tuple(failure[name] for name in GROUP)], failure)
+        for failure in records(newest_failures(_without_copies(results.runs), chosen))
+    ]
     ranks = {name: rank for rank, name in enumerate(order_variants([row["variant"] for row in rows]))}
     # Published rows first: they are what the rest stands beside.
     rows.sort(
@@ -95,22 +98,9 @@ def cell_frame(results: Results) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*CELL_COLUMNS])
 
 
-def _choose_protocols(summary: pd.DataFrame) -> pd.DataFrame:
-    """For every engine and preset on a machine, its row under the protocol that ranks highest there."""
-    place = ["origin", "machine_hash", "preset"]
-    ranked = summary.assign(measured=(summary["n_rounds"] > 0).astype(int))
-    by_protocol = ranked.groupby([*place, "protocol_hash"])
-    ranked["engines"] = by_protocol["measured"].transform("sum")
-    ranked["depth"] = by_protocol["n_rounds"].transform("max")
-    ranked["newest"] = by_protocol["started_at"].transform("max")
-    ranked = ranked.sort_values(["engines", "depth", "newest"], ascending=False, kind="stable")
-    return ranked.drop_duplicates([*place, "variant"])
-
-
-def _newest_failures(runs: pd.DataFrame) -> dict[tuple[Any, ...], dict[str, Any]]:
-    failed = runs[(runs["kind"] == "bench") & (runs["status"] != "ok")].sort_values("started_at")
-    newest = failed.drop_duplicates(GROUP, keep="last")
-    return {tuple(record[name] for name in GROUP): record for record in records(newest)}
+def _without_copies(rows: pd.DataFrame) -> pd.DataFrame:
+    """Leave out A/A arms: they show the noise and are no engines of their own."""
+    return rows[~rows["variant"].map(is_copy).astype(bool)]
 
 
 def _shared(record: dict[str, Any]) -> dict[str, Any]:
@@ -133,13 +123,14 @@ def _measured_cell(record: dict[str, Any]) -> dict[str, Any]:
     return _shared(record) | {
         "state": "measured",
         "status": "ok",
+        "verdict": cell_verdict(record),
         "seconds": float(record["median_step_seconds"]),
         "seconds_low": float(record["low_step_seconds"]),
         "seconds_high": float(record["high_step_seconds"]),
         "rounds": rounds,
         "tokens_per_second": float(record["tokens_per_second"]),
         "evidence": f"{steps} steps in {rounds} {'rounds' if rounds != 1 else 'round'}, "
-        f"interval over {record['interval_basis']}{failed}",
+        f"interval over {record['interval_basis']}{failed}{_code(record)}",
         "reason": "",
     }
 
@@ -149,9 +140,21 @@ def _failed_cell(record: dict[str, Any], failure: dict[str, Any]) -> dict[str, A
     return shared | {
         "state": "failed",
         "status": str(failure["status"]),
+        "verdict": "",
         "reason": failure_reason(failure),
-        "evidence": f"{record['n_failed']} of {record['n_attempts']} attempts failed",
+        "evidence": f"{record['n_failed']} of {record['n_attempts']} attempts failed{_code(failure)}",
     }
+
+
+def _code(record: dict[str, Any]) -> str:
+    """Which code ran, as the end of a sentence: what the engine chose for itself, and the commit in a checkout."""
+    parts = []
+    resolved = record["resolved_variant"]
+    if isinstance(resolved, str) and resolved != record["variant"]:
+        parts.append(f", as {one_line(resolved, 120)}")
+    if isinstance(record["commit"], str):
+        parts.append(f", commit {record['commit'][:7]}{' with uncommitted changes' if record['dirty'] else ''}")
+    return "".join(parts)
 
 
 def failure_reason(run: dict[str, Any]) -> str:
@@ -187,34 +190,57 @@ def primary_cells(cells: pd.DataFrame) -> pd.DataFrame:
 
 
 def ratio_frame(results: Results) -> pd.DataFrame:
-    """Speedups of every variant over every other, under the protocol that :func:`cell_frame` chose for both.
+    """Speedups of every variant over every other, each from the run that speaks for the pair (``bench.newest``).
 
     Returns:
-        columns ``RATIO_COLUMNS``; the baseline itself is left out.
+        columns ``RATIO_COLUMNS``; the baseline itself is left out. ``evidence`` says so where an engine was measured
+        again since, without the other one, and ``verdict`` weighs the ratio against its run's A/A arms.
     """
-    summary = cell_summary(results.runs, results.steps)
-    cells = cell_frame(results)
-    measured = cells[cells["state"] == "measured"]
+    everything = cell_summary(results.runs, results.steps)
+    floors = noise_floors(everything)
+    summary = _without_copies(everything)
+    measured = summary[summary["n_rounds"] > 0]
     if measured.empty:
         return pd.DataFrame(columns=[*RATIO_COLUMNS])
-    chosen = summary.merge(measured[GROUP], on=GROUP)
-    parts = [speedups(chosen, baseline) for baseline in order_variants(measured["variant"].tolist())]
+    parts = [speedups(measured, baseline) for baseline in order_variants(measured["variant"].tolist())]
     ratios = pd.concat([part for part in parts if not part.empty], ignore_index=True)
-    ratios = ratios[ratios["variant"] != ratios["baseline"]]
-    texts = measured[[*GROUP, "measured_at", *CELL_TEXT]]
-    return ratios.merge(texts, on=GROUP).rename(
-        columns={"median_step_seconds": "seconds", "baseline_step_seconds": "baseline_seconds"}
-    )[[*RATIO_COLUMNS]]
+    ratios = newest_ratios(ratios[ratios["variant"] != ratios["baseline"]])
+    texts = pd.DataFrame([_measured_cell(record) for record in records(measured)])[[*GROUP, "measured_at", *CELL_TEXT]]
+    ratios = ratios.merge(texts, on=GROUP)
+    since = _measured_since(ratios, newest_cells(measured))
+    ratios["evidence"] = [text + note for text, note in zip(ratios["evidence"], since, strict=True)]
+    ratios["verdict"] = [
+        ratio_verdict(ratio_from(pair), floor_of(floors, pair["run_id"], pair["preset"])) for pair in records(ratios)
+    ]
+    return ratios.rename(columns={"median_step_seconds": "seconds", "baseline_step_seconds": "baseline_seconds"})[
+        [*RATIO_COLUMNS]
+    ]
+
+
+def _measured_since(ratios: pd.DataFrame, cells: pd.DataFrame) -> list[str]:
+    """For each ratio, which of its two engines has newer times at another commit; empty for most."""
+    newest = {tuple(record[name] for name in PLACE): record for record in records(cells)}
+    notes = []
+    for pair in records(ratios):
+        place = [pair[name] for name in PLACE[:-1]]
+        notes.append(
+            "".join(
+                f"; {variant} was measured again at commit {str(cell['commit'])[:7]}"
+                for variant in (pair["variant"], pair["baseline"])
+                if (cell := newest[(*place, variant)])["commit"] != pair["commit"]
+                and cell["started_at"] > pair["started_at"]
+            )
+        )
+    return notes
 
 
 # ---- training runs -------------------------------------------------------------------------------------
 
 
 def training_runs(results: Results) -> pd.DataFrame:
-    """Training runs that took at least one step, newest first."""
-    runs = results.runs
-    train = runs[(runs["kind"] == "train") & runs["first_loss"].notna()]
-    return train.sort_values("started_at", ascending=False)
+    """Training runs that took at least one step, newest first; the parts of a resumed run are one."""
+    runs, _ = joined_training(results.runs, results.steps)
+    return runs[runs["first_loss"].notna()].sort_values("started_at", ascending=False)
 
 
 def loss_frame(results: Results, max_runs: int) -> pd.DataFrame:
@@ -226,8 +252,9 @@ def loss_frame(results: Results, max_runs: int) -> pd.DataFrame:
         columns ``LOSS_COLUMNS``; time in minutes since the run's first step.
     """
     parts = []
+    _, all_steps = joined_training(results.runs, results.steps)
     for record in records(training_runs(results).head(max_runs)):
-        steps = results.steps[results.steps["cell_id"] == record["cell_id"]].sort_values("step")
+        steps = all_steps[all_steps["cell_id"] == record["cell_id"]]
         if steps.empty:
             continue
         status = str(record["status"])

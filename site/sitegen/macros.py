@@ -1,4 +1,4 @@
-"""What a page may ask for: ``figure``, ``table``, ``samples``, ``number`` and ``machine``.
+"""What a page may ask for: ``figure``, ``table``, ``samples``, ``number`` and ``machine``; and formulas.
 
 Everything they return is on one line: a macro can stand in a list or an admonition without breaking it. A name that
 does not exist stops the build, naming page and line.
@@ -18,6 +18,7 @@ from sitegen.escape import html_attribute, html_block
 from sitegen.figures import FIGURES
 from sitegen.machines import machine_sentence
 from sitegen.markup import nothing_yet
+from sitegen.maths import Maths
 from sitegen.numbers import Number, resolve_number
 from sitegen.prepare import GENERATED_URL, Prepared, prepare
 from sitegen.render import RenderedFigure
@@ -32,7 +33,10 @@ _MEASURE_PAGE, _MEASURE_ANCHOR = "status.md", "measure"
 
 
 def define_env(env: Any) -> None:
-    """Register the macros with mkdocs-macros; results and figures are read once for the whole build.
+    """Register the macros with mkdocs-macros, and formulas with Markdown.
+
+    Results and figures are read once for the whole build. Formulas are registered here rather than in mkdocs.yml,
+    which would have to import this package before it can be found in a checkout that is not installed.
 
     Args:
         env: the plugin's environment: ``conf`` is MkDocs' configuration, ``page`` the page being rendered.
@@ -42,6 +46,7 @@ def define_env(env: Any) -> None:
     pages = PageMacros(env, prepared)
     for macro in (pages.figure, pages.table, pages.samples, pages.number, pages.machine):
         env.macro(macro)
+    env.conf["markdown_extensions"].append(Maths())
 
 
 class PageMacros:

@@ -16,9 +16,24 @@ from typing import Any
 
 import pandas as pd
 
+from bench.cells import REFERENCE
+from bench.peers import PEERS
+from bench.roofline import ROOFLINE
+from bench.standing import OURS
 from sitegen import quantities
 from sitegen.errors import SiteError
 from sitegen.frames import Results, cell_frame, primary_cells, ratio_frame, training_runs
+from sitegen.projections import cost_models
+from sitegen.rivals import (
+    BEST_TORCH,
+    GENERATION_COMMAND,
+    TRAINING_COMMAND,
+    find,
+    generation_frame,
+    percent,
+    primary,
+    training_frame,
+)
 from tinygpt.corpora import CORPORA
 from tinygpt.engines import ENGINES, parse_variant
 from tinygpt.errors import ConfigError, unknown_name
@@ -70,6 +85,16 @@ class Facts:
         runs = self.results.runs[self.results.runs["kind"] == "bench"]
         published = runs[runs["origin"] == "published"]
         return published if not published.empty else runs
+
+    @cached_property
+    def against(self) -> pd.DataFrame:
+        """Training steps beside the rivals', of the machine that is quoted."""
+        return primary(training_frame(self.results))
+
+    @cached_property
+    def against_generating(self) -> pd.DataFrame:
+        """Texts beside the rivals', of the machine that is quoted."""
+        return primary(generation_frame(self.results))
 
     def _in_scope(self, frame: pd.DataFrame) -> pd.DataFrame:
         if self.cells.empty or frame.empty:
@@ -163,6 +188,28 @@ def _presets_measured(facts: Facts, engine: str) -> Answer:
     return f"{cells['preset'].nunique()} of {len(PRESETS)}", f"presets at which {engine} was measured"
 
 
+def _cost_error(name: str) -> Callable[..., Answer]:
+    def resolve(facts: Facts, engine: str) -> Answer:
+        model = cost_models(facts.cells).get(engine)
+        if model is None:
+            return None
+        source = f"{engine}: each of {len(model.measured)} measured presets left out, cost model {model.id}"
+        return f"{getattr(model, name):.0%}".replace("%", " %"), source
+
+    return resolve
+
+
+def _of_rival(frame: str, column: str, write: Callable[[float], str]) -> Callable[..., Answer]:
+    def resolve(facts: Facts, rival: str, preset: str) -> Answer:
+        row = find(getattr(facts, frame), rival, preset)
+        if row is None or pd.isna(row[column]):
+            return None
+        name = f"{rival} ({row['variant']})" if rival == BEST_TORCH else rival
+        return write(float(row[column])), f"{name} at {preset}, {row['evidence']}; {_place(row)}"
+
+    return resolve
+
+
 def _place(row: Any) -> str:
     return f"{row['machine']}; {row['measured_on']}"
 
@@ -178,6 +225,9 @@ class Pattern:
 _TRAIN = "invoke train --preset {PRESET} --corpus {CORPUS}"
 _CELL = "invoke bench --suite full --presets {PRESET} --engines {ENGINE}"
 
+_PEERS = f"{TRAINING_COMMAND} --presets {{PRESET}}"
+_GENERATES = f"{GENERATION_COMMAND} --presets {{PRESET}}"
+
 PATTERNS = MappingProxyType(
     {
         "speedup.ENGINE.BASELINE.PRESET": Pattern(
@@ -190,13 +240,28 @@ PATTERNS = MappingProxyType(
         "params.PRESET": Pattern(_parameters),
         "loss.held_out.CORPUS.PRESET": Pattern(_of_training("held_out_loss", quantities.loss), _TRAIN),
         "loss.first.CORPUS.PRESET": Pattern(_of_training("first_loss", quantities.loss), _TRAIN),
-        "loss.train.CORPUS.PRESET": Pattern(_of_training("last_loss", quantities.loss), _TRAIN),
+        "loss.train.CORPUS.PRESET": Pattern(_of_training("train_loss", quantities.loss), _TRAIN),
         "train_minutes.CORPUS.PRESET": Pattern(
             _of_training("wall_seconds", lambda seconds: f"{quantities.significant(seconds / 60, 2)} min"), _TRAIN
+        ),
+        "over.RIVAL.PRESET": Pattern(_of_rival("against", "speedup", quantities.ratio), _PEERS),
+        "rival_ms.RIVAL.PRESET": Pattern(_of_rival("against", "seconds", quantities.milliseconds), _PEERS),
+        "rival_memory.RIVAL.PRESET": Pattern(_of_rival("against", "peak_memory_bytes", quantities.megabytes), _PEERS),
+        "roofline_share.RIVAL.PRESET": Pattern(_of_rival("against", "share", percent), _PEERS),
+        "gflops.RIVAL.PRESET": Pattern(
+            _of_rival("against", "flops_per_second", lambda value: f"{value / 1e9:,.0f} GFLOP/s"), _PEERS
+        ),
+        "generates.RIVAL.PRESET": Pattern(
+            _of_rival("against_generating", "tokens_per_second", quantities.significant), _GENERATES
+        ),
+        "generates_over.RIVAL.PRESET": Pattern(
+            _of_rival("against_generating", "speedup", quantities.ratio), _GENERATES
         ),
         "count.cells": Pattern(_count_cells),
         "count.failed": Pattern(_count_failed),
         "count.machines": Pattern(_count_machines),
+        "cost.error.ENGINE": Pattern(_cost_error("largest_error"), "invoke bench --engines {ENGINE}"),
+        "cost.median.ENGINE": Pattern(_cost_error("median_error"), "invoke bench --engines {ENGINE}"),
         "presets.measured.ENGINE": Pattern(_presets_measured, "invoke bench --engines {ENGINE}"),
     }
 )
@@ -225,6 +290,7 @@ PLACEHOLDERS: MappingProxyType[str, Callable[[str], None]] = MappingProxyType(
         "BASELINE": _known_engine,
         "PRESET": _known("preset", PRESETS),
         "CORPUS": _known("corpus", CORPORA),
+        "RIVAL": _known("rival", (REFERENCE, OURS, *PEERS, BEST_TORCH, ROOFLINE)),
     }
 )
 

@@ -9,10 +9,12 @@ from typing import Any
 import pandas as pd
 
 from sitegen import quantities
+from sitegen.cost_tables import budget_table, cost_model_table
 from sitegen.escape import html_block, one_line
 from sitegen.figures import FIGURES, Figure
 from sitegen.frames import Results, cell_frame, primary_cells, records
 from sitegen.markup import Cell, html_table, nothing_yet, status_cell
+from sitegen.rivals import generation_table, training_table
 from sitegen.status import status_table
 from tinygpt.corpora import CORPORA
 from tinygpt.engines import ENGINES
@@ -174,6 +176,10 @@ TABLES = MappingProxyType(
         "corpora": corpora_table,
         "status": status_table,
         "speedup": speedup_table,
+        "cost_model": cost_model_table,
+        "budget": budget_table,
+        "peers": training_table,
+        "peers_generation": generation_table,
         "runs": runs_table,
         "samples_overview": samples_overview_table,
     }

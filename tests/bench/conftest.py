@@ -20,9 +20,15 @@ def corpus() -> Corpus:
 @pytest.fixture
 def console() -> Console:
     """A console that is not a terminal; ``console.file.getvalue()`` is what was printed."""
-    return Console(file=io.StringIO(), width=140)
+    return Console(file=io.StringIO(), width=160)
 
 
 @pytest.fixture
 def results_root(tmp_path: Path) -> Path:
     return tmp_path / "results"
+
+
+@pytest.fixture(autouse=True)
+def code_at_rest(monkeypatch):
+    """Somebody may be editing the code while the tests run; that is noticed, and has a test of its own."""
+    monkeypatch.setattr("bench.runner.code_sha256", lambda: "the same")

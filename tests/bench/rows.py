@@ -63,6 +63,10 @@ def run_row(
         "loss_drift": None,
         "held_out_loss": None,
         "wall_seconds": 1.0,
+        "resolved_variant": variant,
+        "threads": 2,
+        "blas_kernel": "Haswell",
+        "continues": None,
     }
     assert set(changes) <= set(row), sorted(set(changes) - set(row))
     return row | changes

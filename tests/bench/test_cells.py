@@ -22,7 +22,7 @@ def test_declared_suites():
     assert quick == {(e, p) for e in ("numpy", "vectorized", "python") for p in ("tiny", "small", "medium")}
     assert SUITES["standard"].rounds == SUITES["full"].rounds == 6
     assert {arm.preset for arm in SUITES["full"].arms if arm.variant == "python"} == set(PRESETS)
-    for suite in SUITES.values():
+    for suite in (suite for suite in SUITES.values() if not suite.generates):
         for preset in {arm.preset for arm in suite.arms}:
             first = next(cell for cell in suite.cells if cell.preset == preset)
             assert first.variant == REFERENCE, "every other cell is judged by the reference's losses"

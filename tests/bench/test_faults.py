@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
@@ -16,10 +17,16 @@ import psutil
 import pytest
 from rich.console import Console
 
-from bench.cells import Arm, Suite
-from bench.runner import RunSummary, run_suite
+from bench.cells import Arm, Cell, Suite
+from bench.protocol import benchmark_protocol
+from bench.provenance import Provenance
+from bench.records import refused_outcome
+from bench.runner import RunSummary, resume_run, run_suite
+from bench.runplan import RunOptions
 from bench.store import read_table
+from bench.verdict import judge
 from tests.bench.rows import MACHINE
+from tinygpt.errors import ResultsError, StorageError
 
 FAULTS = "tests.bench.faulty_engines:"
 LIMIT = 30.0
@@ -52,8 +59,13 @@ def faulty_run(tmp_path_factory, corpus) -> FaultyRun:
     )  # fmt: skip
     with (folder / "printed.txt").open("w") as printed, pytest.MonkeyPatch.context() as patch:
         patch.setenv("FAULTY_PID_FILE", str(pids))
+        patch.setattr("bench.runner.code_sha256", lambda: "the same")
         summary = run_suite(
-            suite, folder / "results", corpus, console=Console(file=printed, width=200), lock_file=folder / "lock"
+            suite,
+            folder / "results",
+            corpus,
+            console=Console(file=printed, width=200),
+            options=RunOptions(lock_file=folder / "lock"),
         )
     tables = {name: read_table(name, folder / "results") for name in ("runs", "steps", "samples")}
     runs = tables["runs"].assign(name=[v.removeprefix(FAULTS) for v in tables["runs"]["variant"]]).set_index("name")
@@ -136,14 +148,28 @@ def test_an_ok_row_is_complete(faulty_run):
     assert sample["text"]
 
 
+def test_a_row_says_what_really_ran(faulty_run):
+    row = faulty_run.runs.loc["vectorized"]
+    assert row["resolved_variant"].startswith(f"vectorized[threads={row['threads']:.0f},kernels=n")  # not "auto"
+    machine = json.loads(row["machine"])
+    assert row["blas_kernel"] == machine["blas_kernel"]
+    assert faulty_run.runs.loc["numpy", "threads"] == machine["blas_threads"]
+    assert pd.isna(faulty_run.runs.loc["NoEngine", "resolved_variant"])
+
+
 def test_nothing_ok_means_the_run_cannot_be_trusted(tmp_path, corpus, console):
     suite = dataclasses.replace(faulty_suite("Raising"), arms=(Arm(FAULTS + "Raising", "tiny", LIMIT, 1),))
-    assert run_suite(suite, tmp_path, corpus, console=console, lock_file=tmp_path / "lock").exit_code == 1
+    assert (
+        run_suite(suite, tmp_path, corpus, console=console, options=RunOptions(lock_file=tmp_path / "lock")).exit_code
+        == 1
+    )
 
 
 def test_a_machine_that_changes_during_the_run_is_not_to_be_trusted(tmp_path, corpus, console, monkeypatch):
     monkeypatch.setattr("bench.runner.fresh_machine", lambda: MACHINE)  # what the workers will not see
-    summary = run_suite(faulty_suite(), tmp_path, corpus, console=console, lock_file=tmp_path / "lock")
+    summary = run_suite(
+        faulty_suite(), tmp_path, corpus, console=console, options=RunOptions(lock_file=tmp_path / "lock")
+    )
     assert (summary.statuses, summary.machine_changed, summary.exit_code) == (("ok",), True, 1)
     assert "do not publish" in console.file.getvalue()
     assert "Some CPU" not in read_table("runs", tmp_path)["machine"].item()  # the row holds what the worker saw
@@ -156,8 +182,9 @@ def test_refused_cells_are_rows(tmp_path, corpus, console):
         tmp_path,
         corpus,
         console=console,
-        lock_file=tmp_path / "lock",
-        refuse=lambda cell: "needs more than there is" if cell.variant == "vectorized" else None,
+        options=RunOptions(
+            lambda cell: "needs more than there is" if cell.variant == "vectorized" else None, tmp_path / "lock"
+        ),
     )
     assert summary.statuses == ("ok", "refused")
     refused = read_table("runs", tmp_path).iloc[1]
@@ -166,13 +193,17 @@ def test_refused_cells_are_rows(tmp_path, corpus, console):
 
 @pytest.mark.parametrize(("load", "warned"), [(50.0, True), (0.0, False), (None, False)])
 def test_a_busy_machine_and_a_chosen_kernel_are_said(tmp_path, corpus, console, monkeypatch, load, warned):
-    monkeypatch.setattr("bench.runner.busy_cores", lambda: load)
+    monkeypatch.setattr("bench.announce.busy_cores", lambda: load)
     if warned:
         monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
     else:
         monkeypatch.delenv("OPENBLAS_CORETYPE", raising=False)
     run_suite(
-        faulty_suite(), tmp_path, corpus, console=console, lock_file=tmp_path / "lock", refuse=lambda cell: "not today"
+        faulty_suite(),
+        tmp_path,
+        corpus,
+        console=console,
+        options=RunOptions(lambda cell: "not today", tmp_path / "lock"),
     )
     text = console.file.getvalue()
     assert ("The machine is busy" in text) == warned
@@ -183,15 +214,19 @@ def test_a_busy_machine_and_a_chosen_kernel_are_said(tmp_path, corpus, console, 
 
 RUNNER = """
 import sys
+import bench.runner
 from pathlib import Path
-from bench.cells import Arm, Suite
+from bench.cells import Arm, Cell, Suite
 from bench.runner import run_suite
+from bench.runplan import RunOptions
 from tests.bench.conftest import TEXT
 from tinygpt.corpora import Corpus
 folder = Path(sys.argv[1])
 arms = tuple(Arm(v, "tiny", 60.0, 1) for v in ("numpy", "tests.bench.faulty_engines:Hanging", "vectorized"))
 corpus = Corpus("squares", TEXT[:-2000], TEXT[-2000:], "", "")
-sys.exit(run_suite(Suite("quick", "", 1, arms), folder / "results", corpus, lock_file=folder / "lock").exit_code)
+options = RunOptions(lock_file=folder / "lock")
+bench.runner.code_sha256 = lambda: "the same"
+sys.exit(run_suite(Suite("quick", "", 1, arms), folder / "results", corpus, options=options).exit_code)
 """
 
 
@@ -237,3 +272,106 @@ def test_killing_the_runner_loses_only_the_cell_in_flight(tmp_path):
     wait_until_gone(pids[0])  # the worker does not train on unattended
     psutil.Process(pids[1]).kill()
     assert read_table("runs", tmp_path / "results")["status"].tolist() == ["ok"]
+
+
+# ---- going on with a run that stopped ------------------------------------------------------------------------
+
+
+def resumed(folder: Path, corpus, console, **changes) -> RunSummary:
+    return resume_run("last", folder / "results", corpus, console, RunOptions(lock_file=folder / "lock", **changes))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_stopped_run_goes_on_with_the_cells_that_are_missing(tmp_path, corpus, console, monkeypatch, number):
+    runner, pids = start_runner(tmp_path)
+    runner.send_signal(number)
+    runner.communicate(timeout=20)
+    for pid in pids if number == signal.SIGINT else pids[:1]:
+        wait_until_gone(pid)
+    for pid in filter(psutil.pid_exists, pids):
+        psutil.Process(pid).kill()
+    before = read_table("runs", tmp_path / "results")
+    # The hanging engine is given no more time than it needs to hang again.
+    plan = tmp_path / "results" / "local" / f"plan-{before['run_id'].iloc[0]}.json"
+    plan.write_text(plan.read_text().replace("60.0", "3.0"))
+    summary = resumed(tmp_path, corpus, console)
+    runs = read_table("runs", tmp_path / "results")
+    tried = ["ok", "interrupted", "timeout", "ok"] if number == signal.SIGINT else ["ok", "timeout", "ok"]
+    assert runs["status"].tolist() == tried
+    assert summary.statuses == ("ok", "timeout", "ok")
+    assert runs["run_id"].nunique() == 1
+    assert runs["cell_id"].is_unique
+    # What was there is there still, value by value, and the later cells were judged by the first part's reference.
+    pd.testing.assert_frame_equal(runs.head(len(before)), before, check_dtype=False)
+    assert runs.iloc[-1]["loss_drift"] < 1e-3
+    assert not plan.exists()
+    text = console.file.getvalue()
+    assert "goes on: 1 of 3 cells are measured" in text
+    assert "3/3" in text
+    with pytest.raises(ResultsError, match="no unfinished run"):
+        resumed(tmp_path, corpus, console)
+
+
+def test_a_run_goes_on_under_its_own_conditions_or_not_at_all(tmp_path, corpus, console, monkeypatch):
+    def stop(cell):
+        raise KeyboardInterrupt
+
+    options = RunOptions(stop, tmp_path / "lock")
+    summary = run_suite(faulty_suite(), tmp_path / "results", corpus, console=console, options=options)
+    assert (summary.exit_code, summary.statuses) == (130, ())
+    assert f"invoke bench --resume {summary.run_id}" in console.file.getvalue()
+    other = dataclasses.replace(corpus, train=corpus.train[:-100])
+    with pytest.raises(ResultsError, match="the text 'squares' changed"):
+        resumed(tmp_path, other, console)
+    with monkeypatch.context() as patch:
+        patch.setattr("bench.runner.code_sha256", lambda: "other")
+        with pytest.raises(ResultsError, match="the code changed since run"):
+            resumed(tmp_path, corpus, console)
+    with monkeypatch.context() as patch:
+        patch.setattr("bench.runner.fresh_machine", lambda: MACHINE)
+        with pytest.raises(ResultsError, match=r"different machines: .*cpu"):
+            resumed(tmp_path, corpus, console)
+    assert resumed(tmp_path, corpus, console).statuses == ("ok",)
+
+
+def test_code_that_changes_during_a_run_makes_its_rows_dirty(tmp_path, corpus, console, monkeypatch):
+    hashes = iter(["before", "before", "after"])
+    monkeypatch.setattr("bench.runner.code_sha256", lambda: next(hashes))
+    monkeypatch.setattr("bench.runner.read_provenance", lambda: Provenance("c" * 40, False))
+    options = RunOptions(lambda cell: "not today", tmp_path / "lock")
+    summary = run_suite(faulty_suite("vectorized"), tmp_path, corpus, console=console, options=options)
+    assert read_table("runs", tmp_path)["dirty"].tolist() == [False, True]
+    assert (summary.code_changed, summary.exit_code) == (True, 1)
+    assert "code changed during the run: do not publish" in console.file.getvalue()
+
+
+def test_a_clock_that_goes_backwards_is_said(tmp_path, corpus, console, monkeypatch):
+    times = iter([datetime(2026, 1, 2, 12, 0, tzinfo=UTC), datetime(2026, 1, 2, 11, 0, tzinfo=UTC)])
+    monkeypatch.setattr(
+        "bench.runner.refused_outcome", lambda: dataclasses.replace(refused_outcome(), started_at=next(times))
+    )
+    options = RunOptions(lambda cell: "not today", tmp_path / "lock")
+    run_suite(faulty_suite("vectorized"), tmp_path, corpus, console=console, options=options)
+    assert "set back by at least 3600 s" in console.file.getvalue()
+    assert len(read_table("runs", tmp_path)) == 2
+
+
+def test_a_results_folder_that_cannot_be_written_is_said_before_anything_runs(tmp_path, corpus, console):
+    (tmp_path / "results").write_text("a file")
+
+    def never(cell):
+        raise AssertionError("a cell was started")
+
+    with pytest.raises(StorageError, match=r"cannot write .*plan-"):
+        run_suite(
+            faulty_suite(), tmp_path / "results", corpus, console=console, options=RunOptions(never, tmp_path / "lock")
+        )
+
+
+def test_a_clock_that_cannot_be_trusted_makes_the_cell_a_crash(corpus):
+    protocol = benchmark_protocol("tiny", corpus.name, corpus.sha256, 0, 1)
+    steps = tuple({"event": "step", "step": n + 1, "seconds": 0.1 if n else -0.2, "loss": 5.0} for n in range(18))
+    outcome = dataclasses.replace(refused_outcome(), events=(*steps, {"event": "done"}), exit_code=0)
+    verdict = judge(Cell("numpy", "tiny", 0, 30.0), protocol, outcome, None, "quick")
+    assert verdict.status == "crashed"
+    assert "a step took -0.2 s: the clock cannot be trusted" in verdict.error_tail

@@ -7,6 +7,7 @@ import pytest
 
 from bench.lock import BusyError, default_lock_file, measurement_lock
 from bench.runner import run_suite
+from bench.runplan import RunOptions
 from tests.bench.test_faults import faulty_suite
 
 HOLDER = """
@@ -36,7 +37,13 @@ def holder(tmp_path):
 
 def test_two_runs_never_overlap(tmp_path, holder, corpus, console):
     with pytest.raises(BusyError, match=f"process {holder.pid} is measuring"):
-        run_suite(faulty_suite(), tmp_path / "results", corpus, console=console, lock_file=tmp_path / "lock")
+        run_suite(
+            faulty_suite(),
+            tmp_path / "results",
+            corpus,
+            console=console,
+            options=RunOptions(lock_file=tmp_path / "lock"),
+        )
     assert not (tmp_path / "results").exists()
 
 

@@ -9,12 +9,9 @@ from pathlib import Path
 import pytest
 from threadpoolctl import threadpool_limits
 
-from bench.capacity import least_bytes, refusal
-from bench.cells import Cell
 from bench.machine import arch_level, core_quota, fresh_machine, memory_limit_bytes, read_machine
 from bench.provenance import Provenance, read_provenance
 from bench.scrub import recorded_corpus, scrub
-from tinygpt.presets import PRESETS
 
 V2 = {"cx16", "lahf_lm", "popcnt", "pni", "sse4_1", "sse4_2", "ssse3"}
 V3 = V2 | {"avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "abm", "movbe", "xsave"}
@@ -134,16 +131,7 @@ def test_recorded_corpus():
     assert recorded_corpus("stories") == "stories"
 
 
-# ---- capacity and provenance -------------------------------------------------------------------------------
-
-
-def test_capacity_refuses_with_both_figures():
-    behemoth = Cell("python", "behemoth", 0, 1.0)
-    reason = refusal(behemoth, available=8 * 2**30)
-    assert reason == "needs at least 56.4 GiB for its parameters, 8.0 GiB are available"
-    assert refusal(behemoth, available=64 * 2**30) is None
-    assert least_bytes("numpy", "behemoth") == 16 * PRESETS["behemoth"].model.n_parameters
-    assert refusal(Cell("vectorized[threads=1]", "tiny", 0, 1.0)) is None
+# ---- provenance --------------------------------------------------------------------------------------------
 
 
 def git(folder: Path, *arguments: str) -> None:

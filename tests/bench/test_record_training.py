@@ -5,12 +5,16 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bench.record_training import TrainingRecorder, record_events
+from bench.record_training import RECORDED, TrainingRecorder, record_events
 from bench.stats import cell_summary
 from bench.store import read_table
+from bench.training_parts import joined_training
+from tinygpt.checkpoint import load_checkpoint
 from tinygpt.errors import DivergedError
 from tinygpt.events import CheckpointRecord, EvaluationRecord, SampleRecord, StartRecord, StopRecord
 from tinygpt.plan import TrainingPlan
+from tinygpt.session import run_session
+from tinygpt.stopping import StopRequest
 from tinygpt.trainer import StepRecord
 
 
@@ -130,3 +134,80 @@ def test_a_consumer_that_goes_away(tmp_path):
 def test_a_session_that_never_starts_leaves_no_rows(tmp_path):
     assert list(record_events(iter(()), tmp_path / "results")) == []
     assert not (tmp_path / "results").exists()
+
+
+# ---- a run in parts ------------------------------------------------------------------------------------------
+
+
+def part_of(plan: TrainingPlan, first: int, last: int, stopped: bool, saved: int | None = None):
+    """A session from a checkpoint at step ``first`` − 1 to step ``last``; its newest checkpoint is at ``saved``."""
+    plan.out.mkdir(parents=True, exist_ok=True)
+    yield StartRecord(plan, plan.preset_entry.train, {"threads": 1}, "ef" * 32, 1000, 70464, first - 1, None)
+    for step in range(first, last + 1):
+        yield StepRecord(step, 5.5 - 0.1 * step, 1.0, 3e-4, 0.01, 512)
+        if step == saved:
+            yield CheckpointRecord(step, plan.out, 0.1, True)
+    reason = ("interrupted", "SIGINT", 130) if stopped else ("finished", None, 0)
+    yield StopRecord(*reason, last, plan, 5.0, 5.25, 0.06)
+
+
+def test_a_resumed_run_keeps_the_rows_of_both_parts_and_links_them(tmp_path):
+    plan, root = plan_in(tmp_path), tmp_path / "results"
+    list(record_events(part_of(plan, 1, 4, stopped=True), root))
+    first = read_table("runs", root)["run_id"].item()
+    list(record_events(part_of(plan, 5, 6, stopped=False), root))
+    runs = read_table("runs", root).set_index("run_id")
+    (second,) = set(runs.index) - {first}
+    assert (runs.loc[first, "status"], runs.loc[second, "status"]) == ("interrupted", "ok")
+    assert (pd.isna(runs.loc[first, "continues"]), runs.loc[second, "continues"]) == (True, first)
+    assert sorted(read_table("steps", root)["step"]) == [1, 2, 3, 4, 5, 6]
+    joined, steps = joined_training(read_table("runs", root), read_table("steps", root))
+    run = joined.iloc[0]
+    assert (len(joined), run["run_id"], run["status"], run["steps_done"], run["n_parts"]) == (1, second, "ok", 6, 2)
+    assert (run["first_loss"], run["last_loss"]) == pytest.approx((5.4, 4.9))
+    assert run["train_loss"] == pytest.approx(5.5 - 0.35)  # the mean, not the last batch's
+    assert run["wall_seconds"] == pytest.approx(runs["wall_seconds"].sum())
+    assert steps["step"].tolist() == [1, 2, 3, 4, 5, 6]
+    assert steps["elapsed_seconds"].is_monotonic_increasing
+    assert set(steps["cell_id"]) == {run["cell_id"]}
+
+
+def test_steps_that_were_done_twice_count_once(tmp_path):
+    plan, root = plan_in(tmp_path), tmp_path / "results"
+
+    def crashes():
+        yield from list(part_of(plan, 1, 5, stopped=True, saved=3))[:-1]
+        raise ValueError("after two steps that no checkpoint holds")
+
+    with pytest.raises(ValueError, match="after two steps"):
+        list(record_events(crashes(), root))
+    list(record_events(part_of(plan, 4, 6, stopped=False), root))
+    assert len(read_table("steps", root)) == 8  # nothing is taken away
+    joined, steps = joined_training(read_table("runs", root), read_table("steps", root))
+    assert steps["step"].tolist() == [1, 2, 3, 4, 5, 6]
+    assert joined["steps_done"].tolist() == [6]
+
+
+def test_a_part_whose_start_was_not_recorded_stands_alone(tmp_path):
+    plan, root = plan_in(tmp_path), tmp_path / "results"
+    list(record_events(part_of(plan, 1, 2, stopped=True), root))
+    list(part_of(plan, 3, 4, stopped=True))  # resumed without --record
+    list(record_events(part_of(plan, 5, 6, stopped=False), root))
+    joined, _ = joined_training(read_table("runs", root), read_table("steps", root))
+    assert joined["n_parts"].tolist() == [1, 1]
+    (plan.out / RECORDED).write_text("not JSON")
+    list(record_events(part_of(plan, 7, 8, stopped=False), root))
+    assert read_table("runs", root)["continues"].isna().all()
+
+
+def test_a_real_session_that_is_stopped_and_resumed_is_one_run(tmp_path, corpus):
+    plan = TrainingPlan(tmp_path / "run", preset="tiny", corpus="squares", engine="numpy", steps=4)
+    root, stop = tmp_path / "results", StopRequest()
+    for event in record_events(run_session(plan, corpus, stop=stop), root):
+        if isinstance(event, StepRecord) and event.step == 2:
+            stop.request()
+    list(record_events(run_session(plan, corpus, resume=True), root))
+    assert load_checkpoint(plan.out).training is not None
+    joined, steps = joined_training(read_table("runs", root), read_table("steps", root))
+    assert joined[["status", "steps_done", "n_parts"]].to_numpy().tolist() == [["ok", 4, 2]]
+    assert steps["step"].tolist() == [1, 2, 3, 4]

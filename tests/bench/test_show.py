@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from datetime import timedelta
 
 import pytest
 from rich.console import Console
@@ -8,9 +9,9 @@ from rich.console import Console
 from bench.cells import Arm, Suite
 from bench.progress import SuiteProgress, format_duration, format_seconds
 from bench.runner import RunSummary
-from bench.show import print_published, print_results, print_run
+from bench.show import print_results, print_run
 from bench.store import table_file, write_tables
-from tests.bench.rows import run_row, step_rows
+from tests.bench.rows import START, run_row, step_rows
 from tinygpt.errors import ResultsError
 
 
@@ -72,12 +73,28 @@ def test_one_run_and_its_summary(measured, console):
         print_results(measured, console, run_id="run-b")
 
 
-def test_published_files_are_named(tmp_path, console):
-    print_published([tmp_path / "runs-a.parquet"], console)
-    print_published([], console)
+def test_the_newest_run_is_shown_and_all_when_asked(measured, console):
+    again = run_row("run-b", "vectorized[threads=1]", commit="d" * 40, started_at=START + timedelta(days=1))
+    write_tables(measured, "run-b", {"runs": [again], "steps": step_rows(again, [0.002] * 15)})
+    print_results(measured, console)
+    fast = [line for line in console.file.getvalue().splitlines() if "vectorized[threads=1]" in line]
+    assert len(fast) == 1
+    # The newest time, but the ratio of the run that holds both engines.
+    assert ("2 ms" in fast[0], "4×" in fast[0], "ddddddd" in fast[0]) == (True, True, True)
+    print_results(measured, console, every_run=True)
+    assert sum("vectorized[threads=1]" in line for line in console.file.getvalue().splitlines()) == 3
+
+
+def test_the_noise_floor_is_shown_and_the_copy_is_not(measured, console):
+    copy = run_row("run-b", "numpy#2")
+    original = run_row("run-b", "numpy")
+    steps = step_rows(copy, [0.0102] * 15) + step_rows(original, [0.01] * 15)
+    write_tables(measured, "run-b", {"runs": [copy, original], "steps": steps})
+    print_results(measured, console)
     text = console.file.getvalue()
-    assert "runs-a.parquet" in text
-    assert "no local run" in text
+    assert "noise floor at tiny: 2.0% between two interleaved arms of one engine, run run-b" in text
+    assert "numpy#2" not in text
+    assert "unresolved" in text  # one round
 
 
 def test_text_from_rows_is_not_markup(results_root, console):
@@ -104,10 +121,17 @@ def test_step_times(seconds, text):
 SUITE = Suite("x", "", 2, (Arm("numpy", "tiny", 100.0, 2), Arm("vectorized", "tiny", 50.0, 2)))
 
 
+def test_time_left_is_a_bound_until_every_arm_is_known():
+    console = Console(file=io.StringIO(), width=100)
+    assert SuiteProgress(console, SUITE.cells, 18).left() == "at most 5:00 left"
+    known = {("numpy", "tiny"): 2.0, ("vectorized", "tiny"): 1.0}
+    assert SuiteProgress(console, SUITE.cells, 18, 0, known).left() == "about 0:06 left"
+
+
 @pytest.mark.parametrize("terminal", [True, False])
 def test_progress_counts_down_from_the_limits_to_what_rounds_took(terminal):
     console = Console(file=io.StringIO(), width=100, force_terminal=terminal)
-    with SuiteProgress(console, SUITE, 18) as progress:
+    with SuiteProgress(console, SUITE.cells, 18) as progress:
         assert progress.seconds_left() == 300.0
         progress.start_cell(0)
         progress.show_step(3)
@@ -123,4 +147,4 @@ def test_progress_counts_down_from_the_limits_to_what_rounds_took(terminal):
     assert "noise" not in text
     if not terminal:
         assert "\x1b" not in text
-        assert "at most" in text
+        assert "about" in text  # both arms are known by now

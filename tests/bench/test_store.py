@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
@@ -11,6 +12,8 @@ from bench.schema import SCHEMA_VERSION, TABLES, VERSION_KEY, arrow_schema
 from bench.store import LOCAL, PUBLISHED, export, local_run_ids, publish, read_table, table_file, write_tables
 from tests.bench.rows import run_row, sample_row, step_rows
 from tinygpt.errors import ConfigError, ResultsError, StorageError
+
+ROOT = Path(__file__).parents[2]
 
 
 def write_run(root, run_id="run-a", **changes):
@@ -118,6 +121,27 @@ def test_a_foreign_file_is_named_and_left_alone(results_root, content, words):
     assert read_table("runs", results_root, problems)["run_id"].tolist() == ["run-a"]
     assert len(problems) == 1
     assert bad.read_bytes() == before
+
+
+def test_a_file_of_version_1_is_read_with_nulls(results_root):
+    write_run(results_root)
+    write_run(results_root, "run-b")
+    path = table_file(results_root, LOCAL, "runs", "run-b")
+    old = arrow_schema("runs", 1)
+    assert len(old) < len(arrow_schema("runs"))
+    pq.write_table(pq.read_table(path).select(old.names).cast(old), path)
+    runs = read_table("runs", results_root).set_index("run_id")
+    assert runs.loc["run-a", ["resolved_variant", "threads"]].tolist() == ["numpy", 2]
+    assert runs.loc["run-b", ["resolved_variant", "threads", "continues"]].isna().all()
+    published = publish(results_root, ["run-b"])
+    assert pq.read_schema(published[-1]).metadata[VERSION_KEY] == b"1"  # copied, not rewritten
+
+
+def test_the_committed_results_are_readable():
+    """Every file under results/published, whichever version wrote it."""
+    runs = read_table("runs", ROOT / "results")
+    assert (runs["origin"] == PUBLISHED).sum() >= 100
+    assert set(runs["cell_id"]) >= set(read_table("steps", ROOT / "results")["cell_id"])
 
 
 def test_steps_in_place_of_runs_are_noticed(results_root):

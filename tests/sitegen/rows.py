@@ -64,7 +64,8 @@ def cell(
         "steps_done": steps if ok else 0, "limit_seconds": 600.0,
         "peak_memory_bytes": 90_000_000 + 40 * shape.model.n_parameters, "setup_seconds": 0.1,
         "first_loss": 5.55 if ok else None, "last_loss": 5.1 if ok else None, "loss_drift": 0.0 if ok else None,
-        "held_out_loss": None, "wall_seconds": 2.0,
+        "held_out_loss": None, "wall_seconds": 2.0, "resolved_variant": variant, "threads": 2,
+        "blas_kernel": "SkylakeX", "continues": None,
     } | changes  # fmt: skip
     step_rows = [
         {
@@ -134,6 +135,35 @@ def ladder(run_id: str = "run-1", scale: float = 1.0, **changes: Any) -> dict[st
     ]
     late = cell("python", "medium", 0.0, run_id=run_id, status="timeout", error_tail="no step within 600 s", **changes)
     return joined(*cells, late)
+
+
+RIVAL_TIMES = {
+    "numpy": ("bench", 62.0), "vectorized": ("bench", 20.0), "roofline[whole]": ("roofline", 14.0),
+    "roofline[shared]": ("roofline", 13.0), "torch": ("peer", 26.0), "torch-mkl-avx512": ("peer", 22.0),
+    "jax": ("peer", 30.0),
+}  # fmt: skip
+
+
+def rivals(preset: str = "small", scale: float = 1.0, torch_status: str = "ok") -> dict[str, list[dict[str, Any]]]:
+    """One run of suite ``peers`` at a preset, its overridden PyTorch perhaps refused."""
+    return joined(
+        *(
+            cell(
+                variant,
+                preset,
+                milliseconds * scale,
+                run_id=f"peers-{preset}",
+                kind=kind,
+                suite="peers",
+                **(
+                    {"status": torch_status, "error_tail": "no C compiler"}
+                    if variant == "torch-mkl-avx512" and torch_status != "ok"
+                    else {}
+                ),
+            )
+            for variant, (kind, milliseconds) in RIVAL_TIMES.items()
+        )
+    )
 
 
 def store(root: Path, *parts: dict[str, list[dict[str, Any]]], published: bool = True) -> Path:

@@ -51,6 +51,10 @@ def variants() -> list[Part]:
     return [rows.joined(*(rows.cell(name, "tiny", 8.0 / (1 + i)) for i, name in enumerate(names)))]
 
 
+def rivals() -> list[Part]:
+    return [rows.rivals("small"), rows.rivals("xl", scale=12.0, torch_status="refused")]
+
+
 # case → (rows, figures that have something to draw)
 CASES: dict[str, tuple[Callable[[], list[Part]], set[str]]] = {
     "nothing": (list, set()),
@@ -58,8 +62,9 @@ CASES: dict[str, tuple[Callable[[], list[Part]], set[str]]] = {
     "only failures": (only_failures, {"speedup", "step_time"}),
     "single point": (single_point, {"step_time", "memory"}),
     "single pair": (single_pair, {"speedup", "step_time", "memory"}),
-    "ladder and training": (lambda: [rows.ladder(), rows.training(steps=60)], set(FIGURES)),
+    "ladder and training": (lambda: [rows.ladder(), rows.training(steps=60)], set(FIGURES) - {"peers"}),
     "two machines": (two_machines, {"speedup", "step_time", "memory"}),
+    "rivals": (rivals, {"speedup", "step_time", "memory", "peers"}),
     "variants": (variants, {"speedup", "step_time", "memory"}),
 }
 

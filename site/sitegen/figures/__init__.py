@@ -7,9 +7,10 @@ from types import MappingProxyType
 from sitegen.figures.base import Column, Figure
 from sitegen.figures.loss import LOSS
 from sitegen.figures.memory import MEMORY
+from sitegen.figures.peers import PEERS_FIGURE
 from sitegen.figures.speedup import SPEEDUP
 from sitegen.figures.step_time import STEP_TIME
 
 __all__ = ["FIGURES", "Column", "Figure"]
 
-FIGURES = MappingProxyType({figure.name: figure for figure in (SPEEDUP, STEP_TIME, LOSS, MEMORY)})
+FIGURES = MappingProxyType({figure.name: figure for figure in (SPEEDUP, STEP_TIME, LOSS, MEMORY, PEERS_FIGURE)})

@@ -121,7 +121,8 @@ def log_ticks(domain: list[float], least: int = 4) -> list[float]:
 
 def log_axis(ticks: list[float] | alt.ExprRef, label: str = "format(datum.value, ',~r')") -> alt.Axis:
     """A logarithmic axis with given ticks; ``label`` is an expression for a tick's text."""
-    return alt.Axis(values=ticks, labelExpr=label, labelOverlap="greedy")
+    # Room for the widest label of any baseline: a view keeps the margin that it had when it was first drawn.
+    return alt.Axis(values=ticks, labelExpr=label, labelOverlap="greedy", minExtent=46)
 
 
 def variant_encodings(variants: Sequence[str], theme: Theme) -> tuple[alt.Color, alt.Shape]:
@@ -206,6 +207,45 @@ def failure_layer(chart: alt.Chart, rows: pd.DataFrame, color: alt.Color, x: alt
         )
     )
     return [marks]
+
+
+def projection_layers(
+    chart: alt.Chart,
+    theme: Theme,
+    x: alt.X,
+    y: alt.Y,
+    interval: tuple[str, str],
+    color: alt.Color,
+    shape: alt.Shape,
+    told: list[alt.Tooltip],
+) -> list[alt.Chart]:
+    """What the cost model says, drawn so that nobody takes it for a measurement: dashed, hollow, with a band.
+
+    Args:
+        chart: rows of one line each, among them those that ``bridge`` marks as part of a dashed line.
+        theme: gives the colour inside the hollow points.
+        x, y, color, shape: as of the measured points.
+        interval: fields of the band's ends.
+        told: the points' tooltip.
+    """
+    points = chart.transform_filter("datum.state == 'projected'")
+    return [
+        chart.transform_filter("datum.bridge")
+        .mark_line(strokeWidth=1.6, opacity=0.85, strokeDash=[5, 4])
+        .encode(x=x, y=y, color=color, detail=["machine:N"]),
+        points.mark_rule(strokeWidth=8, opacity=0.22).encode(
+            x=x, y=alt.Y(f"{interval[0]}:Q"), y2=f"{interval[1]}:Q", color=color
+        ),
+        points.mark_point(filled=False, fill=theme.background, size=80, strokeWidth=1.8, opacity=1).encode(
+            x=x, y=y, color=color, shape=shape, tooltip=told
+        ),
+    ]
+
+
+def describe_projections(rows: pd.DataFrame) -> str:
+    """The number of projected points, as a sentence; empty without any."""
+    count = int((rows["state"] == "projected").sum())
+    return f" {count} {'points are projections' if count > 1 else 'point is a projection'}." if count else ""
 
 
 def describe_ends(rows: pd.DataFrame, written: str) -> str:

@@ -13,12 +13,14 @@ from sitegen.figures.base import (
     Figure,
     describe_ends,
     describe_failures,
+    describe_projections,
     failure_layer,
     log_axis,
     log_domain,
     log_ticks,
     machine_dash,
     parameter_axis,
+    projection_layers,
     stack_failures,
     text,
     tooltip,
@@ -26,16 +28,20 @@ from sitegen.figures.base import (
 )
 from sitegen.frames import CELL_TEXT, Results, cell_frame
 from sitegen.palette import Theme, order_variants
+from sitegen.projections import mark_bridges, projected_cells
 
 _FIELDS = (
     "state", "variant", "preset", "n_parameters", "seconds", "seconds_low", "seconds_high", "milliseconds",
-    "milliseconds_low", "milliseconds_high", "time_text", "interval", "tokens_text", "slot", *CELL_TEXT,
+    "milliseconds_low", "milliseconds_high", "time_text", "interval", "tokens_text", "slot", "bridge", *CELL_TEXT,
 )  # fmt: skip
 
 
 def step_time_rows(results: Results) -> pd.DataFrame:
-    """One row per measured or failed cell."""
-    rows = cell_frame(results)
+    """One row per measured or failed cell, and one per projected one."""
+    cells = cell_frame(results)
+    projected = projected_cells(cells)
+    rows = pd.concat([cells, projected], ignore_index=True) if not projected.empty else cells
+    rows["bridge"] = mark_bridges(rows, ["origin", "machine_hash", "variant"])
     rows["slot"] = stack_failures(rows)
     for name in ("seconds", "seconds_low", "seconds_high"):
         rows[name.replace("seconds", "milliseconds")] = rows[name] * 1e3
@@ -56,7 +62,8 @@ def step_time_chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     failures = failure_layer(chart, rows, color, x)
     if not (rows["state"] == "measured").any():
         return alt.layer(*failures).properties(width="container", height=HEIGHT)
-    domain = log_domain(rows["milliseconds"], failures=bool(failures))
+    bands = rows.loc[rows["state"] == "projected", ["milliseconds_low", "milliseconds_high"]]
+    domain = log_domain(pd.concat([rows["milliseconds"], *(bands[name] for name in bands)]), failures=bool(failures))
     y = alt.Y(
         "milliseconds:Q",
         title="milliseconds a step (log scale)",
@@ -64,7 +71,20 @@ def step_time_chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
         axis=log_axis(log_ticks(domain)),
     )
     measured = chart.transform_filter("datum.state == 'measured'")
+    told = tooltip(
+        ("variant:N", "engine"),
+        ("preset:N", "preset"),
+        ("time_text:N", "projected step"),
+        ("interval:N", "band"),
+        ("evidence:N", "evidence"),
+        ("machine:N", "machine"),
+        ("command:N", "to measure it"),
+    )
+    projected: list[alt.Chart] = []
+    if (rows["state"] == "projected").any():
+        projected = projection_layers(chart, theme, x, y, ("milliseconds_low", "milliseconds_high"), color, shape, told)
     layers = [
+        *projected,
         measured.mark_line(strokeWidth=2.2, opacity=0.9).encode(
             x=x, y=y, color=color, detail=["machine:N"], **machine_dash(rows)
         ),
@@ -96,20 +116,22 @@ def describe_step_time(rows: pd.DataFrame) -> str:
     """The fastest and slowest cell of each engine, and the number of failures."""
     ends = describe_ends(rows[rows["state"] == "measured"], "time_text")
     summary = f"Median time of one training step, by model size. {ends}" if ends else "Nothing was measured."
-    return summary + describe_failures(rows)
+    return summary + describe_failures(rows) + describe_projections(rows)
 
 
 STEP_TIME = Figure(
     name="step_time",
     title="Time of one training step",
     summary="Median over the measured steps of every round: forward, backward, clipping and the AdamW update of one "
-    "batch. Both axes are logarithmic; bars are intervals, crosses at the bottom are cells that failed.",
+    "batch. Both axes are logarithmic; bars are intervals, crosses at the bottom are cells that failed. Hollow points "
+    "on dashed lines were not measured: a cost model projects them, and the broad bar is its band.",
     rows=step_time_rows,
     chart=step_time_chart,
     describe=describe_step_time,
     columns=(
         Column("variant", "engine", text),
         Column("preset", "preset", text),
+        Column("state", "kind", text),
         Column("seconds", "median step", lambda value: quantities.duration(value) if value == value else "failed"),
         Column("interval", "interval", text),
         Column("tokens_text", "tokens per second", text),

@@ -1,0 +1,71 @@
+r"""Formulas: TeX between dollars becomes MathML while the site is built, so that pages need no script to show it.
+
+``$x$`` stands in a sentence; a paragraph of its own between ``$$`` and ``$$`` is set on its own. Code is left alone,
+and ``\$`` is a dollar. mkdocs-macros reads a page first: two opening braces in a row belong to it, so write ``{ {``.
+"""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as etree
+from typing import Any
+
+from markdown import Markdown
+from markdown.blockprocessors import BlockProcessor
+from markdown.extensions import Extension
+from markdown.inlinepatterns import InlineProcessor
+from markdown.util import AtomicString
+from math_core import LatexError, LatexToMathML
+from mkdocs.exceptions import PluginError
+
+# No space inside the dollars and no digit behind them: "$5 and $6" are prices.
+_INLINE = r"(?<!\\)\$(?![\s$])([^$]+?)(?<![\s\\])\$(?!\d)"
+_BLOCK = re.compile(r"^\$\$(.+)\$\$\s*$", re.DOTALL)
+# After code spans (190), before Markdown's own backslashes (180), underscores and asterisks.
+_INLINE_PRIORITY = 185
+_BLOCK_PRIORITY = 175
+
+_converter = LatexToMathML(fancy_error=False)
+
+
+def to_mathml(tex: str, display: bool) -> str:
+    """One formula as a ``<math>`` element.
+
+    Args:
+        tex: as between the dollars.
+        display: whether it stands on its own.
+
+    Raises:
+        PluginError: the formula cannot be read; MkDocs ends the build and names the page.
+    """
+    try:
+        return _converter.convert_with_local_state(" ".join(tex.split()), displaystyle=display)
+    except LatexError as error:
+        raise PluginError(f"formula {tex.strip()!r} cannot be read: {error}") from error
+
+
+class Maths(Extension):
+    """The Markdown extension."""
+
+    def extendMarkdown(self, md: Markdown) -> None:  # noqa: N802 (Markdown's name)
+        """Register both forms."""
+        md.inlinePatterns.register(_Inline(_INLINE, md), "tinygpt-math", _INLINE_PRIORITY)
+        md.parser.blockprocessors.register(_Block(md.parser), "tinygpt-math-block", _BLOCK_PRIORITY)
+        if "$" not in md.ESCAPED_CHARS:
+            md.ESCAPED_CHARS.append("$")
+
+
+class _Inline(InlineProcessor):
+    def handleMatch(self, m: re.Match[str], data: str) -> tuple[Any, int, int]:  # type: ignore[override]  # noqa: ARG002, N802
+        return self.md.htmlStash.store(to_mathml(m.group(1), display=False)), m.start(0), m.end(0)
+
+
+class _Block(BlockProcessor):
+    def test(self, parent: etree.Element, block: str) -> bool:  # noqa: ARG002
+        return _BLOCK.match(block) is not None
+
+    def run(self, parent: etree.Element, blocks: list[str]) -> None:
+        found = _BLOCK.match(blocks.pop(0))
+        assert found is not None
+        frame = etree.SubElement(parent, "div", {"class": "tg-math"})
+        frame.text = AtomicString(self.parser.md.htmlStash.store(to_mathml(found.group(1), display=True)))

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from html import unescape
+from pathlib import Path
+
+import pytest
+
+from sitegen.figures import FIGURES
+from sitegen.frames import load_results
+from sitegen.numbers import Facts, resolve_number
+from sitegen.rivals import generation_table, training_table
+from tests.sitegen import rows
+
+
+@pytest.fixture(scope="module")
+def facts(tmp_path_factory: pytest.TempPathFactory) -> Facts:
+    root = tmp_path_factory.mktemp("results")
+    texts = rows.joined(
+        *(
+            rows.cell(variant, "small", milliseconds, run_id="texts", kind="generation", tokens_per_step=256)
+            for variant, milliseconds in (("vectorized", 32.0), ("torch", 64.0), ("jax", 16.0))
+        )
+    )
+    parts = rows.rivals("small"), rows.rivals("xl", scale=12.0, torch_status="refused"), texts
+    return Facts(load_results(rows.store(root, *parts)))
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("over.torch.small", "1.3×"),
+        ("over.pytorch-best.small", "1.1×"),
+        ("over.pytorch-best.xl", "1.3×"),
+        ("rival_ms.torch-mkl-avx512.small", "22.0 ms"),
+        ("rival_ms.torch-mkl-avx512.xl", None),
+        ("roofline_share.vectorized.small", "65 %"),
+        ("roofline_share.torch.small", "50 %"),
+        ("rival_ms.roofline.small", "13.0 ms"),
+        ("gflops.roofline.small", "177 GFLOP/s"),
+        ("rival_memory.jax.small", "105 MB"),
+        ("generates.vectorized.small", "8,000"),
+        ("generates_over.pytorch-best.small", "2.0×"),
+        ("generates_over.jax.small", "0.50×"),
+        ("generates_over.jax.xl", None),
+    ],
+)
+def test_numbers_about_rivals(facts: Facts, name: str, text: str | None) -> None:
+    assert resolve_number(name, facts).text == text
+
+
+def test_a_missing_number_names_the_suite(facts: Facts) -> None:
+    assert resolve_number("over.torch.huge", facts).command == "invoke bench --suite peers --presets huge"
+    assert resolve_number("generates.jax.huge", facts).command == "invoke bench --suite generation --presets huge"
+
+
+def test_tables_hold_a_column_for_each_rival_and_say_what_was_refused(facts: Facts) -> None:
+    table = unescape(training_table(facts.results))
+    assert table.count("<tr>") == 3
+    for text in ('<th scope="col">torch-mkl-avx512</th>', "26.0 ms", "65 %", ">refused<", "1.3×"):
+        assert text in table
+    assert "8,000" in unescape(generation_table(facts.results))
+
+
+def test_without_rivals_the_page_says_what_to_run(tmp_path: Path) -> None:
+    results = load_results(rows.store(tmp_path, rows.ladder()))
+    assert "invoke bench --suite peers" in unescape(training_table(results))
+    assert "invoke bench --suite generation" in unescape(generation_table(results))
+    assert FIGURES["peers"].rows(results).empty
+
+
+def test_rivals_stay_out_of_what_is_said_about_our_engines(facts: Facts) -> None:
+    for name in ("speedup", "step_time", "memory"):
+        plotted = FIGURES[name].rows(facts.results)
+        assert set(plotted["variant"]) <= {"numpy", "vectorized", "16 bytes a parameter"}
+
+
+def test_the_roofline_is_a_line_below_one(facts: Facts) -> None:
+    plotted = FIGURES["peers"].rows(facts.results)
+    floor = plotted[plotted["variant"] == "roofline"]
+    assert floor["speedup"].tolist() == pytest.approx([0.65, 0.65])
+    refused = plotted[plotted["state"] == "failed"]
+    assert refused[["variant", "preset", "reason"]].values.tolist() == [["torch-mkl-avx512", "xl", "no C compiler"]]
