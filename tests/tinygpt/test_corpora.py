@@ -9,8 +9,9 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from tinygpt import PRESETS
+from tinygpt.cache_folder import cache_folder
 from tinygpt.corpora import CORPORA, Corpus, load_corpus, memorization_warning, python_source, textfile, tinyshakespeare
-from tinygpt.corpora.cache import cache_folder, cached
+from tinygpt.corpora.cache import cached
 from tinygpt.corpora.corpus import Parts
 from tinygpt.errors import CorpusError
 

@@ -103,16 +103,3 @@ def test_normalisation_and_its_backward_match_their_plain_twins(form):
     dx = np.ones((5, 16), np.float32)
     kernels.normalize_backward_numpy(centred, hat, deviation, dx, mean_vector, np.empty((5, 16), np.float32))
     np.testing.assert_allclose(dx - 1, expected, atol=1e-5)
-
-
-def test_auto_resolves_to_a_choice_that_can_be_repeated():
-    chosen = kernels.choose_kernels("auto")
-    assert kernels.choose_kernels(chosen.spec) == chosen
-    assert chosen.spec == "numpy" or chosen.spec.startswith("numexpr")
-
-
-def test_mixed_choice():
-    chosen = kernels.choose_kernels("numexpr:adamw+gelu")
-    assert chosen.spec == "numexpr:gelu+adamw"
-    assert chosen.adamw is kernels.adamw_numexpr
-    assert chosen.exponentials is kernels.exponentials_numpy

@@ -16,7 +16,7 @@ from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.engines import create_engine
 from tinygpt.engines.vectorized.arena import Arena
 from tinygpt.engines.vectorized.attention import Attention, query_blocks
-from tinygpt.engines.vectorized.kernels import choose_kernels
+from tinygpt.engines.vectorized.calibration import choose_kernels
 from tinygpt.engines.vectorized.layout import Layout
 from tinygpt.engines.vectorized.mailbox import Mailbox, private_zeros, row_slices
 from tinygpt.engines.vectorized.memory import predicted_bytes, shard_numbers

@@ -9,34 +9,16 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from tinygpt.cache_folder import cache_folder
 from tinygpt.corpora.corpus import Parts
 from tinygpt.errors import CorpusError
 
 _log = logging.getLogger(__name__)
 _MAGIC = "tinygpt-corpus 1"
-
-
-def cache_folder() -> Path:
-    """Where built texts are kept; the folder may not exist yet.
-
-    ``TINYGPT_CACHE`` if set, else the platform's place for caches: ``$XDG_CACHE_HOME/tinygpt`` where that is set,
-    ``%LOCALAPPDATA%\\tinygpt`` on Windows, ``~/Library/Caches/tinygpt`` on macOS, ``~/.cache/tinygpt`` elsewhere.
-    """
-    if own := os.environ.get("TINYGPT_CACHE"):
-        return Path(own).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME")
-    if not base and sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA")
-    if base and Path(base).is_absolute():  # the XDG specification asks for relative paths to be ignored
-        return Path(base) / "tinygpt"
-    if sys.platform == "darwin":
-        return Path("~/Library/Caches/tinygpt").expanduser()
-    return Path("~/.cache/tinygpt").expanduser()
 
 
 def cached(key: str, build: Callable[[], Parts], pinned: str | None = None) -> Parts:

@@ -16,7 +16,8 @@ import numpy as np
 
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.engines.base import Engine, OptimizerState, StepResult
-from tinygpt.engines.vectorized.kernels import AdamWStep, choose_kernels
+from tinygpt.engines.vectorized.calibration import choose_kernels
+from tinygpt.engines.vectorized.kernels import AdamWStep
 from tinygpt.engines.vectorized.layout import Layout
 from tinygpt.engines.vectorized.mailbox import Mailbox, private_zeros, shared_zeros
 from tinygpt.engines.vectorized.phases import Phase, Phases

@@ -1,8 +1,8 @@
-"""Fused element-wise kernels, each in a NumPy and a NumExpr form, and the calibration that picks one.
+"""Fused element-wise kernels, each in a NumPy and a NumExpr form.
 
 A NumPy form is a chain of ufuncs with ``out=`` over a tile small enough to stay in the core's cache. A NumExpr
 form compiles the chain into one pass. Which is faster depends on the processor's vector instructions and on
-where the operands live, so ``kernels="auto"`` measures both on this machine.
+where the operands live, so ``calibration`` measures both on the machine.
 
 Every kernel works in place on float32 tiles: rows of a matrix, attention matrices, or a stretch of the arena.
 Constants enter NumExpr as named float32 operands: a literal would turn the expression into float64.
@@ -22,7 +22,6 @@ import numexpr
 import numpy as np
 
 from tinygpt.config import TrainConfig
-from tinygpt.errors import ConfigError, unknown_name
 from tinygpt.layers import GELU_CUBIC, GELU_SCALE
 
 Array = np.ndarray
@@ -227,7 +226,7 @@ def adamw_numexpr(p: Array, g: Array, m: Array, v: Array, step: AdamWStep, scrat
     _run("p - rate * m / (sqrt(v) + eps)", p, p=p, m=m, v=v, rate=rate, eps=eps)
 
 
-# ---- the table, and the choice ------------------------------------------------------------------------
+# ---- the table, and how long a tile takes ------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -294,7 +293,7 @@ class KernelSet:
     """The form that each kernel takes: one attribute per row of :data:`KERNELS`.
 
     Attributes:
-        spec: the choice as text, which :func:`choose_kernels` reads back: ``numpy``, ``numexpr``, or
+        spec: the choice as text, which ``calibration.choose_kernels`` reads back: ``numpy``, ``numexpr``, or
             ``numexpr:adamw+gelu`` for those in NumExpr and the rest in NumPy.
     """
 
@@ -322,41 +321,3 @@ def calibration_seconds(name: str, repeats: int = 7) -> tuple[float, float]:
             times.append(time.perf_counter() - start)
         best.append(min(times))
     return best[0], best[1]
-
-
-@cache
-def calibrated_spec() -> str:
-    """Measure every kernel once per process and name the faster forms."""
-    numexpr.set_num_threads(1)  # the batch is what is spread over threads, never a kernel
-    faster = []
-    for name in KERNELS:
-        numpy_seconds, numexpr_seconds = calibration_seconds(name)
-        if numexpr_seconds < numpy_seconds:
-            faster.append(name)
-    return _spec(faster)
-
-
-def _spec(in_numexpr: list[str]) -> str:
-    if len(in_numexpr) == len(KERNELS):
-        return "numexpr"
-    return "numexpr:" + "+".join(in_numexpr) if in_numexpr else "numpy"
-
-
-def choose_kernels(spec: str = "auto") -> KernelSet:
-    """Resolve ``auto``, ``numpy``, ``numexpr`` or a mixed choice such as ``numexpr:adamw+gelu``.
-
-    Raises:
-        ConfigError: the text is none of these, or names an unknown kernel.
-    """
-    resolved = calibrated_spec() if spec == "auto" else spec
-    form, _, names = resolved.partition(":")
-    if form not in ("numpy", "numexpr") or (form == "numpy" and names):
-        raise ConfigError(f"kernels is {spec!r}", "auto, numpy, numexpr, or numexpr:NAME+NAME")
-    chosen = names.split("+") if names else (list(KERNELS) if form == "numexpr" else [])
-    for name in chosen:
-        if name not in KERNELS:
-            raise unknown_name("kernel", name, KERNELS, "invoke train --engine vectorized[kernels=auto]")
-    if chosen:
-        numexpr.set_num_threads(1)
-    forms = {name: kernel.numexpr if name in chosen else kernel.numpy for name, kernel in KERNELS.items()}
-    return KernelSet(_spec([name for name in KERNELS if name in chosen]), **forms)

@@ -1,0 +1,112 @@
+"""Which form each kernel takes: what the caller says, or what a short measurement on this machine says.
+
+The measurement is made once per machine and versions of NumPy and NumExpr, and kept in the user's cache: two runs of
+one program then use the same forms and give the same bits. Delete ``kernels.json`` there to measure again.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import platform
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import numexpr
+import numpy as np
+
+from tinygpt.cache_folder import cache_folder
+from tinygpt.engines.vectorized.kernels import KERNELS, TILE, KernelSet, calibration_seconds
+from tinygpt.errors import ConfigError, unknown_name
+
+_log = logging.getLogger(__name__)
+
+# NumExpr has to win by this much: near a tie, noise would decide.
+_MARGIN = 0.9
+
+
+def choose_kernels(spec: str = "auto") -> KernelSet:
+    """Resolve ``auto``, ``numpy``, ``numexpr`` or a mixed choice such as ``numexpr:adamw+gelu``.
+
+    Raises:
+        ConfigError: the text is none of these, or names an unknown kernel.
+    """
+    resolved = calibrated_spec() if spec == "auto" else spec
+    form, _, names = resolved.partition(":")
+    if form not in ("numpy", "numexpr") or (form == "numpy" and names):
+        raise ConfigError(f"kernels is {spec!r}", "auto, numpy, numexpr, or numexpr:NAME+NAME")
+    chosen = names.split("+") if names else (list(KERNELS) if form == "numexpr" else [])
+    for name in chosen:
+        if name not in KERNELS:
+            raise unknown_name("kernel", name, KERNELS, "invoke train --engine vectorized[kernels=auto]")
+    if chosen:
+        numexpr.set_num_threads(1)  # the batch is what is spread over cores, never a kernel
+    forms = {name: kernel.numexpr if name in chosen else kernel.numpy for name, kernel in KERNELS.items()}
+    return KernelSet(_spec([name for name in KERNELS if name in chosen]), **forms)
+
+
+@cache
+def calibrated_spec() -> str:
+    """The faster forms on this machine: from the cache, or measured now and put there."""
+    path, key = cache_folder() / "kernels.json", _machine_key()
+    known = _read(path)
+    if key in known:
+        return known[key]
+    numexpr.set_num_threads(1)
+    seconds = {name: calibration_seconds(name) for name in KERNELS}
+    spec = _spec([name for name, (in_numpy, in_numexpr) in seconds.items() if in_numexpr < _MARGIN * in_numpy])
+    _write(path, known | {key: spec})
+    return spec
+
+
+def _machine_key() -> str:
+    """What a choice depends on: the processor, both libraries and their vector code, and the kernels."""
+    features = np.show_config(mode="dicts").get("SIMD Extensions", {}).get("found", [])
+    parts = (_processor(), np.__version__, numexpr.__version__, str(TILE), "+".join(KERNELS), "+".join(features))
+    return " ".join(parts)
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
+
+
+def _spec(in_numexpr: list[str]) -> str:
+    if len(in_numexpr) == len(KERNELS):
+        return "numexpr"
+    return "numexpr:" + "+".join(in_numexpr) if in_numexpr else "numpy"
+
+
+def _read(path: Path) -> dict[str, str]:
+    """What the cache holds; a file that cannot be understood holds nothing."""
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(known, dict):
+        return {}
+    names = {"", *KERNELS}
+    return {
+        key: spec
+        for key, spec in known.items()
+        if isinstance(spec, str)
+        and spec.partition(":")[0] in ("numpy", "numexpr")
+        and set(spec.partition(":")[2].split("+")) <= names
+    }
+
+
+def _write(path: Path, known: dict[str, str]) -> None:
+    """Put choices in the cache; one that cannot be written costs a measurement per process."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, unfinished = tempfile.mkstemp(dir=path.parent, prefix=".kernels-")
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(known, file, indent=1)
+        Path(unfinished).replace(path)
+    except OSError as error:
+        _log.warning("cannot keep the choice of kernels as %s (%s): it will be measured again", path, error.strerror)
