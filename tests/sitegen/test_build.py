@@ -77,17 +77,18 @@ def test_the_build_is_strict_offline_and_needs_no_hook() -> None:
 
 
 def test_the_real_pages_build_strictly_and_pass_the_checks(built: BuiltSite) -> None:
-    assert built.figures == tuple(FIGURES)
+    # The example's rows feed these; the others say on their page how to measure.
+    assert {"speedup", "step_time", "loss", "memory"} <= set(built.figures) <= set(FIGURES)
     assert built.n_pages >= 13
-    for name in FIGURES:
+    for name in built.figures:
         for kind in ("light.svg", "dark.svg", "png", "json", "csv"):
             assert (built.output / f"assets/generated/{name}.{kind}").stat().st_size > 100
 
 
 def test_every_figure_has_pictures_words_downloads_and_a_table(built: BuiltSite) -> None:
-    page = (built.output / "speedup/index.html").read_text()
-    for name in FIGURES:
-        figure = re.search(rf'<figure class="tg-figure" id="figure-{name}">.*?</figure>', page, re.DOTALL)
+    pages = "".join(page.read_text() for page in built.output.rglob("index.html"))
+    for name in built.figures:
+        figure = re.search(rf'<figure class="tg-figure" id="figure-{name}">.*?</figure>', pages, re.DOTALL)
         assert figure, name
         assert len(re.findall(r'<img class="tg-only-(?:light|dark)"[^>]*\balt="[^"]{40,}"', figure.group())) == 2
         assert "<table" in figure.group()

@@ -1,0 +1,25 @@
+"""Fifty steps of the fast engine stay within 0.1 % of the reference engine's losses at the larger presets.
+
+They take minutes, which is why they stand here; the smaller presets are checked by every run of the tests.
+"""
+
+import pytest
+
+from tinygpt.corpora import load_corpus
+from tinygpt.data import BatchSampler
+from tinygpt.engines import create_engine
+from tinygpt.presets import PRESETS
+
+
+@pytest.mark.parametrize("name", ["medium", "large", "xl"])
+def test_fifty_steps_stay_within_a_tenth_of_a_percent(name):
+    preset = PRESETS[name]
+    tokens = load_corpus("shakespeare").train_tokens
+    sampler = BatchSampler(tokens, preset.train.batch_size, preset.model.context_length, seed=0)
+    losses = []
+    for engine_name in ("numpy", "vectorized"):  # one after the other: both use every core
+        engine = create_engine(engine_name, preset.model, preset.train, seed=0)
+        batches = (sampler.batch(step) for step in range(50))
+        losses.append([engine.train_step(batch.inputs, batch.targets).loss for batch in batches])
+    drift = [abs(fast / reference - 1.0) for reference, fast in zip(*losses, strict=True)]
+    assert max(drift) < 1e-3, drift
