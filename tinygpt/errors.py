@@ -58,6 +58,10 @@ class DivergedError(TinyGPTError):
     """Training met a loss that is not a finite number."""
 
 
+class WorkerError(TinyGPTError):
+    """A process that worked for an engine ended, or a step was cut short: the weights in memory are not whole."""
+
+
 class MissingDependencyError(TinyGPTError):
     """An optional package is not installed; the message names the extra that brings it."""
 

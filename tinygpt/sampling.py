@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tinygpt.data import Tokenizer
-from tinygpt.errors import ConfigError
+from tinygpt.errors import ConfigError, DivergedError
 
 # Colder than this makes no difference: scores that differ at all differ by far more than e^x can hold.
 COLDEST = 1e-250
@@ -53,9 +53,18 @@ class SamplingSettings:
 
 
 def choose_token(scores: np.ndarray, settings: SamplingSettings, rng: np.random.Generator) -> int:
-    """Draw one token id from scores (V,). Equal scores rank by id, so top_k=1 and temperature 0 agree."""
+    """Draw one token id from scores (V,). Equal scores rank by id, so top_k=1 and temperature 0 agree.
+
+    Raises:
+        DivergedError: the best score is not a finite number, as with weights of a run that diverged.
+    """
+    best = int(scores.argmax())  # a NaN counts as the largest
+    if not math.isfinite(scores[best]):
+        raise DivergedError(
+            f"the model's best score is {scores[best]}", "finite weights", "invoke sample with another --checkpoint"
+        )
     if settings.temperature == 0:
-        return int(scores.argmax())
+        return best
     ranked = (-scores).argsort(kind="stable")[: settings.top_k]  # best first
     weights = scores[ranked].astype(np.float64)
     weights -= weights[0]

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import tracemalloc
 
@@ -24,7 +25,7 @@ from tinygpt.engines.vectorized.phases import Phases
 from tinygpt.engines.vectorized.projection import FoldedProjection, NormNames, PlainProjection
 from tinygpt.engines.vectorized.shard import Shard
 from tinygpt.engines.vectorized.slab import Slab
-from tinygpt.errors import CapacityError, ConfigError
+from tinygpt.errors import CapacityError, ConfigError, WorkerError
 from tinygpt.presets import PRESETS
 
 MODEL = ModelConfig(n_layers=2, d_model=16, n_heads=2, context_length=12)
@@ -172,15 +173,55 @@ def test_workers_end_with_their_engine():
     assert not psutil.pid_exists(worker)
 
 
-def test_a_killed_worker_is_named_in_one_line():
+@pytest.mark.parametrize(("how", "error"), [(signal.SIGKILL, CapacityError), (signal.SIGSEGV, WorkerError)])
+def test_a_lost_worker_is_named_in_one_line_and_the_weights_must_be_loaded_anew(how, error):
     engine = create_engine("vectorized", MODEL, TRAIN, threads=2, kernels="numpy", team="processes")
     engine.train_step(*batch())
-    os.kill(engine.process_ids()[0], signal.SIGKILL)
-    with pytest.raises(CapacityError, match="SIGKILL") as caught:
+    saved = engine.state_dict()
+    os.kill(engine.process_ids()[0], how)
+    with pytest.raises(error, match=how.name) as caught:
         engine.train_step(*batch())
     assert "\n" not in str(caught.value)
-    with pytest.raises(CapacityError, match="worker process"):
+    with pytest.raises(WorkerError, match="cut short"):
         engine.train_step(*batch())
+    engine.load_state_dict(saved)
+    assert np.isfinite(engine.train_step(*batch()).loss)
+
+
+@pytest.mark.parametrize("team", ["threads", "processes"])
+def test_after_an_interrupt_no_worker_writes_any_more(team, monkeypatch):
+    first, second = (create_engine("vectorized", MODEL, TRAIN, threads=2, kernels="numpy", team=team) for _ in range(2))
+    first.train_step(*batch())
+    second.train_step(*batch())
+    weights, moments = first.state_dict(), first.optimizer_state()
+    update = Arena.update
+
+    def interrupted(arena, *arguments):
+        if os.getpid() == parent and threading.current_thread() is threading.main_thread():
+            raise KeyboardInterrupt
+        time.sleep(0.1)
+        update(arena, *arguments)
+
+    parent = os.getpid()
+    with monkeypatch.context() as patch:
+        patch.setattr(Arena, "update", interrupted)
+        first._team = None  # the next team is forked with the patch
+        with pytest.raises(KeyboardInterrupt):
+            first.train_step(*batch(1))
+    first.load_state_dict(weights)
+    first.load_optimizer_state(moments)
+    for step in range(1, 4):
+        assert first.train_step(*batch(step)) == second.train_step(*batch(step))
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_workers_leave_it_to_their_parent_what_a_signal_to_the_group_means(stop):
+    engine = create_engine("vectorized", MODEL, TRAIN, threads=2, kernels="numpy", team="processes")
+    before = engine.train_step(*batch())
+    os.kill(engine.process_ids()[0], stop)
+    time.sleep(0.05)
+    assert np.isfinite(engine.train_step(*batch()).loss)
+    assert np.isfinite(before.loss)
 
 
 def test_workers_do_not_outlive_a_killed_parent():
@@ -216,18 +257,23 @@ def test_more_threads_than_cores_warns_and_an_unknown_team_is_named():
 # ---- memory ----------------------------------------------------------------------------------------------
 
 
-def test_steady_state_allocates_nothing_that_grows():
-    preset = PRESETS["tiny"]
-    engine = create_engine("vectorized", preset.model, preset.train, kernels="numpy", team="threads")
-    inputs, targets = batch(0, preset.train.batch_size, preset.model.context_length)
+@pytest.mark.parametrize("team", ["threads", "processes"])
+@pytest.mark.parametrize("kernels", ["numpy", "numexpr"])
+def test_steady_state_allocates_nothing_that_grows(team, kernels):
+    model, train = ModelConfig(2, 32, 2, 16), TrainConfig(batch_size=8)
+    engine = create_engine("vectorized", model, train, threads=2, kernels=kernels, team=team)
+    inputs, targets = batch(0, 8, 16)
     for _ in range(3):
         engine.train_step(inputs, targets)
+    processes = [psutil.Process(), *(psutil.Process(helper) for helper in engine.process_ids())]
     tracemalloc.start()
     try:
-        before = tracemalloc.get_traced_memory()[0]
+        traced, resident = tracemalloc.get_traced_memory()[0], [p.memory_info().rss for p in processes]
         for _ in range(100):
             engine.train_step(inputs, targets)
-        assert tracemalloc.get_traced_memory()[0] - before < 1_000_000
+        assert tracemalloc.get_traced_memory()[0] - traced < 1_000_000
+        growth = [p.memory_info().rss - before for p, before in zip(processes, resident, strict=True)]
+        assert max(growth[1:], default=0) < 1_000_000
     finally:
         tracemalloc.stop()
 

@@ -3,7 +3,7 @@
 The equations are those of ``tinygpt/layers.py``; what differs:
 
     * The queries come scaled by 1/√C from the projection, and all heads are read in place as strided views.
-    * kᵀ and vᵀ are laid out contiguously: BLAS multiplies small matrices by a transposed view at half the speed.
+    * kᵀ and vᵀ are laid out contiguously: BLAS is slow where a small matrix is multiplied by a transposed view.
     * Queries go in blocks; block j meets only the keys up to its own end, and of the square on the diagonal the
       upper triangle is zeroed. With T = 512 this leaves 56 % of the (T, T) work.
     * The weights stay unnormalised: E = exp(S), y = (E v) / total, so that dividing costs T·C numbers instead of T·T.

@@ -90,23 +90,28 @@ def _read(path: Path) -> dict[str, str]:
         return {}
     if not isinstance(known, dict):
         return {}
-    names = {"", *KERNELS}
-    return {
-        key: spec
-        for key, spec in known.items()
-        if isinstance(spec, str)
-        and spec.partition(":")[0] in ("numpy", "numexpr")
-        and set(spec.partition(":")[2].split("+")) <= names
-    }
+    return {key: spec for key, spec in known.items() if isinstance(spec, str) and spec != "auto" and _is_choice(spec)}
+
+
+def _is_choice(spec: str) -> bool:
+    try:
+        choose_kernels(spec)
+    except ConfigError:
+        return False
+    return True
 
 
 def _write(path: Path, known: dict[str, str]) -> None:
     """Put choices in the cache; one that cannot be written costs a measurement per process."""
+    unfinished: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, unfinished = tempfile.mkstemp(dir=path.parent, prefix=".kernels-")
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".kernels-")
+        unfinished = Path(name)
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             json.dump(known, file, indent=1)
-        Path(unfinished).replace(path)
+        unfinished.replace(path)
     except OSError as error:
+        if unfinished is not None:
+            unfinished.unlink(missing_ok=True)
         _log.warning("cannot keep the choice of kernels as %s (%s): it will be measured again", path, error.strerror)

@@ -22,7 +22,7 @@ from tinygpt.engines.vectorized.layout import Layout
 from tinygpt.engines.vectorized.mailbox import Mailbox, private_zeros, shared_zeros
 from tinygpt.engines.vectorized.phases import Phase, Phases
 from tinygpt.engines.vectorized.team import ProcessTeam, Team, ThreadTeam
-from tinygpt.errors import ConfigError, unknown_name
+from tinygpt.errors import ConfigError, WorkerError, unknown_name
 from tinygpt.optim import clip_factor
 from tinygpt.params import Arrays
 from tinygpt.threads import available_cores
@@ -84,6 +84,7 @@ class VectorizedEngine(Engine):
         )
         self.arena = self._phases.arena
         self._team: Team | None = None
+        self._cut_short = False
 
     def _new_mailbox(self, rows: int) -> Mailbox:
         return Mailbox(rows, self.model.context_length, self.model.vocab_size, self._layout.workers)
@@ -97,10 +98,27 @@ class VectorizedEngine(Engine):
         return () if self._team is None else self._team.process_ids()
 
     def _run(self, phase: Phase) -> None:
+        """A phase by every worker; an interrupt or a lost worker leaves weights that are not to be used.
+
+        Raises:
+            WorkerError: an earlier phase was cut short, and no weights were loaded since.
+        """
+        if self._cut_short:
+            raise WorkerError(
+                "an earlier step of this engine was cut short: its weights may be half updated",
+                "weights loaded anew",
+                "load_state_dict and load_optimizer_state, or invoke train --resume",
+            )
         if self._team is None:  # workers start when they are first needed
             make = ProcessTeam if self._forked else ThreadTeam
             self._team = make(self._phases, self._layout.workers, self._layout.blas_threads)
-        self._team.run(phase)
+        whole = False
+        try:
+            self._team.run(phase)
+            whole = True
+        finally:
+            if not whole:
+                self._team, self._cut_short = None, True
 
     # ---- the interface -----------------------------------------------------------------------------------
 
@@ -158,6 +176,7 @@ class VectorizedEngine(Engine):
     def _replace_parameters(self, state: Arrays) -> None:
         self.arena.fill(self.arena.flat_parameters, state)
         self._phases.refresh()
+        self._cut_short = False
 
     def load_optimizer_state(self, state: OptimizerState) -> None:
         """See :meth:`Engine.load_optimizer_state`."""

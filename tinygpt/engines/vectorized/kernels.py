@@ -15,7 +15,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numexpr
@@ -30,17 +29,28 @@ TILE = 32 * 1024  # elements: 128 KiB a tile, so that a kernel's four or five op
 _f32 = np.float32
 
 
-@cache
-def _compiled(expression: str, operands: tuple[str, ...], thread: int) -> Any:  # noqa: ARG001 (part of the key)
-    """A compiled expression of this thread's own: one program's work space cannot serve two threads at once."""
-    return numexpr.NumExpr(expression, [(name, float) for name in operands])  # its `float` has 32 bits
+class _Programs(threading.local):
+    """Compiled expressions of one thread: one program's work space cannot serve two threads at once."""
+
+    def __init__(self) -> None:
+        self.known: dict[tuple[str, tuple[str, ...]], Any] = {}
+
+    def compiled(self, expression: str, operands: tuple[str, ...]) -> Any:
+        """A program for an expression over float32 operands."""
+        key = (expression, operands)
+        if key not in self.known:
+            self.known[key] = numexpr.NumExpr(expression, [(name, float) for name in operands])  # `float` has 32 bits
+        return self.known[key]
+
+
+_PROGRAMS = _Programs()
 
 
 def _run(expression: str, out: Array, **operands: Any) -> None:
     """Evaluate an expression over named operands into ``out``."""
     names = tuple(operands)
     values = (np.asarray(value, np.float32) for value in operands.values())
-    _compiled(expression, names, threading.get_ident())(*values, out=out, order="K", casting="safe", ex_uses_vml=False)
+    _PROGRAMS.compiled(expression, names)(*values, out=out, order="K", casting="safe", ex_uses_vml=False)
 
 
 # ---- GELU: the activation and its derivative in one visit ---------------------------------------------

@@ -64,8 +64,9 @@ class Phases:
             [pair for pair, start in zip(self._every_pair, starts, strict=True) if owned.start <= start < owned.stop]
             for owned in ranges
         ]
-        self._scratch: dict[int, np.ndarray] = {}
-        self._shards: dict[tuple[int, int, int], Shard] = {}
+        self._scratch = [np.empty(TILE, np.float32) for _ in ranges]
+        # Per worker, because threads share this object: (rows, length) → workspace.
+        self._shards: list[dict[tuple[int, int], Shard]] = [{} for _ in ranges]
         self._work = {
             Phase.GRADIENTS: self._gradients,
             Phase.REDUCE: self._reduce,
@@ -90,16 +91,14 @@ class Phases:
     def _shard(self, worker: int) -> tuple[slice, Shard]:
         """The worker's rows and its workspace for them; a workspace is made once per shape."""
         rows, length = self.mailbox.rows_of(worker, self.n_active), self.mailbox.shape[1]
-        key = (worker, rows.stop - rows.start, length)
-        if key not in self._shards:
+        shards, key = self._shards[worker], (rows.stop - rows.start, length)
+        if key not in shards:
             # Keep the training shape's buffers, and at most one other shape's beside them.
             part = row_slices(self.train.batch_size, self.layout.shards)[worker]
-            keep = (worker, part.stop - part.start, self.model.context_length)
-            self._shards = {k: v for k, v in self._shards.items() if k[0] != worker or k == keep}
-            self._shards[key] = Shard(
-                self.model, self.arena, self.projections, key[1], length, self.kernels, gradient=worker
-            )
-        return rows, self._shards[key]
+            for other in shards.keys() - {(part.stop - part.start, self.model.context_length)}:
+                del shards[other]
+            shards[key] = Shard(self.model, self.arena, self.projections, *key, self.kernels, gradient=worker)
+        return rows, shards[key]
 
     def _gradients(self, worker: int) -> None:
         if worker < self.n_active:
@@ -115,8 +114,7 @@ class Phases:
         self.mailbox.squares[worker] = self.arena.squared_norm(tiles)
 
     def _update(self, worker: int) -> None:
-        scratch = self._scratch.setdefault(worker, np.empty(TILE, np.float32))
-        self.arena.update(self._tiles[worker], self.mailbox.step, self.kernels, scratch)
+        self.arena.update(self._tiles[worker], self.mailbox.step, self.kernels, self._scratch[worker])
         for pair in self._pairs[worker]:
             pair.refresh()
 

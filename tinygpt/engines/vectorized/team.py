@@ -4,7 +4,7 @@ Threads      share the interpreter, and with it its lock: every NumPy call takes
              threads make short calls, each waits for the other. With products of milliseconds nobody notices; with
              calls of microseconds two threads can be slower than one.
 Processes    are forked from this one and share the arena's memory, but no lock. They wait for work by looking at a
-             counter, at first without pause, and after a millisecond without work in short sleeps.
+             counter, at first without pause, and after a moment without work in short sleeps.
 
 Either way a phase is a number, ``work(phase, worker)`` does it, and what it reads and writes lies in shared memory.
 Both give the same results to the bit.
@@ -20,21 +20,23 @@ import traceback
 import warnings
 import weakref
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Protocol
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from tinygpt.engines.vectorized.mailbox import shared_zeros
-from tinygpt.errors import CapacityError
+from tinygpt.errors import CapacityError, WorkerError
 
 Work = Callable[[int, int], None]
 
 _PHASES = 16  # an order is its number times this plus the phase, so that one write gives both
-_SPIN_SECONDS = 1e-3  # a worker without work looks for it this long before it starts to sleep
+_SPIN_SECONDS = 3e-4  # a worker without work looks for it this long before it starts to sleep
 _SLEEP_SECONDS = 5e-5
+_SLEEP_GROWTH = 1.05  # so that waking up late costs about a twentieth of what the wait took
 _LONGEST_SLEEP = 5e-3
+_RUN = "invoke train with a smaller --preset, or --engine vectorized[threads=1]"
 _CHECK_EVERY = 512  # looks between two checks that the others still live
 
 
@@ -42,7 +44,10 @@ class Team(Protocol):
     """Runs phases, which are numbers from 0 to 15."""
 
     def run(self, phase: int) -> None:
-        """Do ``work(phase, worker)`` for every worker; return when all are done."""
+        """Do ``work(phase, worker)`` for every worker; return when all are done.
+
+        When it raises, no worker is at work any more, and the team has ended.
+        """
 
     def process_ids(self) -> tuple[int, ...]:
         """Processes beside this one."""
@@ -66,7 +71,10 @@ class ThreadTeam:
         """See :class:`Team`."""
         with self._blas.limit(limits=self._blas_threads, user_api="blas"):
             others = [self._pool.submit(self._work, phase, worker) for worker in range(1, self._workers)]
-            self._work(phase, 0)
+            try:
+                self._work(phase, 0)
+            finally:
+                wait(others)
             for future in others:
                 future.result()
 
@@ -99,39 +107,31 @@ class ProcessTeam:
         """See :class:`Team`.
 
         Raises:
-            CapacityError: a worker is gone, most likely killed for want of memory.
+            CapacityError: a worker was killed, most likely for want of memory.
+            WorkerError: a worker ended otherwise.
         """
-        if not self._finalizer.alive:
-            raise CapacityError("a worker process of this engine has ended", "a fresh engine")
         self._ordered += 1
         self._counters[0, 0] = self._ordered * _PHASES + phase
-        with self._blas.limit(limits=self._blas_threads, user_api="blas"):
-            self._work(phase, 0)
+        try:
+            with self._blas.limit(limits=self._blas_threads, user_api="blas"):
+                self._work(phase, 0)
+            self._wait()
+        except BaseException:  # an interrupt, say: the others finish their part, write no more, and end
+            self._finalizer()
+            raise
+
+    def _wait(self) -> None:
         looks = 0
         while (self._counters_done < self._ordered).any():
             looks += 1
             if looks % _CHECK_EVERY == 0:
-                self._check_alive()
+                for process in self._processes:
+                    _check_alive(process)
                 time.sleep(0)
 
     def process_ids(self) -> tuple[int, ...]:
         """See :class:`Team`."""
         return self._processes
-
-    def _check_alive(self) -> None:
-        for process in self._processes:
-            ended, status = os.waitpid(process, os.WNOHANG)
-            if ended:
-                self._processes = tuple(p for p in self._processes if p != process)
-                self._finalizer.detach()
-                _dismiss(os.getpid(), self._counters, self._processes)
-                code = os.waitstatus_to_exitcode(status)
-                how = f"by signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"with exit code {code}"
-                raise CapacityError(
-                    f"a worker process of the vectorized engine ended {how}",
-                    "memory for every worker",
-                    "invoke train with a smaller --preset, or --engine vectorized[threads=1]",
-                )
 
     def _fork(self, worker: int) -> int:
         with warnings.catch_warnings():
@@ -152,8 +152,8 @@ class ProcessTeam:
     def _serve(self, worker: int, parent: int) -> None:
         """A worker's life."""
         gc.disable()  # what this process inherited is its parent's to finalize
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the group; the parent decides
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for stop in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(stop, signal.SIG_IGN)  # they reach the whole group; the parent decides, and this one follows
         self._blas.limit(limits=self._blas_threads, user_api="blas")
         order, done = self._counters[0], self._counters[worker + 1]
         finished = 0
@@ -166,7 +166,7 @@ class ProcessTeam:
                         return
                     if time.perf_counter() - since > _SPIN_SECONDS:
                         time.sleep(sleep)
-                        sleep = min(sleep * 1.5, _LONGEST_SLEEP)
+                        sleep = min(sleep * _SLEEP_GROWTH, _LONGEST_SLEEP)
             if order[0] < 0:
                 return
             finished += 1
@@ -174,8 +174,25 @@ class ProcessTeam:
             done[0] = finished
 
 
+def _check_alive(process: int) -> None:
+    """Raise if a worker has ended."""
+    try:
+        ended, status = os.waitpid(process, os.WNOHANG)
+    except ChildProcessError:  # somebody else has reaped it
+        raise WorkerError("a worker process of the vectorized engine has ended", run=_RUN) from None
+    if not ended:
+        return
+    code = os.waitstatus_to_exitcode(status)
+    if -code == signal.SIGKILL:
+        raise CapacityError(
+            "a worker process of the vectorized engine was killed (SIGKILL)", "memory for every worker", _RUN
+        )
+    how = f"by signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"with exit code {code}, see above"
+    raise WorkerError(f"a worker process of the vectorized engine ended {how}", run=_RUN)
+
+
 def _dismiss(owner: int, counters: np.ndarray, processes: tuple[int, ...]) -> None:
-    """End the workers, from the process that started them."""
+    """End the workers, from the process that started them; return when none is left."""
     if os.getpid() != owner:
         return
     counters[0, 0] = -1
@@ -184,3 +201,6 @@ def _dismiss(owner: int, counters: np.ndarray, processes: tuple[int, ...]) -> No
             os.waitpid(process, 0)
         except ChildProcessError:  # reaped before
             continue
+        except BaseException:  # asked to hurry
+            os.kill(process, signal.SIGKILL)
+            raise
