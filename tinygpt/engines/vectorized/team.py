@@ -37,6 +37,7 @@ _SLEEP_SECONDS = 5e-5
 _SLEEP_GROWTH = 1.05  # so that waking up late costs about a twentieth of what the wait took
 _LONGEST_SLEEP = 5e-3
 _RUN = "invoke train with a smaller --preset, or --engine vectorized[threads=1]"
+_YIELD_EVERY = 8  # looks between two offers of the core to whoever else wants it: on a busy machine, the other worker
 _CHECK_EVERY = 512  # looks between two checks that the others still live
 
 
@@ -124,10 +125,11 @@ class ProcessTeam:
         looks = 0
         while (self._counters_done < self._ordered).any():
             looks += 1
+            if looks % _YIELD_EVERY == 0:
+                os.sched_yield()
             if looks % _CHECK_EVERY == 0:
                 for process in self._processes:
                     _check_alive(process)
-                time.sleep(0)
 
     def process_ids(self) -> tuple[int, ...]:
         """See :class:`Team`."""
@@ -161,6 +163,8 @@ class ProcessTeam:
             since, looks, sleep = time.perf_counter(), 0, _SLEEP_SECONDS
             while order[0] // _PHASES == finished:
                 looks += 1
+                if looks % _YIELD_EVERY == 0:
+                    os.sched_yield()
                 if looks % _CHECK_EVERY == 0 or sleep > _SLEEP_SECONDS:
                     if os.getppid() != parent:
                         return
