@@ -249,11 +249,12 @@ def sample(
 
 @task(
     help={
-        "suite": "quick (minutes), standard (a quarter of an hour), full, peers (hours), or generation",
+        "suite": "quick (minutes), standard (a quarter of an hour), full, variants, peers (hours), or generation",
         "presets": "comma-separated; the suite's when omitted",
         "engines": "comma-separated, variants too; the suite's when omitted",
         "corpus": "what the batches are cut from",
         "seed": "of the starting weights and the batches",
+        "kernels": "measure the parts of a step and the forms of its kernels: the suite `kernels`",
         "resume": "go on with this run (or `last`) where it stopped, under the conditions it began with",
         "against": "measure this checkout against another commit, interleaved; exit code 3 if it is slower, twice",
         "threshold": "with --against: slower by less than this is fine",
@@ -267,6 +268,7 @@ def bench(
     engines: str = "",
     corpus: str = "shakespeare",
     seed: str = "0",
+    kernels: bool = False,
     resume: str = "",
     against: str = "",
     threshold: str = "0.05",
@@ -278,7 +280,7 @@ def bench(
         at_most = _number("threshold", threshold)
         code = _measure_against(against, presets, engines, corpus, _whole("seed", seed), at_most)
     else:
-        code = _measure(suite, presets, engines, corpus, _whole("seed", seed))
+        code = _measure("kernels" if kernels else suite, presets, engines, corpus, _whole("seed", seed))
     if code:
         raise Exit(code=code)
 

@@ -15,7 +15,12 @@ from pathlib import Path
 import psutil
 
 from bench.cells import Cell
-from bench.memory import is_lower_bound, predicted_peak_bytes, predicted_session_bytes
+from bench.memory import (
+    is_lower_bound,
+    predicted_generation_bytes,
+    predicted_peak_bytes,
+    predicted_session_bytes,
+)
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.errors import CapacityError
 from tinygpt.presets import PRESETS, get_preset
@@ -209,8 +214,12 @@ def refusal(cell: Cell, available: int | None = None) -> str | None:
         available: bytes to be had; asked of the system when None.
     """
     memory = None if available is None else Memory(available, "as given")
-    fit = check_fit(cell.variant, cell.preset, memory)
-    return None if fit.fits else fit.describe(f"{cell.variant} at {cell.preset}")
+    if cell.generates:
+        fit = check_fit(cell.variant, cell.preset, memory, predicted_generation_bytes)
+        what = f"generating with {cell.variant}"
+    else:
+        fit, what = check_fit(cell.variant, cell.preset, memory), cell.variant
+    return None if fit.fits else fit.describe(f"{what} at {cell.preset}")
 
 
 def require_room_to_train(variant: str, preset: str, recording: bool = False, memory: Memory | None = None) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from bench.generation import GENERATORS
+from bench.kernel_parts import KERNELS_VARIANT
 from bench.variants import ROOFLINE_VARIANTS, check_variant, engine_name, kind_of
 from tinygpt.errors import ConfigError, unknown_name
 from tinygpt.presets import PRESETS, get_preset
@@ -132,9 +133,9 @@ def _suite(
     return Suite(name, summary, rounds, tuple(arms), generates)
 
 
-# Limits in seconds. A cell of NumPy takes about a tenth of its limit on two idle cores; on busy ones it has been seen
-# to take nine times as long. In `quick`, plain Python gets too little for small and medium on purpose: the timeout is
-# the finding, and nobody should wait ten minutes for it.
+# Limits in seconds. A cell of NumPy takes a small part of its limit on two idle cores; on busy ones it may take many
+# times as long, and still has to end by itself. In `quick`, plain Python gets too little for small and medium on
+# purpose: the timeout is the finding, and nobody should wait ten minutes for it.
 _QUICK = {"tiny": 30.0, "small": 60.0, "medium": 90.0}
 _STANDARD = {"tiny": 60.0, "small": 60.0, "medium": 90.0, "large": 180.0, "xl": 240.0}
 _FULL = _STANDARD | {"huge": 600.0, "massive": 900.0, "mega": 900.0, "behemoth": 3600.0}
@@ -145,6 +146,7 @@ _NOISE = {preset: _STANDARD[preset] for preset in ("small", "medium")}
 # Rivals take about as long as NumPy does or less; compiling a model before its first step comes on top.
 _RIVALS = {preset: limit + 240.0 for preset, limit in _FULL.items()}
 _TRAINED = ("torch", "torch-compile", "torch-mkl-avx512", "torch-compile-mkl-avx512", "jax")
+_STACK = {preset: _STANDARD[preset] for preset in ("tiny", "small", "medium", "large")}
 _GENERATION = {"small": 120.0, "xl": 240.0, "huge": 360.0}
 
 SUITES = MappingProxyType(
@@ -198,11 +200,28 @@ SUITES = MappingProxyType(
             _suite(
                 "generation",
                 "256 greedy tokens with a key-value cache, by this project, PyTorch, JAX and transformers; six "
-                "interleaved rounds at small, xl and huge: a quarter of an hour",
+                "interleaved rounds at small, xl and huge: half an hour or less",
                 6,
                 dict.fromkeys(GENERATORS, _GENERATION),
                 slow=(),
                 generates=True,
+            ),
+            _suite(
+                "variants",
+                "what each idea buys: numpy, then vectorized on one thread, with threads and with processes, tiny to "
+                "large, six interleaved rounds (plain Python one, at tiny): ten minutes",
+                6,
+                {"numpy": _STACK, "python": {"tiny": 300.0}}
+                | dict.fromkeys(("vectorized[threads=1]", "vectorized[team=threads]", "vectorized"), _STACK),
+                slow=("python",),
+            ),
+            _suite(
+                "kernels",
+                "the parts of a vectorized step, and every fused kernel in NumPy's form and NumExpr's, tiny to xl: "
+                "three rounds, five minutes",
+                3,
+                {KERNELS_VARIANT: _STANDARD},
+                slow=(),
             ),
         )
     }
@@ -231,7 +250,8 @@ def select_suite(suite: str, presets: Sequence[str] = (), engines: Sequence[str]
 
     Returns:
         the selection, with the reference engine at every preset (one round, if it was not asked for). Generation
-        needs none: a worker replays its texts through the reference itself.
+        needs none: a worker replays its texts through the reference itself. Nor does a look at the parts of a step,
+        whose losses are compared with those of the same steps left alone.
 
     Raises:
         ConfigError: a suite, preset, engine or option is unknown.
@@ -250,7 +270,8 @@ def select_suite(suite: str, presets: Sequence[str] = (), engines: Sequence[str]
             chosen = declared or [
                 _arm(base, variant, preset) for variant in dict.fromkeys(a.variant for a in base.arms)
             ]
-        if not base.generates and REFERENCE not in (arm.variant for arm in chosen):
+        trained = not base.generates and any(arm.variant != KERNELS_VARIANT for arm in chosen)
+        if trained and REFERENCE not in (arm.variant for arm in chosen):
             chosen.insert(0, replace(_arm(base, REFERENCE, preset), rounds=1))
         # The reference goes first, so that every other cell can be judged as it ends.
         arms += sorted(chosen, key=lambda arm: arm.variant != REFERENCE)

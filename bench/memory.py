@@ -12,23 +12,21 @@ Symbols as in ``tinygpt/config.py``; N = B·T, P parameters, A = B·H·T² atten
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import import_module
-from importlib.util import find_spec
 from types import MappingProxyType
-from typing import Any
 
 from bench.variants import engine_name
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.engines import parse_variant
+from tinygpt.engines.vectorized.memory import predicted_bytes
 from tinygpt.threads import available_cores
 
 FLOAT32_BYTES = 4
 PROCESS_BYTES = 38_000_000  # interpreter, NumPy and this project's modules
 TEXT_BYTES = 5_000_000  # a corpus, as the built-in ones are
 RECORDING_BYTES = 105_000_000  # pandas and pyarrow, and the tables that they write
+_SESSION_BYTES = 6_000_000  # what a session adds to an engine and its text: checkpoints, evaluation, samples
 _ALLOCATOR_SHARE = 0.024
 _ALLOCATOR_SLACK = 4_500_000
-_VECTORIZED_MEMORY = "tinygpt.engines.vectorized.memory"
 
 # A session's first checkpoint is read back and compared: a copy of both moments, and three arrays read.
 _CHECKPOINT_COPIES = 5
@@ -62,6 +60,16 @@ def is_lower_bound(variant: str) -> bool:
     return engine_name(variant) not in _PREDICTORS
 
 
+def predicted_generation_bytes(_variant: str, model: ModelConfig, _train: TrainConfig) -> int:
+    """Memory of a cell that generates, in bytes: six float32 for every parameter.
+
+    The drawn weights, the generator's own, and for the replay an engine of the reference: the weights that it starts
+    from, those that it is given, two moments. The moments are reserved and never written, which leaves room for the
+    activations; a rival's library and its own copies come on top.
+    """
+    return PROCESS_BYTES + 6 * FLOAT32_BYTES * model.n_parameters
+
+
 def predicted_session_bytes(variant: str, model: ModelConfig, train: TrainConfig, recording: bool = False) -> int:
     """Peak resident memory of ``invoke train``: steps, and a checkpoint that is read back beside the engine.
 
@@ -75,7 +83,7 @@ def predicted_session_bytes(variant: str, model: ModelConfig, train: TrainConfig
     copies = _CHECKPOINT_COPIES * FLOAT32_BYTES * model.n_parameters
     # The textbook engines hold no activations between steps; the others keep their buffers.
     between = min(steps, PROCESS_BYTES + TEXT_BYTES + _persistent_bytes(engine_name(variant), model, steps))
-    return max(steps, between + copies) + (RECORDING_BYTES if recording else 0)
+    return max(steps, between + copies) + _SESSION_BYTES + (RECORDING_BYTES if recording else 0)
 
 
 def _persistent_bytes(name: str, model: ModelConfig, steps: int) -> int:
@@ -147,19 +155,8 @@ def _python_bytes(model: ModelConfig, train: TrainConfig, _threads: int) -> int:
 
 
 def _vectorized_bytes(model: ModelConfig, train: TrainConfig, threads: int) -> int:
-    """Engine ``vectorized``: its own module says what its arrays take; without one, the buffers that it began with.
-
-    Those: an arena of parameters, two moments and a gradient per worker; and, over all shards, per block 14 N·D, the
-    attention weights and two deviations a row, with 15 N·D and the logits beside them.
-    """
-    if find_spec(_VECTORIZED_MEMORY) is not None:
-        told: Any = import_module(_VECTORIZED_MEMORY)
-        return _resident(int(told.predicted_bytes(model, train, threads)))
-    workers = min(threads, train.batch_size)
-    n, d, t = train.batch_size * model.context_length, model.d_model, model.context_length
-    kept = model.n_layers * (14 * n * d + train.batch_size * model.n_heads * t * t + 2 * n)
-    numbers = (3 + workers) * model.n_parameters + kept + 15 * n * d + n * model.vocab_size
-    return _resident(FLOAT32_BYTES * numbers)
+    """Engine ``vectorized``: its own module says what its arrays take."""
+    return _resident(predicted_bytes(model, train, threads))
 
 
 _PREDICTORS: MappingProxyType[str, Callable[[ModelConfig, TrainConfig, int], int]] = MappingProxyType(

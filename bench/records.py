@@ -1,4 +1,4 @@
-"""From a cell's outcome to rows of the three tables."""
+"""From a cell's outcome to rows of the tables."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bench.cells import Cell, repeat_command
+from bench.kernel_parts import DISPATCH, PARTS
 from bench.labels import read_label
 from bench.process import Event, Outcome
 from bench.protocol import TEXT_TOKENS, Protocol, sha256_text
@@ -164,6 +165,38 @@ def sample_rows(context: RunContext, cell: Cell, corpus: str, samples: list[Even
         }
         for event in samples
     ]
+
+
+def kernel_rows(context: RunContext, cell: Cell, protocol: Protocol, outcome: Outcome, attempt: int = 0) -> list[Row]:
+    """The cell's rows of ``kernels``: parts of steps and forms of kernels; none for most cells.
+
+    What is left of a step's wall time is not stored: ``bench.kernel_shares`` computes it.
+    """
+    shared: Row = {
+        "run_id": context.run_id,
+        "cell_id": cell_id_of(context, cell, attempt),
+        "preset": cell.preset,
+        "worker": None,
+        "form": None,
+        "place": None,
+        "elements": None,
+    }
+    rows: list[Row] = []
+    for event in outcome.of_kind("parts"):
+        step = shared | {"repeat": event["step"], "is_warmup": event["step"] <= protocol.warmup_steps}
+        rows.append(step | {"measure": "step", "name": "step", "seconds": event["seconds"]})
+        rows += [
+            step | {"measure": "part", "name": name, "worker": worker, "seconds": seconds}
+            for worker, parts in enumerate(event["parts"])
+            for name, seconds in zip(PARTS, parts, strict=True)
+            if name != DISPATCH
+        ]
+    names = ("form", "place", "repeat", "is_warmup", "seconds", "elements")
+    rows += [
+        shared | {"measure": "form", "name": event["kernel"]} | {name: event[name] for name in names}
+        for event in outcome.of_kind("form")
+    ]
+    return rows
 
 
 def refused_outcome() -> Outcome:

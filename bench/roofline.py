@@ -111,16 +111,21 @@ class ProductRunner:
     """Makes a list of products on buffers of its own, as often as a step does."""
 
     def __init__(self, products: Sequence[Product]) -> None:
+        # Here, because it imports the engine, which other engines' memory should not have to hold.
+        from tinygpt.engines.vectorized.slab import Slab
+
         rng = np.random.default_rng(0)
+        # On huge pages, as the engine's own buffers are: a slower roofline would flatter the engine's share of it.
+        slab = Slab()
 
         def filled(*shape: int) -> np.ndarray:
-            return rng.standard_normal(shape, np.float32)
+            return rng.standard_normal(dtype=np.float32, out=slab.empty(*shape))
 
         self._calls: list[tuple[int, np.ndarray, np.ndarray, np.ndarray]] = []
         for product in products:
             left = filled(product.batch, product.rows, product.inner)
             right = filled(product.batch, product.inner, product.columns)
-            out = np.empty((product.batch, product.rows, product.columns), np.float32)
+            out = slab.empty(product.batch, product.rows, product.columns)
             if product.batch == 1:  # without the batch axis, which NumPy would loop over
                 left, right, out = left[0], right[0], out[0]
             self._calls.append((product.count, left, right, out))

@@ -20,6 +20,7 @@ from rich.console import Console
 
 from bench.announce import announce
 from bench.cells import DEFAULT_CORPUS, DEFAULT_SUITE, Cell, Suite, select_suite
+from bench.kernel_parts import OURS
 from bench.labels import read_label
 from bench.lock import default_lock_file, measurement_lock
 from bench.machine import fresh_machine
@@ -31,6 +32,7 @@ from bench.provenance import code_sha256, read_provenance
 from bench.records import (
     Row,
     RunContext,
+    kernel_rows,
     machine_of,
     median_step,
     new_run_id,
@@ -40,6 +42,7 @@ from bench.records import (
     step_rows,
 )
 from bench.runplan import RunOptions, RunPlan, drop_plan, read_plan, unfinished, write_plan
+from bench.schema import TABLES
 from bench.stopping import stop_signals
 from bench.store import default_root, read_run, read_table, remove_leftovers, write_tables
 from bench.verdict import Verdict, judge
@@ -221,7 +224,7 @@ class _Run:
         # Workers read the very bytes that were hashed here, and need neither a network nor a cache.
         self.tokens = scratch / "train.bin"
         self.tokens.write_bytes(text.train)
-        self.rows: dict[str, list[Row]] = {name: [*rows.get(name, ())] for name in ("runs", "steps", "samples")}
+        self.rows: dict[str, list[Row]] = {name: [*rows.get(name, ())] for name in TABLES}
         self.reference = self._reference_losses()
         self.machine_changed = any(row["machine"] != plan.machine for row in self.rows["runs"])
         self.code_changed = False
@@ -299,9 +302,9 @@ class _Run:
         protocol = self.protocols[cell.preset]
         made = replace(cell, variant=read_label(cell.variant).variant)
         ready = prepare(made.variant, self.scratch)
-        # What trains nothing keeps no gradients and no moments either.
-        trains = cell.kind not in ("roofline", "generation")
-        reason = ready.refusal or (self.options.refuse(made) if trains else None)
+        asked = replace(made, variant=OURS) if cell.kind == "kernels" else made
+        # The roofline keeps no gradients and no moments: it fits wherever an engine does.
+        reason = ready.refusal or (self.options.refuse(asked) if cell.kind != "roofline" else None)
         if reason is None:
             outcome = self._measure(cell, protocol, progress, ready.environment)
             verdict = judge(cell, protocol, outcome, self.reference.get(cell.preset), self.plan.suite.name)
@@ -320,6 +323,7 @@ class _Run:
             "steps": self.rows["steps"] + step_rows(context, cell, protocol, steps, attempt),
             "samples": self.rows["samples"]
             + sample_rows(context, cell, protocol.corpus, outcome.of_kind("sample"), attempt),
+            "kernels": self.rows["kernels"] + kernel_rows(context, cell, protocol, outcome, attempt),
         }
         write_tables(self.root, self.context.run_id, self.rows)
         progress.end_cell(verdict.status, median_step(steps, protocol.warmup_steps), verdict.error_tail)

@@ -1,4 +1,4 @@
-"""The three tables: every column with its type, unit and meaning, stored in the Parquet files themselves.
+"""The four tables: every column with its type, unit and meaning, stored in the Parquet files themselves.
 
 A row is written once and never edited. ``results/README.md`` lists the same columns; a test compares the two.
 
@@ -21,7 +21,7 @@ VERSION_KEY = b"tinygpt.schema_version"
 TABLE_KEY = b"tinygpt.table"
 
 STATUSES = ("ok", "timeout", "oom", "crashed", "diverged", "refused", "interrupted")
-KINDS = ("bench", "peer", "roofline", "generation", "train", "against")
+KINDS = ("bench", "peer", "roofline", "generation", "kernels", "train", "against")
 
 _TYPES = MappingProxyType(
     {
@@ -62,7 +62,7 @@ _RUNS = (
         "kind",
         "text",
         "",
-        "bench, peer (a rival), roofline (products alone), generation, train or against (another commit)",
+        "bench, peer (a rival), roofline (products alone), generation, kernels (parts of a step), train or against",
     ),
     Column("engine", "text", "", "engine without its options"),
     Column("variant", "text", "", "engine with its options, such as vectorized[threads=1]"),
@@ -146,10 +146,29 @@ _SAMPLES = (
     Column("held_out_loss", "number", "nats/token", "newest held-out loss; null if not evaluated", True),
 )
 
-TABLES = MappingProxyType({"runs": _RUNS, "steps": _STEPS, "samples": _SAMPLES})
+_KERNELS = (
+    Column("run_id", "text", "", "as in runs"),
+    Column("cell_id", "text", "", "as in runs"),
+    Column("preset", "text", "", "model shape and batch of the step"),
+    Column("measure", "text", "", "step (wall time), part (of a step) or form (of a fused kernel)"),
+    Column("name", "text", "", "of the part or the kernel; for a step, step"),
+    Column("worker", "integer", "", "whose time it is, counted from 0; null unless it is a part", True),
+    Column("form", "text", "", "numpy or numexpr; null unless it is a form", True),
+    Column("place", "text", "", "where the operands lay, cache or memory; null unless it is a form", True),
+    Column("repeat", "integer", "", "step or timing, counted from 1"),
+    Column("is_warmup", "yes/no", "", "whether it does not count"),
+    Column("seconds", "number", "s", "of the step, of the part within it, or of one call of the kernel"),
+    Column("elements", "integer", "numbers", "that a call of the kernel goes over; null unless it is a form", True),
+)
+
+TABLES = MappingProxyType({"runs": _RUNS, "steps": _STEPS, "samples": _SAMPLES, "kernels": _KERNELS})
 
 # Columns that hold one of a few words.
-_CHOICES = {("runs", "status"): STATUSES, ("runs", "kind"): KINDS}
+_CHOICES = {
+    ("runs", "status"): STATUSES,
+    ("runs", "kind"): KINDS,
+    ("kernels", "measure"): ("step", "part", "form"),
+}
 
 
 def arrow_schema(table: str, version: int = SCHEMA_VERSION) -> pa.Schema:

@@ -23,6 +23,7 @@ from bench.noise import cell_verdict, noise_floors
 from bench.progress import format_seconds
 from bench.publishing import Publication
 from bench.runner import RunSummary
+from bench.show_kernels import print_kernels
 from bench.show_peers import print_standings
 from bench.stats import GROUP, cell_summary, speedups
 from bench.store import read_table
@@ -51,6 +52,7 @@ def print_results(
     problems: list[ResultsError] = []
     runs = read_table("runs", results_root, problems)
     steps = read_table("steps", results_root, problems)
+    kernels = read_table("kernels", results_root, problems)
     if run_id is not None:
         if run_id not in set(runs["run_id"]):
             raise ResultsError(f"there is no run {run_id!r}", "a run_id of the table", "invoke results show")
@@ -63,6 +65,7 @@ def print_results(
         summary = everything[~copies]
         _print_cells(console, summary, summary if every_run or run_id else newest_cells(summary))
         print_standings(console, runs, steps)
+        print_kernels(console, runs, steps, kernels)
         _print_noise(console, everything[copies | everything["run_id"].isin(everything.loc[copies, "run_id"])])
         _print_training(console, joined_training(runs, steps)[0])
     for problem in problems[1:]:

@@ -23,7 +23,8 @@ from bench.stats import Ratio, cell_summary, ratio_of_rounds
 from tinygpt.presets import get_preset
 
 OURS = "vectorized"
-# PyTorch as installed and overridden, eager and compiled: the fastest of them is what an expert would run.
+# PyTorch as installed and overridden, eager and compiled, on all cores and on one: the fastest of them is what an
+# expert would run.
 TORCH = tuple(peer.name for peer in PEERS.values() if peer.package == "torch")
 
 _PLACE = ["origin", "machine_hash", "preset"]

@@ -28,6 +28,8 @@ LOCAL = "local"
 AREAS = (PUBLISHED, LOCAL)
 
 Rows = list[dict[str, Any]]
+# ``runs`` last: a run that is there has everything that belongs to it.
+_WRITTEN = (*(name for name in TABLES if name != "runs"), "runs")
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,80}")
 
 
@@ -54,7 +56,7 @@ def write_tables(root: Path, run_id: str, tables: Mapping[str, Rows]) -> None:
         ResultsError: a row does not fit the schema, or the run on disk has rows that these lack.
         StorageError: the file system refused; what was there before is intact.
     """
-    checked = {name: to_arrow(name, tables[name]) for name in ("steps", "samples", "runs") if tables.get(name)}
+    checked = {name: to_arrow(name, tables[name]) for name in _WRITTEN if tables.get(name)}
     for name, arrow in checked.items():
         path = table_file(root, LOCAL, name, run_id)
         if path.exists() and _read_file(name, path).num_rows > arrow.num_rows:
@@ -172,7 +174,7 @@ def read_table(name: str, root: Path, problems: list[ResultsError] | None = None
     """All rows of a table, published and local.
 
     Args:
-        name: ``runs``, ``steps`` or ``samples``.
+        name: ``runs``, ``steps``, ``samples`` or ``kernels``.
         root: the results folder; one that does not exist holds no rows.
         problems: takes an error for every file that cannot be used, and reading goes on without it.
 
@@ -233,7 +235,7 @@ def publish(root: Path, run_ids: Iterable[str] | None = None) -> list[Path]:
             raise ResultsError(f"run {run_id!r} {state}", ", ".join(local) or "no local run", "invoke results show")
     copies: list[tuple[Path, bytes]] = []
     for run_id in wanted:
-        for table in ("steps", "samples", "runs"):
+        for table in _WRITTEN:
             source = table_file(root, LOCAL, table, run_id)
             if table == "runs" or source.exists():
                 _read_file(table, source)

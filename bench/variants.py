@@ -6,6 +6,7 @@ torch, jax, …                      a rival of bench.peers, by its short name
 package.module:ClassName           a subclass of tinygpt's Engine outside the registry, importable where the
                                    benchmark runs: one's own
 roofline[whole], roofline[shared]  no engine at all: a step's matrix products alone (bench.roofline)
+kernels                            the parts of a step, and the forms of its fused kernels (bench.kernel_times)
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import re
 from importlib import import_module
 from typing import Any
 
+from bench.kernel_parts import KERNELS_VARIANT
 from bench.labels import read_label
 from bench.peers import PEERS
 from bench.roofline import ARRANGEMENTS, ROOFLINE
@@ -60,6 +62,8 @@ def check_variant(variant: str) -> str:
     if engine_name(name) == ROOFLINE:
         if name not in ROOFLINE_VARIANTS:
             raise unknown_name("engine", name, ROOFLINE_VARIANTS, "invoke bench --suite peers")
+    elif name == KERNELS_VARIANT:
+        return label.text
     elif engine_name(name) not in {*ENGINES, *PEERS} and not _OUTSIDE.fullmatch(name):
         raise unknown_name("engine", engine_name(name), (*ENGINES, *PEERS), "invoke bench --suite quick")
     elif name not in PEERS and not _OUTSIDE.fullmatch(name):
@@ -68,12 +72,14 @@ def check_variant(variant: str) -> str:
 
 
 def kind_of(variant: str) -> str:
-    """What kind of row a variant's step times are: ``bench``, ``peer`` or ``roofline``.
+    """What kind of row a variant's step times are: ``bench``, ``peer``, ``roofline`` or ``kernels``.
 
     Rivals have a kind of their own, so that what is said about this project's engines never picks one up by accident.
     """
     if engine_name(variant) == ROOFLINE:
         return "roofline"
+    if variant == KERNELS_VARIANT:
+        return "kernels"
     return "peer" if read_label(variant).variant in PEERS else "bench"
 
 

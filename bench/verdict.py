@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from bench.cells import Cell
 from bench.process import Outcome
@@ -18,7 +19,16 @@ from bench.scrub import scrub
 LOSS_TOLERANCE = 1e-3
 
 # Exceptions of the worker that are a status of their own.
-_ERROR_STATUS = {"MemoryError": "oom", "DivergedError": "diverged"}
+# A CapacityError there is a helper process that was killed, a WorkerError one that ended in another way.
+_ERROR_STATUS = MappingProxyType(
+    {
+        "MemoryError": "oom",
+        "CapacityError": "oom",
+        "WorkerError": "crashed",
+        "DivergedError": "diverged",
+        "UnpreparedError": "refused",
+    }
+)
 
 # Libraries that give up on memory without raising MemoryError say so on stderr, and so does a failing thread start.
 _MEMORY_WORDS = (

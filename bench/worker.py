@@ -19,6 +19,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TextIO
@@ -33,8 +34,11 @@ from bench.generation import (
     largest_regret,
     resolved_generator,
 )
+from bench.kernel_parts import OURS
 from bench.machine import read_machine
 from bench.peak import peak_memory_bytes
+from bench.peers import PEERS
+from bench.peers.preparation import require_override
 from bench.protocol import TEXT_TOKENS, Protocol, protocol_from_json
 from bench.roofline import RooflinePass
 from bench.variants import engine_name, load, make_engine, variant_options
@@ -73,14 +77,48 @@ def run_cell(task: dict[str, Any], log: EventLog) -> None:
         log: takes the events.
     """
     protocol = protocol_from_json(task["protocol"])
+    engine, losses = _train_steps(task["variant"], protocol, _sampler(task, protocol), log)
+    if task["sample"] and np.isfinite(losses[-1]) and engine.model.n_parameters <= SAMPLE_MAX_PARAMETERS:
+        _write_sample(engine, protocol, losses[-1], log)
+    log.write("done")
+
+
+def run_kernels(task: dict[str, Any], log: EventLog) -> None:
+    """Time the fused kernels in both forms, then the engine's steps as they are, then the same steps part by part.
+
+    Raises:
+        DivergedError: timing the parts changed a loss.
+    """
+    # Here, because it imports the engine's own modules, which other engines' memory should not have to hold.
+    from bench.kernel_times import form_times, require_same_losses, timed_steps
+
+    protocol = protocol_from_json(task["protocol"])
+    for timing in form_times():
+        log.write("form", **asdict(timing))
+    # The engine goes, and its processes with it, before the next one is made.
+    losses = _train_steps(OURS, protocol, _sampler(task, protocol), log)[1]
+    taken = timed_steps(
+        _model(protocol), _train(protocol), _sampler(task, protocol), protocol.total_steps, protocol.seed
+    )
+    for number, step in enumerate(taken, 1):
+        log.write("parts", step=number, seconds=step.seconds, parts=step.parts.tolist())
+    require_same_losses(losses, [step.loss for step in taken])
+    log.write("done")
+
+
+def _sampler(task: dict[str, Any], protocol: Protocol) -> BatchSampler:
     tokens = np.frombuffer(Path(task["tokens"]).read_bytes(), np.uint8)
-    sampler = BatchSampler(tokens, protocol.batch_size, protocol.context_length, protocol.seed)
+    return BatchSampler(tokens, protocol.batch_size, protocol.context_length, protocol.seed)
+
+
+def _train_steps(variant: str, protocol: Protocol, sampler: BatchSampler, log: EventLog) -> tuple[Engine, list[float]]:
+    """Make an engine and time a training's first steps; returns it with their losses."""
     started = time.perf_counter()
-    engine = make_engine(task["variant"], _model(protocol), _train(protocol), protocol.seed)
+    engine = make_engine(variant, _model(protocol), _train(protocol), protocol.seed)
     seconds = time.perf_counter() - started
-    log.write("ready", setup_seconds=seconds, peak_bytes=peak_memory_bytes(), **_resolved(task["variant"], engine))
+    log.write("ready", setup_seconds=seconds, peak_bytes=peak_memory_bytes(), **_resolved(variant, engine))
     first_start: float | None = None
-    loss = float("nan")
+    losses: list[float] = []
     # Looking at other processes' pages takes a while: not before every step.
     looks = {1, protocol.warmup_steps, protocol.total_steps}
     for step in range(protocol.total_steps):
@@ -89,7 +127,7 @@ def run_cell(task: dict[str, Any], log: EventLog) -> None:
         result = engine.train_step(batch.inputs, batch.targets)
         end = time.perf_counter()
         first_start = start if first_start is None else first_start
-        loss = float(result.loss)
+        losses.append(loss := float(result.loss))
         log.write(
             "step",
             step=step + 1,
@@ -101,10 +139,8 @@ def run_cell(task: dict[str, Any], log: EventLog) -> None:
         )
         print(f"step {step + 1}/{protocol.total_steps}  {end - start:.4f} s  loss {loss:.4f}", flush=True)
     # Again, because some engines choose their kernels on the first batch.
-    log.write("measured", **_resolved(task["variant"], engine))
-    if task["sample"] and np.isfinite(loss) and engine.model.n_parameters <= SAMPLE_MAX_PARAMETERS:
-        _write_sample(engine, protocol, loss, log)
-    log.write("done")
+    log.write("measured", **_resolved(variant, engine))
+    return engine, losses
 
 
 def run_roofline(task: dict[str, Any], log: EventLog) -> None:
@@ -127,9 +163,10 @@ def run_generation(task: dict[str, Any], log: EventLog) -> None:
     protocol = protocol_from_json(task["protocol"])
     model, prompt = _model(protocol), np.frombuffer(PROMPT, np.uint8)
     weights = generation_weights(model, protocol.seed)
+    peer = PEERS.get(task["variant"])
     started = time.perf_counter()
     generator = load(GENERATORS[task["variant"]])(model, weights)
-    _write_ready(log, started, resolved_generator(task["variant"]), available_cores())
+    _write_ready(log, started, resolved_generator(task["variant"]), (peer and peer.threads) or available_cores())
     texts: list[np.ndarray] = []
     _time_steps(protocol.total_steps, log, lambda: texts.append(generator(prompt, TEXT_TOKENS)))
     regret = largest_regret(model, weights, prompt, texts[-1])
@@ -218,7 +255,15 @@ def _end_with_parent(stream: TextIO) -> None:
     os._exit(3)
 
 
-_RUN = MappingProxyType({"bench": run_cell, "peer": run_cell, "roofline": run_roofline, "generation": run_generation})
+_RUN = MappingProxyType(
+    {
+        "bench": run_cell,
+        "peer": run_cell,
+        "roofline": run_roofline,
+        "generation": run_generation,
+        "kernels": run_kernels,
+    }
+)
 
 
 def main() -> int:
@@ -228,6 +273,7 @@ def main() -> int:
     log = EventLog(Path(task["events"]))
     try:
         log.write("machine", machine=read_machine().canonical_json)
+        require_override(task["variant"])
         _RUN[task["kind"]](task, log)
     except Exception as error:  # reported by name, with its traceback on stderr for the row's error_tail
         traceback.print_exc()

@@ -23,6 +23,7 @@ class Peer:
         generator: ``module:function`` that makes its generator; None if it only trains.
         overridden: its worker runs with MKL told that the processor is Intel's.
         compiles: it needs a C++ compiler at run time.
+        threads: that it runs on; None for as many as the process may use.
     """
 
     name: str
@@ -33,11 +34,13 @@ class Peer:
     generator: str | None = None
     overridden: bool = False
     compiles: bool = False
+    threads: int | None = None
 
 
 _EAGER = "bench.peers.torch_engine:TorchEngine"
 _COMPILED = "bench.peers.torch_engine:TorchCompileEngine"
 _TORCH_GENERATOR = "bench.peers.torch_generate:make_generator"
+_TORCH_ONE_THREAD = "bench.peers.torch_generate:make_one_thread_generator"
 
 PEERS = MappingProxyType(
     {
@@ -50,6 +53,10 @@ PEERS = MappingProxyType(
                  overridden=True),
             Peer("torch-compile-mkl-avx512", "PyTorch through torch.compile, MKL overridden", "torch", "2.13.0",
                  _COMPILED, overridden=True, compiles=True),
+            Peer("torch-1-thread", "PyTorch eager on one thread", "torch", "2.13.0", None, _TORCH_ONE_THREAD,
+                 threads=1),
+            Peer("torch-1-thread-mkl-avx512", "PyTorch eager on one thread, MKL overridden", "torch", "2.13.0", None,
+                 _TORCH_ONE_THREAD, overridden=True, threads=1),
             Peer("jax", "JAX, the whole step as one compiled function", "jax", "0.10.2",
                  "bench.peers.jax_engine:JaxEngine", "bench.peers.jax_generate:make_generator"),
             Peer("transformers", "Hugging Face's generate over PyTorch eager", "transformers", "5", None,

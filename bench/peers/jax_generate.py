@@ -2,7 +2,7 @@
 
 A ``lax.scan`` over tokens runs inside a ``lax.scan`` over windows. The cache has the context's full length, so that
 shapes never change; positions not yet filled are masked. How many tokens a window gives is known beforehand: the
-first fills up what the prompt leaves, every later one the half that was not read again.
+first fills up what the prompt leaves, every later one the half that was not read again, and the last what is missing.
 """
 
 from __future__ import annotations
@@ -65,16 +65,18 @@ def continuation(weights: Weights, prompt: Array, model: ModelConfig, n_tokens: 
     first = min(n_tokens, context - len(prompt) + 1)
     text = window(weights, model, prompt, first)
     per_window = context - half + 1
-    n_windows = -(-(n_tokens - first) // per_window)
-    if n_windows == 0:
-        return text
+    n_full, n_last = divmod(n_tokens - first, per_window)
+    tail = jnp.concatenate([prompt, text])[-half:]
 
     def next_window(tail: Array, _: None) -> tuple[Array, Array]:
         fresh = window(weights, model, tail, per_window)
         return jnp.concatenate([tail, fresh])[-half:], fresh
 
-    _, windows = lax.scan(next_window, jnp.concatenate([prompt, text])[-half:], None, length=n_windows)
-    return jnp.concatenate([text, windows.reshape(-1)])[:n_tokens]
+    if n_full:
+        tail, windows = lax.scan(next_window, tail, None, length=n_full)
+        text = jnp.concatenate([text, windows.reshape(-1)])
+    # Traced on its own, so that no token is computed which nobody asked for.
+    return jnp.concatenate([text, window(weights, model, tail, n_last)]) if n_last else text
 
 
 def make_generator(model: ModelConfig, weights: Arrays) -> Generator:

@@ -24,7 +24,7 @@ def layer_norm(x: Array, weights: Weights, name: str, eps: float) -> Array:
 
 
 def linear(x: Array, weights: Weights, name: str) -> Array:
-    """x · W + b. As rows, because XLA's product for a weight's gradient is a third slower over two axes than one."""
+    """x · W + b. As rows, because XLA's product for a weight's gradient is slower over two axes than over one."""
     rows = x.reshape(-1, x.shape[-1]) @ weights[f"{name}.weight"] + weights[f"{name}.bias"]
     return rows.reshape(*x.shape[:-1], -1)
 

@@ -20,12 +20,18 @@ from pathlib import Path
 
 from bench.machine import cpu_model
 from bench.peers import PEERS, Peer
+from tinygpt.errors import TinyGPTError
 
 OVERRIDE_SOURCE = """\
 /* MKL asks this of itself before it chooses its kernels. */
 int mkl_serv_intel_cpu_true(void) { return 1; }
 """
+_LIBRARY = "mkl_override.so"
 _INSTALL = "run: pip install -e '.[peers]'"
+
+
+class UnpreparedError(TinyGPTError):
+    """A worker without what its row says that it ran with."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,9 @@ def prepare(variant: str, folder: Path) -> Preparation:
     library, problem = build_override(folder)
     if library is None:
         return Preparation(refusal=problem)
+    if any(character.isspace() or character == ":" for character in str(library)):
+        # The loader splits the variable there, and goes on without the library.
+        return Preparation(refusal=f"LD_PRELOAD cannot hold {str(library)!r}; set TMPDIR to a path without : or spaces")
     preloaded = os.pathsep.join(filter(None, [str(library), os.environ.get("LD_PRELOAD", "")]))
     return Preparation(environment | {"LD_PRELOAD": preloaded})
 
@@ -79,7 +88,7 @@ def build_override(folder: Path) -> tuple[Path | None, str]:
         return None, "the MKL override is a preloaded library, which this needs Linux for"
     if "AMD" not in cpu_model().upper():
         return None, f"the MKL override is for AMD processors; MKL chooses for itself on {cpu_model()}"
-    library = folder / "mkl_override.so"
+    library = folder / _LIBRARY
     if library.exists():
         return library, ""
     compiler = find_compiler("CC", "cc", "gcc", "clang")
@@ -93,6 +102,21 @@ def build_override(folder: Path) -> tuple[Path | None, str]:
         last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
         return None, f"the MKL override does not compile: {last}"
     return library, ""
+
+
+def require_override(variant: str, maps: Path = Path("/proc/self/maps")) -> None:
+    """Make sure, in the worker, that a rival which runs with MKL overridden has the library loaded.
+
+    Args:
+        variant: as a benchmark names it.
+        maps: what the system says is mapped into this process.
+
+    Raises:
+        UnpreparedError: it has not; the loader passes over what it cannot load, and MKL would run as it does without.
+    """
+    peer = PEERS.get(variant)
+    if peer is not None and peer.overridden and f"/{_LIBRARY}\n" not in maps.read_text(encoding="utf-8"):
+        raise UnpreparedError(f"the MKL override is not loaded: LD_PRELOAD is {os.environ.get('LD_PRELOAD', '')!r}")
 
 
 def find_compiler(variable: str, *names: str) -> str | None:

@@ -21,8 +21,8 @@ from tinygpt.threads import available_cores
 class TorchGenerator:
     """Weights and cache, both laid out before the first token."""
 
-    def __init__(self, model: ModelConfig, weights: Arrays) -> None:
-        torch.set_num_threads(available_cores())
+    def __init__(self, model: ModelConfig, weights: Arrays, threads: int) -> None:
+        torch.set_num_threads(threads)
         self.model = model
         self.weights = {name: to_module(name, value) for name, value in weights.items()}
         self.blocks = [
@@ -74,5 +74,10 @@ class TorchGenerator:
 
 
 def make_generator(model: ModelConfig, weights: Arrays) -> Generator:
-    """PyTorch eager, ready to generate."""
-    return TorchGenerator(model, weights).run
+    """PyTorch eager on every core, ready to generate."""
+    return TorchGenerator(model, weights, available_cores()).run
+
+
+def make_one_thread_generator(model: ModelConfig, weights: Arrays) -> Generator:
+    """PyTorch eager on one thread: at batch 1 a product can be too short to be worth sharing out."""
+    return TorchGenerator(model, weights, 1).run

@@ -109,3 +109,53 @@ def sample_row(run: Row, text: str = "once") -> Row:
         "train_loss": 5.0,
         "held_out_loss": None,
     }
+
+
+# Seconds of each part in a step of a tenth of a second; the rest, 5 %, is dispatch.
+PART_SECONDS = {
+    "product": 0.05, "attention product": 0.01, "attention": 0.008, "normalisation": 0.009, "activation": 0.008,
+    "loss": 0.002, "embedding": 0.003, "optimiser": 0.005,
+}  # fmt: skip
+FORM_NANOSECONDS = {
+    ("gelu", "cache"): (1.0, 10.0), ("gelu", "memory"): (2.0, 10.0), ("adamw", "cache"): (1.0, 1.0),
+    ("adamw", "memory"): (3.0, 2.0),
+}  # fmt: skip
+
+
+def kernel_rows(run: Row, part_scale: float = 1.0, steps: int = 3, warmup: int = 1) -> list[Row]:
+    """Parts of some steps of two workers, and timings of two kernels; the warm-ups are far off."""
+    empty = {"worker": None, "form": None, "place": None, "elements": None}
+    shared = {"run_id": run["run_id"], "cell_id": run["cell_id"], "preset": run["preset"]} | empty
+    rows: list[Row] = []
+    for repeat in range(1, warmup + steps + 1):
+        is_warmup = repeat <= warmup
+        step = shared | {"repeat": repeat, "is_warmup": is_warmup}
+        rows.append(step | {"measure": "step", "name": "step", "seconds": 9.0 if is_warmup else 0.1})
+        rows += [
+            # The second worker's products take longer, by as much as the first one's take less.
+            step
+            | {"measure": "part", "name": name, "worker": worker}
+            | {"seconds": seconds * part_scale * (0.9 + 0.2 * worker if name == "product" else 1.0)}
+            for worker in (0, 1)
+            for name, seconds in PART_SECONDS.items()
+        ]
+        rows += [
+            step
+            | {"measure": "form", "name": kernel, "form": form, "place": place, "elements": 1000}
+            | {"seconds": (99.0 if is_warmup else nanoseconds * (1 + 0.01 * repeat)) * 1e-6}
+            for (kernel, place), times in FORM_NANOSECONDS.items()
+            for form, nanoseconds in zip(("numpy", "numexpr"), times, strict=True)
+        ]
+    return rows
+
+
+def kernels_run(run_id: str = "run-k", preset: str = "small", rounds: int = 2, **changes: Any) -> dict[str, list[Row]]:
+    """Tables of one run of suite ``kernels``."""
+    changes = {"kind": "kernels", "suite": "kernels", "resolved_variant": "vectorized[threads=2,kernels=numexpr:adamw]",
+               "rounds": 3} | changes  # fmt: skip
+    runs = [run_row(run_id, "kernels", preset, number, **changes) for number in range(rounds)]
+    return {
+        "runs": runs,
+        "steps": [row for run in runs for row in step_rows(run, [0.08] * 5)],
+        "kernels": [row for number, run in enumerate(runs) for row in kernel_rows(run, 1.0 - 0.1 * number)],
+    }

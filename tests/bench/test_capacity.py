@@ -128,6 +128,14 @@ def test_a_rival_is_refused_only_below_what_no_training_can_do_without():
     assert refusal(Cell(rival, "behemoth", 0, 1.0), available=8 * GIB) is None
 
 
+def test_generation_needs_six_numbers_a_parameter():
+    cell = Cell("torch", "behemoth", 0, 1.0, generates=True)
+    least = 24 * PRESETS["behemoth"].model.n_parameters
+    reason = refusal(cell, available=least)
+    assert reason is not None and f"generating with torch at behemoth needs at least {least / GIB:.1f} GiB" in reason
+    assert refusal(cell, available=least + GIB // 10) is None
+
+
 def test_the_boundary_belongs_to_what_fits():
     needed = check_fit("numpy", "xl").needed
     assert refusal(Cell("numpy", "xl", 0, 1.0), available=needed) is None

@@ -26,6 +26,7 @@ from bench.runplan import RunOptions
 from bench.store import read_table
 from bench.verdict import judge
 from tests.bench.rows import MACHINE
+from tinygpt import errors
 from tinygpt.errors import ResultsError, StorageError
 
 FAULTS = "tests.bench.faulty_engines:"
@@ -366,6 +367,25 @@ def test_a_results_folder_that_cannot_be_written_is_said_before_anything_runs(tm
         run_suite(
             faulty_suite(), tmp_path / "results", corpus, console=console, options=RunOptions(never, tmp_path / "lock")
         )
+
+
+@pytest.mark.parametrize(
+    ("kind", "message", "status"),
+    [
+        ("CapacityError", "a worker process of the vectorized engine was killed (SIGKILL)", "oom"),
+        ("WorkerError", "a worker process of the vectorized engine ended by signal 11 (SIGSEGV)", "crashed"),
+        ("WorkerError", "a worker process of the vectorized engine ended with exit code 1: MemoryError", "crashed"),
+        ("UnpreparedError", "the MKL override is not loaded", "refused"),
+    ],
+)
+def test_an_error_means_a_status(corpus, kind, message, status):
+    assert kind == "UnpreparedError" or hasattr(errors, kind)
+    protocol = benchmark_protocol("tiny", corpus.name, corpus.sha256, 0, 1)
+    events = ({"event": "error", "type": kind, "message": message},)
+    outcome = dataclasses.replace(refused_outcome(), events=events, exit_code=1)
+    verdict = judge(Cell("vectorized", "tiny", 0, 30.0), protocol, outcome, None, "quick")
+    assert verdict.status == status
+    assert verdict.error_tail == f"{kind}: {message}, 0 of 18 steps done"
 
 
 def test_a_clock_that_cannot_be_trusted_makes_the_cell_a_crash(corpus):

@@ -4,8 +4,6 @@ import json
 import subprocess
 import sys
 from dataclasses import asdict
-from importlib.machinery import ModuleSpec
-from types import ModuleType
 
 import pytest
 
@@ -27,7 +25,22 @@ engine = make_engine(variant, model, train, 0)
 tokens = np.random.default_rng(0).integers(0, model.vocab_size, (2, batch, model.context_length))
 for _ in range(2):
     engine.train_step(*tokens)
-print(peak_memory_bytes(), flush=True)
+print(peak_memory_bytes(getattr(engine, "process_ids", tuple)()), flush=True)
+os._exit(0)
+"""
+
+
+# A session as `invoke train` runs one: text, steps, evaluation, samples, a checkpoint that is read back.
+MEASURE_SESSION = """
+import os, sys
+from pathlib import Path
+from bench.peak import children, peak_memory_bytes
+from tinygpt.corpora import load_corpus
+from tinygpt.plan import TrainingPlan
+from tinygpt.session import run_session
+plan = TrainingPlan(out=Path(sys.argv[1]), preset=sys.argv[2], corpus="stories", engine=sys.argv[3], steps=4)
+peaks = [peak_memory_bytes(children()) for _ in run_session(plan, load_corpus("stories"))]
+print(max(peaks), flush=True)
 os._exit(0)
 """
 
@@ -56,6 +69,20 @@ def test_numpy_is_predicted_at_shapes_that_no_preset_has(model):
     assert predicted == pytest.approx(measured_peak("numpy", model, train), rel=0.1)
 
 
+@pytest.mark.parametrize("preset", ["tiny", "small", "medium", "large"])
+@pytest.mark.parametrize("team", ["threads", "processes"])
+def test_the_fast_engine_is_predicted_within_ten_per_cent(team, preset):
+    entry, variant = PRESETS[preset], f"vectorized[threads=2,team={team}]"
+    predicted = predicted_peak_bytes(variant, entry.model, entry.train) - memory.TEXT_BYTES
+    assert predicted == pytest.approx(measured_peak(variant, entry.model, entry.train), rel=0.1)
+
+
+def test_a_team_of_four_is_predicted_within_ten_per_cent():
+    entry, variant = PRESETS["small"], "vectorized[threads=4,team=processes]"
+    predicted = predicted_peak_bytes(variant, entry.model, entry.train) - memory.TEXT_BYTES
+    assert predicted == pytest.approx(measured_peak(variant, entry.model, entry.train), rel=0.1)
+
+
 @pytest.mark.parametrize("model", [ModelConfig(1, 64, 2, 64), ModelConfig(4, 48, 3, 16), ModelConfig(1, 96, 3, 48)])
 def test_python_is_predicted_within_fifteen_per_cent(model):
     train = TrainConfig(batch_size=3)
@@ -64,16 +91,13 @@ def test_python_is_predicted_within_fifteen_per_cent(model):
 
 
 def test_the_fast_engine_tells_itself(monkeypatch):
-    told = ModuleType("tinygpt.engines.vectorized.memory")
-    told.__spec__ = ModuleSpec(told.__name__, None)
     asked = []
 
     def predicted_bytes(model, train, threads):
         asked.append((model.n_layers, train.batch_size, threads))
         return 10**9
 
-    told.predicted_bytes = predicted_bytes
-    monkeypatch.setitem(sys.modules, told.__name__, told)
+    monkeypatch.setattr(memory, "predicted_bytes", predicted_bytes)
     entry = PRESETS["small"]
     assert 1.0e9 < predicted_peak_bytes("vectorized[threads=3]", entry.model, entry.train) < 1.1e9
     predicted_peak_bytes("vectorized[threads=3]", entry.model, entry.train, threads=5)
@@ -100,8 +124,17 @@ def test_a_session_needs_room_for_its_checkpoint_and_its_rows():
     mega = PRESETS["mega"]
     steps = predicted_peak_bytes("vectorized", mega.model, mega.train)
     session = predicted_session_bytes("vectorized", mega.model, mega.train)
-    assert session == steps + 5 * 4 * mega.model.n_parameters
+    assert session == steps + 5 * 4 * mega.model.n_parameters + memory._SESSION_BYTES
     recorded = predicted_session_bytes("vectorized", mega.model, mega.train, recording=True)
     assert recorded == session + memory.RECORDING_BYTES
     # The textbook engine has let go of its activations by the time that it saves.
     assert predicted_session_bytes("numpy", mega.model, mega.train) < steps + 5 * 4 * mega.model.n_parameters
+
+
+@pytest.mark.parametrize(("preset", "engine"), [("small", "vectorized"), ("large", "vectorized"), ("small", "numpy")])
+def test_a_session_is_predicted_within_ten_per_cent(tmp_path, preset, engine):
+    command = [sys.executable, "-c", MEASURE_SESSION, str(tmp_path / "out"), preset, engine]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    entry = PRESETS[preset]
+    predicted = predicted_session_bytes(engine, entry.model, entry.train)
+    assert predicted == pytest.approx(int(done.stdout.splitlines()[-1]), rel=0.1)

@@ -64,9 +64,11 @@ def test_a_rival_continues_from_a_loaded_state(name):
 
 
 @pytest.mark.parametrize("name", [name for name in GENERATORS if name in PEERS and not PEERS[name].overridden])
-@pytest.mark.parametrize("prompt", [PROMPT, b"a prompt of 16 b"])
-def test_a_rival_writes_what_we_write_beyond_the_context(name, prompt):
+@pytest.mark.parametrize(
+    ("prompt", "n_tokens"), [(PROMPT, 60), (b"a prompt of 16 b", 60), (PROMPT, 16 + 9), (PROMPT, 5)]
+)
+def test_a_rival_writes_what_we_write_beyond_the_context(name, prompt, n_tokens):
     weights = generation_weights(MODEL, seed=4)
     tokens = np.frombuffer(prompt, np.uint8)
-    expected = make_tinygpt_generator(MODEL, weights)(tokens, 60)
-    assert load(GENERATORS[name])(MODEL, weights)(tokens, 60).tolist() == expected.tolist()
+    expected = make_tinygpt_generator(MODEL, weights)(tokens, n_tokens)
+    assert load(GENERATORS[name])(MODEL, weights)(tokens, n_tokens).tolist() == expected.tolist()
