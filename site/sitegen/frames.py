@@ -46,11 +46,12 @@ POINTS_PER_RUN = 150
 
 @dataclass(frozen=True)
 class Results:
-    """The three tables, published and local rows together; the column ``origin`` tells them apart."""
+    """The tables, published and local rows together; the column ``origin`` tells them apart."""
 
     runs: pd.DataFrame
     steps: pd.DataFrame
     samples: pd.DataFrame
+    kernels: pd.DataFrame
 
 
 def load_results(root: Path) -> Results:
@@ -59,7 +60,7 @@ def load_results(root: Path) -> Results:
     Raises:
         ResultsError: a file is not Parquet or has another schema.
     """
-    return Results(*(read_table(name, root) for name in ("runs", "steps", "samples")))
+    return Results(*(read_table(name, root) for name in ("runs", "steps", "samples", "kernels")))
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:

@@ -51,6 +51,20 @@ def machine_label(machine: str, machine_hash: str, origin: str) -> str:
     return one_line(f"{where}: {' '.join(cpu.split())}, {fields.get('cores', '?')} cores, {machine_hash[:6]}")
 
 
+def numbered_labels(names: pd.Series, machines: pd.Series) -> list[str]:
+    """Names as they are for the first machine, with a number behind them for every further one.
+
+    Args:
+        names: what a row is about.
+        machines: whose it is, as the first column of a table says in full.
+    """
+    numbers = {machine: number for number, machine in enumerate(dict.fromkeys(machines), 1)}
+    return [
+        str(name) if numbers[machine] == 1 else f"{name}, machine {numbers[machine]}"
+        for name, machine in zip(names, machines, strict=True)
+    ]
+
+
 def machine_sentence(cells: pd.DataFrame, runs: pd.DataFrame) -> str:
     """The machine that prose quotes, in one HTML-escaped sentence.
 

@@ -18,14 +18,15 @@ from markdown.util import AtomicString
 from math_core import LatexError, LatexToMathML
 from mkdocs.exceptions import PluginError
 
-# No space inside the dollars and no digit behind them: "$5 and $6" are prices.
-_INLINE = r"(?<!\\)\$(?![\s$])([^$]+?)(?<![\s\\])\$(?!\d)"
+# No space inside the dollars and no digit behind them: "$5 and $6" are prices. Punctuation stays on the formula's line.
+_INLINE = r"(?<!\\)\$(?![\s$])([^$]+?)(?<![\s\\])\$(?!\d)([,.;:!?)]*)"
 _BLOCK = re.compile(r"^\$\$(.+)\$\$\s*$", re.DOTALL)
 # After code spans (190), before Markdown's own backslashes (180), underscores and asterisks.
 _INLINE_PRIORITY = 185
 _BLOCK_PRIORITY = 175
 
-_converter = LatexToMathML(fancy_error=False)
+# A gradient is written as in the code, dx for ∂loss/∂x, with an upright d.
+_converter = LatexToMathML(fancy_error=False, macros={"d": r"\mathrm{d}"})
 
 
 def to_mathml(tex: str, display: bool) -> str:
@@ -47,7 +48,7 @@ def to_mathml(tex: str, display: bool) -> str:
 class Maths(Extension):
     """The Markdown extension."""
 
-    def extendMarkdown(self, md: Markdown) -> None:  # noqa: N802 (Markdown's name)
+    def extendMarkdown(self, md: Markdown) -> None:
         """Register both forms."""
         md.inlinePatterns.register(_Inline(_INLINE, md), "tinygpt-math", _INLINE_PRIORITY)
         md.parser.blockprocessors.register(_Block(md.parser), "tinygpt-math-block", _BLOCK_PRIORITY)
@@ -56,8 +57,11 @@ class Maths(Extension):
 
 
 class _Inline(InlineProcessor):
-    def handleMatch(self, m: re.Match[str], data: str) -> tuple[Any, int, int]:  # type: ignore[override]  # noqa: ARG002, N802
-        return self.md.htmlStash.store(to_mathml(m.group(1), display=False)), m.start(0), m.end(0)
+    def handleMatch(self, m: re.Match[str], data: str) -> tuple[Any, int, int]:  # noqa: ARG002
+        formula, behind = to_mathml(m.group(1), display=False), m.group(2)
+        if behind:
+            formula = f'<span class="tg-together">{formula}{behind}</span>'
+        return self.md.htmlStash.store(formula), m.start(0), m.end(0)
 
 
 class _Block(BlockProcessor):

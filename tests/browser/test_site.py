@@ -200,8 +200,8 @@ def test_with_scripts_off_every_figure_is_a_picture_with_a_table(browser: Browse
     page = context.new_page()
     page.goto(address + "speedup/")
     figures = page.locator(".tg-figure")
-    assert figures.count() == 4
-    for index in range(4):
+    assert figures.count() == 6
+    for index in range(6):
         figure = figures.nth(index)
         picture = figure.locator("img.tg-only-light")
         picture.scroll_into_view_if_needed()

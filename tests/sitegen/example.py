@@ -24,7 +24,13 @@ def copy_checkout(target: Path) -> Path:
 def build_example(root: Path) -> BuiltSite:
     """Build strictly: published and local rows, a failure on each machine, and samples that attack the page."""
     copy_checkout(root)
-    rows.store(root / "results", rows.ladder("run-1"), rows.training("train-1", texts=HOSTILE))
+    parts = (
+        rows.ladder("run-1"),
+        rows.training("train-1", texts=HOSTILE),
+        rows.stack(presets=("huge", "mega")),
+        rows.kernels(),
+    )
+    rows.store(root / "results", *parts)
     other = rows.MACHINE | {"cpu": "Other 1 <img src=x onerror=\"document.title='hacked'\">", "cores": 8}
     rows.store(root / "results", rows.ladder("run-2", 0.5, machine=other), published=False)
     return build_site(root, Path("results"), Path("_site"))

@@ -123,7 +123,9 @@ def training(
 
 
 def joined(*parts: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
-    return {name: [row for part in parts for row in part[name]] for name in ("runs", "steps", "samples")}
+    return {
+        name: [row for part in parts for row in part.get(name, ())] for name in ("runs", "steps", "samples", "kernels")
+    }
 
 
 def ladder(run_id: str = "run-1", scale: float = 1.0, **changes: Any) -> dict[str, list[dict[str, Any]]]:
@@ -164,6 +166,59 @@ def rivals(preset: str = "small", scale: float = 1.0, torch_status: str = "ok") 
             for variant, (kind, milliseconds) in RIVAL_TIMES.items()
         )
     )
+
+
+# Milliseconds of a step by stage of the stack; plain Python, at the smallest preset, comes to its own.
+STACK_TIMES = {"numpy": 30.0, "vectorized[threads=1]": 15.0, "vectorized[team=threads]": 10.0, "vectorized": 7.5}
+
+
+def stack(
+    run_id: str = "stack-1", presets: Sequence[str] = ("tiny", "small"), **changes: Any
+) -> dict[str, list[dict[str, Any]]]:
+    """One run of suite ``variants`` in six rounds."""
+    cells = [
+        cell(variant, preset, milliseconds, run_id, number, suite="variants", **changes)
+        for preset in presets
+        for variant, milliseconds in STACK_TIMES.items()
+        for number in range(6)
+    ]
+    return joined(*cells, cell("python", presets[0], 3000.0, run_id, suite="variants", **changes))
+
+
+PART_MILLISECONDS = {
+    "product": 50.0, "attention product": 10.0, "attention": 8.0, "normalisation": 9.0, "activation": 8.0,
+    "loss": 2.0, "embedding": 3.0, "optimiser": 5.0,
+}  # fmt: skip
+FORM_NANOSECONDS = {"gelu": (1.5, 18.0), "normalize_backward": (1.2, 1.2), "adamw": (2.0, 1.5)}
+
+
+def kernels(
+    run_id: str = "kernels-1", presets: Sequence[str] = ("tiny", "small"), **changes: Any
+) -> dict[str, list[dict[str, Any]]]:
+    """One run of suite ``kernels``, a round at each preset: parts of a step of 100 ms, and three kernels."""
+    parts = []
+    for preset in presets:
+        part = cell("kernels", preset, 95.0, run_id, kind="kernels", suite="kernels",
+                    resolved_variant="vectorized[threads=2,kernels=numexpr:adamw]", **changes)  # fmt: skip
+        empty = {"worker": None, "form": None, "place": None, "elements": None}
+        shared = {"run_id": run_id, "cell_id": part["runs"][0]["cell_id"], "preset": preset, "is_warmup": False} | empty
+        part["kernels"] = [shared | {"measure": "step", "name": "step", "repeat": 4, "seconds": 0.1}]
+        part["kernels"] += [
+            shared | {"measure": "part", "name": name, "worker": worker, "repeat": 4, "seconds": milliseconds / 1e3}
+            for worker in (0, 1)
+            for name, milliseconds in PART_MILLISECONDS.items()
+        ]
+        part["kernels"] += [
+            shared
+            | {"measure": "form", "name": name, "form": form, "place": place, "repeat": repeat, "elements": 1000}
+            | {"seconds": nanoseconds * 1e-6 * (1.0 + 0.01 * repeat)}
+            for name, times in FORM_NANOSECONDS.items()
+            for form, nanoseconds in zip(("numpy", "numexpr"), times, strict=True)
+            for place in ("cache", "memory")
+            for repeat in range(4)
+        ]
+        parts.append(part)
+    return joined(*parts)
 
 
 def store(root: Path, *parts: dict[str, list[dict[str, Any]]], published: bool = True) -> Path:

@@ -62,10 +62,23 @@ CASES: dict[str, tuple[Callable[[], list[Part]], set[str]]] = {
     "only failures": (only_failures, {"speedup", "step_time"}),
     "single point": (single_point, {"step_time", "memory"}),
     "single pair": (single_pair, {"speedup", "step_time", "memory"}),
-    "ladder and training": (lambda: [rows.ladder(), rows.training(steps=60)], set(FIGURES) - {"peers"}),
+    "ladder and training": (
+        lambda: [rows.ladder(), rows.training(steps=60)],
+        {"speedup", "step_time", "memory", "loss"},
+    ),
+    "stack": (lambda: [rows.stack()], {"speedup", "step_time", "memory", "variants"}),
+    "kernels": (lambda: [rows.kernels()], {"breakdown", "kernel_forms"}),
+    "kernels of two machines": (
+        lambda: [rows.kernels("a"), rows.kernels("b", machine=rows.MACHINE | {"cpu": "Other 1"})],
+        {"breakdown", "kernel_forms"},
+    ),
+    "everything": (
+        lambda: [rows.ladder(), rows.training(steps=60), rows.stack(), rows.kernels(), *rivals()],
+        set(FIGURES),
+    ),
     "two machines": (two_machines, {"speedup", "step_time", "memory"}),
     "rivals": (rivals, {"speedup", "step_time", "memory", "peers"}),
-    "variants": (variants, {"speedup", "step_time", "memory"}),
+    "variants": (variants, {"speedup", "step_time", "memory", "variants"}),
 }
 
 

@@ -5,12 +5,20 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from sitegen.figures.base import Column, Figure
+from sitegen.figures.breakdown import BREAKDOWN
+from sitegen.figures.kernel_forms import KERNEL_FORMS
 from sitegen.figures.loss import LOSS
 from sitegen.figures.memory import MEMORY
 from sitegen.figures.peers import PEERS_FIGURE
 from sitegen.figures.speedup import SPEEDUP
 from sitegen.figures.step_time import STEP_TIME
+from sitegen.figures.variants import VARIANTS
 
 __all__ = ["FIGURES", "Column", "Figure"]
 
-FIGURES = MappingProxyType({figure.name: figure for figure in (SPEEDUP, STEP_TIME, LOSS, MEMORY, PEERS_FIGURE)})
+FIGURES = MappingProxyType(
+    {
+        figure.name: figure
+        for figure in (SPEEDUP, STEP_TIME, VARIANTS, BREAKDOWN, KERNEL_FORMS, LOSS, MEMORY, PEERS_FIGURE)
+    }
+)

@@ -1,0 +1,218 @@
+"""The stack of wins: what each idea buys, as variants measured side by side in one run.
+
+    ratio(stage, preset) = median step time of numpy / the stage's, rounds paired as in ``bench.stats``
+
+Stages build on each other: plain Python, textbook NumPy, the fast engine on one thread (buffers, fused kernels, tiles,
+folding, blocked attention), its workers as threads, and as processes, which is the default where there is ``fork``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from bench.cells import REFERENCE
+from bench.stats import cell_summary, speedups
+from sitegen import quantities
+from sitegen.escape import one_line
+from sitegen.figures.base import (
+    HEIGHT,
+    Column,
+    Drawing,
+    Figure,
+    legend_columns,
+    log_axis,
+    log_domain,
+    log_ticks,
+    machine_dash,
+    text,
+    tooltip,
+)
+from sitegen.frames import Results, ratio_frame, records
+from sitegen.machines import machine_label
+from sitegen.palette import Theme, variant_shapes
+from tinygpt.presets import PRESETS
+
+COMMAND = "invoke bench --suite variants"
+
+# Variant → what the axis calls it, in the order of the stack.
+STAGES = {
+    "python": "python",
+    REFERENCE: "numpy",
+    "vectorized[threads=1]": "one thread",
+    "vectorized[team=threads]": "threads",
+    "vectorized": "default",
+}
+_NEEDED = (REFERENCE, "vectorized[threads=1]", "vectorized")  # without these a run shows no stack
+OFF_SCALE = 0.25  # ratios below this would flatten everything else: they stand at the lower edge, as text
+
+_FIELDS = (
+    "preset", "n_parameters", "variant", "stage", "position", "speedup", "speedup_low", "speedup_high", "speedup_text",
+    "interval", "gain", "time_text", "slot", "edge_text", "evidence", "machine", "command", "measured_on",
+)  # fmt: skip
+
+
+def variants_rows(results: Results) -> pd.DataFrame:
+    """One row per preset and stage of the run that speaks for the preset."""
+    pairs = speedups(cell_summary(results.runs, results.steps), REFERENCE)
+    pairs = pairs[pairs["variant"].isin(STAGES)]
+    rows = [row for stack in _stacks(pairs) for row in _stack_rows(stack, results)]
+    frame = pd.DataFrame(rows, columns=[*_FIELDS])
+    frame["slot"] = frame.groupby("variant", sort=False)["n_parameters"].rank(method="dense").sub(1)
+    return frame
+
+
+def _stacks(pairs: pd.DataFrame) -> list[pd.DataFrame]:
+    """For each machine and preset, the rows of one run: clean, with most stages and rounds, the newest."""
+    best: dict[tuple[Any, ...], tuple[tuple[Any, ...], pd.DataFrame]] = {}
+    for _, group in pairs.groupby(["origin", "machine_hash", "preset", "run_id", "protocol_hash"], sort=False):
+        if not set(_NEEDED) <= set(group["variant"]):
+            continue
+        origin, machine, preset = (str(group.iloc[0][name]) for name in ("origin", "machine_hash", "preset"))
+        clean = origin != "published" or not group["dirty"].any()
+        depth = int(group.loc[group["variant"] != "python", "n_rounds"].min())
+        rank = (clean, group["variant"].nunique(), depth, group["started_at"].max())
+        place = (origin != "published", machine, PRESETS[preset].model.n_parameters)
+        if place not in best or rank > best[place][0]:
+            best[place] = (rank, group)
+    return [best[place][1] for place in sorted(best)]
+
+
+def _stack_rows(stack: pd.DataFrame, results: Results) -> list[dict[str, Any]]:
+    found = {str(row["variant"]): row | {"elsewhere": ""} for row in records(stack)}
+    if "python" not in found:
+        found |= _python_elsewhere(stack, results)
+    runs = results.runs[results.runs["run_id"] == stack.iloc[0]["run_id"]]
+    rows: list[dict[str, Any]] = []
+    for position, variant in enumerate(STAGES):
+        if variant not in found:
+            continue
+        row = found[variant]
+        gain = row["speedup"] / rows[-1]["speedup"] if rows else None
+        n_rounds = int(row["n_rounds"])
+        rows.append(
+            {name: row[name] for name in ("preset", "n_parameters", "speedup", "speedup_low", "speedup_high")}
+            | {
+                "variant": variant,
+                "stage": STAGES[variant],
+                "position": position,
+                "speedup_text": quantities.ratio(row["speedup"]),
+                "interval": f"{quantities.ratio(row['speedup_low'])} to {quantities.ratio(row['speedup_high'])}",
+                "gain": "" if gain is None else quantities.ratio(gain),
+                "time_text": quantities.duration(row["median_step_seconds"]),
+                "edge_text": f"{row['preset']} {quantities.ratio(row['speedup'])}",
+                "evidence": f"{n_rounds} {'rounds' if n_rounds != 1 else 'round'}{row['elsewhere']}",
+                "machine": machine_label(runs.iloc[0]["machine"], row["machine_hash"], row["origin"]),
+                "command": one_line(f"{COMMAND} --presets {row['preset']}"),
+                "measured_on": quantities.day(row["started_at"]),
+            }
+        )
+    return rows
+
+
+def _python_elsewhere(stack: pd.DataFrame, results: Results) -> dict[str, dict[str, Any]]:
+    """Plain Python's ratio from another run of the same machine, where it had the time that it needs."""
+    first = stack.iloc[0]
+    pairs = ratio_frame(results)
+    same = (pairs["origin"] == first["origin"]) & (pairs["machine_hash"] == first["machine_hash"])
+    pairs = pairs[same & (pairs["preset"] == first["preset"])]
+    pairs = pairs[(pairs["variant"] == "python") & (pairs["baseline"] == REFERENCE)]
+    if pairs.empty:
+        return {}
+    row = records(pairs)[0]
+    return {
+        "python": row
+        | {
+            "n_rounds": 1,
+            "median_step_seconds": row["seconds"],
+            "started_at": row["measured_at"],
+            "elsewhere": ", from another run",
+        }
+    }
+
+
+def variants_chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
+    """A line for each preset over the stages, logarithmic, with intervals; plain Python as text at the lower edge."""
+    presets = list(dict.fromkeys(rows.sort_values("n_parameters")["preset"]))
+    stages = [stage for stage in STAGES.values() if stage in set(rows["stage"])]
+    colors = [*theme.engines.values(), *theme.spare][: len(presets)]
+    legend = alt.Legend(title=None, orient="bottom", columns=legend_columns(presets), symbolSize=90)
+    color = alt.Color("preset:N", scale=alt.Scale(domain=presets, range=colors), legend=legend)
+    shape = alt.Shape("preset:N", scale=alt.Scale(domain=presets, range=variant_shapes(presets)), legend=legend)
+    on_axis = rows[rows["speedup"] >= OFF_SCALE]
+    below = len(on_axis) < len(rows)
+    domain = log_domain(
+        pd.concat([pd.Series([1.0]), on_axis["speedup"], on_axis["speedup_low"], on_axis["speedup_high"]]), below
+    )
+    x = alt.X("stage:N", title=None, sort=stages, scale=alt.Scale(domain=stages), axis=alt.Axis(labelAngle=0))
+    y = alt.Y(
+        "speedup:Q",
+        title="times as fast as numpy (log scale)",
+        scale=alt.Scale(type="log", domain=domain, nice=False),
+        axis=log_axis(log_ticks(domain), label="format(datum.value, ',~r') + '×'"),
+    )
+    told = tooltip(
+        ("preset:N", "preset"),
+        ("variant:N", "engine"),
+        ("speedup_text:N", "times as fast as numpy"),
+        ("interval:N", "interval"),
+        ("gain:N", "over the stage before"),
+        ("time_text:N", "median step"),
+        ("evidence:N", "evidence"),
+        ("machine:N", "machine"),
+        ("command:N", "to repeat it"),
+    )
+    chart = alt.Chart(rows)
+    shown = chart.transform_filter(f"datum.speedup >= {OFF_SCALE}")
+    layers = [
+        shown.mark_line(strokeWidth=2.2, opacity=0.9).encode(
+            x=x, y=y, color=color, order="position:Q", detail=["machine:N"], **machine_dash(rows)
+        ),
+        shown.mark_rule(strokeWidth=1.6, opacity=0.8).encode(
+            x=x, y=alt.Y("speedup_low:Q"), y2="speedup_high:Q", color=color
+        ),
+        shown.mark_point(filled=True, size=95, opacity=1).encode(x=x, y=y, color=color, shape=shape, tooltip=told),
+    ]
+    if below:
+        edge = alt.value(alt.ExprRef("height - 10 - 15 * datum.slot"))
+        layers.append(
+            chart.transform_filter(f"datum.speedup < {OFF_SCALE}")
+            .mark_text(baseline="middle", fontSize=11)
+            .encode(x=x, y=edge, text="edge_text:N", color=color, tooltip=told)
+        )
+    return alt.layer(*layers).properties(width="container", height=HEIGHT)
+
+
+def describe_variants(rows: pd.DataFrame) -> str:
+    """Every preset's stages with their ratio to numpy."""
+    sentences = []
+    for (preset, _), stack in rows.groupby(["preset", "machine"], sort=False):
+        parts = ", ".join(f"{row['stage']} {row['speedup_text']}" for row in records(stack))
+        sentences.append(f"{preset}: {parts}.")
+    return f"Times as fast as numpy, stage by stage. {' '.join(sentences)}"
+
+
+VARIANTS = Figure(
+    name="variants",
+    title="What each idea buys",
+    summary="Step time of numpy over that of each stage, within one run. One thread: buffers, fused kernels in tiles, "
+    "folded norms, blocked attention. Threads, and by default processes where they can be forked: the batch spread "
+    "over workers. Plain Python lies far below the frame; its ratio is written at the edge.",
+    rows=variants_rows,
+    chart=variants_chart,
+    describe=describe_variants,
+    columns=(
+        Column("preset", "preset", text),
+        Column("variant", "engine", text),
+        Column("speedup", "times as fast as numpy", quantities.ratio),
+        Column("interval", "interval", text),
+        Column("gain", "over the stage before", text),
+        Column("time_text", "median step", text),
+        Column("evidence", "evidence", text),
+        Column("machine", "machine", text),
+    ),
+    needs="numpy and vectorized, on one thread and on all, in one run",
+    command=COMMAND,
+)
