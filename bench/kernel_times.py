@@ -10,7 +10,7 @@ A product is a ``matmul`` whose result has more than one column: those with a si
 of a product, and count as what they are part of. Sums that stand between the functions go to the part of the function
 around them: the residual sums to ``normalisation``, the product with GELU's derivative to ``activation``.
 
-Wrapping costs a fraction of a microsecond a call. How much it comes to is known: the same steps are timed without it
+Wrapping costs about a microsecond a call. How much it comes to is known: the same steps are timed without it
 first, in the same process, and both must give the same losses to the bit.
 
 Forms of a kernel.  One call on one tile, as in the engine's own calibration, with operands that were just written
