@@ -14,7 +14,7 @@ from tinygpt.presets import PRESETS
 @pytest.mark.parametrize("name", ["medium", "large", "xl"])
 def test_fifty_steps_stay_within_a_tenth_of_a_percent(name):
     preset = PRESETS[name]
-    tokens = load_corpus("shakespeare").train_tokens
+    tokens = load_corpus("stories").train_tokens
     sampler = BatchSampler(tokens, preset.train.batch_size, preset.model.context_length, seed=0)
     losses = []
     for engine_name in ("numpy", "vectorized"):  # one after the other: both use every core
