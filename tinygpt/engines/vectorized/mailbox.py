@@ -37,7 +37,7 @@ class Mailbox:
         def integers(size: int) -> np.ndarray:
             return shared_zeros(2 * size).view(np.int64)
 
-        self.capacity, self.rows, self.length = rows * length, rows, length
+        self.capacity = rows * length
         self._tokens, self._targets, self._shape = integers(self.capacity), integers(self.capacity), integers(2)
         self._logits, self._vocab_size = shared_zeros(self.capacity * vocab_size), vocab_size
         self._step = shared_zeros(2 * 7).view(np.float64)
