@@ -2,7 +2,7 @@
 
 The same blocks as one token's, on n columns: what was a matrix streamed for one token is now read once for n of them.
 Tokens stand in columns, (D, n), because the matrices lie output-first when they are large, and BLAS multiplies
-(outputs, inputs) by (inputs, n) about half as fast again as the other way round when n is small. Only attention tells
+(outputs, inputs) by (inputs, n) faster than the other way round when n is small. Only attention tells
 the two uses apart, so it is passed in.
 """
 
