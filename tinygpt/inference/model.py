@@ -43,7 +43,7 @@ def require_threads(threads: int | None) -> None:
 class InferenceModel:
     """A snapshot of a model's weights, ready to score the next token of growing sequences.
 
-    Making one reads and writes every weight, as several tokens do. One object serves any number of caches, one call at a time.
+    Making one reads and writes every weight. One object serves any number of caches, one call at a time.
 
     Args:
         source: an engine or a loaded checkpoint.
