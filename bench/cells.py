@@ -134,8 +134,8 @@ def _suite(
 
 
 # Limits in seconds. A cell of NumPy takes a small part of its limit on two idle cores; on busy ones it may take many
-# times as long, and still has to end by itself. In `quick`, plain Python gets too little for small and medium on
-# purpose: the timeout is the finding, and nobody should wait ten minutes for it.
+# times as long, and still has to end by itself. Plain Python gets too little beyond tiny on purpose: the timeout is the
+# finding, and nobody should wait ten minutes for it. `full` lets it end at small.
 _QUICK = {"tiny": 30.0, "small": 60.0, "medium": 90.0}
 _STANDARD = {"tiny": 60.0, "small": 60.0, "medium": 90.0, "large": 180.0, "xl": 240.0}
 _FULL = _STANDARD | {"huge": 600.0, "massive": 900.0, "mega": 900.0, "behemoth": 3600.0}
@@ -145,7 +145,10 @@ _NOISE = {preset: _STANDARD[preset] for preset in ("small", "medium")}
 
 # Rivals take about as long as NumPy does or less; compiling a model before its first step comes on top.
 _RIVALS = {preset: limit + 240.0 for preset, limit in _FULL.items()}
+_UNCOMPILED = ("torch", "torch-mkl-avx512")
 _TRAINED = ("torch", "torch-compile", "torch-mkl-avx512", "torch-compile-mkl-avx512", "jax")
+# A process of the largest presets takes minutes.
+_FEWER = {"huge": 2, "massive": 2, "mega": 2, "behemoth": 1}
 _STACK = {preset: _STANDARD[preset] for preset in ("tiny", "small", "medium", "large")}
 _GENERATION = {"small": 120.0, "xl": 240.0, "huge": 360.0}
 
@@ -162,40 +165,37 @@ SUITES = MappingProxyType(
             ),
             _suite(
                 "standard",
-                "three engines, tiny to xl, six interleaved rounds (plain Python one, with a minute beyond tiny): "
-                "under a quarter of an hour",
+                "three engines and PyTorch, tiny to xl, six interleaved rounds (plain Python one, with ten seconds "
+                "beyond tiny): under a quarter of an hour",
                 6,
-                {
-                    "numpy": _STANDARD,
-                    "vectorized": _STANDARD,
-                    "vectorized#2": _NOISE,
-                    "python": dict.fromkeys(_STANDARD, 60.0) | {"tiny": 300.0},
-                },
+                {"numpy": _STANDARD, "vectorized": _STANDARD, "vectorized#2": _NOISE}
+                | dict.fromkeys(_UNCOMPILED, _STANDARD)
+                | {"python": dict.fromkeys(_STANDARD, 10.0) | {"tiny": 180.0}},
                 slow=("python",),
             ),
             _suite(
                 "full",
-                "every preset, every engine, six interleaved rounds (plain Python one): several hours",
+                "every preset, every engine, every rival and the matrix products alone: six interleaved rounds up to "
+                "xl, two up to mega, one of behemoth (plain Python one): two hours",
                 6,
-                {
-                    "numpy": _FULL,
-                    "vectorized": _FULL,
-                    "vectorized#2": _NOISE,
-                    # At tiny, small and medium plain Python ends within these; beyond, a few steps or none.
-                    "python": dict.fromkeys(_FULL, 600.0) | {"small": 1800.0, "medium": 5400.0},
-                },
+                {"numpy": _FULL, "vectorized": _FULL, "vectorized#2": _NOISE}
+                | dict.fromkeys(ROOFLINE_VARIANTS, _FULL)
+                | dict.fromkeys(_TRAINED, _RIVALS)
+                # At tiny and small plain Python ends within these; beyond, a few steps or none.
+                | {"python": dict.fromkeys(_FULL, 120.0) | {"tiny": 300.0, "small": 1200.0}},
                 slow=("python",),
+                rounds_at=_FEWER,
             ),
             _suite(
                 "peers",
-                "the vectorized engine against PyTorch, JAX and the matrix products alone, tiny to behemoth: six "
-                "interleaved rounds up to xl, two up to mega, one of behemoth; an hour or two (--presets narrows it)",
+                "the vectorized engine against PyTorch, JAX and the matrix products alone, tiny to behemoth: the "
+                "rounds of full; an hour or two (--presets narrows it)",
                 6,
                 {"numpy": _FULL, "vectorized": _FULL}
                 | dict.fromkeys(ROOFLINE_VARIANTS, _FULL)
                 | dict.fromkeys(_TRAINED, _RIVALS),
                 slow=(REFERENCE,),
-                rounds_at={"huge": 2, "massive": 2, "mega": 2, "behemoth": 1},
+                rounds_at=_FEWER,
             ),
             _suite(
                 "generation",

@@ -18,6 +18,7 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from bench.schema import TABLES, arrow_schema, check_schema, check_values, migrate, to_arrow
@@ -59,7 +60,7 @@ def write_tables(root: Path, run_id: str, tables: Mapping[str, Rows]) -> None:
     checked = {name: to_arrow(name, tables[name]) for name in _WRITTEN if tables.get(name)}
     for name, arrow in checked.items():
         path = table_file(root, LOCAL, name, run_id)
-        if path.exists() and _read_file(name, path).num_rows > arrow.num_rows:
+        if path.exists() and _read_rows(name, path).num_rows > arrow.num_rows:
             raise ResultsError(
                 f"{path} holds more rows of {name} than would be written", "rows are added, never taken away"
             )
@@ -148,6 +149,23 @@ def check_file(table: str, path: Path) -> None:
     _read_file(table, path)
 
 
+def _read_rows(table: str, path: Path) -> pa.Table:
+    """One file's rows that count: those whose process has its row in the file of ``runs`` beside it.
+
+    ``runs`` is written last, so a runner that was killed between two files leaves steps of a process that has no row.
+    Nobody was told that it ended, and it is measured again; what it left is nobody's.
+
+    Raises:
+        ResultsError: a file cannot be used.
+    """
+    arrow = _read_file(table, path)
+    if table == "runs":
+        return arrow
+    runs = path.with_name(f"runs-{path.name.partition('-')[2]}")
+    known = _read_file("runs", runs)["cell_id"].combine_chunks() if runs.exists() else pa.array([], pa.string())
+    return arrow.filter(pc.is_in(arrow["cell_id"], value_set=known))
+
+
 def read_run(root: Path, run_id: str) -> dict[str, Rows]:
     """One local run's rows, as they were written.
 
@@ -158,7 +176,7 @@ def read_run(root: Path, run_id: str) -> dict[str, Rows]:
         ResultsError: a file cannot be used.
     """
     paths = {name: table_file(root, LOCAL, name, run_id) for name in TABLES}
-    return {name: _read_file(name, path).to_pylist() if path.exists() else [] for name, path in paths.items()}
+    return {name: _read_rows(name, path).to_pylist() if path.exists() else [] for name, path in paths.items()}
 
 
 def _table_files(root: Path, table: str) -> list[tuple[str, Path]]:
@@ -171,7 +189,7 @@ def _table_files(root: Path, table: str) -> list[tuple[str, Path]]:
 
 
 def read_table(name: str, root: Path, problems: list[ResultsError] | None = None) -> pd.DataFrame:
-    """All rows of a table, published and local.
+    """All rows of a table, published and local; rows of a process that has no row in ``runs`` are left out.
 
     Args:
         name: ``runs``, ``steps``, ``samples`` or ``kernels``.
@@ -192,11 +210,12 @@ def read_table(name: str, root: Path, problems: list[ResultsError] | None = None
     origins: list[str] = []
     for area, path in _table_files(root, name):
         try:
-            arrow = _read_file(name, path)
+            arrow = _read_rows(name, path)
         except ResultsError as error:
             if problems is None:
                 raise
-            problems.append(error)
+            if str(error) not in map(str, problems):  # a damaged file of runs also hides what lies beside it
+                problems.append(error)
             continue
         parts.append(arrow)
         origins += [area] * arrow.num_rows

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from bench.schema import SCHEMA_VERSION, TABLES, VERSION_KEY, arrow_schema
-from bench.store import LOCAL, PUBLISHED, export, local_run_ids, publish, read_table, table_file, write_tables
+from bench.store import LOCAL, PUBLISHED, export, local_run_ids, publish, read_run, read_table, table_file, write_tables
 from tests.bench.rows import run_row, sample_row, step_rows
 from tinygpt.errors import ConfigError, ResultsError, StorageError
 
@@ -60,6 +60,20 @@ def test_rows_are_added_never_taken_away(results_root):
     with pytest.raises(ResultsError, match="never taken away"):
         write_tables(results_root, "run-a", {"runs": [run], "steps": steps[:10]})
     assert len(read_table("steps", results_root)) == 18
+
+
+def test_what_a_killed_runner_left_of_a_process_without_a_row_does_not_count(results_root):
+    run, lost = run_row(), run_row(cell_id="run-a/numpy/tiny/1", round=1)
+    steps = step_rows(run, [0.1] * 15)
+    write_tables(results_root, "run-a", {"runs": [run], "steps": steps})
+    both = steps + step_rows(lost, [0.2] * 15)
+    write_tables(results_root, "run-a", {"steps": both})  # killed here, before the row in runs
+    assert read_table("steps", results_root)["cell_id"].unique().tolist() == [run["cell_id"]]
+    assert len(read_run(results_root, "run-a")["steps"]) == 18
+    write_tables(results_root, "run-a", {"runs": [run], "steps": steps})  # nothing of anybody's is taken away
+    again = {"runs": [run, lost], "steps": both}
+    write_tables(results_root, "run-a", again)
+    assert len(read_table("steps", results_root)) == 36
 
 
 @pytest.mark.parametrize(
