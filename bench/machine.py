@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -55,7 +56,7 @@ class Machine:
         blas_version: its version.
         blas_kernel: processor family that its running kernel was written for.
         blas_threads: threads that it would use.
-        accelerator: None: everything runs on the CPU.
+        accelerator: GPUs by name, how many, and their driver, as NVIDIA's own tool lists them; None without one.
     """
 
     cpu: str
@@ -100,6 +101,7 @@ def read_machine() -> Machine:
         numpy=np.__version__,
         numexpr=_package_version("numexpr"),
         **blas(),
+        accelerator=accelerator(),
     )
 
 
@@ -197,6 +199,24 @@ def _package_version(name: str) -> str | None:
 
 def _gib(count: int | None) -> float | None:
     return None if count is None else round(count / _GIB, 1)
+
+
+def accelerator() -> str | None:
+    """GPUs and driver, such as ``2 × NVIDIA H200, driver 580.1``; None where NVIDIA's tool finds none."""
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return None
+    command = [tool, "--query-gpu=name,driver_version", "--format=csv,noheader"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    lines = [line.strip() for line in done.stdout.splitlines() if line.strip()]
+    if done.returncode or not lines:
+        return None
+    names, drivers = zip(*(line.rpartition(", ")[::2] for line in lines), strict=True)
+    counts = [f"{names.count(name)} × {name}" if names.count(name) > 1 else name for name in dict.fromkeys(names)]
+    return f"{', '.join(counts)}, driver {drivers[0]}"
 
 
 # ---- control groups (Linux) ------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""JAX on the CPU behind the engine interface: one compiled function takes the whole step.
+"""JAX as its tutorials show it, on the CPU: one compiled function takes the whole step. The rival ``jax-textbook``.
 
 Forward, ``value_and_grad``, clipping and AdamW are one XLA program whose weights and moments are donated, so that it
 updates them in place. Float32, and XLA's own choice of threads.
@@ -54,7 +54,7 @@ def update(
 class JaxEngine(Engine):
     """GPT-2 in ``jax.numpy``, compiled by XLA."""
 
-    name: ClassVar[str] = "jax"
+    name: ClassVar[str] = "jax-textbook"
 
     def __init__(self, model: ModelConfig, train: TrainConfig) -> None:
         super().__init__(model, train)

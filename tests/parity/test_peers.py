@@ -7,9 +7,11 @@ import pytest
 
 from bench.generation import GENERATORS, PROMPT, generation_weights, make_tinygpt_generator
 from bench.peers import PEERS
+from bench.peers.torch_cuda import TorchCudaEngine
 from bench.variants import load, make_engine
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.data import BatchSampler
+from tinygpt.engines import OptimizerState
 
 MODEL = ModelConfig(n_layers=2, d_model=24, n_heads=3, context_length=16)
 TRAIN = TrainConfig(batch_size=4, learning_rate=1e-2)
@@ -46,7 +48,23 @@ def test_a_rival_trains_as_the_reference_does(name):
     assert rival.optimizer_state().step == len(others)
 
 
-@pytest.mark.parametrize("name", ["torch", "jax"])
+def test_the_rival_for_gpus_takes_the_reference_s_steps():
+    rival = TorchCudaEngine(MODEL, TRAIN, device="cpu")
+    reference = make_engine("numpy", MODEL, TRAIN, seed=2)
+    zeros = {name: np.zeros_like(value) for name, value in reference.state_dict().items()}
+    drawn = batches(3)
+    inputs, targets = (np.stack([getattr(batch, name) for batch in drawn]) for name in ("inputs", "targets"))
+    expected = [reference.train_step(batch.inputs, batch.targets, 2e-2).loss for batch in drawn]
+    for _ in range(2):  # put back to the start, it repeats itself
+        rival.load_state_dict(make_engine("numpy", MODEL, TRAIN, seed=2).state_dict())
+        rival.load_optimizer_state(OptimizerState(0, zeros, zeros))
+        found = rival.train_steps(inputs, targets, [2e-2] * 3)
+        assert [result.loss for result in found] == pytest.approx(expected, rel=1e-4)
+    assert_close(rival.state_dict(), reference.state_dict(), 2e-3)
+    assert rival.optimizer_state().step == 3
+
+
+@pytest.mark.parametrize("name", ["torch", "jax-textbook"])
 def test_a_rival_continues_from_a_loaded_state(name):
     *before, last = batches(4)
     reference = make_engine("numpy", MODEL, TRAIN, seed=2)

@@ -13,6 +13,7 @@ from tinygpt.errors import ConfigError, unknown_name
 from tinygpt.params import initial_parameters
 
 __all__ = [
+    "CPU_ENGINES",
     "ENGINES",
     "Engine",
     "OptimizerState",
@@ -21,6 +22,7 @@ __all__ = [
     "format_variant",
     "get_engine",
     "parse_variant",
+    "with_mesh",
 ]
 
 
@@ -33,12 +35,28 @@ class EngineEntry:
         class_name: the engine's class in that module.
         summary: one line for listings.
         options: option name → function that parses its text form, as in ``vectorized[threads=1]``.
+        placement: options that say where the same numbers are computed, and in what order; a resumed run may change
+            them.
+        extra: of the package that has to be installed for it; None if it runs wherever this package does.
     """
 
     module: str
     class_name: str
     summary: str
     options: dict[str, Callable[[str], Any]]
+    placement: frozenset[str] = frozenset()
+    extra: str | None = None
+
+
+def yes_or_no(text: str) -> bool:
+    """An option that is on or off.
+
+    Raises:
+        ValueError: it is neither ``yes`` nor ``no``.
+    """
+    if text not in ("yes", "no"):
+        raise ValueError(text)
+    return text == "yes"
 
 
 ENGINES = {
@@ -54,8 +72,25 @@ ENGINES = {
         "preallocated buffers, fused NumExpr/NumPy kernels, the batch sharded over all cores: the fast one",
         {"threads": int, "kernels": str, "team": str},
     ),
+    "jax": EngineEntry(
+        "tinygpt.engines.jax.engine",
+        "JaxEngine",
+        "one compiled program on accelerators, several of them, or several hosts; needs the extra jax",
+        {
+            "device": str,
+            "mesh": str,
+            "precision": str,
+            "layers": str,
+            "remat": yes_or_no,
+            "dispatch": int,
+        },
+        placement=frozenset({"device", "mesh", "layers", "remat", "dispatch"}),
+        extra="jax",
+    ),
 }
 DEFAULT_ENGINE = "vectorized"
+# Engines for the processor, which every installation has.
+CPU_ENGINES = tuple(name for name, entry in ENGINES.items() if entry.extra is None)
 
 
 def get_engine(name: str) -> EngineEntry:
@@ -95,7 +130,21 @@ def parse_variant(text: str) -> tuple[str, dict[str, Any]]:
 
 def format_variant(name: str, options: dict[str, Any]) -> str:
     """The inverse of :func:`parse_variant`."""
-    return f"{name}[{','.join(f'{key}={value}' for key, value in options.items())}]" if options else name
+    words = {True: "yes", False: "no"}
+    texts = [f"{key}={words[value] if isinstance(value, bool) else value}" for key, value in options.items()]
+    return f"{name}[{','.join(texts)}]" if texts else name
+
+
+def with_mesh(variant: str, mesh: str) -> str:
+    """A variant with its devices arranged as ``data=2,fsdp=4`` says; inside brackets that reads ``data2-fsdp4``.
+
+    Raises:
+        ConfigError: the engine has no option ``mesh``.
+    """
+    name, options = parse_variant(variant)
+    if "mesh" not in get_engine(name).options:
+        raise ConfigError(f"engine {name!r} has no mesh", "the engine jax", "invoke train --engine jax --mesh data=2")
+    return format_variant(name, options | {"mesh": mesh.replace("=", "").replace(",", "-").replace(" ", "")})
 
 
 def create_engine(name: str, model: ModelConfig, train: TrainConfig, seed: int = 0, **options: Any) -> Engine:
@@ -105,7 +154,7 @@ def create_engine(name: str, model: ModelConfig, train: TrainConfig, seed: int =
         name: an engine, or a variant such as ``vectorized[threads=1]``.
         model: the model's shape.
         train: batch and optimiser settings.
-        seed: equal seeds give every engine identical weights.
+        seed: equal seeds give every engine identical weights, and identical dropout masks.
         options: the engine's options, over those in the name.
 
     Raises:
@@ -118,5 +167,6 @@ def create_engine(name: str, model: ModelConfig, train: TrainConfig, seed: int =
             raise unknown_name(f"option of engine {base_name!r}:", key, entry.options, "invoke --help train")
     engine_class = getattr(import_module(entry.module), entry.class_name)
     engine: Engine = engine_class(model, train, **(parsed | options))
+    engine.seed = seed
     engine.load_state_dict(initial_parameters(model, seed))
     return engine

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tinygpt.config import ModelConfig, TrainConfig
+from tinygpt.dropout import MaskDraw, mask_key
 from tinygpt.errors import CheckpointError, ConfigError
 from tinygpt.params import Arrays, parameter_shapes
 
@@ -29,31 +30,81 @@ class StepResult:
 
 @dataclass(frozen=True)
 class OptimizerState:
-    """AdamW's memory: updates done so far, and both moment estimates under the parameters' names."""
+    """AdamW's memory: updates done so far, and both moment estimates under the parameters' names.
+
+    An engine that computes in double precision has moments of float64, and its weights here as well: those that every
+    engine reads are float32, and a run that went on from them would not repeat itself.
+    """
 
     step: int
     first_moment: Arrays
     second_moment: Arrays
+    weights: Arrays | None = None
 
 
 class Engine(ABC):
-    """A GPT-2 that can be trained. Inputs and targets are integer arrays (B, T), values in [0, V)."""
+    """A GPT-2 that can be trained. Inputs and targets are integer arrays (B, T), values in [0, V).
+
+    Attributes:
+        seed: of the dropout masks.
+
+    Raises:
+        ConfigError: the settings ask for dropout, and the engine has none.
+    """
 
     name: ClassVar[str]
+    has_dropout: ClassVar[bool] = False
+
+    # Steps that are worth handing over together, and this process among those that train one model.
+    steps_per_dispatch = 1
+    processes = 1
+    process_index = 0
 
     def __init__(self, model: ModelConfig, train: TrainConfig) -> None:
+        if train.dropout and not self.has_dropout:
+            raise ConfigError(
+                f"dropout is {train.dropout:g}, and engine {self.name!r} has none",
+                "dropout 0, or the engine numpy or vectorized",
+                "invoke train --engine vectorized",
+            )
         self.model = model
         self.train = train
+        self.seed = 0
+
+    @property
+    def batch_rows(self) -> slice:
+        """Rows of a batch that this process trains on."""
+        return slice(None)
+
+    def any_process(self, flag: bool) -> bool:
+        """Whether any of the processes that train one model says yes; all of them ask at the same point."""
+        return flag
 
     @abstractmethod
     def train_step(self, inputs: np.ndarray, targets: np.ndarray, learning_rate: float | None = None) -> StepResult:
-        """Forward, backward, clip to ``train.grad_clip``, one AdamW update.
+        """Forward, backward, clip to ``train.grad_clip``, one AdamW update; dropout acts here and nowhere else.
 
         Args:
-            inputs: token ids (B, T).
+            inputs: token ids (B, T), B the rows of all batches that are accumulated.
             targets: the next token at each position (B, T).
             learning_rate: this step's rate; the configuration's when omitted.
         """
+
+    def train_steps(
+        self, inputs: np.ndarray, targets: np.ndarray, learning_rates: Sequence[float] | None = None
+    ) -> list[StepResult]:
+        """Several training steps, one after the other.
+
+        Args:
+            inputs: token ids (K, B, T), a batch for each step.
+            targets: the next tokens (K, B, T).
+            learning_rates: K of them; the configuration's when omitted.
+
+        Returns:
+            K results.
+        """
+        rates: Sequence[float | None] = learning_rates or [None] * len(inputs)
+        return [self.train_step(*batch) for batch in zip(inputs, targets, rates, strict=True)]
 
     @abstractmethod
     def loss_and_gradients(self, inputs: np.ndarray, targets: np.ndarray) -> tuple[float, Arrays]:
@@ -105,6 +156,15 @@ class Engine(ABC):
         """What makes this a variant of its engine (threads, kernels, …), for records and checkpoints."""
         return {}
 
+    def _mask_draw(self, step: int) -> MaskDraw | None:
+        """The masks of an update, counted from 0; None without dropout."""
+        return MaskDraw(self.train.dropout, mask_key(self.seed), step) if self.train.dropout else None
+
+    def _parts(self, rows: int) -> list[slice]:
+        """The rows of a step, cut into the batches whose gradients are accumulated: as equal as can be."""
+        count = min(self.train.accumulation, rows)
+        return [slice(rows * part // count, rows * (part + 1) // count) for part in range(count)]
+
     def _check_batch(self, inputs: np.ndarray, targets: np.ndarray | None = None) -> None:
         """Refuse token arrays that the model cannot read, before any arithmetic."""
         limit = self.model.context_length
@@ -123,14 +183,14 @@ class Engine(ABC):
                 )
 
 
-def as_array(values: Sequence[Sequence[float]], shape: tuple[int, ...]) -> np.ndarray:
-    """Rows of Python floats → float32 array of a shape."""
-    return np.array(values, np.float32).reshape(shape)
+def as_array(values: Sequence[Sequence[float]], shape: tuple[int, ...], double: bool = False) -> np.ndarray:
+    """Rows of Python floats → array of a shape, float32 unless double precision is asked for."""
+    return np.array(values, np.float64 if double else np.float32).reshape(shape)
 
 
-def as_arrays(weights: Mapping[str, Sequence[Sequence[float]]], model: ModelConfig) -> Arrays:
-    """Rows of Python floats by name → float32 arrays of the model's shapes."""
-    return {name: as_array(weights[name], shape) for name, shape in parameter_shapes(model).items()}
+def as_arrays(weights: Mapping[str, Sequence[Sequence[float]]], model: ModelConfig, double: bool = False) -> Arrays:
+    """Rows of Python floats by name → arrays of the model's shapes, float32 unless double precision is asked for."""
+    return {name: as_array(weights[name], shape, double) for name, shape in parameter_shapes(model).items()}
 
 
 def check_shapes(state: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int, ...]]) -> None:

@@ -1,0 +1,300 @@
+"""Engine ``jax``: GPT-2 compiled by XLA for an accelerator, several of them, or several hosts.
+
+The state never leaves the devices; batches go in, two numbers for every step come out. With several processes, each
+one calls the same methods in the same order; ``train_step`` then takes the process's own rows (:attr:`batch_rows`),
+everything else the whole batch.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, ClassVar
+
+import jax
+import numpy as np
+from jax import Array
+from jax.experimental import multihost_utils
+from jax.sharding import NamedSharding
+
+from tinygpt.config import ModelConfig, TrainConfig
+from tinygpt.engines.base import Engine, OptimizerState, StepResult
+from tinygpt.engines.jax import model as gpt2
+from tinygpt.engines.jax.layout import Tree, from_tree, to_tree
+from tinygpt.engines.jax.memory import available_bytes, needed_bytes, require_room
+from tinygpt.engines.jax.mesh import (
+    MeshShape,
+    check_mesh,
+    make_mesh,
+    over_rows,
+    own_rows,
+    parse_mesh,
+    replicated,
+    tree_shardings,
+)
+from tinygpt.engines.jax.settings import make_settings
+from tinygpt.engines.jax.step import State, updates
+from tinygpt.errors import CapacityError, ConfigError, WorkerError, unknown_name
+from tinygpt.params import Arrays, parameter_shapes
+
+DEVICES = ("accelerator", "cpu")
+# How long a broken connection may wait for the thread in hosts.py that knows which process is gone.
+_GRACE_SECONDS = 5.0
+
+
+class JaxEngine(Engine):
+    """GPT-2 in ``jax.numpy``; arguments after ``train`` are a variant's options (``settings.py``, ``mesh.py``).
+
+    Dropout's zeros are drawn on the devices: other ones than those of ``tinygpt/dropout.py``, at the same places.
+
+    Raises:
+        ConfigError: there is no accelerator, the mesh divides neither devices nor batch, or an option is not one.
+        CapacityError: a device has too little memory.
+    """
+
+    name: ClassVar[str] = "jax"
+    has_dropout: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        model: ModelConfig,
+        train: TrainConfig,
+        device: str = "accelerator",
+        mesh: str = "",
+        precision: str = "float32",
+        layers: str = "auto",
+        remat: bool = False,
+        dispatch: int = 1,
+    ) -> None:
+        super().__init__(model, train)
+        devices = find_devices(device)
+        platform = devices[0].platform
+        self.settings = make_settings(precision, layers, remat, dispatch, train.dropout, model.n_layers, platform)
+        self.steps_per_dispatch = dispatch
+        self.processes, self.process_index = jax.process_count(), jax.process_index()
+        self.mesh_shape = parse_mesh(mesh) if mesh else MeshShape(len(devices) if self.processes > 1 else 1)
+        check_mesh(self.mesh_shape, len(devices), train.batch_size, self.processes)
+        own = next(entry for entry in devices if entry.process_index == self.process_index)
+        need = needed_bytes(model, train, self.mesh_shape, self.settings)
+        require_room(need, available_bytes(own), f"a model of {model.n_parameters:,} parameters")
+        self._device = device
+        self._mesh = make_mesh(self.mesh_shape, devices)
+        self._own_rows = own_rows(self._mesh, train.rows_per_step)
+        self._over_rows = over_rows(self._mesh, 2)
+        self._shardings: Tree = tree_shardings(model, self._mesh, self.settings.scanned)
+        self._state = self._empty_state()
+        self._compile()
+
+    def _compile(self) -> None:
+        """Name the programs; XLA compiles each when it first meets a shape."""
+        model, train, settings = self.model, self.train, self.settings
+        kept = jax.tree.map(lambda value: value.sharding, self._state)
+        self._updates = jax.jit(
+            partial(updates, model=model, train=train, settings=settings),
+            donate_argnums=0,
+            out_shardings=(kept, replicated(self._mesh)),
+        )
+        plain = partial(gpt2.loss, key=None, model=model, settings=settings)
+        self._loss = jax.jit(plain, out_shardings=replicated(self._mesh))
+        self._gradients = jax.jit(jax.value_and_grad(plain), out_shardings=(replicated(self._mesh), self._shardings))
+        self._logits = jax.jit(
+            partial(gpt2.logits, key=None, model=model, settings=settings), out_shardings=replicated(self._mesh)
+        )
+
+    def options(self) -> dict[str, Any]:
+        """The variant's options, those that were left out included."""
+        settings = self.settings
+        return {
+            "device": self._device,
+            "mesh": str(self.mesh_shape),
+            "precision": settings.precision,
+            "layers": "scanned" if settings.scanned else "unrolled",
+            "remat": settings.remat,
+            "dispatch": settings.dispatch,
+        }
+
+    # ---- several processes -------------------------------------------------------------------------------
+
+    @property
+    def batch_rows(self) -> slice:
+        """Rows of a batch that this process reads; all of them when it is the only one."""
+        return self._own_rows
+
+    def any_process(self, flag: bool) -> bool:
+        """Whether any process says yes; every process gets the same answer."""
+        if self.processes == 1:
+            return flag
+        with self._reported():
+            return bool(np.any(multihost_utils.process_allgather(np.array([flag]))))
+
+    @contextmanager
+    def _reported(self) -> Iterator[None]:
+        """Turn what the runtime raises into errors that say what to do.
+
+        Raises:
+            CapacityError: a device ran out of memory.
+            WorkerError: another process is gone.
+        """
+        try:
+            yield
+        except jax.errors.JaxRuntimeError as error:
+            first_line = str(error).splitlines()[0]
+            if "RESOURCE_EXHAUSTED" in first_line:
+                raise CapacityError(
+                    f"a device ran out of memory: {first_line}",
+                    "a smaller preset or batch, [remat=yes], or a mesh that cuts weights into parts",
+                    "invoke train --engine 'jax[remat=yes]' --mesh fsdp=2",
+                ) from error
+            if self.processes == 1:
+                raise
+            # The thread that watches the other processes knows more, and ends this one with the better message.
+            time.sleep(_GRACE_SECONDS)
+            raise WorkerError(
+                f"the connection between {self.processes} processes broke: {first_line}",
+                "all processes of a job alive",
+                "the same command on every host with --resume: the newest checkpoint is whole",
+            ) from error
+
+    # ---- the interface -----------------------------------------------------------------------------------
+
+    def train_step(self, inputs: np.ndarray, targets: np.ndarray, learning_rate: float | None = None) -> StepResult:
+        """See :meth:`Engine.train_step`; with several processes, of this one's rows."""
+        if inputs.ndim != 2:
+            self._check_batch(inputs, targets)  # which says what is wrong
+        return self.train_steps(inputs[None], targets[None], None if learning_rate is None else [learning_rate])[0]
+
+    def train_steps(
+        self, inputs: np.ndarray, targets: np.ndarray, learning_rates: Sequence[float] | None = None
+    ) -> list[StepResult]:
+        """See :meth:`Engine.train_steps`: K steps in one call of the program; another K is another compilation."""
+        count, own, t = inputs.shape
+        self._check_batch(inputs.reshape(-1, t), targets.reshape(-1, t))
+        rows = self.batch_rows
+        if self.processes > 1 and own != rows.stop - rows.start:
+            raise ConfigError(f"a batch of {own} rows in process {self.process_index}", f"rows {rows}")
+        total = self.train.rows_per_step if self.processes > 1 else own
+        parts = self.mesh_shape.size * self.train.accumulation
+        if total % parts:
+            raise ConfigError(f"a batch of {total} rows", f"a multiple of {parts}: devices times accumulation")
+        both = np.stack([inputs, targets], axis=1).astype(self._token_type)  # (K, 2, own rows, T)
+        rates: Any = np.array(learning_rates or [self.train.learning_rate] * count, np.float32)
+        seed: Any = np.uint32(self.seed % 2**32)
+        with self._reported():
+            # Small arrays go in as they are where that will do: placing one by hand takes as long as a small step.
+            batches: Any = both
+            if self.mesh_shape.size > 1:
+                batches = jax.make_array_from_process_local_data(self._over_rows, both, (count, 2, total, t))
+            if self.processes > 1:
+                rates, seed = self._everywhere(rates), self._everywhere(np.array(seed))
+            self._state, metrics = self._updates(self._state, batches, rates, seed)
+            losses_and_norms = np.asarray(metrics)  # waits until the last step is done
+        return [StepResult(float(loss), float(norm)) for loss, norm in losses_and_norms]
+
+    def loss(self, inputs: np.ndarray, targets: np.ndarray) -> float:
+        """See :meth:`Engine.loss`."""
+        self._check_batch(inputs, targets)
+        with self._reported():
+            return float(self._loss(self._state.weights, self._shared_out(inputs), self._shared_out(targets)))
+
+    def loss_and_gradients(self, inputs: np.ndarray, targets: np.ndarray) -> tuple[float, Arrays]:
+        """See :meth:`Engine.loss_and_gradients`."""
+        self._check_batch(inputs, targets)
+        with self._reported():
+            loss, grads = self._gradients(self._state.weights, self._shared_out(inputs), self._shared_out(targets))
+            return float(loss), self._gathered(grads)
+
+    def logits(self, inputs: np.ndarray) -> np.ndarray:
+        """See :meth:`Engine.logits`."""
+        self._check_batch(inputs)
+        with self._reported():
+            scores = np.array(self._logits(self._state.weights, self._shared_out(inputs)))
+        return scores.reshape(*inputs.shape, -1)
+
+    def parameters(self) -> Arrays:
+        """See :meth:`Engine.parameters`; copies, whatever the mesh."""
+        return self._gathered(self._state.weights)
+
+    def optimizer_state(self) -> OptimizerState:
+        """See :meth:`Engine.optimizer_state`."""
+        first, second = self._gathered(self._state.first_moment), self._gathered(self._state.second_moment)
+        return OptimizerState(int(self._state.updates), first, second)
+
+    def load_optimizer_state(self, state: OptimizerState) -> None:
+        """See :meth:`Engine.load_optimizer_state`."""
+        self._state = State(
+            self._state.weights,
+            self._placed(state.first_moment),
+            self._placed(state.second_moment),
+            self._everywhere(np.array(state.step, np.int32)),
+        )
+
+    def _replace_parameters(self, state: Arrays) -> None:
+        self._state = self._state._replace(weights=self._placed(state))
+
+    # ---- between NumPy and the devices -------------------------------------------------------------------
+
+    @property
+    def _token_type(self) -> type[np.integer[Any]]:
+        """What tokens travel as: a byte each where that is enough."""
+        return np.uint8 if self.model.vocab_size <= 256 else np.int32
+
+    def _shared_out(self, tokens: np.ndarray) -> Array:
+        """Tokens (B, T) that every process holds: over the mesh if B divides, else whole on every device."""
+        rows = len(tokens) % self.mesh_shape.size == 0
+        return _place(tokens.astype(np.int32), over_rows(self._mesh, 0) if rows else replicated(self._mesh))
+
+    def _everywhere(self, value: np.ndarray) -> Array:
+        return _place(value, replicated(self._mesh))
+
+    def _empty_state(self) -> State:
+        shapes = parameter_shapes(self.model)
+
+        def zeros() -> Tree:
+            # Views of one number: nothing is allocated on the host.
+            return self._placed({name: np.broadcast_to(np.float32(0), shape) for name, shape in shapes.items()})
+
+        return State(zeros(), zeros(), zeros(), self._everywhere(np.array(0, np.int32)))
+
+    def _placed(self, arrays: Arrays) -> Tree:
+        """Copies on the devices: JAX may borrow a NumPy array's memory otherwise, and donation would overwrite it."""
+        tree = to_tree(arrays, self.model, self.settings.scanned)
+        placed: Tree = jax.tree.map(_place, tree, self._shardings)
+        return placed
+
+    def _gathered(self, tree: Tree) -> Arrays:
+        """A tree's arrays in this process's memory, whole."""
+        with self._reported():
+            return {name: np.array(value) for name, value in from_tree(jax.tree.map(_fetch, tree), self.model).items()}
+
+
+def find_devices(kind: str) -> list[jax.Device]:
+    """Accelerators, or the CPU's devices when they are asked for.
+
+    Raises:
+        ConfigError: there is no accelerator; nothing falls back to a CPU unasked.
+    """
+    if kind not in DEVICES:
+        raise unknown_name("kind of device", kind, DEVICES, "invoke train --engine 'jax[device=cpu]'")
+    if kind == "cpu":
+        return jax.devices("cpu")
+    devices = jax.devices()
+    if devices[0].platform == "cpu":
+        raise ConfigError(
+            f"JAX {jax.__version__} found no accelerator, only {len(devices)} CPU device{'s'[: len(devices) > 1]}",
+            "a GPU or TPU with its JAX plugin (pip install 'jax[cuda13]')",
+            "invoke train --engine vectorized, or --engine 'jax[device=cpu]' to use JAX on the CPU",
+        )
+    return devices
+
+
+def _place(value: np.ndarray, sharding: NamedSharding) -> Array:
+    """An array that every process holds, each device with its part, copied."""
+    return jax.make_array_from_callback(value.shape, sharding, lambda part: np.array(value[part]))
+
+
+def _fetch(value: Array) -> np.ndarray:
+    if value.is_fully_addressable or value.is_fully_replicated:
+        return np.asarray(value)
+    return np.asarray(multihost_utils.process_allgather(value, tiled=True))

@@ -1,0 +1,100 @@
+"""The options of a variant such as ``jax[precision=bfloat16,dispatch=8]``, checked and put into JAX's terms.
+
+precision   float32    products in full float32: TF32 stays off, whatever the device would do by default
+            tf32       products on tensor cores with ten bits of mantissa
+            tf32x3     products on tensor cores in three TF32 passes, close to float32
+            bfloat16   products and activations in bfloat16; weights, moments, norms and the loss in float32
+layers      unrolled   every layer in the program: the fastest step, and the longest compilation
+            scanned    one layer in the program, looped over stacked weights
+remat       the backward computes each layer's activations again instead of keeping them
+dispatch    steps that one call of the program takes
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import jax.numpy as jnp
+from jax.lax import DotAlgorithmPreset, Precision
+from jax.typing import DTypeLike
+
+from tinygpt.errors import ConfigError, unknown_name
+
+# Deeper models than this are scanned unless told otherwise: at 24 layers the program takes minutes to compile.
+MOST_UNROLLED_LAYERS = 16
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """How products are computed.
+
+    Attributes:
+        dtype: of a product's operands and of what flows through a layer's branches.
+        precision: what JAX is asked for.
+        accelerators_only: whether it is a mode that a CPU does not have.
+    """
+
+    dtype: DTypeLike
+    precision: Precision | DotAlgorithmPreset
+    accelerators_only: bool
+
+
+PRECISIONS = MappingProxyType(
+    {
+        "float32": Arithmetic(jnp.float32, Precision.HIGHEST, False),
+        "tf32": Arithmetic(jnp.float32, DotAlgorithmPreset.TF32_TF32_F32, True),
+        "tf32x3": Arithmetic(jnp.float32, DotAlgorithmPreset.TF32_TF32_F32_X3, True),
+        "bfloat16": Arithmetic(jnp.bfloat16, Precision.DEFAULT, False),
+    }
+)
+LAYERS = ("auto", "unrolled", "scanned")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the compiled programs are made from, besides the model and the optimiser.
+
+    Attributes:
+        precision: a name in ``PRECISIONS``.
+        scanned: whether layers are looped over stacked weights.
+        remat: whether the backward computes activations again.
+        dispatch: steps in one call.
+        dropout: share of numbers that training sets to zero, at the places that ``tinygpt/dropout.py`` names.
+        fused_attention: whether attention is the platform's own kernel, which never stores the scores.
+    """
+
+    precision: str
+    scanned: bool
+    remat: bool
+    dispatch: int
+    dropout: float
+    fused_attention: bool
+
+    @property
+    def arithmetic(self) -> Arithmetic:
+        """The row of ``PRECISIONS``."""
+        return PRECISIONS[self.precision]
+
+
+def make_settings(
+    precision: str, layers: str, remat: bool, dispatch: int, dropout: float, n_layers: int, platform: str
+) -> Settings:
+    """Check the options of a variant against each other and the platform.
+
+    Raises:
+        ConfigError: a word is unknown, a number is out of range, or the platform has no such arithmetic.
+    """
+    run = "invoke train --engine jax"
+    if precision not in PRECISIONS:
+        raise unknown_name("precision", precision, PRECISIONS, f"{run}[precision=bfloat16]")
+    if layers not in LAYERS:
+        raise unknown_name("arrangement of layers", layers, LAYERS, f"{run}[layers=scanned]")
+    if dispatch < 1:
+        raise ConfigError(f"dispatch is {dispatch}", "a whole number of steps, 1 or more", f"{run}[dispatch=8]")
+    if PRECISIONS[precision].accelerators_only and platform == "cpu":
+        raise ConfigError(f"precision {precision} on a CPU", "float32 or bfloat16 there", "invoke train --engine jax")
+    scanned = layers == "scanned" or (layers == "auto" and n_layers > MOST_UNROLLED_LAYERS)
+    # cuDNN's attention takes half-precision operands only.
+    fused = platform in ("gpu", "cuda") and precision == "bfloat16"
+    return Settings(precision, scanned, remat, dispatch, dropout, fused)
