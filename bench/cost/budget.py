@@ -27,6 +27,7 @@ from bench.protocol import sha256_text
 from tinygpt.corpora import CORPORA
 from tinygpt.errors import ConfigError, ResultsError
 from tinygpt.presets import PRESETS, get_preset
+from tinygpt.schedule import optimizer_text
 
 _EARLY_STEPS = (10, 20, 50, 100, 200, 400, 800)  # where a run's first training losses are read off
 _EARLY_WINDOW = 0.2  # of the step's number, to both sides
@@ -218,7 +219,8 @@ def loss_curves(runs: pd.DataFrame, steps: pd.DataFrame, corpus: str) -> dict[st
 
 def _is_standard(protocol: str, preset: str) -> bool:
     fields, train = json.loads(protocol), PRESETS[preset].train
-    return fields.get("learning_rate") == train.learning_rate and fields.get("batch_size") == train.batch_size
+    plain = fields.get("optimizer") == optimizer_text(train) and fields.get("learning_rate") == train.learning_rate
+    return plain and fields.get("batch_size") == train.batch_size
 
 
 def _curve_of(steps: pd.DataFrame, tokens_per_step: int) -> LossCurve | None:
@@ -260,7 +262,9 @@ def _expected_loss(
 
 def _step_share(runs: pd.DataFrame, steps: pd.DataFrame, variant: str) -> float:
     """Share of a training run's wall time that its steps take: the median of recorded runs, 1 without any."""
-    train = runs[(runs["kind"] == "train") & (runs["status"] == "ok")]
+    # Sweeps and races evaluate much more than a run does.
+    alike = (runs["kind"] == "train") & ~runs["suite"].isin(("sweep", "race"))
+    train = runs[alike & (runs["status"] == "ok")]
     own = train[train["variant"] == variant]
     seconds = steps.groupby("cell_id")["seconds"].sum()
     chosen = own if len(own) else train

@@ -120,10 +120,19 @@ class CostModel:
         """Names the model: a hash of its variant and of everything that it was fitted to."""
         return sha256_text(canonical_json({"variant": self.variant, "measured": dict(self.measured)}))[:8]
 
+    def terms(self, preset: str) -> dict[str, float]:
+        """Seconds that each term contributes to a preset's step: ``calls``, ``flops`` and ``bytes``."""
+        work = _work(self.variant, preset)
+        return {
+            "calls": self.overhead * work.calls,
+            "flops": self.seconds_per_flop * work.flops,
+            "bytes": self.seconds_per_byte * work.bytes,
+        }
+
     def estimate(self, preset: str) -> Estimate:
         """A preset's step, with the band described at the top of this file."""
         work = _work(self.variant, preset)
-        seconds = self.overhead * work.calls + self.seconds_per_flop * work.flops + self.seconds_per_byte * work.bytes
+        seconds = sum(self.terms(preset).values())
         distances = [math.log10(work.flops / _work(self.variant, row.preset).flops) for row in self.left_out]
         outside = max(0.0, min(distances), -max(distances))  # decades beyond the nearest end
         nearest = sorted(zip(distances, self.left_out, strict=True), key=lambda pair: abs(pair[0]))[:_NEIGHBOURS]

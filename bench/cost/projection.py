@@ -15,7 +15,7 @@ import pandas as pd
 from bench.cost.model import CostModel, Estimate, fit_cost_model
 from bench.newest import newest_cells
 from bench.stats import cell_summary
-from tinygpt.engines import ENGINES
+from tinygpt.engines import CPU_ENGINES
 from tinygpt.presets import PRESETS
 
 Scope = tuple[str, str]  # origin, machine_hash
@@ -58,7 +58,7 @@ def fit_models(measured: pd.DataFrame) -> dict[Scope, dict[str, CostModel]]:
         (origin, machine_hash) → engine → its model.
     """
     models: dict[Scope, dict[str, CostModel]] = {}
-    own = measured[measured["variant"].isin([*ENGINES])]
+    own = measured[measured["variant"].isin([*CPU_ENGINES])]
     for (origin, machine, variant), group in own.groupby(["origin", "machine_hash", "variant"], sort=False):
         model = fit_cost_model(str(variant), seconds_by_preset(group))
         if model is not None:

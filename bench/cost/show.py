@@ -47,7 +47,25 @@ def print_estimate(
         ResultsError: nothing of this engine is on record.
     """
     console = console or Console()
-    budget = plan_budget(
+    budget = make_budget(results_root, minutes, preset, variant, corpus, machine, memory)
+    if preset:
+        _print_sentences(console, budget, budget.rows[0])
+    else:
+        _print_table(console, budget)
+    return budget
+
+
+def make_budget(
+    results_root: Path,
+    minutes: float,
+    preset: str | None,
+    variant: str,
+    corpus: str,
+    machine: str | None = None,
+    memory: Memory | None = None,
+) -> Budget:
+    """The budget from what is on record; arguments and errors as of :func:`print_estimate`."""
+    return plan_budget(
         read_table("runs", results_root),
         read_table("steps", results_root),
         minutes,
@@ -57,11 +75,6 @@ def print_estimate(
         corpus,
         (preset,) if preset else (),
     )
-    if preset:
-        _print_sentences(console, budget, budget.rows[0])
-    else:
-        _print_table(console, budget)
-    return budget
 
 
 def _heading(budget: Budget) -> str:

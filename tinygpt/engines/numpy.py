@@ -7,12 +7,14 @@ list in reverse.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from tinygpt.config import ModelConfig, TrainConfig
+from tinygpt.dropout import MaskDraw, dropped, n_sites
 from tinygpt.engines.base import Engine, OptimizerState, StepResult
 from tinygpt.layers import (
     attention,
@@ -32,6 +34,7 @@ from tinygpt.optim import adamw_update, clip_factor, global_norm
 from tinygpt.params import Arrays, is_decayed, parameter_shapes
 
 NormCache = tuple[np.ndarray, np.ndarray]
+Masks = Sequence[np.ndarray | None]  # of the sites in data-flow order, (B, T, D) each; None without dropout
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ class NumpyEngine(Engine):
     """GPT-2 in whole-array NumPy."""
 
     name: ClassVar[str] = "numpy"
+    has_dropout: ClassVar[bool] = True
 
     def __init__(self, model: ModelConfig, train: TrainConfig) -> None:
         super().__init__(model, train)
@@ -64,40 +68,40 @@ class NumpyEngine(Engine):
 
     # ---- forward -----------------------------------------------------------------------------------------
 
-    def _block(self, x: np.ndarray, h: str) -> tuple[np.ndarray, BlockCache]:
-        """One transformer block, pre-LayerNorm: x (B, T, D) → (B, T, D)."""
+    def _block(self, x: np.ndarray, h: str, masks: Masks) -> tuple[np.ndarray, BlockCache]:
+        """One transformer block, pre-LayerNorm: x (B, T, D) → (B, T, D); ``masks`` are its two branches'."""
         w, eps = self.weights, self.model.layer_norm_eps
         normed_1, norm_1 = layer_norm(x, w[f"{h}.ln_1.weight"], w[f"{h}.ln_1.bias"], eps)
         qkv = linear(normed_1, w[f"{h}.attn.c_attn.weight"], w[f"{h}.attn.c_attn.bias"])  # (B, T, 3 D)
         mixed, heads = attention(qkv, self.model.n_heads)
-        x = x + linear(mixed, w[f"{h}.attn.c_proj.weight"], w[f"{h}.attn.c_proj.bias"])
+        x = x + dropped(linear(mixed, w[f"{h}.attn.c_proj.weight"], w[f"{h}.attn.c_proj.bias"]), masks[0])
         normed_2, norm_2 = layer_norm(x, w[f"{h}.ln_2.weight"], w[f"{h}.ln_2.bias"], eps)
         hidden = linear(normed_2, w[f"{h}.mlp.c_fc.weight"], w[f"{h}.mlp.c_fc.bias"])  # (B, T, F)
         activated, hidden_tanh = gelu(hidden)
-        x = x + linear(activated, w[f"{h}.mlp.c_proj.weight"], w[f"{h}.mlp.c_proj.bias"])
+        x = x + dropped(linear(activated, w[f"{h}.mlp.c_proj.weight"], w[f"{h}.mlp.c_proj.bias"]), masks[1])
         return x, BlockCache(normed_1, norm_1, heads, mixed, normed_2, norm_2, hidden, hidden_tanh, activated)
 
-    def _forward(self, inputs: np.ndarray) -> tuple[np.ndarray, list[BlockCache], np.ndarray, NormCache]:
+    def _forward(self, inputs: np.ndarray, masks: Masks) -> tuple[np.ndarray, list[BlockCache], np.ndarray, NormCache]:
         """Tokens (B, T) → logits (B, T, V), with the blocks' caches and the last norm's output and cache."""
         w = self.weights
-        x = embed(inputs, w["wte.weight"], w["wpe.weight"])
+        x = dropped(embed(inputs, w["wte.weight"], w["wpe.weight"]), masks[0])
         caches = []
         for layer in range(self.model.n_layers):
-            x, cache = self._block(x, f"h.{layer}")
+            x, cache = self._block(x, f"h.{layer}", masks[1 + 2 * layer : 3 + 2 * layer])
             caches.append(cache)
         final, norm_f = layer_norm(x, w["ln_f.weight"], w["ln_f.bias"], self.model.layer_norm_eps)
         return final @ w["wte.weight"].T, caches, final, norm_f  # the head is the embedding, transposed
 
     # ---- backward ----------------------------------------------------------------------------------------
 
-    def _block_backward(self, dx: np.ndarray, h: str, cache: BlockCache, grads: Arrays) -> np.ndarray:
+    def _block_backward(self, dx: np.ndarray, h: str, cache: BlockCache, masks: Masks, grads: Arrays) -> np.ndarray:
         """∂loss/∂(block output) → ∂loss/∂(block input), both (B, T, D), the block's gradients into ``grads``.
 
         Each ``x + f(x)`` sends dx down both paths, so the branch's gradient is added to the one that stays.
         """
         w = self.weights
         dactivated, grads[f"{h}.mlp.c_proj.weight"], grads[f"{h}.mlp.c_proj.bias"] = linear_backward(
-            dx, cache.activated, w[f"{h}.mlp.c_proj.weight"]
+            dropped(dx, masks[1]), cache.activated, w[f"{h}.mlp.c_proj.weight"]
         )
         dhidden = gelu_backward(dactivated, cache.hidden, cache.hidden_tanh)
         dnormed_2, grads[f"{h}.mlp.c_fc.weight"], grads[f"{h}.mlp.c_fc.bias"] = linear_backward(
@@ -108,7 +112,7 @@ class NumpyEngine(Engine):
         )
         dx = dx + dbranch
         dmixed, grads[f"{h}.attn.c_proj.weight"], grads[f"{h}.attn.c_proj.bias"] = linear_backward(
-            dx, cache.mixed, w[f"{h}.attn.c_proj.weight"]
+            dropped(dx, masks[0]), cache.mixed, w[f"{h}.attn.c_proj.weight"]
         )
         dqkv = attention_backward(dmixed, cache.heads)
         dnormed_1, grads[f"{h}.attn.c_attn.weight"], grads[f"{h}.attn.c_attn.bias"] = linear_backward(
@@ -122,8 +126,12 @@ class NumpyEngine(Engine):
     def loss_and_gradients(self, inputs: np.ndarray, targets: np.ndarray) -> tuple[float, Arrays]:
         """See :meth:`Engine.loss_and_gradients`."""
         self._check_batch(inputs, targets)
+        return self._pass(inputs, targets, self._no_masks())
+
+    def _pass(self, inputs: np.ndarray, targets: np.ndarray, masks: Masks) -> tuple[float, Arrays]:
+        """Forward and backward of one batch."""
         w = self.weights
-        logits, caches, final, norm_f = self._forward(inputs)
+        logits, caches, final, norm_f = self._forward(inputs, masks)
         loss, probabilities = cross_entropy(logits, targets)
 
         grads: Arrays = {}
@@ -135,16 +143,46 @@ class NumpyEngine(Engine):
             dlogits @ w["wte.weight"], w["ln_f.weight"], norm_f
         )
         for layer in reversed(range(self.model.n_layers)):
-            dx = self._block_backward(dx, f"h.{layer}", caches[layer], grads)
+            dx = self._block_backward(dx, f"h.{layer}", caches[layer], masks[1 + 2 * layer : 3 + 2 * layer], grads)
+        dx = dropped(dx, masks[0])
         dwte_embedding, grads["wpe.weight"] = embed_backward(dx, inputs, w["wte.weight"], w["wpe.weight"])
         grads["wte.weight"] = dwte_head + dwte_embedding
         return loss, {name: grads[name] for name in w}
+
+    # ---- dropout and accumulation ------------------------------------------------------------------------
+
+    def _no_masks(self) -> Masks:
+        return [None] * n_sites(self.model.n_layers)
+
+    def _masks(self, draw: MaskDraw | None, rows: slice, length: int) -> Masks:
+        """The masks of some rows of an update's batch."""
+        if draw is None:
+            return self._no_masks()
+        shape = (n_sites(self.model.n_layers), rows.stop - rows.start, length, self.model.d_model)
+        masks = np.empty(shape, np.float32)
+        draw.fill(masks, rows.start)
+        return list(masks)
+
+    def _accumulated(self, inputs: np.ndarray, targets: np.ndarray) -> tuple[float, Arrays]:
+        """Mean loss and its gradients over the batches of an update, one after the other."""
+        draw, loss = self._mask_draw(self.updates), 0.0
+        grads: Arrays = {}
+        for rows in self._parts(len(inputs)):
+            masks = self._masks(draw, rows, inputs.shape[1])
+            part_loss, part = self._pass(inputs[rows], targets[rows], masks)
+            if rows.stop - rows.start == len(inputs):
+                return part_loss, part
+            share = (rows.stop - rows.start) / len(inputs)
+            loss += share * part_loss
+            grads = {name: grads.get(name, 0.0) + np.float32(share) * value for name, value in part.items()}
+        return loss, grads
 
     # ---- the interface -----------------------------------------------------------------------------------
 
     def train_step(self, inputs: np.ndarray, targets: np.ndarray, learning_rate: float | None = None) -> StepResult:
         """See :meth:`Engine.train_step`."""
-        loss, grads = self.loss_and_gradients(inputs, targets)
+        self._check_batch(inputs, targets)
+        loss, grads = self._accumulated(inputs, targets)
         norm = global_norm(grads.values())
         factor = clip_factor(norm, self.train.grad_clip)
         self.updates += 1
@@ -165,7 +203,7 @@ class NumpyEngine(Engine):
     def logits(self, inputs: np.ndarray) -> np.ndarray:
         """See :meth:`Engine.logits`."""
         self._check_batch(inputs)
-        return self._forward(inputs)[0].astype(np.float32, copy=False)
+        return self._forward(inputs, self._no_masks())[0].astype(np.float32, copy=False)
 
     def parameters(self) -> Arrays:
         """See :meth:`Engine.parameters`."""

@@ -319,9 +319,10 @@ class PythonEngine(Engine):
 
     def optimizer_state(self) -> OptimizerState:
         """See :meth:`Engine.optimizer_state`."""
-        return OptimizerState(
-            self.updates, as_arrays(self.first_moment, self.model), as_arrays(self.second_moment, self.model)
+        first, second, weights = (
+            as_arrays(rows, self.model, double=True) for rows in (self.first_moment, self.second_moment, self.weights)
         )
+        return OptimizerState(self.updates, first, second, weights)
 
     def _replace_parameters(self, state: Any) -> None:
         self.vectors = frozenset(name for name, value in state.items() if value.ndim == 1)
@@ -335,6 +336,8 @@ class PythonEngine(Engine):
         self.updates = state.step
         self.first_moment = _as_rows(state.first_moment)
         self.second_moment = _as_rows(state.second_moment)
+        if state.weights is not None:
+            self.weights = _as_rows(state.weights)
 
 
 def _as_rows(arrays: Any) -> Weights:

@@ -41,9 +41,10 @@ class Arena:
         model: gives the names and shapes.
         workers: how many gradients to hold; they are summed in order into the first.
         allocate: makes a zeroed float32 array of a length; memory shared with other processes, if there are any.
+        accumulates: whether there is room for the sum of earlier batches' gradients.
     """
 
-    def __init__(self, model: ModelConfig, workers: int, allocate: Allocate) -> None:
+    def __init__(self, model: ModelConfig, workers: int, allocate: Allocate, accumulates: bool = False) -> None:
         self.shapes = parameter_shapes(model)
         self.slices: dict[str, slice] = {}
         end = 0
@@ -55,6 +56,7 @@ class Arena:
         self.flat_first_moment = allocate(end)
         self.flat_second_moment = allocate(end)
         self.flat_gradients = [allocate(end) for _ in range(workers)]
+        self.flat_accumulated = allocate(end) if accumulates else None
         self.parameters = self.views(self.flat_parameters)
         self.gradients = [self.views(flat) for flat in self.flat_gradients]
 
@@ -97,6 +99,22 @@ class Arena:
             for tile in tiles:
                 part = total[tile.range]
                 part += other[tile.range]
+
+    def put_aside(self, tiles: list[Tile]) -> None:
+        """Add the reduced gradient to those of the batches before."""
+        assert self.flat_accumulated is not None
+        for tile in tiles:
+            part = self.flat_accumulated[tile.range]
+            part += self.flat_gradients[0][tile.range]
+
+    def take_back(self, tiles: list[Tile]) -> None:
+        """Add what was put aside to the reduced gradient, and leave nothing behind."""
+        if self.flat_accumulated is None:
+            return
+        for tile in tiles:
+            part = self.flat_gradients[0][tile.range]
+            part += self.flat_accumulated[tile.range]
+            self.flat_accumulated[tile.range] = 0.0
 
     def squared_norm(self, tiles: list[Tile]) -> float:
         """Squared L2 norm of the reduced gradient over the tiles."""

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tinygpt.config import ModelConfig, TrainConfig
+from tinygpt.dropout import MaskDraw
 from tinygpt.engines.base import Engine, OptimizerState, StepResult
 from tinygpt.engines.vectorized.calibration import choose_kernels
 from tinygpt.engines.vectorized.kernels import AdamWStep
@@ -51,6 +52,7 @@ class VectorizedEngine(Engine):
     """
 
     name: ClassVar[str] = "vectorized"
+    has_dropout: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -122,21 +124,29 @@ class VectorizedEngine(Engine):
 
     # ---- the interface -----------------------------------------------------------------------------------
 
-    def _gradients(self, inputs: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
-        """Mean loss and gradient norm; the reduced gradient is left in the arena's first gradient."""
+    def _gradients(
+        self, inputs: np.ndarray, targets: np.ndarray, parts: list[slice], masks: MaskDraw | None
+    ) -> tuple[float, float]:
+        """Mean loss and gradient norm over a batch that is taken in parts.
+
+        The reduced gradient is left in the arena's first gradient.
+        """
         self._check_batch(inputs, targets)
-        if inputs.size > self._mailbox.capacity:
+        largest = max(part.stop - part.start for part in parts)
+        if largest * inputs.shape[1] > self._mailbox.capacity:
             self._team = None  # workers that know the old mailbox end with it
-            self._mailbox = self._phases.mailbox = self._new_mailbox(len(inputs))
-        self._mailbox.post(inputs, targets)
-        self._run(Phase.GRADIENTS)
-        self._run(Phase.REDUCE)
-        loss = float(self._mailbox.losses[: self._phases.n_active].sum()) / inputs.size
+            self._mailbox = self._phases.mailbox = self._new_mailbox(largest)
+        loss = 0.0
+        for part in parts:
+            self._mailbox.post(inputs[part], targets[part], inputs.size, part.start, masks)
+            self._run(Phase.GRADIENTS)
+            loss += float(self._mailbox.losses[: self._phases.n_active].sum()) / inputs.size
+            self._run(Phase.REDUCE if part is parts[-1] else Phase.ACCUMULATE)
         return loss, float(np.sqrt(self._mailbox.squares.sum()))
 
     def train_step(self, inputs: np.ndarray, targets: np.ndarray, learning_rate: float | None = None) -> StepResult:
         """See :meth:`Engine.train_step`."""
-        loss, norm = self._gradients(inputs, targets)
+        loss, norm = self._gradients(inputs, targets, self._parts(len(inputs)), self._mask_draw(self.updates))
         self.updates += 1
         rate = self.train.learning_rate if learning_rate is None else learning_rate
         self._mailbox.step = AdamWStep.at(self.updates, rate, clip_factor(norm, self.train.grad_clip), self.train)
@@ -145,7 +155,7 @@ class VectorizedEngine(Engine):
 
     def loss_and_gradients(self, inputs: np.ndarray, targets: np.ndarray) -> tuple[float, Arrays]:
         """See :meth:`Engine.loss_and_gradients`."""
-        loss, _ = self._gradients(inputs, targets)
+        loss, _ = self._gradients(inputs, targets, [slice(0, len(inputs))], None)
         return loss, {name: value.copy() for name, value in self.arena.gradients[0].items()}
 
     def logits(self, inputs: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from tinygpt.dropout import MaskDraw
 from tinygpt.engines.vectorized.kernels import AdamWStep
 
 
@@ -41,15 +42,51 @@ class Mailbox:
         self._tokens, self._targets, self._shape = integers(self.capacity), integers(self.capacity), integers(2)
         self._logits, self._vocab_size = shared_zeros(self.capacity * vocab_size), vocab_size
         self._step = shared_zeros(2 * 7).view(np.float64)
+        self._place, self._rate = integers(3), shared_zeros(2).view(np.float64)
+        self._key = shared_zeros(2 * 2).view(np.uint64)
         self.losses = shared_zeros(2 * workers).view(np.float64)
         self.squares = shared_zeros(2 * workers).view(np.float64)
 
-    def post(self, tokens: np.ndarray, targets: np.ndarray | None = None) -> None:
-        """Put a batch in, (B, T)."""
+    def post(
+        self,
+        tokens: np.ndarray,
+        targets: np.ndarray | None = None,
+        positions: int = 0,
+        first_row: int = 0,
+        masks: MaskDraw | None = None,
+    ) -> None:
+        """Put a batch in, (B, T).
+
+        Args:
+            tokens: to read.
+            targets: what follows them.
+            positions: over which the loss is a mean, those of accumulated batches included; this batch's when 0.
+            first_row: number of this batch's first row among all those.
+            masks: of dropout.
+        """
         self._shape[:] = tokens.shape
         self.tokens[...] = tokens
         if targets is not None:
             self.targets[...] = targets
+        self._place[:] = positions or tokens.size, first_row, 0 if masks is None else masks.step
+        self._rate[0] = 0.0 if masks is None else masks.rate
+        if masks is not None:
+            self._key[:] = masks.key
+
+    @property
+    def positions(self) -> int:
+        """Over which the loss is a mean."""
+        return int(self._place[0])
+
+    @property
+    def first_row(self) -> int:
+        """Of this batch among those that are accumulated."""
+        return int(self._place[1])
+
+    @property
+    def masks(self) -> MaskDraw | None:
+        """Of dropout; None without."""
+        return MaskDraw(float(self._rate[0]), self._key, int(self._place[2])) if self._rate[0] else None
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -1,6 +1,7 @@
 """What a step consists of, and what each worker does in each part of it.
 
     GRADIENTS   forward and backward on the worker's rows of the batch
+    ACCUMULATE  over the worker's range of the arena: put the gradients aside, if another batch follows
     REDUCE      over the worker's range of the arena: sum the gradients, finish those of folded weights, square
     UPDATE      over the same range: clip, AdamW, fold the new weights
     LOGITS      forward on the worker's rows
@@ -30,6 +31,7 @@ class Phase(IntEnum):
     REDUCE = 1
     UPDATE = 2
     LOGITS = 3
+    ACCUMULATE = 4
 
 
 class Phases:
@@ -54,7 +56,7 @@ class Phases:
         allocate: Allocate,
     ) -> None:
         self.model, self.train, self.kernels, self.layout, self.mailbox = model, train, kernels, layout, mailbox
-        self.arena = Arena(model, layout.shards, allocate)
+        self.arena = Arena(model, layout.shards, allocate, accumulates=train.accumulation > 1)
         self.projections = layer_projections(model, self.arena, allocate if layout.folded else None)
         self._every_pair = [pair for layer in self.projections for pair in (layer.attention, layer.mlp)]
         ranges = [self.arena.worker_range(worker, layout.workers) for worker in range(layout.workers)]
@@ -72,6 +74,7 @@ class Phases:
             Phase.REDUCE: self._reduce,
             Phase.UPDATE: self._update,
             Phase.LOGITS: self._logits,
+            Phase.ACCUMULATE: self._accumulate,
         }
 
     def __call__(self, phase: int, worker: int) -> None:
@@ -97,18 +100,30 @@ class Phases:
             part = row_slices(self.train.batch_size, self.layout.shards)[worker]
             for other in shards.keys() - {(part.stop - part.start, self.model.context_length)}:
                 del shards[other]
-            shards[key] = Shard(self.model, self.arena, self.projections, *key, self.kernels, gradient=worker)
+            shards[key] = Shard(
+                self.model, self.arena, self.projections, *key, self.kernels, worker, self.train.dropout > 0
+            )
         return rows, shards[key]
 
     def _gradients(self, worker: int) -> None:
         if worker < self.n_active:
             rows, shard = self._shard(worker)
-            box = self.mailbox
-            box.losses[worker] = shard.forward_backward(box.tokens[rows], box.targets[rows], box.tokens.size)
+            box, masks = self.mailbox, self.mailbox.masks
+            if masks is not None:
+                shard.draw_masks(masks, box.first_row + rows.start)
+            box.losses[worker] = shard.forward_backward(
+                box.tokens[rows], box.targets[rows], box.positions, masks is not None
+            )
+
+    def _accumulate(self, worker: int) -> None:
+        tiles = self._tiles[worker]
+        self.arena.reduce(tiles, self.n_active)
+        self.arena.put_aside(tiles)
 
     def _reduce(self, worker: int) -> None:
         tiles = self._tiles[worker]
         self.arena.reduce(tiles, self.n_active)
+        self.arena.take_back(tiles)
         for pair in self._pairs[worker]:
             pair.finish()
         self.mailbox.squares[worker] = self.arena.squared_norm(tiles)

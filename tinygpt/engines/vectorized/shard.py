@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tinygpt.config import ModelConfig
+from tinygpt.dropout import MaskDraw, n_sites
 from tinygpt.engines.vectorized.arena import Allocate, Arena
 from tinygpt.engines.vectorized.attention import Attention, AttentionBuffers
 from tinygpt.engines.vectorized.kernels import TILE, KernelSet
@@ -80,6 +81,7 @@ class Shard:
         length: T, tokens per row.
         kernels: the form of every fused kernel.
         gradient: which of the arena's gradients this shard writes.
+        dropout: whether there is room for masks.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class Shard:
         length: int,
         kernels: KernelSet,
         gradient: int,
+        dropout: bool = False,
     ) -> None:
         n, d, f, v = batch * length, model.d_model, model.d_hidden, model.vocab_size
         self.model, self.arena, self.projections = model, arena, projections
@@ -117,12 +120,32 @@ class Shard:
         self.branch = slab.empty(n, d)
         self.wide = slab.empty(n, f)
         self.dqkv = self.wide.reshape(-1)[: n * 3 * d].reshape(n, 3 * d)  # never needed at the same time
+        self.masks = slab.empty(n_sites(model.n_layers), n, d) if dropout else None
+        self.dropped = slab.empty(n, d) if dropout else None  # backwards, a branch's gradient behind its mask
         self.scratch = (slab.empty(max(TILE, d)), slab.empty(TILE))
         self.mean_vector = np.full((d, 1), 1.0 / d, np.float32)
         self.ones_row = np.ones((1, n), np.float32)
         self.ones_v = np.ones((v, 1), np.float32)
         rows = max(1, TILE // d)
         self.row_tiles = [slice(start, min(start + rows, n)) for start in range(0, n, rows)]
+
+    # ---- dropout -----------------------------------------------------------------------------------------
+
+    def draw_masks(self, masks: MaskDraw, first_row: int) -> None:
+        """Draw an update's masks for this shard's rows, the first of which has this number in the batch."""
+        assert self.masks is not None
+        masks.fill(self.masks.reshape(len(self.masks), self.batch, self.length, -1), first_row)
+
+    def _mask(self, x: Array, site: int, masked: bool) -> None:
+        """x ← x · mask, in place."""
+        if masked and self.masks is not None:
+            x *= self.masks[site]
+
+    def _masked(self, dx: Array, site: int, masked: bool) -> Array:
+        """dx · mask, in a buffer of its own; dx itself without dropout."""
+        if not masked or self.masks is None or self.dropped is None:
+            return dx
+        return np.multiply(dx, self.masks[site], out=self.dropped)
 
     # ---- pieces of the forward ---------------------------------------------------------------------------
 
@@ -147,16 +170,18 @@ class Shard:
             x = flat[start : start + TILE]
             self.kernels.gelu(x, out[start : start + TILE], (self.scratch[0][: len(x)], self.scratch[1][: len(x)]))
 
-    def forward(self, tokens: Array) -> Array:
-        """tokens (B, T) → logits (N, V), in this shard's buffer."""
+    def forward(self, tokens: Array, masked: bool = False) -> Array:
+        """tokens (B, T) → logits (N, V), in this shard's buffer; ``masked`` with the masks that were drawn."""
         w = self.arena.parameters
         self.embed(tokens)
+        self._mask(self.x, 0, masked)
         for layer, (projections, buffers) in enumerate(zip(self.projections, self.layers, strict=True)):
             h = f"h.{layer}"
             self.normalize(buffers.hat_1, buffers.r_1)
             projections.attention.forward(buffers.hat_1, self.normed, buffers.attention.qkv)
             self.attention.forward(buffers.attention, buffers.mixed)
             np.matmul(buffers.mixed, self.arena.joined(self.arena.flat_parameters, f"{h}.attn.c_proj"), out=self.branch)
+            self._mask(self.branch, 1 + 2 * layer, masked)
             self.x += self.branch
 
             self.normalize(buffers.hat_2, buffers.r_2)
@@ -164,6 +189,11 @@ class Shard:
             projections.mlp.forward(buffers.hat_2, self.normed, buffers.derivative)
             self.activate(buffers.derivative, buffers.activated)
             np.matmul(buffers.activated, w[f"{h}.mlp.c_proj.weight"], out=self.branch)
+            if masked:
+                self.branch += w[f"{h}.mlp.c_proj.bias"]
+                self._mask(self.branch, 2 + 2 * layer, masked)
+                self.x += self.branch
+                continue
             for rows in self.row_tiles:
                 self.kernels.residual(self.x[rows], self.branch[rows], w[f"{h}.mlp.c_proj.bias"])
         self.normalize(self.final_hat, self.final_r)
@@ -207,37 +237,41 @@ class Shard:
         self.x[...] = 0.0
         self.normalize_backward(self.branch, self.final_hat, self.final_r)
 
-    def forward_backward(self, tokens: Array, targets: Array, positions: int) -> float:
+    def forward_backward(self, tokens: Array, targets: Array, positions: int, masked: bool = False) -> float:
         """The shard's summed loss; its gradients overwrite the arena's.
 
         Args:
             tokens: (B, T).
             targets: (B, T).
             positions: B·T of the whole batch, over which the loss is a mean.
+            masked: whether to use the masks that were drawn.
         """
-        self.forward(tokens)
+        self.forward(tokens, masked)
         loss = self.loss_and_dlogits(targets, positions)
         self.head_backward()
         w, g = self.arena.parameters, self.arena.gradients[self.gradient]
         flat_g, dx = self.arena.flat_gradients[self.gradient], self.x
         for layer in reversed(range(self.model.n_layers)):
             h, projections, buffers = f"h.{layer}", self.projections[layer], self.layers[layer]
-            np.matmul(buffers.activated.T, dx, out=g[f"{h}.mlp.c_proj.weight"])
-            np.matmul(self.ones_row, dx, out=g[f"{h}.mlp.c_proj.bias"][None])
-            np.matmul(dx, w[f"{h}.mlp.c_proj.weight"].T, out=self.wide)
+            dy = self._masked(dx, 2 + 2 * layer, masked)
+            np.matmul(buffers.activated.T, dy, out=g[f"{h}.mlp.c_proj.weight"])
+            np.matmul(self.ones_row, dy, out=g[f"{h}.mlp.c_proj.bias"][None])
+            np.matmul(dy, w[f"{h}.mlp.c_proj.weight"].T, out=self.wide)
             self.wide *= buffers.derivative
             projections.mlp.backward(
                 self.wide, buffers.hat_2, self.normed, self.gradient, self.branch, self.mean_vector
             )
             self.normalize_backward(self.branch, buffers.hat_2, buffers.r_2)
 
-            np.matmul(buffers.mixed.T, dx, out=self.arena.joined(flat_g, f"{h}.attn.c_proj"))
-            np.matmul(dx, w[f"{h}.attn.c_proj.weight"].T, out=self.branch)
+            dy = self._masked(dx, 1 + 2 * layer, masked)
+            np.matmul(buffers.mixed.T, dy, out=self.arena.joined(flat_g, f"{h}.attn.c_proj"))
+            np.matmul(dy, w[f"{h}.attn.c_proj.weight"].T, out=self.branch)
             self.attention.backward(buffers.attention, buffers.mixed, self.branch, self.dqkv)
             projections.attention.backward(
                 self.dqkv, buffers.hat_1, self.normed, self.gradient, self.branch, self.mean_vector
             )
             self.normalize_backward(self.branch, buffers.hat_1, buffers.r_1)
+        self._mask(dx, 0, masked)
         self.embed_backward(tokens)
         return loss
 

@@ -1,0 +1,82 @@
+"""Advice before spending time: which preset, how many steps, what to expect; and afterwards, how close it came.
+
+Of the presets that fit into memory and whose loss can be told, the one with the lowest expected loss. Where no training
+run is on record for a text, nobody knows its curves: then it is the largest preset that reads at least
+``TOKENS_PER_PARAMETER`` bytes for each of its parameters, the point up to which a larger model pays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bench.cost.budget import Budget, BudgetRow
+from bench.cost.show import loss_text, time_text, tokens_text
+from bench.record_training import Expected
+from tinygpt.errors import CapacityError
+from tinygpt.events import StopRecord
+from tinygpt.presets import PRESETS
+
+# About what Hoffmann et al. (2022) found for compute-optimal training.
+TOKENS_PER_PARAMETER = 20
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What to train in a span of time.
+
+    Attributes:
+        row: the chosen preset's row of the budget.
+        minutes: the span.
+        by_loss: whether the expected loss decided, and not the preset's size.
+    """
+
+    row: BudgetRow
+    minutes: float
+    by_loss: bool
+
+    @property
+    def steps(self) -> int:
+        """Updates that fit in, at least 1."""
+        return max(1, self.row.steps)
+
+    @property
+    def expected(self) -> Expected:
+        """For the run's row."""
+        return Expected(self.minutes * 60.0, None if self.row.loss is None else self.row.loss.loss)
+
+
+def advise(budget: Budget) -> Advice:
+    """Choose a preset.
+
+    Raises:
+        CapacityError: none fits into the memory that is available.
+    """
+    fitting = [row for row in budget.rows if row.fits]
+    if not fitting:
+        raise CapacityError("no preset fits into the memory that is available", "a smaller preset", "invoke doctor")
+    known = [row for row in fitting if row.loss is not None]
+    if known:
+        return Advice(min(known, key=lambda row: row.loss.loss if row.loss else 0.0), budget.minutes, by_loss=True)
+    enough = [row for row in fitting if row.tokens >= TOKENS_PER_PARAMETER * PRESETS[row.preset].model.n_parameters]
+    return Advice((enough or fitting[:1])[-1], budget.minutes, by_loss=False)
+
+
+def advice_text(advice: Advice) -> str:
+    """The advice in one sentence."""
+    row = advice.row
+    why = "the lowest expected loss" if advice.by_loss else "the largest that so much text is enough for"
+    step = time_text(row.step.seconds) + (" projected" if row.projected else "")
+    loss = "" if row.loss is None else f"; held-out loss about {loss_text(row).removesuffix(' *')} nats per byte"
+    return (
+        f"{advice.minutes:g} minutes: preset {row.preset} ({why}), {advice.steps:,} steps at {step} each, "
+        f"{tokens_text(row.tokens)} bytes read{loss}"
+    )
+
+
+def outcome_text(expected: Expected, stop: StopRecord) -> str:
+    """How close the advice came, in one sentence."""
+    off = stop.elapsed_seconds / expected.seconds - 1.0
+    time = f"{time_text(stop.elapsed_seconds)} instead of {time_text(expected.seconds)} ({off:+.0%})"
+    if expected.loss is None or stop.held_out_loss is None:
+        return f"it took {time}"
+    return f"it took {time}; held-out loss {stop.held_out_loss:.3f}, expected {expected.loss:.3f}"

@@ -1,0 +1,82 @@
+"""The loss over a whole text: every byte but the first is predicted once, from the bytes before it in its window.
+
+Windows of T bytes stand side by side, so a byte is predicted from T/2 others on average. There is nothing random in
+it: the same weights on the same engine give the same loss.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from tinygpt.data import evaluation_batches
+from tinygpt.engines import Engine
+from tinygpt.errors import CorpusError
+
+_BATCH_TOKENS = 4096  # enough for the products to be fast, little enough for the logits to stay small
+
+
+def rows_for(context_length: int) -> int:
+    """Windows to score together."""
+    return max(1, _BATCH_TOKENS // context_length)
+
+
+def text_loss(engine: Engine, tokens: np.ndarray) -> float:
+    """Mean cross-entropy over a text, nats per byte.
+
+    Args:
+        engine: with the weights loaded.
+        tokens: the text (n,), at least two bytes.
+
+    Raises:
+        CorpusError: there are fewer.
+    """
+    if len(tokens) < 2:
+        raise CorpusError(f"the text has {len(tokens)} bytes", "at least 2")
+    length = engine.model.context_length
+    n_whole = (len(tokens) - 1) // length
+    total = 0.0
+    if n_whole:
+        for batch in evaluation_batches(tokens, rows_for(length), length):
+            total += engine.loss(batch.inputs, batch.targets) * batch.inputs.size
+    rest = tokens[n_whole * length :].astype(np.int64)
+    if len(rest) > 1:
+        total += engine.loss(rest[None, :-1], rest[None, 1:]) * (len(rest) - 1)
+    return total / (len(tokens) - 1)
+
+
+def spread_sample(tokens: np.ndarray, size: int, window: int) -> np.ndarray:
+    """About so many bytes of a text in evenly spread stretches of ``window`` + 1; all of it if it is shorter.
+
+    Every stretch is scored as one window, so that no prediction reaches across a seam.
+    """
+    count = max(1, size // window)
+    if len(tokens) <= size or len(tokens) < window + 1:
+        return tokens
+    starts = np.linspace(0, len(tokens) - window - 1, count).astype(np.int64)
+    return tokens[starts[:, None] + np.arange(window + 1)]
+
+
+def sample_loss(engine: Engine, tokens: np.ndarray, size: int) -> float:
+    """Mean cross-entropy over an evenly spread sample of a text, nats per byte.
+
+    Args:
+        engine: with the weights loaded.
+        tokens: the text (n,).
+        size: bytes of the sample; the whole text if it has fewer.
+    """
+    length = engine.model.context_length
+    sample = spread_sample(tokens, size, length)
+    if sample.ndim == 1:
+        return text_loss(engine, sample)
+    rows, total = rows_for(length), 0.0
+    for start in range(0, len(sample), rows):
+        part = sample[start : start + rows].astype(np.int64)
+        total += engine.loss(part[:, :-1], part[:, 1:]) * len(part)
+    return total / len(sample)
+
+
+def bits(nats: float) -> float:
+    """Nats to bits."""
+    return nats / math.log(2.0)

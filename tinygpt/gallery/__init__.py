@@ -1,0 +1,6 @@
+"""Trained models that come with the package: ``load_gallery_model("shakespeare")`` writes without a network."""
+
+from tinygpt.gallery.card import Card
+from tinygpt.gallery.loader import GalleryModel, gallery_names, load_gallery_model
+
+__all__ = ["Card", "GalleryModel", "gallery_names", "load_gallery_model"]

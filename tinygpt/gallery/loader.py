@@ -1,0 +1,73 @@
+"""Gallery models from the package's own folder: ``models/NAME/card.json`` and ``models/NAME/weights.safetensors``."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from tinygpt.config import ModelConfig
+from tinygpt.errors import CheckpointError, unknown_name
+from tinygpt.gallery.card import Card, read_card
+from tinygpt.gallery.quantized import read_stored
+from tinygpt.params import Arrays
+
+MODELS = Path(__file__).parent / "models"
+CARD, WEIGHTS = "card.json", "weights.safetensors"
+
+
+@dataclass(frozen=True)
+class GalleryModel:
+    """A model with its card; :func:`tinygpt.generate.generate` reads it as it does a checkpoint.
+
+    Attributes:
+        card: how it came to be.
+        model: the shape.
+        weights: name → float32 array.
+    """
+
+    card: Card
+    model: ModelConfig
+    weights: Arrays
+
+    def state_dict(self) -> Arrays:
+        """A copy of the weights."""
+        return {name: array.copy() for name, array in self.weights.items()}
+
+
+def gallery_names(root: Path = MODELS) -> tuple[str, ...]:
+    """Models that are there, in alphabetical order."""
+    return tuple(sorted(path.parent.name for path in root.glob(f"*/{CARD}")))
+
+
+def load_gallery_model(name: str, root: Path = MODELS) -> GalleryModel:
+    """Load a model by name.
+
+    Args:
+        name: as ``gallery_names`` lists it.
+        root: the folder of models; the package's own when omitted.
+
+    Raises:
+        ConfigError: there is no such model; the message suggests the nearest name.
+        CheckpointError: its files are damaged, or do not belong together.
+    """
+    names = gallery_names(root)
+    if name not in names:
+        raise unknown_name(
+            "gallery model",
+            name,
+            names or ("none yet",),
+            "invoke gallery train NAME, or invoke sample --checkpoint DIR",
+        )
+    folder = root / name
+    card = read_card(folder / CARD)
+    model = card.model_config(str(folder / CARD))
+    weights = read_stored(folder / WEIGHTS, model)
+    digest = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
+    if digest != card.file_sha256:
+        raise CheckpointError(
+            f"{folder / WEIGHTS} is not the file of its card",
+            f"SHA-256 {card.file_sha256[:12]}…, found {digest[:12]}…",
+            "pip install --force-reinstall tinygpt",
+        )
+    return GalleryModel(card, model, weights)
