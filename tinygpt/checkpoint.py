@@ -2,12 +2,15 @@
 
     config.json             the shape, as transformers' GPT2LMHeadModel.from_pretrained expects it
     model.safetensors       the weights, under Hugging Face GPT-2 names
-    optimizer.safetensors   AdamW's moments: first_moment.NAME, second_moment.NAME, and the update count
-    training_state.json     format version, batch and optimiser settings, where the run stands, and the SHA-256 of
-                            both tensor files, so that a damaged or exchanged file cannot pass for the run's own
+    optimizer.safetensors   AdamW's moments: first_moment.NAME, second_moment.NAME, and the update count; of an engine
+                            that computes in double precision, in double precision, and weight.NAME with them
+    training_state.json     format version, batch and optimiser settings, where the run stands, the SHA-256 of the
+                            other files and of its own contents, so that a damaged or exchanged file cannot pass for
+                            the run's own
+    checkpoints/            the last ones before this and the best (see tinygpt/kept.py)
 
 The folder is replaced as a whole (see tinygpt/folders.py); a folder with only the first two files, as
-save_pretrained writes it, loads as well.
+save_pretrained writes it, loads as well, and so does one whose weights are in several files.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,22 +27,26 @@ import numpy as np
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.engines.base import OptimizerState, check_shapes
 from tinygpt.errors import CheckpointError, ConfigError
-from tinygpt.folders import find_folder, replace_folder, write_file
-from tinygpt.gpt2_config import from_gpt2_config, to_gpt2_config
+from tinygpt.folders import find_folder, link_file, replace_folder, write_file
+from tinygpt.gpt2_config import dropout_of, from_gpt2_config, to_gpt2_config
+from tinygpt.gpt2_weights import INDEX, WEIGHTS, read_gpt2_weights
+from tinygpt.json_records import read_json
+from tinygpt.kept import BEST, KEPT, carry_over, is_kept_name, kept_checkpoints, link_files
 from tinygpt.params import Arrays, parameter_shapes
 from tinygpt.tensorfile import read_tensors, write_tensors
 from tinygpt.training_state import TrainingState, parse_train_config, parse_training_state
 
 FORMAT = "tinygpt-checkpoint"
-FORMAT_VERSION = 1
-CONFIG, WEIGHTS, OPTIMIZER, STATE = "config.json", "model.safetensors", "optimizer.safetensors", "training_state.json"
-OWNED = frozenset({CONFIG, WEIGHTS, OPTIMIZER, STATE})
+FORMAT_VERSION = 2  # 1 had no hash of config.json and of the state itself
+CONFIG, OPTIMIZER, STATE = "config.json", "optimizer.safetensors", "training_state.json"
+FILES = frozenset({CONFIG, WEIGHTS, OPTIMIZER, STATE})
 
 # What a folder written by somebody else is trained with unless the caller says otherwise.
 _FOREIGN_TRAIN = TrainConfig(batch_size=8)
 
-_PREFIX = "transformer."
-_HEAD = "lm_head.weight"
+_KINDS = _FIRST, _SECOND, _WEIGHT = "first_moment", "second_moment", "weight"
+_HASHED = (CONFIG, WEIGHTS, OPTIMIZER)
+_CHECKSUM = "checksum"
 _MAKE_ONE = "invoke train --out DIR"
 
 
@@ -49,7 +56,7 @@ class Checkpoint:
 
     Attributes:
         model: the shape.
-        train: batch and optimiser settings; defaults for a folder that transformers wrote.
+        train: batch and optimiser settings; for a folder that transformers wrote, defaults with the folder's dropout.
         weights: name → float32 array of the shape in ``parameter_shapes``.
         optimizer: AdamW's state, when the folder holds one.
         training: where the run stood, when the folder holds one.
@@ -76,10 +83,21 @@ def save_checkpoint(
     weights: Arrays,
     optimizer: OptimizerState | None = None,
     training: TrainingState | None = None,
+    *,
+    keep: int = 0,
 ) -> Path:
     """Write a checkpoint so that at any moment the folder holds the old one or the new one, whole.
 
     Files in the folder that are not part of a checkpoint stay.
+
+    Args:
+        directory: the folder.
+        model: the shape.
+        train: batch and optimiser settings.
+        weights: name → array of the shape in ``parameter_shapes``.
+        optimizer: AdamW's state.
+        training: where the run stands.
+        keep: how many of the run's last checkpoints to keep beside this one; the best stays in any case.
 
     Returns:
         the folder.
@@ -91,19 +109,22 @@ def save_checkpoint(
     directory = Path(directory)
     _check_arrays(model, weights, "the weights")
     if optimizer is not None:
-        _check_arrays(model, optimizer.first_moment, "AdamW's first moments")
-        _check_arrays(model, optimizer.second_moment, "AdamW's second moments")
+        for kind, arrays in _kinds(optimizer).items():
+            if arrays is not None:
+                _check_arrays(model, arrays, f"AdamW's {kind}")
 
     def write(folder: Path) -> None:
         names = list(parameter_shapes(model))
-        write_file(folder / CONFIG, [_json_bytes(to_gpt2_config(model))])
-        write_tensors(folder / WEIGHTS, {name: weights[name] for name in names}, {"format": "pt"})
-        digests = {WEIGHTS: _sha256(folder / WEIGHTS)}
+        write_file(folder / CONFIG, [_json_bytes(to_gpt2_config(model, train.dropout))])
+        write_tensors(
+            folder / WEIGHTS, {name: np.asarray(weights[name], np.float32) for name in names}, {"format": "pt"}
+        )
         if optimizer is not None:
-            moments = {f"first_moment.{name}": optimizer.first_moment[name] for name in names}
-            moments |= {f"second_moment.{name}": optimizer.second_moment[name] for name in names}
-            write_tensors(folder / OPTIMIZER, moments, {"format": "np", "step": str(optimizer.step)})
-            digests[OPTIMIZER] = _sha256(folder / OPTIMIZER)
+            tensors = {
+                f"{kind}.{name}": arrays[name] for kind, arrays in _kinds(optimizer).items() if arrays for name in names
+            }
+            write_tensors(folder / OPTIMIZER, tensors, {"format": "np", "step": str(optimizer.step)})
+        digests = {name: _sha256(folder / name) for name in _HASHED if (folder / name).exists()}
         state = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
@@ -111,16 +132,49 @@ def save_checkpoint(
             "training": None if training is None else asdict(training),
             "sha256": digests,
         }
-        write_file(folder / STATE, [_json_bytes(state)])
+        write_file(folder / STATE, [_json_bytes(state | {_CHECKSUM: _checksum(state)})])
+        carry_over(directory, folder, keep, 0 if training is None else training.step, FILES, STATE)
 
-    replace_folder(directory, OWNED, write)
+    replace_folder(directory, _is_ours, write)
     return directory
+
+
+def restore_checkpoint(directory: str | Path, kept: Path) -> None:
+    """Make a kept checkpoint the newest one again, in the place of one that is damaged.
+
+    Raises:
+        StorageError: the file system refused; the folder is as it was.
+    """
+    directory = Path(directory)
+    source = kept.relative_to(directory)
+
+    def write(folder: Path) -> None:
+        for name in sorted(FILES):
+            if (directory / source / name).is_file():
+                link_file(directory / source / name, folder / name)
+        for path in [*kept_checkpoints(directory).values(), directory / KEPT / BEST]:
+            link_files(path, folder / KEPT / path.name, FILES)
+
+    replace_folder(directory, _is_ours, write)
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a path below a checkpoint's folder is part of it."""
+    parts = path.parts
+    if parts[0] != KEPT:
+        return len(parts) == 1 and parts[0] in FILES
+    return len(parts) == 1 or (is_kept_name(parts[1]) and (len(parts) == 2 or (len(parts) == 3 and parts[2] in FILES)))
+
+
+def _checksum(state: Mapping[str, Any]) -> str:
+    """SHA-256 of a training state's contents, whatever the white space between them."""
+    return hashlib.sha256(_json_bytes({key: value for key, value in state.items() if key != _CHECKSUM})).hexdigest()
 
 
 def has_checkpoint(directory: str | Path) -> bool:
     """Whether a folder holds a checkpoint or what an interrupted save left of one; says nothing about its health."""
     folder = find_folder(Path(directory))
-    return folder is not None and any((folder / name).exists() for name in OWNED)
+    return folder is not None and any((folder / name).exists() for name in FILES)
 
 
 # ---- loading -----------------------------------------------------------------------------------------------
@@ -165,31 +219,32 @@ def _identity(folder: Path) -> tuple[int, int] | None:
 
 
 def _load(folder: Path) -> Checkpoint:
-    if not (folder / CONFIG).exists() and not (folder / WEIGHTS).exists():
+    if not any((folder / name).exists() for name in (CONFIG, WEIGHTS, INDEX)):
         raise CheckpointError(f"{folder} holds no checkpoint", f"a folder with {CONFIG} and {WEIGHTS}", _MAKE_ONE)
-    state = _read_json(folder / STATE) if (folder / STATE).exists() else None
+    state = read_json(folder / STATE) if (folder / STATE).exists() else None
     if state is None and (folder / OPTIMIZER).exists():
         raise CheckpointError(
             f"{folder / STATE} is missing", f"all files of a checkpoint, or {CONFIG} and {WEIGHTS} alone", _MAKE_ONE
         )
     if state is not None:
         _check_state(state, folder)
-    config = _read_json(folder / CONFIG)
-    weights = _read_weights(folder / WEIGHTS)
+    config = read_json(folder / CONFIG)
+    weights = read_gpt2_weights(folder)
     model = from_gpt2_config(config, str(folder / CONFIG))
     # Before the names are laid out: a config.json that lies about its layers must not make us list billions.
     if len(weights) != 4 + 12 * model.n_layers:
         raise CheckpointError(
-            f"{folder / WEIGHTS} holds {len(weights)} parameters",
+            f"{folder} holds {len(weights)} parameters",
             f"{4 + 12 * model.n_layers}, as {CONFIG} says n_layer {model.n_layers}",
         )
-    _check_arrays(model, weights, str(folder / WEIGHTS))
+    _check_arrays(model, weights, f"the weights of {folder}")
     weights = {name: weights[name] for name in parameter_shapes(model)}
     if state is None:
-        return Checkpoint(model, _FOREIGN_TRAIN, weights)
+        return Checkpoint(model, replace(_FOREIGN_TRAIN, dropout=dropout_of(config)), weights)
     source = str(folder / STATE)
-    train = parse_train_config(state.get("train"), source)
-    training = None if state.get("training") is None else parse_training_state(state["training"], source)
+    older = state["format_version"] < FORMAT_VERSION
+    train = parse_train_config(state.get("train"), source, older)
+    training = None if state.get("training") is None else parse_training_state(state["training"], source, older)
     optimizer = _read_optimizer(folder / OPTIMIZER, model) if OPTIMIZER in state["sha256"] else None
     if optimizer is not None and training is not None and optimizer.step != training.step:
         raise CheckpointError(
@@ -208,9 +263,16 @@ def _check_state(state: Mapping[str, Any], folder: Path) -> None:
         raise CheckpointError(
             f"{source} says format version {version!r}", f"1 to {FORMAT_VERSION}", "pip install --upgrade tinygpt"
         )
+    needed = {WEIGHTS} if version == 1 else {CONFIG, WEIGHTS}
     digests = state.get("sha256")
-    if not isinstance(digests, dict) or WEIGHTS not in digests or not set(digests) <= {WEIGHTS, OPTIMIZER}:
-        raise CheckpointError(f"{source} lists no SHA-256 of the tensor files", f"one for {WEIGHTS}")
+    if not isinstance(digests, dict) or set(digests) - {OPTIMIZER} != needed:
+        raise CheckpointError(
+            f"{source} lists no SHA-256 of the other files", f"one for {' and '.join(sorted(needed))}"
+        )
+    if version > 1 and not _is_sound(state):
+        raise CheckpointError(
+            f"{source} is damaged: its contents do not have its checksum", "the file as it was saved", _MAKE_ONE
+        )
     for name, digest in digests.items():
         try:
             found = _sha256(folder / name)
@@ -226,35 +288,33 @@ def _check_state(state: Mapping[str, Any], folder: Path) -> None:
             )
 
 
-def _read_weights(path: Path) -> Arrays:
-    """The parameters under our names: transformers' prefix off, its legacy mask buffers and the tied head dropped."""
-    stored, _ = read_tensors(path, lambda name: not name.endswith((".attn.bias", ".attn.masked_bias")))
-    weights: Arrays = {}
-    for name, array in stored.items():
-        short = name.removeprefix(_PREFIX)
-        if short in weights:
-            raise CheckpointError(f"{path} holds parameter {short!r} twice", "one tensor per parameter")
-        weights[short] = array
-    head = weights.pop(_HEAD, None)
-    if head is not None and not np.array_equal(head, weights.get("wte.weight", np.empty(0))):
-        raise CheckpointError(f"{_HEAD} of {path} differs from wte.weight", "an output head tied to the embedding")
-    return weights
+def _is_sound(state: Mapping[str, Any]) -> bool:
+    try:
+        return state.get(_CHECKSUM) == _checksum(state)
+    except RecursionError:  # nested deeper than anything that we write
+        return False
 
 
 def _read_optimizer(path: Path, model: ModelConfig) -> OptimizerState:
-    tensors, metadata = read_tensors(path)
-    moments: dict[str, Arrays] = {"first_moment": {}, "second_moment": {}}
+    tensors, metadata = read_tensors(path, keep_double=True)
+    found: dict[str, Arrays] = {}
     for name, array in tensors.items():
         kind, _, parameter = name.partition(".")
-        if kind not in moments:
-            raise CheckpointError(f"tensor {name!r} of {path} is unknown", "first_moment.NAME and second_moment.NAME")
-        moments[kind][parameter] = array
+        if kind not in _KINDS:
+            raise CheckpointError(f"tensor {name!r} of {path} is unknown", ", ".join(f"{kind}.NAME" for kind in _KINDS))
+        found.setdefault(kind, {})[parameter] = array
     step = metadata.get("step", "")
     if not (step.isascii() and step.isdigit()):
         raise CheckpointError(f"{path} says step {step!r}", "a whole number, 0 or more")
-    for kind, arrays in moments.items():
-        _check_arrays(model, arrays, f"{kind} of {path}")
-    return OptimizerState(int(step), moments["first_moment"], moments["second_moment"])
+    for kind in _KINDS:
+        if kind in found or kind != _WEIGHT:
+            _check_arrays(model, found.get(kind, {}), f"{kind} of {path}")
+    return OptimizerState(int(step), found[_FIRST], found[_SECOND], found.get(_WEIGHT))
+
+
+def _kinds(optimizer: OptimizerState) -> dict[str, Arrays | None]:
+    """The arrays of AdamW's state, by the prefix of their names in the file."""
+    return {_FIRST: optimizer.first_moment, _SECOND: optimizer.second_moment, _WEIGHT: optimizer.weights}
 
 
 # ---- both ways ---------------------------------------------------------------------------------------------
@@ -276,23 +336,6 @@ def _json_bytes(value: Any) -> bytes:
         return (json.dumps(value, indent=2, allow_nan=False) + "\n").encode()
     except (TypeError, ValueError) as error:
         raise ConfigError(f"the training state cannot be written as JSON ({error})", "plain finite values") from None
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    def refuse(constant: str) -> None:
-        raise ValueError(f"{constant} is not JSON")
-
-    try:
-        value = json.loads(path.read_bytes(), parse_constant=refuse)
-    except FileNotFoundError:
-        raise CheckpointError(f"{path} is missing", "a checkpoint folder with its files", _MAKE_ONE) from None
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path} is not JSON ({error})", "the file as it was saved", _MAKE_ONE) from None
-    except OSError as error:
-        raise CheckpointError(f"cannot read {path} ({error.strerror or error})", "a readable file") from None
-    if not isinstance(value, dict):
-        raise CheckpointError(f"{path} holds a JSON {type(value).__name__}", "a JSON object", _MAKE_ONE)
-    return value
 
 
 def _sha256(path: Path) -> str:

@@ -79,6 +79,19 @@ class ModelConfig:
 class TrainConfig:
     """Batch and AdamW settings (Loshchilov & Hutter 2019); the defaults are the reference's.
 
+    Attributes:
+        batch_size: B, sequences whose activations are held at once.
+        learning_rate: η, at its highest.
+        betas: β₁ and β₂.
+        eps: ε.
+        weight_decay: λ; on matrices and embeddings only, biases and gains never decay.
+        grad_clip: largest global L2 norm of a gradient.
+        accumulation: batches whose gradients make one update.
+        warmup_steps: updates over which the rate rises.
+        decay_steps: the update at which a cosine has reached its end; 0 for a rate that stays.
+        decay_to: the share of the rate that is left then.
+        dropout: share of the numbers that dropout sets to 0.
+
     Raises:
         ConfigError: a field is outside its range.
     """
@@ -87,11 +100,24 @@ class TrainConfig:
     learning_rate: float = 3e-4
     betas: tuple[float, float] = (0.9, 0.95)
     eps: float = 1e-8
-    weight_decay: float = 0.1  # on matrices and embeddings only; biases and gains never decay
-    grad_clip: float = 1.0  # global L2 norm
+    weight_decay: float = 0.1
+    grad_clip: float = 1.0
+    accumulation: int = 1
+    warmup_steps: int = 0
+    decay_steps: int = 0
+    decay_to: float = 0.1
+    dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        _require_positive_int("TrainConfig", batch_size=self.batch_size)
+        _require_positive_int("TrainConfig", batch_size=self.batch_size, accumulation=self.accumulation)
+        for name in ("warmup_steps", "decay_steps"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+                raise ConfigError(f"TrainConfig.{name} is {value!r}", "a whole number, 0 or more")
+        for name in ("decay_to", "dropout"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and 0.0 <= value <= 1.0) or (name == "dropout" and value > 0.9):
+                raise ConfigError(f"TrainConfig.{name} is {value!r}", f"0 to {'0.9' if name == 'dropout' else '1'}")
         for name in ("learning_rate", "eps", "grad_clip"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
@@ -100,3 +126,8 @@ class TrainConfig:
             raise ConfigError(f"TrainConfig.weight_decay is {self.weight_decay!r}", "a finite number, 0 or more")
         if len(self.betas) != 2 or not all(0.0 <= beta < 1.0 for beta in self.betas):
             raise ConfigError(f"TrainConfig.betas is {self.betas!r}", "two numbers in [0, 1)")
+
+    @property
+    def rows_per_step(self) -> int:
+        """Sequences that one update reads."""
+        return self.batch_size * self.accumulation

@@ -72,11 +72,11 @@ class BatchSampler:
         self.context_length = context_length
         self.seed = seed
 
-    def batch(self, step: int) -> Batch:
-        """The batch of a step, counted from 0: always the same for the same seed."""
+    def batch(self, step: int, rows: slice = slice(None)) -> Batch:
+        """The batch of a step, counted from 0: always the same for the same seed; of it, ``rows`` are read."""
         rng = np.random.default_rng([self.seed, step])
         last_start = len(self.tokens) - self.context_length - 1
-        starts = rng.integers(0, last_start + 1, size=self.batch_size)  # (B,)
+        starts = rng.integers(0, last_start + 1, size=self.batch_size)[rows]  # (B,)
         windows = starts[:, None] + np.arange(self.context_length + 1)  # (B, T + 1)
         tokens = self.tokens[windows].astype(np.int64)
         return Batch(tokens[:, :-1], tokens[:, 1:])

@@ -50,6 +50,10 @@ class StorageError(TinyGPTError):
     """A write that the file system refused: disk full, read-only folder, no permission."""
 
 
+class FolderInUseError(TinyGPTError):
+    """Another process writes into the folder."""
+
+
 class CapacityError(TinyGPTError):
     """More memory would be needed than there is."""
 

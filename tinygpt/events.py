@@ -93,12 +93,14 @@ class CheckpointRecord:
         path: the folder.
         seconds: time the save took.
         verified: it was loaded again and compared, number by number.
+        best: it is the best so far, kept apart, and not the one that a run goes on from.
     """
 
     step: int
     path: Path
     seconds: float
     verified: bool
+    best: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ class StopRecord:
     """Comes last: the run is over or was stopped; its checkpoint is saved.
 
     Attributes:
-        reason: ``finished`` or ``interrupted``.
+        reason: ``finished``, ``stopped early`` (the held-out loss fell no more) or ``interrupted``.
         signal: name of the signal that asked, such as ``SIGINT``.
         exit_code: for the process: 0, or 128 plus the signal's number as shells have it.
         step: updates done.

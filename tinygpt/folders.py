@@ -20,6 +20,8 @@ from pathlib import Path
 
 from tinygpt.errors import StorageError
 
+Owned = Callable[[Path], bool]
+
 
 def _siblings(folder: Path) -> tuple[Path, Path]:
     """Where the next and the previous version of a folder live while it is being replaced."""
@@ -28,12 +30,18 @@ def _siblings(folder: Path) -> tuple[Path, Path]:
 
 def find_folder(folder: Path) -> Path | None:
     """The whole version of a folder that a reader should open, or None when there has never been one."""
-    new, old = _siblings(folder.resolve())
+    resolved = folder.resolve()
+    new, old = _siblings(resolved)
     if folder.is_dir():
         return folder
     if old.is_dir():
         return new if new.is_dir() else old
-    return folder if folder.is_dir() else None  # a writer may have come to its step 4 between the two looks
+    if folder.is_dir():  # a writer may have come to its step 4 between the two looks
+        return folder
+    if resolved.parent.is_dir() or resolved.parent == resolved:
+        return None
+    parent = find_folder(resolved.parent)  # the folder may be part of one that is being replaced
+    return parent / resolved.name if parent is not None and (parent / resolved.name).is_dir() else None
 
 
 def write_file(path: Path, chunks: Iterable[bytes | memoryview]) -> None:
@@ -49,12 +57,29 @@ def write_file(path: Path, chunks: Iterable[bytes | memoryview]) -> None:
         os.fsync(file.fileno())
 
 
-def replace_folder(folder: Path, owned: frozenset[str], write: Callable[[Path], None]) -> None:
+def link_file(source: Path, target: Path) -> None:
+    """Give a file that nobody will write to again a second name, or copy it where the file system has no links.
+
+    Raises:
+        OSError: the file system refused both.
+    """
+    try:
+        target.hardlink_to(source)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        shutil.copyfile(source, target)
+        with target.open("rb") as file:
+            os.fsync(file.fileno())
+
+
+def replace_folder(folder: Path, owned: Owned, write: Callable[[Path], None]) -> None:
     """Replace the files that belong to us in a folder, all or none of them.
 
     Args:
         folder: the folder; made if missing, with its parents.
-        owned: names that the new version replaces or drops. Anything else found in the folder is kept.
+        owned: whether a path, relative to the folder, is one that the new version replaces or drops. Everything else
+            found in the folder is kept.
         write: fills the empty folder that it is given.
 
     Raises:
@@ -67,9 +92,9 @@ def replace_folder(folder: Path, owned: frozenset[str], write: Callable[[Path], 
         _recover(folder, owned)
         new.mkdir()
         write(new)
-        _flush_folder(new)
+        flush_folder(new)
         _swap(folder, new, old)
-        _flush_folder(folder.parent)
+        flush_folder(folder.parent)
         if old.is_dir():
             _retire(old, folder, owned)
     except OSError as error:
@@ -95,7 +120,7 @@ def _put_back(folder: Path, new: Path, old: Path) -> None:
     shutil.rmtree(new, ignore_errors=True)
 
 
-def _recover(folder: Path, owned: frozenset[str]) -> None:
+def _recover(folder: Path, owned: Owned) -> None:
     """Bring an interrupted replacement to its end by the rule above."""
     new, old = _siblings(folder)
     if old.is_dir():
@@ -107,20 +132,24 @@ def _recover(folder: Path, owned: frozenset[str]) -> None:
         shutil.rmtree(new)
 
 
-def _retire(old: Path, folder: Path, owned: frozenset[str]) -> None:
+def _retire(old: Path, folder: Path, owned: Owned, below: Path = Path()) -> None:
     """Delete the previous version, after moving what we did not write into the current one."""
-    for entry in sorted(old.iterdir()):
-        if entry.name in owned:
+    for entry in sorted((old / below).iterdir()):
+        relative = below / entry.name
+        if not owned(relative):
+            target = folder / relative
+            target.parent.mkdir(parents=True, exist_ok=True)
+            while target.exists():  # somebody made a file of that name in the meantime: keep both
+                target = target.with_name(f"{target.name}.previous")
+            entry.rename(target)
+        elif entry.is_dir() and not entry.is_symlink():
+            _retire(old, folder, owned, relative)
+        else:
             entry.unlink()
-            continue
-        target = folder / entry.name
-        while target.exists():  # somebody made a file of that name in the meantime: keep both
-            target = target.with_name(f"{target.name}.previous")
-        entry.rename(target)
-    old.rmdir()
+    (old / below).rmdir()
 
 
-def _flush_folder(folder: Path) -> None:
+def flush_folder(folder: Path) -> None:
     """Make a folder's entries durable; only POSIX lets a folder be opened for that."""
     if not hasattr(os, "O_DIRECTORY"):
         return

@@ -14,7 +14,6 @@ from tinygpt.errors import CheckpointError, ConfigError
 _FIXED: dict[str, tuple[Any, Any]] = {  # key: (required, meaning when missing)
     "model_type": ("gpt2", None),
     "vocab_size": (Tokenizer.vocab_size, 50257),
-    "activation_function": ("gelu_new", "gelu_new"),
     "tie_word_embeddings": (True, True),
     "scale_attn_weights": (True, True),
     "scale_attn_by_inverse_layer_idx": (False, False),
@@ -22,10 +21,18 @@ _FIXED: dict[str, tuple[Any, Any]] = {  # key: (required, meaning when missing)
 }
 _SIZES = {"n_layers": "n_layer", "d_model": "n_embd", "n_heads": "n_head", "context_length": "n_positions"}
 _DEFAULT_EPS = 1e-5
+_TANH_GELUS = ("gelu_new", "gelu_pytorch_tanh", "gelu_fast")  # three implementations of one function
+_DROPOUTS = {"embd_pdrop": True, "resid_pdrop": True, "attn_pdrop": False}  # key: whether our dropout acts there
+_DEFAULT_DROPOUT, _HIGHEST_DROPOUT = 0.1, 0.9
 
 
-def to_gpt2_config(model: ModelConfig) -> dict[str, Any]:
-    """The contents of config.json. Bytes have no begin or end token, hence the explicit nulls."""
+def to_gpt2_config(model: ModelConfig, dropout: float = 0.0) -> dict[str, Any]:
+    """The contents of config.json. Bytes have no begin or end token, hence the explicit nulls.
+
+    Args:
+        model: the shape.
+        dropout: the rate that the model was trained with, for whoever trains it further.
+    """
     return {
         "architectures": ["GPT2LMHeadModel"],
         "model_type": "gpt2",
@@ -38,9 +45,7 @@ def to_gpt2_config(model: ModelConfig) -> dict[str, Any]:
         "n_inner": None,
         "activation_function": "gelu_new",
         "layer_norm_epsilon": model.layer_norm_eps,
-        "embd_pdrop": 0.0,
-        "attn_pdrop": 0.0,
-        "resid_pdrop": 0.0,
+        **{key: dropout if ours else 0.0 for key, ours in _DROPOUTS.items()},
         "initializer_range": 0.02,
         "tie_word_embeddings": True,
         "scale_attn_weights": True,
@@ -66,6 +71,9 @@ def from_gpt2_config(config: Mapping[str, Any], source: str) -> ModelConfig:
         value = config.get(key, missing)
         if type(value) is not type(required) or value != required:
             raise CheckpointError(f"{source} says {key} {value!r}", repr(required), "invoke train to make a checkpoint")
+    activation = config.get("activation_function", _TANH_GELUS[0])
+    if activation not in _TANH_GELUS:
+        raise CheckpointError(f"{source} says activation_function {activation!r:.60}", ", ".join(_TANH_GELUS))
     eps = config.get("layer_norm_epsilon", _DEFAULT_EPS)
     if isinstance(eps, bool) or not isinstance(eps, int | float):
         raise CheckpointError(f"{source} says layer_norm_epsilon {eps!r}", "a number above 0")
@@ -78,3 +86,16 @@ def from_gpt2_config(config: Mapping[str, Any], source: str) -> ModelConfig:
             f"{source} says n_inner {config['n_inner']!r}", f"null or {model.d_hidden}, 4 times n_embd"
         )
     return model
+
+
+def dropout_of(config: Mapping[str, Any]) -> float:
+    """The dropout that a configuration trains with where ours can do the same: one rate, and none on attention weights.
+
+    Returns:
+        that rate; 0 for a configuration that drops elsewhere or at several rates, as transformers' default does.
+    """
+    rates = {key: config.get(key, _DEFAULT_DROPOUT) for key in _DROPOUTS}
+    rate = rates["resid_pdrop"]
+    same = all(value == (rate if _DROPOUTS[key] else 0) for key, value in rates.items())
+    possible = isinstance(rate, int | float) and 0.0 <= rate <= _HIGHEST_DROPOUT
+    return float(rate) if same and possible else 0.0

@@ -40,7 +40,7 @@ class RunProgress:
                 self.evaluation = event
             case SampleRecord():
                 self.sample = event
-            case CheckpointRecord():
+            case CheckpointRecord(best=False):
                 self.checkpoint = event
             case StopRecord():
                 self.stopped = event

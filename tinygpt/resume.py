@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
 from tinygpt.checkpoint import Checkpoint, has_checkpoint, load_checkpoint
 from tinygpt.corpora import Corpus
-from tinygpt.engines import parse_variant
+from tinygpt.engines import format_variant, get_engine, parse_variant
 from tinygpt.errors import CheckpointError, ConfigError, StorageError
+from tinygpt.generate import prompt_tokens
+from tinygpt.kept import kept_checkpoints
 from tinygpt.plan import TrainingPlan
+
+# What a run leaves in its folder beside checkpoints; one that ended before its first checkpoint left only these.
+RUN_FILES = frozenset({"status.json", ".status.json.new", "train.log", "recorded.json"})
 
 
 def require_free_folder(plan: TrainingPlan) -> None:
@@ -23,10 +32,36 @@ def require_free_folder(plan: TrainingPlan) -> None:
         )
     if out.exists() and not out.is_dir():
         raise StorageError(f"{out} is a file", "a folder", "invoke train --out DIR with another DIR")
-    if out.is_dir() and any(out.iterdir()):
+    if out.is_dir() and any(path.name not in RUN_FILES for path in out.iterdir()):
         raise ConfigError(
             f"{out} holds files but no checkpoint", "a new or empty folder", "invoke train --out DIR with another DIR"
         )
+
+
+def starting_weights(plan: TrainingPlan) -> Checkpoint | None:
+    """The model that a new run is told to begin with, if it is told of one.
+
+    Raises:
+        CheckpointError: the folder holds no whole checkpoint of a byte vocabulary.
+        ConfigError: the plan's prompt is longer than that model's context.
+    """
+    if plan.start_from is None:
+        return None
+    checkpoint = load_checkpoint(plan.start_from)
+    prompt_tokens(plan.prompt, checkpoint.model.context_length)
+    return checkpoint
+
+
+def newest_whole(directory: Path) -> tuple[int, Path] | None:
+    """Step and folder of the newest kept checkpoint that a run could go on from."""
+    for step, path in kept_checkpoints(directory).items():
+        try:
+            checkpoint = load_checkpoint(path)
+        except CheckpointError:
+            continue
+        if checkpoint.training is not None and checkpoint.optimizer is not None:
+            return step, path
+    return None
 
 
 def checkpoint_to_resume(plan: TrainingPlan, corpus: Corpus) -> Checkpoint:
@@ -36,7 +71,14 @@ def checkpoint_to_resume(plan: TrainingPlan, corpus: Corpus) -> Checkpoint:
         CheckpointError: there is none, or it holds no training state.
         ConfigError: it is another run's; every field that differs is named.
     """
-    checkpoint = load_checkpoint(plan.out)
+    try:
+        checkpoint = load_checkpoint(plan.out)
+    except CheckpointError as error:
+        if (whole := newest_whole(plan.out)) is None:
+            raise
+        raise CheckpointError(
+            error.problem, f"a whole checkpoint, as {whole[1]} is", f"invoke restore {plan.out}, then --resume"
+        ) from None
     state = checkpoint.training
     if state is None or checkpoint.optimizer is None:
         raise CheckpointError(
@@ -48,8 +90,8 @@ def checkpoint_to_resume(plan: TrainingPlan, corpus: Corpus) -> Checkpoint:
         "preset": plan.preset,
         "corpus": f"{plan.corpus} ({corpus.sha256[:12]})",
         "seed": plan.seed,
-        "engine": parse_variant(plan.engine),
-        "model": plan.preset_entry.model,
+        "engine": _arithmetic(plan.engine),
+        "model": plan.preset_entry.model if state.started_from is None else checkpoint.model,
     }
     found = {
         "preset": state.preset,
@@ -58,7 +100,7 @@ def checkpoint_to_resume(plan: TrainingPlan, corpus: Corpus) -> Checkpoint:
         if state.corpus_sha256 == corpus.sha256
         else f"{state.corpus} ({state.corpus_sha256[:12]})",
         "seed": state.seed,
-        "engine": parse_variant(state.engine),
+        "engine": _arithmetic(state.engine),
         "model": checkpoint.model,
     }
     different = [name for name in planned if planned[name] != found[name]]
@@ -73,3 +115,23 @@ def checkpoint_to_resume(plan: TrainingPlan, corpus: Corpus) -> Checkpoint:
             "the same command with those settings, or another --out without --resume",
         )
     return checkpoint
+
+
+def _arithmetic(variant: str) -> tuple[str, dict[str, Any]]:
+    """A variant without the options that a resumed run may change."""
+    name, options = parse_variant(variant)
+    placement = get_engine(name).placement
+    return name, {key: value for key, value in options.items() if key not in placement}
+
+
+def resumed_options(planned: str, reported: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a resumed run's engine: what its first part chose, placed as planned now.
+
+    Args:
+        planned: the plan's variant.
+        reported: the options that the first part's engine said it had.
+    """
+    name, asked = parse_variant(planned)
+    placement = get_engine(name).placement
+    chosen = format_variant(name, {key: value for key, value in reported.items() if key not in placement})
+    return {key: value for key, value in asked.items() if key in placement} | parse_variant(chosen)[1]

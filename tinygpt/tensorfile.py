@@ -20,14 +20,15 @@ from tinygpt.errors import CheckpointError
 from tinygpt.folders import write_file
 from tinygpt.params import Arrays
 
-# Stored type → how its bytes are read. bfloat16 is the upper half of a float32.
+# Stored type → how its bytes are read, and the types that are written. bfloat16 is the upper half of a float32.
 _STORED_AS = {"F16": "<f2", "BF16": "<u2", "F32": "<f4", "F64": "<f8"}
+_WRITTEN_AS = {np.dtype(np.float64): "F64"}  # anything else is written as float32
 _LENGTH_BYTES = 8
 _ALIGNMENT = 8
 
 
 def write_tensors(path: Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> None:
-    """Write float32 tensors, in the order given, flushed to disk.
+    """Write tensors, in the order given, flushed to disk: float64 as it is, everything else as float32.
 
     Raises:
         OSError: the file system refused.
@@ -35,25 +36,30 @@ def write_tensors(path: Path, tensors: Mapping[str, np.ndarray], metadata: Mappi
     header: dict[str, Any] = {"__metadata__": dict(metadata)}
     end = 0
     for name, tensor in tensors.items():
-        start, end = end, end + 4 * tensor.size
-        header[name] = {"dtype": "F32", "shape": list(tensor.shape), "data_offsets": [start, end]}
+        stored = _WRITTEN_AS.get(tensor.dtype, "F32")
+        start, end = end, end + np.dtype(_STORED_AS[stored]).itemsize * tensor.size
+        header[name] = {"dtype": stored, "shape": list(tensor.shape), "data_offsets": [start, end]}
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % _ALIGNMENT)
 
     def chunks() -> Iterator[bytes | memoryview]:
         yield len(text).to_bytes(_LENGTH_BYTES, "little") + text
-        for tensor in tensors.values():
-            yield np.ascontiguousarray(tensor, "<f4").reshape(-1).data.cast("B") if tensor.size else b""
+        for name, tensor in tensors.items():
+            stored = _STORED_AS[header[name]["dtype"]]
+            yield np.ascontiguousarray(tensor, stored).reshape(-1).data.cast("B") if tensor.size else b""
 
     write_file(path, chunks())
 
 
-def read_tensors(path: Path, wanted: Callable[[str], bool] = lambda _name: True) -> tuple[Arrays, dict[str, str]]:
+def read_tensors(
+    path: Path, wanted: Callable[[str], bool] = lambda _name: True, *, keep_double: bool = False
+) -> tuple[Arrays, dict[str, str]]:
     """Read the floating-point tensors of a file, whatever their stored precision.
 
     Args:
         path: the file.
         wanted: which names to read; the others are passed over.
+        keep_double: leave float64 as it is.
 
     Returns:
         name → float32 array, and the file's metadata.
@@ -71,7 +77,7 @@ def read_tensors(path: Path, wanted: Callable[[str], bool] = lambda _name: True)
             metadata = header.pop("__metadata__", None) or {}
             data_start = _LENGTH_BYTES + length
             tensors = {
-                name: _read_tensor(file, path, data_start, name, entry)
+                name: _read_tensor(file, path, data_start, name, entry, keep_double)
                 for name, entry in header.items()
                 if wanted(name)
             }
@@ -90,7 +96,9 @@ def read_tensors(path: Path, wanted: Callable[[str], bool] = lambda _name: True)
     return tensors, metadata
 
 
-def _read_tensor(file: BinaryIO, path: Path, data_start: int, name: str, entry: dict[str, Any]) -> np.ndarray:
+def _read_tensor(
+    file: BinaryIO, path: Path, data_start: int, name: str, entry: dict[str, Any], keep_double: bool
+) -> np.ndarray:
     if entry["dtype"] not in _STORED_AS:
         raise CheckpointError(f"tensor {name!r} of {path} holds {entry['dtype']}", ", ".join(_STORED_AS))
     stored = np.dtype(_STORED_AS[entry["dtype"]])
@@ -100,5 +108,7 @@ def _read_tensor(file: BinaryIO, path: Path, data_start: int, name: str, entry: 
         raise CheckpointError(f"tensor {name!r} of {path} is cut short", "a whole file")
     if entry["dtype"] == "BF16":
         raw = (raw.astype(np.uint32) << 16).view(np.float32)
+    if keep_double and entry["dtype"] == "F64":
+        return raw.astype(np.float64).reshape(entry["shape"])
     with np.errstate(over="ignore"):  # a float64 beyond float32 becomes inf, which the caller refuses by name
         return raw.astype(np.float32).reshape(entry["shape"])

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 from tinygpt.config import TrainConfig
-from tinygpt.errors import CheckpointError, ConfigError
+from tinygpt.errors import ConfigError
+from tinygpt.json_records import record_from_json
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,9 @@ class TrainingState:
         best_held_out_loss: the lowest evaluation so far.
         best_step: the step of that evaluation.
         elapsed_seconds: time spent in the run so far, over all its parts.
+        evaluated_step: the step of the newest evaluation, 0 before the first; None in a checkpoint of an older format.
+        sampled_step: the step of the newest sample, likewise.
+        started_from: the folder whose weights the run began with, when it was not the seed's.
 
     Raises:
         ConfigError: a field is outside its range.
@@ -47,6 +50,9 @@ class TrainingState:
     best_held_out_loss: float | None = None
     best_step: int | None = None
     elapsed_seconds: float = 0.0
+    evaluated_step: int | None = None
+    sampled_step: int | None = None
+    started_from: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("step", "planned_steps", "seed"):
@@ -58,90 +64,32 @@ class TrainingState:
             )
 
 
-# ---- from JSON: every field has a check, and an unknown or missing field is an error --------------------------
+# ---- from JSON -----------------------------------------------------------------------------------------------
 
 
-def _is_int(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_float(value: Any) -> bool:
-    # A whole number beyond float's range passes isinstance and fails every later use.
-    return isinstance(value, float) or (_is_int(value) and abs(value) < 2**53)
-
-
-def _is_optional_float(value: Any) -> bool:
-    return value is None or _is_float(value)
-
-
-def _is_floats(value: Any) -> bool:
-    return isinstance(value, list) and all(map(_is_float, value))
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
-
-
-Check = tuple[Callable[[Any], bool], str]
-
-_TRAINING_FIELDS: Mapping[str, Check] = {
-    "step": (_is_int, "a whole number"),
-    "planned_steps": (_is_int, "a whole number"),
-    "seed": (_is_int, "a whole number"),
-    "preset": (_is_text, "text"),
-    "corpus": (_is_text, "text"),
-    "corpus_sha256": (_is_text, "text"),
-    "engine": (_is_text, "text"),
-    "engine_options": (lambda value: isinstance(value, dict), "an object"),
-    "recent_losses": (_is_floats, "a list of numbers"),
-    "held_out_loss": (_is_optional_float, "a number or null"),
-    "best_held_out_loss": (_is_optional_float, "a number or null"),
-    "best_step": (lambda value: value is None or _is_int(value), "a whole number or null"),
-    "elapsed_seconds": (_is_float, "a number"),
-}
-
-_TRAIN_FIELDS: Mapping[str, Check] = {
-    field.name: {
-        "batch_size": (_is_int, "a whole number"),
-        "betas": (_is_floats, "a list of numbers"),
-    }.get(field.name, (_is_float, "a number"))
-    for field in fields(TrainConfig)
-}
-
-
-def _checked(value: Any, checks: Mapping[str, Check], what: str, source: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise CheckpointError(f"{what} of {source} is {value!r:.60}", "an object")
-    for name in [*checks, *value]:
-        if name not in checks:
-            raise CheckpointError(f"{what} of {source} has an unknown field {name!r}", ", ".join(checks))
-        if name not in value:
-            raise CheckpointError(f"{what} of {source} lacks the field {name!r}", ", ".join(checks))
-        check, allowed = checks[name]
-        if not check(value[name]):
-            raise CheckpointError(f"{what}.{name} of {source} is {value[name]!r:.60}", allowed)
-    return {name: tuple(item) if isinstance(item, list) else item for name, item in value.items()}
-
-
-def parse_train_config(value: Any, source: str) -> TrainConfig:
+def parse_train_config(value: Any, source: str, older: bool = False) -> TrainConfig:
     """Read batch and optimiser settings from parsed JSON.
 
+    Args:
+        value: what the parser made of it.
+        source: the file, for messages.
+        older: the file's format is an earlier one, whose missing fields take their defaults.
+
     Raises:
         CheckpointError: a field is missing, unknown, of another type or out of range; names the source.
     """
-    try:
-        return TrainConfig(**_checked(value, _TRAIN_FIELDS, "train", source))
-    except ConfigError as error:
-        raise CheckpointError(f"{source}: {error.problem}", error.allowed) from None
+    return record_from_json(TrainConfig, value, "train", source, defaults=older)
 
 
-def parse_training_state(value: Any, source: str) -> TrainingState:
+def parse_training_state(value: Any, source: str, older: bool = False) -> TrainingState:
     """Read a run's state from parsed JSON.
 
+    Args:
+        value: what the parser made of it.
+        source: the file, for messages.
+        older: the file's format is an earlier one, whose missing fields take their defaults.
+
     Raises:
         CheckpointError: a field is missing, unknown, of another type or out of range; names the source.
     """
-    try:
-        return TrainingState(**_checked(value, _TRAINING_FIELDS, "training", source))
-    except ConfigError as error:
-        raise CheckpointError(f"{source}: {error.problem}", error.allowed) from None
+    return record_from_json(TrainingState, value, "training", source, defaults=older)

@@ -13,7 +13,9 @@ from rich.live import Live
 from rich.text import Text
 
 from tinygpt.events import CheckpointRecord, EvaluationRecord, Event, SampleRecord, StartRecord, StopRecord
+from tinygpt.kept import BEST, KEPT
 from tinygpt.panel import LiveView
+from tinygpt.pressure import read_pressure
 from tinygpt.progress import RunProgress, duration
 from tinygpt.stopping import StopRequest
 from tinygpt.terminal import encodable, visible_text
@@ -107,10 +109,10 @@ def plain_lines(event: Event, progress: RunProgress) -> Iterator[str]:
             if event.warning:
                 yield f"warning: {event.warning}"
         case StepRecord():
-            left, speed = progress.seconds_left, progress.tokens_per_second
+            left, speed, pressure = progress.seconds_left, progress.tokens_per_second, read_pressure()
             yield (
                 f"step {event.step:,}/{progress.start.plan.steps:,}  loss {event.loss:.4f}  "
-                f"{speed or 0:,.0f} tokens/s  {duration(left or 0)} left"
+                f"{speed or 0:,.0f} tokens/s  {duration(left or 0)} left  CPU {pressure.level}, {pressure.describe()}"
             )
         case EvaluationRecord():
             yield (
@@ -123,7 +125,9 @@ def plain_lines(event: Event, progress: RunProgress) -> Iterator[str]:
                 yield f"  | {line}"
         case CheckpointRecord():
             checked = ", read back and compared" if event.verified else ""
-            yield f"saved step {event.step:,} to {visible_text(str(event.path))} in {event.seconds:.1f} s{checked}"
+            what = "the best so far, " if event.best else ""
+            where = visible_text(str(event.path))
+            yield f"saved {what}step {event.step:,} to {where} in {event.seconds:.1f} s{checked}"
         case StopRecord():
             yield closing_line(event)
 
@@ -136,6 +140,9 @@ def closing_line(event: StopRecord) -> str:
     if event.reason == "finished":
         head = f"finished step {event.step:,} of {plan.steps:,} after {duration(event.elapsed_seconds)}{losses}"
         return f"{head}; try: invoke sample --checkpoint {shlex.quote(str(plan.out))}"
+    if event.reason == "stopped early":
+        head = f"stopped early at step {event.step:,} of {plan.steps:,}, as the held-out loss fell no more{losses}"
+        return f"{head}; the best weights: {shlex.quote(str(plan.out / KEPT / BEST))}"
     asked = f" by {event.signal}" if event.signal else ""
     head = f"stopped{asked} and saved at step {event.step:,} of {plan.steps:,}{losses}"
     return f"{head}; go on with: {plan.resume_command()}"

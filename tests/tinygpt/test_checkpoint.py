@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
-from tests.tinygpt.small_checkpoint import MODEL, TRAIN, arrays, save, state, step_of
+from tests.tinygpt.small_checkpoint import MODEL, TRAIN, arrays, edit_state, save, state, step_of
 from tinygpt.checkpoint import CONFIG, OPTIMIZER, STATE, WEIGHTS, has_checkpoint, load_checkpoint, save_checkpoint
 from tinygpt.errors import CheckpointError
 
@@ -156,24 +155,6 @@ def test_missing_file_is_named(folder: Path, name: str) -> None:
     assert name in message and "missing" in message
 
 
-@pytest.mark.parametrize("name", [CONFIG, WEIGHTS, OPTIMIZER, STATE])
-def test_truncation_at_any_offset_is_refused(folder: Path, name: str) -> None:
-    data = (folder / name).read_bytes()
-    # The very last byte of a JSON file is its line break, without which it is still whole.
-    last = len(data) - (1 if name in (WEIGHTS, OPTIMIZER) else 2)
-    for end in sorted({*range(0, last, max(1, len(data) // 60)), last}):
-        (folder / name).write_bytes(data[:end])
-        assert name in failure(folder)
-
-
-def test_truncation_of_lone_weights_is_refused_without_the_help_of_a_hash(folder: Path) -> None:
-    weights_only(folder)
-    data = (folder / WEIGHTS).read_bytes()
-    for end in sorted({*range(0, 1400), *range(1400, len(data), 97), len(data) - 1}):
-        (folder / WEIGHTS).write_bytes(data[:end])
-        assert "not a whole safetensors file" in failure(folder)
-
-
 @pytest.mark.parametrize(
     ("old", "new"),
     [
@@ -268,18 +249,22 @@ def test_files_that_are_not_json_objects_are_refused(folder: Path, name: str, co
 )
 def test_configurations_of_other_models_are_refused(folder: Path, changes: dict[str, object], expected: str) -> None:
     edit_json(folder / CONFIG, **changes)
-    assert expected in failure(folder)
+    assert f"{CONFIG} is damaged" in failure(folder)
+    assert expected in failure(weights_only(folder))
 
 
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
         ({"format": "other"}, "format 'other'"),
-        ({"format_version": 2}, "format version 2"),
+        ({"format_version": 3}, "format version 3"),
+        ({"format_version": 0}, "format version 0"),
+        ({"format_version": True}, "format version True"),
         ({"format_version": "1"}, "format version '1'"),
+        ({"format_version": 1}, "lists no SHA-256"),  # version 1 had no hash of config.json
         ({"sha256": "absent"}, "SHA-256"),
         ({"sha256": {}}, "SHA-256"),
-        ({"sha256": {WEIGHTS: "0", "../x": "0"}}, "SHA-256"),
+        ({"sha256": {WEIGHTS: "0", CONFIG: "0", "../x": "0"}}, "SHA-256"),
         ({"train": None}, "train of"),
         ({"train": {}}, "lacks the field 'batch_size'"),
         ({"training": {"step": 5}}, "lacks the field"),
@@ -287,8 +272,14 @@ def test_configurations_of_other_models_are_refused(folder: Path, changes: dict[
     ],
 )
 def test_damaged_training_states_are_refused(folder: Path, changes: dict[str, object], expected: str) -> None:
-    edit_json(folder / STATE, **changes)
+    edit_state(folder, **changes)
     assert expected in failure(folder)
+
+
+@pytest.mark.parametrize("changes", [{"train": {}}, {"checksum": "absent"}, {"checksum": "0"}, {"unknown": 1}])
+def test_a_state_without_its_own_checksum_is_refused(folder: Path, changes: dict[str, object]) -> None:
+    edit_json(folder / STATE, **changes)
+    assert "checksum" in failure(folder)
 
 
 @pytest.mark.parametrize(
@@ -296,39 +287,14 @@ def test_damaged_training_states_are_refused(folder: Path, changes: dict[str, ob
     [("step", -1), ("step", 5.0), ("step", 6), ("seed", "0"), ("recent_losses", [1, "x"]), ("elapsed_seconds", -1.0)],
 )
 def test_damaged_training_fields_are_refused(folder: Path, field: str, value: object) -> None:
-    whole = json.loads((folder / STATE).read_text())
-    whole["training"][field] = value
-    (folder / STATE).write_text(json.dumps(whole))
-    assert "training" in failure(folder) or "step" in failure(folder)
+    training = json.loads((folder / STATE).read_text())["training"]
+    edit_state(folder, training=training | {field: value})
+    assert field in failure(folder).replace(str(folder), "")
 
 
 def test_exchanged_weights_are_noticed(folder: Path) -> None:
     save_file(arrays(6), folder / WEIGHTS)
     assert "damaged or not the file" in failure(folder)
-
-
-@settings(max_examples=60, deadline=None)
-@given(data=st.data())
-def test_a_changed_byte_is_never_a_silent_success(
-    good: Path, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
-) -> None:
-    folder = Path(shutil.copytree(good, tmp_path_factory.mktemp("fuzz") / "run"))
-    name = data.draw(st.sampled_from([WEIGHTS, OPTIMIZER]))
-    content = bytearray((folder / name).read_bytes())
-    position = data.draw(st.integers(0, len(content) - 1))
-    content[position] ^= data.draw(st.integers(1, 255))
-    (folder / name).write_bytes(content)
-    with pytest.raises(CheckpointError):
-        load_checkpoint(folder)
-
-
-@settings(max_examples=60, deadline=None)
-@given(content=st.binary(max_size=400))
-def test_arbitrary_bytes_are_refused(good: Path, tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
-    folder = weights_only(Path(shutil.copytree(good, tmp_path_factory.mktemp("fuzz") / "run")))
-    (folder / WEIGHTS).write_bytes(content)
-    with pytest.raises(CheckpointError):
-        load_checkpoint(folder)
 
 
 # ---- what is never written ---------------------------------------------------------------------------------
@@ -349,5 +315,4 @@ def test_weights_of_another_shape_are_never_written(folder: Path) -> None:
 
 def test_no_module_of_the_library_touches_pickle() -> None:
     for path in (Path(__file__).parents[2] / "tinygpt").rglob("*.py"):
-        code = path.read_text().replace("No pickle anywhere", "")
-        assert "pickle" not in code, path
+        assert not re.search(r"import pickle|pickle\.|allow_pickle|np\.load\(|numpy\.load\(", path.read_text()), path

@@ -11,9 +11,10 @@ from safetensors.numpy import load_file
 from tests.reference import REFERENCE_FILE, REFERENCE_MODEL, REFERENCE_TRAIN, reference_batches
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.data import BatchSampler
-from tinygpt.engines import ENGINES, create_engine, format_variant, parse_variant
+from tinygpt.engines import CPU_ENGINES, create_engine, format_variant, parse_variant, with_mesh
 from tinygpt.errors import CheckpointError, ConfigError
 from tinygpt.presets import PRESETS
+from tinygpt.resume import resumed_options
 
 VARIANTS = [
     "python",
@@ -99,7 +100,7 @@ def test_overfits_one_batch(variant):
     assert last < 0.1
 
 
-@pytest.mark.parametrize("variant", ENGINES)
+@pytest.mark.parametrize("variant", CPU_ENGINES)
 def test_weights_and_optimizer_state_move_between_engines(variant):
     model, train = ModelConfig(1, 8, 2, 6), TrainConfig(batch_size=2, learning_rate=1e-2)
     tokens = np.random.default_rng(0).integers(0, 256, 500).astype(np.uint8)
@@ -153,10 +154,26 @@ def test_python_engine_imports_nothing_but_the_standard_library():
     assert "numpy" not in roots
 
 
-def test_no_autograd_anywhere():
-    for path in Path("tinygpt").rglob("*.py"):
+def test_no_autograd_outside_engine_jax():
+    for path in set(Path("tinygpt").rglob("*.py")) - set(Path("tinygpt/engines/jax").iterdir()):
         words = path.read_text()
         assert not any(f"import {name}" in words for name in ("torch", "jax", "autograd", "tensorflow")), path
+
+
+def test_an_engine_of_an_extra_is_named_and_placed_without_being_imported():
+    text = "jax[mesh=data2-fsdp4,remat=yes,dispatch=8]"
+    assert parse_variant(text) == ("jax", {"mesh": "data2-fsdp4", "remat": True, "dispatch": 8})
+    assert format_variant(*parse_variant(text)) == text
+    assert with_mesh("jax[dispatch=8]", "data=2, fsdp=4") == "jax[dispatch=8,mesh=data2-fsdp4]"
+    with pytest.raises(ConfigError, match="engine 'vectorized' has no mesh"):
+        with_mesh("vectorized", "data=2")
+    with pytest.raises(ConfigError, match="option remat of engine 'jax' is 'maybe'"):
+        parse_variant("jax[remat=maybe]")
+    assert resumed_options("jax[mesh=data8]", {"mesh": "data2", "precision": "tf32", "remat": "no"}) == {
+        "mesh": "data8",
+        "precision": "tf32",
+    }
+    assert resumed_options("vectorized", {"threads": 2, "team": "threads"}) == {"threads": 2, "team": "threads"}
 
 
 def test_variant_text():
@@ -189,7 +206,7 @@ def test_bad_variants_are_named(text, words):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("variant", ENGINES)
+@pytest.mark.parametrize("variant", CPU_ENGINES)
 @pytest.mark.parametrize(
     "inputs",
     [np.zeros((1, 7), int), np.zeros(4, int), np.full((1, 4), 256), np.full((1, 4), -1), np.zeros((1, 4))],

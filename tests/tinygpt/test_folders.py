@@ -23,7 +23,7 @@ class Crash(BaseException):
     """The power went: nothing after this runs."""
 
 
-_CALLS = ("mkdir", "open", "fsync", "rename", "unlink", "rmdir")
+_CALLS = ("mkdir", "open", "fsync", "rename", "link", "unlink", "rmdir")
 
 
 class CrashAfter:

@@ -15,8 +15,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.tinygpt.small_checkpoint import edit_state
 from tinygpt import checkpoint as checkpoint_module
 from tinygpt.checkpoint import OPTIMIZER, STATE, WEIGHTS, load_checkpoint, save_checkpoint
+from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.corpora import Corpus
 from tinygpt.data import BatchSampler, evaluation_batches
 from tinygpt.engines import create_engine
@@ -25,7 +27,7 @@ from tinygpt.errors import CheckpointError, ConfigError, CorpusError, DivergedEr
 from tinygpt.events import CheckpointRecord, EvaluationRecord, Event, SampleRecord, StartRecord, StopRecord
 from tinygpt.generate import generate, stream_text
 from tinygpt.plan import TrainingPlan
-from tinygpt.presets import PRESETS
+from tinygpt.presets import PRESETS, Preset
 from tinygpt.sampling import SamplingSettings
 from tinygpt.session import run_session
 from tinygpt.stopping import StopRequest
@@ -69,14 +71,17 @@ def test_events_come_in_order(uninterrupted: tuple[Path, list[Event]]) -> None:
         ("CheckpointRecord", 1),
         ("StepRecord", 2),
         ("EvaluationRecord", 2),
+        ("CheckpointRecord", 2),
         ("StepRecord", 3),
         ("SampleRecord", 3),
         ("StepRecord", 4),
         ("EvaluationRecord", 4),
         ("CheckpointRecord", 4),
+        ("CheckpointRecord", 4),
         ("StepRecord", 5),
         ("StepRecord", 6),
         ("EvaluationRecord", 6),
+        ("CheckpointRecord", 6),
         ("SampleRecord", 6),
         ("CheckpointRecord", 6),
         ("StopRecord", 6),
@@ -85,8 +90,10 @@ def test_events_come_in_order(uninterrupted: tuple[Path, list[Event]]) -> None:
     assert isinstance(start, StartRecord) and isinstance(stop, StopRecord)
     assert (start.n_parameters, start.first_step, start.corpus_sha256) == (70_464, 0, CORPUS.sha256)
     assert (stop.reason, stop.signal, stop.exit_code) == ("finished", None, 0)
-    assert [event.verified for event in only(events, CheckpointRecord)] == [True, False, False]  # type: ignore[attr-defined]
-    assert all(event.path == out for event in only(events, CheckpointRecord))  # type: ignore[attr-defined]
+    saved = [event for event in events if isinstance(event, CheckpointRecord)]
+    assert [event.step for event in saved if event.verified] == [1]
+    assert [event.step for event in saved if event.best] == [2, 4, 6]  # the loss fell every time
+    assert all(event.path == (out / "checkpoints" / "best" if event.best else out) for event in saved)
 
 
 def test_the_session_trains_as_the_engine_would_alone(uninterrupted: tuple[Path, list[Event]]) -> None:
@@ -138,8 +145,11 @@ def test_the_checkpoint_holds_where_the_run_stands(uninterrupted: tuple[Path, li
 
 
 def test_checkpoints_follow_the_clock_too(tmp_path: Path) -> None:
-    events = list(run_session(plan(tmp_path / "run", steps=4, checkpoint_seconds=1e-9), CORPUS))
-    assert [event.step for event in only(events, CheckpointRecord)] == [1, 2, 3, 4]  # type: ignore[attr-defined]
+    events = list(
+        run_session(plan(tmp_path / "run", steps=4, eval_every=9, sample_every=9, checkpoint_seconds=1e-9), CORPUS)
+    )
+    saved = [event.step for event in events if isinstance(event, CheckpointRecord) and not event.best]
+    assert saved == [1, 2, 3, 4]
 
 
 def test_a_learning_rate_replaces_the_presets(tmp_path: Path) -> None:
@@ -174,24 +184,37 @@ def test_a_resumed_run_repeats_the_uninterrupted_one_to_the_bit(
     start = second[0]
     assert isinstance(start, StartRecord) and start.first_step == step
     assert losses(first) + losses(second) == losses(whole)
-    assert [(e.step, e.train_loss, e.held_out_loss) for e in second if isinstance(e, EvaluationRecord)] == [
-        (e.step, e.train_loss, e.held_out_loss) for e in whole if isinstance(e, EvaluationRecord) and e.step > step
+    # What the first part was stopped before it could do, the second does first.
+    assert [(e.step, e.train_loss, e.held_out_loss) for e in first + second if isinstance(e, EvaluationRecord)] == [
+        (e.step, e.train_loss, e.held_out_loss) for e in whole if isinstance(e, EvaluationRecord)
     ]
-    assert [e.text for e in second if isinstance(e, SampleRecord)] == [
-        e.text for e in whole if isinstance(e, SampleRecord) and e.step > step
+    assert [e.text for e in first + second if isinstance(e, SampleRecord)] == [
+        e.text for e in whole if isinstance(e, SampleRecord)
     ]
-    for name in (WEIGHTS, OPTIMIZER):
+    for name in (WEIGHTS, OPTIMIZER, "checkpoints/best/model.safetensors"):
         assert (tmp_path / "run" / name).read_bytes() == (whole_out / name).read_bytes()
+
+
+def test_a_run_in_double_precision_is_resumed_to_the_bit_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = Preset("tiny", ModelConfig(1, 8, 2, 8), TrainConfig(batch_size=2))
+    monkeypatch.setattr("tinygpt.plan.get_preset", lambda _name: small)
+    whole = list(run_session(plan(tmp_path / "whole", engine="python"), CORPUS))
+    stop = StopRequest()
+    wanted = plan(tmp_path / "run", engine="python")
+    first = stop_after(run_session(wanted, CORPUS, stop=stop), stop, 3)
+    second = list(run_session(wanted, CORPUS, resume=True))
+    assert losses(first) + losses(second) == losses(whole)
+    optimizer = load_checkpoint(tmp_path / "run").optimizer
+    assert optimizer is not None and optimizer.weights is not None
+    assert optimizer.weights["wte.weight"].dtype == np.float64
 
 
 def test_a_resumed_run_keeps_the_kernels_that_were_calibrated(tmp_path: Path) -> None:
     wanted = plan(tmp_path / "run", steps=2, engine="vectorized[kernels=numexpr:gelu,threads=1]")
     list(run_session(replace(wanted, steps=1), CORPUS))
     # The same run under `auto`, as on a machine whose calibration would have another outcome.
-    state_file = tmp_path / "run" / STATE
-    state = json.loads(state_file.read_text())
-    state["training"]["engine"] = "vectorized"
-    state_file.write_text(json.dumps(state))
+    training = json.loads((tmp_path / "run" / STATE).read_text())["training"]
+    edit_state(tmp_path / "run", training=training | {"engine": "vectorized"})
     start = next(iter(run_session(replace(wanted, engine="vectorized"), CORPUS, resume=True)))
     assert isinstance(start, StartRecord)
     assert start.engine_options == {"threads": 1, "kernels": "numexpr:gelu", "team": default_team()}
@@ -437,7 +460,7 @@ def test_a_run_stopped_by_signals_equals_one_that_was_not(tmp_path: Path) -> Non
 
 
 def test_a_second_ctrl_c_abandons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    wanted = plan(tmp_path / "run", steps=10)
+    wanted = plan(tmp_path / "run", steps=10, eval_every=9)
     session = run_session(wanted, CORPUS)
     with pytest.raises(KeyboardInterrupt):
         for event in session:

@@ -11,13 +11,13 @@ import unicodedata
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.engines import Engine, create_engine
 from tinygpt.errors import ConfigError
-from tinygpt.generate import generate, stream_text
+from tinygpt.generate import TimedGeneration, generate, stream_text
 from tinygpt.terminal import encodable, print_sample, print_samples, visible_text
 
 ROOT = Path(__file__).parents[2]
@@ -90,6 +90,38 @@ def test_nothing_is_printed_for_a_prompt_that_does_not_fit(engine: Engine) -> No
     with pytest.raises(ConfigError, match="17 bytes"):
         print_sample(engine, "x" * 17, 5, out=out, info=out)
     assert out.getvalue() == ""
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    prompt=st.binary(max_size=16),
+    written=st.binary(min_size=1, max_size=60) | st.text(min_size=1, max_size=20).map(lambda text: text.encode()),
+    encoding=st.sampled_from(["utf-8", "ascii", "latin-1", "cp1252"]),
+)
+def test_whatever_a_model_writes_what_is_printed_is_whole_text(prompt: bytes, written: bytes, encoding: str) -> None:
+    """Every piece that reaches the terminal is whole by itself: it is seen before the next one comes."""
+    pieces: list[bytes] = []
+
+    class Terminal(io.RawIOBase):
+        def writable(self) -> bool:
+            return True
+
+        def write(self, data: bytes) -> int:  # type: ignore[override]
+            pieces.append(bytes(data))
+            return len(data)
+
+    class Spoken:
+        """A model that says what the test wants."""
+
+        model = ModelConfig(1, 8, 2, 16)
+
+    out = io.TextIOWrapper(Terminal(), encoding=encoding, write_through=True, newline="")  # type: ignore[type-var]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tinygpt.terminal.timed_generation", lambda *_args: TimedGeneration(iter(written)))
+        print_sample(Spoken(), prompt, len(written), out=out, info=io.StringIO())  # type: ignore[arg-type]
+    decoded = "".join(piece.decode(encoding, errors="strict") for piece in pieces)
+    expected = visible_text((prompt + written).decode("utf-8", errors="replace")) + "\n"
+    assert decoded == encodable(expected, out)
 
 
 def test_a_reader_that_leaves_early_ends_the_sample_quietly() -> None:

@@ -20,6 +20,8 @@ SAMPLER = BatchSampler(np.frombuffer(bytes(range(200)), np.uint8), batch_size=3,
 
 
 class ScriptedEngine:
+    steps_per_dispatch = processes = 1
+    batch_rows = slice(None)
     """Answers with given results and remembers what it was asked."""
 
     train = TrainConfig(batch_size=3, learning_rate=0.02)
@@ -93,3 +95,33 @@ def test_a_real_run_learns() -> None:
     losses = [record.loss for record in Trainer(engine, SAMPLER).run(0, 60)]
     assert losses[0] == pytest.approx(math.log(256), abs=0.1)
     assert np.mean(losses[-5:]) < losses[0] - 1.0
+
+
+def test_steps_are_taken_together_up_to_a_pause() -> None:
+    class Together(ScriptedEngine):
+        steps_per_dispatch = 3
+
+        def train_steps(self, inputs: np.ndarray, targets: np.ndarray, rates: list[float]) -> list[StepResult]:
+            return [self.train_step(*batch) for batch in zip(inputs, targets, rates, strict=True)]
+
+    results = [StepResult(3.0 - step / 10, 1.0) for step in range(8)]
+    one, many = ScriptedEngine(*results), Together(*results)
+    runner = Trainer(many, SAMPLER, pauses_after=lambda step: step == 5)  # type: ignore[arg-type]
+    taken, records = [], []
+    for record in runner.run(0, 8):
+        taken.append(runner.taken)
+        records.append(record)
+    # Three at once; one by one where a pause or the end lies inside; the weights are ahead of the records in between.
+    assert taken == [3, 3, 3, 4, 5, 8, 8, 8]
+    expected = list(trainer(one).run(0, 8))
+    assert [(r.step, r.loss, r.learning_rate, r.tokens) for r in records] == [
+        (r.step, r.loss, r.learning_rate, r.tokens) for r in expected
+    ]
+    for ours, theirs in zip(many.inputs, one.inputs, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_part_of_a_batch_is_rows_of_the_whole() -> None:
+    whole, part = SAMPLER.batch(4), SAMPLER.batch(4, slice(1, 3))
+    np.testing.assert_array_equal(part.inputs, whole.inputs[1:3])
+    np.testing.assert_array_equal(part.targets, whole.targets[1:3])

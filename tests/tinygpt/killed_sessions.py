@@ -1,0 +1,131 @@
+"""A process that starts a training run, has it killed at a random moment, goes on with it, kills it again, and so on.
+
+    python -m tests.tinygpt.killed_sessions FOLDER ENGINE KILLS SEED
+
+The runs are forks of this process, so that each starts at once and the kills fall on work, not on imports. Every run
+saves after every step, and is killed some steps after it began. Half of the kills fall into a save: kill -9 before the
+n-th thing that it asks of the disk. The others fall after some processor time, wherever that is. FOLDER/losses.txt
+gets the losses of all runs, bit by bit, and a line for what every killed run left. After the kills one run comes to
+its end, and then one that was never killed, in FOLDER/whole.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import tinygpt.checkpoint
+import tinygpt.folders
+import tinygpt.tensorfile
+from tests.tinygpt.test_session import CORPUS, plan
+from tinygpt.checkpoint import load_checkpoint
+from tinygpt.events import EvaluationRecord
+from tinygpt.session import run_session
+from tinygpt.trainer import StepRecord
+
+STEPS = 30
+CHECKPOINTED = "saved"
+# Everything that a run could lose count of.
+RECIPE = {"dropout": 0.1, "warmup_steps": 4, "schedule": "cosine", "batch_size": 4, "accumulation": 2}
+_ASKED_OF_THE_DISK = ("mkdir", "fsync", "rename", "link", "unlink", "rmdir")
+_PER_SAVE = 150  # about as many calls, chunks of files included
+_STEP_SECONDS = 0.03  # of processor time, about, with its save
+_KILLED = (-signal.SIGKILL, -signal.SIGVTALRM)
+
+
+def train(folder: Path, engine: str, log: Path, taken: Callable[[int], None], **changes: Any) -> None:
+    """One run, new or resumed, to its end; every loss is in the log before the next step begins.
+
+    Args:
+        folder: the run's.
+        engine: its engine.
+        log: where the losses go.
+        taken: told how many steps this process has taken, 0 at first.
+        changes: of the plan.
+    """
+    wanted = plan(folder, engine=engine, steps=STEPS, eval_every=5, sample_every=1000, **RECIPE, **changes)
+    resume = tinygpt.folders.find_folder(folder) is not None
+    descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    steps = 0
+    taken(steps)
+    for event in run_session(wanted, CORPUS, resume=resume):
+        if isinstance(event, StepRecord):
+            os.write(descriptor, f"loss {event.step} {event.loss.hex()} {event.grad_norm.hex()}\n".encode())
+            steps += 1
+            taken(steps)
+        if isinstance(event, EvaluationRecord):
+            os.write(descriptor, f"held-out {event.step} {event.held_out_loss.hex()}\n".encode())
+
+
+class KillBefore:
+    """Kills this process before the n-th thing that it asks of the disk."""
+
+    def __init__(self, n: int) -> None:
+        self.left = n
+        for name in _ASKED_OF_THE_DISK:
+            setattr(os, name, self._counted(getattr(os, name)))
+        write_file = tinygpt.folders.write_file
+        for module in (tinygpt.checkpoint, tinygpt.tensorfile):
+            module.write_file = lambda path, chunks: write_file(path, self._pieces(chunks))  # type: ignore[attr-defined]
+
+    def _count(self) -> None:
+        self.left -= 1
+        if self.left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def _counted(self, original: Any) -> Any:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            self._count()
+            return original(*args, **kwargs)
+
+        return call
+
+    def _pieces(self, chunks: Iterable[bytes | memoryview]) -> Iterator[bytes | memoryview]:
+        for chunk in chunks:
+            self._count()
+            yield chunk
+
+
+def kill_soon(steps: int, share: float, in_a_save: bool, taken: int) -> None:
+    """Once so many steps are taken, see to it that this process does not live much longer."""
+    if taken == steps and in_a_save:
+        KillBefore(1 + round(share * _PER_SAVE))
+    elif taken == steps:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0.001 + share * _STEP_SECONDS)  # its signal, unhandled, kills as surely
+
+
+def nothing(_taken: int) -> None:
+    """Let a run be."""
+
+
+def main(folder: Path, engine: str, kills: int, seed: int) -> None:
+    """Kill so many times, then let the run end."""
+    chance = random.Random(seed)
+    run, log = folder / "run", folder / "losses.txt"
+    for number in range(kills + 1):
+        steps, share = chance.choice((0, 1, 2, 3, 4)), chance.random()
+        child = os.fork()
+        if child == 0:
+            end = partial(kill_soon, steps, share, number % 2 == 1) if number < kills else nothing
+            train(run, engine, log, end, checkpoint_every=1)
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        code = os.waitstatus_to_exitcode(status)
+        assert code in (0, *_KILLED), f"run {number} ended with {code}"
+        if code == 0:
+            break
+        half_way = any((folder / name).exists() for name in (".run.new", ".run.old"))
+        state = load_checkpoint(run).training if tinygpt.folders.find_folder(run) else None
+        with log.open("a") as file:
+            file.write(f"{CHECKPOINTED} {0 if state is None else state.step} {half_way}\n")
+    train(folder / "whole", engine, folder / "whole.txt", nothing)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))

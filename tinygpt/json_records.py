@@ -1,0 +1,112 @@
+"""Records from JSON files that anybody may have touched: every field is checked by its annotation."""
+
+from __future__ import annotations
+
+import json
+import math
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from tinygpt.errors import CheckpointError, ConfigError
+
+Record = TypeVar("Record")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A file's JSON object.
+
+    Raises:
+        CheckpointError: the file is missing, unreadable, not JSON, or holds something else.
+    """
+
+    try:
+        value = json.loads(path.read_bytes(), parse_constant=_finite, parse_float=_finite)
+    except FileNotFoundError:
+        raise CheckpointError(
+            f"{path} is missing", "a checkpoint folder with its files", "invoke train --out DIR"
+        ) from None
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(
+            f"{path} is not JSON ({error})", "the file as it was saved", "invoke train --out DIR"
+        ) from None
+    except OSError as error:
+        raise CheckpointError(f"cannot read {path} ({error.strerror or error})", "a readable file") from None
+    if not isinstance(value, dict):
+        raise CheckpointError(f"{path} holds a JSON {type(value).__name__}", "a JSON object", "invoke train --out DIR")
+    return value
+
+
+def _finite(text: str) -> float:
+    """A number; NaN and Infinity are no JSON, and 1e999 would become the latter."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is not a finite number")
+    return value
+
+
+def _is_int(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_float(value: Any) -> bool:
+    # A whole number beyond float's range passes isinstance and fails every later use.
+    return isinstance(value, float) or (_is_int(value) and abs(value) < 2**53)
+
+
+# annotation: (what JSON must hold, in words)
+_KINDS: Mapping[Any, tuple[Callable[[Any], bool], str]] = {
+    bool: (lambda value: isinstance(value, bool), "true or false"),
+    int: (_is_int, "a whole number"),
+    float: (_is_float, "a number"),
+    str: (lambda value: isinstance(value, str), "text"),
+    dict: (lambda value: isinstance(value, dict), "an object"),
+}
+
+
+def _check(annotation: Any) -> tuple[Callable[[Any], bool], str]:
+    """How to tell whether a parsed value fits an annotation, and the annotation in words."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin in (Union, types.UnionType):
+        (inner,) = (part for part in arguments if part is not type(None))
+        fits, words = _check(inner)
+        return lambda value: value is None or fits(value), f"{words} or null"
+    if origin is tuple:
+        fits, words = _check(arguments[0])
+        return lambda value: isinstance(value, list) and all(map(fits, value)), f"a list, each {words}"
+    return _KINDS[origin or annotation]
+
+
+def record_from_json(kind: type[Record], value: Any, what: str, source: str, *, defaults: bool = False) -> Record:
+    """Make a record of parsed JSON.
+
+    Args:
+        kind: the dataclass.
+        value: what the parser made of it.
+        what: the record's name, for messages.
+        source: the file, for messages.
+        defaults: a field that is missing takes its default, as in a file of an older version.
+
+    Raises:
+        CheckpointError: a field is missing, unknown, of another type or out of range; names the source.
+    """
+    if not isinstance(value, dict):
+        raise CheckpointError(f"{what} of {source} is {value!r:.60}", "an object")
+    annotations = get_type_hints(kind)
+    known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
+    for name, field in known.items():
+        has_default = field.default is not MISSING or field.default_factory is not MISSING
+        if name not in value and not (defaults and has_default):
+            raise CheckpointError(f"{what} of {source} lacks the field {name!r}", ", ".join(known))
+    for name, item in value.items():
+        if name not in known:
+            raise CheckpointError(f"{what} of {source} has an unknown field {name!r:.60}", ", ".join(known))
+        fits, words = _check(annotations[name])
+        if not fits(item):
+            raise CheckpointError(f"{what}.{name} of {source} is {item!r:.60}", words)
+    try:
+        return kind(**{name: tuple(item) if isinstance(item, list) else item for name, item in value.items()})
+    except ConfigError as error:
+        raise CheckpointError(f"{source}: {error.problem}", error.allowed) from None
