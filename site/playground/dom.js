@@ -1,0 +1,94 @@
+// Elements made by hand. Text enters as text nodes, never as HTML: a model, a file or a prompt may hold anything.
+
+/** An element: attributes, properties that are functions as listeners ("onclick"), and children (text or nodes). */
+export function el(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  setAttributes(element, attributes);
+  element.append(...children);
+  return element;
+}
+
+/** As el, in the SVG namespace. */
+export function svg(tag, attributes = {}, ...children) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  setAttributes(element, attributes);
+  element.append(...children);
+  return element;
+}
+
+function setAttributes(element, attributes) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (value === true) element.setAttribute(name, "");
+    else if (value !== false && value !== null && value !== undefined) element.setAttribute(name, value);
+  }
+}
+
+/** A labelled control; the label names it and the hint, if any, describes it. */
+export function field(label, control, hint = "") {
+  const id = `tgp-${label.toLowerCase().replaceAll(/[^a-z]+/g, "-")}-${field.count++}`;
+  control.id = id;
+  const parts = [el("label", { for: id }, label), control];
+  if (hint) {
+    control.setAttribute("aria-describedby", `${id}-hint`);
+    parts.push(el("small", { id: `${id}-hint` }, hint));
+  }
+  return el("div", { class: "tgp-field" }, ...parts);
+}
+field.count = 0;
+
+/** A number input. */
+export const numberInput = (value, min, max, step = 1) => el("input", { type: "number", value, min, max, step });
+
+/** A menu of [value, text] pairs. */
+export const menu = (choices) => el("select", {}, ...choices.map(([value, text]) => el("option", { value }, text)));
+
+/** A number from an input, held to the input's own limits; throws in words if it is not one. */
+export function readNumber(input, name, whole = true) {
+  const value = Number(input.value);
+  const [low, high] = [Number(input.min), Number(input.max)];
+  if (
+    input.value.trim() === "" ||
+    !Number.isFinite(value) ||
+    value < low ||
+    value > high ||
+    (whole && !Number.isInteger(value))
+  ) {
+    throw new Error(
+      `${name} is "${input.value}"; ${whole ? "a whole number" : "a number"} from ${low} to ${high} is needed.`,
+    );
+  }
+  return value;
+}
+
+/** Hand the reader a file. */
+export function download(name, parts, type) {
+  const url = URL.createObjectURL(new Blob(parts, { type }));
+  const link = el("a", { href: url, download: name });
+  document.body.append(link);
+  link.click();
+  link.remove();
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}
+
+/** A byte as it can be shown: letters as they are, spaces and line breaks by signs, others by number. */
+export function byteName(byte) {
+  if (byte === 32) return "␣";
+  if (byte === 10) return "↵";
+  if (byte > 32 && byte < 127) return String.fromCharCode(byte);
+  return `0x${byte.toString(16).padStart(2, "0")}`;
+}
+
+/** Seconds in words. */
+export function duration(seconds) {
+  if (seconds < 1) return `${Math.max(1, Math.round(seconds * 1000))} ms`;
+  if (seconds < 90) return `${seconds.toFixed(seconds < 10 ? 1 : 0)} s`;
+  if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
+  return `${(seconds / 3600).toFixed(1)} h`;
+}
+
+/** Bytes in words. */
+export const megabytes = (bytes) => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
+
+/** A count with separators. */
+export const count = (n) => Math.round(n).toLocaleString("en");

@@ -1,0 +1,361 @@
+// GPT-2 over a kernel object: layout, forward, backward, AdamW, and one token at a time with a key-value cache.
+//
+// Names, shapes and formulas are those of tinygpt/params.py, tinygpt/layers.py and tinygpt/optim.py:
+//
+//   B sequences, T positions, D width, H heads, C = D / H, F = 4 D, V = 256 byte values, L blocks, N = B · T rows
+//
+// Everything lives in the kernels' heap of float32; an "offset" is an index into it. dx is ∂loss/∂x; gradients of
+// weights are overwritten by every backward, the gradient of the residual stream is added to.
+
+import { heapSize, layOut, parameterShapes, size, VOCABULARY } from "./layout.js";
+
+/** AdamW and clipping as tinygpt.config.TrainConfig has them. */
+export const TRAINING = { learningRate: 3e-4, beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.1, gradClip: 1 };
+
+/** A model in a heap. */
+export class Engine {
+  /**
+   * @param {object} config nLayers, dModel, nHeads, contextLength, eps
+   * @param {(floats: number) => object} createKernels of kernels-js.js or kernels-wasm.js
+   * @param {number} batchSize B to train with; 0 for a model that only reads and generates
+   * @throws {RangeError} the memory was refused
+   */
+  constructor(config, createKernels, batchSize = 0) {
+    this.config = config;
+    this.batchSize = batchSize;
+    this.kernels = createKernels(heapSize(config, batchSize));
+    this.heap = this.kernels.heap;
+    const batch = Math.max(1, batchSize);
+    this.places = layOut(config, batch * config.contextLength, batch, batchSize > 0, this.kernels.heapStart);
+    this.updates = 0;
+    this.length = 0; // positions in the cache
+  }
+
+  // ---- weights ---------------------------------------------------------------------------------------------------
+
+  _arrays(places) {
+    const arrays = new Map();
+    for (const [name, shape] of parameterShapes(this.config)) {
+      const offset = places.get(name);
+      arrays.set(name, this.heap.subarray(offset, offset + size(shape)));
+    }
+    return arrays;
+  }
+
+  /** Name → view of every parameter. */
+  weights() {
+    return this._arrays(this.places.parameters);
+  }
+
+  /** Name → view of every gradient; of a training engine, after a backward. */
+  gradients() {
+    return this._arrays(this.places.gradients);
+  }
+
+  /** AdamW's two moments, as views; of a training engine. */
+  moments() {
+    return [this._arrays(this.places.firstMoments), this._arrays(this.places.secondMoments)];
+  }
+
+  /** Copy weights in, from a map with every name. */
+  load(weights) {
+    for (const [name, view] of this.weights()) view.set(weights.get(name));
+    this.length = 0;
+  }
+
+  /**
+   * Draw starting weights: N(0, 0.02), residual projections N(0, 0.02 / √(2 L)), biases 0, gains 1.
+   *
+   * @param {() => number} normal draws from N(0, 1)
+   */
+  initialise(normal) {
+    const residual = 0.02 / Math.sqrt(2 * this.config.nLayers);
+    for (const [name, view] of this.weights()) {
+      if (name.endsWith(".bias")) view.fill(0);
+      else if (name.includes("ln_")) view.fill(1);
+      else {
+        const deviation = name.endsWith("c_proj.weight") ? residual : 0.02;
+        for (let i = 0; i < view.length; i++) view[i] = normal() * deviation;
+      }
+    }
+    this.length = 0;
+  }
+
+  // ---- forward ---------------------------------------------------------------------------------------------------
+
+  /**
+   * Logits of `batch` sequences of `t` tokens: a view of the heap, valid until the next call.
+   *
+   * @param {ArrayLike<number>} tokens (batch · t)
+   * @param {(layer: number, block: object) => void} visit called after every block, for what it wants to look at
+   */
+  forward(tokens, batch, t, visit = () => {}) {
+    const { heap, kernels, places } = this;
+    const d = this.config.dModel;
+    const rows = batch * t;
+    const table = places.parameters.get("wte.weight");
+    this._trunk(tokens, batch, t, visit);
+    kernels.matmul(places.logits, VOCABULARY, places.normed, d, 1, table, 1, d, rows, VOCABULARY, d, 0, 0);
+    return heap.subarray(places.logits, places.logits + rows * VOCABULARY);
+  }
+
+  // Everything but the head: embeddings, blocks and the last norm, which ends in `places.normed`.
+  _trunk(tokens, batch, t, visit) {
+    const { kernels, places, config } = this;
+    const { dModel: d, nHeads, eps } = config;
+    const rows = batch * t;
+    const w = places.parameters;
+    this._embed(tokens, rows, t);
+    for (let layer = 0; layer < config.nLayers; layer++) {
+      const at = (name) => w.get(`h.${layer}.${name}`);
+      const block = places.blocks[layer];
+      const norm = (y, hat, r, name) =>
+        kernels.layerNorm(y, hat, r, places.x, at(`${name}.weight`), at(`${name}.bias`), rows, d, eps);
+      const linear = (y, x, name, k, n, add) => {
+        kernels.matmul(y, n, x, k, 1, at(`${name}.weight`), n, 1, rows, n, k, add, at(`${name}.bias`));
+        if (add) this._addBias(y, at(`${name}.bias`), rows, n);
+      };
+      norm(places.normed, block.xHat1, block.r1, "ln_1");
+      linear(block.qkv, places.normed, "attn.c_attn", d, 3 * d, 0);
+      kernels.attention(block.mixed, block.p, block.qkv, batch, t, nHeads, d / nHeads);
+      linear(places.x, block.mixed, "attn.c_proj", d, d, 1);
+      norm(places.normed, block.xHat2, block.r2, "ln_2");
+      linear(block.wide, places.normed, "mlp.c_fc", d, 4 * d, 0);
+      kernels.gelu(places.hidden, block.wide, rows * 4 * d);
+      linear(places.x, places.hidden, "mlp.c_proj", 4 * d, d, 1);
+      visit(layer, block);
+    }
+    const { x, normed, xHat, r } = places;
+    kernels.layerNorm(normed, xHat, r, x, w.get("ln_f.weight"), w.get("ln_f.bias"), rows, d, eps);
+  }
+
+  _embed(tokens, rows, t) {
+    const { heap, places } = this;
+    const d = this.config.dModel;
+    const table = places.parameters.get("wte.weight");
+    const positions = places.parameters.get("wpe.weight");
+    for (let i = 0; i < rows; i++) {
+      const to = places.x + i * d;
+      const from = table + tokens[i] * d;
+      const position = positions + (i % t) * d;
+      for (let j = 0; j < d; j++) heap[to + j] = heap[from + j] + heap[position + j];
+    }
+  }
+
+  _addBias(y, bias, rows, n) {
+    for (let i = 0; i < rows; i++) this.kernels.add(y + i * n, bias, n);
+  }
+
+  /** Logits become softmax; returns the mean of −log softmax[target], nats per token. */
+  _crossEntropy(targets, rows) {
+    const { heap, kernels, places } = this;
+    kernels.softmaxRows(places.logits, rows, VOCABULARY);
+    let loss = 0;
+    for (let i = 0; i < rows; i++) loss -= Math.log(heap[places.logits + i * VOCABULARY + targets[i]]);
+    return loss / rows;
+  }
+
+  /** Mean loss over `batch` sequences, nats per token; needs room for them (`batch` up to the engine's). */
+  loss(inputs, targets, batch) {
+    this.forward(inputs, batch, this.config.contextLength);
+    return this._crossEntropy(targets, batch * this.config.contextLength);
+  }
+
+  // ---- backward --------------------------------------------------------------------------------------------------
+
+  /** Loss of a batch (B · T tokens), leaving the gradient of every parameter in `gradients()`. */
+  lossAndGradients(inputs, targets) {
+    const { heap, kernels, places, config } = this;
+    const { dModel: d, nHeads, contextLength: t, nLayers } = config;
+    const batch = this.batchSize;
+    const rows = batch * t;
+    const w = places.parameters;
+    const g = places.gradients;
+    const loss = this.loss(inputs, targets, batch);
+
+    // ∂loss/∂logits = (softmax − onehot) / N
+    const { logits, normed, hidden, dx, dNormed, dWide } = places;
+    for (let i = 0; i < rows; i++) heap[logits + i * VOCABULARY + targets[i]] -= 1;
+    kernels.scale(logits, rows * VOCABULARY, 1 / rows);
+    const table = w.get("wte.weight");
+    const dTable = g.get("wte.weight");
+    kernels.matmul(dNormed, d, logits, VOCABULARY, 1, table, d, 1, rows, d, VOCABULARY, 0, 0);
+    kernels.matmul(dTable, d, logits, 1, VOCABULARY, normed, d, 1, VOCABULARY, d, rows, 0, 0);
+    heap.fill(0, dx, dx + rows * d);
+    const normBackward = (name, hat, r) =>
+      kernels.layerNormBackward(
+        dx,
+        g.get(`${name}.weight`),
+        g.get(`${name}.bias`),
+        dNormed,
+        hat,
+        r,
+        w.get(`${name}.weight`),
+        rows,
+        d,
+      );
+    normBackward("ln_f", places.xHat, places.r);
+
+    for (let layer = nLayers - 1; layer >= 0; layer--) {
+      const h = `h.${layer}`;
+      const block = places.blocks[layer];
+      // y = x W + b with x (rows, k), W (k, n): dW = xᵀ dy, db = Σ dy, dxIn = dy Wᵀ
+      const inner = (out, dy, name, k, n) =>
+        kernels.matmul(out, k, dy, n, 1, w.get(`${h}.${name}.weight`), 1, n, rows, k, n, 0, 0);
+      const outer = (x, dy, name, k, n) => {
+        kernels.matmul(g.get(`${h}.${name}.weight`), n, x, 1, k, dy, n, 1, k, n, rows, 0, 0);
+        kernels.columnSums(g.get(`${h}.${name}.bias`), dy, rows, n);
+      };
+      const again = (name, hat) =>
+        kernels.scaleShift(normed, hat, w.get(`${h}.${name}.weight`), w.get(`${h}.${name}.bias`), rows, d);
+
+      inner(dWide, dx, "mlp.c_proj", 4 * d, d);
+      kernels.geluBackward(dWide, hidden, block.wide, rows * 4 * d);
+      outer(hidden, dx, "mlp.c_proj", 4 * d, d);
+      inner(dNormed, dWide, "mlp.c_fc", d, 4 * d);
+      again("ln_2", block.xHat2);
+      outer(normed, dWide, "mlp.c_fc", d, 4 * d);
+      normBackward(`${h}.ln_2`, block.xHat2, block.r2);
+
+      inner(dNormed, dx, "attn.c_proj", d, d);
+      outer(block.mixed, dx, "attn.c_proj", d, d);
+      kernels.attentionBackward(dWide, dNormed, block.p, block.qkv, places.dScores, batch, t, nHeads, d / nHeads);
+      inner(dNormed, dWide, "attn.c_attn", d, 3 * d);
+      again("ln_1", block.xHat1);
+      outer(normed, dWide, "attn.c_attn", d, 3 * d);
+      normBackward(`${h}.ln_1`, block.xHat1, block.r1);
+    }
+
+    const dPositions = g.get("wpe.weight");
+    heap.fill(0, dPositions, dPositions + t * d);
+    for (let i = 0; i < rows; i++) {
+      kernels.add(dTable + inputs[i] * d, dx + i * d, d);
+      kernels.add(dPositions + (i % t) * d, dx + i * d, d);
+    }
+    return loss;
+  }
+
+  /**
+   * One training step: gradients, clipping at a global norm, AdamW.
+   *
+   * @returns {{loss: number, gradNorm: number}} loss before the update, norm before clipping
+   */
+  trainStep(inputs, targets, settings = TRAINING) {
+    const { kernels, places } = this;
+    const loss = this.lossAndGradients(inputs, targets);
+    const shapes = parameterShapes(this.config);
+    let squares = 0;
+    for (const [name, shape] of shapes) squares += kernels.sumSquares(places.gradients.get(name), size(shape));
+    const gradNorm = Math.sqrt(squares);
+    if (!Number.isFinite(loss) || !Number.isFinite(gradNorm)) return { loss, gradNorm };
+    const clip = Math.min(1, settings.gradClip / (gradNorm + 1e-6));
+    const { learningRate: rate, beta1, beta2, eps, weightDecay } = settings;
+    this.updates += 1;
+    const correction1 = 1 - beta1 ** this.updates;
+    const correction2 = 1 - beta2 ** this.updates;
+    for (const [name, shape] of shapes) {
+      const offset = [places.parameters, places.gradients, places.firstMoments, places.secondMoments];
+      const keep = shape.length >= 2 ? 1 - rate * weightDecay : 1;
+      kernels.adamw(
+        ...offset.map((map) => map.get(name)),
+        size(shape),
+        clip,
+        keep,
+        rate,
+        beta1,
+        beta2,
+        correction1,
+        correction2,
+        eps,
+      );
+    }
+    this.length = 0;
+    return { loss, gradNorm };
+  }
+
+  // ---- generation ------------------------------------------------------------------------------------------------
+
+  /** Read tokens from an empty cache in one pass; returns the logits (V) after the last of them. */
+  read(tokens) {
+    const { heap, places } = this;
+    const { dModel: d, nHeads, contextLength: room } = this.config;
+    const c = d / nHeads;
+    const t = tokens.length;
+    this._trunk(tokens, 1, t, (layer, block) => {
+      for (let h = 0; h < nHeads; h++) {
+        for (let i = 0; i < t; i++) {
+          const from = block.qkv + i * 3 * d + h * c;
+          const to = layer * room * d + (h * room + i) * c;
+          heap.copyWithin(places.keys + to, from + d, from + d + c);
+          heap.copyWithin(places.values + to, from + 2 * d, from + 2 * d + c);
+        }
+      }
+    });
+    this.length = t;
+    return this._head(places.normed + (t - 1) * d);
+  }
+
+  _head(row) {
+    const { heap, kernels, places } = this;
+    const { logits } = places.row;
+    kernels.matrixTimesRow(logits, places.parameters.get("wte.weight"), row, VOCABULARY, this.config.dModel);
+    return heap.subarray(logits, logits + VOCABULARY);
+  }
+
+  /** Read one more token; returns the logits (V) after it, valid until the next step. */
+  step(token) {
+    const { heap, kernels, places } = this;
+    const { dModel: d, nHeads, contextLength: room, eps, nLayers } = this.config;
+    const c = d / nHeads;
+    const position = this.length;
+    const w = places.parameters;
+    const { x, normed, hat, r, qkv, mixed, wide, scores } = places.row;
+    const from = w.get("wte.weight") + token * d;
+    const place = w.get("wpe.weight") + position * d;
+    for (let j = 0; j < d; j++) heap[x + j] = heap[from + j] + heap[place + j];
+    for (const [layer, b] of this._blocks().entries()) {
+      const keys = places.keys + layer * room * d;
+      const values = places.values + layer * room * d;
+      kernels.layerNorm(normed, hat, r, x, b.gain1, b.bias1, 1, d, eps);
+      kernels.rowTimesMatrix(qkv, normed, b.attention, b.attentionBias, d, 3 * d, 0);
+      for (let h = 0; h < nHeads; h++) {
+        const to = (h * room + position) * c;
+        for (let j = 0; j < c; j++) {
+          heap[keys + to + j] = heap[qkv + d + h * c + j];
+          heap[values + to + j] = heap[qkv + 2 * d + h * c + j];
+        }
+      }
+      kernels.attentionStep(mixed, qkv, keys, values, scores, position + 1, room, nHeads, c);
+      kernels.rowTimesMatrix(x, mixed, b.projection, b.projectionBias, d, d, 1);
+      kernels.layerNorm(normed, hat, r, x, b.gain2, b.bias2, 1, d, eps);
+      kernels.rowTimesMatrix(wide, normed, b.up, b.upBias, d, 4 * d, 0);
+      kernels.gelu(wide, wide, 4 * d);
+      kernels.rowTimesMatrix(x, wide, b.down, b.downBias, 4 * d, d, 1);
+    }
+    kernels.layerNorm(normed, hat, r, x, w.get("ln_f.weight"), w.get("ln_f.bias"), 1, d, eps);
+    this.length = position + 1;
+    return this._head(normed);
+  }
+
+  // Offsets of every block's parameters, looked up once: names cost more than a small model's arithmetic.
+  _blocks() {
+    this._blockOffsets ??= Array.from({ length: this.config.nLayers }, (_, layer) => {
+      const at = (name) => this.places.parameters.get(`h.${layer}.${name}`);
+      return {
+        gain1: at("ln_1.weight"),
+        bias1: at("ln_1.bias"),
+        attention: at("attn.c_attn.weight"),
+        attentionBias: at("attn.c_attn.bias"),
+        projection: at("attn.c_proj.weight"),
+        projectionBias: at("attn.c_proj.bias"),
+        gain2: at("ln_2.weight"),
+        bias2: at("ln_2.bias"),
+        up: at("mlp.c_fc.weight"),
+        upBias: at("mlp.c_fc.bias"),
+        down: at("mlp.c_proj.weight"),
+        downBias: at("mlp.c_proj.bias"),
+      };
+    });
+    return this._blockOffsets;
+  }
+}

@@ -1,0 +1,108 @@
+// Text from a model, token by token: the policy of tinygpt/generate.py and tinygpt/sampling.py.
+//
+// When the window is full, its last half is read afresh and generation goes on; both sides must slide the same way,
+// or texts part after T tokens. Equal scores rank by id, so temperature 0 is a function of the scores alone.
+
+const EMPTY_PROMPT = new Uint8Array([10]); // a line break is where a text begins afresh
+
+/** A small seeded generator (sfc32): the same seed gives the same numbers in [0, 1). */
+export function createRandom(seed) {
+  let a = 0x9e3779b9,
+    b = 0x243f6a88,
+    c = seed >>> 0,
+    d = Math.floor(seed / 2 ** 32) ^ 1;
+  const next = () => {
+    const t = (((a + b) | 0) + d) | 0;
+    d = (d + 1) | 0;
+    a = b ^ (b >>> 9);
+    b = (c + (c << 3)) | 0;
+    c = (c << 21) | (c >>> 11);
+    c = (c + t) | 0;
+    return (t >>> 0) / 2 ** 32;
+  };
+  for (let i = 0; i < 12; i++) next();
+  return next;
+}
+
+/** Normal deviates from uniform ones (Box & Muller 1958). */
+export function createNormal(random) {
+  return () => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
+}
+
+/** Bytes of a prompt, at least one; lone surrogates become U+FFFD, as everywhere in a browser. */
+export function promptTokens(prompt, contextLength) {
+  const tokens = prompt.length ? new TextEncoder().encode(prompt) : EMPTY_PROMPT;
+  if (tokens.length > contextLength) {
+    throw new Error(
+      `The prompt has ${tokens.length} bytes; this model's context has ${contextLength}. ` +
+        `Shorten it to at most ${contextLength} bytes.`,
+    );
+  }
+  return tokens;
+}
+
+/**
+ * Draw one token id from logits.
+ *
+ * @param {Float32Array} logits (V)
+ * @param {{temperature: number, topK: number}} settings topK 0 for all
+ * @throws {Error} the best score is not a finite number
+ */
+export function chooseToken(logits, { temperature, topK }, random) {
+  let best = 0;
+  let sum = 0;
+  for (let i = 0; i < logits.length; i++) {
+    sum += logits[i];
+    if (logits[i] > logits[best]) best = i;
+  }
+  if (!Number.isFinite(sum)) throw new Error("The model's scores are not finite numbers: its weights are of no use.");
+  if (temperature === 0 || topK === 1) return best;
+  const candidates = topK > 0 && topK < logits.length ? largest(logits, topK) : null;
+  const n = candidates ? topK : logits.length;
+  const cumulative = new Float64Array(n);
+  let total = 0;
+  for (let i = 0; i < n; i++) {
+    total += Math.exp((logits[candidates ? candidates[i] : i] - logits[best]) / temperature);
+    cumulative[i] = total;
+  }
+  const point = random() * total;
+  let position = 0;
+  while (position < n - 1 && cumulative[position] <= point) position += 1;
+  return candidates ? candidates[position] : position;
+}
+
+// Ids of the k best scores, best first, by insertion: faster than sorting all of them for the k that people choose.
+function largest(scores, k) {
+  const ids = new Uint8Array(k);
+  let n = 0;
+  for (let i = 0; i < scores.length; i++) {
+    if (n === k && scores[i] <= scores[ids[k - 1]]) continue;
+    let at = n < k ? n++ : k - 1;
+    for (; at > 0 && scores[ids[at - 1]] < scores[i]; at--) ids[at] = ids[at - 1];
+    ids[at] = i;
+  }
+  return ids;
+}
+
+/**
+ * Continue a prompt without end; the caller stops asking.
+ *
+ * @param {Engine} engine
+ * @param {Uint8Array} prompt 1 to T tokens
+ * @param {{temperature: number, topK: number, seed: number}} settings
+ * @yields {number} token ids, without the prompt's
+ */
+export function* generate(engine, prompt, settings) {
+  const room = engine.config.contextLength;
+  const kept = Math.max(1, Math.floor(room / 2));
+  const random = createRandom(settings.seed);
+  const recent = [...prompt];
+  let logits = engine.read(prompt);
+  while (true) {
+    const token = chooseToken(logits, settings, random);
+    recent.push(token);
+    if (recent.length > 2 * room) recent.splice(0, recent.length - room);
+    yield token;
+    logits = engine.length < room ? engine.step(token) : engine.read(recent.slice(-kept));
+  }
+}

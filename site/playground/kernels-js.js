@@ -1,0 +1,352 @@
+// GPT-2's loops in plain JavaScript: the 1× line of the page's curve, and what runs where there is no WebAssembly SIMD.
+//
+// Every function has a twin of the same name and arguments in kernels.ts. Arguments that name arrays are element
+// offsets into one heap of float32. Sums are made in float64, which is what JavaScript's numbers are.
+
+const TILE_ROWS = 4;
+const TILE_COLUMNS = 2;
+const BLOCK_ROWS = 32;
+const BLOCK_INNER = 256;
+const BLOCK_COLUMNS = 128;
+const QUERIES = 32; // so many queries go together; keys after the last of them are skipped
+
+const GELU_SCALE = Math.sqrt(2 / Math.PI);
+const GELU_CUBIC = 0.044715;
+
+/**
+ * Kernels over a heap of their own.
+ *
+ * @param {number} floats size of the heap that the caller needs
+ * @throws {RangeError} the memory was refused
+ */
+export function createKernels(floats) {
+  const heapStart = 4; // offset 0 means "none"
+  const heap = new Float32Array(heapStart + floats);
+  const packedA = new Float64Array(BLOCK_ROWS * BLOCK_INNER);
+  const packedB = new Float64Array(BLOCK_INNER * BLOCK_COLUMNS);
+
+  // ---- matrix product --------------------------------------------------------------------------------------------
+
+  // Groups of `group` lines (rows of A, columns of B), inner index outermost within a group; missing lines are zeros.
+  function pack(packed, group, from, line, inner, lines, k) {
+    let to = 0;
+    for (let i = 0; i < lines; i += group) {
+      for (let l = 0; l < k; l++) {
+        let p = from + i * line + l * inner;
+        for (let r = 0; r < group; r++, p += line) packed[to++] = i + r < lines ? heap[p] : 0;
+      }
+    }
+  }
+
+  // One 4 × 2 tile, added to c; `rows` and `columns` say how much of it exists.
+  function tile(a, b, k, c, cRow, rows, columns) {
+    let s00 = 0,
+      s01 = 0,
+      s10 = 0,
+      s11 = 0,
+      s20 = 0,
+      s21 = 0,
+      s30 = 0,
+      s31 = 0;
+    for (const end = a + TILE_ROWS * k; a < end; a += TILE_ROWS, b += TILE_COLUMNS) {
+      const b0 = packedB[b],
+        b1 = packedB[b + 1];
+      const a0 = packedA[a],
+        a1 = packedA[a + 1],
+        a2 = packedA[a + 2],
+        a3 = packedA[a + 3];
+      s00 += a0 * b0;
+      s01 += a0 * b1;
+      s10 += a1 * b0;
+      s11 += a1 * b1;
+      s20 += a2 * b0;
+      s21 += a2 * b1;
+      s30 += a3 * b0;
+      s31 += a3 * b1;
+    }
+    heap[c] += s00;
+    if (rows > 1) heap[c + cRow] += s10;
+    if (rows > 2) heap[c + 2 * cRow] += s20;
+    if (rows > 3) heap[c + 3 * cRow] += s30;
+    if (columns < 2) return;
+    heap[c + 1] += s01;
+    if (rows > 1) heap[c + cRow + 1] += s11;
+    if (rows > 2) heap[c + 2 * cRow + 1] += s21;
+    if (rows > 3) heap[c + 3 * cRow + 1] += s31;
+  }
+
+  function matmul(c, cRow, a, aRow, aColumn, b, bRow, bColumn, m, n, k, accumulate, bias) {
+    if (!accumulate) {
+      for (let i = 0; i < m; i++) {
+        if (bias) heap.copyWithin(c + i * cRow, bias, bias + n);
+        else heap.fill(0, c + i * cRow, c + i * cRow + n);
+      }
+    }
+    for (let j = 0; j < n; j += BLOCK_COLUMNS) {
+      const columns = Math.min(BLOCK_COLUMNS, n - j);
+      for (let l = 0; l < k; l += BLOCK_INNER) {
+        const inner = Math.min(BLOCK_INNER, k - l);
+        pack(packedB, TILE_COLUMNS, b + l * bRow + j * bColumn, bColumn, bRow, columns, inner);
+        for (let i = 0; i < m; i += BLOCK_ROWS) {
+          const rows = Math.min(BLOCK_ROWS, m - i);
+          pack(packedA, TILE_ROWS, a + i * aRow + l * aColumn, aRow, aColumn, rows, inner);
+          for (let s = 0; s < columns; s += TILE_COLUMNS) {
+            for (let r = 0; r < rows; r += TILE_ROWS) {
+              tile(r * inner, s * inner, inner, c + (i + r) * cRow + j + s, cRow, rows - r, columns - s);
+            }
+          }
+        }
+      }
+    }
+  }
+
+  function add(y, x, n) {
+    for (let i = 0; i < n; i++) heap[y + i] += heap[x + i];
+  }
+
+  function columnSums(out, x, rows, columns) {
+    heap.fill(0, out, out + columns);
+    for (let i = 0; i < rows; i++) add(out, x + i * columns, columns);
+  }
+
+  function rowTimesMatrix(y, x, w, bias, k, n, accumulate) {
+    if (accumulate) add(y, bias, n);
+    else heap.copyWithin(y, bias, bias + n);
+    let i = 0;
+    for (; i + 4 <= k; i += 4) {
+      const x0 = heap[x + i],
+        x1 = heap[x + i + 1],
+        x2 = heap[x + i + 2],
+        x3 = heap[x + i + 3];
+      const row = w + i * n;
+      for (let j = 0; j < n; j++) {
+        const p = row + j;
+        heap[y + j] += x0 * heap[p] + x1 * heap[p + n] + (x2 * heap[p + 2 * n] + x3 * heap[p + 3 * n]);
+      }
+    }
+    for (; i < k; i++) {
+      const xi = heap[x + i];
+      for (let j = 0; j < n; j++) heap[y + j] += xi * heap[w + i * n + j];
+    }
+  }
+
+  function dot(a, b, n) {
+    let s = 0;
+    for (let i = 0; i < n; i++) s += heap[a + i] * heap[b + i];
+    return s;
+  }
+
+  function matrixTimesRow(y, w, x, rows, k) {
+    for (let i = 0; i < rows; i++) heap[y + i] = dot(w + i * k, x, k);
+  }
+
+  // ---- layer normalisation ---------------------------------------------------------------------------------------
+
+  function layerNorm(y, xHat, r, x, gain, bias, rows, d, eps) {
+    for (let i = 0; i < rows; i++) {
+      const from = x + i * d;
+      const hat = xHat + i * d;
+      let mean = 0;
+      for (let j = 0; j < d; j++) mean += heap[from + j];
+      mean /= d;
+      let variance = 0;
+      for (let j = 0; j < d; j++) variance += (heap[from + j] - mean) ** 2;
+      const factor = 1 / Math.sqrt(variance / d + eps);
+      heap[r + i] = factor;
+      for (let j = 0; j < d; j++) heap[hat + j] = (heap[from + j] - mean) * factor;
+    }
+    scaleShift(y, xHat, gain, bias, rows, d);
+  }
+
+  function scaleShift(y, xHat, gain, bias, rows, d) {
+    for (let i = 0; i < rows; i++) {
+      for (let j = 0; j < d; j++) heap[y + i * d + j] = heap[xHat + i * d + j] * heap[gain + j] + heap[bias + j];
+    }
+  }
+
+  function layerNormBackward(dx, dGain, dBias, dy, xHat, r, gain, rows, d) {
+    heap.fill(0, dGain, dGain + d);
+    columnSums(dBias, dy, rows, d);
+    for (let i = 0; i < rows; i++) {
+      const up = dy + i * d;
+      const hat = xHat + i * d;
+      let meanG = 0;
+      let meanGHat = 0;
+      for (let j = 0; j < d; j++) {
+        const product = heap[up + j] * heap[hat + j];
+        heap[dGain + j] += product;
+        meanG += heap[up + j] * heap[gain + j];
+        meanGHat += product * heap[gain + j];
+      }
+      meanG /= d;
+      meanGHat /= d;
+      const factor = heap[r + i];
+      for (let j = 0; j < d; j++) {
+        heap[dx + i * d + j] += factor * (heap[up + j] * heap[gain + j] - meanG - heap[hat + j] * meanGHat);
+      }
+    }
+  }
+
+  // ---- GELU ------------------------------------------------------------------------------------------------------
+
+  function gelu(y, x, n) {
+    for (let i = 0; i < n; i++) {
+      const value = heap[x + i];
+      heap[y + i] = value / (1 + Math.exp(-2 * GELU_SCALE * value * (1 + GELU_CUBIC * value * value)));
+    }
+  }
+
+  function geluBackward(dy, y, x, n) {
+    for (let i = 0; i < n; i++) {
+      const value = heap[x + i];
+      const square = value * value;
+      const s = 1 / (1 + Math.exp(-2 * GELU_SCALE * value * (1 + GELU_CUBIC * square)));
+      heap[y + i] = value * s;
+      heap[dy + i] *= s * (1 + value * 2 * GELU_SCALE * (1 + 3 * GELU_CUBIC * square) * (1 - s));
+    }
+  }
+
+  // ---- softmax ---------------------------------------------------------------------------------------------------
+
+  function softmax(x, n, factor) {
+    let top = -Infinity;
+    for (let i = 0; i < n; i++) top = Math.max(top, heap[x + i]);
+    let total = 0;
+    for (let i = 0; i < n; i++) {
+      const e = Math.exp((heap[x + i] - top) * factor);
+      heap[x + i] = e;
+      total += e;
+    }
+    scale(x, n, 1 / total);
+  }
+
+  function softmaxRows(logits, rows, n) {
+    for (let i = 0; i < rows; i++) softmax(logits + i * n, n, 1);
+  }
+
+  function scale(x, n, factor) {
+    for (let i = 0; i < n; i++) heap[x + i] *= factor;
+  }
+
+  // ---- attention -------------------------------------------------------------------------------------------------
+
+  function attention(y, p, qkv, batch, t, heads, c) {
+    const d = heads * c;
+    const cool = 1 / Math.sqrt(c);
+    for (let b = 0; b < batch; b++) {
+      for (let h = 0; h < heads; h++) {
+        const q = qkv + b * t * 3 * d + h * c;
+        const k = q + d;
+        const v = k + d;
+        const probabilities = p + (b * heads + h) * t * t;
+        for (let i = 0; i < t; i += QUERIES) {
+          const rows = Math.min(QUERIES, t - i);
+          const seen = i + rows;
+          const scores = probabilities + i * t;
+          matmul(scores, t, q + i * 3 * d, 3 * d, 1, k, 1, 3 * d, rows, seen, c, 0, 0);
+          for (let r = 0; r < rows; r++) {
+            softmax(scores + r * t, i + r + 1, cool);
+            heap.fill(0, scores + r * t + i + r + 1, scores + (r + 1) * t);
+          }
+          matmul(y + (b * t + i) * d + h * c, d, scores, t, 1, v, 3 * d, 1, rows, c, seen, 0, 0);
+        }
+      }
+    }
+  }
+
+  function attentionBackward(dqkv, dy, p, qkv, scratch, batch, t, heads, c) {
+    const d = heads * c;
+    const wide = 3 * d;
+    const cool = 1 / Math.sqrt(c);
+    for (let b = 0; b < batch; b++) {
+      for (let h = 0; h < heads; h++) {
+        const q = qkv + b * t * wide + h * c;
+        const k = q + d;
+        const v = k + d;
+        const dq = dqkv + b * t * wide + h * c;
+        const dk = dq + d;
+        const dv = dk + d;
+        const probabilities = p + (b * heads + h) * t * t;
+        for (let i = 0; i < t; i += QUERIES) {
+          const rows = Math.min(QUERIES, t - i);
+          const seen = i + rows;
+          const up = dy + (b * t + i) * d + h * c;
+          matmul(scratch + i * t, t, up, d, 1, v, 1, wide, rows, seen, c, 0, 0);
+          for (let r = 0; r < rows; r++) {
+            const ds = scratch + (i + r) * t;
+            const row = probabilities + (i + r) * t;
+            const mean = dot(row, ds, seen);
+            for (let j = 0; j < seen; j++) heap[ds + j] = heap[row + j] * (heap[ds + j] - mean) * cool;
+          }
+          matmul(dq + i * wide, wide, scratch + i * t, t, 1, k, wide, 1, rows, c, seen, 0, 0);
+        }
+        // Keys from j on are seen by queries from j on only.
+        for (let j = 0; j < t; j += QUERIES) {
+          const rows = Math.min(QUERIES, t - j);
+          const later = t - j;
+          const from = j * t + j;
+          matmul(dk + j * wide, wide, scratch + from, 1, t, q + j * wide, wide, 1, rows, c, later, 0, 0);
+          const up = dy + (b * t + j) * d + h * c;
+          matmul(dv + j * wide, wide, probabilities + from, 1, t, up, d, 1, rows, c, later, 0, 0);
+        }
+      }
+    }
+  }
+
+  function attentionStep(y, q, keys, values, scores, n, room, heads, c) {
+    const cool = 1 / Math.sqrt(c);
+    for (let h = 0; h < heads; h++) {
+      const key = keys + h * room * c;
+      const value = values + h * room * c;
+      for (let j = 0; j < n; j++) heap[scores + j] = dot(q + h * c, key + j * c, c);
+      softmax(scores, n, cool);
+      const to = y + h * c;
+      heap.fill(0, to, to + c);
+      for (let j = 0; j < n; j++) {
+        const share = heap[scores + j];
+        for (let x = 0; x < c; x++) heap[to + x] += share * heap[value + j * c + x];
+      }
+    }
+  }
+
+  // ---- update ----------------------------------------------------------------------------------------------------
+
+  function sumSquares(x, n) {
+    return dot(x, x, n);
+  }
+
+  function adamw(p, g, m, v, n, clip, keep, rate, beta1, beta2, correction1, correction2, eps) {
+    for (let i = 0; i < n; i++) {
+      const gradient = heap[g + i] * clip;
+      const first = heap[m + i] * beta1 + (1 - beta1) * gradient;
+      const second = heap[v + i] * beta2 + (1 - beta2) * gradient * gradient;
+      heap[m + i] = first;
+      heap[v + i] = second;
+      const update = (rate * (first / correction1)) / (Math.sqrt(second / correction2) + eps);
+      heap[p + i] = heap[p + i] * keep - update;
+    }
+  }
+
+  return {
+    name: "js",
+    heap,
+    heapStart,
+    matmul,
+    add,
+    columnSums,
+    rowTimesMatrix,
+    matrixTimesRow,
+    layerNorm,
+    scaleShift,
+    layerNormBackward,
+    gelu,
+    geluBackward,
+    softmaxRows,
+    scale,
+    attention,
+    attentionBackward,
+    attentionStep,
+    sumSquares,
+    adamw,
+  };
+}

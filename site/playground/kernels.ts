@@ -1,0 +1,11 @@
+// GPT-2's loops in AssemblyScript, four numbers at a time (WebAssembly SIMD).
+//
+// Every function has a twin of the same name and arguments in kernels-js.js, which says the same thing in plain
+// JavaScript; engine.js calls either.
+
+export { heapStart, matmul } from "./kernels/product";
+export { add, columnSums, matrixTimesRow, rowTimesMatrix } from "./kernels/rows";
+export { layerNorm, layerNormBackward, scaleShift } from "./kernels/norm";
+export { gelu, geluBackward } from "./kernels/gelu";
+export { attention, attentionBackward, attentionStep, scale, softmaxRows } from "./kernels/attention";
+export { adamw, sumSquares } from "./kernels/update";

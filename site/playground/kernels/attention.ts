@@ -1,0 +1,163 @@
+// Softmax, and causal attention: forward, backward, and one query against a cache.
+
+import { at, exp1, exp4, madd, sum4 } from "./common";
+import { matmul } from "./product";
+import { dot } from "./rows";
+
+/** x = e^(scale x) / Σ e^(scale x) over n numbers. */
+export function softmax(x: i32, n: i32, scale: f32): void {
+  const start = at(x);
+  const end = start + 4 * n;
+  let p = start;
+  let high = f32x4.splat(-Infinity);
+  for (; p + 16 <= end; p += 16) high = f32x4.max(high, v128.load(p));
+  let top = max(
+    max(f32x4.extract_lane(high, 0), f32x4.extract_lane(high, 1)),
+    max(f32x4.extract_lane(high, 2), f32x4.extract_lane(high, 3)),
+  );
+  for (; p < end; p += 4) top = max(top, load<f32>(p));
+  const scale4 = f32x4.splat(scale);
+  const top4 = f32x4.splat(top);
+  let s = f32x4.splat(0);
+  for (p = start; p + 16 <= end; p += 16) {
+    const e = exp4(f32x4.mul(f32x4.sub(v128.load(p), top4), scale4));
+    v128.store(p, e);
+    s = f32x4.add(s, e);
+  }
+  let total = sum4(s);
+  for (; p < end; p += 4) {
+    const e = exp1((load<f32>(p) - top) * scale);
+    store<f32>(p, e);
+    total += e;
+  }
+  const share: f32 = 1 / total;
+  const share4 = f32x4.splat(share);
+  for (p = start; p + 16 <= end; p += 16) v128.store(p, f32x4.mul(v128.load(p), share4));
+  for (; p < end; p += 4) store<f32>(p, load<f32>(p) * share);
+}
+
+/** Every row of logits (rows, n) becomes its softmax. */
+export function softmaxRows(logits: i32, rows: i32, n: i32): void {
+  for (let i = 0; i < rows; i++) softmax(logits + i * n, n, 1);
+}
+
+/** x *= factor, element-wise. */
+export function scale(x: i32, n: i32, factor: f32): void {
+  const factor4 = f32x4.splat(factor);
+  const wide = n & ~3;
+  for (let i = 0; i < wide; i += 4) v128.store(at(x + i), f32x4.mul(v128.load(at(x + i)), factor4));
+  for (let i = wide; i < n; i++) store<f32>(at(x + i), load<f32>(at(x + i)) * factor);
+}
+
+// So many queries go together; keys after the last of them are skipped.
+const QUERIES: i32 = 32;
+
+/** y = softmax(q kᵀ / √C, causal) v for qkv (B, T, 3 H C); p (B, H, T, T) is kept, zero where masked. */
+export function attention(y: i32, p: i32, qkv: i32, batch: i32, t: i32, heads: i32, c: i32): void {
+  const d = heads * c;
+  const cool: f32 = 1 / sqrt<f32>(<f32>c);
+  for (let b = 0; b < batch; b++) {
+    for (let h = 0; h < heads; h++) {
+      const q = qkv + b * t * 3 * d + h * c;
+      const k = q + d;
+      const v = k + d;
+      const probabilities = p + (b * heads + h) * t * t;
+      for (let i = 0; i < t; i += QUERIES) {
+        const rows = min(QUERIES, t - i);
+        const seen = i + rows;
+        const scores = probabilities + i * t;
+        matmul(scores, t, q + i * 3 * d, 3 * d, 1, k, 1, 3 * d, rows, seen, c, 0, 0);
+        for (let r = 0; r < rows; r++) {
+          softmax(scores + r * t, i + r + 1, cool);
+          memory.fill(at(scores + r * t + i + r + 1), 0, 4 * (t - i - r - 1));
+        }
+        matmul(y + (b * t + i) * d + h * c, d, scores, t, 1, v, 3 * d, 1, rows, c, seen, 0, 0);
+      }
+    }
+  }
+}
+
+/** dqkv (B, T, 3 H C) from dy (B, T, H C); scratch holds T T numbers. */
+export function attentionBackward(
+  dqkv: i32, dy: i32, p: i32, qkv: i32, scratch: i32, batch: i32, t: i32, heads: i32, c: i32,
+): void {
+  const d = heads * c;
+  const wide = 3 * d;
+  const cool: f32 = 1 / sqrt<f32>(<f32>c);
+  for (let b = 0; b < batch; b++) {
+    for (let h = 0; h < heads; h++) {
+      const q = qkv + b * t * wide + h * c;
+      const k = q + d;
+      const v = k + d;
+      const dq = dqkv + b * t * wide + h * c;
+      const dk = dq + d;
+      const dv = dk + d;
+      const probabilities = p + (b * heads + h) * t * t;
+      for (let i = 0; i < t; i += QUERIES) {
+        const rows = min(QUERIES, t - i);
+        const seen = i + rows;
+        const up = dy + (b * t + i) * d + h * c;
+        matmul(scratch + i * t, t, up, d, 1, v, 1, wide, rows, seen, c, 0, 0);
+        for (let r = 0; r < rows; r++) {
+          const ds = at(scratch + (i + r) * t);
+          const row = at(probabilities + (i + r) * t);
+          const mean = dot(row, ds, seen);
+          const mean4 = f32x4.splat(mean);
+          const cool4 = f32x4.splat(cool);
+          let j = 0;
+          for (; j + 4 <= seen; j += 4) {
+            const rest = f32x4.sub(v128.load(ds + 4 * j), mean4);
+            v128.store(ds + 4 * j, f32x4.mul(f32x4.mul(v128.load(row + 4 * j), rest), cool4));
+          }
+          for (; j < seen; j++) {
+            store<f32>(ds + 4 * j, load<f32>(row + 4 * j) * (load<f32>(ds + 4 * j) - mean) * cool);
+          }
+        }
+        matmul(dq + i * wide, wide, scratch + i * t, t, 1, k, wide, 1, rows, c, seen, 0, 0);
+      }
+      // Keys from j on are seen by queries from j on only.
+      for (let j = 0; j < t; j += QUERIES) {
+        const rows = min(QUERIES, t - j);
+        const later = t - j;
+        const from = j * t + j;
+        matmul(dk + j * wide, wide, scratch + from, 1, t, q + j * wide, wide, 1, rows, c, later, 0, 0);
+        const up = dy + (b * t + j) * d + h * c;
+        matmul(dv + j * wide, wide, probabilities + from, 1, t, up, d, 1, rows, c, later, 0, 0);
+      }
+    }
+  }
+}
+
+/** One query against n cached positions: keys and values (H, room, C), y (H C); scores hold n numbers. */
+export function attentionStep(
+  y: i32, q: i32, keys: i32, values: i32, scores: i32, n: i32, room: i32, heads: i32, c: i32,
+): void {
+  const cool: f32 = 1 / sqrt<f32>(<f32>c);
+  for (let h = 0; h < heads; h++) {
+    const query = at(q + h * c);
+    const key = keys + h * room * c;
+    const value = values + h * room * c;
+    const to = y + h * c;
+    for (let j = 0; j < n; j++) store<f32>(at(scores + j), dot(query, at(key + j * c), c));
+    softmax(scores, n, cool);
+    let x = 0;
+    for (; x + 8 <= c; x += 8) {
+      let s = f32x4.splat(0);
+      let t = f32x4.splat(0);
+      let from = at(value + x);
+      let weight = at(scores);
+      for (const end = weight + 4 * n; weight < end; weight += 4, from += 4 * c) {
+        const share = v128.load32_splat(weight);
+        s = madd(share, v128.load(from), s);
+        t = madd(share, v128.load(from, 16), t);
+      }
+      v128.store(at(to + x), s);
+      v128.store(at(to + x), t, 16);
+    }
+    for (; x < c; x++) {
+      let s: f32 = 0;
+      for (let j = 0; j < n; j++) s += load<f32>(at(scores + j)) * load<f32>(at(value + j * c + x));
+      store<f32>(at(to + x), s);
+    }
+  }
+}

@@ -1,0 +1,110 @@
+// Shapes of a model's parameters, and where everything of an engine lies in its heap.
+//
+// Names and shapes are those of tinygpt/params.py.
+
+export const VOCABULARY = 256;
+
+/** Name → shape of every parameter, in the order that the forward pass meets them. */
+export function parameterShapes({ nLayers, dModel: d, contextLength }) {
+  const shapes = new Map([
+    ["wte.weight", [VOCABULARY, d]],
+    ["wpe.weight", [contextLength, d]],
+  ]);
+  for (let layer = 0; layer < nLayers; layer++) {
+    const h = `h.${layer}`;
+    shapes.set(`${h}.ln_1.weight`, [d]);
+    shapes.set(`${h}.ln_1.bias`, [d]);
+    shapes.set(`${h}.attn.c_attn.weight`, [d, 3 * d]);
+    shapes.set(`${h}.attn.c_attn.bias`, [3 * d]);
+    shapes.set(`${h}.attn.c_proj.weight`, [d, d]);
+    shapes.set(`${h}.attn.c_proj.bias`, [d]);
+    shapes.set(`${h}.ln_2.weight`, [d]);
+    shapes.set(`${h}.ln_2.bias`, [d]);
+    shapes.set(`${h}.mlp.c_fc.weight`, [d, 4 * d]);
+    shapes.set(`${h}.mlp.c_fc.bias`, [4 * d]);
+    shapes.set(`${h}.mlp.c_proj.weight`, [4 * d, d]);
+    shapes.set(`${h}.mlp.c_proj.bias`, [d]);
+  }
+  return shapes.set("ln_f.weight", [d]).set("ln_f.bias", [d]);
+}
+
+/** Trainable numbers of a shape. */
+export function parameterCount({ nLayers, dModel: d, contextLength }) {
+  return (VOCABULARY + contextLength) * d + nLayers * (12 * d * d + 13 * d) + 2 * d;
+}
+
+/** Numbers in an array of a shape. */
+export const size = (shape) => shape.reduce((a, b) => a * b, 1);
+const padded = (n) => (n + 3) & ~3;
+
+// Hands out room in a heap, one array after the other.
+class Layout {
+  constructor(start) {
+    this.end = start;
+  }
+
+  take(n) {
+    const offset = this.end;
+    this.end += padded(n);
+    return offset;
+  }
+}
+
+/** Every offset that an engine uses. The same function measures (from 0) and places (from the heap's start). */
+export function layOut(config, rows, batch, training, start) {
+  const { nLayers, dModel: d, nHeads, contextLength: t } = config;
+  const layout = new Layout(start);
+  const arrays = () => new Map([...parameterShapes(config)].map(([name, shape]) => [name, layout.take(size(shape))]));
+  const places = { parameters: arrays() };
+  places.parametersEnd = layout.end;
+  if (training) {
+    places.gradients = arrays();
+    places.firstMoments = arrays();
+    places.secondMoments = arrays();
+  }
+  const block = () => ({
+    xHat1: layout.take(rows * d),
+    r1: layout.take(rows),
+    qkv: layout.take(rows * 3 * d),
+    p: layout.take(batch * nHeads * (rows / batch) ** 2),
+    mixed: layout.take(rows * d),
+    xHat2: layout.take(rows * d),
+    r2: layout.take(rows),
+    wide: layout.take(rows * 4 * d),
+  });
+  if (training) places.blocks = Array.from({ length: nLayers }, block);
+  else places.blocks = new Array(nLayers).fill(block());
+  places.x = layout.take(rows * d);
+  places.normed = layout.take(rows * d);
+  places.hidden = layout.take(rows * 4 * d);
+  places.xHat = layout.take(rows * d);
+  places.r = layout.take(rows);
+  places.logits = layout.take(rows * VOCABULARY);
+  if (training) {
+    places.dx = layout.take(rows * d);
+    places.dNormed = layout.take(rows * d);
+    places.dWide = layout.take(rows * 4 * d);
+    places.dScores = layout.take((rows / batch) ** 2);
+  }
+  places.keys = layout.take(nLayers * t * d);
+  places.values = layout.take(nLayers * t * d);
+  places.row = {
+    x: layout.take(d),
+    normed: layout.take(d),
+    hat: layout.take(d),
+    r: layout.take(1),
+    qkv: layout.take(3 * d),
+    mixed: layout.take(d),
+    wide: layout.take(4 * d),
+    scores: layout.take(t),
+    logits: layout.take(VOCABULARY),
+  };
+  places.end = layout.end;
+  return places;
+}
+
+/** Floats of heap that an engine takes: to train when `batchSize` is given, else to read and generate. */
+export function heapSize(config, batchSize = 0) {
+  const rows = Math.max(1, batchSize) * config.contextLength;
+  return layOut(config, rows, Math.max(1, batchSize), batchSize > 0, 0).end;
+}

@@ -1,0 +1,234 @@
+// The curve in this tab: a training step in plain JavaScript against WebAssembly, preset by preset, beside the
+// published curve. The protocol is the pipeline's own (three warm-up steps, fifteen measured), and so is the form of
+// the rows: columns come from index.json, which the build writes from bench/schema.py.
+
+import { lineChart } from "./chart.js";
+import { count, download, duration, el } from "./dom.js";
+
+const KINDS = [
+  ["js", "plain JavaScript"],
+  ["wasm", "WebAssembly"],
+];
+const CHECKED = ["tiny", "small"];
+
+const median = (values) => {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+};
+
+const canonical = (record) =>
+  JSON.stringify(Object.fromEntries(Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1))));
+
+async function sha256(text) {
+  if (!crypto.subtle) throw new Error("Measuring needs https or localhost: rows are named by a hash.");
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
+  return [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+const machineRecord = () => ({
+  browser: navigator.userAgent,
+  cores: navigator.hardwareConcurrency ?? null,
+  memory_gib: navigator.deviceMemory ?? null,
+});
+
+/** Rows of the tables `runs` and `steps` for one measured cell. */
+async function rowsOf({ preset, kind, result, corpus, index, run }) {
+  const protocol = canonical({
+    ...index.protocol,
+    preset: preset.name,
+    n_layers: preset.nLayers,
+    d_model: preset.dModel,
+    n_heads: preset.nHeads,
+    context_length: preset.contextLength,
+    batch_size: preset.batchSize,
+    corpus: corpus.name,
+    corpus_sha256: corpus.sha256,
+  });
+  const machine = canonical(machineRecord());
+  const variant = `browser-${kind}`;
+  const cell = `${run.id}/${variant}/${preset.name}/0`;
+  const { steps } = result;
+  const values = {
+    run_id: run.id,
+    cell_id: cell,
+    kind: "bench",
+    engine: variant,
+    variant,
+    preset: preset.name,
+    round: 0,
+    status: result.stopped ? "interrupted" : "ok",
+    error_tail: result.stopped ? "stopped by hand" : null,
+    command: "the page Playground, section “The curve in your tab”",
+    protocol_hash: await sha256(protocol),
+    protocol,
+    machine_hash: await sha256(machine),
+    machine,
+    started_at: run.startedAt,
+    suite: "playground",
+    corpus: corpus.name,
+    corpus_sha256: corpus.sha256,
+    seed: index.protocol.seed,
+    n_parameters: preset.parameters,
+    tokens_per_step: preset.batchSize * preset.contextLength,
+    warmup_steps: index.protocol.warmup_steps,
+    measured_steps: index.protocol.measured_steps,
+    steps_done: steps.length,
+    peak_memory_bytes: result.bytes,
+    setup_seconds: result.setupSeconds,
+    first_loss: steps[0]?.loss ?? null,
+    last_loss: steps.at(-1)?.loss ?? null,
+    wall_seconds: result.wallSeconds,
+    resolved_variant: variant,
+    threads: 1,
+  };
+  const complete = (table, known) =>
+    Object.fromEntries(index.columns[table].map((name) => [name, known[name] ?? null]));
+  return {
+    runs: [complete("runs", values)],
+    steps: steps.map((step) =>
+      complete("steps", {
+        run_id: run.id,
+        cell_id: cell,
+        step: step.step,
+        is_warmup: step.isWarmup,
+        seconds: step.seconds,
+        loss: step.loss,
+        grad_norm: step.gradNorm,
+        elapsed_seconds: step.elapsedSeconds,
+      }),
+    ),
+  };
+}
+
+function csv(rows) {
+  const cell = (value) =>
+    value === null ? "" : /[",\n]/.test(String(value)) ? `"${String(value).replaceAll('"', '""')}"` : String(value);
+  const names = Object.keys(rows[0]);
+  return [names.join(","), ...rows.map((row) => names.map((name) => cell(row[name])).join(","))].join("\n") + "\n";
+}
+
+/** Fill the place. */
+export function measurePart(place, app) {
+  const { presets, corpora, published } = app.index;
+  const [corpus] = corpora;
+  const boxes = presets.map((preset) => [
+    preset,
+    el("input", { type: "checkbox", checked: CHECKED.includes(preset.name) }),
+  ]);
+  const start = app.starter(el("button", { type: "button", class: "md-button md-button--primary" }, "Measure"));
+  const stop = el("button", { type: "button", class: "md-button", disabled: true }, "Stop");
+  const asJson = el("button", { type: "button", class: "md-button", hidden: true }, "Download rows (JSON)");
+  const asCsv = el("button", { type: "button", class: "md-button", hidden: true }, "Download rows (CSV)");
+  const status = el("p", { class: "tgp-status", role: "status" });
+  const figure = el("div", {});
+  const table = el("div", {});
+  const tables = { runs: [], steps: [] };
+  const cells = new Map(); // preset → {js, wasm}: median seconds
+
+  const draw = () => {
+    const mine = [...cells].filter(([, { js, wasm }]) => js && wasm);
+    const line = {
+      name: "this tab: WebAssembly over plain JavaScript",
+      marked: true,
+      points: mine.map(([{ parameters }, { js, wasm }]) => [parameters, js / wasm]),
+    };
+    const others = published.map(({ name, points }) => ({ name: `published: ${name}`, points, marked: true }));
+    figure.replaceChildren(
+      lineChart({
+        title: "Times as fast, over the size of the model",
+        xLabel: "parameters",
+        yLabel: "times as fast",
+        logX: true,
+        logY: true,
+        lines: [line, ...others],
+      }),
+    );
+    const time = (seconds) => (seconds ? duration(seconds) : "–");
+    const head = ["preset", ...KINDS.map(([, words]) => words), "times as fast"].map((text) =>
+      el("th", { scope: "col" }, text),
+    );
+    const body = [...cells].map(([{ name }, { js, wasm }]) =>
+      el(
+        "tr",
+        {},
+        el("th", { scope: "row" }, name),
+        el("td", {}, time(js)),
+        el("td", {}, time(wasm)),
+        el("td", {}, js && wasm ? `${(js / wasm).toPrecision(3)}×` : "–"),
+      ),
+    );
+    if (body.length)
+      table.replaceChildren(el("table", {}, el("thead", {}, el("tr", {}, ...head)), el("tbody", {}, ...body)));
+  };
+
+  const measure = async () => {
+    const chosen = boxes.filter(([, box]) => box.checked).map(([preset]) => preset);
+    if (!chosen.length) throw new Error("Choose at least one preset.");
+    const kinds = KINDS.filter(([kind]) => kind === "js" || app.kernels === "wasm");
+    status.textContent = "Loading the text…";
+    const response = await fetch(app.url(corpus.file));
+    if (!response.ok) throw new Error(`The text ${corpus.title} could not be loaded.`);
+    const text = new Uint8Array(await response.arrayBuffer());
+    const startedAt = new Date().toISOString();
+    const machine = await sha256(canonical(machineRecord()));
+    const stamp = startedAt.replaceAll(/[-:]|\.\d+/g, "");
+    const run = { id: `${stamp}-${machine.slice(0, 8)}-${crypto.randomUUID().slice(0, 4)}`, startedAt };
+    stop.disabled = false;
+    try {
+      for (const preset of chosen) {
+        for (const [kind, words] of kinds) {
+          const { warmup_steps: warmupSteps, measured_steps: measuredSteps, seed } = app.index.protocol;
+          const message = {
+            kind,
+            config: { ...preset, eps: 1e-5 },
+            batchSize: preset.batchSize,
+            text,
+            seed,
+            warmupSteps,
+            measuredSteps,
+          };
+          const progress = ({ done, of }) => (status.textContent = `${preset.name}, ${words}: step ${done} of ${of}`);
+          const result = await app.client.call("measure", message, { progress });
+          const rows = await rowsOf({ preset, kind, result, corpus, index: app.index, run });
+          tables.runs.push(...rows.runs);
+          tables.steps.push(...rows.steps);
+          asJson.hidden = asCsv.hidden = false;
+          if (result.stopped) {
+            status.textContent = "Stopped.";
+            return;
+          }
+          const seconds = median(result.steps.filter(({ isWarmup }) => !isWarmup).map((step) => step.seconds));
+          cells.set(preset, { ...cells.get(preset), [kind]: seconds });
+          draw();
+        }
+      }
+      const names = chosen.map(({ name }) => name).join(", ");
+      status.textContent = `Measured ${names}: medians of ${app.index.protocol.measured_steps} steps each.`;
+    } finally {
+      stop.disabled = true;
+    }
+  };
+  start.addEventListener("click", () => app.work(status, measure));
+  stop.addEventListener("click", () => app.client.control("stop"));
+  asJson.addEventListener("click", () =>
+    download("playground-rows.json", [JSON.stringify(tables, null, 1)], "application/json"),
+  );
+  asCsv.addEventListener("click", () => {
+    download("playground-runs.csv", [csv(tables.runs)], "text/csv");
+    download("playground-steps.csv", [csv(tables.steps)], "text/csv");
+  });
+
+  const choices = boxes.map(([{ name, parameters }, box]) =>
+    el("label", { class: "tgp-check" }, box, ` ${name} (${count(parameters)})`),
+  );
+  place.replaceChildren(
+    el("fieldset", { class: "tgp-checks" }, el("legend", {}, "Presets"), ...choices),
+    el("p", { class: "tgp-buttons" }, start, stop),
+    status,
+    figure,
+    table,
+    el("p", { class: "tgp-buttons" }, asJson, asCsv),
+  );
+  draw();
+}

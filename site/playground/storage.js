@@ -1,0 +1,39 @@
+// The reader's trained model, kept in the browser's own storage (IndexedDB) until they forget it.
+
+const NAME = "tinygpt-playground";
+const STORE = "models";
+const KEY = "trained";
+
+const settled = (request) =>
+  new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+
+async function withStore(mode, use) {
+  const opening = indexedDB.open(NAME, 1);
+  opening.onupgradeneeded = () => opening.result.createObjectStore(STORE);
+  const database = await settled(opening);
+  try {
+    const transaction = database.transaction(STORE, mode);
+    const result = await settled(use(transaction.objectStore(STORE)));
+    if (mode === "readwrite") {
+      await new Promise((resolve, reject) => {
+        transaction.oncomplete = resolve;
+        transaction.onabort = () => reject(transaction.error);
+      });
+    }
+    return result;
+  } finally {
+    database.close();
+  }
+}
+
+/** Keep a model in place of the one before; rejects if the browser has no room or forbids storage. */
+export const keep = (record) => withStore("readwrite", (store) => store.put(record, KEY));
+
+/** The kept model, or undefined. */
+export const kept = () => withStore("readonly", (store) => store.get(KEY));
+
+/** Delete the kept model. */
+export const forget = () => withStore("readwrite", (store) => store.delete(KEY));

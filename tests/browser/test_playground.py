@@ -1,0 +1,570 @@
+"""The playground, on the built site under a sub-path: as exact as Python, usable, and hard to break."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from bench.schema import to_arrow
+from sitegen.build import BuiltSite
+from sitegen.playground import SOURCES, TRAINABLE
+from sitegen.playground_kernels import compile_kernels
+from tests.browser.playing import (
+    MODULES,
+    ODD,
+    Playground,
+    Reference,
+    evaluate_module,
+    reference,
+    save_odd_checkpoint,
+    served_below,
+)
+from tests.browser.watching import chromium
+from tinygpt.checkpoint import Checkpoint, load_checkpoint
+from tinygpt.corpora.corpus import Corpus
+from tinygpt.corpora.memorization import memorization_warning
+from tinygpt.engines import create_engine
+from tinygpt.gallery.quantized import dequantize, quantize, stored_bytes
+from tinygpt.generate import generate, stream_text
+from tinygpt.gpt2_config import to_gpt2_config
+from tinygpt.presets import get_preset
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def site(built: BuiltSite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with served_below(built.output, tmp_path_factory.mktemp("host")) as url:
+        yield url
+
+
+@pytest.fixture
+def playground(browser: Browser, site: str) -> Iterator[Playground]:
+    opened = Playground(browser, site)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("checkpoint") / "odd"
+
+
+@pytest.fixture(scope="module")
+def odd(folder: Path) -> Checkpoint:
+    return save_odd_checkpoint(folder)
+
+
+# ---- as exact as Python --------------------------------------------------------------------------------------------
+
+COMPARE = """(m, { kind, config, rows, tokens, weights, prompt, length }) => {
+    const engine = new m.Engine(config, m.kernels[kind], rows);
+    const floats = (text) => new Float32Array(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
+    const map = new Map(Object.entries(weights).map(([name, text]) => [name, floats(text)]));
+    engine.load(map);
+    const batches = tokens.map((batch) => ({
+        inputs: Uint8Array.from(batch.flatMap((row) => row.slice(0, -1))),
+        targets: Uint8Array.from(batch.flatMap((row) => row.slice(1))),
+    }));
+    const text = (array) =>
+        btoa(Array.from(new Uint8Array(array.slice().buffer), (b) => String.fromCharCode(b)).join(""));
+    const logits = text(engine.forward(batches[0].inputs, rows, config.contextLength));
+    engine.lossAndGradients(batches[0].inputs, batches[0].targets);
+    const gradients = Object.fromEntries([...engine.gradients()].map(([name, view]) => [name, text(view)]));
+    const losses = batches.map(({ inputs, targets }) => engine.trainStep(inputs, targets).loss);
+    const reader = new m.Engine(config, m.kernels[kind]);
+    reader.load(map);
+    const written = [];
+    for (const token of m.generate(reader, Uint8Array.from(prompt), { temperature: 0, topK: 0, seed: 0 })) {
+        written.push(token);
+        if (written.length === length) break;
+    }
+    return { logits, gradients, losses, written };
+}"""
+
+
+def compared(page: Page, site: str, ref: Reference, kind: str, prompt: bytes, length: int) -> dict[str, Any]:
+    model = ref.model
+    answer = evaluate_module(
+        page,
+        COMPARE,
+        [
+            site + MODULES,
+            {
+                "kind": kind,
+                "config": {
+                    "nLayers": model.n_layers, "dModel": model.d_model, "nHeads": model.n_heads,
+                    "contextLength": model.context_length, "eps": model.layer_norm_eps,
+                },
+                "rows": ref.tokens.shape[1],
+                "tokens": ref.tokens.tolist(),
+                "weights": {name: base64.b64encode(a.tobytes()).decode() for name, a in ref.weights.items()},
+                "prompt": list(prompt),
+                "length": length,
+            },
+        ],
+    )  # fmt: skip
+    assert isinstance(answer, dict)
+
+    def array(text: str) -> np.ndarray:
+        return np.frombuffer(base64.b64decode(text), np.float32)
+
+    gradients = {name: array(text) for name, text in answer["gradients"].items()}
+    return answer | {"logits": array(answer["logits"]), "gradients": gradients}
+
+
+@pytest.fixture(scope="module")
+def odd_reference() -> Reference:
+    return reference(ODD)
+
+
+@pytest.mark.parametrize("kind", ["plain", "simd", "relaxed"])
+def test_engine_agrees_with_python(
+    browser: Browser, site: str, odd: Checkpoint, odd_reference: Reference, kind: str
+) -> None:
+    page = browser.new_page()
+    page.goto(site + "playground/")
+    prompt = "Zoë said".encode()
+    length = 3 * ODD.context_length  # slides twice
+    answer = compared(page, site, odd_reference, kind, prompt, length)
+    assert np.abs(answer["logits"] - odd_reference.logits.ravel()).max() < 5e-5
+    for name, expected in odd_reference.gradients.items():
+        ours = answer["gradients"][name]
+        assert np.linalg.norm(ours - expected.ravel()) < 1e-5 * np.linalg.norm(expected), name
+    assert answer["losses"] == pytest.approx(odd_reference.losses, abs=1e-4)
+    assert answer["written"] == list(islice(generate(odd, prompt, length, temperature=0), length))
+    page.close()
+
+
+def test_a_preset_agrees_with_python(browser: Browser, site: str) -> None:
+    ref = reference(get_preset("tiny").model, rows=16)
+    page = browser.new_page()
+    page.goto(site + "playground/")
+    answer = compared(page, site, ref, "relaxed", b"Once", 5)
+    assert np.abs(answer["logits"] - ref.logits.ravel()).max() < 5e-5
+    for name, expected in ref.gradients.items():
+        ours = answer["gradients"][name]
+        assert np.linalg.norm(ours - expected.ravel()) < 1e-5 * np.linalg.norm(expected), name
+    assert answer["losses"] == pytest.approx(ref.losses, abs=1e-4)
+    page.close()
+
+
+@pytest.mark.parametrize(("n_bytes", "preset"), [(5_000, "tiny"), (30_000, "small"), (400_000, "tiny")])
+def test_the_memorization_warning_is_pythons(browser: Browser, site: str, n_bytes: int, preset: str) -> None:
+    model = get_preset(preset).model
+    ours = memorization_warning(Corpus("a text", b"x" * n_bytes, b"", "", ""), model)
+    page = browser.new_page()
+    page.goto(site + "playground/")
+    config = {"nLayers": model.n_layers, "dModel": model.d_model, "contextLength": model.context_length}
+    theirs = evaluate_module(
+        page, "(m, [n, config]) => m.memorizationWarning(n, config)", [site + MODULES, [n_bytes, config]]
+    )
+    page.close()
+    if ours is None:
+        assert theirs is None
+    else:
+        assert isinstance(theirs, str)
+        assert ours.partition(" has ")[2].split(". ")[0] == theirs.partition(" has ")[2].split(". ")[0]
+
+
+def test_the_committed_kernels_are_what_the_source_compiles_to() -> None:
+    for name, compiled in compile_kernels(ROOT).items():
+        assert compiled == (ROOT / SOURCES / name).read_bytes(), name
+
+
+# ---- generate ------------------------------------------------------------------------------------------------------
+
+
+def test_text_of_a_checkpoint_from_disk_is_pythons(playground: Playground, folder: Path, odd: Checkpoint) -> None:
+    page = playground.page
+    playground.open_checkpoint(folder / "config.json", folder / "model.safetensors")
+    assert "2 layers, width 20" in playground.wait_for(
+        playground.part("generate").locator(".tgp-model"), "Your checkpoint"
+    )
+    prompt = "<b>né</b> 🙂\u202e"
+    page.get_by_label("Prompt", exact=True).fill(prompt)
+    page.get_by_label("Tokens").fill("150")
+    page.get_by_label("Temperature").fill("0")
+    page.get_by_role("button", name="Write").click()
+    told = playground.wait_for(playground.status("generate"), "150 tokens")
+    assert "tokens per second" in told
+    assert "first token after" in told
+    expected = "".join(stream_text(generate(odd, prompt, 150, temperature=0)))
+    written = playground.part("generate").locator(".tgp-text")
+    assert written.evaluate("element => element.textContent") == prompt + expected
+    assert written.locator("b").count() == 0
+
+
+def test_a_gallery_model_writes_at_the_press_of_a_button(
+    browser: Browser, site: str, built: BuiltSite, odd: Checkpoint
+) -> None:
+    models = built.output / MODULES / "models"
+    stored = quantize(odd.weights, "int8")
+    (models / "odd.safetensors").write_bytes(stored_bytes(stored))
+    (models / "odd.json").write_text(json.dumps(to_gpt2_config(ODD)))
+    entry = {"name": "odd", "title": "Odd", "config": "models/odd.json", "weights": "models/odd.safetensors"}
+    opened = Playground(browser, site, change=lambda index: index.update(models=[entry]))
+    opened.page.get_by_label("Temperature").fill("0")
+    opened.page.get_by_label("Tokens").fill("90")
+    opened.page.get_by_role("button", name="Write").click()
+    opened.wait_for(opened.status("generate"), "90 tokens")
+    prompt = "Once upon a time"
+    model = Checkpoint(odd.model, odd.train, dequantize(stored))
+    expected = prompt + "".join(stream_text(generate(model, prompt, 90, temperature=0)))
+    assert opened.part("generate").locator(".tgp-text").evaluate("e => e.textContent") == expected
+    opened.close()
+
+
+def test_the_same_seed_gives_the_same_text(playground: Playground, folder: Path, odd: Checkpoint) -> None:
+    page = playground.page
+    playground.open_checkpoint(folder / "config.json", folder / "model.safetensors")
+    page.get_by_label("Tokens").fill("60")
+    texts = []
+    for seed in ("7", "8", "7"):
+        page.get_by_label("Seed").first.fill(seed)
+        page.get_by_role("button", name="Write").click()
+        page.get_by_role("button", name="Write").and_(page.locator(":enabled")).wait_for()
+        texts.append(playground.part("generate").locator(".tgp-text").inner_text())
+    assert texts[0] == texts[2] != texts[1]
+
+
+def test_text_streams_and_stops_within_half_a_second(playground: Playground, folder: Path, odd: Checkpoint) -> None:
+    page = playground.page
+    playground.open_checkpoint(folder / "config.json", folder / "model.safetensors")
+    page.get_by_label("Tokens").fill("1000000")
+    page.get_by_role("button", name="Write").click()
+    playground.wait_for(playground.status("generate"), "tokens per second")
+    written = playground.part("generate").locator(".tgp-text")
+    early = written.inner_text()
+    page.wait_for_function("early => document.querySelector('.tgp-text').textContent !== early", arg=early)
+    milliseconds = page.evaluate(
+        """async () => {
+            const part = document.querySelector("[data-playground=generate]");
+            const stop = [...part.querySelectorAll("button")].find((button) => button.textContent === "Stop");
+            const begun = performance.now();
+            stop.click();
+            while (!part.querySelector(".tgp-status").textContent.includes("stopped")) {
+                await new Promise((done) => setTimeout(done, 5));
+            }
+            return performance.now() - begun;
+        }"""
+    )
+    assert milliseconds < 500
+    stopped = written.inner_text()
+    page.wait_for_timeout(100)
+    assert written.inner_text() == stopped
+
+
+# ---- train ---------------------------------------------------------------------------------------------------------
+
+
+def start_training(playground: Playground, steps: int, preset: str = "tiny") -> None:
+    page = playground.page
+    page.get_by_label("Preset", exact=True).select_option(preset)
+    page.get_by_label("Steps").fill(str(steps))
+    page.get_by_role("button", name="Train").click()
+
+
+def test_a_model_learns_is_kept_downloaded_and_forgotten(playground: Playground, tmp_path: Path) -> None:
+    page, status = playground.page, playground.status("train")
+    start_training(playground, steps=40)
+    told = playground.wait_for(status, "Done: 40 steps")
+    assert "kept in this browser" in told
+    losses = [float(told.split(words)[1].split(" ")[0]) for words in ("loss ", "held out ")]
+    assert max(losses) < 4.2 < math.log(256)
+    samples = playground.part("train").locator(".tgp-samples pre")
+    assert samples.count() == 10
+    assert "held out" in (playground.part("train").locator(".tgp-legend").inner_text())
+
+    for name in ("model.safetensors", "config.json"):
+        with page.expect_download() as download:
+            page.get_by_role("button", name=f"Download {name}").click()
+        download.value.save_as(tmp_path / name)
+    checkpoint = load_checkpoint(tmp_path)
+    assert checkpoint.model == get_preset("tiny").model
+
+    page.reload()
+    playground.wait_until_ready()
+    assert "40 steps in this browser" in playground.part("generate").locator(".tgp-model").inner_text()
+    page.get_by_label("Temperature").fill("0")
+    page.get_by_label("Tokens").fill("80")
+    page.get_by_role("button", name="Write").click()
+    playground.wait_for(playground.status("generate"), "80 tokens")
+    expected = "".join(stream_text(generate(checkpoint, "Once upon a time", 80, temperature=0)))
+    assert (
+        playground.part("generate").locator(".tgp-text").evaluate("e => e.textContent") == "Once upon a time" + expected
+    )
+
+    page.get_by_label("Start from").select_option("loaded")
+    page.get_by_label("Steps").fill("5")
+    page.get_by_role("button", name="Train").click()
+    playground.wait_for(status, "Done: 5 steps")
+    assert "45 steps in this browser" in playground.part("generate").locator(".tgp-model").inner_text()
+
+    page.get_by_role("button", name="Forget the kept model").click()
+    playground.wait_for(status, "Forgotten")
+    page.reload()
+    playground.wait_until_ready()
+    assert "No model yet" in playground.part("generate").locator(".tgp-model").inner_text()
+
+
+def test_training_pauses_goes_on_and_stops(playground: Playground) -> None:
+    page, status = playground.page, playground.status("train")
+    start_training(playground, steps=100_000)
+    playground.wait_for(status, "steps per second")
+    page.get_by_role("button", name="Pause").click()
+    page.wait_for_timeout(400)
+    paused = status.inner_text()
+    page.wait_for_timeout(400)
+    assert status.inner_text() == paused
+    assert "left" in paused
+    page.get_by_role("button", name="Resume").click()
+    page.wait_for_function("([e, t]) => e.textContent !== t", arg=[status.element_handle(), paused])
+    page.get_by_role("button", name="Stop").nth(1).click()
+    assert "kept in this browser" in playground.wait_for(status, "Stopped after")
+    assert page.get_by_role("button", name="Train").is_enabled()
+
+
+def test_warnings_come_before_training(playground: Playground) -> None:
+    page = playground.page
+    expected = playground.part("train").locator(".tgp-status").first
+    page.get_by_label("Preset", exact=True).select_option("huge")
+    page.get_by_label("Steps").fill("100000")
+    page.get_by_label("Steps").blur()
+    told = playground.wait_for(expected, "long for a browser tab")
+    assert " h in all" in told
+    assert "will memorize it" in told
+    page.get_by_label("Text", exact=True).select_option("own")
+    page.get_by_label("Preset", exact=True).select_option("tiny")
+    page.get_by_label("Your text").fill("short, but long enough to train on. " * 20)
+    page.get_by_label("Your text").blur()
+    playground.wait_for(expected, "repeat it word for word")
+
+
+# ---- measure and look inside ---------------------------------------------------------------------------------------
+
+
+def test_the_curve_in_the_tab_downloads_as_rows_of_the_schema(playground: Playground, tmp_path: Path) -> None:
+    page = playground.page
+    part = playground.part("measure")
+    part.get_by_label("small (").uncheck()
+    page.get_by_role("button", name="Measure").click()
+    playground.wait_for(playground.status("measure"), "Measured tiny")
+    assert "×" in part.locator("tbody tr").inner_text()
+    assert "published: " in part.locator(".tgp-legend").inner_text()
+    assert "this tab" in part.locator(".tgp-legend").inner_text()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download rows (JSON)").click()
+    download.value.save_as(tmp_path / "rows.json")
+    tables = json.loads((tmp_path / "rows.json").read_text())
+    for row in tables["runs"]:
+        row["started_at"] = datetime.fromisoformat(row["started_at"])
+    runs, steps = (to_arrow(table, tables[table]).to_pylist() for table in ("runs", "steps"))
+    assert [run["variant"] for run in runs] == ["browser-js", "browser-wasm"]
+    assert len(steps) == 36
+    first, second = ([s["loss"] for s in steps if s["cell_id"] == run["cell_id"]] for run in runs)
+    assert first == pytest.approx(second, abs=1e-4)
+    assert json.loads(runs[0]["protocol"])["measured_steps"] == sum(not step["is_warmup"] for step in steps) / 2
+
+
+def test_looking_inside_shows_what_python_computes(playground: Playground, folder: Path, odd: Checkpoint) -> None:
+    page = playground.page
+    playground.open_checkpoint(folder / "config.json", folder / "model.safetensors")
+    page.get_by_label("Prompt to look at").fill("Hello\x00 <i>")
+    page.get_by_label("Layer").select_option(label="2")
+    page.get_by_role("button", name="Look").click()
+    part = playground.part("inside")
+    rows = part.locator("tbody tr")
+    rows.nth(9).wait_for()
+    assert rows.count() == 10
+    engine = create_engine("numpy", odd.model, odd.train, seed=0)
+    engine.load_state_dict(odd.weights)
+    scores = engine.logits(np.frombuffer(b"Hello\x00 <i>", np.uint8)[None].astype(np.int64))[0]
+    likeliest = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    shares = (likeliest / likeliest.sum(axis=-1, keepdims=True)).max(axis=-1)
+    for row, share in zip(rows.all(), shares, strict=True):
+        shown = row.locator(".tgp-likely").first.evaluate("e => Number(e.style.getPropertyValue('--share'))")
+        assert shown == pytest.approx(share, abs=6e-4)
+    fields = part.locator(".tgp-attention rect")
+    assert fields.count() == 55
+    last_row = [float(fields.nth(45 + i).get_attribute("fill-opacity") or "0") for i in range(10)]
+    assert sum(last_row) == pytest.approx(1, abs=0.01)
+    assert "layer 2" in (part.locator(".tgp-attention").get_attribute("aria-label") or "")
+
+
+# ---- bad input -----------------------------------------------------------------------------------------------------
+
+
+def with_header(file: bytes, change: Callable[[dict[str, dict[str, object]]], object]) -> bytes:
+    length = int.from_bytes(file[:8], "little")
+    header = json.loads(file[8 : 8 + length])
+    change(header)
+    text = json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + file[8 + length :]
+
+
+BAD_FILES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
+    "empty": (lambda _: b"", "less than 8 bytes"),
+    "a picture": (lambda _: b"\x89PNG\r\n\x1a\n" + bytes(500), "header is longer than the file"),
+    "no JSON": (lambda _: (20).to_bytes(8, "little") + b"<script>alert(1)</sc" + bytes(9), "header is not JSON"),
+    "truncated": (lambda file: file[:-1], "cut short"),
+    "too long": (lambda file: file + b"\0", "belong to no tensor"),
+    "offsets": (
+        lambda file: with_header(file, lambda h: h["ln_f.bias"].update(data_offsets=[0, 80])),
+        "leave a gap or overlap",
+    ),
+    "shape": (lambda file: with_header(file, lambda h: h["ln_f.bias"].update(shape=[2**40, 2**40])), "but 80 bytes"),
+    "other shape": (lambda file: with_header(file, lambda h: h["ln_f.bias"].update(shape=[4, 5])), "makes it 20"),
+    "dtype": (lambda file: with_header(file, lambda h: h["ln_f.bias"].update(dtype="I32")), "holds I32"),
+    "name": (lambda file: with_header(file, lambda h: h.update(x=h.pop("ln_f.bias"))), 'no parameter "ln_f.bias"'),
+    "not finite": (lambda file: file[:-4] + np.float32(np.nan).tobytes(), "not finite"),
+}
+
+
+def test_files_that_cannot_be_used_are_refused_in_words(
+    playground: Playground, folder: Path, odd: Checkpoint, tmp_path: Path
+) -> None:
+    page, status = playground.page, playground.status("generate")
+    playground.open_checkpoint(folder / "config.json", folder / "model.safetensors")
+    about = playground.wait_for(playground.part("generate").locator(".tgp-model"), "Your checkpoint")
+    good = (folder / "model.safetensors").read_bytes()
+    bad = tmp_path / "model.safetensors"
+    for spoil, message in BAD_FILES.values():
+        bad.write_bytes(spoil(good))
+        playground.open_checkpoint(folder / "config.json", bad)
+        playground.wait_for(status, message)
+    playground.open_checkpoint(folder / "model.safetensors")
+    playground.wait_for(status, "Choose two files together")
+    config = tmp_path / "config.json"
+    for key, value, message in (
+        ("n_layer", 3, "describes 40"), ("n_embd", 10**9, "n_embd 1000000000"), ("activation_function", "relu", "relu"),
+        ("n_head", 3, "does not divide"),
+    ):  # fmt: skip
+        config.write_text(json.dumps(json.loads((folder / "config.json").read_text()) | {key: value}))
+        playground.open_checkpoint(config, folder / "model.safetensors")
+        playground.wait_for(status, message)
+    assert playground.part("generate").locator(".tgp-model").inner_text() == about
+    page.get_by_label("Tokens").fill("10")
+    page.get_by_role("button", name="Write").click()
+    playground.wait_for(status, "10 tokens")
+
+
+def test_settings_and_texts_that_cannot_be_used_are_refused_in_words(
+    playground: Playground, folder: Path, odd: Checkpoint
+) -> None:
+    page = playground.page
+    page.get_by_role("button", name="Write").click()
+    playground.wait_for(playground.status("generate"), "no model yet")
+    playground.open_checkpoint(folder / "config.json", folder / "model.safetensors")
+    playground.part("generate").locator(".tgp-model", has_text="Your checkpoint").wait_for()
+    page.get_by_label("Prompt", exact=True).fill("é" * 21)
+    page.get_by_role("button", name="Write").click()
+    playground.wait_for(playground.status("generate"), "42 bytes; this model's context has 41")
+    page.get_by_label("Top-k").fill("300")
+    page.get_by_role("button", name="Write").click()
+    playground.wait_for(playground.status("generate"), 'Top-k is "300"')
+    page.get_by_label("Text", exact=True).select_option("own")
+    for text, message in (("  \n", "The text is empty"), ("x" * 50, "at least 66")):
+        page.get_by_label("Your text").fill(text)
+        start_training(playground, steps=5)
+        playground.wait_for(playground.status("train"), message)
+
+
+def test_memory_that_is_refused_leaves_the_page_working(browser: Browser, site: str) -> None:
+    absurd = {
+        "name": "absurd", "nLayers": 90, "dModel": 12_288, "nHeads": 96, "contextLength": 512, "batchSize": 16,
+        "parameters": 174_000_000_000,
+    }  # fmt: skip
+    opened = Playground(browser, site, change=lambda index: index["presets"].append(absurd))
+    measure, training = opened.part("measure"), opened.part("train")
+    for name in TRAINABLE:
+        measure.get_by_label(f"{name} (").uncheck()
+    measure.get_by_label("absurd (").check()
+    measure.get_by_role("button", name="Measure").click()
+    opened.wait_for(opened.status("measure"), "refused")
+    training.get_by_label("Preset").select_option("absurd")
+    opened.wait_for(training.locator(".tgp-status").first, "more than this device")
+    start_training(opened, steps=3)
+    opened.wait_for(opened.status("train"), "Done: 3 steps")
+    opened.close()
+
+
+def test_without_simd_plain_javascript_computes_and_says_so(site: str, folder: Path, odd: Checkpoint) -> None:
+    # Playwright allows one driver a thread; this browser lives in one of its own.
+    def look() -> tuple[str, str]:
+        with sync_playwright() as playwright:
+            flags = ["--no-sandbox", "--disable-gpu", "--js-flags=--no-enable-sse4-1"]
+            browser = playwright.chromium.launch(executable_path=chromium(), args=flags)
+            opened = Playground(browser, site)
+            notice = opened.part("status").inner_text()
+            opened.open_checkpoint(folder / "config.json", folder / "model.safetensors")
+            opened.page.get_by_label("Tokens").fill("20")
+            opened.page.get_by_label("Temperature").fill("0")
+            opened.page.get_by_role("button", name="Write").click()
+            opened.wait_for(opened.status("generate"), "20 tokens")
+            text = opened.part("generate").locator(".tgp-text").evaluate("e => e.textContent")
+            opened.close()
+            browser.close()
+        return notice, text
+
+    with ThreadPoolExecutor(1) as pool:
+        notice, text = pool.submit(look).result()
+    assert "no WebAssembly SIMD" in notice
+    prompt = "Once upon a time"
+    assert text == prompt + "".join(stream_text(generate(odd, prompt, 20, temperature=0)))
+
+
+# ---- the page ------------------------------------------------------------------------------------------------------
+
+
+def test_leaving_the_page_ends_its_worker(browser: Browser, address: str) -> None:
+    opened = Playground(browser, address)
+    page = opened.page
+    page.evaluate("window.sameDocument = true")
+    start_training(opened, steps=100_000)
+    opened.wait_for(opened.status("train"), "steps per second")
+    assert len(opened.workers()) == 1
+    page.locator(".md-typeset a", has_text="derivations").first.click()
+    page.wait_for_url("**/derivations/")
+    page.wait_for_function("!document.querySelector('.tg-playground')")
+    assert page.evaluate("window.sameDocument") is True
+    page.wait_for_timeout(200)
+    assert opened.workers() == []
+    page.go_back()
+    opened.wait_until_ready()
+    assert len(opened.workers()) == 1
+    opened.close()
+
+
+def test_everything_can_be_reached_with_the_keyboard_on_a_phone(browser: Browser, site: str) -> None:
+    opened = Playground(browser, site, width=390)
+    page = opened.page
+    reached = set()
+    page.get_by_label("Open a checkpoint").focus()
+    for _ in range(60):
+        label = page.evaluate(
+            "(document.activeElement.labels?.[0] ?? document.activeElement).textContent.trim().split(' (')[0]"
+        )
+        reached.add(label)
+        page.keyboard.press("Tab")
+    assert {"Prompt", "Write", "Preset", "Text", "Train", "Measure", "Prompt to look at", "Look", "tiny"} <= reached
+    assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
+    opened.close()
+
+
+def test_the_processor_is_shown_or_estimated(playground: Playground) -> None:
+    chip = playground.part("status").locator(".tgp-pressure[data-level]")
+    chip.wait_for()
+    assert chip.inner_text().startswith("Processor: ")
+    assert ("(estimate)" in chip.inner_text()) == (chip.get_attribute("data-source") == "estimate")

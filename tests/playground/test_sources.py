@@ -1,0 +1,123 @@
+"""The playground's sources, without a browser: small, self-contained, twins in both kernels, and no HTML from text."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from bench.schema import TABLES
+from sitegen.frames import load_results
+from sitegen.numbers import Facts
+from sitegen.playground import FOLDER, TEXTS, TRAINABLE, publish_playground
+from tests.sitegen import rows
+from tinygpt.presets import PRESETS
+
+ROOT = Path(__file__).parents[2]
+SOURCES = ROOT / "site" / "playground"
+WORKER = ("worker", "engine", "layout", "kernels-js", "kernels-wasm", "safetensors", "generate", "corpus", "storage")
+WIRE_BYTES = 40_000
+
+
+def source(name: str) -> str:
+    return (SOURCES / name).read_text(encoding="utf-8")
+
+
+def compressed(path: Path) -> int:
+    return len(gzip.compress(path.read_bytes(), 9))
+
+
+def imports(name: str) -> set[str]:
+    return set(re.findall(r'from "([^"]+)"', source(name)))
+
+
+def test_worker_and_kernels_are_small_over_the_wire() -> None:
+    kernels = max(SOURCES.glob("*.wasm"), key=compressed)  # a browser loads one of them
+    sent = [SOURCES / f"{name}.js" for name in WORKER] + [kernels]
+    assert sum(map(compressed, sent)) < WIRE_BYTES
+
+
+def test_the_worker_loads_these_modules_and_no_others() -> None:
+    seen, waiting = set(), ["./worker.js"]
+    while waiting:
+        name = waiting.pop()
+        if name not in seen:
+            seen.add(name)
+            waiting += imports(name)
+    assert seen == {f"./{name}.js" for name in WORKER}
+
+
+@pytest.mark.parametrize("path", sorted(SOURCES.glob("*.js")), ids=lambda path: path.name)
+def test_a_module_imports_its_neighbours_only_and_makes_no_html_of_text(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert all((SOURCES / name).is_file() for name in imports(path.name))
+    assert not re.search(
+        r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|DOMParser|\beval\(|new Function", text
+    )
+    assert not re.search(r"https?://(?!github\.com/huggingface/safetensors|www\.w3\.org/2000/svg)", text)
+
+
+def test_both_kernels_have_the_same_functions_and_arguments() -> None:
+    def arguments(text: str) -> list[str]:
+        return [part.split(":")[0].strip() for part in text.split(",") if part.strip()]
+
+    offered = set(re.findall(r"\w+", " ".join(re.findall(r"export \{([^}]*)\}", source("kernels.ts"))))) - {"heapStart"}
+    compiled = {
+        name: len(arguments(args))
+        for path in SOURCES.glob("kernels/*.ts")
+        for name, args in re.findall(r"export function (\w+)\(([^)]*)\)", path.read_text(encoding="utf-8"), re.DOTALL)
+        if name in offered
+    }
+    plain = {
+        name: len(arguments(args)) for name, args in re.findall(r"function (\w+)\(([^)]*)\)", source("kernels-js.js"))
+    }
+    used = set(re.findall(r"kernels\.(\w+)\(", source("engine.js")))
+    assert used <= set(compiled) == offered
+    assert {name: plain[name] for name in compiled} == compiled
+
+
+def test_the_toolchain_is_pinned() -> None:
+    package, lock = json.loads(source("package.json")), json.loads(source("package-lock.json"))
+    versions = package["devDependencies"].values()
+    assert all(re.fullmatch(r"\d+\.\d+\.\d+", version) for version in versions)
+    assert "dependencies" not in package
+    assert lock["packages"][""]["devDependencies"] == package["devDependencies"]
+    assert all("integrity" in entry for name, entry in lock["packages"].items() if name)
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("generated")
+    results = tmp_path_factory.mktemp("results")
+    rows.store(results, rows.ladder("run-1"))
+    publish_playground(ROOT, folder, Facts(load_results(results)))
+    return folder / FOLDER
+
+
+def test_what_the_page_loads_is_published(published: Path) -> None:
+    for path in (*SOURCES.glob("*.js"), *SOURCES.glob("*.css"), *SOURCES.glob("*.wasm")):
+        assert (published / path.name).read_bytes() == path.read_bytes()
+    assert not (published / "kernels.ts").exists()
+
+
+def test_the_index_says_what_python_says(published: Path) -> None:
+    index = json.loads((published / "index.json").read_text(encoding="utf-8"))
+    assert [preset["name"] for preset in index["presets"]] == list(TRAINABLE)
+    assert all(PRESETS[preset["name"]].model.n_parameters == preset["parameters"] for preset in index["presets"])
+    assert index["columns"]["runs"] == [column.name for column in TABLES["runs"]]
+    curve = {entry["name"]: entry["points"] for entry in index["published"]}
+    assert curve["vectorized over python"][0][0] == PRESETS["tiny"].model.n_parameters
+
+
+def test_texts_are_small_plain_and_long_enough_for_medium(published: Path) -> None:
+    index = json.loads((published / "index.json").read_text(encoding="utf-8"))
+    assert len(index["corpora"]) == len(TEXTS)
+    for entry in index["corpora"]:
+        path = published / entry["file"]
+        assert path.stat().st_size == entry["bytes"]
+        assert compressed(path) < 100_000
+        assert entry["bytes"] * 0.9 > PRESETS["medium"].model.n_parameters / 4
+        path.read_text(encoding="utf-8")
