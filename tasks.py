@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -15,8 +16,11 @@ from typing import Any
 from invoke import Collection, Context, Exit, Program, task
 
 from bench.commands import bench, compare, doctor, estimate, measure, results
-from sitegen.commands import serve, site
+from bench.model_commands import evaluate, gallery, race, sweep
+from sitegen.commands import audit, deploy, embed, playground, serve, site
 from tinygpt import __version__
+from tinygpt.commands import restore, runs, stop
+from tinygpt.engines import with_mesh
 from tinygpt.errors import ConfigError
 from tinygpt.options import (
     checkout,
@@ -32,77 +36,174 @@ from tinygpt.options import (
 
 @task(
     help={
-        "preset": "model and batch: tiny, small, medium, large, xl, huge, massive, mega or behemoth",
+        "preset": "model and batch: tiny, small (when omitted), medium, large, xl, huge, massive, mega or behemoth",
         "corpus": "shakespeare, kjv, python, stories, tinyshakespeare, file:PATH or hf:OWNER/NAME",
-        "engine": "python, numpy or vectorized, with options as in vectorized[threads=1]",
-        "steps": "updates in the whole run",
+        "engine": "python, numpy, vectorized or jax, with options as in vectorized[threads=1]",
+        "steps": "updates in the whole run; 1000 when omitted",
+        "minutes": "instead of --steps: pick steps (and a preset) for so much time, and record the run",
         "seed": "of the starting weights and the batches",
         "out": "folder of the checkpoint; runs/CORPUS-PRESET when omitted",
         "resume": "go on from the checkpoint in --out",
         "corpus-file": "the corpus tinyshakespeare as a file that you have",
-        "learning-rate": "instead of the preset's",
+        "recipe": "constant (the reference's, which every measurement uses), warmup, cosine or nanogpt",
+        "learning-rate": "instead of the recipe's; auto for the one that suits the preset's width",
+        "batch": "sequences in a batch, instead of the preset's",
+        "accumulate": "batches whose gradients make one update",
+        "warmup": "updates over which the learning rate rises, instead of the recipe's",
+        "schedule": "constant or cosine, instead of the recipe's",
+        "dropout": "share of the numbers that dropout sets to 0; off when omitted",
+        "patience": "stop after so many evaluations without a lower held-out loss",
         "prompt": "what the samples continue",
         "record": "write the run's steps and samples to results/local/",
         "ignore-memory": "start even if the model is predicted not to fit",
+        "start-from": "a checkpoint folder, ours or a GPT-2 of transformers with a byte vocabulary, to train further",
+        "keep": "checkpoints before the newest that stay in the folder",
+        "detach": "train in the background; `invoke runs` tells how it is doing",
+        "gentle": "let everything else on this machine go first",
+        "mesh": "devices of engine jax: data=2, fsdp=4, or data=2,fsdp=4",
+        "hosts": "several processes of engine jax: HOST:PORT of process 0, or auto on a cluster",
+        "process": "with --hosts HOST:PORT, which one this is: 0/2, 1/2",
     }
 )
 @reports_errors
 def train(
     c: Context,
-    preset: str = "small",
+    preset: str = "",
     corpus: str = "shakespeare",
     engine: str = "vectorized",
-    steps: str = "1000",
+    steps: str = "",
+    minutes: str = "",
     seed: str = "0",
     out: str = "",
     resume: bool = False,
     corpus_file: str = "",
+    recipe: str = "",
     learning_rate: str = "",
+    batch: str = "",
+    accumulate: str = "",
+    warmup: str = "",
+    schedule: str = "",
+    dropout: str = "",
+    patience: str = "",
     prompt: str = "",
     record: bool = False,
     ignore_memory: bool = False,
+    start_from: str = "",
+    keep: str = "2",
+    detach: bool = False,
+    gentle: bool = False,
+    mesh: str = "",
+    hosts: str = "",
+    process: str = "",
 ) -> None:
     """Train a preset on a corpus; Ctrl-C saves, --resume goes on."""
     from bench.capacity import require_room_to_train
+    from tinygpt.background import become_detached, train_in_background
     from tinygpt.plan import TrainingPlan
+    from tinygpt.priority import step_back
+    from tinygpt.runs_view import print_started
 
+    advice = _advice(minutes, preset, engine, corpus, steps, resume) if minutes else None
+    preset = preset or (advice.row.preset if advice else "small")
     plan = TrainingPlan(
         out=Path(out or f"runs/{corpus.partition(':')[0]}-{preset}"),
         preset=preset,
         corpus=corpus,
-        engine=engine,
-        steps=whole_number("steps", steps),
+        engine=with_mesh(engine, mesh) if mesh else engine,
+        steps=advice.steps if advice else whole_number("steps", steps or "1000"),
         seed=whole_number("seed", seed),
-        learning_rate=real_number("learning-rate", learning_rate) if learning_rate else None,
+        recipe=recipe or None,
+        learning_rate=_learning_rate(learning_rate, preset),
+        batch_size=whole_number("batch", batch) if batch else None,
+        accumulation=whole_number("accumulate", accumulate) if accumulate else None,
+        warmup_steps=whole_number("warmup", warmup) if warmup else None,
+        schedule=schedule or None,
+        dropout=real_number("dropout", dropout) if dropout else None,
+        patience=whole_number("patience", patience) if patience else None,
         prompt=prompt,
+        keep=whole_number("keep", keep),
+        start_from=Path(start_from) if start_from else None,
     )
+    record = record or advice is not None
+    if record and start_from:
+        raise ConfigError("--record with --start-from", "one of the two: recorded runs start from their seed")
     if not ignore_memory:
         require_room_to_train(plan.engine, plan.preset, record)
-    code = _run_plan(plan, corpus_file or None, resume, record)
+    if detach and not become_detached():
+        print_started(train_in_background(plan, resume))
+        return
+    if gentle:
+        step_back()
+    if hosts or process:
+        from tinygpt.engines.jax.hosts import job, parse_meeting
+
+        with job(parse_meeting(hosts, process), plan.engine, str(plan.out)) as index:
+            code = _run_plan(plan, corpus_file or None, resume, record, index)
+    else:
+        code = _run_plan(plan, corpus_file or None, resume, record, advice=advice)
     if code:
         raise Exit(code=code)
 
 
-def _run_plan(plan: Any, corpus_file: str | None, resume: bool, record: bool) -> int:
-    """Train with the live view, recording when asked to; returns the process's exit code."""
+def _learning_rate(text: str, preset: str) -> float | None:
+    from tinygpt.presets import get_preset
+    from tinygpt.recipes import preset_learning_rate
+
+    if text == "auto":
+        return preset_learning_rate(get_preset(preset).model)
+    return real_number("learning-rate", text) if text else None
+
+
+def _advice(minutes: str, preset: str, engine: str, corpus: str, steps: str, resume: bool) -> Any:
+    """What to train in so much time, told before it begins."""
+    from bench.cost.advice import advice_text, advise
+    from bench.cost.show import make_budget
+
+    if steps or resume:
+        raise ConfigError(
+            f"--minutes with {'--steps' if steps else '--resume'}", "one of the two", "invoke train --minutes 15"
+        )
+    advice = advise(make_budget(results_folder(), real_number("minutes", minutes), preset or None, engine, corpus))
+    print(advice_text(advice), flush=True)
+    return advice
+
+
+def _run_plan(
+    plan: Any, corpus_file: str | None, resume: bool, record: bool, index: int | None = None, advice: Any = None
+) -> int:
+    """Train with the live view, recording when asked to; returns the process's exit code.
+
+    Of several processes that train one model, each has an index, and only the first one shows and writes anything.
+    """
     from tinygpt.corpora import load_corpus
     from tinygpt.events import StopRecord
+    from tinygpt.run_status import report_status
     from tinygpt.session import run_session
     from tinygpt.stopping import StopRequest
     from tinygpt.view import watch
 
     corpus = load_corpus(plan.corpus, path=corpus_file)
-    print(f"corpus {corpus.name}: {corpus.licence}", flush=True)
-    stop = StopRequest()
-    events = watch(run_session(plan, corpus, resume=resume, stop=stop), stop=stop)
-    if record:
+    if index is not None:
+        from tinygpt.engines.jax.hosts import require_same_plan
+
+        require_same_plan(plan, corpus, resume)
+    first, stop = not index, StopRequest()
+    events = run_session(plan, corpus, resume=resume, stop=stop, writes=first)
+    if first:
+        print(f"corpus {corpus.name}: {corpus.licence}", flush=True)
+        events = report_status(watch(events, stop=stop))
+    if record and first:
         from bench.record_training import record_events
 
-        events = record_events(events, results_folder())
+        events = record_events(events, results_folder(), expected=advice.expected if advice else None)
     code = 0
     for event in events:
         if isinstance(event, StopRecord):
             code = event.exit_code
+            if advice and not code:
+                from bench.cost.advice import outcome_text
+
+                print(outcome_text(advice.expected, event))
     return code
 
 
@@ -110,6 +211,7 @@ def _run_plan(plan: Any, corpus_file: str | None, resume: bool, record: bool) ->
     iterable=["prompt"],
     help={
         "checkpoint": "folder that `invoke train` wrote, or any GPT-2 folder with a byte vocabulary",
+        "model": "a gallery model instead, such as shakespeare: it comes with the package",
         "prompt": "text to continue; given several times, the texts are written together",
         "tokens": "how many to generate",
         "temperature": "0 for the likeliest token each time",
@@ -121,7 +223,8 @@ def _run_plan(plan: Any, corpus_file: str | None, resume: bool, record: bool) ->
 @reports_errors
 def sample(
     c: Context,
-    checkpoint: str,
+    checkpoint: str = "",
+    model: str = "",
     prompt: Sequence[str] | None = None,
     tokens: str = "256",
     temperature: str = "0.8",
@@ -129,8 +232,8 @@ def sample(
     seed: str = "0",
     count: str = "1",
 ) -> None:
-    """Stream text from a checkpoint, token by token; several texts come one after the other."""
-    from tinygpt.checkpoint import load_checkpoint
+    """Stream text from a checkpoint or a gallery model, token by token; several texts come one after the other."""
+    from tinygpt.evaluation.subject import load_model
     from tinygpt.terminal import print_sample, print_samples
 
     n_tokens, k, seed_number = whole_number("tokens", tokens), whole_number("top-k", top_k), whole_number("seed", seed)
@@ -138,11 +241,11 @@ def sample(
     if copies < 1:
         raise ConfigError(f"--count is {copies}", "1 or more", "invoke sample --checkpoint PATH --count 3")
     texts = [text for text in prompt or [""] for _ in range(copies)]
-    model = load_checkpoint(checkpoint)
+    source = load_model(checkpoint, model)
     if len(texts) == 1:
-        print_sample(model, texts[0], n_tokens, heat, k or None, seed_number)
+        print_sample(source, texts[0], n_tokens, heat, k or None, seed_number)
     else:
-        print_samples(model, texts, n_tokens, heat, k or None, seed_number)
+        print_samples(source, texts, n_tokens, heat, k or None, seed_number)
 
 
 @task(help={"corpus": "what to train and measure on; stories and python need no network"})
@@ -181,30 +284,49 @@ def demo(c: Context, corpus: str = "shakespeare") -> None:
 # ---- check -------------------------------------------------------------------------------------------
 
 
-def _tool(module: str, *arguments: str) -> None:
-    """Run a Python tool of the extras in the project's folder; its exit code is the task's."""
+def _tool(module: str, *arguments: str) -> int:
+    """Run a Python tool of the extras in the project's folder; returns its exit code."""
     import importlib.util
 
     if importlib.util.find_spec(module) is None:
         raise missing_extra(module)
-    done = subprocess.run([sys.executable, "-m", module, *arguments], cwd=checkout(), check=False)
-    if done.returncode:
-        raise Exit(code=done.returncode)
+    return subprocess.run([sys.executable, "-m", module, *arguments], cwd=checkout(), check=False).returncode
+
+
+def _check(name: str, *tools: Sequence[str]) -> None:
+    """Run the tools of a check until one fails, and record what came out; its exit code is the task's."""
+    from sitegen.check_record import recorded
+
+    def run(report: Path) -> int:
+        for module, *arguments in tools:
+            counted = [f"--junitxml={report}"] if module == "pytest" else []
+            if code := _tool(module, *arguments, *counted):
+                return code
+        return 0
+
+    if code := recorded(checkout(), name, run):
+        raise Exit(code=code)
 
 
 @task(help={"only": "a folder or file of tests"})
 @reports_errors
 def test(c: Context, only: str = "") -> None:
     """Run the tests that need neither a network, a browser nor PyTorch."""
-    _tool("pytest", *([only] if only else ["tests", "--ignore=tests/browser", "--ignore=tests/parity"]))
+    if only:
+        if code := _tool("pytest", only):
+            raise Exit(code=code)
+        return
+    _check("test", ["pytest", "tests", "--ignore=tests/browser", "--ignore=tests/parity"])
     print("Two more suites have needs of their own: `invoke browser` (Chromium), `invoke parity` (PyTorch).")
 
 
-@task
+@task(help={"every-page": "walk every page, not only one of each kind: ten minutes"})
 @reports_errors
-def browser(c: Context) -> None:
+def browser(c: Context, every_page: bool = False) -> None:
     """Build the site and walk it in Chromium."""
-    _tool("pytest", "tests/browser")
+    if every_page:
+        os.environ["TINYGPT_EVERY_PAGE"] = "yes"
+    _check("browser", ["pytest", "tests/browser"])
 
 
 @task
@@ -213,27 +335,45 @@ def parity(c: Context) -> None:
     """Compare with PyTorch, transformers and JAX, live; needs the extra `parity`."""
     for module in ("torch", "transformers", "jax"):
         __import__(module)
-    _tool("pytest", "tests/parity")
+    _check("parity", ["pytest", "tests/parity"])
 
 
 @task(help={"fix": "mend what can be mended"})
 @reports_errors
 def lint(c: Context, fix: bool = False) -> None:
     """Check style and formatting."""
-    _tool("ruff", "check", *(["--fix"] if fix else []), ".")
-    _tool("ruff", "format", *([] if fix else ["--check"]), ".")
+    mend = ["--fix"] if fix else []
+    _check("lint", ["ruff", "check", *mend, "."], ["ruff", "format", *([] if fix else ["--check"]), "."])
 
 
 @task
 @reports_errors
 def types(c: Context) -> None:
     """Check types."""
-    _tool("mypy")
+    _check("types", ["mypy"])
+
+
+@task(help={"collect": "run nothing; gather what the checks recorded"})
+@reports_errors
+def checks(c: Context, collect: bool = False) -> None:
+    """Run test, lint, types, browser and parity, and gather what they say for the status page."""
+    from sitegen.check_record import CHECKS, SUMMARY, gather
+
+    for name in () if collect else CHECKS:
+        _tool("invoke", name)
+    records = gather(checkout())
+    for record in records:
+        counts = ", ".join(f"{area.name} {area.passed} passed, {area.failed} failed" for area in record.areas)
+        print(f"{record.name}: {'passed' if record.passed else 'failed'}{f' ({counts})' if counts else ''}")
+    print(f"recorded in {SUMMARY}")
+    if not all(record.passed for record in records):
+        raise Exit(code=1)
 
 
 namespace = Collection(
-    train, sample, bench, compare, results, estimate, doctor, site, serve, demo, test, browser, parity, lint, types
-)
+    train, sample, evaluate, runs, stop, restore, bench, compare, results, estimate, doctor, site, embed, serve,
+    playground, audit, deploy, race, sweep, gallery, demo, test, browser, parity, lint, types, checks,
+)  # fmt: skip
 program = Program(name="tinygpt", binary="tinygpt", version=__version__, namespace=namespace)
 
 

@@ -146,7 +146,7 @@ _NOISE = {preset: _STANDARD[preset] for preset in ("small", "medium")}
 # Rivals take about as long as NumPy does or less; compiling a model before its first step comes on top.
 _RIVALS = {preset: limit + 240.0 for preset, limit in _FULL.items()}
 _UNCOMPILED = ("torch", "torch-mkl-avx512")
-_TRAINED = ("torch", "torch-compile", "torch-mkl-avx512", "torch-compile-mkl-avx512", "jax")
+_TRAINED = ("torch", "torch-compile", "torch-mkl-avx512", "torch-compile-mkl-avx512", "jax-textbook")
 # A process of the largest presets takes minutes.
 _FEWER = {"huge": 2, "massive": 2, "mega": 2, "behemoth": 1}
 _STACK = {preset: _STANDARD[preset] for preset in ("tiny", "small", "medium", "large")}

@@ -23,7 +23,7 @@ from bench.capacity import Memory, available_memory, gibibytes
 from bench.machine import Machine, busy_cores, fresh_machine
 from bench.memory import predicted_session_bytes
 from bench.protocol import sha256_text
-from tinygpt.engines import ENGINES, create_engine
+from tinygpt.engines import CPU_ENGINES, create_engine
 from tinygpt.errors import TinyGPTError
 from tinygpt.presets import PRESETS
 from tinygpt.threads import available_cores
@@ -104,9 +104,9 @@ def diagnose(results_root: Path) -> Diagnosis:
 
 
 def memory_needs() -> Iterable[Need]:
-    """Predicted peak of ``invoke train`` for every preset and engine."""
+    """Predicted peak of ``invoke train`` for every preset, and every engine that computes on the processor."""
     for name, entry in PRESETS.items():
-        yield Need(name, {engine: predicted_session_bytes(engine, entry.model, entry.train) for engine in ENGINES})
+        yield Need(name, {engine: predicted_session_bytes(engine, entry.model, entry.train) for engine in CPU_ENGINES})
 
 
 # ---- what training needs ---------------------------------------------------------------------------------

@@ -11,11 +11,22 @@ A ratio needs both sides from one run, so it is chosen by itself: rules 2 to 4 o
 is shown beside a measured cell only if it says something that the measurement does not: it happened in the same run
 or later, nobody stopped it by hand, and if it is a timeout, its limit was not shorter than what the cell took elsewhere
 or was granted elsewhere.
+
+Engines beside rivals are read as one picture, so before all of these comes ``from_complete_runs``: at a preset where a
+clean run measured the reference, this project's engine and a rival, whatever the newest such run measured is taken from
+it, even if an older one had more rounds. One that gave the reference as many rounds as the engine comes first.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from datetime import datetime
+
 import pandas as pd
+
+from bench.cells import REFERENCE
+from bench.peers import PEERS
+from bench.standing import OURS
 
 PLACE = ["origin", "machine_hash", "preset", "variant"]
 
@@ -39,17 +50,47 @@ def newest_cells(summary: pd.DataFrame) -> pd.DataFrame:
     return summary.loc[best]
 
 
-def newest_failures(runs: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
+def from_complete_runs(rows: pd.DataFrame, summary: pd.DataFrame) -> pd.DataFrame:
+    """Cells or ratios without those that a newer complete run measured as well.
+
+    Args:
+        rows: of :func:`bench.stats.cell_summary` or :func:`bench.stats.speedups`; of a ratio, both sides count.
+        summary: all cells, the rivals' included: says which runs are complete.
+
+    Returns:
+        some of the rows, in their order.
+    """
+    measured = summary[summary["n_rounds"] > 0]
+    newest: dict[tuple[str, ...], tuple[tuple[bool, datetime], str, set[str]]] = {}
+    for group, run in measured.groupby([*PLACE[:3], "run_id"], sort=False):
+        *place, run_id = map(str, group)
+        key = tuple(place)
+        rounds = dict(zip(run["variant"], run["n_rounds"], strict=True))
+        if not ({REFERENCE, OURS} <= rounds.keys() and rounds.keys() & PEERS.keys() and _clean(run).all()):
+            continue
+        rank = (rounds[REFERENCE] >= rounds[OURS], run["started_at"].max())
+        if key not in newest or rank > newest[key][0]:
+            newest[key] = (rank, run_id, set(run["variant"]))
+    sides = [name for name in ("variant", "baseline") if name in rows]
+    kept = []
+    for row in rows[[*PLACE[:3], "run_id", *sides]].itertuples(index=False, name=None):
+        _, speaks, variants = newest.get(row[:3], (None, row[3], set[str]()))
+        kept.append(row[3] == speaks or not variants.issuperset(row[4:]))
+    return rows[pd.Series(kept, index=rows.index, dtype=bool)]
+
+
+def newest_failures(runs: pd.DataFrame, cells: pd.DataFrame, kinds: Collection[str] = ("bench",)) -> pd.DataFrame:
     """The failure worth showing for each engine variant and preset of a machine, where there is one.
 
     Args:
         runs: the table ``runs``.
         cells: of :func:`newest_cells`.
+        kinds: of the rows that count.
 
     Returns:
         rows of ``runs``, at most one per place.
     """
-    tried = runs[runs["kind"] == "bench"]
+    tried = runs[runs["kind"].isin([*kinds])]
     tried = _without_short_timeouts(tried, tried["status"] == "ok")
     failed = tried[tried["status"] != "ok"].reset_index(drop=True)
     measured = cells.loc[cells["n_rounds"] > 0, [*PLACE, "run_id", "started_at"]]

@@ -108,7 +108,8 @@ def run_worker(
     finally:
         kill_group(process)
     wall_seconds = time.perf_counter() - started
-    reader.new_events()
+    for event in reader.new_events():  # what came between the last look and the end
+        on_event(event)
     code = process.returncode
     return Outcome(
         events=tuple(reader.events),

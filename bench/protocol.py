@@ -15,6 +15,7 @@ from typing import Any
 from tinygpt.config import TrainConfig
 from tinygpt.errors import ResultsError
 from tinygpt.presets import get_preset
+from tinygpt.schedule import optimizer_text
 
 # Always these: no suite, option or environment changes them.
 WARMUP_STEPS = 3
@@ -42,7 +43,7 @@ class Protocol:
         corpus: the text's name.
         corpus_sha256: its hash.
         seed: of the starting weights and the batches.
-        optimizer: update rule; its settings follow.
+        optimizer: update rule, with whatever a training recipe adds to it; its settings follow.
         version: of this record's meaning.
     """
 
@@ -111,7 +112,7 @@ def _protocol(preset: str, train: TrainConfig, corpus: str, corpus_sha256: str, 
         corpus=corpus,
         corpus_sha256=corpus_sha256,
         seed=seed,
-        optimizer="AdamW",
+        optimizer=optimizer_text(train),
         learning_rate=train.learning_rate,
         betas=train.betas,
         eps=train.eps,

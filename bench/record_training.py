@@ -32,14 +32,22 @@ from tinygpt.plan import TrainingPlan
 from tinygpt.trainer import StepRecord
 
 
-def record_events(events: Iterable[Event], results_root: Path) -> Iterator[Event]:
+def record_events(
+    events: Iterable[Event], results_root: Path, suite: str = "train", expected: Expected | None = None
+) -> Iterator[Event]:
     """Pass a session's events on and write them to ``results_root/local``.
+
+    Args:
+        events: from a session.
+        results_root: the results folder; made if missing.
+        suite: what the run is part of.
+        expected: what advice said that the run would give.
 
     Raises:
         StorageError: the rows cannot be written.
         Exception: whatever the session raises, after its rows are written.
     """
-    recorder = TrainingRecorder(results_root)
+    recorder = TrainingRecorder(results_root, suite, expected)
     try:
         for event in events:
             recorder.add(event)
@@ -57,6 +65,19 @@ def record_events(events: Iterable[Event], results_root: Path) -> Iterator[Event
         recorder.finish("crashed", f"{type(error).__name__}: {error}")
         raise
     recorder.finish("ok")
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a run was expected to give.
+
+    Attributes:
+        seconds: wall time.
+        loss: on held-out text at the end, nats per byte; None where nothing was known.
+    """
+
+    seconds: float
+    loss: float | None
 
 
 @dataclass(frozen=True)
@@ -81,10 +102,12 @@ class TrainingRecorder:
 
     Args:
         results_root: the results folder; made if missing.
+        suite: what the run is part of.
+        expected: what advice said that the run would give.
     """
 
-    def __init__(self, results_root: Path) -> None:
-        self.root = results_root
+    def __init__(self, results_root: Path, suite: str = "train", expected: Expected | None = None) -> None:
+        self.root, self.suite, self.expected = results_root, suite, expected
         self._begun: _Begun | None = None
         self._steps: list[Row] = []
         self._samples: list[Row] = []
@@ -207,12 +230,12 @@ class TrainingRecorder:
             "commit": begun.provenance.commit,
             "dirty": begun.provenance.dirty,
             "started_at": begun.started_at,
-            "suite": "train",
+            "suite": self.suite,
             "corpus": begun.protocol.corpus,
             "corpus_sha256": begun.protocol.corpus_sha256,
             "seed": plan.seed,
             "n_parameters": begun.start.n_parameters,
-            "tokens_per_step": plan.preset_entry.tokens_per_step,
+            "tokens_per_step": begun.start.train.rows_per_step * plan.preset_entry.model.context_length,
             "warmup_steps": 0,
             "measured_steps": plan.steps,
             "steps_done": len(self._steps),
@@ -228,6 +251,8 @@ class TrainingRecorder:
             "threads": threads_of(engine_name(plan.engine), begun.start.engine_options.get("threads"), begun.machine),
             "blas_kernel": json.loads(begun.machine).get("blas_kernel"),
             "continues": begun.continues,
+            "expected_seconds": None if self.expected is None else self.expected.seconds,
+            "expected_loss": None if self.expected is None else self.expected.loss,
         }
         tables = {"runs": [row], "steps": self._steps, "samples": self._samples}
         write_tables(self.root, begun.run_id, tables)
@@ -256,8 +281,7 @@ def training_command(plan: TrainingPlan) -> str:
     """The command that trains the same model again, without the folders of the machine it ran on."""
     words = ["invoke", "train", "--preset", plan.preset, "--corpus", recorded_corpus(plan.corpus)]
     words += ["--engine", plan.engine, "--steps", str(plan.steps), "--seed", str(plan.seed)]
-    if plan.learning_rate is not None:
-        words += ["--learning-rate", repr(plan.learning_rate)]
+    words += shlex.split(plan.options_text())
     if plan.prompt:
         words += ["--prompt", plan.prompt]
     return shlex.join([*words, "--record"])

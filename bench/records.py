@@ -116,6 +116,8 @@ def run_row(
         "threads": threads_of(cell.engine, resolved[-1].get("threads"), machine) if resolved else None,
         "blas_kernel": json.loads(machine).get("blas_kernel"),
         "continues": None,
+        "expected_seconds": None,
+        "expected_loss": None,
     }
 
 

@@ -3,7 +3,9 @@
 A row is written once and never edited. ``results/README.md`` lists the same columns; a test compares the two.
 
 Versions only add: a column that came later may be null, and files of an older version are read with nulls in it.
-Version 2 added what an engine chose for itself, and the link between the parts of a resumed training run.
+Version 2 added what an engine chose for itself, and the link between the parts of a resumed training run. Up to then,
+``jax`` was the name of a rival, a textbook step in JAX; since version 3 it is this project's engine, and the rival is
+``jax-textbook``. Older files are read under the new name. Version 3 also has what advice expected of a training run.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import pyarrow as pa
 
 from tinygpt.errors import ResultsError
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 VERSION_KEY = b"tinygpt.schema_version"
 TABLE_KEY = b"tinygpt.table"
 
@@ -111,6 +113,8 @@ _RUNS = (
     Column("threads", "integer", "threads", "threads it computed with; null if it was not made", True, 2),
     Column("blas_kernel", "text", "", "processor family whose BLAS kernel ran; null if unknown", True, 2),
     Column("continues", "text", "", "run_id of the training run that this one goes on with; null if none", True, 2),
+    Column("expected_seconds", "number", "s", "wall time that advice expected; null without advice", True, 3),
+    Column("expected_loss", "number", "nats/token", "held-out loss that advice expected; null without any", True, 3),
 )
 
 _STEPS = (
@@ -162,6 +166,8 @@ _KERNELS = (
 )
 
 TABLES = MappingProxyType({"runs": _RUNS, "steps": _STEPS, "samples": _SAMPLES, "kernels": _KERNELS})
+
+_RENAMED_IN_3 = MappingProxyType({"jax": "jax-textbook"})
 
 # Columns that hold one of a few words.
 _CHOICES = {
@@ -256,9 +262,13 @@ def check_schema(table: str, schema: pa.Schema, where: str) -> int:
     return version
 
 
-def migrate(table: str, arrow: pa.Table) -> pa.Table:
-    """A checked file's rows under this version's schema, with nulls in columns that came later."""
+def migrate(table: str, arrow: pa.Table, version: int) -> pa.Table:
+    """A checked file's rows under this version's schema: nulls in columns that came later, today's names of engines."""
     schema = arrow_schema(table)
+    for column in ("engine", "variant"):
+        if version < 3 and column in arrow.column_names:
+            names = [_RENAMED_IN_3.get(name, name) for name in arrow[column].to_pylist()]
+            arrow = arrow.set_column(arrow.column_names.index(column), column, pa.array(names, pa.string()))
     missing = [field for field in schema if field.name not in arrow.column_names]
     for field in missing:
         arrow = arrow.append_column(field, pa.nulls(arrow.num_rows, field.type))

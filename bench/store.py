@@ -129,13 +129,14 @@ def _read_file(table: str, path: Path) -> pa.Table:
         with pq.ParquetFile(path) as file:
             version = check_schema(table, file.schema_arrow, str(path))
             arrow = file.read(columns=arrow_schema(table, version).names)
+        arrow.validate(full=True)  # texts that are not UTF-8 would fail where they are read, and name no file
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
         raise ResultsError(
             f"{path} is not a readable Parquet file",
             "files that invoke bench, invoke train --record or invoke results publish wrote",
             f"move {path} out of the results folder",
         ) from error
-    arrow = migrate(table, arrow)
+    arrow = migrate(table, arrow, version)
     check_values(table, arrow, str(path))
     return arrow
 

@@ -2,7 +2,7 @@
 
 numpy                              an engine of the registry
 vectorized[threads=1]              a variant of one
-torch, jax, …                      a rival of bench.peers, by its short name
+torch, jax-textbook, …             a rival of bench.peers, by its short name
 package.module:ClassName           a subclass of tinygpt's Engine outside the registry, importable where the
                                    benchmark runs: one's own
 roofline[whole], roofline[shared]  no engine at all: a step's matrix products alone (bench.roofline)

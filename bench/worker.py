@@ -175,6 +175,14 @@ def run_generation(task: dict[str, Any], log: EventLog) -> None:
     log.write("done")
 
 
+def run_contestant(task: dict[str, Any], log: EventLog) -> None:
+    """Train by a recipe to its end, evaluating on the way."""
+    from bench.race_steps import train_to_the_end  # with the evaluation's modules, which no measured cell needs
+
+    protocol = protocol_from_json(task["protocol"])
+    train_to_the_end(task, _model(protocol), _train(protocol), protocol.seed, protocol.total_steps, log)
+
+
 def _write_ready(log: EventLog, started: float, resolved_variant: str, threads: int) -> None:
     seconds = time.perf_counter() - started
     peak = peak_memory_bytes()
@@ -262,6 +270,7 @@ _RUN = MappingProxyType(
         "roofline": run_roofline,
         "generation": run_generation,
         "kernels": run_kernels,
+        "race": run_contestant,
     }
 )
 

@@ -19,5 +19,6 @@ def define_env(env: Any) -> None:
     ]
     sys.path[:0] = missing
     from sitegen.macros import define_env as define
+    from tasks import namespace  # where the packages meet; sitegen itself does not know it
 
-    define(env)
+    define(env, namespace)

@@ -52,6 +52,15 @@ BAD_INPUT = {
     "an empty file": (["train", "--corpus", "file:/dev/null"], ["/dev/null"]),
     "prompt longer than the context": (["train", "--preset", "tiny", "--prompt", "x" * 33], ["33", "32"]),
     "missing checkpoint": (["sample", "--checkpoint", "nowhere"], ["nowhere", "run:"]),
+    "a run that is not there to stop": (["stop", "nowhere"], ["unknown run 'nowhere'", "run: invoke runs"]),
+    "a run that is not there to restore": (["restore", "nowhere"], ["unknown run 'nowhere'"]),
+    "a folder of runs that is not there": (["runs"], ["there is no folder runs", "run: invoke train"]),
+    "a start that is recorded": (["train", "--start-from", "x", "--record"], ["--record with --start-from"]),
+    "nothing to keep": (["train", "--keep", "-1"], ["keep is -1", "0 or more"]),
+    "nothing to resume in the background": (
+        ["train", "--out", "x", "--resume", "--detach"],
+        ["x holds no checkpoint", "run: invoke train"],
+    ),
     "unknown suite": (["bench", "--suite", "fast"], ["unknown suite 'fast'", "quick, standard, full"]),
     "unknown preset to measure": (
         ["bench", "--presets", "tiny,hige"],

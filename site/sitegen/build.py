@@ -11,8 +11,11 @@ from mkdocs.config import load_config
 from mkdocs.exceptions import MkDocsException
 
 from sitegen.checks import check_site
+from sitegen.embeds import write_embeds
 from sitegen.errors import SiteError, summarize_problems
-from sitegen.prepare import prepare
+from sitegen.pins import read_pins
+from sitegen.prepare import GENERATED_URL, PREPARED, Prepared, prepare
+from sitegen.social import CARD
 
 # Folders of a checkout that a build must never empty.
 _SOURCES = ("site", "docs", "results", "tests", "tinygpt", "bench", ".git", ".github", ".ci")
@@ -50,8 +53,11 @@ def build_site(root: Path, results: Path, output: Path, strict: bool = True) -> 
     root = root.resolve()
     output = (root / output).resolve()
     refuse_unsafe_output(root, output)
+    pins = read_pins(root)
     prepared = prepare(root, root / results)
-    site_url = _run_mkdocs(root, root / results, output, strict)
+    site_url = _run_mkdocs(root, root / results, prepared, output, strict)
+    figures = [figure for figure in prepared.figures.values() if figure is not None]
+    write_embeds([*figures, *pins.values()], output, site_url)
     problems = check_site(output, site_url)
     if problems:
         raise SiteError(
@@ -59,8 +65,7 @@ def build_site(root: Path, results: Path, output: Path, strict: bool = True) -> 
             "links that lead somewhere, and nothing loaded from another host",
             "invoke site, after mending the pages",
         )
-    figures = tuple(name for name, figure in prepared.figures.items() if figure.files)
-    return BuiltSite(output, sum(1 for _ in output.rglob("*.html")), figures)
+    return BuiltSite(output, sum(1 for _ in output.rglob("*.html")), tuple(figure.name for figure in figures))
 
 
 def refuse_unsafe_output(root: Path, output: Path) -> None:
@@ -82,14 +87,17 @@ def refuse_unsafe_output(root: Path, output: Path) -> None:
         raise SiteError(f"{output} holds files that are not a built site", "an empty or new folder", "invoke site")
 
 
-def _run_mkdocs(root: Path, results: Path, output: Path, strict: bool) -> str:
+def _run_mkdocs(root: Path, results: Path, prepared: Prepared, output: Path, strict: bool) -> str:
     """Run MkDocs inside this process; returns the address that the site was built for."""
     messages = _Messages()
     logger = logging.getLogger("mkdocs")
     logger.addHandler(messages)
     try:
         config = load_config(str(root / "mkdocs.yml"), site_dir=str(output), strict=strict)
-        config["extra"]["results"] = str(results)
+        config["extra"] |= {"results": str(results), PREPARED: prepared}
+        # Without a picture the feed would name one called "None"; the address needs the site's own.
+        if "rss" in config.plugins:
+            config.plugins["rss"].config["image"] = f"{config['site_url']}{GENERATED_URL}{CARD}"
         config.plugins.on_startup(command="build", dirty=False)
         try:
             mkdocs_build(config)

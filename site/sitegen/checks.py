@@ -1,167 +1,151 @@
-"""Checks of the built pages: what ``mkdocs build --strict`` does not look at.
+"""Checks of the built site: what ``mkdocs build --strict`` does not look at.
 
-MkDocs checks Markdown links. Raw ``href``, ``src`` and ``srcset``, fragments in raw HTML, and whether a page would
-load anything from another host are checked here, on the files as a browser will get them.
+MkDocs checks Markdown links. Checked here, on the files as a browser will get them: every raw ``href``, ``src``,
+``srcset`` and ``<meta>``, fragments in raw HTML, style sheets, pictures, the search index, feeds, the sitemap and every
+other file that names an address of this site; and whether anything would be loaded from another host.
 """
 
 from __future__ import annotations
 
+import html
+import json
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import cache
-from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-# Attributes whose address the browser fetches by itself, by element.
-_LOADED = {
-    "script": ("src",), "img": ("src", "srcset"), "source": ("src", "srcset"), "iframe": ("src",), "embed": ("src",),
-    "object": ("data",), "audio": ("src",), "video": ("src", "poster"), "track": ("src",), "input": ("src",),
-}  # fmt: skip
-# Kinds of <link> that only name an address.
-_NAMING_LINKS = {"canonical", "alternate", "prev", "next", "author", "license", "me", "edit"}
-_CSS_ADDRESS = re.compile(r"""(?:url\(\s*|@import\s+)["']?([^"')\s;]+)""")
+from sitegen.html_addresses import CSS_ADDRESS, Page, read_page
+
 _SCHEME = re.compile(r"^[a-z][a-z0-9+.-]*:", re.IGNORECASE)
+_PICTURE_ADDRESS = re.compile(r"""\b(?:xlink:)?href\s*=\s*["']([^"']*)["']""")
+# Files that may name addresses of the site in full: pages (embedding snippets too), feeds, the sitemap, oEmbed.
+_TEXTS = {".html", ".json", ".txt", ".webmanifest", ".xml"}
 
 
-@dataclass
-class Page:
-    """Addresses and anchors of one HTML file.
+@dataclass(frozen=True)
+class _Site:
+    """A built site and the address that it was built for.
 
     Attributes:
-        linked: addresses that a reader can follow, with their lines.
-        loaded: addresses that the browser fetches, with their lines.
-        anchors: ids and names that a fragment can lead to.
-        repeated: ids that occur more than once.
+        folder: absolute.
+        url: complete, ending in a slash.
+        read: an HTML file's path → its addresses and anchors; each file is read once.
     """
 
-    linked: list[tuple[int, str]] = field(default_factory=list)
-    loaded: list[tuple[int, str]] = field(default_factory=list)
-    anchors: set[str] = field(default_factory=set)
-    repeated: set[str] = field(default_factory=set)
+    folder: Path
+    url: str
+    read: Callable[[Path], Page]
 
-
-class _Reader(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.page = Page()
-        self._in_style = False
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        values = {name: value or "" for name, value in attrs}
-        line = self.getpos()[0]
-        if "id" in values:
-            if values["id"] in self.page.anchors:
-                self.page.repeated.add(values["id"])
-            self.page.anchors.add(values["id"])
-        if tag == "a" and "name" in values:
-            self.page.anchors.add(values["name"])
-        if tag in {"a", "area"} and "href" in values:
-            self.page.linked.append((line, values["href"]))
-        if tag == "link" and "href" in values:
-            naming = set(values.get("rel", "").lower().split()) <= _NAMING_LINKS
-            (self.page.linked if naming else self.page.loaded).append((line, values["href"]))
-        for name in _LOADED.get(tag, ()):
-            if name in values:
-                self.page.loaded += [(line, address) for address in _addresses(name, values[name])]
-        if "style" in values:
-            self.page.loaded += [(line, address) for address in _CSS_ADDRESS.findall(values["style"])]
-        self._in_style = tag == "style"
-
-    def handle_data(self, data: str) -> None:
-        if self._in_style:
-            self.page.loaded += [(self.getpos()[0], address) for address in _CSS_ADDRESS.findall(data)]
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag == "style":
-            self._in_style = False
-
-
-def _addresses(attribute: str, value: str) -> list[str]:
-    if attribute != "srcset":
-        return [value]
-    return [part.split()[0] for part in value.split(",") if part.split()]
-
-
-def read_page(path: Path) -> Page:
-    """Parse one HTML file."""
-    reader = _Reader()
-    reader.feed(path.read_text(encoding="utf-8"))
-    reader.close()
-    return reader.page
+    def files(self, *suffixes: str) -> Iterator[tuple[str, Path]]:
+        """Files with one of these endings: name relative to the site, and path."""
+        for path in sorted(self.folder.rglob("*")):
+            if path.suffix in suffixes and path.is_file():
+                yield path.relative_to(self.folder).as_posix(), path
 
 
 def check_site(site: Path, site_url: str) -> list[str]:
-    """Problems of a built site, each as one line naming file and line.
+    """Problems of a built site, each as one line naming the file, and the line of a page.
 
     Args:
         site: the built folder.
         site_url: the address it was built for; its path is what absolute paths (of the 404 page) begin with.
     """
-    site = site.resolve()
-    base = urlsplit(site_url)
-    read = cache(read_page)
-    problems: list[str] = []
-    for path in sorted(site.rglob("*.html")):
-        name = path.relative_to(site).as_posix()
-        page = read(path)
-        problems += [f"{name}: the id {anchor!r} occurs twice" for anchor in sorted(page.repeated)]
+    built = _Site(site.resolve(), site_url.rstrip("/") + "/", cache(read_page))
+    checks = (_check_pages, _check_styles, _check_pictures, _check_search, _check_own_addresses)
+    return [problem for check in checks for problem in check(built)]
+
+
+def _check_pages(site: _Site) -> Iterator[str]:
+    for name, path in site.files(".html"):
+        page = site.read(path)
+        for anchor in sorted(page.repeated):
+            yield f"{name}: the id {anchor!r} occurs twice"
         for line, address in page.loaded:
             if _is_elsewhere(address):
-                problems.append(f"{name}, line {line}: loads {address} from another host")
-            else:
-                problems += [f"{name}, line {line}: {text}" for text in _broken(address, path, site, base.path, read)]
+                yield f"{name}, line {line}: loads {address} from another host"
+            elif problem := _broken(site, address, path):
+                yield f"{name}, line {line}: {problem}"
         for line, address in page.linked:
-            if address.startswith(site_url):
-                address = address.removeprefix(f"{base.scheme}://{base.netloc}")
-            if not _is_elsewhere(address):
-                problems += [f"{name}, line {line}: {text}" for text in _broken(address, path, site, base.path, read)]
-    return problems + list(_check_styles(site))
+            if not _is_elsewhere(address) and (problem := _broken(site, address, path)):
+                yield f"{name}, line {line}: {problem}"
+        for line, address in page.shared:
+            if not address.startswith(site.url):
+                yield f"{name}, line {line}: {address or 'an empty address'} is shared, and is not below {site.url}"
+
+
+def _check_styles(site: _Site) -> Iterator[str]:
+    for name, path in site.files(".css"):
+        for address in CSS_ADDRESS.findall(path.read_text(encoding="utf-8")):
+            yield from _check_part(site, name, path, address)
+
+
+def _check_pictures(site: _Site) -> Iterator[str]:
+    for name, path in site.files(".svg"):
+        text = path.read_text(encoding="utf-8")
+        for address in (*CSS_ADDRESS.findall(text), *_PICTURE_ADDRESS.findall(text)):
+            yield from _check_part(site, name, path, address)
+
+
+def _check_part(site: _Site, name: str, path: Path, address: str) -> Iterator[str]:
+    """A style sheet's or picture's part; its own fragments (gradients, clipping paths) are fine."""
+    if _is_elsewhere(address):
+        yield f"{name}: loads {address} from another host"
+    elif not address.startswith("#") and (problem := _broken(site, address, path)):
+        yield f"{name}: {problem}"
+
+
+def _check_search(site: _Site) -> Iterator[str]:
+    """Places that the search leads to, relative to the home page."""
+    path = site.folder / "search/search_index.json"
+    if not path.is_file():
+        return
+    for entry in json.loads(path.read_text(encoding="utf-8"))["docs"]:
+        if problem := _broken(site, entry["location"], site.folder / "index.html"):
+            yield f"search/search_index.json: {problem}"
+
+
+def _check_own_addresses(site: _Site) -> Iterator[str]:
+    """Complete addresses of this site, wherever a file names one."""
+    own = re.compile(re.escape(site.url) + r"""[^\s"'<>\\`)\]}]*""")
+    home = site.folder / "index.html"
+    for name, path in site.files(*_TEXTS):
+        text = html.unescape(path.read_text(encoding="utf-8"))
+        for address in sorted(set(own.findall(text))):
+            relative = address.removeprefix(site.url).rstrip(".,;:")
+            if problem := _broken(site, relative, home):
+                yield f"{name}: {problem.replace(relative, address, 1)}"
 
 
 def _is_elsewhere(address: str) -> bool:
-    """Whether an address leaves the site: another host, or a scheme such as mailto (data is part of the page)."""
+    """Whether an address names a host or a scheme such as mailto (data is part of the page)."""
     return address.startswith("//") or (_SCHEME.match(address) is not None and not address.startswith("data:"))
 
 
-def _broken(address: str, page: Path, site: Path, base_path: str, read: object) -> Iterator[str]:
-    """Why a local address leads nowhere, if it does."""
+def _broken(site: _Site, address: str, page: Path) -> str:
+    """Why an address without a host leads nowhere; empty if it leads somewhere."""
     if address.startswith("data:"):
-        return
+        return ""
     parts = urlsplit(address)
     path = unquote(parts.path)
     if path.startswith("/"):
-        if not path.startswith(base_path):
-            yield f"{address} is an absolute path outside {base_path}"
-            return
-        target = site / path.removeprefix(base_path).lstrip("/")
+        base = urlsplit(site.url).path
+        if not path.startswith(base):
+            return f"{address} is an absolute path outside {base}"
+        target = site.folder / path.removeprefix(base).lstrip("/")
     else:
         target = page.parent / path if path else page
     target = target.resolve()
-    if not target.is_relative_to(site):
-        yield f"{address} leads out of the site"
-        return
+    if not target.is_relative_to(site.folder):
+        return f"{address} leads out of the site"
     if target.is_dir():
         target = target / "index.html"
     if not target.is_file():
-        yield f"{address} leads nowhere"
-        return
+        return f"{address} leads nowhere"
     fragment = unquote(parts.fragment)
     # Material's own fragments (#__tabbed, #only-light …) are states, not places.
-    if fragment and not fragment.startswith("__") and target.suffix == ".html":
-        assert callable(read)
-        if fragment not in read(target).anchors:
-            yield f"{address} names an anchor that {target.relative_to(site).as_posix()} does not have"
-
-
-def _check_styles(site: Path) -> Iterator[str]:
-    for path in sorted(site.rglob("*.css")):
-        name = path.relative_to(site).as_posix()
-        for address in _CSS_ADDRESS.findall(path.read_text(encoding="utf-8")):
-            if _is_elsewhere(address):
-                yield f"{name}: loads {address} from another host"
-            elif not address.startswith(("data:", "#")):
-                target = (path.parent / unquote(urlsplit(address).path)).resolve()
-                if not target.is_file():
-                    yield f"{name}: {address} leads nowhere"
+    is_place = bool(fragment) and not fragment.startswith("__") and target.suffix == ".html"
+    if is_place and fragment not in site.read(target).anchors:
+        return f"{address} names an anchor that {target.relative_to(site.folder).as_posix()} does not have"
+    return ""

@@ -2,39 +2,47 @@
 
 Statistics are ``bench.stats``' business and the choice between runs ``bench.newest``'s; here rows are put into words.
 Four rules hold throughout: published and local rows never meet in one ratio, nor do rows of two machines, nor rows of
-two protocols, nor rows of two runs.
+two protocols, nor rows of two runs. What is said about this project's engines never picks up a rival by accident:
+``kinds`` asks for them.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from bench.labels import is_copy
-from bench.newest import PLACE, newest_cells, newest_failures, newest_ratios
+from bench.newest import PLACE, from_complete_runs, newest_cells, newest_failures, newest_ratios
 from bench.noise import cell_verdict, floor_of, noise_floors, ratio_verdict
+from bench.roofline import ROOFLINE
 from bench.stats import GROUP, cell_summary, ratio_from, speedups
 from bench.store import read_table
 from bench.training_parts import joined_training
+from bench.variants import kind_of
 from sitegen import quantities
 from sitegen.escape import one_line
 from sitegen.machines import machine_label
 from sitegen.palette import order_variants
 
+ENGINE_KINDS = ("bench",)
+TRAINING_KINDS = ("bench", "peer", ROOFLINE)  # what a step's time is known of
+
 # What every cell carries as text, for tooltips and tables.
-CELL_TEXT = ("machine", "protocol", "evidence", "verdict", "status", "reason", "command", "measured_on")
+CELL_TEXT = ("machine", "protocol", "evidence", "code", "verdict", "status", "reason", "command", "measured_on")
 
 CELL_COLUMNS = (
-    "origin", "machine_hash", "protocol_hash", "engine", "variant", "preset", "n_parameters", "state", "seconds",
-    "seconds_low", "seconds_high", "rounds", "tokens_per_second", "peak_bytes", "measured_at", *CELL_TEXT,
+    "origin", "machine_hash", "protocol_hash", "run_id", "engine", "variant", "preset", "n_parameters", "state",
+    "seconds", "seconds_low", "seconds_high", "rounds", "tokens_per_second", "peak_bytes", "measured_at", *CELL_TEXT,
 )  # fmt: skip
 RATIO_COLUMNS = (
-    "origin", "machine_hash", "protocol_hash", "baseline", "variant", "preset", "n_parameters", "speedup",
-    "speedup_low", "speedup_high", "seconds", "baseline_seconds", "measured_at", *CELL_TEXT,
+    "origin", "machine_hash", "protocol_hash", "run_id", "baseline", "variant", "preset", "n_parameters", "speedup",
+    "speedup_low", "speedup_high", "seconds", "baseline_seconds", "rounds", "measured_at", *CELL_TEXT,
 )  # fmt: skip
 LOSS_COLUMNS = (
     "run", "series", "variant", "preset", "corpus", "step", "minutes", "loss", "averaged", "status", "machine",
@@ -52,6 +60,15 @@ class Results:
     steps: pd.DataFrame
     samples: pd.DataFrame
     kernels: pd.DataFrame
+
+    @cached_property
+    def summary(self) -> pd.DataFrame:
+        """``bench.stats.cell_summary`` of training steps; of the roofline's arrangements only a run's faster one."""
+        summary = cell_summary(self.runs, self.steps, TRAINING_KINDS)
+        products = summary[summary["engine"] == ROOFLINE].sort_values("median_step_seconds", kind="stable")
+        slower = products.index[products.duplicated([name for name in GROUP if name != "variant"])]
+        folded = summary.drop(slower)
+        return folded.assign(variant=folded["variant"].where(folded["engine"] != ROOFLINE, ROOFLINE))
 
 
 def load_results(root: Path) -> Results:
@@ -71,25 +88,30 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 # ---- cells ---------------------------------------------------------------------------------------------
 
 
-def cell_frame(results: Results) -> pd.DataFrame:
+def cell_frame(results: Results, kinds: Collection[str] = ENGINE_KINDS) -> pd.DataFrame:
     """One row per measured cell and one per failed cell; a cell that did both has both rows.
 
     Each comes from the run that speaks for it (``bench.newest``): published from a clean checkout, over rounds rather
     than steps, the newest. All the others stay in the table of runs.
 
+    Args:
+        results: the tables.
+        kinds: of the rows, out of ``TRAINING_KINDS``.
+
     Returns:
         columns ``CELL_COLUMNS``, ordered by model size and engine; ``state`` is "measured" or "failed", times are
         in seconds, absent numbers are NaN.
     """
-    summary = _without_copies(cell_summary(results.runs, results.steps))
+    summary = _of_kinds(results.summary, kinds)
     if summary.empty:
         return pd.DataFrame(columns=[*CELL_COLUMNS])
-    chosen = newest_cells(summary)
+    chosen = newest_cells(from_complete_runs(summary, results.summary))
     rows = [_measured_cell(record) for record in records(chosen) if record["n_rounds"] > 0]
     groups = {tuple(record[name] for name in GROUP): record for record in records(summary)}
     rows += [
-        _failed_cell(groups[tuple(failure[name] for name in GROUP)], failure)
-        for failure in records(newest_failures(_without_copies(results.runs), chosen))
+        _failed_cell(groups[place], failure)
+        for failure in records(newest_failures(_failures(results.runs), chosen, kinds))
+        if (place := tuple(failure[name] for name in GROUP)) in groups
     ]
     ranks = {name: rank for rank, name in enumerate(order_variants([row["variant"] for row in rows]))}
     # Published rows first: they are what the rest stands beside.
@@ -99,9 +121,15 @@ def cell_frame(results: Results) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*CELL_COLUMNS])
 
 
-def _without_copies(rows: pd.DataFrame) -> pd.DataFrame:
-    """Leave out A/A arms: they show the noise and are no engines of their own."""
-    return rows[~rows["variant"].map(is_copy).astype(bool)]
+def _of_kinds(summary: pd.DataFrame, kinds: Collection[str]) -> pd.DataFrame:
+    """Cells of some kinds, without A/A arms: those show the noise and are no engines of their own."""
+    wanted = [not is_copy(variant) and kind_of(variant) in kinds for variant in summary["variant"]]
+    return summary[pd.Series(wanted, index=summary.index, dtype=bool)]
+
+
+def _failures(runs: pd.DataFrame) -> pd.DataFrame:
+    """Attempts whose failure can be shown: A/A arms and the roofline are no engines that could fail."""
+    return runs[~runs["variant"].map(is_copy).astype(bool) & (runs["engine"] != ROOFLINE)]
 
 
 def _shared(record: dict[str, Any]) -> dict[str, Any]:
@@ -131,7 +159,8 @@ def _measured_cell(record: dict[str, Any]) -> dict[str, Any]:
         "rounds": rounds,
         "tokens_per_second": float(record["tokens_per_second"]),
         "evidence": f"{steps} steps in {rounds} {'rounds' if rounds != 1 else 'round'}, "
-        f"interval over {record['interval_basis']}{failed}{_code(record)}",
+        f"interval over {record['interval_basis']}{failed}",
+        "code": _code(record),
         "reason": "",
     }
 
@@ -143,19 +172,18 @@ def _failed_cell(record: dict[str, Any], failure: dict[str, Any]) -> dict[str, A
         "status": str(failure["status"]),
         "verdict": "",
         "reason": failure_reason(failure),
-        "evidence": f"{record['n_failed']} of {record['n_attempts']} attempts failed{_code(failure)}",
+        "evidence": f"{record['n_failed']} of {record['n_attempts']} attempts failed",
+        "code": _code(failure),
     }
 
 
 def _code(record: dict[str, Any]) -> str:
-    """Which code ran, as the end of a sentence: what the engine chose for itself, and the commit in a checkout."""
-    parts = []
+    """Which code ran: the commit in a checkout, and what the engine chose for itself."""
+    commit = f"commit {record['commit'][:7]}" if isinstance(record["commit"], str) else "no commit recorded"
+    changed = " with uncommitted changes" if record["dirty"] is True else ""
     resolved = record["resolved_variant"]
-    if isinstance(resolved, str) and resolved != record["variant"]:
-        parts.append(f", as {one_line(resolved, 120)}")
-    if isinstance(record["commit"], str):
-        parts.append(f", commit {record['commit'][:7]}{' with uncommitted changes' if record['dirty'] else ''}")
-    return "".join(parts)
+    chosen = f", as {one_line(resolved, 120)}" if isinstance(resolved, str) and resolved != record["variant"] else ""
+    return f"{commit}{changed}{chosen}"
 
 
 def failure_reason(run: dict[str, Any]) -> str:
@@ -190,22 +218,30 @@ def primary_cells(cells: pd.DataFrame) -> pd.DataFrame:
 # ---- ratios --------------------------------------------------------------------------------------------
 
 
-def ratio_frame(results: Results) -> pd.DataFrame:
+def ratio_frame(
+    results: Results, kinds: Collection[str] = ENGINE_KINDS, baselines: Collection[str] | None = None
+) -> pd.DataFrame:
     """Speedups of every variant over every other, each from the run that speaks for the pair (``bench.newest``).
+
+    Args:
+        results: the tables.
+        kinds: of the rows, out of ``TRAINING_KINDS``.
+        baselines: to compare with; every variant when None.
 
     Returns:
         columns ``RATIO_COLUMNS``; the baseline itself is left out. ``evidence`` says so where an engine was measured
         again since, without the other one, and ``verdict`` weighs the ratio against its run's A/A arms.
     """
-    everything = cell_summary(results.runs, results.steps)
-    floors = noise_floors(everything)
-    summary = _without_copies(everything)
+    floors = noise_floors(results.summary)
+    summary = _of_kinds(results.summary, kinds)
     measured = summary[summary["n_rounds"] > 0]
-    if measured.empty:
+    names = order_variants([name for name in measured["variant"] if baselines is None or name in baselines])
+    if not names:
         return pd.DataFrame(columns=[*RATIO_COLUMNS])
-    parts = [speedups(measured, baseline) for baseline in order_variants(measured["variant"].tolist())]
+    parts = [speedups(measured, baseline) for baseline in names]
     ratios = pd.concat([part for part in parts if not part.empty], ignore_index=True)
-    ratios = newest_ratios(ratios[ratios["variant"] != ratios["baseline"]])
+    ratios = ratios[ratios["variant"] != ratios["baseline"]]
+    ratios = newest_ratios(from_complete_runs(ratios, results.summary))
     texts = pd.DataFrame([_measured_cell(record) for record in records(measured)])[[*GROUP, "measured_at", *CELL_TEXT]]
     ratios = ratios.merge(texts, on=GROUP)
     since = _measured_since(ratios, newest_cells(measured))
@@ -213,9 +249,8 @@ def ratio_frame(results: Results) -> pd.DataFrame:
     ratios["verdict"] = [
         ratio_verdict(ratio_from(pair), floor_of(floors, pair["run_id"], pair["preset"])) for pair in records(ratios)
     ]
-    return ratios.rename(columns={"median_step_seconds": "seconds", "baseline_step_seconds": "baseline_seconds"})[
-        [*RATIO_COLUMNS]
-    ]
+    renamed = {"median_step_seconds": "seconds", "baseline_step_seconds": "baseline_seconds", "n_rounds": "rounds"}
+    return ratios.rename(columns=renamed)[[*RATIO_COLUMNS]]
 
 
 def _measured_since(ratios: pd.DataFrame, cells: pd.DataFrame) -> list[str]:
@@ -238,10 +273,14 @@ def _measured_since(ratios: pd.DataFrame, cells: pd.DataFrame) -> list[str]:
 # ---- training runs -------------------------------------------------------------------------------------
 
 
+# Suites of training runs that have a figure of their own, and say nothing about what a preset comes to.
+APART = ("sweep", "race")
+
+
 def training_runs(results: Results) -> pd.DataFrame:
     """Training runs that took at least one step, newest first; the parts of a resumed run are one."""
     runs, _ = joined_training(results.runs, results.steps)
-    return runs[runs["first_loss"].notna()].sort_values("started_at", ascending=False)
+    return runs[runs["first_loss"].notna() & ~runs["suite"].isin(APART)].sort_values("started_at", ascending=False)
 
 
 def loss_frame(results: Results, max_runs: int) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""What a page may ask for: ``figure``, ``table``, ``samples``, ``number`` and ``machine``; and formulas.
+"""What a page may ask for: ``figure``, ``table``, ``samples``, ``number``, ``machine``, ``task``; marks; and formulas.
 
 Everything they return is on one line: a macro can stand in a list or an admonition without breaking it. A name that
 does not exist stops the build, naming page and line.
@@ -7,23 +7,34 @@ does not exist stops the build, naming page and line.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from invoke import Collection
 from mkdocs.utils import get_relative_url
 
+from sitegen.documents import DOCUMENT_TABLES, Documents, check_documents, write_documents
+from sitegen.embeds import oembed_link, snippets_html
 from sitegen.errors import SiteError
 from sitegen.escape import html_attribute, html_block
+from sitegen.figure_html import empty_figure_html, figure_html
 from sitegen.figures import FIGURES
+from sitegen.gallery import gallery_cards, gallery_html
 from sitegen.machines import machine_sentence
+from sitegen.marks import MARKS
 from sitegen.markup import nothing_yet
 from sitegen.maths import Maths
+from sitegen.number_rows import PAGE as NUMBERS_PAGE
+from sitegen.number_rows import anchor_of
 from sitegen.numbers import Number, resolve_number
-from sitegen.prepare import GENERATED_URL, Prepared, prepare
-from sitegen.render import RenderedFigure
+from sitegen.posts import Pin, pin_of_meta, prepare_posts
+from sitegen.prepare import CACHE, GENERATED, PREPARED, Prepared, prepare
 from sitegen.samples import samples_html
-from sitegen.tables import TABLES, figure_table
+from sitegen.shipped import ShippedLinks
+from sitegen.sources import read_sources
+from sitegen.tables import TABLES
+from sitegen.task_reference import task_html
 from tinygpt.errors import unknown_name
 
 Value = TypeVar("Value")
@@ -32,7 +43,7 @@ Value = TypeVar("Value")
 _MEASURE_PAGE, _MEASURE_ANCHOR = "status.md", "measure"
 
 
-def define_env(env: Any) -> None:
+def define_env(env: Any, collection: Collection | None = None) -> None:
     """Register the macros with mkdocs-macros, and formulas with Markdown.
 
     Results and figures are read once for the whole build. Formulas are registered here rather than in mkdocs.yml,
@@ -40,34 +51,85 @@ def define_env(env: Any) -> None:
 
     Args:
         env: the plugin's environment: ``conf`` is MkDocs' configuration, ``page`` the page being rendered.
+        collection: the Invoke tasks, for their reference.
     """
-    root = Path(env.project_dir)
-    prepared = prepare(root, root / str(env.conf["extra"].get("results", "results")))
-    pages = PageMacros(env, prepared)
-    for macro in (pages.figure, pages.table, pages.samples, pages.number, pages.machine):
+    root, extra = Path(env.project_dir), env.conf["extra"]
+    # sitegen.build hands over what it prepared; MkDocs by itself has to prepare.
+    prepared = extra.get(PREPARED) or prepare(root, root / str(extra.get("results", "results")))
+    sources = read_sources(Path(env.conf["docs_dir"]))
+    try:
+        pinned = prepare_posts(sources, prepared.facts.results, root / GENERATED, root / CACHE) | {(): prepared}
+        facts = {pin: part.facts for pin, part in pinned.items()}
+        documents = Documents(root, sources, facts, collection, str(extra.get("repository") or ""))
+        check_documents(documents)
+        write_documents(documents, root / GENERATED)
+    except SiteError as error:
+        raise SystemExit(str(error)) from None
+    pages = PageMacros(env, pinned, documents)
+    macros = (
+        pages.figure,
+        pages.table,
+        pages.samples,
+        pages.number,
+        pages.machine,
+        pages.task,
+        pages.snippets,
+        pages.gallery,
+    )
+    for macro in (*macros, *MARKS):
         env.macro(macro)
-    env.conf["markdown_extensions"].append(Maths())
+    env.conf["markdown_extensions"] += [Maths(), ShippedLinks(documents.shipped)]
 
 
 class PageMacros:
-    """The macros, bound to one build's results."""
+    """The macros, bound to one build's results: all of them, or for a post those of the runs that it pins."""
 
-    def __init__(self, env: Any, prepared: Prepared) -> None:
+    def __init__(self, env: Any, pinned: Mapping[Pin, Prepared], documents: Documents) -> None:
         self._env = env
-        self._prepared = prepared
+        self._pinned = pinned
+        self._documents = documents
+
+    @property
+    def _pin(self) -> Pin:
+        return pin_of_meta(self._env.page.meta)
+
+    @property
+    def _prepared(self) -> Prepared:
+        return self._pinned[self._pin]
 
     def figure(self, name: str) -> str:
         """An interactive figure: pictures until the live chart replaces them, downloads, and the table behind it."""
-        rendered = self._look_up("figure", name, self._prepared.figures)
-        return _empty_figure(rendered) if rendered.rows.empty else self._figure_html(rendered)
+        published = self._look_up("figure", name, self._prepared.figures)
+        if published is None:
+            return empty_figure_html(FIGURES[name])
+        page = self._env.page
+        if published.embeddable:
+            # The theme puts the page's figures into its head, where others look for oEmbed records.
+            links = page.meta.setdefault("oembed", [])
+            links.append(oembed_link(published, self._site_url()))
+        return figure_html(published, lambda address: str(get_relative_url(address, page.file.url)))
 
     def table(self, name: str) -> str:
         """A generated table."""
+        if name in DOCUMENT_TABLES:
+            return DOCUMENT_TABLES[name](self._documents)
         return self._look_up("table", name, TABLES)(self._prepared.facts.results)
+
+    def task(self, name: str) -> str:
+        """What an Invoke task does, and its options."""
+        collection = self._documents.collection
+        if collection is None:
+            return "<p>The tasks cannot be imported here.</p>"
+        self._look_up("task", name, collection.tasks)
+        return task_html(collection, name)
 
     def samples(self) -> str:
         """Everything the models wrote."""
         return samples_html(self._prepared.facts.results)
+
+    def gallery(self) -> str:
+        """The models that come with the package: cards, texts, and how they came about."""
+        return gallery_html(gallery_cards())
 
     def number(self, name: str) -> str:
         """A measured figure as text, or a note that it is not measured yet."""
@@ -77,8 +139,7 @@ class PageMacros:
             raise self._stop(name, str(error)) from None
         if found.text is None:
             return self._missing_number(found)
-        source = html_attribute(found.source)
-        return f'<span class="tg-number" title="{source}">{html_block(found.text)}</span>'
+        return self._linked_number(name, found.text, found.source)
 
     def machine(self) -> str:
         """A sentence about the machine whose numbers the pages quote."""
@@ -87,7 +148,23 @@ class PageMacros:
             return "No machine has measured anything yet: run <code>invoke bench --suite quick</code>."
         return machine_sentence(facts.cells, facts.results.runs)
 
+    def snippets(self) -> str:
+        """For every figure, what to paste to show it elsewhere."""
+        url = self._env.page.file.url
+        found = [figure for figure in self._prepared.figures.values() if figure is not None]
+        if not found:
+            return nothing_yet("There is no figure to embed", "invoke bench --suite quick")
+        # Headings are Markdown's, so that they stand in the table of contents.
+        return "\n\n".join(
+            f"### {figure.name} {{ #{figure.name} }}\n\n"
+            + snippets_html(figure, self._site_url(), get_relative_url(figure.folder, url))
+            for figure in found
+        )
+
     # ---- helpers ----------------------------------------------------------------------------------------
+
+    def _site_url(self) -> str:
+        return str(self._env.conf["site_url"])
 
     def _look_up(self, kind: str, name: str, table: Mapping[str, Value]) -> Value:
         if name not in table:
@@ -100,6 +177,19 @@ class PageMacros:
         lines = Path(file.abs_src_path).read_text(encoding="utf-8").splitlines()
         line = next((number for number, text in enumerate(lines, 1) if f'"{name}"' in text or f"'{name}'" in text), 0)
         return SystemExit(f"docs/{file.src_uri}, line {line}: {problem}" if line else f"docs/{file.src_uri}: {problem}")
+
+    def _linked_number(self, name: str, text: str, source: str) -> str:
+        """A number with a link to its line in the table of numbers, where pages name it by a literal name."""
+        file, anchor = self._env.page.file, anchor_of(name, self._pin)
+        target = self._env.variables["files"].get_file_from_path(NUMBERS_PAGE)
+        if target is None or anchor not in self._documents.anchors:
+            return f'<span class="tg-number" title="{html_attribute(source)}">{html_block(text)}</span>'
+        if "/posts/" in file.src_uri:
+            # As below: the post also appears on pages of another depth.
+            path = posixpath.relpath(NUMBERS_PAGE, posixpath.dirname(file.src_uri))
+            return f'[{html_block(text)}]({path}#{anchor} "{html_attribute(source)}"){{ .tg-number }}'
+        url = get_relative_url(target.url, file.url)
+        return f'<a class="tg-number" href="{url}#{anchor}" title="{html_attribute(source)}">{html_block(text)}</a>'
 
     def _missing_number(self, found: Number) -> str:
         file = self._env.page.file
@@ -114,41 +204,3 @@ class PageMacros:
             return f'[{words}]({path}#{_MEASURE_ANCHOR} "{hint}")'
         url = get_relative_url(target.url, file.url)
         return f'<a class="tg-missing" href="{url}#{_MEASURE_ANCHOR}" title="{html_attribute(hint)}">{words}</a>'
-
-    def _figure_html(self, rendered: RenderedFigure) -> str:
-        url = _file_url(rendered, self._env.page.file.url)
-        figure, size = rendered.figure, f'width="{rendered.width}" height="{rendered.height}"'
-        alt = html_attribute(rendered.description)
-        pictures = "".join(
-            f'<img class="tg-only-{theme}" src="{url(f"{theme}.svg")}" {size} alt="{alt}" loading="lazy">'
-            for theme in ("light", "dark")
-        )
-        downloads = " · ".join(
-            f'<a href="{url(kind)}" download="tinygpt-{rendered.files[kind]}">{label}</a>'
-            for kind, label in (("light.svg", "SVG"), ("png", "PNG"), ("csv", "CSV"), ("json", "Vega-Lite"))
-        )
-        data = f'data-light="{rendered.files["json"]}" data-dark="{rendered.files["dark.json"]}"'
-        return (
-            f'<figure class="tg-figure" id="figure-{figure.name}">'
-            f'<p class="tg-figure__title">{html_block(figure.title)}</p>'
-            f'<div class="tg-chart" role="group" aria-label="{html_attribute(figure.title)}"'
-            f' {data} data-version="{rendered.version}">{pictures}</div>'
-            f"<figcaption>{html_block(figure.summary)} "
-            f'<span class="tg-downloads">Download: {downloads}</span></figcaption>'
-            f"<details><summary>The rows behind this figure</summary>{figure_table(figure, rendered.rows)}</details>"
-            f"</figure>"
-        )
-
-
-def _file_url(rendered: RenderedFigure, page_url: str) -> Callable[[str], str]:
-    """Kind of file → its address from a page, with a version that changes when the figure does."""
-    return lambda kind: f"{get_relative_url(GENERATED_URL + rendered.files[kind], page_url)}?v={rendered.version}"
-
-
-def _empty_figure(rendered: RenderedFigure) -> str:
-    figure = FIGURES[rendered.figure.name]
-    return (
-        f'<figure class="tg-figure tg-figure--empty" id="figure-{figure.name}">'
-        f'<p class="tg-figure__title">{html_block(figure.title)}</p>'
-        f"{nothing_yet(f'This figure needs {figure.needs}, and there is none', figure.command)}</figure>"
-    )

@@ -17,6 +17,9 @@ from typing import Any
 import pandas as pd
 
 from bench.cells import REFERENCE
+from bench.cost.model import CostModel
+from bench.kernel_parts import PARTS
+from bench.kernel_shares import part_shares
 from bench.peers import PEERS
 from bench.roofline import ROOFLINE
 from bench.standing import OURS
@@ -48,11 +51,13 @@ class Number:
         text: as prose shows it; None while results do not hold it.
         source: where it comes from, one line; without a text, why there is none.
         command: what measures it.
+        runs: ids of the runs whose rows it was computed from; empty where it follows from the code.
     """
 
     text: str | None
     source: str
     command: str
+    runs: tuple[str, ...] = ()
 
 
 class Facts:
@@ -96,6 +101,16 @@ class Facts:
         """Texts beside the rivals', of the machine that is quoted."""
         return primary(generation_frame(self.results))
 
+    @cached_property
+    def parts(self) -> pd.DataFrame:
+        """Shares of a step's parts, of the machine that comes first."""
+        return primary(part_shares(self.results.runs, self.results.steps, self.results.kernels))
+
+    def runs_of(self, engine: str) -> tuple[str, ...]:
+        """Ids of the runs that an engine's measured cells come from."""
+        cells = self.cells[(self.cells["variant"] == engine) & (self.cells["state"] == "measured")]
+        return tuple(dict.fromkeys(cells["run_id"]))
+
     def _in_scope(self, frame: pd.DataFrame) -> pd.DataFrame:
         if self.cells.empty or frame.empty:
             return frame.head(0)
@@ -110,9 +125,9 @@ class Facts:
         return None if found.empty else dict(found.iloc[0])
 
 
-# ---- resolvers: (facts, parts) → (text, source), or None while nothing is measured ------------------------
+# ---- resolvers: (facts, parts) → (text, source, runs), or None while nothing is measured ------------------
 
-Answer = tuple[str, str] | None
+Answer = tuple[str, str, tuple[str, ...]] | None
 
 
 def _speedup(facts: Facts, engine: str, baseline: str, preset: str) -> Answer:
@@ -122,7 +137,8 @@ def _speedup(facts: Facts, engine: str, baseline: str, preset: str) -> Answer:
         return None
     row = found.iloc[0]
     low, high = quantities.ratio(row["speedup_low"]), quantities.ratio(row["speedup_high"])
-    return quantities.ratio(row["speedup"]), f"{engine} over {baseline} at {preset}, {low} to {high}; {_place(row)}"
+    source = f"{engine} over {baseline} at {preset}, {low} to {high}; {_place(row)}"
+    return quantities.ratio(row["speedup"]), source, _runs(row)
 
 
 def _speedup_range(facts: Facts, engine: str, baseline: str) -> Answer:
@@ -133,7 +149,7 @@ def _speedup_range(facts: Facts, engine: str, baseline: str) -> Answer:
     low, high = ordered.iloc[0], ordered.iloc[-1]
     source = f"{engine} over {baseline}, {low['preset']} and {high['preset']}; {_place(low)}"
     texts = [quantities.ratio(low["speedup"]), quantities.ratio(high["speedup"])]
-    return texts[0] if texts[0] == texts[1] else " to ".join(texts), source
+    return texts[0] if texts[0] == texts[1] else " to ".join(texts), source, _runs(low, high)
 
 
 def _pair(facts: Facts, engine: str, baseline: str) -> pd.DataFrame:
@@ -146,7 +162,8 @@ def _of_cell(column: str, write: Callable[[float], str]) -> Callable[..., Answer
         cell = facts.cell(engine, preset)
         if cell is None or pd.isna(cell[column]):
             return None
-        return write(float(cell[column])), f"{engine} at {preset}, {cell['evidence']}; {_place(cell)}"
+        source = f"{engine} at {preset}, {cell['evidence']}, {cell['code']}; {_place(cell)}"
+        return write(float(cell[column])), source, _runs(cell)
 
     return resolve
 
@@ -159,33 +176,34 @@ def _of_training(column: str, write: Callable[[float], str]) -> Callable[..., An
             return None
         run = runs.iloc[0]
         when = quantities.day(run["started_at"])
-        return write(
-            float(run[column])
-        ), f"{run['variant']}, {run['steps_done']} steps on {corpus}, {run['origin']}, {when}"
+        source = f"{run['variant']}, {run['steps_done']} steps on {corpus}, {run['origin']}, {when}"
+        return write(float(run[column])), source, _runs(run)
 
     return resolve
 
 
 def _parameters(facts: Facts, preset: str) -> Answer:
     del facts
-    return quantities.whole(PRESETS[preset].model.n_parameters), f"computed from the preset {preset}"
+    return quantities.whole(PRESETS[preset].model.n_parameters), f"computed from the preset {preset}", ()
 
 
 def _count_cells(facts: Facts) -> Answer:
-    return str(len(facts.bench_runs)), "cells in the table of runs, failures included"
+    return str(len(facts.bench_runs)), "cells in the table of runs, failures included", _all_runs(facts)
 
 
 def _count_failed(facts: Facts) -> Answer:
-    return str(int((facts.bench_runs["status"] != "ok").sum())), "cells whose status is not ok"
+    failed = facts.bench_runs["status"] != "ok"
+    return str(int(failed.sum())), "cells whose status is not ok", _all_runs(facts)
 
 
 def _count_machines(facts: Facts) -> Answer:
-    return str(facts.bench_runs["machine_hash"].nunique()), "machines that measured them"
+    return str(facts.bench_runs["machine_hash"].nunique()), "machines that measured them", _all_runs(facts)
 
 
 def _presets_measured(facts: Facts, engine: str) -> Answer:
     cells = facts.cells[(facts.cells["variant"] == engine) & (facts.cells["state"] == "measured")]
-    return f"{cells['preset'].nunique()} of {len(PRESETS)}", f"presets at which {engine} was measured"
+    text = f"{cells['preset'].nunique()} of {len(PRESETS)}"
+    return text, f"presets at which {engine} was measured", facts.runs_of(engine)
 
 
 def _cost_error(name: str) -> Callable[..., Answer]:
@@ -194,9 +212,45 @@ def _cost_error(name: str) -> Callable[..., Answer]:
         if model is None:
             return None
         source = f"{engine}: each of {len(model.measured)} measured presets left out, cost model {model.id}"
-        return f"{getattr(model, name):.0%}".replace("%", " %"), source
+        return percent(getattr(model, name)), source, facts.runs_of(engine)
 
     return resolve
+
+
+def _cost(write: Callable[[CostModel], str]) -> Callable[..., Answer]:
+    def resolve(facts: Facts, engine: str) -> Answer:
+        model = cost_models(facts.cells).get(engine)
+        if model is None:
+            return None
+        return write(model), f"{engine}: fitted by cost model {model.id}", facts.runs_of(engine)
+
+    return resolve
+
+
+def _fitted_rate(model: CostModel) -> str:
+    # A fit may give the products nothing, where something else grows as they do.
+    return quantities.gflops(1 / model.seconds_per_flop) if model.seconds_per_flop else "a rate that it cannot tell"
+
+
+def _cost_share(term: str) -> Callable[..., Answer]:
+    def resolve(facts: Facts, engine: str, preset: str) -> Answer:
+        model = cost_models(facts.cells).get(engine)
+        if model is None:
+            return None
+        source = f"{engine} at {preset}: its part of a step by cost model {model.id}, not measured by itself"
+        terms = model.terms(preset)
+        return percent(terms[term] / sum(terms.values())), source, facts.runs_of(engine)
+
+    return resolve
+
+
+def _part_share(facts: Facts, part: str, preset: str) -> Answer:
+    shares = facts.parts
+    found = shares[(shares["part"] == part.replace("_", " ")) & (shares["preset"] == preset)]
+    if found.empty:
+        return None
+    row = found.iloc[0]
+    return percent(row["share"]), f"{part} at {preset}, {row['n_steps']} steps in {row['n_rounds']} rounds", _runs(row)
 
 
 def _of_rival(frame: str, column: str, write: Callable[[float], str]) -> Callable[..., Answer]:
@@ -205,9 +259,17 @@ def _of_rival(frame: str, column: str, write: Callable[[float], str]) -> Callabl
         if row is None or pd.isna(row[column]):
             return None
         name = f"{rival} ({row['variant']})" if rival == BEST_TORCH else rival
-        return write(float(row[column])), f"{name} at {preset}, {row['evidence']}; {_place(row)}"
+        return write(float(row[column])), f"{name} at {preset}, {row['evidence']}; {_place(row)}", _runs(row)
 
     return resolve
+
+
+def _runs(*rows: Any) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(str(row["run_id"]) for row in rows))
+
+
+def _all_runs(facts: Facts) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(facts.bench_runs["run_id"]))
 
 
 def _place(row: Any) -> str:
@@ -225,6 +287,7 @@ class Pattern:
 _TRAIN = "invoke train --preset {PRESET} --corpus {CORPUS}"
 _CELL = "invoke bench --suite full --presets {PRESET} --engines {ENGINE}"
 
+_FITTED = "invoke bench --engines {ENGINE}"
 _PEERS = f"{TRAINING_COMMAND} --presets {{PRESET}}"
 _GENERATES = f"{GENERATION_COMMAND} --presets {{PRESET}}"
 
@@ -248,9 +311,7 @@ PATTERNS = MappingProxyType(
         "rival_ms.RIVAL.PRESET": Pattern(_of_rival("against", "seconds", quantities.milliseconds), _PEERS),
         "rival_memory.RIVAL.PRESET": Pattern(_of_rival("against", "peak_memory_bytes", quantities.megabytes), _PEERS),
         "roofline_share.RIVAL.PRESET": Pattern(_of_rival("against", "share", percent), _PEERS),
-        "gflops.RIVAL.PRESET": Pattern(
-            _of_rival("against", "flops_per_second", lambda value: f"{value / 1e9:,.0f} GFLOP/s"), _PEERS
-        ),
+        "gflops.RIVAL.PRESET": Pattern(_of_rival("against", "flops_per_second", quantities.gflops), _PEERS),
         "generates.RIVAL.PRESET": Pattern(
             _of_rival("against_generating", "tokens_per_second", quantities.significant), _GENERATES
         ),
@@ -260,8 +321,14 @@ PATTERNS = MappingProxyType(
         "count.cells": Pattern(_count_cells),
         "count.failed": Pattern(_count_failed),
         "count.machines": Pattern(_count_machines),
-        "cost.error.ENGINE": Pattern(_cost_error("largest_error"), "invoke bench --engines {ENGINE}"),
-        "cost.median.ENGINE": Pattern(_cost_error("median_error"), "invoke bench --engines {ENGINE}"),
+        "cost.error.ENGINE": Pattern(_cost_error("largest_error"), _FITTED),
+        "cost.median.ENGINE": Pattern(_cost_error("median_error"), _FITTED),
+        "cost.overhead.ENGINE": Pattern(_cost(lambda model: quantities.duration(model.overhead)), _FITTED),
+        "cost.rate.ENGINE": Pattern(_cost(_fitted_rate), _FITTED),
+        "cost.calls.ENGINE.PRESET": Pattern(_cost_share("calls"), _FITTED),
+        "cost.products.ENGINE.PRESET": Pattern(_cost_share("flops"), _FITTED),
+        "cost.traffic.ENGINE.PRESET": Pattern(_cost_share("bytes"), _FITTED),
+        "breakdown.PART.PRESET": Pattern(_part_share, "invoke bench --kernels --presets {PRESET}"),
         "presets.measured.ENGINE": Pattern(_presets_measured, "invoke bench --engines {ENGINE}"),
     }
 )
@@ -290,6 +357,7 @@ PLACEHOLDERS: MappingProxyType[str, Callable[[str], None]] = MappingProxyType(
         "BASELINE": _known_engine,
         "PRESET": _known("preset", PRESETS),
         "CORPUS": _known("corpus", CORPORA),
+        "PART": _known("part", [part.replace(" ", "_") for part in PARTS]),
         "RIVAL": _known("rival", (REFERENCE, OURS, *PEERS, BEST_TORCH, ROOFLINE)),
     }
 )
@@ -312,7 +380,8 @@ def resolve_number(name: str, facts: Facts) -> Number:
     command = pattern.command.format(**placeholders)
     if answer is None:
         return Number(None, _why_missing(facts, placeholders), command)
-    return Number(answer[0], answer[1], command)
+    text, source, runs = answer
+    return Number(text, source, command, runs)
 
 
 def _why_missing(facts: Facts, placeholders: dict[str, str]) -> str:

@@ -1,8 +1,9 @@
 """One palette for pages and charts, light and dark.
 
-The hues are those of Okabe and Ito (2008, "Color universal design"), which stay apart under the common forms of
-colour blindness; the dark theme lightens them and the light theme darkens the palest, so that every mark keeps a
-contrast of at least 3:1 with its background. Colour is never the only sign: each engine also has its own shape.
+The engines' hues are those of Okabe and Ito (2008, "Color universal design"), lightened in the dark theme. The spare
+colours were searched for: every pair of all nine stays apart in normal vision and in each of the three forms of colour
+blindness, and every mark has a contrast of at least 3:1 with its background (tests/sitegen/test_palette.py computes
+both). Colour is never the only sign: each engine also has its own shape.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ LIGHT = Theme(
     good="#00704f",
     bad="#b3261e",
     engines=MappingProxyType({"python": "#5b6472", "numpy": "#0072b2", "vectorized": "#d55e00"}),
-    spare=("#008a64", "#a8548c", "#8a7600", "#2f8fc4", "#7a4fb5", "#3f7f3f"),
+    spare=("#4da358", "#211b73", "#b0749a", "#474c14", "#6d4075", "#520840"),
 )
 
 DARK = Theme(
@@ -84,13 +85,11 @@ DARK = Theme(
     good="#5fd3a6",
     bad="#ff8f85",
     engines=MappingProxyType({"python": "#aab4c3", "numpy": "#56b4e9", "vectorized": "#ff8b3d"}),
-    spare=("#2fc997", "#e39ccb", "#e5d84a", "#9ad0f0", "#bfa0ee", "#8fcf8f"),
+    spare=("#298138", "#7e8bec", "#f9cde8", "#c8d082", "#8d5397", "#b9669e"),
 )
 
 THEMES = (LIGHT, DARK)
 
-# Vega's shapes, told apart at a glance and when printed without colour.
-_SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right", "triangle-left")
 _ENGINE_ORDER = ("python", "numpy", "vectorized")
 
 
@@ -110,33 +109,16 @@ def order_variants(variants: Sequence[str]) -> list[str]:
     return sorted(set(variants), key=key)
 
 
-def variant_colors(variants: Sequence[str], theme: Theme) -> list[str]:
-    """A colour for each of the ordered variants: the engine's own for its first variant, then the spares."""
-    taken: set[str] = set()
-    spares = 0
-    colors = []
-    for variant in variants:
-        engine = family(variant)
-        if engine in theme.engines and engine not in taken:
-            taken.add(engine)
-            colors.append(theme.engines[engine])
-        else:
-            colors.append(theme.spare[spares % len(theme.spare)])
-            spares += 1
-    return colors
-
-
-def variant_shapes(variants: Sequence[str]) -> list[str]:
-    """A shape for each of the ordered variants."""
-    return [_SHAPES[index % len(_SHAPES)] for index in range(len(variants))]
-
-
 def css_variables() -> str:
-    """The palette as a style sheet: our own variables, and Material's set from them."""
-    return "/* Written by sitegen.palette; edit the colours there. */\n" + "\n".join(map(_scheme_css, THEMES))
+    """The palette as a style sheet: our own variables, and Material's set from them; paper is always light."""
+    schemes = "\n".join(_scheme_css(theme, theme.scheme) for theme in THEMES)
+    return (
+        "/* Written by sitegen.palette; edit the colours there. */\n"
+        f"{schemes}\n@media print {{\n{_scheme_css(LIGHT, DARK.scheme)}}}\n"
+    )
 
 
-def _scheme_css(theme: Theme) -> str:
+def _scheme_css(theme: Theme, scheme: str) -> str:
     own = {
         "background": theme.background,
         "raised": theme.raised,
@@ -169,7 +151,7 @@ def _scheme_css(theme: Theme) -> str:
     }
     lines = [f"  --tg-{name}: {color};" for name, color in own.items()]
     lines += [f"  --md-{name}: var(--tg-{source});" for name, source in material.items()]
-    return f'[data-md-color-scheme="{theme.scheme}"] {{\n' + "\n".join(lines) + "\n}\n"
+    return f'[data-md-color-scheme="{scheme}"] {{\n' + "\n".join(lines) + "\n}\n"
 
 
 def chart_config(theme: Theme) -> dict[str, object]:

@@ -13,8 +13,9 @@ import pandas as pd
 
 from bench.cost.model import CostModel
 from bench.cost.projection import fit_models, project
+from bench.variants import kind_of
 from sitegen.escape import one_line
-from sitegen.frames import CELL_COLUMNS, RATIO_COLUMNS, primary_cells, records
+from sitegen.frames import CELL_COLUMNS, ENGINE_KINDS, RATIO_COLUMNS, primary_cells, records
 from sitegen.palette import order_variants
 from tinygpt.presets import PRESETS
 
@@ -22,12 +23,13 @@ PROJECTED = "projected"
 
 
 def cost_models(cells: pd.DataFrame) -> dict[str, CostModel]:
-    """Engine → the model of its measured cells in the quoted scope.
+    """Engine → the model of its measured cells in the quoted scope; rivals have none, whoever else is in ``cells``.
 
     Args:
         cells: of :func:`sitegen.frames.cell_frame`.
     """
     measured = _measured(cells)
+    measured = measured[[kind_of(variant) in ENGINE_KINDS for variant in measured["variant"]]]
     return next(iter(fit_models(measured).values()), {}) if not measured.empty else {}
 
 
@@ -71,6 +73,7 @@ def _projected_cell(scope: pd.Series, model: CostModel, preset: str) -> dict[str
         "tokens_per_second": entry.tokens_per_step / estimate.seconds,
         "protocol": "none: not measured",
         "evidence": projection_evidence(model),
+        "code": f"cost model {model.id}",
         "reason": "",
         "command": one_line(f"invoke bench --suite full --presets {preset} --engines {model.variant}"),
     }
@@ -79,8 +82,8 @@ def _projected_cell(scope: pd.Series, model: CostModel, preset: str) -> dict[str
 def projection_evidence(model: CostModel) -> str:
     """What a projection rests on, in one line."""
     return (
-        f"projected by cost model {model.id} from {len(model.measured)} measured presets; leaving each of them out, "
-        f"at most {model.largest_error:.0%} off"
+        f"projected from {len(model.measured)} measured presets; leaving each of them out, at most "
+        f"{model.largest_error:.0%} off"
     )
 
 
@@ -110,7 +113,7 @@ def _ratio(engine: dict[str, Any], baseline: dict[str, Any]) -> dict[str, Any]:
     speedup = baseline["seconds"] / engine["seconds"]
     # A band is symmetric in the logarithm, so it is the same factor whichever side was projected.
     factor = projected["seconds_high"] / projected["seconds"]
-    text = {name: projected[name] for name in ("protocol", "evidence", "status", "reason", "command")}
+    text = {name: projected[name] for name in ("protocol", "evidence", "code", "status", "reason", "command")}
     return {
         **{name: engine[name] for name in ("origin", "machine_hash", "variant", "preset", "n_parameters", "machine")},
         **text,

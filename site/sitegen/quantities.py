@@ -16,10 +16,20 @@ def significant(value: float, digits: int = 3) -> str:
 
 def duration(seconds: float) -> str:
     """A step's time in the unit that reads best: 85 µs, 13.4 ms, 2.31 s, 4.2 min, 3.1 h."""
+    if seconds == 0:
+        return "0 s"
     for limit, scale, unit in ((1e-3, 1e6, "µs"), (1.0, 1e3, "ms"), (120.0, 1.0, "s"), (7200.0, 1 / 60, "min")):
         if seconds < limit:
             return f"{significant(seconds * scale)} {unit}"
     return f"{significant(seconds / 3600)} h"
+
+
+def tick_duration(seconds: float) -> str:
+    """A round time on an axis: 10 ms, 1 s, 10 min, 100 h."""
+    for limit, scale, unit in ((1e-3, 1e6, "µs"), (1.0, 1e3, "ms"), (60.0, 1.0, "s"), (3600.0, 1 / 60, "min")):
+        if seconds < limit:
+            return f"{seconds * scale:.3g} {unit}"
+    return f"{seconds / 3600:.3g} h"
 
 
 def milliseconds(seconds: float) -> str:
@@ -36,6 +46,11 @@ def ratio(value: float) -> str:
 def megabytes(count: float) -> str:
     """Bytes in units of 10⁶ or 10⁹: 312 MB, 1.84 GB."""
     return f"{significant(count / 1e6)} MB" if count < 1e9 else f"{significant(count / 1e9)} GB"
+
+
+def gflops(rate: float) -> str:
+    """A rate of floating-point operations per second: 214 GFLOP/s."""
+    return f"{significant(rate / 1e9)} GFLOP/s"
 
 
 def whole(count: float) -> str:

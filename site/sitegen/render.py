@@ -1,55 +1,103 @@
-"""Figures as files: light and dark SVG, PNG, Vega-Lite JSON with its data, and CSV of exactly the plotted rows.
+"""Figures as files: light and dark SVG and PNG, the specification as Vega-Lite and as Vega, the plotted rows.
 
 vl-convert renders with a font that lies beside this module, so that a picture is byte-identical wherever it is made.
-Rendering is most of a build's time, therefore every picture is kept under the hash of what it depends on: the
-specification, the font and the converter's version.
+Specifications are compiled to Vega here, so that a page need not load Vega-Lite. Rendering and compiling are most of
+a build's time, therefore each product is kept under the hash of what it depends on: the specification, the font and
+the converter's version.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import altair as alt
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import vl_convert
 
-from sitegen.escape import json_text
-from sitegen.figures import Figure
+from sitegen.errors import SiteError
+from sitegen.escape import json_text, one_line, visible
+from sitegen.figures import Column, Figure
+from sitegen.frames import records
 from sitegen.palette import FONT, LIGHT, THEMES, Theme, chart_config
+from sitegen.publication import LIVE_FOLDER, Parameter, Publication, TableBehind
 
 FONTS = Path(__file__).parent / "fonts"
 STATIC_WIDTH = 760  # pixels; the live chart takes its container's width instead
 PNG_SCALE = 2.0
+TABLE_ROWS = 400  # more are in the CSV
+_MENUS = ("select", "radio")  # the inputs that figure.js draws
 
 
-@dataclass(frozen=True)
-class RenderedFigure:
-    """A figure's published files, relative to the generated folder, and the words that go with them.
+def render_figure(
+    figure: Figure, rows: pd.DataFrame, folder: Path, cache: Path, address: str = ""
+) -> Publication | None:
+    """Write a figure's files.
 
-    Attributes:
-        figure: the registry's record.
-        rows: the plotted rows; empty when there is nothing to plot, and then there are no files.
-        description: what the chart shows, in words.
-        files: kind ("light.svg", "dark.svg", "png", "json", "dark.json", "csv") → file name.
-        version: changes when any of the files does.
-        width: of the static pictures, pixels.
-        height: of the static pictures, pixels.
+    Args:
+        figure: what to draw.
+        rows: its rows; when empty, nothing is written.
+        folder: where the files go.
+        cache: where pictures and compiled specifications are kept between builds.
+        address: where the folder lies in the site, with a slash at the end; the figure's stable place when empty.
+
+    Returns:
+        what was written; None where there is nothing to draw.
+
+    Raises:
+        SiteError: the figure asks the reader in a way that pages cannot show.
     """
+    if rows.empty:
+        return None
+    rows = visible_rows(rows)
+    specs = {theme.name: chart_spec(figure, rows, theme) for theme in THEMES}
+    content = {"csv": rows.to_csv(index=False, lineterminator="\n").encode(), "parquet": _parquet(rows)}
+    for name, spec in specs.items():
+        static = json.dumps({**spec, "width": STATIC_WIDTH}, sort_keys=True)
+        content[f"{name}.svg"] = _cached(cache, static, "svg")
+        compiled = _cached(cache, json.dumps(spec, sort_keys=True), "vega.json")
+        if name == LIGHT.name:
+            content |= {"vega.json": compiled, "png": _cached(cache, static, "png"), "json": json_text(spec).encode()}
+        else:
+            content[f"{name}.vega.json"] = compiled
+    digest = hashlib.sha256()
+    folder.mkdir(parents=True, exist_ok=True)
+    for kind, data in sorted(content.items()):
+        (folder / f"{figure.name}.{kind}").write_bytes(data)
+        digest.update(data)
+    width, height = _svg_size(content["light.svg"].decode())
+    return Publication(
+        name=figure.name,
+        title=figure.title,
+        summary=figure.summary,
+        description=figure.describe(rows),
+        folder=address or f"{LIVE_FOLDER}{figure.name}/",
+        files=MappingProxyType({kind: f"{figure.name}.{kind}" for kind in content}),
+        version=digest.hexdigest()[:12],
+        width=width,
+        height=height,
+        parameters=_parameters(figure.name, specs[LIGHT.name]),
+        table=_table_behind(figure, rows),
+    )
 
-    figure: Figure
-    rows: pd.DataFrame
-    description: str
-    files: dict[str, str]
-    version: str
-    width: int
-    height: int
+
+def visible_rows(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with every text free of control characters and changes of direction: names come from results."""
+    shown = rows.copy()
+    for name in shown.columns:
+        if any(isinstance(value, str) for value in shown[name]):
+            shown[name] = [visible(value, keep="") if isinstance(value, str) else value for value in shown[name]]
+    return shown
 
 
 def chart_spec(figure: Figure, rows: pd.DataFrame, theme: Theme) -> dict[str, Any]:
@@ -68,55 +116,89 @@ def chart_spec(figure: Figure, rows: pd.DataFrame, theme: Theme) -> dict[str, An
     }
     spec.pop("$schema", None)  # a link that nothing needs, on a page that loads nothing from elsewhere
     spec["config"] = chart_config(theme)
-    # Legends wrap by it; charts.js puts the container's width in its place.
+    selections = [parameter["name"] for parameter in spec.get("params", []) if "select" in parameter]
+    # Legends wrap by it; figure.js puts the container's width in its place.
     spec["params"] = [*spec.get("params", []), {"name": "room", "value": STATIC_WIDTH}]
     spec["autosize"] = {"type": "fit-x", "contains": "padding"}
     spec["description"] = figure.describe(rows)
-    spec["usermeta"] = {"figure": figure.name, "theme": theme.name}
+    spec["usermeta"] = {"figure": figure.name, "theme": theme.name, "selections": selections}
     return spec
 
 
-def render_figure(figure: Figure, rows: pd.DataFrame, folder: Path, cache: Path) -> RenderedFigure:
-    """Write a figure's files.
+def _parameters(figure: str, spec: dict[str, Any]) -> tuple[Parameter, ...]:
+    """The parameters of a specification that a reader chooses from a menu."""
+    found = []
+    for parameter in spec["params"]:
+        bind = parameter.get("bind")
+        if not isinstance(bind, dict) or "input" not in bind:  # unbound, or bound to a legend or to scales
+            continue
+        if bind["input"] not in _MENUS:
+            raise SiteError(
+                f"figure {figure!r} binds {parameter['name']!r} to the input {bind['input']!r}",
+                " or ".join(_MENUS),
+                "invoke site, after binding it to a menu",
+            )
+        label = str(bind.get("name", parameter["name"])).strip()
+        options = tuple(str(option) for option in bind["options"])
+        found.append(Parameter(parameter["name"], label, options, str(parameter.get("value", options[0]))))
+    return tuple(found)
 
-    Args:
-        figure: what to draw.
-        rows: its rows; when empty, nothing is written.
-        folder: where the published files go.
-        cache: where rendered pictures are kept between builds.
-    """
-    if rows.empty:
-        return RenderedFigure(figure, rows, "", {}, "", 0, 0)
-    content: dict[str, bytes] = {"csv": rows.to_csv(index=False, lineterminator="\n").encode()}
-    for theme in THEMES:
-        spec = chart_spec(figure, rows, theme)
-        static = json.dumps({**spec, "width": STATIC_WIDTH}, sort_keys=True)
-        content["json" if theme is LIGHT else "dark.json"] = json_text(spec).encode()
-        content[f"{theme.name}.svg"] = _cached(cache, static, "svg")
-        if theme is LIGHT:
-            content["png"] = _cached(cache, static, "png")
-    digest = hashlib.sha256()
-    files = {}
-    for kind, data in sorted(content.items()):
-        files[kind] = f"{figure.name}.{kind}"
-        (folder / files[kind]).write_bytes(data)
-        digest.update(data)
-    width, height = _svg_size(content["light.svg"].decode())
-    return RenderedFigure(figure, rows, figure.describe(rows), files, digest.hexdigest()[:12], width, height)
+
+def _table_behind(figure: Figure, rows: pd.DataFrame) -> TableBehind:
+    """The rows as the figure's columns write them."""
+
+    def cell(column: Column, value: Any) -> tuple[str, float | None]:
+        number = isinstance(value, int | float) and value == value
+        return one_line(column.write(value), 400), value if number else None
+
+    return TableBehind(
+        tuple(column.heading for column in figure.columns),
+        tuple(
+            tuple(cell(column, record[column.field]) for column in figure.columns)
+            for record in records(figure.tabulated(rows).head(TABLE_ROWS))
+        ),
+    )
+
+
+def _parquet(rows: pd.DataFrame) -> bytes:
+    """The rows as Parquet, without pandas' notes, so that the bytes depend on the rows alone."""
+    buffer = io.BytesIO()
+    table = pa.Table.from_pandas(rows, preserve_index=False).replace_schema_metadata(None)
+    pq.write_table(table, buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+# ---- the cache -----------------------------------------------------------------------------------------
+
+
+def _svg(spec: str, vega_lite: str) -> bytes:
+    return _embed_font(vl_convert.vegalite_to_svg(spec, vl_version=vega_lite)).encode()
+
+
+def _png(spec: str, vega_lite: str) -> bytes:
+    data: bytes = vl_convert.vegalite_to_png(spec, vl_version=vega_lite, scale=PNG_SCALE)
+    return data
+
+
+def _vega(spec: str, vega_lite: str) -> bytes:
+    compiled: dict[str, Any] = vl_convert.vegalite_to_vega(spec, vl_version=vega_lite)
+    compiled.pop("$schema", None)
+    return json_text(compiled).encode()
+
+
+_MAKERS: MappingProxyType[str, Callable[[str, str], bytes]] = MappingProxyType(
+    {"svg": _svg, "png": _png, "vega.json": _vega}
+)
 
 
 def _cached(cache: Path, spec: str, kind: str) -> bytes:
-    """The picture of a specification, from the cache where it was rendered before."""
+    """What a specification becomes, from the cache where it was made before."""
     key = hashlib.sha256(f"{kind}\0{spec}\0{version('vl-convert-python')}\0{_font_hash()}".encode()).hexdigest()
     path = cache / f"{key}.{kind}"
     if path.is_file():
         return path.read_bytes()
     vl_convert.register_font_directory(str(FONTS))
-    vega_lite = ".".join(alt.VEGALITE_VERSION.split(".")[:2])
-    if kind == "svg":
-        data = _embed_font(vl_convert.vegalite_to_svg(spec, vl_version=vega_lite)).encode()
-    else:
-        data = vl_convert.vegalite_to_png(spec, vl_version=vega_lite, scale=PNG_SCALE)
+    data = _MAKERS[kind](spec, ".".join(alt.VEGALITE_VERSION.split(".")[:2]))
     cache.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     partial.write_bytes(data)
@@ -130,9 +212,13 @@ def _font_hash() -> str:
 
 def _embed_font(svg: str) -> str:
     """Put the font into the picture: an SVG shown as an image cannot use the page's fonts."""
+    return re.sub(r"(<svg\b[^>]*>)", lambda match: f"{match.group(1)}<style>{font_face()}</style>", svg, count=1)
+
+
+def font_face() -> str:
+    """The charts' font as a rule of CSS that loads nothing."""
     font = base64.b64encode((FONTS / "fira-sans-chart.woff2").read_bytes()).decode()
-    face = f'@font-face{{font-family:"{FONT}";src:url(data:font/woff2;base64,{font}) format("woff2")}}'
-    return re.sub(r"(<svg\b[^>]*>)", lambda match: f"{match.group(1)}<style>{face}</style>", svg, count=1)
+    return f'@font-face{{font-family:"{FONT}";src:url(data:font/woff2;base64,{font}) format("woff2")}}'
 
 
 def _svg_size(svg: str) -> tuple[int, int]:

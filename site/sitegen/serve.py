@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 from functools import partial
 from http import HTTPStatus
@@ -13,6 +14,7 @@ from urllib.parse import urlsplit
 from sitegen.errors import SiteError
 
 HOST = "127.0.0.1"
+_COMPRESSED = {".css", ".csv", ".html", ".js", ".json", ".mjs", ".svg", ".txt", ".xml"}  # as hosts of static sites do
 
 
 def serve_site(site: Path, port: int = 8000) -> None:
@@ -75,7 +77,7 @@ class _Handler(SimpleHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.path.partition("?")[0].endswith("/sitemap.xml"):
             self._send_sitemap()
-        else:
+        elif not self._send_compressed():
             super().do_GET()
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
@@ -85,19 +87,37 @@ class _Handler(SimpleHTTPRequestHandler):
             return
         self._send(HTTPStatus.NOT_FOUND, "text/html; charset=utf-8", page.read_bytes())
 
+    def _send_compressed(self) -> bool:
+        """Send a text as it travels from the published site, so that weights and times seen here are a reader's."""
+        path = Path(self.translate_path(self.path))
+        if path.is_dir() and urlsplit(self.path).path.endswith("/"):
+            path = path / "index.html"
+        accepted = "gzip" in self.headers.get("Accept-Encoding", "")
+        if not accepted or path.suffix not in _COMPRESSED or not path.is_file():
+            return False
+        body = gzip.compress(path.read_bytes(), mtime=0)
+        self._send(HTTPStatus.OK, self.guess_type(str(path)), body, {"Content-Encoding": "gzip"})
+        return True
+
     def _send_sitemap(self) -> None:
         """The sitemap with this server's address: instant navigation follows only links that stand in it."""
         text = (Path(self.directory) / "sitemap.xml").read_text(encoding="utf-8")
         here = f"http://{HOST}:{self._port()}/"
-        self._send(HTTPStatus.OK, "application/xml", text.replace(self._built_for, here).encode())
+        body = text.replace(self._built_for, here).encode()
+        if "gzip" in self.headers.get("Accept-Encoding", ""):
+            self._send(HTTPStatus.OK, "application/xml", gzip.compress(body, mtime=0), {"Content-Encoding": "gzip"})
+        else:
+            self._send(HTTPStatus.OK, "application/xml", body)
 
     def _port(self) -> int:
         address = self.server.server_address
         assert isinstance(address, tuple)
         return int(address[1])
 
-    def _send(self, status: HTTPStatus, content_type: str, body: bytes) -> None:
+    def _send(self, status: HTTPStatus, content_type: str, body: bytes, headers: dict[str, str] | None = None) -> None:
         self.send_response(status)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
         self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

@@ -11,7 +11,7 @@ from sitegen.escape import html_attribute, html_block, one_line
 from sitegen.frames import Results, cell_frame, records
 from sitegen.markup import Cell, html_table, nothing_yet
 from sitegen.palette import order_variants
-from tinygpt.engines import ENGINES
+from tinygpt.engines import CPU_ENGINES
 from tinygpt.presets import PRESETS
 
 
@@ -27,8 +27,8 @@ def status_table(results: Results) -> str:
 
 
 def _matrix(machine: str, cells: pd.DataFrame) -> str:
-    """Presets down, engine variants across. Registered engines have a column even where nothing was measured."""
-    variants = order_variants([*ENGINES, *cells["variant"]])
+    """Presets down, engine variants across. The processor's engines have a column even where nothing was measured."""
+    variants = order_variants([*CPU_ENGINES, *cells["variant"]])
     found: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for record in records(cells):
         found.setdefault((record["preset"], record["variant"]), []).append(record)

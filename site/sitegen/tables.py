@@ -8,31 +8,19 @@ from typing import Any
 
 import pandas as pd
 
+from bench.cells import SUITES
 from sitegen import quantities
+from sitegen.comparisons import run_comparisons, runs_side_by_side
 from sitegen.cost_tables import budget_table, cost_model_table
 from sitegen.escape import html_block, one_line
-from sitegen.figures import FIGURES, Figure
 from sitegen.frames import Results, cell_frame, primary_cells, records
 from sitegen.markup import Cell, html_table, nothing_yet, status_cell
 from sitegen.rivals import generation_table, training_table
+from sitegen.speed_tables import cost_terms_table, failures_table, ratio_table
 from sitegen.status import status_table
 from tinygpt.corpora import CORPORA
 from tinygpt.engines import ENGINES
 from tinygpt.presets import PRESETS
-
-
-def figure_table(figure: Figure, rows: pd.DataFrame, limit: int = 400) -> str:
-    """The rows behind a figure, as its columns write them."""
-    cells: list[list[Cell | str]] = [
-        [_figure_cell(column.write, record[column.field]) for column in figure.columns]
-        for record in records(rows.head(limit))
-    ]
-    return html_table(f"Rows behind the figure: {figure.title}", [column.heading for column in figure.columns], cells)
-
-
-def _figure_cell(write: Callable[[Any], str], value: Any) -> Cell:
-    number = isinstance(value, int | float) and value == value
-    return Cell(one_line(write(value), 400), sort=value if number else None)
 
 
 def presets_table(results: Results) -> str:
@@ -94,6 +82,21 @@ def corpora_table(results: Results) -> str:
         for name, entry in CORPORA.items()
     ]
     return html_table("Corpora", ["corpus", "what it is", "size", "SHA-256", "licence", "network"], rows)
+
+
+def suites_table(results: Results) -> str:
+    """The suites of the measuring pipeline, from the code that defines them."""
+    del results
+    rows: list[list[Cell | str]] = [
+        [
+            Cell(suite.name, html=f"<code>{html_block(suite.name)}</code>"),
+            suite.summary,
+            Cell(str(suite.rounds), sort=suite.rounds),
+            Cell(str(len(suite.cells)), sort=len(suite.cells)),
+        ]
+        for suite in SUITES.values()
+    ]
+    return html_table("Suites", ["suite", "what it measures", "rounds", "processes"], rows)
 
 
 def runs_table(results: Results, limit: int = 300) -> str:
@@ -160,27 +163,23 @@ def _number_cell(value: Any, write: Callable[[float], str]) -> Cell:
     return Cell(write(float(value)), sort=float(value))
 
 
-def speedup_table(results: Results) -> str:
-    """The ratios behind the speedup figure, for every baseline."""
-    figure = FIGURES["speedup"]
-    rows = figure.rows(results)
-    if rows.empty:
-        return nothing_yet("No speedup can be formed", figure.command)
-    return figure_table(figure, rows)
-
-
 TABLES = MappingProxyType(
     {
         "presets": presets_table,
         "engines": engines_table,
         "corpora": corpora_table,
+        "suites": suites_table,
         "status": status_table,
-        "speedup": speedup_table,
+        "speedup": ratio_table,
+        "failures": failures_table,
+        "cost_terms": cost_terms_table,
         "cost_model": cost_model_table,
         "budget": budget_table,
         "peers": training_table,
         "peers_generation": generation_table,
         "runs": runs_table,
+        "runs_side_by_side": runs_side_by_side,
+        "run_comparisons": run_comparisons,
         "samples_overview": samples_overview_table,
     }
 )

@@ -67,6 +67,8 @@ def run_row(
         "threads": 2,
         "blas_kernel": "Haswell",
         "continues": None,
+        "expected_seconds": None,
+        "expected_loss": None,
     }
     assert set(changes) <= set(row), sorted(set(changes) - set(row))
     return row | changes

@@ -6,7 +6,7 @@ from bench.cells import REFERENCE, SUITES, Arm, Cell, Suite, repeat_command, sel
 from bench.peers import PEERS
 from bench.variants import check_variant, engine_name, make_engine, split_names
 from tests.bench.faulty_engines import Raising
-from tinygpt.engines import ENGINES
+from tinygpt.engines import CPU_ENGINES
 from tinygpt.errors import ConfigError
 from tinygpt.presets import PRESETS
 
@@ -24,10 +24,10 @@ def test_declared_suites():
     assert quick == {(e, p) for e in ("numpy", "vectorized", "python") for p in ("tiny", "small", "medium")}
     assert SUITES["standard"].rounds == SUITES["full"].rounds == 6
     standard, full = ({(arm.variant, arm.preset) for arm in SUITES[name].arms} for name in ("standard", "full"))
-    assert {variant for variant, _ in standard} >= {*ENGINES, "torch", "torch-mkl-avx512"}
+    assert {variant for variant, _ in standard} >= {*CPU_ENGINES, "torch", "torch-mkl-avx512"}
     assert full >= {
         (variant, preset)
-        for variant in (*ENGINES, *(name for name, peer in PEERS.items() if peer.trainer))
+        for variant in (*CPU_ENGINES, *(name for name, peer in PEERS.items() if peer.trainer))
         for preset in PRESETS
     }
     assert {arm.preset for arm in SUITES["full"].arms if arm.variant == "python"} == set(PRESETS)

@@ -37,7 +37,7 @@ from bench.doctor_view import print_diagnosis
 from bench.machine import Machine
 from bench.store import write_tables
 from tests.bench.rows import MACHINE, run_row
-from tinygpt.engines import ENGINES
+from tinygpt.engines import CPU_ENGINES
 
 ROOT = Path(__file__).parent.parent.parent
 RECORD = Machine(**json.loads(MACHINE))
@@ -231,8 +231,8 @@ def test_it_fits_into_80_columns_and_shows_every_command():
 
 def test_what_fits_is_told_for_every_preset_and_engine():
     lines = {line.split()[0]: line for line in printed(diagnosis()).splitlines() if line.strip()}
-    assert all(engine in lines["preset"] for engine in ENGINES)
-    assert lines["behemoth"].count(" no") == len(ENGINES)
+    assert all(engine in lines["preset"] for engine in CPU_ENGINES)
+    assert lines["behemoth"].count(" no") == len(CPU_ENGINES)
     assert " no" not in lines["small"]
 
 

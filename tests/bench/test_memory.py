@@ -10,7 +10,7 @@ import pytest
 from bench import memory
 from bench.memory import is_lower_bound, predicted_peak_bytes, predicted_session_bytes
 from tinygpt.config import ModelConfig, TrainConfig
-from tinygpt.engines import ENGINES
+from tinygpt.engines import CPU_ENGINES
 from tinygpt.presets import PRESETS
 
 # A process as the benchmark's worker is one, without the text: engine, two steps, and its own VmHWM.
@@ -104,7 +104,7 @@ def test_the_fast_engine_tells_itself(monkeypatch):
     assert asked == [(3, 16, 3), (3, 16, 5)]
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", CPU_ENGINES)
 def test_every_engine_of_the_registry_is_predicted(engine):
     assert not is_lower_bound(engine)
     sizes = [predicted_peak_bytes(engine, entry.model, entry.train) for entry in PRESETS.values()]

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pandas as pd
 import pytest
 
-from bench.newest import newest_cells, newest_failures, newest_ratios
+from bench.newest import from_complete_runs, newest_cells, newest_failures, newest_ratios
 from bench.stats import cell_summary, speedups
 from tests.bench.rows import START, run_row, step_rows
 
@@ -111,3 +111,40 @@ def test_a_stopped_cell_that_was_measured_when_the_run_went_on_is_no_failure():
     cell = cell_summary(runs, steps).iloc[0]
     assert (cell["status"], cell["n_attempts"], cell["n_failed"], cell["median_step_seconds"]) == ("ok", 1, 0, 1.0)
     assert newest_failures(runs, newest_cells(cell_summary(runs, steps))).empty
+
+
+def test_a_complete_run_speaks_for_all_that_it_measured():
+    def peers(run_id, day, seconds, reference_rounds=2, **changes):
+        rival = changes | {"kind": "peer", "n": 2}
+        return [
+            (run_id, day, "numpy", 4 * seconds, changes | {"n": reference_rounds}),
+            (run_id, day, "vectorized", seconds, changes | {"n": 2}),
+            (run_id, day, "torch", 2 * seconds, rival),
+        ]
+
+    deep = [("deep", 0, "numpy", 9.0, {"n": 6}), ("deep", 0, "vectorized", 1.0, {"n": 6})]
+    python = [("slow", 0, "python", 90.0, {}), ("slow", 0, "numpy", 9.0, {})]
+    cells = [*deep, *python, *peers("old", 1, 1.0), *peers("new", 2, 2.0), *peers("shallow", 3, 3.0, 1)]
+    summary = cell_summary(*tables(*cells), ("bench", "peer"))
+    chosen = newest_cells(from_complete_runs(summary, summary))
+    assert dict(zip(chosen["variant"], chosen["run_id"], strict=True)) == {
+        "numpy": "new", "vectorized": "new", "torch": "new", "python": "slow",
+    }  # fmt: skip
+    ratios = newest_ratios(from_complete_runs(speedups(summary, "numpy"), summary)).set_index("variant")
+    assert ratios["run_id"].to_dict() == chosen.set_index("variant")["run_id"].to_dict()
+    assert ratios.loc["vectorized", "speedup"] == pytest.approx(4.0)
+
+
+@pytest.mark.parametrize("rounds", [1, 2], ids=["a round of the reference", "as many rounds"])
+def test_without_a_rival_or_a_clean_checkout_no_run_is_complete(rounds):
+    dirty = PUBLISHED | {"dirty": True}
+    summary = cell_summary(
+        *tables(
+            ("deep", 0, "numpy", 9.0, PUBLISHED | {"n": 6}),
+            ("a", 1, "numpy", 4.0, PUBLISHED | {"n": rounds}), ("a", 1, "vectorized", 1.0, PUBLISHED | {"n": 2}),
+            ("b", 2, "numpy", 4.0, dirty | {"n": rounds}), ("b", 2, "vectorized", 1.0, dirty | {"n": 2}),
+            ("b", 2, "torch", 2.0, dirty | {"n": 2, "kind": "peer"}),
+        ),
+        ("bench", "peer"),
+    )  # fmt: skip
+    assert len(from_complete_runs(summary, summary)) == len(summary)

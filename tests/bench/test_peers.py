@@ -98,7 +98,7 @@ def test_suites_hold_every_rival():
     assert {arm.rounds for arm in peers.arms if arm.preset == "behemoth"} == {1}
     assert {arm.variant for arm in generation.arms} == {*GENERATORS}
     assert {cell.kind for cell in generation.cells} == {"generation"}
-    assert {cell.variant for cell in select_suite("generation", ["xl"], ["jax"]).cells} == {"jax"}
+    assert {cell.variant for cell in select_suite("generation", ["xl"], ["jax-textbook"]).cells} == {"jax-textbook"}
     with pytest.raises(ConfigError, match="unknown generator 'numpy'"):
         select_suite("generation", [], ["numpy"])
 
@@ -202,7 +202,7 @@ def test_a_missing_rival_is_a_refused_row(results_root, corpus, console, tmp_pat
         raise PackageNotFoundError(package)
 
     monkeypatch.setattr(preparation, "version", missing)
-    runs, steps = run(Suite("x", "", 1, (Arm("jax", "tiny", 60, 1),)), results_root, corpus, console, tmp_path)
+    runs, steps = run(Suite("x", "", 1, (Arm("jax-textbook", "tiny", 60, 1),)), results_root, corpus, console, tmp_path)
     assert runs["status"].tolist() == ["refused"]
     assert runs["kind"].tolist() == ["peer"]
     assert runs["error_tail"].tolist() == ["jax is not installed; run: pip install -e '.[peers]'"]

@@ -9,7 +9,7 @@ from bench.show_peers import print_standings
 from bench.standing import fastest, generation_standings, training_standings
 from tests.bench.rows import run_row, step_rows
 
-KINDS = {"roofline[whole]": "roofline", "roofline[shared]": "roofline", "torch": "peer", "jax": "peer",
+KINDS = {"roofline[whole]": "roofline", "roofline[shared]": "roofline", "torch": "peer", "jax-textbook": "peer",
          "torch-compile-mkl-avx512": "peer"}  # fmt: skip
 
 
@@ -24,7 +24,7 @@ def tables(*cells):
 
 
 def measured(run_id="run-a", ours=0.010, **changes):
-    times = {"numpy": 0.08, "vectorized": ours, "torch": 0.025, "torch-compile-mkl-avx512": 0.012, "jax": 0.03,
+    times = {"numpy": 0.08, "vectorized": ours, "torch": 0.025, "torch-compile-mkl-avx512": 0.012, "jax-textbook": 0.03,
              "roofline[whole]": 0.008, "roofline[shared]": 0.006}  # fmt: skip
     return [(variant, seconds, {"run_id": run_id} | changes) for variant, seconds in times.items()]
 
@@ -32,7 +32,7 @@ def measured(run_id="run-a", ours=0.010, **changes):
 def test_ratios_shares_and_the_faster_roofline():
     rows = training_standings(*tables(*measured()))
     assert rows["variant"].tolist() == [
-        "numpy", "vectorized", "torch", "torch-compile-mkl-avx512", "jax", "roofline",
+        "numpy", "vectorized", "torch", "torch-compile-mkl-avx512", "jax-textbook", "roofline",
     ]  # fmt: skip
     by_variant = rows.set_index("variant")
     assert by_variant.loc["torch", "speedup"] == pytest.approx(2.5)

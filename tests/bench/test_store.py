@@ -51,6 +51,19 @@ def test_files_carry_units_and_version(results_root):
     assert not schema.field("seconds").nullable
 
 
+@pytest.mark.parametrize(("version", "name"), [(2, "jax-textbook"), (SCHEMA_VERSION, "jax")])
+def test_a_rivals_old_name_is_read_as_its_new_one(results_root, version, name):
+    run = run_row(variant="jax", engine="jax", kind="peer")
+    path = table_file(results_root, PUBLISHED, "runs", "run-a")
+    path.parent.mkdir(parents=True)
+    schema = arrow_schema("runs", version)
+    pq.write_table(pa.Table.from_pylist([{field: run[field] for field in schema.names}], schema=schema), path)
+    before = path.read_bytes()
+    row = read_table("runs", results_root).iloc[0]
+    assert (row["variant"], row["engine"]) == (name, name)
+    assert path.read_bytes() == before
+
+
 def test_rows_are_added_never_taken_away(results_root):
     run = run_row()
     steps = step_rows(run, [0.1] * 15)

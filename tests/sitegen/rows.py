@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from bench.protocol import benchmark_protocol, training_protocol
 from bench.store import publish, write_tables
 from tinygpt.presets import PRESETS
+from tinygpt.recipes import RECIPES
 
 START = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 CORPUS_HASH = hashlib.sha256(b"stories").hexdigest()
@@ -66,6 +68,7 @@ def cell(
         "first_loss": 5.55 if ok else None, "last_loss": 5.1 if ok else None, "loss_drift": 0.0 if ok else None,
         "held_out_loss": None, "wall_seconds": 2.0, "resolved_variant": variant, "threads": 2,
         "blas_kernel": "SkylakeX", "continues": None,
+        "expected_seconds": None, "expected_loss": None,
     } | changes  # fmt: skip
     step_rows = [
         {
@@ -142,7 +145,7 @@ def ladder(run_id: str = "run-1", scale: float = 1.0, **changes: Any) -> dict[st
 RIVAL_TIMES = {
     "numpy": ("bench", 62.0), "vectorized": ("bench", 20.0), "roofline[whole]": ("roofline", 14.0),
     "roofline[shared]": ("roofline", 13.0), "torch": ("peer", 26.0), "torch-mkl-avx512": ("peer", 22.0),
-    "jax": ("peer", 30.0),
+    "jax-textbook": ("peer", 30.0),
 }  # fmt: skip
 
 
@@ -164,6 +167,24 @@ def rivals(preset: str = "small", scale: float = 1.0, torch_status: str = "ok") 
                 ),
             )
             for variant, (kind, milliseconds) in RIVAL_TIMES.items()
+        )
+    )
+
+
+TEXT_TIMES = {"vectorized": 32.0, "torch": 64.0, "torch-1-thread": 50.0, "jax-textbook": 16.0}
+
+
+def texts(
+    run_id: str = "texts", presets: Sequence[str] = ("small",), jax_status: str = "ok", **changes: Any
+) -> dict[str, list[dict[str, Any]]]:
+    """One run of suite ``generation``, a round of each generator; JAX's perhaps failed."""
+    shared = {"kind": "generation", "suite": "generation", "tokens_per_step": 256}
+    return joined(
+        *(
+            cell(variant, preset, milliseconds, run_id, **shared | changes | {"status": status})
+            for preset in presets
+            for variant, milliseconds in TEXT_TIMES.items()
+            for status in [jax_status if variant == "jax-textbook" else changes.get("status", "ok")]
         )
     )
 
@@ -219,6 +240,35 @@ def kernels(
         ]
         parts.append(part)
     return joined(*parts)
+
+
+def sweep(preset: str = "tiny", steps: int = 20) -> list[dict[str, list[dict[str, Any]]]]:
+    """A learning-rate sweep by two recipes; the highest constant rate diverged."""
+    parts = []
+    for recipe in ("constant", "cosine"):
+        for rate in (3e-4, 3e-3, 3e-2):
+            train = RECIPES[recipe].apply(PRESETS[preset].train, PRESETS[preset].model, steps)
+            train = replace(train, learning_rate=rate)
+            protocol = training_protocol(preset, train, "stories", CORPUS_HASH, 0, steps)
+            failed = recipe == "constant" and rate > 0.01
+            changes = {
+                "suite": "sweep", "protocol": protocol.canonical_json, "protocol_hash": protocol.hash,
+                "held_out_loss": None if failed else 2.0 + rate, "status": "diverged" if failed else "ok",
+                "error_tail": "loss nan" if failed else None,
+            }  # fmt: skip
+            parts.append(training(f"sweep-{recipe}-{rate:g}", preset, steps, (), **changes))
+    return parts
+
+
+def race(**changes: Any) -> list[dict[str, list[dict[str, Any]]]]:
+    """A race between our engine and a rival that takes twice as long."""
+    parts = []
+    for variant, scale in (("vectorized", 1.0), ("torch", 2.0)):
+        part = training(f"race-{variant}", "small", 400, (), suite="race", variant=variant, engine=variant, **changes)
+        for step in part["steps"]:
+            step["elapsed_seconds"] *= scale
+        parts.append(part)
+    return parts
 
 
 def store(root: Path, *parts: dict[str, list[dict[str, Any]]], published: bool = True) -> Path:

@@ -55,7 +55,7 @@ def test_the_output_folder_is_not_the_folder_of_our_sources() -> None:
     ignored = (CHECKOUT / ".gitignore").read_text().split()
     assert "/_site/" in ignored
     assert "/.site/" in ignored
-    assert "/site/theme/assets/generated/" in ignored
+    assert {"/site/theme/assets/generated/", "/site/theme/embed/"} <= set(ignored)
     assert not {"site", "/site", "site/", "/site/"} & set(ignored)
 
 
@@ -68,7 +68,7 @@ def test_the_build_is_strict_offline_and_needs_no_hook() -> None:
     assert theme["font"] is False
     plugins = {name: options for entry in config["plugins"] for name, options in  # type: ignore[attr-defined]
                (entry.items() if isinstance(entry, dict) else [(entry, {})])}  # fmt: skip
-    assert set(plugins) == {"search", "macros", "blog", "rss"}
+    assert set(plugins) == {"search", "macros", "blog", "rss", "mkdocstrings"}
     assert plugins["macros"]["on_undefined"] == "strict"
     assert plugins["macros"]["on_error_fail"] is True
 
@@ -81,8 +81,8 @@ def test_the_real_pages_build_strictly_and_pass_the_checks(built: BuiltSite) -> 
     assert {"speedup", "step_time", "loss", "memory"} <= set(built.figures) <= set(FIGURES)
     assert built.n_pages >= 13
     for name in built.figures:
-        for kind in ("light.svg", "dark.svg", "png", "json", "csv"):
-            assert (built.output / f"assets/generated/{name}.{kind}").stat().st_size > 100
+        for kind in ("light.svg", "dark.svg", "png", "json", "vega.json", "dark.vega.json", "csv", "parquet"):
+            assert (built.output / f"embed/{name}/{name}.{kind}").stat().st_size > 100
 
 
 def test_every_figure_has_pictures_words_downloads_and_a_table(built: BuiltSite) -> None:
@@ -97,7 +97,7 @@ def test_every_figure_has_pictures_words_downloads_and_a_table(built: BuiltSite)
 
 def test_results_reach_the_prose(built: BuiltSite) -> None:
     page = (built.output / "speedup/index.html").read_text()
-    assert re.search(r'<span class="tg-number"[^>]*>2&#46;4&#215;</span>', page)
+    assert re.search(r'<a class="tg-number"[^>]*>2&#46;4&#215;</a>', page)
     home = (built.output / "index.html").read_text()
     assert 'class="tg-missing"' in home  # plain Python at medium ran out of time
     assert re.search(r'href="status/#measure"', home)
@@ -121,8 +121,9 @@ def test_the_devlog_has_a_feed_with_its_posts(built: BuiltSite) -> None:
 
 
 def test_published_data_is_json_that_reads_back(built: BuiltSite) -> None:
-    spec = json.loads((built.output / "assets/generated/speedup.json").read_text())
-    assert spec["usermeta"] == {"figure": "speedup", "theme": "light"}
+    spec = json.loads((built.output / "embed/speedup/speedup.json").read_text())
+    assert spec["usermeta"]["figure"] == "speedup"
+    assert spec["usermeta"]["theme"] == "light"
 
 
 # ---- bad input ------------------------------------------------------------------------------------------

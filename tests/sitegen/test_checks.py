@@ -48,6 +48,14 @@ def test_a_sound_site_has_no_problem(tmp_path: Path) -> None:
         ('<p style="background:url(https://img.example/a.png)">x</p>', "from another host"),
         ("<style>@import 'https://fonts.example/f.css';</style>", "from another host"),
         ('<p id="top">again</p>', "the id 'top' occurs twice"),
+        ('<form action="send/"></form>', "send/ leads nowhere"),
+        ('<meta http-equiv="refresh" content="0; url=moved/">', "moved/ leads nowhere"),
+        ('<link rel="alternate" type="application/json+oembed" href="none.json">', "none.json leads nowhere"),
+        ('<svg><image href="https://img.example/a.png"/></svg>', "from another host"),
+        ('<a href="#top" ping="https://count.example/">x</a>', "from another host"),
+        ('<meta property="og:image" content="assets/dot.svg">', "is shared, and is not below"),
+        (f'<meta name="twitter:image" content="{URL}assets/none.png">', "none.png leads nowhere"),
+        (f"<code>&lt;iframe src=&quot;{URL}embed/none/?theme=dark&quot;&gt;</code>", "embed/none/?theme=dark leads"),
     ],
 )
 def test_a_problem_is_found_and_names_the_page(tmp_path: Path, body: str, said: str) -> None:
@@ -65,3 +73,24 @@ def test_style_sheets_are_read_too(tmp_path: Path) -> None:
         "assets/site.css: none.svg leads nowhere",
         "assets/site.css: loads https://x.example/y from another host",
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("sitemap.xml", f"<loc>{URL}page/</loc><loc>{URL}gone/</loc>", f"{URL}gone/ leads nowhere"),
+        ("feed.xml", f"<link>{URL}page/#gone</link>", "names an anchor that page/index.html does not have"),
+        ("oembed.json", f'{{"html": "<iframe src=\\"{URL}embed/x/\\">"}}', f"{URL}embed/x/ leads nowhere"),
+        ("search/search_index.json", '{"docs": [{"location": "page/#gone"}]}', "page/#gone names an anchor"),
+        ("assets/a.svg", '<svg><use xlink:href="https://x.example/a.svg#b"/></svg>', "from another host"),
+        ("assets/a.svg", '<svg><path fill="url(#here)"/><image href="none.png"/></svg>', "none.png leads nowhere"),
+    ],
+)
+def test_files_that_are_no_pages_are_read_too(tmp_path: Path, name: str, text: str, said: str) -> None:
+    root = site(tmp_path)
+    (root / name).parent.mkdir(exist_ok=True)
+    (root / name).write_text(text)
+    problems = check_site(root, URL)
+    assert len(problems) == 1
+    assert problems[0].startswith(name)
+    assert said in problems[0]

@@ -6,12 +6,11 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import vl_convert
 
 from sitegen.figures import FIGURES
-from sitegen.figures.base import log_ticks
-from sitegen.figures.speedup import OFF_SCALE, _domains, default_baseline
 from sitegen.frames import Results, load_results
 from sitegen.palette import DARK, LIGHT
 from sitegen.render import STATIC_WIDTH, chart_spec, render_figure
@@ -55,12 +54,16 @@ def rivals() -> list[Part]:
     return [rows.rivals("small"), rows.rivals("xl", scale=12.0, torch_status="refused")]
 
 
+def texts() -> list[Part]:
+    return [rows.texts(), rows.texts("texts-2", machine=rows.MACHINE | {"cpu": "Other 1"}, jax_status="crashed")]
+
+
 # case → (rows, figures that have something to draw)
 CASES: dict[str, tuple[Callable[[], list[Part]], set[str]]] = {
     "nothing": (list, set()),
-    "one engine": (one_engine, {"step_time", "memory"}),
+    "one engine": (one_engine, {"speedup", "step_time", "memory"}),
     "only failures": (only_failures, {"speedup", "step_time"}),
-    "single point": (single_point, {"step_time", "memory"}),
+    "single point": (single_point, {"speedup", "step_time", "memory"}),
     "single pair": (single_pair, {"speedup", "step_time", "memory"}),
     "ladder and training": (
         lambda: [rows.ladder(), rows.training(steps=60)],
@@ -73,11 +76,22 @@ CASES: dict[str, tuple[Callable[[], list[Part]], set[str]]] = {
         {"breakdown", "kernel_forms"},
     ),
     "everything": (
-        lambda: [rows.ladder(), rows.training(steps=60), rows.stack(), rows.kernels(), *rivals()],
+        lambda: [
+            rows.ladder(),
+            rows.training(steps=60),
+            rows.stack(),
+            rows.kernels(),
+            *rivals(),
+            *texts(),
+            *rows.sweep(),
+            *rows.race(),
+        ],
         set(FIGURES),
     ),
     "two machines": (two_machines, {"speedup", "step_time", "memory"}),
-    "rivals": (rivals, {"speedup", "step_time", "memory", "peers"}),
+    "rivals": (rivals, {"speedup", "step_time", "memory", "peers", "roofline"}),
+    "texts": (texts, {"generation"}),
+    "only texts that failed": (lambda: [rows.texts(status="oom", jax_status="oom")], {"generation"}),
     "variants": (variants, {"speedup", "step_time", "memory", "variants"}),
 }
 
@@ -107,35 +121,6 @@ def test_every_case_has_a_figure_or_none_on_purpose(
     assert "WARN" not in "".join(capfd.readouterr())  # Vega's "infinite extent" and the like
 
 
-def test_the_menu_offers_every_baseline_and_the_ratios_are_there(tmp_path: Path) -> None:
-    plotted = FIGURES["speedup"].rows(results_of(tmp_path, [rows.ladder()]))
-    spec = chart_spec(FIGURES["speedup"], plotted, LIGHT)
-    menu = next(parameter for parameter in spec["params"] if parameter["name"] == "baseline")
-    assert menu["bind"]["options"] == ["python", "numpy", "vectorized"]
-    assert menu["value"] == "python"
-    for baseline in menu["bind"]["options"]:
-        assert (plotted["baseline"] == baseline).any()
-
-
-def test_a_baseline_of_small_reach_is_not_the_default(tmp_path: Path) -> None:
-    part = rows.ladder()
-    wanted = [row for row in part["runs"] if row["variant"] != "python" or row["preset"] == "tiny"]
-    plotted = FIGURES["speedup"].rows(results_of(tmp_path, [part | {"runs": wanted}]))
-    assert default_baseline(plotted) == "numpy"
-
-
-def test_a_ratio_far_below_the_others_does_not_flatten_the_curve(tmp_path: Path) -> None:
-    figure = FIGURES["speedup"]
-    ladder = figure.rows(results_of(tmp_path, [rows.ladder()]))
-    pairs = ladder[ladder["baseline"] == "numpy"]
-    assert pairs["speedup"].min() < OFF_SCALE
-    low, high = _domains(ladder, ["numpy"])["numpy"]
-    assert OFF_SCALE < low < 1 < high < 5
-    texts = [layer["encoding"].get("text", {}) for layer in chart_spec(figure, ladder, LIGHT)["layer"]]
-    arrows = [text for text in texts if text.get("field") == "edge_text"]
-    assert len(arrows) == 1
-
-
 def test_failures_are_marks_with_their_reason_and_do_not_hide_each_other(tmp_path: Path) -> None:
     plotted = FIGURES["step_time"].rows(results_of(tmp_path, only_failures()))
     assert plotted["slot"].tolist() == [0, 1]
@@ -161,11 +146,17 @@ def test_rendered_files_agree_with_each_other_and_come_from_the_cache(
     folder, cache = tmp_path / "out", tmp_path / "cache"
     folder.mkdir()
     rendered = render_figure(figure, plotted, folder, cache)
-    assert set(rendered.files) == {"light.svg", "dark.svg", "png", "json", "dark.json", "csv"}
+    assert rendered is not None
+    kinds = {"light.svg", "dark.svg", "png", "json", "vega.json", "dark.vega.json", "csv", "parquet"}
+    assert set(rendered.files) == kinds
     lines = list(csv.DictReader(io.StringIO((folder / rendered.files["csv"]).read_text())))
     spec = json.loads((folder / rendered.files["json"]).read_text())
     assert len(lines) == len(plotted)
     assert any(len(data) == len(plotted) for data in spec["datasets"].values())
+    stored, written = pd.read_parquet(folder / rendered.files["parquet"]), pd.read_csv(folder / rendered.files["csv"])
+    empty = stored.isna()  # an empty cell of text comes back as another kind of nothing
+    pd.testing.assert_frame_equal(empty, written.isna())
+    pd.testing.assert_frame_equal(stored.mask(empty, 0), written.mask(empty, 0), check_dtype=False)
     assert (folder / rendered.files["png"]).read_bytes().startswith(b"\x89PNG")
     svg = (folder / rendered.files["light.svg"]).read_text()
     assert "data:font/woff2;base64," in svg  # an image cannot use the page's fonts
@@ -174,9 +165,11 @@ def test_rendered_files_agree_with_each_other_and_come_from_the_cache(
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("rendered again although nothing changed")
 
-    monkeypatch.setattr(vl_convert, "vegalite_to_svg", refuse)
-    monkeypatch.setattr(vl_convert, "vegalite_to_png", refuse)
-    assert render_figure(figure, plotted, folder, cache).version == rendered.version
+    for name in ("vegalite_to_svg", "vegalite_to_png", "vegalite_to_vega"):
+        monkeypatch.setattr(vl_convert, name, refuse)
+    again = render_figure(figure, plotted, folder, cache)
+    assert again is not None
+    assert again.version == rendered.version
 
 
 def test_a_specification_is_safe_inside_a_script_element(tmp_path: Path) -> None:
@@ -184,18 +177,7 @@ def test_a_specification_is_safe_inside_a_script_element(tmp_path: Path) -> None
     plotted = figure.rows(results_of(tmp_path / "results", only_failures()))
     (tmp_path / "out").mkdir()
     rendered = render_figure(figure, plotted, tmp_path / "out", tmp_path / "cache")
+    assert rendered is not None
+    assert "<" not in (tmp_path / "out" / rendered.files["vega.json"]).read_text()
     assert "<" not in (tmp_path / "out" / rendered.files["json"]).read_text()
     assert "<script" not in (tmp_path / "out" / rendered.files["light.svg"]).read_text()
-
-
-@pytest.mark.parametrize(
-    ("domain", "expected"),
-    [
-        ([0.8, 3.3], [1.0, 1.5, 2.0, 3.0]),
-        ([0.9, 1500.0], [1.0, 10.0, 100.0, 1000.0]),
-        ([0.9, 40.0], [1.0, 2.0, 5.0, 10.0, 20.0]),
-        ([1.0, 2.0], [1.0, 1.2, 1.4, 1.7, 2.0]),
-    ],
-)
-def test_ticks_are_numbers_that_people_count_in(domain: list[float], expected: list[float]) -> None:
-    assert log_ticks(domain) == expected

@@ -50,11 +50,11 @@ def test_the_newest_run_speaks_for_a_cell_and_the_newest_common_run_for_a_pair(t
     results = load_results(rows.store(tmp_path, pair, lone))
     cells = cell_frame(results).set_index("variant")
     assert cells["seconds"].to_dict() == {"numpy": 0.030, "vectorized": 0.005}
-    assert cells.loc["vectorized", "evidence"].endswith("commit bbbbbbb")
+    assert cells.loc["vectorized", "code"] == "commit bbbbbbb"
     ratios = ratio_frame(results)
     fast = ratios[ratios["variant"] == "vectorized"].iloc[0]
     assert abs(fast["speedup"] - 3.0) < 1e-9  # 10 ms, not 5: those were not measured beside numpy
-    assert fast["evidence"].endswith("commit aaaaaaa; vectorized was measured again at commit bbbbbbb")
+    assert fast["evidence"].endswith("; vectorized was measured again at commit bbbbbbb")
 
 
 def test_an_engines_copy_is_the_noise_floor_and_no_engine(tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_published_rows_of_uncommitted_changes_come_last_and_say_so(tmp_path: Pa
     rows.store(tmp_path, rows.cell("numpy", "tiny", 1.0, run_id="b", commit="a" * 40, dirty=True, **later()))
     assert cell_frame(load_results(tmp_path))["seconds"].tolist() == [0.008]
     rows.store(tmp_path, rows.cell("numpy", "small", 1.0, run_id="c", commit="a" * 40, dirty=True))
-    assert "commit aaaaaaa with uncommitted changes" in cell_frame(load_results(tmp_path)).iloc[1]["evidence"]
+    assert cell_frame(load_results(tmp_path)).iloc[1]["code"] == "commit aaaaaaa with uncommitted changes"
 
 
 def test_a_cell_that_failed_once_and_worked_once_has_both_rows(tmp_path: Path) -> None:

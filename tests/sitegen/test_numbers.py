@@ -8,13 +8,14 @@ from sitegen import quantities
 from sitegen.errors import SiteError
 from sitegen.frames import load_results
 from sitegen.numbers import PATTERNS, Facts, resolve_number
+from sitegen.projections import cost_models
 from tests.sitegen import rows
 
 
 @pytest.fixture(scope="module")
 def facts(tmp_path_factory: pytest.TempPathFactory) -> Facts:
     root = tmp_path_factory.mktemp("results")
-    return Facts(load_results(rows.store(root, rows.ladder(), rows.training())))
+    return Facts(load_results(rows.store(root, rows.ladder(), rows.training(), rows.kernels())))
 
 
 @pytest.mark.parametrize(
@@ -36,12 +37,30 @@ def facts(tmp_path_factory: pytest.TempPathFactory) -> Facts:
         ("count.failed", "1"),
         ("count.machines", "1"),
         ("presets.measured.vectorized", "5 of 9"),
+        ("breakdown.product.small", "50 %"),
+        ("breakdown.attention_product.tiny", "10 %"),
+        ("breakdown.product.huge", None),
+        ("cost.calls.python.small", "0 %"),
+        ("cost.products.python.small", "100 %"),
+        ("cost.overhead.python", "0 s"),
     ],
 )
 def test_a_number_reads_as_prose_wants_it(facts: Facts, name: str, text: str) -> None:
     found = resolve_number(name, facts)
     assert found.text == text
     assert found.source
+
+
+def test_the_terms_of_a_step_are_those_of_its_cost_model(facts: Facts) -> None:
+    model = cost_models(facts.cells)["vectorized"]
+    terms = model.terms("tiny")
+    assert sum(terms.values()) == pytest.approx(model.estimate("tiny").seconds)
+    names = {"calls": "calls", "products": "flops", "traffic": "bytes"}
+    for name, term in names.items():
+        found = resolve_number(f"cost.{name}.vectorized.tiny", facts)
+        assert found.text == f"{terms[term] / sum(terms.values()) * 100:.0f} %"
+        assert model.id in found.source
+    assert resolve_number("cost.rate.vectorized", facts).text == quantities.gflops(1 / model.seconds_per_flop)
 
 
 def test_what_is_not_measured_says_so_and_names_the_command(facts: Facts) -> None:
@@ -60,6 +79,7 @@ def test_what_is_not_measured_says_so_and_names_the_command(facts: Facts) -> Non
         ("step_ms.nunpy.small", "did you mean 'numpy'"),
         ("loss.held_out.shakespear.small", "did you mean 'shakespeare'"),
         ("loss.middle.stories.small", "unknown number"),
+        ("breakdown.products.small", "did you mean 'product'"),
     ],
 )
 def test_an_unknown_name_is_an_error_that_helps(facts: Facts, name: str, said: str) -> None:
@@ -85,6 +105,10 @@ def test_quantities_round_to_what_was_measured() -> None:
     assert quantities.significant(0.07123) == "0.0712"
     assert quantities.significant(9.999) == "10.00"
     assert quantities.duration(8.5e-5) == "85.0 µs"
+    assert quantities.duration(0.0) == "0 s"
+    assert [quantities.tick_duration(seconds) for seconds in (1e-5, 0.01, 10, 600, 36_000)] == [
+        "10 µs", "10 ms", "10 s", "10 min", "10 h",
+    ]  # fmt: skip
     assert quantities.duration(0.0134) == "13.4 ms"
     assert quantities.duration(82.2) == "82.2 s"
     assert quantities.duration(7300) == "2.03 h"

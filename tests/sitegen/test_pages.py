@@ -12,7 +12,7 @@ from sitegen.machines import machine_label, machine_sentence
 from sitegen.samples import samples_html
 from sitegen.tables import TABLES
 from tests.sitegen import rows
-from tinygpt.engines import ENGINES
+from tinygpt.engines import CPU_ENGINES
 from tinygpt.presets import PRESETS
 
 HOSTILE = [
@@ -73,7 +73,7 @@ def test_a_hostile_error_message_is_text_in_the_status_table(tmp_path: Path) -> 
 
 def test_the_status_matrix_has_every_preset_and_engine(measured: Results) -> None:
     text = Elements(TABLES["status"](measured)).text
-    for name in (*PRESETS, *ENGINES):
+    for name in (*PRESETS, *CPU_ENGINES):
         assert name in text
     assert "13.0 ms" in text
     assert "timeout" in text

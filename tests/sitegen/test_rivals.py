@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sitegen.figures import FIGURES
-from sitegen.frames import load_results
+from sitegen.frames import TRAINING_KINDS, cell_frame, load_results
 from sitegen.numbers import Facts, resolve_number
 from sitegen.rivals import generation_table, training_table
 from tests.sitegen import rows
@@ -15,13 +15,7 @@ from tests.sitegen import rows
 @pytest.fixture(scope="module")
 def facts(tmp_path_factory: pytest.TempPathFactory) -> Facts:
     root = tmp_path_factory.mktemp("results")
-    texts = rows.joined(
-        *(
-            rows.cell(variant, "small", milliseconds, run_id="texts", kind="generation", tokens_per_step=256)
-            for variant, milliseconds in (("vectorized", 32.0), ("torch", 64.0), ("jax", 16.0))
-        )
-    )
-    parts = rows.rivals("small"), rows.rivals("xl", scale=12.0, torch_status="refused"), texts
+    parts = rows.rivals("small"), rows.rivals("xl", scale=12.0, torch_status="refused"), rows.texts()
     return Facts(load_results(rows.store(root, *parts)))
 
 
@@ -37,11 +31,11 @@ def facts(tmp_path_factory: pytest.TempPathFactory) -> Facts:
         ("roofline_share.torch.small", "50 %"),
         ("rival_ms.roofline.small", "13.0 ms"),
         ("gflops.roofline.small", "177 GFLOP/s"),
-        ("rival_memory.jax.small", "105 MB"),
+        ("rival_memory.jax-textbook.small", "105 MB"),
         ("generates.vectorized.small", "8,000"),
-        ("generates_over.pytorch-best.small", "2.0×"),
-        ("generates_over.jax.small", "0.50×"),
-        ("generates_over.jax.xl", None),
+        ("generates_over.pytorch-best.small", "1.6×"),
+        ("generates_over.jax-textbook.small", "0.50×"),
+        ("generates_over.jax-textbook.xl", None),
     ],
 )
 def test_numbers_about_rivals(facts: Facts, name: str, text: str | None) -> None:
@@ -50,7 +44,8 @@ def test_numbers_about_rivals(facts: Facts, name: str, text: str | None) -> None
 
 def test_a_missing_number_names_the_suite(facts: Facts) -> None:
     assert resolve_number("over.torch.huge", facts).command == "invoke bench --suite peers --presets huge"
-    assert resolve_number("generates.jax.huge", facts).command == "invoke bench --suite generation --presets huge"
+    texts = resolve_number("generates.jax-textbook.huge", facts)
+    assert texts.command == "invoke bench --suite generation --presets huge"
 
 
 def test_tables_hold_a_column_for_each_rival_and_say_what_was_refused(facts: Facts) -> None:
@@ -69,9 +64,33 @@ def test_without_rivals_the_page_says_what_to_run(tmp_path: Path) -> None:
 
 
 def test_rivals_stay_out_of_what_is_said_about_our_engines(facts: Facts) -> None:
-    for name in ("speedup", "step_time", "memory"):
-        plotted = FIGURES[name].rows(facts.results)
-        assert set(plotted["variant"]) <= {"numpy", "vectorized", "16 bytes a parameter"}
+    assert set(facts.cells["variant"]) == {"numpy", "vectorized"}
+    assert {*facts.ratios["variant"], *facts.ratios["baseline"]} == {"numpy", "vectorized"}
+    assert set(cell_frame(facts.results, TRAINING_KINDS)["variant"]) > {"numpy", "vectorized", "torch", "roofline"}
+
+
+def test_shares_of_the_roofline(facts: Facts) -> None:
+    plotted = FIGURES["roofline"].rows(facts.results)
+    small = plotted[plotted["preset"] == "small"].set_index("variant")
+    assert "roofline" not in small.index
+    assert small["share"].to_dict() == pytest.approx(
+        {
+            "numpy": 13 / 62,
+            "vectorized": 13 / 20,
+            "torch": 13 / 26,
+            "torch-mkl-avx512": 13 / 22,
+            "jax-textbook": 13 / 30,
+        }
+    )
+    assert set(small["products_text"]) == {"13.0 ms"}
+
+
+def test_tokens_a_second_with_their_interval(facts: Facts) -> None:
+    plotted = FIGURES["generation"].rows(facts.results).set_index("variant")
+    assert plotted.loc["vectorized", "tokens_text"] == "8,000"
+    assert (plotted["tokens_low"] < plotted["tokens_per_second"]).all()
+    assert (plotted["tokens_per_second"] < plotted["tokens_high"]).all()
+    assert "jax-textbook 16,000" in FIGURES["generation"].describe(plotted.reset_index())
 
 
 def test_the_roofline_is_a_line_below_one(facts: Facts) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from pathlib import Path
 
@@ -14,10 +15,9 @@ from sitegen.palette import (
     Theme,
     css_variables,
     order_variants,
-    variant_colors,
-    variant_shapes,
 )
-from tinygpt.engines import ENGINES
+from sitegen.series import SERIES, order_series, series_colors, series_shapes
+from tinygpt.engines import CPU_ENGINES
 
 THEME = Path(__file__).parents[2] / "site/theme"
 
@@ -48,13 +48,35 @@ def test_text_and_marks_stand_out(theme: Theme) -> None:
 def test_engines_differ_in_colour_and_in_shape(theme: Theme) -> None:
     variants = order_variants(["vectorized[threads=1]", "numpy", "rival", "vectorized", "python"])
     assert variants == ["python", "numpy", "vectorized", "vectorized[threads=1]", "rival"]
-    assert len(set(variant_colors(variants, theme))) == len(variants)
-    assert len(set(variant_shapes(variants))) == len(variants)
+    assert len(set(series_colors(variants, theme))) == len(variants)
+    assert len(set(series_shapes(variants))) == len(variants)
+
+
+@pytest.mark.parametrize("theme", THEMES, ids=lambda theme: theme.name)
+@pytest.mark.parametrize(
+    "absent",
+    [
+        ("torch-1-thread", "torch-1-thread-mkl-avx512", "transformers"),  # they do not train
+        ("torch-compile", "torch-compile-mkl-avx512", "jax"),  # they are not measured writing
+    ],
+    ids=["training", "writing"],
+)
+def test_rivals_that_meet_in_a_figure_look_different(theme: Theme, absent: tuple[str, ...]) -> None:
+    shown = [name for name in SERIES if name not in absent]
+    looks = [*zip(series_colors(shown, theme), series_shapes(shown), strict=True)]
+    assert len(set(looks)) == len(shown)
+    assert len({color for color, _ in looks}) == len(shown)
+    # Who else is shown changes nothing.
+    assert dict(zip(shown, looks, strict=True))["jax-textbook"] == (
+        series_colors(["jax-textbook"], theme)[0],
+        series_shapes(["jax-textbook"])[0],
+    )
+    assert order_series(["roofline", "mine", "jax-textbook", "numpy"]) == ["numpy", "jax-textbook", "roofline", "mine"]
 
 
 def test_every_registered_engine_has_a_colour_of_its_own() -> None:
     for theme in THEMES:
-        assert set(ENGINES) <= set(theme.engines)
+        assert set(CPU_ENGINES) <= set(theme.engines)
 
 
 def test_the_style_sheets_use_the_palette_and_no_colour_of_their_own() -> None:
@@ -65,15 +87,20 @@ def test_the_style_sheets_use_the_palette_and_no_colour_of_their_own() -> None:
         assert set(re.findall(r"var\((--tg-[a-z-]+)", text)) - {"--tg-radius"} <= defined, path.name
 
 
-def test_vendored_scripts_are_those_that_the_readme_names_and_fit_altair() -> None:
+def test_the_vendored_script_is_the_one_that_the_readme_tells_how_to_make() -> None:
     vendor = THEME / "assets/vendor"
-    named = dict(re.findall(r"\| `([a-z-]+\.min\.js)` \| `[a-z-]+` \| ([\d.]+) \|", (vendor / "README.md").read_text()))
-    assert set(named) == {path.name for path in vendor.glob("*.js")}
-    for name, version in named.items():
-        assert f'"{version}"' in (vendor / name).read_text(), name
-    assert named["vega-lite.min.js"].split(".")[:2] == alt.VEGALITE_VERSION.split(".")[:2]
-    assert named["vega.min.js"].split(".")[0] == alt.VEGA_VERSION
-    assert named["vega-embed.min.js"].split(".")[0] == alt.VEGAEMBED_VERSION
+    readme = (vendor / "README.md").read_text()
+    bundle = vendor / "vega-charts.min.js"
+    assert {path.name for path in vendor.iterdir()} == {
+        "README.md", "LICENSES.txt", bundle.name, "vega-charts.entry.mjs", "vega-charts.unused.mjs",
+    }  # fmt: skip
+    assert f"`{hashlib.sha256(bundle.read_bytes()).hexdigest()}`" in readme
+    assert f"npm install vega@{alt.VEGA_VERSION}." in readme
+    bundled = set(re.findall(r"^\| `([a-z0-9-]+)` \| \d", readme, re.MULTILINE))
+    headings = re.findall(r"^== (.+) ==$", (vendor / "LICENSES.txt").read_text(), re.MULTILINE)
+    licensed = {name for heading in headings for name in heading.split(", ")}
+    assert bundled == licensed
+    assert {"vega-view", "vega-interpreter", "d3-scale"} <= bundled
 
 
 def test_the_themes_own_files_name_no_other_host(tmp_path: Path) -> None:

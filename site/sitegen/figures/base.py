@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,8 @@ import altair as alt
 import pandas as pd
 
 from sitegen.frames import Results
-from sitegen.palette import Theme, variant_colors, variant_shapes
+from sitegen.palette import Theme
+from sitegen.series import label_of, order_series, series_colors, series_shapes
 from tinygpt.presets import PRESETS
 
 Drawing = alt.LayerChart | alt.FacetChart  # what altair.layer() may return
@@ -45,6 +47,7 @@ class Figure:
         columns: the table behind the figure.
         needs: what must have been measured for there to be anything to plot.
         command: what to run when there is nothing to plot.
+        tabulated: the plotted rows → those that the table behind the figure shows; all of them by default.
     """
 
     name: str
@@ -56,22 +59,43 @@ class Figure:
     columns: tuple[Column, ...]
     needs: str
     command: str
+    tabulated: Callable[[pd.DataFrame], pd.DataFrame] = lambda rows: rows
+
+
+# Sizes that differ by less than this factor are one tick; by less than the second, two ticks with short labels.
+_SAME_SIZE, _CLOSE = 1.1, 1.7
 
 
 def parameter_axis(rows: pd.DataFrame, field: str = "n_parameters") -> alt.X:
     """The model size axis: logarithmic, ticks at the presets, each with its name and parameter count."""
-    present = set(rows[field].dropna().astype(int))
+    present = sorted(set(rows[field].dropna().astype(int)))
     marks = {preset.model.n_parameters: name for name, preset in PRESETS.items()}
-    ticks = sorted(present)
-    labels = ",".join(f"'{count}':['{marks.get(count, '')}','{short_count(count)}']" for count in ticks)
-    low, high = min(ticks), max(ticks)
+    low, high = present[0], present[-1]
+    groups: list[list[int]] = []
+    for count in present:
+        # Presets of about one size share a tick.
+        if groups and count < groups[-1][0] * _SAME_SIZE:
+            groups[-1].append(count)
+        else:
+            groups.append([count])
+    ticks = [group[0] for group in groups]
+    labels = {}
+    for before, group, after in zip([0, *ticks], groups, [*ticks[1:], math.inf], strict=False):
+        names = " · ".join(marks.get(count, "") for count in group)
+        # Where the next preset is close, there is room for the name and no more.
+        close = before * _CLOSE > group[0] or group[0] * _CLOSE > after
+        labels[str(group[0])] = names if close else [names, short_count(group[0])]
     return alt.X(
         f"{field}:Q",
         title="parameters of the model (log scale)",
         # Widened, so that a single preset still has an axis and end points do not sit on the frame.
         scale=alt.Scale(type="log", domain=[low / 1.5, high * 1.5], nice=False),
         axis=alt.Axis(
-            values=ticks, labelExpr=f"({{{labels}}})[datum.value]", labelOverlap="greedy", labelSeparation=6, grid=False
+            values=ticks,
+            labelExpr=f"({json.dumps(labels)})[datum.value]",
+            labelOverlap="greedy",
+            labelSeparation=6,
+            grid=False,
         ),
     )
 
@@ -125,22 +149,29 @@ def log_axis(ticks: list[float] | alt.ExprRef, label: str = "format(datum.value,
     return alt.Axis(values=ticks, labelExpr=label, labelOverlap="greedy", minExtent=46)
 
 
-def variant_encodings(variants: Sequence[str], theme: Theme) -> tuple[alt.Color, alt.Shape]:
+def variant_encodings(
+    variants: Iterable[str], theme: Theme, listed: alt.ExprRef | None = None
+) -> tuple[alt.Color, alt.Shape]:
     """Colour and shape by engine variant, with one legend for both.
 
     Args:
-        variants: distinct, in the order in which the legend lists them.
+        variants: who is drawn.
         theme: gives the colours.
+        listed: expression for the variants that the legend lists, where the reader chooses; all by default.
     """
-    legend = alt.Legend(title=None, orient="bottom", columns=legend_columns(variants), symbolSize=90)
-    color = alt.Color(
-        "variant:N",
-        scale=alt.Scale(domain=list(variants), range=variant_colors(variants, theme)),
-        legend=legend,
+    names = order_series(variants)
+    labels = {name: label_of(name) for name in names}
+    legend = alt.Legend(
+        title=None,
+        orient="bottom",
+        columns=legend_columns([*labels.values()]),
+        symbolSize=90,
+        # Names come from results: as JSON they cannot be anything but strings.
+        labelExpr=f"({json.dumps(labels)})[datum.value]",
+        values=alt.Undefined if listed is None else listed,
     )
-    shape = alt.Shape(
-        "variant:N", scale=alt.Scale(domain=list(variants), range=variant_shapes(variants)), legend=legend
-    )
+    color = alt.Color("variant:N", scale=alt.Scale(domain=names, range=series_colors(names, theme)), legend=legend)
+    shape = alt.Shape("variant:N", scale=alt.Scale(domain=names, range=series_shapes(names)), legend=legend)
     return color, shape
 
 
@@ -149,8 +180,8 @@ def legend_columns(labels: Sequence[str]) -> alt.ExprRef:
 
     ``room`` is a parameter that ``sitegen.render`` adds: the width that the whole chart has, in pixels.
     """
-    pixels = 34 + 7 * max((len(label) for label in labels), default=1)
-    return alt.ExprRef(f"max(1, min({len(labels)}, floor((room - 70) / {pixels})))")
+    pixels = 30 + 6.5 * max((len(label) for label in labels), default=1)
+    return alt.ExprRef(f"max(1, min({len(labels)}, floor((room - 60) / {pixels})))")
 
 
 def machine_dash(rows: pd.DataFrame) -> dict[str, Any]:
@@ -173,6 +204,11 @@ def machine_dash(rows: pd.DataFrame) -> dict[str, Any]:
             ),
         )
     }
+
+
+def above(words: str | alt.ExprRef, theme: Theme) -> alt.Title:
+    """The vertical axis' title, written above it: it can follow the reader's choice there, and takes no width."""
+    return alt.Title(words, anchor="start", frame="group", offset=10, fontSize=12.5, color=theme.muted)
 
 
 def tooltip(*fields: tuple[str, str]) -> list[alt.Tooltip]:

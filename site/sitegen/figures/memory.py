@@ -23,27 +23,32 @@ from sitegen.figures.base import (
     parameter_axis,
     text,
     tooltip,
-    variant_encodings,
 )
+from sitegen.figures.menus import show_menu
 from sitegen.frames import CELL_TEXT, Results, cell_frame
-from sitegen.palette import Theme, order_variants
+from sitegen.palette import Theme
+from sitegen.series import tier_of
 
 BYTES_PER_PARAMETER = 16
 
-_FIELDS = ("state", "variant", "preset", "n_parameters", "peak_bytes", "megabytes", "memory_text", *CELL_TEXT)
+_KINDS = ("bench", "peer")  # the products alone hold no model
+_FIELDS = (
+    "state", "variant", "tier", "preset", "n_parameters", "peak_bytes", "megabytes", "memory_text", *CELL_TEXT,
+)  # fmt: skip
 
 
 def memory_rows(results: Results) -> pd.DataFrame:
     """One row per measured cell with a known peak, then the formula's value at each of their presets."""
-    cells = cell_frame(results)
-    cells = cells[(cells["state"] == "measured") & cells["peak_bytes"].notna()]
+    cells = cell_frame(results, _KINDS)
+    cells = cells[(cells["state"] == "measured") & cells["peak_bytes"].notna()].copy()
     if cells.empty:
         return pd.DataFrame(columns=[*_FIELDS])
     floor = cells.drop_duplicates("preset")[["preset", "n_parameters"]].assign(
         state="formula", variant=f"{BYTES_PER_PARAMETER} bytes a parameter", machine=""
     )
     floor["peak_bytes"] = floor["n_parameters"] * BYTES_PER_PARAMETER
-    rows = pd.concat([cells, floor], ignore_index=True)
+    cells["tier"] = [tier_of(str(variant)) for variant in cells["variant"]]
+    rows = pd.concat([cells, floor.assign(tier=0)], ignore_index=True)
     rows["megabytes"] = rows["peak_bytes"] / 1e6
     rows["memory_text"] = [quantities.megabytes(value) for value in rows["peak_bytes"]]
     return rows[[*_FIELDS]]
@@ -52,7 +57,8 @@ def memory_rows(results: Results) -> pd.DataFrame:
 def memory_chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     """Lines of megabytes over parameters, log-log, with the formula dashed."""
     cells = rows[rows["state"] == "measured"]
-    color, shape = variant_encodings(order_variants(cells["variant"].tolist()), theme)
+    show = show_menu(cells, theme)
+    color, shape = show.color, show.shape
     x = parameter_axis(rows)
     domain = log_domain(rows["megabytes"])
     y = alt.Y(
@@ -61,7 +67,7 @@ def memory_chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
         scale=alt.Scale(type="log", domain=domain, nice=False),
         axis=log_axis(log_ticks(domain)),
     )
-    chart = alt.Chart(rows)
+    chart = alt.Chart(rows).transform_filter(show.condition)
     measured = chart.transform_filter("datum.state == 'measured'")
     formula = chart.transform_filter("datum.state == 'formula'")
     layers = [
@@ -82,13 +88,14 @@ def memory_chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
                 ("preset:N", "preset"),
                 ("memory_text:N", "peak memory"),
                 ("evidence:N", "evidence"),
+                ("code:N", "code"),
                 ("machine:N", "machine"),
                 ("protocol:N", "protocol"),
                 ("command:N", "to repeat it"),
             ),
         ),
     ]
-    return alt.layer(*layers).properties(width="container", height=HEIGHT)
+    return alt.layer(*layers).add_params(show.parameter).properties(width="container", height=HEIGHT)
 
 
 def describe_memory(rows: pd.DataFrame) -> str:

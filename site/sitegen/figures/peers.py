@@ -12,7 +12,6 @@ import altair as alt
 import pandas as pd
 
 from bench.cells import REFERENCE
-from bench.roofline import ROOFLINE
 from bench.standing import OURS
 from sitegen import quantities
 from sitegen.figures.base import (
@@ -58,7 +57,7 @@ def peers_rows(results: Results) -> pd.DataFrame:
 def peers_chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     """Lines of the ratio over parameters, log-log, with intervals, our own 1×, and failures at the bottom."""
     variants = list(dict.fromkeys(rows["variant"]))
-    color, shape = variant_encodings([*(name for name in variants if name != ROOFLINE), ROOFLINE], theme)
+    color, shape = variant_encodings(variants, theme)
     x = parameter_axis(rows)
     chart = alt.Chart(rows)
     failures = failure_layer(chart, rows, color, x)

@@ -32,7 +32,8 @@ from sitegen.figures.base import (
 )
 from sitegen.frames import Results, ratio_frame, records
 from sitegen.machines import machine_label
-from sitegen.palette import Theme, variant_shapes
+from sitegen.palette import Theme
+from sitegen.series import series_shapes
 from tinygpt.presets import PRESETS
 
 COMMAND = "invoke bench --suite variants"
@@ -140,7 +141,7 @@ def variants_chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     colors = [*theme.engines.values(), *theme.spare][: len(presets)]
     legend = alt.Legend(title=None, orient="bottom", columns=legend_columns(presets), symbolSize=90)
     color = alt.Color("preset:N", scale=alt.Scale(domain=presets, range=colors), legend=legend)
-    shape = alt.Shape("preset:N", scale=alt.Scale(domain=presets, range=variant_shapes(presets)), legend=legend)
+    shape = alt.Shape("preset:N", scale=alt.Scale(domain=presets, range=series_shapes(presets)), legend=legend)
     on_axis = rows[rows["speedup"] >= OFF_SCALE]
     below = len(on_axis) < len(rows)
     domain = log_domain(

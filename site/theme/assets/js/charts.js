@@ -1,16 +1,17 @@
-// Live charts: each figure's pictures are replaced by the interactive chart when it scrolls into view.
+// Live charts in pages: each figure's pictures are replaced by the interactive chart when it scrolls into view.
 //
-// Vega (three files, vendored) is fetched for the first chart that becomes visible, so a page without charts never
-// loads it. Material's instant navigation swaps pages without reloading scripts: `document$` says when, and charts
-// that left the page are finalized. A change of the colour scheme redraws and keeps what the reader had chosen.
+// Vega (one vendored file) is fetched for the first chart that becomes visible, so a page without charts never loads
+// it. Material's instant navigation swaps pages without reloading scripts: `document$` says when, and charts that left
+// the page are finalized. A change of the colour scheme redraws and keeps what the reader had chosen. What was chosen
+// stands in the address, as ?FIGURE.PARAMETER=OPTION, and an address with choices shows them.
 (() => {
   "use strict";
 
   const scripts = new URL(".", document.currentScript.src);
-  const generated = new URL("../generated/", scripts);
-  const vendored = ["vega", "vega-lite", "vega-embed"].map((name) => new URL(`../vendor/${name}.min.js`, scripts));
+  const site = new URL("../../", scripts);
+  const needed = [new URL("../vendor/vega-charts.min.js", scripts), new URL("figure.js", scripts)];
 
-  const charts = new Map(); // element → {view, finalize, parameters, drawing}
+  const charts = new Map(); // element → {drawing, width, choices, turn}
   let loading = null;
 
   const loadScript = (url) =>
@@ -23,69 +24,102 @@
     });
 
   const loadVega = () => {
-    loading ??= vendored.reduce((before, url) => before.then(() => loadScript(url)), Promise.resolve());
+    loading ??= needed.reduce((before, url) => before.then(() => loadScript(url)), Promise.resolve());
     return loading;
   };
 
   const isDark = () => document.body.getAttribute("data-md-color-scheme") === "slate";
 
-  // Names of the parameters that a reader can change: those bound to a menu, and selections.
-  const parameterNames = (spec) => spec.params.map(({ name }) => name).filter((name) => name !== "room");
+  // ---- the reader's view, in the address ----
 
-  // Legends wrap by the width, and Vega lays them out before it knows the container's: tell it beforehand.
-  const setRoom = (spec, width) => {
-    for (const parameter of spec.params) if (parameter.name === "room") parameter.value = width;
+  const readChoices = (figure) => {
+    const found = [...new URLSearchParams(location.search)].filter(([key]) => key.startsWith(`${figure}.`));
+    return Object.fromEntries(found.map(([key, value]) => [key.slice(figure.length + 1), value]));
   };
 
-  const readState = (chart) =>
-    chart.view.getState({
-      signals: (name) => chart.parameters.includes(name),
-      data: (name) => Boolean(name) && name.endsWith("_store"),
-      recurse: false,
+  const writeChoices = (url, figure, choices) => {
+    for (const key of [...url.searchParams.keys()]) {
+      if (key.startsWith(`${figure}.`)) url.searchParams.delete(key);
+    }
+    for (const [name, value] of Object.entries(choices)) url.searchParams.set(`${figure}.${name}`, value);
+    return url;
+  };
+
+  const rememberView = (chart, figure, choices) => {
+    chart.choices = choices;
+    history.replaceState(history.state, "", writeChoices(new URL(location.href), figure, choices));
+  };
+
+  // The address of one figure as it is seen now, without what was chosen in others.
+  const viewAddress = (chart, figure) => {
+    const url = new URL(location.pathname, location.origin);
+    url.hash = `figure-${figure}`;
+    return writeChoices(url, figure, chart.choices).href;
+  };
+
+  const addCopyButton = (element, chart) => {
+    const bar = element.closest(".tg-figure")?.querySelector(".tg-downloads");
+    if (!bar || bar.querySelector(".tg-copy")) return;
+    const button = document.createElement("button");
+    const said = document.createElement("span");
+    button.type = "button";
+    button.className = "tg-copy";
+    button.textContent = "Copy link to this view";
+    said.setAttribute("role", "status");
+    said.className = "tg-copy__said";
+    button.addEventListener("click", async () => {
+      const address = viewAddress(chart, element.dataset.figure);
+      try {
+        await navigator.clipboard.writeText(address);
+        said.textContent = "Copied";
+      } catch {
+        said.textContent = address; // no clipboard here: the reader can copy it by hand
+      }
     });
+    bar.append(" · ", button, " ", said);
+  };
+
+  // ---- drawing ----
 
   const draw = async (element) => {
     const chart = charts.get(element);
     if (!chart) return;
     const turn = (chart.turn = (chart.turn ?? 0) + 1);
     const dark = isDark();
-    const url = new URL(dark ? element.dataset.dark : element.dataset.light, generated);
+    const url = new URL(dark ? element.dataset.dark : element.dataset.light, site);
     url.searchParams.set("v", element.dataset.version);
     const [response] = await Promise.all([fetch(url), loadVega()]);
     if (!response.ok) throw new Error(`cannot load ${url.pathname}: ${response.status}`);
     const spec = await response.json();
     if (turn !== chart.turn || !element.isConnected) return; // the scheme or the page changed meanwhile
-    const state = chart.view ? readState(chart) : null;
     chart.width = element.clientWidth;
-    setRoom(spec, chart.width);
     const host = document.createElement("div");
-    host.className = "tg-live";
-    // Measured while it is laid out, but shown only when it is complete.
-    host.style.visibility = "hidden";
-    host.style.position = "absolute";
-    host.style.insetInline = "0";
+    // Laid out, so that it can be measured, but shown only when it is complete.
+    host.className = "tg-live tg-live--coming";
     element.append(host);
-    const result = await window.vegaEmbed(host, spec, {
-      mode: "vega-lite",
-      renderer: "svg",
-      actions: false,
-      ast: true, // expressions are interpreted, not compiled: no `unsafe-eval`
-      tooltip: { theme: "tinygpt" },
+    const options = {
+      choices: chart.choices,
+      state: chart.drawing?.selected() ?? null,
+      onChoice: (choices) => rememberView(chart, element.dataset.figure, choices),
+    };
+    const drawing = await window.tinygptFigure.draw(host, spec, options).catch((error) => {
+      host.remove();
+      throw error;
     });
     if (turn !== chart.turn || !element.isConnected) {
-      result.finalize();
+      drawing.finalize();
       host.remove();
       return;
     }
-    if (state) await result.view.setState(state).runAsync();
-    chart.finalize?.();
+    chart.drawing?.finalize();
     for (const child of [...element.children]) {
       if (child !== host && child.classList.contains("tg-live")) child.remove();
     }
-    host.removeAttribute("style");
-    Object.assign(chart, { view: result.view, finalize: result.finalize, parameters: parameterNames(spec) });
+    host.classList.remove("tg-live--coming");
+    chart.drawing = drawing;
     element.classList.add("tg-chart--live");
     element.dataset.scheme = dark ? "dark" : "light";
+    addCopyButton(element, chart);
   };
 
   // The pictures stay when a chart cannot be drawn; the reason belongs in the console.
@@ -96,7 +130,7 @@
       for (const entry of entries) {
         if (!entry.isIntersecting || charts.has(entry.target)) continue;
         seen.unobserve(entry.target);
-        charts.set(entry.target, {});
+        charts.set(entry.target, { choices: readChoices(entry.target.dataset.figure) });
         tryDraw(entry.target);
       }
     },
@@ -106,7 +140,7 @@
   const forgetOldCharts = () => {
     for (const [element, chart] of charts) {
       if (element.isConnected) continue;
-      chart.finalize?.();
+      chart.drawing?.finalize();
       charts.delete(element);
     }
   };
@@ -127,7 +161,7 @@
     clearTimeout(resizing);
     resizing = setTimeout(() => {
       for (const [element, chart] of charts) {
-        if (chart.view && chart.width !== element.clientWidth) tryDraw(element);
+        if (chart.drawing && chart.width !== element.clientWidth) tryDraw(element);
       }
     }, 150);
   });

@@ -1,4 +1,4 @@
-// Small conveniences: tables that sort, and names for controls that Material leaves without one.
+// Tables that sort and filter, names for regions that Material leaves without one, and a keyboard's way to what scrolls.
 (() => {
   "use strict";
 
@@ -26,9 +26,37 @@
     table.tBodies[0].append(...rows);
   };
 
+  const FILTERED_FROM = 20; // rows; a shorter table is read faster than it is searched
+
+  // Rows that hold every word stay; how many they are is said to those who do not see it.
+  const makeFilterable = (table) => {
+    const rows = [...table.tBodies[0].rows];
+    const place = table.closest(".tg-table");
+    if (!place || rows.length < FILTERED_FROM) return;
+    const words = document.createElement("input");
+    words.type = "search";
+    words.placeholder = "words in a row";
+    const count = document.createElement("output");
+    count.textContent = `${rows.length} rows`;
+    const label = document.createElement("label");
+    label.className = "tg-filter";
+    label.append("Filter ", words, count);
+    place.before(label);
+    words.addEventListener("input", () => {
+      const wanted = words.value.toLowerCase().split(/\s+/).filter(Boolean);
+      for (const row of rows) {
+        const text = row.textContent.toLowerCase();
+        row.hidden = !wanted.every((word) => text.includes(word));
+      }
+      const left = rows.filter((row) => !row.hidden).length;
+      count.textContent = left === rows.length ? `${left} rows` : `${left} of ${rows.length} rows`;
+    });
+  };
+
   const makeSortable = (table) => {
     if (table.dataset.sortable === "ready") return;
     table.dataset.sortable = "ready";
+    makeFilterable(table);
     for (const header of table.tHead.rows[0].cells) {
       const button = document.createElement("button");
       button.type = "button";
@@ -38,17 +66,42 @@
     }
   };
 
+  // Material leaves navigation regions without a name, or names them by a label without text; screen readers list
+  // them by name. The copy button of a code block is in a region of its own, which is none.
   const nameControls = () => {
     document.querySelector(".md-search[role=dialog]")?.setAttribute("aria-label", "Search");
-    for (const [index, nav] of document.querySelectorAll("nav.md-nav:not([aria-label]):not([aria-labelledby])").entries()) {
-      nav.setAttribute("aria-label", `Section ${index + 1}`);
+    for (const nav of document.querySelectorAll("nav.md-nav[aria-labelledby]")) {
+      const label = document.getElementById(nav.getAttribute("aria-labelledby"));
+      const title = nav.querySelector(":scope > .md-nav__title")?.textContent.trim();
+      if (label?.textContent.trim() || !title) continue;
+      nav.removeAttribute("aria-labelledby");
+      nav.setAttribute("aria-label", title);
+    }
+    for (const nav of document.querySelectorAll(".md-code__nav:not([role])")) nav.setAttribute("role", "none");
+    for (const nav of document.querySelectorAll(".md-post__action")) {
+      nav.setAttribute("aria-label", nav.closest("article")?.querySelector("h2")?.textContent.trim() ?? "Post");
+    }
+  };
+
+  // What scrolls must be reachable by the keyboard; what fits must not be a stop on the way.
+  const makeReachable = () => {
+    for (const region of document.querySelectorAll(".tg-math, .tg-table, .md-typeset__scrollwrap, .tg-sample pre")) {
+      const scrolls = region.scrollWidth > region.clientWidth || region.scrollHeight > region.clientHeight;
+      region.toggleAttribute("tabindex", scrolls);
+      if (scrolls) region.tabIndex = 0;
     }
   };
 
   const onPage = () => {
     document.querySelectorAll("table[data-sortable]").forEach(makeSortable);
     nameControls();
+    makeReachable();
   };
+
+  // Copy buttons come after the page, one by one; widths change with the window and when something unfolds.
+  new MutationObserver(nameControls).observe(document.body, { childList: true, subtree: true });
+  window.addEventListener("resize", makeReachable);
+  document.addEventListener("toggle", makeReachable, true);
 
   if (window.document$) window.document$.subscribe(onPage);
   else onPage();

@@ -1,0 +1,136 @@
+"""The rows behind the curves: step times, and ratios of them for every baseline, in one form.
+
+speedup(variant, preset) = median step time of the baseline / median step time of the variant,
+within one run, machine and protocol; the interval is that of the ratio (``bench.stats``). Everything that a reader can
+choose is computed here, so that menus in the page only filter:
+
+    measure      speedup (for one baseline each) or step_time; failed cells belong to both and name none
+    baseline     of a ratio
+    tier         from which choice of the menu of lines on a row is shown (``sitegen.series``)
+    value, low, high    times as fast, or seconds, with the interval (a projection's band)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from bench.noise import NOISY_WIDTH
+from bench.stats import MIN_ROUNDS
+from sitegen import quantities
+from sitegen.figures.base import stack_failures
+from sitegen.frames import CELL_TEXT, TRAINING_KINDS, Results, cell_frame, ratio_frame, records
+from sitegen.projections import mark_bridges, projected_cells, projected_ratios
+from sitegen.series import SERIES, order_series, tier_of
+
+SPEEDUP_MEASURE, STEP_TIME_MEASURE = "speedup", "step_time"
+
+# Ratios below this would stretch the axis until nothing else can be read from it: they stand at the lower edge.
+OFF_SCALE = 0.2
+
+FIELDS = (
+    "measure", "baseline", "state", "variant", "tier", "preset", "n_parameters", "value", "low", "high", "value_text",
+    "interval", "detail", "verdict_text", "slot", "edge", "edge_text", "bridge", *CELL_TEXT,
+)  # fmt: skip
+
+
+def step_rows(results: Results) -> pd.DataFrame:
+    """Columns ``FIELDS``: step times, measured and projected, and the failed cells."""
+    cells = cell_frame(results, TRAINING_KINDS)
+    projected = projected_cells(cells)
+    rows = pd.concat([cells, projected], ignore_index=True) if len(projected) else cells
+    failed = rows["state"] == "failed"
+    names = {"seconds": "value", "seconds_low": "low", "seconds_high": "high"}
+    rows = rows.rename(columns=names).assign(measure=STEP_TIME_MEASURE, baseline=None)
+    rows.loc[failed, "measure"] = None
+    detail = [
+        "" if pd.isna(rate) else f"{quantities.whole(rate)} tokens a second" for rate in rows["tokens_per_second"]
+    ]
+    return _in_words(rows.assign(detail=detail), quantities.duration, ["origin", "machine_hash", "variant"])
+
+
+def ratio_rows(results: Results) -> pd.DataFrame:
+    """Columns ``FIELDS``: ratios for every baseline, measured and projected."""
+    cells = cell_frame(results, TRAINING_KINDS)
+    ratios = ratio_frame(results, TRAINING_KINDS, _baselines(cells)).assign(state="measured")
+    if ratios.empty:
+        return pd.DataFrame(columns=[*FIELDS])
+    projected = projected_ratios(cells)
+    projected = projected[projected["baseline"].isin(ratios["baseline"])]
+    rows = pd.concat([ratios, projected], ignore_index=True) if len(projected) else ratios
+    names = {"speedup": "value", "speedup_low": "low", "speedup_high": "high"}
+    rows = rows.rename(columns=names).assign(measure=SPEEDUP_MEASURE)
+    detail = [
+        f"{quantities.duration(own)} against {quantities.duration(other)} a step"
+        for own, other in zip(rows["seconds"], rows["baseline_seconds"], strict=True)
+    ]
+    return _in_words(rows.assign(detail=detail), quantities.ratio, ["origin", "machine_hash", "baseline", "variant"])
+
+
+def curve_rows(results: Results) -> pd.DataFrame:
+    """Columns ``FIELDS``: ratios, step times, and the failed cells, which belong to both."""
+    parts = [part for part in (ratio_rows(results), step_rows(results)) if len(part)]
+    rows = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*FIELDS])
+    return rows.assign(edge=_edge_slots(rows))
+
+
+def steps_and_failures(rows: pd.DataFrame) -> pd.DataFrame:
+    """What a table can show of the curves: every step time and failure; ratios follow from them."""
+    kept = rows[rows["measure"] != SPEEDUP_MEASURE]
+    ranks = {name: rank for rank, name in enumerate(order_series(kept["variant"]))}
+    order = kept.assign(rank=kept["variant"].map(ranks)).sort_values(["machine", "n_parameters", "rank"], kind="stable")
+    return kept.loc[order.index]
+
+
+def _baselines(cells: pd.DataFrame) -> list[str]:
+    """What others are compared with: the table's baselines, or everything where none of them was measured."""
+    measured = order_series(cells.loc[cells["state"] == "measured", "variant"])
+    known = [name for name in measured if name in SERIES and SERIES[name].is_baseline]
+    return known or measured
+
+
+def _in_words(rows: pd.DataFrame, write: Any, series: list[str]) -> pd.DataFrame:
+    """Columns that tooltips and tables show, and where marks stand that are not on the axis."""
+    # Smallest series first: the failures of one preset then stack in the order of the legend.
+    ranks = {name: rank for rank, name in enumerate(order_series(rows["variant"]))}
+    rows = rows.loc[rows["variant"].map(ranks).sort_values(kind="stable").index].reset_index(drop=True)
+    rows["tier"] = rows["variant"].map(tier_of)
+    rows["bridge"] = mark_bridges(rows, series)
+    rows["slot"] = stack_failures(rows)
+    rows["value_text"] = ["" if pd.isna(value) else write(value) for value in rows["value"]]
+    rows["interval"] = [
+        "" if pd.isna(low) or pd.isna(high) else f"{write(low)} to {write(high)}"
+        for low, high in zip(rows["low"], rows["high"], strict=True)
+    ]
+    rows["verdict"] = rows["verdict"].where(rows["state"] == "measured", rows["state"])
+    rows["verdict_text"] = [_verdict_text(row) for row in records(rows)]
+    rows["edge"] = 0
+    rows["edge_text"] = [
+        f"↓ {value}" if low else "" for value, low in zip(rows["value_text"], is_off_scale(rows), strict=True)
+    ]
+    return rows[[*FIELDS]]
+
+
+def _verdict_text(row: dict[str, Any]) -> str:
+    """A verdict with its cause."""
+    if row["verdict"] == "noisy":
+        return f"noisy: the interval is wider than {NOISY_WIDTH * 100:.0f} %"
+    if row["verdict"] != "unresolved":
+        return str(row["verdict"])
+    if row["rounds"] < MIN_ROUNDS:
+        return f"unresolved: fewer than {MIN_ROUNDS} rounds"
+    return "unresolved: not told apart from 1×"
+
+
+def _edge_slots(rows: pd.DataFrame) -> pd.Series:
+    """Where a ratio that is too small for the axis stands: above the failures of its preset, none on another."""
+    failures = rows.loc[rows["state"] == "failed", "n_parameters"].value_counts()
+    below = rows[is_off_scale(rows)]
+    place = below.groupby(["baseline", "n_parameters"]).cumcount()
+    return rows["n_parameters"].map(failures).fillna(0).astype(int) + place.reindex(rows.index, fill_value=0)
+
+
+def is_off_scale(rows: pd.DataFrame) -> pd.Series:
+    """Measured ratios that stand at the lower edge."""
+    return (rows["measure"] == SPEEDUP_MEASURE) & (rows["state"] == "measured") & (rows["value"] < OFF_SCALE)

@@ -1,0 +1,23 @@
+"""What a figure in prose is, where no macro fills it in: quoted, set, or derived. Read by ``sitegen.typed_numbers``."""
+
+from __future__ import annotations
+
+from sitegen.escape import html_attribute, html_block
+
+
+def quoted(text: str, source: str = "the original project's site") -> str:
+    """A figure of somebody else's, as they published it."""
+    return f'<span class="tg-quoted" title="{html_attribute(f"quoted from {source}")}">{html_block(text)}</span>'
+
+
+def setting(text: str) -> str:
+    """A value that somebody chose: a threshold, a limit, a size."""
+    return html_block(text)
+
+
+def derived(text: str) -> str:
+    """A value that follows from definitions; anybody can compute it again."""
+    return html_block(text)
+
+
+MARKS = (quoted, setting, derived)

@@ -1,0 +1,83 @@
+"""The Markdown sources as data: which page asks for which number or figure, and what its front matter says.
+
+Pages are read before MkDocs renders any, so that what they name can be checked, prepared and listed in one place.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from mkdocs.utils.meta import get_data
+
+_CALL = re.compile(r"""\b(number|figure|table|machine)\(\s*(?:["']([^"']*)["'])?""")
+_JINJA = re.compile(r"\{\{.*?\}\}", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Call:
+    """One use of a macro.
+
+    Attributes:
+        macro: ``number``, ``figure``, ``table`` or ``machine``.
+        name: its argument; empty where it has none.
+        line: in the source, from 1.
+    """
+
+    macro: str
+    name: str
+    line: int
+
+
+@dataclass(frozen=True)
+class Source:
+    """One page as it was written.
+
+    Attributes:
+        uri: path under ``docs/``, with slashes.
+        text: the whole file.
+    """
+
+    uri: str
+    text: str
+
+    @cached_property
+    def meta(self) -> dict[str, Any]:
+        """The front matter."""
+        return dict(get_data(self.text)[1])
+
+    @property
+    def is_post(self) -> bool:
+        """Whether the page is a post of the devlog."""
+        return self.uri.startswith("devlog/posts/")
+
+    @cached_property
+    def calls(self) -> tuple[Call, ...]:
+        """Macros that the page uses with a literal name, in the order of the text."""
+        return tuple(
+            Call(call.group(1), call.group(2) or "", self.text.count("\n", 0, block.start() + call.start()) + 1)
+            for block in _JINJA.finditer(self.text)
+            for call in _CALL.finditer(block.group())
+        )
+
+    def line_of(self, text: str) -> int:
+        """The first line that holds a text; 1 if none does."""
+        return next((number for number, line in enumerate(self.text.splitlines(), 1) if text in line), 1)
+
+
+def read_sources(docs: Path) -> tuple[Source, ...]:
+    """Every Markdown file under a folder, ordered by path."""
+    return tuple(
+        Source(path.relative_to(docs).as_posix(), path.read_text(encoding="utf-8"))
+        for path in sorted(docs.rglob("*.md"))
+    )
+
+
+def pages_with(sources: Sequence[Source], macro: str, name: str) -> list[str]:
+    """The pages that use a macro with a name, posts last: the first of them is its home."""
+    found = [source for source in sources if any((call.macro, call.name) == (macro, name) for call in source.calls)]
+    return [source.uri for source in sorted(found, key=lambda source: source.is_post)]

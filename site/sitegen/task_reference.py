@@ -1,0 +1,59 @@
+"""The task reference: options, defaults and meanings as Invoke itself knows them, so that the page cannot drift."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from invoke import Collection
+
+from sitegen.escape import html_block
+from sitegen.markup import Cell, html_table
+from sitegen.sources import Source
+
+PAGE = "tasks.md"
+
+
+def task_names(collection: Collection) -> frozenset[str]:
+    """Every task that ``invoke --list`` shows."""
+    return frozenset(collection.task_names)
+
+
+def task_html(collection: Collection, name: str) -> str:
+    """A task: what it does, and a table of its options.
+
+    Args:
+        collection: the tasks.
+        name: of one of them.
+    """
+    task = collection[name]
+    options = task.get_arguments()
+    summary = f"<p>{html_block((task.__doc__ or '').strip().splitlines()[0])}</p>"
+    if not options:
+        return f"{summary}<p>It has no options.</p>"
+    rows: list[list[Cell | str]] = [
+        [
+            Cell("", html=f"<code>{html_block(_flag(option.name, option.positional))}</code>"),
+            "required" if option.positional and option.default is None else _default(option.default),
+            str(option.help or ""),
+        ]
+        for option in options
+    ]
+    return summary + html_table(f"Options of {name}", ["option", "default", "meaning"], rows)
+
+
+def _flag(name: str, positional: bool) -> str:
+    return name.upper().replace("_", "-") if positional else f"--{name.replace('_', '-')}"
+
+
+def _default(value: object) -> str:
+    if value is False:
+        return "off"
+    return str(value) if value not in (None, "") else "none"
+
+
+def check_task_page(sources: Sequence[Source], names: frozenset[str]) -> list[str]:
+    """Tasks that the reference leaves out, each as one line naming the page."""
+    page = next((source for source in sources if source.uri == PAGE), None)
+    if page is None:
+        return []
+    return [f"docs/{PAGE}: the task {name} is missing" for name in sorted(names) if f'task("{name}")' not in page.text]

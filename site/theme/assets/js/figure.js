@@ -1,0 +1,154 @@
+// One live figure: a compiled Vega specification becomes a chart with its menus above it and a tooltip beside the pointer.
+//
+// Pages (charts.js) and embedded figures (embed-page.js) share this file. It needs no `unsafe-eval`, because expressions
+// are interpreted; and text from results reaches the document as text only, never as markup.
+(() => {
+  "use strict";
+
+  const element = (name, className, text = "") => {
+    const made = document.createElement(name);
+    made.className = className;
+    made.textContent = text;
+    return made;
+  };
+
+  // ---- menus ----
+
+  // The parameters that a reader can choose, as menus; Vega would draw its own if it found them bound.
+  const takeMenus = (spec) => {
+    const menus = [];
+    for (const signal of spec.signals) {
+      if (!signal.bind) continue;
+      const { name, options, labels = options } = signal.bind;
+      menus.push({ signal: signal.name, label: name ?? signal.name, options, labels, initial: signal.value });
+      delete signal.bind;
+    }
+    return menus;
+  };
+
+  // A choice travels as text, in an address: the option that is written like it, if there is one.
+  const optionOf = (menu, text) => menu.options.find((option) => String(option) === text);
+
+  const menuElement = (menu, chosen, onChange) => {
+    const label = element("label", "tg-menu");
+    const select = element("select", "tg-menu__select");
+    label.append(element("span", "tg-menu__name", menu.label.trim()), select);
+    for (const [index, option] of menu.options.entries()) {
+      const entry = element("option", "", String(menu.labels[index]));
+      entry.value = String(option);
+      entry.selected = option === chosen;
+      select.append(entry);
+    }
+    select.addEventListener("change", () => onChange(menu.options[select.selectedIndex]));
+    return label;
+  };
+
+  // ---- tooltip ----
+
+  const OFFSET = 12; // pixels between the pointer and the tooltip
+  let tip = null;
+
+  const fillTip = (value) => {
+    tip.replaceChildren();
+    if (typeof value !== "object") {
+      tip.textContent = String(value);
+      return;
+    }
+    const rows = element("dl", "tg-tip__rows");
+    for (const [heading, text] of Object.entries(value)) {
+      if (text === null || text === undefined || text === "") continue;
+      rows.append(element("dt", "", heading), element("dd", "", String(text)));
+    }
+    tip.append(rows);
+  };
+
+  const placeTip = (event) => {
+    const { width, height } = tip.getBoundingClientRect();
+    const right = event.clientX + OFFSET;
+    const below = event.clientY + OFFSET;
+    const left = right + width > window.innerWidth ? event.clientX - OFFSET - width : right;
+    const top = below + height > window.innerHeight ? event.clientY - OFFSET - height : below;
+    tip.style.left = `${Math.max(4, Math.min(left, window.innerWidth - width - 4))}px`;
+    tip.style.top = `${Math.max(4, Math.min(top, window.innerHeight - height - 4))}px`;
+  };
+
+  const showTip = (_handler, event, _item, value) => {
+    if (!tip?.isConnected) {
+      tip = element("div", "tg-tip");
+      tip.setAttribute("role", "tooltip");
+      document.body.append(tip);
+    }
+    const shown = value !== null && value !== undefined && value !== "";
+    tip.classList.toggle("tg-tip--visible", shown);
+    if (!shown) return;
+    fillTip(value);
+    placeTip(event);
+  };
+
+  // ---- the chart ----
+
+  // Legends wrap by the width, and Vega lays them out before it knows the container's: tell it beforehand.
+  const setRoom = (spec, width) => {
+    for (const signal of spec.signals) if (signal.name === "room") signal.value = width;
+  };
+
+  // A layer that a choice leaves empty would be announced as a graphic without a name.
+  const hideEmptyLayers = (plot) => {
+    for (const layer of plot.querySelectorAll("g[role=graphics-symbol]")) {
+      if (layer.hasChildNodes()) layer.removeAttribute("aria-hidden");
+      else layer.setAttribute("aria-hidden", "true");
+    }
+  };
+
+  // Draws into an empty element that is in the document.
+  //   choices: parameter → text of the option that the reader chose; others keep the figure's own choice
+  //   state: what `selected` returned for an earlier drawing of the same figure, or null
+  //   onChoice: called with all choices that differ from the figure's own after each change
+  // Returns {view, selected, finalize}.
+  const draw = async (host, spec, { choices, state, onChoice }) => {
+    const menus = takeMenus(spec);
+    setRoom(spec, host.clientWidth);
+    const bar = element("div", "tg-menus");
+    const plot = element("div", "tg-plot");
+    if (menus.length) host.append(bar);
+    host.append(plot);
+    const runtime = vega.parse(spec, null, { ast: true });
+    const view = new vega.View(runtime, { expr: vega.expressionInterpreter, renderer: "svg", container: plot });
+    view.tooltip(showTip);
+    const current = new Map();
+    const changed = () =>
+      Object.fromEntries(
+        menus.filter((menu) => current.get(menu) !== menu.initial).map((menu) => [menu.signal, String(current.get(menu))]),
+      );
+    for (const menu of menus) {
+      const chosen = optionOf(menu, choices[menu.signal]) ?? menu.initial;
+      current.set(menu, chosen);
+      view.signal(menu.signal, chosen);
+      bar.append(
+        menuElement(menu, chosen, (option) => {
+          current.set(menu, option);
+          view.signal(menu.signal, option).runAsync().then(() => hideEmptyLayers(plot));
+          onChoice(changed());
+        }),
+      );
+    }
+    await view.runAsync();
+    if (state) await view.setState(state).runAsync();
+    hideEmptyLayers(plot);
+    // Selections made on the chart itself live in stores of their own.
+    const selections = new Set(spec.usermeta?.selections ?? []);
+    const selected = () =>
+      view.getState({
+        signals: (name) => selections.has(name),
+        data: (name) => Boolean(name) && name.endsWith("_store"),
+        recurse: false,
+      });
+    const finalize = () => {
+      tip?.classList.remove("tg-tip--visible");
+      view.finalize();
+    };
+    return { view, selected, finalize };
+  };
+
+  window.tinygptFigure = { draw };
+})();

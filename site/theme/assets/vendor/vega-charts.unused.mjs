@@ -1,0 +1,5 @@
+// Stands in for what Vega imports and the charts never call: measures of maps, TopoJSON, and D3's named colour schemes
+// (every scale of ours says its colours).
+export const geoArea = null, geoBounds = null, geoCentroid = null, feature = null, mesh = null;
+export const schemeAccent = [], schemeCategory10 = [], schemeDark2 = [], schemeObservable10 = [], schemePaired = [];
+export const schemePastel1 = [], schemePastel2 = [], schemeSet1 = [], schemeSet2 = [], schemeSet3 = [];

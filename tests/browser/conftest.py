@@ -1,0 +1,67 @@
+"""One site and one browser for all tests of this folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from sitegen.build import BuiltSite
+from sitegen.serve import HOST, make_server
+from tests.browser.watching import chromium, running
+from tests.sitegen.example import build_example
+
+SUB_PATH = "some/sub/path/"
+
+
+class Host(SimpleHTTPRequestHandler):
+    """A host of static files: knows nothing about the site, and has nothing outside it."""
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="session")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+    """An empty folder and the address that it is served at."""
+    folder = tmp_path_factory.mktemp("host")
+    with running(ThreadingHTTPServer((HOST, 0), partial(Host, directory=str(folder)))) as url:
+        yield folder, url
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory, host: tuple[Path, str]) -> BuiltSite:
+    """The example site, built for a folder deep below the host's root."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SITE_URL", host[1] + SUB_PATH)
+        return build_example(tmp_path_factory.mktemp("checkout"))
+
+
+@pytest.fixture(scope="session")
+def published(built: BuiltSite, host: tuple[Path, str]) -> str:
+    """Where the site lies on that host."""
+    place = host[0] / SUB_PATH.rstrip("/")
+    place.parent.mkdir(parents=True)
+    place.symlink_to(built.output)
+    return host[1] + SUB_PATH
+
+
+@pytest.fixture(scope="session")
+def address(built: BuiltSite) -> Iterator[str]:
+    """The same site as `invoke serve` shows it."""
+    with running(make_server(built.output)) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(
+            executable_path=chromium(), args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        )
+        yield started
+        started.close()

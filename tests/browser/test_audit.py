@@ -1,0 +1,189 @@
+"""Audits of every page that a browser can make in seconds; the slow ones are `invoke audit`."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.parse import urldefrag, urljoin
+from urllib.request import ProxyHandler, build_opener
+
+import axe_playwright_python
+import pytest
+from playwright.sync_api import Browser, Page
+
+from sitegen.audit import pages_of
+from sitegen.build import BuiltSite
+from sitegen.html_addresses import read_page
+from sitegen.palette import DARK, LIGHT
+from tests.browser.watching import HACKED, Watched, scroll_through
+
+AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+RUN_AXE = """async () => {
+    const { violations } = await axe.run(document, { resultTypes: ["violations"] });
+    const tell = (id, { target, html }) => `${id}: ${target} ${html.slice(0, 120)}`;
+    return violations.flatMap(({ id, nodes }) => nodes.map((node) => tell(id, node)));
+}"""
+READY = "document.querySelectorAll('.tg-chart--live').length === document.querySelectorAll('.tg-chart').length"
+
+# A walk over all of them takes ten minutes: `invoke browser --every-page`.
+ONE_OF_EACH_KIND = (
+    "", "404.html", "quickstart/", "speedup/", "gallery/", "playground/", "status/", "embed/", "embed/speedup/",
+    "derivations/attention/", "reference/engines/", "qa_log/", "roadmap/", "devlog/",
+)  # fmt: skip
+
+# Bytes over the wire, compressed, on a first visit. Material's own script and style are 60 KB of each.
+CHART_PAGE = 420_000  # with six figures; each picture that stands in for a live chart brings its font
+FORMULA_PAGE = 170_000  # with the font that sets formulas
+OTHER_PAGE = 120_000
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
+def test_every_page_is_quiet_fits_is_light_and_accessible(
+    browser: Browser, built: BuiltSite, address: str, scheme: str, width: int
+) -> None:
+    """One walk for everything that needs a page to be open: each page as a first visit, with nothing in the cache."""
+    found: dict[str, list[str]] = {}
+    pages = pages_of(built.output)
+    assert set(ONE_OF_EACH_KIND) <= set(pages)
+    for name in pages if "TINYGPT_EVERY_PAGE" in os.environ else ONE_OF_EACH_KIND:
+        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
+        context.add_init_script(AXE)
+        watched = Watched(context)
+        page = watched.page
+        page.goto(address + name)
+        scroll_through(page)
+        page.wait_for_function(READY, timeout=20_000)
+        page.wait_for_load_state("networkidle")
+        weight, limit = watched.bytes_received(), limit_of(page)
+        complaints = page.evaluate(RUN_AXE) + watched.complaints + watched.foreign(address)
+        if weight > limit or weight < 10_000:
+            complaints.append(f"{weight} bytes, and {limit} are allowed")
+        if sideways := page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"):
+            complaints.append(f"scrolls sideways by {sideways} px")
+        if page.evaluate(HACKED):
+            complaints.append("ran foreign code")
+        if any("search_index" in url for url in watched.requests):
+            complaints.append("loads the search index before anybody searches")
+        loads_vega = any("/vendor/" in url for url in watched.requests)
+        if loads_vega != (page.locator(".tg-chart").count() > 0):
+            complaints.append("loads Vega without a chart, or has a chart without Vega")
+        if complaints:
+            found[name] = complaints
+        context.close()
+    assert not found, "\n".join(f"{name}: {complaint}" for name, told in found.items() for complaint in told)
+
+
+def limit_of(page: Page) -> int:
+    """What a page may weigh, by what is on it."""
+    for selector, limit in ((".tg-chart", CHART_PAGE), ("math", FORMULA_PAGE)):
+        if page.locator(selector).count():
+            return limit
+    return OTHER_PAGE
+
+
+def test_the_search_works_though_its_index_comes_only_when_it_is_opened(browser: Browser, address: str) -> None:
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    watched = Watched(context)
+    watched.page.goto(address)
+    watched.page.wait_for_load_state("networkidle")
+    assert not any("search_index" in url for url in watched.requests)
+    watched.page.get_by_role("textbox", name="Search").fill("softmax")
+    watched.page.locator(".md-search-result__item a").first.wait_for()
+    assert sum("search_index" in url for url in watched.requests) == 1
+    assert watched.complaints == []
+    context.close()
+
+
+def test_below_a_deep_folder_every_link_leads_somewhere(built: BuiltSite, published: str, tmp_path: Path) -> None:
+    """Followed from the home page over HTTP, as a reader or a search engine would."""
+    browse = build_opener(ProxyHandler({})).open
+    waiting, seen, broken = [published], {published}, []
+    while waiting:
+        address = waiting.pop()
+        try:
+            with browse(address) as answer:
+                text = answer.read() if answer.headers.get_content_type() == "text/html" else b""
+        except HTTPError as error:
+            broken.append(f"{address}: {error.code}")
+            continue
+        for link in links_of(address, text, tmp_path):
+            if link.startswith(published) and link not in seen:
+                seen.add(link)
+                waiting.append(link)
+    assert broken == []
+    visited = {address.removeprefix(published).removesuffix("index.html") for address in seen}
+    listed = {name for name in pages_of(built.output) if not name.startswith(("pinned/", "404"))}
+    assert listed - visited == set()
+
+
+def links_of(address: str, text: bytes, folder: Path) -> Iterator[str]:
+    """What a page loads, links to, and says about itself, in full and without queries."""
+    (folder / "page.html").write_bytes(text)
+    page = read_page(folder / "page.html")
+    for _, link in (*page.linked, *page.loaded, *page.shared):
+        yield re.sub(r"\?.*", "", urldefrag(urljoin(address, link))[0])
+
+
+@pytest.mark.parametrize("name", ["", "derivations/attention/", "404.html"])
+def test_below_a_deep_folder_pages_work_in_a_browser(browser: Browser, published: str, name: str) -> None:
+    context = browser.new_context()
+    watched = Watched(context)
+    watched.page.goto(published + name)
+    watched.page.evaluate("window.sameDocument = true")
+    watched.page.locator(".md-tabs a, .tg-lost a", has_text="Quickstart").first.click()
+    watched.page.wait_for_url("**/some/sub/path/quickstart/")
+    watched.page.locator("h1", has_text="Quickstart").wait_for()
+    assert watched.page.evaluate("window.sameDocument === true")
+    assert watched.complaints == []
+    assert watched.foreign(published) == []
+    context.close()
+
+
+def test_paper_is_light_complete_and_without_controls(browser: Browser, address: str) -> None:
+    context = browser.new_context(viewport={"width": 800, "height": 1000}, color_scheme="dark")
+    page = context.new_page()
+    page.goto(address + "speedup/")
+    page.locator(".tg-chart--live").first.wait_for()
+    assert color_of(page, ".md-typeset") == rgb(DARK.ink)
+    page.emulate_media(media="print", color_scheme="dark")
+    assert color_of(page, ".md-typeset") == rgb(LIGHT.ink)
+    for control in (".md-header", ".md-tabs", ".md-sidebar", ".md-footer", ".tg-downloads", ".headerlink"):
+        assert not page.locator(control).first.is_visible(), control
+    assert page.locator("#figure-speedup svg.marks").is_visible()
+    sideways = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert sideways == 0
+    assert page.pdf(prefer_css_page_size=True).startswith(b"%PDF")
+    context.close()
+
+
+def color_of(page: Page, selector: str) -> str:
+    return page.locator(selector).first.evaluate("element => getComputedStyle(element).color")
+
+
+def rgb(color: str) -> str:
+    return "rgb({}, {}, {})".format(*(int(color[i : i + 2], 16) for i in (1, 3, 5)))
+
+
+def test_a_long_table_filters_and_says_how_much_is_left(browser: Browser, address: str) -> None:
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.goto(address + "speedup/")
+    figure = page.locator("#figure-speedup")
+    figure.locator("summary").click()
+    rows = figure.locator("tbody tr")
+    every = rows.count()
+    figure.get_by_label("Filter").fill("VECTORIZED tiny")
+    shown = [row.inner_text() for row in rows.all() if row.is_visible()]
+    assert 0 < len(shown) < every
+    assert all("vectorized" in text and "tiny" in text for text in shown)
+    assert figure.locator("output").inner_text() == f"{len(shown)} of {every} rows"
+    heading = figure.get_by_role("button", name="preset")
+    heading.press("Enter")
+    assert figure.locator("th[aria-sort=ascending]").inner_text().startswith("preset")
+    assert figure.locator("th[aria-sort]").count() == 1
+    figure.get_by_label("Filter").fill("")
+    assert sum(row.is_visible() for row in rows.all()) == every
+    context.close()

@@ -1,0 +1,281 @@
+"""Figures in other people's pages, links to a reader's view, and results that attack, in a real browser."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Frame, Locator
+
+from sitegen.build import BuiltSite
+from sitegen.serve import HOST
+from tests.browser.watching import HACKED, Watched, running
+
+BASELINE = "vectorized"  # one that the speedup figure does not choose by itself
+LIVE = ".tg-chart--live"
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """Serves a folder without a word."""
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def foreign(tmp_path_factory: pytest.TempPathFactory, address: str) -> Iterator[str]:
+    """Somebody else's page, on another port: a figure in a frame whose sandbox allows scripts and nothing else."""
+    folder = tmp_path_factory.mktemp("foreign")
+    frame = f"{address}embed/speedup/?theme=dark&baseline={BASELINE}"
+    (folder / "index.html").write_text(
+        '<!doctype html><html lang="en"><meta charset="utf-8"><link rel="icon" href="data:,">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1"><title>Elsewhere</title>'
+        f'<body style="margin:8px"><iframe src="{frame}" title="A figure" height="300" style="border:0;width:100%"'
+        f' sandbox="allow-scripts"></iframe><script src="{address}embed.js"></script></body></html>'
+    )
+    with running(ThreadingHTTPServer((HOST, 0), partial(Quiet, directory=str(folder)))) as url:
+        yield url
+
+
+def alone(built: BuiltSite) -> list[str]:
+    """Addresses of the pages that show a figure alone."""
+    pinned = [f"pinned/{path.name}/" for path in (built.output / "pinned").iterdir()]
+    assert pinned
+    return [f"embed/{name}/" for name in built.figures] + pinned
+
+
+def menu(figure: Locator | Frame) -> Locator:
+    return figure.get_by_role("combobox", name="Baseline")
+
+
+# ---- figures alone ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_every_figure_alone_lives_under_a_strict_policy(
+    browser: Browser, built: BuiltSite, address: str, width: int
+) -> None:
+    context = browser.new_context(viewport={"width": width, "height": 844}, color_scheme="dark")
+    for page_address in alone(built):
+        watched = Watched(context)
+        page = watched.page
+        page.goto(address + page_address)
+        page.locator(LIVE).wait_for()
+        policy = page.locator("meta[http-equiv=Content-Security-Policy]").get_attribute("content") or ""
+        assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self';")
+        assert "unsafe" not in policy
+        assert page.locator("script:not([src]):not([type='application/json'])").count() == 0
+        assert page.locator(".tg-chart").get_attribute("data-scheme") == "dark"
+        assert page.locator(".tg-plot svg text").count() > 5
+        sideways = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert sideways == 0, page_address
+        assert watched.complaints == [], page_address  # a breach of the policy is one
+        assert watched.foreign(address) == [], page_address
+        assert not page.evaluate(HACKED), page_address
+        page.close()
+    context.close()
+
+
+def test_with_scripts_off_a_figure_alone_is_a_picture_with_a_table(browser: Browser, address: str) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(address + "embed/speedup/")
+    picture = page.locator(".tg-chart img")
+    assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") > 400
+    assert picture.is_visible()
+    assert page.locator("table tbody tr").count() > 0
+    context.close()
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_sandboxed_frame_elsewhere_shows_the_chosen_view_and_needs_no_scrollbar(
+    browser: Browser, address: str, foreign: str, width: int
+) -> None:
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme="light")
+    watched = Watched(context)
+    page = watched.page
+    page.goto(foreign)
+    frame = page.frames[1]
+    frame.locator(LIVE).wait_for()
+    assert frame.evaluate("self.origin") == "null"
+    assert frame.locator(".tg-chart").get_attribute("data-scheme") == "dark"
+    assert menu(frame).input_value() == BASELINE
+    frame.locator("svg.marks").get_by_text(f"1× = {BASELINE}").wait_for()
+    fits = "document.documentElement.scrollHeight <= window.innerHeight"
+    frame.wait_for_function(fits)
+    assert page.locator("iframe").bounding_box()["height"] > 400  # type: ignore[index]
+    assert frame.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+    folded = frame.evaluate("window.innerHeight")
+    frame.locator("summary").click()
+    frame.wait_for_function(f"window.innerHeight > {folded} && {fits}")
+    assert watched.complaints == []
+    assert watched.foreign(address, foreign) == []
+    context.close()
+
+
+def test_a_frame_is_resized_by_its_own_content_only(browser: Browser, foreign: str) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(foreign)
+    page.frames[1].locator(LIVE).wait_for()
+    page.frames[1].wait_for_function("document.documentElement.scrollHeight <= window.innerHeight")
+    height = page.locator("iframe").evaluate("frame => frame.style.height")
+    page.evaluate(
+        """() => new Promise((done) => {
+            window.postMessage({ type: "tinygpt:height", height: 3000 }, "*");
+            setTimeout(done, 50);
+        })"""
+    )
+    assert page.locator("iframe").evaluate("frame => frame.style.height") == height
+    context.close()
+
+
+# ---- links to a view -------------------------------------------------------------------------------------
+
+
+def test_a_view_lives_in_the_address_and_comes_back_from_it(browser: Browser, address: str) -> None:
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    watched = Watched(context)
+    page = watched.page
+    page.goto(address + "speedup/")
+    figure = page.locator("#figure-speedup")
+    figure.locator(LIVE).wait_for()
+    initial = menu(figure).input_value()
+    assert "?" not in page.url
+    menu(figure).select_option(BASELINE)
+    assert page.url == f"{address}speedup/?speedup.baseline={BASELINE}"
+
+    figure.get_by_role("button", name="Copy link to this view").click()
+    figure.get_by_text("Copied").wait_for()
+    link = page.evaluate("navigator.clipboard.readText()")
+    assert link == f"{address}speedup/?speedup.baseline={BASELINE}#figure-speedup"
+    other = context.new_page()
+    other.goto(link)
+    shown = other.locator("#figure-speedup")
+    shown.locator(LIVE).wait_for()
+    assert menu(shown).input_value() == BASELINE
+    assert shown.locator("svg.marks").get_by_text(f"1× = {BASELINE}").count() == 1
+
+    menu(figure).select_option(initial)
+    assert "?" not in page.url
+    assert watched.complaints == []
+    context.close()
+
+
+def test_a_view_that_does_not_exist_is_the_figures_own(browser: Browser, address: str) -> None:
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    watched = Watched(context)
+    page = watched.page
+    for place in ("speedup/?speedup.baseline=%3Cscript%3E&speedup.none=1", "embed/speedup/?baseline=%22%3E&theme=pink"):
+        page.goto(address + place)
+        figure = page.locator("#figure-speedup")
+        figure.locator(LIVE).wait_for()
+        assert menu(figure).input_value() == "python"
+    assert watched.complaints == []
+    context.close()
+
+
+def test_the_way_back_from_a_frame_keeps_the_view(browser: Browser, address: str) -> None:
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.goto(address + "embed/speedup/")
+    page.locator(LIVE).wait_for()
+    menu(page.main_frame).select_option(BASELINE)
+    back = page.get_by_role("link", name="TinyGPT").get_attribute("href")
+    assert back == f"{address}speedup/?speedup.baseline={BASELINE}#figure-speedup"
+    context.close()
+
+
+def test_every_snippet_has_a_copy_button(browser: Browser, address: str) -> None:
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page = context.new_page()
+    page.goto(address + "embed/")
+    blocks = page.locator(".tg-snippets pre")
+    assert blocks.count() > 10
+    first = blocks.first
+    first.hover()
+    first.get_by_role("button").click()
+    page.wait_for_function("navigator.clipboard.readText().then((text) => text.startsWith('<iframe src='))")
+    assert page.evaluate("navigator.clipboard.readText()").count("\n") >= 1
+    context.close()
+
+
+# ---- results that attack ---------------------------------------------------------------------------------
+
+
+def test_hostile_results_show_as_text_in_pages_tooltips_and_frames(browser: Browser, address: str) -> None:
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    for place in ("speedup/", "embed/speedup/"):
+        watched = Watched(context)
+        page = watched.page
+        page.goto(address + place)
+        figure = page.locator("#figure-speedup")
+        figure.locator(LIVE).wait_for()
+        figure.locator("svg.marks path[aria-label*='crashed']").last.hover(force=True)
+        tip = page.locator(".tg-tip--visible")
+        tip.wait_for()
+        assert "<img src=x onerror=window.hacked=true>" in tip.inner_text()
+        assert "invoke bench <script>window.hacked=true" in tip.inner_text()
+        assert tip.locator("dl > :not(dt, dd), dt *, dd *").count() == 0
+        everything = figure.get_by_role("combobox", name="Show").locator("option").last.get_attribute("value")
+        figure.get_by_role("combobox", name="Show").select_option(everything)
+        figure.locator("svg.marks").get_by_text("rival[</script></pre>").first.wait_for()
+        assert figure.locator("img[src=x], svg [onload], a[href^=javascript]").count() == 0
+        assert not page.evaluate(HACKED)
+        assert watched.complaints == []
+        page.close()
+    context.close()
+
+
+def test_hostile_samples_show_as_text(browser: Browser, address: str) -> None:
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    watched = Watched(context)
+    watched.page.goto(address + "samples/")
+    sample = watched.page.locator(".tg-sample pre").first
+    written = sample.inner_text()
+    for part in (
+        "<script>window.hacked=true",
+        "{{ 7*7 }}",
+        "</script></pre>",
+        "␀␇␛[31m␡",
+        "‹U+202E›",
+        "\ufffd\ufffd\ufffd( done",
+    ):
+        assert part in written
+    assert sample.locator("*").count() == 1  # the prompt's own mark
+    assert not watched.page.evaluate(HACKED)
+    assert watched.complaints == []
+    context.close()
+
+
+def test_no_published_text_file_holds_markup_of_an_attack(built: BuiltSite) -> None:
+    kinds = {".html", ".json", ".svg", ".xml"}
+    read = {path: path.read_text() for path in built.output.rglob("*") if path.suffix in kinds}
+    assert len(read) > 40
+    for path, text in read.items():
+        name = path.relative_to(built.output).as_posix()
+        assert "<script>window" not in text, name
+        assert "<img src=x" not in text, name
+        assert "<svg onload" not in text, name
+        assert not set("\x00\x1b\x7f\x85\u202e\u2066") & set(text), name
+        if path.suffix == ".json":
+            json.loads(text)
+
+
+def test_files_of_a_figure_can_be_fetched_at_their_addresses(browser: Browser, address: str, published: str) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(address + "embed/")
+    data = page.locator(".tg-snippets pre", has_text="speedup.parquet").first.text_content().split()
+    assert {Path(line).suffix for line in data} == {".csv", ".parquet", ".json"}
+    for line in data:
+        assert line.startswith(published)
+        assert page.request.get(line).ok, line
+    context.close()

@@ -1,0 +1,78 @@
+"""A browser that is watched: what it asks for, what it complains about, and whether foreign code ran in it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import ThreadingHTTPServer
+from pathlib import Path
+
+from playwright.sync_api import BrowserContext, Page, Request
+
+from sitegen.serve import HOST
+
+# Every attack of the example site does one of these when it runs.
+HACKED = "document.title === 'hacked' || window.hacked === true"
+
+
+def chromium() -> str:
+    """Path of the browser: ``TINYGPT_CHROMIUM``, the Debian package's, or one on the search path."""
+    candidates = [
+        os.environ.get("TINYGPT_CHROMIUM"), "/usr/bin/chromium", shutil.which("chromium"),
+        shutil.which("chromium-browser"), shutil.which("google-chrome"),
+    ]  # fmt: skip
+    for candidate in candidates:
+        if candidate and Path(candidate).is_file():
+            return candidate
+    raise FileNotFoundError("no Chromium: apt-get install chromium, or set TINYGPT_CHROMIUM to its path")
+
+
+@contextmanager
+def running(server: ThreadingHTTPServer) -> Iterator[str]:
+    """Run a server in a thread; gives its address."""
+    with server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://{HOST}:{server.server_address[1]}/"
+        server.shutdown()
+        thread.join()
+
+
+class Watched:
+    """A page whose requests and console are kept."""
+
+    def __init__(self, context: BrowserContext) -> None:
+        self.page: Page = context.new_page()
+        self.requests: list[str] = []
+        self.complaints: list[str] = []
+        self._answered: list[Request] = []
+        self.page.on("requestfinished", lambda request: self._answered.append(request))
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
+        self.page.on(
+            "console",
+            lambda message: self.complaints.append(message.text) if message.type in {"error", "warning"} else None,
+        )
+
+    def bytes_received(self) -> int:
+        """Bodies of all answers so far as they came over the wire, compressed."""
+        return sum(request.sizes()["responseBodySize"] for request in self._answered)
+
+    def foreign(self, *addresses: str) -> list[str]:
+        """Requests to anything but the servers under test."""
+        return [url for url in self.requests if not url.startswith((*addresses, "data:", "blob:"))]
+
+
+def scroll_through(page: Page) -> None:
+    """Bring everything into view once, as a reader would."""
+    page.evaluate(
+        """async () => {
+            for (let y = 0; y < document.body.scrollHeight; y += 500) {
+                window.scrollTo(0, y);
+                await new Promise((done) => setTimeout(done, 20));
+            }
+        }"""
+    )

@@ -1,0 +1,93 @@
+"""Commands in the pages: all of them are understood by Invoke, and those of the quickstart really run."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from invoke.parser import Parser
+
+from tasks import namespace
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
+_BLOCK = re.compile(r"^[ \t]*```bash\n(.*?)^[ \t]*```", re.MULTILINE | re.DOTALL)
+_INLINE = re.compile(r"`(?:python -m )?(invoke [a-z][^`]*)`")
+
+# The quickstart at the size of a test: the same options, with values that need no network and no time.
+SMALLER = {
+    "--preset": {"small": "tiny", "medium": "tiny"},
+    "--corpus": {"shakespeare": "stories"},
+    "--steps": {"2000": "2", "4000": "3"},
+    "--tokens": {"300": "8"},
+    "--presets": {"tiny,small": "tiny"},
+}
+OFFLINE = {"bench": ["--corpus", "stories"]}  # its default is downloaded once
+# Tasks that have tests of their own, because they take minutes, never end, or leave the machine.
+ELSEWHERE = {
+    "demo": "a training run, a suite and a build",
+    "site": "tests/sitegen/test_build.py",
+    "serve": "tests/sitegen/test_serve.py",
+    "embed": "needs a built site",
+    "audit": "needs Lighthouse",
+    "deploy": "tests/sitegen/test_deploy.py",
+    "playground": "needs npm",
+    "runs": "about runs in the background",
+    "stop": "likewise",
+    "restore": "about damaged checkpoints",
+}
+BACKGROUND = {"--detach", "--start-from"}  # likewise
+
+
+def commands(text: str) -> list[list[str]]:
+    """Arguments of every `invoke` in the shell blocks of a page."""
+    found = []
+    for block in _BLOCK.findall(text):
+        for line in block.replace("\\\n", " ").splitlines():
+            for command in re.split(r"\s+(?:&&|\|\|)\s+", line):
+                words = shlex.split(command, comments=True)
+                if "invoke" in words:
+                    found.append(words[words.index("invoke") + 1 :])
+    return found
+
+
+def understood(arguments: list[str]) -> str:
+    """The (last) task that Invoke's own parser finds; it refuses words and options that no task has."""
+    return str(Parser(contexts=namespace.to_contexts()).parse_argv(arguments)[-1].name)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_command_in_a_page_is_one_that_invoke_understands(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for arguments in commands(text):
+        if not arguments[0].startswith("-"):
+            understood(arguments)
+    for inline in _INLINE.findall(text):
+        words = shlex.split(re.sub(r"[…]|\.\.\.", "", inline))[1:]
+        assert words[0] in namespace.task_names, f"{page.name}: {inline}"
+
+
+def test_the_commands_of_the_quickstart_run(tmp_path: Path) -> None:
+    ran = []
+    for arguments in commands((ROOT / "docs/quickstart.md").read_text(encoding="utf-8")):
+        task = understood(arguments)
+        if task in ELSEWHERE or BACKGROUND & set(arguments) or "publish" in arguments:
+            continue
+        befores = ["", *arguments[:-1]]
+        small = [SMALLER.get(before, {}).get(word, word) for before, word in zip(befores, arguments, strict=True)]
+        done = subprocess.run(
+            [sys.executable, "-m", "invoke", "--search-root", str(ROOT), *small, *OFFLINE.get(task, [])],
+            cwd=tmp_path, env=os.environ | {"TINYGPT_CACHE": str(tmp_path / "cache")}, capture_output=True, text=True,
+            timeout=240, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, f"{arguments}: {done.stdout}{done.stderr}"
+        ran.append(task)
+    assert set(ran) == {"train", "sample", "bench", "results"}
+    assert ran.count("train") == 2  # and once more, with --resume
+    assert (tmp_path / "runs/first/model.safetensors").is_file()
+    assert list((tmp_path / "results/local").glob("runs-*.parquet"))
