@@ -26,7 +26,7 @@ export function generatePart(place, app) {
   const start = app.starter(el("button", { type: "button", class: "md-button md-button--primary" }, "Write"));
   const stop = el("button", { type: "button", class: "md-button", disabled: true }, "Stop");
   const status = el("p", { class: "tgp-status", role: "status" });
-  const written = el("pre", { class: "tgp-text", tabindex: 0, "aria-label": "Generated text" });
+  const written = el("pre", { class: "tgp-text", role: "group", tabindex: 0, "aria-label": "Generated text" });
 
   const { models } = app.index;
   const gallery = menu(models.map(({ name, title }) => [name, title]));

@@ -210,6 +210,7 @@ def test_a_gallery_model_writes_at_the_press_of_a_button(
     browser: Browser, site: str, built: BuiltSite, odd: Checkpoint
 ) -> None:
     models = built.output / MODULES / "models"
+    models.mkdir(exist_ok=True)
     stored = quantize(odd.weights, "int8")
     (models / "odd.safetensors").write_bytes(stored_bytes(stored))
     (models / "odd.json").write_text(json.dumps(to_gpt2_config(ODD)))

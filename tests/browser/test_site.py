@@ -43,7 +43,7 @@ def test_pointing_at_a_mark_tells_where_it_comes_from(browser: Browser, address:
     tip.wait_for()
     for part in ("engine", "value", "interval", "machine", "protocol", "invoke bench --presets"):
         assert part in tip.inner_text()
-    marks.last.hover(force=True)
+    marks.and_(figure.locator("[aria-label*='no step within 600 s']")).last.hover(force=True)
     tip.get_by_text("no step within 600 s").wait_for()
     assert tip.locator("dl > :not(dt, dd)").count() == 0
     context.close()

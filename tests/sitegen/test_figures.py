@@ -154,7 +154,7 @@ def test_rendered_files_agree_with_each_other_and_come_from_the_cache(
     assert len(lines) == len(plotted)
     assert any(len(data) == len(plotted) for data in spec["datasets"].values())
     stored, written = pd.read_parquet(folder / rendered.files["parquet"]), pd.read_csv(folder / rendered.files["csv"])
-    empty = stored.isna()  # an empty cell of text comes back as another kind of nothing
+    empty = stored.isna() | (stored == "")  # which CSV cannot tell apart
     pd.testing.assert_frame_equal(empty, written.isna())
     pd.testing.assert_frame_equal(stored.mask(empty, 0), written.mask(empty, 0), check_dtype=False)
     assert (folder / rendered.files["png"]).read_bytes().startswith(b"\x89PNG")
