@@ -162,9 +162,8 @@ def _rows(
 
 
 def provenance(commit: str) -> Provenance:
-    """Which code: the checkout's own commit, or the one that the caller vouches for where there is no repository."""
-    found = read_provenance()
-    return found if found.commit or not commit else Provenance(commit, False)
+    """Which code: the commit that the caller vouches for in a copy without the history, or the checkout's."""
+    return Provenance(commit, False) if commit else read_provenance()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -221,7 +220,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--batch", type=int, help="instead of the preset's")
     parser.add_argument("--corpus", default="shakespeare", help="text that batches are cut from")
     parser.add_argument("--corpus-file", default="", help="the corpus tinyshakespeare as a file")
-    parser.add_argument("--commit", default="", help="of the code, where it lies in no repository")
+    parser.add_argument("--commit", default="", help="of the code, where it is a copy without the history")
     return parser
 
 

@@ -17,11 +17,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from tinygpt.checkpoint import has_checkpoint
+from tinygpt.checkpoint import finish_save, has_checkpoint
 from tinygpt.errors import CheckpointError, ConfigError, StorageError, TinyGPTError
 from tinygpt.plan import TrainingPlan
 from tinygpt.resume import require_free_folder
-from tinygpt.run_lock import require_free_lock
+from tinygpt.run_lock import folder_lock, require_free_lock
 from tinygpt.run_status import RunStatus, read_status
 
 LOG = "train.log"
@@ -77,6 +77,8 @@ def train_in_background(plan: TrainingPlan, resume: bool, patience: float = 120.
     elif not has_checkpoint(plan.out):
         raise CheckpointError(f"{plan.out} holds no checkpoint", "a folder that invoke train wrote", "invoke train")
     require_free_lock(plan.out)
+    with folder_lock(plan.out):
+        finish_save(plan.out)
     log, is_new = plan.out / LOG, not plan.out.exists()
     try:
         plan.out.mkdir(parents=True, exist_ok=True)

@@ -26,8 +26,8 @@ import numpy as np
 
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.engines.base import OptimizerState, check_shapes
-from tinygpt.errors import CheckpointError, ConfigError
-from tinygpt.folders import find_folder, link_file, replace_folder, write_file
+from tinygpt.errors import CheckpointError, ConfigError, StorageError
+from tinygpt.folders import find_folder, link_file, recover_folder, replace_folder, write_file
 from tinygpt.gpt2_config import dropout_of, from_gpt2_config, to_gpt2_config
 from tinygpt.gpt2_weights import INDEX, WEIGHTS, read_gpt2_weights
 from tinygpt.json_records import read_json
@@ -156,6 +156,22 @@ def restore_checkpoint(directory: str | Path, kept: Path) -> None:
             link_files(path, folder / KEPT / path.name, FILES)
 
     replace_folder(directory, _is_ours, write)
+
+
+def finish_save(directory: str | Path) -> None:
+    """Bring a save that was killed to its end, before anything is written into its folder or below it.
+
+    Raises:
+        StorageError: the file system refused; what there was is still there.
+    """
+    try:
+        recover_folder(Path(directory), _is_ours)
+    except OSError as error:
+        raise StorageError(
+            f"cannot write {directory}: {error.strerror or error}",
+            "a folder that may be written",
+            "the same command once it is",
+        ) from error
 
 
 def _is_ours(path: Path) -> bool:

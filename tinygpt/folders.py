@@ -89,7 +89,7 @@ def replace_folder(folder: Path, owned: Owned, write: Callable[[Path], None]) ->
     new, old = _siblings(folder)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        _recover(folder, owned)
+        recover_folder(folder, owned)
         new.mkdir()
         write(new)
         flush_folder(new)
@@ -120,8 +120,16 @@ def _put_back(folder: Path, new: Path, old: Path) -> None:
     shutil.rmtree(new, ignore_errors=True)
 
 
-def _recover(folder: Path, owned: Owned) -> None:
-    """Bring an interrupted replacement to its end by the rule above."""
+def recover_folder(folder: Path, owned: Owned) -> None:
+    """Bring an interrupted replacement to its end by the rule above; nothing to do after one that ended.
+
+    Whoever may write anything into the folder, or into a folder below it, does this first: a file that makes the
+    folder exist again would pass for a whole version of it.
+
+    Raises:
+        OSError: the file system refused.
+    """
+    folder = folder.resolve()
     new, old = _siblings(folder)
     if old.is_dir():
         if not folder.exists():

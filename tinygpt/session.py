@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tinygpt.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from tinygpt.checkpoint import Checkpoint, finish_save, load_checkpoint, save_checkpoint
 from tinygpt.corpora import Corpus, memorization_warning
 from tinygpt.data import BatchSampler, evaluation_batches
 from tinygpt.engines import create_engine, parse_variant
@@ -64,6 +64,8 @@ def run_session(
         DivergedError: the loss stopped being a finite number; the newest checkpoint is intact.
     """
     with stop or StopRequest() as stop, folder_lock(plan.out) if writes else nullcontext():
+        if writes:
+            finish_save(plan.out)
         session = _Session(plan, corpus, resume, stop, writes)
         try:
             yield from session.events()

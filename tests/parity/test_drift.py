@@ -1,6 +1,7 @@
 """Fifty steps of the fast engine stay within 0.1 % of the reference engine's losses at the larger presets.
 
-They take minutes, which is why they stand here; the smaller presets are checked by every run of the tests.
+They take a minute, which is why they stand here; the smaller presets are checked by every run of the tests, and the
+larger ones by every measured cell, whose losses are compared with the reference's.
 """
 
 import pytest
@@ -11,7 +12,7 @@ from tinygpt.engines import create_engine
 from tinygpt.presets import PRESETS
 
 
-@pytest.mark.parametrize("name", ["medium", "large", "xl"])
+@pytest.mark.parametrize("name", ["medium", "large"])
 def test_fifty_steps_stay_within_a_tenth_of_a_percent(name):
     preset = PRESETS[name]
     tokens = load_corpus("stories").train_tokens

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -472,3 +473,14 @@ def test_a_second_ctrl_c_abandons(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     state = load_checkpoint(tmp_path / "run").training
     assert state is not None and state.step == 1  # the verified first one; nothing newer was saved
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_save_that_was_killed_is_finished_before_anything_is_written_below_the_folder(tmp_path):
+    out = tmp_path / "run"
+    list(run_session(plan(out, steps=4), CORPUS))
+    shutil.copytree(out, tmp_path / ".run.new")
+    out.rename(tmp_path / ".run.old")  # killed here, between the two renames
+    longer = plan(out, steps=8, eval_every=1, checkpoint_every=8)
+    for _ in run_session(longer, CORPUS, resume=True):  # its first best weights are saved below a folder that was away
+        assert load_checkpoint(out).training.step >= 4
+    assert load_checkpoint(out).training.step == 8
