@@ -18,7 +18,7 @@ from sitegen.audit import pages_of
 from sitegen.build import BuiltSite
 from sitegen.html_addresses import read_page
 from sitegen.palette import DARK, LIGHT
-from tests.browser.watching import HACKED, Watched, scroll_through
+from tests.browser.watching import HACKED, Watched, scroll_through, wait_until
 
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
 RUN_AXE = """async () => {
@@ -58,7 +58,7 @@ def test_every_page_is_quiet_fits_is_light_and_accessible(
         page = watched.page
         page.goto(address + name)
         scroll_through(page)
-        page.wait_for_function(READY, timeout=20_000)
+        wait_until(page, READY)
         page.wait_for_load_state("networkidle")
         weight, limit = watched.bytes_received(), limit_of(page)
         complaints = page.evaluate(RUN_AXE) + watched.complaints + watched.foreign(address)

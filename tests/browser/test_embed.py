@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Frame, Locator
 
 from sitegen.build import BuiltSite
 from sitegen.serve import HOST
-from tests.browser.watching import HACKED, Watched, running
+from tests.browser.watching import HACKED, Watched, running, wait_until
 
 BASELINE = "vectorized"  # one that the speedup figure does not choose by itself
 LIVE = ".tg-chart--live"
@@ -106,13 +106,13 @@ def test_a_sandboxed_frame_elsewhere_shows_the_chosen_view_and_needs_no_scrollba
     assert menu(frame).input_value() == BASELINE
     frame.locator("svg.marks").get_by_text(f"1× = {BASELINE}").wait_for()
     fits = "document.documentElement.scrollHeight <= window.innerHeight"
-    frame.wait_for_function(fits)
+    wait_until(frame, fits)
     assert page.locator("iframe").bounding_box()["height"] > 400  # type: ignore[index]
     assert frame.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
     folded = frame.evaluate("window.innerHeight")
     frame.locator("summary").click()
-    frame.wait_for_function(f"window.innerHeight > {folded} && {fits}")
+    wait_until(frame, f"window.innerHeight > {folded} && {fits}")
     assert watched.complaints == []
     assert watched.foreign(address, foreign) == []
     context.close()
@@ -123,7 +123,7 @@ def test_a_frame_is_resized_by_its_own_content_only(browser: Browser, foreign: s
     page = context.new_page()
     page.goto(foreign)
     page.frames[1].locator(LIVE).wait_for()
-    page.frames[1].wait_for_function("document.documentElement.scrollHeight <= window.innerHeight")
+    wait_until(page.frames[1], "document.documentElement.scrollHeight <= window.innerHeight")
     height = page.locator("iframe").evaluate("frame => frame.style.height")
     page.evaluate(
         """() => new Promise((done) => {
@@ -202,7 +202,7 @@ def test_every_snippet_has_a_copy_button(browser: Browser, address: str) -> None
     first = blocks.first
     first.hover()
     first.get_by_role("button").click()
-    page.wait_for_function("navigator.clipboard.readText().then((text) => text.startsWith('<iframe src='))")
+    wait_until(page, "navigator.clipboard.readText().then((text) => text.startsWith('<iframe src='))")
     assert page.evaluate("navigator.clipboard.readText()").count("\n") >= 1
     context.close()
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 
-from playwright.sync_api import BrowserContext, Page, Request
+from playwright.sync_api import BrowserContext, Frame, Page, Request
 
 from sitegen.serve import HOST
 
@@ -64,6 +65,14 @@ class Watched:
     def foreign(self, *addresses: str) -> list[str]:
         """Requests to anything but the servers under test."""
         return [url for url in self.requests if not url.startswith((*addresses, "data:", "blob:"))]
+
+
+def wait_until(frame: Page | Frame, condition: str, seconds: float = 20.0) -> None:
+    """Wait for a condition in a page whose policy forbids evaluating text, as Playwright's own waiting does."""
+    deadline = time.monotonic() + seconds
+    while not frame.evaluate(condition):
+        assert time.monotonic() < deadline, condition
+        time.sleep(0.05)
 
 
 def scroll_through(page: Page) -> None:

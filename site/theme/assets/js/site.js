@@ -79,7 +79,10 @@
     }
     for (const nav of document.querySelectorAll(".md-code__nav:not([role])")) nav.setAttribute("role", "none");
     // Parts of a table of contents are no regions of their own; two of them may have one name.
-    for (const nav of document.querySelectorAll(".md-nav--secondary .md-nav")) nav.setAttribute("role", "group");
+    for (const nav of document.querySelectorAll(".md-nav--secondary .md-nav")) {
+      nav.removeAttribute("aria-label");
+      nav.setAttribute("role", "none");
+    }
     for (const nav of document.querySelectorAll(".md-post__action")) {
       nav.setAttribute("aria-label", nav.closest("article")?.querySelector("h2")?.textContent.trim() ?? "Post");
     }
