@@ -71,9 +71,12 @@ def test_two_processes_repeat_one_processs_losses(tmp_path):
 
 
 def test_processes_that_disagree_end_before_the_first_step(tmp_path):
-    for code, _, errors in finish(start(tmp_path / "run", (3, 4), steps=6)):
-        assert code == 2, errors
-        assert "the processes disagree: seed is 4 in process 1, 3 in process 0" in errors
+    ended = finish(start(tmp_path / "run", (3, 4), steps=6))
+    told = [errors for code, _, errors in ended if code == 2]
+    assert told, ended
+    assert all("the processes disagree: seed is 4 in process 1, 3 in process 0" in errors for errors in told)
+    # One that is slow to speak may find the other gone before it has.
+    assert {code for code, _, _ in ended} <= {2, EXIT_CODE}, ended
     assert not (tmp_path / "run").exists()
 
 
