@@ -32,7 +32,6 @@ WIDER = 10.0  # standard deviations of the projections, over the starting weight
 REGRET_TOLERANCE = 1e-3
 
 Generator = Callable[[np.ndarray, int], np.ndarray]
-MakeGenerator = Callable[[ModelConfig, Arrays], Generator]
 
 
 @dataclass(frozen=True)

@@ -34,8 +34,6 @@ SUITE = "race"
 DEFAULT_CONTESTANTS = ("vectorized", "torch", "torch-mkl-avx512")
 NANOGPT_TARGET = 1.88  # where nanoGPT's recipe for a CPU ends, by its README
 _LIMIT_SECONDS = 4 * 3600.0
-# Settings that the protocol's record has in words, and a contestant needs as numbers.
-_SCHEDULE = ("warmup_steps", "decay_steps", "decay_to", "dropout", "accumulation")
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,6 @@ RECIPES = MappingProxyType(
         )
     }
 )  # fmt: skip
-DEFAULT_RECIPE = "constant"
 
 
 def get_recipe(name: str) -> Recipe:
