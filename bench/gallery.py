@@ -87,10 +87,10 @@ GALLERY = MappingProxyType(
     {
         entry.name: entry
         for entry in (
-            GalleryEntry("shakespeare", "shakespeare", "medium", "cosine", 22_000, 0.05),
-            GalleryEntry("kjv", "kjv", "medium", "cosine", 22_000, 0.0),
-            GalleryEntry("python", "python", "medium", "cosine", 22_000, 0.0),
-            GalleryEntry("stories", "stories", "medium", "cosine", 22_000, 0.0),
+            GalleryEntry("shakespeare", "shakespeare", "medium", "cosine", 15_000, 0.05),
+            GalleryEntry("kjv", "kjv", "medium", "cosine", 14_000, 0.0),
+            GalleryEntry("python", "python", "medium", "cosine", 12_000, 0.0),
+            GalleryEntry("stories", "stories", "medium", "cosine", 12_000, 0.0),
         )
     }
 )
