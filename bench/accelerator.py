@@ -30,7 +30,7 @@ from bench.cells import Cell
 from bench.machine import fresh_machine
 from bench.process import Event, Outcome
 from bench.protocol import Protocol, benchmark_protocol, sha256_text
-from bench.provenance import Provenance, read_provenance
+from bench.provenance import vouched_provenance
 from bench.records import Row, RunContext, new_run_id, run_row, step_rows
 from bench.store import write_tables
 from bench.variants import split_names
@@ -161,11 +161,6 @@ def _rows(
     return row, step_rows(context, cell, protocol, taken)
 
 
-def provenance(commit: str) -> Provenance:
-    """Which code: the commit that the caller vouches for in a copy without the history, or the checkout's."""
-    return Provenance(commit, False) if commit else read_provenance()
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure presets until they are done or time is up; 0 if everything that was asked for was measured."""
     options = _parser().parse_args(arguments)
@@ -173,7 +168,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     engines = split_variants(options.engines)
     corpus = load_corpus(options.corpus, path=options.corpus_file or None)
     machine = fresh_machine()
-    context = RunContext(new_run_id(sha256_text(machine)), SUITE, provenance(options.commit), machine)
+    context = RunContext(new_run_id(sha256_text(machine)), SUITE, vouched_provenance(options.commit), machine)
     environment = os.environ | {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}  # PyTorch needs room beside it
     runs: list[Row] = []
     steps: list[Row] = []

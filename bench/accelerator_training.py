@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.provenance import vouched_provenance
 from bench.record_training import record_events
 from tinygpt.checkpoint import load_checkpoint
 from tinygpt.corpora import Corpus, load_corpus
@@ -106,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         plan = replace(plan, steps=steps, eval_every=max(1, steps // _EVALUATIONS))
         print(f"{seconds * 1e3:.2f} ms a step, {steps} steps", flush=True)
         code = 0
-        for event in record_events(run_session(plan, corpus), out):
+        for event in record_events(run_session(plan, corpus), out, code=vouched_provenance(options.commit)):
             if isinstance(event, EvaluationRecord):
                 print(
                     f"step {event.step}: train {event.train_loss:.4f}, held out {event.held_out_loss:.4f}", flush=True
@@ -134,6 +135,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--recipe", default="nanogpt", help="learning rates")
     parser.add_argument("--learning-rate", type=float, help="instead of the recipe's")
     parser.add_argument("--dropout", type=float, default=0.2, help="while training")
+    parser.add_argument("--commit", default="", help="of the code, where it is a copy without the history")
     parser.add_argument("--eval-batches", type=int, default=16, help="held-out batches per evaluation")
     return parser
 

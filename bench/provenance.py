@@ -31,6 +31,11 @@ def read_provenance(project: Path = _PROJECT) -> Provenance:
     return Provenance(commit, None if commit is None or changes is None else bool(changes))
 
 
+def vouched_provenance(commit: str) -> Provenance:
+    """The commit that the caller vouches for in a copy without the history; with none, the checkout's."""
+    return Provenance(commit, False) if commit else read_provenance()
+
+
 def code_sha256(project: Path = _PROJECT) -> str:
     """Hash of the code that timings depend on, committed or not: says whether it changed during a run."""
     digest = hashlib.sha256()

@@ -33,7 +33,11 @@ from tinygpt.trainer import StepRecord
 
 
 def record_events(
-    events: Iterable[Event], results_root: Path, suite: str = "train", expected: Expected | None = None
+    events: Iterable[Event],
+    results_root: Path,
+    suite: str = "train",
+    expected: Expected | None = None,
+    code: Provenance | None = None,
 ) -> Iterator[Event]:
     """Pass a session's events on and write them to ``results_root/local``.
 
@@ -42,12 +46,13 @@ def record_events(
         results_root: the results folder; made if missing.
         suite: what the run is part of.
         expected: what advice said that the run would give.
+        code: which code trains; the checkout's when omitted.
 
     Raises:
         StorageError: the rows cannot be written.
         Exception: whatever the session raises, after its rows are written.
     """
-    recorder = TrainingRecorder(results_root, suite, expected)
+    recorder = TrainingRecorder(results_root, suite, expected, code)
     try:
         for event in events:
             recorder.add(event)
@@ -104,10 +109,18 @@ class TrainingRecorder:
         results_root: the results folder; made if missing.
         suite: what the run is part of.
         expected: what advice said that the run would give.
+        code: which code trains; the checkout's when omitted.
     """
 
-    def __init__(self, results_root: Path, suite: str = "train", expected: Expected | None = None) -> None:
+    def __init__(
+        self,
+        results_root: Path,
+        suite: str = "train",
+        expected: Expected | None = None,
+        code: Provenance | None = None,
+    ) -> None:
         self.root, self.suite, self.expected = results_root, suite, expected
+        self._code = code
         self._begun: _Begun | None = None
         self._steps: list[Row] = []
         self._samples: list[Row] = []
@@ -163,9 +176,9 @@ class TrainingRecorder:
             plan.preset, start.train, recorded_corpus(plan.corpus), start.corpus_sha256, plan.seed, plan.steps
         )
         run_id = new_run_id(sha256_text(machine))
-        self._begun = _Begun(
-            start, protocol, machine, read_provenance(), run_id, datetime.now(UTC), time.perf_counter(), _before(start)
-        )
+        code = self._code or read_provenance()
+        now, clock = datetime.now(UTC), time.perf_counter()
+        self._begun = _Begun(start, protocol, machine, code, run_id, now, clock, _before(start))
 
     def _cell_id(self, begun: _Begun) -> str:
         return f"{begun.run_id}/{begun.start.plan.engine}/{begun.start.plan.preset}/0"
