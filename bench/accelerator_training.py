@@ -1,6 +1,6 @@
 """Train a preset on an accelerator for some minutes, keep the best: ``python -m bench.accelerator_training --out DIR``.
 
-    measure a step ─► as many steps as the minutes hold ─► tinygpt.session, recorded ─► the best on all held-out text
+    measure a step ─► as many steps as the minutes hold ─► tinygpt.session, recorded ─► the best packed, then evaluated
 
 A cosine has to know its end beforehand, which is why steps are counted from a measured time and not cut off by a clock.
 DIR then holds the rows (``local/``), and the best checkpoint as one archive cut into pieces that a transfer takes:
@@ -115,8 +115,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if isinstance(event, StopRecord):
                 code = event.exit_code
         best = plan.out / KEPT / BEST
+        pieces = pack(best, out)  # before anything that may take too long: the weights are what the minutes bought
         loss = whole_held_out_loss(best, options.engine, corpus)
-        pieces = pack(best, out)
     print(f"best checkpoint: {loss:.4f} nats per byte over all held-out text; {len(pieces)} pieces in {out}")
     return code
 
