@@ -88,7 +88,7 @@ GALLERY = MappingProxyType(
         entry.name: entry
         for entry in (
             GalleryEntry("shakespeare", "shakespeare", "medium", "cosine", 15_000, 0.05),
-            GalleryEntry("kjv", "kjv", "medium", "cosine", 14_000, 0.0),
+            GalleryEntry("kjv", "kjv", "medium", "cosine", 11_000, 0.0),
             GalleryEntry("python", "python", "medium", "cosine", 10_000, 0.0),
             GalleryEntry("stories", "stories", "medium", "cosine", 8_000, 0.0),
         )
