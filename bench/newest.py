@@ -14,7 +14,8 @@ or was granted elsewhere.
 
 Engines beside rivals are read as one picture, so before all of these comes ``from_complete_runs``: at a preset where a
 clean run measured the reference, this project's engine and a rival, whatever the newest such run measured is taken from
-it, even if an older one had more rounds. One that gave the reference as many rounds as the engine comes first.
+it, even if an older one had more rounds. One that gave the reference as many rounds as the engine comes first, then one
+that measured more of the rivals: a quick look at a few of them does not hide where the others stand.
 """
 
 from __future__ import annotations
@@ -61,14 +62,14 @@ def from_complete_runs(rows: pd.DataFrame, summary: pd.DataFrame) -> pd.DataFram
         some of the rows, in their order.
     """
     measured = summary[summary["n_rounds"] > 0]
-    newest: dict[tuple[str, ...], tuple[tuple[bool, datetime], str, set[str]]] = {}
+    newest: dict[tuple[str, ...], tuple[tuple[bool, int, datetime], str, set[str]]] = {}
     for group, run in measured.groupby([*PLACE[:3], "run_id"], sort=False):
         *place, run_id = map(str, group)
         key = tuple(place)
         rounds = dict(zip(run["variant"], run["n_rounds"], strict=True))
         if not ({REFERENCE, OURS} <= rounds.keys() and rounds.keys() & PEERS.keys() and _clean(run).all()):
             continue
-        rank = (rounds[REFERENCE] >= rounds[OURS], run["started_at"].max())
+        rank = (rounds[REFERENCE] >= rounds[OURS], len(rounds.keys() & PEERS.keys()), run["started_at"].max())
         if key not in newest or rank > newest[key][0]:
             newest[key] = (rank, run_id, set(run["variant"]))
     sides = [name for name in ("variant", "baseline") if name in rows]

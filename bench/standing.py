@@ -17,6 +17,7 @@ from typing import Any
 import pandas as pd
 
 from bench.cells import REFERENCE
+from bench.generation import JAX_ON_CPU
 from bench.peers import PEERS
 from bench.roofline import ROOFLINE, step_products, total_flops
 from bench.stats import Ratio, cell_summary, ratio_of_rounds
@@ -72,7 +73,7 @@ def training_standings(runs: pd.DataFrame, steps: pd.DataFrame) -> pd.DataFrame:
 
 def generation_standings(runs: pd.DataFrame, steps: pd.DataFrame) -> pd.DataFrame:
     """The same for generation: a step is one text, ``tokens_per_second`` counts its tokens, no roofline is known."""
-    return _standings(cell_summary(runs, steps, "generation"), (OURS, *PEERS))
+    return _standings(cell_summary(runs, steps, "generation"), (OURS, JAX_ON_CPU, *PEERS))
 
 
 def fastest(rows: pd.DataFrame, variants: Sequence[str]) -> pd.Series | None:
@@ -109,9 +110,12 @@ def _compare(group: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
     mine = group[(group["variant"] == OURS) & (group["n_rounds"] > 0)]
     preset = get_preset(str(group.iloc[0]["preset"]))
     flops = total_flops(step_products(preset.model, preset.train.batch_size))
-    # A clean published run beats a dirty one, deep beats shallow, new beats old; the id decides and names the run.
+    # A clean published run beats a dirty one, more rivals beat fewer, deep beats shallow, new beats old; the id decides
+    # and names the run.
     clean = bool((group["origin"] != "published").all() or not group["dirty"].any())
-    rank = (len(mine) > 0, clean, int(mine["n_rounds"].max()) if len(mine) else 0, str(group.iloc[0]["run_id"]))
+    measured = rows.loc[rows["n_rounds"] > 0, "variant"].nunique()
+    rounds = int(mine["n_rounds"].max()) if len(mine) else 0
+    rank = (len(mine) > 0, clean, measured, rounds, str(group.iloc[0]["run_id"]))
     names = [*order, ROOFLINE]
     records = []
     for row in rows.to_dict("records"):

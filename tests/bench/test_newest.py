@@ -135,6 +135,17 @@ def test_a_complete_run_speaks_for_all_that_it_measured():
     assert ratios.loc["vectorized", "speedup"] == pytest.approx(4.0)
 
 
+def test_a_quick_look_at_one_rival_does_not_hide_the_others():
+    def cells(run_id, day, *rivals):
+        ours = [(run_id, day, name, seconds, {"n": 2}) for name, seconds in (("numpy", 4.0), ("vectorized", 1.0))]
+        return [*ours, *((run_id, day, name, 2.0, {"n": 2, "kind": "peer"}) for name in rivals)]
+
+    summary = cell_summary(
+        *tables(*cells("all", 0, "torch", "jax-textbook"), *cells("some", 1, "torch")), ("bench", "peer")
+    )
+    assert set(newest_cells(from_complete_runs(summary, summary))["run_id"]) == {"all"}
+
+
 @pytest.mark.parametrize("rounds", [1, 2], ids=["a round of the reference", "as many rounds"])
 def test_without_a_rival_or_a_clean_checkout_no_run_is_complete(rounds):
     dirty = PUBLISHED | {"dirty": True}

@@ -49,6 +49,8 @@ def test_one_run_speaks_and_its_rivals_come_along():
     rows = training_standings(*tables(*old, *new))
     assert set(rows["run_id"]) == {"run-b"}
     assert rows.set_index("variant").loc["torch", "speedup"] == pytest.approx(5.0)
+    fewer = [cell for cell in measured("run-d") if cell[0] != "jax-textbook"]
+    assert set(training_standings(*tables(*old, *fewer))["run_id"]) == {"run-a"}
     # A newer run without our own engine compares nothing, and so does not speak.
     rivals_only = [cell for cell in measured("run-c") if cell[0] != "vectorized"]
     assert set(training_standings(*tables(*old, *rivals_only))["run_id"]) == {"run-a"}
@@ -80,9 +82,11 @@ def test_generation_counts_tokens(console):
     runs, steps = tables(
         ("vectorized", 0.128, {"kind": "generation", "tokens_per_step": 256}),
         ("torch", 0.256, {"kind": "generation", "tokens_per_step": 256}),
+        ("jax[device=cpu]", 0.064, {"kind": "generation", "tokens_per_step": 256}),
     )
     rows = generation_standings(runs, steps).set_index("variant")
     assert rows.loc["vectorized", "tokens_per_second"] == pytest.approx(2000)
-    assert rows.loc["torch", "speedup"] == pytest.approx(2.0)
+    assert rows["speedup"].to_dict() == pytest.approx({"vectorized": 1.0, "jax[device=cpu]": 0.5, "torch": 2.0})
     print_standings(console, runs, steps)
+    assert "4,000" in console.file.getvalue()
     assert "2,000" in console.file.getvalue()
