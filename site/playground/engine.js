@@ -6,8 +6,13 @@
 //
 // Everything lives in the kernels' heap of float32; an "offset" is an index into it. dx is ∂loss/∂x; gradients of
 // weights are overwritten by every backward, the gradient of the residual stream is added to.
+//
+// An engine trains or reads. One that reads holds the linear layers' matrices transposed, (outputs, inputs): a token
+// reads every weight once, and memory is fastest from end to end.
 
 import { heapSize, layOut, parameterShapes, size, VOCABULARY } from "./layout.js";
+
+const LINEAR = /\.(c_attn|c_proj|c_fc)\.weight$/;
 
 /** AdamW and clipping as tinygpt.config.TrainConfig has them. */
 export const TRAINING = { learningRate: 3e-4, beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.1, gradClip: 1 };
@@ -42,7 +47,7 @@ export class Engine {
     return arrays;
   }
 
-  /** Name → view of every parameter. */
+  /** Name → view of every parameter; of a training engine. */
   weights() {
     return this._arrays(this.places.parameters);
   }
@@ -59,12 +64,17 @@ export class Engine {
 
   /** Copy weights in, from a map with every name. */
   load(weights) {
-    for (const [name, view] of this.weights()) view.set(weights.get(name));
+    const shapes = parameterShapes(this.config);
+    for (const [name, view] of this._arrays(this.places.parameters)) {
+      const array = weights.get(name);
+      if (this.batchSize || !LINEAR.test(name)) view.set(array);
+      else transpose(view, array, shapes.get(name)[0]);
+    }
     this.length = 0;
   }
 
   /**
-   * Draw starting weights: N(0, 0.02), residual projections N(0, 0.02 / √(2 L)), biases 0, gains 1.
+   * Draw a training engine's starting weights: N(0, 0.02), residual projections N(0, 0.02 / √(2 L)), biases 0, gains 1.
    *
    * @param {() => number} normal draws from N(0, 1)
    */
@@ -78,7 +88,6 @@ export class Engine {
         for (let i = 0; i < view.length; i++) view[i] = normal() * deviation;
       }
     }
-    this.length = 0;
   }
 
   // ---- forward ---------------------------------------------------------------------------------------------------
@@ -94,56 +103,57 @@ export class Engine {
     const d = this.config.dModel;
     const rows = batch * t;
     const table = places.parameters.get("wte.weight");
-    this._trunk(tokens, batch, t, visit);
+    this._embed(tokens, rows, t);
+    for (let layer = 0; layer < this.config.nLayers; layer++) {
+      this._forwardBlock(layer, batch, t);
+      visit(layer, places.blocks[layer]);
+    }
+    this._norm(places.normed, places.xHat, places.r, "ln_f", rows);
     kernels.matmul(places.logits, VOCABULARY, places.normed, d, 1, table, 1, d, rows, VOCABULARY, d, 0, 0);
     return heap.subarray(places.logits, places.logits + rows * VOCABULARY);
   }
 
-  // Everything but the head: embeddings, blocks and the last norm, which ends in `places.normed`.
-  _trunk(tokens, batch, t, visit) {
-    const { kernels, places, config } = this;
-    const { dModel: d, nHeads, eps } = config;
-    const rows = batch * t;
-    const w = places.parameters;
-    this._embed(tokens, rows, t);
-    for (let layer = 0; layer < config.nLayers; layer++) {
-      const at = (name) => w.get(`h.${layer}.${name}`);
-      const block = places.blocks[layer];
-      const norm = (y, hat, r, name) =>
-        kernels.layerNorm(y, hat, r, places.x, at(`${name}.weight`), at(`${name}.bias`), rows, d, eps);
-      const linear = (y, x, name, k, n, add) => {
-        kernels.matmul(y, n, x, k, 1, at(`${name}.weight`), n, 1, rows, n, k, add, at(`${name}.bias`));
-        if (add) this._addBias(y, at(`${name}.bias`), rows, n);
-      };
-      norm(places.normed, block.xHat1, block.r1, "ln_1");
-      linear(block.qkv, places.normed, "attn.c_attn", d, 3 * d, 0);
-      kernels.attention(block.mixed, block.p, block.qkv, batch, t, nHeads, d / nHeads);
-      linear(places.x, block.mixed, "attn.c_proj", d, d, 1);
-      norm(places.normed, block.xHat2, block.r2, "ln_2");
-      linear(block.wide, places.normed, "mlp.c_fc", d, 4 * d, 0);
-      kernels.gelu(places.hidden, block.wide, rows * 4 * d);
-      linear(places.x, places.hidden, "mlp.c_proj", 4 * d, d, 1);
-      visit(layer, block);
-    }
-    const { x, normed, xHat, r } = places;
-    kernels.layerNorm(normed, xHat, r, x, w.get("ln_f.weight"), w.get("ln_f.bias"), rows, d, eps);
-  }
-
   _embed(tokens, rows, t) {
-    const { heap, places } = this;
+    const { heap, kernels, places } = this;
     const d = this.config.dModel;
     const table = places.parameters.get("wte.weight");
     const positions = places.parameters.get("wpe.weight");
     for (let i = 0; i < rows; i++) {
-      const to = places.x + i * d;
       const from = table + tokens[i] * d;
-      const position = positions + (i % t) * d;
-      for (let j = 0; j < d; j++) heap[to + j] = heap[from + j] + heap[position + j];
+      heap.copyWithin(places.x + i * d, from, from + d);
+      kernels.add(places.x + i * d, positions + (i % t) * d, d);
     }
   }
 
-  _addBias(y, bias, rows, n) {
-    for (let i = 0; i < rows; i++) this.kernels.add(y + i * n, bias, n);
+  // One block, from the residual stream `places.x` (rows, d) into it; what a backward needs stays in `places.blocks`.
+  _forwardBlock(layer, batch, t) {
+    const { kernels, places } = this;
+    const { dModel: d, nHeads } = this.config;
+    const rows = batch * t;
+    const block = places.blocks[layer];
+    const h = `h.${layer}`;
+    this._norm(places.normed, block.xHat1, block.r1, `${h}.ln_1`, rows);
+    this._linear(block.qkv, places.normed, `${h}.attn.c_attn`, rows, d, 3 * d, 0);
+    kernels.attention(block.mixed, block.p, block.qkv, batch, t, nHeads, d / nHeads);
+    this._linear(places.x, block.mixed, `${h}.attn.c_proj`, rows, d, d, 1);
+    this._norm(places.normed, block.xHat2, block.r2, `${h}.ln_2`, rows);
+    this._linear(block.wide, places.normed, `${h}.mlp.c_fc`, rows, d, 4 * d, 0);
+    kernels.gelu(places.hidden, block.wide, rows * 4 * d);
+    this._linear(places.x, places.hidden, `${h}.mlp.c_proj`, rows, 4 * d, d, 1);
+  }
+
+  _norm(y, xHat, r, name, rows) {
+    const { kernels, places, config } = this;
+    const [gain, bias] = [`${name}.weight`, `${name}.bias`].map((part) => places.parameters.get(part));
+    kernels.layerNorm(y, xHat, r, places.x, gain, bias, rows, config.dModel, config.eps);
+  }
+
+  // y (rows, n) = x (rows, k) W + bias, or added to y.
+  _linear(y, x, name, rows, k, n, add) {
+    const { parameters } = this.places;
+    const [row, column] = this.batchSize ? [n, 1] : [1, k];
+    const [weight, bias] = [`${name}.weight`, `${name}.bias`].map((part) => parameters.get(part));
+    this.kernels.matmul(y, n, x, k, 1, weight, row, column, rows, n, k, add, bias);
   }
 
   /** Logits become softmax; returns the mean of −log softmax[target], nats per token. */
@@ -269,79 +279,94 @@ export class Engine {
         eps,
       );
     }
-    this.length = 0;
     return { loss, gradNorm };
   }
 
-  // ---- generation ------------------------------------------------------------------------------------------------
+  // ---- generation, of an engine that reads ---------------------------------------------------------------------
 
-  /** Read tokens from an empty cache in one pass; returns the logits (V) after the last of them. */
+  /**
+   * Read tokens from an empty cache; returns the logits (V) after the last of them, valid until the next call.
+   *
+   * Of the last block, only keys and values are needed of every position: it goes by the way of a single token.
+   */
   read(tokens) {
-    const { heap, places } = this;
-    const { dModel: d, nHeads, contextLength: room } = this.config;
-    const c = d / nHeads;
+    const { heap, kernels, places } = this;
+    const { dModel: d, nLayers } = this.config;
     const t = tokens.length;
-    this._trunk(tokens, 1, t, (layer, block) => {
-      for (let h = 0; h < nHeads; h++) {
-        for (let i = 0; i < t; i++) {
-          const from = block.qkv + i * 3 * d + h * c;
-          const to = layer * room * d + (h * room + i) * c;
-          heap.copyWithin(places.keys + to, from + d, from + d + c);
-          heap.copyWithin(places.values + to, from + 2 * d, from + 2 * d + c);
-        }
-      }
-    });
+    this._embed(tokens, t, t);
+    for (let layer = 0; layer < nLayers - 1; layer++) {
+      this._forwardBlock(layer, 1, t);
+      this._remember(layer, places.blocks[layer].qkv, 0, t);
+    }
+    const last = nLayers - 1;
+    const { xHat1, r1, qkv } = places.blocks[last];
+    this._norm(places.normed, xHat1, r1, `h.${last}.ln_1`, t);
+    const b = this._blocks()[last];
+    kernels.matmul(qkv + d, 3 * d, places.normed, d, 1, b.attention + d * d, 1, d, t, 2 * d, d, 0, b.attentionBias + d);
+    this._remember(last, qkv, 0, t);
+    heap.copyWithin(places.row.x, places.x + (t - 1) * d, places.x + t * d);
+    this._blockStep(last, t - 1);
     this.length = t;
-    return this._head(places.normed + (t - 1) * d);
+    return this._head();
   }
 
-  _head(row) {
+  /** Read one more token; returns the logits (V) after it, valid until the next call. */
+  step(token) {
     const { heap, kernels, places } = this;
-    const { logits } = places.row;
-    kernels.matrixTimesRow(logits, places.parameters.get("wte.weight"), row, VOCABULARY, this.config.dModel);
+    const { dModel: d, nLayers } = this.config;
+    const { x } = places.row;
+    const from = places.parameters.get("wte.weight") + token * d;
+    heap.copyWithin(x, from, from + d);
+    kernels.add(x, places.parameters.get("wpe.weight") + this.length * d, d);
+    for (let layer = 0; layer < nLayers; layer++) this._blockStep(layer, this.length);
+    this.length += 1;
+    return this._head();
+  }
+
+  // One block for the token at `position`, whose residual stream lies in `places.row.x`.
+  _blockStep(layer, position) {
+    const { kernels, places } = this;
+    const { dModel: d, nHeads, contextLength: room, eps } = this.config;
+    const { x, normed, hat, r, qkv, mixed, wide, scores } = places.row;
+    const b = this._blocks()[layer];
+    kernels.layerNorm(normed, hat, r, x, b.gain1, b.bias1, 1, d, eps);
+    kernels.matrixTimesRow(qkv, b.attention, normed, b.attentionBias, 3 * d, d, 0);
+    this._remember(layer, qkv, position, 1);
+    kernels.attentionStep(mixed, qkv, b.keys, b.values, scores, position + 1, room, nHeads, d / nHeads);
+    kernels.matrixTimesRow(x, b.projection, mixed, b.projectionBias, d, d, 1);
+    kernels.layerNorm(normed, hat, r, x, b.gain2, b.bias2, 1, d, eps);
+    kernels.matrixTimesRow(wide, b.up, normed, b.upBias, 4 * d, d, 0);
+    kernels.gelu(wide, wide, 4 * d);
+    kernels.matrixTimesRow(x, b.down, wide, b.downBias, d, 4 * d, 1);
+  }
+
+  // Keys and values of `rows` positions from `position` on go into the cache.
+  _remember(layer, qkv, position, rows) {
+    const { dModel: d, nHeads, contextLength: room } = this.config;
+    const { keys, values } = this._blocks()[layer];
+    this.kernels.remember(keys, qkv + d, position, rows, room, nHeads, d / nHeads);
+    this.kernels.remember(values, qkv + 2 * d, position, rows, room, nHeads, d / nHeads);
+  }
+
+  // Logits of the token whose residual stream lies in `places.row.x`.
+  _head() {
+    const { heap, kernels, places } = this;
+    const { dModel: d, eps } = this.config;
+    const { x, normed, hat, r, logits } = places.row;
+    const w = places.parameters;
+    kernels.layerNorm(normed, hat, r, x, w.get("ln_f.weight"), w.get("ln_f.bias"), 1, d, eps);
+    kernels.matrixTimesRow(logits, w.get("wte.weight"), normed, 0, VOCABULARY, d, 0);
     return heap.subarray(logits, logits + VOCABULARY);
   }
 
-  /** Read one more token; returns the logits (V) after it, valid until the next step. */
-  step(token) {
-    const { heap, kernels, places } = this;
-    const { dModel: d, nHeads, contextLength: room, eps, nLayers } = this.config;
-    const c = d / nHeads;
-    const position = this.length;
-    const w = places.parameters;
-    const { x, normed, hat, r, qkv, mixed, wide, scores } = places.row;
-    const from = w.get("wte.weight") + token * d;
-    const place = w.get("wpe.weight") + position * d;
-    for (let j = 0; j < d; j++) heap[x + j] = heap[from + j] + heap[place + j];
-    for (const [layer, b] of this._blocks().entries()) {
-      const keys = places.keys + layer * room * d;
-      const values = places.values + layer * room * d;
-      kernels.layerNorm(normed, hat, r, x, b.gain1, b.bias1, 1, d, eps);
-      kernels.rowTimesMatrix(qkv, normed, b.attention, b.attentionBias, d, 3 * d, 0);
-      for (let h = 0; h < nHeads; h++) {
-        const to = (h * room + position) * c;
-        for (let j = 0; j < c; j++) {
-          heap[keys + to + j] = heap[qkv + d + h * c + j];
-          heap[values + to + j] = heap[qkv + 2 * d + h * c + j];
-        }
-      }
-      kernels.attentionStep(mixed, qkv, keys, values, scores, position + 1, room, nHeads, c);
-      kernels.rowTimesMatrix(x, mixed, b.projection, b.projectionBias, d, d, 1);
-      kernels.layerNorm(normed, hat, r, x, b.gain2, b.bias2, 1, d, eps);
-      kernels.rowTimesMatrix(wide, normed, b.up, b.upBias, d, 4 * d, 0);
-      kernels.gelu(wide, wide, 4 * d);
-      kernels.rowTimesMatrix(x, wide, b.down, b.downBias, 4 * d, d, 1);
-    }
-    kernels.layerNorm(normed, hat, r, x, w.get("ln_f.weight"), w.get("ln_f.bias"), 1, d, eps);
-    this.length = position + 1;
-    return this._head(normed);
-  }
-
-  // Offsets of every block's parameters, looked up once: names cost more than a small model's arithmetic.
+  // Offsets of every block's parameters and cache, looked up once: names cost more than a small model's arithmetic.
   _blocks() {
     this._blockOffsets ??= Array.from({ length: this.config.nLayers }, (_, layer) => {
       const at = (name) => this.places.parameters.get(`h.${layer}.${name}`);
+      const cached = layer * this.config.contextLength * this.config.dModel;
       return {
+        keys: this.places.keys + cached,
+        values: this.places.values + cached,
         gain1: at("ln_1.weight"),
         bias1: at("ln_1.bias"),
         attention: at("attn.c_attn.weight"),
@@ -357,5 +382,17 @@ export class Engine {
       };
     });
     return this._blockOffsets;
+  }
+}
+
+// to (n, k) from (k, n), in squares that stay in the cache.
+function transpose(to, from, k) {
+  const n = from.length / k;
+  const side = 32;
+  for (let i = 0; i < k; i += side) {
+    for (let j = 0; j < n; j += side) {
+      const [rows, columns] = [Math.min(k, i + side), Math.min(n, j + side)];
+      for (let l = i; l < rows; l++) for (let c = j; c < columns; c++) to[c * k + l] = from[l * n + c];
+    }
   }
 }

@@ -3,6 +3,8 @@
 // When the window is full, its last half is read afresh and generation goes on; both sides must slide the same way,
 // or texts part after T tokens. Equal scores rank by id, so temperature 0 is a function of the scores alone.
 
+import { VOCABULARY } from "./layout.js";
+
 const EMPTY_PROMPT = new Uint8Array([10]); // a line break is where a text begins afresh
 
 /** A small seeded generator (sfc32): the same seed gives the same numbers in [0, 1). */
@@ -46,9 +48,11 @@ export function promptTokens(prompt, contextLength) {
  *
  * @param {Float32Array} logits (V)
  * @param {{temperature: number, topK: number}} settings topK 0 for all
- * @throws {Error} the best score is not a finite number
+ * @param {() => number} random
+ * @param {Float64Array} cumulative (V) to work in
+ * @throws {Error} the scores are not finite numbers
  */
-export function chooseToken(logits, { temperature, topK }, random) {
+function chooseToken(logits, { temperature, topK }, random, cumulative) {
   let best = 0;
   let sum = 0;
   for (let i = 0; i < logits.length; i++) {
@@ -59,7 +63,6 @@ export function chooseToken(logits, { temperature, topK }, random) {
   if (temperature === 0 || topK === 1) return best;
   const candidates = topK > 0 && topK < logits.length ? largest(logits, topK) : null;
   const n = candidates ? topK : logits.length;
-  const cumulative = new Float64Array(n);
   let total = 0;
   for (let i = 0; i < n; i++) {
     total += Math.exp((logits[candidates ? candidates[i] : i] - logits[best]) / temperature);
@@ -96,10 +99,11 @@ export function* generate(engine, prompt, settings) {
   const room = engine.config.contextLength;
   const kept = Math.max(1, Math.floor(room / 2));
   const random = createRandom(settings.seed);
+  const cumulative = new Float64Array(VOCABULARY);
   const recent = [...prompt];
   let logits = engine.read(prompt);
   while (true) {
-    const token = chooseToken(logits, settings, random);
+    const token = chooseToken(logits, settings, random, cumulative);
     recent.push(token);
     if (recent.length > 2 * room) recent.splice(0, recent.length - room);
     yield token;

@@ -76,11 +76,10 @@ export function createKernels(floats) {
   }
 
   function matmul(c, cRow, a, aRow, aColumn, b, bRow, bColumn, m, n, k, accumulate, bias) {
-    if (!accumulate) {
-      for (let i = 0; i < m; i++) {
-        if (bias) heap.copyWithin(c + i * cRow, bias, bias + n);
-        else heap.fill(0, c + i * cRow, c + i * cRow + n);
-      }
+    for (let i = 0; i < m; i++) {
+      const row = c + i * cRow;
+      if (!accumulate) heap.fill(0, row, row + n);
+      if (bias) add(row, bias, n);
     }
     for (let j = 0; j < n; j += BLOCK_COLUMNS) {
       const columns = Math.min(BLOCK_COLUMNS, n - j);
@@ -109,35 +108,38 @@ export function createKernels(floats) {
     for (let i = 0; i < rows; i++) add(out, x + i * columns, columns);
   }
 
-  function rowTimesMatrix(y, x, w, bias, k, n, accumulate) {
-    if (accumulate) add(y, bias, n);
-    else heap.copyWithin(y, bias, bias + n);
-    let i = 0;
-    for (; i + 4 <= k; i += 4) {
-      const x0 = heap[x + i],
-        x1 = heap[x + i + 1],
-        x2 = heap[x + i + 2],
-        x3 = heap[x + i + 3];
-      const row = w + i * n;
-      for (let j = 0; j < n; j++) {
-        const p = row + j;
-        heap[y + j] += x0 * heap[p] + x1 * heap[p + n] + (x2 * heap[p + 2 * n] + x3 * heap[p + 3 * n]);
-      }
-    }
-    for (; i < k; i++) {
-      const xi = heap[x + i];
-      for (let j = 0; j < n; j++) heap[y + j] += xi * heap[w + i * n + j];
-    }
-  }
-
   function dot(a, b, n) {
     let s = 0;
     for (let i = 0; i < n; i++) s += heap[a + i] * heap[b + i];
     return s;
   }
 
-  function matrixTimesRow(y, w, x, rows, k) {
-    for (let i = 0; i < rows; i++) heap[y + i] = dot(w + i * k, x, k);
+  function matrixTimesRow(y, w, x, bias, n, k, accumulate) {
+    let i = 0;
+    for (; i + 4 <= n; i += 4) {
+      const row = w + i * k;
+      let s0 = 0,
+        s1 = 0,
+        s2 = 0,
+        s3 = 0;
+      for (let j = 0; j < k; j++) {
+        const p = row + j;
+        const value = heap[x + j];
+        s0 += heap[p] * value;
+        s1 += heap[p + k] * value;
+        s2 += heap[p + 2 * k] * value;
+        s3 += heap[p + 3 * k] * value;
+      }
+      put(y + i, s0, bias && bias + i, accumulate);
+      put(y + i + 1, s1, bias && bias + i + 1, accumulate);
+      put(y + i + 2, s2, bias && bias + i + 2, accumulate);
+      put(y + i + 3, s3, bias && bias + i + 3, accumulate);
+    }
+    for (; i < n; i++) put(y + i, dot(w + i * k, x, k), bias && bias + i, accumulate);
+  }
+
+  function put(to, value, bias, accumulate) {
+    heap[to] = value + (bias ? heap[bias] : 0) + (accumulate ? heap[to] : 0);
   }
 
   // ---- layer normalisation ---------------------------------------------------------------------------------------
@@ -246,7 +248,7 @@ export function createKernels(floats) {
           matmul(scores, t, q + i * 3 * d, 3 * d, 1, k, 1, 3 * d, rows, seen, c, 0, 0);
           for (let r = 0; r < rows; r++) {
             softmax(scores + r * t, i + r + 1, cool);
-            heap.fill(0, scores + r * t + i + r + 1, scores + (r + 1) * t);
+            heap.fill(0, scores + r * t + i + r + 1, scores + r * t + seen);
           }
           matmul(y + (b * t + i) * d + h * c, d, scores, t, 1, v, 3 * d, 1, rows, c, seen, 0, 0);
         }
@@ -293,6 +295,15 @@ export function createKernels(floats) {
     }
   }
 
+  function remember(cache, x, position, rows, room, heads, c) {
+    for (let h = 0; h < heads; h++) {
+      for (let i = 0; i < rows; i++) {
+        const from = x + i * 3 * heads * c + h * c;
+        heap.copyWithin(cache + (h * room + position + i) * c, from, from + c);
+      }
+    }
+  }
+
   function attentionStep(y, q, keys, values, scores, n, room, heads, c) {
     const cool = 1 / Math.sqrt(c);
     for (let h = 0; h < heads; h++) {
@@ -334,7 +345,6 @@ export function createKernels(floats) {
     matmul,
     add,
     columnSums,
-    rowTimesMatrix,
     matrixTimesRow,
     layerNorm,
     scaleShift,
@@ -345,6 +355,7 @@ export function createKernels(floats) {
     scale,
     attention,
     attentionBackward,
+    remember,
     attentionStep,
     sumSquares,
     adamw,

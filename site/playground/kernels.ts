@@ -4,8 +4,8 @@
 // JavaScript; engine.js calls either.
 
 export { heapStart, matmul } from "./kernels/product";
-export { add, columnSums, matrixTimesRow, rowTimesMatrix } from "./kernels/rows";
+export { add, columnSums, matrixTimesRow } from "./kernels/rows";
 export { layerNorm, layerNormBackward, scaleShift } from "./kernels/norm";
 export { gelu, geluBackward } from "./kernels/gelu";
-export { attention, attentionBackward, attentionStep, scale, softmaxRows } from "./kernels/attention";
+export { attention, attentionBackward, attentionStep, remember, scale, softmaxRows } from "./kernels/attention";
 export { adamw, sumSquares } from "./kernels/update";

@@ -85,20 +85,21 @@ export function layOut(config, rows, batch, training, start) {
     places.dNormed = layout.take(rows * d);
     places.dWide = layout.take(rows * 4 * d);
     places.dScores = layout.take((rows / batch) ** 2);
+  } else {
+    places.keys = layout.take(nLayers * t * d);
+    places.values = layout.take(nLayers * t * d);
+    places.row = {
+      x: layout.take(d),
+      normed: layout.take(d),
+      hat: layout.take(d),
+      r: layout.take(1),
+      qkv: layout.take(3 * d),
+      mixed: layout.take(d),
+      wide: layout.take(4 * d),
+      scores: layout.take(t),
+      logits: layout.take(VOCABULARY),
+    };
   }
-  places.keys = layout.take(nLayers * t * d);
-  places.values = layout.take(nLayers * t * d);
-  places.row = {
-    x: layout.take(d),
-    normed: layout.take(d),
-    hat: layout.take(d),
-    r: layout.take(1),
-    qkv: layout.take(3 * d),
-    mixed: layout.take(d),
-    wide: layout.take(4 * d),
-    scores: layout.take(t),
-    logits: layout.take(VOCABULARY),
-  };
   places.end = layout.end;
   return places;
 }

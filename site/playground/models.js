@@ -9,7 +9,7 @@ export async function openGallery(app, entry) {
   const buffer = await weights.arrayBuffer();
   return app.client.call(
     "open",
-    { configText: await config.text(), buffer, about: entry.title },
+    { configText: await config.text(), buffer, about: entry.name },
     { transfer: [buffer] },
   );
 }

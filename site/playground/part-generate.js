@@ -1,12 +1,14 @@
-// Generate: choose or open a model, and watch it write. Bytes are shown as they arrive, through one decoder.
+// Generate: choose or open a model, and watch it write. Bytes are shown as they arrive, through one decoder. On a first
+// visit the gallery's first model writes unasked.
 
 import { count, duration, el, field, menu, numberInput, readNumber } from "./dom.js";
 import { openFiles, openGallery } from "./models.js";
 
 const SHOWN = 30_000; // characters at least; a text that grows without end would slow the page down
+const UNASKED_BYTES = 2_000_000; // so much is loaded at most before a reader asks for it, and nothing where data is dear
 
-function describe(model, gallery) {
-  if (!model && gallery) return "No model is loaded yet; writing loads the chosen one.";
+function describe(model, offered) {
+  if (!model && offered) return `No model is loaded yet; writing loads ${offered.title}.`;
   if (!model) return "No model yet: open a checkpoint, or train one below.";
   const { about, parameters, nLayers, dModel, nHeads, contextLength, updates } = model;
   const trained = updates ? `, ${count(updates)} steps in this browser` : "";
@@ -17,11 +19,11 @@ function describe(model, gallery) {
 /** Fill the place. */
 export function generatePart(place, app) {
   const about = el("p", { class: "tgp-model" });
-  const files = el("input", { type: "file", multiple: true, accept: ".json,.safetensors" });
-  const prompt = el("textarea", { rows: 2, spellcheck: "false" }, "Once upon a time");
+  const files = app.starter(el("input", { type: "file", multiple: true, accept: ".json,.safetensors" }));
+  const prompt = el("textarea", { rows: 2, spellcheck: "false" }, app.offered?.prompt ?? "Once upon a time");
   const tokens = numberInput(400, 1, 1_000_000);
   const temperature = numberInput(0.8, 0, 10, "any");
-  const topK = numberInput(40, 0, 256);
+  const topK = numberInput(0, 0, 256);
   const seed = numberInput(0, 0, 2 ** 32 - 1);
   const start = app.starter(el("button", { type: "button", class: "md-button md-button--primary" }, "Write"));
   const stop = el("button", { type: "button", class: "md-button", disabled: true }, "Stop");
@@ -29,24 +31,35 @@ export function generatePart(place, app) {
   const written = el("pre", { class: "tgp-text", role: "group", tabindex: 0, "aria-label": "Generated text" });
 
   const { models } = app.index;
-  const gallery = menu(models.map(({ name, title }) => [name, title]));
-  const fromGallery = () =>
-    openGallery(
-      app,
-      models.find(({ name }) => name === gallery.value),
-    );
-  app.onModel((model) => (about.textContent = describe(model, models.length > 0)));
-  const use = async (open) => {
-    status.textContent = "Loading the model…";
+  const gallery = app.starter(menu(models.map(({ name, title }) => [name, title])));
+  gallery.append(el("option", { value: "", hidden: true }, "another model"));
+  app.onModel((model) => {
+    about.textContent = describe(model, app.offered);
+    const shown = model ? models.find(({ name }) => name === model.about) : app.offered;
+    gallery.value = shown?.name ?? "";
+  });
+  const use = async (title, open) => {
+    status.textContent = `Loading ${title}…`;
     app.setModel((await open()).model);
     status.textContent = "";
   };
   files.addEventListener("change", () => {
     const chosen = [...files.files];
     files.value = ""; // so that the same files can be chosen again
-    if (chosen.length) app.work(status, () => use(() => openFiles(app, chosen)));
+    if (chosen.length) app.work(status, () => use("the checkpoint", () => openFiles(app, chosen)));
   });
-  gallery.addEventListener("change", () => app.work(status, () => use(fromGallery)));
+  gallery.addEventListener("change", () => {
+    const entry = models.find(({ name }) => name === gallery.value);
+    app.work(status, async () => {
+      try {
+        await use(entry.title, () => openGallery(app, entry));
+      } catch (error) {
+        app.setModel(app.model); // the menu goes back to the model that is still there
+        throw error;
+      }
+      if (models.some((model) => model.prompt === prompt.value)) prompt.value = entry.prompt;
+    });
+  });
 
   const write = async () => {
     const message = {
@@ -56,7 +69,7 @@ export function generatePart(place, app) {
       topK: readNumber(topK, "Top-k"),
       seed: readNumber(seed, "Seed"),
     };
-    if (!app.model && models.length) await use(fromGallery);
+    await app.needModel(status);
     const decoder = new TextDecoder();
     const continuation = document.createTextNode("");
     written.replaceChildren(el("span", { class: "tgp-prompt" }, prompt.value), continuation);
@@ -104,4 +117,8 @@ export function generatePart(place, app) {
     status,
     written,
   );
+  return () => {
+    const dear = navigator.connection?.saveData === true;
+    if (app.offered && app.offered.bytes <= UNASKED_BYTES && !dear) app.work(status, write);
+  };
 }

@@ -93,6 +93,7 @@ export function insidePart(place, app) {
   });
 
   const look = async () => {
+    await app.needModel(status);
     const chosen = { layer: Number(layer.value), head: Number(head.value) };
     const bytes = new TextEncoder().encode(prompt.value).length;
     if (bytes > LONGEST) throw new Error(`The prompt has ${bytes} bytes; a figure can show ${LONGEST}.`);

@@ -4,6 +4,7 @@ import { lineChart } from "./chart.js";
 import { count, download, duration, el, field, megabytes, menu, numberInput, readNumber } from "./dom.js";
 
 const OWN_TEXT = "own";
+const AT_EASE = ["tiny", "small", "medium"]; // presets that a tab trains in minutes
 const PATIENCE_SECONDS = 600;
 const LIMIT_BYTES = 2 ** 31;
 
@@ -19,7 +20,7 @@ async function textOf(app, choice, own) {
 }
 
 // What a training would take, as sentences; `bad` when it cannot be done.
-function outlook({ bytes, secondsPerStep, warning }, steps) {
+function outlook({ bytes, secondsPerStep, warning }, steps, atEase) {
   const seconds = steps * secondsPerStep;
   const memory = navigator.deviceMemory ? Math.min(LIMIT_BYTES, navigator.deviceMemory * 2 ** 29) : LIMIT_BYTES;
   if (bytes > memory) {
@@ -28,10 +29,13 @@ function outlook({ bytes, secondsPerStep, warning }, steps) {
       text: `This needs ${megabytes(bytes)} of memory, more than this device gives a tab. Choose a smaller preset.`,
     };
   }
-  const facts = `About ${duration(secondsPerStep)} a step, ${duration(seconds)} in all, ${megabytes(bytes)} of memory.`;
-  const slow =
-    seconds > PATIENCE_SECONDS ? " That is long for a browser tab: fewer steps or a smaller preset would do." : "";
-  return { bad: false, text: [facts + slow, warning].filter(Boolean).join(" ") };
+  const sentences = [
+    `About ${duration(secondsPerStep)} a step, ${duration(seconds)} in all, ${megabytes(bytes)} of memory.`,
+    atEase ? "" : "A model of this size is more than a tab trains at ease.",
+    seconds > PATIENCE_SECONDS ? "That is long for a browser tab: fewer steps or a smaller preset would do." : "",
+    warning,
+  ];
+  return { bad: false, text: sentences.filter(Boolean).join(" ") };
 }
 
 /** Fill the place. */
@@ -71,10 +75,16 @@ export function trainPart(place, app) {
   preset.value = "small";
 
   const shape = () => {
-    const chosen = presets.find(({ name }) => name === preset.value);
-    if (from.value === "loaded" && app.model)
-      return { config: app.model, batchSize: app.model.contextLength > 128 ? 4 : 16, title: app.model.about };
-    return { config: { ...chosen, eps: 1e-5 }, batchSize: chosen.batchSize, title: preset.value };
+    const loaded = from.value === "loaded" ? app.model : null;
+    const same = ({ nLayers, dModel, contextLength }) =>
+      nLayers === loaded.nLayers && dModel === loaded.dModel && contextLength === loaded.contextLength;
+    const chosen = presets.find(loaded ? same : ({ name }) => name === preset.value);
+    return {
+      config: loaded ?? { ...chosen, eps: 1e-5 },
+      batchSize: chosen?.batchSize ?? (loaded.contextLength > 128 ? 4 : 16),
+      title: loaded?.about ?? preset.value,
+      atEase: chosen ? AT_EASE.includes(chosen.name) : loaded.parameters <= presets[AT_EASE.length - 1].parameters,
+    };
   };
 
   // Asked again after every change; only the newest answer is shown.
@@ -85,11 +95,11 @@ export function trainPart(place, app) {
       corpus.value === OWN_TEXT
         ? new TextEncoder().encode(own.value).length
         : corpora.find(({ name }) => name === corpus.value).bytes;
-    const { config, batchSize } = shape();
+    const { config, batchSize, atEase } = shape();
     try {
       const answer = await app.client.call("estimate", { config, batchSize, nBytes: Math.floor(nBytes * 0.9) });
       if (turn !== asked) return null;
-      const { bad, text } = outlook(answer, Number(steps.value) || 0);
+      const { bad, text } = outlook(answer, Number(steps.value) || 0, atEase);
       expected.classList.toggle("tgp-bad", bad);
       expected.textContent = text;
       return bad;
@@ -100,13 +110,12 @@ export function trainPart(place, app) {
   };
   const change = () => {
     ownField.hidden = corpus.value !== OWN_TEXT;
-    preset.disabled = from.value === "loaded" && app.model !== null;
+    preset.disabled = from.value === "loaded";
     if (!start.disabled) look();
   };
   for (const control of [preset, corpus, from, steps, own]) control.addEventListener("change", change);
   app.onModel((model) => {
-    from.lastElementChild.disabled = !model;
-    if (!model) from.value = "scratch";
+    from.lastElementChild.disabled = !model && !app.offered;
     saveWeights.hidden = saveConfig.hidden = !model;
     forget.hidden = !model?.updates;
     change();
@@ -128,6 +137,7 @@ export function trainPart(place, app) {
 
   const train = async () => {
     const planned = readNumber(steps, "Steps");
+    if (from.value === "loaded") await app.needModel(status);
     const { config, batchSize, title } = shape();
     if ((await look()) === true) throw new Error("This cannot be trained here; see above.");
     const { bytes, name } = await textOf(app, corpus.value, own.value);

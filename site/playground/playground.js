@@ -1,7 +1,8 @@
 // The playground page: finds its places in the page, starts the worker, and takes both down when the page is left.
 //
 // Each part of the page is a module that fills one place: `data-playground="generate"` and so on. Parts share an
-// `app`: the worker, what the site ships (index.json), the present model, and who is at work.
+// `app`: the worker, what the site ships (index.json), the present model, and who is at work. A part may return what it
+// does unasked on a first visit.
 
 import { Client } from "./client.js";
 import { el } from "./dom.js";
@@ -9,6 +10,7 @@ import { generatePart } from "./part-generate.js";
 import { trainPart } from "./part-train.js";
 import { measurePart } from "./part-measure.js";
 import { insidePart } from "./part-inside.js";
+import { openGallery } from "./models.js";
 import { showPressure } from "./pressure.js";
 
 const PARTS = { generate: generatePart, train: trainPart, measure: measurePart, inside: insidePart };
@@ -19,6 +21,7 @@ class App {
     this.client = new Client(new URL("./worker.js", import.meta.url));
     this.kernels = "js";
     this.model = null;
+    this.offered = index.models[0] ?? null; // the gallery's model that is loaded when one is needed
     this._modelListeners = [];
     this._starters = [];
   }
@@ -37,15 +40,24 @@ class App {
     listener(this.model);
   }
 
-  /** Buttons that start a task of the worker: none can be pressed while one runs. */
-  starter(button) {
-    this._starters.push(button);
-    return button;
+  /** Load the gallery's model unless there is a model already, telling so in `status`. */
+  async needModel(status) {
+    if (this.model || !this.offered) return;
+    status.textContent = `Loading ${this.offered.title}…`;
+    this.setModel((await openGallery(this, this.offered)).model);
+    status.textContent = "";
+  }
+
+  /** Controls that start a task of the worker: none can be used while one runs. */
+  starter(control) {
+    this._starters.push(control);
+    return control;
   }
 
   /** Run a task, its failure told in `status`; returns its result, or null. */
   async work(status, task) {
-    for (const button of this._starters) button.disabled = true;
+    const focused = document.activeElement; // a control that is disabled loses the keyboard
+    for (const control of this._starters) control.disabled = true;
     status.classList.remove("tgp-bad");
     try {
       return await task();
@@ -54,7 +66,8 @@ class App {
       status.textContent = error.message;
       return null;
     } finally {
-      for (const button of this._starters) button.disabled = false;
+      for (const control of this._starters) control.disabled = false;
+      if (document.activeElement === document.body) focused?.focus({ preventScroll: true });
     }
   }
 }
@@ -88,15 +101,19 @@ export function mount(root) {
     notice.textContent = started.notice;
     root.dataset.kernels = started.kernels;
     ends.push(showPressure(root.querySelector("[data-playground=status]")));
-    for (const [name, part] of Object.entries(PARTS)) part(root.querySelector(`[data-playground=${name}]`), app);
+    const greetings = Object.entries(PARTS).map(([name, part]) =>
+      part(root.querySelector(`[data-playground=${name}]`), app),
+    );
     try {
       const { model } = await app.client.call("restore");
+      if (left) return;
       if (model) app.setModel(model);
     } catch (error) {
       notice.textContent =
         `${notice.textContent} The model kept in this browser could not be read (${error.message}).`.trim();
     }
     root.dataset.ready = "true";
+    if (!app.model) for (const greet of greetings) greet?.();
   };
   begin().catch((error) => {
     notice.classList.add("tgp-bad");

@@ -148,10 +148,11 @@ async function streamText({ prompt, count, temperature, topK, seed }, post) {
 
 // ---- train ---------------------------------------------------------------------------------------------------------
 
-function sampleText(engine, prompt, seed) {
+function sampleText(engine, weights, prompt, seed) {
   const bytes = [];
+  engine.load(weights);
   const window = promptTokens(prompt, engine.config.contextLength);
-  for (const token of generate(engine, window, { temperature: 0.8, topK: 40, seed })) {
+  for (const token of generate(engine, window, { temperature: 0.8, topK: 0, seed })) {
     bytes.push(token);
     if (bytes.length === SAMPLE_TOKENS) break;
   }
@@ -184,6 +185,7 @@ function trainingEngine({ from, config, batchSize, seed }) {
 async function train(task, post) {
   const { text, batchSize, seed, steps, corpus, about, prompt, sampleEvery, learningRate } = task;
   const engine = trainingEngine(task);
+  const writer = new Engine(engine.config, fastest());
   const { contextLength } = engine.config;
   const { train: tokens, heldOut } = splitText(text, contextLength);
   const batches = evaluationBatches(heldOut, batchSize, contextLength);
@@ -230,7 +232,7 @@ async function train(task, post) {
     };
     if (last || done % sampleEvery === 0) {
       heldOutLoss = evaluate(engine, batches);
-      post({ ...speed, losses: losses.splice(0), heldOutLoss, sample: sampleText(engine, prompt, seed) });
+      post({ ...speed, losses: losses.splice(0), heldOutLoss, sample: sampleText(writer, engine.weights(), prompt, seed) });
       reported = performance.now();
     } else if (unseen === 0 && performance.now() - reported >= REPORT_MS) {
       post({ ...speed, losses: losses.splice(0) });
@@ -248,7 +250,7 @@ async function train(task, post) {
 
 /** What a training would need: memory, seconds a step, and the memorization warning. */
 function estimate({ config, batchSize, nBytes }) {
-  const bytes = 4 * heapSize(config, batchSize);
+  const bytes = 4 * (heapSize(config, batchSize) + heapSize(config)); // to train, and to write samples
   const rows = batchSize * config.contextLength;
   const work = 6 * rows * (parameterCount(config) + config.nLayers * config.contextLength * config.dModel);
   return { bytes, secondsPerStep: work / workPerSecond(), warning: memorizationWarning(nBytes, config) };
@@ -324,7 +326,6 @@ function inspect({ prompt, layer, head }) {
     const from = block.p + head * t * t;
     attention = engine.heap.slice(from, from + t * t);
   });
-  engine.length = 0;
   const positions = [];
   for (let i = 0; i < t; i++) {
     const row = Array.from(logits.subarray(i * VOCABULARY, (i + 1) * VOCABULARY));

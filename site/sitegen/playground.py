@@ -24,7 +24,7 @@ from typing import Any
 import tinygpt
 from bench.protocol import benchmark_protocol
 from bench.schema import TABLES
-from sitegen.numbers import Facts
+from sitegen.facts import Facts
 from tinygpt.corpora.stories import write_story
 from tinygpt.gallery.loader import MODELS, WEIGHTS, gallery_names, load_gallery_model
 from tinygpt.gpt2_config import to_gpt2_config
@@ -39,6 +39,12 @@ _STORIES_SEED = 3  # not one of the corpus' own: the excerpt is no part of what 
 
 # Beyond these a tab would need hours for a thousand steps; `behemoth` would not fit into one at all.
 TRAINABLE = ("tiny", "small", "medium", "large", "xl", "huge")
+
+# The gallery's model that a first visit loads, and what each is given to begin with; others begin after a line break.
+FIRST_MODEL = "shakespeare"
+PROMPTS = MappingProxyType(
+    {"shakespeare": "ROMEO:\n", "kjv": "In the beginning", "python": "def ", "stories": "Once upon a time"}
+)
 
 # Ratios drawn beside the reader's own: engine over baseline.
 PUBLISHED = (("numpy", "python"), ("vectorized", "python"))
@@ -110,7 +116,7 @@ def publish_playground(root: Path, generated: Path, facts: Facts, gallery: Path 
     for name, content in texts.items():
         (folder / "texts" / f"{name}.txt").write_bytes(content)
     index = {
-        "presets": _presets(),
+        "presets": [preset_entry(name) for name in PRESETS if name in TRAINABLE],
         "protocol": _protocol(),
         "columns": {table: [column.name for column in TABLES[table]] for table in ("runs", "steps")},
         "published": _published(facts),
@@ -120,20 +126,18 @@ def publish_playground(root: Path, generated: Path, facts: Facts, gallery: Path 
     (folder / "index.json").write_text(json.dumps(index, allow_nan=False), encoding="utf-8")
 
 
-def _presets() -> list[dict[str, Any]]:
-    return [
-        {
-            "name": name,
-            "nLayers": preset.model.n_layers,
-            "dModel": preset.model.d_model,
-            "nHeads": preset.model.n_heads,
-            "contextLength": preset.model.context_length,
-            "batchSize": preset.train.batch_size,
-            "parameters": preset.model.n_parameters,
-        }
-        for name, preset in PRESETS.items()
-        if name in TRAINABLE
-    ]
+def preset_entry(name: str) -> dict[str, Any]:
+    """A preset as the page knows it."""
+    preset = PRESETS[name]
+    return {
+        "name": name,
+        "nLayers": preset.model.n_layers,
+        "dModel": preset.model.d_model,
+        "nHeads": preset.model.n_heads,
+        "contextLength": preset.model.context_length,
+        "batchSize": preset.train.batch_size,
+        "parameters": preset.model.n_parameters,
+    }
 
 
 def _protocol() -> dict[str, Any]:
@@ -155,7 +159,7 @@ def _text_entry(name: str, content: bytes) -> dict[str, Any]:
 
 
 def _models(folder: Path, gallery: Path) -> list[dict[str, Any]]:
-    """Copy the gallery's models; returns their entries, the smallest first, because that is the one offered first."""
+    """Copy the gallery's models; returns their entries, first the one that a first visit loads."""
     entries = []
     for name in gallery_names(gallery):
         card = load_gallery_model(name, gallery).card
@@ -166,12 +170,13 @@ def _models(folder: Path, gallery: Path) -> list[dict[str, Any]]:
             {
                 "name": name,
                 "title": f"{name}, {card.n_parameters:,} parameters, {card.file_bytes / 1e6:.1f} MB",
+                "prompt": PROMPTS.get(name, ""),
                 "config": f"models/{name}.json",
                 "weights": f"models/{name}.safetensors",
                 "bytes": card.file_bytes,
             }
         )
-    return sorted(entries, key=lambda entry: entry["bytes"])
+    return sorted(entries, key=lambda entry: (entry["name"] != FIRST_MODEL, entry["name"]))
 
 
 def _published(facts: Facts) -> list[dict[str, Any]]:

@@ -101,12 +101,19 @@ class Playground(Watched):
         width: of the window, in pixels.
         change: edits what the site ships (index.json) on its way to the page; without one, the gallery is taken out,
             so that tests say the same whatever models it holds.
+        script: runs in the page before its own.
     """
 
     def __init__(
-        self, browser: Browser, site: str, width: int = 1280, change: Callable[[dict[str, Any]], None] | None = None
+        self,
+        browser: Browser,
+        site: str,
+        width: int = 1280,
+        change: Callable[[dict[str, Any]], object] | None = None,
+        script: str = "",
     ) -> None:
         self.context = browser.new_context(viewport={"width": width, "height": 900}, accept_downloads=True)
+        self.context.add_init_script(script)
         super().__init__(self.context)
         self.site = site
         self._change = change or (lambda index: index.update(models=[]))
@@ -143,11 +150,28 @@ class Playground(Watched):
         """Addresses of the page's own workers; the theme's search has another."""
         return [worker.url for worker in self.page.workers if worker.url.endswith("playground/worker.js")]
 
+    def write(self, tokens: int, **settings: str) -> str:
+        """Let the model write, at temperature 0 unless told otherwise; returns prompt and text as they are shown."""
+        self.page.get_by_label("Tokens").fill(str(tokens))
+        for label, value in ({"Temperature": "0"} | settings).items():
+            self.part("generate").get_by_label(label, exact=True).fill(value)
+        self.page.get_by_role("button", name="Write").click()
+        self.wait_for(self.status("generate"), f"{tokens} tokens")
+        return str(self.part("generate").locator(".tgp-text").evaluate("element => element.textContent"))
+
     def close(self) -> None:
         """Leave, after checking that nothing was asked of another host and nothing complained."""
         assert self.foreign(self.site) == []
         assert self.complaints == []
         self.context.close()
+
+
+def start_training(playground: Playground, steps: int, preset: str = "tiny") -> None:
+    """Press "Train"."""
+    page = playground.page
+    page.get_by_label("Preset", exact=True).select_option(preset)
+    page.get_by_label("Steps").fill(str(steps))
+    page.get_by_role("button", name="Train").click()
 
 
 def evaluate_module(page: Page, script: str, argument: object) -> object:

@@ -9,17 +9,23 @@ from pathlib import Path
 
 import pytest
 
+from bench.gallery import write_model
 from bench.schema import TABLES
+from sitegen.facts import Facts
 from sitegen.frames import load_results
-from sitegen.numbers import Facts
-from sitegen.playground import FOLDER, TEXTS, TRAINABLE, publish_playground
+from sitegen.playground import FIRST_MODEL, FOLDER, PROMPTS, TEXTS, TRAINABLE, publish_playground
 from tests.sitegen import rows
+from tests.tinygpt.test_gallery import MODEL, a_card
+from tinygpt.gallery.quantized import quantize, stored_bytes
+from tinygpt.gpt2_config import to_gpt2_config
+from tinygpt.params import initial_parameters
 from tinygpt.presets import PRESETS
 
 ROOT = Path(__file__).parents[2]
 SOURCES = ROOT / "site" / "playground"
 WORKER = ("worker", "engine", "layout", "kernels-js", "kernels-wasm", "safetensors", "generate", "corpus", "storage")
 WIRE_BYTES = 40_000
+OWN_BYTES = 55_000
 
 
 def source(name: str) -> str:
@@ -101,6 +107,31 @@ def test_what_the_page_loads_is_published(published: Path) -> None:
     for path in (*SOURCES.glob("*.js"), *SOURCES.glob("*.css"), *SOURCES.glob("*.wasm")):
         assert (published / path.name).read_bytes() == path.read_bytes()
     assert not (published / "kernels.ts").exists()
+
+
+def test_the_page_is_light_before_a_model_is_chosen(published: Path) -> None:
+    """All of the playground's own files but texts and models; the theme's are weighed with the rest of the site."""
+    kernels = max(published.glob("*.wasm"), key=compressed)
+    sent = [*published.glob("*.js"), *published.glob("*.css"), published / "index.json", kernels]
+    assert sum(map(compressed, sent)) < OWN_BYTES
+
+
+def test_gallery_models_are_published_as_they_are_stored_the_first_one_first(tmp_path: Path) -> None:
+    shelf = tmp_path / "shelf"
+    weights = {name: quantize(initial_parameters(MODEL, 3), name) for name in ("int8", "float16")}
+    files = {"kjv": stored_bytes(weights["float16"]), FIRST_MODEL: stored_bytes(weights["int8"])}
+    for name, data in files.items():
+        write_model(a_card(data, name), data, shelf)
+    publish_playground(ROOT, tmp_path / "generated", Facts(load_results(tmp_path / "none")), shelf)
+    folder = tmp_path / "generated" / FOLDER
+    models = json.loads((folder / "index.json").read_text(encoding="utf-8"))["models"]
+    assert [(entry["name"], entry["prompt"]) for entry in models] == [
+        (FIRST_MODEL, PROMPTS[FIRST_MODEL]), ("kjv", PROMPTS["kjv"]),
+    ]  # fmt: skip
+    for entry in models:
+        assert (folder / entry["weights"]).read_bytes() == files[entry["name"]]
+        assert entry["bytes"] == len(files[entry["name"]])
+        assert json.loads((folder / entry["config"]).read_text()) == to_gpt2_config(MODEL)
 
 
 def test_the_index_says_what_python_says(published: Path) -> None:

@@ -10,7 +10,7 @@ export function softmax(x: i32, n: i32, scale: f32): void {
   const end = start + 4 * n;
   let p = start;
   let high = f32x4.splat(-Infinity);
-  for (; p + 16 <= end; p += 16) high = f32x4.max(high, v128.load(p));
+  for (; p + 16 <= end; p += 16) high = f32x4.pmax(high, v128.load(p));
   let top = max(
     max(f32x4.extract_lane(high, 0), f32x4.extract_lane(high, 1)),
     max(f32x4.extract_lane(high, 2), f32x4.extract_lane(high, 3)),
@@ -50,9 +50,9 @@ export function scale(x: i32, n: i32, factor: f32): void {
 }
 
 // So many queries go together; keys after the last of them are skipped.
-const QUERIES: i32 = 32;
+const QUERIES: i32 = 24;
 
-/** y = softmax(q kᵀ / √C, causal) v for qkv (B, T, 3 H C); p (B, H, T, T) is kept, zero where masked. */
+/** y = softmax(q kᵀ / √C, causal) v for qkv (B, T, 3 H C); of p (B, H, T, T) is kept what a query may see. */
 export function attention(y: i32, p: i32, qkv: i32, batch: i32, t: i32, heads: i32, c: i32): void {
   const d = heads * c;
   const cool: f32 = 1 / sqrt<f32>(<f32>c);
@@ -69,7 +69,7 @@ export function attention(y: i32, p: i32, qkv: i32, batch: i32, t: i32, heads: i
         matmul(scores, t, q + i * 3 * d, 3 * d, 1, k, 1, 3 * d, rows, seen, c, 0, 0);
         for (let r = 0; r < rows; r++) {
           softmax(scores + r * t, i + r + 1, cool);
-          memory.fill(at(scores + r * t + i + r + 1), 0, 4 * (t - i - r - 1));
+          for (let j = i + r + 1; j < seen; j++) store<f32>(at(scores + r * t + j), 0);
         }
         matmul(y + (b * t + i) * d + h * c, d, scores, t, 1, v, 3 * d, 1, rows, c, seen, 0, 0);
       }
@@ -124,6 +124,19 @@ export function attentionBackward(
         const up = dy + (b * t + j) * d + h * c;
         matmul(dv + j * wide, wide, probabilities + from, 1, t, up, d, 1, rows, c, later, 0, 0);
       }
+    }
+  }
+}
+
+/** Put keys or values of rows (rows, 3 H C) into a cache (H, room, C), from `position` on. */
+export function remember(cache: i32, x: i32, position: i32, rows: i32, room: i32, heads: i32, c: i32): void {
+  for (let h = 0; h < heads; h++) {
+    for (let i = 0; i < rows; i++) {
+      let to = at(cache + (h * room + position + i) * c);
+      let from = at(x + i * 3 * heads * c + h * c);
+      const end = to + 4 * c;
+      for (; to + 16 <= end; to += 16, from += 16) v128.store(to, v128.load(from));
+      for (; to < end; to += 4, from += 4) store<f32>(to, load<f32>(from));
     }
   }
 }

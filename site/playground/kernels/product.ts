@@ -1,19 +1,21 @@
 // The product of matrices, after Goto & van de Geijn (2008, "Anatomy of high-performance matrix multiplication"): blocks
-// of both are copied into panels that fit the caches, and a 4 × 8 tile of the result stays in registers.
+// of both are copied into panels that fit the caches, and a 6 × 8 tile of the result stays in registers. Its twelve
+// vectors, two of B and one of A are all of the registers that a compiler has to give away on x86-64.
 
 import { at, madd } from "./common";
 
-const TILE_ROWS: i32 = 4;
+const TILE_ROWS: i32 = 6;
 const TILE_COLUMNS: i32 = 8;
-const BLOCK_ROWS: i32 = 64;
+const BLOCK_ROWS: i32 = 96;
 const BLOCK_INNER: i32 = 256;
-const BLOCK_COLUMNS: i32 = 256;
+const BLOCK_COLUMNS: i32 = 512;
 
 // The panels lie before the heap, in bytes; the first 64 stay free, so that offset 0 can mean "none".
 const PACKED_A: usize = 64;
 const PACKED_B: usize = PACKED_A + 4 * BLOCK_ROWS * BLOCK_INNER;
 const TILE: usize = PACKED_B + 4 * BLOCK_INNER * BLOCK_COLUMNS;
-const HEAP: usize = TILE + 4 * TILE_ROWS * TILE_COLUMNS;
+const ZEROS: usize = TILE + 4 * TILE_ROWS * TILE_COLUMNS; // a row of a block, never written to
+const HEAP: usize = ZEROS + 4 * BLOCK_COLUMNS;
 
 /** First offset that belongs to the caller. */
 export const heapStart: i32 = i32(HEAP >> 2);
@@ -24,33 +26,39 @@ function packA(a: usize, aRow: i32, aColumn: i32, m: i32, k: i32): void {
   for (let i = 0; i < m; i += TILE_ROWS) {
     const rows = min(TILE_ROWS, m - i);
     const from = a + i * aRow;
+    let l = 0;
     if (rows == TILE_ROWS && aRow == 4) {
-      for (let l = 0; l < k; l++, to += 16) v128.store(to, v128.load(from + l * aColumn));
+      for (; l < k; l++, to += 24) {
+        const p = from + l * aColumn;
+        v128.store(to, v128.load(p));
+        store<u64>(to, load<u64>(p, 16), 16);
+      }
     } else if (rows == TILE_ROWS && aColumn == 4) {
-      let l = 0;
-      for (; l + 4 <= k; l += 4, to += 64) {
+      for (; l + 4 <= k; l += 4, to += 96) {
         const p = from + l * 4;
         const r0 = v128.load(p);
         const r1 = v128.load(p + aRow);
         const r2 = v128.load(p + 2 * aRow);
         const r3 = v128.load(p + 3 * aRow);
+        const r4 = v128.load(p + 4 * aRow);
+        const r5 = v128.load(p + 5 * aRow);
         const low01 = v128.shuffle<f32>(r0, r1, 0, 4, 1, 5);
-        const high01 = v128.shuffle<f32>(r0, r1, 2, 6, 3, 7);
         const low23 = v128.shuffle<f32>(r2, r3, 0, 4, 1, 5);
+        const low45 = v128.shuffle<f32>(r4, r5, 0, 4, 1, 5);
+        const high01 = v128.shuffle<f32>(r0, r1, 2, 6, 3, 7);
         const high23 = v128.shuffle<f32>(r2, r3, 2, 6, 3, 7);
-        v128.store(to, v128.shuffle<f64>(low01, low23, 0, 2), 0);
-        v128.store(to, v128.shuffle<f64>(low01, low23, 1, 3), 16);
-        v128.store(to, v128.shuffle<f64>(high01, high23, 0, 2), 32);
-        v128.store(to, v128.shuffle<f64>(high01, high23, 1, 3), 48);
+        const high45 = v128.shuffle<f32>(r4, r5, 2, 6, 3, 7);
+        v128.store(to, v128.shuffle<f64>(low01, low23, 0, 2));
+        v128.store(to, v128.shuffle<f64>(low45, low01, 0, 3), 16);
+        v128.store(to, v128.shuffle<f64>(low23, low45, 1, 3), 32);
+        v128.store(to, v128.shuffle<f64>(high01, high23, 0, 2), 48);
+        v128.store(to, v128.shuffle<f64>(high45, high01, 0, 3), 64);
+        v128.store(to, v128.shuffle<f64>(high23, high45, 1, 3), 80);
       }
-      for (; l < k; l++, to += 16) {
-        for (let r = 0; r < TILE_ROWS; r++) store<f32>(to + 4 * r, load<f32>(from + r * aRow + l * 4));
-      }
-    } else {
-      for (let l = 0; l < k; l++, to += 16) {
-        for (let r = 0; r < TILE_ROWS; r++) {
-          store<f32>(to + 4 * r, r < rows ? load<f32>(from + r * aRow + l * aColumn) : 0);
-        }
+    }
+    for (; l < k; l++, to += 24) {
+      for (let r = 0; r < TILE_ROWS; r++) {
+        store<f32>(to + 4 * r, r < rows ? load<f32>(from + r * aRow + l * aColumn) : 0);
       }
     }
   }
@@ -62,82 +70,125 @@ function packB(b: usize, bRow: i32, bColumn: i32, k: i32, n: i32): void {
   for (let j = 0; j < n; j += TILE_COLUMNS) {
     const columns = min(TILE_COLUMNS, n - j);
     const from = b + j * bColumn;
+    let l = 0;
     if (columns == TILE_COLUMNS && bColumn == 4) {
-      for (let l = 0; l < k; l++, to += 32) {
+      for (; l < k; l++, to += 32) {
         const p = from + l * bRow;
-        v128.store(to, v128.load(p), 0);
+        v128.store(to, v128.load(p));
         v128.store(to, v128.load(p, 16), 16);
       }
-    } else {
-      for (let c = 0; c < TILE_COLUMNS; c++) {
-        const column = from + c * bColumn;
-        for (let l = 0; l < k; l++) {
-          store<f32>(to + 32 * l + 4 * c, c < columns ? load<f32>(column + l * bRow) : 0);
-        }
+    } else if (columns == TILE_COLUMNS && bRow == 4) {
+      for (; l + 4 <= k; l += 4, to += 128) {
+        const p = from + l * 4;
+        transpose(to, p, bColumn);
+        transpose(to + 16, p + 4 * bColumn, bColumn);
       }
-      to += 32 * k;
+    }
+    for (; l < k; l++, to += 32) {
+      for (let c = 0; c < TILE_COLUMNS; c++) {
+        store<f32>(to + 4 * c, c < columns ? load<f32>(from + c * bColumn + l * bRow) : 0);
+      }
     }
   }
 }
 
-// One 4 × 8 tile: c += Σ_l a_l b_l over packed panels. `c` has rows `cRow` bytes apart.
+// Four numbers of each of four columns become four rows, 32 bytes apart.
 // @ts-ignore: decorator
 @inline
-function tile(a: usize, b: usize, k: i32, c: usize, cRow: i32): void {
-  const c1 = c + cRow;
-  const c2 = c1 + cRow;
-  const c3 = c2 + cRow;
-  let s00 = v128.load(c);
-  let s01 = v128.load(c, 16);
-  let s10 = v128.load(c1);
-  let s11 = v128.load(c1, 16);
-  let s20 = v128.load(c2);
-  let s21 = v128.load(c2, 16);
-  let s30 = v128.load(c3);
-  let s31 = v128.load(c3, 16);
-  for (const end = a + 16 * k; a < end; a += 16, b += 32) {
+function transpose(to: usize, p: usize, column: i32): void {
+  const c0 = v128.load(p);
+  const c1 = v128.load(p + column);
+  const c2 = v128.load(p + 2 * column);
+  const c3 = v128.load(p + 3 * column);
+  const low01 = v128.shuffle<f32>(c0, c1, 0, 4, 1, 5);
+  const high01 = v128.shuffle<f32>(c0, c1, 2, 6, 3, 7);
+  const low23 = v128.shuffle<f32>(c2, c3, 0, 4, 1, 5);
+  const high23 = v128.shuffle<f32>(c2, c3, 2, 6, 3, 7);
+  v128.store(to, v128.shuffle<f64>(low01, low23, 0, 2));
+  v128.store(to, v128.shuffle<f64>(low01, low23, 1, 3), 32);
+  v128.store(to, v128.shuffle<f64>(high01, high23, 0, 2), 64);
+  v128.store(to, v128.shuffle<f64>(high01, high23, 1, 3), 96);
+}
+
+// One 6 × 8 tile: c = from + bias + Σ_l a_l b_l over packed panels; rows of `c` and `from` are so many bytes apart.
+function tile(a: usize, b: usize, k: i32, from: usize, fromRow: i32, bias: usize, c: usize, cRow: i32): void {
+  const bias0 = v128.load(bias);
+  const bias1 = v128.load(bias, 16);
+  let s00 = f32x4.add(v128.load(from), bias0);
+  let s01 = f32x4.add(v128.load(from, 16), bias1);
+  from += fromRow;
+  let s10 = f32x4.add(v128.load(from), bias0);
+  let s11 = f32x4.add(v128.load(from, 16), bias1);
+  from += fromRow;
+  let s20 = f32x4.add(v128.load(from), bias0);
+  let s21 = f32x4.add(v128.load(from, 16), bias1);
+  from += fromRow;
+  let s30 = f32x4.add(v128.load(from), bias0);
+  let s31 = f32x4.add(v128.load(from, 16), bias1);
+  from += fromRow;
+  let s40 = f32x4.add(v128.load(from), bias0);
+  let s41 = f32x4.add(v128.load(from, 16), bias1);
+  from += fromRow;
+  let s50 = f32x4.add(v128.load(from), bias0);
+  let s51 = f32x4.add(v128.load(from, 16), bias1);
+  for (const end = a + 24 * k; a < end; a += 24, b += 32) {
     const b0 = v128.load(b);
     const b1 = v128.load(b, 16);
-    const a0 = v128.load32_splat(a);
-    s00 = madd(a0, b0, s00);
-    s01 = madd(a0, b1, s01);
-    const a1 = v128.load32_splat(a, 4);
-    s10 = madd(a1, b0, s10);
-    s11 = madd(a1, b1, s11);
-    const a2 = v128.load32_splat(a, 8);
-    s20 = madd(a2, b0, s20);
-    s21 = madd(a2, b1, s21);
-    const a3 = v128.load32_splat(a, 12);
-    s30 = madd(a3, b0, s30);
-    s31 = madd(a3, b1, s31);
+    const x0 = v128.load32_splat(a);
+    s00 = madd(x0, b0, s00);
+    s01 = madd(x0, b1, s01);
+    const x1 = v128.load32_splat(a, 4);
+    s10 = madd(x1, b0, s10);
+    s11 = madd(x1, b1, s11);
+    const x2 = v128.load32_splat(a, 8);
+    s20 = madd(x2, b0, s20);
+    s21 = madd(x2, b1, s21);
+    const x3 = v128.load32_splat(a, 12);
+    s30 = madd(x3, b0, s30);
+    s31 = madd(x3, b1, s31);
+    const x4 = v128.load32_splat(a, 16);
+    s40 = madd(x4, b0, s40);
+    s41 = madd(x4, b1, s41);
+    const x5 = v128.load32_splat(a, 20);
+    s50 = madd(x5, b0, s50);
+    s51 = madd(x5, b1, s51);
   }
   v128.store(c, s00);
   v128.store(c, s01, 16);
-  v128.store(c1, s10);
-  v128.store(c1, s11, 16);
-  v128.store(c2, s20);
-  v128.store(c2, s21, 16);
-  v128.store(c3, s30);
-  v128.store(c3, s31, 16);
+  c += cRow;
+  v128.store(c, s10);
+  v128.store(c, s11, 16);
+  c += cRow;
+  v128.store(c, s20);
+  v128.store(c, s21, 16);
+  c += cRow;
+  v128.store(c, s30);
+  v128.store(c, s31, 16);
+  c += cRow;
+  v128.store(c, s40);
+  v128.store(c, s41, 16);
+  c += cRow;
+  v128.store(c, s50);
+  v128.store(c, s51, 16);
 }
 
-function tiles(c: usize, cRow: i32, m: i32, n: i32, k: i32): void {
+function tiles(from: usize, fromRow: i32, bias: usize, c: usize, cRow: i32, m: i32, n: i32, k: i32): void {
   for (let j = 0; j < n; j += TILE_COLUMNS) {
     const b = PACKED_B + 4 * j * k;
+    const columns = min(TILE_COLUMNS, n - j);
     for (let i = 0; i < m; i += TILE_ROWS) {
       const a = PACKED_A + 4 * i * k;
-      const to = c + i * cRow + 4 * j;
       const rows = min(TILE_ROWS, m - i);
-      const columns = min(TILE_COLUMNS, n - j);
+      let source = from + i * fromRow + 4 * j;
+      let to = c + i * cRow + 4 * j;
       if (rows == TILE_ROWS && columns == TILE_COLUMNS) {
-        tile(a, b, k, to, cRow);
+        tile(a, b, k, source, fromRow, bias + 4 * j, to, cRow);
       } else {
-        memory.fill(TILE, 0, 4 * TILE_ROWS * TILE_COLUMNS);
-        tile(a, b, k, TILE, 4 * TILE_COLUMNS);
-        for (let r = 0; r < rows; r++) {
-          for (let s = 0; s < columns; s++) {
-            const p = to + r * cRow + 4 * s;
-            store<f32>(p, load<f32>(p) + load<f32>(TILE + 4 * (r * TILE_COLUMNS + s)));
+        tile(a, b, k, ZEROS, 0, ZEROS, TILE, 4 * TILE_COLUMNS);
+        for (let r = 0; r < rows; r++, source += fromRow, to += cRow) {
+          for (let s = 0; s < 4 * columns; s += 4) {
+            const start = load<f32>(source + s) + load<f32>(bias + 4 * j + s);
+            store<f32>(to + s, start + load<f32>(TILE + 4 * r * TILE_COLUMNS + s));
           }
         }
       }
@@ -154,21 +205,18 @@ export function matmul(
   accumulate: i32, bias: i32,
 ): void {
   const cBytes = 4 * cRow;
-  if (!accumulate) {
-    for (let i = 0; i < m; i++) {
-      if (bias) memory.copy(at(c) + i * cBytes, at(bias), 4 * n);
-      else memory.fill(at(c) + i * cBytes, 0, 4 * n);
-    }
-  }
   for (let j = 0; j < n; j += BLOCK_COLUMNS) {
     const columns = min(BLOCK_COLUMNS, n - j);
     for (let l = 0; l < k; l += BLOCK_INNER) {
       const inner = min(BLOCK_INNER, k - l);
+      const added = accumulate || l > 0;
+      const start = bias && l == 0 ? at(bias + j) : ZEROS;
       packB(at(b + l * bRow + j * bColumn), 4 * bRow, 4 * bColumn, inner, columns);
       for (let i = 0; i < m; i += BLOCK_ROWS) {
         const rows = min(BLOCK_ROWS, m - i);
+        const to = at(c + j) + i * cBytes;
         packA(at(a + i * aRow + l * aColumn), 4 * aRow, 4 * aColumn, rows, inner);
-        tiles(at(c + j) + i * cBytes, cBytes, rows, columns, inner);
+        tiles(added ? to : ZEROS, added ? cBytes : 0, start, to, cBytes, rows, columns, inner);
       }
     }
   }

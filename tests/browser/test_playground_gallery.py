@@ -1,0 +1,143 @@
+"""The playground with a stocked gallery, below a sub-path: it writes unasked, and loads what it needs when it does."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from playwright.sync_api import Browser
+
+from bench.gallery import write_model
+from sitegen.build import BuiltSite
+from sitegen.frames import load_results
+from sitegen.numbers import Facts
+from sitegen.playground import FIRST_MODEL, PROMPTS, publish_playground
+from sitegen.prepare import GENERATED_URL
+from tests.browser.playing import ODD, Playground, served_below, trembling_weights
+from tests.browser.test_audit import AXE, RUN_AXE
+from tests.tinygpt.test_gallery import a_card
+from tinygpt.config import ModelConfig, TrainConfig
+from tinygpt.engines import create_engine
+from tinygpt.gallery import load_gallery_model
+from tinygpt.gallery.quantized import quantize, stored_bytes
+from tinygpt.generate import generate, stream_text
+from tinygpt.params import Arrays
+from tinygpt.presets import get_preset
+
+ROOT = Path(__file__).parents[2]
+TINY = get_preset("tiny").model
+VERSE = "ROMEO:\nA little mind that lives inside a page\nHas learnt one verse, and says it to the end.\n\n"
+SAVING = "Object.defineProperty(navigator, 'connection', { value: { saveData: true } });"
+
+
+def learnt_by_heart() -> Arrays:
+    """A tiny model that has read nothing but the verse, over and over."""
+    engine = create_engine("vectorized", TINY, TrainConfig(batch_size=16, learning_rate=4e-3), seed=0)
+    text = np.frombuffer((VERSE * 3).encode(), np.uint8)
+    rng = np.random.default_rng(0)
+    for _ in range(160):
+        starts = rng.integers(0, len(VERSE), 16)
+        windows = np.stack([text[start : start + TINY.context_length + 1] for start in starts]).astype(np.int64)
+        engine.train_step(windows[:, :-1], windows[:, 1:])
+    return engine.state_dict()
+
+
+def put_on_shelf(shelf: Path, name: str, model: ModelConfig, weights: Arrays, precision: str) -> None:
+    data = stored_bytes(quantize(weights, precision))
+    shape = {"model": asdict(model), "n_parameters": model.n_parameters}
+    write_model(replace(a_card(data, name), **shape, precision=precision), data, shelf)
+
+
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("shelf")
+    put_on_shelf(folder, FIRST_MODEL, TINY, learnt_by_heart(), "int8")
+    put_on_shelf(folder, "another", ODD, trembling_weights(ODD, seed=1), "float16")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def stocked(built: BuiltSite, shelf: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("stocked")
+    shutil.copytree(built.output, folder / "site", copy_function=os.link)
+    publish_playground(ROOT, folder / "site" / GENERATED_URL, Facts(load_results(folder / "no results")), shelf)
+    with served_below(folder / "site", folder / "host") as url:
+        yield url
+
+
+def unchanged(index: dict[str, object]) -> None:
+    """The page with all models that the site ships."""
+
+
+def asked_for_models(opened: Playground) -> list[str]:
+    return [url.rpartition("/")[2] for url in opened.requests if "/models/" in url]
+
+
+def python_text(shelf: Path, name: str, prompt: str, tokens: int) -> str:
+    return prompt + "".join(stream_text(generate(load_gallery_model(name, shelf), prompt, tokens, temperature=0)))
+
+
+def test_a_first_visit_shows_readable_text_within_ten_seconds_unasked(
+    browser: Browser, stocked: str, shelf: Path
+) -> None:
+    begun = time.monotonic()
+    opened = Playground(browser, stocked, change=unchanged)
+    opened.wait_for(opened.status("generate"), "400 tokens")
+    assert time.monotonic() - begun < 10
+    shown = opened.part("generate").locator(".tgp-text").inner_text()
+    assert "lives inside a page\nHas learnt one verse" in shown
+    assert asked_for_models(opened) == [f"{FIRST_MODEL}.json", f"{FIRST_MODEL}.safetensors"]
+
+    assert opened.write(90) == python_text(shelf, FIRST_MODEL, PROMPTS[FIRST_MODEL], 90)
+
+    page = opened.page
+    page.get_by_label("Start from").select_option("loaded")
+    page.get_by_label("Steps").fill("3")
+    page.get_by_role("button", name="Train").click()
+    opened.wait_for(opened.status("train"), "Done: 3 steps")
+    about = opened.part("generate").locator(".tgp-model").inner_text()
+    assert about.startswith(f"{FIRST_MODEL}, trained on ")
+    assert "3 steps in this browser" in about
+
+    page.get_by_role("button", name="Look").click()
+    opened.part("inside").locator("tbody tr").first.wait_for()
+    page.add_script_tag(content=AXE)
+    assert page.evaluate(RUN_AXE) == []
+    opened.close()
+
+
+def test_other_models_are_loaded_when_they_are_chosen(browser: Browser, stocked: str, shelf: Path) -> None:
+    opened = Playground(browser, stocked, change=unchanged)
+    opened.wait_for(opened.status("generate"), "400 tokens")
+    page, menu = opened.page, opened.part("generate").get_by_label("Model")
+    weights = "**/models/another.safetensors"
+    page.route(weights, lambda route: route.fulfill(status=200, body=b"cut short"))
+    menu.select_option("another")
+    opened.wait_for(opened.status("generate"), "not a whole safetensors file")
+    assert menu.input_value() == FIRST_MODEL
+    page.unroute(weights)
+
+    menu.select_option("another")
+    opened.part("generate").locator(".tgp-model", has_text="2 layers, width 20").wait_for()
+    assert page.get_by_label("Prompt", exact=True).input_value() == ""
+    assert opened.write(60, Prompt="Zoë") == python_text(shelf, "another", "Zoë", 60)
+    assert asked_for_models(opened).count("another.safetensors") == 2
+    opened.close()
+
+
+def test_where_data_is_saved_a_model_is_loaded_only_when_it_is_asked_to_write(
+    browser: Browser, stocked: str, shelf: Path
+) -> None:
+    opened = Playground(browser, stocked, change=unchanged, script=SAVING)
+    about = opened.part("generate").locator(".tgp-model")
+    assert f"writing loads {FIRST_MODEL}" in about.inner_text()
+    opened.page.wait_for_timeout(300)
+    assert asked_for_models(opened) == []
+    assert opened.write(40) == python_text(shelf, FIRST_MODEL, PROMPTS[FIRST_MODEL], 40)
+    opened.close()
