@@ -105,11 +105,6 @@ class Suite:
                 ]
         return tuple(cells)
 
-    @property
-    def longest_seconds(self) -> float:
-        """How long the suite takes if every cell uses up its limit."""
-        return sum(cell.limit_seconds for cell in self.cells)
-
 
 def _suite(
     name: str,
@@ -199,8 +194,8 @@ SUITES = MappingProxyType(
             ),
             _suite(
                 "generation",
-                "256 greedy tokens with a key-value cache, by this project, PyTorch, JAX and transformers; six "
-                "interleaved rounds at small, xl and huge: half an hour or less",
+                "256 greedy tokens with a key-value cache, by this project's engines, PyTorch, JAX and transformers; "
+                "six interleaved rounds at small, xl and huge: half an hour or less",
                 6,
                 dict.fromkeys(GENERATORS, _GENERATION),
                 slow=(),

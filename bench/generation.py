@@ -25,11 +25,14 @@ from tinygpt.generate import generate
 from tinygpt.inference import InferenceModel
 from tinygpt.params import Arrays, initial_parameters
 from tinygpt.presets import get_preset
+from tinygpt.sampling import SamplingSettings
 
 PROMPT = b"\n"
 WIDER = 10.0  # standard deviations of the projections, over the starting weights'
 # Logits of float32 products in another order differ by about 1e-5 here.
 REGRET_TOLERANCE = 1e-3
+
+JAX_ON_CPU = "jax[device=cpu]"  # plain ``jax`` would ask for an accelerator
 
 Generator = Callable[[np.ndarray, int], np.ndarray]
 
@@ -56,9 +59,21 @@ def make_tinygpt_generator(model: ModelConfig, weights: Arrays) -> Generator:
     return run
 
 
+def make_jax_generator(model: ModelConfig, weights: Arrays) -> Generator:
+    """Engine ``jax`` on the processor: a whole text is one compiled program, batch 1."""
+    from tinygpt.engines.jax.generate import JaxGenerator  # an extra, and no rival's process should hold it
+
+    prepared = JaxGenerator(model, weights, device="cpu")
+
+    def run(prompt: np.ndarray, n_tokens: int) -> np.ndarray:
+        return prepared.run(prompt[None], SamplingSettings(n_tokens, temperature=0.0))[0]
+
+    return run
+
+
 # variant → module:function, this project's first; the rivals' are in their own table
 GENERATORS = MappingProxyType(
-    {"vectorized": "bench.generation:make_tinygpt_generator"}
+    {"vectorized": "bench.generation:make_tinygpt_generator", JAX_ON_CPU: "bench.generation:make_jax_generator"}
     | {peer.name: peer.generator for peer in PEERS.values() if peer.generator is not None}
 )
 
@@ -94,5 +109,7 @@ def largest_regret(model: ModelConfig, weights: Arrays, prompt: np.ndarray, toke
 
 def resolved_generator(variant: str) -> str:
     """A generator's name with the version that ran, for its row."""
+    if variant == JAX_ON_CPU:
+        return f"{variant.removesuffix(']')},version={version('jax')}]"
     peer = PEERS.get(variant)
     return variant if peer is None else f"{variant}[{peer.package}={version(peer.package)}]"

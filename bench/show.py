@@ -15,8 +15,10 @@ from rich.console import Console, JustifyMethod
 from rich.markup import escape
 from rich.table import Table
 
+from bench.accelerator_standing import EAGER, accelerator_summary
 from bench.cells import REFERENCE
 from bench.compare import Comparison
+from bench.devices import of_processors, on_accelerator
 from bench.labels import is_copy
 from bench.newest import PLACE, newest_cells, newest_ratios
 from bench.noise import cell_verdict, noise_floors
@@ -60,10 +62,13 @@ def print_results(
     if runs.empty:
         console.print("Nothing is measured yet. Run: invoke bench --suite quick", highlight=False)
     else:
-        everything = cell_summary(runs, steps)
+        everything = cell_summary(of_processors(runs), steps)
         copies = everything["variant"].map(is_copy).astype(bool)
         summary = everything[~copies]
         _print_cells(console, summary, summary if every_run or run_id else newest_cells(summary))
+        there = accelerator_summary(runs, steps)
+        shown = there if every_run or run_id else newest_cells(there[there["is_preset"]])
+        _print_cells(console, there, shown, (EAGER,))
         print_standings(console, runs, steps)
         print_kernels(console, runs, steps, kernels)
         _print_noise(console, everything[copies | everything["run_id"].isin(everything.loc[copies, "run_id"])])
@@ -167,9 +172,11 @@ def _console() -> Console:
     return console if console.is_terminal else Console(width=160)
 
 
-def machine_line(machine: str, origin: str) -> str:
-    """A fingerprint in one line."""
+def machine_line(machine: str, origin: str, variant: str = "") -> str:
+    """A fingerprint in one line: of the accelerator for what it computed, else of the processor."""
     m = json.loads(machine)
+    if on_accelerator(variant):
+        return f"{origin}: {m['accelerator'] or 'an accelerator'} beside {m['cpu']}, {m['os']}, {m['python']}"
     blas = f"{m['blas']} {m['blas_kernel'] or ''}".strip()
     return (
         f"{origin}: {m['cpu']}, {m['arch_level']}, {m['cores']} cores, {m['memory_gib']} GiB, {m['os']}, "
@@ -200,16 +207,18 @@ _CELL_COLUMNS = (
 _WIDE = 145  # characters that all columns need
 
 
-def _print_cells(console: Console, summary: pd.DataFrame, shown: pd.DataFrame) -> None:
+def _print_cells(
+    console: Console, summary: pd.DataFrame, shown: pd.DataFrame, baselines: Sequence[str] = _BASELINES
+) -> None:
     if shown.empty:
         return
-    ratios = {baseline: speedups(summary, baseline) for baseline in _BASELINES}
+    ratios = {baseline: speedups(summary, baseline) for baseline in baselines}
     keys = GROUP
     if len(shown) < len(summary):
         ratios, keys = {name: newest_ratios(pairs) for name, pairs in ratios.items()}, PLACE
     columns = [
         *_CELL_COLUMNS,
-        *(_Column(f"over {name}", partial(_ratio_text, ratios=ratios[name], keys=keys)) for name in _BASELINES),
+        *(_Column(f"over {name}", partial(_ratio_text, ratios=ratios[name], keys=keys)) for name in baselines),
         _Column("protocol", lambda row: row["protocol_hash"][:8], spare=True),
         _Column("code", _code_text, spare=True, justify="left"),
     ]
@@ -217,7 +226,11 @@ def _print_cells(console: Console, summary: pd.DataFrame, shown: pd.DataFrame) -
     for _, group in shown.groupby(["origin", "machine_hash"], sort=False):
         first = group.iloc[0]
         console.print(
-            machine_line(first["machine"], first["origin"]), highlight=False, markup=False, style="bold", soft_wrap=True
+            machine_line(first["machine"], first["origin"], first["variant"]),
+            highlight=False,
+            markup=False,
+            style="bold",
+            soft_wrap=True,
         )
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
         for column in columns:

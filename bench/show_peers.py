@@ -10,6 +10,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from bench.generation import JAX_ON_CPU
 from bench.peers import PEERS
 from bench.roofline import ROOFLINE
 from bench.standing import OURS, TORCH, fastest, generation_standings, training_standings
@@ -33,7 +34,7 @@ Cells = Callable[[pd.DataFrame, Sequence[str]], dict[str, str]]
 
 
 def _print_table(console: Console, title: str, rows: pd.DataFrame, cells: Cells) -> None:
-    variants = [name for name in (OURS, *PEERS) if name in set(rows["variant"])]
+    variants = [name for name in (OURS, JAX_ON_CPU, *PEERS) if name in set(rows["variant"])]
     by_preset = [(str(name), group) for name, group in rows.groupby("preset", sort=False)]
     lines = [(name, cells(group, variants)) for name, group in by_preset]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left", padding=(0, 1, 0, 0))

@@ -1,4 +1,4 @@
-"""What a rival's worker needs before it starts: the package, a compiler, and for MKL a library that is built here.
+"""What a worker needs before it starts: a rival's package, a compiler, for MKL a library that is built here; an extra.
 
 MKL picks the instruction set by asking a function of its own, ``mkl_serv_intel_cpu_true``, whether the processor is
 Intel's; on AMD's it then stays with AVX2 even where AVX-512 is there. A library loaded earlier that defines the same
@@ -18,8 +18,11 @@ from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from bench.devices import on_accelerator
 from bench.machine import cpu_model
 from bench.peers import PEERS, Peer
+from bench.variants import engine_name
+from tinygpt.engines import ENGINES
 from tinygpt.errors import TinyGPTError
 
 OVERRIDE_SOURCE = """\
@@ -48,7 +51,7 @@ class Preparation:
 
 
 def prepare(variant: str, folder: Path) -> Preparation:
-    """Get ready to measure a variant; one that is not in the table of rivals needs nothing.
+    """Get ready to measure a variant; what is no rival needs nothing but the extra of its engine, if it has one.
 
     Args:
         variant: as a benchmark names it.
@@ -56,7 +59,7 @@ def prepare(variant: str, folder: Path) -> Preparation:
     """
     peer = PEERS.get(variant)
     if peer is None:
-        return Preparation()
+        return _prepare_engine(variant)
     problem = _missing_package(peer)
     if problem is None and peer.compiles and find_compiler("CXX", "c++", "g++", "clang++") is None:
         problem = "torch.compile needs a C++ compiler, and there is none: install g++ or set CXX"
@@ -76,6 +79,19 @@ def prepare(variant: str, folder: Path) -> Preparation:
         return Preparation(refusal=f"LD_PRELOAD cannot hold {str(library)!r}; set TMPDIR to a path without : or spaces")
     preloaded = os.pathsep.join(filter(None, [str(library), os.environ.get("LD_PRELOAD", "")]))
     return Preparation(environment | {"LD_PRELOAD": preloaded})
+
+
+def _prepare_engine(variant: str) -> Preparation:
+    """One of this project's engines, or somebody's own."""
+    entry = ENGINES.get(engine_name(variant))
+    if entry is None or entry.extra is None:
+        return Preparation()
+    try:
+        version(entry.extra)
+    except PackageNotFoundError:
+        return Preparation(refusal=f"{entry.extra} is not installed; run: pip install -e '.[{entry.extra}]'")
+    # On the processor it is left alone with it, as the rival in JAX is.
+    return Preparation({} if on_accelerator(variant) else {"JAX_PLATFORMS": "cpu"})
 
 
 def build_override(folder: Path) -> tuple[Path | None, str]:

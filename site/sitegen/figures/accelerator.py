@@ -1,0 +1,290 @@
+"""An accelerator beside the processor: milliseconds a step over model size, where the curves meet, and why.
+
+Three readings of the same cells, of which a menu shows one:
+
+    step_time   median time of a step; a ring marks where an accelerator's curve meets our processor's
+    rate        FLOPs of a step's matrix products / its time: what the device does with its second
+    dispatch    the part of a step that its size does not change, by the cost model (``bench.cost``)
+
+The two sides are two machines. They stand side by side; nothing is pooled, and no ratio here is a speedup elsewhere.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from bench.accelerator_standing import crossings
+from bench.devices import ACCELERATED
+from bench.standing import OURS
+from sitegen import quantities
+from sitegen.accelerators import (
+    COMMAND,
+    ON_ACCELERATOR,
+    ON_PROCESSOR,
+    accelerator_lines,
+    curve,
+    dispatch_by_preset,
+    overtaking_words,
+    step_flops,
+)
+from sitegen.figures.base import (
+    HEIGHT,
+    Column,
+    Drawing,
+    Figure,
+    above,
+    describe_ends,
+    describe_failures,
+    failure_layer,
+    log_domain,
+    log_ticks,
+    machine_dash,
+    parameter_axis,
+    short_count,
+    stack_failures,
+    text,
+    tooltip,
+)
+from sitegen.figures.menus import menu, show_menu, up_to
+from sitegen.frames import CELL_TEXT, Results, records
+from sitegen.palette import Theme
+from sitegen.rivals import percent
+from sitegen.series import BEST_ON_CPU, label_of, tier_of
+
+STEP_TIME, RATE, DISPATCH = "step_time", "rate", "dispatch"
+MEASURES = {
+    STEP_TIME: "milliseconds of a training step",
+    RATE: "GFLOP/s of the matrix products",
+    DISPATCH: "share of a step that is dispatch",
+}
+_CROSSING = "crossing"
+_FIELDS = (
+    "measure", "state", "device", "variant", "label", "engine", "tier", "preset", "n_parameters", "value", "low",
+    "high", "value_text", "interval", "beside", "note", "slot", *CELL_TEXT,
+)  # fmt: skip
+
+
+def accelerator_rows(results: Results) -> pd.DataFrame:
+    """One row per reading and cell of each line, failed cells, and the places where curves meet."""
+    lines = accelerator_lines(results)
+    if lines.empty:
+        return pd.DataFrame(columns=[*_FIELDS])
+    theirs = curve(lines[lines["device"] == ON_PROCESSOR], OURS)
+    readings = [_failure(record) for record in records(lines[lines["state"] == "failed"])]
+    for _, machine in lines[lines["state"] == "measured"].groupby(["origin", "machine_hash"], sort=False):
+        for line, cells in machine.groupby("line", sort=False):
+            shares = {} if line == BEST_ON_CPU else dispatch_by_preset(machine, str(line))
+            for cell in records(cells):
+                readings += _readings(cell, theirs, shares.get(str(cell["preset"])))
+            if (cells["device"] == ON_ACCELERATOR).all():
+                readings += _meetings(records(cells), theirs)
+    rows = pd.DataFrame(readings)
+    rows["label"] = [label_of(str(line)) for line in rows["variant"]]
+    rows["tier"] = [tier_of(str(line)) for line in rows["variant"]]
+    rows["slot"] = stack_failures(rows)
+    # One crossing is written out: several lie too close together for words. The others tell when they are pointed at.
+    crossing = rows["state"] == _CROSSING
+    rows["note"] = rows["value_text"].where(crossing & (crossing.cumsum() == 1), "")
+    return rows[[*_FIELDS]]
+
+
+def _cell(record: dict[str, Any]) -> dict[str, Any]:
+    kept = {name: record[name] for name in ("device", "preset", "n_parameters", *CELL_TEXT)}
+    empty = {"low": None, "high": None, "interval": "", "beside": "", "value": None, "value_text": ""}
+    return kept | empty | {"variant": record["line"], "engine": record["variant"], "state": record["state"]}
+
+
+def _failure(record: dict[str, Any]) -> dict[str, Any]:
+    return _cell(record) | {"measure": STEP_TIME}
+
+
+def _readings(
+    record: dict[str, Any], theirs: dict[str, float], share: tuple[float, str] | None
+) -> list[dict[str, Any]]:
+    """A measured cell as a time, a rate, and if the cost model describes its line, a share."""
+    cell, preset, seconds = _cell(record), str(record["preset"]), float(record["seconds"])
+    ends = (float(record["seconds_low"]), float(record["seconds_high"]))
+    flops = step_flops(preset)
+    beside = ""
+    if record["device"] == ON_ACCELERATOR and preset in theirs:
+        beside = f"{quantities.ratio(theirs[preset] / seconds)} as fast as {OURS} on the processor, another machine"
+    times = _reading(STEP_TIME, [value * 1e3 for value in (seconds, *ends)], _milliseconds)
+    rates = _reading(RATE, [flops / value / 1e9 for value in (seconds, *reversed(ends))], _gigaflops)
+    found = [cell | times | {"beside": beside}, cell | rates]
+    if share is not None and share[0] > 0:
+        found.append(
+            cell | {"measure": DISPATCH, "value": share[0], "value_text": percent(share[0]), "evidence": share[1]}
+        )
+    return found
+
+
+def _reading(measure: str, values: list[float], write: Callable[[float], str]) -> dict[str, Any]:
+    value, low, high = values
+    words = {"value_text": write(value), "interval": f"{write(low)} to {write(high)}"}
+    return {"measure": measure, "value": value, "low": low, "high": high} | words
+
+
+def _milliseconds(value: float) -> str:
+    return quantities.milliseconds(value / 1e3)
+
+
+def _gigaflops(value: float) -> str:
+    return quantities.gflops(value * 1e9)
+
+
+def _meetings(cells: list[dict[str, Any]], theirs: dict[str, float]) -> list[dict[str, Any]]:
+    """Where a line of the accelerator meets our processor's."""
+    ours = {str(cell["preset"]): float(cell["seconds"]) for cell in cells}
+    return [
+        _cell(cells[0])
+        | {"measure": STEP_TIME, "state": _CROSSING, "preset": f"{crossing.before} to {crossing.after}"}
+        | {"n_parameters": crossing.n_parameters, "value": crossing.seconds * 1e3, "evidence": "between two presets"}
+        | {
+            "value_text": f"level with {OURS} at about {short_count(crossing.n_parameters)} parameters",
+            "beside": f"{'faster' if crossing.ahead else 'slower'} than {OURS} on the processor from here on",
+        }
+        for crossing in crossings(ours, theirs)
+    ]
+
+
+def accelerator_chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
+    """Lines over parameters, log-log: the machine by dash, with intervals, crossings and failures."""
+    cells = rows[rows["state"] != _CROSSING]
+    show, x = show_menu(cells, theme), parameter_axis(cells)
+    color, shape = show.color, show.shape
+    chart = alt.Chart(rows).transform_filter(show.condition)
+    failures = failure_layer(chart.transform_filter(f"measure == '{STEP_TIME}'"), cells, color, x)
+    measures = {name: words for name, words in MEASURES.items() if (rows["measure"] == name).any()}
+    parameters = [
+        menu("measure", STEP_TIME, measures, "Measure"),
+        show.parameter,
+        alt.param(name="frame", expr=f"({json.dumps(_views(cells, show.choices))})[measure + '|' + show]"),
+    ]
+    if not (rows["state"] == "measured").any():
+        return alt.layer(*failures).add_params(*parameters[:2]).properties(width="container", height=HEIGHT)
+    y = alt.Y(
+        "value:Q",
+        title=None,
+        scale=alt.Scale(type="log", nice=False, domain=[alt.ExprRef("frame.low"), alt.ExprRef("frame.high")]),
+        axis=alt.Axis(
+            values=alt.ExprRef("frame.ticks"),
+            labelExpr="frame.texts[indexof(frame.ticks, datum.value)]",
+            labelOverlap="greedy",
+            minExtent=46,
+        ),
+    )
+    chosen = chart.transform_filter("datum.measure == measure")
+    measured = chosen.transform_filter("datum.state == 'measured'")
+    layers = [
+        measured.mark_line(strokeWidth=2.2, opacity=0.9).encode(
+            x=x, y=y, color=color, detail=["machine:N"], **machine_dash(cells)
+        ),
+        measured.mark_rule(strokeWidth=1.6, opacity=0.8).encode(x=x, y=alt.Y("low:Q"), y2="high:Q", color=color),
+        measured.mark_point(filled=True, size=80, opacity=1).encode(
+            x=x, y=y, color=color, shape=shape, tooltip=_told()
+        ),
+    ]
+    if (rows["state"] == _CROSSING).any():
+        meeting = chosen.transform_filter(f"datum.state == '{_CROSSING}'")
+        layers.append(
+            meeting.mark_point(shape="circle", filled=False, size=260, strokeWidth=2, color=theme.ink).encode(
+                x=x, y=y, tooltip=_told()
+            )
+        )
+        layers.append(meeting.mark_text(align="left", dx=14, dy=12, color=theme.ink).encode(x=x, y=y, text="note:N"))
+    words = alt.ExprRef(f"({json.dumps(MEASURES)})[measure] + ' (log scale)'")
+    drawing = alt.layer(*layers, *failures).add_params(*parameters)
+    return drawing.properties(width="container", height=HEIGHT, title=above(words, theme))
+
+
+def _views(cells: pd.DataFrame, choices: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+    """For every reading and choice of lines, the range of the vertical axis and its ticks."""
+    views = {}
+    for choice in choices:
+        visible = up_to(cells, choice)
+        for measure, written in ((STEP_TIME, "{:,.15g}"), (RATE, "{:,.15g}"), (DISPATCH, "{:.3g} %")):
+            own = visible[visible["measure"] == measure]
+            values = pd.concat([own["value"], own["low"], own["high"]]).astype(float)
+            domain = log_domain(values, failures=measure == STEP_TIME and bool((own["state"] == "failed").any()))
+            ticks = log_ticks(domain)
+            scale = 100 if measure == DISPATCH else 1
+            texts = [written.format(tick * scale) for tick in ticks]
+            views[f"{measure}|{choice}"] = {"low": domain[0], "high": domain[1], "ticks": ticks, "texts": texts}
+    return views
+
+
+def _told() -> list[alt.Tooltip]:
+    return tooltip(
+        ("label:N", "line"),
+        ("engine:N", "engine"),
+        ("preset:N", "preset"),
+        ("value_text:N", "value"),
+        ("interval:N", "interval"),
+        ("beside:N", "that is"),
+        ("evidence:N", "evidence"),
+        ("code:N", "code"),
+        ("machine:N", "machine"),
+        ("protocol:N", "protocol"),
+        ("command:N", "to repeat it"),
+    )
+
+
+def describe_accelerator(rows: pd.DataFrame) -> str:
+    """Step times at the ends of each line, and from where the accelerator is the faster one."""
+    times = rows[(rows["measure"] == STEP_TIME) & (rows["state"] == "measured")]
+    theirs = _curve_of(times, OURS, ON_PROCESSOR)
+    faster = []
+    for (machine, line), own in times[times["device"] == ON_ACCELERATOR].groupby(["machine", "variant"], sort=False):
+        words = overtaking_words(_curve_of(own, str(line), ON_ACCELERATOR), theirs)
+        if words:
+            faster.append(f"{label_of(str(line))} ({machine}) is faster than {OURS} on the processor {words}.")
+    ends = describe_ends(times.assign(variant=times["label"]), "value_text")
+    sentences = ["Milliseconds of a training step by model size, on an accelerator and on a processor.", ends, *faster]
+    return " ".join(filter(None, sentences)) + describe_failures(rows)
+
+
+def _curve_of(times: pd.DataFrame, line: str, device: str) -> dict[str, float]:
+    own = times[(times["variant"] == line) & (times["device"] == device)]
+    return {str(preset): float(value) for preset, value in zip(own["preset"], own["value"], strict=True)}
+
+
+def times_and_failures(rows: pd.DataFrame) -> pd.DataFrame:
+    """What the table behind the figure shows: cells in the order of size, every reading of them, and the crossings."""
+    order = list(MEASURES)
+    ranked = rows.assign(rank=rows["measure"].map(order.index), first=rows["variant"] != ACCELERATED)
+    by = ["rank", "device", "machine", "first", "variant", "n_parameters"]
+    return ranked.sort_values(by, kind="stable")
+
+
+ACCELERATOR = Figure(
+    name="accelerator",
+    title="An accelerator beside the processor",
+    summary="Medians over the model's size, with intervals; the same presets, batches and float32 on both. A ring is "
+    "where an accelerator's curve meets our fast engine's on the processor. Two machines stand side by side here; "
+    "their line styles differ. The menu also shows how much of its second each does something with, and how much of a "
+    "step is dispatch by a cost model, for lines that the model describes.",
+    rows=accelerator_rows,
+    chart=accelerator_chart,
+    describe=describe_accelerator,
+    columns=(
+        Column("device", "on", text),
+        Column("engine", "engine", text),
+        Column("preset", "preset", text),
+        Column("measure", "reading", lambda value: MEASURES[value]),
+        Column("value_text", "value", lambda value: value or "failed"),
+        Column("interval", "interval", text),
+        Column("beside", "that is", text),
+        Column("evidence", "evidence", text),
+        Column("reason", "failure", text),
+        Column("machine", "machine", text),
+        Column("command", "to repeat it", text),
+    ),
+    needs="one preset measured on an accelerator",
+    command=COMMAND,
+    tabulated=times_and_failures,
+)
