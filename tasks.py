@@ -103,7 +103,8 @@ def train(
     from tinygpt.priority import step_back
     from tinygpt.runs_view import print_started
 
-    advice = _advice(minutes, preset, engine, corpus, steps, resume) if minutes else None
+    fixed = {"--steps": bool(steps), "--resume": resume, "--batch": bool(batch), "--accumulate": bool(accumulate)}
+    advice = _advice(minutes, preset, engine, corpus, fixed) if minutes else None
     preset = preset or (advice.row.preset if advice else "small")
     plan = TrainingPlan(
         out=Path(out or f"runs/{corpus.partition(':')[0]}-{preset}"),
@@ -124,11 +125,16 @@ def train(
         keep=whole_number("keep", keep),
         start_from=Path(start_from) if start_from else None,
     )
+    if advice:
+        from bench.cost.advice import advice_text
+
+        advice = advice.for_run(plan)
+        print(advice_text(advice), flush=True)
     record = record or advice is not None
     if record and start_from:
         raise ConfigError("--record with --start-from", "one of the two: recorded runs start from their seed")
     if not ignore_memory:
-        require_room_to_train(plan.engine, plan.preset, record)
+        require_room_to_train(plan, resume, record)
     if detach and not become_detached():
         print_started(train_in_background(plan, resume))
         return
@@ -154,18 +160,14 @@ def _learning_rate(text: str, preset: str) -> float | None:
     return real_number("learning-rate", text) if text else None
 
 
-def _advice(minutes: str, preset: str, engine: str, corpus: str, steps: str, resume: bool) -> Any:
-    """What to train in so much time, told before it begins."""
-    from bench.cost.advice import advice_text, advise
+def _advice(minutes: str, preset: str, engine: str, corpus: str, fixed: dict[str, bool]) -> Any:
+    """What to train in so much time; steps, and the batch that step times were measured with, are its own to set."""
+    from bench.cost.advice import advise
     from bench.cost.show import make_budget
 
-    if steps or resume:
-        raise ConfigError(
-            f"--minutes with {'--steps' if steps else '--resume'}", "one of the two", "invoke train --minutes 15"
-        )
-    advice = advise(make_budget(results_folder(), real_number("minutes", minutes), preset or None, engine, corpus))
-    print(advice_text(advice), flush=True)
-    return advice
+    if given := [option for option, is_given in fixed.items() if is_given]:
+        raise ConfigError(f"--minutes with {given[0]}", "one of the two", "invoke train --minutes 15")
+    return advise(make_budget(results_folder(), real_number("minutes", minutes), preset or None, engine, corpus))
 
 
 def _run_plan(
@@ -283,6 +285,9 @@ def demo(c: Context, corpus: str = "shakespeare") -> None:
 
 # ---- check -------------------------------------------------------------------------------------------
 
+# Files of tests go to two processes: many tests wait for processes of their own. A file's tests share what they need.
+_TWO_AT_A_TIME = ("--numprocesses=2", "--dist=loadfile")
+
 
 def _tool(module: str, *arguments: str) -> int:
     """Run a Python tool of the extras in the project's folder; returns its exit code."""
@@ -316,7 +321,7 @@ def test(c: Context, only: str = "") -> None:
         if code := _tool("pytest", only):
             raise Exit(code=code)
         return
-    _check("test", ["pytest", "tests", "--ignore=tests/browser", "--ignore=tests/parity"])
+    _check("test", ["pytest", "tests", *_TWO_AT_A_TIME, "--ignore=tests/browser", "--ignore=tests/parity"])
     print("Two more suites have needs of their own: `invoke browser` (Chromium), `invoke parity` (PyTorch).")
 
 
@@ -335,7 +340,7 @@ def parity(c: Context) -> None:
     """Compare with PyTorch, transformers and JAX, live; needs the extra `parity`."""
     for module in ("torch", "transformers", "jax"):
         __import__(module)
-    _check("parity", ["pytest", "tests/parity"])
+    _check("parity", ["pytest", "tests/parity", *_TWO_AT_A_TIME])
 
 
 @task(help={"fix": "mend what can be mended"})

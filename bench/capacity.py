@@ -22,13 +22,13 @@ from bench.memory import (
     predicted_session_bytes,
 )
 from tinygpt.config import ModelConfig, TrainConfig
+from tinygpt.control_groups import CGROUPS, MEMBERSHIP, group_folders
 from tinygpt.errors import CapacityError
+from tinygpt.plan import TrainingPlan
 from tinygpt.presets import PRESETS, get_preset
+from tinygpt.resume import shape_and_settings
 
 Predict = Callable[[str, ModelConfig, TrainConfig], int]
-
-_CGROUPS = Path("/sys/fs/cgroup")
-_MEMBERSHIP = Path("/proc/self/cgroup")
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Memory:
 # ---- what there is ---------------------------------------------------------------------------------------
 
 
-def available_memory(root: Path = _CGROUPS, membership: Path = _MEMBERSHIP) -> Memory:
+def available_memory(root: Path = CGROUPS, membership: Path = MEMBERSHIP) -> Memory:
     """Ask the system, the control groups and the process's own limits; the least counts.
 
     Args:
@@ -80,26 +80,8 @@ _VERSIONS = (
 
 def _cgroup_grants(root: Path, membership: Path) -> list[int]:
     """Bytes that every limited control group from this process's own up to the root still grants."""
-    paths = _memory_groups(membership)
-    grants: list[int] = []
-    for version in _VERSIONS:
-        top = root / version.folder
-        # Inside a container the path may name a group that is not mounted there: the root then is the container's.
-        for own in dict.fromkeys(path.strip("/") for path in paths):
-            parts = Path(own).parts
-            folders = [top.joinpath(*parts[:depth]) for depth in range(len(parts), -1, -1)]
-            grants += [granted for folder in folders if (granted := _grant(folder, version)) is not None]
-    return grants
-
-
-def _memory_groups(membership: Path) -> list[str]:
-    """Paths of this process's groups that may limit memory: version 2's, version 1's ``memory``, and the root."""
-    try:
-        lines = membership.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return [""]
-    entries = [line.split(":", 2) for line in lines if line.count(":") >= 2]
-    return ["", *(path for _, controllers, path in entries if not controllers or "memory" in controllers.split(","))]
+    groups = [(folder, version) for version in _VERSIONS for folder in group_folders(root / version.folder, membership)]
+    return [granted for group in groups if (granted := _grant(*group)) is not None]
 
 
 def _grant(folder: Path, version: _Hierarchy) -> int | None:
@@ -191,9 +173,13 @@ def check_fit(variant: str, preset: str, memory: Memory | None = None, predict: 
         ConfigError: the preset, or an option of the variant, is unknown.
     """
     entry = get_preset(preset)
+    return _fit(variant, entry.model, entry.train, memory, predict)
+
+
+def _fit(variant: str, model: ModelConfig, train: TrainConfig, memory: Memory | None, predict: Predict) -> Fit:
     have = available_memory() if memory is None else memory
     return Fit(
-        predict(variant, entry.model, entry.train),
+        predict(variant, model, train),
         have,
         is_lower_bound(variant),
         largest_preset(variant, have, predict),
@@ -222,32 +208,36 @@ def refusal(cell: Cell, available: int | None = None) -> str | None:
     return None if fit.fits else fit.describe(f"{what} at {cell.preset}")
 
 
-def require_room_to_train(variant: str, preset: str, recording: bool = False, memory: Memory | None = None) -> None:
-    """Refuse a training run that does not fit.
+def require_room_to_train(
+    plan: TrainingPlan, resume: bool = False, recording: bool = False, memory: Memory | None = None
+) -> None:
+    """Refuse a training run that does not fit, by the batch, dropout and accumulation that it will have.
 
     Args:
-        variant: an engine or a variant.
-        preset: name of the preset.
+        plan: what is asked for.
+        resume: whether it goes on from a checkpoint.
         recording: whether the run's rows are written, which takes memory too.
         memory: what there is; asked of the system when None.
 
     Raises:
         CapacityError: with what is needed, what there is, and the largest preset that fits.
-        ConfigError: the preset, or an option of the variant, is unknown.
+        ConfigError: an option of the variant is unknown.
     """
 
-    def predict(name: str, model: ModelConfig, train: TrainConfig) -> int:
-        return predicted_session_bytes(name, model, train, recording)
+    def needed(name: str, model: ModelConfig, train: TrainConfig) -> int:
+        return predicted_session_bytes(name, model, plan.train_config(train), recording)
 
-    fit = check_fit(variant, preset, memory, predict)
-    if not fit.fits:
-        smaller = (
-            f"invoke train --preset {fit.largest_that_fits} --engine '{variant}', or " if fit.largest_that_fits else ""
-        )
-        raise CapacityError(
-            fit.describe(f"training {preset} with {variant}"),
-            run=f"{smaller}the same command with --ignore-memory to try all the same",
-        )
+    fit = _fit(plan.engine, *shape_and_settings(plan, resume), memory, needed)
+    if fit.fits:
+        return
+    options = plan.options_text()
+    ways_out = ["the same command with --ignore-memory to try all the same"]
+    if fit.largest_that_fits:
+        ways_out.insert(0, f"invoke train --preset {fit.largest_that_fits} --engine '{plan.engine}' {options}".strip())
+    if plan.batch_size:
+        ways_out.insert(0, "a smaller --batch, with --accumulate for as many sequences in an update")
+    what = f"training {plan.preset} with {plan.engine}" + (f" and {options}" if options else "")
+    raise CapacityError(fit.describe(what), run=", or ".join(ways_out))
 
 
 def gibibytes(count: float) -> str:

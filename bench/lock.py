@@ -8,16 +8,13 @@ from __future__ import annotations
 import getpass
 import hashlib
 import os
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 from tinygpt.errors import StorageError, TinyGPTError
-
-_LOCK_OFFSET = 1 << 20  # Windows locks bytes, and nobody could read the holder's number from a locked one
+from tinygpt.file_lock import take_lock
 
 
 class BusyError(TinyGPTError):
@@ -49,31 +46,16 @@ def measurement_lock(path: Path) -> Iterator[None]:
     except OSError as error:
         raise StorageError(f"cannot open the lock {path}: {error.strerror}", "a folder that may be written") from error
     with file:
-        try:
-            _lock(file)
-        except OSError:
+        if not take_lock(file):
             file.seek(0)
             holder = file.read(32).decode("ascii", "replace").strip() or "unknown"
             raise BusyError(
                 f"process {holder} is measuring on this machine",
                 "one measurement at a time",
                 "the same command when it has ended",
-            ) from None
+            )
         file.seek(0)
         file.truncate()
         file.write(f"{os.getpid()}\n".encode())
         file.flush()
         yield
-
-
-def _lock(file: BinaryIO) -> None:
-    """Take the lock without waiting; OSError if it is taken."""
-    if sys.platform == "win32":
-        import msvcrt
-
-        file.seek(_LOCK_OFFSET)
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-    else:
-        import fcntl
-
-        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -16,6 +16,7 @@ from types import MappingProxyType
 
 from bench.variants import engine_name
 from tinygpt.config import ModelConfig, TrainConfig
+from tinygpt.dropout import n_sites
 from tinygpt.engines import parse_variant
 from tinygpt.engines.vectorized.memory import predicted_bytes
 from tinygpt.threads import available_cores
@@ -38,7 +39,7 @@ def predicted_peak_bytes(variant: str, model: ModelConfig, train: TrainConfig, t
     Args:
         variant: an engine, or a variant such as ``vectorized[threads=1]``.
         model: the model's shape.
-        train: gives the batch.
+        train: gives the batch, dropout and accumulation.
         threads: of the engine; the variant's own, else the cores that this process may use, when omitted.
 
     Returns:
@@ -103,14 +104,14 @@ def _resident(live: float) -> int:
 # ---- the textbook engines --------------------------------------------------------------------------------
 
 
-def _kept_numbers(model: ModelConfig, train: TrainConfig, scores: float) -> float:
+def _kept_numbers(model: ModelConfig, rows: int, scores: float) -> float:
     """Numbers alive through the whole backward, besides parameters: what the forward keeps, and the loss's arrays.
 
     Per block 20 N·D (both norms' outputs and x̂: 4, q k v: 3, the attention's output: 1, GELU's input, tanh and
     output: 12), the attention weights, and two deviations a row. Then logits, softmax and its gradient (3 N·V), the
     last norm's output and x̂ (2 N·D), and the head's share of the embedding's gradient (V·D).
     """
-    n, d, v = train.batch_size * model.context_length, model.d_model, model.vocab_size
+    n, d, v = rows * model.context_length, model.d_model, model.vocab_size
     return model.n_layers * (20 * n * d + scores + 2 * n) + 3 * n * v + 2 * n * d + v * d
 
 
@@ -121,17 +122,21 @@ def _numpy_bytes(model: ModelConfig, train: TrainConfig, _threads: int) -> int:
     ``attention_backward`` holds 22 N·D (the branch's gradients so far 13, nine more inside) with two score-sized
     arrays, or in its middle 14 N·D with three; ``gelu_backward``, before the gradients of the attention, 25 N·D. Where
     parameters outweigh activations it is the update instead: all gradients, and of the largest matrix the clipped
-    gradient and five temporaries.
+    gradient and five temporaries. Dropout keeps a mask per site, accumulation two gradients from batch to batch.
     """
     n, d, t = train.batch_size * model.context_length, model.d_model, model.context_length
     scores = train.batch_size * model.n_heads * t * t
-    p, kept = model.n_parameters, _kept_numbers(model, train, scores)
+    p, kept = model.n_parameters, _kept_numbers(model, train.batch_size, scores)
     attention_pending = (model.vocab_size + t) * d + 3 * d * d + 5 * d  # gradients that come after it
     block_pending = (model.vocab_size + t) * d + 8 * d * d + 11 * d
+    if train.dropout:
+        kept += n_sites(model.n_layers) * n * d
+    sums = 2 * p if train.accumulation > 1 else 0  # of the batches before this one, and the last one's gradients
     moments = (
-        kept + 22 * n * d + 2 * scores + p - attention_pending,
-        kept + 14 * n * d + 3 * scores + p - attention_pending,
-        kept + 25 * n * d + p - block_pending,
+        sums + kept + 22 * n * d + 2 * scores + p - attention_pending,
+        sums + kept + 14 * n * d + 3 * scores + p - attention_pending,
+        sums + kept + 25 * n * d + p - block_pending,
+        sums + p,
         p + 6 * max(4 * d * d, model.vocab_size * d, t * d),
     )
     return _resident(FLOAT32_BYTES * (3 * p + max(moments)))
@@ -144,10 +149,13 @@ _PARAMETER_BYTES = 42.0
 
 
 def _python_bytes(model: ModelConfig, train: TrainConfig, _threads: int) -> int:
-    """Engine ``python``: the same arrays as lists of float objects; of the scores only what the causal mask shows."""
-    n, d, t = train.batch_size * model.context_length, model.d_model, model.context_length
-    scores = train.batch_size * model.n_heads * t * (t + 1) / 2
-    numbers = _kept_numbers(model, train, scores) + 22 * n * d + 2 * scores
+    """Engine ``python``: the same arrays as lists of float objects; of the scores only what the causal mask shows.
+
+    It takes all rows of an update at once, also those of accumulated batches.
+    """
+    n, d, t = train.rows_per_step * model.context_length, model.d_model, model.context_length
+    scores = train.rows_per_step * model.n_heads * t * (t + 1) / 2
+    numbers = _kept_numbers(model, train.rows_per_step, scores) + 22 * n * d + 2 * scores
     return int(PROCESS_BYTES + 1_000_000 + _NUMBER_BYTES * numbers + _PARAMETER_BYTES * 4 * model.n_parameters)
 
 

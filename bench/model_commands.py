@@ -79,7 +79,7 @@ def race(
     steps: str = "2000",
     learning_rate: str = "",
     dropout: str = "",
-    target: str = "1.88",
+    target: str = "1.9",
     seed: str = "0",
 ) -> None:
     """Train one recipe with several engines, one after the other, and record who reaches a loss when."""

@@ -21,6 +21,8 @@ from typing import Any
 
 import psutil
 
+from tinygpt.control_groups import out_of_memory_kills
+
 Event = dict[str, Any]
 
 _POLL_SECONDS = 0.1  # seldom enough not to disturb what is being measured
@@ -37,7 +39,7 @@ class Outcome:
         exit_code: its own, or None if a signal ended it.
         signal: the signal's name, or None.
         killed_for: ``limit`` or ``interrupt`` if it was us who ended it.
-        out_of_memory: the system's out-of-memory killer was at work in the meantime.
+        out_of_memory: the kernel killed some process for want of memory in the meantime.
         stderr_tail: last characters of its standard error.
         started_at: UTC.
         wall_seconds: from start to end, by a clock that does not go backwards.
@@ -80,7 +82,7 @@ def run_worker(
     """
     reader = _EventReader(folder / "events.jsonl")
     stderr_file = folder / "stderr.txt"
-    kills_before = _out_of_memory_kills()
+    kills_before = out_of_memory_kills()
     started_at = datetime.now(UTC)
     started = time.perf_counter()
     killed_for: str | None = None
@@ -116,7 +118,7 @@ def run_worker(
         exit_code=code if code >= 0 else None,
         signal=_signal_name(-code) if code < 0 else None,
         killed_for=killed_for,
-        out_of_memory=_out_of_memory_kills() > kills_before,
+        out_of_memory=out_of_memory_kills() > kills_before,
         stderr_tail=_tail(stderr_file),
         started_at=started_at,
         wall_seconds=wall_seconds,
@@ -171,21 +173,6 @@ def _tail(path: Path) -> str:
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
         return file.read().decode("utf-8", "replace").strip()
-
-
-def _out_of_memory_kills() -> int:
-    """How many processes the kernel has killed for memory: on this machine, or in this control group (Linux)."""
-    total = 0
-    for name in ("/proc/vmstat", "/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control"):
-        try:
-            lines = Path(name).read_text().splitlines()
-        except OSError:
-            continue
-        for line in lines:
-            words = line.split()
-            if len(words) == 2 and words[0] == "oom_kill":
-                total += int(words[1])
-    return total
 
 
 @dataclass

@@ -238,7 +238,7 @@ class _Run:
             write_plan(self.root, self.plan)
         interrupted = False
         n_steps = max(protocol.total_steps for protocol in self.protocols.values())
-        progress = SuiteProgress(self.console, cells, n_steps, n_done)
+        progress = SuiteProgress(self.console, cells, n_steps, n_done, self._earlier_seconds())
         with stop_signals(), progress:
             try:
                 for index, cell in enumerate(cells):

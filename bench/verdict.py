@@ -19,7 +19,7 @@ from bench.scrub import scrub
 LOSS_TOLERANCE = 1e-3
 
 # Exceptions of the worker that are a status of their own.
-# A CapacityError there is a helper process that was killed, a WorkerError one that ended in another way.
+# A CapacityError there is a helper process that was killed for want of memory, a WorkerError one that ended otherwise.
 _ERROR_STATUS = MappingProxyType(
     {
         "MemoryError": "oom",
@@ -79,9 +79,13 @@ def judge(cell: Cell, protocol: Protocol, outcome: Outcome, reference: Sequence[
                 reason = f"losses leave the reference's by {drift:.2%}, allowed {LOSS_TOLERANCE:.1%}"
     if status == "ok":
         return Verdict(status, None, drift)
+    return Verdict(status, error_tail(outcome, status, reason), drift)
+
+
+def error_tail(outcome: Outcome, status: str, reason: str) -> str:
+    """The last lines of stderr where they tell anything, and then the reason: it is the line that tables show."""
     tail = outcome.stderr_tail if status in ("crashed", "oom") else ""
-    # The reason comes last: it is the line that tables show.
-    return Verdict(status, scrub(f"{tail}\n{reason}".strip()), drift)
+    return scrub(f"{tail}\n{reason}".strip())
 
 
 def loss_drift(losses: Sequence[float], reference: Sequence[float]) -> float:
@@ -97,23 +101,34 @@ def _how_it_ended(cell: Cell, protocol: Protocol, outcome: Outcome, suite: str) 
     if outcome.killed_for == "limit":
         advice = "" if suite == "full" else "; suite full allows more"
         return "timeout", f"limit of {cell.limit_seconds:g} s reached, {progress}{advice}"
-    errors = outcome.of_kind("error")
-    if errors:
-        kind, message = str(errors[-1].get("type")), str(errors[-1].get("message"))
-        looks_like_memory = any(word in message for word in _MEMORY_WORDS)
-        return _ERROR_STATUS.get(kind, "oom" if looks_like_memory else "crashed"), f"{kind}: {message}, {progress}"
-    if outcome.signal is not None:
-        if outcome.signal == "SIGKILL" and outcome.out_of_memory:
-            return "oom", f"killed by the system for want of memory, {progress}"
-        return _by_stderr(outcome), f"ended by {outcome.signal}, {progress}"
-    if outcome.exit_code:
-        return _by_stderr(outcome), f"exit code {outcome.exit_code}, {progress}"
+    failed = failure(outcome)
+    if failed is not None:
+        return failed[0], f"{failed[1]}, {progress}"
     backwards = [event["seconds"] for event in outcome.of_kind("step") if not event["seconds"] > 0]
     if backwards:
         return "crashed", f"a step took {backwards[0]:g} s: the clock cannot be trusted, {progress}"
     if steps != protocol.total_steps or not outcome.of_kind("done"):
         return "crashed", f"ended with exit code 0 before it was done, {progress}"
     return "ok", ""
+
+
+def failure(outcome: Outcome) -> tuple[str, str] | None:
+    """Status and reason of a process that reported an error, met a signal or gave an exit code; None if it did not.
+
+    SIGKILL says nothing of why: it is for want of memory if the kernel counted such a kill, else a crash.
+    """
+    errors = outcome.of_kind("error")
+    if errors:
+        kind, message = str(errors[-1].get("type")), str(errors[-1].get("message"))
+        looks_like_memory = any(word in message for word in _MEMORY_WORDS)
+        return _ERROR_STATUS.get(kind, "oom" if looks_like_memory else "crashed"), f"{kind}: {message}"
+    if outcome.signal == "SIGKILL" and outcome.out_of_memory:
+        return "oom", "killed by the system for want of memory"
+    if outcome.signal is not None:
+        return _by_stderr(outcome), f"ended by {outcome.signal}"
+    if outcome.exit_code:
+        return _by_stderr(outcome), f"exit code {outcome.exit_code}"
+    return None
 
 
 def _by_stderr(outcome: Outcome) -> str:

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from invoke import Program
 
 from tinygpt.checkpoint import save_checkpoint
 from tinygpt.config import ModelConfig, TrainConfig
@@ -52,10 +53,11 @@ BAD_INPUT = {
     "an empty file": (["train", "--corpus", "file:/dev/null"], ["/dev/null"]),
     "prompt longer than the context": (["train", "--preset", "tiny", "--prompt", "x" * 33], ["33", "32"]),
     "missing checkpoint": (["sample", "--checkpoint", "nowhere"], ["nowhere", "run:"]),
-    "a run that is not there to stop": (["stop", "nowhere"], ["unknown run 'nowhere'", "run: invoke runs"]),
+    "a run that is not there to stop": (["runs", "stop", "nowhere"], ["unknown run 'nowhere'", "run: invoke runs"]),
     "a run that is not there to restore": (["restore", "nowhere"], ["unknown run 'nowhere'"]),
     "a folder of runs that is not there": (["runs"], ["there is no folder runs", "run: invoke train"]),
     "a start that is recorded": (["train", "--start-from", "x", "--record"], ["--record with --start-from"]),
+    "minutes with a batch": (["train", "--minutes", "5", "--batch", "4"], ["--minutes with --batch", "one of the two"]),
     "nothing to keep": (["train", "--keep", "-1"], ["keep is -1", "0 or more"]),
     "nothing to resume in the background": (
         ["train", "--out", "x", "--resume", "--detach"],
@@ -74,19 +76,26 @@ BAD_INPUT = {
     "a commit that is none": (["bench", "--against", "nowhere"], ["'nowhere' is no commit", "git log"]),
     "runs that are not there to compare": (["compare", "a", "b"], ["'a' names no run", "invoke results show --all"]),
     "folders without results to merge": (["results", "merge", "--dirs", "nowhere"], ["nowhere holds no results"]),
+    "minutes in words": (["estimate", "--minutes", "ten"], ["--minutes is 'ten'", "a number"]),
     "unknown format": (["results", "export", "--format", "xls"], ["unknown format 'xls'", "csv"]),
     "unknown action on results": (["results", "shwo"], ["'shwo'", "show, publish, merge, export"]),
 }
 
 
 @pytest.mark.parametrize("case", BAD_INPUT)
-def test_bad_input_gets_one_clear_line(case, tmp_path):
+def test_bad_input_gets_one_clear_line(case, tmp_path, monkeypatch, capfd):
+    """In this process, which spares each case the start of an interpreter; further below are real ones."""
     arguments, expected = BAD_INPUT[case]
-    done = invoke(*arguments, cwd=tmp_path)
-    assert done.returncode not in (0, 1), done.stderr
-    lines = done.stderr.strip().splitlines()
-    assert len(lines) == 1, done.stderr
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["invoke", "--search-root", str(ROOT), *arguments])
+    with pytest.raises(SystemExit) as ended:
+        Program(binary="invoke").run()
+    said, complaint = capfd.readouterr()
+    assert ended.value.code not in (0, 1), complaint
+    lines = complaint.strip().splitlines()
+    assert len(lines) == 1, complaint
     assert lines[0].startswith("error: ")
+    assert said == ""
     for words in expected:
         assert words in lines[0]
     assert not list(tmp_path.iterdir()), "a refused command leaves nothing behind"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from itertools import pairwise
 from pathlib import Path
 
 from invoke import Context, task
@@ -15,6 +17,8 @@ _ROOT, _ROOT_HELP = "runs", "the folder that runs are in"
 @reports_errors
 def runs(c: Context, root: str = _ROOT) -> None:
     """List runs with state, step, loss, tokens per second and time left; `invoke runs stop NAME` stops one."""
+    if ("runs", "stop") in pairwise(sys.argv):  # to Invoke, what follows is a task of its own: it says what there is
+        return
     from tinygpt.runs import list_runs
     from tinygpt.runs_view import print_runs
 
@@ -33,12 +37,9 @@ def runs(c: Context, root: str = _ROOT) -> None:
 def stop(c: Context, name: str, root: str = _ROOT, wait: str = "600") -> None:
     """Have a run save and stop, and wait until it has."""
     from tinygpt.runs import stop_run
-    from tinygpt.runs_view import print_runs
+    from tinygpt.runs_view import ended_text
 
-    run = stop_run(name, Path(root), whole_number("wait", wait))
-    print_runs([run])
-    if run.status is not None and run.state == "stopped":
-        print(f"go on with: {run.status.resume_command}")
+    print(ended_text(stop_run(name, Path(root), whole_number("wait", wait))))
 
 
 @task(positional=["name"], help={"name": "the run's, or its folder", "root": _ROOT_HELP})

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tinygpt.checkpoint import Checkpoint, has_checkpoint, load_checkpoint
+from tinygpt.checkpoint import CONFIG, STATE, Checkpoint, has_checkpoint, load_checkpoint
+from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.corpora import Corpus
 from tinygpt.engines import format_variant, get_engine, parse_variant
 from tinygpt.errors import CheckpointError, ConfigError, StorageError
+from tinygpt.folders import find_folder
 from tinygpt.generate import prompt_tokens
+from tinygpt.gpt2_config import from_gpt2_config
+from tinygpt.json_records import read_json
 from tinygpt.kept import kept_checkpoints
 from tinygpt.plan import TrainingPlan
+from tinygpt.training_state import parse_train_config
 
 # What a run leaves in its folder beside checkpoints; one that ended before its first checkpoint left only these.
 RUN_FILES = frozenset({"status.json", ".status.json.new", "train.log", "recorded.json"})
@@ -50,6 +56,27 @@ def starting_weights(plan: TrainingPlan) -> Checkpoint | None:
     checkpoint = load_checkpoint(plan.start_from)
     prompt_tokens(plan.prompt, checkpoint.model.context_length)
     return checkpoint
+
+
+def shape_and_settings(plan: TrainingPlan, resume: bool = False) -> tuple[ModelConfig, TrainConfig]:
+    """Model and settings of the run that a command asks for, told before any weight is read.
+
+    A folder that cannot be read counts as none: what is wrong with it, the session says.
+
+    Args:
+        plan: what is asked for.
+        resume: whether it goes on from a checkpoint, whose settings stay unless the plan has others.
+    """
+    model, base = plan.preset_entry.model, plan.preset_entry.train
+    source = plan.out if resume else plan.start_from
+    folder = None if source is None else find_folder(source)
+    if folder is not None:
+        with suppress(CheckpointError):
+            model = from_gpt2_config(read_json(folder / CONFIG), str(folder / CONFIG))
+            if resume:
+                state = read_json(folder / STATE)
+                base = parse_train_config(state.get("train"), str(folder / STATE), older=True)
+    return model, plan.train_config(base)
 
 
 def newest_whole(directory: Path) -> tuple[int, Path] | None:

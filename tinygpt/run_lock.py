@@ -7,9 +7,7 @@ stands beside the folder, as ``.NAME.lock``, because the folder itself is exchan
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,10 +15,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from tinygpt.errors import FolderInUseError, StorageError
+from tinygpt.file_lock import take_lock
 from tinygpt.liveness import ProcessIdentity
 
-_LOCK_OFFSET = 1 << 20  # Windows locks bytes, and nobody could read the holder's number from a locked one
-_TAKEN = frozenset({errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK})
 _LOOK_SECONDS = 0.02
 # Worker processes hold their parent's lock too, and outlive a parent that was killed by as much as a step.
 _PATIENCE_SECONDS = 10.0
@@ -90,7 +87,7 @@ def _acquire(folder: Path, path: Path, patience: float) -> BinaryIO:
     while True:
         file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o644), "r+b")
         try:
-            if _lock(file):
+            if take_lock(file):
                 if _is_at(path, file):
                     own = ProcessIdentity.own()
                     file.seek(0)
@@ -117,7 +114,7 @@ def _in_use(folder: Path, holder: ProcessIdentity | None) -> FolderInUseError:
     return FolderInUseError(
         f"{who} is training into {folder}",
         "one run per folder",
-        f"invoke stop {folder}, or invoke train with another --out",
+        f"invoke runs stop {folder}, or invoke train with another --out",
     )
 
 
@@ -137,20 +134,3 @@ def _read_holder(file: BinaryIO) -> ProcessIdentity | None:
         return ProcessIdentity(int(pid), float(started))
     except ValueError:  # its holder has not come to writing it
         return None
-
-
-def _lock(file: BinaryIO) -> bool:
-    """Take the lock without waiting; False if it is taken. A file system that has no locks grants every one."""
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            file.seek(_LOCK_OFFSET)
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        return error.errno not in _TAKEN
-    return True

@@ -52,6 +52,18 @@ def print_started(run: BackgroundRun) -> None:
     )
 
 
+def ended_text(run: Run) -> str:
+    """What became of a run that was asked to stop, in one line."""
+    text = f"{run.name} {run.state}" + ("" if run.step is None else f" at step {run.step:,} of {run.steps:,}")
+    if run.status is not None and run.status.saved_step == run.step:
+        text += ", saved"
+    if run.note:
+        text += f": {run.note}"
+    if run.status is not None and run.state == "stopped":
+        text += f"; go on with: {run.status.resume_command}"
+    return visible_text(" ".join(text.split()))
+
+
 def _cells(run: Run) -> list[Text]:
     status = run.status if run.state in LIVING else None
     speed = None if status is None else status.tokens_per_second

@@ -3,17 +3,21 @@
 Of the presets that fit into memory and whose loss can be told, the one with the lowest expected loss. Where no training
 run is on record for a text, nobody knows its curves: then it is the largest preset that reads at least
 ``TOKENS_PER_PARAMETER`` bytes for each of its parameters, the point up to which a larger model pays.
+
+The curves are those of the presets' own settings. With another recipe they still choose, for they are all there is, but
+nobody expects their loss: of a rate that falls, the losses on the way to a run's end say nothing of shorter runs.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench.cost.budget import Budget, BudgetRow
 from bench.cost.show import loss_text, time_text, tokens_text
 from bench.record_training import Expected
 from tinygpt.errors import CapacityError
 from tinygpt.events import StopRecord
+from tinygpt.plan import TrainingPlan
 from tinygpt.presets import PRESETS
 
 # About what Hoffmann et al. (2022) found for compute-optimal training.
@@ -28,11 +32,13 @@ class Advice:
         row: the chosen preset's row of the budget.
         minutes: the span.
         by_loss: whether the expected loss decided, and not the preset's size.
+        departures: options of the run that no curve is of; empty for the preset's own settings.
     """
 
     row: BudgetRow
     minutes: float
     by_loss: bool
+    departures: str = ""
 
     @property
     def steps(self) -> int:
@@ -42,7 +48,13 @@ class Advice:
     @property
     def expected(self) -> Expected:
         """For the run's row."""
-        return Expected(self.minutes * 60.0, None if self.row.loss is None else self.row.loss.loss)
+        loss = None if self.row.loss is None or self.departures else self.row.loss.loss
+        return Expected(self.minutes * 60.0, loss)
+
+    def for_run(self, plan: TrainingPlan) -> Advice:
+        """The same for a run with these settings."""
+        own = plan.preset_entry.train
+        return self if plan.train_config(own) == own else replace(self, departures=plan.options_text())
 
 
 def advise(budget: Budget) -> Advice:
@@ -67,6 +79,8 @@ def advice_text(advice: Advice) -> str:
     why = "the lowest expected loss" if advice.by_loss else "the largest that so much text is enough for"
     step = time_text(row.step.seconds) + (" projected" if row.projected else "")
     loss = "" if row.loss is None else f"; held-out loss about {loss_text(row).removesuffix(' *')} nats per byte"
+    if loss and advice.departures:
+        loss += f" at the preset's own settings; how far {advice.departures} leads, no recorded run tells"
     return (
         f"{advice.minutes:g} minutes: preset {row.preset} ({why}), {advice.steps:,} steps at {step} each, "
         f"{tokens_text(row.tokens)} bytes read{loss}"

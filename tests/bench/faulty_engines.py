@@ -14,8 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
+from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.engines.base import StepResult
 from tinygpt.engines.numpy import NumpyEngine
+from tinygpt.engines.vectorized import VectorizedEngine
 
 
 class FaultyEngine(NumpyEngine):
@@ -85,6 +87,18 @@ class Killed(FaultyEngine):
     def fault(self, result: StepResult) -> StepResult:
         os.kill(os.getpid(), signal.SIGKILL)
         return result
+
+
+class WorkerKilled(VectorizedEngine):
+    """Loses a process that works for it, to somebody who sends SIGKILL."""
+
+    def __init__(self, model: ModelConfig, train: TrainConfig) -> None:
+        super().__init__(model, train, threads=2, kernels="numpy", team="processes")
+
+    def train_step(self, inputs, targets, learning_rate=None):
+        if self.updates == FaultyEngine.FAULT_AT - 1:
+            os.kill(self.process_ids()[0], signal.SIGKILL)
+        return super().train_step(inputs, targets, learning_rate)
 
 
 class Quitting(FaultyEngine):

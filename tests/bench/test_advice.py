@@ -40,6 +40,15 @@ def test_the_lowest_expected_loss_that_fits_is_chosen():
         assert words in text
 
 
+def test_another_recipe_is_chosen_by_the_same_curves_and_promised_nothing():
+    advice = advise(budget(row("tiny", 9000, 1.9), row("small", 4000, 1.6)))
+    assert advice.for_run(TrainingPlan(Path("runs/a"), recipe="constant")) == advice
+    other = advice.for_run(TrainingPlan(Path("runs/a"), recipe="cosine", dropout=0.1))
+    assert (other.row.preset, other.steps, other.expected) == ("small", 4000, Expected(900.0, None))
+    text = advice_text(other)
+    assert "1.60 ± 0.05 nats per byte at the preset's own settings; how far --recipe cosine --dropout 0.1 leads" in text
+
+
 def test_without_curves_it_is_the_largest_that_reads_enough():
     enough = TOKENS_PER_PARAMETER * PRESETS["small"].model.n_parameters // PRESETS["small"].tokens_per_step + 1
     rows = (row("tiny", 90_000, None), row("small", enough, None), row("medium", 900, None))

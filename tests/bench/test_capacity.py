@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -15,7 +16,10 @@ from bench.cells import Arm, Cell, Suite
 from bench.memory import predicted_session_bytes
 from bench.runner import RunOptions, run_suite
 from bench.store import read_table
+from tinygpt.checkpoint import save_checkpoint
 from tinygpt.errors import CapacityError, ConfigError
+from tinygpt.params import initial_parameters
+from tinygpt.plan import TrainingPlan
 from tinygpt.presets import PRESETS
 
 ROOT = Path(__file__).parent.parent.parent
@@ -25,6 +29,10 @@ NOWHERE = Path("/nonexistent")
 
 def memory(gib: float) -> Memory:
     return Memory(int(gib * GIB), "the control group's limit")
+
+
+def plan(preset: str, engine: str = "numpy", out: Path = Path("runs/none"), **settings: Any) -> TrainingPlan:
+    return TrainingPlan(out, preset=preset, engine=engine, **settings)
 
 
 # ---- what there is -----------------------------------------------------------------------------------------
@@ -144,17 +152,47 @@ def test_the_boundary_belongs_to_what_fits():
 
 def test_training_is_refused_before_it_starts():
     with pytest.raises(CapacityError, match="largest preset that fits is xl") as caught:
-        require_room_to_train("numpy", "behemoth", memory=memory(0.6))
+        require_room_to_train(plan("behemoth"), memory=memory(0.6))
     message = str(caught.value)
     needed = predicted_session_bytes("numpy", PRESETS["behemoth"].model, PRESETS["behemoth"].train)
     assert f"needs {needed / GIB:.1f} GiB" in message and "0.60 GiB are available" in message
     assert "--ignore-memory" in message and "invoke train --preset xl" in message
-    require_room_to_train("numpy", "xl", memory=memory(0.6))
+    require_room_to_train(plan("xl"), memory=memory(0.6))
+
+
+@pytest.mark.parametrize("engine", ["numpy", "vectorized[threads=2]"])
+@pytest.mark.parametrize("setting", [{"batch_size": 64}, {"dropout": 0.1}, {"accumulation": 4}], ids=str)
+def test_training_needs_what_its_settings_take(engine, setting):
+    plain = predicted_session_bytes(engine, PRESETS["large"].model, PRESETS["large"].train)
+    just_enough = Memory(plain, "as given")
+    require_room_to_train(plan("large", engine), memory=just_enough)
+    with pytest.raises(CapacityError) as caught:
+        require_room_to_train(plan("large", engine, **setting), memory=just_enough)
+    options = plan("large", engine, **setting).options_text()
+    assert f"training large with {engine} and {options} needs" in str(caught.value)
+    assert f"--engine '{engine}' {options}, or" in str(caught.value)
+    assert ("a smaller --batch" in str(caught.value)) == ("batch_size" in setting)
+
+
+def test_a_resumed_run_needs_what_its_checkpoint_says(tmp_path):
+    out, model, small = tmp_path / "run", PRESETS["tiny"].model, PRESETS["tiny"].train
+    save_checkpoint(out, model, replace(small, batch_size=256), initial_parameters(model, 0))
+    just_enough = Memory(predicted_session_bytes("numpy", model, small), "as given")
+    require_room_to_train(plan("tiny", out=out), memory=just_enough)
+    with pytest.raises(CapacityError, match="training tiny with numpy needs"):
+        require_room_to_train(plan("tiny", out=out), resume=True, memory=just_enough)
+    require_room_to_train(plan("tiny", out=out, batch_size=16), resume=True, memory=just_enough)
+    large = tmp_path / "large"
+    save_checkpoint(large, PRESETS["medium"].model, small, initial_parameters(PRESETS["medium"].model, 0))
+    with pytest.raises(CapacityError):
+        require_room_to_train(plan("tiny", start_from=large), memory=just_enough)
+    (out / "training_state.json").write_text("{")  # the session says what is wrong
+    require_room_to_train(plan("tiny", out=out), resume=True, memory=just_enough)
 
 
 def test_unknown_names_are_told():
     with pytest.raises(ConfigError, match="unknown preset"):
-        require_room_to_train("numpy", "gigantic")
+        check_fit("numpy", "gigantic")
     with pytest.raises(ConfigError, match="option"):
         check_fit("vectorized[thread=2]", "tiny")
 

@@ -16,7 +16,6 @@ def test_rounds_are_interleaved_and_alternate_direction():
     assert [(cell.variant, cell.round) for cell in suite.cells] == [
         ("a", 0), ("b", 0), ("c", 0), ("b", 1), ("a", 1), ("a", 2), ("b", 2),
     ]  # fmt: skip
-    assert suite.longest_seconds == 7
 
 
 def test_declared_suites():

@@ -23,9 +23,9 @@ from bench.provenance import Provenance
 from bench.records import refused_outcome
 from bench.runner import RunSummary, resume_run, run_suite
 from bench.runplan import RunOptions
-from bench.store import read_table
+from bench.store import read_table, write_tables
 from bench.verdict import judge
-from tests.bench.rows import MACHINE
+from tests.bench.rows import MACHINE, run_row
 from tinygpt import errors
 from tinygpt.errors import ResultsError, StorageError
 
@@ -55,8 +55,8 @@ def faulty_run(tmp_path_factory, corpus) -> FaultyRun:
     folder = tmp_path_factory.mktemp("faults")
     pids = folder / "pids"
     suite = faulty_suite(
-        "Hanging", "Segfaulting", "Raising", "NotANumber", "FastAndWrong", "Hungry", "Killed", "Quitting", "Babbling",
-        "NoEngine", "vectorized",
+        "Hanging", "Segfaulting", "Raising", "NotANumber", "FastAndWrong", "Hungry", "Killed", "WorkerKilled",
+        "Quitting", "Babbling", "NoEngine", "vectorized",
     )  # fmt: skip
     with (folder / "printed.txt").open("w") as printed, pytest.MonkeyPatch.context() as patch:
         patch.setenv("FAULTY_PID_FILE", str(pids))
@@ -85,6 +85,7 @@ def faulty_run(tmp_path_factory, corpus) -> FaultyRun:
         ("Hanging", "timeout", "SIGKILL", 4, "limit of 5 s reached, 4 of 18 steps done"),
         ("Segfaulting", "crashed", "SIGSEGV", 4, "ended by SIGSEGV"),
         ("Killed", "crashed", "SIGKILL", 4, "ended by SIGKILL"),
+        ("WorkerKilled", "crashed", None, 4, "ended by signal 9 (SIGKILL)"),
         ("Raising", "crashed", None, 4, "RuntimeError: no luck"),
         ("Quitting", "crashed", None, 4, "exit code 0 before it was done"),
         ("NoEngine", "crashed", None, 0, "not an engine"),
@@ -106,10 +107,10 @@ def test_every_end_has_its_status(faulty_run, name, status, signal_name, steps_d
 
 
 def test_the_suite_went_on_to_its_end(faulty_run):
-    assert len(faulty_run.runs) == faulty_run.summary.n_planned == 12
+    assert len(faulty_run.runs) == faulty_run.summary.n_planned == 13
     assert faulty_run.summary.exit_code == 0
-    assert faulty_run.summary.counts == {"ok": 3, "timeout": 1, "crashed": 5, "diverged": 2, "oom": 1}
-    assert "12/12" in faulty_run.printed
+    assert faulty_run.summary.counts == {"ok": 3, "timeout": 1, "crashed": 6, "diverged": 2, "oom": 1}
+    assert "13/13" in faulty_run.printed
     assert "at most" in faulty_run.printed.splitlines()[0]
 
 
@@ -357,6 +358,16 @@ def test_a_clock_that_goes_backwards_is_said(tmp_path, corpus, console, monkeypa
     assert len(read_table("runs", tmp_path)) == 2
 
 
+def test_the_time_left_is_known_from_earlier_runs_of_this_machine(tmp_path, corpus, console, monkeypatch):
+    monkeypatch.setattr("bench.runner.fresh_machine", lambda: MACHINE)
+    for number, (machine, seconds) in enumerate([(MACHINE, 77.0), (MACHINE, 42.0), ("{}", 5.0)]):
+        row = run_row(f"run-{number}", "vectorized", "tiny", number, machine=machine, wall_seconds=seconds)
+        write_tables(tmp_path, f"run-{number}", {"runs": [row | {"limit_seconds": 900.0}], "steps": [], "samples": []})
+    options = RunOptions(lambda cell: "not today", tmp_path / "lock")
+    run_suite(faulty_suite("vectorized"), tmp_path, corpus, console=console, options=options)
+    assert "1/2  numpy tiny round 1  refused  not today  (about 0:42 left)" in console.file.getvalue()
+
+
 def test_a_results_folder_that_cannot_be_written_is_said_before_anything_runs(tmp_path, corpus, console):
     (tmp_path / "results").write_text("a file")
 
@@ -372,8 +383,8 @@ def test_a_results_folder_that_cannot_be_written_is_said_before_anything_runs(tm
 @pytest.mark.parametrize(
     ("kind", "message", "status"),
     [
-        ("CapacityError", "a worker process of the vectorized engine was killed (SIGKILL)", "oom"),
-        ("WorkerError", "a worker process of the vectorized engine ended by signal 11 (SIGSEGV)", "crashed"),
+        ("CapacityError", "the system killed a worker process of the vectorized engine for want of memory", "oom"),
+        ("WorkerError", "a worker process of the vectorized engine ended by signal 9 (SIGKILL)", "crashed"),
         ("WorkerError", "a worker process of the vectorized engine ended with exit code 1: MemoryError", "crashed"),
         ("UnpreparedError", "the MKL override is not loaded", "refused"),
     ],
@@ -386,6 +397,17 @@ def test_an_error_means_a_status(corpus, kind, message, status):
     verdict = judge(Cell("vectorized", "tiny", 0, 30.0), protocol, outcome, None, "quick")
     assert verdict.status == status
     assert verdict.error_tail == f"{kind}: {message}, 0 of 18 steps done"
+
+
+@pytest.mark.parametrize(
+    ("counted", "status", "words"),
+    [(True, "oom", "killed by the system for want of memory"), (False, "crashed", "ended by SIGKILL")],
+)
+def test_sigkill_is_want_of_memory_only_where_the_kernel_counted_one(corpus, counted, status, words):
+    protocol = benchmark_protocol("tiny", corpus.name, corpus.sha256, 0, 1)
+    outcome = dataclasses.replace(refused_outcome(), signal="SIGKILL", out_of_memory=counted)
+    verdict = judge(Cell("numpy", "tiny", 0, 30.0), protocol, outcome, None, "quick")
+    assert (verdict.status, verdict.error_tail) == (status, f"{words}, 0 of 18 steps done")
 
 
 def test_a_clock_that_cannot_be_trusted_makes_the_cell_a_crash(corpus):

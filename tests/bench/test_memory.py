@@ -19,10 +19,10 @@ import json, os, sys
 import numpy as np
 from bench.worker import make_engine, peak_memory_bytes
 from tinygpt.config import ModelConfig, TrainConfig
-variant, model, batch = json.loads(sys.argv[1])
-model, train = ModelConfig(**model), TrainConfig(batch_size=batch)
+variant, model, train = json.loads(sys.argv[1])
+model, train = ModelConfig(**model), TrainConfig(**train)
 engine = make_engine(variant, model, train, 0)
-tokens = np.random.default_rng(0).integers(0, model.vocab_size, (2, batch, model.context_length))
+tokens = np.random.default_rng(0).integers(0, model.vocab_size, (2, train.rows_per_step, model.context_length))
 for _ in range(2):
     engine.train_step(*tokens)
 print(peak_memory_bytes(getattr(engine, "process_ids", tuple)()), flush=True)
@@ -46,7 +46,7 @@ os._exit(0)
 
 
 def measured_peak(variant: str, model: ModelConfig, train: TrainConfig) -> int:
-    task = json.dumps([variant, asdict(model), train.batch_size])
+    task = json.dumps([variant, asdict(model), asdict(train)])
     done = subprocess.run([sys.executable, "-c", MEASURE, task], capture_output=True, text=True, check=True)
     return int(done.stdout)
 
@@ -88,6 +88,13 @@ def test_python_is_predicted_within_fifteen_per_cent(model):
     train = TrainConfig(batch_size=3)
     predicted = predicted_peak_bytes("python", model, train) - memory.TEXT_BYTES
     assert predicted == pytest.approx(measured_peak("python", model, train), rel=0.15)
+
+
+@pytest.mark.parametrize("variant", ["numpy", "vectorized[threads=2,team=processes]"])
+def test_batch_dropout_and_accumulation_are_predicted(variant):
+    model, train = PRESETS["large"].model, TrainConfig(batch_size=2, dropout=0.1, accumulation=2)
+    predicted = predicted_peak_bytes(variant, model, train) - memory.TEXT_BYTES
+    assert predicted == pytest.approx(measured_peak(variant, model, train), rel=0.1)
 
 
 def test_the_fast_engine_tells_itself(monkeypatch):

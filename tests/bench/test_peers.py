@@ -14,6 +14,7 @@ import pytest
 from bench.cells import SUITES, Arm, Suite, select_suite
 from bench.generation import (
     GENERATORS,
+    JAX_ON_CPU,
     PROMPT,
     REGRET_TOLERANCE,
     generation_weights,
@@ -79,10 +80,12 @@ def test_short_names_are_variants_of_a_kind_of_their_own():
         check_variant("roofline[fast]")
 
 
-def test_the_benchmark_imports_no_rival():
+def test_the_benchmark_imports_no_rival_and_a_worker_no_tables():
     code = (
         "import sys\n"
-        "import bench.runner, bench.worker, bench.standing\n"
+        "import bench.worker\n"
+        "assert not {'pandas', 'pyarrow', 'scipy'} & set(sys.modules), 'part of every measured peak'\n"
+        "import bench.runner, bench.standing\n"
         "assert not {'torch', 'jax', 'transformers'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
@@ -98,7 +101,10 @@ def test_suites_hold_every_rival():
     assert {arm.rounds for arm in peers.arms if arm.preset == "behemoth"} == {1}
     assert {arm.variant for arm in generation.arms} == {*GENERATORS}
     assert {cell.kind for cell in generation.cells} == {"generation"}
-    assert {cell.variant for cell in select_suite("generation", ["xl"], ["jax-textbook"]).cells} == {"jax-textbook"}
+    chosen = select_suite("generation", ["xl"], ["jax-textbook", JAX_ON_CPU])
+    assert {(cell.variant, cell.kind) for cell in chosen.cells} == {
+        ("jax-textbook", "generation"), (JAX_ON_CPU, "generation"),
+    }  # fmt: skip
     with pytest.raises(ConfigError, match="unknown generator 'numpy'"):
         select_suite("generation", [], ["numpy"])
 
@@ -187,6 +193,17 @@ def test_another_version_is_refused(installed, tmp_path, monkeypatch):
 
 def test_what_is_no_rival_needs_nothing(tmp_path):
     assert prepare("vectorized[threads=1]", tmp_path) == preparation.Preparation()
+
+
+def test_an_engine_with_an_extra_needs_that(installed, tmp_path, monkeypatch):
+    assert prepare(JAX_ON_CPU, tmp_path).environment == {"JAX_PLATFORMS": "cpu"}
+    assert prepare("jax[dispatch=3]", tmp_path) == preparation.Preparation()
+
+    def missing(package):
+        raise PackageNotFoundError(package)
+
+    monkeypatch.setattr(preparation, "version", missing)
+    assert prepare(JAX_ON_CPU, tmp_path).refusal == "jax is not installed; run: pip install -e '.[jax]'"
 
 
 # ---- through the runner -----------------------------------------------------------------------------------

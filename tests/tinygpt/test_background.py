@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -53,10 +54,12 @@ def test_a_run_in_the_background_is_started_seen_and_stopped(folder: Path) -> No
         refused = invoke(folder, *TRAIN, "--steps", "1000000", "--out", "runs/first", "--resume", "--detach")
         assert refused.returncode == 2
         assert f"process {pid} is training into runs/first" in refused.stderr
-        stopped = invoke(folder, "runs", "stop", "first")  # lists, then stops
+        listed = invoke(folder, "runs")
+        assert "first" in listed.stdout and "running" in listed.stdout and "CPU: " in listed.stdout
+        stopped = invoke(folder, "runs", "stop", "first")
         assert stopped.returncode == 0, stopped.stderr
-        assert stopped.stdout.index("running") < stopped.stdout.index("CPU: ") < stopped.stdout.index("stopped")
-        assert "go on with: invoke train --preset tiny" in stopped.stdout
+        said = r"first stopped at step [\d,]+ of 1,000,000, saved; go on with: invoke train --preset tiny .*--resume\n"
+        assert re.fullmatch(said, stopped.stdout)
         assert not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
     finally:
         if process.is_running():

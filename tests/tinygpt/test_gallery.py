@@ -19,13 +19,12 @@ from tinygpt.gallery.card import CARD_VERSION
 from tinygpt.gallery.quantized import (
     PRECISIONS,
     dequantize,
-    error_bound,
     quantize,
     read_stored,
     stored_bytes,
 )
 from tinygpt.generate import generate
-from tinygpt.params import initial_parameters
+from tinygpt.params import Arrays, initial_parameters
 
 MODEL = ModelConfig(n_layers=1, d_model=16, n_heads=2, context_length=16)
 
@@ -51,6 +50,12 @@ def shelf(tmp_path):
     (folder / "weights.safetensors").write_bytes(data)
     (folder / "card.json").write_text(a_card(data).as_json(), encoding="utf-8")
     return tmp_path, weights
+
+
+def error_bound(weights: Arrays, precision: str) -> float:
+    """How far off any weight may be once it is stored and read back, besides float32's own rounding."""
+    largest = max(float(np.abs(value).max()) for value in weights.values() if value.ndim >= 2)
+    return largest / 254.0 if precision == "int8" else max(largest * 2.0**-11, 2.0**-25)
 
 
 # ---- numbers -------------------------------------------------------------------------------------------------

@@ -51,7 +51,7 @@ def test_a_second_process_is_told_who_the_first_is(tmp_path: Path) -> None:
     child = in_a_fork(lambda: hold(folder))
     try:
         begin = time.monotonic()
-        with pytest.raises(FolderInUseError, match=rf"process {child} is training into .*run: invoke stop"):
+        with pytest.raises(FolderInUseError, match=rf"process {child} is training into .*run: invoke runs stop"):
             list(run_session(plan(folder), CORPUS))
         assert time.monotonic() - begin < 5, "there is nothing to wait for"
         with pytest.raises(FolderInUseError, match=f"process {child} "):

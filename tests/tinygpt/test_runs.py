@@ -26,7 +26,7 @@ from tinygpt.liveness import ProcessIdentity
 from tinygpt.run_lock import folder_lock
 from tinygpt.run_status import STATUS, RunStatus, read_status, report_status
 from tinygpt.runs import StillRunningError, find_run, list_runs, look_at, stop_run
-from tinygpt.runs_view import print_runs
+from tinygpt.runs_view import ended_text, print_runs
 from tinygpt.session import run_session
 from tinygpt.stopping import StopRequest
 from tinygpt.trainer import StepRecord
@@ -261,6 +261,19 @@ def test_a_suspended_run_is_seen_and_woken_to_stop(tmp_path: Path) -> None:
         assert stop_run("run", tmp_path, patience=60).state == "stopped"
     finally:
         end(child)
+
+
+ENDINGS = {
+    "stopped": ({"saved_step": 40}, "it stopped at step 40 of 100, saved; go on with: invoke train --resume"),
+    "finished": ({"saved_step": 100, "step": 100}, "it finished at step 100 of 100, saved"),
+    "failed": ({"error": "disk\nfull"}, "it failed at step 40 of 100: disk full"),
+}
+
+
+@pytest.mark.parametrize("state", ENDINGS)
+def test_what_became_of_a_run_that_was_asked_to_stop_is_one_line(state: str, tmp_path: Path) -> None:
+    changes, text = ENDINGS[state]
+    assert ended_text(look_at(write(tmp_path / "it", replace(RUNNING, state=state, **changes)))) == text
 
 
 def test_a_run_that_does_not_stop_is_reported(tmp_path: Path) -> None:

@@ -173,13 +173,22 @@ def test_workers_end_with_their_engine():
     assert not psutil.pid_exists(worker)
 
 
-@pytest.mark.parametrize(("how", "error"), [(signal.SIGKILL, CapacityError), (signal.SIGSEGV, WorkerError)])
-def test_a_lost_worker_is_named_in_one_line_and_the_weights_must_be_loaded_anew(how, error):
+@pytest.mark.parametrize(
+    ("how", "kills", "error", "words"),
+    [
+        (signal.SIGKILL, 4, WorkerError, r"ended by signal 9 \(SIGKILL\)"),
+        (signal.SIGKILL, 5, CapacityError, "killed a worker process of the vectorized engine for want of memory"),
+        (signal.SIGSEGV, 5, WorkerError, r"ended by signal 11 \(SIGSEGV\)"),
+    ],
+)
+def test_a_lost_worker_is_named_in_one_line_and_the_weights_must_be_loaded_anew(how, kills, error, words, monkeypatch):
+    counts = iter([4])  # the kernel's, before the workers began and ever after
+    monkeypatch.setattr("tinygpt.engines.vectorized.team.out_of_memory_kills", lambda: next(counts, kills))
     engine = create_engine("vectorized", MODEL, TRAIN, threads=2, kernels="numpy", team="processes")
     engine.train_step(*batch())
     saved = engine.state_dict()
     os.kill(engine.process_ids()[0], how)
-    with pytest.raises(error, match=how.name) as caught:
+    with pytest.raises(error, match=words) as caught:
         engine.train_step(*batch())
     assert "\n" not in str(caught.value)
     with pytest.raises(WorkerError, match="cut short"):

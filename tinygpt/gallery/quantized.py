@@ -64,16 +64,6 @@ def dequantize(stored: Mapping[str, np.ndarray]) -> Arrays:
     return weights
 
 
-def error_bound(weights: Mapping[str, np.ndarray], precision: str) -> float:
-    """How far off any weight can be once it is stored and read back, besides float32's own rounding."""
-    bounds = [0.0]
-    for value in weights.values():
-        if value.ndim >= 2:
-            largest = float(np.abs(value).max())
-            bounds.append(largest / 254.0 if precision == "int8" else max(largest * 2.0**-11, 2.0**-25))
-    return max(bounds)
-
-
 def stored_bytes(stored: Mapping[str, np.ndarray]) -> bytes:
     """The file's contents."""
     return save(dict(stored), metadata={"format": "np"})

@@ -26,6 +26,7 @@ from typing import Protocol
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
+from tinygpt.control_groups import out_of_memory_kills
 from tinygpt.engines.vectorized.mailbox import shared_zeros
 from tinygpt.errors import CapacityError, WorkerError
 
@@ -101,6 +102,7 @@ class ProcessTeam:
         self._counters = shared_zeros(16 * (workers + 1)).view(np.int64).reshape(workers + 1, 8)
         self._counters_done = self._counters[2:, 0]
         self._ordered = 0
+        self._kills_before = out_of_memory_kills()
         self._processes = tuple(self._fork(worker) for worker in range(1, workers))
         self._finalizer = weakref.finalize(self, _dismiss, os.getpid(), self._counters, self._processes)
 
@@ -108,7 +110,7 @@ class ProcessTeam:
         """See :class:`Team`.
 
         Raises:
-            CapacityError: a worker was killed, most likely for want of memory.
+            CapacityError: a worker was killed for want of memory.
             WorkerError: a worker ended otherwise.
         """
         self._ordered += 1
@@ -129,7 +131,7 @@ class ProcessTeam:
                 os.sched_yield()
             if looks % _CHECK_EVERY == 0:
                 for process in self._processes:
-                    _check_alive(process)
+                    _check_alive(process, self._kills_before)
 
     def process_ids(self) -> tuple[int, ...]:
         """See :class:`Team`."""
@@ -178,8 +180,8 @@ class ProcessTeam:
             done[0] = finished
 
 
-def _check_alive(process: int) -> None:
-    """Raise if a worker has ended."""
+def _check_alive(process: int, kills_before: int) -> None:
+    """Raise if a worker has ended; the kernel's count of kills before it began tells what a SIGKILL was for."""
     try:
         ended, status = os.waitpid(process, os.WNOHANG)
     except ChildProcessError:  # somebody else has reaped it
@@ -187,9 +189,11 @@ def _check_alive(process: int) -> None:
     if not ended:
         return
     code = os.waitstatus_to_exitcode(status)
-    if -code == signal.SIGKILL:
+    if -code == signal.SIGKILL and out_of_memory_kills() > kills_before:
         raise CapacityError(
-            "a worker process of the vectorized engine was killed (SIGKILL)", "memory for every worker", _RUN
+            "the system killed a worker process of the vectorized engine for want of memory",
+            "memory for every worker",
+            _RUN,
         )
     how = f"by signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"with exit code {code}, see above"
     raise WorkerError(f"a worker process of the vectorized engine ended {how}", run=_RUN)
