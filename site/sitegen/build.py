@@ -1,4 +1,4 @@
-"""Results and Markdown → ``_site/``: prepare, run MkDocs, check what came out."""
+"""Results and Markdown → ``_site/``: prepare, run MkDocs, make what came out lighter, check it."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from sitegen.embeds import write_embeds
 from sitegen.errors import SiteError, summarize_problems
 from sitegen.pins import read_pins
 from sitegen.prepare import GENERATED_URL, PREPARED, Prepared, prepare
+from sitegen.slim import slim_site
 from sitegen.social import CARD
 
 # Folders of a checkout that a build must never empty.
@@ -58,6 +59,7 @@ def build_site(root: Path, results: Path, output: Path, strict: bool = True) -> 
     site_url = _run_mkdocs(root, root / results, prepared, output, strict)
     figures = [figure for figure in prepared.figures.values() if figure is not None]
     write_embeds([*figures, *pins.values()], output, site_url)
+    slim_site(output)
     problems = check_site(output, site_url)
     if problems:
         raise SiteError(

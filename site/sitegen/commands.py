@@ -57,10 +57,18 @@ def serve(c: Context, port: str = "8000") -> None:
     serve_site(checkout() / "_site", number)
 
 
-@task(help={"check": "compare with the committed files instead of writing them"})
+@task(
+    help={
+        "check": "compare with the committed files instead of writing them",
+        "measure": "compile nothing; time the committed kernels in a browser beside their goals, about a minute",
+    }
+)
 @reports_errors
-def playground(c: Context, check: bool = False) -> None:
-    """Compile the playground's kernels; with --check, exit code 1 if the committed files are others."""
+def playground(c: Context, check: bool = False, measure: bool = False) -> None:
+    """Compile the playground's kernels, check them or measure them; exit code 1 if they differ or miss a goal."""
+    if measure:
+        _measure_playground()
+        return
     from sitegen.playground import SOURCES
     from sitegen.playground_kernels import compile_kernels
 
@@ -74,6 +82,17 @@ def playground(c: Context, check: bool = False) -> None:
         print(f"{SOURCES / name}: {len(compiled):,} bytes, {'as it was' if same else 'changed'}")
     if check and changed:
         raise Exit(code=1)
+
+
+def _measure_playground() -> None:
+    from sitegen.playground_measure import measure_playground
+
+    missed = 0
+    for finding in measure_playground(checkout()):
+        print(finding.text, flush=True)
+        missed += not finding.met
+    if missed:
+        raise Exit(f"{missed} goals missed", 1)
 
 
 @task(help={"pages": "comma-separated addresses such as speedup/, or home; all when omitted"})

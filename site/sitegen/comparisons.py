@@ -41,7 +41,7 @@ def runs_side_by_side(results: Results) -> str:
                 Cell(str(n_failed), sort=n_failed),
                 _commit(first),
                 ", ".join(dict.fromkeys(group["variant"])),
-                machine_label(first["machine"], first["machine_hash"], first["origin"]),
+                machine_label(first["machine"], first["machine_hash"], first["origin"], first["variant"]),
             ]
         )
     headings = ["run", "suite", "presets", "processes", "failed", "commit", "engines", "machine"]

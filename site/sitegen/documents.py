@@ -17,8 +17,8 @@ from invoke import Collection
 
 from sitegen.check_record import areas_table, checks_table, read_summary
 from sitegen.errors import SiteError, summarize_problems
+from sitegen.facts import Facts
 from sitegen.number_rows import Asked, asked_numbers, numbers_table, quoted_runs, write_rows
-from sitegen.numbers import Facts
 from sitegen.posts import Pin, check_posts
 from sitegen.prepare import GENERATED_URL
 from sitegen.qa_log import PAGE as QA_PAGE

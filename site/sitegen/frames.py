@@ -2,21 +2,24 @@
 
 Statistics are ``bench.stats``' business and the choice between runs ``bench.newest``'s; here rows are put into words.
 Four rules hold throughout: published and local rows never meet in one ratio, nor do rows of two machines, nor rows of
-two protocols, nor rows of two runs. What is said about this project's engines never picks up a rival by accident:
-``kinds`` asks for them.
+two protocols, nor rows of two runs. What an accelerator computed is in none of these frames (``sitegen.accelerators``
+has it), but for training runs, which name it. What is said about this project's engines never picks up a rival by
+accident: ``kinds`` asks for them.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from bench.accelerator_standing import accelerator_summary
+from bench.devices import of_processors
 from bench.labels import is_copy
 from bench.newest import PLACE, from_complete_runs, newest_cells, newest_failures, newest_ratios
 from bench.noise import cell_verdict, floor_of, noise_floors, ratio_verdict
@@ -28,6 +31,7 @@ from bench.variants import kind_of
 from sitegen import quantities
 from sitegen.escape import one_line
 from sitegen.machines import machine_label
+from sitegen.once import once
 from sitegen.palette import order_variants
 
 ENGINE_KINDS = ("bench",)
@@ -49,22 +53,36 @@ LOSS_COLUMNS = (
     "command", "measured_on",
 )  # fmt: skip
 
-POINTS_PER_RUN = 150
+POINTS_PER_RUN = 60
 
 
 @dataclass(frozen=True)
 class Results:
-    """The tables, published and local rows together; the column ``origin`` tells them apart."""
+    """The tables, published and local rows together; the column ``origin`` tells them apart.
+
+    ``made`` keeps what was made of them (``sitegen.once``).
+    """
 
     runs: pd.DataFrame
     steps: pd.DataFrame
     samples: pd.DataFrame
     kernels: pd.DataFrame
+    made: dict[tuple[str, ...], pd.DataFrame] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    @cached_property
+    def processor_runs(self) -> pd.DataFrame:
+        """The rows of ``runs`` that a processor computed."""
+        return of_processors(self.runs)
+
+    @cached_property
+    def accelerator_summary(self) -> pd.DataFrame:
+        """``bench.accelerator_standing.accelerator_summary``: cells that accelerators measured, rivals' included."""
+        return accelerator_summary(self.runs, self.steps)
 
     @cached_property
     def summary(self) -> pd.DataFrame:
-        """``bench.stats.cell_summary`` of training steps; of the roofline's arrangements only a run's faster one."""
-        summary = cell_summary(self.runs, self.steps, TRAINING_KINDS)
+        """``bench.stats.cell_summary`` of processors' training steps; of the roofline's arrangements the faster one."""
+        summary = cell_summary(self.processor_runs, self.steps, TRAINING_KINDS)
         products = summary[summary["engine"] == ROOFLINE].sort_values("median_step_seconds", kind="stable")
         slower = products.index[products.duplicated([name for name in GROUP if name != "variant"])]
         folded = summary.drop(slower)
@@ -88,6 +106,7 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 # ---- cells ---------------------------------------------------------------------------------------------
 
 
+@once
 def cell_frame(results: Results, kinds: Collection[str] = ENGINE_KINDS) -> pd.DataFrame:
     """One row per measured cell and one per failed cell; a cell that did both has both rows.
 
@@ -106,11 +125,25 @@ def cell_frame(results: Results, kinds: Collection[str] = ENGINE_KINDS) -> pd.Da
     if summary.empty:
         return pd.DataFrame(columns=[*CELL_COLUMNS])
     chosen = newest_cells(from_complete_runs(summary, results.summary))
+    return cells_in_words(summary, chosen, _failures(results.processor_runs), kinds)
+
+
+def cells_in_words(
+    summary: pd.DataFrame, chosen: pd.DataFrame, attempts: pd.DataFrame, kinds: Collection[str]
+) -> pd.DataFrame:
+    """The measured cells and the failures worth showing, as columns ``CELL_COLUMNS``.
+
+    Args:
+        summary: all cells.
+        chosen: of ``bench.newest.newest_cells``.
+        attempts: rows of ``runs`` whose failures can be shown.
+        kinds: of these rows.
+    """
     rows = [_measured_cell(record) for record in records(chosen) if record["n_rounds"] > 0]
     groups = {tuple(record[name] for name in GROUP): record for record in records(summary)}
     rows += [
         _failed_cell(groups[place], failure)
-        for failure in records(newest_failures(_failures(results.runs), chosen, kinds))
+        for failure in records(newest_failures(attempts, chosen, kinds))
         if (place := tuple(failure[name] for name in GROUP)) in groups
     ]
     ranks = {name: rank for rank, name in enumerate(order_variants([row["variant"] for row in rows]))}
@@ -137,7 +170,7 @@ def _shared(record: dict[str, Any]) -> dict[str, Any]:
     return {
         **{name: record[name] for name in (*GROUP, "engine")},
         "n_parameters": int(record["n_parameters"]),
-        "machine": machine_label(record["machine"], record["machine_hash"], record["origin"]),
+        "machine": machine_label(record["machine"], record["machine_hash"], record["origin"], record["variant"]),
         "protocol": protocol_label(record["protocol"], record["protocol_hash"]),
         "command": one_line(str(record["command"]), 300),
         "measured_at": record["started_at"],
@@ -218,6 +251,7 @@ def primary_cells(cells: pd.DataFrame) -> pd.DataFrame:
 # ---- ratios --------------------------------------------------------------------------------------------
 
 
+@once
 def ratio_frame(
     results: Results, kinds: Collection[str] = ENGINE_KINDS, baselines: Collection[str] | None = None
 ) -> pd.DataFrame:
@@ -307,7 +341,7 @@ def loss_frame(results: Results, max_runs: int) -> pd.DataFrame:
                 preset=record["preset"],
                 corpus=one_line(str(record["corpus"])),
                 status=status if status == "ok" else f"{status}: {failure_reason(record)}",
-                machine=machine_label(record["machine"], record["machine_hash"], record["origin"]),
+                machine=machine_label(record["machine"], record["machine_hash"], record["origin"], record["variant"]),
                 command=one_line(str(record["command"]), 300),
                 measured_on=quantities.day(record["started_at"]),
             )

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from bench.devices import on_accelerator
 from sitegen.escape import html_block, one_line
 
 # Parts of a processor's name that say nothing: trademarks, core counts (ours differ), nominal clocks.
@@ -35,8 +36,10 @@ _PHRASES: tuple[tuple[tuple[str, ...], Callable[..., str]], ...] = (
 )
 
 
-def machine_label(machine: str, machine_hash: str, origin: str) -> str:
+def machine_label(machine: str, machine_hash: str, origin: str, variant: str = "") -> str:
     """A short name: where the rows lie, processor, cores, and the start of the fingerprint's hash.
+
+    Of rows that an accelerator computed, the accelerator takes the processor's place.
 
     Two fingerprints can agree in processor and cores and differ in the BLAS; the hash keeps them apart.
 
@@ -44,11 +47,19 @@ def machine_label(machine: str, machine_hash: str, origin: str) -> str:
         machine: the fingerprint, canonical JSON.
         machine_hash: of that text.
         origin: ``published`` or ``local``.
+        variant: that was measured; any of a processor's when empty.
     """
     fields = json.loads(machine)
     where = _ORIGIN_WORDS.get(origin, origin)
+    if on_accelerator(variant):
+        return one_line(f"{where}: {accelerator_name(fields)}, {machine_hash[:6]}")
     cpu = _CPU_NOISE.sub(" ", str(fields.get("cpu", "unknown processor")))
     return one_line(f"{where}: {' '.join(cpu.split())}, {fields.get('cores', '?')} cores, {machine_hash[:6]}")
+
+
+def accelerator_name(fields: dict[str, Any]) -> str:
+    """The accelerators of a fingerprint without their driver."""
+    return str(fields.get("accelerator") or "an accelerator that is not named").partition(", driver")[0]
 
 
 def numbered_labels(names: pd.Series, machines: pd.Series) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -39,6 +40,8 @@ from tinygpt.errors import unknown_name
 
 Value = TypeVar("Value")
 
+_SHARED = "sitegen"  # where the builder's configuration keeps what pages draw from
+
 # What the missing numbers link to: the section that lists the commands.
 _MEASURE_PAGE, _MEASURE_ANCHOR = "status.md", "measure"
 
@@ -53,18 +56,10 @@ def define_env(env: Any, collection: Collection | None = None) -> None:
         env: the plugin's environment: ``conf`` is MkDocs' configuration, ``page`` the page being rendered.
         collection: the Invoke tasks, for their reference.
     """
-    root, extra = Path(env.project_dir), env.conf["extra"]
-    # sitegen.build hands over what it prepared; MkDocs by itself has to prepare.
-    prepared = extra.get(PREPARED) or prepare(root, root / str(extra.get("results", "results")))
-    sources = read_sources(Path(env.conf["docs_dir"]))
-    try:
-        pinned = prepare_posts(sources, prepared.facts.results, root / GENERATED, root / CACHE) | {(): prepared}
-        facts = {pin: part.facts for pin, part in pinned.items()}
-        documents = Documents(root, sources, facts, collection, str(extra.get("repository") or ""))
-        check_documents(documents)
-        write_documents(documents, root / GENERATED)
-    except SiteError as error:
-        raise SystemExit(str(error)) from None
+    if _SHARED not in env.conf:  # Zensical comes by once for each page, MkDocs once for all
+        env.conf[_SHARED] = _shared(env, collection)
+        env.conf["markdown_extensions"] += [Maths(), ShippedLinks(env.conf[_SHARED][1].shipped)]
+    pinned, documents = env.conf[_SHARED]
     pages = PageMacros(env, pinned, documents)
     macros = (
         pages.figure,
@@ -78,7 +73,42 @@ def define_env(env: Any, collection: Collection | None = None) -> None:
     )
     for macro in (*macros, *MARKS):
         env.macro(macro)
-    env.conf["markdown_extensions"] += [Maths(), ShippedLinks(documents.shipped)]
+
+
+def _shared(env: Any, collection: Collection | None) -> tuple[dict[Pin, Prepared], Documents]:
+    """What all pages draw from: results and figures by the runs that a page pins, and what people wrote, checked."""
+    root, extra = Path(env.project_dir), env.conf["extra"]
+    # sitegen.build hands over what it prepared; a builder by itself has to prepare.
+    prepared = extra.get(PREPARED) or prepare(root, root / str(extra.get("results", "results")))
+    sources = read_sources(root / env.conf["docs_dir"])
+    try:
+        pinned = prepare_posts(sources, prepared.facts.results, root / GENERATED, root / CACHE) | {(): prepared}
+        facts = {pin: part.facts for pin, part in pinned.items()}
+        documents = Documents(root, sources, facts, collection, str(extra.get("repository") or ""))
+        check_documents(documents)
+        write_documents(documents, root / GENERATED)
+    except SiteError as error:
+        raise SystemExit(str(error)) from None
+    return pinned, documents
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a page is.
+
+    Attributes:
+        source: its file, below the folder of documents.
+        url: its address, below the site's.
+    """
+
+    source: str
+    url: str
+
+
+def place_of(page: Any) -> Place:
+    """A page's place, from the page that MkDocs gives the macros or from Zensical's, which has no file."""
+    file = getattr(page, "file", None)
+    return Place(page.path, page.url) if file is None else Place(file.src_uri, file.url)
 
 
 class PageMacros:
@@ -107,7 +137,7 @@ class PageMacros:
             # The theme puts the page's figures into its head, where others look for oEmbed records.
             links = page.meta.setdefault("oembed", [])
             links.append(oembed_link(published, self._site_url()))
-        return figure_html(published, lambda address: str(get_relative_url(address, page.file.url)))
+        return figure_html(published, lambda address: str(get_relative_url(address, place_of(page).url)))
 
     def table(self, name: str) -> str:
         """A generated table."""
@@ -150,7 +180,7 @@ class PageMacros:
 
     def snippets(self) -> str:
         """For every figure, what to paste to show it elsewhere."""
-        url = self._env.page.file.url
+        url = place_of(self._env.page).url
         found = [figure for figure in self._prepared.figures.values() if figure is not None]
         if not found:
             return nothing_yet("There is no figure to embed", "invoke bench --suite quick")
@@ -163,6 +193,14 @@ class PageMacros:
 
     # ---- helpers ----------------------------------------------------------------------------------------
 
+    @property
+    def _docs(self) -> Path:
+        return Path(self._env.project_dir, self._env.conf["docs_dir"])
+
+    @property
+    def _is_post(self) -> bool:
+        return "/posts/" in place_of(self._env.page).source
+
     def _site_url(self) -> str:
         return str(self._env.conf["site_url"])
 
@@ -173,34 +211,38 @@ class PageMacros:
 
     def _stop(self, name: str, problem: str) -> SystemExit:
         """End the build. mkdocs-macros turns other exceptions into a page of traceback and loses the line."""
-        file = self._env.page.file
-        lines = Path(file.abs_src_path).read_text(encoding="utf-8").splitlines()
+        source = place_of(self._env.page).source
+        lines = (self._docs / source).read_text(encoding="utf-8").splitlines()
         line = next((number for number, text in enumerate(lines, 1) if f'"{name}"' in text or f"'{name}'" in text), 0)
-        return SystemExit(f"docs/{file.src_uri}, line {line}: {problem}" if line else f"docs/{file.src_uri}: {problem}")
+        return SystemExit(f"docs/{source}, line {line}: {problem}" if line else f"docs/{source}: {problem}")
+
+    def _link_to(self, page: str) -> str | None:
+        """The address of another page from this one; None if the site has no such page.
+
+        A post also appears, shortened, on pages of another depth, and only Markdown links follow it there: from posts
+        the address is that of the Markdown file.
+        """
+        here = place_of(self._env.page)
+        if not (self._docs / page).is_file():
+            return None
+        if self._is_post:
+            return posixpath.relpath(page, posixpath.dirname(here.source))
+        return str(get_relative_url(page.removesuffix(".md") + "/", here.url))
 
     def _linked_number(self, name: str, text: str, source: str) -> str:
         """A number with a link to its line in the table of numbers, where pages name it by a literal name."""
-        file, anchor = self._env.page.file, anchor_of(name, self._pin)
-        target = self._env.variables["files"].get_file_from_path(NUMBERS_PAGE)
-        if target is None or anchor not in self._documents.anchors:
+        anchor, url = anchor_of(name, self._pin), self._link_to(NUMBERS_PAGE)
+        if url is None or anchor not in self._documents.anchors:
             return f'<span class="tg-number" title="{html_attribute(source)}">{html_block(text)}</span>'
-        if "/posts/" in file.src_uri:
-            # As below: the post also appears on pages of another depth.
-            path = posixpath.relpath(NUMBERS_PAGE, posixpath.dirname(file.src_uri))
-            return f'[{html_block(text)}]({path}#{anchor} "{html_attribute(source)}"){{ .tg-number }}'
-        url = get_relative_url(target.url, file.url)
+        if self._is_post:
+            return f'[{html_block(text)}]({url}#{anchor} "{html_attribute(source)}"){{ .tg-number }}'
         return f'<a class="tg-number" href="{url}#{anchor}" title="{html_attribute(source)}">{html_block(text)}</a>'
 
     def _missing_number(self, found: Number) -> str:
-        file = self._env.page.file
-        hint = f"To measure it: {found.command}"
-        words = html_block(found.source)
-        target = self._env.variables["files"].get_file_from_path(_MEASURE_PAGE)
-        if target is None:
+        hint, words = f"To measure it: {found.command}", html_block(found.source)
+        url = self._link_to(_MEASURE_PAGE)
+        if url is None:
             return f'<span class="tg-missing" title="{html_attribute(hint)}">{words}</span>'
-        if "/posts/" in file.src_uri:
-            # A post also appears, shortened, on pages of another depth; only Markdown links follow it there.
-            path = posixpath.relpath(_MEASURE_PAGE, posixpath.dirname(file.src_uri))
-            return f'[{words}]({path}#{_MEASURE_ANCHOR} "{hint}")'
-        url = get_relative_url(target.url, file.url)
+        if self._is_post:
+            return f'[{words}]({url}#{_MEASURE_ANCHOR} "{hint}")'
         return f'<a class="tg-missing" href="{url}#{_MEASURE_ANCHOR}" title="{html_attribute(hint)}">{words}</a>'

@@ -34,6 +34,7 @@ def html_table(label: str, headings: Sequence[str], rows: Sequence[Sequence[Cell
 
 
 _LONG = 60  # characters; longer cells may wrap
+_SORT_DIGITS = 4  # more than a cell shows; digits that look random are what a long table weighs most
 
 
 def _cell_html(cell: Cell | str) -> str:
@@ -42,8 +43,9 @@ def _cell_html(cell: Cell | str) -> str:
     content = cell.html if cell.html is not None else html_block(cell.text)
     if cell.sort is None:
         return f'<td class="tg-long">{content}</td>' if len(cell.text) > _LONG else f"<td>{content}</td>"
-    numeric = ' class="tg-numeric"' if isinstance(cell.sort, int | float) else ""
-    return f'<td{numeric} data-sort="{html_attribute(str(cell.sort))}">{content}</td>'
+    if isinstance(cell.sort, int | float):
+        return f'<td class="tg-numeric" data-sort="{cell.sort:.{_SORT_DIGITS}g}">{content}</td>'
+    return f'<td data-sort="{html_attribute(cell.sort)}">{content}</td>'
 
 
 def status_cell(status: str) -> Cell:

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from sitegen.errors import SiteError
 from sitegen.escape import html_block
+from sitegen.facts import Facts
 from sitegen.frames import Results
 from sitegen.markup import Cell, html_table
-from sitegen.numbers import Facts, Number, resolve_number
+from sitegen.numbers import Number, resolve_number
 from sitegen.posts import Pin, pin_id, pin_of
 from sitegen.sources import Source
 

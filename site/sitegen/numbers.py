@@ -1,16 +1,14 @@
 """Measured figures by name: the grammar that pages use instead of typing numbers.
 
 A name is a dotted path such as ``speedup.vectorized.numpy.small``. Each pattern below is one row: its upper-case
-parts are placeholders, looked up in the tables that define engines, presets and corpora. Values come from one scope,
-so that two numbers in one sentence can be compared: the published rows if there are any, else the local ones, and of
-these the machine that measured most cells.
+parts are placeholders, looked up in the tables that define engines, presets and corpora. Values come from one scope
+(``sitegen.facts``), so that two numbers in one sentence can be compared.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
@@ -18,24 +16,35 @@ import pandas as pd
 
 from bench.cells import REFERENCE
 from bench.cost.model import CostModel
+from bench.generation import JAX_ON_CPU
 from bench.kernel_parts import PARTS
-from bench.kernel_shares import part_shares
 from bench.peers import PEERS
 from bench.roofline import ROOFLINE
 from bench.standing import OURS
+from bench.sweep import DEFAULT_RATES
 from sitegen import quantities
+from sitegen.accelerator_numbers import ANSWERS as ACCELERATOR_ANSWERS
+from sitegen.accelerators import COMMAND as ACCELERATOR_COMMAND
 from sitegen.errors import SiteError
-from sitegen.frames import Results, cell_frame, primary_cells, ratio_frame, training_runs
+from sitegen.facts import Facts
 from sitegen.projections import cost_models
+from sitegen.recipe_numbers import (
+    RACE_COMMAND,
+    SWEEP_COMMAND,
+    SWEPT,
+    best_of_recipe,
+    loss_at_rate,
+    race_lowest,
+    race_ratio,
+    race_time,
+    rate_text,
+)
 from sitegen.rivals import (
     BEST_TORCH,
     GENERATION_COMMAND,
     TRAINING_COMMAND,
     find,
-    generation_frame,
     percent,
-    primary,
-    training_frame,
 )
 from tinygpt.corpora import CORPORA
 from tinygpt.engines import ENGINES, parse_variant
@@ -58,71 +67,6 @@ class Number:
     source: str
     command: str
     runs: tuple[str, ...] = ()
-
-
-class Facts:
-    """The frames that numbers are read from, computed once per build."""
-
-    def __init__(self, results: Results) -> None:
-        self.results = results
-
-    @cached_property
-    def cells(self) -> pd.DataFrame:
-        """Cells of the quoted scope, measured and failed."""
-        return primary_cells(cell_frame(self.results))
-
-    @cached_property
-    def ratios(self) -> pd.DataFrame:
-        """Ratios of the quoted scope."""
-        return self._in_scope(ratio_frame(self.results))
-
-    @cached_property
-    def training(self) -> pd.DataFrame:
-        """Training runs that came to their end, published ones if there are any, newest first."""
-        runs = training_runs(self.results)
-        runs = runs[runs["status"] == "ok"]
-        published = runs[runs["origin"] == "published"]
-        return published if not published.empty else runs
-
-    @cached_property
-    def bench_runs(self) -> pd.DataFrame:
-        """Benchmark rows, published ones if there are any: every attempt, whatever its status."""
-        runs = self.results.runs[self.results.runs["kind"] == "bench"]
-        published = runs[runs["origin"] == "published"]
-        return published if not published.empty else runs
-
-    @cached_property
-    def against(self) -> pd.DataFrame:
-        """Training steps beside the rivals', of the machine that is quoted."""
-        return primary(training_frame(self.results))
-
-    @cached_property
-    def against_generating(self) -> pd.DataFrame:
-        """Texts beside the rivals', of the machine that is quoted."""
-        return primary(generation_frame(self.results))
-
-    @cached_property
-    def parts(self) -> pd.DataFrame:
-        """Shares of a step's parts, of the machine that comes first."""
-        return primary(part_shares(self.results.runs, self.results.steps, self.results.kernels))
-
-    def runs_of(self, engine: str) -> tuple[str, ...]:
-        """Ids of the runs that an engine's measured cells come from."""
-        cells = self.cells[(self.cells["variant"] == engine) & (self.cells["state"] == "measured")]
-        return tuple(dict.fromkeys(cells["run_id"]))
-
-    def _in_scope(self, frame: pd.DataFrame) -> pd.DataFrame:
-        if self.cells.empty or frame.empty:
-            return frame.head(0)
-        first = self.cells.iloc[0]
-        return frame[(frame["origin"] == first["origin"]) & (frame["machine_hash"] == first["machine_hash"])]
-
-    def cell(self, engine: str, preset: str) -> dict[str, Any] | None:
-        """The measured cell of an engine (or variant) at a preset."""
-        found = self.cells[
-            (self.cells["state"] == "measured") & (self.cells["variant"] == engine) & (self.cells["preset"] == preset)
-        ]
-        return None if found.empty else dict(found.iloc[0])
 
 
 # ---- resolvers: (facts, parts) → (text, source, runs), or None while nothing is measured ------------------
@@ -168,9 +112,9 @@ def _of_cell(column: str, write: Callable[[float], str]) -> Callable[..., Answer
     return resolve
 
 
-def _of_training(column: str, write: Callable[[float], str]) -> Callable[..., Answer]:
+def _of_training(column: str, write: Callable[[float], str], frame: str = "training") -> Callable[..., Answer]:
     def resolve(facts: Facts, corpus: str, preset: str) -> Answer:
-        runs = facts.training
+        runs = getattr(facts, frame)
         runs = runs[(runs["corpus"] == corpus) & (runs["preset"] == preset) & runs[column].notna()]
         if runs.empty:
             return None
@@ -180,6 +124,22 @@ def _of_training(column: str, write: Callable[[float], str]) -> Callable[..., An
         return write(float(run[column])), source, _runs(run)
 
     return resolve
+
+
+def _best_loss(facts: Facts, corpus: str, preset: str) -> Answer:
+    """The best evaluation of an accelerator's newest run: the checkpoint that such a run keeps is that one."""
+    runs = facts.accelerated_training
+    runs = runs[(runs["corpus"] == corpus) & (runs["preset"] == preset) & runs["held_out_loss"].notna()]
+    if runs.empty:
+        return None
+    run, steps = runs.iloc[0], facts.results.steps
+    best = min(float(run["held_out_loss"]), float(steps.loc[steps["cell_id"] == run["cell_id"], "held_out_loss"].min()))
+    when = quantities.day(run["started_at"])
+    return quantities.loss(best), f"{run['variant']}, best of the evaluations on {corpus}, {when}", _runs(run)
+
+
+def _minutes(seconds: float) -> str:
+    return f"{quantities.significant(seconds / 60, 2)} min"
 
 
 def _parameters(facts: Facts, preset: str) -> Answer:
@@ -264,6 +224,10 @@ def _of_rival(frame: str, column: str, write: Callable[[float], str]) -> Callabl
     return resolve
 
 
+def _of_results(resolve: Callable[..., Answer]) -> Callable[..., Answer]:
+    return lambda facts, *parts: resolve(facts.results, *parts)
+
+
 def _runs(*rows: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(row["run_id"]) for row in rows))
 
@@ -291,6 +255,17 @@ _FITTED = "invoke bench --engines {ENGINE}"
 _PEERS = f"{TRAINING_COMMAND} --presets {{PRESET}}"
 _GENERATES = f"{GENERATION_COMMAND} --presets {{PRESET}}"
 
+_TRAINS_THERE = "python -m bench.accelerator_training --out rows --preset {PRESET} --corpus {CORPUS}"
+
+
+def _of_accelerator(name: str) -> Pattern:
+    """A row of the grammar that ``sitegen.accelerator_numbers`` answers."""
+    answer = ACCELERATOR_ANSWERS[name]
+    of_preset = "python -m bench.accelerator --out rows --presets {PRESET}"
+    command = of_preset if name.endswith("PRESET") else ACCELERATOR_COMMAND
+    return Pattern(lambda facts, *parts: answer(facts.accelerated, *parts), command)
+
+
 PATTERNS = MappingProxyType(
     {
         "speedup.ENGINE.BASELINE.PRESET": Pattern(
@@ -304,9 +279,7 @@ PATTERNS = MappingProxyType(
         "loss.held_out.CORPUS.PRESET": Pattern(_of_training("held_out_loss", quantities.loss), _TRAIN),
         "loss.first.CORPUS.PRESET": Pattern(_of_training("first_loss", quantities.loss), _TRAIN),
         "loss.train.CORPUS.PRESET": Pattern(_of_training("train_loss", quantities.loss), _TRAIN),
-        "train_minutes.CORPUS.PRESET": Pattern(
-            _of_training("wall_seconds", lambda seconds: f"{quantities.significant(seconds / 60, 2)} min"), _TRAIN
-        ),
+        "train_minutes.CORPUS.PRESET": Pattern(_of_training("wall_seconds", _minutes), _TRAIN),
         "over.RIVAL.PRESET": Pattern(_of_rival("against", "speedup", quantities.ratio), _PEERS),
         "rival_ms.RIVAL.PRESET": Pattern(_of_rival("against", "seconds", quantities.milliseconds), _PEERS),
         "rival_memory.RIVAL.PRESET": Pattern(_of_rival("against", "peak_memory_bytes", quantities.megabytes), _PEERS),
@@ -318,6 +291,11 @@ PATTERNS = MappingProxyType(
         "generates_over.RIVAL.PRESET": Pattern(
             _of_rival("against_generating", "speedup", quantities.ratio), _GENERATES
         ),
+        "sweep.loss.RECIPE.RATE": Pattern(_of_results(loss_at_rate), SWEEP_COMMAND),
+        "sweep.best.RECIPE": Pattern(_of_results(best_of_recipe), SWEEP_COMMAND),
+        "race.time.RIVAL": Pattern(_of_results(race_time), RACE_COMMAND),
+        "race.over.RIVAL": Pattern(_of_results(race_ratio), RACE_COMMAND),
+        "race.lowest.RIVAL": Pattern(_of_results(race_lowest), RACE_COMMAND),
         "count.cells": Pattern(_count_cells),
         "count.failed": Pattern(_count_failed),
         "count.machines": Pattern(_count_machines),
@@ -329,6 +307,11 @@ PATTERNS = MappingProxyType(
         "cost.products.ENGINE.PRESET": Pattern(_cost_share("flops"), _FITTED),
         "cost.traffic.ENGINE.PRESET": Pattern(_cost_share("bytes"), _FITTED),
         "breakdown.PART.PRESET": Pattern(_part_share, "invoke bench --kernels --presets {PRESET}"),
+        **{f"accelerator.{name}": _of_accelerator(name) for name in ACCELERATOR_ANSWERS},
+        "accelerator.loss.CORPUS.PRESET": Pattern(_best_loss, _TRAINS_THERE),
+        "accelerator.minutes.CORPUS.PRESET": Pattern(
+            _of_training("wall_seconds", _minutes, "accelerated_training"), _TRAINS_THERE
+        ),
         "presets.measured.ENGINE": Pattern(_presets_measured, "invoke bench --engines {ENGINE}"),
     }
 )
@@ -358,7 +341,9 @@ PLACEHOLDERS: MappingProxyType[str, Callable[[str], None]] = MappingProxyType(
         "PRESET": _known("preset", PRESETS),
         "CORPUS": _known("corpus", CORPORA),
         "PART": _known("part", [part.replace(" ", "_") for part in PARTS]),
-        "RIVAL": _known("rival", (REFERENCE, OURS, *PEERS, BEST_TORCH, ROOFLINE)),
+        "RIVAL": _known("rival", (REFERENCE, OURS, JAX_ON_CPU, *PEERS, BEST_TORCH, ROOFLINE)),
+        "RECIPE": _known("recipe", SWEPT),
+        "RATE": _known("rate", map(rate_text, DEFAULT_RATES)),
     }
 )
 

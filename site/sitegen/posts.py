@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sitegen.facts import Facts
 from sitegen.figures import FIGURES
 from sitegen.frames import Results
-from sitegen.numbers import Facts
 from sitegen.prepare import GENERATED_URL, Prepared
 from sitegen.render import render_figure
 from sitegen.sources import Source

@@ -9,9 +9,9 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from sitegen.facts import Facts
 from sitegen.figures import FIGURES
 from sitegen.frames import load_results
-from sitegen.numbers import Facts
 from sitegen.palette import css_variables
 from sitegen.playground import publish_playground
 from sitegen.publication import LIVE_FOLDER, Publication

@@ -1,4 +1,7 @@
-"""How measured quantities are written, the same way in prose, tables and tooltips."""
+"""How measured quantities are written, the same way in prose, tables and tooltips.
+
+Two have a twin that a chart computes, an expression of Vega's: texts of hundreds of points would be most of its data.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +17,27 @@ def significant(value: float, digits: int = 3) -> str:
     return f"{round(value, decimals):,.{max(0, decimals)}f}"
 
 
+# Below so many seconds a time is written in a unit: (limit, units in a second, the unit).
+_UNITS = (
+    (1e-3, 1e6, "µs"), (1.0, 1e3, "ms"), (120.0, 1.0, "s"), (7200.0, 1 / 60, "min"), (math.inf, 1 / 3600, "h"),
+)  # fmt: skip
+
+
 def duration(seconds: float) -> str:
     """A step's time in the unit that reads best: 85 µs, 13.4 ms, 2.31 s, 4.2 min, 3.1 h."""
     if seconds == 0:
         return "0 s"
-    for limit, scale, unit in ((1e-3, 1e6, "µs"), (1.0, 1e3, "ms"), (120.0, 1.0, "s"), (7200.0, 1 / 60, "min")):
-        if seconds < limit:
-            return f"{significant(seconds * scale)} {unit}"
-    return f"{significant(seconds / 3600)} h"
+    scale, unit = next((scale, unit) for limit, scale, unit in _UNITS if seconds < limit)
+    return f"{significant(seconds * scale)} {unit}"
+
+
+def duration_expression(value: str) -> str:
+    """What :func:`duration` writes, as an expression of Vega's; ``value`` is the expression of a time above 0."""
+    expression = ""
+    for limit, scale, unit in reversed(_UNITS):
+        written = f"format({value} * {scale!r}, ',.3r') + ' {unit}'"
+        expression = f"{value} < {limit!r} ? {written} : {expression}" if expression else written
+    return f"({expression})"
 
 
 def tick_duration(seconds: float) -> str:
@@ -41,6 +57,11 @@ def ratio(value: float) -> str:
     """A speedup: 0.85×, 6.1×, 1,240×."""
     digits = 2 if value < 100 else 3
     return f"{significant(value, digits if value >= 1 else 2)}×"
+
+
+def ratio_expression(value: str) -> str:
+    """What :func:`ratio` writes, as an expression of Vega's; ``value`` is the expression of a ratio."""
+    return f"(format({value}, {value} < 100 ? ',.2r' : ',.3r') + '×')"
 
 
 def megabytes(count: float) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from bench.generation import JAX_ON_CPU
 from bench.peers import PEERS
 from bench.roofline import ROOFLINE
 from bench.standing import OURS, TORCH, fastest, generation_standings, training_standings
@@ -14,6 +15,7 @@ from sitegen.escape import one_line
 from sitegen.frames import Results, records
 from sitegen.machines import machine_label
 from sitegen.markup import Cell, html_table, nothing_yet
+from sitegen.once import once
 
 TRAINING_COMMAND = "invoke bench --suite peers"
 GENERATION_COMMAND = "invoke bench --suite generation"
@@ -21,11 +23,13 @@ GENERATION_COMMAND = "invoke bench --suite generation"
 BEST_TORCH = "pytorch-best"
 
 
+@once
 def training_frame(results: Results) -> pd.DataFrame:
     """Step times beside the rivals' and the roofline's, published rows first; see ``bench.standing``."""
     return _in_words(training_standings(results.runs, results.steps))
 
 
+@once
 def generation_frame(results: Results) -> pd.DataFrame:
     """The same for texts."""
     return _in_words(generation_standings(results.runs, results.steps))
@@ -117,7 +121,7 @@ def generation_table(results: Results) -> str:
     rows = generation_frame(results)
     if rows.empty:
         return nothing_yet("No generation is measured", GENERATION_COMMAND)
-    names = [name for name in (OURS, *PEERS) if name in set(rows["variant"])]
+    names = [name for name in (OURS, JAX_ON_CPU, *PEERS) if name in set(rows["variant"])]
     lines: list[list[Cell | str]] = []
     for _, at_preset in rows.groupby(["origin", "machine_hash", "preset"], sort=False):
         by_variant = {str(row["variant"]): row for row in records(at_preset)}

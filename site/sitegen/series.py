@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from bench.cells import REFERENCE
+from bench.generation import JAX_ON_CPU
 from bench.roofline import ROOFLINE
 from bench.standing import OURS
 from sitegen.palette import Theme, order_variants
@@ -25,6 +26,8 @@ TIERS = MappingProxyType(
         EVERYTHING: "everything measured",
     }
 )
+
+BEST_ON_CPU = "processor-best"  # whichever rival is fastest on the processor, preset by preset
 
 # Vega's shapes, told apart at a glance and when printed without colour.
 _SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right", "triangle-left")
@@ -63,7 +66,9 @@ SERIES = MappingProxyType(
             Series("python", "python", "python: plain loops", ENGINES_ONLY, None, 0, True),
             Series(REFERENCE, "numpy", "numpy: the reference", ENGINES_ONLY, None, 1, True),
             Series(OURS, "vectorized", "vectorized: the fast engine", ENGINES_ONLY, None, 2, True),
-            Series("jax", "jax engine", "jax: the accelerators' engine", ENGINES_ONLY, 5, 6, True),
+            Series("jax", "jax engine", "jax: the accelerators' engine", ENGINES_ONLY, 5, 6),
+            Series(JAX_ON_CPU, "jax engine", "jax: the accelerators' engine, on the processor",
+                   ENGINES_ONLY, 5, 6, True),
             Series("torch", "PyTorch", "PyTorch, as installed", WITH_RIVALS, 0, 3, True),
             Series("torch-mkl-avx512", "PyTorch, AVX-512", "PyTorch, MKL overridden to AVX-512",
                    WITH_RIVALS, 1, 4, True),
@@ -74,7 +79,15 @@ SERIES = MappingProxyType(
             Series("torch-1-thread", "PyTorch, 1 thread", "PyTorch, one thread", EVERYTHING, 3, 6),
             Series("torch-1-thread-mkl-avx512", "1 thread, AVX-512", "PyTorch, one thread, MKL overridden to AVX-512",
                    EVERYTHING, 4, 7),
-            Series("transformers", "transformers", "Hugging Face transformers", EVERYTHING, 5, 0),
+            Series("transformers", "transformers", "Hugging Face transformers", EVERYTHING, None, 0),
+            Series("torch-cuda", "PyTorch, GPU", "PyTorch on the accelerator", WITH_RIVALS, 0, 3),
+            Series("torch-cuda-graphs", "PyTorch, CUDA graph", "PyTorch, the step as a CUDA graph",
+                   WITH_RIVALS, 1, 4),
+            Series("torch-cuda-compile", "torch.compile, GPU", "torch.compile on the accelerator", WITH_RIVALS, 3, 0),
+            Series("torch-cuda-compile-graphs", "torch.compile, CUDA graph", "torch.compile, the step as a CUDA graph",
+                   WITH_RIVALS, 4, 7),
+            Series(BEST_ON_CPU, "fastest rival on the processor", "the fastest rival on the processor",
+                   WITH_RIVALS, None, 1),
             Series(ROOFLINE, "products alone", "the matrix products alone", WITH_RIVALS, None, None),
         )
     }

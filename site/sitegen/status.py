@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
 from sitegen import quantities
+from sitegen.accelerators import COMMAND, accelerator_cells
 from sitegen.escape import html_attribute, html_block, one_line
 from sitegen.frames import Results, cell_frame, records
 from sitegen.markup import Cell, html_table, nothing_yet
@@ -26,27 +28,45 @@ def status_table(results: Results) -> str:
     return "".join(parts) + _failures(cells)
 
 
-def _matrix(machine: str, cells: pd.DataFrame) -> str:
-    """Presets down, engine variants across. The processor's engines have a column even where nothing was measured."""
-    variants = order_variants([*CPU_ENGINES, *cells["variant"]])
+def accelerator_status(results: Results) -> str:
+    """The same for rows that accelerators computed: a matrix for each machine, rivals there included."""
+    cells = accelerator_cells(results)
+    if cells.empty:
+        return nothing_yet("No accelerator is measured", COMMAND)
+    parts = [
+        f'<p class="tg-machine">{html_block(str(machine))}</p>'
+        f"{_matrix(str(machine), group, (), 'python -m bench.accelerator --out rows')}"
+        for machine, group in cells.groupby("machine", sort=False)
+    ]
+    return "".join(parts) + _failures(cells)
+
+
+def _matrix(
+    machine: str,
+    cells: pd.DataFrame,
+    expected: Sequence[str] = CPU_ENGINES,
+    command: str = "invoke bench --suite full",
+) -> str:
+    """Presets down, engine variants across; those that are expected have a column even where nothing was measured."""
+    variants = order_variants([*expected, *cells["variant"]])
     found: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for record in records(cells):
         found.setdefault((record["preset"], record["variant"]), []).append(record)
     rows: list[list[Cell | str]] = [
         [
             Cell(name, sort=preset.model.n_parameters, html=f"<code>{name}</code>"),
-            *(_state(found.get((name, variant), []), variant, name) for variant in variants),
+            *(_state(found.get((name, variant), []), variant, name, command) for variant in variants),
         ]
         for name, preset in PRESETS.items()
     ]
     return html_table(f"State of every preset and engine on {machine}", ["preset", *variants], rows)
 
 
-def _state(known: list[dict[str, Any]], variant: str, preset: str) -> Cell:
+def _state(known: list[dict[str, Any]], variant: str, preset: str, command: str) -> Cell:
     """What is known about one cell: the measured time, the failures beside it, or how to measure it."""
     if not known:
-        command = html_attribute(f"invoke bench --suite full --presets {preset} --engines {variant}")
-        return Cell("", sort=float("1e12"), html=f'<span class="tg-absent" title="{command}">not measured</span>')
+        hint = html_attribute(f"{command} --presets {preset} --engines {variant}")
+        return Cell("", sort=float("1e12"), html=f'<span class="tg-absent" title="{hint}">not measured</span>')
     parts = []
     sort = 1e11
     for record in sorted(known, key=lambda record: str(record["state"]), reverse=True):

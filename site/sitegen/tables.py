@@ -10,6 +10,7 @@ import pandas as pd
 
 from bench.cells import SUITES
 from sitegen import quantities
+from sitegen.accelerators import accelerator_table, scaling_table
 from sitegen.comparisons import run_comparisons, runs_side_by_side
 from sitegen.cost_tables import budget_table, cost_model_table
 from sitegen.escape import html_block, one_line
@@ -17,7 +18,7 @@ from sitegen.frames import Results, cell_frame, primary_cells, records
 from sitegen.markup import Cell, html_table, nothing_yet, status_cell
 from sitegen.rivals import generation_table, training_table
 from sitegen.speed_tables import cost_terms_table, failures_table, ratio_table
-from sitegen.status import status_table
+from sitegen.status import accelerator_status, status_table
 from tinygpt.corpora import CORPORA
 from tinygpt.engines import ENGINES
 from tinygpt.presets import PRESETS
@@ -170,6 +171,7 @@ TABLES = MappingProxyType(
         "corpora": corpora_table,
         "suites": suites_table,
         "status": status_table,
+        "status_accelerators": accelerator_status,
         "speedup": ratio_table,
         "failures": failures_table,
         "cost_terms": cost_terms_table,
@@ -177,6 +179,8 @@ TABLES = MappingProxyType(
         "budget": budget_table,
         "peers": training_table,
         "peers_generation": generation_table,
+        "accelerator": accelerator_table,
+        "accelerator_scaling": scaling_table,
         "runs": runs_table,
         "runs_side_by_side": runs_side_by_side,
         "run_comparisons": run_comparisons,

@@ -12,8 +12,10 @@ from playwright.sync_api import Browser, sync_playwright
 
 from sitegen.build import BuiltSite
 from sitegen.serve import HOST, make_server
+from tests.browser.playing import Playground, save_odd_checkpoint, served_below
 from tests.browser.watching import chromium, running
 from tests.sitegen.example import build_example
+from tinygpt.checkpoint import Checkpoint
 
 SUB_PATH = "some/sub/path/"
 
@@ -65,3 +67,33 @@ def browser() -> Iterator[Browser]:
         )
         yield started
         started.close()
+
+
+# ---- the playground ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def site(built: BuiltSite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The site below another sub-path, as a host serves it that compresses nothing."""
+    with served_below(built.output, tmp_path_factory.mktemp("below")) as url:
+        yield url
+
+
+@pytest.fixture
+def playground(browser: Browser, site: str) -> Iterator[Playground]:
+    """The page, opened; leaving it checks that nothing complained."""
+    opened = Playground(browser, site)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the odd checkpoint lies."""
+    return tmp_path_factory.mktemp("checkpoint") / "odd"
+
+
+@pytest.fixture(scope="session")
+def odd(folder: Path) -> Checkpoint:
+    """A checkpoint of sizes that no vector width divides."""
+    return save_odd_checkpoint(folder)

@@ -59,7 +59,7 @@ def test_instant_navigation_keeps_the_page_and_brings_charts_to_life(browser: Br
     page.locator(".md-typeset a", has_text="samples").first.click()
     page.wait_for_url("**/samples/")
     page.locator(".tg-sample").first.wait_for()
-    page.locator(".md-sidebar--primary a", has_text="Speedup curve").first.click()
+    page.locator(".md-tabs a", has_text="Results").first.click()
     page.wait_for_url("**/speedup/")
     page.locator("#figure-speedup .tg-chart--live").wait_for()
     assert page.evaluate("window.sameDocument") is True

@@ -58,9 +58,10 @@ class Watched:
             lambda message: self.complaints.append(message.text) if message.type in {"error", "warning"} else None,
         )
 
-    def bytes_received(self) -> int:
-        """Bodies of all answers so far as they came over the wire, compressed."""
-        return sum(request.sizes()["responseBodySize"] for request in self._answered)
+    def bytes_received(self, but: str = "") -> int:
+        """Bodies of all answers so far as they came over the wire, compressed; without addresses that hold ``but``."""
+        counted = [request for request in self._answered if not but or but not in request.url]
+        return sum(request.sizes()["responseBodySize"] for request in counted)
 
     def foreign(self, *addresses: str) -> list[str]:
         """Requests to anything but the servers under test."""

@@ -206,6 +206,43 @@ def stack(
     return joined(*cells, cell("python", presets[0], 3000.0, run_id, suite="variants", **changes))
 
 
+GPU = MACHINE | {"cpu": "Host 7", "cores": 16, "accelerator": "Example GPU 80GB, driver 1.2"}
+# About as such devices behave: a floor that is dispatch, and then work; launched one by one, nearly all of it floor.
+ACCELERATED_TIMES = {
+    "jax[dispatch=3]": {"tiny": 0.6, "small": 1.0, "medium": 1.6, "large": 2.8, "xl": 3.8, "huge": 8.0},
+    "torch-cuda": {"tiny": 6.0, "small": 7.0, "medium": 8.0, "large": 10.0, "xl": 13.0, "huge": 16.0},
+    "torch-cuda-graphs": {"tiny": 0.5, "small": 0.8, "medium": 1.3, "large": 2.5, "xl": 3.8, "huge": 8.2},
+}
+
+
+def on_gpu(
+    variant: str, preset: str, milliseconds: float, run_id: str = "gpu-1", batch: int | None = None, **changes: Any
+) -> dict[str, list[dict[str, Any]]]:
+    """One cell of an accelerator in one round, perhaps with another batch than the preset's."""
+    fields = json.loads(cell(variant, preset, 1.0)["runs"][0]["protocol"])
+    fields["batch_size"] = batch or fields["batch_size"]
+    fields["dtype"] = "float32, products and branches in bfloat16" if "bfloat16" in variant else "float32"
+    protocol = canonical(fields)
+    shared = {
+        "machine": GPU, "suite": "accelerator", "kind": "peer" if variant.startswith("torch") else "bench",
+        "protocol": protocol, "protocol_hash": hashlib.sha256(protocol.encode()).hexdigest(),
+        "tokens_per_step": fields["batch_size"] * fields["context_length"], "peak_memory_bytes": None,
+        "command": f"python -m bench.accelerator --presets {preset} --engines '{variant}'",
+    }  # fmt: skip
+    return cell(variant, preset, milliseconds, run_id, **shared | changes)
+
+
+def accelerated(run_id: str = "gpu-1", scale: float = 1.0, **changes: Any) -> dict[str, list[dict[str, Any]]]:
+    """One run of ``python -m bench.accelerator``: engine jax beside PyTorch, eager and as a graph."""
+    return joined(
+        *(
+            on_gpu(variant, preset, milliseconds * scale, run_id, **changes)
+            for variant, times in ACCELERATED_TIMES.items()
+            for preset, milliseconds in times.items()
+        )
+    )
+
+
 PART_MILLISECONDS = {
     "product": 50.0, "attention product": 10.0, "attention": 8.0, "normalisation": 9.0, "activation": 8.0,
     "loss": 2.0, "embedding": 3.0, "optimiser": 5.0,

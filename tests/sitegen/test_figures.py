@@ -13,7 +13,7 @@ import vl_convert
 from sitegen.figures import FIGURES
 from sitegen.frames import Results, load_results
 from sitegen.palette import DARK, LIGHT
-from sitegen.render import STATIC_WIDTH, chart_spec, render_figure
+from sitegen.render import STATIC_WIDTH, chart_spec, lighter_svg, render_figure
 from tests.sitegen import rows
 
 Part = dict[str, list[dict[str, object]]]
@@ -58,6 +58,14 @@ def texts() -> list[Part]:
     return [rows.texts(), rows.texts("texts-2", machine=rows.MACHINE | {"cpu": "Other 1"}, jax_status="crashed")]
 
 
+def accelerators() -> list[Part]:
+    return [rows.ladder(), rows.accelerated(), rows.on_gpu("jax[dispatch=3,precision=bfloat16]", "xl", 2.0, "gpu-2")]
+
+
+def only_failures_on_a_gpu() -> list[Part]:
+    return [rows.on_gpu("jax[dispatch=3]", "mega", 0.0, status="oom", error_tail=HOSTILE)]
+
+
 # case → (rows, figures that have something to draw)
 CASES: dict[str, tuple[Callable[[], list[Part]], set[str]]] = {
     "nothing": (list, set()),
@@ -85,6 +93,7 @@ CASES: dict[str, tuple[Callable[[], list[Part]], set[str]]] = {
             *texts(),
             *rows.sweep(),
             *rows.race(),
+            rows.accelerated(),
         ],
         set(FIGURES),
     ),
@@ -92,6 +101,9 @@ CASES: dict[str, tuple[Callable[[], list[Part]], set[str]]] = {
     "rivals": (rivals, {"speedup", "step_time", "memory", "peers", "roofline"}),
     "texts": (texts, {"generation"}),
     "only texts that failed": (lambda: [rows.texts(status="oom", jax_status="oom")], {"generation"}),
+    "accelerators": (accelerators, {"speedup", "step_time", "memory", "accelerator"}),
+    "an accelerator alone": (lambda: [rows.accelerated()], {"accelerator"}),
+    "only failures on an accelerator": (only_failures_on_a_gpu, {"accelerator"}),
     "variants": (variants, {"speedup", "step_time", "memory", "variants"}),
 }
 
@@ -153,6 +165,14 @@ def test_rendered_files_agree_with_each_other_and_come_from_the_cache(
     spec = json.loads((folder / rendered.files["json"]).read_text())
     assert len(lines) == len(plotted)
     assert any(len(data) == len(plotted) for data in spec["datasets"].values())
+    compiled = json.loads((folder / rendered.files["vega.json"]).read_text())
+    (columns,) = next(data["values"] for data in compiled["data"] if "flatten" in str(data.get("transform")))
+    assert {len(column) for column in columns.values()} == {len(plotted)}
+    marks = [draw(what).count("aria-label") for draw, what in (
+        (vl_convert.vegalite_to_svg, spec | {"width": STATIC_WIDTH}),
+        (vl_convert.vega_to_svg, compiled),
+    )]  # fmt: skip
+    assert marks[0] == marks[1] > len(plotted)
     stored, written = pd.read_parquet(folder / rendered.files["parquet"]), pd.read_csv(folder / rendered.files["csv"])
     empty = stored.isna() | (stored == "")  # which CSV cannot tell apart
     pd.testing.assert_frame_equal(empty, written.isna())
@@ -170,6 +190,20 @@ def test_rendered_files_agree_with_each_other_and_come_from_the_cache(
     again = render_figure(figure, plotted, folder, cache)
     assert again is not None
     assert again.version == rendered.version
+
+
+def test_a_specification_holds_what_it_draws_and_no_more(tmp_path: Path) -> None:
+    figure = FIGURES["step_time"]
+    plotted = figure.rows(results_of(tmp_path, [rows.joined(rows.cell("numpy", "tiny", 8.123456789), *single_pair())]))
+    spec = chart_spec(figure, plotted, LIGHT)
+    data = max(spec["datasets"].values(), key=len)
+    assert "measured_on" in plotted and all("measured_on" not in row for row in data)
+    assert {row["value"] for row in data} <= {float(f"{value:.5g}") for value in plotted["value"]}
+
+
+def test_a_picture_loses_the_words_of_its_marks() -> None:
+    svg = '<svg role="img" width="1.234"><path aria-label="a > b" role="x" d="M1.23456,2L3,4.5"/><text>1.2345</text>'
+    assert lighter_svg(svg) == '<svg role="img" width="1.234"><path d="M1.23,2L3,4.5"/><text>1.2345</text>'
 
 
 def test_a_specification_is_safe_inside_a_script_element(tmp_path: Path) -> None:

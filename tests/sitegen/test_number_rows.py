@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from sitegen.build import BuiltSite
+from sitegen.facts import Facts
 from sitegen.frames import load_results
 from sitegen.number_rows import FOLDER, anchor_of, asked_numbers, numbers_table, quoted_runs, write_rows
-from sitegen.numbers import Facts
 from sitegen.sources import Source
 from tests.sitegen import rows
 

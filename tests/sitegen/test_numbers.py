@@ -6,8 +6,9 @@ import pytest
 
 from sitegen import quantities
 from sitegen.errors import SiteError
+from sitegen.facts import Facts
 from sitegen.frames import load_results
-from sitegen.numbers import PATTERNS, Facts, resolve_number
+from sitegen.numbers import PATTERNS, resolve_number
 from sitegen.projections import cost_models
 from tests.sitegen import rows
 

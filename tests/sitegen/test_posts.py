@@ -10,9 +10,10 @@ from jinja2 import Template
 
 from bench.store import read_table
 from sitegen.documents import Documents
+from sitegen.facts import Facts
 from sitegen.frames import load_results
 from sitegen.macros import PageMacros
-from sitegen.numbers import Facts, resolve_number
+from sitegen.numbers import resolve_number
 from sitegen.posts import check_posts, pin_of, pinned_results, prepare_posts
 from sitegen.prepare import Prepared
 from sitegen.sources import Source, read_sources
@@ -49,10 +50,12 @@ def rendered(root: Path, uri: str, text: str) -> str:
     prepared = Prepared(Facts(load_results(root / "results")), {"speedup": None})
     pinned = prepare_posts([source], prepared.facts.results, root / "generated", root / "cache") | {(): prepared}
     documents = Documents(root, (source,), {pin: part.facts for pin, part in pinned.items()}, None)
-    numbers = SimpleNamespace(url="numbers/")
+    (root / "docs").mkdir(exist_ok=True)
+    (root / "docs/numbers.md").touch()
     env = SimpleNamespace(
-        page=SimpleNamespace(meta=source.meta, file=SimpleNamespace(src_uri=uri, url="x/", abs_src_path=root / "none")),
-        variables={"files": SimpleNamespace(get_file_from_path=lambda path: numbers)},
+        page=SimpleNamespace(meta=source.meta, file=SimpleNamespace(src_uri=uri, url="x/")),
+        project_dir=root,
+        conf={"docs_dir": "docs"},
     )
     macros = PageMacros(env, pinned, documents)
     names = ("figure", "table", "number", "machine")

@@ -9,10 +9,11 @@ import pandas as pd
 import pytest
 
 from sitegen.cost_tables import budget_table, cost_model_table, signed_percent
+from sitegen.facts import Facts
 from sitegen.figures import FIGURES
 from sitegen.figures.speedup import baselines, default_baseline
 from sitegen.frames import Results, cell_frame, load_results, ratio_frame
-from sitegen.numbers import Facts, resolve_number
+from sitegen.numbers import resolve_number
 from sitegen.palette import DARK, LIGHT
 from sitegen.projections import cost_models, mark_bridges, projected_cells, projected_ratios
 from sitegen.render import chart_spec

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from bench.race import NANOGPT_TARGET, seconds_to_target
+from sitegen.facts import Facts
 from sitegen.figures import FIGURES
 from sitegen.figures.learning_rate import recipe_words
 from sitegen.frames import load_results, training_runs
+from sitegen.numbers import resolve_number
 from tests.sitegen import rows
 
 
@@ -49,7 +51,45 @@ def test_a_race_shows_every_contestant_and_when_it_was_there(results):
     steps = results.steps[results.steps["run_id"] == "race-torch"]
     first = seconds_to_target(steps, NANOGPT_TARGET)
     assert first == theirs[theirs["loss"] <= NANOGPT_TARGET]["minutes"].min() * 60
-    assert "torch (small, 400 steps) at 1.88 after 7.50 min" in FIGURES["race"].describe(plotted)
+    assert f"torch (small, 400 steps) at {NANOGPT_TARGET:g} after 7.50 min" in FIGURES["race"].describe(plotted)
+
+
+@pytest.mark.parametrize(
+    "name, text",
+    [
+        ("sweep.loss.constant.3e-4", "2.00"),
+        ("sweep.loss.constant.3e-2", "diverged"),
+        ("sweep.loss.warmup.3e-3", None),
+        ("sweep.loss.cosine.1e-4", None),
+        ("sweep.best.constant", "2.00 at 3e-4"),
+        ("race.over.torch", "2.0×"),
+        ("race.over.pytorch-best", "2.0×"),
+        ("race.over.torch-compile", None),
+        ("race.time.torch", "7.50 min"),
+    ],
+)
+def test_what_prose_says_of_them_is_what_they_show(results, name, text):
+    found = resolve_number(name, Facts(results))
+    assert found.text == text
+    assert bool(found.runs) == (text is not None)
+    assert found.command.startswith(f"invoke {name.split('.')[0]}")
+
+
+def test_the_lowest_loss_of_all_races_comes_with_its_time(results):
+    text = resolve_number("race.lowest.vectorized", Facts(results)).text
+    plotted = FIGURES["race"].rows(results).query("variant == 'vectorized'")
+    row = plotted.loc[plotted["loss"].idxmin()]
+    assert text == f"{row['loss']:.2f} after {row['time_text']}"
+
+
+def test_the_newest_sweep_speaks(tmp_path):
+    older, newer = rows.sweep(), rows.sweep(steps=40)
+    for part in newer:
+        for table in part.values():
+            for row in table:
+                row["run_id"] = f"z-{row['run_id']}"
+    facts = Facts(load_results(rows.store(tmp_path, *older, *newer)))
+    assert "40 steps" in resolve_number("sweep.best.cosine", facts).source
 
 
 def test_two_recipes_are_two_lines_of_one_engine(tmp_path):

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from sitegen.facts import Facts
 from sitegen.figures import FIGURES
 from sitegen.frames import TRAINING_KINDS, cell_frame, load_results
-from sitegen.numbers import Facts, resolve_number
+from sitegen.numbers import resolve_number
 from sitegen.rivals import generation_table, training_table
 from tests.sitegen import rows
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
+import altair as alt
 import pandas as pd
 import pytest
 import vl_convert
@@ -16,6 +18,7 @@ from sitegen.figures.curve_rows import OFF_SCALE, curve_rows, is_off_scale, step
 from sitegen.figures.speedup import default_baseline
 from sitegen.frames import Results, load_results
 from sitegen.palette import LIGHT
+from sitegen.quantities import duration, duration_expression, ratio, ratio_expression
 from sitegen.render import STATIC_WIDTH, chart_spec
 from sitegen.speed_tables import cost_terms_table, failures_table, ratio_table
 from tests.sitegen import rows
@@ -95,6 +98,18 @@ def test_a_point_tells_what_it_is_worth_and_how_to_repeat_it(plotted: pd.DataFra
     told = [entry["field"] for layer in chart_spec(FIGURE, plotted, LIGHT)["layer"]
             for entry in layer["encoding"].get("tooltip", [])]  # fmt: skip
     assert {"verdict_text", "protocol", "machine", "code", "command", "interval", "reason"} <= set(told)
+
+
+def test_the_chart_writes_quantities_as_the_tables_do() -> None:
+    values = [1.234e-5, 0.0134, 0.998, 2.31, 119.0, 4321.0, 98765.0]
+    ratios = [0.00412, 0.85, 6.13, 13.7, 241.0, 1244.0]
+    chart = alt.Chart(pd.DataFrame({"value": values + ratios, "time": [True] * len(values) + [False] * len(ratios)}))
+    expression = f"datum.time ? {duration_expression('datum.value')} : {ratio_expression('datum.value')}"
+    svg = vl_convert.vegalite_to_svg(
+        chart.transform_calculate(text=expression).mark_text().encode(text="text:N").to_dict()
+    )
+    written = [*map(duration, values), *map(ratio, ratios)]
+    assert re.findall(r"<text[^>]*>([^<]+)</text>", svg) == written
 
 
 def test_verdicts_are_drawn(tmp_path: Path) -> None:

@@ -9,6 +9,9 @@ from pathlib import Path
 import altair as alt
 import pytest
 
+from bench.accelerator_worker import RIVALS
+from bench.generation import JAX_ON_CPU
+from bench.peers import PEERS
 from sitegen.checks import check_site
 from sitegen.palette import (
     THEMES,
@@ -16,10 +19,11 @@ from sitegen.palette import (
     css_variables,
     order_variants,
 )
-from sitegen.series import SERIES, order_series, series_colors, series_shapes
+from sitegen.series import BEST_ON_CPU, SERIES, order_series, series_colors, series_shapes
 from tinygpt.engines import CPU_ENGINES
 
 THEME = Path(__file__).parents[2] / "site/theme"
+ON_GPU = ("jax", *RIVALS, BEST_ON_CPU)
 
 
 def luminance(color: str) -> float:
@@ -56,21 +60,19 @@ def test_engines_differ_in_colour_and_in_shape(theme: Theme) -> None:
 @pytest.mark.parametrize(
     "absent",
     [
-        ("torch-1-thread", "torch-1-thread-mkl-avx512", "transformers"),  # they do not train
-        ("torch-compile", "torch-compile-mkl-avx512", "jax"),  # they are not measured writing
+        ("torch-1-thread", "torch-1-thread-mkl-avx512", "transformers", *ON_GPU),  # they do not train on a processor
+        ("torch-compile", "torch-compile-mkl-avx512", "python", "numpy", "roofline", *ON_GPU),  # they do not write
+        ("python", "numpy", "roofline", JAX_ON_CPU, *PEERS),  # they do not stand beside an accelerator's rows
     ],
-    ids=["training", "writing"],
+    ids=["training", "writing", "accelerator"],
 )
 def test_rivals_that_meet_in_a_figure_look_different(theme: Theme, absent: tuple[str, ...]) -> None:
     shown = [name for name in SERIES if name not in absent]
     looks = [*zip(series_colors(shown, theme), series_shapes(shown), strict=True)]
     assert len(set(looks)) == len(shown)
     assert len({color for color, _ in looks}) == len(shown)
-    # Who else is shown changes nothing.
-    assert dict(zip(shown, looks, strict=True))["jax-textbook"] == (
-        series_colors(["jax-textbook"], theme)[0],
-        series_shapes(["jax-textbook"])[0],
-    )
+    for name, look in zip(shown, looks, strict=True):  # who else is shown changes nothing
+        assert look == (series_colors([name], theme)[0], series_shapes([name])[0])
     assert order_series(["roofline", "mine", "jax-textbook", "numpy"]) == ["numpy", "jax-textbook", "roofline", "mine"]
 
 
@@ -87,12 +89,38 @@ def test_the_style_sheets_use_the_palette_and_no_colour_of_their_own() -> None:
         assert set(re.findall(r"var\((--tg-[a-z-]+)", text)) - {"--tg-radius"} <= defined, path.name
 
 
+def code_points(ranges: str) -> set[int]:
+    """What ``U+0020-007E,U+00A0`` means."""
+    points: set[int] = set()
+    for part in ranges.split(","):
+        first, _, last = part.strip().removeprefix("U+").partition("-")
+        points |= set(range(int(first, 16), int(last or first, 16) + 1))
+    return points
+
+
+def test_the_style_asks_for_fonts_by_the_letters_that_the_readme_puts_into_them() -> None:
+    readme = (THEME / "assets/fonts/README.md").read_text()
+    lists = dict(re.findall(r"^([A-Z]+)=(U\S+)", readme, re.MULTILINE))
+    letters: dict[tuple[str, str], list[set[int]]] = {}
+    files = set()
+    for face in re.findall(r"@font-face \{(.*?)\}", (THEME / "assets/css/site.css").read_text(), re.DOTALL):
+        rules = dict(re.findall(r"([a-z-]+):\s*([^;]+);", face))
+        files.add(re.findall(r"fonts/([\w-]+\.woff2)", rules["src"])[0])
+        assert re.sub(r"\s", "", rules["unicode-range"]) in lists.values(), rules["src"]
+        same = letters.setdefault((rules["font-family"], rules.get("font-weight", "")), [])
+        assert not any(code_points(rules["unicode-range"]) & others for others in same), rules["src"]
+        same.append(code_points(rules["unicode-range"]))
+    assert files == {path.name for path in (THEME / "assets/fonts").glob("*.woff2")}
+    assert len(lists) == 6
+
+
 def test_the_vendored_script_is_the_one_that_the_readme_tells_how_to_make() -> None:
     vendor = THEME / "assets/vendor"
     readme = (vendor / "README.md").read_text()
     bundle = vendor / "vega-charts.min.js"
     assert {path.name for path in vendor.iterdir()} == {
-        "README.md", "LICENSES.txt", bundle.name, "vega-charts.entry.mjs", "vega-charts.unused.mjs",
+        "README.md", "LICENSES.txt", bundle.name,
+        "vega-charts.entry.mjs", "vega-charts.transforms.mjs", "vega-charts.unused.mjs",
     }  # fmt: skip
     assert f"`{hashlib.sha256(bundle.read_bytes()).hexdigest()}`" in readme
     assert f"npm install vega@{alt.VEGA_VERSION}." in readme

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
+from sitegen.figures.accelerator import ACCELERATOR
 from sitegen.figures.base import Column, Figure
 from sitegen.figures.breakdown import BREAKDOWN
 from sitegen.figures.generation import GENERATION
@@ -25,7 +26,7 @@ FIGURES = MappingProxyType(
         figure.name: figure
         for figure in (
             SPEEDUP, STEP_TIME, ROOFLINE_FIGURE, BREAKDOWN, KERNEL_FORMS, VARIANTS, MEMORY, GENERATION, LOSS,
-            PEERS_FIGURE, RACE, LEARNING_RATE,
+            PEERS_FIGURE, ACCELERATOR, RACE, LEARNING_RATE,
         )
     }
 )  # fmt: skip

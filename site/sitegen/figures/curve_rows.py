@@ -21,6 +21,7 @@ from bench.stats import MIN_ROUNDS
 from sitegen import quantities
 from sitegen.figures.base import stack_failures
 from sitegen.frames import CELL_TEXT, TRAINING_KINDS, Results, cell_frame, ratio_frame, records
+from sitegen.once import once
 from sitegen.projections import mark_bridges, projected_cells, projected_ratios
 from sitegen.series import SERIES, order_series, tier_of
 
@@ -35,6 +36,7 @@ FIELDS = (
 )  # fmt: skip
 
 
+@once
 def step_rows(results: Results) -> pd.DataFrame:
     """Columns ``FIELDS``: step times, measured and projected, and the failed cells."""
     cells = cell_frame(results, TRAINING_KINDS)
@@ -68,6 +70,7 @@ def ratio_rows(results: Results) -> pd.DataFrame:
     return _in_words(rows.assign(detail=detail), quantities.ratio, ["origin", "machine_hash", "baseline", "variant"])
 
 
+@once
 def curve_rows(results: Results) -> pd.DataFrame:
     """Columns ``FIELDS``: ratios, step times, and the failed cells, which belong to both."""
     parts = [part for part in (ratio_rows(results), step_rows(results)) if len(part)]

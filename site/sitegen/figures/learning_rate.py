@@ -1,8 +1,7 @@
-"""Held-out loss over the learning rate, by recipe: why 3e-3 looked like a ceiling.
+"""Held-out loss over the learning rate, by recipe: what a high rate costs, and which updates it costs it in.
 
-Without a warm-up the first updates, taken with moments that have seen next to nothing, push a model's weights where a
-high rate cannot bring them back from; it settles on a plateau that more steps do not leave. A hundred smaller updates
-at first move the whole curve's right end down, and a rate that falls at the end moves it further.
+A warm-up adds nothing but a hundred smaller updates to begin with, so its distance from the constant rate is what
+those updates cost. The third recipe lets the rate fall at the end as well.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from sitegen.palette import Theme
 SUITE = "sweep"
 _FIELDS = (
     "series", "recipe", "preset", "corpus", "rate", "rate_text", "loss", "loss_text", "state", "steps", "status",
-    "machine", "command",
+    "machine", "command", "run_id",
 )  # fmt: skip
 
 
@@ -58,8 +57,9 @@ def learning_rate_rows(results: Results) -> pd.DataFrame:
                 "state": "failed" if loss is None else "measured",
                 "steps": steps,
                 "status": "ok" if loss is not None else failure_reason(run),
-                "machine": machine_label(run["machine"], run["machine_hash"], run["origin"]),
+                "machine": machine_label(run["machine"], run["machine_hash"], run["origin"], run["variant"]),
                 "command": one_line(str(run["command"]), 300),
+                "run_id": str(run["run_id"]),
             }
         )
     return pd.DataFrame(rows, columns=[*_FIELDS]).sort_values(["series", "rate"], ignore_index=True)
@@ -122,8 +122,8 @@ def describe_learning_rate(rows: pd.DataFrame) -> str:
 LEARNING_RATE = Figure(
     name="learning_rate",
     title="Held-out loss over the learning rate",
-    summary="Equal steps, text and starting weights; what differs is the rate and what happens to it. A rate that is "
-    "too high from the first update on looks like a ceiling of the model; after a warm-up the same rate is a good one.",
+    summary="Equal steps, text and starting weights; what differs is the rate and what happens to it. The distance "
+    "between the first two curves is what the first hundred updates cost at that rate.",
     rows=learning_rate_rows,
     chart=learning_rate_chart,
     describe=describe_learning_rate,

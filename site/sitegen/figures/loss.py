@@ -18,6 +18,7 @@ from sitegen.palette import Theme
 
 UNIFORM_LOSS = math.log(256)
 MAX_RUNS = 8  # more lines than this cannot be told apart
+TABLE_POINTS = 12  # of a run's training in the table behind the figure, which is for reading
 _DASHES = {"training": [1, 0], "held out": [5, 4]}
 
 _FIELDS = (
@@ -60,14 +61,17 @@ def loss_chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     lines = tooltip(
         ("run:N", "run"),
         ("series:N", "loss"),
-        ("loss_text:N", "value"),
         ("averaged:N", "averaged over"),
         ("step:Q", "step"),
-        ("time_text:N", "after"),
         ("status:N", "the run's end"),
         ("machine:N", "machine"),
         ("command:N", "to repeat it"),
     )
+    # Written by the chart itself: a text of its own for each of hundreds of points would be most of its data.
+    lines[2:2] = [
+        alt.Tooltip("loss:Q", title="nats per token", format=".3f"),
+        alt.Tooltip("minutes:Q", title="minutes", format=".3~r"),
+    ]
     uniform = alt.Chart(pd.DataFrame({"loss": [UNIFORM_LOSS]}))
     chart = alt.Chart(rows)
     held_out = chart.transform_filter("datum.series == 'held out'")
@@ -81,6 +85,14 @@ def loss_chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
         # Wide, invisible targets: a thin line is hard to hit with a finger.
         chart.mark_point(size=220, opacity=0, filled=True, aria=False).encode(x=x, y=y, tooltip=lines),
     ).properties(width="container", height=HEIGHT)
+
+
+def _thinned(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows for a table that people read: everything held out, and of a run's training some points and the last."""
+    training = rows["series"] == "training"
+    order = rows[training].groupby("run", sort=False).cumcount(ascending=False)
+    every = -(-rows[training].groupby("run")["series"].transform("size") // TABLE_POINTS)
+    return rows[~training | (order % every == 0).reindex(rows.index, fill_value=False)]
 
 
 def describe_loss(rows: pd.DataFrame) -> str:
@@ -109,4 +121,5 @@ LOSS = Figure(
     ),
     needs="one training run",
     command="invoke train --preset small --corpus shakespeare",
+    tabulated=_thinned,
 )

@@ -32,6 +32,7 @@ _FIELDS = (
     "status",
     "machine",
     "command",
+    "run_id",
 )
 
 
@@ -67,8 +68,9 @@ def race_rows(results: Results) -> pd.DataFrame:
                     "loss": loss,
                     "loss_text": f"{loss:.3f} nats per byte",
                     "status": "ok" if run["status"] == "ok" else f"{run['status']}: {failure_reason(run)}",
-                    "machine": machine_label(run["machine"], run["machine_hash"], run["origin"]),
+                    "machine": machine_label(run["machine"], run["machine_hash"], run["origin"], run["variant"]),
                     "command": one_line(str(run["command"]), 300),
+                    "run_id": str(run["run_id"]),
                 }
             )
     return pd.DataFrame(rows, columns=[*_FIELDS])
@@ -96,7 +98,7 @@ def race_chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     return alt.layer(
         target.mark_rule(color=theme.muted, strokeDash=[3, 3]).encode(y=y),
         target.mark_text(
-            align="right", dy=-7, color=theme.muted, text=f"{NANOGPT_TARGET:g}: where nanoGPT's README ends"
+            align="right", dy=-7, color=theme.muted, text=f"{NANOGPT_TARGET:g}: about where nanoGPT's recipe ends"
         ).encode(y=y, x=alt.value(alt.ExprRef("width"))),
         chart.mark_line(strokeWidth=2.2, opacity=0.9).encode(x=x, y=y, color=color, strokeDash=_dashes(rows)),
         chart.mark_point(filled=True, size=45, opacity=1).encode(x=x, y=y, color=color, shape=shape, tooltip=told),

@@ -76,7 +76,7 @@ def speedup_chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     """Lines over parameters, log-log, with three menus, intervals, verdicts, and failures at the bottom."""
     show = show_menu(rows, theme)
     x, color, shape = parameter_axis(rows), show.color, show.shape
-    chart = alt.Chart(rows).transform_filter(show.condition)
+    chart = alt.Chart(_in_numbers(rows)).transform_filter(show.condition).transform_calculate(**_WORDS)
     failures = failure_layer(chart, rows, color, x)
     if not (rows["state"] == "measured").any():
         return alt.layer(*failures).add_params(show.parameter).properties(width="container", height=HEIGHT)
@@ -105,7 +105,6 @@ def speedup_chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     chosen = chart.transform_filter(
         f"datum.measure == measure && (measure == '{STEP_TIME_MEASURE}' || datum.baseline == baseline)"
     )
-    # A projected ratio below the axis is left to the downloads: a label per preset says less than it hides.
     on_scale = chosen.transform_filter(f"measure == '{STEP_TIME_MEASURE}' || datum.value >= {OFF_SCALE}")
     layers: list[alt.Chart] = []
     if (rows["state"] == "projected").any():
@@ -128,6 +127,26 @@ def speedup_chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     )
     drawing = alt.layer(*layers, *failures).add_params(*parameters)
     return drawing.properties(width="container", height=HEIGHT, title=above(words, theme))
+
+
+# The value and its interval, as `quantities` writes them; empty for a failure.
+_WRITTEN = (
+    f"(datum.measure == '{STEP_TIME_MEASURE}' ? {quantities.duration_expression('{0}')} : "
+    f"{quantities.ratio_expression('{0}')})"
+)
+_WORDS = {
+    "value_text": f"isValid(datum.value) ? {_WRITTEN.format('datum.value')} : ''",
+    "interval": f"isValid(datum.low) ? {_WRITTEN.format('datum.low')} + ' to ' + {_WRITTEN.format('datum.high')} : ''",
+}
+
+
+def _in_numbers(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows that are drawn, without the texts that the chart writes from their numbers.
+
+    A projected ratio below the axis is left to the downloads: a label per preset says less than it hides.
+    """
+    projected = (rows["measure"] == SPEEDUP_MEASURE) & (rows["state"] == "projected")
+    return rows[~(projected & (rows["value"] < OFF_SCALE))].drop(columns=[*_WORDS])
 
 
 def _views(rows: pd.DataFrame, options: list[str], shown: Iterable[str]) -> dict[str, dict[str, Any]]:

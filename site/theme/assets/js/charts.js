@@ -122,8 +122,12 @@
     addCopyButton(element, chart);
   };
 
-  // The pictures stay when a chart cannot be drawn; the reason belongs in the console.
-  const tryDraw = (element) => draw(element).catch((error) => console.error("chart:", error));
+  // A picture stays, or comes, when a chart cannot be drawn; the reason belongs in the console.
+  const tryDraw = (element) =>
+    draw(element).catch((error) => {
+      console.error("chart:", error);
+      element.classList.add("tg-chart--still");
+    });
 
   const seen = new IntersectionObserver(
     (entries) => {
@@ -134,7 +138,7 @@
         tryDraw(entry.target);
       }
     },
-    { rootMargin: "200px" },
+    { rootMargin: "800px" }, // most figures show nothing before they live
   );
 
   const forgetOldCharts = () => {
