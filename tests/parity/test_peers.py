@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bench.generation import GENERATORS, PROMPT, generation_weights, make_tinygpt_generator
+from bench.generation import (
+    GENERATORS,
+    JAX_ON_CPU,
+    PROMPT,
+    generation_weights,
+    make_tinygpt_generator,
+    resolved_generator,
+)
 from bench.peers import PEERS
 from bench.peers.torch_cuda import TorchCudaEngine
 from bench.variants import load, make_engine
@@ -90,3 +97,10 @@ def test_a_rival_writes_what_we_write_beyond_the_context(name, prompt, n_tokens)
     tokens = np.frombuffer(prompt, np.uint8)
     expected = make_tinygpt_generator(MODEL, weights)(tokens, n_tokens)
     assert load(GENERATORS[name])(MODEL, weights)(tokens, n_tokens).tolist() == expected.tolist()
+
+
+def test_the_engine_for_accelerators_writes_the_same_on_a_processor():
+    weights, tokens = generation_weights(MODEL, seed=4), np.frombuffer(PROMPT, np.uint8)
+    expected = make_tinygpt_generator(MODEL, weights)(tokens, 30)  # two windows
+    assert load(GENERATORS[JAX_ON_CPU])(MODEL, weights)(tokens, 30).tolist() == expected.tolist()
+    assert resolved_generator(JAX_ON_CPU).startswith("jax[device=cpu,version=")
