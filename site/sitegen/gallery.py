@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from bench.gallery import GALLERY
 from sitegen import quantities
 from sitegen.escape import html_block
 from sitegen.markup import nothing_yet
@@ -11,12 +12,13 @@ from tinygpt.gallery import Card, gallery_names, load_gallery_model
 
 
 def gallery_cards() -> list[Card]:
-    """The cards of the models that come with the package.
+    """The cards of the models that come with the package, in the order of the table they are trained from.
 
     Raises:
         CheckpointError: a model's files are damaged, or do not belong together.
     """
-    return [load_gallery_model(name).card for name in gallery_names()]
+    there = gallery_names()
+    return [load_gallery_model(name).card for name in sorted(there, key=[*GALLERY, *there].index)]
 
 
 def gallery_html(cards: list[Card]) -> str:
@@ -39,7 +41,7 @@ def _card_html(card: Card) -> str:
     return (
         f'<section class="tg-model"><h3>{html_block(card.name)}</h3>'
         f"<p>Verdict: <strong>{html_block(str(evaluation['verdict']['word']))}</strong></p><ul>{reasons}</ul>"
-        f"<dl>{facts}</dl>{first}{folded}{_evolution_html(card)}</section>"
+        f"{first}{folded}{_evolution_html(card)}<dl>{facts}</dl></section>"
     )
 
 
