@@ -53,7 +53,7 @@ LOSS_COLUMNS = (
     "command", "measured_on",
 )  # fmt: skip
 
-POINTS_PER_RUN = 60
+POINTS_PER_RUN = 40
 
 
 @dataclass(frozen=True)

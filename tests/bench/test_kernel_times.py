@@ -53,8 +53,8 @@ def test_a_stopwatch_counts_every_moment_once():
     watch.timed(outer, "loss")()
     watch.switch(PART[DISPATCH])
     whole = time.perf_counter() - start
-    assert watch.seconds[PART["product"]] == pytest.approx(0.02, rel=0.5)
-    assert watch.seconds[PART["loss"]] == pytest.approx(0.01, rel=0.5)  # without what it called
+    assert 0.02 <= watch.seconds[PART["product"]] < whole
+    assert watch.seconds[PART["loss"]] >= 0.01
     assert sum(watch.seconds) == pytest.approx(whole, rel=0.01, abs=1e-4)
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
-from sitegen.frames import cell_frame, load_results, loss_frame, primary_cells, ratio_frame
+from sitegen.frames import POINTS_PER_RUN, cell_frame, load_results, loss_frame, primary_cells, ratio_frame
 from tests.sitegen import rows
 
 OTHER = rows.MACHINE | {"cpu": "Other 1"}
@@ -161,7 +161,7 @@ def test_nothing_measured_gives_empty_frames(tmp_path: Path) -> None:
 def test_a_loss_curve_is_averaged_to_a_bounded_number_of_points(tmp_path: Path) -> None:
     points = loss_frame(load_results(rows.store(tmp_path, rows.training(steps=400))), 4)
     training = points[points["series"] == "training"]
-    assert len(training) == 134  # 400 steps, three at a time
+    assert len(training) == POINTS_PER_RUN  # 400 steps, ten at a time
     assert training.iloc[-1]["step"] == 400
     assert points[points["series"] == "held out"]["step"].tolist() == [100, 200, 300, 400]
 
