@@ -153,6 +153,9 @@ def test_provenance(tmp_path):
     assert len(clean.commit) == 40
     assert clean.dirty is False
     (tmp_path / "notes.txt").write_text("pages and notes do not change a timing\n")
+    model = tmp_path / "tinygpt" / "gallery" / "models" / "stories" / "card.json"
+    model.parent.mkdir(parents=True)
+    model.write_text("what one training wrote must not spoil the record of the next\n")
     assert read_provenance(tmp_path) == clean
     code.write_text("2\n")
     assert read_provenance(tmp_path) == Provenance(clean.commit, True)
