@@ -39,7 +39,7 @@ def _card_html(card: Card) -> str:
         f"<details><summary>The other {len(texts) - 1} seeds, all of them</summary>{others}</details>" if others else ""
     )
     return (
-        f'<section class="tg-model"><h3>{html_block(card.name)}</h3>'
+        f'<section class="tg-model"><h2>{html_block(card.name)}</h2>'
         f"<p>Verdict: <strong>{html_block(str(evaluation['verdict']['word']))}</strong></p><ul>{reasons}</ul>"
         f"{first}{folded}{_evolution_html(card)}<dl>{facts}</dl></section>"
     )
