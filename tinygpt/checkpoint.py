@@ -216,13 +216,22 @@ def load_checkpoint(directory: str | Path) -> Checkpoint:
                 _MAKE_ONE,
             )
         identity = _identity(folder)
+        # A run that saves just now swaps the folder under our hands. Then files may be missing, or the state alone:
+        # the load fails, or looks like a foreign checkpoint without one. Read the version that is there now.
         try:
-            return _load(folder)
+            checkpoint = _load(folder)
         except CheckpointError:
-            # A run that saved just now swapped the folder under our hands: read the version that is there now.
-            current = find_folder(directory)
-            if current is None or _identity(current) == identity:
+            if _stands(directory, identity):
                 raise
+        else:
+            if checkpoint.training is not None or _stands(directory, identity):
+                return checkpoint
+
+
+def _stands(directory: Path, identity: tuple[int, int] | None) -> bool:
+    """Whether the version that a reader should open is still the one of this identity, or there is none any more."""
+    current = find_folder(directory)
+    return current is None or _identity(current) == identity
 
 
 def _identity(folder: Path) -> tuple[int, int] | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.tinygpt.small_checkpoint import save, step_of
-from tinygpt.checkpoint import load_checkpoint
+from tinygpt.checkpoint import OPTIMIZER, STATE, load_checkpoint
 from tinygpt.errors import CheckpointError, StorageError
 from tinygpt.folders import find_folder
 
@@ -152,3 +152,28 @@ def test_a_reader_never_meets_a_half_replaced_folder(tmp_path: Path) -> None:
     assert writer.returncode == 0
     assert seen == sorted(seen) and len(set(seen)) > 5
     assert step_of(folder) == 59
+
+
+def test_a_version_swapped_in_while_the_state_was_looked_for_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The narrowest moment: the folder is away while its state is looked for and back for the weights."""
+    folder, old, new = tmp_path / "run", tmp_path / ".run.old", tmp_path / ".run.new"
+    save(folder, step=1)
+    save(tmp_path / "next", step=2)
+    (tmp_path / "next").rename(new)
+    looked_for = []
+    exists = Path.exists
+
+    def exists_during_a_swap(path: Path) -> bool:
+        looked_for.append(path.name)
+        if looked_for.count(STATE) == 1 and path.name == STATE:
+            folder.rename(old)
+        found = exists(path)
+        if looked_for.count(OPTIMIZER) == 1 and path.name == OPTIMIZER:
+            new.rename(folder)
+        return found
+
+    monkeypatch.setattr(Path, "exists", exists_during_a_swap)
+    assert step_of(folder) == 2
+    assert looked_for.count(OPTIMIZER) == 1 and looked_for.count(STATE) == 2
