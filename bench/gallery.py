@@ -89,7 +89,7 @@ GALLERY = MappingProxyType(
         for entry in (
             GalleryEntry("shakespeare", "shakespeare", "medium", "cosine", 15_000, 0.05),
             GalleryEntry("kjv", "kjv", "medium", "cosine", 11_000, 0.0),
-            GalleryEntry("python", "python", "medium", "cosine", 8_000, 0.0),
+            GalleryEntry("python", "python", "medium", "cosine", 18_000, 0.0),
             GalleryEntry("stories", "stories", "medium", "cosine", 5_000, 0.0),
         )
     }
