@@ -17,11 +17,12 @@ from typing import Any
 
 import pandas as pd
 
+from bench.lock import default_lock_file, measurement_lock
 from bench.machine import fresh_machine
 from bench.peers.preparation import prepare
 from bench.process import Event, Outcome, run_worker
 from bench.protocol import Protocol, sha256_text, training_protocol
-from bench.provenance import read_provenance
+from bench.provenance import Provenance, read_provenance
 from bench.records import Row, new_run_id, threads_of
 from bench.store import write_tables
 from bench.variants import check_variant, engine_name
@@ -114,7 +115,11 @@ class RaceResult:
 
 
 def run_race(
-    race: Race, corpus: Corpus, results_root: Path, on_event: Callable[[str, Event], None] = lambda _v, _e: None
+    race: Race,
+    corpus: Corpus,
+    results_root: Path,
+    on_event: Callable[[str, Event], None] = lambda _v, _e: None,
+    lock_file: Path | None = None,
 ) -> RaceResult:
     """Let every contestant train, and write the rows.
 
@@ -123,8 +128,10 @@ def run_race(
         corpus: the text.
         results_root: the results folder; made if missing.
         on_event: told of every contestant's events as they come.
+        lock_file: of the one measurement that goes on at a time; the machine's if None.
 
     Raises:
+        BusyError: another measurement is going on.
         ConfigError: a contestant does not exist.
         StorageError: the rows cannot be written.
     """
@@ -133,9 +140,12 @@ def run_race(
     preset = get_preset(race.plan.preset)
     train = race.plan.train_config(preset.train)
     protocol = training_protocol(race.plan.preset, train, corpus.name, corpus.sha256, race.plan.seed, race.plan.steps)
-    machine = fresh_machine()
     run_ids, finishes = [], []
-    with tempfile.TemporaryDirectory(prefix="tinygpt-race-") as name:
+    with (
+        measurement_lock(lock_file or default_lock_file()),
+        tempfile.TemporaryDirectory(prefix="tinygpt-race-") as name,
+    ):
+        machine, provenance = fresh_machine(), read_provenance()
         folder = Path(name)
         (folder / "train.bin").write_bytes(corpus.train)
         (folder / "held_out.bin").write_bytes(corpus.held_out)
@@ -144,7 +154,7 @@ def run_race(
             own.mkdir()
             outcome, refusal = _contestant(race, variant, protocol, train, folder, own, on_event)
             run_id = new_run_id(sha256_text(machine))
-            row, steps, finish = _rows(race, variant, protocol, machine, run_id, outcome, refusal)
+            row, steps, finish = _rows(race, variant, protocol, machine, provenance, run_id, outcome, refusal)
             write_tables(results_root, run_id, {"runs": [row], "steps": steps, "samples": []})
             run_ids.append(run_id)
             finishes.append(finish)
@@ -185,7 +195,14 @@ def _contestant(
 
 
 def _rows(
-    race: Race, variant: str, protocol: Protocol, machine: str, run_id: str, outcome: Outcome, refusal: str | None
+    race: Race,
+    variant: str,
+    protocol: Protocol,
+    machine: str,
+    provenance: Provenance,
+    run_id: str,
+    outcome: Outcome,
+    refusal: str | None,
 ) -> tuple[Row, list[Row], Finish]:
     cell_id = f"{run_id}/{variant}/{race.plan.preset}/0"
     held_out = {event["step"]: event["held_out_loss"] for event in outcome.of_kind("evaluation")}
@@ -209,7 +226,6 @@ def _rows(
     resolved = ready[0] if ready else {}
     seen = outcome.of_kind("machine")
     machine = str(seen[0]["machine"]) if seen else machine
-    provenance = read_provenance()
     row: Row = {
         "run_id": run_id,
         "cell_id": cell_id,

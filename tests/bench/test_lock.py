@@ -6,9 +6,11 @@ import sys
 import pytest
 
 from bench.lock import BusyError, default_lock_file, measurement_lock
+from bench.race import Race, run_race
 from bench.runner import run_suite
 from bench.runplan import RunOptions
 from tests.bench.test_faults import faulty_suite
+from tinygpt.plan import TrainingPlan
 
 HOLDER = """
 import sys
@@ -44,6 +46,13 @@ def test_two_runs_never_overlap(tmp_path, holder, corpus, console):
             console=console,
             options=RunOptions(lock_file=tmp_path / "lock"),
         )
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_race_is_a_measurement_too(tmp_path, holder, corpus):
+    race = Race(TrainingPlan(tmp_path, preset="tiny", corpus=corpus.name, steps=1))
+    with pytest.raises(BusyError, match=f"process {holder.pid} is measuring"):
+        run_race(race, corpus, tmp_path / "results", lock_file=tmp_path / "lock")
     assert not (tmp_path / "results").exists()
 
 

@@ -32,7 +32,7 @@ def raced(tmp_path_factory):
     return (
         root,
         race,
-        run_race(race, CORPUS, root, lambda variant, event: events.append((variant, event["event"]))),
+        run_race(race, CORPUS, root, lambda variant, event: events.append((variant, event["event"])), root / "lock"),
         events,
     )
 
@@ -79,7 +79,7 @@ def test_the_clock_counts_training_alone(raced):
 
 def test_a_contestant_that_cannot_run_is_a_row(tmp_path):
     race = Race(PLAN, ("bench.nowhere:Engine",))
-    result = run_race(race, CORPUS, tmp_path)
+    result = run_race(race, CORPUS, tmp_path, lock_file=tmp_path / "lock")
     assert result.finishes[0].status == "crashed"
     assert "nowhere" in str(result.finishes[0].reason)
     assert result.exit_code == 1
