@@ -90,7 +90,7 @@ GALLERY = MappingProxyType(
             GalleryEntry("shakespeare", "shakespeare", "medium", "cosine", 15_000, 0.05),
             GalleryEntry("kjv", "kjv", "medium", "cosine", 11_000, 0.0),
             GalleryEntry("python", "python", "medium", "cosine", 18_000, 0.0),
-            GalleryEntry("stories", "stories", "medium", "cosine", 5_000, 0.0),
+            GalleryEntry("stories", "stories", "medium", "cosine", 14_000, 0.0),
         )
     }
 )
