@@ -82,7 +82,7 @@ _RUNS = (
     Column("commit", "text", "", "commit of the code; null outside a checkout", True),
     Column("dirty", "yes/no", "", "whether the code differed from that commit; null outside a checkout", True),
     Column("started_at", "time", "", "start of the process, UTC"),
-    Column("suite", "text", "", "suite that planned the cell; train for training runs"),
+    Column("suite", "text", "", "suite that planned the cell; of a training run train, sweep, race or gallery"),
     Column("corpus", "text", "", "name of the text"),
     Column("corpus_sha256", "text", "", "hash of the text"),
     Column("seed", "integer", "", "of the starting weights and the batches"),

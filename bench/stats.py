@@ -21,11 +21,11 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binom
 
 from bench.protocol import require_same
 
@@ -35,6 +35,9 @@ MIN_ROUNDS = 6  # the fewest observations whose extremes hold the median with 95
 RoundTimes = dict[int, np.ndarray]  # round → seconds of the measured steps
 
 GROUP = ["origin", "machine_hash", "protocol_hash", "run_id", "variant", "preset"]
+_TOGETHER = [name for name in GROUP if name != "variant"]  # what both sides of a ratio share
+
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -62,11 +65,31 @@ def median_interval(values: Sequence[float] | np.ndarray, confidence: float = CO
         confidence: coverage wanted. If n is too small for it, the extremes are taken and the coverage says so.
     """
     x = np.sort(np.asarray(values, np.float64))
-    n = len(x)
-    # Largest k with P(Binomial(n, 1/2) < k) ≤ (1 − confidence) / 2; positions are counted from 1.
-    k = max(1, int(np.sum(binom.cdf(np.arange(n // 2), n, 0.5) <= (1.0 - confidence) / 2.0)))
-    coverage = max(0.0, 1.0 - 2.0 * float(binom.cdf(k - 1, n, 0.5)))
-    return Interval(float(np.median(x)), float(x[k - 1]), float(x[n - k]), coverage)
+    k, coverage = _order_statistics(len(x), confidence)
+    return Interval(_middle(x), float(x[k - 1]), float(x[-k]), coverage)
+
+
+@cache
+def _order_statistics(n: int, confidence: float) -> tuple[int, float]:
+    """Which of n sorted values bound the interval, the k-th from either end, and its coverage."""
+    below = [1]  # 2^n P(Binomial(n, ½) ≤ i), a sum of binomial coefficients and so an integer
+    ways = 1
+    for i in range(1, n // 2 + 1):
+        ways = ways * (n - i + 1) // i
+        below.append(below[-1] + ways)
+    # Largest k with P(Binomial(n, ½) < k) ≤ (1 − confidence) / 2; positions are counted from 1.
+    k = max(1, sum(count / 2**n <= (1.0 - confidence) / 2.0 for count in below[: n // 2]))
+    return k, max(0.0, 1.0 - 2.0 * (below[k - 1] / 2**n))
+
+
+def _middle(x: np.ndarray) -> float:
+    """The median of sorted values (n,)."""
+    half = len(x) // 2
+    return float(x[half]) if len(x) % 2 else float((x[half - 1] + x[half]) / 2)
+
+
+def _median(values: np.ndarray) -> float:
+    return _middle(np.sort(values))
 
 
 # ---- cells ---------------------------------------------------------------------------------------------
@@ -106,7 +129,11 @@ _SUMMARY_COLUMNS = [
 ]
 
 
-_FROM_NEWEST = ("corpus", "commit", "suite", "limit_seconds", "resolved_variant")
+_FROM_NEWEST = ("engine", "corpus", "commit", "suite", "limit_seconds", "resolved_variant", "started_at", "command",
+                "protocol", "machine")  # fmt: skip
+_NUMBERS = ("peak_memory_bytes", "setup_seconds", "loss_drift", "wall_seconds")  # of a process, NaN where it has none
+_READ = (*GROUP, *_FROM_NEWEST, *_NUMBERS, "cell_id", "round", "status", "dirty", "error_tail", "tokens_per_step",
+         "n_parameters")  # fmt: skip
 
 
 def cell_summary(runs: pd.DataFrame, steps: pd.DataFrame, kinds: Collection[str] = ("bench",)) -> pd.DataFrame:
@@ -134,62 +161,81 @@ def cell_summary(runs: pd.DataFrame, steps: pd.DataFrame, kinds: Collection[str]
         bench = bench.assign(origin="local")
     if bench.empty:
         return pd.DataFrame(columns=_SUMMARY_COLUMNS)
-    measured = steps[~steps["is_warmup"].astype(bool)]
-    seconds = {str(key): group.to_numpy(np.float64) for key, group in measured.groupby("cell_id")["seconds"]}
+    numbers = {name: pd.to_numeric(bench[name]).astype(np.float64) for name in _NUMBERS}
+    attempts: dict[tuple[Any, ...], list[Row]] = {}
+    for row in _plain_rows(bench.assign(**numbers), _READ):
+        attempts.setdefault(tuple(row[name] for name in GROUP), []).append(row)
+    seconds = _measured_seconds(steps, bench["cell_id"])
     rows = [
-        _summarize(dict(zip(GROUP, key, strict=True)), group.sort_values("started_at"), seconds)
-        for key, group in bench.groupby(GROUP, sort=False)
+        _summarize(dict(zip(GROUP, key, strict=True)), sorted(group, key=lambda row: row["started_at"]), seconds)
+        for key, group in attempts.items()
     ]
     summary = pd.DataFrame(rows, columns=_SUMMARY_COLUMNS)
     return summary.sort_values(["n_parameters", "variant", "started_at"], kind="stable", ignore_index=True)
 
 
-def _summarize(key: dict[str, Any], group: pd.DataFrame, seconds: dict[str, np.ndarray]) -> dict[str, Any]:
-    ok = group[group["status"] == "ok"]
-    group = group[(group["status"] != "interrupted") | ~group["round"].isin(ok["round"])]
-    failed = group[group["status"] != "ok"]
-    newest = (group if ok.empty else ok).iloc[-1]
-    times = {
-        int(number): seconds[str(cell_id)]
-        for number, cell_id in zip(ok["round"], ok["cell_id"], strict=True)
-        if str(cell_id) in seconds
-    }
-    round_seconds = {name: float(np.median(values)) for name, values in times.items()}
+def _plain_rows(frame: pd.DataFrame, columns: Sequence[str]) -> list[Row]:
+    """Rows of plain values: to make a small frame of every group would take longer than all that is computed."""
+    values = (frame[name].tolist() for name in columns)
+    return [dict(zip(columns, row, strict=True)) for row in zip(*values, strict=True)]
+
+
+def _measured_seconds(steps: pd.DataFrame, cells: pd.Series) -> dict[str, np.ndarray]:
+    """Cell → seconds of its measured steps, in the order in which they ran."""
+    measured = steps[steps["cell_id"].isin(cells) & ~steps["is_warmup"].astype(bool)]
+    numbers, names = pd.factorize(measured["cell_id"])
+    seconds = measured["seconds"].to_numpy(np.float64)[np.argsort(numbers, kind="stable")]
+    counts = np.bincount(numbers, minlength=len(names))
+    ends = np.cumsum(counts)
+    return {str(name): seconds[end - count : end] for name, count, end in zip(names, counts, ends, strict=True)}
+
+
+def _summarize(key: Row, group: list[Row], seconds: Mapping[str, np.ndarray]) -> Row:
+    ok = [row for row in group if row["status"] == "ok"]
+    done = {row["round"] for row in ok}
+    group = [row for row in group if row["status"] != "interrupted" or row["round"] not in done]
+    failed = [row for row in group if row["status"] != "ok"]
+    speaking = ok or group
+    newest = speaking[-1]
+    times = {int(row["round"]): seconds[str(row["cell_id"])] for row in ok if str(row["cell_id"]) in seconds}
+    round_seconds = [_median(values) for values in times.values()]
     by_rounds = len(round_seconds) >= MIN_ROUNDS
-    pooled = list(round_seconds.values()) if by_rounds else [float(t) for values in times.values() for t in values]
-    interval = median_interval(pooled) if pooled else Interval(math.nan, math.nan, math.nan, math.nan)
+    interval = Interval(math.nan, math.nan, math.nan, math.nan)
+    if times:
+        interval = median_interval(round_seconds if by_rounds else np.concatenate([*times.values()]))
+    tokens = int(newest["tokens_per_step"])
     return key | {
-        "engine": newest["engine"],
         **{name: newest[name] for name in _FROM_NEWEST},
-        "dirty": bool((group["dirty"].map(lambda dirty: dirty is True)).any()),
-        "status": "ok" if round_seconds else str(newest["status"]),
+        "dirty": any(row["dirty"] is True for row in group),
+        "status": "ok" if times else str(newest["status"]),
         "n_attempts": len(group),
         "n_failed": len(failed),
-        "n_rounds": len(round_seconds),
+        "n_rounds": len(times),
         "n_steps": sum(len(values) for values in times.values()),
         "median_step_seconds": interval.median,
         "low_step_seconds": interval.low,
         "high_step_seconds": interval.high,
         "interval_basis": "rounds" if by_rounds else "steps",
         "interval_coverage": interval.coverage,
-        "tokens_per_step": int(newest["tokens_per_step"]),
-        "tokens_per_second": int(newest["tokens_per_step"]) / interval.median,
-        "peak_memory_bytes": _largest(group if ok.empty else ok, "peak_memory_bytes"),
-        "setup_seconds": float(pd.to_numeric(ok["setup_seconds"]).median()) if len(ok) else math.nan,
+        "tokens_per_step": tokens,
+        "tokens_per_second": tokens / interval.median,
+        "peak_memory_bytes": _largest(speaking, "peak_memory_bytes"),
+        "setup_seconds": _median(_known(ok, "setup_seconds")),
         "loss_drift": _largest(ok, "loss_drift"),
         "n_parameters": int(newest["n_parameters"]),
-        "wall_seconds": _largest(group if ok.empty else ok, "wall_seconds"),
-        "started_at": newest["started_at"],
-        "command": newest["command"],
-        "error_tail": None if failed.empty else failed.iloc[-1]["error_tail"],
-        "protocol": newest["protocol"],
-        "machine": newest["machine"],
+        "wall_seconds": _largest(speaking, "wall_seconds"),
+        "error_tail": failed[-1]["error_tail"] if failed else None,
         "round_times": times,
     }
 
 
-def _largest(group: pd.DataFrame, column: str) -> float:
-    return float(pd.to_numeric(group[column]).max()) if len(group) else math.nan
+def _known(rows: list[Row], name: str) -> np.ndarray:
+    """The numbers of a column that are there; NaN alone where none is."""
+    return np.array([row[name] for row in rows if row[name] == row[name]] or [math.nan])
+
+
+def _largest(rows: list[Row], name: str) -> float:
+    return float(_known(rows, name).max())
 
 
 # ---- ratios --------------------------------------------------------------------------------------------
@@ -214,7 +260,7 @@ class Ratio:
     ratio_basis: str
 
 
-def ratio(engine: pd.Series, baseline: pd.Series) -> Ratio | None:
+def ratio(engine: Mapping[str, Any] | pd.Series, baseline: Mapping[str, Any] | pd.Series) -> Ratio | None:
     """Ratio of two rows of :func:`cell_summary` that were measured in one run.
 
     Returns:
@@ -244,13 +290,14 @@ def ratio_of_rounds(ours: RoundTimes, theirs: RoundTimes) -> Ratio:
     """
     both = sorted(set(ours) & set(theirs))
     if len(both) >= MIN_ROUNDS:
-        logs = median_interval([math.log(np.median(theirs[number]) / np.median(ours[number])) for number in both])
+        logs = median_interval([math.log(_median(theirs[number]) / _median(ours[number])) for number in both])
         return Ratio(math.exp(logs.median), math.exp(logs.low), math.exp(logs.high), len(both), "rounds")
     a, b = (median_interval(np.concatenate([*side.values()])) for side in (ours, theirs))
     return Ratio(b.median / a.median, b.low / a.high, b.high / a.low, len(both), "steps")
 
 
-_SPEEDUP_COLUMNS = [*GROUP, "engine", "corpus", "n_parameters", "commit", "dirty", "started_at", "baseline"]
+_SPEEDUP_COLUMNS = [*GROUP, "engine", "corpus", "n_parameters", "commit", "dirty", "started_at"]
+_COMPARED = (*_SPEEDUP_COLUMNS, "median_step_seconds", "protocol", "machine", "round_times")
 
 
 def speedups(summary: pd.DataFrame, baseline: str) -> pd.DataFrame:
@@ -268,23 +315,27 @@ def speedups(summary: pd.DataFrame, baseline: str) -> pd.DataFrame:
     Raises:
         ResultsError: rows that share their hashes differ in protocol or machine (a damaged file).
     """
-    names = [*_SPEEDUP_COLUMNS, *Ratio.__dataclass_fields__, "median_step_seconds", "baseline_step_seconds"]
-    rows: list[dict[str, Any]] = []
-    measured = summary[summary["n_rounds"] > 0] if len(summary) else summary
-    for _, group in measured.groupby(["origin", "machine_hash", "protocol_hash", "run_id", "preset"], sort=False):
-        base = group[group["variant"] == baseline]
-        for _, row in group.iterrows() if len(base) else ():
-            found = ratio(row, base.iloc[0])
+    names = [*_SPEEDUP_COLUMNS, "baseline", *Ratio.__dataclass_fields__, "median_step_seconds", "baseline_step_seconds"]
+    together: dict[tuple[Any, ...], list[Row]] = {}
+    for row in _plain_rows(summary[summary["n_rounds"] > 0] if len(summary) else summary, _COMPARED):
+        together.setdefault(tuple(row[name] for name in _TOGETHER), []).append(row)
+    rows: list[Row] = []
+    for group in together.values():
+        base = next((row for row in group if row["variant"] == baseline), None)
+        if base is None:
+            continue
+        for row in group:
+            found = ratio(row, base)
             if found is not None and row["variant"] == baseline:
                 found = replace(found, speedup=1.0, speedup_low=1.0, speedup_high=1.0)  # against itself, by definition
             if found is not None:
                 rows.append(
-                    {name: row[name] for name in _SPEEDUP_COLUMNS if name != "baseline"}
+                    {name: row[name] for name in _SPEEDUP_COLUMNS}
                     | asdict(found)
                     | {
                         "baseline": baseline,
                         "median_step_seconds": row["median_step_seconds"],
-                        "baseline_step_seconds": base.iloc[0]["median_step_seconds"],
+                        "baseline_step_seconds": base["median_step_seconds"],
                     }
                 )
     return pd.DataFrame(rows, columns=names)
