@@ -7,12 +7,10 @@
 // Everything lives in the kernels' heap of float32; an "offset" is an index into it. dx is ∂loss/∂x; gradients of
 // weights are overwritten by every backward, the gradient of the residual stream is added to.
 //
-// An engine trains or reads. One that reads holds the linear layers' matrices transposed, (outputs, inputs): a token
-// reads every weight once, and memory is fastest from end to end.
+// An engine trains or reads. One that reads holds the linear layers' matrices in panels, (outputs / p, inputs, p) for p
+// columns that the kernels make at a time: a token reads every weight once, and memory is fastest from end to end.
 
-import { heapSize, layOut, parameterShapes, size, VOCABULARY } from "./layout.js";
-
-const LINEAR = /\.(c_attn|c_proj|c_fc)\.weight$/;
+import { heapSize, layOut, LINEAR, parameterShapes, size, VOCABULARY } from "./layout.js";
 
 /** AdamW and clipping as tinygpt.config.TrainConfig has them. */
 export const TRAINING = { learningRate: 3e-4, beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.1, gradClip: 1 };
@@ -68,9 +66,22 @@ export class Engine {
     for (const [name, view] of this._arrays(this.places.parameters)) {
       const array = weights.get(name);
       if (this.batchSize || !LINEAR.test(name)) view.set(array);
-      else transpose(view, array, shapes.get(name)[0]);
+      else this._loadPanels(this.places.parameters.get(name), array, shapes.get(name));
     }
     this.length = 0;
+  }
+
+  // Panels at an offset from a matrix (k, n); the last one is filled up with the zeros that a heap begins with.
+  _loadPanels(to, matrix, [k, n]) {
+    const { heap } = this;
+    const { panelColumns } = this.kernels;
+    for (let j = 0; j < n; j += panelColumns) {
+      const columns = Math.min(panelColumns, n - j);
+      for (let l = 0; l < k; l++) {
+        const place = to + j * k + l * panelColumns;
+        for (let c = 0; c < columns; c++) heap[place + c] = matrix[l * n + j + c];
+      }
+    }
   }
 
   /**
@@ -138,7 +149,7 @@ export class Engine {
     this._linear(places.x, block.mixed, `${h}.attn.c_proj`, rows, d, d, 1);
     this._norm(places.normed, block.xHat2, block.r2, `${h}.ln_2`, rows);
     this._linear(block.wide, places.normed, `${h}.mlp.c_fc`, rows, d, 4 * d, 0);
-    kernels.gelu(places.hidden, block.wide, rows * 4 * d);
+    kernels.gelu(places.hidden, block.gate, block.wide, rows * 4 * d);
     this._linear(places.x, places.hidden, `${h}.mlp.c_proj`, rows, 4 * d, d, 1);
   }
 
@@ -150,10 +161,10 @@ export class Engine {
 
   // y (rows, n) = x (rows, k) W + bias, or added to y.
   _linear(y, x, name, rows, k, n, add) {
-    const { parameters } = this.places;
-    const [row, column] = this.batchSize ? [n, 1] : [1, k];
-    const [weight, bias] = [`${name}.weight`, `${name}.bias`].map((part) => parameters.get(part));
-    this.kernels.matmul(y, n, x, k, 1, weight, row, column, rows, n, k, add, bias);
+    const { kernels, places } = this;
+    const [weight, bias] = [`${name}.weight`, `${name}.bias`].map((part) => places.parameters.get(part));
+    if (this.batchSize) kernels.matmul(y, n, x, k, 1, weight, n, 1, rows, n, k, add, bias);
+    else kernels.matmulPanels(y, n, x, k, weight, rows, n, k, add, bias);
   }
 
   /** Logits become softmax; returns the mean of −log softmax[target], nats per token. */
@@ -220,7 +231,7 @@ export class Engine {
         kernels.scaleShift(normed, hat, w.get(`${h}.${name}.weight`), w.get(`${h}.${name}.bias`), rows, d);
 
       inner(dWide, dx, "mlp.c_proj", 4 * d, d);
-      kernels.geluBackward(dWide, hidden, block.wide, rows * 4 * d);
+      kernels.geluBackward(dWide, hidden, block.gate, block.wide, rows * 4 * d);
       outer(hidden, dx, "mlp.c_proj", 4 * d, d);
       inner(dNormed, dWide, "mlp.c_fc", d, 4 * d);
       again("ln_2", block.xHat2);
@@ -302,7 +313,10 @@ export class Engine {
     const { xHat1, r1, qkv } = places.blocks[last];
     this._norm(places.normed, xHat1, r1, `h.${last}.ln_1`, t);
     const b = this._blocks()[last];
-    kernels.matmul(qkv + d, 3 * d, places.normed, d, 1, b.attention + d * d, 1, d, t, 2 * d, d, 0, b.attentionBias + d);
+    const from = d % kernels.panelColumns ? 0 : d; // keys and values, from a panel's beginning
+    const panels = b.attention + from * d;
+    const n = 3 * d - from;
+    kernels.matmulPanels(qkv + from, 3 * d, places.normed, d, panels, t, n, d, 0, b.attentionBias + from);
     this._remember(last, qkv, 0, t);
     heap.copyWithin(places.row.x, places.x + (t - 1) * d, places.x + t * d);
     this._blockStep(last, t - 1);
@@ -327,17 +341,17 @@ export class Engine {
   _blockStep(layer, position) {
     const { kernels, places } = this;
     const { dModel: d, nHeads, contextLength: room, eps } = this.config;
-    const { x, normed, hat, r, qkv, mixed, wide, scores } = places.row;
+    const { x, normed, hat, r, qkv, mixed, wide, gate, scores } = places.row;
     const b = this._blocks()[layer];
     kernels.layerNorm(normed, hat, r, x, b.gain1, b.bias1, 1, d, eps);
-    kernels.matrixTimesRow(qkv, b.attention, normed, b.attentionBias, 3 * d, d, 0);
+    kernels.rowTimesPanels(qkv, normed, b.attention, 3 * d, d, 0, b.attentionBias);
     this._remember(layer, qkv, position, 1);
     kernels.attentionStep(mixed, qkv, b.keys, b.values, scores, position + 1, room, nHeads, d / nHeads);
-    kernels.matrixTimesRow(x, b.projection, mixed, b.projectionBias, d, d, 1);
+    kernels.rowTimesPanels(x, mixed, b.projection, d, d, 1, b.projectionBias);
     kernels.layerNorm(normed, hat, r, x, b.gain2, b.bias2, 1, d, eps);
-    kernels.matrixTimesRow(wide, b.up, normed, b.upBias, 4 * d, d, 0);
-    kernels.gelu(wide, wide, 4 * d);
-    kernels.matrixTimesRow(x, b.down, wide, b.downBias, d, 4 * d, 1);
+    kernels.rowTimesPanels(wide, normed, b.up, 4 * d, d, 0, b.upBias);
+    kernels.gelu(wide, gate, wide, 4 * d);
+    kernels.rowTimesPanels(x, wide, b.down, d, 4 * d, 1, b.downBias);
   }
 
   // Keys and values of `rows` positions from `position` on go into the cache.
@@ -355,7 +369,7 @@ export class Engine {
     const { x, normed, hat, r, logits } = places.row;
     const w = places.parameters;
     kernels.layerNorm(normed, hat, r, x, w.get("ln_f.weight"), w.get("ln_f.bias"), 1, d, eps);
-    kernels.matrixTimesRow(logits, w.get("wte.weight"), normed, 0, VOCABULARY, d, 0);
+    kernels.matrixTimesRow(logits, w.get("wte.weight"), normed, VOCABULARY, d);
     return heap.subarray(logits, logits + VOCABULARY);
   }
 
@@ -382,17 +396,5 @@ export class Engine {
       };
     });
     return this._blockOffsets;
-  }
-}
-
-// to (n, k) from (k, n), in squares that stay in the cache.
-function transpose(to, from, k) {
-  const n = from.length / k;
-  const side = 32;
-  for (let i = 0; i < k; i += side) {
-    for (let j = 0; j < n; j += side) {
-      const [rows, columns] = [Math.min(k, i + side), Math.min(n, j + side)];
-      for (let l = i; l < rows; l++) for (let c = j; c < columns; c++) to[c * k + l] = from[l * n + c];
-    }
   }
 }

@@ -3,15 +3,72 @@
 // Every function has a twin of the same name and arguments in kernels.ts. Arguments that name arrays are element
 // offsets into one heap of float32. Sums are made in float64, which is what JavaScript's numbers are.
 
-const TILE_ROWS = 4;
+const TILE_ROWS = 3;
 const TILE_COLUMNS = 2;
-const BLOCK_ROWS = 32;
+const BLOCK_ROWS = 48;
 const BLOCK_INNER = 256;
-const BLOCK_COLUMNS = 128;
+const BLOCK_COLUMNS = 256;
+const PANEL_COLUMNS = 4;
+const PANELS = 0; // for a stride of B: it lies in panels already
 const QUERIES = 32; // so many queries go together; keys after the last of them are skipped
 
 const GELU_SCALE = Math.sqrt(2 / Math.PI);
 const GELU_CUBIC = 0.044715;
+
+// 2^n for every n that exp needs.
+const LOWEST = -126;
+const HIGHEST = 127;
+const POWERS = Float64Array.from({ length: HIGHEST - LOWEST + 1 }, (_, i) => 2 ** (LOWEST + i));
+
+// e^x = 2^n 2^r with n = round(x / ln 2), as in kernels/common.ts: relative error 2e-9. Math.exp is a call, and slower.
+function exp(x) {
+  const scaled = Math.max(LOWEST, Math.min(HIGHEST, x * Math.LOG2E));
+  const n = Math.floor(scaled + 0.5);
+  const r = scaled - n;
+  let p = 1.5353361817e-4;
+  p = p * r + 1.3398874445e-3;
+  p = p * r + 9.6184373583e-3;
+  p = p * r + 5.550332471e-2;
+  p = p * r + 2.4022647914e-1;
+  p = p * r + 6.9314720286e-1;
+  return POWERS[n - LOWEST] * (p * r + 1);
+}
+
+// The product's panels belong to the module, not to an engine: of a constant V8 knows place and length when it compiles
+// the loop over it, and otherwise looks them up in every round, which costs as much as the arithmetic.
+const packedA = new Float64Array(BLOCK_ROWS * BLOCK_INNER);
+const packedB = new Float64Array(BLOCK_INNER * BLOCK_COLUMNS);
+
+// One 3 × 2 tile, added to c; `rows` and `columns` say how much of it exists. Six sums and six products stay in
+// registers; a larger tile's do not. "| 0" says that indices are 32-bit integers.
+function tile(heap, a, b, k, c, cRow, rows, columns) {
+  let s00 = 0,
+    s01 = 0,
+    s10 = 0,
+    s11 = 0,
+    s20 = 0,
+    s21 = 0;
+  for (const end = (a + TILE_ROWS * k) | 0; a < end; a = (a + TILE_ROWS) | 0, b = (b + TILE_COLUMNS) | 0) {
+    const b0 = packedB[b],
+      b1 = packedB[(b + 1) | 0];
+    const a0 = packedA[a],
+      a1 = packedA[(a + 1) | 0],
+      a2 = packedA[(a + 2) | 0];
+    s00 += a0 * b0;
+    s01 += a0 * b1;
+    s10 += a1 * b0;
+    s11 += a1 * b1;
+    s20 += a2 * b0;
+    s21 += a2 * b1;
+  }
+  heap[c] += s00;
+  if (rows > 1) heap[c + cRow] += s10;
+  if (rows > 2) heap[c + 2 * cRow] += s20;
+  if (columns < 2) return;
+  heap[c + 1] += s01;
+  if (rows > 1) heap[c + cRow + 1] += s11;
+  if (rows > 2) heap[c + 2 * cRow + 1] += s21;
+}
 
 /**
  * Kernels over a heap of their own.
@@ -22,14 +79,11 @@ const GELU_CUBIC = 0.044715;
 export function createKernels(floats) {
   const heapStart = 4; // offset 0 means "none"
   const heap = new Float32Array(heapStart + floats);
-  const packedA = new Float64Array(BLOCK_ROWS * BLOCK_INNER);
-  const packedB = new Float64Array(BLOCK_INNER * BLOCK_COLUMNS);
 
   // ---- matrix product --------------------------------------------------------------------------------------------
 
   // Groups of `group` lines (rows of A, columns of B), inner index outermost within a group; missing lines are zeros.
-  function pack(packed, group, from, line, inner, lines, k) {
-    let to = 0;
+  function pack(packed, to, group, from, line, inner, lines, k) {
     for (let i = 0; i < lines; i += group) {
       for (let l = 0; l < k; l++) {
         let p = from + i * line + l * inner;
@@ -38,41 +92,12 @@ export function createKernels(floats) {
     }
   }
 
-  // One 4 × 2 tile, added to c; `rows` and `columns` say how much of it exists.
-  function tile(a, b, k, c, cRow, rows, columns) {
-    let s00 = 0,
-      s01 = 0,
-      s10 = 0,
-      s11 = 0,
-      s20 = 0,
-      s21 = 0,
-      s30 = 0,
-      s31 = 0;
-    for (const end = a + TILE_ROWS * k; a < end; a += TILE_ROWS, b += TILE_COLUMNS) {
-      const b0 = packedB[b],
-        b1 = packedB[b + 1];
-      const a0 = packedA[a],
-        a1 = packedA[a + 1],
-        a2 = packedA[a + 2],
-        a3 = packedA[a + 3];
-      s00 += a0 * b0;
-      s01 += a0 * b1;
-      s10 += a1 * b0;
-      s11 += a1 * b1;
-      s20 += a2 * b0;
-      s21 += a2 * b1;
-      s30 += a3 * b0;
-      s31 += a3 * b1;
+  // Columns j to j + n and rows l to l + inner of B, whose k rows lie in panels.
+  function packPanels(b, j, l, k, n, inner) {
+    for (let i = 0; i < n; i += PANEL_COLUMNS) {
+      const from = b + (j + i) * k + l * PANEL_COLUMNS;
+      pack(packedB, i * inner, TILE_COLUMNS, from, 1, PANEL_COLUMNS, Math.min(PANEL_COLUMNS, n - i), inner);
     }
-    heap[c] += s00;
-    if (rows > 1) heap[c + cRow] += s10;
-    if (rows > 2) heap[c + 2 * cRow] += s20;
-    if (rows > 3) heap[c + 3 * cRow] += s30;
-    if (columns < 2) return;
-    heap[c + 1] += s01;
-    if (rows > 1) heap[c + cRow + 1] += s11;
-    if (rows > 2) heap[c + 2 * cRow + 1] += s21;
-    if (rows > 3) heap[c + 3 * cRow + 1] += s31;
   }
 
   function matmul(c, cRow, a, aRow, aColumn, b, bRow, bColumn, m, n, k, accumulate, bias) {
@@ -85,18 +110,23 @@ export function createKernels(floats) {
       const columns = Math.min(BLOCK_COLUMNS, n - j);
       for (let l = 0; l < k; l += BLOCK_INNER) {
         const inner = Math.min(BLOCK_INNER, k - l);
-        pack(packedB, TILE_COLUMNS, b + l * bRow + j * bColumn, bColumn, bRow, columns, inner);
+        if (bRow === PANELS) packPanels(b, j, l, k, columns, inner);
+        else pack(packedB, 0, TILE_COLUMNS, b + l * bRow + j * bColumn, bColumn, bRow, columns, inner);
         for (let i = 0; i < m; i += BLOCK_ROWS) {
           const rows = Math.min(BLOCK_ROWS, m - i);
-          pack(packedA, TILE_ROWS, a + i * aRow + l * aColumn, aRow, aColumn, rows, inner);
+          pack(packedA, 0, TILE_ROWS, a + i * aRow + l * aColumn, aRow, aColumn, rows, inner);
           for (let s = 0; s < columns; s += TILE_COLUMNS) {
             for (let r = 0; r < rows; r += TILE_ROWS) {
-              tile(r * inner, s * inner, inner, c + (i + r) * cRow + j + s, cRow, rows - r, columns - s);
+              tile(heap, r * inner, s * inner, inner, c + (i + r) * cRow + j + s, cRow, rows - r, columns - s);
             }
           }
         }
       }
     }
+  }
+
+  function matmulPanels(c, cRow, a, aRow, panels, m, n, k, accumulate, bias) {
+    matmul(c, cRow, a, aRow, 1, panels, PANELS, 0, m, n, k, accumulate, bias);
   }
 
   function add(y, x, n) {
@@ -114,7 +144,8 @@ export function createKernels(floats) {
     return s;
   }
 
-  function matrixTimesRow(y, w, x, bias, n, k, accumulate) {
+  // Rows of four at a time share what they are multiplied with.
+  function matrixTimesRow(y, w, x, n, k) {
     let i = 0;
     for (; i + 4 <= n; i += 4) {
       const row = w + i * k;
@@ -130,12 +161,32 @@ export function createKernels(floats) {
         s2 += heap[p + 2 * k] * value;
         s3 += heap[p + 3 * k] * value;
       }
-      put(y + i, s0, bias && bias + i, accumulate);
-      put(y + i + 1, s1, bias && bias + i + 1, accumulate);
-      put(y + i + 2, s2, bias && bias + i + 2, accumulate);
-      put(y + i + 3, s3, bias && bias + i + 3, accumulate);
+      heap[y + i] = s0;
+      heap[y + i + 1] = s1;
+      heap[y + i + 2] = s2;
+      heap[y + i + 3] = s3;
     }
-    for (; i < n; i++) put(y + i, dot(w + i * k, x, k), bias && bias + i, accumulate);
+    for (; i < n; i++) heap[y + i] = dot(w + i * k, x, k);
+  }
+
+  function rowTimesPanels(y, x, panels, n, k, accumulate, bias) {
+    for (let j = 0; j < n; j += PANEL_COLUMNS, panels += PANEL_COLUMNS * k) {
+      let s0 = 0,
+        s1 = 0,
+        s2 = 0,
+        s3 = 0;
+      for (let l = 0, p = panels; l < k; l++, p += PANEL_COLUMNS) {
+        const value = heap[x + l];
+        s0 += value * heap[p];
+        s1 += value * heap[p + 1];
+        s2 += value * heap[p + 2];
+        s3 += value * heap[p + 3];
+      }
+      put(y + j, s0, bias && bias + j, accumulate);
+      if (j + 1 < n) put(y + j + 1, s1, bias && bias + j + 1, accumulate);
+      if (j + 2 < n) put(y + j + 2, s2, bias && bias + j + 2, accumulate);
+      if (j + 3 < n) put(y + j + 3, s3, bias && bias + j + 3, accumulate);
+    }
   }
 
   function put(to, value, bias, accumulate) {
@@ -191,20 +242,21 @@ export function createKernels(floats) {
 
   // ---- GELU ------------------------------------------------------------------------------------------------------
 
-  function gelu(y, x, n) {
+  function gelu(y, gate, x, n) {
     for (let i = 0; i < n; i++) {
       const value = heap[x + i];
-      heap[y + i] = value / (1 + Math.exp(-2 * GELU_SCALE * value * (1 + GELU_CUBIC * value * value)));
+      const s = 1 / (1 + exp(-2 * GELU_SCALE * value * (1 + GELU_CUBIC * value * value)));
+      heap[gate + i] = s;
+      heap[y + i] = value * s;
     }
   }
 
-  function geluBackward(dy, y, x, n) {
+  function geluBackward(dy, y, gate, x, n) {
     for (let i = 0; i < n; i++) {
       const value = heap[x + i];
-      const square = value * value;
-      const s = 1 / (1 + Math.exp(-2 * GELU_SCALE * value * (1 + GELU_CUBIC * square)));
+      const s = heap[gate + i];
       heap[y + i] = value * s;
-      heap[dy + i] *= s * (1 + value * 2 * GELU_SCALE * (1 + 3 * GELU_CUBIC * square) * (1 - s));
+      heap[dy + i] *= s * (1 + value * 2 * GELU_SCALE * (1 + 3 * GELU_CUBIC * value * value) * (1 - s));
     }
   }
 
@@ -215,7 +267,7 @@ export function createKernels(floats) {
     for (let i = 0; i < n; i++) top = Math.max(top, heap[x + i]);
     let total = 0;
     for (let i = 0; i < n; i++) {
-      const e = Math.exp((heap[x + i] - top) * factor);
+      const e = exp((heap[x + i] - top) * factor);
       heap[x + i] = e;
       total += e;
     }
@@ -309,7 +361,7 @@ export function createKernels(floats) {
     for (let h = 0; h < heads; h++) {
       const key = keys + h * room * c;
       const value = values + h * room * c;
-      for (let j = 0; j < n; j++) heap[scores + j] = dot(q + h * c, key + j * c, c);
+      matrixTimesRow(scores, key, q + h * c, n, c);
       softmax(scores, n, cool);
       const to = y + h * c;
       heap.fill(0, to, to + c);
@@ -342,7 +394,10 @@ export function createKernels(floats) {
     name: "js",
     heap,
     heapStart,
+    panelColumns: PANEL_COLUMNS,
     matmul,
+    matmulPanels,
+    rowTimesPanels,
     add,
     columnSums,
     matrixTimesRow,

@@ -3,7 +3,7 @@
 // Every function has a twin of the same name and arguments in kernels-js.js, which says the same thing in plain
 // JavaScript; engine.js calls either.
 
-export { heapStart, matmul } from "./kernels/product";
+export { heapStart, matmul, matmulPanels, panelColumns, rowTimesPanels } from "./kernels/product";
 export { add, columnSums, matrixTimesRow } from "./kernels/rows";
 export { layerNorm, layerNormBackward, scaleShift } from "./kernels/norm";
 export { gelu, geluBackward } from "./kernels/gelu";

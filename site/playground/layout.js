@@ -37,6 +37,10 @@ export function parameterCount({ nLayers, dModel: d, contextLength }) {
 export const size = (shape) => shape.reduce((a, b) => a * b, 1);
 const padded = (n) => (n + 3) & ~3;
 
+/** What an engine that reads keeps in panels: the linear layers' matrices. */
+export const LINEAR = /\.(c_attn|c_proj|c_fc)\.weight$/;
+const PANEL_COLUMNS = 8; // at most, of any kernels
+
 // Hands out room in a heap, one array after the other.
 class Layout {
   constructor(start) {
@@ -54,7 +58,12 @@ class Layout {
 export function layOut(config, rows, batch, training, start) {
   const { nLayers, dModel: d, nHeads, contextLength: t } = config;
   const layout = new Layout(start);
-  const arrays = () => new Map([...parameterShapes(config)].map(([name, shape]) => [name, layout.take(size(shape))]));
+  const room = (name, shape) => {
+    if (training || !LINEAR.test(name)) return size(shape);
+    return shape[0] * PANEL_COLUMNS * Math.ceil(shape[1] / PANEL_COLUMNS);
+  };
+  const shapes = [...parameterShapes(config)];
+  const arrays = () => new Map(shapes.map(([name, shape]) => [name, layout.take(room(name, shape))]));
   const places = { parameters: arrays() };
   places.parametersEnd = layout.end;
   if (training) {
@@ -71,6 +80,7 @@ export function layOut(config, rows, batch, training, start) {
     xHat2: layout.take(rows * d),
     r2: layout.take(rows),
     wide: layout.take(rows * 4 * d),
+    gate: layout.take(rows * 4 * d),
   });
   if (training) places.blocks = Array.from({ length: nLayers }, block);
   else places.blocks = new Array(nLayers).fill(block());
@@ -96,6 +106,7 @@ export function layOut(config, rows, batch, training, start) {
       qkv: layout.take(3 * d),
       mixed: layout.take(d),
       wide: layout.take(4 * d),
+      gate: layout.take(4 * d),
       scores: layout.take(t),
       logits: layout.take(VOCABULARY),
     };

@@ -20,6 +20,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from sitegen.chromium import find_chromium
 from sitegen.errors import SiteError
 from sitegen.serve import HOST, make_server
 from tinygpt.errors import MissingDependencyError
@@ -27,7 +28,6 @@ from tinygpt.errors import MissingDependencyError
 FOLDER = Path(".site/audit")  # under the checkout
 # Lighthouse 13 wants a newer Node than Debian has.
 TOOLS = MappingProxyType({"lighthouse": "12.8.2", "vnu-jar": "26.9.27"})
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 EVERY_PAGE = MappingProxyType({"accessibility": 95, "best-practices": 100, "seo": 100})
 PERFORMANCE = MappingProxyType({"": 95, "speedup/": 90})  # page → points; both are the middle one of three runs
@@ -139,9 +139,7 @@ def score_pages(root: Path, site: Path, pages: list[str]) -> Iterator[PageScores
         MissingDependencyError: npm, Node or a browser is not installed.
         SiteError: Lighthouse did not run.
     """
-    chrome = next((found for name in BROWSERS if (found := shutil.which(name))), None)
-    if chrome is None:
-        raise MissingDependencyError("Lighthouse needs a browser", ", ".join(BROWSERS), "apt-get install chromium")
+    chrome = find_chromium("Lighthouse")
     program = _install(root) / "lighthouse/cli/index.js"
     with make_server(site) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)

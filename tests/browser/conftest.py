@@ -11,9 +11,10 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from sitegen.build import BuiltSite
+from sitegen.chromium import find_chromium
 from sitegen.serve import HOST, make_server
 from tests.browser.playing import Playground, save_odd_checkpoint, served_below
-from tests.browser.watching import chromium, running
+from tests.browser.watching import running
 from tests.sitegen.example import build_example
 from tinygpt.checkpoint import Checkpoint
 
@@ -63,7 +64,8 @@ def address(built: BuiltSite) -> Iterator[str]:
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(
-            executable_path=chromium(), args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+            executable_path=find_chromium("a test"),
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
         )
         yield started
         started.close()

@@ -38,8 +38,6 @@ SOME = ("", "speedup/", "playground/", "status/", "embed/speedup/", "qa_log/")
 
 # Bytes over the wire, compressed, on a first visit. Material's own script and style are 60 KB of each.
 CHART_PAGE = 300_000  # when the reader has seen every figure
-FORMULA_PAGE = 120_000  # with a font that knows how to set formulas
-GALLERY_PAGE = 130_000  # with every text that every model wrote
 PLAYGROUND = 150_000  # with engine, kernels and tools
 OTHER_PAGE = 100_000
 MODELS = "/playground/models/"  # loaded once the page is ready, and not where the reader saves data
@@ -83,12 +81,7 @@ def test_every_page_is_quiet_fits_is_light_and_accessible(
 
 def limit_of(page: Page) -> int:
     """What a page may weigh, by what is on it."""
-    for selector, limit in (
-        (".tg-chart", CHART_PAGE),
-        ("math", FORMULA_PAGE),
-        (".tg-playground", PLAYGROUND),
-        (".tg-model", GALLERY_PAGE),
-    ):
+    for selector, limit in ((".tg-chart", CHART_PAGE), (".tg-playground", PLAYGROUND)):
         if page.locator(selector).count():
             return limit
     return OTHER_PAGE

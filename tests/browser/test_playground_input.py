@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from playwright.sync_api import Browser, sync_playwright
 
+from sitegen.chromium import find_chromium
 from sitegen.playground import TRAINABLE
 from tests.browser.playing import Playground, start_training
-from tests.browser.watching import chromium
 from tinygpt.checkpoint import Checkpoint
 from tinygpt.generate import generate, stream_text
 
@@ -116,7 +116,7 @@ def test_without_simd_plain_javascript_computes_and_says_so(site: str, folder: P
     def look() -> tuple[str, str]:
         with sync_playwright() as playwright:
             flags = ["--no-sandbox", "--disable-gpu", "--js-flags=--no-enable-sse4-1"]
-            browser = playwright.chromium.launch(executable_path=chromium(), args=flags)
+            browser = playwright.chromium.launch(executable_path=find_chromium("a test"), args=flags)
             opened = Playground(browser, site)
             notice = opened.part("status").inner_text()
             opened.open_checkpoint(folder / "config.json", folder / "model.safetensors")

@@ -103,6 +103,25 @@ def test_with_scripts_off_every_figure_is_a_picture_with_a_table(browser: Browse
     context.close()
 
 
+def test_folded_texts_come_when_they_are_unfolded_and_have_a_page(browser: Browser, address: str) -> None:
+    context = browser.new_context()
+    watched = Watched(context)
+    page = watched.page
+    page.goto(address + "gallery/")
+    model = page.locator(".tg-model").first
+    assert model.locator(".tg-sample").count() == 1
+    folded = model.locator("details").first
+    href = folded.locator("a").evaluate("(link) => link.href")
+    folded.locator("summary").click()
+    folded.locator(".tg-sample pre").last.wait_for()
+    brought = folded.locator(".tg-sample").count()
+    assert folded.locator("a").count() == 0
+    assert watched.complaints == []
+    page.goto(href)
+    assert page.locator("#seeds .tg-sample").count() == brought > 1
+    context.close()
+
+
 def test_a_missing_page_gets_the_sites_own_404(browser: Browser, address: str) -> None:
     context = browser.new_context()
     page = context.new_page()

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import ThreadingHTTPServer
-from pathlib import Path
 
 from playwright.sync_api import BrowserContext, Frame, Page, Request
 
@@ -17,18 +14,6 @@ from sitegen.serve import HOST
 
 # Every attack of the example site does one of these when it runs.
 HACKED = "document.title === 'hacked' || window.hacked === true"
-
-
-def chromium() -> str:
-    """Path of the browser: ``TINYGPT_CHROMIUM``, the Debian package's, or one on the search path."""
-    candidates = [
-        os.environ.get("TINYGPT_CHROMIUM"), "/usr/bin/chromium", shutil.which("chromium"),
-        shutil.which("chromium-browser"), shutil.which("google-chrome"),
-    ]  # fmt: skip
-    for candidate in candidates:
-        if candidate and Path(candidate).is_file():
-            return candidate
-    raise FileNotFoundError("no Chromium: apt-get install chromium, or set TINYGPT_CHROMIUM to its path")
 
 
 @contextmanager

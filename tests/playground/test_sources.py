@@ -70,7 +70,8 @@ def test_both_kernels_have_the_same_functions_and_arguments() -> None:
     def arguments(text: str) -> list[str]:
         return [part.split(":")[0].strip() for part in text.split(",") if part.strip()]
 
-    offered = set(re.findall(r"\w+", " ".join(re.findall(r"export \{([^}]*)\}", source("kernels.ts"))))) - {"heapStart"}
+    offered = set(re.findall(r"\w+", " ".join(re.findall(r"export \{([^}]*)\}", source("kernels.ts")))))
+    offered -= {"heapStart", "panelColumns"}
     compiled = {
         name: len(arguments(args))
         for path in SOURCES.glob("kernels/*.ts")

@@ -1,8 +1,8 @@
 // Softmax, and causal attention: forward, backward, and one query against a cache.
 
-import { at, exp1, exp4, madd, sum4 } from "./common";
+import { at, exp2, LOG2E, madd, sum4 } from "./common";
 import { matmul } from "./product";
-import { dot } from "./rows";
+import { dot, matrixTimesRow } from "./rows";
 
 /** x = e^(scale x) / Σ e^(scale x) over n numbers. */
 export function softmax(x: i32, n: i32, scale: f32): void {
@@ -16,17 +16,17 @@ export function softmax(x: i32, n: i32, scale: f32): void {
     max(f32x4.extract_lane(high, 2), f32x4.extract_lane(high, 3)),
   );
   for (; p < end; p += 4) top = max(top, load<f32>(p));
-  const scale4 = f32x4.splat(scale);
+  const scale4 = f32x4.splat(scale * LOG2E);
   const top4 = f32x4.splat(top);
   let s = f32x4.splat(0);
   for (p = start; p + 16 <= end; p += 16) {
-    const e = exp4(f32x4.mul(f32x4.sub(v128.load(p), top4), scale4));
+    const e = exp2(f32x4.mul(f32x4.sub(v128.load(p), top4), scale4));
     v128.store(p, e);
     s = f32x4.add(s, e);
   }
   let total = sum4(s);
   for (; p < end; p += 4) {
-    const e = exp1((load<f32>(p) - top) * scale);
+    const e = f32x4.extract_lane(exp2(f32x4.mul(f32x4.sub(v128.load32_splat(p), top4), scale4)), 0);
     store<f32>(p, e);
     total += e;
   }
@@ -147,25 +147,29 @@ export function attentionStep(
 ): void {
   const cool: f32 = 1 / sqrt<f32>(<f32>c);
   for (let h = 0; h < heads; h++) {
-    const query = at(q + h * c);
-    const key = keys + h * room * c;
     const value = values + h * room * c;
     const to = y + h * c;
-    for (let j = 0; j < n; j++) store<f32>(at(scores + j), dot(query, at(key + j * c), c));
+    matrixTimesRow(scores, keys + h * room * c, q + h * c, n, c);
     softmax(scores, n, cool);
     let x = 0;
-    for (; x + 8 <= c; x += 8) {
-      let s = f32x4.splat(0);
-      let t = f32x4.splat(0);
+    for (; x + 16 <= c; x += 16) {
+      let s0 = f32x4.splat(0);
+      let s1 = f32x4.splat(0);
+      let s2 = f32x4.splat(0);
+      let s3 = f32x4.splat(0);
       let from = at(value + x);
       let weight = at(scores);
       for (const end = weight + 4 * n; weight < end; weight += 4, from += 4 * c) {
         const share = v128.load32_splat(weight);
-        s = madd(share, v128.load(from), s);
-        t = madd(share, v128.load(from, 16), t);
+        s0 = madd(share, v128.load(from), s0);
+        s1 = madd(share, v128.load(from, 16), s1);
+        s2 = madd(share, v128.load(from, 32), s2);
+        s3 = madd(share, v128.load(from, 48), s3);
       }
-      v128.store(at(to + x), s);
-      v128.store(at(to + x), t, 16);
+      v128.store(at(to + x), s0);
+      v128.store(at(to + x), s1, 16);
+      v128.store(at(to + x), s2, 32);
+      v128.store(at(to + x), s3, 48);
     }
     for (; x < c; x++) {
       let s: f32 = 0;

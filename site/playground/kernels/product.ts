@@ -17,6 +17,11 @@ const TILE: usize = PACKED_B + 4 * BLOCK_INNER * BLOCK_COLUMNS;
 const ZEROS: usize = TILE + 4 * TILE_ROWS * TILE_COLUMNS; // a row of a block, never written to
 const HEAP: usize = ZEROS + 4 * BLOCK_COLUMNS;
 
+const PANELS: i32 = 0; // for a stride of B: it lies in panels already
+
+/** Columns of a panel. */
+export const panelColumns: i32 = TILE_COLUMNS;
+
 /** First offset that belongs to the caller. */
 export const heapStart: i32 = i32(HEAP >> 2);
 
@@ -172,9 +177,11 @@ function tile(a: usize, b: usize, k: i32, from: usize, fromRow: i32, bias: usize
   v128.store(c, s51, 16);
 }
 
-function tiles(from: usize, fromRow: i32, bias: usize, c: usize, cRow: i32, m: i32, n: i32, k: i32): void {
-  for (let j = 0; j < n; j += TILE_COLUMNS) {
-    const b = PACKED_B + 4 * j * k;
+// A block of the result from A's panels and B's, whose columns are `bColumn` bytes apart.
+function tiles(
+  from: usize, fromRow: i32, bias: usize, c: usize, cRow: i32, b: usize, bColumn: i32, m: i32, n: i32, k: i32,
+): void {
+  for (let j = 0; j < n; j += TILE_COLUMNS, b += TILE_COLUMNS * bColumn) {
     const columns = min(TILE_COLUMNS, n - j);
     for (let i = 0; i < m; i += TILE_ROWS) {
       const a = PACKED_A + 4 * i * k;
@@ -211,13 +218,81 @@ export function matmul(
       const inner = min(BLOCK_INNER, k - l);
       const added = accumulate || l > 0;
       const start = bias && l == 0 ? at(bias + j) : ZEROS;
-      packB(at(b + l * bRow + j * bColumn), 4 * bRow, 4 * bColumn, inner, columns);
+      let panels = PACKED_B;
+      let column = 4 * inner;
+      if (bRow == PANELS) {
+        panels = at(b + j * k + l * TILE_COLUMNS);
+        column = 4 * k;
+      } else {
+        packB(at(b + l * bRow + j * bColumn), 4 * bRow, 4 * bColumn, inner, columns);
+      }
       for (let i = 0; i < m; i += BLOCK_ROWS) {
         const rows = min(BLOCK_ROWS, m - i);
         const to = at(c + j) + i * cBytes;
         packA(at(a + i * aRow + l * aColumn), 4 * aRow, 4 * aColumn, rows, inner);
-        tiles(added ? to : ZEROS, added ? cBytes : 0, start, to, cBytes, rows, columns, inner);
+        tiles(added ? to : ZEROS, added ? cBytes : 0, start, to, cBytes, panels, column, rows, columns, inner);
       }
+    }
+  }
+}
+
+/** The same for rows of a and B in panels (n / panelColumns, k, panelColumns), the last one filled up with zeros. */
+export function matmulPanels(
+  c: i32, cRow: i32, a: i32, aRow: i32, panels: i32, m: i32, n: i32, k: i32, accumulate: i32, bias: i32,
+): void {
+  matmul(c, cRow, a, aRow, 1, panels, PANELS, 0, m, n, k, accumulate, bias);
+}
+
+/** y = x B + bias for one row x (k) and B in panels; with `accumulate` added to y. Memory is read from end to end. */
+export function rowTimesPanels(y: i32, x: i32, panels: i32, n: i32, k: i32, accumulate: i32, bias: i32): void {
+  let p = at(panels);
+  for (let j = 0; j < n; j += TILE_COLUMNS) {
+    let from = at(x);
+    let s0 = f32x4.splat(0);
+    let s1 = f32x4.splat(0);
+    let t0 = f32x4.splat(0);
+    let t1 = f32x4.splat(0);
+    let u0 = f32x4.splat(0);
+    let u1 = f32x4.splat(0);
+    let v0 = f32x4.splat(0);
+    let v1 = f32x4.splat(0);
+    for (const end = from + 4 * (k & ~3); from < end; from += 16, p += 128) {
+      const x0 = v128.load32_splat(from);
+      s0 = madd(x0, v128.load(p), s0);
+      s1 = madd(x0, v128.load(p, 16), s1);
+      const x1 = v128.load32_splat(from, 4);
+      t0 = madd(x1, v128.load(p, 32), t0);
+      t1 = madd(x1, v128.load(p, 48), t1);
+      const x2 = v128.load32_splat(from, 8);
+      u0 = madd(x2, v128.load(p, 64), u0);
+      u1 = madd(x2, v128.load(p, 80), u1);
+      const x3 = v128.load32_splat(from, 12);
+      v0 = madd(x3, v128.load(p, 96), v0);
+      v1 = madd(x3, v128.load(p, 112), v1);
+    }
+    for (const end = at(x + k); from < end; from += 4, p += 32) {
+      const rest = v128.load32_splat(from);
+      s0 = madd(rest, v128.load(p), s0);
+      s1 = madd(rest, v128.load(p, 16), s1);
+    }
+    v128.store(TILE, f32x4.add(f32x4.add(s0, t0), f32x4.add(u0, v0)));
+    v128.store(TILE, f32x4.add(f32x4.add(s1, t1), f32x4.add(u1, v1)), 16);
+    place(at(y + j), accumulate ? at(y + j) : ZEROS, bias ? at(bias + j) : ZEROS, min(TILE_COLUMNS, n - j));
+  }
+}
+
+// c = from + bias + the first row of TILE.
+// @ts-ignore: decorator
+@inline
+function place(c: usize, from: usize, bias: usize, n: i32): void {
+  if (n == TILE_COLUMNS) {
+    for (let i = 0; i < 32; i += 16) {
+      const start = f32x4.add(v128.load(from + i), v128.load(bias + i));
+      v128.store(c + i, f32x4.add(start, v128.load(TILE + i)));
+    }
+  } else {
+    for (let i = 0; i < 4 * n; i += 4) {
+      store<f32>(c + i, load<f32>(from + i) + load<f32>(bias + i) + load<f32>(TILE + i));
     }
   }
 }

@@ -67,8 +67,8 @@ function gather4(p: usize, row: i32): v128 {
   return v128.load32_lane(p + 3 * row, x, 3);
 }
 
-/** y = W x + bias for W (n, k), four rows at a time; with `accumulate` added to y. Bias 0 means none. */
-export function matrixTimesRow(y: i32, w: i32, x: i32, bias: i32, n: i32, k: i32, accumulate: i32): void {
+/** y = W x for W (n, k), four rows at a time. */
+export function matrixTimesRow(y: i32, w: i32, x: i32, n: i32, k: i32): void {
   const row = 4 * k;
   let i = 0;
   for (; i + 4 <= n; i += 4) {
@@ -103,14 +103,7 @@ export function matrixTimesRow(y: i32, w: i32, x: i32, bias: i32, n: i32, k: i32
       const rest = gather4(p, row);
       total = madd(v128.load32_splat(from), rest, total);
     }
-    if (bias) total = f32x4.add(total, v128.load(at(bias + i)));
-    if (accumulate) total = f32x4.add(total, v128.load(at(y + i)));
     v128.store(at(y + i), total);
   }
-  for (; i < n; i++) {
-    let total = dot(at(w + i * k), at(x), k);
-    if (bias) total += load<f32>(at(bias + i));
-    if (accumulate) total += load<f32>(at(y + i));
-    store<f32>(at(y + i), total);
-  }
+  for (; i < n; i++) store<f32>(at(y + i), dot(at(w + i * k), at(x), k));
 }
