@@ -13,6 +13,7 @@ from mkdocs.exceptions import MkDocsException
 from sitegen.checks import check_site
 from sitegen.embeds import write_embeds
 from sitegen.errors import SiteError, summarize_problems
+from sitegen.gallery import gallery_cards, write_texts
 from sitegen.pins import read_pins
 from sitegen.prepare import GENERATED_URL, PREPARED, Prepared, prepare
 from sitegen.slim import slim_site
@@ -37,18 +38,18 @@ class BuiltSite:
     figures: tuple[str, ...]
 
 
-def build_site(root: Path, results: Path, output: Path, strict: bool = True) -> BuiltSite:
+def build_site(root: Path, results: Path, output: Path) -> BuiltSite:
     """Build the site and check it.
 
     Args:
         root: the checkout, with ``mkdocs.yml``, ``docs/`` and ``site/``.
         results: the results folder, from the root if relative; one that does not exist holds no rows.
         output: the folder to build into, from the root if relative; its content is replaced.
-        strict: whether warnings of MkDocs (broken links, pages outside the navigation) fail the build.
 
     Raises:
-        SiteError: the output folder holds something else; MkDocs failed; a page asks for an unknown figure, table or
-            number; or the built pages have broken links or load something from another host.
+        SiteError: the output folder holds something else; MkDocs failed, or warned of broken links or pages outside the
+            navigation; a page asks for an unknown figure, table or number; or the built pages have broken links or load
+            something from another host.
         ResultsError: a results file cannot be used.
     """
     root = root.resolve()
@@ -56,9 +57,10 @@ def build_site(root: Path, results: Path, output: Path, strict: bool = True) -> 
     refuse_unsafe_output(root, output)
     pins = read_pins(root)
     prepared = prepare(root, root / results)
-    site_url = _run_mkdocs(root, root / results, prepared, output, strict)
+    site_url = _run_mkdocs(root, root / results, prepared, output)
     figures = [figure for figure in prepared.figures.values() if figure is not None]
     write_embeds([*figures, *pins.values()], output, site_url)
+    write_texts(gallery_cards(), output)
     slim_site(output)
     problems = check_site(output, site_url)
     if problems:
@@ -89,13 +91,13 @@ def refuse_unsafe_output(root: Path, output: Path) -> None:
         raise SiteError(f"{output} holds files that are not a built site", "an empty or new folder", "invoke site")
 
 
-def _run_mkdocs(root: Path, results: Path, prepared: Prepared, output: Path, strict: bool) -> str:
+def _run_mkdocs(root: Path, results: Path, prepared: Prepared, output: Path) -> str:
     """Run MkDocs inside this process; returns the address that the site was built for."""
     messages = _Messages()
     logger = logging.getLogger("mkdocs")
     logger.addHandler(messages)
     try:
-        config = load_config(str(root / "mkdocs.yml"), site_dir=str(output), strict=strict)
+        config = load_config(str(root / "mkdocs.yml"), site_dir=str(output))
         config["extra"] |= {"results": str(results), PREPARED: prepared}
         # Without a picture the feed would name one called "None"; the address needs the site's own.
         if "rss" in config.plugins:

@@ -92,7 +92,7 @@ def _measure_playground() -> None:
         print(finding.text, flush=True)
         missed += not finding.met
     if missed:
-        raise Exit(f"{missed} goals missed", 1)
+        raise Exit(f"goals missed: {missed}", 1)
 
 
 @task(help={"pages": "comma-separated addresses such as speedup/, or home; all when omitted"})
@@ -106,7 +106,7 @@ def audit(c: Context, pages: str = "") -> None:
         print(finding.text, flush=True)
         missed += finding.missed
     if missed:
-        raise Exit(f"{missed} goals missed", 1)
+        raise Exit(f"goals missed: {missed}", 1)
 
 
 @task(

@@ -1,4 +1,4 @@
-"""Runs side by side: what each measured, and what ``invoke compare`` would say of any two that share a cell."""
+"""Runs side by side: what each measured, and what ``invoke compare`` says of each and its closest predecessor."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.compare import NOT_MEASURED, SLOWER, THRESHOLD, Comparison, Point, compare_cells
+from bench.compare import THRESHOLD, Comparison, Point, compare_cells
 from bench.labels import is_copy
 from bench.noise import noise_floors
 from bench.stats import cell_summary
@@ -20,12 +20,13 @@ from tinygpt.errors import ResultsError
 
 COMMAND = "invoke bench --suite quick"
 KINDS = ("bench", "peer")
-_VERDICTS = {0: "nothing is slower", SLOWER: "something is slower", NOT_MEASURED: "cells are missing on one side"}
+SLOWER, FASTER, UNCLEAR = "slower", "faster", "no clear difference"
+LIMIT = 10  # comparisons on the page; `invoke compare` answers for any other pair
 
 
 def runs_side_by_side(results: Results) -> str:
-    """One line for each run of the pipeline, newest first."""
-    runs = results.runs
+    """One line for each run that measured something, newest first. Training runs measure a loss, and are elsewhere."""
+    runs = results.runs[results.runs["kind"] != "train"]
     if runs.empty:
         return nothing_yet("No runs are recorded", COMMAND)
     rows: list[list[Cell | str]] = []
@@ -34,7 +35,7 @@ def runs_side_by_side(results: Results) -> str:
         n_failed = int((group["status"] != "ok").sum())
         rows.append(
             [
-                Cell(str(run_id), sort=str(run_id), html=f"<code>{html_block(one_line(str(run_id)))}</code>"),
+                Cell(str(run_id), sort=str(run_id), html=_code(run_id)),
                 str(first["suite"]),
                 ", ".join(dict.fromkeys(group["preset"])),
                 Cell(str(len(group)), sort=len(group)),
@@ -54,48 +55,76 @@ def _commit(run: dict[str, Any]) -> str:
     return run["commit"][:7] + (" with uncommitted changes" if run["dirty"] is True else "")
 
 
+def _code(run_id: object) -> str:
+    return f"<code>{html_block(one_line(str(run_id)))}</code>"
+
+
 def run_comparisons(results: Results) -> str:
-    """What ``invoke compare`` says of every two runs that share a cell, the newer one second, newest pairs first."""
+    """What ``invoke compare`` says of the newest runs, each beside the earlier one that shares most cells with it."""
     summary = cell_summary(results.runs, results.steps, KINDS)
-    found = list(_pairs(summary)) if len(summary) else []
+    found = list(_with_predecessors(summary)) if len(summary) else []
     if not found:
-        return nothing_yet("No two runs measured the same cell", COMMAND)
-    return "".join(_details(before, after, answer) for before, after, answer in found)
+        return nothing_yet("No two runs measured the same cell on one machine by one protocol", COMMAND)
+    starts = results.runs.sort_values("started_at").drop_duplicates("run_id")
+    about = {record["run_id"]: _in_words(record) for record in records(starts)}
+    return f'<div class="tg-comparisons">{"".join(_details(answer, about) for answer in found[:LIMIT])}</div>'
 
 
-def _pairs(summary: pd.DataFrame) -> Iterator[tuple[str, str, Comparison | ResultsError]]:
+def _in_words(run: dict[str, Any]) -> str:
+    return f"<b>{html_block(one_line(str(run['suite'])))}</b> at {_commit(run)}, {run['started_at']:%Y-%m-%d %H:%M}"
+
+
+def _with_predecessors(summary: pd.DataFrame) -> Iterator[Comparison]:
+    """Every run with the earlier one that shares most cells with it, newest first; what shares none is left out."""
     floors = noise_floors(summary)
-    cells = summary[~summary["variant"].map(is_copy).astype(bool)]
-    sides = {str(run): group for run, group in cells.groupby("run_id")}
-    order = sorted(sides, key=lambda run: sides[run]["started_at"].min(), reverse=True)
-    places = {run: set(zip(group["variant"], group["preset"], strict=True)) for run, group in sides.items()}
+    timed = summary[~summary["variant"].map(is_copy).astype(bool) & (summary["n_rounds"] > 0)]
+    cells = {
+        str(run): set(group[["variant", "preset", "machine_hash"]].itertuples(index=False, name=None))
+        for run, group in timed.groupby("run_id")
+    }
+    starts = timed.groupby("run_id")["started_at"].min()
+    order = sorted(cells, key=lambda run: starts[run], reverse=True)
     for index, after in enumerate(order):
-        for before in order[index + 1 :]:
-            if not places[before] & places[after]:
-                continue
+        for before in sorted(order[index + 1 :], key=lambda run: len(cells[run] & cells[after]), reverse=True):
+            if not cells[before] & cells[after]:
+                break
+            sides = [timed[timed["run_id"] == run] for run in (before, after)]
             try:
-                yield before, after, compare_cells(sides[before], sides[after], floors, (before, after), THRESHOLD)
-            except ResultsError as error:  # another protocol or machine: that is the answer
-                yield before, after, error
+                yield compare_cells(sides[0], sides[1], floors, (before, after), THRESHOLD)
+            except ResultsError:  # measured by another protocol: an earlier run may share fewer cells, and the protocol
+                continue
+            break
 
 
-def _details(before: str, after: str, answer: Comparison | ResultsError) -> str:
-    names = f"<code>{html_block(one_line(before))}</code> → <code>{html_block(one_line(after))}</code>"
-    if isinstance(answer, ResultsError):
-        reason = html_block(one_line(str(answer), 400))
-        return f"<details><summary>{names}: not comparable</summary><p>{reason}</p></details>"
-    rows = [_row(point) for point in answer.points]
+def _details(answer: Comparison, about: dict[str, str]) -> str:
     headings = ["engine", "preset", "before", "after", "before ÷ after", "interval", "noise floor", "verdict"]
-    missing = f"<p>On one side only: {html_block('; '.join(answer.missing))}.</p>" if answer.missing else ""
-    cells = f"{len(rows)} {'cell' if len(rows) == 1 else 'cells'}"
-    verdict = f"exit code {answer.exit_code}, {_VERDICTS[answer.exit_code]}"
-    table = html_table(f"{before} and {after}", headings, rows)
-    return f"<details><summary>{names}: {cells}; {html_block(verdict)}</summary>{table}{missing}</details>"
+    table = html_table(f"{answer.before} and {answer.after}", headings, [_row(point) for point in answer.points])
+    alone = f"; cells timed in one of the two only: {len(answer.missing)}" if answer.missing else ""
+    return (
+        f"<details><summary>{about[answer.after]}, after {about[answer.before]}: {_counted(answer.points)}</summary>"
+        f"<p>{_code(answer.before)} → {_code(answer.after)}{alone}.</p>{table}</details>"
+    )
+
+
+def _counted(points: tuple[Point, ...]) -> str:
+    """How many cells were compared, and how many of them came out on which side."""
+    verdicts = [_verdict(point) for point in points]
+    slower, faster = verdicts.count(SLOWER), verdicts.count(FASTER)
+    found = ", ".join(
+        [f'<span class="tg-state tg-state--bad">{slower} {SLOWER}</span>'] * (slower > 0)
+        + [f'<span class="tg-state tg-state--good">{faster} {FASTER}</span>'] * (faster > 0)
+    )
+    return f"{len(points)} {'cell' if len(points) == 1 else 'cells'}, {found or UNCLEAR}"
+
+
+def _verdict(point: Point) -> str:
+    if point.slower:
+        return SLOWER
+    return FASTER if point.verdict != "unresolved" and point.ratio.speedup - 1.0 > THRESHOLD else UNCLEAR
 
 
 def _row(point: Point) -> list[Cell | str]:
     low, high = (quantities.ratio(value) for value in (point.ratio.speedup_low, point.ratio.speedup_high))
-    verdict = "slower" if point.slower else point.verdict
     return [
         point.variant,
         point.preset,
@@ -104,5 +133,5 @@ def _row(point: Point) -> list[Cell | str]:
         Cell(quantities.ratio(point.ratio.speedup), sort=point.ratio.speedup),
         f"{low} to {high}",
         Cell(f"{point.floor:.1%}".replace("%", " %"), sort=point.floor),
-        verdict,
+        _verdict(point),
     ]

@@ -33,7 +33,9 @@ def visible(text: str, keep: str = "\n") -> str:
         text: any string.
         keep: control characters that stay as they are.
     """
-    return "".join(char if char in keep else _visible_char(char) for char in text)
+    if text.isprintable():
+        return text
+    return "".join(char if char in keep or char.isprintable() else _visible_char(char) for char in text)
 
 
 def _visible_char(char: str) -> str:

@@ -6,7 +6,7 @@ Of these, the machine that measured most cells. What an accelerator computed is 
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -16,12 +16,16 @@ from sitegen.accelerators import Quoted, quoted
 from sitegen.frames import Results, cell_frame, primary_cells, ratio_frame, training_runs
 from sitegen.rivals import generation_frame, primary, training_frame
 
+if TYPE_CHECKING:
+    from sitegen.numbers import Number
+
 
 class Facts:
-    """The frames that numbers are read from, computed once per build."""
+    """The frames that numbers are read from, computed once per build, and the numbers that were."""
 
     def __init__(self, results: Results) -> None:
         self.results = results
+        self.resolved: dict[str, Number] = {}
 
     @cached_property
     def cells(self) -> pd.DataFrame:

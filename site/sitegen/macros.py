@@ -29,13 +29,16 @@ from sitegen.maths import Maths
 from sitegen.number_rows import PAGE as NUMBERS_PAGE
 from sitegen.number_rows import anchor_of
 from sitegen.numbers import Number, resolve_number
+from sitegen.pins import read_pins
 from sitegen.posts import Pin, pin_of_meta, prepare_posts
 from sitegen.prepare import CACHE, GENERATED, PREPARED, Prepared, prepare
+from sitegen.roles import Roles
 from sitegen.samples import samples_html
 from sitegen.shipped import ShippedLinks
 from sitegen.sources import read_sources
 from sitegen.tables import TABLES
 from sitegen.task_reference import task_html
+from sitegen.unbroken import Unbroken
 from tinygpt.errors import unknown_name
 
 Value = TypeVar("Value")
@@ -47,9 +50,9 @@ _MEASURE_PAGE, _MEASURE_ANCHOR = "status.md", "measure"
 
 
 def define_env(env: Any, collection: Collection | None = None) -> None:
-    """Register the macros with mkdocs-macros, and formulas with Markdown.
+    """Register the macros with mkdocs-macros, and our extensions with Markdown.
 
-    Results and figures are read once for the whole build. Formulas are registered here rather than in mkdocs.yml,
+    Results and figures are read once for the whole build. The extensions are registered here rather than in mkdocs.yml,
     which would have to import this package before it can be found in a checkout that is not installed.
 
     Args:
@@ -58,7 +61,7 @@ def define_env(env: Any, collection: Collection | None = None) -> None:
     """
     if _SHARED not in env.conf:  # Zensical comes by once for each page, MkDocs once for all
         env.conf[_SHARED] = _shared(env, collection)
-        env.conf["markdown_extensions"] += [Maths(), ShippedLinks(env.conf[_SHARED][1].shipped)]
+        env.conf["markdown_extensions"] += [Maths(), ShippedLinks(env.conf[_SHARED][1].shipped), Roles(), Unbroken()]
     pinned, documents = env.conf[_SHARED]
     pages = PageMacros(env, pinned, documents)
     macros = (
@@ -127,9 +130,17 @@ class PageMacros:
     def _prepared(self) -> Prepared:
         return self._pinned[self._pin]
 
-    def figure(self, name: str) -> str:
-        """An interactive figure: pictures until the live chart replaces them, downloads, and the table behind it."""
+    def figure(self, name: str, pin: str = "") -> str:
+        """An interactive figure: pictures until the live chart replaces them, downloads, and the table behind it.
+
+        Args:
+            name: of the figure.
+            pin: hash of a state that was kept (``sitegen.pins``); without it, today's, or that of a post's runs.
+        """
         published = self._look_up("figure", name, self._prepared.figures)
+        if pin:
+            kept = {version: one for version, one in read_pins(self._documents.root).items() if one.name == name}
+            published = self._look_up(f"pinned {name}", pin, kept)
         if published is None:
             return empty_figure_html(FIGURES[name])
         page = self._env.page
@@ -174,9 +185,11 @@ class PageMacros:
     def machine(self) -> str:
         """A sentence about the machine whose numbers the pages quote."""
         facts = self._prepared.facts
-        if facts.cells.empty:
+        runs = facts.results.runs
+        if runs.empty:
             return "No machine has measured anything yet: run <code>invoke bench --suite quick</code>."
-        return machine_sentence(facts.cells, facts.results.runs)
+        # A post may speak of runs that have no cell: of writing text, or of training.
+        return machine_sentence(runs if facts.cells.empty else facts.cells, runs)
 
     def snippets(self) -> str:
         """For every figure, what to paste to show it elsewhere."""
@@ -206,7 +219,7 @@ class PageMacros:
 
     def _look_up(self, kind: str, name: str, table: Mapping[str, Value]) -> Value:
         if name not in table:
-            raise self._stop(name, str(unknown_name(kind, name, table, "invoke site")))
+            raise self._stop(name, str(unknown_name(kind, name, table, "")))  # whoever builds says what to run
         return table[name]
 
     def _stop(self, name: str, problem: str) -> SystemExit:
@@ -232,11 +245,15 @@ class PageMacros:
     def _linked_number(self, name: str, text: str, source: str) -> str:
         """A number with a link to its line in the table of numbers, where pages name it by a literal name."""
         anchor, url = anchor_of(name, self._pin), self._link_to(NUMBERS_PAGE)
+        # A number and its unit stay on one line; a few answers are half a sentence.
+        classes = ["tg-number", "tg-number--words"][: 1 + (text.count(" ") > 2)]
+        named = f'class="{" ".join(classes)}"'
         if url is None or anchor not in self._documents.anchors:
-            return f'<span class="tg-number" title="{html_attribute(source)}">{html_block(text)}</span>'
+            return f'<span {named} title="{html_attribute(source)}">{html_block(text)}</span>'
         if self._is_post:
-            return f'[{html_block(text)}]({url}#{anchor} "{html_attribute(source)}"){{ .tg-number }}'
-        return f'<a class="tg-number" href="{url}#{anchor}" title="{html_attribute(source)}">{html_block(text)}</a>'
+            marks = " ".join(f".{name}" for name in classes)
+            return f'[{html_block(text)}]({url}#{anchor} "{html_attribute(source)}"){{ {marks} }}'
+        return f'<a {named} href="{url}#{anchor}" title="{html_attribute(source)}">{html_block(text)}</a>'
 
     def _missing_number(self, found: Number) -> str:
         hint, words = f"To measure it: {found.command}", html_block(found.source)

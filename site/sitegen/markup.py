@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -44,8 +46,23 @@ def _cell_html(cell: Cell | str) -> str:
     if cell.sort is None:
         return f'<td class="tg-long">{content}</td>' if len(cell.text) > _LONG else f"<td>{content}</td>"
     if isinstance(cell.sort, int | float):
+        if _reads_as(cell.text, cell.sort):
+            return f'<td class="tg-numeric">{content}</td>'
         return f'<td class="tg-numeric" data-sort="{cell.sort:.{_SORT_DIGITS}g}">{content}</td>'
     return f'<td data-sort="{html_attribute(cell.sort)}">{content}</td>'
+
+
+# A number that site.js reads by itself, from the beginning of the cell's text: plain, as a ratio or as a share.
+_PLAIN = re.compile(r"(\d[\d,]*(?:\.\d+)?)( %|×?)")
+
+
+def _reads_as(text: str, value: float) -> bool:
+    """Whether a cell's text says what it sorts by, rounded."""
+    found = _PLAIN.fullmatch(text)
+    if found is None:
+        return False
+    read, share = float(found[1].replace(",", "")), found[2] == " %"
+    return abs(read - value * 100) <= 0.5 if share else math.isclose(read, value, rel_tol=0.05)
 
 
 def status_cell(status: str) -> Cell:

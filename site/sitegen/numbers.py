@@ -248,7 +248,7 @@ class Pattern:
     command: str = "invoke bench --suite standard"
 
 
-_TRAIN = "invoke train --preset {PRESET} --corpus {CORPUS}"
+_TRAIN = "invoke train --preset {PRESET} --corpus {CORPUS} --record"
 _CELL = "invoke bench --suite full --presets {PRESET} --engines {ENGINE}"
 
 _FITTED = "invoke bench --engines {ENGINE}"
@@ -349,11 +349,17 @@ PLACEHOLDERS: MappingProxyType[str, Callable[[str], None]] = MappingProxyType(
 
 
 def resolve_number(name: str, facts: Facts) -> Number:
-    """Look a figure up by its name.
+    """Look a figure up by its name; pages, their table of numbers and the rows behind them all ask for the same.
 
     Raises:
         SiteError: the name fits no pattern, or names an engine, preset or corpus that does not exist.
     """
+    if name not in facts.resolved:
+        facts.resolved[name] = _resolve(name, facts)
+    return facts.resolved[name]
+
+
+def _resolve(name: str, facts: Facts) -> Number:
     pattern_text, placeholders = _match(name)
     for kind, value in placeholders.items():
         try:

@@ -8,6 +8,7 @@ both). Colour is never the only sign: each engine also has its own shape.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -89,6 +90,20 @@ DARK = Theme(
 )
 
 THEMES = (LIGHT, DARK)
+
+_IN_CHARTS = ("background", "raised", "ink", "muted", "line", "link", "accent", "good", "bad")
+_DARK_FOR = MappingProxyType(
+    {getattr(LIGHT, role): getattr(DARK, role) for role in _IN_CHARTS}
+    | {color: DARK.engines[engine] for engine, color in LIGHT.engines.items()}
+    | dict(zip(LIGHT.spare, DARK.spare, strict=True))
+)
+_LIGHT_COLOR = re.compile("|".join(_DARK_FOR))
+
+
+def in_dark(drawn: str) -> str:
+    """A picture or a specification in the light theme, as the dark theme has it: nothing but the colours differs."""
+    return _LIGHT_COLOR.sub(lambda color: _DARK_FOR[color.group()], drawn)
+
 
 _ENGINE_ORDER = ("python", "numpy", "vectorized")
 

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from bench.cost.model import CostModel
-from bench.cost.projection import fit_models, project
+from bench.cost.projection import Projection, fit_models, project
 from bench.variants import kind_of
 from sitegen.escape import one_line
 from sitegen.frames import CELL_COLUMNS, ENGINE_KINDS, RATIO_COLUMNS, primary_cells, records
@@ -50,15 +50,15 @@ def projected_cells(cells: pd.DataFrame) -> pd.DataFrame:
     measured, models = _measured(cells), cost_models(cells)
     presets = set(measured["preset"])
     rows = [
-        _projected_cell(measured.iloc[0], models[found.variant], found.preset)
+        _projected_cell(measured.iloc[0], models[found.variant], found)
         for found in project(models)
         if found.preset in presets
     ]
     return pd.DataFrame(rows, columns=[*CELL_COLUMNS])
 
 
-def _projected_cell(scope: pd.Series, model: CostModel, preset: str) -> dict[str, Any]:
-    entry, estimate = PRESETS[preset], model.estimate(preset)
+def _projected_cell(scope: pd.Series, model: CostModel, found: Projection) -> dict[str, Any]:
+    entry, estimate, preset = PRESETS[found.preset], found.estimate, found.preset
     return {
         **{name: scope[name] for name in ("origin", "machine_hash", "machine")},
         "engine": model.variant,

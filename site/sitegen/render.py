@@ -1,9 +1,9 @@
 """Figures as files: light and dark SVG and PNG, the specification as Vega-Lite and as Vega, the plotted rows.
 
 vl-convert renders with a font that lies beside this module, so that a picture is byte-identical wherever it is made.
-Specifications are compiled to Vega here, so that a page need not load Vega-Lite. Rendering and compiling are most of
-a build's time, therefore each product is kept under the hash of what it depends on: the specification, the font and
-the converter's version.
+Specifications are compiled to Vega here, so that a page need not load Vega-Lite. Rendering and compiling take time, so
+they are done for the light theme, of which the dark one is a matter of exchanging colours, and each product is kept
+under the hash of what it depends on: the specification, the font and the converter's version.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import io
 import json
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType
@@ -24,12 +25,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import vl_convert
+from altair.utils.schemapi import debug_mode
 
 from sitegen.errors import SiteError
 from sitegen.escape import json_text, one_line, visible
 from sitegen.figures import Column, Figure
 from sitegen.frames import records
-from sitegen.palette import FONT, LIGHT, THEMES, Theme, chart_config
+from sitegen.palette import DARK, FONT, LIGHT, Theme, chart_config, in_dark
 from sitegen.publication import LIVE_FOLDER, Parameter, Publication, TableBehind
 
 FONTS = Path(__file__).parent / "fonts"
@@ -64,22 +66,27 @@ def render_figure(
     if rows.empty:
         return None
     rows = visible_rows(rows)
-    specs = {theme.name: chart_spec(figure, rows, theme, validate=False) for theme in THEMES}
-    content = {"csv": rows.to_csv(index=False, lineterminator="\n").encode(), "parquet": _parquet(rows)}
-    for name, spec in specs.items():
-        static = json.dumps({**spec, "width": STATIC_WIDTH}, sort_keys=True)
-        content[f"{name}.svg"] = _cached(cache, static, "svg")
-        compiled = _cached(cache, json.dumps(spec, sort_keys=True), "vega.json")
-        if name == LIGHT.name:
-            content |= {"vega.json": compiled, "png": _cached(cache, static, "png"), "json": json_text(spec).encode()}
-        else:
-            content[f"{name}.vega.json"] = compiled
+    spec = chart_spec(figure, rows, LIGHT, validate=False)
+    static = json.dumps({**spec, "width": STATIC_WIDTH}, sort_keys=True)
+    svg, png = _cached(cache, static, "svg"), _cached(cache, static, "png")
+    compiled = _cached(cache, json.dumps(spec, sort_keys=True), "vega.json")
+    dark = compiled.decode().replace(f'"theme":"{LIGHT.name}"', f'"theme":"{DARK.name}"')
+    content = {
+        "csv": rows.to_csv(index=False, lineterminator="\n").encode(),
+        "parquet": _parquet(rows),
+        "json": json_text(spec).encode(),
+        "vega.json": compiled,
+        "dark.vega.json": in_dark(dark).encode(),
+        "light.svg": svg,
+        "dark.svg": in_dark(svg.decode()).encode(),
+        "png": png,
+    }
     digest = hashlib.sha256()
     folder.mkdir(parents=True, exist_ok=True)
     for kind, data in sorted(content.items()):
         (folder / f"{figure.name}.{kind}").write_bytes(data)
         digest.update(data)
-    width, height = _svg_size(content["light.svg"].decode())
+    width, height = _svg_size(svg.decode())
     return Publication(
         name=figure.name,
         title=figure.title,
@@ -90,7 +97,7 @@ def render_figure(
         version=digest.hexdigest()[:12],
         width=width,
         height=height,
-        parameters=_parameters(figure.name, specs[LIGHT.name]),
+        parameters=_parameters(figure.name, spec),
         table=_table_behind(figure, rows),
     )
 
@@ -113,7 +120,8 @@ def chart_spec(figure: Figure, rows: pd.DataFrame, theme: Theme, validate: bool 
         theme: the colours.
         validate: whether Altair looks it up in Vega-Lite's schema, which takes longer than everything else here.
     """
-    spec: dict[str, Any] = figure.chart(rows, theme).to_dict(validate=validate)
+    with debug_mode(validate):  # Altair would also look up every part that a chart is put together from
+        spec: dict[str, Any] = figure.chart(rows, theme).to_dict(validate=validate)
     spec.pop("$schema", None)  # a link that nothing needs, on a page that loads nothing from elsewhere
     spec["datasets"] = _data_of_use(spec.pop("datasets"), spec)
     spec["config"] = chart_config(theme)
@@ -188,12 +196,19 @@ def _parquet(rows: pd.DataFrame) -> bytes:
 # ---- the cache -----------------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=1)
+def _drawn(spec: str, vega_lite: str) -> str:
+    """The picture as the converter draws it; a PNG is asked for right after the SVG of the same specification."""
+    svg: str = vl_convert.vegalite_to_svg(spec, vl_version=vega_lite)
+    return svg
+
+
 def _svg(spec: str, vega_lite: str) -> bytes:
-    return _embed_font(lighter_svg(vl_convert.vegalite_to_svg(spec, vl_version=vega_lite))).encode()
+    return _embed_font(lighter_svg(_drawn(spec, vega_lite))).encode()
 
 
 def _png(spec: str, vega_lite: str) -> bytes:
-    data: bytes = vl_convert.vegalite_to_png(spec, vl_version=vega_lite, scale=PNG_SCALE)
+    data: bytes = vl_convert.svg_to_png(_drawn(spec, vega_lite), scale=PNG_SCALE)
     return data
 
 
@@ -228,11 +243,11 @@ _MAKERS: MappingProxyType[str, Callable[[str, str], bytes]] = MappingProxyType(
 
 def _cached(cache: Path, spec: str, kind: str) -> bytes:
     """What a specification becomes, from the cache where it was made before."""
-    key = hashlib.sha256(f"{kind}\0{spec}\0{version('vl-convert-python')}\0{_font_hash()}".encode()).hexdigest()
+    key = hashlib.sha256(f"{kind}\0{spec}\0{_converter()}".encode()).hexdigest()
     path = cache / f"{key}.{kind}"
     if path.is_file():
         return path.read_bytes()
-    vl_convert.register_font_directory(str(FONTS))
+    _register_fonts()
     data = _MAKERS[kind](spec, ".".join(alt.VEGALITE_VERSION.split(".")[:2]))
     cache.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
@@ -241,8 +256,16 @@ def _cached(cache: Path, spec: str, kind: str) -> bytes:
     return data
 
 
-def _font_hash() -> str:
-    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(FONTS.iterdir()) if path.is_file())).hexdigest()
+@lru_cache(maxsize=1)
+def _converter() -> str:
+    """The converter's version, and the hash of the fonts that it draws with."""
+    fonts = b"".join(path.read_bytes() for path in sorted(FONTS.iterdir()) if path.is_file())
+    return f"{version('vl-convert-python')}\0{hashlib.sha256(fonts).hexdigest()}"
+
+
+@lru_cache(maxsize=1)
+def _register_fonts() -> None:
+    vl_convert.register_font_directory(str(FONTS))
 
 
 def _embed_font(svg: str) -> str:

@@ -15,14 +15,20 @@ MAX_MODELS = 24
 MAX_STEPS = 8  # earlier samples of one model, evenly spread
 
 
+def written(results: Results) -> pd.DataFrame:
+    """Samples with the kind and the start of their runs. A sweep is left out: it is one small model over and over."""
+    runs = results.runs[["cell_id", "kind", "suite", "started_at"]]
+    samples = results.samples.merge(runs, on="cell_id", how="left")
+    return samples[samples["suite"] != "sweep"]
+
+
 def samples_html(results: Results) -> str:
     """Every model's last samples, its earlier ones folded away below them; one line of HTML."""
-    samples = results.samples
-    if samples.empty:
-        return nothing_yet("No model has written anything", "invoke train --preset small --corpus shakespeare")
-    models = samples.merge(results.runs[["cell_id", "kind", "started_at"]], on="cell_id", how="left")
+    models = written(results)
+    if models.empty:
+        return nothing_yet("No model has written anything", "invoke train --preset small --corpus shakespeare --record")
     # Models that were trained to write come first; a benchmark's few steps write noise.
-    models["rank"] = (models["kind"] != "train").astype(int)
+    models = models.assign(rank=(models["kind"] != "train").astype(int))
     order = models.groupby("cell_id").agg(rank=("rank", "min"), started_at=("started_at", "max"))
     order = order.sort_values(["rank", "started_at"], ascending=[True, False])
     shown = order.head(MAX_MODELS)
@@ -35,7 +41,7 @@ def samples_html(results: Results) -> str:
             f"</summary>{''.join(measured)}</details>"
         )
     rest = len(order) - len(shown)
-    more = f"<p>{rest} older models are not shown; <code>invoke results export</code> has them.</p>" if rest > 0 else ""
+    more = f"<p>{rest} older ones are not shown; <code>invoke results export</code> has them.</p>" if rest > 0 else ""
     return f'<div class="tg-samples" data-search-exclude>{"".join(parts)}{more}</div>'
 
 

@@ -1,9 +1,9 @@
 """What MkDocs built, made lighter: styles without rules for what no page has, pages and scripts without idle signs.
 
 Material's style serves every extension that it knows; more than a third of it is for things that this site never shows,
-pictures of icons among them. A rule goes when one of its selectors' classes occurs in no page and in no script, so a
-class that a script gives an element counts as used; whatever is not understood stays. Nothing else changes: a page
-looks and reads as it did.
+pictures of icons among them. A rule goes when one of its selectors' classes or elements occurs in no page and in no
+script, so a class that a script gives an element counts as used; whatever is not understood stays. Nothing else
+changes: a page looks and reads as it did.
 """
 
 from __future__ import annotations
@@ -20,8 +20,17 @@ _CSS_TOKEN = re.compile(r"""/\*.*?\*/|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|url\([
 _GROUPS = ("@media", "@supports", "@container")  # rules with rules inside
 _PARENTHESES = re.compile(r"\([^()]*\)")
 _CLASS = re.compile(r"\.([\w-]+)")
-# What Material's script would make for features that this site leaves off.
+_ELEMENT = re.compile(r"(?:^|[\s>+~])([A-Za-z][\w-]*)")
+# Material has rules for twenty tabs side by side, each of its own.
+_TAB = re.compile(r"\.tabbed-\w.*?:nth-child\((\d+)\)")
+_TAB_ID = re.compile(r'\bid="?__tabbed_\d+_(\d+)')
+_START_TAG = re.compile(r"<([A-Za-z][\w-]*)")
+# Kinds of boxes that only a page's own markup has, and words of which scripts are full.
+_BOXES = ("abstract", "bug", "danger", "example", "failure", "info", "note", "question", "quote", "success", "tip",
+          "warning")  # fmt: skip
+# What Material's script would make for features that this site leaves off. A class that a page has counts all the same.
 _NEVER_MADE = (
+    *_BOXES,
     "md-annotation",
     "md-banner",
     "md-consent",
@@ -29,8 +38,11 @@ _NEVER_MADE = (
     "md-source",
     "md-status",
     "md-tag",
+    "md-tooltip",
     "md-version",
+    "mermaid",
 )
+_NEVER_SET = "--md-mermaid-"
 # Attributes that nothing but a page's own markup sets to a value; their colours' names make up half a style sheet.
 _FIXED = re.compile(r"\[(dir|data-md-color-(?:primary|accent))=\"?([\w-]+)\"?\]")
 _CLASS_LIST = re.compile(r"""\bclass=(?:"([^"]*)"|'([^']*)'|([^\s>"']+))""")
@@ -55,12 +67,16 @@ class Used:
 
     Attributes:
         classes: of elements in pages, and every word in a script.
+        elements: in pages, and every word in a script.
+        tabs: most that stand side by side.
         beginnings: of names that a script completes as it runs.
         fixed: attributes of ``_FIXED`` with the values that pages give them.
         properties: custom properties that pages and scripts name.
     """
 
     classes: frozenset[str]
+    elements: frozenset[str]
+    tabs: int
     beginnings: tuple[str, ...]
     fixed: frozenset[tuple[str, str]]
     properties: frozenset[str]
@@ -87,9 +103,13 @@ def used_in(pages: list[str], scripts: list[str]) -> Used:
     words = {word for script in scripts for word in _WORD.findall(script) if not word.startswith(_NEVER_MADE)}
     return Used(
         frozenset(classes | words),
+        frozenset(words.union(*map(_START_TAG.findall, pages))),
+        max((int(number) for page in pages for number in _TAB_ID.findall(page)), default=0),
         tuple(word for word in sorted(words) if word.endswith("--") and word.count("-") > 2),  # no i--
         frozenset(found for page in pages for found in _FIXED_VALUE.findall(page)),
-        frozenset(name for text in (*pages, *scripts) for name in _PROPERTY.findall(text)),
+        frozenset(
+            name for text in (*pages, *scripts) for name in _PROPERTY.findall(text) if not name.startswith(_NEVER_SET)
+        ),
     )
 
 
@@ -198,13 +218,17 @@ def _split(selectors: str) -> Iterator[str]:
 
 
 def can_match(selector: str, used: Used) -> bool:
-    """Whether an element may match, by its classes and fixed attributes; what stands in parentheses is passed over."""
+    """Whether an element may match, by its name, classes and fixed attributes; parentheses are passed over."""
     if "\\" in selector:
         return True
+    if any(int(number) > used.tabs for number in _TAB.findall(selector)):
+        return False
     outside = selector
     while "(" in outside and (inner := _PARENTHESES.sub("", outside)) != outside:
         outside = inner
     if any(pair not in used.fixed for pair in _FIXED.findall(outside)):
         return False
     without_attributes = re.sub(r"\[[^\]]*\]", "", outside)
-    return all(name in used.classes or name.startswith(used.beginnings) for name in _CLASS.findall(without_attributes))
+    return used.elements.issuperset(_ELEMENT.findall(without_attributes)) and all(
+        name in used.classes or name.startswith(used.beginnings) for name in _CLASS.findall(without_attributes)
+    )

@@ -10,13 +10,14 @@ import pandas as pd
 
 from bench.cells import SUITES
 from sitegen import quantities
-from sitegen.accelerators import accelerator_table, scaling_table
+from sitegen.accelerators import accelerator_cells, accelerator_table, scaling_table
 from sitegen.comparisons import run_comparisons, runs_side_by_side
 from sitegen.cost_tables import budget_table, cost_model_table
 from sitegen.escape import html_block, one_line
 from sitegen.frames import Results, cell_frame, primary_cells, records
 from sitegen.markup import Cell, html_table, nothing_yet, status_cell
 from sitegen.rivals import generation_table, training_table
+from sitegen.samples import written
 from sitegen.speed_tables import cost_terms_table, failures_table, ratio_table
 from sitegen.status import accelerator_status, status_table
 from tinygpt.corpora import CORPORA
@@ -53,8 +54,8 @@ def presets_table(results: Results) -> str:
 
 
 def engines_table(results: Results) -> str:
-    """The registered engines, and at how many presets each was measured."""
-    cells = primary_cells(cell_frame(results))
+    """The registered engines, and at how many presets each was measured, on the kind of device that it is for."""
+    cells = pd.concat([primary_cells(cell_frame(results)), accelerator_cells(results)])
     measured = cells[cells["state"] == "measured"].groupby("engine")["preset"].nunique()
     rows: list[list[Cell | str]] = [
         [
@@ -124,10 +125,11 @@ def runs_table(results: Results, limit: int = 300) -> str:
 
 
 def samples_overview_table(results: Results) -> str:
-    """One line for each model that wrote samples: its last sample's losses and generation speed."""
-    samples = results.samples
+    """One line for each model that was trained to write: its last sample's losses and generation speed."""
+    samples = written(results)
+    samples = samples[samples["kind"] == "train"]
     if samples.empty:
-        return nothing_yet("No samples are recorded", "invoke train --preset small --corpus shakespeare")
+        return nothing_yet("No samples are recorded", "invoke train --preset small --corpus shakespeare --record")
     last = samples.sort_values("step").groupby(["corpus", "preset", "engine", "run_id"], sort=False).tail(1)
     last = last.sort_values("step", ascending=False, kind="stable")
     rows: list[list[Cell | str]] = [

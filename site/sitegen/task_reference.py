@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from invoke import Collection
@@ -11,6 +12,7 @@ from sitegen.markup import Cell, html_table
 from sitegen.sources import Source
 
 PAGE = "tasks.md"
+_CODE = re.compile(r"`([^`]+)`|(?<![\w-])(--[a-z-]+)")  # in docstrings and helps, which are written for a terminal
 
 
 def task_names(collection: Collection) -> frozenset[str]:
@@ -27,14 +29,14 @@ def task_html(collection: Collection, name: str) -> str:
     """
     task = collection[name]
     options = task.get_arguments()
-    summary = f"<p>{html_block((task.__doc__ or '').strip().splitlines()[0])}</p>"
+    summary = f"<p>{_words((task.__doc__ or '').strip().splitlines()[0])}</p>"
     if not options:
         return f"{summary}<p>It has no options.</p>"
     rows: list[list[Cell | str]] = [
         [
             Cell("", html=f"<code>{html_block(_flag(option.name, option.positional))}</code>"),
             "required" if option.positional and option.default is None else _default(option.default),
-            str(option.help or ""),
+            Cell(str(option.help or ""), html=_words(str(option.help or ""))),
         ]
         for option in options
     ]
@@ -45,10 +47,20 @@ def _flag(name: str, positional: bool) -> str:
     return name.upper().replace("_", "-") if positional else f"--{name.replace('_', '-')}"
 
 
+def _words(text: str) -> str:
+    """A text for a terminal as HTML, with options and what stands between backticks as code."""
+    parts = _CODE.split(text)  # in threes: what stands before, and one of the two forms
+    return "".join(
+        f"<code>{html_block(part)}</code>" if index % 3 else html_block(part)
+        for index, part in enumerate(parts)
+        if part
+    )
+
+
 def _default(value: object) -> str:
     if value is False:
         return "off"
-    return str(value) if value not in (None, "") else "none"
+    return str(value) if value not in (None, "", []) else "none"
 
 
 def check_task_page(sources: Sequence[Source], names: frozenset[str]) -> list[str]:

@@ -17,7 +17,6 @@ CLOSING = "</script></pre></style>--><img src=x onerror=window.hacked=true>"
 QUOTES = "\"'><svg onload=window.hacked=true> {{ 7*7 }} [a](javascript:window.hacked=true)"
 CONTROLS = "\x00\x07\x1b[31m\x7f\x85 \u202eteg\u2066\u2029"
 INVALID = b"\xff\xfe\xc3( done".decode("utf-8", errors="replace")
-ATTACKS = (SCRIPT, CLOSING, QUOTES, CONTROLS, INVALID)
 
 HOSTILE = [(f"{SCRIPT}{QUOTES}", f"{CLOSING}{CONTROLS}{INVALID}")]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from html import unescape
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from sitegen.palette import LIGHT
 from sitegen.render import STATIC_WIDTH, chart_spec
 from sitegen.tables import TABLES
 from tests.sitegen import rows
+from tests.sitegen.charts import computed
 
 FIGURE = FIGURES["accelerator"]
 MESH = "jax[dispatch=3,mesh=data2]"
@@ -51,13 +53,21 @@ def test_nothing_said_about_processors_changes(facts: Facts, tmp_path: Path) -> 
     for name in ("speedup", "step_time", "memory", "peers", "roofline"):
         figure = FIGURES[name]
         pd.testing.assert_frame_equal(figure.rows(facts.results), figure.rows(without.results))
-    tables = "status", "speedup", "failures", "peers", "cost_terms", "cost_model", "budget", "engines"
+    tables = "status", "speedup", "failures", "peers", "cost_terms", "cost_model", "budget"
     for name in tables:
         assert TABLES[name](facts.results) == TABLES[name](without.results), name
     quoted = ("count.cells", "count.machines", "speedup_range.vectorized.numpy", "train_minutes.stories.small",
               "loss.held_out.stories.small", "cost.error.vectorized", "presets.measured.jax")  # fmt: skip
     for name in quoted:
         assert resolve_number(name, facts).text == resolve_number(name, without).text
+
+
+def test_an_engine_for_accelerators_has_been_measured_where_an_accelerator_ran_it(facts: Facts, tmp_path: Path) -> None:
+    counted = r"<code>jax</code>.*?(\d) of 9"
+    without = load_results(rows.store(tmp_path, rows.ladder()))
+    assert re.findall(counted, TABLES["engines"](without)) == ["0"]
+    presets = {part["preset"] for part in rows.accelerated()["runs"] if part["engine"] == "jax"}
+    assert re.findall(counted, TABLES["engines"](facts.results)) == [str(len(presets))]
 
 
 def test_a_machine_with_a_gpu_also_has_a_processor(tmp_path: Path) -> None:
@@ -104,6 +114,17 @@ def test_the_crossing_lies_where_the_lines_meet(plotted: pd.DataFrame) -> None:
     assert "at every preset from tiny to xl." in words
 
 
+def test_the_table_behind_has_a_line_for_each_cell_with_its_readings(plotted: pd.DataFrame) -> None:
+    table = FIGURE.tabulated(plotted)
+    assert len(table) == (plotted["measure"] == "step_time").sum()
+    (row,) = table[(table["variant"] == "jax") & (table["preset"] == "xl")].to_dict("records")
+    readings = plotted[(plotted["variant"] == "jax") & (plotted["preset"] == "xl")].set_index("measure")["value_text"]
+    assert [row[name] for name in ("value_text", "rate", "dispatch")] == [
+        readings[name] for name in ("step_time", "rate", "dispatch")
+    ]
+    assert set(table.loc[table["state"] == "crossing", "rate"]) == {""}
+
+
 def test_work_grows_and_dispatch_stays(plotted: pd.DataFrame) -> None:
     shares = plotted[plotted["measure"] == "dispatch"].set_index(["variant", "preset"])["value"]
     assert shares["jax", "tiny"] > 0.8
@@ -112,6 +133,13 @@ def test_work_grows_and_dispatch_stays(plotted: pd.DataFrame) -> None:
     rates = plotted[plotted["measure"] == "rate"].set_index(["variant", "preset"])["value"]
     assert rates["jax", "huge"] > 10 * rates["jax", "tiny"]
     assert (plotted.loc[plotted["measure"] == "dispatch", "evidence"].str.contains("off$")).all()
+
+
+@pytest.mark.parametrize("field", ["value_text", "interval"])
+def test_the_chart_writes_what_the_rows_for_download_say(plotted: pd.DataFrame, field: str) -> None:
+    spec = chart_spec(FIGURE, plotted, LIGHT)
+    assert computed(spec, field) == [text for text in plotted[field] if text]
+    assert not any(str(text) in json.dumps(spec["datasets"]) for text in plotted["interval"] if text)
 
 
 @pytest.mark.parametrize("measure", ["step_time", "rate", "dispatch"])

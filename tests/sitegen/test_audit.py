@@ -9,6 +9,7 @@ import pytest
 
 from sitegen import audit
 from sitegen.audit import EVERY_PAGE, PERFORMANCE, TOOLS, Finding, audit_site, goals_of
+from sitegen.chromium import find_chromium
 from sitegen.errors import SiteError
 from tinygpt.errors import MissingDependencyError
 
@@ -61,6 +62,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / "bin" / name).write_text(text)
         (tmp_path / "bin" / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
+    monkeypatch.delenv("TINYGPT_CHROMIUM", raising=False)
     return folder
 
 
@@ -109,3 +111,15 @@ def test_what_cannot_be_audited_is_said_in_one_line(
     monkeypatch.setenv("PATH", str(tmp_path / "empty"))
     with pytest.raises(MissingDependencyError, match="java, which is not installed"):
         next(audit_site(tmp_path, site))
+
+
+def test_the_browser_is_the_one_that_is_named_or_the_first_on_the_path(
+    site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert find_chromium("a test") == str(site.parent / "bin/chromium")
+    monkeypatch.setenv("TINYGPT_CHROMIUM", "/elsewhere/browser")
+    assert find_chromium("a test") == "/elsewhere/browser"
+    monkeypatch.delenv("TINYGPT_CHROMIUM")
+    monkeypatch.setenv("PATH", str(site.parent / "empty"))
+    with pytest.raises(MissingDependencyError, match=r"a test needs a browser; allowed: chromium, .*TINYGPT_CHROMIUM"):
+        find_chromium("a test")

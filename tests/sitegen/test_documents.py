@@ -224,6 +224,7 @@ def test_a_task_is_shown_with_the_options_that_invoke_knows() -> None:
     for part in ("BEFORE", "AFTER", "required", "--threshold", "0.05", "exit code 3"):
         assert part in text
     assert "no options" in task_html(namespace, "types")
+    assert "`" not in task_html(namespace, "sample")  # helps are written for a terminal
 
 
 def test_the_reference_leaves_no_task_out() -> None:

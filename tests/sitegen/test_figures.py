@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -180,12 +181,15 @@ def test_rendered_files_agree_with_each_other_and_come_from_the_cache(
     assert (folder / rendered.files["png"]).read_bytes().startswith(b"\x89PNG")
     svg = (folder / rendered.files["light.svg"]).read_text()
     assert "data:font/woff2;base64," in svg  # an image cannot use the page's fonts
+    in_dark = json.dumps(chart_spec(figure, plotted, DARK) | {"width": STATIC_WIDTH}, sort_keys=True)
+    dark = vl_convert.vegalite_to_svg(in_dark, vl_version="6.4")
+    assert re.sub(r"<style>.*?</style>", "", (folder / rendered.files["dark.svg"]).read_text()) == lighter_svg(dark)
     assert rendered.width >= STATIC_WIDTH - 1
 
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("rendered again although nothing changed")
 
-    for name in ("vegalite_to_svg", "vegalite_to_png", "vegalite_to_vega"):
+    for name in ("vegalite_to_svg", "svg_to_png", "vegalite_to_vega"):
         monkeypatch.setattr(vl_convert, name, refuse)
     again = render_figure(figure, plotted, folder, cache)
     assert again is not None

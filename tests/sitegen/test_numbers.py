@@ -68,7 +68,7 @@ def test_what_is_not_measured_says_so_and_names_the_command(facts: Facts) -> Non
     found = resolve_number("step_ms.python.behemoth", facts)
     assert found.text is None
     assert found.command == "invoke bench --suite full --presets behemoth --engines python"
-    assert resolve_number("loss.held_out.kjv.xl", facts).command == "invoke train --preset xl --corpus kjv"
+    assert resolve_number("loss.held_out.kjv.xl", facts).command == "invoke train --preset xl --corpus kjv --record"
     assert resolve_number("speedup.vectorized[threads=1].numpy.small", facts).text is None
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from sitegen.frames import Results, cell_frame, load_results, primary_cells
 from sitegen.machines import machine_label, machine_sentence
+from sitegen.markup import Cell, html_table
 from sitegen.samples import samples_html
 from sitegen.tables import TABLES
 from tests.sitegen import rows
@@ -45,12 +46,38 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Results:
     return load_results(rows.store(root, rows.ladder(), rows.training(texts=HOSTILE)))
 
 
+def test_a_sweep_is_one_model_over_and_over_and_shows_no_samples(tmp_path: Path) -> None:
+    swept = rows.training("sweep-1", texts=[("Once", " swept")], suite="sweep")
+    results = load_results(rows.store(tmp_path, rows.training(texts=[("Once", " kept")]), swept))
+    assert "kept" in samples_html(results)
+    assert "swept" not in samples_html(results)
+    assert TABLES["samples_overview"](results).count("<tr>") == 2
+
+
 @pytest.mark.parametrize("name", TABLES)
 def test_every_table_is_one_line_with_and_without_results(name: str, measured: Results, tmp_path: Path) -> None:
     for results in (measured, load_results(tmp_path / "absent")):
         text = TABLES[name](results)
         assert "\n" not in text
         assert Elements(text).text.strip()
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "sort"),
+    [
+        ("1,240", 1240.4, None),
+        ("13.4 ms", 0.01342, "0.01342"),
+        ("3.7×", 3.674, None),
+        ("25 %", 0.2541, None),
+        ("25 %", 25.0, "25"),
+        ("25", 0.25, "0.25"),
+        ("–", 2.0, "2"),
+    ],
+)
+def test_a_cell_says_what_it_sorts_by_unless_its_text_does(text: str, value: float, sort: str | None) -> None:
+    table = html_table("a table", ["heading"], [[Cell(text, sort=value)]])
+    attribute = "" if sort is None else f' data-sort="{sort}"'
+    assert f'<td class="tg-numeric"{attribute}>' in table
 
 
 def test_hostile_samples_are_text_and_nothing_else(measured: Results) -> None:

@@ -11,7 +11,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from sitegen.palette import DARK, LIGHT, THEMES, Theme, css_variables
+from sitegen.palette import DARK, LIGHT, THEMES, Theme, css_variables, in_dark
 
 VISION = {
     "normal": np.eye(3),
@@ -54,6 +54,15 @@ def test_the_distance_knows_black_white_and_what_the_colour_blind_confuse() -> N
     red, green = "#b35900", "#7a7300"
     normal = np.linalg.norm(seen(red, "normal") - seen(green, "normal"))
     assert np.linalg.norm(seen(red, "deuteranopia") - seen(green, "deuteranopia")) < normal / 2
+
+
+def test_every_colour_of_a_chart_has_one_dark_counterpart() -> None:
+    roles = ("background", "raised", "ink", "muted", "line", "link", "accent", "good", "bad")
+    pairs = [(getattr(LIGHT, role), getattr(DARK, role)) for role in roles]
+    pairs += [(LIGHT.engines[engine], DARK.engines[engine]) for engine in LIGHT.engines]
+    pairs += zip(LIGHT.spare, DARK.spare, strict=True)
+    light, dark = zip(*pairs, strict=True)
+    assert in_dark(" ".join(light)) == " ".join(dark)
 
 
 @pytest.mark.parametrize("vision", VISION)

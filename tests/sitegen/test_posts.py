@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
+import pytest
 from jinja2 import Template
 
 from bench.store import read_table
@@ -14,6 +15,7 @@ from sitegen.facts import Facts
 from sitegen.frames import load_results
 from sitegen.macros import PageMacros
 from sitegen.numbers import resolve_number
+from sitegen.pins import pin_figure
 from sitegen.posts import check_posts, pin_of, pinned_results, prepare_posts
 from sitegen.prepare import Prepared
 from sitegen.sources import Source, read_sources
@@ -55,7 +57,7 @@ def rendered(root: Path, uri: str, text: str) -> str:
     env = SimpleNamespace(
         page=SimpleNamespace(meta=source.meta, file=SimpleNamespace(src_uri=uri, url="x/")),
         project_dir=root,
-        conf={"docs_dir": "docs"},
+        conf={"docs_dir": "docs", "site_url": "https://example.org/"},
     )
     macros = PageMacros(env, pinned, documents)
     names = ("figure", "table", "number", "machine")
@@ -73,6 +75,27 @@ def test_an_old_post_says_the_same_after_newer_rows_landed(tmp_path: Path) -> No
     assert rendered(tmp_path, uri, POST) == post
     assert rendered(tmp_path, uri, POST.replace("runs: [run-1]\n", "")) != post
     assert "3&#46;10 ms" in rendered(tmp_path, "index.md", PAGE)
+
+
+def test_a_post_can_show_a_state_of_a_figure_that_was_kept(tmp_path: Path) -> None:
+    uri = "devlog/posts/then.md"
+    kept = pin_figure(tmp_path, rows.store(tmp_path / "results", rows.ladder("run-1")), "speedup").version
+    text = POST.replace('figure("speedup")', f'figure("speedup", "{kept}")')
+    post = rendered(tmp_path, uri, text)
+    assert f"../pinned/{kept}/speedup.light.svg" in post
+    rows.store(tmp_path / "results", faster())
+    assert rendered(tmp_path, uri, text) == post
+    other = text.replace(kept, kept[::-1])
+    (tmp_path / "docs" / uri).parent.mkdir(parents=True)
+    (tmp_path / "docs" / uri).write_text(other)
+    with pytest.raises(SystemExit, match=f"line 16: unknown pinned speedup '{kept[::-1]}'"):
+        rendered(tmp_path, uri, other)
+
+
+def test_a_post_about_training_names_its_machine_too(tmp_path: Path) -> None:
+    rows.store(tmp_path / "results", rows.training("train-1"))
+    post = rendered(tmp_path, "devlog/posts/then.md", "---\nruns: [train-1]\n---\n{{ machine() }}")
+    assert "Published rows, measured on Example 9000" in post
 
 
 def test_a_pin_reads_its_runs_and_no_others(tmp_path: Path) -> None:

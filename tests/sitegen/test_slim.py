@@ -7,9 +7,10 @@ import pytest
 from sitegen.build import BuiltSite
 from sitegen.slim import can_match, slim_page, slim_script, slim_styles, used_in
 
-PAGE = '<body dir="ltr" data-md-color-primary="custom"><p class="shown also" style="--a:var(--inline)"><b class=bare>'
+PAGE = """<html><body dir="ltr" data-md-color-primary="custom"><p class="shown also" style="--a:var(--inline)">
+    <b class=bare><div class="tabbed-set"><input id="__tabbed_1_1"><input id="__tabbed_1_2"></div>"""
 SCRIPT = """element.className = "made-later"; count--; tag.className = `tab-control--${way}`;
-    element.style.setProperty("--set-by-script", 1)"""
+    element.style.setProperty("--set-by-script", 1); const note = `md-tooltip${"--md-mermaid-edge"}`"""
 USED = used_in([PAGE], [SCRIPT])
 
 
@@ -23,6 +24,15 @@ USED = used_in([PAGE], [SCRIPT])
         (".tab-control--next", True),
         (".count--", True),
         (".count--down", False),
+        (".note", False),
+        ("kbd", False),
+        ("p > kbd.shown", False),
+        ("body p+b:not(kbd)::before", True),
+        ("const::selection", True),
+        (".tabbed-set>input:nth-child(2):checked~p", True),
+        (".tabbed-set>input:nth-child(3):checked~p", False),
+        ("p:nth-child(3)", True),
+        (".md-tooltip--active", False),
         (".shown .unknown", False),
         (".unknown", False),
         (".shown:not(.unknown)", True),
@@ -43,7 +53,7 @@ def test_a_style_loses_what_cannot_show_and_nothing_else() -> None:
         /* a comment; with { signs } */
         @import url("a.css");
         :root { --read: 1px; --unread: url(data:image/svg+xml,a;b{c}); --inline: red; --set-by-script: 2 }
-        :root { --only-there: 3 }
+        :root { --only-there: 3; --md-mermaid-edge: 4 }
         .shown, .unknown { width: var( --read ); content: "/* ; } */" }
         .unknown { height: var(--only-there) }
         @media print { .unknown { color: red } .also { color: red } }

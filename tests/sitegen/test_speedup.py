@@ -22,6 +22,7 @@ from sitegen.quantities import duration, duration_expression, ratio, ratio_expre
 from sitegen.render import STATIC_WIDTH, chart_spec
 from sitegen.speed_tables import cost_terms_table, failures_table, ratio_table
 from tests.sitegen import rows
+from tests.sitegen.charts import computed
 
 FIGURE = FIGURES["speedup"]
 
@@ -110,6 +111,12 @@ def test_the_chart_writes_quantities_as_the_tables_do() -> None:
     )
     written = [*map(duration, values), *map(ratio, ratios)]
     assert re.findall(r"<text[^>]*>([^<]+)</text>", svg) == written
+
+
+def test_a_ratio_is_told_with_the_two_times_that_it_is_made_of(plotted: pd.DataFrame) -> None:
+    told = computed(chart_spec(FIGURE, plotted, LIGHT), "detail")
+    assert "20.0 ms against 26.0 ms a step" in told
+    assert set(plotted["detail"]) - {""} <= set(told)
 
 
 def test_verdicts_are_drawn(tmp_path: Path) -> None:

@@ -157,7 +157,7 @@ def accelerator_chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     cells = rows[rows["state"] != _CROSSING]
     show, x = show_menu(cells, theme), parameter_axis(cells)
     color, shape = show.color, show.shape
-    chart = alt.Chart(rows).transform_filter(show.condition)
+    chart = alt.Chart(_in_numbers(rows)).transform_filter(show.condition).transform_calculate(**_WORDS)
     failures = failure_layer(chart.transform_filter(f"measure == '{STEP_TIME}'"), cells, color, x)
     measures = {name: words for name, words in MEASURES.items() if (rows["measure"] == name).any()}
     parameters = [
@@ -200,6 +200,23 @@ def accelerator_chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     words = alt.ExprRef(f"({json.dumps(MEASURES)})[measure] + ' (log scale)'")
     drawing = alt.layer(*layers, *failures).add_params(*parameters)
     return drawing.properties(width="container", height=HEIGHT, title=above(words, theme))
+
+
+# A reading, as `_readings` writes it; a crossing brings its words along.
+_WRITTEN = (
+    f"(datum.measure == '{DISPATCH}' ? format({{0}} * 100, '.0f') + ' %' : format({{0}}, ',.3r') + "
+    f"(datum.measure == '{RATE}' ? ' GFLOP/s' : ' ms'))"
+)
+_WORDS = {
+    "value_text": f"datum.value_text || (isValid(datum.value) ? {_WRITTEN.format('datum.value')} : '')",
+    "interval": f"isValid(datum.low) ? {_WRITTEN.format('datum.low')} + ' to ' + {_WRITTEN.format('datum.high')} : ''",
+}
+
+
+def _in_numbers(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows without the texts that the chart writes from their numbers."""
+    crossing = rows["state"] == _CROSSING
+    return rows.assign(value_text=rows["value_text"].where(crossing, "")).drop(columns="interval")
 
 
 def _views(cells: pd.DataFrame, choices: tuple[str, ...]) -> dict[str, dict[str, Any]]:
@@ -253,12 +270,16 @@ def _curve_of(times: pd.DataFrame, line: str, device: str) -> dict[str, float]:
     return {str(preset): float(value) for preset, value in zip(own["preset"], own["value"], strict=True)}
 
 
-def times_and_failures(rows: pd.DataFrame) -> pd.DataFrame:
-    """What the table behind the figure shows: cells in the order of size, every reading of them, and the crossings."""
-    order = list(MEASURES)
-    ranked = rows.assign(rank=rows["measure"].map(order.index), first=rows["variant"] != ACCELERATED)
-    by = ["rank", "device", "machine", "first", "variant", "n_parameters"]
-    return ranked.sort_values(by, kind="stable")
+def cells_with_readings(rows: pd.DataFrame) -> pd.DataFrame:
+    """What the table behind the figure shows: a line for each cell with all its readings, and the crossings."""
+    cell = ["device", "machine", "variant", "preset", "state"]
+    lines = rows[rows["measure"] == STEP_TIME]
+    for measure in (RATE, DISPATCH):
+        read = rows.loc[rows["measure"] == measure, [*cell, "value_text"]]
+        lines = lines.merge(read.rename(columns={"value_text": measure}), on=cell, how="left")
+    lines = lines.fillna({RATE: "", DISPATCH: ""})
+    by = ["device", "machine", "first", "variant", "n_parameters"]
+    return lines.assign(first=lines["variant"] != ACCELERATED).sort_values(by, kind="stable")
 
 
 ACCELERATOR = Figure(
@@ -275,9 +296,10 @@ ACCELERATOR = Figure(
         Column("device", "on", text),
         Column("engine", "engine", text),
         Column("preset", "preset", text),
-        Column("measure", "reading", lambda value: MEASURES[value]),
-        Column("value_text", "value", lambda value: value or "failed"),
+        Column("value_text", "a step", lambda value: value or "failed"),
         Column("interval", "interval", text),
+        Column(RATE, "rate", text),
+        Column(DISPATCH, "dispatch", text),
         Column("beside", "that is", text),
         Column("evidence", "evidence", text),
         Column("reason", "failure", text),
@@ -286,5 +308,5 @@ ACCELERATOR = Figure(
     ),
     needs="one preset measured on an accelerator",
     command=COMMAND,
-    tabulated=times_and_failures,
+    tabulated=cells_with_readings,
 )

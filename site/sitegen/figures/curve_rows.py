@@ -8,6 +8,7 @@ choose is computed here, so that menus in the page only filter:
     baseline     of a ratio
     tier         from which choice of the menu of lines on a row is shown (``sitegen.series``)
     value, low, high    times as fast, or seconds, with the interval (a projection's band)
+    own_time, baseline_time    of a ratio, the two steps that it is made of
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ OFF_SCALE = 0.2
 
 FIELDS = (
     "measure", "baseline", "state", "variant", "tier", "preset", "n_parameters", "value", "low", "high", "value_text",
-    "interval", "detail", "verdict_text", "slot", "edge", "edge_text", "bridge", *CELL_TEXT,
+    "interval", "detail", "own_time", "baseline_time", "verdict_text", "slot", "edge", "edge_text", "bridge",
+    *CELL_TEXT,
 )  # fmt: skip
 
 
@@ -49,7 +51,8 @@ def step_rows(results: Results) -> pd.DataFrame:
     detail = [
         "" if pd.isna(rate) else f"{quantities.whole(rate)} tokens a second" for rate in rows["tokens_per_second"]
     ]
-    return _in_words(rows.assign(detail=detail), quantities.duration, ["origin", "machine_hash", "variant"])
+    rows = rows.assign(detail=detail, own_time="", baseline_time="")
+    return _in_words(rows, quantities.duration, ["origin", "machine_hash", "variant"])
 
 
 def ratio_rows(results: Results) -> pd.DataFrame:
@@ -63,11 +66,9 @@ def ratio_rows(results: Results) -> pd.DataFrame:
     rows = pd.concat([ratios, projected], ignore_index=True) if len(projected) else ratios
     names = {"speedup": "value", "speedup_low": "low", "speedup_high": "high"}
     rows = rows.rename(columns=names).assign(measure=SPEEDUP_MEASURE)
-    detail = [
-        f"{quantities.duration(own)} against {quantities.duration(other)} a step"
-        for own, other in zip(rows["seconds"], rows["baseline_seconds"], strict=True)
-    ]
-    return _in_words(rows.assign(detail=detail), quantities.ratio, ["origin", "machine_hash", "baseline", "variant"])
+    own, baseline = (rows[name].map(quantities.duration) for name in ("seconds", "baseline_seconds"))
+    rows = rows.assign(detail="", own_time=own, baseline_time=baseline)
+    return _in_words(rows, quantities.ratio, ["origin", "machine_hash", "baseline", "variant"])
 
 
 @once

@@ -67,12 +67,18 @@ def learning_rate_rows(results: Results) -> pd.DataFrame:
 
 def learning_rate_chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     """Lines of held-out loss over the rate, log scale; crosses where training diverged."""
-    series = list(dict.fromkeys(rows["series"]))
+    # What all lines share is said once, above their names: a phone has no room for it three times.
+    swept = rows[["preset", "corpus", "steps"]].drop_duplicates()
+    name, shared = "series", None
+    if len(swept) == 1:
+        preset, corpus, steps = swept.iloc[0]
+        name, shared = "recipe", f"{preset} on {corpus}, {quantities.whole(steps)} steps"
+    series = list(dict.fromkeys(rows[name]))
     palette = [theme.engines["numpy"], *theme.spare, theme.engines["vectorized"]]
     color = alt.Color(
-        "series:N",
+        f"{name}:N",
         scale=alt.Scale(domain=series, range=[palette[index % len(palette)] for index in range(len(series))]),
-        legend=alt.Legend(title=None, orient="bottom", columns=legend_columns(series), labelLimit=0),
+        legend=alt.Legend(title=shared, titleLimit=0, orient="bottom", columns=legend_columns(series), labelLimit=0),
     )
     low, high = float(rows["rate"].min()), float(rows["rate"].max())
     x = alt.X(
@@ -123,7 +129,7 @@ LEARNING_RATE = Figure(
     name="learning_rate",
     title="Held-out loss over the learning rate",
     summary="Equal steps, text and starting weights; what differs is the rate and what happens to it. The distance "
-    "between the first two curves is what the first hundred updates cost at that rate.",
+    "between constant with and without a warm-up is what the first hundred updates cost at that rate.",
     rows=learning_rate_rows,
     chart=learning_rate_chart,
     describe=describe_learning_rate,

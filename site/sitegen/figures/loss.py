@@ -18,7 +18,7 @@ from sitegen.palette import Theme
 
 UNIFORM_LOSS = math.log(256)
 MAX_RUNS = 8  # more lines than this cannot be told apart
-TABLE_POINTS = 12  # of a run's training in the table behind the figure, which is for reading
+TABLE_POINTS = 10  # of a line in the table behind the figure, which is for reading
 _DASHES = {"training": [1, 0], "held out": [5, 4]}
 
 _FIELDS = (
@@ -88,11 +88,10 @@ def loss_chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
 
 
 def _thinned(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows for a table that people read: everything held out, and of a run's training some points and the last."""
-    training = rows["series"] == "training"
-    order = rows[training].groupby("run", sort=False).cumcount(ascending=False)
-    every = -(-rows[training].groupby("run")["series"].transform("size") // TABLE_POINTS)
-    return rows[~training | (order % every == 0).reindex(rows.index, fill_value=False)]
+    """Rows for a table that people read: of each line some points and the last."""
+    lines = rows.groupby(["run", "series"], sort=False)
+    every = -(-lines["step"].transform("size") // TABLE_POINTS)
+    return rows[lines.cumcount(ascending=False) % every == 0]
 
 
 def describe_loss(rows: pd.DataFrame) -> str:
@@ -120,6 +119,6 @@ LOSS = Figure(
         Column("loss", "nats per token", lambda value: f"{value:.3f}"),
     ),
     needs="one training run",
-    command="invoke train --preset small --corpus shakespeare",
+    command="invoke train --preset small --corpus shakespeare --record",
     tabulated=_thinned,
 )

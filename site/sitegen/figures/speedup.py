@@ -137,6 +137,7 @@ _WRITTEN = (
 _WORDS = {
     "value_text": f"isValid(datum.value) ? {_WRITTEN.format('datum.value')} : ''",
     "interval": f"isValid(datum.low) ? {_WRITTEN.format('datum.low')} + ' to ' + {_WRITTEN.format('datum.high')} : ''",
+    "detail": "datum.own_time ? datum.own_time + ' against ' + datum.baseline_time + ' a step' : datum.detail",
 }
 
 
@@ -146,7 +147,7 @@ def _in_numbers(rows: pd.DataFrame) -> pd.DataFrame:
     A projected ratio below the axis is left to the downloads: a label per preset says less than it hides.
     """
     projected = (rows["measure"] == SPEEDUP_MEASURE) & (rows["state"] == "projected")
-    return rows[~(projected & (rows["value"] < OFF_SCALE))].drop(columns=[*_WORDS])
+    return rows[~(projected & (rows["value"] < OFF_SCALE))].drop(columns=["value_text", "interval"])
 
 
 def _views(rows: pd.DataFrame, options: list[str], shown: Iterable[str]) -> dict[str, dict[str, Any]]:

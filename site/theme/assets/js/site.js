@@ -5,7 +5,9 @@
   const sortValue = (row, column) => {
     const cell = row.cells[column];
     const text = cell?.dataset.sort ?? cell?.textContent ?? "";
-    const number = Number(text);
+    // A number without such an attribute begins its cell: 1,240, 3.7× or 25 %, perhaps with an interval behind it.
+    const plain = !cell?.dataset.sort && cell?.matches(".tg-numeric");
+    const number = plain ? Number.parseFloat(text.replaceAll(",", "")) : Number(text);
     return text !== "" && Number.isFinite(number) ? number : text;
   };
 
@@ -97,7 +99,27 @@
     }
   };
 
+  // What is folded away and long comes when somebody unfolds it, from the page that its link leads to.
+  const bring = async ({ target }) => {
+    const link = target.open ? target.querySelector(":scope > [data-part] > a") : null;
+    const answer = link && (await fetch(link.href).catch(() => null));
+    if (!answer?.ok || !link.isConnected) return;
+    const other = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const part = other.getElementById(link.hash.slice(1));
+    if (!part || !link.isConnected) return;
+    link.parentNode.replaceWith(...part.children);
+    makeReachable();
+  };
+
+  // Paper shows where these lead (site.css). Instant navigation makes every address complete, so an address does not tell.
+  const markElsewhere = () => {
+    for (const link of document.querySelectorAll(".md-typeset a[href]")) {
+      link.toggleAttribute("data-elsewhere", link.host !== location.host);
+    }
+  };
+
   const onPage = () => {
+    markElsewhere();
     document.querySelectorAll("table[data-sortable]").forEach(makeSortable);
     nameControls();
     makeReachable();
@@ -107,6 +129,7 @@
   new MutationObserver(nameControls).observe(document.body, { childList: true, subtree: true });
   window.addEventListener("resize", makeReachable);
   document.addEventListener("toggle", makeReachable, true);
+  document.addEventListener("toggle", bring, true);
 
   if (window.document$) window.document$.subscribe(onPage);
   else onPage();

@@ -1,0 +1,23 @@
+"""What a chart writes by itself: expressions in its specification, carried out."""
+
+from __future__ import annotations
+
+import html
+import re
+from typing import Any
+
+import vl_convert
+
+
+def computed(spec: dict[str, Any], field: str) -> list[str]:
+    """The texts that a layered chart computes for its rows, in their order and without empty ones."""
+    layer = next(layer for layer in spec["layer"] if any("calculate" in step for step in layer.get("transform", ())))
+    alone = {
+        "datasets": spec["datasets"],
+        "data": layer.get("data", spec.get("data")),
+        "transform": [step for step in layer["transform"] if "calculate" in step],
+        "mark": "text",
+        "encoding": {"text": {"field": field, "type": "nominal"}},
+    }
+    svg = vl_convert.vegalite_to_svg(alone, vl_version="6.4")
+    return [html.unescape(text) for text in re.findall(r"<text[^>]*>([^<]+)</text>", svg)]
