@@ -36,7 +36,7 @@ from tinygpt.options import (
 
 @task(
     help={
-        "preset": "model and batch: tiny, small (when omitted), medium, large, xl, huge, massive, mega or behemoth",
+        "preset": "small when omitted; tiny, medium, large, xl, huge, massive, mega, behemoth, or nanogpt",
         "corpus": "shakespeare, kjv, python, stories, tinyshakespeare, file:PATH or hf:OWNER/NAME",
         "engine": "python, numpy, vectorized or jax, with options as in vectorized[threads=1]",
         "steps": "updates in the whole run; 1000 when omitted",
@@ -379,6 +379,8 @@ namespace = Collection(
     train, sample, evaluate, runs, stop, restore, bench, compare, results, estimate, doctor, site, embed, serve,
     playground, audit, deploy, race, sweep, gallery, demo, test, browser, parity, lint, types, checks,
 )  # fmt: skip
+for each in namespace.tasks.values():
+    each.auto_shortflags = False  # the letters that Invoke would hand out: -h for --schedule, and -- for --start-from
 program = Program(name="tinygpt", binary="tinygpt", version=__version__, namespace=namespace)
 
 

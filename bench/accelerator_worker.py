@@ -67,7 +67,7 @@ def measure(task: dict[str, Any], write: Any) -> None:
     engines: dict[str, Engine] = {}
     # All of them begin alike. Drawing the largest preset's weights takes longer than a round of its steps.
     first = next(iter(protocols.values()))
-    weights = initial_parameters(shapes_of(first)[0], first.seed)
+    weights = initial_parameters(first.model, first.seed)
 
     def attempt(variant: str, work: Any) -> None:
         try:
@@ -79,8 +79,7 @@ def measure(task: dict[str, Any], write: Any) -> None:
 
     def prepare(variant: str) -> None:
         protocol, started, began = protocols[variant], time.perf_counter(), datetime.now(UTC).isoformat()
-        model, train = shapes_of(protocol)
-        engine = engines[variant] = make(variant, model, train, protocol.seed)
+        engine = engines[variant] = make(variant, protocol.model, protocol.train, protocol.seed)
         _take(engine, _batches(protocol, tokens, 0, engine.steps_per_dispatch))
         resolved = format_variant(variant.partition("[")[0], engine.options() | _versions(variant))
         seconds = time.perf_counter() - started
@@ -127,26 +126,6 @@ def timed_steps(engine: Engine, protocol: Protocol, tokens: np.ndarray) -> list[
                 }
             )
     return steps
-
-
-def shapes_of(protocol: Protocol) -> tuple[ModelConfig, TrainConfig]:
-    """The model and the optimiser's settings that a protocol spells out."""
-    model = ModelConfig(
-        n_layers=protocol.n_layers,
-        d_model=protocol.d_model,
-        n_heads=protocol.n_heads,
-        context_length=protocol.context_length,
-        vocab_size=protocol.vocab_size,
-    )
-    train = TrainConfig(
-        batch_size=protocol.batch_size,
-        learning_rate=protocol.learning_rate,
-        betas=protocol.betas,
-        eps=protocol.eps,
-        weight_decay=protocol.weight_decay,
-        grad_clip=protocol.grad_clip,
-    )
-    return model, train
 
 
 def _batches(protocol: Protocol, tokens: np.ndarray, first: int, count: int) -> tuple[np.ndarray, np.ndarray]:

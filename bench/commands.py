@@ -92,11 +92,13 @@ def compare(c: Context, before: str, after: str, threshold: str = "0.05") -> Non
 
 def measure(suite: str, presets: str, engines: str, corpus: str, seed: int) -> int:
     """Run a suite and print what came out; returns the process's exit code."""
-    from bench.runner import run_benchmark
+    from bench.cells import select_suite
+    from bench.runner import run_suite
     from bench.show import print_run
     from bench.variants import split_names
 
-    summary = run_benchmark(suite, split_names(presets), split_names(engines), corpus, results_folder(), seed)
+    selected = select_suite(suite, split_names(presets), split_names(engines))
+    summary = run_suite(selected, results_folder(), corpus, seed)
     print_run(summary, results_folder())
     return summary.exit_code
 

@@ -277,11 +277,13 @@ class _Part:
 _PARTS = (
     _Part("measuring", ("pandas", "pyarrow", "scipy"), "bench"),
     _Part("the site", ("mkdocs", "material", "mkdocs_macros", "altair", "vl_convert"), "site"),
-    _Part("tests", ("pytest", "hypothesis", "ruff", "mypy"), "dev"),
+    _Part("evaluations", ("pydivsufsort",), "evaluate"),
+    _Part("engine jax", ("jax",), "jax"),
+    _Part("tests", ("pytest", "xdist", "hypothesis", "ruff", "mypy"), "dev"),
     _Part("browser tests", ("playwright",), "dev"),
     _Part("corpora hf:…", ("datasets",), "hf"),
-    _Part("parity tests", ("torch", "transformers"), "parity"),
-    _Part("rivals", ("torch", "jax"), "peers"),
+    _Part("parity tests", ("torch", "transformers", "jax"), "parity"),
+    _Part("rivals", ("torch", "jax", "transformers"), "peers"),
 )
 
 
@@ -292,7 +294,7 @@ def check_parts(parts: Iterable[_Part] = _PARTS) -> list[Finding]:
         absent = [name for name in part.modules if find_spec(name) is None]
         if absent:
             text = f"{', '.join(absent)} not installed"
-            findings.append(Finding(part.purpose, MISSING, text, f'python -m pip install -e ".[{part.extra}]"'))
+            findings.append(Finding(part.purpose, MISSING, text, f"python -m pip install 'tinygpt[{part.extra}]'"))
         else:
             findings.append(Finding(part.purpose, OK, ", ".join(part.modules)))
     return findings
@@ -313,14 +315,16 @@ _TOOLS = (
           "apt-get install chromium"),
     _Tool("C compiler, rivals", ("cc", "gcc", "clang"), "CC", "apt-get install gcc"),
     _Tool("C++ compiler, rivals", ("c++", "g++", "clang++"), "CXX", "apt-get install g++"),
+    _Tool("npm, playground and audit", ("npm",), "", "apt-get install nodejs npm"),
+    _Tool("Java, audit", ("java",), "", "apt-get install default-jre-headless"),
     _Tool("git, commit of a row", ("git",), "", "apt-get install git"),
 )  # fmt: skip
 
 
-def check_tools(which: Callable[[str], str | None], tools: Iterable[_Tool] = _TOOLS) -> list[Finding]:
+def check_tools(which: Callable[[str], str | None]) -> list[Finding]:
     """Which programs are there."""
     findings = []
-    for tool in tools:
+    for tool in _TOOLS:
         subject, _, purpose = tool.purpose.partition(", ")
         set_by = os.environ.get(tool.variable) if tool.variable else None
         found = set_by or next((name for name in tool.names if which(name)), None)

@@ -11,14 +11,15 @@ from rich.table import Table
 
 from bench.capacity import gibibytes
 from bench.doctor import BROKEN, MISSING, NOTE, OK, Diagnosis, Finding, diagnose
+from tinygpt.program import as_called
 
 _COLORS = {OK: "green", NOTE: "yellow", MISSING: "cyan", BROKEN: "red"}
 
 
-def print_doctor(results_root: Path, console: Console | None = None) -> int:
+def print_doctor(results_root: Path) -> int:
     """Look at the machine and print what was found; returns the exit code."""
     diagnosis = diagnose(results_root)
-    print_diagnosis(diagnosis, console or _console())
+    print_diagnosis(diagnosis, _console())
     return diagnosis.exit_code
 
 
@@ -89,7 +90,7 @@ def _print_findings(console: Console, findings: tuple[Finding, ...]) -> None:
     for finding in findings:
         text = escape(finding.text)
         if finding.mend:
-            text += f"\n[bold]→ {escape(finding.mend)}[/]"
+            text += f"\n[bold]→ {escape(as_called(finding.mend))}[/]"
         table.add_row(f"[{_COLORS[finding.state]}]{finding.state}[/]", escape(finding.subject), text)
     console.print(table)
     counts = {state: sum(finding.state == state for finding in findings) for state in (BROKEN, NOTE, MISSING)}

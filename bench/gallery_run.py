@@ -10,7 +10,7 @@ from bench.record_training import record_events
 from tinygpt.corpora import load_corpus
 from tinygpt.evaluation.overlap import TextIndex
 from tinygpt.events import StopRecord
-from tinygpt.gallery.loader import MODELS, load_gallery_model
+from tinygpt.gallery.loader import load_gallery_model
 from tinygpt.plan import TrainingPlan
 from tinygpt.run_status import report_status
 from tinygpt.session import run_session
@@ -53,9 +53,7 @@ def train_for_gallery(name: str, out: Path | None, results_root: Path, resume: b
     return code
 
 
-def write_to_gallery(
-    name: str, out: Path | None = None, precision: str = "int8", steps: int | None = None, root: Path = MODELS
-) -> Path:
+def write_to_gallery(name: str, out: Path | None, precision: str, steps: int | None) -> Path:
     """Evaluate a finished run, write its card and weights, read them back, and say what came out.
 
     Args:
@@ -63,7 +61,6 @@ def write_to_gallery(
         out: folder of the run.
         precision: of the stored weights.
         steps: as the run was given them.
-        root: the gallery's folder.
 
     Returns:
         the model's folder.
@@ -73,8 +70,8 @@ def write_to_gallery(
     """
     entry, plan = _planned(name, out, steps)
     card, data = make_card(entry, plan, load_corpus(entry.corpus), precision)
-    folder = write_model(card, data, root)
-    load_gallery_model(name, root)
+    folder = write_model(card, data)
+    load_gallery_model(name)
     scores = card.evaluation
     print(
         f"{folder}: {card.file_bytes:,} bytes in {card.precision}, step {card.steps:,}, held-out loss "

@@ -67,7 +67,8 @@ class SuiteProgress:
     def seconds_left(self) -> float:
         """What is left of the current cell and the cells after it, by earlier rounds or by their limits."""
         cells = self.cells[max(self._index, 0) :]
-        expected = [self._known.get(cell.arm, cell.limit_seconds) for cell in cells]
+        # Another suite may have granted an arm more: here it ends at its limit.
+        expected = [min(self._known.get(cell.arm, cell.limit_seconds), cell.limit_seconds) for cell in cells]
         if self._index >= 0 and expected:
             expected[0] = max(0.0, expected[0] - (time.perf_counter() - self._cell_started))
         return sum(expected)

@@ -12,7 +12,7 @@ import json
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-from tinygpt.config import TrainConfig
+from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.errors import ResultsError
 from tinygpt.presets import get_preset
 from tinygpt.schedule import optimizer_text
@@ -75,6 +75,29 @@ class Protocol:
     def total_steps(self) -> int:
         """Warm-up and measured steps together."""
         return self.warmup_steps + self.measured_steps
+
+    @property
+    def model(self) -> ModelConfig:
+        """The shape."""
+        return ModelConfig(
+            n_layers=self.n_layers,
+            d_model=self.d_model,
+            n_heads=self.n_heads,
+            context_length=self.context_length,
+            vocab_size=self.vocab_size,
+        )
+
+    @property
+    def train(self) -> TrainConfig:
+        """Batch and AdamW's settings; what a recipe adds to them stands in ``optimizer``, in words."""
+        return TrainConfig(
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            betas=self.betas,
+            eps=self.eps,
+            weight_decay=self.weight_decay,
+            grad_clip=self.grad_clip,
+        )
 
     @property
     def canonical_json(self) -> str:

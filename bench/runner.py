@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,7 @@ from pathlib import Path
 from rich.console import Console
 
 from bench.announce import announce
-from bench.cells import DEFAULT_CORPUS, DEFAULT_SUITE, Cell, Suite, select_suite
+from bench.cells import DEFAULT_CORPUS, Cell, Suite
 from bench.kernel_parts import OURS
 from bench.labels import read_label
 from bench.lock import default_lock_file, measurement_lock
@@ -44,11 +44,12 @@ from bench.records import (
 from bench.runplan import RunOptions, RunPlan, drop_plan, read_plan, unfinished, write_plan
 from bench.schema import TABLES
 from bench.stopping import stop_signals
-from bench.store import default_root, read_run, read_table, remove_leftovers, write_tables
+from bench.store import read_run, read_table, remove_leftovers, write_tables
 from bench.verdict import Verdict, judge
 from tinygpt.corpora import Corpus, load_corpus
 from tinygpt.data import BatchSampler
 from tinygpt.errors import ConfigError
+from tinygpt.program import as_called
 
 
 @dataclass(frozen=True)
@@ -82,24 +83,6 @@ class RunSummary:
         if self.interrupted:
             return 130
         return 0 if "ok" in self.statuses and not self.machine_changed and not self.code_changed else 1
-
-
-def run_benchmark(
-    suite: str = DEFAULT_SUITE,
-    presets: Sequence[str] = (),
-    engines: Sequence[str] = (),
-    corpus: str | Corpus = DEFAULT_CORPUS,
-    results_root: Path | None = None,
-    seed: int = 0,
-    console: Console | None = None,
-) -> RunSummary:
-    """Measure a suite, or a selection from it; see :func:`run_suite`.
-
-    Raises:
-        ConfigError: a suite, preset, engine or option is unknown.
-    """
-    selected = select_suite(suite, presets, engines)
-    return run_suite(selected, results_root or default_root(), corpus, seed, console)
 
 
 def run_suite(
@@ -138,7 +121,8 @@ def run_suite(
         text = load_corpus(corpus) if isinstance(corpus, str) else corpus
         plan = _plan(suite, text, seed)
         for run_id in unfinished(results_root)[-1:]:
-            console.print(f"Run {run_id} is unfinished. To go on with it: invoke bench --resume {run_id}", style="dim")
+            hint = f"Run {run_id} is unfinished. To go on with it: invoke bench --resume {run_id}"
+            console.print(as_called(hint), style="dim")
         return _run(plan, {}, text, results_root, console, options)
 
 
@@ -251,7 +235,7 @@ class _Run:
                 interrupted = True
                 write_tables(self.root, self.context.run_id, self.rows)
         if interrupted and resumable:
-            self.console.print(f"To go on: invoke bench --resume {self.context.run_id}", highlight=False)
+            self.console.print(as_called(f"To go on: invoke bench --resume {self.context.run_id}"), highlight=False)
         elif not interrupted:
             drop_plan(self.root, self.context.run_id)
         for changed, what in ((self.machine_changed, "machine"), (self.code_changed, "code")):
@@ -307,7 +291,7 @@ class _Run:
         reason = ready.refusal or (self.options.refuse(asked) if cell.kind != "roofline" else None)
         if reason is None:
             outcome = self._measure(cell, protocol, progress, ready.environment)
-            verdict = judge(cell, protocol, outcome, self.reference.get(cell.preset), self.plan.suite.name)
+            verdict = judge(cell, protocol, outcome, self.reference.get(cell.preset))
         else:
             outcome, verdict = refused_outcome(), Verdict("refused", reason, None)
         steps = outcome.of_kind("step")

@@ -31,6 +31,7 @@ from bench.stats import GROUP, cell_summary, speedups
 from bench.store import read_table
 from bench.training_parts import joined_training
 from tinygpt.errors import ResultsError
+from tinygpt.program import as_called
 
 _BASELINES = ("python", REFERENCE)
 _DASH = "–"
@@ -60,7 +61,7 @@ def print_results(
             raise ResultsError(f"there is no run {run_id!r}", "a run_id of the table", "invoke results show")
         runs = runs[runs["run_id"] == run_id]
     if runs.empty:
-        console.print("Nothing is measured yet. Run: invoke bench --suite quick", highlight=False)
+        console.print(as_called("Nothing is measured yet. Run: invoke bench --suite quick"), highlight=False)
     else:
         everything = cell_summary(of_processors(runs), steps)
         copies = everything["variant"].map(is_copy).astype(bool)
@@ -127,7 +128,8 @@ def print_merged(paths: Sequence[Path], console: Console | None = None) -> None:
     for path in paths:
         console.print(f"added {path}", highlight=False, markup=False, soft_wrap=True)
     if not paths:
-        console.print("Nothing to add. Name folders that hold other results: invoke results merge --dirs DIR,DIR")
+        text = "Nothing to add. Name folders that hold other results: invoke results merge --dirs DIR,DIR"
+        console.print(as_called(text))
 
 
 def print_comparison(comparison: Comparison, console: Console | None = None) -> None:

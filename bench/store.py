@@ -34,11 +34,6 @@ _WRITTEN = (*(name for name in TABLES if name != "runs"), "runs")
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,80}")
 
 
-def default_root() -> Path:
-    """The results folder of the checkout that commands run in."""
-    return Path("results")
-
-
 def table_file(root: Path, area: str, table: str, run_id: str) -> Path:
     """Path of one run's rows of one table.
 

@@ -42,7 +42,6 @@ from bench.peers.preparation import require_override
 from bench.protocol import TEXT_TOKENS, Protocol, protocol_from_json
 from bench.roofline import RooflinePass
 from bench.variants import engine_name, load, make_engine, variant_options
-from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.data import BatchSampler
 from tinygpt.engines import Engine, format_variant
 from tinygpt.errors import DivergedError
@@ -97,9 +96,7 @@ def run_kernels(task: dict[str, Any], log: EventLog) -> None:
         log.write("form", **asdict(timing))
     # The engine goes, and its processes with it, before the next one is made.
     losses = _train_steps(OURS, protocol, _sampler(task, protocol), log)[1]
-    taken = timed_steps(
-        _model(protocol), _train(protocol), _sampler(task, protocol), protocol.total_steps, protocol.seed
-    )
+    taken = timed_steps(protocol.model, protocol.train, _sampler(task, protocol), protocol.total_steps, protocol.seed)
     for number, step in enumerate(taken, 1):
         log.write("parts", step=number, seconds=step.seconds, parts=step.parts.tolist())
     require_same_losses(losses, [step.loss for step in taken])
@@ -114,7 +111,7 @@ def _sampler(task: dict[str, Any], protocol: Protocol) -> BatchSampler:
 def _train_steps(variant: str, protocol: Protocol, sampler: BatchSampler, log: EventLog) -> tuple[Engine, list[float]]:
     """Make an engine and time a training's first steps; returns it with their losses."""
     started = time.perf_counter()
-    engine = make_engine(variant, _model(protocol), _train(protocol), protocol.seed)
+    engine = make_engine(variant, protocol.model, protocol.train, protocol.seed)
     seconds = time.perf_counter() - started
     log.write("ready", setup_seconds=seconds, peak_bytes=peak_memory_bytes(), **_resolved(variant, engine))
     first_start: float | None = None
@@ -148,7 +145,7 @@ def run_roofline(task: dict[str, Any], log: EventLog) -> None:
     protocol = protocol_from_json(task["protocol"])
     threads, arrangement = available_cores(), variant_options(task["variant"])
     started = time.perf_counter()
-    with RooflinePass(_model(protocol), protocol.batch_size, arrangement, threads) as products:
+    with RooflinePass(protocol.model, protocol.batch_size, arrangement, threads) as products:
         _write_ready(log, started, f"{task['variant'].removesuffix(']')},threads={threads}]", threads)
         _time_steps(protocol.total_steps, log, products.run)
     log.write("done")
@@ -161,7 +158,7 @@ def run_generation(task: dict[str, Any], log: EventLog) -> None:
         DivergedError: a token is not the reference's choice.
     """
     protocol = protocol_from_json(task["protocol"])
-    model, prompt = _model(protocol), np.frombuffer(PROMPT, np.uint8)
+    model, prompt = protocol.model, np.frombuffer(PROMPT, np.uint8)
     weights = generation_weights(model, protocol.seed)
     peer = PEERS.get(task["variant"])
     started = time.perf_counter()
@@ -180,7 +177,7 @@ def run_contestant(task: dict[str, Any], log: EventLog) -> None:
     from bench.race_steps import train_to_the_end  # with the evaluation's modules, which no measured cell needs
 
     protocol = protocol_from_json(task["protocol"])
-    train_to_the_end(task, _model(protocol), _train(protocol), protocol.seed, protocol.total_steps, log)
+    train_to_the_end(task, protocol.model, protocol.train, protocol.seed, protocol.total_steps, log)
 
 
 def _write_ready(log: EventLog, started: float, resolved_variant: str, threads: int) -> None:
@@ -215,27 +212,6 @@ def _resolved(variant: str, engine: Engine) -> dict[str, Any]:
     """What the engine made of its variant: what ``auto`` chose, how many threads."""
     options = engine.options()
     return {"resolved_variant": format_variant(engine_name(variant), options), "threads": options.get("threads")}
-
-
-def _model(protocol: Protocol) -> ModelConfig:
-    return ModelConfig(
-        n_layers=protocol.n_layers,
-        d_model=protocol.d_model,
-        n_heads=protocol.n_heads,
-        context_length=protocol.context_length,
-        vocab_size=protocol.vocab_size,
-    )
-
-
-def _train(protocol: Protocol) -> TrainConfig:
-    return TrainConfig(
-        batch_size=protocol.batch_size,
-        learning_rate=protocol.learning_rate,
-        betas=protocol.betas,
-        eps=protocol.eps,
-        weight_decay=protocol.weight_decay,
-        grad_clip=protocol.grad_clip,
-    )
 
 
 def _write_sample(engine: Engine, protocol: Protocol, loss: float, log: EventLog) -> None:

@@ -69,13 +69,35 @@ def test_no_pickle():
             assert not {"pickle", "dill", "joblib", "marshal", "shelve"} & set(imported_roots(path)), path
 
 
-def test_readme_shows_a_tree_of_files_that_exist():
+def readme_tree():
+    """The README's tree: entry at the top → names of files and folders in the lines that belong to it."""
     tree = re.search(r"```text\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     assert tree, "the README has an annotated tree in a text block"
-    for name in ("tinygpt/", "bench/", "site/", "docs/", "results/", "tests/", "tasks.py", "mkdocs.yml"):
-        assert name in tree.group(1)
-    for name in re.findall(r"[\w./-]+\.(?:py|md|yml|toml)\b", tree.group(1)):
-        assert list(ROOT.rglob(Path(name).name)), f"the README's tree names {name}, which does not exist"
+    named, top = {}, ""
+    for line in tree.group(1).splitlines():
+        top = line.split()[0] if line[0] not in "│├└ " else top
+        named.setdefault(top, set()).update(re.findall(r"\b\w+\.py\b|\b\w+/", line))
+    return named
+
+
+def test_readme_shows_a_tree_that_names_every_module():
+    named = readme_tree()
+    for top in ("tinygpt/", "bench/", "site/", "docs/", "results/", "tests/", "tasks.py", "mkdocs.yml", ".ci/run"):
+        assert top in named
+        assert (ROOT / top).exists(), f"the README's tree names {top}, which does not exist"
+    for package in PACKAGES.values():
+        own = {path.name for path in package.glob("*.py")} - {"__init__.py"}
+        own |= {f"{path.parent.name}/" for path in package.glob("*/__init__.py")}
+        left_out = own - named[f"{package.relative_to(ROOT).parts[0]}/"]
+        assert not left_out, f"the README's tree leaves out {', '.join(sorted(left_out))} of {package.name}"
+
+
+def test_readme_shows_a_tree_of_files_that_exist():
+    for top, names in readme_tree().items():
+        folder = ROOT / top
+        if folder.is_dir():
+            there = {path.name + "/" * path.is_dir() for path in (folder, *folder.rglob("*"))}
+            assert names <= there, f"the README's tree names {names - there} under {top}"
 
 
 def test_readme_commands_are_the_ones_that_ci_runs():

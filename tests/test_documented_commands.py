@@ -1,12 +1,14 @@
-"""Commands in the pages: all of them are understood by Invoke, and those of the quickstart really run."""
+"""Commands in pages and messages: Invoke understands all of them, and those of the quickstart really run."""
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,8 +18,11 @@ from tasks import namespace
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
+SOURCES = [ROOT / "tasks.py", *(path for name in ("tinygpt", "bench", "site") for path in (ROOT / name).rglob("*.py"))]
 _BLOCK = re.compile(r"^[ \t]*```bash\n(.*?)^[ \t]*```", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"`(?:python -m )?(invoke [a-z][^`]*)`")
+_MENTION = re.compile(r"\binvoke ([a-z]+)((?: (?!invoke\b)[^\s,;:()`]+)*)")  # prose may follow the command
+_OPTION = re.compile(r"--[a-z][a-z-]*")
 
 # The quickstart at the size of a test: the same options, with values that need no network and no time.
 SMALLER = {
@@ -70,6 +75,27 @@ def test_every_command_in_a_page_is_one_that_invoke_understands(page: Path) -> N
     for inline in _INLINE.findall(text):
         words = shlex.split(re.sub(r"[…]|\.\.\.", "", inline))[1:]
         assert words[0] in namespace.task_names, f"{page.name}: {inline}"
+
+
+def texts(source: Path) -> Iterator[str]:
+    """Every string of a module, with a word in place of each value that is filled in."""
+    for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.JoinedStr):
+            yield "".join(str(part.value) if isinstance(part, ast.Constant) else "NAME" for part in node.values)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
+def test_every_command_in_a_message_is_one_that_invoke_understands() -> None:
+    options = {context.name: {*context.flags} for context in namespace.to_contexts()}
+    seen = set()
+    for source in SOURCES:
+        for task, rest in (mention.groups() for text in texts(source) for mention in _MENTION.finditer(text)):
+            assert task in options, f"{source.relative_to(ROOT)} names invoke {task}"
+            unknown = {*_OPTION.findall(rest)} - options[task]
+            assert not unknown, f"{source.relative_to(ROOT)}: invoke {task} has no option {', '.join(unknown)}"
+            seen.add(task)
+    assert {"train", "sample", "bench", "site", "gallery"} <= seen
 
 
 def test_the_commands_of_the_quickstart_run(tmp_path: Path) -> None:

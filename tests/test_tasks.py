@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from invoke import Program
 
+import tasks
 from tinygpt.checkpoint import save_checkpoint
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.params import initial_parameters
@@ -179,6 +180,19 @@ def test_every_task_says_what_it_is():
     for name in ("train", "sample", "bench", "compare", "results", "site", "serve", "demo", "test", "parity"):
         line = next(line for line in listing.stdout.splitlines() if line.split()[:1] == [name])
         assert len(line.split()) > 3, f"{name} has no description"
+
+
+def test_options_go_by_their_names_alone():
+    for context in tasks.namespace.to_contexts():
+        assert not [name for name in context.flags if len(name) < 4 or not name.startswith("--")], context.name
+
+
+def test_the_console_script_names_itself_in_what_it_says(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["/somewhere/bin/tinygpt", "train", "--preset", "smal"])
+    with pytest.raises(SystemExit):
+        tasks.main()
+    assert capfd.readouterr().err.strip().endswith("run: tinygpt train --preset small")
 
 
 def test_the_console_script_offers_the_same_tasks(tmp_path):

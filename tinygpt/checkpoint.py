@@ -286,7 +286,9 @@ def _check_state(state: Mapping[str, Any], folder: Path) -> None:
     version = state.get("format_version")
     if isinstance(version, bool) or not isinstance(version, int) or not 1 <= version <= FORMAT_VERSION:
         raise CheckpointError(
-            f"{source} says format version {version!r}", f"1 to {FORMAT_VERSION}", "pip install --upgrade tinygpt"
+            f"{source} says format version {version!r}",
+            f"1 to {FORMAT_VERSION}",
+            "git pull, or install the version that wrote it",
         )
     needed = {WEIGHTS} if version == 1 else {CONFIG, WEIGHTS}
     digests = state.get("sha256")

@@ -21,7 +21,6 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises:
         CheckpointError: the file is missing, unreadable, not JSON, or holds something else.
     """
-
     try:
         value = json.loads(path.read_bytes(), parse_constant=_finite, parse_float=_finite)
     except FileNotFoundError:

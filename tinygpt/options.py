@@ -16,6 +16,7 @@ from typing import Any
 from invoke import Exit
 
 from tinygpt.errors import ConfigError, MissingDependencyError, StorageError, TinyGPTError
+from tinygpt.program import as_called
 
 # Module that an optional part imports → the extra that installs it.
 EXTRA_OF = {
@@ -46,7 +47,7 @@ def reports_errors(body: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return body(*args, **kwargs)
         except TinyGPTError as error:
-            raise Exit(f"error: {error}", error.exit_code) from None
+            raise Exit(as_called(f"error: {error}"), error.exit_code) from None
         except ModuleNotFoundError as error:
             name = (error.name or "").split(".")[0]
             if name not in EXTRA_OF:
@@ -105,7 +106,7 @@ def whole_number(option: str, text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise ConfigError(f"--{option} is {text!r}", "a whole number", "invoke --list") from None
+        raise ConfigError(f"--{option} is {text!r}", "a whole number", "invoke --help TASK") from None
 
 
 def real_number(option: str, text: str) -> float:
@@ -113,4 +114,4 @@ def real_number(option: str, text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise ConfigError(f"--{option} is {text!r}", "a number", "invoke --list") from None
+        raise ConfigError(f"--{option} is {text!r}", "a number", "invoke --help TASK") from None

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from tinygpt.background import BackgroundRun
 from tinygpt.pressure import read_pressure
+from tinygpt.program import as_called
 from tinygpt.progress import duration
 from tinygpt.runs import LIVING, Run
 from tinygpt.terminal import visible_text
@@ -47,8 +48,7 @@ def print_started(run: BackgroundRun) -> None:
     print(
         f"training in the background, process {run.pid}: {done}\n"
         f"  what it says:  tail -f {shlex.quote(str(run.log))}\n"
-        f"  how it is:     invoke runs\n"
-        f"  save and stop: invoke runs stop {folder}"
+        + as_called(f"  how it is:     invoke runs\n  save and stop: invoke runs stop {folder}")
     )
 
 
@@ -61,7 +61,7 @@ def ended_text(run: Run) -> str:
         text += f": {run.note}"
     if run.status is not None and run.state == "stopped":
         text += f"; go on with: {run.status.resume_command}"
-    return visible_text(" ".join(text.split()))
+    return visible_text(as_called(" ".join(text.split())))
 
 
 def _cells(run: Run) -> list[Text]:

@@ -16,6 +16,7 @@ from tinygpt.events import CheckpointRecord, EvaluationRecord, Event, SampleReco
 from tinygpt.kept import BEST, KEPT
 from tinygpt.panel import LiveView
 from tinygpt.pressure import read_pressure
+from tinygpt.program import as_called
 from tinygpt.progress import RunProgress, duration
 from tinygpt.stopping import StopRequest
 from tinygpt.terminal import encodable, visible_text
@@ -134,6 +135,10 @@ def plain_lines(event: Event, progress: RunProgress) -> Iterator[str]:
 
 def closing_line(event: StopRecord) -> str:
     """How a run ended and what to do next."""
+    return as_called(_closing_line(event))
+
+
+def _closing_line(event: StopRecord) -> str:
     plan = event.plan
     losses = "" if event.train_loss is None else f", training loss {event.train_loss:.3f}"
     losses += "" if event.held_out_loss is None else f", held-out loss {event.held_out_loss:.3f}"

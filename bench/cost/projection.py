@@ -29,13 +29,11 @@ class Projection:
         variant: engine.
         preset: where it was not measured.
         estimate: seconds of a step, with its band.
-        model_id: of the cost model.
     """
 
     variant: str
     preset: str
     estimate: Estimate
-    model_id: str
 
 
 def measured_seconds(runs: pd.DataFrame, steps: pd.DataFrame) -> pd.DataFrame:
@@ -75,7 +73,7 @@ def seconds_by_preset(group: pd.DataFrame) -> dict[str, float]:
 def project(models: Mapping[str, CostModel]) -> list[Projection]:
     """Every preset that a scope's models were not fitted to, smallest first."""
     return [
-        Projection(variant, preset, model.estimate(preset), model.id)
+        Projection(variant, preset, model.estimate(preset))
         for variant, model in models.items()
         for preset in PRESETS
         if preset not in model.measured

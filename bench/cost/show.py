@@ -16,6 +16,7 @@ from bench.machine import fresh_machine
 from bench.progress import format_seconds
 from bench.store import read_table
 from bench.variants import check_variant
+from tinygpt.program import as_called
 
 _DASH = "–"
 
@@ -102,7 +103,7 @@ def _print_table(console: Console, budget: Budget) -> None:
         table.add_row(*(escape(cell) for cell in cells), style="" if row.fits else "dim")
     console.print(table)
     for note in _notes(budget):
-        console.print(note, highlight=False, markup=False)
+        console.print(as_called(note), highlight=False, markup=False)
 
 
 def _step_text(row: BudgetRow) -> str:
@@ -195,7 +196,7 @@ def _print_sentences(console: Console, budget: Budget, row: BudgetRow) -> None:
         table.add_row(name, escape(text))
     console.print(table)
     for note in _notes(budget)[: 1 if not budget.here else 0]:
-        console.print(note, highlight=False, markup=False)
+        console.print(as_called(note), highlight=False, markup=False)
 
 
 def _loss_sentence(row: BudgetRow) -> str:

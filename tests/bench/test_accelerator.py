@@ -11,7 +11,7 @@ import pytest
 from bench import machine as machine_module
 from bench.accelerator import DEFAULT_ENGINES, REFERENCE, judged, protocol_of, rows_of, split_variants
 from bench.accelerator_training import pack
-from bench.accelerator_worker import GROUP, RIVALS, shapes_of, timed_steps
+from bench.accelerator_worker import GROUP, RIVALS, timed_steps
 from bench.protocol import benchmark_protocol
 from bench.provenance import Provenance
 from bench.records import RunContext
@@ -50,7 +50,7 @@ def test_an_arithmetic_of_its_own_has_a_protocol_of_its_own(corpus):
 def test_groups_divide_what_the_protocol_asks_for(corpus):
     protocol = protocol_of("jax", "tiny", corpus, rounds=1)
     assert protocol.warmup_steps % GROUP == protocol.measured_steps % GROUP == 0
-    engine = create_engine("numpy", *shapes_of(protocol))
+    engine = create_engine("numpy", protocol.model, protocol.train)
     engine.steps_per_dispatch = GROUP
     steps = timed_steps(engine, protocol, corpus.train_tokens)
     assert [step["step"] for step in steps] == list(range(1, 19))

@@ -162,7 +162,7 @@ def test_what_is_missing_comes_with_its_command():
     parts = [doctor._Part("rivals", ("json", "torch_of_nobody"), "peers"), doctor._Part("text", ("json",), "x")]
     missing, there = check_parts(parts)
     assert (missing.state, missing.text) == (MISSING, "torch_of_nobody not installed")
-    assert missing.mend == 'python -m pip install -e ".[peers]"'
+    assert missing.mend == "python -m pip install 'tinygpt[peers]'"
     assert there.state == OK
 
 

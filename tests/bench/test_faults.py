@@ -394,7 +394,7 @@ def test_an_error_means_a_status(corpus, kind, message, status):
     protocol = benchmark_protocol("tiny", corpus.name, corpus.sha256, 0, 1)
     events = ({"event": "error", "type": kind, "message": message},)
     outcome = dataclasses.replace(refused_outcome(), events=events, exit_code=1)
-    verdict = judge(Cell("vectorized", "tiny", 0, 30.0), protocol, outcome, None, "quick")
+    verdict = judge(Cell("vectorized", "tiny", 0, 30.0), protocol, outcome, None)
     assert verdict.status == status
     assert verdict.error_tail == f"{kind}: {message}, 0 of 18 steps done"
 
@@ -406,7 +406,7 @@ def test_an_error_means_a_status(corpus, kind, message, status):
 def test_sigkill_is_want_of_memory_only_where_the_kernel_counted_one(corpus, counted, status, words):
     protocol = benchmark_protocol("tiny", corpus.name, corpus.sha256, 0, 1)
     outcome = dataclasses.replace(refused_outcome(), signal="SIGKILL", out_of_memory=counted)
-    verdict = judge(Cell("numpy", "tiny", 0, 30.0), protocol, outcome, None, "quick")
+    verdict = judge(Cell("numpy", "tiny", 0, 30.0), protocol, outcome, None)
     assert (verdict.status, verdict.error_tail) == (status, f"{words}, 0 of 18 steps done")
 
 
@@ -414,6 +414,21 @@ def test_a_clock_that_cannot_be_trusted_makes_the_cell_a_crash(corpus):
     protocol = benchmark_protocol("tiny", corpus.name, corpus.sha256, 0, 1)
     steps = tuple({"event": "step", "step": n + 1, "seconds": 0.1 if n else -0.2, "loss": 5.0} for n in range(18))
     outcome = dataclasses.replace(refused_outcome(), events=(*steps, {"event": "done"}), exit_code=0)
-    verdict = judge(Cell("numpy", "tiny", 0, 30.0), protocol, outcome, None, "quick")
+    verdict = judge(Cell("numpy", "tiny", 0, 30.0), protocol, outcome, None)
     assert verdict.status == "crashed"
     assert "a step took -0.2 s: the clock cannot be trusted" in verdict.error_tail
+
+
+@pytest.mark.parametrize(
+    ("cell", "advice"),
+    [
+        (Cell("python", "small", 0, 10.0), "; suite full allows 1200 s"),
+        (Cell("numpy", "small", 0, 60.0), ""),  # what suite full grants as well
+        (Cell("vectorized", "huge", 0, 360.0, generates=True), ""),  # which suite full does not measure
+    ],
+)
+def test_a_timeout_names_the_suite_that_grants_more_only_if_it_does(corpus, cell, advice):
+    protocol = benchmark_protocol(cell.preset, corpus.name, corpus.sha256, 0, 1)
+    verdict = judge(cell, protocol, dataclasses.replace(refused_outcome(), killed_for="limit"), None)
+    assert verdict.status == "timeout"
+    assert verdict.error_tail == f"limit of {cell.limit_seconds:g} s reached, 0 of 18 steps done{advice}"

@@ -9,7 +9,7 @@ import pytest
 from bench import gallery_run
 from bench.gallery import EVOLUTION, GALLERY, GalleryEntry, get_entry, make_card, read_evolution, write_model
 from bench.store import read_table
-from sitegen.gallery import gallery_html
+from sitegen.gallery import gallery_html, texts_page
 from tinygpt.corpora import CORPORA, Corpus
 from tinygpt.errors import CheckpointError, ConfigError
 from tinygpt.evaluation import EvaluationSettings
@@ -79,9 +79,14 @@ def test_the_page_shows_every_text_escaped(trained):
     hostile = json.loads(card.as_json())
     hostile["evaluation"]["texts"] = ["<script>alert(1)</script>", "{{ evil }}\n# heading"]
     hostile["corpus"] = "<img src=x>"
-    page = gallery_html([type(card)(**{**hostile, "evolution": tuple(hostile["evolution"])})])
-    assert "<script" not in page and "<img" not in page and "{{" not in page and "\n" not in page
-    assert page.count("<figure") == 2 + len(card.evolution)
+    model = type(card)(**{**hostile, "evolution": tuple(hostile["evolution"])})
+    page, folded = gallery_html([model]), texts_page(model)
+    for html in (page, folded):
+        assert "<script" not in html and "<img" not in html and "{{" not in html
+    assert "\n" not in page
+    assert (page.count("<figure"), folded.count("<figure")) == (1, 1 + len(card.evolution))
+    for part in ("seeds", "evolution"):
+        assert f'href="fables.html#{part}"' in page and f'id="{part}"' in folded
     assert "invoke" in gallery_html([])
 
 

@@ -126,6 +126,8 @@ def test_time_left_is_a_bound_until_every_arm_is_known():
     assert SuiteProgress(console, SUITE.cells, 18).left() == "at most 5:00 left"
     known = {("numpy", "tiny"): 2.0, ("vectorized", "tiny"): 1.0}
     assert SuiteProgress(console, SUITE.cells, 18, 0, known).left() == "about 0:06 left"
+    longer_elsewhere = known | {("numpy", "tiny"): 1200.0}
+    assert SuiteProgress(console, SUITE.cells, 18, 0, longer_elsewhere).left() == "about 3:22 left"
 
 
 @pytest.mark.parametrize("terminal", [True, False])

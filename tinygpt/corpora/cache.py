@@ -44,7 +44,7 @@ def cached(key: str, build: Callable[[], Parts], pinned: str | None = None) -> P
         raise CorpusError(
             f"the text built for corpus {key!r} has SHA-256 {parts.sha256[:16]}…",
             f"{pinned[:16]}…, the text that this version was made with",
-            "python -m pip install --upgrade --force-reinstall tinygpt, or another corpus",
+            "the same command with another --corpus, or after installing the package again",
         )
     _write(path, parts)
     return parts

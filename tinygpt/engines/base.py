@@ -64,7 +64,7 @@ class Engine(ABC):
         if train.dropout and not self.has_dropout:
             raise ConfigError(
                 f"dropout is {train.dropout:g}, and engine {self.name!r} has none",
-                "dropout 0, or the engine numpy or vectorized",
+                "dropout 0, or the engine numpy, vectorized or jax",
                 "invoke train --engine vectorized",
             )
         self.model = model

@@ -12,6 +12,7 @@ from tinygpt.errors import CheckpointError
 from tinygpt.json_records import read_json, record_from_json
 
 CARD_VERSION = 1
+REPAIR = "git checkout -- tinygpt/gallery, or install the package again"  # of files that came with the package
 
 
 @dataclass(frozen=True)
@@ -100,5 +101,5 @@ def read_card(path: Path) -> Card:
     value = read_json(path)
     version = value.get("version")
     if version != CARD_VERSION:
-        raise CheckpointError(f"{path} says version {version!r}", str(CARD_VERSION), "pip install --upgrade tinygpt")
+        raise CheckpointError(f"{path} says version {version!r}", str(CARD_VERSION), REPAIR)
     return record_from_json(Card, value, "card", str(path))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tinygpt.config import ModelConfig
 from tinygpt.errors import CheckpointError, unknown_name
-from tinygpt.gallery.card import Card, read_card
+from tinygpt.gallery.card import REPAIR, Card, read_card
 from tinygpt.gallery.quantized import read_stored
 from tinygpt.params import Arrays
 
@@ -68,6 +68,6 @@ def load_gallery_model(name: str, root: Path = MODELS) -> GalleryModel:
         raise CheckpointError(
             f"{folder / WEIGHTS} is not the file of its card",
             f"SHA-256 {card.file_sha256[:12]}…, found {digest[:12]}…",
-            "pip install --force-reinstall tinygpt",
+            REPAIR,
         )
     return GalleryModel(card, model, weights)

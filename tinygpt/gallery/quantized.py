@@ -18,11 +18,11 @@ from safetensors.numpy import save
 from tinygpt.config import ModelConfig
 from tinygpt.engines.base import check_shapes
 from tinygpt.errors import CheckpointError, unknown_name
+from tinygpt.gallery.card import REPAIR
 from tinygpt.params import Arrays, parameter_shapes
 
 PRECISIONS = ("int8", "float16")
 _SCALE = ".scale"
-_REINSTALL = "pip install --force-reinstall tinygpt"
 
 
 def quantize(weights: Mapping[str, np.ndarray], precision: str) -> Arrays:
@@ -79,24 +79,22 @@ def read_stored(path: Path, model: ModelConfig) -> Arrays:
         with safe_open(path, "numpy") as file:
             stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
     except FileNotFoundError:
-        raise CheckpointError(f"{path} is missing", "the model's weights", _REINSTALL) from None
+        raise CheckpointError(f"{path} is missing", "the model's weights", REPAIR) from None
     except (SafetensorError, ValueError, TypeError) as error:
         raise CheckpointError(
-            f"{path} is not a whole safetensors file ({error})", "the file as shipped", _REINSTALL
+            f"{path} is not a whole safetensors file ({error})", "the file as shipped", REPAIR
         ) from None
     except OSError as error:
         raise CheckpointError(f"cannot read {path} ({error.strerror or error})", "a readable file") from None
     for name, value in stored.items():
         scale = stored.get(name + _SCALE)
         if value.dtype == np.int8 and (value.ndim != 2 or scale is None or scale.shape != value.shape[:1]):
-            raise CheckpointError(
-                f"tensor {name!r} of {path} has no scale for each row", "the file as shipped", _REINSTALL
-            )
+            raise CheckpointError(f"tensor {name!r} of {path} has no scale for each row", "the file as shipped", REPAIR)
     weights = dequantize(stored)
     try:
         check_shapes(weights, parameter_shapes(model))
     except CheckpointError as error:
-        raise CheckpointError(f"{path}: {error.problem}", error.allowed, _REINSTALL) from None
+        raise CheckpointError(f"{path}: {error.problem}", error.allowed, REPAIR) from None
     if not all(np.isfinite(value).all() for value in weights.values()):
-        raise CheckpointError(f"{path} holds values that are not finite", "finite numbers", _REINSTALL)
+        raise CheckpointError(f"{path} holds values that are not finite", "finite numbers", REPAIR)
     return {name: weights[name] for name in parameter_shapes(model)}

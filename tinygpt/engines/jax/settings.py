@@ -85,15 +85,15 @@ def make_settings(
     Raises:
         ConfigError: a word is unknown, a number is out of range, or the platform has no such arithmetic.
     """
-    run = "invoke train --engine jax"
+    run = "invoke train --engine"
     if precision not in PRECISIONS:
-        raise unknown_name("precision", precision, PRECISIONS, f"{run}[precision=bfloat16]")
+        raise unknown_name("precision", precision, PRECISIONS, f"{run} 'jax[precision=bfloat16]'")
     if layers not in LAYERS:
-        raise unknown_name("arrangement of layers", layers, LAYERS, f"{run}[layers=scanned]")
+        raise unknown_name("arrangement of layers", layers, LAYERS, f"{run} 'jax[layers=scanned]'")
     if dispatch < 1:
-        raise ConfigError(f"dispatch is {dispatch}", "a whole number of steps, 1 or more", f"{run}[dispatch=8]")
+        raise ConfigError(f"dispatch is {dispatch}", "a whole number of steps, 1 or more", f"{run} 'jax[dispatch=8]'")
     if PRECISIONS[precision].accelerators_only and platform == "cpu":
-        raise ConfigError(f"precision {precision} on a CPU", "float32 or bfloat16 there", "invoke train --engine jax")
+        raise ConfigError(f"precision {precision} on a CPU", "float32 or bfloat16 there", f"{run} 'jax[device=cpu]'")
     scanned = layers == "scanned" or (layers == "auto" and n_layers > MOST_UNROLLED_LAYERS)
     # cuDNN's attention takes half-precision operands only.
     fused = platform in ("gpu", "cuda") and precision == "bfloat16"

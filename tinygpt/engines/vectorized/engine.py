@@ -71,7 +71,7 @@ class VectorizedEngine(Engine):
                 f"threads is {threads}, but this process may use {cores} cores: expect it to be slower", stacklevel=3
             )
         if team is not None and team not in TEAMS:
-            raise unknown_name("team", team, TEAMS, "invoke train --engine vectorized[team=threads]")
+            raise unknown_name("team", team, TEAMS, "invoke train --engine 'vectorized[team=threads]'")
         self.threads = threads or cores
         self.kernels = choose_kernels(kernels)
         self.team = team or default_team()

@@ -31,6 +31,10 @@ from tinygpt.engines.vectorized.slab import Slab
 
 Array = np.ndarray
 
+# Of a logit, without its sign. e^80, summed over a vocabulary of bytes, stays within float32, and e^−80 is far above
+# its smallest number: up to there the softmax needs no shift by the maximum.
+_LARGEST_LOGIT = 80.0
+
 
 @dataclass(frozen=True)
 class LayerProjections:
@@ -207,7 +211,7 @@ class Shard:
     def loss_and_dlogits(self, targets: Array, positions: int) -> float:
         """Sum of the losses; logits ← (softmax − onehot) / positions, in place."""
         z, chosen = self.logits, targets.reshape(-1, 1)
-        if not max(float(z.max()), -float(z.min())) < 80.0:
+        if not max(float(z.max()), -float(z.min())) < _LARGEST_LOGIT:  # a NaN is not below it either
             z -= z.max(axis=-1, keepdims=True)
         target_z = np.take_along_axis(z, chosen, axis=-1).astype(np.float64)
         np.exp(z, out=z)

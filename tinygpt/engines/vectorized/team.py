@@ -37,7 +37,7 @@ _SPIN_SECONDS = 3e-4  # a worker without work looks for it this long before it s
 _SLEEP_SECONDS = 5e-5
 _SLEEP_GROWTH = 1.05  # so that waking up late costs about a twentieth of what the wait took
 _LONGEST_SLEEP = 5e-3
-_RUN = "invoke train with a smaller --preset, or --engine vectorized[threads=1]"
+_RUN = "invoke train with a smaller --preset, or --engine 'vectorized[threads=1]'"
 _YIELD_EVERY = 8  # looks between two offers of the core to whoever else wants it: on a busy machine, the other worker
 _CHECK_EVERY = 512  # looks between two checks that the others still live
 
