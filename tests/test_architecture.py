@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGES = {"tinygpt": ROOT / "tinygpt", "bench": ROOT / "bench", "sitegen": ROOT / "site" / "sitegen"}
 MAY_IMPORT = {"tinygpt": set(), "bench": {"tinygpt"}, "sitegen": {"tinygpt", "bench"}}
+MADE_LATER = {"local/"}  # by the first measurement
 
 
 def imported_roots(path):
@@ -97,7 +98,8 @@ def test_readme_shows_a_tree_of_files_that_exist():
         folder = ROOT / top
         if folder.is_dir():
             there = {path.name + "/" * path.is_dir() for path in (folder, *folder.rglob("*"))}
-            assert names <= there, f"the README's tree names {names - there} under {top}"
+            missing = names - there - MADE_LATER
+            assert not missing, f"the README's tree names {missing} under {top}"
 
 
 def test_readme_commands_are_the_ones_that_ci_runs():

@@ -360,12 +360,12 @@ def test_a_clock_that_goes_backwards_is_said(tmp_path, corpus, console, monkeypa
 
 def test_the_time_left_is_known_from_earlier_runs_of_this_machine(tmp_path, corpus, console, monkeypatch):
     monkeypatch.setattr("bench.runner.fresh_machine", lambda: MACHINE)
-    for number, (machine, seconds) in enumerate([(MACHINE, 77.0), (MACHINE, 42.0), ("{}", 5.0)]):
+    for number, (machine, seconds) in enumerate([(MACHINE, 27.0), (MACHINE, 12.0), ("{}", 5.0)]):
         row = run_row(f"run-{number}", "vectorized", "tiny", number, machine=machine, wall_seconds=seconds)
         write_tables(tmp_path, f"run-{number}", {"runs": [row | {"limit_seconds": 900.0}], "steps": [], "samples": []})
     options = RunOptions(lambda cell: "not today", tmp_path / "lock")
     run_suite(faulty_suite("vectorized"), tmp_path, corpus, console=console, options=options)
-    assert "1/2  numpy tiny round 1  refused  not today  (about 0:42 left)" in console.file.getvalue()
+    assert "1/2  numpy tiny round 1  refused  not today  (about 0:12 left)" in console.file.getvalue()
 
 
 def test_a_results_folder_that_cannot_be_written_is_said_before_anything_runs(tmp_path, corpus, console):
