@@ -3,6 +3,7 @@
 import json
 import sys
 
+import jax
 import numpy as np
 
 from tinygpt.config import ModelConfig, TrainConfig
@@ -30,13 +31,13 @@ def main() -> None:
             engine.load_optimizer_state(carried[1])
         carried = engine.state_dict(), engine.optimizer_state()
         after = engine.train_step(inputs[0], targets[0])
-        table = engine._state.weights["wte.weight"]
+        largest = max(jax.tree.leaves(engine._state.weights), key=np.size)
         found[mesh] = {
             "losses": [result.loss for result in results],
             "norms": [result.grad_norm for result in results],
             "after": after.loss,
-            "devices": len(table.sharding.device_set),
-            "parts": 256 * 16 // int(np.prod(table.sharding.shard_shape(table.shape))),
+            "devices": len(largest.sharding.device_set),
+            "parts": largest.size // int(np.prod(largest.sharding.shard_shape(largest.shape))),
         }
     json.dump(found, sys.stdout)
 

@@ -24,6 +24,7 @@ from tinygpt.engines.jax import engine as jax_engine
 from tinygpt.engines.jax.engine import find_devices
 from tinygpt.engines.jax.generate import generate_texts
 from tinygpt.engines.jax.mesh import MeshShape, check_mesh, parse_mesh
+from tinygpt.engines.jax.model import HALVED_FROM
 from tinygpt.errors import CapacityError, ConfigError
 from tinygpt.events import EvaluationRecord
 from tinygpt.generate import generate
@@ -56,6 +57,20 @@ def test_gradients_are_those_of_the_hand_derived_backward(options):
     expected_loss, expected = create_engine("vectorized", MODEL, TRAIN, 2).loss_and_gradients(inputs, targets)
     assert loss == pytest.approx(expected_loss, rel=1e-6)
     assert largest_difference(gradients, expected) < 1e-4
+
+
+def test_a_long_context_attends_in_halves_and_gives_the_same_gradients():
+    model = ModelConfig(n_layers=1, d_model=16, n_heads=2, context_length=HALVED_FROM)
+    batch = BatchSampler(TOKENS, 2, model.context_length, seed=1).batch(0)
+    ours, theirs = (create_engine(name, model, TRAIN, 2) for name in ("jax[device=cpu]", "vectorized"))
+    _, gradients = ours.loss_and_gradients(batch.inputs, batch.targets)
+    _, expected = theirs.loss_and_gradients(batch.inputs, batch.targets)
+    assert largest_difference(gradients, expected) < 1e-4
+    # No product makes all scores at once.
+    assert (
+        f"{HALVED_FROM}x{HALVED_FROM}"
+        not in ours._gradients.lower(ours._state.weights, batch.inputs, batch.targets).as_text()
+    )
 
 
 def test_fifty_steps_in_five_dispatches_stay_within_a_tenth_of_a_percent():

@@ -22,7 +22,7 @@ from jax.sharding import NamedSharding
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.engines.base import Engine, OptimizerState, StepResult
 from tinygpt.engines.jax import model as gpt2
-from tinygpt.engines.jax.layout import Tree, from_tree, to_tree
+from tinygpt.engines.jax.layout import Tree, as_model, as_state, from_state, to_state
 from tinygpt.engines.jax.memory import available_bytes, needed_bytes, require_room
 from tinygpt.engines.jax.mesh import (
     MeshShape,
@@ -71,10 +71,11 @@ class JaxEngine(Engine):
         super().__init__(model, train)
         devices = find_devices(device)
         platform = devices[0].platform
-        self.settings = make_settings(precision, layers, remat, dispatch, train.dropout, model.n_layers, platform)
-        self.steps_per_dispatch = dispatch
         self.processes, self.process_index = jax.process_count(), jax.process_index()
         self.mesh_shape = parse_mesh(mesh) if mesh else MeshShape(len(devices) if self.processes > 1 else 1)
+        cut = self.mesh_shape.fsdp > 1
+        self.settings = make_settings(precision, layers, remat, dispatch, train.dropout, model.n_layers, platform, cut)
+        self.steps_per_dispatch = dispatch
         check_mesh(self.mesh_shape, len(devices), train.batch_size, self.processes)
         own = next(entry for entry in devices if entry.process_index == self.process_index)
         need = needed_bytes(model, train, self.mesh_shape, self.settings)
@@ -83,7 +84,7 @@ class JaxEngine(Engine):
         self._mesh = make_mesh(self.mesh_shape, devices)
         self._own_rows = own_rows(self._mesh, train.rows_per_step)
         self._over_rows = over_rows(self._mesh, 2)
-        self._shardings: Tree = tree_shardings(model, self._mesh, self.settings.scanned)
+        self._shardings: Tree = tree_shardings(model, self._mesh, self.settings)
         self._state = self._empty_state()
         self._compile()
 
@@ -97,11 +98,20 @@ class JaxEngine(Engine):
             out_shardings=(kept, replicated(self._mesh)),
         )
         plain = partial(gpt2.loss, key=None, model=model, settings=settings)
-        self._loss = jax.jit(plain, out_shardings=replicated(self._mesh))
-        self._gradients = jax.jit(jax.value_and_grad(plain), out_shardings=(replicated(self._mesh), self._shardings))
-        self._logits = jax.jit(
-            partial(gpt2.logits, key=None, model=model, settings=settings), out_shardings=replicated(self._mesh)
-        )
+
+        def loss(weights: Tree, tokens: Array, targets: Array) -> Array:
+            return plain(as_model(weights, model), tokens, targets)
+
+        def gradients(weights: Tree, tokens: Array, targets: Array) -> tuple[Array, Tree]:
+            loss, grads = jax.value_and_grad(plain)(as_model(weights, model), tokens, targets)
+            return loss, as_state(grads, model, settings)
+
+        def logits(weights: Tree, tokens: Array) -> Array:
+            return gpt2.logits(as_model(weights, model), tokens, None, model, settings)
+
+        self._loss = jax.jit(loss, out_shardings=replicated(self._mesh))
+        self._gradients = jax.jit(gradients, out_shardings=(replicated(self._mesh), self._shardings))
+        self._logits = jax.jit(logits, out_shardings=replicated(self._mesh))
 
     def options(self) -> dict[str, Any]:
         """The variant's options, those that were left out included."""
@@ -180,14 +190,15 @@ class JaxEngine(Engine):
             raise ConfigError(f"a batch of {total} rows", f"a multiple of {parts}: devices times accumulation")
         both = np.stack([inputs, targets], axis=1).astype(self._token_type)  # (K, 2, own rows, T)
         rates: Any = np.array(learning_rates or [self.train.learning_rate] * count, np.float32)
-        seed: Any = np.uint32(self.seed % 2**32)
+        seed: Any = np.uint32(self.seed % 2**32) if self.settings.dropout else None
         with self._reported():
             # Small arrays go in as they are where that will do: placing one by hand takes as long as a small step.
             batches: Any = both
             if self.mesh_shape.size > 1:
                 batches = jax.make_array_from_process_local_data(self._over_rows, both, (count, 2, total, t))
             if self.processes > 1:
-                rates, seed = self._everywhere(rates), self._everywhere(np.array(seed))
+                rates = self._everywhere(rates)
+                seed = None if seed is None else self._everywhere(np.array(seed))
             self._state, metrics = self._updates(self._state, batches, rates, seed)
             losses_and_norms = np.asarray(metrics)  # waits until the last step is done
         return [StepResult(float(loss), float(norm)) for loss, norm in losses_and_norms]
@@ -259,14 +270,14 @@ class JaxEngine(Engine):
 
     def _placed(self, arrays: Arrays) -> Tree:
         """Copies on the devices: JAX may borrow a NumPy array's memory otherwise, and donation would overwrite it."""
-        tree = to_tree(arrays, self.model, self.settings.scanned)
+        tree = to_state(arrays, self.model, self.settings)
         placed: Tree = jax.tree.map(_place, tree, self._shardings)
         return placed
 
     def _gathered(self, tree: Tree) -> Arrays:
         """A tree's arrays in this process's memory, whole."""
         with self._reported():
-            return {name: np.array(value) for name, value in from_tree(jax.tree.map(_fetch, tree), self.model).items()}
+            return {name: np.array(value) for name, value in from_state(jax.tree.map(_fetch, tree), self.model).items()}
 
 
 def find_devices(kind: str) -> list[jax.Device]:

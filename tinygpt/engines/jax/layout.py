@@ -1,23 +1,36 @@
-"""Named arrays ↔ the tree that the programs work on.
+"""Named arrays ↔ the trees that the programs work on.
+
+The model's tree is what the forward reads:
 
     {"wte.weight": (V, D), "wpe.weight": (T, D), "blocks": …, "ln_f.weight": (D,), "ln_f.bias": (D,)}
 
 Under ``blocks``, unrolled: a list of L dictionaries ``attn.c_attn.weight`` → (D, 3 D), …; scanned: one dictionary with
-a leading axis of layers, ``attn.c_attn.weight`` → (L, D, 3 D). Gradients and moments have the weights' tree.
+a leading axis of layers, ``attn.c_attn.weight`` → (L, D, 3 D).
+
+The state's tree is what lies on the devices between steps: the model's tree, or an arena:
+
+    {"matrices": (all that decays,), "vectors": (all that does not,)}
+
+An arena makes clipping and AdamW a few kernels instead of a few for every parameter, and a call's arguments two arrays
+instead of hundreds. Gradients and moments have the state's tree.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from tinygpt.config import ModelConfig
+from tinygpt.engines.jax.settings import Settings
 from tinygpt.params import Arrays, is_decayed, parameter_shapes
 
 Tree = dict[str, Any]
 BLOCKS = "blocks"
+MATRICES, VECTORS = "matrices", "vectors"
 
 
 def to_tree(arrays: Mapping[str, Any], model: ModelConfig, scanned: bool) -> Tree:
@@ -32,7 +45,7 @@ def to_tree(arrays: Mapping[str, Any], model: ModelConfig, scanned: bool) -> Tre
 
 
 def from_tree(tree: Tree, model: ModelConfig) -> Arrays:
-    """The inverse, for arrays in this process's memory."""
+    """The inverse."""
     blocks = tree[BLOCKS]
     named: Arrays = {}
     for name in parameter_shapes(model):
@@ -44,11 +57,61 @@ def from_tree(tree: Tree, model: ModelConfig) -> Arrays:
     return named
 
 
-def decayed(model: ModelConfig, scanned: bool) -> Tree:
-    """A tree of yes and no: to what weight decay applies."""
+def to_state(arrays: Mapping[str, Any], model: ModelConfig, settings: Settings) -> Tree:
+    """Arrays by name, in this process's memory, as the state's tree."""
+    if settings.arena:
+        return _to_arena(arrays, model, np.concatenate)
+    return to_tree(arrays, model, settings.scanned)
+
+
+def from_state(state: Tree, model: ModelConfig) -> Arrays:
+    """The inverse."""
+    return _from_arena(state, model) if MATRICES in state else from_tree(state, model)
+
+
+def as_model(state: Tree, model: ModelConfig) -> Tree:
+    """The model's tree from the state's, within a program."""
+    return to_tree(_from_arena(state, model), model, scanned=False) if MATRICES in state else state
+
+
+def as_state(tree: Tree, model: ModelConfig, settings: Settings) -> Tree:
+    """The state's tree from the model's, within a program."""
+    return _to_arena(from_tree(tree, model), model, jnp.concatenate) if settings.arena else tree
+
+
+def decayed(model: ModelConfig, settings: Settings) -> Tree:
+    """A state's tree of yes and no: to what weight decay applies."""
+    if settings.arena:
+        return {MATRICES: True, VECTORS: False}
     flags = {name: is_decayed(shape) for name, shape in parameter_shapes(model).items()}
     tree = to_tree(flags, model, scanned=False)
-    return tree | {BLOCKS: tree[BLOCKS][0]} if scanned else tree
+    return tree | {BLOCKS: tree[BLOCKS][0]} if settings.scanned else tree
+
+
+def _to_arena(arrays: Mapping[str, Any], model: ModelConfig, concatenate: Callable[[list[Any]], Any]) -> Tree:
+    return {
+        part: concatenate([arrays[name].reshape(-1) for name in shapes])
+        for part, shapes in _arena_shapes(model).items()
+    }
+
+
+def _from_arena(arena: Tree, model: ModelConfig) -> Arrays:
+    named: Arrays = {}
+    for part, shapes in _arena_shapes(model).items():
+        start = 0
+        for name, shape in shapes.items():
+            end = start + math.prod(shape)
+            named[name] = arena[part][start:end].reshape(shape)
+            start = end
+    return named
+
+
+def _arena_shapes(model: ModelConfig) -> dict[str, dict[str, tuple[int, ...]]]:
+    """Names and shapes of each part of an arena, in their order there."""
+    parts: dict[str, dict[str, tuple[int, ...]]] = {MATRICES: {}, VECTORS: {}}
+    for name, shape in parameter_shapes(model).items():
+        parts[MATRICES if is_decayed(shape) else VECTORS][name] = shape
+    return parts
 
 
 def _is_of(name: str, layer: int) -> bool:

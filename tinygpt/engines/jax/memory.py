@@ -1,6 +1,7 @@
 """Bytes that a device needs for training, from the shapes, before anything is allocated.
 
-    state        weights, both moments and the gradients: four float32 for every parameter, over the parts of ``fsdp``
+    state        weights, both moments and the gradients: four float32 for every parameter, over the parts of ``fsdp``;
+                 with an arena six, as weights are taken out of it and gradients put together
     activations  what the forward keeps for the backward, for the rows of one device
 
 Per layer the forward keeps about 24 numbers of every row and channel (both norms' outputs, q, k and v before and after
@@ -33,7 +34,8 @@ def needed_bytes(model: ModelConfig, train: TrainConfig, shape: MeshShape, setti
     layer = _ROW_NUMBERS * n * d * width + scores
     kept = layer + model.n_layers * n * d * _FLOAT32_BYTES if settings.remat else model.n_layers * layer
     ends = 3 * n * model.vocab_size * _FLOAT32_BYTES
-    return 4 * _FLOAT32_BYTES * model.n_parameters // shape.fsdp + kept + ends
+    copies = 6 if settings.arena else 4
+    return copies * _FLOAT32_BYTES * model.n_parameters // shape.fsdp + kept + ends
 
 
 def available_bytes(device: jax.Device) -> int:

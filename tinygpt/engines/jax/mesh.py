@@ -18,7 +18,8 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from tinygpt.config import ModelConfig
-from tinygpt.engines.jax.layout import BLOCKS, Tree, to_tree
+from tinygpt.engines.jax.layout import BLOCKS, MATRICES, VECTORS, Tree, to_tree
+from tinygpt.engines.jax.settings import Settings
 from tinygpt.errors import ConfigError, unknown_name
 from tinygpt.params import parameter_shapes
 
@@ -104,13 +105,15 @@ def over_rows(mesh: Mesh, axis: int) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec(*[None] * axis, AXES))
 
 
-def tree_shardings(model: ModelConfig, mesh: Mesh, scanned: bool) -> Tree:
+def tree_shardings(model: ModelConfig, mesh: Mesh, settings: Settings) -> Tree:
     """Where each weight lies; its gradient and moments lie with it.
 
     Along ``fsdp``, an array is cut on its longest axis that divides (never on the axis of layers); one without such an
     axis, and everything where ``fsdp`` is 1, is whole on every device.
     """
-    parts = mesh.shape["fsdp"]
+    parts, scanned = mesh.shape["fsdp"], settings.scanned
+    if settings.arena:
+        return {MATRICES: replicated(mesh), VECTORS: replicated(mesh)}
 
     def sharding(shape: tuple[int, ...], stacked: bool) -> NamedSharding:
         longest = max((size for size in shape if size % parts == 0), default=0)

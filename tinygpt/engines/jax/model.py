@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +21,9 @@ from tinygpt.engines.jax.layout import BLOCKS, Tree
 from tinygpt.engines.jax.settings import Arithmetic, Settings
 
 Layer = dict[str, Array]
+
+# Contexts from this length on are attended to in two halves of queries; below, more kernels cost what they save.
+HALVED_FROM = 256
 
 
 def layer_norm(x: Array, gain: Array, bias: Array, eps: float) -> Array:
@@ -57,9 +61,14 @@ def self_attention(qkv: Array, shape: tuple[int, int, int], settings: Settings) 
     if settings.fused_attention:
         mixed = jax.nn.dot_product_attention(q, k, v, is_causal=True, implementation="cudnn")
         return mixed.reshape(b * t, -1)
-    visible = jnp.tril(jnp.ones((t, t), bool))
-    q, k, v = (jnp.swapaxes(part, 1, 2) for part in (q, k, v))
-    mixed = attend(q, k, v, visible, settings.arithmetic)  # (B, H, T, C)
+    q, k, v = (jnp.swapaxes(part, 1, 2) for part in (q, k, v))  # each (B, H, T, C)
+    # Nothing is visible to the first half of a long context in its second half: those scores are never computed.
+    bounds = (0, t // 2, t) if t >= HALVED_FROM else (0, t)
+    parts = []
+    for first, end in pairwise(bounds):
+        visible = jnp.arange(first, end)[:, None] >= jnp.arange(end)
+        parts.append(attend(q[:, :, first:end], k[:, :, :end], v[:, :, :end], visible, settings.arithmetic))
+    mixed = jnp.concatenate(parts, axis=2)  # (B, H, T, C)
     return jnp.swapaxes(mixed, 1, 2).reshape(b * t, -1)
 
 

@@ -58,6 +58,7 @@ class Settings:
     Attributes:
         precision: a name in ``PRECISIONS``.
         scanned: whether layers are looped over stacked weights.
+        arena: whether weights and moments are two flat arrays each (``layout.py``).
         remat: whether the backward computes activations again.
         dispatch: steps in one call.
         dropout: share of numbers that training sets to zero, at the places that ``tinygpt/dropout.py`` names.
@@ -66,6 +67,7 @@ class Settings:
 
     precision: str
     scanned: bool
+    arena: bool
     remat: bool
     dispatch: int
     dropout: float
@@ -78,9 +80,26 @@ class Settings:
 
 
 def make_settings(
-    precision: str, layers: str, remat: bool, dispatch: int, dropout: float, n_layers: int, platform: str
+    precision: str,
+    layers: str,
+    remat: bool,
+    dispatch: int,
+    dropout: float,
+    n_layers: int,
+    platform: str,
+    cut: bool,
 ) -> Settings:
     """Check the options of a variant against each other and the platform.
+
+    Args:
+        precision: how products are computed.
+        layers: a name in ``LAYERS``.
+        remat: whether the backward computes activations again.
+        dispatch: steps in one call.
+        dropout: share of numbers that training sets to zero.
+        n_layers: of the model.
+        platform: of the devices, as JAX names it.
+        cut: whether weights are cut into parts, one for each device; those are gathered array by array.
 
     Raises:
         ConfigError: a word is unknown, a number is out of range, or the platform has no such arithmetic.
@@ -97,4 +116,4 @@ def make_settings(
     scanned = layers == "scanned" or (layers == "auto" and n_layers > MOST_UNROLLED_LAYERS)
     # cuDNN's attention takes half-precision operands only.
     fused = platform in ("gpu", "cuda") and precision == "bfloat16"
-    return Settings(precision, scanned, remat, dispatch, dropout, fused)
+    return Settings(precision, scanned, not (scanned or cut), remat, dispatch, dropout, fused)

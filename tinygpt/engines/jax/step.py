@@ -17,12 +17,12 @@ from jax import Array, lax
 
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.engines.jax import model as gpt2
-from tinygpt.engines.jax.layout import Tree, decayed
+from tinygpt.engines.jax.layout import Tree, as_model, as_state, decayed
 from tinygpt.engines.jax.settings import Settings
 
 
 class State(NamedTuple):
-    """What a step replaces: weights, both moments (trees of one shape), and the number of updates done."""
+    """What a step replaces: weights, both moments (the state's tree each), and the number of updates done."""
 
     weights: Tree
     first_moment: Tree
@@ -31,7 +31,13 @@ class State(NamedTuple):
 
 
 def update(
-    state: State, batch: Array, rate: Array, seed: Array, model: ModelConfig, train: TrainConfig, settings: Settings
+    state: State,
+    batch: Array,
+    rate: Array,
+    seed: Array | None,
+    model: ModelConfig,
+    train: TrainConfig,
+    settings: Settings,
 ) -> tuple[State, Array]:
     """One step.
 
@@ -39,7 +45,7 @@ def update(
         state: before.
         batch: inputs and targets (2, A·B, T), A batches accumulated.
         rate: η, a scalar.
-        seed: of dropout.
+        seed: of dropout; None where there is none.
         model: the model's shape.
         train: clipping and AdamW's constants.
         settings: how it is computed.
@@ -48,8 +54,10 @@ def update(
         the state after, and (2,): the loss before the update, and the gradient's norm before clipping.
     """
     # Every update draws its own zeros, the same ones when a run is resumed.
-    key = jax.random.fold_in(jax.random.key(seed), state.updates) if settings.dropout else None
-    loss, grads = loss_and_gradients(state.weights, batch, key, model, train.accumulation, settings)
+    key = None if seed is None else jax.random.fold_in(jax.random.key(seed), state.updates)
+    weights = as_model(state.weights, model)
+    loss, grads = loss_and_gradients(weights, batch, key, model, train.accumulation, settings)
+    grads = as_state(grads, model, settings)
     norm = jnp.sqrt(sum(jnp.square(gradient).sum() for gradient in jax.tree.leaves(grads)))
     factor = jnp.minimum(1.0, train.grad_clip / (norm + 1e-6))
     beta1, beta2 = train.betas
@@ -72,7 +80,7 @@ def update(
         grads,
         state.first_moment,
         state.second_moment,
-        decayed(model, settings.scanned),
+        decayed(model, settings),
     )
     weights, first, second = jax.tree.transpose(
         jax.tree.structure(state.weights), jax.tree.structure((0, 0, 0)), triples
@@ -106,7 +114,13 @@ def loss_and_gradients(
 
 
 def updates(
-    state: State, batches: Array, rates: Array, seed: Array, model: ModelConfig, train: TrainConfig, settings: Settings
+    state: State,
+    batches: Array,
+    rates: Array,
+    seed: Array | None,
+    model: ModelConfig,
+    train: TrainConfig,
+    settings: Settings,
 ) -> tuple[State, Array]:
     """Several steps, one after the other: batches (K, 2, B, T) and rates (K,) → the last state, and (K, 2)."""
 
