@@ -86,9 +86,26 @@ def run_preset(
 
 
 def rows_of(
-    context: RunContext, preset: str, protocols: dict[str, Protocol], events: Sequence[Event], limit: float, said: str
+    context: RunContext,
+    preset: str,
+    protocols: dict[str, Protocol],
+    events: Sequence[Event],
+    limit: float,
+    said: str | None,
 ) -> tuple[list[Row], list[Row]]:
-    """A worker's events as rows of ``runs`` and ``steps``: one process's round is one row."""
+    """A worker's events as rows of ``runs`` and ``steps``: one process's round is one row.
+
+    Args:
+        context: of the run.
+        preset: that was measured.
+        protocols: by variant.
+        events: that the worker left.
+        limit: seconds that the run had.
+        said: the end of what the worker said; None: it was stopped because the run's time was over.
+
+    Returns:
+        rows of both tables.
+    """
     runs: list[Row] = []
     steps: list[Row] = []
     rounds = [event for event in events if event["event"] == "round"]
@@ -105,13 +122,20 @@ def rows_of(
             runs.append(runs_row)
             steps += step_list
         if not own or failures:
-            reason = failures[-1] if failures else {"type": "the process", "message": said or "ended early"}
-            text = f"{reason['type']}: {reason['message']}"[-1500:]
-            memory = any(word in text for word in ("OutOfMemory", "RESOURCE_EXHAUSTED", "CapacityError"))
-            verdict = Verdict("oom" if memory else "crashed", text, None)
+            verdict = _failure(failures[-1] if failures else None, said)
             empty: Event = {"round": len(own), "steps": [], "started_at": datetime.now(UTC).isoformat()}
             runs.append(_rows(here, preset, variant, protocol, empty, ready, verdict, limit)[0])
     return runs, steps
+
+
+def _failure(error: Event | None, said: str | None) -> Verdict:
+    """Why a variant has no round, or not all of them: its own error, the process's end, or the run's."""
+    if error is None and said is None:
+        return Verdict("interrupted", "the run's minutes were over", None)
+    reason = error or {"type": "the process", "message": said or "ended early"}
+    text = f"{reason['type']}: {reason['message']}"[-1500:]
+    memory = any(word in text for word in ("OutOfMemory", "RESOURCE_EXHAUSTED", "CapacityError"))
+    return Verdict("oom" if memory else "crashed", text, None)
 
 
 def losses(event: Event) -> list[float]:
@@ -188,8 +212,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             events, said, code = run_preset(task, left, environment)
             if code != 0:
                 print(f"{preset}: {'out of time' if code is None else f'exit code {code}'}\n{said}", flush=True)
-            limit = options.minutes * 60
-            more_runs, more_steps = rows_of(context, preset, protocols, events, limit, said if code else "out of time")
+            limit, ending = options.minutes * 60, None if code is None else said
+            more_runs, more_steps = rows_of(context, preset, protocols, events, limit, ending)
             runs, steps = runs + more_runs, steps + more_steps
             write_tables(Path(options.out), context.run_id, {"runs": runs, "steps": steps, "samples": []})
     print(f"run {context.run_id}: {len(runs)} rows in {options.out}; left out: {', '.join(left_out) or 'nothing'}")

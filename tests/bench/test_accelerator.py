@@ -92,6 +92,15 @@ def test_a_process_that_ended_early_is_a_row_for_everybody_it_owed(corpus):
     assert steps == []
 
 
+def test_a_preset_that_the_run_had_no_time_for_is_interrupted_and_not_a_crash(corpus):
+    protocols = {name: protocol_of(name, "tiny", corpus, rounds=1) for name in DEFAULT_ENGINES}
+    failed = {"event": "error", "variant": REFERENCE, "type": "ValueError", "message": "its own"}
+    runs, _ = rows_of(CONTEXT, "tiny", protocols, [failed], limit=480.0, said=None)
+    assert {row["variant"]: row["status"] for row in runs} == {
+        name: "crashed" if name == REFERENCE else "interrupted" for name in DEFAULT_ENGINES
+    }
+
+
 def test_what_is_not_a_number_has_diverged(corpus):
     protocol = protocol_of("jax", "tiny", corpus, rounds=1)
     assert judged([5.0, float("inf")], [5.0, 4.9], protocol).status == "diverged"
