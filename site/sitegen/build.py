@@ -15,6 +15,7 @@ from sitegen.embeds import write_embeds
 from sitegen.errors import SiteError, summarize_problems
 from sitegen.gallery import gallery_cards, write_texts
 from sitegen.pins import read_pins
+from sitegen.posts import name_landmarks
 from sitegen.prepare import GENERATED_URL, PREPARED, Prepared, prepare
 from sitegen.slim import slim_site
 from sitegen.social import CARD
@@ -61,6 +62,7 @@ def build_site(root: Path, results: Path, output: Path) -> BuiltSite:
     figures = [figure for figure in prepared.figures.values() if figure is not None]
     write_embeds([*figures, *pins.values()], output, site_url)
     write_texts(gallery_cards(), output)
+    name_landmarks(output)
     slim_site(output)
     problems = check_site(output, site_url)
     if problems:

@@ -22,6 +22,12 @@ from sitegen.sources import Source
 
 FOLDER = "posts"  # under the generated folder
 
+# What Material's page of a post leaves without a name; a screen reader lists both beside the site's own navigation.
+_LANDMARKS = {
+    '<nav class="md-nav md-nav--primary">': '<nav class="md-nav md-nav--primary" aria-label="Post">',
+    '<nav class="md-nav">': '<nav class="md-nav" aria-label="About the post">',
+}
+
 Pin = tuple[str, ...]
 
 
@@ -75,6 +81,16 @@ def prepare_posts(sources: Sequence[Source], results: Results, generated: Path, 
         }
         prepared[pin] = Prepared(facts, figures)
     return prepared
+
+
+def name_landmarks(output: Path) -> None:
+    """Give the navigation beside every post of a built site its name."""
+    for page in output.rglob("*.html"):
+        text = page.read_text("utf-8")
+        if "md-content--post" in text:
+            for found, named in _LANDMARKS.items():
+                text = text.replace(found, named)
+            page.write_text(text, "utf-8")
 
 
 def check_posts(sources: Sequence[Source], results: Results) -> list[str]:

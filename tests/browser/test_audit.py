@@ -32,6 +32,7 @@ READY = "document.querySelectorAll('.tg-chart--live').length === document.queryS
 ONE_OF_EACH_KIND = (
     "", "404.html", "quickstart/", "speedup/", "gallery/", "playground/", "status/", "embed/", "embed/speedup/",
     "derivations/attention/", "reference/engines/", "qa_log/", "roadmap/", "devlog/",
+    "devlog/2026/11/23/the-curve-so-far/",
 )  # fmt: skip
 
 SOME = ("", "speedup/", "playground/", "status/", "embed/speedup/", "qa_log/")
