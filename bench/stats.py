@@ -57,28 +57,29 @@ class Interval:
     coverage: float
 
 
-def median_interval(values: Sequence[float] | np.ndarray, confidence: float = CONFIDENCE) -> Interval:
-    """Median and its order-statistics interval.
+def median_interval(values: Sequence[float] | np.ndarray) -> Interval:
+    """Median and its order-statistics interval at ``CONFIDENCE``.
+
+    If there are too few values for that, the extremes are taken and the coverage says so.
 
     Args:
         values: observations (n,), n at least 1, finite.
-        confidence: coverage wanted. If n is too small for it, the extremes are taken and the coverage says so.
     """
     x = np.sort(np.asarray(values, np.float64))
-    k, coverage = _order_statistics(len(x), confidence)
+    k, coverage = _order_statistics(len(x))
     return Interval(_middle(x), float(x[k - 1]), float(x[-k]), coverage)
 
 
 @cache
-def _order_statistics(n: int, confidence: float) -> tuple[int, float]:
+def _order_statistics(n: int) -> tuple[int, float]:
     """Which of n sorted values bound the interval, the k-th from either end, and its coverage."""
     below = [1]  # 2^n P(Binomial(n, ½) ≤ i), a sum of binomial coefficients and so an integer
     ways = 1
     for i in range(1, n // 2 + 1):
         ways = ways * (n - i + 1) // i
         below.append(below[-1] + ways)
-    # Largest k with P(Binomial(n, ½) < k) ≤ (1 − confidence) / 2; positions are counted from 1.
-    k = max(1, sum(count / 2**n <= (1.0 - confidence) / 2.0 for count in below[: n // 2]))
+    # Largest k with P(Binomial(n, ½) < k) ≤ (1 − CONFIDENCE) / 2; positions are counted from 1.
+    k = max(1, sum(count / 2**n <= (1.0 - CONFIDENCE) / 2.0 for count in below[: n // 2]))
     return k, max(0.0, 1.0 - 2.0 * (below[k - 1] / 2**n))
 
 

@@ -64,11 +64,12 @@ class Figure:
 
 # Sizes that differ by less than this factor are one tick; by less than the second, two ticks with short labels.
 _SAME_SIZE, _CLOSE = 1.1, 1.7
+_ENOUGH_TICKS = 4
 
 
-def parameter_axis(rows: pd.DataFrame, field: str = "n_parameters") -> alt.X:
+def parameter_axis(rows: pd.DataFrame) -> alt.X:
     """The model size axis: logarithmic, ticks at the presets, each with its name and parameter count."""
-    present = sorted(set(rows[field].dropna().astype(int)))
+    present = sorted(set(rows["n_parameters"].dropna().astype(int)))
     marks = {preset.model.n_parameters: name for name, preset in PRESETS.items()}
     low, high = present[0], present[-1]
     groups: list[list[int]] = []
@@ -86,7 +87,7 @@ def parameter_axis(rows: pd.DataFrame, field: str = "n_parameters") -> alt.X:
         close = before * _CLOSE > group[0] or group[0] * _CLOSE > after
         labels[str(group[0])] = names if close else [names, short_count(group[0])]
     return alt.X(
-        f"{field}:Q",
+        "n_parameters:Q",
         title="parameters of the model (log scale)",
         # Widened, so that a single preset still has an axis and end points do not sit on the frame.
         scale=alt.Scale(type="log", domain=[low / 1.5, high * 1.5], nice=False),
@@ -125,12 +126,11 @@ _MANTISSAS = (
 )
 
 
-def log_ticks(domain: list[float], least: int = 4) -> list[float]:
+def log_ticks(domain: list[float]) -> list[float]:
     """Ticks that people count in: powers of ten, or 1, 2, 5, or finer, whichever first gives enough of them.
 
     Args:
         domain: the axis' range, above 0.
-        least: how many ticks are enough.
     """
     low, high = domain
     ticks: list[float] = []
@@ -138,7 +138,7 @@ def log_ticks(domain: list[float], least: int = 4) -> list[float]:
         decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
         every = (float(f"{mantissa}e{decade}") for decade in decades for mantissa in mantissas)
         ticks = [tick for tick in every if low <= tick <= high]
-        if len(ticks) >= least:
+        if len(ticks) >= _ENOUGH_TICKS:
             break
     return ticks
 
