@@ -50,6 +50,21 @@ def test_nothing_moves_when_a_picture_becomes_a_chart(
     context.close()
 
 
+def test_long_tables_scroll_by_themselves_and_can_be_reached(browser: Browser, address: str) -> None:
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.goto(address + "speedup/")
+    tables = page.locator(".tg-table--full")
+    assert tables.count() > 0
+    for index in range(tables.count()):
+        table = tables.nth(index)
+        table.evaluate("(table) => { const folded = table.closest('details'); if (folded) folded.open = true; }")
+        table.scroll_into_view_if_needed()
+        page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")  # laid out now
+        assert table.evaluate("(table) => table.scrollHeight > table.clientHeight && table.tabIndex === 0")
+    context.close()
+
+
 def test_pointing_at_a_mark_tells_where_it_comes_from(browser: Browser, address: str) -> None:
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
