@@ -131,8 +131,11 @@
     requestAnimationFrame(() => setTimeout(makeReachable)); // when the page is laid out and painted
   };
 
-  // Copy buttons come after the page, one by one; widths change with the window and when something unfolds.
-  new MutationObserver(nameControls).observe(document.body, { childList: true, subtree: true });
+  // Copy buttons come after the page, one by one, and charts mark by mark, which have none; widths change with the window
+  // and when something unfolds.
+  new MutationObserver((changes) => {
+    if (changes.some(({ target }) => !target.closest(".tg-chart"))) nameControls();
+  }).observe(document.body, { childList: true, subtree: true });
   window.addEventListener("resize", makeReachable);
   document.addEventListener("toggle", makeReachable, true);
   document.addEventListener("toggle", bring, true);
