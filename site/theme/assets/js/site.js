@@ -131,6 +131,11 @@
     requestAnimationFrame(() => setTimeout(makeReachable)); // when the page is laid out and painted
   };
 
+  // A long table that came near stays laid out (site.css): back there, in search and in a picture of the whole page.
+  const keepLaidOut = ({ target, skipped }) => {
+    if (!skipped) target.style.contentVisibility = "visible";
+  };
+
   // Copy buttons come after the page, one by one, and charts mark by mark, which have none; widths change with the window
   // and when something unfolds.
   new MutationObserver((changes) => {
@@ -139,6 +144,7 @@
   window.addEventListener("resize", makeReachable);
   document.addEventListener("toggle", makeReachable, true);
   document.addEventListener("toggle", bring, true);
+  document.addEventListener("contentvisibilityautostatechange", keepLaidOut, true);
 
   if (window.document$) window.document$.subscribe(onPage);
   else onPage();
