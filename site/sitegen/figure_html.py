@@ -19,7 +19,8 @@ def figure_html(figure: Publication, relative: Callable[[str], str]) -> str:
     """
     embed = f' · <a href="{relative(figure.folder)}">Figure alone</a>' if figure.embeddable else ""
     return (
-        f'<figure class="tg-figure" id="figure-{figure.name}">'
+        f'<figure class="tg-figure" id="figure-{figure.name}"'
+        f' style="--plot-height:{figure.height}px;--menus:{len(figure.parameters)}">'
         f'<figcaption class="tg-figure__title">{html_block(figure.title)}</figcaption>'
         f"{chart_html(figure, relative)}"
         f'<div class="tg-figure__words">{html_block(figure.summary)} '

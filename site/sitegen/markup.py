@@ -29,12 +29,14 @@ def html_table(label: str, headings: Sequence[str], rows: Sequence[Sequence[Cell
     """
     head = "".join(f'<th scope="col">{html_block(heading)}</th>' for heading in headings)
     body = "".join(f"<tr>{''.join(map(_cell_html, row))}</tr>" for row in rows)
+    kind = "tg-table tg-table--full" if len(rows) >= _FULL else "tg-table"
     return (
-        f'<div class="tg-table" data-search-exclude role="region" tabindex="0" aria-label="{html_attribute(label)}">'
+        f'<div class="{kind}" data-search-exclude role="region" tabindex="0" aria-label="{html_attribute(label)}">'
         f"<table data-sortable><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
 
+_FULL = 20  # rows; so many fill the height that site.css gives a table
 _LONG = 60  # characters; longer cells may wrap
 _SORT_DIGITS = 4  # more than a cell shows; digits that look random are what a long table weighs most
 

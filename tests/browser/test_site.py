@@ -5,6 +5,7 @@ Chromium is required: without it these tests fail, because a site that nobody lo
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import Browser
 
 from tests.browser.watching import Watched
@@ -27,6 +28,40 @@ def test_the_menu_redraws_and_the_colour_scheme_keeps_what_was_chosen(browser: B
     assert figure.locator("svg.marks").get_by_text("1× = vectorized").count() == 1
     assert figure.locator(".tg-live").count() == 1
     assert watched.complaints == []
+    context.close()
+
+
+@pytest.mark.parametrize(("width", "height"), [(412, 823), (1350, 940)])
+@pytest.mark.parametrize("place", ["", "speedup/"])
+def test_nothing_moves_when_a_picture_becomes_a_chart(
+    browser: Browser, address: str, place: str, width: int, height: int
+) -> None:
+    context = browser.new_context(viewport={"width": width, "height": height}, color_scheme="light")
+    page = context.new_page()
+    page.add_init_script(
+        """window.moved = 0;
+        new PerformanceObserver((list) => { for (const shift of list.getEntries()) moved += shift.value; })
+            .observe({ type: "layout-shift", buffered: true });"""
+    )
+    page.goto(address + place)
+    page.locator("#figure-speedup .tg-chart--live").wait_for()
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
+    assert page.evaluate("moved") < 0.02
+    context.close()
+
+
+def test_long_tables_scroll_by_themselves_and_can_be_reached(browser: Browser, address: str) -> None:
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.goto(address + "speedup/")
+    tables = page.locator(".tg-table--full")
+    assert tables.count() > 0
+    for index in range(tables.count()):
+        table = tables.nth(index)
+        table.evaluate("(table) => { const folded = table.closest('details'); if (folded) folded.open = true; }")
+        table.scroll_into_view_if_needed()
+        page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")  # laid out now
+        assert table.evaluate("(table) => table.scrollHeight > table.clientHeight && table.tabIndex === 0")
     context.close()
 
 

@@ -91,7 +91,7 @@ def test_every_figure_has_pictures_words_downloads_and_a_table(built: BuiltSite)
     shown = [name for name in built.figures if f'id="figure-{name}"' in pages]
     assert len(shown) >= 5
     for name in shown:
-        figure = re.search(rf'<figure class="tg-figure" id="figure-{name}">.*?</figure>', pages, re.DOTALL)
+        figure = re.search(rf'<figure class="tg-figure" id="figure-{name}" .*?</figure>', pages, re.DOTALL)
         assert figure, name
         assert len(re.findall(r'<img class="tg-only-(?:light|dark)"[^>]*\balt="[^"]{40,}"', figure.group())) == 2
         assert "<table" in figure.group()

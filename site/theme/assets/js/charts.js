@@ -165,7 +165,7 @@
     clearTimeout(resizing);
     resizing = setTimeout(() => {
       for (const [element, chart] of charts) {
-        if (chart.drawing && chart.width !== element.clientWidth) tryDraw(element);
+        if (chart.width !== undefined && chart.width !== element.clientWidth) tryDraw(element);
       }
     }, 150);
   });

@@ -100,6 +100,33 @@
     }
   };
 
+  const PIECE = 8; // milliseconds of work between two looks at what the reader does
+
+  // Lets the browser answer the reader and paint; `paused` is when it last had the chance.
+  let paused = 0;
+  const pause = async () => {
+    if (window.scheduler?.yield) await scheduler.yield();
+    else await new Promise((done) => setTimeout(done));
+    paused = performance.now();
+  };
+
+  // The first run computes and draws everything. Vega waits for an operator that returns a promise, so the reader's turn
+  // can come between any two. Not so in runs that this one begins when it ends: Vega takes those for done at once.
+  const runInPieces = async (view) => {
+    const operators = Object.values(view._runtime.nodes);
+    let first = null;
+    for (const operator of operators) {
+      operator.run = function (pulse) {
+        const next = Object.getPrototypeOf(this).run.call(this, pulse);
+        first ??= pulse.stamp;
+        const goesOn = pulse.stamp !== first || next.async || performance.now() - paused < PIECE;
+        return goesOn ? next : pause().then(() => next);
+      };
+    }
+    await view.runAsync();
+    for (const operator of operators) delete operator.run;
+  };
+
   // Draws into an empty element that is in the document.
   //   choices: parameter → text of the option that the reader chose; others keep the figure's own choice
   //   state: what `selected` returned for an earlier drawing of the same figure, or null
@@ -112,7 +139,9 @@
     const plot = element("div", "tg-plot");
     if (menus.length) host.append(bar);
     host.append(plot);
+    await pause();
     const runtime = vega.parse(spec, null, { ast: true });
+    await pause();
     const view = new vega.View(runtime, { expr: vega.expressionInterpreter, renderer: "svg", container: plot });
     view.tooltip(showTip);
     const current = new Map();
@@ -132,7 +161,8 @@
         }),
       );
     }
-    await view.runAsync();
+    await pause();
+    await runInPieces(view);
     if (state) await view.setState(state).runAsync();
     hideEmptyLayers(plot);
     // Selections made on the chart itself live in stores of their own.

@@ -90,12 +90,18 @@
     }
   };
 
-  // What scrolls must be reachable by the keyboard; what fits must not be a stop on the way.
+  // What scrolls must be reachable by the keyboard; what fits must not be a stop on the way. What is folded away and what
+  // a long table holds is not asked, because the browser would have to lay it out; and all are asked before any is
+  // changed, for the same reason.
+  const ASKED = ".tg-math, .tg-table:not(.tg-table--full), .md-typeset__scrollwrap:not(.tg-table *), .tg-sample pre";
   const makeReachable = () => {
-    for (const region of document.querySelectorAll(".tg-math, .tg-table, .md-typeset__scrollwrap, .tg-sample pre")) {
-      const scrolls = region.scrollWidth > region.clientWidth || region.scrollHeight > region.clientHeight;
-      region.toggleAttribute("tabindex", scrolls);
-      if (scrolls) region.tabIndex = 0;
+    const seen = [...document.querySelectorAll(ASKED)].filter((region) => !region.closest("details:not([open])"));
+    const scrolling = seen.map(
+      (region) => region.scrollWidth > region.clientWidth || region.scrollHeight > region.clientHeight,
+    );
+    for (const [index, region] of seen.entries()) {
+      if (scrolling[index]) region.tabIndex = 0;
+      else region.removeAttribute("tabindex");
     }
   };
 
@@ -122,14 +128,23 @@
     markElsewhere();
     document.querySelectorAll("table[data-sortable]").forEach(makeSortable);
     nameControls();
-    makeReachable();
+    requestAnimationFrame(() => setTimeout(makeReachable)); // when the page is laid out and painted
   };
 
-  // Copy buttons come after the page, one by one; widths change with the window and when something unfolds.
-  new MutationObserver(nameControls).observe(document.body, { childList: true, subtree: true });
+  // A long table that came near stays laid out (site.css): back there, in search and in a picture of the whole page.
+  const keepLaidOut = ({ target, skipped }) => {
+    if (!skipped) target.style.contentVisibility = "visible";
+  };
+
+  // Copy buttons come after the page, one by one, and charts mark by mark, which have none; widths change with the window
+  // and when something unfolds.
+  new MutationObserver((changes) => {
+    if (changes.some(({ target }) => !target.closest(".tg-chart"))) nameControls();
+  }).observe(document.body, { childList: true, subtree: true });
   window.addEventListener("resize", makeReachable);
   document.addEventListener("toggle", makeReachable, true);
   document.addEventListener("toggle", bring, true);
+  document.addEventListener("contentvisibilityautostatechange", keepLaidOut, true);
 
   if (window.document$) window.document$.subscribe(onPage);
   else onPage();
