@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from dataclasses import asdict
+from statistics import median
 
 import pytest
 
@@ -74,7 +75,10 @@ def test_numpy_is_predicted_at_shapes_that_no_preset_has(model):
 def test_the_fast_engine_is_predicted_within_ten_per_cent(team, preset):
     entry, variant = PRESETS[preset], f"vectorized[threads=2,team={team}]"
     predicted = predicted_peak_bytes(variant, entry.model, entry.train) - memory.TEXT_BYTES
-    assert predicted == pytest.approx(measured_peak(variant, entry.model, entry.train), rel=0.1)
+    # At tiny a process's own pages are most of it, and their number varies by some per cent from start to start.
+    starts = 3 if preset == "tiny" else 1
+    peak = median(measured_peak(variant, entry.model, entry.train) for _ in range(starts))
+    assert predicted == pytest.approx(peak, rel=0.1)
 
 
 def test_a_team_of_four_is_predicted_within_ten_per_cent():

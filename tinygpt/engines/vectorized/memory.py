@@ -14,7 +14,7 @@ from tinygpt.engines.vectorized.mailbox import row_slices
 
 FLOAT32_BYTES = 4
 # A worker process's own part of what it shares with its parent: pages written after the fork.
-_FORKED_BYTES = 6_000_000
+_FORKED_BYTES = 6_500_000
 
 
 def attention_scores(model: ModelConfig, batch: int, length: int) -> int:
