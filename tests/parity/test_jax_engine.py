@@ -104,12 +104,15 @@ def test_accumulated_batches_make_the_step_of_the_whole():
 def test_dropout_is_drawn_from_the_seed_and_left_out_of_reading():
     (inputs,), (targets,) = batches(1)
     losses = {}
-    for name, rate, seed in (("none", 0.0, 2), ("some", 0.3, 2), ("again", 0.3, 2), ("other", 0.3, 3)):
+    for rate, seeds in ((0.0, {"none": 2}), (0.3, {"some": 2, "again": 2, "other": 3})):
         engine = create_engine("jax[device=cpu]", MODEL, replace(TRAIN, dropout=rate), 2)
-        engine.seed = seed
-        before = engine.loss(inputs, targets)
-        losses[name] = engine.train_step(inputs, targets).loss
-        assert (losses[name] == pytest.approx(before, abs=1e-5)) == (rate == 0.0)
+        start = engine.state_dict(), engine.optimizer_state()
+        for name, engine.seed in seeds.items():
+            engine.load_state_dict(start[0])
+            engine.load_optimizer_state(start[1])
+            before = engine.loss(inputs, targets)
+            losses[name] = engine.train_step(inputs, targets).loss
+            assert (losses[name] == pytest.approx(before, abs=1e-5)) == (rate == 0.0)
     assert losses["some"] == losses["again"] != losses["other"]
 
 
@@ -172,7 +175,7 @@ def test_without_an_accelerator_nothing_falls_back(monkeypatch):
 
 def test_too_little_memory_is_refused_with_the_bytes(monkeypatch):
     monkeypatch.setattr(jax_engine, "available_bytes", lambda device: 100_000)
-    with pytest.raises(CapacityError, match=r"needs \d{3},\d{3} bytes on each device, 100,000 are available"):
+    with pytest.raises(CapacityError, match=r"needs [\d,]{7,} bytes on each device, 100,000 are available"):
         create_engine("jax[device=cpu]", MODEL, TRAIN)
 
 
