@@ -15,14 +15,14 @@ from typing import Any
 
 from invoke import Collection, Context, Exit, Program, task
 
-from bench.commands import bench, compare, doctor, estimate, measure, results
-from bench.model_commands import evaluate, gallery, race, sweep
-from sitegen.commands import audit, deploy, embed, playground, serve, site
+from bench.terminal.commands import bench, compare, doctor, estimate, measure, results
+from bench.terminal.model_commands import evaluate, gallery, race, sweep
+from sitegen.commands.commands import audit, deploy, embed, playground, serve, site
 from tinygpt import __version__
-from tinygpt.commands import restore, runs, stop
 from tinygpt.engines import with_mesh
 from tinygpt.errors import ConfigError
-from tinygpt.options import (
+from tinygpt.terminal.commands import restore, runs, stop
+from tinygpt.terminal.options import (
     checkout,
     missing_extra,
     real_number,
@@ -97,11 +97,11 @@ def train(
     process: str = "",
 ) -> None:
     """Train a preset on a corpus; Ctrl-C saves, --resume goes on."""
-    from bench.capacity import require_room_to_train
-    from tinygpt.background import become_detached, train_in_background
-    from tinygpt.plan import TrainingPlan
-    from tinygpt.priority import step_back
-    from tinygpt.runs_view import print_started
+    from bench.planning.capacity import require_room_to_train
+    from tinygpt.runs.background import become_detached, train_in_background
+    from tinygpt.system.priority import step_back
+    from tinygpt.terminal.runs_view import print_started
+    from tinygpt.training.plan import TrainingPlan
 
     fixed = {"--steps": bool(steps), "--resume": resume, "--batch": bool(batch), "--accumulate": bool(accumulate)}
     advice = _advice(minutes, preset, engine, corpus, fixed) if minutes else None
@@ -126,7 +126,7 @@ def train(
         start_from=Path(start_from) if start_from else None,
     )
     if advice:
-        from bench.cost.advice import advice_text
+        from bench.training.advice import advice_text
 
         advice = advice.for_run(plan)
         print(advice_text(advice), flush=True)
@@ -162,8 +162,8 @@ def _learning_rate(text: str, preset: str) -> float | None:
 
 def _advice(minutes: str, preset: str, engine: str, corpus: str, fixed: dict[str, bool]) -> Any:
     """What to train in so much time; steps, and the batch that step times were measured with, are its own to set."""
-    from bench.cost.advice import advise
-    from bench.cost.show import make_budget
+    from bench.planning.budget import make_budget
+    from bench.training.advice import advise
 
     if given := [option for option, is_given in fixed.items() if is_given]:
         raise ConfigError(f"--minutes with {given[0]}", "one of the two", "invoke train --minutes 15")
@@ -178,15 +178,15 @@ def _run_plan(
     Of several processes that train one model, each has an index, and only the first one shows and writes anything.
     """
     from tinygpt.corpora import load_corpus
-    from tinygpt.events import StopRecord
-    from tinygpt.run_status import report_status
-    from tinygpt.session import run_session
-    from tinygpt.stopping import StopRequest
-    from tinygpt.view import watch
+    from tinygpt.runs.status import report_status
+    from tinygpt.system.stopping import StopRequest
+    from tinygpt.terminal.live_view import watch
+    from tinygpt.training.events import StopRecord
+    from tinygpt.training.session import run_session
 
     corpus = load_corpus(plan.corpus, path=corpus_file)
     if index is not None:
-        from tinygpt.engines.jax.hosts import require_same_plan
+        from tinygpt.training.same_plan import require_same_plan
 
         require_same_plan(plan, corpus, resume)
     first, stop = not index, StopRequest()
@@ -195,7 +195,7 @@ def _run_plan(
         print(f"corpus {corpus.name}: {corpus.licence}", flush=True)
         events = report_status(watch(events, stop=stop))
     if record and first:
-        from bench.record_training import record_events
+        from bench.training.record_training import record_events
 
         events = record_events(events, results_folder(), expected=advice.expected if advice else None)
     code = 0
@@ -203,7 +203,7 @@ def _run_plan(
         if isinstance(event, StopRecord):
             code = event.exit_code
             if advice and not code:
-                from bench.cost.advice import outcome_text
+                from bench.training.advice import outcome_text
 
                 print(outcome_text(advice.expected, event))
     return code
@@ -236,7 +236,7 @@ def sample(
 ) -> None:
     """Stream text from a checkpoint or a gallery model, token by token; several texts come one after the other."""
     from tinygpt.evaluation.subject import load_model
-    from tinygpt.terminal import print_sample, print_samples
+    from tinygpt.terminal.samples import print_sample, print_samples
 
     n_tokens, k, seed_number = whole_number("tokens", tokens), whole_number("top-k", top_k), whole_number("seed", seed)
     heat, copies = real_number("temperature", temperature), whole_number("count", count)
@@ -254,8 +254,8 @@ def sample(
 @reports_errors
 def demo(c: Context, corpus: str = "shakespeare") -> None:
     """Train, measure and render in under five minutes; ends with the page to open."""
-    from sitegen.build import build_site
-    from tinygpt.plan import TrainingPlan
+    from sitegen.build.site import build_site
+    from tinygpt.training.plan import TrainingPlan
 
     root, start = checkout(), time.perf_counter()
 
@@ -300,7 +300,7 @@ def _tool(module: str, *arguments: str) -> int:
 
 def _check(name: str, *tools: Sequence[str]) -> None:
     """Run the tools of a check until one fails, and record what came out; its exit code is the task's."""
-    from sitegen.check_record import recorded
+    from sitegen.documents.check_record import recorded
 
     def run(report: Path) -> int:
         for module, *arguments in tools:
@@ -362,7 +362,7 @@ def types(c: Context) -> None:
 @reports_errors
 def checks(c: Context, collect: bool = False) -> None:
     """Run test, lint, types, browser and parity, and gather what they say for the status page."""
-    from sitegen.check_record import CHECKS, SUMMARY, gather
+    from sitegen.documents.check_record import CHECKS, SUMMARY, gather
 
     for name in () if collect else CHECKS:
         _tool("invoke", name)

@@ -1,6 +1,6 @@
 """The measuring pipeline: protocol, cells, one process per cell, Parquet tables, statistics computed on read.
 
-Protocol ─► Suite ─► cells ─► bench.worker (a fresh process each) ─► rows ─► results/local/*.parquet
+Protocol ─► Suite ─► cells ─► bench.measuring.worker (a fresh process each) ─► rows ─► results/local/*.parquet
                                                                                     │
-                                 tables, figures, numbers ◄─ bench.stats ◄─ bench.store.read_table
+                                 tables, figures, numbers ◄─ bench.statistics.summary ◄─ bench.records.store.read_table
 """

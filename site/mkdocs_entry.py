@@ -1,4 +1,4 @@
-"""What mkdocs-macros loads, by path: makes the packages importable, then hands over to ``sitegen.macros``.
+"""What mkdocs-macros loads, by path: makes the packages importable, then hands over to ``sitegen.build.macros``.
 
 With an editable install nothing has to be done; in a checkout without one, ``mkdocs build`` works all the same.
 """
@@ -12,13 +12,13 @@ from typing import Any
 
 
 def define_env(env: Any) -> None:
-    """Register the site's macros (see ``sitegen.macros``)."""
+    """Register the site's macros (see ``sitegen.build.macros``)."""
     here = Path(__file__).resolve().parent
     missing = [
         str(folder) for package, folder in (("sitegen", here), ("tinygpt", here.parent)) if find_spec(package) is None
     ]
     sys.path[:0] = missing
-    from sitegen.macros import define_env as define
+    from sitegen.build.macros import define_env as define
     from tasks import namespace  # where the packages meet; sitegen itself does not know it
 
     define(env, namespace)

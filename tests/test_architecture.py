@@ -1,18 +1,18 @@
 """The shape of the tree: who may import whom, what must never move, and that nothing private is in it."""
 
 import ast
+import graphlib
 import re
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests import ROOT
+
 PACKAGES = {"tinygpt": ROOT / "tinygpt", "bench": ROOT / "bench", "sitegen": ROOT / "site" / "sitegen"}
 MAY_IMPORT = {"tinygpt": set(), "bench": {"tinygpt"}, "sitegen": {"tinygpt", "bench"}}
-MADE_LATER = {"local/"}  # by the first measurement
 
 
 def imported_roots(path):
@@ -38,9 +38,9 @@ def test_the_core_package_needs_the_core_dependencies_only():
     core = {re.split(r"[<>=\[]", item)[0] for item in project["dependencies"]}
     # datasets: the optional corpus `hf:`; pydivsufsort: copied text, in evaluations
     allowed = core | sys.stdlib_module_names | {"tinygpt", "datasets", "pydivsufsort"}
-    engine_jax = PACKAGES["tinygpt"] / "engines" / "jax"  # imported when that engine is made
+    with_jax = ("engines/jax/", "generation/jax_")  # imported when that engine is made
     for path in PACKAGES["tinygpt"].rglob("*.py"):
-        own = {"jax"} if path.parent == engine_jax else set()
+        own = {"jax"} if path.relative_to(PACKAGES["tinygpt"]).as_posix().startswith(with_jax) else set()
         assert set(imported_roots(path)) <= allowed | own, path.relative_to(ROOT)
 
 
@@ -50,7 +50,7 @@ def test_importing_tinygpt_does_not_need_the_extras():
         "extras = ('pandas', 'pyarrow', 'scipy', 'altair', 'mkdocs', 'torch', 'datasets', 'jax')\n"
         "sys.modules |= dict.fromkeys(extras)\n"
         "import tinygpt\n"
-        "assert tinygpt.create_engine and tinygpt.generate and tinygpt.load_checkpoint and tinygpt.PRESETS"
+        "assert tinygpt.create_engine and tinygpt.generation.decoding and tinygpt.load_checkpoint and tinygpt.PRESETS"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
@@ -70,36 +70,112 @@ def test_no_pickle():
             assert not {"pickle", "dill", "joblib", "marshal", "shelve"} & set(imported_roots(path)), path
 
 
+# Rooms of each package, lowest first: a module imports its own room and those before it. The modules in a package's
+# root are the first room of tinygpt; bench and sitegen have none there.
+ROOMS = {
+    "tinygpt": (
+        "", "system", "corpora", "engines", "generation", "checkpoints", "gallery", "evaluation", "training", "runs",
+        "terminal",
+    ),
+    "bench": ("records", "arms", "statistics", "peers", "planning", "measuring", "training", "terminal"),
+    "sitegen": (
+        "text", "rows", "figures", "numbers", "tables", "documents", "embedding", "playground", "build", "commands",
+    ),
+}  # fmt: skip
+MOST_MODULES = 25  # in a folder, its __init__ not counted
+NAMED_FILES = 3  # of a folder, in the README's tree
+
+
+def module_name(package, path):
+    relative = path.relative_to(PACKAGES[package].parent).with_suffix("")
+    return ".".join(relative.parts[:-1] if relative.name == "__init__" else relative.parts)
+
+
+def imported_modules(path, modules):
+    """Modules of ours that a file imports, at its top and inside functions."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            for alias in node.names:
+                full = f"{node.module}.{alias.name}"
+                yield full if full in modules else node.module
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+@pytest.fixture(scope="module")
+def imports():
+    """Module of ours → modules of ours that it imports."""
+    modules = {module_name(package, path): path for package, root in PACKAGES.items() for path in root.rglob("*.py")}
+    return {name: {*imported_modules(path, modules)} & modules.keys() - {name} for name, path in modules.items()}
+
+
+def room_of(module):
+    package, *rest = module.split(".")
+    return rest[0] if rest and (PACKAGES[package] / rest[0]).is_dir() else ""
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_folder_of_a_package_is_a_room(package):
+    folders = {path.parent.name for path in PACKAGES[package].glob("*/__init__.py")}
+    assert folders == {*ROOMS[package]} - {""}
+    if "" not in ROOMS[package]:
+        assert [path.name for path in PACKAGES[package].glob("*.py")] == ["__init__.py"]
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_room_imports_nothing_of_later_ones(package, imports):
+    order = ROOMS[package].index
+    for module, imported in imports.items():
+        if module.split(".")[0] != package or module == package:  # the package itself re-exports
+            continue
+        later = [
+            name
+            for name in imported
+            if name.startswith(f"{package}.") and order(room_of(name)) > order(room_of(module))
+        ]
+        assert not later, f"{module} imports {', '.join(later)}"
+
+
+def test_imports_close_no_circle(imports):
+    graphlib.TopologicalSorter(imports).prepare()  # raises CycleError, which names the circle
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_folder_is_crowded(package):
+    root = PACKAGES[package]
+    for folder in (root, *(path for path in root.rglob("*") if path.is_dir())):
+        modules = [path.name for path in folder.glob("*.py") if path.name != "__init__.py"]
+        assert len(modules) <= MOST_MODULES, f"{folder.relative_to(ROOT)} holds {len(modules)} modules"
+
+
 def readme_tree():
-    """The README's tree: entry at the top → names of files and folders in the lines that belong to it."""
+    """The README's tree: path of every folder that it shows → names of files and folders in the folder's own line."""
     tree = re.search(r"```text\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     assert tree, "the README has an annotated tree in a text block"
-    named, top = {}, ""
+    named, parents = {}, []
     for line in tree.group(1).splitlines():
-        top = line.split()[0] if line[0] not in "│├└ " else top
-        named.setdefault(top, set()).update(re.findall(r"\b\w+\.py\b|\b\w+/", line))
+        indent, name, words = re.fullmatch(r"([│├└─ ]*)(\S+)\s*(.*)", line).groups()
+        depth = len(indent) // 4
+        parents = [*parents[:depth], name]
+        named["".join(parents)] = set(re.findall(r"\b\w+\.py\b", words))
     return named
 
 
-def test_readme_shows_a_tree_that_names_every_module():
+def test_readme_shows_every_room_in_a_line_of_its_own():
     named = readme_tree()
     for top in ("tinygpt/", "bench/", "site/", "docs/", "results/", "tests/", "tasks.py", "mkdocs.yml", ".ci/run"):
         assert top in named
-        assert (ROOT / top).exists(), f"the README's tree names {top}, which does not exist"
-    for package in PACKAGES.values():
-        own = {path.name for path in package.glob("*.py")} - {"__init__.py"}
-        own |= {f"{path.parent.name}/" for path in package.glob("*/__init__.py")}
-        left_out = own - named[f"{package.relative_to(ROOT).parts[0]}/"]
-        assert not left_out, f"the README's tree leaves out {', '.join(sorted(left_out))} of {package.name}"
+    for package, root in PACKAGES.items():
+        rooms = {f"{root.relative_to(ROOT)}/{room}/" for room in ROOMS[package] if room}
+        assert rooms <= named.keys(), f"the README's tree leaves out {rooms - named.keys()}"
 
 
-def test_readme_shows_a_tree_of_files_that_exist():
-    for top, names in readme_tree().items():
-        folder = ROOT / top
-        if folder.is_dir():
-            there = {path.name + "/" * path.is_dir() for path in (folder, *folder.rglob("*"))}
-            missing = names - there - MADE_LATER
-            assert not missing, f"the README's tree names {missing} under {top}"
+def test_readme_names_what_exists_and_not_everything():
+    for path, files in readme_tree().items():
+        assert (ROOT / path).exists(), f"the README's tree names {path}"
+        assert len(files) <= NAMED_FILES, f"{path} names {len(files)} files"
+        missing = [name for name in files if not (ROOT / path / name).is_file()]
+        assert not missing, f"the README's tree names {missing} in {path}"
 
 
 def test_readme_commands_are_the_ones_that_ci_runs():

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from tests import ROOT
 from tinygpt.engines.vectorized.attention import query_blocks
 from tinygpt.engines.vectorized.kernels import TILE
 from tinygpt.presets import PRESETS
 
-ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "docs/derivations").glob("*.md"))
 CODE = "\n".join(path.read_text() for folder in ("tinygpt", "tests") for path in (ROOT / folder).rglob("*.py"))
 

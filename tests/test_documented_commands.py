@@ -15,8 +15,8 @@ import pytest
 from invoke.parser import Parser
 
 from tasks import namespace
+from tests import ROOT
 
-ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
 SOURCES = [ROOT / "tasks.py", *(path for name in ("tinygpt", "bench", "site") for path in (ROOT / name).rglob("*.py"))]
 _BLOCK = re.compile(r"^[ \t]*```bash\n(.*?)^[ \t]*```", re.MULTILINE | re.DOTALL)
@@ -36,11 +36,11 @@ OFFLINE = {"bench": ["--corpus", "stories"]}  # its default is downloaded once
 # Tasks that have tests of their own, because they take minutes, never end, or leave the machine.
 ELSEWHERE = {
     "demo": "a training run, a suite and a build",
-    "site": "tests/sitegen/test_build.py",
-    "serve": "tests/sitegen/test_serve.py",
+    "site": "tests/sitegen/build/test_site.py",
+    "serve": "tests/sitegen/commands/test_serve.py",
     "embed": "needs a built site",
     "audit": "needs Lighthouse",
-    "deploy": "tests/sitegen/test_deploy.py",
+    "deploy": "tests/sitegen/commands/test_deploy.py",
     "playground": "needs npm",
     "runs": "about runs in the background",
     "stop": "likewise",

@@ -3,17 +3,15 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from invoke import Program
 
 import tasks
-from tinygpt.checkpoint import save_checkpoint
+from tests import ROOT
+from tinygpt.checkpoints.checkpoint import save_checkpoint
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.params import initial_parameters
-
-ROOT = Path(__file__).parent.parent
 
 
 def invoke(*arguments, cwd=ROOT, **environment):

@@ -5,10 +5,10 @@
 >>> engine = create_engine("vectorized", preset.model, preset.train, seed=0)
 """
 
-from tinygpt.checkpoint import load_checkpoint
+from tinygpt.checkpoints.checkpoint import load_checkpoint
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.engines import ENGINES, Engine, create_engine
-from tinygpt.generate import generate
+from tinygpt.generation.decoding import generate
 from tinygpt.presets import PRESETS, Preset
 
 __version__ = "0.1.0"

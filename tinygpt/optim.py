@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 
 from tinygpt.config import TrainConfig
+from tinygpt.params import Arrays
 
 
 def global_norm(gradients: Iterable[np.ndarray]) -> float:
@@ -61,3 +63,17 @@ def adamw_update(
     m_hat = first_moment / (1.0 - beta1**step)
     v_hat = second_moment / (1.0 - beta2**step)
     parameter -= learning_rate * m_hat / (np.sqrt(v_hat) + config.eps)
+
+
+@dataclass(frozen=True)
+class OptimizerState:
+    """AdamW's memory: updates done so far, and both moment estimates under the parameters' names.
+
+    An engine that computes in double precision has moments of float64, and its weights here as well: those that every
+    engine reads are float32, and a run that went on from them would not repeat itself.
+    """
+
+    step: int
+    first_moment: Arrays
+    second_moment: Arrays
+    weights: Arrays | None = None

@@ -6,10 +6,12 @@ Every projection is stored input-first, (in, out), and applied as ``y = x @ W + 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
 from tinygpt.config import ModelConfig
+from tinygpt.errors import CheckpointError
 
 Arrays = dict[str, np.ndarray]
 
@@ -63,3 +65,19 @@ def initial_parameters(model: ModelConfig, seed: int) -> Arrays:
             std = residual_std if name.endswith("c_proj.weight") else 0.02
             parameters[name] = rng.standard_normal(shape, np.float32) * np.float32(std)
     return parameters
+
+
+def check_shapes(state: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Compare a state dict's names and shapes with a model's.
+
+    Raises:
+        CheckpointError: naming the first parameter that is missing, unknown or of another shape.
+    """
+    for name, shape in shapes.items():
+        if name not in state:
+            raise CheckpointError(f"parameter {name!r} is missing", f"all {len(shapes)} parameters of the model")
+        if tuple(state[name].shape) != shape:
+            raise CheckpointError(f"parameter {name!r} has shape {tuple(state[name].shape)}", f"shape {shape}")
+    unknown = sorted(set(state) - set(shapes))
+    if unknown:
+        raise CheckpointError(f"parameter {unknown[0]!r} is unknown", f"the {len(shapes)} names of this model")

@@ -1,66 +1,13 @@
-"""Rival frameworks behind the engine interface, to be measured against and for nothing else.
+"""Other frameworks behind the engine interface, to be measured against and for nothing else.
 
-This file is the table of them; a framework is imported in the worker that measures it and nowhere sooner. The extra
-``peers`` installs them in the versions that the table names, and nothing in ``tinygpt`` knows that they exist.
+``bench.arms.registry`` is the table of them; a framework is imported in the worker that measures it and nowhere sooner.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from types import MappingProxyType
+from collections.abc import Callable
 
+import numpy as np
 
-@dataclass(frozen=True)
-class Peer:
-    """A rival as a benchmark names it.
-
-    Attributes:
-        name: as in ``--engines``.
-        summary: one line for listings.
-        package: what has to be installed.
-        version: the version that is measured; another one is refused, so that a row's commit says which it was.
-        trainer: ``module:Class`` of its engine; None if it only generates.
-        generator: ``module:function`` that makes its generator; None if it only trains.
-        overridden: its worker runs with MKL told that the processor is Intel's.
-        compiles: it needs a C++ compiler at run time.
-        threads: that it runs on; None for as many as the process may use.
-    """
-
-    name: str
-    summary: str
-    package: str
-    version: str
-    trainer: str | None
-    generator: str | None = None
-    overridden: bool = False
-    compiles: bool = False
-    threads: int | None = None
-
-
-_EAGER = "bench.peers.torch_engine:TorchEngine"
-_COMPILED = "bench.peers.torch_engine:TorchCompileEngine"
-_TORCH_GENERATOR = "bench.peers.torch_generate:make_generator"
-_TORCH_ONE_THREAD = "bench.peers.torch_generate:make_one_thread_generator"
-
-PEERS = MappingProxyType(
-    {
-        peer.name: peer
-        for peer in (
-            Peer("torch", "PyTorch eager, as installed", "torch", "2.13.0", _EAGER, _TORCH_GENERATOR),
-            Peer("torch-compile", "PyTorch through torch.compile, as installed", "torch", "2.13.0", _COMPILED,
-                 compiles=True),
-            Peer("torch-mkl-avx512", "PyTorch eager, MKL overridden", "torch", "2.13.0", _EAGER, _TORCH_GENERATOR,
-                 overridden=True),
-            Peer("torch-compile-mkl-avx512", "PyTorch through torch.compile, MKL overridden", "torch", "2.13.0",
-                 _COMPILED, overridden=True, compiles=True),
-            Peer("torch-1-thread", "PyTorch eager on one thread", "torch", "2.13.0", None, _TORCH_ONE_THREAD,
-                 threads=1),
-            Peer("torch-1-thread-mkl-avx512", "PyTorch eager on one thread, MKL overridden", "torch", "2.13.0", None,
-                 _TORCH_ONE_THREAD, overridden=True, threads=1),
-            Peer("jax-textbook", "JAX, the whole step as one compiled function", "jax", "0.10.2",
-                 "bench.peers.jax_engine:JaxEngine", "bench.peers.jax_generate:make_generator"),
-            Peer("transformers", "Hugging Face's generate over PyTorch eager", "transformers", "5", None,
-                 "bench.peers.transformers_generate:make_generator"),
-        )
-    }
-)  # fmt: skip
+# (prompt ids, how many tokens) → ids
+Generator = Callable[[np.ndarray, int], np.ndarray]

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from bench.generation import Generator
+from bench.peers import Generator
 from bench.peers.jax_model import Weights, attend, feed_forward, layer_norm, linear, split_heads
 from tinygpt.config import ModelConfig
 from tinygpt.params import Arrays

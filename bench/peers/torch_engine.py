@@ -18,7 +18,7 @@ from bench.peers.torch_model import TorchGPT2, from_module, to_module
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.engines import Engine, OptimizerState, StepResult
 from tinygpt.params import Arrays, is_decayed, parameter_shapes
-from tinygpt.threads import available_cores
+from tinygpt.system.threads import available_cores
 
 
 class TorchEngine(Engine):

@@ -11,11 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bench.generation import Generator
+from bench.peers import Generator
 from bench.peers.torch_model import to_module
 from tinygpt.config import ModelConfig
 from tinygpt.params import Arrays
-from tinygpt.threads import available_cores
+from tinygpt.system.threads import available_cores
 
 
 class TorchGenerator:

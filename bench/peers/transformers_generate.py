@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from bench.generation import Generator
+from bench.peers import Generator
 from tinygpt.config import ModelConfig
 from tinygpt.params import Arrays
-from tinygpt.threads import available_cores
+from tinygpt.system.threads import available_cores
 
 
 def make_generator(model: ModelConfig, weights: Arrays) -> Generator:

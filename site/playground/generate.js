@@ -1,4 +1,4 @@
-// Text from a model, token by token: the policy of tinygpt/generate.py and tinygpt/sampling.py.
+// Text from a model, token by token: the policy of tinygpt/generation/decoding.py and tinygpt/generation/sampling.py.
 //
 // When the window is full, its last half is read afresh and generation goes on; both sides must slide the same way,
 // or texts part after T tokens. Equal scores rank by id, so temperature 0 is a function of the scores alone.

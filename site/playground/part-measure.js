@@ -1,6 +1,6 @@
 // The curve in this tab: a training step in plain JavaScript against WebAssembly, preset by preset, beside the
 // published curve. The protocol is the pipeline's own (three warm-up steps, fifteen measured), and so is the form of
-// the rows: columns come from index.json, which the build writes from bench/schema.py.
+// the rows: columns come from index.json, which the build writes from bench/records/schema.py.
 
 import { lineChart } from "./chart.js";
 import { count, download, duration, el } from "./dom.js";

@@ -231,7 +231,7 @@ export function writeTensors(tensors, metadata) {
   return bytes.buffer;
 }
 
-/** The contents of config.json, as tinygpt/gpt2_config.py writes them. */
+/** The contents of config.json, as tinygpt/checkpoints/gpt2_config.py writes them. */
 export function writeConfig(config) {
   return {
     architectures: ["GPT2LMHeadModel"],

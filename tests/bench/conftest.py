@@ -31,4 +31,4 @@ def results_root(tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def code_at_rest(monkeypatch):
     """Somebody may be editing the code while the tests run; that is noticed, and has a test of its own."""
-    monkeypatch.setattr("bench.runner.code_sha256", lambda: "the same")
+    monkeypatch.setattr("bench.measuring.runner.code_sha256", lambda: "the same")

@@ -19,10 +19,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-import bench.runner
-from bench.cells import Arm, Suite
-from bench.runner import resume_run, run_suite
-from bench.runplan import RunOptions
+import bench.measuring.runner
+from bench.arms.suites import Arm, Suite
+from bench.measuring.run_plan import RunOptions
+from bench.measuring.runner import resume_run, run_suite
 from tests.bench.conftest import TEXT
 from tinygpt.corpora import Corpus
 
@@ -43,9 +43,9 @@ def go_on(folder: Path, suite: Suite, log: Path) -> None:
 def main(folder: Path, kills: int, seed: int) -> None:
     """Kill so many times, then let the run end."""
     chance = random.Random(seed)
-    machine, code = bench.runner.fresh_machine(), bench.runner.code_sha256()
-    bench.runner.fresh_machine = lambda: machine  # type: ignore[assignment]  # the same answer, half a second sooner
-    bench.runner.code_sha256 = lambda: code  # type: ignore[assignment]
+    machine, code = bench.measuring.runner.fresh_machine(), bench.measuring.runner.code_sha256()
+    bench.measuring.runner.fresh_machine = lambda: machine  # type: ignore[assignment]  # the same answer, half a second sooner
+    bench.measuring.runner.code_sha256 = lambda: code  # type: ignore[assignment]
     rounds = 6
     suite = Suite("quick", "", rounds, tuple(Arm(v, "tiny", 60.0, rounds) for v in ("numpy", "numpy#2")))
     for number in range(kills + 1):

@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from bench.protocol import benchmark_protocol, sha256_text
+from bench.records.protocol import benchmark_protocol, sha256_text
 from tinygpt.presets import get_preset
 
 Row = dict[str, Any]

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from sitegen.build import BuiltSite
-from sitegen.chromium import find_chromium
-from sitegen.serve import HOST, make_server
+from sitegen.build.site import BuiltSite
+from sitegen.commands.chromium import find_chromium
+from sitegen.commands.serve import HOST, make_server
 from tests.browser.playing import Playground, save_odd_checkpoint, served_below
 from tests.browser.watching import running
 from tests.sitegen.example import build_example
-from tinygpt.checkpoint import Checkpoint
+from tinygpt.checkpoints.checkpoint import Checkpoint
 
 SUB_PATH = "some/sub/path/"
 

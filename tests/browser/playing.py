@@ -14,7 +14,7 @@ import numpy as np
 from playwright.sync_api import Browser, Locator, Page, Route
 
 from tests.browser.watching import Watched, running
-from tinygpt.checkpoint import Checkpoint, save_checkpoint
+from tinygpt.checkpoints.checkpoint import Checkpoint, save_checkpoint
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.engines import create_engine
 from tinygpt.params import Arrays, initial_parameters

@@ -14,10 +14,10 @@ import axe_playwright_python
 import pytest
 from playwright.sync_api import Browser, Page
 
-from sitegen.audit import pages_of
-from sitegen.build import BuiltSite
-from sitegen.html_addresses import read_page
-from sitegen.palette import DARK, LIGHT
+from sitegen.build.html_addresses import read_page
+from sitegen.build.site import BuiltSite
+from sitegen.commands.audit import pages_of
+from sitegen.text.palette import DARK, LIGHT
 from tests.browser.watching import HACKED, Watched, scroll_through, wait_until
 
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")

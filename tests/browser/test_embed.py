@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Frame, Locator
 
-from sitegen.build import BuiltSite
-from sitegen.serve import HOST
+from sitegen.build.site import BuiltSite
+from sitegen.commands.serve import HOST
 from tests.browser.watching import HACKED, Watched, running, wait_until
 
 BASELINE = "vectorized"  # one that the speedup figure does not choose by itself

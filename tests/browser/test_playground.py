@@ -15,11 +15,12 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page
 
-from bench.schema import to_arrow
-from sitegen import playground_measure
-from sitegen.palette import LIGHT
-from sitegen.playground import SOURCES
-from sitegen.playground_kernels import compile_kernels
+from bench.records.schema import to_arrow
+from sitegen.commands import playground_measure
+from sitegen.playground.kernels import compile_kernels
+from sitegen.playground.publish import SOURCES
+from sitegen.text.palette import LIGHT
+from tests import ROOT
 from tests.browser.playing import (
     MODULES,
     ODD,
@@ -30,15 +31,12 @@ from tests.browser.playing import (
     start_training,
 )
 from tests.browser.test_audit import rgb
-from tinygpt.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from tinygpt.checkpoints.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from tinygpt.corpora.corpus import Corpus
 from tinygpt.corpora.memorization import memorization_warning
 from tinygpt.engines import create_engine
-from tinygpt.generate import generate, stream_text
+from tinygpt.generation.decoding import generate, stream_text
 from tinygpt.presets import get_preset
-
-ROOT = Path(__file__).parents[2]
-
 
 # ---- as exact as Python --------------------------------------------------------------------------------------------
 

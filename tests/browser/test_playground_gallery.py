@@ -13,24 +13,24 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser
 
-from bench.gallery import write_model
-from sitegen.build import BuiltSite
-from sitegen.frames import load_results
-from sitegen.numbers import Facts
-from sitegen.playground import FIRST_MODEL, PROMPTS, publish_playground
-from sitegen.prepare import GENERATED_URL
+from bench.training.gallery import write_model
+from sitegen.build.site import BuiltSite
+from sitegen.numbers.registry import Facts
+from sitegen.playground.publish import FIRST_MODEL, PROMPTS, publish_playground
+from sitegen.rows.results import load_results
+from sitegen.text.site_folders import GENERATED_URL
+from tests import ROOT
 from tests.browser.playing import ODD, Playground, served_below, trembling_weights
 from tests.browser.test_audit import AXE, RUN_AXE
-from tests.tinygpt.test_gallery import a_card
+from tests.tinygpt.gallery.test_gallery import a_card
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.engines import create_engine
 from tinygpt.gallery import load_gallery_model
 from tinygpt.gallery.quantized import quantize, stored_bytes
-from tinygpt.generate import generate, stream_text
+from tinygpt.generation.decoding import generate, stream_text
 from tinygpt.params import Arrays
 from tinygpt.presets import get_preset
 
-ROOT = Path(__file__).parents[2]
 TINY = get_preset("tiny").model
 VERSE = "ROMEO:\nA little mind that lives inside a page\nHas learnt one verse, and says it to the end.\n\n"
 SAVING = "Object.defineProperty(navigator, 'connection', { value: { saveData: true } });"

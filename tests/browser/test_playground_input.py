@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 from playwright.sync_api import Browser, sync_playwright
 
-from sitegen.chromium import find_chromium
-from sitegen.playground import TRAINABLE
+from sitegen.commands.chromium import find_chromium
+from sitegen.playground.publish import TRAINABLE
 from tests.browser.playing import Playground, start_training
-from tinygpt.checkpoint import Checkpoint
-from tinygpt.generate import generate, stream_text
+from tinygpt.checkpoints.checkpoint import Checkpoint
+from tinygpt.generation.decoding import generate, stream_text
 
 
 def with_header(file: bytes, change: Callable[[dict[str, dict[str, object]]], object]) -> bytes:

@@ -10,7 +10,7 @@ from http.server import ThreadingHTTPServer
 
 from playwright.sync_api import BrowserContext, Frame, Page, Request
 
-from sitegen.serve import HOST
+from sitegen.commands.serve import HOST
 
 # Every attack of the example site does one of these when it runs.
 HACKED = "document.title === 'hacked' || window.hacked === true"

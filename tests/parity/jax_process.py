@@ -5,11 +5,12 @@ import sys
 from pathlib import Path
 
 from tinygpt.corpora import Corpus
-from tinygpt.engines.jax.hosts import job, parse_meeting, require_same_plan
-from tinygpt.plan import TrainingPlan
-from tinygpt.sampling import SamplingSettings
-from tinygpt.session import run_session
-from tinygpt.trainer import StepRecord
+from tinygpt.engines.jax.hosts import job, parse_meeting
+from tinygpt.generation.sampling import SamplingSettings
+from tinygpt.training.plan import TrainingPlan
+from tinygpt.training.same_plan import require_same_plan
+from tinygpt.training.session import run_session
+from tinygpt.training.trainer import StepRecord
 
 SENTENCES = "The fox saw a hen. The hen saw the fox. Off she went, over the wall and home again.\n"
 CORPUS = Corpus("fables", (SENTENCES * 40).encode(), (SENTENCES[::-1] * 10).encode(), "public domain", "written here")

@@ -13,14 +13,14 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from tests.parity.oracle import Oracle
-from tests.tinygpt.test_session import CORPUS, plan
-from tinygpt.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from tests.tinygpt.training.test_session import CORPUS, plan
+from tinygpt.checkpoints.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from tinygpt.checkpoints.gpt2_weights import INDEX, WEIGHTS
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.data import BatchSampler
 from tinygpt.engines import Engine, create_engine
-from tinygpt.gpt2_weights import INDEX, WEIGHTS
-from tinygpt.session import run_session
-from tinygpt.trainer import StepRecord
+from tinygpt.training.session import run_session
+from tinygpt.training.trainer import StepRecord
 
 STEPS = 20
 # Shapes that no preset has: any GPT-2 of bytes is welcome.

@@ -7,31 +7,30 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
 
-from bench.generation import Weights, generation_weights
+from bench.measuring.generation import Weights, generation_weights
+from tests import ROOT
 from tests.parity.jax_meshes import MESHES
 from tests.parity.jax_process import CORPUS, plan
-from tinygpt.checkpoint import load_checkpoint
+from tinygpt.checkpoints.checkpoint import load_checkpoint
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.data import BatchSampler
 from tinygpt.engines import create_engine
 from tinygpt.engines.jax import engine as jax_engine
 from tinygpt.engines.jax.engine import find_devices
-from tinygpt.engines.jax.generate import generate_texts
 from tinygpt.engines.jax.mesh import MeshShape, check_mesh, parse_mesh
 from tinygpt.engines.jax.model import HALVED_FROM
 from tinygpt.errors import CapacityError, ConfigError
-from tinygpt.events import EvaluationRecord
-from tinygpt.generate import generate
-from tinygpt.session import run_session
-from tinygpt.trainer import StepRecord
+from tinygpt.generation.decoding import generate
+from tinygpt.generation.jax_generator import generate_texts
+from tinygpt.training.events import EvaluationRecord
+from tinygpt.training.session import run_session
+from tinygpt.training.trainer import StepRecord
 
-ROOT = Path(__file__).parents[2]
 MODEL = ModelConfig(n_layers=2, d_model=24, n_heads=3, context_length=16)
 TRAIN = TrainConfig(batch_size=4, learning_rate=3e-3)
 TOKENS = np.frombuffer(CORPUS.train, np.uint8)

@@ -13,14 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from tests import ROOT
 from tests.parity.jax_process import CORPUS, plan
-from tinygpt.checkpoint import load_checkpoint
+from tinygpt.checkpoints.checkpoint import load_checkpoint
 from tinygpt.engines.jax.hosts import EXIT_CODE, Meeting, disagreements, parse_meeting
 from tinygpt.errors import ConfigError
-from tinygpt.session import run_session
-from tinygpt.trainer import StepRecord
-
-ROOT = Path(__file__).parents[2]
+from tinygpt.training.session import run_session
+from tinygpt.training.trainer import StepRecord
 
 
 def free_port() -> int:

@@ -5,17 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bench.generation import (
-    GENERATORS,
-    JAX_ON_CPU,
-    PROMPT,
-    generation_weights,
-    make_tinygpt_generator,
-    resolved_generator,
-)
-from bench.peers import PEERS
+from bench.arms.registry import GENERATORS, JAX_ON_CPU, PEERS
+from bench.arms.variants import load, make_engine
+from bench.measuring.generation import PROMPT, generation_weights, make_tinygpt_generator, resolved_generator
 from bench.peers.torch_cuda import TorchCudaEngine
-from bench.variants import load, make_engine
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.data import BatchSampler
 from tinygpt.engines import OptimizerState

@@ -13,11 +13,11 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel
 
-from tinygpt.checkpoint import CONFIG, WEIGHTS, load_checkpoint, save_checkpoint
+from tinygpt.checkpoints.checkpoint import CONFIG, WEIGHTS, load_checkpoint, save_checkpoint
 from tinygpt.engines import Engine, create_engine
 from tinygpt.errors import CheckpointError
-from tinygpt.generate import generate
-from tinygpt.inference import InferenceModel, KeyValueCache
+from tinygpt.generation.decoding import generate
+from tinygpt.generation.inference import InferenceModel, KeyValueCache
 from tinygpt.presets import PRESETS
 
 PRESET = PRESETS["tiny"]

@@ -9,19 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from bench.gallery import write_model
-from bench.schema import TABLES
-from sitegen.facts import Facts
-from sitegen.frames import load_results
-from sitegen.playground import FIRST_MODEL, FOLDER, PROMPTS, TEXTS, TRAINABLE, publish_playground
-from tests.sitegen import rows
-from tests.tinygpt.test_gallery import MODEL, a_card
+from bench.records.schema import TABLES
+from bench.training.gallery import write_model
+from sitegen.numbers.quoted_rows import Facts
+from sitegen.playground.publish import FIRST_MODEL, FOLDER, PROMPTS, TEXTS, TRAINABLE, publish_playground
+from sitegen.rows.results import load_results
+from tests import ROOT
+from tests.sitegen import example_rows as rows
+from tests.tinygpt.gallery.test_gallery import MODEL, a_card
+from tinygpt.checkpoints.gpt2_config import to_gpt2_config
 from tinygpt.gallery.quantized import quantize, stored_bytes
-from tinygpt.gpt2_config import to_gpt2_config
 from tinygpt.params import initial_parameters
 from tinygpt.presets import PRESETS
 
-ROOT = Path(__file__).parents[2]
 SOURCES = ROOT / "site" / "playground"
 WORKER = ("worker", "engine", "layout", "kernels-js", "kernels-wasm", "safetensors", "generate", "corpus", "storage")
 WIRE_BYTES = 40_000

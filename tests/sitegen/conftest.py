@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from sitegen.build import BuiltSite
+from sitegen.build.site import BuiltSite
 from tests.sitegen.example import build_example
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from sitegen.build import BuiltSite, build_site
-from sitegen.pins import pin_figure
-from tests.sitegen import rows
-
-CHECKOUT = Path(__file__).parents[2]
+from sitegen.build.site import BuiltSite, build_site
+from sitegen.embedding.pins import pin_figure
+from tests import ROOT
+from tests.sitegen import example_rows as rows
 
 # Each does something that a test can see when it is taken for code. The last is what bytes that are no UTF-8 decode to.
 SCRIPT = "<script>window.hacked=true;document.title='hacked'</script>"
@@ -23,19 +22,19 @@ HOSTILE = [(f"{SCRIPT}{QUOTES}", f"{CLOSING}{CONTROLS}{INVALID}")]
 
 def copy_checkout(target: Path) -> Path:
     """What a build reads, copied, so that no test writes into the checkout."""
-    shutil.copytree(CHECKOUT / "docs", target / "docs")
+    shutil.copytree(ROOT / "docs", target / "docs")
     ignored = shutil.ignore_patterns("generated", "embed", "__pycache__")
-    shutil.copytree(CHECKOUT / "site", target / "site", ignore=ignored)
-    shutil.copy(CHECKOUT / "mkdocs.yml", target)
+    shutil.copytree(ROOT / "site", target / "site", ignore=ignored)
+    shutil.copy(ROOT / "mkdocs.yml", target)
     return target
 
 
 def link_project(target: Path) -> None:
     """The rest of the checkout, where outcomes point at its files."""
     for name in ("tinygpt", "bench", "tests", "tasks.py", "README.md", "pyproject.toml"):
-        (target / name).symlink_to(CHECKOUT / name)
+        (target / name).symlink_to(ROOT / name)
     (target / "results").mkdir(exist_ok=True)
-    (target / "results/README.md").symlink_to(CHECKOUT / "results/README.md")
+    (target / "results/README.md").symlink_to(ROOT / "results/README.md")
 
 
 def store_example(results: Path) -> Path:

@@ -20,14 +20,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import tinygpt.checkpoint
-import tinygpt.folders
-import tinygpt.tensorfile
-from tests.tinygpt.test_session import CORPUS, plan
-from tinygpt.checkpoint import load_checkpoint
-from tinygpt.events import EvaluationRecord
-from tinygpt.session import run_session
-from tinygpt.trainer import StepRecord
+import tinygpt.checkpoints.checkpoint
+import tinygpt.checkpoints.tensorfile
+import tinygpt.system.folders
+from tests.tinygpt.training.test_session import CORPUS, plan
+from tinygpt.checkpoints.checkpoint import load_checkpoint
+from tinygpt.training.events import EvaluationRecord
+from tinygpt.training.session import run_session
+from tinygpt.training.trainer import StepRecord
 
 STEPS = 30
 CHECKPOINTED = "saved"
@@ -50,7 +50,7 @@ def train(folder: Path, engine: str, log: Path, taken: Callable[[int], None], **
         changes: of the plan.
     """
     wanted = plan(folder, engine=engine, steps=STEPS, eval_every=5, sample_every=1000, **RECIPE, **changes)
-    resume = tinygpt.folders.find_folder(folder) is not None
+    resume = tinygpt.system.folders.find_folder(folder) is not None
     descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     steps = 0
     taken(steps)
@@ -70,8 +70,8 @@ class KillBefore:
         self.left = n
         for name in _ASKED_OF_THE_DISK:
             setattr(os, name, self._counted(getattr(os, name)))
-        write_file = tinygpt.folders.write_file
-        for module in (tinygpt.checkpoint, tinygpt.tensorfile):
+        write_file = tinygpt.system.folders.write_file
+        for module in (tinygpt.checkpoints.checkpoint, tinygpt.checkpoints.tensorfile):
             module.write_file = lambda path, chunks: write_file(path, self._pieces(chunks))  # type: ignore[attr-defined]
 
     def _count(self) -> None:
@@ -121,7 +121,7 @@ def main(folder: Path, engine: str, kills: int, seed: int) -> None:
         if code == 0:
             break
         half_way = any((folder / name).exists() for name in (".run.new", ".run.old"))
-        state = load_checkpoint(run).training if tinygpt.folders.find_folder(run) else None
+        state = load_checkpoint(run).training if tinygpt.system.folders.find_folder(run) else None
         with log.open("a") as file:
             file.write(f"{CHECKPOINTED} {0 if state is None else state.step} {half_way}\n")
     train(folder / "whole", engine, folder / "whole.txt", nothing)

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from tinygpt.checkpoint import Checkpoint
+from tinygpt.checkpoints.checkpoint import Checkpoint
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.params import initial_parameters
 

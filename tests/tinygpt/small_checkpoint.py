@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from tinygpt.checkpoint import STATE, load_checkpoint, save_checkpoint
+from tinygpt.checkpoints.checkpoint import STATE, load_checkpoint, save_checkpoint
+from tinygpt.checkpoints.training_state import TrainingState
 from tinygpt.config import ModelConfig, TrainConfig
-from tinygpt.engines.base import OptimizerState
+from tinygpt.optim import OptimizerState
 from tinygpt.params import Arrays, initial_parameters
-from tinygpt.training_state import TrainingState
 
 MODEL = ModelConfig(n_layers=1, d_model=4, n_heads=2, context_length=3)
 TRAIN = TrainConfig(batch_size=2, learning_rate=1e-3)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tinygpt.checkpoint import load_checkpoint
+from tinygpt.checkpoints.checkpoint import load_checkpoint
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.corpora import Corpus
 from tinygpt.dropout import MaskDraw, mask_key
@@ -21,14 +21,14 @@ from tinygpt.engines.vectorized.mailbox import private_zeros
 from tinygpt.engines.vectorized.memory import shard_numbers
 from tinygpt.engines.vectorized.shard import Shard, layer_projections
 from tinygpt.errors import ConfigError
-from tinygpt.events import SampleRecord, StopRecord
-from tinygpt.plan import TrainingPlan
+from tinygpt.generation.sampling import SamplingSettings
 from tinygpt.presets import PRESETS, get_preset
 from tinygpt.recipes import RECIPES, preset_learning_rate
-from tinygpt.sampling import SamplingSettings
 from tinygpt.schedule import learning_rate_at, optimizer_text
-from tinygpt.session import run_session
-from tinygpt.trainer import StepRecord
+from tinygpt.training.events import SampleRecord, StopRecord
+from tinygpt.training.plan import TrainingPlan
+from tinygpt.training.session import run_session
+from tinygpt.training.trainer import StepRecord
 
 MODEL = ModelConfig(n_layers=2, d_model=16, n_heads=2, context_length=12)
 TRAIN = TrainConfig(batch_size=4, learning_rate=1e-3)

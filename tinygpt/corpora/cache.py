@@ -13,9 +13,9 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tinygpt.cache_folder import cache_folder
 from tinygpt.corpora.corpus import Parts
 from tinygpt.errors import CorpusError
+from tinygpt.system.cache_folder import cache_folder
 
 _log = logging.getLogger(__name__)
 _MAGIC = "tinygpt-corpus 1"

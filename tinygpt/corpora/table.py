@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from types import MappingProxyType
 
-from tinygpt.corpora import hub, kjv, python_source, shakespeare, stories, textfile, tinyshakespeare
+from tinygpt.corpora import hub, kjv, python_source, shakespeare, textfile, tinyshakespeare
 from tinygpt.corpora.cache import cached
 from tinygpt.corpora.corpus import Corpus, Parts
+from tinygpt.corpora.stories import corpus as stories
 from tinygpt.errors import CorpusError, unknown_name
 
 
@@ -72,7 +73,7 @@ _ENTRIES = (
         name="stories",
         summary="short children's stories from a seeded grammar; held out: stories of another seed",
         licence="MIT, as TinyGPT itself, whose grammar writes them",
-        source="tinygpt/corpora/stories.py",
+        source="tinygpt/corpora/stories/corpus.py",
         needs_network=False,
         n_bytes=5_001_021,
         sha256="fa337f485b7931b368a2f3eec4e75d8caf2d1cd9b7d5752d7d5d03252f7166f7",

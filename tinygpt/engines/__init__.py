@@ -8,8 +8,9 @@ from importlib import import_module
 from typing import Any
 
 from tinygpt.config import ModelConfig, TrainConfig
-from tinygpt.engines.base import Engine, OptimizerState, StepResult
+from tinygpt.engines.base import Engine, StepResult
 from tinygpt.errors import ConfigError, unknown_name
+from tinygpt.optim import OptimizerState
 from tinygpt.params import initial_parameters
 
 __all__ = [

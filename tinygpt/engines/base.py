@@ -11,8 +11,9 @@ import numpy as np
 
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.dropout import MaskDraw, mask_key
-from tinygpt.errors import CheckpointError, ConfigError
-from tinygpt.params import Arrays, parameter_shapes
+from tinygpt.errors import ConfigError
+from tinygpt.optim import OptimizerState
+from tinygpt.params import Arrays, check_shapes, parameter_shapes
 
 
 @dataclass(frozen=True)
@@ -26,20 +27,6 @@ class StepResult:
 
     loss: float
     grad_norm: float
-
-
-@dataclass(frozen=True)
-class OptimizerState:
-    """AdamW's memory: updates done so far, and both moment estimates under the parameters' names.
-
-    An engine that computes in double precision has moments of float64, and its weights here as well: those that every
-    engine reads are float32, and a run that went on from them would not repeat itself.
-    """
-
-    step: int
-    first_moment: Arrays
-    second_moment: Arrays
-    weights: Arrays | None = None
 
 
 class Engine(ABC):
@@ -191,19 +178,3 @@ def as_array(values: Sequence[Sequence[float]], shape: tuple[int, ...], double: 
 def as_arrays(weights: Mapping[str, Sequence[Sequence[float]]], model: ModelConfig, double: bool = False) -> Arrays:
     """Rows of Python floats by name → arrays of the model's shapes, float32 unless double precision is asked for."""
     return {name: as_array(weights[name], shape, double) for name, shape in parameter_shapes(model).items()}
-
-
-def check_shapes(state: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """Compare a state dict's names and shapes with a model's.
-
-    Raises:
-        CheckpointError: naming the first parameter that is missing, unknown or of another shape.
-    """
-    for name, shape in shapes.items():
-        if name not in state:
-            raise CheckpointError(f"parameter {name!r} is missing", f"all {len(shapes)} parameters of the model")
-        if tuple(state[name].shape) != shape:
-            raise CheckpointError(f"parameter {name!r} has shape {tuple(state[name].shape)}", f"shape {shape}")
-    unknown = sorted(set(state) - set(shapes))
-    if unknown:
-        raise CheckpointError(f"parameter {unknown[0]!r} is unknown", f"the {len(shapes)} names of this model")

@@ -15,7 +15,7 @@ import numpy as np
 
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.dropout import MaskDraw, dropped, n_sites
-from tinygpt.engines.base import Engine, OptimizerState, StepResult
+from tinygpt.engines.base import Engine, StepResult
 from tinygpt.layers import (
     attention,
     attention_backward,
@@ -30,7 +30,7 @@ from tinygpt.layers import (
     linear,
     linear_backward,
 )
-from tinygpt.optim import adamw_update, clip_factor, global_norm
+from tinygpt.optim import OptimizerState, adamw_update, clip_factor, global_norm
 from tinygpt.params import Arrays, is_decayed, parameter_shapes
 
 NormCache = tuple[np.ndarray, np.ndarray]

@@ -14,7 +14,8 @@ from operator import mul
 from typing import Any, ClassVar
 
 from tinygpt.config import ModelConfig, TrainConfig
-from tinygpt.engines.base import Engine, OptimizerState, StepResult, as_array, as_arrays
+from tinygpt.engines.base import Engine, StepResult, as_array, as_arrays
+from tinygpt.optim import OptimizerState
 
 Row = list[float]
 Matrix = list[Row]

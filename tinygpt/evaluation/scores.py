@@ -18,9 +18,9 @@ from tinygpt.evaluation.loss import bits, rows_for, sample_loss, text_loss
 from tinygpt.evaluation.overlap import TextIndex
 from tinygpt.evaluation.verdict import Verdict, judge
 from tinygpt.evaluation.words import distinct_share, lexicon, real_share, whole_words
-from tinygpt.generate import generate_batch
-from tinygpt.inference import InferenceModel, LanguageModel
-from tinygpt.sampling import SamplingSettings
+from tinygpt.generation.decoding import generate_batch
+from tinygpt.generation.inference import InferenceModel, LanguageModel
+from tinygpt.generation.sampling import SamplingSettings
 
 _BITS_OF = ("train_loss", "held_out_loss")
 
@@ -170,7 +170,7 @@ def evaluate_model(
 def write_texts(model: LanguageModel, settings: EvaluationSettings) -> list[bytes]:
     """What a model writes from a line break, with the seeds 0, 1, ….
 
-    Each text is what :func:`tinygpt.generate.generate` gives for its seed.
+    Each text is what :func:`tinygpt.generation.decoding.generate` gives for its seed.
     """
     columns = generate_batch(
         InferenceModel(model), [""] * settings.n_texts, settings.n_tokens, settings.temperature, settings.top_k

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tinygpt.checkpoint import load_checkpoint
+from tinygpt.checkpoints.checkpoint import load_checkpoint
 from tinygpt.errors import ConfigError
 from tinygpt.gallery import load_gallery_model
-from tinygpt.inference import LanguageModel
+from tinygpt.generation.inference import LanguageModel
 
 
 @dataclass(frozen=True)

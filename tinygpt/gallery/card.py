@@ -9,7 +9,7 @@ from typing import Any
 
 from tinygpt.config import ModelConfig
 from tinygpt.errors import CheckpointError
-from tinygpt.json_records import read_json, record_from_json
+from tinygpt.system.json_records import read_json, record_from_json
 
 CARD_VERSION = 1
 REPAIR = "git checkout -- tinygpt/gallery, or install the package again"  # of files that came with the package

@@ -18,7 +18,7 @@ CARD, WEIGHTS = "card.json", "weights.safetensors"
 
 @dataclass(frozen=True)
 class GalleryModel:
-    """A model with its card; :func:`tinygpt.generate.generate` reads it as it does a checkpoint.
+    """A model with its card; :func:`tinygpt.generation.decoding.generate` reads it as it does a checkpoint.
 
     Attributes:
         card: how it came to be.

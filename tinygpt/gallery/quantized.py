@@ -16,10 +16,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from tinygpt.config import ModelConfig
-from tinygpt.engines.base import check_shapes
 from tinygpt.errors import CheckpointError, unknown_name
 from tinygpt.gallery.card import REPAIR
-from tinygpt.params import Arrays, parameter_shapes
+from tinygpt.params import Arrays, check_shapes, parameter_shapes
 
 PRECISIONS = ("int8", "float16")
 _SCALE = ".scale"

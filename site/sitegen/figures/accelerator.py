@@ -4,7 +4,7 @@ Three readings of the same cells, of which a menu shows one:
 
     step_time   median time of a step; a ring marks where an accelerator's curve meets our processor's
     rate        FLOPs of a step's matrix products / its time: what the device does with its second
-    dispatch    the part of a step that its size does not change, by the cost model (``bench.cost``)
+    dispatch    the part of a step that its size does not change, by the cost model (``bench.planning``)
 
 The two sides are two machines. They stand side by side; nothing is pooled, and no ratio here is a speedup elsewhere.
 """
@@ -18,20 +18,9 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from bench.accelerator_standing import crossings
-from bench.devices import ACCELERATED
-from bench.standing import OURS
-from sitegen import quantities
-from sitegen.accelerators import (
-    COMMAND,
-    ON_ACCELERATOR,
-    ON_PROCESSOR,
-    accelerator_lines,
-    curve,
-    dispatch_by_preset,
-    overtaking_words,
-    step_flops,
-)
+from bench.arms.devices import ACCELERATED
+from bench.arms.registry import OURS
+from bench.statistics.accelerator_ratios import crossings
 from sitegen.figures.base import (
     HEIGHT,
     Column,
@@ -51,10 +40,21 @@ from sitegen.figures.base import (
     tooltip,
 )
 from sitegen.figures.menus import menu, show_menu, up_to
-from sitegen.frames import CELL_TEXT, Results, records
-from sitegen.palette import Theme
-from sitegen.rivals import percent
-from sitegen.series import BEST_ON_CPU, label_of, tier_of
+from sitegen.rows.accelerators import (
+    COMMAND,
+    ON_ACCELERATOR,
+    ON_PROCESSOR,
+    accelerator_lines,
+    curve,
+    dispatch_by_preset,
+    overtaking_words,
+    step_flops,
+)
+from sitegen.rows.peers import percent
+from sitegen.rows.results import CELL_TEXT, Results, records
+from sitegen.rows.series import BEST_ON_CPU, label_of, tier_of
+from sitegen.text import quantities
+from sitegen.text.palette import Theme
 
 STEP_TIME, RATE, DISPATCH = "step_time", "rate", "dispatch"
 MEASURES = {

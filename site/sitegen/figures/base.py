@@ -11,9 +11,9 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from sitegen.frames import Results
-from sitegen.palette import Theme
-from sitegen.series import label_of, order_series, series_colors, series_shapes
+from sitegen.rows.results import Results
+from sitegen.rows.series import label_of, order_series, series_colors, series_shapes
+from sitegen.text.palette import Theme
 from tinygpt.presets import PRESETS
 
 Drawing = alt.LayerChart | alt.FacetChart  # what altair.layer() may return
@@ -178,7 +178,7 @@ def variant_encodings(
 def legend_columns(labels: Sequence[str]) -> alt.ExprRef:
     """As many columns as fit side by side, on a phone as on a wide screen.
 
-    ``room`` is a parameter that ``sitegen.render`` adds: the width that the whole chart has, in pixels.
+    ``room`` is a parameter that ``sitegen.figures.render`` adds: the width that the whole chart has, in pixels.
     """
     pixels = 30 + 6.5 * max((len(label) for label in labels), default=1)
     return alt.ExprRef(f"max(1, min({len(labels)}, floor((room - 60) / {pixels})))")

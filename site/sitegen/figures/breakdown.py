@@ -1,6 +1,7 @@
 """Where a step of the fast engine goes: its parts as shares of the wall time, one bar for each preset.
 
-The parts add up to the step, because the last of them, ``dispatch``, is what the others leave (``bench.kernel_times``).
+The parts add up to the step, because the last of them, ``dispatch``, is what the others leave
+(``bench.measuring.kernel_times``).
 """
 
 from __future__ import annotations
@@ -8,14 +9,15 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
-from bench.kernel_parts import DISPATCH, OURS, PARTS
-from bench.kernel_shares import part_shares
-from sitegen import quantities
-from sitegen.escape import one_line
+from bench.arms.kernel_parts import DISPATCH, PARTS
+from bench.arms.registry import OURS
+from bench.statistics.kernel_shares import part_shares
 from sitegen.figures.base import Column, Drawing, Figure, legend_columns, text, tooltip
-from sitegen.frames import Results, records
-from sitegen.machines import machine_label, numbered_labels
-from sitegen.palette import Theme
+from sitegen.rows.machines import machine_label, numbered_labels
+from sitegen.rows.results import Results, records
+from sitegen.text import quantities
+from sitegen.text.escape import one_line
+from sitegen.text.palette import Theme
 
 COMMAND = "invoke bench --kernels"
 

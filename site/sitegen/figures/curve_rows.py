@@ -1,12 +1,12 @@
 """The rows behind the curves: step times, and ratios of them for every baseline, in one form.
 
 speedup(variant, preset) = median step time of the baseline / median step time of the variant,
-within one run, machine and protocol; the interval is that of the ratio (``bench.stats``). Everything that a reader can
-choose is computed here, so that menus in the page only filter:
+within one run, machine and protocol; the interval is that of the ratio (``bench.statistics.summary``). Everything that
+a reader can choose is computed here, so that menus in the page only filter:
 
     measure      speedup (for one baseline each) or step_time; failed cells belong to both and name none
     baseline     of a ratio
-    tier         from which choice of the menu of lines on a row is shown (``sitegen.series``)
+    tier         from which choice of the menu of lines on a row is shown (``sitegen.rows.series``)
     value, low, high    times as fast, or seconds, with the interval (a projection's band)
     own_time, baseline_time    of a ratio, the two steps that it is made of
 """
@@ -17,14 +17,14 @@ from typing import Any
 
 import pandas as pd
 
-from bench.noise import NOISY_WIDTH
-from bench.stats import MIN_ROUNDS
-from sitegen import quantities
+from bench.statistics.noise import NOISY_WIDTH
+from bench.statistics.summary import MIN_ROUNDS
 from sitegen.figures.base import stack_failures
-from sitegen.frames import CELL_TEXT, TRAINING_KINDS, Results, cell_frame, ratio_frame, records
-from sitegen.once import once
-from sitegen.projections import mark_bridges, projected_cells, projected_ratios
-from sitegen.series import SERIES, order_series, tier_of
+from sitegen.rows.cached_frames import once
+from sitegen.rows.projections import mark_bridges, projected_cells, projected_ratios
+from sitegen.rows.results import CELL_TEXT, TRAINING_KINDS, Results, cell_frame, ratio_frame, records
+from sitegen.rows.series import SERIES, order_series, tier_of
+from sitegen.text import quantities
 
 SPEEDUP_MEASURE, STEP_TIME_MEASURE = "speedup", "step_time"
 

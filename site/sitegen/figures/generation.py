@@ -8,7 +8,6 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
-from sitegen import quantities
 from sitegen.figures.base import (
     FAILURE_SHAPE,
     Column,
@@ -21,11 +20,12 @@ from sitegen.figures.base import (
     tooltip,
     variant_encodings,
 )
-from sitegen.frames import Results, records
-from sitegen.machines import numbered_labels
-from sitegen.palette import Theme
-from sitegen.rivals import GENERATION_COMMAND, generation_frame
-from sitegen.series import order_series
+from sitegen.rows.machines import numbered_labels
+from sitegen.rows.peers import GENERATION_COMMAND, generation_frame
+from sitegen.rows.results import Results, records
+from sitegen.rows.series import order_series
+from sitegen.text import quantities
+from sitegen.text.palette import Theme
 
 _LINE = 17  # pixels from one point to the next
 _FIELDS = (

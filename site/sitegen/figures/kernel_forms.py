@@ -5,9 +5,7 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
-from bench.kernel_shares import form_comparison, winner
-from sitegen import quantities
-from sitegen.escape import one_line
+from bench.statistics.kernel_shares import form_comparison, winner
 from sitegen.figures.base import (
     Column,
     Drawing,
@@ -19,9 +17,11 @@ from sitegen.figures.base import (
     tooltip,
 )
 from sitegen.figures.breakdown import COMMAND
-from sitegen.frames import Results, records
-from sitegen.machines import machine_label, numbered_labels
-from sitegen.palette import Theme
+from sitegen.rows.machines import machine_label, numbered_labels
+from sitegen.rows.results import Results, records
+from sitegen.text import quantities
+from sitegen.text.escape import one_line
+from sitegen.text.palette import Theme
 
 _NAMES = {"numpy": "NumPy", "numexpr": "NumExpr"}
 _LINE = 30  # pixels from one kernel to the next

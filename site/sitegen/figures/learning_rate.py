@@ -11,12 +11,12 @@ import json
 import altair as alt
 import pandas as pd
 
-from sitegen import quantities
-from sitegen.escape import one_line
 from sitegen.figures.base import FAILURE_SHAPE, HEIGHT, Column, Drawing, Figure, legend_columns, text, tooltip
-from sitegen.frames import Results, failure_reason, records
-from sitegen.machines import machine_label
-from sitegen.palette import Theme
+from sitegen.rows.machines import machine_label
+from sitegen.rows.results import Results, failure_reason, records
+from sitegen.text import quantities
+from sitegen.text.escape import one_line
+from sitegen.text.palette import Theme
 
 SUITE = "sweep"
 _FIELDS = (

@@ -11,10 +11,10 @@ import math
 import altair as alt
 import pandas as pd
 
-from sitegen import quantities
 from sitegen.figures.base import HEIGHT, Column, Drawing, Figure, legend_columns, text, tooltip
-from sitegen.frames import Results, loss_frame
-from sitegen.palette import Theme
+from sitegen.rows.results import Results, loss_frame
+from sitegen.text import quantities
+from sitegen.text.palette import Theme
 
 UNIFORM_LOSS = math.log(256)
 MAX_RUNS = 8  # more lines than this cannot be told apart

@@ -9,7 +9,6 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
-from sitegen import quantities
 from sitegen.figures.base import (
     HEIGHT,
     Column,
@@ -25,9 +24,10 @@ from sitegen.figures.base import (
     tooltip,
 )
 from sitegen.figures.menus import show_menu
-from sitegen.frames import CELL_TEXT, Results, cell_frame
-from sitegen.palette import Theme
-from sitegen.series import tier_of
+from sitegen.rows.results import CELL_TEXT, Results, cell_frame
+from sitegen.rows.series import tier_of
+from sitegen.text import quantities
+from sitegen.text.palette import Theme
 
 BYTES_PER_PARAMETER = 16
 

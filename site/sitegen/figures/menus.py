@@ -1,6 +1,6 @@
 """Menus of a figure: what a reader can choose, under names that do not change, because links set them.
 
-show    who is drawn: ``engines``, ``rivals`` too, or ``all`` (``sitegen.series``), in every figure with rivals
+show    who is drawn: ``engines``, ``rivals`` too, or ``all`` (``sitegen.rows.series``), in every figure with rivals
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import altair as alt
 import pandas as pd
 
 from sitegen.figures.base import variant_encodings
-from sitegen.palette import Theme
-from sitegen.series import TIERS, order_series, tier_of
+from sitegen.rows.series import TIERS, order_series, tier_of
+from sitegen.text.palette import Theme
 
 
 def menu(name: str, value: str, options: Mapping[str, str], heading: str) -> alt.Parameter:

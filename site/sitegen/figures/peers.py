@@ -11,9 +11,7 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
-from bench.cells import REFERENCE
-from bench.standing import OURS
-from sitegen import quantities
+from bench.arms.registry import OURS, REFERENCE
 from sitegen.figures.base import (
     HEIGHT,
     Column,
@@ -32,9 +30,10 @@ from sitegen.figures.base import (
     tooltip,
     variant_encodings,
 )
-from sitegen.frames import Results
-from sitegen.palette import Theme
-from sitegen.rivals import TRAINING_COMMAND, training_frame
+from sitegen.rows.peers import TRAINING_COMMAND, training_frame
+from sitegen.rows.results import Results
+from sitegen.text import quantities
+from sitegen.text.palette import Theme
 
 _FIELDS = (
     "state", "variant", "preset", "n_parameters", "speedup", "speedup_low", "speedup_high", "speedup_text", "interval",

@@ -1,7 +1,7 @@
 """Held-out loss over seconds of training, engine by engine: what a faster step is worth.
 
-The same batches and rates for all who run one recipe, the clock stopped during evaluations (``bench.race``). Shown are
-the races on the newest one's text and machine; where there are several recipes, a line's dashes tell which.
+The same batches and rates for all who run one recipe, the clock stopped during evaluations (``bench.training.race``).
+Shown are the races on the newest one's text and machine; where there are several recipes, a line's dashes tell which.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import json
 import altair as alt
 import pandas as pd
 
-from bench.race import NANOGPT_TARGET, SUITE
-from sitegen import quantities
-from sitegen.escape import one_line
+from bench.training.race import NANOGPT_TARGET, SUITE
 from sitegen.figures.base import HEIGHT, Column, Drawing, Figure, text, tooltip, variant_encodings
-from sitegen.frames import Results, failure_reason, records
-from sitegen.machines import machine_label
-from sitegen.palette import Theme
+from sitegen.rows.machines import machine_label
+from sitegen.rows.results import Results, failure_reason, records
+from sitegen.text import quantities
+from sitegen.text.escape import one_line
+from sitegen.text.palette import Theme
 
 _FIELDS = (
     "variant",

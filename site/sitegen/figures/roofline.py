@@ -10,7 +10,7 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
-from bench.roofline import ROOFLINE
+from bench.arms.registry import ROOFLINE
 from sitegen.figures.base import (
     HEIGHT,
     Column,
@@ -24,10 +24,10 @@ from sitegen.figures.base import (
     tooltip,
 )
 from sitegen.figures.menus import show_menu
-from sitegen.frames import Results
-from sitegen.palette import Theme
-from sitegen.rivals import TRAINING_COMMAND, percent, training_frame
-from sitegen.series import tier_of
+from sitegen.rows.peers import TRAINING_COMMAND, percent, training_frame
+from sitegen.rows.results import Results
+from sitegen.rows.series import tier_of
+from sitegen.text.palette import Theme
 
 _FIELDS = (
     "state", "variant", "tier", "preset", "n_parameters", "share", "share_text", "time_text", "products_text",

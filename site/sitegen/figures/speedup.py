@@ -14,8 +14,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from bench.roofline import ROOFLINE
-from sitegen import quantities
+from bench.arms.registry import ROOFLINE
 from sitegen.figures.base import (
     HEIGHT,
     Column,
@@ -43,8 +42,9 @@ from sitegen.figures.curve_rows import (
     steps_and_failures,
 )
 from sitegen.figures.menus import menu, show_menu, up_to
-from sitegen.palette import Theme
-from sitegen.series import label_of, order_series, words_of
+from sitegen.rows.series import label_of, order_series, words_of
+from sitegen.text import quantities
+from sitegen.text.palette import Theme
 
 MEASURES = {SPEEDUP_MEASURE: "how many times as fast", STEP_TIME_MEASURE: "time of one training step"}
 # How full a point is: what is not told apart from noise is paler.

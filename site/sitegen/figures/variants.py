@@ -1,6 +1,6 @@
 """The stack of wins: what each idea buys, as variants measured side by side in one run.
 
-    ratio(stage, preset) = median step time of numpy / the stage's, rounds paired as in ``bench.stats``
+    ratio(stage, preset) = median step time of numpy / the stage's, rounds paired as in ``bench.statistics.summary``
 
 Stages build on each other: plain Python, textbook NumPy, the fast engine on one thread (buffers, fused kernels, tiles,
 folding, blocked attention), its workers as threads, and as processes, which is the default where there is ``fork``.
@@ -13,10 +13,8 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from bench.cells import REFERENCE
-from bench.stats import cell_summary, speedups
-from sitegen import quantities
-from sitegen.escape import one_line
+from bench.arms.registry import REFERENCE
+from bench.statistics.summary import cell_summary, speedups
 from sitegen.figures.base import (
     HEIGHT,
     Column,
@@ -30,10 +28,12 @@ from sitegen.figures.base import (
     text,
     tooltip,
 )
-from sitegen.frames import Results, ratio_frame, records
-from sitegen.machines import machine_label
-from sitegen.palette import Theme
-from sitegen.series import series_shapes
+from sitegen.rows.machines import machine_label
+from sitegen.rows.results import Results, ratio_frame, records
+from sitegen.rows.series import series_shapes
+from sitegen.text import quantities
+from sitegen.text.escape import one_line
+from sitegen.text.palette import Theme
 from tinygpt.presets import PRESETS
 
 COMMAND = "invoke bench --suite variants"

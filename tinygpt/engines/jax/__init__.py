@@ -8,7 +8,6 @@
     memory.py     bytes that a device needs, before anything is allocated
     engine.py     the engine
     hosts.py      several processes: meeting, agreeing on the configuration, noticing who is lost
-    generate.py   text, a whole batch in one program
 
 Nothing here is imported until the engine is made: JAX is an extra.
 """

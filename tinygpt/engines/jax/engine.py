@@ -20,7 +20,7 @@ from jax.experimental import multihost_utils
 from jax.sharding import NamedSharding
 
 from tinygpt.config import ModelConfig, TrainConfig
-from tinygpt.engines.base import Engine, OptimizerState, StepResult
+from tinygpt.engines.base import Engine, StepResult
 from tinygpt.engines.jax import model as gpt2
 from tinygpt.engines.jax.layout import Tree, as_model, as_state, from_state, to_state
 from tinygpt.engines.jax.memory import available_bytes, needed_bytes, require_room
@@ -37,6 +37,7 @@ from tinygpt.engines.jax.mesh import (
 from tinygpt.engines.jax.settings import make_settings
 from tinygpt.engines.jax.step import State, updates
 from tinygpt.errors import CapacityError, ConfigError, WorkerError, unknown_name
+from tinygpt.optim import OptimizerState
 from tinygpt.params import Arrays, parameter_shapes
 
 DEVICES = ("accelerator", "cpu")

@@ -18,7 +18,7 @@ import threading
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, NoReturn
 
@@ -26,11 +26,8 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-from tinygpt import __version__
-from tinygpt.corpora import Corpus
 from tinygpt.engines import parse_variant
 from tinygpt.errors import ConfigError, TinyGPTError, WorkerError
-from tinygpt.plan import TrainingPlan
 
 AUTOMATIC = "auto"
 EXIT_CODE = 3  # of a process that ends because another one did
@@ -108,29 +105,8 @@ def connect(meeting: Meeting, on_cpu: bool) -> None:
         ) from error
 
 
-def require_same_plan(plan: TrainingPlan, corpus: Corpus, resume: bool) -> None:
-    """Refuse to train unless every process is about to do the same.
-
-    The folder may be called differently on different hosts: only process 0 writes to it, and a resumed run reads it.
-
-    Raises:
-        ConfigError: in every process, naming each field that differs and who has what.
-    """
-    fields = {name: value for name, value in asdict(plan).items() if name != "out"}
-    require_agreement(
-        json.loads(json.dumps(fields, default=str))
-        | {
-            "corpus_sha256": corpus.sha256,
-            "resume": resume,
-            "tinygpt": __version__,
-            "jax": jax.__version__,
-            "devices": f"{jax.local_device_count()} × {jax.local_devices()[0].device_kind}",
-        }
-    )
-
-
 def require_agreement(configuration: Mapping[str, Any]) -> None:
-    """Compare what every process is about to do.
+    """Compare what every process is about to do, and with which version of JAX on which devices.
 
     Args:
         configuration: name → value of everything that has to be the same; values of JSON.
@@ -138,7 +114,8 @@ def require_agreement(configuration: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: in every process, naming each field that differs and who has what.
     """
-    mine = json.dumps(configuration, sort_keys=True).encode()
+    devices = f"{jax.local_device_count()} × {jax.local_devices()[0].device_kind}"
+    mine = json.dumps({**configuration, "jax": jax.__version__, "devices": devices}, sort_keys=True).encode()
     if len(mine) > _TEXT_BYTES:
         raise ConfigError(f"a configuration of {len(mine)} bytes", f"{_TEXT_BYTES} at most")
     padded = np.frombuffer(mine.ljust(_TEXT_BYTES), np.uint8)

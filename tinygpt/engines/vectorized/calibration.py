@@ -17,9 +17,9 @@ from pathlib import Path
 import numexpr
 import numpy as np
 
-from tinygpt.cache_folder import cache_folder
 from tinygpt.engines.vectorized.kernels import KERNELS, TILE, KernelSet, calibration_seconds
 from tinygpt.errors import ConfigError, unknown_name
+from tinygpt.system.cache_folder import cache_folder
 
 _log = logging.getLogger(__name__)
 

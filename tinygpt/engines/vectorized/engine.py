@@ -16,7 +16,7 @@ import numpy as np
 
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.dropout import MaskDraw
-from tinygpt.engines.base import Engine, OptimizerState, StepResult
+from tinygpt.engines.base import Engine, StepResult
 from tinygpt.engines.vectorized.calibration import choose_kernels
 from tinygpt.engines.vectorized.kernels import AdamWStep
 from tinygpt.engines.vectorized.layout import Layout
@@ -24,9 +24,9 @@ from tinygpt.engines.vectorized.mailbox import Mailbox, private_zeros, shared_ze
 from tinygpt.engines.vectorized.phases import Phase, Phases
 from tinygpt.engines.vectorized.team import ProcessTeam, Team, ThreadTeam
 from tinygpt.errors import ConfigError, WorkerError, unknown_name
-from tinygpt.optim import clip_factor
+from tinygpt.optim import OptimizerState, clip_factor
 from tinygpt.params import Arrays
-from tinygpt.threads import available_cores
+from tinygpt.system.threads import available_cores
 
 TEAMS = {"threads": ThreadTeam, "processes": ProcessTeam}
 

@@ -26,9 +26,9 @@ from typing import Protocol
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from tinygpt.control_groups import out_of_memory_kills
 from tinygpt.engines.vectorized.mailbox import shared_zeros
 from tinygpt.errors import CapacityError, WorkerError
+from tinygpt.system.control_groups import out_of_memory_kills
 
 Work = Callable[[int, int], None]
 

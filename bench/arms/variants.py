@@ -1,0 +1,116 @@
+"""Engines as a benchmark names them: registered ones and their variants, and any other class behind the interface.
+
+numpy                              an engine of the registry
+vectorized[threads=1]              a variant of one
+torch, jax-textbook, …             a rival of bench.peers, by its short name
+package.module:ClassName           a subclass of tinygpt's Engine outside the registry, importable where the
+                                   benchmark runs: one's own
+roofline[whole], roofline[shared]  no engine at all: a step's matrix products alone (bench.measuring.roofline)
+kernels                            parts of a step, and forms of its fused kernels (bench.measuring.kernel_times)
+"""
+
+from __future__ import annotations
+
+import re
+from importlib import import_module
+from typing import Any
+
+from bench.arms.kernel_parts import KERNELS_VARIANT
+from bench.arms.labels import read_label
+from bench.arms.registry import PEERS, ROOFLINE, ROOFLINE_VARIANTS
+from tinygpt.config import ModelConfig, TrainConfig
+from tinygpt.engines import ENGINES, Engine, create_engine, parse_variant
+from tinygpt.errors import ConfigError, unknown_name
+from tinygpt.params import initial_parameters
+
+_OUTSIDE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+
+
+def split_names(text: str) -> list[str]:
+    """Split ``a,b[x=1,y=2]`` at the commas that are not inside brackets; spaces and empty parts are dropped."""
+    parts = re.split(r",(?![^\[]*\])", text)
+    return [part.strip() for part in parts if part.strip()]
+
+
+def engine_name(variant: str) -> str:
+    """The engine of a variant, without its options: ``vectorized[threads=1]`` → ``vectorized``."""
+    return read_label(variant).variant.partition("[")[0].strip()
+
+
+def variant_options(variant: str) -> str:
+    """What stands in a variant's brackets: ``roofline[whole]`` → ``whole``; empty without any."""
+    return variant.partition("[")[2].removesuffix("]")
+
+
+def check_variant(variant: str) -> str:
+    """Check that a variant can be made, without making it (a class outside the registry is not imported).
+
+    Returns:
+        the variant without spaces.
+
+    Raises:
+        ConfigError: the engine or an option is unknown.
+    """
+    label = read_label("".join(variant.split()))
+    if label.revision is not None:
+        raise ConfigError(f"engine {variant!r} names a commit", "an engine", f"invoke bench --against {label.revision}")
+    name = label.variant
+    if engine_name(name) == ROOFLINE:
+        if name not in ROOFLINE_VARIANTS:
+            raise unknown_name("engine", name, ROOFLINE_VARIANTS, "invoke bench --suite peers")
+    elif name == KERNELS_VARIANT:
+        return label.text
+    elif engine_name(name) not in {*ENGINES, *PEERS} and not _OUTSIDE.fullmatch(name):
+        raise unknown_name("engine", engine_name(name), (*ENGINES, *PEERS), "invoke bench --suite quick")
+    elif name not in PEERS and not _OUTSIDE.fullmatch(name):
+        parse_variant(name)
+    return label.text
+
+
+def kind_of(variant: str) -> str:
+    """What kind of row a variant's step times are: ``bench``, ``peer``, ``roofline`` or ``kernels``.
+
+    Rivals have a kind of their own, so that what is said about this project's engines never picks one up by accident.
+    """
+    if engine_name(variant) == ROOFLINE:
+        return "roofline"
+    if variant == KERNELS_VARIANT:
+        return "kernels"
+    return "peer" if read_label(variant).variant in PEERS else "bench"
+
+
+def make_engine(variant: str, model: ModelConfig, train: TrainConfig, seed: int) -> Engine:
+    """Make the engine of a variant, with the starting weights that belong to the seed.
+
+    Raises:
+        ConfigError: there is no such engine, option, module or class, or the class is not an engine.
+    """
+    target = variant
+    if variant in PEERS:
+        trainer = PEERS[variant].trainer
+        if trainer is None:
+            raise ConfigError(f"{variant!r} generates and does not train", "invoke bench --suite generation")
+        target = trainer
+    if not _OUTSIDE.fullmatch(target):
+        return create_engine(variant, model, train, seed=seed)
+    engine_class = load(target)
+    if not (isinstance(engine_class, type) and issubclass(engine_class, Engine)):
+        raise ConfigError(f"{variant!r} is not an engine", "a subclass of tinygpt.engines.Engine")
+    engine: Engine = engine_class(model, train)
+    engine.load_state_dict(initial_parameters(model, seed))
+    return engine
+
+
+def load(target: str) -> Any:
+    """What ``module:name`` stands for.
+
+    Raises:
+        ConfigError: there is no such module or name.
+    """
+    module_name, _, name = target.partition(":")
+    try:
+        return getattr(import_module(module_name), name)
+    except (ModuleNotFoundError, AttributeError) as error:
+        raise ConfigError(
+            f"engine {target!r} cannot be imported: {error}", "module:Class of an installed module"
+        ) from error

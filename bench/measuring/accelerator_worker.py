@@ -1,0 +1,165 @@
+"""Measure all engines of one preset on one accelerator, in one process; the task is JSON on standard input.
+
+    for every engine: make it, take a group of steps (everything compiles)      setup
+    for every round, A B B A: the seed's weights, then 3 + 15 steps             measured
+
+A fresh process for every round would spend minutes on compiling for every second of steps. So rounds share a process,
+and each starts from the same weights and empty moments: their losses must repeat. An engine that takes several steps
+in one call is timed by the call, and each of its steps gets its share; so is a rival, whose steps are queued likewise.
+
+Events go to a file, one JSON object per line, each naming its variant: ready, round, error.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import time
+import traceback
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.arms.registry import ACCELERATOR_PEERS
+from bench.arms.variants import load
+from bench.records.protocol import Protocol, protocol_from_json
+from tinygpt.config import ModelConfig, TrainConfig
+from tinygpt.data import BatchSampler
+from tinygpt.engines import Engine, OptimizerState, create_engine, format_variant
+from tinygpt.engines.base import StepResult
+from tinygpt.params import Arrays, initial_parameters
+
+# Steps that rivals are handed together; it divides warm-up and measured steps alike.
+GROUP = 3
+
+
+def make(variant: str, model: ModelConfig, train: TrainConfig, seed: int) -> Engine:
+    """An engine of the registry, or a rival of this table, with the seed's weights."""
+    if variant not in ACCELERATOR_PEERS:
+        return create_engine(variant, model, train, seed)
+    engine: Engine = load(ACCELERATOR_PEERS[variant])(model, train)
+    engine.steps_per_dispatch = GROUP
+    engine.load_state_dict(initial_parameters(model, seed))
+    return engine
+
+
+def measure(task: dict[str, Any], write: Any) -> None:
+    """Prepare every engine, then run the rounds; an engine that fails is left out of what follows.
+
+    Args:
+        task: ``variants`` (name → protocol as JSON), ``tokens`` (file of the training bytes), ``rounds``.
+        write: takes an event's name and values.
+    """
+    protocols = {name: protocol_from_json(text) for name, text in task["variants"].items()}
+    tokens = np.frombuffer(Path(task["tokens"]).read_bytes(), np.uint8)
+    engines: dict[str, Engine] = {}
+    # All of them begin alike. Drawing the largest preset's weights takes longer than a round of its steps.
+    first = next(iter(protocols.values()))
+    weights = initial_parameters(first.model, first.seed)
+
+    def attempt(variant: str, work: Any) -> None:
+        try:
+            work(variant)
+        except Exception as error:  # one engine's failure is its own row; the others go on
+            traceback.print_exc()
+            engines.pop(variant, None)
+            write("error", variant=variant, type=type(error).__name__, message=str(error))
+
+    def prepare(variant: str) -> None:
+        protocol, started, began = protocols[variant], time.perf_counter(), datetime.now(UTC).isoformat()
+        engine = engines[variant] = make(variant, protocol.model, protocol.train, protocol.seed)
+        _take(engine, _batches(protocol, tokens, 0, engine.steps_per_dispatch))
+        resolved = format_variant(variant.partition("[")[0], engine.options() | _versions(variant))
+        seconds = time.perf_counter() - started
+        write("ready", variant=variant, setup_seconds=seconds, resolved_variant=resolved, started_at=began)
+        print(f"{variant}: ready after {seconds:.1f} s", flush=True)
+
+    def run_round(variant: str) -> None:
+        protocol, engine = protocols[variant], engines[variant]
+        began = datetime.now(UTC).isoformat()
+        _reset(engine, weights)
+        steps = timed_steps(engine, protocol, tokens)
+        write("round", variant=variant, round=number, steps=steps, started_at=began)
+        best = sorted(step["seconds"] for step in steps[protocol.warmup_steps :])
+        print(f"{variant} round {number}: {best[len(best) // 2] * 1e3:.3f} ms, {steps[-1]['loss']:.5f}", flush=True)
+
+    for variant in protocols:
+        attempt(variant, prepare)
+    for number in range(task["rounds"]):
+        for variant in list(engines)[:: 1 if number % 2 == 0 else -1]:
+            attempt(variant, run_round)
+    write("done")
+
+
+def timed_steps(engine: Engine, protocol: Protocol, tokens: np.ndarray) -> list[dict[str, float]]:
+    """A round's steps: seconds, loss, norm, and the time since the first began."""
+    group = engine.steps_per_dispatch
+    assert protocol.warmup_steps % group == 0
+    assert protocol.measured_steps % group == 0
+    steps: list[dict[str, float]] = []
+    groups = [_batches(protocol, tokens, first, group) for first in range(0, protocol.total_steps, group)]
+    first_start = time.perf_counter()
+    for batches in groups:
+        start = time.perf_counter()
+        results = _take(engine, batches)
+        end = time.perf_counter()
+        for result in results:
+            steps.append(
+                {
+                    "step": len(steps) + 1,
+                    "seconds": (end - start) / group,
+                    "loss": result.loss if math.isfinite(result.loss) else math.inf,
+                    "grad_norm": result.grad_norm if math.isfinite(result.grad_norm) else math.inf,
+                    "elapsed_seconds": end - first_start,
+                }
+            )
+    return steps
+
+
+def _batches(protocol: Protocol, tokens: np.ndarray, first: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Inputs and targets of consecutive steps, (count, B, T) each; drawn before the clock starts."""
+    sampler = BatchSampler(tokens, protocol.batch_size, protocol.context_length, protocol.seed)
+    batches = [sampler.batch(step) for step in range(first, first + count)]
+    return np.stack([batch.inputs for batch in batches]), np.stack([batch.targets for batch in batches])
+
+
+def _take(engine: Engine, batches: tuple[np.ndarray, np.ndarray]) -> list[StepResult]:
+    inputs, targets = batches
+    if len(inputs) == 1:
+        return [engine.train_step(inputs[0], targets[0])]
+    return engine.train_steps(inputs, targets)
+
+
+def _reset(engine: Engine, weights: Arrays) -> None:
+    """The seed's weights and no moments, as in a new process."""
+    zeros: Arrays = {name: np.broadcast_to(np.float32(0), value.shape) for name, value in weights.items()}
+    engine.load_state_dict(weights)
+    engine.load_optimizer_state(OptimizerState(0, zeros, zeros))
+
+
+def _versions(variant: str) -> dict[str, Any]:
+    if not variant.startswith("jax"):
+        return {}
+    import jax
+
+    return {"version": jax.__version__}
+
+
+def main() -> int:
+    """Read the task, measure, leave events."""
+    task = json.loads(sys.stdin.readline())
+    with Path(task["events"]).open("a", encoding="utf-8") as file:
+
+        def write(event: str, **values: Any) -> None:
+            file.write(json.dumps({"event": event, **values}) + "\n")
+            file.flush()
+
+        measure(task, write)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

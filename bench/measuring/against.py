@@ -1,0 +1,165 @@
+"""This checkout against another commit of it, in one interleaved run: `invoke bench --against REV`.
+
+Three arms per engine and preset: the commit's, this checkout's, and the commit's once more (the A/A arm, whose distance
+to the first is noise). The commit's arms run its own engines under its own worker, unpacked into a temporary folder;
+cells, rows and statistics are this checkout's. Where this checkout comes out slower, those cells are measured a second
+time, and only what is slower twice is called slower.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from io import BytesIO
+from pathlib import Path
+
+from rich.console import Console
+
+from bench.arms.labels import Label, read_label
+from bench.arms.suites import DEFAULT_CORPUS, Arm, Suite, select_suite
+from bench.measuring.run_plan import RunOptions, Tree
+from bench.measuring.runner import RunSummary, run_suite
+from bench.records.provenance import Provenance
+from bench.records.store import read_table
+from bench.statistics.compare import THRESHOLD, Comparison, compare_cells
+from bench.statistics.noise import noise_floors
+from bench.statistics.summary import MIN_ROUNDS, cell_summary
+from tinygpt.corpora import Corpus
+from tinygpt.errors import ConfigError
+
+DEFAULT_PRESETS = ("small", "medium")
+DEFAULT_ENGINES = ("vectorized",)
+ROUNDS = MIN_ROUNDS
+_PROJECT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Regression:
+    """What came out of measuring against a commit.
+
+    Attributes:
+        comparisons: the first look, and the second at what was slower in the first.
+        summaries: of the runs behind them.
+    """
+
+    comparisons: tuple[Comparison, ...]
+    summaries: tuple[RunSummary, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """130 if stopped; 1 if a run cannot be trusted; else the last comparison's: slower means slower twice."""
+        trouble = [summary.exit_code for summary in self.summaries if summary.exit_code]
+        return trouble[0] if trouble else self.comparisons[-1].exit_code
+
+
+def run_against(
+    revision: str,
+    root: Path,
+    presets: Sequence[str] = (),
+    engines: Sequence[str] = (),
+    corpus: str | Corpus = DEFAULT_CORPUS,
+    seed: int = 0,
+    threshold: float = THRESHOLD,
+    console: Console | None = None,
+    project: Path = _PROJECT,
+    lock_file: Path | None = None,
+) -> Regression:
+    """Measure this checkout against a commit; rows go to ``root/local`` with the kind ``against``.
+
+    Args:
+        revision: anything that git understands as a commit.
+        root: the results folder.
+        presets: small and medium when empty.
+        engines: ``vectorized`` when empty.
+        corpus: what the batches are cut from.
+        seed: of starting weights and batches.
+        threshold: relative difference below which "slower" is nothing to act on.
+        console: for progress.
+        project: the checkout.
+        lock_file: the machine's when None.
+
+    Raises:
+        ConfigError: there is no such commit, or a preset or engine is unknown.
+        BusyError, CorpusError, ResultsError, StorageError: as in :func:`bench.measuring.runner.run_suite`.
+    """
+    commit = _commit(project, revision)
+    short = commit[:9]
+    suite = against_suite(short, presets or DEFAULT_PRESETS, engines or DEFAULT_ENGINES)
+    comparisons: list[Comparison] = []
+    summaries: list[RunSummary] = []
+    with tempfile.TemporaryDirectory(prefix="tinygpt-") as folder:
+        unpack(project, commit, Path(folder))
+        options = RunOptions(
+            lock_file=lock_file,
+            kind="against",
+            reference=suite.arms[0].variant,
+            trees={short: Tree(Path(folder), Provenance(commit, False))},
+        )
+        while len(comparisons) < 2 and suite.arms:
+            summaries.append(run_suite(suite, root, corpus, seed, console, options))
+            if summaries[-1].interrupted:
+                break
+            comparisons.append(_compare(root, summaries[-1].run_id, short, threshold))
+            slower = {(point.variant, point.preset) for point in comparisons[-1].points if point.slower}
+            suite = replace(
+                suite, arms=tuple(arm for arm in suite.arms if (read_label(arm.variant).variant, arm.preset) in slower)
+            )
+    return Regression(tuple(comparisons), tuple(summaries))
+
+
+def against_suite(revision: str, presets: Sequence[str], engines: Sequence[str]) -> Suite:
+    """The three arms of every engine at every preset, six rounds each.
+
+    Raises:
+        ConfigError: a preset or engine is unknown.
+    """
+    arms: list[Arm] = []
+    for arm in select_suite("full", presets, engines).arms:
+        if arm.variant not in engines:
+            continue  # the reference that a selection brings along; here the commit's own arm is the reference
+        arms += [
+            replace(arm, variant=label.text, rounds=ROUNDS)
+            for label in (Label(arm.variant, revision, 1), Label(arm.variant, None, 1), Label(arm.variant, revision, 2))
+        ]
+    return Suite(f"against {revision}", "", ROUNDS, tuple(arms))
+
+
+def unpack(project: Path, commit: str, folder: Path) -> None:
+    """Put a commit's engines and worker into a folder.
+
+    Raises:
+        ConfigError: the commit has none.
+    """
+    done = subprocess.run(
+        ["git", "-C", str(project), "archive", "--format=tar", commit, "--", "tinygpt", "bench"],
+        capture_output=True,
+        check=False,
+    )
+    if done.returncode:
+        raise ConfigError(f"commit {commit[:9]} has no tinygpt or no bench", "a commit of this project", "git log")
+    with tarfile.open(fileobj=BytesIO(done.stdout)) as archive:
+        archive.extractall(folder, filter="data")
+
+
+def _commit(project: Path, revision: str) -> str:
+    command = ["git", "-C", str(project), "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise ConfigError(f"git cannot be run: {error.strerror}", "a checkout, and git") from error
+    if done.returncode or revision.startswith("-"):
+        raise ConfigError(f"{revision!r} is no commit of this checkout", "a commit, branch or tag", "git log --oneline")
+    return done.stdout.strip()
+
+
+def _compare(root: Path, run_id: str, revision: str, threshold: float) -> Comparison:
+    runs, steps = read_table("runs", root), read_table("steps", root)
+    summary = cell_summary(runs[runs["run_id"] == run_id], steps, ("against",))
+    labels = [read_label(name) for name in summary["variant"]]
+    plain = summary.assign(variant=[label.variant for label in labels])
+    before = plain[[label.revision is not None and label.copy == 1 for label in labels]]
+    after = plain[[label.revision is None for label in labels]]
+    return compare_cells(before, after, noise_floors(summary), (f"commit {revision}", "this checkout"), threshold)

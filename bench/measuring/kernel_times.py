@@ -1,0 +1,268 @@
+"""Where a training step of ``vectorized`` goes, and what each fused kernel costs in its two forms.
+
+Parts of a step.  The engine runs as it always does, workers and all; only the functions that do a part's work are
+wrapped. A wrapper switches its thread's stopwatch to the part and, when the function ends, back to what surrounds it.
+So every moment of a worker's phase belongs to one part, nested calls are not counted twice, and what is left of the
+step's wall time (waiting for the other workers, handing out phases, the interpreter between functions) is the last
+part, ``dispatch``. The parts of each worker add up to the wall time, because that is how the last one is defined.
+
+A product is a ``matmul`` whose result has more than one column: those with a single one are row sums in the clothes
+of a product, and count as what they are part of. Sums that stand between the functions go to the part of the function
+around them: the residual sums to ``normalisation``, the product with GELU's derivative to ``activation``.
+
+Wrapping costs about a microsecond a call. How much it comes to is known: the same steps are timed without it
+first, in the same process, and both must give the same losses to the bit.
+
+Forms of a kernel.  One call on one tile, as in the engine's own calibration, with operands that were just written
+(``cache``), and with operands that lie among so many others that they have left the caches (``memory``).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numexpr
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from bench.arms.kernel_parts import DISPATCH, FORMS, PARTS, PLACES
+from bench.arms.registry import OURS
+from tinygpt.config import ModelConfig, TrainConfig
+from tinygpt.data import BatchSampler
+from tinygpt.engines import create_engine
+from tinygpt.engines.vectorized import attention, projection, shard
+from tinygpt.engines.vectorized.kernels import KERNELS, TILE
+from tinygpt.engines.vectorized.layout import Layout
+from tinygpt.engines.vectorized.mailbox import shared_zeros
+from tinygpt.engines.vectorized.phases import Phases
+from tinygpt.errors import DivergedError
+from tinygpt.system.threads import available_cores
+
+# Who does what: owner, name of its function, part. What such a function calls may belong to another part.
+_FUNCTIONS: tuple[tuple[type, str, str], ...] = (
+    (shard.Shard, "embed", "embedding"),
+    (shard.Shard, "embed_backward", "embedding"),
+    (shard.Shard, "forward", "normalisation"),  # of its own it adds branches to the stream
+    (shard.Shard, "normalize", "normalisation"),
+    (shard.Shard, "normalize_backward", "normalisation"),
+    (shard.Shard, "head_backward", "normalisation"),  # beside its products: the last norm's backward
+    (projection.PlainProjection, "forward", "normalisation"),  # beside its product: gain and shift
+    (projection.PlainProjection, "backward", "normalisation"),
+    (projection.FoldedProjection, "forward", "normalisation"),
+    (projection.FoldedProjection, "backward", "normalisation"),
+    (shard.Shard, "activate", "activation"),
+    (shard.Shard, "forward_backward", "activation"),  # of its own it multiplies by GELU's derivative
+    (shard.Shard, "loss_and_dlogits", "loss"),
+    (attention.Attention, "forward", "attention"),
+    (attention.Attention, "backward", "attention"),
+    (Phases, "_reduce", "optimiser"),
+    (Phases, "_update", "optimiser"),
+)
+# Modules whose products are timed, and the part that these are.
+_PRODUCTS = ((shard, "product"), (projection, "product"), (attention, "attention product"))
+
+_INDEX = {name: index for index, name in enumerate(PARTS)}
+_REST = _INDEX[DISPATCH]
+
+
+# ---- parts of a step -----------------------------------------------------------------------------------
+
+
+class Stopwatch(threading.local):
+    """Seconds by part, of one thread: at every moment exactly one part is running."""
+
+    def __init__(self) -> None:
+        self.start()
+
+    def start(self) -> None:
+        """From zero, with the part that everything is left over for."""
+        self.seconds, self.part, self.since = [0.0] * len(PARTS), _REST, time.perf_counter()
+
+    def switch(self, part: int) -> int:
+        """Let another part run; returns the one that ran."""
+        now, before = time.perf_counter(), self.part
+        self.seconds[before] += now - self.since
+        self.part, self.since = part, now
+        return before
+
+    def timed(self, function: Callable[..., Any], part: str) -> Callable[..., Any]:
+        """The function, its own time counted to a part."""
+        index = _INDEX[part]
+
+        def run(*args: Any, **kwargs: Any) -> Any:
+            before = self.switch(index)
+            try:
+                return function(*args, **kwargs)
+            finally:
+                self.switch(before)
+
+        return run
+
+    def timed_product(self, part: str) -> Callable[..., np.ndarray]:
+        """``np.matmul``, its time counted to a part unless it is a sum over rows."""
+        index, matmul = _INDEX[part], np.matmul
+
+        def product(a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+            if a.ndim < 2 or b.ndim < 2 or b.shape[-1] == 1:
+                return matmul(a, b, out=out)
+            before = self.switch(index)
+            result = matmul(a, b, out=out)
+            self.switch(before)
+            return result
+
+        return product
+
+
+@contextmanager
+def timed_parts(workers: int) -> Iterator[np.ndarray]:
+    """Time the parts of every step that an engine takes which is made inside the ``with``.
+
+    Args:
+        workers: of the engine.
+
+    Yields:
+        seconds, (workers, parts): added to at the end of each phase, by processes too; whoever reads it may zero it
+        between two steps. The last column stays zero.
+    """
+    watch = Stopwatch()
+    seconds = shared_zeros(2 * workers * len(PARTS)).view(np.float64).reshape(workers, len(PARTS))
+    run_phase = Phases.__call__
+
+    def timed_phase(self: Phases, phase: int, worker: int) -> None:
+        watch.start()
+        run_phase(self, phase, worker)
+        watch.switch(_REST)
+        seconds[worker, :_REST] += watch.seconds[:_REST]
+
+    with ExitStack() as patches:
+        patches.enter_context(_replaced(Phases, "__call__", timed_phase))
+        for owner, name, part in _FUNCTIONS:
+            patches.enter_context(_replaced(owner, name, watch.timed(vars(owner)[name], part)))
+        for module, part in _PRODUCTS:
+            numpy = SimpleNamespace(**{**vars(np), "matmul": watch.timed_product(part)})
+            patches.enter_context(_replaced(module, "np", numpy))
+        yield seconds
+
+
+@contextmanager
+def _replaced(owner: type | ModuleType, name: str, value: object) -> Iterator[None]:
+    """Another value under a name of a class or module, for a while."""
+    before = vars(owner)[name]
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        setattr(owner, name, before)
+
+
+@dataclass(frozen=True)
+class TimedStep:
+    """A step and its parts.
+
+    Attributes:
+        seconds: wall time.
+        loss: of the batch.
+        parts: seconds (workers, parts), without ``dispatch``.
+    """
+
+    seconds: float
+    loss: float
+    parts: np.ndarray
+
+
+def timed_steps(
+    model: ModelConfig, train: TrainConfig, sampler: BatchSampler, count: int, seed: int
+) -> list[TimedStep]:
+    """Take the first steps of a training with every part timed; the engine has its defaults."""
+    workers = Layout.of(model, train, available_cores()).workers
+    taken = []
+    with timed_parts(workers) as seconds:
+        engine = create_engine(OURS, model, train, seed=seed)
+        for number in range(count):
+            batch = sampler.batch(number)
+            seconds[:] = 0.0
+            start = time.perf_counter()
+            result = engine.train_step(batch.inputs, batch.targets)
+            wall = time.perf_counter() - start
+            taken.append(TimedStep(wall, float(result.loss), seconds.copy()))
+        del engine  # its processes end before the functions get their own names back
+    return taken
+
+
+def require_same_losses(plain: list[float], timed: list[float]) -> None:
+    """A stopwatch must not change what is computed.
+
+    Raises:
+        DivergedError: a loss differs, by however little.
+    """
+    for step, (a, b) in enumerate(zip(plain, timed, strict=True), 1):
+        if a != b:
+            raise DivergedError(f"step {step} has loss {a!r}, and {b!r} with its parts timed")
+
+
+# ---- the forms of a kernel ---------------------------------------------------------------------------------
+
+_REPEATS = {"cache": 20, "memory": 3}
+_WARMUP = {"cache": 3, "memory": 0}
+_FAR_BYTES = 64 * 2**20  # operands that are visited in turn, more than the caches hold
+_TILE_BYTES = 4 * 4 * TILE  # four operands of four bytes a number, more or less
+
+
+@dataclass(frozen=True)
+class FormTime:
+    """One timing of a kernel.
+
+    Attributes:
+        kernel: its name.
+        form: ``numpy`` or ``numexpr``.
+        place: where the operands lay, ``cache`` or ``memory``.
+        repeat: counted from 1, warm-ups included.
+        is_warmup: whether it does not count.
+        seconds: of one call on one tile; from memory, the mean over the tiles of a pass.
+        elements: numbers in a tile.
+    """
+
+    kernel: str
+    form: str
+    place: str
+    repeat: int
+    is_warmup: bool
+    seconds: float
+    elements: int
+
+
+def form_times(far_bytes: int = _FAR_BYTES) -> Iterator[FormTime]:
+    """Time every kernel in both forms, alternating, on one thread.
+
+    Args:
+        far_bytes: operands that a pass through memory visits.
+    """
+    numexpr.set_num_threads(1)  # as the engine has it: the batch is what is spread over threads
+    rng = np.random.default_rng(0)
+    with threadpool_limits(1, user_api="blas"):
+        for name in KERNELS:
+            for place in PLACES:
+                for repeat in range(1, _WARMUP[place] + _REPEATS[place] + 1):
+                    for form in FORMS if repeat % 2 else FORMS[::-1]:
+                        seconds = _time_form(name, form, rng, far_bytes if place == "memory" else 0)
+                        yield FormTime(name, form, place, repeat, repeat <= _WARMUP[place], seconds, TILE)
+
+
+def _time_form(name: str, form: str, rng: np.random.Generator, n_bytes: int) -> float:
+    """Mean seconds of a call over as many tiles as fill so many bytes, at least one; each is visited once."""
+    kernel = KERNELS[name]
+    run: Callable[..., None] = getattr(kernel, form)
+    # Fresh operands each time: in-place kernels applied over and over would drift to infinities.
+    tiles = [kernel.arguments(lambda size: rng.standard_normal(size, np.float32))]
+    while len(tiles) * _TILE_BYTES < n_bytes:
+        tiles.append(kernel.arguments(lambda size: rng.standard_normal(size, np.float32)))
+    start = time.perf_counter()
+    for arguments in tiles:
+        run(*arguments)
+    return (time.perf_counter() - start) / len(tiles)

@@ -1,0 +1,137 @@
+"""What a person sees while a suite runs: a bar with the time left on a terminal, plain lines anywhere else.
+
+Drawing costs processor time on the machine that is being measured, so nothing is redrawn more than once a second.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn
+
+from bench.arms.suites import Cell
+from tinygpt.terminal.quantities import format_duration, format_seconds
+
+_REDRAW_SECONDS = 1.0
+_PLAIN_SECONDS = 20.0  # between lines about a long cell, where there is no bar
+
+
+class SuiteProgress:
+    """Follows a suite.
+
+    Args:
+        console: where to write.
+        cells: what runs, in order.
+        total_steps: steps of every cell.
+        n_done: cells that an earlier part of the run has measured.
+        known: seconds that each arm took before, on this machine.
+    """
+
+    def __init__(
+        self,
+        console: Console,
+        cells: Sequence[Cell],
+        total_steps: int,
+        n_done: int = 0,
+        known: Mapping[tuple[str, str], float] | None = None,
+    ) -> None:
+        self.console = console
+        self.cells = cells
+        self.total_steps = total_steps
+        self.n_done = n_done
+        self._index = -1
+        self._cell_started = self._drawn = 0.0
+        self._known = dict(known or {})  # seconds that an arm's last round took
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[left]}"),
+            console=console,
+            auto_refresh=False,
+            transient=True,
+        )
+        self._task = self._bar.add_task("", total=len(self.cells) * total_steps, left="")
+
+    def __enter__(self) -> SuiteProgress:
+        if self.console.is_terminal:
+            self._bar.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self.console.is_terminal:
+            self._bar.stop()
+
+    def seconds_left(self) -> float:
+        """What is left of the current cell and the cells after it, by earlier rounds or by their limits."""
+        cells = self.cells[max(self._index, 0) :]
+        # Another suite may have granted an arm more: here it ends at its limit.
+        expected = [min(self._known.get(cell.arm, cell.limit_seconds), cell.limit_seconds) for cell in cells]
+        if self._index >= 0 and expected:
+            expected[0] = max(0.0, expected[0] - (time.perf_counter() - self._cell_started))
+        return sum(expected)
+
+    def left(self) -> str:
+        """The time left in words: a bound while some cell's time is known by its limit alone."""
+        known = all(cell.arm in self._known for cell in self.cells[max(self._index, 0) :])
+        return f"{'about' if known else 'at most'} {format_duration(self.seconds_left())} left"
+
+    def start_cell(self, index: int) -> None:
+        """A cell begins."""
+        self._index = index
+        self._cell_started = time.perf_counter()
+        self._draw(0, force=True)
+
+    def show_step(self, steps_done: int) -> None:
+        """The current cell has taken so many steps."""
+        self._draw(steps_done)
+
+    def end_cell(self, status: str, step_seconds: float, reason: str | None) -> None:
+        """The current cell is over.
+
+        Args:
+            status: of its row.
+            step_seconds: median of the measured steps, NaN without any.
+            reason: why it is not ok.
+        """
+        cell = self.cells[self._index]
+        self._known[cell.arm] = time.perf_counter() - self._cell_started
+        detail = f"{format_seconds(step_seconds)} a step" if status == "ok" else (reason or "").splitlines()[-1]
+        color = "green" if status == "ok" else "yellow"
+        self._index += 1
+        self._cell_started = time.perf_counter()
+        left = "" if self.console.is_terminal else f"  ({self.left()})"
+        done = f"{self.n_done + self._index:>3}/{self.n_done + len(self.cells)}"
+        self.console.print(
+            f"{done}  {escape(_describe(cell))}  [{color}]{status}[/]  {escape(detail)}{left}",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+    def _draw(self, steps_done: int, force: bool = False) -> None:
+        now = time.perf_counter()
+        interval = _REDRAW_SECONDS if self.console.is_terminal else _PLAIN_SECONDS
+        if not force and now - self._drawn < interval:
+            return
+        self._drawn = now
+        cell, left = self.cells[self._index], self.left()
+        if self.console.is_terminal:
+            self._bar.update(
+                self._task,
+                completed=self._index * self.total_steps + steps_done,
+                description=f"{escape(_describe(cell))}, step {steps_done} of {self.total_steps}",
+                left=left,
+            )
+            self._bar.refresh()
+        elif not force:
+            self.console.print(
+                f"       {escape(_describe(cell))}, step {steps_done} of {self.total_steps}, {left}",
+                highlight=False,
+                soft_wrap=True,
+            )
+
+
+def _describe(cell: Cell) -> str:
+    return f"{cell.variant} {cell.preset} round {cell.round + 1}"

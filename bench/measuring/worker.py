@@ -1,0 +1,263 @@
+"""One cell, in a process of its own: ``python -m bench.measuring.worker`` with the task as one line of JSON on stdin.
+
+Three warm-up steps and fifteen measured ones; drawing a batch lies outside the timed region. What happens is
+appended to an events file, one JSON object per line, so that whatever ends the process leaves what came before:
+
+    machine → ready → step … step → measured → [sample] → done          or, at any point, error
+
+Cells that train nothing have steps too: a pass over a step's matrix products, or a whole text.
+
+The process watches stdin: when the runner is gone, it ends as well, instead of training on unattended.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, TextIO
+
+import numpy as np
+
+from bench.arms.registry import GENERATORS, OURS, PEERS
+from bench.arms.variants import engine_name, load, make_engine, variant_options
+from bench.measuring.event_log import EventLog
+from bench.measuring.generation import PROMPT, REGRET_TOLERANCE, generation_weights, largest_regret, resolved_generator
+from bench.measuring.peak_memory import peak_memory_bytes
+from bench.measuring.peer_preparation import require_override
+from bench.measuring.roofline import RooflinePass
+from bench.records.machine import read_machine
+from bench.records.protocol import TEXT_TOKENS, Protocol, protocol_from_json
+from tinygpt.data import BatchSampler
+from tinygpt.engines import Engine, format_variant
+from tinygpt.errors import DivergedError
+from tinygpt.generation.decoding import stream_text, timed_generation
+from tinygpt.system.threads import available_cores
+
+SAMPLE_TOKENS = 64
+SAMPLE_TEMPERATURE = 0.8
+SAMPLE_TOP_K = 40
+# Eighteen steps teach a big model nothing worth the minutes (and the second copy of the weights) of sampling from it.
+SAMPLE_MAX_PARAMETERS = 100_000_000
+
+
+def run_cell(task: dict[str, Any], log: EventLog) -> None:
+    """Measure one cell.
+
+    Args:
+        task: ``kind``, ``variant``, ``protocol`` (canonical JSON), ``tokens`` (file of the training bytes), ``sample``
+            (whether to write a text at the end).
+        log: takes the events.
+    """
+    protocol = protocol_from_json(task["protocol"])
+    engine, losses = _train_steps(task["variant"], protocol, _sampler(task, protocol), log)
+    if task["sample"] and np.isfinite(losses[-1]) and engine.model.n_parameters <= SAMPLE_MAX_PARAMETERS:
+        _write_sample(engine, protocol, losses[-1], log)
+    log.write("done")
+
+
+def run_kernels(task: dict[str, Any], log: EventLog) -> None:
+    """Time the fused kernels in both forms, then the engine's steps as they are, then the same steps part by part.
+
+    Raises:
+        DivergedError: timing the parts changed a loss.
+    """
+    # Here, because it imports the engine's own modules, which other engines' memory should not have to hold.
+    from bench.measuring.kernel_times import form_times, require_same_losses, timed_steps
+
+    protocol = protocol_from_json(task["protocol"])
+    for timing in form_times():
+        log.write("form", **asdict(timing))
+    # The engine goes, and its processes with it, before the next one is made.
+    losses = _train_steps(OURS, protocol, _sampler(task, protocol), log)[1]
+    taken = timed_steps(protocol.model, protocol.train, _sampler(task, protocol), protocol.total_steps, protocol.seed)
+    for number, step in enumerate(taken, 1):
+        log.write("parts", step=number, seconds=step.seconds, parts=step.parts.tolist())
+    require_same_losses(losses, [step.loss for step in taken])
+    log.write("done")
+
+
+def _sampler(task: dict[str, Any], protocol: Protocol) -> BatchSampler:
+    tokens = np.frombuffer(Path(task["tokens"]).read_bytes(), np.uint8)
+    return BatchSampler(tokens, protocol.batch_size, protocol.context_length, protocol.seed)
+
+
+def _train_steps(variant: str, protocol: Protocol, sampler: BatchSampler, log: EventLog) -> tuple[Engine, list[float]]:
+    """Make an engine and time a training's first steps; returns it with their losses."""
+    started = time.perf_counter()
+    engine = make_engine(variant, protocol.model, protocol.train, protocol.seed)
+    seconds = time.perf_counter() - started
+    log.write("ready", setup_seconds=seconds, peak_bytes=peak_memory_bytes(), **_resolved(variant, engine))
+    first_start: float | None = None
+    losses: list[float] = []
+    # Looking at other processes' pages takes a while: not before every step.
+    looks = {1, protocol.warmup_steps, protocol.total_steps}
+    for step in range(protocol.total_steps):
+        batch = sampler.batch(step)
+        start = time.perf_counter()
+        result = engine.train_step(batch.inputs, batch.targets)
+        end = time.perf_counter()
+        first_start = start if first_start is None else first_start
+        losses.append(loss := float(result.loss))
+        log.write(
+            "step",
+            step=step + 1,
+            seconds=end - start,
+            elapsed_seconds=end - first_start,
+            loss=loss,
+            grad_norm=float(result.grad_norm),
+            peak_bytes=peak_memory_bytes(_helpers(engine) if step + 1 in looks else ()),
+        )
+        print(f"step {step + 1}/{protocol.total_steps}  {end - start:.4f} s  loss {loss:.4f}", flush=True)
+    # Again, because some engines choose their kernels on the first batch.
+    log.write("measured", **_resolved(variant, engine))
+    return engine, losses
+
+
+def run_roofline(task: dict[str, Any], log: EventLog) -> None:
+    """Time a step's matrix products alone, as many passes as a training cell takes steps."""
+    protocol = protocol_from_json(task["protocol"])
+    threads, arrangement = available_cores(), variant_options(task["variant"])
+    started = time.perf_counter()
+    with RooflinePass(protocol.model, protocol.batch_size, arrangement, threads) as products:
+        _write_ready(log, started, f"{task['variant'].removesuffix(']')},threads={threads}]", threads)
+        _time_steps(protocol.total_steps, log, products.run)
+    log.write("done")
+
+
+def run_generation(task: dict[str, Any], log: EventLog) -> None:
+    """Time whole texts; the last one is then replayed through the reference.
+
+    Raises:
+        DivergedError: a token is not the reference's choice.
+    """
+    protocol = protocol_from_json(task["protocol"])
+    model, prompt = protocol.model, np.frombuffer(PROMPT, np.uint8)
+    weights = generation_weights(model, protocol.seed)
+    peer = PEERS.get(task["variant"])
+    started = time.perf_counter()
+    generator = load(GENERATORS[task["variant"]])(model, weights)
+    _write_ready(log, started, resolved_generator(task["variant"]), (peer and peer.threads) or available_cores())
+    texts: list[np.ndarray] = []
+    _time_steps(protocol.total_steps, log, lambda: texts.append(generator(prompt, TEXT_TOKENS)))
+    regret = largest_regret(model, weights, prompt, texts[-1])
+    if any((text != texts[-1]).any() for text in texts) or not regret <= REGRET_TOLERANCE:
+        raise DivergedError(f"a greedy token falls short of the reference's best by {regret:.2g} in its logit")
+    log.write("done")
+
+
+def run_contestant(task: dict[str, Any], log: EventLog) -> None:
+    """Train by a recipe to its end, evaluating on the way."""
+    from bench.measuring.race_steps import (
+        train_to_the_end,  # with the evaluation's modules, which no measured cell needs
+    )
+
+    protocol = protocol_from_json(task["protocol"])
+    train_to_the_end(task, protocol.model, protocol.train, protocol.seed, protocol.total_steps, log)
+
+
+def _write_ready(log: EventLog, started: float, resolved_variant: str, threads: int) -> None:
+    seconds = time.perf_counter() - started
+    peak = peak_memory_bytes()
+    log.write("ready", setup_seconds=seconds, peak_bytes=peak, resolved_variant=resolved_variant, threads=threads)
+
+
+def _time_steps(count: int, log: EventLog, work: Callable[[], None]) -> None:
+    """Do the work so many times; each is a step without a loss."""
+    first_start = time.perf_counter()
+    for step in range(1, count + 1):
+        start = time.perf_counter()
+        work()
+        end = time.perf_counter()
+        log.write(
+            "step",
+            step=step,
+            seconds=end - start,
+            elapsed_seconds=end - first_start,
+            peak_bytes=peak_memory_bytes(),
+        )
+
+
+def _helpers(engine: Engine) -> tuple[int, ...]:
+    """Processes that the engine computes in, beside this one."""
+    ids: Callable[[], tuple[int, ...]] = getattr(engine, "process_ids", tuple)
+    return ids()
+
+
+def _resolved(variant: str, engine: Engine) -> dict[str, Any]:
+    """What the engine made of its variant: what ``auto`` chose, how many threads."""
+    options = engine.options()
+    return {"resolved_variant": format_variant(engine_name(variant), options), "threads": options.get("threads")}
+
+
+def _write_sample(engine: Engine, protocol: Protocol, loss: float, log: EventLog) -> None:
+    """A piece of the model's text, after everything that counts was measured."""
+    tokens = timed_generation(engine, "", SAMPLE_TOKENS, SAMPLE_TEMPERATURE, SAMPLE_TOP_K, protocol.seed)
+    text = "".join(stream_text(tokens))
+    log.write(
+        "sample",
+        step=protocol.total_steps,
+        prompt="",
+        text=text,
+        temperature=SAMPLE_TEMPERATURE,
+        top_k=SAMPLE_TOP_K,
+        seed=protocol.seed,
+        n_tokens=tokens.n_tokens,
+        tokens_per_second=tokens.tokens_per_second,
+        first_token_seconds=tokens.first_token_seconds,
+        train_loss=loss,
+    )
+
+
+def _end_with_parent(stream: TextIO) -> None:
+    """Block until stdin closes, which means that the runner is gone."""
+    stream.read()
+    os._exit(3)
+
+
+_RUN = MappingProxyType(
+    {
+        "bench": run_cell,
+        "peer": run_cell,
+        "roofline": run_roofline,
+        "generation": run_generation,
+        "kernels": run_kernels,
+        "race": run_contestant,
+    }
+)
+
+
+def main() -> int:
+    """Read the task, measure, leave events; 0 if all of it was done."""
+    task = json.loads(sys.stdin.readline())
+    threading.Thread(target=_end_with_parent, args=(sys.stdin,), daemon=True).start()
+    log = EventLog(Path(task["events"]))
+    try:
+        log.write("machine", machine=read_machine().canonical_json)
+        require_override(task["variant"])
+        _RUN[task["kind"]](task, log)
+    except Exception as error:  # reported by name, with its traceback on stderr for the row's error_tail
+        traceback.print_exc()
+        log.write("error", type=_kind(error), message=str(error))
+        return 1
+    return 0
+
+
+def _kind(error: Exception) -> str:
+    """The exception's class name; NumPy's own kind of MemoryError goes by the plain name."""
+    return "MemoryError" if isinstance(error, MemoryError) else type(error).__name__
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Not sys.exit: the interpreter's shutdown would wait for the thread that is reading stdin.
+    os._exit(code)

@@ -1,0 +1,302 @@
+"""What would some minutes on this machine give: steps, tokens read, and the loss to expect.
+
+    step time   measured here, or projected by the cost model
+    steps       minutes · (share of a training run that is spent in steps, from recorded runs) / step time
+    loss        the preset's own loss curve, else that of the trained preset nearest in size
+
+A loss that is borrowed from another preset's curve carries, on top of that curve's error, the largest distance between
+the curves on record at that many tokens; with a single curve on record nothing is known of that distance, and the
+loss is given without an error.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from bench.arms.variants import check_variant
+from bench.planning.capacity import Memory, available_memory
+from bench.planning.loss_curve import LossCurve, LossEstimate, fit_loss_curve
+from bench.planning.memory import predicted_session_bytes
+from bench.planning.projection import Scope, fit_models, measured_seconds
+from bench.records.machine import fresh_machine
+from bench.records.protocol import sha256_text
+from bench.records.store import read_table
+from bench.statistics.cost_model import LEAST_LOG_ERROR, CostModel, Estimate
+from tinygpt.corpora import CORPORA
+from tinygpt.errors import ConfigError, ResultsError
+from tinygpt.presets import PRESETS, get_preset
+from tinygpt.schedule import optimizer_text
+
+_EARLY_STEPS = (10, 20, 50, 100, 200, 400, 800)  # where a run's first training losses are read off
+_EARLY_WINDOW = 0.2  # of the step's number, to both sides
+
+
+@dataclass(frozen=True)
+class BudgetRow:
+    """What a span of time gives at one preset.
+
+    Attributes:
+        preset: which.
+        step: seconds of a step, with a band.
+        projected: whether the step was projected instead of measured.
+        steps: updates that fit in.
+        tokens: read in these.
+        loss: expected on held-out text, nats per token; None if no curve reaches that far.
+        loss_error_known: whether ``loss.error`` is more than the curve's own.
+        curve_of: preset whose training run the loss comes from; None without one.
+        peak_bytes: predicted memory.
+        fits: whether there is that much.
+    """
+
+    preset: str
+    step: Estimate
+    projected: bool
+    steps: int
+    tokens: int
+    loss: LossEstimate | None
+    loss_error_known: bool
+    curve_of: str | None
+    peak_bytes: int
+    fits: bool
+
+
+@dataclass(frozen=True)
+class Budget:
+    """The answer for every preset that was asked about.
+
+    Attributes:
+        minutes: the span of time.
+        variant: the engine.
+        corpus: the text.
+        rows: by model size.
+        here: whether the step times are this machine's; else they are those of the one in ``machine``.
+        machine: fingerprint behind the step times, as parsed JSON.
+        model: behind the projections; None with too few measured presets.
+        step_share: share of a run's wall time that is spent in steps.
+        text_bytes: size of the text; None if it is not known without reading it.
+    """
+
+    minutes: float
+    variant: str
+    corpus: str
+    rows: tuple[BudgetRow, ...]
+    here: bool
+    machine: dict[str, object]
+    model: CostModel | None
+    step_share: float
+    text_bytes: int | None
+
+
+def plan_budget(
+    runs: pd.DataFrame,
+    steps: pd.DataFrame,
+    minutes: float,
+    machine: str,
+    memory: Memory,
+    variant: str,
+    corpus: str,
+    presets: tuple[str, ...] = (),
+) -> Budget:
+    """Work out what a span of time gives.
+
+    Args:
+        runs: the table ``runs``, with ``origin``.
+        steps: the table ``steps``.
+        minutes: above 0.
+        machine: this machine's fingerprint, canonical JSON.
+        memory: what there is.
+        variant: engine or variant.
+        corpus: the text's name.
+        presets: all when empty.
+
+    Raises:
+        ConfigError: the time is not above 0, or a preset does not exist.
+        ResultsError: no benchmark of this engine is on record, here or elsewhere.
+    """
+    if not (math.isfinite(minutes) and minutes > 0):
+        raise ConfigError(f"minutes is {minutes:g}", "a number above 0", "invoke estimate --minutes 15")
+    for name in presets:
+        get_preset(name)
+    scope, cells, here = _cells_for(measured_seconds(runs, steps), machine, variant)
+    model = fit_models(cells).get(scope, {}).get(variant)
+    curves = loss_curves(runs, steps, corpus)
+    share = _step_share(runs, steps, variant)
+    rows = []
+    for name in presets or PRESETS:
+        own = cells[cells["preset"] == name]
+        if len(own):
+            first = own.iloc[0]
+            # A cell's interval says how well its median is known; another day differs by more.
+            low, high = (float(first["seconds"]) * math.exp(sign * LEAST_LOG_ERROR) for sign in (-1, 1))
+            step = Estimate(float(first["seconds"]), low, high)
+        elif model is not None:
+            step = model.estimate(name)
+        else:
+            continue
+        rows.append(_row(name, step, len(own) == 0, minutes, share, curves, variant, memory))
+    if not rows:
+        raise ResultsError(
+            f"{variant} was measured at too few presets to project {', '.join(presets)}",
+            "a preset that was measured, or two measured ones",
+            f"invoke bench --presets {','.join(presets)} --engines '{variant}'",
+        )
+    return Budget(
+        minutes,
+        variant,
+        corpus,
+        tuple(rows),
+        here,
+        json.loads(str(cells.iloc[0]["machine"])),
+        model,
+        share,
+        CORPORA[corpus].n_bytes if corpus in CORPORA else None,
+    )
+
+
+def _row(
+    name: str,
+    step: Estimate,
+    projected: bool,
+    minutes: float,
+    share: float,
+    curves: dict[str, LossCurve],
+    variant: str,
+    memory: Memory,
+) -> BudgetRow:
+    entry = PRESETS[name]
+    n_steps = int(minutes * 60.0 * share / step.seconds)
+    tokens = n_steps * entry.tokens_per_step
+    loss, known, source = _expected_loss(curves, name, tokens)
+    peak = predicted_session_bytes(variant, entry.model, entry.train)
+    return BudgetRow(
+        name, step, projected, n_steps, tokens, loss, known, source, peak, fits=peak <= memory.available
+    )  # fmt: skip
+
+
+def _cells_for(measured: pd.DataFrame, machine: str, variant: str) -> tuple[Scope, pd.DataFrame, bool]:
+    """The scope that answers, its cells of the variant, and whether it is this machine.
+
+    This machine's own rows if there are any, else another's; published or local, whichever have more presets.
+    """
+    own = measured[measured["variant"] == variant]
+    if own.empty:
+        raise ResultsError(
+            f"no benchmark of {variant} is on record",
+            "rows of this engine, of this machine or another",
+            f"invoke bench --suite quick --engines '{variant}'",
+        )
+    mine = own[own["machine_hash"] == sha256_text(machine)]
+    pool = own if mine.empty else mine
+    scopes = [
+        ((str(origin), str(machine_hash)), cells)
+        for (origin, machine_hash), cells in pool.groupby(["origin", "machine_hash"], sort=False)
+    ]
+    scope, cells = max(scopes, key=lambda entry: int(entry[1]["preset"].nunique()))
+    return scope, cells, not mine.empty
+
+
+# ---- training runs ---------------------------------------------------------------------------------------
+
+
+def loss_curves(runs: pd.DataFrame, steps: pd.DataFrame, corpus: str) -> dict[str, LossCurve]:
+    """Preset → the curve of its longest training run on a text with the preset's own settings.
+
+    A loss depends on the machine only in its last digits, so all machines' runs count.
+    """
+    curves: dict[str, LossCurve] = {}
+    train = runs[(runs["kind"] == "train") & (runs["corpus"] == corpus) & runs["preset"].isin([*PRESETS])]
+    for preset, group in train.groupby("preset", sort=False):
+        standard = group[[_is_standard(str(text), str(preset)) for text in group["protocol"]]]
+        for _, run in standard.sort_values("steps_done", ascending=False).iterrows():
+            curve = _curve_of(steps[steps["cell_id"] == run["cell_id"]], int(run["tokens_per_step"]))
+            if curve is not None:
+                curves[str(preset)] = curve
+                break
+    return curves
+
+
+def _is_standard(protocol: str, preset: str) -> bool:
+    fields, train = json.loads(protocol), PRESETS[preset].train
+    plain = fields.get("optimizer") == optimizer_text(train) and fields.get("learning_rate") == train.learning_rate
+    return plain and fields.get("batch_size") == train.batch_size
+
+
+def _curve_of(steps: pd.DataFrame, tokens_per_step: int) -> LossCurve | None:
+    # A resumed run's rows begin where the first part ended: their steps are counted over the whole run.
+    ordered = steps.sort_values("step")
+    numbers, losses = ordered["step"].to_numpy(np.float64), ordered["loss"].to_numpy(np.float64)
+    evaluated = ordered[ordered["held_out_loss"].notna()]
+    early_at, early = [], []
+    for step in _EARLY_STEPS:
+        window = losses[np.abs(numbers - step) <= _EARLY_WINDOW * step]
+        if len(window):
+            early_at.append(float(step * tokens_per_step))
+            early.append(float(window.mean()))
+    return fit_loss_curve(
+        [float(step) * tokens_per_step for step in evaluated["step"]],
+        [float(loss) for loss in evaluated["held_out_loss"]],
+        early_at,
+        early,
+    )
+
+
+def _expected_loss(
+    curves: dict[str, LossCurve], preset: str, tokens: int
+) -> tuple[LossEstimate | None, bool, str | None]:
+    """The loss after so many tokens, whether its error is known, and whose curve it comes from."""
+    if not curves or tokens < 1:
+        return None, False, None
+    if preset in curves:
+        return curves[preset].at(tokens), True, preset
+    size = math.log(PRESETS[preset].model.n_parameters)
+    source = min(curves, key=lambda name: abs(math.log(PRESETS[name].model.n_parameters) - size))
+    found = curves[source].at(tokens)
+    if found is None:
+        return None, False, source
+    others = [other.loss for name, curve in curves.items() if name != source and (other := curve.at(tokens))]
+    spread = max((abs(loss - found.loss) for loss in others), default=0.0)
+    return LossEstimate(found.loss, found.error + spread, found.extrapolation), bool(others), source
+
+
+def _step_share(runs: pd.DataFrame, steps: pd.DataFrame, variant: str) -> float:
+    """Share of a training run's wall time that its steps take: the median of recorded runs, 1 without any."""
+    # Sweeps and races evaluate much more than a run does.
+    alike = (runs["kind"] == "train") & ~runs["suite"].isin(("sweep", "race"))
+    train = runs[alike & (runs["status"] == "ok")]
+    own = train[train["variant"] == variant]
+    seconds = steps.groupby("cell_id")["seconds"].sum()
+    chosen = own if len(own) else train
+    shares = [
+        float(seconds.get(cell, 0.0)) / float(wall)
+        for cell, wall in zip(chosen["cell_id"], chosen["wall_seconds"], strict=True)
+        if wall > 0
+    ]
+    return float(np.clip(np.median(shares), 0.05, 1.0)) if shares else 1.0
+
+
+def make_budget(
+    results_root: Path,
+    minutes: float,
+    preset: str | None,
+    variant: str,
+    corpus: str,
+    machine: str | None = None,
+    memory: Memory | None = None,
+) -> Budget:
+    """The budget from what is on record; arguments and errors as of :func:`print_estimate`."""
+    return plan_budget(
+        read_table("runs", results_root),
+        read_table("steps", results_root),
+        minutes,
+        machine or fresh_machine(),
+        memory or available_memory(),
+        check_variant(variant),
+        corpus,
+        (preset,) if preset else (),
+    )

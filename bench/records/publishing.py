@@ -1,0 +1,115 @@
+"""What publishing would add, and what speaks against it; the copying itself is :func:`bench.records.store.publish`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from bench.records.store import LOCAL, publish, read_table
+from tinygpt.errors import ResultsError
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A local run that is not published yet.
+
+    Attributes:
+        run_id: its name.
+        kind: ``bench``, ``train`` or ``against``.
+        suite: that planned it.
+        presets: that it tried, in its order.
+        commit: of the code; None outside a checkout.
+        statuses: number of cells by status.
+        objections: why it should not be published, in words; empty for most.
+    """
+
+    run_id: str
+    kind: str
+    suite: str
+    presets: tuple[str, ...]
+    commit: str | None
+    statuses: dict[str, int]
+    objections: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What was chosen, what was left out, and the files that were added (none when only looking)."""
+
+    chosen: tuple[Candidate, ...]
+    left_out: tuple[Candidate, ...]
+    files: tuple[Path, ...]
+
+
+def publish_runs(root: Path, run_ids: Sequence[str] = (), force: bool = False, look_only: bool = False) -> Publication:
+    """Copy local runs into the published ones, unless something speaks against them.
+
+    Args:
+        root: the results folder.
+        run_ids: which runs; every local run against which nothing speaks when empty.
+        force: whatever speaks against them.
+        look_only: choose, and add nothing.
+
+    Raises:
+        ResultsError: there is no such local run, a file cannot be used, or something speaks against a run that was
+            named, or against all of them. Nothing was added then.
+        StorageError: the file system refused.
+    """
+    found = candidates(root)
+    names = [candidate.run_id for candidate in found]
+    for run_id in run_ids:
+        if run_id not in names:
+            raise ResultsError(
+                f"run {run_id!r} is not a local run to publish",
+                ", ".join(names) or "no local run",
+                "invoke results show",
+            )
+    wanted = [candidate for candidate in found if not run_ids or candidate.run_id in run_ids]
+    chosen = tuple(candidate for candidate in wanted if force or not candidate.objections)
+    left_out = tuple(candidate for candidate in wanted if candidate not in chosen)
+    if left_out and (run_ids or not chosen):
+        reasons = "; ".join(f"{candidate.run_id}: {', '.join(candidate.objections)}" for candidate in left_out)
+        raise ResultsError(
+            f"not published: {reasons}",
+            "runs of a committed checkout",
+            "invoke results publish --force, to do it anyway",
+        )
+    files = [] if look_only or not chosen else publish(root, [candidate.run_id for candidate in chosen])
+    return Publication(chosen, left_out, tuple(files))
+
+
+def candidates(root: Path) -> list[Candidate]:
+    """Local runs that are not published yet, oldest first.
+
+    Raises:
+        ResultsError: a file cannot be used.
+    """
+    runs = read_table("runs", root)
+    local = runs[runs["origin"] == LOCAL]
+    return [_candidate(str(run_id), rows) for run_id, rows in local.groupby("run_id", sort=True)]
+
+
+def _candidate(run_id: str, rows: pd.DataFrame) -> Candidate:
+    first = rows.iloc[0]
+    commit = first["commit"] if isinstance(first["commit"], str) else None
+    objections = []
+    if commit is None:
+        objections.append("measured outside a checkout, so nobody can tell which code ran")
+    elif rows["dirty"].map(bool).any():
+        objections.append("the code had uncommitted changes")
+    if rows["commit"].nunique() > 1 and first["kind"] != "against":
+        objections.append("its rows are of several commits")
+    if rows["machine_hash"].nunique() > 1:
+        objections.append("the machine changed during the run")
+    return Candidate(
+        run_id,
+        str(first["kind"]),
+        str(first["suite"]),
+        tuple(dict.fromkeys(rows["preset"])),
+        commit,
+        {str(status): int(count) for status, count in rows["status"].value_counts().items()},
+        tuple(objections),
+    )

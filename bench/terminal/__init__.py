@@ -1,0 +1,1 @@
+"""The pipeline's tasks and what they print."""

@@ -1,0 +1,145 @@
+"""Train a preset on an accelerator for some minutes, and keep its best weights.
+
+    measure a step ─► as many steps as the minutes hold ─► tinygpt.training.session, recorded ─► the best packed, then
+    evaluated
+
+A cosine has to know its end beforehand, which is why steps are counted from a measured time and not cut off by a clock.
+DIR then holds the rows (``local/``), and the best checkpoint as one archive cut into pieces that a transfer takes:
+``cat DIR/best.tar.gz.* | tar xz``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import sys
+import tarfile
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from bench.records.provenance import vouched_provenance
+from bench.training.record_training import record_events
+from tinygpt.checkpoints.checkpoint import load_checkpoint
+from tinygpt.checkpoints.retention import BEST, KEPT
+from tinygpt.corpora import Corpus, load_corpus
+from tinygpt.data import BatchSampler, evaluation_batches
+from tinygpt.engines import create_engine
+from tinygpt.training.events import EvaluationRecord, StopRecord
+from tinygpt.training.plan import TrainingPlan
+from tinygpt.training.session import run_session
+
+PIECE_BYTES = 15 * 2**20
+_TIMED_STEPS = 40
+_EVALUATIONS = 40
+
+
+def measured_step_seconds(plan: TrainingPlan, corpus: Corpus) -> float:
+    """Seconds of a step, compilation aside, as the session will take them."""
+    model, train = plan.preset_entry.model, plan.train_config(plan.preset_entry.train)
+    engine = create_engine(plan.engine, model, train, plan.seed)
+    sampler = BatchSampler(corpus.train_tokens, train.rows_per_step, model.context_length, plan.seed)
+    count = engine.steps_per_dispatch
+    seconds: list[float] = []
+    for first in range(0, max(_TIMED_STEPS, 3 * count), count):
+        start = time.perf_counter()
+        batches = [sampler.batch(step) for step in range(first, first + count)]
+        inputs, targets = (np.stack([getattr(batch, name) for batch in batches]) for name in ("inputs", "targets"))
+        engine.train_steps(inputs, targets)
+        seconds.append((time.perf_counter() - start) / count)
+    return float(np.median(seconds[1:]))
+
+
+def whole_held_out_loss(folder: Path, engine_name: str, corpus: Corpus) -> float:
+    """A checkpoint's loss over all of the held-out text, nats per token."""
+    checkpoint = load_checkpoint(folder)
+    engine = create_engine(engine_name, checkpoint.model, checkpoint.train)
+    engine.load_state_dict(checkpoint.weights)
+    batches = evaluation_batches(
+        corpus.held_out_tokens, checkpoint.train.batch_size, checkpoint.model.context_length, None
+    )
+    losses = [engine.loss(batch.inputs, batch.targets) for batch in batches]
+    return float(np.average(losses, weights=[batch.inputs.size for batch in batches]))
+
+
+def pack(folder: Path, out: Path, piece_bytes: int = PIECE_BYTES) -> list[Path]:
+    """A folder as a compressed archive, cut into numbered pieces beside the rows."""
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w:gz", compresslevel=1) as tar:
+        for path in sorted(folder.iterdir()):
+            if path.is_file():
+                tar.add(path, arcname=f"best/{path.name}")
+    content = archive.getvalue()
+    pieces = []
+    for number, start in enumerate(range(0, len(content), piece_bytes)):
+        pieces.append(out / f"best.tar.gz.{number}")
+        pieces[-1].write_bytes(content[start : start + piece_bytes])
+    return pieces
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Train, evaluate, pack; the session's exit code."""
+    options = _parser().parse_args(arguments)
+    out = Path(options.out)
+    out.mkdir(parents=True, exist_ok=True)
+    corpus = load_corpus(options.corpus, path=options.corpus_file or None)
+    started = time.perf_counter()
+    with tempfile.TemporaryDirectory() as scratch:
+        plan = TrainingPlan(
+            Path(scratch) / "run",
+            preset=options.preset,
+            corpus=options.corpus,
+            engine=options.engine,
+            recipe=options.recipe,
+            learning_rate=options.learning_rate,
+            batch_size=options.batch,
+            dropout=options.dropout,
+            eval_batches=options.eval_batches,
+            keep=0,
+        )
+        seconds = measured_step_seconds(plan, corpus)
+        # What evaluations, samples and saves take besides is a small part, and comes out of the margin.
+        left = options.minutes * 60 - (time.perf_counter() - started)
+        steps = options.steps or max(_EVALUATIONS, int(0.85 * left / seconds))
+        plan = replace(plan, steps=steps, eval_every=max(1, steps // _EVALUATIONS))
+        print(f"{seconds * 1e3:.2f} ms a step, {steps} steps", flush=True)
+        code = 0
+        for event in record_events(run_session(plan, corpus), out, code=vouched_provenance(options.commit)):
+            if isinstance(event, EvaluationRecord):
+                print(
+                    f"step {event.step}: train {event.train_loss:.4f}, held out {event.held_out_loss:.4f}", flush=True
+                )
+            if isinstance(event, StopRecord):
+                code = event.exit_code
+        best = plan.out / KEPT / BEST
+        pieces = pack(best, out)  # before anything that may take too long: the weights are what the minutes bought
+        loss = whole_held_out_loss(best, options.engine, corpus)
+    print(f"best checkpoint: {loss:.4f} nats per byte over all held-out text; {len(pieces)} pieces in {out}")
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    summary = str(__doc__).splitlines()[0]
+    parser = argparse.ArgumentParser(prog="python -m bench.training.accelerator_training", description=summary)
+    parser.add_argument("--out", required=True, help="folder for rows and the best checkpoint")
+    parser.add_argument("--preset", default="huge", help="what to train")
+    parser.add_argument("--corpus", default="shakespeare", help="on which text")
+    parser.add_argument("--corpus-file", default="", help="the corpus tinyshakespeare as a file")
+    parser.add_argument("--engine", default="jax[dispatch=8]", help="a variant of jax")
+    parser.add_argument("--minutes", type=float, default=9.0, help="in all")
+    parser.add_argument("--steps", type=int, help="instead of as many as the minutes hold")
+    parser.add_argument("--batch", type=int, default=64, help="rows of a batch")
+    parser.add_argument("--recipe", default="nanogpt", help="learning rates")
+    parser.add_argument("--learning-rate", type=float, help="instead of the recipe's")
+    parser.add_argument("--dropout", type=float, default=0.2, help="while training")
+    parser.add_argument("--commit", default="", help="of the code, where it is a copy without the history")
+    parser.add_argument("--eval-batches", type=int, default=16, help="held-out batches per evaluation")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,82 @@
+"""A gallery model from start to end: the run with its live view and rows, then the card."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from bench.training.gallery import GalleryEntry, get_entry, keep_evolution, make_card, write_model
+from bench.training.record_training import record_events
+from tinygpt.corpora import load_corpus
+from tinygpt.evaluation.overlap import TextIndex
+from tinygpt.gallery.loader import load_gallery_model
+from tinygpt.runs.status import report_status
+from tinygpt.system.stopping import StopRequest
+from tinygpt.terminal.live_view import watch
+from tinygpt.training.events import StopRecord
+from tinygpt.training.plan import TrainingPlan
+from tinygpt.training.session import run_session
+
+SUITE = "gallery"
+
+
+def _planned(name: str, out: Path | None, steps: int | None) -> tuple[GalleryEntry, TrainingPlan]:
+    entry = get_entry(name)
+    if steps is not None:
+        entry = replace(entry, steps=steps)
+    return entry, entry.plan(out or Path("runs") / f"gallery-{name}")
+
+
+def train_for_gallery(name: str, out: Path | None, results_root: Path, resume: bool, steps: int | None = None) -> int:
+    """Train a gallery model, recording the run and keeping its samples.
+
+    Args:
+        name: a row of ``GALLERY``.
+        out: folder of the run; ``runs/gallery-NAME`` when omitted.
+        results_root: the results folder.
+        resume: go on with a run that was stopped.
+        steps: instead of the table's.
+
+    Returns:
+        the process's exit code: other than 0 if the run was stopped.
+    """
+    entry, plan = _planned(name, out, steps)
+    TextIndex(b"text")  # a missing package is told now, not after half an hour
+    corpus = load_corpus(entry.corpus)
+    print(f"corpus {corpus.name}: {corpus.licence}", flush=True)
+    stop = StopRequest()
+    events = report_status(watch(run_session(plan, corpus, resume=resume, stop=stop), stop=stop))
+    code = 0
+    for event in keep_evolution(record_events(events, results_root, SUITE), plan.out):
+        if isinstance(event, StopRecord):
+            code = event.exit_code or int(event.reason == "interrupted")
+    return code
+
+
+def write_to_gallery(name: str, out: Path | None, precision: str, steps: int | None) -> Path:
+    """Evaluate a finished run, write its card and weights, read them back, and say what came out.
+
+    Args:
+        name: a row of ``GALLERY``.
+        out: folder of the run.
+        precision: of the stored weights.
+        steps: as the run was given them.
+
+    Returns:
+        the model's folder.
+
+    Raises:
+        CheckpointError: there is no whole run, or what was written does not read back.
+    """
+    entry, plan = _planned(name, out, steps)
+    card, data = make_card(entry, plan, load_corpus(entry.corpus), precision)
+    folder = write_model(card, data)
+    load_gallery_model(name)
+    scores = card.evaluation
+    print(
+        f"{folder}: {card.file_bytes:,} bytes in {card.precision}, step {card.steps:,}, held-out loss "
+        f"{scores['held_out_loss']:.4f} ({card.float32_held_out_loss:.4f} before rounding), "
+        f"{scores['real_words']:.1%} real words, {scores['verbatim_windows']:.2%} verbatim windows: "
+        f"{scores['verdict']['word']}"
+    )
+    return folder

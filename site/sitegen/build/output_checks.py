@@ -1,0 +1,151 @@
+"""Checks of the built site: what ``mkdocs build --strict`` does not look at.
+
+MkDocs checks Markdown links. Checked here, on the files as a browser will get them: every raw ``href``, ``src``,
+``srcset`` and ``<meta>``, fragments in raw HTML, style sheets, pictures, the search index, feeds, the sitemap and every
+other file that names an address of this site; and whether anything would be loaded from another host.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from sitegen.build.html_addresses import CSS_ADDRESS, Page, read_page
+
+_SCHEME = re.compile(r"^[a-z][a-z0-9+.-]*:", re.IGNORECASE)
+_PICTURE_ADDRESS = re.compile(r"""\b(?:xlink:)?href\s*=\s*["']([^"']*)["']""")
+# Files that may name addresses of the site in full: pages (embedding snippets too), feeds, the sitemap, oEmbed.
+_TEXTS = {".html", ".json", ".txt", ".webmanifest", ".xml"}
+
+
+@dataclass(frozen=True)
+class _Site:
+    """A built site and the address that it was built for.
+
+    Attributes:
+        folder: absolute.
+        url: complete, ending in a slash.
+        read: an HTML file's path → its addresses and anchors; each file is read once.
+    """
+
+    folder: Path
+    url: str
+    read: Callable[[Path], Page]
+
+    def files(self, *suffixes: str) -> Iterator[tuple[str, Path]]:
+        """Files with one of these endings: name relative to the site, and path."""
+        for path in sorted(self.folder.rglob("*")):
+            if path.suffix in suffixes and path.is_file():
+                yield path.relative_to(self.folder).as_posix(), path
+
+
+def check_site(site: Path, site_url: str) -> list[str]:
+    """Problems of a built site, each as one line naming the file, and the line of a page.
+
+    Args:
+        site: the built folder.
+        site_url: the address it was built for; its path is what absolute paths (of the 404 page) begin with.
+    """
+    built = _Site(site.resolve(), site_url.rstrip("/") + "/", cache(read_page))
+    checks = (_check_pages, _check_styles, _check_pictures, _check_search, _check_own_addresses)
+    return [problem for check in checks for problem in check(built)]
+
+
+def _check_pages(site: _Site) -> Iterator[str]:
+    for name, path in site.files(".html"):
+        page = site.read(path)
+        for anchor in sorted(page.repeated):
+            yield f"{name}: the id {anchor!r} occurs twice"
+        for line, address in page.loaded:
+            if _is_elsewhere(address):
+                yield f"{name}, line {line}: loads {address} from another host"
+            elif problem := _broken(site, address, path):
+                yield f"{name}, line {line}: {problem}"
+        for line, address in page.linked:
+            if not _is_elsewhere(address) and (problem := _broken(site, address, path)):
+                yield f"{name}, line {line}: {problem}"
+        for line, address in page.shared:
+            if not address.startswith(site.url):
+                yield f"{name}, line {line}: {address or 'an empty address'} is shared, and is not below {site.url}"
+
+
+def _check_styles(site: _Site) -> Iterator[str]:
+    for name, path in site.files(".css"):
+        for address in CSS_ADDRESS.findall(path.read_text(encoding="utf-8")):
+            yield from _check_part(site, name, path, address)
+
+
+def _check_pictures(site: _Site) -> Iterator[str]:
+    for name, path in site.files(".svg"):
+        text = path.read_text(encoding="utf-8")
+        for address in (*CSS_ADDRESS.findall(text), *_PICTURE_ADDRESS.findall(text)):
+            yield from _check_part(site, name, path, address)
+
+
+def _check_part(site: _Site, name: str, path: Path, address: str) -> Iterator[str]:
+    """A style sheet's or picture's part; its own fragments (gradients, clipping paths) are fine."""
+    if _is_elsewhere(address):
+        yield f"{name}: loads {address} from another host"
+    elif not address.startswith("#") and (problem := _broken(site, address, path)):
+        yield f"{name}: {problem}"
+
+
+def _check_search(site: _Site) -> Iterator[str]:
+    """Places that the search leads to, relative to the home page."""
+    path = site.folder / "search/search_index.json"
+    if not path.is_file():
+        return
+    for entry in json.loads(path.read_text(encoding="utf-8"))["docs"]:
+        if problem := _broken(site, entry["location"], site.folder / "index.html"):
+            yield f"search/search_index.json: {problem}"
+
+
+def _check_own_addresses(site: _Site) -> Iterator[str]:
+    """Complete addresses of this site, wherever a file names one."""
+    own = re.compile(re.escape(site.url) + r"""[^\s"'<>\\`)\]}]*""")
+    home = site.folder / "index.html"
+    for name, path in site.files(*_TEXTS):
+        text = html.unescape(path.read_text(encoding="utf-8"))
+        for address in sorted(set(own.findall(text))):
+            relative = address.removeprefix(site.url).rstrip(".,;:")
+            if problem := _broken(site, relative, home):
+                yield f"{name}: {problem.replace(relative, address, 1)}"
+
+
+def _is_elsewhere(address: str) -> bool:
+    """Whether an address names a host or a scheme such as mailto (data is part of the page)."""
+    return address.startswith("//") or (_SCHEME.match(address) is not None and not address.startswith("data:"))
+
+
+def _broken(site: _Site, address: str, page: Path) -> str:
+    """Why an address without a host leads nowhere; empty if it leads somewhere."""
+    if address.startswith("data:"):
+        return ""
+    parts = urlsplit(address)
+    path = unquote(parts.path)
+    if path.startswith("/"):
+        base = urlsplit(site.url).path
+        if not path.startswith(base):
+            return f"{address} is an absolute path outside {base}"
+        target = site.folder / path.removeprefix(base).lstrip("/")
+    else:
+        target = page.parent / path if path else page
+    target = target.resolve()
+    if not target.is_relative_to(site.folder):
+        return f"{address} leads out of the site"
+    if target.is_dir():
+        target = target / "index.html"
+    if not target.is_file():
+        return f"{address} leads nowhere"
+    fragment = unquote(parts.fragment)
+    # Material's own fragments (#__tabbed, #only-light …) are states, not places.
+    is_place = bool(fragment) and not fragment.startswith("__") and target.suffix == ".html"
+    if is_place and fragment not in site.read(target).anchors:
+        return f"{address} names an anchor that {target.relative_to(site.folder).as_posix()} does not have"
+    return ""

@@ -1,0 +1,94 @@
+"""The plain step before MkDocs runs: read the results, render the figures, write the palette.
+
+Everything it writes lies in two folders that the theme publishes and git ignores; docs/ holds only what people wrote.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sitegen.documents.pages import Source
+from sitegen.documents.posts import POSTS_FOLDER, Pin, pin_id, pin_of, pinned_results
+from sitegen.embedding.social import write_signs
+from sitegen.figures import FIGURES
+from sitegen.figures.publication import LIVE_FOLDER, Publication
+from sitegen.figures.render import FONTS, font_face, render_figure
+from sitegen.numbers.quoted_rows import Facts
+from sitegen.playground.publish import publish_playground
+from sitegen.rows.results import Results, load_results
+from sitegen.text.palette import css_variables
+from sitegen.text.site_folders import CACHE, GENERATED, GENERATED_URL, THEME
+
+PREPARED = "prepared"  # where MkDocs' configuration (extra) carries what a build prepared
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What the macros need: results, and what was published of each figure (None where there is nothing to plot)."""
+
+    facts: Facts
+    figures: dict[str, Publication | None]
+
+
+def prepare(root: Path, results: Path) -> Prepared:
+    """Generate every asset of a build.
+
+    Args:
+        root: the checkout.
+        results: the results folder; one that does not exist holds no rows.
+
+    Raises:
+        ResultsError: a results file cannot be used.
+    """
+    loaded = load_results(results)
+    folder = root / THEME / LIVE_FOLDER
+    figures = {
+        name: render_figure(figure, figure.rows(loaded), folder / name, root / CACHE)
+        for name, figure in FIGURES.items()
+    }
+    _remove_stale(folder, figures)
+    generated = root / GENERATED
+    generated.mkdir(parents=True, exist_ok=True)
+    (generated / "palette.css").write_text(css_variables(), encoding="utf-8")
+    # A frame in a sandbox has no origin, and fonts are loaded for an origin: here the font comes with the style.
+    (generated / "chart-font.css").write_text(font_face() + "\n", encoding="utf-8")
+    write_signs(loaded, generated, FONTS)
+    facts = Facts(loaded)
+    publish_playground(root, generated, facts)
+    return Prepared(facts, figures)
+
+
+def _remove_stale(folder: Path, figures: dict[str, Publication | None]) -> None:
+    """Delete what earlier builds left of figures that have nothing to plot now, or are no figures any more."""
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if figures.get(path.name) is None:
+            shutil.rmtree(path)
+
+
+def prepare_posts(sources: Sequence[Source], results: Results, generated: Path, cache: Path) -> dict[Pin, Prepared]:
+    """Facts and figures of every pin, rendered into a folder of its own.
+
+    Args:
+        sources: the pages.
+        results: all rows.
+        generated: the folder of generated assets.
+        cache: where rendered pictures are kept between builds.
+    """
+    shutil.rmtree(generated / POSTS_FOLDER, ignore_errors=True)
+    wanted: dict[Pin, set[str]] = {}
+    for source in sources:
+        if pin := pin_of(source):
+            wanted.setdefault(pin, set()).update(call.name for call in source.calls if call.macro == "figure")
+    prepared = {}
+    for pin, names in wanted.items():
+        facts = Facts(pinned_results(results, pin))
+        folder, address = generated / POSTS_FOLDER / pin_id(pin), f"{GENERATED_URL}{POSTS_FOLDER}/{pin_id(pin)}/"
+        figures = {
+            name: render_figure(FIGURES[name], FIGURES[name].rows(facts.results), folder, cache, address)
+            for name in sorted(names & set(FIGURES))
+        }
+        prepared[pin] = Prepared(facts, figures)
+    return prepared

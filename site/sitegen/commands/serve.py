@@ -1,0 +1,128 @@
+"""Show a built site on 127.0.0.1, and nowhere else."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from functools import partial
+from http import HTTPStatus
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from sitegen.text.errors import SiteError
+
+HOST = "127.0.0.1"
+_COMPRESSED = {".css", ".csv", ".html", ".js", ".json", ".mjs", ".svg", ".txt", ".xml"}  # as hosts of static sites do
+
+
+def serve_site(site: Path, port: int = 8000) -> None:
+    """Serve until Ctrl-C, after printing the address.
+
+    Args:
+        site: a built site.
+        port: on 127.0.0.1; 0 takes a free one.
+
+    Raises:
+        SiteError: nothing is built there, or the port cannot be used.
+    """
+    with make_server(site, port) as server:
+        print(f"http://{HOST}:{server.server_address[1]}/ shows {site}; Ctrl-C ends it", flush=True)
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            print()
+
+
+def make_server(site: Path, port: int = 0) -> ThreadingHTTPServer:
+    """A server that is bound but not yet running.
+
+    Raises:
+        SiteError: nothing is built there, or the port cannot be used.
+    """
+    if not (site / "index.html").is_file():
+        raise SiteError(f"there is no built site in {site}", "a folder that invoke site made", "invoke site")
+    handler = partial(_Handler, directory=str(site), built_for=_built_for(site))
+    try:
+        return ThreadingHTTPServer((HOST, port), handler)
+    except (OSError, OverflowError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "no such port"
+        raise SiteError(
+            f"port {port}: {reason}", "a free port from 1024 to 65535", "invoke serve --port 8001"
+        ) from None
+
+
+def _built_for(site: Path) -> str:
+    """The address that a site was built for, as its sitemap has it; empty when it has none."""
+    sitemap = site / "sitemap.xml"
+    found = re.findall(r"<loc>([^<]+)</loc>", sitemap.read_text(encoding="utf-8")) if sitemap.is_file() else []
+    return min(found, key=len, default="")  # the home page's
+
+
+class _Handler(SimpleHTTPRequestHandler):
+    """Static files, as if the site's published address were this server's."""
+
+    def __init__(self, *args: Any, built_for: str, **keywords: Any) -> None:
+        self._built_for = built_for
+        self._base_path = urlsplit(built_for).path
+        super().__init__(*args, **keywords)
+
+    def translate_path(self, path: str) -> str:
+        # The 404 page refers to its files by the published site's absolute path.
+        if len(self._base_path) > 1 and path.startswith(self._base_path):
+            path = "/" + path.removeprefix(self._base_path)
+        return super().translate_path(path)
+
+    def do_GET(self) -> None:
+        if self.path.partition("?")[0].endswith("/sitemap.xml"):
+            self._send_sitemap()
+        elif not self._send_compressed():
+            super().do_GET()
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        page = Path(self.directory) / "404.html"
+        if code != HTTPStatus.NOT_FOUND or not page.is_file():
+            super().send_error(code, message, explain)
+            return
+        self._send(HTTPStatus.NOT_FOUND, "text/html; charset=utf-8", page.read_bytes())
+
+    def _send_compressed(self) -> bool:
+        """Send a text as it travels from the published site, so that weights and times seen here are a reader's."""
+        path = Path(self.translate_path(self.path))
+        if path.is_dir() and urlsplit(self.path).path.endswith("/"):
+            path = path / "index.html"
+        accepted = "gzip" in self.headers.get("Accept-Encoding", "")
+        if not accepted or path.suffix not in _COMPRESSED or not path.is_file():
+            return False
+        body = gzip.compress(path.read_bytes(), mtime=0)
+        self._send(HTTPStatus.OK, self.guess_type(str(path)), body, {"Content-Encoding": "gzip"})
+        return True
+
+    def _send_sitemap(self) -> None:
+        """The sitemap with this server's address: instant navigation follows only links that stand in it."""
+        text = (Path(self.directory) / "sitemap.xml").read_text(encoding="utf-8")
+        here = f"http://{HOST}:{self._port()}/"
+        body = text.replace(self._built_for, here).encode()
+        if "gzip" in self.headers.get("Accept-Encoding", ""):
+            self._send(HTTPStatus.OK, "application/xml", gzip.compress(body, mtime=0), {"Content-Encoding": "gzip"})
+        else:
+            self._send(HTTPStatus.OK, "application/xml", body)
+
+    def _port(self) -> int:
+        address = self.server.server_address
+        assert isinstance(address, tuple)
+        return int(address[1])
+
+    def _send(self, status: HTTPStatus, content_type: str, body: bytes, headers: dict[str, str] | None = None) -> None:
+        self.send_response(status)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing for each request; the address was printed."""

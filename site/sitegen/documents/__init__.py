@@ -1,0 +1,1 @@
+"""The Markdown pages as data: what they quote, name and promise, and whether it holds."""

@@ -1,0 +1,91 @@
+"""Posts of the devlog stay true: each names the runs that it speaks about, and reads no other rows.
+
+The front matter says ``runs: [id, id]``. A post's numbers, figures and tables then come from those runs alone, whatever
+is measured later. A post that shows anything measured without such a line would change behind its readers' backs, so
+it fails the build.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sitegen.documents.pages import Source
+from sitegen.rows.results import Results
+
+POSTS_FOLDER = "posts"  # under the generated folder
+
+# What Material's page of a post leaves without a name; a screen reader lists both beside the site's own navigation.
+_LANDMARKS = {
+    '<nav class="md-nav md-nav--primary">': '<nav class="md-nav md-nav--primary" aria-label="Post">',
+    '<nav class="md-nav">': '<nav class="md-nav" aria-label="About the post">',
+}
+
+Pin = tuple[str, ...]
+
+
+def pin_of(source: Source) -> Pin:
+    """The runs that a page names in its front matter; empty for pages that show what is newest."""
+    return pin_of_meta(source.meta)
+
+
+def pin_of_meta(meta: Mapping[str, Any]) -> Pin:
+    """The same of front matter that was read already."""
+    runs = meta.get("runs") or ()
+    return (str(runs),) if isinstance(runs, str) else tuple(map(str, runs))
+
+
+def pin_id(pin: Pin) -> str:
+    """A short name for a set of runs; empty for none."""
+    return hashlib.sha256("\n".join(sorted(pin)).encode()).hexdigest()[:8] if pin else ""
+
+
+def pinned_results(results: Results, pin: Pin) -> Results:
+    """The rows of some runs and no others."""
+    return Results(
+        *(
+            table[table["run_id"].isin(pin)].reset_index(drop=True)
+            for table in (results.runs, results.steps, results.samples, results.kernels)
+        )
+    )
+
+
+def name_landmarks(output: Path) -> None:
+    """Give the navigation beside every post of a built site its name."""
+    for page in output.rglob("*.html"):
+        text = page.read_text("utf-8")
+        if "md-content--post" in text:
+            for found, named in _LANDMARKS.items():
+                text = text.replace(found, named)
+            page.write_text(text, "utf-8")
+
+
+def check_posts(sources: Sequence[Source], results: Results) -> list[str]:
+    """Problems of the posts, each as one line naming post and line.
+
+    A run that is not there is a problem only where others of the post are: a build over somebody's own results has none
+    of ours, and the posts then say that their rows are missing.
+    """
+    known = set(results.runs["run_id"])
+    problems = []
+    for source in sources:
+        if not source.is_post:
+            continue
+        pin, where = pin_of(source), f"docs/{source.uri}, line"
+        if not source.meta.get("description"):
+            problems.append(f"{where} 1: the post has no description, which the feed shows")
+        if source.calls and not pin:
+            call = source.calls[0]
+            problems.append(
+                f"{where} {call.line}: the post shows {call.macro}({call.name!r}) and pins no run; "
+                "say in its front matter which it speaks about: runs: [RUN_ID]"
+            )
+        if set(pin) & known:
+            problems += [
+                f"{where} {source.line_of(run)}: the run {run} is not among the results"
+                for run in pin
+                if run not in known
+            ]
+    return problems

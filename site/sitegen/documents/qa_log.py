@@ -1,0 +1,114 @@
+"""The Q&A log as data: ``docs/qa_log.md`` is plain Markdown, read here for its overview and its check.
+
+An entry is a section under a phase::
+
+    ## Phase 1 · What to measure
+
+    ### What is the speedup? { #what-is-the-speedup }
+
+    **Question.** …
+
+    **Answer.** …
+
+    **Outcome.** …
+
+The id in braces is written once and stays, whatever becomes of the title.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sitegen.documents.outcome_links import named
+from sitegen.documents.pages import Source
+from sitegen.text.escape import html_block
+
+PAGE = "qa_log.md"
+PARTS = ("Question", "Answer", "Outcome")
+
+_PHASE = re.compile(r"^## (Phase \d+ · .+?)\s*$")
+_ENTRY = re.compile(r"^### (.+?)(?: \{ #([a-z0-9-]+) \})?\s*$")
+_PART = re.compile(r"^\*\*(\w+)\.\*\*")
+
+
+@dataclass
+class Entry:
+    """One question.
+
+    Attributes:
+        phase: heading above it, such as "Phase 1 · What to measure"; empty where there is none.
+        title: the question in short.
+        anchor: its permanent id; empty where none is written.
+        line: of its heading, from 1.
+        parts: names of its parts in their order.
+        outcome: the text of the part ``Outcome``.
+    """
+
+    phase: str
+    title: str
+    anchor: str
+    line: int
+    parts: list[str] = field(default_factory=list)
+    outcome: str = ""
+
+
+def read_entries(source: Source) -> tuple[Entry, ...]:
+    """The entries of a log, in its order."""
+    entries: list[Entry] = []
+    phase = ""
+    for number, line in enumerate(source.text.splitlines(), 1):
+        if heading := _PHASE.match(line):
+            phase = heading.group(1)
+        elif heading := _ENTRY.match(line):
+            entries.append(Entry(phase, heading.group(1), heading.group(2) or "", number))
+        elif entries:
+            if part := _PART.match(line):
+                entries[-1].parts.append(part.group(1))
+            if entries[-1].parts[-1:] == ["Outcome"]:
+                entries[-1].outcome += f"{line}\n"
+    return tuple(entries)
+
+
+def check_entries(entries: Sequence[Entry]) -> list[str]:
+    """Problems of a log, each as one line naming page and line."""
+    problems = []
+    seen: set[str] = set()
+    for entry in entries:
+        where = f"docs/{PAGE}, line {entry.line}: the entry {entry.title!r}"
+        if not entry.phase:
+            problems.append(f"{where} stands under no phase")
+        if not entry.anchor:
+            problems.append(f"{where} has no permanent id; write one behind its title, such as {{ #what-it-asks }}")
+        elif entry.anchor in seen:
+            problems.append(f"{where} has the id {entry.anchor!r} of another entry")
+        seen.add(entry.anchor)
+        if tuple(entry.parts) != PARTS:
+            problems.append(f"{where} has the parts {', '.join(entry.parts) or 'none'}; it needs {', '.join(PARTS)}")
+        elif not any(named(entry.outcome)):
+            problems.append(f"{where} has an outcome that names no file, task, figure or command")
+    return problems
+
+
+def qa_overview(entries: Sequence[Entry]) -> str:
+    """The list of entries by phase. qa.js makes it searchable and shows the controls; without scripts it is a list."""
+    phases = list(dict.fromkeys(entry.phase for entry in entries))
+    options = "".join(f'<option value="{number}">{html_block(phase)}</option>' for number, phase in enumerate(phases))
+    lists = "".join(
+        f'<section data-phase="{number}"><p>{html_block(phase)}</p>'
+        f"<ol>{''.join(_item(entry) for entry in entries if entry.phase == phase)}</ol></section>"
+        for number, phase in enumerate(phases)
+    )
+    return (
+        '<div class="tg-qa" data-search-exclude>'
+        '<div class="tg-qa__controls" role="search" aria-label="Filter the log" hidden>'
+        '<label>Words <input type="search" autocomplete="off" spellcheck="false"></label>'
+        f'<label>Phase <select><option value="">all</option>{options}</select></label>'
+        '<output aria-live="polite"></output></div>'
+        f'<nav aria-label="Questions by phase">{lists}</nav></div>'
+    )
+
+
+def _item(entry: Entry) -> str:
+    return f'<li><a href="#{entry.anchor}">{html_block(entry.title)}</a></li>'

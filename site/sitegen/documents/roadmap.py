@@ -1,0 +1,144 @@
+"""The roadmap as data: ``docs/roadmap.md`` is written by people, and read here for its overview and the status page.
+
+A task is a section of that page::
+
+    ### #72 KV cache and streaming { #task-72 }
+
+    **State.** Done.
+
+    **Why.** …
+
+Numbers are never given twice, and a task's address is its number, so that a link survives a new title.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from sitegen.documents.pages import Source
+from sitegen.text.escape import html_block
+from sitegen.text.markup import Cell, html_table
+
+PAGE = "roadmap.md"
+STATES = ("open", "partly done", "done")
+
+_HEADING = re.compile(r"^### #(\d+) (.+?)(?: \{ #(\S+) \})?\s*$")
+_SECTION = re.compile(r"^#{1,3} ")
+_FIELD = re.compile(r"^\*\*(State|Why)\.\*\*\s*(.*)$")
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task.
+
+    Attributes:
+        number: for good.
+        title: what it is about.
+        anchor: of its section; empty where none is written.
+        state: one of ``STATES``; as written, where it is none of them.
+        rest: what the state adds, such as what is missing.
+        has_reason: whether it says why.
+        line: of its heading, from 1.
+    """
+
+    number: int
+    title: str
+    anchor: str
+    state: str
+    rest: str
+    has_reason: bool
+    line: int
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anything of it is left to do."""
+        return self.state != "done"
+
+
+def read_tasks(source: Source) -> tuple[Task, ...]:
+    """The tasks of a roadmap, in its order."""
+    return tuple(_task(lines) for lines in _sections(source.text))
+
+
+def _sections(text: str) -> Iterator[list[tuple[int, str]]]:
+    """Numbered lines of each task's section, its heading first."""
+    section: list[tuple[int, str]] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if _SECTION.match(line):
+            if section:
+                yield section
+            section = [(number, line)] if _HEADING.match(line) else []
+        elif section:
+            section.append((number, line))
+    if section:
+        yield section
+
+
+def _task(lines: Sequence[tuple[int, str]]) -> Task:
+    line, heading = lines[0]
+    found = _HEADING.match(heading)
+    assert found is not None
+    fields = dict.fromkeys(("State", "Why"), "")
+    current = ""
+    for _, text in lines[1:]:
+        if field := _FIELD.match(text):
+            current = field.group(1)
+            fields[current] = field.group(2)
+        elif not text.strip() or text.startswith("**"):
+            current = ""
+        elif current:
+            fields[current] += f" {text.strip()}"
+    state, rest = re.match(r"([^.:]*)[.:]?\s*(.*)", fields["State"], re.DOTALL).groups()  # type: ignore[union-attr]
+    return Task(
+        int(found.group(1)), found.group(2), found.group(3) or "", state.lower(), rest, bool(fields["Why"]), line
+    )
+
+
+def check_tasks(tasks: Sequence[Task]) -> list[str]:
+    """Problems of a roadmap, each as one line naming page and line."""
+    problems = []
+    seen: set[int] = set()
+    for task in tasks:
+        where = f"docs/{PAGE}, line {task.line}: task #{task.number}"
+        if task.number in seen:
+            problems.append(f"{where} is there twice")
+        seen.add(task.number)
+        if task.anchor != f"task-{task.number}":
+            problems.append(f"{where} has no address; write {{ #task-{task.number} }} behind its title")
+        if task.state not in STATES:
+            problems.append(f"{where} has the state {task.state!r}; allowed: {', '.join(STATES)}")
+        if not task.has_reason:
+            problems.append(f"{where} does not say why")
+    return problems
+
+
+def roadmap_table(tasks: Sequence[Task], page: str) -> str:
+    """Tasks with number, title and state.
+
+    Args:
+        tasks: to list.
+        page: the roadmap as seen from the page that shows the table; empty for the roadmap itself.
+    """
+    rows: list[list[Cell | str]] = [
+        [
+            Cell(f"#{task.number}", sort=task.number, html=f'<a href="{page}#{task.anchor}">&#35;{task.number}</a>'),
+            task.title,
+            Cell(
+                task.state,
+                sort=STATES.index(task.state) if task.state in STATES else -1,
+                html=f'<span class="tg-task tg-task--{task.state.split()[0]}">{html_block(task.state)}</span>',
+            ),
+            plain(task.rest),
+        ]
+        for task in tasks
+    ]
+    return html_table("Tasks", ["task", "what", "state", "in a sentence"], rows)
+
+
+def plain(markdown: str) -> str:
+    """Markdown as plain text: links by their words, no emphasis, no code marks."""
+    text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", markdown)
+    text = re.sub(r"\{\{\s*(?:quoted|setting|derived)\(\"([^\"]*)\"\)\s*\}\}", r"\1", text)
+    return re.sub(r"[*`]", "", " ".join(text.split()))

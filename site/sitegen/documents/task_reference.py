@@ -1,0 +1,71 @@
+"""The task reference: options, defaults and meanings as Invoke itself knows them, so that the page cannot drift."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from invoke import Collection
+
+from sitegen.documents.pages import Source
+from sitegen.text.escape import html_block
+from sitegen.text.markup import Cell, html_table
+
+PAGE = "tasks.md"
+_CODE = re.compile(r"`([^`]+)`|(?<![\w-])(--[a-z-]+)")  # in docstrings and helps, which are written for a terminal
+
+
+def task_names(collection: Collection) -> frozenset[str]:
+    """Every task that ``invoke --list`` shows."""
+    return frozenset(collection.task_names)
+
+
+def task_html(collection: Collection, name: str) -> str:
+    """A task: what it does, and a table of its options.
+
+    Args:
+        collection: the tasks.
+        name: of one of them.
+    """
+    task = collection[name]
+    options = task.get_arguments()
+    summary = f"<p>{_words((task.__doc__ or '').strip().splitlines()[0])}</p>"
+    if not options:
+        return f"{summary}<p>It has no options.</p>"
+    rows: list[list[Cell | str]] = [
+        [
+            Cell("", html=f"<code>{html_block(_flag(option.name, option.positional))}</code>"),
+            "required" if option.positional and option.default is None else _default(option.default),
+            Cell(str(option.help or ""), html=_words(str(option.help or ""))),
+        ]
+        for option in options
+    ]
+    return summary + html_table(f"Options of {name}", ["option", "default", "meaning"], rows)
+
+
+def _flag(name: str, positional: bool) -> str:
+    return name.upper().replace("_", "-") if positional else f"--{name.replace('_', '-')}"
+
+
+def _words(text: str) -> str:
+    """A text for a terminal as HTML, with options and what stands between backticks as code."""
+    parts = _CODE.split(text)  # in threes: what stands before, and one of the two forms
+    return "".join(
+        f"<code>{html_block(part)}</code>" if index % 3 else html_block(part)
+        for index, part in enumerate(parts)
+        if part
+    )
+
+
+def _default(value: object) -> str:
+    if value is False:
+        return "off"
+    return str(value) if value not in (None, "", []) else "none"
+
+
+def check_task_page(sources: Sequence[Source], names: frozenset[str]) -> list[str]:
+    """Tasks that the reference leaves out, each as one line naming the page."""
+    page = next((source for source in sources if source.uri == PAGE), None)
+    if page is None:
+        return []
+    return [f"docs/{PAGE}: the task {name} is missing" for name in sorted(names) if f'task("{name}")' not in page.text]

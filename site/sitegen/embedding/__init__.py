@@ -1,0 +1,1 @@
+"""Figures on other people's pages: frames, snippets, pinned states, the social card."""

@@ -1,0 +1,62 @@
+"""What ``invoke embed`` prints: the figures that there are, or the snippets of one, live and pinned."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from mkdocs.config import load_config
+
+from sitegen.embedding.embed_pages import snippets
+from sitegen.embedding.pins import pin_figure, read_pins
+from sitegen.figures import FIGURES
+from sitegen.figures.publication import LIVE_FOLDER, Publication
+from sitegen.figures.render import render_figure
+from sitegen.rows.results import load_results
+from sitegen.text.errors import SiteError
+from sitegen.text.site_folders import CACHE, THEME
+from tinygpt.errors import unknown_name
+
+
+def figure_list() -> str:
+    """Names and titles of all figures."""
+    width = max(map(len, FIGURES))
+    return "\n".join(f"{name:<{width}}  {figure.title}" for name, figure in FIGURES.items())
+
+
+def figure_snippets(root: Path, results: Path, name: str, pin: bool) -> str:
+    """The snippets of a figure as text; those of its pinned states after those of today's.
+
+    Args:
+        root: the checkout.
+        results: the results folder.
+        name: of the figure.
+        pin: keep today's state first, and print the snippets of that alone.
+
+    Raises:
+        ConfigError: there is no such figure.
+        SiteError: there is nothing to draw.
+    """
+    if name not in FIGURES:
+        raise unknown_name("figure", name, FIGURES, "invoke embed list")
+    site_url = str(load_config(str(root / "mkdocs.yml"), plugins=[])["site_url"])
+    if pin:
+        pinned = pin_figure(root, results, name)
+        where = os.path.relpath(root / THEME / pinned.folder)
+        return f"{_text(pinned, site_url)}\n\nKept in {where}: commit it, then invoke site publishes it."
+    figure = FIGURES[name]
+    live = render_figure(figure, figure.rows(load_results(results)), root / THEME / LIVE_FOLDER / name, root / CACHE)
+    if live is None:
+        raise SiteError(f"there is nothing to embed: figure {name!r} needs {figure.needs}", run=figure.command)
+    pins = [pinned for pinned in read_pins(root).values() if pinned.name == name]
+    return "\n\n".join(_text(publication, site_url) for publication in (live, *pins))
+
+
+def _text(figure: Publication, site_url: str) -> str:
+    kind = f"pinned as {figure.version}" if figure.pinned else "as the results are now"
+    parts = [f"{figure.title}, {kind}: {site_url}{figure.folder}"]
+    parts += [f"# {snippet.label}\n{snippet.text}" for snippet in snippets(figure, site_url)]
+    parts += [
+        f"# Choices by query\n{parameter.name}: {', '.join(parameter.options)}" for parameter in figure.parameters
+    ]
+    return "\n\n".join(parts)

@@ -1,0 +1,221 @@
+"""Figures for other people's pages: a page for frames, oEmbed, and the snippets that bring them there.
+
+The page runs under a strict content policy and fetches nothing, so it works in a sandboxed frame, whose origin no
+server knows: both schemes' specifications lie in it as data.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlencode
+
+from sitegen.figures.figure_html import chart_html, table_html
+from sitegen.figures.publication import Publication
+from sitegen.figures.render import PNG_SCALE
+from sitegen.text.escape import html_attribute, html_block, json_text
+
+PROVIDER = "TinyGPT"
+CONTENT_POLICY = "; ".join(
+    (
+        "default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self' data:", "font-src data:",
+        "connect-src 'none'", "base-uri 'none'", "form-action 'none'",
+    )
+)  # fmt: skip
+_ICON = "generated/favicon.svg"
+_STYLES = ("generated/palette.css", "generated/chart-font.css", "css/figures.css", "css/embed.css")
+_SCRIPTS = ("vendor/vega-charts.min.js", "js/figure.js", "js/embed-page.js")
+DEVLOG = "devlog"  # as mkdocs.yml has it
+_UP = "../../"  # from a figure's folder to the site's root
+_FRAME_EXTRA = 190  # pixels around the chart: title, menus, caption and table
+_FIGURE_ID = re.compile(r'<figure class="tg-figure" id="figure-([a-z0-9_]+)"')
+
+
+@dataclass(frozen=True)
+class Snippet:
+    """Something to paste: what it is for, and the text."""
+
+    label: str
+    text: str
+
+
+def write_embeds(figures: Iterable[Publication], site: Path, site_url: str) -> None:
+    """Write the page and the oEmbed record of every figure into a built site, in which its files already lie.
+
+    Args:
+        figures: live and pinned ones.
+        site: the built folder.
+        site_url: its address, with a slash at the end.
+    """
+    homes = _pages_with_figures(site)
+    for figure in figures:
+        page = embed_page(figure, homes.get(figure.name), site_url, site)
+        (site / figure.folder / "index.html").write_text(page, encoding="utf-8")
+        (site / oembed_file(figure)).write_text(oembed_record(figure, site_url), encoding="utf-8")
+
+
+def _pages_with_figures(site: Path) -> dict[str, str]:
+    """Figure → address, from the root, of the page to go to for it: the one that explains it, if there is one.
+
+    The home page shows figures without explaining them, and the devlog shows them as they were.
+    """
+    homes: dict[str, str] = {}
+    for path in sorted(
+        site.rglob("index.html"), key=lambda path: (path.is_relative_to(site / DEVLOG), path.parent == site, path)
+    ):
+        for name in _FIGURE_ID.findall(path.read_text(encoding="utf-8")):
+            homes.setdefault(name, path.relative_to(site).as_posix().removesuffix("index.html"))
+    return homes
+
+
+def embed_page(figure: Publication, home: str | None, site_url: str, site: Path) -> str:
+    """The page for frames.
+
+    Args:
+        figure: what it shows.
+        home: address, from the site's root, of the page that explains it; None if no page shows it any more.
+        site_url: the site's address.
+        site: where the figure's files lie, at their addresses.
+    """
+
+    def relative(address: str) -> str:
+        return _UP + address
+
+    # Compiled specifications are written without any "<", so that they can lie in an element of this page.
+    light, dark = (
+        (site / figure.address(kind)).read_text(encoding="utf-8") for kind in ("vega.json", "dark.vega.json")
+    )
+    link = _UP if home is None else f"{_UP}{home}#figure-{figure.name}"
+    canonical = figure.folder if figure.pinned or home is None else home
+    pinned = " This is one state of the figure, kept as it was." if figure.pinned else ""
+    lines = [
+        "<!doctype html>",
+        '<html lang="en"><head><meta charset="utf-8">',
+        f'<meta http-equiv="Content-Security-Policy" content="{CONTENT_POLICY}">',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        f"<title>{html_block(figure.title)} · {PROVIDER}</title>",
+        f'<meta name="description" content="{html_attribute(figure.summary)}">',
+        f'<link rel="canonical" href="{site_url}{canonical}">',
+        oembed_link(figure, site_url),
+        f'<link rel="icon" href="{_UP}assets/{_ICON}">',
+        *(f'<link rel="stylesheet" href="{_UP}assets/{name}">' for name in _STYLES),
+        *(f'<script defer src="{_UP}assets/{name}"></script>' for name in _SCRIPTS),
+        '</head><body class="tg-embed" data-md-color-scheme="default"><main>',
+        f'<figure class="tg-figure" id="figure-{figure.name}">'
+        f'<h1 class="tg-figure__title">{html_block(figure.title)}</h1>',
+        chart_html(figure, relative, ("light",)),
+        table_html(figure),
+        f"<figcaption>{html_block(figure.summary)}{pinned} "
+        f'<a href="{link}" data-figure="{figure.name}" target="_blank" rel="noopener">{PROVIDER}</a></figcaption>',
+        "</figure></main>",
+        f'<script type="application/json" id="specifications">{{"light":{light},"dark":{dark}}}</script>',
+        "</body></html>",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+# ---- oEmbed --------------------------------------------------------------------------------------------
+
+
+def oembed_file(figure: Publication) -> str:
+    """Name of the figure's oEmbed record, at the site's root."""
+    return f"oembed-{figure.folder.rstrip('/').rpartition('/')[2]}.json"
+
+
+def oembed_link(figure: Publication, site_url: str) -> str:
+    """What a page says in its head, so that others find the record.
+
+    The blank in ``rel`` means nothing to HTML and hides the link from Material, which would ask the address, complete
+    as it has to be, for a site map of another language: a request to another host wherever the site is tried out.
+    """
+    title = html_attribute(figure.title)
+    href = f"{site_url}{oembed_file(figure)}"
+    return f'<link rel="alternate " type="application/json+oembed" href="{href}" title="{title}">'
+
+
+def oembed_record(figure: Publication, site_url: str) -> str:
+    """The record (https://oembed.com, version 1.0) as JSON."""
+    return json_text(
+        {
+            "version": "1.0",
+            "type": "rich",
+            "provider_name": PROVIDER,
+            "provider_url": site_url,
+            "title": figure.title,
+            "html": _frame(figure, site_url),
+            "width": figure.width,
+            "height": _frame_height(figure),
+            "thumbnail_url": site_url + figure.address("png"),
+            "thumbnail_width": round(figure.width * PNG_SCALE),
+            "thumbnail_height": round(figure.height * PNG_SCALE),
+        }
+    )
+
+
+# ---- snippets ------------------------------------------------------------------------------------------
+
+
+def snippets(figure: Publication, site_url: str) -> list[Snippet]:
+    """Everything that can be pasted into another page to show the figure there."""
+    address = {kind: site_url + figure.address(kind) for kind in figure.files}
+    page, alt = site_url + figure.folder, html.escape(figure.description)
+    chosen = urlencode({"theme": "dark"} | {parameter.name: parameter.initial for parameter in figure.parameters})
+    picture = (
+        f'<a href="{page}"><picture>\n'
+        f'  <source media="(prefers-color-scheme: dark)" srcset="{address["dark.svg"]}">\n'
+        f'  <img src="{address["light.svg"]}" width="{figure.width}" height="{figure.height}"\n'
+        f'       style="max-width:100%;height:auto" alt="{alt}">\n'
+        "</picture></a>"
+    )
+    fits = f'<script src="{site_url}embed.js" async></script>'
+    return [
+        Snippet("Frame that fits its content", f"{_frame(figure, site_url)}\n{fits}"),
+        Snippet("Frame in dark colours, with choices made", _frame(figure, site_url, f"?{chosen}")),
+        Snippet("Picture, light or dark as the reader's system is", picture),
+        Snippet("Markdown picture", f"[![{figure.title}]({address['png']})]({page})"),
+        Snippet("Address for places that know oEmbed", page),
+        Snippet("oEmbed record", site_url + oembed_file(figure)),
+        Snippet(
+            "Data: plotted rows and specifications",
+            "\n".join(address[kind] for kind in ("csv", "parquet", "json", "vega.json", "dark.vega.json")),
+        ),
+    ]
+
+
+def _frame(figure: Publication, site_url: str, query: str = "") -> str:
+    source = html.escape(f"{site_url}{figure.folder}{query}")
+    return (
+        f'<iframe src="{source}" title="{html.escape(figure.title)}" width="100%" height="{_frame_height(figure)}"'
+        ' style="border:0;width:100%" loading="lazy" sandbox="allow-scripts allow-popups"></iframe>'
+    )
+
+
+def _frame_height(figure: Publication) -> int:
+    return figure.height + _FRAME_EXTRA
+
+
+def snippets_html(figure: Publication, site_url: str, relative_page: str) -> str:
+    """The snippets of one figure on one line; Material gives each a copy button.
+
+    Args:
+        figure: whose they are.
+        site_url: the site's address.
+        relative_page: the embed page's address from the page that shows the snippets.
+    """
+    first, *others = (
+        f'<p class="tg-snippet__label">{html_block(snippet.label)}</p>'
+        f'<div class="highlight"><pre><code>{html_block(snippet.text)}</code></pre></div>'
+        for snippet in snippets(figure, site_url)
+    )
+    choices = "; ".join(
+        f"<code>{html_block(parameter.name)}</code>: "
+        + ", ".join(f"<code>{html_block(option)}</code>" for option in parameter.options)
+        for parameter in figure.parameters
+    )
+    offered = f"<p>Choices by query: {choices}.</p>" if choices else ""
+    about = f'<p><a href="{relative_page}">{html_block(figure.title)}</a>. {html_block(figure.summary)}</p>'
+    more = f"<details><summary>Pictures, Markdown, oEmbed, data</summary>{''.join(others)}</details>"
+    return f'<section class="tg-snippets" data-search-exclude>{about}{offered}{first}{more}</section>'

@@ -1,0 +1,141 @@
+"""Pinned figures: one state of a figure, kept under an address that names its content.
+
+    site/theme/pinned/HASH/        committed; MkDocs publishes it as it lies there
+        pin.json                   words, sizes, the table, the runs, and the SHA-256 of every other file
+        NAME.light.svg …           the figure's files as they were
+
+HASH is the beginning of ``pin.json``'s own SHA-256, so the address vouches for every byte. The files themselves are
+kept, rather than made again from the runs that they were drawn from: another version of Altair, of the converter or of
+our own drawing code would make other bytes, and what somebody has linked to must not change.
+
+A build checks the hashes. What it writes anew is the page around the files, so that a pinned chart gets the repairs of
+the scripts that draw it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from sitegen.figures import FIGURES
+from sitegen.figures.publication import PINNED_FOLDER, Parameter, Publication, TableBehind
+from sitegen.figures.render import render_figure
+from sitegen.rows.results import Results, load_results
+from sitegen.text.errors import SiteError
+from sitegen.text.escape import json_text
+from sitegen.text.site_folders import CACHE, THEME
+from tinygpt.errors import unknown_name
+
+RECORD = "pin.json"
+HASH_LENGTH = 16  # hexadecimal digits: 64 bits, and nobody gains by a collision
+
+
+def pin_figure(root: Path, results: Path, name: str) -> Publication:
+    """Keep today's state of a figure, drawn from published rows alone; keeping the same state again changes nothing.
+
+    Args:
+        root: the checkout.
+        results: the results folder.
+        name: of the figure.
+
+    Raises:
+        SiteError: there is nothing published to draw.
+        ConfigError: there is no such figure.
+    """
+    if name not in FIGURES:
+        raise unknown_name("figure", name, FIGURES, "invoke embed list")
+    figure = FIGURES[name]
+    published = _published(load_results(results))
+    with tempfile.TemporaryDirectory() as temporary:
+        drawn = render_figure(figure, figure.rows(published), Path(temporary), root / CACHE)
+        if drawn is None:
+            raise SiteError(
+                f"there is nothing to pin: figure {name!r} needs {figure.needs}, published",
+                "results in results/published/",
+                f"{figure.command}, then invoke results publish",
+            )
+        content = {file: (Path(temporary) / file).read_bytes() for file in drawn.files.values()}
+    record = json_text(_record(drawn, content, sorted(set(published.runs["run_id"])))).encode()
+    digest = hashlib.sha256(record).hexdigest()[:HASH_LENGTH]
+    folder = root / THEME / PINNED_FOLDER / digest
+    folder.mkdir(parents=True, exist_ok=True)
+    for file, data in content.items():
+        (folder / file).write_bytes(data)
+    (folder / RECORD).write_bytes(record)
+    return _read_pin(folder)
+
+
+def read_pins(root: Path) -> dict[str, Publication]:
+    """The pinned figures of a checkout by hash.
+
+    Raises:
+        SiteError: a pinned file is missing or is not what it was.
+    """
+    folder = root / THEME / PINNED_FOLDER
+    found = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    return {path.name: _read_pin(path) for path in found}
+
+
+def _published(results: Results) -> Results:
+    """The published rows alone: local ones are nobody else's business, and not in the repository."""
+    tables = (results.runs, results.steps, results.samples, results.kernels)
+    return Results(*(table[table["origin"] == "published"] for table in tables))
+
+
+def _record(figure: Publication, content: dict[str, bytes], runs: list[str]) -> dict[str, Any]:
+    return {
+        "name": figure.name,
+        "title": figure.title,
+        "summary": figure.summary,
+        "description": figure.description,
+        "width": figure.width,
+        "height": figure.height,
+        "runs": runs,
+        "parameters": [asdict(parameter) for parameter in figure.parameters],
+        "files": {
+            kind: {"name": file, "sha256": hashlib.sha256(content[file]).hexdigest()}
+            for kind, file in sorted(figure.files.items())
+        },
+        "headings": figure.table.headings,
+        "rows": figure.table.rows,
+    }
+
+
+def _read_pin(folder: Path) -> Publication:
+    def refuse(file: str) -> SiteError:
+        return SiteError(
+            f"{THEME.as_posix()}/{PINNED_FOLDER}{folder.name}/{file} is missing or not what was pinned",
+            "files as they were committed",
+            f"git checkout -- {THEME.as_posix()}/{PINNED_FOLDER}{folder.name}",
+        )
+
+    path = folder / RECORD
+    data = path.read_bytes() if path.is_file() else b""
+    if hashlib.sha256(data).hexdigest()[:HASH_LENGTH] != folder.name:
+        raise refuse(RECORD)
+    record = json.loads(data)
+    for file in record["files"].values():
+        path = folder / file["name"]
+        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != file["sha256"]:
+            raise refuse(file["name"])
+    return Publication(
+        name=record["name"],
+        title=record["title"],
+        summary=record["summary"],
+        description=record["description"],
+        folder=f"{PINNED_FOLDER}{folder.name}/",
+        files={kind: file["name"] for kind, file in record["files"].items()},
+        version=folder.name,
+        width=record["width"],
+        height=record["height"],
+        parameters=tuple(
+            Parameter(one["name"], one["label"], tuple(one["options"]), one["initial"]) for one in record["parameters"]
+        ),
+        table=TableBehind(
+            tuple(record["headings"]), tuple(tuple((text, sort) for text, sort in row) for row in record["rows"])
+        ),
+    )

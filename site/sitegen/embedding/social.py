@@ -1,0 +1,184 @@
+"""The site's signs, drawn from the measured curve: the favicon, and the picture that a shared link shows.
+
+Both show the engines' ratios with the baseline that reaches most sizes, on the machine that the pages quote: x is
+log(parameters), y is log(times faster), and the bottom is the baseline's own 1×. Without results there are axes and
+no curve.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import vl_convert
+
+from sitegen.rows.results import Results, primary_cells, ratio_frame, records
+from sitegen.rows.series import series_colors
+from sitegen.text import quantities
+from sitegen.text.escape import html_attribute, html_block
+from sitegen.text.palette import DARK, FONT_FAMILY, family, order_variants
+
+FAVICON, TOUCH_ICON, CARD = "favicon.svg", "touch-icon.png", "social.png"
+CARD_WIDTH, CARD_HEIGHT = 1200, 630  # pixels: 1.91 to 1, which every service shows uncropped
+_ICON = 48  # units of the favicon's own square
+_TOUCH_SCALE = 3.75  # 180 pixels, what a phone's home screen takes
+
+TITLE = "TinyGPT"
+TAGLINE = "Small GPTs, trained from scratch on a CPU. Every step measured."
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """A measured ratio.
+
+    Attributes:
+        preset: the model's name.
+        n_parameters: of the model.
+        speedup: times faster than the baseline.
+    """
+
+    preset: str
+    n_parameters: int
+    speedup: float
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Ratios with one baseline, on one machine.
+
+    Attributes:
+        baseline: the engine at 1×; empty without results.
+        lines: engine → its points by size.
+    """
+
+    baseline: str
+    lines: dict[str, tuple[CurvePoint, ...]]
+
+    @property
+    def points(self) -> tuple[CurvePoint, ...]:
+        """All points of all lines."""
+        return tuple(point for line in self.lines.values() for point in line)
+
+
+@dataclass(frozen=True)
+class _Plot:
+    """Where a curve is drawn, in the picture's units; y grows downwards."""
+
+    left: float
+    right: float
+    top: float
+    bottom: float
+
+    def place(self, points: Sequence[CurvePoint], within: Sequence[CurvePoint]) -> list[tuple[float, float]]:
+        """Points → (x, y); ``within`` gives the ranges. What is slower than 1× lies on the bottom line."""
+        sizes = [math.log(point.n_parameters) for point in within]
+        reach = max(math.log(max(point.speedup for point in within)), 1e-9)
+        span = max(max(sizes) - min(sizes), 1e-9)
+        return [
+            (
+                self.left + (self.right - self.left) * (math.log(point.n_parameters) - min(sizes)) / span,
+                self.bottom - (self.bottom - self.top) * max(0.0, math.log(point.speedup)) / reach,
+            )
+            for point in points
+        ]
+
+
+def speedup_curve(results: Results) -> Curve:
+    """The engines that beat the baseline somewhere; the baseline is the slowest of those with most ratios."""
+    ratios = primary_cells(ratio_frame(results).assign(state="measured"))
+    engines = [*map(family, order_variants(ratios["variant"].tolist()))]
+    ratios = ratios[ratios["variant"].isin(engines) & ratios["baseline"].isin(engines)].sort_values("n_parameters")
+    reach = ratios.groupby("baseline")["preset"].nunique()
+    if reach.empty:
+        return Curve("", {})
+    baseline = max(order_variants([*reach.index]), key=lambda name: int(reach[name]))
+    lines = {}
+    for variant, rows in ratios[ratios["baseline"] == baseline].groupby("variant", sort=False):
+        points = [CurvePoint(row["preset"], int(row["n_parameters"]), float(row["speedup"])) for row in records(rows)]
+        if max(point.speedup for point in points) > 1:
+            lines[str(variant)] = tuple(points)
+    return Curve(baseline, {name: lines[name] for name in order_variants([*lines])})
+
+
+def write_signs(results: Results, folder: Path, fonts: Path) -> None:
+    """Write the favicon, the home screen's icon and the card.
+
+    Args:
+        results: may hold no rows.
+        folder: where the published files go.
+        fonts: holds the font of the card.
+    """
+    curve = speedup_curve(results)
+    icon = favicon_svg(curve)
+    (folder / FAVICON).write_text(icon, encoding="utf-8")
+    (folder / TOUCH_ICON).write_bytes(vl_convert.svg_to_png(icon, scale=_TOUCH_SCALE))
+    vl_convert.register_font_directory(str(fonts))
+    (folder / CARD).write_bytes(vl_convert.svg_to_png(card_svg(curve), scale=1.0))
+
+
+def favicon_svg(curve: Curve) -> str:
+    """Axes and the fastest engine's line, readable at 16 pixels."""
+    plot = _Plot(left=18, right=38, top=12, bottom=33)
+    line = ""
+    if curve.lines:
+        variant = max(curve.lines, key=lambda name: max(point.speedup for point in curve.lines[name]))
+        color = DARK.engines.get(variant, DARK.accent)
+        places = plot.place(curve.lines[variant], curve.lines[variant])
+        line = f'<path d="{_path(places)}" fill="none" stroke="{color}" stroke-width="4.5" {_ROUND}/>' + "".join(
+            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.6" fill="{color}"/>' for x, y in (places[0], places[-1])
+        )
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_ICON}" height="{_ICON}" viewBox="0 0 {_ICON} {_ICON}">'
+        f'<rect width="{_ICON}" height="{_ICON}" rx="10" fill="{DARK.header}"/>'
+        f'<path d="M9 9v30h31" fill="none" stroke="{DARK.muted}" stroke-width="3.5" {_ROUND}/>{line}</svg>'
+    )
+
+
+def card_svg(curve: Curve) -> str:
+    """The name, a sentence, and the curve with its sizes and its highest ratio."""
+    plot = _Plot(left=130, right=CARD_WIDTH - 220, top=290, bottom=520)
+    parts = [
+        f'<rect width="{CARD_WIDTH}" height="{CARD_HEIGHT}" fill="{DARK.background}"/>',
+        f'<rect width="{CARD_WIDTH}" height="12" fill="{DARK.accent}"/>',
+        _text(90, 128, TITLE, 88, DARK.ink),
+        _text(90, 190, TAGLINE, 35, DARK.muted),
+        f'<path d="M90 250V{plot.bottom}H{CARD_WIDTH - 90}" fill="none" stroke="{DARK.muted}" stroke-width="3"/>',
+    ]
+    points = curve.points
+    if not points:
+        parts.append(_text(90, 400, "Nothing measured yet: invoke bench", 35, DARK.muted))
+    for (variant, line), color in zip(curve.lines.items(), series_colors([*curve.lines], DARK), strict=True):
+        places = plot.place(line, points)
+        parts.append(f'<path d="{_path(places)}" fill="none" stroke="{color}" stroke-width="6" {_ROUND}/>')
+        parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="10" fill="{color}"/>' for x, y in places]
+        x, y = places[-1]
+        parts.append(_text(x + 22, y + 9, variant, 26, color))
+        best = max(range(len(line)), key=lambda index: line[index].speedup)
+        x, y = places[best]
+        parts.append(_text(x, y - 24, quantities.ratio(line[best].speedup), 34, color, "middle"))
+    if points:
+        presets = {point.preset: point for point in points}
+        for name, (x, _) in zip(presets, plot.place([*presets.values()], points), strict=True):
+            parts.append(_text(x, plot.bottom + 38, name, 25, DARK.muted, "middle"))
+        caption = f"times faster than {curve.baseline}, over the model's size"
+        parts.append(_text(90, CARD_HEIGHT - 28, caption, 25, DARK.muted))
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{CARD_WIDTH}" height="{CARD_HEIGHT}"'
+        f' viewBox="0 0 {CARD_WIDTH} {CARD_HEIGHT}">{"".join(parts)}</svg>'
+    )
+
+
+_ROUND = 'stroke-linecap="round" stroke-linejoin="round"'
+
+
+def _path(places: Sequence[tuple[float, float]]) -> str:
+    return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in places)
+
+
+def _text(x: float, y: float, words: str, size: int, color: str, anchor: str = "start") -> str:
+    return (
+        f'<text x="{x:.1f}" y="{y:.1f}" font-family="{html_attribute(FONT_FAMILY)}" font-size="{size}"'
+        f' fill="{color}" text-anchor="{anchor}">{html_block(words)}</text>'
+    )

@@ -1,0 +1,72 @@
+"""A figure in a page: pictures until the live chart replaces them, downloads, and the table behind it; one line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sitegen.figures import Figure
+from sitegen.figures.publication import DOWNLOADS, Publication
+from sitegen.text.escape import html_attribute, html_block
+from sitegen.text.markup import nothing_yet
+
+
+def figure_html(figure: Publication, relative: Callable[[str], str]) -> str:
+    """The figure as HTML.
+
+    Args:
+        figure: what was published of it.
+        relative: address from the site's root → address from the page.
+    """
+    embed = f' · <a href="{relative(figure.folder)}">Figure alone</a>' if figure.embeddable else ""
+    return (
+        f'<figure class="tg-figure" id="figure-{figure.name}"'
+        f' style="--plot-height:{figure.height}px;--menus:{len(figure.parameters)}">'
+        f'<figcaption class="tg-figure__title">{html_block(figure.title)}</figcaption>'
+        f"{chart_html(figure, relative)}"
+        f'<div class="tg-figure__words">{html_block(figure.summary)} '
+        f'<span class="tg-downloads">Download: {_downloads(figure, relative)}{embed}</span></div>'
+        f"{table_html(figure)}</figure>"
+    )
+
+
+def chart_html(
+    figure: Publication, relative: Callable[[str], str], schemes: tuple[str, ...] = ("light", "dark")
+) -> str:
+    """The place of the live chart, with a picture in it for each colour scheme."""
+    size, alt = f'width="{figure.width}" height="{figure.height}"', html_attribute(figure.description)
+    pictures = "".join(
+        f'<img class="tg-only-{scheme}" src="{_file(figure, f"{scheme}.svg", relative)}" {size} alt="{alt}"'
+        ' loading="lazy">'
+        for scheme in schemes
+    )
+    data = f'data-light="{figure.address("vega.json")}" data-dark="{figure.address("dark.vega.json")}"'
+    return (
+        f'<div class="tg-chart" role="group" aria-label="{html_attribute(figure.title)}" data-figure="{figure.name}"'
+        f' {data} data-version="{figure.version}">{pictures}</div>'
+    )
+
+
+def table_html(figure: Publication) -> str:
+    """The rows behind the figure, folded away."""
+    return f"<details><summary>The rows behind this figure</summary>{figure.table.html(figure.title)}</details>"
+
+
+def empty_figure_html(figure: Figure) -> str:
+    """What stands in a page for a figure that has nothing to plot."""
+    return (
+        f'<figure class="tg-figure tg-figure--empty" id="figure-{figure.name}">'
+        f'<figcaption class="tg-figure__title">{html_block(figure.title)}</figcaption>'
+        f"{nothing_yet(f'This figure needs {figure.needs}, and there is none', figure.command)}</figure>"
+    )
+
+
+def _downloads(figure: Publication, relative: Callable[[str], str]) -> str:
+    return " · ".join(
+        f'<a href="{_file(figure, kind, relative)}" download="tinygpt-{figure.files[kind]}">{label}</a>'
+        for kind, label in DOWNLOADS
+    )
+
+
+def _file(figure: Publication, kind: str, relative: Callable[[str], str]) -> str:
+    """A file's address, with a version that changes when the figure does; a pinned one never does."""
+    return relative(figure.address(kind)) + ("" if figure.pinned else f"?v={figure.version}")

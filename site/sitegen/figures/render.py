@@ -1,0 +1,284 @@
+"""Figures as files: light and dark SVG and PNG, the specification as Vega-Lite and as Vega, the plotted rows.
+
+vl-convert renders with a font that lies beside this module, so that a picture is byte-identical wherever it is made.
+Specifications are compiled to Vega here, so that a page need not load Vega-Lite. Rendering and compiling take time, so
+they are done for the light theme, of which the dark one is a matter of exchanging colours, and each product is kept
+under the hash of what it depends on: the specification, the font and the converter's version.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import altair as alt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import vl_convert
+from altair.utils.schemapi import debug_mode
+
+from sitegen.figures import Column, Figure
+from sitegen.figures.publication import LIVE_FOLDER, Parameter, Publication, TableBehind
+from sitegen.rows.results import records
+from sitegen.text.errors import SiteError
+from sitegen.text.escape import json_text, one_line, visible
+from sitegen.text.palette import DARK, FONT, LIGHT, Theme, chart_config, in_dark
+
+FONTS = Path(__file__).parent / "fonts"
+STATIC_WIDTH = 760  # pixels; the live chart takes its container's width instead
+PNG_SCALE = 2.0
+TABLE_ROWS = 400  # more are in the CSV
+_TAG = re.compile(r'<(?!svg\b)[a-z](?:"[^"]*"|[^">])*>')
+_DESCRIPTION = re.compile(r'\s(?:aria-[a-z]+|role)="[^"]*"')
+_DECIMALS = re.compile(r"(\.\d\d)\d+")
+_MENUS = ("select", "radio")  # the inputs that figure.js draws
+_DIGITS = 5  # of a number in a specification: finer than a pixel; the tables for download have all of them
+
+
+def render_figure(
+    figure: Figure, rows: pd.DataFrame, folder: Path, cache: Path, address: str = ""
+) -> Publication | None:
+    """Write a figure's files.
+
+    Args:
+        figure: what to draw.
+        rows: its rows; when empty, nothing is written.
+        folder: where the files go.
+        cache: where pictures and compiled specifications are kept between builds.
+        address: where the folder lies in the site, with a slash at the end; the figure's stable place when empty.
+
+    Returns:
+        what was written; None where there is nothing to draw.
+
+    Raises:
+        SiteError: the figure asks the reader in a way that pages cannot show.
+    """
+    if rows.empty:
+        return None
+    rows = visible_rows(rows)
+    spec = chart_spec(figure, rows, LIGHT, validate=False)
+    static = json.dumps({**spec, "width": STATIC_WIDTH}, sort_keys=True)
+    svg, png = _cached(cache, static, "svg"), _cached(cache, static, "png")
+    compiled = _cached(cache, json.dumps(spec, sort_keys=True), "vega.json")
+    dark = compiled.decode().replace(f'"theme":"{LIGHT.name}"', f'"theme":"{DARK.name}"')
+    content = {
+        "csv": rows.to_csv(index=False, lineterminator="\n").encode(),
+        "parquet": _parquet(rows),
+        "json": json_text(spec).encode(),
+        "vega.json": compiled,
+        "dark.vega.json": in_dark(dark).encode(),
+        "light.svg": svg,
+        "dark.svg": in_dark(svg.decode()).encode(),
+        "png": png,
+    }
+    digest = hashlib.sha256()
+    folder.mkdir(parents=True, exist_ok=True)
+    for kind, data in sorted(content.items()):
+        (folder / f"{figure.name}.{kind}").write_bytes(data)
+        digest.update(data)
+    width, height = _svg_size(svg.decode())
+    return Publication(
+        name=figure.name,
+        title=figure.title,
+        summary=figure.summary,
+        description=figure.describe(rows),
+        folder=address or f"{LIVE_FOLDER}{figure.name}/",
+        files=MappingProxyType({kind: f"{figure.name}.{kind}" for kind in content}),
+        version=digest.hexdigest()[:12],
+        width=width,
+        height=height,
+        parameters=_parameters(figure.name, spec),
+        table=_table_behind(figure, rows),
+    )
+
+
+def visible_rows(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with every text free of control characters and changes of direction: names come from results."""
+    shown = rows.copy()
+    for name in shown.columns:
+        if any(isinstance(value, str) for value in shown[name]):
+            shown[name] = [visible(value, keep="") if isinstance(value, str) else value for value in shown[name]]
+    return shown
+
+
+def chart_spec(figure: Figure, rows: pd.DataFrame, theme: Theme, validate: bool = True) -> dict[str, Any]:
+    """A figure's complete Vega-Lite specification, data inlined, in one theme.
+
+    Args:
+        figure: what to draw.
+        rows: its rows; not empty.
+        theme: the colours.
+        validate: whether Altair looks it up in Vega-Lite's schema, which takes longer than everything else here.
+    """
+    with debug_mode(validate):  # Altair would also look up every part that a chart is put together from
+        spec: dict[str, Any] = figure.chart(rows, theme).to_dict(validate=validate)
+    spec.pop("$schema", None)  # a link that nothing needs, on a page that loads nothing from elsewhere
+    spec["datasets"] = _data_of_use(spec.pop("datasets"), spec)
+    spec["config"] = chart_config(theme)
+    selections = [parameter["name"] for parameter in spec.get("params", []) if "select" in parameter]
+    # Legends wrap by it; figure.js puts the container's width in its place.
+    spec["params"] = [*spec.get("params", []), {"name": "room", "value": STATIC_WIDTH}]
+    spec["autosize"] = {"type": "fit-x", "contains": "padding"}
+    spec["description"] = figure.describe(rows)
+    spec["usermeta"] = {"figure": figure.name, "theme": theme.name, "selections": selections}
+    return spec
+
+
+def _data_of_use(datasets: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any]:
+    """The data of a specification without columns that it never names, and with the digits that can be seen."""
+    named = set(re.findall(r"\w+", json.dumps(spec)))
+
+    def value(found: Any) -> Any:
+        if isinstance(found, float):
+            # pandas marks an absent text as NaN, which JSON cannot say.
+            return float(f"{found:.{_DIGITS}g}") if found == found else None
+        return found
+
+    return {
+        name: [{key: value(found) for key, found in record.items() if key in named} for record in records]
+        for name, records in datasets.items()
+    }
+
+
+def _parameters(figure: str, spec: dict[str, Any]) -> tuple[Parameter, ...]:
+    """The parameters of a specification that a reader chooses from a menu."""
+    found = []
+    for parameter in spec["params"]:
+        bind = parameter.get("bind")
+        if not isinstance(bind, dict) or "input" not in bind:  # unbound, or bound to a legend or to scales
+            continue
+        if bind["input"] not in _MENUS:
+            raise SiteError(
+                f"figure {figure!r} binds {parameter['name']!r} to the input {bind['input']!r}",
+                " or ".join(_MENUS),
+                "invoke site, after binding it to a menu",
+            )
+        label = str(bind.get("name", parameter["name"])).strip()
+        options = tuple(str(option) for option in bind["options"])
+        found.append(Parameter(parameter["name"], label, options, str(parameter.get("value", options[0]))))
+    return tuple(found)
+
+
+def _table_behind(figure: Figure, rows: pd.DataFrame) -> TableBehind:
+    """The rows as the figure's columns write them."""
+
+    def cell(column: Column, value: Any) -> tuple[str, float | None]:
+        number = isinstance(value, int | float) and value == value
+        return one_line(column.write(value), 400), value if number else None
+
+    return TableBehind(
+        tuple(column.heading for column in figure.columns),
+        tuple(
+            tuple(cell(column, record[column.field]) for column in figure.columns)
+            for record in records(figure.tabulated(rows).head(TABLE_ROWS))
+        ),
+    )
+
+
+def _parquet(rows: pd.DataFrame) -> bytes:
+    """The rows as Parquet, without pandas' notes, so that the bytes depend on the rows alone."""
+    buffer = io.BytesIO()
+    table = pa.Table.from_pandas(rows, preserve_index=False).replace_schema_metadata(None)
+    pq.write_table(table, buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+# ---- the cache -----------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=1)
+def _drawn(spec: str, vega_lite: str) -> str:
+    """The picture as the converter draws it; a PNG is asked for right after the SVG of the same specification."""
+    svg: str = vl_convert.vegalite_to_svg(spec, vl_version=vega_lite)
+    return svg
+
+
+def _svg(spec: str, vega_lite: str) -> bytes:
+    return _embed_font(lighter_svg(_drawn(spec, vega_lite))).encode()
+
+
+def _png(spec: str, vega_lite: str) -> bytes:
+    data: bytes = vl_convert.svg_to_png(_drawn(spec, vega_lite), scale=PNG_SCALE)
+    return data
+
+
+def _vega(spec: str, vega_lite: str) -> bytes:
+    compiled: dict[str, Any] = vl_convert.vegalite_to_vega(spec, vl_version=vega_lite)
+    compiled.pop("$schema", None)
+    for data in compiled["data"]:
+        if len(data.get("values", ())) > 1:
+            data |= _in_columns(data)
+    return json_text(compiled).encode()
+
+
+def _in_columns(data: dict[str, Any]) -> dict[str, Any]:
+    """A data set as columns, which Vega makes rows of: where likes stand together, they compress to two thirds."""
+    rows = data["values"]
+    columns = {name: [row[name] for row in rows] for name in rows[0]}
+    return {
+        "values": [columns],
+        "transform": [{"type": "flatten", "fields": [*columns]}, *data.get("transform", ())],
+    }
+
+
+def lighter_svg(svg: str) -> str:
+    """A picture without the words that describe each mark, which no image tells, and to a hundredth of a pixel."""
+    return _TAG.sub(lambda tag: _DECIMALS.sub(r"\1", _DESCRIPTION.sub("", tag.group())), svg)
+
+
+_MAKERS: MappingProxyType[str, Callable[[str, str], bytes]] = MappingProxyType(
+    {"svg": _svg, "png": _png, "vega.json": _vega}
+)
+
+
+def _cached(cache: Path, spec: str, kind: str) -> bytes:
+    """What a specification becomes, from the cache where it was made before."""
+    key = hashlib.sha256(f"{kind}\0{spec}\0{_converter()}".encode()).hexdigest()
+    path = cache / f"{key}.{kind}"
+    if path.is_file():
+        return path.read_bytes()
+    _register_fonts()
+    data = _MAKERS[kind](spec, ".".join(alt.VEGALITE_VERSION.split(".")[:2]))
+    cache.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    partial.write_bytes(data)
+    partial.replace(path)
+    return data
+
+
+@lru_cache(maxsize=1)
+def _converter() -> str:
+    """The converter's version, and the hash of the fonts that it draws with."""
+    fonts = b"".join(path.read_bytes() for path in sorted(FONTS.iterdir()) if path.is_file())
+    return f"{version('vl-convert-python')}\0{hashlib.sha256(fonts).hexdigest()}"
+
+
+@lru_cache(maxsize=1)
+def _register_fonts() -> None:
+    vl_convert.register_font_directory(str(FONTS))
+
+
+def _embed_font(svg: str) -> str:
+    """Put the font into the picture: an SVG shown as an image cannot use the page's fonts."""
+    return re.sub(r"(<svg\b[^>]*>)", lambda match: f"{match.group(1)}<style>{font_face()}</style>", svg, count=1)
+
+
+def font_face() -> str:
+    """The charts' font as a rule of CSS that loads nothing."""
+    font = base64.b64encode((FONTS / "fira-sans-chart.woff2").read_bytes()).decode()
+    return f'@font-face{{font-family:"{FONT}";src:url(data:font/woff2;base64,{font}) format("woff2")}}'
+
+
+def _svg_size(svg: str) -> tuple[int, int]:
+    match = re.search(r'<svg\b[^>]*?\bwidth="([\d.]+)"[^>]*?\bheight="([\d.]+)"', svg)
+    return (round(float(match.group(1))), round(float(match.group(2)))) if match else (STATIC_WIDTH, 400)

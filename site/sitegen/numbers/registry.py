@@ -1,0 +1,376 @@
+"""Measured figures by name: the grammar that pages use instead of typing numbers.
+
+A name is a dotted path such as ``speedup.vectorized.numpy.small``. Each pattern below is one row: its upper-case
+parts are placeholders, looked up in the tables that define engines, presets and corpora. Values come from one scope
+(``sitegen.numbers.quoted_rows``), so that two numbers in one sentence can be compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import pandas as pd
+
+from bench.arms.kernel_parts import PARTS
+from bench.arms.registry import JAX_ON_CPU, OURS, PEERS, REFERENCE, ROOFLINE
+from bench.statistics.cost_model import CostModel
+from bench.training.sweep import DEFAULT_RATES
+from sitegen.numbers.accelerator_numbers import ANSWERS as ACCELERATOR_ANSWERS
+from sitegen.numbers.number import Answer, Number
+from sitegen.numbers.quoted_rows import Facts
+from sitegen.numbers.recipe_numbers import (
+    RACE_COMMAND,
+    SWEEP_COMMAND,
+    SWEPT,
+    best_of_recipe,
+    loss_at_rate,
+    race_lowest,
+    race_ratio,
+    race_time,
+    rate_text,
+)
+from sitegen.rows.accelerators import COMMAND as ACCELERATOR_COMMAND
+from sitegen.rows.peers import (
+    BEST_TORCH,
+    GENERATION_COMMAND,
+    TRAINING_COMMAND,
+    find,
+    percent,
+)
+from sitegen.rows.projections import cost_models
+from sitegen.text import quantities
+from sitegen.text.errors import SiteError
+from tinygpt.corpora import CORPORA
+from tinygpt.engines import ENGINES, parse_variant
+from tinygpt.errors import ConfigError, unknown_name
+from tinygpt.presets import PRESETS
+
+# ---- resolvers: (facts, parts) → (text, source, runs), or None while nothing is measured ------------------
+
+
+def _speedup(facts: Facts, engine: str, baseline: str, preset: str) -> Answer:
+    rows = _pair(facts, engine, baseline)
+    found = rows[rows["preset"] == preset]
+    if found.empty:
+        return None
+    row = found.iloc[0]
+    low, high = quantities.ratio(row["speedup_low"]), quantities.ratio(row["speedup_high"])
+    source = f"{engine} over {baseline} at {preset}, {low} to {high}; {_place(row)}"
+    return quantities.ratio(row["speedup"]), source, _runs(row)
+
+
+def _speedup_range(facts: Facts, engine: str, baseline: str) -> Answer:
+    rows = _pair(facts, engine, baseline)
+    if rows.empty:
+        return None
+    ordered = rows.sort_values("speedup")
+    low, high = ordered.iloc[0], ordered.iloc[-1]
+    source = f"{engine} over {baseline}, {low['preset']} and {high['preset']}; {_place(low)}"
+    texts = [quantities.ratio(low["speedup"]), quantities.ratio(high["speedup"])]
+    return texts[0] if texts[0] == texts[1] else " to ".join(texts), source, _runs(low, high)
+
+
+def _pair(facts: Facts, engine: str, baseline: str) -> pd.DataFrame:
+    ratios = facts.ratios
+    return ratios[(ratios["variant"] == engine) & (ratios["baseline"] == baseline)]
+
+
+def _of_cell(column: str, write: Callable[[float], str]) -> Callable[..., Answer]:
+    def resolve(facts: Facts, engine: str, preset: str) -> Answer:
+        cell = facts.cell(engine, preset)
+        if cell is None or pd.isna(cell[column]):
+            return None
+        source = f"{engine} at {preset}, {cell['evidence']}, {cell['code']}; {_place(cell)}"
+        return write(float(cell[column])), source, _runs(cell)
+
+    return resolve
+
+
+def _of_training(column: str, write: Callable[[float], str], frame: str = "training") -> Callable[..., Answer]:
+    def resolve(facts: Facts, corpus: str, preset: str) -> Answer:
+        runs = getattr(facts, frame)
+        runs = runs[(runs["corpus"] == corpus) & (runs["preset"] == preset) & runs[column].notna()]
+        if runs.empty:
+            return None
+        run = runs.iloc[0]
+        when = quantities.day(run["started_at"])
+        source = f"{run['variant']}, {run['steps_done']} steps on {corpus}, {run['origin']}, {when}"
+        return write(float(run[column])), source, _runs(run)
+
+    return resolve
+
+
+def _best_loss(facts: Facts, corpus: str, preset: str) -> Answer:
+    """The best evaluation of an accelerator's newest run: the checkpoint that such a run keeps is that one."""
+    runs = facts.accelerated_training
+    runs = runs[(runs["corpus"] == corpus) & (runs["preset"] == preset) & runs["held_out_loss"].notna()]
+    if runs.empty:
+        return None
+    run, steps = runs.iloc[0], facts.results.steps
+    best = min(float(run["held_out_loss"]), float(steps.loc[steps["cell_id"] == run["cell_id"], "held_out_loss"].min()))
+    when = quantities.day(run["started_at"])
+    return quantities.loss(best), f"{run['variant']}, best of the evaluations on {corpus}, {when}", _runs(run)
+
+
+def _minutes(seconds: float) -> str:
+    return f"{quantities.significant(seconds / 60, 2)} min"
+
+
+def _parameters(facts: Facts, preset: str) -> Answer:
+    del facts
+    return quantities.whole(PRESETS[preset].model.n_parameters), f"computed from the preset {preset}", ()
+
+
+def _count_cells(facts: Facts) -> Answer:
+    return str(len(facts.bench_runs)), "cells in the table of runs, failures included", _all_runs(facts)
+
+
+def _count_failed(facts: Facts) -> Answer:
+    failed = facts.bench_runs["status"] != "ok"
+    return str(int(failed.sum())), "cells whose status is not ok", _all_runs(facts)
+
+
+def _count_machines(facts: Facts) -> Answer:
+    return str(facts.bench_runs["machine_hash"].nunique()), "machines that measured them", _all_runs(facts)
+
+
+def _presets_measured(facts: Facts, engine: str) -> Answer:
+    cells = facts.cells[(facts.cells["variant"] == engine) & (facts.cells["state"] == "measured")]
+    text = f"{cells['preset'].nunique()} of {len(PRESETS)}"
+    return text, f"presets at which {engine} was measured", facts.runs_of(engine)
+
+
+def _cost_error(name: str) -> Callable[..., Answer]:
+    def resolve(facts: Facts, engine: str) -> Answer:
+        model = cost_models(facts.cells).get(engine)
+        if model is None:
+            return None
+        source = f"{engine}: each of {len(model.measured)} measured presets left out, cost model {model.id}"
+        return percent(getattr(model, name)), source, facts.runs_of(engine)
+
+    return resolve
+
+
+def _cost(write: Callable[[CostModel], str]) -> Callable[..., Answer]:
+    def resolve(facts: Facts, engine: str) -> Answer:
+        model = cost_models(facts.cells).get(engine)
+        if model is None:
+            return None
+        return write(model), f"{engine}: fitted by cost model {model.id}", facts.runs_of(engine)
+
+    return resolve
+
+
+def _fitted_rate(model: CostModel) -> str:
+    # A fit may give the products nothing, where something else grows as they do.
+    return quantities.gflops(1 / model.seconds_per_flop) if model.seconds_per_flop else "a rate that it cannot tell"
+
+
+def _cost_share(term: str) -> Callable[..., Answer]:
+    def resolve(facts: Facts, engine: str, preset: str) -> Answer:
+        model = cost_models(facts.cells).get(engine)
+        if model is None:
+            return None
+        source = f"{engine} at {preset}: its part of a step by cost model {model.id}, not measured by itself"
+        terms = model.terms(preset)
+        return percent(terms[term] / sum(terms.values())), source, facts.runs_of(engine)
+
+    return resolve
+
+
+def _part_share(facts: Facts, part: str, preset: str) -> Answer:
+    shares = facts.parts
+    found = shares[(shares["part"] == part.replace("_", " ")) & (shares["preset"] == preset)]
+    if found.empty:
+        return None
+    row = found.iloc[0]
+    return percent(row["share"]), f"{part} at {preset}, {row['n_steps']} steps in {row['n_rounds']} rounds", _runs(row)
+
+
+def _of_rival(frame: str, column: str, write: Callable[[float], str]) -> Callable[..., Answer]:
+    def resolve(facts: Facts, rival: str, preset: str) -> Answer:
+        row = find(getattr(facts, frame), rival, preset)
+        if row is None or pd.isna(row[column]):
+            return None
+        name = f"{rival} ({row['variant']})" if rival == BEST_TORCH else rival
+        return write(float(row[column])), f"{name} at {preset}, {row['evidence']}; {_place(row)}", _runs(row)
+
+    return resolve
+
+
+def _of_results(resolve: Callable[..., Answer]) -> Callable[..., Answer]:
+    return lambda facts, *parts: resolve(facts.results, *parts)
+
+
+def _runs(*rows: Any) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(str(row["run_id"]) for row in rows))
+
+
+def _all_runs(facts: Facts) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(facts.bench_runs["run_id"]))
+
+
+def _place(row: Any) -> str:
+    return f"{row['machine']}; {row['measured_on']}"
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """A row of the grammar: how to resolve a name of this form, and what measures it while it is missing."""
+
+    resolve: Callable[..., Answer]
+    command: str = "invoke bench --suite standard"
+
+
+_TRAIN = "invoke train --preset {PRESET} --corpus {CORPUS} --record"
+_CELL = "invoke bench --suite full --presets {PRESET} --engines {ENGINE}"
+
+_FITTED = "invoke bench --engines {ENGINE}"
+_PEERS = f"{TRAINING_COMMAND} --presets {{PRESET}}"
+_GENERATES = f"{GENERATION_COMMAND} --presets {{PRESET}}"
+
+_TRAINS_THERE = "python -m bench.training.accelerator_training --out rows --preset {PRESET} --corpus {CORPUS}"
+
+
+def _of_accelerator(name: str) -> Pattern:
+    """A row of the grammar that ``sitegen.numbers.accelerator_numbers`` answers."""
+    answer = ACCELERATOR_ANSWERS[name]
+    of_preset = "python -m bench.measuring.accelerator --out rows --presets {PRESET}"
+    command = of_preset if name.endswith("PRESET") else ACCELERATOR_COMMAND
+    return Pattern(lambda facts, *parts: answer(facts.accelerated, *parts), command)
+
+
+PATTERNS = MappingProxyType(
+    {
+        "speedup.ENGINE.BASELINE.PRESET": Pattern(
+            _speedup, "invoke bench --presets {PRESET} --engines {ENGINE},{BASELINE}"
+        ),
+        "speedup_range.ENGINE.BASELINE": Pattern(_speedup_range, "invoke bench --engines {ENGINE},{BASELINE}"),
+        "step_ms.ENGINE.PRESET": Pattern(_of_cell("seconds", quantities.milliseconds), _CELL),
+        "tokens_per_s.ENGINE.PRESET": Pattern(_of_cell("tokens_per_second", quantities.significant), _CELL),
+        "memory.ENGINE.PRESET": Pattern(_of_cell("peak_bytes", quantities.megabytes), _CELL),
+        "params.PRESET": Pattern(_parameters),
+        "loss.held_out.CORPUS.PRESET": Pattern(_of_training("held_out_loss", quantities.loss), _TRAIN),
+        "loss.first.CORPUS.PRESET": Pattern(_of_training("first_loss", quantities.loss), _TRAIN),
+        "loss.train.CORPUS.PRESET": Pattern(_of_training("train_loss", quantities.loss), _TRAIN),
+        "train_minutes.CORPUS.PRESET": Pattern(_of_training("wall_seconds", _minutes), _TRAIN),
+        "over.RIVAL.PRESET": Pattern(_of_rival("against", "speedup", quantities.ratio), _PEERS),
+        "rival_ms.RIVAL.PRESET": Pattern(_of_rival("against", "seconds", quantities.milliseconds), _PEERS),
+        "rival_memory.RIVAL.PRESET": Pattern(_of_rival("against", "peak_memory_bytes", quantities.megabytes), _PEERS),
+        "roofline_share.RIVAL.PRESET": Pattern(_of_rival("against", "share", percent), _PEERS),
+        "gflops.RIVAL.PRESET": Pattern(_of_rival("against", "flops_per_second", quantities.gflops), _PEERS),
+        "generates.RIVAL.PRESET": Pattern(
+            _of_rival("against_generating", "tokens_per_second", quantities.significant), _GENERATES
+        ),
+        "generates_over.RIVAL.PRESET": Pattern(
+            _of_rival("against_generating", "speedup", quantities.ratio), _GENERATES
+        ),
+        "sweep.loss.RECIPE.RATE": Pattern(_of_results(loss_at_rate), SWEEP_COMMAND),
+        "sweep.best.RECIPE": Pattern(_of_results(best_of_recipe), SWEEP_COMMAND),
+        "race.time.RIVAL": Pattern(_of_results(race_time), RACE_COMMAND),
+        "race.over.RIVAL": Pattern(_of_results(race_ratio), RACE_COMMAND),
+        "race.lowest.RIVAL": Pattern(_of_results(race_lowest), RACE_COMMAND),
+        "count.cells": Pattern(_count_cells),
+        "count.failed": Pattern(_count_failed),
+        "count.machines": Pattern(_count_machines),
+        "cost.error.ENGINE": Pattern(_cost_error("largest_error"), _FITTED),
+        "cost.median.ENGINE": Pattern(_cost_error("median_error"), _FITTED),
+        "cost.overhead.ENGINE": Pattern(_cost(lambda model: quantities.duration(model.overhead)), _FITTED),
+        "cost.rate.ENGINE": Pattern(_cost(_fitted_rate), _FITTED),
+        "cost.calls.ENGINE.PRESET": Pattern(_cost_share("calls"), _FITTED),
+        "cost.products.ENGINE.PRESET": Pattern(_cost_share("flops"), _FITTED),
+        "cost.traffic.ENGINE.PRESET": Pattern(_cost_share("bytes"), _FITTED),
+        "breakdown.PART.PRESET": Pattern(_part_share, "invoke bench --kernels --presets {PRESET}"),
+        **{f"accelerator.{name}": _of_accelerator(name) for name in ACCELERATOR_ANSWERS},
+        "accelerator.loss.CORPUS.PRESET": Pattern(_best_loss, _TRAINS_THERE),
+        "accelerator.minutes.CORPUS.PRESET": Pattern(
+            _of_training("wall_seconds", _minutes, "accelerated_training"), _TRAINS_THERE
+        ),
+        "presets.measured.ENGINE": Pattern(_presets_measured, "invoke bench --engines {ENGINE}"),
+    }
+)
+
+
+def _known_engine(text: str) -> None:
+    try:
+        parse_variant(text)
+    except ConfigError:
+        raise unknown_name("engine", text, ENGINES, "invoke site") from None
+
+
+def _known(kind: str, names: Iterable[str]) -> Callable[[str], None]:
+    allowed = tuple(names)
+
+    def check(text: str) -> None:
+        if text not in allowed:
+            raise unknown_name(kind, text, allowed, "invoke site")
+
+    return check
+
+
+PLACEHOLDERS: MappingProxyType[str, Callable[[str], None]] = MappingProxyType(
+    {
+        "ENGINE": _known_engine,
+        "BASELINE": _known_engine,
+        "PRESET": _known("preset", PRESETS),
+        "CORPUS": _known("corpus", CORPORA),
+        "PART": _known("part", [part.replace(" ", "_") for part in PARTS]),
+        "RIVAL": _known("rival", (REFERENCE, OURS, JAX_ON_CPU, *PEERS, BEST_TORCH, ROOFLINE)),
+        "RECIPE": _known("recipe", SWEPT),
+        "RATE": _known("rate", map(rate_text, DEFAULT_RATES)),
+    }
+)
+
+
+def resolve_number(name: str, facts: Facts) -> Number:
+    """Look a figure up by its name; pages, their table of numbers and the rows behind them all ask for the same.
+
+    Raises:
+        SiteError: the name fits no pattern, or names an engine, preset or corpus that does not exist.
+    """
+    if name not in facts.resolved:
+        facts.resolved[name] = _resolve(name, facts)
+    return facts.resolved[name]
+
+
+def _resolve(name: str, facts: Facts) -> Number:
+    pattern_text, placeholders = _match(name)
+    for kind, value in placeholders.items():
+        try:
+            PLACEHOLDERS[kind](value)
+        except ConfigError as error:
+            raise SiteError(f"number {name!r}: {error.problem}", error.allowed) from None
+    pattern = PATTERNS[pattern_text]
+    answer = pattern.resolve(facts, *placeholders.values())
+    command = pattern.command.format(**placeholders)
+    if answer is None:
+        return Number(None, _why_missing(facts, placeholders), command)
+    text, source, runs = answer
+    return Number(text, source, command, runs)
+
+
+def _why_missing(facts: Facts, placeholders: dict[str, str]) -> str:
+    """Whether the cell behind a number failed, or was never tried."""
+    cells = facts.cells
+    engines = [placeholders[slot] for slot in ("ENGINE", "BASELINE") if slot in placeholders]
+    failed = cells[
+        (cells["state"] == "failed")
+        & cells["variant"].isin(engines)
+        & (cells["preset"] == placeholders.get("PRESET", ""))
+    ]
+    return "not measured yet" if failed.empty else f"did not finish ({failed.iloc[0]['status']})"
+
+
+def _match(name: str) -> tuple[str, dict[str, str]]:
+    """The pattern that a name fits, and what stands at its placeholders."""
+    parts = name.split(".")
+    for text in PATTERNS:
+        form = text.split(".")
+        if len(form) == len(parts) and all(
+            slot in PLACEHOLDERS or slot == part for slot, part in zip(form, parts, strict=True)
+        ):
+            return text, {slot: part for slot, part in zip(form, parts, strict=True) if slot in PLACEHOLDERS}
+    raise SiteError(f"unknown number {name!r}", ", ".join(PATTERNS))

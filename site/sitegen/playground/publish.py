@@ -1,0 +1,191 @@
+"""What the playground page ships: its scripts, texts to train on, and an index of presets, texts, models and curves.
+
+    site/playground/*.js, *.css, *.wasm         copied as they are
+    index.json                                  presets, protocol, columns of the rows, published curves, texts, models
+    texts/NAME.txt                              loaded when a reader chooses them
+    models/NAME.safetensors, NAME.json          the gallery's weights as they are committed, and their config.json
+
+Nothing is typed twice: presets come from ``tinygpt.presets``, the protocol and the columns from ``bench``, the curves
+from the results.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import tinygpt
+from bench.records.protocol import benchmark_protocol
+from bench.records.schema import TABLES
+from sitegen.numbers.quoted_rows import Facts
+from tinygpt.checkpoints.gpt2_config import to_gpt2_config
+from tinygpt.corpora.stories.corpus import write_story
+from tinygpt.gallery.loader import MODELS, WEIGHTS, gallery_names, load_gallery_model
+from tinygpt.presets import PRESETS
+
+SOURCES = Path("site/playground")  # under the checkout
+FOLDER = "playground"  # under the generated folder
+SHIPPED = ("*.js", "*.css", "*.wasm")
+
+TEXT_BYTES = 280_000  # enough for `medium` without a memorization warning; under 100 KB compressed
+_STORIES_SEED = 3  # not one of the corpus' own: the excerpt is no part of what the gallery was trained on
+
+# Beyond these a tab would need hours for a thousand steps; `behemoth` would not fit into one at all.
+TRAINABLE = ("tiny", "small", "medium", "large", "xl", "huge")
+
+# The gallery's model that a first visit loads, and what each is given to begin with; others begin after a line break.
+FIRST_MODEL = "shakespeare"
+PROMPTS = MappingProxyType(
+    {"shakespeare": "ROMEO:\n", "kjv": "In the beginning", "python": "def ", "stories": "Once upon a time"}
+)
+
+# Ratios drawn beside the reader's own: engine over baseline.
+PUBLISHED = (("numpy", "python"), ("vectorized", "python"))
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text to train on in the tab.
+
+    Attributes:
+        title: for the menu.
+        licence: what may be done with it.
+        write: makes the text.
+    """
+
+    title: str
+    licence: str
+    write: Callable[[], bytes]
+
+
+def _stories() -> bytes:
+    """Stories of the corpus' grammar, whole ones, up to the size."""
+    rng = random.Random(_STORIES_SEED)
+    text = ""
+    while len(story := write_story(rng)) + len(text) + 3 <= TEXT_BYTES:
+        text += f"{story}\n\n\n"
+    return text.encode("ascii")
+
+
+def _source() -> bytes:
+    """TinyGPT's own library, whole files, up to the size."""
+    package = Path(tinygpt.__file__).parent
+    text = b""
+    for path in sorted(package.rglob("*.py")):
+        file = f"# tinygpt/{path.relative_to(package).as_posix()}\n\n".encode() + path.read_bytes() + b"\n\n"
+        if len(text) + len(file) <= TEXT_BYTES:
+            text += file
+    return text
+
+
+TEXTS: Mapping[str, Text] = MappingProxyType(
+    {
+        "stories": Text("children's stories from a grammar", "MIT, as TinyGPT, whose grammar writes them", _stories),
+        "source": Text("TinyGPT's own source", "MIT, as TinyGPT", _source),
+    }
+)
+
+
+def publish_playground(root: Path, generated: Path, facts: Facts, gallery: Path = MODELS) -> None:
+    """Write everything that the page loads.
+
+    Args:
+        root: the checkout.
+        generated: the folder of generated assets.
+        facts: results, for the published curves.
+        gallery: the folder of trained models.
+
+    Raises:
+        CheckpointError: a gallery model is damaged.
+    """
+    folder = generated / FOLDER
+    shutil.rmtree(folder, ignore_errors=True)
+    for name in ("texts", "models"):
+        (folder / name).mkdir(parents=True)
+    for pattern in SHIPPED:
+        for path in (root / SOURCES).glob(pattern):
+            shutil.copy(path, folder)
+    texts = {name: text.write() for name, text in TEXTS.items()}
+    for name, content in texts.items():
+        (folder / "texts" / f"{name}.txt").write_bytes(content)
+    index = {
+        "presets": [preset_entry(name) for name in PRESETS if name in TRAINABLE],
+        "protocol": _protocol(),
+        "columns": {table: [column.name for column in TABLES[table]] for table in ("runs", "steps")},
+        "published": _published(facts),
+        "corpora": [_text_entry(name, content) for name, content in texts.items()],
+        "models": _models(folder / "models", gallery),
+    }
+    (folder / "index.json").write_text(json.dumps(index, allow_nan=False), encoding="utf-8")
+
+
+def preset_entry(name: str) -> dict[str, Any]:
+    """A preset as the page knows it."""
+    preset = PRESETS[name]
+    return {
+        "name": name,
+        "nLayers": preset.model.n_layers,
+        "dModel": preset.model.d_model,
+        "nHeads": preset.model.n_heads,
+        "contextLength": preset.model.context_length,
+        "batchSize": preset.train.batch_size,
+        "parameters": preset.model.n_parameters,
+    }
+
+
+def _protocol() -> dict[str, Any]:
+    """The pipeline's protocol with what a tab does differently; the page fills in preset and text."""
+    fixed = asdict(benchmark_protocol("tiny", "stories", "", seed=0, rounds=1))
+    return fixed | {"threads": "1, a worker of the browser", "order": "plain JavaScript, then WebAssembly"}
+
+
+def _text_entry(name: str, content: bytes) -> dict[str, Any]:
+    text = TEXTS[name]
+    return {
+        "name": f"{name}-excerpt",
+        "title": text.title,
+        "licence": text.licence,
+        "file": f"texts/{name}.txt",
+        "bytes": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
+    }
+
+
+def _models(folder: Path, gallery: Path) -> list[dict[str, Any]]:
+    """Copy the gallery's models; returns their entries, first the one that a first visit loads."""
+    entries = []
+    for name in gallery_names(gallery):
+        card = load_gallery_model(name, gallery).card
+        shutil.copy(gallery / name / WEIGHTS, folder / f"{name}.safetensors")
+        config = to_gpt2_config(card.model_config(name))
+        (folder / f"{name}.json").write_text(json.dumps(config), encoding="utf-8")
+        entries.append(
+            {
+                "name": name,
+                "title": f"{name}, {card.n_parameters:,} parameters, {card.file_bytes / 1e6:.1f} MB",
+                "prompt": PROMPTS.get(name, ""),
+                "config": f"models/{name}.json",
+                "weights": f"models/{name}.safetensors",
+                "bytes": card.file_bytes,
+            }
+        )
+    return sorted(entries, key=lambda entry: (entry["name"] != FIRST_MODEL, entry["name"]))
+
+
+def _published(facts: Facts) -> list[dict[str, Any]]:
+    """Published ratios as (parameters, times as fast) points, by engine and baseline."""
+    ratios = facts.ratios
+    curves = []
+    for engine, baseline in PUBLISHED:
+        rows = ratios[(ratios["variant"] == engine) & (ratios["baseline"] == baseline)].sort_values("n_parameters")
+        points = [[*pair] for pair in zip(rows["n_parameters"].tolist(), rows["speedup"].tolist(), strict=True)]
+        if points:
+            curves.append({"name": f"{engine} over {baseline}", "points": points})
+    return curves

@@ -1,0 +1,98 @@
+"""A machine's fingerprint in words."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+
+from bench.arms.devices import on_accelerator
+from sitegen.text.escape import html_block, one_line
+
+# Parts of a processor's name that say nothing: trademarks, core counts (ours differ), nominal clocks.
+_CPU_NOISE = re.compile(r"\((?:R|TM)\)|\bCPU\b|\bProcessor\b|\b\d+-Core\b|@ [\d.]+ ?GHz", re.IGNORECASE)
+_ORIGIN_WORDS = {"published": "published", "local": "this machine (local)"}
+
+# (fields that must be there, how they read), in the order of the sentence.
+_PHRASES: tuple[tuple[tuple[str, ...], Callable[..., str]], ...] = (
+    (("cpu",), lambda cpu: str(cpu)),
+    (("cores",), lambda cores: f"{cores} {'cores' if cores != 1 else 'core'}"),
+    (("core_quota",), lambda quota: f"a quota of {quota:g} cores"),
+    (("arch_level",), lambda level: str(level)),
+    (("memory_gib",), lambda memory: f"{memory:g} GiB of memory"),
+    (("memory_limit_gib",), lambda limit: f"of which {limit:g} GiB are granted"),
+    (("os",), lambda system: str(system)),
+    (("python",), lambda version: str(version)),
+    (("numpy",), lambda version: f"NumPy {version}"),
+    (("numexpr",), lambda version: f"NumExpr {version}"),
+    (
+        ("blas", "blas_kernel", "blas_threads"),
+        lambda blas, kernel, threads: f"{blas} ({kernel} kernel, {threads} threads)",
+    ),
+    (("accelerator",), lambda accelerator: str(accelerator)),
+)
+
+
+def machine_label(machine: str, machine_hash: str, origin: str, variant: str = "") -> str:
+    """A short name: where the rows lie, processor, cores, and the start of the fingerprint's hash.
+
+    Of rows that an accelerator computed, the accelerator takes the processor's place.
+
+    Two fingerprints can agree in processor and cores and differ in the BLAS; the hash keeps them apart.
+
+    Args:
+        machine: the fingerprint, canonical JSON.
+        machine_hash: of that text.
+        origin: ``published`` or ``local``.
+        variant: that was measured; any of a processor's when empty.
+    """
+    fields = json.loads(machine)
+    where = _ORIGIN_WORDS.get(origin, origin)
+    if on_accelerator(variant):
+        return one_line(f"{where}: {accelerator_name(fields)}, {machine_hash[:6]}")
+    cpu = _CPU_NOISE.sub(" ", str(fields.get("cpu", "unknown processor")))
+    return one_line(f"{where}: {' '.join(cpu.split())}, {fields.get('cores', '?')} cores, {machine_hash[:6]}")
+
+
+def accelerator_name(fields: dict[str, Any]) -> str:
+    """The accelerators of a fingerprint without their driver."""
+    return str(fields.get("accelerator") or "an accelerator that is not named").partition(", driver")[0]
+
+
+def numbered_labels(names: pd.Series, machines: pd.Series) -> list[str]:
+    """Names as they are for the first machine, with a number behind them for every further one.
+
+    Args:
+        names: what a row is about.
+        machines: whose it is, as the first column of a table says in full.
+    """
+    numbers = {machine: number for number, machine in enumerate(dict.fromkeys(machines), 1)}
+    return [
+        str(name) if numbers[machine] == 1 else f"{name}, machine {numbers[machine]}"
+        for name, machine in zip(names, machines, strict=True)
+    ]
+
+
+def machine_sentence(cells: pd.DataFrame, runs: pd.DataFrame) -> str:
+    """The machine that prose quotes, in one HTML-escaped sentence.
+
+    Args:
+        cells: the quoted cells (``frames.primary_cells``), not empty.
+        runs: the table of runs, for the fingerprint itself.
+    """
+    first = cells.iloc[0]
+    record = runs.loc[runs["machine_hash"] == first["machine_hash"], "machine"].iloc[-1]
+    where = "Published rows" if first["origin"] == "published" else "Local rows (not published)"
+    return f"{where}, measured on {html_block(_describe(json.loads(record)))}."
+
+
+def _describe(fields: dict[str, Any]) -> str:
+    phrases = [
+        one_line(write(*(fields[name] for name in names)))
+        for names, write in _PHRASES
+        if all(fields.get(name) is not None for name in names)
+    ]
+    return ", ".join(phrases) or "a machine whose fingerprint is empty"

@@ -1,0 +1,147 @@
+"""Points that nobody measured: the cost model's (``bench.planning``), for the machine that prose quotes.
+
+They are drawn hollow and dashed beside the measured ones, with a band and the model's id. They are kept out of
+``frames``, so that no number, ratio, table of engines or other aggregate can contain one. A preset is projected only
+where another engine was measured: that is what the point is there to be compared with.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from bench.arms.variants import kind_of
+from bench.planning.projection import Projection, fit_models, project
+from bench.statistics.cost_model import CostModel
+from sitegen.rows.results import CELL_COLUMNS, ENGINE_KINDS, RATIO_COLUMNS, primary_cells, records
+from sitegen.text.escape import one_line
+from sitegen.text.palette import order_variants
+from tinygpt.presets import PRESETS
+
+PROJECTED = "projected"
+
+
+def cost_models(cells: pd.DataFrame) -> dict[str, CostModel]:
+    """Engine → the model of its measured cells in the quoted scope; rivals have none, whoever else is in ``cells``.
+
+    Args:
+        cells: of :func:`sitegen.rows.results.cell_frame`.
+    """
+    measured = _measured(cells)
+    measured = measured[[kind_of(variant) in ENGINE_KINDS for variant in measured["variant"]]]
+    return next(iter(fit_models(measured).values()), {}) if not measured.empty else {}
+
+
+def _measured(cells: pd.DataFrame) -> pd.DataFrame:
+    primary = primary_cells(cells)
+    return primary[primary["state"] == "measured"]
+
+
+def projected_cells(cells: pd.DataFrame) -> pd.DataFrame:
+    """The presets that an engine was not measured at and another one was.
+
+    Args:
+        cells: of :func:`sitegen.rows.results.cell_frame`.
+
+    Returns:
+        columns ``CELL_COLUMNS`` with ``state`` "projected" and the band as the interval; smallest preset first.
+    """
+    measured, models = _measured(cells), cost_models(cells)
+    presets = set(measured["preset"])
+    rows = [
+        _projected_cell(measured.iloc[0], models[found.variant], found)
+        for found in project(models)
+        if found.preset in presets
+    ]
+    return pd.DataFrame(rows, columns=[*CELL_COLUMNS])
+
+
+def _projected_cell(scope: pd.Series, model: CostModel, found: Projection) -> dict[str, Any]:
+    entry, estimate, preset = PRESETS[found.preset], found.estimate, found.preset
+    return {
+        **{name: scope[name] for name in ("origin", "machine_hash", "machine")},
+        "engine": model.variant,
+        "variant": model.variant,
+        "preset": preset,
+        "n_parameters": entry.model.n_parameters,
+        "state": PROJECTED,
+        "status": PROJECTED,
+        "seconds": estimate.seconds,
+        "seconds_low": estimate.low,
+        "seconds_high": estimate.high,
+        "tokens_per_second": entry.tokens_per_step / estimate.seconds,
+        "protocol": "none: not measured",
+        "evidence": projection_evidence(model),
+        "code": f"cost model {model.id}",
+        "reason": "",
+        "command": one_line(f"invoke bench --suite full --presets {preset} --engines {model.variant}"),
+    }
+
+
+def projection_evidence(model: CostModel) -> str:
+    """What a projection rests on, in one line."""
+    return (
+        f"projected from {len(model.measured)} measured presets; leaving each of them out, at most "
+        f"{model.largest_error:.0%} off"
+    )
+
+
+def projected_ratios(cells: pd.DataFrame) -> pd.DataFrame:
+    """Ratios of which exactly one side was measured and the other is projected.
+
+    Args:
+        cells: of :func:`sitegen.rows.results.cell_frame`.
+
+    Returns:
+        columns ``RATIO_COLUMNS`` and ``state`` "projected"; the interval is the projected side's band.
+    """
+    measured, projected = _measured(cells), projected_cells(cells)
+    rows = []
+    for theirs in records(projected):
+        for ours in records(measured[measured["preset"] == theirs["preset"]]):
+            rows += [_ratio(engine=ours, baseline=theirs), _ratio(engine=theirs, baseline=ours)]
+    frame = pd.DataFrame(rows, columns=[*RATIO_COLUMNS, "state"])
+    ranks = {name: rank for rank, name in enumerate(order_variants([*frame["variant"], *frame["baseline"]]))}
+    order = frame.assign(one=frame["baseline"].map(ranks), two=frame["variant"].map(ranks))
+    kept = order.sort_values(["one", "two", "n_parameters"], kind="stable").index
+    return frame.loc[kept].reset_index(drop=True)
+
+
+def _ratio(engine: dict[str, Any], baseline: dict[str, Any]) -> dict[str, Any]:
+    projected = engine if engine["state"] == PROJECTED else baseline
+    speedup = baseline["seconds"] / engine["seconds"]
+    # A band is symmetric in the logarithm, so it is the same factor whichever side was projected.
+    factor = projected["seconds_high"] / projected["seconds"]
+    text = {name: projected[name] for name in ("protocol", "evidence", "code", "status", "reason", "command")}
+    return {
+        **{name: engine[name] for name in ("origin", "machine_hash", "variant", "preset", "n_parameters", "machine")},
+        **text,
+        "state": PROJECTED,
+        "baseline": baseline["variant"],
+        "speedup": speedup,
+        "speedup_low": speedup / factor,
+        "speedup_high": speedup * factor,
+        "seconds": engine["seconds"],
+        "baseline_seconds": baseline["seconds"],
+        "evidence": f"{projected['variant']} {projected['evidence']}",
+    }
+
+
+def mark_bridges(rows: pd.DataFrame, series: list[str]) -> pd.Series:
+    """Which rows a dashed line runs through: the projected ones, and the measured ones next to them.
+
+    Args:
+        rows: columns ``state``, ``n_parameters`` and those of ``series``; failed rows belong to no line.
+        series: columns that tell one line from another.
+    """
+    marks = pd.Series(False, index=rows.index)
+    drawn = rows[rows["state"] != "failed"]
+    if not (drawn["state"] == PROJECTED).any():
+        return marks
+    for _, line in drawn.groupby(series, sort=False):
+        ordered = line.sort_values("n_parameters")
+        projected = ordered["state"] == PROJECTED
+        beside = projected.shift(1, fill_value=False) | projected.shift(-1, fill_value=False)
+        marks[ordered.index] = projected | beside
+    return marks

@@ -1,0 +1,134 @@
+"""Who a line in a figure is about: its words, its colour, its shape, and among whom it is shown.
+
+The project's engines, the rivals and the roofline are rows of one table, so that each looks the same in every figure,
+whoever else is in it. What the table does not know (a variant such as ``vectorized[threads=1]``, an engine of one's
+own) comes after them under its own name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from bench.arms.registry import JAX_ON_CPU, OURS, REFERENCE, ROOFLINE
+from sitegen.text.palette import Theme, order_variants
+
+# Who is shown together: each choice of the menu adds to the one before it.
+ENGINES_ONLY, WITH_RIVALS, EVERYTHING = "engines", "rivals", "all"
+TIERS = MappingProxyType(
+    {
+        ENGINES_ONLY: "this project's engines",
+        WITH_RIVALS: "engines, PyTorch and JAX",
+        EVERYTHING: "everything measured",
+    }
+)
+
+BEST_ON_CPU = "processor-best"  # whichever rival is fastest on the processor, preset by preset
+
+# Vega's shapes, told apart at a glance and when printed without colour.
+_SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right", "triangle-left")
+# A bound is no engine: a small star, which is in nobody's way.
+_BOUND = "M0,-0.7L0.17,-0.17L0.7,0L0.17,0.17L0,0.7L-0.17,0.17L-0.7,0L-0.17,-0.17Z"
+
+
+@dataclass(frozen=True)
+class Series:
+    """A row of the table.
+
+    Attributes:
+        name: as rows have it.
+        label: in legends and tooltips.
+        words: in menus.
+        tier: from which choice of the menu on it is shown.
+        spare: number of its colour among the theme's spare ones, if it is no engine with one of its own; None for
+            the muted one.
+        shape: number of its shape; None for that of a bound.
+        is_baseline: whether others are compared with it.
+    """
+
+    name: str
+    label: str
+    words: str
+    tier: str
+    spare: int | None
+    shape: int | None
+    is_baseline: bool = False
+
+
+SERIES = MappingProxyType(
+    {
+        series.name: series
+        for series in (
+            Series("python", "python", "python: plain loops", ENGINES_ONLY, None, 0, True),
+            Series(REFERENCE, "numpy", "numpy: the reference", ENGINES_ONLY, None, 1, True),
+            Series(OURS, "vectorized", "vectorized: the fast engine", ENGINES_ONLY, None, 2, True),
+            Series("jax", "jax engine", "jax: the accelerators' engine", ENGINES_ONLY, 5, 6),
+            Series(JAX_ON_CPU, "jax engine", "jax: the accelerators' engine, on the processor",
+                   ENGINES_ONLY, 5, 6, True),
+            Series("torch", "PyTorch", "PyTorch, as installed", WITH_RIVALS, 0, 3, True),
+            Series("torch-mkl-avx512", "PyTorch, AVX-512", "PyTorch, MKL overridden to AVX-512",
+                   WITH_RIVALS, 1, 4, True),
+            Series("jax-textbook", "JAX", "JAX", WITH_RIVALS, 2, 5, True),
+            Series("torch-compile", "torch.compile", "torch.compile", EVERYTHING, 3, 6),
+            Series("torch-compile-mkl-avx512", "compile, AVX-512", "torch.compile, MKL overridden to AVX-512",
+                   EVERYTHING, 4, 7),
+            Series("torch-1-thread", "PyTorch, 1 thread", "PyTorch, one thread", EVERYTHING, 3, 6),
+            Series("torch-1-thread-mkl-avx512", "1 thread, AVX-512", "PyTorch, one thread, MKL overridden to AVX-512",
+                   EVERYTHING, 4, 7),
+            Series("transformers", "transformers", "Hugging Face transformers", EVERYTHING, None, 0),
+            Series("torch-cuda", "PyTorch, GPU", "PyTorch on the accelerator", WITH_RIVALS, 0, 3),
+            Series("torch-cuda-graphs", "PyTorch, CUDA graph", "PyTorch, the step as a CUDA graph",
+                   WITH_RIVALS, 1, 4),
+            Series("torch-cuda-compile", "torch.compile, GPU", "torch.compile on the accelerator", WITH_RIVALS, 3, 0),
+            Series("torch-cuda-compile-graphs", "torch.compile, CUDA graph", "torch.compile, the step as a CUDA graph",
+                   WITH_RIVALS, 4, 7),
+            Series(BEST_ON_CPU, "fastest rival on the processor", "the fastest rival on the processor",
+                   WITH_RIVALS, None, 1),
+            Series(ROOFLINE, "products alone", "the matrix products alone", WITH_RIVALS, None, None),
+        )
+    }
+)  # fmt: skip
+
+
+def order_series(variants: Iterable[str]) -> list[str]:
+    """Variants without repetition: those of the table in its order, then the others."""
+    present = set(variants)
+    known = [name for name in SERIES if name in present]
+    return [*known, *order_variants([name for name in present if name not in SERIES])]
+
+
+def label_of(variant: str) -> str:
+    """What legends and tooltips call a variant."""
+    return SERIES[variant].label if variant in SERIES else variant
+
+
+def words_of(variant: str) -> str:
+    """What menus call a variant."""
+    return SERIES[variant].words if variant in SERIES else variant
+
+
+def tier_of(variant: str) -> int:
+    """From which choice of the menu on a variant is shown, counted from 0."""
+    return list(TIERS).index(SERIES[variant].tier if variant in SERIES else EVERYTHING)
+
+
+def series_colors(variants: Sequence[str], theme: Theme) -> list[str]:
+    """A colour for each: the table's own, for the others the spare ones from the last to the first."""
+    colors, taken = [], 0
+    for variant in variants:
+        if variant in theme.engines:
+            colors.append(theme.engines[variant])
+        elif variant in SERIES:
+            spare = SERIES[variant].spare
+            colors.append(theme.muted if spare is None else theme.spare[spare])
+        else:
+            taken += 1
+            colors.append(theme.spare[-taken % len(theme.spare)])
+    return colors
+
+
+def series_shapes(variants: Sequence[str]) -> list[str]:
+    """A shape for each: the table's own, the others in turn."""
+    numbers = [SERIES[name].shape if name in SERIES else position for position, name in enumerate(variants)]
+    return [_BOUND if number is None else _SHAPES[number % len(_SHAPES)] for number in numbers]

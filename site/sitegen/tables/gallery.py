@@ -1,0 +1,165 @@
+"""The gallery page's body: a card per model with its first text, and pages with everything else that it wrote.
+
+All is escaped. The texts that are folded away on the page are on a page of their own for each model, where a reader
+without scripts finds them; site.js brings them over when somebody unfolds them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from bench.training.gallery import GALLERY
+from sitegen.text import quantities
+from sitegen.text.escape import html_attribute, html_block
+from sitegen.text.markup import nothing_yet
+from tinygpt.gallery import Card, gallery_names, load_gallery_model
+
+
+def gallery_cards() -> list[Card]:
+    """The cards of the models that come with the package, in the order of the table they are trained from.
+
+    Raises:
+        CheckpointError: a model's files are damaged, or do not belong together.
+    """
+    there = gallery_names()
+    return [load_gallery_model(name).card for name in sorted(there, key=[*GALLERY, *there].index)]
+
+
+def gallery_html(cards: list[Card]) -> str:
+    """Every card on one line of HTML."""
+    if not cards:
+        return nothing_yet("No model has been trained for the gallery", "invoke gallery train shakespeare")
+    return f'<div class="tg-samples" data-search-exclude>{"".join(map(_card_html, cards))}</div>'
+
+
+def _card_html(card: Card) -> str:
+    evaluation = card.evaluation
+    facts = "".join(f"<dt>{html_block(name)}</dt><dd>{html_block(value)}</dd>" for name, value in _facts(card))
+    reasons = "".join(f"<li>{html_block(str(reason))}</li>" for reason in evaluation["verdict"]["reasons"])
+    first = "".join(_seeds(card)[:1])
+    folded = "".join(
+        f"<details><summary>{heading}</summary>"
+        f'<p data-part><a href="{_page_of(card)}#{part}">On a page of their own</a></p></details>'
+        for part, heading, _ in _folded(card)
+    )
+    return (
+        f'<section class="tg-model"><h2>{html_block(card.name)}</h2>'
+        f"<p>Verdict: <strong>{html_block(str(evaluation['verdict']['word']))}</strong></p><ul>{reasons}</ul>"
+        f"{first}{folded}<dl>{facts}</dl></section>"
+    )
+
+
+def _facts(card: Card) -> list[tuple[str, str]]:
+    e, train = card.evaluation, card.train
+    model = card.model
+    return [
+        ("text", f"{card.corpus}, SHA-256 {card.corpus_sha256[:16]}…; {card.licence}"),
+        (
+            "model",
+            f"{card.preset}: {model['n_layers']} layers, width {model['d_model']}, {model['n_heads']} heads, context "
+            f"{model['context_length']}, {quantities.whole(card.n_parameters)} parameters",
+        ),
+        (
+            "recipe",
+            f"{card.recipe}; rate {float(train['learning_rate']):g}, batch {train['batch_size']}, seed {card.seed}",
+        ),
+        (
+            "trained",
+            f"{quantities.whole(card.steps)} of {quantities.whole(card.planned_steps)} steps, "
+            f"{quantities.whole(card.tokens)} bytes read, {quantities.duration(card.seconds)} with {card.engine} on "
+            f"{card.machine.get('cpu')}, {card.machine.get('cores')} cores, {card.trained_on}",
+        ),
+        (
+            "held-out loss",
+            f"{float(e['held_out_loss']):.4f} nats per byte ({float(e['held_out_loss_bits']):.3f} bits), "
+            f"training text {float(e['train_loss']):.4f}",
+        ),
+        (
+            "words that exist",
+            f"{float(e['real_words']):.1%} of {quantities.whole(e['words'])}; in held-out text "
+            f"{float(e['held_out_real_words']):.1%}",
+        ),
+        ("distinct words, pairs, triples", _shares(e["distinct"])),
+        (
+            "verbatim 50-byte windows",
+            f"{float(e['verbatim_windows']):.2%}; of held-out text {float(e['held_out_verbatim_windows']):.2%}; "
+            f"longest copy {quantities.whole(len(str(e['longest_copy']).encode()))} bytes",
+        ),
+        (
+            "stored",
+            f"{card.precision}, {quantities.megabytes(card.file_bytes)}; largest error of a weight "
+            f"{card.largest_error:.2g}; held-out loss before rounding {card.float32_held_out_loss:.4f}",
+        ),
+        ("to make it again", card.command),
+    ]
+
+
+def _shares(values: Any) -> str:
+    return ", ".join(f"{float(value):.1%}" for value in values)
+
+
+def _text_html(caption: str, text: str) -> str:
+    # What scrolls must be reachable by the keyboard; where it does not scroll, site.js takes the stop away.
+    shown = f'<pre tabindex="0">{html_block(text)}</pre><figcaption>{html_block(caption)}</figcaption>'
+    return f'<figure class="tg-sample">{shown}</figure>'
+
+
+def _seeds(card: Card) -> list[str]:
+    return [_text_html(f"seed {seed}", str(text)) for seed, text in enumerate(card.evaluation["texts"])]
+
+
+def _evolution(card: Card) -> list[str]:
+    parts = []
+    for entry in card.evolution:
+        held_out = entry.get("held_out_loss")
+        loss = f"training loss {float(entry['train_loss']):.2f}"
+        loss += "" if held_out is None else f", held-out loss {float(held_out):.2f}"
+        parts.append(_text_html(f"step {quantities.whole(entry['step'])} · {loss}", str(entry["text"])))
+    return parts
+
+
+def _folded(card: Card) -> list[tuple[str, str, list[str]]]:
+    """What is folded away: its id, what it is, and the texts."""
+    seeds, evolution = _seeds(card)[1:], _evolution(card)
+    parts = [
+        ("seeds", f"The other {len(seeds)} seeds, all of them", seeds),
+        ("evolution", f"From noise to sentences, in {len(evolution)} samples", evolution),
+    ]
+    return [part for part in parts if part[2]]
+
+
+# ---- the texts on pages of their own -----------------------------------------------------------------------
+
+FOLDER = "gallery"  # of the page, under the site's; the texts lie beside it
+_STYLES = ("generated/palette.css", "generated/chart-font.css", "css/figures.css", "css/embed.css")
+
+
+def write_texts(cards: list[Card], site: Path) -> None:
+    """Write a page for each model, with the texts that its card folds away, into a built site with a gallery."""
+    for card in cards if (site / FOLDER).is_dir() else ():
+        (site / FOLDER / _page_of(card)).write_text(texts_page(card), encoding="utf-8")
+
+
+def _page_of(card: Card) -> str:
+    return f"{card.name}.html"
+
+
+def texts_page(card: Card) -> str:
+    """The page of one model's texts."""
+    title = f"Texts of the model {html_block(card.name)}"
+    lines = [
+        "<!doctype html>",
+        '<html lang="en"><head><meta charset="utf-8">',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        f"<title>{title} · TinyGPT</title>",
+        f'<meta name="description" content="What the model {html_attribute(card.name)} wrote, with nothing left out.">',
+        '<link rel="icon" href="../assets/generated/favicon.svg">',
+        *(f'<link rel="stylesheet" href="../assets/{style}">' for style in _STYLES),
+        '</head><body class="tg-embed md-typeset" data-md-color-scheme="default"><main>',
+        f"<h1>{title}</h1>",
+        *(f'<h2>{heading}</h2><div id="{part}">{"".join(texts)}</div>' for part, heading, texts in _folded(card)),
+        '<p><a href="./">The gallery</a></p>',
+        "</main></body></html>",
+    ]
+    return "\n".join(lines) + "\n"

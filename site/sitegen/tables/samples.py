@@ -1,0 +1,89 @@
+"""The samples page: what the models wrote, with where it comes from. Every text is untrusted and escaped."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from sitegen.rows.results import Results, records
+from sitegen.text import quantities
+from sitegen.text.escape import html_block
+from sitegen.text.markup import nothing_yet
+
+MAX_MODELS = 24
+MAX_STEPS = 8  # earlier samples of one model, evenly spread
+
+
+def written(results: Results) -> pd.DataFrame:
+    """Samples with the kind and the start of their runs. A sweep is left out: it is one small model over and over."""
+    runs = results.runs[["cell_id", "kind", "suite", "started_at"]]
+    samples = results.samples.merge(runs, on="cell_id", how="left")
+    return samples[samples["suite"] != "sweep"]
+
+
+def samples_html(results: Results) -> str:
+    """Every model's last samples, its earlier ones folded away below them; one line of HTML."""
+    models = written(results)
+    if models.empty:
+        return nothing_yet("No model has written anything", "invoke train --preset small --corpus shakespeare --record")
+    # Models that were trained to write come first; a benchmark's few steps write noise.
+    models = models.assign(rank=(models["kind"] != "train").astype(int))
+    order = models.groupby("cell_id").agg(rank=("rank", "min"), started_at=("started_at", "max"))
+    order = order.sort_values(["rank", "started_at"], ascending=[True, False])
+    shown = order.head(MAX_MODELS)
+    trained = [_model_html(models[models["cell_id"] == cell]) for cell in shown.index[shown["rank"] == 0]]
+    measured = [_model_html(models[models["cell_id"] == cell]) for cell in shown.index[shown["rank"] == 1]]
+    parts = trained or [nothing_yet("No model was trained to write", "invoke train --preset small --record")]
+    if measured:
+        parts.append(
+            f"<details><summary>What {len(measured)} benchmark cells wrote after a few steps: noise, kept as evidence"
+            f"</summary>{''.join(measured)}</details>"
+        )
+    rest = len(order) - len(shown)
+    more = f"<p>{rest} older ones are not shown; <code>invoke results export</code> has them.</p>" if rest > 0 else ""
+    return f'<div class="tg-samples" data-search-exclude>{"".join(parts)}{more}</div>'
+
+
+def _model_html(samples: pd.DataFrame) -> str:
+    last_step = int(samples["step"].max())
+    last = samples[samples["step"] == last_step]
+    earlier = samples[samples["step"] < last_step].sort_values("step").drop_duplicates("step")
+    if len(earlier) > MAX_STEPS:
+        earlier = earlier.iloc[[round(i * (len(earlier) - 1) / (MAX_STEPS - 1)) for i in range(MAX_STEPS)]]
+    first = last.iloc[0]
+    where = "" if first["origin"] == "published" else " · this machine (local)"
+    title = f"{first['preset']} on {first['corpus']}"
+    kind = " · benchmark cell, a few steps only" if first["kind"] == "bench" else ""
+    shown = "".join(_sample_html(record) for record in records(last))
+    folded = (
+        f"<details><summary>How it wrote earlier in training</summary>"
+        f"{''.join(_sample_html(record) for record in records(earlier))}</details>"
+        if not earlier.empty
+        else ""
+    )
+    return (
+        f'<section class="tg-model"><h3>{html_block(title)}</h3>'
+        f'<p class="tg-model__facts">{html_block(str(first["engine"]))}, {quantities.whole(last_step)} steps'
+        f"{html_block(kind)}{html_block(where)}</p>{shown}{folded}</section>"
+    )
+
+
+def _sample_html(sample: dict[str, Any]) -> str:
+    facts = [f"step {quantities.whole(sample['step'])}"]
+    for label, column, write in (
+        ("training loss", "train_loss", quantities.loss),
+        ("held-out loss", "held_out_loss", quantities.loss),
+        ("temperature", "temperature", lambda value: f"{value:g}"),
+        ("top-k", "top_k", lambda value: f"{value:.0f}"),
+        ("seed", "seed", lambda value: f"{value:.0f}"),
+        ("tokens/s", "tokens_per_second", quantities.significant),
+        ("first token after", "first_token_seconds", quantities.duration),
+    ):
+        value = sample[column]
+        if value is not None and not pd.isna(value):
+            facts.append(f"{label} {write(float(value))}")
+    return (
+        f'<figure class="tg-sample"><pre><span class="tg-prompt">{html_block(str(sample["prompt"]))}</span>'
+        f"{html_block(str(sample['text']))}</pre><figcaption>{html_block(' · '.join(facts))}</figcaption></figure>"
+    )

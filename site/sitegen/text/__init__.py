@@ -1,0 +1,1 @@
+"""How things are written: escaping, HTML tables, quantities, colours, formulas."""

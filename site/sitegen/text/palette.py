@@ -1,0 +1,207 @@
+"""One palette for pages and charts, light and dark.
+
+The engines' hues are those of Okabe and Ito (2008, "Color universal design"), lightened in the dark theme. The spare
+colours were searched for: every pair of all nine stays apart in normal vision and in each of the three forms of colour
+blindness, and every mark has a contrast of at least 3:1 with its background (tests/sitegen/text/test_palette.py
+computes both). Colour is never the only sign: each engine also has its own shape.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+FONT = "Fira Sans"
+FONT_FAMILY = f"{FONT}, DejaVu Sans, sans-serif"
+
+
+@dataclass(frozen=True)
+class Theme:
+    """Colours of one scheme, as ``#rrggbb``.
+
+    Attributes:
+        name: "light" or "dark".
+        scheme: Material's name of the colour scheme.
+        background: behind pages and charts.
+        raised: behind cards, code and table headers.
+        ink: text.
+        muted: secondary text, axes (at least 4.5:1 on the background).
+        line: grid and borders.
+        link: links and focus.
+        accent: the project's own colour: the curve in the logo.
+        header: behind the top bar, whose text is ``header_ink``.
+        good, bad: states in tables; always beside a word.
+        engines: engine → colour; the spare colours go to variants and rivals.
+    """
+
+    name: str
+    scheme: str
+    background: str
+    raised: str
+    ink: str
+    muted: str
+    line: str
+    link: str
+    accent: str
+    header: str
+    header_ink: str
+    good: str
+    bad: str
+    engines: MappingProxyType[str, str]
+    spare: tuple[str, ...]
+
+
+LIGHT = Theme(
+    name="light",
+    scheme="default",
+    background="#fdfcfa",
+    raised="#f3f1ec",
+    ink="#1d2433",
+    muted="#5a6272",
+    line="#dedbd3",
+    link="#005f96",
+    accent="#b84a00",
+    header="#14213d",
+    header_ink="#fdfcfa",
+    good="#00704f",
+    bad="#b3261e",
+    engines=MappingProxyType({"python": "#5b6472", "numpy": "#0072b2", "vectorized": "#d55e00"}),
+    spare=("#4da358", "#211b73", "#b0749a", "#474c14", "#6d4075", "#520840"),
+)
+
+DARK = Theme(
+    name="dark",
+    scheme="slate",
+    background="#12161f",
+    raised="#1b212d",
+    ink="#e6e9ef",
+    muted="#a3adbd",
+    line="#323a49",
+    link="#7cc4f5",
+    accent="#ff9a55",
+    header="#0b0f18",
+    header_ink="#e6e9ef",
+    good="#5fd3a6",
+    bad="#ff8f85",
+    engines=MappingProxyType({"python": "#aab4c3", "numpy": "#56b4e9", "vectorized": "#ff8b3d"}),
+    spare=("#298138", "#7e8bec", "#f9cde8", "#c8d082", "#8d5397", "#b9669e"),
+)
+
+THEMES = (LIGHT, DARK)
+
+_IN_CHARTS = ("background", "raised", "ink", "muted", "line", "link", "accent", "good", "bad")
+_DARK_FOR = MappingProxyType(
+    {getattr(LIGHT, role): getattr(DARK, role) for role in _IN_CHARTS}
+    | {color: DARK.engines[engine] for engine, color in LIGHT.engines.items()}
+    | dict(zip(LIGHT.spare, DARK.spare, strict=True))
+)
+_LIGHT_COLOR = re.compile("|".join(_DARK_FOR))
+
+
+def in_dark(drawn: str) -> str:
+    """A picture or a specification in the light theme, as the dark theme has it: nothing but the colours differs."""
+    return _LIGHT_COLOR.sub(lambda color: _DARK_FOR[color.group()], drawn)
+
+
+_ENGINE_ORDER = ("python", "numpy", "vectorized")
+
+
+def family(variant: str) -> str:
+    """The engine that a variant belongs to: ``vectorized[threads=1]`` → ``vectorized``."""
+    return variant.partition("[")[0]
+
+
+def css_variables() -> str:
+    """The palette as a style sheet: our own variables, and Material's set from them; paper is always light."""
+    schemes = "\n".join(_scheme_css(theme, theme.scheme) for theme in THEMES)
+    return (
+        "/* Written by sitegen.text.palette; edit the colours there. */\n"
+        f"{schemes}\n@media print {{\n{_scheme_css(LIGHT, DARK.scheme)}}}\n"
+    )
+
+
+def _scheme_css(theme: Theme, scheme: str) -> str:
+    own = {
+        "background": theme.background,
+        "raised": theme.raised,
+        "ink": theme.ink,
+        "muted": theme.muted,
+        "line": theme.line,
+        "link": theme.link,
+        "accent": theme.accent,
+        "header": theme.header,
+        "header-ink": theme.header_ink,
+        "good": theme.good,
+        "bad": theme.bad,
+        **{f"engine-{name}": color for name, color in theme.engines.items()},
+    }
+    material = {
+        "default-bg-color": "background",
+        "default-fg-color": "ink",
+        "default-fg-color--light": "muted",
+        "typeset-color": "ink",
+        "typeset-a-color": "link",
+        "primary-fg-color": "header",
+        "primary-fg-color--light": "header",
+        "primary-fg-color--dark": "header",
+        "primary-bg-color": "header-ink",
+        "accent-fg-color": "accent",
+        "code-bg-color": "raised",
+        "code-fg-color": "ink",
+        "footer-bg-color": "header",
+        "footer-bg-color--dark": "header",
+    }
+    lines = [f"  --tg-{name}: {color};" for name, color in own.items()]
+    lines += [f"  --md-{name}: var(--tg-{source});" for name, source in material.items()]
+    return f'[data-md-color-scheme="{scheme}"] {{\n' + "\n".join(lines) + "\n}\n"
+
+
+def chart_config(theme: Theme) -> dict[str, object]:
+    """Vega-Lite configuration: the palette and the font, applied to every chart."""
+    axis = {
+        "labelColor": theme.muted,
+        "titleColor": theme.muted,
+        "domainColor": theme.muted,
+        "tickColor": theme.line,
+        "gridColor": theme.line,
+        "gridOpacity": 0.7,
+        "labelFontSize": 12,
+        "titleFontSize": 12.5,
+        "titleFontWeight": "normal",
+        "titlePadding": 8,
+    }
+    legend = {
+        "labelColor": theme.ink,
+        "titleColor": theme.muted,
+        "labelFontSize": 12.5,
+        "titleFontSize": 12.5,
+        "titleFontWeight": "normal",
+        "symbolStrokeWidth": 2,
+        "labelLimit": 260,
+        "layout": {"bottom": {"direction": "vertical", "anchor": "start", "margin": 8}},
+    }
+    return {
+        "background": theme.background,
+        "font": FONT_FAMILY,
+        "padding": 4,
+        "axis": axis,
+        "legend": legend,
+        "header": {"labelColor": theme.ink, "titleColor": theme.muted, "labelFontSize": 12.5, "titleFontSize": 12.5},
+        "title": {"color": theme.ink, "subtitleColor": theme.muted, "fontWeight": "normal", "anchor": "start"},
+        "text": {"color": theme.muted, "fontSize": 12},
+        "view": {"stroke": None},
+        "range": {"category": [*theme.engines.values(), *theme.spare]},
+    }
+
+
+def order_variants(variants: Sequence[str]) -> list[str]:
+    """Variants without repetition: the ladder's engines first, each followed by its variants, then the rest."""
+
+    def key(variant: str) -> tuple[int, str, str]:
+        engine = family(variant)
+        rank = _ENGINE_ORDER.index(engine) if engine in _ENGINE_ORDER else len(_ENGINE_ORDER)
+        return rank, engine, variant
+
+    return sorted(set(variants), key=key)

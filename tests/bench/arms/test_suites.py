@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import pytest
+
+from bench.arms.registry import PEERS, REFERENCE
+from bench.arms.suites import SUITES, Arm, Cell, Suite, repeat_command, select_suite
+from bench.arms.variants import check_variant, engine_name, make_engine, split_names
+from tests.bench.faulty_engines import Raising
+from tinygpt.engines import CPU_ENGINES
+from tinygpt.errors import ConfigError
+from tinygpt.presets import PRESETS
+
+
+def test_rounds_are_interleaved_and_alternate_direction():
+    suite = Suite("x", "", 3, (Arm("a", "tiny", 1, 3), Arm("b", "tiny", 1, 3), Arm("c", "tiny", 1, 1)))
+    assert [(cell.variant, cell.round) for cell in suite.cells] == [
+        ("a", 0), ("b", 0), ("c", 0), ("b", 1), ("a", 1), ("a", 2), ("b", 2),
+    ]  # fmt: skip
+
+
+def test_declared_suites():
+    quick = {(arm.variant, arm.preset) for arm in SUITES["quick"].arms}
+    assert quick == {(e, p) for e in ("numpy", "vectorized", "python") for p in ("tiny", "small", "medium")}
+    assert SUITES["standard"].rounds == SUITES["full"].rounds == 6
+    standard, full = ({(arm.variant, arm.preset) for arm in SUITES[name].arms} for name in ("standard", "full"))
+    assert {variant for variant, _ in standard} >= {*CPU_ENGINES, "torch", "torch-mkl-avx512"}
+    assert full >= {
+        (variant, preset)
+        for variant in (*CPU_ENGINES, *(name for name, peer in PEERS.items() if peer.trainer))
+        for preset in PRESETS
+    }
+    assert {arm.preset for arm in SUITES["full"].arms if arm.variant == "python"} == set(PRESETS)
+    for suite in (suite for name, suite in SUITES.items() if not suite.generates and name != "kernels"):
+        for preset in {arm.preset for arm in suite.arms}:
+            first = next(cell for cell in suite.cells if cell.preset == preset)
+            assert first.variant == REFERENCE, "every other cell is judged by the reference's losses"
+
+
+def test_selection_narrows_and_brings_the_reference():
+    suite = select_suite("standard", ["small"], ["vectorized[threads=1]"])
+    assert [(arm.variant, arm.rounds) for arm in suite.arms] == [("numpy", 1), ("vectorized[threads=1]", 6)]
+    assert {arm.preset for arm in suite.arms} == {"small"}
+
+
+def test_a_look_at_the_parts_of_a_step_needs_no_reference():
+    suite = select_suite("kernels", ["small", "huge"])
+    assert [(cell.variant, cell.preset, cell.kind) for cell in suite.cells if not cell.round] == [
+        ("kernels", "small", "kernels"), ("kernels", "huge", "kernels"),
+    ]  # fmt: skip
+    beside_an_engine = select_suite("quick", ["tiny"], ["kernels", "vectorized"])
+    assert beside_an_engine.arms[0].variant == REFERENCE
+
+
+def test_selection_reaches_beyond_the_suite():
+    suite = select_suite("quick", ["huge"], ["vectorized", "my.module:Engine"])
+    assert [arm.variant for arm in suite.arms] == ["numpy", "vectorized", "my.module:Engine"]
+    assert {arm.limit_seconds for arm in suite.arms} == {600.0}
+    everything = select_suite("quick")
+    assert {(a.variant, a.preset) for a in everything.arms} == {(a.variant, a.preset) for a in SUITES["quick"].arms}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [(("quik",), "'quick'"), (("quick", ["smal"]), "'small'"), (("quick", [], ["nunpy"]), "'numpy'"),
+     (("quick", [], ["vectorized[threds=1]"]), "'threads'")],
+)  # fmt: skip
+def test_wrong_names_get_the_nearest(arguments, hint):
+    with pytest.raises(ConfigError, match=f"did you mean {hint}"):
+        select_suite(*arguments)
+
+
+def test_names_and_variants():
+    assert split_names("numpy, vectorized[threads=1,kernels=numpy],,python") == [
+        "numpy", "vectorized[threads=1,kernels=numpy]", "python",
+    ]  # fmt: skip
+    assert engine_name("vectorized[threads=1]") == "vectorized"
+    assert check_variant("vectorized[threads = 1]") == "vectorized[threads=1]"
+
+
+def test_engines_outside_the_registry():
+    preset = PRESETS["tiny"]
+    assert isinstance(make_engine("tests.bench.faulty_engines:Raising", preset.model, preset.train, 0), Raising)
+    for variant in ("no.such:Engine", "tests.bench.faulty_engines:Absent", "tests.bench.faulty_engines:NoEngine"):
+        with pytest.raises(ConfigError):
+            make_engine(variant, preset.model, preset.train, 0)
+
+
+def test_repeat_command_is_quoted_and_complete():
+    cell = Cell("vectorized[threads=1]", "small", 2, 10)
+    command = repeat_command("quick", cell, "stories", 0)
+    assert command == "invoke bench --suite quick --presets small --engines 'vectorized[threads=1]' --corpus stories"
+    assert "--corpus" not in repeat_command("quick", cell, "shakespeare", 0)

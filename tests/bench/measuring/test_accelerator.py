@@ -1,0 +1,139 @@
+"""Measuring on an accelerator, without one: protocols, rows, verdicts, and what travels."""
+
+from __future__ import annotations
+
+import tarfile
+from datetime import UTC, datetime
+from io import BytesIO
+
+import pytest
+
+from bench.arms.registry import ACCELERATOR_PEERS
+from bench.measuring.accelerator import DEFAULT_ENGINES, REFERENCE, judged, protocol_of, rows_of, split_variants
+from bench.measuring.accelerator_worker import GROUP, timed_steps
+from bench.measuring.cell_rows import RunContext
+from bench.records import machine as machine_module
+from bench.records.protocol import benchmark_protocol
+from bench.records.provenance import Provenance
+from bench.records.store import read_table, write_tables
+from bench.training.accelerator_training import pack
+from tests.bench.rows import MACHINE
+from tinygpt.engines import create_engine
+from tinygpt.errors import ConfigError
+
+CONTEXT = RunContext("20260101T000000Z-aaaaaaaa-0000", "accelerator", Provenance("c" * 40, False), MACHINE)
+
+
+def round_event(variant, number, losses):
+    steps = [
+        {"step": step, "seconds": 0.001, "loss": loss, "grad_norm": 1.0, "elapsed_seconds": 0.001 * step}
+        for step, loss in enumerate(losses, 1)
+    ]
+    return {
+        "event": "round",
+        "variant": variant,
+        "round": number,
+        "steps": steps,
+        "started_at": datetime.now(UTC).isoformat(),
+    }
+
+
+def test_an_arithmetic_of_its_own_has_a_protocol_of_its_own(corpus):
+    names = ("jax", "jax[dispatch=3]", REFERENCE, "jax[precision=tf32]", "jax[precision=bfloat16]")
+    hashes = [protocol_of(name, "tiny", corpus, rounds=6).hash for name in names]
+    assert hashes[0] == hashes[1] == hashes[2]
+    assert len(set(hashes)) == 3
+    processor = benchmark_protocol("tiny", corpus.name, corpus.sha256, seed=0, rounds=6)
+    assert processor.hash not in hashes, "steps timed together are not compared with steps timed alone"
+    assert protocol_of("jax", "behemoth", corpus, 6, batch=8).batch_size == 8
+
+
+def test_groups_divide_what_the_protocol_asks_for(corpus):
+    protocol = protocol_of("jax", "tiny", corpus, rounds=1)
+    assert protocol.warmup_steps % GROUP == protocol.measured_steps % GROUP == 0
+    engine = create_engine("numpy", protocol.model, protocol.train)
+    engine.steps_per_dispatch = GROUP
+    steps = timed_steps(engine, protocol, corpus.train_tokens)
+    assert [step["step"] for step in steps] == list(range(1, 19))
+    assert len({step["seconds"] for step in steps}) <= 18 / GROUP
+    assert steps[-1]["loss"] < steps[0]["loss"]
+
+
+def test_a_workers_events_become_rows(corpus, results_root):
+    variants = (*DEFAULT_ENGINES, "jax[dispatch=3,precision=bfloat16]")
+    protocols = {name: protocol_of(name, "tiny", corpus, rounds=2) for name in variants}
+    curve = [5.0 - 0.01 * step for step in range(18)]
+    wrong = [loss * 1.01 for loss in curve]
+    events = [
+        *(round_event(name, number, curve) for name in variants[:2] for number in (0, 1)),
+        round_event("torch-cuda-compile", 0, wrong),
+        {"event": "error", "variant": "torch-cuda-graphs", "type": "OutOfMemoryError", "message": "CUDA out of memory"},
+        round_event(variants[-1], 0, wrong),
+        {"event": "done"},
+    ]
+    runs, steps = rows_of(CONTEXT, "tiny", protocols, events, limit=480.0, said="")
+    write_tables(results_root, CONTEXT.run_id, {"runs": runs, "steps": steps, "samples": []})
+    table = read_table("runs", results_root).set_index(["variant", "round"])
+    status = table["status"].to_dict()
+    assert status == {
+        (variants[0], 0): "ok", (variants[0], 1): "ok", (REFERENCE, 0): "ok", (REFERENCE, 1): "ok",
+        ("torch-cuda-compile", 0): "diverged", ("torch-cuda-graphs", 0): "oom", (variants[-1], 0): "ok",
+    }  # fmt: skip
+    assert table["loss_drift"][variants[-1], 0] == pytest.approx(0.01)
+    assert table["kind"].to_dict() == {key: "peer" if key[0] in ACCELERATOR_PEERS else "bench" for key in status}
+    assert len(read_table("steps", results_root)) == 18 * 6
+    assert table["command"][variants[0], 0].startswith("python -m bench.measuring.accelerator --presets tiny")
+
+
+def test_a_process_that_ended_early_is_a_row_for_everybody_it_owed(corpus):
+    protocols = {name: protocol_of(name, "tiny", corpus, rounds=1) for name in DEFAULT_ENGINES}
+    runs, steps = rows_of(CONTEXT, "tiny", protocols, [], limit=480.0, said="Segmentation fault")
+    assert [row["status"] for row in runs] == ["crashed"] * 4
+    assert all("Segmentation fault" in row["error_tail"] for row in runs)
+    assert steps == []
+
+
+def test_a_preset_that_the_run_had_no_time_for_is_interrupted_and_not_a_crash(corpus):
+    protocols = {name: protocol_of(name, "tiny", corpus, rounds=1) for name in DEFAULT_ENGINES}
+    failed = {"event": "error", "variant": REFERENCE, "type": "ValueError", "message": "its own"}
+    runs, _ = rows_of(CONTEXT, "tiny", protocols, [failed], limit=480.0, said=None)
+    assert {row["variant"]: row["status"] for row in runs} == {
+        name: "crashed" if name == REFERENCE else "interrupted" for name in DEFAULT_ENGINES
+    }
+
+
+def test_what_is_not_a_number_has_diverged(corpus):
+    protocol = protocol_of("jax", "tiny", corpus, rounds=1)
+    assert judged([5.0, float("inf")], [5.0, 4.9], protocol).status == "diverged"
+    assert judged([5.0, 4.9], None, protocol).loss_drift is None
+
+
+def test_names_are_checked_before_anything_runs():
+    assert split_variants("jax[dispatch=3,precision=tf32],torch-cuda") == [
+        "jax[dispatch=3,precision=tf32]",
+        "torch-cuda",
+    ]
+    with pytest.raises(ConfigError, match="torch-cud"):
+        split_variants("torch-cud")
+
+
+def test_the_fingerprint_names_gpus_and_driver(tmp_path, monkeypatch):
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text("#!/bin/sh\nprintf 'NVIDIA H200, 580.1\\nNVIDIA H200, 580.1\\n'\n")
+    tool.chmod(0o755)
+    monkeypatch.setattr(machine_module.shutil, "which", lambda name: str(tool))
+    assert machine_module.accelerator() == "2 × NVIDIA H200, driver 580.1"
+    tool.write_text("#!/bin/sh\necho no devices were found; exit 6\n")
+    assert machine_module.accelerator() is None
+
+
+def test_a_checkpoint_travels_in_pieces(tmp_path):
+    folder = tmp_path / "best"
+    folder.mkdir()
+    content = bytes(range(256)) * 40
+    (folder / "model.safetensors").write_bytes(content)
+    pieces = pack(folder, tmp_path, piece_bytes=100)
+    assert len(pieces) > 1
+    whole = b"".join(piece.read_bytes() for piece in pieces)
+    with tarfile.open(fileobj=BytesIO(whole)) as tar:
+        assert tar.extractfile("best/model.safetensors").read() == content

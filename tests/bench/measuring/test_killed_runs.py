@@ -1,0 +1,68 @@
+"""Kill the runner at twenty random moments: nothing that it called done is lost, and the run comes to its end."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from bench.records.store import read_table
+from tests import ROOT
+
+KILLS = 20
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("killed")
+    subprocess.run(
+        [sys.executable, "-m", "tests.bench.killed_runs", str(folder), str(KILLS), "4"],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        check=True,
+        timeout=180,
+    )
+    return folder
+
+
+def test_rows_only_grow_and_never_change(killed):
+    snapshots = sorted(killed.glob("after-*"))
+    assert len(snapshots) > KILLS * 0.9
+    for name in ("runs", "steps"):
+        before = read_table(name, snapshots[0])
+        for snapshot in snapshots[1:]:
+            now = read_table(name, snapshot)  # raises if a file is torn
+            pd.testing.assert_frame_equal(now.head(len(before)), before, check_dtype=False)
+            before = now
+
+
+def test_no_cell_that_was_called_done_is_lost(killed):
+    called_done = re.findall(
+        r"^ *(\d+)/\d+  (\S+) tiny round (\d+)  ok", (killed / "log.txt").read_text(), re.MULTILINE
+    )
+    runs = read_table("runs", killed / "results")
+    cells = [(int(position), variant, int(number) - 1) for position, variant, number in called_done]
+    # Every line is a row, in that order; a row without its line is a cell that was killed between the two.
+    kept = list(zip(range(1, len(runs) + 1), runs["variant"], runs["round"], strict=True))
+    assert set(cells) <= set(kept)
+    assert len(cells) >= len(kept) - KILLS
+
+
+def test_the_run_comes_to_its_end_with_every_cell_once(killed):
+    runs = read_table("runs", killed / "results")
+    rounds = 6
+    assert runs["run_id"].nunique() == 1
+    assert (runs["status"] == "ok").all()
+    assert sorted(zip(runs["variant"], runs["round"], strict=True)) == sorted(
+        (variant, number) for variant in ("numpy", "numpy#2") for number in range(rounds)
+    )
+    steps = read_table("steps", killed / "results")
+    assert (steps.groupby("cell_id")["step"].max() == 18).all()
+    assert len(steps) == 18 * len(runs)
+    left = sorted(path.name.partition("-")[0] for path in (killed / "results" / "local").iterdir())
+    assert left == ["runs", "samples", "steps"]  # no plan, and nothing half-written

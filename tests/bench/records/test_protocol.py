@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+
+from bench.records.protocol import (
+    benchmark_protocol,
+    difference,
+    protocol_from_json,
+    require_same,
+    training_protocol,
+)
+from tinygpt.errors import ResultsError
+from tinygpt.presets import PRESETS
+
+
+def protocol(**changes):
+    return dataclasses.replace(benchmark_protocol("tiny", "stories", "00" * 32, seed=0, rounds=6), **changes)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_benchmark_takes_three_and_fifteen_steps(preset):
+    made = benchmark_protocol(preset, "stories", "00" * 32, seed=0, rounds=1)
+    assert (made.warmup_steps, made.measured_steps, made.total_steps) == (3, 15, 18)
+    assert made.batch_size == PRESETS[preset].train.batch_size
+    assert made.learning_rate == 3e-4
+
+
+def test_hash_survives_json_and_is_stable():
+    made = protocol()
+    again = protocol_from_json(made.canonical_json)
+    assert again == made
+    assert again.hash == made.hash
+    # Published rows carry this hash: a change of the record's meaning must come with a new version.
+    assert made.hash == "6820e856f381923ed3676a112c1e63ad7043c9c6da407470bb701f64e632eb01"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"measured_steps": 5}, {"warmup_steps": 0}, {"corpus_sha256": "11" * 32}, {"seed": 1}, {"learning_rate": 3e-3},
+     {"batch_size": 8}, {"rounds": 1}, {"dtype": "float64"}, {"betas": (0.9, 0.999)}],
+)  # fmt: skip
+def test_any_change_changes_the_hash(change):
+    assert protocol(**change).hash != protocol().hash
+
+
+def test_difference_names_exactly_the_fields():
+    a, b = (json.loads(p.canonical_json) for p in (protocol(), protocol(measured_steps=5, seed=3)))
+    assert difference(a, b) == [("measured_steps", 15, 5), ("seed", 0, 3)]
+    assert difference(a, a) == []
+
+
+def test_require_same_prints_the_difference():
+    require_same("protocol", protocol().canonical_json, protocol().canonical_json)
+    with pytest.raises(ResultsError, match="measured_steps 15 against 5"):
+        require_same("protocol", protocol().canonical_json, protocol(measured_steps=5).canonical_json)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"preset":"tiny"}', "nonsense"])
+def test_a_damaged_protocol_is_refused(text):
+    with pytest.raises(ResultsError, match="cannot be read"):
+        protocol_from_json(text)
+
+
+def test_training_protocol_counts_every_step():
+    made = training_protocol("small", PRESETS["small"].train, "stories", "00" * 32, seed=2, steps=500)
+    assert (made.warmup_steps, made.measured_steps, made.seed) == (0, 500, 2)

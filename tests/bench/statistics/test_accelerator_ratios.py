@@ -1,0 +1,160 @@
+"""Which rows are an accelerator's, and what is computed from them."""
+
+from __future__ import annotations
+
+import json
+import math
+from datetime import timedelta
+
+import pandas as pd
+import pytest
+
+from bench.arms.devices import device_count, of_accelerators, of_processors, on_accelerator
+from bench.arms.registry import ACCELERATOR_PEERS
+from bench.records.protocol import sha256_text
+from bench.records.store import write_tables
+from bench.statistics.accelerator_ratios import (
+    accelerator_summary,
+    crossings,
+    dispatch_model,
+    dispatch_share,
+    from_speaking_runs,
+    scaling,
+    torch_pairs,
+)
+from bench.terminal.show import print_results
+from tests.bench.rows import MACHINE, START, run_row, step_rows
+from tinygpt.presets import PRESETS
+
+GPU = json.dumps(json.loads(MACHINE) | {"accelerator": "Some GPU, driver 1"}, sort_keys=True)
+
+
+def tables(*cells, rounds=6):
+    """``(variant, preset, seconds, changes)`` → the two tables, as lists of rows."""
+    runs, steps = [], []
+    for variant, preset, seconds, changes in cells:
+        batch = changes.get("batch", PRESETS[preset].train.batch_size)
+        for number in range(rounds):
+            row = run_row(
+                "run-a", variant, preset, number, machine=GPU, kind="peer" if variant in ACCELERATOR_PEERS else "bench"
+            )
+            protocol = json.dumps(json.loads(row["protocol"]) | {"batch_size": batch}, sort_keys=True)
+            row |= {"protocol": protocol, "protocol_hash": sha256_text(protocol)}
+            row |= {name: value for name, value in changes.items() if name != "batch"}
+            row["cell_id"] = f"{row['run_id']}/{variant}/{preset}/{batch}/{number}"
+            runs.append(row)
+            steps += step_rows(row, [seconds * (1 + number / 1000)] * 15)
+    return runs, steps
+
+
+def summary(*cells, rounds=6):
+    return accelerator_summary(*(pd.DataFrame(part).assign(origin="local") for part in tables(*cells, rounds=rounds)))
+
+
+@pytest.mark.parametrize("variant", ["jax", "jax[dispatch=3]", "jax[mesh=data2]@1a2b3c4#2", *ACCELERATOR_PEERS])
+def test_an_accelerators_rows_go_by_their_variant(variant):
+    assert on_accelerator(variant)
+
+
+@pytest.mark.parametrize(
+    "variant", ["jax[device=cpu]", "jax[dispatch=3,device=cpu]", "jax-textbook", "torch", "vectorized", "a.b:JaxThing"]
+)
+def test_a_processors_rows_do_too(variant):
+    assert not on_accelerator(variant)
+
+
+def test_every_row_is_on_one_side():
+    runs = pd.DataFrame([run_row(variant=name) for name in ("numpy", "jax", "jax[device=cpu]", "torch-cuda")])
+    assert of_accelerators(runs)["variant"].tolist() == ["jax", "torch-cuda"]
+    assert of_processors(runs)["variant"].tolist() == ["numpy", "jax[device=cpu]"]
+    assert of_processors(runs.head(0)).empty
+
+
+def test_a_mesh_says_how_many_devices():
+    assert [device_count(name) for name in ("jax", "jax[mesh=data2-fsdp4]", "jax[device=cpu,mesh=data8,remat=no]")] == [
+        1, 8, 8,
+    ]  # fmt: skip
+
+
+def test_our_best_stands_beside_their_best_of_the_same_run():
+    found = torch_pairs(
+        summary(
+            ("jax", "tiny", 0.0006, {}),
+            ("jax[dispatch=3]", "tiny", 0.0005, {}),
+            ("jax[dispatch=3]", "tiny", 0.0001, {"batch": 99}),
+            ("torch-cuda", "tiny", 0.006, {}),
+            ("torch-cuda-graphs", "tiny", 0.0004, {}),
+            ("torch-cuda-graphs", "small", 0.0004, {}),
+        )
+    )
+    (row,) = found.to_dict("records")
+    assert (row["preset"], row["ours"], row["theirs"]) == ("tiny", "jax[dispatch=3]", "torch-cuda-graphs")
+    assert row["speedup"] == pytest.approx(0.8)
+    assert (row["n_rounds"], row["ratio_basis"]) == (6, "rounds")
+
+
+def test_a_newer_run_speaks_and_brings_its_cells():
+    later = {"run_id": "run-b", "started_at": START + timedelta(days=1)}
+    cells = [("jax", "tiny", 0.001, {}), ("torch-cuda", "tiny", 0.002, {}), ("torch-cuda-graphs", "tiny", 0.003, {})]
+    newer = [("jax", "tiny", 0.004, later), ("torch-cuda", "tiny", 0.004, later)]
+    both = summary(*cells, *newer)
+    pairs = torch_pairs(both)
+    assert pairs["run_id"].tolist() == ["run-b"]
+    kept = from_speaking_runs(both, pairs)
+    assert sorted(zip(kept["variant"], kept["run_id"], strict=True)) == [
+        ("jax", "run-b"), ("torch-cuda", "run-b"), ("torch-cuda-graphs", "run-a"),
+    ]  # fmt: skip
+
+
+def test_curves_meet_between_two_presets():
+    ours = {"tiny": 4.0, "small": 4.0, "medium": 4.0}
+    theirs = {"tiny": 2.0, "small": 8.0, "large": 1.0}
+    (meeting,) = crossings(ours, theirs)
+    assert (meeting.before, meeting.after, meeting.ahead, meeting.seconds) == (
+        "tiny",
+        "small",
+        True,
+        pytest.approx(4.0),
+    )
+    sizes = [PRESETS[name].model.n_parameters for name in ("tiny", "small")]
+    assert meeting.n_parameters == pytest.approx(math.sqrt(sizes[0] * sizes[1]))
+    assert crossings(ours, {"tiny": 8.0, "small": 8.0}) == ()
+    assert not crossings(theirs, ours)[0].ahead
+
+
+def test_a_curve_of_dispatch_and_work_is_taken_apart():
+    flops = {name: 6.0 * preset.model.n_parameters * preset.tokens_per_step for name, preset in PRESETS.items()}
+    layers = {name: preset.model.n_layers for name, preset in PRESETS.items()}
+    step = {name: 2e-4 * layers[name] + flops[name] / 2e13 for name in PRESETS}
+    model = dispatch_model("jax", step)
+    assert model is not None
+    shares = [dispatch_share(model, name) for name in PRESETS]
+    assert shares[0] > 0.9 > 0.4 > shares[-1]
+    # Launches that run ahead: whichever takes longer, and no sum of the two.
+    ahead = {name: max(6e-3 * layers[name] ** 0.3, step[name]) for name in PRESETS}
+    assert dispatch_model("torch-cuda", ahead) is None
+    assert dispatch_model("jax", {name: step[name] for name in ("tiny", "small", "medium")}) is None
+
+
+def test_two_devices_over_one_with_the_same_batch():
+    found = scaling(
+        summary(
+            ("jax[dispatch=3]", "tiny", 0.010, {"batch": 64}),
+            ("jax[dispatch=3,mesh=data2]", "tiny", 0.005, {"batch": 64}),
+            ("jax[dispatch=3,mesh=data2]", "tiny", 0.001, {}),
+        )
+    )
+    (row,) = found.to_dict("records")
+    assert (row["devices"], row["batch_size"], row["n_rounds"]) == (2, 64, 6)
+    assert row["speedup"] == pytest.approx(2.0)
+
+
+def test_the_terminal_shows_both_under_their_own_names(results_root, console):
+    runs, steps = tables(("jax[dispatch=3]", "tiny", 0.001, {}), ("torch-cuda", "tiny", 0.004, {}), rounds=1)
+    own = run_row("run-a", "numpy")
+    write_tables(results_root, "run-a", {"runs": [own, *runs], "steps": [*step_rows(own, [0.02] * 15), *steps]})
+    print_results(results_root, console)
+    processor, _, accelerator = console.file.getvalue().partition("local: Some GPU, driver 1 beside Some CPU")
+    assert "numpy" in processor and "jax" not in processor
+    ours = next(line for line in accelerator.splitlines() if "jax[dispatch=3]" in line)
+    assert "1 ms" in ours and "4×" in ours

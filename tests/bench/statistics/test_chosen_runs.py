@@ -1,0 +1,161 @@
+"""Which of several runs speaks for a cell; the same rules as docs/method.md has them, one test each."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pandas as pd
+import pytest
+
+from bench.statistics.chosen_runs import from_complete_runs, newest_cells, newest_failures, newest_ratios
+from bench.statistics.summary import cell_summary, speedups
+from tests.bench.rows import START, run_row, step_rows
+
+
+def tables(*cells):
+    """Runs and steps of (run_id, day, variant, seconds or None, changes); None is a failure."""
+    runs, steps = [], []
+    for run_id, day, variant, seconds, changes in cells:
+        n_rounds = changes.get("n", 1)
+        rest = {name: value for name, value in changes.items() if name not in ("n", "origin")}
+        for number in range(n_rounds):
+            run = run_row(run_id, variant, number=number, started_at=START + timedelta(days=day), **rest)
+            runs.append(run | {"origin": changes.get("origin", "local")})
+            steps += step_rows(run, [seconds] * 15) if seconds else []
+    return pd.DataFrame(runs), pd.DataFrame(
+        steps or step_rows(runs[0], [])[:0], columns=[*step_rows(runs[0], [1.0])[0]]
+    )
+
+
+TIMEOUT = {"status": "timeout", "error_tail": "limit"}
+PUBLISHED = {"origin": "published"}
+
+
+@pytest.mark.parametrize(
+    ("cells", "speaks"),
+    [
+        ([("a", 0, "numpy", 1.0, {}), ("b", 1, "numpy", 2.0, {})], "b"),
+        ([("a", 0, "numpy", 1.0, {"n": 6}), ("b", 1, "numpy", 2.0, {})], "a"),
+        ([("a", 0, "numpy", 1.0, {"n": 6}), ("b", 1, "numpy", 2.0, {"n": 6})], "b"),
+        ([("a", 0, "numpy", 1.0, {}), ("b", 1, "numpy", None, TIMEOUT)], "a"),
+        ([("a", 0, "numpy", None, TIMEOUT), ("b", 1, "numpy", None, TIMEOUT)], "b"),
+        ([("a", 0, "numpy", None, TIMEOUT | {"limit_seconds": 600.0}), ("b", 1, "numpy", None, TIMEOUT)], "a"),
+        ([("a", 0, "numpy", 1.0, PUBLISHED), ("b", 1, "numpy", 2.0, PUBLISHED | {"dirty": True, "n": 6})], "a"),
+        ([("a", 0, "numpy", 1.0, {}), ("b", 1, "numpy", 2.0, {"dirty": True})], "b"),
+    ],
+    ids=["newest", "rounds before steps", "newest of rounds", "measured before failed", "newest failure",
+         "longest timeout", "clean before dirty", "local work in progress"],
+)  # fmt: skip
+def test_the_run_that_speaks(cells, speaks):
+    assert newest_cells(cell_summary(*tables(*cells)))["run_id"].tolist() == [speaks]
+
+
+def test_every_place_has_its_own():
+    chosen = newest_cells(
+        cell_summary(
+            *tables(
+                ("a", 0, "numpy", 1.0, {}),
+                ("a", 0, "numpy", 1.0, PUBLISHED),
+                ("b", 1, "vectorized", 1.0, {}),
+                ("c", 2, "numpy", 1.0, {}),
+            )
+        )
+    )
+    assert sorted(zip(chosen["run_id"], chosen["origin"], chosen["variant"], strict=True)) == [
+        ("a", "published", "numpy"), ("b", "local", "vectorized"), ("c", "local", "numpy"),
+    ]  # fmt: skip
+
+
+def failures(*cells):
+    runs, steps = tables(*cells)
+    return newest_failures(runs, newest_cells(cell_summary(runs, steps)))["run_id"].tolist()
+
+
+def test_failures_that_say_more_than_the_measurement():
+    measured = ("b", 1, "numpy", 1.0, {"wall_seconds": 20.0})
+    crashed = {"status": "crashed", "error_tail": "SIGSEGV"}
+    assert failures(("a", 0, "numpy", None, crashed), measured) == []
+    assert failures(measured, ("c", 2, "numpy", None, crashed)) == ["c"]
+    assert failures(measured, ("c", 2, "numpy", None, TIMEOUT | {"limit_seconds": 10.0})) == []
+    assert failures(measured, ("c", 2, "numpy", None, TIMEOUT | {"limit_seconds": 60.0})) == ["c"]
+    assert failures(measured, ("c", 2, "numpy", None, {"status": "interrupted", "error_tail": "by hand"})) == []
+    assert failures(("c", 2, "numpy", None, {"status": "interrupted", "error_tail": "by hand"})) == ["c"]
+
+
+def test_a_pair_comes_from_the_newest_run_that_holds_both():
+    summary = cell_summary(
+        *tables(
+            ("a", 0, "numpy", 3.0, {}), ("a", 0, "vectorized", 1.0, {}),
+            ("b", 1, "numpy", 4.0, {}), ("b", 1, "vectorized", 1.0, {}),
+            ("c", 2, "vectorized", 0.5, {}),
+        )
+    )  # fmt: skip
+    chosen = newest_ratios(speedups(summary, "numpy")).set_index("variant")
+    assert chosen.loc["vectorized", "run_id"] == "b"
+    assert chosen.loc["vectorized", "speedup"] == pytest.approx(4.0)
+
+
+def test_nothing_gives_nothing():
+    runs, steps = tables(("a", 0, "numpy", 1.0, {"kind": "train"}))
+    summary = cell_summary(runs, steps)
+    assert newest_cells(summary).empty
+    assert newest_failures(runs, newest_cells(summary)).empty
+    assert newest_ratios(speedups(summary, "numpy")).empty
+
+
+def test_a_stopped_cell_that_was_measured_when_the_run_went_on_is_no_failure():
+    stopped = run_row("a", status="interrupted", error_tail="stopped by the user", cell_id="a/numpy/tiny/0")
+    again = run_row("a", cell_id="a/numpy/tiny/0/again-1", started_at=START + timedelta(hours=1))
+    runs = pd.DataFrame([stopped, again]).assign(origin="local")
+    steps = pd.DataFrame([*step_rows(stopped, [9.0] * 2), *step_rows(again, [1.0] * 15)])
+    cell = cell_summary(runs, steps).iloc[0]
+    assert (cell["status"], cell["n_attempts"], cell["n_failed"], cell["median_step_seconds"]) == ("ok", 1, 0, 1.0)
+    assert newest_failures(runs, newest_cells(cell_summary(runs, steps))).empty
+
+
+def test_a_complete_run_speaks_for_all_that_it_measured():
+    def peers(run_id, day, seconds, reference_rounds=2, **changes):
+        rival = changes | {"kind": "peer", "n": 2}
+        return [
+            (run_id, day, "numpy", 4 * seconds, changes | {"n": reference_rounds}),
+            (run_id, day, "vectorized", seconds, changes | {"n": 2}),
+            (run_id, day, "torch", 2 * seconds, rival),
+        ]
+
+    deep = [("deep", 0, "numpy", 9.0, {"n": 6}), ("deep", 0, "vectorized", 1.0, {"n": 6})]
+    python = [("slow", 0, "python", 90.0, {}), ("slow", 0, "numpy", 9.0, {})]
+    cells = [*deep, *python, *peers("old", 1, 1.0), *peers("new", 2, 2.0), *peers("shallow", 3, 3.0, 1)]
+    summary = cell_summary(*tables(*cells), ("bench", "peer"))
+    chosen = newest_cells(from_complete_runs(summary, summary))
+    assert dict(zip(chosen["variant"], chosen["run_id"], strict=True)) == {
+        "numpy": "new", "vectorized": "new", "torch": "new", "python": "slow",
+    }  # fmt: skip
+    ratios = newest_ratios(from_complete_runs(speedups(summary, "numpy"), summary)).set_index("variant")
+    assert ratios["run_id"].to_dict() == chosen.set_index("variant")["run_id"].to_dict()
+    assert ratios.loc["vectorized", "speedup"] == pytest.approx(4.0)
+
+
+def test_a_quick_look_at_one_rival_does_not_hide_the_others():
+    def cells(run_id, day, *rivals):
+        ours = [(run_id, day, name, seconds, {"n": 2}) for name, seconds in (("numpy", 4.0), ("vectorized", 1.0))]
+        return [*ours, *((run_id, day, name, 2.0, {"n": 2, "kind": "peer"}) for name in rivals)]
+
+    summary = cell_summary(
+        *tables(*cells("all", 0, "torch", "jax-textbook"), *cells("some", 1, "torch")), ("bench", "peer")
+    )
+    assert set(newest_cells(from_complete_runs(summary, summary))["run_id"]) == {"all"}
+
+
+@pytest.mark.parametrize("rounds", [1, 2], ids=["a round of the reference", "as many rounds"])
+def test_without_a_rival_or_a_clean_checkout_no_run_is_complete(rounds):
+    dirty = PUBLISHED | {"dirty": True}
+    summary = cell_summary(
+        *tables(
+            ("deep", 0, "numpy", 9.0, PUBLISHED | {"n": 6}),
+            ("a", 1, "numpy", 4.0, PUBLISHED | {"n": rounds}), ("a", 1, "vectorized", 1.0, PUBLISHED | {"n": 2}),
+            ("b", 2, "numpy", 4.0, dirty | {"n": rounds}), ("b", 2, "vectorized", 1.0, dirty | {"n": 2}),
+            ("b", 2, "torch", 2.0, dirty | {"n": 2, "kind": "peer"}),
+        ),
+        ("bench", "peer"),
+    )  # fmt: skip
+    assert len(from_complete_runs(summary, summary)) == len(summary)

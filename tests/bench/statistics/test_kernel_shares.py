@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bench.arms.kernel_parts import PARTS
+from bench.arms.suites import SUITES, Cell
+from bench.measuring.cell_rows import RunContext, kernel_rows
+from bench.measuring.process import Outcome
+from bench.records.protocol import benchmark_protocol
+from bench.records.provenance import Provenance
+from bench.records.schema import TABLES
+from bench.records.store import LOCAL, PUBLISHED, publish, read_table, table_file, write_tables
+from bench.statistics.kernel_shares import form_comparison, part_shares, winner
+from bench.terminal.show import print_results
+from tests.bench.rows import MACHINE, START, kernels_run
+
+
+def tables(root):
+    return tuple(read_table(name, root) for name in ("runs", "steps", "kernels"))
+
+
+def test_the_parts_of_a_step_add_up_to_it(results_root):
+    write_tables(results_root, "run-k", kernels_run())
+    shares = part_shares(*tables(results_root))
+    assert shares["part"].tolist() == [*PARTS]
+    assert shares["share"].sum() == pytest.approx(1.0)
+    by_part = shares.set_index("part")
+    # Two rounds of equal weight, whose parts take 100 % and 90 % of the example's times: 50 ms and 45 ms of 100 ms.
+    assert by_part.loc["product", "share"] == pytest.approx(0.475)
+    assert by_part.loc["product", ["share_low", "share_high"]].tolist() == pytest.approx([0.45, 0.5])
+    assert by_part.loc["dispatch", "share"] == pytest.approx(1 - 0.95 * 0.95)
+    # Of the 80 ms that a step takes without a stopwatch, which adds a quarter.
+    assert by_part.loc["product", "seconds"] == pytest.approx(0.475 * 0.08)
+    assert by_part["overhead"].tolist() == pytest.approx([0.25] * len(PARTS))
+    assert (by_part["n_rounds"].unique().tolist(), by_part["workers"].unique().tolist()) == ([2], [2])
+
+
+def test_the_forms_of_a_kernel_are_compared_where_they_lie(results_root):
+    write_tables(results_root, "run-k", kernels_run())
+    runs, _, kernels = tables(results_root)
+    forms = form_comparison(runs, kernels)
+    assert len(forms) == 8
+    gelu = forms[(forms["kernel"] == "gelu") & (forms["place"] == "cache")].set_index("form")
+    assert gelu["nanoseconds"].tolist() == pytest.approx([1.03, 10.3])  # warm-ups left out
+    assert gelu["ratio"].tolist() == pytest.approx([10.0, 10.0])
+    assert gelu["is_chosen"].tolist() == [True, False]
+    assert winner(gelu.iloc[0]) == "NumPy 10×"
+    adamw = forms[forms["kernel"] == "adamw"]
+    assert adamw["is_chosen"].tolist() == [False, True, False, True]
+    assert [winner(row) for _, row in adamw[adamw["form"] == "numpy"].iterrows()] == ["neither", "NumExpr 1.5×"]
+
+
+def test_one_run_speaks_for_a_preset_and_failures_say_nothing(results_root):
+    write_tables(results_root, "run-old", kernels_run("run-old", rounds=3))
+    write_tables(results_root, "run-new", kernels_run("run-new", rounds=2))
+    failed = kernels_run("run-bad", "tiny", status="crashed", error_tail="x")
+    write_tables(results_root, "run-bad", failed)
+    shares = part_shares(*tables(results_root))
+    assert set(shares["run_id"]) == {"run-old"}, "more rounds come before newer ones"
+    assert set(shares["preset"]) == {"small"}
+
+
+def test_no_rows_no_shares(results_root):
+    runs, steps, kernels = tables(results_root)
+    assert part_shares(runs, steps, kernels).empty
+    assert form_comparison(runs, kernels).empty
+
+
+def test_rows_are_published_with_their_run(results_root):
+    write_tables(results_root, "run-k", kernels_run())
+    names = [path.name for path in publish(results_root)]
+    assert names == ["steps-run-k.parquet", "kernels-run-k.parquet", "runs-run-k.parquet"]
+    assert table_file(results_root, LOCAL, "kernels", "run-k").exists()
+    assert set(read_table("kernels", results_root)["origin"]) == {PUBLISHED}
+
+
+def test_the_terminal_shows_both_tables_within_80_columns(results_root, console):
+    for number, preset in enumerate(("tiny", "small", "medium", "large", "xl", "huge")):
+        write_tables(results_root, f"run-{number}", kernels_run(f"run-{number}", preset))
+    console.width = 80
+    print_results(results_root, console)
+    lines = console.file.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "…" not in "".join(lines)
+    product = [line.split() for line in lines if line.strip().startswith("product")]
+    assert product[0][1:] == ["38.0", "48%"] * 5
+    assert product[1][1:] == ["38.0", "48%"]
+    assert any(line.split()[:1] == ["gelu"] and line.rstrip().endswith("NumPy 10×") for line in lines)
+    assert "vectorized[threads=2,kernels=numexpr:adamw]" in "".join(lines)
+
+
+def test_events_become_rows():
+    events = (
+        {"event": "form", "kernel": "gelu", "form": "numexpr", "place": "memory", "repeat": 2, "is_warmup": False,
+         "seconds": 0.5, "elements": 7},
+        {"event": "parts", "step": 3, "seconds": 1.0, "parts": np.full((2, len(PARTS)), 0.1).tolist()},
+        {"event": "parts", "step": 4, "seconds": 2.0, "parts": np.full((2, len(PARTS)), 0.1).tolist()},
+    )  # fmt: skip
+    protocol = benchmark_protocol("tiny", "squares", "ab" * 32, 0, 3)
+    context = RunContext("run-a", "kernels", Provenance(None, None), MACHINE)
+    outcome = Outcome(events, 0, None, None, False, "", START, 1.0)
+    rows = kernel_rows(context, Cell("kernels", "tiny", 0, 60.0), protocol, outcome)
+    assert all(set(row) == {column.name for column in TABLES["kernels"]} for row in rows)
+    assert [row["seconds"] for row in rows if row["measure"] == "step"] == [1.0, 2.0]
+    assert [row["is_warmup"] for row in rows if row["measure"] == "step"] == [True, False]
+    parts = [row for row in rows if row["measure"] == "part"]
+    assert len(parts) == 2 * 2 * (len(PARTS) - 1)
+    assert {row["worker"] for row in parts} == {0, 1}
+    assert rows[-1]["name"] == "gelu"
+    assert rows[-1]["elements"] == 7
+
+
+def test_the_suites_measure_what_the_figures_need():
+    kernels = SUITES["kernels"]
+    assert {cell.kind for cell in kernels.cells} == {"kernels"}
+    stack = {arm.variant for arm in SUITES["variants"].arms if arm.preset == "large"}
+    assert stack == {"numpy", "vectorized[threads=1]", "vectorized[team=threads]", "vectorized"}
+    assert {arm.rounds for arm in SUITES["variants"].arms if arm.variant != "python"} == {6}

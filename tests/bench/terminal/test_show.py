@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import io
+from datetime import timedelta
+
+import pytest
+from rich.console import Console
+
+from bench.arms.suites import Arm, Suite
+from bench.measuring.progress import SuiteProgress
+from bench.measuring.runner import RunSummary
+from bench.records.store import table_file, write_tables
+from bench.terminal.show import print_results, print_run
+from tests.bench.rows import START, run_row, step_rows
+from tinygpt.errors import ResultsError
+from tinygpt.terminal.quantities import format_duration, format_seconds
+
+
+def write(root, *runs):
+    steps = [row for run, seconds in runs for row in step_rows(run, seconds)]
+    write_tables(root, "run-a", {"runs": [run for run, _ in runs], "steps": steps})
+
+
+@pytest.fixture
+def measured(results_root):
+    write(
+        results_root,
+        (run_row(), [0.012] * 15),
+        (run_row(variant="vectorized[threads=1]"), [0.003] * 15),
+        (run_row(variant="python", status="timeout", error_tail="limit of 10 s reached, 1 of 18 steps done"), []),
+        (run_row(preset="small", kind="train", suite="train", held_out_loss=1.625), [0.1]),
+    )
+    return results_root
+
+
+def test_results_show_cells_ratios_failures_and_training(measured, console):
+    print_results(measured, console)
+    lines = console.file.getvalue().splitlines()
+    assert lines[0].startswith("local: Some CPU, x86-64-v3, 2 cores, 8.0 GiB, Linux 6.1")
+    fast = next(line for line in lines if "vectorized[threads=1]" in line)
+    assert "3 ms" in fast
+    assert "4×" in fast
+    assert any("python at tiny: 1 of 1 failed: limit of 10 s reached" in line for line in lines)
+    assert any("small" in line and "1.625" in line for line in lines)
+
+
+def test_narrow_terminals_keep_the_essentials(measured):
+    console = Console(file=io.StringIO(), width=80)
+    print_results(measured, console)
+    fast = next(line for line in console.file.getvalue().splitlines() if "vectorized[threads=1]" in line)
+    assert len(fast) <= 80
+    assert "3 ms" in fast
+    assert "4×" in fast
+
+
+def test_nothing_measured_says_what_to_run(results_root, console):
+    print_results(results_root, console)
+    assert "invoke bench --suite quick" in console.file.getvalue()
+
+
+def test_good_rows_are_shown_beside_a_bad_file(measured, console):
+    table_file(measured, "local", "steps", "zz").write_bytes(b"nonsense")
+    with pytest.raises(ResultsError, match="steps-zz"):
+        print_results(measured, console)
+    assert "vectorized[threads=1]" in console.file.getvalue()
+
+
+def test_one_run_and_its_summary(measured, console):
+    summary = RunSummary("run-a", ("ok", "ok", "timeout"), 5, True, False)
+    print_run(summary, measured, console)
+    assert "2 ok, 1 timeout, 2 not started." in console.file.getvalue()
+    assert summary.exit_code == 130
+    with pytest.raises(ResultsError, match="no run 'run-b'"):
+        print_results(measured, console, run_id="run-b")
+
+
+def test_the_newest_run_is_shown_and_all_when_asked(measured, console):
+    again = run_row("run-b", "vectorized[threads=1]", commit="d" * 40, started_at=START + timedelta(days=1))
+    write_tables(measured, "run-b", {"runs": [again], "steps": step_rows(again, [0.002] * 15)})
+    print_results(measured, console)
+    fast = [line for line in console.file.getvalue().splitlines() if "vectorized[threads=1]" in line]
+    assert len(fast) == 1
+    # The newest time, but the ratio of the run that holds both engines.
+    assert ("2 ms" in fast[0], "4×" in fast[0], "ddddddd" in fast[0]) == (True, True, True)
+    print_results(measured, console, every_run=True)
+    assert sum("vectorized[threads=1]" in line for line in console.file.getvalue().splitlines()) == 3
+
+
+def test_the_noise_floor_is_shown_and_the_copy_is_not(measured, console):
+    copy = run_row("run-b", "numpy#2")
+    original = run_row("run-b", "numpy")
+    steps = step_rows(copy, [0.0102] * 15) + step_rows(original, [0.01] * 15)
+    write_tables(measured, "run-b", {"runs": [copy, original], "steps": steps})
+    print_results(measured, console)
+    text = console.file.getvalue()
+    assert "noise floor at tiny: 2.0% between two interleaved arms of one engine, run run-b" in text
+    assert "numpy#2" not in text
+    assert "unresolved" in text  # one round
+
+
+def test_text_from_rows_is_not_markup(results_root, console):
+    write(results_root, (run_row(variant="x", status="crashed", error_tail="[bold]loud[/bold] [/]"), []))
+    print_results(results_root, console)
+    assert "[bold]loud[/bold] [/]" in console.file.getvalue()
+
+
+# ---- progress ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (41.2, "0:42"), (725, "12:05"), (12000, "3 h 20 min")])
+def test_durations(seconds, text):
+    assert format_duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.0134, "13.4 ms"), (3.052, "3.05 s"), (0.9999, "1 s"), (float("nan"), "–")]
+)
+def test_step_times(seconds, text):
+    assert format_seconds(seconds) == text
+
+
+SUITE = Suite("x", "", 2, (Arm("numpy", "tiny", 100.0, 2), Arm("vectorized", "tiny", 50.0, 2)))
+
+
+def test_time_left_is_a_bound_until_every_arm_is_known():
+    console = Console(file=io.StringIO(), width=100)
+    assert SuiteProgress(console, SUITE.cells, 18).left() == "at most 5:00 left"
+    known = {("numpy", "tiny"): 2.0, ("vectorized", "tiny"): 1.0}
+    assert SuiteProgress(console, SUITE.cells, 18, 0, known).left() == "about 0:06 left"
+    longer_elsewhere = known | {("numpy", "tiny"): 1200.0}
+    assert SuiteProgress(console, SUITE.cells, 18, 0, longer_elsewhere).left() == "about 3:22 left"
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_progress_counts_down_from_the_limits_to_what_rounds_took(terminal):
+    console = Console(file=io.StringIO(), width=100, force_terminal=terminal)
+    with SuiteProgress(console, SUITE.cells, 18) as progress:
+        assert progress.seconds_left() == 300.0
+        progress.start_cell(0)
+        progress.show_step(3)
+        progress.end_cell("ok", 0.0134, None)
+        # The other round of numpy is now expected to take as long as this one did: almost nothing.
+        assert 99.0 < progress.seconds_left() < 101.0
+        progress.start_cell(1)
+        progress.end_cell("timeout", float("nan"), "noise on stderr\nlimit of 50 s reached")
+    text = console.file.getvalue()
+    assert "1/4" in text
+    assert "13.4 ms a step" in text
+    assert "limit of 50 s reached" in text
+    assert "noise" not in text
+    if not terminal:
+        assert "\x1b" not in text
+        assert "about" in text  # both arms are known by now

@@ -1,0 +1,84 @@
+"""Advice before spending time: the choice, what is said, and how close it came."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bench.planning.budget import Budget, BudgetRow
+from bench.planning.loss_curve import LossEstimate
+from bench.records.store import read_table
+from bench.statistics.cost_model import Estimate
+from bench.training.advice import TOKENS_PER_PARAMETER, advice_text, advise, outcome_text
+from bench.training.record_training import Expected, record_events
+from tinygpt.corpora import Corpus
+from tinygpt.errors import CapacityError
+from tinygpt.presets import PRESETS
+from tinygpt.training.events import StopRecord
+from tinygpt.training.plan import TrainingPlan
+from tinygpt.training.session import run_session
+
+
+def row(preset: str, steps: int, loss: float | None, fits: bool = True) -> BudgetRow:
+    expected = None if loss is None else LossEstimate(loss, 0.05, 1.0)
+    tokens = steps * PRESETS[preset].tokens_per_step
+    return BudgetRow(preset, Estimate(0.02, 0.018, 0.022), False, steps, tokens, expected, True, preset, 10**8, fits)
+
+
+def budget(*rows: BudgetRow) -> Budget:
+    return Budget(15.0, "vectorized", "stories", rows, True, {}, None, 0.9, None)
+
+
+def test_the_lowest_expected_loss_that_fits_is_chosen():
+    rows = (row("tiny", 9000, 1.9), row("small", 4000, 1.6), row("medium", 900, 1.5, fits=False))
+    advice = advise(budget(*rows, row("large", 100, 2.2)))
+    assert (advice.row.preset, advice.steps, advice.expected) == ("small", 4000, Expected(900.0, 1.6))
+    text = advice_text(advice)
+    for words in ("15 minutes", "preset small", "lowest expected loss", "4,000 steps", "1.60 ± 0.05"):
+        assert words in text
+
+
+def test_another_recipe_is_chosen_by_the_same_curves_and_promised_nothing():
+    advice = advise(budget(row("tiny", 9000, 1.9), row("small", 4000, 1.6)))
+    assert advice.for_run(TrainingPlan(Path("runs/a"), recipe="constant")) == advice
+    other = advice.for_run(TrainingPlan(Path("runs/a"), recipe="cosine", dropout=0.1))
+    assert (other.row.preset, other.steps, other.expected) == ("small", 4000, Expected(900.0, None))
+    text = advice_text(other)
+    assert "1.60 ± 0.05 nats per byte at the preset's own settings; how far --recipe cosine --dropout 0.1 leads" in text
+
+
+def test_without_curves_it_is_the_largest_that_reads_enough():
+    enough = TOKENS_PER_PARAMETER * PRESETS["small"].model.n_parameters // PRESETS["small"].tokens_per_step + 1
+    rows = (row("tiny", 90_000, None), row("small", enough, None), row("medium", 900, None))
+    assert advise(budget(*rows)).row.preset == "small"
+    assert advise(budget(row("tiny", 3, None), row("small", 1, None))).row.preset == "tiny"
+    assert "enough for" in advice_text(advise(budget(*rows)))
+
+
+def test_nothing_that_fits_is_an_error():
+    with pytest.raises(CapacityError, match="invoke doctor"):
+        advise(budget(row("tiny", 10, 2.0, fits=False)))
+
+
+def test_the_outcome_stands_beside_what_was_expected(tmp_path):
+    plan = TrainingPlan(tmp_path, preset="tiny")
+    stop = StopRecord("finished", None, 0, 1000, plan, 1.5, 1.66, 990.0)
+    assert outcome_text(Expected(900.0, 1.6), stop) == (
+        "it took 16.5 min instead of 15 min (+10%); held-out loss 1.660, expected 1.600"
+    )
+    assert "expected" not in outcome_text(Expected(900.0, None), stop)
+
+
+def test_what_was_expected_is_in_the_runs_row(tmp_path):
+    text = b"The fox saw a hen. The hen saw the fox. Off she went.\n" * 20
+    corpus = Corpus("fables", text, text, "public domain", "here")
+    plan = TrainingPlan(tmp_path / "run", preset="tiny", corpus="fables", engine="numpy", steps=2)
+    list(record_events(run_session(plan, corpus), tmp_path, expected=Expected(60.0, 5.0)))
+    runs = read_table("runs", tmp_path)
+    assert (runs["expected_seconds"].iloc[0], runs["expected_loss"].iloc[0]) == (60.0, 5.0)
+    assert runs["wall_seconds"].iloc[0] < 60.0
+    again = replace(plan, out=Path(tmp_path / "other"))
+    list(record_events(run_session(again, corpus), tmp_path))
+    assert read_table("runs", tmp_path)["expected_seconds"].isna().sum() == 1

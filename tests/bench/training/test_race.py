@@ -1,0 +1,121 @@
+"""Races and sweeps: every contestant is a row, the clock counts training alone, and failures are kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.records.store import read_table
+from bench.training.race import Race, race_command, run_race, seconds_to_target
+from bench.training.sweep import run_sweep
+from tinygpt.corpora import Corpus
+from tinygpt.data import BatchSampler
+from tinygpt.engines import create_engine
+from tinygpt.errors import ConfigError
+from tinygpt.evaluation.loss import text_loss
+from tinygpt.presets import get_preset
+from tinygpt.training.plan import TrainingPlan
+from tinygpt.training.trainer import Trainer
+
+SENTENCES = "The fox saw a hen. The hen saw the fox. Off she went, over the wall and home again.\n"
+CORPUS = Corpus("fables", (SENTENCES * 40).encode(), (SENTENCES[::-1] * 4).encode(), "public domain", "written here")
+PLAN = TrainingPlan(Path("unused"), preset="tiny", corpus="fables", steps=6, recipe="cosine")
+
+
+@pytest.fixture(scope="module")
+def raced(tmp_path_factory):
+    root = tmp_path_factory.mktemp("results")
+    events = []
+    race = Race(PLAN, ("vectorized[threads=1]", "numpy"), target=5.4, evaluations=3)
+    return (
+        root,
+        race,
+        run_race(race, CORPUS, root, lambda variant, event: events.append((variant, event["event"])), root / "lock"),
+        events,
+    )
+
+
+def test_every_contestant_is_a_training_run(raced):
+    root, race, result, events = raced
+    runs = read_table("runs", root).set_index("run_id")
+    assert [finish.status for finish in result.finishes] == ["ok", "ok"], result
+    assert list(runs.loc[list(result.run_ids), "variant"]) == list(race.contestants)
+    assert set(runs["suite"]) == {"race"} and set(runs["kind"]) == {"train"}
+    assert runs["protocol_hash"].nunique() == 1
+    assert '"optimizer":"AdamW; cosine to 0.1 of the rate at update 6"' in runs["protocol"].iloc[0]
+    assert (runs["steps_done"] == 6).all()
+    assert events.count(("numpy", "evaluation")) == 3
+    assert result.exit_code == 0
+
+
+def test_contestants_do_the_same_work(raced):
+    root, _, result, _ = raced
+    steps = read_table("steps", root)
+    ours, theirs = (steps[steps["run_id"] == run_id].sort_values("step") for run_id in result.run_ids)
+    np.testing.assert_allclose(ours["loss"], theirs["loss"], rtol=1e-5)
+    assert ours["held_out_loss"].notna().tolist() == [False, True] * 3
+    preset = get_preset("tiny")
+    train = PLAN.train_config(preset.train)
+    engine = create_engine("numpy", preset.model, train, 0)
+    sampler = BatchSampler(CORPUS.train_tokens, 16, 32, 0)
+    list(Trainer(engine, sampler).run(0, 6))
+    expected = text_loss(engine, CORPUS.held_out_tokens)
+    assert theirs["held_out_loss"].iloc[-1] == pytest.approx(expected, rel=1e-6)
+
+
+def test_the_clock_counts_training_alone(raced):
+    root, race, result, _ = raced
+    steps = read_table("steps", root)
+    for finish, run_id in zip(result.finishes, result.run_ids, strict=True):
+        own = steps[steps["run_id"] == run_id].sort_values("step")
+        np.testing.assert_allclose(own["elapsed_seconds"], own["seconds"].cumsum(), rtol=1e-9)
+        assert finish.seconds == own["elapsed_seconds"].iloc[-1]
+        reached = own[own["held_out_loss"] <= race.target]
+        assert finish.seconds_to_target == reached["elapsed_seconds"].iloc[0] == seconds_to_target(own, race.target)
+        assert seconds_to_target(own, 0.1) is None
+
+
+def test_a_contestant_that_cannot_run_is_a_row(tmp_path):
+    race = Race(PLAN, ("bench.nowhere:Engine",))
+    result = run_race(race, CORPUS, tmp_path, lock_file=tmp_path / "lock")
+    assert result.finishes[0].status == "crashed"
+    assert "nowhere" in str(result.finishes[0].reason)
+    assert result.exit_code == 1
+    assert read_table("runs", tmp_path)["status"].tolist() == ["crashed"]
+
+
+def test_a_race_names_its_command_and_refuses_nonsense(raced):
+    race = raced[1]
+    assert race_command(race, "fables", ("numpy",)) == (
+        "invoke race --preset tiny --corpus fables --steps 6 --seed 0 --recipe cosine --target 5.4 --engines 'numpy'"
+    )
+    for wrong in ({"contestants": ()}, {"target": 0.0}, {"evaluations": 0}):
+        with pytest.raises(ConfigError):
+            Race(PLAN, **wrong)
+
+
+# ---- sweeps --------------------------------------------------------------------------------------------------
+
+
+def test_a_sweep_records_every_rate_and_what_diverged(tmp_path):
+    plan = TrainingPlan(tmp_path / "unused", preset="tiny", corpus="fables", engine="numpy", steps=3, eval_every=9)
+    points = list(run_sweep(plan, CORPUS, tmp_path, rates=(1e-3, 1e30), recipes=("constant", "warmup")))
+    assert [(point.recipe, point.learning_rate) for point in points] == [
+        ("constant", 1e-3), ("constant", 1e30), ("warmup", 1e-3), ("warmup", 1e30),
+    ]  # fmt: skip
+    assert [point.status for point in points] == ["ok", "diverged", "ok", "diverged"]
+    assert points[0].held_out_loss is not None and points[1].held_out_loss is None
+    runs = read_table("runs", tmp_path).sort_values("started_at")
+    assert runs["suite"].unique().tolist() == ["sweep"]
+    assert runs["status"].tolist() == ["ok", "diverged", "ok", "diverged"]
+    assert not (tmp_path / "unused").exists()
+
+
+def test_a_sweep_of_nothing_is_refused(tmp_path):
+    plan = TrainingPlan(tmp_path / "unused", preset="tiny", corpus="fables", steps=3)
+    with pytest.raises(ConfigError, match="no rates or no recipes"):
+        list(run_sweep(plan, CORPUS, tmp_path, rates=()))
+    with pytest.raises(ConfigError, match="unknown recipe 'cosin'"):
+        list(run_sweep(plan, CORPUS, tmp_path, recipes=("cosin",)))

@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import xml.etree.ElementTree
+from pathlib import Path
+
+import pytest
+import yaml
+
+from sitegen.build.site import BuiltSite, build_site, refuse_unsafe_output
+from sitegen.figures import FIGURES
+from sitegen.text.errors import SiteError
+from tests import ROOT
+from tests.sitegen.example import copy_checkout
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads mkdocs.yml: ``!ENV [NAME, default]`` becomes its default."""
+
+
+_Loader.add_constructor("!ENV", lambda loader, node: loader.construct_sequence(node)[-1])
+
+
+def configuration() -> dict[str, object]:
+    loaded = yaml.load((ROOT / "mkdocs.yml").read_text(), Loader=_Loader)
+    assert isinstance(loaded, dict)
+    return loaded
+
+
+def one_page(root: Path, text: str) -> Path:
+    """A checkout whose only pages are these, so that a failing build is quick."""
+    copy_checkout(root)
+    shutil.rmtree(root / "docs")
+    (root / "docs").mkdir()
+    (root / "docs/index.md").write_text(text)
+    (root / "site/theme/404.html").unlink()  # it links to the pages that are missing here
+    config = (root / "mkdocs.yml").read_text()
+    config = re.sub(r"^nav:.*?(?=^theme:)", "", config, flags=re.MULTILINE | re.DOTALL)
+    config = re.sub(r"^  - blog:.*?(?=^  - rss:)", "", config, flags=re.MULTILINE | re.DOTALL)
+    config = re.sub(r"^  - rss:.*?(?=^markdown_extensions:)", "\n", config, flags=re.MULTILINE | re.DOTALL)
+    (root / "mkdocs.yml").write_text(config)
+    return root
+
+
+# ---- the configuration ----------------------------------------------------------------------------------
+
+
+def test_the_output_folder_is_not_the_folder_of_our_sources() -> None:
+    config = configuration()
+    assert config["site_dir"] == "_site"
+    ignored = (ROOT / ".gitignore").read_text().split()
+    assert "/_site/" in ignored
+    assert "/.site/" in ignored
+    assert {"/site/theme/assets/generated/", "/site/theme/embed/"} <= set(ignored)
+    assert not {"site", "/site", "site/", "/site/"} & set(ignored)
+
+
+def test_the_build_is_strict_offline_and_needs_no_hook() -> None:
+    config = configuration()
+    assert config["strict"] is True
+    assert "hooks" not in config
+    theme = config["theme"]
+    assert isinstance(theme, dict)
+    assert theme["font"] is False
+    plugins = {name: options for entry in config["plugins"] for name, options in  # type: ignore[attr-defined]
+               (entry.items() if isinstance(entry, dict) else [(entry, {})])}  # fmt: skip
+    assert set(plugins) == {"search", "macros", "blog", "rss", "mkdocstrings"}
+    assert plugins["macros"]["on_undefined"] == "strict"
+    assert plugins["macros"]["on_error_fail"] is True
+
+
+# ---- a whole build --------------------------------------------------------------------------------------
+
+
+def test_the_real_pages_build_strictly_and_pass_the_checks(built: BuiltSite) -> None:
+    # The example's rows feed these; the others say on their page how to measure.
+    assert {"speedup", "step_time", "loss", "memory"} <= set(built.figures) <= set(FIGURES)
+    assert built.n_pages >= 13
+    for name in built.figures:
+        for kind in ("light.svg", "dark.svg", "png", "json", "vega.json", "dark.vega.json", "csv", "parquet"):
+            assert (built.output / f"embed/{name}/{name}.{kind}").stat().st_size > 100
+
+
+def test_every_figure_has_pictures_words_downloads_and_a_table(built: BuiltSite) -> None:
+    alone = built.output / "embed"
+    pages = "".join(page.read_text() for page in built.output.rglob("index.html") if alone not in page.parents)
+    shown = [name for name in built.figures if f'id="figure-{name}"' in pages]
+    assert len(shown) >= 5
+    for name in shown:
+        figure = re.search(rf'<figure class="tg-figure" id="figure-{name}" .*?</figure>', pages, re.DOTALL)
+        assert figure, name
+        assert len(re.findall(r'<img class="tg-only-(?:light|dark)"[^>]*\balt="[^"]{40,}"', figure.group())) == 2
+        assert "<table" in figure.group()
+        assert f"{name}.csv?v=" in figure.group()
+
+
+def test_results_reach_the_prose(built: BuiltSite) -> None:
+    page = (built.output / "speedup/index.html").read_text()
+    assert re.search(r'<a class="tg-number"[^>]*>2\.4×</a>', page)
+    home = (built.output / "index.html").read_text()
+    assert 'class="tg-missing"' in home  # plain Python at medium ran out of time
+    assert re.search(r'href="status/#measure"', home)
+
+
+def test_hostile_samples_arrive_as_text(built: BuiltSite) -> None:
+    page = (built.output / "samples/index.html").read_text()
+    assert "<script>document.title" not in page
+    assert "\x00" not in page
+    assert "\u202e" not in page
+    index = json.loads((built.output / "search/search_index.json").read_text())
+    found = " ".join(entry["title"] + entry["text"] for entry in index["docs"])  # Material shows both as HTML
+    assert "<script" not in found
+    assert "<img" not in found
+
+
+def test_the_devlog_has_a_feed_with_its_posts(built: BuiltSite) -> None:
+    feed = xml.etree.ElementTree.parse(built.output / "feed_rss_created.xml")
+    posts = len(list((ROOT / "docs/devlog/posts").glob("*.md")))
+    assert len(feed.findall(".//item")) == posts >= 1
+
+
+def test_published_data_is_json_that_reads_back(built: BuiltSite) -> None:
+    spec = json.loads((built.output / "embed/speedup/speedup.json").read_text())
+    assert spec["usermeta"]["figure"] == "speedup"
+    assert spec["usermeta"]["theme"] == "light"
+
+
+# ---- bad input ------------------------------------------------------------------------------------------
+
+
+def test_without_results_every_figure_says_how_to_make_some(tmp_path: Path) -> None:
+    text = "# Empty\n\n" + "\n\n".join(f'{{{{ figure("{name}") }}}}' for name in FIGURES)
+    root = one_page(tmp_path, text + '\n\n{{ samples() }}\n\n{{ machine() }} {{ number("step_ms.numpy.small") }}\n')
+    built = build_site(root, Path("results"), Path("_site"))
+    page = (built.output / "index.html").read_text()
+    assert built.figures == ()
+    assert page.count("tg-figure--empty") == len(FIGURES)
+    assert "not measured yet" in page
+    assert "invoke bench --suite quick" in re.sub(r"<[^>]+>", "", page).replace("&#45;", "-")
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        ('number("speedup.vectorized.numpy.smal")', "did you mean 'small'"),
+        ('figure("speed")', "did you mean 'speedup'"),
+        ('table("runz")', "did you mean 'runs'"),
+    ],
+)
+def test_an_unknown_name_stops_the_build_with_page_and_line(tmp_path: Path, call: str, said: str) -> None:
+    root = one_page(tmp_path, f"# Page\n\nfirst\n\nhere: {{{{ {call} }}}}\n")
+    with pytest.raises(SiteError, match=r"docs/index\.md, line 5: .*" + said):
+        build_site(root, Path("results"), Path("_site"))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{{ nonsense() }}", "nonsense"),
+        ("[broken](nowhere.md)", "nowhere.md"),
+        ('<a href="nowhere/">broken</a>', "nowhere/ leads nowhere"),
+        ('<img src="https://img.example/a.png" alt="">', "from another host"),
+    ],
+)
+def test_a_broken_page_fails_the_build(tmp_path: Path, text: str, said: str) -> None:
+    root = one_page(tmp_path, f"# Page\n\n{text}\n")
+    with pytest.raises(SiteError, match=said):
+        build_site(root, Path("results"), Path("_site"))
+
+
+def test_a_build_never_empties_sources_or_somebody_elses_files(tmp_path: Path) -> None:
+    for unsafe in (tmp_path, tmp_path.parent, tmp_path / "site", tmp_path / "docs/x", tmp_path / "results"):
+        with pytest.raises(SiteError, match="would delete sources"):
+            refuse_unsafe_output(tmp_path, unsafe)
+    mine = tmp_path / "letters"
+    mine.mkdir()
+    (mine / "letter.txt").write_text("dear")
+    with pytest.raises(SiteError, match="not a built site"):
+        refuse_unsafe_output(tmp_path, mine)
+    refuse_unsafe_output(tmp_path, tmp_path / "_site")
+    (mine / "sitemap.xml").write_text("<urlset/>")
+    refuse_unsafe_output(tmp_path, mine)
+
+
+def test_plain_mkdocs_builds_in_a_checkout_that_is_not_installed(tmp_path: Path) -> None:
+    root = one_page(tmp_path, '# Page\n\n{{ number("params.small") }}\n')
+    for package in ("tinygpt", "bench"):
+        shutil.copytree(ROOT / package, root / package, ignore=shutil.ignore_patterns("__pycache__"))
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("mkdocs")), "build", "--strict"],
+        cwd=root, env=environment | {"NO_MKDOCS_2_WARNING": "1"}, capture_output=True, text=True, timeout=120,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "366" in (root / "_site/index.html").read_text()

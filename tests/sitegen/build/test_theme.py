@@ -1,0 +1,132 @@
+"""Looks that can be checked without a browser: contrast, fonts, vendored scripts, nothing from other hosts."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+
+import altair as alt
+import pytest
+
+from bench.arms.registry import ACCELERATOR_PEERS, JAX_ON_CPU, PEERS
+from sitegen.build.output_checks import check_site
+from sitegen.rows.series import BEST_ON_CPU, SERIES, order_series, series_colors, series_shapes
+from sitegen.text.palette import THEMES, Theme, css_variables, order_variants
+from tests import ROOT
+from tinygpt.engines import CPU_ENGINES
+
+THEME = ROOT / "site/theme"
+ON_GPU = ("jax", *ACCELERATOR_PEERS, BEST_ON_CPU)
+
+
+def luminance(color: str) -> float:
+    """Relative luminance of WCAG 2."""
+    channels = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(a: str, b: str) -> float:
+    lighter, darker = sorted((luminance(a), luminance(b)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+@pytest.mark.parametrize("theme", THEMES, ids=lambda theme: theme.name)
+def test_text_and_marks_stand_out(theme: Theme) -> None:
+    for color in (theme.ink, theme.muted, theme.link, theme.accent, theme.good, theme.bad):
+        for background in (theme.background, theme.raised):
+            assert contrast(color, background) >= 4.5, (color, background)
+    assert contrast(theme.header_ink, theme.header) >= 4.5
+    for color in (*theme.engines.values(), *theme.spare):
+        assert contrast(color, theme.background) >= 3, color
+
+
+@pytest.mark.parametrize("theme", THEMES, ids=lambda theme: theme.name)
+def test_engines_differ_in_colour_and_in_shape(theme: Theme) -> None:
+    variants = order_variants(["vectorized[threads=1]", "numpy", "rival", "vectorized", "python"])
+    assert variants == ["python", "numpy", "vectorized", "vectorized[threads=1]", "rival"]
+    assert len(set(series_colors(variants, theme))) == len(variants)
+    assert len(set(series_shapes(variants))) == len(variants)
+
+
+@pytest.mark.parametrize("theme", THEMES, ids=lambda theme: theme.name)
+@pytest.mark.parametrize(
+    "absent",
+    [
+        ("torch-1-thread", "torch-1-thread-mkl-avx512", "transformers", *ON_GPU),  # they do not train on a processor
+        ("torch-compile", "torch-compile-mkl-avx512", "python", "numpy", "roofline", *ON_GPU),  # they do not write
+        ("python", "numpy", "roofline", JAX_ON_CPU, *PEERS),  # they do not stand beside an accelerator's rows
+    ],
+    ids=["training", "writing", "accelerator"],
+)
+def test_rivals_that_meet_in_a_figure_look_different(theme: Theme, absent: tuple[str, ...]) -> None:
+    shown = [name for name in SERIES if name not in absent]
+    looks = [*zip(series_colors(shown, theme), series_shapes(shown), strict=True)]
+    assert len(set(looks)) == len(shown)
+    assert len({color for color, _ in looks}) == len(shown)
+    for name, look in zip(shown, looks, strict=True):  # who else is shown changes nothing
+        assert look == (series_colors([name], theme)[0], series_shapes([name])[0])
+    assert order_series(["roofline", "mine", "jax-textbook", "numpy"]) == ["numpy", "jax-textbook", "roofline", "mine"]
+
+
+def test_every_registered_engine_has_a_colour_of_its_own() -> None:
+    for theme in THEMES:
+        assert set(CPU_ENGINES) <= set(theme.engines)
+
+
+def test_the_style_sheets_use_the_palette_and_no_colour_of_their_own() -> None:
+    defined = set(re.findall(r"--tg-[a-z-]+(?=:)", css_variables()))
+    for path in (THEME / "assets/css").glob("*.css"):
+        text = path.read_text()
+        assert not re.search(r"#[0-9a-f]{6}\b|rgb\(", text), path.name
+        assert set(re.findall(r"var\((--tg-[a-z-]+)", text)) - {"--tg-radius"} <= defined, path.name
+
+
+def code_points(ranges: str) -> set[int]:
+    """What ``U+0020-007E,U+00A0`` means."""
+    points: set[int] = set()
+    for part in ranges.split(","):
+        first, _, last = part.strip().removeprefix("U+").partition("-")
+        points |= set(range(int(first, 16), int(last or first, 16) + 1))
+    return points
+
+
+def test_the_style_asks_for_fonts_by_the_letters_that_the_readme_puts_into_them() -> None:
+    readme = (THEME / "assets/fonts/README.md").read_text()
+    lists = dict(re.findall(r"^([A-Z]+)=(U\S+)", readme, re.MULTILINE))
+    letters: dict[tuple[str, str], list[set[int]]] = {}
+    files = set()
+    for face in re.findall(r"@font-face \{(.*?)\}", (THEME / "assets/css/site.css").read_text(), re.DOTALL):
+        rules = dict(re.findall(r"([a-z-]+):\s*([^;]+);", face))
+        files.add(re.findall(r"fonts/([\w-]+\.woff2)", rules["src"])[0])
+        assert re.sub(r"\s", "", rules["unicode-range"]) in lists.values(), rules["src"]
+        same = letters.setdefault((rules["font-family"], rules.get("font-weight", "")), [])
+        assert not any(code_points(rules["unicode-range"]) & others for others in same), rules["src"]
+        same.append(code_points(rules["unicode-range"]))
+    assert files == {path.name for path in (THEME / "assets/fonts").glob("*.woff2")}
+    assert len(lists) == 6
+
+
+def test_the_vendored_script_is_the_one_that_the_readme_tells_how_to_make() -> None:
+    vendor = THEME / "assets/vendor"
+    readme = (vendor / "README.md").read_text()
+    bundle = vendor / "vega-charts.min.js"
+    assert {path.name for path in vendor.iterdir()} == {
+        "README.md", "LICENSES.txt", bundle.name,
+        "vega-charts.entry.mjs", "vega-charts.transforms.mjs", "vega-charts.unused.mjs",
+    }  # fmt: skip
+    assert f"`{hashlib.sha256(bundle.read_bytes()).hexdigest()}`" in readme
+    assert f"npm install vega@{alt.VEGA_VERSION}." in readme
+    bundled = set(re.findall(r"^\| `([a-z0-9-]+)` \| \d", readme, re.MULTILINE))
+    headings = re.findall(r"^== (.+) ==$", (vendor / "LICENSES.txt").read_text(), re.MULTILINE)
+    licensed = {name for heading in headings for name in heading.split(", ")}
+    assert bundled == licensed
+    assert {"vega-view", "vega-interpreter", "d3-scale"} <= bundled
+
+
+def test_the_themes_own_files_name_no_other_host(tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text("<p>x</p>")
+    for path in [*(THEME / "assets/js").glob("*.js"), *(THEME / "assets/css").glob("*.css"), *THEME.glob("*.html")]:
+        assert not re.search(r"https?://", path.read_text()), path.name
+    assert check_site(tmp_path, "https://example.org/") == []

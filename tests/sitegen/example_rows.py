@@ -1,0 +1,318 @@
+"""Results to build sites from: rows of the real schema, written by the real store, with made-up times."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from bench.records.protocol import benchmark_protocol, training_protocol
+from bench.records.store import publish, write_tables
+from tinygpt.presets import PRESETS
+from tinygpt.recipes import RECIPES
+
+START = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+CORPUS_HASH = hashlib.sha256(b"stories").hexdigest()
+
+MACHINE = {
+    "cpu": "Example 9000 8-Core Processor", "arch_level": "x86-64-v4", "cores": 2, "core_quota": None,
+    "memory_gib": 16.0, "memory_limit_gib": None, "os": "Linux 6.1, Example Linux", "python": "CPython 3.11.7",
+    "numpy": "2.4.0", "numexpr": "2.14.0", "blas": "openblas", "blas_version": "0.3.30", "blas_kernel": "SkylakeX",
+    "blas_threads": 2, "accelerator": None,
+}  # fmt: skip
+
+# Milliseconds of a step, about what the engines' shapes suggest: overhead plus work.
+TIMES = {
+    "python": {"tiny": 900.0, "small": 9_000.0},
+    "numpy": {"tiny": 8.0, "small": 31.0, "medium": 84.0, "large": 250.0},
+    "vectorized": {"tiny": 4.0, "small": 13.0, "medium": 37.0, "large": 104.0, "xl": 160.0},
+}
+
+
+def canonical(record: dict[str, Any]) -> str:
+    return json.dumps(record, sort_keys=True, separators=(",", ":"))
+
+
+def cell(
+    variant: str,
+    preset: str,
+    milliseconds: float,
+    run_id: str = "run-1",
+    round_number: int = 0,
+    machine: dict[str, Any] = MACHINE,
+    status: str = "ok",
+    error_tail: str | None = None,
+    steps: int = 6,
+    **changes: Any,
+) -> dict[str, list[dict[str, Any]]]:
+    """Rows of one benchmark process: one of ``runs``, and its steps (the first a warm-up; none where it failed)."""
+    protocol = benchmark_protocol(preset, "stories", CORPUS_HASH, 0, 1)
+    shape = PRESETS[preset]
+    cell_id = f"{run_id}/{variant}/{preset}/{round_number}"
+    ok = status == "ok"
+    run = {
+        "run_id": run_id, "cell_id": cell_id, "kind": "bench", "engine": variant.partition("[")[0],
+        "variant": variant, "preset": preset, "round": round_number, "status": status,
+        "exit_code": 0 if ok else None, "signal": None, "error_tail": error_tail,
+        "command": f"invoke bench --presets {preset} --engines {variant}", "protocol_hash": protocol.hash,
+        "protocol": protocol.canonical_json, "machine_hash": hashlib.sha256(canonical(machine).encode()).hexdigest(),
+        "machine": canonical(machine), "commit": None, "dirty": None, "started_at": START, "suite": "quick",
+        "corpus": "stories", "corpus_sha256": CORPUS_HASH, "seed": 0, "n_parameters": shape.model.n_parameters,
+        "tokens_per_step": shape.tokens_per_step, "warmup_steps": 3, "measured_steps": 15,
+        "steps_done": steps if ok else 0, "limit_seconds": 600.0,
+        "peak_memory_bytes": 90_000_000 + 40 * shape.model.n_parameters, "setup_seconds": 0.1,
+        "first_loss": 5.55 if ok else None, "last_loss": 5.1 if ok else None, "loss_drift": 0.0 if ok else None,
+        "held_out_loss": None, "wall_seconds": 2.0, "resolved_variant": variant, "threads": 2,
+        "blas_kernel": "SkylakeX", "continues": None,
+        "expected_seconds": None, "expected_loss": None,
+    } | changes  # fmt: skip
+    step_rows = [
+        {
+            "run_id": run_id, "cell_id": cell_id, "step": number + 1, "is_warmup": number == 0,
+            "seconds": milliseconds / 1e3 * (1 + 0.02 * ((number * 7) % 5 - 2)), "loss": 5.5 - 0.01 * number,
+            "grad_norm": 1.0, "elapsed_seconds": milliseconds / 1e3 * (number + 1), "held_out_loss": None,
+        }
+        for number in range(steps if ok else 0)
+    ]  # fmt: skip
+    return {"runs": [run], "steps": step_rows, "samples": []}
+
+
+def training(
+    run_id: str = "train-1",
+    preset: str = "small",
+    steps: int = 400,
+    texts: Sequence[tuple[str, str]] = (("Once upon a time", " there was a fox.\nIt ran."),),
+    **changes: Any,
+) -> dict[str, list[dict[str, Any]]]:
+    """Rows of one recorded training run whose loss falls, with samples at the middle and the end."""
+    protocol = training_protocol(preset, PRESETS[preset].train, "stories", CORPUS_HASH, 0, steps)
+    rows = cell("vectorized", preset, 13.0, run_id=run_id)
+    cell_id = f"{run_id}/train"
+
+    def loss(step: int) -> float:
+        return 1.4 + 4.1 * 0.99**step
+
+    def held_out(step: int) -> float | None:
+        return loss(step) + 0.15 if step % 100 == 0 else None
+
+    run = rows["runs"][0] | {
+        "cell_id": cell_id, "kind": "train", "protocol": protocol.canonical_json, "protocol_hash": protocol.hash,
+        "suite": "train", "command": f"invoke train --preset {preset} --corpus stories", "steps_done": steps,
+        "first_loss": 5.55, "last_loss": loss(steps), "held_out_loss": held_out(steps), "wall_seconds": 312.0,
+        "started_at": START + timedelta(hours=1),
+    } | changes  # fmt: skip
+    step_rows = [
+        {
+            "run_id": run_id, "cell_id": cell_id, "step": step, "is_warmup": False, "seconds": 0.013,
+            "loss": loss(step), "grad_norm": 1.0, "elapsed_seconds": 0.75 * step, "held_out_loss": held_out(step),
+        }
+        for step in range(1, steps + 1)
+    ]  # fmt: skip
+    samples = [
+        {
+            "run_id": run_id, "cell_id": cell_id, "engine": "vectorized", "preset": preset, "corpus": "stories",
+            "step": step, "prompt": prompt, "text": text, "temperature": 0.8, "top_k": None, "seed": 0,
+            "n_tokens": len(text), "tokens_per_second": 2100.0, "first_token_seconds": 0.004,
+            "train_loss": loss(step), "held_out_loss": held_out(step),
+        }
+        for step in (steps // 2, steps)
+        for prompt, text in texts
+    ]  # fmt: skip
+    return {"runs": [run], "steps": step_rows, "samples": samples}
+
+
+def joined(*parts: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
+    return {
+        name: [row for part in parts for row in part.get(name, ())] for name in ("runs", "steps", "samples", "kernels")
+    }
+
+
+def ladder(run_id: str = "run-1", scale: float = 1.0, **changes: Any) -> dict[str, list[dict[str, Any]]]:
+    """Cells of three engines over the presets in ``TIMES``, and one that ran out of time."""
+    cells = [
+        cell(variant, preset, milliseconds * scale, run_id=run_id, **changes)
+        for variant, times in TIMES.items()
+        for preset, milliseconds in times.items()
+    ]
+    late = cell("python", "medium", 0.0, run_id=run_id, status="timeout", error_tail="no step within 600 s", **changes)
+    return joined(*cells, late)
+
+
+RIVAL_TIMES = {
+    "numpy": ("bench", 62.0), "vectorized": ("bench", 20.0), "roofline[whole]": ("roofline", 14.0),
+    "roofline[shared]": ("roofline", 13.0), "torch": ("peer", 26.0), "torch-mkl-avx512": ("peer", 22.0),
+    "jax-textbook": ("peer", 30.0),
+}  # fmt: skip
+
+
+def rivals(preset: str = "small", scale: float = 1.0, torch_status: str = "ok") -> dict[str, list[dict[str, Any]]]:
+    """One run of suite ``peers`` at a preset, its overridden PyTorch perhaps refused."""
+    return joined(
+        *(
+            cell(
+                variant,
+                preset,
+                milliseconds * scale,
+                run_id=f"peers-{preset}",
+                kind=kind,
+                suite="peers",
+                **(
+                    {"status": torch_status, "error_tail": "no C compiler"}
+                    if variant == "torch-mkl-avx512" and torch_status != "ok"
+                    else {}
+                ),
+            )
+            for variant, (kind, milliseconds) in RIVAL_TIMES.items()
+        )
+    )
+
+
+TEXT_TIMES = {"vectorized": 32.0, "torch": 64.0, "torch-1-thread": 50.0, "jax-textbook": 16.0}
+
+
+def texts(
+    run_id: str = "texts", presets: Sequence[str] = ("small",), jax_status: str = "ok", **changes: Any
+) -> dict[str, list[dict[str, Any]]]:
+    """One run of suite ``generation``, a round of each generator; JAX's perhaps failed."""
+    shared = {"kind": "generation", "suite": "generation", "tokens_per_step": 256}
+    return joined(
+        *(
+            cell(variant, preset, milliseconds, run_id, **shared | changes | {"status": status})
+            for preset in presets
+            for variant, milliseconds in TEXT_TIMES.items()
+            for status in [jax_status if variant == "jax-textbook" else changes.get("status", "ok")]
+        )
+    )
+
+
+# Milliseconds of a step by stage of the stack; plain Python, at the smallest preset, comes to its own.
+STACK_TIMES = {"numpy": 30.0, "vectorized[threads=1]": 15.0, "vectorized[team=threads]": 10.0, "vectorized": 7.5}
+
+
+def stack(
+    run_id: str = "stack-1", presets: Sequence[str] = ("tiny", "small"), **changes: Any
+) -> dict[str, list[dict[str, Any]]]:
+    """One run of suite ``variants`` in six rounds."""
+    cells = [
+        cell(variant, preset, milliseconds, run_id, number, suite="variants", **changes)
+        for preset in presets
+        for variant, milliseconds in STACK_TIMES.items()
+        for number in range(6)
+    ]
+    return joined(*cells, cell("python", presets[0], 3000.0, run_id, suite="variants", **changes))
+
+
+GPU = MACHINE | {"cpu": "Host 7", "cores": 16, "accelerator": "Example GPU 80GB, driver 1.2"}
+# About as such devices behave: a floor that is dispatch, and then work; launched one by one, nearly all of it floor.
+ACCELERATED_TIMES = {
+    "jax[dispatch=3]": {"tiny": 0.6, "small": 1.0, "medium": 1.6, "large": 2.8, "xl": 3.8, "huge": 8.0},
+    "torch-cuda": {"tiny": 6.0, "small": 7.0, "medium": 8.0, "large": 10.0, "xl": 13.0, "huge": 16.0},
+    "torch-cuda-graphs": {"tiny": 0.5, "small": 0.8, "medium": 1.3, "large": 2.5, "xl": 3.8, "huge": 8.2},
+}
+
+
+def on_gpu(
+    variant: str, preset: str, milliseconds: float, run_id: str = "gpu-1", batch: int | None = None, **changes: Any
+) -> dict[str, list[dict[str, Any]]]:
+    """One cell of an accelerator in one round, perhaps with another batch than the preset's."""
+    fields = json.loads(cell(variant, preset, 1.0)["runs"][0]["protocol"])
+    fields["batch_size"] = batch or fields["batch_size"]
+    fields["dtype"] = "float32, products and branches in bfloat16" if "bfloat16" in variant else "float32"
+    protocol = canonical(fields)
+    shared = {
+        "machine": GPU, "suite": "accelerator", "kind": "peer" if variant.startswith("torch") else "bench",
+        "protocol": protocol, "protocol_hash": hashlib.sha256(protocol.encode()).hexdigest(),
+        "tokens_per_step": fields["batch_size"] * fields["context_length"], "peak_memory_bytes": None,
+        "command": f"python -m bench.measuring.accelerator --presets {preset} --engines '{variant}'",
+    }  # fmt: skip
+    return cell(variant, preset, milliseconds, run_id, **shared | changes)
+
+
+def accelerated(run_id: str = "gpu-1", scale: float = 1.0, **changes: Any) -> dict[str, list[dict[str, Any]]]:
+    """One run of ``python -m bench.measuring.accelerator``: engine jax beside PyTorch, eager and as a graph."""
+    return joined(
+        *(
+            on_gpu(variant, preset, milliseconds * scale, run_id, **changes)
+            for variant, times in ACCELERATED_TIMES.items()
+            for preset, milliseconds in times.items()
+        )
+    )
+
+
+PART_MILLISECONDS = {
+    "product": 50.0, "attention product": 10.0, "attention": 8.0, "normalisation": 9.0, "activation": 8.0,
+    "loss": 2.0, "embedding": 3.0, "optimiser": 5.0,
+}  # fmt: skip
+FORM_NANOSECONDS = {"gelu": (1.5, 18.0), "normalize_backward": (1.2, 1.2), "adamw": (2.0, 1.5)}
+
+
+def kernels(
+    run_id: str = "kernels-1", presets: Sequence[str] = ("tiny", "small"), **changes: Any
+) -> dict[str, list[dict[str, Any]]]:
+    """One run of suite ``kernels``, a round at each preset: parts of a step of 100 ms, and three kernels."""
+    parts = []
+    for preset in presets:
+        part = cell("kernels", preset, 95.0, run_id, kind="kernels", suite="kernels",
+                    resolved_variant="vectorized[threads=2,kernels=numexpr:adamw]", **changes)  # fmt: skip
+        empty = {"worker": None, "form": None, "place": None, "elements": None}
+        shared = {"run_id": run_id, "cell_id": part["runs"][0]["cell_id"], "preset": preset, "is_warmup": False} | empty
+        part["kernels"] = [shared | {"measure": "step", "name": "step", "repeat": 4, "seconds": 0.1}]
+        part["kernels"] += [
+            shared | {"measure": "part", "name": name, "worker": worker, "repeat": 4, "seconds": milliseconds / 1e3}
+            for worker in (0, 1)
+            for name, milliseconds in PART_MILLISECONDS.items()
+        ]
+        part["kernels"] += [
+            shared
+            | {"measure": "form", "name": name, "form": form, "place": place, "repeat": repeat, "elements": 1000}
+            | {"seconds": nanoseconds * 1e-6 * (1.0 + 0.01 * repeat)}
+            for name, times in FORM_NANOSECONDS.items()
+            for form, nanoseconds in zip(("numpy", "numexpr"), times, strict=True)
+            for place in ("cache", "memory")
+            for repeat in range(4)
+        ]
+        parts.append(part)
+    return joined(*parts)
+
+
+def sweep(preset: str = "tiny", steps: int = 20) -> list[dict[str, list[dict[str, Any]]]]:
+    """A learning-rate sweep by two recipes; the highest constant rate diverged."""
+    parts = []
+    for recipe in ("constant", "cosine"):
+        for rate in (3e-4, 3e-3, 3e-2):
+            train = RECIPES[recipe].apply(PRESETS[preset].train, PRESETS[preset].model, steps)
+            train = replace(train, learning_rate=rate)
+            protocol = training_protocol(preset, train, "stories", CORPUS_HASH, 0, steps)
+            failed = recipe == "constant" and rate > 0.01
+            changes = {
+                "suite": "sweep", "protocol": protocol.canonical_json, "protocol_hash": protocol.hash,
+                "held_out_loss": None if failed else 2.0 + rate, "status": "diverged" if failed else "ok",
+                "error_tail": "loss nan" if failed else None,
+            }  # fmt: skip
+            parts.append(training(f"sweep-{recipe}-{rate:g}", preset, steps, (), **changes))
+    return parts
+
+
+def race(**changes: Any) -> list[dict[str, list[dict[str, Any]]]]:
+    """A race between our engine and a rival that takes twice as long."""
+    parts = []
+    for variant, scale in (("vectorized", 1.0), ("torch", 2.0)):
+        part = training(f"race-{variant}", "small", 400, (), suite="race", variant=variant, engine=variant, **changes)
+        for step in part["steps"]:
+            step["elapsed_seconds"] *= scale
+        parts.append(part)
+    return parts
+
+
+def store(root: Path, *parts: dict[str, list[dict[str, Any]]], published: bool = True) -> Path:
+    """Write each part as its own run; returns the results folder."""
+    for part in parts:
+        run_id = part["runs"][0]["run_id"]
+        write_tables(root, run_id, part)
+        if published:
+            publish(root, [run_id])
+    return root

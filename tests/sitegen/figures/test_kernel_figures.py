@@ -1,0 +1,96 @@
+"""The figures about the inside of the fast engine: parts of a step, forms of a kernel, the stack of wins."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench.arms.kernel_parts import PARTS
+from sitegen.figures import FIGURES
+from sitegen.figures.breakdown import part_colors
+from sitegen.figures.render import chart_spec
+from sitegen.figures.variants import OFF_SCALE, STAGES
+from sitegen.rows.results import load_results
+from sitegen.text.palette import DARK, LIGHT, Theme
+from tests.sitegen import example_rows as rows
+
+
+def test_a_bar_is_a_whole_step(tmp_path: Path) -> None:
+    plotted = FIGURES["breakdown"].rows(load_results(rows.store(tmp_path, rows.kernels())))
+    assert len(plotted) == 2 * len(PARTS)
+    for _, bar in plotted.groupby("label"):
+        assert bar["part"].tolist() == [*PARTS]
+        assert bar["start"].tolist()[1:] == pytest.approx(bar["end"].tolist()[:-1])
+        assert (bar["start"].iloc[0], bar["end"].iloc[-1]) == pytest.approx((0.0, 1.0))
+    product = plotted.iloc[0]
+    assert (product["share_text"], product["stopwatch"]) == ("50 %", "+5.3 %")
+    assert plotted["share_text"].iloc[len(PARTS) - 1] == "5 %"
+    assert FIGURES["breakdown"].describe(plotted).count("product 50 %") == 2
+
+
+def test_machines_have_bars_of_their_own(tmp_path: Path) -> None:
+    other = rows.kernels("b", machine=rows.MACHINE | {"cpu": "Other 1"})
+    plotted = FIGURES["breakdown"].rows(load_results(rows.store(tmp_path, rows.kernels("a"), other)))
+    assert set(plotted["label"]) == {"tiny", "small", "tiny, machine 2", "small, machine 2"}
+    assert plotted.groupby("label")["machine"].nunique().tolist() == [1] * 4
+
+
+@pytest.mark.parametrize("theme", [LIGHT, DARK])
+def test_no_two_parts_share_a_colour(theme: Theme) -> None:
+    assert len(set(part_colors(theme))) == len(PARTS)
+
+
+def test_each_kernel_says_who_wins_and_what_the_engine_took(tmp_path: Path) -> None:
+    plotted = FIGURES["kernel_forms"].rows(load_results(rows.store(tmp_path, rows.kernels())))
+    assert len(plotted) == 3 * 2 * 2
+    by_label = plotted.drop_duplicates("label").set_index("label")["faster"]
+    assert by_label["gelu, cache"] == "NumPy 12×"
+    assert by_label["normalize backward, memory"] == "neither"
+    assert by_label["adamw, memory"] == "NumExpr 1.3×"
+    taken = plotted[plotted["taken"] == "yes"]
+    assert set(zip(taken["kernel"], taken["form"], strict=True)) == {
+        ("gelu", "NumPy"), ("normalize_backward", "NumPy"), ("adamw", "NumExpr"),
+    }  # fmt: skip
+
+
+def test_the_stack_counts_from_numpy_and_each_stage_from_the_one_before(tmp_path: Path) -> None:
+    plotted = FIGURES["variants"].rows(load_results(rows.store(tmp_path, rows.stack())))
+    tiny = plotted[plotted["preset"] == "tiny"].set_index("stage")
+    assert tiny.index.tolist() == [*STAGES.values()]
+    assert tiny["speedup"].tolist() == pytest.approx([0.01, 1.0, 2.0, 3.0, 4.0])
+    assert tiny["gain"].tolist() == ["", "100×", "2.0×", "1.5×", "1.3×"]
+    assert tiny["evidence"]["default"] == "6 rounds"
+    assert plotted[plotted["preset"] == "small"]["stage"].tolist() == [*STAGES.values()][1:]
+
+
+def test_a_stack_comes_from_one_run_and_only_python_may_come_from_another(tmp_path: Path) -> None:
+    ladder = rows.ladder("run-2")  # newer code perhaps, but without the stages between
+    plotted = FIGURES["variants"].rows(
+        load_results(rows.store(tmp_path, rows.stack(presets=("small", "medium")), ladder))
+    )
+    assert set(plotted["preset"]) == {"small", "medium"}
+    small = plotted[plotted["preset"] == "small"].set_index("stage")
+    assert small["evidence"]["python"] == "1 round"
+    unlike = rows.stack(presets=("medium", "small"))
+    plotted = FIGURES["variants"].rows(load_results(rows.store(tmp_path / "b", unlike, ladder)))
+    small = plotted[plotted["preset"] == "small"].set_index("stage")
+    assert small["evidence"]["python"] == "1 round, from another run"
+    assert small["speedup"]["python"] == pytest.approx(31 / 9000, rel=0.05)
+    assert small["speedup"]["default"] == pytest.approx(4.0)
+
+
+def test_plain_python_does_not_flatten_the_stack(tmp_path: Path) -> None:
+    figure = FIGURES["variants"]
+    plotted = figure.rows(load_results(rows.store(tmp_path, rows.stack())))
+    spec = chart_spec(figure, plotted, LIGHT)
+    low, high = spec["layer"][0]["encoding"]["y"]["scale"]["domain"]
+    assert OFF_SCALE < low < 1 < 4 < high < 6
+    assert spec["layer"][-1]["encoding"]["text"]["field"] == "edge_text"
+
+
+@pytest.mark.parametrize("name", ["breakdown", "kernel_forms", "variants"])
+def test_without_rows_there_is_a_command_that_makes_some(tmp_path: Path, name: str) -> None:
+    results = load_results(rows.store(tmp_path, rows.ladder()))
+    assert FIGURES[name].rows(results).empty
+    assert FIGURES[name].command.startswith("invoke bench --")

@@ -1,0 +1,110 @@
+"""The figures of sweeps and races: what they plot, what they say, and that they keep out of the others."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.training.race import NANOGPT_TARGET, seconds_to_target
+from sitegen.figures import FIGURES
+from sitegen.figures.learning_rate import recipe_words
+from sitegen.numbers.quoted_rows import Facts
+from sitegen.numbers.registry import resolve_number
+from sitegen.rows.results import load_results, training_runs
+from tests.sitegen import example_rows as rows
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    return load_results(rows.store(tmp_path_factory.mktemp("results"), *rows.sweep(), *rows.race()))
+
+
+def test_a_sweep_is_a_curve_per_recipe_with_what_diverged(results):
+    plotted = FIGURES["learning_rate"].rows(results)
+    assert plotted.groupby("recipe")["rate"].apply(list).to_dict() == {
+        "constant": [3e-4, 3e-3, 3e-2],
+        "warm-up and cosine": [3e-4, 3e-3, 3e-2],
+    }
+    failed = plotted[plotted["state"] == "failed"]
+    assert failed[["recipe", "rate", "loss_text"]].to_numpy().tolist() == [["constant", 3e-2, "diverged"]]
+    words = FIGURES["learning_rate"].describe(plotted)
+    assert "lowest at 0.0003, 2.000 nats per byte" in words and "1 diverged." in words
+
+
+@pytest.mark.parametrize(
+    "optimizer, words",
+    [
+        ("AdamW", "constant"),
+        ("AdamW; rate warmed up over 9 updates", "warm-up, then constant"),
+        ("AdamW; cosine to 0.1 of the rate at update 9", "cosine"),
+        ("AdamW; rate warmed up over 9 updates; cosine to 0.1 of the rate at update 9", "warm-up and cosine"),
+    ],
+)
+def test_a_recipe_in_words(optimizer, words):
+    assert recipe_words(optimizer) == words
+
+
+def test_a_race_shows_every_contestant_and_when_it_was_there(results):
+    plotted = FIGURES["race"].rows(results)
+    assert set(plotted["variant"]) == {"vectorized", "torch"}
+    ours, theirs = (plotted[plotted["variant"] == name] for name in ("vectorized", "torch"))
+    assert (theirs["minutes"].to_numpy() == 2 * ours["minutes"].to_numpy()).all()
+    steps = results.steps[results.steps["run_id"] == "race-torch"]
+    first = seconds_to_target(steps, NANOGPT_TARGET)
+    assert first == theirs[theirs["loss"] <= NANOGPT_TARGET]["minutes"].min() * 60
+    assert f"torch (small, 400 steps) at {NANOGPT_TARGET:g} after 7.50 min" in FIGURES["race"].describe(plotted)
+
+
+@pytest.mark.parametrize(
+    "name, text",
+    [
+        ("sweep.loss.constant.3e-4", "2.00"),
+        ("sweep.loss.constant.3e-2", "diverged"),
+        ("sweep.loss.warmup.3e-3", None),
+        ("sweep.loss.cosine.1e-4", None),
+        ("sweep.best.constant", "2.00 at 3e-4"),
+        ("race.over.torch", "2.0×"),
+        ("race.over.pytorch-best", "2.0×"),
+        ("race.over.torch-compile", None),
+        ("race.time.torch", "7.50 min"),
+    ],
+)
+def test_what_prose_says_of_them_is_what_they_show(results, name, text):
+    found = resolve_number(name, Facts(results))
+    assert found.text == text
+    assert bool(found.runs) == (text is not None)
+    assert found.command.startswith(f"invoke {name.split('.')[0]}")
+
+
+def test_the_lowest_loss_of_all_races_comes_with_its_time(results):
+    text = resolve_number("race.lowest.vectorized", Facts(results)).text
+    plotted = FIGURES["race"].rows(results).query("variant == 'vectorized'")
+    row = plotted.loc[plotted["loss"].idxmin()]
+    assert text == f"{row['loss']:.2f} after {row['time_text']}"
+
+
+def test_the_newest_sweep_speaks(tmp_path):
+    older, newer = rows.sweep(), rows.sweep(steps=40)
+    for part in newer:
+        for table in part.values():
+            for row in table:
+                row["run_id"] = f"z-{row['run_id']}"
+    facts = Facts(load_results(rows.store(tmp_path, *older, *newer)))
+    assert "40 steps" in resolve_number("sweep.best.cosine", facts).source
+
+
+def test_two_recipes_are_two_lines_of_one_engine(tmp_path):
+    other = rows.training("race-other", "tiny", 200, (), suite="race")
+    plotted = FIGURES["race"].rows(load_results(rows.store(tmp_path, *rows.race(), other)))
+    assert set(plotted[plotted["variant"] == "vectorized"]["recipe"]) == {"small, 400 steps", "tiny, 200 steps"}
+
+
+def test_sweeps_and_races_stay_out_of_the_other_figures(results):
+    assert training_runs(results).empty
+    assert FIGURES["loss"].rows(results).empty
+
+
+def test_without_them_there_is_nothing_to_plot(tmp_path):
+    others = load_results(rows.store(tmp_path, rows.training(steps=20)))
+    for name in ("learning_rate", "race"):
+        assert FIGURES[name].rows(others).empty
+        assert FIGURES[name].command.startswith(("invoke sweep", "invoke race"))

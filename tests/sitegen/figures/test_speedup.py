@@ -1,0 +1,243 @@
+"""The main figure: what its rows hold, what a reader can choose, and inputs that leave little to draw."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import altair as alt
+import pandas as pd
+import pytest
+import vl_convert
+
+from sitegen.figures import FIGURES
+from sitegen.figures.base import log_ticks, parameter_axis
+from sitegen.figures.curve_rows import OFF_SCALE, curve_rows, is_off_scale, steps_and_failures
+from sitegen.figures.render import STATIC_WIDTH, chart_spec
+from sitegen.figures.speedup import default_baseline
+from sitegen.rows.results import Results, load_results
+from sitegen.tables.speed_tables import cost_terms_table, failures_table, ratio_table
+from sitegen.text.palette import LIGHT
+from sitegen.text.quantities import duration, duration_expression, ratio, ratio_expression
+from tests.sitegen import example_rows as rows
+from tests.sitegen.charts import computed
+
+FIGURE = FIGURES["speedup"]
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """A ladder with a failure, and beside it complete runs with rivals at two presets."""
+    root = tmp_path_factory.mktemp("results")
+    return load_results(rows.store(root, rows.ladder(), rows.rivals("small"), rows.rivals("xl", 12.0, "refused")))
+
+
+@pytest.fixture(scope="module")
+def plotted(results: Results) -> pd.DataFrame:
+    return FIGURE.rows(results)
+
+
+def parameters(plotted: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    return {parameter["name"]: parameter for parameter in chart_spec(FIGURE, plotted, LIGHT)["params"]}
+
+
+def drawn(plotted: pd.DataFrame, **chosen: str) -> str:
+    """The picture with parameters set, as a link sets them."""
+    spec = chart_spec(FIGURE, plotted, LIGHT)
+    known = {parameter["name"]: parameter for parameter in spec["params"]}
+    for name, value in chosen.items():
+        known[name]["value"] = value
+    return str(vl_convert.vegalite_to_svg(json.dumps({**spec, "width": STATIC_WIDTH}), vl_version="6.4"))
+
+
+def test_the_menus_are_named_as_links_have_them_and_worded(plotted: pd.DataFrame) -> None:
+    found = parameters(plotted)
+    menus = {name: found[name]["bind"]["options"] for name in ("measure", "baseline", "show")}
+    assert menus == {
+        "measure": ["speedup", "step_time"],
+        "baseline": ["python", "numpy", "vectorized", "torch", "torch-mkl-avx512", "jax-textbook"],
+        "show": ["engines", "rivals"],
+    }
+    labels = dict(zip(menus["baseline"], found["baseline"]["bind"]["labels"], strict=True))
+    assert labels["torch"] == "PyTorch, as installed"
+    assert labels["torch-mkl-avx512"] == "PyTorch, MKL overridden to AVX-512"
+    assert (found["measure"]["value"], found["baseline"]["value"], found["show"]["value"]) == (
+        "speedup", "numpy", "rivals",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("measure", ["speedup", "step_time"])
+@pytest.mark.parametrize("baseline", ["python", "torch"])
+@pytest.mark.parametrize("show", ["engines", "rivals"])
+def test_every_choice_draws_what_it_says(plotted: pd.DataFrame, measure: str, baseline: str, show: str) -> None:
+    svg = drawn(plotted, measure=measure, baseline=baseline, show=show)
+    assert "NaN" not in svg and "undefined" not in svg
+    title = "time of one training step" if measure == "step_time" else "times as fast as"
+    assert title in svg
+    assert (f"1× = {baseline}" in svg) == (measure == "speedup")
+    assert ("PyTorch, AVX-512" in svg) == (show == "rivals")  # in the legend
+
+
+def test_each_ratio_is_of_one_run(plotted: pd.DataFrame) -> None:
+    at_small = plotted[(plotted["preset"] == "small") & (plotted["baseline"] == "numpy")].set_index("variant")
+    # The run with the rivals measured numpy at 62 ms; the ladder, at 31, is where python comes from.
+    assert at_small["value"].to_dict() == pytest.approx(
+        {"python": 31 / 9000, "vectorized": 62 / 20, "torch": 62 / 26, "torch-mkl-avx512": 62 / 22,
+         "jax-textbook": 62 / 30, "roofline": 62 / 13}
+    )  # fmt: skip
+    times = plotted[(plotted["preset"] == "small") & (plotted["measure"] == "step_time")].set_index("variant")
+    assert times.loc["numpy", "value"] == pytest.approx(0.062)
+
+
+def test_a_point_tells_what_it_is_worth_and_how_to_repeat_it(plotted: pd.DataFrame) -> None:
+    row = plotted[(plotted["measure"] == "step_time") & (plotted["variant"] == "torch")].iloc[0]
+    assert row["verdict_text"] == "unresolved: fewer than 6 rounds"
+    assert row["command"] == "invoke bench --presets small --engines torch"
+    assert row["code"] == "no commit recorded"
+    told = [entry["field"] for layer in chart_spec(FIGURE, plotted, LIGHT)["layer"]
+            for entry in layer["encoding"].get("tooltip", [])]  # fmt: skip
+    assert {"verdict_text", "protocol", "machine", "code", "command", "interval", "reason"} <= set(told)
+
+
+def test_the_chart_writes_quantities_as_the_tables_do() -> None:
+    values = [1.234e-5, 0.0134, 0.998, 2.31, 119.0, 4321.0, 98765.0]
+    ratios = [0.00412, 0.85, 6.13, 13.7, 241.0, 1244.0]
+    chart = alt.Chart(pd.DataFrame({"value": values + ratios, "time": [True] * len(values) + [False] * len(ratios)}))
+    expression = f"datum.time ? {duration_expression('datum.value')} : {ratio_expression('datum.value')}"
+    svg = vl_convert.vegalite_to_svg(
+        chart.transform_calculate(text=expression).mark_text().encode(text="text:N").to_dict()
+    )
+    written = [*map(duration, values), *map(ratio, ratios)]
+    assert re.findall(r"<text[^>]*>([^<]+)</text>", svg) == written
+
+
+def test_a_ratio_is_told_with_the_two_times_that_it_is_made_of(plotted: pd.DataFrame) -> None:
+    told = computed(chart_spec(FIGURE, plotted, LIGHT), "detail")
+    assert "20.0 ms against 26.0 ms a step" in told
+    assert set(plotted["detail"]) - {""} <= set(told)
+
+
+def test_verdicts_are_drawn(tmp_path: Path) -> None:
+    def six(variant: str, times: list[float]) -> list[dict[str, list[dict[str, Any]]]]:
+        return [rows.cell(variant, "small", value, round_number=number) for number, value in enumerate(times)]
+
+    steady, shaky = [10.0 + 0.01 * n for n in range(6)], [5.0 * (1 + 0.1 * n) for n in range(6)]
+    found = FIGURE.rows(
+        load_results(rows.store(tmp_path, rows.joined(*six("numpy", steady), *six("vectorized", shaky))))
+    )
+    verdicts = found.set_index(["measure", "variant"])["verdict_text"]
+    assert verdicts["step_time", "numpy"] == "stable"
+    assert verdicts["step_time", "vectorized"] == "noisy: the interval is wider than 10 %"
+    fills = [layer["encoding"]["opacity"]["scale"] for layer in chart_spec(FIGURE, found, LIGHT)["layer"]
+             if "opacity" in layer["encoding"]]  # fmt: skip
+    assert [(scale["domain"], scale["range"]) for scale in fills] == [(["stable", "noisy"], [1.0, 0.5])]
+
+
+def test_failures_belong_to_both_measures(plotted: pd.DataFrame) -> None:
+    failed = plotted[plotted["state"] == "failed"]
+    assert failed["measure"].isna().all()
+    assert set(zip(failed["variant"], failed["preset"], failed["status"], strict=True)) == {
+        ("python", "medium", "timeout"), ("torch-mkl-avx512", "xl", "refused"),
+    }  # fmt: skip
+    assert set(failed["reason"]) == {"no step within 600 s", "no C compiler"}
+
+
+def test_rivals_are_not_projected(plotted: pd.DataFrame) -> None:
+    projected = plotted[plotted["state"] == "projected"]
+    assert set(projected.loc[projected["measure"] == "step_time", "variant"]) <= {"python", "numpy", "vectorized"}
+
+
+def test_the_table_behind_holds_every_time_and_failure(plotted: pd.DataFrame) -> None:
+    table = steps_and_failures(plotted)
+    assert len(table) == (plotted["measure"] != "speedup").sum()
+    assert table["n_parameters"].is_monotonic_increasing
+    assert table[table["preset"] == "small"]["variant"].tolist()[:4] == ["python", "numpy", "vectorized", "torch"]
+
+
+def test_a_baseline_of_small_reach_is_not_the_default(tmp_path: Path) -> None:
+    part = rows.ladder()
+    wanted = [row for row in part["runs"] if row["variant"] != "python" or row["preset"] == "tiny"]
+    found = FIGURE.rows(load_results(rows.store(tmp_path, part | {"runs": wanted})))
+    assert default_baseline(found) == "numpy"
+
+
+def test_a_ratio_far_below_the_others_does_not_flatten_the_curve(tmp_path: Path) -> None:
+    ladder = FIGURE.rows(load_results(rows.store(tmp_path, rows.ladder())))
+    assert ladder.loc[is_off_scale(ladder), "value"].max() < OFF_SCALE
+    views = json.loads(parameters(ladder)["frame"]["expr"].removesuffix("[view]").strip("()"))
+    assert OFF_SCALE < views["numpy|engines"]["low"] < 1 < views["numpy|engines"]["high"] < 5
+    svg = drawn(ladder, baseline="numpy")
+    assert "↓ 0.0034×" in svg
+
+
+def test_one_engine_is_shown_by_its_times_and_asks_nothing(tmp_path: Path) -> None:
+    found = FIGURE.rows(load_results(rows.store(tmp_path, rows.cell("numpy", "tiny", 8.0))))
+    menus = parameters(found)
+    assert menus["measure"] == {"name": "measure", "value": "step_time"}
+    assert not any("bind" in parameter for parameter in menus.values())
+    assert "8.00 ms" in FIGURE.describe(found)
+
+
+def test_only_failures_are_crosses_with_a_legend(tmp_path: Path) -> None:
+    part = rows.joined(
+        rows.cell("numpy", "huge", 0.0, status="oom", error_tail="out of memory"),
+        rows.cell("torch", "huge", 0.0, status="refused", error_tail="no compiler", kind="peer"),
+    )
+    found = FIGURE.rows(load_results(rows.store(tmp_path, part)))
+    assert found["slot"].tolist() == [0, 1]
+    assert FIGURE.describe(found) == "Nothing was measured. 2 cells failed."
+    assert drawn(found).count('aria-roledescription="point"') == 2
+
+
+def test_machines_are_lines_of_their_own(tmp_path: Path) -> None:
+    other = rows.MACHINE | {"cpu": "Other 1", "cores": 8}
+    rows.store(tmp_path, rows.ladder("a"))
+    rows.store(tmp_path, rows.ladder("b", scale=0.5, machine=other), published=False)
+    found = FIGURE.rows(load_results(tmp_path))
+    lines = [layer for layer in chart_spec(FIGURE, found, LIGHT)["layer"] if "strokeDash" in layer["encoding"]]
+    assert [len(line["encoding"]["strokeDash"]["scale"]["domain"]) for line in lines] == [2]
+    for _, pair in found[found["measure"] == "speedup"].groupby(["baseline", "variant", "preset"]):
+        assert pair["machine"].is_unique
+    assert "Other 1" in ratio_table(load_results(tmp_path))
+
+
+def test_no_results_have_no_rows(tmp_path: Path) -> None:
+    nothing = load_results(tmp_path)
+    assert curve_rows(nothing).empty
+    for table in (ratio_table, failures_table, cost_terms_table):
+        assert "invoke bench" in table(nothing)
+
+
+def test_tables_tell_ratios_failures_and_terms(results: Results) -> None:
+    ratios = ratio_table(results)
+    assert ratios.count("<tr>") == 1 + sum(
+        len(group.drop_duplicates("preset"))
+        for _, group in curve_rows(results).query("measure == 'speedup' and state == 'measured'").groupby("baseline")
+    )
+    assert "unresolved" in ratios
+    assert "no C compiler" in failures_table(results)
+    terms = cost_terms_table(results)
+    assert terms.count("<tr>") == 1 + 2 + 5 + 5
+
+
+def test_presets_of_one_size_share_a_tick_and_close_ones_drop_their_counts() -> None:
+    axis = parameter_axis(pd.DataFrame({"n_parameters": [6_416_896, 9_608_704, 25_039_872, 25_138_176, 473_244_160]}))
+    shown = axis.to_dict()["axis"]
+    assert shown["values"] == [6_416_896, 9_608_704, 25_039_872, 473_244_160]
+    for label in ('"6416896": "xl"', '"9608704": "huge"', '"25039872": ["massive \\u00b7 mega", "25 M"]'):
+        assert label in shown["labelExpr"]
+
+
+@pytest.mark.parametrize(
+    ("domain", "expected"),
+    [
+        ([0.8, 3.3], [1.0, 1.5, 2.0, 3.0]),
+        ([0.9, 1500.0], [1.0, 10.0, 100.0, 1000.0]),
+        ([0.9, 40.0], [1.0, 2.0, 5.0, 10.0, 20.0]),
+        ([1.0, 2.0], [1.0, 1.2, 1.4, 1.7, 2.0]),
+    ],
+)
+def test_ticks_are_numbers_that_people_count_in(domain: list[float], expected: list[float]) -> None:
+    assert log_ticks(domain) == expected

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sitegen.numbers.quoted_rows import Facts
+from sitegen.numbers.registry import PATTERNS, resolve_number
+from sitegen.rows.projections import cost_models
+from sitegen.rows.results import load_results
+from sitegen.text import quantities
+from sitegen.text.errors import SiteError
+from tests.sitegen import example_rows as rows
+
+
+@pytest.fixture(scope="module")
+def facts(tmp_path_factory: pytest.TempPathFactory) -> Facts:
+    root = tmp_path_factory.mktemp("results")
+    return Facts(load_results(rows.store(root, rows.ladder(), rows.training(), rows.kernels())))
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("speedup.vectorized.numpy.small", "2.4×"),
+        ("speedup.numpy.python.small", "290×"),
+        ("speedup_range.vectorized.numpy", "2.0× to 2.4×"),
+        ("step_ms.vectorized.small", "13.0 ms"),
+        ("step_ms.python.small", "9,000 ms"),
+        ("tokens_per_s.vectorized.small", "78,800"),
+        ("params.small", "366,432"),
+        ("memory.numpy.tiny", "92.8 MB"),
+        ("loss.held_out.stories.small", "1.62"),
+        ("loss.first.stories.small", "5.55"),
+        ("loss.train.stories.small", "1.50"),
+        ("train_minutes.stories.small", "5.2 min"),
+        ("count.cells", "12"),
+        ("count.failed", "1"),
+        ("count.machines", "1"),
+        ("presets.measured.vectorized", "5 of 9"),
+        ("breakdown.product.small", "50 %"),
+        ("breakdown.attention_product.tiny", "10 %"),
+        ("breakdown.product.huge", None),
+        ("cost.calls.python.small", "0 %"),
+        ("cost.products.python.small", "100 %"),
+        ("cost.overhead.python", "0 s"),
+    ],
+)
+def test_a_number_reads_as_prose_wants_it(facts: Facts, name: str, text: str) -> None:
+    found = resolve_number(name, facts)
+    assert found.text == text
+    assert found.source
+
+
+def test_the_terms_of_a_step_are_those_of_its_cost_model(facts: Facts) -> None:
+    model = cost_models(facts.cells)["vectorized"]
+    terms = model.terms("tiny")
+    assert sum(terms.values()) == pytest.approx(model.estimate("tiny").seconds)
+    names = {"calls": "calls", "products": "flops", "traffic": "bytes"}
+    for name, term in names.items():
+        found = resolve_number(f"cost.{name}.vectorized.tiny", facts)
+        assert found.text == f"{terms[term] / sum(terms.values()) * 100:.0f} %"
+        assert model.id in found.source
+    assert resolve_number("cost.rate.vectorized", facts).text == quantities.gflops(1 / model.seconds_per_flop)
+
+
+def test_what_is_not_measured_says_so_and_names_the_command(facts: Facts) -> None:
+    found = resolve_number("step_ms.python.behemoth", facts)
+    assert found.text is None
+    assert found.command == "invoke bench --suite full --presets behemoth --engines python"
+    assert resolve_number("loss.held_out.kjv.xl", facts).command == "invoke train --preset xl --corpus kjv --record"
+    assert resolve_number("speedup.vectorized[threads=1].numpy.small", facts).text is None
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("speedup", "unknown number"),
+        ("speedup.vectorized.numpy.smal", "did you mean 'small'"),
+        ("step_ms.nunpy.small", "did you mean 'numpy'"),
+        ("loss.held_out.shakespear.small", "did you mean 'shakespeare'"),
+        ("loss.middle.stories.small", "unknown number"),
+        ("breakdown.products.small", "did you mean 'product'"),
+    ],
+)
+def test_an_unknown_name_is_an_error_that_helps(facts: Facts, name: str, said: str) -> None:
+    with pytest.raises(SiteError, match=said):
+        resolve_number(name, facts)
+
+
+def test_no_name_fits_two_patterns() -> None:
+    for text in PATTERNS:
+        same_length = [other for other in PATTERNS if other != text and other.count(".") == text.count(".")]
+        assert all(other.split(".")[0] != text.split(".")[0] or other.split(".")[1] != text.split(".")[1]
+                   for other in same_length)  # fmt: skip
+
+
+def test_with_published_rows_local_ones_are_not_quoted(tmp_path: Path) -> None:
+    rows.store(tmp_path, rows.cell("numpy", "tiny", 8.0, run_id="a"))
+    rows.store(tmp_path, rows.cell("numpy", "tiny", 99.0, run_id="b"), published=False)
+    assert resolve_number("step_ms.numpy.tiny", Facts(load_results(tmp_path))).text == "8.00 ms"
+
+
+def test_quantities_round_to_what_was_measured() -> None:
+    assert quantities.significant(77_989) == "78,000"
+    assert quantities.significant(0.07123) == "0.0712"
+    assert quantities.significant(9.999) == "10.00"
+    assert quantities.duration(8.5e-5) == "85.0 µs"
+    assert quantities.duration(0.0) == "0 s"
+    assert [quantities.tick_duration(seconds) for seconds in (1e-5, 0.01, 10, 600, 36_000)] == [
+        "10 µs", "10 ms", "10 s", "10 min", "10 h",
+    ]  # fmt: skip
+    assert quantities.duration(0.0134) == "13.4 ms"
+    assert quantities.duration(82.2) == "82.2 s"
+    assert quantities.duration(7300) == "2.03 h"
+    assert quantities.ratio(0.0089) == "0.0089×"
+    assert quantities.megabytes(1.84e9) == "1.84 GB"
+
+
+def test_a_cell_that_failed_is_not_called_unmeasured(facts: Facts) -> None:
+    assert resolve_number("step_ms.python.medium", facts).source == "did not finish (timeout)"
+    assert resolve_number("speedup.vectorized.python.medium", facts).source == "did not finish (timeout)"
+    assert resolve_number("step_ms.python.large", facts).source == "not measured yet"

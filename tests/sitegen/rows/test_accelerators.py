@@ -1,0 +1,243 @@
+"""Rows that an accelerator computed: apart from the processor's everywhere, beside them where they belong."""
+
+from __future__ import annotations
+
+import json
+import re
+from html import unescape
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import vl_convert
+
+from sitegen.figures import FIGURES
+from sitegen.figures.render import STATIC_WIDTH, chart_spec
+from sitegen.numbers.quoted_rows import Facts
+from sitegen.numbers.registry import PATTERNS, resolve_number
+from sitegen.rows.accelerators import accelerator_table, overtaking_words, scaling_table
+from sitegen.rows.results import cell_frame, load_results, loss_frame
+from sitegen.tables.registry import TABLES
+from sitegen.text.palette import LIGHT
+from tests.sitegen import example_rows as rows
+from tests.sitegen.charts import computed
+
+FIGURE = FIGURES["accelerator"]
+MESH = "jax[dispatch=3,mesh=data2]"
+BFLOAT16 = "jax[dispatch=3,precision=bfloat16]"
+
+
+@pytest.fixture(scope="module")
+def facts(tmp_path_factory: pytest.TempPathFactory) -> Facts:
+    """A processor's ladder and rivals, an accelerator's run, and runs there that do other work."""
+    root = tmp_path_factory.mktemp("results")
+    others = rows.joined(
+        rows.on_gpu("jax[dispatch=3]", "xl", 20.0, "gpu-2", batch=64),
+        rows.on_gpu(MESH, "xl", 10.8, "gpu-2", batch=64),
+        rows.on_gpu(BFLOAT16, "xl", 1.9, "gpu-2"),
+    )
+    trained = rows.training("train-gpu", "small", variant="jax[dispatch=8]", engine="jax", wall_seconds=31.0,
+                            machine=rows.canonical(rows.GPU), held_out_loss=1.25)  # fmt: skip
+    parts = rows.ladder(), rows.rivals("xl", 8.0), rows.accelerated(), others, trained, rows.training()
+    return Facts(load_results(rows.store(root, *parts)))
+
+
+@pytest.fixture(scope="module")
+def plotted(facts: Facts) -> pd.DataFrame:
+    return FIGURE.rows(facts.results)
+
+
+def test_nothing_said_about_processors_changes(facts: Facts, tmp_path: Path) -> None:
+    parts = rows.ladder(), rows.rivals("xl", 8.0), rows.training()
+    without = Facts(load_results(rows.store(tmp_path, *parts)))
+    for name in ("speedup", "step_time", "memory", "peers", "roofline"):
+        figure = FIGURES[name]
+        pd.testing.assert_frame_equal(figure.rows(facts.results), figure.rows(without.results))
+    tables = "status", "speedup", "failures", "peers", "cost_terms", "cost_model", "budget"
+    for name in tables:
+        assert TABLES[name](facts.results) == TABLES[name](without.results), name
+    quoted = ("count.cells", "count.machines", "speedup_range.vectorized.numpy", "train_minutes.stories.small",
+              "loss.held_out.stories.small", "cost.error.vectorized", "presets.measured.jax")  # fmt: skip
+    for name in quoted:
+        assert resolve_number(name, facts).text == resolve_number(name, without).text
+
+
+def test_an_engine_for_accelerators_has_been_measured_where_an_accelerator_ran_it(facts: Facts, tmp_path: Path) -> None:
+    counted = r"<code>jax</code>.*?(\d) of 9"
+    without = load_results(rows.store(tmp_path, rows.ladder()))
+    assert re.findall(counted, TABLES["engines"](without)) == ["0"]
+    presets = {part["preset"] for part in rows.accelerated()["runs"] if part["engine"] == "jax"}
+    assert re.findall(counted, TABLES["engines"](facts.results)) == [str(len(presets))]
+
+
+def test_a_machine_with_a_gpu_also_has_a_processor(tmp_path: Path) -> None:
+    part = rows.joined(
+        rows.cell("numpy", "tiny", 8.0, machine=rows.GPU),
+        rows.cell("jax[device=cpu]", "tiny", 5.0, machine=rows.GPU),
+        rows.on_gpu("jax", "tiny", 0.6, "run-1"),
+    )
+    cells = cell_frame(load_results(rows.store(tmp_path, part)))
+    assert set(cells["variant"]) == {"numpy", "jax[device=cpu]"}
+    assert cells["machine"].str.startswith("published: Host 7, 16 cores").all()
+
+
+def test_lines_of_two_machines_stand_side_by_side(plotted: pd.DataFrame) -> None:
+    times = plotted[(plotted["measure"] == "step_time") & (plotted["state"] == "measured")]
+    assert set(times["variant"]) == {
+        "jax", "torch-cuda", "torch-cuda-graphs", BFLOAT16, "vectorized", "processor-best",
+    }  # fmt: skip
+    machines = times.groupby("device")["machine"].unique()
+    assert [name.split(",")[0] for name in machines["accelerator"]] == ["published: Example GPU 80GB"]
+    assert [name.split(",")[0] for name in machines["processor"]] == ["published: Example 9000"]
+    at_xl = times[times["preset"] == "xl"].set_index("variant")
+    assert at_xl["value"].to_dict() == pytest.approx(
+        {"jax": 3.8, "torch-cuda": 13.0, "torch-cuda-graphs": 3.8, BFLOAT16: 1.9, "vectorized": 160.0,
+         "processor-best": 176.0}
+    )  # fmt: skip
+    assert at_xl.loc["processor-best", "engine"] == "torch-mkl-avx512"
+    assert at_xl.loc["jax", "beside"] == "42× as fast as vectorized on the processor, another machine"
+    # The batch of 64 is other work, and bfloat16 another arithmetic: shown when everything is, and never as the engine.
+    assert at_xl["tier"].to_dict()[BFLOAT16] == 2
+    assert (times.loc[times["variant"] == "jax", "engine"] == "jax[dispatch=3]").all()
+
+
+def test_the_crossing_lies_where_the_lines_meet(plotted: pd.DataFrame) -> None:
+    (meeting,) = plotted[plotted["state"] == "crossing"].to_dict("records")
+    assert (meeting["variant"], meeting["preset"]) == ("torch-cuda", "tiny to small")
+    assert 70_464 < meeting["n_parameters"] < 366_432
+    assert 6.0 < meeting["value"] < 7.0
+    assert meeting["note"] == meeting["value_text"]
+    assert (plotted.loc[plotted["state"] != "crossing", "note"] == "").all()
+    words = FIGURE.describe(plotted)
+    assert "is faster than vectorized on the processor from a size between tiny and small on." in words
+    assert "jax engine (published: Example GPU 80GB" in words
+    assert "at every preset from tiny to xl." in words
+
+
+def test_the_table_behind_has_a_line_for_each_cell_with_its_readings(plotted: pd.DataFrame) -> None:
+    table = FIGURE.tabulated(plotted)
+    assert len(table) == (plotted["measure"] == "step_time").sum()
+    (row,) = table[(table["variant"] == "jax") & (table["preset"] == "xl")].to_dict("records")
+    readings = plotted[(plotted["variant"] == "jax") & (plotted["preset"] == "xl")].set_index("measure")["value_text"]
+    assert [row[name] for name in ("value_text", "rate", "dispatch")] == [
+        readings[name] for name in ("step_time", "rate", "dispatch")
+    ]
+    assert set(table.loc[table["state"] == "crossing", "rate"]) == {""}
+
+
+def test_work_grows_and_dispatch_stays(plotted: pd.DataFrame) -> None:
+    shares = plotted[plotted["measure"] == "dispatch"].set_index(["variant", "preset"])["value"]
+    assert shares["jax", "tiny"] > 0.8
+    assert shares["jax", "huge"] < 0.6
+    assert shares["jax"].is_monotonic_decreasing
+    rates = plotted[plotted["measure"] == "rate"].set_index(["variant", "preset"])["value"]
+    assert rates["jax", "huge"] > 10 * rates["jax", "tiny"]
+    assert (plotted.loc[plotted["measure"] == "dispatch", "evidence"].str.contains("off$")).all()
+
+
+@pytest.mark.parametrize("field", ["value_text", "interval"])
+def test_the_chart_writes_what_the_rows_for_download_say(plotted: pd.DataFrame, field: str) -> None:
+    spec = chart_spec(FIGURE, plotted, LIGHT)
+    assert computed(spec, field) == [text for text in plotted[field] if text]
+    assert not any(str(text) in json.dumps(spec["datasets"]) for text in plotted["interval"] if text)
+
+
+@pytest.mark.parametrize("measure", ["step_time", "rate", "dispatch"])
+@pytest.mark.parametrize("show", ["engines", "all"])
+def test_every_choice_draws_what_it_says(plotted: pd.DataFrame, measure: str, show: str) -> None:
+    spec = chart_spec(FIGURE, plotted, LIGHT)
+    for parameter in spec["params"]:
+        if parameter["name"] in ("measure", "show"):
+            parameter["value"] = {"measure": measure, "show": show}[parameter["name"]]
+    svg = vl_convert.vegalite_to_svg(json.dumps({**spec, "width": STATIC_WIDTH}), vl_version="6.4")
+    assert "NaN" not in svg and "undefined" not in svg
+    titles = {"step_time": "milliseconds of a training step", "rate": "GFLOP/s", "dispatch": "that is dispatch"}
+    assert f"{titles[measure]}" in svg
+    assert ("PyTorch, CUDA graph" in svg) == (show == "all")
+    assert ("level with vectorized at about" in svg) == (measure == "step_time" and show == "all")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("name", "Example GPU 80GB"),
+        ("faster", "at every preset from tiny to xl"),
+        ("eager_faster", "from a size between tiny and small on"),
+        ("ends", "6.7× at tiny and 42× at xl"),
+        ("level", "2 of 6"),
+        ("over_torch_range", "0.80× to 1.0×"),
+        ("over_processor.small", "13×"),
+        ("over_processor.huge", None),
+        ("over_torch.tiny", "0.83×"),
+        ("step_ms.small", "1.00 ms"),
+        ("eager_ms.small", "7.00 ms"),
+        ("launches.tiny", "12×"),
+        ("rate.huge", "15,800 GFLOP/s"),
+        ("several.xl", "1.9×"),
+        ("several.tiny", None),
+        ("loss.stories.small", "1.25"),
+        ("minutes.stories.small", "0.52 min"),
+    ],
+)
+def test_numbers_about_accelerators(facts: Facts, name: str, text: str | None) -> None:
+    assert resolve_number(f"accelerator.{name}", facts).text == text
+
+
+def test_without_rows_everything_says_how_to_make_some(tmp_path: Path) -> None:
+    results = load_results(rows.store(tmp_path, rows.ladder()))
+    assert FIGURE.rows(results).empty
+    assert FIGURE.command.startswith("python -m bench.measuring.accelerator ")
+    for name in ("accelerator", "accelerator_scaling", "status_accelerators"):
+        assert "python -m bench.measuring.accelerator --out rows" in unescape(TABLES[name](results))
+    places = {"PRESET": "tiny", "CORPUS": "stories"}
+    for pattern in (name for name in PATTERNS if name.startswith("accelerator.")):
+        name = ".".join(places.get(part, part) for part in pattern.split("."))
+        found = resolve_number(name, Facts(results))
+        assert found.text is None
+        assert found.command.startswith(
+            ("python -m bench.measuring.accelerator", "python -m bench.training.accelerator")
+        )
+
+
+def test_tables_hold_every_preset_and_every_mesh(facts: Facts) -> None:
+    table = unescape(accelerator_table(facts.results))
+    assert table.count("<tr>") == 1 + 6
+    for words in ("PyTorch, CUDA graph", "3.80 ms", "1.0× (", "42×", "published: Example GPU 80GB"):
+        assert words in table
+    several = unescape(scaling_table(facts.results))
+    assert several.count("<tr>") == 2
+    assert "1.9× (" in several
+
+
+def test_the_status_page_has_the_accelerators_cells_apart(facts: Facts, tmp_path: Path) -> None:
+    apart = unescape(TABLES["status_accelerators"](facts.results))
+    assert "published: Example GPU 80GB" in apart
+    assert "torch-cuda-graphs" in apart
+    assert "GPU" not in unescape(TABLES["status"](facts.results))
+    late = rows.on_gpu("jax[dispatch=3]", "mega", 0.0, status="oom", error_tail="RESOURCE_EXHAUSTED: 80 GiB")
+    alone = load_results(rows.store(tmp_path, late))
+    assert "RESOURCE_EXHAUSTED" in unescape(TABLES["status_accelerators"](alone))
+    assert "Nothing is measured yet" in unescape(TABLES["status"](alone))
+
+
+def test_a_training_run_there_names_the_accelerator(facts: Facts) -> None:
+    machines = loss_frame(facts.results, 8).groupby("variant")["machine"].first()
+    assert machines["jax[dispatch=8]"].startswith("published: Example GPU 80GB")
+    assert machines["vectorized"].startswith("published: Example 9000")
+
+
+def test_words_for_curves_that_meet_often_once_and_never() -> None:
+    theirs = {"tiny": 1.0, "small": 1.0, "medium": 1.0, "large": 1.0}
+
+    def words(*times: float) -> str | None:
+        return overtaking_words(dict(zip(theirs, times, strict=False)), theirs)
+
+    assert words() is None
+    assert words(2.0, 2.0) == "at no preset up to small"
+    assert words(0.5) == "at tiny"
+    assert words(2.0, 0.5, 0.5) == "from a size between tiny and small on"
+    assert words(0.5, 2.0) == "up to a size between tiny and small"
+    assert words(2.0, 0.5, 2.0) == "from a size between tiny and small up to one between small and medium"
+    assert words(0.5, 2.0, 0.5) == (
+        "up to a size between tiny and small, and again from a size between small and medium on"
+    )

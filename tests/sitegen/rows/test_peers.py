@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+from html import unescape
+from pathlib import Path
+
+import pytest
+
+from sitegen.figures import FIGURES
+from sitegen.numbers.quoted_rows import Facts
+from sitegen.numbers.registry import resolve_number
+from sitegen.rows.peers import generation_table, training_table
+from sitegen.rows.results import TRAINING_KINDS, cell_frame, load_results
+from tests.sitegen import example_rows as rows
+
+
+@pytest.fixture(scope="module")
+def facts(tmp_path_factory: pytest.TempPathFactory) -> Facts:
+    root = tmp_path_factory.mktemp("results")
+    parts = rows.rivals("small"), rows.rivals("xl", scale=12.0, torch_status="refused"), rows.texts()
+    return Facts(load_results(rows.store(root, *parts)))
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("over.torch.small", "1.3×"),
+        ("over.pytorch-best.small", "1.1×"),
+        ("over.pytorch-best.xl", "1.3×"),
+        ("rival_ms.torch-mkl-avx512.small", "22.0 ms"),
+        ("rival_ms.torch-mkl-avx512.xl", None),
+        ("roofline_share.vectorized.small", "65 %"),
+        ("roofline_share.torch.small", "50 %"),
+        ("rival_ms.roofline.small", "13.0 ms"),
+        ("gflops.roofline.small", "177 GFLOP/s"),
+        ("rival_memory.jax-textbook.small", "105 MB"),
+        ("generates.vectorized.small", "8,000"),
+        ("generates_over.pytorch-best.small", "1.6×"),
+        ("generates_over.jax-textbook.small", "0.50×"),
+        ("generates_over.jax-textbook.xl", None),
+    ],
+)
+def test_numbers_about_rivals(facts: Facts, name: str, text: str | None) -> None:
+    assert resolve_number(name, facts).text == text
+
+
+def test_a_missing_number_names_the_suite(facts: Facts) -> None:
+    assert resolve_number("over.torch.huge", facts).command == "invoke bench --suite peers --presets huge"
+    texts = resolve_number("generates.jax-textbook.huge", facts)
+    assert texts.command == "invoke bench --suite generation --presets huge"
+
+
+def test_tables_hold_a_column_for_each_rival_and_say_what_was_refused(facts: Facts) -> None:
+    table = unescape(training_table(facts.results))
+    assert table.count("<tr>") == 3
+    for text in ('<th scope="col">torch-mkl-avx512</th>', "26.0 ms", "65 %", ">refused<", "1.3×"):
+        assert text in table
+    assert "8,000" in unescape(generation_table(facts.results))
+
+
+def test_without_rivals_the_page_says_what_to_run(tmp_path: Path) -> None:
+    results = load_results(rows.store(tmp_path, rows.ladder()))
+    assert "invoke bench --suite peers" in unescape(training_table(results))
+    assert "invoke bench --suite generation" in unescape(generation_table(results))
+    assert FIGURES["peers"].rows(results).empty
+
+
+def test_rivals_stay_out_of_what_is_said_about_our_engines(facts: Facts) -> None:
+    assert set(facts.cells["variant"]) == {"numpy", "vectorized"}
+    assert {*facts.ratios["variant"], *facts.ratios["baseline"]} == {"numpy", "vectorized"}
+    assert set(cell_frame(facts.results, TRAINING_KINDS)["variant"]) > {"numpy", "vectorized", "torch", "roofline"}
+
+
+def test_shares_of_the_roofline(facts: Facts) -> None:
+    plotted = FIGURES["roofline"].rows(facts.results)
+    small = plotted[plotted["preset"] == "small"].set_index("variant")
+    assert "roofline" not in small.index
+    assert small["share"].to_dict() == pytest.approx(
+        {
+            "numpy": 13 / 62,
+            "vectorized": 13 / 20,
+            "torch": 13 / 26,
+            "torch-mkl-avx512": 13 / 22,
+            "jax-textbook": 13 / 30,
+        }
+    )
+    assert set(small["products_text"]) == {"13.0 ms"}
+
+
+def test_tokens_a_second_with_their_interval(facts: Facts) -> None:
+    plotted = FIGURES["generation"].rows(facts.results).set_index("variant")
+    assert plotted.loc["vectorized", "tokens_text"] == "8,000"
+    assert (plotted["tokens_low"] < plotted["tokens_per_second"]).all()
+    assert (plotted["tokens_per_second"] < plotted["tokens_high"]).all()
+    assert "jax-textbook 16,000" in FIGURES["generation"].describe(plotted.reset_index())
+
+
+def test_the_roofline_is_a_line_below_one(facts: Facts) -> None:
+    plotted = FIGURES["peers"].rows(facts.results)
+    floor = plotted[plotted["variant"] == "roofline"]
+    assert floor["speedup"].tolist() == pytest.approx([0.65, 0.65])
+    refused = plotted[plotted["state"] == "failed"]
+    assert refused[["variant", "preset", "reason"]].values.tolist() == [["torch-mkl-avx512", "xl", "no C compiler"]]

@@ -1,0 +1,169 @@
+"""Folders of other writers: several files with an index, older formats, dropout in the configuration."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from tests.tinygpt.small_checkpoint import MODEL, TRAIN, arrays, save, state
+from tinygpt.checkpoints.checkpoint import CONFIG, OPTIMIZER, STATE, WEIGHTS, load_checkpoint, save_checkpoint
+from tinygpt.checkpoints.gpt2_config import dropout_of, from_gpt2_config, to_gpt2_config
+from tinygpt.checkpoints.gpt2_weights import INDEX
+from tinygpt.config import TrainConfig
+from tinygpt.errors import CheckpointError
+
+SHARDS = ("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors")
+
+
+@pytest.fixture
+def sharded(tmp_path: Path) -> Path:
+    """What save_pretrained leaves for a model that is larger than its largest file may be."""
+    folder = tmp_path / "run"
+    save(folder)
+    for name in (STATE, OPTIMIZER, WEIGHTS):
+        (folder / name).unlink()
+    weights = {f"transformer.{name}": array for name, array in arrays(5).items()}
+    places = {name: SHARDS[index % 2] for index, name in enumerate(weights)}
+    for shard in SHARDS:
+        save_file({name: weights[name] for name, place in places.items() if place == shard}, folder / shard)
+    (folder / INDEX).write_text(json.dumps({"metadata": {"total_size": 1}, "weight_map": places}))
+    return folder
+
+
+def failure(folder: Path) -> str:
+    with pytest.raises(CheckpointError) as caught:
+        load_checkpoint(folder)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def edit_map(folder: Path, **changes: object) -> None:
+    index = json.loads((folder / INDEX).read_text())
+    index["weight_map"] |= changes
+    (folder / INDEX).write_text(json.dumps(index))
+
+
+def test_several_files_load_as_one(sharded: Path) -> None:
+    loaded = load_checkpoint(sharded)
+    assert loaded.model == MODEL and loaded.optimizer is None
+    for name, array in arrays(5).items():
+        np.testing.assert_array_equal(loaded.weights[name], array)
+
+
+def test_an_index_that_lies_is_refused(sharded: Path) -> None:
+    edit_map(sharded, **{"transformer.extra": SHARDS[0]})
+    assert f"'transformer.extra' is not in {sharded / SHARDS[0]}" in failure(sharded)
+
+
+@pytest.mark.parametrize("place", ["../model.safetensors", "/etc/passwd", "pytorch_model.bin", "a\\b.safetensors", ""])
+def test_an_index_reaches_no_file_outside_its_folder(sharded: Path, place: str) -> None:
+    edit_map(sharded, **{"transformer.wte.weight": place})
+    assert f"names the file {place!r}" in failure(sharded)
+
+
+def test_a_missing_part_is_named(sharded: Path) -> None:
+    (sharded / SHARDS[1]).unlink()
+    assert f"{SHARDS[1]} is missing" in failure(sharded)
+
+
+def test_a_cut_part_is_refused(sharded: Path) -> None:
+    data = (sharded / SHARDS[0]).read_bytes()
+    (sharded / SHARDS[0]).write_bytes(data[:-1])
+    assert "not a whole safetensors file" in failure(sharded)
+
+
+def test_the_same_parameter_under_two_names_is_refused(sharded: Path) -> None:
+    save_file({"ln_f.bias": arrays(5)["ln_f.bias"]}, sharded / "more.safetensors")
+    edit_map(sharded, **{"ln_f.bias": "more.safetensors"})
+    assert "'ln_f.bias' twice" in failure(sharded)
+
+
+class Bomb:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, (os.environ["BOMB"],)
+
+
+def test_a_pickle_is_refused_by_name_and_never_read(
+    sharded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BOMB", str(tmp_path / "it ran"))
+    for path in sharded.glob("model*"):
+        path.unlink()
+    (sharded / "pytorch_model.bin").write_bytes(pickle.dumps(Bomb()))
+    assert "pytorch_model.bin is a pickle" in failure(sharded)
+    (sharded / WEIGHTS).write_bytes(pickle.dumps(Bomb()))
+    assert "not a whole safetensors file" in failure(sharded)
+    assert not (tmp_path / "it ran").exists()
+
+
+# ---- the configuration -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["gelu_new", "gelu_pytorch_tanh", "gelu_fast"])
+def test_the_names_of_the_tanh_gelu_are_one_function(name: str) -> None:
+    config = to_gpt2_config(MODEL) | {"activation_function": name}
+    assert from_gpt2_config(config, "here") == MODEL
+
+
+@pytest.mark.parametrize("name", ["gelu", "relu", None, 3, ["gelu_new"]])
+def test_other_activations_are_refused(name: object) -> None:
+    with pytest.raises(CheckpointError, match="activation_function"):
+        from_gpt2_config(to_gpt2_config(MODEL) | {"activation_function": name}, "here")
+
+
+def test_dropout_goes_there_and_back() -> None:
+    written = to_gpt2_config(MODEL, 0.25)
+    assert (written["embd_pdrop"], written["resid_pdrop"], written["attn_pdrop"]) == (0.25, 0.25, 0.0)
+    assert dropout_of(written) == 0.25
+    assert dropout_of(to_gpt2_config(MODEL)) == 0.0
+
+
+@pytest.mark.parametrize(
+    "rates",
+    [
+        {},  # transformers' default: 0.1 on the attention weights too
+        {"embd_pdrop": 0.2, "resid_pdrop": 0.1, "attn_pdrop": 0.0},
+        {"embd_pdrop": 0.1, "resid_pdrop": 0.1, "attn_pdrop": 0.1},
+        {"embd_pdrop": [], "resid_pdrop": [], "attn_pdrop": 0},
+        {"embd_pdrop": 2.0, "resid_pdrop": 2.0, "attn_pdrop": 0.0},
+        {"embd_pdrop": "0.1", "resid_pdrop": "0.1", "attn_pdrop": 0.0},
+    ],
+)
+def test_a_dropout_that_ours_cannot_do_is_none(rates: dict[str, object]) -> None:
+    assert dropout_of(rates) == 0.0
+
+
+def test_a_checkpoint_says_what_it_was_trained_with(tmp_path: Path) -> None:
+    train = TrainConfig(batch_size=2, dropout=0.125)
+    save_checkpoint(tmp_path / "run", MODEL, train, arrays(1))
+    assert json.loads((tmp_path / "run" / CONFIG).read_text())["resid_pdrop"] == 0.125
+    assert load_checkpoint(tmp_path / "run").train == train
+    (tmp_path / "run" / STATE).unlink()  # as if transformers had written it
+    assert load_checkpoint(tmp_path / "run").train.dropout == 0.125
+
+
+# ---- an older format of ours -----------------------------------------------------------------------------------
+
+
+def test_a_checkpoint_of_format_1_loads(tmp_path: Path) -> None:
+    """It had no hash of config.json and of the state itself, and fewer fields."""
+    folder = tmp_path / "run"
+    save(folder)
+    written = json.loads((folder / STATE).read_text())
+    del written["checksum"], written["sha256"][CONFIG]
+    for name in ("evaluated_step", "sampled_step", "started_from"):
+        del written["training"][name]
+    for name in ("accumulation", "warmup_steps", "decay_steps", "decay_to", "dropout"):
+        del written["train"][name]
+    (folder / STATE).write_text(json.dumps(written | {"format_version": 1}))
+    loaded = load_checkpoint(folder)
+    assert (loaded.train, loaded.training) == (TRAIN, state(5))
+    del written["training"]["seed"]
+    (folder / STATE).write_text(json.dumps(written | {"format_version": 1}))
+    assert "lacks the field 'seed'" in failure(folder)

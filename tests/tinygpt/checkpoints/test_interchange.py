@@ -1,0 +1,129 @@
+"""One folder for every engine: what one saves, another loads, reads alike and trains further alike."""
+
+from __future__ import annotations
+
+import dataclasses
+from itertools import permutations
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.tinygpt.training.test_session import CORPUS, plan
+from tinygpt.checkpoints.checkpoint import OPTIMIZER, STATE, load_checkpoint, save_checkpoint
+from tinygpt.config import ModelConfig, TrainConfig
+from tinygpt.data import BatchSampler
+from tinygpt.engines import Engine, create_engine
+from tinygpt.errors import ConfigError
+from tinygpt.training.events import SampleRecord, StartRecord, StepRecord
+from tinygpt.training.session import run_session
+
+MODEL = ModelConfig(n_layers=2, d_model=12, n_heads=3, context_length=6)
+TRAIN = TrainConfig(batch_size=2, learning_rate=1e-2)
+SAMPLER = BatchSampler(np.random.default_rng(0).integers(0, 256, 2_000).astype(np.uint8), 2, 6, seed=1)
+VARIANTS = (
+    "python",
+    "numpy",
+    "vectorized[threads=2,kernels=numpy,team=threads]",
+    "vectorized[threads=1,kernels=numexpr]",
+)
+
+
+def train(engine: Engine, first: int, steps: int) -> list[float]:
+    batches = (SAMPLER.batch(step) for step in range(first, first + steps))
+    return [engine.train_step(batch.inputs, batch.targets).loss for batch in batches]
+
+
+def load(variant: str, folder: Path) -> Engine:
+    checkpoint = load_checkpoint(folder)
+    engine = create_engine(variant, checkpoint.model, checkpoint.train, seed=99)
+    engine.load_state_dict(checkpoint.weights)
+    assert checkpoint.optimizer is not None
+    engine.load_optimizer_state(checkpoint.optimizer)
+    return engine
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A folder by every variant, each after three steps of its own."""
+    folders = {}
+    for number, variant in enumerate(VARIANTS):
+        engine = create_engine(variant, MODEL, TRAIN, seed=4)
+        train(engine, 0, 3)
+        folders[variant] = tmp_path_factory.mktemp(f"engine{number}") / "run"
+        save_checkpoint(folders[variant], MODEL, TRAIN, engine.parameters(), engine.optimizer_state())
+    return folders
+
+
+@pytest.mark.parametrize(("writer", "reader"), list(permutations(VARIANTS, 2)))
+def test_every_engine_reads_what_every_other_one_saved(saved: dict[str, Path], writer: str, reader: str) -> None:
+    theirs, ours = load(writer, saved[writer]), load(reader, saved[writer])
+    inputs = SAMPLER.batch(50).inputs
+    np.testing.assert_allclose(ours.logits(inputs), theirs.logits(inputs), atol=2e-5)
+    assert np.abs(ours.logits(inputs)).max() > 0.05, "logits this flat would agree with anything"
+    np.testing.assert_allclose(train(ours, 3, 5), train(theirs, 3, 5), rtol=1e-5)
+    for name, array in theirs.state_dict().items():
+        np.testing.assert_allclose(ours.state_dict()[name], array, atol=2e-4, err_msg=name)
+
+
+# ---- a run that begins with somebody's model ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def foreign(tmp_path: Path) -> Path:
+    """A folder as transformers leaves it, of a shape that no preset has."""
+    engine = create_engine("numpy", ModelConfig(1, 24, 2, 20), TrainConfig(batch_size=2), seed=8)
+    save_checkpoint(tmp_path / "theirs", engine.model, engine.train, engine.parameters())
+    (tmp_path / "theirs" / STATE).unlink()
+    return tmp_path / "theirs"
+
+
+def test_a_run_begins_with_a_models_weights_and_shape(foreign: Path, tmp_path: Path) -> None:
+    wanted = plan(tmp_path / "run", steps=4, start_from=foreign)
+    events = list(run_session(wanted, CORPUS))
+    start = events[0]
+    assert isinstance(start, StartRecord)
+    checkpoint = load_checkpoint(foreign)
+    assert start.n_parameters == checkpoint.model.n_parameters
+    engine = create_engine("numpy", checkpoint.model, start.train)
+    engine.load_state_dict(checkpoint.weights)
+    sampler = BatchSampler(CORPUS.train_tokens, start.train.batch_size, 20, wanted.seed)
+    expected = [engine.train_step(b.inputs, b.targets).loss for b in map(sampler.batch, range(4))]
+    assert [event.loss for event in events if isinstance(event, StepRecord)] == expected
+    assert any(isinstance(event, SampleRecord) for event in events)
+    saved = load_checkpoint(tmp_path / "run")
+    assert saved.model == checkpoint.model
+    assert saved.training is not None and saved.training.started_from == str(foreign)
+
+
+def test_such_a_run_is_resumed_without_being_told_where_it_began(foreign: Path, tmp_path: Path) -> None:
+    whole = list(run_session(plan(tmp_path / "whole", steps=4, start_from=foreign), CORPUS))
+    list(run_session(plan(tmp_path / "run", steps=2, start_from=foreign), CORPUS))
+    for path in foreign.iterdir():
+        path.unlink()
+    resumed = list(run_session(plan(tmp_path / "run", steps=4), CORPUS, resume=True))
+    losses = [event.loss for event in whole if isinstance(event, StepRecord)]
+    assert [event.loss for event in resumed if isinstance(event, StepRecord)] == losses[2:]
+
+
+def test_a_run_that_began_with_its_seed_cannot_be_resumed_as_another_model(tmp_path: Path) -> None:
+    list(run_session(plan(tmp_path / "run", steps=1), CORPUS))
+    with pytest.raises(ConfigError, match="preset tiny against small, model"):
+        list(run_session(plan(tmp_path / "run", preset="small"), CORPUS, resume=True))
+
+
+def test_a_prompt_has_to_fit_the_model_that_is_read(foreign: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="21 bytes"):
+        list(run_session(plan(tmp_path / "run", prompt="x" * 21, start_from=foreign), CORPUS))
+    assert not (tmp_path / "run").exists()
+
+
+def test_weights_without_moments_begin_with_moments_of_zero(saved: dict[str, Path], tmp_path: Path) -> None:
+    checkpoint = load_checkpoint(saved["numpy"])
+    save_checkpoint(tmp_path / "run", checkpoint.model, checkpoint.train, checkpoint.weights)
+    assert not (tmp_path / "run" / OPTIMIZER).exists()
+    bare = load_checkpoint(tmp_path / "run")
+    assert dataclasses.replace(checkpoint, weights={}, optimizer=None) == dataclasses.replace(bare, weights={})
+    engine = create_engine("numpy", bare.model, bare.train)
+    engine.load_state_dict(bare.weights)
+    assert engine.optimizer_state().step == 0

@@ -1,0 +1,349 @@
+"""Corpora by name: the table, the cache, files of the user's, and the warning about small texts."""
+
+import hashlib
+import logging
+import re
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from tinygpt import PRESETS
+from tinygpt.corpora import CORPORA, Corpus, load_corpus, memorization_warning, python_source, textfile, tinyshakespeare
+from tinygpt.corpora.cache import cached
+from tinygpt.corpora.corpus import Parts
+from tinygpt.errors import CorpusError
+from tinygpt.system.cache_folder import cache_folder
+
+SMALL = Parts(b"to train on", b"held out")
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("TINYGPT_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+# The table
+
+
+def test_the_table_has_every_corpus_with_its_facts():
+    assert list(CORPORA) == [
+        "shakespeare",
+        "kjv",
+        "python",
+        "stories",
+        "tinyshakespeare",
+        "file:PATH",
+        "hf:OWNER/NAME",
+    ]
+    for name, entry in CORPORA.items():
+        assert entry.name == name
+        assert entry.summary and entry.licence and entry.source
+    for name in ("shakespeare", "kjv", "stories", "tinyshakespeare"):
+        assert re.fullmatch(r"[0-9a-f]{64}", CORPORA[name].sha256)
+        assert CORPORA[name].n_bytes > 1_000_000
+    assert [name for name, entry in CORPORA.items() if not entry.needs_network] == ["python", "stories", "file:PATH"]
+
+
+def test_stories_are_the_pinned_text():
+    corpus, entry = load_corpus("stories"), CORPORA["stories"]
+    assert corpus.sha256 == entry.sha256 == hashlib.sha256(corpus.train + b"\0" + corpus.held_out).hexdigest()
+    assert corpus.size == entry.n_bytes == len(corpus.train_tokens) + len(corpus.held_out_tokens)
+    assert 0.08 < len(corpus.held_out) / corpus.size < 0.12
+    assert bytes(corpus.train_tokens[:50]) == corpus.train[:50]
+
+
+@pytest.mark.parametrize(("received", "meant"), [("storys", "stories"), ("Shakespear", "shakespeare"), ("kvj", "kjv")])
+def test_an_unknown_name_gets_the_nearest_one(received, meant):
+    with pytest.raises(
+        CorpusError, match=rf"unknown corpus '{received}' \(did you mean '{meant}'\?\); allowed: "
+    ) as error:
+        load_corpus(received)
+    assert all(name in str(error.value) for name in CORPORA)
+    assert "--corpus stories" in error.value.run
+
+
+def test_a_corpus_file_is_for_tinyshakespeare_only(tmp_path):
+    with pytest.raises(CorpusError, match="was given for corpus 'stories'"):
+        load_corpus("stories", path=str(tmp_path / "text.txt"))
+
+
+# The standard library
+
+
+def test_python_needs_nothing_and_is_the_same_twice():
+    corpus = load_corpus("python")
+    assert corpus.sha256 == load_corpus("python").sha256
+    assert corpus.size > 3_000_000
+    assert 0.03 < len(corpus.held_out) / corpus.size < 0.25
+
+
+def test_python_holds_out_whole_modules_and_leaves_out_what_is_no_library(tmp_path):
+    names = [f"module_{i}.py" for i in range(60)] + ["package/inner.py"]
+    unwanted = [
+        "test/test_x.py",
+        "package/tests/test_y.py",
+        "site-packages/other.py",
+        "encodings/cp1.py",
+        "lib2to3/z.py",
+    ]
+    for name in names + unwanted:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(f'"""{name}"""\r\nx = 1\r\n\r\n'.encode())
+    (tmp_path / "empty.py").write_bytes(b"")
+    parts = python_source.build(tmp_path)
+    train, held_out = ([*re.findall(rb"^# (.+)\n\n", side, re.M)] for side in (parts.train, parts.held_out))
+    assert sorted(train + held_out) == sorted(name.encode() for name in names)
+    assert 1 <= len(held_out) <= 15
+    assert parts.train.startswith(b'# module_0.py\n\n"""module_0.py"""\nx = 1\n')
+    (tmp_path / "module_7.py").write_bytes(b"y = 2\n")
+    again = re.findall(rb"^# (.+)\n\n", python_source.build(tmp_path).held_out, re.M)
+    assert again == held_out  # a module's side depends on its name alone
+
+
+def test_python_without_source_says_so(tmp_path):
+    with pytest.raises(CorpusError, match=r"found no source of the standard library.*--corpus stories"):
+        python_source.build(tmp_path)
+
+
+# The cache
+
+
+def test_the_cache_is_built_once_and_read_after_that(cache):
+    builds = []
+    for _ in range(2):
+        assert cached("text", lambda: builds.append(1) or SMALL, SMALL.sha256) == SMALL
+    assert builds == [1]
+    assert [path.name for path in cache.iterdir()] == ["text.txt"]
+
+
+def damage_truncate(data):
+    return data[:-1]
+
+
+def damage_flip(data):
+    return data[:-3] + bytes([data[-3] ^ 1]) + data[-2:]
+
+
+def damage_header(data):
+    return data.replace(b"tinygpt-corpus", b"something-else", 1)
+
+
+def damage_split(data):
+    return data.replace(b" 11 ", b" 12 ", 1)
+
+
+def damage_all(data):
+    return b""
+
+
+@pytest.mark.parametrize("damage", [damage_truncate, damage_flip, damage_header, damage_split, damage_all])
+@pytest.mark.parametrize("pinned", [None, SMALL.sha256])
+def test_a_damaged_cache_file_is_named_and_built_again(cache, caplog, damage, pinned):
+    cached("text", lambda: SMALL, pinned)
+    path = cache / "text.txt"
+    path.write_bytes(damage(path.read_bytes()))
+    with caplog.at_level(logging.WARNING):
+        assert cached("text", lambda: SMALL, pinned) == SMALL
+    assert str(path) in caplog.text and "building it again" in caplog.text
+    caplog.clear()
+    assert cached("text", lambda: pytest.fail("the repaired file was not used"), pinned) == SMALL
+    assert not caplog.records
+
+
+def test_a_whole_cache_file_of_another_text_is_not_taken_for_the_pinned_one(cache, caplog):
+    cached("text", lambda: Parts(b"an older version", b"of the text"))
+    assert cached("text", lambda: SMALL, SMALL.sha256) == SMALL
+    assert "does not match its hash" in caplog.text
+
+
+def test_text_with_nul_bytes_keeps_its_split(cache):
+    parts = Parts(b"a\0b\0", b"\0c\n")
+    cached("text", lambda: parts)
+    assert cached("text", lambda: SMALL) == parts
+
+
+def test_a_built_text_with_another_hash_is_refused_and_not_kept(cache):
+    with pytest.raises(CorpusError, match="has SHA-256"):
+        cached("text", lambda: Parts(b"wrong", b"text"), SMALL.sha256)
+    assert not cache.exists()
+
+
+def test_a_cache_that_cannot_be_written_costs_only_time(tmp_path, monkeypatch, caplog):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("TINYGPT_CACHE", str(tmp_path / "file"))
+    assert cached("text", lambda: SMALL) == SMALL
+    assert "cannot keep the text in the cache" in caplog.text
+
+
+def test_a_failed_write_leaves_nothing_behind(cache, monkeypatch, caplog):
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    assert cached("text", lambda: SMALL) == SMALL
+    assert list(cache.iterdir()) == []
+    assert "No space left on device" in caplog.text
+
+
+def test_where_the_cache_is(monkeypatch, tmp_path):
+    monkeypatch.setenv("TINYGPT_CACHE", str(tmp_path / "own"))
+    assert cache_folder() == tmp_path / "own"
+    monkeypatch.delenv("TINYGPT_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_folder() == tmp_path / "tinygpt"
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("sys.platform", "linux")
+    assert cache_folder() == tmp_path / "home" / ".cache" / "tinygpt"
+    monkeypatch.setattr("sys.platform", "darwin")
+    assert cache_folder() == tmp_path / "home" / "Library" / "Caches" / "tinygpt"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr("sys.platform", "win32")
+    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "local"))
+    assert cache_folder() == tmp_path / "local" / "tinygpt"
+
+
+# A file of the user's
+
+
+def test_a_file_of_any_bytes_is_split_near_its_end(tmp_path):
+    data = bytes(range(256)) * 100
+    (tmp_path / "mine.bin").write_bytes(data)
+    corpus = load_corpus(f"file:{tmp_path / 'mine.bin'}")
+    assert corpus.name == "file:mine.bin"  # records of a run never hold a path
+    assert corpus.train + corpus.held_out == data
+    assert abs(len(corpus.held_out) - 2560) <= 3
+
+
+@pytest.mark.parametrize(("size", "held_out"), [(863, 287), (5_000, 1_025), (20_000, 2_000), (3, 1), (1, 0)])
+def test_a_small_file_holds_out_enough_for_one_window(size, held_out):
+    parts = textfile.split(b"x" * size)
+    assert (len(parts.train), len(parts.held_out)) == (size - held_out, held_out)
+
+
+@pytest.mark.parametrize("character", ["é", "€", "🙂"])
+def test_the_cut_never_falls_inside_a_character(character):
+    for offset in range(5):
+        parts = textfile.split(("x" * offset + character * 5_000).encode())
+        assert parts.train.decode() + parts.held_out.decode() == "x" * offset + character * 5_000
+
+
+def test_a_file_that_cannot_be_used_gets_one_line(tmp_path):
+    (tmp_path / "empty.txt").write_bytes(b"")
+    for name, reason in [
+        ("file:", "names no file"),
+        (f"file:{tmp_path / 'missing.txt'}", "there is no file"),
+        (f"file:{tmp_path}", "is a folder"),
+        (f"file:{tmp_path / 'empty.txt'}", "is empty"),
+        ("file:a\0b", "cannot read"),
+    ]:
+        with pytest.raises(CorpusError, match=reason) as error:
+            load_corpus(name)
+        assert "\n" not in str(error.value)
+        assert "--corpus file:PATH" in str(error.value) or "file:PATH" in error.value.allowed
+
+
+def test_a_file_that_may_not_be_read_says_why(tmp_path, monkeypatch):
+    def refuse(self):
+        raise PermissionError(13, "Permission denied")
+
+    (tmp_path / "secret.txt").write_text("text")
+    monkeypatch.setattr("pathlib.Path.read_bytes", refuse)
+    with pytest.raises(CorpusError, match="Permission denied"):
+        load_corpus(f"file:{tmp_path / 'secret.txt'}")
+
+
+# tinyshakespeare: a server on this machine stands for the real one
+
+EXCERPT = b"First Citizen:\nBefore we proceed any further, hear me speak.\n\n" * 20
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        found = self.path == "/input.txt"
+        self.send_response(200 if found else 404)
+        self.end_headers()
+        self.wfile.write(EXCERPT if found else b"")
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def server(monkeypatch):
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setattr(tinyshakespeare, "SHA256", hashlib.sha256(EXCERPT).hexdigest())
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_tinyshakespeare_is_fetched_checked_and_split_as_usual(server, monkeypatch):
+    monkeypatch.setattr(tinyshakespeare, "URL", f"{server}/input.txt")
+    parts = tinyshakespeare.build()
+    assert parts.train + parts.held_out == EXCERPT
+    assert len(parts.train) == int(0.9 * len(EXCERPT))
+    monkeypatch.setattr(tinyshakespeare, "SHA256", "0" * 64)
+    with pytest.raises(CorpusError, match=r"the text received is not tinyshakespeare: 1,240 bytes"):
+        tinyshakespeare.build()
+
+
+def test_tinyshakespeare_out_of_reach(server, monkeypatch, cache):
+    monkeypatch.setattr(tinyshakespeare, "URL", f"{server}/elsewhere")
+    with pytest.raises(CorpusError, match="the server answered 404"):
+        load_corpus("tinyshakespeare")
+    monkeypatch.setattr(tinyshakespeare, "URL", "http://127.0.0.1:9/input.txt")  # nothing listens there
+    with pytest.raises(
+        CorpusError, match=r"'tinyshakespeare' needs the network once.*--corpus stories or --corpus python"
+    ):
+        load_corpus("tinyshakespeare")
+
+
+def test_tinyshakespeare_from_a_file_is_checked(tmp_path, monkeypatch):
+    path = tmp_path / "input.txt"
+    path.write_bytes(EXCERPT)
+    with pytest.raises(CorpusError, match=r"is not tinyshakespeare.*--corpus file:PATH"):
+        load_corpus("tinyshakespeare", path=str(path))
+    monkeypatch.setattr(tinyshakespeare, "SHA256", hashlib.sha256(EXCERPT).hexdigest())
+    corpus = load_corpus("tinyshakespeare", path=str(path))
+    assert corpus.name == "tinyshakespeare"
+    assert corpus.train + corpus.held_out == EXCERPT
+    with pytest.raises(CorpusError, match="there is no file"):
+        load_corpus("tinyshakespeare", path=str(tmp_path / "missing"))
+
+
+# The warning
+
+
+def corpus_of(n_bytes):
+    return Corpus("a text", b"x" * n_bytes, b"y", "", "")
+
+
+def test_the_originals_story_is_memorized_by_every_preset():
+    parts = textfile.split(b"x" * 863)
+    story = Corpus("file:story.txt", parts.train, parts.held_out, "", "")
+    for preset in PRESETS.values():
+        warning = memorization_warning(story, preset.model)
+        assert "576 bytes, only" in warning and "will memorize it" in warning and "\n" not in warning
+
+
+def test_the_warning_stops_where_it_says():
+    for name, kind in [("tiny", "parameters"), ("small", "parameters"), ("behemoth", "parameters")]:
+        model = PRESETS[name].model
+        enough = max(300 * model.context_length, model.n_parameters // 4)
+        assert f"at least {enough:,} bytes" in memorization_warning(corpus_of(1000), model)
+        if enough < 10_000_000:
+            assert memorization_warning(corpus_of(enough), model) is None
+            assert kind in memorization_warning(corpus_of(enough - 1), model)
+
+
+def test_the_default_corpus_is_large_enough_up_to_huge():
+    default = corpus_of(4_341_482)  # the training part of shakespeare
+    warned = [name for name, preset in PRESETS.items() if memorization_warning(default, preset.model)]
+    assert warned == ["massive", "mega", "behemoth"]

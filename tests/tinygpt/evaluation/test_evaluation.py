@@ -1,0 +1,209 @@
+"""Evaluation: each score against a plain computation, and the story of the 863 bytes."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tinygpt.config import ModelConfig, TrainConfig
+from tinygpt.corpora import Corpus
+from tinygpt.corpora.textfile import split
+from tinygpt.data import BatchSampler, Tokenizer
+from tinygpt.engines import create_engine
+from tinygpt.errors import ConfigError, CorpusError, MissingDependencyError
+from tinygpt.evaluation import EvaluationSettings, evaluate_model
+from tinygpt.evaluation.loss import sample_loss, text_loss
+from tinygpt.evaluation.overlap import WINDOW, TextIndex
+from tinygpt.evaluation.verdict import judge
+from tinygpt.evaluation.words import distinct_share, lexicon, real_share, whole_words, words_of
+from tinygpt.generation.decoding import generate
+from tinygpt.layers import softmax
+
+MODEL = ModelConfig(n_layers=1, d_model=16, n_heads=2, context_length=16)
+STORY = (
+    "Mira kept bees on the roof of the old bakery, and every morning she told them the news. When the baker's cat had "
+    "kittens, the bees heard it first. When the river rose, they knew before the mayor. One autumn a boy named Tom "
+    "climbed the stairs with a jar and a question: do bees mind the dark? Mira said that he should ask them himself. "
+    "So he put his ear to the hive and waited. At last he smiled. They say that they keep the summer inside, he "
+    "whispered, and the dark cannot find it. Mira laughed until the pigeons flew away. She filled the jar with honey "
+    "the colour of evening and gave him the smallest of the hives, to carry home across the bridge. That winter it "
+    "snowed for nine days. The town grew quiet, the bakery closed, and nobody saw a bee. But under a blanket in "
+    "Tom's kitchen something hummed, and the boy told it the news each morning, as he had promised."
+)[:863]
+
+
+@pytest.fixture(scope="module")
+def engine():
+    return create_engine("numpy", MODEL, TrainConfig(batch_size=4), seed=1)
+
+
+# ---- losses --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [2, 16, 17, 18, 100, 1025])
+def test_every_byte_but_the_first_is_scored_once(engine, size):
+    tokens = Tokenizer.encode((STORY * 2)[:size])
+    losses = []
+    for start in range(0, size - 1, 16):
+        window = tokens[start : start + 17].astype(np.int64)
+        p = softmax(engine.logits(window[None, :-1])[0].astype(np.float64))
+        losses += [-math.log(p[i, target]) for i, target in enumerate(window[1:])]
+    assert len(losses) == size - 1
+    assert text_loss(engine, tokens) == pytest.approx(np.mean(losses), rel=1e-6)
+
+
+def test_a_text_without_a_byte_to_predict_is_refused(engine):
+    with pytest.raises(CorpusError, match="1 bytes"):
+        text_loss(engine, Tokenizer.encode("a"))
+
+
+def test_a_sample_of_a_text_stands_for_all_of_it(engine):
+    tokens = Tokenizer.encode(STORY * 20)
+    assert sample_loss(engine, tokens, 4000) == pytest.approx(text_loss(engine, tokens), abs=0.02)
+    assert sample_loss(engine, tokens, len(tokens)) == text_loss(engine, tokens)
+    assert sample_loss(engine, tokens[:9], 100) == text_loss(engine, tokens[:9])
+
+
+# ---- words ---------------------------------------------------------------------------------------------------
+
+
+def test_words_are_runs_of_letters_with_apostrophes_inside():
+    assert words_of("Don't stop: 'tis naïve_x2, O'er 3 hills'") == [
+        "don't",
+        "stop",
+        "tis",
+        "naïve",
+        "x",
+        "o'er",
+        "hills",
+    ]
+    assert whole_words("the cat sa") == ["the", "cat"]
+    assert whole_words("the cat sat.") == ["the", "cat", "sat"]
+    assert whole_words("") == []
+
+
+def test_the_share_of_words_that_exist():
+    known = lexicon(b"The cat sat on the mat. \xff Cats")
+    assert known == {"the", "cat", "sat", "on", "mat", "cats"}
+    assert real_share(["the", "dog", "sat", "the"], known) == 0.75
+    assert real_share([], known) == 0.0
+
+
+def test_distinct_n_grams_stay_within_a_text():
+    texts = [["a", "b", "a", "b"], ["b", "a"]]
+    assert distinct_share(texts, 1) == pytest.approx(2 / 6)
+    assert distinct_share(texts, 2) == pytest.approx(2 / 4)  # ab ba ab | ba
+    assert distinct_share(texts, 3) == pytest.approx(2 / 2)
+    assert distinct_share([["a"]], 2) == 0.0
+
+
+# ---- copies --------------------------------------------------------------------------------------------------
+
+
+def test_matches_are_those_of_a_plain_search():
+    text = STORY.encode()
+    rng = np.random.default_rng(0)
+    index = TextIndex(text)
+    for _ in range(200):
+        start, size = int(rng.integers(0, len(text))), int(rng.integers(1, 80))
+        query = text[start : start + size] + bytes(rng.integers(97, 123, 3).tolist())
+        expected = max(n for n in range(len(query) + 1) if query[:n] in text)
+        assert index.longest_match(query) == expected
+
+
+def test_windows_and_the_longest_copy():
+    text = STORY.encode()
+    copied = text[100:180]  # 80 bytes: 31 windows of 50
+    query = b"\x00" * 60 + copied + b"\x00" * 60
+    found = TextIndex(text).overlap([query, b"short"])
+    assert found.longest == copied
+    assert (found.windows, found.verbatim) == (len(query) - WINDOW + 1, 31)
+    assert found.share == pytest.approx(31 / found.windows)
+    assert TextIndex(text).overlap([text[::-1]]).verbatim == 0
+
+
+def test_a_long_copy_is_found_whole():
+    text = bytes(np.random.default_rng(1).integers(0, 256, 5000).tolist())
+    found = TextIndex(text).overlap([text[500:4500]])
+    assert (found.longest, found.share) == (text[500:4500], 1.0)
+
+
+def test_a_missing_package_names_its_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pydivsufsort", None)
+    with pytest.raises(MissingDependencyError, match=r"tinygpt\[evaluate\]"):
+        TextIndex(b"text")
+
+
+# ---- verdicts ------------------------------------------------------------------------------------------------
+
+GOOD = {
+    "train_loss": 1.3, "held_out_loss": 1.45, "real_words": 0.97, "distinct_pairs": 0.7,
+    "held_out_distinct_pairs": 0.8, "verbatim": 0.002, "held_out_verbatim": 0.0,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "changes, word, reason",
+    [
+        ({}, "fluent", "97.0% of its words exist"),
+        ({"real_words": 0.8}, "learning", "80.0% of its words exist, less than 95%"),
+        ({"distinct_pairs": 0.1}, "learning", "round in circles"),
+        ({"verbatim": 0.3}, "memorized", "repeats what it read"),
+        ({"verbatim": 0.5, "held_out_verbatim": 0.48}, "fluent", "48.0% of the held-out text's own"),
+        ({"train_loss": 0.14, "held_out_loss": 4.2}, "memorized", "4.20 nats per byte, the training loss 0.14"),
+    ],
+)  # fmt: skip
+def test_a_verdict_gives_its_reasons(changes, word, reason):
+    verdict = judge(**(GOOD | changes))
+    assert verdict.word == word
+    assert any(reason in text for text in verdict.reasons)
+
+
+# ---- all of it -----------------------------------------------------------------------------------------------
+
+
+def test_a_large_model_on_863_bytes_is_called_memorized():
+    """The original's default corpus: the loss was 0.14, and what it wrote was the corpus."""
+    assert len(STORY) == 863
+    parts = split(STORY.encode())
+    corpus = Corpus("story", parts.train, parts.held_out, "MIT", "here")
+    model = ModelConfig(n_layers=2, d_model=64, n_heads=4, context_length=48)
+    engine = create_engine("vectorized[threads=1]", model, TrainConfig(batch_size=16, learning_rate=3e-3), seed=0)
+    sampler = BatchSampler(corpus.train_tokens, 16, 48, seed=0)
+    for step in range(700):
+        batch = sampler.batch(step)
+        engine.train_step(batch.inputs, batch.targets, 3e-3 * min(1.0, (step + 1) / 50))
+    result = evaluate_model(engine, corpus, EvaluationSettings(4, 200, temperature=0.5), engine="vectorized[threads=1]")
+    assert result.verdict.word == "memorized"
+    assert result.train_loss < 0.6 < 3.0 < result.held_out_loss
+    assert result.verbatim_windows > 0.5
+    assert len(result.longest_copy) > 60
+    told = " ".join(result.verdict.reasons)
+    assert f"{result.train_loss:.2f}" in told and f"{result.held_out_loss:.2f}" in told
+
+
+def test_an_evaluation_is_the_same_every_time_and_survives_json(engine):
+    corpus = Corpus("story", STORY.encode() * 4, STORY.upper().encode(), "MIT", "here")
+    settings = EvaluationSettings(2, 60, temperature=0.5)
+    first, second = (evaluate_model(engine, corpus, settings, engine="numpy") for _ in range(2))
+    assert first == second
+    told = json.loads(first.as_json())
+    assert told["held_out_loss"] == first.held_out_loss
+    assert told["held_out_loss_bits"] == pytest.approx(first.held_out_loss / math.log(2))
+    assert told["gap"] == pytest.approx(first.held_out_loss - first.train_loss)
+    assert told["verdict"]["word"] == "learning"
+    for seed, text in enumerate(first.texts):
+        tokens = list(generate(engine, "", 60, temperature=0.5, seed=seed))
+        assert text == Tokenizer.decode(np.array(tokens))
+
+
+def test_the_texts_asked_for_are_checked():
+    with pytest.raises(ConfigError, match="n_texts is 0"):
+        EvaluationSettings(n_texts=0)
+    with pytest.raises(ConfigError, match="temperature"):
+        replace(EvaluationSettings(), temperature=-1.0)

@@ -1,0 +1,31 @@
+"""A lock on an open file: taken once, free again with its holder, and granted where a file system has none."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+from pathlib import Path
+
+import pytest
+
+from bench.measuring.machine_lock import measurement_lock
+from tinygpt.system.file_lock import take_lock
+from tinygpt.system.folder_lock import folder_lock
+
+
+def test_a_lock_is_taken_once_and_free_when_its_file_is_closed(tmp_path: Path) -> None:
+    (tmp_path / "lock").touch()
+    with (tmp_path / "lock").open("r+b") as second:
+        with (tmp_path / "lock").open("r+b") as first:
+            assert take_lock(first)
+            assert not take_lock(second)
+        assert take_lock(second)
+
+
+def test_where_a_file_system_has_no_locks_every_one_is_granted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_arguments: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with measurement_lock(tmp_path / "lock"), folder_lock(tmp_path / "run"):
+        assert (tmp_path / "lock").is_file()

@@ -1,0 +1,133 @@
+"""One writer per folder: the second is told who the first is, and nothing that dies leaves a lock behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+from tests.tinygpt.training.test_session import CORPUS, plan
+from tinygpt.errors import FolderInUseError, StorageError
+from tinygpt.system.folder_lock import folder_lock, holder_of, lock_path, require_free_lock
+from tinygpt.system.process_identity import ProcessIdentity
+from tinygpt.training.session import run_session
+
+
+def hold(folder: Path, patience: float = 5.0) -> AbstractContextManager[None]:
+    """Take a folder's lock, which is held as long as what this returns."""
+    lock = folder_lock(folder, patience)
+    lock.__enter__()
+    return lock
+
+
+def in_a_fork(work: Callable[[], object]) -> int:
+    """A process that does some work, then sleeps; returns when the work is done."""
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        held = work()
+        os.write(write, b".")
+        time.sleep(60)
+        del held
+        os._exit(0)
+    os.close(write)
+    assert os.read(read, 1) == b"."
+    os.close(read)
+    return child
+
+
+def end(child: int, number: int = signal.SIGKILL) -> None:
+    os.kill(child, number)
+    os.waitpid(child, 0)
+
+
+def test_a_second_process_is_told_who_the_first_is(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    child = in_a_fork(lambda: hold(folder))
+    try:
+        begin = time.monotonic()
+        with pytest.raises(FolderInUseError, match=rf"process {child} is training into .*run: invoke runs stop"):
+            list(run_session(plan(folder), CORPUS))
+        assert time.monotonic() - begin < 5, "there is nothing to wait for"
+        with pytest.raises(FolderInUseError, match=f"process {child} "):
+            require_free_lock(folder)
+        assert holder_of(folder) is not None
+    finally:
+        end(child)
+    assert not folder.exists()
+    require_free_lock(folder)
+    assert holder_of(folder) is None
+    with folder_lock(folder):  # what a killed process leaves is no lock
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_one_process_cannot_hold_a_folder_twice(tmp_path: Path) -> None:
+    with folder_lock(tmp_path / "run"), pytest.raises(FolderInUseError, match=f"process {os.getpid()} "):
+        hold(tmp_path / "run")
+    with folder_lock(tmp_path / "run"):
+        assert holder_of(tmp_path / "run") == ProcessIdentity.own()
+
+
+def test_a_link_is_the_folder_that_it_leads_to(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "disk")
+    with folder_lock(tmp_path / "link"), pytest.raises(FolderInUseError):
+        hold(tmp_path / "disk")
+
+
+def test_workers_that_outlive_a_killed_holder_are_waited_for(tmp_path: Path) -> None:
+    """They were forked with the lock in their hands and end a moment after their parent."""
+    folder = tmp_path / "run"
+    wait, go = os.pipe()
+
+    def hold_with_a_worker() -> object:
+        lock = hold(folder)
+        if os.fork() == 0:
+            os.close(go)
+            os.read(wait, 1)
+            time.sleep(0.2)  # so that the next holder has to wait
+            os._exit(0)
+        os.close(go)
+        return lock
+
+    end(in_a_fork(hold_with_a_worker))
+    with pytest.raises(FolderInUseError):
+        hold(folder, patience=0.0)
+    os.close(go)
+    os.close(wait)
+    with folder_lock(folder, patience=20.0):
+        pass
+
+
+def test_a_refused_run_leaves_no_folders(tmp_path: Path) -> None:
+    with folder_lock(tmp_path / "deep" / "er" / "run"):
+        assert lock_path(tmp_path / "deep" / "er" / "run").is_file()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_that_holds_no_files_is_a_storage_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    for folder in (tmp_path / "file" / "run", Path("/proc/tinygpt/run")):
+        with pytest.raises(StorageError, match="cannot write beside"):
+            hold(folder)
+
+
+def test_a_process_is_known_by_its_number_and_its_beginning() -> None:
+    own = ProcessIdentity.own()
+    assert own.find() is not None
+    assert ProcessIdentity(own.pid, own.started - 100).find() is None, "the number was given out again"
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+    assert ProcessIdentity(child, time.time()).find() is None, "ended, though nobody has asked for its exit code"
+    os.waitpid(child, 0)
+    assert ProcessIdentity(child, time.time()).find() is None
+    for nobody in (-1, 0, 2**40):
+        assert ProcessIdentity(nobody, 0.0).find() is None

@@ -1,0 +1,178 @@
+"""Saving as one act: whatever happens in the middle, the old checkpoint or the new one is there, whole."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import ROOT
+from tests.tinygpt.small_checkpoint import save, step_of
+from tinygpt.checkpoints.checkpoint import OPTIMIZER, STATE, load_checkpoint
+from tinygpt.errors import CheckpointError, StorageError
+from tinygpt.system.folders import find_folder
+
+
+class Crash(BaseException):
+    """The power went: nothing after this runs."""
+
+
+_CALLS = ("mkdir", "open", "fsync", "rename", "link", "unlink", "rmdir")
+
+
+class CrashAfter:
+    """Counts the file system's calls and dies before the n-th."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, n: int, error: type[BaseException] = Crash) -> None:
+        self.calls = 0
+        for name in _CALLS:
+            monkeypatch.setattr(os, name, self._counted(getattr(os, name), n, error))
+
+    def _counted(self, original: object, n: int, error: type[BaseException]) -> object:
+        def call(*args: object, **kwargs: object) -> object:
+            self.calls += 1
+            if self.calls == n:
+                raise error(errno.ENOSPC, "No space left on device")
+            return original(*args, **kwargs)  # type: ignore[operator]
+
+        return call
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_crash_at_any_moment_leaves_the_old_or_the_new_version(tmp_path: Path, first: bool) -> None:
+    outcomes = set()
+    for n in range(1, 100):
+        folder = tmp_path / str(n) / "run"
+        if not first:
+            save(folder, step=1)
+            (folder / "notes.txt").write_text("mine")
+        with pytest.MonkeyPatch.context() as patch:
+            counter = CrashAfter(patch, n)
+            with contextlib.suppress(Crash):
+                save(folder, step=2)
+        if first and find_folder(folder) is None:
+            outcomes.add(0)  # the first save was cut short: there is nothing, and loading says so
+            with pytest.raises(CheckpointError, match="there is no folder"):
+                load_checkpoint(folder)
+        else:
+            outcomes.add(step_of(folder))
+        save(folder, step=3)  # and the next save cleans up
+        assert step_of(folder) == 3
+        assert sorted(path.name for path in folder.parent.iterdir()) == ["run"]
+        if not first:
+            assert (folder / "notes.txt").read_text() == "mine"
+        if counter.calls < n:  # the save outlived its crash: every moment has been tried
+            break
+    assert n > 10
+    assert outcomes == ({0, 2} if first else {1, 2})
+
+
+def test_a_full_disk_at_any_moment_leaves_a_whole_version_and_one_line(tmp_path: Path) -> None:
+    for n in range(1, 100):
+        folder = tmp_path / str(n) / "run"
+        save(folder, step=1)
+        with pytest.MonkeyPatch.context() as patch:
+            counter = CrashAfter(patch, n, OSError)
+            try:
+                save(folder, step=2)
+            except StorageError as error:
+                assert "No space left" in str(error) and "\n" not in str(error)
+        assert step_of(folder) in (1, 2)
+        assert folder.is_dir()
+        if counter.calls < n:
+            break
+    assert n > 10
+
+
+def test_a_real_file_size_limit_leaves_the_old_version(tmp_path: Path) -> None:
+    """The kernel refuses the write in the middle of the weights, as a full disk does."""
+    folder = tmp_path / "run"
+    save(folder, step=1)
+    program = (
+        "import resource, sys; sys.path[:0] = sys.argv[2:]; from tests.tinygpt.small_checkpoint import save; "
+        "from pathlib import Path; resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000)); save(Path(sys.argv[1]), 2)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program, str(folder), str(ROOT)], capture_output=True, text=True, timeout=60, cwd=ROOT
+    )
+    assert result.returncode == 1
+    assert "StorageError: cannot write" in result.stderr and "File too large" in result.stderr
+    assert step_of(folder) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
+
+
+def test_a_parent_that_cannot_hold_folders_is_a_storage_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(StorageError, match="cannot write"):
+        save(tmp_path / "file" / "run")
+    with pytest.raises(StorageError, match="cannot write"):
+        save(Path("/proc/tinygpt/run"))
+
+
+def test_foreign_files_survive_a_save(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    save(folder, step=5)
+    (folder / "log.txt").write_text("line")
+    (folder / "figures").mkdir()
+    (folder / "figures" / "a.svg").write_text("<svg/>")
+    save(folder, step=6)
+    assert step_of(folder) == 6
+    assert (folder / "log.txt").read_text() == "line"
+    assert (folder / "figures" / "a.svg").read_text() == "<svg/>"
+
+
+def test_a_linked_folder_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "run").symlink_to(tmp_path / "disk")
+    save(tmp_path / "run", step=1)
+    save(tmp_path / "run", step=2)
+    assert (tmp_path / "run").is_symlink()
+    assert step_of(tmp_path / "run") == step_of(tmp_path / "disk") == 2
+
+
+def test_a_reader_never_meets_a_half_replaced_folder(tmp_path: Path) -> None:
+    """`invoke sample` beside a run that saves: every load is one whole version, whatever the moment."""
+    folder = tmp_path / "run"
+    save(folder, step=1)
+    program = (
+        "import sys; sys.path.insert(0, sys.argv[2]); from pathlib import Path\n"
+        "from tests.tinygpt.small_checkpoint import save\n"
+        "for step in range(2, 60): save(Path(sys.argv[1]), step)"
+    )
+    writer = subprocess.Popen([sys.executable, "-c", program, str(folder), str(ROOT)], cwd=ROOT)
+    seen = []
+    while writer.poll() is None:
+        seen.append(step_of(folder))
+    assert writer.returncode == 0
+    assert seen == sorted(seen) and len(set(seen)) > 5
+    assert step_of(folder) == 59
+
+
+def test_a_version_swapped_in_while_the_state_was_looked_for_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The narrowest moment: the folder is away while its state is looked for and back for the weights."""
+    folder, old, new = tmp_path / "run", tmp_path / ".run.old", tmp_path / ".run.new"
+    save(folder, step=1)
+    save(tmp_path / "next", step=2)
+    (tmp_path / "next").rename(new)
+    looked_for = []
+    exists = Path.exists
+
+    def exists_during_a_swap(path: Path) -> bool:
+        looked_for.append(path.name)
+        if looked_for.count(STATE) == 1 and path.name == STATE:
+            folder.rename(old)
+        found = exists(path)
+        if looked_for.count(OPTIMIZER) == 1 and path.name == OPTIMIZER:
+            new.rename(folder)
+        return found
+
+    monkeypatch.setattr(Path, "exists", exists_during_a_swap)
+    assert step_of(folder) == 2
+    assert looked_for.count(OPTIMIZER) == 1 and looked_for.count(STATE) == 2

@@ -1,0 +1,137 @@
+"""Runs on disks that refuse: full, read-only, emptied underneath. One line, and the last good checkpoint stays."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.tinygpt.training.test_session import CORPUS, plan
+from tinygpt.checkpoints.checkpoint import WEIGHTS, load_checkpoint
+from tinygpt.errors import TinyGPTError
+from tinygpt.runs.status import read_status, report_status
+from tinygpt.training.events import CheckpointRecord, StepRecord, StopRecord
+from tinygpt.training.session import run_session
+
+NOBODY = 65534
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder that everybody may enter, which pytest's own are not."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+def error_in_a_fork(work: Callable[[], None]) -> str:
+    """What a run in a process of its own fails with: its one line, or nothing."""
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(read)
+        try:
+            work()
+            line = ""
+        except TinyGPTError as error:
+            line = f"{type(error).__name__} {error.exit_code}: {error}"
+        except BaseException as error:
+            line = f"unexpected {error!r}"
+        os.write(write, line.encode())
+        os._exit(0)
+    os.close(write)
+    with os.fdopen(read, "rb") as file:
+        line = file.read().decode()
+    os.waitpid(child, 0)
+    return line
+
+
+def saved_step(out: Path) -> int:
+    state = load_checkpoint(out).training
+    assert state is not None
+    return state.step
+
+
+def train(out: Path, at_step_3: Callable[[], object] = lambda: None, **changes: object) -> None:
+    wanted = plan(out, checkpoint_every=1, eval_every=99, sample_every=99, **changes)
+    for event in report_status(run_session(wanted, CORPUS, resume=out.exists())):
+        if isinstance(event, StepRecord) and event.step == 3:
+            at_step_3()
+
+
+def test_a_disk_that_fills_up_in_the_middle_of_a_run(folder: Path) -> None:
+    """The kernel refuses to let any file grow beyond a limit that the weights are larger than."""
+    out = folder / "run"
+    limit = 100_000
+    line = error_in_a_fork(lambda: train(out, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))))
+    assert line.startswith(f"StorageError 2: cannot write {out}: File too large; allowed: ")
+    assert "\n" not in line
+    assert saved_step(out) == 2
+    assert (out / WEIGHTS).stat().st_size > limit
+    status = read_status(out)
+    assert status is not None and status.state == "failed" and status.error is not None
+    assert "File too large" in status.error
+    train(out)  # with room again it goes on
+    assert saved_step(out) == 6
+
+
+@pytest.mark.parametrize("when", ["at once", "later"])
+def test_a_folder_that_may_not_be_written(folder: Path, when: str) -> None:
+    runs = folder / "runs"
+    runs.mkdir()
+    runs.chmod(0o777)
+    out = runs / "run"
+    train(folder / "warm", steps=1)  # whatever is imported late is imported before privileges go
+
+    def unprivileged() -> None:
+        if os.geteuid() == 0:  # nothing is forbidden to root
+            os.setgid(NOBODY)
+            os.setuid(NOBODY)
+        train(out, lambda: runs.chmod(0o555) if os.geteuid() == runs.stat().st_uid else None)
+
+    if when == "at once":
+        runs.chmod(0o555)
+        assert error_in_a_fork(unprivileged).startswith(f"StorageError 2: cannot write beside {out}: Permission denied")
+        assert not out.exists()
+    else:
+        if os.geteuid() == 0:
+            os.chown(runs, NOBODY, NOBODY)
+        line = error_in_a_fork(unprivileged)
+        assert line.startswith(f"StorageError 2: cannot write {out}: Permission denied; allowed: ")
+        assert saved_step(out) == 2
+    runs.chmod(0o777)
+
+
+def test_a_folder_that_is_removed_under_a_run_is_made_again(folder: Path) -> None:
+    out = folder / "run"
+    train(out, lambda: shutil.rmtree(out))
+    assert saved_step(out) == 6
+    assert sorted(path.name for path in (out / "checkpoints").glob("step*")) == ["step-00000004", "step-00000005"]
+
+
+def test_a_file_that_is_removed_under_a_run_is_made_again(folder: Path) -> None:
+    out = folder / "run"
+    train(out, lambda: (out / WEIGHTS).unlink())
+    assert saved_step(out) == 6
+
+
+def test_what_is_removed_while_nobody_looks_is_named(folder: Path) -> None:
+    out = folder / "run"
+    train(out, steps=2, keep=0)
+    (out / WEIGHTS).unlink()
+    line = error_in_a_fork(lambda: train(out))
+    assert line.startswith(f"CheckpointError 2: {out / WEIGHTS} is missing")
+
+
+def test_a_half_written_version_is_no_obstacle(folder: Path) -> None:
+    (folder / ".run.new").mkdir()
+    (folder / ".run.new" / WEIGHTS).write_bytes(b"half")
+    events = list(run_session(plan(folder / "run", steps=1), CORPUS))
+    assert any(isinstance(event, CheckpointRecord) and event.verified for event in events)
+    assert isinstance(events[-1], StopRecord)
+    assert sorted(path.name for path in folder.iterdir()) == ["run"]

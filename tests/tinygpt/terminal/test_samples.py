@@ -1,0 +1,141 @@
+"""A model's text on a terminal: harmless, streamed, and measured on the other stream."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import subprocess
+import sys
+import unicodedata
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests import ROOT
+from tinygpt.config import ModelConfig, TrainConfig
+from tinygpt.engines import Engine, create_engine
+from tinygpt.errors import ConfigError
+from tinygpt.generation.decoding import TimedGeneration, generate, stream_text
+from tinygpt.terminal.samples import encodable, print_sample, print_samples, visible_text
+
+
+@pytest.fixture(scope="module")
+def engine() -> Engine:
+    return create_engine("numpy", ModelConfig(1, 8, 2, 16), TrainConfig(batch_size=1), seed=0)
+
+
+def test_control_characters_become_pictures() -> None:
+    assert visible_text("a\x1b[2Jb\r\n\tc\x00\x7f") == "a␛[2Jb␍\n\tc␀␡"
+    assert visible_text("\x9b31m\u202ex\u2028\ud800") == "\ufffd31m\ufffdx\ufffd\ufffd"
+    assert visible_text("naïve “quotes” 日本 é") == "naïve “quotes” 日本 é"
+
+
+@given(text=st.text())
+def test_visible_text_holds_nothing_that_a_terminal_obeys(text: str) -> None:
+    shown = visible_text(text)
+    assert len(shown) == len(text)
+    assert all(c in "\n\t" or unicodedata.category(c) not in {"Cc", "Cf", "Cs", "Zl", "Zp"} for c in shown)
+
+
+def test_what_an_encoding_lacks_becomes_a_question_mark() -> None:
+    assert encodable("é ␛", io.TextIOWrapper(io.BytesIO(), encoding="latin-1")) == "é ?"
+    assert encodable("é ␛", io.StringIO()) == "é ␛"
+
+
+def test_several_samples_are_each_the_prompt_and_its_continuation(engine: Engine) -> None:
+    out, info = io.StringIO(), io.StringIO()
+    print_samples(engine, ["Héllo", "", "b\x1b"], 20, temperature=0.9, top_k=50, seed=2, out=out, info=info)
+    expected = ""
+    for row, prompt in enumerate(("Héllo", "", "b\x1b")):
+        text = "".join(stream_text([*prompt.encode(), *generate(engine, prompt, 20, 0.9, 50, 2 + row)]))
+        expected += f"--- {row + 1} of 3, seed {2 + row}\n{visible_text(text)}\n"
+    assert out.getvalue() == expected
+    assert re.fullmatch(r"60 tokens in 3 texts, [\d,]+ tokens/s together\n", info.getvalue())
+
+
+def test_a_sample_is_the_prompt_and_its_continuation(engine: Engine) -> None:
+    out, info = io.StringIO(), io.StringIO()
+    print_sample(engine, "Héllo", 30, temperature=0.9, top_k=50, seed=2, out=out, info=info)
+    expected = "".join(stream_text([*"Héllo".encode(), *generate(engine, "Héllo", 30, 0.9, 50, 2)]))
+    assert out.getvalue() == visible_text(expected) + "\n"
+    assert re.fullmatch(r"30 tokens, [\d,]+ tokens/s, first token after \d+ ms\n", info.getvalue())
+
+
+def test_a_prompt_that_ends_inside_a_character_is_joined_with_what_follows(engine: Engine) -> None:
+    out = io.StringIO()
+    print_sample(engine, b"\xc3", 20, out=out, info=io.StringIO())
+    tokens = bytes([0xC3, *generate(engine, b"\xc3", 20)])
+    assert out.getvalue() == visible_text(tokens.decode("utf-8", errors="replace")) + "\n"
+
+
+def test_every_piece_is_flushed_as_it_comes(engine: Engine) -> None:
+    class Recorder(io.StringIO):
+        flushed: list[int]
+
+        def flush(self) -> None:
+            self.flushed.append(len(self.getvalue()))
+
+    out = Recorder()
+    out.flushed = []
+    print_sample(engine, "", 25, temperature=0, out=out, info=io.StringIO())
+    assert len(out.flushed) > 10 and out.flushed == sorted(out.flushed)
+
+
+def test_nothing_is_printed_for_a_prompt_that_does_not_fit(engine: Engine) -> None:
+    out = io.StringIO()
+    with pytest.raises(ConfigError, match="17 bytes"):
+        print_sample(engine, "x" * 17, 5, out=out, info=out)
+    assert out.getvalue() == ""
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    prompt=st.binary(max_size=16),
+    written=st.binary(min_size=1, max_size=60) | st.text(min_size=1, max_size=20).map(lambda text: text.encode()),
+    encoding=st.sampled_from(["utf-8", "ascii", "latin-1", "cp1252"]),
+)
+def test_whatever_a_model_writes_what_is_printed_is_whole_text(prompt: bytes, written: bytes, encoding: str) -> None:
+    """Every piece that reaches the terminal is whole by itself: it is seen before the next one comes."""
+    pieces: list[bytes] = []
+
+    class Terminal(io.RawIOBase):
+        def writable(self) -> bool:
+            return True
+
+        def write(self, data: bytes) -> int:  # type: ignore[override]
+            pieces.append(bytes(data))
+            return len(data)
+
+    class Spoken:
+        """A model that says what the test wants."""
+
+        model = ModelConfig(1, 8, 2, 16)
+
+    out = io.TextIOWrapper(Terminal(), encoding=encoding, write_through=True, newline="")  # type: ignore[type-var]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tinygpt.terminal.samples.timed_generation", lambda *_args: TimedGeneration(iter(written)))
+        print_sample(Spoken(), prompt, len(written), out=out, info=io.StringIO())  # type: ignore[arg-type]
+    decoded = "".join(piece.decode(encoding, errors="strict") for piece in pieces)
+    expected = visible_text((prompt + written).decode("utf-8", errors="replace")) + "\n"
+    assert decoded == encodable(expected, out)
+
+
+def test_a_reader_that_leaves_early_ends_the_sample_quietly() -> None:
+    program = (
+        "from tinygpt.config import *; from tinygpt.engines import create_engine\n"
+        "from tinygpt.terminal.samples import *\n"
+        "engine = create_engine('numpy', ModelConfig(1, 8, 2, 16), TrainConfig(1))\n"
+        "print_sample(engine, 'abc', 100_000)"
+    )
+    read, write = os.pipe()
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], stdout=write, stderr=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    os.close(write)
+    assert os.read(read, 3)
+    os.close(read)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "Traceback" not in error and "tokens/s" in error

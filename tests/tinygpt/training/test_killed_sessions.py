@@ -1,0 +1,52 @@
+"""Kill -9 at random moments, in the middle of saves included: the run that goes on is the one that was never killed."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import ROOT
+from tests.tinygpt.killed_sessions import CHECKPOINTED, STEPS
+
+KILLS = 12
+
+
+@pytest.mark.parametrize(
+    "engine",
+    [
+        "numpy",
+        "vectorized[threads=2,kernels=numpy,team=processes]",
+        "vectorized[threads=2,kernels=numexpr,team=threads]",
+    ],
+)
+def test_a_run_that_was_killed_again_and_again_repeats_the_one_that_was_not(engine: str, tmp_path: Path) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "tests.tinygpt.killed_sessions", str(tmp_path), engine, str(KILLS), "5"],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        check=True,
+        timeout=300,
+    )
+    lines = (tmp_path / "losses.txt").read_text().splitlines()
+    whole = (tmp_path / "whole.txt").read_text().splitlines()
+    said = [line for line in lines if not line.startswith(CHECKPOINTED)]
+    assert set(said) == set(whole), "every loss of every part is the uninterrupted run's, and none is missing"
+    assert len([line for line in whole if line.startswith("loss")]) == STEPS
+    saved = [line.split() for line in lines if line.startswith(CHECKPOINTED)]
+    steps = [int(step) for _, step, _ in saved]
+    assert steps == sorted(steps), "no kill ever took a checkpoint away"
+    assert len(set(steps)) > 3, "the kills fell on different steps"
+    assert "True" in {half_way for _, _, half_way in saved}, "none of the kills fell into a save"
+    # At most the step under way was lost, for everyone was saved.
+    for before, line in itertools.pairwise(lines):
+        if line.startswith(CHECKPOINTED) and before.startswith("loss"):
+            assert int(line.split()[1]) >= int(before.split()[1]) - 1
+    for name in ("model.safetensors", "optimizer.safetensors", "checkpoints/best/model.safetensors"):
+        assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left == ["losses.txt", "run", "whole", "whole.txt"], "no lock and no half-written folder is left"

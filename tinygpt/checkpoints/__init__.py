@@ -1,0 +1,1 @@
+"""Checkpoint folders that transformers reads: weights, shape, training state, and earlier checkpoints."""

@@ -1,0 +1,370 @@
+"""Checkpoints: folders that transformers reads, with what training needs to go on beside them. No pickle anywhere.
+
+    config.json             the shape, as transformers' GPT2LMHeadModel.from_pretrained expects it
+    model.safetensors       the weights, under Hugging Face GPT-2 names
+    optimizer.safetensors   AdamW's moments: first_moment.NAME, second_moment.NAME, and the update count; of an engine
+                            that computes in double precision, in double precision, and weight.NAME with them
+    training_state.json     format version, batch and optimiser settings, where the run stands, the SHA-256 of the
+                            other files and of its own contents, so that a damaged or exchanged file cannot pass for
+                            the run's own
+    checkpoints/            the last ones before this and the best (see tinygpt/checkpoints/retention.py)
+
+The folder is replaced as a whole (see tinygpt/system/folders.py); a folder with only the first two files, as
+save_pretrained writes it, loads as well, and so does one whose weights are in several files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinygpt.checkpoints.gpt2_config import dropout_of, from_gpt2_config, to_gpt2_config
+from tinygpt.checkpoints.gpt2_weights import INDEX, WEIGHTS, read_gpt2_weights
+from tinygpt.checkpoints.retention import BEST, KEPT, carry_over, is_kept_name, kept_checkpoints, link_files
+from tinygpt.checkpoints.tensorfile import read_tensors, write_tensors
+from tinygpt.checkpoints.training_state import TrainingState, parse_train_config, parse_training_state
+from tinygpt.config import ModelConfig, TrainConfig
+from tinygpt.errors import CheckpointError, ConfigError, StorageError
+from tinygpt.optim import OptimizerState
+from tinygpt.params import Arrays, check_shapes, parameter_shapes
+from tinygpt.system.folders import find_folder, link_file, recover_folder, replace_folder, write_file
+from tinygpt.system.json_records import read_json
+
+FORMAT = "tinygpt-checkpoint"
+FORMAT_VERSION = 2  # 1 had no hash of config.json and of the state itself
+CONFIG, OPTIMIZER, STATE = "config.json", "optimizer.safetensors", "training_state.json"
+FILES = frozenset({CONFIG, WEIGHTS, OPTIMIZER, STATE})
+
+# What a folder written by somebody else is trained with unless the caller says otherwise.
+_FOREIGN_TRAIN = TrainConfig(batch_size=8)
+
+_KINDS = _FIRST, _SECOND, _WEIGHT = "first_moment", "second_moment", "weight"
+_HASHED = (CONFIG, WEIGHTS, OPTIMIZER)
+_CHECKSUM = "checksum"
+_MAKE_ONE = "invoke train --out DIR"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A loaded checkpoint; also a model that :func:`tinygpt.generation.decoding.generate` can read.
+
+    Attributes:
+        model: the shape.
+        train: batch and optimiser settings; for a folder that transformers wrote, defaults with the folder's dropout.
+        weights: name → float32 array of the shape in ``parameter_shapes``.
+        optimizer: AdamW's state, when the folder holds one.
+        training: where the run stood, when the folder holds one.
+    """
+
+    model: ModelConfig
+    train: TrainConfig
+    weights: Arrays
+    optimizer: OptimizerState | None = None
+    training: TrainingState | None = None
+
+    def state_dict(self) -> Arrays:
+        """A copy of the weights."""
+        return {name: array.copy() for name, array in self.weights.items()}
+
+
+# ---- saving ------------------------------------------------------------------------------------------------
+
+
+def save_checkpoint(
+    directory: str | Path,
+    model: ModelConfig,
+    train: TrainConfig,
+    weights: Arrays,
+    optimizer: OptimizerState | None = None,
+    training: TrainingState | None = None,
+    *,
+    keep: int = 0,
+) -> Path:
+    """Write a checkpoint so that at any moment the folder holds the old one or the new one, whole.
+
+    Files in the folder that are not part of a checkpoint stay.
+
+    Args:
+        directory: the folder.
+        model: the shape.
+        train: batch and optimiser settings.
+        weights: name → array of the shape in ``parameter_shapes``.
+        optimizer: AdamW's state.
+        training: where the run stands.
+        keep: how many of the run's last checkpoints to keep beside this one; the best stays in any case.
+
+    Returns:
+        the folder.
+
+    Raises:
+        CheckpointError: the weights or moments do not fit the model, or hold values that are not finite.
+        StorageError: the file system refused; the checkpoint that was there is intact.
+    """
+    directory = Path(directory)
+    _check_arrays(model, weights, "the weights")
+    if optimizer is not None:
+        for kind, arrays in _kinds(optimizer).items():
+            if arrays is not None:
+                _check_arrays(model, arrays, f"AdamW's {kind}")
+
+    def write(folder: Path) -> None:
+        names = list(parameter_shapes(model))
+        write_file(folder / CONFIG, [_json_bytes(to_gpt2_config(model, train.dropout))])
+        write_tensors(
+            folder / WEIGHTS, {name: np.asarray(weights[name], np.float32) for name in names}, {"format": "pt"}
+        )
+        if optimizer is not None:
+            tensors = {
+                f"{kind}.{name}": arrays[name] for kind, arrays in _kinds(optimizer).items() if arrays for name in names
+            }
+            write_tensors(folder / OPTIMIZER, tensors, {"format": "np", "step": str(optimizer.step)})
+        digests = {name: _sha256(folder / name) for name in _HASHED if (folder / name).exists()}
+        state = {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "train": asdict(train),
+            "training": None if training is None else asdict(training),
+            "sha256": digests,
+        }
+        write_file(folder / STATE, [_json_bytes(state | {_CHECKSUM: _checksum(state)})])
+        carry_over(directory, folder, keep, 0 if training is None else training.step, FILES, STATE)
+
+    replace_folder(directory, _is_ours, write)
+    return directory
+
+
+def restore_checkpoint(directory: str | Path, kept: Path) -> None:
+    """Make a kept checkpoint the newest one again, in the place of one that is damaged.
+
+    Raises:
+        StorageError: the file system refused; the folder is as it was.
+    """
+    directory = Path(directory)
+    source = kept.relative_to(directory)
+
+    def write(folder: Path) -> None:
+        for name in sorted(FILES):
+            if (directory / source / name).is_file():
+                link_file(directory / source / name, folder / name)
+        for path in [*kept_checkpoints(directory).values(), directory / KEPT / BEST]:
+            link_files(path, folder / KEPT / path.name, FILES)
+
+    replace_folder(directory, _is_ours, write)
+
+
+def finish_save(directory: str | Path) -> None:
+    """Bring a save that was killed to its end, before anything is written into its folder or below it.
+
+    Raises:
+        StorageError: the file system refused; what there was is still there.
+    """
+    try:
+        recover_folder(Path(directory), _is_ours)
+    except OSError as error:
+        raise StorageError(
+            f"cannot write {directory}: {error.strerror or error}",
+            "a folder that may be written",
+            "the same command once it is",
+        ) from error
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a path below a checkpoint's folder is part of it."""
+    parts = path.parts
+    if parts[0] != KEPT:
+        return len(parts) == 1 and parts[0] in FILES
+    return len(parts) == 1 or (is_kept_name(parts[1]) and (len(parts) == 2 or (len(parts) == 3 and parts[2] in FILES)))
+
+
+def _checksum(state: Mapping[str, Any]) -> str:
+    """SHA-256 of a training state's contents, whatever the white space between them."""
+    return hashlib.sha256(_json_bytes({key: value for key, value in state.items() if key != _CHECKSUM})).hexdigest()
+
+
+def has_checkpoint(directory: str | Path) -> bool:
+    """Whether a folder holds a checkpoint or what an interrupted save left of one; says nothing about its health."""
+    folder = find_folder(Path(directory))
+    return folder is not None and any((folder / name).exists() for name in FILES)
+
+
+# ---- loading -----------------------------------------------------------------------------------------------
+
+
+def load_checkpoint(directory: str | Path) -> Checkpoint:
+    """Read a checkpoint folder written by any engine, or by transformers for a byte vocabulary.
+
+    float16, bfloat16 and float64 weights become float32. After a crash in the middle of a save, the version that
+    is whole is read.
+
+    Raises:
+        CheckpointError: the folder or a file is missing, damaged, of a newer format, or of another model.
+    """
+    directory = Path(directory)
+    while True:
+        folder = find_folder(directory)
+        if folder is None:
+            is_file = directory.exists()
+            raise CheckpointError(
+                f"{directory} is a file" if is_file else f"there is no folder {directory}",
+                "a checkpoint folder",
+                _MAKE_ONE,
+            )
+        identity = _identity(folder)
+        # A run that saves just now swaps the folder under our hands. Then files may be missing, or the state alone:
+        # the load fails, or looks like a foreign checkpoint without one. Read the version that is there now.
+        try:
+            checkpoint = _load(folder)
+        except CheckpointError:
+            if _stands(directory, identity):
+                raise
+        else:
+            if checkpoint.training is not None or _stands(directory, identity):
+                return checkpoint
+
+
+def _stands(directory: Path, identity: tuple[int, int] | None) -> bool:
+    """Whether the version that a reader should open is still the one of this identity, or there is none any more."""
+    current = find_folder(directory)
+    return current is None or _identity(current) == identity
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """Which folder stands under a name at this moment; inode numbers alone are used again."""
+    try:
+        found = folder.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_ctime_ns
+
+
+def _load(folder: Path) -> Checkpoint:
+    if not any((folder / name).exists() for name in (CONFIG, WEIGHTS, INDEX)):
+        raise CheckpointError(f"{folder} holds no checkpoint", f"a folder with {CONFIG} and {WEIGHTS}", _MAKE_ONE)
+    state = read_json(folder / STATE) if (folder / STATE).exists() else None
+    if state is None and (folder / OPTIMIZER).exists():
+        raise CheckpointError(
+            f"{folder / STATE} is missing", f"all files of a checkpoint, or {CONFIG} and {WEIGHTS} alone", _MAKE_ONE
+        )
+    if state is not None:
+        _check_state(state, folder)
+    config = read_json(folder / CONFIG)
+    weights = read_gpt2_weights(folder)
+    model = from_gpt2_config(config, str(folder / CONFIG))
+    # Before the names are laid out: a config.json that lies about its layers must not make us list billions.
+    if len(weights) != 4 + 12 * model.n_layers:
+        raise CheckpointError(
+            f"{folder} holds {len(weights)} parameters",
+            f"{4 + 12 * model.n_layers}, as {CONFIG} says n_layer {model.n_layers}",
+        )
+    _check_arrays(model, weights, f"the weights of {folder}")
+    weights = {name: weights[name] for name in parameter_shapes(model)}
+    if state is None:
+        return Checkpoint(model, replace(_FOREIGN_TRAIN, dropout=dropout_of(config)), weights)
+    source = str(folder / STATE)
+    older = state["format_version"] < FORMAT_VERSION
+    train = parse_train_config(state.get("train"), source, older)
+    training = None if state.get("training") is None else parse_training_state(state["training"], source, older)
+    optimizer = _read_optimizer(folder / OPTIMIZER, model) if OPTIMIZER in state["sha256"] else None
+    if optimizer is not None and training is not None and optimizer.step != training.step:
+        raise CheckpointError(
+            f"{OPTIMIZER} of {folder} is from step {optimizer.step}", f"step {training.step}, as {STATE} says"
+        )
+    return Checkpoint(model, train, weights, optimizer, training)
+
+
+def _check_state(state: Mapping[str, Any], folder: Path) -> None:
+    """Format, version, and that the tensor files are the ones this state was written with."""
+    source = folder / STATE
+    if state.get("format") != FORMAT:
+        raise CheckpointError(f"{source} says format {state.get('format')!r}", repr(FORMAT), _MAKE_ONE)
+    version = state.get("format_version")
+    if isinstance(version, bool) or not isinstance(version, int) or not 1 <= version <= FORMAT_VERSION:
+        raise CheckpointError(
+            f"{source} says format version {version!r}",
+            f"1 to {FORMAT_VERSION}",
+            "git pull, or install the version that wrote it",
+        )
+    needed = {WEIGHTS} if version == 1 else {CONFIG, WEIGHTS}
+    digests = state.get("sha256")
+    if not isinstance(digests, dict) or set(digests) - {OPTIMIZER} != needed:
+        raise CheckpointError(
+            f"{source} lists no SHA-256 of the other files", f"one for {' and '.join(sorted(needed))}"
+        )
+    if version > 1 and not _is_sound(state):
+        raise CheckpointError(
+            f"{source} is damaged: its contents do not have its checksum", "the file as it was saved", _MAKE_ONE
+        )
+    for name, digest in digests.items():
+        try:
+            found = _sha256(folder / name)
+        except FileNotFoundError:
+            raise CheckpointError(f"{folder / name} is missing", f"the files that {STATE} lists", _MAKE_ONE) from None
+        except OSError as error:
+            raise CheckpointError(f"cannot read {folder / name} ({error.strerror or error})", "a file") from None
+        if found != digest:
+            raise CheckpointError(
+                f"{folder / name} is damaged or not the file that {STATE} was written with",
+                f"SHA-256 {str(digest)[:12]}…, found {found[:12]}…; without {STATE} and {OPTIMIZER}, {WEIGHTS} is "
+                "read on its own",
+            )
+
+
+def _is_sound(state: Mapping[str, Any]) -> bool:
+    try:
+        return state.get(_CHECKSUM) == _checksum(state)
+    except RecursionError:  # nested deeper than anything that we write
+        return False
+
+
+def _read_optimizer(path: Path, model: ModelConfig) -> OptimizerState:
+    tensors, metadata = read_tensors(path, keep_double=True)
+    found: dict[str, Arrays] = {}
+    for name, array in tensors.items():
+        kind, _, parameter = name.partition(".")
+        if kind not in _KINDS:
+            raise CheckpointError(f"tensor {name!r} of {path} is unknown", ", ".join(f"{kind}.NAME" for kind in _KINDS))
+        found.setdefault(kind, {})[parameter] = array
+    step = metadata.get("step", "")
+    if not (step.isascii() and step.isdigit()):
+        raise CheckpointError(f"{path} says step {step!r}", "a whole number, 0 or more")
+    for kind in _KINDS:
+        if kind in found or kind != _WEIGHT:
+            _check_arrays(model, found.get(kind, {}), f"{kind} of {path}")
+    return OptimizerState(int(step), found[_FIRST], found[_SECOND], found.get(_WEIGHT))
+
+
+def _kinds(optimizer: OptimizerState) -> dict[str, Arrays | None]:
+    """The arrays of AdamW's state, by the prefix of their names in the file."""
+    return {_FIRST: optimizer.first_moment, _SECOND: optimizer.second_moment, _WEIGHT: optimizer.weights}
+
+
+# ---- both ways ---------------------------------------------------------------------------------------------
+
+
+def _check_arrays(model: ModelConfig, arrays: Mapping[str, np.ndarray], what: str) -> None:
+    """Names, shapes and finiteness; one value that is not finite makes every later one so."""
+    try:
+        check_shapes(arrays, parameter_shapes(model))
+    except CheckpointError as error:
+        raise CheckpointError(f"{what}: {error.problem}", error.allowed, error.run) from None
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise CheckpointError(f"{what}: parameter {name!r} holds values that are not finite", "finite numbers")
+
+
+def _json_bytes(value: Any) -> bytes:
+    try:
+        return (json.dumps(value, indent=2, allow_nan=False) + "\n").encode()
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"the training state cannot be written as JSON ({error})", "plain finite values") from None
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,114 @@
+"""Safetensors files: eight bytes of header length, a JSON header, then the tensors' bytes. Data, never code.
+
+Reading leaves the validation of the header to the safetensors library, and then fetches each tensor with plain
+reads: the library's NumPy side has no bfloat16, and a memory map dies with a signal if the file shrinks underneath.
+Format: https://github.com/huggingface/safetensors#format
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+
+from tinygpt.errors import CheckpointError
+from tinygpt.params import Arrays
+from tinygpt.system.folders import write_file
+
+# Stored type → how its bytes are read, and the types that are written. bfloat16 is the upper half of a float32.
+_STORED_AS = {"F16": "<f2", "BF16": "<u2", "F32": "<f4", "F64": "<f8"}
+_WRITTEN_AS = {np.dtype(np.float64): "F64"}  # anything else is written as float32
+_LENGTH_BYTES = 8
+_ALIGNMENT = 8
+
+
+def write_tensors(path: Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> None:
+    """Write tensors, in the order given, flushed to disk: float64 as it is, everything else as float32.
+
+    Raises:
+        OSError: the file system refused.
+    """
+    header: dict[str, Any] = {"__metadata__": dict(metadata)}
+    end = 0
+    for name, tensor in tensors.items():
+        stored = _WRITTEN_AS.get(tensor.dtype, "F32")
+        start, end = end, end + np.dtype(_STORED_AS[stored]).itemsize * tensor.size
+        header[name] = {"dtype": stored, "shape": list(tensor.shape), "data_offsets": [start, end]}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % _ALIGNMENT)
+
+    def chunks() -> Iterator[bytes | memoryview]:
+        yield len(text).to_bytes(_LENGTH_BYTES, "little") + text
+        for name, tensor in tensors.items():
+            stored = _STORED_AS[header[name]["dtype"]]
+            yield np.ascontiguousarray(tensor, stored).reshape(-1).data.cast("B") if tensor.size else b""
+
+    write_file(path, chunks())
+
+
+def read_tensors(
+    path: Path, wanted: Callable[[str], bool] = lambda _name: True, *, keep_double: bool = False
+) -> tuple[Arrays, dict[str, str]]:
+    """Read the floating-point tensors of a file, whatever their stored precision.
+
+    Args:
+        path: the file.
+        wanted: which names to read; the others are passed over.
+        keep_double: leave float64 as it is.
+
+    Returns:
+        name → float32 array, and the file's metadata.
+
+    Raises:
+        CheckpointError: the file is missing, unreadable, not safetensors, cut short, or holds a type that is
+            not a floating-point one.
+    """
+    try:
+        with safe_open(path, "numpy"):  # checks the header's length, JSON, types, shapes, offsets and the file's size
+            pass
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
+            header: dict[str, Any] = json.loads(file.read(length))
+            metadata = header.pop("__metadata__", None) or {}
+            data_start = _LENGTH_BYTES + length
+            tensors = {
+                name: _read_tensor(file, path, data_start, name, entry, keep_double)
+                for name, entry in header.items()
+                if wanted(name)
+            }
+    except FileNotFoundError:
+        raise CheckpointError(
+            f"{path} is missing", "a checkpoint folder with its files", "invoke train --out DIR"
+        ) from None
+    except (SafetensorError, ValueError, RecursionError) as error:
+        raise CheckpointError(
+            f"{path} is not a whole safetensors file ({error})",
+            "a file written by invoke train or by save_pretrained",
+            "invoke train --out DIR with a new folder",
+        ) from None
+    except OSError as error:
+        raise CheckpointError(f"cannot read {path} ({error.strerror or error})", "a readable file") from None
+    return tensors, metadata
+
+
+def _read_tensor(
+    file: BinaryIO, path: Path, data_start: int, name: str, entry: dict[str, Any], keep_double: bool
+) -> np.ndarray:
+    if entry["dtype"] not in _STORED_AS:
+        raise CheckpointError(f"tensor {name!r} of {path} holds {entry['dtype']}", ", ".join(_STORED_AS))
+    stored = np.dtype(_STORED_AS[entry["dtype"]])
+    file.seek(data_start + entry["data_offsets"][0])
+    raw = np.fromfile(file, stored, count=math.prod(entry["shape"]))
+    if raw.size != math.prod(entry["shape"]):
+        raise CheckpointError(f"tensor {name!r} of {path} is cut short", "a whole file")
+    if entry["dtype"] == "BF16":
+        raw = (raw.astype(np.uint32) << 16).view(np.float32)
+    if keep_double and entry["dtype"] == "F64":
+        return raw.astype(np.float64).reshape(entry["shape"])
+    with np.errstate(over="ignore"):  # a float64 beyond float32 becomes inf, which the caller refuses by name
+        return raw.astype(np.float32).reshape(entry["shape"])

@@ -1,0 +1,261 @@
+"""Text from a model, one token at a time: score, choose, append.
+
+The prompt is read in one pass that fills the key-value cache; every further token is one row. When the window is
+full, the last half of it is read afresh from position 0 and generation goes on: between two such moments a token
+costs one row, and the model always sees at least half a context.
+
+A batch of prompts advances together, so that the weights are streamed once for all of them; every row keeps its own
+cache, window and random choices.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+
+from tinygpt.data import Tokenizer
+from tinygpt.errors import ConfigError
+from tinygpt.generation.inference import BatchCache, InferenceModel, KeyValueCache, LanguageModel, require_threads
+from tinygpt.generation.sampling import SamplingSettings, choose_token
+
+# A sequence needs a first token; a line break is where a text begins afresh.
+EMPTY_PROMPT = b"\n"
+
+
+def prompt_tokens(prompt: str | bytes, context_length: int) -> np.ndarray:
+    """A prompt's token ids (n,), n from 1 to the context's length.
+
+    Raises:
+        ConfigError: the prompt is longer than the context.
+    """
+    tokens = Tokenizer.encode(prompt if len(prompt) else EMPTY_PROMPT)
+    if len(tokens) > context_length:
+        raise ConfigError(
+            f"the prompt has {len(tokens)} bytes, the model's context {context_length}",
+            f"a prompt of at most {context_length} bytes",
+            "invoke sample with a shorter --prompt",
+        )
+    return tokens
+
+
+def kept_after_sliding(context_length: int) -> int:
+    """How many of a full window's last tokens are read afresh: half of them, at least 1."""
+    return max(1, context_length // 2)
+
+
+# ---- one prompt --------------------------------------------------------------------------------------------
+
+
+def generate(
+    model: LanguageModel | InferenceModel,
+    prompt: str | bytes,
+    n_tokens: int,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    seed: int = 0,
+    *,
+    threads: int | None = None,
+) -> Iterator[int]:
+    """Continue a prompt.
+
+    Everything is checked here, before the first token is asked for. The same arguments give the same tokens.
+
+    Args:
+        model: anything with ``.model`` and ``.state_dict()``, an engine or a loaded checkpoint, whose weights are laid
+            out when the first token is asked for; or an ``InferenceModel``, where that has been done.
+        prompt: text (as UTF-8) or bytes, up to the context's length; an empty one starts from a line break.
+        n_tokens: how many tokens to generate, at least 1.
+        temperature: 0 for the best token each time, 1 for the model's own distribution.
+        top_k: choose among the k best tokens only, 1 to 256.
+        seed: of the random choices.
+        threads: for reading prompts; the cores this process may use when omitted. An ``InferenceModel`` has its own.
+
+    Returns:
+        an iterator over token ids, 0 to 255, without the prompt's.
+
+    Raises:
+        ConfigError: the prompt is longer than the context, or a setting is outside its range.
+    """
+    settings = SamplingSettings(n_tokens, temperature, top_k, seed)
+    require_threads(threads)
+    return _generate(model, prompt_tokens(prompt, model.model.context_length), settings, threads)
+
+
+def _laid_out(model: LanguageModel | InferenceModel, threads: int | None) -> InferenceModel:
+    return model if isinstance(model, InferenceModel) else InferenceModel(model, threads)
+
+
+def _generate(
+    source: LanguageModel | InferenceModel, prompt: np.ndarray, settings: SamplingSettings, threads: int | None
+) -> Iterator[int]:
+    rng = np.random.default_rng(settings.seed)
+    model = _laid_out(source, threads)
+    cache = KeyValueCache(model.model)
+    context, kept = cache.room, kept_after_sliding(cache.room)
+    text = prompt.tolist()
+    scores = model.read(prompt, cache)
+    while True:
+        token = choose_token(scores, settings, rng)
+        text.append(token)
+        yield token
+        if len(text) == len(prompt) + settings.n_tokens:
+            return
+        if cache.length < context:
+            scores = model.step(token, cache)
+        else:
+            cache.length = 0
+            scores = model.read(np.array(text[-kept:]), cache)
+
+
+# ---- several prompts ---------------------------------------------------------------------------------------
+
+
+def generate_batch(
+    model: LanguageModel | InferenceModel,
+    prompts: Sequence[str | bytes],
+    n_tokens: int,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    seed: int = 0,
+    *,
+    threads: int | None = None,
+) -> Iterator[np.ndarray]:
+    """Continue B prompts, of any lengths, together.
+
+    Row i continues ``prompts[i]`` with the seed ``seed + i``, and gets the tokens that :func:`generate` would give it
+    alone. (Products over several rows add up in another order than over one: where two tokens' scores agree to the
+    last digits of float32, the choice between them may fall the other way.)
+
+    Args:
+        model: as in :func:`generate`.
+        prompts: B of them, at least 1; the same one B times is read once.
+        n_tokens: how many tokens to generate for each, at least 1.
+        temperature: 0 for the best token each time, 1 for the model's own distribution.
+        top_k: choose among the k best tokens only, 1 to 256.
+        seed: of the first row's random choices; every further row's is one more.
+        threads: as in :func:`generate`.
+
+    Returns:
+        an iterator over the rows' next token ids, (B,) uint8 each, ``n_tokens`` of them.
+
+    Raises:
+        ConfigError: there are no prompts, one is longer than the context, or a setting is outside its range.
+    """
+    if isinstance(prompts, str | bytes) or len(prompts) == 0:
+        raise ConfigError(
+            f"the prompts are {prompts!r}", "a list of at least one prompt", "invoke sample --prompt A --prompt B"
+        )
+    settings = SamplingSettings(n_tokens, temperature, top_k, seed)
+    require_threads(threads)
+    tokens = [prompt_tokens(prompt, model.model.context_length) for prompt in prompts]
+    return _generate_batch(model, tokens, settings, threads)
+
+
+def _generate_batch(
+    source: LanguageModel | InferenceModel, prompts: list[np.ndarray], settings: SamplingSettings, threads: int | None
+) -> Iterator[np.ndarray]:
+    rngs = [np.random.default_rng(settings.seed + row) for row in range(len(prompts))]
+    model = _laid_out(source, threads)
+    cache = BatchCache(model.model, len(prompts))
+    context, kept = model.model.context_length, kept_after_sliding(model.model.context_length)
+    texts = [prompt.tolist() for prompt in prompts]
+    scores = _read_prompts(model, prompts, cache)
+    for remaining in reversed(range(settings.n_tokens)):
+        tokens = [choose_token(row, settings, rng) for row, rng in zip(scores, rngs, strict=True)]
+        for text, token in zip(texts, tokens, strict=True):
+            text.append(token)
+        yield np.array(tokens, np.uint8)
+        if remaining == 0:
+            return
+        for text, row in zip(texts, cache.rows, strict=True):
+            if row.length == context:
+                row.length = 0
+                if kept > 1:  # the newest token is read with everybody else's
+                    model.read(np.array(text[-kept:-1]), row)
+        scores = model.step_batch(np.array(tokens), cache)
+
+
+def _read_prompts(model: InferenceModel, prompts: list[np.ndarray], cache: BatchCache) -> np.ndarray:
+    """Read every prompt into its row, equal ones once; returns the scores after them, (B, V)."""
+    first_row: dict[bytes, int] = {}
+    scores = np.empty((len(prompts), model.model.vocab_size), np.float32)
+    for row, prompt in enumerate(prompts):
+        source = first_row.setdefault(prompt.tobytes(), row)
+        if source == row:
+            scores[row] = model.read(prompt, cache.rows[row])
+        else:
+            scores[row] = scores[source]
+            cache.copy_row(source, row)
+    return scores
+
+
+# ---- text and timing ---------------------------------------------------------------------------------------
+
+
+def stream_text(tokens: Iterable[int]) -> Iterator[str]:
+    """Text of a token stream as it comes, never with half a character.
+
+    Bytes of an unfinished UTF-8 sequence are held back until it is whole; bytes that cannot be UTF-8 become U+FFFD.
+    """
+    decoder = Tokenizer.stream_decoder()
+    for token in tokens:
+        text = decoder.decode(bytes((token,)))
+        if text:
+            yield text
+    rest = decoder.decode(b"", final=True)
+    if rest:
+        yield rest
+
+
+class TimedGeneration:
+    """A token iterator that measures itself: only the time spent inside the model counts, not the consumer's.
+
+    Attributes:
+        n_tokens: tokens yielded so far.
+        first_token_seconds: from the first request to the first token: weights laid out, prompt read.
+        decode_seconds: for all tokens after the first.
+    """
+
+    def __init__(self, tokens: Iterator[int]) -> None:
+        self._tokens = tokens
+        self.n_tokens = 0
+        self.first_token_seconds = 0.0
+        self.decode_seconds = 0.0
+
+    def __iter__(self) -> Iterator[int]:
+        return self
+
+    def __next__(self) -> int:
+        start = time.perf_counter()
+        token = next(self._tokens)
+        seconds = time.perf_counter() - start
+        if self.n_tokens == 0:
+            self.first_token_seconds = seconds
+        else:
+            self.decode_seconds += seconds
+        self.n_tokens += 1
+        return token
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Decoding speed: tokens after the first over their time; with a single token, that one over its time."""
+        n, seconds = self.n_tokens - 1, self.decode_seconds
+        if n < 1:
+            n, seconds = self.n_tokens, self.first_token_seconds
+        return n / seconds if seconds > 0 else 0.0
+
+
+def timed_generation(
+    model: LanguageModel | InferenceModel,
+    prompt: str | bytes,
+    n_tokens: int,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    seed: int = 0,
+    *,
+    threads: int | None = None,
+) -> TimedGeneration:
+    """:func:`generate`, with the speed measured: iterate, then read ``tokens_per_second`` and the rest."""
+    return TimedGeneration(generate(model, prompt, n_tokens, temperature, top_k, seed, threads=threads))

@@ -1,0 +1,7 @@
+"""A model for reading, not learning: folded weights, key-value caches, one row or many at once."""
+
+from tinygpt.generation.inference.cache import BatchCache, KeyValueCache
+from tinygpt.generation.inference.folding import LanguageModel
+from tinygpt.generation.inference.model import InferenceModel, require_threads
+
+__all__ = ["BatchCache", "InferenceModel", "KeyValueCache", "LanguageModel", "require_threads"]

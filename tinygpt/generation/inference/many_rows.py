@@ -1,0 +1,140 @@
+"""Many tokens at once: a prompt's positions in one pass, or the next token of many sequences.
+
+The same blocks as one token's, on n columns: what was a matrix streamed for one token is now read once for n of them.
+Tokens stand in columns, (D, n), because the matrices lie output-first when they are large, and BLAS multiplies
+(outputs, inputs) by (inputs, n) faster than the other way round when n is small. Only attention tells
+the two uses apart, so it is passed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from tinygpt.config import ModelConfig
+from tinygpt.generation.inference.cache import BatchCache, KeyValueCache
+from tinygpt.generation.inference.folding import GELU_LINEAR, FoldedWeights
+
+# (layer, queries, keys and values (3, H, C, n)) → mixed values (D, m) of all tokens, or of the last m of them
+Attention = Callable[[int, np.ndarray], np.ndarray]
+
+
+def read(
+    model: ModelConfig, weights: FoldedWeights, tokens: np.ndarray, cache: KeyValueCache, every: bool
+) -> np.ndarray:
+    """Read n tokens into the cache in one pass.
+
+    Args:
+        model: the model's shape.
+        weights: folded.
+        tokens: ids (n,); they follow the ``cache.length`` tokens read before.
+        cache: updated in place.
+        every: whether the scores after every token are wanted; after the last one only, if not.
+
+    Returns:
+        scores (n, V), or (1, V).
+    """
+    end, start, n = cache.extended_length(len(tokens)), cache.length, len(tokens)
+    # Query i stands at position start + i and sees keys up to there; earlier positions are seen by all.
+    future = np.triu(np.full((n, n), -np.inf, np.float32), k=1)
+
+    def attend(layer: int, qkv: np.ndarray) -> np.ndarray:
+        q, k, v = qkv  # each (H, C, n)
+        cache.keys[layer, :, :, start:end] = k
+        cache.values[layer, :, start:end] = v.swapaxes(1, 2)
+        # In the last block nobody reads the earlier tokens any more, only their keys and values.
+        m = n if every or layer < model.n_layers - 1 else 1
+        scores = q[..., n - m :].swapaxes(1, 2) @ cache.keys[layer, :, :, :end]  # (H, m, end)
+        scores[:, :, start:] += future[n - m :]
+        sums = _exponentials(scores)  # (H, m)
+        mixed = cache.values[layer, :, :end].swapaxes(1, 2) @ scores.swapaxes(1, 2)  # (H, C, m)
+        mixed /= sums[:, None]
+        return mixed.reshape(model.d_model, m)
+
+    x = (weights.tokens[tokens] + weights.positions[start:end]).T
+    logits = _through_blocks(model, weights, x, attend)
+    cache.length = end
+    return logits
+
+
+def step(model: ModelConfig, weights: FoldedWeights, tokens: np.ndarray, cache: BatchCache) -> np.ndarray:
+    """Read one more token of each of B sequences.
+
+    Sequences of different lengths share one product over the longest; what lies beyond a row's own end is masked.
+
+    Args:
+        model: the model's shape.
+        weights: folded.
+        tokens: ids (B,).
+        cache: updated in place.
+
+    Returns:
+        scores (B, V).
+    """
+    ends = np.array(cache.lengths_after_one_more())
+    starts, longest, rows = ends - 1, ends.max(), np.arange(len(ends))
+    ragged = bool(ends.min() < longest)
+    beyond = np.where(np.arange(longest) < ends[:, None], np.float32(0.0), np.float32(-np.inf))  # (B, longest)
+
+    def attend(layer: int, qkv: np.ndarray) -> np.ndarray:
+        q, k, v = qkv.transpose(0, 3, 1, 2)  # each (B, H, C)
+        cache.keys[layer, rows, :, :, starts] = k
+        cache.values[layer, rows, :, starts] = v
+        scores = q[:, :, None] @ cache.keys[layer, ..., :longest]  # (B, H, 1, longest)
+        if ragged:
+            scores += beyond[:, None, None]
+        sums = _exponentials(scores)  # (B, H, 1)
+        mixed = scores @ cache.values[layer, :, :, :longest]  # (B, H, 1, C)
+        mixed /= sums[..., None]
+        return mixed.reshape(len(ends), model.d_model).T
+
+    x = (weights.tokens[tokens] + weights.positions[starts]).T
+    logits = _through_blocks(model, weights, x, attend)
+    for row, end in zip(cache.rows, ends.tolist(), strict=True):
+        row.length = end
+    return logits
+
+
+def _through_blocks(model: ModelConfig, weights: FoldedWeights, x: np.ndarray, attend: Attention) -> np.ndarray:
+    """The centred residual stream (D, n) → scores (m, V), m being what ``attend`` leaves of n in the last block."""
+    eps = np.float32(model.layer_norm_eps)
+    for layer, block in enumerate(weights.blocks):
+        qkv = block.qkv.T @ _with_ones(_normed(x, eps))  # (3 D, n)
+        mixed = attend(layer, qkv.reshape(3, model.n_heads, model.head_dim, -1))
+        x = x[:, -mixed.shape[1] :] + block.projection.T @ _with_ones(mixed)
+        wide = block.up.T @ _with_ones(_normed(x, eps))  # (F, m)
+        x += block.down.T @ _with_ones(_activated(wide))
+    return (weights.head.T @ _with_ones(_normed(x, eps))).T
+
+
+def _with_ones(x: np.ndarray) -> np.ndarray:
+    """(n, m) with the row of ones below that meets the biases: (n + 1, m)."""
+    out = np.ones((x.shape[0] + 1, x.shape[1]), np.float32)
+    out[:-1] = x
+    return out
+
+
+def _normed(x: np.ndarray, eps: np.float32) -> np.ndarray:
+    """x / √(mean(x²) + ε) per column of centred x (D, n)."""
+    squares = np.add.reduce(x * x, axis=0)  # (n,)
+    scale = 1.0 / np.sqrt(squares / np.float32(len(x)) + eps)
+    return x * scale
+
+
+def _activated(w: np.ndarray) -> np.ndarray:
+    """w (1 + tanh(w (w² + √(2/π)/a))): GELU, but for the scales that its matrices hold."""
+    curve = w * w
+    curve += GELU_LINEAR
+    curve *= w
+    np.tanh(curve, out=curve)
+    curve += np.float32(1.0)
+    curve *= w
+    return curve
+
+
+def _exponentials(scores: np.ndarray) -> np.ndarray:
+    """Turn scores into e^(s − max s) over the last axis, in place; returns their sums, without that axis."""
+    scores -= scores.max(axis=-1, keepdims=True)
+    np.exp(scores, out=scores)
+    return np.add.reduce(scores, axis=-1)

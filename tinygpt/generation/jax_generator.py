@@ -1,0 +1,212 @@
+"""Text from a model on an accelerator: a whole batch, hundreds of tokens, as one program.
+
+A loop over tokens stands inside a loop over windows. The cache has the context's full length, so that shapes never
+change; positions not yet filled are masked. Windows follow ``tinygpt/generation/decoding.py``: when one is full, its
+last half is read afresh. So do choices: row i takes the random numbers that ``generate`` takes with the seed ``seed +
+i``, drawn beforehand, and ranks scores the same way. Where two scores agree to their last digits, a choice may fall the
+other way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+
+from tinygpt.config import ModelConfig
+from tinygpt.engines.jax.engine import find_devices
+from tinygpt.engines.jax.layout import BLOCKS, Tree, to_tree
+from tinygpt.engines.jax.model import attend, feed_forward, layer_norm, linear
+from tinygpt.engines.jax.settings import PRECISIONS
+from tinygpt.errors import ConfigError
+from tinygpt.generation.decoding import kept_after_sliding, prompt_tokens
+from tinygpt.generation.inference import LanguageModel
+from tinygpt.generation.sampling import COLDEST, SamplingSettings
+from tinygpt.params import Arrays
+
+Cache = tuple[Array, Array]  # keys and values, each (L, B, H, T, C)
+
+
+class JaxGenerator:
+    """A model's weights on a device, ready to continue prompts; the first call with new lengths compiles.
+
+    Args:
+        model: the shape.
+        weights: name → array.
+        device: ``accelerator`` or ``cpu``.
+
+    Raises:
+        ConfigError: there is no accelerator.
+    """
+
+    def __init__(self, model: ModelConfig, weights: Arrays, device: str = "accelerator") -> None:
+        self.model = model
+        self._device = find_devices(device)[0]
+        self._weights: Tree = jax.device_put(to_tree(weights, model, scanned=True), self._device)
+        self._program = jax.jit(
+            partial(continuation, model=model), static_argnames=("n_tokens", "temperature", "top_k")
+        )
+
+    def run(self, prompts: np.ndarray, settings: SamplingSettings) -> np.ndarray:
+        """Continue prompts of one length.
+
+        Args:
+            prompts: token ids (B, n), n from 1 to the context's length.
+            settings: how many tokens, and how they are chosen.
+
+        Returns:
+            token ids (B, n_tokens) uint8.
+
+        Raises:
+            ConfigError: a prompt is empty or longer than the context.
+        """
+        if not 1 <= prompts.shape[1] <= self.model.context_length:
+            raise ConfigError(f"prompts of {prompts.shape[1]} tokens", f"1 to {self.model.context_length}")
+        uniforms = np.stack(
+            [np.random.default_rng(settings.seed + row).random(settings.n_tokens) for row in range(len(prompts))]
+        )
+        tokens = self._program(
+            self._weights,
+            jax.device_put(prompts.astype(np.int32), self._device),
+            jax.device_put(uniforms.T.astype(np.float32), self._device),
+            n_tokens=settings.n_tokens,
+            temperature=settings.temperature,
+            top_k=settings.top_k,
+        )
+        return np.asarray(tokens).astype(np.uint8)
+
+
+def generate_texts(
+    model: LanguageModel,
+    prompts: Sequence[str | bytes],
+    n_tokens: int,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    seed: int = 0,
+    device: str = "accelerator",
+) -> list[bytes]:
+    """Continue prompts of any lengths; those of one length go together. Row i has the seed ``seed + i``.
+
+    Raises:
+        ConfigError: a prompt is longer than the context, a setting is outside its range, or there is no accelerator.
+    """
+    tokens = [prompt_tokens(prompt, model.model.context_length) for prompt in prompts]
+    SamplingSettings(n_tokens, temperature, top_k, seed)  # refuses what is out of range, before anything moves
+    generator = JaxGenerator(model.model, model.state_dict(), device)
+    texts = [b""] * len(tokens)
+    for length in sorted({len(row) for row in tokens}):
+        # Rows keep their seeds: runs of neighbours with one length share a program and a call.
+        members = [index for index, row in enumerate(tokens) if len(row) == length]
+        for first, last in _neighbours(members):
+            own = SamplingSettings(n_tokens, temperature, top_k, seed + first)
+            rows = generator.run(np.stack(tokens[first : last + 1]), own)
+            texts[first : last + 1] = [row.tobytes() for row in rows]
+    return texts
+
+
+def _neighbours(indices: list[int]) -> list[tuple[int, int]]:
+    """Runs of consecutive numbers: [0, 1, 4] → (0, 1), (4, 4)."""
+    runs: list[tuple[int, int]] = []
+    for index in indices:
+        if runs and runs[-1][1] == index - 1:
+            runs[-1] = (runs[-1][0], index)
+        else:
+            runs.append((index, index))
+    return runs
+
+
+# ---- the program -------------------------------------------------------------------------------------------
+
+
+def continuation(
+    weights: Tree,
+    prompts: Array,
+    uniforms: Array,
+    model: ModelConfig,
+    n_tokens: int,
+    temperature: float,
+    top_k: int | None,
+) -> Array:
+    """Continue prompts (B, n) by ``n_tokens`` ids, as many windows as it takes; uniforms are (n_tokens, B)."""
+    context, kept = model.context_length, kept_after_sliding(model.context_length)
+    write = partial(window, weights, model=model, temperature=temperature, top_k=top_k)
+    # A full window scores one token more than it has room for: that one opens the next.
+    first = min(n_tokens, context - prompts.shape[1] + 1)
+    text = write(prompts, uniforms[:first])  # (B, first)
+    per_window = context - kept + 1
+    n_full, n_last = divmod(n_tokens - first, per_window)
+    tail = jnp.concatenate([prompts, text], axis=1)[:, -kept:]
+
+    def next_window(tail: Array, drawn: Array) -> tuple[Array, Array]:
+        fresh = write(tail, drawn)
+        return jnp.concatenate([tail, fresh], axis=1)[:, -kept:], fresh
+
+    if n_full:
+        drawn = uniforms[first : first + n_full * per_window].reshape(n_full, per_window, -1)
+        tail, windows = lax.scan(next_window, tail, drawn)  # (windows, B, per_window)
+        text = jnp.concatenate([text, jnp.moveaxis(windows, 0, 1).reshape(text.shape[0], -1)], axis=1)
+    # Traced on its own, so that no token is computed which nobody asked for.
+    return jnp.concatenate([text, write(tail, uniforms[-n_last:])], axis=1) if n_last else text
+
+
+def window(
+    weights: Tree, tokens: Array, uniforms: Array, model: ModelConfig, temperature: float, top_k: int | None
+) -> Array:
+    """Read tokens (B, n) from position 0, then go on: one id for each row of ``uniforms`` (m, B), as (B, m)."""
+    b, n = tokens.shape
+    shape = (model.n_layers, b, model.n_heads, model.context_length, model.head_dim)
+    choose = partial(choose_tokens, temperature=temperature, top_k=top_k)
+    cache, scores = extend(weights, model, (jnp.zeros(shape), jnp.zeros(shape)), tokens, 0)
+    first = choose(scores, uniforms[0])
+
+    def step(state: tuple[Cache, Array], each: tuple[Array, Array]) -> tuple[tuple[Cache, Array], Array]:
+        cache, token = state
+        position, drawn = each
+        cache, scores = extend(weights, model, cache, token[:, None], position)
+        token = choose(scores, drawn)
+        return (cache, token), token
+
+    _, rest = lax.scan(step, (cache, first), (n + jnp.arange(len(uniforms) - 1), uniforms[1:]))
+    return jnp.concatenate([first[None], rest]).T
+
+
+def extend(weights: Tree, model: ModelConfig, cache: Cache, tokens: Array, start: Array | int) -> tuple[Cache, Array]:
+    """Read tokens (B, n) that stand at ``start`` and after it; returns the cache and the last one's scores (B, V)."""
+    b, n = tokens.shape
+    eps, arithmetic = model.layer_norm_eps, PRECISIONS["float32"]
+    visible = jnp.arange(model.context_length) <= start + jnp.arange(n)[:, None]  # (n, T)
+    positions = lax.dynamic_slice_in_dim(weights["wpe.weight"], start, n)
+    x = (weights["wte.weight"][tokens] + positions).reshape(b * n, -1)
+
+    def layer(x: Array, each: tuple[dict[str, Array], Cache]) -> tuple[Array, Cache]:
+        w, (keys, values) = each
+        normed = layer_norm(x, w["ln_1.weight"], w["ln_1.bias"], eps)
+        qkv = linear(normed, w["attn.c_attn.weight"], w["attn.c_attn.bias"], arithmetic)
+        q, k, v = (jnp.swapaxes(part.reshape(b, n, model.n_heads, -1), 1, 2) for part in jnp.split(qkv, 3, axis=-1))
+        keys = lax.dynamic_update_slice_in_dim(keys, k, start, axis=2)
+        values = lax.dynamic_update_slice_in_dim(values, v, start, axis=2)
+        mixed = jnp.swapaxes(attend(q, keys, values, visible, arithmetic), 1, 2).reshape(b * n, -1)
+        x = x + linear(mixed, w["attn.c_proj.weight"], w["attn.c_proj.bias"], arithmetic)
+        x = x + feed_forward(layer_norm(x, w["ln_2.weight"], w["ln_2.bias"], eps), w, arithmetic)
+        return x, (keys, values)
+
+    x, cache = lax.scan(layer, x, (weights[BLOCKS], cache))
+    last = layer_norm(x.reshape(b, n, -1)[:, -1], weights["ln_f.weight"], weights["ln_f.bias"], eps)
+    return cache, jnp.matmul(last, weights["wte.weight"].T, precision=arithmetic.precision)
+
+
+def choose_tokens(scores: Array, uniforms: Array, temperature: float, top_k: int | None) -> Array:
+    """One token for each row of scores (B, V): see ``tinygpt/generation/sampling.py``. Equal scores rank by id."""
+    if temperature == 0:
+        return jnp.argmax(scores, axis=-1).astype(jnp.int32)
+    ranked = jnp.argsort(-scores, axis=-1, stable=True)[:, :top_k]  # best first
+    kept = jnp.take_along_axis(scores, ranked, axis=-1)
+    cumulative = jnp.exp((kept - kept[:, :1]) / max(temperature, COLDEST)).cumsum(-1)
+    place = (cumulative <= uniforms[:, None] * cumulative[:, -1:]).sum(-1)
+    # In float32 a product may round up to the total: the last token then, and none beyond it.
+    place = jnp.minimum(place, ranked.shape[-1] - 1)
+    return jnp.take_along_axis(ranked, place[:, None], axis=-1)[:, 0].astype(jnp.int32)

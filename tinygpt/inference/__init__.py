@@ -1,7 +1,0 @@
-"""A model for reading, not learning: folded weights, key-value caches, one row or many at once."""
-
-from tinygpt.inference.cache import BatchCache, KeyValueCache
-from tinygpt.inference.folding import LanguageModel
-from tinygpt.inference.model import InferenceModel, require_threads
-
-__all__ = ["BatchCache", "InferenceModel", "KeyValueCache", "LanguageModel", "require_threads"]

@@ -1,0 +1,74 @@
+"""Where a training run stands, folded from its events: what both views show."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import dataclass, field
+
+from tinygpt.training.events import CheckpointRecord, EvaluationRecord, Event, SampleRecord, StartRecord, StopRecord
+from tinygpt.training.trainer import StepRecord
+
+_SPEED_STEPS = 20  # steps whose mean stands for loss and speed
+
+
+@dataclass
+class RunProgress:
+    """The state of a run, folded from its events."""
+
+    start: StartRecord
+    began: float = field(default_factory=time.monotonic)
+    step: int = 0
+    losses: list[float] = field(default_factory=list)
+    recent: deque[StepRecord] = field(default_factory=lambda: deque(maxlen=_SPEED_STEPS))
+    evaluation: EvaluationRecord | None = None
+    sample: SampleRecord | None = None
+    checkpoint: CheckpointRecord | None = None
+    stopped: StopRecord | None = None
+
+    def __post_init__(self) -> None:
+        self.step = self.start.first_step
+
+    def update(self, event: Event) -> None:
+        """Take an event in."""
+        match event:
+            case StepRecord():
+                self.step = event.step
+                self.losses.append(event.loss)
+                self.recent.append(event)
+            case EvaluationRecord():
+                self.evaluation = event
+            case SampleRecord():
+                self.sample = event
+            case CheckpointRecord(best=False):
+                self.checkpoint = event
+            case StopRecord():
+                self.stopped = event
+
+    @property
+    def train_loss(self) -> float | None:
+        """Mean over the newest steps, nats per token."""
+        return sum(record.loss for record in self.recent) / len(self.recent) if self.recent else None
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        """Training speed over the newest steps, evaluations and samples left out."""
+        seconds = sum(record.seconds for record in self.recent)
+        return sum(record.tokens for record in self.recent) / seconds if seconds > 0 else None
+
+    @property
+    def next_sample_step(self) -> int:
+        """When the model will next be asked for text; the last step always asks."""
+        interval = self.start.plan.sample_interval
+        return min(self.start.plan.steps, (self.step // interval + 1) * interval)
+
+    @property
+    def elapsed_seconds(self) -> float:
+        """Time in this part of the run."""
+        return time.monotonic() - self.began
+
+    @property
+    def seconds_left(self) -> float | None:
+        """At the pace of this part so far, evaluations, samples and checkpoints included."""
+        done = self.step - self.start.first_step
+        return self.elapsed_seconds / done * (self.start.plan.steps - self.step) if done else None

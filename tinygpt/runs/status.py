@@ -1,0 +1,186 @@
+"""How a run is doing, for others to look at: one small file in its folder, replaced as the run goes on.
+
+The file says who writes it (process, start time, machine), so that a reader can tell a run that works from one that was
+killed with its last words still on the disk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import platform
+import time
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from tinygpt.runs.progress import RunProgress
+from tinygpt.system.folders import find_folder
+from tinygpt.system.json_records import read_json, record_from_json
+from tinygpt.system.process_identity import ProcessIdentity
+from tinygpt.training.events import CheckpointRecord, Event, StartRecord, StopRecord
+from tinygpt.training.trainer import StepRecord
+
+STATUS = "status.json"
+_SECONDS_BETWEEN = 1.0
+
+
+@dataclass(frozen=True)
+class RunStatus:
+    """What a run says of itself.
+
+    Attributes:
+        state: ``running``, ``finished`` (at the last step, or early as planned), ``stopped`` (and saved) or ``failed``.
+        pid: the process that trains.
+        process_started: when it began, seconds since 1970.
+        host: the machine it runs on.
+        preset: the preset's name.
+        engine: the engine's variant.
+        corpus: the corpus's name.
+        step: updates done.
+        steps: updates in the whole run.
+        saved_step: step of the newest checkpoint that this process wrote.
+        loss: mean training loss of the newest steps, nats per token.
+        held_out_loss: the newest evaluation, nats per token.
+        tokens_per_second: training speed.
+        step_seconds: time of the newest step.
+        seconds_left: time to the end at this pace.
+        updated_at: when this was written, seconds since 1970.
+        resume_command: how to go on once it has stopped.
+        error: what made it fail.
+    """
+
+    state: str
+    pid: int
+    process_started: float
+    host: str
+    preset: str
+    engine: str
+    corpus: str
+    step: int
+    steps: int
+    saved_step: int | None
+    loss: float | None
+    held_out_loss: float | None
+    tokens_per_second: float | None
+    step_seconds: float | None
+    seconds_left: float | None
+    updated_at: float
+    resume_command: str
+    error: str | None = None
+
+    @property
+    def process(self) -> ProcessIdentity:
+        """Who wrote it."""
+        return ProcessIdentity(self.pid, self.process_started)
+
+
+def read_status(folder: Path) -> RunStatus | None:
+    """A run's newest word, or None when there is none.
+
+    Raises:
+        CheckpointError: there is a file, but it cannot be understood.
+    """
+    # While a save exchanges the folder, what is not part of the checkpoint stands in the version before.
+    resolved = folder.resolve()
+    for place in (resolved, resolved.parent / f".{resolved.name}.old", find_folder(folder) or folder):
+        if (place / STATUS).exists():
+            with contextlib.suppress(FileNotFoundError):
+                return record_from_json(RunStatus, read_json(place / STATUS), "status", str(place / STATUS))
+    return None
+
+
+def report_status(events: Iterable[Event]) -> Iterator[Event]:
+    """Pass a session's events on, and keep the status file in its folder up to date."""
+    reporter: _Reporter | None = None
+    try:
+        for event in events:
+            if isinstance(event, StartRecord):
+                reporter = _Reporter(event)
+            elif reporter is not None:
+                reporter.update(event)
+            yield event
+    except GeneratorExit:  # the consumer went away, and a session that is closed saves
+        if isinstance(events, Generator):
+            events.close()
+        if reporter is not None:
+            reporter.end("stopped", None)
+        raise
+    except KeyboardInterrupt:
+        if reporter is not None:
+            reporter.end("failed", "abandoned before it could save")
+        raise
+    except BaseException as error:
+        if reporter is not None:
+            reporter.end("failed", f"{error}" or type(error).__name__)
+        raise
+
+
+class _Reporter:
+    """Folds events into a status and writes it, at most once a second while there is nothing but steps."""
+
+    def __init__(self, start: StartRecord) -> None:
+        plan, own = start.plan, ProcessIdentity.own()
+        self.progress = RunProgress(start)
+        self.folder = plan.out
+        self.written_at = float("-inf")
+        self.status = RunStatus(
+            state="running",
+            pid=own.pid,
+            process_started=own.started,
+            host=platform.node(),
+            preset=plan.preset,
+            engine=plan.engine,
+            corpus=plan.corpus,
+            step=start.first_step,
+            steps=plan.steps,
+            saved_step=start.first_step or None,
+            loss=None,
+            held_out_loss=None,
+            tokens_per_second=None,
+            step_seconds=None,
+            seconds_left=None,
+            updated_at=time.time(),
+            resume_command=plan.resume_command(),
+        )
+        self._write()
+
+    def update(self, event: Event) -> None:
+        """Take an event in."""
+        progress = self.progress
+        progress.update(event)
+        if isinstance(event, StepRecord) and time.monotonic() - self.written_at < _SECONDS_BETWEEN:
+            return
+        evaluation = progress.evaluation
+        self.status = replace(
+            self.status,
+            step=progress.step,
+            loss=progress.train_loss,
+            held_out_loss=self.status.held_out_loss if evaluation is None else evaluation.held_out_loss,
+            tokens_per_second=progress.tokens_per_second,
+            step_seconds=progress.recent[-1].seconds if progress.recent else None,
+            seconds_left=progress.seconds_left,
+        )
+        match event:
+            case CheckpointRecord(best=False):
+                self.status = replace(self.status, saved_step=event.step)
+            case StopRecord():
+                state = "stopped" if event.reason == "interrupted" else "finished"
+                self.status = replace(self.status, state=state, seconds_left=None)
+        self._write()
+
+    def end(self, state: str, error: str | None) -> None:
+        """The last word of a run that did not say it itself."""
+        if self.status.state == "running":
+            self.status = replace(self.status, state=state, step=self.progress.step, seconds_left=None, error=error)
+            self._write()
+
+    def _write(self) -> None:
+        """Replace the file. A status that cannot be written, on a full disk say, is not worth a run."""
+        self.status = replace(self.status, updated_at=time.time())
+        self.written_at = time.monotonic()
+        unfinished = self.folder / f".{STATUS}.new"
+        with contextlib.suppress(OSError, ValueError):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            unfinished.write_text(json.dumps(asdict(self.status), indent=1, allow_nan=False), encoding="utf-8")
+            unfinished.replace(self.folder / STATUS)

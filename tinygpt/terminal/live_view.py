@@ -1,0 +1,154 @@
+"""What a training run looks like: a live panel on a terminal, a line now and then anywhere else.
+
+Both only watch: events go in and come out unchanged, so that a recorder can stand behind the view.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Generator, Iterable, Iterator
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from tinygpt.checkpoints.retention import BEST, KEPT
+from tinygpt.runs.progress import RunProgress
+from tinygpt.system.pressure import read_pressure
+from tinygpt.system.stopping import StopRequest
+from tinygpt.terminal.command_name import as_called
+from tinygpt.terminal.panel import LiveView
+from tinygpt.terminal.quantities import duration
+from tinygpt.terminal.samples import encodable, visible_text
+from tinygpt.training.events import CheckpointRecord, EvaluationRecord, Event, SampleRecord, StartRecord, StopRecord
+from tinygpt.training.trainer import StepRecord
+
+_PLAIN_LINES = 20  # step lines in a whole run
+
+
+def watch(
+    events: Iterable[Event],
+    *,
+    console: Console | None = None,
+    stop: StopRequest | None = None,
+    every: int | None = None,
+) -> Iterator[Event]:
+    """Show a run while handing its events on.
+
+    Args:
+        events: from :func:`tinygpt.training.session.run_session`.
+        console: where to show it; standard output when omitted. On a terminal the view is live, elsewhere plain.
+        stop: the session's request to stop, so that the view can say at once that it was heard.
+        every: in the plain form, steps between lines; a twentieth of the run when omitted.
+    """
+    console = console or Console()
+    live = console.is_terminal and not console.is_dumb_terminal and not console.options.ascii_only
+    return _watch_live(events, console, stop) if live else _watch_plain(events, console, every)
+
+
+def _watch_live(events: Iterable[Event], console: Console, stop: StopRequest | None) -> Iterator[Event]:
+    live: Live | None = None
+    progress: RunProgress | None = None
+    try:
+        for event in events:
+            if isinstance(event, StartRecord):
+                if event.warning:
+                    console.print(Text(event.warning, style="yellow"))
+                progress = RunProgress(event)
+                live = Live(LiveView(progress, stop), console=console, refresh_per_second=4)
+                live.start()
+            elif progress is not None and live is not None:
+                progress.update(event)
+                if not isinstance(event, StepRecord):
+                    live.refresh()
+            yield event
+    finally:
+        if live is not None:
+            live.stop()
+        _close(events)
+    if progress is not None and progress.stopped is not None:
+        console.print(Text(closing_line(progress.stopped)), soft_wrap=True)  # a command stays one line to copy
+
+
+# ---- plain -----------------------------------------------------------------------------------------------------
+
+
+def _watch_plain(events: Iterable[Event], console: Console, every: int | None) -> Iterator[Event]:
+    progress: RunProgress | None = None
+    try:
+        for event in events:
+            if isinstance(event, StartRecord):
+                progress = RunProgress(event)
+                every = every or max(1, event.plan.steps // _PLAIN_LINES)
+            elif progress is not None:
+                progress.update(event)
+            if progress is not None and (not isinstance(event, StepRecord) or event.step % (every or 1) == 0):
+                for line in plain_lines(event, progress):
+                    # Not through rich: a log wants neither wrapping nor markup.
+                    console.file.write(encodable(line, console.file) + "\n")
+                console.file.flush()
+            yield event
+    finally:
+        _close(events)
+
+
+def _close(events: Iterable[Event]) -> None:
+    """Let a session whose consumer went away save and put the signal handlers back now, not at collection."""
+    if isinstance(events, Generator):
+        events.close()
+
+
+def plain_lines(event: Event, progress: RunProgress) -> Iterator[str]:
+    """An event as lines for a log; control characters in a model's text are shown as pictures."""
+    match event:
+        case StartRecord():
+            plan = event.plan
+            yield (
+                f"{plan.preset}, {event.n_parameters:,} parameters, engine {plan.engine}, corpus "
+                f"{visible_text(plan.corpus)} ({event.corpus_bytes:,} bytes), steps {event.first_step:,} to "
+                f"{plan.steps:,}, out {visible_text(str(plan.out))}"
+            )
+            if event.warning:
+                yield f"warning: {event.warning}"
+        case StepRecord():
+            left, speed, pressure = progress.seconds_left, progress.tokens_per_second, read_pressure()
+            yield (
+                f"step {event.step:,}/{progress.start.plan.steps:,}  loss {event.loss:.4f}  "
+                f"{speed or 0:,.0f} tokens/s  {duration(left or 0)} left  CPU {pressure.level}, {pressure.describe()}"
+            )
+        case EvaluationRecord():
+            yield (
+                f"evaluation at step {event.step:,}: training loss {event.train_loss:.4f}, "
+                f"held-out loss {event.held_out_loss:.4f}"
+            )
+        case SampleRecord():
+            yield f"sample at step {event.step:,}, {event.tokens_per_second:,.0f} tokens/s:"
+            for line in visible_text(event.prompt + event.text).strip("\n").split("\n"):
+                yield f"  | {line}"
+        case CheckpointRecord():
+            checked = ", read back and compared" if event.verified else ""
+            what = "the best so far, " if event.best else ""
+            where = visible_text(str(event.path))
+            yield f"saved {what}step {event.step:,} to {where} in {event.seconds:.1f} s{checked}"
+        case StopRecord():
+            yield closing_line(event)
+
+
+def closing_line(event: StopRecord) -> str:
+    """How a run ended and what to do next."""
+    return as_called(_closing_line(event))
+
+
+def _closing_line(event: StopRecord) -> str:
+    plan = event.plan
+    losses = "" if event.train_loss is None else f", training loss {event.train_loss:.3f}"
+    losses += "" if event.held_out_loss is None else f", held-out loss {event.held_out_loss:.3f}"
+    if event.reason == "finished":
+        head = f"finished step {event.step:,} of {plan.steps:,} after {duration(event.elapsed_seconds)}{losses}"
+        return f"{head}; try: invoke sample --checkpoint {shlex.quote(str(plan.out))}"
+    if event.reason == "stopped early":
+        head = f"stopped early at step {event.step:,} of {plan.steps:,}, as the held-out loss fell no more{losses}"
+        return f"{head}; the best weights: {shlex.quote(str(plan.out / KEPT / BEST))}"
+    asked = f" by {event.signal}" if event.signal else ""
+    head = f"stopped{asked} and saved at step {event.step:,} of {plan.steps:,}{losses}"
+    return f"{head}; go on with: {plan.resume_command()}"

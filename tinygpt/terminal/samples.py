@@ -1,0 +1,133 @@
+"""A model's text on a terminal: control characters shown as pictures, tokens printed as they come."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import unicodedata
+from collections.abc import Sequence
+from itertools import chain
+from typing import IO, TextIO
+
+from tinygpt.generation.decoding import generate_batch, prompt_tokens, stream_text, timed_generation
+from tinygpt.generation.inference import LanguageModel
+
+_KEPT = frozenset("\n\t")
+_PICTURES = 0x2400  # U+2400 onwards: one picture per C0 control character
+_DELETE, _DELETE_PICTURE = 0x7F, "\u2421"
+
+
+def visible_text(text: str) -> str:
+    """Text that can do a terminal no harm: no escape sequences, no carriage returns, no reversed writing.
+
+    Control characters become their Unicode pictures, other invisible ones U+FFFD; line breaks and tabs stay.
+    """
+    return "".join(map(_visible, text))
+
+
+def _visible(character: str) -> str:
+    code = ord(character)
+    if character in _KEPT:
+        return character
+    if code < 0x20:
+        return chr(_PICTURES + code)
+    if code == _DELETE:
+        return _DELETE_PICTURE
+    # Cc: C1 controls; Cf: direction overrides and other format marks; Cs: lone surrogates; Zl, Zp: separators
+    return "\ufffd" if unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"} else character
+
+
+def encodable(text: str, stream: IO[str]) -> str:
+    """Text with what the stream's encoding lacks replaced by question marks."""
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    return text.encode(encoding, errors="replace").decode(encoding)
+
+
+def print_sample(
+    model: LanguageModel,
+    prompt: str | bytes,
+    n_tokens: int,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    seed: int = 0,
+    *,
+    out: TextIO | None = None,
+    info: TextIO | None = None,
+) -> None:
+    """Print a prompt and its continuation token by token, then one line about the speed.
+
+    Args:
+        model: an engine or a loaded checkpoint.
+        prompt: text to continue; an empty one starts from a line break.
+        n_tokens: tokens to generate.
+        temperature: 0 for the best token each time.
+        top_k: choose among the k best tokens only.
+        seed: of the random choices.
+        out: where the text goes; standard output when omitted.
+        info: where the line about the speed goes; standard error when omitted.
+
+    Raises:
+        ConfigError: the prompt is longer than the context, or a setting is outside its range.
+    """
+    out, info = out or sys.stdout, info or sys.stderr
+    tokens = timed_generation(model, prompt, n_tokens, temperature, top_k, seed)
+    shown = _prompt_ids(model, prompt)
+    try:
+        for text in stream_text(chain(shown, tokens)):
+            out.write(encodable(visible_text(text), out))
+            out.flush()
+        out.write("\n")
+        out.flush()
+    except BrokenPipeError:
+        # The reader has seen enough (`| head`); keep the interpreter from flushing into the closed pipe once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
+    finally:
+        info.write(
+            f"{tokens.n_tokens} tokens, {tokens.tokens_per_second:,.0f} tokens/s, "
+            f"first token after {1000 * tokens.first_token_seconds:.0f} ms\n"
+        )
+
+
+def print_samples(
+    model: LanguageModel,
+    prompts: Sequence[str | bytes],
+    n_tokens: int,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    seed: int = 0,
+    *,
+    out: TextIO | None = None,
+    info: TextIO | None = None,
+) -> None:
+    """Continue several prompts together and print one text after the other, then one line about the speed.
+
+    Args:
+        model: an engine or a loaded checkpoint.
+        prompts: texts to continue, at least 1; row i draws with the seed ``seed + i``.
+        n_tokens: tokens to generate for each.
+        temperature: 0 for the best token each time.
+        top_k: choose among the k best tokens only.
+        seed: of the first text's random choices.
+        out: where the texts go; standard output when omitted.
+        info: where the line about the speed goes; standard error when omitted.
+
+    Raises:
+        ConfigError: there are no prompts, one is longer than the context, or a setting is outside its range.
+    """
+    out, info = out or sys.stdout, info or sys.stderr
+    start = time.perf_counter()
+    columns = list(generate_batch(model, prompts, n_tokens, temperature, top_k, seed))
+    seconds = time.perf_counter() - start
+    for row, prompt in enumerate(prompts):
+        out.write(f"--- {row + 1} of {len(prompts)}, seed {seed + row}\n")
+        tokens = chain(_prompt_ids(model, prompt), (int(column[row]) for column in columns))
+        out.write(encodable(visible_text("".join(stream_text(tokens))), out) + "\n")
+    out.flush()
+    total = len(prompts) * n_tokens
+    info.write(f"{total} tokens in {len(prompts)} texts, {total / seconds:,.0f} tokens/s together\n")
+
+
+def _prompt_ids(model: LanguageModel, prompt: str | bytes) -> list[int]:
+    """A prompt as it is shown: nothing for an empty one, though the model reads a line break."""
+    return prompt_tokens(prompt, model.model.context_length).tolist() if len(prompt) else []

@@ -1,0 +1,179 @@
+"""What a training run is asked to do: one frozen record, checked before anything is loaded or computed."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from tinygpt.config import TrainConfig
+from tinygpt.engines import DEFAULT_ENGINE, parse_variant
+from tinygpt.errors import ConfigError, unknown_name
+from tinygpt.generation.decoding import prompt_tokens
+from tinygpt.generation.sampling import SamplingSettings
+from tinygpt.presets import Preset, get_preset
+from tinygpt.recipes import get_recipe
+
+# Option of `invoke train` → the plan's field, for what a run may have beyond its preset.
+_SETTINGS = {
+    "--recipe": "recipe",
+    "--learning-rate": "learning_rate",
+    "--batch": "batch_size",
+    "--accumulate": "accumulation",
+    "--warmup": "warmup_steps",
+    "--schedule": "schedule",
+    "--dropout": "dropout",
+    "--patience": "patience",
+}
+
+
+def _is_round(step: int) -> bool:
+    """Whether a number is 1, or 1 or 3 times a power of ten from 10 on: about evenly spread over a log axis."""
+    digits = str(step)
+    return step == 1 or (step >= 10 and digits[0] in "13" and not digits[1:].strip("0"))
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """A training run.
+
+    Attributes:
+        out: folder of the checkpoint.
+        preset: model and batch, by name.
+        corpus: the text's name, for records; the text itself is handed to the session.
+        engine: engine or variant, such as ``vectorized[threads=1]``.
+        steps: updates in the whole run, parts before a resume included.
+        seed: of the starting weights and the batches.
+        recipe: name of a row of ``RECIPES``, applied to the preset's settings; they stay as they are when None. A
+            resumed run keeps its own settings unless a recipe or one of the next six is given.
+        learning_rate: instead of the recipe's.
+        batch_size: instead of the preset's.
+        accumulation: batches whose gradients make one update.
+        warmup_steps: updates over which the rate rises, instead of the recipe's.
+        schedule: ``cosine`` for a rate that falls until the run's end, ``constant`` for one that stays; the recipe's
+            when None.
+        dropout: share of the numbers that dropout sets to 0.
+        patience: evaluations without a lower held-out loss after which the run stops; never when None.
+        eval_every: steps between evaluations on the held-out text; a tenth of the run when None.
+        eval_batches: batches of held-out text per evaluation, the same ones every time.
+        sample_every: steps between samples; a tenth of the run when None.
+        early_samples: whether there are samples after 1, 10, 30, 100, … steps as well.
+        prompt: what the samples continue; empty starts from a line break.
+        sampling: how samples are drawn, with the same random choices every time.
+        checkpoint_every: steps between checkpoints; by the clock alone when None.
+        checkpoint_seconds: seconds between checkpoints at most.
+        keep: how many checkpoints before the newest stay in the folder.
+        start_from: a checkpoint folder whose model, shape and weights, a new run begins with instead of the preset's.
+
+    Raises:
+        ConfigError: an unknown preset or engine, a number outside its range, or a prompt longer than the context.
+    """
+
+    out: Path
+    preset: str = "small"
+    corpus: str = "shakespeare"
+    engine: str = DEFAULT_ENGINE
+    steps: int = 1000
+    seed: int = 0
+    recipe: str | None = None
+    learning_rate: float | None = None
+    batch_size: int | None = None
+    accumulation: int | None = None
+    warmup_steps: int | None = None
+    schedule: str | None = None
+    dropout: float | None = None
+    patience: int | None = None
+    eval_every: int | None = None
+    eval_batches: int = 8
+    sample_every: int | None = None
+    early_samples: bool = False
+    prompt: str = ""
+    sampling: SamplingSettings = field(default_factory=lambda: SamplingSettings(160, temperature=0.8, top_k=40))
+    checkpoint_every: int | None = None
+    checkpoint_seconds: float = 120.0
+    keep: int = 2
+    start_from: Path | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "out", Path(self.out))
+        if self.start_from is not None:
+            object.__setattr__(self, "start_from", Path(self.start_from))
+        for name, least in (("steps", 1), ("seed", 0), ("eval_batches", 1), ("keep", 0)):
+            self._require_whole(name, getattr(self, name), least)
+        for name in ("eval_every", "sample_every", "checkpoint_every", "patience"):
+            if getattr(self, name) is not None:
+                self._require_whole(name, getattr(self, name), 1)
+        if not self.checkpoint_seconds > 0:
+            raise ConfigError(f"checkpoint_seconds is {self.checkpoint_seconds!r}", "a number above 0")
+        if str(self.out) in ("", "."):
+            raise ConfigError(f"out is {str(self.out)!r}", "a folder of its own for the run", "invoke train --out DIR")
+        if self.schedule not in (None, "constant", "cosine"):
+            raise unknown_name("schedule", str(self.schedule), ("constant", "cosine"), "invoke train --recipe cosine")
+        parse_variant(self.engine)
+        preset = get_preset(self.preset)
+        self.train_config(preset.train)
+        prompt_tokens(self.prompt, preset.model.context_length)
+
+    @staticmethod
+    def _require_whole(name: str, value: object, least: int) -> None:
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise ConfigError(f"{name} is {value!r}", f"a whole number, {least} or more", "invoke --help train")
+
+    @property
+    def preset_entry(self) -> Preset:
+        """The preset's row."""
+        return get_preset(self.preset)
+
+    @property
+    def evaluation_interval(self) -> int:
+        """Steps between evaluations."""
+        return self.eval_every or max(1, self.steps // 10)
+
+    @property
+    def sample_interval(self) -> int:
+        """Steps between samples."""
+        return self.sample_every or max(1, self.steps // 10)
+
+    def samples_after(self, step: int) -> bool:
+        """Whether a sample is due after so many steps, the last step of the run aside."""
+        return step % self.sample_interval == 0 or (self.early_samples and _is_round(step))
+
+    def pauses_after(self, step: int) -> bool:
+        """Whether an evaluation, a sample or a checkpoint is due after so many steps, the clock and the end aside."""
+        saves = self.checkpoint_every is not None and step % self.checkpoint_every == 0
+        return saves or step % self.evaluation_interval == 0 or self.samples_after(step)
+
+    def train_config(self, base: TrainConfig) -> TrainConfig:
+        """Batch and optimiser settings: a base, this plan's recipe over it, and its single settings over that.
+
+        Raises:
+            ConfigError: the recipe is unknown, or a setting is outside its range.
+        """
+        if self.recipe is not None:
+            base = get_recipe(self.recipe).apply(base, self.preset_entry.model, self.steps)
+        names = ("learning_rate", "batch_size", "accumulation", "warmup_steps", "dropout")
+        asked = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        if self.schedule is not None:
+            asked["decay_steps"] = self.steps if self.schedule == "cosine" else 0
+        return replace(base, **asked)
+
+    def options_text(self) -> str:
+        """The options of ``invoke train`` that ask for these settings; empty for a preset's own."""
+        words = []
+        for option, name in _SETTINGS.items():
+            value = getattr(self, name)
+            if value is not None:
+                words += [option, value if isinstance(value, str) else repr(value)]
+        return shlex.join(words)
+
+    def resume_command(self) -> str:
+        """The command that goes on from this run's checkpoint."""
+        parts = {
+            "--preset": self.preset,
+            "--corpus": self.corpus,
+            "--engine": self.engine,
+            "--steps": str(self.steps),
+            "--seed": str(self.seed),
+            "--out": str(self.out),
+        }
+        return " ".join(["invoke train", *(f"{key} {shlex.quote(value)}" for key, value in parts.items()), "--resume"])

@@ -1,0 +1,164 @@
+"""Before a run: a new one starts in a folder of its own, a resumed one goes on with what is its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from tinygpt.checkpoints.checkpoint import CONFIG, STATE, Checkpoint, has_checkpoint, load_checkpoint
+from tinygpt.checkpoints.gpt2_config import from_gpt2_config
+from tinygpt.checkpoints.retention import kept_checkpoints
+from tinygpt.checkpoints.training_state import parse_train_config
+from tinygpt.config import ModelConfig, TrainConfig
+from tinygpt.corpora import Corpus
+from tinygpt.engines import format_variant, get_engine, parse_variant
+from tinygpt.errors import CheckpointError, ConfigError, StorageError
+from tinygpt.generation.decoding import prompt_tokens
+from tinygpt.system.folders import find_folder
+from tinygpt.system.json_records import read_json
+from tinygpt.training.plan import TrainingPlan
+
+# What a run leaves in its folder beside checkpoints; one that ended before its first checkpoint left only these.
+RUN_FILES = frozenset({"status.json", ".status.json.new", "train.log", "recorded.json"})
+
+
+def require_free_folder(plan: TrainingPlan) -> None:
+    """Refuse to start a new run where there is anything that it could replace.
+
+    Raises:
+        ConfigError: the folder holds a checkpoint, or files of another kind.
+        StorageError: it is not a folder.
+    """
+    out = plan.out
+    if has_checkpoint(out):
+        raise ConfigError(
+            f"{out} already holds a checkpoint", "a new folder, or --resume to go on", plan.resume_command()
+        )
+    if out.exists() and not out.is_dir():
+        raise StorageError(f"{out} is a file", "a folder", "invoke train --out DIR with another DIR")
+    if out.is_dir() and any(path.name not in RUN_FILES for path in out.iterdir()):
+        raise ConfigError(
+            f"{out} holds files but no checkpoint", "a new or empty folder", "invoke train --out DIR with another DIR"
+        )
+
+
+def starting_weights(plan: TrainingPlan) -> Checkpoint | None:
+    """The model that a new run is told to begin with, if it is told of one.
+
+    Raises:
+        CheckpointError: the folder holds no whole checkpoint of a byte vocabulary.
+        ConfigError: the plan's prompt is longer than that model's context.
+    """
+    if plan.start_from is None:
+        return None
+    checkpoint = load_checkpoint(plan.start_from)
+    prompt_tokens(plan.prompt, checkpoint.model.context_length)
+    return checkpoint
+
+
+def shape_and_settings(plan: TrainingPlan, resume: bool = False) -> tuple[ModelConfig, TrainConfig]:
+    """Model and settings of the run that a command asks for, told before any weight is read.
+
+    A folder that cannot be read counts as none: what is wrong with it, the session says.
+
+    Args:
+        plan: what is asked for.
+        resume: whether it goes on from a checkpoint, whose settings stay unless the plan has others.
+    """
+    model, base = plan.preset_entry.model, plan.preset_entry.train
+    source = plan.out if resume else plan.start_from
+    folder = None if source is None else find_folder(source)
+    if folder is not None:
+        with suppress(CheckpointError):
+            model = from_gpt2_config(read_json(folder / CONFIG), str(folder / CONFIG))
+            if resume:
+                state = read_json(folder / STATE)
+                base = parse_train_config(state.get("train"), str(folder / STATE), older=True)
+    return model, plan.train_config(base)
+
+
+def newest_whole(directory: Path) -> tuple[int, Path] | None:
+    """Step and folder of the newest kept checkpoint that a run could go on from."""
+    for step, path in kept_checkpoints(directory).items():
+        try:
+            checkpoint = load_checkpoint(path)
+        except CheckpointError:
+            continue
+        if checkpoint.training is not None and checkpoint.optimizer is not None:
+            return step, path
+    return None
+
+
+def checkpoint_to_resume(plan: TrainingPlan, corpus: Corpus) -> Checkpoint:
+    """The run to go on with, if it is the planned one.
+
+    Raises:
+        CheckpointError: there is none, or it holds no training state.
+        ConfigError: it is another run's; every field that differs is named.
+    """
+    try:
+        checkpoint = load_checkpoint(plan.out)
+    except CheckpointError as error:
+        if (whole := newest_whole(plan.out)) is None:
+            raise
+        raise CheckpointError(
+            error.problem, f"a whole checkpoint, as {whole[1]} is", f"invoke restore {plan.out}, then --resume"
+        ) from None
+    state = checkpoint.training
+    if state is None or checkpoint.optimizer is None:
+        raise CheckpointError(
+            f"{plan.out} holds weights but no training state",
+            "a folder that invoke train wrote",
+            "invoke train --out DIR",
+        )
+    planned = {
+        "preset": plan.preset,
+        "corpus": f"{plan.corpus} ({corpus.sha256[:12]})",
+        "seed": plan.seed,
+        "engine": _arithmetic(plan.engine),
+        "model": plan.preset_entry.model if state.started_from is None else checkpoint.model,
+    }
+    found = {
+        "preset": state.preset,
+        # The text counts, not the name it goes by: a file may have moved.
+        "corpus": planned["corpus"]
+        if state.corpus_sha256 == corpus.sha256
+        else f"{state.corpus} ({state.corpus_sha256[:12]})",
+        "seed": state.seed,
+        "engine": _arithmetic(state.engine),
+        "model": checkpoint.model,
+    }
+    different = [name for name in planned if planned[name] != found[name]]
+    if different:
+        shown = {"engine": (state.engine, plan.engine)}
+        problem = ", ".join(
+            "{} {} against {}".format(name, *shown.get(name, (found[name], planned[name]))) for name in different
+        )
+        raise ConfigError(
+            f"the checkpoint in {plan.out} is another run's: {problem}",
+            "the settings it was started with",
+            "the same command with those settings, or another --out without --resume",
+        )
+    return checkpoint
+
+
+def _arithmetic(variant: str) -> tuple[str, dict[str, Any]]:
+    """A variant without the options that a resumed run may change."""
+    name, options = parse_variant(variant)
+    placement = get_engine(name).placement
+    return name, {key: value for key, value in options.items() if key not in placement}
+
+
+def resumed_options(planned: str, reported: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a resumed run's engine: what its first part chose, placed as planned now.
+
+    Args:
+        planned: the plan's variant.
+        reported: the options that the first part's engine said it had.
+    """
+    name, asked = parse_variant(planned)
+    placement = get_engine(name).placement
+    chosen = format_variant(name, {key: value for key, value in reported.items() if key not in placement})
+    return {key: value for key, value in asked.items() if key in placement} | parse_variant(chosen)[1]
