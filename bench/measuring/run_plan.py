@@ -17,8 +17,9 @@ from bench.arms.suites import Arm, Cell, Suite
 from bench.planning.capacity import refusal
 from bench.records.protocol import require_same
 from bench.records.provenance import Provenance
-from bench.records.store import LOCAL, PUBLISHED, table_file, write_file
+from bench.records.store import LOCAL, PUBLISHED, table_file
 from tinygpt.errors import ResultsError
+from tinygpt.system.files import replace_file
 
 Refuse = Callable[[Cell], str | None]
 
@@ -114,8 +115,7 @@ def write_plan(root: Path, plan: RunPlan) -> None:
     Raises:
         StorageError: the results folder cannot be written; better now than after the first cell.
     """
-    text = json.dumps(asdict(plan), indent=1)
-    write_file(plan_file(root, plan.run_id), lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    replace_file(plan_file(root, plan.run_id), [json.dumps(asdict(plan), indent=1).encode()])
 
 
 def drop_plan(root: Path, run_id: str) -> None:

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.records.schema import TABLES
-from bench.records.store import AREAS, LOCAL, check_file, write_file
+from bench.records.store import AREAS, LOCAL, check_file
 from tinygpt.errors import ResultsError
+from tinygpt.system.files import replace_file
 
 _NAME = re.compile(rf"({'|'.join(TABLES)})-.+\.parquet")
 
@@ -55,7 +56,7 @@ def merge_results(root: Path, folders: Sequence[Path]) -> list[Path]:
         raise ResultsError(f"{twice.name} is in two of the folders", "every run once")
     # Runs last, so that no run lacks its steps.
     for target, content in sorted(copies, key=lambda copy: copy[0].name.startswith("runs-")):
-        write_file(target, lambda temporary, content=content: temporary.write_bytes(content))  # type: ignore[misc]
+        replace_file(target, [content])
     return names
 
 

@@ -9,9 +9,7 @@ by longer versions of themselves; once it has ended they do not change.
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,7 +20,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from bench.records.schema import TABLES, arrow_schema, check_schema, check_values, migrate, to_arrow
-from tinygpt.errors import ResultsError, StorageError, unknown_name
+from tinygpt.errors import ResultsError, unknown_name
+from tinygpt.system.files import remove_unfinished, replace_file
 
 PUBLISHED = "published"
 LOCAL = "local"
@@ -59,56 +58,18 @@ def write_tables(root: Path, run_id: str, tables: Mapping[str, Rows]) -> None:
             raise ResultsError(
                 f"{path} holds more rows of {name} than would be written", "rows are added, never taken away"
             )
-        write_file(path, lambda temporary, arrow=arrow: _write_parquet(arrow, temporary))  # type: ignore[misc]
+        replace_file(path, [_parquet(arrow)])
 
 
 def remove_leftovers(root: Path, run_id: str) -> None:
     """Delete what a killed run left half-written; files under their own names are whole and stay."""
-    for path in (root / LOCAL).glob(f".*-{run_id}-*.tmp"):
-        path.unlink(missing_ok=True)
+    remove_unfinished(root / LOCAL, f"*-{run_id}.*")
 
 
-def _write_parquet(arrow: pa.Table, path: Path) -> None:
-    pq.write_table(arrow, path, compression="zstd", compression_level=9)
-
-
-def write_file(path: Path, write: Callable[[Path], Any]) -> None:
-    """Have a file appear under its name only when it is complete and on the disk.
-
-    Raises:
-        StorageError: the file system refused; what was there before is intact.
-    """
-    temporary: Path | None = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=".tmp", dir=path.parent)
-        os.close(handle)
-        temporary = Path(name)
-        write(temporary)
-        temporary.chmod(0o644)
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        _sync_folder(path.parent)
-    except OSError as error:
-        raise StorageError(
-            f"cannot write {path}: {error.strerror or error}",
-            "a folder that may be written, on a disk with room",
-            "the same command after making room or with another results folder",
-        ) from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename durable; only POSIX lets a folder be opened for that."""
-    if hasattr(os, "O_DIRECTORY"):
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+def _parquet(arrow: pa.Table) -> memoryview:
+    sink = pa.BufferOutputStream()
+    pq.write_table(arrow, sink, compression="zstd", compression_level=9)
+    return memoryview(sink.getvalue())
 
 
 # ---- reading -------------------------------------------------------------------------------------------
@@ -261,27 +222,17 @@ def publish(root: Path, run_ids: Iterable[str] | None = None) -> list[Path]:
                 f"{target} exists with other rows", "published files never change", "git status results/published"
             )
     for target, content in copies:
-        write_file(target, lambda temporary, content=content: temporary.write_bytes(content))  # type: ignore[misc]
+        replace_file(target, [content])
     return [target for target, _ in copies]
 
 
-def _export_csv(frame: pd.DataFrame, path: Path) -> None:
-    frame.to_csv(path, index=False, lineterminator="\n")
-
-
-def _export_json(frame: pd.DataFrame, path: Path) -> None:
+EXPORT_FORMATS: Mapping[str, Callable[[pd.DataFrame], bytes]] = {
+    "csv": lambda frame: frame.to_csv(index=False, lineterminator="\n").encode(),
     # Times as ISO 8601, numbers with all their digits: read back, they are the same numbers.
-    frame.to_json(path, orient="records", date_format="iso", date_unit="us", double_precision=15, indent=1)
-
-
-def _export_parquet(frame: pd.DataFrame, path: Path) -> None:
-    frame.to_parquet(path, index=False)
-
-
-EXPORT_FORMATS: Mapping[str, Callable[[pd.DataFrame, Path], None]] = {
-    "csv": _export_csv,
-    "json": _export_json,
-    "parquet": _export_parquet,
+    "json": lambda frame: frame.to_json(
+        orient="records", date_format="iso", date_unit="us", double_precision=15, indent=1
+    ).encode(),
+    "parquet": lambda frame: frame.to_parquet(index=False),
 }
 
 
@@ -309,6 +260,6 @@ def export(root: Path, out: Path, format_name: str = "csv") -> list[Path]:
         integers = [column.name for column in TABLES[table] if column.type == "integer"]
         frame = frame.astype(dict.fromkeys(integers, "Int64"))  # so that 40 is not written as 40.0
         path = out / f"{table}.{format_name}"
-        write_file(path, lambda temporary, frame=frame: EXPORT_FORMATS[format_name](frame, temporary))  # type: ignore[misc]
+        replace_file(path, [EXPORT_FORMATS[format_name](frame)])
         written.append(path)
     return written

@@ -33,7 +33,8 @@ from tinygpt.gallery.loader import CARD, MODELS, WEIGHTS
 from tinygpt.gallery.quantized import dequantize, quantize, stored_bytes
 from tinygpt.generation.sampling import SamplingSettings
 from tinygpt.schedule import optimizer_text
-from tinygpt.system.folders import replace_folder, write_file
+from tinygpt.system.files import replace_file, write_file
+from tinygpt.system.folders import replace_folder
 from tinygpt.training.events import Event, SampleRecord
 from tinygpt.training.plan import TrainingPlan
 
@@ -127,9 +128,7 @@ def _evolution_entry(event: SampleRecord) -> dict[str, Any]:
 def _add_to_evolution(out: Path, sample: dict[str, Any]) -> None:
     known = {entry["step"]: entry for entry in read_evolution(out)} | {sample["step"]: sample}
     text = json.dumps([known[step] for step in sorted(known)], indent=1, ensure_ascii=False)
-    unfinished = out / f".{EVOLUTION}.new"
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(out / EVOLUTION)
+    replace_file(out / EVOLUTION, [text.encode()])
 
 
 def read_evolution(out: Path) -> list[dict[str, Any]]:

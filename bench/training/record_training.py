@@ -25,9 +25,10 @@ from bench.records.machine import fresh_machine
 from bench.records.protocol import Protocol, sha256_text, training_protocol
 from bench.records.provenance import Provenance, read_provenance
 from bench.records.scrub import recorded_corpus, scrub
-from bench.records.store import write_file, write_tables
+from bench.records.store import write_tables
 from tinygpt.engines import format_variant
 from tinygpt.errors import DivergedError
+from tinygpt.system.files import replace_file
 from tinygpt.training.events import CheckpointRecord, EvaluationRecord, Event, SampleRecord, StartRecord, StopRecord
 from tinygpt.training.plan import TrainingPlan
 from tinygpt.training.trainer import StepRecord
@@ -277,8 +278,7 @@ class TrainingRecorder:
 
 def _remember(path: Path, run_id: str, step: int) -> None:
     """Leave word beside the checkpoint of who recorded it, and how far."""
-    text = json.dumps({"run_id": run_id, "step": step})
-    write_file(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    replace_file(path, [json.dumps({"run_id": run_id, "step": step}).encode()])
 
 
 def _before(start: StartRecord) -> str | None:

@@ -22,6 +22,7 @@ from typing import Any
 
 import tinygpt.checkpoints.checkpoint
 import tinygpt.checkpoints.tensorfile
+import tinygpt.system.files
 import tinygpt.system.folders
 from tests.tinygpt.training.test_session import CORPUS, plan
 from tinygpt.checkpoints.checkpoint import load_checkpoint
@@ -70,7 +71,7 @@ class KillBefore:
         self.left = n
         for name in _ASKED_OF_THE_DISK:
             setattr(os, name, self._counted(getattr(os, name)))
-        write_file = tinygpt.system.folders.write_file
+        write_file = tinygpt.system.files.write_file
         for module in (tinygpt.checkpoints.checkpoint, tinygpt.checkpoints.tensorfile):
             module.write_file = lambda path, chunks: write_file(path, self._pieces(chunks))  # type: ignore[attr-defined]
 

@@ -33,7 +33,8 @@ from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.errors import CheckpointError, ConfigError, StorageError
 from tinygpt.optim import OptimizerState
 from tinygpt.params import Arrays, check_shapes, parameter_shapes
-from tinygpt.system.folders import find_folder, link_file, recover_folder, replace_folder, write_file
+from tinygpt.system.files import link_file, write_file
+from tinygpt.system.folders import find_folder, recover_folder, replace_folder
 from tinygpt.system.json_records import read_json
 
 FORMAT = "tinygpt-checkpoint"

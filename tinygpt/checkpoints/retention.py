@@ -15,7 +15,7 @@ import json
 import re
 from pathlib import Path
 
-from tinygpt.system.folders import flush_folder, link_file
+from tinygpt.system.files import flush_folder, link_file
 
 KEPT = "checkpoints"
 BEST = "best"

@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 
 from tinygpt.errors import CheckpointError
 from tinygpt.params import Arrays
-from tinygpt.system.folders import write_file
+from tinygpt.system.files import write_file
 
 # Stored type → how its bytes are read, and the types that are written. bfloat16 is the upper half of a float32.
 _STORED_AS = {"F16": "<f2", "BF16": "<u2", "F32": "<f4", "F64": "<f8"}

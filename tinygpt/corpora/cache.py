@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from tinygpt.corpora.corpus import Parts
-from tinygpt.errors import CorpusError
+from tinygpt.errors import CorpusError, StorageError
 from tinygpt.system.cache_folder import cache_folder
+from tinygpt.system.files import replace_file
 
 _log = logging.getLogger(__name__)
 _MAGIC = "tinygpt-corpus 1"
@@ -69,18 +68,9 @@ def _read(path: Path, pinned: str | None) -> Parts | None:
 
 
 def _write(path: Path, parts: Parts) -> None:
-    """Put a text in the cache by writing beside it and renaming: a reader sees all of it or none."""
+    """Put a text in the cache; one that cannot be written is built again the next time."""
     header = f"{_MAGIC} {len(parts.train)} {parts.sha256}\n".encode("ascii")
-    unfinished: Path | None = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.stem}-", delete=False) as file:
-            unfinished = Path(file.name)
-            file.writelines((header, parts.train, b"\0", parts.held_out))
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    except OSError as error:
-        _log.warning("cannot keep the text in the cache as %s (%s): it will be built again", path, error.strerror)
-        if unfinished is not None:
-            unfinished.unlink(missing_ok=True)
+        replace_file(path, (header, parts.train, b"\0", parts.held_out))
+    except StorageError as error:
+        _log.warning("the text is not kept in the cache, and will be built again: %s", error.problem)

@@ -14,7 +14,9 @@ from collections.abc import Generator, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from tinygpt.errors import StorageError
 from tinygpt.runs.progress import RunProgress
+from tinygpt.system.files import remove_unfinished, replace_file
 from tinygpt.system.folders import find_folder
 from tinygpt.system.json_records import read_json, record_from_json
 from tinygpt.system.process_identity import ProcessIdentity
@@ -123,6 +125,7 @@ class _Reporter:
         plan, own = start.plan, ProcessIdentity.own()
         self.progress = RunProgress(start)
         self.folder = plan.out
+        remove_unfinished(self.folder, STATUS)
         self.written_at = float("-inf")
         self.status = RunStatus(
             state="running",
@@ -179,8 +182,6 @@ class _Reporter:
         """Replace the file. A status that cannot be written, on a full disk say, is not worth a run."""
         self.status = replace(self.status, updated_at=time.time())
         self.written_at = time.monotonic()
-        unfinished = self.folder / f".{STATUS}.new"
-        with contextlib.suppress(OSError, ValueError):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            unfinished.write_text(json.dumps(asdict(self.status), indent=1, allow_nan=False), encoding="utf-8")
-            unfinished.replace(self.folder / STATUS)
+        with contextlib.suppress(StorageError, ValueError):
+            text = json.dumps(asdict(self.status), indent=1, allow_nan=False)
+            replace_file(self.folder / STATUS, [text.encode()])

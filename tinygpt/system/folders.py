@@ -13,12 +13,12 @@ If only .DIR.new exists, the very first write was cut short and there is nothing
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 from tinygpt.errors import StorageError
+from tinygpt.system.files import flush_folder
 
 Owned = Callable[[Path], bool]
 
@@ -42,35 +42,6 @@ def find_folder(folder: Path) -> Path | None:
         return None
     parent = find_folder(resolved.parent)  # the folder may be part of one that is being replaced
     return parent / resolved.name if parent is not None and (parent / resolved.name).is_dir() else None
-
-
-def write_file(path: Path, chunks: Iterable[bytes | memoryview]) -> None:
-    """Create a file and flush it to the disk.
-
-    Raises:
-        OSError: the file system refused.
-    """
-    with path.open("xb") as file:
-        for chunk in chunks:
-            file.write(chunk)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def link_file(source: Path, target: Path) -> None:
-    """Give a file that nobody will write to again a second name, or copy it where the file system has no links.
-
-    Raises:
-        OSError: the file system refused both.
-    """
-    try:
-        target.hardlink_to(source)
-    except FileNotFoundError:
-        raise
-    except OSError:
-        shutil.copyfile(source, target)
-        with target.open("rb") as file:
-            os.fsync(file.fileno())
 
 
 def replace_folder(folder: Path, owned: Owned, write: Callable[[Path], None]) -> None:
@@ -155,14 +126,3 @@ def _retire(old: Path, folder: Path, owned: Owned, below: Path = Path()) -> None
         else:
             entry.unlink()
     (old / below).rmdir()
-
-
-def flush_folder(folder: Path) -> None:
-    """Make a folder's entries durable; only POSIX lets a folder be opened for that."""
-    if not hasattr(os, "O_DIRECTORY"):
-        return
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -16,12 +16,13 @@ from tinygpt.corpora import Corpus
 from tinygpt.engines import format_variant, get_engine, parse_variant
 from tinygpt.errors import CheckpointError, ConfigError, StorageError
 from tinygpt.generation.decoding import prompt_tokens
+from tinygpt.system.files import finished_name
 from tinygpt.system.folders import find_folder
 from tinygpt.system.json_records import read_json
 from tinygpt.training.plan import TrainingPlan
 
 # What a run leaves in its folder beside checkpoints; one that ended before its first checkpoint left only these.
-RUN_FILES = frozenset({"status.json", ".status.json.new", "train.log", "recorded.json"})
+RUN_FILES = frozenset({"status.json", "train.log", "recorded.json"})
 
 
 def require_free_folder(plan: TrainingPlan) -> None:
@@ -38,7 +39,7 @@ def require_free_folder(plan: TrainingPlan) -> None:
         )
     if out.exists() and not out.is_dir():
         raise StorageError(f"{out} is a file", "a folder", "invoke train --out DIR with another DIR")
-    if out.is_dir() and any(path.name not in RUN_FILES for path in out.iterdir()):
+    if out.is_dir() and any(finished_name(path.name) not in RUN_FILES for path in out.iterdir()):
         raise ConfigError(
             f"{out} holds files but no checkpoint", "a new or empty folder", "invoke train --out DIR with another DIR"
         )

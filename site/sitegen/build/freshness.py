@@ -85,9 +85,7 @@ def remember(root: Path, output: Path, inputs: str, n_pages: int) -> None:
     stamps = _read_stamps(root) | {str(output): {"inputs": inputs, "output": _state(output), "pages": n_pages}}
     path = root / STAMPS
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(stamps, indent=1), encoding="utf-8")
-    partial.replace(path)
+    path.write_text(json.dumps(stamps, indent=1), encoding="utf-8")  # one that is cut short counts as none
 
 
 def _read_stamps(root: Path) -> dict[str, object]:

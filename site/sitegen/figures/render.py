@@ -33,6 +33,7 @@ from sitegen.rows.results import records
 from sitegen.text.errors import SiteError
 from sitegen.text.escape import json_text, one_line, visible
 from sitegen.text.palette import DARK, FONT, LIGHT, Theme, chart_config, in_dark
+from tinygpt.system.files import replace_file
 
 FONTS = Path(__file__).parent / "fonts"
 STATIC_WIDTH = 760  # pixels; the live chart takes its container's width instead
@@ -249,10 +250,7 @@ def _cached(cache: Path, spec: str, kind: str) -> bytes:
         return path.read_bytes()
     _register_fonts()
     data = _MAKERS[kind](spec, ".".join(alt.VEGALITE_VERSION.split(".")[:2]))
-    cache.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.write_bytes(data)
-    partial.replace(path)
+    replace_file(path, [data])
     return data
 
 

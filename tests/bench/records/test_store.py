@@ -194,7 +194,7 @@ def test_a_cut_short_write_leaves_the_old_file(results_root, monkeypatch):
     def disk_full(*args, **kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(pq, "write_table", disk_full)
+    monkeypatch.setattr("os.fsync", disk_full)
     with pytest.raises(StorageError, match="No space left"):
         write_run(results_root)
     assert good_bytes(results_root) == before

@@ -174,7 +174,7 @@ def test_a_cache_that_cannot_be_written_costs_only_time(tmp_path, monkeypatch, c
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("TINYGPT_CACHE", str(tmp_path / "file"))
     assert cached("text", lambda: SMALL) == SMALL
-    assert "cannot keep the text in the cache" in caplog.text
+    assert "the text is not kept in the cache" in caplog.text
 
 
 def test_a_failed_write_leaves_nothing_behind(cache, monkeypatch, caplog):

@@ -42,7 +42,7 @@ def test_a_cache_that_cannot_be_written_costs_a_warning(fresh, monkeypatch, capl
     (fresh.parent / "file").write_text("")
     monkeypatch.setenv("TINYGPT_CACHE", str(fresh.parent / "file" / "below"))
     calibration.choose_kernels("auto")
-    assert "cannot keep the choice" in caplog.text
+    assert "the choice of kernels is not kept" in caplog.text
 
 
 def test_mixed_choice():

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import platform
-import tempfile
 from functools import cache
 from pathlib import Path
 
@@ -18,8 +16,9 @@ import numexpr
 import numpy as np
 
 from tinygpt.engines.vectorized.kernels import KERNELS, TILE, KernelSet, calibration_seconds
-from tinygpt.errors import ConfigError, unknown_name
+from tinygpt.errors import ConfigError, StorageError, unknown_name
 from tinygpt.system.cache_folder import cache_folder
+from tinygpt.system.files import replace_file
 
 _log = logging.getLogger(__name__)
 
@@ -103,15 +102,7 @@ def _is_choice(spec: str) -> bool:
 
 def _write(path: Path, known: dict[str, str]) -> None:
     """Put choices in the cache; one that cannot be written costs a measurement per process."""
-    unfinished: Path | None = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".kernels-")
-        unfinished = Path(name)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(known, file, indent=1)
-        unfinished.replace(path)
-    except OSError as error:
-        if unfinished is not None:
-            unfinished.unlink(missing_ok=True)
-        _log.warning("cannot keep the choice of kernels as %s (%s): it will be measured again", path, error.strerror)
+        replace_file(path, [json.dumps(known, indent=1).encode()])
+    except StorageError as error:
+        _log.warning("the choice of kernels is not kept, and will be measured again: %s", error.problem)
