@@ -226,7 +226,7 @@ def test_hostile_results_show_as_text_in_pages_tooltips_and_frames(browser: Brow
         assert tip.locator("dl > :not(dt, dd), dt *, dd *").count() == 0
         everything = figure.get_by_role("combobox", name="Show").locator("option").last.get_attribute("value")
         figure.get_by_role("combobox", name="Show").select_option(everything)
-        figure.locator("svg.marks").get_by_text("rival[</script></pre>").first.wait_for()
+        figure.locator("svg.marks").get_by_text("peer[</script></pre>").first.wait_for()
         assert figure.locator("img[src=x], svg [onload], a[href^=javascript]").count() == 0
         assert not page.evaluate(HACKED)
         assert watched.complaints == []

@@ -47,7 +47,7 @@ def store_example(results: Path) -> Path:
         rows.kernels(),
         rows.cell("numpy", "behemoth", 0.0, "hostile-1", **failed),
         rows.joined(
-            rows.cell("numpy", "tiny", 8.0, "hostile-2"), rows.cell(f"rival[{CLOSING}]", "tiny", 5.0, "hostile-2")
+            rows.cell("numpy", "tiny", 8.0, "hostile-2"), rows.cell(f"peer[{CLOSING}]", "tiny", 5.0, "hostile-2")
         ),
     )
     rows.store(results, *parts)

@@ -142,14 +142,14 @@ def ladder(run_id: str = "run-1", scale: float = 1.0, **changes: Any) -> dict[st
     return joined(*cells, late)
 
 
-RIVAL_TIMES = {
+PEER_TIMES = {
     "numpy": ("bench", 62.0), "vectorized": ("bench", 20.0), "roofline[whole]": ("roofline", 14.0),
     "roofline[shared]": ("roofline", 13.0), "torch": ("peer", 26.0), "torch-mkl-avx512": ("peer", 22.0),
     "jax-textbook": ("peer", 30.0),
 }  # fmt: skip
 
 
-def rivals(preset: str = "small", scale: float = 1.0, torch_status: str = "ok") -> dict[str, list[dict[str, Any]]]:
+def peers(preset: str = "small", scale: float = 1.0, torch_status: str = "ok") -> dict[str, list[dict[str, Any]]]:
     """One run of suite ``peers`` at a preset, its overridden PyTorch perhaps refused."""
     return joined(
         *(
@@ -166,7 +166,7 @@ def rivals(preset: str = "small", scale: float = 1.0, torch_status: str = "ok") 
                     else {}
                 ),
             )
-            for variant, (kind, milliseconds) in RIVAL_TIMES.items()
+            for variant, (kind, milliseconds) in PEER_TIMES.items()
         )
     )
 
@@ -298,7 +298,7 @@ def sweep(preset: str = "tiny", steps: int = 20) -> list[dict[str, list[dict[str
 
 
 def race(**changes: Any) -> list[dict[str, list[dict[str, Any]]]]:
-    """A race between our engine and a rival that takes twice as long."""
+    """A race between our engine and a peer that takes twice as long."""
     parts = []
     for variant, scale in (("vectorized", 1.0), ("torch", 2.0)):
         part = training(f"race-{variant}", "small", 400, (), suite="race", variant=variant, engine=variant, **changes)

@@ -19,8 +19,8 @@ from sitegen.build.prepare import PREPARED, Prepared, prepare, prepare_posts
 from sitegen.documents.documents import DOCUMENT_TABLES, Documents, check_documents, write_documents
 from sitegen.documents.number_rows import PAGE as NUMBERS_PAGE
 from sitegen.documents.number_rows import anchor_of
-from sitegen.documents.outcome_links import ShippedLinks
-from sitegen.documents.pages import read_sources
+from sitegen.documents.outcome_links import OutcomeLinks
+from sitegen.documents.pages import read_pages
 from sitegen.documents.posts import Pin, pin_of_meta
 from sitegen.documents.task_reference import task_html
 from sitegen.embedding.embed_pages import oembed_link, snippets_html
@@ -38,7 +38,7 @@ from sitegen.text.errors import SiteError
 from sitegen.text.escape import html_attribute, html_block
 from sitegen.text.markup import nothing_yet
 from sitegen.text.maths import Maths
-from sitegen.text.nowrap import Unbroken
+from sitegen.text.nowrap import NoWrap
 from sitegen.text.roles import Roles
 from sitegen.text.site_folders import CACHE, GENERATED
 from tinygpt.errors import unknown_name
@@ -63,7 +63,7 @@ def define_env(env: Any, collection: Collection | None = None) -> None:
     """
     if _SHARED not in env.conf:  # Zensical comes by once for each page, MkDocs once for all
         env.conf[_SHARED] = _shared(env, collection)
-        env.conf["markdown_extensions"] += [Maths(), ShippedLinks(env.conf[_SHARED][1].shipped), Roles(), Unbroken()]
+        env.conf["markdown_extensions"] += [Maths(), OutcomeLinks(env.conf[_SHARED][1].targets), Roles(), NoWrap()]
     pinned, documents = env.conf[_SHARED]
     pages = PageMacros(env, pinned, documents)
     macros = (
@@ -85,11 +85,11 @@ def _shared(env: Any, collection: Collection | None) -> tuple[dict[Pin, Prepared
     root, extra = Path(env.project_dir), env.conf["extra"]
     # sitegen.build.site hands over what it prepared; a builder by itself has to prepare.
     prepared = extra.get(PREPARED) or prepare(root, root / str(extra.get("results", "results")))
-    sources = read_sources(root / env.conf["docs_dir"])
+    pages_read = read_pages(root / env.conf["docs_dir"])
     try:
-        pinned = prepare_posts(sources, prepared.facts.results, root / GENERATED, root / CACHE) | {(): prepared}
+        pinned = prepare_posts(pages_read, prepared.facts.results, root / GENERATED, root / CACHE) | {(): prepared}
         facts = {pin: part.facts for pin, part in pinned.items()}
-        documents = Documents(root, sources, facts, collection, str(extra.get("repository") or ""))
+        documents = Documents(root, pages_read, facts, collection, str(extra.get("repository") or ""))
         check_documents(documents)
         write_documents(documents, root / GENERATED)
     except SiteError as error:

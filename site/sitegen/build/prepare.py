@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sitegen.documents.pages import Source
+from sitegen.documents.pages import Page
 from sitegen.documents.posts import POSTS_FOLDER, Pin, pin_id, pin_of, pinned_results
 from sitegen.embedding.social import write_signs
 from sitegen.figures import FIGURES
@@ -68,20 +68,20 @@ def _remove_stale(folder: Path, figures: dict[str, Publication | None]) -> None:
             shutil.rmtree(path)
 
 
-def prepare_posts(sources: Sequence[Source], results: Results, generated: Path, cache: Path) -> dict[Pin, Prepared]:
+def prepare_posts(pages: Sequence[Page], results: Results, generated: Path, cache: Path) -> dict[Pin, Prepared]:
     """Facts and figures of every pin, rendered into a folder of its own.
 
     Args:
-        sources: the pages.
+        pages: the pages.
         results: all rows.
         generated: the folder of generated assets.
         cache: where rendered pictures are kept between builds.
     """
     shutil.rmtree(generated / POSTS_FOLDER, ignore_errors=True)
     wanted: dict[Pin, set[str]] = {}
-    for source in sources:
-        if pin := pin_of(source):
-            wanted.setdefault(pin, set()).update(call.name for call in source.calls if call.macro == "figure")
+    for page in pages:
+        if pin := pin_of(page):
+            wanted.setdefault(pin, set()).update(call.name for call in page.calls if call.macro == "figure")
     prepared = {}
     for pin, names in wanted.items():
         facts = Facts(pinned_results(results, pin))

@@ -19,7 +19,7 @@ from pathlib import Path
 from sitegen.text import quantities
 from sitegen.text.errors import SiteError
 from sitegen.text.escape import html_block
-from sitegen.text.markup import Cell, html_table, nothing_yet
+from sitegen.text.markup import TableCell, html_table, nothing_yet
 
 RECORDS = Path(".site/checks")  # under the checkout
 SUMMARY = Path("results/checks.json")
@@ -158,12 +158,12 @@ def checks_table(records: list[Record]) -> str:
     """The checks with their last result."""
     if not records:
         return nothing_yet("No check is recorded", COMMAND)
-    rows: list[list[Cell | str]] = [
+    rows: list[list[TableCell | str]] = [
         [
-            Cell("", html=f"<code>invoke {html_block(record.name)}</code>"),
+            TableCell("", html=f"<code>invoke {html_block(record.name)}</code>"),
             _state(record.passed, "passed" if record.passed else "failed"),
-            Cell(quantities.duration(record.seconds), sort=record.seconds),
-            Cell(record.finished_at[:16].replace("T", " "), sort=record.finished_at),
+            TableCell(quantities.duration(record.seconds), sort=record.seconds),
+            TableCell(record.finished_at[:16].replace("T", " "), sort=record.finished_at),
             quantities.age(datetime.fromisoformat(record.finished_at)),
             f"{record.commit[:7] or 'unknown'}{' with uncommitted changes' if record.dirty else ''}",
         ]
@@ -177,19 +177,19 @@ def areas_table(records: list[Record]) -> str:
     areas = [(record.name, area) for record in records for area in record.areas]
     if not areas:
         return nothing_yet("No test is counted", COMMAND)
-    rows: list[list[Cell | str]] = [
+    rows: list[list[TableCell | str]] = [
         [
-            Cell("", html=f"<code>{html_block(area.name)}</code>"),
-            Cell("", html=f"<code>invoke {html_block(check)}</code>"),
-            Cell(str(area.passed), sort=area.passed),
+            TableCell("", html=f"<code>{html_block(area.name)}</code>"),
+            TableCell("", html=f"<code>invoke {html_block(check)}</code>"),
+            TableCell(str(area.passed), sort=area.passed),
             _state(area.failed == 0, str(area.failed)),
-            Cell(str(area.skipped), sort=area.skipped),
+            TableCell(str(area.skipped), sort=area.skipped),
         ]
         for check, area in areas
     ]
     return html_table("Tests by area", ["area", "run by", "passed", "failed", "skipped"], rows)
 
 
-def _state(good: bool, text: str) -> Cell:
+def _state(good: bool, text: str) -> TableCell:
     kind = "good" if good else "bad"
-    return Cell(text, sort=text, html=f'<span class="tg-state tg-state--{kind}">{html_block(text)}</span>')
+    return TableCell(text, sort=text, html=f'<span class="tg-state tg-state--{kind}">{html_block(text)}</span>')

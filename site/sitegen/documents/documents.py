@@ -1,6 +1,6 @@
 """The pages as a whole: what they name, ask for and promise is read once, checked, and made into tables.
 
-docs/*.md ─► sources ─┬─► checks: typed numbers, outcomes, entries, tasks, posts; a problem ends the build
+docs/*.md ─► pages ─┬─► checks: typed numbers, outcomes, entries, tasks, posts; a problem ends the build
                       ├─► tables: roadmap, open tasks, numbers and their rows, checks, tests
                       └─► the Q&A log's overview, the task reference
 """
@@ -16,14 +16,14 @@ from types import MappingProxyType
 from invoke import Collection
 
 from sitegen.documents.check_record import areas_table, checks_table, read_summary
-from sitegen.documents.number_rows import Asked, asked_numbers, numbers_table, quoted_runs, write_rows
-from sitegen.documents.outcome_links import Shipped, check_named
-from sitegen.documents.pages import Source
+from sitegen.documents.number_rows import QuotedNumber, numbers_table, quoted_numbers, quoted_runs, write_rows
+from sitegen.documents.outcome_links import OutcomeTargets, check_named
+from sitegen.documents.pages import Page
 from sitegen.documents.posts import Pin, check_posts
 from sitegen.documents.qa_log import PAGE as QA_PAGE
 from sitegen.documents.qa_log import Entry, check_entries, qa_overview, read_entries
 from sitegen.documents.roadmap import PAGE as ROADMAP_PAGE
-from sitegen.documents.roadmap import Task, check_tasks, read_tasks, roadmap_table
+from sitegen.documents.roadmap import RoadmapTask, check_tasks, read_tasks, roadmap_table
 from sitegen.documents.task_reference import check_task_page, task_names
 from sitegen.documents.typed_numbers import check_typed_numbers
 from sitegen.numbers.quoted_rows import Facts
@@ -37,47 +37,47 @@ class Documents:
 
     Attributes:
         root: the checkout.
-        sources: every page.
+        pages: every page.
         facts: rows by pin; the empty pin for pages that show the newest.
         collection: the Invoke tasks; None where they cannot be imported, and then there is no task reference.
         repository: its address, or empty.
     """
 
     root: Path
-    sources: tuple[Source, ...]
+    pages: tuple[Page, ...]
     facts: dict[Pin, Facts]
     collection: Collection | None
     repository: str = ""
 
     @cached_property
-    def tasks(self) -> tuple[Task, ...]:
+    def tasks(self) -> tuple[RoadmapTask, ...]:
         """The roadmap."""
-        return tuple(task for source in self._pages(ROADMAP_PAGE) for task in read_tasks(source))
+        return tuple(task for page in self._pages(ROADMAP_PAGE) for task in read_tasks(page))
 
     @cached_property
     def entries(self) -> tuple[Entry, ...]:
         """The Q&A log."""
-        return tuple(entry for source in self._pages(QA_PAGE) for entry in read_entries(source))
+        return tuple(entry for page in self._pages(QA_PAGE) for entry in read_entries(page))
 
     @cached_property
-    def asked(self) -> tuple[Asked, ...]:
+    def quoted(self) -> tuple[QuotedNumber, ...]:
         """Every number that a page quotes."""
-        return asked_numbers(self.sources)
+        return quoted_numbers(self.pages)
 
     @cached_property
     def anchors(self) -> frozenset[str]:
         """Lines of the table of numbers."""
-        return frozenset(item.anchor for item in self.asked)
+        return frozenset(item.anchor for item in self.quoted)
 
     @cached_property
-    def shipped(self) -> Shipped:
+    def targets(self) -> OutcomeTargets:
         """What outcomes may name."""
         commands = task_names(self.collection) if self.collection else frozenset[str]()
         numbers = frozenset(task.number for task in self.tasks)
-        return Shipped(self.root, self.sources, numbers, commands, self.repository)
+        return OutcomeTargets(self.root, self.pages, numbers, commands, self.repository)
 
-    def _pages(self, uri: str) -> list[Source]:
-        return [source for source in self.sources if source.uri == uri]
+    def _pages(self, uri: str) -> list[Page]:
+        return [page for page in self.pages if page.uri == uri]
 
 
 def check_documents(documents: Documents) -> None:
@@ -87,14 +87,14 @@ def check_documents(documents: Documents) -> None:
         SiteError: a figure is typed by hand, a name leads nowhere, or a page is not written as its reader expects;
             each problem names page and line.
     """
-    names = documents.shipped.commands
+    names = documents.targets.commands
     problems = [
-        *check_typed_numbers(documents.sources),
-        *check_named(documents.shipped),
+        *check_typed_numbers(documents.pages),
+        *check_named(documents.targets),
         *check_entries(documents.entries),
         *check_tasks(documents.tasks),
-        *check_posts(documents.sources, documents.facts[()].results),
-        *check_task_page(documents.sources, names),
+        *check_posts(documents.pages, documents.facts[()].results),
+        *check_task_page(documents.pages, names),
     ]
     if problems:
         raise SiteError(summarize_problems(problems))
@@ -107,8 +107,8 @@ def write_documents(documents: Documents, generated: Path) -> None:
         documents: the pages.
         generated: the folder of generated assets.
     """
-    write_rows(documents.facts[()].results, quoted_runs(documents.asked, documents.facts), generated)
-    documents.shipped.write_copies(generated)
+    write_rows(documents.facts[()].results, quoted_runs(documents.quoted, documents.facts), generated)
+    documents.targets.write_copies(generated)
 
 
 DOCUMENT_TABLES: MappingProxyType[str, Callable[[Documents], str]] = MappingProxyType(
@@ -117,7 +117,7 @@ DOCUMENT_TABLES: MappingProxyType[str, Callable[[Documents], str]] = MappingProx
         "open_tasks": lambda documents: roadmap_table(
             [task for task in documents.tasks if task.is_open], f"../{ROADMAP_PAGE.removesuffix('.md')}/"
         ),
-        "numbers": lambda documents: numbers_table(documents.asked, documents.facts, f"../{GENERATED_URL}"),
+        "numbers": lambda documents: numbers_table(documents.quoted, documents.facts, f"../{GENERATED_URL}"),
         "checks": lambda documents: checks_table(read_summary(documents.root)),
         "tests": lambda documents: areas_table(read_summary(documents.root)),
         "qa_overview": lambda documents: qa_overview(documents.entries),

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sitegen.documents.pages import Source
+from sitegen.documents.pages import Page
 from sitegen.documents.posts import Pin, pin_id, pin_of
 from sitegen.numbers.number import Number
 from sitegen.numbers.quoted_rows import Facts
@@ -19,7 +19,7 @@ from sitegen.numbers.registry import resolve_number
 from sitegen.rows.results import Results
 from sitegen.text.errors import SiteError
 from sitegen.text.escape import html_block
-from sitegen.text.markup import Cell, html_table
+from sitegen.text.markup import TableCell, html_table
 
 PAGE = "numbers.md"
 FOLDER = "rows"  # under the generated folder
@@ -42,7 +42,7 @@ _STEP_COLUMNS = ["step", "is_warmup", "seconds", "loss", "held_out_loss"]
 
 
 @dataclass(frozen=True)
-class Asked:
+class QuotedNumber:
     """A number that pages ask for, under one pin.
 
     Attributes:
@@ -65,31 +65,31 @@ def anchor_of(name: str, pin: Pin) -> str:
     return "n-" + re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-") + tail
 
 
-def asked_numbers(sources: Sequence[Source]) -> tuple[Asked, ...]:
+def quoted_numbers(pages: Sequence[Page]) -> tuple[QuotedNumber, ...]:
     """Every number that a page asks for by a literal name, ordered by name, the newest before pinned ones."""
-    found = {(call.name, pin_of(source)) for source in sources for call in source.calls if call.macro == "number"}
-    return tuple(Asked(name, pin) for name, pin in sorted(found))
+    found = {(call.name, pin_of(page)) for page in pages for call in page.calls if call.macro == "number"}
+    return tuple(QuotedNumber(name, pin) for name, pin in sorted(found))
 
 
-def numbers_table(asked: Sequence[Asked], facts: dict[Pin, Facts], generated_url: str) -> str:
+def numbers_table(quoted: Sequence[QuotedNumber], facts: dict[Pin, Facts], generated_url: str) -> str:
     """The table: number, value, evidence, rows.
 
     Args:
-        asked: what pages ask for.
+        quoted: what pages ask for.
         facts: by pin; the empty one for pages without.
         generated_url: the generated folder as seen from the page.
     """
-    rows: list[list[Cell | str]] = []
-    for item in asked:
+    rows: list[list[TableCell | str]] = []
+    for item in quoted:
         try:
             number = resolve_number(item.name, facts[item.pin])
         except SiteError:
             continue  # the page that asks for it stops the build, with its line
         rows.append(
             [
-                Cell(item.name, sort=item.name, html=f'<code id="{item.anchor}">{html_block(item.name)}</code>'),
+                TableCell(item.name, sort=item.name, html=f'<code id="{item.anchor}">{html_block(item.name)}</code>'),
                 number.text or number.source,
-                Cell("", html=_links(number, generated_url)),
+                TableCell("", html=_links(number, generated_url)),
                 "pinned" if item.pin else "newest",
                 number.source if number.text else "",
             ]
@@ -131,10 +131,10 @@ def write_rows(results: Results, runs: Iterable[str], generated: Path) -> None:
             path.unlink()
 
 
-def quoted_runs(asked: Sequence[Asked], facts: dict[Pin, Facts]) -> set[str]:
+def quoted_runs(quoted: Sequence[QuotedNumber], facts: dict[Pin, Facts]) -> set[str]:
     """The runs behind every number that a page quotes."""
     runs: set[str] = set()
-    for item in asked:
+    for item in quoted:
         try:
             runs.update(resolve_number(item.name, facts[item.pin]).runs)
         except SiteError:

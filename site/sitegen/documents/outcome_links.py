@@ -23,7 +23,7 @@ from markdown import Markdown
 from markdown.extensions import Extension
 from markdown.preprocessors import Preprocessor
 
-from sitegen.documents.pages import Source, pages_with
+from sitegen.documents.pages import Page, pages_with
 from sitegen.documents.roadmap import PAGE as ROADMAP
 from sitegen.figures import FIGURES
 from sitegen.text.escape import html_attribute, html_block
@@ -42,7 +42,7 @@ _TOKEN = re.compile(
 _PATH = re.compile(r"^[\w.-]+(?:/[\w.-]+)*/?$")
 _FILE = re.compile(r".*(?:/.*|\.(?:py|md|yml|toml|json|js|css))$")
 _COMMAND = re.compile(r"^invoke ([a-z]+)")
-# Made by measuring or building; not part of what shipped.
+# Made by measuring or building; not what the repository holds.
 _NOT_SHIPPED = ("results/local", "runs", "_site", ".site", "site/theme/assets/generated")
 
 
@@ -53,7 +53,7 @@ class Name:
     Attributes:
         kind: ``file``, ``task``, ``figure`` or ``command``.
         name: as written.
-        line: in the source, from 1.
+        line: in the page, from 1.
     """
 
     kind: str
@@ -62,19 +62,19 @@ class Name:
 
 
 @dataclass(frozen=True)
-class Shipped:
+class OutcomeTargets:
     """What can be named.
 
     Attributes:
         root: the checkout.
-        sources: the pages.
+        pages: the pages.
         tasks: numbers of the roadmap.
         commands: names of the Invoke tasks; empty where they are not known, and then none is checked.
         repository: address of the repository, or empty.
     """
 
     root: Path
-    sources: Sequence[Source]
+    pages: Sequence[Page]
     tasks: frozenset[int]
     commands: frozenset[str]
     repository: str = ""
@@ -97,7 +97,7 @@ class Shipped:
             return f"there is no task #{name.name} on the roadmap"
         if name.kind == "figure" and name.name not in FIGURES:
             return f"there is no figure {name.name!r}; there are {', '.join(FIGURES)}"
-        if name.kind == "figure" and not pages_with(self.sources, "figure", name.name):
+        if name.kind == "figure" and not pages_with(self.pages, "figure", name.name):
             return f"no page shows the figure {name.name!r}"
         if name.kind == "command" and self.commands and name.name not in self.commands:
             return f"there is no task `invoke {name.name}`"
@@ -112,9 +112,9 @@ class Shipped:
         if name.kind == "task":
             return f"[{text}]({ROADMAP}#task-{name.name})"
         if name.kind == "figure":
-            return f"[{text}]({pages_with(self.sources, 'figure', name.name)[0]}#figure-{name.name})"
+            return f"[{text}]({pages_with(self.pages, 'figure', name.name)[0]}#figure-{name.name})"
         if name.kind == "command":
-            known = self.commands and any(source.uri == TASK_PAGE for source in self.sources)
+            known = self.commands and any(page.uri == TASK_PAGE for page in self.pages)
             return f"[{text}]({TASK_PAGE}#{name.name})" if known else text
         path = self.file(name.name)
         assert path is not None
@@ -133,7 +133,7 @@ class Shipped:
 
     def write_copies(self, generated: Path) -> None:
         """Publish the files that outcomes name, where no repository holds them."""
-        for name in (name for source in self.sources for name in named(source.text) if name.kind == "file"):
+        for name in (name for page in self.pages for name in named(page.text) if name.kind == "file"):
             path = self.file(name.name)
             if path is not None and not self.repository:
                 copy = generated / _copy(path)
@@ -166,32 +166,32 @@ def _name(token: re.Match[str], line: int) -> Name | None:
     return Name("file", code, line) if _PATH.match(code) and _FILE.match(code) else None
 
 
-def check_named(shipped: Shipped) -> list[str]:
+def check_named(targets: OutcomeTargets) -> list[str]:
     """Names in outcomes that lead nowhere, each as one line naming page and line."""
     return [
-        f"docs/{source.uri}, line {name.line}: {problem}"
-        for source in shipped.sources
-        for name in named(source.text)
-        if (problem := shipped.problem(name))
+        f"docs/{page.uri}, line {name.line}: {problem}"
+        for page in targets.pages
+        for name in named(page.text)
+        if (problem := targets.problem(name))
     ]
 
 
-class ShippedLinks(Extension):
+class OutcomeLinks(Extension):
     """The Markdown extension that puts the links in. It comes first, so that what it writes is read as Markdown."""
 
-    def __init__(self, shipped: Shipped, **options: Mapping[str, Any]) -> None:
+    def __init__(self, targets: OutcomeTargets, **options: Mapping[str, Any]) -> None:
         super().__init__(**options)
-        self._shipped = shipped
+        self._targets = targets
 
     def extendMarkdown(self, md: Markdown) -> None:
         """Register the step that reads whole paragraphs of the source."""
-        md.preprocessors.register(_Step(md, self._shipped), "shipped", 100)
+        md.preprocessors.register(_Step(md, self._targets), "targets", 100)
 
 
 class _Step(Preprocessor):
-    def __init__(self, md: Markdown, shipped: Shipped) -> None:
+    def __init__(self, md: Markdown, targets: OutcomeTargets) -> None:
         super().__init__(md)
-        self._shipped = shipped
+        self._targets = targets
 
     def run(self, lines: list[str]) -> list[str]:
-        return self._shipped.linked("\n".join(lines)).split("\n")
+        return self._targets.linked("\n".join(lines)).split("\n")

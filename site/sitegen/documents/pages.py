@@ -1,4 +1,4 @@
-"""The Markdown sources as data: which page asks for which number or figure, and what its front matter says.
+"""The Markdown pages as data: which page asks for which number or figure, and what its front matter says.
 
 Pages are read before MkDocs renders any, so that what they name can be checked, prepared and listed in one place.
 """
@@ -25,7 +25,7 @@ class Call:
     Attributes:
         macro: ``number``, ``figure``, ``table`` or ``machine``.
         name: its argument; empty where it has none.
-        line: in the source, from 1.
+        line: in the page, from 1.
     """
 
     macro: str
@@ -34,7 +34,7 @@ class Call:
 
 
 @dataclass(frozen=True)
-class Source:
+class Page:
     """One page as it was written.
 
     Attributes:
@@ -69,15 +69,14 @@ class Source:
         return next((number for number, line in enumerate(self.text.splitlines(), 1) if text in line), 1)
 
 
-def read_sources(docs: Path) -> tuple[Source, ...]:
+def read_pages(docs: Path) -> tuple[Page, ...]:
     """Every Markdown file under a folder, ordered by path."""
     return tuple(
-        Source(path.relative_to(docs).as_posix(), path.read_text(encoding="utf-8"))
-        for path in sorted(docs.rglob("*.md"))
+        Page(path.relative_to(docs).as_posix(), path.read_text(encoding="utf-8")) for path in sorted(docs.rglob("*.md"))
     )
 
 
-def pages_with(sources: Sequence[Source], macro: str, name: str) -> list[str]:
+def pages_with(pages: Sequence[Page], macro: str, name: str) -> list[str]:
     """The pages that use a macro with a name, posts last: the first of them is its home."""
-    found = [source for source in sources if any((call.macro, call.name) == (macro, name) for call in source.calls)]
-    return [source.uri for source in sorted(found, key=lambda source: source.is_post)]
+    found = [page for page in pages if any((call.macro, call.name) == (macro, name) for call in page.calls)]
+    return [page.uri for page in sorted(found, key=lambda page: page.is_post)]

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sitegen.documents.pages import Source
+from sitegen.documents.pages import Page
 from sitegen.rows.results import Results
 
 POSTS_FOLDER = "posts"  # under the generated folder
@@ -26,9 +26,9 @@ _LANDMARKS = {
 Pin = tuple[str, ...]
 
 
-def pin_of(source: Source) -> Pin:
+def pin_of(page: Page) -> Pin:
     """The runs that a page names in its front matter; empty for pages that show what is newest."""
-    return pin_of_meta(source.meta)
+    return pin_of_meta(page.meta)
 
 
 def pin_of_meta(meta: Mapping[str, Any]) -> Pin:
@@ -62,7 +62,7 @@ def name_landmarks(output: Path) -> None:
             page.write_text(text, "utf-8")
 
 
-def check_posts(sources: Sequence[Source], results: Results) -> list[str]:
+def check_posts(pages: Sequence[Page], results: Results) -> list[str]:
     """Problems of the posts, each as one line naming post and line.
 
     A run that is not there is a problem only where others of the post are: a build over somebody's own results has none
@@ -70,21 +70,21 @@ def check_posts(sources: Sequence[Source], results: Results) -> list[str]:
     """
     known = set(results.runs["run_id"])
     problems = []
-    for source in sources:
-        if not source.is_post:
+    for page in pages:
+        if not page.is_post:
             continue
-        pin, where = pin_of(source), f"docs/{source.uri}, line"
-        if not source.meta.get("description"):
+        pin, where = pin_of(page), f"docs/{page.uri}, line"
+        if not page.meta.get("description"):
             problems.append(f"{where} 1: the post has no description, which the feed shows")
-        if source.calls and not pin:
-            call = source.calls[0]
+        if page.calls and not pin:
+            call = page.calls[0]
             problems.append(
                 f"{where} {call.line}: the post shows {call.macro}({call.name!r}) and pins no run; "
                 "say in its front matter which it speaks about: runs: [RUN_ID]"
             )
         if set(pin) & known:
             problems += [
-                f"{where} {source.line_of(run)}: the run {run} is not among the results"
+                f"{where} {page.line_of(run)}: the run {run} is not among the results"
                 for run in pin
                 if run not in known
             ]

@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sitegen.documents.outcome_links import named
-from sitegen.documents.pages import Source
+from sitegen.documents.pages import Page
 from sitegen.text.escape import html_block
 
 PAGE = "qa_log.md"
@@ -54,11 +54,11 @@ class Entry:
     outcome: str = ""
 
 
-def read_entries(source: Source) -> tuple[Entry, ...]:
+def read_entries(page: Page) -> tuple[Entry, ...]:
     """The entries of a log, in its order."""
     entries: list[Entry] = []
     phase = ""
-    for number, line in enumerate(source.text.splitlines(), 1):
+    for number, line in enumerate(page.text.splitlines(), 1):
         if heading := _PHASE.match(line):
             phase = heading.group(1)
         elif heading := _ENTRY.match(line):

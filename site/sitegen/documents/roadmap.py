@@ -17,9 +17,9 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from sitegen.documents.pages import Source
+from sitegen.documents.pages import Page
 from sitegen.text.escape import html_block
-from sitegen.text.markup import Cell, html_table
+from sitegen.text.markup import TableCell, html_table
 
 PAGE = "roadmap.md"
 STATES = ("open", "partly done", "done")
@@ -30,7 +30,7 @@ _FIELD = re.compile(r"^\*\*(State|Why)\.\*\*\s*(.*)$")
 
 
 @dataclass(frozen=True)
-class Task:
+class RoadmapTask:
     """One task.
 
     Attributes:
@@ -57,9 +57,9 @@ class Task:
         return self.state != "done"
 
 
-def read_tasks(source: Source) -> tuple[Task, ...]:
+def read_tasks(page: Page) -> tuple[RoadmapTask, ...]:
     """The tasks of a roadmap, in its order."""
-    return tuple(_task(lines) for lines in _sections(source.text))
+    return tuple(_task(lines) for lines in _sections(page.text))
 
 
 def _sections(text: str) -> Iterator[list[tuple[int, str]]]:
@@ -76,7 +76,7 @@ def _sections(text: str) -> Iterator[list[tuple[int, str]]]:
         yield section
 
 
-def _task(lines: Sequence[tuple[int, str]]) -> Task:
+def _task(lines: Sequence[tuple[int, str]]) -> RoadmapTask:
     line, heading = lines[0]
     found = _HEADING.match(heading)
     assert found is not None
@@ -91,12 +91,12 @@ def _task(lines: Sequence[tuple[int, str]]) -> Task:
         elif current:
             fields[current] += f" {text.strip()}"
     state, rest = re.match(r"([^.:]*)[.:]?\s*(.*)", fields["State"], re.DOTALL).groups()  # type: ignore[union-attr]
-    return Task(
+    return RoadmapTask(
         int(found.group(1)), found.group(2), found.group(3) or "", state.lower(), rest, bool(fields["Why"]), line
     )
 
 
-def check_tasks(tasks: Sequence[Task]) -> list[str]:
+def check_tasks(tasks: Sequence[RoadmapTask]) -> list[str]:
     """Problems of a roadmap, each as one line naming page and line."""
     problems = []
     seen: set[int] = set()
@@ -114,18 +114,20 @@ def check_tasks(tasks: Sequence[Task]) -> list[str]:
     return problems
 
 
-def roadmap_table(tasks: Sequence[Task], page: str) -> str:
+def roadmap_table(tasks: Sequence[RoadmapTask], page: str) -> str:
     """Tasks with number, title and state.
 
     Args:
         tasks: to list.
         page: the roadmap as seen from the page that shows the table; empty for the roadmap itself.
     """
-    rows: list[list[Cell | str]] = [
+    rows: list[list[TableCell | str]] = [
         [
-            Cell(f"#{task.number}", sort=task.number, html=f'<a href="{page}#{task.anchor}">&#35;{task.number}</a>'),
+            TableCell(
+                f"#{task.number}", sort=task.number, html=f'<a href="{page}#{task.anchor}">&#35;{task.number}</a>'
+            ),
             task.title,
-            Cell(
+            TableCell(
                 task.state,
                 sort=STATES.index(task.state) if task.state in STATES else -1,
                 html=f'<span class="tg-task tg-task--{task.state.split()[0]}">{html_block(task.state)}</span>',

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from invoke import Collection
 
-from sitegen.documents.pages import Source
+from sitegen.documents.pages import Page
 from sitegen.text.escape import html_block
-from sitegen.text.markup import Cell, html_table
+from sitegen.text.markup import TableCell, html_table
 
 PAGE = "tasks.md"
 _CODE = re.compile(r"`([^`]+)`|(?<![\w-])(--[a-z-]+)")  # in docstrings and helps, which are written for a terminal
@@ -32,11 +32,11 @@ def task_html(collection: Collection, name: str) -> str:
     summary = f"<p>{_words((task.__doc__ or '').strip().splitlines()[0])}</p>"
     if not options:
         return f"{summary}<p>It has no options.</p>"
-    rows: list[list[Cell | str]] = [
+    rows: list[list[TableCell | str]] = [
         [
-            Cell("", html=f"<code>{html_block(_flag(option.name, option.positional))}</code>"),
+            TableCell("", html=f"<code>{html_block(_flag(option.name, option.positional))}</code>"),
             "required" if option.positional and option.default is None else _default(option.default),
-            Cell(str(option.help or ""), html=_words(str(option.help or ""))),
+            TableCell(str(option.help or ""), html=_words(str(option.help or ""))),
         ]
         for option in options
     ]
@@ -63,9 +63,9 @@ def _default(value: object) -> str:
     return str(value) if value not in (None, "", []) else "none"
 
 
-def check_task_page(sources: Sequence[Source], names: frozenset[str]) -> list[str]:
+def check_task_page(pages: Sequence[Page], names: frozenset[str]) -> list[str]:
     """Tasks that the reference leaves out, each as one line naming the page."""
-    page = next((source for source in sources if source.uri == PAGE), None)
+    page = next((page for page in pages if page.uri == PAGE), None)
     if page is None:
         return []
     return [f"docs/{PAGE}: the task {name} is missing" for name in sorted(names) if f'task("{name}")' not in page.text]

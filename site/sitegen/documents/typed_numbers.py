@@ -1,4 +1,4 @@
-"""Measured figures that somebody typed: found in the Markdown sources, page and line named.
+"""Measured figures that somebody typed: found in the Markdown pages, page and line named.
 
 A typed figure is true on the day it is typed. So a speedup, a time, a rate, a loss or a share stands in a page in one
 of two ways: filled in by a macro, or marked as what it is: ``quoted("9.7×")`` (history of another project),
@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterable, Iterator
 from types import MappingProxyType
 
-from sitegen.documents.pages import Source
+from sitegen.documents.pages import Page
 
 _NUMBER = r"(?<![\w.,#/-])~?\d(?:[\d.,\u00a0\u202f]*\d)?(?:e-?\d+)?"
 # Between the number and its unit: nothing, a blank, or the entity that keeps the two on one line.
@@ -74,13 +74,13 @@ def typed_numbers(text: str) -> Iterator[tuple[int, str, str]]:
         yield prose.count("\n", 0, position) + 1, kind, " ".join(figure.split())
 
 
-def check_typed_numbers(sources: Iterable[Source]) -> list[str]:
+def check_typed_numbers(pages: Iterable[Page]) -> list[str]:
     """Problems of the pages, each as one line naming page and line."""
     return [
-        f"docs/{source.uri}, line {line}: the {kind} {figure!r} is typed by hand; fill it in with number(…), or mark "
+        f"docs/{page.uri}, line {line}: the {kind} {figure!r} is typed by hand; fill it in with number(…), or mark "
         f'it as quoted("{figure}") (history), setting("{figure}") (chosen) or derived("{figure}") (computed on paper)'
-        for source in sources
-        for line, kind, figure in typed_numbers(source.text)
+        for page in pages
+        for line, kind, figure in typed_numbers(page.text)
     ]
 
 

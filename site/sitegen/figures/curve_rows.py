@@ -20,7 +20,7 @@ import pandas as pd
 from bench.statistics.noise import NOISY_WIDTH
 from bench.statistics.summary import MIN_ROUNDS
 from sitegen.figures.base import stack_failures
-from sitegen.rows.cached_frames import once
+from sitegen.rows.cached_frames import cached_frame
 from sitegen.rows.projections import mark_bridges, projected_cells, projected_ratios
 from sitegen.rows.results import CELL_TEXT, TRAINING_KINDS, Results, cell_frame, ratio_frame, records
 from sitegen.rows.series import SERIES, order_series, tier_of
@@ -38,7 +38,7 @@ FIELDS = (
 )  # fmt: skip
 
 
-@once
+@cached_frame
 def step_rows(results: Results) -> pd.DataFrame:
     """Columns ``FIELDS``: step times, measured and projected, and the failed cells."""
     cells = cell_frame(results, TRAINING_KINDS)
@@ -71,7 +71,7 @@ def ratio_rows(results: Results) -> pd.DataFrame:
     return _in_words(rows, quantities.ratio, ["origin", "machine_hash", "baseline", "variant"])
 
 
-@once
+@cached_frame
 def curve_rows(results: Results) -> pd.DataFrame:
     """Columns ``FIELDS``: ratios, step times, and the failed cells, which belong to both."""
     parts = [part for part in (ratio_rows(results), step_rows(results)) if len(part)]

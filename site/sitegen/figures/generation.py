@@ -1,4 +1,4 @@
-"""Generation speed: tokens a second of one text with a key-value cache, by this project and its rivals.
+"""Generation speed: tokens a second of one text with a key-value cache, by this project and its peers.
 
 tokens per second = length of the text / median time of the whole text, prompt and re-reading included
 """
@@ -141,6 +141,6 @@ GENERATION = Figure(
         Column("reason", "failure", text),
         Column("command", "to repeat it", text),
     ),
-    needs="generation measured beside a rival in one run",
+    needs="generation measured beside a peer in one run",
     command=GENERATION_COMMAND,
 )

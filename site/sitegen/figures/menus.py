@@ -1,6 +1,6 @@
 """Menus of a figure: what a reader can choose, under names that do not change, because links set them.
 
-show    who is drawn: ``engines``, ``rivals`` too, or ``all`` (``sitegen.rows.series``), in every figure with rivals
+show    who is drawn: ``engines``, ``peers`` too, or ``all`` (``sitegen.rows.series``), in every figure with peers
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Show:
 
 
 def show_menu(rows: pd.DataFrame, theme: Theme) -> Show:
-    """The menu for some rows; it starts with the rivals beside the engines.
+    """The menu for some rows; it starts with the peers beside the engines.
 
     Args:
         rows: columns ``variant`` and ``tier``.

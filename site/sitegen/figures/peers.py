@@ -42,7 +42,7 @@ _FIELDS = (
 
 
 def peers_rows(results: Results) -> pd.DataFrame:
-    """One row per rival and preset, the roofline's included; failed cells too, where anything could be compared."""
+    """One row per peer and preset, the roofline's included; failed cells too, where anything could be compared."""
     rows = training_frame(results)
     rows = rows[~rows["variant"].isin([REFERENCE, OURS])]
     rows = rows[(rows["state"] == "failed") | rows["speedup"].notna()].reset_index(drop=True)
@@ -84,7 +84,7 @@ def peers_chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
             color=color,
             shape=shape,
             tooltip=tooltip(
-                ("variant:N", "rival"),
+                ("variant:N", "peer"),
                 ("preset:N", "preset"),
                 ("speedup_text:N", "its time over ours"),
                 ("interval:N", "interval"),
@@ -99,21 +99,21 @@ def peers_chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
 
 
 def describe_peers(rows: pd.DataFrame) -> str:
-    """The ratio at the ends of each rival's range, and the number of failures."""
+    """The ratio at the ends of each peer's range, and the number of failures."""
     ends = describe_ends(rows[rows["state"] == "measured"], "speedup_text")
-    return f"Step time of each rival over ours, by model size; above 1 we are faster. {ends}{describe_failures(rows)}"
+    return f"Step time of each peer over ours, by model size; above 1 we are faster. {ends}{describe_failures(rows)}"
 
 
 PEERS_FIGURE = Figure(
     name="peers",
     title="Against its peers: a training step",
-    summary="How many times our step each rival's takes, over the model's size, within one run. Above the dashed line "
+    summary="How many times our step each peer's takes, over the model's size, within one run. Above the dashed line "
     "we are faster. The roofline is the time of the matrix products alone: below 1 by what our step spends besides.",
     rows=peers_rows,
     chart=peers_chart,
     describe=describe_peers,
     columns=(
-        Column("variant", "rival", text),
+        Column("variant", "peer", text),
         Column("preset", "preset", text),
         Column("speedup", "its time over ours", lambda value: quantities.ratio(value) if value == value else "failed"),
         Column("interval", "interval", text),
@@ -122,6 +122,6 @@ PEERS_FIGURE = Figure(
         Column("machine", "machine", text),
         Column("reason", "failure", text),
     ),
-    needs="the vectorized engine measured beside a rival in one run",
+    needs="the vectorized engine measured beside a peer in one run",
     command=TRAINING_COMMAND,
 )

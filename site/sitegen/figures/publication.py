@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sitegen.text.markup import Cell, html_table
+from sitegen.text.markup import TableCell, html_table
 
 LIVE_FOLDER = "embed/"
 PINNED_FOLDER = "pinned/"
@@ -47,7 +47,7 @@ class TableBehind:
 
     def html(self, title: str) -> str:
         """The table on one line of HTML; ``title`` is the figure's."""
-        cells = [[Cell(text, sort=sort) for text, sort in row] for row in self.rows]
+        cells = [[TableCell(text, sort=sort) for text, sort in row] for row in self.rows]
         return html_table(f"Rows behind the figure: {title}", self.headings, cells)
 
 

@@ -37,7 +37,7 @@ _FIELDS = (
 
 
 def race_rows(results: Results) -> pd.DataFrame:
-    """Evaluations of the races on one text and machine: the newest run of each contestant and recipe."""
+    """Evaluations of the races on one text and machine: the newest run of each engine and recipe."""
     runs = results.runs[(results.runs["kind"] == "train") & (results.runs["suite"] == SUITE)]
     if runs.empty:
         return pd.DataFrame(columns=[*_FIELDS])
@@ -117,7 +117,7 @@ def _dashes(rows: pd.DataFrame) -> alt.StrokeDash:
 
 
 def describe_race(rows: pd.DataFrame) -> str:
-    """When each contestant was first at the target, and where it ended."""
+    """When each engine was first at the target, and where it ended."""
     parts = []
     for (variant, recipe), group in rows.groupby(["variant", "recipe"], sort=False):
         reached = group[group["loss"] <= NANOGPT_TARGET].sort_values("step")

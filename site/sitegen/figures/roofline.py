@@ -36,7 +36,7 @@ _FIELDS = (
 
 
 def roofline_rows(results: Results) -> pd.DataFrame:
-    """One row per engine or rival and preset that was measured beside the products alone."""
+    """One row per engine or peer and preset that was measured beside the products alone."""
     frame = training_frame(results)
     products = frame[frame["variant"] == ROOFLINE].set_index(["machine", "preset"])["time_text"].to_dict()
     rows = frame[frame["share"].notna() & (frame["variant"] != ROOFLINE)].reset_index(drop=True)
@@ -110,6 +110,6 @@ ROOFLINE_FIGURE = Figure(
         Column("machine", "machine", text),
         Column("command", "to repeat it", text),
     ),
-    needs="engines measured beside a rival and the matrix products alone in one run",
+    needs="engines measured beside a peer and the matrix products alone in one run",
     command=TRAINING_COMMAND,
 )

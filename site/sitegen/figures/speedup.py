@@ -1,4 +1,4 @@
-"""The main figure: speedup or step time over model size, for any baseline, engines and rivals.
+"""The main figure: speedup or step time over model size, for any baseline, engines and peers.
 
 A curve and no single factor, because overhead and work grow differently. Both axes are logarithmic. Three parameters
 are the reader's, and a link can set them: ``measure``, ``baseline`` and ``show``. What follows from them (the range of

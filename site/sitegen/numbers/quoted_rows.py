@@ -62,12 +62,12 @@ class Facts:
 
     @cached_property
     def against(self) -> pd.DataFrame:
-        """Training steps beside the rivals', of the machine that is quoted."""
+        """Training steps beside the peers', of the machine that is quoted."""
         return primary(training_frame(self.results))
 
     @cached_property
     def against_generating(self) -> pd.DataFrame:
-        """Texts beside the rivals', of the machine that is quoted."""
+        """Texts beside the peers', of the machine that is quoted."""
         return primary(generation_frame(self.results))
 
     @cached_property

@@ -63,18 +63,18 @@ def _newest_sweep(results: Results) -> pd.DataFrame:
     return rows[(rows[names] == newest[names]).all(axis=1)]
 
 
-def race_time(results: Results, contestant: str) -> Answer:
+def race_time(results: Results, engine: str) -> Answer:
     """Training until nanoGPT's loss was reached."""
-    row = _arrival(race_rows(results), contestant)
+    row = _arrival(race_rows(results), engine)
     if row is None:
         return None
     return quantities.duration(row["minutes"] * 60), _there(row), (str(row["run_id"]),)
 
 
-def race_ratio(results: Results, rival: str) -> Answer:
-    """How many times as long a rival took to nanoGPT's loss as we did, by the same recipe."""
+def race_ratio(results: Results, peer: str) -> Answer:
+    """How many times as long a peer took to nanoGPT's loss as we did, by the same recipe."""
     rows = race_rows(results)
-    theirs = _arrival(rows, rival)
+    theirs = _arrival(rows, peer)
     if theirs is None:
         return None
     ours = _arrival(rows[rows["recipe"] == theirs["recipe"]], OURS)
@@ -84,10 +84,10 @@ def race_ratio(results: Results, rival: str) -> Answer:
     return quantities.ratio(theirs["minutes"] / ours["minutes"]), f"{_there(theirs)}; {_there(ours)}", runs
 
 
-def race_lowest(results: Results, contestant: str) -> Answer:
-    """The lowest held-out loss of a contestant's races, and how much training that took."""
+def race_lowest(results: Results, engine: str) -> Answer:
+    """The lowest held-out loss of an engine's races, and how much training that took."""
     rows = race_rows(results)
-    rows = rows[rows["variant"].isin(_variants(contestant))]
+    rows = rows[rows["variant"].isin(_variants(engine))]
     if rows.empty:
         return None
     row = rows.sort_values("loss").iloc[0]
@@ -95,13 +95,13 @@ def race_lowest(results: Results, contestant: str) -> Answer:
     return text, f"{row['variant']}, {row['recipe']}; {row['machine']}", (str(row["run_id"]),)
 
 
-def _variants(contestant: str) -> tuple[str, ...]:
-    return TORCH if contestant == BEST_TORCH else (contestant,)
+def _variants(engine: str) -> tuple[str, ...]:
+    return TORCH if engine == BEST_TORCH else (engine,)
 
 
-def _arrival(rows: pd.DataFrame, contestant: str) -> pd.Series | None:
-    """The evaluation at which a contestant was first at nanoGPT's loss; of several variants, the earliest."""
-    there = rows[rows["variant"].isin(_variants(contestant)) & (rows["loss"] <= NANOGPT_TARGET)]
+def _arrival(rows: pd.DataFrame, engine: str) -> pd.Series | None:
+    """The evaluation at which an engine was first at nanoGPT's loss; of several variants, the earliest."""
+    there = rows[rows["variant"].isin(_variants(engine)) & (rows["loss"] <= NANOGPT_TARGET)]
     return None if there.empty else there.sort_values("minutes", kind="stable").iloc[0]
 
 

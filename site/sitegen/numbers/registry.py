@@ -190,12 +190,12 @@ def _part_share(facts: Facts, part: str, preset: str) -> Answer:
     return percent(row["share"]), f"{part} at {preset}, {row['n_steps']} steps in {row['n_rounds']} rounds", _runs(row)
 
 
-def _of_rival(frame: str, column: str, write: Callable[[float], str]) -> Callable[..., Answer]:
-    def resolve(facts: Facts, rival: str, preset: str) -> Answer:
-        row = find(getattr(facts, frame), rival, preset)
+def _of_peer(frame: str, column: str, write: Callable[[float], str]) -> Callable[..., Answer]:
+    def resolve(facts: Facts, peer: str, preset: str) -> Answer:
+        row = find(getattr(facts, frame), peer, preset)
         if row is None or pd.isna(row[column]):
             return None
-        name = f"{rival} ({row['variant']})" if rival == BEST_TORCH else rival
+        name = f"{peer} ({row['variant']})" if peer == BEST_TORCH else peer
         return write(float(row[column])), f"{name} at {preset}, {row['evidence']}; {_place(row)}", _runs(row)
 
     return resolve
@@ -257,22 +257,20 @@ PATTERNS = MappingProxyType(
         "loss.first.CORPUS.PRESET": Pattern(_of_training("first_loss", quantities.loss), _TRAIN),
         "loss.train.CORPUS.PRESET": Pattern(_of_training("train_loss", quantities.loss), _TRAIN),
         "train_minutes.CORPUS.PRESET": Pattern(_of_training("wall_seconds", _minutes), _TRAIN),
-        "over.RIVAL.PRESET": Pattern(_of_rival("against", "speedup", quantities.ratio), _PEERS),
-        "rival_ms.RIVAL.PRESET": Pattern(_of_rival("against", "seconds", quantities.milliseconds), _PEERS),
-        "rival_memory.RIVAL.PRESET": Pattern(_of_rival("against", "peak_memory_bytes", quantities.megabytes), _PEERS),
-        "roofline_share.RIVAL.PRESET": Pattern(_of_rival("against", "share", percent), _PEERS),
-        "gflops.RIVAL.PRESET": Pattern(_of_rival("against", "flops_per_second", quantities.gflops), _PEERS),
-        "generates.RIVAL.PRESET": Pattern(
-            _of_rival("against_generating", "tokens_per_second", quantities.significant), _GENERATES
+        "over.PEER.PRESET": Pattern(_of_peer("against", "speedup", quantities.ratio), _PEERS),
+        "rival_ms.PEER.PRESET": Pattern(_of_peer("against", "seconds", quantities.milliseconds), _PEERS),
+        "rival_memory.PEER.PRESET": Pattern(_of_peer("against", "peak_memory_bytes", quantities.megabytes), _PEERS),
+        "roofline_share.PEER.PRESET": Pattern(_of_peer("against", "share", percent), _PEERS),
+        "gflops.PEER.PRESET": Pattern(_of_peer("against", "flops_per_second", quantities.gflops), _PEERS),
+        "generates.PEER.PRESET": Pattern(
+            _of_peer("against_generating", "tokens_per_second", quantities.significant), _GENERATES
         ),
-        "generates_over.RIVAL.PRESET": Pattern(
-            _of_rival("against_generating", "speedup", quantities.ratio), _GENERATES
-        ),
+        "generates_over.PEER.PRESET": Pattern(_of_peer("against_generating", "speedup", quantities.ratio), _GENERATES),
         "sweep.loss.RECIPE.RATE": Pattern(_of_results(loss_at_rate), SWEEP_COMMAND),
         "sweep.best.RECIPE": Pattern(_of_results(best_of_recipe), SWEEP_COMMAND),
-        "race.time.RIVAL": Pattern(_of_results(race_time), RACE_COMMAND),
-        "race.over.RIVAL": Pattern(_of_results(race_ratio), RACE_COMMAND),
-        "race.lowest.RIVAL": Pattern(_of_results(race_lowest), RACE_COMMAND),
+        "race.time.PEER": Pattern(_of_results(race_time), RACE_COMMAND),
+        "race.over.PEER": Pattern(_of_results(race_ratio), RACE_COMMAND),
+        "race.lowest.PEER": Pattern(_of_results(race_lowest), RACE_COMMAND),
         "count.cells": Pattern(_count_cells),
         "count.failed": Pattern(_count_failed),
         "count.machines": Pattern(_count_machines),
@@ -318,7 +316,7 @@ PLACEHOLDERS: MappingProxyType[str, Callable[[str], None]] = MappingProxyType(
         "PRESET": _known("preset", PRESETS),
         "CORPUS": _known("corpus", CORPORA),
         "PART": _known("part", [part.replace(" ", "_") for part in PARTS]),
-        "RIVAL": _known("rival", (REFERENCE, OURS, JAX_ON_CPU, *PEERS, BEST_TORCH, ROOFLINE)),
+        "PEER": _known("peer", (REFERENCE, OURS, JAX_ON_CPU, *PEERS, BEST_TORCH, ROOFLINE)),
         "RECIPE": _known("recipe", SWEPT),
         "RATE": _known("rate", map(rate_text, DEFAULT_RATES)),
     }

@@ -1,7 +1,7 @@
 """Accelerators as the site uses them: their cells, lines of them beside the processor's, and the page's tables.
 
-A line is what a figure draws: our fastest float32 variant of engine ``jax`` at each preset, every rival on the
-accelerator, and of the processor that prose quotes ``vectorized`` and whichever rival is fastest there.
+A line is what a figure draws: our fastest float32 variant of engine ``jax`` at each preset, every peer on the
+accelerator, and of the processor that prose quotes ``vectorized`` and whichever peer is fastest there.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from sitegen.rows.results import (
 )
 from sitegen.rows.series import BEST_ON_CPU, label_of, order_series
 from sitegen.text import quantities
-from sitegen.text.markup import Cell, html_table, nothing_yet
+from sitegen.text.markup import TableCell, html_table, nothing_yet
 from tinygpt.presets import PRESETS
 
 COMMAND = "python -m bench.measuring.accelerator --out rows && invoke results merge --dirs rows"
@@ -65,8 +65,8 @@ def accelerator_cells(results: Results) -> pd.DataFrame:
     attempts = of_accelerators(results.runs)
     expected = attempts["preset"].map({name: preset.tokens_per_step for name, preset in PRESETS.items()})
     cells = cells_in_words(own, chosen, attempts[attempts["tokens_per_step"] == expected], _KINDS)
-    told = chosen[[*GROUP, "is_exact", "devices"]].assign(state="measured")
-    cells = cells.merge(told, on=[*GROUP, "state"], how="left")
+    details = chosen[[*GROUP, "is_exact", "devices"]].assign(state="measured")
+    cells = cells.merge(details, on=[*GROUP, "state"], how="left")
     return cells.assign(is_exact=cells["is_exact"].eq(True), devices=cells["devices"].fillna(1).astype(int))
 
 
@@ -97,11 +97,11 @@ def _lines_of(cells: pd.DataFrame) -> pd.Series:
 
 
 def _beside(cells: pd.DataFrame) -> pd.DataFrame:
-    """Of a processor's measured cells, our fast engine's, and the fastest rival's at each preset."""
+    """Of a processor's measured cells, our fast engine's, and the fastest peer's at each preset."""
     measured = cells[cells["state"] == "measured"]
     ours = measured[measured["variant"] == OURS].assign(line=OURS)
-    rivals = measured[measured["variant"].isin(PEERS)].sort_values("seconds", kind="stable").drop_duplicates("preset")
-    return pd.concat([ours, rivals.assign(line=BEST_ON_CPU)]).sort_values("n_parameters", kind="stable")
+    peers = measured[measured["variant"].isin(PEERS)].sort_values("seconds", kind="stable").drop_duplicates("preset")
+    return pd.concat([ours, peers.assign(line=BEST_ON_CPU)]).sort_values("n_parameters", kind="stable")
 
 
 @dataclass(frozen=True)
@@ -150,8 +150,10 @@ def dispatch_by_preset(lines: pd.DataFrame, line: str) -> dict[str, tuple[float,
     model = dispatch_model(line, seconds)
     if model is None:
         return {}
-    told = f"cost model {model.id}; leaving out each of {len(seconds)} presets, at most {model.largest_error:.0%} off"
-    return {preset: (dispatch_share(model, preset), told) for preset in model.measured}
+    details = (
+        f"cost model {model.id}; leaving out each of {len(seconds)} presets, at most {model.largest_error:.0%} off"
+    )
+    return {preset: (dispatch_share(model, preset), details) for preset in model.measured}
 
 
 def step_flops(preset: str) -> float:
@@ -192,8 +194,8 @@ def accelerator_table(results: Results) -> str:
     pairs = torch_pairs(results.accelerator_summary)
     over_torch = {(row["origin"], row["machine_hash"], row["preset"]): row for row in records(pairs)}
     beside = curve(lines[lines["device"] == ON_PROCESSOR], OURS)
-    rivals = [name for name in order_series(own["line"]) if name != ACCELERATED]
-    rows: list[list[Cell | str]] = []
+    peers = [name for name in order_series(own["line"]) if name != ACCELERATED]
+    rows: list[list[TableCell | str]] = []
     for (origin, machine, preset), group in own.groupby(["origin", "machine_hash", "preset"], sort=False):
         times = {str(row["line"]): float(row["seconds"]) for row in records(group)}
         on_machine = own[(own["origin"] == origin) & (own["machine_hash"] == machine)]
@@ -202,8 +204,8 @@ def accelerator_table(results: Results) -> str:
         both = beside[str(preset)] / mine if mine and preset in beside else None
         rows.append(
             [
-                Cell(str(preset), sort=int(group.iloc[0]["n_parameters"])),
-                *(_cell(times.get(name), quantities.milliseconds) for name in (ACCELERATED, *rivals)),
+                TableCell(str(preset), sort=int(group.iloc[0]["n_parameters"])),
+                *(_cell(times.get(name), quantities.milliseconds) for name in (ACCELERATED, *peers)),
                 _pair_cell(pair),
                 _cell(beside.get(str(preset)), quantities.milliseconds),
                 _cell(both, quantities.ratio),
@@ -212,21 +214,21 @@ def accelerator_table(results: Results) -> str:
                 str(group.iloc[0]["machine"]),
             ]
         )
-    headings = ["preset", *(label_of(name) for name in (ACCELERATED, *rivals)), "PyTorch's best over ours",
+    headings = ["preset", *(label_of(name) for name in (ACCELERATED, *peers)), "PyTorch's best over ours",
                 f"{OURS} on the processor", "processor over accelerator", "rate of ours", "dispatch in ours",
                 "accelerator"]  # fmt: skip
     return html_table("Milliseconds of a training step on an accelerator", headings, rows)
 
 
-def _cell(value: float | None, write: Any) -> Cell:
-    return Cell("–") if value is None else Cell(write(value), sort=value)
+def _cell(value: float | None, write: Any) -> TableCell:
+    return TableCell("–") if value is None else TableCell(write(value), sort=value)
 
 
-def _pair_cell(pair: dict[str, Any] | None) -> Cell:
+def _pair_cell(pair: dict[str, Any] | None) -> TableCell:
     if pair is None:
-        return Cell("–")
+        return TableCell("–")
     ends = [quantities.ratio(pair[name]) for name in ("speedup_low", "speedup_high")]
-    return Cell(f"{quantities.ratio(pair['speedup'])} ({' to '.join(ends)})", sort=float(pair["speedup"]))
+    return TableCell(f"{quantities.ratio(pair['speedup'])} ({' to '.join(ends)})", sort=float(pair["speedup"]))
 
 
 def scaling_table(results: Results) -> str:
@@ -238,12 +240,12 @@ def scaling_table(results: Results) -> str:
             "python -m bench.measuring.accelerator --out rows --presets behemoth --batch 8 "
             "--engines 'jax[dispatch=3],jax[dispatch=3,mesh=data2]'",
         )
-    rows: list[list[Cell | str]] = [
+    rows: list[list[TableCell | str]] = [
         [
-            Cell(str(row["preset"]), sort=int(row["n_parameters"])),
+            TableCell(str(row["preset"]), sort=int(row["n_parameters"])),
             str(row["variant"]),
-            Cell(str(row["devices"]), sort=int(row["devices"])),
-            Cell(str(row["batch_size"]), sort=int(row["batch_size"])),
+            TableCell(str(row["devices"]), sort=int(row["devices"])),
+            TableCell(str(row["batch_size"]), sort=int(row["batch_size"])),
             _cell(float(row["one_seconds"]), quantities.milliseconds),
             _cell(float(row["seconds"]), quantities.milliseconds),
             _pair_cell(row),

@@ -21,7 +21,7 @@ K = TypeVar("K", bound=Keeper)
 P = ParamSpec("P")
 
 
-def once(make: Callable[Concatenate[K, P], pd.DataFrame]) -> Callable[Concatenate[K, P], pd.DataFrame]:
+def cached_frame(make: Callable[Concatenate[K, P], pd.DataFrame]) -> Callable[Concatenate[K, P], pd.DataFrame]:
     """Let a function that makes a frame from results, and from arguments that print as what they are, do so once.
 
     Every caller gets a copy of its own.

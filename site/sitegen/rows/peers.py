@@ -8,26 +8,26 @@ import pandas as pd
 
 from bench.arms.registry import JAX_ON_CPU, OURS, PEERS, ROOFLINE, TORCH
 from bench.statistics.peer_ratios import fastest, generation_standings, training_standings
-from sitegen.rows.cached_frames import once
+from sitegen.rows.cached_frames import cached_frame
 from sitegen.rows.machines import machine_label
 from sitegen.rows.results import Results, records
 from sitegen.text import quantities
 from sitegen.text.escape import one_line
-from sitegen.text.markup import Cell, html_table, nothing_yet
+from sitegen.text.markup import TableCell, html_table, nothing_yet
 
 TRAINING_COMMAND = "invoke bench --suite peers"
 GENERATION_COMMAND = "invoke bench --suite generation"
-# What a number may name beside a rival: the fastest of PyTorch's four.
+# What a number may name beside a peer: the fastest of PyTorch's four.
 BEST_TORCH = "pytorch-best"
 
 
-@once
+@cached_frame
 def training_frame(results: Results) -> pd.DataFrame:
-    """Step times beside the rivals' and the roofline's, published rows first; see ``bench.statistics.peer_ratios``."""
+    """Step times beside the peers' and the roofline's, published rows first; see ``bench.statistics.peer_ratios``."""
     return _in_words(training_standings(results.runs, results.steps))
 
 
-@once
+@cached_frame
 def generation_frame(results: Results) -> pd.DataFrame:
     """The same for texts."""
     return _in_words(generation_standings(results.runs, results.steps))
@@ -85,14 +85,14 @@ def percent(share: float) -> str:
 
 
 def training_table(results: Results) -> str:
-    """Milliseconds of a step by preset: a column for each rival, then what follows from them."""
+    """Milliseconds of a step by preset: a column for each peer, then what follows from them."""
     rows = training_frame(results)
     if rows.empty:
-        return nothing_yet("No rival is measured", TRAINING_COMMAND)
+        return nothing_yet("No peer is measured", TRAINING_COMMAND)
     names = [name for name in (*PEERS, ROOFLINE) if name in set(rows["variant"])]
     headings = ["preset", OURS, "over torch", "over PyTorch's best", "share of the roofline", *names,
                 "peak memory: ours", "torch's", "PyTorch's best", "machine"]  # fmt: skip
-    lines: list[list[Cell | str]] = []
+    lines: list[list[TableCell | str]] = []
     for _, at_preset in rows.groupby(["origin", "machine_hash", "preset"], sort=False):
         by_variant = {str(row["variant"]): row for row in records(at_preset)}
         best = fastest(at_preset, TORCH)
@@ -111,7 +111,7 @@ def training_table(results: Results) -> str:
                 str(at_preset.iloc[0]["machine"]),
             ]
         )
-    return html_table("Milliseconds of a training step, against the rivals", headings, lines)
+    return html_table("Milliseconds of a training step, against the peers", headings, lines)
 
 
 def generation_table(results: Results) -> str:
@@ -120,7 +120,7 @@ def generation_table(results: Results) -> str:
     if rows.empty:
         return nothing_yet("No generation is measured", GENERATION_COMMAND)
     names = [name for name in (OURS, JAX_ON_CPU, *PEERS) if name in set(rows["variant"])]
-    lines: list[list[Cell | str]] = []
+    lines: list[list[TableCell | str]] = []
     for _, at_preset in rows.groupby(["origin", "machine_hash", "preset"], sort=False):
         by_variant = {str(row["variant"]): row for row in records(at_preset)}
         best = fastest(at_preset, TORCH)
@@ -134,17 +134,17 @@ def generation_table(results: Results) -> str:
             ]
         )
     headings = ["preset", *names, "over PyTorch's best", "over JAX", "machine"]
-    return html_table("Tokens a second, against the rivals", headings, lines)
+    return html_table("Tokens a second, against the peers", headings, lines)
 
 
-def _preset_cell(rows: pd.DataFrame) -> Cell:
-    return Cell(str(rows.iloc[0]["preset"]), sort=int(rows.iloc[0]["n_parameters"]))
+def _preset_cell(rows: pd.DataFrame) -> TableCell:
+    return TableCell(str(rows.iloc[0]["preset"]), sort=int(rows.iloc[0]["n_parameters"]))
 
 
-def _value(row: dict[str, Any] | None, column: str, write: Any) -> Cell:
+def _value(row: dict[str, Any] | None, column: str, write: Any) -> TableCell:
     """A value, the status of a cell that failed, or a dash."""
     if row is None:
-        return Cell("–")
+        return TableCell("–")
     if row["state"] == "failed":
-        return Cell(str(row["status"]))
-    return Cell(write(float(row[column])), sort=float(row[column])) if pd.notna(row[column]) else Cell("–")
+        return TableCell(str(row["status"]))
+    return TableCell(write(float(row[column])), sort=float(row[column])) if pd.notna(row[column]) else TableCell("–")

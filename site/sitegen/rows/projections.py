@@ -23,7 +23,7 @@ PROJECTED = "projected"
 
 
 def cost_models(cells: pd.DataFrame) -> dict[str, CostModel]:
-    """Engine → the model of its measured cells in the quoted scope; rivals have none, whoever else is in ``cells``.
+    """Engine → the model of its measured cells in the quoted scope; peers have none, whoever else is in ``cells``.
 
     Args:
         cells: of :func:`sitegen.rows.results.cell_frame`.

@@ -4,7 +4,7 @@ Statistics are ``bench.statistics.summary``' business and the choice between run
 here rows are put into words. Four rules hold throughout: published and local rows never meet in one ratio, nor do rows
 of two machines, nor rows of two protocols, nor rows of two runs. What an accelerator computed is in none of these
 frames (``sitegen.rows.accelerators`` has it), but for training runs, which name it. What is said about this project's
-engines never picks up a rival by accident: ``kinds`` asks for them.
+engines never picks up a peer by accident: ``kinds`` asks for them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from bench.statistics.chosen_runs import PLACE, from_complete_runs, newest_cells
 from bench.statistics.noise import cell_verdict, floor_of, noise_floors, ratio_verdict
 from bench.statistics.summary import GROUP, cell_summary, ratio_from, speedups
 from bench.statistics.training_parts import joined_training
-from sitegen.rows.cached_frames import once
+from sitegen.rows.cached_frames import cached_frame
 from sitegen.rows.machines import machine_label
 from sitegen.text import quantities
 from sitegen.text.escape import one_line
@@ -106,7 +106,7 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 # ---- cells ---------------------------------------------------------------------------------------------
 
 
-@once
+@cached_frame
 def cell_frame(results: Results, kinds: Collection[str] = ENGINE_KINDS) -> pd.DataFrame:
     """One row per measured cell and one per failed cell; a cell that did both has both rows.
 
@@ -251,7 +251,7 @@ def primary_cells(cells: pd.DataFrame) -> pd.DataFrame:
 # ---- ratios --------------------------------------------------------------------------------------------
 
 
-@once
+@cached_frame
 def ratio_frame(
     results: Results, kinds: Collection[str] = ENGINE_KINDS, baselines: Collection[str] | None = None
 ) -> pd.DataFrame:

@@ -1,6 +1,6 @@
 """Who a line in a figure is about: its words, its colour, its shape, and among whom it is shown.
 
-The project's engines, the rivals and the roofline are rows of one table, so that each looks the same in every figure,
+The project's engines, the peers and the roofline are rows of one table, so that each looks the same in every figure,
 whoever else is in it. What the table does not know (a variant such as ``vectorized[threads=1]``, an engine of one's
 own) comes after them under its own name.
 """
@@ -15,16 +15,16 @@ from bench.arms.registry import JAX_ON_CPU, OURS, REFERENCE, ROOFLINE
 from sitegen.text.palette import Theme, order_variants
 
 # Who is shown together: each choice of the menu adds to the one before it.
-ENGINES_ONLY, WITH_RIVALS, EVERYTHING = "engines", "rivals", "all"
+ENGINES_ONLY, WITH_PEERS, EVERYTHING = "engines", "peers", "all"
 TIERS = MappingProxyType(
     {
         ENGINES_ONLY: "this project's engines",
-        WITH_RIVALS: "engines, PyTorch and JAX",
+        WITH_PEERS: "engines, PyTorch and JAX",
         EVERYTHING: "everything measured",
     }
 )
 
-BEST_ON_CPU = "processor-best"  # whichever rival is fastest on the processor, preset by preset
+BEST_ON_CPU = "processor-best"  # whichever peer is fastest on the processor, preset by preset
 
 # Vega's shapes, told apart at a glance and when printed without colour.
 _SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right", "triangle-left")
@@ -66,10 +66,10 @@ SERIES = MappingProxyType(
             Series("jax", "jax engine", "jax: the accelerators' engine", ENGINES_ONLY, 5, 6),
             Series(JAX_ON_CPU, "jax engine", "jax: the accelerators' engine, on the processor",
                    ENGINES_ONLY, 5, 6, True),
-            Series("torch", "PyTorch", "PyTorch, as installed", WITH_RIVALS, 0, 3, True),
+            Series("torch", "PyTorch", "PyTorch, as installed", WITH_PEERS, 0, 3, True),
             Series("torch-mkl-avx512", "PyTorch, AVX-512", "PyTorch, MKL overridden to AVX-512",
-                   WITH_RIVALS, 1, 4, True),
-            Series("jax-textbook", "JAX", "JAX", WITH_RIVALS, 2, 5, True),
+                   WITH_PEERS, 1, 4, True),
+            Series("jax-textbook", "JAX", "JAX", WITH_PEERS, 2, 5, True),
             Series("torch-compile", "torch.compile", "torch.compile", EVERYTHING, 3, 6),
             Series("torch-compile-mkl-avx512", "compile, AVX-512", "torch.compile, MKL overridden to AVX-512",
                    EVERYTHING, 4, 7),
@@ -77,15 +77,15 @@ SERIES = MappingProxyType(
             Series("torch-1-thread-mkl-avx512", "1 thread, AVX-512", "PyTorch, one thread, MKL overridden to AVX-512",
                    EVERYTHING, 4, 7),
             Series("transformers", "transformers", "Hugging Face transformers", EVERYTHING, None, 0),
-            Series("torch-cuda", "PyTorch, GPU", "PyTorch on the accelerator", WITH_RIVALS, 0, 3),
+            Series("torch-cuda", "PyTorch, GPU", "PyTorch on the accelerator", WITH_PEERS, 0, 3),
             Series("torch-cuda-graphs", "PyTorch, CUDA graph", "PyTorch, the step as a CUDA graph",
-                   WITH_RIVALS, 1, 4),
-            Series("torch-cuda-compile", "torch.compile, GPU", "torch.compile on the accelerator", WITH_RIVALS, 3, 0),
+                   WITH_PEERS, 1, 4),
+            Series("torch-cuda-compile", "torch.compile, GPU", "torch.compile on the accelerator", WITH_PEERS, 3, 0),
             Series("torch-cuda-compile-graphs", "torch.compile, CUDA graph", "torch.compile, the step as a CUDA graph",
-                   WITH_RIVALS, 4, 7),
-            Series(BEST_ON_CPU, "fastest rival on the processor", "the fastest rival on the processor",
-                   WITH_RIVALS, None, 1),
-            Series(ROOFLINE, "products alone", "the matrix products alone", WITH_RIVALS, None, None),
+                   WITH_PEERS, 4, 7),
+            Series(BEST_ON_CPU, "fastest peer on the processor", "the fastest peer on the processor",
+                   WITH_PEERS, None, 1),
+            Series(ROOFLINE, "products alone", "the matrix products alone", WITH_PEERS, None, None),
         )
     }
 )  # fmt: skip

@@ -15,7 +15,7 @@ from sitegen.rows.machines import machine_label
 from sitegen.rows.results import Results, records
 from sitegen.text import quantities
 from sitegen.text.escape import html_block, one_line
-from sitegen.text.markup import Cell, html_table, nothing_yet
+from sitegen.text.markup import TableCell, html_table, nothing_yet
 from tinygpt.errors import ResultsError
 
 COMMAND = "invoke bench --suite quick"
@@ -29,17 +29,17 @@ def runs_side_by_side(results: Results) -> str:
     runs = results.runs[results.runs["kind"] != "train"]
     if runs.empty:
         return nothing_yet("No runs are recorded", COMMAND)
-    rows: list[list[Cell | str]] = []
+    rows: list[list[TableCell | str]] = []
     for run_id, group in sorted(runs.groupby("run_id"), key=lambda item: item[1]["started_at"].min(), reverse=True):
         first = records(group.sort_values("started_at"))[0]
         n_failed = int((group["status"] != "ok").sum())
         rows.append(
             [
-                Cell(str(run_id), sort=str(run_id), html=_code(run_id)),
+                TableCell(str(run_id), sort=str(run_id), html=_code(run_id)),
                 str(first["suite"]),
                 ", ".join(dict.fromkeys(group["preset"])),
-                Cell(str(len(group)), sort=len(group)),
-                Cell(str(n_failed), sort=n_failed),
+                TableCell(str(len(group)), sort=len(group)),
+                TableCell(str(n_failed), sort=n_failed),
                 _commit(first),
                 ", ".join(dict.fromkeys(group["variant"])),
                 machine_label(first["machine"], first["machine_hash"], first["origin"], first["variant"]),
@@ -123,15 +123,15 @@ def _verdict(point: Point) -> str:
     return FASTER if point.verdict != "unresolved" and point.ratio.speedup - 1.0 > THRESHOLD else UNCLEAR
 
 
-def _row(point: Point) -> list[Cell | str]:
+def _row(point: Point) -> list[TableCell | str]:
     low, high = (quantities.ratio(value) for value in (point.ratio.speedup_low, point.ratio.speedup_high))
     return [
         point.variant,
         point.preset,
-        Cell(quantities.duration(point.before_seconds), sort=point.before_seconds),
-        Cell(quantities.duration(point.after_seconds), sort=point.after_seconds),
-        Cell(quantities.ratio(point.ratio.speedup), sort=point.ratio.speedup),
+        TableCell(quantities.duration(point.before_seconds), sort=point.before_seconds),
+        TableCell(quantities.duration(point.after_seconds), sort=point.after_seconds),
+        TableCell(quantities.ratio(point.ratio.speedup), sort=point.ratio.speedup),
         f"{low} to {high}",
-        Cell(f"{point.floor:.1%}".replace("%", " %"), sort=point.floor),
+        TableCell(f"{point.floor:.1%}".replace("%", " %"), sort=point.floor),
         _verdict(point),
     ]

@@ -13,7 +13,7 @@ from sitegen.rows.projections import cost_models
 from sitegen.rows.results import Results, cell_frame, primary_cells
 from sitegen.text import quantities
 from sitegen.text.escape import one_line
-from sitegen.text.markup import Cell, html_table, nothing_yet
+from sitegen.text.markup import TableCell, html_table, nothing_yet
 from tinygpt.errors import ResultsError
 from tinygpt.terminal.quantities import tokens_text
 
@@ -27,13 +27,13 @@ def cost_model_table(results: Results) -> str:
     models = cost_models(cell_frame(results))
     if not models:
         return nothing_yet("The cost model needs one engine measured at two presets, and there is none", "invoke bench")
-    rows: list[list[Cell | str]] = [
+    rows: list[list[TableCell | str]] = [
         [
             name,
             left.preset,
-            Cell(quantities.duration(left.measured_seconds), sort=left.measured_seconds),
-            Cell(quantities.duration(left.predicted_seconds), sort=left.predicted_seconds),
-            Cell(signed_percent(left.relative_error), sort=left.relative_error),
+            TableCell(quantities.duration(left.measured_seconds), sort=left.measured_seconds),
+            TableCell(quantities.duration(left.predicted_seconds), sort=left.predicted_seconds),
+            TableCell(signed_percent(left.relative_error), sort=left.relative_error),
         ]
         for name, model in models.items()
         for left in model.left_out
@@ -59,13 +59,13 @@ def budget_table(results: Results) -> str:
         )
     except ResultsError:
         return nothing_yet(f"No benchmark of {BUDGET_ENGINE} is recorded", "invoke bench --suite quick")
-    rows: list[list[Cell | str]] = [
+    rows: list[list[TableCell | str]] = [
         [
             row.preset,
-            Cell(("~" if row.projected else "") + quantities.duration(row.step.seconds), sort=row.step.seconds),
-            Cell(quantities.whole(row.steps), sort=row.steps),
-            Cell(tokens_text(row.tokens), sort=row.tokens),
-            Cell(loss_text(row), sort=row.loss.loss if row.loss else None),
+            TableCell(("~" if row.projected else "") + quantities.duration(row.step.seconds), sort=row.step.seconds),
+            TableCell(quantities.whole(row.steps), sort=row.steps),
+            TableCell(tokens_text(row.tokens), sort=row.tokens),
+            TableCell(loss_text(row), sort=row.loss.loss if row.loss else None),
             one_line("" if row.loss is None else f"run of {row.curve_of}"),
         ]
         for row in budget.rows

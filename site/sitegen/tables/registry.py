@@ -19,7 +19,7 @@ from sitegen.tables.speed_tables import cost_terms_table, failures_table, ratio_
 from sitegen.tables.status import accelerator_status, status_table
 from sitegen.text import quantities
 from sitegen.text.escape import html_block, one_line
-from sitegen.text.markup import Cell, html_table, nothing_yet, status_cell
+from sitegen.text.markup import TableCell, html_table, nothing_yet, status_cell
 from tinygpt.corpora import CORPORA
 from tinygpt.engines import ENGINES
 from tinygpt.presets import PRESETS
@@ -28,11 +28,11 @@ from tinygpt.presets import PRESETS
 def presets_table(results: Results) -> str:
     """The ladder of presets, from the code that defines it."""
     del results  # presets are configuration, not measurements
-    rows: list[list[Cell | str]] = [
+    rows: list[list[TableCell | str]] = [
         [
-            Cell(name, html=f"<code>{name}</code>"),
+            TableCell(name, html=f"<code>{name}</code>"),
             *(
-                Cell(quantities.whole(value), sort=value)
+                TableCell(quantities.whole(value), sort=value)
                 for value in (
                     preset.model.n_layers,
                     preset.model.d_model,
@@ -57,12 +57,12 @@ def engines_table(results: Results) -> str:
     """The registered engines, and at how many presets each was measured, on the kind of device that it is for."""
     cells = pd.concat([primary_cells(cell_frame(results)), accelerator_cells(results)])
     measured = cells[cells["state"] == "measured"].groupby("engine")["preset"].nunique()
-    rows: list[list[Cell | str]] = [
+    rows: list[list[TableCell | str]] = [
         [
-            Cell(name, html=f"<code>{html_block(name)}</code>"),
+            TableCell(name, html=f"<code>{html_block(name)}</code>"),
             entry.summary,
-            Cell(", ".join(entry.options) or "none"),
-            Cell(f"{int(measured.get(name, 0))} of {len(PRESETS)}", sort=int(measured.get(name, 0))),
+            TableCell(", ".join(entry.options) or "none"),
+            TableCell(f"{int(measured.get(name, 0))} of {len(PRESETS)}", sort=int(measured.get(name, 0))),
         ]
         for name, entry in ENGINES.items()
     ]
@@ -72,12 +72,12 @@ def engines_table(results: Results) -> str:
 def corpora_table(results: Results) -> str:
     """The corpora that can be named, with sizes, hashes and licences."""
     del results
-    rows: list[list[Cell | str]] = [
+    rows: list[list[TableCell | str]] = [
         [
-            Cell(name, html=f"<code>{html_block(name)}</code>"),
+            TableCell(name, html=f"<code>{html_block(name)}</code>"),
             entry.summary,
             "" if entry.n_bytes is None else quantities.megabytes(entry.n_bytes),
-            Cell("", html=f"<code>{entry.sha256[:12]}</code>") if entry.sha256 else "computed when it is read",
+            TableCell("", html=f"<code>{entry.sha256[:12]}</code>") if entry.sha256 else "computed when it is read",
             entry.licence,
             "once, then cached" if entry.needs_network else "none",
         ]
@@ -89,12 +89,12 @@ def corpora_table(results: Results) -> str:
 def suites_table(results: Results) -> str:
     """The suites of the measuring pipeline, from the code that defines them."""
     del results
-    rows: list[list[Cell | str]] = [
+    rows: list[list[TableCell | str]] = [
         [
-            Cell(suite.name, html=f"<code>{html_block(suite.name)}</code>"),
+            TableCell(suite.name, html=f"<code>{html_block(suite.name)}</code>"),
             suite.summary,
-            Cell(str(suite.rounds), sort=suite.rounds),
-            Cell(str(len(suite.cells)), sort=len(suite.cells)),
+            TableCell(str(suite.rounds), sort=suite.rounds),
+            TableCell(str(len(suite.cells)), sort=len(suite.cells)),
         ]
         for suite in SUITES.values()
     ]
@@ -106,17 +106,17 @@ def runs_table(results: Results, limit: int = 300) -> str:
     runs = results.runs.sort_values("started_at", ascending=False).head(limit)
     if runs.empty:
         return nothing_yet("No runs are recorded", "invoke bench --suite quick")
-    rows: list[list[Cell | str]] = [
+    rows: list[list[TableCell | str]] = [
         [
-            Cell(f"{run['started_at']:%Y-%m-%d %H:%M}", sort=f"{run['started_at']:%Y-%m-%dT%H:%M:%S}"),
+            TableCell(f"{run['started_at']:%Y-%m-%d %H:%M}", sort=f"{run['started_at']:%Y-%m-%dT%H:%M:%S}"),
             run["kind"],
             run["variant"],
             run["preset"],
             run["corpus"],
             status_cell(run["status"]),
             run["origin"],
-            Cell("", html=f"<code>{html_block(run['protocol_hash'][:8])}</code>"),
-            Cell("", html=f"<code>{html_block(one_line(run['command'], 200))}</code>"),
+            TableCell("", html=f"<code>{html_block(run['protocol_hash'][:8])}</code>"),
+            TableCell("", html=f"<code>{html_block(one_line(run['command'], 200))}</code>"),
         ]
         for run in records(runs)
     ]
@@ -132,12 +132,12 @@ def samples_overview_table(results: Results) -> str:
         return nothing_yet("No samples are recorded", "invoke train --preset small --corpus shakespeare --record")
     last = samples.sort_values("step").groupby(["corpus", "preset", "engine", "run_id"], sort=False).tail(1)
     last = last.sort_values("step", ascending=False, kind="stable")
-    rows: list[list[Cell | str]] = [
+    rows: list[list[TableCell | str]] = [
         [
             sample["corpus"],
             sample["preset"],
             sample["engine"],
-            Cell(quantities.whole(sample["step"]), sort=int(sample["step"])),
+            TableCell(quantities.whole(sample["step"]), sort=int(sample["step"])),
             _number_cell(sample["train_loss"], quantities.loss),
             _number_cell(sample["held_out_loss"], quantities.loss),
             _number_cell(sample["tokens_per_second"], quantities.significant),
@@ -160,10 +160,10 @@ def samples_overview_table(results: Results) -> str:
     return html_table("Models that wrote samples", headings, rows)
 
 
-def _number_cell(value: Any, write: Callable[[float], str]) -> Cell:
+def _number_cell(value: Any, write: Callable[[float], str]) -> TableCell:
     if value is None or pd.isna(value):
-        return Cell("not recorded")
-    return Cell(write(float(value)), sort=float(value))
+        return TableCell("not recorded")
+    return TableCell(write(float(value)), sort=float(value))
 
 
 TABLES = MappingProxyType(

@@ -11,7 +11,7 @@ from sitegen.rows.accelerators import COMMAND, accelerator_cells
 from sitegen.rows.results import Results, cell_frame, records
 from sitegen.text import quantities
 from sitegen.text.escape import html_attribute, html_block, one_line
-from sitegen.text.markup import Cell, html_table, nothing_yet
+from sitegen.text.markup import TableCell, html_table, nothing_yet
 from sitegen.text.palette import order_variants
 from tinygpt.engines import CPU_ENGINES
 from tinygpt.presets import PRESETS
@@ -29,7 +29,7 @@ def status_table(results: Results) -> str:
 
 
 def accelerator_status(results: Results) -> str:
-    """The same for rows that accelerators computed: a matrix for each machine, rivals there included."""
+    """The same for rows that accelerators computed: a matrix for each machine, peers there included."""
     cells = accelerator_cells(results)
     if cells.empty:
         return nothing_yet("No accelerator is measured", COMMAND)
@@ -52,9 +52,9 @@ def _matrix(
     found: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for record in records(cells):
         found.setdefault((record["preset"], record["variant"]), []).append(record)
-    rows: list[list[Cell | str]] = [
+    rows: list[list[TableCell | str]] = [
         [
-            Cell(name, sort=preset.model.n_parameters, html=f"<code>{name}</code>"),
+            TableCell(name, sort=preset.model.n_parameters, html=f"<code>{name}</code>"),
             *(_state(found.get((name, variant), []), variant, name, command) for variant in variants),
         ]
         for name, preset in PRESETS.items()
@@ -62,11 +62,11 @@ def _matrix(
     return html_table(f"State of every preset and engine on {machine}", ["preset", *variants], rows)
 
 
-def _state(known: list[dict[str, Any]], variant: str, preset: str, command: str) -> Cell:
+def _state(known: list[dict[str, Any]], variant: str, preset: str, command: str) -> TableCell:
     """What is known about one cell: the measured time, the failures beside it, or how to measure it."""
     if not known:
         hint = html_attribute(f"{command} --presets {preset} --engines {variant}")
-        return Cell("", sort=float("1e12"), html=f'<span class="tg-absent" title="{hint}">not measured</span>')
+        return TableCell("", sort=float("1e12"), html=f'<span class="tg-absent" title="{hint}">not measured</span>')
     parts = []
     sort = 1e11
     for record in sorted(known, key=lambda record: str(record["state"]), reverse=True):
@@ -80,21 +80,21 @@ def _state(known: list[dict[str, Any]], variant: str, preset: str, command: str)
             reason = html_attribute(one_line(str(record["reason"])))
             status = html_block(str(record["status"]))
             parts.append(f'<span class="tg-state tg-state--bad" title="{reason}">{status}</span>{age}')
-    return Cell("", sort=sort, html="".join(parts))
+    return TableCell("", sort=sort, html="".join(parts))
 
 
 def _failures(cells: pd.DataFrame) -> str:
     failed = cells[cells["state"] == "failed"]
     if failed.empty:
         return "<p>No cell on record failed.</p>"
-    rows: list[list[Cell | str]] = [
+    rows: list[list[TableCell | str]] = [
         [
             str(record["variant"]),
             str(record["preset"]),
-            Cell("", html=f'<span class="tg-state tg-state--bad">{html_block(str(record["status"]))}</span>'),
+            TableCell("", html=f'<span class="tg-state tg-state--bad">{html_block(str(record["status"]))}</span>'),
             str(record["reason"]),
-            Cell(quantities.day(record["measured_at"]), sort=quantities.day(record["measured_at"])),
-            Cell("", html=f"<code>{html_block(str(record['command']))}</code>"),
+            TableCell(quantities.day(record["measured_at"]), sort=quantities.day(record["measured_at"])),
+            TableCell("", html=f"<code>{html_block(str(record['command']))}</code>"),
         ]
         for record in records(failed)
     ]

@@ -11,7 +11,7 @@ from sitegen.text.escape import html_attribute, html_block
 
 
 @dataclass(frozen=True)
-class Cell:
+class TableCell:
     """A table cell: its text, what it sorts by, and markup for texts that are ours."""
 
     text: str
@@ -19,7 +19,7 @@ class Cell:
     html: str | None = None
 
 
-def html_table(label: str, headings: Sequence[str], rows: Sequence[Sequence[Cell | str]]) -> str:
+def html_table(label: str, headings: Sequence[str], rows: Sequence[Sequence[TableCell | str]]) -> str:
     """A table on one line of HTML, so that no Markdown syntax can begin inside it.
 
     Args:
@@ -41,9 +41,9 @@ _LONG = 60  # characters; longer cells may wrap
 _SORT_DIGITS = 4  # more than a cell shows; digits that look random are what a long table weighs most
 
 
-def _cell_html(cell: Cell | str) -> str:
+def _cell_html(cell: TableCell | str) -> str:
     if isinstance(cell, str):
-        cell = Cell(cell)
+        cell = TableCell(cell)
     content = cell.html if cell.html is not None else html_block(cell.text)
     if cell.sort is None:
         return f'<td class="tg-long">{content}</td>' if len(cell.text) > _LONG else f"<td>{content}</td>"
@@ -67,10 +67,10 @@ def _reads_as(text: str, value: float) -> bool:
     return abs(read - value * 100) <= 0.5 if share else math.isclose(read, value, rel_tol=0.05)
 
 
-def status_cell(status: str) -> Cell:
+def status_cell(status: str) -> TableCell:
     """A run's status as a coloured word."""
     kind = "good" if status == "ok" else "bad"
-    return Cell(status, sort=status, html=f'<span class="tg-state tg-state--{kind}">{html_block(status)}</span>')
+    return TableCell(status, sort=status, html=f'<span class="tg-state tg-state--{kind}">{html_block(status)}</span>')
 
 
 def nothing_yet(what: str, command: str) -> str:

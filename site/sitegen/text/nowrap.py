@@ -22,7 +22,7 @@ _WORD = re.compile(rf"\S*{_BREAKS}\S*")
 _LAST = 5  # when what macros and other extensions wrote is back in its place
 
 
-class Unbroken(Extension):
+class NoWrap(Extension):
     """The Markdown extension."""
 
     def extendMarkdown(self, md: Markdown) -> None:

@@ -33,7 +33,7 @@ class Theme:
         accent: the project's own colour: the curve in the logo.
         header: behind the top bar, whose text is ``header_ink``.
         good, bad: states in tables; always beside a word.
-        engines: engine → colour; the spare colours go to variants and rivals.
+        engines: engine → colour; the spare colours go to variants and peers.
     """
 
     name: str

@@ -11,7 +11,7 @@ from sitegen.rows.machines import machine_label, machine_sentence
 from sitegen.rows.results import Results, cell_frame, load_results, primary_cells
 from sitegen.tables.registry import TABLES
 from sitegen.tables.samples import samples_html
-from sitegen.text.markup import Cell, html_table
+from sitegen.text.markup import TableCell, html_table
 from tests.sitegen import example_rows as rows
 from tinygpt.engines import CPU_ENGINES
 from tinygpt.presets import PRESETS
@@ -75,7 +75,7 @@ def test_every_table_is_one_line_with_and_without_results(name: str, measured: R
     ],
 )
 def test_a_cell_says_what_it_sorts_by_unless_its_text_does(text: str, value: float, sort: str | None) -> None:
-    table = html_table("a table", ["heading"], [[Cell(text, sort=value)]])
+    table = html_table("a table", ["heading"], [[TableCell(text, sort=value)]])
     attribute = "" if sort is None else f' data-sort="{sort}"'
     assert f'<td class="tg-numeric"{attribute}>' in table
 

@@ -44,8 +44,8 @@ def test_text_and_marks_stand_out(theme: Theme) -> None:
 
 @pytest.mark.parametrize("theme", THEMES, ids=lambda theme: theme.name)
 def test_engines_differ_in_colour_and_in_shape(theme: Theme) -> None:
-    variants = order_variants(["vectorized[threads=1]", "numpy", "rival", "vectorized", "python"])
-    assert variants == ["python", "numpy", "vectorized", "vectorized[threads=1]", "rival"]
+    variants = order_variants(["vectorized[threads=1]", "numpy", "peer", "vectorized", "python"])
+    assert variants == ["python", "numpy", "vectorized", "vectorized[threads=1]", "peer"]
     assert len(set(series_colors(variants, theme))) == len(variants)
     assert len(set(series_shapes(variants))) == len(variants)
 
@@ -60,7 +60,7 @@ def test_engines_differ_in_colour_and_in_shape(theme: Theme) -> None:
     ],
     ids=["training", "writing", "accelerator"],
 )
-def test_rivals_that_meet_in_a_figure_look_different(theme: Theme, absent: tuple[str, ...]) -> None:
+def test_peers_that_meet_in_a_figure_look_different(theme: Theme, absent: tuple[str, ...]) -> None:
     shown = [name for name in SERIES if name not in absent]
     looks = [*zip(series_colors(shown, theme), series_shapes(shown), strict=True)]
     assert len(set(looks)) == len(shown)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from sitegen.build.site import BuiltSite, build_site
-from sitegen.documents.outcome_links import Shipped, check_named, named
-from sitegen.documents.pages import Source, read_sources
+from sitegen.documents.outcome_links import OutcomeTargets, check_named, named
+from sitegen.documents.pages import Page, read_pages
 from sitegen.documents.qa_log import check_entries, qa_overview, read_entries
 from sitegen.documents.roadmap import check_tasks, read_tasks, roadmap_table
 from sitegen.documents.task_reference import check_task_page, task_html, task_names
@@ -62,16 +62,16 @@ class Links(HTMLParser):
         self.links += [value or "" for name, value in attrs if name == "href"]
 
 
-def shipped(log: str = ENTRY, repository: str = "") -> Shipped:
-    pages = (Source("qa_log.md", log), Source("speedup.md", '{{ figure("speedup") }}'), Source("tasks.md", ""))
-    return Shipped(ROOT, pages, frozenset({72, 7}), task_names(namespace), repository)
+def targets(log: str = ENTRY, repository: str = "") -> OutcomeTargets:
+    pages = (Page("qa_log.md", log), Page("speedup.md", '{{ figure("speedup") }}'), Page("tasks.md", ""))
+    return OutcomeTargets(ROOT, pages, frozenset({72, 7}), task_names(namespace), repository)
 
 
 # ---- the Q&A log ----------------------------------------------------------------------------------------
 
 
 def test_an_entry_is_read_with_its_phase_id_and_outcome() -> None:
-    (entry,) = read_entries(Source("qa_log.md", ENTRY))
+    (entry,) = read_entries(Page("qa_log.md", ENTRY))
     assert (entry.phase, entry.title, entry.anchor, entry.line) == (
         "Phase 1 · What to measure", "What is it?", "what-is-it", 5,
     )  # fmt: skip
@@ -89,21 +89,21 @@ def test_an_entry_is_read_with_its_phase_id_and_outcome() -> None:
     ],
 )
 def test_an_entry_that_is_not_whole_is_a_problem_with_its_line(old: str, new: str, said: str) -> None:
-    (problem,) = check_entries(read_entries(Source("qa_log.md", ENTRY.replace(old, new))))
+    (problem,) = check_entries(read_entries(Page("qa_log.md", ENTRY.replace(old, new))))
     assert re.match(r"docs/qa_log\.md, line \d+: the entry 'What is it\?' ", problem)
     assert said in problem
 
 
 def test_an_id_is_given_once() -> None:
     doubled = ENTRY + "\n" + ENTRY[ENTRY.index("### ") :]
-    (problem,) = check_entries(read_entries(Source("qa_log.md", doubled)))
+    (problem,) = check_entries(read_entries(Page("qa_log.md", doubled)))
     assert "line 14" in problem
     assert "of another entry" in problem
 
 
 def test_the_overview_lists_entries_by_phase_and_escapes_them() -> None:
     hostile = ENTRY.replace("What is it?", "<img src=x onerror=alert(1)> {{ 7 }}")
-    page = qa_overview(read_entries(Source("qa_log.md", hostile)))
+    page = qa_overview(read_entries(Page("qa_log.md", hostile)))
     assert "<img" not in page
     assert "{" not in page
     assert Links(page).links == ["#what-is-it"]
@@ -114,7 +114,7 @@ def test_the_overview_lists_entries_by_phase_and_escapes_them() -> None:
 
 
 def test_an_outcome_links_to_file_task_figure_command_and_page() -> None:
-    text = shipped().linked(ENTRY)
+    text = targets().linked(ENTRY)
     assert text.split("**Outcome.**")[0] == ENTRY.split("**Outcome.**")[0]
     assert "source/tinygpt/generation/decoding.py.txt" in text.replace("&#47;", "/").replace("&#46;", ".")
     assert "[#72](roadmap.md#task-72)" in text
@@ -125,12 +125,12 @@ def test_an_outcome_links_to_file_task_figure_command_and_page() -> None:
 
 
 def test_with_a_repository_files_lead_there() -> None:
-    text = shipped(repository="https://code.example/tinygpt/").linked(ENTRY).replace("&#47;", "/").replace("&#46;", ".")
+    text = targets(repository="https://code.example/tinygpt/").linked(ENTRY).replace("&#47;", "/").replace("&#46;", ".")
     assert 'href="https&#58;//code.example/tinygpt/blob/HEAD/tinygpt/generation/decoding.py"' in text
 
 
 def test_copies_of_named_files_are_published(tmp_path: Path) -> None:
-    shipped(ENTRY.replace("`docs/samples.md`", "`results/README.md`, `tinygpt/generation/inference/`")).write_copies(
+    targets(ENTRY.replace("`docs/samples.md`", "`results/README.md`, `tinygpt/generation/inference/`")).write_copies(
         tmp_path
     )
     found = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.txt")}
@@ -155,7 +155,7 @@ def test_copies_of_named_files_are_published(tmp_path: Path) -> None:
     ],
 )
 def test_a_name_that_leads_nowhere_is_a_problem_with_page_and_line(old: str, new: str, said: str) -> None:
-    (problem,) = check_named(shipped(ENTRY.replace(old, new)))
+    (problem,) = check_named(targets(ENTRY.replace(old, new)))
     assert problem.startswith(f"docs/qa_log.md, {said}")
 
 
@@ -172,23 +172,23 @@ def test_a_typed_figure_stops_the_build(tmp_path: Path) -> None:
 
 
 def test_the_log_of_this_project_is_whole_and_every_entry_links_to_what_shipped(built: BuiltSite) -> None:
-    source = next(source for source in read_sources(ROOT / "docs") if source.uri == "qa_log.md")
-    entries = read_entries(source)
+    page = next(page for page in read_pages(ROOT / "docs") if page.uri == "qa_log.md")
+    entries = read_entries(page)
     assert len({entry.phase for entry in entries}) >= 4
-    page = (built.output / "qa_log/index.html").read_text()
+    html = (built.output / "qa_log/index.html").read_text()
     for entry in entries:
-        section = re.split(r"<h[23] ", page[page.index(f'<h3 id="{entry.anchor}"') + 1 :], maxsplit=1)[0]
+        section = re.split(r"<h[23] ", html[html.index(f'<h3 id="{entry.anchor}"') + 1 :], maxsplit=1)[0]
         outcome = section[section.index("<strong>Outcome.</strong>") :]
         assert Links(outcome).links, entry.title
-    assert {name.kind for name in named(source.text)} == {"file", "task", "figure", "command"}
-    assert {name.name for name in named(source.text) if name.kind == "figure"} <= set(FIGURES)
+    assert {name.kind for name in named(page.text)} == {"file", "task", "figure", "command"}
+    assert {name.name for name in named(page.text) if name.kind == "figure"} <= set(FIGURES)
 
 
 # ---- the roadmap ----------------------------------------------------------------------------------------
 
 
 def test_tasks_are_read_with_number_state_and_the_rest_of_the_sentence() -> None:
-    first, second = read_tasks(Source("roadmap.md", ROADMAP))
+    first, second = read_tasks(Page("roadmap.md", ROADMAP))
     assert (first.number, first.title, first.state, first.is_open) == (72, "KV cache", "partly done", True)
     assert (second.number, second.state, second.rest, second.is_open) == (7, "done", "", False)
     page = roadmap_table([first], "../roadmap/")
@@ -207,13 +207,13 @@ def test_tasks_are_read_with_number_state_and_the_rest_of_the_sentence() -> None
     ],
 )
 def test_a_task_that_is_not_whole_is_a_problem_with_its_line(old: str, new: str, said: str) -> None:
-    (problem,) = check_tasks(read_tasks(Source("roadmap.md", ROADMAP.replace(old, new))))
+    (problem,) = check_tasks(read_tasks(Page("roadmap.md", ROADMAP.replace(old, new))))
     assert problem.startswith(f"docs/roadmap.md, {said}")
 
 
 def test_the_original_s_tasks_keep_their_numbers_and_open_ones_reach_the_status_page(built: BuiltSite) -> None:
-    source = next(source for source in read_sources(ROOT / "docs") if source.uri == "roadmap.md")
-    tasks = read_tasks(source)
+    page = next(page for page in read_pages(ROOT / "docs") if page.uri == "roadmap.md")
+    tasks = read_tasks(page)
     assert {66, 72} <= {task.number for task in tasks}
     links = Links((built.output / "status/index.html").read_text()).links
     for task in tasks:
@@ -232,9 +232,9 @@ def test_a_task_is_shown_with_the_options_that_invoke_knows() -> None:
 
 
 def test_the_reference_leaves_no_task_out() -> None:
-    sources = read_sources(ROOT / "docs")
-    assert check_task_page(sources, task_names(namespace)) == []
-    assert check_task_page(sources, frozenset({"juggle"})) == ["docs/tasks.md: the task juggle is missing"]
+    pages = read_pages(ROOT / "docs")
+    assert check_task_page(pages, task_names(namespace)) == []
+    assert check_task_page(pages, frozenset({"juggle"})) == ["docs/tasks.md: the task juggle is missing"]
 
 
 # ---- the API reference ----------------------------------------------------------------------------------

@@ -7,16 +7,16 @@ import pandas as pd
 import pytest
 
 from sitegen.build.site import BuiltSite
-from sitegen.documents.number_rows import FOLDER, anchor_of, asked_numbers, numbers_table, quoted_runs, write_rows
-from sitegen.documents.pages import Source
+from sitegen.documents.number_rows import FOLDER, anchor_of, numbers_table, quoted_numbers, quoted_runs, write_rows
+from sitegen.documents.pages import Page
 from sitegen.numbers.quoted_rows import Facts
 from sitegen.rows.results import load_results
 from tests.sitegen import example_rows as rows
 
 PAGES = (
-    Source("a.md", '{{ number("step_ms.numpy.small") }} {{ number("params.tiny") }}'),
-    Source("b.md", "{{ number('step_ms.numpy.small') }} {{ number(\"step_ms.python.behemoth\") }}"),
-    Source("devlog/posts/c.md", '---\nruns: [run-1]\n---\n{{ number("step_ms.numpy.small") }}'),
+    Page("a.md", '{{ number("step_ms.numpy.small") }} {{ number("params.tiny") }}'),
+    Page("b.md", "{{ number('step_ms.numpy.small') }} {{ number(\"step_ms.python.behemoth\") }}"),
+    Page("devlog/posts/c.md", '---\nruns: [run-1]\n---\n{{ number("step_ms.numpy.small") }}'),
 )
 
 
@@ -26,7 +26,7 @@ def facts(tmp_path_factory: pytest.TempPathFactory) -> Facts:
 
 
 def test_a_number_is_listed_once_for_the_newest_and_once_for_each_pin() -> None:
-    asked = asked_numbers(PAGES)
+    asked = quoted_numbers(PAGES)
     assert [(item.name, item.pin) for item in asked] == [
         ("params.tiny", ()),
         ("step_ms.numpy.small", ()),
@@ -38,7 +38,7 @@ def test_a_number_is_listed_once_for_the_newest_and_once_for_each_pin() -> None:
 
 
 def test_the_table_has_value_evidence_and_the_way_to_the_rows(facts: Facts) -> None:
-    page = numbers_table(asked_numbers(PAGES), {(): facts, ("run-1",): facts}, "../assets/")
+    page = numbers_table(quoted_numbers(PAGES), {(): facts, ("run-1",): facts}, "../assets/")
     assert page.count('href="../assets/rows/run-1.csv"') == 2
     assert 'id="n-step-ms-numpy-small"' in page
     assert "31&#46;0 ms" in page
@@ -49,7 +49,7 @@ def test_the_table_has_value_evidence_and_the_way_to_the_rows(facts: Facts) -> N
 def test_the_rows_are_every_step_of_the_run_and_nothing_else(facts: Facts, tmp_path: Path) -> None:
     (tmp_path / FOLDER).mkdir()
     (tmp_path / FOLDER / "old.csv").write_text("stale")
-    write_rows(facts.results, quoted_runs(asked_numbers(PAGES), {(): facts, ("run-1",): facts}), tmp_path)
+    write_rows(facts.results, quoted_runs(quoted_numbers(PAGES), {(): facts, ("run-1",): facts}), tmp_path)
     assert [path.name for path in (tmp_path / FOLDER).iterdir()] == ["run-1.csv"]
     table = pd.read_csv(tmp_path / FOLDER / "run-1.csv")
     cell = table[(table["variant"] == "numpy") & (table["preset"] == "small")]

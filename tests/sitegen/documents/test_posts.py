@@ -13,7 +13,7 @@ from bench.records.store import read_table
 from sitegen.build.macros import PageMacros
 from sitegen.build.prepare import Prepared, prepare_posts
 from sitegen.documents.documents import Documents
-from sitegen.documents.pages import Source, read_sources
+from sitegen.documents.pages import Page, read_pages
 from sitegen.documents.posts import check_posts, pin_of, pinned_results
 from sitegen.embedding.pins import pin_figure
 from sitegen.numbers.quoted_rows import Facts
@@ -48,14 +48,14 @@ def faster(run_id: str = "run-9") -> dict[str, list[dict[str, object]]]:
 
 def rendered(root: Path, uri: str, text: str) -> str:
     """A page's text with its macros filled in, from whatever lies in the results folder now."""
-    source = Source(uri, text)
+    page = Page(uri, text)
     prepared = Prepared(Facts(load_results(root / "results")), {"speedup": None})
-    pinned = prepare_posts([source], prepared.facts.results, root / "generated", root / "cache") | {(): prepared}
-    documents = Documents(root, (source,), {pin: part.facts for pin, part in pinned.items()}, None)
+    pinned = prepare_posts([page], prepared.facts.results, root / "generated", root / "cache") | {(): prepared}
+    documents = Documents(root, (page,), {pin: part.facts for pin, part in pinned.items()}, None)
     (root / "docs").mkdir(exist_ok=True)
     (root / "docs/numbers.md").touch()
     env = SimpleNamespace(
-        page=SimpleNamespace(meta=source.meta, file=SimpleNamespace(src_uri=uri, url="x/")),
+        page=SimpleNamespace(meta=page.meta, file=SimpleNamespace(src_uri=uri, url="x/")),
         project_dir=root,
         conf={"docs_dir": "docs", "site_url": "https://example.org/"},
     )
@@ -109,19 +109,19 @@ def test_a_pin_reads_its_runs_and_no_others(tmp_path: Path) -> None:
 def test_a_post_that_pins_nothing_or_misspells_a_run_is_a_problem(tmp_path: Path) -> None:
     results = load_results(rows.store(tmp_path, rows.ladder("run-1"), rows.cell("numpy", "tiny", 8.0, "run-2")))
     uri = "devlog/posts/then.md"
-    assert check_posts([Source(uri, POST)], results) == []
-    (problem,) = check_posts([Source(uri, POST.replace("runs: [run-1]\n", ""))], results)
+    assert check_posts([Page(uri, POST)], results) == []
+    (problem,) = check_posts([Page(uri, POST.replace("runs: [run-1]\n", ""))], results)
     assert problem.startswith(f"docs/{uri}, line 9: the post shows number('step_ms.numpy.small') and pins no run")
-    (problem,) = check_posts([Source(uri, POST.replace("[run-1]", "[run-1, run-3]"))], results)
+    (problem,) = check_posts([Page(uri, POST.replace("[run-1]", "[run-1, run-3]"))], results)
     assert problem == f"docs/{uri}, line 4: the run run-3 is not among the results"
-    (problem,) = check_posts([Source(uri, POST.replace("description: What it was.\n", ""))], results)
+    (problem,) = check_posts([Page(uri, POST.replace("description: What it was.\n", ""))], results)
     assert "has no description" in problem
 
 
 def test_the_posts_of_this_project_pin_published_runs_and_show_a_chart() -> None:
     runs = read_table("runs", ROOT / "results")
     published = set(runs.loc[runs["origin"] == "published", "run_id"])
-    posts = [source for source in read_sources(ROOT / "docs") if source.is_post]
+    posts = [page for page in read_pages(ROOT / "docs") if page.is_post]
     measured = [post for post in posts if any(call.macro in ("figure", "number", "table") for call in post.calls)]
     assert len(measured) > len(posts) / 2
     for post in measured:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from sitegen.documents.pages import Source, read_sources
+from sitegen.documents.pages import Page, read_pages
 from sitegen.documents.typed_numbers import check_typed_numbers, typed_numbers
 from tests import ROOT
 
@@ -65,13 +65,13 @@ def test_what_is_marked_or_no_measurement_passes(text: str) -> None:
 
 
 def test_a_problem_names_page_line_and_figure() -> None:
-    source = Source("notes/speed.md", "# Speed\n\nfine\n\nIt takes {{ number('x') }}, not 13.4 ms.\n")
-    (problem,) = check_typed_numbers([source])
+    page = Page("notes/speed.md", "# Speed\n\nfine\n\nIt takes {{ number('x') }}, not 13.4 ms.\n")
+    (problem,) = check_typed_numbers([page])
     assert problem.startswith("docs/notes/speed.md, line 5: the time '13.4 ms' is typed by hand")
     assert 'quoted("13.4 ms")' in problem
 
 
 def test_the_pages_of_this_project_hold_no_typed_figure() -> None:
-    sources = read_sources(ROOT / "docs")
-    assert len(sources) > 20
-    assert check_typed_numbers(sources) == []
+    pages = read_pages(ROOT / "docs")
+    assert len(pages) > 20
+    assert check_typed_numbers(pages) == []

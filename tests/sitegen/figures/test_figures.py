@@ -47,12 +47,12 @@ def two_machines() -> list[Part]:
 
 
 def variants() -> list[Part]:
-    names = ["numpy", "vectorized", "vectorized[threads=1]", "vectorized[kernels=numexpr]", 'rival\'s "engine"']
+    names = ["numpy", "vectorized", "vectorized[threads=1]", "vectorized[kernels=numexpr]", 'peer\'s "engine"']
     return [rows.joined(*(rows.cell(name, "tiny", 8.0 / (1 + i)) for i, name in enumerate(names)))]
 
 
-def rivals() -> list[Part]:
-    return [rows.rivals("small"), rows.rivals("xl", scale=12.0, torch_status="refused")]
+def peers() -> list[Part]:
+    return [rows.peers("small"), rows.peers("xl", scale=12.0, torch_status="refused")]
 
 
 def texts() -> list[Part]:
@@ -90,7 +90,7 @@ CASES: dict[str, tuple[Callable[[], list[Part]], set[str]]] = {
             rows.training(steps=60),
             rows.stack(),
             rows.kernels(),
-            *rivals(),
+            *peers(),
             *texts(),
             *rows.sweep(),
             *rows.race(),
@@ -99,7 +99,7 @@ CASES: dict[str, tuple[Callable[[], list[Part]], set[str]]] = {
         set(FIGURES),
     ),
     "two machines": (two_machines, {"speedup", "step_time", "memory"}),
-    "rivals": (rivals, {"speedup", "step_time", "memory", "peers", "roofline"}),
+    "peers": (peers, {"speedup", "step_time", "memory", "peers", "roofline"}),
     "texts": (texts, {"generation"}),
     "only texts that failed": (lambda: [rows.texts(status="oom", jax_status="oom")], {"generation"}),
     "accelerators": (accelerators, {"speedup", "step_time", "memory", "accelerator"}),

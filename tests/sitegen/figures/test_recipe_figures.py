@@ -43,7 +43,7 @@ def test_a_recipe_in_words(optimizer, words):
     assert recipe_words(optimizer) == words
 
 
-def test_a_race_shows_every_contestant_and_when_it_was_there(results):
+def test_a_race_shows_every_engine_and_when_it_was_there(results):
     plotted = FIGURES["race"].rows(results)
     assert set(plotted["variant"]) == {"vectorized", "torch"}
     ours, theirs = (plotted[plotted["variant"] == name] for name in ("vectorized", "torch"))

@@ -29,9 +29,9 @@ FIGURE = FIGURES["speedup"]
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    """A ladder with a failure, and beside it complete runs with rivals at two presets."""
+    """A ladder with a failure, and beside it complete runs with peers at two presets."""
     root = tmp_path_factory.mktemp("results")
-    return load_results(rows.store(root, rows.ladder(), rows.rivals("small"), rows.rivals("xl", 12.0, "refused")))
+    return load_results(rows.store(root, rows.ladder(), rows.peers("small"), rows.peers("xl", 12.0, "refused")))
 
 
 @pytest.fixture(scope="module")
@@ -58,31 +58,31 @@ def test_the_menus_are_named_as_links_have_them_and_worded(plotted: pd.DataFrame
     assert menus == {
         "measure": ["speedup", "step_time"],
         "baseline": ["python", "numpy", "vectorized", "torch", "torch-mkl-avx512", "jax-textbook"],
-        "show": ["engines", "rivals"],
+        "show": ["engines", "peers"],
     }
     labels = dict(zip(menus["baseline"], found["baseline"]["bind"]["labels"], strict=True))
     assert labels["torch"] == "PyTorch, as installed"
     assert labels["torch-mkl-avx512"] == "PyTorch, MKL overridden to AVX-512"
     assert (found["measure"]["value"], found["baseline"]["value"], found["show"]["value"]) == (
-        "speedup", "numpy", "rivals",
+        "speedup", "numpy", "peers",
     )  # fmt: skip
 
 
 @pytest.mark.parametrize("measure", ["speedup", "step_time"])
 @pytest.mark.parametrize("baseline", ["python", "torch"])
-@pytest.mark.parametrize("show", ["engines", "rivals"])
+@pytest.mark.parametrize("show", ["engines", "peers"])
 def test_every_choice_draws_what_it_says(plotted: pd.DataFrame, measure: str, baseline: str, show: str) -> None:
     svg = drawn(plotted, measure=measure, baseline=baseline, show=show)
     assert "NaN" not in svg and "undefined" not in svg
     title = "time of one training step" if measure == "step_time" else "times as fast as"
     assert title in svg
     assert (f"1× = {baseline}" in svg) == (measure == "speedup")
-    assert ("PyTorch, AVX-512" in svg) == (show == "rivals")  # in the legend
+    assert ("PyTorch, AVX-512" in svg) == (show == "peers")  # in the legend
 
 
 def test_each_ratio_is_of_one_run(plotted: pd.DataFrame) -> None:
     at_small = plotted[(plotted["preset"] == "small") & (plotted["baseline"] == "numpy")].set_index("variant")
-    # The run with the rivals measured numpy at 62 ms; the ladder, at 31, is where python comes from.
+    # The run with the peers measured numpy at 62 ms; the ladder, at 31, is where python comes from.
     assert at_small["value"].to_dict() == pytest.approx(
         {"python": 31 / 9000, "vectorized": 62 / 20, "torch": 62 / 26, "torch-mkl-avx512": 62 / 22,
          "jax-textbook": 62 / 30, "roofline": 62 / 13}
@@ -144,7 +144,7 @@ def test_failures_belong_to_both_measures(plotted: pd.DataFrame) -> None:
     assert set(failed["reason"]) == {"no step within 600 s", "no C compiler"}
 
 
-def test_rivals_are_not_projected(plotted: pd.DataFrame) -> None:
+def test_peers_are_not_projected(plotted: pd.DataFrame) -> None:
     projected = plotted[plotted["state"] == "projected"]
     assert set(projected.loc[projected["measure"] == "step_time", "variant"]) <= {"python", "numpy", "vectorized"}
 

@@ -29,7 +29,7 @@ BFLOAT16 = "jax[dispatch=3,precision=bfloat16]"
 
 @pytest.fixture(scope="module")
 def facts(tmp_path_factory: pytest.TempPathFactory) -> Facts:
-    """A processor's ladder and rivals, an accelerator's run, and runs there that do other work."""
+    """A processor's ladder and peers, an accelerator's run, and runs there that do other work."""
     root = tmp_path_factory.mktemp("results")
     others = rows.joined(
         rows.on_gpu("jax[dispatch=3]", "xl", 20.0, "gpu-2", batch=64),
@@ -38,7 +38,7 @@ def facts(tmp_path_factory: pytest.TempPathFactory) -> Facts:
     )
     trained = rows.training("train-gpu", "small", variant="jax[dispatch=8]", engine="jax", wall_seconds=31.0,
                             machine=rows.canonical(rows.GPU), held_out_loss=1.25)  # fmt: skip
-    parts = rows.ladder(), rows.rivals("xl", 8.0), rows.accelerated(), others, trained, rows.training()
+    parts = rows.ladder(), rows.peers("xl", 8.0), rows.accelerated(), others, trained, rows.training()
     return Facts(load_results(rows.store(root, *parts)))
 
 
@@ -48,7 +48,7 @@ def plotted(facts: Facts) -> pd.DataFrame:
 
 
 def test_nothing_said_about_processors_changes(facts: Facts, tmp_path: Path) -> None:
-    parts = rows.ladder(), rows.rivals("xl", 8.0), rows.training()
+    parts = rows.ladder(), rows.peers("xl", 8.0), rows.training()
     without = Facts(load_results(rows.store(tmp_path, *parts)))
     for name in ("speedup", "step_time", "memory", "peers", "roofline"):
         figure = FIGURES[name]

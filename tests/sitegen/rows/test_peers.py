@@ -16,7 +16,7 @@ from tests.sitegen import example_rows as rows
 @pytest.fixture(scope="module")
 def facts(tmp_path_factory: pytest.TempPathFactory) -> Facts:
     root = tmp_path_factory.mktemp("results")
-    parts = rows.rivals("small"), rows.rivals("xl", scale=12.0, torch_status="refused"), rows.texts()
+    parts = rows.peers("small"), rows.peers("xl", scale=12.0, torch_status="refused"), rows.texts()
     return Facts(load_results(rows.store(root, *parts)))
 
 
@@ -39,7 +39,7 @@ def facts(tmp_path_factory: pytest.TempPathFactory) -> Facts:
         ("generates_over.jax-textbook.xl", None),
     ],
 )
-def test_numbers_about_rivals(facts: Facts, name: str, text: str | None) -> None:
+def test_numbers_about_peers(facts: Facts, name: str, text: str | None) -> None:
     assert resolve_number(name, facts).text == text
 
 
@@ -49,7 +49,7 @@ def test_a_missing_number_names_the_suite(facts: Facts) -> None:
     assert texts.command == "invoke bench --suite generation --presets huge"
 
 
-def test_tables_hold_a_column_for_each_rival_and_say_what_was_refused(facts: Facts) -> None:
+def test_tables_hold_a_column_for_each_peer_and_say_what_was_refused(facts: Facts) -> None:
     table = unescape(training_table(facts.results))
     assert table.count("<tr>") == 3
     for text in ('<th scope="col">torch-mkl-avx512</th>', "26.0 ms", "65 %", ">refused<", "1.3×"):
@@ -57,14 +57,14 @@ def test_tables_hold_a_column_for_each_rival_and_say_what_was_refused(facts: Fac
     assert "8,000" in unescape(generation_table(facts.results))
 
 
-def test_without_rivals_the_page_says_what_to_run(tmp_path: Path) -> None:
+def test_without_peers_the_page_says_what_to_run(tmp_path: Path) -> None:
     results = load_results(rows.store(tmp_path, rows.ladder()))
     assert "invoke bench --suite peers" in unescape(training_table(results))
     assert "invoke bench --suite generation" in unescape(generation_table(results))
     assert FIGURES["peers"].rows(results).empty
 
 
-def test_rivals_stay_out_of_what_is_said_about_our_engines(facts: Facts) -> None:
+def test_peers_stay_out_of_what_is_said_about_our_engines(facts: Facts) -> None:
     assert set(facts.cells["variant"]) == {"numpy", "vectorized"}
     assert {*facts.ratios["variant"], *facts.ratios["baseline"]} == {"numpy", "vectorized"}
     assert set(cell_frame(facts.results, TRAINING_KINDS)["variant"]) > {"numpy", "vectorized", "torch", "roofline"}

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import markdown
 
-from sitegen.text.nowrap import Unbroken
+from sitegen.text.nowrap import NoWrap
 from sitegen.text.roles import Roles
 
 
 def html(text: str) -> str:
-    return markdown.markdown(text, extensions=["pymdownx.superfences", Unbroken()])
+    return markdown.markdown(text, extensions=["pymdownx.superfences", NoWrap()])
 
 
 def test_an_option_is_not_parted_from_its_hyphens() -> None:
