@@ -25,7 +25,7 @@ import numpy as np
 from bench.records.provenance import vouched_provenance
 from bench.training.record_training import record_events
 from tinygpt.checkpoints.checkpoint import load_checkpoint
-from tinygpt.checkpoints.retention import BEST, KEPT
+from tinygpt.checkpoints.layout import BEST, KEPT
 from tinygpt.corpora import Corpus, load_corpus
 from tinygpt.data import BatchSampler, evaluation_batches
 from tinygpt.engines import create_engine

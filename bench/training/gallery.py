@@ -21,7 +21,7 @@ from bench.records.machine import fresh_machine
 from bench.records.provenance import read_provenance
 from bench.records.scrub import recorded_corpus
 from tinygpt.checkpoints.checkpoint import Checkpoint, load_checkpoint
-from tinygpt.checkpoints.retention import BEST, KEPT
+from tinygpt.checkpoints.layout import BEST, KEPT
 from tinygpt.config import TrainConfig
 from tinygpt.corpora import Corpus
 from tinygpt.engines import create_engine, format_variant, parse_variant
@@ -34,7 +34,7 @@ from tinygpt.gallery.quantized import dequantize, quantize, stored_bytes
 from tinygpt.generation.sampling import SamplingSettings
 from tinygpt.schedule import optimizer_text
 from tinygpt.system.files import replace_file, write_file
-from tinygpt.system.folders import replace_folder
+from tinygpt.system.staging import replace_files
 from tinygpt.training.events import Event, SampleRecord
 from tinygpt.training.plan import TrainingPlan
 
@@ -264,5 +264,5 @@ def write_model(card: Card, data: bytes, root: Path = MODELS) -> Path:
         write_file(folder / CARD, [card.as_json().encode()])
 
     folder = root / card.name
-    replace_folder(folder, lambda path: path.name in (CARD, WEIGHTS), write)
+    replace_files(folder, frozenset({CARD, WEIGHTS}), write)
     return folder

@@ -15,7 +15,8 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from tests.parity.oracle import Oracle
 from tests.tinygpt.training.test_session import CORPUS, plan
 from tinygpt.checkpoints.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from tinygpt.checkpoints.gpt2_weights import INDEX, WEIGHTS
+from tinygpt.checkpoints.gpt2_weights import INDEX
+from tinygpt.checkpoints.layout import WEIGHTS
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.data import BatchSampler
 from tinygpt.engines import Engine, create_engine

@@ -13,7 +13,8 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel
 
-from tinygpt.checkpoints.checkpoint import CONFIG, WEIGHTS, load_checkpoint, save_checkpoint
+from tinygpt.checkpoints.checkpoint import load_checkpoint, save_checkpoint
+from tinygpt.checkpoints.layout import CONFIG, WEIGHTS
 from tinygpt.engines import Engine, create_engine
 from tinygpt.errors import CheckpointError
 from tinygpt.generation.decoding import generate

@@ -23,9 +23,9 @@ from typing import Any
 import tinygpt.checkpoints.checkpoint
 import tinygpt.checkpoints.tensorfile
 import tinygpt.system.files
-import tinygpt.system.folders
 from tests.tinygpt.training.test_session import CORPUS, plan
-from tinygpt.checkpoints.checkpoint import load_checkpoint
+from tinygpt.checkpoints.checkpoint import has_checkpoint, load_checkpoint
+from tinygpt.system.staging import SAVED, SAVING
 from tinygpt.training.events import EvaluationRecord
 from tinygpt.training.session import run_session
 from tinygpt.training.trainer import StepRecord
@@ -34,7 +34,7 @@ STEPS = 30
 CHECKPOINTED = "saved"
 # Everything that a run could lose count of.
 RECIPE = {"dropout": 0.1, "warmup_steps": 4, "schedule": "cosine", "batch_size": 4, "accumulation": 2}
-_ASKED_OF_THE_DISK = ("mkdir", "fsync", "rename", "link", "unlink", "rmdir")
+_ASKED_OF_THE_DISK = ("mkdir", "fsync", "rename", "replace", "link", "unlink", "rmdir")
 _PER_SAVE = 150  # about as many calls, chunks of files included
 _STEP_SECONDS = 0.03  # of processor time, about, with its save
 _KILLED = (-signal.SIGKILL, -signal.SIGVTALRM)
@@ -51,7 +51,7 @@ def train(folder: Path, engine: str, log: Path, taken: Callable[[int], None], **
         changes: of the plan.
     """
     wanted = plan(folder, engine=engine, steps=STEPS, eval_every=5, sample_every=1000, **RECIPE, **changes)
-    resume = tinygpt.system.folders.find_folder(folder) is not None
+    resume = has_checkpoint(folder)
     descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     steps = 0
     taken(steps)
@@ -121,8 +121,8 @@ def main(folder: Path, engine: str, kills: int, seed: int) -> None:
         assert code in (0, *_KILLED), f"run {number} ended with {code}"
         if code == 0:
             break
-        half_way = any((folder / name).exists() for name in (".run.new", ".run.old"))
-        state = load_checkpoint(run).training if tinygpt.system.folders.find_folder(run) else None
+        half_way = any((run / name).exists() for name in (SAVING, SAVED))
+        state = load_checkpoint(run).training if has_checkpoint(run) else None
         with log.open("a") as file:
             file.write(f"{CHECKPOINTED} {0 if state is None else state.step} {half_way}\n")
     train(folder / "whole", engine, folder / "whole.txt", nothing)

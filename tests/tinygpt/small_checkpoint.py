@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tinygpt.checkpoints.checkpoint import STATE, load_checkpoint, save_checkpoint
+from tinygpt.checkpoints.checkpoint import load_checkpoint, save_checkpoint
+from tinygpt.checkpoints.layout import STATE
 from tinygpt.checkpoints.training_state import TrainingState
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.optim import OptimizerState

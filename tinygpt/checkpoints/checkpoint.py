@@ -9,8 +9,8 @@
                             the run's own
     checkpoints/            the last ones before this and the best (see tinygpt/checkpoints/retention.py)
 
-The folder is replaced as a whole (see tinygpt/system/folders.py); a folder with only the first two files, as
-save_pretrained writes it, loads as well, and so does one whose weights are in several files.
+The files are replaced as one act (see tinygpt/system/staging.py). A folder with only the first two, as save_pretrained
+writes it, loads as well, and so does one whose weights are in several files.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,22 +26,21 @@ from typing import Any
 import numpy as np
 
 from tinygpt.checkpoints.gpt2_config import dropout_of, from_gpt2_config, to_gpt2_config
-from tinygpt.checkpoints.gpt2_weights import INDEX, WEIGHTS, read_gpt2_weights
-from tinygpt.checkpoints.retention import BEST, KEPT, carry_over, is_kept_name, kept_checkpoints, link_files
+from tinygpt.checkpoints.gpt2_weights import INDEX, read_gpt2_weights
+from tinygpt.checkpoints.layout import CONFIG, FILES, OPTIMIZER, STATE, WEIGHTS
+from tinygpt.checkpoints.retention import drop_older, keep_newest, link_files
 from tinygpt.checkpoints.tensorfile import read_tensors, write_tensors
 from tinygpt.checkpoints.training_state import TrainingState, parse_train_config, parse_training_state
 from tinygpt.config import ModelConfig, TrainConfig
-from tinygpt.errors import CheckpointError, ConfigError, StorageError
+from tinygpt.errors import CheckpointError, ConfigError
 from tinygpt.optim import OptimizerState
 from tinygpt.params import Arrays, check_shapes, parameter_shapes
-from tinygpt.system.files import link_file, write_file
-from tinygpt.system.folders import find_folder, recover_folder, replace_folder
+from tinygpt.system.files import write_file
 from tinygpt.system.json_records import read_json
+from tinygpt.system.staging import current_files, finish_replacement, replace_files
 
 FORMAT = "tinygpt-checkpoint"
 FORMAT_VERSION = 2  # 1 had no hash of config.json and of the state itself
-CONFIG, OPTIMIZER, STATE = "config.json", "optimizer.safetensors", "training_state.json"
-FILES = frozenset({CONFIG, WEIGHTS, OPTIMIZER, STATE})
 
 # What a folder written by somebody else is trained with unless the caller says otherwise.
 _FOREIGN_TRAIN = TrainConfig(batch_size=8)
@@ -134,9 +134,11 @@ def save_checkpoint(
             "sha256": digests,
         }
         write_file(folder / STATE, [_json_bytes(state | {_CHECKSUM: _checksum(state)})])
-        carry_over(directory, folder, keep, 0 if training is None else training.step, FILES, STATE)
+        if keep:
+            keep_newest(directory)
 
-    replace_folder(directory, _is_ours, write)
+    replace_files(directory, FILES, write)
+    drop_older(directory, keep, 0 if training is None else training.step)
     return directory
 
 
@@ -146,41 +148,16 @@ def restore_checkpoint(directory: str | Path, kept: Path) -> None:
     Raises:
         StorageError: the file system refused; the folder is as it was.
     """
-    directory = Path(directory)
-    source = kept.relative_to(directory)
-
-    def write(folder: Path) -> None:
-        for name in sorted(FILES):
-            if (directory / source / name).is_file():
-                link_file(directory / source / name, folder / name)
-        for path in [*kept_checkpoints(directory).values(), directory / KEPT / BEST]:
-            link_files(path, folder / KEPT / path.name, FILES)
-
-    replace_folder(directory, _is_ours, write)
+    replace_files(Path(directory), FILES, lambda folder: link_files(kept, folder))
 
 
 def finish_save(directory: str | Path) -> None:
-    """Bring a save that was killed to its end, before anything is written into its folder or below it.
+    """Bring a save that was killed to its end.
 
     Raises:
         StorageError: the file system refused; what there was is still there.
     """
-    try:
-        recover_folder(Path(directory), _is_ours)
-    except OSError as error:
-        raise StorageError(
-            f"cannot write {directory}: {error.strerror or error}",
-            "a folder that may be written",
-            "the same command once it is",
-        ) from error
-
-
-def _is_ours(path: Path) -> bool:
-    """Whether a path below a checkpoint's folder is part of it."""
-    parts = path.parts
-    if parts[0] != KEPT:
-        return len(parts) == 1 and parts[0] in FILES
-    return len(parts) == 1 or (is_kept_name(parts[1]) and (len(parts) == 2 or (len(parts) == 3 and parts[2] in FILES)))
+    finish_replacement(Path(directory), FILES)
 
 
 def _checksum(state: Mapping[str, Any]) -> str:
@@ -189,9 +166,8 @@ def _checksum(state: Mapping[str, Any]) -> str:
 
 
 def has_checkpoint(directory: str | Path) -> bool:
-    """Whether a folder holds a checkpoint or what an interrupted save left of one; says nothing about its health."""
-    folder = find_folder(Path(directory))
-    return folder is not None and any((folder / name).exists() for name in FILES)
+    """Whether a folder holds a checkpoint; says nothing about its health."""
+    return bool(current_files(Path(directory), FILES))
 
 
 # ---- loading -----------------------------------------------------------------------------------------------
@@ -207,55 +183,45 @@ def load_checkpoint(directory: str | Path) -> Checkpoint:
         CheckpointError: the folder or a file is missing, damaged, of a newer format, or of another model.
     """
     directory = Path(directory)
+    if not directory.is_dir():
+        raise CheckpointError(
+            f"{directory} is a file" if directory.exists() else f"there is no folder {directory}",
+            "a checkpoint folder",
+            _MAKE_ONE,
+        )
     while True:
-        folder = find_folder(directory)
-        if folder is None:
-            is_file = directory.exists()
-            raise CheckpointError(
-                f"{directory} is a file" if is_file else f"there is no folder {directory}",
-                "a checkpoint folder",
-                _MAKE_ONE,
-            )
-        identity = _identity(folder)
-        # A run that saves just now swaps the folder under our hands. Then files may be missing, or the state alone:
-        # the load fails, or looks like a foreign checkpoint without one. Read the version that is there now.
+        version = _version(directory)
         try:
-            checkpoint = _load(folder)
+            return _load(directory)
         except CheckpointError:
-            if _stands(directory, identity):
+            # A run that saves just now moves files into their places under our hands: read what is there now.
+            if _version(directory) == version:
                 raise
-        else:
-            if checkpoint.training is not None or _stands(directory, identity):
-                return checkpoint
 
 
-def _stands(directory: Path, identity: tuple[int, int] | None) -> bool:
-    """Whether the version that a reader should open is still the one of this identity, or there is none any more."""
-    current = find_folder(directory)
-    return current is None or _identity(current) == identity
-
-
-def _identity(folder: Path) -> tuple[int, int] | None:
-    """Which folder stands under a name at this moment; inode numbers alone are used again."""
-    try:
-        found = folder.stat()
-    except FileNotFoundError:
-        return None
-    return found.st_ino, found.st_ctime_ns
+def _version(directory: Path) -> dict[Path, tuple[int, int]]:
+    """Which files make up a checkpoint at this moment; inode numbers alone are used again."""
+    found = {}
+    for path in current_files(directory, FILES).values():
+        with suppress(FileNotFoundError):  # it is being moved
+            status = path.stat()
+            found[path] = (status.st_ino, status.st_mtime_ns)
+    return found
 
 
 def _load(folder: Path) -> Checkpoint:
-    if not any((folder / name).exists() for name in (CONFIG, WEIGHTS, INDEX)):
+    files = current_files(folder, (*FILES, INDEX))
+    if not files.keys() & {CONFIG, WEIGHTS, INDEX}:
         raise CheckpointError(f"{folder} holds no checkpoint", f"a folder with {CONFIG} and {WEIGHTS}", _MAKE_ONE)
-    state = read_json(folder / STATE) if (folder / STATE).exists() else None
-    if state is None and (folder / OPTIMIZER).exists():
+    state = read_json(files[STATE]) if STATE in files else None
+    if state is None and OPTIMIZER in files:
         raise CheckpointError(
             f"{folder / STATE} is missing", f"all files of a checkpoint, or {CONFIG} and {WEIGHTS} alone", _MAKE_ONE
         )
     if state is not None:
-        _check_state(state, folder)
-    config = read_json(folder / CONFIG)
-    weights = read_gpt2_weights(folder)
+        _check_state(state, folder, files)
+    config = read_json(files.get(CONFIG, folder / CONFIG))
+    weights = read_gpt2_weights(files[WEIGHTS].parent if WEIGHTS in files else folder)
     model = from_gpt2_config(config, str(folder / CONFIG))
     # Before the names are laid out: a config.json that lies about its layers must not make us list billions.
     if len(weights) != 4 + 12 * model.n_layers:
@@ -271,7 +237,7 @@ def _load(folder: Path) -> Checkpoint:
     older = state["format_version"] < FORMAT_VERSION
     train = parse_train_config(state.get("train"), source, older)
     training = None if state.get("training") is None else parse_training_state(state["training"], source, older)
-    optimizer = _read_optimizer(folder / OPTIMIZER, model) if OPTIMIZER in state["sha256"] else None
+    optimizer = _read_optimizer(files[OPTIMIZER], model) if OPTIMIZER in state["sha256"] else None
     if optimizer is not None and training is not None and optimizer.step != training.step:
         raise CheckpointError(
             f"{OPTIMIZER} of {folder} is from step {optimizer.step}", f"step {training.step}, as {STATE} says"
@@ -279,7 +245,7 @@ def _load(folder: Path) -> Checkpoint:
     return Checkpoint(model, train, weights, optimizer, training)
 
 
-def _check_state(state: Mapping[str, Any], folder: Path) -> None:
+def _check_state(state: Mapping[str, Any], folder: Path, files: Mapping[str, Path]) -> None:
     """Format, version, and that the tensor files are the ones this state was written with."""
     source = folder / STATE
     if state.get("format") != FORMAT:
@@ -303,7 +269,7 @@ def _check_state(state: Mapping[str, Any], folder: Path) -> None:
         )
     for name, digest in digests.items():
         try:
-            found = _sha256(folder / name)
+            found = _sha256(files.get(name, folder / name))
         except FileNotFoundError:
             raise CheckpointError(f"{folder / name} is missing", f"the files that {STATE} lists", _MAKE_ONE) from None
         except OSError as error:

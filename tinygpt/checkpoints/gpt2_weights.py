@@ -11,12 +11,12 @@ from pathlib import Path, PurePath
 
 import numpy as np
 
+from tinygpt.checkpoints.layout import WEIGHTS
 from tinygpt.checkpoints.tensorfile import read_tensors
 from tinygpt.errors import CheckpointError
 from tinygpt.params import Arrays
 from tinygpt.system.json_records import read_json
 
-WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 _PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 

@@ -5,20 +5,21 @@
     DIR/checkpoints/best/            the lowest held-out loss, to sample from: weights without AdamW's moments
 
 Each is a checkpoint folder of its own. One of the last is a second name of the files that were written when it was
-the newest (nobody writes to them afterwards), so that keeping costs room but no time. A save exchanges the whole tree
-in one act.
+the newest (a save never writes into a file that stands), so that keeping costs room but no time.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from pathlib import Path
 
-from tinygpt.system.files import flush_folder, link_file
+from tinygpt.checkpoints.layout import FILES, KEPT, STATE
+from tinygpt.errors import StorageError
+from tinygpt.system.files import link_file
+from tinygpt.system.staging import current_files, finish_replacement, replace_files
 
-KEPT = "checkpoints"
-BEST = "best"
 _STEP = re.compile(r"step-(\d{8,})")
 
 
@@ -27,8 +28,25 @@ def kept_name(step: int) -> str:
     return f"step-{step:08}"
 
 
+def kept_folder(directory: Path, name: str) -> Path:
+    """The folder of a kept checkpoint.
+
+    Raises:
+        StorageError: it is a link, and what is written there would land elsewhere.
+    """
+    path = directory / KEPT / name
+    for part in (path.parent, path):
+        if part.is_symlink():
+            raise StorageError(f"{part} is a link", "a folder", f"rm {part}")
+    return path
+
+
 def kept_checkpoints(directory: Path) -> dict[int, Path]:
     """The last checkpoints before the newest, by step, newest first; says nothing about their health."""
+    return {step: path for step, path in _kept_folders(directory).items() if current_files(path, [STATE])}
+
+
+def _kept_folders(directory: Path) -> dict[int, Path]:
     try:
         entries = {int(m[1]): entry for entry in (directory / KEPT).iterdir() if (m := _STEP.fullmatch(entry.name))}
     except OSError:
@@ -36,46 +54,52 @@ def kept_checkpoints(directory: Path) -> dict[int, Path]:
     return dict(sorted(entries.items(), reverse=True))
 
 
-def is_kept_name(name: str) -> bool:
-    """Whether a folder of this name is one of ours."""
-    return name == BEST or _STEP.fullmatch(name) is not None
+def keep_newest(directory: Path) -> None:
+    """Give the newest checkpoint, if it is whole, a second place among the kept ones.
+
+    Raises:
+        OSError, StorageError: the file system refused.
+    """
+    step = _step_of(directory / STATE)
+    if step is None or not all((directory / name).is_file() for name in FILES):
+        return
+    folder = kept_folder(directory, kept_name(step))
+    if current_files(folder, FILES).keys() != FILES:
+        replace_files(folder, FILES, lambda new: link_files(directory, new))
 
 
-def carry_over(old: Path, new: Path, keep: int, step: int, names: frozenset[str], state_name: str) -> None:
-    """Give the new version of a folder the kept checkpoints of the old one, and the old one itself.
+def drop_older(directory: Path, keep: int, step: int) -> None:
+    """Delete kept checkpoints: all but the last few, and those of a past that is being written anew.
 
     Args:
-        old: the version in place; it need not exist, and is kept only with all its files.
-        new: the version being written.
-        keep: how many of the last ones before the new one.
-        step: of the new version. What is not older than it belongs to a past that is being written anew.
-        names: the files of a checkpoint.
-        state_name: the one among them that says the step.
+        directory: the run's folder.
+        keep: how many stay.
+        step: of the newest checkpoint; kept ones are older.
+
+    Raises:
+        OSError, StorageError: the file system refused.
+    """
+    folders = _kept_folders(directory)
+    staying = sorted((number for number in folders if number < step), reverse=True)[:keep]
+    for number, folder in folders.items():
+        if number not in staying and not folder.is_symlink():
+            finish_replacement(folder, FILES)
+            for name in sorted(FILES, reverse=True):  # the state first: without it a folder is no checkpoint
+                (folder / name).unlink(missing_ok=True)
+            with suppress(OSError):  # it holds files of others
+                folder.rmdir()
+    with suppress(OSError):  # as nearly always, something is in it
+        (directory / KEPT).rmdir()
+
+
+def link_files(source: Path, target: Path) -> None:
+    """Give the files of a checkpoint a second place; those that are missing are missing there too.
 
     Raises:
         OSError: the file system refused.
     """
-    earlier = kept_checkpoints(old)
-    before = _step_of(old / state_name)
-    if before is not None and all((old / name).is_file() for name in names):
-        earlier |= {before: old}
-    chosen = sorted((number for number in earlier if number < step), reverse=True)[:keep]
-    sources = {kept_name(number): earlier[number] for number in chosen}
-    for name, source in (sources | {BEST: old / KEPT / BEST}).items():
-        link_files(source, new / KEPT / name, names)
-    if (new / KEPT).is_dir():
-        flush_folder(new / KEPT)
-
-
-def link_files(source: Path, target: Path, names: frozenset[str]) -> None:
-    """Give the files of a checkpoint a second place; those that are missing are missing there too."""
-    found = sorted(name for name in names if (source / name).is_file())
-    if found:
-        target.mkdir(parents=True)
-    for name in found:
-        link_file(source / name, target / name)
-    if found:
-        flush_folder(target)
+    for name, path in current_files(source, FILES).items():
+        link_file(path, target / name)
 
 
 def _step_of(state: Path) -> int | None:

@@ -17,10 +17,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from tinygpt.checkpoints.checkpoint import finish_save, has_checkpoint
+from tinygpt.checkpoints.checkpoint import has_checkpoint
 from tinygpt.errors import CheckpointError, ConfigError, StorageError, TinyGPTError
 from tinygpt.runs.status import RunStatus, read_status
-from tinygpt.system.folder_lock import folder_lock, require_free_lock
+from tinygpt.system.folder_lock import require_free_lock
 from tinygpt.training.plan import TrainingPlan
 from tinygpt.training.resume import require_free_folder
 
@@ -77,8 +77,6 @@ def train_in_background(plan: TrainingPlan, resume: bool, patience: float = 120.
     elif not has_checkpoint(plan.out):
         raise CheckpointError(f"{plan.out} holds no checkpoint", "a folder that invoke train wrote", "invoke train")
     require_free_lock(plan.out)
-    with folder_lock(plan.out):
-        finish_save(plan.out)
     log, is_new = plan.out / LOG, not plan.out.exists()
     try:
         plan.out.mkdir(parents=True, exist_ok=True)

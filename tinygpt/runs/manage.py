@@ -26,13 +26,14 @@ from pathlib import Path
 
 import psutil
 
-from tinygpt.checkpoints.checkpoint import STATE, has_checkpoint, load_checkpoint, restore_checkpoint
+from tinygpt.checkpoints.checkpoint import has_checkpoint, load_checkpoint, restore_checkpoint
+from tinygpt.checkpoints.layout import STATE
 from tinygpt.checkpoints.training_state import TrainingState, parse_training_state
 from tinygpt.errors import CheckpointError, ConfigError, TinyGPTError, unknown_name
 from tinygpt.runs.status import RunStatus, read_status
 from tinygpt.system.folder_lock import folder_lock, holder_of
-from tinygpt.system.folders import find_folder
 from tinygpt.system.json_records import read_json
+from tinygpt.system.staging import current_files
 from tinygpt.training.resume import newest_whole
 
 LIVING = frozenset({"running", "silent", "suspended"})
@@ -105,10 +106,8 @@ def list_runs(root: Path) -> list[Run]:
     """
     if not root.is_dir():
         raise ConfigError(f"there is no folder {root}", "a folder with runs in it", "invoke train")
-    names = {path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")}
-    # A run that was killed while its folder was being exchanged has no folder of its name.
-    names |= {path.name[1 : -len(".old")] for path in root.glob(".*.old") if path.is_dir()}
-    return [look_at(root / name) for name in sorted(names)]
+    folders = [path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    return [look_at(folder) for folder in sorted(folders)]
 
 
 def find_run(name: str, root: Path) -> Run:
@@ -118,7 +117,7 @@ def find_run(name: str, root: Path) -> Run:
         ConfigError: there is none; the message suggests the nearest name.
     """
     for folder in (root / name, Path(name)):
-        if find_folder(folder) is not None:
+        if folder.is_dir():
             return look_at(folder)
     known = [run.name for run in list_runs(root)] if root.is_dir() else []
     raise unknown_name("run", name, known, "invoke runs")
@@ -155,13 +154,12 @@ def look_at(folder: Path) -> Run:
 def _without_word(name: str, folder: Path) -> Run:
     """A folder without a status file: from the API, of an older version, copied, or no run at all."""
     holder = holder_of(folder)
-    whole = find_folder(folder) or folder
     training = None
-    if (whole / STATE).is_file():
+    if (path := current_files(folder, [STATE]).get(STATE)) is not None:
         try:
-            state = read_json(whole / STATE)
+            state = read_json(path)
             if state.get("training") is not None:
-                training = parse_training_state(state["training"], str(whole / STATE), older=True)
+                training = parse_training_state(state["training"], str(folder / STATE), older=True)
         except CheckpointError as error:
             return Run(name, folder, "unreadable", note=error.problem)
     if holder is not None:

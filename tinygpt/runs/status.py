@@ -17,7 +17,6 @@ from pathlib import Path
 from tinygpt.errors import StorageError
 from tinygpt.runs.progress import RunProgress
 from tinygpt.system.files import remove_unfinished, replace_file
-from tinygpt.system.folders import find_folder
 from tinygpt.system.json_records import read_json, record_from_json
 from tinygpt.system.process_identity import ProcessIdentity
 from tinygpt.training.events import CheckpointRecord, Event, StartRecord, StopRecord
@@ -34,7 +33,7 @@ class RunStatus:
     Attributes:
         state: ``running``, ``finished`` (at the last step, or early as planned), ``stopped`` (and saved) or ``failed``.
         pid: the process that trains.
-        process_started: when it began, seconds since 1970.
+        process_started: when it began (``ProcessIdentity.started``).
         host: the machine it runs on.
         preset: the preset's name.
         engine: the engine's variant.
@@ -54,7 +53,7 @@ class RunStatus:
 
     state: str
     pid: int
-    process_started: float
+    process_started: str
     host: str
     preset: str
     engine: str
@@ -83,13 +82,13 @@ def read_status(folder: Path) -> RunStatus | None:
     Raises:
         CheckpointError: there is a file, but it cannot be understood.
     """
-    # While a save exchanges the folder, what is not part of the checkpoint stands in the version before.
-    resolved = folder.resolve()
-    for place in (resolved, resolved.parent / f".{resolved.name}.old", find_folder(folder) or folder):
-        if (place / STATUS).exists():
-            with contextlib.suppress(FileNotFoundError):
-                return record_from_json(RunStatus, read_json(place / STATUS), "status", str(place / STATUS))
-    return None
+    path = folder / STATUS
+    if not path.exists():
+        return None
+    found = read_json(path)
+    if isinstance(found.get("process_started"), float):  # of an earlier version, which wrote seconds since 1970
+        found["process_started"] = str(found["process_started"])
+    return record_from_json(RunStatus, found, "status", str(path))
 
 
 def report_status(events: Iterable[Event]) -> Iterator[Event]:
@@ -124,7 +123,8 @@ class _Reporter:
     def __init__(self, start: StartRecord) -> None:
         plan, own = start.plan, ProcessIdentity.own()
         self.progress = RunProgress(start)
-        self.folder = plan.out
+        self.folder = plan.out.absolute()
+        self.identity = _identity(self.folder)
         remove_unfinished(self.folder, STATUS)
         self.written_at = float("-inf")
         self.status = RunStatus(
@@ -183,5 +183,15 @@ class _Reporter:
         self.status = replace(self.status, updated_at=time.time())
         self.written_at = time.monotonic()
         with contextlib.suppress(StorageError, ValueError):
+            if _identity(self.folder) != self.identity:
+                return  # removed, or another run's by now
             text = json.dumps(asdict(self.status), indent=1, allow_nan=False)
             replace_file(self.folder / STATUS, [text.encode()])
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """Which folder has a path at this moment."""
+    with contextlib.suppress(OSError):
+        found = folder.stat()
+        return found.st_dev, found.st_ino
+    return None

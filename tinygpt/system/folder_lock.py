@@ -1,16 +1,17 @@
 """One writer per folder: a run holds a lock for as long as it lives, and the next one is told who holds it.
 
 The lock is the kernel's and goes with its process, however that ends; no lock is ever left behind by a crash. Its file
-stands beside the folder, as ``.NAME.lock``, because the folder itself is exchanged with every save.
+lies in the folder. Before each write the holder looks whether it is still there: a folder that was removed, or replaced
+by another run's, is not this run's any more.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,19 +20,49 @@ from tinygpt.system.file_lock import take_lock
 from tinygpt.system.process_identity import ProcessIdentity
 
 _LOOK_SECONDS = 0.02
+# A link of the lock's name, from an archive say, is refused: what it points to would be overwritten.
+_FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
 # Worker processes hold their parent's lock too, and outlive a parent that was killed by as much as a step.
 _PATIENCE_SECONDS = 10.0
 
 
+LOCK = ".tinygpt.lock"
+
+
 def lock_path(folder: Path) -> Path:
     """The file that carries a folder's lock."""
-    folder = folder.resolve()
-    return folder.parent / f".{folder.name}.lock"
+    return folder / LOCK
+
+
+@dataclass(frozen=True)
+class HeldFolder:
+    """A folder whose lock this process holds.
+
+    Attributes:
+        folder: the folder.
+        file: the locked file.
+    """
+
+    folder: Path
+    file: BinaryIO
+
+    def require(self) -> None:
+        """Make sure that the folder is still the one that was locked.
+
+        Raises:
+            StorageError: it was removed or replaced meanwhile.
+        """
+        if not _is_at(lock_path(self.folder), self.file):
+            raise StorageError(
+                f"{self.folder} was removed or replaced while this run was training into it",
+                "a folder that stays until its run has ended",
+                "invoke train with another --out",
+            )
 
 
 @contextmanager
-def folder_lock(folder: Path, patience: float = _PATIENCE_SECONDS) -> Iterator[None]:
-    """Hold a folder for a block. The folder itself need not exist.
+def folder_lock(folder: Path, patience: float = _PATIENCE_SECONDS) -> Iterator[HeldFolder]:
+    """Hold a folder for a block. It is made if missing, and goes again if nothing was put into it.
 
     Args:
         folder: what will be written.
@@ -39,27 +70,31 @@ def folder_lock(folder: Path, patience: float = _PATIENCE_SECONDS) -> Iterator[N
 
     Raises:
         FolderInUseError: another process holds it; the message names that process.
-        StorageError: the lock's file cannot be made.
+        StorageError: it is a file, or the lock's file cannot be made.
     """
+    folder = folder.absolute()  # the current folder may change
+    if folder.is_file():
+        raise StorageError(f"{folder} is a file", "a folder", "invoke train --out DIR with another DIR")
     path = lock_path(folder)
-    made = [parent for parent in path.parents if not parent.exists()]
+    made = [part for part in path.parents if not part.exists()]
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         file = _acquire(folder, path, patience)
     except OSError as error:
         raise StorageError(
-            f"cannot write beside {folder}: {error.strerror or error}",
-            "a parent folder that may be written",
+            f"cannot write {folder}: {error.strerror or error}",
+            "a folder that may be written",
             "the same command with another --out",
         ) from error
+    held = HeldFolder(folder, file)
     try:
-        yield
+        yield held
     finally:
-        with file, contextlib.suppress(OSError):
-            path.unlink()  # while it is locked: whoever opened it before sees that it is gone, and opens the next
-        for parent in made:  # a refused run leaves no empty folders
-            with contextlib.suppress(OSError):
-                parent.rmdir()
+        with file, suppress(OSError):
+            if _is_at(path, file):
+                path.unlink()  # while it is locked: a waiter that has it open sees that it is gone, and makes another
+        for part in made:  # a refused run leaves no empty folders
+            with suppress(OSError):
+                part.rmdir()
 
 
 def holder_of(folder: Path) -> ProcessIdentity | None:
@@ -85,14 +120,15 @@ def require_free_lock(folder: Path) -> None:
 def _acquire(folder: Path, path: Path, patience: float) -> BinaryIO:
     until = time.monotonic() + patience
     while True:
-        file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o644), "r+b")
+        folder.mkdir(parents=True, exist_ok=True)
+        file = os.fdopen(os.open(path, _FLAGS, 0o644), "r+b")
         try:
             if take_lock(file):
                 if _is_at(path, file):
                     own = ProcessIdentity.own()
                     file.seek(0)
                     file.truncate()
-                    file.write(f"{own.pid} {own.started!r}\n".encode())
+                    file.write(f"{own.pid} {own.started}\n".encode())
                     file.flush()
                     return file
                 file.close()
@@ -121,7 +157,7 @@ def _in_use(folder: Path, holder: ProcessIdentity | None) -> FolderInUseError:
 def _is_at(path: Path, file: BinaryIO) -> bool:
     """Whether the file that was locked still stands there: its last holder may have removed it meanwhile."""
     try:
-        found = path.stat()
+        found = path.lstat()
     except FileNotFoundError:
         return False
     return os.path.samestat(found, os.fstat(file.fileno()))
@@ -129,8 +165,8 @@ def _is_at(path: Path, file: BinaryIO) -> bool:
 
 def _read_holder(file: BinaryIO) -> ProcessIdentity | None:
     file.seek(0)
-    pid, _, started = file.read(64).decode("ascii", "replace").partition(" ")
+    pid, _, started = file.read(128).decode("ascii", "replace").partition(" ")
     try:
-        return ProcessIdentity(int(pid), float(started))
+        return ProcessIdentity(int(pid), started.strip())
     except ValueError:  # its holder has not come to writing it
         return None

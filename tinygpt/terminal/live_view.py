@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from tinygpt.checkpoints.retention import BEST, KEPT
+from tinygpt.checkpoints.layout import BEST, KEPT
 from tinygpt.runs.progress import RunProgress
 from tinygpt.system.pressure import read_pressure
 from tinygpt.system.stopping import StopRequest

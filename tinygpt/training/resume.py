@@ -7,22 +7,24 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tinygpt.checkpoints.checkpoint import CONFIG, STATE, Checkpoint, has_checkpoint, load_checkpoint
+from tinygpt.checkpoints.checkpoint import Checkpoint, has_checkpoint, load_checkpoint
 from tinygpt.checkpoints.gpt2_config import from_gpt2_config
+from tinygpt.checkpoints.layout import CONFIG, STATE
 from tinygpt.checkpoints.retention import kept_checkpoints
 from tinygpt.checkpoints.training_state import parse_train_config
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.corpora import Corpus
 from tinygpt.engines import format_variant, get_engine, parse_variant
-from tinygpt.errors import CheckpointError, ConfigError, StorageError
+from tinygpt.errors import CheckpointError, ConfigError
 from tinygpt.generation.decoding import prompt_tokens
 from tinygpt.system.files import finished_name
-from tinygpt.system.folders import find_folder
+from tinygpt.system.folder_lock import LOCK
 from tinygpt.system.json_records import read_json
+from tinygpt.system.staging import SAVED, SAVING, current_files
 from tinygpt.training.plan import TrainingPlan
 
-# What a run leaves in its folder beside checkpoints; one that ended before its first checkpoint left only these.
-RUN_FILES = frozenset({"status.json", "train.log", "recorded.json"})
+# What a run that ended before its first checkpoint leaves in its folder, and what a new volume has.
+RUN_FILES = frozenset({"status.json", "train.log", "recorded.json", LOCK, SAVING, SAVED, "lost+found"})
 
 
 def require_free_folder(plan: TrainingPlan) -> None:
@@ -30,15 +32,12 @@ def require_free_folder(plan: TrainingPlan) -> None:
 
     Raises:
         ConfigError: the folder holds a checkpoint, or files of another kind.
-        StorageError: it is not a folder.
     """
     out = plan.out
     if has_checkpoint(out):
         raise ConfigError(
             f"{out} already holds a checkpoint", "a new folder, or --resume to go on", plan.resume_command()
         )
-    if out.exists() and not out.is_dir():
-        raise StorageError(f"{out} is a file", "a folder", "invoke train --out DIR with another DIR")
     if out.is_dir() and any(finished_name(path.name) not in RUN_FILES for path in out.iterdir()):
         raise ConfigError(
             f"{out} holds files but no checkpoint", "a new or empty folder", "invoke train --out DIR with another DIR"
@@ -70,13 +69,13 @@ def shape_and_settings(plan: TrainingPlan, resume: bool = False) -> tuple[ModelC
     """
     model, base = plan.preset_entry.model, plan.preset_entry.train
     source = plan.out if resume else plan.start_from
-    folder = None if source is None else find_folder(source)
-    if folder is not None:
-        with suppress(CheckpointError):
-            model = from_gpt2_config(read_json(folder / CONFIG), str(folder / CONFIG))
+    if source is not None:
+        files = current_files(source, (CONFIG, STATE))
+        with suppress(CheckpointError, KeyError):
+            model = from_gpt2_config(read_json(files[CONFIG]), str(source / CONFIG))
             if resume:
-                state = read_json(folder / STATE)
-                base = parse_train_config(state.get("train"), str(folder / STATE), older=True)
+                state = read_json(files[STATE])
+                base = parse_train_config(state.get("train"), str(source / STATE), older=True)
     return model, plan.train_config(base)
 
 

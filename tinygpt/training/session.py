@@ -19,14 +19,15 @@ from pathlib import Path
 import numpy as np
 
 from tinygpt.checkpoints.checkpoint import Checkpoint, finish_save, load_checkpoint, save_checkpoint
-from tinygpt.checkpoints.retention import BEST, KEPT
+from tinygpt.checkpoints.layout import BEST, KEPT
+from tinygpt.checkpoints.retention import kept_folder
 from tinygpt.checkpoints.training_state import TrainingState
 from tinygpt.corpora import Corpus, memorization_warning
 from tinygpt.data import BatchSampler, evaluation_batches
 from tinygpt.engines import create_engine, parse_variant
 from tinygpt.errors import CheckpointError
 from tinygpt.generation.decoding import stream_text, timed_generation
-from tinygpt.system.folder_lock import folder_lock
+from tinygpt.system.folder_lock import HeldFolder, folder_lock
 from tinygpt.system.stopping import StopRequest
 from tinygpt.training.events import CheckpointRecord, EvaluationRecord, Event, SampleRecord, StartRecord, StopRecord
 from tinygpt.training.plan import TrainingPlan
@@ -63,10 +64,10 @@ def run_session(
         StorageError: a checkpoint could not be written; the one before is intact.
         DivergedError: the loss stopped being a finite number; the newest checkpoint is intact.
     """
-    with stop or StopRequest() as stop, folder_lock(plan.out) if writes else nullcontext():
-        if writes:
+    with stop or StopRequest() as stop, folder_lock(plan.out) if writes else nullcontext() as held:
+        if held is not None:
             finish_save(plan.out)
-        session = _Session(plan, corpus, resume, stop, writes)
+        session = _Session(plan, corpus, resume, stop, held)
         try:
             yield from session.events()
         except GeneratorExit:
@@ -79,13 +80,13 @@ class _Session:
     """The moving parts of one run: engine, clocks, and where it stands."""
 
     def __init__(
-        self, plan: TrainingPlan, corpus: Corpus, resume: bool, stop: StopRequest, writes: bool = True
+        self, plan: TrainingPlan, corpus: Corpus, resume: bool, stop: StopRequest, held: HeldFolder | None
     ) -> None:
-        self.plan, self.corpus, self.stop, self.writes = plan, corpus, stop, writes
+        self.plan, self.corpus, self.stop, self.held = plan, corpus, stop, held
         checkpoint = checkpoint_to_resume(plan, corpus) if resume else None
         beginning = None
         if not resume:
-            if writes:
+            if held is not None:
                 require_free_folder(plan)
             beginning = starting_weights(plan)
         source = checkpoint or beginning
@@ -267,21 +268,25 @@ class _Session:
         start = time.perf_counter()
         weights, optimizer, state = self.engine.parameters(), self.engine.optimizer_state(), self._state()
         model, train = self.engine.model, self.engine.train
-        if self.writes:
-            save_checkpoint(self.plan.out, model, train, weights, optimizer, state, keep=self.plan.keep)
-        if verify and self.writes:
-            verify_checkpoint(self.plan.out, Checkpoint(model, train, weights, optimizer, state))
+        if self.held is not None:
+            self.held.require()
+            save_checkpoint(self.held.folder, model, train, weights, optimizer, state, keep=self.plan.keep)
+            if verify:
+                verify_checkpoint(self.held.folder, Checkpoint(model, train, weights, optimizer, state))
         self.saved, self.saved_at = self.step, time.perf_counter()
         return CheckpointRecord(self.step, self.plan.out, self.saved_at - start, verify)
 
     def _save_best(self) -> CheckpointRecord:
         """The weights alone: they are for reading."""
         start = time.perf_counter()
-        path = self.plan.out / KEPT / BEST
         weights = self.engine.parameters()
-        if self.writes:
+        if self.held is not None:
+            self.held.require()
+            path = kept_folder(self.held.folder, BEST)
             save_checkpoint(path, self.engine.model, self.engine.train, weights, training=self._state())
-        return CheckpointRecord(self.step, path, time.perf_counter() - start, verified=False, best=True)
+        return CheckpointRecord(
+            self.step, self.plan.out / KEPT / BEST, time.perf_counter() - start, verified=False, best=True
+        )
 
     def _state(self) -> TrainingState:
         best_loss, best_step = self.best or (None, None)

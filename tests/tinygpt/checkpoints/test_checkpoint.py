@@ -14,15 +14,8 @@ from safetensors.numpy import load_file, save_file
 
 from tests import ROOT
 from tests.tinygpt.small_checkpoint import MODEL, TRAIN, arrays, edit_state, save, state, step_of
-from tinygpt.checkpoints.checkpoint import (
-    CONFIG,
-    OPTIMIZER,
-    STATE,
-    WEIGHTS,
-    has_checkpoint,
-    load_checkpoint,
-    save_checkpoint,
-)
+from tinygpt.checkpoints.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
+from tinygpt.checkpoints.layout import CONFIG, OPTIMIZER, STATE, WEIGHTS
 from tinygpt.errors import CheckpointError
 
 

@@ -12,9 +12,10 @@ import pytest
 from safetensors.numpy import save_file
 
 from tests.tinygpt.small_checkpoint import MODEL, TRAIN, arrays, save, state
-from tinygpt.checkpoints.checkpoint import CONFIG, OPTIMIZER, STATE, WEIGHTS, load_checkpoint, save_checkpoint
+from tinygpt.checkpoints.checkpoint import load_checkpoint, save_checkpoint
 from tinygpt.checkpoints.gpt2_config import dropout_of, from_gpt2_config, to_gpt2_config
 from tinygpt.checkpoints.gpt2_weights import INDEX
+from tinygpt.checkpoints.layout import CONFIG, OPTIMIZER, STATE, WEIGHTS
 from tinygpt.config import TrainConfig
 from tinygpt.errors import CheckpointError
 

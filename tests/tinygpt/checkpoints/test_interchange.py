@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from tests.tinygpt.training.test_session import CORPUS, plan
-from tinygpt.checkpoints.checkpoint import OPTIMIZER, STATE, load_checkpoint, save_checkpoint
+from tinygpt.checkpoints.checkpoint import load_checkpoint, save_checkpoint
+from tinygpt.checkpoints.layout import OPTIMIZER, STATE
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.data import BatchSampler
 from tinygpt.engines import Engine, create_engine

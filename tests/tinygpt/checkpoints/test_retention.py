@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from tests.tinygpt.small_checkpoint import MODEL, TRAIN, arrays, save, state, step_of
-from tests.tinygpt.system.test_folders import Crash, CrashAfter
+from tests.tinygpt.system.test_staging import Crash, CrashAfter
 from tests.tinygpt.training.test_session import CORPUS, plan
-from tinygpt.checkpoints.checkpoint import FILES, OPTIMIZER, WEIGHTS, load_checkpoint, save_checkpoint
+from tinygpt.checkpoints.checkpoint import load_checkpoint, save_checkpoint
+from tinygpt.checkpoints.layout import FILES, OPTIMIZER, WEIGHTS
 from tinygpt.checkpoints.retention import kept_checkpoints
 from tinygpt.errors import CheckpointError
 from tinygpt.optim import OptimizerState
@@ -113,11 +114,12 @@ def test_a_crash_at_any_moment_leaves_every_kept_checkpoint_whole(
                 save_step(folder, 4)
         newest = step_of(folder)
         outcomes.add(newest)
-        assert kept_steps(folder if folder.is_dir() else folder.parent / ".run.new") == [newest - 1, newest - 2]
+        kept = set(kept_steps(folder))
+        assert {newest - 1, newest - 2} <= kept <= {1, 2, 3, 4}, "older and equal ones may wait for the next save"
         assert step_of(folder / "checkpoints" / "best") == 2
         save_step(folder, 5)
         assert kept_steps(folder) == [newest, newest - 1]
-        assert sorted(path.name for path in folder.parent.iterdir()) == ["run"]
+        assert {path.name for path in folder.iterdir()} == {*FILES, "checkpoints"}
         if counter.calls < n:
             break
     assert n > 40

@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 
 from tests.tinygpt.training.test_session import CORPUS, plan
-from tinygpt.checkpoints.checkpoint import WEIGHTS, load_checkpoint
+from tinygpt.checkpoints.checkpoint import load_checkpoint
+from tinygpt.checkpoints.layout import WEIGHTS
 from tinygpt.errors import TinyGPTError
 from tinygpt.runs.status import read_status, report_status
+from tinygpt.system.staging import MARK, SAVING
 from tinygpt.training.events import CheckpointRecord, StepRecord, StopRecord
 from tinygpt.training.session import run_session
 
@@ -92,11 +94,11 @@ def test_a_folder_that_may_not_be_written(folder: Path, when: str) -> None:
         if os.geteuid() == 0:  # nothing is forbidden to root
             os.setgid(NOBODY)
             os.setuid(NOBODY)
-        train(out, lambda: runs.chmod(0o555) if os.geteuid() == runs.stat().st_uid else None)
+        train(out, lambda: out.chmod(0o555) if os.geteuid() == runs.stat().st_uid else None)
 
     if when == "at once":
         runs.chmod(0o555)
-        assert error_in_a_fork(unprivileged).startswith(f"StorageError 2: cannot write beside {out}: Permission denied")
+        assert error_in_a_fork(unprivileged).startswith(f"StorageError 2: cannot write {out}: Permission denied")
         assert not out.exists()
     else:
         if os.geteuid() == 0:
@@ -104,14 +106,29 @@ def test_a_folder_that_may_not_be_written(folder: Path, when: str) -> None:
         line = error_in_a_fork(unprivileged)
         assert line.startswith(f"StorageError 2: cannot write {out}: Permission denied; allowed: ")
         assert saved_step(out) == 2
+        out.chmod(0o755)
     runs.chmod(0o777)
 
 
-def test_a_folder_that_is_removed_under_a_run_is_made_again(folder: Path) -> None:
-    out = folder / "run"
-    train(out, lambda: shutil.rmtree(out))
-    assert saved_step(out) == 6
-    assert sorted(path.name for path in (out / "checkpoints").glob("step*")) == ["step-00000004", "step-00000005"]
+def test_a_run_whose_folder_was_removed_stops_and_says_so(folder: Path) -> None:
+    out = folder / "runs" / "run"
+    line = error_in_a_fork(lambda: train(out, lambda: shutil.rmtree(folder / "runs")))
+    assert line.startswith(f"StorageError 2: {out} was removed or replaced while this run was training into it")
+    assert not out.exists(), "what was removed is not made again"
+
+
+def test_a_run_whose_folder_became_another_s_leaves_it_alone(folder: Path) -> None:
+    out = folder / "runs" / "run"
+
+    def replace_by_another() -> None:
+        shutil.rmtree(folder / "runs")
+        assert error_in_a_fork(lambda: train(out, steps=4, seed=1)) == ""
+
+    line = error_in_a_fork(lambda: train(out, replace_by_another))
+    assert line.startswith(f"StorageError 2: {out} was removed or replaced")
+    state, status = load_checkpoint(out).training, read_status(out)
+    assert state is not None and (state.seed, state.step) == (1, 4)
+    assert status is not None and (status.state, status.steps) == ("finished", 4)
 
 
 def test_a_file_that_is_removed_under_a_run_is_made_again(folder: Path) -> None:
@@ -129,9 +146,10 @@ def test_what_is_removed_while_nobody_looks_is_named(folder: Path) -> None:
 
 
 def test_a_half_written_version_is_no_obstacle(folder: Path) -> None:
-    (folder / ".run.new").mkdir()
-    (folder / ".run.new" / WEIGHTS).write_bytes(b"half")
+    (folder / "run" / SAVING).mkdir(parents=True)
+    (folder / "run" / SAVING / MARK).touch()
+    (folder / "run" / SAVING / WEIGHTS).write_bytes(b"half")
     events = list(run_session(plan(folder / "run", steps=1), CORPUS))
     assert any(isinstance(event, CheckpointRecord) and event.verified for event in events)
     assert isinstance(events[-1], StopRecord)
-    assert sorted(path.name for path in folder.iterdir()) == ["run"]
+    assert not (folder / "run" / SAVING).exists()

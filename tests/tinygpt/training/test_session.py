@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -19,7 +18,8 @@ import pytest
 from tests import ROOT
 from tests.tinygpt.small_checkpoint import edit_state
 from tinygpt.checkpoints import checkpoint as checkpoint_module
-from tinygpt.checkpoints.checkpoint import OPTIMIZER, STATE, WEIGHTS, load_checkpoint, save_checkpoint
+from tinygpt.checkpoints.checkpoint import load_checkpoint, save_checkpoint
+from tinygpt.checkpoints.layout import OPTIMIZER, STATE, WEIGHTS
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.corpora import Corpus
 from tinygpt.data import BatchSampler, evaluation_batches
@@ -29,6 +29,7 @@ from tinygpt.errors import CheckpointError, ConfigError, CorpusError, DivergedEr
 from tinygpt.generation.decoding import generate, stream_text
 from tinygpt.generation.sampling import SamplingSettings
 from tinygpt.presets import PRESETS, Preset
+from tinygpt.system.staging import SAVED
 from tinygpt.system.stopping import StopRequest
 from tinygpt.training.events import CheckpointRecord, EvaluationRecord, Event, SampleRecord, StartRecord, StopRecord
 from tinygpt.training.plan import TrainingPlan
@@ -265,7 +266,7 @@ def test_the_same_text_under_another_name_is_the_same_run(uninterrupted: tuple[P
 
 
 def test_resuming_nothing_or_bare_weights_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="there is no folder"):
+    with pytest.raises(CheckpointError, match="holds no checkpoint"):
         list(run_session(plan(tmp_path / "none"), CORPUS, resume=True))
     weights = create_engine("numpy", PRESETS["tiny"].model, PRESETS["tiny"].train).state_dict()
     save_checkpoint(tmp_path / "bare", PRESETS["tiny"].model, PRESETS["tiny"].train, weights)
@@ -395,6 +396,7 @@ from pathlib import Path
 from dataclasses import replace
 from tests.tinygpt.training.test_session import CORPUS, plan
 from tinygpt.training.events import StopRecord
+from tinygpt.system.staging import SAVED
 from tinygpt.training.session import run_session
 from tinygpt.training.trainer import StepRecord
 wanted = plan(Path(sys.argv[2]), steps=int(sys.argv[3]), eval_every=1000, sample_every=1000)
@@ -475,12 +477,21 @@ def test_a_second_ctrl_c_abandons(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_a_save_that_was_killed_is_finished_before_anything_is_written_below_the_folder(tmp_path):
+def test_a_save_that_was_killed_is_finished_by_the_next_run(tmp_path, monkeypatch):
     out = tmp_path / "run"
     list(run_session(plan(out, steps=4), CORPUS))
-    shutil.copytree(out, tmp_path / ".run.new")
-    out.rename(tmp_path / ".run.old")  # killed here, between the two renames
-    longer = plan(out, steps=8, eval_every=1, checkpoint_every=8)
-    for _ in run_session(longer, CORPUS, resume=True):  # its first best weights are saved below a folder that was away
-        assert load_checkpoint(out).training.step >= 4
+    if (child := os.fork()) == 0:
+        replace = Path.replace
+
+        def killed(path, target):  # between the two sets of files
+            return os._exit(9) if target.parent == out else replace(path, target)
+
+        monkeypatch.setattr(Path, "replace", killed)
+        list(run_session(plan(out, steps=5, checkpoint_every=5), CORPUS, resume=True))
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    assert (out / SAVED).is_dir()
+    assert load_checkpoint(out).training.step == 5
+    list(run_session(plan(out, steps=8), CORPUS, resume=True))
     assert load_checkpoint(out).training.step == 8
+    assert not (out / SAVED).exists()

@@ -12,17 +12,19 @@ from pathlib import Path
 import pytest
 
 from tests import ROOT
-from tests.tinygpt.small_checkpoint import save, step_of
-from tinygpt.checkpoints.checkpoint import OPTIMIZER, STATE, load_checkpoint
+from tests.tinygpt.small_checkpoint import MODEL, TRAIN, arrays, save, state, step_of
+from tinygpt.checkpoints import checkpoint
+from tinygpt.checkpoints.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
+from tinygpt.checkpoints.layout import FILES, STATE, WEIGHTS
 from tinygpt.errors import CheckpointError, StorageError
-from tinygpt.system.folders import find_folder
+from tinygpt.system.staging import SAVED, SAVING
 
 
 class Crash(BaseException):
     """The power went: nothing after this runs."""
 
 
-_CALLS = ("mkdir", "open", "fsync", "rename", "link", "unlink", "rmdir")
+_CALLS = ("mkdir", "open", "fsync", "rename", "replace", "link", "unlink", "rmdir")
 
 
 class CrashAfter:
@@ -55,15 +57,16 @@ def test_a_crash_at_any_moment_leaves_the_old_or_the_new_version(tmp_path: Path,
             counter = CrashAfter(patch, n)
             with contextlib.suppress(Crash):
                 save(folder, step=2)
-        if first and find_folder(folder) is None:
+        if first and not has_checkpoint(folder):
             outcomes.add(0)  # the first save was cut short: there is nothing, and loading says so
-            with pytest.raises(CheckpointError, match="there is no folder"):
+            with pytest.raises(CheckpointError, match=r"there is no folder|holds no checkpoint"):
                 load_checkpoint(folder)
         else:
             outcomes.add(step_of(folder))
         save(folder, step=3)  # and the next save cleans up
         assert step_of(folder) == 3
-        assert sorted(path.name for path in folder.parent.iterdir()) == ["run"]
+        assert [path.name for path in folder.parent.iterdir()] == ["run"]
+        assert {path.name for path in folder.iterdir()} - {"notes.txt"} == FILES
         if not first:
             assert (folder / "notes.txt").read_text() == "mine"
         if counter.calls < n:  # the save outlived its crash: every moment has been tried
@@ -153,26 +156,95 @@ def test_a_reader_never_meets_a_half_replaced_folder(tmp_path: Path) -> None:
     assert step_of(folder) == 59
 
 
-def test_a_version_swapped_in_while_the_state_was_looked_for_is_read_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The narrowest moment: the folder is away while its state is looked for and back for the weights."""
-    folder, old, new = tmp_path / "run", tmp_path / ".run.old", tmp_path / ".run.new"
+def test_files_that_move_while_they_are_read_are_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The narrowest moment: the state is the old version's, the weights are the new one's."""
+    folder = tmp_path / "run"
     save(folder, step=1)
-    save(tmp_path / "next", step=2)
-    (tmp_path / "next").rename(new)
-    looked_for = []
-    exists = Path.exists
+    read_json, reads = checkpoint.read_json, []
 
-    def exists_during_a_swap(path: Path) -> bool:
-        looked_for.append(path.name)
-        if looked_for.count(STATE) == 1 and path.name == STATE:
-            folder.rename(old)
-        found = exists(path)
-        if looked_for.count(OPTIMIZER) == 1 and path.name == OPTIMIZER:
-            new.rename(folder)
+    def read_during_a_save(path: Path) -> dict[str, object]:
+        found = read_json(path)
+        reads.append(path.name)
+        if reads == [STATE]:
+            save(folder, step=2)
         return found
 
-    monkeypatch.setattr(Path, "exists", exists_during_a_swap)
+    monkeypatch.setattr(checkpoint, "read_json", read_during_a_save)
     assert step_of(folder) == 2
-    assert looked_for.count(OPTIMIZER) == 1 and looked_for.count(STATE) == 2
+    assert reads.count(STATE) == 2
+
+
+# ---- what is not ours ------------------------------------------------------------------------------------------
+
+
+def test_only_what_carries_the_mark_is_touched(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    save(folder, step=1)
+    for name in (SAVING, SAVED):
+        (folder / name).mkdir()
+        (folder / name / "thesis.txt").write_text("mine")
+        with pytest.raises(StorageError, match=f"{name} is in the way"):
+            save(folder, step=2)
+        assert (folder / name / "thesis.txt").read_text() == "mine"
+        assert step_of(folder) == 1
+        (folder / name).rename(tmp_path / f"mine{name}")
+    save(folder, step=2)
+
+
+def test_siblings_are_nobody_elses_business(tmp_path: Path) -> None:
+    save(tmp_path / "run", step=1)
+    for name in (".run.old", ".run.new", ".run.lock"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / WEIGHTS).write_text("mine")
+    save(tmp_path / "run", step=2)
+    assert all((tmp_path / name / WEIGHTS).read_text() == "mine" for name in (".run.old", ".run.new", ".run.lock"))
+    with pytest.raises(CheckpointError, match="there is no folder"):
+        load_checkpoint(tmp_path / "n")
+    (tmp_path / ".n.old").mkdir()
+    save(tmp_path / "n", step=1)
+    assert (tmp_path / ".n.old").is_dir()
+
+
+@pytest.mark.parametrize("name", [SAVING, SAVED, *sorted(FILES)])
+def test_a_link_is_never_written_through(tmp_path: Path, name: str) -> None:
+    folder, outside = tmp_path / "run", tmp_path / "outside"
+    save(folder, step=1)
+    outside.mkdir()
+    (outside / WEIGHTS).write_text("mine")
+    (folder / name).unlink(missing_ok=True)
+    (folder / name).symlink_to(outside if name in (SAVING, SAVED) else outside / WEIGHTS)
+    with contextlib.suppress(StorageError):
+        save(folder, step=2)
+    assert (outside / WEIGHTS).read_text() == "mine"
+    assert [path.name for path in outside.iterdir()] == [WEIGHTS]
+
+
+def test_a_kept_checkpoint_is_not_written_through_a_link(tmp_path: Path) -> None:
+    folder, outside = tmp_path / "run", tmp_path / "outside"
+    save(folder, step=1)
+    outside.mkdir()
+    (folder / "checkpoints").symlink_to(outside)
+    with pytest.raises(StorageError, match="checkpoints is a link"):
+        save_checkpoint(folder, MODEL, TRAIN, arrays(2), training=state(2), keep=2)
+    assert list(outside.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_renamed_is_saved_into(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mount point refuses to be renamed, and its parent may be read-only."""
+    folder = tmp_path / "parent" / "run"
+    folder.mkdir(parents=True)
+    rename = os.rename
+
+    def no_renaming_of_a_mount(source: object, target: object, **options: object) -> None:
+        if folder in (Path(str(source)), Path(str(target))):
+            raise OSError(errno.EBUSY, "Device or resource busy")
+        rename(source, target, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "rename", no_renaming_of_a_mount)
+    folder.parent.chmod(0o555)
+    try:
+        save(folder, step=1)
+        save(folder, step=2)
+    finally:
+        folder.parent.chmod(0o755)
+    assert step_of(folder) == 2
