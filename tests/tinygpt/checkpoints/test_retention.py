@@ -1,4 +1,4 @@
-"""What a folder keeps: the last ones and the best, exchanged in one act with the newest, restored when need be."""
+"""What a folder keeps: the last ones and the best, kept apart from the newest, restored when need be."""
 
 from __future__ import annotations
 

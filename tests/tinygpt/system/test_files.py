@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tinygpt.system.test_folders import Crash, CrashAfter
+from tests.tinygpt.system.test_staging import Crash, CrashAfter
 from tinygpt.errors import StorageError
 from tinygpt.system.files import finished_name, remove_unfinished, replace_file
 
