@@ -32,6 +32,7 @@ from tinygpt.layers import (
 )
 from tinygpt.optim import OptimizerState, adamw_update, clip_factor, global_norm
 from tinygpt.params import Arrays, is_decayed, parameter_shapes
+from tinygpt.system.stopping import interrupts_deferred
 
 NormCache = tuple[np.ndarray, np.ndarray]
 Masks = Sequence[np.ndarray | None]  # of the sites in data-flow order, (B, T, D) each; None without dropout
@@ -185,19 +186,20 @@ class NumpyEngine(Engine):
         loss, grads = self._accumulated(inputs, targets)
         norm = global_norm(grads.values())
         factor = clip_factor(norm, self.train.grad_clip)
-        self.updates += 1
         rate = self.train.learning_rate if learning_rate is None else learning_rate
-        for name, parameter in self.weights.items():
-            adamw_update(
-                parameter,
-                grads[name] * factor,
-                self.first_moment[name],
-                self.second_moment[name],
-                self.updates,
-                rate,
-                self.train,
-                is_decayed(parameter.shape),
-            )
+        with interrupts_deferred():
+            self.updates += 1
+            for name, parameter in self.weights.items():
+                adamw_update(
+                    parameter,
+                    grads[name] * factor,
+                    self.first_moment[name],
+                    self.second_moment[name],
+                    self.updates,
+                    rate,
+                    self.train,
+                    is_decayed(parameter.shape),
+                )
         return StepResult(loss, norm)
 
     def logits(self, inputs: np.ndarray) -> np.ndarray:

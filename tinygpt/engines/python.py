@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.engines.base import Engine, StepResult, as_array, as_arrays
 from tinygpt.optim import OptimizerState
+from tinygpt.system.stopping import interrupts_deferred
 
 Row = list[float]
 Matrix = list[Row]
@@ -282,12 +283,13 @@ class PythonEngine(Engine):
         loss, grads = self._gradients(inputs.ravel().tolist(), targets.ravel().tolist(), inputs.shape[1])
         norm = math.sqrt(sum(dot(row, row) for gradient in grads.values() for row in gradient))
         clip = min(1.0, self.train.grad_clip / (norm + 1e-6))
-        self.updates += 1
         rate = self.train.learning_rate if learning_rate is None else learning_rate
-        for name, gradient in grads.items():
-            decay = 1.0 if name in self.vectors else 1.0 - rate * self.train.weight_decay
-            for r, row in enumerate(gradient):
-                self._update_row(name, r, [clip * value for value in row], rate, decay)
+        with interrupts_deferred():
+            self.updates += 1
+            for name, gradient in grads.items():
+                decay = 1.0 if name in self.vectors else 1.0 - rate * self.train.weight_decay
+                for r, row in enumerate(gradient):
+                    self._update_row(name, r, [clip * value for value in row], rate, decay)
         return StepResult(loss, norm)
 
     def _update_row(self, name: str, r: int, gradient: Row, rate: float, decay: float) -> None:

@@ -1,9 +1,15 @@
-"""Stopping when asked: the first Ctrl-C, SIGTERM or hang-up asks, the second one insists."""
+"""Stopping when asked: the first Ctrl-C, SIGTERM or hang-up asks, the second one insists.
+
+Without a run, in a notebook say, Ctrl-C raises KeyboardInterrupt at once, wherever the program is; an update of weights
+has it wait.
+"""
 
 from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -58,3 +64,26 @@ class StopRequest:
             raise KeyboardInterrupt
         self.signal = signal.Signals(number)
         self._requested = True
+
+
+@contextmanager
+def interrupts_deferred() -> Iterator[None]:
+    """Have Ctrl-C wait for the end of the block, so that what the block changes is changed as a whole.
+
+    A handler of the caller's own stays in charge, and outside the main thread nothing is interrupted.
+
+    Raises:
+        KeyboardInterrupt: after the block, if Ctrl-C came during it.
+    """
+    default = signal.default_int_handler
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) is not default:
+        yield
+        return
+    received: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, _frame: received.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, default)
+    if received:
+        raise KeyboardInterrupt

@@ -181,18 +181,34 @@ def test_workers_end_with_their_engine():
         (signal.SIGSEGV, 5, WorkerError, r"ended by signal 11 \(SIGSEGV\)"),
     ],
 )
-def test_a_lost_worker_is_named_in_one_line_and_the_weights_must_be_loaded_anew(how, kills, error, words, monkeypatch):
+def test_a_lost_worker_is_named_in_one_line_and_the_engine_goes_on(how, kills, error, words, monkeypatch):
     counts = iter([4])  # the kernel's, before the workers began and ever after
     monkeypatch.setattr("tinygpt.engines.vectorized.team.out_of_memory_kills", lambda: next(counts, kills))
     engine = create_engine("vectorized", MODEL, TRAIN, threads=2, kernels="numpy", team="processes")
+    twin = create_engine("numpy", MODEL, TRAIN)
     engine.train_step(*batch())
-    saved = engine.state_dict()
+    twin.train_step(*batch())
     os.kill(engine.process_ids()[0], how)
     with pytest.raises(error, match=words) as caught:
         engine.train_step(*batch())
     assert "\n" not in str(caught.value)
+    assert engine.train_step(*batch(1)).loss == pytest.approx(twin.train_step(*batch(1)).loss, rel=1e-5)
+
+
+def test_after_an_update_that_lost_a_worker_the_weights_must_be_loaded_anew(monkeypatch):
+    update, parent = Arena.update, os.getpid()
+
+    def lost(arena, *arguments):
+        return update(arena, *arguments) if os.getpid() == parent else os._exit(7)
+
+    monkeypatch.setattr(Arena, "update", lost)
+    engine = create_engine("vectorized", MODEL, TRAIN, threads=2, kernels="numpy", team="processes")
+    saved = engine.state_dict()
+    with pytest.raises(WorkerError, match="ended with exit code 7"):
+        engine.train_step(*batch())
     with pytest.raises(WorkerError, match="cut short"):
         engine.train_step(*batch())
+    monkeypatch.undo()
     engine.load_state_dict(saved)
     assert np.isfinite(engine.train_step(*batch()).loss)
 

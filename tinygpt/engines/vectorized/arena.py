@@ -116,6 +116,11 @@ class Arena:
             part += self.flat_accumulated[tile.range]
             self.flat_accumulated[tile.range] = 0.0
 
+    def drop_accumulated(self) -> None:
+        """Forget what was put aside, after a step that was not finished."""
+        if self.flat_accumulated is not None:
+            self.flat_accumulated[...] = 0.0
+
     def squared_norm(self, tiles: list[Tile]) -> float:
         """Squared L2 norm of the reduced gradient over the tiles."""
         total = self.flat_gradients[0]

@@ -26,6 +26,7 @@ from tinygpt.engines.vectorized.team import ProcessTeam, Team, ThreadTeam
 from tinygpt.errors import ConfigError, WorkerError, unknown_name
 from tinygpt.optim import OptimizerState, clip_factor
 from tinygpt.params import Arrays
+from tinygpt.system.stopping import interrupts_deferred
 from tinygpt.system.threads import available_cores
 
 TEAMS = {"threads": ThreadTeam, "processes": ProcessTeam}
@@ -100,10 +101,13 @@ class VectorizedEngine(Engine):
         return () if self._team is None else self._team.process_ids()
 
     def _run(self, phase: Phase) -> None:
-        """A phase by every worker; an interrupt or a lost worker leaves weights that are not to be used.
+        """Have every worker do a phase.
+
+        An interrupt or a lost worker undoes the step: only the update writes weights. Cut short itself, by a worker
+        that was lost, it leaves weights that are not to be used.
 
         Raises:
-            WorkerError: an earlier phase was cut short, and no weights were loaded since.
+            WorkerError: an earlier update was cut short, and no weights were loaded since.
         """
         if self._cut_short:
             raise WorkerError(
@@ -120,7 +124,8 @@ class VectorizedEngine(Engine):
             whole = True
         finally:
             if not whole:
-                self._team, self._cut_short = None, True
+                self._team, self._cut_short = None, phase is Phase.UPDATE
+                self.arena.drop_accumulated()
 
     # ---- the interface -----------------------------------------------------------------------------------
 
@@ -147,10 +152,11 @@ class VectorizedEngine(Engine):
     def train_step(self, inputs: np.ndarray, targets: np.ndarray, learning_rate: float | None = None) -> StepResult:
         """See :meth:`Engine.train_step`."""
         loss, norm = self._gradients(inputs, targets, self._parts(len(inputs)), self._mask_draw(self.updates))
-        self.updates += 1
         rate = self.train.learning_rate if learning_rate is None else learning_rate
-        self._mailbox.step = AdamWStep.at(self.updates, rate, clip_factor(norm, self.train.grad_clip), self.train)
-        self._run(Phase.UPDATE)
+        with interrupts_deferred():
+            self.updates += 1
+            self._mailbox.step = AdamWStep.at(self.updates, rate, clip_factor(norm, self.train.grad_clip), self.train)
+            self._run(Phase.UPDATE)
         return StepResult(loss, norm)
 
     def loss_and_gradients(self, inputs: np.ndarray, targets: np.ndarray) -> tuple[float, Arrays]:

@@ -29,6 +29,7 @@ from threadpoolctl import ThreadpoolController
 from tinygpt.engines.vectorized.mailbox import shared_zeros
 from tinygpt.errors import CapacityError, WorkerError
 from tinygpt.system.control_groups import out_of_memory_kills
+from tinygpt.system.stopping import interrupts_deferred
 
 Work = Callable[[int, int], None]
 
@@ -103,7 +104,8 @@ class ProcessTeam:
         self._counters_done = self._counters[2:, 0]
         self._ordered = 0
         self._kills_before = out_of_memory_kills()
-        self._processes = tuple(self._fork(worker) for worker in range(1, workers))
+        with interrupts_deferred():  # one that hit a child before it ignores them would raise in two processes
+            self._processes = tuple(self._fork(worker) for worker in range(1, workers))
         self._finalizer = weakref.finalize(self, _dismiss, os.getpid(), self._counters, self._processes)
 
     def run(self, phase: int) -> None:

@@ -1,0 +1,55 @@
+"""Ctrl-C in a notebook's cell: the step is undone or finished, and the engine goes on."""
+
+from __future__ import annotations
+
+import signal
+
+import numpy as np
+import pytest
+
+from tinygpt import create_engine
+from tinygpt.config import ModelConfig, TrainConfig
+
+MODEL = ModelConfig(n_layers=2, d_model=16, n_heads=2, context_length=8)
+TRAIN = TrainConfig(batch_size=4, accumulation=2)
+ENGINES = (
+    "python", "numpy", "vectorized[threads=2,kernels=numpy,team=threads]",
+    "vectorized[threads=2,kernels=numpy,team=processes]",
+)  # fmt: skip
+
+
+def batch(step: int) -> tuple[np.ndarray, np.ndarray]:
+    tokens = np.random.default_rng(step).integers(0, 256, (8, 9))
+    return tokens[:, :-1], tokens[:, 1:]
+
+
+@pytest.mark.parametrize("variant", ENGINES)
+def test_after_an_interrupt_at_any_moment_the_losses_are_those_of_a_run_without_one(variant: str) -> None:
+    whole = create_engine(variant, MODEL, TRAIN)
+    expected = [whole.train_step(*batch(step)) for step in range(12)]
+    engine = create_engine(variant, MODEL, TRAIN)
+    step_seconds = 0.02 if variant == "python" else 0.002
+    interrupts = 0
+    delays = iter(np.random.default_rng(0).uniform(0.05, 1.5, 400))
+
+    def raise_interrupt(*_arguments: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    previous = signal.signal(signal.SIGALRM, raise_interrupt)
+    try:
+        while engine.updates < len(expected):
+            step = engine.updates
+            try:
+                if interrupts < 40:
+                    signal.setitimer(signal.ITIMER_REAL, next(delays) * step_seconds)
+                result = engine.train_step(*batch(step))
+                signal.setitimer(signal.ITIMER_REAL, 0)
+                assert result == expected[step]
+            except KeyboardInterrupt:
+                interrupts += 1
+                assert engine.updates in (step, step + 1)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+    assert interrupts >= 5
+    assert all(np.array_equal(value, engine.state_dict()[name]) for name, value in whole.state_dict().items())
