@@ -298,19 +298,11 @@ def _tool(module: str, *arguments: str) -> int:
     return subprocess.run([sys.executable, "-m", module, *arguments], cwd=checkout(), check=False).returncode
 
 
-def _check(name: str, *tools: Sequence[str]) -> None:
-    """Run the tools of a check until one fails, and record what came out; its exit code is the task's."""
-    from sitegen.documents.check_record import recorded
-
-    def run(report: Path) -> int:
-        for module, *arguments in tools:
-            counted = [f"--junitxml={report}"] if module == "pytest" else []
-            if code := _tool(module, *arguments, *counted):
-                return code
-        return 0
-
-    if code := recorded(checkout(), name, run):
-        raise Exit(code=code)
+def _check(*tools: Sequence[str]) -> None:
+    """Run the tools of a check until one fails; its exit code is the task's."""
+    for module, *arguments in tools:
+        if code := _tool(module, *arguments):
+            raise Exit(code=code)
 
 
 @task(help={"only": "a folder or file of tests"})
@@ -318,10 +310,9 @@ def _check(name: str, *tools: Sequence[str]) -> None:
 def test(c: Context, only: str = "") -> None:
     """Run the tests that need neither a network, a browser nor PyTorch."""
     if only:
-        if code := _tool("pytest", only):
-            raise Exit(code=code)
+        _check(["pytest", only])
         return
-    _check("test", ["pytest", "tests", *_TWO_AT_A_TIME, "--ignore=tests/browser", "--ignore=tests/parity"])
+    _check(["pytest", "tests", *_TWO_AT_A_TIME, "--ignore=tests/browser", "--ignore=tests/parity"])
     print("Two more suites have needs of their own: `invoke browser` (Chromium), `invoke parity` (PyTorch).")
 
 
@@ -331,7 +322,7 @@ def browser(c: Context, every_page: bool = False) -> None:
     """Build the site and walk it in Chromium."""
     if every_page:
         os.environ["TINYGPT_EVERY_PAGE"] = "yes"
-    _check("browser", ["pytest", "tests/browser"])
+    _check(["pytest", "tests/browser"])
 
 
 @task
@@ -340,7 +331,7 @@ def parity(c: Context) -> None:
     """Compare with PyTorch, transformers and JAX, live; needs the extra `parity`."""
     for module in ("torch", "transformers", "jax"):
         __import__(module)
-    _check("parity", ["pytest", "tests/parity", *_TWO_AT_A_TIME])
+    _check(["pytest", "tests/parity", *_TWO_AT_A_TIME])
 
 
 @task(help={"fix": "mend what can be mended"})
@@ -348,30 +339,24 @@ def parity(c: Context) -> None:
 def lint(c: Context, fix: bool = False) -> None:
     """Check style and formatting."""
     mend = ["--fix"] if fix else []
-    _check("lint", ["ruff", "check", *mend, "."], ["ruff", "format", *([] if fix else ["--check"]), "."])
+    _check(["ruff", "check", *mend, "."], ["ruff", "format", *([] if fix else ["--check"]), "."])
 
 
 @task
 @reports_errors
 def types(c: Context) -> None:
     """Check types."""
-    _check("types", ["mypy"])
+    _check(["mypy"])
 
 
-@task(help={"collect": "run nothing; gather what the checks recorded"})
+@task
 @reports_errors
-def checks(c: Context, collect: bool = False) -> None:
-    """Run test, lint, types, browser and parity, and gather what they say for the status page."""
-    from sitegen.documents.check_record import CHECKS, SUMMARY, gather
-
-    for name in () if collect else CHECKS:
-        _tool("invoke", name)
-    records = gather(checkout())
-    for record in records:
-        counts = ", ".join(f"{area.name} {area.passed} passed, {area.failed} failed" for area in record.areas)
-        print(f"{record.name}: {'passed' if record.passed else 'failed'}{f' ({counts})' if counts else ''}")
-    print(f"recorded in {SUMMARY}")
-    if not all(record.passed for record in records):
+def checks(c: Context) -> None:
+    """Run test, lint, types, browser and parity."""
+    codes = {name: _tool("invoke", name) for name in ("test", "lint", "types", "browser", "parity")}
+    for name, code in codes.items():
+        print(f"{name}: {'failed' if code else 'passed'}")
+    if any(codes.values()):
         raise Exit(code=1)
 
 

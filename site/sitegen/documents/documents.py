@@ -1,7 +1,7 @@
 """The pages as a whole: what they name, ask for and promise is read once, checked, and made into tables.
 
 docs/*.md ─► pages ─┬─► checks: typed numbers, outcomes, entries, tasks, posts; a problem ends the build
-                      ├─► tables: roadmap, open tasks, numbers and their rows, checks, tests
+                      ├─► tables: roadmap, open tasks, numbers and their rows
                       └─► the Q&A log's overview, the task reference
 """
 
@@ -15,7 +15,6 @@ from types import MappingProxyType
 
 from invoke import Collection
 
-from sitegen.documents.check_record import areas_table, checks_table, read_summary
 from sitegen.documents.number_rows import QuotedNumber, numbers_table, quoted_numbers, quoted_runs, write_rows
 from sitegen.documents.outcome_links import OutcomeTargets, check_named
 from sitegen.documents.pages import Page
@@ -118,8 +117,6 @@ DOCUMENT_TABLES: MappingProxyType[str, Callable[[Documents], str]] = MappingProx
             [task for task in documents.tasks if task.is_open], f"../{ROADMAP_PAGE.removesuffix('.md')}/"
         ),
         "numbers": lambda documents: numbers_table(documents.quoted, documents.facts, f"../{GENERATED_URL}"),
-        "checks": lambda documents: checks_table(read_summary(documents.root)),
-        "tests": lambda documents: areas_table(read_summary(documents.root)),
         "qa_overview": lambda documents: qa_overview(documents.entries),
     }
 )
