@@ -8,12 +8,10 @@ time, and only what is slower twice is called slower.
 
 from __future__ import annotations
 
-import subprocess
-import tarfile
+import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from io import BytesIO
 from pathlib import Path
 
 from rich.console import Console
@@ -22,6 +20,7 @@ from bench.arms.labels import Label, read_label
 from bench.arms.suites import DEFAULT_CORPUS, Arm, Suite, select_suite
 from bench.measuring.run_plan import RunOptions, Tree
 from bench.measuring.runner import RunSummary, run_suite
+from bench.records.git import GitError, run_git
 from bench.records.provenance import Provenance
 from bench.records.store import read_table
 from bench.statistics.compare import THRESHOLD, Comparison, compare_cells
@@ -133,26 +132,26 @@ def unpack(project: Path, commit: str, folder: Path) -> None:
     Raises:
         ConfigError: the commit has none.
     """
-    done = subprocess.run(
-        ["git", "-C", str(project), "archive", "--format=tar", commit, "--", "tinygpt", "bench"],
-        capture_output=True,
-        check=False,
-    )
-    if done.returncode:
-        raise ConfigError(f"commit {commit[:9]} has no tinygpt or no bench", "a commit of this project", "git log")
-    with tarfile.open(fileobj=BytesIO(done.stdout)) as archive:
-        archive.extractall(folder, filter="data")
+    archive = folder / "tree.tar"
+    try:
+        run_git(project, "archive", f"--output={archive}", commit, "--", "tinygpt", "bench")
+    except GitError as error:
+        raise ConfigError(
+            f"commit {commit[:9]} has no tinygpt or no bench", "a commit of this project", "git log"
+        ) from error
+    shutil.unpack_archive(archive, folder, filter="data")
+    archive.unlink()
 
 
 def _commit(project: Path, revision: str) -> str:
-    command = ["git", "-C", str(project), "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    except OSError as error:
-        raise ConfigError(f"git cannot be run: {error.strerror}", "a checkout, and git") from error
-    if done.returncode or revision.startswith("-"):
-        raise ConfigError(f"{revision!r} is no commit of this checkout", "a commit, branch or tag", "git log --oneline")
-    return done.stdout.strip()
+        return run_git(project, "rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}")
+    except GitError as error:
+        raise ConfigError(
+            f"{revision!r} is no commit of this checkout ({error.problem})",
+            "a commit, branch or tag",
+            "git log --oneline",
+        ) from error
 
 
 def _compare(root: Path, run_id: str, revision: str, threshold: float) -> Comparison:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+
+from bench.records.git import ask_git
 
 _PROJECT = Path(__file__).resolve().parents[2]
 # What a timing can depend on. Pages, results and tests may change without making a measurement "dirty".
@@ -24,12 +25,12 @@ class Provenance:
 
 def read_provenance(project: Path = _PROJECT) -> Provenance:
     """Ask git about the checkout that this package lies in."""
-    top = _git(project, "rev-parse", "--show-toplevel")
+    top = ask_git(project, "rev-parse", "--show-toplevel")
     # An installed package may lie inside somebody else's repository: that one's commit says nothing about us.
     if top is None or Path(top).resolve() != project.resolve():
         return Provenance(None, None)
-    commit = _git(project, "rev-parse", "--verify", "HEAD")
-    changes = _git(project, "status", "--porcelain", "--", *_MEASURED_CODE, _OUTPUT)
+    commit = ask_git(project, "rev-parse", "--verify", "HEAD")
+    changes = ask_git(project, "status", "--porcelain", "--", *_MEASURED_CODE, _OUTPUT)
     return Provenance(commit, None if commit is None or changes is None else bool(changes))
 
 
@@ -48,13 +49,3 @@ def code_sha256(project: Path = _PROJECT) -> str:
                 digest.update(f"{file.relative_to(project).as_posix()}\0".encode())
                 digest.update(hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()
-
-
-def _git(project: Path, *arguments: str) -> str | None:
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(project), *arguments], capture_output=True, text=True, timeout=30, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() if done.returncode == 0 else None

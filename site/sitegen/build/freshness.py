@@ -1,14 +1,13 @@
-"""Whether a build would make what already lies there: then there is nothing to do, and a second says so.
+"""A build that would make what already lies there is left out: that takes a second to see.
 
 What a site depends on is put into one fingerprint: every file that a build reads, the installed packages, the address
-it is built for, and the day (pages say how old results are). A stamp beside the cache keeps it with the state of the
-folder that was built. This module imports nothing heavy: loading the site's libraries takes longer than looking.
+it is built for, and the day (pages say how old results are). A stamp beside the cache keeps it, hashed with the state
+of the folder that was built. This module imports nothing heavy: loading the site's libraries takes longer than looking.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import sys
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from datetime import UTC, datetime
 from importlib.metadata import distributions
 from pathlib import Path
 
-STAMPS = Path(".site/built.json")  # under the checkout: built folder → its stamp
+STAMP = Path(".site/built")  # under the checkout: of the newest build
 _FOLDERS = ("docs", "site", "results", "bench", "tinygpt", "tests", ".github", ".ci")
 _FILES = ("*.py", "*.md", "*.toml", "*.yml", "LICENSE")  # in the checkout itself
 _GENERATED = ("site/theme/assets/generated", "site/theme/embed")  # written by a build
@@ -59,47 +58,34 @@ def _files_below(folder: Path) -> Iterator[Path]:
     return (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
 
 
-def up_to_date(root: Path, output: Path, inputs: str) -> int | None:
-    """The number of pages of a built folder that nothing would change; None if there is something to build.
+def up_to_date(root: Path, output: Path, inputs: str) -> bool:
+    """Whether the newest build made this folder of these inputs, and the folder is as it left it.
 
     Args:
         root: the checkout.
         output: the built folder.
         inputs: the fingerprint of what a build would read now.
     """
-    stamp = _read_stamps(root).get(str(output))
-    if not isinstance(stamp, dict) or stamp.get("inputs") != inputs or stamp.get("output") != _state(output):
-        return None
-    return int(stamp["pages"])
+    path = root / STAMP
+    return path.is_file() and path.read_bytes() == _stamp(output, inputs)
 
 
-def remember(root: Path, output: Path, inputs: str, n_pages: int) -> None:
+def remember(root: Path, output: Path, inputs: str) -> None:
     """Note what a folder was built from.
 
     Args:
         root: the checkout.
         output: the built folder.
         inputs: the fingerprint from before the build: a file that changed meanwhile has to be built again.
-        n_pages: HTML pages in it.
     """
-    stamps = _read_stamps(root) | {str(output): {"inputs": inputs, "output": _state(output), "pages": n_pages}}
-    path = root / STAMPS
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(stamps, indent=1), encoding="utf-8")  # one that is cut short counts as none
+    (root / STAMP).parent.mkdir(parents=True, exist_ok=True)
+    (root / STAMP).write_bytes(_stamp(output, inputs))
 
 
-def _read_stamps(root: Path) -> dict[str, object]:
-    try:
-        stamps = json.loads((root / STAMPS).read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):  # none yet, or cut short: build
-        return {}
-    return stamps if isinstance(stamps, dict) else {}
-
-
-def _state(output: Path) -> str:
-    """A hash of the files that lie in a folder: names, sizes and times, so that a file changed by hand is noticed."""
-    digest = hashlib.sha256()
-    for path in sorted(_files_below(output)) if output.is_dir() else ():
+def _stamp(output: Path, inputs: str) -> bytes:
+    """A hash of the inputs and of the files in the folder: names, sizes and times, so that a change by hand is seen."""
+    digest = hashlib.sha256(f"{inputs}\0{output}".encode())
+    for path in sorted(_files_below(output)):
         status = path.stat()
-        digest.update(f"{path.relative_to(output)}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
-    return digest.hexdigest()
+        digest.update(f"\0{path.relative_to(output)}\0{status.st_size}\0{status.st_mtime_ns}".encode())
+    return digest.hexdigest().encode()

@@ -22,15 +22,14 @@ def site(c: Context, output: str = "_site", force: bool = False) -> None:
     root, results = checkout(), checkout_or_here() / "results"
     folder = (root / output).resolve()
     inputs = fingerprint(root, results)
-    pages = None if force else up_to_date(root, folder, inputs)
-    if pages is not None:
-        seconds = time.perf_counter() - start
+    if not force and up_to_date(root, folder, inputs):
+        pages, seconds = sum(1 for _ in folder.rglob("*.html")), time.perf_counter() - start
         print(f"nothing changed ({seconds:.1f} s to see that): {pages} pages, {folder / 'index.html'}")
         return
     from sitegen.build.site import build_site
 
     built = build_site(root, results, folder)
-    remember(root, built.output, inputs, built.n_pages)
+    remember(root, built.output, inputs)
     print(f"built {built.n_pages} pages in {time.perf_counter() - start:.1f} s: {built.output / 'index.html'}")
 
 

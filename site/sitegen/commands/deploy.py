@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.records.git import ask_git, run_git
 from sitegen.text.errors import SiteError
 
 BRANCH = "gh-pages"
@@ -66,26 +66,26 @@ def check_source(root: Path, remote: str, branch: str) -> Source:
         SiteError: the folder is no git checkout; files have changes that are not committed; the remote does not exist;
             or the branch is the one that is checked out.
     """
-    if _ask(root, "rev-parse", "--is-inside-work-tree") != "true":
+    if ask_git(root, "rev-parse", "--is-inside-work-tree") != "true":
         raise SiteError(f"{root.name} is not a git checkout", "a clone of the project", "git clone")
-    changed = _ask(root, "status", "--porcelain").splitlines()
+    changed = run_git(root, "status", "--porcelain").splitlines()
     if changed:
         raise SiteError(
             f"{changed[0].split()[-1]} has changes that are not committed (such files: {len(changed)})",
             "a clean checkout, so that the deployed site names the commit that it was built from",
             "git commit, or git stash",
         )
-    names = _ask(root, "remote").split()
-    url = _ask(root, "remote", "get-url", remote) if remote in names else remote
+    names = run_git(root, "remote").split()
+    url = run_git(root, "remote", "get-url", remote) if remote in names else remote
     if remote not in names and not re.search(r"[/:]", remote):
         raise SiteError(
             f"there is no remote {remote!r}", ", ".join(names) or "none is configured", f"git remote add {remote} URL"
         )
-    if _ask(root, "check-ref-format", "--branch", branch) != branch:
+    if ask_git(root, "check-ref-format", "--branch", branch) != branch:
         raise SiteError(f"{branch!r} cannot be a branch", f"a name such as {BRANCH}", "invoke deploy")
-    if branch == _ask(root, "branch", "--show-current"):
+    if branch == run_git(root, "branch", "--show-current"):
         raise SiteError(f"the branch {branch} is the one that holds the sources", f"another, such as {BRANCH}")
-    return Source(root, _ask(root, "rev-parse", "--short=12", "HEAD"), remote, branch, url)
+    return Source(root, run_git(root, "rev-parse", "--short=12", "HEAD"), remote, branch, url)
 
 
 def pages_address(url: str) -> str:
@@ -106,38 +106,38 @@ def deploy_site(source: Source, site: Path, dry_run: bool = False) -> Deployment
         dry_run: make the commit, and push nothing.
 
     Raises:
-        SiteError: nothing is built there; the branch holds something that is not a built site; or git failed, for
-            example because the remote cannot be reached or somebody else deployed meanwhile.
+        SiteError: nothing is built there, or the branch holds something that is not a built site.
+        GitError: git refused, for example because the remote cannot be reached or another deployment came first.
     """
     if not (site / "index.html").is_file():
         raise SiteError(f"there is no built site in {site}", "a folder that invoke site made", "invoke site")
     (site / ".nojekyll").touch()
-    git_dir = _git(source.root, "rev-parse", "--absolute-git-dir")
+    git_dir = run_git(source.root, "rev-parse", "--absolute-git-dir")
     parent = _remote_head(source)
     with tempfile.TemporaryDirectory() as folder:
         work = ("--git-dir", git_dir, "--work-tree", str(site.resolve()))
-        index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
-        _git(site, *work, "-c", "core.autocrlf=false", "add", "--force", "--all", ".", extra=index)
-        n_files = len(_git(site, *work, "ls-files", extra=index).splitlines())
-        tree = _git(site, *work, "write-tree", extra=index)
-    if parent and tree == _git(source.root, "rev-parse", f"{parent}^{{tree}}"):
+        index = os.environ | {"GIT_INDEX_FILE": str(Path(folder) / "index")}
+        run_git(site, *work, "-c", "core.autocrlf=false", "add", "--force", "--all", ".", environment=index)
+        n_files = len(run_git(site, *work, "ls-files", environment=index).splitlines())
+        tree = run_git(site, *work, "write-tree", environment=index)
+    if parent and tree == run_git(source.root, "rev-parse", f"{parent}^{{tree}}"):
         return Deployment("", n_files, pushed=False)
     parents = ("-p", parent) if parent else ()
-    commit = _git(source.root, "commit-tree", tree, *parents, "-m", f"Site of {source.commit}")
+    commit = run_git(source.root, "commit-tree", tree, *parents, "-m", f"Site of {source.commit}")
     if not dry_run:
-        _git(source.root, "push", "--quiet", source.remote, f"{commit}:refs/heads/{source.branch}")
+        run_git(source.root, "push", "--quiet", source.remote, f"{commit}:refs/heads/{source.branch}")
     return Deployment(commit, n_files, pushed=not dry_run)
 
 
 def _remote_head(source: Source) -> str:
     """The commit that the remote branch is at, fetched; empty when there is no such branch yet."""
     ref = f"refs/heads/{source.branch}"
-    listed = _git(source.root, "ls-remote", source.remote, ref)
+    listed = run_git(source.root, "ls-remote", source.remote, ref)
     if not listed:
         return ""
-    _git(source.root, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", source.remote, ref)
+    run_git(source.root, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", source.remote, ref)
     head = listed.split()[0]
-    names = set(_git(source.root, "ls-tree", "--name-only", head).splitlines())
+    names = set(run_git(source.root, "ls-tree", "--name-only", head).splitlines())
     if not {"index.html", "sitemap.xml"} <= names:
         raise SiteError(
             f"the branch {source.branch} of {source.remote} holds something that is not a built site",
@@ -145,22 +145,3 @@ def _remote_head(source: Source) -> str:
             "invoke deploy --branch NAME",
         )
     return head
-
-
-def _ask(folder: Path, *arguments: str) -> str:
-    """What git answers; empty when it refuses."""
-    done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=False)
-    return done.stdout.strip() if done.returncode == 0 else ""
-
-
-def _git(folder: Path, *arguments: str, extra: dict[str, str] | None = None) -> str:
-    """Run git; its last words become the error."""
-    done = subprocess.run(
-        ["git", *arguments], cwd=folder, env=os.environ | (extra or {}), capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        command = next(word for word in arguments if re.fullmatch(r"[a-z]+(-[a-z]+)*", word))
-        words = (done.stderr.strip() or "it gave no reason").splitlines()
-        reason = next((line for line in words if re.match(r"(fatal|error|!| !)", line)), words[-1])
-        raise SiteError(f"git {command}: {reason.strip()}", run="git remote -v, to see where it would go")
-    return done.stdout.strip()

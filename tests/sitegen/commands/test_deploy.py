@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.records.git import GitError
 from sitegen.commands.deploy import Source, check_source, deploy_site, pages_address
 from sitegen.text.errors import SiteError
 
@@ -110,7 +111,7 @@ def test_a_branch_that_holds_something_else_is_left_alone(checkout: Path) -> Non
 
 def test_gits_own_refusal_becomes_one_line(checkout: Path) -> None:
     source = check_source(checkout, str(checkout.parent / "nowhere"), "gh-pages")
-    with pytest.raises(SiteError, match=r"^git ls-remote: fatal: .*nowhere") as caught:
+    with pytest.raises(GitError, match=r"^git ls-remote: fatal: .*nowhere") as caught:
         deploy_site(source, checkout / "_site")
     assert "\n" not in str(caught.value)
 
