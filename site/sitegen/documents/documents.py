@@ -1,8 +1,8 @@
 """The pages as a whole: what they name, ask for and promise is read once, checked, and made into tables.
 
 docs/*.md ─► pages ─┬─► checks: typed numbers, outcomes, entries, tasks, posts; a problem ends the build
-                      ├─► tables: roadmap, open tasks, numbers and their rows
-                      └─► the Q&A log's overview, the task reference
+                    ├─► tables: roadmap, open tasks, numbers and their rows
+                    └─► the Q&A log's overview, the task reference
 """
 
 from __future__ import annotations
