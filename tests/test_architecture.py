@@ -70,6 +70,28 @@ def test_no_pickle():
             assert not {"pickle", "dill", "joblib", "marshal", "shelve"} & set(imported_roots(path)), path
 
 
+def test_every_public_method_of_an_engine_has_a_docstring_of_its_own_or_an_inherited_one():
+    """Ruff looks at the method alone, and overrides say nothing twice."""
+    files = [*(ROOT / "tinygpt/engines").rglob("*.py"), *(ROOT / "bench/peers").glob("*.py")]
+    classes = {}  # by name; the two JaxEngine have the same base
+    for path in files:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                functions = [item for item in node.body if isinstance(item, ast.FunctionDef)]
+                # Backwards, so that a property counts and not its setter.
+                methods = {function.name: ast.get_docstring(function) for function in reversed(functions)}
+                classes[path, node.name] = ([ast.unparse(base) for base in node.bases], methods)
+    by_name = {name: entry for (_, name), entry in classes.items()}
+
+    def is_documented(bases, methods, method):
+        parents = [by_name[base] for base in bases if base in by_name]
+        return bool(methods.get(method)) or any(is_documented(*parent, method) for parent in parents)
+
+    for (path, name), (bases, methods) in classes.items():
+        for method in methods:
+            assert method.startswith("_") or is_documented(bases, methods, method), f"{path.name}: {name}.{method}"
+
+
 # Rooms of each package, lowest first: a module imports its own room and those before it. The modules in a package's
 # root are the first room of tinygpt; bench and sitegen have none there.
 ROOMS = {

@@ -69,6 +69,12 @@ class ModelConfig:
         return 4 * self.d_model
 
     @property
+    def summary(self) -> str:
+        """The shape in one line."""
+        shape = f"{self.n_layers} layers, width {self.d_model}, {self.n_heads} heads, context {self.context_length}"
+        return f"{shape}, {self.n_parameters:,} parameters"
+
+    @property
     def n_parameters(self) -> int:
         """Trainable numbers: V·D + T·D + L·(12 D² + 13 D) + 2 D; the tied head adds none."""
         d = self.d_model

@@ -43,10 +43,13 @@ class Tokenizer:
 
 @dataclass(frozen=True)
 class Batch:
-    """Token ids and the ids that follow them, both (B, T) int64."""
+    """Token ids and the ids that follow them, both (B, T) int64; of K steps together, (K, B, T)."""
 
     inputs: np.ndarray
     targets: np.ndarray
+
+    def __repr__(self) -> str:
+        return f"<batch of {' × '.join(map(str, self.inputs.shape))} tokens>"
 
 
 class BatchSampler:
@@ -80,6 +83,11 @@ class BatchSampler:
         windows = starts[:, None] + np.arange(self.context_length + 1)  # (B, T + 1)
         tokens = self.tokens[windows].astype(np.int64)
         return Batch(tokens[:, :-1], tokens[:, 1:])
+
+    def batches(self, steps: range, rows: slice = slice(None)) -> Batch:
+        """The batches of several steps as one, (K, B, T): what :meth:`Engine.train_steps` takes."""
+        batches = [self.batch(step, rows) for step in steps]
+        return Batch(np.stack([batch.inputs for batch in batches]), np.stack([batch.targets for batch in batches]))
 
 
 def evaluation_batches(

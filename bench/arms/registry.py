@@ -94,6 +94,9 @@ ACCELERATOR_PEERS = MappingProxyType(
     }
 )
 
+# Steps that they are handed together; it divides warm-up and measured steps alike.
+STEPS_TOGETHER = 3
+
 # What writes text: variant → module:function, this project's first.
 GENERATORS = MappingProxyType(
     {

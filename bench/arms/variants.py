@@ -21,7 +21,6 @@ from bench.arms.registry import PEERS, ROOFLINE, ROOFLINE_VARIANTS
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.engines import ENGINES, Engine, create_engine, parse_variant
 from tinygpt.errors import ConfigError, unknown_name
-from tinygpt.params import initial_parameters
 
 _OUTSIDE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
@@ -96,9 +95,7 @@ def make_engine(variant: str, model: ModelConfig, train: TrainConfig, seed: int)
     engine_class = load(target)
     if not (isinstance(engine_class, type) and issubclass(engine_class, Engine)):
         raise ConfigError(f"{variant!r} is not an engine", "a subclass of tinygpt.engines.Engine")
-    engine: Engine = engine_class(model, train)
-    engine.load_state_dict(initial_parameters(model, seed))
-    return engine
+    return engine_class.create(model, train, seed)
 
 
 def load(target: str) -> Any:

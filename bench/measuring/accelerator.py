@@ -25,10 +25,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from bench.arms.registry import ACCELERATOR_PEERS
+from bench.arms.registry import ACCELERATOR_PEERS, STEPS_TOGETHER
 from bench.arms.suites import Cell
 from bench.arms.variants import split_names
-from bench.measuring.accelerator_worker import GROUP
 from bench.measuring.cell_rows import Row, RunContext, new_run_id, run_row, step_rows
 from bench.measuring.process import Event, Outcome
 from bench.measuring.verdict import LOSS_TOLERANCE, Verdict, loss_drift
@@ -42,8 +41,11 @@ from tinygpt.presets import PRESETS, get_preset
 
 SUITE = "accelerator"
 REFERENCE = "torch-cuda"
-DEFAULT_ENGINES = (f"jax[dispatch={GROUP}]", "torch-cuda", "torch-cuda-compile", "torch-cuda-graphs")
-ORDER = f"rounds interleaved across engines within one process per preset, A B B A; up to {GROUP} steps timed together"
+DEFAULT_ENGINES = (f"jax[dispatch={STEPS_TOGETHER}]", "torch-cuda", "torch-cuda-compile", "torch-cuda-graphs")
+ORDER = (
+    "rounds interleaved across engines within one process per preset, A B B A; "
+    f"up to {STEPS_TOGETHER} steps timed together"
+)
 _DTYPES = MappingProxyType(
     {
         "float32": "float32",

@@ -5,7 +5,7 @@
 
 A fresh process for every round would spend minutes on compiling for every second of steps. So rounds share a process,
 and each starts from the same weights and empty moments: their losses must repeat. An engine that takes several steps
-in one call is timed by the call, and each of its steps gets its share; so is a rival, whose steps are queued likewise.
+in one call is timed by the call, and each of its steps gets its share; so is a peer, whose steps are queued likewise.
 
 Events go to a file, one JSON object per line, each naming its variant: ready, round, error.
 """
@@ -29,21 +29,15 @@ from bench.records.protocol import Protocol, protocol_from_json
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.data import BatchSampler
 from tinygpt.engines import Engine, OptimizerState, create_engine, format_variant
-from tinygpt.engines.base import StepResult
 from tinygpt.params import Arrays, initial_parameters
-
-# Steps that rivals are handed together; it divides warm-up and measured steps alike.
-GROUP = 3
 
 
 def make(variant: str, model: ModelConfig, train: TrainConfig, seed: int) -> Engine:
-    """An engine of the registry, or a rival of this table, with the seed's weights."""
+    """An engine of the registry, or a peer for accelerators, with the seed's weights."""
     if variant not in ACCELERATOR_PEERS:
         return create_engine(variant, model, train, seed)
-    engine: Engine = load(ACCELERATOR_PEERS[variant])(model, train)
-    engine.steps_per_dispatch = GROUP
-    engine.load_state_dict(initial_parameters(model, seed))
-    return engine
+    engine_class: type[Engine] = load(ACCELERATOR_PEERS[variant])
+    return engine_class.create(model, train, seed)
 
 
 def measure(task: dict[str, Any], write: Any) -> None:
@@ -71,7 +65,8 @@ def measure(task: dict[str, Any], write: Any) -> None:
     def prepare(variant: str) -> None:
         protocol, started, began = protocols[variant], time.perf_counter(), datetime.now(UTC).isoformat()
         engine = engines[variant] = make(variant, protocol.model, protocol.train, protocol.seed)
-        _take(engine, _batches(protocol, tokens, 0, engine.steps_per_dispatch))
+        batch = _sampler(protocol, tokens).batches(range(engine.steps_per_dispatch))
+        engine.train_steps(batch.inputs, batch.targets)
         resolved = format_variant(variant.partition("[")[0], engine.options() | _versions(variant))
         seconds = time.perf_counter() - started
         write("ready", variant=variant, setup_seconds=seconds, resolved_variant=resolved, started_at=began)
@@ -100,11 +95,12 @@ def timed_steps(engine: Engine, protocol: Protocol, tokens: np.ndarray) -> list[
     assert protocol.warmup_steps % group == 0
     assert protocol.measured_steps % group == 0
     steps: list[dict[str, float]] = []
-    groups = [_batches(protocol, tokens, first, group) for first in range(0, protocol.total_steps, group)]
+    sampler = _sampler(protocol, tokens)
+    groups = [sampler.batches(range(first, first + group)) for first in range(0, protocol.total_steps, group)]
     first_start = time.perf_counter()
-    for batches in groups:
+    for batch in groups:  # drawn before the clock starts
         start = time.perf_counter()
-        results = _take(engine, batches)
+        results = engine.train_steps(batch.inputs, batch.targets)
         end = time.perf_counter()
         for result in results:
             steps.append(
@@ -119,18 +115,8 @@ def timed_steps(engine: Engine, protocol: Protocol, tokens: np.ndarray) -> list[
     return steps
 
 
-def _batches(protocol: Protocol, tokens: np.ndarray, first: int, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Inputs and targets of consecutive steps, (count, B, T) each; drawn before the clock starts."""
-    sampler = BatchSampler(tokens, protocol.batch_size, protocol.context_length, protocol.seed)
-    batches = [sampler.batch(step) for step in range(first, first + count)]
-    return np.stack([batch.inputs for batch in batches]), np.stack([batch.targets for batch in batches])
-
-
-def _take(engine: Engine, batches: tuple[np.ndarray, np.ndarray]) -> list[StepResult]:
-    inputs, targets = batches
-    if len(inputs) == 1:
-        return [engine.train_step(inputs[0], targets[0])]
-    return engine.train_steps(inputs, targets)
+def _sampler(protocol: Protocol, tokens: np.ndarray) -> BatchSampler:
+    return BatchSampler(tokens, protocol.batch_size, protocol.context_length, protocol.seed)
 
 
 def _reset(engine: Engine, weights: Arrays) -> None:

@@ -81,8 +81,7 @@ def largest_regret(model: ModelConfig, weights: Arrays, prompt: np.ndarray, toke
     The text is read through the reference engine window by window, no cache: position i of a window scores the token
     after it. Windows follow the policy: full, then the last half of it and on.
     """
-    engine = create_engine("numpy", model, get_preset("tiny").train)
-    engine.load_state_dict(weights)
+    engine = create_engine("numpy", model, get_preset("tiny").train, weights=weights)
     text, context = np.concatenate([prompt, tokens]).astype(np.int64), model.context_length
     start, scored, regret = 0, len(prompt), 0.0
     while scored < len(text):

@@ -113,7 +113,7 @@ def _train_steps(variant: str, protocol: Protocol, sampler: BatchSampler, log: E
             elapsed_seconds=end - first_start,
             loss=loss,
             grad_norm=float(result.grad_norm),
-            peak_bytes=peak_memory_bytes(_helpers(engine) if step + 1 in looks else ()),
+            peak_bytes=peak_memory_bytes(engine.process_ids() if step + 1 in looks else ()),
         )
         print(f"step {step + 1}/{protocol.total_steps}  {end - start:.4f} s  loss {loss:.4f}", flush=True)
     # Again, because some engines choose their kernels on the first batch.
@@ -183,12 +183,6 @@ def _time_steps(count: int, log: EventLog, work: Callable[[], None]) -> None:
             elapsed_seconds=end - first_start,
             peak_bytes=peak_memory_bytes(),
         )
-
-
-def _helpers(engine: Engine) -> tuple[int, ...]:
-    """Processes that the engine computes in, beside this one."""
-    ids: Callable[[], tuple[int, ...]] = getattr(engine, "process_ids", tuple)
-    return ids()
 
 
 def _resolved(variant: str, engine: Engine) -> dict[str, Any]:

@@ -73,7 +73,6 @@ class JaxEngine(Engine):
         return {"version": jax.__version__}
 
     def train_step(self, inputs: np.ndarray, targets: np.ndarray, learning_rate: float | None = None) -> StepResult:
-        """See :meth:`Engine.train_step`."""
         self._check_batch(inputs, targets)
         rate = np.float32(self.train.learning_rate if learning_rate is None else learning_rate)
         self.state, loss, norm = self._step(self.state, inputs.astype(np.int32), targets.astype(np.int32), rate)
@@ -82,27 +81,23 @@ class JaxEngine(Engine):
         return StepResult(float(loss), float(norm))
 
     def loss_and_gradients(self, inputs: np.ndarray, targets: np.ndarray) -> tuple[float, Arrays]:
-        """See :meth:`Engine.loss_and_gradients`."""
         self._check_batch(inputs, targets)
         loss, grads = self._gradients(self.state.weights, inputs.astype(np.int32), targets.astype(np.int32))
         return float(loss), self._arrays(grads)
 
     def logits(self, inputs: np.ndarray) -> np.ndarray:
-        """See :meth:`Engine.logits`."""
         self._check_batch(inputs)
         return np.array(self._logits(self.state.weights, inputs.astype(np.int32)))
 
     def parameters(self) -> Arrays:
-        """See :meth:`Engine.parameters`; copies, because a donated buffer must have no other reader."""
+        """As :meth:`Engine.parameters`; copies, because a donated buffer must have no other reader."""
         return self._arrays(self.state.weights)
 
     def optimizer_state(self) -> OptimizerState:
-        """See :meth:`Engine.optimizer_state`."""
         first, second = self._arrays(self.state.first_moment), self._arrays(self.state.second_moment)
         return OptimizerState(int(self.state.updates), first, second)
 
     def load_optimizer_state(self, state: OptimizerState) -> None:
-        """See :meth:`Engine.load_optimizer_state`."""
         self.state = TrainingState(
             self.state.weights,
             _device_arrays(state.first_moment),

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bench.arms.registry import STEPS_TOGETHER
 from bench.peers.torch_model import TorchGPT2, is_projection, to_module
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.engines import Engine, OptimizerState, StepResult
@@ -30,6 +31,7 @@ class TorchCudaEngine(Engine):
     """
 
     name: ClassVar[str] = "torch-cuda"
+    steps_per_dispatch = STEPS_TOGETHER
     captures: ClassVar[bool] = False
     compiles: ClassVar[bool] = False
 
@@ -83,7 +85,6 @@ class TorchCudaEngine(Engine):
     def train_steps(
         self, inputs: np.ndarray, targets: np.ndarray, learning_rates: Sequence[float] | None = None
     ) -> list[StepResult]:
-        """See :meth:`Engine.train_steps`."""
         results = []
         for batch, rate in zip(
             zip(inputs, targets, strict=True), self._rates(learning_rates, len(inputs)), strict=True
@@ -93,7 +94,6 @@ class TorchCudaEngine(Engine):
         return [StepResult(loss, norm) for loss, norm in torch.stack(results).tolist()]
 
     def train_step(self, inputs: np.ndarray, targets: np.ndarray, learning_rate: float | None = None) -> StepResult:
-        """See :meth:`Engine.train_step`."""
         return self.train_steps(inputs[None], targets[None], None if learning_rate is None else [learning_rate])[0]
 
     def _rates(self, learning_rates: Sequence[float] | None, count: int) -> Sequence[float]:
@@ -102,24 +102,22 @@ class TorchCudaEngine(Engine):
     # ---- the rest of the interface -----------------------------------------------------------------------
 
     def loss_and_gradients(self, inputs: np.ndarray, targets: np.ndarray) -> tuple[float, Arrays]:
-        """See :meth:`Engine.loss_and_gradients`."""
         self.optimizer.zero_grad(set_to_none=True)
         loss = self.loss_of(*self._tokens(inputs, targets))
         loss.backward()
         return float(loss.detach()), self._arrays(lambda tensor: tensor.grad)
 
     def logits(self, inputs: np.ndarray) -> np.ndarray:
-        """See :meth:`Engine.logits`."""
         with torch.inference_mode():
             scores: np.ndarray = self.module(self._tokens(inputs, inputs)[0]).cpu().numpy()
         return scores
 
     def parameters(self) -> Arrays:
-        """See :meth:`Engine.parameters`; copies."""
+        """As :meth:`Engine.parameters`; copies."""
         return self._arrays(lambda tensor: tensor)
 
     def optimizer_state(self) -> OptimizerState:
-        """See :meth:`Engine.optimizer_state`; after a first step."""
+        """As :meth:`Engine.optimizer_state`; there is none before the first step."""
         state = self.optimizer.state
         steps = [int(entry["step"]) for entry in state.values()]
         first = self._arrays(lambda tensor: state[tensor]["exp_avg"])
@@ -127,7 +125,7 @@ class TorchCudaEngine(Engine):
         return OptimizerState(max(steps), first, second)
 
     def load_optimizer_state(self, state: OptimizerState) -> None:
-        """See :meth:`Engine.load_optimizer_state`; in place, where a captured graph looks for it."""
+        """As :meth:`Engine.load_optimizer_state`; in place, where a captured graph looks for it."""
         for name, tensor in self.tensors.items():
             entry = self.optimizer.state[tensor]
             if not entry:
@@ -169,7 +167,7 @@ class TorchCudaGraphEngine(TorchCudaEngine):
     def train_steps(
         self, inputs: np.ndarray, targets: np.ndarray, learning_rates: Sequence[float] | None = None
     ) -> list[StepResult]:
-        """See :meth:`TorchCudaEngine.train_steps`; the first call captures."""
+        """As :meth:`TorchCudaEngine.train_steps`; the first call captures the step."""
         if self._graph is None:
             self._capture(self._tokens(inputs[0], targets[0]))
         results = []

@@ -59,7 +59,6 @@ class TorchEngine(Engine):
         return loss.detach()
 
     def train_step(self, inputs: np.ndarray, targets: np.ndarray, learning_rate: float | None = None) -> StepResult:
-        """See :meth:`Engine.train_step`."""
         loss = self._backward(inputs, targets)
         norm = torch.nn.utils.clip_grad_norm_(self.tensors.values(), self.train.grad_clip, foreach=True)
         for group in self.optimizer.param_groups:
@@ -68,7 +67,6 @@ class TorchEngine(Engine):
         return StepResult(float(loss), float(norm))
 
     def loss_and_gradients(self, inputs: np.ndarray, targets: np.ndarray) -> tuple[float, Arrays]:
-        """See :meth:`Engine.loss_and_gradients`."""
         loss = self._backward(inputs, targets)
         grads: Arrays = {}
         for name in parameter_shapes(self.model):
@@ -78,18 +76,15 @@ class TorchEngine(Engine):
         return float(loss), grads
 
     def logits(self, inputs: np.ndarray) -> np.ndarray:
-        """See :meth:`Engine.logits`."""
         self._check_batch(inputs)
         with torch.inference_mode():
             scores: np.ndarray = self.module(_tokens(inputs)).numpy()
         return scores
 
     def parameters(self) -> Arrays:
-        """See :meth:`Engine.parameters`."""
         return {name: from_module(name, self.tensors[name]) for name in parameter_shapes(self.model)}
 
     def optimizer_state(self) -> OptimizerState:
-        """See :meth:`Engine.optimizer_state`."""
         states = {name: self.optimizer.state.get(tensor, {}) for name, tensor in self.tensors.items()}
         steps = [int(state["step"]) for state in states.values() if state]
         return OptimizerState(
@@ -103,7 +98,6 @@ class TorchEngine(Engine):
         }
 
     def load_optimizer_state(self, state: OptimizerState) -> None:
-        """See :meth:`Engine.load_optimizer_state`."""
         for name, tensor in self.tensors.items():
             self.optimizer.state[tensor] = {
                 "step": torch.tensor(float(state.step)),

@@ -47,9 +47,8 @@ def measured_step_seconds(plan: TrainingPlan, corpus: Corpus) -> float:
     seconds: list[float] = []
     for first in range(0, max(_TIMED_STEPS, 3 * count), count):
         start = time.perf_counter()
-        batches = [sampler.batch(step) for step in range(first, first + count)]
-        inputs, targets = (np.stack([getattr(batch, name) for batch in batches]) for name in ("inputs", "targets"))
-        engine.train_steps(inputs, targets)
+        batch = sampler.batches(range(first, first + count))
+        engine.train_steps(batch.inputs, batch.targets)
         seconds.append((time.perf_counter() - start) / count)
     return float(np.median(seconds[1:]))
 
@@ -57,8 +56,7 @@ def measured_step_seconds(plan: TrainingPlan, corpus: Corpus) -> float:
 def whole_held_out_loss(folder: Path, engine_name: str, corpus: Corpus) -> float:
     """A checkpoint's loss over all of the held-out text, nats per token."""
     checkpoint = load_checkpoint(folder)
-    engine = create_engine(engine_name, checkpoint.model, checkpoint.train)
-    engine.load_state_dict(checkpoint.weights)
+    engine = create_engine(engine_name, checkpoint.model, checkpoint.train, weights=checkpoint.weights)
     batches = evaluation_batches(
         corpus.held_out_tokens, checkpoint.train.batch_size, checkpoint.model.context_length, None
     )

@@ -22,12 +22,11 @@ from bench.records.provenance import read_provenance
 from bench.records.scrub import recorded_corpus
 from tinygpt.checkpoints.checkpoint import Checkpoint, load_checkpoint
 from tinygpt.checkpoints.layout import BEST, KEPT
-from tinygpt.config import TrainConfig
 from tinygpt.corpora import Corpus
-from tinygpt.engines import create_engine, format_variant, parse_variant
+from tinygpt.engines import format_variant, parse_variant
 from tinygpt.errors import CheckpointError, unknown_name
 from tinygpt.evaluation import EvaluationSettings, evaluate_model
-from tinygpt.evaluation.loss import rows_for, text_loss
+from tinygpt.evaluation.loss import scoring_engine, text_loss
 from tinygpt.gallery.card import CARD_VERSION, Card
 from tinygpt.gallery.loader import CARD, MODELS, WEIGHTS
 from tinygpt.gallery.quantized import dequantize, quantize, stored_bytes
@@ -230,7 +229,7 @@ def make_card(
         file_bytes=len(data),
         file_sha256=hashlib.sha256(data).hexdigest(),
         largest_error=_largest_error(best.weights, read_back),
-        float32_held_out_loss=_held_out_loss(best, corpus),
+        float32_held_out_loss=text_loss(scoring_engine(best), corpus.held_out_tokens),
         evaluation=json.loads(evaluation.as_json()),
         evolution=tuple(read_evolution(plan.out)),
     )
@@ -239,14 +238,6 @@ def make_card(
 
 def _largest_error(weights: Mapping[str, np.ndarray], stored: Mapping[str, np.ndarray]) -> float:
     return max(float(np.abs(value - stored[name]).max()) for name, value in weights.items())
-
-
-def _held_out_loss(checkpoint: Checkpoint, corpus: Corpus) -> float:
-    engine = create_engine(
-        "vectorized", checkpoint.model, TrainConfig(batch_size=rows_for(checkpoint.model.context_length))
-    )
-    engine.load_state_dict(checkpoint.weights)
-    return text_loss(engine, corpus.held_out_tokens)
 
 
 def write_model(card: Card, data: bytes, root: Path = MODELS) -> Path:

@@ -78,3 +78,13 @@ def test_evaluation_limit_spreads_over_the_whole_stream():
 def test_evaluation_refuses_a_stream_without_a_window():
     with pytest.raises(CorpusError, match="held-out text has 8 bytes; allowed: at least 9"):
         evaluation_batches(STREAM[:8], batch_size=1, context_length=8)
+
+
+def test_batches_of_several_steps_are_the_batches_of_each_stacked():
+    sampler = BatchSampler(STREAM, 4, 8, seed=1)
+    several = sampler.batches(range(3, 6), slice(1, 3))
+    assert several.inputs.shape == several.targets.shape == (3, 2, 8)
+    for place, step in enumerate(range(3, 6)):
+        alone = sampler.batch(step, slice(1, 3))
+        np.testing.assert_array_equal(several.inputs[place], alone.inputs)
+        np.testing.assert_array_equal(several.targets[place], alone.targets)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
+
+import numpy as np
 
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.engines.base import Engine, StepResult
 from tinygpt.errors import ConfigError, unknown_name
 from tinygpt.optim import OptimizerState
-from tinygpt.params import initial_parameters
 
 __all__ = [
     "CPU_ENGINES",
@@ -148,26 +149,33 @@ def with_mesh(variant: str, mesh: str) -> str:
     return format_variant(name, options | {"mesh": mesh.replace("=", "").replace(",", "-").replace(" ", "")})
 
 
-def create_engine(name: str, model: ModelConfig, train: TrainConfig, seed: int = 0, **options: Any) -> Engine:
-    """Make an engine with the starting weights that belong to a seed.
+def create_engine(
+    name: str,
+    model: ModelConfig,
+    train: TrainConfig,
+    seed: int = 0,
+    *,
+    weights: Mapping[str, np.ndarray] | None = None,
+    **options: Any,
+) -> Engine:
+    """Make an engine with the starting weights that belong to a seed, or with given ones.
 
     Args:
         name: an engine, or a variant such as ``vectorized[threads=1]``.
         model: the model's shape.
         train: batch and optimiser settings.
         seed: equal seeds give every engine identical weights, and identical dropout masks.
+        weights: name → array to begin with instead of the seed's, such as another engine's ``state_dict()``.
         options: the engine's options, over those in the name.
 
     Raises:
         ConfigError: the engine or an option is unknown.
+        CheckpointError: the weights do not fit the model.
     """
     base_name, parsed = parse_variant(name)
     entry = ENGINES[base_name]
     for key in options:
         if key not in entry.options:
             raise unknown_name(f"option of engine {base_name!r}:", key, entry.options, "invoke --help train")
-    engine_class = getattr(import_module(entry.module), entry.class_name)
-    engine: Engine = engine_class(model, train, **(parsed | options))
-    engine.seed = seed
-    engine.load_state_dict(initial_parameters(model, seed))
-    return engine
+    engine_class: type[Engine] = getattr(import_module(entry.module), entry.class_name)
+    return engine_class.create(model, train, seed, weights, **(parsed | options))

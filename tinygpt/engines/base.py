@@ -5,15 +5,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.dropout import MaskDraw, mask_key
+from tinygpt.engines.processes import Processes
 from tinygpt.errors import ConfigError
 from tinygpt.optim import OptimizerState
-from tinygpt.params import Arrays, check_shapes, parameter_shapes
+from tinygpt.params import Arrays, check_shapes, initial_parameters, parameter_shapes
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,13 @@ class Engine(ABC):
     """A GPT-2 that can be trained. Inputs and targets are integer arrays (B, T), values in [0, V).
 
     Attributes:
-        seed: of the dropout masks.
+        name: of the engine.
+        has_dropout: whether settings may ask for dropout.
+        model: the model's shape.
+        train: batch and optimiser settings.
+        seed: of the dropout masks; :meth:`create` sets it.
+        steps_per_dispatch: steps that :meth:`train_steps` prefers to take together.
+        processes: the processes that train this model.
 
     Raises:
         ConfigError: the settings ask for dropout, and the engine has none.
@@ -41,11 +48,8 @@ class Engine(ABC):
 
     name: ClassVar[str]
     has_dropout: ClassVar[bool] = False
-
-    # Steps that are worth handing over together, and this process among those that train one model.
-    steps_per_dispatch = 1
-    processes = 1
-    process_index = 0
+    steps_per_dispatch: int = 1
+    processes: Processes = Processes()
 
     def __init__(self, model: ModelConfig, train: TrainConfig) -> None:
         if train.dropout and not self.has_dropout:
@@ -58,14 +62,34 @@ class Engine(ABC):
         self.train = train
         self.seed = 0
 
-    @property
-    def batch_rows(self) -> slice:
-        """Rows of a batch that this process trains on."""
-        return slice(None)
+    @classmethod
+    def create(
+        cls,
+        model: ModelConfig,
+        train: TrainConfig,
+        seed: int = 0,
+        weights: Mapping[str, np.ndarray] | None = None,
+        **options: Any,
+    ) -> Self:
+        """A new engine, ready to train.
 
-    def any_process(self, flag: bool) -> bool:
-        """Whether any of the processes that train one model says yes; all of them ask at the same point."""
-        return flag
+        Args:
+            model: the model's shape.
+            train: batch and optimiser settings.
+            seed: equal seeds give every engine identical weights, and identical dropout masks.
+            weights: to begin with instead of the seed's, as :meth:`state_dict` gives them.
+            options: of the class's constructor.
+
+        Raises:
+            CheckpointError: the weights do not fit the model.
+        """
+        engine = cls(model, train, **options)
+        engine.seed = seed
+        engine.load_state_dict(initial_parameters(model, seed) if weights is None else weights)
+        return engine
+
+    def __repr__(self) -> str:
+        return f"<engine {self.name}: {self.model.summary}>"
 
     @abstractmethod
     def train_step(self, inputs: np.ndarray, targets: np.ndarray, learning_rate: float | None = None) -> StepResult:
@@ -138,6 +162,10 @@ class Engine(ABC):
         shapes = parameter_shapes(self.model)
         check_shapes(state, shapes)
         self._replace_parameters({name: np.asarray(state[name], np.float32) for name in shapes})
+
+    def process_ids(self) -> tuple[int, ...]:
+        """Processes that compute for this one, whose memory counts as its own."""
+        return ()
 
     def options(self) -> dict[str, Any]:
         """What makes this a variant of its engine (threads, kernels, …), for records and checkpoints."""

@@ -125,7 +125,6 @@ class NumpyEngine(Engine):
         return dx + dbranch
 
     def loss_and_gradients(self, inputs: np.ndarray, targets: np.ndarray) -> tuple[float, Arrays]:
-        """See :meth:`Engine.loss_and_gradients`."""
         self._check_batch(inputs, targets)
         return self._pass(inputs, targets, self._no_masks())
 
@@ -181,7 +180,6 @@ class NumpyEngine(Engine):
     # ---- the interface -----------------------------------------------------------------------------------
 
     def train_step(self, inputs: np.ndarray, targets: np.ndarray, learning_rate: float | None = None) -> StepResult:
-        """See :meth:`Engine.train_step`."""
         self._check_batch(inputs, targets)
         loss, grads = self._accumulated(inputs, targets)
         norm = global_norm(grads.values())
@@ -203,16 +201,13 @@ class NumpyEngine(Engine):
         return StepResult(loss, norm)
 
     def logits(self, inputs: np.ndarray) -> np.ndarray:
-        """See :meth:`Engine.logits`."""
         self._check_batch(inputs)
         return self._forward(inputs, self._no_masks())[0].astype(np.float32, copy=False)
 
     def parameters(self) -> Arrays:
-        """See :meth:`Engine.parameters`."""
         return dict(self.weights)
 
     def optimizer_state(self) -> OptimizerState:
-        """See :meth:`Engine.optimizer_state`."""
         return OptimizerState(
             self.updates,
             {name: value.copy() for name, value in self.first_moment.items()},
@@ -223,7 +218,6 @@ class NumpyEngine(Engine):
         self.weights = {name: value.copy() for name, value in state.items()}
 
     def load_optimizer_state(self, state: OptimizerState) -> None:
-        """See :meth:`Engine.load_optimizer_state`."""
         self.updates = state.step
         self.first_moment = {name: np.array(value, np.float32) for name, value in state.first_moment.items()}
         self.second_moment = {name: np.array(value, np.float32) for name, value in state.second_moment.items()}

@@ -278,7 +278,6 @@ class PythonEngine(Engine):
     # ---- the interface: arrays in, arrays out, lists in between ------------------------------------------
 
     def train_step(self, inputs: Any, targets: Any, learning_rate: float | None = None) -> StepResult:
-        """See :meth:`Engine.train_step`."""
         self._check_batch(inputs, targets)
         loss, grads = self._gradients(inputs.ravel().tolist(), targets.ravel().tolist(), inputs.shape[1])
         norm = math.sqrt(sum(dot(row, row) for gradient in grads.values() for row in gradient))
@@ -305,23 +304,19 @@ class PythonEngine(Engine):
         ]
 
     def loss_and_gradients(self, inputs: Any, targets: Any) -> tuple[float, Any]:
-        """See :meth:`Engine.loss_and_gradients`."""
         self._check_batch(inputs, targets)
         loss, grads = self._gradients(inputs.ravel().tolist(), targets.ravel().tolist(), inputs.shape[1])
         return loss, as_arrays(grads, self.model)
 
     def logits(self, inputs: Any) -> Any:
-        """See :meth:`Engine.logits`."""
         self._check_batch(inputs)
         rows = self._forward(inputs.ravel().tolist(), inputs.shape[1])[0]
         return as_array(rows, (*inputs.shape, self.model.vocab_size))
 
     def parameters(self) -> Any:
-        """See :meth:`Engine.parameters`."""
         return as_arrays(self.weights, self.model)
 
     def optimizer_state(self) -> OptimizerState:
-        """See :meth:`Engine.optimizer_state`."""
         first, second, weights = (
             as_arrays(rows, self.model, double=True) for rows in (self.first_moment, self.second_moment, self.weights)
         )
@@ -335,7 +330,6 @@ class PythonEngine(Engine):
             self.second_moment = {name: [[0.0] * len(row) for row in rows] for name, rows in self.weights.items()}
 
     def load_optimizer_state(self, state: OptimizerState) -> None:
-        """See :meth:`Engine.load_optimizer_state`."""
         self.updates = state.step
         self.first_moment = _as_rows(state.first_moment)
         self.second_moment = _as_rows(state.second_moment)

@@ -10,9 +10,11 @@ import math
 
 import numpy as np
 
+from tinygpt.config import TrainConfig
 from tinygpt.data import evaluation_batches
-from tinygpt.engines import Engine
+from tinygpt.engines import DEFAULT_ENGINE, Engine, create_engine
 from tinygpt.errors import CorpusError
+from tinygpt.generation.inference import LanguageModel
 
 _BATCH_TOKENS = 4096  # enough for the products to be fast, little enough for the logits to stay small
 
@@ -20,6 +22,12 @@ _BATCH_TOKENS = 4096  # enough for the products to be fast, little enough for th
 def rows_for(context_length: int) -> int:
     """Windows to score together."""
     return max(1, _BATCH_TOKENS // context_length)
+
+
+def scoring_engine(model: LanguageModel, name: str = DEFAULT_ENGINE) -> Engine:
+    """An engine with a model's weights, its batch as large as scoring takes it."""
+    train = TrainConfig(batch_size=rows_for(model.model.context_length))
+    return create_engine(name, model.model, train, weights=model.state_dict())
 
 
 def text_loss(engine: Engine, tokens: np.ndarray) -> float:

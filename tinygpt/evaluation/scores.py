@@ -9,12 +9,11 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 
-from tinygpt.config import TrainConfig
 from tinygpt.corpora import Corpus
 from tinygpt.data import Tokenizer
-from tinygpt.engines import DEFAULT_ENGINE, create_engine
+from tinygpt.engines import DEFAULT_ENGINE
 from tinygpt.errors import ConfigError
-from tinygpt.evaluation.loss import bits, rows_for, sample_loss, text_loss
+from tinygpt.evaluation.loss import bits, sample_loss, scoring_engine, text_loss
 from tinygpt.evaluation.overlap import TextIndex
 from tinygpt.evaluation.verdict import Verdict, judge
 from tinygpt.evaluation.words import distinct_share, lexicon, real_share, whole_words
@@ -128,8 +127,7 @@ def evaluate_model(
     """
     settings = settings or EvaluationSettings()
     index = TextIndex(corpus.train)  # first: a missing package is told before minutes are spent
-    scorer = create_engine(engine, model.model, TrainConfig(batch_size=rows_for(model.model.context_length)))
-    scorer.load_state_dict(model.state_dict())
+    scorer = scoring_engine(model, engine)
     held_out_loss = text_loss(scorer, corpus.held_out_tokens)
     size = min(len(corpus.train), len(corpus.held_out))
     train_loss = sample_loss(scorer, corpus.train_tokens, size)

@@ -71,7 +71,7 @@ def run_session(
         try:
             yield from session.events()
         except GeneratorExit:
-            if not stop.abandoned and session.engine.processes == 1:  # others would not come to a save
+            if not stop.abandoned and session.engine.processes.count == 1:  # others would not come to a save
                 session.save_if_new()
             raise
 
@@ -100,7 +100,8 @@ class _Session:
         if checkpoint is not None and checkpoint.training is not None:
             # The kernels that were calibrated, the threads that were counted: a resumed run repeats its first part's.
             options = resumed_options(plan.engine, checkpoint.training.engine_options)
-        self.engine = create_engine(name, model, train, plan.seed, **options)
+        weights = None if source is None else source.weights
+        self.engine = create_engine(name, model, train, plan.seed, weights=weights, **options)
         self.trainer = Trainer(self.engine, sampler, pauses_after=plan.pauses_after)
         self.step = 0
         self.recent: deque[float] = deque(maxlen=_RECENT)
@@ -109,8 +110,6 @@ class _Session:
         self.earlier_seconds = 0.0
         self.stopped_early = False
         self.started_from = None if plan.start_from is None else str(plan.start_from)
-        if beginning is not None:
-            self.engine.load_state_dict(beginning.weights)
         if checkpoint is not None:
             self._restore(checkpoint)
         self.first_step = self.step
@@ -126,7 +125,6 @@ class _Session:
     def _restore(self, checkpoint: Checkpoint) -> None:
         state, optimizer = checkpoint.training, checkpoint.optimizer
         assert state is not None and optimizer is not None  # checkpoint_to_resume refuses anything else
-        self.engine.load_state_dict(checkpoint.weights)
         self.engine.load_optimizer_state(optimizer)
         self.step = state.step
         self.recent.extend(state.recent_losses)
@@ -261,7 +259,7 @@ class _Session:
     def _save_is_due(self) -> bool:
         every = self.plan.checkpoint_every
         by_step = every is not None and self.step % every == 0
-        by_clock = self.engine.any_process(time.perf_counter() - self.saved_at >= self.plan.checkpoint_seconds)
+        by_clock = self.engine.processes.any(time.perf_counter() - self.saved_at >= self.plan.checkpoint_seconds)
         return self.saved != self.step and (by_step or by_clock)
 
     def _save(self, verify: bool = False) -> CheckpointRecord:
@@ -310,7 +308,7 @@ class _Session:
         )
 
     def _asked_to_stop(self) -> bool:
-        return self.engine.any_process(self.stop.requested)
+        return self.engine.processes.any(self.stop.requested)
 
     def _train_loss(self) -> float:
         return float(np.mean(self.recent))

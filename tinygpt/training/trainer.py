@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tinygpt.data import Batch, BatchSampler
-from tinygpt.engines.base import Engine, StepResult
+from tinygpt.data import BatchSampler
+from tinygpt.engines.base import Engine
 from tinygpt.errors import DivergedError
 from tinygpt.schedule import learning_rate_at
 
@@ -48,7 +48,7 @@ class Trainer:
         engine: what learns.
         sampler: where batches come from; step k reads ``sampler.batch(k)``, counted from 0.
         schedule: learning rate of step k; that of the engine's settings when omitted.
-        pauses_after: whether somebody wants the weights as they are after so many steps. In between, an engine that
+        pauses_after: whether the weights are needed as they are after so many steps. In between, an engine that
             prefers to take several steps together does.
 
     Attributes:
@@ -80,10 +80,10 @@ class Trainer:
             steps = range(self.taken, self.taken + self._together(self.taken, last))
             rates = [self._rate(step) for step in steps]
             start = time.perf_counter()
-            batches = [self.sampler.batch(step, self.engine.batch_rows) for step in steps]
+            batch = self.sampler.batches(steps, self.engine.processes.rows)
             # A run that diverges overflows on its way; it is reported below, once and in words.
             with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-                results = self._take(batches, rates)
+                results = self.engine.train_steps(batch.inputs, batch.targets, rates)
             seconds = (time.perf_counter() - start) / len(steps)
             self.taken = steps.stop
             for step, rate, result in zip(steps, rates, results, strict=True):
@@ -94,7 +94,7 @@ class Trainer:
                         "a finite loss and gradient",
                         f"invoke train --learning-rate {rate / 10:g}",
                     )
-                tokens = batches[0].inputs.size * self.engine.processes
+                tokens = batch.inputs[0].size * self.engine.processes.count
                 yield StepRecord(step + 1, result.loss, result.grad_norm, rate, seconds, tokens)
 
     def _rate(self, step: int) -> float:
@@ -107,9 +107,3 @@ class Trainer:
         if step + count > last or (self.pauses_after is not None and any(map(self.pauses_after, inside))):
             return 1
         return count
-
-    def _take(self, batches: list[Batch], rates: list[float]) -> list[StepResult]:
-        if len(batches) == 1:
-            return [self.engine.train_step(batches[0].inputs, batches[0].targets, learning_rate=rates[0])]
-        inputs, targets = (np.stack([getattr(batch, name) for batch in batches]) for name in ("inputs", "targets"))
-        return self.engine.train_steps(inputs, targets, rates)

@@ -8,9 +8,9 @@ from io import BytesIO
 
 import pytest
 
-from bench.arms.registry import ACCELERATOR_PEERS
+from bench.arms.registry import ACCELERATOR_PEERS, STEPS_TOGETHER
 from bench.measuring.accelerator import DEFAULT_ENGINES, REFERENCE, judged, protocol_of, rows_of, split_variants
-from bench.measuring.accelerator_worker import GROUP, timed_steps
+from bench.measuring.accelerator_worker import timed_steps
 from bench.measuring.cell_rows import RunContext
 from bench.records import machine as machine_module
 from bench.records.protocol import benchmark_protocol
@@ -50,12 +50,12 @@ def test_an_arithmetic_of_its_own_has_a_protocol_of_its_own(corpus):
 
 def test_groups_divide_what_the_protocol_asks_for(corpus):
     protocol = protocol_of("jax", "tiny", corpus, rounds=1)
-    assert protocol.warmup_steps % GROUP == protocol.measured_steps % GROUP == 0
+    assert protocol.warmup_steps % STEPS_TOGETHER == protocol.measured_steps % STEPS_TOGETHER == 0
     engine = create_engine("numpy", protocol.model, protocol.train)
-    engine.steps_per_dispatch = GROUP
+    engine.steps_per_dispatch = STEPS_TOGETHER
     steps = timed_steps(engine, protocol, corpus.train_tokens)
     assert [step["step"] for step in steps] == list(range(1, 19))
-    assert len({step["seconds"] for step in steps}) <= 18 / GROUP
+    assert len({step["seconds"] for step in steps}) <= 18 / STEPS_TOGETHER
     assert steps[-1]["loss"] < steps[0]["loss"]
 
 

@@ -228,3 +228,22 @@ def test_state_dict_of_another_model_is_refused_by_name():
         engine.load_state_dict({name: value for name, value in state.items() if name != "ln_f.bias"})
     with pytest.raises(CheckpointError, match=r"'h.1.ln_1.weight' is unknown"):
         engine.load_state_dict(state | {"h.1.ln_1.weight": np.zeros(8)})
+
+
+@pytest.mark.parametrize("variant", CPU_ENGINES)
+def test_an_engine_is_alone_and_takes_one_step_at_a_time_unless_it_says_otherwise(variant):
+    engine = create_engine(variant, ModelConfig(1, 8, 2, 6), TrainConfig(batch_size=2), seed=3)
+    assert (engine.seed, engine.steps_per_dispatch, engine.process_ids()) == (3, 1, ())
+    assert (engine.processes.count, engine.processes.rows) == (1, slice(None))
+    assert [engine.processes.any(flag) for flag in (False, True)] == [False, True]
+
+
+def test_an_engine_begins_with_the_weights_it_is_given():
+    model, train = ModelConfig(1, 8, 2, 6), TrainConfig(batch_size=2)
+    given = create_engine("numpy", model, train, seed=1).state_dict()
+    engine = create_engine("vectorized", model, train, seed=2, weights=given, threads=1)
+    assert engine.seed == 2
+    for name, value in engine.parameters().items():
+        np.testing.assert_array_equal(value, given[name])
+    with pytest.raises(CheckpointError, match="is missing"):
+        create_engine("numpy", model, train, weights={})

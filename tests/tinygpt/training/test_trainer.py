@@ -11,7 +11,7 @@ import pytest
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.data import BatchSampler
 from tinygpt.engines import create_engine
-from tinygpt.engines.base import StepResult
+from tinygpt.engines.base import Engine, StepResult
 from tinygpt.errors import DivergedError
 from tinygpt.training.trainer import Trainer
 
@@ -19,12 +19,11 @@ MODEL = ModelConfig(n_layers=1, d_model=8, n_heads=2, context_length=6)
 SAMPLER = BatchSampler(np.frombuffer(bytes(range(200)), np.uint8), batch_size=3, context_length=6, seed=2)
 
 
-class ScriptedEngine:
-    steps_per_dispatch = processes = 1
-    batch_rows = slice(None)
-    """Answers with given results and remembers what it was asked."""
+class ScriptedEngine(Engine):
+    """Answers with given results and remembers its inputs and rates."""
 
     train = TrainConfig(batch_size=3, learning_rate=0.02)
+    loss_and_gradients = logits = parameters = optimizer_state = load_optimizer_state = _replace_parameters = None
 
     def __init__(self, *results: StepResult) -> None:
         self.results = list(results)
@@ -100,9 +99,6 @@ def test_a_real_run_learns() -> None:
 def test_steps_are_taken_together_up_to_a_pause() -> None:
     class Together(ScriptedEngine):
         steps_per_dispatch = 3
-
-        def train_steps(self, inputs: np.ndarray, targets: np.ndarray, rates: list[float]) -> list[StepResult]:
-            return [self.train_step(*batch) for batch in zip(inputs, targets, rates, strict=True)]
 
     results = [StepResult(3.0 - step / 10, 1.0) for step in range(8)]
     one, many = ScriptedEngine(*results), Together(*results)

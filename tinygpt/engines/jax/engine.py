@@ -1,15 +1,13 @@
 """Engine ``jax``: GPT-2 compiled by XLA for an accelerator, several of them, or several hosts.
 
 The state never leaves the devices; batches go in, two numbers for every step come out. With several processes, each
-one calls the same methods in the same order; ``train_step`` then takes the process's own rows (:attr:`batch_rows`),
+one calls the same methods in the same order; ``train_step`` then takes the process's own rows (``processes.rows``),
 everything else the whole batch.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, ClassVar
 
@@ -34,15 +32,14 @@ from tinygpt.engines.jax.mesh import (
     replicated,
     tree_shardings,
 )
+from tinygpt.engines.jax.processes import JaxProcesses, runtime_errors
 from tinygpt.engines.jax.settings import make_settings
 from tinygpt.engines.jax.step import State, updates
-from tinygpt.errors import CapacityError, ConfigError, WorkerError, unknown_name
+from tinygpt.errors import ConfigError, unknown_name
 from tinygpt.optim import OptimizerState
 from tinygpt.params import Arrays, parameter_shapes
 
 DEVICES = ("accelerator", "cpu")
-# How long a broken connection may wait for the thread in hosts.py that knows which process is gone.
-_GRACE_SECONDS = 5.0
 
 
 class JaxEngine(Engine):
@@ -72,18 +69,18 @@ class JaxEngine(Engine):
         super().__init__(model, train)
         devices = find_devices(device)
         platform = devices[0].platform
-        self.processes, self.process_index = jax.process_count(), jax.process_index()
-        self.mesh_shape = parse_mesh(mesh) if mesh else MeshShape(len(devices) if self.processes > 1 else 1)
+        n_processes = jax.process_count()
+        self.mesh_shape = parse_mesh(mesh) if mesh else MeshShape(len(devices) if n_processes > 1 else 1)
         cut = self.mesh_shape.fsdp > 1
         self.settings = make_settings(precision, layers, remat, dispatch, train.dropout, model.n_layers, platform, cut)
         self.steps_per_dispatch = dispatch
-        check_mesh(self.mesh_shape, len(devices), train.batch_size, self.processes)
-        own = next(entry for entry in devices if entry.process_index == self.process_index)
+        check_mesh(self.mesh_shape, len(devices), train.batch_size, n_processes)
+        own = next(entry for entry in devices if entry.process_index == jax.process_index())
         need = needed_bytes(model, train, self.mesh_shape, self.settings)
         require_room(need, available_bytes(own), f"a model of {model.n_parameters:,} parameters")
         self._device = device
         self._mesh = make_mesh(self.mesh_shape, devices)
-        self._own_rows = own_rows(self._mesh, train.rows_per_step)
+        self.processes = JaxProcesses(n_processes, own_rows(self._mesh, train.rows_per_step))
         self._over_rows = over_rows(self._mesh, 2)
         self._shardings: Tree = tree_shardings(model, self._mesh, self.settings)
         self._state = self._empty_state()
@@ -126,52 +123,10 @@ class JaxEngine(Engine):
             "dispatch": settings.dispatch,
         }
 
-    # ---- several processes -------------------------------------------------------------------------------
-
-    @property
-    def batch_rows(self) -> slice:
-        """Rows of a batch that this process reads; all of them when it is the only one."""
-        return self._own_rows
-
-    def any_process(self, flag: bool) -> bool:
-        """Whether any process says yes; every process gets the same answer."""
-        if self.processes == 1:
-            return flag
-        with self._reported():
-            return bool(np.any(multihost_utils.process_allgather(np.array([flag]))))
-
-    @contextmanager
-    def _reported(self) -> Iterator[None]:
-        """Turn what the runtime raises into errors that say what to do.
-
-        Raises:
-            CapacityError: a device ran out of memory.
-            WorkerError: another process is gone.
-        """
-        try:
-            yield
-        except jax.errors.JaxRuntimeError as error:
-            first_line = str(error).splitlines()[0]
-            if "RESOURCE_EXHAUSTED" in first_line:
-                raise CapacityError(
-                    f"a device ran out of memory: {first_line}",
-                    "a smaller preset or batch, [remat=yes], or a mesh that cuts weights into parts",
-                    "invoke train --engine 'jax[remat=yes]' --mesh fsdp=2",
-                ) from error
-            if self.processes == 1:
-                raise
-            # The thread that watches the other processes knows more, and ends this one with the better message.
-            time.sleep(_GRACE_SECONDS)
-            raise WorkerError(
-                f"the connection between {self.processes} processes broke: {first_line}",
-                "all processes of a job alive",
-                "the same command on every host with --resume: the newest checkpoint is whole",
-            ) from error
-
     # ---- the interface -----------------------------------------------------------------------------------
 
     def train_step(self, inputs: np.ndarray, targets: np.ndarray, learning_rate: float | None = None) -> StepResult:
-        """See :meth:`Engine.train_step`; with several processes, of this one's rows."""
+        """As :meth:`Engine.train_step`; of several processes, each takes its own rows."""
         if inputs.ndim != 2:
             self._check_batch(inputs, targets)  # which says what is wrong
         return self.train_steps(inputs[None], targets[None], None if learning_rate is None else [learning_rate])[0]
@@ -179,25 +134,25 @@ class JaxEngine(Engine):
     def train_steps(
         self, inputs: np.ndarray, targets: np.ndarray, learning_rates: Sequence[float] | None = None
     ) -> list[StepResult]:
-        """See :meth:`Engine.train_steps`: K steps in one call of the program; another K is another compilation."""
+        """As :meth:`Engine.train_steps`, in one call of the program; another K is another compilation."""
         count, own, t = inputs.shape
         self._check_batch(inputs.reshape(-1, t), targets.reshape(-1, t))
-        rows = self.batch_rows
-        if self.processes > 1 and own != rows.stop - rows.start:
-            raise ConfigError(f"a batch of {own} rows in process {self.process_index}", f"rows {rows}")
-        total = self.train.rows_per_step if self.processes > 1 else own
+        rows = self.processes.rows
+        if self.processes.count > 1 and own != rows.stop - rows.start:
+            raise ConfigError(f"a batch of {own} rows in process {jax.process_index()}", f"rows {rows}")
+        total = self.train.rows_per_step if self.processes.count > 1 else own
         parts = self.mesh_shape.size * self.train.accumulation
         if total % parts:
             raise ConfigError(f"a batch of {total} rows", f"a multiple of {parts}: devices times accumulation")
         both = np.stack([inputs, targets], axis=1).astype(self._token_type)  # (K, 2, own rows, T)
         rates: Any = np.array(learning_rates or [self.train.learning_rate] * count, np.float32)
         seed: Any = np.uint32(self.seed % 2**32) if self.settings.dropout else None
-        with self._reported():
+        with runtime_errors():
             # Small arrays go in as they are where that will do: placing one by hand takes as long as a small step.
             batches: Any = both
             if self.mesh_shape.size > 1:
                 batches = jax.make_array_from_process_local_data(self._over_rows, both, (count, 2, total, t))
-            if self.processes > 1:
+            if self.processes.count > 1:
                 rates = self._everywhere(rates)
                 seed = None if seed is None else self._everywhere(np.array(seed))
             self._state, metrics = self._updates(self._state, batches, rates, seed)
@@ -205,36 +160,31 @@ class JaxEngine(Engine):
         return [StepResult(float(loss), float(norm)) for loss, norm in losses_and_norms]
 
     def loss(self, inputs: np.ndarray, targets: np.ndarray) -> float:
-        """See :meth:`Engine.loss`."""
         self._check_batch(inputs, targets)
-        with self._reported():
+        with runtime_errors():
             return float(self._loss(self._state.weights, self._shared_out(inputs), self._shared_out(targets)))
 
     def loss_and_gradients(self, inputs: np.ndarray, targets: np.ndarray) -> tuple[float, Arrays]:
-        """See :meth:`Engine.loss_and_gradients`."""
         self._check_batch(inputs, targets)
-        with self._reported():
+        with runtime_errors():
             loss, grads = self._gradients(self._state.weights, self._shared_out(inputs), self._shared_out(targets))
             return float(loss), self._gathered(grads)
 
     def logits(self, inputs: np.ndarray) -> np.ndarray:
-        """See :meth:`Engine.logits`."""
         self._check_batch(inputs)
-        with self._reported():
+        with runtime_errors():
             scores = np.array(self._logits(self._state.weights, self._shared_out(inputs)))
         return scores.reshape(*inputs.shape, -1)
 
     def parameters(self) -> Arrays:
-        """See :meth:`Engine.parameters`; copies, whatever the mesh."""
+        """As :meth:`Engine.parameters`: whole arrays and copies, whatever the mesh."""
         return self._gathered(self._state.weights)
 
     def optimizer_state(self) -> OptimizerState:
-        """See :meth:`Engine.optimizer_state`."""
         first, second = self._gathered(self._state.first_moment), self._gathered(self._state.second_moment)
         return OptimizerState(int(self._state.updates), first, second)
 
     def load_optimizer_state(self, state: OptimizerState) -> None:
-        """See :meth:`Engine.load_optimizer_state`."""
         self._state = State(
             self._state.weights,
             self._placed(state.first_moment),
@@ -277,7 +227,7 @@ class JaxEngine(Engine):
 
     def _gathered(self, tree: Tree) -> Arrays:
         """A tree's arrays in this process's memory, whole."""
-        with self._reported():
+        with runtime_errors():
             return {name: np.array(value) for name, value in from_state(jax.tree.map(_fetch, tree), self.model).items()}
 
 

@@ -69,7 +69,7 @@ class VectorizedEngine(Engine):
             raise ConfigError(f"threads is {threads}", f"1 or more; this process may use {cores} cores")
         if threads is not None and threads > cores:
             warnings.warn(
-                f"threads is {threads}, but this process may use {cores} cores: expect it to be slower", stacklevel=3
+                f"threads is {threads}, but this process may use {cores} cores: expect it to be slower", stacklevel=4
             )
         if team is not None and team not in TEAMS:
             raise unknown_name("team", team, TEAMS, "invoke train --engine 'vectorized[team=threads]'")
@@ -97,7 +97,6 @@ class VectorizedEngine(Engine):
         return {"threads": self.threads, "kernels": self.kernels.spec, "team": self.team}
 
     def process_ids(self) -> tuple[int, ...]:
-        """Processes that work for this one, whose memory counts as its own."""
         return () if self._team is None else self._team.process_ids()
 
     def _run(self, phase: Phase) -> None:
@@ -150,7 +149,6 @@ class VectorizedEngine(Engine):
         return loss, float(np.sqrt(self._mailbox.squares.sum()))
 
     def train_step(self, inputs: np.ndarray, targets: np.ndarray, learning_rate: float | None = None) -> StepResult:
-        """See :meth:`Engine.train_step`."""
         loss, norm = self._gradients(inputs, targets, self._parts(len(inputs)), self._mask_draw(self.updates))
         rate = self.train.learning_rate if learning_rate is None else learning_rate
         with interrupts_deferred():
@@ -160,12 +158,10 @@ class VectorizedEngine(Engine):
         return StepResult(loss, norm)
 
     def loss_and_gradients(self, inputs: np.ndarray, targets: np.ndarray) -> tuple[float, Arrays]:
-        """See :meth:`Engine.loss_and_gradients`."""
         loss, _ = self._gradients(inputs, targets, [slice(0, len(inputs))], None)
         return loss, {name: value.copy() for name, value in self.arena.gradients[0].items()}
 
     def logits(self, inputs: np.ndarray) -> np.ndarray:
-        """See :meth:`Engine.logits`."""
         self._check_batch(inputs)
         out = np.empty((*inputs.shape, self.model.vocab_size), np.float32)
         rows = max(1, self._mailbox.capacity // inputs.shape[1])
@@ -177,11 +173,9 @@ class VectorizedEngine(Engine):
         return out
 
     def parameters(self) -> Arrays:
-        """See :meth:`Engine.parameters`."""
         return dict(self.arena.parameters)
 
     def optimizer_state(self) -> OptimizerState:
-        """See :meth:`Engine.optimizer_state`."""
         arena = self.arena
         return OptimizerState(
             self.updates,
@@ -195,7 +189,6 @@ class VectorizedEngine(Engine):
         self._cut_short = False
 
     def load_optimizer_state(self, state: OptimizerState) -> None:
-        """See :meth:`Engine.load_optimizer_state`."""
         self.updates = state.step
         self.arena.fill(self.arena.flat_first_moment, state.first_moment)
         self.arena.fill(self.arena.flat_second_moment, state.second_moment)

@@ -103,14 +103,12 @@ class PlainProjection(NormProjection):
         rows += self.shift
 
     def forward(self, hat: Array, normed: Array, out: Array) -> None:
-        """See :meth:`NormProjection.forward`."""
         self._affine(hat, normed)
         np.matmul(normed, self.joined, out=out)
         if self.names.scaled:
             out[:, : self.names.scaled] *= np.float32(self.names.scale)
 
     def backward(self, dy: Array, hat: Array, normed: Array, gradient: int, out: Array, mean_vector: Array) -> None:
-        """See :meth:`NormProjection.backward`."""
         grads = self.arena.gradients[gradient]
         if self.names.scaled:
             dy[:, : self.names.scaled] *= np.float32(self.names.scale)
@@ -143,7 +141,6 @@ class FoldedProjection(NormProjection):
         self._mean_row = np.full((1, len(self.weight)), 1.0 / len(self.weight), np.float32)
 
     def refresh(self) -> None:
-        """See :meth:`NormProjection.refresh`."""
         weight = self.folded[:-1]
         np.multiply(self.weight, self.gain[:, None], out=weight)
         np.matmul(self.shift, self.weight, out=self.folded[-1])
@@ -153,16 +150,14 @@ class FoldedProjection(NormProjection):
         weight -= np.matmul(self._mean_row, weight)
 
     def forward(self, hat: Array, normed: Array, out: Array) -> None:  # noqa: ARG002 (one signature for both forms)
-        """See :meth:`NormProjection.forward`."""
         np.matmul(hat, self.folded, out=out)
 
     def backward(self, dy: Array, hat: Array, normed: Array, gradient: int, out: Array, mean_vector: Array) -> None:  # noqa: ARG002
-        """See :meth:`NormProjection.backward`; the projection's place holds dW′ and db′ until :meth:`finish`."""
+        """As :meth:`NormProjection.backward`; the projection's place holds dW′ and db′ until :meth:`finish`."""
         np.matmul(hat.T, dy, out=self.arena.joined(self.arena.flat_gradients[gradient], self.names.projection))
         np.matmul(dy, self.folded[:-1].T, out=out)
 
     def finish(self) -> None:
-        """See :meth:`NormProjection.finish`."""
         grads = self.arena.gradients[0]
         both = self.arena.joined(self.arena.flat_gradients[0], self.names.projection)
         if self.names.scaled:

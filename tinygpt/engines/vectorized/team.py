@@ -56,7 +56,7 @@ class Team(Protocol):
         """Processes beside this one."""
 
 
-class ThreadTeam:
+class ThreadTeam(Team):
     """Workers as threads of this process.
 
     Args:
@@ -71,7 +71,6 @@ class ThreadTeam:
         self._blas = ThreadpoolController()
 
     def run(self, phase: int) -> None:
-        """See :class:`Team`."""
         with self._blas.limit(limits=self._blas_threads, user_api="blas"):
             others = [self._pool.submit(self._work, phase, worker) for worker in range(1, self._workers)]
             try:
@@ -82,11 +81,10 @@ class ThreadTeam:
                 future.result()
 
     def process_ids(self) -> tuple[int, ...]:
-        """See :class:`Team`."""
         return ()
 
 
-class ProcessTeam:
+class ProcessTeam(Team):
     """Workers as processes forked from this one; they end with it, whichever way it ends.
 
     Args:
@@ -109,7 +107,7 @@ class ProcessTeam:
         self._finalizer = weakref.finalize(self, _dismiss, os.getpid(), self._counters, self._processes)
 
     def run(self, phase: int) -> None:
-        """See :class:`Team`.
+        """As :meth:`Team.run`.
 
         Raises:
             CapacityError: a worker was killed for want of memory.
@@ -136,7 +134,6 @@ class ProcessTeam:
                     _check_alive(process, self._kills_before)
 
     def process_ids(self) -> tuple[int, ...]:
-        """See :class:`Team`."""
         return self._processes
 
     def _fork(self, worker: int) -> int:

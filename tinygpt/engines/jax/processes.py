@@ -1,0 +1,57 @@
+"""Several processes of engine ``jax``, and what its runtime raises, in words."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+
+from tinygpt.engines.processes import Processes
+from tinygpt.errors import CapacityError, WorkerError
+
+# How long a broken connection may wait for the thread in hosts.py that knows which process is gone.
+_GRACE_SECONDS = 5.0
+
+
+class JaxProcesses(Processes):
+    """The processes of ``jax.distributed``, or this one alone."""
+
+    def any(self, flag: bool) -> bool:
+        """Whether the flag is set in any process; every process gets the same answer."""
+        if self.count == 1:
+            return flag
+        with runtime_errors():
+            return bool(np.any(multihost_utils.process_allgather(np.array([flag]))))
+
+
+@contextmanager
+def runtime_errors() -> Iterator[None]:
+    """Turn what the runtime raises into errors that say what to do.
+
+    Raises:
+        CapacityError: a device ran out of memory.
+        WorkerError: another process is gone.
+    """
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        first_line = str(error).splitlines()[0]
+        if "RESOURCE_EXHAUSTED" in first_line:
+            raise CapacityError(
+                f"a device ran out of memory: {first_line}",
+                "a smaller preset or batch, [remat=yes], or a mesh that cuts weights into parts",
+                "invoke train --engine 'jax[remat=yes]' --mesh fsdp=2",
+            ) from error
+        if jax.process_count() == 1:
+            raise
+        # The thread that watches the other processes knows more, and ends this one with the better message.
+        time.sleep(_GRACE_SECONDS)
+        raise WorkerError(
+            f"the connection between {jax.process_count()} processes broke: {first_line}",
+            "all processes of a job alive",
+            "the same command on every host with --resume: the newest checkpoint is whole",
+        ) from error
