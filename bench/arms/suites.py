@@ -16,6 +16,7 @@ from types import MappingProxyType
 from bench.arms.kernel_parts import KERNELS_VARIANT
 from bench.arms.registry import GENERATORS, REFERENCE, ROOFLINE_VARIANTS
 from bench.arms.variants import check_variant, engine_name, kind_of
+from bench.records.rows import Kind
 from tinygpt.errors import ConfigError, unknown_name
 from tinygpt.presets import PRESETS, get_preset
 
@@ -50,7 +51,7 @@ class Cell:
     generates: bool = False
 
     @property
-    def kind(self) -> str:
+    def kind(self) -> Kind:
         """What its step times are, as in the column ``kind``: of a suite that generates, a step is one whole text."""
         return "generation" if self.generates else kind_of(self.variant)
 

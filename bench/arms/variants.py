@@ -18,6 +18,7 @@ from typing import Any
 from bench.arms.kernel_parts import KERNELS_VARIANT
 from bench.arms.labels import read_label
 from bench.arms.registry import PEERS, ROOFLINE, ROOFLINE_VARIANTS
+from bench.records.rows import Kind
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.engines import ENGINES, Engine, create_engine, parse_variant
 from tinygpt.errors import ConfigError, unknown_name
@@ -66,7 +67,7 @@ def check_variant(variant: str) -> str:
     return label.text
 
 
-def kind_of(variant: str) -> str:
+def kind_of(variant: str) -> Kind:
     """What kind of row a variant's step times are: ``bench``, ``peer``, ``roofline`` or ``kernels``.
 
     Rivals have a kind of their own, so that what is said about this project's engines never picks one up by accident.

@@ -26,14 +26,15 @@ from types import MappingProxyType
 from typing import Any
 
 from bench.arms.registry import ACCELERATOR_PEERS, STEPS_TOGETHER
-from bench.arms.suites import Cell
-from bench.arms.variants import split_names
-from bench.measuring.cell_rows import Row, RunContext, new_run_id, run_row, step_rows
+from bench.arms.variants import engine_name, split_names
+from bench.measuring.cell_rows import outcome_rows
 from bench.measuring.process import Event, Outcome
 from bench.measuring.verdict import LOSS_TOLERANCE, Verdict, loss_drift
 from bench.records.machine import fresh_machine
+from bench.records.process_rows import Process, RunContext, new_run_id
 from bench.records.protocol import Protocol, benchmark_protocol, sha256_text
 from bench.records.provenance import vouched_provenance
+from bench.records.rows import Kind, Rows
 from bench.records.store import write_tables
 from tinygpt.corpora import Corpus, load_corpus
 from tinygpt.engines import parse_variant
@@ -90,45 +91,35 @@ def run_preset(
 
 def rows_of(
     context: RunContext,
-    preset: str,
     protocols: dict[str, Protocol],
     events: Sequence[Event],
     limit: float,
     said: str | None,
-) -> tuple[list[Row], list[Row]]:
-    """A worker's events as rows of ``runs`` and ``steps``: one process's round is one row.
+) -> Rows:
+    """The rows of a worker's events: one process's round is one row of ``runs``.
 
     Args:
         context: of the run.
-        preset: that was measured.
         protocols: by variant.
         events: that the worker left.
         limit: seconds that the run had.
         said: the end of what the worker said; None: it was stopped because the run's time was over.
-
-    Returns:
-        rows of both tables.
     """
-    runs: list[Row] = []
-    steps: list[Row] = []
+    rows = Rows()
     rounds = [event for event in events if event["event"] == "round"]
     reference = next((losses(event) for event in rounds if event["variant"] == REFERENCE), None)
     for variant, protocol in protocols.items():
         own = [event for event in rounds if event["variant"] == variant]
         ready = [event for event in events if event["event"] == "ready" and event["variant"] == variant]
         failures = [event for event in events if event["event"] == "error" and event["variant"] == variant]
-        kind = "peer" if variant in ACCELERATOR_PEERS else "bench"
-        here = replace(context, kind=kind)
         for event in own:
             verdict = judged(losses(event), reference, protocol)
-            runs_row, step_list = _rows(here, preset, variant, protocol, event, ready, verdict, limit)
-            runs.append(runs_row)
-            steps += step_list
+            rows += _round_rows(context, variant, protocol, event, ready, verdict, limit)
         if not own or failures:
             verdict = _failure(failures[-1] if failures else None, said)
             empty: Event = {"round": len(own), "steps": [], "started_at": datetime.now(UTC).isoformat()}
-            runs.append(_rows(here, preset, variant, protocol, empty, ready, verdict, limit)[0])
-    return runs, steps
+            rows += _round_rows(context, variant, protocol, empty, ready, verdict, limit)
+    return rows
 
 
 def _failure(error: Event | None, said: str | None) -> Verdict:
@@ -156,19 +147,16 @@ def judged(found: list[float], reference: list[float] | None, protocol: Protocol
     return Verdict("ok", None, drift)
 
 
-def _rows(
+def _round_rows(
     context: RunContext,
-    preset: str,
     variant: str,
     protocol: Protocol,
     event: Event,
     ready: list[Event],
     verdict: Verdict,
     limit: float,
-) -> tuple[Row, list[Row]]:
-    cell = Cell(variant, preset, int(event["round"]), limit)
+) -> Rows:
     taken = [{"event": "step", **step} for step in event["steps"]]
-    wall = float(taken[-1]["elapsed_seconds"]) if taken else 0.0
     outcome = Outcome(
         events=(*ready, *taken),
         exit_code=0 if verdict.status == "ok" else None,
@@ -177,15 +165,16 @@ def _rows(
         out_of_memory=False,
         stderr_tail="",
         started_at=datetime.fromisoformat(event["started_at"]),
-        wall_seconds=wall,
+        wall_seconds=float(taken[-1]["elapsed_seconds"]) if taken else 0.0,
     )
-    row = run_row(context, cell, protocol, outcome, verdict)
-    batch = [] if protocol.batch_size == get_preset(preset).train.batch_size else ["--batch", str(protocol.batch_size)]
+    kind: Kind = "peer" if variant in ACCELERATOR_PEERS else "bench"
+    process = Process(context, kind, engine_name(variant), variant, int(event["round"]), protocol)
+    preset, size = protocol.preset, protocol.batch_size
+    batch = [] if size == get_preset(preset).train.batch_size else ["--batch", str(size)]
     words = ["python", "-m", "bench.measuring.accelerator", "--presets", preset, "--engines", f"'{variant}'", *batch]
+    rows = outcome_rows(process, outcome, verdict, " ".join(words), limit)
     # The process that computes is the accelerator's; how the processor's BLAS is set says nothing about it.
-    row |= {"command": " ".join(words), "threads": None, "blas_kernel": None}
-    row["tokens_per_step"] = protocol.batch_size * protocol.context_length
-    return row, step_rows(context, cell, protocol, taken)
+    return replace(rows, runs=[replace(rows.runs[0], threads=None, blas_kernel=None)])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -197,8 +186,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     machine = fresh_machine()
     context = RunContext(new_run_id(sha256_text(machine)), SUITE, vouched_provenance(options.commit), machine)
     environment = os.environ | {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}  # PyTorch needs room beside it
-    runs: list[Row] = []
-    steps: list[Row] = []
+    rows = Rows()
     started, left_out = time.monotonic(), []
     with tempfile.TemporaryDirectory() as folder:
         tokens = Path(folder) / "tokens"
@@ -216,11 +204,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if code != 0:
                 print(f"{preset}: {'out of time' if code is None else f'exit code {code}'}\n{said}", flush=True)
             limit, ending = options.minutes * 60, None if code is None else said
-            more_runs, more_steps = rows_of(context, preset, protocols, events, limit, ending)
-            runs, steps = runs + more_runs, steps + more_steps
-            write_tables(Path(options.out), context.run_id, {"runs": runs, "steps": steps, "samples": []})
-    print(f"run {context.run_id}: {len(runs)} rows in {options.out}; left out: {', '.join(left_out) or 'nothing'}")
-    return 1 if left_out or any(row["status"] != "ok" for row in runs) else 0
+            rows += rows_of(context, protocols, events, limit, ending)
+            write_tables(Path(options.out), context.run_id, rows)
+    print(f"run {context.run_id}: {len(rows.runs)} rows in {options.out}; left out: {', '.join(left_out) or 'nothing'}")
+    return 1 if left_out or any(row.status != "ok" for row in rows.runs) else 0
 
 
 def split_variants(text: str) -> list[str]:

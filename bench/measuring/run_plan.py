@@ -17,6 +17,7 @@ from bench.arms.suites import Arm, Cell, Suite
 from bench.planning.capacity import refusal
 from bench.records.protocol import require_same
 from bench.records.provenance import Provenance
+from bench.records.rows import Kind
 from bench.records.store import LOCAL, PUBLISHED, table_file
 from tinygpt.errors import ResultsError
 from tinygpt.system.files import replace_file
@@ -46,7 +47,7 @@ class RunOptions:
 
     refuse: Refuse = refusal
     lock_file: Path | None = None
-    kind: str | None = None
+    kind: Kind | None = None
     reference: str = REFERENCE
     trees: Mapping[str, Tree] = field(default_factory=dict)
 

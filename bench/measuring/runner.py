@@ -22,18 +22,7 @@ from bench.arms.labels import read_label
 from bench.arms.registry import OURS
 from bench.arms.suites import DEFAULT_CORPUS, Cell, Suite
 from bench.measuring.announce import announce
-from bench.measuring.cell_rows import (
-    Row,
-    RunContext,
-    kernel_rows,
-    machine_of,
-    median_step,
-    new_run_id,
-    refused_outcome,
-    run_row,
-    sample_rows,
-    step_rows,
-)
+from bench.measuring.cell_rows import cell_rows, machine_of, median_step, refused_outcome
 from bench.measuring.interrupts import stop_signals
 from bench.measuring.machine_lock import default_lock_file, measurement_lock
 from bench.measuring.peer_preparation import prepare
@@ -42,9 +31,10 @@ from bench.measuring.progress import SuiteProgress
 from bench.measuring.run_plan import RunOptions, RunPlan, drop_plan, read_plan, unfinished, write_plan
 from bench.measuring.verdict import Verdict, judge
 from bench.records.machine import fresh_machine
+from bench.records.process_rows import RunContext, new_run_id
 from bench.records.protocol import Protocol, benchmark_protocol, generation_protocol, sha256_text
 from bench.records.provenance import code_sha256, read_provenance
-from bench.records.schema import TABLES
+from bench.records.rows import Rows, RunRow, Status
 from bench.records.store import read_run, read_table, remove_leftovers, write_tables
 from tinygpt.corpora import Corpus, load_corpus
 from tinygpt.data import BatchSampler
@@ -123,7 +113,7 @@ def run_suite(
         for run_id in unfinished(results_root)[-1:]:
             hint = f"Run {run_id} is unfinished. To go on with it: invoke bench --resume {run_id}"
             console.print(as_called(hint), style="dim")
-        return _run(plan, {}, text, results_root, console, options)
+        return _run(plan, Rows(), text, results_root, console, options)
 
 
 def resume_run(
@@ -172,7 +162,7 @@ def _plan(suite: Suite, text: Corpus, seed: int) -> RunPlan:
 
 def _run(
     plan: RunPlan,
-    rows: Mapping[str, list[Row]],
+    rows: Rows,
     text: Corpus,
     root: Path,
     console: Console,
@@ -188,7 +178,7 @@ class _Run:
     def __init__(
         self,
         plan: RunPlan,
-        rows: Mapping[str, list[Row]],
+        rows: Rows,
         text: Corpus,
         root: Path,
         console: Console,
@@ -208,15 +198,15 @@ class _Run:
         # Workers read the very bytes that were hashed here, and need neither a network nor a cache.
         self.tokens = scratch / "train.bin"
         self.tokens.write_bytes(text.train)
-        self.rows: dict[str, list[Row]] = {name: [*rows.get(name, ())] for name in TABLES}
+        self.rows = rows
         self.reference = self._reference_losses()
-        self.machine_changed = any(row["machine"] != plan.machine for row in self.rows["runs"])
+        self.machine_changed = any(row.machine != plan.machine for row in rows.runs)
         self.code_changed = False
 
     def run(self) -> RunSummary:
         cells = [cell for cell in self.plan.suite.cells if not self._is_done(cell)]
         n_done = len(self.plan.suite.cells) - len(cells)
-        announce(self.console, self.plan.suite, cells, self.context.run_id if self.rows["runs"] else None)
+        announce(self.console, self.plan.suite, cells, self.context.run_id if self.rows.runs else None)
         resumable = not self.options.trees  # another commit's code is unpacked for one run only
         if resumable:
             write_plan(self.root, self.plan)
@@ -241,7 +231,7 @@ class _Run:
         for changed, what in ((self.machine_changed, "machine"), (self.code_changed, "code")):
             if changed:
                 self.console.print(f"The {what} changed during the run: do not publish it.", highlight=False)
-        last = {(row["variant"], row["preset"], row["round"]): str(row["status"]) for row in self.rows["runs"]}
+        last = {(row.variant, row.preset, row.round): row.status for row in self.rows.runs}
         return RunSummary(
             self.context.run_id,
             tuple(last.values()),
@@ -262,26 +252,24 @@ class _Run:
             for _, row in mine[mine["limit_seconds"].notna()].sort_values("started_at").iterrows()
         }
 
-    def _attempts(self, cell: Cell) -> list[Row]:
+    def _attempts(self, cell: Cell) -> list[RunRow]:
         key = (cell.variant, cell.preset, cell.round)
-        return [row for row in self.rows["runs"] if (row["variant"], row["preset"], row["round"]) == key]
+        return [row for row in self.rows.runs if (row.variant, row.preset, row.round) == key]
 
     def _is_done(self, cell: Cell) -> bool:
-        return any(row["status"] != "interrupted" for row in self._attempts(cell))
+        return any(row.status != "interrupted" for row in self._attempts(cell))
 
     def _reference_losses(self) -> dict[str, list[float]]:
         """Losses by step of the reference's first good round, by preset."""
         found: dict[str, list[float]] = {}
-        for row in self.rows["runs"]:
-            if row["status"] == "ok" and row["variant"] == self.options.reference and row["preset"] not in found:
-                found[row["preset"]] = [
-                    step["loss"] for step in self.rows["steps"] if step["cell_id"] == row["cell_id"]
-                ]
+        for row in self.rows.runs:
+            if row.status == "ok" and row.variant == self.options.reference and row.preset not in found:
+                found[row.preset] = [step.loss for step in self.rows.steps if step.cell_id == row.cell_id]
         return found
 
     # ---- one cell ------------------------------------------------------------------------------------------
 
-    def _run_cell(self, cell: Cell, progress: SuiteProgress) -> str:
+    def _run_cell(self, cell: Cell, progress: SuiteProgress) -> Status:
         """One cell from start to rows on the disk; returns its status."""
         protocol = self.protocols[cell.preset]
         made = replace(cell, variant=read_label(cell.variant).variant)
@@ -298,17 +286,9 @@ class _Run:
         if verdict.status == "ok" and cell.variant == self.options.reference:
             self.reference.setdefault(cell.preset, [float(event["loss"]) for event in steps])
         self.machine_changed |= machine_of(outcome, self.context.machine) != self.context.machine
-        context, attempt = self._context_of(cell), len(self._attempts(cell))
-        run = run_row(context, cell, protocol, outcome, verdict, attempt)
-        self._check_clock(run)
-        # In one assignment: Ctrl-C leaves all of the cell's rows or none of them.
-        self.rows = {
-            "runs": [*self.rows["runs"], run],
-            "steps": self.rows["steps"] + step_rows(context, cell, protocol, steps, attempt),
-            "samples": self.rows["samples"]
-            + sample_rows(context, cell, protocol.corpus, outcome.of_kind("sample"), attempt),
-            "kernels": self.rows["kernels"] + kernel_rows(context, cell, protocol, outcome, attempt),
-        }
+        rows = cell_rows(self._context_of(cell), cell, protocol, outcome, verdict, len(self._attempts(cell)))
+        self._check_clock(rows.runs[0])
+        self.rows += rows  # in one assignment: Ctrl-C leaves all of the cell's rows or none of them
         write_tables(self.root, self.context.run_id, self.rows)
         progress.end_cell(verdict.status, median_step(steps, protocol.warmup_steps), verdict.error_tail)
         return verdict.status
@@ -324,11 +304,11 @@ class _Run:
         before = self.context.provenance
         return replace(self.context, provenance=replace(before, dirty=True)) if self.code_changed else self.context
 
-    def _check_clock(self, run: Row) -> None:
+    def _check_clock(self, run: RunRow) -> None:
         """Say so if the time of day went backwards. Durations come from another clock and stay right."""
-        before = [row["started_at"] for row in self.rows["runs"][-1:]]
-        if before and run["started_at"] < before[0]:
-            seconds = (before[0] - run["started_at"]).total_seconds()
+        before = [row.started_at for row in self.rows.runs[-1:]]
+        if before and run.started_at < before[0]:
+            seconds = (before[0] - run.started_at).total_seconds()
             self.console.print(
                 f"The clock was set back by at least {seconds:.0f} s: times of day in these rows are not in order. "
                 "Durations are right.",

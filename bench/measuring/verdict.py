@@ -7,20 +7,21 @@ engine's, which started from the same weights and read the same batches.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from bench.arms.suites import SUITES, Cell
 from bench.measuring.process import Outcome
 from bench.records.protocol import Protocol
+from bench.records.rows import Status
 from bench.records.scrub import scrub
 
 LOSS_TOLERANCE = 1e-3
 
 # Exceptions of the worker that are a status of their own.
 # A CapacityError there is a helper process that was killed for want of memory, a WorkerError one that ended otherwise.
-_ERROR_STATUS = MappingProxyType(
+_ERROR_STATUS: Mapping[str, Status] = MappingProxyType(
     {
         "MemoryError": "oom",
         "CapacityError": "oom",
@@ -44,12 +45,12 @@ class Verdict:
     """A status and why.
 
     Attributes:
-        status: one of ``bench.records.schema.STATUSES``.
+        status: as in the row.
         error_tail: reason and last lines of stderr; None if the status is ok.
         loss_drift: largest relative distance to the reference's losses; None if they were not compared.
     """
 
-    status: str
+    status: Status
     error_tail: str | None
     loss_drift: float | None
 
@@ -81,7 +82,7 @@ def judge(cell: Cell, protocol: Protocol, outcome: Outcome, reference: Sequence[
     return Verdict(status, error_tail(outcome, status, reason), drift)
 
 
-def error_tail(outcome: Outcome, status: str, reason: str) -> str:
+def error_tail(outcome: Outcome, status: Status, reason: str) -> str:
     """The last lines of stderr where they tell anything, and then the reason: it is the line that tables show."""
     tail = outcome.stderr_tail if status in ("crashed", "oom") else ""
     return scrub(f"{tail}\n{reason}".strip())
@@ -92,7 +93,7 @@ def loss_drift(losses: Sequence[float], reference: Sequence[float]) -> float:
     return max(abs(ours - theirs) / abs(theirs) for ours, theirs in zip(losses, reference, strict=True))
 
 
-def _how_it_ended(cell: Cell, protocol: Protocol, outcome: Outcome) -> tuple[str, str]:
+def _how_it_ended(cell: Cell, protocol: Protocol, outcome: Outcome) -> tuple[Status, str]:
     steps = len(outcome.of_kind("step"))
     progress = f"{steps} of {protocol.total_steps} steps done"
     if outcome.killed_for == "interrupt":
@@ -117,7 +118,7 @@ def _where_it_may_take_longer(cell: Cell) -> str:
     return f"; suite full allows {granted:g} s" if granted > cell.limit_seconds else ""
 
 
-def failure(outcome: Outcome) -> tuple[str, str] | None:
+def failure(outcome: Outcome) -> tuple[Status, str] | None:
     """Status and reason of a process that reported an error, met a signal or gave an exit code; None if it did not.
 
     SIGKILL says nothing of why: it is for want of memory if the kernel counted such a kill, else a crash.
@@ -136,5 +137,5 @@ def failure(outcome: Outcome) -> tuple[str, str] | None:
     return None
 
 
-def _by_stderr(outcome: Outcome) -> str:
+def _by_stderr(outcome: Outcome) -> Status:
     return "oom" if any(word in outcome.stderr_tail for word in _MEMORY_WORDS) else "crashed"

@@ -12,13 +12,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from bench.records.rows import KernelRow, Row, Rows, RunRow, SampleRow, StepRow
 from bench.records.schema import TABLES, arrow_schema, check_schema, check_values, migrate, to_arrow
 from tinygpt.errors import ResultsError, unknown_name
 from tinygpt.system.files import remove_unfinished, replace_file
@@ -27,7 +28,8 @@ PUBLISHED = "published"
 LOCAL = "local"
 AREAS = (PUBLISHED, LOCAL)
 
-Rows = list[dict[str, Any]]
+R = TypeVar("R", bound=Row)
+
 # ``runs`` last: a run that is there has everything that belongs to it.
 _WRITTEN = (*(name for name in TABLES if name != "runs"), "runs")
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,80}")
@@ -44,14 +46,14 @@ def table_file(root: Path, area: str, table: str, run_id: str) -> Path:
     return root / area / f"{table}-{run_id}.parquet"
 
 
-def write_tables(root: Path, run_id: str, tables: Mapping[str, Rows]) -> None:
+def write_tables(root: Path, run_id: str, rows: Rows) -> None:
     """Write one run's rows to ``local``, each table atomically; ``runs`` last, so that no run lacks its steps.
 
     Raises:
         ResultsError: a row does not fit the schema, or the run on disk has rows that these lack.
         StorageError: the file system refused; what was there before is intact.
     """
-    checked = {name: to_arrow(name, tables[name]) for name in _WRITTEN if tables.get(name)}
+    checked = {name: to_arrow(name, getattr(rows, name)) for name in _WRITTEN if getattr(rows, name)}
     for name, arrow in checked.items():
         path = table_file(root, LOCAL, name, run_id)
         if path.exists() and _read_rows(name, path).num_rows > arrow.num_rows:
@@ -123,17 +125,18 @@ def _read_rows(table: str, path: Path) -> pa.Table:
     return arrow.filter(pc.is_in(arrow["cell_id"], value_set=known))
 
 
-def read_run(root: Path, run_id: str) -> dict[str, Rows]:
-    """One local run's rows, as they were written.
-
-    Returns:
-        table → rows; without a file there are none.
+def read_run(root: Path, run_id: str) -> Rows:
+    """One local run's rows, as they were written; none where a table has no file.
 
     Raises:
         ResultsError: a file cannot be used.
     """
-    paths = {name: table_file(root, LOCAL, name, run_id) for name in TABLES}
-    return {name: _read_rows(name, path).to_pylist() if path.exists() else [] for name, path in paths.items()}
+
+    def read(table: str, row_type: type[R]) -> tuple[R, ...]:
+        path = table_file(root, LOCAL, table, run_id)
+        return tuple(row_type(**row) for row in _read_rows(table, path).to_pylist()) if path.exists() else ()
+
+    return Rows(read("runs", RunRow), read("steps", StepRow), read("samples", SampleRow), read("kernels", KernelRow))
 
 
 def _table_files(root: Path, table: str) -> list[tuple[str, Path]]:

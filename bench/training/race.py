@@ -9,23 +9,24 @@ from its rows.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from bench.arms.variants import check_variant, engine_name
-from bench.measuring.cell_rows import Row, new_run_id, threads_of
+from bench.measuring.cell_rows import outcome_rows, refused_outcome
 from bench.measuring.machine_lock import default_lock_file, measurement_lock
 from bench.measuring.peer_preparation import prepare
 from bench.measuring.process import Event, Outcome, run_worker
-from bench.measuring.verdict import error_tail, failure
+from bench.measuring.verdict import Verdict, error_tail, failure
 from bench.records.machine import fresh_machine
+from bench.records.process_rows import Process, RunContext, new_run_id
 from bench.records.protocol import Protocol, sha256_text, training_protocol
-from bench.records.provenance import Provenance, read_provenance
+from bench.records.provenance import read_provenance
+from bench.records.rows import StepRow
 from bench.records.store import write_tables
 from tinygpt.corpora import Corpus
 from tinygpt.errors import ConfigError
@@ -153,12 +154,15 @@ def run_race(
             own = folder / str(number)
             own.mkdir()
             outcome, refusal = _contestant(race, variant, protocol, train, folder, own, on_event)
-            run_id = new_run_id(sha256_text(machine))
-            row, steps, finish = _rows(race, variant, protocol, machine, provenance, run_id, outcome, refusal)
-            write_tables(results_root, run_id, {"runs": [row], "steps": steps, "samples": []})
-            run_ids.append(run_id)
-            finishes.append(finish)
-            if finish.status == "interrupted":
+            run = RunContext(new_run_id(sha256_text(machine)), SUITE, provenance, machine)
+            process = Process(run, "train", engine_name(variant), variant, 0, protocol)
+            verdict = _verdict(outcome, refusal, protocol.total_steps)
+            command = race_command(race, protocol.corpus, (variant,))
+            rows = outcome_rows(process, outcome, verdict, command, _LIMIT_SECONDS)
+            write_tables(results_root, run.run_id, rows)
+            run_ids.append(run.run_id)
+            finishes.append(_finish(race, variant, verdict, rows.steps))
+            if verdict.status == "interrupted":
                 break
     return RaceResult(tuple(run_ids), tuple(finishes), race.target)
 
@@ -174,7 +178,7 @@ def _contestant(
 ) -> tuple[Outcome, str | None]:
     preparation = prepare(variant, folder)
     if preparation.refusal is not None:
-        return Outcome((), None, None, None, False, "", datetime.now(UTC), 0.0), preparation.refusal
+        return refused_outcome(), preparation.refusal
     task = {
         "kind": "race",
         "variant": variant,
@@ -191,111 +195,28 @@ def _contestant(
     return run_worker(task, own, _LIMIT_SECONDS, lambda event: on_event(variant, event), preparation.environment), None
 
 
-# ---- rows ------------------------------------------------------------------------------------------------
-
-
-def _rows(
-    race: Race,
-    variant: str,
-    protocol: Protocol,
-    machine: str,
-    provenance: Provenance,
-    run_id: str,
-    outcome: Outcome,
-    refusal: str | None,
-) -> tuple[Row, list[Row], Finish]:
-    cell_id = f"{run_id}/{variant}/{race.plan.preset}/0"
-    held_out = {event["step"]: event["held_out_loss"] for event in outcome.of_kind("evaluation")}
-    steps: list[Row] = [
-        {
-            "run_id": run_id,
-            "cell_id": cell_id,
-            "step": event["step"],
-            "is_warmup": False,
-            "seconds": event["seconds"],
-            "loss": event["loss"],
-            "grad_norm": event["grad_norm"],
-            "elapsed_seconds": event["elapsed_seconds"],
-            "held_out_loss": held_out.get(event["step"]),
-        }
-        for event in outcome.of_kind("step")
-    ]
-    status, reason = _status(outcome, refusal, protocol.total_steps)
-    finish = _finish(race, variant, status, reason, steps)
-    ready = outcome.of_kind("ready")
-    resolved = ready[0] if ready else {}
-    seen = outcome.of_kind("machine")
-    machine = str(seen[0]["machine"]) if seen else machine
-    row: Row = {
-        "run_id": run_id,
-        "cell_id": cell_id,
-        "kind": "train",
-        "engine": engine_name(variant),
-        "variant": variant,
-        "preset": race.plan.preset,
-        "round": 0,
-        "status": status,
-        "exit_code": outcome.exit_code,
-        "signal": outcome.signal,
-        "error_tail": reason,
-        "command": race_command(race, protocol.corpus, (variant,)),
-        "protocol_hash": protocol.hash,
-        "protocol": protocol.canonical_json,
-        "machine_hash": sha256_text(machine),
-        "machine": machine,
-        "commit": provenance.commit,
-        "dirty": provenance.dirty,
-        "started_at": outcome.started_at,
-        "suite": SUITE,
-        "corpus": protocol.corpus,
-        "corpus_sha256": protocol.corpus_sha256,
-        "seed": protocol.seed,
-        "n_parameters": get_preset(race.plan.preset).model.n_parameters,
-        "tokens_per_step": protocol.batch_size * protocol.context_length,
-        "warmup_steps": 0,
-        "measured_steps": protocol.measured_steps,
-        "steps_done": len(steps),
-        "limit_seconds": _LIMIT_SECONDS,
-        "peak_memory_bytes": max((e["peak_bytes"] for e in outcome.events if e.get("peak_bytes")), default=None),
-        "setup_seconds": resolved.get("setup_seconds"),
-        "first_loss": steps[0]["loss"] if steps else None,
-        "last_loss": steps[-1]["loss"] if steps else None,
-        "loss_drift": None,
-        "held_out_loss": held_out[max(held_out)] if held_out else None,
-        "wall_seconds": outcome.wall_seconds,
-        "resolved_variant": resolved.get("resolved_variant"),
-        "threads": threads_of(engine_name(variant), resolved.get("threads"), machine) if ready else None,
-        "blas_kernel": None,
-        "continues": None,
-        "expected_seconds": None,
-        "expected_loss": None,
-    }
-    return row, steps, finish
-
-
-def _status(outcome: Outcome, refusal: str | None, steps: int) -> tuple[str, str | None]:
+def _verdict(outcome: Outcome, refusal: str | None, steps: int) -> Verdict:
     if refusal is not None:
-        return "refused", refusal
+        return Verdict("refused", refusal, None)
     if outcome.killed_for == "interrupt":
-        return "interrupted", "stopped by the user"
+        return Verdict("interrupted", "stopped by the user", None)
     if outcome.killed_for == "limit":
-        return "timeout", f"not done after {_LIMIT_SECONDS:g} s"
+        return Verdict("timeout", f"not done after {_LIMIT_SECONDS:g} s", None)
     if outcome.of_kind("done") and len(outcome.of_kind("step")) == steps:
-        return "ok", None
+        return Verdict("ok", None, None)
     status, reason = failure(outcome) or ("crashed", "ended before it was done")
-    return status, error_tail(outcome, status, reason)
+    return Verdict(status, error_tail(outcome, status, reason), None)
 
 
-def _finish(race: Race, variant: str, status: str, reason: str | None, steps: list[Row]) -> Finish:
-    evaluated = [step for step in steps if step["held_out_loss"] is not None]
-    reached = [step["elapsed_seconds"] for step in evaluated if step["held_out_loss"] <= race.target]
+def _finish(race: Race, variant: str, verdict: Verdict, steps: Sequence[StepRow]) -> Finish:
+    losses = [(step.elapsed_seconds, step.held_out_loss) for step in steps if step.held_out_loss is not None]
     return Finish(
         variant,
-        status,
-        reached[0] if reached else None,
-        min((step["held_out_loss"] for step in evaluated), default=None),
-        float(steps[-1]["elapsed_seconds"]) if steps else 0.0,
-        reason and reason.splitlines()[-1],
+        verdict.status,
+        next((seconds for seconds, loss in losses if loss <= race.target), None),
+        min((loss for _, loss in losses), default=None),
+        steps[-1].elapsed_seconds if steps else 0.0,
+        verdict.error_tail and verdict.error_tail.splitlines()[-1],
     )
 
 

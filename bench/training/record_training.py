@@ -14,16 +14,17 @@ import json
 import shlex
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.arms.variants import engine_name
-from bench.measuring.cell_rows import Row, new_run_id, threads_of
 from bench.measuring.peak_memory import children, peak_memory_bytes
 from bench.records.machine import fresh_machine
-from bench.records.protocol import Protocol, sha256_text, training_protocol
+from bench.records.process_rows import Process, RunContext, new_run_id
+from bench.records.protocol import sha256_text, training_protocol
 from bench.records.provenance import Provenance, read_provenance
+from bench.records.rows import Rows, SampleRow, Status, StepRow
 from bench.records.scrub import recorded_corpus, scrub
 from bench.records.store import write_tables
 from tinygpt.engines import format_variant
@@ -92,10 +93,7 @@ class _Begun:
     """What is known once a run has started."""
 
     start: StartRecord
-    protocol: Protocol
-    machine: str
-    provenance: Provenance
-    run_id: str
+    process: Process
     started_at: datetime
     clock: float
     continues: str | None
@@ -124,15 +122,15 @@ class TrainingRecorder:
         self.root, self.suite, self.expected = results_root, suite, expected
         self._code = code
         self._begun: _Begun | None = None
-        self._steps: list[Row] = []
-        self._samples: list[Row] = []
+        self._steps: list[StepRow] = []
+        self._samples: list[SampleRow] = []
         self._held_out_loss: float | None = None
         self._stop: StopRecord | None = None
 
     @property
     def run_id(self) -> str | None:
         """The run's name in the tables, once it has started."""
-        return self._begun.run_id if self._begun else None
+        return self._begun.process.run.run_id if self._begun else None
 
     def add(self, event: Event) -> None:
         """Take one event.
@@ -143,20 +141,22 @@ class TrainingRecorder:
         match event:
             case StartRecord():
                 self._begin(event)
-            case StepRecord():
-                self._add_step(event)
+            case StepRecord() if self._begun:
+                elapsed = time.perf_counter() - self._begun.clock
+                row = self._begun.process.step_row(event.step, event.seconds, event.loss, event.grad_norm, elapsed)
+                self._steps.append(row)
             case EvaluationRecord():
                 self._held_out_loss = event.held_out_loss
-                if self._steps and self._steps[-1]["step"] == event.step:
-                    self._steps[-1]["held_out_loss"] = event.held_out_loss
-            case SampleRecord():
-                self._add_sample(event)
+                if self._steps and self._steps[-1].step == event.step:
+                    self._steps[-1] = replace(self._steps[-1], held_out_loss=event.held_out_loss)
+            case SampleRecord() if self._begun:
+                self._samples.append(self._begun.process.sample_row(event))
             case CheckpointRecord():
                 self._write("interrupted", "not finished when these rows were written")
             case StopRecord():
                 self._stop = event
 
-    def finish(self, status: str, reason: str | None = None) -> None:
+    def finish(self, status: Status, reason: str | None = None) -> None:
         """Write the rows for good; without a StartRecord there are none.
 
         Args:
@@ -177,103 +177,36 @@ class TrainingRecorder:
         protocol = training_protocol(
             plan.preset, start.train, recorded_corpus(plan.corpus), start.corpus_sha256, plan.seed, plan.steps
         )
-        run_id = new_run_id(sha256_text(machine))
-        code = self._code or read_provenance()
-        now, clock = datetime.now(UTC), time.perf_counter()
-        self._begun = _Begun(start, protocol, machine, code, run_id, now, clock, _before(start))
+        run = RunContext(new_run_id(sha256_text(machine)), self.suite, self._code or read_provenance(), machine)
+        process = Process(run, "train", engine_name(plan.engine), plan.engine, 0, protocol)
+        self._begun = _Begun(start, process, datetime.now(UTC), time.perf_counter(), _before(start))
 
-    def _cell_id(self, begun: _Begun) -> str:
-        return f"{begun.run_id}/{begun.start.plan.engine}/{begun.start.plan.preset}/0"
-
-    def _add_step(self, record: StepRecord) -> None:
+    def _write(self, status: Status, reason: str | None) -> None:
         if (begun := self._begun) is None:
             return
-        self._steps.append(
-            {
-                "run_id": begun.run_id,
-                "cell_id": self._cell_id(begun),
-                "step": record.step,
-                "is_warmup": False,
-                "seconds": record.seconds,
-                "loss": record.loss,
-                "grad_norm": record.grad_norm,
-                "elapsed_seconds": time.perf_counter() - begun.clock,
-                "held_out_loss": None,
-            }
+        start, process, steps, stop = begun.start, begun.process, self._steps, self._stop
+        plan, options = start.plan, start.engine_options
+        wall = time.perf_counter() - begun.clock
+        row = replace(
+            process.run_row(status, training_command(plan), begun.started_at, wall, len(steps)),
+            exit_code=stop.exit_code if stop else None,
+            signal=stop.signal if stop else None,
+            error_tail=None if status == "ok" else scrub(reason or status),
+            tokens_per_step=start.train.rows_per_step * plan.preset_entry.model.context_length,
+            peak_memory_bytes=peak_memory_bytes(children()),
+            first_loss=steps[0].loss if steps else None,
+            last_loss=steps[-1].loss if steps else None,
+            held_out_loss=self._held_out_loss,
+            resolved_variant=format_variant(process.engine, options),
+            threads=process.threads(options.get("threads")),
+            continues=begun.continues,
+            expected_seconds=self.expected.seconds if self.expected else None,
+            expected_loss=self.expected.loss if self.expected else None,
         )
-
-    def _add_sample(self, record: SampleRecord) -> None:
-        if (begun := self._begun) is None:
-            return
-        names = ("step", "prompt", "text", "temperature", "top_k", "seed", "n_tokens", "tokens_per_second")
-        self._samples.append(
-            {
-                "run_id": begun.run_id,
-                "cell_id": self._cell_id(begun),
-                "engine": engine_name(begun.start.plan.engine),
-                "preset": begun.start.plan.preset,
-                "corpus": begun.protocol.corpus,
-                **{name: getattr(record, name) for name in names},
-                "first_token_seconds": record.first_token_seconds,
-                "train_loss": record.train_loss,
-                "held_out_loss": record.held_out_loss,
-            }
-        )
-
-    def _write(self, status: str, reason: str | None) -> None:
-        begun = self._begun
-        if begun is None:
-            return
-        plan, stop = begun.start.plan, self._stop
-        row: Row = {
-            "run_id": begun.run_id,
-            "cell_id": self._cell_id(begun),
-            "kind": "train",
-            "engine": engine_name(plan.engine),
-            "variant": plan.engine,
-            "preset": plan.preset,
-            "round": 0,
-            "status": status,
-            "exit_code": stop.exit_code if stop else None,
-            "signal": stop.signal if stop else None,
-            "error_tail": None if status == "ok" else scrub(reason or status),
-            "command": training_command(plan),
-            "protocol_hash": begun.protocol.hash,
-            "protocol": begun.protocol.canonical_json,
-            "machine_hash": sha256_text(begun.machine),
-            "machine": begun.machine,
-            "commit": begun.provenance.commit,
-            "dirty": begun.provenance.dirty,
-            "started_at": begun.started_at,
-            "suite": self.suite,
-            "corpus": begun.protocol.corpus,
-            "corpus_sha256": begun.protocol.corpus_sha256,
-            "seed": plan.seed,
-            "n_parameters": begun.start.n_parameters,
-            "tokens_per_step": begun.start.train.rows_per_step * plan.preset_entry.model.context_length,
-            "warmup_steps": 0,
-            "measured_steps": plan.steps,
-            "steps_done": len(self._steps),
-            "limit_seconds": None,
-            "peak_memory_bytes": peak_memory_bytes(children()),
-            "setup_seconds": None,
-            "first_loss": self._steps[0]["loss"] if self._steps else None,
-            "last_loss": self._steps[-1]["loss"] if self._steps else None,
-            "loss_drift": None,
-            "held_out_loss": self._held_out_loss,
-            "wall_seconds": time.perf_counter() - begun.clock,
-            "resolved_variant": format_variant(engine_name(plan.engine), begun.start.engine_options),
-            "threads": threads_of(engine_name(plan.engine), begun.start.engine_options.get("threads"), begun.machine),
-            "blas_kernel": json.loads(begun.machine).get("blas_kernel"),
-            "continues": begun.continues,
-            "expected_seconds": None if self.expected is None else self.expected.seconds,
-            "expected_loss": None if self.expected is None else self.expected.loss,
-        }
-        tables = {"runs": [row], "steps": self._steps, "samples": self._samples}
-        write_tables(self.root, begun.run_id, tables)
+        write_tables(self.root, row.run_id, Rows([row], steps, self._samples))
         if plan.out.is_dir():
-            last_step = self._steps[-1]["step"] if self._steps else begun.start.first_step
-            _remember(plan.out / RECORDED, begun.run_id, last_step)
+            last_step = steps[-1].step if steps else start.first_step
+            _remember(plan.out / RECORDED, row.run_id, last_step)
 
 
 def _remember(path: Path, run_id: str, step: int) -> None:

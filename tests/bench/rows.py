@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from bench.records.protocol import benchmark_protocol, sha256_text
-from tinygpt.presets import get_preset
+from bench.arms.variants import engine_name
+from bench.records.process_rows import Process, RunContext
+from bench.records.protocol import benchmark_protocol
+from bench.records.provenance import Provenance
+from bench.records.rows import KernelRow, Rows, RunRow, SampleRow, StepRow
 
-Row = dict[str, Any]
 MACHINE = json.dumps(
     {
         "accelerator": None, "arch_level": "x86-64-v3", "blas": "openblas", "blas_kernel": "Haswell", "blas_threads": 2,
@@ -21,96 +25,49 @@ MACHINE = json.dumps(
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
+def process(
+    run_id: str = "run-a", variant: str = "numpy", preset: str = "tiny", number: int = 0, rounds: int = 1,
+    machine: str = MACHINE,
+) -> Process:  # fmt: skip
+    """A process of suite quick."""
+    protocol = benchmark_protocol(preset, "squares", "ab" * 32, seed=0, rounds=rounds)
+    run = RunContext(run_id, "quick", Provenance("c" * 40, False), machine)
+    return Process(run, "bench", engine_name(variant), variant, number, protocol)
+
+
 def run_row(
-    run_id: str = "run-a", variant: str = "numpy", preset: str = "tiny", number: int = 0, **changes: Any
-) -> Row:
-    protocol = benchmark_protocol(preset, "squares", "ab" * 32, seed=0, rounds=changes.pop("rounds", 1))
-    machine = changes.pop("machine", MACHINE)
-    row = {
-        "run_id": run_id,
-        "cell_id": f"{run_id}/{variant}/{preset}/{number}",
-        "kind": "bench",
-        "engine": variant.partition("[")[0],
-        "variant": variant,
-        "preset": preset,
-        "round": number,
-        "status": "ok",
-        "exit_code": 0,
-        "signal": None,
-        "error_tail": None,
-        "command": f"invoke bench --presets {preset} --engines {variant}",
-        "protocol_hash": protocol.hash,
-        "protocol": protocol.canonical_json,
-        "machine_hash": sha256_text(machine),
-        "machine": machine,
-        "commit": "c" * 40,
-        "dirty": False,
-        "started_at": START + timedelta(minutes=number),
-        "suite": "quick",
-        "corpus": "squares",
-        "corpus_sha256": "ab" * 32,
-        "seed": 0,
-        "n_parameters": get_preset(preset).model.n_parameters,
-        "tokens_per_step": get_preset(preset).tokens_per_step,
-        "warmup_steps": 3,
-        "measured_steps": 15,
-        "steps_done": 18,
-        "limit_seconds": 30.0,
-        "peak_memory_bytes": 50_000_000,
-        "setup_seconds": 0.1,
-        "first_loss": 5.5,
-        "last_loss": 5.0,
-        "loss_drift": None,
-        "held_out_loss": None,
-        "wall_seconds": 1.0,
-        "resolved_variant": variant,
-        "threads": 2,
-        "blas_kernel": "Haswell",
-        "continues": None,
-        "expected_seconds": None,
-        "expected_loss": None,
-    }
-    assert set(changes) <= set(row), sorted(set(changes) - set(row))
-    return row | changes
+    run_id: str = "run-a", variant: str = "numpy", preset: str = "tiny", number: int = 0, rounds: int = 1,
+    machine: str = MACHINE, **changes: Any,
+) -> RunRow:  # fmt: skip
+    """Its row, of a process that did well unless ``changes`` say otherwise."""
+    command = f"invoke bench --presets {preset} --engines {variant}"
+    row = process(run_id, variant, preset, number, rounds, machine).run_row(
+        "ok", command, START + timedelta(minutes=number), 1.0, 18
+    )
+    good = replace(
+        row, exit_code=0, limit_seconds=30.0, peak_memory_bytes=50_000_000, setup_seconds=0.1, first_loss=5.5,
+        last_loss=5.0, resolved_variant=variant, threads=2,
+    )  # fmt: skip
+    return replace(good, **changes)
 
 
-def step_rows(run: Row, seconds: list[float], warmup: int = 3) -> list[Row]:
+def step_rows(run: RunRow, seconds: list[float], warmup: int = 3) -> list[StepRow]:
     """``warmup`` slow steps that must not count, then the given ones."""
     return [
-        {
-            "run_id": run["run_id"],
-            "cell_id": run["cell_id"],
-            "step": number,
-            "is_warmup": number <= warmup,
-            "seconds": time,
-            "loss": 5.5 - 0.01 * number,
-            "grad_norm": 1.0,
-            "elapsed_seconds": float(number),
-            "held_out_loss": None,
-        }
+        StepRow(
+            run_id=run.run_id, cell_id=run.cell_id, step=number, is_warmup=number <= warmup, seconds=time,
+            loss=5.5 - 0.01 * number, grad_norm=1.0, elapsed_seconds=float(number),
+        )
         for number, time in enumerate([99.0] * warmup + seconds, 1)
-    ]
+    ]  # fmt: skip
 
 
-def sample_row(run: Row, text: str = "once") -> Row:
-    return {
-        "run_id": run["run_id"],
-        "cell_id": run["cell_id"],
-        "engine": run["engine"],
-        "preset": run["preset"],
-        "corpus": run["corpus"],
-        "step": 18,
-        "prompt": "",
-        "text": text,
-        "temperature": 0.8,
-        "top_k": None,
-        "seed": 0,
-        "n_tokens": 4,
-        "tokens_per_second": 1000.0,
-        "first_token_seconds": 0.01,
-        "train_loss": 5.0,
-        "held_out_loss": None,
-    }
+def sample_row(run: RunRow, text: str = "once") -> SampleRow:
+    return SampleRow(
+        run_id=run.run_id, cell_id=run.cell_id, engine=run.engine, preset=run.preset, corpus=run.corpus, step=18,
+        prompt="", text=text, temperature=0.8, seed=0, n_tokens=4, tokens_per_second=1000.0, first_token_seconds=0.01,
+        train_loss=5.0,
+    )  # fmt: skip
 
 
 # Seconds of each part in a step of a tenth of a second; the rest, 5 %, is dispatch.
@@ -124,40 +81,33 @@ FORM_NANOSECONDS = {
 }  # fmt: skip
 
 
-def kernel_rows(run: Row, part_scale: float = 1.0, steps: int = 3, warmup: int = 1) -> list[Row]:
+def kernel_rows(run: RunRow, part_scale: float = 1.0, steps: int = 3, warmup: int = 1) -> Iterator[KernelRow]:
     """Parts of some steps of two workers, and timings of two kernels; the warm-ups are far off."""
-    empty = {"worker": None, "form": None, "place": None, "elements": None}
-    shared = {"run_id": run["run_id"], "cell_id": run["cell_id"], "preset": run["preset"]} | empty
-    rows: list[Row] = []
     for repeat in range(1, warmup + steps + 1):
         is_warmup = repeat <= warmup
-        step = shared | {"repeat": repeat, "is_warmup": is_warmup}
-        rows.append(step | {"measure": "step", "name": "step", "seconds": 9.0 if is_warmup else 0.1})
-        rows += [
-            # The second worker's products take longer, by as much as the first one's take less.
-            step
-            | {"measure": "part", "name": name, "worker": worker}
-            | {"seconds": seconds * part_scale * (0.9 + 0.2 * worker if name == "product" else 1.0)}
-            for worker in (0, 1)
-            for name, seconds in PART_SECONDS.items()
-        ]
-        rows += [
-            step
-            | {"measure": "form", "name": kernel, "form": form, "place": place, "elements": 1000}
-            | {"seconds": (99.0 if is_warmup else nanoseconds * (1 + 0.01 * repeat)) * 1e-6}
-            for (kernel, place), times in FORM_NANOSECONDS.items()
-            for form, nanoseconds in zip(("numpy", "numexpr"), times, strict=True)
-        ]
-    return rows
+        step = KernelRow(
+            run_id=run.run_id, cell_id=run.cell_id, preset=run.preset, measure="step", name="step", repeat=repeat,
+            is_warmup=is_warmup, seconds=9.0 if is_warmup else 0.1,
+        )  # fmt: skip
+        yield step
+        for worker in (0, 1):
+            for name, seconds in PART_SECONDS.items():
+                # The second worker's products take longer, by as much as the first one's take less.
+                scale = part_scale * (0.9 + 0.2 * worker if name == "product" else 1.0)
+                yield replace(step, measure="part", name=name, worker=worker, seconds=seconds * scale)
+        for (kernel, place), times in FORM_NANOSECONDS.items():
+            for form, nanoseconds in zip(("numpy", "numexpr"), times, strict=True):
+                seconds = (99.0 if is_warmup else nanoseconds * (1 + 0.01 * repeat)) * 1e-6
+                yield replace(step, measure="form", name=kernel, form=form, place=place, elements=1000, seconds=seconds)
 
 
-def kernels_run(run_id: str = "run-k", preset: str = "small", rounds: int = 2, **changes: Any) -> dict[str, list[Row]]:
+def kernels_run(run_id: str = "run-k", preset: str = "small", rounds: int = 2, **changes: Any) -> Rows:
     """Tables of one run of suite ``kernels``."""
     changes = {"kind": "kernels", "suite": "kernels", "resolved_variant": "vectorized[threads=2,kernels=numexpr:adamw]",
                "rounds": 3} | changes  # fmt: skip
     runs = [run_row(run_id, "kernels", preset, number, **changes) for number in range(rounds)]
-    return {
-        "runs": runs,
-        "steps": [row for run in runs for row in step_rows(run, [0.08] * 5)],
-        "kernels": [row for number, run in enumerate(runs) for row in kernel_rows(run, 1.0 - 0.1 * number)],
-    }
+    return Rows(
+        runs,
+        [row for run in runs for row in step_rows(run, [0.08] * 5)],
+        kernels=[row for number, run in enumerate(runs) for row in kernel_rows(run, 1.0 - 0.1 * number)],
+    )

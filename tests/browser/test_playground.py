@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page
 
-from bench.records.schema import to_arrow
+from bench.records.schema import ROW_TYPES, TABLES, to_arrow
 from sitegen.commands import playground_measure
 from sitegen.playground.kernels import compile_kernels
 from sitegen.playground.publish import SOURCES
@@ -329,7 +329,10 @@ def test_the_curve_in_the_tab_downloads_as_rows_of_the_schema(playground: Playgr
     tables = json.loads((tmp_path / "rows.json").read_text())
     for row in tables["runs"]:
         row["started_at"] = datetime.fromisoformat(row["started_at"])
-    runs, steps = (to_arrow(table, tables[table]).to_pylist() for table in ("runs", "steps"))
+    for table in ("runs", "steps"):
+        assert all(set(row) == {column.name for column in TABLES[table]} for row in tables[table])
+        to_arrow(table, [ROW_TYPES[table](**row) for row in tables[table]])
+    runs, steps = tables["runs"], tables["steps"]
     assert [run["variant"] for run in runs] == ["browser-js", "browser-wasm"]
     assert len(steps) == 36
     first, second = ([s["loss"] for s in steps if s["cell_id"] == run["cell_id"]] for run in runs)

@@ -10,10 +10,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from bench.arms.variants import engine_name
+from bench.records.process_rows import Process, RunContext
 from bench.records.protocol import benchmark_protocol, training_protocol
+from bench.records.provenance import Provenance
+from bench.records.rows import KernelRow, Rows
 from bench.records.store import publish, write_tables
+from tinygpt.config import TrainConfig
 from tinygpt.presets import PRESETS
 from tinygpt.recipes import RECIPES
+from tinygpt.training.events import SampleRecord
 
 START = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 CORPUS_HASH = hashlib.sha256(b"stories").hexdigest()
@@ -48,37 +54,31 @@ def cell(
     error_tail: str | None = None,
     steps: int = 6,
     **changes: Any,
-) -> dict[str, list[dict[str, Any]]]:
+) -> Rows:
     """Rows of one benchmark process: one of ``runs``, and its steps (the first a warm-up; none where it failed)."""
     protocol = benchmark_protocol(preset, "stories", CORPUS_HASH, 0, 1)
-    shape = PRESETS[preset]
-    cell_id = f"{run_id}/{variant}/{preset}/{round_number}"
+    run = RunContext(run_id, "quick", Provenance(None, None), canonical(machine))
+    process = Process(run, "bench", engine_name(variant), variant, round_number, protocol)
     ok = status == "ok"
-    run = {
-        "run_id": run_id, "cell_id": cell_id, "kind": "bench", "engine": variant.partition("[")[0],
-        "variant": variant, "preset": preset, "round": round_number, "status": status,
-        "exit_code": 0 if ok else None, "signal": None, "error_tail": error_tail,
-        "command": f"invoke bench --presets {preset} --engines {variant}", "protocol_hash": protocol.hash,
-        "protocol": protocol.canonical_json, "machine_hash": hashlib.sha256(canonical(machine).encode()).hexdigest(),
-        "machine": canonical(machine), "commit": None, "dirty": None, "started_at": START, "suite": "quick",
-        "corpus": "stories", "corpus_sha256": CORPUS_HASH, "seed": 0, "n_parameters": shape.model.n_parameters,
-        "tokens_per_step": shape.tokens_per_step, "warmup_steps": 3, "measured_steps": 15,
-        "steps_done": steps if ok else 0, "limit_seconds": 600.0,
-        "peak_memory_bytes": 90_000_000 + 40 * shape.model.n_parameters, "setup_seconds": 0.1,
-        "first_loss": 5.55 if ok else None, "last_loss": 5.1 if ok else None, "loss_drift": 0.0 if ok else None,
-        "held_out_loss": None, "wall_seconds": 2.0, "resolved_variant": variant, "threads": 2,
-        "blas_kernel": "SkylakeX", "continues": None,
-        "expected_seconds": None, "expected_loss": None,
-    } | changes  # fmt: skip
+    command = f"invoke bench --presets {preset} --engines {variant}"
+    row = replace(
+        process.run_row(status, command, START, 2.0, steps if ok else 0),
+        exit_code=0 if ok else None, error_tail=error_tail, limit_seconds=600.0,
+        peak_memory_bytes=90_000_000 + 40 * protocol.model.n_parameters, setup_seconds=0.1,
+        first_loss=5.55 if ok else None, last_loss=5.1 if ok else None, loss_drift=0.0 if ok else None,
+        resolved_variant=variant, threads=2,
+    )  # fmt: skip
     step_rows = [
-        {
-            "run_id": run_id, "cell_id": cell_id, "step": number + 1, "is_warmup": number == 0,
-            "seconds": milliseconds / 1e3 * (1 + 0.02 * ((number * 7) % 5 - 2)), "loss": 5.5 - 0.01 * number,
-            "grad_norm": 1.0, "elapsed_seconds": milliseconds / 1e3 * (number + 1), "held_out_loss": None,
-        }
+        replace(
+            process.step_row(
+                number + 1, milliseconds / 1e3 * (1 + 0.02 * ((number * 7) % 5 - 2)), 5.5 - 0.01 * number, 1.0,
+                milliseconds / 1e3 * (number + 1),
+            ),
+            is_warmup=number == 0,
+        )
         for number in range(steps if ok else 0)
     ]  # fmt: skip
-    return {"runs": [run], "steps": step_rows, "samples": []}
+    return Rows([replace(row, **changes)], step_rows)
 
 
 def training(
@@ -86,12 +86,14 @@ def training(
     preset: str = "small",
     steps: int = 400,
     texts: Sequence[tuple[str, str]] = (("Once upon a time", " there was a fox.\nIt ran."),),
+    variant: str = "vectorized",
+    train: TrainConfig | None = None,
     **changes: Any,
-) -> dict[str, list[dict[str, Any]]]:
+) -> Rows:
     """Rows of one recorded training run whose loss falls, with samples at the middle and the end."""
-    protocol = training_protocol(preset, PRESETS[preset].train, "stories", CORPUS_HASH, 0, steps)
-    rows = cell("vectorized", preset, 13.0, run_id=run_id)
-    cell_id = f"{run_id}/train"
+    protocol = training_protocol(preset, train or PRESETS[preset].train, "stories", CORPUS_HASH, 0, steps)
+    run = RunContext(run_id, "train", Provenance(None, None), canonical(MACHINE))
+    process = Process(run, "train", engine_name(variant), variant, 0, protocol)
 
     def loss(step: int) -> float:
         return 1.4 + 4.1 * 0.99**step
@@ -99,39 +101,35 @@ def training(
     def held_out(step: int) -> float | None:
         return loss(step) + 0.15 if step % 100 == 0 else None
 
-    run = rows["runs"][0] | {
-        "cell_id": cell_id, "kind": "train", "protocol": protocol.canonical_json, "protocol_hash": protocol.hash,
-        "suite": "train", "command": f"invoke train --preset {preset} --corpus stories", "steps_done": steps,
-        "first_loss": 5.55, "last_loss": loss(steps), "held_out_loss": held_out(steps), "wall_seconds": 312.0,
-        "started_at": START + timedelta(hours=1),
-    } | changes  # fmt: skip
+    command = f"invoke train --preset {preset} --corpus stories"
+    row = replace(
+        process.run_row("ok", command, START + timedelta(hours=1), 312.0, steps),
+        exit_code=0, peak_memory_bytes=90_000_000 + 40 * protocol.model.n_parameters, setup_seconds=0.1,
+        first_loss=5.55, last_loss=loss(steps), held_out_loss=held_out(steps), resolved_variant=variant, threads=2,
+    )  # fmt: skip
     step_rows = [
-        {
-            "run_id": run_id, "cell_id": cell_id, "step": step, "is_warmup": False, "seconds": 0.013,
-            "loss": loss(step), "grad_norm": 1.0, "elapsed_seconds": 0.75 * step, "held_out_loss": held_out(step),
-        }
+        replace(process.step_row(step, 0.013, loss(step), 1.0, 0.75 * step), held_out_loss=held_out(step))
         for step in range(1, steps + 1)
-    ]  # fmt: skip
+    ]
     samples = [
-        {
-            "run_id": run_id, "cell_id": cell_id, "engine": "vectorized", "preset": preset, "corpus": "stories",
-            "step": step, "prompt": prompt, "text": text, "temperature": 0.8, "top_k": None, "seed": 0,
-            "n_tokens": len(text), "tokens_per_second": 2100.0, "first_token_seconds": 0.004,
-            "train_loss": loss(step), "held_out_loss": held_out(step),
-        }
+        process.sample_row(
+            SampleRecord(
+                step=step, prompt=prompt, text=text, temperature=0.8, top_k=None, seed=0, n_tokens=len(text),
+                tokens_per_second=2100.0, first_token_seconds=0.004, train_loss=loss(step),
+                held_out_loss=held_out(step),
+            )
+        )
         for step in (steps // 2, steps)
         for prompt, text in texts
     ]  # fmt: skip
-    return {"runs": [run], "steps": step_rows, "samples": samples}
+    return Rows([replace(row, **changes)], step_rows, samples)
 
 
-def joined(*parts: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
-    return {
-        name: [row for part in parts for row in part.get(name, ())] for name in ("runs", "steps", "samples", "kernels")
-    }
+def joined(*parts: Rows) -> Rows:
+    return sum(parts, Rows())
 
 
-def ladder(run_id: str = "run-1", scale: float = 1.0, **changes: Any) -> dict[str, list[dict[str, Any]]]:
+def ladder(run_id: str = "run-1", scale: float = 1.0, **changes: Any) -> Rows:
     """Cells of three engines over the presets in ``TIMES``, and one that ran out of time."""
     cells = [
         cell(variant, preset, milliseconds * scale, run_id=run_id, **changes)
@@ -149,7 +147,7 @@ PEER_TIMES = {
 }  # fmt: skip
 
 
-def peers(preset: str = "small", scale: float = 1.0, torch_status: str = "ok") -> dict[str, list[dict[str, Any]]]:
+def peers(preset: str = "small", scale: float = 1.0, torch_status: str = "ok") -> Rows:
     """One run of suite ``peers`` at a preset, its overridden PyTorch perhaps refused."""
     return joined(
         *(
@@ -174,9 +172,7 @@ def peers(preset: str = "small", scale: float = 1.0, torch_status: str = "ok") -
 TEXT_TIMES = {"vectorized": 32.0, "torch": 64.0, "torch-1-thread": 50.0, "jax-textbook": 16.0}
 
 
-def texts(
-    run_id: str = "texts", presets: Sequence[str] = ("small",), jax_status: str = "ok", **changes: Any
-) -> dict[str, list[dict[str, Any]]]:
+def texts(run_id: str = "texts", presets: Sequence[str] = ("small",), jax_status: str = "ok", **changes: Any) -> Rows:
     """One run of suite ``generation``, a round of each generator; JAX's perhaps failed."""
     shared = {"kind": "generation", "suite": "generation", "tokens_per_step": 256}
     return joined(
@@ -193,9 +189,7 @@ def texts(
 STACK_TIMES = {"numpy": 30.0, "vectorized[threads=1]": 15.0, "vectorized[team=threads]": 10.0, "vectorized": 7.5}
 
 
-def stack(
-    run_id: str = "stack-1", presets: Sequence[str] = ("tiny", "small"), **changes: Any
-) -> dict[str, list[dict[str, Any]]]:
+def stack(run_id: str = "stack-1", presets: Sequence[str] = ("tiny", "small"), **changes: Any) -> Rows:
     """One run of suite ``variants`` in six rounds."""
     cells = [
         cell(variant, preset, milliseconds, run_id, number, suite="variants", **changes)
@@ -217,9 +211,9 @@ ACCELERATED_TIMES = {
 
 def on_gpu(
     variant: str, preset: str, milliseconds: float, run_id: str = "gpu-1", batch: int | None = None, **changes: Any
-) -> dict[str, list[dict[str, Any]]]:
+) -> Rows:
     """One cell of an accelerator in one round, perhaps with another batch than the preset's."""
-    fields = json.loads(cell(variant, preset, 1.0)["runs"][0]["protocol"])
+    fields = json.loads(cell(variant, preset, 1.0).runs[0].protocol)
     fields["batch_size"] = batch or fields["batch_size"]
     fields["dtype"] = "float32, products and branches in bfloat16" if "bfloat16" in variant else "float32"
     protocol = canonical(fields)
@@ -232,7 +226,7 @@ def on_gpu(
     return cell(variant, preset, milliseconds, run_id, **shared | changes)
 
 
-def accelerated(run_id: str = "gpu-1", scale: float = 1.0, **changes: Any) -> dict[str, list[dict[str, Any]]]:
+def accelerated(run_id: str = "gpu-1", scale: float = 1.0, **changes: Any) -> Rows:
     """One run of ``python -m bench.measuring.accelerator``: engine jax beside PyTorch, eager and as a graph."""
     return joined(
         *(
@@ -250,68 +244,65 @@ PART_MILLISECONDS = {
 FORM_NANOSECONDS = {"gelu": (1.5, 18.0), "normalize_backward": (1.2, 1.2), "adamw": (2.0, 1.5)}
 
 
-def kernels(
-    run_id: str = "kernels-1", presets: Sequence[str] = ("tiny", "small"), **changes: Any
-) -> dict[str, list[dict[str, Any]]]:
+def kernels(run_id: str = "kernels-1", presets: Sequence[str] = ("tiny", "small"), **changes: Any) -> Rows:
     """One run of suite ``kernels``, a round at each preset: parts of a step of 100 ms, and three kernels."""
-    parts = []
+    found = Rows()
     for preset in presets:
-        part = cell("kernels", preset, 95.0, run_id, kind="kernels", suite="kernels",
-                    resolved_variant="vectorized[threads=2,kernels=numexpr:adamw]", **changes)  # fmt: skip
-        empty = {"worker": None, "form": None, "place": None, "elements": None}
-        shared = {"run_id": run_id, "cell_id": part["runs"][0]["cell_id"], "preset": preset, "is_warmup": False} | empty
-        part["kernels"] = [shared | {"measure": "step", "name": "step", "repeat": 4, "seconds": 0.1}]
-        part["kernels"] += [
-            shared | {"measure": "part", "name": name, "worker": worker, "repeat": 4, "seconds": milliseconds / 1e3}
+        found += cell("kernels", preset, 95.0, run_id, kind="kernels", suite="kernels",
+                      resolved_variant="vectorized[threads=2,kernels=numexpr:adamw]", **changes)  # fmt: skip
+        step = KernelRow(
+            run_id=run_id, cell_id=found.runs[-1].cell_id, preset=preset, measure="step", name="step", repeat=4,
+            is_warmup=False, seconds=0.1,
+        )  # fmt: skip
+        parts = [
+            replace(step, measure="part", name=name, worker=worker, seconds=milliseconds / 1e3)
             for worker in (0, 1)
             for name, milliseconds in PART_MILLISECONDS.items()
         ]
-        part["kernels"] += [
-            shared
-            | {"measure": "form", "name": name, "form": form, "place": place, "repeat": repeat, "elements": 1000}
-            | {"seconds": nanoseconds * 1e-6 * (1.0 + 0.01 * repeat)}
+        forms = [
+            replace(
+                step, measure="form", name=name, form=form, place=place, repeat=repeat, elements=1000,
+                seconds=nanoseconds * 1e-6 * (1.0 + 0.01 * repeat),
+            )
             for name, times in FORM_NANOSECONDS.items()
             for form, nanoseconds in zip(("numpy", "numexpr"), times, strict=True)
             for place in ("cache", "memory")
             for repeat in range(4)
-        ]
-        parts.append(part)
-    return joined(*parts)
+        ]  # fmt: skip
+        found += Rows(kernels=[step, *parts, *forms])
+    return found
 
 
-def sweep(preset: str = "tiny", steps: int = 20) -> list[dict[str, list[dict[str, Any]]]]:
+def sweep(preset: str = "tiny", steps: int = 20, run_id: str = "sweep") -> list[Rows]:
     """A learning-rate sweep by two recipes; the highest constant rate diverged."""
     parts = []
     for recipe in ("constant", "cosine"):
         for rate in (3e-4, 3e-3, 3e-2):
             train = RECIPES[recipe].apply(PRESETS[preset].train, PRESETS[preset].model, steps)
             train = replace(train, learning_rate=rate)
-            protocol = training_protocol(preset, train, "stories", CORPUS_HASH, 0, steps)
             failed = recipe == "constant" and rate > 0.01
             changes = {
-                "suite": "sweep", "protocol": protocol.canonical_json, "protocol_hash": protocol.hash,
-                "held_out_loss": None if failed else 2.0 + rate, "status": "diverged" if failed else "ok",
-                "error_tail": "loss nan" if failed else None,
+                "suite": "sweep", "held_out_loss": None if failed else 2.0 + rate,
+                "status": "diverged" if failed else "ok", "error_tail": "loss nan" if failed else None,
             }  # fmt: skip
-            parts.append(training(f"sweep-{recipe}-{rate:g}", preset, steps, (), **changes))
+            parts.append(training(f"{run_id}-{recipe}-{rate:g}", preset, steps, (), train=train, **changes))
     return parts
 
 
-def race(**changes: Any) -> list[dict[str, list[dict[str, Any]]]]:
+def race(**changes: Any) -> list[Rows]:
     """A race between our engine and a peer that takes twice as long."""
     parts = []
     for variant, scale in (("vectorized", 1.0), ("torch", 2.0)):
-        part = training(f"race-{variant}", "small", 400, (), suite="race", variant=variant, engine=variant, **changes)
-        for step in part["steps"]:
-            step["elapsed_seconds"] *= scale
-        parts.append(part)
+        part = training(f"race-{variant}", "small", 400, (), variant, suite="race", **changes)
+        slowed = [replace(step, elapsed_seconds=step.elapsed_seconds * scale) for step in part.steps]
+        parts.append(replace(part, steps=slowed))
     return parts
 
 
-def store(root: Path, *parts: dict[str, list[dict[str, Any]]], published: bool = True) -> Path:
+def store(root: Path, *parts: Rows, published: bool = True) -> Path:
     """Write each part as its own run; returns the results folder."""
     for part in parts:
-        run_id = part["runs"][0]["run_id"]
+        run_id = part.runs[0].run_id
         write_tables(root, run_id, part)
         if published:
             publish(root, [run_id])

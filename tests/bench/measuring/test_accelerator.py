@@ -11,8 +11,8 @@ import pytest
 from bench.arms.registry import ACCELERATOR_PEERS, STEPS_TOGETHER
 from bench.measuring.accelerator import DEFAULT_ENGINES, REFERENCE, judged, protocol_of, rows_of, split_variants
 from bench.measuring.accelerator_worker import timed_steps
-from bench.measuring.cell_rows import RunContext
 from bench.records import machine as machine_module
+from bench.records.process_rows import RunContext
 from bench.records.protocol import benchmark_protocol
 from bench.records.provenance import Provenance
 from bench.records.store import read_table, write_tables
@@ -71,8 +71,7 @@ def test_a_workers_events_become_rows(corpus, results_root):
         round_event(variants[-1], 0, wrong),
         {"event": "done"},
     ]
-    runs, steps = rows_of(CONTEXT, "tiny", protocols, events, limit=480.0, said="")
-    write_tables(results_root, CONTEXT.run_id, {"runs": runs, "steps": steps, "samples": []})
+    write_tables(results_root, CONTEXT.run_id, rows_of(CONTEXT, protocols, events, limit=480.0, said=""))
     table = read_table("runs", results_root).set_index(["variant", "round"])
     status = table["status"].to_dict()
     assert status == {
@@ -87,17 +86,17 @@ def test_a_workers_events_become_rows(corpus, results_root):
 
 def test_a_process_that_ended_early_is_a_row_for_everybody_it_owed(corpus):
     protocols = {name: protocol_of(name, "tiny", corpus, rounds=1) for name in DEFAULT_ENGINES}
-    runs, steps = rows_of(CONTEXT, "tiny", protocols, [], limit=480.0, said="Segmentation fault")
-    assert [row["status"] for row in runs] == ["crashed"] * 4
-    assert all("Segmentation fault" in row["error_tail"] for row in runs)
-    assert steps == []
+    rows = rows_of(CONTEXT, protocols, [], limit=480.0, said="Segmentation fault")
+    assert [row.status for row in rows.runs] == ["crashed"] * 4
+    assert all("Segmentation fault" in row.error_tail for row in rows.runs)
+    assert not rows.steps
 
 
 def test_a_preset_that_the_run_had_no_time_for_is_interrupted_and_not_a_crash(corpus):
     protocols = {name: protocol_of(name, "tiny", corpus, rounds=1) for name in DEFAULT_ENGINES}
     failed = {"event": "error", "variant": REFERENCE, "type": "ValueError", "message": "its own"}
-    runs, _ = rows_of(CONTEXT, "tiny", protocols, [failed], limit=480.0, said=None)
-    assert {row["variant"]: row["status"] for row in runs} == {
+    rows = rows_of(CONTEXT, protocols, [failed], limit=480.0, said=None)
+    assert {row.variant: row.status for row in rows.runs} == {
         name: "crashed" if name == REFERENCE else "interrupted" for name in DEFAULT_ENGINES
     }
 

@@ -9,6 +9,7 @@ import pytest
 from bench.measuring import against
 from bench.measuring.against import against_suite, run_against
 from bench.measuring.runner import RunSummary
+from bench.records.rows import Rows
 from bench.records.store import read_table, write_tables
 from bench.statistics.compare import SLOWER
 from bench.statistics.summary import cell_summary
@@ -76,7 +77,7 @@ def test_slower_means_slower_twice(repository, tmp_path, console, monkeypatch, s
             run = run_row(run_id, cell.variant, cell.preset, cell.round, rounds=6, kind="against")
             runs.append(run)
             steps += step_rows(run, [slow * (1 + 0.001 * cell.round) / 1e3] * 15)
-        write_tables(root, run_id, {"runs": runs, "steps": steps})
+        write_tables(root, run_id, Rows(runs, steps))
         return RunSummary(run_id, ("ok",) * len(runs), len(runs), False, False)
 
     monkeypatch.setattr(against, "run_suite", measured)

@@ -24,6 +24,7 @@ from bench.measuring.runner import RunSummary, resume_run, run_suite
 from bench.measuring.verdict import judge
 from bench.records.protocol import benchmark_protocol
 from bench.records.provenance import Provenance
+from bench.records.rows import Rows
 from bench.records.store import read_table, write_tables
 from tests.bench.rows import MACHINE, run_row
 from tinygpt import errors
@@ -361,8 +362,10 @@ def test_a_clock_that_goes_backwards_is_said(tmp_path, corpus, console, monkeypa
 def test_the_time_left_is_known_from_earlier_runs_of_this_machine(tmp_path, corpus, console, monkeypatch):
     monkeypatch.setattr("bench.measuring.runner.fresh_machine", lambda: MACHINE)
     for number, (machine, seconds) in enumerate([(MACHINE, 27.0), (MACHINE, 12.0), ("{}", 5.0)]):
-        row = run_row(f"run-{number}", "vectorized", "tiny", number, machine=machine, wall_seconds=seconds)
-        write_tables(tmp_path, f"run-{number}", {"runs": [row | {"limit_seconds": 900.0}], "steps": [], "samples": []})
+        row = run_row(
+            f"run-{number}", "vectorized", "tiny", number, machine=machine, wall_seconds=seconds, limit_seconds=900.0
+        )
+        write_tables(tmp_path, f"run-{number}", Rows([row], []))
     options = RunOptions(lambda cell: "not today", tmp_path / "lock")
     run_suite(faulty_suite("vectorized"), tmp_path, corpus, console=console, options=options)
     assert "1/2  numpy tiny round 1  refused  not today  (about 0:12 left)" in console.file.getvalue()

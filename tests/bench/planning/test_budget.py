@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,59 +10,55 @@ import pytest
 
 from bench.planning.budget import Budget, BudgetRow, loss_curves, plan_budget
 from bench.planning.capacity import Memory
+from bench.records.process_rows import Process, RunContext
 from bench.records.protocol import training_protocol
+from bench.records.provenance import Provenance
+from bench.records.rows import Rows
 from bench.records.store import read_table, write_tables
 from bench.terminal.show_cost import print_estimate
 from bench.training.advice import loss_text
-from tests.bench.rows import MACHINE, run_row, step_rows
+from tests.bench.rows import MACHINE, START, run_row, step_rows
 from tinygpt.errors import ConfigError, ResultsError
 from tinygpt.presets import PRESETS
 from tinygpt.terminal.quantities import time_text, tokens_text
 
-Row = dict[str, Any]
 ROOMY = Memory(10**12, "plenty")
 OTHER = json.dumps(json.loads(MACHINE) | {"cpu": "Another CPU", "cores": 64}, sort_keys=True)
 
 SECONDS = {"tiny": 0.005, "small": 0.024, "medium": 0.07, "large": 0.21, "xl": 0.3}
 
 
-def bench_rows(seconds: dict[str, float], machine: str = MACHINE, variant: str = "vectorized") -> tuple[Any, ...]:
-    runs = [run_row("run-a", variant, preset, machine=machine) for preset in seconds]
-    steps = [step for run in runs for step in step_rows(run, [seconds[run["preset"]]] * 6)]
-    return runs, steps
+def bench_rows(seconds: dict[str, float], machine: str = MACHINE, run_id: str = "run-a") -> Rows:
+    runs = [run_row(run_id, "vectorized", preset, machine=machine) for preset in seconds]
+    steps = [step for run in runs for step in step_rows(run, [seconds[run.preset]] * 6)]
+    return Rows(runs, steps)
 
 
 def held_out(tokens: float) -> float:
     return 1.5 + 1.1 / (1 + (tokens / 1.8e6) ** 1.2)
 
 
-def training_rows(preset: str, steps: int, run_id: str, learning_rate: float | None = None) -> tuple[Row, list[Row]]:
+def training_rows(preset: str, steps: int, run_id: str, learning_rate: float | None = None) -> Rows:
     """A recorded run whose held-out loss follows a known curve, evaluated ten times; 20 ms a step, 90 % of the time."""
     entry = PRESETS[preset]
     settings = entry.train if learning_rate is None else type(entry.train)(entry.train.batch_size, learning_rate)
     protocol = training_protocol(preset, settings, "squares", "ab" * 32, 0, steps)
-    run = run_row(run_id, "vectorized", preset) | {
-        "kind": "train", "suite": "train", "steps_done": steps, "measured_steps": steps,
-        "wall_seconds": steps * 0.02 / 0.9, "protocol": protocol.canonical_json, "protocol_hash": protocol.hash,
-        "cell_id": f"{run_id}/train",
-    }  # fmt: skip
+    run = RunContext(run_id, "train", Provenance(None, None), MACHINE)
+    process = Process(run, "train", "vectorized", "vectorized", 0, protocol)
     rows = [
-        {
-            "run_id": run_id, "cell_id": run["cell_id"], "step": step, "is_warmup": False, "seconds": 0.02,
-            "loss": 2.6 + 2.9 * math.exp(-step / 30), "grad_norm": 1.0, "elapsed_seconds": 0.02 * step,
-            "held_out_loss": held_out(step * entry.tokens_per_step) if step % (steps // 10) == 0 else None,
-        }
+        replace(
+            process.step_row(step, 0.02, 2.6 + 2.9 * math.exp(-step / 30), 1.0, 0.02 * step),
+            held_out_loss=held_out(step * entry.tokens_per_step) if step % (steps // 10) == 0 else None,
+        )
         for step in range(1, steps + 1)
-    ]  # fmt: skip
-    return run, rows
+    ]
+    return Rows([process.run_row("ok", "invoke train", START, steps * 0.02 / 0.9, steps)], rows)
 
 
 def results(root: Path, seconds: dict[str, float] = SECONDS, machine: str = MACHINE, trained: tuple[str, ...] = ()):
-    runs, steps = bench_rows(seconds, machine)
-    write_tables(root, "run-a", {"runs": runs, "steps": steps, "samples": []})
+    write_tables(root, "run-a", bench_rows(seconds, machine))
     for number, preset in enumerate(trained):
-        run, rows = training_rows(preset, 3000, f"train-{number}")
-        write_tables(root, f"train-{number}", {"runs": [run], "steps": rows, "samples": []})
+        write_tables(root, f"train-{number}", training_rows(preset, 3000, f"train-{number}"))
     return read_table("runs", root), read_table("steps", root)
 
 
@@ -115,12 +112,10 @@ def test_no_curve_no_loss(results_root):
 
 
 def test_a_run_with_another_learning_rate_or_text_is_another_curve(results_root):
-    run, rows = training_rows("small", 1000, "train-fast", learning_rate=3e-3)
-    write_tables(results_root, "train-fast", {"runs": [run], "steps": rows, "samples": []})
+    write_tables(results_root, "train-fast", training_rows("small", 1000, "train-fast", learning_rate=3e-3))
     tables = read_table("runs", results_root), read_table("steps", results_root)
     assert loss_curves(*tables, "squares") == {}
-    run, rows = training_rows("small", 1000, "train-own")
-    write_tables(results_root, "train-own", {"runs": [run], "steps": rows, "samples": []})
+    write_tables(results_root, "train-own", training_rows("small", 1000, "train-own"))
     tables = read_table("runs", results_root), read_table("steps", results_root)
     assert set(loss_curves(*tables, "squares")) == {"small"}
     assert loss_curves(*tables, "shakespeare") == {}
@@ -128,8 +123,7 @@ def test_a_run_with_another_learning_rate_or_text_is_another_curve(results_root)
 
 def test_the_longest_run_of_a_preset_speaks_for_it(results_root):
     for number, steps in enumerate((1000, 3000, 2000)):
-        run, rows = training_rows("small", steps, f"train-{number}")
-        write_tables(results_root, f"train-{number}", {"runs": [run], "steps": rows, "samples": []})
+        write_tables(results_root, f"train-{number}", training_rows("small", steps, f"train-{number}"))
     tables = read_table("runs", results_root), read_table("steps", results_root)
     assert loss_curves(*tables, "squares")["small"].last_tokens == 3000 * PRESETS["small"].tokens_per_step
 
@@ -144,12 +138,8 @@ def test_another_machine_s_times_are_used_only_with_a_word_about_it(results_root
 
 
 def test_this_machine_s_own_rows_come_first(results_root):
-    few = {"tiny": 0.001, "small": 0.002}
-    runs, steps = bench_rows(few)
-    runs = [run | {"run_id": "run-mine", "cell_id": run["cell_id"] + "m"} for run in runs]
-    steps = [step | {"run_id": "run-mine", "cell_id": step["cell_id"] + "m"} for step in steps]
     results(results_root, machine=OTHER)
-    write_tables(results_root, "run-mine", {"runs": runs, "steps": steps, "samples": []})
+    write_tables(results_root, "run-mine", bench_rows({"tiny": 0.001, "small": 0.002}, run_id="run-mine"))
     found = budget((read_table("runs", results_root), read_table("steps", results_root)))
     assert found.here and row(found, "tiny").step.seconds == 0.001
 

@@ -34,6 +34,7 @@ from bench.planning.doctor import (
     memory_needs,
 )
 from bench.records.machine import Machine
+from bench.records.rows import Rows
 from bench.records.store import write_tables
 from bench.terminal.show_doctor import print_diagnosis
 from tests import ROOT
@@ -179,12 +180,12 @@ def test_programs_are_looked_for_by_every_name(monkeypatch):
 
 def test_whether_this_machine_was_measured(results_root):
     row = run_row()
-    assert only(check_record(results_root, row["machine_hash"])).mend == "invoke bench --suite quick"
-    write_tables(results_root, "run-a", {"runs": [row], "steps": [], "samples": []})
-    assert "1 cells" in only(check_record(results_root, row["machine_hash"])).text
+    assert only(check_record(results_root, row.machine_hash)).mend == "invoke bench --suite quick"
+    write_tables(results_root, "run-a", Rows([row], []))
+    assert "1 cells" in only(check_record(results_root, row.machine_hash)).text
     assert only(check_record(results_root, "f" * 64)).state == NOTE
     (results_root / "local" / "runs-broken.parquet").write_text("no")
-    assert "runs-broken.parquet" in check_record(results_root, row["machine_hash"])[0].text
+    assert "runs-broken.parquet" in check_record(results_root, row.machine_hash)[0].text
 
 
 def test_the_task_exits_with_0_where_training_works(tmp_path):

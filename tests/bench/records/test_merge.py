@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from bench.records.merge import merge_results
+from bench.records.rows import Rows
 from bench.records.store import LOCAL, PUBLISHED, publish, read_table, table_file, write_tables
 from bench.statistics.summary import cell_summary
 from bench.terminal.show import print_merged
@@ -14,7 +15,7 @@ OTHER = MACHINE.replace("Some CPU", "Other CPU")
 
 def results_of(folder, run_id, seconds, machine=MACHINE, published=False):
     run = run_row(run_id, machine=machine)
-    write_tables(folder, run_id, {"runs": [run], "steps": step_rows(run, [seconds] * 15)})
+    write_tables(folder, run_id, Rows([run], step_rows(run, [seconds] * 15)))
     if published:
         publish(folder)
     return folder

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from bench.records.publishing import publish_runs
+from bench.records.rows import Rows
 from bench.records.store import PUBLISHED, read_table, write_tables
 from bench.terminal.show import print_publication
 from tests.bench.rows import MACHINE, run_row, step_rows
@@ -12,7 +13,7 @@ from tinygpt.errors import ResultsError
 def write_run(root, run_id, *changes):
     runs = [run_row(run_id, number=number, **change) for number, change in enumerate(changes or ({},))]
     steps = [row for run in runs for row in step_rows(run, [0.1] * 15)]
-    write_tables(root, run_id, {"runs": runs, "steps": steps})
+    write_tables(root, run_id, Rows(runs, steps))
 
 
 def published(root):

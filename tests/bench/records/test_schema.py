@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 
 import pytest
 
 from bench.measuring.verdict import LOSS_TOLERANCE
-from bench.records.schema import STATUSES, TABLES, arrow_schema
+from bench.records.rows import STATUSES
+from bench.records.schema import ROW_TYPES, TABLES, arrow_schema
 from tests import ROOT
 
 README = ROOT / "results" / "README.md"
@@ -29,6 +31,13 @@ def test_readme_lists_every_status():
     rows = rows_under("Statuses")
     assert tuple(row[0] for row in rows) == STATUSES
     assert f"{LOSS_TOLERANCE:.1%}".replace("%", " %") in rows[0][1]
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_what_is_optional_and_nothing_else_may_be_left_out(table):
+    left_out = [field.name for field in fields(ROW_TYPES[table]) if field.default is None]
+    assert left_out == [column.name for column in TABLES[table] if column.optional]
+    assert all(column.optional for column in TABLES[table] if column.since > 1)
 
 
 @pytest.mark.parametrize("table", TABLES)

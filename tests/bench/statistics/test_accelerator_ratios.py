@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from datetime import timedelta
 
 import pandas as pd
@@ -12,6 +13,7 @@ import pytest
 from bench.arms.devices import device_count, of_accelerators, of_processors, on_accelerator
 from bench.arms.registry import ACCELERATOR_PEERS
 from bench.records.protocol import sha256_text
+from bench.records.rows import Rows
 from bench.records.store import write_tables
 from bench.statistics.accelerator_ratios import (
     accelerator_summary,
@@ -35,13 +37,12 @@ def tables(*cells, rounds=6):
     for variant, preset, seconds, changes in cells:
         batch = changes.get("batch", PRESETS[preset].train.batch_size)
         for number in range(rounds):
-            row = run_row(
-                "run-a", variant, preset, number, machine=GPU, kind="peer" if variant in ACCELERATOR_PEERS else "bench"
-            )
-            protocol = json.dumps(json.loads(row["protocol"]) | {"batch_size": batch}, sort_keys=True)
-            row |= {"protocol": protocol, "protocol_hash": sha256_text(protocol)}
-            row |= {name: value for name, value in changes.items() if name != "batch"}
-            row["cell_id"] = f"{row['run_id']}/{variant}/{preset}/{batch}/{number}"
+            kind = "peer" if variant in ACCELERATOR_PEERS else "bench"
+            row = run_row("run-a", variant, preset, number, machine=GPU, kind=kind)
+            protocol = json.dumps(json.loads(row.protocol) | {"batch_size": batch}, sort_keys=True)
+            own = {name: value for name, value in changes.items() if name != "batch"}
+            row = replace(row, **({"protocol": protocol, "protocol_hash": sha256_text(protocol)} | own))
+            row = replace(row, cell_id=f"{row.run_id}/{variant}/{preset}/{batch}/{number}")
             runs.append(row)
             steps += step_rows(row, [seconds * (1 + number / 1000)] * 15)
     return runs, steps
@@ -152,7 +153,7 @@ def test_two_devices_over_one_with_the_same_batch():
 def test_the_terminal_shows_both_under_their_own_names(results_root, console):
     runs, steps = tables(("jax[dispatch=3]", "tiny", 0.001, {}), ("torch-cuda", "tiny", 0.004, {}), rounds=1)
     own = run_row("run-a", "numpy")
-    write_tables(results_root, "run-a", {"runs": [own, *runs], "steps": [*step_rows(own, [0.02] * 15), *steps]})
+    write_tables(results_root, "run-a", Rows([own, *runs], [*step_rows(own, [0.02] * 15), *steps]))
     print_results(results_root, console)
     processor, _, accelerator = console.file.getvalue().partition("local: Some GPU, driver 1 beside Some CPU")
     assert "numpy" in processor and "jax" not in processor

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from datetime import timedelta
 
 import pandas as pd
 import pytest
 
+from bench.records.rows import StepRow
 from bench.statistics.chosen_runs import from_complete_runs, newest_cells, newest_failures, newest_ratios
 from bench.statistics.summary import cell_summary, speedups
 from tests.bench.rows import START, run_row, step_rows
@@ -14,17 +16,17 @@ from tests.bench.rows import START, run_row, step_rows
 
 def tables(*cells):
     """Runs and steps of (run_id, day, variant, seconds or None, changes); None is a failure."""
-    runs, steps = [], []
+    runs, steps, origins = [], [], []
     for run_id, day, variant, seconds, changes in cells:
         n_rounds = changes.get("n", 1)
         rest = {name: value for name, value in changes.items() if name not in ("n", "origin")}
         for number in range(n_rounds):
             run = run_row(run_id, variant, number=number, started_at=START + timedelta(days=day), **rest)
-            runs.append(run | {"origin": changes.get("origin", "local")})
+            runs.append(run)
+            origins.append(changes.get("origin", "local"))
             steps += step_rows(run, [seconds] * 15) if seconds else []
-    return pd.DataFrame(runs), pd.DataFrame(
-        steps or step_rows(runs[0], [])[:0], columns=[*step_rows(runs[0], [1.0])[0]]
-    )
+    columns = [field.name for field in fields(StepRow)]
+    return pd.DataFrame(runs).assign(origin=origins), pd.DataFrame(steps, columns=columns)
 
 
 TIMEOUT = {"status": "timeout", "error_tail": "limit"}

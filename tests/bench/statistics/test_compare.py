@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bench.records.rows import Rows
 from bench.records.store import write_tables
 from bench.statistics.compare import NOT_MEASURED, SLOWER, compare_stored
 from bench.statistics.noise import ASSUMED_FLOOR, cell_verdict, floor_of, noise_floors, ratio_verdict
@@ -21,7 +22,7 @@ def write(root, run_id, times, commit="c" * 40, **changes):
             run = run_row(run_id, variant, preset, number, rounds=6, commit=commit, **changes)
             runs.append(run)
             steps += step_rows(run, [milliseconds / 1e3 * (1 + 0.002 * number)] * 15)
-    write_tables(root, run_id, {"runs": runs, "steps": steps})
+    write_tables(root, run_id, Rows(runs, steps))
 
 
 BEFORE = {("vectorized", "tiny"): 10.0, ("vectorized", "small"): 20.0}
@@ -85,7 +86,7 @@ def test_cells_that_one_side_lacks_are_named_and_have_an_exit_code(results_root)
 def test_other_protocols_and_machines_are_refused_field_by_field(results_root):
     write(results_root, "run-a", BEFORE)
     quick = run_row("run-q", "vectorized", rounds=1)
-    write_tables(results_root, "run-q", {"runs": [quick], "steps": step_rows(quick, [0.01] * 15)})
+    write_tables(results_root, "run-q", Rows([quick], step_rows(quick, [0.01] * 15)))
     write(results_root, "run-m", BEFORE, machine=MACHINE.replace("Haswell", "SkylakeX"))
     with pytest.raises(ResultsError, match="different protocols: rounds 6 against 1"):
         compare_stored(results_root, "run-a", "run-q")

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from bench.arms.kernel_parts import PARTS
-from bench.arms.suites import SUITES, Cell
-from bench.measuring.cell_rows import RunContext, kernel_rows
+from bench.arms.suites import SUITES
+from bench.measuring.cell_rows import kernel_rows
 from bench.measuring.process import Outcome
+from bench.records.process_rows import Process, RunContext
 from bench.records.protocol import benchmark_protocol
 from bench.records.provenance import Provenance
-from bench.records.schema import TABLES
 from bench.records.store import LOCAL, PUBLISHED, publish, read_table, table_file, write_tables
 from bench.statistics.kernel_shares import form_comparison, part_shares, winner
 from bench.terminal.show import print_results
@@ -98,17 +98,15 @@ def test_events_become_rows():
         {"event": "parts", "step": 4, "seconds": 2.0, "parts": np.full((2, len(PARTS)), 0.1).tolist()},
     )  # fmt: skip
     protocol = benchmark_protocol("tiny", "squares", "ab" * 32, 0, 3)
-    context = RunContext("run-a", "kernels", Provenance(None, None), MACHINE)
+    run = RunContext("run-a", "kernels", Provenance(None, None), MACHINE)
     outcome = Outcome(events, 0, None, None, False, "", START, 1.0)
-    rows = kernel_rows(context, Cell("kernels", "tiny", 0, 60.0), protocol, outcome)
-    assert all(set(row) == {column.name for column in TABLES["kernels"]} for row in rows)
-    assert [row["seconds"] for row in rows if row["measure"] == "step"] == [1.0, 2.0]
-    assert [row["is_warmup"] for row in rows if row["measure"] == "step"] == [True, False]
-    parts = [row for row in rows if row["measure"] == "part"]
+    rows = list(kernel_rows(Process(run, "kernels", "kernels", "kernels", 0, protocol), outcome))
+    assert [row.seconds for row in rows if row.measure == "step"] == [1.0, 2.0]
+    assert [row.is_warmup for row in rows if row.measure == "step"] == [True, False]
+    parts = [row for row in rows if row.measure == "part"]
     assert len(parts) == 2 * 2 * (len(PARTS) - 1)
-    assert {row["worker"] for row in parts} == {0, 1}
-    assert rows[-1]["name"] == "gelu"
-    assert rows[-1]["elements"] == 7
+    assert {row.worker for row in parts} == {0, 1}
+    assert (rows[-1].name, rows[-1].elements) == ("gelu", 7)
 
 
 def test_the_suites_measure_what_the_figures_need():

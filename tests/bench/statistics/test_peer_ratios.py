@@ -19,7 +19,7 @@ def tables(*cells):
     for variant, seconds, changes in cells:
         run = run_row(variant=variant, **({"kind": KINDS.get(variant, "bench")} | changes))
         runs.append(run)
-        steps += step_rows(run, [seconds] * 15 if run["status"] == "ok" else [])
+        steps += step_rows(run, [seconds] * 15 if run.status == "ok" else [])
     return (pd.DataFrame(rows).assign(origin="local") for rows in (runs, steps))
 
 

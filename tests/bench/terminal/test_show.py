@@ -9,6 +9,7 @@ from rich.console import Console
 from bench.arms.suites import Arm, Suite
 from bench.measuring.progress import SuiteProgress
 from bench.measuring.runner import RunSummary
+from bench.records.rows import Rows
 from bench.records.store import table_file, write_tables
 from bench.terminal.show import print_results, print_run
 from tests.bench.rows import START, run_row, step_rows
@@ -18,7 +19,7 @@ from tinygpt.terminal.quantities import format_duration, format_seconds
 
 def write(root, *runs):
     steps = [row for run, seconds in runs for row in step_rows(run, seconds)]
-    write_tables(root, "run-a", {"runs": [run for run, _ in runs], "steps": steps})
+    write_tables(root, "run-a", Rows([run for run, _ in runs], steps))
 
 
 @pytest.fixture
@@ -76,7 +77,7 @@ def test_one_run_and_its_summary(measured, console):
 
 def test_the_newest_run_is_shown_and_all_when_asked(measured, console):
     again = run_row("run-b", "vectorized[threads=1]", commit="d" * 40, started_at=START + timedelta(days=1))
-    write_tables(measured, "run-b", {"runs": [again], "steps": step_rows(again, [0.002] * 15)})
+    write_tables(measured, "run-b", Rows([again], step_rows(again, [0.002] * 15)))
     print_results(measured, console)
     fast = [line for line in console.file.getvalue().splitlines() if "vectorized[threads=1]" in line]
     assert len(fast) == 1
@@ -90,7 +91,7 @@ def test_the_noise_floor_is_shown_and_the_copy_is_not(measured, console):
     copy = run_row("run-b", "numpy#2")
     original = run_row("run-b", "numpy")
     steps = step_rows(copy, [0.0102] * 15) + step_rows(original, [0.01] * 15)
-    write_tables(measured, "run-b", {"runs": [copy, original], "steps": steps})
+    write_tables(measured, "run-b", Rows([copy, original], steps))
     print_results(measured, console)
     text = console.file.getvalue()
     assert "noise floor at tiny: 2.0% between two interleaved arms of one engine, run run-b" in text

@@ -59,11 +59,9 @@ def test_the_rows_are_every_step_of_the_run_and_nothing_else(facts: Facts, tmp_p
 
 
 def test_a_run_id_from_results_never_becomes_a_path(tmp_path: Path) -> None:
-    part = rows.cell("numpy", "tiny", 8.0, run_id="x")
-    for row in (*part["runs"], *part["steps"]):
-        row["run_id"] = "../../evil"
+    part = rows.cell("numpy", "tiny", 8.0, run_id="../../evil")
     results = load_results(rows.store(tmp_path / "results", rows.cell("numpy", "tiny", 8.0)))
-    frames = type(results)(pd.DataFrame(part["runs"]), pd.DataFrame(part["steps"]), results.samples, results.kernels)
+    frames = type(results)(pd.DataFrame(part.runs), pd.DataFrame(part.steps), results.samples, results.kernels)
     write_rows(frames, ["../../evil"], tmp_path / "generated")
     assert not list(tmp_path.rglob("evil*"))
 

@@ -83,11 +83,7 @@ def test_the_lowest_loss_of_all_races_comes_with_its_time(results):
 
 
 def test_the_newest_sweep_speaks(tmp_path):
-    older, newer = rows.sweep(), rows.sweep(steps=40)
-    for part in newer:
-        for table in part.values():
-            for row in table:
-                row["run_id"] = f"z-{row['run_id']}"
+    older, newer = rows.sweep(), rows.sweep(steps=40, run_id="z-sweep")
     facts = Facts(load_results(rows.store(tmp_path, *older, *newer)))
     assert "40 steps" in resolve_number("sweep.best.cosine", facts).source
 

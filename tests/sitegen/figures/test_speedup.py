@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -158,8 +159,8 @@ def test_the_table_behind_holds_every_time_and_failure(plotted: pd.DataFrame) ->
 
 def test_a_baseline_of_small_reach_is_not_the_default(tmp_path: Path) -> None:
     part = rows.ladder()
-    wanted = [row for row in part["runs"] if row["variant"] != "python" or row["preset"] == "tiny"]
-    found = FIGURE.rows(load_results(rows.store(tmp_path, part | {"runs": wanted})))
+    wanted = [row for row in part.runs if row.variant != "python" or row.preset == "tiny"]
+    found = FIGURE.rows(load_results(rows.store(tmp_path, replace(part, runs=wanted))))
     assert default_baseline(found) == "numpy"
 
 

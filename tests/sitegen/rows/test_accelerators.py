@@ -66,7 +66,7 @@ def test_an_engine_for_accelerators_has_been_measured_where_an_accelerator_ran_i
     counted = r"<code>jax</code>.*?(\d) of 9"
     without = load_results(rows.store(tmp_path, rows.ladder()))
     assert re.findall(counted, TABLES["engines"](without)) == ["0"]
-    presets = {part["preset"] for part in rows.accelerated()["runs"] if part["engine"] == "jax"}
+    presets = {run.preset for run in rows.accelerated().runs if run.engine == "jax"}
     assert re.findall(counted, TABLES["engines"](facts.results)) == [str(len(presets))]
 
 
