@@ -236,18 +236,20 @@ def sample(
 ) -> None:
     """Stream text from a checkpoint or a gallery model, token by token; several texts come one after the other."""
     from tinygpt.evaluation.subject import load_model
+    from tinygpt.generation.sampling import SamplingSettings
     from tinygpt.terminal.samples import print_sample, print_samples
 
     n_tokens, k, seed_number = whole_number("tokens", tokens), whole_number("top-k", top_k), whole_number("seed", seed)
-    heat, copies = real_number("temperature", temperature), whole_number("count", count)
+    settings = SamplingSettings(n_tokens, real_number("temperature", temperature), k or None, seed_number)
+    copies = whole_number("count", count)
     if copies < 1:
         raise ConfigError(f"--count is {copies}", "1 or more", "invoke sample --checkpoint PATH --count 3")
     texts = [text for text in prompt or [""] for _ in range(copies)]
     source = load_model(checkpoint, model)
     if len(texts) == 1:
-        print_sample(source, texts[0], n_tokens, heat, k or None, seed_number)
+        print_sample(source, texts[0], settings)
     else:
-        print_samples(source, texts, n_tokens, heat, k or None, seed_number)
+        print_samples(source, texts, settings)
 
 
 @task(help={"corpus": "what to train and measure on; stories and python need no network"})

@@ -8,7 +8,7 @@
 from tinygpt.checkpoints.checkpoint import load_checkpoint
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.engines import ENGINES, Engine, create_engine
-from tinygpt.generation.decoding import generate
+from tinygpt.generation.decoding import generate, generate_batch, generate_text, stream_text
 from tinygpt.presets import PRESETS, Preset
 
 __version__ = "0.1.0"
@@ -23,5 +23,8 @@ __all__ = [
     "__version__",
     "create_engine",
     "generate",
+    "generate_batch",
+    "generate_text",
     "load_checkpoint",
+    "stream_text",
 ]

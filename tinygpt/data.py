@@ -7,6 +7,7 @@ identical batches, and a resumed run goes on exactly where it stopped.
 from __future__ import annotations
 
 import codecs
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,9 +37,17 @@ class Tokenizer:
         return Tokenizer.decode_bytes(tokens).decode("utf-8", errors="replace")
 
     @staticmethod
-    def stream_decoder() -> codecs.IncrementalDecoder:
-        """A decoder for one token at a time that holds back an unfinished UTF-8 sequence."""
-        return codecs.getincrementaldecoder("utf-8")(errors="replace")
+    def decode_stream(tokens: Iterable[int]) -> Iterator[str]:
+        """Text of a token stream as it comes, never with half a character.
+
+        Bytes of an unfinished UTF-8 sequence are held back until it is whole; bytes that cannot be UTF-8 become U+FFFD.
+        """
+        decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        for token in tokens:
+            if text := decoder.decode(bytes((token,))):
+                yield text
+        if rest := decoder.decode(b"", final=True):
+            yield rest
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from bench.arms.registry import JAX_ON_CPU, PEERS
 from bench.peers import Generator
 from tinygpt.config import ModelConfig
 from tinygpt.engines import create_engine
-from tinygpt.generation.decoding import generate
+from tinygpt.generation.decoding import continue_prompt
 from tinygpt.generation.inference import InferenceModel
 from tinygpt.generation.sampling import SamplingSettings
 from tinygpt.params import Arrays, initial_parameters
@@ -49,7 +49,8 @@ def make_tinygpt_generator(model: ModelConfig, weights: Arrays) -> Generator:
     prepared = InferenceModel(Weights(model, weights))
 
     def run(prompt: np.ndarray, n_tokens: int) -> np.ndarray:
-        return np.fromiter(generate(prepared, prompt.tobytes(), n_tokens, temperature=0.0), np.uint8)
+        settings = SamplingSettings(n_tokens, temperature=0.0)
+        return np.fromiter(continue_prompt(prepared, prompt.tobytes(), settings), np.uint8)
 
     return run
 

@@ -19,7 +19,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TextIO
@@ -35,15 +35,14 @@ from bench.measuring.peer_preparation import require_override
 from bench.measuring.roofline import RooflinePass
 from bench.records.machine import read_machine
 from bench.records.protocol import TEXT_TOKENS, Protocol, protocol_from_json
-from tinygpt.data import BatchSampler
+from tinygpt.data import BatchSampler, Tokenizer
 from tinygpt.engines import Engine, format_variant
 from tinygpt.errors import DivergedError
-from tinygpt.generation.decoding import stream_text, timed_generation
+from tinygpt.generation.decoding import TimedGeneration, continue_prompt
+from tinygpt.generation.sampling import SamplingSettings
 from tinygpt.system.threads import available_cores
 
-SAMPLE_TOKENS = 64
-SAMPLE_TEMPERATURE = 0.8
-SAMPLE_TOP_K = 40
+SAMPLE = SamplingSettings(64, temperature=0.8, top_k=40)
 # Eighteen steps teach a big model nothing worth the minutes (and the second copy of the weights) of sampling from it.
 SAMPLE_MAX_PARAMETERS = 100_000_000
 
@@ -193,17 +192,15 @@ def _resolved(variant: str, engine: Engine) -> dict[str, Any]:
 
 def _write_sample(engine: Engine, protocol: Protocol, loss: float, log: EventLog) -> None:
     """A piece of the model's text, after everything that counts was measured."""
-    tokens = timed_generation(engine, "", SAMPLE_TOKENS, SAMPLE_TEMPERATURE, SAMPLE_TOP_K, protocol.seed)
-    text = "".join(stream_text(tokens))
+    settings = replace(SAMPLE, seed=protocol.seed)
+    tokens = TimedGeneration(continue_prompt(engine, "", settings))
+    text = "".join(Tokenizer.decode_stream(tokens))
     log.write(
         "sample",
         step=protocol.total_steps,
         prompt="",
         text=text,
-        temperature=SAMPLE_TEMPERATURE,
-        top_k=SAMPLE_TOP_K,
-        seed=protocol.seed,
-        n_tokens=tokens.n_tokens,
+        **asdict(settings),
         tokens_per_second=tokens.tokens_per_second,
         first_token_seconds=tokens.first_token_seconds,
         train_loss=loss,

@@ -35,7 +35,7 @@ from tinygpt.checkpoints.checkpoint import Checkpoint, load_checkpoint, save_che
 from tinygpt.corpora.corpus import Corpus
 from tinygpt.corpora.memorization import memorization_warning
 from tinygpt.engines import create_engine
-from tinygpt.generation.decoding import generate, stream_text
+from tinygpt.generation.decoding import generate, generate_text
 from tinygpt.presets import get_preset
 
 # ---- as exact as Python --------------------------------------------------------------------------------------------
@@ -172,7 +172,7 @@ def test_text_of_a_checkpoint_from_disk_is_pythons(playground: Playground, folde
     told = playground.wait_for(playground.status("generate"), "150 tokens")
     assert "tokens per second" in told
     assert "first token after" in told
-    expected = "".join(stream_text(generate(odd, prompt, 150, temperature=0)))
+    expected = generate_text(odd, prompt, 150, temperature=0)
     written = playground.part("generate").locator(".tgp-text")
     assert written.evaluate("element => element.textContent") == prompt + expected
     assert written.locator("b").count() == 0
@@ -259,7 +259,7 @@ def test_a_model_learns_is_kept_downloaded_and_forgotten(playground: Playground,
     page.get_by_label("Tokens").fill("80")
     page.get_by_role("button", name="Write").click()
     playground.wait_for(playground.status("generate"), "80 tokens")
-    expected = "".join(stream_text(generate(checkpoint, "Once upon a time", 80, temperature=0)))
+    expected = generate_text(checkpoint, "Once upon a time", 80, temperature=0)
     assert (
         playground.part("generate").locator(".tgp-text").evaluate("e => e.textContent") == "Once upon a time" + expected
     )

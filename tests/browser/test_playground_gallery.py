@@ -27,7 +27,7 @@ from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.engines import create_engine
 from tinygpt.gallery import load_gallery_model
 from tinygpt.gallery.quantized import quantize, stored_bytes
-from tinygpt.generation.decoding import generate, stream_text
+from tinygpt.generation.decoding import generate_text
 from tinygpt.params import Arrays
 from tinygpt.presets import get_preset
 
@@ -80,7 +80,7 @@ def asked_for_models(opened: Playground) -> list[str]:
 
 
 def python_text(shelf: Path, name: str, prompt: str, tokens: int) -> str:
-    return prompt + "".join(stream_text(generate(load_gallery_model(name, shelf), prompt, tokens, temperature=0)))
+    return prompt + generate_text(load_gallery_model(name, shelf), prompt, tokens, temperature=0)
 
 
 def test_a_first_visit_shows_readable_text_within_ten_seconds_unasked(

@@ -14,7 +14,7 @@ from sitegen.commands.chromium import find_chromium
 from sitegen.playground.publish import TRAINABLE
 from tests.browser.playing import Playground, start_training
 from tinygpt.checkpoints.checkpoint import Checkpoint
-from tinygpt.generation.decoding import generate, stream_text
+from tinygpt.generation.decoding import generate_text
 
 
 def with_header(file: bytes, change: Callable[[dict[str, dict[str, object]]], object]) -> bytes:
@@ -133,4 +133,4 @@ def test_without_simd_plain_javascript_computes_and_says_so(site: str, folder: P
         notice, text = pool.submit(look).result()
     assert "no WebAssembly SIMD" in notice
     prompt = "Once upon a time"
-    assert text == prompt + "".join(stream_text(generate(odd, prompt, 20, temperature=0)))
+    assert text == prompt + generate_text(odd, prompt, 20, temperature=0)

@@ -27,6 +27,7 @@ from tinygpt.engines.jax.model import HALVED_FROM
 from tinygpt.errors import CapacityError, ConfigError
 from tinygpt.generation.decoding import generate
 from tinygpt.generation.jax_generator import generate_texts
+from tinygpt.generation.sampling import SamplingSettings
 from tinygpt.training.events import EvaluationRecord
 from tinygpt.training.session import run_session
 from tinygpt.training.trainer import StepRecord
@@ -226,6 +227,6 @@ def test_a_session_takes_steps_together_and_its_checkpoint_reads_anywhere(tmp_pa
 def test_a_batch_of_texts_is_what_each_prompt_gets_alone(choice):
     model = Weights(MODEL, generation_weights(MODEL, seed=4))
     prompts = ["hello", "world", "a prompt of 16 b", ""]
-    ours = generate_texts(model, prompts, 40, seed=3, device="cpu", **choice)  # three windows
+    ours = generate_texts(model, prompts, SamplingSettings(40, seed=3, **choice), device="cpu")  # three windows
     theirs = [bytes(generate(model, prompt, 40, seed=3 + row, **choice)) for row, prompt in enumerate(prompts)]
     assert ours == theirs

@@ -24,9 +24,30 @@ def test_text_is_utf8_and_broken_text_is_marked():
     assert Tokenizer.decode(np.array([0x41, 0xC3])) == "A\N{REPLACEMENT CHARACTER}"
 
 
-def test_stream_decoder_holds_back_half_a_character():
-    decoder = Tokenizer.stream_decoder()
-    assert [decoder.decode(bytes([byte])) for byte in "aé".encode()] == ["a", "", "é"]
+@given(text=st.text())
+def test_streamed_text_is_the_text_in_whole_characters(text):
+    pieces = list(Tokenizer.decode_stream(text.encode()))
+    assert "".join(pieces) == text
+    assert all(len(piece) == 1 for piece in pieces)
+
+
+@given(data=st.binary())
+def test_streamed_bytes_are_always_valid_text(data):
+    pieces = list(Tokenizer.decode_stream(data))
+    assert "".join(pieces) == data.decode("utf-8", errors="replace") == Tokenizer.decode(np.frombuffer(data, np.uint8))
+    "".join(pieces).encode("utf-8", errors="strict")
+
+
+def test_text_comes_as_soon_as_a_character_is_whole():
+    asked = []
+
+    def tokens():
+        for token in "aé€".encode():
+            asked.append(token)
+            yield token
+
+    counts = [len(asked) for _ in Tokenizer.decode_stream(tokens())]
+    assert counts == [1, 3, 6]
 
 
 def test_targets_are_the_inputs_one_later():

@@ -17,8 +17,8 @@ from tinygpt.evaluation.loss import bits, sample_loss, scoring_engine, text_loss
 from tinygpt.evaluation.overlap import TextIndex
 from tinygpt.evaluation.verdict import Verdict, judge
 from tinygpt.evaluation.words import distinct_share, lexicon, real_share, whole_words
-from tinygpt.generation.decoding import generate_batch
-from tinygpt.generation.inference import InferenceModel, LanguageModel
+from tinygpt.generation.decoding import continue_prompts
+from tinygpt.generation.inference import LanguageModel
 from tinygpt.generation.sampling import SamplingSettings
 
 _BITS_OF = ("train_loss", "held_out_loss")
@@ -46,7 +46,12 @@ class EvaluationSettings:
     def __post_init__(self) -> None:
         if self.n_texts < 1:
             raise ConfigError(f"n_texts is {self.n_texts}", "1 or more", "invoke evaluate --texts 8")
-        SamplingSettings(self.n_tokens, self.temperature, self.top_k)
+        _ = self.sampling  # which refuses what is outside its range
+
+    @property
+    def sampling(self) -> SamplingSettings:
+        """How the first text is written; each further one has the next seed."""
+        return SamplingSettings(self.n_tokens, self.temperature, self.top_k)
 
 
 @dataclass(frozen=True)
@@ -170,9 +175,7 @@ def write_texts(model: LanguageModel, settings: EvaluationSettings) -> list[byte
 
     Each text is what :func:`tinygpt.generation.decoding.generate` gives for its seed.
     """
-    columns = generate_batch(
-        InferenceModel(model), [""] * settings.n_texts, settings.n_tokens, settings.temperature, settings.top_k
-    )
+    columns = continue_prompts(model, [""] * settings.n_texts, settings.sampling)
     rows: list[bytearray] = [bytearray() for _ in range(settings.n_texts)]
     for column in columns:
         for row, token in zip(rows, column.tolist(), strict=True):

@@ -11,7 +11,7 @@ cache, window and random choices.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -78,16 +78,22 @@ def generate(
     Raises:
         ConfigError: the prompt is longer than the context, or a setting is outside its range.
     """
-    settings = SamplingSettings(n_tokens, temperature, top_k, seed)
+    return continue_prompt(model, prompt, SamplingSettings(n_tokens, temperature, top_k, seed), threads)
+
+
+def continue_prompt(
+    model: LanguageModel | InferenceModel, prompt: str | bytes, settings: SamplingSettings, threads: int | None = None
+) -> Iterator[int]:
+    """:func:`generate`, with its settings in one record."""
     require_threads(threads)
-    return _generate(model, prompt_tokens(prompt, model.model.context_length), settings, threads)
+    return _continue(model, prompt_tokens(prompt, model.model.context_length), settings, threads)
 
 
 def _laid_out(model: LanguageModel | InferenceModel, threads: int | None) -> InferenceModel:
     return model if isinstance(model, InferenceModel) else InferenceModel(model, threads)
 
 
-def _generate(
+def _continue(
     source: LanguageModel | InferenceModel, prompt: np.ndarray, settings: SamplingSettings, threads: int | None
 ) -> Iterator[int]:
     rng = np.random.default_rng(settings.seed)
@@ -143,17 +149,26 @@ def generate_batch(
     Raises:
         ConfigError: there are no prompts, one is longer than the context, or a setting is outside its range.
     """
+    return continue_prompts(model, prompts, SamplingSettings(n_tokens, temperature, top_k, seed), threads)
+
+
+def continue_prompts(
+    model: LanguageModel | InferenceModel,
+    prompts: Sequence[str | bytes],
+    settings: SamplingSettings,
+    threads: int | None = None,
+) -> Iterator[np.ndarray]:
+    """:func:`generate_batch`, with its settings in one record."""
     if isinstance(prompts, str | bytes) or len(prompts) == 0:
         raise ConfigError(
             f"the prompts are {prompts!r}", "a list of at least one prompt", "invoke sample --prompt A --prompt B"
         )
-    settings = SamplingSettings(n_tokens, temperature, top_k, seed)
     require_threads(threads)
     tokens = [prompt_tokens(prompt, model.model.context_length) for prompt in prompts]
-    return _generate_batch(model, tokens, settings, threads)
+    return _continue_batch(model, tokens, settings, threads)
 
 
-def _generate_batch(
+def _continue_batch(
     source: LanguageModel | InferenceModel, prompts: list[np.ndarray], settings: SamplingSettings, threads: int | None
 ) -> Iterator[np.ndarray]:
     rngs = [np.random.default_rng(settings.seed + row) for row in range(len(prompts))]
@@ -172,7 +187,7 @@ def _generate_batch(
         for text, row in zip(texts, cache.rows, strict=True):
             if row.length == context:
                 row.length = 0
-                if kept > 1:  # the newest token is read with everybody else's
+                if kept > 1:  # the newest token is read with the other rows'
                     model.read(np.array(text[-kept:-1]), row)
         scores = model.step_batch(np.array(tokens), cache)
 
@@ -191,22 +206,42 @@ def _read_prompts(model: InferenceModel, prompts: list[np.ndarray], cache: Batch
     return scores
 
 
-# ---- text and timing ---------------------------------------------------------------------------------------
+# ---- text --------------------------------------------------------------------------------------------------
 
 
-def stream_text(tokens: Iterable[int]) -> Iterator[str]:
-    """Text of a token stream as it comes, never with half a character.
+def generate_text(
+    model: LanguageModel | InferenceModel,
+    prompt: str | bytes,
+    n_tokens: int = 200,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    seed: int = 0,
+    *,
+    threads: int | None = None,
+) -> str:
+    """The text that continues a prompt, without the prompt.
 
-    Bytes of an unfinished UTF-8 sequence are held back until it is whole; bytes that cannot be UTF-8 become U+FFFD.
+    Takes what :func:`generate` takes, and refuses what it refuses. Bytes that are not UTF-8 become U+FFFD.
     """
-    decoder = Tokenizer.stream_decoder()
-    for token in tokens:
-        text = decoder.decode(bytes((token,)))
-        if text:
-            yield text
-    rest = decoder.decode(b"", final=True)
-    if rest:
-        yield rest
+    return "".join(stream_text(model, prompt, n_tokens, temperature, top_k, seed, threads=threads))
+
+
+def stream_text(
+    model: LanguageModel | InferenceModel,
+    prompt: str | bytes,
+    n_tokens: int = 200,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    seed: int = 0,
+    *,
+    threads: int | None = None,
+) -> Iterator[str]:
+    """:func:`generate_text` in pieces, as they are made: whole characters, never half a one."""
+    settings = SamplingSettings(n_tokens, temperature, top_k, seed)
+    return Tokenizer.decode_stream(continue_prompt(model, prompt, settings, threads))
+
+
+# ---- timing ------------------------------------------------------------------------------------------------
 
 
 class TimedGeneration:
@@ -245,17 +280,3 @@ class TimedGeneration:
         if n < 1:
             n, seconds = self.n_tokens, self.first_token_seconds
         return n / seconds if seconds > 0 else 0.0
-
-
-def timed_generation(
-    model: LanguageModel | InferenceModel,
-    prompt: str | bytes,
-    n_tokens: int,
-    temperature: float = 1.0,
-    top_k: int | None = None,
-    seed: int = 0,
-    *,
-    threads: int | None = None,
-) -> TimedGeneration:
-    """:func:`generate`, with the speed measured: iterate, then read ``tokens_per_second`` and the rest."""
-    return TimedGeneration(generate(model, prompt, n_tokens, temperature, top_k, seed, threads=threads))

@@ -10,6 +10,7 @@ other way.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 import jax
@@ -47,9 +48,7 @@ class JaxGenerator:
         self.model = model
         self._device = find_devices(device)[0]
         self._weights: Tree = jax.device_put(to_tree(weights, model, scanned=True), self._device)
-        self._program = jax.jit(
-            partial(continuation, model=model), static_argnames=("n_tokens", "temperature", "top_k")
-        )
+        self._program = jax.jit(partial(continuation, model=model), static_argnames="settings")
 
     def run(self, prompts: np.ndarray, settings: SamplingSettings) -> np.ndarray:
         """Continue prompts of one length.
@@ -73,9 +72,7 @@ class JaxGenerator:
             self._weights,
             jax.device_put(prompts.astype(np.int32), self._device),
             jax.device_put(uniforms.T.astype(np.float32), self._device),
-            n_tokens=settings.n_tokens,
-            temperature=settings.temperature,
-            top_k=settings.top_k,
+            settings=replace(settings, seed=0),  # the numbers are drawn: another seed is no other program
         )
         return np.asarray(tokens).astype(np.uint8)
 
@@ -83,26 +80,22 @@ class JaxGenerator:
 def generate_texts(
     model: LanguageModel,
     prompts: Sequence[str | bytes],
-    n_tokens: int,
-    temperature: float = 1.0,
-    top_k: int | None = None,
-    seed: int = 0,
+    settings: SamplingSettings,
     device: str = "accelerator",
 ) -> list[bytes]:
-    """Continue prompts of any lengths; those of one length go together. Row i has the seed ``seed + i``.
+    """Continue prompts of any lengths; those of one length go together. Row i has the seed ``settings.seed + i``.
 
     Raises:
-        ConfigError: a prompt is longer than the context, a setting is outside its range, or there is no accelerator.
+        ConfigError: a prompt is longer than the context, or there is no accelerator.
     """
     tokens = [prompt_tokens(prompt, model.model.context_length) for prompt in prompts]
-    SamplingSettings(n_tokens, temperature, top_k, seed)  # refuses what is out of range, before anything moves
     generator = JaxGenerator(model.model, model.state_dict(), device)
     texts = [b""] * len(tokens)
     for length in sorted({len(row) for row in tokens}):
         # Rows keep their seeds: runs of neighbours with one length share a program and a call.
         members = [index for index, row in enumerate(tokens) if len(row) == length]
         for first, last in _neighbours(members):
-            own = SamplingSettings(n_tokens, temperature, top_k, seed + first)
+            own = replace(settings, seed=settings.seed + first)
             rows = generator.run(np.stack(tokens[first : last + 1]), own)
             texts[first : last + 1] = [row.tobytes() for row in rows]
     return texts
@@ -127,13 +120,11 @@ def continuation(
     prompts: Array,
     uniforms: Array,
     model: ModelConfig,
-    n_tokens: int,
-    temperature: float,
-    top_k: int | None,
+    settings: SamplingSettings,
 ) -> Array:
     """Continue prompts (B, n) by ``n_tokens`` ids, as many windows as it takes; uniforms are (n_tokens, B)."""
-    context, kept = model.context_length, kept_after_sliding(model.context_length)
-    write = partial(window, weights, model=model, temperature=temperature, top_k=top_k)
+    context, kept, n_tokens = model.context_length, kept_after_sliding(model.context_length), settings.n_tokens
+    write = partial(window, weights, model=model, settings=settings)
     # A full window scores one token more than it has room for: that one opens the next.
     first = min(n_tokens, context - prompts.shape[1] + 1)
     text = write(prompts, uniforms[:first])  # (B, first)
@@ -149,25 +140,22 @@ def continuation(
         drawn = uniforms[first : first + n_full * per_window].reshape(n_full, per_window, -1)
         tail, windows = lax.scan(next_window, tail, drawn)  # (windows, B, per_window)
         text = jnp.concatenate([text, jnp.moveaxis(windows, 0, 1).reshape(text.shape[0], -1)], axis=1)
-    # Traced on its own, so that no token is computed which nobody asked for.
+    # Traced on its own, so that no token is computed in vain.
     return jnp.concatenate([text, write(tail, uniforms[-n_last:])], axis=1) if n_last else text
 
 
-def window(
-    weights: Tree, tokens: Array, uniforms: Array, model: ModelConfig, temperature: float, top_k: int | None
-) -> Array:
+def window(weights: Tree, tokens: Array, uniforms: Array, model: ModelConfig, settings: SamplingSettings) -> Array:
     """Read tokens (B, n) from position 0, then go on: one id for each row of ``uniforms`` (m, B), as (B, m)."""
     b, n = tokens.shape
     shape = (model.n_layers, b, model.n_heads, model.context_length, model.head_dim)
-    choose = partial(choose_tokens, temperature=temperature, top_k=top_k)
     cache, scores = extend(weights, model, (jnp.zeros(shape), jnp.zeros(shape)), tokens, 0)
-    first = choose(scores, uniforms[0])
+    first = choose_tokens(scores, uniforms[0], settings)
 
     def step(state: tuple[Cache, Array], each: tuple[Array, Array]) -> tuple[tuple[Cache, Array], Array]:
         cache, token = state
         position, drawn = each
         cache, scores = extend(weights, model, cache, token[:, None], position)
-        token = choose(scores, drawn)
+        token = choose_tokens(scores, drawn, settings)
         return (cache, token), token
 
     _, rest = lax.scan(step, (cache, first), (n + jnp.arange(len(uniforms) - 1), uniforms[1:]))
@@ -199,13 +187,13 @@ def extend(weights: Tree, model: ModelConfig, cache: Cache, tokens: Array, start
     return cache, jnp.matmul(last, weights["wte.weight"].T, precision=arithmetic.precision)
 
 
-def choose_tokens(scores: Array, uniforms: Array, temperature: float, top_k: int | None) -> Array:
+def choose_tokens(scores: Array, uniforms: Array, settings: SamplingSettings) -> Array:
     """One token for each row of scores (B, V): see ``tinygpt/generation/sampling.py``. Equal scores rank by id."""
-    if temperature == 0:
+    if settings.temperature == 0:
         return jnp.argmax(scores, axis=-1).astype(jnp.int32)
-    ranked = jnp.argsort(-scores, axis=-1, stable=True)[:, :top_k]  # best first
+    ranked = jnp.argsort(-scores, axis=-1, stable=True)[:, : settings.top_k]  # best first
     kept = jnp.take_along_axis(scores, ranked, axis=-1)
-    cumulative = jnp.exp((kept - kept[:, :1]) / max(temperature, COLDEST)).cumsum(-1)
+    cumulative = jnp.exp((kept - kept[:, :1]) / max(settings.temperature, COLDEST)).cumsum(-1)
     place = (cumulative <= uniforms[:, None] * cumulative[:, -1:]).sum(-1)
     # In float32 a product may round up to the total: the last token then, and none beyond it.
     place = jnp.minimum(place, ranked.shape[-1] - 1)

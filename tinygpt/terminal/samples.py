@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import IO, TextIO
 
-from tinygpt.generation.decoding import generate_batch, prompt_tokens, stream_text, timed_generation
+from tinygpt.data import Tokenizer
+from tinygpt.generation.decoding import TimedGeneration, continue_prompt, continue_prompts, prompt_tokens
 from tinygpt.generation.inference import LanguageModel
+from tinygpt.generation.sampling import SamplingSettings
 
 _KEPT = frozenset("\n\t")
 _PICTURES = 0x2400  # U+2400 onwards: one picture per C0 control character
@@ -47,10 +49,7 @@ def encodable(text: str, stream: IO[str]) -> str:
 def print_sample(
     model: LanguageModel,
     prompt: str | bytes,
-    n_tokens: int,
-    temperature: float = 1.0,
-    top_k: int | None = None,
-    seed: int = 0,
+    settings: SamplingSettings,
     *,
     out: TextIO | None = None,
     info: TextIO | None = None,
@@ -60,21 +59,18 @@ def print_sample(
     Args:
         model: an engine or a loaded checkpoint.
         prompt: text to continue; an empty one starts from a line break.
-        n_tokens: tokens to generate.
-        temperature: 0 for the best token each time.
-        top_k: choose among the k best tokens only.
-        seed: of the random choices.
+        settings: how many tokens to generate, and how they are chosen.
         out: where the text goes; standard output when omitted.
         info: where the line about the speed goes; standard error when omitted.
 
     Raises:
-        ConfigError: the prompt is longer than the context, or a setting is outside its range.
+        ConfigError: the prompt is longer than the context.
     """
     out, info = out or sys.stdout, info or sys.stderr
-    tokens = timed_generation(model, prompt, n_tokens, temperature, top_k, seed)
+    tokens = TimedGeneration(continue_prompt(model, prompt, settings))
     shown = _prompt_ids(model, prompt)
     try:
-        for text in stream_text(chain(shown, tokens)):
+        for text in Tokenizer.decode_stream(chain(shown, tokens)):
             out.write(encodable(visible_text(text), out))
             out.flush()
         out.write("\n")
@@ -92,10 +88,7 @@ def print_sample(
 def print_samples(
     model: LanguageModel,
     prompts: Sequence[str | bytes],
-    n_tokens: int,
-    temperature: float = 1.0,
-    top_k: int | None = None,
-    seed: int = 0,
+    settings: SamplingSettings,
     *,
     out: TextIO | None = None,
     info: TextIO | None = None,
@@ -104,27 +97,24 @@ def print_samples(
 
     Args:
         model: an engine or a loaded checkpoint.
-        prompts: texts to continue, at least 1; row i draws with the seed ``seed + i``.
-        n_tokens: tokens to generate for each.
-        temperature: 0 for the best token each time.
-        top_k: choose among the k best tokens only.
-        seed: of the first text's random choices.
+        prompts: texts to continue, at least 1; row i draws with the seed ``settings.seed + i``.
+        settings: how many tokens to generate for each, and how they are chosen.
         out: where the texts go; standard output when omitted.
         info: where the line about the speed goes; standard error when omitted.
 
     Raises:
-        ConfigError: there are no prompts, one is longer than the context, or a setting is outside its range.
+        ConfigError: there are no prompts, or one is longer than the context.
     """
     out, info = out or sys.stdout, info or sys.stderr
     start = time.perf_counter()
-    columns = list(generate_batch(model, prompts, n_tokens, temperature, top_k, seed))
+    columns = list(continue_prompts(model, prompts, settings))
     seconds = time.perf_counter() - start
     for row, prompt in enumerate(prompts):
-        out.write(f"--- {row + 1} of {len(prompts)}, seed {seed + row}\n")
+        out.write(f"--- {row + 1} of {len(prompts)}, seed {settings.seed + row}\n")
         tokens = chain(_prompt_ids(model, prompt), (int(column[row]) for column in columns))
-        out.write(encodable(visible_text("".join(stream_text(tokens))), out) + "\n")
+        out.write(encodable(visible_text("".join(Tokenizer.decode_stream(tokens))), out) + "\n")
     out.flush()
-    total = len(prompts) * n_tokens
+    total = len(prompts) * settings.n_tokens
     info.write(f"{total} tokens in {len(prompts)} texts, {total / seconds:,.0f} tokens/s together\n")
 
 

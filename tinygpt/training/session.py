@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -23,10 +24,10 @@ from tinygpt.checkpoints.layout import BEST, KEPT
 from tinygpt.checkpoints.retention import kept_folder
 from tinygpt.checkpoints.training_state import TrainingState
 from tinygpt.corpora import Corpus, memorization_warning
-from tinygpt.data import BatchSampler, evaluation_batches
+from tinygpt.data import BatchSampler, Tokenizer, evaluation_batches
 from tinygpt.engines import create_engine, parse_variant
 from tinygpt.errors import CheckpointError
-from tinygpt.generation.decoding import stream_text, timed_generation
+from tinygpt.generation.decoding import TimedGeneration, continue_prompt
 from tinygpt.system.folder_lock import HeldFolder, folder_lock
 from tinygpt.system.stopping import StopRequest
 from tinygpt.training.events import CheckpointRecord, EvaluationRecord, Event, SampleRecord, StartRecord, StopRecord
@@ -210,25 +211,20 @@ class _Session:
         return self.step - self.best[1] >= patience * self.plan.evaluation_interval
 
     def _sample(self) -> SampleRecord:
-        plan, settings = self.plan, self.plan.sampling
-        tokens = timed_generation(
-            self.engine, plan.prompt, settings.n_tokens, settings.temperature, settings.top_k, settings.seed
-        )
-        text = "".join(stream_text(tokens))
+        plan = self.plan
+        tokens = TimedGeneration(continue_prompt(self.engine, plan.prompt, plan.sampling))
+        text = "".join(Tokenizer.decode_stream(tokens))
         self.sampled = self.step
         self._outdate_saved()
         return SampleRecord(
-            self.step,
-            plan.prompt,
-            text,
-            settings.n_tokens,
-            settings.temperature,
-            settings.top_k,
-            settings.seed,
-            tokens.tokens_per_second,
-            tokens.first_token_seconds,
-            self._train_loss(),
-            self.held_out_loss,
+            step=self.step,
+            prompt=plan.prompt,
+            text=text,
+            **asdict(plan.sampling),
+            tokens_per_second=tokens.tokens_per_second,
+            first_token_seconds=tokens.first_token_seconds,
+            train_loss=self._train_loss(),
+            held_out_loss=self.held_out_loss,
         )
 
     def _stop_record(self) -> StopRecord:

@@ -6,16 +6,13 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.tinygpt.slow_gpt2 import random_model, slow_greedy, slow_logits
 from tinygpt.checkpoints.checkpoint import Checkpoint
 from tinygpt.config import ModelConfig, TrainConfig
-from tinygpt.data import Tokenizer
 from tinygpt.engines import create_engine
 from tinygpt.errors import ConfigError
-from tinygpt.generation.decoding import TimedGeneration, generate, generate_batch, stream_text, timed_generation
+from tinygpt.generation.decoding import TimedGeneration, generate, generate_batch, generate_text, stream_text
 from tinygpt.generation.inference import InferenceModel
 
 
@@ -176,30 +173,14 @@ def test_a_batch_is_checked_before_its_first_token(model: Checkpoint) -> None:
 # ---- text and timing -----------------------------------------------------------------------------------------
 
 
-@given(text=st.text())
-def test_streamed_text_is_the_text_in_whole_characters(text: str) -> None:
-    pieces = list(stream_text(text.encode()))
-    assert "".join(pieces) == text
-    assert all(len(piece) == 1 for piece in pieces)
-
-
-@given(data=st.binary())
-def test_streamed_bytes_are_always_valid_text(data: bytes) -> None:
-    pieces = list(stream_text(data))
-    assert "".join(pieces) == data.decode("utf-8", errors="replace") == Tokenizer.decode(np.frombuffer(data, np.uint8))
-    "".join(pieces).encode("utf-8", errors="strict")
-
-
-def test_text_comes_as_soon_as_a_character_is_whole() -> None:
-    asked: list[int] = []
-
-    def tokens() -> object:
-        for token in "aé€".encode():
-            asked.append(token)
-            yield token
-
-    counts = [len(asked) for _ in stream_text(tokens())]  # type: ignore[arg-type]
-    assert counts == [1, 3, 6]
+def test_text_is_what_the_tokens_say(model: Checkpoint) -> None:
+    tokens = bytes(generate(model, "a", 30, 0.9, 50, seed=4))
+    text = generate_text(model, "a", 30, temperature=0.9, top_k=50, seed=4)
+    assert text == tokens.decode("utf-8", errors="replace")
+    pieces = list(stream_text(model, "a", 30, 0.9, 50, 4))
+    assert len(pieces) > 10 and "".join(pieces) == text
+    with pytest.raises(ConfigError, match="17 bytes"):
+        stream_text(model, "seventeen bytes..")
 
 
 def test_timing_counts_the_model_and_not_the_consumer(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,12 +201,12 @@ def test_timing_counts_the_model_and_not_the_consumer(monkeypatch: pytest.Monkey
 
 
 def test_timed_generation_yields_the_same_tokens(model: Checkpoint) -> None:
-    timed = timed_generation(model, "a", 20, seed=4)
+    timed = TimedGeneration(generate(model, "a", 20, seed=4))
     assert list(timed) == list(generate(model, "a", 20, seed=4))
     assert timed.n_tokens == 20 and timed.tokens_per_second > 0 and timed.first_token_seconds > 0
 
 
 def test_a_single_token_has_a_speed_too(model: Checkpoint) -> None:
-    timed = timed_generation(model, "a", 1)
+    timed = TimedGeneration(generate(model, "a", 1))
     assert len(list(timed)) == 1
     assert timed.tokens_per_second == pytest.approx(1 / timed.first_token_seconds)

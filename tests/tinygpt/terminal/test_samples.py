@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 
 from tests import ROOT
 from tinygpt.config import ModelConfig, TrainConfig
+from tinygpt.data import Tokenizer
 from tinygpt.engines import Engine, create_engine
 from tinygpt.errors import ConfigError
-from tinygpt.generation.decoding import TimedGeneration, generate, stream_text
+from tinygpt.generation.decoding import generate
+from tinygpt.generation.sampling import SamplingSettings
 from tinygpt.terminal.samples import encodable, print_sample, print_samples, visible_text
 
 
@@ -46,10 +48,10 @@ def test_what_an_encoding_lacks_becomes_a_question_mark() -> None:
 
 def test_several_samples_are_each_the_prompt_and_its_continuation(engine: Engine) -> None:
     out, info = io.StringIO(), io.StringIO()
-    print_samples(engine, ["Héllo", "", "b\x1b"], 20, temperature=0.9, top_k=50, seed=2, out=out, info=info)
+    print_samples(engine, ["Héllo", "", "b\x1b"], SamplingSettings(20, 0.9, 50, 2), out=out, info=info)
     expected = ""
     for row, prompt in enumerate(("Héllo", "", "b\x1b")):
-        text = "".join(stream_text([*prompt.encode(), *generate(engine, prompt, 20, 0.9, 50, 2 + row)]))
+        text = "".join(Tokenizer.decode_stream([*prompt.encode(), *generate(engine, prompt, 20, 0.9, 50, 2 + row)]))
         expected += f"--- {row + 1} of 3, seed {2 + row}\n{visible_text(text)}\n"
     assert out.getvalue() == expected
     assert re.fullmatch(r"60 tokens in 3 texts, [\d,]+ tokens/s together\n", info.getvalue())
@@ -57,15 +59,15 @@ def test_several_samples_are_each_the_prompt_and_its_continuation(engine: Engine
 
 def test_a_sample_is_the_prompt_and_its_continuation(engine: Engine) -> None:
     out, info = io.StringIO(), io.StringIO()
-    print_sample(engine, "Héllo", 30, temperature=0.9, top_k=50, seed=2, out=out, info=info)
-    expected = "".join(stream_text([*"Héllo".encode(), *generate(engine, "Héllo", 30, 0.9, 50, 2)]))
+    print_sample(engine, "Héllo", SamplingSettings(30, 0.9, 50, 2), out=out, info=info)
+    expected = "".join(Tokenizer.decode_stream([*"Héllo".encode(), *generate(engine, "Héllo", 30, 0.9, 50, 2)]))
     assert out.getvalue() == visible_text(expected) + "\n"
     assert re.fullmatch(r"30 tokens, [\d,]+ tokens/s, first token after \d+ ms\n", info.getvalue())
 
 
 def test_a_prompt_that_ends_inside_a_character_is_joined_with_what_follows(engine: Engine) -> None:
     out = io.StringIO()
-    print_sample(engine, b"\xc3", 20, out=out, info=io.StringIO())
+    print_sample(engine, b"\xc3", SamplingSettings(20), out=out, info=io.StringIO())
     tokens = bytes([0xC3, *generate(engine, b"\xc3", 20)])
     assert out.getvalue() == visible_text(tokens.decode("utf-8", errors="replace")) + "\n"
 
@@ -79,14 +81,14 @@ def test_every_piece_is_flushed_as_it_comes(engine: Engine) -> None:
 
     out = Recorder()
     out.flushed = []
-    print_sample(engine, "", 25, temperature=0, out=out, info=io.StringIO())
+    print_sample(engine, "", SamplingSettings(25, temperature=0), out=out, info=io.StringIO())
     assert len(out.flushed) > 10 and out.flushed == sorted(out.flushed)
 
 
 def test_nothing_is_printed_for_a_prompt_that_does_not_fit(engine: Engine) -> None:
     out = io.StringIO()
     with pytest.raises(ConfigError, match="17 bytes"):
-        print_sample(engine, "x" * 17, 5, out=out, info=out)
+        print_sample(engine, "x" * 17, SamplingSettings(5), out=out, info=out)
     assert out.getvalue() == ""
 
 
@@ -115,8 +117,8 @@ def test_whatever_a_model_writes_what_is_printed_is_whole_text(prompt: bytes, wr
 
     out = io.TextIOWrapper(Terminal(), encoding=encoding, write_through=True, newline="")  # type: ignore[type-var]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tinygpt.terminal.samples.timed_generation", lambda *_args: TimedGeneration(iter(written)))
-        print_sample(Spoken(), prompt, len(written), out=out, info=io.StringIO())  # type: ignore[arg-type]
+        patch.setattr("tinygpt.terminal.samples.continue_prompt", lambda *_args: iter(written))
+        print_sample(Spoken(), prompt, SamplingSettings(len(written)), out=out, info=io.StringIO())  # type: ignore[arg-type]
     decoded = "".join(piece.decode(encoding, errors="strict") for piece in pieces)
     expected = visible_text((prompt + written).decode("utf-8", errors="replace")) + "\n"
     assert decoded == encodable(expected, out)
@@ -125,9 +127,9 @@ def test_whatever_a_model_writes_what_is_printed_is_whole_text(prompt: bytes, wr
 def test_a_reader_that_leaves_early_ends_the_sample_quietly() -> None:
     program = (
         "from tinygpt.config import *; from tinygpt.engines import create_engine\n"
-        "from tinygpt.terminal.samples import *\n"
+        "from tinygpt.generation.sampling import *; from tinygpt.terminal.samples import *\n"
         "engine = create_engine('numpy', ModelConfig(1, 8, 2, 16), TrainConfig(1))\n"
-        "print_sample(engine, 'abc', 100_000)"
+        "print_sample(engine, 'abc', SamplingSettings(100_000))"
     )
     read, write = os.pipe()
     process = subprocess.Popen(

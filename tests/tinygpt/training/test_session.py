@@ -26,7 +26,7 @@ from tinygpt.data import BatchSampler, evaluation_batches
 from tinygpt.engines import create_engine
 from tinygpt.engines.vectorized.engine import default_team
 from tinygpt.errors import CheckpointError, ConfigError, CorpusError, DivergedError, StorageError
-from tinygpt.generation.decoding import generate, stream_text
+from tinygpt.generation.decoding import generate_text
 from tinygpt.generation.sampling import SamplingSettings
 from tinygpt.presets import PRESETS, Preset
 from tinygpt.system.staging import SAVED
@@ -126,8 +126,7 @@ def test_samples_are_what_the_weights_say(uninterrupted: tuple[Path, list[Event]
     out, events = uninterrupted
     last = only(events, SampleRecord)[-1]
     assert isinstance(last, SampleRecord)
-    tokens = generate(load_checkpoint(out), "", 12, temperature=0.8, top_k=40, seed=0)
-    assert last.text == "".join(stream_text(tokens))
+    assert last.text == generate_text(load_checkpoint(out), "", 12, temperature=0.8, top_k=40, seed=0)
     assert (last.n_tokens, last.temperature, last.top_k, last.seed) == (12, 0.8, 40, 0)
     assert last.tokens_per_second > 0 and last.first_token_seconds > 0
     assert last.held_out_loss == only(events, EvaluationRecord)[-1].held_out_loss  # type: ignore[attr-defined]
