@@ -10,7 +10,7 @@ from bench.arms.suites import Cell, Suite
 from bench.records.machine import busy_cores, openblas_override
 from bench.records.protocol import MEASURED_STEPS, MEASURED_TEXTS, WARMUP_STEPS, WARMUP_TEXTS
 from tinygpt.system.threads import available_cores
-from tinygpt.terminal.quantities import format_duration
+from tinygpt.terminal.quantities import clock
 
 BUSY_SHARE = 0.3  # of the cores; above that, a warning
 
@@ -33,7 +33,7 @@ def announce(console: Console, suite: Suite, cells: Sequence[Cell], resumed: str
         console,
         (f"Run {resumed} goes on: {already} of {len(suite.cells)} cells are measured. " if resumed else "")
         + f"Suite {suite.name}: {n} cells of {counts}, each in a process of its own; "
-        f"at most {format_duration(sum(cell.limit_seconds for cell in cells))}, usually a fraction of that.",
+        f"at most {clock(sum(cell.limit_seconds for cell in cells))}, usually a fraction of that.",
     )
     kernel = openblas_override()
     if kernel:

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
 
 from bench.arms.suites import Cell
-from tinygpt.terminal.quantities import format_duration, format_seconds
+from tinygpt.terminal.quantities import clock, duration
 
 _REDRAW_SECONDS = 1.0
 _PLAIN_SECONDS = 20.0  # between lines about a long cell, where there is no bar
@@ -76,7 +76,7 @@ class SuiteProgress:
     def left(self) -> str:
         """The time left in words: a bound while some cell's time is known by its limit alone."""
         known = all(cell.arm in self._known for cell in self.cells[max(self._index, 0) :])
-        return f"{'about' if known else 'at most'} {format_duration(self.seconds_left())} left"
+        return f"{'about' if known else 'at most'} {clock(self.seconds_left())} left"
 
     def start_cell(self, index: int) -> None:
         """A cell begins."""
@@ -98,7 +98,7 @@ class SuiteProgress:
         """
         cell = self.cells[self._index]
         self._known[cell.arm] = time.perf_counter() - self._cell_started
-        detail = f"{format_seconds(step_seconds)} a step" if status == "ok" else (reason or "").splitlines()[-1]
+        detail = f"{duration(step_seconds)} a step" if status == "ok" else (reason or "").splitlines()[-1]
         color = "green" if status == "ok" else "yellow"
         self._index += 1
         self._cell_started = time.perf_counter()

@@ -8,6 +8,7 @@ from invoke import Context, Exit, task
 
 from tinygpt.errors import ConfigError
 from tinygpt.terminal.options import real_number, reports_errors, results_folder, whole_number
+from tinygpt.terminal.quantities import or_dash
 
 
 @task(
@@ -145,7 +146,7 @@ def sweep(
     )
     numbers = [real_number("rates", rate) for rate in split_names(rates)]
     for point in run_sweep(plan, load_corpus(corpus), results_folder(), numbers, split_names(recipes)):
-        loss = "–" if point.held_out_loss is None else f"{point.held_out_loss:.4f}"
+        loss = or_dash(point.held_out_loss, ".4f")
         print(f"{point.recipe:<10} {point.learning_rate:<8g} {point.status:<12} held-out loss {loss}", flush=True)
         if point.exit_code:
             raise Exit(code=point.exit_code)

@@ -31,10 +31,9 @@ from bench.terminal.show_kernels import print_kernels
 from bench.terminal.show_peers import print_standings
 from tinygpt.errors import ResultsError
 from tinygpt.terminal.command_name import as_called
-from tinygpt.terminal.quantities import format_seconds
+from tinygpt.terminal.quantities import DASH, duration, or_dash, ratio
 
 _BASELINES = ("python", REFERENCE)
-_DASH = "–"
 
 
 def print_results(
@@ -146,8 +145,8 @@ def print_comparison(comparison: Comparison, console: Console | None = None) -> 
         texts = [
             point.preset,
             point.variant,
-            format_seconds(point.before_seconds),
-            format_seconds(point.after_seconds),
+            duration(point.before_seconds),
+            duration(point.after_seconds),
             f"{point.ratio.speedup:.3f}×",
             f"{point.ratio.speedup_low:.3f} to {point.ratio.speedup_high:.3f}",
             f"{point.floor:.1%}",
@@ -199,12 +198,12 @@ class _Column:
 _CELL_COLUMNS = (
     _Column("preset", lambda row: row["preset"], justify="left"),
     _Column("engine", lambda row: row["variant"], justify="left"),
-    _Column("step", lambda row: format_seconds(row["median_step_seconds"]) if row["n_rounds"] else row["status"]),
+    _Column("step", lambda row: duration(row["median_step_seconds"]) if row["n_rounds"] else row["status"]),
     _Column("95 % interval", lambda row: _interval_text(row), spare=True),
-    _Column("rounds", lambda row: str(row["n_rounds"]) if row["n_rounds"] else _DASH, spare=True),
+    _Column("rounds", lambda row: str(row["n_rounds"]) if row["n_rounds"] else DASH, spare=True),
     _Column("verdict", cell_verdict, spare=True, justify="left"),
-    _Column("tokens/s", lambda row: f"{row['tokens_per_second']:,.0f}" if row["n_rounds"] else _DASH),
-    _Column("peak", lambda row: f"{row['peak_memory_bytes'] / 1e6:,.0f} MB" if row["peak_memory_bytes"] > 0 else _DASH),
+    _Column("tokens/s", lambda row: f"{row['tokens_per_second']:,.0f}" if row["n_rounds"] else DASH),
+    _Column("peak", lambda row: f"{row['peak_memory_bytes'] / 1e6:,.0f} MB" if row["peak_memory_bytes"] > 0 else DASH),
 )
 _WIDE = 145  # characters that all columns need
 
@@ -262,22 +261,22 @@ def _print_noise(console: Console, summary: pd.DataFrame) -> None:
 
 def _interval_text(row: pd.Series) -> str:
     if not row["n_rounds"]:
-        return _DASH
-    low, high = format_seconds(row["low_step_seconds"]), format_seconds(row["high_step_seconds"])
+        return DASH
+    low, high = duration(row["low_step_seconds"]), duration(row["high_step_seconds"])
     return f"{low} to {high}"
 
 
 def _code_text(row: pd.Series) -> str:
     if not isinstance(row["commit"], str):
-        return _DASH
+        return DASH
     return row["commit"][:7] + ("+" if row["dirty"] else "")
 
 
 def _ratio_text(row: pd.Series, ratios: pd.DataFrame, keys: list[str]) -> str:
     found = ratios[(ratios[keys] == row[keys]).all(axis=1)] if len(ratios) else ratios
     if not len(found) or row["variant"] == found.iloc[0]["baseline"]:
-        return _DASH
-    return f"{found.iloc[0]['speedup']:.3g}×"
+        return DASH
+    return ratio(found.iloc[0]["speedup"])
 
 
 def _print_training(console: Console, runs: pd.DataFrame) -> None:
@@ -296,7 +295,7 @@ def _print_training(console: Console, runs: pd.DataFrame) -> None:
             f"{row['started_at']:%Y-%m-%d %H:%M}",
             *(str(row[name]) for name in ("preset", "corpus", "variant", "status")),
             f"{row['steps_done']} of {row['measured_steps']}",
-            *(f"{loss:.3f}" if pd.notna(loss) else _DASH for loss in losses),
+            *(or_dash(loss, ".3f") for loss in losses),
             str(row["origin"]),
         ]
         table.add_row(*(escape(text) for text in texts))

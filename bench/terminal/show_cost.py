@@ -14,9 +14,7 @@ from bench.planning.capacity import Memory
 from bench.statistics.cost_model import CostModel
 from bench.training.advice import loss_text
 from tinygpt.terminal.command_name import as_called
-from tinygpt.terminal.quantities import gibibytes, time_text, tokens_text
-
-_DASH = "–"
+from tinygpt.terminal.quantities import DASH, duration, gibibytes, short_count
 
 
 def print_estimate(
@@ -71,7 +69,7 @@ def _print_table(console: Console, budget: Budget) -> None:
             row.preset,
             _step_text(row),
             f"{row.steps:,}",
-            tokens_text(row.tokens),
+            short_count(row.tokens),
             _passes_text(budget, row),
             loss_text(row),
             gibibytes(row.peak_bytes) + ("" if row.fits else " !"),
@@ -83,11 +81,11 @@ def _print_table(console: Console, budget: Budget) -> None:
 
 
 def _step_text(row: BudgetRow) -> str:
-    return f"~{time_text(row.step.seconds)}" if row.projected else time_text(row.step.seconds)
+    return f"~{duration(row.step.seconds)}" if row.projected else duration(row.step.seconds)
 
 
 def _passes_text(budget: Budget, row: BudgetRow) -> str:
-    return f"{row.tokens / budget.text_bytes:.2g}×" if budget.text_bytes else _DASH
+    return f"{row.tokens / budget.text_bytes:.2g}×" if budget.text_bytes else DASH
 
 
 def _notes(budget: Budget) -> list[str]:
@@ -105,7 +103,7 @@ def _notes(budget: Budget) -> list[str]:
     if borrowed:
         notes.append(f"* never trained here at length: the curve of {' or '.join(borrowed)}, nearest in size.")
     if any(row.loss is None for row in rows):
-        notes.append(f"{_DASH} no recorded run reaches far enough. To record one: invoke train --record")
+        notes.append(f"{DASH} no recorded run reaches far enough. To record one: invoke train --record")
     if any(not row.fits for row in rows):
         notes.append("! does not fit into the memory that is available: invoke doctor")
     return notes
@@ -128,9 +126,9 @@ def _elsewhere(budget: Budget) -> str:
 
 
 def _print_sentences(console: Console, budget: Budget, row: BudgetRow) -> None:
-    entry_times = f"{time_text(row.step.seconds)} a step"
+    entry_times = f"{duration(row.step.seconds)} a step"
     if row.projected:
-        band = f"{time_text(row.step.low)} to {time_text(row.step.high)}"
+        band = f"{duration(row.step.low)} to {duration(row.step.high)}"
         entry_times += f" (projected, {band})"
     else:
         entry_times += " (measured)"

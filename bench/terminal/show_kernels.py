@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import floor, log10
 
 import pandas as pd
 from rich import box
@@ -12,6 +11,7 @@ from rich.table import Table
 
 from bench.arms.kernel_parts import FORMS, PARTS, PLACES
 from bench.statistics.kernel_shares import form_comparison, part_shares, winner
+from tinygpt.terminal.quantities import milliseconds
 
 _PRESETS_A_TABLE = 5
 _WHERE = {"cache": "from the cache", "memory": "from memory"}
@@ -49,18 +49,12 @@ def _print_parts(console: Console, title: str, rows: pd.DataFrame, presets: Sequ
     by_preset = [rows[rows["preset"] == preset].set_index("part") for preset in presets]
     for part in PARTS:
         cells = [at.loc[[part]].iloc[0] for at in by_preset]
-        table.add_row(part, *(f"{_milliseconds(cell['seconds'])} {cell['share']:4.0%}" for cell in cells))
+        table.add_row(part, *(f"{milliseconds(cell['seconds'])} {cell['share']:4.0%}" for cell in cells))
     table.add_section()
     firsts = [at.iloc[0] for at in by_preset]
-    table.add_row("step", *(f"{_milliseconds(cell['step_seconds'])} 100%" for cell in firsts))
+    table.add_row("step", *(f"{milliseconds(cell['step_seconds'])} 100%" for cell in firsts))
     table.add_row("stopwatch", *(f"{cell['overhead']:+4.0%}" for cell in firsts))
     console.print(table)
-
-
-def _milliseconds(seconds: float) -> str:
-    """Three digits that count, and no more than three behind the point: 0.012, 3.41, 18.7, 132."""
-    value = seconds * 1e3
-    return f"{value:.{max(0, 2 - max(-1, floor(log10(max(abs(value), 1e-3)))))}f}"
 
 
 def _print_forms(console: Console, title: str, rows: pd.DataFrame) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import floor, log10
 
 import pandas as pd
 from rich import box
@@ -12,8 +11,8 @@ from rich.table import Table
 
 from bench.arms.registry import JAX_ON_CPU, OURS, PEERS, ROOFLINE, TORCH
 from bench.statistics.peer_ratios import fastest, generation_standings, training_standings
+from tinygpt.terminal.quantities import DASH, milliseconds
 
-_DASH = "–"
 _AS_INSTALLED = "torch"
 
 
@@ -83,15 +82,14 @@ def _generation_cells(rows: pd.DataFrame, variants: Sequence[str]) -> dict[str, 
 def _number(row: pd.Series | None, column: str, write: Callable[[float], str]) -> str:
     """A value as text; a failed cell's status; a dash where nothing is known."""
     if row is None:
-        return _DASH
+        return DASH
     if row["status"] != "ok":
         return str(row["status"])
-    return write(float(row[column])) if pd.notna(row[column]) else _DASH
+    return write(float(row[column])) if pd.notna(row[column]) else DASH
 
 
 def _time(row: pd.Series | None) -> str:
-    """Milliseconds with three digits that count; the unit stands in the title."""
-    return _number(row, "seconds", lambda seconds: f"{seconds * 1e3:,.{max(0, -1 - floor(log10(seconds)))}f}")
+    return _number(row, "seconds", milliseconds)
 
 
 def _ratio(row: pd.Series | None) -> str:

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from bench.measuring.process import Event
 from bench.training.race import Finish, RaceResult
+from tinygpt.terminal.quantities import DASH, or_dash
 
 
 def print_evaluation_line(variant: str, event: Event) -> None:
@@ -39,12 +40,12 @@ def print_race(result: RaceResult, console: Console | None = None) -> None:
 
 def _cells(finish: Finish, first: Finish) -> tuple[str, str, str, str, str]:
     if finish.status != "ok" and not finish.seconds:
-        return finish.variant, finish.status, "–", "–", "–"
+        return finish.variant, finish.status, DASH, DASH, DASH
     reached, ours = finish.seconds_to_target, first.seconds_to_target
     return (
         finish.variant,
         "never" if reached is None else f"{reached:.1f} s",
-        f"{reached / ours:.2f}×" if reached and ours and finish is not first else "–",
-        "–" if finish.best_loss is None else f"{finish.best_loss:.3f}",
+        f"{reached / ours:.2f}×" if reached and ours and finish is not first else DASH,
+        or_dash(finish.best_loss, ".3f"),
         f"{finish.seconds:.1f} s",
     )

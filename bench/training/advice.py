@@ -16,7 +16,7 @@ from bench.planning.budget import Budget, BudgetRow
 from bench.training.record_training import Expected
 from tinygpt.errors import CapacityError
 from tinygpt.presets import PRESETS
-from tinygpt.terminal.quantities import time_text, tokens_text
+from tinygpt.terminal.quantities import DASH, duration, short_count
 from tinygpt.training.events import StopRecord
 from tinygpt.training.plan import TrainingPlan
 
@@ -77,20 +77,20 @@ def advice_text(advice: Advice) -> str:
     """The advice in one sentence."""
     row = advice.row
     why = "the lowest expected loss" if advice.by_loss else "the largest that so much text is enough for"
-    step = time_text(row.step.seconds) + (" projected" if row.projected else "")
+    step = duration(row.step.seconds) + (" projected" if row.projected else "")
     loss = "" if row.loss is None else f"; held-out loss about {loss_text(row).removesuffix(' *')} nats per byte"
     if loss and advice.departures:
         loss += f" at the preset's own settings; how far {advice.departures} leads, no recorded run tells"
     return (
         f"{advice.minutes:g} minutes: preset {row.preset} ({why}), {advice.steps:,} steps at {step} each, "
-        f"{tokens_text(row.tokens)} bytes read{loss}"
+        f"{short_count(row.tokens)} bytes read{loss}"
     )
 
 
 def outcome_text(expected: Expected, stop: StopRecord) -> str:
     """How close the advice came, in one sentence."""
     off = stop.elapsed_seconds / expected.seconds - 1.0
-    time = f"{time_text(stop.elapsed_seconds)} instead of {time_text(expected.seconds)} ({off:+.0%})"
+    time = f"{duration(stop.elapsed_seconds)} instead of {duration(expected.seconds)} ({off:+.0%})"
     if expected.loss is None or stop.held_out_loss is None:
         return f"it took {time}"
     return f"it took {time}; held-out loss {stop.held_out_loss:.3f}, expected {expected.loss:.3f}"
@@ -99,6 +99,6 @@ def outcome_text(expected: Expected, stop: StopRecord) -> str:
 def loss_text(row: BudgetRow) -> str:
     """An expected loss with its error; marked where it is another preset's, a dash where nothing reaches."""
     if row.loss is None:
-        return "–"
+        return DASH
     error = f" ± {max(row.loss.error, 0.01):.2f}" if row.loss_error_known else " ± ?"
     return f"{row.loss.loss:.2f}{error}{'' if row.curve_of == row.preset else ' *'}"

@@ -18,7 +18,7 @@ from tinygpt.system.pressure import read_pressure
 from tinygpt.system.stopping import StopRequest
 from tinygpt.terminal.command_name import as_called
 from tinygpt.terminal.panel import LiveView
-from tinygpt.terminal.quantities import duration
+from tinygpt.terminal.quantities import clock
 from tinygpt.terminal.samples import encodable, visible_text
 from tinygpt.training.events import CheckpointRecord, EvaluationRecord, Event, SampleRecord, StartRecord, StopRecord
 from tinygpt.training.trainer import StepRecord
@@ -114,7 +114,7 @@ def plain_lines(event: Event, progress: RunProgress) -> Iterator[str]:
             left, speed, pressure = progress.seconds_left, progress.tokens_per_second, read_pressure()
             yield (
                 f"step {event.step:,}/{progress.start.plan.steps:,}  loss {event.loss:.4f}  "
-                f"{speed or 0:,.0f} tokens/s  {duration(left or 0)} left  CPU {pressure.level}, {pressure.describe()}"
+                f"{speed or 0:,.0f} tokens/s  {clock(left or 0)} left  CPU {pressure.level}, {pressure.describe()}"
             )
         case EvaluationRecord():
             yield (
@@ -144,7 +144,7 @@ def _closing_line(event: StopRecord) -> str:
     losses = "" if event.train_loss is None else f", training loss {event.train_loss:.3f}"
     losses += "" if event.held_out_loss is None else f", held-out loss {event.held_out_loss:.3f}"
     if event.reason == "finished":
-        head = f"finished step {event.step:,} of {plan.steps:,} after {duration(event.elapsed_seconds)}{losses}"
+        head = f"finished step {event.step:,} of {plan.steps:,} after {clock(event.elapsed_seconds)}{losses}"
         return f"{head}; try: invoke sample --checkpoint {shlex.quote(str(plan.out))}"
     if event.reason == "stopped early":
         head = f"stopped early at step {event.step:,} of {plan.steps:,}, as the held-out loss fell no more{losses}"

@@ -15,7 +15,7 @@ from rich.text import Text
 from tinygpt.runs.progress import RunProgress
 from tinygpt.system.pressure import CpuPressure, read_pressure
 from tinygpt.system.stopping import StopRequest
-from tinygpt.terminal.quantities import duration
+from tinygpt.terminal.quantities import DASH, clock
 from tinygpt.terminal.samples import visible_text
 
 _LEVEL_STYLES = {"calm": "green", "busy": "yellow", "strained": "red"}
@@ -58,7 +58,7 @@ class LiveView:
     def _progress_line(self) -> Table:
         progress, total = self.progress, self.progress.start.plan.steps
         done = progress.step >= total
-        left = "done" if done else "–" if progress.seconds_left is None else f"{duration(progress.seconds_left)} left"
+        left = "done" if done else DASH if progress.seconds_left is None else f"{clock(progress.seconds_left)} left"
         table = Table.grid(expand=True, padding=(0, 2, 0, 0))
         table.add_column(ratio=1)
         table.add_column(justify="right", no_wrap=True)
@@ -73,7 +73,7 @@ class LiveView:
         table = Table.grid(padding=(0, 2, 0, 0))
         table.add_column(style="dim", no_wrap=True)
         table.add_column(no_wrap=True)
-        trained, held_out = Text("–"), Text("–")
+        trained, held_out = Text(DASH), Text(DASH)
         if loss is not None:
             curve = sparkline(progress.losses, max(8, min(_CURVE_CELLS, width - 34)))
             trained = Text.assemble((f"{loss:.3f}", "bold"), "  ", (curve, "cyan"))
@@ -82,7 +82,7 @@ class LiveView:
             held_out = Text.assemble((f"{evaluation.held_out_loss:.3f}", "bold"), (at, "dim"))
         table.add_row("training loss", trained)
         table.add_row("held-out loss", held_out)
-        table.add_row("speed", "–" if speed is None else f"{speed:,.0f} tokens/s")
+        table.add_row("speed", DASH if speed is None else f"{speed:,.0f} tokens/s")
         table.add_row("CPU pressure", self._gauge())
         return table
 

@@ -13,7 +13,7 @@ from tinygpt.runs.background import BackgroundRun
 from tinygpt.runs.manage import LIVING, Run
 from tinygpt.system.pressure import read_pressure
 from tinygpt.terminal.command_name import as_called
-from tinygpt.terminal.quantities import duration
+from tinygpt.terminal.quantities import DASH, clock, or_dash
 from tinygpt.terminal.samples import visible_text
 
 _STYLES = {"running": "green", "finished": "green", "failed": "red", "killed": "red", "unreadable": "red"}
@@ -71,14 +71,10 @@ def _cells(run: Run) -> list[Text]:
     return [
         Text(visible_text(run.name), style="bold"),
         Text(run.state, style=_STYLES.get(run.state, _OTHER_STYLE)),
-        Text("–" if run.step is None else f"{run.step:,} of {run.steps:,}"),
-        Text(_figure(run.loss, ".3f")),
-        Text(_figure(run.held_out_loss, ".3f")),
-        Text(_figure(speed, ",.0f")),
-        Text("–" if left is None else duration(left)),
+        Text(DASH if run.step is None else f"{run.step:,} of {run.steps:,}"),
+        Text(or_dash(run.loss, ".3f")),
+        Text(or_dash(run.held_out_loss, ".3f")),
+        Text(or_dash(speed, ",.0f")),
+        Text(DASH if left is None else clock(left)),
         Text(visible_text(" ".join(run.note.split())), style="dim"),
     ]
-
-
-def _figure(value: float | None, form: str) -> str:
-    return "–" if value is None else format(value, form)

@@ -50,7 +50,6 @@ from sitegen.rows.accelerators import (
     overtaking_words,
     step_flops,
 )
-from sitegen.rows.peers import percent
 from sitegen.rows.results import CELL_TEXT, Results, records
 from sitegen.rows.series import BEST_ON_CPU, label_of, tier_of
 from sitegen.text import quantities
@@ -118,7 +117,8 @@ def _readings(
     found = [cell | times | {"beside": beside}, cell | rates]
     if share is not None and share[0] > 0:
         found.append(
-            cell | {"measure": DISPATCH, "value": share[0], "value_text": percent(share[0]), "evidence": share[1]}
+            cell
+            | {"measure": DISPATCH, "value": share[0], "value_text": quantities.percent(share[0]), "evidence": share[1]}
         )
     return found
 

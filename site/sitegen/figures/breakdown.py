@@ -40,14 +40,14 @@ def breakdown_rows(results: Results) -> pd.DataFrame:
     # Where a segment begins and ends. A stopwatch that overlaps itself by nanoseconds must not shift the others.
     rows["end"] = rows.groupby(["label"], sort=False)["share"].cumsum()
     rows["start"] = rows["end"] - rows["share"]
-    rows["share_text"] = [f"{share:.0%}".replace("%", " %") for share in rows["share"]]
+    rows["share_text"] = [quantities.percent(share) for share in rows["share"]]
     rows["range_text"] = [
-        f"{low:.1%} to {high:.1%}".replace("%", " %")
+        f"{quantities.percent(low, 1)} to {quantities.percent(high, 1)}"
         for low, high in zip(rows["share_low"], rows["share_high"], strict=True)
     ]
     rows["time_text"] = [quantities.duration(max(0.0, seconds)) for seconds in rows["seconds"]]
     rows["step_text"] = [quantities.duration(seconds) for seconds in rows["step_seconds"]]
-    rows["stopwatch"] = [f"{share:+.1%}".replace("%", " %") for share in rows["overhead"]]
+    rows["stopwatch"] = [quantities.signed_percent(share, 1) for share in rows["overhead"]]
     rows["evidence"] = [
         one_line(f"{row['n_steps']} steps in {row['n_rounds']} rounds, {row['workers']} workers, "
                  f"{row['resolved_variant']}")
@@ -130,7 +130,7 @@ BREAKDOWN = Figure(
     columns=(
         Column("preset", "preset", text),
         Column("part", "part", text),
-        Column("share", "share of the step", lambda share: f"{share:.1%}".replace("%", " %")),
+        Column("share", "share of the step", lambda share: quantities.percent(share, 1)),
         Column("range_text", "in single rounds", text),
         Column("time_text", "of it", text),
         Column("step_text", "median step", text),

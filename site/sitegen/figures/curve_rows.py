@@ -119,7 +119,7 @@ def _in_words(rows: pd.DataFrame, write: Any, series: list[str]) -> pd.DataFrame
 def _verdict_text(row: dict[str, Any]) -> str:
     """A verdict with its cause."""
     if row["verdict"] == "noisy":
-        return f"noisy: the interval is wider than {NOISY_WIDTH * 100:.0f} %"
+        return f"noisy: the interval is wider than {quantities.percent(NOISY_WIDTH)}"
     if row["verdict"] != "unresolved":
         return str(row["verdict"])
     if row["rounds"] < MIN_ROUNDS:

@@ -24,9 +24,10 @@ from sitegen.figures.base import (
     tooltip,
 )
 from sitegen.figures.menus import show_menu
-from sitegen.rows.peers import TRAINING_COMMAND, percent, training_frame
+from sitegen.rows.peers import TRAINING_COMMAND, training_frame
 from sitegen.rows.results import Results
 from sitegen.rows.series import tier_of
+from sitegen.text import quantities
 from sitegen.text.palette import Theme
 
 _FIELDS = (
@@ -103,7 +104,7 @@ ROOFLINE_FIGURE = Figure(
     columns=(
         Column("variant", "engine", text),
         Column("preset", "preset", text),
-        Column("share", "share of the roofline", percent),
+        Column("share", "share of the roofline", quantities.percent),
         Column("time_text", "its step", text),
         Column("products_text", "the products alone", text),
         Column("evidence", "evidence", text),

@@ -24,7 +24,6 @@ from sitegen.rows.accelerators import (
     overtaking_words,
     step_flops,
 )
-from sitegen.rows.peers import percent
 from sitegen.text import quantities
 
 Answer = tuple[str, str, tuple[str, ...]] | None
@@ -150,7 +149,7 @@ def level(quoted: Quoted) -> Answer:
     if pairs.empty:
         return None
     good = (pairs["speedup"] * (1 + ASSUMED_FLOOR) >= 1) | (pairs["speedup_high"] >= 1)
-    source = f"ratios above 1, with an interval that holds it, or within {ASSUMED_FLOOR:.0%} of it"
+    source = f"ratios above 1, with an interval that holds it, or within {quantities.percent(ASSUMED_FLOOR)} of it"
     return f"{int(good.sum())} of {len(pairs)}", source, _runs(pairs)
 
 
@@ -158,7 +157,7 @@ def dispatch(quoted: Quoted, preset: str) -> Answer:
     """The part of our step that is dispatch, by the cost model."""
     own = quoted.lines[quoted.lines["device"] == ON_ACCELERATOR]
     found = dispatch_by_preset(own, ACCELERATED).get(preset)
-    return None if found is None else (percent(found[0]), found[1], _runs(own[own["line"] == ACCELERATED]))
+    return None if found is None else (quantities.percent(found[0]), found[1], _runs(own[own["line"] == ACCELERATED]))
 
 
 def several_devices(quoted: Quoted, preset: str) -> Answer:

@@ -25,12 +25,6 @@ SWEPT = MappingProxyType(
 Answer = tuple[str, str, tuple[str, ...]] | None
 
 
-def rate_text(rate: float) -> str:
-    """A learning rate as people write it: 3e-4, 1.5e-3."""
-    digits, exponent = f"{rate:.1e}".split("e")
-    return f"{digits.removesuffix('.0')}e{int(exponent)}"
-
-
 def loss_at_rate(results: Results, recipe: str, rate: str) -> Answer:
     """Where the newest sweep ended at a rate, or that it diverged there."""
     rows = _newest_sweep(results)
@@ -49,7 +43,7 @@ def best_of_recipe(results: Results, recipe: str) -> Answer:
     if rows.empty:
         return None
     row = rows.sort_values("loss").iloc[0]
-    text = f"{quantities.loss(row['loss'])} at {rate_text(row['rate'])}"
+    text = f"{quantities.loss(row['loss'])} at {quantities.learning_rate(row['rate'])}"
     return text, f"{row['series']}, lowest of {len(rows)} rates; {row['machine']}", (str(row["run_id"]),)
 
 

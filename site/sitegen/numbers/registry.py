@@ -30,7 +30,6 @@ from sitegen.numbers.recipe_numbers import (
     race_lowest,
     race_ratio,
     race_time,
-    rate_text,
 )
 from sitegen.rows.accelerators import COMMAND as ACCELERATOR_COMMAND
 from sitegen.rows.peers import (
@@ -38,7 +37,6 @@ from sitegen.rows.peers import (
     GENERATION_COMMAND,
     TRAINING_COMMAND,
     find,
-    percent,
 )
 from sitegen.rows.projections import cost_models
 from sitegen.text import quantities
@@ -149,7 +147,7 @@ def _cost_error(name: str) -> Callable[..., Answer]:
         if model is None:
             return None
         source = f"{engine}: each of {len(model.measured)} measured presets left out, cost model {model.id}"
-        return percent(getattr(model, name)), source, facts.runs_of(engine)
+        return quantities.percent(getattr(model, name)), source, facts.runs_of(engine)
 
     return resolve
 
@@ -176,7 +174,7 @@ def _cost_share(term: str) -> Callable[..., Answer]:
             return None
         source = f"{engine} at {preset}: its part of a step by cost model {model.id}, not measured by itself"
         terms = model.terms(preset)
-        return percent(terms[term] / sum(terms.values())), source, facts.runs_of(engine)
+        return quantities.percent(terms[term] / sum(terms.values())), source, facts.runs_of(engine)
 
     return resolve
 
@@ -187,7 +185,8 @@ def _part_share(facts: Facts, part: str, preset: str) -> Answer:
     if found.empty:
         return None
     row = found.iloc[0]
-    return percent(row["share"]), f"{part} at {preset}, {row['n_steps']} steps in {row['n_rounds']} rounds", _runs(row)
+    source = f"{part} at {preset}, {row['n_steps']} steps in {row['n_rounds']} rounds"
+    return quantities.percent(row["share"]), source, _runs(row)
 
 
 def _of_peer(frame: str, column: str, write: Callable[[float], str]) -> Callable[..., Answer]:
@@ -260,7 +259,7 @@ PATTERNS = MappingProxyType(
         "over.PEER.PRESET": Pattern(_of_peer("against", "speedup", quantities.ratio), _PEERS),
         "rival_ms.PEER.PRESET": Pattern(_of_peer("against", "seconds", quantities.milliseconds), _PEERS),
         "rival_memory.PEER.PRESET": Pattern(_of_peer("against", "peak_memory_bytes", quantities.megabytes), _PEERS),
-        "roofline_share.PEER.PRESET": Pattern(_of_peer("against", "share", percent), _PEERS),
+        "roofline_share.PEER.PRESET": Pattern(_of_peer("against", "share", quantities.percent), _PEERS),
         "gflops.PEER.PRESET": Pattern(_of_peer("against", "flops_per_second", quantities.gflops), _PEERS),
         "generates.PEER.PRESET": Pattern(
             _of_peer("against_generating", "tokens_per_second", quantities.significant), _GENERATES
@@ -318,7 +317,7 @@ PLACEHOLDERS: MappingProxyType[str, Callable[[str], None]] = MappingProxyType(
         "PART": _known("part", [part.replace(" ", "_") for part in PARTS]),
         "PEER": _known("peer", (REFERENCE, OURS, JAX_ON_CPU, *PEERS, BEST_TORCH, ROOFLINE)),
         "RECIPE": _known("recipe", SWEPT),
-        "RATE": _known("rate", map(rate_text, DEFAULT_RATES)),
+        "RATE": _known("rate", map(quantities.learning_rate, DEFAULT_RATES)),
     }
 )
 

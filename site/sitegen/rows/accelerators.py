@@ -27,7 +27,6 @@ from bench.statistics.accelerator_ratios import (
 from bench.statistics.chosen_runs import newest_cells
 from bench.statistics.summary import GROUP
 from sitegen.rows.machines import accelerator_name, machine_label
-from sitegen.rows.peers import percent
 from sitegen.rows.results import (
     CELL_COLUMNS,
     TRAINING_KINDS,
@@ -151,7 +150,8 @@ def dispatch_by_preset(lines: pd.DataFrame, line: str) -> dict[str, tuple[float,
     if model is None:
         return {}
     details = (
-        f"cost model {model.id}; leaving out each of {len(seconds)} presets, at most {model.largest_error:.0%} off"
+        f"cost model {model.id}; leaving out each of {len(seconds)} presets, "
+        f"at most {quantities.percent(model.largest_error)} off"
     )
     return {preset: (dispatch_share(model, preset), details) for preset in model.measured}
 
@@ -210,7 +210,7 @@ def accelerator_table(results: Results) -> str:
                 _cell(beside.get(str(preset)), quantities.milliseconds),
                 _cell(both, quantities.ratio),
                 _cell(None if mine is None else step_flops(str(preset)) / mine, quantities.gflops),
-                _cell(None if share is None else share[0], percent),
+                _cell(None if share is None else share[0], quantities.percent),
                 str(group.iloc[0]["machine"]),
             ]
         )

@@ -67,18 +67,13 @@ def _words(row: dict[str, Any]) -> dict[str, str]:
         "interval": f"{quantities.ratio(row['speedup_low'])} to {quantities.ratio(row['speedup_high'])}"
         if compared
         else "",
-        "share_text": percent(row["share"]) if measured and pd.notna(row["share"]) else "",
+        "share_text": quantities.percent(row["share"]) if measured and pd.notna(row["share"]) else "",
         "evidence": f"{rounds} {'rounds' if rounds != 1 else 'round'}",
         "machine": machine_label(row["machine"], row["machine_hash"], row["origin"]),
         "measured_on": quantities.day(row["started_at"]),
         "reason": one_line(str(row["reason"]), 300),
         "command": one_line(str(row["command"]), 300),
     }
-
-
-def percent(share: float) -> str:
-    """A share as text: 66 %."""
-    return f"{share * 100:.0f} %"
 
 
 # ---- tables --------------------------------------------------------------------------------------------
@@ -102,7 +97,7 @@ def training_table(results: Results) -> str:
                 _value(by_variant.get(OURS), "seconds", quantities.milliseconds),
                 _value(by_variant.get("torch"), "speedup", quantities.ratio),
                 _value(None if best is None else dict(best), "speedup", quantities.ratio),
-                _value(by_variant.get(OURS), "share", percent),
+                _value(by_variant.get(OURS), "share", quantities.percent),
                 *(_value(by_variant.get(name), "seconds", quantities.milliseconds) for name in names),
                 *(
                     _value(row, "peak_memory_bytes", quantities.megabytes)

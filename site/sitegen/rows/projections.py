@@ -15,6 +15,7 @@ from bench.arms.variants import kind_of
 from bench.planning.projection import Projection, fit_models, project
 from bench.statistics.cost_model import CostModel
 from sitegen.rows.results import CELL_COLUMNS, ENGINE_KINDS, RATIO_COLUMNS, primary_cells, records
+from sitegen.text import quantities
 from sitegen.text.escape import one_line
 from sitegen.text.palette import order_variants
 from tinygpt.presets import PRESETS
@@ -83,7 +84,7 @@ def projection_evidence(model: CostModel) -> str:
     """What a projection rests on, in one line."""
     return (
         f"projected from {len(model.measured)} measured presets; leaving each of them out, at most "
-        f"{model.largest_error:.0%} off"
+        f"{quantities.percent(model.largest_error)} off"
     )
 
 

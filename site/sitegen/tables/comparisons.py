@@ -132,6 +132,6 @@ def _row(point: Point) -> list[TableCell | str]:
         TableCell(quantities.duration(point.after_seconds), sort=point.after_seconds),
         TableCell(quantities.ratio(point.ratio.speedup), sort=point.ratio.speedup),
         f"{low} to {high}",
-        TableCell(f"{point.floor:.1%}".replace("%", " %"), sort=point.floor),
+        TableCell(quantities.percent(point.floor, 1), sort=point.floor),
         _verdict(point),
     ]

@@ -15,7 +15,7 @@ from sitegen.text import quantities
 from sitegen.text.escape import one_line
 from sitegen.text.markup import TableCell, html_table, nothing_yet
 from tinygpt.errors import ResultsError
-from tinygpt.terminal.quantities import tokens_text
+from tinygpt.terminal.quantities import short_count
 
 BUDGET_MINUTES = 15.0
 BUDGET_ENGINE = "vectorized"
@@ -33,19 +33,13 @@ def cost_model_table(results: Results) -> str:
             left.preset,
             TableCell(quantities.duration(left.measured_seconds), sort=left.measured_seconds),
             TableCell(quantities.duration(left.predicted_seconds), sort=left.predicted_seconds),
-            TableCell(signed_percent(left.relative_error), sort=left.relative_error),
+            TableCell(quantities.signed_percent(left.relative_error), sort=left.relative_error),
         ]
         for name, model in models.items()
         for left in model.left_out
     ]
     headings = ["engine", "preset left out", "measured", "predicted from the others", "error"]
     return html_table("Cross-validation of the cost model", headings, rows)
-
-
-def signed_percent(share: float) -> str:
-    """A relative error: +8 %, −33 %, 0 %."""
-    text = f"{share * 100:+.0f}"
-    return f"{'0' if text in ('+0', '-0') else text.replace('-', '−')} %"
 
 
 def budget_table(results: Results) -> str:
@@ -64,7 +58,7 @@ def budget_table(results: Results) -> str:
             row.preset,
             TableCell(("~" if row.projected else "") + quantities.duration(row.step.seconds), sort=row.step.seconds),
             TableCell(quantities.whole(row.steps), sort=row.steps),
-            TableCell(tokens_text(row.tokens), sort=row.tokens),
+            TableCell(short_count(row.tokens), sort=row.tokens),
             TableCell(loss_text(row), sort=row.loss.loss if row.loss else None),
             one_line("" if row.loss is None else f"run of {row.curve_of}"),
         ]

@@ -77,13 +77,14 @@ def _facts(card: Card) -> list[tuple[str, str]]:
         ),
         (
             "words that exist",
-            f"{float(e['real_words']):.1%} of {quantities.whole(e['words'])}; in held-out text "
-            f"{float(e['held_out_real_words']):.1%}",
+            f"{quantities.percent(e['real_words'], 1)} of {quantities.whole(e['words'])}; in held-out text "
+            f"{quantities.percent(e['held_out_real_words'], 1)}",
         ),
         ("distinct words, pairs, triples", _shares(e["distinct"])),
         (
             "verbatim 50-byte windows",
-            f"{float(e['verbatim_windows']):.2%}; of held-out text {float(e['held_out_verbatim_windows']):.2%}; "
+            f"{quantities.percent(e['verbatim_windows'], 2)}; of held-out text "
+            f"{quantities.percent(e['held_out_verbatim_windows'], 2)}; "
             f"longest copy {quantities.whole(len(str(e['longest_copy']).encode()))} bytes",
         ),
         (
@@ -96,7 +97,7 @@ def _facts(card: Card) -> list[tuple[str, str]]:
 
 
 def _shares(values: Any) -> str:
-    return ", ".join(f"{float(value):.1%}" for value in values)
+    return ", ".join(quantities.percent(value, 1) for value in values)
 
 
 def _text_html(caption: str, text: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from sitegen.figures.curve_rows import SPEEDUP_MEASURE, curve_rows
-from sitegen.rows.peers import percent
 from sitegen.rows.projections import cost_models
 from sitegen.rows.results import TRAINING_KINDS, Results, cell_frame, records
 from sitegen.rows.series import label_of, order_series
@@ -83,7 +82,7 @@ def cost_terms_table(results: Results) -> str:
                     name,
                     preset,
                     TableCell(quantities.duration(seconds), sort=seconds),
-                    *(TableCell(percent(part / whole), sort=part / whole) for part in terms.values()),
+                    *(TableCell(quantities.percent(part / whole), sort=part / whole) for part in terms.values()),
                 ]
             )
     headings = ["engine", "preset", "measured step", "calls", "products", "memory traffic"]

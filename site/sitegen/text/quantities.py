@@ -64,6 +64,23 @@ def ratio_expression(value: str) -> str:
     return f"(format({value}, {value} < 100 ? ',.2r' : ',.3r') + '×')"
 
 
+def percent(share: float, digits: int = 0) -> str:
+    """A share: 66 %, 97.3 %."""
+    return f"{share * 100:.{digits}f} %"
+
+
+def signed_percent(share: float, digits: int = 0) -> str:
+    """A relative error: +8 %, −33 %, 0 %."""
+    text = f"{share * 100:+.{digits}f}"
+    return f"{text[1:] if not float(text) else text.replace('-', '−')} %"
+
+
+def learning_rate(rate: float) -> str:
+    """A learning rate as people write it: 3e-4, 1.5e-3."""
+    digits, exponent = f"{rate:.1e}".split("e")
+    return f"{digits.removesuffix('.0')}e{int(exponent)}"
+
+
 def megabytes(count: float) -> str:
     """Bytes in units of 10⁶ or 10⁹: 312 MB, 1.84 GB."""
     return f"{significant(count / 1e6)} MB" if count < 1e9 else f"{significant(count / 1e9)} GB"

@@ -20,7 +20,6 @@ from bench.training.advice import loss_text
 from tests.bench.rows import MACHINE, START, run_row, step_rows
 from tinygpt.errors import ConfigError, ResultsError
 from tinygpt.presets import PRESETS
-from tinygpt.terminal.quantities import time_text, tokens_text
 
 ROOMY = Memory(10**12, "plenty")
 OTHER = json.dumps(json.loads(MACHINE) | {"cpu": "Another CPU", "cores": 64}, sort_keys=True)
@@ -172,10 +171,3 @@ def test_what_was_not_measured_is_said(results_root):
     with pytest.raises(ResultsError, match="too few presets to project huge"):
         budget(tables, ("huge",))
     assert [one.preset for one in budget(tables).rows] == ["tiny"]
-
-
-def test_how_quantities_are_written():
-    assert [time_text(seconds) for seconds in (0.0131, 2.5, 119, 606, 22_300)] == [
-        "13.1 ms", "2.5 s", "119 s", "10.1 min", "6.19 h",
-    ]  # fmt: skip
-    assert [tokens_text(count) for count in (940, 38_400, 1_520_000, 2.1e9)] == ["940", "38.4 k", "1.52 M", "2.1 G"]

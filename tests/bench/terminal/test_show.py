@@ -14,7 +14,6 @@ from bench.records.store import table_file, write_tables
 from bench.terminal.show import print_results, print_run
 from tests.bench.rows import START, run_row, step_rows
 from tinygpt.errors import ResultsError
-from tinygpt.terminal.quantities import format_duration, format_seconds
 
 
 def write(root, *runs):
@@ -106,18 +105,6 @@ def test_text_from_rows_is_not_markup(results_root, console):
 
 
 # ---- progress ------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (41.2, "0:42"), (725, "12:05"), (12000, "3 h 20 min")])
-def test_durations(seconds, text):
-    assert format_duration(seconds) == text
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0.0134, "13.4 ms"), (3.052, "3.05 s"), (0.9999, "1 s"), (float("nan"), "–")]
-)
-def test_step_times(seconds, text):
-    assert format_seconds(seconds) == text
 
 
 SUITE = Suite("x", "", 2, (Arm("numpy", "tiny", 100.0, 2), Arm("vectorized", "tiny", 50.0, 2)))

@@ -15,7 +15,8 @@ from sitegen.numbers.quoted_rows import Facts
 from sitegen.numbers.registry import resolve_number
 from sitegen.rows.projections import cost_models, mark_bridges, projected_cells, projected_ratios
 from sitegen.rows.results import Results, cell_frame, load_results, ratio_frame
-from sitegen.tables.cost_tables import budget_table, cost_model_table, signed_percent
+from sitegen.tables.cost_tables import budget_table, cost_model_table
+from sitegen.text import quantities
 from sitegen.text.palette import DARK, LIGHT
 from tests.sitegen import example_rows as rows
 from tinygpt.presets import PRESETS
@@ -125,7 +126,7 @@ def test_the_error_is_published(results: Results) -> None:
     table = html.unescape(cost_model_table(results))
     assert table.count("<tr>") == 1 + sum(len(times) for times in rows.TIMES.values())
     for left in model.left_out:
-        assert signed_percent(left.relative_error) in table
+        assert quantities.signed_percent(left.relative_error) in table
 
 
 def test_a_budget_is_told_for_every_preset(tmp_path: Path) -> None:
@@ -136,4 +137,9 @@ def test_a_budget_is_told_for_every_preset(tmp_path: Path) -> None:
 
 
 def test_errors_are_written_with_their_sign() -> None:
-    assert [signed_percent(value) for value in (0.083, -0.331, 0.001, -0.001)] == ["+8 %", "−33 %", "0 %", "0 %"]
+    assert [quantities.signed_percent(value) for value in (0.083, -0.331, 0.001, -0.001)] == [
+        "+8 %",
+        "−33 %",
+        "0 %",
+        "0 %",
+    ]

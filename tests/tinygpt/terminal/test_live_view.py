@@ -19,7 +19,6 @@ from tinygpt.system.pressure import CpuPressure
 from tinygpt.system.stopping import StopRequest
 from tinygpt.terminal.live_view import watch
 from tinygpt.terminal.panel import LiveView, sparkline
-from tinygpt.terminal.quantities import duration
 from tinygpt.training.events import CheckpointRecord, EvaluationRecord, Event, SampleRecord, StartRecord, StopRecord
 from tinygpt.training.plan import TrainingPlan
 from tinygpt.training.trainer import StepRecord
@@ -205,13 +204,6 @@ def test_a_consumer_that_leaves_closes_the_session(terminal: bool) -> None:
 
 
 # ---- small parts ---------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0, "0:00"), (7.4, "0:07"), (59.6, "1:00"), (754, "12:34"), (3723, "1:02:03"), (-1, "0:00")]
-)
-def test_durations(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
 
 
 def test_sparklines() -> None:

@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from tinygpt.terminal import quantities
+
+
+@pytest.mark.parametrize(
+    ("write", "values"),
+    [
+        ("clock", {0: "0:00", 7.4: "0:07", 59.6: "1:00", 754: "12:34", 3723: "1:02:03", -1: "0:00", 12000: "3:20:00"}),
+        ("duration", {0.0134: "13.4 ms", 0.9999: "1 s", 3.052: "3.05 s", 606: "10.1 min", 22_300: "6.19 h",
+                      math.nan: "–"}),
+        ("milliseconds", {0.000012: "0.012", 0.00341: "3.41", 0.0187: "18.7", 1.234: "1,234", 0: "0.000"}),
+        ("ratio", {0.85: "0.85×", 6.1: "6.1×", 132.4: "132×", 1240: "1,240×"}),
+        ("short_count", {940: "940", 38_400: "38.4 k", 1_520_000: "1.52 M", 2.1e9: "2.1 G"}),
+        ("gibibytes", {2**28: "0.25 GiB", 13_314_398_618: "12.4 GiB"}),
+    ],
+)  # fmt: skip
+def test_how_quantities_are_written(write: str, values: dict[float, str]) -> None:
+    assert {value: getattr(quantities, write)(value) for value in values} == values
+
+
+def test_where_nothing_is_known_there_is_a_dash() -> None:
+    assert [quantities.or_dash(value, ".2f") for value in (None, math.nan, 1.234)] == ["–", "–", "1.23"]
