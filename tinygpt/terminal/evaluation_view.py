@@ -9,7 +9,7 @@ from rich.table import Table
 
 from tinygpt.evaluation.loss import bits
 from tinygpt.evaluation.scores import Evaluation
-from tinygpt.terminal.samples import visible_text
+from tinygpt.terminal.visible import visible_text
 
 _COPY_SHOWN = 60
 

@@ -19,7 +19,7 @@ from tinygpt.system.stopping import StopRequest
 from tinygpt.terminal.command_name import as_called
 from tinygpt.terminal.panel import LiveView
 from tinygpt.terminal.quantities import clock
-from tinygpt.terminal.samples import encodable, visible_text
+from tinygpt.terminal.visible import encodable, visible_text
 from tinygpt.training.events import CheckpointRecord, EvaluationRecord, Event, SampleRecord, StartRecord, StopRecord
 from tinygpt.training.trainer import StepRecord
 

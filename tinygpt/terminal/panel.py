@@ -16,7 +16,7 @@ from tinygpt.runs.progress import RunProgress
 from tinygpt.system.pressure import CpuPressure, read_pressure
 from tinygpt.system.stopping import StopRequest
 from tinygpt.terminal.quantities import DASH, clock
-from tinygpt.terminal.samples import visible_text
+from tinygpt.terminal.visible import visible_text
 
 _LEVEL_STYLES = {"calm": "green", "busy": "yellow", "strained": "red"}
 _BLOCKS = "▁▂▃▄▅▆▇█"

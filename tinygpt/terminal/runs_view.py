@@ -14,7 +14,7 @@ from tinygpt.runs.manage import LIVING, Run
 from tinygpt.system.pressure import read_pressure
 from tinygpt.terminal.command_name import as_called
 from tinygpt.terminal.quantities import DASH, clock, or_dash
-from tinygpt.terminal.samples import visible_text
+from tinygpt.terminal.visible import visible_text
 
 _STYLES = {"running": "green", "finished": "green", "failed": "red", "killed": "red", "unreadable": "red"}
 _OTHER_STYLE = "yellow"

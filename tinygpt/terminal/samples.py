@@ -1,49 +1,19 @@
-"""A model's text on a terminal: control characters shown as pictures, tokens printed as they come."""
+"""A model's text on a terminal: tokens printed as they come, control characters made visible."""
 
 from __future__ import annotations
 
 import os
 import sys
 import time
-import unicodedata
 from collections.abc import Sequence
 from itertools import chain
-from typing import IO, TextIO
+from typing import TextIO
 
 from tinygpt.data import Tokenizer
 from tinygpt.generation.decoding import TimedGeneration, continue_prompt, continue_prompts, prompt_tokens
 from tinygpt.generation.inference import LanguageModel
 from tinygpt.generation.sampling import SamplingSettings
-
-_KEPT = frozenset("\n\t")
-_PICTURES = 0x2400  # U+2400 onwards: one picture per C0 control character
-_DELETE, _DELETE_PICTURE = 0x7F, "\u2421"
-
-
-def visible_text(text: str) -> str:
-    """Text that can do a terminal no harm: no escape sequences, no carriage returns, no reversed writing.
-
-    Control characters become their Unicode pictures, other invisible ones U+FFFD; line breaks and tabs stay.
-    """
-    return "".join(map(_visible, text))
-
-
-def _visible(character: str) -> str:
-    code = ord(character)
-    if character in _KEPT:
-        return character
-    if code < 0x20:
-        return chr(_PICTURES + code)
-    if code == _DELETE:
-        return _DELETE_PICTURE
-    # Cc: C1 controls; Cf: direction overrides and other format marks; Cs: lone surrogates; Zl, Zp: separators
-    return "\ufffd" if unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"} else character
-
-
-def encodable(text: str, stream: IO[str]) -> str:
-    """Text with what the stream's encoding lacks replaced by question marks."""
-    encoding = getattr(stream, "encoding", None) or "utf-8"
-    return text.encode(encoding, errors="replace").decode(encoding)
+from tinygpt.terminal.visible import encodable, visible_text
 
 
 def print_sample(

@@ -31,9 +31,10 @@ from sitegen.figures import Column, Figure
 from sitegen.figures.publication import LIVE_FOLDER, Parameter, Publication, TableBehind
 from sitegen.rows.results import records
 from sitegen.text.errors import SiteError
-from sitegen.text.escape import json_text, one_line, visible
+from sitegen.text.escape import json_text, one_line
 from sitegen.text.palette import DARK, FONT, LIGHT, Theme, chart_config, in_dark
 from tinygpt.system.files import replace_file
+from tinygpt.terminal.visible import visible_text
 
 FONTS = Path(__file__).parent / "fonts"
 STATIC_WIDTH = 760  # pixels; the live chart takes its container's width instead
@@ -108,7 +109,7 @@ def visible_rows(rows: pd.DataFrame) -> pd.DataFrame:
     shown = rows.copy()
     for name in shown.columns:
         if any(isinstance(value, str) for value in shown[name]):
-            shown[name] = [visible(value, keep="") if isinstance(value, str) else value for value in shown[name]]
+            shown[name] = [visible_text(value, keep="") if isinstance(value, str) else value for value in shown[name]]
     return shown
 
 

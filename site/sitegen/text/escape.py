@@ -3,7 +3,6 @@
 A model trained on HTML will write ``<script>``; one trained on bytes will write control characters. Three
 consumers have three sets of special characters, so the escaping is chosen by where the text goes:
 
-* :func:`visible` makes control and direction-changing characters visible; every other function starts with it;
 * :func:`html_block` is for text inside an element of a Markdown page (Markdown, Jinja and HTML all inert);
 * :func:`html_attribute` is for attribute values;
 * :func:`json_text` is for JSON that may end up inside a ``<script>`` element.
@@ -13,8 +12,9 @@ from __future__ import annotations
 
 import json
 import re
-import unicodedata
 from typing import Any
+
+from tinygpt.terminal.visible import visible_text
 
 # Everything but letters, digits and blanks leaves as a numeric entity: no Markdown, Jinja or HTML syntax survives.
 _SPECIAL = re.compile(r"[^A-Za-z0-9 ]")
@@ -22,39 +22,9 @@ _SPECIAL = re.compile(r"[^A-Za-z0-9 ]")
 _JSON_ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
 
-def visible(text: str, keep: str = "\n") -> str:
-    """Replace characters that are invisible, or that reorder their neighbours, by a visible name.
-
-    C0 controls become their control pictures (␀ to ␟, ␡); C1 controls, format characters (bidirectional
-    overrides, zero-width characters, byte-order marks), private-use characters and line separators become
-    ``‹U+202E›``; a lone surrogate, which no UTF-8 file can hold, becomes U+FFFD.
-
-    Args:
-        text: any string.
-        keep: control characters that stay as they are.
-    """
-    if text.isprintable():
-        return text
-    return "".join(char if char in keep or char.isprintable() else _visible_char(char) for char in text)
-
-
-def _visible_char(char: str) -> str:
-    code = ord(char)
-    if code < 0x20:
-        return chr(0x2400 + code)
-    if code == 0x7F:
-        return "\u2421"
-    category = unicodedata.category(char)
-    if category == "Cs":
-        return "\ufffd"
-    if category in {"Cc", "Cf", "Co", "Zl", "Zp"}:
-        return f"‹U+{code:04X}›"
-    return char
-
-
 def html_block(text: str) -> str:
     """Untrusted text as the content of an HTML element in a Markdown page, line breaks included."""
-    return _SPECIAL.sub(lambda match: f"&#{ord(match.group())};", visible(text))
+    return _SPECIAL.sub(lambda match: f"&#{ord(match.group())};", visible_text(text, keep="\n"))
 
 
 def html_attribute(text: str) -> str:
@@ -64,7 +34,7 @@ def html_attribute(text: str) -> str:
 
 def one_line(text: str, limit: int = 160) -> str:
     """Untrusted text as a short single line of visible characters (not yet HTML-escaped)."""
-    line = visible(" ".join(text.split()), keep="")
+    line = visible_text(" ".join(text.split()), keep="")
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 

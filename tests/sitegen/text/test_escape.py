@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sitegen.text.escape import html_attribute, html_block, json_text, one_line, visible
+from sitegen.text.escape import html_attribute, html_block, json_text, one_line
+from tinygpt.terminal.visible import visible_text
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -28,21 +29,21 @@ def test_a_block_holds_nothing_but_letters_digits_blanks_and_numeric_entities(te
     escaped = html_block(text)
     for char in "<>\"'`*_[](){}%\\\n":
         assert char not in escaped
-    assert html.unescape(escaped) == visible(text)
+    assert html.unescape(escaped) == visible_text(text, keep="\n")
 
 
 @given(st.text())
 def test_escaping_loses_nothing_that_was_visible(text: str) -> None:
-    assert html.unescape(html_block(text)) == visible(text)
+    assert html.unescape(html_block(text)) == visible_text(text, keep="\n")
     assert "\n" not in html_block(text)
-    assert visible(visible(text)) == visible(text)
+    assert visible_text(visible_text(text)) == visible_text(text)
 
 
 def test_controls_and_direction_changes_become_visible_names() -> None:
-    assert visible("a\x00\x1b\x7f\n") == "a␀␛␡\n"
-    assert visible("x\u202ey\u200b\x85") == "x‹U+202E›y‹U+200B›‹U+0085›"
-    assert visible("\ud800") == "\ufffd"
-    assert visible("é 中 ×") == "é 中 ×"
+    assert visible_text("a\x00\x1b\x7f\n") == "a␀␛␡\n"
+    assert visible_text("x\u202ey\u200b\x85") == "x‹U+202E›y‹U+200B›‹U+0085›"
+    assert visible_text("\ud800") == "\ufffd"
+    assert visible_text("é 中 ×") == "é 中 ×"
 
 
 def test_an_attribute_stays_on_one_line() -> None:

@@ -1,0 +1,44 @@
+"""Text that a model, a corpus or a file name brought, made harmless where it is shown: in a terminal or on a page."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import IO
+
+_PICTURES = 0x2400  # U+2400 onwards: one picture per C0 control character
+_DELETE, _DELETE_PICTURE = 0x7F, "\u2421"
+# C1 controls; direction overrides and other format marks; private use; separators
+_NAMED = frozenset({"Cc", "Cf", "Co", "Zl", "Zp"})
+
+
+def visible_text(text: str, keep: str = "\n\t") -> str:
+    """Replace characters that are invisible or reorder their neighbours: escape sequences, reversed writing.
+
+    C0 controls become their pictures (␀ to ␟, ␡); C1 controls, format characters (bidirectional overrides, zero-width
+    characters, byte-order marks), private-use characters and line separators become ``‹U+202E›``; a lone surrogate,
+    which no UTF-8 file can hold, becomes U+FFFD.
+
+    Args:
+        text: any string.
+        keep: control characters that stay as they are.
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if char in keep or char.isprintable() else _visible(char) for char in text)
+
+
+def _visible(char: str) -> str:
+    code, category = ord(char), unicodedata.category(char)
+    if code < 0x20:
+        return chr(_PICTURES + code)
+    if code == _DELETE:
+        return _DELETE_PICTURE
+    if category == "Cs":
+        return "\ufffd"
+    return f"‹U+{code:04X}›" if category in _NAMED else char
+
+
+def encodable(text: str, stream: IO[str]) -> str:
+    """Text with what the stream's encoding lacks replaced by question marks."""
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    return text.encode(encoding, errors="replace").decode(encoding)
