@@ -100,10 +100,10 @@ class VectorizedEngine(Engine):
         return () if self._team is None else self._team.process_ids()
 
     def _run(self, phase: Phase) -> None:
-        """Have every worker do a phase.
+        """Have every worker do a phase; an interrupt waits for its end.
 
-        An interrupt or a lost worker undoes the step: only the update writes weights. Cut short itself, by a worker
-        that was lost, it leaves weights that are not to be used.
+        Between phases, an interrupt or a lost worker undoes the step: only the update writes weights. One that loses
+        a worker itself leaves weights that are not to be used.
 
         Raises:
             WorkerError: an earlier update was cut short, and no weights were loaded since.
@@ -119,7 +119,8 @@ class VectorizedEngine(Engine):
             self._team = make(self._phases, self._layout.workers, self._layout.blas_threads)
         whole = False
         try:
-            self._team.run(phase)
+            with interrupts_deferred():
+                self._team.run(phase)
             whole = True
         finally:
             if not whole:
