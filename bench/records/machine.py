@@ -24,7 +24,8 @@ import psutil
 from threadpoolctl import threadpool_info
 
 from bench.records.protocol import canonical_json, sha256_text
-from tinygpt.system.threads import available_cores, cgroup_core_quota
+from tinygpt.system.control_groups import core_quota, memory_limit
+from tinygpt.system.threads import available_cores
 
 _GIB = 2**30
 _PROJECT = Path(__file__).resolve().parents[2]
@@ -95,7 +96,7 @@ def read_machine() -> Machine:
         cores=available_cores(),
         core_quota=core_quota(),
         memory_gib=round(psutil.virtual_memory().total / _GIB, 1),
-        memory_limit_gib=_gib(memory_limit_bytes()),
+        memory_limit_gib=_memory_limit_gib(),
         os=operating_system(),
         python=f"{platform.python_implementation()} {platform.python_version()}",
         numpy=np.__version__,
@@ -103,6 +104,12 @@ def read_machine() -> Machine:
         **blas(),
         accelerator=accelerator(),
     )
+
+
+def _memory_limit_gib() -> float | None:
+    """What a control group grants, if that is less than the machine has."""
+    limit = memory_limit()
+    return round(limit / _GIB, 1) if limit is not None and limit < psutil.virtual_memory().total else None
 
 
 def arch_level(machine: str, flags: set[str] | None) -> str:
@@ -197,10 +204,6 @@ def _package_version(name: str) -> str | None:
         return None
 
 
-def _gib(count: int | None) -> float | None:
-    return None if count is None else round(count / _GIB, 1)
-
-
 def accelerator() -> str | None:
     """GPUs and driver, such as ``2 × NVIDIA H200, driver 580.1``; None where NVIDIA's tool finds none."""
     tool = shutil.which("nvidia-smi")
@@ -217,43 +220,6 @@ def accelerator() -> str | None:
     names, drivers = zip(*(line.rpartition(", ")[::2] for line in lines), strict=True)
     counts = [f"{names.count(name)} × {name}" if names.count(name) > 1 else name for name in dict.fromkeys(names)]
     return f"{', '.join(counts)}, driver {drivers[0]}"
-
-
-# ---- control groups (Linux) ------------------------------------------------------------------------------
-
-_CGROUPS = Path("/sys/fs/cgroup")
-
-
-def _read_words(path: Path) -> list[str]:
-    try:
-        return path.read_text().split()
-    except OSError:
-        return []
-
-
-def core_quota(root: Path = _CGROUPS) -> float | None:
-    """Cores that a control group of either version grants, or None without a limit."""
-    quota = cgroup_core_quota(root)
-    if quota is None:
-        words = _read_words(root / "cpu/cpu.cfs_quota_us") + _read_words(root / "cpu/cpu.cfs_period_us")
-        if len(words) == 2 and int(words[0]) > 0:
-            quota = int(words[0]) / int(words[1])
-    return quota
-
-
-def memory_limit_bytes(root: Path = _CGROUPS, memory: int | None = None) -> int | None:
-    """Memory that a control group of either version grants, or None without a limit below the machine's memory.
-
-    Args:
-        root: where control groups are mounted.
-        memory: of the machine, in bytes; asked for when None.
-    """
-    total = psutil.virtual_memory().total if memory is None else memory
-    for name in ("memory.max", "memory/memory.limit_in_bytes"):
-        words = _read_words(root / name)
-        if words and words[0].isdigit() and int(words[0]) < total:
-            return int(words[0])
-    return None
 
 
 # ---- BLAS ------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The control groups that this process is in (Linux, versions 1 and 2), and the kernel's count of kills for memory."""
+"""The control groups that this process is in (Linux, versions 1 and 2): what they grant, and their count of kills."""
 
 from __future__ import annotations
 
@@ -12,27 +12,58 @@ _MACHINE = Path("/proc/vmstat")
 _COUNTS = (("", "memory.events"), ("memory", "memory.oom_control"))
 
 
-def group_folders(top: Path, membership: Path = MEMBERSHIP) -> list[Path]:
-    """The folders of every group that this process is in and that may limit memory, a group before those above it.
+def group_folders(top: Path, membership: Path = MEMBERSHIP, controller: str = "memory") -> list[Path]:
+    """The folders of every group that this process is in and that may limit it, a group before those above it.
 
     Args:
         top: the folder of the root group.
         membership: the file that says which groups this process is in.
+        controller: what is limited, ``memory`` or ``cpu``.
     """
     # Inside a container the path may name a group that is not mounted there: the root then is the container's.
-    own = [Path(path.strip("/")).parts for path in _memory_groups(membership)]
+    own = [Path(path.strip("/")).parts for path in _groups(membership, controller)]
     found = [top.joinpath(*parts[:depth]) for parts in own for depth in range(len(parts), -1, -1)]
     return [*dict.fromkeys(sorted(found, key=lambda folder: -len(folder.parts)))]
 
 
-def _memory_groups(membership: Path) -> list[str]:
-    """Paths of this process's groups that may limit memory: version 2's, version 1's ``memory``, and the root."""
+def _groups(membership: Path, controller: str) -> list[str]:
+    """Paths of this process's groups with a controller: version 2's, version 1's, and the root."""
     try:
         lines = membership.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return [""]
     entries = [line.split(":", 2) for line in lines if line.count(":") >= 2]
-    return ["", *(path for _, controllers, path in entries if not controllers or "memory" in controllers.split(","))]
+    return ["", *(path for _, controllers, path in entries if not controllers or controller in controllers.split(","))]
+
+
+def core_quota(root: Path = CGROUPS, membership: Path = MEMBERSHIP) -> float | None:
+    """Cores that the tightest of this process's groups grants, or None without a limit.
+
+    Args:
+        root: where control groups are mounted.
+        membership: the file that says which groups this process is in.
+    """
+    times = [_words(folder / "cpu.max") for folder in group_folders(root, membership, "cpu")]
+    times += [
+        _words(folder / "cpu.cfs_quota_us") + _words(folder / "cpu.cfs_period_us")
+        for folder in group_folders(root / "cpu", membership, "cpu")
+    ]
+    quotas = [int(pair[0]) / int(pair[1]) for pair in times if len(pair) == 2 and all(map(str.isdigit, pair))]
+    return min((quota for quota in quotas if quota > 0), default=None)
+
+
+def memory_limit(root: Path = CGROUPS, membership: Path = MEMBERSHIP) -> int | None:
+    """Bytes that the tightest of this process's groups grants, or None without a limit."""
+    files = [folder / "memory.max" for folder in group_folders(root, membership)]
+    files += [folder / "memory.limit_in_bytes" for folder in group_folders(root / "memory", membership)]
+    return min((int(words[0]) for file in files if (words := _words(file)) and words[0].isdigit()), default=None)
+
+
+def _words(file: Path) -> list[str]:
+    try:
+        return file.read_text(encoding="ascii", errors="replace").split()
+    except OSError:
+        return []
 
 
 def out_of_memory_kills(root: Path = CGROUPS, membership: Path = MEMBERSHIP, machine: Path = _MACHINE) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from threadpoolctl import threadpool_limits
 
-from bench.records.machine import arch_level, core_quota, fresh_machine, memory_limit_bytes, read_machine
+from bench.records.machine import arch_level, fresh_machine, read_machine
 from bench.records.provenance import Provenance, read_provenance
 from bench.records.scrub import recorded_corpus, scrub
 
@@ -72,27 +72,6 @@ def test_fingerprint_holds_nothing_personal():
     values = [str(value) for value in json.loads(text).values()]
     for name in (socket.gethostname(), getpass.getuser()):
         assert not any(name in value.split() for value in values)
-
-
-def test_control_groups_of_both_versions(tmp_path):
-    assert core_quota(tmp_path) is None
-    assert memory_limit_bytes(tmp_path, 2**34) is None
-    (tmp_path / "memory.max").write_text("max\n")
-    (tmp_path / "cpu.max").write_text("max 100000\n")
-    assert core_quota(tmp_path) is None
-    assert memory_limit_bytes(tmp_path, 2**34) is None
-    (tmp_path / "memory.max").write_text(f"{2**30}\n")
-    (tmp_path / "cpu.max").write_text("150000 100000\n")
-    assert core_quota(tmp_path) == 1.5
-    assert memory_limit_bytes(tmp_path, 2**34) == 2**30
-    old = tmp_path / "v1"
-    for name, value in {"cpu/cpu.cfs_quota_us": 50000, "cpu/cpu.cfs_period_us": 100000}.items():
-        (old / name).parent.mkdir(parents=True, exist_ok=True)
-        (old / name).write_text(f"{value}\n")
-    (old / "memory").mkdir()
-    (old / "memory/memory.limit_in_bytes").write_text(f"{2**63 - 4096}\n")  # how version 1 says: no limit
-    assert core_quota(old) == 0.5
-    assert memory_limit_bytes(old, 2**34) is None
 
 
 # ---- what a row must not hold --------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The kernel's count of kills for want of memory: the group's own if it has one, else the machine's."""
+"""What control groups grant, and the kernel's count of kills for want of memory."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tinygpt.system.control_groups import group_folders, out_of_memory_kills
+from tinygpt.system.control_groups import core_quota, group_folders, memory_limit, out_of_memory_kills
 
 
 @pytest.fixture
@@ -55,3 +55,31 @@ def test_a_group_comes_before_those_above_it(tmp_path: Path) -> None:
     (tmp_path / "membership").write_text("0::/a/b\n")
     assert group_folders(Path("/top"), tmp_path / "membership") == [Path("/top/a/b"), Path("/top/a"), Path("/top")]
     assert group_folders(Path("/top"), tmp_path / "none") == [Path("/top")]
+
+
+V1_NONE = str(2**63 - 4096)  # how version 1 says: no limit
+
+
+@pytest.mark.parametrize(
+    ("files", "cores", "memory"),
+    [
+        ({}, None, None),
+        ({"cpu.max": "max 100000", "memory.max": "max"}, None, None),
+        ({"cpu.max": "150000 100000", "memory.max": "1024"}, 1.5, 1024),
+        ({"user/app/cpu.max": "50000 100000", "cpu.max": "max 100000", "user/memory.max": "2048"}, 0.5, 2048),
+        ({"user/app/cpu.max": "max 100000", "user/cpu.max": "120000 100000", "user/app/memory.max": "9"}, 1.2, 9),
+        ({"cpu/cpu.cfs_quota_us": "50000", "cpu/cpu.cfs_period_us": "100000"}, 0.5, None),
+        ({"cpu/elsewhere/cpu.cfs_quota_us": "30000", "cpu/elsewhere/cpu.cfs_period_us": "100000"}, 0.3, None),
+        ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, None, None),
+        ({"memory/memory.limit_in_bytes": V1_NONE, "memory/user/memory.limit_in_bytes": "4096"}, None, 4096),
+        ({"user/app/cpu.max": "nonsense"}, None, None),
+    ],
+    ids=["none", "no limit", "root", "own group", "above", "v1", "v1 nested", "v1 no limit", "v1 memory", "damaged"],
+)
+def test_the_tightest_group_counts(tmp_path: Path, files: dict[str, str], cores: float, memory: int) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(f"{text}\n")
+    (tmp_path / "membership").write_text("4:memory:/user/app\n2:cpu,cpuacct:/elsewhere\n0::/user/app\n")
+    assert core_quota(tmp_path, tmp_path / "membership") == cores
+    assert memory_limit(tmp_path, tmp_path / "membership") == memory
