@@ -10,8 +10,11 @@ from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.engines import ENGINES, Engine, create_engine
 from tinygpt.generation.decoding import generate, generate_batch, generate_text, stream_text
 from tinygpt.presets import PRESETS, Preset
+from tinygpt.system.numexpr_import import import_numexpr_early
 
 __version__ = "0.1.0"
+
+import_numexpr_early()  # before a module of this package, or pandas, imports it
 
 __all__ = [
     "ENGINES",
