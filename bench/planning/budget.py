@@ -20,7 +20,6 @@ import numpy as np
 import pandas as pd
 
 from bench.arms.variants import check_variant
-from bench.planning.capacity import Memory, available_memory
 from bench.planning.loss_curve import LossCurve, LossEstimate, fit_loss_curve
 from bench.planning.memory import predicted_session_bytes
 from bench.planning.projection import Scope, fit_models, measured_seconds
@@ -32,6 +31,7 @@ from tinygpt.corpora import CORPORA
 from tinygpt.errors import ConfigError, ResultsError
 from tinygpt.presets import PRESETS, get_preset
 from tinygpt.schedule import optimizer_text
+from tinygpt.system.memory import Memory, available_memory
 
 _EARLY_STEPS = (10, 20, 50, 100, 200, 400, 800)  # where a run's first training losses are read off
 _EARLY_WINDOW = 0.2  # of the step's number, to both sides

@@ -19,13 +19,13 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from bench.planning.capacity import Memory, available_memory
 from bench.planning.memory import predicted_session_bytes
 from bench.records.machine import Machine, busy_cores, fresh_machine
 from bench.records.protocol import sha256_text
 from tinygpt.engines import CPU_ENGINES, create_engine
 from tinygpt.errors import TinyGPTError
 from tinygpt.presets import PRESETS
+from tinygpt.system.memory import Memory, available_memory
 from tinygpt.system.threads import available_cores
 from tinygpt.terminal.quantities import gibibytes
 

@@ -10,9 +10,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from bench.planning.budget import Budget, BudgetRow, make_budget
-from bench.planning.capacity import Memory
 from bench.statistics.cost_model import CostModel
 from bench.training.advice import loss_text
+from tinygpt.system.memory import Memory
 from tinygpt.terminal.command_name import as_called
 from tinygpt.terminal.quantities import DASH, duration, gibibytes, short_count
 

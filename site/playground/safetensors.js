@@ -7,6 +7,9 @@ import { parameterShapes, VOCABULARY } from "./layout.js";
 const LENGTH_BYTES = 8;
 const HEADER_AT_MOST = 100_000_000;
 const BYTES = { F32: 4, F16: 2, BF16: 2, I8: 1 };
+const LFS_POINTER = "version https://git-lfs";
+// Buffers that older versions of transformers stored with the weights, of whatever type.
+const isMask = (name) => name.endsWith(".attn.bias") || name.endsWith(".attn.masked_bias");
 
 /** A file that cannot be used; the message is for readers. */
 export class FileError extends Error {}
@@ -39,6 +42,8 @@ const isCount = (value) => Number.isSafeInteger(value) && value >= 0;
 export function readTensors(buffer) {
   if (buffer.byteLength < LENGTH_BYTES)
     throw new FileError("This is not a safetensors file: it has less than 8 bytes.");
+  if (new TextDecoder().decode(new Uint8Array(buffer, 0, Math.min(buffer.byteLength, 23))) === LFS_POINTER)
+    throw new FileError("This is a Git LFS pointer, not the file that it points to: git lfs pull fetches that.");
   const length = new DataView(buffer).getBigUint64(0, true);
   if (length > BigInt(Math.min(HEADER_AT_MOST, buffer.byteLength - LENGTH_BYTES))) {
     throw new FileError("This is not a whole safetensors file: its header is longer than the file.");
@@ -59,6 +64,10 @@ export function readTensors(buffer) {
       offsets.length !== 2
     ) {
       throw new FileError(`The safetensors header is damaged at "${name}".`);
+    }
+    if (isMask(name)) {
+      ranges.push([...offsets, name]);
+      continue;
     }
     if (!Object.hasOwn(BYTES, dtype)) {
       throw new FileError(`Tensor "${name}" holds ${dtype}; this page reads ${Object.keys(BYTES).join(", ")}.`);
@@ -117,12 +126,12 @@ function checkCoverage(ranges, length) {
 const FIXED = {
   model_type: ["gpt2", null],
   vocab_size: [VOCABULARY, 50257],
-  activation_function: ["gelu_new", "gelu_new"],
   tie_word_embeddings: [true, true],
   scale_attn_weights: [true, true],
   scale_attn_by_inverse_layer_idx: [false, false],
   add_cross_attention: [false, false],
 };
+const TANH_GELUS = ["gelu_new", "gelu_pytorch_tanh", "gelu_fast"]; // three implementations of one function
 const SIZES = { nLayers: "n_layer", dModel: "n_embd", nHeads: "n_head", contextLength: "n_positions" };
 
 /**
@@ -148,6 +157,12 @@ export function readConfig(text) {
       );
     }
   }
+  const activation = config.activation_function ?? TANH_GELUS[0];
+  if (!TANH_GELUS.includes(activation)) {
+    throw new FileError(
+      `config.json says activation_function ${JSON.stringify(activation)}; this page needs ${TANH_GELUS.join(" or ")}.`,
+    );
+  }
   const model = { eps: config.layer_norm_epsilon ?? 1e-5 };
   for (const [name, key] of Object.entries(SIZES)) {
     const value = config[key];
@@ -164,6 +179,9 @@ export function readConfig(text) {
   return model;
 }
 
+// Of torch.compile, DataParallel and GPT2LMHeadModel.
+const PREFIXES = /^(?:_orig_mod\.|module\.|transformer\.)+/;
+
 /**
  * A checkpoint's weights under our names, checked against its configuration.
  *
@@ -174,12 +192,10 @@ export function readConfig(text) {
  */
 export function checkWeights(config, tensors) {
   const stored = new Map();
-  for (const [name, tensor] of tensors) {
-    if (name.endsWith(".attn.bias") || name.endsWith(".attn.masked_bias")) continue; // transformers' old mask buffers
-    stored.set(name.replace(/^transformer\./, ""), tensor);
-  }
+  for (const [name, tensor] of tensors) stored.set(name.replace(PREFIXES, ""), tensor);
   const head = stored.get("lm_head.weight");
   stored.delete("lm_head.weight");
+  if (head && !stored.has("wte.weight")) stored.set("wte.weight", head); // the two are one; some writers keep this name
   const expected = 4 + 12 * config.nLayers;
   if (stored.size !== expected) {
     throw new FileError(`The file holds ${stored.size} parameters; config.json describes ${expected}.`);

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import http.server
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -141,7 +142,7 @@ class Playground(Watched):
     def open_checkpoint(self, *files: Path) -> None:
         self.page.get_by_label("Open a checkpoint").set_input_files([*files])
 
-    def wait_for(self, locator: Locator, words: str) -> str:
+    def wait_for(self, locator: Locator, words: str | re.Pattern[str]) -> str:
         """Wait until an element shows some words; returns all of its text."""
         locator.filter(has_text=words).wait_for()
         return locator.inner_text()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,6 +15,7 @@ from playwright.sync_api import Browser, sync_playwright
 from sitegen.commands.chromium import find_chromium
 from sitegen.playground.publish import TRAINABLE
 from tests.browser.playing import Playground, start_training
+from tests.foreign_checkpoints import FOREIGN, LFS_POINTER
 from tinygpt.checkpoints.checkpoint import Checkpoint
 from tinygpt.generation.decoding import generate_text
 
@@ -69,6 +72,33 @@ def test_files_that_cannot_be_used_are_refused_in_words(
     page.get_by_label("Tokens").fill("10")
     page.get_by_role("button", name="Write").click()
     playground.wait_for(status, "10 tokens")
+
+
+def test_what_other_programs_write_is_read_as_the_same_model_or_refused(
+    playground: Playground, odd: Checkpoint, tmp_path: Path
+) -> None:
+    """The table that Python's reader is tested with, too."""
+    files = [tmp_path / "config.json", tmp_path / "model.safetensors"]
+    status = playground.status("generate")
+    counts = itertools.count(8)  # of tokens: another one each time, so that no text is taken for the one before
+
+    def open_files(*contents: bytes) -> None:
+        for file, content in zip(files, contents, strict=True):
+            file.write_bytes(content)
+        playground.open_checkpoint(*files)
+
+    plain = FOREIGN["as it is"].files(odd.model, odd.weights)
+    open_files(*plain)
+    longest = playground.write(60)
+    for name, foreign in FOREIGN.items():
+        open_files(*foreign.files(odd.model, odd.weights))
+        if not foreign.loads:
+            playground.wait_for(status, re.compile("config.json says|The file"))
+            open_files(*plain)
+        text = playground.write(next(counts))
+        assert longest.startswith(text) or name == "float16", name
+    open_files(plain[0], LFS_POINTER)
+    playground.wait_for(status, "Git LFS")
 
 
 def test_settings_and_texts_that_cannot_be_used_are_refused_in_words(

@@ -35,7 +35,7 @@ from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.errors import CheckpointError, ConfigError
 from tinygpt.optim import OptimizerState
 from tinygpt.params import Arrays, check_shapes, parameter_shapes
-from tinygpt.system.files import write_file
+from tinygpt.system.files import require_regular, write_file
 from tinygpt.system.json_records import read_json
 from tinygpt.system.staging import current_files, finish_replacement, replace_files
 
@@ -333,5 +333,6 @@ def _json_bytes(value: Any) -> bytes:
 
 
 def _sha256(path: Path) -> str:
+    require_regular(path)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

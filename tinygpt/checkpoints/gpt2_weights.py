@@ -1,7 +1,8 @@
 """Weights as transformers writes them, brought under our names: one safetensors file, or several with an index.
 
-Prefixes that depend on which class saved the model come off; the masks that older versions stored are left out; the
-output head is dropped once it has been found to be the token embedding, to which it is tied.
+Prefixes that depend on which class saved the model, or on what it was wrapped in, come off; the masks that older
+versions stored are left out. The output head is the token embedding, to which it is tied: it is dropped once the two
+have been found to be equal, and taken for it where a file holds the head alone, as safetensors' own helper writes it.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from tinygpt.system.json_records import read_json
 INDEX = "model.safetensors.index.json"
 _PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 
-_PREFIX = "transformer."
+_PREFIXES = ("_orig_mod.", "module.", "transformer.")  # of torch.compile, DataParallel and GPT2LMHeadModel
 _HEAD = "lm_head.weight"
 _MASKS = (".attn.bias", ".attn.masked_bias")
 
@@ -71,11 +72,18 @@ def _tied(stored: Arrays, source: Path) -> Arrays:
     """Our names for what was stored, without the head."""
     weights: Arrays = {}
     for name, array in stored.items():
-        short = name.removeprefix(_PREFIX)
+        short = _short(name)
         if short in weights:
             raise CheckpointError(f"{source} holds parameter {short!r} twice", "one tensor per parameter")
         weights[short] = array
     head = weights.pop(_HEAD, None)
-    if head is not None and not np.array_equal(head, weights.get("wte.weight", np.empty(0))):
+    if head is not None and not np.array_equal(head, weights.setdefault("wte.weight", head)):
         raise CheckpointError(f"{_HEAD} of {source} differs from wte.weight", "an output head tied to the embedding")
     return weights
+
+
+def _short(name: str) -> str:
+    """A parameter's own name: ``_orig_mod.transformer.h.0.ln_1.bias`` → ``h.0.ln_1.bias``."""
+    while found := next(filter(name.startswith, _PREFIXES), None):
+        name = name.removeprefix(found)
+    return name

@@ -18,12 +18,14 @@ from safetensors import SafetensorError, safe_open
 
 from tinygpt.errors import CheckpointError
 from tinygpt.params import Arrays
-from tinygpt.system.files import write_file
+from tinygpt.system.files import require_regular, write_file
+from tinygpt.system.memory import require_memory
 
 # Stored type → how its bytes are read, and the types that are written. bfloat16 is the upper half of a float32.
 _STORED_AS = {"F16": "<f2", "BF16": "<u2", "F32": "<f4", "F64": "<f8"}
 _WRITTEN_AS = {np.dtype(np.float64): "F64"}  # anything else is written as float32
 _LENGTH_BYTES = 8
+_LFS_POINTER = b"version https://git-lfs"
 _ALIGNMENT = 8
 
 
@@ -67,8 +69,15 @@ def read_tensors(
     Raises:
         CheckpointError: the file is missing, unreadable, not safetensors, cut short, or holds a type that is
             not a floating-point one.
+        CapacityError: the tensors do not fit into memory.
     """
     try:
+        require_regular(path)
+        with path.open("rb") as file:
+            if file.read(len(_LFS_POINTER)) == _LFS_POINTER:
+                raise CheckpointError(
+                    f"{path} is a Git LFS pointer, not the file that it points to", "the file itself", "git lfs pull"
+                )
         with safe_open(path, "numpy"):  # checks the header's length, JSON, types, shapes, offsets and the file's size
             pass
         with path.open("rb") as file:
@@ -76,6 +85,8 @@ def read_tensors(
             header: dict[str, Any] = json.loads(file.read(length))
             metadata = header.pop("__metadata__", None) or {}
             data_start = _LENGTH_BYTES + length
+            numbers = sum(math.prod(entry["shape"]) for name, entry in header.items() if wanted(name))
+            require_memory(4 * numbers, f"{path}", "a machine with more memory")
             tensors = {
                 name: _read_tensor(file, path, data_start, name, entry, keep_double)
                 for name, entry in header.items()

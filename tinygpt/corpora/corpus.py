@@ -21,6 +21,7 @@ class Corpus:
         held_out: bytes that training never sees; evaluation reads them.
         licence: what may be done with the text, in a sentence.
         source: where it came from.
+        warning: what is odd about the bytes; None if nothing is.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Corpus:
     held_out: bytes
     licence: str
     source: str
+    warning: str | None = None
 
     @cached_property
     def sha256(self) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 from tinygpt.corpora.archive import no_network
 from tinygpt.corpora.cache import cached
 from tinygpt.corpora.corpus import Parts
-from tinygpt.corpora.textfile import HELD_OUT_SHARE, split
+from tinygpt.corpora.textfile import split_documents
 from tinygpt.errors import CorpusError, MissingDependencyError
 
 MAX_BYTES = 20_000_000
@@ -53,12 +53,7 @@ def is_local(name: str) -> bool:
 
 
 def _build(name: str, max_bytes: int) -> Parts:
-    documents = _cut_off(_stream(name), max_bytes)
-    if not documents:
-        raise CorpusError(
-            f"corpus 'hf:{name}' holds no text", "rows with text in a column", "the same command with another"
-        )
-    return _split(documents)
+    return split_documents(_cut_off(_stream(name), max_bytes), f"hf:{name}")
 
 
 def _stream(name: str) -> Iterator[str]:
@@ -116,18 +111,3 @@ def _cut_off(texts: Iterable[str], max_bytes: int) -> list[bytes]:
         if total >= max_bytes:
             break
     return documents if total else []
-
-
-def _split(documents: list[bytes]) -> Parts:
-    """Join rows, with a blank line where rows have lines of their own, and cut between two rows."""
-    separator = b"\n\n" if any(b"\n" in document.strip() for document in documents) else b"\n"
-    sizes = [len(document) + len(separator) for document in documents]
-    wanted = sum(sizes) // HELD_OUT_SHARE
-    cut, n_held_out = len(documents), 0
-    while cut > 1 and n_held_out < wanted:
-        cut -= 1
-        n_held_out += sizes[cut]
-    # One row, or a last row so long that most of the text would be held out: cut inside it instead.
-    if cut == len(documents) or n_held_out > sum(sizes) // 2:
-        return split(separator.join(documents))
-    return Parts(*(separator.join([*side, b""]) for side in (documents[:cut], documents[cut:])))

@@ -91,7 +91,7 @@ _ENTRIES = (
     ),
     CorpusEntry(
         name="file:PATH",
-        summary="a file of your own, any bytes; held out: its last tenth",
+        summary="a file of your own, any bytes, or a folder of text files; held out: the last tenth",
         licence="yours to know",
         source="your disk",
         needs_network=False,
@@ -144,9 +144,11 @@ def load_corpus(name: str, *, path: str | None = None) -> Corpus:
 
 
 def _from_file(name: str, path: str) -> Corpus:
-    parts = textfile.split(textfile.read_file(name, path))
-    entry = CORPORA["file:PATH"]
-    return Corpus(f"file:{PurePath(path).name}", parts.train, parts.held_out, entry.licence, entry.source)
+    parts = textfile.read_text(name, path)
+    entry, shown = CORPORA["file:PATH"], f"file:{PurePath(path).name}"
+    return Corpus(
+        shown, parts.train, parts.held_out, entry.licence, entry.source, textfile.look_warning(shown, parts.train)
+    )
 
 
 def _from_hub(name: str, data_set: str) -> Corpus:

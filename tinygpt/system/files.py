@@ -8,10 +8,12 @@ own and is created, never opened: two writers do not meet, and a link that lies 
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import secrets
 import shutil
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -59,6 +61,16 @@ def remove_unfinished(folder: Path, pattern: str) -> None:
     """
     for path in folder.glob(f".{pattern}-{'[0-9a-f]' * 8}.tmp"):
         path.unlink(missing_ok=True)
+
+
+def require_regular(path: Path) -> None:
+    """Make sure that a path leads to a file: reading from a pipe or a device may never end.
+
+    Raises:
+        OSError: there is nothing, or it is something else.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
 
 
 def write_file(path: Path, chunks: Iterable[bytes | memoryview]) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from tinygpt.errors import CheckpointError, ConfigError
+from tinygpt.system.files import require_regular
 
 Record = TypeVar("Record")
 
@@ -22,6 +23,7 @@ def read_json(path: Path) -> dict[str, Any]:
         CheckpointError: the file is missing, unreadable, not JSON, or holds something else.
     """
     try:
+        require_regular(path)
         value = json.loads(path.read_bytes(), parse_constant=_finite, parse_float=_finite)
     except FileNotFoundError:
         raise CheckpointError(

@@ -1,7 +1,7 @@
 """NumExpr's import, which reads environment variables: one that it cannot read must not keep TinyGPT from starting.
 
-``OMP_NUM_THREADS=4,2`` is valid OpenMP and ends ``import numexpr``, and with it ``import pandas``, with a ValueError. The
-engines give NumExpr one thread in any case, so such a value is hidden while NumExpr is imported, and kept for the rest.
+``OMP_NUM_THREADS=4,2`` is valid OpenMP and ends ``import numexpr``, and with it ``import pandas``, with a ValueError.
+The engines give NumExpr one thread in any case, so such a value is hidden while NumExpr is imported, and then put back.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ class StartRecord:
         corpus_bytes: its size.
         n_parameters: of the model.
         first_step: steps that earlier parts of the run took; 0 in a new run.
-        warning: plain words, when the text is too small for the model.
+        warning: plain words, when the text is too small for the model or looks like something else.
     """
 
     plan: TrainingPlan

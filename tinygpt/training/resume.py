@@ -113,6 +113,12 @@ def checkpoint_to_resume(plan: TrainingPlan, corpus: Corpus) -> Checkpoint:
             "a folder that invoke train wrote",
             "invoke train --out DIR",
         )
+    if plan.steps < state.step:
+        raise ConfigError(
+            f"{plan.out} is at step {state.step:,}, and --steps asks for {plan.steps:,}",
+            f"{state.step:,} or more in the whole run",
+            f"invoke sample --checkpoint {plan.out}",
+        )
     planned = {
         "preset": plan.preset,
         "corpus": f"{plan.corpus} ({corpus.sha256[:12]})",

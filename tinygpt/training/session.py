@@ -10,6 +10,7 @@ the one that was never stopped, to the bit.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -26,7 +27,7 @@ from tinygpt.checkpoints.training_state import TrainingState
 from tinygpt.corpora import Corpus, memorization_warning
 from tinygpt.data import BatchSampler, Tokenizer, evaluation_batches
 from tinygpt.engines import create_engine, parse_variant
-from tinygpt.errors import CheckpointError
+from tinygpt.errors import CheckpointError, DivergedError
 from tinygpt.generation.decoding import TimedGeneration, continue_prompt
 from tinygpt.system.folder_lock import HeldFolder, folder_lock
 from tinygpt.system.stopping import StopRequest
@@ -138,16 +139,16 @@ class _Session:
     # ---- the stream --------------------------------------------------------------------------------------
 
     def events(self) -> Iterator[Event]:
-        plan = self.plan
+        plan, corpus = self.plan, self.corpus
         yield StartRecord(
             plan,
             self.engine.train,
             self.engine.options(),
-            self.corpus.sha256,
-            self.corpus.size,
+            corpus.sha256,
+            corpus.size,
             self.engine.model.n_parameters,
             self.first_step,
-            memorization_warning(self.corpus, self.engine.model),
+            " ".join(filter(None, (corpus.warning, memorization_warning(corpus, self.engine.model)))) or None,
         )
         if not self._asked_to_stop():
             yield from self._between_steps()  # what the part before was stopped before it could do
@@ -196,6 +197,12 @@ class _Session:
             total += self.engine.loss(batch.inputs, batch.targets) * len(batch.inputs)
             rows += len(batch.inputs)
         loss = total / rows
+        if not math.isfinite(loss):
+            raise DivergedError(
+                f"the held-out loss is {loss} after step {self.step}",
+                "a finite number",
+                "invoke train with a smaller --learning-rate",
+            )
         self.held_out_loss, self.evaluated = loss, self.step
         self._outdate_saved()
         yield EvaluationRecord(self.step, self._train_loss(), loss, self._elapsed())

@@ -7,7 +7,6 @@ import json
 import pandas as pd
 
 from bench.planning.budget import plan_budget
-from bench.planning.capacity import Memory
 from bench.training.advice import loss_text
 from sitegen.rows.projections import cost_models
 from sitegen.rows.results import Results, cell_frame, primary_cells
@@ -15,6 +14,7 @@ from sitegen.text import quantities
 from sitegen.text.escape import one_line
 from sitegen.text.markup import TableCell, html_table, nothing_yet
 from tinygpt.errors import ResultsError
+from tinygpt.system.memory import Memory
 from tinygpt.terminal.quantities import short_count
 
 BUDGET_MINUTES = 15.0

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from bench.planning.budget import Budget, BudgetRow, loss_curves, plan_budget
-from bench.planning.capacity import Memory
 from bench.records.process_rows import Process, RunContext
 from bench.records.protocol import training_protocol
 from bench.records.provenance import Provenance
@@ -20,6 +19,7 @@ from bench.training.advice import loss_text
 from tests.bench.rows import MACHINE, START, run_row, step_rows
 from tinygpt.errors import ConfigError, ResultsError
 from tinygpt.presets import PRESETS
+from tinygpt.system.memory import Memory
 
 ROOMY = Memory(10**12, "plenty")
 OTHER = json.dumps(json.loads(MACHINE) | {"cpu": "Another CPU", "cores": 64}, sort_keys=True)

@@ -13,7 +13,7 @@ import pytest
 from bench.arms.suites import Arm, Cell, Suite
 from bench.measuring.runner import RunOptions, run_suite
 from bench.planning import capacity
-from bench.planning.capacity import Memory, available_memory, check_fit, largest_preset, refusal, require_room_to_train
+from bench.planning.capacity import check_fit, largest_preset, refusal, require_room_to_train
 from bench.planning.memory import predicted_session_bytes
 from bench.records.store import read_table
 from tests import ROOT
@@ -21,6 +21,7 @@ from tinygpt.checkpoints.checkpoint import save_checkpoint
 from tinygpt.errors import CapacityError, ConfigError
 from tinygpt.params import initial_parameters
 from tinygpt.presets import PRESETS
+from tinygpt.system.memory import Memory, available_memory
 from tinygpt.training.plan import TrainingPlan
 
 GIB = 2**30

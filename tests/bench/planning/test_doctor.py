@@ -14,7 +14,6 @@ import pytest
 from rich.console import Console
 
 from bench.planning import doctor
-from bench.planning.capacity import Memory
 from bench.planning.doctor import (
     BROKEN,
     MISSING,
@@ -40,6 +39,7 @@ from bench.terminal.show_doctor import print_diagnosis
 from tests import ROOT
 from tests.bench.rows import MACHINE, run_row
 from tinygpt.engines import CPU_ENGINES
+from tinygpt.system.memory import Memory
 
 RECORD = Machine(**json.loads(MACHINE))
 

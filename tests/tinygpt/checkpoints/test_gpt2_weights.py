@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from tests.foreign_checkpoints import FOREIGN, LFS_POINTER
 from tests.tinygpt.small_checkpoint import MODEL, TRAIN, arrays, save, state
 from tinygpt.checkpoints.checkpoint import load_checkpoint, save_checkpoint
 from tinygpt.checkpoints.gpt2_config import dropout_of, from_gpt2_config, to_gpt2_config
 from tinygpt.checkpoints.gpt2_weights import INDEX
 from tinygpt.checkpoints.layout import CONFIG, OPTIMIZER, STATE, WEIGHTS
 from tinygpt.config import TrainConfig
-from tinygpt.errors import CheckpointError
+from tinygpt.errors import CapacityError, CheckpointError
 
 SHARDS = ("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors")
 
@@ -168,3 +169,51 @@ def test_a_checkpoint_of_format_1_loads(tmp_path: Path) -> None:
     del written["training"]["seed"]
     (folder / STATE).write_text(json.dumps(written | {"format_version": 1}))
     assert "lacks the field 'seed'" in failure(folder)
+
+
+# ---- as other programs write them ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("case", FOREIGN)
+def test_what_other_programs_write_is_read_as_the_same_model_or_refused(tmp_path: Path, case: str) -> None:
+    foreign, weights = FOREIGN[case], arrays(5)
+    config, tensors = foreign.files(MODEL, weights)
+    (tmp_path / CONFIG).write_bytes(config)
+    (tmp_path / WEIGHTS).write_bytes(tensors)
+    if not foreign.loads:
+        failure(tmp_path)
+        return
+    loaded = load_checkpoint(tmp_path)
+    for name, array in weights.items():
+        expected = array.astype(np.float16).astype(np.float32) if case == "float16" else array
+        np.testing.assert_array_equal(loaded.weights[name], expected)
+
+
+def test_a_git_lfs_pointer_is_called_one(tmp_path: Path) -> None:
+    save(tmp_path)
+    for name in (STATE, OPTIMIZER):
+        (tmp_path / name).unlink()
+    (tmp_path / WEIGHTS).write_bytes(LFS_POINTER)
+    assert "is a Git LFS pointer" in failure(tmp_path) and "git lfs pull" in failure(tmp_path)
+
+
+@pytest.mark.parametrize("name", [CONFIG, WEIGHTS, OPTIMIZER, STATE])
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path, name: str) -> None:
+    save(tmp_path)
+    (tmp_path / name).unlink()
+    os.mkfifo(tmp_path / name)
+    assert "not a regular file" in failure(tmp_path)
+
+
+def test_weights_that_do_not_fit_into_memory_are_refused_with_both_figures(tmp_path: Path) -> None:
+    """A sparse file of 800 GB, as a damaged download or an attack leaves it."""
+    save(tmp_path)
+    for name in (STATE, OPTIMIZER):
+        (tmp_path / name).unlink()
+    size = 200 * 10**9
+    header = json.dumps({"wte.weight": {"dtype": "F32", "shape": [size], "data_offsets": [0, 4 * size]}}).encode()
+    with (tmp_path / WEIGHTS).open("wb") as file:
+        file.write(len(header).to_bytes(8, "little") + header)
+        file.truncate(8 + len(header) + 4 * size)
+    with pytest.raises(CapacityError, match=r"needs 745\.1 GiB of memory or more, and .* leaves [\d.]+ GiB"):
+        load_checkpoint(tmp_path)

@@ -1,7 +1,11 @@
 """Corpora by name: the table, the cache, files of the user's, and the warning about small texts."""
 
+import bz2
+import gzip
 import hashlib
 import logging
+import lzma
+import os
 import re
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -12,7 +16,7 @@ from tinygpt import PRESETS
 from tinygpt.corpora import CORPORA, Corpus, load_corpus, memorization_warning, python_source, textfile, tinyshakespeare
 from tinygpt.corpora.cache import cached
 from tinygpt.corpora.corpus import Parts
-from tinygpt.errors import CorpusError
+from tinygpt.errors import CapacityError, CorpusError
 from tinygpt.system.cache_folder import cache_folder
 
 SMALL = Parts(b"to train on", b"held out")
@@ -232,17 +236,24 @@ def test_the_cut_never_falls_inside_a_character(character):
 
 def test_a_file_that_cannot_be_used_gets_one_line(tmp_path):
     (tmp_path / "empty.txt").write_bytes(b"")
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
     for name, reason in [
         ("file:", "names no file"),
         (f"file:{tmp_path / 'missing.txt'}", "there is no file"),
-        (f"file:{tmp_path}", "is a folder"),
+        (f"file:{tmp_path / 'folder'}", "holds no text"),
+        (f"file:{tmp_path / 'pipe'}", "no regular file"),
+        ("file:~no-such-user/notes.txt", "there is no file"),
         (f"file:{tmp_path / 'empty.txt'}", "is empty"),
         ("file:a\0b", "cannot read"),
     ]:
         with pytest.raises(CorpusError, match=reason) as error:
             load_corpus(name)
         assert "\n" not in str(error.value)
-        assert "--corpus file:PATH" in str(error.value) or "file:PATH" in error.value.allowed
+        assert "--corpus file:PATH" in str(error.value) or error.value.allowed in (
+            "file:PATH",
+            "files or rows with text",
+        )
 
 
 def test_a_file_that_may_not_be_read_says_why(tmp_path, monkeypatch):
@@ -253,6 +264,51 @@ def test_a_file_that_may_not_be_read_says_why(tmp_path, monkeypatch):
     monkeypatch.setattr("pathlib.Path.read_bytes", refuse)
     with pytest.raises(CorpusError, match="Permission denied"):
         load_corpus(f"file:{tmp_path / 'secret.txt'}")
+
+
+def test_a_text_that_does_not_fit_into_memory_is_refused_with_both_figures(tmp_path):
+    with (tmp_path / "sparse.txt").open("wb") as file:
+        file.truncate(2**43)
+    with pytest.raises(CapacityError, match=r"needs 16,384\.0 GiB of memory or more, and .* leaves [\d.]+ GiB"):
+        load_corpus(f"file:{tmp_path / 'sparse.txt'}")
+
+
+def test_a_folder_is_its_texts_one_after_the_other(tmp_path):
+    (tmp_path / "b" / ".git").mkdir(parents=True)
+    for name, data in {
+        "a.txt": b"first\nline\n" * 50, "b/c.md": b"second\n" * 50, "b/d.txt": b"third\n" * 20, "empty": b"",
+        "picture.png": b"\x89PNG\r\n\x1a\n" + bytes(400), "b/.git/x": b"hidden", ".y": b"hidden", "z.gz": b"\x1f\x8b8",
+    }.items():  # fmt: skip
+        (tmp_path / name).write_bytes(data)
+    (tmp_path / "link.txt").symlink_to(tmp_path / "a.txt")
+    corpus = load_corpus(f"file:{tmp_path}")
+    assert corpus.name == f"file:{tmp_path.name}"
+    assert corpus.train == b"first\nline\n" * 50 + b"\n\n" + b"second\n" * 50 + b"\n\n"
+    assert corpus.held_out == b"third\n" * 20 + b"\n\n"
+    assert corpus.warning is None
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ("a text\n".encode("utf-16"), "UTF-16, .*iconv -f UTF-16 -t UTF-8"),
+        ("a text\n".encode("utf-16-le"), "binary data: much of it is zero bytes"),
+        ("a text\n".encode("utf-32"), "UTF-32"),
+        (b"\xef\xbb\xbfa text\n", "UTF-8 with a byte-order mark.*tail -c [+]4"),
+        (gzip.compress(b"a text\n" * 1000), "gzip, .*gunzip -c"),
+        (bz2.compress(b"a text\n"), "bzip2"),
+        (lzma.compress(b"a text\n"), "xz"),
+        (b"PK\x03\x04 and more", "a zip archive"),
+        (b"%PDF-1.7", "PDF.*pdftotext"),
+        (bytes(4000), "binary data: much of it is zero bytes"),
+        ("Grüße, 日本語\n".encode(), None),
+        (bytes(range(256)) * 20, None),
+    ],
+)
+def test_what_looks_like_something_else_is_trained_on_and_named(tmp_path, data, words):
+    (tmp_path / "notes.txt").write_bytes(data * 20)
+    warning = load_corpus(f"file:{tmp_path / 'notes.txt'}").warning
+    assert warning is None if words is None else re.search(f"file:notes.txt looks like {words}", warning)
 
 
 # tinyshakespeare: a server on this machine stands for the real one
