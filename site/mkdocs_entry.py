@@ -19,6 +19,6 @@ def define_env(env: Any) -> None:
     ]
     sys.path[:0] = missing
     from sitegen.build.macros import define_env as define
-    from tasks import namespace  # where the packages meet; sitegen itself does not know it
+    from sitegen.commands.program import namespace  # the last room: what the macros import does not know it
 
     define(env, namespace)

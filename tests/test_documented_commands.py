@@ -12,16 +12,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from invoke.parser import Parser
 
-from tasks import namespace
+from sitegen.commands.program import namespace
 from tests import ROOT
+from tinygpt.terminal.program import read_words
 
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
-SOURCES = [ROOT / "tasks.py", *(path for name in ("tinygpt", "bench", "site") for path in (ROOT / name).rglob("*.py"))]
+SOURCES = [path for name in ("tinygpt", "bench", "site") for path in (ROOT / name).rglob("*.py")]
 _BLOCK = re.compile(r"^[ \t]*```bash\n(.*?)^[ \t]*```", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"`(?:python -m )?(invoke [a-z][^`]*)`")
-_MENTION = re.compile(r"\binvoke ([a-z]+)((?: (?!invoke\b)[^\s,;:()`]+)*)")  # prose may follow the command
+_MENTION = re.compile(r"\binvoke ([a-z]+(?:-[a-z]+)*)((?: (?!invoke\b)[^\s,;:()`]+)*)")  # prose may follow the command
 _OPTION = re.compile(r"--[a-z][a-z-]*")
 
 # The quickstart at the size of a test: the same options, with values that need no network and no time.
@@ -62,8 +62,9 @@ def commands(text: str) -> list[list[str]]:
 
 
 def understood(arguments: list[str]) -> str:
-    """The (last) task that Invoke's own parser finds; it refuses words and options that no task has."""
-    return str(Parser(contexts=namespace.to_contexts()).parse_argv(arguments)[-1].name)
+    """The (last) task that the program finds; it refuses words and options that no task has."""
+    calls, helped = read_words(arguments, namespace)
+    return helped or calls[-1].task
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())

@@ -1,17 +1,21 @@
 """The tasks as a person types them: bad input gets one clear line and an exit code, good input what it asked for."""
 
+import io
 import os
 import subprocess
 import sys
 
 import pytest
-from invoke import Program
+from invoke.main import program
 
-import tasks
+from sitegen.commands.program import main, namespace
 from tests import ROOT
-from tinygpt.checkpoints.checkpoint import save_checkpoint
+from tinygpt.checkpoints.checkpoint import load_checkpoint, save_checkpoint
 from tinygpt.config import ModelConfig, TrainConfig
+from tinygpt.data import Tokenizer
+from tinygpt.generation.sampling import SamplingSettings
 from tinygpt.params import initial_parameters
+from tinygpt.terminal.samples import print_sample
 
 
 def invoke(*arguments, cwd=ROOT, **environment):
@@ -47,7 +51,7 @@ BAD_INPUT = {
     "steps that are not a number": (["train", "--steps", "abc"], ["--steps is 'abc'", "a whole number"]),
     "a learning rate of nothing": (["train", "--learning-rate", "0"], ["learning_rate is 0.0", "above 0"]),
     "no texts to sample": (["sample", "--checkpoint", "x", "--count", "0"], ["--count is 0", "1 or more"]),
-    "a temperature in words": (["sample", "--checkpoint", "x", "--temperature", "warm"], ["'warm'", "a number"]),
+    "a temperature in words": (["sample", "--checkpoint", "x", "--temperature", "warm"], ["'warm'", "a finite number"]),
     "a port in words": (["serve", "--port", "http"], ["'http'", "a whole number"]),
     "an empty file": (["train", "--corpus", "file:/dev/null"], ["/dev/null"]),
     "prompt longer than the context": (["train", "--preset", "tiny", "--prompt", "x" * 33], ["33", "32"]),
@@ -75,9 +79,33 @@ BAD_INPUT = {
     "a commit that is none": (["bench", "--against", "nowhere"], ["'nowhere' is no commit", "git log"]),
     "runs that are not there to compare": (["compare", "a", "b"], ["'a' names no run", "invoke results show --all"]),
     "folders without results to merge": (["results", "merge", "--dirs", "nowhere"], ["nowhere holds no results"]),
-    "minutes in words": (["estimate", "--minutes", "ten"], ["--minutes is 'ten'", "a number"]),
+    "minutes in words": (["estimate", "--minutes", "ten"], ["--minutes is 'ten'", "a finite number"]),
     "unknown format": (["results", "export", "--format", "xls"], ["unknown format 'xls'", "csv"]),
-    "unknown action on results": (["results", "shwo"], ["'shwo'", "show, publish, merge, export"]),
+    "unknown action on results": (
+        ["results", "shwo"],
+        ["'shwo'", "did you mean 'show'", "show, publish, merge, export"],
+    ),
+    "a corpus that is a file": (["train", "--corpus", "notes.txt"], ["'notes.txt'", "did you mean 'file:notes.txt'"]),
+    "more steps than a number holds": (["train", "--steps", "1" * 401], ["--steps is '1111", "below 2^63"]),
+    "more minutes than a number holds": (["train", "--minutes", "1" * 401], ["--minutes is '1111", "a finite number"]),
+    "unknown task": (["trian"], ["unknown task 'trian'", "did you mean 'train'", "run: invoke --list"]),
+    "unknown task to be helped with": (["--help", "trian"], ["unknown task 'trian'", "did you mean 'train'"]),
+    "unknown option": (
+        ["train", "--stepz", "3"],
+        ["train has no option '--stepz'", "'--steps'", "run: invoke --help train"],
+    ),
+    "an option with an underscore": (["sample", "--top_k", "4"], ["'--top_k'", "did you mean '--top-k'"]),
+    "another program's name of an option": (["train", "--lr", "1e-3"], ["'--lr'", "did you mean '--learning-rate'"]),
+    "what the preset decides": (["train", "--layers=3"], ["'--layers'", "the preset decides", "'--preset'"]),
+    "what steps decide": (["train", "--epochs", "3"], ["'--epochs'", "--minutes", "'--steps'"]),
+    "a word without an option": (["sample", "runs/node"], ["'runs/node'", "did you mean '--checkpoint runs/node'"]),
+    "an option without a value": (["train", "--steps"], ["--steps has no value", "a whole number"]),
+    "a prompt without a value": (["sample", "--checkpoint", "x", "--prompt"], ["--prompt has no value"]),
+    "an option in a value's place": (["sample", "--prompt", "--tokens", "3"], ["--prompt has no value"]),
+    "a flag with a value": (["train", "--resume=yes"], ["--resume has the value 'yes'", "--resume alone"]),
+    "an option given twice": (["train", "--steps", "1", "--steps", "2"], ["--steps is given twice"]),
+    "one of two required words": (["compare", "a"], ["compare was not given AFTER", "run: invoke --help compare"]),
+    "no run to stop": (["runs", "stop"], ["stop was not given NAME"]),
 }
 
 
@@ -88,7 +116,7 @@ def test_bad_input_gets_one_clear_line(case, tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["invoke", "--search-root", str(ROOT), *arguments])
     with pytest.raises(SystemExit) as ended:
-        Program(binary="invoke").run()
+        program.run()
     said, complaint = capfd.readouterr()
     assert ended.value.code not in (0, 1), complaint
     lines = complaint.strip().splitlines()
@@ -125,6 +153,16 @@ def test_a_results_file_that_is_not_parquet_is_named(tmp_path):
     assert done.returncode == 2
     assert "runs-mine.parquet" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_bytes_of_the_command_line_that_are_not_text_reach_the_model(checkpoint):
+    prompt, expected = b"caf\xe9", io.StringIO()
+    assert Tokenizer.encode(os.fsdecode(prompt)).tobytes() == prompt
+    settings = SamplingSettings(40, 0.9, None, 3)
+    print_sample(load_checkpoint(checkpoint), prompt, settings, out=expected, info=io.StringIO())
+    options = ["--checkpoint", str(checkpoint), "--tokens", "40", "--temperature", "0.9", "--seed", "3"]
+    done = invoke("sample", "--prompt", prompt, *options)
+    assert done.stdout == expected.getvalue(), done.stderr
 
 
 def test_sample_streams_text_and_ends_with_its_speed(checkpoint):
@@ -181,23 +219,85 @@ def test_every_task_says_what_it_is():
 
 
 def test_options_go_by_their_names_alone():
-    for context in tasks.namespace.to_contexts():
+    for context in namespace.to_contexts():
         assert not [name for name in context.flags if len(name) < 4 or not name.startswith("--")], context.name
+
+
+def test_every_option_has_a_help():
+    for task in namespace.tasks.values():
+        assert not [option.name for option in task.options if not option.help], task.name
+
+
+def test_defaults_are_those_of_what_receives_them():
+    from bench.statistics.compare import THRESHOLD
+    from bench.terminal.commands import BenchOptions, CompareOptions
+    from bench.terminal.model_commands import RaceOptions, SweepOptions
+    from bench.training.race import NANOGPT_TARGET
+    from bench.training.sweep import DEFAULT_RATES
+
+    assert BenchOptions.threshold == CompareOptions.threshold == THRESHOLD
+    assert RaceOptions.target == NANOGPT_TARGET
+    assert SweepOptions.rates == DEFAULT_RATES
+
+
+def test_help_after_a_task_and_before_it_is_the_same():
+    assert invoke("train", "--steps", "3", "--help").stdout == invoke("--help", "train").stdout
+    assert "--start-from=STRING" in invoke("--help", "train").stdout
+
+
+EXTRAS = (
+    "pandas", "pyarrow", "scipy", "altair", "mkdocs", "vl_convert", "math_core", "pydivsufsort", "pytest", "mypy",
+    "ruff", "torch", "jax", "transformers", "datasets",
+)  # fmt: skip
+
+
+def test_looking_at_the_tasks_imports_no_extra():
+    code = (
+        "import sys\n"
+        f"sys.modules |= dict.fromkeys({EXTRAS})\n"
+        "from sitegen.commands.program import main\n"
+        "main(['tinygpt', '--list'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_task_that_needs_an_extra_says_so_and_fails_without_it():
+    """In one process without the extras: each task that needs one, with as few words as it takes."""
+    words = {"compare": ["a", "b"], "embed": ["speedup"], "gallery": ["card", "kjv"], "results": ["show"],
+             "accelerator": ["rows"], "accelerator-train": ["rows"], "evaluate": ["--model", "shakespeare"],
+             "checks": None, "sweep": ["--corpus", "stories"], "race": ["--corpus", "stories"]}  # fmt: skip
+    tasks = {name: task.needs for name, task in namespace.tasks.items() if task.needs}
+    asked = [[name, *words.get(name, [])] for name in tasks if words.get(name, []) is not None]
+    code = (
+        "import sys\n"
+        f"sys.modules |= dict.fromkeys({EXTRAS})\n"
+        "from sitegen.commands.program import main\n"
+        f"for words in {asked}:\n"
+        "    try: main(['tinygpt', *words])\n"
+        "    except SystemExit as ended: print(words[0], ended.code, file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    lines = done.stderr.splitlines()
+    assert lines[1::2] == [f"{words[0]} 2" for words in asked], done.stderr
+    for line, (name, *_) in zip(lines[::2], asked, strict=True):
+        assert f"tinygpt[{tasks[name]}]" in line, line
+        assert f"needs the extra `{tasks[name]}`" in namespace.tasks[name].__doc__
 
 
 def test_the_console_script_names_itself_in_what_it_says(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["/somewhere/bin/tinygpt", "train", "--preset", "smal"])
     with pytest.raises(SystemExit):
-        tasks.main()
+        main()
     assert capfd.readouterr().err.strip().endswith("run: tinygpt train --preset small")
 
 
-def test_the_console_script_offers_the_same_tasks(tmp_path):
-    code = "import sys; sys.argv[0] = 'tinygpt'; import tasks; tasks.main()"
+def test_the_package_offers_the_same_tasks_whatever_tasks_py_is_near(tmp_path):
+    (tmp_path / "tasks.py").write_text("raise SystemExit('the tasks of another project')")
     done = subprocess.run(
-        [sys.executable, "-c", code, "--list"], cwd=tmp_path, capture_output=True, text=True, check=False,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        [sys.executable, "-m", "tinygpt", "--list"], cwd=tmp_path, capture_output=True, text=True, check=False,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (tmp_path, ROOT, ROOT / "site")))},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert {"train", "sample", "bench", "site"} <= {

@@ -22,9 +22,16 @@ class Tokenizer:
 
     @staticmethod
     def encode(text: str | bytes) -> np.ndarray:
-        """Text (as UTF-8) or bytes to token ids, (n,) uint8."""
-        data = text.encode("utf-8", errors="surrogatepass") if isinstance(text, str) else text
-        return np.frombuffer(data, np.uint8)
+        """Text (as UTF-8) or bytes to token ids, (n,) uint8.
+
+        Bytes of a command line that are not UTF-8, which Python keeps as surrogate escapes (PEP 383), are these bytes.
+        """
+        if isinstance(text, bytes):
+            return np.frombuffer(text, np.uint8)
+        try:
+            return np.frombuffer(text.encode("utf-8", errors="surrogateescape"), np.uint8)
+        except UnicodeEncodeError:  # other lone surrogates
+            return np.frombuffer(text.encode("utf-8", errors="surrogatepass"), np.uint8)
 
     @staticmethod
     def decode_bytes(tokens: np.ndarray) -> bytes:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 class TinyGPTError(Exception):
-    """Base of every error that is the user's to mend; tasks print its one line and exit with code 2.
+    """Base of every error that the user can fix; tasks print its one line and exit with code 2.
 
     Args:
         problem: what is wrong, naming the value that was received.
@@ -73,6 +73,10 @@ class MissingDependencyError(TinyGPTError):
 def unknown_name(kind: str, received: str, allowed: Iterable[str], run: str) -> ConfigError:
     """Build the error for a name outside a table, suggesting the nearest entry."""
     names = list(allowed)
+    return ConfigError(f"unknown {kind} {received!r}{did_you_mean(received, names)}", ", ".join(names), run)
+
+
+def did_you_mean(received: str, names: Iterable[str]) -> str:
+    """The suggestion to print behind a name that was received: the nearest one that exists; empty if none is near."""
     nearest = difflib.get_close_matches(received.lower(), names, n=1, cutoff=0.5)
-    hint = f" (did you mean {nearest[0]!r}?)" if nearest else ""
-    return ConfigError(f"unknown {kind} {received!r}{hint}", ", ".join(names), run)
+    return f" (did you mean {nearest[0]!r}?)" if nearest else ""

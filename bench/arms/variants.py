@@ -26,12 +26,6 @@ from tinygpt.errors import ConfigError, unknown_name
 _OUTSIDE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
-def split_names(text: str) -> list[str]:
-    """Split ``a,b[x=1,y=2]`` at the commas that are not inside brackets; spaces and empty parts are dropped."""
-    parts = re.split(r",(?![^\[]*\])", text)
-    return [part.strip() for part in parts if part.strip()]
-
-
 def engine_name(variant: str) -> str:
     """The engine of a variant, without its options: ``vectorized[threads=1]`` → ``vectorized``."""
     return read_label(variant).variant.partition("[")[0].strip()

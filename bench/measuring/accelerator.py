@@ -1,8 +1,9 @@
-"""Measure engine ``jax`` beside PyTorch on an accelerator: ``python -m bench.measuring.accelerator --out DIR``.
+"""Measure engine ``jax`` beside PyTorch on an accelerator: ``invoke accelerator --out DIR``.
 
     for every preset: one process (bench.measuring.accelerator_worker) ─► rows of runs and steps ─► DIR/local/*.parquet
 
-It needs JAX, PyTorch, NumPy, pandas and pyarrow, and no network if the text is there (``--corpus``, ``TINYGPT_CACHE``).
+It needs JAX, PyTorch, NumPy, pandas, pyarrow and Invoke, and no network if the text is there (``--corpus``,
+``TINYGPT_CACHE``).
 Rows are on the disk after every preset. ``invoke results merge --dirs DIR`` brings them into a checkout's results.
 
 Losses are compared with PyTorch's eager ones, step by step: float32 has to agree to 0.1 %; what another arithmetic
@@ -11,7 +12,6 @@ differs by stands in its rows, under a protocol of its own.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
@@ -26,7 +26,8 @@ from types import MappingProxyType
 from typing import Any
 
 from bench.arms.registry import ACCELERATOR_PEERS, STEPS_TOGETHER
-from bench.arms.variants import engine_name, split_names
+from bench.arms.variants import engine_name
+from bench.measuring.accelerator_options import AcceleratorOptions
 from bench.measuring.cell_rows import outcome_rows
 from bench.measuring.process import Event, Outcome
 from bench.measuring.verdict import LOSS_TOLERANCE, Verdict, loss_drift
@@ -38,11 +39,10 @@ from bench.records.rows import Kind, Rows
 from bench.records.store import write_tables
 from tinygpt.corpora import Corpus, load_corpus
 from tinygpt.engines import parse_variant
-from tinygpt.presets import PRESETS, get_preset
+from tinygpt.presets import get_preset
 
 SUITE = "accelerator"
 REFERENCE = "torch-cuda"
-DEFAULT_ENGINES = (f"jax[dispatch={STEPS_TOGETHER}]", "torch-cuda", "torch-cuda-compile", "torch-cuda-graphs")
 ORDER = (
     "rounds interleaved across engines within one process per preset, A B B A; "
     f"up to {STEPS_TOGETHER} steps timed together"
@@ -171,18 +171,17 @@ def _round_rows(
     process = Process(context, kind, engine_name(variant), variant, int(event["round"]), protocol)
     preset, size = protocol.preset, protocol.batch_size
     batch = [] if size == get_preset(preset).train.batch_size else ["--batch", str(size)]
-    words = ["python", "-m", "bench.measuring.accelerator", "--presets", preset, "--engines", f"'{variant}'", *batch]
+    words = ["invoke", "accelerator", "--out", "rows", "--presets", preset, "--engines", f"'{variant}'", *batch]
     rows = outcome_rows(process, outcome, verdict, " ".join(words), limit)
     # The process that computes is the accelerator's; how the processor's BLAS is set says nothing about it.
     return replace(rows, runs=[replace(rows.runs[0], threads=None, blas_kernel=None)])
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def measure_presets(options: AcceleratorOptions) -> int:
     """Measure presets until they are done or time is up; 0 if everything that was asked for was measured."""
-    options = _parser().parse_args(arguments)
-    presets = [get_preset(name).name for name in options.presets.split(",")]
-    engines = split_variants(options.engines)
-    corpus = load_corpus(options.corpus, path=options.corpus_file or None)
+    presets = [get_preset(name).name for name in options.presets]
+    engines = checked(options.engines)
+    corpus = load_corpus(options.corpus, path=options.corpus_file)
     machine = fresh_machine()
     context = RunContext(new_run_id(sha256_text(machine)), SUITE, vouched_provenance(options.commit), machine)
     environment = os.environ | {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}  # PyTorch needs room beside it
@@ -205,33 +204,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 print(f"{preset}: {'out of time' if code is None else f'exit code {code}'}\n{said}", flush=True)
             limit, ending = options.minutes * 60, None if code is None else said
             rows += rows_of(context, protocols, events, limit, ending)
-            write_tables(Path(options.out), context.run_id, rows)
+            write_tables(options.out, context.run_id, rows)
     print(f"run {context.run_id}: {len(rows.runs)} rows in {options.out}; left out: {', '.join(left_out) or 'nothing'}")
     return 1 if left_out or any(row.status != "ok" for row in rows.runs) else 0
 
 
-def split_variants(text: str) -> list[str]:
-    """Split at commas outside brackets, and check the names that the registry knows."""
-    names = split_names(text)
-    for name in names:
+def checked(engines: Sequence[str]) -> Sequence[str]:
+    """Engines as they are, once the registry knows the names."""
+    for name in engines:
         if name not in ACCELERATOR_PEERS:
             parse_variant(name)
-    return names
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m bench.measuring.accelerator", description=__doc__.splitlines()[0])
-    parser.add_argument("--out", required=True, help="folder for the rows")
-    parser.add_argument("--presets", default=",".join(PRESETS), help="which, in this order")
-    parser.add_argument("--engines", default=",".join(DEFAULT_ENGINES), help="variants of jax, and rivals")
-    parser.add_argument("--rounds", type=int, default=6, help="of every engine at every preset")
-    parser.add_argument("--minutes", type=float, default=8.0, help="no preset starts after that, and none goes on")
-    parser.add_argument("--batch", type=int, help="instead of the preset's")
-    parser.add_argument("--corpus", default="shakespeare", help="text that batches are cut from")
-    parser.add_argument("--corpus-file", default="", help="the corpus tinyshakespeare as a file")
-    parser.add_argument("--commit", default="", help="of the code, where it is a copy without the history")
-    return parser
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    return engines

@@ -10,19 +10,17 @@ DIR then holds the rows (``local/``), and the best checkpoint as one archive cut
 
 from __future__ import annotations
 
-import argparse
 import io
-import sys
 import tarfile
 import tempfile
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from bench.records.provenance import vouched_provenance
+from bench.training.accelerator_options import AcceleratorTrainingOptions
 from bench.training.record_training import record_events
 from tinygpt.checkpoints.checkpoint import load_checkpoint
 from tinygpt.checkpoints.layout import BEST, KEPT
@@ -79,12 +77,11 @@ def pack(folder: Path, out: Path, piece_bytes: int = PIECE_BYTES) -> list[Path]:
     return pieces
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def train_on_accelerator(options: AcceleratorTrainingOptions) -> int:
     """Train, evaluate, pack; the session's exit code."""
-    options = _parser().parse_args(arguments)
-    out = Path(options.out)
+    out = options.out
     out.mkdir(parents=True, exist_ok=True)
-    corpus = load_corpus(options.corpus, path=options.corpus_file or None)
+    corpus = load_corpus(options.corpus, path=options.corpus_file)
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as scratch:
         plan = TrainingPlan(
@@ -118,26 +115,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
         loss = whole_held_out_loss(best, options.engine, corpus)
     print(f"best checkpoint: {loss:.4f} nats per byte over all held-out text; {len(pieces)} pieces in {out}")
     return code
-
-
-def _parser() -> argparse.ArgumentParser:
-    summary = str(__doc__).splitlines()[0]
-    parser = argparse.ArgumentParser(prog="python -m bench.training.accelerator_training", description=summary)
-    parser.add_argument("--out", required=True, help="folder for rows and the best checkpoint")
-    parser.add_argument("--preset", default="huge", help="what to train")
-    parser.add_argument("--corpus", default="shakespeare", help="on which text")
-    parser.add_argument("--corpus-file", default="", help="the corpus tinyshakespeare as a file")
-    parser.add_argument("--engine", default="jax[dispatch=8]", help="a variant of jax")
-    parser.add_argument("--minutes", type=float, default=9.0, help="in all")
-    parser.add_argument("--steps", type=int, help="instead of as many as the minutes hold")
-    parser.add_argument("--batch", type=int, default=64, help="rows of a batch")
-    parser.add_argument("--recipe", default="nanogpt", help="learning rates")
-    parser.add_argument("--learning-rate", type=float, help="instead of the recipe's")
-    parser.add_argument("--dropout", type=float, default=0.2, help="while training")
-    parser.add_argument("--commit", default="", help="of the code, where it is a copy without the history")
-    parser.add_argument("--eval-batches", type=int, default=16, help="held-out batches per evaluation")
-    return parser
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -230,5 +230,5 @@ def training_command(plan: TrainingPlan) -> str:
     words += ["--engine", plan.engine, "--steps", str(plan.steps), "--seed", str(plan.seed)]
     words += shlex.split(plan.options_text())
     if plan.prompt:
-        words += ["--prompt", plan.prompt]
+        words += ["--prompt", plan.shown_prompt]
     return shlex.join([*words, "--record"])

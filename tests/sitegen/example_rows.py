@@ -221,13 +221,13 @@ def on_gpu(
         "machine": GPU, "suite": "accelerator", "kind": "peer" if variant.startswith("torch") else "bench",
         "protocol": protocol, "protocol_hash": hashlib.sha256(protocol.encode()).hexdigest(),
         "tokens_per_step": fields["batch_size"] * fields["context_length"], "peak_memory_bytes": None,
-        "command": f"python -m bench.measuring.accelerator --presets {preset} --engines '{variant}'",
+        "command": f"invoke accelerator --presets {preset} --engines '{variant}'",
     }  # fmt: skip
     return cell(variant, preset, milliseconds, run_id, **shared | changes)
 
 
 def accelerated(run_id: str = "gpu-1", scale: float = 1.0, **changes: Any) -> Rows:
-    """One run of ``python -m bench.measuring.accelerator``: engine jax beside PyTorch, eager and as a graph."""
+    """One run of ``invoke accelerator``: engine jax beside PyTorch, eager and as a graph."""
     return joined(
         *(
             on_gpu(variant, preset, milliseconds * scale, run_id, **changes)

@@ -209,7 +209,7 @@ CORPUS = Corpus("fables", (SENTENCES * 40).encode(), (SENTENCES[::-1] * 10).enco
 
 def plan(out: Path, **changes: object) -> TrainingPlan:
     sampling = SamplingSettings(8, temperature=0.8)
-    base = TrainingPlan(out, "tiny", "fables", "numpy", steps=6, eval_batches=1, sampling=sampling)
+    base = TrainingPlan(out, preset="tiny", corpus="fables", engine="numpy", steps=6, eval_batches=1, sampling=sampling)
     return replace(base, **changes)  # type: ignore[arg-type]
 
 

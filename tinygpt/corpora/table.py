@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from types import MappingProxyType
 
 from tinygpt.corpora import hub, kjv, python_source, shakespeare, textfile, tinyshakespeare
 from tinygpt.corpora.cache import cached
 from tinygpt.corpora.corpus import Corpus, Parts
 from tinygpt.corpora.stories import corpus as stories
-from tinygpt.errors import CorpusError, unknown_name
+from tinygpt.errors import CorpusError, did_you_mean
 
 
 @dataclass(frozen=True)
@@ -130,10 +130,10 @@ def load_corpus(name: str, *, path: str | None = None) -> Corpus:
         return _FROM_USER[prefix](name, rest)
     entry = CORPORA.get(name)
     if entry is None or entry.build is None:
-        unknown = unknown_name(
-            "corpus", name, CORPORA, "the same command with --corpus stories, which needs no download"
-        )
-        raise CorpusError(unknown.problem, unknown.allowed, unknown.run)
+        is_file = PurePath(name).suffix or Path(name).exists()
+        hint = f" (did you mean {f'file:{name}'!r}?)" if is_file else did_you_mean(name, CORPORA)
+        run = "the same command with --corpus stories, which needs no download"
+        raise CorpusError(f"unknown corpus {name!r}{hint}", ", ".join(CORPORA), run)
     if path is not None:
         parts = tinyshakespeare.build_from_file(path)
     elif entry.sha256 is None:  # depends on this machine, and is as quick to build as to read

@@ -1,54 +1,70 @@
-"""Tasks about runs: what they are doing, stopping one, putting a kept checkpoint back."""
+"""Tasks about runs: list them, stop one, put a kept checkpoint back."""
 
 from __future__ import annotations
 
-import sys
-from itertools import pairwise
+from dataclasses import dataclass
 from pathlib import Path
 
-from invoke import Context, task
-
-from tinygpt.terminal.options import reports_errors, whole_number
-
-_ROOT, _ROOT_HELP = "runs", "the folder that runs are in"
+from tinygpt.terminal.tasks import task
 
 
-@task(help={"root": _ROOT_HELP})
-@reports_errors
-def runs(c: Context, root: str = _ROOT) -> None:
+@dataclass(frozen=True, kw_only=True)
+class RunsOptions:
+    """Where runs are.
+
+    Attributes:
+        root: the folder that runs are in.
+    """
+
+    root: Path = Path("runs")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestoreOptions(RunsOptions):
+    """Options of restore.
+
+    Attributes:
+        name: the run's, or its folder.
+    """
+
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StopOptions(RestoreOptions):
+    """Options of stop.
+
+    Attributes:
+        wait: seconds for its step and its save.
+    """
+
+    wait: int = 600
+
+
+@task()
+def runs(options: RunsOptions) -> None:
     """List runs with state, step, loss, tokens per second and time left; `invoke runs stop NAME` stops one."""
-    if ("runs", "stop") in pairwise(sys.argv):  # to Invoke, what follows is a task of its own: it says what there is
-        return
     from tinygpt.runs.manage import list_runs
     from tinygpt.terminal.runs_view import print_runs
 
-    print_runs(list_runs(Path(root)))
+    print_runs(list_runs(options.root))
 
 
-@task(
-    positional=["name"],
-    help={
-        "name": "the run's, or its folder",
-        "root": _ROOT_HELP,
-        "wait": "seconds for its step and its save",
-    },
-)
-@reports_errors
-def stop(c: Context, name: str, root: str = _ROOT, wait: str = "600") -> None:
+@task(aliases=["runs stop"])
+def stop(options: StopOptions) -> None:
     """Have a run save and stop, and wait until it has."""
     from tinygpt.runs.manage import stop_run
     from tinygpt.terminal.runs_view import ended_text
 
-    print(ended_text(stop_run(name, Path(root), whole_number("wait", wait))))
+    print(ended_text(stop_run(options.name, options.root, options.wait)))
 
 
-@task(positional=["name"], help={"name": "the run's, or its folder", "root": _ROOT_HELP})
-@reports_errors
-def restore(c: Context, name: str, root: str = _ROOT) -> None:
+@task()
+def restore(options: RestoreOptions) -> None:
     """Put the newest whole checkpoint that a run kept in the place of one that is damaged."""
     from tinygpt.runs.manage import restore_run
 
-    step, problem = restore_run(name, Path(root))
+    step, problem = restore_run(options.name, options.root)
     if problem is None:
         print(f"the newest checkpoint, of step {step:,}, is whole: nothing was changed")
     else:

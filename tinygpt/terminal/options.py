@@ -1,117 +1,229 @@
-"""What every task shares: its errors as one line, its options as numbers, and where the checkout is.
+"""A task's options, derived from the frozen dataclass that receives them.
 
-A task is a typed signature and a call into a library. Those that need one package only live in it
-(``bench.terminal.commands``, ``sitegen.commands.commands``); ``tasks.py`` has the rest and collects them all.
+    field            ─► --field-name; without a default it is required, and its name may be left out
+    annotation       ─► how its text is read, and what the error says is allowed
+    default          ─► default
+    ``Attributes:``  ─► help, of the class or of the one it inherits the field from
+
+Annotations are str, int, float, Path, bool (a flag), Literal (one of some words), X | None (may be absent),
+tuple[X, ...] (values between commas) and ``Repeated[X]`` (the option given several times). Where an option has
+another name than its field, the field's metadata says so: ``field(default=None, metadata={"option": "batch"})``.
 """
 
 from __future__ import annotations
 
-import functools
-import os
-import sys
-from collections.abc import Callable
+import dataclasses
+import inspect
+import math
+import re
+import reprlib
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType, NoneType, UnionType
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from invoke import Exit
+from tinygpt.errors import ConfigError, did_you_mean
 
-from tinygpt.errors import ConfigError, MissingDependencyError, StorageError, TinyGPTError
-from tinygpt.terminal.command_name import as_called
-
-# Module that an optional part imports → the extra that installs it.
-EXTRA_OF = {
-    "altair": "site",
-    "hypothesis": "dev",
-    "jax": "jax",
-    "math_core": "site",
-    "mkdocs": "site",
-    "mypy": "dev",
-    "pandas": "bench",
-    "playwright": "dev",
-    "pyarrow": "bench",
-    "pydivsufsort": "evaluate",
-    "pytest": "dev",
-    "ruff": "dev",
-    "scipy": "bench",
-    "torch": "parity",
-    "transformers": "parity",
-    "vl_convert": "site",
-}
+T = TypeVar("T")
+OFF, NONE = "off", "none"  # defaults as readers see them: of a flag, and of an option that may be absent
+_REPEATED = "given several times"
+Repeated = Annotated[tuple[T, ...], _REPEATED]
+_LARGEST = 2**63 - 1  # of the integers that Parquet and NumPy hold
+_ATTRIBUTE = re.compile(r"^    (\w+): (.+(?:\n {8}.+)*)", re.MULTILINE)
 
 
-def reports_errors(body: Callable[..., Any]) -> Callable[..., Any]:
-    """Turn an error that is the user's to mend into its one line and an exit code other than 0."""
+@dataclass(frozen=True)
+class Reader:
+    """How a text becomes a value.
 
-    @functools.wraps(body)
-    def run(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return body(*args, **kwargs)
-        except TinyGPTError as error:
-            raise Exit(as_called(f"error: {error}"), error.exit_code) from None
-        except ModuleNotFoundError as error:
-            name = (error.name or "").split(".")[0]
-            if name not in EXTRA_OF:
-                raise
-            missing = missing_extra(name)
-            raise Exit(f"error: {missing}", missing.exit_code) from None
-        except BrokenPipeError:  # the reader has seen enough, as in `| head`
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise Exit(code=0) from None
-        except OSError as error:
-            storage = StorageError(
-                f"{error.filename or 'a file'}: {error.strerror or error}", "files and folders that can be used"
+    Attributes:
+        allowed: what the text may be, for errors.
+        read: the value of a text; raises ValueError.
+        words: the texts that there are, if they can be listed.
+    """
+
+    allowed: str
+    read: Callable[[str], Any]
+    words: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option of a task.
+
+    Attributes:
+        field: the dataclass's field.
+        name: as it is typed, without the two dashes.
+        help: one sentence, without its full stop.
+        default: MISSING where the option is required.
+        reader: of its text.
+        is_flag: whether it takes no value.
+        repeated: whether it may be given several times.
+    """
+
+    field: str
+    name: str
+    help: str
+    default: Any
+    reader: Reader
+    is_flag: bool = False
+    repeated: bool = False
+
+    @property
+    def key(self) -> str:
+        """Its name as Invoke passes it to a task."""
+        return self.name.replace("-", "_")
+
+    @property
+    def required(self) -> bool:
+        """Whether there is no default; the value may then stand without the option's name."""
+        return self.default is MISSING
+
+    @property
+    def label(self) -> str:
+        """The option in texts for people: ``--steps``, or ``NAME`` where the name may be left out."""
+        return self.name.upper() if self.required else f"--{self.name}"
+
+    @property
+    def default_text(self) -> str:
+        """The default as it would be typed."""
+        if self.required:
+            return "required"
+        if self.is_flag:
+            return OFF
+        values = self.default if isinstance(self.default, tuple) else (self.default,)
+        texts = ["" if value is None else f"{value:g}" if isinstance(value, float) else str(value) for value in values]
+        return ",".join(texts) or NONE
+
+
+def options_of(received: type) -> tuple[Option, ...]:
+    """The options of a task that receives this dataclass, in the order of its fields."""
+    annotations = get_type_hints(received, include_extras=True)
+    helps = _attribute_texts(received)
+    options = []
+    for field in dataclasses.fields(received):
+        annotation = annotations[field.name]
+        repeated = _REPEATED in getattr(annotation, "__metadata__", ())
+        options.append(
+            Option(
+                field.name,
+                field.metadata.get("option", field.name).replace("_", "-"),
+                helps.get(field.name, ""),
+                field.default,
+                _reader(get_args(annotation.__origin__)[0] if repeated else annotation),
+                is_flag=annotation is bool,
+                repeated=repeated,
             )
-            raise Exit(f"error: {storage}", storage.exit_code) from None
-        except KeyboardInterrupt:
-            raise Exit("stopped", 130) from None
-
-    return run
-
-
-def missing_extra(module: str) -> MissingDependencyError:
-    """The error that names the extra which brings a module."""
-    return MissingDependencyError(
-        f"this task needs {module}, which is not installed", run=f"python -m pip install 'tinygpt[{EXTRA_OF[module]}]'"
-    )
-
-
-def is_checkout(folder: Path) -> bool:
-    """Whether a folder is this project's: somebody else's may have a mkdocs.yml too."""
-    return (folder / "mkdocs.yml").is_file() and (folder / "site" / "sitegen").is_dir()
-
-
-def checkout_or_here() -> Path:
-    """The checkout around the current folder, as Invoke finds tasks.py from below; elsewhere the current folder."""
-    here = Path.cwd()
-    return next(filter(is_checkout, (here, *here.parents)), here)
-
-
-def checkout() -> Path:
-    """The checkout: tasks that build or test it make sense nowhere else."""
-    root = checkout_or_here()
-    if not is_checkout(root):
-        raise ConfigError(
-            f"there is no TinyGPT checkout in or above {root.name!r}", "the project's own folder", "cd to the checkout"
         )
-    return root
+    return tuple(options)
 
 
-def results_folder() -> Path:
-    """The results folder, as short as it can be written from here."""
-    return Path(os.path.relpath(checkout_or_here() / "results"))
+def read_options(received: type[T], task: str, given: Mapping[str, Any]) -> T:
+    """Build the dataclass from what was typed.
+
+    Args:
+        received: the dataclass.
+        task: its task's name, for errors.
+        given: an option's key → its text, True for a flag, or a list of texts; what is not given is absent or falsy.
+
+    Raises:
+        ConfigError: a text cannot be read, or the dataclass refuses a value.
+    """
+    values: dict[str, Any] = {}
+    for option in options_of(received):
+        found = given.get(option.key)
+        if found is None or found is False or found == []:
+            continue
+        if option.is_flag:
+            values[option.field] = True
+        elif option.repeated:
+            values[option.field] = tuple(_read(option, task, text) for text in found)
+        else:
+            values[option.field] = _read(option, task, found)
+    return received(**values)
 
 
-def whole_number(option: str, text: str) -> int:
-    """An option's whole number. Options come as text: Invoke's own conversion answers a slip with a traceback."""
+def split_names(text: str) -> list[str]:
+    """Split ``a,b[x=1,y=2]`` at the commas that are not inside brackets; spaces and empty parts are dropped."""
+    parts = re.split(r",(?![^\[]*\])", text)
+    return [part.strip() for part in parts if part.strip()]
+
+
+def _read(option: Option, task: str, text: str) -> Any:
     try:
-        return int(text)
+        return option.reader.read(text)
     except ValueError:
-        raise ConfigError(f"--{option} is {text!r}", "a whole number", "invoke --help TASK") from None
+        problem = f"{option.label} is {reprlib.repr(text)}{did_you_mean(text, option.reader.words)}"
+        raise ConfigError(problem, option.reader.allowed, f"invoke --help {task}") from None
 
 
-def real_number(option: str, text: str) -> float:
-    """An option's number."""
-    try:
-        return float(text)
-    except ValueError:
-        raise ConfigError(f"--{option} is {text!r}", "a number", "invoke --help TASK") from None
+def _attribute_texts(received: type) -> dict[str, str]:
+    """Field → its line in the docstring's ``Attributes:``, without the full stop."""
+    texts = {}
+    for base in reversed(received.__mro__):
+        section = inspect.cleandoc(base.__doc__ or "").partition("\nAttributes:\n")[2].partition("\n\n")[0]
+        for name, text in _ATTRIBUTE.findall(section):
+            texts[name] = " ".join(text.split()).replace("``", "`").removesuffix(".")
+    return texts
+
+
+# ---- how texts are read --------------------------------------------------------------------------------
+
+
+def _whole(text: str) -> int:
+    number = int(text)
+    if abs(number) > _LARGEST:
+        raise ValueError(text)
+    return number
+
+
+def _real(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return number
+
+
+def _absent(text: str) -> None:
+    if text:
+        raise ValueError(text)
+
+
+_READERS: Mapping[Any, Reader] = MappingProxyType(
+    {
+        bool: Reader("no value", bool),
+        int: Reader("a whole number below 2^63", _whole),
+        float: Reader("a finite number", _real),
+        str: Reader("text", str),
+        Path: Reader("a path", Path),
+        NoneType: Reader("", _absent),
+    }
+)
+
+
+def _reader(annotation: Any) -> Reader:
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        return Reader(", ".join(arguments), lambda text: arguments[arguments.index(text)], arguments)
+    if origin in (Union, UnionType):
+        return _first_of([_reader(argument) for argument in sorted(arguments, key=lambda one: one is not NoneType)])
+    if origin is tuple:
+        each = _reader(arguments[0])
+        allowed = f"{each.allowed}, or several between commas"
+        return Reader(allowed, lambda text: tuple(map(each.read, split_names(text))))
+    return _READERS[annotation]
+
+
+def _first_of(readers: list[Reader]) -> Reader:
+    """The value of the first reader that can read the text."""
+
+    def read(text: str) -> Any:
+        for reader in readers[:-1]:
+            try:
+                return reader.read(text)
+            except ValueError:
+                continue
+        return readers[-1].read(text)
+
+    return Reader(" or ".join(filter(None, (reader.allowed for reader in readers))), read)

@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from typing import Any, Literal
 
 from tinygpt.config import TrainConfig
+from tinygpt.data import Tokenizer
 from tinygpt.engines import DEFAULT_ENGINE, parse_variant
 from tinygpt.errors import ConfigError, unknown_name
 from tinygpt.generation.decoding import prompt_tokens
 from tinygpt.generation.sampling import SamplingSettings
 from tinygpt.presets import Preset, get_preset
-from tinygpt.recipes import get_recipe
-
-# Option of `invoke train` → the plan's field, for what a run may have beyond its preset.
-_SETTINGS = {
-    "--recipe": "recipe",
-    "--learning-rate": "learning_rate",
-    "--batch": "batch_size",
-    "--accumulate": "accumulation",
-    "--warmup": "warmup_steps",
-    "--schedule": "schedule",
-    "--dropout": "dropout",
-    "--patience": "patience",
-}
+from tinygpt.recipes import get_recipe, preset_learning_rate
 
 
 def _is_round(step: int) -> bool:
@@ -33,66 +23,94 @@ def _is_round(step: int) -> bool:
     return step == 1 or (step >= 10 and digits[0] in "13" and not digits[1:].strip("0"))
 
 
+@dataclass(frozen=True, kw_only=True)
+class TrainingSettings:
+    """What is trained, apart from how long: shared by the plan of a run and by the options of ``invoke train``.
+
+    A resumed run keeps its own settings unless a recipe is given, or one of those after it up to the dropout.
+
+    Attributes:
+        preset: tiny, small, medium, large, xl, huge, massive, mega, behemoth, or nanogpt.
+        corpus: shakespeare, kjv, python, stories, tinyshakespeare, file:PATH or hf:OWNER/NAME.
+        engine: python, numpy, vectorized or jax, with options as in ``vectorized[threads=1]``.
+        seed: of the starting weights and the batches.
+        recipe: constant (the reference's, which every measurement uses), warmup, cosine or nanogpt; the preset's own
+            settings when omitted.
+        learning_rate: instead of the recipe's; auto for the one that suits the preset's width.
+        batch_size: sequences in a batch, instead of the preset's.
+        accumulation: batches whose gradients make one update.
+        warmup_steps: updates over which the learning rate rises, instead of the recipe's.
+        schedule: cosine for a rate that falls until the run's end, constant for one that stays; the recipe's when
+            omitted.
+        dropout: share of the numbers that dropout sets to 0; off when omitted.
+        patience: stop after so many evaluations without a lower held-out loss; never when omitted.
+        prompt: what the samples continue; a line break when empty.
+        keep: checkpoints before the newest that stay in the folder.
+        start_from: a checkpoint folder, ours or a GPT-2 of transformers with a byte vocabulary, to train further: its
+            shape and weights are used instead of the preset's.
+    """
+
+    preset: str = "small"
+    corpus: str = "shakespeare"
+    engine: str = DEFAULT_ENGINE
+    seed: int = 0
+    recipe: str | None = None
+    learning_rate: float | Literal["auto"] | None = None
+    batch_size: int | None = field(default=None, metadata={"option": "batch"})
+    accumulation: int | None = field(default=None, metadata={"option": "accumulate"})
+    warmup_steps: int | None = field(default=None, metadata={"option": "warmup"})
+    schedule: str | None = None
+    dropout: float | None = None
+    patience: int | None = None
+    prompt: str = ""
+    keep: int = 2
+    start_from: Path | None = None
+
+
+# What a run may have beyond its preset.
+_DEPARTURES = (
+    "recipe", "learning_rate", "batch_size", "accumulation", "warmup_steps", "schedule", "dropout", "patience",
+)  # fmt: skip
+
+
 @dataclass(frozen=True)
-class TrainingPlan:
+class TrainingPlan(TrainingSettings):
     """A training run.
 
     Attributes:
         out: folder of the checkpoint.
-        preset: model and batch, by name.
-        corpus: the text's name, for records; the text itself is handed to the session.
-        engine: engine or variant, such as ``vectorized[threads=1]``.
         steps: updates in the whole run, parts before a resume included.
-        seed: of the starting weights and the batches.
-        recipe: name of a row of ``RECIPES``, applied to the preset's settings; they stay as they are when None. A
-            resumed run keeps its own settings unless a recipe or one of the next six is given.
         learning_rate: instead of the recipe's.
-        batch_size: instead of the preset's.
-        accumulation: batches whose gradients make one update.
-        warmup_steps: updates over which the rate rises, instead of the recipe's.
-        schedule: ``cosine`` for a rate that falls until the run's end, ``constant`` for one that stays; the recipe's
-            when None.
-        dropout: share of the numbers that dropout sets to 0.
-        patience: evaluations without a lower held-out loss after which the run stops; never when None.
         eval_every: steps between evaluations on the held-out text; a tenth of the run when None.
         eval_batches: batches of held-out text per evaluation, the same ones every time.
         sample_every: steps between samples; a tenth of the run when None.
         early_samples: whether there are samples after 1, 10, 30, 100, … steps as well.
-        prompt: what the samples continue; empty starts from a line break.
         sampling: how samples are drawn, with the same random choices every time.
         checkpoint_every: steps between checkpoints; by the clock alone when None.
         checkpoint_seconds: seconds between checkpoints at most.
-        keep: how many checkpoints before the newest stay in the folder.
-        start_from: a checkpoint folder whose model, shape and weights, a new run begins with instead of the preset's.
 
     Raises:
         ConfigError: an unknown preset or engine, a number outside its range, or a prompt longer than the context.
     """
 
     out: Path
-    preset: str = "small"
-    corpus: str = "shakespeare"
-    engine: str = DEFAULT_ENGINE
     steps: int = 1000
-    seed: int = 0
-    recipe: str | None = None
-    learning_rate: float | None = None
-    batch_size: int | None = None
-    accumulation: int | None = None
-    warmup_steps: int | None = None
-    schedule: str | None = None
-    dropout: float | None = None
-    patience: int | None = None
+    learning_rate: float | None = field(default=None, kw_only=True)
     eval_every: int | None = None
     eval_batches: int = 8
     sample_every: int | None = None
     early_samples: bool = False
-    prompt: str = ""
     sampling: SamplingSettings = field(default_factory=lambda: SamplingSettings(160, temperature=0.8, top_k=40))
     checkpoint_every: int | None = None
     checkpoint_seconds: float = 120.0
-    keep: int = 2
-    start_from: Path | None = None
+
+    @classmethod
+    def of(cls, settings: TrainingSettings, **more: Any) -> TrainingPlan:
+        """The plan of a run with these settings; ``more`` gives the fields that they lack, or replaces some."""
+        values = {part.name: getattr(settings, part.name) for part in fields(TrainingSettings)} | more
+        if values["learning_rate"] == "auto":
+            values["learning_rate"] = preset_learning_rate(get_preset(values["preset"]).model)
+        return cls(**values)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "out", Path(self.out))
@@ -123,6 +141,11 @@ class TrainingPlan:
     def preset_entry(self) -> Preset:
         """The preset's row."""
         return get_preset(self.preset)
+
+    @property
+    def shown_prompt(self) -> str:
+        """The prompt as text that can be written to a file: its bytes that are not UTF-8 are U+FFFD."""
+        return Tokenizer.decode(Tokenizer.encode(self.prompt))
 
     @property
     def evaluation_interval(self) -> int:
@@ -160,10 +183,11 @@ class TrainingPlan:
     def options_text(self) -> str:
         """The options of ``invoke train`` that ask for these settings; empty for a preset's own."""
         words = []
-        for option, name in _SETTINGS.items():
-            value = getattr(self, name)
-            if value is not None:
-                words += [option, value if isinstance(value, str) else repr(value)]
+        for part in fields(TrainingSettings):
+            value = getattr(self, part.name)
+            if part.name in _DEPARTURES and value is not None:
+                option = part.metadata.get("option", part.name).replace("_", "-")
+                words += [f"--{option}", value if isinstance(value, str) else repr(value)]
         return shlex.join(words)
 
     def resume_command(self) -> str:

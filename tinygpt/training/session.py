@@ -225,7 +225,7 @@ class _Session:
         self._outdate_saved()
         return SampleRecord(
             step=self.step,
-            prompt=plan.prompt,
+            prompt=plan.shown_prompt,
             text=text,
             **asdict(plan.sampling),
             tokens_per_second=tokens.tokens_per_second,

@@ -14,7 +14,7 @@ import shutil
 import statistics
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -74,20 +74,20 @@ class Finding:
     missed: bool
 
 
-def audit_site(root: Path, site: Path, pages: str = "") -> Iterator[Finding]:
+def audit_site(root: Path, site: Path, pages: Sequence[str] = ()) -> Iterator[Finding]:
     """Check the HTML of all pages and let Lighthouse score them; yields as they are done.
 
     Args:
         root: the checkout.
         site: the built folder.
-        pages: comma-separated addresses for Lighthouse, or "home"; all pages when empty.
+        pages: addresses for Lighthouse, or "home"; all pages when empty.
 
     Raises:
         SiteError: nothing is built, a page does not exist, or a tool did not run.
         MissingDependencyError: npm, Java, Node or a browser is not installed.
     """
     built = pages_of(site)
-    asked = [name.strip().removesuffix("home") for name in pages.split(",")] if pages else built
+    asked = [name.removesuffix("home") for name in pages] or built
     unknown = [name for name in asked if name not in built]
     if unknown or not built:
         raise SiteError(f"there is no page {', '.join(unknown)} in {site.name}", "pages of a built site", "invoke site")

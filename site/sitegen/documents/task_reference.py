@@ -1,4 +1,4 @@
-"""The task reference: options, defaults and meanings as Invoke itself knows them, so that the page cannot drift."""
+"""The task reference: options, defaults and meanings as the tasks themselves have them, so the page cannot drift."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from invoke import Collection
 from sitegen.documents.pages import Page
 from sitegen.text.escape import html_block
 from sitegen.text.markup import TableCell, html_table
+from tinygpt.terminal.tasks import OptionsTask
 
 PAGE = "tasks.md"
 _CODE = re.compile(r"`([^`]+)`|(?<![\w-])(--[a-z-]+)")  # in docstrings and helps, which are written for a terminal
@@ -27,24 +28,19 @@ def task_html(collection: Collection, name: str) -> str:
         collection: the tasks.
         name: of one of them.
     """
-    task = collection[name]
-    options = task.get_arguments()
+    task: OptionsTask = collection.tasks[name]
     summary = f"<p>{_words((task.__doc__ or '').strip().splitlines()[0])}</p>"
-    if not options:
+    if not task.options:
         return f"{summary}<p>It has no options.</p>"
     rows: list[list[TableCell | str]] = [
         [
-            TableCell("", html=f"<code>{html_block(_flag(option.name, option.positional))}</code>"),
-            "required" if option.positional and option.default is None else _default(option.default),
-            TableCell(str(option.help or ""), html=_words(str(option.help or ""))),
+            TableCell("", html=f"<code>{html_block(option.label)}</code>"),
+            option.default_text,
+            TableCell(option.help, html=_words(option.help)),
         ]
-        for option in options
+        for option in task.options
     ]
     return summary + html_table(f"Options of {name}", ["option", "default", "meaning"], rows)
-
-
-def _flag(name: str, positional: bool) -> str:
-    return name.upper().replace("_", "-") if positional else f"--{name.replace('_', '-')}"
 
 
 def _words(text: str) -> str:
@@ -55,12 +51,6 @@ def _words(text: str) -> str:
         for index, part in enumerate(parts)
         if part
     )
-
-
-def _default(value: object) -> str:
-    if value is False:
-        return "off"
-    return str(value) if value not in (None, "", []) else "none"
 
 
 def check_task_page(pages: Sequence[Page], names: frozenset[str]) -> list[str]:

@@ -231,13 +231,13 @@ _FITTED = "invoke bench --engines {ENGINE}"
 _PEERS = f"{TRAINING_COMMAND} --presets {{PRESET}}"
 _GENERATES = f"{GENERATION_COMMAND} --presets {{PRESET}}"
 
-_TRAINS_THERE = "python -m bench.training.accelerator_training --out rows --preset {PRESET} --corpus {CORPUS}"
+_TRAINS_THERE = "invoke accelerator-train --out rows --preset {PRESET} --corpus {CORPUS}"
 
 
 def _of_accelerator(name: str) -> Pattern:
     """A row of the grammar that ``sitegen.numbers.accelerator_numbers`` answers."""
     answer = ACCELERATOR_ANSWERS[name]
-    of_preset = "python -m bench.measuring.accelerator --out rows --presets {PRESET}"
+    of_preset = "invoke accelerator --out rows --presets {PRESET}"
     command = of_preset if name.endswith("PRESET") else ACCELERATOR_COMMAND
     return Pattern(lambda facts, *parts: answer(facts.accelerated, *parts), command)
 

@@ -41,7 +41,7 @@ from sitegen.text import quantities
 from sitegen.text.markup import TableCell, html_table, nothing_yet
 from tinygpt.presets import PRESETS
 
-COMMAND = "python -m bench.measuring.accelerator --out rows && invoke results merge --dirs rows"
+COMMAND = "invoke accelerator --out rows && invoke results merge --dirs rows"
 ON_ACCELERATOR, ON_PROCESSOR = "accelerator", "processor"
 LINE_COLUMNS = (*CELL_COLUMNS, "device", "line")
 
@@ -237,7 +237,7 @@ def scaling_table(results: Results) -> str:
     if found.empty:
         return nothing_yet(
             "No two devices are measured beside one",
-            "python -m bench.measuring.accelerator --out rows --presets behemoth --batch 8 "
+            "invoke accelerator --out rows --presets behemoth --batch 8 "
             "--engines 'jax[dispatch=3],jax[dispatch=3,mesh=data2]'",
         )
     rows: list[list[TableCell | str]] = [

@@ -35,7 +35,7 @@ def accelerator_status(results: Results) -> str:
         return nothing_yet("No accelerator is measured", COMMAND)
     parts = [
         f'<p class="tg-machine">{html_block(str(machine))}</p>'
-        f"{_matrix(str(machine), group, (), 'python -m bench.measuring.accelerator --out rows')}"
+        f"{_matrix(str(machine), group, (), 'invoke accelerator --out rows')}"
         for machine, group in cells.groupby("machine", sort=False)
     ]
     return "".join(parts) + _failures(cells)

@@ -4,7 +4,7 @@ import pytest
 
 from bench.arms.registry import PEERS, REFERENCE
 from bench.arms.suites import SUITES, Arm, Cell, Suite, repeat_command, select_suite
-from bench.arms.variants import check_variant, engine_name, make_engine, split_names
+from bench.arms.variants import check_variant, engine_name, make_engine
 from tests.bench.faulty_engines import Raising
 from tinygpt.engines import CPU_ENGINES
 from tinygpt.errors import ConfigError
@@ -70,9 +70,6 @@ def test_wrong_names_get_the_nearest(arguments, hint):
 
 
 def test_names_and_variants():
-    assert split_names("numpy, vectorized[threads=1,kernels=numpy],,python") == [
-        "numpy", "vectorized[threads=1,kernels=numpy]", "python",
-    ]  # fmt: skip
     assert engine_name("vectorized[threads=1]") == "vectorized"
     assert check_variant("vectorized[threads = 1]") == "vectorized[threads=1]"
 

@@ -9,7 +9,8 @@ from io import BytesIO
 import pytest
 
 from bench.arms.registry import ACCELERATOR_PEERS, STEPS_TOGETHER
-from bench.measuring.accelerator import DEFAULT_ENGINES, REFERENCE, judged, protocol_of, rows_of, split_variants
+from bench.measuring.accelerator import REFERENCE, checked, judged, protocol_of, rows_of
+from bench.measuring.accelerator_options import AcceleratorOptions
 from bench.measuring.accelerator_worker import timed_steps
 from bench.records import machine as machine_module
 from bench.records.process_rows import RunContext
@@ -21,6 +22,7 @@ from tests.bench.rows import MACHINE
 from tinygpt.engines import create_engine
 from tinygpt.errors import ConfigError
 
+ENGINES = AcceleratorOptions.engines
 CONTEXT = RunContext("20260101T000000Z-aaaaaaaa-0000", "accelerator", Provenance("c" * 40, False), MACHINE)
 
 
@@ -60,7 +62,7 @@ def test_groups_divide_what_the_protocol_asks_for(corpus):
 
 
 def test_a_workers_events_become_rows(corpus, results_root):
-    variants = (*DEFAULT_ENGINES, "jax[dispatch=3,precision=bfloat16]")
+    variants = (*ENGINES, "jax[dispatch=3,precision=bfloat16]")
     protocols = {name: protocol_of(name, "tiny", corpus, rounds=2) for name in variants}
     curve = [5.0 - 0.01 * step for step in range(18)]
     wrong = [loss * 1.01 for loss in curve]
@@ -81,11 +83,11 @@ def test_a_workers_events_become_rows(corpus, results_root):
     assert table["loss_drift"][variants[-1], 0] == pytest.approx(0.01)
     assert table["kind"].to_dict() == {key: "peer" if key[0] in ACCELERATOR_PEERS else "bench" for key in status}
     assert len(read_table("steps", results_root)) == 18 * 6
-    assert table["command"][variants[0], 0].startswith("python -m bench.measuring.accelerator --presets tiny")
+    assert table["command"][variants[0], 0].startswith("invoke accelerator --out rows --presets tiny")
 
 
 def test_a_process_that_ended_early_is_a_row_for_everybody_it_owed(corpus):
-    protocols = {name: protocol_of(name, "tiny", corpus, rounds=1) for name in DEFAULT_ENGINES}
+    protocols = {name: protocol_of(name, "tiny", corpus, rounds=1) for name in ENGINES}
     rows = rows_of(CONTEXT, protocols, [], limit=480.0, said="Segmentation fault")
     assert [row.status for row in rows.runs] == ["crashed"] * 4
     assert all("Segmentation fault" in row.error_tail for row in rows.runs)
@@ -93,11 +95,11 @@ def test_a_process_that_ended_early_is_a_row_for_everybody_it_owed(corpus):
 
 
 def test_a_preset_that_the_run_had_no_time_for_is_interrupted_and_not_a_crash(corpus):
-    protocols = {name: protocol_of(name, "tiny", corpus, rounds=1) for name in DEFAULT_ENGINES}
+    protocols = {name: protocol_of(name, "tiny", corpus, rounds=1) for name in ENGINES}
     failed = {"event": "error", "variant": REFERENCE, "type": "ValueError", "message": "its own"}
     rows = rows_of(CONTEXT, protocols, [failed], limit=480.0, said=None)
     assert {row.variant: row.status for row in rows.runs} == {
-        name: "crashed" if name == REFERENCE else "interrupted" for name in DEFAULT_ENGINES
+        name: "crashed" if name == REFERENCE else "interrupted" for name in ENGINES
     }
 
 
@@ -108,12 +110,9 @@ def test_what_is_not_a_number_has_diverged(corpus):
 
 
 def test_names_are_checked_before_anything_runs():
-    assert split_variants("jax[dispatch=3,precision=tf32],torch-cuda") == [
-        "jax[dispatch=3,precision=tf32]",
-        "torch-cuda",
-    ]
+    assert checked(ENGINES) == ENGINES
     with pytest.raises(ConfigError, match="torch-cud"):
-        split_variants("torch-cud")
+        checked(["jax[dispatch=3,precision=tf32]", "torch-cud"])
 
 
 def test_the_fingerprint_names_gpus_and_driver(tmp_path, monkeypatch):

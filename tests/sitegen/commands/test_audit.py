@@ -83,13 +83,13 @@ def test_a_page_below_its_goal_is_missed_and_says_why(site: Path) -> None:
     (site.parent / "messages.json").write_text('{"messages": []}')
     assert missed([*audit_site(site.parent, site)]) == []
     (site.parent / "report.json").write_text(report(0.94))
-    findings = [*audit_site(site.parent, site, "page/")]
+    findings = [*audit_site(site.parent, site, ["page/"])]
     assert missed(findings) == ["missed  page/: accessibility 94, best-practices 100, seo 100"]
     assert findings[-1].text.strip() == "Contrast is low <p class='pale'>"
 
 
 def test_performance_is_asked_of_two_pages_and_measured_three_times(site: Path) -> None:
-    findings = [*audit_site(site.parent, site, "home")]
+    findings = [*audit_site(site.parent, site, ["home"])]
     assert "performance 100" in findings[-1].text
     assert len((site.parent / "visited").read_text().split()) == 3
     assert {page for page in PERFORMANCE if "performance" in goals_of(page)} == set(PERFORMANCE)
@@ -102,7 +102,7 @@ def test_what_cannot_be_audited_is_said_in_one_line(
     site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(SiteError, match="there is no page nowhere/ in _site"):
-        next(audit_site(tmp_path, site, "nowhere/"))
+        next(audit_site(tmp_path, site, ["nowhere/"]))
     with pytest.raises(SiteError, match="invoke site"):
         next(audit_site(tmp_path, tmp_path / "nothing"))
     (tmp_path / "bin/java").write_text("#!/bin/sh\necho broken >&2\n")

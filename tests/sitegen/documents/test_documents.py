@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from sitegen.build.site import BuiltSite, build_site
+from sitegen.commands.program import namespace
 from sitegen.documents.outcome_links import OutcomeTargets, check_named, named
 from sitegen.documents.pages import Page, read_pages
 from sitegen.documents.qa_log import check_entries, qa_overview, read_entries
@@ -16,7 +17,6 @@ from sitegen.documents.roadmap import check_tasks, read_tasks, roadmap_table
 from sitegen.documents.task_reference import check_task_page, task_html, task_names
 from sitegen.figures import FIGURES
 from sitegen.text.errors import SiteError
-from tasks import namespace
 from tests import ROOT
 from tests.sitegen.build.test_site import one_page
 

@@ -186,17 +186,15 @@ def test_numbers_about_accelerators(facts: Facts, name: str, text: str | None) -
 def test_without_rows_everything_says_how_to_make_some(tmp_path: Path) -> None:
     results = load_results(rows.store(tmp_path, rows.ladder()))
     assert FIGURE.rows(results).empty
-    assert FIGURE.command.startswith("python -m bench.measuring.accelerator ")
+    assert FIGURE.command.startswith("invoke accelerator ")
     for name in ("accelerator", "accelerator_scaling", "status_accelerators"):
-        assert "python -m bench.measuring.accelerator --out rows" in unescape(TABLES[name](results))
+        assert "invoke accelerator --out rows" in unescape(TABLES[name](results))
     places = {"PRESET": "tiny", "CORPUS": "stories"}
     for pattern in (name for name in PATTERNS if name.startswith("accelerator.")):
         name = ".".join(places.get(part, part) for part in pattern.split("."))
         found = resolve_number(name, Facts(results))
         assert found.text is None
-        assert found.command.startswith(
-            ("python -m bench.measuring.accelerator", "python -m bench.training.accelerator")
-        )
+        assert found.command.startswith(("invoke accelerator", "invoke accelerator-train"))
 
 
 def test_tables_hold_every_preset_and_every_mesh(facts: Facts) -> None:

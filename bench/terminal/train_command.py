@@ -1,0 +1,146 @@
+"""The task train: a run with its live view, in this terminal or in the background, recorded if asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tinygpt.engines import with_mesh
+from tinygpt.errors import ConfigError
+from tinygpt.terminal.checkout import results_folder
+from tinygpt.terminal.tasks import task
+from tinygpt.training.plan import TrainingPlan, TrainingSettings
+
+if TYPE_CHECKING:
+    from bench.training.advice import Advice
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions(TrainingSettings):
+    """Options of train.
+
+    Attributes:
+        preset: small when omitted; tiny, medium, large, xl, huge, massive, mega, behemoth, or nanogpt.
+        steps: updates in the whole run; 1000 when omitted.
+        minutes: instead of --steps: pick steps (and a preset) for so much time, and record the run; needs the extra
+            ``bench``.
+        out: folder of the checkpoint; runs/CORPUS-PRESET when omitted.
+        resume: go on from the checkpoint in --out.
+        corpus_file: the corpus tinyshakespeare as a file that you have.
+        record: write the run's steps and samples to results/local/; needs the extra ``bench``.
+        ignore_memory: start even if the model is predicted not to fit.
+        detach: train in the background; ``invoke runs`` shows how far it is.
+        gentle: let everything else on this machine go first.
+        mesh: devices of engine jax: data=2, fsdp=4, or data=2,fsdp=4.
+        hosts: several processes of engine jax: HOST:PORT of process 0, or auto on a cluster.
+        process: with --hosts HOST:PORT, which one this is: 0/2, 1/2.
+    """
+
+    preset: str = ""
+    steps: int | None = None
+    minutes: float | None = None
+    out: Path | None = None
+    resume: bool = False
+    corpus_file: str | None = None
+    record: bool = False
+    ignore_memory: bool = False
+    detach: bool = False
+    gentle: bool = False
+    mesh: str = ""
+    hosts: str = ""
+    process: str = ""
+
+
+@task()
+def train(options: TrainOptions) -> int:
+    """Train a preset on a corpus; Ctrl-C saves, --resume goes on."""
+    from bench.planning.capacity import require_room_to_train
+    from tinygpt.runs.background import become_detached, train_in_background
+    from tinygpt.system.priority import step_back
+    from tinygpt.terminal.runs_view import print_started
+
+    advice = _advice(options) if options.minutes is not None else None
+    preset = options.preset or (advice.row.preset if advice else TrainingSettings.preset)
+    plan = TrainingPlan.of(
+        options,
+        preset=preset,
+        out=options.out or Path(f"runs/{options.corpus.partition(':')[0]}-{preset}"),
+        engine=with_mesh(options.engine, options.mesh) if options.mesh else options.engine,
+        steps=advice.steps if advice else TrainingPlan.steps if options.steps is None else options.steps,
+    )
+    if advice:
+        from bench.training.advice import advice_text
+
+        advice = advice.for_run(plan)
+        print(advice_text(advice), flush=True)
+    options = replace(options, record=options.record or advice is not None)
+    if options.record and options.start_from:
+        raise ConfigError("--record with --start-from", "one of the two: recorded runs start from their seed")
+    if not options.ignore_memory:
+        require_room_to_train(plan, options.resume, options.record)
+    if options.detach and not become_detached():
+        print_started(train_in_background(plan, options.resume))
+        return 0
+    if options.gentle:
+        step_back()
+    if options.hosts or options.process:
+        from tinygpt.engines.jax.hosts import job, parse_meeting
+
+        with job(parse_meeting(options.hosts, options.process), plan.engine, str(plan.out)) as index:
+            return run_plan(plan, options, index=index)
+    return run_plan(plan, options, advice)
+
+
+def _advice(options: TrainOptions) -> Advice:
+    """Choose what to train in so much time; steps, and the batch that step times were measured with, follow from it."""
+    from bench.planning.budget import make_budget
+    from bench.training.advice import advise
+
+    fixed = {
+        "--steps": options.steps is not None,
+        "--resume": options.resume,
+        "--batch": options.batch_size is not None,
+        "--accumulate": options.accumulation is not None,
+    }
+    if given := [option for option, is_given in fixed.items() if is_given]:
+        raise ConfigError(f"--minutes with {given[0]}", "one of the two", "invoke train --minutes 15")
+    minutes = float(options.minutes or 0)
+    return advise(make_budget(results_folder(), minutes, options.preset or None, options.engine, options.corpus))
+
+
+def run_plan(plan: TrainingPlan, options: TrainOptions, advice: Advice | None = None, index: int | None = None) -> int:
+    """Train with the live view, recording when asked to; returns the process's exit code.
+
+    Of several processes that train one model, each has an index, and only the first one shows and writes anything.
+    """
+    from tinygpt.corpora import load_corpus
+    from tinygpt.runs.status import report_status
+    from tinygpt.system.stopping import StopRequest
+    from tinygpt.terminal.live_view import watch
+    from tinygpt.training.events import StopRecord
+    from tinygpt.training.session import run_session
+
+    corpus = load_corpus(plan.corpus, path=options.corpus_file)
+    if index is not None:
+        from tinygpt.training.same_plan import require_same_plan
+
+        require_same_plan(plan, corpus, options.resume)
+    first, stop = not index, StopRequest()
+    events = run_session(plan, corpus, resume=options.resume, stop=stop, writes=first)
+    if first:
+        print(f"corpus {corpus.name}: {corpus.licence}", flush=True)
+        events = report_status(watch(events, stop=stop))
+    if options.record and first:
+        from bench.training.record_training import record_events
+
+        events = record_events(events, results_folder(), expected=advice.expected if advice else None)
+    code = 0
+    for event in events:
+        if isinstance(event, StopRecord):
+            code = event.exit_code
+            if advice and not code:
+                from bench.training.advice import outcome_text
+
+                print(outcome_text(advice.expected, event))
+    return code

@@ -1,0 +1,113 @@
+"""The checking tasks: test, browser, parity, lint, types, and checks, which runs all of them."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tinygpt.terminal.checkout import checkout
+from tinygpt.terminal.tasks import missing_extra, task
+
+# Files of tests go to two processes: many tests wait for processes of their own. A file's tests share what they need.
+_TWO_AT_A_TIME = ("--numprocesses=2", "--dist=loadfile")
+
+
+def _tool(module: str, *arguments: str) -> int:
+    """Run a Python tool of the extras in the project's folder; returns its exit code."""
+    if importlib.util.find_spec(module) is None:
+        raise missing_extra(module)
+    return subprocess.run([sys.executable, "-m", module, *arguments], cwd=checkout(), check=False).returncode
+
+
+def _check(*tools: Sequence[str]) -> int:
+    """Run the tools of a check until one fails; returns its exit code."""
+    for tool in tools:
+        if code := _tool(*tool):
+            return code
+    return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestOptions:
+    """Options of test.
+
+    Attributes:
+        only: a folder or file of tests.
+    """
+
+    only: str = ""
+
+
+@task(needs="dev")
+def test(options: TestOptions) -> int:
+    """Run the tests that need neither a network, a browser nor PyTorch."""
+    if options.only:
+        return _check(["pytest", options.only])
+    code = _check(["pytest", "tests", *_TWO_AT_A_TIME, "--ignore=tests/browser", "--ignore=tests/parity"])
+    if not code:
+        print("Two more suites have needs of their own: `invoke browser` (Chromium), `invoke parity` (PyTorch).")
+    return code
+
+
+@dataclass(frozen=True, kw_only=True)
+class BrowserOptions:
+    """Options of browser.
+
+    Attributes:
+        every_page: walk every page, not only one of each kind: ten minutes.
+    """
+
+    every_page: bool = False
+
+
+@task(needs="dev")
+def browser(options: BrowserOptions) -> int:
+    """Build the site and walk it in Chromium."""
+    if options.every_page:
+        os.environ["TINYGPT_EVERY_PAGE"] = "yes"
+    return _check(["pytest", "tests/browser"])
+
+
+@task(needs="parity")
+def parity() -> int:
+    """Compare with PyTorch, transformers and JAX, live."""
+    for module in ("torch", "transformers", "jax"):
+        __import__(module)
+    return _check(["pytest", "tests/parity", *_TWO_AT_A_TIME])
+
+
+@dataclass(frozen=True, kw_only=True)
+class LintOptions:
+    """Options of lint.
+
+    Attributes:
+        fix: fix what can be fixed.
+    """
+
+    fix: bool = False
+
+
+@task(needs="dev")
+def lint(options: LintOptions) -> int:
+    """Check style and formatting."""
+    fix, check = (["--fix"], []) if options.fix else ([], ["--check"])
+    return _check(["ruff", "check", *fix, "."], ["ruff", "format", *check, "."])
+
+
+@task(needs="dev")
+def types() -> int:
+    """Check types."""
+    return _check(["mypy"])
+
+
+@task(needs="dev")
+def checks() -> int:
+    """Run test, lint, types, browser and parity."""
+    codes = {name: _tool("invoke", name) for name in ("test", "lint", "types", "browser", "parity")}
+    for name, code in codes.items():
+        print(f"{name}: {'failed' if code else 'passed'}")
+    return int(any(codes.values()))

@@ -1,0 +1,29 @@
+"""All tasks in one collection, and the program that offers them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from invoke import Collection
+
+from bench.terminal.accelerator_commands import accelerator, accelerator_train
+from bench.terminal.commands import bench, compare, doctor, estimate, results
+from bench.terminal.model_commands import gallery, race, sweep
+from bench.terminal.train_command import train
+from sitegen.commands.checks import browser, checks, lint, parity, test, types
+from sitegen.commands.commands import audit, deploy, embed, playground, serve, site
+from sitegen.commands.demo import demo
+from tinygpt.terminal.commands import restore, runs, stop
+from tinygpt.terminal.model_commands import evaluate, sample
+from tinygpt.terminal.program import TaskProgram
+
+namespace = Collection(
+    train, sample, evaluate, runs, stop, restore, bench, compare, results, estimate, doctor, site, embed, serve,
+    playground, audit, deploy, race, sweep, gallery, accelerator, accelerator_train, demo, test, browser, parity, lint,
+    types, checks,
+)  # fmt: skip
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Run the tasks of a command line, this process's own when None: the entry point of ``tinygpt``."""
+    TaskProgram(namespace).run(None if words is None else [*words])

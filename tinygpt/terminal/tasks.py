@@ -1,0 +1,127 @@
+"""A task: a function that takes a dataclass of options (see ``tinygpt.terminal.options``).
+
+    @task(needs="bench")
+    def compare(options: CompareOptions) -> int:  # the exit code; None for 0
+
+What the function raises for the user to fix is printed as one line.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import MappingProxyType
+from typing import Any, get_type_hints
+
+from invoke import Argument, Context, Exit, Task
+
+from tinygpt.errors import MissingDependencyError, StorageError, TinyGPTError
+from tinygpt.terminal.command_name import as_called
+from tinygpt.terminal.options import NONE, OFF, Option, options_of, read_options
+
+# Module that an optional part imports → the extra that installs it.
+EXTRA_OF = MappingProxyType(
+    {
+        "altair": "site",
+        "hypothesis": "dev",
+        "jax": "jax",
+        "math_core": "site",
+        "mkdocs": "site",
+        "mypy": "dev",
+        "pandas": "bench",
+        "playwright": "dev",
+        "pyarrow": "bench",
+        "pydivsufsort": "evaluate",
+        "pytest": "dev",
+        "ruff": "dev",
+        "scipy": "bench",
+        "torch": "parity",
+        "transformers": "parity",
+        "vl_convert": "site",
+    }
+)
+
+
+class OptionsTask(Task[Callable[..., None]]):
+    """An Invoke task whose options are the fields of the dataclass that its function receives.
+
+    Args:
+        function: takes the dataclass, or nothing; returns the exit code, or None for 0.
+        needs: the extra without which the task cannot run, if there is one.
+        aliases: other names; one of two words is typed as two words.
+    """
+
+    def __init__(self, function: Callable[..., int | None], needs: str, aliases: Sequence[str]) -> None:
+        name, summary = function.__name__.replace("_", "-"), inspect.getdoc(function) or ""
+        received = [kind for name, kind in get_type_hints(function).items() if name != "return"]
+        self.needs = needs
+        self.options: tuple[Option, ...] = options_of(received[0]) if received else ()
+
+        @functools.wraps(function)
+        def body(_: Context, **given: Any) -> None:
+            with one_line_errors(needs):
+                code = function(*(read_options(kind, name, given) for kind in received))
+            if code:
+                raise Exit(code=code)
+
+        super().__init__(body, name=name, aliases=aliases, positional=())
+        self.__doc__ = f"{summary.removesuffix('.')} (needs the extra `{needs}`)." if needs else summary
+
+    def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:  # noqa: ARG002
+        """The options as Invoke knows them, for ``--help`` and completion."""
+        return [
+            Argument(
+                names=(option.name,),
+                attr_name=option.key,
+                kind=bool if option.is_flag else list if option.repeated else str,
+                help=option.help + ("" if option.default_text in (OFF, NONE) else f" [{option.default_text}]"),
+                positional=option.required,
+            )
+            for option in self.options
+        ]
+
+
+def task(*, needs: str = "", aliases: Sequence[str] = ()) -> Callable[[Callable[..., int | None]], OptionsTask]:
+    """Make a task of a function; arguments as of :class:`OptionsTask`."""
+    return functools.partial(OptionsTask, needs=needs, aliases=aliases)
+
+
+@contextmanager
+def one_line_errors(needs: str = "") -> Iterator[None]:
+    """Turn an error that the user can fix into its one line and an exit code other than 0.
+
+    Args:
+        needs: the extra that what runs inside needs; told by the missing module when empty.
+    """
+    try:
+        yield
+    except TinyGPTError as error:
+        raise Exit(as_called(f"error: {error}"), error.exit_code) from None
+    except ModuleNotFoundError as error:
+        module = (error.name or "").split(".")[0]
+        if module not in EXTRA_OF:
+            raise
+        missing = missing_extra(module, needs)
+        raise Exit(f"error: {missing}", missing.exit_code) from None
+    except BrokenPipeError:  # the reader has seen enough, as in `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise Exit(code=0) from None
+    except OSError as error:
+        storage = StorageError(
+            f"{error.filename or 'a file'}: {error.strerror or error}", "files and folders that can be used"
+        )
+        raise Exit(f"error: {storage}", storage.exit_code) from None
+    except KeyboardInterrupt:
+        raise Exit("stopped", 130) from None
+
+
+def missing_extra(module: str, extra: str = "") -> MissingDependencyError:
+    """The error that names the extra which installs a module."""
+    return MissingDependencyError(
+        f"this task needs {module}, which is not installed",
+        run=f"python -m pip install 'tinygpt[{extra or EXTRA_OF[module]}]'",
+    )
