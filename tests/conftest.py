@@ -36,3 +36,12 @@ def own_cache(tmp_path_factory):
     patch.setenv("TINYGPT_CACHE", str(tmp_path_factory.mktemp("cache")))
     yield
     patch.undo()
+
+
+@pytest.fixture
+def homeless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No ``HOME``, and a user without an account, as in many containers."""
+    for name in ("HOME", "XDG_CACHE_HOME", "USER", "LOGNAME"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("getpwuid", "getpwnam"):
+        monkeypatch.setattr(f"pwd.{name}", lambda _user: {}["no account"])

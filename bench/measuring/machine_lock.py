@@ -5,16 +5,13 @@ The lock belongs to the process and goes with it, however it ends; the file that
 
 from __future__ import annotations
 
-import getpass
-import hashlib
-import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from tinygpt.errors import StorageError, TinyGPTError
-from tinygpt.system.file_lock import take_lock
+from tinygpt.system.file_lock import open_lock, read_holder, take_lock
+from tinygpt.system.home import user_temporary
 
 
 class BusyError(TinyGPTError):
@@ -22,14 +19,8 @@ class BusyError(TinyGPTError):
 
 
 def default_lock_file() -> Path:
-    """The machine's lock, one per user, because another user's file may not be opened."""
-    try:
-        name = getpass.getuser()
-    except (KeyError, OSError):  # a user without an account entry, as in many containers
-        name = str(os.getuid())
-    # The user's name is hashed: it need not be in a world-readable folder's listing.
-    user = hashlib.sha256(name.encode()).hexdigest()[:8]
-    return Path(tempfile.gettempdir()) / f"tinygpt-bench-{user}.lock"
+    """The machine's lock, one per user."""
+    return user_temporary("tinygpt-bench")
 
 
 @contextmanager
@@ -42,20 +33,15 @@ def measurement_lock(path: Path) -> Iterator[None]:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b")
+        file = open_lock(path)
     except OSError as error:
         raise StorageError(f"cannot open the lock {path}: {error.strerror}", "a folder that may be written") from error
     with file:
         if not take_lock(file):
-            file.seek(0)
-            holder = file.read(32).decode("ascii", "replace").strip() or "unknown"
+            holder = read_holder(file)
             raise BusyError(
-                f"process {holder} is measuring on this machine",
+                f"process {holder.pid if holder else 'unknown'} is measuring on this machine",
                 "one measurement at a time",
                 "the same command when it has ended",
             )
-        file.seek(0)
-        file.truncate()
-        file.write(f"{os.getpid()}\n".encode())
-        file.flush()
         yield

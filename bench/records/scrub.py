@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import socket
-from pathlib import Path
 
 from tinygpt.corpora.hub import is_local
+from tinygpt.system.home import expand_home
 
 _NAME = r"[^\\/\s\"'<>|:*?,;()]+"
 # Two or more components from a root or a drive; a file name at the end is what a reader needs.
@@ -18,7 +18,7 @@ _QUOTED_PATH = re.compile(r"([\"'])(?:[A-Za-z]:)?[\\/][^\"'\n]*?[\\/]([^\"'\\/\n
 def scrub(text: str) -> str:
     """Shorten absolute paths to their last component, and take out the home folder and the host's name."""
     text = _QUOTED_PATH.sub(r"\1…/\2\1", text)
-    home = re.escape(str(Path.home()))
+    home = re.escape(str(expand_home("~")))
     text = re.sub(rf"(?<![\w./\\]){home}(?:[\\/](?:{_NAME}[\\/])*|(?![\w.-]))", "…/", text)
     text = _PATH.sub(r"…/\1", text)
     host = socket.gethostname()

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from tinygpt.corpora.corpus import Parts
 from tinygpt.errors import CorpusError, StorageError
-from tinygpt.system.cache_folder import cache_folder
 from tinygpt.system.files import replace_file
+from tinygpt.system.home import cache_folder
 
 _log = logging.getLogger(__name__)
 _MAGIC = "tinygpt-corpus 1"

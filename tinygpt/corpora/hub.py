@@ -18,6 +18,7 @@ from tinygpt.corpora.cache import cached
 from tinygpt.corpora.corpus import Parts
 from tinygpt.corpora.textfile import split_documents
 from tinygpt.errors import CorpusError, MissingDependencyError
+from tinygpt.system.home import expand_home
 
 MAX_BYTES = 20_000_000
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?(@[\w.-]+)?")
@@ -64,7 +65,7 @@ def _stream(name: str) -> Iterator[str]:
             f"corpus 'hf:{name}' needs the package datasets", "an installed datasets", "pip install 'tinygpt[hf]'"
         ) from error
     if is_local(name):
-        location, config = str(Path(name).expanduser()), None
+        location, config = str(expand_home(name)), None
         if not Path(location).is_dir():
             raise CorpusError(f"there is no folder {name!r}", "a folder with a data set's files", "ls")
     else:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tinygpt.corpora.corpus import Parts
 from tinygpt.errors import CorpusError
+from tinygpt.system.home import expand_home
 from tinygpt.system.memory import require_memory
 
 HELD_OUT_SHARE = 10  # the last tenth
@@ -42,7 +43,7 @@ def read_text(corpus: str, path: str) -> Parts:
     """
     if not path:
         raise CorpusError(f"corpus {corpus!r} names no file", "file:PATH", "the same command with a path")
-    folder = _expanded(path)
+    folder = expand_home(path)
     if folder.is_dir():
         return split_documents([data for file in _files_below(folder) if (data := _read(corpus, str(file)))], corpus)
     return split(read_file(corpus, path))
@@ -62,7 +63,7 @@ def read_file(corpus: str, path: str) -> bytes:
 
 
 def _read(corpus: str, path: str) -> bytes:
-    file = _expanded(path)
+    file = expand_home(path)
     try:
         status = file.stat()
         if not stat.S_ISREG(status.st_mode):  # reading from a pipe, say, may never end
@@ -79,13 +80,6 @@ def _read(corpus: str, path: str) -> bytes:
 
 def _again(corpus: str) -> str:
     return f"the same command with --corpus {corpus.partition(':')[0]}:PATH"
-
-
-def _expanded(path: str) -> Path:
-    try:
-        return Path(path).expanduser()
-    except RuntimeError:  # no home, or no such user: then it is a file of that name
-        return Path(path)
 
 
 def _files_below(folder: Path) -> Iterator[Path]:

@@ -1,13 +1,28 @@
-"""A lock on an open file: the kernel's, gone with the process that holds it, however that ends."""
+"""A lock on a file: the kernel's, gone with the process that holds it, however that ends. The file names the holder."""
 
 from __future__ import annotations
 
 import errno
+import os
 import sys
+from pathlib import Path
 from typing import BinaryIO
 
-_LOCK_OFFSET = 1 << 20  # Windows locks bytes, and nobody could read the holder's number from a locked one
+from tinygpt.system.process_identity import ProcessIdentity
+
+# A link of the lock's name, from an archive say, is refused: what it points to would be overwritten.
+_FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+_LOCK_OFFSET = 1 << 20  # Windows locks bytes, and the holder's number could not be read from a locked one
 _TAKEN = frozenset({errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK})
+
+
+def open_lock(path: Path) -> BinaryIO:
+    """Open a lock's file, made if missing.
+
+    Raises:
+        OSError: the file system refused, or the path is a link.
+    """
+    return os.fdopen(os.open(path, _FLAGS, 0o644), "r+b")
 
 
 def take_lock(file: BinaryIO) -> bool:
@@ -27,5 +42,21 @@ def take_lock(file: BinaryIO) -> bool:
 
             fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        return error.errno not in _TAKEN
+        if error.errno in _TAKEN:
+            return False
+    own = ProcessIdentity.own()
+    file.seek(0)
+    file.truncate()
+    file.write(f"{own.pid} {own.started}\n".encode())
+    file.flush()
     return True
+
+
+def read_holder(file: BinaryIO) -> ProcessIdentity | None:
+    """Return the process that took a lock, or None while it has not written its name yet."""
+    file.seek(0)
+    pid, _, started = file.read(128).decode("ascii", "replace").partition(" ")
+    try:
+        return ProcessIdentity(int(pid), started.strip())
+    except ValueError:
+        return None

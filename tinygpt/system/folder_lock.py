@@ -16,12 +16,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from tinygpt.errors import FolderInUseError, StorageError
-from tinygpt.system.file_lock import take_lock
+from tinygpt.system.file_lock import open_lock, read_holder, take_lock
 from tinygpt.system.process_identity import ProcessIdentity
 
 _LOOK_SECONDS = 0.02
-# A link of the lock's name, from an archive say, is refused: what it points to would be overwritten.
-_FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
 # Worker processes hold their parent's lock too, and outlive a parent that was killed by as much as a step.
 _PATIENCE_SECONDS = 10.0
 
@@ -101,7 +99,7 @@ def holder_of(folder: Path) -> ProcessIdentity | None:
     """The process that holds a folder's lock, if it lives."""
     try:
         with lock_path(folder).open("rb") as file:
-            holder = _read_holder(file)
+            holder = read_holder(file)
     except OSError:
         return None
     return holder if holder is not None and holder.find() else None
@@ -121,19 +119,14 @@ def _acquire(folder: Path, path: Path, patience: float) -> BinaryIO:
     until = time.monotonic() + patience
     while True:
         folder.mkdir(parents=True, exist_ok=True)
-        file = os.fdopen(os.open(path, _FLAGS, 0o644), "r+b")
+        file = open_lock(path)
         try:
             if take_lock(file):
                 if _is_at(path, file):
-                    own = ProcessIdentity.own()
-                    file.seek(0)
-                    file.truncate()
-                    file.write(f"{own.pid} {own.started}\n".encode())
-                    file.flush()
                     return file
                 file.close()
                 continue
-            holder = _read_holder(file)
+            holder = read_holder(file)
         except BaseException:
             file.close()
             raise
@@ -161,12 +154,3 @@ def _is_at(path: Path, file: BinaryIO) -> bool:
     except FileNotFoundError:
         return False
     return os.path.samestat(found, os.fstat(file.fileno()))
-
-
-def _read_holder(file: BinaryIO) -> ProcessIdentity | None:
-    file.seek(0)
-    pid, _, started = file.read(128).decode("ascii", "replace").partition(" ")
-    try:
-        return ProcessIdentity(int(pid), started.strip())
-    except ValueError:  # its holder has not come to writing it
-        return None

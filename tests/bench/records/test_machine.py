@@ -110,6 +110,10 @@ def test_recorded_corpus():
     assert recorded_corpus("stories") == "stories"
 
 
+def test_without_a_home_texts_are_scrubbed_too(homeless):
+    assert scrub("cannot read /a/b/c.txt") == "cannot read …/c.txt"
+
+
 # ---- provenance --------------------------------------------------------------------------------------------
 
 

@@ -67,6 +67,11 @@ def test_a_finished_run(tmp_path):
     assert cell_summary(read_table("runs", root), steps).empty
 
 
+def test_a_run_is_recorded_where_there_is_no_home(tmp_path, homeless):
+    list(record_events(finished(plan_in(tmp_path)), tmp_path / "results"))
+    assert read_table("runs", tmp_path / "results")["status"].tolist() == ["ok"]
+
+
 def test_rows_hold_no_folder_of_the_user(tmp_path):
     plan, root = plan_in(tmp_path), tmp_path / "results"
     list(record_events(finished(plan), root))

@@ -17,7 +17,6 @@ from tinygpt.corpora import CORPORA, Corpus, load_corpus, memorization_warning, 
 from tinygpt.corpora.cache import cached
 from tinygpt.corpora.corpus import Parts
 from tinygpt.errors import CapacityError, CorpusError
-from tinygpt.system.cache_folder import cache_folder
 
 SMALL = Parts(b"to train on", b"held out")
 
@@ -189,24 +188,6 @@ def test_a_failed_write_leaves_nothing_behind(cache, monkeypatch, caplog):
     assert cached("text", lambda: SMALL) == SMALL
     assert list(cache.iterdir()) == []
     assert "No space left on device" in caplog.text
-
-
-def test_where_the_cache_is(monkeypatch, tmp_path):
-    monkeypatch.setenv("TINYGPT_CACHE", str(tmp_path / "own"))
-    assert cache_folder() == tmp_path / "own"
-    monkeypatch.delenv("TINYGPT_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cache_folder() == tmp_path / "tinygpt"
-    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setattr("sys.platform", "linux")
-    assert cache_folder() == tmp_path / "home" / ".cache" / "tinygpt"
-    monkeypatch.setattr("sys.platform", "darwin")
-    assert cache_folder() == tmp_path / "home" / "Library" / "Caches" / "tinygpt"
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setattr("sys.platform", "win32")
-    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "local"))
-    assert cache_folder() == tmp_path / "local" / "tinygpt"
 
 
 # A file of the user's

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench.measuring.machine_lock import measurement_lock
+from tinygpt.errors import StorageError
 from tinygpt.system.file_lock import take_lock
 from tinygpt.system.folder_lock import folder_lock
 
@@ -29,3 +30,11 @@ def test_where_a_file_system_has_no_locks_every_one_is_granted(tmp_path: Path, m
     monkeypatch.setattr(fcntl, "flock", refuse)
     with measurement_lock(tmp_path / "lock"), folder_lock(tmp_path / "run"):
         assert (tmp_path / "lock").is_file()
+
+
+def test_a_link_of_the_locks_name_is_refused_and_its_target_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "theirs").write_text("theirs")
+    (tmp_path / "lock").symlink_to(tmp_path / "theirs")
+    with pytest.raises(StorageError, match="cannot open the lock"), measurement_lock(tmp_path / "lock"):
+        pass
+    assert (tmp_path / "theirs").read_text() == "theirs"

@@ -17,8 +17,8 @@ import numpy as np
 
 from tinygpt.engines.vectorized.kernels import KERNELS, TILE, KernelSet, calibration_seconds
 from tinygpt.errors import ConfigError, StorageError, unknown_name
-from tinygpt.system.cache_folder import cache_folder
 from tinygpt.system.files import replace_file
+from tinygpt.system.home import cache_folder
 
 _log = logging.getLogger(__name__)
 
