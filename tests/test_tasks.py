@@ -10,7 +10,7 @@ from invoke.main import program
 
 from sitegen.commands.program import main, namespace
 from tests import ROOT
-from tinygpt.checkpoints.checkpoint import load_checkpoint, save_checkpoint
+from tinygpt.checkpoints.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.data import Tokenizer
 from tinygpt.generation.sampling import SamplingSettings
@@ -34,7 +34,7 @@ def invoke(*arguments, cwd=ROOT, **environment):
 def checkpoint(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run") / "checkpoint"
     model = ModelConfig(1, 16, 2, 16)
-    save_checkpoint(folder, model, TrainConfig(batch_size=2), initial_parameters(model, 0))
+    save_checkpoint(folder, Checkpoint(model, TrainConfig(batch_size=2), initial_parameters(model, 0)))
     return folder
 
 

@@ -1,16 +1,22 @@
 """TinyGPT: train small GPTs from scratch on a CPU.
 
->>> from tinygpt import PRESETS, create_engine
->>> preset = PRESETS["tiny"]
->>> engine = create_engine("vectorized", preset.model, preset.train, seed=0)
+>>> from tinygpt import generate_text, load_gallery_model
+>>> generate_text(load_gallery_model("shakespeare"), "ROMEO:", temperature=0.8)
 """
 
-from tinygpt.checkpoints.checkpoint import load_checkpoint
+from tinygpt.checkpoints.checkpoint import load_checkpoint, save_checkpoint
+from tinygpt.checkpoints.trainable import load_engine
 from tinygpt.config import ModelConfig, TrainConfig
+from tinygpt.corpora import load_corpus
+from tinygpt.data import BatchSampler
 from tinygpt.engines import ENGINES, Engine, create_engine
+from tinygpt.errors import TinyGPTError
+from tinygpt.evaluation.inspection import attention_weights, next_token_probabilities, score_text
+from tinygpt.gallery import load_gallery_model
 from tinygpt.generation.decoding import generate, generate_batch, generate_text, stream_text
 from tinygpt.presets import PRESETS, Preset
 from tinygpt.system.numexpr_import import import_numexpr_early
+from tinygpt.training.trainer import Trainer
 
 __version__ = "0.1.0"
 
@@ -19,15 +25,25 @@ import_numexpr_early()  # before a module of this package, or pandas, imports it
 __all__ = [
     "ENGINES",
     "PRESETS",
+    "BatchSampler",
     "Engine",
     "ModelConfig",
     "Preset",
+    "TinyGPTError",
     "TrainConfig",
+    "Trainer",
     "__version__",
+    "attention_weights",
     "create_engine",
     "generate",
     "generate_batch",
     "generate_text",
     "load_checkpoint",
+    "load_corpus",
+    "load_engine",
+    "load_gallery_model",
+    "next_token_probabilities",
+    "save_checkpoint",
+    "score_text",
     "stream_text",
 ]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -74,6 +74,6 @@ class OptimizerState:
     """
 
     step: int
-    first_moment: Arrays
-    second_moment: Arrays
-    weights: Arrays | None = None
+    first_moment: Arrays = field(repr=False)
+    second_moment: Arrays = field(repr=False)
+    weights: Arrays | None = field(default=None, repr=False)

@@ -74,8 +74,9 @@ def reference(model: ModelConfig, rows: int = ROWS) -> Reference:
 def save_odd_checkpoint(folder: Path, model: ModelConfig = ODD) -> Checkpoint:
     """A checkpoint to open from disk."""
     weights = trembling_weights(model, seed=1)
-    save_checkpoint(folder, model, TrainConfig(batch_size=ROWS), weights)
-    return Checkpoint(model, TrainConfig(batch_size=ROWS), weights)
+    checkpoint = Checkpoint(model, TrainConfig(batch_size=ROWS), weights)
+    save_checkpoint(folder, checkpoint)
+    return checkpoint
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):

@@ -246,7 +246,7 @@ def test_a_model_learns_is_kept_downloaded_and_forgotten(playground: Playground,
         download.value.save_as(tmp_path / name)
     checkpoint = load_checkpoint(tmp_path)
     assert checkpoint.model == get_preset("tiny").model
-    save_checkpoint(tmp_path / "python", checkpoint.model, checkpoint.train, checkpoint.weights)
+    save_checkpoint(tmp_path / "python", checkpoint)
     pythons = (tmp_path / "python/model.safetensors").read_bytes()
     assert tensors_of((tmp_path / "model.safetensors").read_bytes()) == tensors_of(pythons)
     configs = [json.loads((tmp_path / folder / "config.json").read_text()) for folder in ("", "python")]

@@ -108,7 +108,7 @@ def test_a_folder_of_ours_trains_on_there_as_it_does_here(tmp_path: Path, varian
     sampler = sampler_of(model)
     for batch in map(sampler.batch, range(5)):
         engine.train_step(batch.inputs, batch.targets)
-    folder = save_checkpoint(tmp_path / "ours", model, TRAIN, engine.parameters(), engine.optimizer_state())
+    folder = save_checkpoint(tmp_path / "ours", engine)
     assert_trains_alike(engine, oracle_from(folder, load_checkpoint(folder), TRAIN), first=5)
 
 

@@ -40,7 +40,7 @@ def engine() -> Engine:
 @pytest.fixture(scope="module")
 def folder(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("ours") / "run"
-    return save_checkpoint(out, engine.model, engine.train, engine.state_dict(), engine.optimizer_state())
+    return save_checkpoint(out, engine)
 
 
 def logits_of(model: torch.nn.Module, tokens: np.ndarray) -> np.ndarray:

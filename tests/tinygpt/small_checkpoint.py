@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tinygpt.checkpoints.checkpoint import load_checkpoint, save_checkpoint
+from tinygpt.checkpoints.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from tinygpt.checkpoints.layout import STATE
 from tinygpt.checkpoints.training_state import TrainingState
 from tinygpt.config import ModelConfig, TrainConfig
@@ -30,7 +30,7 @@ def state(step: int) -> TrainingState:
 
 def save(folder: Path, step: int = 5) -> None:
     optimizer = OptimizerState(step, arrays(1000 + step), arrays(2000 + step))
-    save_checkpoint(folder, MODEL, TRAIN, arrays(step), optimizer, state(step))
+    save_checkpoint(folder, Checkpoint(MODEL, TRAIN, arrays(step), optimizer, state(step)))
 
 
 def edit_state(folder: Path, **changes: object) -> None:

@@ -32,6 +32,7 @@ from tinygpt.checkpoints.retention import drop_older, keep_newest, link_files
 from tinygpt.checkpoints.tensorfile import read_tensors, write_tensors
 from tinygpt.checkpoints.training_state import TrainingState, parse_train_config, parse_training_state
 from tinygpt.config import ModelConfig, TrainConfig
+from tinygpt.engines import Engine
 from tinygpt.errors import CheckpointError, ConfigError
 from tinygpt.optim import OptimizerState
 from tinygpt.params import Arrays, check_shapes, parameter_shapes
@@ -42,8 +43,8 @@ from tinygpt.system.staging import current_files, finish_replacement, replace_fi
 FORMAT = "tinygpt-checkpoint"
 FORMAT_VERSION = 2  # 1 had no hash of config.json and of the state itself
 
-# What a folder written by somebody else is trained with unless the caller says otherwise.
-_FOREIGN_TRAIN = TrainConfig(batch_size=8)
+# What a model without settings of its own is trained with unless the caller has others.
+FOREIGN_TRAIN = TrainConfig(batch_size=8)
 
 _KINDS = _FIRST, _SECOND, _WEIGHT = "first_moment", "second_moment", "weight"
 _HASHED = (CONFIG, WEIGHTS, OPTIMIZER)
@@ -69,35 +70,30 @@ class Checkpoint:
     optimizer: OptimizerState | None = None
     training: TrainingState | None = None
 
+    @property
+    def step(self) -> int:
+        """Updates behind the weights, as far as the folder says."""
+        return self.optimizer.step if self.optimizer else self.training.step if self.training else 0
+
     def state_dict(self) -> Arrays:
         """A copy of the weights."""
         return {name: array.copy() for name, array in self.weights.items()}
+
+    def __repr__(self) -> str:
+        return f"<checkpoint: {self.model.summary}, step {self.step:,}>"
 
 
 # ---- saving ------------------------------------------------------------------------------------------------
 
 
-def save_checkpoint(
-    directory: str | Path,
-    model: ModelConfig,
-    train: TrainConfig,
-    weights: Arrays,
-    optimizer: OptimizerState | None = None,
-    training: TrainingState | None = None,
-    *,
-    keep: int = 0,
-) -> Path:
+def save_checkpoint(directory: str | Path, source: Checkpoint | Engine, *, keep: int = 0) -> Path:
     """Write a checkpoint so that at any moment the folder holds the old one or the new one, whole.
 
     Files in the folder that are not part of a checkpoint stay.
 
     Args:
         directory: the folder.
-        model: the shape.
-        train: batch and optimiser settings.
-        weights: name → array of the shape in ``parameter_shapes``.
-        optimizer: AdamW's state.
-        training: where the run stands.
+        source: what to write; of an engine, its weights, settings and AdamW's state.
         keep: how many of the run's last checkpoints to keep beside this one; the best stays in any case.
 
     Returns:
@@ -108,6 +104,10 @@ def save_checkpoint(
         StorageError: the file system refused; the checkpoint that was there is intact.
     """
     directory = Path(directory)
+    if isinstance(source, Engine):
+        source = Checkpoint(source.model, source.train, source.parameters(), source.optimizer_state())
+    model, train, weights = source.model, source.train, source.weights
+    optimizer, training = source.optimizer, source.training
     _check_arrays(model, weights, "the weights")
     if optimizer is not None:
         for kind, arrays in _kinds(optimizer).items():
@@ -232,7 +232,7 @@ def _load(folder: Path) -> Checkpoint:
     _check_arrays(model, weights, f"the weights of {folder}")
     weights = {name: weights[name] for name in parameter_shapes(model)}
     if state is None:
-        return Checkpoint(model, replace(_FOREIGN_TRAIN, dropout=dropout_of(config)), weights)
+        return Checkpoint(model, replace(FOREIGN_TRAIN, dropout=dropout_of(config)), weights)
     source = str(folder / STATE)
     older = state["format_version"] < FORMAT_VERSION
     train = parse_train_config(state.get("train"), source, older)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -30,6 +30,9 @@ class Corpus:
     licence: str
     source: str
     warning: str | None = None
+
+    def __repr__(self) -> str:
+        return f"<corpus {self.name}: {len(self.train):,} bytes to train on, {len(self.held_out):,} held out>"
 
     @cached_property
     def sha256(self) -> str:
@@ -59,8 +62,8 @@ class Corpus:
 class Parts:
     """The two sides of a split, before they have a name: what a corpus module builds and the cache keeps."""
 
-    train: bytes
-    held_out: bytes
+    train: bytes = field(repr=False)
+    held_out: bytes = field(repr=False)
 
     @property
     def sha256(self) -> str:

@@ -8,9 +8,6 @@ where a speech ends.
 from __future__ import annotations
 
 import hashlib
-import http.client
-import urllib.error
-import urllib.request
 
 from tinygpt.corpora.archive import OFFLINE_CHOICES, no_network
 from tinygpt.corpora.corpus import Parts
@@ -30,6 +27,11 @@ def build() -> Parts:
     Raises:
         CorpusError: no network, a refusal, or another text than the pinned one.
     """
+    # A tenth of the time that importing tinygpt takes, for a download that happens once.
+    import http.client
+    import urllib.error
+    import urllib.request
+
     try:
         with urllib.request.urlopen(URL, timeout=_TIMEOUT_SECONDS) as response:
             data: bytes = response.read(N_BYTES + 1)

@@ -204,6 +204,11 @@ class NumpyEngine(Engine):
         self._check_batch(inputs)
         return self._forward(inputs, self._no_masks())[0].astype(np.float32, copy=False)
 
+    def attention_weights(self, inputs: np.ndarray) -> list[np.ndarray]:
+        """The attention weights that the logits of tokens (B, T) are made with, (B, H, T, T) for each layer."""
+        self._check_batch(inputs)
+        return [cache.heads[3] for cache in self._forward(inputs, self._no_masks())[1]]
+
     def parameters(self) -> Arrays:
         return dict(self.weights)
 

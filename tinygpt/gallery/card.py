@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -76,8 +76,8 @@ class Card:
     file_sha256: str
     largest_error: float
     float32_held_out_loss: float
-    evaluation: dict[str, Any]
-    evolution: tuple[dict[str, Any], ...]
+    evaluation: dict[str, Any] = field(repr=False)
+    evolution: tuple[dict[str, Any], ...] = field(repr=False)
 
     def as_json(self) -> str:
         """The card's file."""

@@ -34,6 +34,9 @@ class GalleryModel:
         """A copy of the weights."""
         return {name: array.copy() for name, array in self.weights.items()}
 
+    def __repr__(self) -> str:
+        return f"<gallery model {self.card.name}: {self.model.summary}>"
+
 
 def gallery_names(root: Path = MODELS) -> tuple[str, ...]:
     """Models that are there, in alphabetical order."""

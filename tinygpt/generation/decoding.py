@@ -17,7 +17,14 @@ import numpy as np
 
 from tinygpt.data import Tokenizer
 from tinygpt.errors import ConfigError
-from tinygpt.generation.inference import BatchCache, InferenceModel, KeyValueCache, LanguageModel, require_threads
+from tinygpt.generation.inference import (
+    BatchCache,
+    InferenceModel,
+    KeyValueCache,
+    LanguageModel,
+    laid_out,
+    require_threads,
+)
 from tinygpt.generation.sampling import SamplingSettings, choose_token
 
 # A sequence needs a first token; a line break is where a text begins afresh.
@@ -89,15 +96,11 @@ def continue_prompt(
     return _continue(model, prompt_tokens(prompt, model.model.context_length), settings, threads)
 
 
-def _laid_out(model: LanguageModel | InferenceModel, threads: int | None) -> InferenceModel:
-    return model if isinstance(model, InferenceModel) else InferenceModel(model, threads)
-
-
 def _continue(
     source: LanguageModel | InferenceModel, prompt: np.ndarray, settings: SamplingSettings, threads: int | None
 ) -> Iterator[int]:
     rng = np.random.default_rng(settings.seed)
-    model = _laid_out(source, threads)
+    model = laid_out(source, threads)
     cache = KeyValueCache(model.model)
     context, kept = cache.room, kept_after_sliding(cache.room)
     text = prompt.tolist()
@@ -172,7 +175,7 @@ def _continue_batch(
     source: LanguageModel | InferenceModel, prompts: list[np.ndarray], settings: SamplingSettings, threads: int | None
 ) -> Iterator[np.ndarray]:
     rngs = [np.random.default_rng(settings.seed + row) for row in range(len(prompts))]
-    model = _laid_out(source, threads)
+    model = laid_out(source, threads)
     cache = BatchCache(model.model, len(prompts))
     context, kept = model.model.context_length, kept_after_sliding(model.model.context_length)
     texts = [prompt.tolist() for prompt in prompts]

@@ -15,7 +15,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -267,27 +267,29 @@ class _Session:
 
     def _save(self, verify: bool = False) -> CheckpointRecord:
         start = time.perf_counter()
-        weights, optimizer, state = self.engine.parameters(), self.engine.optimizer_state(), self._state()
-        model, train = self.engine.model, self.engine.train
+        checkpoint = replace(self._checkpoint(), optimizer=self.engine.optimizer_state())
         if self.held is not None:
             self.held.require()
-            save_checkpoint(self.held.folder, model, train, weights, optimizer, state, keep=self.plan.keep)
+            save_checkpoint(self.held.folder, checkpoint, keep=self.plan.keep)
             if verify:
-                verify_checkpoint(self.held.folder, Checkpoint(model, train, weights, optimizer, state))
+                verify_checkpoint(self.held.folder, checkpoint)
         self.saved, self.saved_at = self.step, time.perf_counter()
         return CheckpointRecord(self.step, self.plan.out, self.saved_at - start, verify)
 
     def _save_best(self) -> CheckpointRecord:
         """The weights alone: they are for reading."""
         start = time.perf_counter()
-        weights = self.engine.parameters()
+        checkpoint = self._checkpoint()
         if self.held is not None:
             self.held.require()
-            path = kept_folder(self.held.folder, BEST)
-            save_checkpoint(path, self.engine.model, self.engine.train, weights, training=self._state())
+            save_checkpoint(kept_folder(self.held.folder, BEST), checkpoint)
         return CheckpointRecord(
             self.step, self.plan.out / KEPT / BEST, time.perf_counter() - start, verified=False, best=True
         )
+
+    def _checkpoint(self) -> Checkpoint:
+        """Where the run stands, without AdamW's state; the weights are the engine's own until its next step."""
+        return Checkpoint(self.engine.model, self.engine.train, self.engine.parameters(), training=self._state())
 
     def _state(self) -> TrainingState:
         best_loss, best_step = self.best or (None, None)

@@ -17,7 +17,7 @@ from bench.planning.capacity import check_fit, largest_preset, refusal, require_
 from bench.planning.memory import predicted_session_bytes
 from bench.records.store import read_table
 from tests import ROOT
-from tinygpt.checkpoints.checkpoint import save_checkpoint
+from tinygpt.checkpoints.checkpoint import Checkpoint, save_checkpoint
 from tinygpt.errors import CapacityError, ConfigError
 from tinygpt.params import initial_parameters
 from tinygpt.presets import PRESETS
@@ -177,14 +177,14 @@ def test_training_needs_what_its_settings_take(engine, setting):
 
 def test_a_resumed_run_needs_what_its_checkpoint_says(tmp_path):
     out, model, small = tmp_path / "run", PRESETS["tiny"].model, PRESETS["tiny"].train
-    save_checkpoint(out, model, replace(small, batch_size=256), initial_parameters(model, 0))
+    save_checkpoint(out, Checkpoint(model, replace(small, batch_size=256), initial_parameters(model, 0)))
     just_enough = Memory(predicted_session_bytes("numpy", model, small), "as given")
     require_room_to_train(plan("tiny", out=out), memory=just_enough)
     with pytest.raises(CapacityError, match="training tiny with numpy needs"):
         require_room_to_train(plan("tiny", out=out), resume=True, memory=just_enough)
     require_room_to_train(plan("tiny", out=out, batch_size=16), resume=True, memory=just_enough)
     large = tmp_path / "large"
-    save_checkpoint(large, PRESETS["medium"].model, small, initial_parameters(PRESETS["medium"].model, 0))
+    save_checkpoint(large, Checkpoint(PRESETS["medium"].model, small, initial_parameters(PRESETS["medium"].model, 0)))
     with pytest.raises(CapacityError):
         require_room_to_train(plan("tiny", start_from=large), memory=just_enough)
     (out / "training_state.json").write_text("{")  # the session says what is wrong

@@ -14,7 +14,7 @@ from safetensors.numpy import load_file, save_file
 
 from tests import ROOT
 from tests.tinygpt.small_checkpoint import MODEL, TRAIN, arrays, edit_state, save, state, step_of
-from tinygpt.checkpoints.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
+from tinygpt.checkpoints.checkpoint import Checkpoint, has_checkpoint, load_checkpoint, save_checkpoint
 from tinygpt.checkpoints.layout import CONFIG, OPTIMIZER, STATE, WEIGHTS
 from tinygpt.errors import CheckpointError
 
@@ -84,7 +84,7 @@ def test_the_safetensors_library_reads_what_we_write(good: Path) -> None:
 def test_views_and_other_layouts_are_written_by_value(tmp_path: Path) -> None:
     weights = {name: np.asfortranarray(array) for name, array in arrays(1).items()}
     weights["wpe.weight"] = np.repeat(arrays(1)["wpe.weight"], 2, axis=0)[::2]
-    save_checkpoint(tmp_path / "run", MODEL, TRAIN, weights)
+    save_checkpoint(tmp_path / "run", Checkpoint(MODEL, TRAIN, weights))
     loaded = load_checkpoint(tmp_path / "run")
     assert loaded.optimizer is None and loaded.training is None
     for name, array in arrays(1).items():
@@ -194,7 +194,7 @@ def test_values_that_are_not_finite_are_refused_both_ways(folder: Path, value: f
     weights = arrays(5)
     weights["ln_f.bias"][1] = value
     with pytest.raises(CheckpointError, match=r"ln_f\.bias.*not finite"):
-        save_checkpoint(folder, MODEL, TRAIN, weights)
+        save_checkpoint(folder, Checkpoint(MODEL, TRAIN, weights))
     assert step_of(folder) == 5
     save_file(weights, folder / WEIGHTS)
     assert "not finite" in failure(weights_only(folder))
@@ -303,7 +303,7 @@ def test_exchanged_weights_are_noticed(folder: Path) -> None:
 
 
 def test_a_save_without_optimizer_drops_the_old_one(folder: Path) -> None:
-    save_checkpoint(folder, MODEL, TRAIN, arrays(9))
+    save_checkpoint(folder, Checkpoint(MODEL, TRAIN, arrays(9)))
     assert sorted(path.name for path in folder.iterdir()) == [CONFIG, WEIGHTS, STATE]
     assert load_checkpoint(folder).optimizer is None
 
@@ -311,7 +311,7 @@ def test_a_save_without_optimizer_drops_the_old_one(folder: Path) -> None:
 def test_weights_of_another_shape_are_never_written(folder: Path) -> None:
     weights = arrays(6) | {"ln_f.bias": np.zeros(5, np.float32)}
     with pytest.raises(CheckpointError, match=r"ln_f\.bias"):
-        save_checkpoint(folder, MODEL, TRAIN, weights)
+        save_checkpoint(folder, Checkpoint(MODEL, TRAIN, weights))
     assert step_of(folder) == 5
 
 

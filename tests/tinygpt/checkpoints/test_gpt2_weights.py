@@ -13,7 +13,7 @@ from safetensors.numpy import save_file
 
 from tests.foreign_checkpoints import FOREIGN, LFS_POINTER
 from tests.tinygpt.small_checkpoint import MODEL, TRAIN, arrays, save, state
-from tinygpt.checkpoints.checkpoint import load_checkpoint, save_checkpoint
+from tinygpt.checkpoints.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from tinygpt.checkpoints.gpt2_config import dropout_of, from_gpt2_config, to_gpt2_config
 from tinygpt.checkpoints.gpt2_weights import INDEX
 from tinygpt.checkpoints.layout import CONFIG, OPTIMIZER, STATE, WEIGHTS
@@ -143,7 +143,7 @@ def test_a_dropout_that_ours_cannot_do_is_none(rates: dict[str, object]) -> None
 
 def test_a_checkpoint_says_what_it_was_trained_with(tmp_path: Path) -> None:
     train = TrainConfig(batch_size=2, dropout=0.125)
-    save_checkpoint(tmp_path / "run", MODEL, train, arrays(1))
+    save_checkpoint(tmp_path / "run", Checkpoint(MODEL, train, arrays(1)))
     assert json.loads((tmp_path / "run" / CONFIG).read_text())["resid_pdrop"] == 0.125
     assert load_checkpoint(tmp_path / "run").train == train
     (tmp_path / "run" / STATE).unlink()  # as if transformers had written it

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.tinygpt.training.test_session import CORPUS, plan
-from tinygpt.checkpoints.checkpoint import load_checkpoint, save_checkpoint
+from tinygpt.checkpoints.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from tinygpt.checkpoints.layout import OPTIMIZER, STATE
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.data import BatchSampler
@@ -52,7 +52,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         engine = create_engine(variant, MODEL, TRAIN, seed=4)
         train(engine, 0, 3)
         folders[variant] = tmp_path_factory.mktemp(f"engine{number}") / "run"
-        save_checkpoint(folders[variant], MODEL, TRAIN, engine.parameters(), engine.optimizer_state())
+        save_checkpoint(folders[variant], engine)
     return folders
 
 
@@ -74,7 +74,7 @@ def test_every_engine_reads_what_every_other_one_saved(saved: dict[str, Path], w
 def foreign(tmp_path: Path) -> Path:
     """A folder as transformers leaves it, of a shape that no preset has."""
     engine = create_engine("numpy", ModelConfig(1, 24, 2, 20), TrainConfig(batch_size=2), seed=8)
-    save_checkpoint(tmp_path / "theirs", engine.model, engine.train, engine.parameters())
+    save_checkpoint(tmp_path / "theirs", Checkpoint(engine.model, engine.train, engine.parameters()))
     (tmp_path / "theirs" / STATE).unlink()
     return tmp_path / "theirs"
 
@@ -121,7 +121,7 @@ def test_a_prompt_has_to_fit_the_model_that_is_read(foreign: Path, tmp_path: Pat
 
 def test_weights_without_moments_begin_with_moments_of_zero(saved: dict[str, Path], tmp_path: Path) -> None:
     checkpoint = load_checkpoint(saved["numpy"])
-    save_checkpoint(tmp_path / "run", checkpoint.model, checkpoint.train, checkpoint.weights)
+    save_checkpoint(tmp_path / "run", Checkpoint(checkpoint.model, checkpoint.train, checkpoint.weights))
     assert not (tmp_path / "run" / OPTIMIZER).exists()
     bare = load_checkpoint(tmp_path / "run")
     assert dataclasses.replace(checkpoint, weights={}, optimizer=None) == dataclasses.replace(bare, weights={})

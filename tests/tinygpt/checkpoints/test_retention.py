@@ -12,7 +12,7 @@ import pytest
 from tests.tinygpt.small_checkpoint import MODEL, TRAIN, arrays, save, state, step_of
 from tests.tinygpt.system.test_staging import Crash, CrashAfter
 from tests.tinygpt.training.test_session import CORPUS, plan
-from tinygpt.checkpoints.checkpoint import load_checkpoint, save_checkpoint
+from tinygpt.checkpoints.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from tinygpt.checkpoints.layout import FILES, OPTIMIZER, WEIGHTS
 from tinygpt.checkpoints.retention import kept_checkpoints
 from tinygpt.errors import CheckpointError
@@ -25,7 +25,7 @@ from tinygpt.training.session import run_session
 
 def save_step(folder: Path, step: int, keep: int = 2) -> None:
     optimizer = OptimizerState(step, arrays(1000 + step), arrays(2000 + step))
-    save_checkpoint(folder, MODEL, TRAIN, arrays(step), optimizer, state(step), keep=keep)
+    save_checkpoint(folder, Checkpoint(MODEL, TRAIN, arrays(step), optimizer, state(step)), keep=keep)
 
 
 def kept_steps(folder: Path) -> list[int]:

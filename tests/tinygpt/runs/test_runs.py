@@ -19,7 +19,7 @@ from rich.console import Console
 from tests.tinygpt.small_checkpoint import MODEL, TRAIN, arrays, save
 from tests.tinygpt.system.test_folder_lock import end, in_a_fork
 from tests.tinygpt.training.test_session import CORPUS, plan
-from tinygpt.checkpoints.checkpoint import load_checkpoint, save_checkpoint
+from tinygpt.checkpoints.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from tinygpt.checkpoints.layout import STATE
 from tinygpt.errors import ConfigError, DivergedError
 from tinygpt.runs.manage import StillRunningError, find_run, list_runs, look_at, stop_run
@@ -150,7 +150,7 @@ STATES: dict[str, tuple[Callable[[Path], object], str]] = {
     "failed": (lambda f: write(f, replace(RUNNING, state="failed", error="disk full")), "disk full"),
     "unreadable": (lambda f: (f.mkdir(), (f / STATUS).write_text("{")), "not JSON"),
     "saved": (save, ""),
-    "weights": (lambda f: save_checkpoint(f, MODEL, TRAIN, arrays(1)), ""),
+    "weights": (lambda f: save_checkpoint(f, Checkpoint(MODEL, TRAIN, arrays(1))), ""),
     "no run": (lambda f: f.mkdir(), ""),
 }
 

@@ -14,7 +14,7 @@ import pytest
 from tests import ROOT
 from tests.tinygpt.small_checkpoint import MODEL, TRAIN, arrays, save, state, step_of
 from tinygpt.checkpoints import checkpoint
-from tinygpt.checkpoints.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
+from tinygpt.checkpoints.checkpoint import Checkpoint, has_checkpoint, load_checkpoint, save_checkpoint
 from tinygpt.checkpoints.layout import FILES, STATE, WEIGHTS
 from tinygpt.errors import CheckpointError, StorageError
 from tinygpt.system.staging import SAVED, SAVING
@@ -225,7 +225,7 @@ def test_a_kept_checkpoint_is_not_written_through_a_link(tmp_path: Path) -> None
     outside.mkdir()
     (folder / "checkpoints").symlink_to(outside)
     with pytest.raises(StorageError, match="checkpoints is a link"):
-        save_checkpoint(folder, MODEL, TRAIN, arrays(2), training=state(2), keep=2)
+        save_checkpoint(folder, Checkpoint(MODEL, TRAIN, arrays(2), training=state(2)), keep=2)
     assert list(outside.iterdir()) == []
 
 

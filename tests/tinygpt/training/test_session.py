@@ -18,7 +18,7 @@ import pytest
 from tests import ROOT
 from tests.tinygpt.small_checkpoint import edit_state
 from tinygpt.checkpoints import checkpoint as checkpoint_module
-from tinygpt.checkpoints.checkpoint import load_checkpoint, save_checkpoint
+from tinygpt.checkpoints.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from tinygpt.checkpoints.layout import OPTIMIZER, STATE, WEIGHTS
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.corpora import Corpus
@@ -268,7 +268,7 @@ def test_resuming_nothing_or_bare_weights_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="holds no checkpoint"):
         list(run_session(plan(tmp_path / "none"), CORPUS, resume=True))
     weights = create_engine("numpy", PRESETS["tiny"].model, PRESETS["tiny"].train).state_dict()
-    save_checkpoint(tmp_path / "bare", PRESETS["tiny"].model, PRESETS["tiny"].train, weights)
+    save_checkpoint(tmp_path / "bare", Checkpoint(PRESETS["tiny"].model, PRESETS["tiny"].train, weights))
     with pytest.raises(CheckpointError, match="no training state"):
         list(run_session(plan(tmp_path / "bare"), CORPUS, resume=True))
 

@@ -2,6 +2,6 @@
 
 from tinygpt.generation.inference.cache import BatchCache, KeyValueCache
 from tinygpt.generation.inference.folding import LanguageModel
-from tinygpt.generation.inference.model import InferenceModel, require_threads
+from tinygpt.generation.inference.model import InferenceModel, laid_out, require_threads
 
-__all__ = ["BatchCache", "InferenceModel", "KeyValueCache", "LanguageModel", "require_threads"]
+__all__ = ["BatchCache", "InferenceModel", "KeyValueCache", "LanguageModel", "laid_out", "require_threads"]

@@ -60,6 +60,9 @@ class InferenceModel:
         self.weights = fold(source)
         self._one_row = OneRow(source.model, self.weights)
 
+    def __repr__(self) -> str:
+        return f"<model for generation: {self.model.summary}>"
+
     @functools.cached_property
     def _blas(self) -> ThreadpoolController:
         return ThreadpoolController()
@@ -114,3 +117,8 @@ class InferenceModel:
         """BLAS held to the threads that a pass over so many rows is worth, and given back afterwards."""
         worth = self.threads if n_rows * self.model.n_parameters >= THREADED_WORK else 1
         return self._blas.limit(limits=worth, user_api="blas")
+
+
+def laid_out(model: LanguageModel | InferenceModel, threads: int | None = None) -> InferenceModel:
+    """A model ready for reading; one that is ready already stays as it is."""
+    return model if isinstance(model, InferenceModel) else InferenceModel(model, threads)

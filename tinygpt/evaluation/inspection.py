@@ -1,0 +1,91 @@
+"""A look inside a model: what comes next, how well it predicts a text, where its heads look."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from tinygpt.config import TrainConfig
+from tinygpt.data import Tokenizer
+from tinygpt.engines import Engine
+from tinygpt.engines.numpy import NumpyEngine
+from tinygpt.errors import ConfigError
+from tinygpt.evaluation.loss import bits, scoring_engine, text_loss
+from tinygpt.generation.decoding import prompt_tokens
+from tinygpt.generation.inference import InferenceModel, KeyValueCache, LanguageModel, laid_out
+from tinygpt.layers import softmax
+
+
+@dataclass(frozen=True)
+class TextScore:
+    """How well a model predicts a text.
+
+    Attributes:
+        n_bytes: bytes predicted: all but the first.
+        nats: mean cross-entropy, nats per byte.
+    """
+
+    n_bytes: int
+    nats: float
+
+    @property
+    def bits(self) -> float:
+        """Mean cross-entropy, bits per byte."""
+        return bits(self.nats)
+
+    @property
+    def perplexity(self) -> float:
+        """e to the loss: among how many equally likely bytes the model chooses, on average."""
+        return math.exp(self.nats)
+
+
+def score_text(model: LanguageModel, text: str | bytes) -> TextScore:
+    """Score a text; one longer than the context is read in windows side by side.
+
+    Args:
+        model: an engine, which then computes it, or a loaded model, for which the reference engine does.
+        text: text (as UTF-8) or bytes, at least two of them.
+
+    Raises:
+        CorpusError: there are fewer.
+    """
+    tokens = Tokenizer.encode(text)
+    engine = model if isinstance(model, Engine) else scoring_engine(model, NumpyEngine.name)
+    return TextScore(len(tokens) - 1, text_loss(engine, tokens))
+
+
+def next_token_probabilities(model: LanguageModel | InferenceModel, prompt: str | bytes) -> np.ndarray:
+    """The model's own distribution over the token after a prompt, (V,) float64 by token id.
+
+    Args:
+        model: an engine, a loaded model, or an ``InferenceModel``.
+        prompt: text (as UTF-8) or bytes, up to the context's length; an empty one is read as a line break.
+
+    Raises:
+        ConfigError: the prompt is longer than the context.
+    """
+    tokens = prompt_tokens(prompt, model.model.context_length)
+    return softmax(laid_out(model).read(tokens, KeyValueCache(model.model)).astype(np.float64))
+
+
+def attention_weights(model: LanguageModel, text: str | bytes, layer: int) -> np.ndarray:
+    """Where the heads of a layer look: row i of a head says how much position i takes from each position up to i.
+
+    Args:
+        model: an engine or a loaded model; the reference's layers compute with its weights.
+        text: text (as UTF-8) or bytes, T of them, up to the context's length.
+        layer: from 0.
+
+    Returns:
+        (H, T, T) float32; rows sum to 1, and what lies ahead has weight 0.
+
+    Raises:
+        ConfigError: the text is longer than the context, or there is no such layer.
+    """
+    if not 0 <= layer < model.model.n_layers:
+        raise ConfigError(f"layer is {layer}", f"0 to {model.model.n_layers - 1}")
+    tokens = prompt_tokens(text, model.model.context_length)
+    engine = NumpyEngine.create(model.model, TrainConfig(batch_size=1), weights=model.state_dict())
+    return engine.attention_weights(tokens[None])[layer][0]
