@@ -303,3 +303,8 @@ def test_the_package_offers_the_same_tasks_whatever_tasks_py_is_near(tmp_path):
     assert {"train", "sample", "bench", "site"} <= {
         line.split()[0] for line in done.stdout.splitlines() if line.strip()
     }
+
+
+def test_the_shell_completes_options():
+    done = invoke("--complete", "--", "invoke", "train", "--st")
+    assert {"--steps", "--start-from"} <= {*done.stdout.split()}, done.stderr

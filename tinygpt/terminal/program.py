@@ -54,7 +54,9 @@ class TaskProgram(Program):
     """A program that offers a collection of :class:`OptionsTask`."""
 
     def __init__(self, tasks: Collection) -> None:
-        super().__init__(name=PROGRAM, binary=program_name(), version=__version__, namespace=tasks)
+        name = program_name()
+        scripts = ["invoke", "inv"] if name == "invoke" else [PROGRAM]
+        super().__init__(name=PROGRAM, binary=name, binary_names=scripts, version=__version__, namespace=tasks)
 
     def core_args(self) -> list[Argument]:
         """The options before a task's name; those with which ``invoke`` finds tasks.py are read already."""
@@ -62,15 +64,19 @@ class TaskProgram(Program):
 
     def parse_tasks(self) -> None:
         """Read what follows the core options."""
-        self.parser = Parser(initial=self.initial_context, contexts=self.collection.to_contexts())
-        asked = self.args.help
+        asked, words = self.args.help, [*self.core.unparsed]
         with one_line_errors():
             if isinstance(asked.value, str):
-                asked.value = find_task(deque([asked.value, *self.core.unparsed]), self.collection).name
-                return
-            self.tasks, about = read_words(self.core.unparsed, self.collection)  # type: ignore[assignment]
+                about = str(find_task(deque([asked.value, *words]), self.collection).name)
+            else:
+                self.tasks, about = read_words(words, self.collection)  # type: ignore[assignment]
         if about:
-            asked.value = about
+            asked.value, self.parser = about, Parser(contexts=self.collection.to_contexts())
+
+    def parse_cleanup(self) -> None:
+        """Answer ``--help``, ``--list`` and completion; a reader may close the pipe early."""
+        with one_line_errors():
+            super().parse_cleanup()
 
 
 def read_words(words: Iterable[str], tasks: Collection) -> tuple[list[Call], str]:

@@ -57,32 +57,40 @@ class OptionsTask(Task[Callable[..., None]]):
 
     def __init__(self, function: Callable[..., int | None], needs: str, aliases: Sequence[str]) -> None:
         name, summary = function.__name__.replace("_", "-"), inspect.getdoc(function) or ""
-        received = [kind for name, kind in get_type_hints(function).items() if name != "return"]
         self.needs = needs
-        self.options: tuple[Option, ...] = options_of(received[0]) if received else ()
 
         @functools.wraps(function)
         def body(_: Context, **given: Any) -> None:
             with one_line_errors(needs):
-                code = function(*(read_options(kind, name, given) for kind in received))
+                code = function(*(read_options(kind, name, given) for kind in _received(function)))
             if code:
                 raise Exit(code=code)
 
         super().__init__(body, name=name, aliases=aliases, positional=())
         self.__doc__ = f"{summary.removesuffix('.')} (needs the extra `{needs}`)." if needs else summary
 
+    @functools.cached_property
+    def options(self) -> tuple[Option, ...]:
+        """The options, read off the dataclass when they are first asked for: most tasks are only listed."""
+        return tuple(option for kind in _received(self.body) for option in options_of(kind))
+
     def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:  # noqa: ARG002
         """The options as Invoke knows them, for ``--help`` and completion."""
         return [
             Argument(
                 names=(option.name,),
-                attr_name=option.key,
+                attr_name=option.key if "-" in option.name else None,
                 kind=bool if option.is_flag else list if option.repeated else str,
                 help=option.help + ("" if option.default_text in (OFF, NONE) else f" [{option.default_text}]"),
                 positional=option.required,
             )
             for option in self.options
         ]
+
+
+def _received(function: Callable[..., object]) -> list[type]:
+    """The dataclass that a task's function takes, or none."""
+    return [kind for name, kind in get_type_hints(function).items() if name != "return"]
 
 
 def task(*, needs: str = "", aliases: Sequence[str] = ()) -> Callable[[Callable[..., int | None]], OptionsTask]:
