@@ -17,7 +17,7 @@ def accelerator(options: AcceleratorOptions) -> int:
 
 @task(needs="bench")
 def accelerator_train(options: AcceleratorTrainingOptions) -> int:
-    """Train a preset on an accelerator for some minutes, recorded, and pack its best checkpoint."""
+    """Train a preset on an accelerator for some minutes, recorded, and keep its best checkpoint."""
     from bench.training.accelerator_training import train_on_accelerator
 
     return train_on_accelerator(options)

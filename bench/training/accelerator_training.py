@@ -1,17 +1,15 @@
 """Train a preset on an accelerator for some minutes, and keep its best weights.
 
-    measure a step ─► as many steps as the minutes hold ─► tinygpt.training.session, recorded ─► the best packed, then
+    measure a step ─► as many steps as the minutes hold ─► tinygpt.training.session, recorded ─► the best copied and
     evaluated
 
 A cosine has to know its end beforehand, which is why steps are counted from a measured time and not cut off by a clock.
-DIR then holds the rows (``local/``), and the best checkpoint as one archive cut into pieces that a transfer takes:
-``cat DIR/best.tar.gz.* | tar xz``.
+DIR then holds the rows (``local/``) and the best checkpoint (``best/``).
 """
 
 from __future__ import annotations
 
-import io
-import tarfile
+import shutil
 import tempfile
 import time
 from dataclasses import replace
@@ -31,7 +29,6 @@ from tinygpt.training.events import EvaluationRecord, StopRecord
 from tinygpt.training.plan import TrainingPlan
 from tinygpt.training.session import run_session
 
-PIECE_BYTES = 15 * 2**20
 _TIMED_STEPS = 40
 _EVALUATIONS = 40
 
@@ -62,23 +59,8 @@ def whole_held_out_loss(folder: Path, engine_name: str, corpus: Corpus) -> float
     return float(np.average(losses, weights=[batch.inputs.size for batch in batches]))
 
 
-def pack(folder: Path, out: Path, piece_bytes: int = PIECE_BYTES) -> list[Path]:
-    """A folder as a compressed archive, cut into numbered pieces beside the rows."""
-    archive = io.BytesIO()
-    with tarfile.open(fileobj=archive, mode="w:gz", compresslevel=1) as tar:
-        for path in sorted(folder.iterdir()):
-            if path.is_file():
-                tar.add(path, arcname=f"best/{path.name}")
-    content = archive.getvalue()
-    pieces = []
-    for number, start in enumerate(range(0, len(content), piece_bytes)):
-        pieces.append(out / f"best.tar.gz.{number}")
-        pieces[-1].write_bytes(content[start : start + piece_bytes])
-    return pieces
-
-
 def train_on_accelerator(options: AcceleratorTrainingOptions) -> int:
-    """Train, evaluate, pack; the session's exit code."""
+    """Train, keep the best weights, evaluate them; the session's exit code."""
     out = options.out
     out.mkdir(parents=True, exist_ok=True)
     corpus = load_corpus(options.corpus, path=options.corpus_file)
@@ -110,8 +92,7 @@ def train_on_accelerator(options: AcceleratorTrainingOptions) -> int:
                 )
             if isinstance(event, StopRecord):
                 code = event.exit_code
-        best = plan.out / KEPT / BEST
-        pieces = pack(best, out)  # before anything that may take too long: the weights are what the minutes bought
-        loss = whole_held_out_loss(best, options.engine, corpus)
-    print(f"best checkpoint: {loss:.4f} nats per byte over all held-out text; {len(pieces)} pieces in {out}")
+        best = shutil.copytree(plan.out / KEPT / BEST, out / "best", dirs_exist_ok=True)
+    loss = whole_held_out_loss(best, options.engine, corpus)
+    print(f"best checkpoint: {loss:.4f} nats per byte over all held-out text; in {best}")
     return code

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tarfile
 from datetime import UTC, datetime
-from io import BytesIO
 
 import pytest
 
@@ -17,7 +15,6 @@ from bench.records.process_rows import RunContext
 from bench.records.protocol import benchmark_protocol
 from bench.records.provenance import Provenance
 from bench.records.store import read_table, write_tables
-from bench.training.accelerator_training import pack
 from tests.bench.rows import MACHINE
 from tinygpt.engines import create_engine
 from tinygpt.errors import ConfigError
@@ -123,15 +120,3 @@ def test_the_fingerprint_names_gpus_and_driver(tmp_path, monkeypatch):
     assert machine_module.accelerator() == "2 × NVIDIA H200, driver 580.1"
     tool.write_text("#!/bin/sh\necho no devices were found; exit 6\n")
     assert machine_module.accelerator() is None
-
-
-def test_a_checkpoint_travels_in_pieces(tmp_path):
-    folder = tmp_path / "best"
-    folder.mkdir()
-    content = bytes(range(256)) * 40
-    (folder / "model.safetensors").write_bytes(content)
-    pieces = pack(folder, tmp_path, piece_bytes=100)
-    assert len(pieces) > 1
-    whole = b"".join(piece.read_bytes() for piece in pieces)
-    with tarfile.open(fileobj=BytesIO(whole)) as tar:
-        assert tar.extractfile("best/model.safetensors").read() == content
