@@ -25,6 +25,7 @@ import tinygpt
 from bench.records.protocol import benchmark_protocol
 from bench.records.schema import TABLES
 from sitegen.numbers.quoted_rows import Facts
+from sitegen.text import quantities
 from tinygpt.checkpoints.gpt2_config import to_gpt2_config
 from tinygpt.corpora.stories.corpus import write_story
 from tinygpt.gallery.loader import MODELS, WEIGHTS, gallery_names, load_gallery_model
@@ -169,7 +170,7 @@ def _models(folder: Path, gallery: Path) -> list[dict[str, Any]]:
         entries.append(
             {
                 "name": name,
-                "title": f"{name}, {card.n_parameters:,} parameters, {card.file_bytes / 1e6:.1f} MB",
+                "title": f"{name}, {card.n_parameters:,} parameters, {quantities.megabytes(card.file_bytes)}",
                 "prompt": PROMPTS.get(name, ""),
                 "config": f"models/{name}.json",
                 "weights": f"models/{name}.safetensors",
