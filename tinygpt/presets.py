@@ -42,6 +42,7 @@ PRESETS = MappingProxyType(
         for name, (layers, d_model, heads, context, batch) in _LADDER.items()
     }
 )
+"""Name → preset, from the smallest to the largest."""
 
 # Shapes that training and comparisons use beside the ladder; no suite measures them.
 MORE_PRESETS = MappingProxyType(

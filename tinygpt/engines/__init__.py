@@ -90,6 +90,8 @@ ENGINES = {
         extra="jax",
     ),
 }
+"""Name → how to make the engine."""
+
 DEFAULT_ENGINE = "vectorized"
 # Engines for the processor, which every installation has.
 CPU_ENGINES = tuple(name for name, entry in ENGINES.items() if entry.extra is None)

@@ -17,6 +17,7 @@ from sitegen.figures import FIGURES
 from sitegen.text.errors import SiteError
 from tests import ROOT
 from tests.sitegen.example import copy_checkout
+from tinygpt import __all__ as PUBLIC_NAMES
 
 
 class _Loader(yaml.SafeLoader):
@@ -116,6 +117,12 @@ def test_hostile_samples_arrive_as_text(built: BuiltSite) -> None:
     found = " ".join(entry["title"] + entry["text"] for entry in index["docs"])  # Material shows both as HTML
     assert "<script" not in found
     assert "<img" not in found
+
+
+def test_the_search_finds_every_public_name_in_the_reference(built: BuiltSite) -> None:
+    index = json.loads((built.output / "search/search_index.json").read_text())
+    found = {entry["title"].split()[0] for entry in index["docs"] if entry["location"].startswith("reference/")}
+    assert {*PUBLIC_NAMES} - {"__version__"} <= found
 
 
 def test_the_devlog_has_a_feed_with_its_posts(built: BuiltSite) -> None:
