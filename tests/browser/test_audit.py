@@ -69,7 +69,7 @@ def test_every_page_is_quiet_fits_is_light_and_accessible(
             complaints.append(f"scrolls sideways by {sideways} px")
         if page.evaluate(HACKED):
             complaints.append("ran foreign code")
-        if any("search_index" in url for url in watched.requests):
+        if any("search/pages" in url for url in watched.requests):
             complaints.append("loads the search index before anybody searches")
         loads_vega = any("/vendor/" in url for url in watched.requests)
         if loads_vega != (page.locator(".tg-chart").count() > 0):
@@ -93,10 +93,10 @@ def test_the_search_works_though_its_index_comes_only_when_it_is_opened(browser:
     watched = Watched(context)
     watched.page.goto(address)
     watched.page.wait_for_load_state("networkidle")
-    assert not any("search_index" in url for url in watched.requests)
+    assert not any("search/pages" in url for url in watched.requests)
     watched.page.get_by_role("textbox", name="Search").fill("softmax")
     watched.page.locator(".md-search-result__item a").first.wait_for()
-    assert sum("search_index" in url for url in watched.requests) == 1
+    assert sum("search/pages" in url for url in watched.requests) == 1
     assert watched.complaints == []
     context.close()
 

@@ -98,12 +98,12 @@ def _check_part(site: _Site, name: str, path: Path, address: str) -> Iterator[st
 
 def _check_search(site: _Site) -> Iterator[str]:
     """Places that the search leads to, relative to the home page."""
-    path = site.folder / "search/search_index.json"
+    path = site.folder / "search/pages.json"
     if not path.is_file():
         return
     for entry in json.loads(path.read_text(encoding="utf-8"))["docs"]:
         if problem := _broken(site, entry["location"], site.folder / "index.html"):
-            yield f"search/search_index.json: {problem}"
+            yield f"search/pages.json: {problem}"
 
 
 def _check_own_addresses(site: _Site) -> Iterator[str]:

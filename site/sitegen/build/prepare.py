@@ -19,6 +19,7 @@ from sitegen.figures.render import FONTS, font_face, render_figure
 from sitegen.numbers.quoted_rows import Facts
 from sitegen.playground.publish import publish_playground
 from sitegen.rows.results import Results, load_results
+from sitegen.text.fonts import font_faces
 from sitegen.text.palette import css_variables
 from sitegen.text.site_folders import CACHE, GENERATED, GENERATED_URL, THEME
 
@@ -53,6 +54,7 @@ def prepare(root: Path, results: Path) -> Prepared:
     generated = root / GENERATED
     generated.mkdir(parents=True, exist_ok=True)
     (generated / "palette.css").write_text(css_variables(), encoding="utf-8")
+    (generated / "pages.css").write_text(css_variables() + font_faces(), encoding="utf-8")
     # A frame in a sandbox has no origin, and fonts are loaded for an origin: here the font comes with the style.
     (generated / "chart-font.css").write_text(font_face() + "\n", encoding="utf-8")
     write_signs(loaded, generated, FONTS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from mkdocs.commands.build import build as mkdocs_build
 from mkdocs.config import load_config
 from mkdocs.exceptions import MkDocsException
 
-from sitegen.build.lighter import slim_site
+from sitegen.build.lighter import lighten_site
 from sitegen.build.output_checks import check_site
 from sitegen.build.prepare import PREPARED, Prepared, prepare
 from sitegen.documents.posts import name_landmarks
@@ -64,7 +65,8 @@ def build_site(root: Path, results: Path, output: Path) -> BuiltSite:
     write_embeds([*figures, *pins.values()], output, site_url)
     write_texts(gallery_cards(), output)
     name_landmarks(output)
-    slim_site(output)
+    _set_search_aside(output)
+    lighten_site(output)
     problems = check_site(output, site_url)
     if problems:
         raise SiteError(
@@ -73,6 +75,14 @@ def build_site(root: Path, results: Path, output: Path) -> BuiltSite:
             "invoke site, after mending the pages",
         )
     return BuiltSite(output, sum(1 for _ in output.rglob("*.html")), tuple(figure.name for figure in figures))
+
+
+def _set_search_aside(output: Path) -> None:
+    """Leave an index without pages where Material looks for it at once; search.js fetches the whole one when needed."""
+    index = output / "search" / "search_index.json"
+    whole = json.loads(index.read_text(encoding="utf-8"))
+    index.rename(index.with_name("pages.json"))
+    index.write_text(json.dumps(whole | {"docs": []}), encoding="utf-8")
 
 
 def refuse_unsafe_output(root: Path, output: Path) -> None:

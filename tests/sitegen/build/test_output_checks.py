@@ -81,7 +81,7 @@ def test_style_sheets_are_read_too(tmp_path: Path) -> None:
         ("sitemap.xml", f"<loc>{URL}page/</loc><loc>{URL}gone/</loc>", f"{URL}gone/ leads nowhere"),
         ("feed.xml", f"<link>{URL}page/#gone</link>", "names an anchor that page/index.html does not have"),
         ("oembed.json", f'{{"html": "<iframe src=\\"{URL}embed/x/\\">"}}', f"{URL}embed/x/ leads nowhere"),
-        ("search/search_index.json", '{"docs": [{"location": "page/#gone"}]}', "page/#gone names an anchor"),
+        ("search/pages.json", '{"docs": [{"location": "page/#gone"}]}', "page/#gone names an anchor"),
         ("assets/a.svg", '<svg><use xlink:href="https://x.example/a.svg#b"/></svg>', "from another host"),
         ("assets/a.svg", '<svg><path fill="url(#here)"/><image href="none.png"/></svg>', "none.png leads nowhere"),
     ],

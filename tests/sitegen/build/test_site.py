@@ -113,7 +113,7 @@ def test_hostile_samples_arrive_as_text(built: BuiltSite) -> None:
     assert "<script>document.title" not in page
     assert "\x00" not in page
     assert "\u202e" not in page
-    index = json.loads((built.output / "search/search_index.json").read_text())
+    index = json.loads((built.output / "search/pages.json").read_text())
     found = " ".join(entry["title"] + entry["text"] for entry in index["docs"])  # Material shows both as HTML
     assert "<script" not in found
     assert "<img" not in found

@@ -12,6 +12,7 @@ import pytest
 from bench.arms.registry import ACCELERATOR_PEERS, JAX_ON_CPU, PEERS
 from sitegen.build.output_checks import check_site
 from sitegen.rows.series import BEST_ON_CPU, SERIES, order_series, series_colors, series_shapes
+from sitegen.text.fonts import LETTERS, font_faces
 from sitegen.text.palette import THEMES, Theme, css_variables, order_variants
 from tests import ROOT
 from tinygpt.engines import CPU_ENGINES
@@ -94,18 +95,16 @@ def code_points(ranges: str) -> set[int]:
 
 def test_the_style_asks_for_fonts_by_the_letters_that_the_readme_puts_into_them() -> None:
     readme = (THEME / "assets/fonts/README.md").read_text()
-    lists = dict(re.findall(r"^([A-Z]+)=(U\S+)", readme, re.MULTILINE))
     letters: dict[tuple[str, str], list[set[int]]] = {}
     files = set()
-    for face in re.findall(r"@font-face \{(.*?)\}", (THEME / "assets/css/site.css").read_text(), re.DOTALL):
+    for face in re.findall(r"@font-face \{(.*?)\}", font_faces()):
         rules = dict(re.findall(r"([a-z-]+):\s*([^;]+);", face))
         files.add(re.findall(r"fonts/([\w-]+\.woff2)", rules["src"])[0])
-        assert re.sub(r"\s", "", rules["unicode-range"]) in lists.values(), rules["src"]
-        same = letters.setdefault((rules["font-family"], rules.get("font-weight", "")), [])
+        same = letters.setdefault((rules["font-family"], rules["font-weight"]), [])
         assert not any(code_points(rules["unicode-range"]) & others for others in same), rules["src"]
         same.append(code_points(rules["unicode-range"]))
     assert files == {path.name for path in (THEME / "assets/fonts").glob("*.woff2")}
-    assert len(lists) == 6
+    assert set(re.findall(r"\$\(letters (\w+)", readme)) == set(LETTERS)
 
 
 def test_the_vendored_script_is_the_one_that_the_readme_tells_how_to_make() -> None:

@@ -61,22 +61,22 @@
     const bar = element.closest(".tg-figure")?.querySelector(".tg-downloads");
     if (!bar || bar.querySelector(".tg-copy")) return;
     const button = document.createElement("button");
-    const said = document.createElement("span");
+    const status = document.createElement("span");
     button.type = "button";
     button.className = "tg-copy";
     button.textContent = "Copy link to this view";
-    said.setAttribute("role", "status");
-    said.className = "tg-copy__said";
+    status.setAttribute("role", "status");
+    status.className = "tg-copy__status";
     button.addEventListener("click", async () => {
       const address = viewAddress(chart, element.dataset.figure);
       try {
         await navigator.clipboard.writeText(address);
-        said.textContent = "Copied";
+        status.textContent = "Copied";
       } catch {
-        said.textContent = address; // no clipboard here: the reader can copy it by hand
+        status.textContent = address; // no clipboard here: the reader can copy it by hand
       }
     });
-    bar.append(" · ", button, " ", said);
+    bar.append(" · ", button, " ", status);
   };
 
   // ---- drawing ----
@@ -91,34 +91,17 @@
     const [response] = await Promise.all([fetch(url), loadVega()]);
     if (!response.ok) throw new Error(`cannot load ${url.pathname}: ${response.status}`);
     const spec = await response.json();
-    if (turn !== chart.turn || !element.isConnected) return; // the scheme or the page changed meanwhile
+    const isCurrent = () => turn === chart.turn && element.isConnected;
+    if (!isCurrent()) return; // the scheme or the page changed meanwhile
     chart.width = element.clientWidth;
-    const host = document.createElement("div");
-    // Laid out, so that it can be measured, but shown only when it is complete.
-    host.className = "tg-live tg-live--coming";
-    element.append(host);
-    const options = {
+    const drawing = await window.tinygptFigure.show(element, dark ? "dark" : "light", spec, {
+      before: chart.drawing,
       choices: chart.choices,
-      state: chart.drawing?.selected() ?? null,
       onChoice: (choices) => rememberView(chart, element.dataset.figure, choices),
-    };
-    const drawing = await window.tinygptFigure.draw(host, spec, options).catch((error) => {
-      host.remove();
-      throw error;
+      isCurrent,
     });
-    if (turn !== chart.turn || !element.isConnected) {
-      drawing.finalize();
-      host.remove();
-      return;
-    }
-    chart.drawing?.finalize();
-    for (const child of [...element.children]) {
-      if (child !== host && child.classList.contains("tg-live")) child.remove();
-    }
-    host.classList.remove("tg-live--coming");
+    if (!drawing) return;
     chart.drawing = drawing;
-    element.classList.add("tg-chart--live");
-    element.dataset.scheme = dark ? "dark" : "light";
     addCopyButton(element, chart);
   };
 

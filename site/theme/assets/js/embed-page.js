@@ -17,8 +17,8 @@
   let width = 0;
 
   const scheme = () => {
-    const asked = query.get("theme");
-    if (Object.hasOwn(SCHEMES, asked ?? "")) return asked;
+    const theme = query.get("theme");
+    if (Object.hasOwn(SCHEMES, theme ?? "")) return theme;
     return prefersDark.matches ? "dark" : "light";
   };
 
@@ -37,32 +37,16 @@
     const theme = scheme();
     document.body.setAttribute("data-md-color-scheme", SCHEMES[theme]);
     width = chart.clientWidth;
-    const host = document.createElement("div");
-    host.className = "tg-live tg-live--coming";
-    chart.append(host);
-    const options = {
+    const made = await window.tinygptFigure.show(chart, theme, structuredClone(specs[theme]), {
+      before: drawing,
       choices,
-      state: drawing?.selected() ?? null,
       onChoice: (chosen) => {
         choices = chosen;
         linkBack();
       },
-    };
-    const made = await window.tinygptFigure.draw(host, structuredClone(specs[theme]), options).catch((error) => {
-      host.remove();
-      throw error;
+      isCurrent: () => mine === turn,
     });
-    if (mine !== turn) {
-      made.finalize();
-      host.remove();
-      return;
-    }
-    drawing?.finalize();
-    drawing = made;
-    for (const child of [...chart.children]) if (child !== host && child.classList.contains("tg-live")) child.remove();
-    host.classList.remove("tg-live--coming");
-    chart.classList.add("tg-chart--live");
-    chart.dataset.scheme = theme;
+    drawing = made ?? drawing;
   };
 
   const tryDraw = () => draw().catch((error) => console.error("chart:", error));

@@ -110,31 +110,27 @@
     paused = performance.now();
   };
 
-  // The first run computes and draws everything. Vega waits for an operator that returns a promise, so the reader's turn
-  // can come between any two. Not so in runs that this one begins when it ends: Vega takes those for done at once.
-  const runInPieces = async (view) => {
-    const operators = Object.values(view._runtime.nodes);
-    let first = null;
-    for (const operator of operators) {
-      operator.run = function (pulse) {
-        const next = Object.getPrototypeOf(this).run.call(this, pulse);
-        first ??= pulse.stamp;
-        const goesOn = pulse.stamp !== first || next.async || performance.now() - paused < PIECE;
-        return goesOn ? next : pause().then(() => next);
-      };
+  // Vega waits for a transform that returns a promise. One behind every data set and every layer gives the reader a turn
+  // in the first run, which computes and draws everything; later runs change little.
+  class Pause extends vega.Transform {
+    transform(_parameters, pulse) {
+      const isDue = !this.value && performance.now() - paused > PIECE;
+      this.value = "passed";
+      return isDue ? pause().then(() => pulse) : pulse;
     }
-    await view.runAsync();
-    for (const operator of operators) delete operator.run;
+  }
+  Pause.Definition = { type: "Pause", metadata: {}, params: [] };
+  vega.transforms.pause = Pause;
+
+  const drawInPieces = (spec) => {
+    for (const step of [...spec.data, ...spec.marks]) (step.transform ??= []).push({ type: "pause" });
   };
 
-  // Draws into an empty element that is in the document.
-  //   choices: parameter → text of the option that the reader chose; others keep the figure's own choice
-  //   state: what `selected` returned for an earlier drawing of the same figure, or null
-  //   onChoice: called with all choices that differ from the figure's own after each change
-  // Returns {view, selected, finalize}.
+  // Draws into an empty element that is in the document; see `show`. Returns {selected, finalize}.
   const draw = async (host, spec, { choices, state, onChoice }) => {
     const menus = takeMenus(spec);
     setRoom(spec, host.clientWidth);
+    drawInPieces(spec);
     const bar = element("div", "tg-menus");
     const plot = element("div", "tg-plot");
     if (menus.length) host.append(bar);
@@ -162,7 +158,7 @@
       );
     }
     await pause();
-    await runInPieces(view);
+    await view.runAsync();
     if (state) await view.setState(state).runAsync();
     hideEmptyLayers(plot);
     // Selections made on the chart itself live in stores of their own.
@@ -177,8 +173,37 @@
       tip?.classList.remove("tg-tip--visible");
       view.finalize();
     };
-    return { view, selected, finalize };
+    return { selected, finalize };
   };
 
-  window.tinygptFigure = { draw };
+  // Draws a figure in a chart's element, and puts it in the place of what the element shows when it is complete.
+  //   before: what `show` returned for the drawing that the element shows, or null
+  //   choices: parameter → text of the option that the reader chose; others keep the figure's own choice
+  //   onChoice: called with all choices that differ from the figure's own after each change
+  //   isCurrent: asked when the drawing is complete, whether it is still wanted
+  // Returns the new drawing; null if it was not wanted any more.
+  const show = async (chart, scheme, spec, { before, choices, onChoice, isCurrent }) => {
+    // Laid out, so that it can be measured, but shown only when it is complete.
+    const host = element("div", "tg-live tg-live--coming");
+    chart.append(host);
+    try {
+      const drawing = await draw(host, spec, { choices, state: before?.selected() ?? null, onChoice });
+      if (!isCurrent()) {
+        drawing.finalize();
+        host.remove();
+        return null;
+      }
+      before?.finalize();
+      for (const old of chart.querySelectorAll(":scope > .tg-live")) if (old !== host) old.remove();
+      host.classList.remove("tg-live--coming");
+      chart.classList.add("tg-chart--live");
+      chart.dataset.scheme = scheme;
+      return drawing;
+    } catch (error) {
+      host.remove();
+      throw error;
+    }
+  };
+
+  window.tinygptFigure = { show };
 })();

@@ -1,4 +1,5 @@
-// Tables that sort and filter, names for regions that Material leaves without one, and a keyboard's way to what scrolls.
+// Tables that sort and filter, names for regions that Material leaves without one, a keyboard's way to what scrolls, and the
+// scripts that a page needs besides.
 (() => {
   "use strict";
 
@@ -124,7 +125,21 @@
     }
   };
 
+  // What few pages need is fetched for the first one that has it; from then on it follows `document$` by itself.
+  const PARTS = { ".tg-chart": "charts.js", ".tg-qa": "qa.js", ".tg-playground": "playground.js" };
+  const folder = new URL(".", document.currentScript.src);
+  const loadParts = () => {
+    for (const [selector, name] of Object.entries(PARTS)) {
+      if (!document.querySelector(selector)) continue;
+      const script = document.createElement("script");
+      script.src = new URL(name, folder).href;
+      document.head.append(script);
+      delete PARTS[selector];
+    }
+  };
+
   const onPage = () => {
+    loadParts();
     markElsewhere();
     document.querySelectorAll("table[data-sortable]").forEach(makeSortable);
     nameControls();

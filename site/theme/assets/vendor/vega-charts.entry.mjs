@@ -1,7 +1,7 @@
 // What the site's charts use of Vega, bundled into vega-charts.min.js (README.md says how). Left out are the transforms
 // for maps, trees, forces, regressions, label placement, Voronoi diagrams, word clouds and cross-filters; of those for
 // plain data, vega-charts.transforms.mjs has what stays.
-import { transforms } from "vega-dataflow";
+import { Transform, transforms } from "vega-dataflow";
 import * as encode from "vega-encode";
 import { expressionInterpreter } from "vega-interpreter";
 import { parse } from "vega-parser";
@@ -11,4 +11,4 @@ import * as marks from "vega-view-transforms";
 
 Object.assign(transforms, data, encode, marks);
 
-export { View, expressionInterpreter, parse };
+export { Transform, View, expressionInterpreter, parse, transforms };
