@@ -120,7 +120,7 @@ def test_hostile_samples_arrive_as_text(built: BuiltSite) -> None:
 
 
 def test_the_search_finds_every_public_name_in_the_reference(built: BuiltSite) -> None:
-    index = json.loads((built.output / "search/search_index.json").read_text())
+    index = json.loads((built.output / "search/pages.json").read_text())
     found = {entry["title"].split()[0] for entry in index["docs"] if entry["location"].startswith("reference/")}
     assert {*PUBLIC_NAMES} - {"__version__"} <= found
 
