@@ -276,7 +276,7 @@ def test_a_folder_is_its_texts_one_after_the_other(tmp_path):
         ("a text\n".encode("utf-16-le"), "binary data: much of it is zero bytes"),
         ("a text\n".encode("utf-32"), "UTF-32"),
         (b"\xef\xbb\xbfa text\n", "UTF-8 with a byte-order mark.*tail -c [+]4"),
-        (gzip.compress(b"a text\n" * 1000), "gzip, .*gunzip -c"),
+        (gzip.compress(b"a text\n" * 1000, mtime=0), "gzip, .*gunzip -c"),
         (bz2.compress(b"a text\n"), "bzip2"),
         (lzma.compress(b"a text\n"), "xz"),
         (b"PK\x03\x04 and more", "a zip archive"),
