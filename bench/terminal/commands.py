@@ -7,34 +7,27 @@ from pathlib import Path
 from typing import Literal
 
 from tinygpt.terminal.checkout import results_folder
+from tinygpt.terminal.options import REQUIRED, option
 from tinygpt.terminal.tasks import task
 
 
 @dataclass(frozen=True, kw_only=True)
 class BenchOptions:
-    """Options of bench.
+    """Options of bench."""
 
-    Attributes:
-        suite: quick (minutes), standard (a quarter of an hour), full, variants, peers (hours), or generation.
-        presets: comma-separated; the suite's when omitted.
-        engines: comma-separated, variants too; the suite's when omitted.
-        corpus: what the batches are cut from.
-        seed: of the starting weights and the batches.
-        kernels: measure the parts of a step and the forms of its kernels: the suite ``kernels``.
-        resume: go on with this run (or ``last``) where it stopped, under the conditions it began with.
-        against: measure this checkout against another commit, interleaved; exit code 3 if it is slower, twice.
-        threshold: with --against: slower by less than this is fine.
-    """
-
-    suite: str = "quick"
-    presets: tuple[str, ...] = ()
-    engines: tuple[str, ...] = ()
-    corpus: str = "shakespeare"
-    seed: int = 0
-    kernels: bool = False
-    resume: str = ""
-    against: str = ""
-    threshold: float = 0.05
+    suite: str = option(
+        "quick", "quick (minutes), standard (a quarter of an hour), full, variants, peers (hours), or generation"
+    )
+    presets: tuple[str, ...] = option((), "comma-separated; the suite's when omitted")
+    engines: tuple[str, ...] = option((), "comma-separated, variants too; the suite's when omitted")
+    corpus: str = option("shakespeare", "what the batches are cut from")
+    seed: int = option(0, "of the starting weights and the batches")
+    kernels: bool = option(False, "measure the parts of a step and the forms of its kernels: the suite `kernels`")
+    resume: str = option("", "go on with this run (or `last`) where it stopped, under the conditions it began with")
+    against: str = option(
+        "", "measure this checkout against another commit, interleaved; exit code 3 if it is slower, twice"
+    )
+    threshold: float = option(0.05, "with --against: slower by less than this is fine")
 
 
 @task(needs="bench")
@@ -83,17 +76,11 @@ def measure(options: BenchOptions) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class CompareOptions:
-    """Options of compare.
+    """Options of compare."""
 
-    Attributes:
-        before: a run's id, or the beginning of a commit.
-        after: likewise.
-        threshold: slower by less than this is fine.
-    """
-
-    before: str
-    after: str
-    threshold: float = 0.05
+    before: str = option(REQUIRED, "a run's id, or the beginning of a commit")
+    after: str = option(REQUIRED, "likewise")
+    threshold: float = option(0.05, "slower by less than this is fine")
 
 
 @task(needs="bench")
@@ -109,27 +96,16 @@ def compare(options: CompareOptions) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class ResultsOptions:
-    """Options of results.
+    """Options of results."""
 
-    Attributes:
-        action: show, publish, merge or export.
-        run_id: this run only, when showing or publishing.
-        all: show older runs of the same cells, too.
-        force: publish runs with uncommitted changes, too.
-        look_only: say what would be published, and add nothing.
-        dirs: with merge: results folders of other machines, comma-separated.
-        format: of an export: csv, json or parquet.
-        out: folder of an export.
-    """
-
-    action: Literal["show", "publish", "merge", "export"]
-    run_id: tuple[str, ...] = ()
-    all: bool = False
-    force: bool = False
-    look_only: bool = False
-    dirs: tuple[str, ...] = ()
-    format: str = "csv"
-    out: Path = Path("export")
+    action: Literal["show", "publish", "merge", "export"] = option(REQUIRED, "show, publish, merge or export")
+    run_id: tuple[str, ...] = option((), "this run only, when showing or publishing")
+    all: bool = option(False, "show older runs of the same cells, too")
+    force: bool = option(False, "publish runs with uncommitted changes, too")
+    look_only: bool = option(False, "say what would be published, and add nothing")
+    dirs: tuple[str, ...] = option((), "with merge: results folders of other machines, comma-separated")
+    format: str = option("csv", "of an export: csv, json or parquet")
+    out: Path = option(Path("export"), "folder of an export")
 
 
 @task(needs="bench")
@@ -151,19 +127,12 @@ def results(options: ResultsOptions) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class EstimateOptions:
-    """Options of estimate.
+    """Options of estimate."""
 
-    Attributes:
-        minutes: of training.
-        preset: one preset, in full; all of them when omitted.
-        engine: python, numpy or vectorized.
-        corpus: what would be trained on.
-    """
-
-    minutes: float = 15.0
-    preset: str | None = None
-    engine: str = "vectorized"
-    corpus: str = "shakespeare"
+    minutes: float = option(15.0, "of training")
+    preset: str | None = option(None, "one preset, in full; all of them when omitted")
+    engine: str = option("vectorized", "python, numpy or vectorized")
+    corpus: str = option("shakespeare", "what would be trained on")
 
 
 @task(needs="bench")

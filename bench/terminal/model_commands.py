@@ -7,37 +7,27 @@ from pathlib import Path
 from typing import Literal
 
 from tinygpt.terminal.checkout import results_folder
+from tinygpt.terminal.options import REQUIRED, option
 from tinygpt.terminal.quantities import or_dash
 from tinygpt.terminal.tasks import task
 
 
 @dataclass(frozen=True, kw_only=True)
 class RaceOptions:
-    """Options of race.
+    """Options of race."""
 
-    Attributes:
-        engines: comma-separated: ours and peers; ratios are against the first.
-        preset: model and batch; nanogpt is nanoGPT's for a CPU.
-        corpus: what all of them train on.
-        corpus_file: the corpus tinyshakespeare as a file that you have.
-        recipe: constant, warmup, cosine or nanogpt.
-        steps: updates.
-        learning_rate: instead of the recipe's.
-        dropout: share of the numbers that dropout sets to 0; peers have none.
-        target: held-out loss to reach, nats per byte.
-        seed: of the starting weights and the batches.
-    """
-
-    engines: tuple[str, ...] = ("vectorized", "torch", "torch-mkl-avx512")
-    preset: str = "nanogpt"
-    corpus: str = "tinyshakespeare"
-    corpus_file: str | None = None
-    recipe: str = "nanogpt"
-    steps: int = 2000
-    learning_rate: float | None = None
-    dropout: float | None = None
-    target: float = 1.9
-    seed: int = 0
+    engines: tuple[str, ...] = option(
+        ("vectorized", "torch", "torch-mkl-avx512"), "comma-separated: ours and peers; ratios are against the first"
+    )
+    preset: str = option("nanogpt", "model and batch; nanogpt is nanoGPT's for a CPU")
+    corpus: str = option("tinyshakespeare", "what all of them train on")
+    corpus_file: str | None = option(None, "the corpus tinyshakespeare as a file that you have")
+    recipe: str = option("nanogpt", "constant, warmup, cosine or nanogpt")
+    steps: int = option(2000, "updates")
+    learning_rate: float | None = option(None, "instead of the recipe's")
+    dropout: float | None = option(None, "share of the numbers that dropout sets to 0; peers have none")
+    target: float = option(1.9, "held-out loss to reach, nats per byte")
+    seed: int = option(0, "of the starting weights and the batches")
 
 
 @task(needs="bench")
@@ -67,25 +57,17 @@ def race(options: RaceOptions) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class SweepOptions:
-    """Options of sweep.
+    """Options of sweep."""
 
-    Attributes:
-        preset: model and batch.
-        corpus: what is trained on.
-        engine: python, numpy or vectorized.
-        steps: updates of each run.
-        rates: comma-separated learning rates.
-        recipes: comma-separated: constant, warmup, cosine, nanogpt.
-        seed: of the starting weights and the batches.
-    """
-
-    preset: str = "tiny"
-    corpus: str = "shakespeare"
-    engine: str = "vectorized"
-    steps: int = 2000
-    rates: tuple[float, ...] = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
-    recipes: tuple[str, ...] = ("constant", "warmup", "cosine")
-    seed: int = 0
+    preset: str = option("tiny", "model and batch")
+    corpus: str = option("shakespeare", "what is trained on")
+    engine: str = option("vectorized", "python, numpy or vectorized")
+    steps: int = option(2000, "updates of each run")
+    rates: tuple[float, ...] = option((1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2), "comma-separated learning rates")
+    recipes: tuple[str, ...] = option(
+        ("constant", "warmup", "cosine"), "comma-separated: constant, warmup, cosine, nanogpt"
+    )
+    seed: int = option(0, "of the starting weights and the batches")
 
 
 @task(needs="bench")
@@ -113,23 +95,16 @@ def sweep(options: SweepOptions) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class GalleryOptions:
-    """Options of gallery.
+    """Options of gallery."""
 
-    Attributes:
-        action: train (then evaluate and store) or card (evaluate and store a finished run again).
-        name: shakespeare, kjv, python or stories.
-        out: folder of the run; runs/gallery-NAME when omitted.
-        resume: go on with a run that was stopped.
-        steps: updates, instead of the table's.
-        precision: of the stored weights: int8 or float16.
-    """
-
-    action: Literal["train", "card"]
-    name: str
-    out: Path | None = None
-    resume: bool = False
-    steps: int | None = None
-    precision: str = "int8"
+    action: Literal["train", "card"] = option(
+        REQUIRED, "train (then evaluate and store) or card (evaluate and store a finished run again)"
+    )
+    name: str = option(REQUIRED, "shakespeare, kjv, python or stories")
+    out: Path | None = option(None, "folder of the run; runs/gallery-NAME when omitted")
+    resume: bool = option(False, "go on with a run that was stopped")
+    steps: int | None = option(None, "updates, instead of the table's")
+    precision: str = option("int8", "of the stored weights: int8 or float16")
 
 
 @task(needs="bench")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from tinygpt.engines import with_mesh
 from tinygpt.errors import ConfigError
 from tinygpt.terminal.checkout import results_folder
+from tinygpt.terminal.options import option
 from tinygpt.terminal.tasks import task
 from tinygpt.training.plan import TrainingPlan, TrainingSettings
 
@@ -18,38 +19,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions(TrainingSettings):
-    """Options of train.
+    """Options of train."""
 
-    Attributes:
-        preset: small when omitted; tiny, medium, large, xl, huge, massive, mega, behemoth, or nanogpt.
-        steps: updates in the whole run; 1000 when omitted.
-        minutes: instead of --steps: pick steps (and a preset) for so much time, and record the run; needs the extra
-            ``bench``.
-        out: folder of the checkpoint; runs/CORPUS-PRESET when omitted.
-        resume: go on from the checkpoint in --out.
-        corpus_file: the corpus tinyshakespeare as a file that you have.
-        record: write the run's steps and samples to results/local/; needs the extra ``bench``.
-        ignore_memory: start even if the model is predicted not to fit.
-        detach: train in the background; ``invoke runs`` shows how far it is.
-        gentle: let everything else on this machine go first.
-        mesh: devices of engine jax: data=2, fsdp=4, or data=2,fsdp=4.
-        hosts: several processes of engine jax: HOST:PORT of process 0, or auto on a cluster.
-        process: with --hosts HOST:PORT, which one this is: 0/2, 1/2.
-    """
-
-    preset: str = ""
-    steps: int | None = None
-    minutes: float | None = None
-    out: Path | None = None
-    resume: bool = False
-    corpus_file: str | None = None
-    record: bool = False
-    ignore_memory: bool = False
-    detach: bool = False
-    gentle: bool = False
-    mesh: str = ""
-    hosts: str = ""
-    process: str = ""
+    preset: str = option("", "small when omitted; tiny, medium, large, xl, huge, massive, mega, behemoth, or nanogpt")
+    steps: int | None = option(None, "updates in the whole run; 1000 when omitted")
+    minutes: float | None = option(
+        None,
+        "instead of --steps: pick steps (and a preset) for so much time, and record the run; needs the extra `bench`",
+    )
+    out: Path | None = option(None, "folder of the checkpoint; runs/CORPUS-PRESET when omitted")
+    resume: bool = option(False, "go on from the checkpoint in --out")
+    corpus_file: str | None = option(None, "the corpus tinyshakespeare as a file that you have")
+    record: bool = option(False, "write the run's steps and samples to results/local/; needs the extra `bench`")
+    ignore_memory: bool = option(False, "start even if the model is predicted not to fit")
+    detach: bool = option(False, "train in the background; `invoke runs` shows how far it is")
+    gentle: bool = option(False, "let everything else on this machine go first")
+    mesh: str = option("", "devices of engine jax: data=2, fsdp=4, or data=2,fsdp=4")
+    hosts: str = option("", "several processes of engine jax: HOST:PORT of process 0, or auto on a cluster")
+    process: str = option("", "with --hosts HOST:PORT, which one this is: 0/2, 1/2")
 
 
 @task()

@@ -5,40 +5,29 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from tinygpt.terminal.options import REQUIRED, option
 from tinygpt.terminal.tasks import task
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunsOptions:
-    """Where runs are.
+    """Where runs are."""
 
-    Attributes:
-        root: the folder that runs are in.
-    """
-
-    root: Path = Path("runs")
+    root: Path = option(Path("runs"), "the folder that runs are in")
 
 
 @dataclass(frozen=True, kw_only=True)
 class RestoreOptions(RunsOptions):
-    """Options of restore.
+    """Options of restore."""
 
-    Attributes:
-        name: the run's, or its folder.
-    """
-
-    name: str
+    name: str = option(REQUIRED, "the run's, or its folder")
 
 
 @dataclass(frozen=True, kw_only=True)
 class StopOptions(RestoreOptions):
-    """Options of stop.
+    """Options of stop."""
 
-    Attributes:
-        wait: seconds for its step and its save.
-    """
-
-    wait: int = 600
+    wait: int = option(600, "seconds for its step and its save")
 
 
 @task()

@@ -5,42 +5,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tinygpt.errors import ConfigError
-from tinygpt.terminal.options import Repeated
+from tinygpt.terminal.options import Repeated, option
 from tinygpt.terminal.tasks import task
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelOptions:
-    """Which model.
+    """Which model."""
 
-    Attributes:
-        checkpoint: folder that ``invoke train`` wrote, or any GPT-2 folder with a byte vocabulary.
-        model: a gallery model instead, such as shakespeare: it comes with the package.
-    """
-
-    checkpoint: str = ""
-    model: str = ""
+    checkpoint: str = option("", "folder that `invoke train` wrote, or any GPT-2 folder with a byte vocabulary")
+    model: str = option("", "a gallery model instead, such as shakespeare: it comes with the package")
 
 
 @dataclass(frozen=True, kw_only=True)
 class SampleOptions(ModelOptions):
-    """Options of sample.
+    """Options of sample."""
 
-    Attributes:
-        prompt: text to continue; given several times, the texts are written together.
-        tokens: how many to generate.
-        temperature: 0 for the likeliest token each time.
-        top_k: choose among the k likeliest tokens; 0 for all.
-        seed: of the random choices; each further text's is one more.
-        count: texts for each prompt.
-    """
-
-    prompt: Repeated[str] = ("",)
-    tokens: int = 256
-    temperature: float = 0.8
-    top_k: int = 0
-    seed: int = 0
-    count: int = 1
+    prompt: Repeated[str] = option(("",), "text to continue; given several times, the texts are written together")
+    tokens: int = option(256, "how many to generate")
+    temperature: float = option(0.8, "0 for the likeliest token each time")
+    top_k: int = option(0, "choose among the k likeliest tokens; 0 for all")
+    seed: int = option(0, "of the random choices; each further text's is one more")
+    count: int = option(1, "texts for each prompt")
 
     def __post_init__(self) -> None:
         if self.count < 1:
@@ -65,23 +51,14 @@ def sample(options: SampleOptions) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateOptions(ModelOptions):
-    """Options of evaluate.
+    """Options of evaluate."""
 
-    Attributes:
-        corpus: text to evaluate on; the one that the model was trained on when omitted.
-        corpus_file: the corpus tinyshakespeare as a file that you have.
-        texts: that the model writes, with the seeds 0, 1, ….
-        tokens: bytes of each text.
-        temperature: of the texts.
-        json: print everything as JSON, texts included.
-    """
-
-    corpus: str = ""
-    corpus_file: str | None = None
-    texts: int = 8
-    tokens: int = 1000
-    temperature: float = 0.8
-    json: bool = False
+    corpus: str = option("", "text to evaluate on; the one that the model was trained on when omitted")
+    corpus_file: str | None = option(None, "the corpus tinyshakespeare as a file that you have")
+    texts: int = option(8, "that the model writes, with the seeds 0, 1, …")
+    tokens: int = option(1000, "bytes of each text")
+    temperature: float = option(0.8, "of the texts")
+    json: bool = option(False, "print everything as JSON, texts included")
 
 
 @task(needs="evaluate")

@@ -1,13 +1,17 @@
 """A task's options, derived from the frozen dataclass that receives them.
 
-    field            ─► --field-name; without a default it is required, and its name may be left out
-    annotation       ─► how its text is read, and what the error says is allowed
-    default          ─► default
-    ``Attributes:``  ─► help, of the class or of the one it inherits the field from
+    @dataclass(frozen=True, kw_only=True)
+    class ServeOptions:
+        '''Options of serve.'''
 
-Annotations are str, int, float, Path, bool (a flag), Literal (one of some words), X | None (may be absent),
-tuple[X, ...] (values between commas) and ``Repeated[X]`` (the option given several times). Where an option has
-another name than its field, the field's metadata says so: ``field(default=None, metadata={"option": "batch"})``.
+        port: int = option(8000, "on 127.0.0.1")
+
+    name ─► --port      annotation ─► how its text is read, and what the error says is allowed      default      help
+
+The value of a field that is ``REQUIRED`` may be given without the option's name. Annotations are str, int, float, Path,
+bool (a flag), Literal (one of some words), X | None (may be absent), tuple[X, ...] (values between commas) and
+``Repeated[X]`` (the option given several times). A dataclass of the library that a task receives too has its helps in
+the ``Attributes:`` of its docstring; ``field(metadata={"option": "batch"})`` gives an option a name of its own.
 """
 
 from __future__ import annotations
@@ -29,6 +33,7 @@ T = TypeVar("T")
 OFF, NONE = "off", "none"  # defaults as readers see them: of a flag, and of an option that may be absent
 _REPEATED = "given several times"
 Repeated = Annotated[tuple[T, ...], _REPEATED]
+REQUIRED: Any = MISSING  # in the place of a default
 _LARGEST = 2**63 - 1  # of the integers that Parquet and NumPy hold
 _ATTRIBUTE = re.compile(r"^    (\w+): (.+(?:\n {8}.+)*)", re.MULTILINE)
 
@@ -55,7 +60,7 @@ class Option:
     Attributes:
         field: the dataclass's field.
         name: as it is typed, without the two dashes.
-        help: one sentence, without its full stop.
+        help: a phrase, without a full stop.
         default: MISSING where the option is required.
         reader: of its text.
         is_flag: whether it takes no value.
@@ -97,6 +102,17 @@ class Option:
         return ",".join(texts) or NONE
 
 
+def option(default: T, help: str) -> T:
+    """A field of a dataclass of options: typed by its default, so that mypy checks it against the annotation.
+
+    Args:
+        default: or ``REQUIRED``.
+        help: a phrase, without a full stop.
+    """
+    made: T = dataclasses.field(default=default, metadata={"help": help})
+    return made
+
+
 def options_of(received: type) -> tuple[Option, ...]:
     """The options of a task that receives this dataclass, in the order of its fields."""
     annotations = get_type_hints(received, include_extras=True)
@@ -109,7 +125,7 @@ def options_of(received: type) -> tuple[Option, ...]:
             Option(
                 field.name,
                 field.metadata.get("option", field.name).replace("_", "-"),
-                helps.get(field.name, ""),
+                field.metadata.get("help") or helps.get(field.name, ""),
                 field.default,
                 _reader(get_args(annotation.__origin__)[0] if repeated else annotation),
                 is_flag=annotation is bool,
@@ -159,7 +175,7 @@ def _read(option: Option, task: str, text: str) -> Any:
 
 
 def _attribute_texts(received: type) -> dict[str, str]:
-    """Field → its line in the docstring's ``Attributes:``, without the full stop."""
+    """Field → its text in the docstring's ``Attributes:``, of the class or one that it inherits from."""
     texts = {}
     for base in reversed(received.__mro__):
         section = inspect.cleandoc(base.__doc__ or "").partition("\nAttributes:\n")[2].partition("\n\n")[0]

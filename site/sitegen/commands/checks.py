@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tinygpt.terminal.checkout import checkout
+from tinygpt.terminal.options import option
 from tinygpt.terminal.tasks import missing_extra, task
 
 # Files of tests go to two processes: many tests wait for processes of their own. A file's tests share what they need.
@@ -33,13 +34,9 @@ def _check(*tools: Sequence[str]) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class TestOptions:
-    """Options of test.
+    """Options of test."""
 
-    Attributes:
-        only: a folder or file of tests.
-    """
-
-    only: str = ""
+    only: str = option("", "a folder or file of tests")
 
 
 @task(needs="dev")
@@ -55,13 +52,9 @@ def test(options: TestOptions) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class BrowserOptions:
-    """Options of browser.
+    """Options of browser."""
 
-    Attributes:
-        every_page: walk every page, not only one of each kind: ten minutes.
-    """
-
-    every_page: bool = False
+    every_page: bool = option(False, "walk every page, not only one of each kind: ten minutes")
 
 
 @task(needs="dev")
@@ -82,13 +75,9 @@ def parity() -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class LintOptions:
-    """Options of lint.
+    """Options of lint."""
 
-    Attributes:
-        fix: fix what can be fixed.
-    """
-
-    fix: bool = False
+    fix: bool = option(False, "fix what can be fixed")
 
 
 @task(needs="dev")

@@ -11,20 +11,16 @@ from invoke import Exit
 
 from tinygpt.errors import ConfigError
 from tinygpt.terminal.checkout import checkout, checkout_or_here
+from tinygpt.terminal.options import REQUIRED, option
 from tinygpt.terminal.tasks import task
 
 
 @dataclass(frozen=True, kw_only=True)
 class SiteOptions:
-    """Options of site.
+    """Options of site."""
 
-    Attributes:
-        output: folder to build into.
-        force: build even if nothing changed.
-    """
-
-    output: Path = Path("_site")
-    force: bool = False
+    output: Path = option(Path("_site"), "folder to build into")
+    force: bool = option(False, "build even if nothing changed")
 
 
 @task(needs="site")
@@ -49,15 +45,10 @@ def site(options: SiteOptions) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class EmbedOptions:
-    """Options of embed.
+    """Options of embed."""
 
-    Attributes:
-        name: of a figure; ``list`` lists all of them.
-        pin: keep today's state under an address of its own.
-    """
-
-    name: str
-    pin: bool = False
+    name: str = option(REQUIRED, "of a figure; `list` lists all of them")
+    pin: bool = option(False, "keep today's state under an address of its own")
 
 
 @task(needs="site")
@@ -71,13 +62,9 @@ def embed(options: EmbedOptions) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class ServeOptions:
-    """Options of serve.
+    """Options of serve."""
 
-    Attributes:
-        port: on 127.0.0.1.
-    """
-
-    port: int = 8000
+    port: int = option(8000, "on 127.0.0.1")
 
 
 @task()
@@ -90,15 +77,12 @@ def serve(options: ServeOptions) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class PlaygroundOptions:
-    """Options of playground.
+    """Options of playground."""
 
-    Attributes:
-        check: compare with the committed files instead of writing them.
-        measure: compile nothing; time the committed kernels in a browser beside their goals, about a minute.
-    """
-
-    check: bool = False
-    measure: bool = False
+    check: bool = option(False, "compare with the committed files instead of writing them")
+    measure: bool = option(
+        False, "compile nothing; time the committed kernels in a browser beside their goals, about a minute"
+    )
 
 
 @task(needs="site")
@@ -134,13 +118,9 @@ def _measure_playground() -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class AuditOptions:
-    """Options of audit.
+    """Options of audit."""
 
-    Attributes:
-        pages: comma-separated addresses such as speedup/, or home; all when omitted.
-    """
-
-    pages: tuple[str, ...] = ()
+    pages: tuple[str, ...] = option((), "comma-separated addresses such as speedup/, or home; all when omitted")
 
 
 @task()
@@ -158,19 +138,12 @@ def audit(options: AuditOptions) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class DeployOptions:
-    """Options of deploy.
+    """Options of deploy."""
 
-    Attributes:
-        remote: a remote of this checkout, or an address.
-        branch: to deploy to; made if it does not exist.
-        url: where the site will be served; known for GitHub remotes, else SITE_URL.
-        dry_run: build, check and make the commit, and push nothing.
-    """
-
-    remote: str = "origin"
-    branch: str = "gh-pages"
-    url: str = ""
-    dry_run: bool = False
+    remote: str = option("origin", "a remote of this checkout, or an address")
+    branch: str = option("gh-pages", "to deploy to; made if it does not exist")
+    url: str = option("", "where the site will be served; known for GitHub remotes, else SITE_URL")
+    dry_run: bool = option(False, "build, check and make the commit, and push nothing")
 
 
 @task(needs="site")

@@ -9,6 +9,7 @@ from pathlib import Path
 from bench.terminal.commands import BenchOptions, measure
 from bench.terminal.train_command import TrainOptions, run_plan
 from tinygpt.terminal.checkout import checkout
+from tinygpt.terminal.options import option
 from tinygpt.terminal.tasks import task
 from tinygpt.training.plan import TrainingPlan
 
@@ -17,13 +18,9 @@ _INTERRUPTED = 130  # exit code of a run that was stopped by hand
 
 @dataclass(frozen=True, kw_only=True)
 class DemoOptions:
-    """Options of demo.
+    """Options of demo."""
 
-    Attributes:
-        corpus: what to train and measure on; stories and python need no network.
-    """
-
-    corpus: str = "shakespeare"
+    corpus: str = option("shakespeare", "what to train and measure on; stories and python need no network")
 
 
 @task(needs="site")

@@ -10,7 +10,7 @@ import pytest
 from invoke import Collection
 
 from tinygpt.errors import ConfigError
-from tinygpt.terminal.options import Repeated, options_of, read_options, split_names
+from tinygpt.terminal.options import REQUIRED, Repeated, option, options_of, read_options, split_names
 from tinygpt.terminal.program import read_words
 from tinygpt.terminal.tasks import task
 
@@ -34,25 +34,19 @@ class Cooking(Shared):
     """Options of cook.
 
     Attributes:
-        dish: what.
-        mode: how.
-        spices: some.
-        notes: any number.
-        heat: in watts.
         batch_size: at once.
-        dry: whether.
 
     Raises:
         ConfigError: never.
     """
 
-    dish: str
-    mode: Literal["fry", "boil"] = "fry"
-    spices: tuple[str, ...] = ("salt",)
-    notes: Repeated[str] = ()
-    heat: float | Literal["auto"] | None = None
+    dish: str = option(REQUIRED, "what")
+    mode: Literal["fry", "boil"] = option("fry", "how")
+    spices: tuple[str, ...] = option(("salt",), "some")
+    notes: Repeated[str] = option((), "any number")
+    heat: float | Literal["auto"] | None = option(None, "in watts")
     batch_size: int = field(default=1, metadata={"option": "batch"})
-    dry: bool = False
+    dry: bool = option(False, "whether")
     seed: int = 7
 
 
