@@ -29,6 +29,8 @@ _SESSION_BYTES = 6_000_000  # what a session adds to an engine and its text: che
 _ALLOCATOR_SHARE = 0.024
 _ALLOCATOR_SLACK = 4_500_000
 
+_BATCH_BYTES = 8 + 1 + 8  # of a token in an update's batch: its position in the text, the byte, the id
+
 # A session's first checkpoint is read back and compared: a copy of both moments, and three arrays read.
 _CHECKPOINT_COPIES = 5
 
@@ -84,7 +86,8 @@ def predicted_session_bytes(variant: str, model: ModelConfig, train: TrainConfig
     copies = _CHECKPOINT_COPIES * FLOAT32_BYTES * model.n_parameters
     # The textbook engines hold no activations between steps; the others keep their buffers.
     between = min(steps, PROCESS_BYTES + TEXT_BYTES + _persistent_bytes(engine_name(variant), model, steps))
-    return max(steps, between + copies) + _SESSION_BYTES + (RECORDING_BYTES if recording else 0)
+    batch = _BATCH_BYTES * train.rows_per_step * (model.context_length + 1)
+    return max(steps, between + copies) + batch + _SESSION_BYTES + (RECORDING_BYTES if recording else 0)
 
 
 def _persistent_bytes(name: str, model: ModelConfig, steps: int) -> int:

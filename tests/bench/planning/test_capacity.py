@@ -252,3 +252,10 @@ def test_train_can_be_told_to_try_all_the_same(tmp_path):
     done = run_limited(4 * GIB, "-m", "invoke", "train", *arguments)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "run").is_dir()
+
+
+def test_accumulated_batches_count(tmp_path):
+    """All rows of an update are drawn at once, however many batches they make."""
+    plan = TrainingPlan(out=tmp_path / "run", preset="tiny", corpus="stories", accumulation=10**9)
+    with pytest.raises(CapacityError, match=r"--accumulate 1000000000.* needs .*GiB"):
+        require_room_to_train(plan)
