@@ -64,7 +64,7 @@ BAD_INPUT = {
     "nothing to keep": (["train", "--keep", "-1"], ["keep is -1", "0 or more"]),
     "nothing to resume in the background": (
         ["train", "--out", "x", "--resume", "--detach"],
-        ["x holds no checkpoint", "run: invoke train"],
+        ["x is no folder", "--auto-resume"],
     ),
     "unknown suite": (["bench", "--suite", "fast"], ["unknown suite 'fast'", "quick, standard, full"]),
     "unknown preset to measure": (

@@ -106,15 +106,12 @@ def refusal(cell: Cell, available: int | None = None) -> str | None:
     return None if fit.fits else fit.describe(f"{what} at {cell.preset}")
 
 
-def require_room_to_train(
-    plan: TrainingPlan, resume: bool = False, recording: bool = False, memory: Memory | None = None
-) -> None:
+def require_room_to_train(plan: TrainingPlan, resume: bool = False, memory: Memory | None = None) -> None:
     """Refuse a training run that does not fit, by the batch, dropout and accumulation that it will have.
 
     Args:
         plan: what is asked for.
         resume: whether it goes on from a checkpoint.
-        recording: whether the run's rows are written, which takes memory too.
         memory: what there is; asked of the system when None.
 
     Raises:
@@ -123,7 +120,7 @@ def require_room_to_train(
     """
 
     def needed(name: str, model: ModelConfig, train: TrainConfig) -> int:
-        return predicted_session_bytes(name, model, plan.train_config(train), recording)
+        return predicted_session_bytes(name, model, plan.train_config(train), plan.record)
 
     fit = _fit(plan.engine, *shape_and_settings(plan, resume), memory, needed)
     if fit.fits:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from tinygpt.checkpoints.checkpoint import has_checkpoint
 from tinygpt.engines import with_mesh
 from tinygpt.errors import ConfigError
 from tinygpt.terminal.checkout import results_folder
 from tinygpt.terminal.options import option
 from tinygpt.terminal.tasks import task
+from tinygpt.terminal.visible import visible_text
 from tinygpt.training.plan import TrainingPlan, TrainingSettings
+from tinygpt.training.resume import resumed_settings
 
 if TYPE_CHECKING:
     from bench.training.advice import Advice
@@ -28,15 +31,36 @@ class TrainOptions(TrainingSettings):
         "instead of --steps: pick steps (and a preset) for so much time, and record the run; needs the extra `bench`",
     )
     out: Path | None = option(None, "folder of the checkpoint; runs/CORPUS-PRESET when omitted")
-    resume: bool = option(False, "go on from the checkpoint in --out")
-    corpus_file: str | None = option(None, "the corpus tinyshakespeare as a file that you have")
-    record: bool = option(False, "write the run's steps and samples to results/local/; needs the extra `bench`")
+    resume: bool = option(
+        False, "go on from the checkpoint in --out, with the run's own settings unless others are given"
+    )
+    auto_resume: bool = option(
+        False, "go on if --out holds a checkpoint, else start: for one command that a job scheduler repeats"
+    )
     ignore_memory: bool = option(False, "start even if the model is predicted not to fit")
     detach: bool = option(False, "train in the background; `invoke runs` shows how far it is")
-    gentle: bool = option(False, "let everything else on this machine go first")
     mesh: str = option("", "devices of engine jax: data=2, fsdp=4, or data=2,fsdp=4")
     hosts: str = option("", "several processes of engine jax: HOST:PORT of process 0, or auto on a cluster")
     process: str = option("", "with --hosts HOST:PORT, which one this is: 0/2, 1/2")
+
+    @classmethod
+    def complete(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """Add the settings of the run that is resumed to the options that were typed."""
+        preset, corpus = given.get("preset") or TrainingSettings.preset, given.get("corpus", TrainingSettings.corpus)
+        out = given.get("out") or _default_out(corpus, preset)
+        if given.get("auto_resume"):
+            given["resume"] = has_checkpoint(out)
+        if not given.get("resume"):
+            return given
+        saved = resumed_settings(out)
+        for name, value in given.items():
+            if name in saved and saved[name] != value:
+                print(visible_text(f"--{name.replace('_', '-')} is {value}, and was {saved[name]} so far"), flush=True)
+        return saved | given | {"out": out}
+
+
+def _default_out(corpus: str, preset: str) -> Path:
+    return Path(f"runs/{corpus.partition(':')[0]}-{preset}")
 
 
 @task()
@@ -52,24 +76,24 @@ def train(options: TrainOptions) -> int:
     plan = TrainingPlan.of(
         options,
         preset=preset,
-        out=options.out or Path(f"runs/{options.corpus.partition(':')[0]}-{preset}"),
+        out=options.out or _default_out(options.corpus, preset),
         engine=with_mesh(options.engine, options.mesh) if options.mesh else options.engine,
         steps=advice.steps if advice else TrainingPlan.steps if options.steps is None else options.steps,
+        record=options.record or advice is not None,
     )
     if advice:
         from bench.training.advice import advice_text
 
         advice = advice.for_run(plan)
         print(advice_text(advice), flush=True)
-    options = replace(options, record=options.record or advice is not None)
-    if options.record and options.start_from:
+    if plan.record and plan.start_from:
         raise ConfigError("--record with --start-from", "one of the two: recorded runs start from their seed")
     if not options.ignore_memory:
-        require_room_to_train(plan, options.resume, options.record)
+        require_room_to_train(plan, options.resume)
     if options.detach and not become_detached():
         print_started(train_in_background(plan, options.resume))
         return 0
-    if options.gentle:
+    if plan.gentle:
         step_back()
     if options.hosts or options.process:
         from tinygpt.engines.jax.hosts import job, parse_meeting
@@ -87,6 +111,7 @@ def _advice(options: TrainOptions) -> Advice:
     fixed = {
         "--steps": options.steps is not None,
         "--resume": options.resume,
+        "--auto-resume": options.auto_resume,
         "--batch": options.batch_size is not None,
         "--accumulate": options.accumulation is not None,
     }
@@ -108,7 +133,7 @@ def run_plan(plan: TrainingPlan, options: TrainOptions, advice: Advice | None = 
     from tinygpt.training.events import StopRecord
     from tinygpt.training.session import run_session
 
-    corpus = load_corpus(plan.corpus, path=options.corpus_file)
+    corpus = load_corpus(plan.corpus, path=plan.corpus_file)
     if index is not None:
         from tinygpt.training.same_plan import require_same_plan
 
@@ -118,7 +143,7 @@ def run_plan(plan: TrainingPlan, options: TrainOptions, advice: Advice | None = 
     if first:
         print(f"corpus {corpus.name}: {corpus.licence}", flush=True)
         events = report_status(watch(events, stop=stop))
-    if options.record and first:
+    if plan.record and first:
         from bench.training.record_training import record_events
 
         events = record_events(events, results_folder(), expected=advice.expected if advice else None)

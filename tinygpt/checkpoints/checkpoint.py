@@ -41,7 +41,7 @@ from tinygpt.system.json_records import read_json
 from tinygpt.system.staging import current_files, finish_replacement, replace_files
 
 FORMAT = "tinygpt-checkpoint"
-FORMAT_VERSION = 2  # 1 had no hash of config.json and of the state itself
+FORMAT_VERSION = 3  # 1 had no hash of config.json and of the state itself, 2 no settings of the command
 
 # What a model without settings of its own is trained with unless the caller has others.
 FOREIGN_TRAIN = TrainConfig(batch_size=8)

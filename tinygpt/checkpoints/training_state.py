@@ -32,6 +32,7 @@ class TrainingState:
         evaluated_step: the step of the newest evaluation, 0 before the first; None in a checkpoint of an older format.
         sampled_step: the step of the newest sample, likewise.
         started_from: the folder whose weights the run began with, when it was not the seed's.
+        settings: what else its command said: option → value.
 
     Raises:
         ConfigError: a field is outside its range.
@@ -53,6 +54,7 @@ class TrainingState:
     evaluated_step: int | None = None
     sampled_step: int | None = None
     started_from: str | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("step", "planned_steps", "seed"):

@@ -12,6 +12,7 @@ from tinygpt.corpora.cache import cached
 from tinygpt.corpora.corpus import Corpus, Parts
 from tinygpt.corpora.stories import corpus as stories
 from tinygpt.errors import CorpusError, did_you_mean
+from tinygpt.system.home import expand_home
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ _ENTRIES = (
 CORPORA = MappingProxyType({entry.name: entry for entry in _ENTRIES})
 
 
-def load_corpus(name: str, *, path: str | None = None) -> Corpus:
+def load_corpus(name: str, *, path: str | Path | None = None) -> Corpus:
     """Load a corpus: from the cache if it is there and whole, else by building it.
 
     Args:
@@ -135,7 +136,7 @@ def load_corpus(name: str, *, path: str | None = None) -> Corpus:
         run = "the same command with --corpus stories, which needs no download"
         raise CorpusError(f"unknown corpus {name!r}{hint}", ", ".join(CORPORA), run)
     if path is not None:
-        parts = tinyshakespeare.build_from_file(path)
+        parts = tinyshakespeare.build_from_file(str(path))
     elif entry.sha256 is None:  # depends on this machine, and is as quick to build as to read
         parts = entry.build()
     else:
@@ -161,3 +162,11 @@ def _from_hub(name: str, data_set: str) -> Corpus:
 _FROM_USER: MappingProxyType[str, Callable[[str, str], Corpus]] = MappingProxyType(
     {"file": _from_file, "hf": _from_hub}
 )
+
+
+def absolute_name(name: str) -> str:
+    """A corpus's name that means the same from every folder: paths of this machine are made absolute."""
+    prefix, colon, path = name.partition(":")
+    if colon and path and (prefix == "file" or (prefix == "hf" and hub.is_local(path))):
+        return f"{prefix}:{expand_home(path).absolute()}"
+    return name

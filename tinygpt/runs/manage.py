@@ -30,7 +30,7 @@ from tinygpt.checkpoints.checkpoint import has_checkpoint, load_checkpoint, rest
 from tinygpt.checkpoints.layout import STATE
 from tinygpt.checkpoints.training_state import TrainingState, parse_training_state
 from tinygpt.errors import CheckpointError, ConfigError, TinyGPTError, unknown_name
-from tinygpt.runs.status import RunStatus, read_status
+from tinygpt.runs.status import RunStatus, correct_status, read_status
 from tinygpt.system.folder_lock import folder_lock, holder_of
 from tinygpt.system.json_records import read_json
 from tinygpt.system.staging import current_files
@@ -228,5 +228,6 @@ def restore_run(name: str, root: Path) -> tuple[int, str | None]:
             if (whole := newest_whole(folder)) is None:
                 raise CheckpointError(error.problem, "a whole checkpoint; none that was kept is one") from None
             restore_checkpoint(folder, whole[1])
+            correct_status(folder, whole[0])
             return whole[0], error.problem
     return 0 if training is None else training.step, None

@@ -91,6 +91,19 @@ def read_status(folder: Path) -> RunStatus | None:
     return record_from_json(RunStatus, found, "status", str(path))
 
 
+def correct_status(folder: Path, step: int) -> None:
+    """Have the status of a run that does not run say what its folder holds now: the checkpoint of an earlier step.
+
+    Raises:
+        CheckpointError: there is a status that cannot be understood.
+        StorageError: the file system refused.
+    """
+    status = read_status(folder)
+    if status is not None:
+        note = f"restored; {max(0, status.step - step):,} later steps are gone"
+        _write_status(folder, replace(status, state="stopped", step=step, saved_step=step, error=note))
+
+
 def report_status(events: Iterable[Event]) -> Iterator[Event]:
     """Pass a session's events on, and keep the status file in its folder up to date."""
     reporter: _Reporter | None = None
@@ -185,8 +198,11 @@ class _Reporter:
         with contextlib.suppress(StorageError, ValueError):
             if _identity(self.folder) != self.identity:
                 return  # removed, or another run's by now
-            text = json.dumps(asdict(self.status), indent=1, allow_nan=False)
-            replace_file(self.folder / STATUS, [text.encode()])
+            _write_status(self.folder, self.status)
+
+
+def _write_status(folder: Path, status: RunStatus) -> None:
+    replace_file(folder / STATUS, [json.dumps(asdict(status), indent=1, allow_nan=False).encode()])
 
 
 def _identity(folder: Path) -> tuple[int, int] | None:

@@ -142,6 +142,7 @@ def read_options(received: type[T], task: str, given: Mapping[str, Any]) -> T:
         received: the dataclass.
         task: its task's name, for errors.
         given: an option's key → its text, True for a flag, or a list of texts; what is not given is absent or falsy.
+            A dataclass with a class method ``complete`` may add to the values that were given.
 
     Raises:
         ConfigError: a text cannot be read, or the dataclass refuses a value.
@@ -157,7 +158,8 @@ def read_options(received: type[T], task: str, given: Mapping[str, Any]) -> T:
             values[option.field] = tuple(_read(option, task, text) for text in found)
         else:
             values[option.field] = _read(option, task, found)
-    return received(**values)
+    complete: Callable[[dict[str, Any]], dict[str, Any]] = getattr(received, "complete", lambda given: given)
+    return received(**complete(values))
 
 
 def split_names(text: str) -> list[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tinygpt.config import TrainConfig
+from tinygpt.corpora import absolute_name
 from tinygpt.data import Tokenizer
 from tinygpt.engines import DEFAULT_ENGINE, parse_variant
 from tinygpt.errors import ConfigError, unknown_name
@@ -21,6 +22,11 @@ def _is_round(step: int) -> bool:
     """Whether a number is 1, or 1 or 3 times a power of ten from 10 on: about evenly spread over a log axis."""
     digits = str(step)
     return step == 1 or (step >= 10 and digits[0] in "13" and not digits[1:].strip("0"))
+
+
+def _tenth(steps: int) -> int:
+    """A tenth of a run, rounded up: the last of ten intervals ends with the run, not a step before."""
+    return -(-steps // 10)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +54,9 @@ class TrainingSettings:
         keep: checkpoints before the newest that stay in the folder.
         start_from: a checkpoint folder, ours or a GPT-2 of transformers with a byte vocabulary, to train further: its
             shape and weights are used instead of the preset's.
+        corpus_file: the corpus tinyshakespeare as a file that you have.
+        record: write the run's steps and samples to results/local/; needs the extra ``bench``.
+        gentle: let everything else on this machine go first.
     """
 
     preset: str = "small"
@@ -65,8 +74,13 @@ class TrainingSettings:
     prompt: str = ""
     keep: int = 2
     start_from: Path | None = None
+    corpus_file: Path | None = None
+    record: bool = False
+    gentle: bool = False
 
 
+# What a run's folder keeps of its command besides its engine, text and batch and optimiser settings.
+_KEPT_SETTINGS = ("patience", "prompt", "keep", "corpus_file", "record", "gentle")
 # What a run may have beyond its preset.
 _DEPARTURES = (
     "recipe", "learning_rate", "batch_size", "accumulation", "warmup_steps", "schedule", "dropout", "patience",
@@ -114,8 +128,11 @@ class TrainingPlan(TrainingSettings):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "out", Path(self.out))
-        if self.start_from is not None:
-            object.__setattr__(self, "start_from", Path(self.start_from))
+        for name in ("start_from", "corpus_file"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, Path(getattr(self, name)).absolute())
+        # A run is resumed and evaluated from other folders, too.
+        object.__setattr__(self, "corpus", absolute_name(self.corpus))
         for name, least in (("steps", 1), ("seed", 0), ("eval_batches", 1), ("keep", 0)):
             self._require_whole(name, getattr(self, name), least)
         for name in ("eval_every", "sample_every", "checkpoint_every", "patience"):
@@ -150,12 +167,12 @@ class TrainingPlan(TrainingSettings):
     @property
     def evaluation_interval(self) -> int:
         """Steps between evaluations."""
-        return self.eval_every or max(1, self.steps // 10)
+        return self.eval_every or _tenth(self.steps)
 
     @property
     def sample_interval(self) -> int:
         """Steps between samples."""
-        return self.sample_every or max(1, self.steps // 10)
+        return self.sample_every or _tenth(self.steps)
 
     def samples_after(self, step: int) -> bool:
         """Whether a sample is due after so many steps, the last step of the run aside."""
@@ -190,14 +207,12 @@ class TrainingPlan(TrainingSettings):
                 words += [f"--{option}", value if isinstance(value, str) else repr(value)]
         return shlex.join(words)
 
+    @property
+    def kept_settings(self) -> dict[str, Any]:
+        """What the command said and a resumed run goes on with, as values of JSON."""
+        values = {name: getattr(self, name) for name in _KEPT_SETTINGS}
+        return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
+
     def resume_command(self) -> str:
-        """The command that goes on from this run's checkpoint."""
-        parts = {
-            "--preset": self.preset,
-            "--corpus": self.corpus,
-            "--engine": self.engine,
-            "--steps": str(self.steps),
-            "--seed": str(self.seed),
-            "--out": str(self.out),
-        }
-        return " ".join(["invoke train", *(f"{key} {shlex.quote(value)}" for key, value in parts.items()), "--resume"])
+        """The command that goes on from this run's checkpoint, whose folder has everything else."""
+        return f"invoke train --resume --out {shlex.quote(str(self.out))}"

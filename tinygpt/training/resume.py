@@ -11,7 +11,7 @@ from tinygpt.checkpoints.checkpoint import Checkpoint, has_checkpoint, load_chec
 from tinygpt.checkpoints.gpt2_config import from_gpt2_config
 from tinygpt.checkpoints.layout import CONFIG, STATE
 from tinygpt.checkpoints.retention import kept_checkpoints
-from tinygpt.checkpoints.training_state import parse_train_config
+from tinygpt.checkpoints.training_state import parse_train_config, parse_training_state
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.corpora import Corpus
 from tinygpt.engines import format_variant, get_engine, parse_variant
@@ -77,6 +77,29 @@ def shape_and_settings(plan: TrainingPlan, resume: bool = False) -> tuple[ModelC
                 state = read_json(files[STATE])
                 base = parse_train_config(state.get("train"), str(source / STATE), older=True)
     return model, plan.train_config(base)
+
+
+def resumed_settings(out: Path) -> dict[str, Any]:
+    """The settings of the run in a folder: field of the plan → value; of an older format, those that it has.
+
+    Raises:
+        CheckpointError: there is no checkpoint to go on from, or its state cannot be understood.
+    """
+    path = current_files(out, [STATE]).get(STATE)
+    if path is None:
+        raise no_checkpoint(out)
+    found = read_json(path).get("training")
+    state = parse_training_state(found, str(out / STATE), older=True)
+    own = {"preset": state.preset, "corpus": state.corpus, "engine": state.engine, "seed": state.seed}
+    return own | {"steps": state.planned_steps} | state.settings
+
+
+def no_checkpoint(out: Path) -> CheckpointError:
+    """The error of a run that should go on from where there is nothing."""
+    what = "holds no checkpoint to go on from" if out.is_dir() else "is no folder, so there is nothing to go on from"
+    return CheckpointError(
+        f"{out} {what}", "a folder that invoke train wrote", "the same command with --auto-resume, which then starts"
+    )
 
 
 def newest_whole(directory: Path) -> tuple[int, Path] | None:

@@ -310,6 +310,7 @@ class _Session:
             started_from=self.started_from,
             evaluated_step=max(0, self.evaluated),
             sampled_step=max(0, self.sampled),
+            settings=self.plan.kept_settings,
         )
 
     def _asked_to_stop(self) -> bool:

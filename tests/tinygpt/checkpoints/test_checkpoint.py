@@ -259,7 +259,7 @@ def test_configurations_of_other_models_are_refused(folder: Path, changes: dict[
     ("changes", "expected"),
     [
         ({"format": "other"}, "format 'other'"),
-        ({"format_version": 3}, "format version 3"),
+        ({"format_version": 4}, "format version 4"),
         ({"format_version": 0}, "format version 0"),
         ({"format_version": True}, "format version True"),
         ({"format_version": "1"}, "format version '1'"),

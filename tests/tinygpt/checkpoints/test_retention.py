@@ -17,7 +17,8 @@ from tinygpt.checkpoints.layout import FILES, OPTIMIZER, WEIGHTS
 from tinygpt.checkpoints.retention import kept_checkpoints
 from tinygpt.errors import CheckpointError
 from tinygpt.optim import OptimizerState
-from tinygpt.runs.manage import restore_run
+from tinygpt.runs.manage import look_at, restore_run
+from tinygpt.runs.status import report_status
 from tinygpt.training.events import CheckpointRecord, EvaluationRecord, StepRecord
 from tinygpt.training.resume import newest_whole
 from tinygpt.training.session import run_session
@@ -176,3 +177,12 @@ def test_without_a_whole_one_there_is_nothing_to_restore(tmp_path: Path) -> None
     (tmp_path / "run" / WEIGHTS).write_bytes(b"")
     with pytest.raises(CheckpointError, match="none that was kept is one"):
         restore_run("run", tmp_path)
+
+
+def test_after_a_restore_the_run_is_shown_where_it_now_stands(tmp_path: Path) -> None:
+    wanted = plan(tmp_path / "run", steps=4, checkpoint_every=1, eval_every=9, sample_every=9)
+    list(report_status(run_session(wanted, CORPUS)))
+    (tmp_path / "run" / WEIGHTS).unlink()
+    assert restore_run("run", tmp_path)[0] == 3
+    run = look_at(tmp_path / "run")
+    assert (run.state, run.step, run.note) == ("stopped", 3, "restored; 1 later steps are gone")

@@ -58,7 +58,7 @@ def test_a_run_in_the_background_is_started_seen_and_stopped(folder: Path) -> No
         assert "first" in listed.stdout and "running" in listed.stdout and "CPU: " in listed.stdout
         stopped = invoke(folder, "runs", "stop", "first")
         assert stopped.returncode == 0, stopped.stderr
-        said = r"first stopped at step [\d,]+ of 1,000,000, saved; go on with: invoke train --preset tiny .*--resume\n"
+        said = r"first stopped at step [\d,]+ of 1,000,000, saved; go on with: invoke train --resume --out runs/first\n"
         assert re.fullmatch(said, stopped.stdout)
         assert not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
     finally:

@@ -99,7 +99,7 @@ def test_a_stopped_run_says_so_and_how_to_go_on(tmp_path: Path) -> None:
         stop.request()
     run = look_at(tmp_path / "run")
     assert run.state == "stopped" and run.status is not None
-    assert run.status.resume_command.endswith("--resume")
+    assert run.status.resume_command == f"invoke train --resume --out {tmp_path / 'run'}"
 
 
 def test_a_run_whose_reader_goes_away_is_stopped_and_an_abandoned_one_has_failed(tmp_path: Path) -> None:

@@ -98,8 +98,7 @@ def test_an_interrupted_run_says_how_to_go_on() -> None:
     assert isinstance(start, StartRecord)
     out = plain([*events, StopRecord("interrupted", "SIGINT", 130, 7, start.plan, None, None, 3.0)])
     assert out.splitlines()[-1] == (
-        "stopped by SIGINT and saved at step 7 of 7; go on with: invoke train --preset tiny --corpus fables "
-        "--engine numpy --steps 7 --seed 0 --out 'runs/my run' --resume"
+        "stopped by SIGINT and saved at step 7 of 7; go on with: invoke train --resume --out 'runs/my run'"
     )
 
 

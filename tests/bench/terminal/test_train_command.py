@@ -1,0 +1,116 @@
+"""Going on with a run: its folder knows what it was asked for, and what is typed wins."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.terminal.train_command import TrainOptions, train
+from tests.test_tasks import invoke
+from tinygpt.checkpoints.checkpoint import load_checkpoint
+from tinygpt.config import TrainConfig
+from tinygpt.corpora import load_corpus
+from tinygpt.errors import CheckpointError
+from tinygpt.terminal.options import read_options
+from tinygpt.training.plan import TrainingPlan, TrainingSettings
+from tinygpt.training.session import run_session
+
+# Another value for every setting than its default.
+TYPED: dict[str, Any] = {
+    "preset": "tiny", "corpus": "file:plain.txt", "engine": "numpy", "seed": "7", "recipe": "cosine",
+    "learning_rate": "0.002", "batch": "3", "accumulate": "2", "warmup": "4", "schedule": "constant", "dropout": "0.1",
+    "patience": "5", "prompt": "caf\udce9 \n", "keep": "6", "record": True, "gentle": True, "corpus_file": "copy.txt",
+    "steps": "30",
+}  # fmt: skip
+# What says where and how a process runs and not what it trains.
+OF_THIS_PROCESS = {
+    "out", "resume", "auto_resume", "detach", "ignore_memory", "minutes", "mesh", "hosts", "process", "start_from",
+}  # fmt: skip
+
+
+@pytest.fixture
+def texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    for name in ("plain.txt", "copy.txt"):
+        (tmp_path / name).write_text("Some text to learn from, again and again.\n" * 200)
+    return tmp_path
+
+
+def read(**typed: Any) -> TrainOptions:
+    return read_options(TrainOptions, "train", typed)
+
+
+def plan_of(options: TrainOptions) -> TrainingPlan:
+    return TrainingPlan.of(options, out=options.out or Path("run"), steps=options.steps or 1000)
+
+
+def start(plan: TrainingPlan) -> None:
+    """Train until the first checkpoint is there."""
+    events = run_session(plan, load_corpus(plan.corpus))
+    next(events), next(events), next(events)
+    events.close()  # type: ignore[attr-defined]
+
+
+def test_every_option_is_covered() -> None:
+    settings = {field.metadata.get("option", field.name) for field in fields(TrainOptions)}
+    assert settings - OF_THIS_PROCESS == TYPED.keys()
+
+
+def train_config(plan: TrainingPlan) -> TrainConfig:
+    """The settings that a resumed run goes on with: the checkpoint's, and over them what the plan has."""
+    return plan.train_config(load_checkpoint(plan.out).train)
+
+
+def test_a_resumed_run_goes_on_with_every_setting_from_any_folder(texts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = plan_of(read(out="run", **TYPED))
+    start(first)
+    (texts / "elsewhere").mkdir()
+    monkeypatch.chdir(texts / "elsewhere")
+    again = plan_of(read(out="../run", resume=True))
+    in_the_checkpoint = {"recipe", "learning_rate", "batch_size", "accumulation", "warmup_steps", "schedule", "dropout"}
+    for field in fields(TrainingSettings):
+        if field.name not in in_the_checkpoint:
+            assert getattr(again, field.name) == getattr(first, field.name), field.name
+    assert again.steps == 30
+    assert train_config(again) == load_checkpoint("../run").train
+    assert load_corpus(again.corpus).sha256 == load_corpus(first.corpus).sha256
+
+
+@pytest.mark.parametrize("option", sorted(TYPED.keys() - {"preset", "corpus", "engine", "seed"}))
+def test_what_is_typed_wins_and_is_named(texts: Path, option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    start(plan_of(read(out="run", preset="tiny", corpus="file:plain.txt", engine="numpy")))
+    again, typed = plan_of(read(out="run", resume=True, **{option: TYPED[option]})), plan_of(read(**TYPED))
+    field = next(f.name for f in fields(TrainOptions) if f.metadata.get("option", f.name) == option)
+    assert getattr(again, field) == getattr(typed, field)
+    named = f"--{option.replace('_', '-')} is {getattr(typed, field)}" in capsys.readouterr().out
+    assert named or hasattr(TrainConfig(1), field) or field in ("recipe", "schedule", "corpus_file", "prompt")
+
+
+def test_nothing_to_resume_is_said_and_auto_resume_starts(texts: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"run is no folder.*--auto-resume"):
+        read(out="run", resume=True)
+    command = ["train", "--preset", "tiny", "--engine", "numpy", "--corpus", "file:plain.txt", "--out", "run"]
+    command += ["--auto-resume", "--steps"]
+    for steps in ("2", "2", "4"):
+        done = invoke(*command, steps, cwd=texts)
+        assert done.returncode == 0, done.stderr
+        training = load_checkpoint("run").training
+        assert training is not None and training.step == int(steps)
+    done = invoke(*command, "3", cwd=texts)
+    assert done.returncode == 2
+    assert "run is at step 4, and --steps asks for 3; allowed: 4 or more" in done.stderr
+
+
+def test_the_printed_command_is_enough(texts: Path) -> None:
+    typed = ["--preset", "tiny", "--engine", "numpy", "--corpus", "file:plain.txt", "--keep", "5", "--patience", "7"]
+    assert invoke("train", *typed, "--out", "my run", "--steps", "6", cwd=texts).returncode == 0
+    before = sorted(Path("my run/checkpoints").iterdir())
+    done = invoke("train", "--resume", "--out", "my run", cwd=texts)
+    assert done.returncode == 0 and "finished step 6 of 6" in done.stdout
+    assert sorted(Path("my run/checkpoints").iterdir()) == before
+    training = load_checkpoint("my run").training
+    assert training is not None and training.settings["keep"] == 5 and training.settings["patience"] == 7
+    assert train.name == "train"
