@@ -40,6 +40,7 @@ from tinygpt.corpora import Corpus, load_corpus
 from tinygpt.data import BatchSampler
 from tinygpt.errors import ConfigError
 from tinygpt.terminal.command_name import as_called
+from tinygpt.terminal.output import make_console
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def run_suite(
         raise ConfigError(f"suite {suite.name!r} has no cell", "at least one preset and engine", "invoke bench")
     if seed < 0:
         raise ConfigError(f"seed is {seed}", "0 or more", "invoke bench")
-    options, console = options or RunOptions(), console or Console()
+    options, console = options or RunOptions(), console or make_console()
     with measurement_lock(options.lock_file or default_lock_file()):
         text = load_corpus(corpus) if isinstance(corpus, str) else corpus
         plan = _plan(suite, text, seed)
@@ -137,7 +138,7 @@ def resume_run(
         ResultsError: there is no such unfinished run, or machine, code or text are not what they were.
         StorageError: a row cannot be written.
     """
-    options, console = options or RunOptions(), console or Console()
+    options, console = options or RunOptions(), console or make_console()
     plan = read_plan(results_root, run_id)
     with measurement_lock(options.lock_file or default_lock_file()):
         remove_leftovers(results_root, plan.run_id)

@@ -31,9 +31,13 @@ from bench.terminal.show_kernels import print_kernels
 from bench.terminal.show_peers import print_standings
 from tinygpt.errors import ResultsError
 from tinygpt.terminal.command_name import as_called
+from tinygpt.terminal.output import make_console
 from tinygpt.terminal.quantities import DASH, duration, or_dash, ratio
 
 _BASELINES = ("python", REFERENCE)
+
+
+_WIDTH = 160  # columns of a pipe or a file: as many as the tables want
 
 
 def print_results(
@@ -50,7 +54,7 @@ def print_results(
     Raises:
         ResultsError: a file cannot be used; raised after the good rows are printed. Or there is no such run.
     """
-    console = console or _console()
+    console = console or make_console(_WIDTH)
     problems: list[ResultsError] = []
     runs = read_table("runs", results_root, problems)
     steps = read_table("steps", results_root, problems)
@@ -81,7 +85,7 @@ def print_results(
 
 def print_run(summary: RunSummary, results_root: Path, console: Console | None = None) -> None:
     """Print what a run measured, how its cells ended, and where the rows are."""
-    console = console or _console()
+    console = console or make_console(_WIDTH)
     if summary.statuses:
         with suppress(ResultsError):  # another run's damaged file is named, and takes nothing from this run
             print_results(results_root, console, summary.run_id)
@@ -95,7 +99,7 @@ def print_run(summary: RunSummary, results_root: Path, console: Console | None =
 
 def print_publication(publication: Publication, console: Console | None = None) -> None:
     """Print which runs are published, which are left out and why, which files were added, and what is left to do."""
-    console = console or _console()
+    console = console or make_console(_WIDTH)
     for candidate, verb in (
         *((candidate, "publish") for candidate in publication.chosen),
         *((candidate, "leave out") for candidate in publication.left_out),
@@ -123,7 +127,7 @@ def print_publication(publication: Publication, console: Console | None = None) 
 
 def print_merged(paths: Sequence[Path], console: Console | None = None) -> None:
     """Print which files came in."""
-    console = console or _console()
+    console = console or make_console(_WIDTH)
     for path in paths:
         console.print(f"added {path}", highlight=False, markup=False, soft_wrap=True)
     if not paths:
@@ -133,7 +137,7 @@ def print_merged(paths: Sequence[Path], console: Console | None = None) -> None:
 
 def print_comparison(comparison: Comparison, console: Console | None = None) -> None:
     """Print both sides cell by cell: times, how much faster the second is, the noise, and a verdict."""
-    console = console or _console()
+    console = console or make_console(_WIDTH)
     console.print(f"{comparison.before} → {comparison.after}", style="bold", highlight=False, markup=False)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("preset", "engine"):
@@ -165,12 +169,6 @@ def print_comparison(comparison: Comparison, console: Console | None = None) -> 
     else:
         text = f"Nothing is slower by more than {comparison.threshold:.0%}, the noise floor and the interval."
     console.print(text, highlight=False, markup=False, soft_wrap=True)
-
-
-def _console() -> Console:
-    """The terminal as it is; a pipe or a file as wide as the tables want."""
-    console = Console()
-    return console if console.is_terminal else Console(width=160)
 
 
 def machine_line(machine: str, origin: str, variant: str = "") -> str:

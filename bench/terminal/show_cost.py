@@ -14,6 +14,7 @@ from bench.statistics.cost_model import CostModel
 from bench.training.advice import loss_text
 from tinygpt.system.memory import Memory
 from tinygpt.terminal.command_name import as_called
+from tinygpt.terminal.output import make_console
 from tinygpt.terminal.quantities import DASH, duration, gibibytes, short_count
 
 
@@ -43,7 +44,7 @@ def print_estimate(
         ConfigError: the time, the preset or the engine cannot be used.
         ResultsError: nothing of this engine is on record.
     """
-    console = console or Console()
+    console = console or make_console()
     budget = make_budget(results_root, minutes, preset, variant, corpus, machine, memory)
     if preset:
         _print_sentences(console, budget, budget.rows[0])

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from bench.planning.doctor import BROKEN, MISSING, NOTE, OK, Diagnosis, Finding, diagnose
 from tinygpt.terminal.command_name import as_called
+from tinygpt.terminal.output import make_console
 from tinygpt.terminal.quantities import gibibytes
 
 _COLORS = {OK: "green", NOTE: "yellow", MISSING: "cyan", BROKEN: "red"}
@@ -19,14 +20,8 @@ _COLORS = {OK: "green", NOTE: "yellow", MISSING: "cyan", BROKEN: "red"}
 def print_doctor(results_root: Path) -> int:
     """Look at the machine and print what was found; returns the exit code."""
     diagnosis = diagnose(results_root)
-    print_diagnosis(diagnosis, _console())
+    print_diagnosis(diagnosis, make_console())
     return diagnosis.exit_code
-
-
-def _console() -> Console:
-    """The terminal as it is; a pipe or a file as wide as a terminal usually is."""
-    console = Console()
-    return console if console.is_terminal else Console(width=80)
 
 
 def print_diagnosis(diagnosis: Diagnosis, console: Console) -> None:

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from bench.measuring.process import Event
 from bench.training.race import Finish, RaceResult
+from tinygpt.terminal.output import make_console
 from tinygpt.terminal.quantities import DASH, or_dash
 
 
@@ -24,7 +25,7 @@ def print_evaluation_line(variant: str, event: Event) -> None:
 
 def print_race(result: RaceResult, console: Console | None = None) -> None:
     """Print who reached the target when."""
-    console = console or Console()
+    console = console or make_console()
     first = result.finishes[0]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("engine")

@@ -130,6 +130,7 @@ def run_plan(plan: TrainingPlan, options: TrainOptions, advice: Advice | None = 
     from tinygpt.runs.status import report_status
     from tinygpt.system.stopping import StopRequest
     from tinygpt.terminal.live_view import watch
+    from tinygpt.terminal.output import Shown
     from tinygpt.training.events import StopRecord
     from tinygpt.training.session import run_session
 
@@ -141,8 +142,9 @@ def run_plan(plan: TrainingPlan, options: TrainOptions, advice: Advice | None = 
     first, stop = not index, StopRequest()
     events = run_session(plan, corpus, resume=options.resume, stop=stop, writes=first)
     if first:
-        print(f"corpus {corpus.name}: {corpus.licence}", flush=True)
-        events = report_status(watch(events, stop=stop))
+        notes: list[str] = []
+        Shown(notes.append)(lambda: print(f"corpus {corpus.name}: {corpus.licence}", flush=True))
+        events = report_status(watch(events, stop=stop, lost=notes.append), notes)
     if plan.record and first:
         from bench.training.record_training import record_events
 

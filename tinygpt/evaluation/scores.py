@@ -108,7 +108,7 @@ class Evaluation:
 
     def as_json(self) -> str:
         """The same as JSON."""
-        return json.dumps(self.as_dict(), indent=2, ensure_ascii=False, allow_nan=False)
+        return json.dumps(self.as_dict(), indent=2, allow_nan=False)
 
 
 def evaluate_model(

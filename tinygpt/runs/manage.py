@@ -133,7 +133,7 @@ def look_at(folder: Path) -> Run:
     if status is None:
         return _without_word(name, folder)
     if status.state != "running":
-        return Run(name, folder, status.state, status, note=status.error or "")
+        return Run(name, folder, status.state, status, note=status.error or status.note)
     if status.host != platform.node():
         return Run(name, folder, "elsewhere", status, note=f"on {status.host}")
     process = status.process.find()
@@ -148,7 +148,7 @@ def look_at(folder: Path) -> Run:
     age = time.time() - status.updated_at
     if age > _SILENT_SECONDS + _SILENT_STEPS * (status.step_seconds or 0.0):
         return Run(name, folder, "silent", status, note=f"no word for {age:.0f} s")
-    return Run(name, folder, "running", status)
+    return Run(name, folder, "running", status, note=status.note)
 
 
 def _without_word(name: str, folder: Path) -> Run:

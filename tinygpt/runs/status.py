@@ -10,7 +10,7 @@ import contextlib
 import json
 import platform
 import time
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -49,6 +49,7 @@ class RunStatus:
         updated_at: when this was written, seconds since 1970.
         resume_command: how to go on once it has stopped.
         error: what made it fail.
+        note: what else there is to say.
     """
 
     state: str
@@ -69,6 +70,7 @@ class RunStatus:
     updated_at: float
     resume_command: str
     error: str | None = None
+    note: str = ""
 
     @property
     def process(self) -> ProcessIdentity:
@@ -88,7 +90,7 @@ def read_status(folder: Path) -> RunStatus | None:
     found = read_json(path)
     if isinstance(found.get("process_started"), float):  # of an earlier version, which wrote seconds since 1970
         found["process_started"] = str(found["process_started"])
-    return record_from_json(RunStatus, found, "status", str(path))
+    return record_from_json(RunStatus, found, "status", str(path), defaults=True)
 
 
 def correct_status(folder: Path, step: int) -> None:
@@ -104,13 +106,18 @@ def correct_status(folder: Path, step: int) -> None:
         _write_status(folder, replace(status, state="stopped", step=step, saved_step=step, error=note))
 
 
-def report_status(events: Iterable[Event]) -> Iterator[Event]:
-    """Pass a session's events on, and keep the status file in its folder up to date."""
+def report_status(events: Iterable[Event], notes: Sequence[str] = ()) -> Iterator[Event]:
+    """Pass a session's events on, and keep the status file in its folder up to date.
+
+    Args:
+        events: from :func:`tinygpt.training.session.run_session`, or from a view of them.
+        notes: what there is to say besides; looked at anew for each status.
+    """
     reporter: _Reporter | None = None
     try:
         for event in events:
             if isinstance(event, StartRecord):
-                reporter = _Reporter(event)
+                reporter = _Reporter(event, notes)
             elif reporter is not None:
                 reporter.update(event)
             yield event
@@ -133,9 +140,9 @@ def report_status(events: Iterable[Event]) -> Iterator[Event]:
 class _Reporter:
     """Folds events into a status and writes it, at most once a second while there is nothing but steps."""
 
-    def __init__(self, start: StartRecord) -> None:
+    def __init__(self, start: StartRecord, notes: Sequence[str]) -> None:
         plan, own = start.plan, ProcessIdentity.own()
-        self.progress = RunProgress(start)
+        self.progress, self.notes = RunProgress(start), notes
         self.folder = plan.out.absolute()
         self.identity = _identity(self.folder)
         remove_unfinished(self.folder, STATUS)
@@ -193,7 +200,7 @@ class _Reporter:
 
     def _write(self) -> None:
         """Replace the file. A status that cannot be written, on a full disk say, is not worth a run."""
-        self.status = replace(self.status, updated_at=time.time())
+        self.status = replace(self.status, updated_at=time.time(), note="; ".join(self.notes))
         self.written_at = time.monotonic()
         with contextlib.suppress(StorageError, ValueError):
             if _identity(self.folder) != self.identity:

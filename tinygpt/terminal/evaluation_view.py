@@ -9,6 +9,7 @@ from rich.table import Table
 
 from tinygpt.evaluation.loss import bits
 from tinygpt.evaluation.scores import Evaluation
+from tinygpt.terminal.output import make_console
 from tinygpt.terminal.visible import visible_text
 
 _COPY_SHOWN = 60
@@ -16,7 +17,7 @@ _COPY_SHOWN = 60
 
 def print_evaluation(evaluation: Evaluation, console: Console | None = None) -> None:
     """Print scores, those of the held-out text beside them, and the verdict."""
-    console = console or Console()
+    console = console or make_console()
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("", style="dim")
     table.add_column("the model", justify="right")

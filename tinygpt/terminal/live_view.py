@@ -6,7 +6,8 @@ Both only watch: events go in and come out unchanged, so that a recorder can sta
 from __future__ import annotations
 
 import shlex
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from functools import partial
 
 from rich.console import Console
 from rich.live import Live
@@ -17,6 +18,7 @@ from tinygpt.runs.progress import RunProgress
 from tinygpt.system.pressure import read_pressure
 from tinygpt.system.stopping import StopRequest
 from tinygpt.terminal.command_name import as_called
+from tinygpt.terminal.output import Shown, make_console
 from tinygpt.terminal.panel import LiveView
 from tinygpt.terminal.quantities import clock
 from tinygpt.terminal.visible import encodable, visible_text
@@ -32,49 +34,58 @@ def watch(
     console: Console | None = None,
     stop: StopRequest | None = None,
     every: int | None = None,
+    lost: Callable[[str], None] = lambda _reason: None,
 ) -> Iterator[Event]:
-    """Show a run while handing its events on.
+    """Show a run while handing its events on, as long as there is somewhere to show it.
 
     Args:
         events: from :func:`tinygpt.training.session.run_session`.
         console: where to show it; standard output when omitted. On a terminal the view is live, elsewhere plain.
         stop: the session's request to stop, so that the view can say at once that it was heard.
         every: in the plain form, steps between lines; a twentieth of the run when omitted.
+        lost: is told why, if the output cannot be written any more; the run goes on.
     """
-    console = console or Console()
+    console = console or make_console()
     live = console.is_terminal and not console.is_dumb_terminal and not console.options.ascii_only
-    return _watch_live(events, console, stop) if live else _watch_plain(events, console, every)
+    shown = Shown(lost)
+    return _watch_live(events, console, stop, shown) if live else _watch_plain(events, console, every, shown)
 
 
-def _watch_live(events: Iterable[Event], console: Console, stop: StopRequest | None) -> Iterator[Event]:
+def _watch_live(events: Iterable[Event], console: Console, stop: StopRequest | None, shown: Shown) -> Iterator[Event]:
     live: Live | None = None
     progress: RunProgress | None = None
     try:
         for event in events:
             if isinstance(event, StartRecord):
                 if event.warning:
-                    console.print(Text(event.warning, style="yellow"))
+                    shown(partial(console.print, Text(event.warning, style="yellow")))
                 progress = RunProgress(event)
                 live = Live(LiveView(progress, stop), console=console, refresh_per_second=4)
-                live.start()
+                shown(live.start)
             elif progress is not None and live is not None:
                 progress.update(event)
                 if not isinstance(event, StepRecord):
-                    live.refresh()
+                    shown(live.refresh)
             yield event
     finally:
         if live is not None:
-            live.stop()
+            shown(live.stop)
         _close(events)
     if progress is not None and progress.stopped is not None:
-        console.print(Text(closing_line(progress.stopped)), soft_wrap=True)  # a command stays one line to copy
+        line = Text(closing_line(progress.stopped))
+        shown(partial(console.print, line, soft_wrap=True))  # a command stays one line to copy
 
 
 # ---- plain -----------------------------------------------------------------------------------------------------
 
 
-def _watch_plain(events: Iterable[Event], console: Console, every: int | None) -> Iterator[Event]:
+def _watch_plain(events: Iterable[Event], console: Console, every: int | None, shown: Shown) -> Iterator[Event]:
     progress: RunProgress | None = None
+
+    def write(lines: Iterable[str]) -> None:  # not through rich: a log wants neither wrapping nor markup
+        console.file.writelines(encodable(visible_text(line), console.file) + "\n" for line in lines)
+        console.file.flush()
+
     try:
         for event in events:
             if isinstance(event, StartRecord):
@@ -83,10 +94,7 @@ def _watch_plain(events: Iterable[Event], console: Console, every: int | None) -
             elif progress is not None:
                 progress.update(event)
             if progress is not None and (not isinstance(event, StepRecord) or event.step % (every or 1) == 0):
-                for line in plain_lines(event, progress):
-                    # Not through rich: a log wants neither wrapping nor markup.
-                    console.file.write(encodable(line, console.file) + "\n")
-                console.file.flush()
+                shown(partial(write, plain_lines(event, progress)))
             yield event
     finally:
         _close(events)

@@ -40,13 +40,12 @@ def sample(options: SampleOptions) -> None:
     from tinygpt.generation.sampling import SamplingSettings
     from tinygpt.terminal.samples import print_sample, print_samples
 
-    prompts = [text for text in options.prompt for _ in range(options.count)]
     model = load_model(options.checkpoint, options.model)
     settings = SamplingSettings(options.tokens, options.temperature, options.top_k or None, options.seed)
-    if len(prompts) == 1:
-        print_sample(model, prompts[0], settings)
+    if len(options.prompt) == options.count == 1:
+        print_sample(model, options.prompt[0], settings)
     else:
-        print_samples(model, prompts, settings)
+        print_samples(model, options.prompt, settings, options.count)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ from tinygpt.runs.background import BackgroundRun
 from tinygpt.runs.manage import LIVING, Run
 from tinygpt.system.pressure import read_pressure
 from tinygpt.terminal.command_name import as_called
+from tinygpt.terminal.output import make_console
 from tinygpt.terminal.quantities import DASH, clock, or_dash
 from tinygpt.terminal.visible import visible_text
 
@@ -22,7 +23,7 @@ _OTHER_STYLE = "yellow"
 
 def print_runs(runs: Sequence[Run], console: Console | None = None) -> None:
     """Print what was found, and how hard the machine is pressed if any of it runs."""
-    console = console or Console()
+    console = console or make_console()
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for heading in ("run", "state"):
         table.add_column(heading, no_wrap=True)

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import os
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import MappingProxyType
@@ -22,6 +20,11 @@ from invoke import Argument, Context, Exit, Task
 from tinygpt.errors import MissingDependencyError, StorageError, TinyGPTError
 from tinygpt.terminal.command_name import as_called
 from tinygpt.terminal.options import NONE, OFF, Option, options_of, read_options
+from tinygpt.terminal.output import drop_output
+from tinygpt.terminal.visible import visible_text
+
+_READER_GONE = 141  # 128 + SIGPIPE
+_LONGEST = 2000  # characters of an error's line
 
 # Module that an optional part imports → the extra that installs it.
 EXTRA_OF = MappingProxyType(
@@ -108,23 +111,30 @@ def one_line_errors(needs: str = "") -> Iterator[None]:
     try:
         yield
     except TinyGPTError as error:
-        raise Exit(as_called(f"error: {error}"), error.exit_code) from None
+        raise Exit(_one_line(as_called(f"error: {error}")), error.exit_code) from None
     except ModuleNotFoundError as error:
         module = (error.name or "").split(".")[0]
         if module not in EXTRA_OF:
             raise
         missing = missing_extra(module, needs)
         raise Exit(f"error: {missing}", missing.exit_code) from None
-    except BrokenPipeError:  # the reader has seen enough, as in `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise Exit(code=0) from None
+    except BrokenPipeError:  # as the shell reports any program whose reader has gone
+        drop_output()
+        raise Exit(code=_READER_GONE) from None
     except OSError as error:
-        storage = StorageError(
-            f"{error.filename or 'a file'}: {error.strerror or error}", "files and folders that can be used"
-        )
-        raise Exit(f"error: {storage}", storage.exit_code) from None
+        if error.filename is None:  # files have names
+            drop_output()
+        name = error.filename or "the output"
+        storage = StorageError(f"{name}: {error.strerror or error}", "files and folders that can be used")
+        raise Exit(_one_line(f"error: {storage}"), storage.exit_code) from None
     except KeyboardInterrupt:
         raise Exit("stopped", 130) from None
+
+
+def _one_line(text: str) -> str:
+    """An error's line as a terminal may show it: harmless, and of a length that can be read."""
+    shown = visible_text(text, keep="")
+    return shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST // 2]} … {shown[-_LONGEST // 2 :]}"
 
 
 def missing_extra(module: str, extra: str = "") -> MissingDependencyError:

@@ -15,6 +15,7 @@ from sitegen.commands.commands import audit, deploy, embed, playground, serve, s
 from sitegen.commands.demo import demo
 from tinygpt.terminal.commands import restore, runs, stop
 from tinygpt.terminal.model_commands import evaluate, sample
+from tinygpt.terminal.output import prepare_output
 from tinygpt.terminal.program import TaskProgram
 
 namespace = Collection(
@@ -26,4 +27,5 @@ namespace = Collection(
 
 def main(words: Sequence[str] | None = None) -> None:
     """Run the tasks of a command line, this process's own when None: the entry point of ``tinygpt``."""
+    prepare_output()
     TaskProgram(namespace).run(None if words is None else [*words])
