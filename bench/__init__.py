@@ -2,5 +2,5 @@
 
 Protocol ─► Suite ─► cells ─► bench.measuring.worker (a fresh process each) ─► rows ─► results/local/*.parquet
                                                                                     │
-                                 tables, figures, numbers ◄─ bench.statistics.summary ◄─ bench.records.store.read_table
+                                        tables, figures, numbers ◄─ bench.statistics ◄─ bench.records.store.read_table
 """

@@ -23,9 +23,10 @@ from bench.measuring.runner import RunSummary, run_suite
 from bench.records.git import GitError, run_git
 from bench.records.provenance import Provenance
 from bench.records.store import read_table
+from bench.statistics.cells import cell_summary
 from bench.statistics.compare import THRESHOLD, Comparison, compare_cells
+from bench.statistics.intervals import MIN_ROUNDS
 from bench.statistics.noise import noise_floors
-from bench.statistics.summary import MIN_ROUNDS, cell_summary
 from tinygpt.corpora import Corpus
 from tinygpt.errors import ConfigError
 
@@ -156,9 +157,8 @@ def _commit(project: Path, revision: str) -> str:
 
 def _compare(root: Path, run_id: str, revision: str, threshold: float) -> Comparison:
     runs, steps = read_table("runs", root), read_table("steps", root)
-    summary = cell_summary(runs[runs["run_id"] == run_id], steps, ("against",))
-    labels = [read_label(name) for name in summary["variant"]]
-    plain = summary.assign(variant=[label.variant for label in labels])
-    before = plain[[label.revision is not None and label.copy == 1 for label in labels]]
-    after = plain[[label.revision is None for label in labels]]
-    return compare_cells(before, after, noise_floors(summary), (f"commit {revision}", "this checkout"), threshold)
+    cells = cell_summary(runs[runs["run_id"] == run_id], steps, ("against",))
+    named = [(read_label(cell.variant), cell) for cell in cells]
+    before = [replace(cell, variant=name.variant) for name, cell in named if name.revision and name.copy == 1]
+    after = [replace(cell, variant=name.variant) for name, cell in named if not name.revision]
+    return compare_cells(before, after, noise_floors(cells), (f"commit {revision}", "this checkout"), threshold)

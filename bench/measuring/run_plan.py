@@ -17,8 +17,8 @@ from bench.arms.suites import Arm, Cell, Suite
 from bench.planning.capacity import refusal
 from bench.records.protocol import require_same
 from bench.records.provenance import Provenance
-from bench.records.rows import Kind
-from bench.records.store import LOCAL, PUBLISHED, table_file
+from bench.records.rows import LOCAL, PUBLISHED, Kind
+from bench.records.store import table_file
 from tinygpt.errors import ResultsError
 from tinygpt.system.files import replace_file
 

@@ -35,7 +35,7 @@ from bench.records.process_rows import RunContext, new_run_id
 from bench.records.protocol import Protocol, benchmark_protocol, generation_protocol, sha256_text
 from bench.records.provenance import code_sha256, read_provenance
 from bench.records.rows import Rows, RunRow, Status
-from bench.records.store import read_run, read_table, remove_leftovers, write_tables
+from bench.records.store import read_run, read_table, remove_leftovers, stored_runs, write_tables
 from tinygpt.corpora import Corpus, load_corpus
 from tinygpt.data import BatchSampler
 from tinygpt.errors import ConfigError
@@ -247,10 +247,11 @@ class _Run:
     def _earlier_seconds(self) -> dict[tuple[str, str], float]:
         """How long each arm's newest process took on this machine, to tell the time left by."""
         runs = read_table("runs", self.root, problems=[])  # a damaged file is somebody else's to report
-        mine = runs[(runs["machine"] == self.plan.machine) & runs["status"].isin(["ok", "timeout"])]
+        mine = stored_runs(runs[(runs["machine"] == self.plan.machine) & runs["status"].isin(["ok", "timeout"])])
         return {
-            (str(row["variant"]), str(row["preset"])): min(float(row["wall_seconds"]), float(row["limit_seconds"]))
-            for _, row in mine[mine["limit_seconds"].notna()].sort_values("started_at").iterrows()
+            (run.variant, run.preset): min(run.wall_seconds, run.limit_seconds)
+            for run in sorted(mine, key=lambda run: run.started_at)
+            if run.limit_seconds is not None
         }
 
     def _attempts(self, cell: Cell) -> list[RunRow]:

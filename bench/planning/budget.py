@@ -22,10 +22,12 @@ import pandas as pd
 from bench.arms.variants import check_variant
 from bench.planning.loss_curve import LossCurve, LossEstimate, fit_loss_curve
 from bench.planning.memory import predicted_session_bytes
-from bench.planning.projection import Scope, fit_models, measured_seconds
+from bench.planning.projection import StepTime, fit_models, measured_cells
+from bench.records.grouping import grouped
 from bench.records.machine import fresh_machine
 from bench.records.protocol import sha256_text
-from bench.records.store import read_table
+from bench.records.store import read_table, stored_runs
+from bench.statistics.cells import CellSummary
 from bench.statistics.cost_model import LEAST_LOG_ERROR, CostModel, Estimate
 from tinygpt.corpora import CORPORA
 from tinygpt.errors import ConfigError, ResultsError
@@ -123,23 +125,23 @@ def plan_budget(
         raise ConfigError(f"minutes is {minutes:g}", "a number above 0", "invoke estimate --minutes 15")
     for name in presets:
         get_preset(name)
-    scope, cells, here = _cells_for(measured_seconds(runs, steps), machine, variant)
-    model = fit_models(cells).get(scope, {}).get(variant)
+    cells, here = _cells_for(measured_cells(runs, steps), machine, variant)
+    times = [StepTime(cell.scope, variant, cell.preset, cell.seconds.median) for cell in cells]
+    model = fit_models(times).get(cells[0].scope, {}).get(variant)
+    measured = {time.preset: time.seconds for time in times}
     curves = loss_curves(runs, steps, corpus)
     share = _step_share(runs, steps, variant)
     rows = []
     for name in presets or PRESETS:
-        own = cells[cells["preset"] == name]
-        if len(own):
-            first = own.iloc[0]
+        if name in measured:
             # A cell's interval says how well its median is known; another day differs by more.
-            low, high = (float(first["seconds"]) * math.exp(sign * LEAST_LOG_ERROR) for sign in (-1, 1))
-            step = Estimate(float(first["seconds"]), low, high)
+            low, high = (measured[name] * math.exp(sign * LEAST_LOG_ERROR) for sign in (-1, 1))
+            step = Estimate(measured[name], low, high)
         elif model is not None:
             step = model.estimate(name)
         else:
             continue
-        rows.append(_row(name, step, len(own) == 0, minutes, share, curves, variant, memory))
+        rows.append(_row(name, step, name not in measured, minutes, share, curves, variant, memory))
     if not rows:
         raise ResultsError(
             f"{variant} was measured at too few presets to project {', '.join(presets)}",
@@ -152,7 +154,7 @@ def plan_budget(
         corpus,
         tuple(rows),
         here,
-        json.loads(str(cells.iloc[0]["machine"])),
+        json.loads(cells[0].machine),
         model,
         share,
         CORPORA[corpus].n_bytes if corpus in CORPORA else None,
@@ -179,26 +181,21 @@ def _row(
     )  # fmt: skip
 
 
-def _cells_for(measured: pd.DataFrame, machine: str, variant: str) -> tuple[Scope, pd.DataFrame, bool]:
-    """The scope that answers, its cells of the variant, and whether it is this machine.
+def _cells_for(measured: list[CellSummary], machine: str, variant: str) -> tuple[list[CellSummary], bool]:
+    """The cells of the variant that answer, of one scope, and whether it is this machine's.
 
     This machine's own rows if there are any, else another's; published or local, whichever have more presets.
     """
-    own = measured[measured["variant"] == variant]
-    if own.empty:
+    own = [cell for cell in measured if cell.variant == variant]
+    if not own:
         raise ResultsError(
             f"no benchmark of {variant} is on record",
             "rows of this engine, of this machine or another",
             f"invoke bench --suite quick --engines '{variant}'",
         )
-    mine = own[own["machine_hash"] == sha256_text(machine)]
-    pool = own if mine.empty else mine
-    scopes = [
-        ((str(origin), str(machine_hash)), cells)
-        for (origin, machine_hash), cells in pool.groupby(["origin", "machine_hash"], sort=False)
-    ]
-    scope, cells = max(scopes, key=lambda entry: int(entry[1]["preset"].nunique()))
-    return scope, cells, not mine.empty
+    here = sha256_text(machine)
+    mine = [cell for cell in own if cell.machine_hash == here]
+    return max(grouped(mine or own, lambda cell: cell.scope).values(), key=len), bool(mine)
 
 
 # ---- training runs ---------------------------------------------------------------------------------------
@@ -210,14 +207,12 @@ def loss_curves(runs: pd.DataFrame, steps: pd.DataFrame, corpus: str) -> dict[st
     A loss depends on the machine only in its last digits, so all machines' runs count.
     """
     curves: dict[str, LossCurve] = {}
-    train = runs[(runs["kind"] == "train") & (runs["corpus"] == corpus) & runs["preset"].isin([*PRESETS])]
-    for preset, group in train.groupby("preset", sort=False):
-        standard = group[[_is_standard(str(text), str(preset)) for text in group["protocol"]]]
-        for _, run in standard.sort_values("steps_done", ascending=False).iterrows():
-            curve = _curve_of(steps[steps["cell_id"] == run["cell_id"]], int(run["tokens_per_step"]))
+    known = runs[(runs["kind"] == "train") & (runs["corpus"] == corpus) & runs["preset"].isin([*PRESETS])]
+    for run in sorted(stored_runs(known), key=lambda run: run.steps_done, reverse=True):
+        if run.preset not in curves and _is_standard(run.protocol, run.preset):
+            curve = _curve_of(steps[steps["cell_id"] == run.cell_id], run.tokens_per_step)
             if curve is not None:
-                curves[str(preset)] = curve
-                break
+                curves[run.preset] = curve
     return curves
 
 

@@ -7,18 +7,28 @@ known here, and a variant is measured where it matters.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import pandas as pd
 
+from bench.records.grouping import grouped
+from bench.records.rows import Scope
+from bench.statistics.cells import CellSummary, cell_summary
 from bench.statistics.chosen_runs import newest_cells
 from bench.statistics.cost_model import CostModel, Estimate, fit_cost_model
-from bench.statistics.summary import cell_summary
 from tinygpt.engines import CPU_ENGINES
 from tinygpt.presets import PRESETS
 
-Scope = tuple[str, str]  # origin, machine_hash
+
+class StepTime(NamedTuple):
+    """Median seconds of a variant's step at a preset, in a scope."""
+
+    scope: Scope
+    variant: str
+    preset: str
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -36,38 +46,27 @@ class Projection:
     estimate: Estimate
 
 
-def measured_seconds(runs: pd.DataFrame, steps: pd.DataFrame) -> pd.DataFrame:
-    """The cells that speak for each engine and preset of a machine, where they were measured.
-
-    Returns:
-        a frame with ``origin``, ``machine_hash``, ``variant``, ``preset`` and ``seconds`` among its columns.
-    """
-    chosen = newest_cells(cell_summary(runs, steps))
-    return chosen[chosen["n_rounds"] > 0].rename(columns={"median_step_seconds": "seconds"})
+def measured_cells(runs: pd.DataFrame, steps: pd.DataFrame) -> list[CellSummary]:
+    """The cells that are quoted for each engine and preset of a machine, where they were measured."""
+    return [cell for cell in newest_cells(cell_summary(runs, steps)) if cell.n_rounds]
 
 
-def fit_models(measured: pd.DataFrame) -> dict[Scope, dict[str, CostModel]]:
+def fit_models(times: Iterable[StepTime]) -> dict[Scope, dict[str, CostModel]]:
     """Fit every engine of every scope that enough presets were measured in.
 
     Args:
-        measured: columns ``origin``, ``machine_hash``, ``variant``, ``preset`` and ``seconds``, one row per cell.
+        times: one of each scope, variant and preset; presets that no longer exist are left out.
 
     Returns:
-        (origin, machine_hash) → engine → its model.
+        scope → engine → its model.
     """
     models: dict[Scope, dict[str, CostModel]] = {}
-    own = measured[measured["variant"].isin([*CPU_ENGINES])]
-    for (origin, machine, variant), group in own.groupby(["origin", "machine_hash", "variant"], sort=False):
-        model = fit_cost_model(str(variant), seconds_by_preset(group))
+    own = (time for time in times if time.variant in CPU_ENGINES and time.preset in PRESETS and time.seconds > 0)
+    for (scope, variant), group in grouped(own, lambda time: (time.scope, time.variant)).items():
+        model = fit_cost_model(variant, {time.preset: time.seconds for time in group})
         if model is not None:
-            models.setdefault((str(origin), str(machine)), {})[str(variant)] = model
+            models.setdefault(scope, {})[variant] = model
     return models
-
-
-def seconds_by_preset(group: pd.DataFrame) -> dict[str, float]:
-    """Preset → seconds, of presets that still exist."""
-    pairs = zip(group["preset"], group["seconds"], strict=True)
-    return {str(preset): float(seconds) for preset, seconds in pairs if preset in PRESETS and seconds > 0}
 
 
 def project(models: Mapping[str, CostModel]) -> list[Projection]:

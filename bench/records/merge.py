@@ -10,8 +10,9 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from bench.records.rows import LOCAL
 from bench.records.schema import TABLES
-from bench.records.store import AREAS, LOCAL, check_file
+from bench.records.store import AREAS, check_file
 from tinygpt.errors import ResultsError
 from tinygpt.system.files import replace_file
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
-
-from bench.records.store import LOCAL, publish, read_table
+from bench.records.grouping import grouped
+from bench.records.rows import LOCAL, StoredRun
+from bench.records.store import publish, read_table, stored_runs
 from tinygpt.errors import ResultsError
 
 
@@ -88,28 +89,27 @@ def candidates(root: Path) -> list[Candidate]:
         ResultsError: a file cannot be used.
     """
     runs = read_table("runs", root)
-    local = runs[runs["origin"] == LOCAL]
-    return [_candidate(str(run_id), rows) for run_id, rows in local.groupby("run_id", sort=True)]
+    by_run = grouped(stored_runs(runs[runs["origin"] == LOCAL]), lambda run: run.run_id)
+    return [_candidate(by_run[run_id]) for run_id in sorted(by_run)]
 
 
-def _candidate(run_id: str, rows: pd.DataFrame) -> Candidate:
-    first = rows.iloc[0]
-    commit = first["commit"] if isinstance(first["commit"], str) else None
+def _candidate(rows: list[StoredRun]) -> Candidate:
+    first = rows[0]
     objections = []
-    if commit is None:
+    if first.commit is None:
         objections.append("measured outside a checkout, so nobody can tell which code ran")
-    elif rows["dirty"].map(bool).any():
+    elif any(row.dirty for row in rows):
         objections.append("the code had uncommitted changes")
-    if rows["commit"].nunique() > 1 and first["kind"] != "against":
+    if len({row.commit for row in rows} - {None}) > 1 and first.kind != "against":
         objections.append("its rows are of several commits")
-    if rows["machine_hash"].nunique() > 1:
+    if len({row.machine_hash for row in rows}) > 1:
         objections.append("the machine changed during the run")
     return Candidate(
-        run_id,
-        str(first["kind"]),
-        str(first["suite"]),
-        tuple(dict.fromkeys(rows["preset"])),
-        commit,
-        {str(status): int(count) for status, count in rows["status"].value_counts().items()},
+        first.run_id,
+        first.kind,
+        first.suite,
+        tuple(dict.fromkeys(row.preset for row in rows)),
+        first.commit,
+        dict(Counter(row.status for row in rows).most_common()),
         tuple(objections),
     )

@@ -18,6 +18,13 @@ Measure = Literal["step", "part", "form"]
 
 STATUSES: tuple[Status, ...] = get_args(Status)
 
+# Where a row lies in a results folder.
+PUBLISHED = "published"
+LOCAL = "local"
+
+Scope = tuple[str, str]  # origin, machine_hash
+Place = tuple[str, str, str]  # and preset
+
 
 @dataclass(frozen=True, slots=True)
 class About:
@@ -166,6 +173,9 @@ class KernelRow:
     ] = None
 
 
+Row = RunRow | StepRow | SampleRow | KernelRow
+
+
 @dataclass(frozen=True, slots=True)
 class Rows:
     """The rows of a run by table; sums join tables with tables."""
@@ -185,4 +195,61 @@ class Rows:
         )
 
 
-Row = RunRow | StepRow | SampleRow | KernelRow
+# ---- rows as they are read -------------------------------------------------------------------------------
+
+
+class Placed:
+    """What rows and their summaries share that name a machine and a variant, with the area that they lie in."""
+
+    __slots__ = ()
+    origin: str
+    machine_hash: str
+    machine: str
+    preset: str
+    variant: str
+    protocol_hash: str
+    run_id: str
+    n_parameters: int
+    dirty: bool | None
+
+    @property
+    def scope(self) -> Scope:
+        """Area and machine: rows of two scopes are never pooled."""
+        return self.origin, self.machine_hash
+
+    @property
+    def place(self) -> Place:
+        """Scope and preset: what one picture shows side by side."""
+        return self.origin, self.machine_hash, self.preset
+
+    @property
+    def arm(self) -> tuple[str, str, str, str]:
+        """Place and variant: what one run is chosen for."""
+        return *self.place, self.variant
+
+    @property
+    def together(self) -> tuple[str, ...]:
+        """What both sides of a ratio share: place, protocol and run."""
+        return *self.place, self.protocol_hash, self.run_id
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What tells one cell from another: ``together`` and the variant."""
+        return *self.together, self.variant
+
+    @property
+    def is_clean(self) -> bool:
+        """False where published rows come from uncommitted changes; local rows are somebody's work in progress."""
+        return self.origin != PUBLISHED or not self.dirty
+
+    @property
+    def published_first(self) -> tuple[bool, str, int]:
+        """Sorts rows as tables and figures do: published ones, then by machine, then by model size."""
+        return self.origin != PUBLISHED, self.machine_hash, self.n_parameters
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredRun(RunRow, Placed):
+    """A row of ``runs`` with the area that it lies in."""
+
+    origin: str

@@ -12,20 +12,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from bench.records.rows import KernelRow, Row, Rows, RunRow, SampleRow, StepRow
+from bench.records.rows import LOCAL, PUBLISHED, KernelRow, Row, Rows, RunRow, SampleRow, StepRow, StoredRun
 from bench.records.schema import TABLES, arrow_schema, check_schema, check_values, migrate, to_arrow
 from tinygpt.errors import ResultsError, unknown_name
 from tinygpt.system.files import remove_unfinished, replace_file
 
-PUBLISHED = "published"
-LOCAL = "local"
 AREAS = (PUBLISHED, LOCAL)
 
 R = TypeVar("R", bound=Row)
@@ -182,6 +180,22 @@ def read_table(name: str, root: Path, problems: list[ResultsError] | None = None
     frame: pd.DataFrame = pa.concat_tables(parts).to_pandas()
     frame["origin"] = pd.Series(origins, index=frame.index, dtype="str")
     return frame
+
+
+def stored_runs(runs: pd.DataFrame) -> list[StoredRun]:
+    """The rows of a frame of ``runs`` one by one, with None where a value is absent."""
+    names = [column.name for column in TABLES["runs"]]
+    values = [_plain(runs[column.name], column.type) for column in TABLES["runs"]]
+    return [
+        StoredRun(**dict(zip(names, row, strict=True)), origin=origin)
+        for *row, origin in zip(*values, runs["origin"], strict=True)
+    ]
+
+
+def _plain(values: pd.Series, kind: str) -> list[Any]:
+    """A column's values; integers that may be null come as floats in frames."""
+    write = int if kind == "integer" else lambda value: value
+    return [None if value is None or value != value else write(value) for value in values.tolist()]
 
 
 # ---- publishing and exporting ---------------------------------------------------------------------------

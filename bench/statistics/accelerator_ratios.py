@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -21,9 +21,12 @@ import pandas as pd
 
 from bench.arms.devices import ACCELERATED, device_count, of_accelerators
 from bench.arms.registry import ACCELERATOR_PEERS
-from bench.statistics.chosen_runs import PLACE
+from bench.records.grouping import best_of_each, grouped
+from bench.statistics.cells import CellSummary, cell_summary
+from bench.statistics.chosen_runs import ChosenRuns
 from bench.statistics.cost_model import CostModel, fit_cost_model
-from bench.statistics.summary import MIN_ROUNDS, Ratio, cell_summary, ratio_of_rounds
+from bench.statistics.intervals import MIN_ROUNDS
+from bench.statistics.ratios import Speedup, ratio_of_rounds
 from tinygpt.presets import PRESETS
 
 EAGER, REPLAYED = "torch-cuda", "torch-cuda-graphs"  # the same kernels, launched one by one or as one graph
@@ -32,101 +35,81 @@ EAGER, REPLAYED = "torch-cuda", "torch-cuda-graphs"  # the same kernels, launche
 BELIEVED = 0.25
 _LEAST_PRESETS = 4  # fewer, and the cost model has no term for calls
 
-_AT = PLACE[:3]  # origin, machine_hash, preset
-PAIR_COLUMNS = [*_AT, "run_id", "machine", "n_parameters", "started_at", "ours", "theirs", "seconds", "their_seconds",
-                *Ratio.__dataclass_fields__]  # fmt: skip
-SCALING_COLUMNS = [*_AT, "run_id", "machine", "n_parameters", "started_at", "variant", "devices", "batch_size",
-                   "seconds", "one_seconds", "tokens_per_second", *Ratio.__dataclass_fields__]  # fmt: skip
+
+def accelerator_summary(runs: pd.DataFrame, steps: pd.DataFrame) -> list[CellSummary]:
+    """The cells that accelerators computed, this project's and the peers'."""
+    return cell_summary(of_accelerators(runs), steps, ("bench", "peer"))
 
 
-def accelerator_summary(runs: pd.DataFrame, steps: pd.DataFrame) -> pd.DataFrame:
-    """:func:`bench.statistics.summary.cell_summary` of the rows that accelerators computed, this project's and rivals'.
-
-    Returns:
-        its columns, and of the protocol ``batch_size``, ``is_exact`` (arithmetic in float32) and ``is_preset`` (the
-        preset's own batch); of the variant ``devices``.
-    """
-    summary = cell_summary(of_accelerators(runs), steps, ("bench", "peer"))
-    protocols = [json.loads(str(text)) for text in summary["protocol"]]
-    sizes = [fields.get("batch_size") for fields in protocols]
-    own = [
-        preset in PRESETS and size == PRESETS[preset].train.batch_size
-        for preset, size in zip(summary["preset"], sizes, strict=True)
-    ]
-    names = zip(summary["variant"], summary["resolved_variant"], strict=True)
-    return summary.assign(
-        batch_size=sizes,
-        is_exact=pd.Series([fields.get("dtype") == "float32" for fields in protocols], summary.index, dtype=bool),
-        is_preset=pd.Series(own, summary.index, dtype=bool),
-        devices=[device_count(str(name if pd.isna(resolved) else resolved)) for name, resolved in names],
-    )
+def batch_size(cell: CellSummary) -> int:
+    """Sequences of a cell's step."""
+    return int(_protocol(cell).get("batch_size", 0))
 
 
-def alike(summary: pd.DataFrame) -> pd.DataFrame:
-    """The cells that do a preset's own work in float32 on one device: those that can be compared."""
-    return summary[summary["is_exact"] & summary["is_preset"] & (summary["devices"] == 1)]
+def is_exact(cell: CellSummary) -> bool:
+    """Whether a cell's arithmetic was in float32."""
+    return _protocol(cell).get("dtype") == "float32"
+
+
+def is_preset(cell: CellSummary) -> bool:
+    """Whether a cell's batch was the preset's own."""
+    return cell.preset in PRESETS and batch_size(cell) == PRESETS[cell.preset].train.batch_size
+
+
+def devices(cell: CellSummary) -> int:
+    """Devices that a cell ran on."""
+    return device_count(cell.resolved_variant or cell.variant)
+
+
+def _protocol(cell: CellSummary) -> dict[str, Any]:
+    fields: dict[str, Any] = json.loads(cell.protocol)
+    return fields
 
 
 # ---- beside PyTorch --------------------------------------------------------------------------------------
 
 
-def torch_pairs(summary: pd.DataFrame) -> pd.DataFrame:
-    """Our fastest variant beside the fastest PyTorch at each preset, from the run that speaks for the preset.
+def torch_pairs(cells: Iterable[CellSummary]) -> list[Speedup]:
+    """Our fastest variant beside the fastest PyTorch at each preset, from one run.
 
-    That is the one with a clean checkout before others, six rounds before fewer, the newest before older ones.
+    That is the one with a clean checkout before others, six rounds before fewer, the newest before older ones. Compared
+    are the cells that do a preset's own work in float32 on one device.
 
     Args:
-        summary: of :func:`accelerator_summary`.
+        cells: of :func:`accelerator_summary`.
 
     Returns:
-        columns ``PAIR_COLUMNS``; the ratio is theirs over ours. Published places first, then by model size.
+        published places first, then by machine and model size.
     """
-    compared = alike(summary)
-    found: dict[tuple[Any, ...], tuple[tuple[Any, ...], dict[str, Any]]] = {}
-    for _, group in compared[compared["n_rounds"] > 0].groupby([*_AT, "protocol_hash", "run_id"], sort=False):
-        ours, theirs = (
-            _fastest(group[group["engine"] == ACCELERATED]),
-            _fastest(group[group["variant"].isin(ACCELERATOR_PEERS)]),
-        )
-        if ours is None or theirs is None:
-            continue
-        ratio = ratio_of_rounds(ours["round_times"], theirs["round_times"])
-        clean = ours["origin"] != "published" or not ours["dirty"]
-        rank = (clean, ratio.n_rounds >= MIN_ROUNDS, ours["started_at"])
-        place = tuple(ours[name] for name in _AT)
-        if place not in found or rank > found[place][0]:
-            found[place] = (rank, _pair(ours, theirs, ratio))
-    rows = pd.DataFrame([row for _, row in found.values()], columns=PAIR_COLUMNS)
-    order = rows.assign(unpublished=rows["origin"] != "published")
-    by = ["unpublished", "machine_hash", "n_parameters"]
-    return order.sort_values(by, kind="stable", ignore_index=True)[PAIR_COLUMNS]
+    alike = (cell for cell in cells if cell.n_rounds and is_exact(cell) and is_preset(cell) and devices(cell) == 1)
+    pairs = []
+    for group in grouped(alike, lambda cell: cell.together).values():
+        ours = _fastest(cell for cell in group if cell.engine == ACCELERATED)
+        theirs = _fastest(cell for cell in group if cell.variant in ACCELERATOR_PEERS)
+        if ours and theirs:
+            pairs.append(Speedup(ours, theirs, ratio_of_rounds(ours.round_times, theirs.round_times)))
+    chosen = best_of_each(
+        pairs,
+        lambda pair: pair.cell.place,
+        lambda pair: (pair.cell.is_clean, pair.ratio.n_rounds >= MIN_ROUNDS, pair.cell.started_at),
+    )
+    return sorted(chosen, key=lambda pair: pair.cell.published_first)
 
 
-def _fastest(group: pd.DataFrame) -> pd.Series | None:
-    return None if group.empty else group.sort_values("median_step_seconds", kind="stable").iloc[0]
+def _fastest(cells: Iterable[CellSummary]) -> CellSummary | None:
+    return min(cells, key=lambda cell: cell.seconds.median, default=None)
 
 
-def _pair(ours: pd.Series, theirs: pd.Series, ratio: Ratio) -> dict[str, Any]:
-    shared = {name: ours[name] for name in (*_AT, "run_id", "machine", "n_parameters", "started_at")}
-    seconds = {"seconds": ours["median_step_seconds"], "their_seconds": theirs["median_step_seconds"]}
-    return shared | {"ours": ours["variant"], "theirs": theirs["variant"]} | seconds | asdict(ratio)
-
-
-def from_speaking_runs(summary: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
-    """Cells without those that the run speaking for their preset measured as well.
+def compared_runs(cells: Iterable[CellSummary], pairs: Iterable[Speedup]) -> ChosenRuns:
+    """The run that each preset's pair comes from.
 
     Args:
-        summary: of :func:`accelerator_summary`.
+        cells: of :func:`accelerator_summary`.
         pairs: of :func:`torch_pairs`.
     """
-    speaks = {tuple(row[:3]): row[3] for row in pairs[[*_AT, "run_id"]].itertuples(index=False, name=None)}
-    measured = summary[summary["n_rounds"] > 0]
-    known = set(measured[[*_AT, "variant", "run_id"]].itertuples(index=False, name=None))
-    kept = []
-    for *place, variant, run in summary[[*_AT, "variant", "run_id"]].itertuples(index=False, name=None):
-        speaker = speaks.get(tuple(place), run)
-        kept.append(run == speaker or (*place, variant, speaker) not in known)
-    return summary[pd.Series(kept, index=summary.index, dtype=bool)]
+    measured = grouped((cell for cell in cells if cell.n_rounds), lambda cell: (cell.place, cell.run_id))
+    runs = [(pair.cell.place, pair.cell.run_id) for pair in pairs]
+    return {place: (run_id, {cell.variant for cell in measured[place, run_id]}) for place, run_id in runs}
 
 
 # ---- beside a processor ----------------------------------------------------------------------------------
@@ -210,27 +193,28 @@ def dispatch_share(model: CostModel, preset: str) -> float:
 # ---- on several devices ----------------------------------------------------------------------------------
 
 
-def scaling(summary: pd.DataFrame) -> pd.DataFrame:
+def scaling(cells: Iterable[CellSummary]) -> list[Speedup]:
     """Several devices over one: cells of engine ``jax`` with equal batches, measured in one run.
 
     Args:
-        summary: of :func:`accelerator_summary`.
+        cells: of :func:`accelerator_summary`.
 
     Returns:
-        columns ``SCALING_COLUMNS``, a row for each mesh of more than one device; the ratio is one device's time over
-        its own.
+        a pair for each mesh of more than one device; the baseline is one device.
     """
-    own = summary[(summary["engine"] == ACCELERATED) & summary["is_exact"] & (summary["n_rounds"] > 0)]
-    rows = []
-    for _, group in own.groupby([*_AT, "protocol_hash", "run_id"], sort=False):
-        one = _fastest(group[group["devices"] == 1])
-        if one is None:
-            continue
-        for _, row in group[group["devices"] > 1].iterrows():
-            ratio = ratio_of_rounds(row["round_times"], one["round_times"])
-            kept = {name: row[name] for name in SCALING_COLUMNS if name in row.index and name != "n_rounds"}
-            times = {"seconds": row["median_step_seconds"], "one_seconds": one["median_step_seconds"]}
-            rows.append(kept | times | asdict(ratio))
-    frame = pd.DataFrame(rows, columns=SCALING_COLUMNS)
-    order = ["machine_hash", "n_parameters", "batch_size", "devices", "started_at"]
-    return frame.sort_values(order, kind="stable", ignore_index=True)
+    own = (cell for cell in cells if cell.engine == ACCELERATED and cell.n_rounds and is_exact(cell))
+    pairs = []
+    for group in grouped(own, lambda cell: cell.together).values():
+        one = _fastest(cell for cell in group if devices(cell) == 1)
+        several = [cell for cell in group if devices(cell) > 1] if one else []
+        pairs += [Speedup(cell, one, ratio_of_rounds(cell.round_times, one.round_times)) for cell in several if one]
+    return sorted(
+        pairs,
+        key=lambda pair: (
+            pair.cell.machine_hash,
+            pair.cell.n_parameters,
+            batch_size(pair.cell),
+            devices(pair.cell),
+            pair.cell.started_at,
+        ),
+    )

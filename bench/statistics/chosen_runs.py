@@ -1,4 +1,4 @@
-"""Which run speaks for a cell. All of them stay on record; tables, figures and numbers show one at a time.
+"""The chosen run: which of several runs a page quotes. All of them stay on record.
 
 Among the runs that tried an engine at a preset on a machine, in this order:
 
@@ -12,126 +12,124 @@ is shown beside a measured cell only if it says something that the measurement d
 or later, nobody stopped it by hand, and if it is a timeout, its limit was not shorter than what the cell took elsewhere
 or was granted elsewhere.
 
-Engines beside rivals are read as one picture, so before all of these comes ``from_complete_runs``: at a preset where a
-clean run measured the reference, this project's engine and a rival, whatever the newest such run measured is taken from
-it, even if an older one had more rounds. One that gave the reference as many rounds as the engine comes first, then one
-that measured more of the rivals: a quick look at a few of them does not hide where the others stand.
+Engines beside peers are read as one picture, so before all of these comes ``complete_runs``: at a preset where a clean
+run measured the reference, this project's engine and a peer, whatever the newest such run measured is taken from it,
+even if an older one had more rounds. One that gave the reference as many rounds as the engine comes first, then one
+that measured more of the peers: a quick look at a few of them does not hide where the others stand.
+
+Published and local rows stand side by side in tables and figures. What quotes one of the two quotes the published ones
+where there are any (``quoted_origin``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from datetime import datetime
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 import pandas as pd
 
 from bench.arms.registry import OURS, PEERS, REFERENCE
+from bench.records.grouping import best_of_each, grouped
+from bench.records.rows import LOCAL, PUBLISHED, Kind, Place, StoredRun
+from bench.records.store import stored_runs
+from bench.statistics.cells import CellSummary
+from bench.statistics.ratios import Speedup
 
-PLACE = ["origin", "machine_hash", "preset", "variant"]
+R = TypeVar("R", bound=CellSummary | StoredRun)
+
+# At a place, the run that is quoted and the variants that it measured.
+ChosenRuns = Mapping[Place, tuple[str, Collection[str]]]
 
 
-def newest_cells(summary: pd.DataFrame) -> pd.DataFrame:
-    """The row that speaks for each engine variant and preset of a machine.
+def quoted_origin(origins: Iterable[str]) -> str:
+    """The area to quote of those that rows lie in: published if any is, else local."""
+    return PUBLISHED if PUBLISHED in set(origins) else LOCAL
 
-    Args:
-        summary: of :func:`bench.statistics.summary.cell_summary`.
 
-    Returns:
-        some of its rows, in its order.
-    """
-    rows = _without_short_timeouts(summary, summary["n_rounds"] > 0)
-    ranked = rows.assign(
-        rank_measured=rows["n_rounds"] > 0,
-        rank_clean=_clean(rows),
-        rank_deep=(rows["n_rounds"] > 0) & (rows["interval_basis"] == "rounds"),
+def newest_cells(cells: Collection[CellSummary]) -> list[CellSummary]:
+    """The cell that is quoted for each engine variant and preset of a machine, in their order."""
+    return best_of_each(
+        _without_short_timeouts(cells),
+        lambda cell: cell.arm,
+        lambda cell: (cell.n_rounds > 0, cell.is_clean, cell.interval_basis == "rounds", cell.started_at),
     )
-    best = _first(ranked, ["rank_measured", "rank_clean", "rank_deep", "started_at"], PLACE)
-    return summary.loc[best]
 
 
-def from_complete_runs(rows: pd.DataFrame, summary: pd.DataFrame) -> pd.DataFrame:
-    """Cells or ratios without those that a newer complete run measured as well.
-
-    Args:
-        rows: of :func:`bench.statistics.summary.cell_summary` or :func:`bench.statistics.summary.speedups`; of a ratio,
-        both sides count. summary: all cells, the rivals' included: says which runs are complete.
-
-    Returns:
-        some of the rows, in their order.
-    """
-    measured = summary[summary["n_rounds"] > 0]
-    newest: dict[tuple[str, ...], tuple[tuple[bool, int, datetime], str, set[str]]] = {}
-    for group, run in measured.groupby([*PLACE[:3], "run_id"], sort=False):
-        *place, run_id = map(str, group)
-        key = tuple(place)
-        rounds = dict(zip(run["variant"], run["n_rounds"], strict=True))
-        if not ({REFERENCE, OURS} <= rounds.keys() and rounds.keys() & PEERS.keys() and _clean(run).all()):
-            continue
-        rank = (rounds[REFERENCE] >= rounds[OURS], len(rounds.keys() & PEERS.keys()), run["started_at"].max())
-        if key not in newest or rank > newest[key][0]:
-            newest[key] = (rank, run_id, set(run["variant"]))
-    sides = [name for name in ("variant", "baseline") if name in rows]
-    kept = []
-    for row in rows[[*PLACE[:3], "run_id", *sides]].itertuples(index=False, name=None):
-        _, speaks, variants = newest.get(row[:3], (None, row[3], set[str]()))
-        kept.append(row[3] == speaks or not variants.issuperset(row[4:]))
-    return rows[pd.Series(kept, index=rows.index, dtype=bool)]
+def newest_ratios(ratios: Iterable[Speedup]) -> list[Speedup]:
+    """The ratio that is quoted for each pair of engine variants at a preset of a machine, in their order."""
+    return best_of_each(
+        ratios,
+        lambda pair: (pair.cell.arm, pair.baseline.variant),
+        lambda pair: (pair.cell.is_clean, pair.ratio.basis == "rounds", pair.cell.started_at),
+    )
 
 
-def newest_failures(runs: pd.DataFrame, cells: pd.DataFrame, kinds: Collection[str] = ("bench",)) -> pd.DataFrame:
+def newest_failures(
+    runs: pd.DataFrame, cells: Iterable[CellSummary], kinds: Sequence[Kind] = ("bench",)
+) -> list[StoredRun]:
     """The failure worth showing for each engine variant and preset of a machine, where there is one.
 
     Args:
         runs: the table ``runs``.
         cells: of :func:`newest_cells`.
         kinds: of the rows that count.
-
-    Returns:
-        rows of ``runs``, at most one per place.
     """
-    tried = runs[runs["kind"].isin([*kinds])]
-    tried = _without_short_timeouts(tried, tried["status"] == "ok")
-    failed = tried[tried["status"] != "ok"].reset_index(drop=True)
-    measured = cells.loc[cells["n_rounds"] > 0, [*PLACE, "run_id", "started_at"]]
-    beside = failed.merge(measured, on=PLACE, how="left", suffixes=("", "_measured"))
-    alone = beside["run_id_measured"].isna()
-    same_run = beside["run_id"] == beside["run_id_measured"]
-    later = beside["started_at"] > beside["started_at_measured"]
-    failed = failed[alone | ((same_run | later) & (beside["status"] != "interrupted"))]
-    return failed.loc[_first(failed, ["started_at"], PLACE)]
+    tried = stored_runs(runs[runs["kind"].isin([*kinds])])
+    measured = {cell.arm: cell for cell in cells if cell.n_rounds}
+
+    def adds_something(failure: StoredRun) -> bool:
+        beside = measured.get(failure.arm)
+        if beside is None:
+            return True
+        later = failure.run_id == beside.run_id or failure.started_at > beside.started_at
+        return later and failure.status != "interrupted"
+
+    failed = (run for run in _without_short_timeouts(tried) if run.status != "ok" and adds_something(run))
+    return best_of_each(failed, lambda run: run.arm, lambda run: run.started_at)
 
 
-def newest_ratios(ratios: pd.DataFrame) -> pd.DataFrame:
-    """The run that speaks for each pair of engine variants at a preset of a machine.
+def _without_short_timeouts(rows: Collection[R]) -> list[R]:
+    """Leave out timeouts of cells that took longer when they were measured, or that had longer and failed as well."""
+    groups = grouped(rows, lambda row: row.arm)
+    longest = {key: max(map(_seconds_of, group)) for key, group in groups.items()}
+    return [row for row in rows if row.status != "timeout" or _seconds_of(row) >= longest[row.arm]]
+
+
+def _seconds_of(row: CellSummary | StoredRun) -> float:
+    """Seconds that a measurement took, or that a timeout had; 0 of other failures."""
+    seconds = {"ok": row.wall_seconds, "timeout": row.limit_seconds}.get(row.status)
+    return seconds or 0.0
+
+
+# ---- one run for all that stands at a place --------------------------------------------------------------
+
+
+def complete_runs(cells: Iterable[CellSummary]) -> ChosenRuns:
+    """The newest complete run of every place that has one.
 
     Args:
-        ratios: of :func:`bench.statistics.summary.speedups`, of one baseline or several.
-
-    Returns:
-        some of its rows, in its order.
+        cells: of processors, the peers' included.
     """
-    ranked = ratios.assign(rank_clean=_clean(ratios), rank_deep=ratios["ratio_basis"] == "rounds")
-    return ratios.loc[_first(ranked, ["rank_clean", "rank_deep", "started_at"], [*PLACE, "baseline"])]
+    best: dict[Place, tuple[tuple[object, ...], str, Collection[str]]] = {}
+    measured = (cell for cell in cells if cell.n_rounds)
+    for (place, run_id), run in grouped(measured, lambda cell: (cell.place, cell.run_id)).items():
+        rounds = {cell.variant: cell.n_rounds for cell in run}
+        peers = rounds.keys() & PEERS.keys()
+        if not ({REFERENCE, OURS} <= rounds.keys() and peers and all(cell.is_clean for cell in run)):
+            continue
+        rank = (rounds[REFERENCE] >= rounds[OURS], len(peers), max(cell.started_at for cell in run))
+        if place not in best or rank > best[place][0]:
+            best[place] = (rank, run_id, rounds.keys())
+    return {place: (run_id, variants) for place, (_, run_id, variants) in best.items()}
 
 
-def _clean(rows: pd.DataFrame) -> pd.Series:
-    """False where published rows come from uncommitted changes; local rows are somebody's work in progress."""
-    return (rows["origin"] != "published") | ~rows["dirty"].astype(bool)
+def counts(chosen: ChosenRuns, *cells: CellSummary) -> bool:
+    """Whether cells of one run count: they are the chosen run's own, or it did not measure all of their variants.
 
-
-def _first(rows: pd.DataFrame, order: list[str], keys: list[str]) -> list[object]:
-    """Labels of the rows that rank highest among those of equal keys, in the rows' own order."""
-    if rows.empty:
-        return []
-    best = rows.sort_values(order, ascending=False, kind="stable").drop_duplicates(keys)
-    return list(rows.index[rows.index.isin(best.index)])
-
-
-def _without_short_timeouts(rows: pd.DataFrame, measured: pd.Series) -> pd.DataFrame:
-    """Leave out timeouts of cells that took longer when they were measured, or that had longer and failed as well."""
-    if rows.empty:
-        return rows
-    timeouts = (rows["status"] == "timeout") & ~measured
-    seconds = pd.to_numeric(rows["limit_seconds"]).where(timeouts, pd.to_numeric(rows["wall_seconds"]).where(measured))
-    longest = seconds.groupby([rows[name] for name in PLACE]).transform("max")
-    return rows[~(timeouts & (seconds < longest))]
+    Args:
+        chosen: by place; where it has none, every run counts.
+        cells: a cell, or both sides of a ratio.
+    """
+    first = cells[0]
+    run_id, variants = chosen.get(first.place, (first.run_id, ()))
+    return first.run_id == run_id or not {cell.variant for cell in cells} <= {*variants}

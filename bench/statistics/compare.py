@@ -8,22 +8,26 @@ sides in one run, and looks twice.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
-import pandas as pd
-
 from bench.arms.labels import is_copy
+from bench.records.grouping import grouped
 from bench.records.protocol import require_same
 from bench.records.store import read_table
+from bench.statistics.cells import CellSummary, cell_summary
 from bench.statistics.chosen_runs import newest_cells
-from bench.statistics.noise import floor_of, noise_floors, ratio_verdict
-from bench.statistics.summary import Ratio, cell_summary, ratio_of_rounds
+from bench.statistics.noise import Floors, floor_of, noise_floors, ratio_verdict
+from bench.statistics.ratios import Ratio, ratio_of_rounds
 from tinygpt.errors import ResultsError
 
 THRESHOLD = 0.05  # slower by less than this is nothing to act on
 SLOWER = 3  # exit codes
 NOT_MEASURED = 4
+
+Pair = tuple[CellSummary | None, CellSummary | None]  # None where a side has no such cell
 
 _COMMIT = re.compile(r"[0-9a-f]{4,40}")
 
@@ -92,40 +96,39 @@ def compare_stored(root: Path, before: str, after: str, threshold: float = THRES
         ResultsError: a side is not there, both are the same, or a cell's protocol or machine differ (with the fields).
     """
     runs, steps = read_table("runs", root), read_table("steps", root)
-    summary = cell_summary(runs, steps, ("bench", "peer"))
-    floors = noise_floors(summary)
-    sides = [_side(summary, name) for name in (before, after)]
-    if set(sides[0]["run_id"]) == set(sides[1]["run_id"]):
+    cells = cell_summary(runs, steps, ("bench", "peer"))
+    sides = [_side(cells, name) for name in (before, after)]
+    if {cell.run_id for cell in sides[0]} == {cell.run_id for cell in sides[1]}:
         raise ResultsError(
             f"{before!r} and {after!r} are the same run", "two runs or commits", "invoke results show --all"
         )
-    return compare_cells(sides[0], sides[1], floors, (before, after), threshold)
+    return compare_cells(sides[0], sides[1], noise_floors(cells), (before, after), threshold)
 
 
-def _side(summary: pd.DataFrame, name: str) -> pd.DataFrame:
-    chosen = summary[summary["run_id"] == name]
-    if chosen.empty and _COMMIT.fullmatch(name):
-        of_commit = summary[summary["commit"].astype(str).str.startswith(name) & ~summary["dirty"].astype(bool)]
-        if of_commit["commit"].nunique() > 1:
+def _side(cells: list[CellSummary], name: str) -> list[CellSummary]:
+    chosen = [cell for cell in cells if cell.run_id == name]
+    if not chosen and _COMMIT.fullmatch(name):
+        of_commit = [cell for cell in cells if (cell.commit or "").startswith(name) and not cell.dirty]
+        if len({cell.commit for cell in of_commit}) > 1:
             raise ResultsError(
                 f"several commits begin with {name!r}", "more of its digits", "invoke results show --all"
             )
         chosen = newest_cells(of_commit)
-    if chosen.empty:
+    if not chosen:
         raise ResultsError(
             f"{name!r} names no run and no commit with clean rows", "a run_id or a commit", "invoke results show --all"
         )
-    return chosen[~chosen["variant"].map(is_copy)]
+    return [cell for cell in chosen if not is_copy(cell.variant)]
 
 
 def compare_cells(
-    before: pd.DataFrame,
-    after: pd.DataFrame,
-    floors: dict[tuple[str, str], float],
+    before: Iterable[CellSummary],
+    after: Iterable[CellSummary],
+    floors: Floors,
     names: tuple[str, str],
     threshold: float,
 ) -> Comparison:
-    """Compare rows of :func:`bench.statistics.summary.cell_summary` that go by the same variants and presets.
+    """Compare cells that go by the same variants and presets.
 
     Args:
         before: the first side.
@@ -137,35 +140,43 @@ def compare_cells(
     Raises:
         ResultsError: the protocol or the machine of a cell differ; every differing field is named.
     """
-    pairs = before.merge(after, on=["variant", "preset"], how="outer", suffixes=("_before", "_after"))
-    pairs = pairs.assign(size=pairs["n_parameters_before"].fillna(pairs["n_parameters_after"]))
-    same = pairs["machine_hash_before"] == pairs["machine_hash_after"]
-    if same.any():  # several machines may have measured both sides
-        pairs = pairs[same | pairs["machine_hash_before"].isna() | pairs["machine_hash_after"].isna()]
     points, missing = [], []
-    for _, pair in pairs.sort_values(["size", "variant"], kind="stable").iterrows():
-        reasons = [_absence(pair, side, name) for side, name in zip(("before", "after"), names, strict=True)]
-        if any(reasons):
-            missing.append(f"{pair['variant']} at {pair['preset']}: {', '.join(filter(None, reasons))}")
-        else:
-            points.append(_point(pair, floors, threshold))
+    for one, two in _pairs(before, after):
+        if one and two and one.n_rounds and two.n_rounds:
+            points.append(_point(one, two, floors, threshold))
+        elif known := one or two:
+            reasons = filter(None, (_absence(one, names[0]), _absence(two, names[1])))
+            missing.append(f"{known.variant} at {known.preset}: {', '.join(reasons)}")
     return Comparison(*names, tuple(points), tuple(missing), threshold)
 
 
-def _absence(pair: pd.Series, side: str, name: str) -> str:
-    if pd.isna(pair[f"n_rounds_{side}"]):
+def _pairs(before: Iterable[CellSummary], after: Iterable[CellSummary]) -> list[Pair]:
+    """Both sides of each variant and preset, by model size and variant."""
+    ours, theirs = (
+        grouped(cells, lambda cell: (cell.n_parameters, cell.variant, cell.preset)) for cells in (before, after)
+    )
+    absent: list[CellSummary | None] = [None]
+    pairs: list[Pair] = []
+    for key in sorted(ours.keys() | theirs.keys()):
+        pairs += product(ours.get(key, absent), theirs.get(key, absent))
+    of_one_machine = [pair for pair in pairs if len({cell.machine_hash for cell in pair if cell}) == 1]
+    # Several machines may have measured both sides.
+    return of_one_machine if any(all(pair) for pair in of_one_machine) else pairs
+
+
+def _absence(cell: CellSummary | None, name: str) -> str:
+    if cell is None:
         return f"not measured in {name}"
-    return "" if pair[f"n_rounds_{side}"] else f"{pair[f'status_{side}']} in {name}"
+    return "" if cell.n_rounds else f"{cell.status} in {name}"
 
 
-def _point(pair: pd.Series, floors: dict[tuple[str, str], float], threshold: float) -> Point:
-    require_same("protocol", pair["protocol_before"], pair["protocol_after"])
-    require_same("machine", pair["machine_before"], pair["machine_after"])
-    found = ratio_of_rounds(pair["round_times_after"], pair["round_times_before"])
-    preset = str(pair["preset"])
-    floor = max(floor_of(floors, str(pair[f"run_id_{side}"]), preset) for side in ("before", "after"))
+def _point(before: CellSummary, after: CellSummary, floors: Floors, threshold: float) -> Point:
+    require_same("protocol", before.protocol, after.protocol)
+    require_same("machine", before.machine, after.machine)
+    found = ratio_of_rounds(after.round_times, before.round_times)
+    floor = max(floor_of(floors, cell.run_id, cell.preset) for cell in (before, after))
     verdict = ratio_verdict(found, floor)
     lost = 1.0 / found.speedup - 1.0  # of the time before
     slower = verdict != "unresolved" and lost > threshold
-    before, after = (float(pair[f"median_step_seconds_{side}"]) for side in ("before", "after"))
-    return Point(str(pair["variant"]), preset, before, after, found, floor, verdict, slower)
+    seconds = before.seconds.median, after.seconds.median
+    return Point(before.variant, before.preset, *seconds, found, floor, verdict, slower)

@@ -5,38 +5,93 @@ all the others. Summed over steps and rounds and divided by the summed wall time
 to 1. Seconds are the share times the median step of the same processes without a stopwatch. The range is that of the
 rounds.
 
-Form of a kernel.  Median nanoseconds a number and the interval of ``bench.statistics.summary``: over processes if there
-are six of them, else over single timings.
+Form of a kernel.  Median nanoseconds a number and the interval of ``bench.statistics.intervals``: over processes if
+there are six of them, else over single timings.
 
-One run speaks for a preset, and one for a machine's kernels: clean published code before uncommitted changes, then
+One run is chosen for a preset, and one for a machine's kernels: clean published code before uncommitted changes, then
 more rounds, then the newest.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import product
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from bench.arms.kernel_parts import DISPATCH, FORMS, PARTS, PLACES
-from bench.statistics.summary import MIN_ROUNDS, median_interval, ratio_of_rounds
+from bench.records.grouping import best_of_each, grouped
+from bench.records.rows import StoredRun
+from bench.records.store import stored_runs
+from bench.statistics.intervals import MIN_ROUNDS, Interval, median_interval
+from bench.statistics.ratios import Ratio, ratio_of_rounds
 from tinygpt.engines import parse_variant
 
-_FROM_RUN = ["origin", "machine_hash", "machine", "run_id", "commit", "dirty", "command", "started_at",
-             "resolved_variant"]  # fmt: skip
-SHARE_COLUMNS = [
-    *_FROM_RUN, "preset", "n_parameters", "part", "share", "share_low", "share_high", "seconds", "step_seconds",
-    "overhead", "n_rounds", "n_steps", "workers",
-]  # fmt: skip
-FORM_COLUMNS = [
-    *_FROM_RUN, "kernel", "place", "form", "nanoseconds", "nanoseconds_low", "nanoseconds_high", "ratio", "ratio_low",
-    "ratio_high", "is_chosen", "n_cells", "n_timings",
-]  # fmt: skip
+
+@dataclass(frozen=True, slots=True)
+class PartShare:
+    """A part of a preset's step.
+
+    Attributes:
+        run: the newest row of the chosen run.
+        part: one of ``PARTS``.
+        share: of the step.
+        share_low: the lowest of a round.
+        share_high: the highest.
+        step_seconds: median step without a stopwatch.
+        overhead: what the stopwatch added to the median step, as a share of it.
+        n_rounds: processes.
+        n_steps: that were timed part by part.
+        workers: that each step ran on.
+    """
+
+    run: StoredRun
+    part: str
+    share: float
+    share_low: float
+    share_high: float
+    step_seconds: float
+    overhead: float
+    n_rounds: int
+    n_steps: int
+    workers: int
+
+    @property
+    def seconds(self) -> float:
+        """Of the median step."""
+        return self.share * self.step_seconds
 
 
-def part_shares(runs: pd.DataFrame, steps: pd.DataFrame, kernels: pd.DataFrame) -> pd.DataFrame:
+@dataclass(frozen=True, slots=True)
+class FormTime:
+    """A fused kernel in one of its forms.
+
+    Attributes:
+        run: the newest row of the chosen run.
+        kernel: its name.
+        place: where its operands lay.
+        form: ``numpy`` or ``numexpr``.
+        nanoseconds: a number.
+        ratio: NumExpr's time over NumPy's, the same of both forms.
+        is_chosen: whether the engine took the form.
+        n_cells: processes.
+        n_timings: in all of them.
+    """
+
+    run: StoredRun
+    kernel: str
+    place: str
+    form: str
+    nanoseconds: Interval
+    ratio: Ratio
+    is_chosen: bool
+    n_cells: int
+    n_timings: int
+
+
+def part_shares(runs: pd.DataFrame, steps: pd.DataFrame, kernels: pd.DataFrame) -> list[PartShare]:
     """The share of every part in a step, by machine and preset.
 
     Args:
@@ -45,12 +100,10 @@ def part_shares(runs: pd.DataFrame, steps: pd.DataFrame, kernels: pd.DataFrame) 
         kernels: the table ``kernels``.
 
     Returns:
-        columns ``SHARE_COLUMNS``, parts in the order of ``PARTS``, presets by size; ``overhead`` is what the stopwatch
-        added to the median step, as a share of it.
+        published machines first; parts in the order of ``PARTS``, presets by size.
     """
-    rows: list[dict[str, Any]] = []
-    for run in _speaking(runs, ["origin", "machine_hash", "preset"]):
-        cells = _cells(runs, run, preset=str(run["preset"]))
+    found = []
+    for run, cells in _chosen(runs, lambda run: run.place):
         mine = kernels[kernels["cell_id"].isin(cells) & ~kernels["is_warmup"].astype(bool)]
         plain = steps[steps["cell_id"].isin(cells) & ~steps["is_warmup"].astype(bool)]["seconds"]
         wall = mine[mine["measure"] == "step"]
@@ -61,24 +114,11 @@ def part_shares(runs: pd.DataFrame, steps: pd.DataFrame, kernels: pd.DataFrame) 
         weights = wall.groupby("cell_id", sort=False)["seconds"].sum().to_numpy()
         shares = np.average(by_round, axis=0, weights=weights)  # (parts,)
         step_seconds = float(plain.median())
-        shared = {name: run[name] for name in _FROM_RUN} | {
-            "preset": run["preset"],
-            "n_parameters": int(run["n_parameters"]),
-            "step_seconds": step_seconds,
-            "overhead": float(wall["seconds"].median()) / step_seconds - 1.0,
-            "n_rounds": len(by_round),
-            "n_steps": len(wall),
-            "workers": workers,
-        }
-        for index, part in enumerate(PARTS):
-            ends = [shares_of_round[index] for shares_of_round in by_round]
-            share = float(shares[index])
-            rows.append(
-                shared
-                | {"part": part, "share": share, "share_low": min(ends), "share_high": max(ends)}
-                | {"seconds": share * step_seconds}
-            )
-    return pd.DataFrame(rows, columns=SHARE_COLUMNS)
+        overhead = float(wall["seconds"].median()) / step_seconds - 1.0
+        for part, share, ends in zip(PARTS, shares, zip(*by_round, strict=True), strict=True):
+            counts = len(by_round), len(wall), workers
+            found.append(PartShare(run, part, float(share), min(ends), max(ends), step_seconds, overhead, *counts))
+    return found
 
 
 def _round_shares(rows: pd.DataFrame, workers: int) -> list[float]:
@@ -89,51 +129,41 @@ def _round_shares(rows: pd.DataFrame, workers: int) -> list[float]:
     return [*shares, 1.0 - sum(shares)]
 
 
-def form_comparison(runs: pd.DataFrame, kernels: pd.DataFrame) -> pd.DataFrame:
-    """Both forms of every fused kernel, by machine.
+def form_comparison(runs: pd.DataFrame, kernels: pd.DataFrame) -> list[FormTime]:
+    """Both forms of every fused kernel in both places, by machine.
 
     Args:
         runs: the table ``runs``.
         kernels: the table ``kernels``.
-
-    Returns:
-        columns ``FORM_COLUMNS``, a row per kernel, place and form; ``ratio`` is NumExpr's time over NumPy's, with its
-        interval, the same in the rows of both forms; ``is_chosen`` says whether the engine took the form.
     """
-    rows: list[dict[str, Any]] = []
-    for run in _speaking(runs, ["origin", "machine_hash"]):
-        cells = _cells(runs, run)
+    found = []
+    for run, cells in _chosen(runs, lambda run: run.scope):
         timings = kernels[
             kernels["cell_id"].isin(cells) & (kernels["measure"] == "form") & ~kernels["is_warmup"].astype(bool)
         ].assign(nanoseconds=lambda frame: 1e9 * frame["seconds"] / frame["elements"])
-        in_numexpr = _in_numexpr(str(run["resolved_variant"]))
+        in_numexpr = _in_numexpr(str(run.resolved_variant))
         for place, kernel in product(PLACES, dict.fromkeys(timings["name"])):
             group = timings[(timings["name"] == kernel) & (timings["place"] == place)]
             times = {form: _by_cell(group[group["form"] == form], cells) for form in FORMS}
             ratio = ratio_of_rounds(times["numpy"], times["numexpr"])
             for form in FORMS:
-                cell_times = [*times[form].values()]
-                deep = len(cell_times) >= MIN_ROUNDS
-                interval = median_interval(
-                    [float(np.median(values)) for values in cell_times] if deep else np.concatenate(cell_times)
-                )
-                rows.append(
-                    {name: run[name] for name in _FROM_RUN}
-                    | {"kernel": kernel, "place": place, "form": form}
-                    | {"nanoseconds": interval.median}
-                    | {"nanoseconds_low": interval.low, "nanoseconds_high": interval.high}
-                    | {"ratio": ratio.speedup, "ratio_low": ratio.speedup_low, "ratio_high": ratio.speedup_high}
-                    | {"is_chosen": (form == "numexpr") == (in_numexpr is None or kernel in in_numexpr)}
-                    | {"n_cells": len(cell_times), "n_timings": sum(map(len, cell_times))}
-                )
-    return pd.DataFrame(rows, columns=FORM_COLUMNS)
+                by_cell = [*times[form].values()]
+                all_times = np.concatenate(by_cell)
+                deep = len(by_cell) >= MIN_ROUNDS
+                interval = median_interval([float(np.median(values)) for values in by_cell] if deep else all_times)
+                is_chosen = (form == "numexpr") == (in_numexpr is None or kernel in in_numexpr)
+                counts = len(by_cell), len(all_times)
+                found.append(FormTime(run, kernel, place, form, interval, ratio, is_chosen, *counts))
+    return found
 
 
-def winner(row: pd.Series) -> str:
+def winner(time: FormTime) -> str:
     """Which form is faster, and by how much; ``neither`` where the interval of the ratio holds 1."""
-    if row["ratio_low"] <= 1.0 <= row["ratio_high"]:
+    if time.ratio.low <= 1.0 <= time.ratio.high:
         return "neither"
-    return f"NumPy {row['ratio']:.2g}×" if row["ratio"] > 1.0 else f"NumExpr {1.0 / row['ratio']:.2g}×"
+    return (
+        f"NumPy {time.ratio.speedup:.2g}×" if time.ratio.speedup > 1.0 else f"NumExpr {1.0 / time.ratio.speedup:.2g}×"
+    )
 
 
 def _by_cell(timings: pd.DataFrame, cells: list[str]) -> dict[int, np.ndarray]:
@@ -150,23 +180,10 @@ def _in_numexpr(resolved: str) -> set[str] | None:
     return set(names.split("+")) if names else None
 
 
-def _cells(runs: pd.DataFrame, run: dict[str, Any], **where: str) -> list[str]:
-    """The measured processes of a run."""
-    chosen = (runs["run_id"] == run["run_id"]) & (runs["kind"] == "kernels") & (runs["status"] == "ok")
-    for name, value in where.items():
-        chosen &= runs[name] == value
-    return [str(cell) for cell in runs.loc[chosen, "cell_id"]]
-
-
-def _speaking(runs: pd.DataFrame, place: list[str]) -> list[dict[str, Any]]:
-    """The newest row of the run that speaks for each place, published places first, then by model size."""
-    good = runs[(runs["kind"] == "kernels") & (runs["status"] == "ok")]
-    if good.empty:
-        return []
-    ranked = good.assign(
-        unpublished=good["origin"] != "published",
-        clean=(good["origin"] != "published") | ~good["dirty"].map(bool),
-        rounds=good.groupby([*place, "run_id"])["cell_id"].transform("size"),
-    ).sort_values(["clean", "rounds", "started_at"], ascending=False, kind="stable")
-    best = ranked.drop_duplicates(place).sort_values(["unpublished", "machine_hash", "n_parameters"], kind="stable")
-    return [{str(name): value for name, value in row.items()} for row in best.to_dict("records")]
+def _chosen(runs: pd.DataFrame, place: Callable[[StoredRun], tuple[str, ...]]) -> list[tuple[StoredRun, list[str]]]:
+    """The newest row of each place's chosen run with the run's measured processes, published places first."""
+    good = stored_runs(runs[(runs["kind"] == "kernels") & (runs["status"] == "ok")])
+    cells = grouped(good, lambda run: (place(run), run.run_id))
+    chosen = best_of_each(good, place, lambda run: (run.is_clean, len(cells[place(run), run.run_id]), run.started_at))
+    ordered = sorted(chosen, key=lambda run: run.published_first)
+    return [(run, [cell.cell_id for cell in cells[place(run), run.run_id]]) for run in ordered]

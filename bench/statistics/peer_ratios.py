@@ -1,142 +1,119 @@
-"""Where this project's engine stands among its rivals: one run's times side by side, ratios, share of the roofline.
+"""This project's engine among its peers: one run's times side by side, ratios, share of the roofline.
 
-    ratio   t_rival / t_ours, with the interval of bench.statistics.summary; above 1 we are faster
+    ratio   t_peer / t_ours, with the interval of bench.statistics.ratios; above 1 we are faster
     share   t_roofline / t_ours: of a step's time, what the matrix products alone would take
 
-All of it is formed within one run, preset by preset. Where several runs measured a preset, one speaks for it: clean
-published code before uncommitted changes, then more rounds, then the newest.
+All of it is formed within one run, preset by preset. Where several runs measured a preset, one is chosen: clean
+published code before uncommitted changes, then more peers, then more rounds, then the newest.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
 from bench.arms.registry import JAX_ON_CPU, OURS, PEERS, REFERENCE, ROOFLINE
 from bench.arms.step_work import step_products, total_flops
-from bench.statistics.summary import Ratio, cell_summary, ratio_of_rounds
+from bench.records.grouping import best_of_each, grouped
+from bench.statistics.cells import CellSummary, cell_summary
+from bench.statistics.ratios import Ratio, ratio_of_rounds
 from tinygpt.presets import get_preset
 
-_PLACE = ["origin", "machine_hash", "preset"]
-_TOGETHER = [*_PLACE, "protocol_hash", "run_id"]
-COLUMNS = [
-    *_TOGETHER,
-    "machine",
-    "variant",
-    "n_parameters",
-    "status",
-    "reason",
-    "command",
-    "started_at",
-    "seconds",
-    "seconds_low",
-    "seconds_high",
-    "peak_memory_bytes",
-    "tokens_per_second",
-    *Ratio.__dataclass_fields__,
-    "flops_per_second",
-    "share",
-]
+
+@dataclass(frozen=True, slots=True)
+class PeerRatio:
+    """A cell of the chosen run: a peer's, one of this project's engines, or the roofline.
+
+    Attributes:
+        cell: of the roofline, the faster of its arrangements under the name ``roofline``.
+        ratio: our time is the engine's, the cell's the baseline's; None where a side was not measured.
+        flops_per_second: of a step's matrix products; NaN without a time.
+        share: the roofline's time over the cell's; NaN where a side was not measured.
+    """
+
+    cell: CellSummary
+    ratio: Ratio | None
+    flops_per_second: float
+    share: float
+
+    @property
+    def speedup(self) -> float:
+        """How many times faster we are; NaN where a side was not measured."""
+        return self.ratio.speedup if self.ratio else math.nan
+
+    @property
+    def reason(self) -> str:
+        """Why the cell failed, in one line; empty if it did not."""
+        lines = (self.cell.error_tail or "").strip().splitlines()
+        return lines[-1] if lines and self.cell.status != "ok" else ""
 
 
-def training_standings(runs: pd.DataFrame, steps: pd.DataFrame) -> pd.DataFrame:
-    """Step times of one run per preset and machine: ours, the rivals' and the roofline's.
+def training_ratios(runs: pd.DataFrame, steps: pd.DataFrame) -> list[PeerRatio]:
+    """The cells of one run per preset and machine: ours, the peers' and the roofline's.
 
     Args:
         runs: the table ``runs``.
         steps: the table ``steps``.
 
     Returns:
-        columns ``COLUMNS``, a row per variant, the reference and this project's engine first, then the rivals in their
-        table's order, then ``roofline`` (the faster of its arrangements). ``speedup`` and its interval are ours over
-        the row's; ``flops_per_second`` counts a step's matrix products; ``share`` is the roofline's time over the
-        row's. NaN where a side is missing, failed cells included.
+        published places first, then by machine and model size; there the reference and this project's engine, then the
+        peers in their table's order, then the roofline. Failed cells are included.
     """
-    summary = pd.concat(
-        [cell_summary(runs, steps, kind) for kind in ("bench", "peer", ROOFLINE) if (runs["kind"] == kind).any()]
-        or [cell_summary(runs, steps)],
-        ignore_index=True,
-    )
-    return _standings(summary, (REFERENCE, OURS, *PEERS))
+    return _ratios(cell_summary(runs, steps, ("bench", "peer", "roofline")), (REFERENCE, OURS, *PEERS))
 
 
-def generation_standings(runs: pd.DataFrame, steps: pd.DataFrame) -> pd.DataFrame:
+def generation_ratios(runs: pd.DataFrame, steps: pd.DataFrame) -> list[PeerRatio]:
     """The same for generation: a step is one text, ``tokens_per_second`` counts its tokens, no roofline is known."""
-    return _standings(cell_summary(runs, steps, "generation"), (OURS, JAX_ON_CPU, *PEERS))
+    return _ratios(cell_summary(runs, steps, ("generation",)), (OURS, JAX_ON_CPU, *PEERS))
 
 
-def fastest(rows: pd.DataFrame, variants: Sequence[str]) -> pd.Series | None:
-    """The fastest measured row of some variants; None if none is measured."""
-    measured = rows[rows["variant"].isin(variants) & rows["seconds"].notna()]
-    return None if measured.empty else measured.sort_values("seconds").iloc[0]
+def fastest(rows: Iterable[PeerRatio], variants: Sequence[str]) -> PeerRatio | None:
+    """The fastest measured cell of some variants; None if none is measured."""
+    measured = [row for row in rows if row.cell.variant in variants and row.cell.n_rounds]
+    return min(measured, key=lambda row: row.cell.seconds.median, default=None)
 
 
-def _standings(summary: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
-    """The chosen run's rows of every place, compared."""
-    frames = [
-        _compare(group, order)
-        for key, group in summary.groupby(_TOGETHER, sort=False)
-        if set(group["variant"]) & {*PEERS}
+def _ratios(cells: list[CellSummary], order: Sequence[str]) -> list[PeerRatio]:
+    """The chosen run's cells of every place, compared."""
+    groups = grouped(cells, lambda cell: cell.together).values()
+    with_peers = [group for group in groups if {cell.variant for cell in group} & PEERS.keys()]
+    chosen = {
+        (group[0].place, group[0].run_id)
+        for group in best_of_each(with_peers, lambda group: group[0].place, lambda group: _rank(group, order))
+    }
+    rows = [
+        row for group in with_peers if (group[0].place, group[0].run_id) in chosen for row in _compare(group, order)
     ]
-    if not frames:
-        return pd.DataFrame(columns=COLUMNS)
-    rows = pd.concat(frames, ignore_index=True)
-    chosen = rows["run_id"] == rows.groupby(_PLACE)["rank"].transform(lambda ranks: max(ranks)[-1])
-    ranked = rows[chosen].assign(unpublished=rows["origin"] != "published")
-    by = ["unpublished", "machine_hash", "n_parameters", "position"]
-    return ranked.sort_values(by, kind="stable", ignore_index=True)[COLUMNS]
+    positions = {name: position for position, name in enumerate((*order, ROOFLINE))}
+    return sorted(rows, key=lambda row: (row.cell.published_first, positions[row.cell.variant]))
 
 
-def _compare(group: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
-    """One run's rows at one preset, with ratios and shares."""
-    is_roofline = group["engine"] == ROOFLINE
-    rows = group[~is_roofline & group["variant"].isin(order)]
-    products = group[is_roofline & (group["n_rounds"] > 0)]
-    if len(products):
-        best = products.sort_values("median_step_seconds").head(1)
-        rows = pd.concat([rows, best.assign(variant=ROOFLINE)])
-    floor = float(products["median_step_seconds"].min()) if len(products) else math.nan
-    mine = group[(group["variant"] == OURS) & (group["n_rounds"] > 0)]
-    preset = get_preset(str(group.iloc[0]["preset"]))
+def _rank(group: list[CellSummary], order: Sequence[str]) -> tuple[object, ...]:
+    """The id decides in the end, which begins with its run's time."""
+    mine = [cell.n_rounds for cell in group if cell.variant == OURS]
+    measured = {cell.variant for cell in group if cell.n_rounds and cell.variant in order}
+    products = any(cell.n_rounds for cell in group if cell.engine == ROOFLINE)
+    clean = all(cell.is_clean for cell in group)
+    return any(mine), clean, len(measured) + products, max(mine, default=0), group[0].run_id
+
+
+def _compare(group: list[CellSummary], order: Sequence[str]) -> list[PeerRatio]:
+    """One run's cells at one preset, with ratios and shares."""
+    products = [cell for cell in group if cell.engine == ROOFLINE and cell.n_rounds]
+    best = [replace(cell, variant=ROOFLINE) for cell in sorted(products, key=lambda cell: cell.seconds.median)[:1]]
+    floor = best[0].seconds.median if best else math.nan
+    mine = next((cell for cell in group if cell.variant == OURS and cell.n_rounds), None)
+    preset = get_preset(group[0].preset)
     flops = total_flops(step_products(preset.model, preset.train.batch_size))
-    # A clean published run beats a dirty one, more rivals beat fewer, deep beats shallow, new beats old; the id decides
-    # and names the run.
-    clean = bool((group["origin"] != "published").all() or not group["dirty"].any())
-    measured = rows.loc[rows["n_rounds"] > 0, "variant"].nunique()
-    rounds = int(mine["n_rounds"].max()) if len(mine) else 0
-    rank = (len(mine) > 0, clean, measured, rounds, str(group.iloc[0]["run_id"]))
-    names = [*order, ROOFLINE]
-    records = []
-    for row in rows.to_dict("records"):
-        seconds = float(row["median_step_seconds"])
-        found = (
-            ratio_of_rounds(mine.iloc[0]["round_times"], row["round_times"]) if len(mine) and row["n_rounds"] else None
+    return [
+        PeerRatio(
+            cell,
+            ratio_of_rounds(mine.round_times, cell.round_times) if mine and cell.n_rounds else None,
+            flops / cell.seconds.median,
+            floor / cell.seconds.median,
         )
-        reason = str(row["error_tail"] or "").strip().splitlines()
-        records.append(
-            {name: row[name] for name in (*_TOGETHER, "machine", "variant", "n_parameters", "status", "command")}
-            | {name: row[name] for name in ("started_at", "n_rounds", "peak_memory_bytes", "tokens_per_second")}
-            | {
-                "reason": reason[-1] if reason and row["status"] != "ok" else "",
-                "seconds": seconds,
-                "seconds_low": row["low_step_seconds"],
-                "seconds_high": row["high_step_seconds"],
-                "flops_per_second": flops / seconds,
-                "share": floor / seconds,
-                "rank": rank,
-                "position": names.index(row["variant"]),
-            }
-            | _ratio_fields(found, row["n_rounds"])
-        )
-    return pd.DataFrame(records)
-
-
-def _ratio_fields(found: Ratio | None, n_rounds: int) -> dict[str, Any]:
-    """A ratio's fields, NaN without one; the count of rounds stays the row's own."""
-    if found is None:
-        return {"speedup": math.nan, "speedup_low": math.nan, "speedup_high": math.nan, "ratio_basis": ""}
-    return asdict(found) | {"n_rounds": n_rounds}
+        for cell in (*(cell for cell in group if cell.variant in order), *best)
+    ]

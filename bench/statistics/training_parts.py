@@ -7,15 +7,34 @@ from there.
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass, fields
 
 import pandas as pd
+
+from bench.records.rows import StoredRun
+from bench.records.store import stored_runs
 
 # A single step's loss is mostly the luck of its batch: "the training loss" at the end is the mean over so many.
 LOSS_WINDOW = 50
 
 
-def joined_training(runs: pd.DataFrame, steps: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingRun(StoredRun):
+    """A training run with its parts put together: the last part's row, but for the following.
+
+    ``first_loss`` is the first part's, ``wall_seconds`` that of all of them, ``held_out_loss`` the newest, and
+    ``steps_done`` the number of updates that the model has seen.
+
+    Attributes:
+        n_parts: that it was recorded in.
+        train_loss: mean over the last ``LOSS_WINDOW`` steps; NaN without any.
+    """
+
+    n_parts: int
+    train_loss: float
+
+
+def joined_training(runs: pd.DataFrame, steps: pd.DataFrame) -> tuple[list[TrainingRun], pd.DataFrame]:
     """Training runs with their parts put together.
 
     Args:
@@ -23,37 +42,30 @@ def joined_training(runs: pd.DataFrame, steps: pd.DataFrame) -> tuple[pd.DataFra
         steps: the table ``steps``.
 
     Returns:
-        ``runs``, one row per training run that no other part continues: the last part's row, with ``first_loss`` of
-        the first part, ``wall_seconds`` of all of them, the newest ``held_out_loss``, ``steps_done`` as the number of
-        updates that the model has seen, ``n_parts``, and ``train_loss``, the mean over the last ``LOSS_WINDOW`` steps
-        (NaN without any). And ``steps``, under the last part's ``run_id`` and ``cell_id``, ordered by step.
-        A part whose predecessor is not on record stands alone.
+        the runs that no other part continues. And ``steps``, under the last part's ``run_id`` and ``cell_id``, ordered
+        by step. A part whose predecessor is not on record stands alone.
     """
-    train = runs[runs["kind"] == "train"]
-    by_id = {str(row["run_id"]): row for row in train.to_dict("records")}
+    by_id = {run.run_id: run for run in stored_runs(runs[runs["kind"] == "train"])}
     of_run = {str(run_id): rows for run_id, rows in steps[steps["run_id"].isin(by_id)].groupby("run_id")}
-    continued = {row["continues"] for row in by_id.values()}
-    joined_runs: list[dict[Any, Any]] = []
+    continued = {run.continues for run in by_id.values()}
+    joined_runs: list[TrainingRun] = []
     joined_steps: list[pd.DataFrame] = [steps.head(0)]
-    for run_id, row in by_id.items():
+    for run_id, run in by_id.items():
         if run_id in continued:
             continue
-        parts = _parts(row, by_id)
-        chained = _chain([of_run.get(str(part["run_id"]), steps.head(0)) for part in parts])
-        chained = chained.assign(run_id=run_id, cell_id=row["cell_id"])
-        joined_runs.append(_joined_row(parts, chained))
+        parts = _parts(run, by_id)
+        chained = _chain([of_run.get(part.run_id, steps.head(0)) for part in parts])
+        chained = chained.assign(run_id=run_id, cell_id=run.cell_id)
+        joined_runs.append(_joined_run(parts, chained))
         joined_steps.append(chained)
-    names = [*train.columns, "n_parts", "train_loss"]
-    return pd.DataFrame(joined_runs, columns=names), pd.concat(joined_steps, ignore_index=True)
+    return joined_runs, pd.concat(joined_steps, ignore_index=True)
 
 
-def _parts(last: dict[Any, Any], by_id: dict[str, dict[Any, Any]]) -> list[dict[Any, Any]]:
+def _parts(last: StoredRun, by_id: dict[str, StoredRun]) -> list[StoredRun]:
     """A run's parts, the first one first."""
     parts = [last]
-    while isinstance(before := parts[0]["continues"], str) and before in by_id:
-        if by_id[before] in parts:
-            break  # a damaged link that leads back to itself
-        parts.insert(0, by_id[before])
+    while (before := by_id.get(parts[0].continues or "")) and before not in parts:  # a damaged link may lead back
+        parts.insert(0, before)
     return parts
 
 
@@ -69,14 +81,16 @@ def _chain(parts: list[pd.DataFrame]) -> pd.DataFrame:
     return chained
 
 
-def _joined_row(parts: list[dict[Any, Any]], steps: pd.DataFrame) -> dict[Any, Any]:
-    held_out = [part["held_out_loss"] for part in parts if pd.notna(part["held_out_loss"])]
-    firsts = [part["first_loss"] for part in parts if pd.notna(part["first_loss"])]
-    return parts[-1] | {
+def _joined_run(parts: list[StoredRun], steps: pd.DataFrame) -> TrainingRun:
+    held_out = [part.held_out_loss for part in parts if part.held_out_loss is not None]
+    firsts = [part.first_loss for part in parts if part.first_loss is not None]
+    last = {field.name: getattr(parts[-1], field.name) for field in fields(StoredRun)}
+    joined = {
         "first_loss": firsts[0] if firsts else None,
         "held_out_loss": held_out[-1] if held_out else None,
-        "wall_seconds": sum(float(part["wall_seconds"]) for part in parts),
-        "steps_done": int(steps["step"].max()) if len(steps) else int(parts[-1]["steps_done"]),
+        "wall_seconds": sum(part.wall_seconds for part in parts),
+        "steps_done": int(steps["step"].max()) if len(steps) else parts[-1].steps_done,
         "n_parts": len(parts),
         "train_loss": float(steps["loss"].tail(LOSS_WINDOW).mean()),
     }
+    return TrainingRun(**(last | joined))

@@ -6,10 +6,8 @@ import json
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
-import pandas as pd
 from rich import box
 from rich.console import Console, JustifyMethod
 from rich.markup import escape
@@ -19,16 +17,18 @@ from bench.arms.devices import of_processors, on_accelerator
 from bench.arms.labels import is_copy
 from bench.arms.registry import REFERENCE
 from bench.measuring.runner import RunSummary
+from bench.records.grouping import grouped
 from bench.records.publishing import Publication
 from bench.records.store import read_table
-from bench.statistics.accelerator_ratios import EAGER, accelerator_summary
-from bench.statistics.chosen_runs import PLACE, newest_cells, newest_ratios
+from bench.statistics.accelerator_ratios import EAGER, accelerator_summary, is_preset
+from bench.statistics.cells import CellSummary, cell_summary
+from bench.statistics.chosen_runs import newest_cells, newest_ratios
 from bench.statistics.compare import Comparison
 from bench.statistics.noise import cell_verdict, noise_floors
-from bench.statistics.summary import GROUP, cell_summary, speedups
-from bench.statistics.training_parts import joined_training
+from bench.statistics.ratios import speedups
+from bench.statistics.training_parts import TrainingRun, joined_training
 from bench.terminal.show_kernels import print_kernels
-from bench.terminal.show_peers import print_standings
+from bench.terminal.show_peers import print_peers
 from tinygpt.errors import ResultsError
 from tinygpt.terminal.command_name import as_called
 from tinygpt.terminal.output import make_console
@@ -67,15 +67,17 @@ def print_results(
         console.print(as_called("Nothing is measured yet. Run: invoke bench --suite quick"), highlight=False)
     else:
         everything = cell_summary(of_processors(runs), steps)
-        copies = everything["variant"].map(is_copy).astype(bool)
-        summary = everything[~copies]
-        _print_cells(console, summary, summary if every_run or run_id else newest_cells(summary))
+        cells = [cell for cell in everything if not is_copy(cell.variant)]
         there = accelerator_summary(runs, steps)
-        shown = there if every_run or run_id else newest_cells(there[there["is_preset"]])
-        _print_cells(console, there, shown, (EAGER,))
-        print_standings(console, runs, steps)
+        if every_run or run_id:
+            _print_cells(console, cells, cells)
+            _print_cells(console, there, there, (EAGER,))
+        else:
+            _print_cells(console, cells, newest_cells(cells))
+            _print_cells(console, there, newest_cells([cell for cell in there if is_preset(cell)]), (EAGER,))
+        print_peers(console, runs, steps)
         print_kernels(console, runs, steps, kernels)
-        _print_noise(console, everything[copies | everything["run_id"].isin(everything.loc[copies, "run_id"])])
+        _print_noise(console, everything)
         _print_training(console, joined_training(runs, steps)[0])
     for problem in problems[1:]:
         console.print(f"error: {problem}", style="red", highlight=False, markup=False)
@@ -152,7 +154,7 @@ def print_comparison(comparison: Comparison, console: Console | None = None) -> 
             duration(point.before_seconds),
             duration(point.after_seconds),
             f"{point.ratio.speedup:.3f}×",
-            f"{point.ratio.speedup_low:.3f} to {point.ratio.speedup_high:.3f}",
+            f"{point.ratio.low:.3f} to {point.ratio.high:.3f}",
             f"{point.floor:.1%}",
             verdict,
         ]
@@ -185,47 +187,41 @@ def machine_line(machine: str, origin: str, variant: str = "") -> str:
 
 @dataclass(frozen=True)
 class _Column:
-    """A column of the cells' table: heading, text of a row, and whether a narrow terminal goes without it."""
+    """A column of the cells' table: heading, text of a cell, and whether a narrow terminal goes without it."""
 
     heading: str
-    text: Callable[[pd.Series], str]
+    text: Callable[[CellSummary], str]
     spare: bool = False
     justify: JustifyMethod = "right"
 
 
 _CELL_COLUMNS = (
-    _Column("preset", lambda row: row["preset"], justify="left"),
-    _Column("engine", lambda row: row["variant"], justify="left"),
-    _Column("step", lambda row: duration(row["median_step_seconds"]) if row["n_rounds"] else row["status"]),
-    _Column("95 % interval", lambda row: _interval_text(row), spare=True),
-    _Column("rounds", lambda row: str(row["n_rounds"]) if row["n_rounds"] else DASH, spare=True),
+    _Column("preset", lambda cell: cell.preset, justify="left"),
+    _Column("engine", lambda cell: cell.variant, justify="left"),
+    _Column("step", lambda cell: duration(cell.seconds.median) if cell.n_rounds else cell.status),
+    _Column("95 % interval", lambda cell: _interval_text(cell), spare=True),
+    _Column("rounds", lambda cell: str(cell.n_rounds or DASH), spare=True),
     _Column("verdict", cell_verdict, spare=True, justify="left"),
-    _Column("tokens/s", lambda row: f"{row['tokens_per_second']:,.0f}" if row["n_rounds"] else DASH),
-    _Column("peak", lambda row: f"{row['peak_memory_bytes'] / 1e6:,.0f} MB" if row["peak_memory_bytes"] > 0 else DASH),
+    _Column("tokens/s", lambda cell: f"{cell.tokens_per_second:,.0f}" if cell.n_rounds else DASH),
+    _Column("peak", lambda cell: f"{cell.peak_memory_bytes / 1e6:,.0f} MB" if cell.peak_memory_bytes > 0 else DASH),
 )
 _WIDE = 145  # characters that all columns need
 
 
 def _print_cells(
-    console: Console, summary: pd.DataFrame, shown: pd.DataFrame, baselines: Sequence[str] = _BASELINES
+    console: Console, cells: list[CellSummary], shown: list[CellSummary], baselines: Sequence[str] = _BASELINES
 ) -> None:
-    if shown.empty:
-        return
-    ratios = {baseline: speedups(summary, baseline) for baseline in baselines}
-    keys = GROUP
-    if len(shown) < len(summary):
-        ratios, keys = {name: newest_ratios(pairs) for name, pairs in ratios.items()}, PLACE
     columns = [
         *_CELL_COLUMNS,
-        *(_Column(f"over {name}", partial(_ratio_text, ratios=ratios[name], keys=keys)) for name in baselines),
-        _Column("protocol", lambda row: row["protocol_hash"][:8], spare=True),
+        *(_Column(f"over {name}", _ratio_texts(cells, name, len(shown) < len(cells))) for name in baselines),
+        _Column("protocol", lambda cell: cell.protocol_hash[:8], spare=True),
         _Column("code", _code_text, spare=True, justify="left"),
     ]
     columns = [column for column in columns if console.width >= _WIDE or not column.spare]
-    for _, group in shown.groupby(["origin", "machine_hash"], sort=False):
-        first = group.iloc[0]
+    for group in grouped(shown, lambda cell: cell.scope).values():
+        first = group[0]
         console.print(
-            machine_line(first["machine"], first["origin"], first["variant"]),
+            machine_line(first.machine, first.origin, first.variant),
             highlight=False,
             markup=False,
             style="bold",
@@ -234,22 +230,23 @@ def _print_cells(
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
         for column in columns:
             table.add_column(column.heading, justify=column.justify, no_wrap=column.justify == "left", overflow="fold")
-        for _, row in group.iterrows():
-            table.add_row(*(escape(column.text(row)) for column in columns))
+        for cell in group:
+            table.add_row(*(escape(column.text(cell)) for column in columns))
         console.print(table)
-        for _, row in group[group["n_failed"] > 0].iterrows():
-            reason = str(row["error_tail"]).splitlines()[-1]
-            console.print(
-                f"{row['variant']} at {row['preset']}: {row['n_failed']} of {row['n_attempts']} failed: {reason}",
-                highlight=False,
-                markup=False,
-                soft_wrap=True,
-            )
+        for cell in group:
+            if cell.n_failed:
+                reason = str(cell.error_tail).splitlines()[-1]
+                console.print(
+                    f"{cell.variant} at {cell.preset}: {cell.n_failed} of {cell.n_attempts} failed: {reason}",
+                    highlight=False,
+                    markup=False,
+                    soft_wrap=True,
+                )
 
 
-def _print_noise(console: Console, summary: pd.DataFrame) -> None:
+def _print_noise(console: Console, cells: list[CellSummary]) -> None:
     """What A/A arms came to: the same engine twice in one run."""
-    for (run_id, preset), floor in noise_floors(summary).items():
+    for (run_id, preset), floor in noise_floors(cells).items():
         console.print(
             f"noise floor at {preset}: {floor:.1%} between two interleaved arms of one engine, run {run_id}",
             highlight=False,
@@ -257,28 +254,31 @@ def _print_noise(console: Console, summary: pd.DataFrame) -> None:
         )
 
 
-def _interval_text(row: pd.Series) -> str:
-    if not row["n_rounds"]:
+def _interval_text(cell: CellSummary) -> str:
+    if not cell.n_rounds:
         return DASH
-    low, high = duration(row["low_step_seconds"]), duration(row["high_step_seconds"])
-    return f"{low} to {high}"
+    return f"{duration(cell.seconds.low)} to {duration(cell.seconds.high)}"
 
 
-def _code_text(row: pd.Series) -> str:
-    if not isinstance(row["commit"], str):
-        return DASH
-    return row["commit"][:7] + ("+" if row["dirty"] else "")
+def _code_text(cell: CellSummary) -> str:
+    return cell.commit[:7] + ("+" if cell.dirty else "") if cell.commit else DASH
 
 
-def _ratio_text(row: pd.Series, ratios: pd.DataFrame, keys: list[str]) -> str:
-    found = ratios[(ratios[keys] == row[keys]).all(axis=1)] if len(ratios) else ratios
-    if not len(found) or row["variant"] == found.iloc[0]["baseline"]:
-        return DASH
-    return ratio(found.iloc[0]["speedup"])
+def _ratio_texts(cells: list[CellSummary], baseline: str, choose: bool) -> Callable[[CellSummary], str]:
+    """Text of a cell's ratio: the one of its own run, or the chosen run's."""
+    pairs = speedups(cells, baseline)
+    key: Callable[[CellSummary], object] = (lambda cell: cell.arm) if choose else (lambda cell: cell.key)
+    found = {key(pair.cell): pair for pair in (newest_ratios(pairs) if choose else pairs)}
+
+    def text(cell: CellSummary) -> str:
+        pair = found.get(key(cell))
+        return ratio(pair.ratio.speedup) if pair and cell.variant != baseline else DASH
+
+    return text
 
 
-def _print_training(console: Console, runs: pd.DataFrame) -> None:
-    if runs.empty:
+def _print_training(console: Console, runs: list[TrainingRun]) -> None:
+    if not runs:
         return
     console.print("Training runs", style="bold")
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
@@ -287,14 +287,14 @@ def _print_training(console: Console, runs: pd.DataFrame) -> None:
     for name in ("steps", "first loss", "training loss", "held-out loss"):
         table.add_column(name, justify="right")
     table.add_column("origin")
-    for _, row in runs.sort_values("started_at").iterrows():
-        losses = (row["first_loss"], row["train_loss"], row["held_out_loss"])
+    for run in sorted(runs, key=lambda run: run.started_at):
+        losses = (run.first_loss, run.train_loss, run.held_out_loss)
         texts = [
-            f"{row['started_at']:%Y-%m-%d %H:%M}",
-            *(str(row[name]) for name in ("preset", "corpus", "variant", "status")),
-            f"{row['steps_done']} of {row['measured_steps']}",
+            f"{run.started_at:%Y-%m-%d %H:%M}",
+            *(run.preset, run.corpus, run.variant, run.status),
+            f"{run.steps_done} of {run.measured_steps}",
             *(or_dash(loss, ".3f") for loss in losses),
-            str(row["origin"]),
+            run.origin,
         ]
         table.add_row(*(escape(text) for text in texts))
     console.print(table)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+import pandas as pd
 
 from bench.arms.variants import engine_name
 from bench.records.process_rows import Process, RunContext
 from bench.records.protocol import benchmark_protocol
 from bench.records.provenance import Provenance
-from bench.records.rows import KernelRow, Rows, RunRow, SampleRow, StepRow
+from bench.records.rows import LOCAL, KernelRow, Rows, RunRow, SampleRow, StepRow
 
 MACHINE = json.dumps(
     {
@@ -60,6 +62,23 @@ def step_rows(run: RunRow, seconds: list[float], warmup: int = 3) -> list[StepRo
         )
         for number, time in enumerate([99.0] * warmup + seconds, 1)
     ]  # fmt: skip
+
+
+def frames(*cells: tuple[RunRow, list[float]]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The tables ``runs`` and ``steps`` of some processes with their steps' seconds, as they are read."""
+    runs = pd.DataFrame([run for run, _ in cells]).assign(origin=LOCAL)
+    steps = [row for run, seconds in cells for row in (step_rows(run, seconds) if seconds else ())]
+    return runs, pd.DataFrame(steps, columns=[field.name for field in fields(StepRow)])
+
+
+def rounds(
+    variant: str, medians: list[float], run_id: str = "run-a", **changes: Any
+) -> list[tuple[RunRow, list[float]]]:
+    """Processes of one variant whose steps spread around these medians."""
+    return [
+        (run_row(run_id, variant, number=number, **changes), [median * 0.9] * 7 + [median] + [median * 1.1] * 7)
+        for number, median in enumerate(medians)
+    ]
 
 
 def sample_row(run: RunRow, text: str = "once") -> SampleRow:

@@ -14,7 +14,9 @@ from pathlib import Path
 
 import vl_convert
 
-from sitegen.rows.results import Results, primary_cells, ratio_frame, records
+from sitegen.rows.cells import primary_cells
+from sitegen.rows.ratios import ratio_frame
+from sitegen.rows.results import Results, records
 from sitegen.rows.series import series_colors
 from sitegen.text import quantities
 from sitegen.text.escape import html_attribute, html_block

@@ -50,7 +50,8 @@ from sitegen.rows.accelerators import (
     overtaking_words,
     step_flops,
 )
-from sitegen.rows.results import CELL_TEXT, Results, records
+from sitegen.rows.cells import CELL_TEXT
+from sitegen.rows.results import Results, records
 from sitegen.rows.series import BEST_ON_CPU, label_of, tier_of
 from sitegen.text import quantities
 from sitegen.text.palette import Theme

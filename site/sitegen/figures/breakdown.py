@@ -14,7 +14,7 @@ from bench.arms.registry import OURS
 from bench.statistics.kernel_shares import part_shares
 from sitegen.figures.base import Column, Drawing, Figure, legend_columns, text, tooltip
 from sitegen.rows.machines import machine_label, numbered_labels
-from sitegen.rows.results import Results, records
+from sitegen.rows.results import Results
 from sitegen.text import quantities
 from sitegen.text.escape import one_line
 from sitegen.text.palette import Theme
@@ -31,31 +31,39 @@ _FIELDS = (
 
 def breakdown_rows(results: Results) -> pd.DataFrame:
     """One row per preset and part, in the order of the bar's segments."""
-    rows = part_shares(results.runs, results.steps, results.kernels)
-    if rows.empty:
-        return pd.DataFrame(columns=[*_FIELDS])
-    rows["machine"] = [machine_label(row["machine"], row["machine_hash"], row["origin"]) for row in records(rows)]
-    rows["label"] = numbered_labels(rows["preset"], rows["machine"])
-    rows["position"] = rows["part"].map(PARTS.index)
+    parts = part_shares(results.runs, results.steps, results.kernels)
+    machines = [machine_label(part.run) for part in parts]
+    labels = numbered_labels([part.run.preset for part in parts], machines)
+    rows = pd.DataFrame(
+        [
+            {
+                "label": label,
+                "preset": part.run.preset,
+                "n_parameters": part.run.n_parameters,
+                "part": part.part,
+                "position": PARTS.index(part.part),
+                "share": part.share,
+                "share_text": quantities.percent(part.share),
+                "range_text": f"{quantities.percent(part.share_low, 1)} to {quantities.percent(part.share_high, 1)}",
+                "time_text": quantities.duration(max(0.0, part.seconds)),
+                "step_text": quantities.duration(part.step_seconds),
+                "stopwatch": quantities.signed_percent(part.overhead, 1),
+                "evidence": one_line(
+                    f"{part.n_steps} steps in {part.n_rounds} rounds, {part.workers} workers, "
+                    f"{part.run.resolved_variant}"
+                ),
+                "machine": machine,
+                "command": one_line(part.run.command, 300),
+                "measured_on": quantities.day(part.run.started_at),
+            }
+            for part, label, machine in zip(parts, labels, machines, strict=True)
+        ],
+        columns=[*_FIELDS],
+    )
     # Where a segment begins and ends. A stopwatch that overlaps itself by nanoseconds must not shift the others.
-    rows["end"] = rows.groupby(["label"], sort=False)["share"].cumsum()
+    rows["end"] = rows["share"].astype(float).groupby(rows["label"], sort=False).cumsum()
     rows["start"] = rows["end"] - rows["share"]
-    rows["share_text"] = [quantities.percent(share) for share in rows["share"]]
-    rows["range_text"] = [
-        f"{quantities.percent(low, 1)} to {quantities.percent(high, 1)}"
-        for low, high in zip(rows["share_low"], rows["share_high"], strict=True)
-    ]
-    rows["time_text"] = [quantities.duration(max(0.0, seconds)) for seconds in rows["seconds"]]
-    rows["step_text"] = [quantities.duration(seconds) for seconds in rows["step_seconds"]]
-    rows["stopwatch"] = [quantities.signed_percent(share, 1) for share in rows["overhead"]]
-    rows["evidence"] = [
-        one_line(f"{row['n_steps']} steps in {row['n_rounds']} rounds, {row['workers']} workers, "
-                 f"{row['resolved_variant']}")
-        for row in records(rows)
-    ]  # fmt: skip
-    rows["command"] = [one_line(str(command), 300) for command in rows["command"]]
-    rows["measured_on"] = [quantities.day(when) for when in rows["started_at"]]
-    return rows[[*_FIELDS]]
+    return rows
 
 
 def part_colors(theme: Theme) -> list[str]:

@@ -1,7 +1,7 @@
 """The rows behind the curves: step times, and ratios of them for every baseline, in one form.
 
 speedup(variant, preset) = median step time of the baseline / median step time of the variant,
-within one run, machine and protocol; the interval is that of the ratio (``bench.statistics.summary``). Everything that
+within one run, machine and protocol; the interval is that of the ratio (``bench.statistics.ratios``). Everything that
 a reader can choose is computed here, so that menus in the page only filter:
 
     measure      speedup (for one baseline each) or step_time; failed cells belong to both and name none
@@ -17,12 +17,14 @@ from typing import Any
 
 import pandas as pd
 
+from bench.statistics.intervals import MIN_ROUNDS
 from bench.statistics.noise import NOISY_WIDTH
-from bench.statistics.summary import MIN_ROUNDS
 from sitegen.figures.base import stack_failures
 from sitegen.rows.cached_frames import cached_frame
+from sitegen.rows.cells import CELL_TEXT, cell_frame
 from sitegen.rows.projections import mark_bridges, projected_cells, projected_ratios
-from sitegen.rows.results import CELL_TEXT, TRAINING_KINDS, Results, cell_frame, ratio_frame, records
+from sitegen.rows.ratios import ratio_frame
+from sitegen.rows.results import TRAINING_KINDS, Results, records
 from sitegen.rows.series import SERIES, order_series, tier_of
 from sitegen.text import quantities
 

@@ -21,7 +21,7 @@ from sitegen.figures.base import (
     variant_encodings,
 )
 from sitegen.rows.machines import numbered_labels
-from sitegen.rows.peers import GENERATION_COMMAND, generation_frame
+from sitegen.rows.peers import GENERATION_COMMAND, peer_frame
 from sitegen.rows.results import Results, records
 from sitegen.rows.series import order_series
 from sitegen.text import quantities
@@ -37,7 +37,7 @@ _FIELDS = (
 
 def generation_rows(results: Results) -> pd.DataFrame:
     """One row per generator and preset of the run that speaks for the preset; failed ones too."""
-    rows = generation_frame(results)
+    rows = peer_frame(results.generation_ratios)
     rows["label"] = numbered_labels(rows["preset"], rows["machine"])
     rate, seconds = rows["tokens_per_second"].astype(float), rows["seconds"].astype(float)
     rows["tokens_low"] = rate * seconds / rows["seconds_high"].astype(float)

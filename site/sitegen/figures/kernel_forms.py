@@ -18,7 +18,8 @@ from sitegen.figures.base import (
 )
 from sitegen.figures.breakdown import COMMAND
 from sitegen.rows.machines import machine_label, numbered_labels
-from sitegen.rows.results import Results, records
+from sitegen.rows.ratios import interval_text
+from sitegen.rows.results import Results
 from sitegen.text import quantities
 from sitegen.text.escape import one_line
 from sitegen.text.palette import Theme
@@ -33,32 +34,34 @@ _FIELDS = (
 
 def kernel_forms_rows(results: Results) -> pd.DataFrame:
     """One row per kernel, place and form."""
-    rows = form_comparison(results.runs, results.kernels)
-    if rows.empty:
-        return pd.DataFrame(columns=[*_FIELDS])
-    rows["machine"] = [machine_label(row["machine"], row["machine_hash"], row["origin"]) for row in records(rows)]
-    names = rows["kernel"].str.replace("_", " ") + ", " + rows["place"]
-    rows["label"] = numbered_labels(names, rows["machine"])
-    rows["faster"] = [winner(pd.Series(row)) for row in records(rows)]
-    rows["form"] = rows["form"].map(_NAMES)
-    rows["time_text"] = [f"{value:.3g} ns" for value in rows["nanoseconds"]]
-    rows["interval"] = [
-        f"{low:.3g} to {high:.3g} ns"
-        for low, high in zip(rows["nanoseconds_low"], rows["nanoseconds_high"], strict=True)
-    ]
-    rows["ratio_text"] = [
-        f"{quantities.ratio(row['ratio'])} ({quantities.ratio(row['ratio_low'])} to "
-        f"{quantities.ratio(row['ratio_high'])})"
-        for row in records(rows)
-    ]  # fmt: skip
-    rows["taken"] = ["yes" if chosen else "no" for chosen in rows["is_chosen"]]
-    rows["evidence"] = [
-        f"{row['n_timings']} timings in {row['n_cells']} {'processes' if row['n_cells'] != 1 else 'process'}"
-        for row in records(rows)
-    ]
-    rows["command"] = [one_line(str(command), 300) for command in rows["command"]]
-    rows["measured_on"] = [quantities.day(when) for when in rows["started_at"]]
-    return rows[[*_FIELDS]]
+    times = form_comparison(results.runs, results.kernels)
+    machines = [machine_label(time.run) for time in times]
+    labels = numbered_labels([f"{time.kernel.replace('_', ' ')}, {time.place}" for time in times], machines)
+    return pd.DataFrame(
+        [
+            {
+                "label": label,
+                "kernel": time.kernel,
+                "place": time.place,
+                "form": _NAMES[time.form],
+                "nanoseconds": time.nanoseconds.median,
+                "nanoseconds_low": time.nanoseconds.low,
+                "nanoseconds_high": time.nanoseconds.high,
+                "time_text": f"{time.nanoseconds.median:.3g} ns",
+                "interval": f"{time.nanoseconds.low:.3g} to {time.nanoseconds.high:.3g} ns",
+                "faster": winner(time),
+                "ratio_text": f"{quantities.ratio(time.ratio.speedup)} ({interval_text(time.ratio)})",
+                "taken": "yes" if time.is_chosen else "no",
+                "evidence": f"{time.n_timings} timings in {time.n_cells} "
+                f"{'processes' if time.n_cells != 1 else 'process'}",
+                "machine": machine,
+                "command": one_line(time.run.command, 300),
+                "measured_on": quantities.day(time.run.started_at),
+            }
+            for time, label, machine in zip(times, labels, machines, strict=True)
+        ],
+        columns=[*_FIELDS],
+    )
 
 
 def kernel_forms_chart(rows: pd.DataFrame, theme: Theme) -> Drawing:

@@ -11,9 +11,11 @@ import json
 import altair as alt
 import pandas as pd
 
+from bench.records.store import stored_runs
 from sitegen.figures.base import FAILURE_SHAPE, HEIGHT, Column, Drawing, Figure, legend_columns, text, tooltip
+from sitegen.rows.cells import failure_reason
 from sitegen.rows.machines import machine_label
-from sitegen.rows.results import Results, failure_reason, records
+from sitegen.rows.results import Results
 from sitegen.text import quantities
 from sitegen.text.escape import one_line
 from sitegen.text.palette import Theme
@@ -37,18 +39,17 @@ def learning_rate_rows(results: Results) -> pd.DataFrame:
     runs = results.runs[(results.runs["kind"] == "train") & (results.runs["suite"] == SUITE)]
     runs = runs[runs["status"].isin(["ok", "diverged"])].sort_values("started_at", kind="stable")
     rows = []
-    for run in records(runs.drop_duplicates(["preset", "corpus_sha256", "protocol_hash"], keep="last")):
-        protocol = json.loads(str(run["protocol"]))
+    for run in stored_runs(runs.drop_duplicates(["preset", "corpus_sha256", "protocol_hash"], keep="last")):
+        protocol = json.loads(run.protocol)
         recipe, rate = recipe_words(str(protocol["optimizer"])), float(protocol["learning_rate"])
-        failed = run["status"] != "ok" or run["held_out_loss"] != run["held_out_loss"] or run["held_out_loss"] is None
-        loss = None if failed else float(run["held_out_loss"])
-        corpus = one_line(str(run["corpus"]), 40)
+        loss = run.held_out_loss if run.status == "ok" else None
+        corpus = one_line(run.corpus, 40)
         steps = int(protocol["measured_steps"])
         rows.append(
             {
-                "series": f"{recipe} ({run['preset']} on {corpus}, {quantities.whole(steps)} steps)",
+                "series": f"{recipe} ({run.preset} on {corpus}, {quantities.whole(steps)} steps)",
                 "recipe": recipe,
-                "preset": run["preset"],
+                "preset": run.preset,
                 "corpus": corpus,
                 "rate": rate,
                 "rate_text": f"{rate:g}",
@@ -57,9 +58,9 @@ def learning_rate_rows(results: Results) -> pd.DataFrame:
                 "state": "failed" if loss is None else "measured",
                 "steps": steps,
                 "status": "ok" if loss is not None else failure_reason(run),
-                "machine": machine_label(run["machine"], run["machine_hash"], run["origin"], run["variant"]),
-                "command": one_line(str(run["command"]), 300),
-                "run_id": str(run["run_id"]),
+                "machine": machine_label(run),
+                "command": one_line(run.command, 300),
+                "run_id": run.run_id,
             }
         )
     return pd.DataFrame(rows, columns=[*_FIELDS]).sort_values(["series", "rate"], ignore_index=True)

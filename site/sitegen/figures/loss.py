@@ -12,7 +12,8 @@ import altair as alt
 import pandas as pd
 
 from sitegen.figures.base import HEIGHT, Column, Drawing, Figure, legend_columns, text, tooltip
-from sitegen.rows.results import Results, loss_frame
+from sitegen.rows.results import Results
+from sitegen.rows.training import loss_frame
 from sitegen.text import quantities
 from sitegen.text.palette import Theme
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
+from bench.records.rows import Kind
 from sitegen.figures.base import (
     HEIGHT,
     Column,
@@ -24,14 +25,15 @@ from sitegen.figures.base import (
     tooltip,
 )
 from sitegen.figures.menus import show_menu
-from sitegen.rows.results import CELL_TEXT, Results, cell_frame
+from sitegen.rows.cells import CELL_TEXT, cell_frame
+from sitegen.rows.results import Results
 from sitegen.rows.series import tier_of
 from sitegen.text import quantities
 from sitegen.text.palette import Theme
 
 BYTES_PER_PARAMETER = 16
 
-_KINDS = ("bench", "peer")  # the products alone hold no model
+_KINDS: tuple[Kind, ...] = ("bench", "peer")  # the products alone hold no model
 _FIELDS = (
     "state", "variant", "tier", "preset", "n_parameters", "peak_bytes", "megabytes", "memory_text", *CELL_TEXT,
 )  # fmt: skip

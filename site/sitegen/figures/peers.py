@@ -30,7 +30,7 @@ from sitegen.figures.base import (
     tooltip,
     variant_encodings,
 )
-from sitegen.rows.peers import TRAINING_COMMAND, training_frame
+from sitegen.rows.peers import TRAINING_COMMAND, peer_frame
 from sitegen.rows.results import Results
 from sitegen.text import quantities
 from sitegen.text.palette import Theme
@@ -43,7 +43,7 @@ _FIELDS = (
 
 def peers_rows(results: Results) -> pd.DataFrame:
     """One row per peer and preset, the roofline's included; failed cells too, where anything could be compared."""
-    rows = training_frame(results)
+    rows = peer_frame(results.training_ratios)
     rows = rows[~rows["variant"].isin([REFERENCE, OURS])]
     rows = rows[(rows["state"] == "failed") | rows["speedup"].notna()].reset_index(drop=True)
     if rows.empty or not rows["speedup"].notna().any():

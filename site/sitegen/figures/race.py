@@ -11,10 +11,12 @@ import json
 import altair as alt
 import pandas as pd
 
+from bench.records.store import stored_runs
 from bench.training.race import NANOGPT_TARGET, SUITE
 from sitegen.figures.base import HEIGHT, Column, Drawing, Figure, text, tooltip, variant_encodings
+from sitegen.rows.cells import failure_reason, of_scope
 from sitegen.rows.machines import machine_label
-from sitegen.rows.results import Results, failure_reason, records
+from sitegen.rows.results import Results
 from sitegen.text import quantities
 from sitegen.text.escape import one_line
 from sitegen.text.palette import Theme
@@ -39,38 +41,31 @@ _FIELDS = (
 def race_rows(results: Results) -> pd.DataFrame:
     """Evaluations of the races on one text and machine: the newest run of each engine and recipe."""
     runs = results.runs[(results.runs["kind"] == "train") & (results.runs["suite"] == SUITE)]
-    if runs.empty:
-        return pd.DataFrame(columns=[*_FIELDS])
-    newest = runs.sort_values("started_at", kind="stable").iloc[-1]
-    same = runs[
-        (runs["corpus_sha256"] == newest["corpus_sha256"])
-        & (runs["machine_hash"] == newest["machine_hash"])
-        & (runs["origin"] == newest["origin"])
-    ]
+    runs = runs.sort_values("started_at", kind="stable")
+    same = of_scope(runs, runs.tail(1))
+    same = same[same["corpus_sha256"].isin(runs["corpus_sha256"].tail(1))]
     rows = []
-    for run in records(
-        same.sort_values("started_at", kind="stable").drop_duplicates(["variant", "protocol_hash"], keep="last")
-    ):
-        protocol = json.loads(str(run["protocol"]))
-        recipe = f"{run['preset']}, {quantities.whole(protocol['measured_steps'])} steps"
-        steps = results.steps[results.steps["cell_id"] == run["cell_id"]].sort_values("step")
-        for point in records(steps[steps["held_out_loss"].notna()]):
-            seconds, loss = float(point["elapsed_seconds"]), float(point["held_out_loss"])
+    for run in stored_runs(same.drop_duplicates(["variant", "protocol_hash"], keep="last")):
+        protocol = json.loads(run.protocol)
+        recipe = f"{run.preset}, {quantities.whole(protocol['measured_steps'])} steps"
+        steps = results.steps[results.steps["cell_id"] == run.cell_id].sort_values("step")
+        evaluated = steps[steps["held_out_loss"].notna()]
+        for step, seconds, loss in evaluated[["step", "elapsed_seconds", "held_out_loss"]].itertuples(index=False):
             rows.append(
                 {
-                    "variant": run["variant"],
+                    "variant": run.variant,
                     "recipe": recipe,
-                    "preset": run["preset"],
-                    "corpus": one_line(str(run["corpus"]), 40),
-                    "step": int(point["step"]),
+                    "preset": run.preset,
+                    "corpus": one_line(run.corpus, 40),
+                    "step": step,
                     "minutes": seconds / 60,
                     "time_text": quantities.duration(seconds),
                     "loss": loss,
                     "loss_text": f"{loss:.3f} nats per byte",
-                    "status": "ok" if run["status"] == "ok" else f"{run['status']}: {failure_reason(run)}",
-                    "machine": machine_label(run["machine"], run["machine_hash"], run["origin"], run["variant"]),
-                    "command": one_line(str(run["command"]), 300),
-                    "run_id": str(run["run_id"]),
+                    "status": "ok" if run.status == "ok" else f"{run.status}: {failure_reason(run)}",
+                    "machine": machine_label(run),
+                    "command": one_line(run.command, 300),
+                    "run_id": run.run_id,
                 }
             )
     return pd.DataFrame(rows, columns=[*_FIELDS])

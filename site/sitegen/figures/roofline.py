@@ -24,7 +24,7 @@ from sitegen.figures.base import (
     tooltip,
 )
 from sitegen.figures.menus import show_menu
-from sitegen.rows.peers import TRAINING_COMMAND, training_frame
+from sitegen.rows.peers import TRAINING_COMMAND, peer_frame
 from sitegen.rows.results import Results
 from sitegen.rows.series import tier_of
 from sitegen.text import quantities
@@ -38,7 +38,7 @@ _FIELDS = (
 
 def roofline_rows(results: Results) -> pd.DataFrame:
     """One row per engine or peer and preset that was measured beside the products alone."""
-    frame = training_frame(results)
+    frame = peer_frame(results.training_ratios)
     products = frame[frame["variant"] == ROOFLINE].set_index(["machine", "preset"])["time_text"].to_dict()
     rows = frame[frame["share"].notna() & (frame["variant"] != ROOFLINE)].reset_index(drop=True)
     rows["tier"] = [tier_of(str(variant)) for variant in rows["variant"]]

@@ -1,6 +1,6 @@
 """The stack of wins: what each idea buys, as variants measured side by side in one run.
 
-    ratio(stage, preset) = median step time of numpy / the stage's, rounds paired as in ``bench.statistics.summary``
+    ratio(stage, preset) = median step time of numpy / the stage's, rounds paired as in ``bench.statistics.ratios``
 
 Stages build on each other: plain Python, textbook NumPy, the fast engine on one thread (buffers, fused kernels, tiles,
 folding, blocked attention), its workers as threads, and as processes, which is the default where there is ``fork``.
@@ -14,7 +14,8 @@ import altair as alt
 import pandas as pd
 
 from bench.arms.registry import REFERENCE
-from bench.statistics.summary import cell_summary, speedups
+from bench.records.grouping import best_of_each, grouped
+from bench.statistics.ratios import Speedup, speedups
 from sitegen.figures.base import (
     HEIGHT,
     Column,
@@ -29,12 +30,12 @@ from sitegen.figures.base import (
     tooltip,
 )
 from sitegen.rows.machines import machine_label
-from sitegen.rows.results import Results, ratio_frame, records
+from sitegen.rows.ratios import chosen_pairs, interval_text
+from sitegen.rows.results import Results, records
 from sitegen.rows.series import series_shapes
 from sitegen.text import quantities
 from sitegen.text.escape import one_line
 from sitegen.text.palette import Theme
-from tinygpt.presets import PRESETS
 
 COMMAND = "invoke bench --suite variants"
 
@@ -56,82 +57,62 @@ _FIELDS = (
 
 
 def variants_rows(results: Results) -> pd.DataFrame:
-    """One row per preset and stage of the run that speaks for the preset."""
-    pairs = speedups(cell_summary(results.runs, results.steps), REFERENCE)
-    pairs = pairs[pairs["variant"].isin(STAGES)]
+    """One row per preset and stage of the run that is chosen for the preset."""
+    pairs = [pair for pair in speedups(results.cells, REFERENCE) if pair.cell.variant in STAGES]
     rows = [row for stack in _stacks(pairs) for row in _stack_rows(stack, results)]
     frame = pd.DataFrame(rows, columns=[*_FIELDS])
     frame["slot"] = frame.groupby("variant", sort=False)["n_parameters"].rank(method="dense").sub(1)
     return frame
 
 
-def _stacks(pairs: pd.DataFrame) -> list[pd.DataFrame]:
-    """For each machine and preset, the rows of one run: clean, with most stages and rounds, the newest."""
-    best: dict[tuple[Any, ...], tuple[tuple[Any, ...], pd.DataFrame]] = {}
-    for _, group in pairs.groupby(["origin", "machine_hash", "preset", "run_id", "protocol_hash"], sort=False):
-        if not set(_NEEDED) <= set(group["variant"]):
-            continue
-        origin, machine, preset = (str(group.iloc[0][name]) for name in ("origin", "machine_hash", "preset"))
-        clean = origin != "published" or not group["dirty"].any()
-        depth = int(group.loc[group["variant"] != "python", "n_rounds"].min())
-        rank = (clean, group["variant"].nunique(), depth, group["started_at"].max())
-        place = (origin != "published", machine, PRESETS[preset].model.n_parameters)
-        if place not in best or rank > best[place][0]:
-            best[place] = (rank, group)
-    return [best[place][1] for place in sorted(best)]
+def _stacks(pairs: list[Speedup]) -> list[list[Speedup]]:
+    """For each machine and preset, the pairs of one run: clean, with most stages and rounds, the newest."""
+    groups = grouped(pairs, lambda pair: pair.cell.together).values()
+    whole = [group for group in groups if {*_NEEDED} <= {pair.cell.variant for pair in group}]
+    chosen = best_of_each(whole, lambda group: group[0].cell.place, _rank)
+    return sorted(chosen, key=lambda group: group[0].cell.published_first)
 
 
-def _stack_rows(stack: pd.DataFrame, results: Results) -> list[dict[str, Any]]:
-    found = {str(row["variant"]): row | {"elsewhere": ""} for row in records(stack)}
-    if "python" not in found:
-        found |= _python_elsewhere(stack, results)
-    runs = results.runs[results.runs["run_id"] == stack.iloc[0]["run_id"]]
+def _rank(group: list[Speedup]) -> tuple[object, ...]:
+    clean = all(pair.cell.is_clean for pair in group)
+    depth = min(pair.ratio.n_rounds for pair in group if pair.cell.variant != "python")
+    return clean, len(group), depth, max(pair.cell.started_at for pair in group)
+
+
+def _stack_rows(stack: list[Speedup], results: Results) -> list[dict[str, Any]]:
+    found = {pair.cell.variant: (pair, "") for pair in stack}
+    if "python" not in found:  # from another run of the same machine, where it had the time that it needs
+        by_arm = {pair.cell.arm: pair for pair in chosen_pairs(results, baselines=(REFERENCE,))}
+        if elsewhere := by_arm.get((*stack[0].cell.place, "python")):
+            found["python"] = elsewhere, ", from another run"
     rows: list[dict[str, Any]] = []
     for position, variant in enumerate(STAGES):
         if variant not in found:
             continue
-        row = found[variant]
-        gain = row["speedup"] / rows[-1]["speedup"] if rows else None
-        n_rounds = int(row["n_rounds"])
+        (pair, where), speedup = found[variant], found[variant][0].ratio.speedup
+        n_rounds = pair.ratio.n_rounds
         rows.append(
-            {name: row[name] for name in ("preset", "n_parameters", "speedup", "speedup_low", "speedup_high")}
-            | {
+            {
+                "preset": pair.cell.preset,
+                "n_parameters": pair.cell.n_parameters,
                 "variant": variant,
                 "stage": STAGES[variant],
                 "position": position,
-                "speedup_text": quantities.ratio(row["speedup"]),
-                "interval": f"{quantities.ratio(row['speedup_low'])} to {quantities.ratio(row['speedup_high'])}",
-                "gain": "" if gain is None else quantities.ratio(gain),
-                "time_text": quantities.duration(row["median_step_seconds"]),
-                "edge_text": f"{row['preset']} {quantities.ratio(row['speedup'])}",
-                "evidence": f"{n_rounds} {'rounds' if n_rounds != 1 else 'round'}{row['elsewhere']}",
-                "machine": machine_label(runs.iloc[0]["machine"], row["machine_hash"], row["origin"]),
-                "command": one_line(f"{COMMAND} --presets {row['preset']}"),
-                "measured_on": quantities.day(row["started_at"]),
+                "speedup": speedup,
+                "speedup_low": pair.ratio.low,
+                "speedup_high": pair.ratio.high,
+                "speedup_text": quantities.ratio(speedup),
+                "interval": interval_text(pair.ratio),
+                "gain": quantities.ratio(speedup / rows[-1]["speedup"]) if rows else "",
+                "time_text": quantities.duration(pair.cell.seconds.median),
+                "edge_text": f"{pair.cell.preset} {quantities.ratio(speedup)}",
+                "evidence": f"{n_rounds} {'rounds' if n_rounds != 1 else 'round'}{where}",
+                "machine": machine_label(pair.cell),
+                "command": one_line(f"{COMMAND} --presets {pair.cell.preset}"),
+                "measured_on": quantities.day(pair.cell.started_at),
             }
         )
     return rows
-
-
-def _python_elsewhere(stack: pd.DataFrame, results: Results) -> dict[str, dict[str, Any]]:
-    """Plain Python's ratio from another run of the same machine, where it had the time that it needs."""
-    first = stack.iloc[0]
-    pairs = ratio_frame(results)
-    same = (pairs["origin"] == first["origin"]) & (pairs["machine_hash"] == first["machine_hash"])
-    pairs = pairs[same & (pairs["preset"] == first["preset"])]
-    pairs = pairs[(pairs["variant"] == "python") & (pairs["baseline"] == REFERENCE)]
-    if pairs.empty:
-        return {}
-    row = records(pairs)[0]
-    return {
-        "python": row
-        | {
-            "n_rounds": 1,
-            "median_step_seconds": row["seconds"],
-            "started_at": row["measured_at"],
-            "elsewhere": ", from another run",
-        }
-    }
 
 
 def variants_chart(rows: pd.DataFrame, theme: Theme) -> Drawing:

@@ -5,7 +5,7 @@ Some are words, so that a sentence stays true when rows change: from which size 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import MappingProxyType
 from typing import Any
 
@@ -13,8 +13,9 @@ import pandas as pd
 
 from bench.arms.devices import ACCELERATED
 from bench.arms.registry import OURS
-from bench.statistics.accelerator_ratios import EAGER, REPLAYED, common_presets
+from bench.statistics.accelerator_ratios import EAGER, REPLAYED, batch_size, common_presets, devices
 from bench.statistics.noise import ASSUMED_FLOOR
+from bench.statistics.ratios import Speedup
 from sitegen.rows.accelerators import (
     ON_ACCELERATOR,
     ON_PROCESSOR,
@@ -24,6 +25,7 @@ from sitegen.rows.accelerators import (
     overtaking_words,
     step_flops,
 )
+from sitegen.rows.ratios import interval_text
 from sitegen.text import quantities
 
 Answer = tuple[str, str, tuple[str, ...]] | None
@@ -124,33 +126,32 @@ def _both(quoted: Quoted, where: str) -> str:
 
 def over_torch(quoted: Quoted, preset: str) -> Answer:
     """The fastest PyTorch's time over ours, in one run."""
-    found = quoted.pairs[quoted.pairs["preset"] == preset]
-    if found.empty:
+    pair = next((pair for pair in quoted.pairs if pair.cell.preset == preset), None)
+    if pair is None:
         return None
-    row = found.iloc[0]
-    low, high = (quantities.ratio(row[name]) for name in ("speedup_low", "speedup_high"))
-    source = f"{row['theirs']} over {row['ours']} at {preset}, {low} to {high}, in one run"
-    return quantities.ratio(row["speedup"]), source, (str(row["run_id"]),)
+    source = f"{pair.baseline.variant} over {pair.cell.variant} at {preset}, {interval_text(pair.ratio)}, in one run"
+    return quantities.ratio(pair.ratio.speedup), source, (pair.cell.run_id,)
 
 
 def over_torch_range(quoted: Quoted) -> Answer:
     """From the preset where we come off worst to the one where we come off best."""
-    if quoted.pairs.empty:
+    if not quoted.pairs:
         return None
-    ordered = quoted.pairs.sort_values("speedup")
-    texts = [quantities.ratio(ordered.iloc[place]["speedup"]) for place in (0, -1)]
-    source = f"PyTorch's best over ours, at {ordered.iloc[0]['preset']} and {ordered.iloc[-1]['preset']}"
-    return " to ".join(dict.fromkeys(texts)), source, _runs(ordered)
+    ordered = sorted(quoted.pairs, key=lambda pair: pair.ratio.speedup)
+    ends = ordered[0], ordered[-1]
+    texts = dict.fromkeys(quantities.ratio(pair.ratio.speedup) for pair in ends)
+    source = f"PyTorch's best over ours, at {' and '.join(pair.cell.preset for pair in ends)}"
+    return " to ".join(texts), source, _runs_of(ordered)
 
 
 def level(quoted: Quoted) -> Answer:
     """At how many presets ours is ahead of PyTorch's best, or not told apart from it."""
-    pairs = quoted.pairs
-    if pairs.empty:
+    ratios = [pair.ratio for pair in quoted.pairs]
+    if not ratios:
         return None
-    good = (pairs["speedup"] * (1 + ASSUMED_FLOOR) >= 1) | (pairs["speedup_high"] >= 1)
+    good = [ratio for ratio in ratios if ratio.speedup * (1 + ASSUMED_FLOOR) >= 1 or ratio.high >= 1]
     source = f"ratios above 1, with an interval that holds it, or within {quantities.percent(ASSUMED_FLOOR)} of it"
-    return f"{int(good.sum())} of {len(pairs)}", source, _runs(pairs)
+    return f"{len(good)} of {len(ratios)}", source, _runs_of(quoted.pairs)
 
 
 def dispatch(quoted: Quoted, preset: str) -> Answer:
@@ -162,12 +163,17 @@ def dispatch(quoted: Quoted, preset: str) -> Answer:
 
 def several_devices(quoted: Quoted, preset: str) -> Answer:
     """How many times as fast the most devices are as one, with the largest batch on record."""
-    found = quoted.several[quoted.several["preset"] == preset].sort_values(["devices", "batch_size", "started_at"])
-    if found.empty:
+    found = [pair for pair in quoted.several if pair.cell.preset == preset]
+    if not found:
         return None
-    row = found.iloc[-1]
-    source = f"{row['variant']}: {row['devices']} devices over one, batch {row['batch_size']}, in one run"
-    return quantities.ratio(row["speedup"]), source, (str(row["run_id"]),)
+    pair = max(found, key=lambda pair: (devices(pair.cell), batch_size(pair.cell), pair.cell.started_at))
+    cell = pair.cell
+    source = f"{cell.variant}: {devices(cell)} devices over one, batch {batch_size(cell)}, in one run"
+    return quantities.ratio(pair.ratio.speedup), source, (cell.run_id,)
+
+
+def _runs_of(pairs: Iterable[Speedup]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(pair.cell.run_id for pair in pairs))
 
 
 def _runs(rows: pd.DataFrame) -> tuple[str, ...]:

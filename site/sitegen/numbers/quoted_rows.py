@@ -5,16 +5,22 @@ Of these, the machine that measured most cells. What an accelerator computed is 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from bench.arms.devices import of_accelerators, of_processors
-from bench.statistics.kernel_shares import part_shares
+from bench.arms.devices import on_accelerator
+from bench.statistics.chosen_runs import quoted_origin
+from bench.statistics.kernel_shares import PartShare, part_shares
+from bench.statistics.peer_ratios import PeerRatio
+from bench.statistics.training_parts import TrainingRun
 from sitegen.rows.accelerators import Quoted, quoted
-from sitegen.rows.peers import generation_frame, primary, training_frame
-from sitegen.rows.results import Results, cell_frame, primary_cells, ratio_frame, training_runs
+from sitegen.rows.cells import cell_frame, of_scope, primary_cells, published_else_local
+from sitegen.rows.ratios import ratio_frame
+from sitegen.rows.results import Results
+from sitegen.rows.training import training_runs
 
 if TYPE_CHECKING:
     from sitegen.numbers.number import Number
@@ -35,17 +41,17 @@ class Facts:
     @cached_property
     def ratios(self) -> pd.DataFrame:
         """Ratios of the quoted scope."""
-        return self._in_scope(ratio_frame(self.results))
+        return of_scope(ratio_frame(self.results), self.cells)
 
     @cached_property
-    def training(self) -> pd.DataFrame:
+    def training(self) -> list[TrainingRun]:
         """Processors' training runs that came to their end, published ones if there are any, newest first."""
-        return _ended(of_processors(training_runs(self.results)))
+        return _ended(run for run in training_runs(self.results) if not on_accelerator(run.variant))
 
     @cached_property
-    def accelerated_training(self) -> pd.DataFrame:
+    def accelerated_training(self) -> list[TrainingRun]:
         """The same of accelerators."""
-        return _ended(of_accelerators(training_runs(self.results)))
+        return _ended(run for run in training_runs(self.results) if on_accelerator(run.variant))
 
     @cached_property
     def accelerated(self) -> Quoted:
@@ -56,35 +62,30 @@ class Facts:
     def bench_runs(self) -> pd.DataFrame:
         """Processors' benchmark rows, published ones if there are any: every attempt, whatever its status."""
         runs = self.results.processor_runs
-        runs = runs[runs["kind"] == "bench"]
-        published = runs[runs["origin"] == "published"]
-        return published if not published.empty else runs
+        return published_else_local(runs[runs["kind"] == "bench"])
 
     @cached_property
-    def against(self) -> pd.DataFrame:
-        """Training steps beside the peers', of the machine that is quoted."""
-        return primary(training_frame(self.results))
+    def beside_peers(self) -> list[PeerRatio]:
+        """Training steps beside the peers', of the machine that comes first."""
+        rows = self.results.training_ratios
+        return [row for row in rows if row.cell.scope == rows[0].cell.scope]
 
     @cached_property
-    def against_generating(self) -> pd.DataFrame:
-        """Texts beside the peers', of the machine that is quoted."""
-        return primary(generation_frame(self.results))
+    def generating_beside_peers(self) -> list[PeerRatio]:
+        """Texts beside the peers', of the machine that comes first."""
+        rows = self.results.generation_ratios
+        return [row for row in rows if row.cell.scope == rows[0].cell.scope]
 
     @cached_property
-    def parts(self) -> pd.DataFrame:
+    def parts(self) -> list[PartShare]:
         """Shares of a step's parts, of the machine that comes first."""
-        return primary(part_shares(self.results.runs, self.results.steps, self.results.kernels))
+        parts = part_shares(self.results.runs, self.results.steps, self.results.kernels)
+        return [part for part in parts if part.run.scope == parts[0].run.scope]
 
     def runs_of(self, engine: str) -> tuple[str, ...]:
         """Ids of the runs that an engine's measured cells come from."""
         cells = self.cells[(self.cells["variant"] == engine) & (self.cells["state"] == "measured")]
         return tuple(dict.fromkeys(cells["run_id"]))
-
-    def _in_scope(self, frame: pd.DataFrame) -> pd.DataFrame:
-        if self.cells.empty or frame.empty:
-            return frame.head(0)
-        first = self.cells.iloc[0]
-        return frame[(frame["origin"] == first["origin"]) & (frame["machine_hash"] == first["machine_hash"])]
 
     def cell(self, engine: str, preset: str) -> dict[str, Any] | None:
         """The measured cell of an engine (or variant) at a preset."""
@@ -94,7 +95,7 @@ class Facts:
         return None if found.empty else dict(found.iloc[0])
 
 
-def _ended(runs: pd.DataFrame) -> pd.DataFrame:
-    runs = runs[runs["status"] == "ok"]
-    published = runs[runs["origin"] == "published"]
-    return published if not published.empty else runs
+def _ended(runs: Iterable[TrainingRun]) -> list[TrainingRun]:
+    ended = [run for run in runs if run.status == "ok"]
+    origin = quoted_origin(run.origin for run in ended)
+    return [run for run in ended if run.origin == origin]

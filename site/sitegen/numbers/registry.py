@@ -7,6 +7,7 @@ parts are placeholders, looked up in the tables that define engines, presets and
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -17,6 +18,8 @@ import pandas as pd
 from bench.arms.kernel_parts import PARTS
 from bench.arms.registry import JAX_ON_CPU, OURS, PEERS, REFERENCE, ROOFLINE
 from bench.statistics.cost_model import CostModel
+from bench.statistics.peer_ratios import PeerRatio
+from bench.statistics.training_parts import TrainingRun
 from bench.training.sweep import DEFAULT_RATES
 from sitegen.numbers.accelerator_numbers import ANSWERS as ACCELERATOR_ANSWERS
 from sitegen.numbers.number import Answer, Number
@@ -32,12 +35,8 @@ from sitegen.numbers.recipe_numbers import (
     race_time,
 )
 from sitegen.rows.accelerators import COMMAND as ACCELERATOR_COMMAND
-from sitegen.rows.peers import (
-    BEST_TORCH,
-    GENERATION_COMMAND,
-    TRAINING_COMMAND,
-    find,
-)
+from sitegen.rows.machines import machine_label
+from sitegen.rows.peers import BEST_TORCH, GENERATION_COMMAND, TRAINING_COMMAND, evidence, find
 from sitegen.rows.projections import cost_models
 from sitegen.text import quantities
 from sitegen.text.errors import SiteError
@@ -87,30 +86,33 @@ def _of_cell(column: str, write: Callable[[float], str]) -> Callable[..., Answer
     return resolve
 
 
-def _of_training(column: str, write: Callable[[float], str], frame: str = "training") -> Callable[..., Answer]:
+def _of_training(
+    value: Callable[[TrainingRun], float | None],
+    write: Callable[[float], str],
+    runs: Callable[[Facts], list[TrainingRun]] = lambda facts: facts.training,
+) -> Callable[..., Answer]:
     def resolve(facts: Facts, corpus: str, preset: str) -> Answer:
-        runs = getattr(facts, frame)
-        runs = runs[(runs["corpus"] == corpus) & (runs["preset"] == preset) & runs[column].notna()]
-        if runs.empty:
-            return None
-        run = runs.iloc[0]
-        when = quantities.day(run["started_at"])
-        source = f"{run['variant']}, {run['steps_done']} steps on {corpus}, {run['origin']}, {when}"
-        return write(float(run[column])), source, _runs(run)
+        for run in runs(facts):
+            number = value(run)
+            if (run.corpus, run.preset) == (corpus, preset) and number is not None and not math.isnan(number):
+                when = quantities.day(run.started_at)
+                source = f"{run.variant}, {run.steps_done} steps on {corpus}, {run.origin}, {when}"
+                return write(number), source, (run.run_id,)
+        return None
 
     return resolve
 
 
 def _best_loss(facts: Facts, corpus: str, preset: str) -> Answer:
     """The best evaluation of an accelerator's newest run: the checkpoint that such a run keeps is that one."""
-    runs = facts.accelerated_training
-    runs = runs[(runs["corpus"] == corpus) & (runs["preset"] == preset) & runs["held_out_loss"].notna()]
-    if runs.empty:
-        return None
-    run, steps = runs.iloc[0], facts.results.steps
-    best = min(float(run["held_out_loss"]), float(steps.loc[steps["cell_id"] == run["cell_id"], "held_out_loss"].min()))
-    when = quantities.day(run["started_at"])
-    return quantities.loss(best), f"{run['variant']}, best of the evaluations on {corpus}, {when}", _runs(run)
+    for run in facts.accelerated_training:
+        if (run.corpus, run.preset) == (corpus, preset) and run.held_out_loss is not None:
+            steps = facts.results.steps
+            best = min(run.held_out_loss, float(steps.loc[steps["cell_id"] == run.cell_id, "held_out_loss"].min()))
+            when = quantities.day(run.started_at)
+            source = f"{run.variant}, best of the evaluations on {corpus}, {when}"
+            return quantities.loss(best), source, (run.run_id,)
+    return None
 
 
 def _minutes(seconds: float) -> str:
@@ -180,22 +182,26 @@ def _cost_share(term: str) -> Callable[..., Answer]:
 
 
 def _part_share(facts: Facts, part: str, preset: str) -> Answer:
-    shares = facts.parts
-    found = shares[(shares["part"] == part.replace("_", " ")) & (shares["preset"] == preset)]
-    if found.empty:
+    wanted = part.replace("_", " "), preset
+    found = next((share for share in facts.parts if (share.part, share.run.preset) == wanted), None)
+    if found is None:
         return None
-    row = found.iloc[0]
-    source = f"{part} at {preset}, {row['n_steps']} steps in {row['n_rounds']} rounds"
-    return quantities.percent(row["share"]), source, _runs(row)
+    source = f"{part} at {preset}, {found.n_steps} steps in {found.n_rounds} rounds"
+    return quantities.percent(found.share), source, (found.run.run_id,)
 
 
-def _of_peer(frame: str, column: str, write: Callable[[float], str]) -> Callable[..., Answer]:
+def _of_peer(
+    value: Callable[[PeerRatio], float],
+    write: Callable[[float], str],
+    rows: Callable[[Facts], list[PeerRatio]] = lambda facts: facts.beside_peers,
+) -> Callable[..., Answer]:
     def resolve(facts: Facts, peer: str, preset: str) -> Answer:
-        row = find(getattr(facts, frame), peer, preset)
-        if row is None or pd.isna(row[column]):
+        row = find(rows(facts), peer, preset)
+        if row is None or math.isnan(value(row)):
             return None
-        name = f"{peer} ({row['variant']})" if peer == BEST_TORCH else peer
-        return write(float(row[column])), f"{name} at {preset}, {row['evidence']}; {_place(row)}", _runs(row)
+        name = f"{peer} ({row.cell.variant})" if peer == BEST_TORCH else peer
+        place = f"{machine_label(row.cell)}; {quantities.day(row.cell.started_at)}"
+        return write(value(row)), f"{name} at {preset}, {evidence(row)}; {place}", (row.cell.run_id,)
 
     return resolve
 
@@ -222,6 +228,10 @@ class Pattern:
 
     resolve: Callable[..., Answer]
     command: str = "invoke bench --suite standard"
+
+
+def _generating(facts: Facts) -> list[PeerRatio]:
+    return facts.generating_beside_peers
 
 
 _TRAIN = "invoke train --preset {PRESET} --corpus {CORPUS} --record"
@@ -252,19 +262,23 @@ PATTERNS = MappingProxyType(
         "tokens_per_s.ENGINE.PRESET": Pattern(_of_cell("tokens_per_second", quantities.significant), _CELL),
         "memory.ENGINE.PRESET": Pattern(_of_cell("peak_bytes", quantities.megabytes), _CELL),
         "params.PRESET": Pattern(_parameters),
-        "loss.held_out.CORPUS.PRESET": Pattern(_of_training("held_out_loss", quantities.loss), _TRAIN),
-        "loss.first.CORPUS.PRESET": Pattern(_of_training("first_loss", quantities.loss), _TRAIN),
-        "loss.train.CORPUS.PRESET": Pattern(_of_training("train_loss", quantities.loss), _TRAIN),
-        "train_minutes.CORPUS.PRESET": Pattern(_of_training("wall_seconds", _minutes), _TRAIN),
-        "over.PEER.PRESET": Pattern(_of_peer("against", "speedup", quantities.ratio), _PEERS),
-        "rival_ms.PEER.PRESET": Pattern(_of_peer("against", "seconds", quantities.milliseconds), _PEERS),
-        "rival_memory.PEER.PRESET": Pattern(_of_peer("against", "peak_memory_bytes", quantities.megabytes), _PEERS),
-        "roofline_share.PEER.PRESET": Pattern(_of_peer("against", "share", quantities.percent), _PEERS),
-        "gflops.PEER.PRESET": Pattern(_of_peer("against", "flops_per_second", quantities.gflops), _PEERS),
-        "generates.PEER.PRESET": Pattern(
-            _of_peer("against_generating", "tokens_per_second", quantities.significant), _GENERATES
+        "loss.held_out.CORPUS.PRESET": Pattern(_of_training(lambda run: run.held_out_loss, quantities.loss), _TRAIN),
+        "loss.first.CORPUS.PRESET": Pattern(_of_training(lambda run: run.first_loss, quantities.loss), _TRAIN),
+        "loss.train.CORPUS.PRESET": Pattern(_of_training(lambda run: run.train_loss, quantities.loss), _TRAIN),
+        "train_minutes.CORPUS.PRESET": Pattern(_of_training(lambda run: run.wall_seconds, _minutes), _TRAIN),
+        "over.PEER.PRESET": Pattern(_of_peer(lambda row: row.speedup, quantities.ratio), _PEERS),
+        "rival_ms.PEER.PRESET": Pattern(_of_peer(lambda row: row.cell.seconds.median, quantities.milliseconds), _PEERS),
+        "rival_memory.PEER.PRESET": Pattern(
+            _of_peer(lambda row: row.cell.peak_memory_bytes, quantities.megabytes), _PEERS
         ),
-        "generates_over.PEER.PRESET": Pattern(_of_peer("against_generating", "speedup", quantities.ratio), _GENERATES),
+        "roofline_share.PEER.PRESET": Pattern(_of_peer(lambda row: row.share, quantities.percent), _PEERS),
+        "gflops.PEER.PRESET": Pattern(_of_peer(lambda row: row.flops_per_second, quantities.gflops), _PEERS),
+        "generates.PEER.PRESET": Pattern(
+            _of_peer(lambda row: row.cell.tokens_per_second, quantities.significant, _generating), _GENERATES
+        ),
+        "generates_over.PEER.PRESET": Pattern(
+            _of_peer(lambda row: row.speedup, quantities.ratio, _generating), _GENERATES
+        ),
         "sweep.loss.RECIPE.RATE": Pattern(_of_results(loss_at_rate), SWEEP_COMMAND),
         "sweep.best.RECIPE": Pattern(_of_results(best_of_recipe), SWEEP_COMMAND),
         "race.time.PEER": Pattern(_of_results(race_time), RACE_COMMAND),
@@ -284,7 +298,8 @@ PATTERNS = MappingProxyType(
         **{f"accelerator.{name}": _of_accelerator(name) for name in ACCELERATOR_ANSWERS},
         "accelerator.loss.CORPUS.PRESET": Pattern(_best_loss, _TRAINS_THERE),
         "accelerator.minutes.CORPUS.PRESET": Pattern(
-            _of_training("wall_seconds", _minutes, "accelerated_training"), _TRAINS_THERE
+            _of_training(lambda run: run.wall_seconds, _minutes, lambda facts: facts.accelerated_training),
+            _TRAINS_THERE,
         ),
         "presets.measured.ENGINE": Pattern(_presets_measured, "invoke bench --engines {ENGINE}"),
     }

@@ -15,27 +15,26 @@ import pandas as pd
 from bench.arms.devices import ACCELERATED, of_accelerators
 from bench.arms.registry import OURS, PEERS
 from bench.arms.step_work import step_products, total_flops
+from bench.records.rows import Kind
 from bench.statistics.accelerator_ratios import (
+    batch_size,
     common_presets,
+    compared_runs,
     crossings,
+    devices,
     dispatch_model,
     dispatch_share,
-    from_speaking_runs,
+    is_exact,
+    is_preset,
     scaling,
     torch_pairs,
 )
-from bench.statistics.chosen_runs import newest_cells
-from bench.statistics.summary import GROUP
+from bench.statistics.chosen_runs import counts, newest_cells
+from bench.statistics.ratios import Speedup
+from sitegen.rows.cells import CELL_COLUMNS, cell_frame, cells_in_words, primary_cells
 from sitegen.rows.machines import accelerator_name, machine_label
-from sitegen.rows.results import (
-    CELL_COLUMNS,
-    TRAINING_KINDS,
-    Results,
-    cell_frame,
-    cells_in_words,
-    primary_cells,
-    records,
-)
+from sitegen.rows.ratios import interval_text
+from sitegen.rows.results import TRAINING_KINDS, Results, records
 from sitegen.rows.series import BEST_ON_CPU, label_of, order_series
 from sitegen.text import quantities
 from sitegen.text.markup import TableCell, html_table, nothing_yet
@@ -45,7 +44,7 @@ COMMAND = "invoke accelerator --out rows && invoke results merge --dirs rows"
 ON_ACCELERATOR, ON_PROCESSOR = "accelerator", "processor"
 LINE_COLUMNS = (*CELL_COLUMNS, "device", "line")
 
-_KINDS = ("bench", "peer")
+_KINDS: tuple[Kind, ...] = ("bench", "peer")
 
 
 def accelerator_cells(results: Results) -> pd.DataFrame:
@@ -56,17 +55,19 @@ def accelerator_cells(results: Results) -> pd.DataFrame:
     Returns:
         columns ``CELL_COLUMNS``, ``is_exact`` (float32) and ``devices``; of failed cells the last two are False and 1.
     """
-    summary = results.accelerator_summary
-    own = summary[summary["is_preset"]]
-    if own.empty:
-        return pd.DataFrame(columns=[*CELL_COLUMNS, "is_exact", "devices"])
-    chosen = newest_cells(from_speaking_runs(own, torch_pairs(own)))
+    own = [cell for cell in results.accelerator_cells if is_preset(cell)]
+    compared = compared_runs(own, torch_pairs(own))
+    chosen = newest_cells([cell for cell in own if counts(compared, cell)])
     attempts = of_accelerators(results.runs)
     expected = attempts["preset"].map({name: preset.tokens_per_step for name, preset in PRESETS.items()})
     cells = cells_in_words(own, chosen, attempts[attempts["tokens_per_step"] == expected], _KINDS)
-    details = chosen[[*GROUP, "is_exact", "devices"]].assign(state="measured")
-    cells = cells.merge(details, on=[*GROUP, "state"], how="left")
-    return cells.assign(is_exact=cells["is_exact"].eq(True), devices=cells["devices"].fillna(1).astype(int))
+    by_arm = {cell.arm: cell for cell in chosen}
+    arms = cells[["origin", "machine_hash", "preset", "variant"]].itertuples(index=False, name=None)
+    measured = [by_arm[arm] if state == "measured" else None for arm, state in zip(arms, cells["state"], strict=True)]
+    return cells.assign(
+        is_exact=[cell is not None and is_exact(cell) for cell in measured],
+        devices=[1 if cell is None else devices(cell) for cell in measured],
+    )
 
 
 def accelerator_lines(results: Results) -> pd.DataFrame:
@@ -116,24 +117,22 @@ class Quoted:
 
     accelerator: str
     lines: pd.DataFrame
-    pairs: pd.DataFrame
-    several: pd.DataFrame
+    pairs: list[Speedup]
+    several: list[Speedup]
 
 
 def quoted(results: Results) -> Quoted:
     """The rows behind the numbers about accelerators; empty frames where none was measured."""
-    lines, pairs = accelerator_lines(results), torch_pairs(results.accelerator_summary)
+    lines = accelerator_lines(results)
     own = primary_cells(lines[lines["device"] == ON_ACCELERATOR])
-    places = set(zip(own["origin"], own["machine_hash"], strict=True))
-    here = [place in places for place in zip(pairs["origin"], pairs["machine_hash"], strict=True)]
+    scopes = set(zip(own["origin"], own["machine_hash"], strict=True))
     rows = pd.concat([own, lines[lines["device"] == ON_PROCESSOR]])
     machines = results.runs.loc[results.runs["machine_hash"].isin(own["machine_hash"]), "machine"]
-    name = accelerator_name(json.loads(str(machines.iloc[0]))) if len(machines) else ""
     return Quoted(
-        name,
+        accelerator_name(json.loads(str(machines.iloc[0]))) if len(machines) else "",
         rows[rows["state"] == "measured"],
-        pairs[pd.Series(here, pairs.index, dtype=bool)],
-        scaling(results.accelerator_summary),
+        [pair for pair in torch_pairs(results.accelerator_cells) if pair.cell.scope in scopes],
+        scaling(results.accelerator_cells),
     )
 
 
@@ -191,15 +190,14 @@ def accelerator_table(results: Results) -> str:
     own = lines[(lines["device"] == ON_ACCELERATOR) & (lines["state"] == "measured")]
     if own.empty:
         return nothing_yet("No accelerator is measured", COMMAND)
-    pairs = torch_pairs(results.accelerator_summary)
-    over_torch = {(row["origin"], row["machine_hash"], row["preset"]): row for row in records(pairs)}
+    over_torch = {pair.cell.place: pair for pair in torch_pairs(results.accelerator_cells)}
     beside = curve(lines[lines["device"] == ON_PROCESSOR], OURS)
     peers = [name for name in order_series(own["line"]) if name != ACCELERATED]
     rows: list[list[TableCell | str]] = []
     for (origin, machine, preset), group in own.groupby(["origin", "machine_hash", "preset"], sort=False):
         times = {str(row["line"]): float(row["seconds"]) for row in records(group)}
         on_machine = own[(own["origin"] == origin) & (own["machine_hash"] == machine)]
-        mine, pair = times.get(ACCELERATED), over_torch.get((origin, machine, preset))
+        mine, pair = times.get(ACCELERATED), over_torch.get((str(origin), str(machine), str(preset)))
         share = dispatch_by_preset(on_machine, ACCELERATED).get(str(preset))
         both = beside[str(preset)] / mine if mine and preset in beside else None
         rows.append(
@@ -224,17 +222,17 @@ def _cell(value: float | None, write: Any) -> TableCell:
     return TableCell("–") if value is None else TableCell(write(value), sort=value)
 
 
-def _pair_cell(pair: dict[str, Any] | None) -> TableCell:
+def _pair_cell(pair: Speedup | None) -> TableCell:
     if pair is None:
         return TableCell("–")
-    ends = [quantities.ratio(pair[name]) for name in ("speedup_low", "speedup_high")]
-    return TableCell(f"{quantities.ratio(pair['speedup'])} ({' to '.join(ends)})", sort=float(pair["speedup"]))
+    speedup = pair.ratio.speedup
+    return TableCell(f"{quantities.ratio(speedup)} ({interval_text(pair.ratio)})", sort=speedup)
 
 
 def scaling_table(results: Results) -> str:
     """Several devices over one, with equal batches in one run."""
-    found = scaling(results.accelerator_summary)
-    if found.empty:
+    found = scaling(results.accelerator_cells)
+    if not found:
         return nothing_yet(
             "No two devices are measured beside one",
             "invoke accelerator --out rows --presets behemoth --batch 8 "
@@ -242,16 +240,16 @@ def scaling_table(results: Results) -> str:
         )
     rows: list[list[TableCell | str]] = [
         [
-            TableCell(str(row["preset"]), sort=int(row["n_parameters"])),
-            str(row["variant"]),
-            TableCell(str(row["devices"]), sort=int(row["devices"])),
-            TableCell(str(row["batch_size"]), sort=int(row["batch_size"])),
-            _cell(float(row["one_seconds"]), quantities.milliseconds),
-            _cell(float(row["seconds"]), quantities.milliseconds),
-            _pair_cell(row),
-            machine_label(row["machine"], row["machine_hash"], row["origin"], row["variant"]),
+            TableCell(pair.cell.preset, sort=pair.cell.n_parameters),
+            pair.cell.variant,
+            TableCell(str(devices(pair.cell)), sort=devices(pair.cell)),
+            TableCell(str(batch_size(pair.cell)), sort=batch_size(pair.cell)),
+            _cell(pair.baseline.seconds.median, quantities.milliseconds),
+            _cell(pair.cell.seconds.median, quantities.milliseconds),
+            _pair_cell(pair),
+            machine_label(pair.cell),
         ]
-        for row in records(found)
+        for pair in found
     ]
     headings = ["preset", "engine", "devices", "batch", "on one device", "on all", "times as fast", "accelerator"]
     return html_table("Several devices over one", headings, rows)

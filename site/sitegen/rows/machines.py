@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pandas as pd
 
 from bench.arms.devices import on_accelerator
+from bench.records.rows import PUBLISHED, Placed
 from sitegen.text.escape import html_block, one_line
 
 # Parts of a processor's name that say nothing: trademarks, core counts (ours differ), nominal clocks.
@@ -36,25 +37,19 @@ _PHRASES: tuple[tuple[tuple[str, ...], Callable[..., str]], ...] = (
 )
 
 
-def machine_label(machine: str, machine_hash: str, origin: str, variant: str = "") -> str:
-    """A short name: where the rows lie, processor, cores, and the start of the fingerprint's hash.
+def machine_label(row: Placed) -> str:
+    """A row's machine in short: where the row lies, processor, cores, and the start of the fingerprint's hash.
 
     Of rows that an accelerator computed, the accelerator takes the processor's place.
 
     Two fingerprints can agree in processor and cores and differ in the BLAS; the hash keeps them apart.
-
-    Args:
-        machine: the fingerprint, canonical JSON.
-        machine_hash: of that text.
-        origin: ``published`` or ``local``.
-        variant: that was measured; any of a processor's when empty.
     """
-    fields = json.loads(machine)
-    where = _ORIGIN_WORDS.get(origin, origin)
-    if on_accelerator(variant):
-        return one_line(f"{where}: {accelerator_name(fields)}, {machine_hash[:6]}")
+    fields = json.loads(row.machine)
+    where = _ORIGIN_WORDS.get(row.origin, row.origin)
+    if on_accelerator(row.variant):
+        return one_line(f"{where}: {accelerator_name(fields)}, {row.machine_hash[:6]}")
     cpu = _CPU_NOISE.sub(" ", str(fields.get("cpu", "unknown processor")))
-    return one_line(f"{where}: {' '.join(cpu.split())}, {fields.get('cores', '?')} cores, {machine_hash[:6]}")
+    return one_line(f"{where}: {' '.join(cpu.split())}, {fields.get('cores', '?')} cores, {row.machine_hash[:6]}")
 
 
 def accelerator_name(fields: dict[str, Any]) -> str:
@@ -62,7 +57,7 @@ def accelerator_name(fields: dict[str, Any]) -> str:
     return str(fields.get("accelerator") or "an accelerator that is not named").partition(", driver")[0]
 
 
-def numbered_labels(names: pd.Series, machines: pd.Series) -> list[str]:
+def numbered_labels(names: Iterable[str], machines: Iterable[str]) -> list[str]:
     """Names as they are for the first machine, with a number behind them for every further one.
 
     Args:
@@ -71,7 +66,7 @@ def numbered_labels(names: pd.Series, machines: pd.Series) -> list[str]:
     """
     numbers = {machine: number for number, machine in enumerate(dict.fromkeys(machines), 1)}
     return [
-        str(name) if numbers[machine] == 1 else f"{name}, machine {numbers[machine]}"
+        name if numbers[machine] == 1 else f"{name}, machine {numbers[machine]}"
         for name, machine in zip(names, machines, strict=True)
     ]
 
@@ -85,7 +80,7 @@ def machine_sentence(cells: pd.DataFrame, runs: pd.DataFrame) -> str:
     """
     first = cells.iloc[0]
     record = runs.loc[runs["machine_hash"] == first["machine_hash"], "machine"].iloc[-1]
-    where = "Published rows" if first["origin"] == "published" else "Local rows (not published)"
+    where = "Published rows" if first["origin"] == PUBLISHED else "Local rows (not published)"
     return f"{where}, measured on {html_block(_describe(json.loads(record)))}."
 
 

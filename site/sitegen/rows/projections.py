@@ -12,9 +12,11 @@ from typing import Any
 import pandas as pd
 
 from bench.arms.variants import kind_of
-from bench.planning.projection import Projection, fit_models, project
+from bench.planning.projection import Projection, StepTime, fit_models, project
 from bench.statistics.cost_model import CostModel
-from sitegen.rows.results import CELL_COLUMNS, ENGINE_KINDS, RATIO_COLUMNS, primary_cells, records
+from sitegen.rows.cells import CELL_COLUMNS, primary_cells
+from sitegen.rows.ratios import RATIO_COLUMNS
+from sitegen.rows.results import ENGINE_KINDS, records
 from sitegen.text import quantities
 from sitegen.text.escape import one_line
 from sitegen.text.palette import order_variants
@@ -27,11 +29,16 @@ def cost_models(cells: pd.DataFrame) -> dict[str, CostModel]:
     """Engine → the model of its measured cells in the quoted scope; peers have none, whoever else is in ``cells``.
 
     Args:
-        cells: of :func:`sitegen.rows.results.cell_frame`.
+        cells: of :func:`sitegen.rows.cells.cell_frame`.
     """
     measured = _measured(cells)
-    measured = measured[[kind_of(variant) in ENGINE_KINDS for variant in measured["variant"]]]
-    return next(iter(fit_models(measured).values()), {}) if not measured.empty else {}
+    columns = (measured[name] for name in ("origin", "machine_hash", "variant", "preset", "seconds"))
+    times = [
+        StepTime((origin, machine), variant, preset, seconds)
+        for origin, machine, variant, preset, seconds in zip(*columns, strict=True)
+        if kind_of(variant) in ENGINE_KINDS
+    ]
+    return next(iter(fit_models(times).values()), {})
 
 
 def _measured(cells: pd.DataFrame) -> pd.DataFrame:
@@ -43,7 +50,7 @@ def projected_cells(cells: pd.DataFrame) -> pd.DataFrame:
     """The presets that an engine was not measured at and another one was.
 
     Args:
-        cells: of :func:`sitegen.rows.results.cell_frame`.
+        cells: of :func:`sitegen.rows.cells.cell_frame`.
 
     Returns:
         columns ``CELL_COLUMNS`` with ``state`` "projected" and the band as the interval; smallest preset first.
@@ -92,7 +99,7 @@ def projected_ratios(cells: pd.DataFrame) -> pd.DataFrame:
     """Ratios of which exactly one side was measured and the other is projected.
 
     Args:
-        cells: of :func:`sitegen.rows.results.cell_frame`.
+        cells: of :func:`sitegen.rows.cells.cell_frame`.
 
     Returns:
         columns ``RATIO_COLUMNS`` and ``state`` "projected"; the interval is the projected side's band.

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
-
-import pandas as pd
 
 from bench.arms.labels import is_copy
+from bench.records.grouping import grouped
+from bench.records.rows import Kind, StoredRun
+from bench.records.store import stored_runs
+from bench.statistics.cells import CellSummary, cell_summary
 from bench.statistics.compare import THRESHOLD, Comparison, Point, compare_cells
 from bench.statistics.noise import noise_floors
-from bench.statistics.summary import cell_summary
 from sitegen.rows.machines import machine_label
-from sitegen.rows.results import Results, records
+from sitegen.rows.ratios import interval_text
+from sitegen.rows.results import Results
 from sitegen.text import quantities
 from sitegen.text.escape import html_block, one_line
 from sitegen.text.markup import TableCell, html_table, nothing_yet
 from tinygpt.errors import ResultsError
 
 COMMAND = "invoke bench --suite quick"
-KINDS = ("bench", "peer")
+KINDS: tuple[Kind, ...] = ("bench", "peer")
 SLOWER, FASTER, UNCLEAR = "slower", "faster", "no clear difference"
 LIMIT = 10  # comparisons on the page; `invoke compare` answers for any other pair
 
@@ -30,29 +31,29 @@ def runs_side_by_side(results: Results) -> str:
     if runs.empty:
         return nothing_yet("No runs are recorded", COMMAND)
     rows: list[list[TableCell | str]] = []
-    for run_id, group in sorted(runs.groupby("run_id"), key=lambda item: item[1]["started_at"].min(), reverse=True):
-        first = records(group.sort_values("started_at"))[0]
-        n_failed = int((group["status"] != "ok").sum())
+    by_run = grouped(stored_runs(runs), lambda run: run.run_id)
+    firsts = {run_id: min(group, key=lambda run: run.started_at) for run_id, group in sorted(by_run.items())}
+    for run_id, first in sorted(firsts.items(), key=lambda item: item[1].started_at, reverse=True):
+        group = by_run[run_id]
+        n_failed = sum(run.status != "ok" for run in group)
         rows.append(
             [
-                TableCell(str(run_id), sort=str(run_id), html=_code(run_id)),
-                str(first["suite"]),
-                ", ".join(dict.fromkeys(group["preset"])),
+                TableCell(run_id, sort=run_id, html=_code(run_id)),
+                first.suite,
+                ", ".join(dict.fromkeys(run.preset for run in group)),
                 TableCell(str(len(group)), sort=len(group)),
                 TableCell(str(n_failed), sort=n_failed),
                 _commit(first),
-                ", ".join(dict.fromkeys(group["variant"])),
-                machine_label(first["machine"], first["machine_hash"], first["origin"], first["variant"]),
+                ", ".join(dict.fromkeys(run.variant for run in group)),
+                machine_label(first),
             ]
         )
     headings = ["run", "suite", "presets", "processes", "failed", "commit", "engines", "machine"]
     return html_table("Runs side by side", headings, rows)
 
 
-def _commit(run: dict[str, Any]) -> str:
-    if not isinstance(run["commit"], str):
-        return "unknown"
-    return run["commit"][:7] + (" with uncommitted changes" if run["dirty"] is True else "")
+def _commit(run: StoredRun) -> str:
+    return "unknown" if run.commit is None else run.commit[:7] + (" with uncommitted changes" if run.dirty else "")
 
 
 def _code(run_id: object) -> str:
@@ -61,36 +62,30 @@ def _code(run_id: object) -> str:
 
 def run_comparisons(results: Results) -> str:
     """What ``invoke compare`` says of the newest runs, each beside the earlier one that shares most cells with it."""
-    summary = cell_summary(results.runs, results.steps, KINDS)
-    found = list(_with_predecessors(summary)) if len(summary) else []
+    found = list(_with_predecessors(cell_summary(results.runs, results.steps, KINDS)))
     if not found:
         return nothing_yet("No two runs measured the same cell on one machine by one protocol", COMMAND)
-    starts = results.runs.sort_values("started_at").drop_duplicates("run_id")
-    about = {record["run_id"]: _in_words(record) for record in records(starts)}
+    starts = stored_runs(results.runs.sort_values("started_at").drop_duplicates("run_id"))
+    about = {run.run_id: _in_words(run) for run in starts}
     return f'<div class="tg-comparisons">{"".join(_details(answer, about) for answer in found[:LIMIT])}</div>'
 
 
-def _in_words(run: dict[str, Any]) -> str:
-    return f"<b>{html_block(one_line(str(run['suite'])))}</b> at {_commit(run)}, {run['started_at']:%Y-%m-%d %H:%M}"
+def _in_words(run: StoredRun) -> str:
+    return f"<b>{html_block(one_line(run.suite))}</b> at {_commit(run)}, {run.started_at:%Y-%m-%d %H:%M}"
 
 
-def _with_predecessors(summary: pd.DataFrame) -> Iterator[Comparison]:
+def _with_predecessors(cells: list[CellSummary]) -> Iterator[Comparison]:
     """Every run with the earlier one that shares most cells with it, newest first; what shares none is left out."""
-    floors = noise_floors(summary)
-    timed = summary[~summary["variant"].map(is_copy).astype(bool) & (summary["n_rounds"] > 0)]
-    cells = {
-        str(run): set(group[["variant", "preset", "machine_hash"]].itertuples(index=False, name=None))
-        for run, group in timed.groupby("run_id")
-    }
-    starts = timed.groupby("run_id")["started_at"].min()
-    order = sorted(cells, key=lambda run: starts[run], reverse=True)
+    floors = noise_floors(cells)
+    timed = grouped((cell for cell in cells if cell.n_rounds and not is_copy(cell.variant)), lambda cell: cell.run_id)
+    names = {run: {(cell.variant, cell.preset, cell.machine_hash) for cell in timed[run]} for run in timed}
+    order = sorted(sorted(timed), key=lambda run: min(cell.started_at for cell in timed[run]), reverse=True)
     for index, after in enumerate(order):
-        for before in sorted(order[index + 1 :], key=lambda run: len(cells[run] & cells[after]), reverse=True):
-            if not cells[before] & cells[after]:
+        for before in sorted(order[index + 1 :], key=lambda run: len(names[run] & names[after]), reverse=True):
+            if not names[before] & names[after]:
                 break
-            sides = [timed[timed["run_id"] == run] for run in (before, after)]
             try:
-                yield compare_cells(sides[0], sides[1], floors, (before, after), THRESHOLD)
+                yield compare_cells(timed[before], timed[after], floors, (before, after), THRESHOLD)
             except ResultsError:  # measured by another protocol: an earlier run may share fewer cells, and the protocol
                 continue
             break
@@ -124,14 +119,13 @@ def _verdict(point: Point) -> str:
 
 
 def _row(point: Point) -> list[TableCell | str]:
-    low, high = (quantities.ratio(value) for value in (point.ratio.speedup_low, point.ratio.speedup_high))
     return [
         point.variant,
         point.preset,
         TableCell(quantities.duration(point.before_seconds), sort=point.before_seconds),
         TableCell(quantities.duration(point.after_seconds), sort=point.after_seconds),
         TableCell(quantities.ratio(point.ratio.speedup), sort=point.ratio.speedup),
-        f"{low} to {high}",
+        interval_text(point.ratio),
         TableCell(quantities.percent(point.floor, 1), sort=point.floor),
         _verdict(point),
     ]

@@ -8,8 +8,9 @@ import pandas as pd
 
 from bench.planning.budget import plan_budget
 from bench.training.advice import loss_text
+from sitegen.rows.cells import cell_frame, primary_cells
 from sitegen.rows.projections import cost_models
-from sitegen.rows.results import Results, cell_frame, primary_cells
+from sitegen.rows.results import Results
 from sitegen.text import quantities
 from sitegen.text.escape import one_line
 from sitegen.text.markup import TableCell, html_table, nothing_yet

@@ -10,8 +10,9 @@ import pandas as pd
 
 from bench.arms.suites import SUITES
 from sitegen.rows.accelerators import accelerator_cells, accelerator_table, scaling_table
+from sitegen.rows.cells import cell_frame, primary_cells
 from sitegen.rows.peers import generation_table, training_table
-from sitegen.rows.results import Results, cell_frame, primary_cells, records
+from sitegen.rows.results import Results, records
 from sitegen.tables.comparisons import run_comparisons, runs_side_by_side
 from sitegen.tables.cost_tables import budget_table, cost_model_table
 from sitegen.tables.samples import written

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from sitegen.figures.curve_rows import SPEEDUP_MEASURE, curve_rows
+from sitegen.rows.cells import cell_frame
 from sitegen.rows.projections import cost_models
-from sitegen.rows.results import TRAINING_KINDS, Results, cell_frame, records
+from sitegen.rows.results import TRAINING_KINDS, Results, records
 from sitegen.rows.series import label_of, order_series
 from sitegen.text import quantities
 from sitegen.text.escape import html_block

@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 
 from sitegen.rows.accelerators import COMMAND, accelerator_cells
-from sitegen.rows.results import Results, cell_frame, records
+from sitegen.rows.cells import cell_frame
+from sitegen.rows.results import Results, records
 from sitegen.text import quantities
 from sitegen.text.escape import html_attribute, html_block, one_line
 from sitegen.text.markup import TableCell, html_table, nothing_yet

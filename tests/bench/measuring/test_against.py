@@ -11,8 +11,8 @@ from bench.measuring.against import against_suite, run_against
 from bench.measuring.runner import RunSummary
 from bench.records.rows import Rows
 from bench.records.store import read_table, write_tables
+from bench.statistics.cells import cell_summary
 from bench.statistics.compare import SLOWER
-from bench.statistics.summary import cell_summary
 from tests import ROOT
 from tests.bench.rows import run_row, step_rows
 from tinygpt.errors import ConfigError
@@ -60,7 +60,7 @@ def test_the_other_commits_code_is_what_runs(repository, tmp_path, corpus, conso
     assert runs["loss_drift"].iloc[1] < 1e-6
     assert not list((root / "local").glob("plan-*"))  # nothing that could be resumed
     # It enters no figure and no table.
-    assert cell_summary(runs, read_table("steps", root)).empty
+    assert cell_summary(runs, read_table("steps", root)) == []
 
 
 @pytest.mark.parametrize(("second", "code"), [(13.0, SLOWER), (10.0, 0)])

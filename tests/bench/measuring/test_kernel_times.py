@@ -123,9 +123,9 @@ def test_a_run_from_start_to_rows(results_root, corpus, console):
     assert run["resolved_variant"].startswith("vectorized[")
     assert len(steps) == (kernels["measure"] == "step").sum() == 18
     shares = part_shares(runs, steps, kernels)
-    assert shares["share"].sum() == pytest.approx(1.0)
-    assert (shares["share"] > 0).all()
-    assert set(form_comparison(runs, kernels)["kernel"]) == {*KERNELS}
+    assert sum(part.share for part in shares) == pytest.approx(1.0)
+    assert all(part.share > 0 for part in shares)
+    assert {form.kernel for form in form_comparison(runs, kernels)} == {*KERNELS}
 
 
 def test_every_kernel_is_timed_in_both_forms_and_places():

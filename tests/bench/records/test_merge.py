@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from bench.records.merge import merge_results
-from bench.records.rows import Rows
-from bench.records.store import LOCAL, PUBLISHED, publish, read_table, table_file, write_tables
-from bench.statistics.summary import cell_summary
+from bench.records.rows import LOCAL, PUBLISHED, Rows
+from bench.records.store import publish, read_table, table_file, write_tables
+from bench.statistics.cells import cell_summary
 from bench.terminal.show import print_merged
 from tests.bench.rows import MACHINE, run_row, step_rows
 from tinygpt.errors import ResultsError
@@ -31,10 +31,10 @@ def test_two_machines_side_by_side(tmp_path, console):
         "published/runs-run-b.parquet", "published/steps-run-b.parquet",
     ]  # fmt: skip
     summary = cell_summary(read_table("runs", root), read_table("steps", root))
-    assert summary[["run_id", "origin", "median_step_seconds"]].to_numpy().tolist() == [
-        ["run-a", LOCAL, 0.1], ["run-b", PUBLISHED, 0.2],
+    assert [(cell.run_id, cell.origin, cell.seconds.median) for cell in summary] == [
+        ("run-a", LOCAL, 0.1), ("run-b", PUBLISHED, 0.2),
     ]  # fmt: skip
-    assert summary["machine_hash"].nunique() == 2
+    assert len({cell.machine_hash for cell in summary}) == 2
     assert merge_results(root, [other, other / "published"]) == []
     print_merged(added, console)
     print_merged([], console)

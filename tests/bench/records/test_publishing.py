@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from bench.records.publishing import publish_runs
-from bench.records.rows import Rows
-from bench.records.store import PUBLISHED, read_table, write_tables
+from bench.records.rows import PUBLISHED, Rows
+from bench.records.store import read_table, write_tables
 from bench.terminal.show import print_publication
 from tests.bench.rows import MACHINE, run_row, step_rows
 from tinygpt.errors import ResultsError

@@ -8,19 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from bench.records.rows import Rows
+from bench.records.rows import LOCAL, PUBLISHED, Rows
 from bench.records.schema import SCHEMA_VERSION, TABLES, VERSION_KEY, arrow_schema
-from bench.records.store import (
-    LOCAL,
-    PUBLISHED,
-    export,
-    local_run_ids,
-    publish,
-    read_run,
-    read_table,
-    table_file,
-    write_tables,
-)
+from bench.records.store import export, local_run_ids, publish, read_run, read_table, table_file, write_tables
 from tests import ROOT
 from tests.bench.rows import run_row, sample_row, step_rows
 from tinygpt.errors import ConfigError, ResultsError, StorageError

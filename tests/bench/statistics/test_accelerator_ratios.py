@@ -17,13 +17,16 @@ from bench.records.rows import Rows
 from bench.records.store import write_tables
 from bench.statistics.accelerator_ratios import (
     accelerator_summary,
+    batch_size,
+    compared_runs,
     crossings,
+    devices,
     dispatch_model,
     dispatch_share,
-    from_speaking_runs,
     scaling,
     torch_pairs,
 )
+from bench.statistics.chosen_runs import counts
 from bench.terminal.show import print_results
 from tests.bench.rows import MACHINE, START, run_row, step_rows
 from tinygpt.presets import PRESETS
@@ -88,10 +91,12 @@ def test_our_best_stands_beside_their_best_of_the_same_run():
             ("torch-cuda-graphs", "small", 0.0004, {}),
         )
     )
-    (row,) = found.to_dict("records")
-    assert (row["preset"], row["ours"], row["theirs"]) == ("tiny", "jax[dispatch=3]", "torch-cuda-graphs")
-    assert row["speedup"] == pytest.approx(0.8)
-    assert (row["n_rounds"], row["ratio_basis"]) == (6, "rounds")
+    (pair,) = found
+    assert (pair.cell.preset, pair.cell.variant, pair.baseline.variant) == (
+        "tiny", "jax[dispatch=3]", "torch-cuda-graphs",
+    )  # fmt: skip
+    assert pair.ratio.speedup == pytest.approx(0.8)
+    assert (pair.ratio.n_rounds, pair.ratio.basis) == (6, "rounds")
 
 
 def test_a_newer_run_speaks_and_brings_its_cells():
@@ -100,9 +105,9 @@ def test_a_newer_run_speaks_and_brings_its_cells():
     newer = [("jax", "tiny", 0.004, later), ("torch-cuda", "tiny", 0.004, later)]
     both = summary(*cells, *newer)
     pairs = torch_pairs(both)
-    assert pairs["run_id"].tolist() == ["run-b"]
-    kept = from_speaking_runs(both, pairs)
-    assert sorted(zip(kept["variant"], kept["run_id"], strict=True)) == [
+    assert [pair.cell.run_id for pair in pairs] == ["run-b"]
+    compared = compared_runs(both, pairs)
+    assert sorted((cell.variant, cell.run_id) for cell in both if counts(compared, cell)) == [
         ("jax", "run-b"), ("torch-cuda", "run-b"), ("torch-cuda-graphs", "run-a"),
     ]  # fmt: skip
 
@@ -145,9 +150,9 @@ def test_two_devices_over_one_with_the_same_batch():
             ("jax[dispatch=3,mesh=data2]", "tiny", 0.001, {}),
         )
     )
-    (row,) = found.to_dict("records")
-    assert (row["devices"], row["batch_size"], row["n_rounds"]) == (2, 64, 6)
-    assert row["speedup"] == pytest.approx(2.0)
+    (pair,) = found
+    assert (devices(pair.cell), batch_size(pair.cell), pair.ratio.n_rounds) == (2, 64, 6)
+    assert pair.ratio.speedup == pytest.approx(2.0)
 
 
 def test_the_terminal_shows_both_under_their_own_names(results_root, console):

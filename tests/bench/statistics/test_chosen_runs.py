@@ -9,8 +9,16 @@ import pandas as pd
 import pytest
 
 from bench.records.rows import StepRow
-from bench.statistics.chosen_runs import from_complete_runs, newest_cells, newest_failures, newest_ratios
-from bench.statistics.summary import cell_summary, speedups
+from bench.statistics.cells import cell_summary
+from bench.statistics.chosen_runs import (
+    complete_runs,
+    counts,
+    newest_cells,
+    newest_failures,
+    newest_ratios,
+    quoted_origin,
+)
+from bench.statistics.ratios import speedups
 from tests.bench.rows import START, run_row, step_rows
 
 
@@ -49,7 +57,7 @@ PUBLISHED = {"origin": "published"}
          "longest timeout", "clean before dirty", "local work in progress"],
 )  # fmt: skip
 def test_the_run_that_speaks(cells, speaks):
-    assert newest_cells(cell_summary(*tables(*cells)))["run_id"].tolist() == [speaks]
+    assert [cell.run_id for cell in newest_cells(cell_summary(*tables(*cells)))] == [speaks]
 
 
 def test_every_place_has_its_own():
@@ -63,14 +71,14 @@ def test_every_place_has_its_own():
             )
         )
     )
-    assert sorted(zip(chosen["run_id"], chosen["origin"], chosen["variant"], strict=True)) == [
+    assert sorted((cell.run_id, cell.origin, cell.variant) for cell in chosen) == [
         ("a", "published", "numpy"), ("b", "local", "vectorized"), ("c", "local", "numpy"),
     ]  # fmt: skip
 
 
 def failures(*cells):
     runs, steps = tables(*cells)
-    return newest_failures(runs, newest_cells(cell_summary(runs, steps)))["run_id"].tolist()
+    return [run.run_id for run in newest_failures(runs, newest_cells(cell_summary(runs, steps)))]
 
 
 def test_failures_that_say_more_than_the_measurement():
@@ -92,17 +100,17 @@ def test_a_pair_comes_from_the_newest_run_that_holds_both():
             ("c", 2, "vectorized", 0.5, {}),
         )
     )  # fmt: skip
-    chosen = newest_ratios(speedups(summary, "numpy")).set_index("variant")
-    assert chosen.loc["vectorized", "run_id"] == "b"
-    assert chosen.loc["vectorized", "speedup"] == pytest.approx(4.0)
+    chosen = {pair.cell.variant: pair for pair in newest_ratios(speedups(summary, "numpy"))}
+    assert chosen["vectorized"].cell.run_id == "b"
+    assert chosen["vectorized"].ratio.speedup == pytest.approx(4.0)
 
 
 def test_nothing_gives_nothing():
     runs, steps = tables(("a", 0, "numpy", 1.0, {"kind": "train"}))
     summary = cell_summary(runs, steps)
-    assert newest_cells(summary).empty
-    assert newest_failures(runs, newest_cells(summary)).empty
-    assert newest_ratios(speedups(summary, "numpy")).empty
+    assert newest_cells(summary) == []
+    assert newest_failures(runs, newest_cells(summary)) == []
+    assert newest_ratios(speedups(summary, "numpy")) == []
 
 
 def test_a_stopped_cell_that_was_measured_when_the_run_went_on_is_no_failure():
@@ -110,9 +118,20 @@ def test_a_stopped_cell_that_was_measured_when_the_run_went_on_is_no_failure():
     again = run_row("a", cell_id="a/numpy/tiny/0/again-1", started_at=START + timedelta(hours=1))
     runs = pd.DataFrame([stopped, again]).assign(origin="local")
     steps = pd.DataFrame([*step_rows(stopped, [9.0] * 2), *step_rows(again, [1.0] * 15)])
-    cell = cell_summary(runs, steps).iloc[0]
-    assert (cell["status"], cell["n_attempts"], cell["n_failed"], cell["median_step_seconds"]) == ("ok", 1, 0, 1.0)
-    assert newest_failures(runs, newest_cells(cell_summary(runs, steps))).empty
+    (cell,) = cell_summary(runs, steps)
+    assert (cell.status, cell.n_attempts, cell.n_failed, cell.seconds.median) == ("ok", 1, 0, 1.0)
+    assert newest_failures(runs, [cell]) == []
+
+
+def chosen_of_complete_runs(summary):
+    complete = complete_runs(summary)
+    return newest_cells([cell for cell in summary if counts(complete, cell)])
+
+
+def test_published_rows_are_quoted_where_there_are_any():
+    assert [quoted_origin(origins) for origins in ([], ["local"], ["local", "published"])] == [
+        "local", "local", "published",
+    ]  # fmt: skip
 
 
 def test_a_complete_run_speaks_for_all_that_it_measured():
@@ -128,13 +147,15 @@ def test_a_complete_run_speaks_for_all_that_it_measured():
     python = [("slow", 0, "python", 90.0, {}), ("slow", 0, "numpy", 9.0, {})]
     cells = [*deep, *python, *peers("old", 1, 1.0), *peers("new", 2, 2.0), *peers("shallow", 3, 3.0, 1)]
     summary = cell_summary(*tables(*cells), ("bench", "peer"))
-    chosen = newest_cells(from_complete_runs(summary, summary))
-    assert dict(zip(chosen["variant"], chosen["run_id"], strict=True)) == {
+    chosen = chosen_of_complete_runs(summary)
+    assert {cell.variant: cell.run_id for cell in chosen} == {
         "numpy": "new", "vectorized": "new", "torch": "new", "python": "slow",
     }  # fmt: skip
-    ratios = newest_ratios(from_complete_runs(speedups(summary, "numpy"), summary)).set_index("variant")
-    assert ratios["run_id"].to_dict() == chosen.set_index("variant")["run_id"].to_dict()
-    assert ratios.loc["vectorized", "speedup"] == pytest.approx(4.0)
+    complete = complete_runs(summary)
+    pairs = [pair for pair in speedups(summary, "numpy") if counts(complete, pair.cell, pair.baseline)]
+    ratios = {pair.cell.variant: pair for pair in newest_ratios(pairs)}
+    assert {name: pair.cell.run_id for name, pair in ratios.items()} == {c.variant: c.run_id for c in chosen}
+    assert ratios["vectorized"].ratio.speedup == pytest.approx(4.0)
 
 
 def test_a_quick_look_at_one_rival_does_not_hide_the_others():
@@ -145,7 +166,7 @@ def test_a_quick_look_at_one_rival_does_not_hide_the_others():
     summary = cell_summary(
         *tables(*cells("all", 0, "torch", "jax-textbook"), *cells("some", 1, "torch")), ("bench", "peer")
     )
-    assert set(newest_cells(from_complete_runs(summary, summary))["run_id"]) == {"all"}
+    assert {cell.run_id for cell in chosen_of_complete_runs(summary)} == {"all"}
 
 
 @pytest.mark.parametrize("rounds", [1, 2], ids=["a round of the reference", "as many rounds"])
@@ -160,4 +181,4 @@ def test_without_a_rival_or_a_clean_checkout_no_run_is_complete(rounds):
         ),
         ("bench", "peer"),
     )  # fmt: skip
-    assert len(from_complete_runs(summary, summary)) == len(summary)
+    assert complete_runs(summary) == {}

@@ -1,16 +1,16 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from bench.records.rows import Rows
 from bench.records.store import write_tables
+from bench.statistics.cells import cell_summary
 from bench.statistics.compare import NOT_MEASURED, SLOWER, compare_stored
 from bench.statistics.noise import ASSUMED_FLOOR, cell_verdict, floor_of, noise_floors, ratio_verdict
-from bench.statistics.summary import Ratio, cell_summary
+from bench.statistics.ratios import Ratio
 from bench.terminal.show import print_comparison
-from tests.bench.rows import MACHINE, run_row, step_rows
+from tests.bench.rows import MACHINE, frames, run_row, step_rows
 from tinygpt.errors import ResultsError
 
 
@@ -123,9 +123,8 @@ def test_verdicts_on_cells_and_floors_by_run():
         *rounds("vectorized[threads=1]", [1.0]),
     ]
     cells.append((run_row("run-a", "python", status="timeout", error_tail="limit"), []))
-    runs = pd.DataFrame([run for run, _ in cells])
-    summary = cell_summary(runs, pd.DataFrame([row for run, times in cells for row in step_rows(run, times)]))
-    verdicts = {row["variant"]: cell_verdict(row) for _, row in summary.iterrows()}
+    summary = cell_summary(*frames(*cells))
+    verdicts = {cell.variant: cell_verdict(cell) for cell in summary}
     assert verdicts == {
         "numpy": "stable", "numpy#2": "stable", "vectorized": "noisy", "vectorized[threads=1]": "unresolved",
         "python": "timeout",

@@ -2,11 +2,10 @@ from __future__ import annotations
 
 import math
 
-import pandas as pd
 import pytest
 
 from bench.arms.step_work import TRAFFIC, step_work
-from bench.planning.projection import fit_models, project
+from bench.planning.projection import StepTime, fit_models, project
 from bench.statistics.cost_model import LEAST_LOG_ERROR, fit_cost_model
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.params import parameter_shapes
@@ -154,18 +153,16 @@ def test_a_model_s_name_changes_with_what_it_was_fitted_to():
 # ---- scopes ------------------------------------------------------------------------------------------------
 
 
-def cells() -> pd.DataFrame:
-    return pd.DataFrame(
-        [
-            {"origin": "local", "machine_hash": machine, "variant": variant, "preset": preset, "seconds": seconds}
-            for machine, variant in (("a", "numpy"), ("b", "numpy"), ("a", "numpy[x=1]"), ("a", "torch"))
-            for preset, seconds in ideal("numpy", ["tiny", "small", "medium"], RATE / (1 + (machine == "b"))).items()
-        ]
-    )
+def step_times() -> list[StepTime]:
+    return [
+        StepTime(("local", machine), variant, preset, seconds)
+        for machine, variant in (("a", "numpy"), ("b", "numpy"), ("a", "numpy[x=1]"), ("a", "torch"))
+        for preset, seconds in ideal("numpy", ["tiny", "small", "medium"], RATE / (1 + (machine == "b"))).items()
+    ]
 
 
 def test_machines_are_not_pooled_and_only_our_plain_engines_are_projected():
-    models = fit_models(cells())
+    models = fit_models(step_times())
     assert {scope: set(found) for scope, found in models.items()} == {
         ("local", "a"): {"numpy"},
         ("local", "b"): {"numpy"},

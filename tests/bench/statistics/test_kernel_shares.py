@@ -10,7 +10,8 @@ from bench.measuring.process import Outcome
 from bench.records.process_rows import Process, RunContext
 from bench.records.protocol import benchmark_protocol
 from bench.records.provenance import Provenance
-from bench.records.store import LOCAL, PUBLISHED, publish, read_table, table_file, write_tables
+from bench.records.rows import LOCAL, PUBLISHED
+from bench.records.store import publish, read_table, table_file, write_tables
 from bench.statistics.kernel_shares import form_comparison, part_shares, winner
 from bench.terminal.show import print_results
 from tests.bench.rows import MACHINE, START, kernels_run
@@ -23,17 +24,18 @@ def tables(root):
 def test_the_parts_of_a_step_add_up_to_it(results_root):
     write_tables(results_root, "run-k", kernels_run())
     shares = part_shares(*tables(results_root))
-    assert shares["part"].tolist() == [*PARTS]
-    assert shares["share"].sum() == pytest.approx(1.0)
-    by_part = shares.set_index("part")
+    assert [share.part for share in shares] == [*PARTS]
+    assert sum(share.share for share in shares) == pytest.approx(1.0)
+    by_part = {share.part: share for share in shares}
+    product = by_part["product"]
     # Two rounds of equal weight, whose parts take 100 % and 90 % of the example's times: 50 ms and 45 ms of 100 ms.
-    assert by_part.loc["product", "share"] == pytest.approx(0.475)
-    assert by_part.loc["product", ["share_low", "share_high"]].tolist() == pytest.approx([0.45, 0.5])
-    assert by_part.loc["dispatch", "share"] == pytest.approx(1 - 0.95 * 0.95)
+    assert product.share == pytest.approx(0.475)
+    assert (product.share_low, product.share_high) == pytest.approx((0.45, 0.5))
+    assert by_part["dispatch"].share == pytest.approx(1 - 0.95 * 0.95)
     # Of the 80 ms that a step takes without a stopwatch, which adds a quarter.
-    assert by_part.loc["product", "seconds"] == pytest.approx(0.475 * 0.08)
-    assert by_part["overhead"].tolist() == pytest.approx([0.25] * len(PARTS))
-    assert (by_part["n_rounds"].unique().tolist(), by_part["workers"].unique().tolist()) == ([2], [2])
+    assert product.seconds == pytest.approx(0.475 * 0.08)
+    assert [share.overhead for share in shares] == pytest.approx([0.25] * len(PARTS))
+    assert {(share.n_rounds, share.workers) for share in shares} == {(2, 2)}
 
 
 def test_the_forms_of_a_kernel_are_compared_where_they_lie(results_root):
@@ -41,14 +43,15 @@ def test_the_forms_of_a_kernel_are_compared_where_they_lie(results_root):
     runs, _, kernels = tables(results_root)
     forms = form_comparison(runs, kernels)
     assert len(forms) == 8
-    gelu = forms[(forms["kernel"] == "gelu") & (forms["place"] == "cache")].set_index("form")
-    assert gelu["nanoseconds"].tolist() == pytest.approx([1.03, 10.3])  # warm-ups left out
-    assert gelu["ratio"].tolist() == pytest.approx([10.0, 10.0])
-    assert gelu["is_chosen"].tolist() == [True, False]
-    assert winner(gelu.iloc[0]) == "NumPy 10×"
-    adamw = forms[forms["kernel"] == "adamw"]
-    assert adamw["is_chosen"].tolist() == [False, True, False, True]
-    assert [winner(row) for _, row in adamw[adamw["form"] == "numpy"].iterrows()] == ["neither", "NumExpr 1.5×"]
+    gelu = [form for form in forms if (form.kernel, form.place) == ("gelu", "cache")]
+    assert [form.form for form in gelu] == ["numpy", "numexpr"]
+    assert [form.nanoseconds.median for form in gelu] == pytest.approx([1.03, 10.3])  # warm-ups left out
+    assert [form.ratio.speedup for form in gelu] == pytest.approx([10.0, 10.0])
+    assert [form.is_chosen for form in gelu] == [True, False]
+    assert winner(gelu[0]) == "NumPy 10×"
+    adamw = [form for form in forms if form.kernel == "adamw"]
+    assert [form.is_chosen for form in adamw] == [False, True, False, True]
+    assert [winner(form) for form in adamw if form.form == "numpy"] == ["neither", "NumExpr 1.5×"]
 
 
 def test_one_run_speaks_for_a_preset_and_failures_say_nothing(results_root):
@@ -57,14 +60,14 @@ def test_one_run_speaks_for_a_preset_and_failures_say_nothing(results_root):
     failed = kernels_run("run-bad", "tiny", status="crashed", error_tail="x")
     write_tables(results_root, "run-bad", failed)
     shares = part_shares(*tables(results_root))
-    assert set(shares["run_id"]) == {"run-old"}, "more rounds come before newer ones"
-    assert set(shares["preset"]) == {"small"}
+    assert {share.run.run_id for share in shares} == {"run-old"}, "more rounds come before newer ones"
+    assert {share.run.preset for share in shares} == {"small"}
 
 
 def test_no_rows_no_shares(results_root):
     runs, steps, kernels = tables(results_root)
-    assert part_shares(runs, steps, kernels).empty
-    assert form_comparison(runs, kernels).empty
+    assert part_shares(runs, steps, kernels) == []
+    assert form_comparison(runs, kernels) == []
 
 
 def test_rows_are_published_with_their_run(results_root):

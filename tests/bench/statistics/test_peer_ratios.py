@@ -5,8 +5,8 @@ import math
 import pandas as pd
 import pytest
 
-from bench.statistics.peer_ratios import fastest, generation_standings, training_standings
-from bench.terminal.show_peers import print_standings
+from bench.statistics.peer_ratios import fastest, generation_ratios, training_ratios
+from bench.terminal.show_peers import print_peers
 from tests.bench.rows import run_row, step_rows
 
 KINDS = {"roofline[whole]": "roofline", "roofline[shared]": "roofline", "torch": "peer", "jax-textbook": "peer",
@@ -29,41 +29,48 @@ def measured(run_id="run-a", ours=0.010, **changes):
     return [(variant, seconds, {"run_id": run_id} | changes) for variant, seconds in times.items()]
 
 
+def of(variant, rows):
+    return next(row for row in rows if row.cell.variant == variant)
+
+
+def run_ids(*cells):
+    return {row.cell.run_id for row in training_ratios(*tables(*cells))}
+
+
 def test_ratios_shares_and_the_faster_roofline():
-    rows = training_standings(*tables(*measured()))
-    assert rows["variant"].tolist() == [
+    rows = training_ratios(*tables(*measured()))
+    assert [row.cell.variant for row in rows] == [
         "numpy", "vectorized", "torch", "torch-compile-mkl-avx512", "jax-textbook", "roofline",
     ]  # fmt: skip
-    by_variant = rows.set_index("variant")
-    assert by_variant.loc["torch", "speedup"] == pytest.approx(2.5)
-    assert by_variant.loc["roofline", "seconds"] == pytest.approx(0.006)
-    assert by_variant.loc["vectorized", "share"] == pytest.approx(0.6)
-    assert by_variant.loc["torch", "share"] == pytest.approx(0.24)
-    assert fastest(rows, ("torch", "torch-compile-mkl-avx512", "torch-compile"))["seconds"] == pytest.approx(0.012)
+    assert of("torch", rows).speedup == pytest.approx(2.5)
+    assert of("roofline", rows).cell.seconds.median == pytest.approx(0.006)
+    assert of("vectorized", rows).share == pytest.approx(0.6)
+    assert of("torch", rows).share == pytest.approx(0.24)
+    best = fastest(rows, ("torch", "torch-compile-mkl-avx512", "torch-compile"))
+    assert best.cell.seconds.median == pytest.approx(0.012)
     assert fastest(rows, ("transformers",)) is None
 
 
 def test_one_run_speaks_and_its_rivals_come_along():
     old = measured(ours=0.010)
     new = measured("run-b", ours=0.005)
-    rows = training_standings(*tables(*old, *new))
-    assert set(rows["run_id"]) == {"run-b"}
-    assert rows.set_index("variant").loc["torch", "speedup"] == pytest.approx(5.0)
+    assert run_ids(*old, *new) == {"run-b"}
+    assert of("torch", training_ratios(*tables(*old, *new))).speedup == pytest.approx(5.0)
     fewer = [cell for cell in measured("run-d") if cell[0] != "jax-textbook"]
-    assert set(training_standings(*tables(*old, *fewer))["run_id"]) == {"run-a"}
+    assert run_ids(*old, *fewer) == {"run-a"}
     # A newer run without our own engine compares nothing, and so does not speak.
     rivals_only = [cell for cell in measured("run-c") if cell[0] != "vectorized"]
-    assert set(training_standings(*tables(*old, *rivals_only))["run_id"]) == {"run-a"}
+    assert run_ids(*old, *rivals_only) == {"run-a"}
 
 
 def test_a_rival_that_was_refused_stays_with_its_reason(console):
     refused = ("torch", math.nan, {"status": "refused", "error_tail": "torch is not installed; run: pip"})
     cells = [cell for cell in measured() if cell[0] != "torch"]
     runs, steps = tables(*cells, refused)
-    row = training_standings(runs, steps).set_index("variant").loc["torch"]
-    assert math.isnan(row["speedup"])
-    assert row["reason"] == "torch is not installed; run: pip"
-    print_standings(console, runs, steps)
+    row = of("torch", training_ratios(runs, steps))
+    assert math.isnan(row.speedup)
+    assert row.reason == "torch is not installed; run: pip"
+    print_peers(console, runs, steps)
     text = console.file.getvalue()
     assert "refused" in text
     assert "torch at tiny: torch is not installed; run: pip" in text
@@ -73,8 +80,8 @@ def test_a_rival_that_was_refused_stays_with_its_reason(console):
 
 def test_runs_without_rivals_are_no_standing(console):
     runs, steps = tables(("numpy", 0.08, {}), ("vectorized", 0.01, {}))
-    assert training_standings(runs, steps).empty
-    print_standings(console, runs, steps)
+    assert training_ratios(runs, steps) == []
+    print_peers(console, runs, steps)
     assert console.file.getvalue() == ""
 
 
@@ -84,9 +91,11 @@ def test_generation_counts_tokens(console):
         ("torch", 0.256, {"kind": "generation", "tokens_per_step": 256}),
         ("jax[device=cpu]", 0.064, {"kind": "generation", "tokens_per_step": 256}),
     )
-    rows = generation_standings(runs, steps).set_index("variant")
-    assert rows.loc["vectorized", "tokens_per_second"] == pytest.approx(2000)
-    assert rows["speedup"].to_dict() == pytest.approx({"vectorized": 1.0, "jax[device=cpu]": 0.5, "torch": 2.0})
-    print_standings(console, runs, steps)
+    rows = generation_ratios(runs, steps)
+    assert of("vectorized", rows).cell.tokens_per_second == pytest.approx(2000)
+    assert {row.cell.variant: row.speedup for row in rows} == pytest.approx(
+        {"vectorized": 1.0, "jax[device=cpu]": 0.5, "torch": 2.0}
+    )
+    print_peers(console, runs, steps)
     assert "4,000" in console.file.getvalue()
     assert "2,000" in console.file.getvalue()

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from bench.records.store import read_table
-from bench.statistics.summary import cell_summary
+from bench.statistics.cells import cell_summary
 from bench.statistics.training_parts import joined_training
 from bench.training.record_training import RECORDED, TrainingRecorder, record_events
 from tinygpt.checkpoints.checkpoint import load_checkpoint
@@ -64,7 +64,7 @@ def test_a_finished_run(tmp_path):
     sample = read_table("samples", root).iloc[0]
     assert (sample["text"], sample["step"], sample["top_k"], sample["engine"]) == ("text", 3, 40, "vectorized")
     # It is shown as a training run, and enters no benchmark.
-    assert cell_summary(read_table("runs", root), steps).empty
+    assert cell_summary(read_table("runs", root), steps) == []
 
 
 def test_a_run_is_recorded_where_there_is_no_home(tmp_path, homeless):
@@ -167,14 +167,14 @@ def test_a_resumed_run_keeps_the_rows_of_both_parts_and_links_them(tmp_path):
     assert (pd.isna(runs.loc[first, "continues"]), runs.loc[second, "continues"]) == (True, first)
     assert sorted(read_table("steps", root)["step"]) == [1, 2, 3, 4, 5, 6]
     joined, steps = joined_training(read_table("runs", root), read_table("steps", root))
-    run = joined.iloc[0]
-    assert (len(joined), run["run_id"], run["status"], run["steps_done"], run["n_parts"]) == (1, second, "ok", 6, 2)
-    assert (run["first_loss"], run["last_loss"]) == pytest.approx((5.4, 4.9))
-    assert run["train_loss"] == pytest.approx(5.5 - 0.35)  # the mean, not the last batch's
-    assert run["wall_seconds"] == pytest.approx(runs["wall_seconds"].sum())
+    (run,) = joined
+    assert (run.run_id, run.status, run.steps_done, run.n_parts) == (second, "ok", 6, 2)
+    assert (run.first_loss, run.last_loss) == pytest.approx((5.4, 4.9))
+    assert run.train_loss == pytest.approx(5.5 - 0.35)  # the mean, not the last batch's
+    assert run.wall_seconds == pytest.approx(runs["wall_seconds"].sum())
     assert steps["step"].tolist() == [1, 2, 3, 4, 5, 6]
     assert steps["elapsed_seconds"].is_monotonic_increasing
-    assert set(steps["cell_id"]) == {run["cell_id"]}
+    assert set(steps["cell_id"]) == {run.cell_id}
 
 
 def test_steps_that_were_done_twice_count_once(tmp_path):
@@ -190,7 +190,7 @@ def test_steps_that_were_done_twice_count_once(tmp_path):
     assert len(read_table("steps", root)) == 8  # nothing is taken away
     joined, steps = joined_training(read_table("runs", root), read_table("steps", root))
     assert steps["step"].tolist() == [1, 2, 3, 4, 5, 6]
-    assert joined["steps_done"].tolist() == [6]
+    assert [run.steps_done for run in joined] == [6]
 
 
 def test_a_part_whose_start_was_not_recorded_stands_alone(tmp_path):
@@ -199,7 +199,7 @@ def test_a_part_whose_start_was_not_recorded_stands_alone(tmp_path):
     list(part_of(plan, 3, 4, stopped=True))  # resumed without --record
     list(record_events(part_of(plan, 5, 6, stopped=False), root))
     joined, _ = joined_training(read_table("runs", root), read_table("steps", root))
-    assert joined["n_parts"].tolist() == [1, 1]
+    assert [run.n_parts for run in joined] == [1, 1]
     (plan.out / RECORDED).write_text("not JSON")
     list(record_events(part_of(plan, 7, 8, stopped=False), root))
     assert read_table("runs", root)["continues"].isna().all()
@@ -214,5 +214,5 @@ def test_a_real_session_that_is_stopped_and_resumed_is_one_run(tmp_path, corpus)
     list(record_events(run_session(plan, corpus, resume=True), root))
     assert load_checkpoint(plan.out).training is not None
     joined, steps = joined_training(read_table("runs", root), read_table("steps", root))
-    assert joined[["status", "steps_done", "n_parts"]].to_numpy().tolist() == [["ok", 4, 2]]
+    assert [(run.status, run.steps_done, run.n_parts) for run in joined] == [("ok", 4, 2)]
     assert steps["step"].tolist() == [1, 2, 3, 4]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
+from bench.records.store import stored_runs
+from sitegen.rows.cells import cell_frame, primary_cells
 from sitegen.rows.machines import machine_label, machine_sentence
-from sitegen.rows.results import Results, cell_frame, load_results, primary_cells
+from sitegen.rows.results import Results, load_results
 from sitegen.tables.registry import TABLES
 from sitegen.tables.samples import samples_html
 from sitegen.text.markup import TableCell, html_table
@@ -128,8 +131,13 @@ def test_samples_at_the_end_are_shown_and_earlier_ones_folded(measured: Results)
 
 
 def test_a_machine_is_named_without_noise_and_described_in_full(measured: Results) -> None:
-    label = machine_label('{"cpu":"Intel(R) Xeon(R) 8488C CPU @ 2.40GHz","cores":2}', "abcdef0123", "local")
-    assert label == "this machine (local): Intel Xeon 8488C, 2 cores, abcdef"
+    run = replace(
+        stored_runs(measured.runs)[0],
+        machine='{"cpu":"Intel(R) Xeon(R) 8488C CPU @ 2.40GHz","cores":2}',
+        machine_hash="abcdef0123",
+        origin="local",
+    )
+    assert machine_label(run) == "this machine (local): Intel Xeon 8488C, 2 cores, abcdef"
     sentence = machine_sentence(primary_cells(cell_frame(measured)), measured.runs)
     for part in ("Published rows", "2 cores", "NumPy 2", "SkylakeX kernel, 2 threads"):
         assert part in sentence.replace("&#44;", ",").replace("&#46;", ".")

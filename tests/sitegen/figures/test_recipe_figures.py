@@ -9,7 +9,8 @@ from sitegen.figures import FIGURES
 from sitegen.figures.learning_rate import recipe_words
 from sitegen.numbers.quoted_rows import Facts
 from sitegen.numbers.registry import resolve_number
-from sitegen.rows.results import load_results, training_runs
+from sitegen.rows.results import load_results
+from sitegen.rows.training import training_runs
 from tests.sitegen import example_rows as rows
 
 
@@ -95,7 +96,7 @@ def test_two_recipes_are_two_lines_of_one_engine(tmp_path):
 
 
 def test_sweeps_and_races_stay_out_of_the_other_figures(results):
-    assert training_runs(results).empty
+    assert training_runs(results) == []
     assert FIGURES["loss"].rows(results).empty
 
 

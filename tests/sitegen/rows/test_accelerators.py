@@ -16,7 +16,9 @@ from sitegen.figures.render import STATIC_WIDTH, chart_spec
 from sitegen.numbers.quoted_rows import Facts
 from sitegen.numbers.registry import PATTERNS, resolve_number
 from sitegen.rows.accelerators import accelerator_table, overtaking_words, scaling_table
-from sitegen.rows.results import cell_frame, load_results, loss_frame
+from sitegen.rows.cells import cell_frame
+from sitegen.rows.results import load_results
+from sitegen.rows.training import loss_frame
 from sitegen.tables.registry import TABLES
 from sitegen.text.palette import LIGHT
 from tests.sitegen import example_rows as rows

@@ -8,8 +8,9 @@ import pytest
 from sitegen.figures import FIGURES
 from sitegen.numbers.quoted_rows import Facts
 from sitegen.numbers.registry import resolve_number
+from sitegen.rows.cells import cell_frame
 from sitegen.rows.peers import generation_table, training_table
-from sitegen.rows.results import TRAINING_KINDS, cell_frame, load_results
+from sitegen.rows.results import TRAINING_KINDS, load_results
 from tests.sitegen import example_rows as rows
 
 

@@ -13,8 +13,10 @@ from sitegen.figures.render import chart_spec
 from sitegen.figures.speedup import baselines, default_baseline
 from sitegen.numbers.quoted_rows import Facts
 from sitegen.numbers.registry import resolve_number
+from sitegen.rows.cells import cell_frame
 from sitegen.rows.projections import cost_models, mark_bridges, projected_cells, projected_ratios
-from sitegen.rows.results import Results, cell_frame, load_results, ratio_frame
+from sitegen.rows.ratios import ratio_frame
+from sitegen.rows.results import Results, load_results
 from sitegen.tables.cost_tables import budget_table, cost_model_table
 from sitegen.text import quantities
 from sitegen.text.palette import DARK, LIGHT

@@ -3,7 +3,10 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
-from sitegen.rows.results import POINTS_PER_RUN, cell_frame, load_results, loss_frame, primary_cells, ratio_frame
+from sitegen.rows.cells import cell_frame, primary_cells
+from sitegen.rows.ratios import ratio_frame
+from sitegen.rows.results import load_results
+from sitegen.rows.training import POINTS_PER_RUN, loss_frame
 from tests.sitegen import example_rows as rows
 
 OTHER = rows.MACHINE | {"cpu": "Other 1"}

@@ -1,0 +1,164 @@
+"""An engine variant at a preset as one run measured it: computed when rows are read and never stored.
+
+Centre and interval.  With at least six rounds the observations are the medians of the rounds: rounds are independent
+processes, steps within one are not. With fewer, they are the measured steps themselves, and ``interval_basis`` says
+``steps``: such an interval shows the jitter within processes, not the drift between them.
+
+Grouping.  One run of the pipeline is one sample: rounds of different runs may have been measured at different commits
+and are never pooled. Which run is quoted for a cell is decided in ``bench.statistics.chosen_runs``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+
+from bench.records.grouping import grouped
+from bench.records.rows import Kind, Placed, StoredRun
+from bench.records.store import stored_runs
+from bench.statistics.intervals import MIN_ROUNDS, NO_INTERVAL, Interval, median, median_interval
+
+RoundTimes = dict[int, np.ndarray]  # round → seconds of the measured steps
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellSummary(Placed):
+    """What a run measured of a variant at a preset; where nothing is said, as in the newest row.
+
+    Attributes:
+        status: ok if any round is, else the newest failure's.
+        n_attempts: processes; a cell that somebody stopped and that was measured when the run went on is none.
+        n_failed: attempts that are not ok.
+        seconds: of a step; NaN without an ok round.
+        peak_memory_bytes: largest of the rounds, NaN if unknown.
+        wall_seconds: of the longest process.
+        dirty: true if it is for any row.
+        error_tail: the newest failure's.
+        round_times: seconds of the measured steps (n,), by rounds that are ok.
+    """
+
+    origin: str
+    machine_hash: str
+    protocol_hash: str
+    run_id: str
+    variant: str
+    preset: str
+    engine: str
+    status: str
+    n_attempts: int
+    n_failed: int
+    seconds: Interval
+    tokens_per_step: int
+    n_parameters: int
+    peak_memory_bytes: float
+    limit_seconds: float | None
+    wall_seconds: float
+    commit: str | None
+    dirty: bool
+    resolved_variant: str | None
+    started_at: datetime
+    command: str
+    error_tail: str | None
+    protocol: str
+    machine: str
+    round_times: RoundTimes
+
+    @property
+    def n_rounds(self) -> int:
+        """Rounds that are ok."""
+        return len(self.round_times)
+
+    @property
+    def n_steps(self) -> int:
+        """Measured steps of these rounds."""
+        return sum(map(len, self.round_times.values()))
+
+    @property
+    def interval_basis(self) -> str:
+        """Observations of the interval: ``rounds`` or ``steps``."""
+        return "rounds" if self.n_rounds >= MIN_ROUNDS else "steps"
+
+    @property
+    def tokens_per_second(self) -> float:
+        """At the median step."""
+        return self.tokens_per_step / self.seconds.median
+
+
+def cell_summary(runs: pd.DataFrame, steps: pd.DataFrame, kinds: Sequence[Kind] = ("bench",)) -> list[CellSummary]:
+    """The engine variants and presets that each run tried, per area, machine and protocol.
+
+    Args:
+        runs: the table ``runs``.
+        steps: the table ``steps``.
+        kinds: of the rows that are summarized, one or several; others are left out.
+
+    Returns:
+        ordered by model size, then variant, then time.
+    """
+    tried = runs[runs["kind"].isin([*kinds])]
+    seconds = _measured_seconds(steps, tried["cell_id"])
+    attempts = grouped(stored_runs(tried), lambda run: run.key)
+    cells = [_summarize(group, seconds) for group in attempts.values()]
+    return sorted(cells, key=lambda cell: (cell.n_parameters, cell.variant, cell.started_at))
+
+
+def _measured_seconds(steps: pd.DataFrame, cells: pd.Series) -> dict[str, np.ndarray]:
+    """Cell → seconds of its measured steps, in the order in which they ran."""
+    measured = steps[steps["cell_id"].isin(cells) & ~steps["is_warmup"].astype(bool)]
+    numbers, names = pd.factorize(measured["cell_id"])
+    seconds = measured["seconds"].to_numpy(np.float64)[np.argsort(numbers, kind="stable")]
+    counts = np.bincount(numbers, minlength=len(names))
+    ends = np.cumsum(counts)
+    return {str(name): seconds[end - count : end] for name, count, end in zip(names, counts, ends, strict=True)}
+
+
+def _summarize(group: list[StoredRun], seconds: Mapping[str, np.ndarray]) -> CellSummary:
+    group = sorted(group, key=lambda run: run.started_at)
+    ok = [run for run in group if run.status == "ok"]
+    done = {run.round for run in ok}
+    group = [run for run in group if run.status != "interrupted" or run.round not in done]
+    failed = [run for run in group if run.status != "ok"]
+    quoted = ok or group
+    newest = quoted[-1]
+    times = {run.round: seconds[run.cell_id] for run in ok if run.cell_id in seconds}
+    by_round = [median(values) for values in times.values()]
+    interval = NO_INTERVAL
+    if times:
+        interval = median_interval(by_round if len(by_round) >= MIN_ROUNDS else np.concatenate([*times.values()]))
+    return CellSummary(
+        origin=newest.origin,
+        machine_hash=newest.machine_hash,
+        protocol_hash=newest.protocol_hash,
+        run_id=newest.run_id,
+        variant=newest.variant,
+        preset=newest.preset,
+        engine=newest.engine,
+        status="ok" if times else newest.status,
+        n_attempts=len(group),
+        n_failed=len(failed),
+        seconds=interval,
+        tokens_per_step=newest.tokens_per_step,
+        n_parameters=newest.n_parameters,
+        peak_memory_bytes=_largest(run.peak_memory_bytes for run in quoted),
+        limit_seconds=newest.limit_seconds,
+        wall_seconds=_largest(run.wall_seconds for run in quoted),
+        commit=newest.commit,
+        dirty=any(run.dirty for run in group),
+        resolved_variant=newest.resolved_variant,
+        started_at=newest.started_at,
+        command=newest.command,
+        error_tail=failed[-1].error_tail if failed else None,
+        protocol=newest.protocol,
+        machine=newest.machine,
+        round_times=times,
+    )
+
+
+def _largest(values: Iterable[float | None]) -> float:
+    """The largest of the values that are there, NaN without any."""
+    return float(max((value for value in values if value is not None), default=math.nan))

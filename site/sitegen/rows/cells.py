@@ -1,0 +1,187 @@
+"""Cells in words: one row per measured or failed cell, with everything that tooltips and tables say of it.
+
+What an accelerator computed is not among them (``sitegen.rows.accelerators`` has it). What is said about this project's
+engines never picks up a peer by accident: ``kinds`` asks for them.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pandas as pd
+
+from bench.arms.labels import is_copy
+from bench.arms.registry import ROOFLINE
+from bench.arms.variants import kind_of
+from bench.records.rows import Kind, StoredRun
+from bench.statistics.cells import CellSummary
+from bench.statistics.chosen_runs import counts, newest_cells, newest_failures, quoted_origin
+from bench.statistics.noise import cell_verdict
+from sitegen.rows.cached_frames import cached_frame
+from sitegen.rows.machines import machine_label
+from sitegen.rows.results import ENGINE_KINDS, Results
+from sitegen.text import quantities
+from sitegen.text.escape import one_line
+from sitegen.text.palette import order_variants
+
+# What every cell carries as text, for tooltips and tables.
+CELL_TEXT = ("machine", "protocol", "evidence", "code", "verdict", "status", "reason", "command", "measured_on")
+
+CELL_COLUMNS = (
+    "origin", "machine_hash", "protocol_hash", "run_id", "engine", "variant", "preset", "n_parameters", "state",
+    "seconds", "seconds_low", "seconds_high", "rounds", "tokens_per_second", "peak_bytes", "measured_at", *CELL_TEXT,
+)  # fmt: skip
+
+
+@cached_frame
+def cell_frame(results: Results, kinds: Sequence[Kind] = ENGINE_KINDS) -> pd.DataFrame:
+    """One row per measured cell and one per failed cell; a cell that did both has both rows.
+
+    Each comes from its chosen run (``bench.statistics.chosen_runs``): published from a clean checkout, over rounds
+    rather than steps, the newest. All the others stay in the table of runs.
+
+    Args:
+        results: the tables.
+        kinds: of the rows, out of ``TRAINING_KINDS``.
+
+    Returns:
+        columns ``CELL_COLUMNS``, ordered by model size and engine; ``state`` is "measured" or "failed", times are
+        in seconds, absent numbers are NaN.
+    """
+    cells = of_kinds(results.cells, kinds)
+    chosen = newest_cells([cell for cell in cells if counts(results.complete_runs, cell)])
+    runs = results.processor_runs
+    # A/A arms and the roofline are no engines that could fail.
+    attempts = runs[~runs["variant"].map(is_copy).astype(bool) & (runs["engine"] != ROOFLINE)]
+    return cells_in_words(cells, chosen, attempts, kinds)
+
+
+def of_kinds(cells: Iterable[CellSummary], kinds: Sequence[Kind]) -> list[CellSummary]:
+    """Cells of some kinds, without A/A arms: those show the noise and are no engines of their own."""
+    return [cell for cell in cells if not is_copy(cell.variant) and kind_of(cell.variant) in kinds]
+
+
+def cells_in_words(
+    cells: Iterable[CellSummary], chosen: Sequence[CellSummary], attempts: pd.DataFrame, kinds: Sequence[Kind]
+) -> pd.DataFrame:
+    """The measured cells and the failures worth showing, as columns ``CELL_COLUMNS``.
+
+    Args:
+        cells: all of them.
+        chosen: of ``bench.statistics.chosen_runs.newest_cells``.
+        attempts: rows of ``runs`` whose failures can be shown.
+        kinds: of these rows.
+    """
+    by_key = {cell.key: cell for cell in cells}
+    failures = newest_failures(attempts, chosen, kinds)
+    rows = [(cell.published_first, measured_cell(cell)) for cell in chosen if cell.n_rounds]
+    rows += [(run.published_first, _failed_cell(by_key[run.key], run)) for run in failures if run.key in by_key]
+    ranks = {name: rank for rank, name in enumerate(order_variants([words["variant"] for _, words in rows]))}
+    rows.sort(key=lambda row: (row[0], ranks[row[1]["variant"]]))
+    return pd.DataFrame([words for _, words in rows], columns=[*CELL_COLUMNS])
+
+
+def measured_cell(cell: CellSummary) -> dict[str, Any]:
+    """Columns ``CELL_COLUMNS`` of a measured cell."""
+    failed = f", {_failures_text(cell)}" if cell.n_failed else ""
+    return _shared(cell, cell) | {
+        "state": "measured",
+        "status": "ok",
+        "verdict": cell_verdict(cell),
+        "seconds": cell.seconds.median,
+        "seconds_low": cell.seconds.low,
+        "seconds_high": cell.seconds.high,
+        "rounds": cell.n_rounds,
+        "tokens_per_second": cell.tokens_per_second,
+        "evidence": f"{cell.n_steps} steps in {cell.n_rounds} {'rounds' if cell.n_rounds != 1 else 'round'}, "
+        f"interval over {cell.interval_basis}{failed}",
+        "reason": "",
+    }
+
+
+def _failed_cell(cell: CellSummary, failure: StoredRun) -> dict[str, Any]:
+    return _shared(cell, failure) | {
+        "state": "failed",
+        "status": failure.status,
+        "verdict": "",
+        "reason": failure_reason(failure),
+        "evidence": _failures_text(cell),
+    }
+
+
+def _shared(cell: CellSummary, row: CellSummary | StoredRun) -> dict[str, Any]:
+    """Columns that a measured and a failed cell have in common; ``row`` is what was measured or failed."""
+    return {
+        "origin": cell.origin,
+        "machine_hash": cell.machine_hash,
+        "protocol_hash": cell.protocol_hash,
+        "run_id": cell.run_id,
+        "engine": cell.engine,
+        "variant": cell.variant,
+        "preset": cell.preset,
+        "n_parameters": cell.n_parameters,
+        "machine": machine_label(cell),
+        "protocol": protocol_label(cell.protocol, cell.protocol_hash),
+        "code": _code(row),
+        "command": one_line(row.command, 300),
+        "measured_at": row.started_at,
+        "measured_on": quantities.day(row.started_at),
+        "peak_bytes": math.nan if row.peak_memory_bytes is None else row.peak_memory_bytes,
+    }
+
+
+def _failures_text(cell: CellSummary) -> str:
+    return f"{cell.n_failed} of {cell.n_attempts} attempts failed"
+
+
+def _code(row: CellSummary | StoredRun) -> str:
+    """Which code ran: the commit in a checkout, and what the engine chose for itself."""
+    commit = f"commit {row.commit[:7]}" if row.commit else "no commit recorded"
+    changed = " with uncommitted changes" if row.dirty else ""
+    resolved = row.resolved_variant
+    return f"{commit}{changed}" + (f", as {one_line(resolved, 120)}" if resolved and resolved != row.variant else "")
+
+
+def failure_reason(run: StoredRun) -> str:
+    """Why a run failed, as one visible line: the last line of its error output, else its signal or exit code."""
+    if run.error_tail and run.error_tail.strip():
+        return one_line(run.error_tail.strip().splitlines()[-1], 200)
+    if run.signal:
+        return one_line(f"ended by {run.signal}")
+    return "no reason recorded" if run.exit_code is None else f"exit code {run.exit_code}"
+
+
+def protocol_label(protocol: str, protocol_hash: str) -> str:
+    """A protocol in words, with the start of its hash."""
+    fields = json.loads(protocol)
+    counts_text = f"{fields.get('measured_steps', '?')} steps after {fields.get('warmup_steps', '?')} warm-up"
+    return one_line(f"{counts_text}, {fields.get('corpus', '?')}, {protocol_hash[:8]}")
+
+
+# ---- the cells that prose quotes -------------------------------------------------------------------------
+
+
+def primary_cells(cells: pd.DataFrame) -> pd.DataFrame:
+    """The cells that prose quotes: published ones if there are any, on the machine that has most of them."""
+    chosen = published_else_local(cells)
+    if chosen.empty:
+        return chosen
+    measured = chosen[chosen["state"] == "measured"]
+    machines = (measured if not measured.empty else chosen)["machine_hash"].value_counts()
+    return chosen[chosen["machine_hash"] == machines.index[0]]
+
+
+def published_else_local(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the area that is quoted."""
+    return frame[frame["origin"] == quoted_origin(frame["origin"])]
+
+
+def of_scope(frame: pd.DataFrame, quoted: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the area and the machine that quoted cells lie in and come from; none without any."""
+    if quoted.empty:
+        return frame.head(0)
+    first = quoted.iloc[0]
+    return frame[(frame["origin"] == first["origin"]) & (frame["machine_hash"] == first["machine_hash"])]

@@ -1,0 +1,89 @@
+"""Ratios in words: every variant over every other, each pair from its chosen run."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from bench.records.rows import Kind
+from bench.statistics.cells import CellSummary
+from bench.statistics.chosen_runs import counts, newest_cells, newest_ratios
+from bench.statistics.noise import floor_of, noise_floors, ratio_verdict
+from bench.statistics.ratios import Ratio, Speedup, speedups
+from sitegen.rows.cached_frames import cached_frame
+from sitegen.rows.cells import CELL_TEXT, measured_cell, of_kinds
+from sitegen.rows.results import ENGINE_KINDS, Results
+from sitegen.text import quantities
+from sitegen.text.palette import order_variants
+
+RATIO_COLUMNS = (
+    "origin", "machine_hash", "protocol_hash", "run_id", "baseline", "variant", "preset", "n_parameters", "speedup",
+    "speedup_low", "speedup_high", "seconds", "baseline_seconds", "rounds", "measured_at", *CELL_TEXT,
+)  # fmt: skip
+
+
+def chosen_pairs(
+    results: Results, kinds: Sequence[Kind] = ENGINE_KINDS, baselines: Collection[str] | None = None
+) -> list[Speedup]:
+    """Every variant beside every other, each pair from the run that is chosen for it.
+
+    Args:
+        results: the tables.
+        kinds: of the cells, out of ``TRAINING_KINDS``.
+        baselines: to compare with; every variant when None.
+    """
+    cells = of_kinds(results.cells, kinds)
+    names = [cell.variant for cell in cells if cell.n_rounds and (baselines is None or cell.variant in baselines)]
+    return newest_ratios(
+        pair
+        for baseline in order_variants(names)
+        for pair in speedups(cells, baseline)
+        if pair.cell is not pair.baseline and counts(results.complete_runs, pair.cell, pair.baseline)
+    )
+
+
+@cached_frame
+def ratio_frame(
+    results: Results, kinds: Sequence[Kind] = ENGINE_KINDS, baselines: Collection[str] | None = None
+) -> pd.DataFrame:
+    """The chosen pairs in words; arguments as of :func:`chosen_pairs`.
+
+    Returns:
+        columns ``RATIO_COLUMNS``. ``evidence`` says so where an engine was measured again since, without the other one,
+        and ``verdict`` weighs the ratio against its run's A/A arms.
+    """
+    floors = noise_floors(results.cells)
+    cells = [cell for cell in of_kinds(results.cells, kinds) if cell.n_rounds]
+    words = {cell.key: measured_cell(cell) for cell in cells}
+    newest = {cell.arm: cell for cell in newest_cells(cells)}
+    rows = [
+        words[pair.cell.key]
+        | {
+            "baseline": pair.baseline.variant,
+            "speedup": pair.ratio.speedup,
+            "speedup_low": pair.ratio.low,
+            "speedup_high": pair.ratio.high,
+            "baseline_seconds": pair.baseline.seconds.median,
+            "rounds": pair.ratio.n_rounds,
+            "evidence": f"{words[pair.cell.key]['evidence']}{_measured_since(pair, newest)}",
+            "verdict": ratio_verdict(pair.ratio, floor_of(floors, pair.cell.run_id, pair.cell.preset)),
+        }
+        for pair in chosen_pairs(results, kinds, baselines)
+    ]
+    return pd.DataFrame(rows, columns=[*RATIO_COLUMNS])
+
+
+def _measured_since(pair: Speedup, newest: Mapping[Any, CellSummary]) -> str:
+    """Which of a ratio's two engines has newer times at another commit; empty for most."""
+    return "".join(
+        f"; {side.variant} was measured again at commit {str(now.commit)[:7]}"
+        for side in (pair.cell, pair.baseline)
+        if (now := newest[side.arm]).commit != pair.cell.commit and now.started_at > pair.cell.started_at
+    )
+
+
+def interval_text(ratio: Ratio) -> str:
+    """The ends of a ratio's interval."""
+    return f"{quantities.ratio(ratio.low)} to {quantities.ratio(ratio.high)}"

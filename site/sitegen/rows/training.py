@@ -1,0 +1,100 @@
+"""Training runs in words, and the points of their loss curves."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from bench.records.rows import PUBLISHED
+from bench.statistics.training_parts import TrainingRun, joined_training
+from sitegen.rows.cells import failure_reason
+from sitegen.rows.machines import machine_label
+from sitegen.rows.results import Results
+from sitegen.text import quantities
+from sitegen.text.escape import one_line
+
+LOSS_COLUMNS = (
+    "run", "series", "variant", "preset", "corpus", "step", "minutes", "loss", "averaged", "status", "machine",
+    "command", "measured_on",
+)  # fmt: skip
+
+POINTS_PER_RUN = 40
+
+# Suites of training runs that have a figure of their own, and say nothing about what a preset comes to.
+APART = ("sweep", "race")
+
+
+def training_runs(results: Results) -> list[TrainingRun]:
+    """Training runs that took at least one step, newest first; the parts of a resumed run are one."""
+    runs, _ = joined_training(results.runs, results.steps)
+    taken = [run for run in runs if run.first_loss is not None and run.suite not in APART]
+    return sorted(taken, key=lambda run: run.started_at, reverse=True)
+
+
+def loss_frame(results: Results, max_runs: int) -> pd.DataFrame:
+    """Points of the newest training runs' loss curves.
+
+    Training loss is averaged over consecutive steps so that a run has at most ``POINTS_PER_RUN`` points.
+
+    Returns:
+        columns ``LOSS_COLUMNS``; time in minutes since the run's first step.
+    """
+    parts = []
+    _, all_steps = joined_training(results.runs, results.steps)
+    for run in training_runs(results)[:max_runs]:
+        steps = all_steps[all_steps["cell_id"] == run.cell_id]
+        if steps.empty:
+            continue
+        label = f"{run.preset} on {run.corpus}, {run.variant}, {quantities.day(run.started_at)}"
+        part = pd.concat([_training_points(steps), _held_out_points(steps)], ignore_index=True)
+        parts.append(
+            part.assign(
+                run=one_line(label + ("" if run.origin == PUBLISHED else " (local)"), 90),
+                variant=run.variant,
+                preset=run.preset,
+                corpus=one_line(run.corpus),
+                status=run.status if run.status == "ok" else f"{run.status}: {failure_reason(run)}",
+                machine=machine_label(run),
+                command=one_line(run.command, 300),
+                measured_on=quantities.day(run.started_at),
+            )
+        )
+    return _distinct_labels(parts)[[*LOSS_COLUMNS]] if parts else pd.DataFrame(columns=[*LOSS_COLUMNS])
+
+
+def _training_points(steps: pd.DataFrame) -> pd.DataFrame:
+    window = max(1, -(-len(steps) // POINTS_PER_RUN))
+    groups = steps.reset_index(drop=True).groupby(lambda index: index // window)
+    points = groups.agg(step=("step", "last"), seconds=("elapsed_seconds", "last"), loss=("loss", "mean"))
+    return pd.DataFrame(
+        {
+            "series": "training",
+            "step": points["step"],
+            "minutes": points["seconds"] / 60,
+            "loss": points["loss"],
+            "averaged": [f"{size} steps" if size > 1 else "one step" for size in groups.size()],
+        }
+    )
+
+
+def _held_out_points(steps: pd.DataFrame) -> pd.DataFrame:
+    points = steps[steps["held_out_loss"].notna()]
+    return pd.DataFrame(
+        {
+            "series": "held out",
+            "step": points["step"],
+            "minutes": points["elapsed_seconds"] / 60,
+            "loss": points["held_out_loss"],
+            "averaged": "held-out text",
+        }
+    )
+
+
+def _distinct_labels(parts: list[pd.DataFrame]) -> pd.DataFrame:
+    """Join the runs, numbering those that would otherwise share a label and so be drawn as one line."""
+    seen: dict[str, int] = {}
+    numbered = []
+    for part in parts:
+        label = str(part["run"].iloc[0])
+        seen[label] = seen.get(label, 0) + 1
+        numbered.append(part.assign(run=label if seen[label] == 1 else f"{label} ({seen[label]})"))
+    return pd.concat(numbered, ignore_index=True)

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from bench.statistics.cells import cell_summary
+from bench.statistics.ratios import speedups
+from tests.bench.rows import MACHINE, frames, rounds, run_row
+
+
+def test_one_round_is_summarized_by_its_steps():
+    (cell,) = cell_summary(*frames((run_row(), [float(n) for n in range(1, 16)])))
+    assert (cell.seconds.median, cell.seconds.low, cell.seconds.high) == (8.0, 4.0, 12.0)
+    assert (cell.interval_basis, cell.n_rounds, cell.n_steps) == ("steps", 1, 15)  # warm-ups are not in it
+    assert cell.tokens_per_second == pytest.approx(512 / 8.0)
+    assert cell.status == "ok"
+
+
+def test_six_rounds_are_summarized_by_their_medians():
+    (cell,) = cell_summary(*frames(*rounds("numpy", [1.0, 2.0, 3.0, 4.0, 5.0, 6.0])))
+    assert (cell.seconds.median, cell.seconds.low, cell.seconds.high) == (3.5, 1.0, 6.0)
+    assert (cell.interval_basis, cell.n_rounds, cell.n_steps) == ("rounds", 6, 90)
+
+
+def test_failures_are_counted_and_enter_no_median():
+    bad = run_row(number=1, status="timeout", error_tail="limit of 30 s reached")
+    (cell,) = cell_summary(*frames((run_row(), [1.0] * 15), (bad, [500.0] * 4)))
+    assert (cell.status, cell.n_attempts, cell.n_failed, cell.n_rounds) == ("ok", 2, 1, 1)
+    assert cell.seconds.median == 1.0
+    assert cell.error_tail == "limit of 30 s reached"
+
+
+def test_a_cell_that_only_failed_is_still_there():
+    bad = run_row(variant="python", status="timeout", error_tail="limit", setup_seconds=None, peak_memory_bytes=None)
+    (cell,) = cell_summary(*frames((bad, [])))
+    assert (cell.status, cell.n_rounds) == ("timeout", 0)
+    assert math.isnan(cell.seconds.median)
+    assert math.isnan(cell.tokens_per_second)
+    assert math.isnan(cell.peak_memory_bytes)
+
+
+def test_nothing_is_pooled_across_origin_machine_protocol():
+    other = MACHINE.replace("Some CPU", "Other CPU")
+    runs, steps = frames(
+        (run_row("run-a"), [1.0] * 15),
+        (run_row("run-b", machine=other), [2.0] * 15),
+        (run_row("run-c", rounds=6), [3.0] * 15),
+        (run_row("run-d"), [4.0] * 15),
+    )
+    runs["origin"] = ["local", "local", "local", "published"]
+    assert sorted(cell.seconds.median for cell in cell_summary(runs, steps)) == [1.0, 2.0, 3.0, 4.0]
+
+
+def test_training_runs_are_no_cells():
+    assert cell_summary(*frames((run_row(kind="train"), [1.0] * 15))) == []
+    runs, steps = frames((run_row(), [1.0] * 15))
+    assert cell_summary(runs.iloc[:0], steps.iloc[:0]) == []
+    assert speedups([], "numpy") == []
