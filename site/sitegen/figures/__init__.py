@@ -4,29 +4,163 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from sitegen.figures.accelerator import ACCELERATOR
-from sitegen.figures.base import Column, Figure
-from sitegen.figures.breakdown import BREAKDOWN
-from sitegen.figures.generation import GENERATION
-from sitegen.figures.kernel_forms import KERNEL_FORMS
-from sitegen.figures.learning_rate import LEARNING_RATE
-from sitegen.figures.loss import LOSS
-from sitegen.figures.memory import MEMORY
-from sitegen.figures.peers import PEERS_FIGURE
-from sitegen.figures.race import RACE
-from sitegen.figures.roofline import ROOFLINE_FIGURE
-from sitegen.figures.speedup import SPEEDUP
-from sitegen.figures.step_time import STEP_TIME
-from sitegen.figures.variants import VARIANTS
+from sitegen.figures import (
+    accelerator,
+    breakdown,
+    curve_rows,
+    generation,
+    kernel_forms,
+    learning_rate,
+    loss,
+    memory,
+    peers,
+    race,
+    roofline,
+    speedup,
+    step_time,
+    variants,
+)
+from sitegen.figures.base import Figure
+from sitegen.rows.accelerators import COMMAND as ACCELERATOR_COMMAND
+from sitegen.rows.peers import GENERATION_COMMAND, TRAINING_COMMAND
 
-__all__ = ["FIGURES", "Column", "Figure"]
+__all__ = ["FIGURES", "Figure"]
 
-FIGURES = MappingProxyType(
-    {
-        figure.name: figure
-        for figure in (
-            SPEEDUP, STEP_TIME, ROOFLINE_FIGURE, BREAKDOWN, KERNEL_FORMS, VARIANTS, MEMORY, GENERATION, LOSS,
-            PEERS_FIGURE, ACCELERATOR, RACE, LEARNING_RATE,
-        )
-    }
-)  # fmt: skip
+_QUICK_COMMAND = "invoke bench --suite quick"
+_KERNELS_COMMAND = "invoke bench --kernels"
+
+_FIGURES = (
+    Figure(
+        "speedup",
+        "How much faster, and at what size",
+        "Medians over the model's size, ratios within one run. Bars are intervals. A full point is stable, a paler "
+        "one noisy or unresolved. Crosses at the bottom are cells that failed, arrows ratios below the axis. Hollow "
+        "points on dashed lines were not measured: a cost model projects them, and the broad bar is its band. The "
+        "dotted line is the matrix products alone.",
+        needs="one measured cell",
+        command=_QUICK_COMMAND,
+        module=speedup,
+        tabulated=curve_rows.steps_and_failures,
+    ),
+    Figure(
+        "step_time",
+        "Time of one training step",
+        "Median over the measured steps of every round: forward, backward, clipping and the AdamW update of one "
+        "batch. Both axes are logarithmic; bars are intervals, paler points are noisy or unresolved, crosses at the "
+        "bottom are cells that failed. Hollow points on dashed lines were not measured: a cost model projects them. "
+        "The dotted line is the matrix products alone.",
+        needs="one measured cell",
+        command=_QUICK_COMMAND,
+        module=step_time,
+        tabulated=curve_rows.steps_and_failures,
+    ),
+    Figure(
+        "roofline",
+        "How close to the limit",
+        "Of each engine's step, how much the matrix products by themselves would take, measured in the same run. "
+        "The rest is everything else. At the smallest models calling the product costs about as much as "
+        "multiplying.",
+        needs="engines measured beside a peer and the matrix products alone in one run",
+        command=TRAINING_COMMAND,
+        module=roofline,
+    ),
+    Figure(
+        "breakdown",
+        "Where a step of the fast engine goes",
+        "Each bar is the wall time of a training step of vectorized with its defaults, averaged over the workers. "
+        "Dispatch is what the other parts leave: waiting for the other workers, handing out work, Python in "
+        "between.",
+        needs="a step of vectorized timed part by part",
+        command=_KERNELS_COMMAND,
+        module=breakdown,
+    ),
+    Figure(
+        "kernel_forms",
+        "NumPy against NumExpr, kernel by kernel",
+        "Time of a fused kernel per number on one thread, further left is faster. Operands lie in the cache, as "
+        "between two products of a step, or in memory, as in the optimiser's passes over large models.",
+        needs="the fused kernels timed in both forms",
+        command=_KERNELS_COMMAND,
+        module=kernel_forms,
+    ),
+    Figure(
+        "variants",
+        "What each idea buys",
+        "Step time of numpy over that of each stage, within one run. One thread: buffers, fused kernels in tiles, "
+        "folded norms, blocked attention. Threads, and by default processes where they can be forked: the batch "
+        "spread over workers. Plain Python lies far below the frame; its ratio is written at the edge.",
+        needs="numpy and vectorized, on one thread and on all, in one run",
+        command=variants.BENCH_COMMAND,
+        module=variants,
+    ),
+    Figure(
+        "memory",
+        "Peak memory",
+        "The most memory the training process held (its own high-water mark). The dashed line is a formula: four "
+        "float32 numbers for each parameter (weight, gradient, two AdamW moments).",
+        needs="one measured cell with its peak memory",
+        command=_QUICK_COMMAND,
+        module=memory,
+    ),
+    Figure(
+        "generation",
+        "How fast it writes",
+        "Tokens a second of one text, greedy, with a key-value cache, prompt and re-reading included. Bars are "
+        "intervals, crosses at the left are generators that failed.",
+        needs="generation measured beside a peer in one run",
+        command=GENERATION_COMMAND,
+        module=generation,
+    ),
+    Figure(
+        "loss",
+        "Loss against wall time",
+        "Training loss (solid, averaged over consecutive steps) and loss on text the model never saw (dashed). When "
+        "the two part, the model has begun to memorize.",
+        needs="one training run",
+        command="invoke train --preset small --corpus shakespeare --record",
+        module=loss,
+        tabulated=loss.tabulated,
+    ),
+    Figure(
+        "peers",
+        "Against its peers: a training step",
+        "How many times our step each peer's takes, over the model's size, within one run. Above the dashed line we "
+        "are faster. The roofline is the time of the matrix products alone: below 1 by what our step spends "
+        "besides.",
+        needs="the vectorized engine measured beside a peer in one run",
+        command=TRAINING_COMMAND,
+        module=peers,
+    ),
+    Figure(
+        "accelerator",
+        "An accelerator beside the processor",
+        "Medians over the model's size, with intervals; the same presets, batches and float32 on both. A ring is "
+        "where an accelerator's curve meets our fast engine's on the processor. Two machines stand side by side "
+        "here; their line styles differ. The menu also shows how much of its second each does something with, and "
+        "how much of a step is dispatch by a cost model, for lines that the model describes.",
+        needs="one preset measured on an accelerator",
+        command=ACCELERATOR_COMMAND,
+        module=accelerator,
+        tabulated=accelerator.tabulated,
+    ),
+    Figure(
+        "race",
+        "The same loss, sooner",
+        "One recipe, the same batches and starting weights, each engine in its own process, one after the other. "
+        "The clock stands still while the held-out loss is computed.",
+        needs="a recorded race",
+        command="invoke race --preset nanogpt --corpus tinyshakespeare --steps 2000",
+        module=race,
+    ),
+    Figure(
+        "learning_rate",
+        "Held-out loss over the learning rate",
+        "Equal steps, text and starting weights; what differs is the rate and what happens to it. The distance "
+        "between constant with and without a warm-up is what the first hundred updates cost at that rate.",
+        needs="a recorded sweep",
+        command="invoke sweep --preset tiny --corpus shakespeare --steps 2000",
+        module=learning_rate,
+    ),
+)
+
+FIGURES = MappingProxyType({figure.name: figure for figure in _FIGURES})

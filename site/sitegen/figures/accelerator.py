@@ -21,27 +21,23 @@ import pandas as pd
 from bench.arms.devices import ACCELERATED
 from bench.arms.registry import OURS
 from bench.statistics.accelerator_ratios import crossings
-from sitegen.figures.base import (
-    HEIGHT,
-    Column,
-    Drawing,
-    Figure,
+from sitegen.figures.axes import (
     above,
-    describe_ends,
-    describe_failures,
-    failure_layer,
+    by_machine,
+    frame,
+    framed,
     log_domain,
     log_ticks,
-    machine_dash,
     parameter_axis,
     short_count,
-    stack_failures,
-    text,
-    tooltip,
+    view,
 )
+from sitegen.figures.base import Drawing
+from sitegen.figures.descriptions import describe_ends, describe_failures
+from sitegen.figures.fields import CROSS, POINT, PRESET, TABLE, Field, cell_origin, exported, tooltip
+from sitegen.figures.layers import Values, stack_failures
 from sitegen.figures.menus import menu, show_menu, up_to
 from sitegen.rows.accelerators import (
-    COMMAND,
     ON_ACCELERATOR,
     ON_PROCESSOR,
     accelerator_lines,
@@ -63,17 +59,29 @@ MEASURES = {
     DISPATCH: "share of a step that is dispatch",
 }
 _CROSSING = "crossing"
-_FIELDS = (
-    "measure", "state", "device", "variant", "label", "engine", "tier", "preset", "n_parameters", "value", "low",
-    "high", "value_text", "interval", "beside", "note", "slot", *CELL_TEXT,
-)  # fmt: skip
+FIELDS = (
+    Field("variant", "engine", CROSS),
+    Field("label", "line", POINT),
+    Field("device", "on", TABLE),
+    Field("engine", "engine", POINT | TABLE),
+    PRESET,
+    Field("value_text", "value", POINT),
+    # The table has a line for each cell, with all its readings.
+    Field(STEP_TIME, "a step", TABLE, missing="failed", exported=False),
+    Field("interval", "interval", POINT | TABLE),
+    Field(RATE, "rate", TABLE, exported=False),
+    Field(DISPATCH, "dispatch", TABLE, exported=False),
+    Field("beside", "that is", POINT | TABLE),
+    *cell_origin(code=POINT),
+    *exported("measure", "state", "tier", "n_parameters", "value", "low", "high", "note", "slot"),
+)
 
 
-def accelerator_rows(results: Results) -> pd.DataFrame:
+def read(results: Results) -> pd.DataFrame:
     """One row per reading and cell of each line, failed cells, and the places where curves meet."""
     lines = accelerator_lines(results)
     if lines.empty:
-        return pd.DataFrame(columns=[*_FIELDS])
+        return lines
     theirs = curve(lines[lines["device"] == ON_PROCESSOR], OURS)
     readings = [_failure(record) for record in records(lines[lines["state"] == "failed"])]
     for _, machine in lines[lines["state"] == "measured"].groupby(["origin", "machine_hash"], sort=False):
@@ -90,7 +98,7 @@ def accelerator_rows(results: Results) -> pd.DataFrame:
     # One crossing is written out: several lie too close together for words. The others tell when they are pointed at.
     crossing = rows["state"] == _CROSSING
     rows["note"] = rows["value_text"].where(crossing & (crossing.cumsum() == 1), "")
-    return rows[[*_FIELDS]]
+    return rows
 
 
 def _cell(record: dict[str, Any]) -> dict[str, Any]:
@@ -153,54 +161,34 @@ def _meetings(cells: list[dict[str, Any]], theirs: dict[str, float]) -> list[dic
     ]
 
 
-def accelerator_chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
+def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     """Lines over parameters, log-log: the machine by dash, with intervals, crossings and failures."""
     cells = rows[rows["state"] != _CROSSING]
-    show, x = show_menu(cells, theme), parameter_axis(cells)
-    color, shape = show.color, show.shape
+    show = show_menu(cells, theme)
     chart = alt.Chart(_in_numbers(rows)).transform_filter(show.condition).transform_calculate(**_WORDS)
-    failures = failure_layer(chart.transform_filter(f"measure == '{STEP_TIME}'"), cells, color, x)
-    measures = {name: words for name, words in MEASURES.items() if (rows["measure"] == name).any()}
-    parameters = [
-        menu("measure", STEP_TIME, measures, "Measure"),
-        show.parameter,
-        alt.param(name="frame", expr=f"({json.dumps(_views(cells, show.choices))})[measure + '|' + show]"),
-    ]
-    if not (rows["state"] == "measured").any():
-        return alt.layer(*failures).add_params(*parameters[:2]).properties(width="container", height=HEIGHT)
-    y = alt.Y(
-        "value:Q",
-        title=None,
-        scale=alt.Scale(type="log", nice=False, domain=[alt.ExprRef("frame.low"), alt.ExprRef("frame.high")]),
-        axis=alt.Axis(
-            values=alt.ExprRef("frame.ticks"),
-            labelExpr="frame.texts[indexof(frame.ticks, datum.value)]",
-            labelOverlap="greedy",
-            minExtent=46,
-        ),
+    values = Values(
+        {"x": parameter_axis(cells), "y": framed("value")}, show.color, tooltip(FIELDS), show.shape, ("low", "high")
     )
+    only_times = chart.transform_filter(f"measure == '{STEP_TIME}'")
+    failures = values.failed(only_times, cells, tooltip(FIELDS, CROSS))
+    measures = {name: words for name, words in MEASURES.items() if (rows["measure"] == name).any()}
+    parameters = [menu("measure", STEP_TIME, measures, "Measure"), show.parameter]
+    if not (rows["state"] == "measured").any():
+        return alt.layer(*failures).add_params(*parameters)
+    parameters.append(frame(_views(cells, show.choices), "measure + '|' + show"))
     chosen = chart.transform_filter("datum.measure == measure")
     measured = chosen.transform_filter("datum.state == 'measured'")
-    layers = [
-        measured.mark_line(strokeWidth=2.2, opacity=0.9).encode(
-            x=x, y=y, color=color, detail=["machine:N"], **machine_dash(cells)
-        ),
-        measured.mark_rule(strokeWidth=1.6, opacity=0.8).encode(x=x, y=alt.Y("low:Q"), y2="high:Q", color=color),
-        measured.mark_point(filled=True, size=80, opacity=1).encode(
-            x=x, y=y, color=color, shape=shape, tooltip=_told()
-        ),
-    ]
+    layers = [values.line(measured, **by_machine(cells)), *values.measured(measured)]
     if (rows["state"] == _CROSSING).any():
         meeting = chosen.transform_filter(f"datum.state == '{_CROSSING}'")
-        layers.append(
-            meeting.mark_point(shape="circle", filled=False, size=260, strokeWidth=2, color=theme.ink).encode(
-                x=x, y=y, tooltip=_told()
-            )
-        )
-        layers.append(meeting.mark_text(align="left", dx=14, dy=12, color=theme.ink).encode(x=x, y=y, text="note:N"))
-    words = alt.ExprRef(f"({json.dumps(MEASURES)})[measure] + ' (log scale)'")
-    drawing = alt.layer(*layers, *failures).add_params(*parameters)
-    return drawing.properties(width="container", height=HEIGHT, title=above(words, theme))
+        ring = meeting.mark_point(shape="circle", filled=False, size=260, strokeWidth=2, color=theme.ink)
+        words = meeting.mark_text(align="left", dx=14, dy=12, color=theme.ink)
+        layers += [
+            ring.encode(**values.place, tooltip=values.tooltip),
+            words.encode(**values.place, text="note:N"),
+        ]
+    title = alt.ExprRef(f"({json.dumps(MEASURES)})[measure] + ' (log scale)'")
+    return alt.layer(*layers, *failures).add_params(*parameters).properties(title=above(title, theme))
 
 
 # A reading, as `_readings` writes it; a crossing brings its words along.
@@ -232,27 +220,11 @@ def _views(cells: pd.DataFrame, choices: tuple[str, ...]) -> dict[str, dict[str,
             ticks = log_ticks(domain)
             scale = 100 if measure == DISPATCH else 1
             texts = [written.format(tick * scale) for tick in ticks]
-            views[f"{measure}|{choice}"] = {"low": domain[0], "high": domain[1], "ticks": ticks, "texts": texts}
+            views[f"{measure}|{choice}"] = view(domain, ticks, texts)
     return views
 
 
-def _told() -> list[alt.Tooltip]:
-    return tooltip(
-        ("label:N", "line"),
-        ("engine:N", "engine"),
-        ("preset:N", "preset"),
-        ("value_text:N", "value"),
-        ("interval:N", "interval"),
-        ("beside:N", "that is"),
-        ("evidence:N", "evidence"),
-        ("code:N", "code"),
-        ("machine:N", "machine"),
-        ("protocol:N", "protocol"),
-        ("command:N", "to repeat it"),
-    )
-
-
-def describe_accelerator(rows: pd.DataFrame) -> str:
+def describe(rows: pd.DataFrame) -> str:
     """Step times at the ends of each line, and from where the accelerator is the faster one."""
     times = rows[(rows["measure"] == STEP_TIME) & (rows["state"] == "measured")]
     theirs = _curve_of(times, OURS, ON_PROCESSOR)
@@ -271,43 +243,13 @@ def _curve_of(times: pd.DataFrame, line: str, device: str) -> dict[str, float]:
     return {str(preset): float(value) for preset, value in zip(own["preset"], own["value"], strict=True)}
 
 
-def cells_with_readings(rows: pd.DataFrame) -> pd.DataFrame:
+def tabulated(rows: pd.DataFrame) -> pd.DataFrame:
     """What the table behind the figure shows: a line for each cell with all its readings, and the crossings."""
     cell = ["device", "machine", "variant", "preset", "state"]
-    lines = rows[rows["measure"] == STEP_TIME]
+    lines = rows[rows["measure"] == STEP_TIME].rename(columns={"value_text": STEP_TIME})
     for measure in (RATE, DISPATCH):
         read = rows.loc[rows["measure"] == measure, [*cell, "value_text"]]
         lines = lines.merge(read.rename(columns={"value_text": measure}), on=cell, how="left")
     lines = lines.fillna({RATE: "", DISPATCH: ""})
     by = ["device", "machine", "first", "variant", "n_parameters"]
     return lines.assign(first=lines["variant"] != ACCELERATED).sort_values(by, kind="stable")
-
-
-ACCELERATOR = Figure(
-    name="accelerator",
-    title="An accelerator beside the processor",
-    summary="Medians over the model's size, with intervals; the same presets, batches and float32 on both. A ring is "
-    "where an accelerator's curve meets our fast engine's on the processor. Two machines stand side by side here; "
-    "their line styles differ. The menu also shows how much of its second each does something with, and how much of a "
-    "step is dispatch by a cost model, for lines that the model describes.",
-    rows=accelerator_rows,
-    chart=accelerator_chart,
-    describe=describe_accelerator,
-    columns=(
-        Column("device", "on", text),
-        Column("engine", "engine", text),
-        Column("preset", "preset", text),
-        Column("value_text", "a step", lambda value: value or "failed"),
-        Column("interval", "interval", text),
-        Column(RATE, "rate", text),
-        Column(DISPATCH, "dispatch", text),
-        Column("beside", "that is", text),
-        Column("evidence", "evidence", text),
-        Column("reason", "failure", text),
-        Column("machine", "machine", text),
-        Column("command", "to repeat it", text),
-    ),
-    needs="one preset measured on an accelerator",
-    command=COMMAND,
-    tabulated=cells_with_readings,
-)

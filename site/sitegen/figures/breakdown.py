@@ -12,24 +12,38 @@ import pandas as pd
 from bench.arms.kernel_parts import DISPATCH, PARTS
 from bench.arms.registry import OURS
 from bench.statistics.kernel_shares import part_shares
-from sitegen.figures.base import Column, Drawing, Figure, legend_columns, text, tooltip
+from sitegen.figures.axes import by_name
+from sitegen.figures.base import Drawing
+from sitegen.figures.descriptions import describe_groups
+from sitegen.figures.fields import ORIGIN, POINT, PRESET, TABLE, Field, exported, interval, tooltip, written
 from sitegen.rows.machines import machine_label, numbered_labels
-from sitegen.rows.results import Results
+from sitegen.rows.results import Results, records
 from sitegen.text import quantities
 from sitegen.text.escape import one_line
 from sitegen.text.palette import Theme
 
-COMMAND = "invoke bench --kernels"
-
 _BAR = 38  # pixels from one bar to the next
 _WRITTEN_FROM = 0.1  # shares below this have no room for their figure
-_FIELDS = (
-    "label", "preset", "n_parameters", "part", "position", "share", "start", "end", "share_text", "range_text",
-    "time_text", "step_text", "stopwatch", "evidence", "machine", "command", "measured_on",
-)  # fmt: skip
 
 
-def breakdown_rows(results: Results) -> pd.DataFrame:
+def _tenths(share: float) -> str:
+    return quantities.percent(share, 1)
+
+
+FIELDS = (
+    Field("part", "part", POINT | TABLE),
+    PRESET,
+    *written("share", "share of the step", _tenths, "share_text", short=quantities.percent),
+    interval("share_low", "share_high", _tenths, "range_text", "in single rounds"),
+    Field("time_text", "of it", POINT | TABLE),
+    Field("step_text", "median step", POINT | TABLE),
+    Field("stopwatch", "added by the stopwatch", POINT | TABLE),
+    *ORIGIN,
+    *exported("label", "n_parameters", "position", "start", "end"),
+)
+
+
+def read(results: Results) -> pd.DataFrame:
     """One row per preset and part, in the order of the bar's segments."""
     parts = part_shares(results.runs, results.steps, results.kernels)
     machines = [machine_label(part.run) for part in parts]
@@ -43,8 +57,8 @@ def breakdown_rows(results: Results) -> pd.DataFrame:
                 "part": part.part,
                 "position": PARTS.index(part.part),
                 "share": part.share,
-                "share_text": quantities.percent(part.share),
-                "range_text": f"{quantities.percent(part.share_low, 1)} to {quantities.percent(part.share_high, 1)}",
+                "share_low": part.share_low,
+                "share_high": part.share_high,
                 "time_text": quantities.duration(max(0.0, part.seconds)),
                 "step_text": quantities.duration(part.step_seconds),
                 "stopwatch": quantities.signed_percent(part.overhead, 1),
@@ -57,9 +71,10 @@ def breakdown_rows(results: Results) -> pd.DataFrame:
                 "measured_on": quantities.day(part.run.started_at),
             }
             for part, label, machine in zip(parts, labels, machines, strict=True)
-        ],
-        columns=[*_FIELDS],
+        ]
     )
+    if rows.empty:
+        return rows
     # Where a segment begins and ends. A stopwatch that overlaps itself by nanoseconds must not shift the others.
     rows["end"] = rows["share"].astype(float).groupby(rows["label"], sort=False).cumsum()
     rows["start"] = rows["end"] - rows["share"]
@@ -73,7 +88,7 @@ def part_colors(theme: Theme) -> list[str]:
     return [named[part] if part in named else next(others) for part in PARTS]
 
 
-def breakdown_chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
+def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     """Horizontal bars of full length, a segment for each part, with the figure where it fits."""
     labels = list(dict.fromkeys(rows["label"]))
     y = alt.Y("label:N", title=None, sort=labels, scale=alt.Scale(paddingInner=0.28, paddingOuter=0.1))
@@ -83,11 +98,7 @@ def breakdown_chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
         scale=alt.Scale(domain=[0, 1], nice=False),
         axis=alt.Axis(format="%", tickCount=5),
     )
-    color = alt.Color(
-        "part:N",
-        scale=alt.Scale(domain=[*PARTS], range=part_colors(theme)),
-        legend=alt.Legend(title=None, orient="bottom", columns=legend_columns(PARTS), symbolType="square"),
-    )
+    color = by_name(alt.Color, "part", PARTS, part_colors(theme), symbolType="square")
     chart = alt.Chart(rows)
     bars = chart.mark_bar(stroke=theme.background, strokeWidth=1).encode(
         x=x,
@@ -95,18 +106,7 @@ def breakdown_chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
         y=y,
         color=color,
         order="position:Q",
-        tooltip=tooltip(
-            ("part:N", "part"),
-            ("preset:N", "preset"),
-            ("share_text:N", "share of the step"),
-            ("range_text:N", "in single rounds"),
-            ("time_text:N", "of it"),
-            ("step_text:N", "median step"),
-            ("stopwatch:N", "added by the stopwatch"),
-            ("evidence:N", "evidence"),
-            ("machine:N", "machine"),
-            ("command:N", "to repeat it"),
-        ),
+        tooltip=tooltip(FIELDS),
     )
     figures = (
         chart.transform_filter(f"datum.share >= {_WRITTEN_FROM}")
@@ -114,38 +114,14 @@ def breakdown_chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
         .mark_text(color=theme.background, fontSize=11.5, tooltip=None)
         .encode(x=alt.X("middle:Q"), y=y, text="share_text:N")
     )
-    return alt.layer(bars, figures).properties(width="container", height=_BAR * len(labels))
+    return alt.layer(bars, figures).properties(height=_BAR * len(labels))
 
 
-def describe_breakdown(rows: pd.DataFrame) -> str:
+def describe(rows: pd.DataFrame) -> str:
     """The three largest parts of every bar."""
-    sentences = []
-    for label, bar in rows.groupby("label", sort=False):
+
+    def words(bar: pd.DataFrame) -> str:
         largest = bar.sort_values("share", ascending=False).head(3)
-        parts = ", ".join(f"{part} {share}" for part, share in zip(largest["part"], largest["share_text"], strict=True))
-        sentences.append(f"{label}: {parts}.")
-    return f"Share of a step's wall time by part. {' '.join(sentences)}"
+        return ", ".join(f"{row['part']} {row['share_text']}" for row in records(largest))
 
-
-BREAKDOWN = Figure(
-    name="breakdown",
-    title="Where a step of the fast engine goes",
-    summary="Each bar is the wall time of a training step of vectorized with its defaults, averaged over the workers. "
-    "Dispatch is what the other parts leave: waiting for the other workers, handing out work, Python in between.",
-    rows=breakdown_rows,
-    chart=breakdown_chart,
-    describe=describe_breakdown,
-    columns=(
-        Column("preset", "preset", text),
-        Column("part", "part", text),
-        Column("share", "share of the step", lambda share: quantities.percent(share, 1)),
-        Column("range_text", "in single rounds", text),
-        Column("time_text", "of it", text),
-        Column("step_text", "median step", text),
-        Column("stopwatch", "added by the stopwatch", text),
-        Column("evidence", "evidence", text),
-        Column("machine", "machine", text),
-    ),
-    needs="a step of vectorized timed part by part",
-    command=COMMAND,
-)
+    return f"Share of a step's wall time by part. {describe_groups(rows, 'label', words)}"

@@ -12,7 +12,10 @@ import altair as alt
 import pandas as pd
 
 from bench.records.store import stored_runs
-from sitegen.figures.base import FAILURE_SHAPE, HEIGHT, Column, Drawing, Figure, legend_columns, text, tooltip
+from sitegen.figures.axes import by_name
+from sitegen.figures.base import Drawing
+from sitegen.figures.fields import COMMAND, MACHINE, POINT, TABLE, Field, exported, tooltip, written
+from sitegen.figures.layers import Values
 from sitegen.rows.cells import failure_reason
 from sitegen.rows.machines import machine_label
 from sitegen.rows.results import Results
@@ -21,10 +24,15 @@ from sitegen.text.escape import one_line
 from sitegen.text.palette import Theme
 
 SUITE = "sweep"
-_FIELDS = (
-    "series", "recipe", "preset", "corpus", "rate", "rate_text", "loss", "loss_text", "state", "steps", "status",
-    "machine", "command", "run_id",
-)  # fmt: skip
+FIELDS = (
+    Field("series", "recipe", POINT | TABLE),
+    *written("rate", "learning rate", "{:g}".format, "rate_text"),
+    Field("loss_text", "held-out loss", POINT | TABLE),
+    Field("status", "the run's end", POINT | TABLE),
+    MACHINE,
+    COMMAND,
+    *exported("recipe", "preset", "corpus", "loss", "state", "steps", "run_id"),
+)
 
 
 def recipe_words(optimizer: str) -> str:
@@ -34,7 +42,7 @@ def recipe_words(optimizer: str) -> str:
     return "warm-up, then constant" if "warmed up" in optimizer else "constant"
 
 
-def learning_rate_rows(results: Results) -> pd.DataFrame:
+def read(results: Results) -> pd.DataFrame:
     """One row per rate and recipe of the newest sweep of each preset and text; diverged runs have no loss."""
     runs = results.runs[(results.runs["kind"] == "train") & (results.runs["suite"] == SUITE)]
     runs = runs[runs["status"].isin(["ok", "diverged"])].sort_values("started_at", kind="stable")
@@ -52,7 +60,6 @@ def learning_rate_rows(results: Results) -> pd.DataFrame:
                 "preset": run.preset,
                 "corpus": corpus,
                 "rate": rate,
-                "rate_text": f"{rate:g}",
                 "loss": loss,
                 "loss_text": "diverged" if loss is None else f"{loss:.3f} nats per byte",
                 "state": "failed" if loss is None else "measured",
@@ -63,10 +70,10 @@ def learning_rate_rows(results: Results) -> pd.DataFrame:
                 "run_id": run.run_id,
             }
         )
-    return pd.DataFrame(rows, columns=[*_FIELDS]).sort_values(["series", "rate"], ignore_index=True)
+    return pd.DataFrame(rows).sort_values(["series", "rate"], ignore_index=True) if rows else pd.DataFrame()
 
 
-def learning_rate_chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
+def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     """Lines of held-out loss over the rate, log scale; crosses where training diverged."""
     # What all lines share is said once, above their names: a phone has no room for it three times.
     swept = rows[["preset", "corpus", "steps"]].drop_duplicates()
@@ -76,11 +83,7 @@ def learning_rate_chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
         name, shared = "recipe", f"{preset} on {corpus}, {quantities.whole(steps)} steps"
     series = list(dict.fromkeys(rows[name]))
     palette = [theme.engines["numpy"], *theme.spare, theme.engines["vectorized"]]
-    color = alt.Color(
-        f"{name}:N",
-        scale=alt.Scale(domain=series, range=[palette[index % len(palette)] for index in range(len(series))]),
-        legend=alt.Legend(title=shared, titleLimit=0, orient="bottom", columns=legend_columns(series), labelLimit=0),
-    )
+    color = by_name(alt.Color, name, series, palette, title=shared, titleLimit=0, labelLimit=0)
     low, high = float(rows["rate"].min()), float(rows["rate"].max())
     x = alt.X(
         "rate:Q",
@@ -89,30 +92,14 @@ def learning_rate_chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
         axis=alt.Axis(values=sorted(set(rows["rate"])), format="~g", grid=False, labelOverlap="greedy"),
     )
     y = alt.Y("loss:Q", title="held-out loss at the end, nats per byte", scale=alt.Scale(zero=False))
-    told = tooltip(
-        ("series:N", "recipe"),
-        ("rate_text:N", "learning rate"),
-        ("loss_text:N", "held-out loss"),
-        ("status:N", "the run's end"),
-        ("machine:N", "machine"),
-        ("command:N", "to repeat it"),
-    )
+    values = Values({"x": x, "y": y}, color, tooltip(FIELDS), size=90)
     chart = alt.Chart(rows)
     measured = chart.transform_filter("datum.state == 'measured'")
-    layers = [
-        measured.mark_line(strokeWidth=2.2, opacity=0.9).encode(x=x, y=y, color=color),
-        measured.mark_point(filled=True, size=90, opacity=1).encode(x=x, y=y, color=color, tooltip=told),
-    ]
-    if (rows["state"] == "failed").any():
-        layers.append(
-            chart.transform_filter("datum.state == 'failed'")
-            .mark_point(shape=FAILURE_SHAPE, size=80, strokeWidth=2.4, opacity=1)
-            .encode(x=x, y=alt.value(alt.ExprRef("height - 8")), color=color, tooltip=told)
-        )
-    return alt.layer(*layers).properties(width="container", height=HEIGHT)
+    failures = values.failed(chart, rows, values.tooltip, y=alt.value(alt.ExprRef("height - 8")))
+    return alt.layer(values.line(measured), values.points(measured), *failures)
 
 
-def describe_learning_rate(rows: pd.DataFrame) -> str:
+def describe(rows: pd.DataFrame) -> str:
     """The best rate of each recipe, and what 3e-3 came to."""
     parts = []
     for series, group in rows.groupby("series", sort=False):
@@ -124,23 +111,3 @@ def describe_learning_rate(rows: pd.DataFrame) -> str:
         parts.append(f"{series}: lowest at {best['rate_text']}, {best['loss_text']}")
     failed = int((rows["state"] == "failed").sum())
     return f"Held-out loss over the learning rate. {'; '.join(parts)}." + (f" {failed} diverged." if failed else "")
-
-
-LEARNING_RATE = Figure(
-    name="learning_rate",
-    title="Held-out loss over the learning rate",
-    summary="Equal steps, text and starting weights; what differs is the rate and what happens to it. The distance "
-    "between constant with and without a warm-up is what the first hundred updates cost at that rate.",
-    rows=learning_rate_rows,
-    chart=learning_rate_chart,
-    describe=describe_learning_rate,
-    columns=(
-        Column("series", "recipe", text),
-        Column("rate", "learning rate", lambda value: f"{value:g}"),
-        Column("loss_text", "held-out loss", text),
-        Column("status", "the run's end", text),
-        Column("machine", "machine", text),
-    ),
-    needs="a recorded sweep",
-    command="invoke sweep --preset tiny --corpus shakespeare --steps 2000",
-)

@@ -10,22 +10,25 @@ import altair as alt
 import pandas as pd
 
 from bench.records.rows import Kind
-from sitegen.figures.base import (
-    HEIGHT,
-    Column,
-    Drawing,
-    Figure,
-    describe_ends,
-    log_axis,
-    log_domain,
-    log_ticks,
-    machine_dash,
-    parameter_axis,
-    text,
+from sitegen.figures.axes import by_machine, log_domain, log_scaled, parameter_axis
+from sitegen.figures.base import Drawing
+from sitegen.figures.descriptions import describe_ends
+from sitegen.figures.fields import (
+    COMMAND,
+    EVIDENCE,
+    MACHINE,
+    POINT,
+    PRESET,
+    PROTOCOL,
+    VARIANT,
+    Field,
+    exported,
     tooltip,
+    written,
 )
+from sitegen.figures.layers import Values
 from sitegen.figures.menus import show_menu
-from sitegen.rows.cells import CELL_TEXT, cell_frame
+from sitegen.rows.cells import cell_frame
 from sitegen.rows.results import Results
 from sitegen.rows.series import tier_of
 from sitegen.text import quantities
@@ -34,17 +37,25 @@ from sitegen.text.palette import Theme
 BYTES_PER_PARAMETER = 16
 
 _KINDS: tuple[Kind, ...] = ("bench", "peer")  # the products alone hold no model
-_FIELDS = (
-    "state", "variant", "tier", "preset", "n_parameters", "peak_bytes", "megabytes", "memory_text", *CELL_TEXT,
-)  # fmt: skip
+FIELDS = (
+    VARIANT,
+    PRESET,
+    *written("peak_bytes", "peak memory", quantities.megabytes, "memory_text"),
+    EVIDENCE,
+    Field("code", "code", POINT),
+    MACHINE,
+    PROTOCOL,
+    COMMAND,
+    *exported("state", "tier", "n_parameters", "megabytes", "verdict", "status", "reason", "measured_on"),
+)
 
 
-def memory_rows(results: Results) -> pd.DataFrame:
+def read(results: Results) -> pd.DataFrame:
     """One row per measured cell with a known peak, then the formula's value at each of their presets."""
     cells = cell_frame(results, _KINDS)
     cells = cells[(cells["state"] == "measured") & cells["peak_bytes"].notna()].copy()
     if cells.empty:
-        return pd.DataFrame(columns=[*_FIELDS])
+        return cells
     floor = cells.drop_duplicates("preset")[["preset", "n_parameters"]].assign(
         state="formula", variant=f"{BYTES_PER_PARAMETER} bytes a parameter", machine=""
     )
@@ -52,75 +63,29 @@ def memory_rows(results: Results) -> pd.DataFrame:
     cells["tier"] = [tier_of(str(variant)) for variant in cells["variant"]]
     rows = pd.concat([cells, floor.assign(tier=0)], ignore_index=True)
     rows["megabytes"] = rows["peak_bytes"] / 1e6
-    rows["memory_text"] = [quantities.megabytes(value) for value in rows["peak_bytes"]]
-    return rows[[*_FIELDS]]
+    return rows
 
 
-def memory_chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
+def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     """Lines of megabytes over parameters, log-log, with the formula dashed."""
     cells = rows[rows["state"] == "measured"]
     show = show_menu(cells, theme)
-    color, shape = show.color, show.shape
     x = parameter_axis(rows)
-    domain = log_domain(rows["megabytes"])
-    y = alt.Y(
-        "megabytes:Q",
-        title="peak memory, MB (log scale)",
-        scale=alt.Scale(type="log", domain=domain, nice=False),
-        axis=log_axis(log_ticks(domain)),
-    )
+    y = log_scaled(alt.Y, "megabytes", "peak memory, MB (log scale)", log_domain(rows["megabytes"]))
+    values = Values({"x": x, "y": y}, show.color, tooltip(FIELDS), show.shape, size=95)
     chart = alt.Chart(rows).transform_filter(show.condition)
     measured = chart.transform_filter("datum.state == 'measured'")
     formula = chart.transform_filter("datum.state == 'formula'")
-    layers = [
+    end = formula.transform_filter(f"datum.n_parameters == {int(rows['n_parameters'].max())}")
+    return alt.layer(
         formula.mark_line(strokeDash=[3, 3], color=theme.muted).encode(x=x, y=y),
-        formula.transform_filter(f"datum.n_parameters == {int(rows['n_parameters'].max())}")
-        .mark_text(align="right", dx=-6, dy=-12, color=theme.muted)
-        .encode(x=x, y=y, text="variant:N"),
-        measured.mark_line(strokeWidth=2.2, opacity=0.9).encode(
-            x=x, y=y, color=color, detail=["machine:N"], **machine_dash(cells)
-        ),
-        measured.mark_point(filled=True, size=95, opacity=1).encode(
-            x=x,
-            y=y,
-            color=color,
-            shape=shape,
-            tooltip=tooltip(
-                ("variant:N", "engine"),
-                ("preset:N", "preset"),
-                ("memory_text:N", "peak memory"),
-                ("evidence:N", "evidence"),
-                ("code:N", "code"),
-                ("machine:N", "machine"),
-                ("protocol:N", "protocol"),
-                ("command:N", "to repeat it"),
-            ),
-        ),
-    ]
-    return alt.layer(*layers).add_params(show.parameter).properties(width="container", height=HEIGHT)
+        end.mark_text(align="right", dx=-6, dy=-12, color=theme.muted).encode(x=x, y=y, text="variant:N"),
+        values.line(measured, **by_machine(cells)),
+        values.points(measured),
+    ).add_params(show.parameter)
 
 
-def describe_memory(rows: pd.DataFrame) -> str:
+def describe(rows: pd.DataFrame) -> str:
     """The peak at the ends of each engine's range."""
     ends = describe_ends(rows[rows["state"] == "measured"], "memory_text")
     return f"Peak memory of the training process, by model size. {ends}"
-
-
-MEMORY = Figure(
-    name="memory",
-    title="Peak memory",
-    summary="The most memory the training process held (its own high-water mark). The dashed line is a formula: four "
-    "float32 numbers for each parameter (weight, gradient, two AdamW moments).",
-    rows=memory_rows,
-    chart=memory_chart,
-    describe=describe_memory,
-    columns=(
-        Column("variant", "engine", text),
-        Column("preset", "preset", text),
-        Column("peak_bytes", "peak memory", quantities.megabytes),
-        Column("evidence", "evidence", text),
-        Column("machine", "machine", text),
-    ),
-    needs="one measured cell with its peak memory",
-    command="invoke bench --suite quick",
-)

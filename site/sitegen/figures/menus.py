@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import altair as alt
 import pandas as pd
 
-from sitegen.figures.base import variant_encodings
+from sitegen.figures.axes import variant_encodings
 from sitegen.rows.series import TIERS, order_series, tier_of
 from sitegen.text.palette import Theme
 

@@ -27,7 +27,9 @@ import pyarrow.parquet as pq
 import vl_convert
 from altair.utils.schemapi import debug_mode
 
-from sitegen.figures import Column, Figure
+from sitegen.figures import Figure
+from sitegen.figures.axes import HEIGHT
+from sitegen.figures.fields import TABLE, Field, is_missing
 from sitegen.figures.publication import LIVE_FOLDER, Parameter, Publication, TableBehind
 from sitegen.rows.results import records
 from sitegen.text.errors import SiteError
@@ -123,13 +125,14 @@ def chart_spec(figure: Figure, rows: pd.DataFrame, theme: Theme, validate: bool 
         validate: whether Altair looks it up in Vega-Lite's schema, which takes longer than everything else here.
     """
     with debug_mode(validate):  # Altair would also look up every part that a chart is put together from
-        spec: dict[str, Any] = figure.chart(rows, theme).to_dict(validate=validate)
+        spec: dict[str, Any] = figure.module.chart(rows, theme).to_dict(validate=validate)
     spec.pop("$schema", None)  # a link that nothing needs, on a page that loads nothing from elsewhere
     spec["datasets"] = _data_of_use(spec.pop("datasets"), spec)
     spec["config"] = chart_config(theme)
     selections = [parameter["name"] for parameter in spec.get("params", []) if "select" in parameter]
     # Legends wrap by it; figure.js puts the container's width in its place.
     spec["params"] = [*spec.get("params", []), {"name": "room", "value": STATIC_WIDTH}]
+    spec = {"width": "container", "height": HEIGHT} | spec
     spec["autosize"] = {"type": "fit-x", "contains": "padding"}
     spec["description"] = figure.describe(rows)
     spec["usermeta"] = {"figure": figure.name, "theme": theme.name, "selections": selections}
@@ -172,16 +175,17 @@ def _parameters(figure: str, spec: dict[str, Any]) -> tuple[Parameter, ...]:
 
 
 def _table_behind(figure: Figure, rows: pd.DataFrame) -> TableBehind:
-    """The rows as the figure's columns write them."""
+    """The rows as the figure's fields write them."""
+    fields = [field for field in figure.module.FIELDS if TABLE in field.shown]
 
-    def cell(column: Column, value: Any) -> tuple[str, float | None]:
-        number = isinstance(value, int | float) and value == value
-        return one_line(column.write(value), 400), value if number else None
+    def cell(field: Field, value: Any) -> tuple[str, float | None]:
+        number = isinstance(value, int | float) and not is_missing(value)
+        return one_line(field.cell(value), 400), value if number else None
 
     return TableBehind(
-        tuple(column.heading for column in figure.columns),
+        tuple(field.title for field in fields),
         tuple(
-            tuple(cell(column, record[column.field]) for column in figure.columns)
+            tuple(cell(field, record[field.name]) for field in fields)
             for record in records(figure.tabulated(rows).head(TABLE_ROWS))
         ),
     )

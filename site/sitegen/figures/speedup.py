@@ -15,36 +15,27 @@ import altair as alt
 import pandas as pd
 
 from bench.arms.registry import ROOFLINE
-from sitegen.figures.base import (
-    HEIGHT,
-    Column,
-    Drawing,
-    Figure,
-    above,
-    describe_ends,
-    describe_failures,
-    describe_projections,
-    failure_layer,
-    log_domain,
-    log_ticks,
-    machine_dash,
-    parameter_axis,
-    projection_layers,
-    text,
-    tooltip,
-)
+from sitegen.figures.axes import above, by_machine, frame, framed, log_domain, log_ticks, parameter_axis, view
+from sitegen.figures.base import Drawing
 from sitegen.figures.curve_rows import (
+    FIELDS,
     OFF_SCALE,
     SPEEDUP_MEASURE,
     STEP_TIME_MEASURE,
     curve_rows,
     is_off_scale,
-    steps_and_failures,
 )
+from sitegen.figures.descriptions import describe_ends, describe_failures, describe_projections
+from sitegen.figures.fields import CROSS, tooltip
+from sitegen.figures.layers import Values, reference_line
 from sitegen.figures.menus import menu, show_menu, up_to
 from sitegen.rows.series import label_of, order_series, words_of
 from sitegen.text import quantities
 from sitegen.text.palette import Theme
+
+__all__ = ["FIELDS", "chart", "describe", "read"]
+
+read = curve_rows
 
 MEASURES = {SPEEDUP_MEASURE: "how many times as fast", STEP_TIME_MEASURE: "time of one training step"}
 # How full a point is: what is not told apart from noise is paler.
@@ -72,14 +63,20 @@ def default_baseline(rows: pd.DataFrame) -> str:
     return "python" if "python" in names and 2 * reach["python"] >= reach[widest] else widest
 
 
-def speedup_chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
+def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     """Lines over parameters, log-log, with three menus, intervals, verdicts, and failures at the bottom."""
     show = show_menu(rows, theme)
-    x, color, shape = parameter_axis(rows), show.color, show.shape
     chart = alt.Chart(_in_numbers(rows)).transform_filter(show.condition).transform_calculate(**_WORDS)
-    failures = failure_layer(chart, rows, color, x)
+    values = Values(
+        {"x": parameter_axis(rows), "y": framed("value")},
+        show.color,
+        tooltip(FIELDS),
+        show.shape,
+        ends=("low", "high"),
+    )
+    failures = values.failed(chart, rows, tooltip(FIELDS, CROSS))
     if not (rows["state"] == "measured").any():
-        return alt.layer(*failures).add_params(show.parameter).properties(width="container", height=HEIGHT)
+        return alt.layer(*failures).add_params(show.parameter)
     measures = {name: words for name, words in MEASURES.items() if (rows["measure"] == name).any()}
     options = baselines(rows)
     parameters = [
@@ -87,46 +84,29 @@ def speedup_chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
         menu("baseline", default_baseline(rows), {name: words_of(name) for name in options}, "Baseline (1×)"),
         show.parameter,
         alt.param(name="view", expr=f"(measure == '{STEP_TIME_MEASURE}' ? '' : baseline) + '|' + show"),
-        alt.param(name="frame", expr=f"({json.dumps(_views(rows, options, show.choices))})[view]"),
+        frame(_views(rows, options, show.choices), "view"),
     ]
-    y = alt.Y(
-        "value:Q",
-        title=None,
-        # Given as a whole, so that no extent is sought in layers that a choice leaves empty.
-        scale=alt.Scale(type="log", nice=False, domain=[alt.ExprRef("frame.low"), alt.ExprRef("frame.high")]),
-        axis=alt.Axis(
-            values=alt.ExprRef("frame.ticks"),
-            labelExpr="frame.texts[indexof(frame.ticks, datum.value)]",
-            labelOverlap="greedy",
-            # Room for the widest label: a view keeps the margin that it had when it was first drawn.
-            minExtent=46,
-        ),
-    )
     chosen = chart.transform_filter(
         f"datum.measure == measure && (measure == '{STEP_TIME_MEASURE}' || datum.baseline == baseline)"
     )
     on_scale = chosen.transform_filter(f"measure == '{STEP_TIME_MEASURE}' || datum.value >= {OFF_SCALE}")
     layers: list[alt.Chart] = []
     if (rows["state"] == "projected").any():
-        layers += projection_layers(on_scale, theme, x, y, ("low", "high"), color, shape, _told("to measure it"))
+        layers += values.projected(on_scale, theme, tooltip(FIELDS, command="to measure it"))
     if options:
-        layers += _unit_line(theme)
-    layers += _measured_layers(on_scale, rows, theme, x, y, color, shape)
+        words = alt.ExprRef("'1× = ' + baseline")
+        only_ratios = f"measure == '{SPEEDUP_MEASURE}'"
+        layers += reference_line("one", 1.0, theme, words, condition=only_ratios, opacity=0.9)
+    layers += _measured_layers(values, on_scale, rows, theme)
     if is_off_scale(rows).any():
-        edge = alt.value(alt.ExprRef("height - 10 - 15 * datum.edge"))
-        layers.append(
-            chosen.transform_filter(f"datum.state == 'measured' && measure == '{SPEEDUP_MEASURE}'")
-            .transform_filter(f"datum.value < {OFF_SCALE}")
-            .mark_text(baseline="middle", fontSize=11)
-            .encode(x=x, y=edge, text="edge_text:N", color=color, tooltip=_told("to repeat it"))
-        )
+        below = chosen.transform_filter(f"datum.state == 'measured' && measure == '{SPEEDUP_MEASURE}'")
+        layers.append(values.below(below.transform_filter(f"datum.value < {OFF_SCALE}"), "edge"))
     labels = json.dumps({name: label_of(name) for name in options})
-    words = alt.ExprRef(
+    title = alt.ExprRef(
         f"measure == '{STEP_TIME_MEASURE}' ? 'time of one training step (log scale)' : "
         f"'times as fast as ' + ({labels})[baseline] + ' (log scale)'"
     )
-    drawing = alt.layer(*layers, *failures).add_params(*parameters)
-    return drawing.properties(width="container", height=HEIGHT, title=above(words, theme))
+    return alt.layer(*layers, *failures).add_params(*parameters).properties(title=above(title, theme))
 
 
 # The value and its interval, as `quantities` writes them; empty for a failure.
@@ -174,45 +154,12 @@ def _view(domain: list[float], clock: bool = False) -> dict[str, Any]:
     ticks = [second for second in _CLOCK if clock and domain[0] <= second <= domain[1]]
     if len(ticks) < 3:
         ticks = log_ticks(domain)
-    texts = [quantities.tick_duration(tick) if clock else f"{tick:,.15g}×" for tick in ticks]
-    return {"low": domain[0], "high": domain[1], "ticks": ticks, "texts": texts}
+    return view(domain, ticks, [quantities.tick_duration(tick) if clock else f"{tick:,.15g}×" for tick in ticks])
 
 
-def _told(command: str) -> list[alt.Tooltip]:
-    """A point's tooltip: the cell, what it is worth, how it was measured, and how to do so again."""
-    return tooltip(
-        ("variant:N", "engine"),
-        ("preset:N", "preset"),
-        ("baseline:N", "baseline"),
-        ("value_text:N", "value"),
-        ("interval:N", "interval"),
-        ("detail:N", "that is"),
-        ("verdict_text:N", "verdict"),
-        ("evidence:N", "evidence"),
-        ("code:N", "code"),
-        ("machine:N", "machine"),
-        ("protocol:N", "protocol"),
-        ("command:N", command),
-    )
-
-
-def _unit_line(theme: Theme) -> list[alt.Chart]:
-    """The baseline's own line at 1×, named; only where ratios are shown."""
-    one = alt.Chart(pd.DataFrame({"one": [1.0]})).transform_filter(f"measure == '{SPEEDUP_MEASURE}'")
-    return [
-        one.mark_rule(color=theme.muted, strokeDash=[3, 3], opacity=0.9).encode(y=alt.Y("one:Q")),
-        one.mark_text(align="right", dy=-7, text=alt.ExprRef("'1× = ' + baseline"), color=theme.muted).encode(
-            y=alt.Y("one:Q"), x=alt.value(alt.ExprRef("width"))
-        ),
-    ]
-
-
-def _measured_layers(
-    chart: alt.Chart, rows: pd.DataFrame, theme: Theme, x: alt.X, y: alt.Y, color: alt.Color, shape: alt.Shape
-) -> list[alt.Chart]:
+def _measured_layers(values: Values, chart: alt.Chart, rows: pd.DataFrame, theme: Theme) -> list[alt.Chart]:
     """Lines, intervals, and points that are the paler the less they are worth; the bound of the products is dotted."""
     measured = chart.transform_filter("datum.state == 'measured'")
-    of_engines = measured.transform_filter(f"datum.variant != '{ROOFLINE}'")
     present = [name for name in VERDICTS if (rows["verdict"] == name).any()]
     worth = alt.Opacity(
         "verdict:N",
@@ -226,30 +173,19 @@ def _measured_layers(
         ),
     )
     layers = [
-        of_engines.mark_line(strokeWidth=2.2, opacity=0.9).encode(
-            x=x, y=y, color=color, detail=["machine:N"], **machine_dash(rows)
-        ),
-        measured.mark_rule(strokeWidth=1.6, opacity=0.8).encode(x=x, y=alt.Y("low:Q"), y2="high:Q", color=color),
-        # The outline, on an opaque ground, so that a pale point does not show the line behind it.
-        measured.mark_point(filled=False, fill=theme.background, size=80, strokeWidth=1.6, opacity=1).encode(
-            x=x, y=y, color=color, shape=shape
-        ),
-        measured.mark_point(filled=True, size=80).encode(
-            x=x, y=y, color=color, shape=shape, opacity=worth, tooltip=_told("to repeat it")
-        ),
+        values.line(measured.transform_filter(f"datum.variant != '{ROOFLINE}'"), **by_machine(rows)),
+        values.bars(measured),
+        values.outlines(measured, theme),
+        values.points(measured, worth),
     ]
     if (rows["variant"] == ROOFLINE).any():
         products = measured.transform_filter(f"datum.variant == '{ROOFLINE}'")
-        layers.insert(
-            0,
-            products.mark_line(strokeWidth=1.8, strokeDash=[1, 3], strokeCap="round").encode(
-                x=x, y=y, color=color, detail=["machine:N"]
-            ),
-        )
+        dotted = products.mark_line(strokeWidth=1.8, strokeDash=[1, 3], strokeCap="round")
+        layers.insert(0, dotted.encode(**values.place, color=values.color, detail=["machine:N"]))
     return layers
 
 
-def describe_speedup(rows: pd.DataFrame) -> str:
+def describe(rows: pd.DataFrame) -> str:
     """The curve's ends for the default baseline, or the step times' without one, and the number of failures."""
     baseline = default_baseline(rows)
     measured = rows[rows["state"] == "measured"]
@@ -261,33 +197,3 @@ def describe_speedup(rows: pd.DataFrame) -> str:
         summary = f"Median time of one training step, by model size. {ends}" if ends else "Nothing was measured."
     steps = rows[rows["measure"] != SPEEDUP_MEASURE]
     return summary + describe_failures(rows) + describe_projections(steps)
-
-
-SPEEDUP = Figure(
-    name="speedup",
-    title="How much faster, and at what size",
-    summary="Medians over the model's size, ratios within one run. Bars are intervals. A full point is stable, a "
-    "paler one noisy or unresolved. Crosses at the bottom are cells that failed, arrows ratios below the axis. Hollow "
-    "points on dashed lines were not measured: a cost model projects them, and the broad bar is its band. The dotted "
-    "line is the matrix products alone.",
-    rows=curve_rows,
-    chart=speedup_chart,
-    describe=describe_speedup,
-    columns=(
-        Column("variant", "engine", text),
-        Column("preset", "preset", text),
-        Column("state", "kind", text),
-        Column("value", "a step", lambda value: quantities.duration(value) if value == value else "failed"),
-        Column("interval", "interval", text),
-        Column("detail", "that is", text),
-        Column("verdict_text", "verdict", text),
-        Column("reason", "failure", text),
-        Column("evidence", "evidence", text),
-        Column("code", "code", text),
-        Column("machine", "machine", text),
-        Column("command", "to repeat it", text),
-    ),
-    needs="one measured cell",
-    command="invoke bench --suite quick",
-    tabulated=steps_and_failures,
-)

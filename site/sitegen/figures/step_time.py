@@ -2,18 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from sitegen.figures.curve_rows import FIELDS, step_rows
+from sitegen.figures.speedup import chart, describe
 
-from sitegen.figures.curve_rows import step_rows
-from sitegen.figures.speedup import SPEEDUP
+__all__ = ["FIELDS", "chart", "describe", "read"]
 
-STEP_TIME = replace(
-    SPEEDUP,
-    name="step_time",
-    title="Time of one training step",
-    summary="Median over the measured steps of every round: forward, backward, clipping and the AdamW update of one "
-    "batch. Both axes are logarithmic; bars are intervals, paler points are noisy or unresolved, crosses at the bottom "
-    "are cells that failed. Hollow points on dashed lines were not measured: a cost model projects them. The dotted "
-    "line is the matrix products alone.",
-    rows=step_rows,
-)
+read = step_rows

@@ -1,6 +1,6 @@
 """The stack of wins: what each idea buys, as variants measured side by side in one run.
 
-    ratio(stage, preset) = median step time of numpy / the stage's, rounds paired as in ``bench.statistics.ratios``
+    ratio(stage, preset) = median step time of numpy / the stage's, rounds paired as in ``bench.statistics.summary``
 
 Stages build on each other: plain Python, textbook NumPy, the fast engine on one thread (buffers, fused kernels, tiles,
 folding, blocked attention), its workers as threads, and as processes, which is the default where there is ``fork``.
@@ -16,28 +16,19 @@ import pandas as pd
 from bench.arms.registry import REFERENCE
 from bench.records.grouping import best_of_each, grouped
 from bench.statistics.ratios import Speedup, speedups
-from sitegen.figures.base import (
-    HEIGHT,
-    Column,
-    Drawing,
-    Figure,
-    legend_columns,
-    log_axis,
-    log_domain,
-    log_ticks,
-    machine_dash,
-    text,
-    tooltip,
-)
+from sitegen.figures.axes import by_machine, by_name, log_domain, log_scaled
+from sitegen.figures.base import Drawing
+from sitegen.figures.fields import ORIGIN, POINT, PRESET, TABLE, VARIANT, Field, exported, interval, tooltip, written
+from sitegen.figures.layers import Values
 from sitegen.rows.machines import machine_label
-from sitegen.rows.ratios import chosen_pairs, interval_text
+from sitegen.rows.ratios import chosen_pairs
 from sitegen.rows.results import Results, records
 from sitegen.rows.series import series_shapes
 from sitegen.text import quantities
 from sitegen.text.escape import one_line
 from sitegen.text.palette import Theme
 
-COMMAND = "invoke bench --suite variants"
+BENCH_COMMAND = "invoke bench --suite variants"
 
 # Variant → what the axis calls it, in the order of the stack.
 STAGES = {
@@ -50,17 +41,25 @@ STAGES = {
 _NEEDED = (REFERENCE, "vectorized[threads=1]", "vectorized")  # without these a run shows no stack
 OFF_SCALE = 0.25  # ratios below this would flatten everything else: they stand at the lower edge, as text
 
-_FIELDS = (
-    "preset", "n_parameters", "variant", "stage", "position", "speedup", "speedup_low", "speedup_high", "speedup_text",
-    "interval", "gain", "time_text", "slot", "edge_text", "evidence", "machine", "command", "measured_on",
-)  # fmt: skip
+FIELDS = (
+    PRESET,
+    VARIANT,
+    *written("speedup", "times as fast as numpy", quantities.ratio, "speedup_text"),
+    interval("speedup_low", "speedup_high", quantities.ratio),
+    Field("gain", "over the stage before", POINT | TABLE),
+    Field("time_text", "median step", POINT | TABLE),
+    *ORIGIN,
+    *exported("n_parameters", "stage", "position", "speedup_low", "speedup_high", "slot", "edge_text"),
+)
 
 
-def variants_rows(results: Results) -> pd.DataFrame:
+def read(results: Results) -> pd.DataFrame:
     """One row per preset and stage of the run that is chosen for the preset."""
     pairs = [pair for pair in speedups(results.cells, REFERENCE) if pair.cell.variant in STAGES]
     rows = [row for stack in _stacks(pairs) for row in _stack_rows(stack, results)]
-    frame = pd.DataFrame(rows, columns=[*_FIELDS])
+    if not rows:
+        return pd.DataFrame()
+    frame = pd.DataFrame(rows)
     frame["slot"] = frame.groupby("variant", sort=False)["n_parameters"].rank(method="dense").sub(1)
     return frame
 
@@ -101,100 +100,45 @@ def _stack_rows(stack: list[Speedup], results: Results) -> list[dict[str, Any]]:
                 "speedup": speedup,
                 "speedup_low": pair.ratio.low,
                 "speedup_high": pair.ratio.high,
-                "speedup_text": quantities.ratio(speedup),
-                "interval": interval_text(pair.ratio),
                 "gain": quantities.ratio(speedup / rows[-1]["speedup"]) if rows else "",
                 "time_text": quantities.duration(pair.cell.seconds.median),
                 "edge_text": f"{pair.cell.preset} {quantities.ratio(speedup)}",
                 "evidence": f"{n_rounds} {'rounds' if n_rounds != 1 else 'round'}{where}",
                 "machine": machine_label(pair.cell),
-                "command": one_line(f"{COMMAND} --presets {pair.cell.preset}"),
+                "command": one_line(f"{BENCH_COMMAND} --presets {pair.cell.preset}"),
                 "measured_on": quantities.day(pair.cell.started_at),
             }
         )
     return rows
 
 
-def variants_chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
+def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     """A line for each preset over the stages, logarithmic, with intervals; plain Python as text at the lower edge."""
     presets = list(dict.fromkeys(rows.sort_values("n_parameters")["preset"]))
     stages = [stage for stage in STAGES.values() if stage in set(rows["stage"])]
     colors = [*theme.engines.values(), *theme.spare][: len(presets)]
-    legend = alt.Legend(title=None, orient="bottom", columns=legend_columns(presets), symbolSize=90)
-    color = alt.Color("preset:N", scale=alt.Scale(domain=presets, range=colors), legend=legend)
-    shape = alt.Shape("preset:N", scale=alt.Scale(domain=presets, range=series_shapes(presets)), legend=legend)
+    color = by_name(alt.Color, "preset", presets, colors, symbolSize=90)
+    shape = by_name(alt.Shape, "preset", presets, series_shapes(presets), symbolSize=90)
     on_axis = rows[rows["speedup"] >= OFF_SCALE]
     below = len(on_axis) < len(rows)
     domain = log_domain(
         pd.concat([pd.Series([1.0]), on_axis["speedup"], on_axis["speedup_low"], on_axis["speedup_high"]]), below
     )
     x = alt.X("stage:N", title=None, sort=stages, scale=alt.Scale(domain=stages), axis=alt.Axis(labelAngle=0))
-    y = alt.Y(
-        "speedup:Q",
-        title="times as fast as numpy (log scale)",
-        scale=alt.Scale(type="log", domain=domain, nice=False),
-        axis=log_axis(log_ticks(domain), label="format(datum.value, ',~r') + '×'"),
-    )
-    told = tooltip(
-        ("preset:N", "preset"),
-        ("variant:N", "engine"),
-        ("speedup_text:N", "times as fast as numpy"),
-        ("interval:N", "interval"),
-        ("gain:N", "over the stage before"),
-        ("time_text:N", "median step"),
-        ("evidence:N", "evidence"),
-        ("machine:N", "machine"),
-        ("command:N", "to repeat it"),
-    )
+    y = log_scaled(alt.Y, "speedup", "times as fast as numpy (log scale)", domain, "×")
+    values = Values({"x": x, "y": y}, color, tooltip(FIELDS), shape, ("speedup_low", "speedup_high"), size=95)
     chart = alt.Chart(rows)
     shown = chart.transform_filter(f"datum.speedup >= {OFF_SCALE}")
-    layers = [
-        shown.mark_line(strokeWidth=2.2, opacity=0.9).encode(
-            x=x, y=y, color=color, order="position:Q", detail=["machine:N"], **machine_dash(rows)
-        ),
-        shown.mark_rule(strokeWidth=1.6, opacity=0.8).encode(
-            x=x, y=alt.Y("speedup_low:Q"), y2="speedup_high:Q", color=color
-        ),
-        shown.mark_point(filled=True, size=95, opacity=1).encode(x=x, y=y, color=color, shape=shape, tooltip=told),
-    ]
+    layers = [values.line(shown, order="position:Q", **by_machine(rows)), *values.measured(shown)]
     if below:
-        edge = alt.value(alt.ExprRef("height - 10 - 15 * datum.slot"))
-        layers.append(
-            chart.transform_filter(f"datum.speedup < {OFF_SCALE}")
-            .mark_text(baseline="middle", fontSize=11)
-            .encode(x=x, y=edge, text="edge_text:N", color=color, tooltip=told)
-        )
-    return alt.layer(*layers).properties(width="container", height=HEIGHT)
+        layers.append(values.below(chart.transform_filter(f"datum.speedup < {OFF_SCALE}"), "slot"))
+    return alt.layer(*layers)
 
 
-def describe_variants(rows: pd.DataFrame) -> str:
+def describe(rows: pd.DataFrame) -> str:
     """Every preset's stages with their ratio to numpy."""
     sentences = []
     for (preset, _), stack in rows.groupby(["preset", "machine"], sort=False):
         parts = ", ".join(f"{row['stage']} {row['speedup_text']}" for row in records(stack))
         sentences.append(f"{preset}: {parts}.")
     return f"Times as fast as numpy, stage by stage. {' '.join(sentences)}"
-
-
-VARIANTS = Figure(
-    name="variants",
-    title="What each idea buys",
-    summary="Step time of numpy over that of each stage, within one run. One thread: buffers, fused kernels in tiles, "
-    "folded norms, blocked attention. Threads, and by default processes where they can be forked: the batch spread "
-    "over workers. Plain Python lies far below the frame; its ratio is written at the edge.",
-    rows=variants_rows,
-    chart=variants_chart,
-    describe=describe_variants,
-    columns=(
-        Column("preset", "preset", text),
-        Column("variant", "engine", text),
-        Column("speedup", "times as fast as numpy", quantities.ratio),
-        Column("interval", "interval", text),
-        Column("gain", "over the stage before", text),
-        Column("time_text", "median step", text),
-        Column("evidence", "evidence", text),
-        Column("machine", "machine", text),
-    ),
-    needs="numpy and vectorized, on one thread and on all, in one run",
-    command=COMMAND,
-)

@@ -8,8 +8,7 @@ import pandas as pd
 
 from bench.arms.registry import OURS, TORCH
 from bench.training.race import NANOGPT_TARGET
-from sitegen.figures.learning_rate import learning_rate_rows
-from sitegen.figures.race import race_rows
+from sitegen.figures import FIGURES
 from sitegen.rows.peers import BEST_TORCH
 from sitegen.rows.results import Results
 from sitegen.text import quantities
@@ -49,7 +48,7 @@ def best_of_recipe(results: Results, recipe: str) -> Answer:
 
 def _newest_sweep(results: Results) -> pd.DataFrame:
     """Rows of one preset, text, length and machine; run ids begin with their time."""
-    rows = learning_rate_rows(results)
+    rows = FIGURES["learning_rate"].rows(results)
     if rows.empty:
         return rows
     names = ["preset", "corpus", "steps", "machine"]
@@ -59,7 +58,7 @@ def _newest_sweep(results: Results) -> pd.DataFrame:
 
 def race_time(results: Results, engine: str) -> Answer:
     """Training until nanoGPT's loss was reached."""
-    row = _arrival(race_rows(results), engine)
+    row = _arrival(FIGURES["race"].rows(results), engine)
     if row is None:
         return None
     return quantities.duration(row["minutes"] * 60), _there(row), (str(row["run_id"]),)
@@ -67,7 +66,7 @@ def race_time(results: Results, engine: str) -> Answer:
 
 def race_ratio(results: Results, peer: str) -> Answer:
     """How many times as long a peer took to nanoGPT's loss as we did, by the same recipe."""
-    rows = race_rows(results)
+    rows = FIGURES["race"].rows(results)
     theirs = _arrival(rows, peer)
     if theirs is None:
         return None
@@ -80,7 +79,7 @@ def race_ratio(results: Results, peer: str) -> Answer:
 
 def race_lowest(results: Results, engine: str) -> Answer:
     """The lowest held-out loss of an engine's races, and how much training that took."""
-    rows = race_rows(results)
+    rows = FIGURES["race"].rows(results)
     rows = rows[rows["variant"].isin(_variants(engine))]
     if rows.empty:
         return None

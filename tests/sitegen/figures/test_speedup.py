@@ -14,7 +14,7 @@ import pytest
 import vl_convert
 
 from sitegen.figures import FIGURES
-from sitegen.figures.base import log_ticks, parameter_axis
+from sitegen.figures.axes import log_ticks, parameter_axis
 from sitegen.figures.curve_rows import OFF_SCALE, curve_rows, is_off_scale, steps_and_failures
 from sitegen.figures.render import STATIC_WIDTH, chart_spec
 from sitegen.figures.speedup import default_baseline

@@ -1,0 +1,159 @@
+"""The fields of a figure's rows, declared once: tooltips, the table behind the figure and the downloads follow.
+
+Fields stand in the order in which readers meet them, in a tooltip, in the table, and in a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from enum import Flag, auto
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+
+class Shown(Flag):
+    """Where a reader meets a field, besides the downloads."""
+
+    NOWHERE = 0
+    POINT = auto()  # tooltip of a point
+    CROSS = auto()  # tooltip of a failure's cross
+    TABLE = auto()
+
+
+NOWHERE, POINT, CROSS, TABLE = Shown.NOWHERE, Shown.POINT, Shown.CROSS, Shown.TABLE
+
+
+def text(value: object) -> str:
+    """A table cell's text; missing values are empty."""
+    return "" if is_missing(value) else str(value)
+
+
+def is_missing(value: object) -> bool:
+    """Whether a row has no value here."""
+    return value is None or value == "" or value != value
+
+
+@dataclass(frozen=True)
+class Field:
+    """A column of a figure's rows.
+
+    Attributes:
+        name: of the column.
+        title: heading in tooltips and in the table.
+        shown: where.
+        write: value → text, in the table.
+        missing: the table's text where there is no value.
+        type: as tooltips read it: "N" for text, "Q" for a number.
+        format: of a number in a tooltip; Vega's own choice when empty.
+        derive: rows → values, for a column that follows from others.
+        exported: whether the downloads have it.
+    """
+
+    name: str
+    title: str = ""
+    shown: Shown = NOWHERE
+    write: Callable[[Any], str] = text
+    missing: str = ""
+    type: str = "N"
+    format: str = ""
+    derive: Callable[[pd.DataFrame], Iterable[Any]] | None = None
+    exported: bool = True
+
+    def cell(self, value: Any) -> str:
+        """The table's text for a value."""
+        return self.missing if is_missing(value) else self.write(value)
+
+
+def exported(*names: str) -> tuple[Field, ...]:
+    """Fields that the chart and the downloads use, and no reader meets by name."""
+    return tuple(Field(name) for name in names)
+
+
+def written(
+    name: str, title: str, write: Callable[[Any], str], text_name: str, missing: str = "", short: Any = None
+) -> tuple[Field, Field]:
+    """A number that the table writes and sorts by, and its text, which tooltips show.
+
+    Args:
+        name: of the number.
+        title: of both.
+        write: number → text.
+        text_name: of the text's column.
+        missing: the table's text where there is no number.
+        short: number → text of tooltips, where it is another.
+    """
+    return (
+        Field(name, title, TABLE, write, missing),
+        Field(text_name, title, POINT, derive=lambda rows: _texts(rows, [name], short or write)),
+    )
+
+
+def interval(
+    low: str, high: str, write: Callable[[Any], str], name: str = "interval", title: str = "interval"
+) -> Field:
+    """The interval between two other fields, in words."""
+
+    def both(*ends: Any) -> str:
+        return " to ".join(map(write, ends))
+
+    return Field(name, title, POINT | TABLE, derive=lambda rows: _texts(rows, [low, high], both))
+
+
+def _texts(rows: pd.DataFrame, names: list[str], write: Callable[..., str]) -> list[str]:
+    records = zip(*(rows[name] for name in names), strict=True)
+    return ["" if any(map(is_missing, values)) else write(*values) for values in records]
+
+
+def with_fields(rows: pd.DataFrame, fields: Iterable[Field]) -> pd.DataFrame:
+    """The rows with the columns that are exported, derived ones included, in the order of the fields."""
+    fields = [field for field in fields if field.exported]
+    if len(rows):
+        rows = rows.assign(**{field.name: list(field.derive(rows)) for field in fields if field.derive})
+    return rows.reindex(columns=[field.name for field in fields])
+
+
+def tooltip(fields: Iterable[Field], shown: Shown = POINT, **titles: str) -> list[alt.Tooltip]:
+    """The lines of a tooltip.
+
+    Args:
+        fields: of the figure.
+        shown: which tooltip.
+        titles: headings in place of the fields' own.
+    """
+    return [
+        alt.Tooltip(
+            f"{field.name}:{field.type}",
+            title=titles.get(field.name, field.title),
+            format=field.format or alt.Undefined,
+        )
+        for field in fields
+        if shown in field.shown
+    ]
+
+
+# ---- fields of many figures ------------------------------------------------------------------------------
+
+VARIANT = Field("variant", "engine", POINT | CROSS | TABLE)
+PRESET = Field("preset", "preset", POINT | CROSS | TABLE)
+STATUS = Field("status", "failed", CROSS)
+REASON = Field("reason", "reason", CROSS | TABLE)
+END = Field("status", "the run's end", POINT)  # of a training run
+EVIDENCE = Field("evidence", "evidence", POINT | TABLE)
+MACHINE = Field("machine", "machine", POINT | CROSS | TABLE)
+PROTOCOL = Field("protocol", "protocol", POINT | CROSS)
+COMMAND = Field("command", "to repeat it", POINT | CROSS)
+MEASURED_ON = Field("measured_on")
+
+_IN_TABLE = replace(COMMAND, shown=COMMAND.shown | TABLE)
+# Where a value comes from; the second also tells the table how to repeat it.
+ORIGIN = (EVIDENCE, MACHINE, COMMAND, MEASURED_ON)
+FULL_ORIGIN = (EVIDENCE, MACHINE, _IN_TABLE, MEASURED_ON)
+
+
+def cell_origin(code: Shown) -> tuple[Field, ...]:
+    """How a cell of the bench was measured or failed, as ``sitegen.rows.results`` words it; ``code`` is long."""
+    origin = (STATUS, REASON, EVIDENCE, Field("code", "code", code), MACHINE, PROTOCOL, _IN_TABLE)
+    return (*origin, Field("verdict"), MEASURED_ON)
