@@ -15,7 +15,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -31,6 +30,7 @@ from bench.measuring.accelerator_options import AcceleratorOptions
 from bench.measuring.cell_rows import outcome_rows
 from bench.measuring.process import Event, Outcome
 from bench.measuring.verdict import LOSS_TOLERANCE, Verdict, loss_drift
+from bench.records.child import python_command
 from bench.records.machine import fresh_machine
 from bench.records.process_rows import Process, RunContext, new_run_id
 from bench.records.protocol import Protocol, benchmark_protocol, sha256_text
@@ -71,7 +71,7 @@ def run_preset(
     with tempfile.TemporaryDirectory() as folder:
         events = Path(folder) / "events"
         events.touch()
-        command = [sys.executable, "-m", "bench.measuring.accelerator_worker"]
+        command = python_command("-m", "bench.measuring.accelerator_worker")
         try:
             done = subprocess.run(
                 command,

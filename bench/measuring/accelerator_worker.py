@@ -25,6 +25,7 @@ import numpy as np
 
 from bench.arms.registry import ACCELERATOR_PEERS
 from bench.arms.variants import load
+from bench.records.child import look_here_last
 from bench.records.protocol import Protocol, protocol_from_json
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.data import BatchSampler
@@ -136,6 +137,7 @@ def _versions(variant: str) -> dict[str, Any]:
 
 def main() -> int:
     """Read the task, measure, leave events."""
+    look_here_last()
     task = json.loads(sys.stdin.readline())
     with Path(task["events"]).open("a", encoding="utf-8") as file:
 

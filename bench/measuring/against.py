@@ -20,6 +20,7 @@ from bench.arms.labels import Label, read_label
 from bench.arms.suites import DEFAULT_CORPUS, Arm, Suite, select_suite
 from bench.measuring.run_plan import RunOptions, Tree
 from bench.measuring.runner import RunSummary, run_suite
+from bench.records.child import PROJECT
 from bench.records.git import GitError, run_git
 from bench.records.provenance import Provenance
 from bench.records.store import read_table
@@ -33,7 +34,6 @@ from tinygpt.errors import ConfigError
 DEFAULT_PRESETS = ("small", "medium")
 DEFAULT_ENGINES = ("vectorized",)
 ROUNDS = MIN_ROUNDS
-_PROJECT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def run_against(
     seed: int = 0,
     threshold: float = THRESHOLD,
     console: Console | None = None,
-    project: Path = _PROJECT,
+    project: Path = PROJECT,
     lock_file: Path | None = None,
 ) -> Regression:
     """Measure this checkout against a commit; rows go to ``root/local`` with the kind ``against``.

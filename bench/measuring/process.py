@@ -21,13 +21,14 @@ from typing import Any
 
 import psutil
 
+from bench.records.child import PROJECT, python_command, python_environment
 from tinygpt.system.control_groups import out_of_memory_kills
 
 Event = dict[str, Any]
 
 _POLL_SECONDS = 0.1  # seldom enough not to disturb what is being measured
 _TAIL_BYTES = 4000
-_PROJECT = Path(__file__).resolve().parents[2]
+_TRACE = {"PYTHONFAULTHANDLER": "1"}  # on stderr, if the interpreter itself dies
 
 
 @dataclass(frozen=True)
@@ -88,12 +89,11 @@ def run_worker(
     killed_for: str | None = None
     with stderr_file.open("wb") as stderr:
         process = subprocess.Popen(
-            [sys.executable, "-m", "bench.measuring.worker"],
+            python_command("-m", _worker_module(tree or PROJECT)),
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=stderr,
-            env=_environment(tree) | dict(environment or {}),
-            cwd=tree,  # -m puts the current folder first
+            env=python_environment(tree) | _TRACE | dict(environment or {}),
             **_own_group(),
         )
     try:
@@ -156,10 +156,9 @@ def _own_group() -> dict[str, Any]:
     return {"start_new_session": True}
 
 
-def _environment(tree: Path | None) -> dict[str, str]:
-    """Ours, with the code importable, and a traceback on stderr if the interpreter itself dies."""
-    path = os.pathsep.join(filter(None, [str(tree or _PROJECT), os.environ.get("PYTHONPATH", "")]))
-    return os.environ | {"PYTHONPATH": path, "PYTHONFAULTHANDLER": "1"}
+def _worker_module(tree: Path) -> str:
+    """The worker of a tree, which may be an earlier commit's with fewer folders."""
+    return "bench.measuring.worker" if (tree / "bench" / "measuring").is_dir() else "bench.worker"
 
 
 def _signal_name(number: int) -> str:

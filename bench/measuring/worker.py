@@ -33,6 +33,7 @@ from bench.measuring.generation import PROMPT, REGRET_TOLERANCE, generation_weig
 from bench.measuring.peak_memory import peak_memory_bytes
 from bench.measuring.peer_preparation import require_override
 from bench.measuring.roofline import RooflinePass
+from bench.records.child import look_here_last
 from bench.records.machine import read_machine
 from bench.records.protocol import TEXT_TOKENS, Protocol, protocol_from_json
 from tinygpt.data import BatchSampler, Tokenizer
@@ -227,6 +228,7 @@ _RUN = MappingProxyType(
 
 def main() -> int:
     """Read the task, measure, leave events; 0 if all of it was done."""
+    look_here_last()
     task = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_parent, args=(sys.stdin,), daemon=True).start()
     log = EventLog(Path(task["events"]))

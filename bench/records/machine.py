@@ -23,12 +23,12 @@ import numpy as np
 import psutil
 from threadpoolctl import threadpool_info
 
+from bench.records.child import python_command, python_environment
 from bench.records.protocol import canonical_json, sha256_text
 from tinygpt.system.control_groups import core_quota, memory_limit
 from tinygpt.system.threads import available_cores
 
 _GIB = 2**30
-_PROJECT = Path(__file__).resolve().parents[2]
 
 # Flags of /proc/cpuinfo that each level of the x86-64 psABI adds (https://gitlab.com/x86-psABIs/x86-64-ABI).
 _X86_LEVELS = (
@@ -262,13 +262,8 @@ def fresh_machine() -> str:
 
     Libraries that this process has loaded, and threads that it has limited, belong to it and not to the machine.
     """
-    command = [
-        sys.executable,
-        "-c",
-        "from bench.records.machine import read_machine; print(read_machine().canonical_json)",
-    ]
-    path = os.pathsep.join(filter(None, [str(_PROJECT), os.environ.get("PYTHONPATH", "")]))
-    environment = os.environ | {"PYTHONPATH": path}
+    program = "from bench.records.machine import read_machine; print(read_machine().canonical_json)"
+    command, environment = python_command("-c", program), python_environment()
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, env=environment)
     except (OSError, subprocess.SubprocessError):

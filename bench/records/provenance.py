@@ -6,9 +6,9 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.records.child import PROJECT
 from bench.records.git import ask_git
 
-_PROJECT = Path(__file__).resolve().parents[2]
 # What a timing can depend on. Pages, results and tests may change without making a measurement "dirty".
 _MEASURED_CODE = ("tinygpt", "bench", "pyproject.toml")
 # What `invoke gallery` writes is a result, too, though it comes with the package.
@@ -23,7 +23,7 @@ class Provenance:
     dirty: bool | None
 
 
-def read_provenance(project: Path = _PROJECT) -> Provenance:
+def read_provenance(project: Path = PROJECT) -> Provenance:
     """Ask git about the checkout that this package lies in."""
     top = ask_git(project, "rev-parse", "--show-toplevel")
     # An installed package may lie inside somebody else's repository: that one's commit says nothing about us.
@@ -39,7 +39,7 @@ def vouched_provenance(commit: str) -> Provenance:
     return Provenance(commit, False) if commit else read_provenance()
 
 
-def code_sha256(project: Path = _PROJECT) -> str:
+def code_sha256(project: Path = PROJECT) -> str:
     """Hash of the code that timings depend on, committed or not: says whether it changed during a run."""
     digest = hashlib.sha256()
     for name in _MEASURED_CODE:
