@@ -15,15 +15,18 @@ Dimensions, named once for the whole project:
 from __future__ import annotations
 
 import math
+import reprlib
 from dataclasses import dataclass
 
 from tinygpt.errors import ConfigError
 
+_LARGEST = 2**31 - 1  # of a count: the products of two of them, at most, are sizes of arrays
 
-def _require_positive_int(owner: str, **fields: int) -> None:
+
+def _require_count(owner: str, least: int, **fields: int) -> None:
     for name, value in fields.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise ConfigError(f"{owner}.{name} is {value!r}", "a whole number of at least 1")
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= _LARGEST:
+            raise ConfigError(f"{owner}.{name} is {reprlib.repr(value)}", f"a whole number from {least} to {_LARGEST}")
 
 
 @dataclass(frozen=True)
@@ -42,8 +45,9 @@ class ModelConfig:
     layer_norm_eps: float = 1e-5
 
     def __post_init__(self) -> None:
-        _require_positive_int(
+        _require_count(
             "ModelConfig",
+            1,
             n_layers=self.n_layers,
             d_model=self.d_model,
             n_heads=self.n_heads,
@@ -115,11 +119,8 @@ class TrainConfig:
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        _require_positive_int("TrainConfig", batch_size=self.batch_size, accumulation=self.accumulation)
-        for name in ("warmup_steps", "decay_steps"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-                raise ConfigError(f"TrainConfig.{name} is {value!r}", "a whole number, 0 or more")
+        _require_count("TrainConfig", 1, batch_size=self.batch_size, accumulation=self.accumulation)
+        _require_count("TrainConfig", 0, warmup_steps=self.warmup_steps, decay_steps=self.decay_steps)
         for name in ("decay_to", "dropout"):
             value = getattr(self, name)
             if not (math.isfinite(value) and 0.0 <= value <= 1.0) or (name == "dropout" and value > 0.9):

@@ -49,7 +49,7 @@ def _finite(text: str) -> float:
 
 
 def _is_int(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
 
 
 def _is_float(value: Any) -> bool:

@@ -240,7 +240,7 @@ def test_files_that_are_not_json_objects_are_refused(folder: Path, name: str, co
         ({"n_embd": "four"}, "'four'"),
         ({"n_head": None}, "n_heads"),
         ({"n_layer": True}, "n_layers"),
-        ({"n_layer": 10**12}, "n_layer 1000000000000"),
+        ({"n_layer": 10**9}, "n_layer 1000000000"),
         ({"n_layer": 2}, "n_layer 2"),
         ({"n_embd": 6}, "wte.weight"),
         ({"n_positions": 4}, "wpe.weight"),
@@ -318,3 +318,19 @@ def test_weights_of_another_shape_are_never_written(folder: Path) -> None:
 def test_no_module_of_the_library_touches_pickle() -> None:
     for path in (ROOT / "tinygpt").rglob("*.py"):
         assert not re.search(r"import pickle|pickle\.|allow_pickle|np\.load\(|numpy\.load\(", path.read_text()), path
+
+
+@pytest.mark.parametrize("key", ["n_positions", "n_embd", "n_head", "n_layer", "vocab_size", "n_inner"])
+@pytest.mark.parametrize("value", [10**400, 2**63, -(10**400)], ids=["huge", "large", "negative"])
+def test_sizes_that_no_array_has_are_refused(folder: Path, key: str, value: int) -> None:
+    path = weights_only(folder) / CONFIG
+    path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
+    assert len(failure(folder)) < 1000
+
+
+@pytest.mark.parametrize("key", ["warmup_steps", "decay_steps", "accumulation", "batch_size"])
+def test_tampered_settings_are_refused(folder: Path, key: str) -> None:
+    train = json.loads((folder / STATE).read_text())["train"]
+    for value in (10**400, 2**63, 2**31, -1):
+        edit_state(folder, train=train | {key: value})
+        assert len(failure(folder)) < 1000
