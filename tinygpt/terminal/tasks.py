@@ -31,6 +31,7 @@ EXTRA_OF = MappingProxyType(
     {
         "altair": "site",
         "hypothesis": "dev",
+        "jactionlint": "dev",
         "jax": "jax",
         "math_core": "site",
         "mkdocs": "site",
@@ -45,6 +46,7 @@ EXTRA_OF = MappingProxyType(
         "torch": "parity",
         "transformers": "parity",
         "vl_convert": "site",
+        "zizmor": "dev",
     }
 )
 

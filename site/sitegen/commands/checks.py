@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,11 +19,16 @@ from tinygpt.terminal.tasks import missing_extra, task
 _TWO_AT_A_TIME = ("--numprocesses=2", "--dist=loadfile")
 
 
-def _tool(module: str, *arguments: str) -> int:
-    """Run a Python tool of the extras in the project's folder; returns its exit code."""
-    if importlib.util.find_spec(module) is None:
-        raise missing_extra(module)
-    return subprocess.run([sys.executable, "-m", module, *arguments], cwd=checkout(), check=False).returncode
+def _tool(name: str, *arguments: str) -> int:
+    """Run a tool of the extras, a module or a program beside it, in the project's folder; returns its exit code."""
+    program = shutil.which(name, path=sysconfig.get_path("scripts"))
+    if importlib.util.find_spec(name) is not None:
+        command = [sys.executable, "-m", name]
+    elif program is not None:
+        command = [program]
+    else:
+        raise missing_extra(name)
+    return subprocess.run([*command, *arguments], cwd=checkout(), check=False).returncode
 
 
 def _check(*tools: Sequence[str]) -> int:
@@ -82,9 +89,14 @@ class LintOptions:
 
 @task(needs="dev")
 def lint(options: LintOptions) -> int:
-    """Check style and formatting."""
+    """Check style and formatting, and what the workflows may do."""
     fix, check = (["--fix"], []) if options.fix else ([], ["--check"])
-    return _check(["ruff", "check", *fix, "."], ["ruff", "format", *check, "."])
+    return _check(
+        ["ruff", "check", *fix, "."],
+        ["ruff", "format", *check, "."],
+        ["zizmor", "--offline", "--quiet", "--pedantic", ".github"],
+        ["jactionlint", "--strict-exit", "--shellcheck=", "--pyflakes="],  # the same with and without those two
+    )
 
 
 @task(needs="dev")
