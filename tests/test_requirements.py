@@ -1,5 +1,6 @@
-"""The lock that CI installs from: every file by its hash, and in agreement with pyproject.toml's ranges."""
+"""The locks that CI installs from: every file by its hash, and in agreement with what the project asks for."""
 
+import json
 import re
 import tomllib
 from itertools import pairwise
@@ -59,3 +60,15 @@ def test_the_lock_holds_hashes_and_neither_paths_nor_hosts():
 def test_pytorch_is_left_out():
     # The files of one version differ between indexes; parity comes last in .ci/run and takes what it finds.
     assert not [line for line in LINES if line.startswith(("torch==", "jax==", "transformers=="))]
+
+
+@pytest.mark.parametrize("folder", ["audit", "playground"])
+def test_a_lock_of_npms_names_every_package_by_its_hash_and_no_host(folder):
+    asked, lock = (
+        json.loads((ROOT / "site" / folder / name).read_text()) for name in ("package.json", "package-lock.json")
+    )
+    packages = lock["packages"]
+    assert packages.pop("")["devDependencies"] == asked["devDependencies"]
+    assert packages
+    for name, package in packages.items():
+        assert package["integrity"].startswith("sha512-") and "resolved" not in package, name

@@ -1,8 +1,8 @@
 """Audits of the built site by the tools that the field trusts: Lighthouse as on a phone, and the W3C's HTML checker.
 
-Both are npm packages. They are installed once, at the versions below, into a folder that git ignores; Lighthouse needs
-Node and Chromium, the checker needs Java. What a browser can tell cheaply (axe-core, requests, weights) is in the
-browser tests.
+Both are npm packages. They are installed once, as ``site/audit/package-lock.json`` names them, into a folder that git
+ignores; Lighthouse needs Node and Chromium, the checker needs Java. What a browser can tell cheaply (axe-core,
+requests, weights) is in the browser tests.
 """
 
 from __future__ import annotations
@@ -22,12 +22,14 @@ from typing import Any
 
 from sitegen.commands.chromium import find_chromium
 from sitegen.commands.serve import HOST, make_server
+from sitegen.playground.npm import install_packages
 from sitegen.text.errors import SiteError
 from tinygpt.errors import MissingDependencyError
 
-FOLDER = Path(".site/audit")  # under the checkout
-# Lighthouse 13 wants a newer Node than Debian has.
-TOOLS = MappingProxyType({"lighthouse": "12.8.2", "vnu-jar": "26.9.27"})
+# Under the checkout. Lighthouse stays at 12: its successor wants a newer Node than Debian has. Two packages that it
+# asks for as "latest", which no lock can hold, are overridden.
+SOURCES = Path("site/audit")
+FOLDER = Path(".site/audit")
 
 EVERY_PAGE = MappingProxyType({"accessibility": 95, "best-practices": 100, "seo": 100})
 PERFORMANCE = MappingProxyType({"": 95, "speedup/": 90})  # page → points; both are the middle one of three runs
@@ -113,7 +115,7 @@ def check_html(root: Path, site: Path) -> list[str]:
         SiteError: the checker did not run.
     """
     java = _program("java", "apt-get install default-jre-headless")
-    jar = _install(root) / "vnu-jar/build/dist/vnu.jar"
+    jar = install_packages(root / SOURCES, root / FOLDER) / "vnu-jar/build/dist/vnu.jar"
     command = [java, "-jar", str(jar), "--format", "json", "--skip-non-html", "--exit-zero-always", str(site)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     try:
@@ -140,7 +142,7 @@ def score_pages(root: Path, site: Path, pages: list[str]) -> Iterator[PageScores
         SiteError: Lighthouse did not run.
     """
     chrome = find_chromium("Lighthouse")
-    program = _install(root) / "lighthouse/cli/index.js"
+    program = install_packages(root / SOURCES, root / FOLDER) / "lighthouse/cli/index.js"
     with make_server(site) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
@@ -201,30 +203,6 @@ def _reasons(report: dict[str, Any], category: str) -> Iterator[str]:
             items = (audit.get("details") or {}).get("items") or [{}]
             place = (items[0].get("node") or {}).get("snippet", "") if isinstance(items[0], dict) else ""
             yield " ".join(filter(None, (audit["title"], audit.get("displayValue", ""), place[:120])))
-
-
-def _install(root: Path) -> Path:
-    """The tools at their versions, installed if they are not; returns the folder of the packages."""
-    modules = root / FOLDER / "node_modules"
-    if any(_installed(modules / name) != version for name, version in TOOLS.items()):
-        npm = _program("npm", "apt-get install npm")
-        (root / FOLDER).mkdir(parents=True, exist_ok=True)
-        packages = [f"{name}@{version}" for name, version in TOOLS.items()]
-        # Without their install scripts, which would fetch more than the packages.
-        quiet = ["--ignore-scripts", "--no-save", "--no-audit", "--no-fund", "--loglevel=error"]
-        done = subprocess.run(
-            [npm, "install", "--prefix", str(root / FOLDER), *quiet, *packages],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        if done.returncode:
-            raise SiteError(f"npm could not install {', '.join(packages)}: {done.stderr.strip()[-300:]}")
-    return modules
-
-
-def _installed(package: Path) -> str:
-    """The version that is installed in a folder; empty if none."""
-    described = package / "package.json"
-    return str(json.loads(described.read_text(encoding="utf-8"))["version"]) if described.is_file() else ""
 
 
 def _program(name: str, install: str) -> str:

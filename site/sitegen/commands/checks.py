@@ -15,20 +15,21 @@ from tinygpt.terminal.checkout import checkout
 from tinygpt.terminal.options import option
 from tinygpt.terminal.tasks import missing_extra, task
 
+_PROGRAMS = ("zizmor",)  # tools that are no modules
 # Files of tests go to two processes: many tests wait for processes of their own. A file's tests share what they need.
 _TWO_AT_A_TIME = ("--numprocesses=2", "--dist=loadfile")
 
 
 def _tool(name: str, *arguments: str) -> int:
-    """Run a tool of the extras, a module or a program beside it, in the project's folder; returns its exit code."""
-    program = shutil.which(name, path=sysconfig.get_path("scripts"))
-    if importlib.util.find_spec(name) is not None:
-        command = [sys.executable, "-m", name]
-    elif program is not None:
-        command = [program]
+    """Run a Python tool of the extras in the project's folder; returns its exit code."""
+    if name in _PROGRAMS:
+        program = shutil.which(name, path=sysconfig.get_path("scripts"))
     else:
+        program = sys.executable if importlib.util.find_spec(name) else None
+        arguments = ("-m", name, *arguments)
+    if program is None:
         raise missing_extra(name)
-    return subprocess.run([*command, *arguments], cwd=checkout(), check=False).returncode
+    return subprocess.run([program, *arguments], cwd=checkout(), check=False).returncode
 
 
 def _check(*tools: Sequence[str]) -> int:

@@ -8,16 +8,14 @@ and the compiler writes the same bytes every time: a test compiles again and com
 from __future__ import annotations
 
 import shutil
-import subprocess
 from pathlib import Path
 
+from sitegen.playground.npm import install_packages, run_npm
 from sitegen.playground.publish import SOURCES
-from sitegen.text.errors import SiteError
 
 TOOLCHAIN = Path(".site/npm")  # under the checkout; ignored by git
 COMPILED = ("kernels.wasm", "kernels-relaxed.wasm")
-_INPUTS = ("package.json", "package-lock.json", "kernels.ts", "kernels/*.ts")
-_STAMP = "installed-lock.json"
+_INPUTS = ("package.json", "kernels.ts", "kernels/*.ts")
 
 
 def compile_kernels(root: Path) -> dict[str, bytes]:
@@ -30,32 +28,15 @@ def compile_kernels(root: Path) -> dict[str, bytes]:
         name → contents of every file in ``COMPILED``.
 
     Raises:
-        SiteError: npm is missing, the toolchain cannot be installed, or the source does not compile.
+        MissingDependencyError: npm is not installed.
+        SiteError: the toolchain cannot be installed, or the source does not compile.
     """
     folder = root / TOOLCHAIN
+    install_packages(root / SOURCES, folder)
     for pattern in _INPUTS:
         for source in (root / SOURCES).glob(pattern):
             copy = folder / source.relative_to(root / SOURCES)
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, copy)
-    lock = (folder / "package-lock.json").read_bytes()
-    stamp = folder / _STAMP
-    if not stamp.exists() or stamp.read_bytes() != lock:
-        _npm(folder, "ci", "--no-audit", "--no-fund")
-        stamp.write_bytes(lock)
-    _npm(folder, "run", "--silent", "build")
+    run_npm(folder, "run", "--silent", "build")
     return {name: (folder / name).read_bytes() for name in COMPILED}
-
-
-def _npm(folder: Path, *arguments: str) -> None:
-    npm = shutil.which("npm")
-    if npm is None:
-        raise SiteError("npm is not installed", "Node.js 18 or later with npm", "apt-get install nodejs npm")
-    done = subprocess.run([npm, *arguments], cwd=folder, check=False, capture_output=True, text=True)
-    if done.returncode:
-        said = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
-        raise SiteError(
-            f"npm {arguments[0]} failed: {' '.join(said[:3])[:400]}",
-            "a network for the first time, and kernels that compile",
-            "invoke playground",
-        )

@@ -1,0 +1,58 @@
+"""npm: packages that a committed lock names by their hashes, and scripts that are run with them."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+from sitegen.text.errors import SiteError
+from tinygpt.errors import MissingDependencyError
+
+_LOCK = "package-lock.json"
+_STAMP = "installed-lock.json"
+
+
+def install_packages(sources: Path, folder: Path) -> Path:
+    """Install the packages of a lock, unless they are there already.
+
+    Args:
+        sources: holds ``package.json`` and ``package-lock.json``.
+        folder: to install into; made if it does not exist.
+
+    Returns:
+        The folder of the packages.
+
+    Raises:
+        MissingDependencyError: npm is not installed.
+        SiteError: npm could not install the packages.
+    """
+    lock = (sources / _LOCK).read_bytes()
+    stamp = folder / _STAMP
+    if not stamp.exists() or stamp.read_bytes() != lock:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in ("package.json", _LOCK):
+            shutil.copy(sources / name, folder)
+        # Without install scripts, which would run unasked and fetch more than the packages.
+        run_npm(folder, "ci", "--ignore-scripts", "--no-audit", "--no-fund")
+        stamp.write_bytes(lock)
+    return folder / "node_modules"
+
+
+def run_npm(folder: Path, *arguments: str) -> None:
+    """Run npm in a folder.
+
+    Raises:
+        MissingDependencyError: npm is not installed.
+        SiteError: it failed.
+    """
+    npm = shutil.which("npm")
+    if npm is None:
+        raise MissingDependencyError("this task needs npm, which is not installed", run="apt-get install nodejs npm")
+    done = subprocess.run([npm, *arguments], cwd=folder, check=False, capture_output=True, text=True)
+    if done.returncode:
+        said = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
+        raise SiteError(
+            f"npm {arguments[0]} failed: {' '.join(said[:3])[:400]}",
+            "a network for the first time, and sources that compile",
+        )
