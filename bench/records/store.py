@@ -194,6 +194,8 @@ def stored_runs(runs: pd.DataFrame) -> list[StoredRun]:
 
 def _plain(values: pd.Series, kind: str) -> list[Any]:
     """A column's values; integers that may be null come as floats in frames."""
+    if not values.hasnans:
+        return (values.astype("int64") if kind == "integer" else values).tolist()
     write = int if kind == "integer" else lambda value: value
     return [None if value is None or value != value else write(value) for value in values.tolist()]
 
