@@ -21,6 +21,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from bench.records.rows import PUBLISHED
 from sitegen.figures import FIGURES
 from sitegen.figures.publication import PINNED_FOLDER, Parameter, Publication, TableBehind
 from sitegen.figures.render import render_figure
@@ -83,7 +84,7 @@ def read_pins(root: Path) -> dict[str, Publication]:
 def _published(results: Results) -> Results:
     """The published rows alone: local ones are nobody else's business, and not in the repository."""
     tables = (results.runs, results.steps, results.samples, results.kernels)
-    return Results(*(table[table["origin"] == "published"] for table in tables))
+    return Results(*(table[table["origin"] == PUBLISHED] for table in tables))
 
 
 def _record(figure: Publication, content: dict[str, bytes], runs: list[str]) -> dict[str, Any]:

@@ -7,18 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from bench.arms.devices import on_accelerator
+from bench.records.rows import Scope
+from bench.statistics.cells import CellSummary
 from bench.statistics.chosen_runs import quoted_origin
 from bench.statistics.kernel_shares import PartShare, part_shares
 from bench.statistics.peer_ratios import PeerRatio
+from bench.statistics.ratios import Speedup
 from bench.statistics.training_parts import TrainingRun
 from sitegen.rows.accelerators import Quoted, quoted
-from sitegen.rows.cells import cell_frame, of_scope, primary_cells, published_else_local
-from sitegen.rows.ratios import ratio_frame
+from sitegen.rows.cells import cell_frame, chosen_cells, primary_cells, published_else_local
+from sitegen.rows.ratios import chosen_pairs
 from sitegen.rows.results import Results
 from sitegen.rows.training import training_runs
 
@@ -39,9 +42,23 @@ class Facts:
         return primary_cells(cell_frame(self.results))
 
     @cached_property
-    def ratios(self) -> pd.DataFrame:
-        """Ratios of the quoted scope."""
-        return of_scope(ratio_frame(self.results), self.cells)
+    def measured(self) -> dict[tuple[str, str], CellSummary]:
+        """The measured cells of the quoted scope by variant and preset."""
+        cells = (cell for cell in chosen_cells(self.results) if cell.n_rounds and cell.scope in self._scopes)
+        return {(cell.variant, cell.preset): cell for cell in cells}
+
+    def pairs(self, engine: str, baseline: str) -> list[Speedup]:
+        """The quoted scope's cells of an engine (or variant) beside a baseline."""
+        return [pair for pair in self._pairs if (pair.cell.variant, pair.baseline.variant) == (engine, baseline)]
+
+    @cached_property
+    def _pairs(self) -> list[Speedup]:
+        return [pair for pair in chosen_pairs(self.results) if pair.cell.scope in self._scopes]
+
+    @cached_property
+    def _scopes(self) -> set[Scope]:
+        """The quoted scope; none where nothing is measured."""
+        return set(zip(self.cells["origin"], self.cells["machine_hash"], strict=True))
 
     @cached_property
     def training(self) -> list[TrainingRun]:
@@ -84,15 +101,7 @@ class Facts:
 
     def runs_of(self, engine: str) -> tuple[str, ...]:
         """Ids of the runs that an engine's measured cells come from."""
-        cells = self.cells[(self.cells["variant"] == engine) & (self.cells["state"] == "measured")]
-        return tuple(dict.fromkeys(cells["run_id"]))
-
-    def cell(self, engine: str, preset: str) -> dict[str, Any] | None:
-        """The measured cell of an engine (or variant) at a preset."""
-        found = self.cells[
-            (self.cells["state"] == "measured") & (self.cells["variant"] == engine) & (self.cells["preset"] == preset)
-        ]
-        return None if found.empty else dict(found.iloc[0])
+        return tuple(dict.fromkeys(cell.run_id for cell in self.measured.values() if cell.variant == engine))
 
 
 def _ended(runs: Iterable[TrainingRun]) -> list[TrainingRun]:

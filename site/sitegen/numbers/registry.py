@@ -11,12 +11,10 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
-
-import pandas as pd
 
 from bench.arms.kernel_parts import PARTS
 from bench.arms.registry import JAX_ON_CPU, OURS, PEERS, REFERENCE, ROOFLINE
+from bench.statistics.cells import CellSummary
 from bench.statistics.cost_model import CostModel
 from bench.statistics.peer_ratios import PeerRatio
 from bench.statistics.training_parts import TrainingRun
@@ -35,9 +33,11 @@ from sitegen.numbers.recipe_numbers import (
     race_time,
 )
 from sitegen.rows.accelerators import COMMAND as ACCELERATOR_COMMAND
+from sitegen.rows.cells import code_text, evidence_text
 from sitegen.rows.machines import machine_label
 from sitegen.rows.peers import BEST_TORCH, GENERATION_COMMAND, TRAINING_COMMAND, evidence, find
 from sitegen.rows.projections import cost_models
+from sitegen.rows.ratios import interval_text
 from sitegen.text import quantities
 from sitegen.text.errors import SiteError
 from tinygpt.corpora import CORPORA
@@ -49,39 +49,31 @@ from tinygpt.presets import PRESETS
 
 
 def _speedup(facts: Facts, engine: str, baseline: str, preset: str) -> Answer:
-    rows = _pair(facts, engine, baseline)
-    found = rows[rows["preset"] == preset]
-    if found.empty:
+    pair = next((pair for pair in facts.pairs(engine, baseline) if pair.cell.preset == preset), None)
+    if pair is None:
         return None
-    row = found.iloc[0]
-    low, high = quantities.ratio(row["speedup_low"]), quantities.ratio(row["speedup_high"])
-    source = f"{engine} over {baseline} at {preset}, {low} to {high}; {_place(row)}"
-    return quantities.ratio(row["speedup"]), source, _runs(row)
+    source = f"{engine} over {baseline} at {preset}, {interval_text(pair.ratio)}; {_place(pair.cell)}"
+    return quantities.ratio(pair.ratio.speedup), source, (pair.cell.run_id,)
 
 
 def _speedup_range(facts: Facts, engine: str, baseline: str) -> Answer:
-    rows = _pair(facts, engine, baseline)
-    if rows.empty:
+    pairs = sorted(facts.pairs(engine, baseline), key=lambda pair: pair.ratio.speedup)
+    if not pairs:
         return None
-    ordered = rows.sort_values("speedup")
-    low, high = ordered.iloc[0], ordered.iloc[-1]
-    source = f"{engine} over {baseline}, {low['preset']} and {high['preset']}; {_place(low)}"
-    texts = [quantities.ratio(low["speedup"]), quantities.ratio(high["speedup"])]
-    return texts[0] if texts[0] == texts[1] else " to ".join(texts), source, _runs(low, high)
+    ends = pairs[0], pairs[-1]
+    presets = " and ".join(pair.cell.preset for pair in ends)
+    texts = dict.fromkeys(quantities.ratio(pair.ratio.speedup) for pair in ends)
+    runs = tuple(dict.fromkeys(pair.cell.run_id for pair in ends))
+    return " to ".join(texts), f"{engine} over {baseline}, {presets}; {_place(pairs[0].cell)}", runs
 
 
-def _pair(facts: Facts, engine: str, baseline: str) -> pd.DataFrame:
-    ratios = facts.ratios
-    return ratios[(ratios["variant"] == engine) & (ratios["baseline"] == baseline)]
-
-
-def _of_cell(column: str, write: Callable[[float], str]) -> Callable[..., Answer]:
+def _of_cell(value: Callable[[CellSummary], float], write: Callable[[float], str]) -> Callable[..., Answer]:
     def resolve(facts: Facts, engine: str, preset: str) -> Answer:
-        cell = facts.cell(engine, preset)
-        if cell is None or pd.isna(cell[column]):
+        cell = facts.measured.get((engine, preset))
+        if cell is None or math.isnan(value(cell)):
             return None
-        source = f"{engine} at {preset}, {cell['evidence']}, {cell['code']}; {_place(cell)}"
-        return write(float(cell[column])), source, _runs(cell)
+        source = f"{engine} at {preset}, {evidence_text(cell)}, {code_text(cell)}; {_place(cell)}"
+        return write(value(cell)), source, (cell.run_id,)
 
     return resolve
 
@@ -138,9 +130,8 @@ def _count_machines(facts: Facts) -> Answer:
 
 
 def _presets_measured(facts: Facts, engine: str) -> Answer:
-    cells = facts.cells[(facts.cells["variant"] == engine) & (facts.cells["state"] == "measured")]
-    text = f"{cells['preset'].nunique()} of {len(PRESETS)}"
-    return text, f"presets at which {engine} was measured", facts.runs_of(engine)
+    count = sum(variant == engine for variant, _ in facts.measured)
+    return f"{count} of {len(PRESETS)}", f"presets at which {engine} was measured", facts.runs_of(engine)
 
 
 def _cost_error(name: str) -> Callable[..., Answer]:
@@ -200,8 +191,7 @@ def _of_peer(
         if row is None or math.isnan(value(row)):
             return None
         name = f"{peer} ({row.cell.variant})" if peer == BEST_TORCH else peer
-        place = f"{machine_label(row.cell)}; {quantities.day(row.cell.started_at)}"
-        return write(value(row)), f"{name} at {preset}, {evidence(row)}; {place}", (row.cell.run_id,)
+        return write(value(row)), f"{name} at {preset}, {evidence(row)}; {_place(row.cell)}", (row.cell.run_id,)
 
     return resolve
 
@@ -210,16 +200,12 @@ def _of_results(resolve: Callable[..., Answer]) -> Callable[..., Answer]:
     return lambda facts, *parts: resolve(facts.results, *parts)
 
 
-def _runs(*rows: Any) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(str(row["run_id"]) for row in rows))
-
-
 def _all_runs(facts: Facts) -> tuple[str, ...]:
     return tuple(dict.fromkeys(facts.bench_runs["run_id"]))
 
 
-def _place(row: Any) -> str:
-    return f"{row['machine']}; {row['measured_on']}"
+def _place(cell: CellSummary) -> str:
+    return f"{machine_label(cell)}; {quantities.day(cell.started_at)}"
 
 
 @dataclass(frozen=True)
@@ -258,9 +244,11 @@ PATTERNS = MappingProxyType(
             _speedup, "invoke bench --presets {PRESET} --engines {ENGINE},{BASELINE}"
         ),
         "speedup_range.ENGINE.BASELINE": Pattern(_speedup_range, "invoke bench --engines {ENGINE},{BASELINE}"),
-        "step_ms.ENGINE.PRESET": Pattern(_of_cell("seconds", quantities.milliseconds), _CELL),
-        "tokens_per_s.ENGINE.PRESET": Pattern(_of_cell("tokens_per_second", quantities.significant), _CELL),
-        "memory.ENGINE.PRESET": Pattern(_of_cell("peak_bytes", quantities.megabytes), _CELL),
+        "step_ms.ENGINE.PRESET": Pattern(_of_cell(lambda cell: cell.seconds.median, quantities.milliseconds), _CELL),
+        "tokens_per_s.ENGINE.PRESET": Pattern(
+            _of_cell(lambda cell: cell.tokens_per_second, quantities.significant), _CELL
+        ),
+        "memory.ENGINE.PRESET": Pattern(_of_cell(lambda cell: cell.peak_memory_bytes, quantities.megabytes), _CELL),
         "params.PRESET": Pattern(_parameters),
         "loss.held_out.CORPUS.PRESET": Pattern(_of_training(lambda run: run.held_out_loss, quantities.loss), _TRAIN),
         "loss.first.CORPUS.PRESET": Pattern(_of_training(lambda run: run.first_loss, quantities.loss), _TRAIN),

@@ -182,11 +182,10 @@ def _models(folder: Path, gallery: Path) -> list[dict[str, Any]]:
 
 def _published(facts: Facts) -> list[dict[str, Any]]:
     """Published ratios as (parameters, times as fast) points, by engine and baseline."""
-    ratios = facts.ratios
     curves = []
     for engine, baseline in PUBLISHED:
-        rows = ratios[(ratios["variant"] == engine) & (ratios["baseline"] == baseline)].sort_values("n_parameters")
-        points = [[*pair] for pair in zip(rows["n_parameters"].tolist(), rows["speedup"].tolist(), strict=True)]
+        pairs = sorted(facts.pairs(engine, baseline), key=lambda pair: pair.cell.n_parameters)
+        points = [[pair.cell.n_parameters, pair.ratio.speedup] for pair in pairs]
         if points:
             curves.append({"name": f"{engine} over {baseline}", "points": points})
     return curves

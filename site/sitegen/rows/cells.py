@@ -51,12 +51,16 @@ def cell_frame(results: Results, kinds: Sequence[Kind] = ENGINE_KINDS) -> pd.Dat
         columns ``CELL_COLUMNS``, ordered by model size and engine; ``state`` is "measured" or "failed", times are
         in seconds, absent numbers are NaN.
     """
-    cells = of_kinds(results.cells, kinds)
-    chosen = newest_cells([cell for cell in cells if counts(results.complete_runs, cell)])
     runs = results.processor_runs
     # A/A arms and the roofline are no engines that could fail.
     attempts = runs[~runs["variant"].map(is_copy).astype(bool) & (runs["engine"] != ROOFLINE)]
-    return cells_in_words(cells, chosen, attempts, kinds)
+    return cells_in_words(of_kinds(results.cells, kinds), chosen_cells(results, kinds), attempts, kinds)
+
+
+def chosen_cells(results: Results, kinds: Sequence[Kind] = ENGINE_KINDS) -> list[CellSummary]:
+    """The cells that are shown, each from its chosen run; arguments as of :func:`cell_frame`."""
+    cells = of_kinds(results.cells, kinds)
+    return newest_cells([cell for cell in cells if counts(results.complete_runs, cell)])
 
 
 def of_kinds(cells: Iterable[CellSummary], kinds: Sequence[Kind]) -> list[CellSummary]:
@@ -86,7 +90,6 @@ def cells_in_words(
 
 def measured_cell(cell: CellSummary) -> dict[str, Any]:
     """Columns ``CELL_COLUMNS`` of a measured cell."""
-    failed = f", {_failures_text(cell)}" if cell.n_failed else ""
     return _shared(cell, cell) | {
         "state": "measured",
         "status": "ok",
@@ -96,8 +99,7 @@ def measured_cell(cell: CellSummary) -> dict[str, Any]:
         "seconds_high": cell.seconds.high,
         "rounds": cell.n_rounds,
         "tokens_per_second": cell.tokens_per_second,
-        "evidence": f"{cell.n_steps} steps in {cell.n_rounds} {'rounds' if cell.n_rounds != 1 else 'round'}, "
-        f"interval over {cell.interval_basis}{failed}",
+        "evidence": evidence_text(cell),
         "reason": "",
     }
 
@@ -125,7 +127,7 @@ def _shared(cell: CellSummary, row: CellSummary | StoredRun) -> dict[str, Any]:
         "n_parameters": cell.n_parameters,
         "machine": machine_label(cell),
         "protocol": protocol_label(cell.protocol, cell.protocol_hash),
-        "code": _code(row),
+        "code": code_text(row),
         "command": one_line(row.command, 300),
         "measured_at": row.started_at,
         "measured_on": quantities.day(row.started_at),
@@ -133,11 +135,18 @@ def _shared(cell: CellSummary, row: CellSummary | StoredRun) -> dict[str, Any]:
     }
 
 
+def evidence_text(cell: CellSummary) -> str:
+    """How many steps and rounds a measured cell rests on, and what failed beside them."""
+    failed = f", {_failures_text(cell)}" if cell.n_failed else ""
+    rounds = f"{cell.n_rounds} {'rounds' if cell.n_rounds != 1 else 'round'}"
+    return f"{cell.n_steps} steps in {rounds}, interval over {cell.interval_basis}{failed}"
+
+
 def _failures_text(cell: CellSummary) -> str:
     return f"{cell.n_failed} of {cell.n_attempts} attempts failed"
 
 
-def _code(row: CellSummary | StoredRun) -> str:
+def code_text(row: CellSummary | StoredRun) -> str:
     """Which code ran: the commit in a checkout, and what the engine chose for itself."""
     commit = f"commit {row.commit[:7]}" if row.commit else "no commit recorded"
     changed = " with uncommitted changes" if row.dirty else ""

@@ -10,12 +10,12 @@ from typing import Any
 import pandas as pd
 
 from bench.arms.devices import on_accelerator
-from bench.records.rows import PUBLISHED, Placed
+from bench.records.rows import LOCAL, PUBLISHED, Placed
 from sitegen.text.escape import html_block, one_line
 
 # Parts of a processor's name that say nothing: trademarks, core counts (ours differ), nominal clocks.
 _CPU_NOISE = re.compile(r"\((?:R|TM)\)|\bCPU\b|\bProcessor\b|\b\d+-Core\b|@ [\d.]+ ?GHz", re.IGNORECASE)
-_ORIGIN_WORDS = {"published": "published", "local": "this machine (local)"}
+_ORIGIN_WORDS = {PUBLISHED: "published", LOCAL: "this machine (local)"}
 
 # (fields that must be there, how they read), in the order of the sentence.
 _PHRASES: tuple[tuple[tuple[str, ...], Callable[..., str]], ...] = (

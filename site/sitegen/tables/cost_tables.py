@@ -8,7 +8,7 @@ import pandas as pd
 
 from bench.planning.budget import plan_budget
 from bench.training.advice import loss_text
-from sitegen.rows.cells import cell_frame, primary_cells
+from sitegen.rows.cells import cell_frame, of_scope, primary_cells
 from sitegen.rows.projections import cost_models
 from sitegen.rows.results import Results
 from sitegen.text import quantities
@@ -71,11 +71,7 @@ def budget_table(results: Results) -> str:
 
 def _in_scope(runs: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
     """Training runs, and the benchmark rows of the quoted machine and origin."""
-    if cells.empty:
-        return runs.head(0)
-    first = cells.iloc[0]
-    quoted = (runs["origin"] == first["origin"]) & (runs["machine_hash"] == first["machine_hash"])
-    return runs[(runs["kind"] == "train") | quoted]
+    return runs[(runs["kind"] == "train") | runs.index.isin(of_scope(runs, cells).index)]
 
 
 def _machine(runs: pd.DataFrame) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from bench.arms.suites import SUITES
+from bench.records.store import stored_runs
 from sitegen.rows.accelerators import accelerator_cells, accelerator_table, scaling_table
 from sitegen.rows.cells import cell_frame, primary_cells
 from sitegen.rows.peers import generation_table, training_table
@@ -109,17 +110,17 @@ def runs_table(results: Results, limit: int = 300) -> str:
         return nothing_yet("No runs are recorded", "invoke bench --suite quick")
     rows: list[list[TableCell | str]] = [
         [
-            TableCell(f"{run['started_at']:%Y-%m-%d %H:%M}", sort=f"{run['started_at']:%Y-%m-%dT%H:%M:%S}"),
-            run["kind"],
-            run["variant"],
-            run["preset"],
-            run["corpus"],
-            status_cell(run["status"]),
-            run["origin"],
-            TableCell("", html=f"<code>{html_block(run['protocol_hash'][:8])}</code>"),
-            TableCell("", html=f"<code>{html_block(one_line(run['command'], 200))}</code>"),
+            TableCell(f"{run.started_at:%Y-%m-%d %H:%M}", sort=f"{run.started_at:%Y-%m-%dT%H:%M:%S}"),
+            run.kind,
+            run.variant,
+            run.preset,
+            run.corpus,
+            status_cell(run.status),
+            run.origin,
+            TableCell("", html=f"<code>{html_block(run.protocol_hash[:8])}</code>"),
+            TableCell("", html=f"<code>{html_block(one_line(run.command, 200))}</code>"),
         ]
-        for run in records(runs)
+        for run in stored_runs(runs)
     ]
     headings = ["started (UTC)", "kind", "engine", "preset", "corpus", "status", "rows", "protocol", "to repeat it"]
     return html_table("Runs", headings, rows)

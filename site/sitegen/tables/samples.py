@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from bench.records.rows import PUBLISHED
 from sitegen.rows.results import Results, records
 from sitegen.text import quantities
 from sitegen.text.escape import html_block
@@ -52,7 +53,7 @@ def _model_html(samples: pd.DataFrame) -> str:
     if len(earlier) > MAX_STEPS:
         earlier = earlier.iloc[[round(i * (len(earlier) - 1) / (MAX_STEPS - 1)) for i in range(MAX_STEPS)]]
     first = last.iloc[0]
-    where = "" if first["origin"] == "published" else " · this machine (local)"
+    where = "" if first["origin"] == PUBLISHED else " · this machine (local)"
     title = f"{first['preset']} on {first['corpus']}"
     kind = " · benchmark cell, a few steps only" if first["kind"] == "bench" else ""
     shown = "".join(_sample_html(record) for record in records(last))
