@@ -226,7 +226,8 @@ def generate_text(
 
     Takes what :func:`generate` takes, and refuses what it refuses. Bytes that are not UTF-8 become U+FFFD.
     """
-    return "".join(stream_text(model, prompt, n_tokens, temperature, top_k, seed, threads=threads))
+    settings = SamplingSettings(n_tokens, temperature, top_k, seed)
+    return Tokenizer.decode(np.fromiter(continue_prompt(model, prompt, settings, threads), np.uint8))
 
 
 def stream_text(

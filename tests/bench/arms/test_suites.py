@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from bench.arms.registry import PEERS, REFERENCE
@@ -8,6 +9,7 @@ from bench.arms.variants import check_variant, engine_name, make_engine
 from tests.bench.faulty_engines import Raising
 from tinygpt.engines import CPU_ENGINES
 from tinygpt.errors import ConfigError
+from tinygpt.params import initial_parameters
 from tinygpt.presets import PRESETS
 
 
@@ -76,7 +78,11 @@ def test_names_and_variants():
 
 def test_engines_outside_the_registry():
     preset = PRESETS["tiny"]
-    assert isinstance(make_engine("tests.bench.faulty_engines:Raising", preset.model, preset.train, 0), Raising)
+    engine = make_engine("tests.bench.faulty_engines:Raising", preset.model, preset.train, 3)
+    assert isinstance(engine, Raising)
+    assert engine.seed == 3
+    for name, value in initial_parameters(preset.model, 3).items():
+        np.testing.assert_array_equal(engine.parameters()[name], value)
     for variant in ("no.such:Engine", "tests.bench.faulty_engines:Absent", "tests.bench.faulty_engines:NoEngine"):
         with pytest.raises(ConfigError):
             make_engine(variant, preset.model, preset.train, 0)
