@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import re
+import sys
 from functools import partial
 from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -45,7 +46,7 @@ def make_server(site: Path, port: int = 0) -> ThreadingHTTPServer:
         raise SiteError(f"there is no built site in {site}", "a folder that invoke site made", "invoke site")
     handler = partial(_Handler, directory=str(site), built_for=_built_for(site))
     try:
-        return ThreadingHTTPServer((HOST, port), handler)
+        return _Server((HOST, port), handler)
     except (OSError, OverflowError) as error:
         reason = error.strerror if isinstance(error, OSError) else "no such port"
         raise SiteError(
@@ -60,6 +61,13 @@ def _built_for(site: Path) -> str:
     return min(found, key=len, default="")  # the home page's
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Report what went wrong in a request, unless the browser closed its connection."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 class _Handler(SimpleHTTPRequestHandler):
     """Static files, as if the site's published address were this server's."""
 
@@ -72,7 +80,14 @@ class _Handler(SimpleHTTPRequestHandler):
         # The 404 page refers to its files by the published site's absolute path.
         if len(self._base_path) > 1 and path.startswith(self._base_path):
             path = "/" + path.removeprefix(self._base_path)
-        return super().translate_path(path)
+        found = super().translate_path(path)
+        try:
+            Path(found).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            pass  # the 404 page answers
+        except (OSError, ValueError):  # longer than any name, or with a NUL in it
+            return str(Path(self.directory) / "no-such-page")
+        return found
 
     def do_GET(self) -> None:
         if self.path.partition("?")[0].endswith("/sitemap.xml"):

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import socket
+import struct
 import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -18,6 +21,7 @@ def address(tmp_path: Path) -> Iterator[str]:
     (tmp_path / "index.html").write_text("home")
     (tmp_path / "page/index.html").write_text("page")
     (tmp_path / "404.html").write_text("lost")
+    (tmp_path / "large.bin").write_bytes(bytes(5_000_000))
     url = "https://example.org/tinygpt/"
     (tmp_path / "sitemap.xml").write_text(f"<urlset><loc>{url}page/</loc><loc>{url}</loc></urlset>")
     with make_server(tmp_path) as server:
@@ -48,6 +52,24 @@ def test_a_missing_page_gets_the_sites_own_404(address: str) -> None:
         get(address + "none/")
     assert caught.value.code == 404
     assert caught.value.read() == b"lost"
+
+
+@pytest.mark.parametrize("path", ["%00", "a%00b/", "x" * 5000, "x" * 300 + "/", "%ff%fe", "../../etc/passwd", "//x"])
+def test_an_odd_address_gets_an_answer(address: str, path: str, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        get(address + path)
+    assert caught.value.code == 404
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_browser_that_hangs_up_is_no_error(address: str, capfd: pytest.CaptureFixture[str]) -> None:
+    host, port = urlsplit(address).hostname, urlsplit(address).port
+    for request in (b"", b"GET", b"GET / HTTP/1.1\r\n", b"GET /large.bin HTTP/1.1\r\nHost: x\r\n\r\n") * 20:
+        with socket.create_connection((host, port), timeout=5) as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset
+            connection.sendall(request)
+    assert get(address) == "home"
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_only_this_machine_is_served(tmp_path: Path) -> None:
