@@ -1,4 +1,4 @@
-"""A lock on a file: the kernel's, gone with the process that holds it, however that ends. The file names the holder."""
+"""A kernel lock on a file. It ends with the process that holds it, even after a crash. The file names the holder."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import BinaryIO
 
 from tinygpt.system.process_identity import ProcessIdentity
 
-# A link of the lock's name, from an archive say, is refused: what it points to would be overwritten.
+# A link in place of the lock, from an archive say, is refused: its target would be overwritten.
 _FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
-_LOCK_OFFSET = 1 << 20  # Windows locks bytes, and the holder's number could not be read from a locked one
+_LOCK_OFFSET = 1 << 20  # Windows locks bytes and refuses to read them; the holder's number comes before this one
 _TAKEN = frozenset({errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK})
 
 
 def open_lock(path: Path) -> BinaryIO:
-    """Open a lock's file, made if missing.
+    """Open a lock's file, and create it if missing.
 
     Raises:
         OSError: the file system refused, or the path is a link.
@@ -26,10 +26,9 @@ def open_lock(path: Path) -> BinaryIO:
 
 
 def take_lock(file: BinaryIO) -> bool:
-    """Take a file's lock without waiting; False if it is taken. A file system that has no locks grants every one.
+    """Take a file's lock without waiting, and hold it until the file is closed; return False if it is taken.
 
-    Args:
-        file: open for reading and writing; the lock is held until it is closed.
+    A file system without locks grants every one.
     """
     try:
         if sys.platform == "win32":
@@ -53,7 +52,7 @@ def take_lock(file: BinaryIO) -> bool:
 
 
 def read_holder(file: BinaryIO) -> ProcessIdentity | None:
-    """Return the process that took a lock, or None while it has not written its name yet."""
+    """Return the process that took a lock, or None if it has not written its number yet."""
     file.seek(0)
     pid, _, started = file.read(128).decode("ascii", "replace").partition(" ")
     try:

@@ -1,9 +1,9 @@
-"""Files that are on the disk when they are said to be, and that appear whole or not at all.
+"""Files that are on the disk when a call returns, and that appear whole or not at all.
 
     write .NAME-xxxxxxxx.tmp beside the file → flush it → rename it to NAME → flush the folder
 
-After a crash at any moment the old content or the new one stands under the name. The temporary file has a name of its
-own and is created, never opened: two writers do not meet, and a link that lies there is not followed.
+After a crash at any moment the name has the old content or the new. The temporary file has a random name and is
+created, never opened: two writers do not collide, and a link of that name is not followed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import re
 import secrets
 import shutil
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tinygpt.errors import StorageError
@@ -22,14 +23,25 @@ from tinygpt.errors import StorageError
 _UNFINISHED = re.compile(r"\.(.+)-[0-9a-f]{8}\.tmp")
 
 
+@contextmanager
+def storage_errors(path: Path, run: str = "the same command after freeing space") -> Iterator[None]:
+    """Raise what the file system refuses inside the block as a StorageError about a path."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(
+            f"cannot write {path}: {error.strerror or error}", "a folder that may be written, on a disk with room", run
+        ) from error
+
+
 def replace_file(path: Path, chunks: Iterable[bytes | memoryview]) -> None:
-    """Write a file whole, in a folder that is made if missing.
+    """Write a file as a whole, and make its folder if missing.
 
     Raises:
-        StorageError: the file system refused; what was there before is intact.
+        StorageError: the file system refused; the old content is intact.
     """
     temporary = path.with_name(f".{path.name}-{secrets.token_hex(4)}.tmp")
-    try:
+    with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             write_file(temporary, chunks)
@@ -38,25 +50,19 @@ def replace_file(path: Path, chunks: Iterable[bytes | memoryview]) -> None:
             temporary.unlink(missing_ok=True)
             raise
         flush_folder(path.parent)
-    except OSError as error:
-        raise StorageError(
-            f"cannot write {path}: {error.strerror or error}",
-            "a folder that may be written, on a disk with room",
-            "the same command after making room",
-        ) from error
 
 
 def finished_name(name: str) -> str:
-    """The name under which a temporary file would have appeared; any other name as it is."""
-    found = _UNFINISHED.fullmatch(name)
-    return found[1] if found else name
+    """Return the name that a temporary file was written for; any other name unchanged."""
+    match = _UNFINISHED.fullmatch(name)
+    return match[1] if match else name
 
 
 def remove_unfinished(folder: Path, pattern: str) -> None:
-    """Delete the temporary files that killed writers left.
+    """Delete the temporary files of killed writers.
 
     Args:
-        folder: where they wrote; no other process writes files of these names now.
+        folder: where they wrote; no other process may write files of these names now.
         pattern: of the finished names, as in :meth:`pathlib.Path.glob`.
     """
     for path in folder.glob(f".{pattern}-{'[0-9a-f]' * 8}.tmp"):
@@ -64,10 +70,10 @@ def remove_unfinished(folder: Path, pattern: str) -> None:
 
 
 def require_regular(path: Path) -> None:
-    """Make sure that a path leads to a file: reading from a pipe or a device may never end.
+    """Refuse anything but a regular file: reading from a pipe or a device may never end.
 
     Raises:
-        OSError: there is nothing, or it is something else.
+        OSError: the path leads to nothing, or to something else.
     """
     if not stat.S_ISREG(path.stat().st_mode):
         raise OSError(errno.EINVAL, "not a regular file", str(path))
@@ -77,7 +83,7 @@ def write_file(path: Path, chunks: Iterable[bytes | memoryview]) -> None:
     """Create a file and flush it to the disk.
 
     Raises:
-        OSError: the file system refused.
+        OSError: the file system refused, or the file exists.
     """
     with path.open("xb") as file:
         for chunk in chunks:
@@ -87,7 +93,7 @@ def write_file(path: Path, chunks: Iterable[bytes | memoryview]) -> None:
 
 
 def link_file(source: Path, target: Path) -> None:
-    """Give a file that is never written to again a second name, or copy it where the file system has no links.
+    """Give a file that never changes again a second name, or copy it where the file system has no links.
 
     Raises:
         OSError: the file system refused both.
@@ -103,7 +109,7 @@ def link_file(source: Path, target: Path) -> None:
 
 
 def flush_folder(folder: Path) -> None:
-    """Make a folder's entries durable; only POSIX lets a folder be opened for that."""
+    """Make a folder's entries durable; POSIX only, as no other system opens folders."""
     if not hasattr(os, "O_DIRECTORY"):
         return
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

@@ -1,8 +1,8 @@
-"""One writer per folder: a run holds a lock for as long as it lives, and the next one is told who holds it.
+"""One writer per folder: a run holds its folder's lock while it lives, and the error for a second run names the first.
 
-The lock is the kernel's and goes with its process, however that ends; no lock is ever left behind by a crash. Its file
-lies in the folder. Before each write the holder looks whether it is still there: a folder that was removed, or replaced
-by another run's, is not this run's any more.
+The lock is the kernel's and ends with its process, so a crash leaves none behind. Its file lies in the folder. Before
+each write the holder checks that the file is still there: a folder that was removed, or replaced by another run's, is
+no longer this run's.
 """
 
 from __future__ import annotations
@@ -17,38 +17,33 @@ from typing import BinaryIO
 
 from tinygpt.errors import FolderInUseError, StorageError
 from tinygpt.system.file_lock import open_lock, read_holder, take_lock
+from tinygpt.system.files import storage_errors
 from tinygpt.system.process_identity import ProcessIdentity
-
-_LOOK_SECONDS = 0.02
-# Worker processes hold their parent's lock too, and outlive a parent that was killed by as much as a step.
-_PATIENCE_SECONDS = 10.0
-
 
 LOCK = ".tinygpt.lock"
 
+_POLL_SECONDS = 0.02
+# Worker processes inherit their parent's lock and outlive a killed parent by up to a step.
+_PATIENCE_SECONDS = 10.0
+
 
 def lock_path(folder: Path) -> Path:
-    """The file that carries a folder's lock."""
+    """Return the path of a folder's lock file."""
     return folder / LOCK
 
 
 @dataclass(frozen=True)
 class HeldFolder:
-    """A folder whose lock this process holds.
-
-    Attributes:
-        folder: the folder.
-        file: the locked file.
-    """
+    """A folder whose lock this process holds, and the locked file."""
 
     folder: Path
     file: BinaryIO
 
     def require(self) -> None:
-        """Make sure that the folder is still the one that was locked.
+        """Check that the folder is still the locked one.
 
         Raises:
-            StorageError: it was removed or replaced meanwhile.
+            StorageError: it was removed or replaced.
         """
         if not _is_at(lock_path(self.folder), self.file):
             raise StorageError(
@@ -60,43 +55,37 @@ class HeldFolder:
 
 @contextmanager
 def folder_lock(folder: Path, patience: float = _PATIENCE_SECONDS) -> Iterator[HeldFolder]:
-    """Hold a folder for a block. It is made if missing, and goes again if nothing was put into it.
+    """Hold a folder's lock for a block. A missing folder is made, and removed again if it stays empty.
 
     Args:
-        folder: what will be written.
-        patience: seconds to wait for what is left of a holder that has ended.
+        folder: the folder to write into.
+        patience: seconds to wait for the workers of a holder that has ended.
 
     Raises:
         FolderInUseError: another process holds it; the message names that process.
-        StorageError: it is a file, or the lock's file cannot be made.
+        StorageError: it is a file, or the lock file cannot be made.
     """
     folder = folder.absolute()  # the current folder may change
     if folder.is_file():
         raise StorageError(f"{folder} is a file", "a folder", "invoke train --out DIR with another DIR")
     path = lock_path(folder)
     made = [part for part in path.parents if not part.exists()]
-    try:
+    with storage_errors(folder, "the same command with another --out"):
         file = _acquire(folder, path, patience)
-    except OSError as error:
-        raise StorageError(
-            f"cannot write {folder}: {error.strerror or error}",
-            "a folder that may be written",
-            "the same command with another --out",
-        ) from error
     held = HeldFolder(folder, file)
     try:
         yield held
     finally:
         with file, suppress(OSError):
             if _is_at(path, file):
-                path.unlink()  # while it is locked: a waiter that has it open sees that it is gone, and makes another
+                path.unlink()  # while locked: a waiter that has it open sees that it is gone, and makes another
         for part in made:  # a refused run leaves no empty folders
             with suppress(OSError):
                 part.rmdir()
 
 
 def holder_of(folder: Path) -> ProcessIdentity | None:
-    """The process that holds a folder's lock, if it lives."""
+    """Return the living process that holds a folder's lock, if any."""
     try:
         with lock_path(folder).open("rb") as file:
             holder = read_holder(file)
@@ -106,7 +95,7 @@ def holder_of(folder: Path) -> ProcessIdentity | None:
 
 
 def require_free_lock(folder: Path) -> None:
-    """Find out early whether a folder is held.
+    """Refuse a folder that is held, before any work is done for it.
 
     Raises:
         FolderInUseError: another process holds it.
@@ -133,7 +122,7 @@ def _acquire(folder: Path, path: Path, patience: float) -> BinaryIO:
         file.close()
         if (holder is not None and holder.find()) or time.monotonic() > until:
             raise _in_use(folder, holder)
-        time.sleep(_LOOK_SECONDS)
+        time.sleep(_POLL_SECONDS)
 
 
 def _in_use(folder: Path, holder: ProcessIdentity | None) -> FolderInUseError:
@@ -148,9 +137,8 @@ def _in_use(folder: Path, holder: ProcessIdentity | None) -> FolderInUseError:
 
 
 def _is_at(path: Path, file: BinaryIO) -> bool:
-    """Whether the file that was locked still stands there: its last holder may have removed it meanwhile."""
+    """Return whether the path still leads to the locked file, which its last holder may have removed."""
     try:
-        found = path.lstat()
+        return os.path.samestat(path.lstat(), os.fstat(file.fileno()))
     except FileNotFoundError:
         return False
-    return os.path.samestat(found, os.fstat(file.fileno()))

@@ -1,4 +1,4 @@
-"""The user's own folders, which a container or a service may not have."""
+"""The user's home, temporary and cache folders. A container or a service may have no home."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from platformdirs import user_cache_path
 
 
 def expand_home(path: str) -> Path:
-    """Return a path with ``~`` replaced; without a home, or where ``~NAME`` is no user, it stays as it is."""
+    """Return a path with ``~`` replaced; unchanged without a home, or if ``~NAME`` is no user."""
     return Path(os.path.expanduser(path))  # noqa: PTH111 (pathlib raises RuntimeError in both cases)
 
 
 def user_temporary(name: str) -> Path:
-    """Return a path among the temporary files that belongs to this user, as another user's may not be opened."""
-    own = f"-{os.getuid()}" if hasattr(os, "getuid") else ""  # on Windows the folder is the user's
+    """Return a path in the temporary folder with this user's number in it: another user's file cannot be opened."""
+    own = f"-{os.getuid()}" if hasattr(os, "getuid") else ""  # on Windows the whole folder is the user's
     return Path(tempfile.gettempdir()) / f"{name}{own}"
 
 
 def cache_folder() -> Path:
-    """Return the folder for what can be made again, such as built texts and measured choices; it may not exist yet.
+    """Return the folder for built texts and measured choices, which can be made again. It may not exist yet.
 
-    ``TINYGPT_CACHE`` if set, else the platform's place for caches (``$XDG_CACHE_HOME/tinygpt`` or ``~/.cache/tinygpt``
-    on Linux), or a temporary folder where there is no home.
+    It is ``TINYGPT_CACHE`` if set, else the platform's cache folder (``$XDG_CACHE_HOME/tinygpt`` or
+    ``~/.cache/tinygpt`` on Linux), else a temporary folder if there is no home.
     """
-    if own := os.environ.get("TINYGPT_CACHE"):
-        return expand_home(own)
+    if path := os.environ.get("TINYGPT_CACHE"):
+        return expand_home(path)
     with suppress(RuntimeError):
         return user_cache_path("tinygpt", appauthor=False)
     return user_temporary("tinygpt-cache")

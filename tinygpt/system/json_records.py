@@ -1,4 +1,4 @@
-"""Records from JSON files that anybody may have touched: every field is checked by its annotation."""
+"""Dataclasses from JSON files that may have been edited: every field is checked against its annotation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Record = TypeVar("Record")
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A file's JSON object.
+    """Read a file's JSON object.
 
     Raises:
         CheckpointError: the file is missing, unreadable, not JSON, or holds something else.
@@ -41,7 +41,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def _finite(text: str) -> float:
-    """A number; NaN and Infinity are no JSON, and 1e999 would become the latter."""
+    """Return a number. NaN and Infinity are not JSON, and 1e999 would become Infinity."""
     value = float(text)
     if not math.isfinite(value):
         raise ValueError(f"{text} is not a finite number")
@@ -53,11 +53,11 @@ def _is_int(value: Any) -> bool:
 
 
 def _is_float(value: Any) -> bool:
-    # A whole number beyond float's range passes isinstance and fails every later use.
+    # A whole number beyond a float's 53 bits passes isinstance and fails in later use.
     return isinstance(value, float) or (_is_int(value) and abs(value) < 2**53)
 
 
-# annotation: (what JSON must hold, in words)
+# annotation: (check of a parsed value, the annotation in words)
 _KINDS: Mapping[Any, tuple[Callable[[Any], bool], str]] = {
     bool: (lambda value: isinstance(value, bool), "true or false"),
     int: (_is_int, "a whole number"),
@@ -68,7 +68,7 @@ _KINDS: Mapping[Any, tuple[Callable[[Any], bool], str]] = {
 
 
 def _check(annotation: Any) -> tuple[Callable[[Any], bool], str]:
-    """How to tell whether a parsed value fits an annotation, and the annotation in words."""
+    """Return the check of parsed values for an annotation, and the annotation in words."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin in (Union, types.UnionType):
         (inner,) = (part for part in arguments if part is not type(None))
@@ -80,33 +80,33 @@ def _check(annotation: Any) -> tuple[Callable[[Any], bool], str]:
     return _KINDS[origin or annotation]
 
 
-def record_from_json(kind: type[Record], value: Any, what: str, source: str, *, defaults: bool = False) -> Record:
-    """Make a record of parsed JSON.
+def record_from_json(kind: type[Record], value: Any, title: str, source: str, *, defaults: bool = False) -> Record:
+    """Make a dataclass from parsed JSON.
 
     Args:
         kind: the dataclass.
-        value: what the parser made of it.
-        what: the record's name, for messages.
+        value: the parser's result.
+        title: the record's name, for messages.
         source: the file, for messages.
-        defaults: a field that is missing takes its default, as in a file of an older version.
+        defaults: let a missing field take its default, as in a file of an older version.
 
     Raises:
         CheckpointError: a field is missing, unknown, of another type or out of range; names the source.
     """
     if not isinstance(value, dict):
-        raise CheckpointError(f"{what} of {source} is {value!r:.60}", "an object")
+        raise CheckpointError(f"{title} of {source} is {value!r:.60}", "an object")
     annotations = get_type_hints(kind)
     known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
     for name, field in known.items():
         has_default = field.default is not MISSING or field.default_factory is not MISSING
         if name not in value and not (defaults and has_default):
-            raise CheckpointError(f"{what} of {source} lacks the field {name!r}", ", ".join(known))
+            raise CheckpointError(f"{title} of {source} lacks the field {name!r}", ", ".join(known))
     for name, item in value.items():
         if name not in known:
-            raise CheckpointError(f"{what} of {source} has an unknown field {name!r:.60}", ", ".join(known))
+            raise CheckpointError(f"{title} of {source} has an unknown field {name!r:.60}", ", ".join(known))
         fits, words = _check(annotations[name])
         if not fits(item):
-            raise CheckpointError(f"{what}.{name} of {source} is {item!r:.60}", words)
+            raise CheckpointError(f"{title}.{name} of {source} is {item!r:.60}", words)
     try:
         return kind(**{name: tuple(item) if isinstance(item, list) else item for name, item in value.items()})
     except ConfigError as error:

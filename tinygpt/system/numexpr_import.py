@@ -1,7 +1,7 @@
-"""NumExpr's import, which reads environment variables: one that it cannot read must not keep TinyGPT from starting.
+"""Import NumExpr although an environment variable has a value that it cannot read.
 
-``OMP_NUM_THREADS=4,2`` is valid OpenMP and ends ``import numexpr``, and with it ``import pandas``, with a ValueError.
-The engines give NumExpr one thread in any case, so such a value is hidden while NumExpr is imported, and then put back.
+``OMP_NUM_THREADS=4,2`` is valid OpenMP, but ``import numexpr`` raises ValueError on it, and so does ``import pandas``.
+The engines run NumExpr on one thread anyway, so such a value is hidden during the import and then restored.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _MOST_THREADS = 64
 
 
 def import_numexpr_early() -> None:
-    """Import NumExpr now if a later import would fail or complain; else leave it to those who need it."""
+    """Import NumExpr now if a later import would fail or warn; otherwise do nothing."""
     values = {name: os.environ.get(name, "") for name in _VARIABLES}
     hidden = [name for name, value in values.items() if value and not _is_readable(value)]
     if not hidden:

@@ -1,4 +1,4 @@
-"""How hard the machine is pressed: Linux's pressure-stall figures where there are any, the load elsewhere.
+"""CPU pressure of the machine: Linux's pressure-stall information where it exists, the load average elsewhere.
 
 Pressure is the share of the last ten seconds in which some task was ready to run and had to wait for a CPU
 (https://docs.kernel.org/accounting/psi.html). Load is the mean number of tasks that run or wait, per core: a
@@ -8,6 +8,7 @@ training run that uses every core makes it 1 by itself.
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import psutil
 
 PRESSURE_FILE = Path("/proc/pressure/cpu")
 
-# source: (level, below which value), in rising order
+# source: (level, upper limit), in rising order
 _LEVELS = {
     "pressure": (("calm", 10.0), ("busy", 40.0)),  # per cent of the time
     "load": (("calm", 1.1), ("busy", 1.75)),  # tasks per core
@@ -29,7 +30,7 @@ class CpuPressure:
 
     Attributes:
         value: per cent of the last ten seconds (``pressure``) or tasks per core over the last minute (``load``).
-        source: which of the two it is.
+        source: ``pressure`` or ``load``.
     """
 
     value: float
@@ -42,7 +43,7 @@ class CpuPressure:
 
     @property
     def share(self) -> float:
-        """The value on a scale from 0 to 1 whose upper end is well into ``strained``, for a gauge."""
+        """The value on a gauge from 0 to 1, whose end lies well inside ``strained``."""
         return min(1.0, self.value / (1.5 * _LEVELS[self.source][-1][1]))
 
     def describe(self) -> str:
@@ -51,24 +52,20 @@ class CpuPressure:
 
 
 def read_pressure(path: Path = PRESSURE_FILE) -> CpuPressure:
-    """Read the CPU pressure now."""
+    """Read the current CPU pressure."""
     try:
         return CpuPressure(parse_pressure(path.read_text(encoding="ascii")), "pressure")
-    except (OSError, ValueError):  # no such file, switched off, or a sandbox that serves another text there
+    except (OSError, ValueError):  # no such file, switched off, or a sandbox with another text there
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         return CpuPressure(psutil.getloadavg()[0] / cores, "load")
 
 
 def parse_pressure(text: str) -> float:
-    """The ten-second average of the ``some`` line, in per cent.
+    """Return the ten-second average of the ``some`` line, in per cent.
 
     Raises:
         ValueError: there is no such figure.
     """
-    for line in text.splitlines():
-        if line.startswith("some "):
-            for figure in line.split():
-                name, _, value = figure.partition("=")
-                if name == "avg10":
-                    return float(value)
+    if match := re.search(r"^some (?:.* )?avg10=(\S*)", text, re.MULTILINE):
+        return float(match[1])
     raise ValueError("no line 'some' with an avg10")

@@ -1,7 +1,6 @@
-"""Stepping back for whoever else uses the machine: the same arithmetic, done when nobody else wants the cores.
+"""The lowest priority: the same arithmetic, done when no other process wants the cores.
 
-Only priorities change, never the number of threads: that is part of a run's arithmetic, and a run that was made gentle
-half-way would not repeat itself.
+The number of threads stays, as it is part of a run's arithmetic: a run that changed it half-way could not be repeated.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ _THREADS = Path("/proc/self/task")
 
 
 def step_back() -> None:
-    """Give this process, its threads and those that it will start the lowest priority for cores and disk."""
+    """Give this process, with all its present and future threads, the lowest priority for cores and disk."""
     process = psutil.Process()
     if sys.platform == "win32":
         process.nice(psutil.IDLE_PRIORITY_CLASS)
@@ -26,7 +25,7 @@ def step_back() -> None:
     # Linux keeps a priority per thread, and BLAS started its own when NumPy was imported.
     threads = [int(entry.name) for entry in _THREADS.iterdir()] if _THREADS.is_dir() else [0]
     for thread in threads:
-        with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
+        with contextlib.suppress(ProcessLookupError):  # it has ended
             os.setpriority(os.PRIO_PROCESS, thread, _LOWEST)
     if hasattr(psutil, "IOPRIO_CLASS_IDLE"):
         process.ionice(psutil.IOPRIO_CLASS_IDLE)

@@ -1,8 +1,8 @@
-"""A process by its number and the moment it began: numbers are given out again after their process has ended.
+"""A process by its number and its start time, because the system reuses the numbers of ended processes.
 
-On Linux the moment is counted in clock ticks since boot, together with the boot's own id. The time of day would not do:
-it is set forward when a virtual machine resumes or a board without a clock meets a time server, and then every
-process seems to have begun at another moment.
+On Linux the start time is the boot's id with the clock ticks since that boot. The time of day is not enough: it jumps
+when a virtual machine resumes or a board without a clock reaches a time server, and then every process seems to have
+started at another time.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-_START_TICKS = 19  # field 22 of /proc/PID/stat, counted behind the command's closing parenthesis
+_START_TICKS = 19  # field 22 of /proc/PID/stat, counted from after the command's closing parenthesis
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class ProcessIdentity:
 
     Attributes:
         pid: its number.
-        started: when it began, as this machine tells it apart from every other process of that number.
+        started: its start time, in a form that no other process of that number has.
     """
 
     pid: int
@@ -35,20 +35,18 @@ class ProcessIdentity:
         return cls(os.getpid(), _started(os.getpid()))
 
     def find(self) -> psutil.Process | None:
-        """Return the process, or None when it has ended, even if its parent has not collected its exit code yet."""
+        """Return the process, or None if it has ended; one whose exit code is not collected yet has ended too."""
         try:
             process = psutil.Process(self.pid)
             same = _started(self.pid) == self.started
             return process if same and process.status() != psutil.STATUS_ZOMBIE else None
-        # The last two: a number that no process can have.
-        except (psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError, ValueError, OverflowError):
-            return None
-        except psutil.AccessDenied:  # another user's: there is a process of this number, and no more can be said
+        # ValueError and OverflowError: no process can have this number. AccessDenied: it is another user's process.
+        except (psutil.NoSuchProcess, psutil.AccessDenied, OSError, ValueError, OverflowError):
             return None
 
 
 def _started(pid: int) -> str:
-    """When a process began.
+    """Return the start time of a process.
 
     Raises:
         FileNotFoundError, ProcessLookupError, psutil.NoSuchProcess: there is no such process.

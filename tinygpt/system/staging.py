@@ -1,4 +1,4 @@
-"""Replace several files of a folder as one act: after a crash at any moment, the old set or the new one is whole.
+"""Replace several files of a folder atomically: after a crash at any moment, the old set or the new set is complete.
 
     1. write the new files into DIR/.saving, every file and the folder itself flushed to disk
     2. rename DIR/.saving → DIR/.saved                                  from here on the new set counts
@@ -6,30 +6,31 @@
     4. remove DIR/.saved
 
 DIR itself is never renamed, so it may be a mount point, the current folder of a process, or hold folders of others.
-Recovery follows from the order: with .saved there, step 3 is done again; .saving alone is an unfinished set and goes. A
-reader that meets .saved takes from it what has not been moved yet.
+Recovery follows from the order: if .saved exists, repeat step 3; .saving alone is an unfinished set and is removed. A
+reader that finds .saved takes from it the files that have not been moved yet.
 
-Both folders hold a mark, made first and removed last, that says they are this module's. Nothing without it is touched,
-and of a marked folder only the set's own files are ever deleted. What .saved has to hold is in a list beside the mark.
+Both folders hold a mark, made first and removed last, that identifies them as this module's. Nothing without it is
+touched, and only the set's own files are deleted from a marked folder. A list beside the mark names .saved's files.
 """
 
 from __future__ import annotations
 
 import json
 import stat
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from tinygpt.errors import StorageError
-from tinygpt.system.files import flush_folder, write_file
+from tinygpt.system.files import flush_folder, storage_errors, write_file
 
 SAVING, SAVED = ".saving", ".saved"
 MARK, _LIST = "made-by-tinygpt", "files.json"
+_RUN = "the same command with another --out, or after freeing space"
 
 
 def replace_files(folder: Path, names: frozenset[str], write: Callable[[Path], None]) -> None:
-    """Replace a set of files in a folder, all or none of them. Every other file in it is left alone.
+    """Replace a set of files in a folder, all or none of them. Other files stay as they are.
 
     Args:
         folder: made if missing, with its parents.
@@ -37,10 +38,10 @@ def replace_files(folder: Path, names: frozenset[str], write: Callable[[Path], N
         write: fills the empty folder that it is given with files of these names.
 
     Raises:
-        StorageError: the file system refused; the old set is whole, or the new one is.
+        StorageError: the file system refused; the old set or the new set is complete.
     """
     saving = folder / SAVING
-    with _storage_errors(folder):
+    with storage_errors(folder, _RUN):
         if not folder.is_dir():
             folder.mkdir(parents=True)
             flush_folder(folder.parent)
@@ -54,7 +55,7 @@ def replace_files(folder: Path, names: frozenset[str], write: Callable[[Path], N
             flush_folder(saving)
             saving.rename(folder / SAVED)
         except OSError:
-            with suppress(OSError):  # what cannot be removed now is removed by the next save
+            with suppress(OSError):  # the next save removes what is left
                 _remove(saving, names)
             raise
         flush_folder(folder)
@@ -62,19 +63,19 @@ def replace_files(folder: Path, names: frozenset[str], write: Callable[[Path], N
 
 
 def finish_replacement(folder: Path, names: frozenset[str]) -> None:
-    """Bring a replacement that a crash interrupted to its end; nothing to do after one that ended.
+    """Complete a replacement that a crash interrupted, if there is one.
 
     Raises:
         StorageError: the file system refused.
     """
-    with _storage_errors(folder):
+    with storage_errors(folder, _RUN):
         _finish(folder, names)
 
 
 def current_files(folder: Path, names: Iterable[str]) -> dict[str, Path]:
-    """Where the files of the newest whole set are at this moment, by name; those that the set lacks are left out."""
+    """Return where each file of the newest complete set is now, by name. Files that the set lacks are left out."""
     listed = _listed(folder / SAVED)
-    # A file goes from .saved to its place, never back: looked for in this order, it is found.
+    # A file moves from .saved to its place and never back, so a search in this order finds it.
     places = (folder,) if listed is None else (folder / SAVED, folder)
     wanted = names if listed is None else listed.intersection(names)
     found = {name: next((place / name for place in places if (place / name).exists()), None) for name in wanted}
@@ -82,17 +83,14 @@ def current_files(folder: Path, names: Iterable[str]) -> dict[str, Path]:
 
 
 def _finish(folder: Path, names: frozenset[str]) -> None:
-    for staging in (folder / SAVED, folder / SAVING):
-        if not _is_there(staging):
-            continue
-        if staging.name == SAVED:
-            _publish(folder, names)
-        else:
-            _remove(staging, names)
+    if _is_left_over(folder / SAVED):
+        _publish(folder, names)
+    if _is_left_over(folder / SAVING):
+        _remove(folder / SAVING, names)
 
 
 def _publish(folder: Path, names: frozenset[str]) -> None:
-    """Take steps 3 and 4. The list stays until every file is in its place, so that a crash repeats them."""
+    """Do steps 3 and 4. The list stays until every file is in its place, so that they are repeated after a crash."""
     saved = folder / SAVED
     listed = _listed(saved)
     if listed is not None:
@@ -112,15 +110,15 @@ def _remove(staging: Path, names: frozenset[str]) -> None:
 
 
 def _listed(staging: Path) -> frozenset[str] | None:
-    """The names in a staging folder's list, None while it has none."""
+    """Read the names in a staging folder's list, None if it has none yet."""
     try:
         return frozenset(json.loads((staging / _LIST).read_bytes())) if (staging / MARK).is_file() else None
     except (OSError, ValueError, TypeError):
         return None
 
 
-def _is_there(staging: Path) -> bool:
-    """Whether a staging folder is left from a save that was cut short.
+def _is_left_over(staging: Path) -> bool:
+    """Return whether an interrupted save left this folder.
 
     Raises:
         StorageError: something else has its name.
@@ -132,15 +130,3 @@ def _is_there(staging: Path) -> bool:
     if not is_folder or not ((staging / MARK).is_file() or next(staging.iterdir(), None) is None):
         raise StorageError(f"{staging} is in the way", "a folder without it", f"mv {staging} to another place")
     return True
-
-
-@contextmanager
-def _storage_errors(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise StorageError(
-            f"cannot write {folder}: {error.strerror or error}",
-            "a folder that may be written, on a disk with room",
-            "the same command with another --out, or after freeing space",
-        ) from error

@@ -1,7 +1,6 @@
-"""Stopping when asked: the first Ctrl-C, SIGTERM or hang-up asks, the second one insists.
+"""Graceful stops: the first Ctrl-C, SIGTERM or hang-up requests a stop, the second one forces it.
 
-Without a run, in a notebook say, Ctrl-C raises KeyboardInterrupt at once, wherever the program is; an update of weights
-has it wait.
+Outside a run, in a notebook say, Ctrl-C raises KeyboardInterrupt at once, except that an update of weights delays it.
 """
 
 from __future__ import annotations
@@ -15,37 +14,33 @@ from typing import Any
 
 
 class StopRequest:
-    """Context in which a signal sets a flag that the run looks at between steps, so that it can save first.
+    """Context in which a signal sets a flag that the run checks between steps, so that it can save first.
 
-    A second signal raises KeyboardInterrupt at once. The handlers that were in place before come back on leaving.
-    Outside the main thread, where Python allows no handlers, only :meth:`request` sets the flag.
+    A second signal raises KeyboardInterrupt at once. Leaving the context restores the previous handlers. Outside the
+    main thread, where Python allows no handlers, only :meth:`request` sets the flag.
 
     Attributes:
-        signal: the signal that asked, or None.
+        signal: the first signal, or None.
+        requested: a stop was requested.
         abandoned: a second signal came: save nothing more.
     """
 
     def __init__(self) -> None:
         self.signal: signal.Signals | None = None
         self.abandoned = False
-        self._requested = False
+        self.requested = False
         self._previous: dict[signal.Signals, Any] = {}
 
-    @property
-    def requested(self) -> bool:
-        """Whether somebody asked to stop."""
-        return self._requested
-
     def request(self) -> None:
-        """Ask to stop, as a first signal does."""
-        self._requested = True
+        """Request a stop, as a first signal does."""
+        self.requested = True
 
     def __enter__(self) -> StopRequest:
         if threading.current_thread() is threading.main_thread():
             for name in ("SIGINT", "SIGTERM", "SIGHUP"):
                 number = getattr(signal, name, None)
-                # nohup has a hang-up ignored on purpose. An ignored SIGINT is only what a shell without job control
-                # gives everything it starts in the background; whoever sends one by hand means it.
+                # nohup ignores the hang-up on purpose. An ignored SIGINT is only a shell's default for background
+                # jobs without job control; one sent by hand is meant.
                 if number is None or (name == "SIGHUP" and signal.getsignal(number) is signal.SIG_IGN):
                     continue
                 self._previous[number] = signal.signal(number, self._receive)
@@ -59,18 +54,18 @@ class StopRequest:
         self._previous.clear()
 
     def _receive(self, number: int, _frame: FrameType | None) -> None:
-        if self._requested:
+        if self.requested:
             self.abandoned = True
             raise KeyboardInterrupt
         self.signal = signal.Signals(number)
-        self._requested = True
+        self.requested = True
 
 
 @contextmanager
 def interrupts_deferred() -> Iterator[None]:
-    """Have Ctrl-C wait for the end of the block, so that what the block changes is changed as a whole.
+    """Delay Ctrl-C until the end of the block, so that the block's changes are made completely.
 
-    A handler of the caller's own stays in charge, and outside the main thread nothing is interrupted.
+    A handler of the caller stays in charge, and outside the main thread nothing is interrupted.
 
     Raises:
         KeyboardInterrupt: after the block, if Ctrl-C came during it.

@@ -1,4 +1,4 @@
-"""What control groups grant, and the kernel's count of kills for want of memory."""
+"""Cores and memory that control groups grant, and the kernel's count of out-of-memory kills."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tinygpt.system.control_groups import core_quota, group_folders, memory_limi
 
 @pytest.fixture
 def count(tmp_path: Path):
-    """The count in a process that is in group /user/app of both versions, with these files around it."""
+    """Count kills for a process in group /user/app of both versions, given these files."""
 
     def found(files: dict[str, str]) -> int:
         for name, text in files.items():
@@ -41,7 +41,7 @@ ABOVE = {"cgroup/user/memory.events": "oom 9\noom_kill 9\n"}
     ],
     ids=["nothing", "the machine", "another group", "above", "version 2", "version 1", "a kernel that does not count"],
 )
-def test_the_nearest_count_is_asked(count, files: dict[str, str], kills: int) -> None:
+def test_the_nearest_count_is_read(count, files: dict[str, str], kills: int) -> None:
     assert count(files) == kills
 
 
@@ -57,7 +57,7 @@ def test_a_group_comes_before_those_above_it(tmp_path: Path) -> None:
     assert group_folders(Path("/top"), tmp_path / "none") == [Path("/top")]
 
 
-V1_NONE = str(2**63 - 4096)  # how version 1 says: no limit
+V1_NONE = str(2**63 - 4096)  # version 1's value for no limit
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A lock on an open file: taken once, free again with its holder, and granted where a file system has none."""
+"""A lock on an open file: exclusive, released with its holder, and granted where a file system has no locks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tinygpt.system.file_lock import take_lock
 from tinygpt.system.folder_lock import folder_lock
 
 
-def test_a_lock_is_taken_once_and_free_when_its_file_is_closed(tmp_path: Path) -> None:
+def test_a_lock_is_exclusive_until_its_file_is_closed(tmp_path: Path) -> None:
     (tmp_path / "lock").touch()
     with (tmp_path / "lock").open("r+b") as second:
         with (tmp_path / "lock").open("r+b") as first:
@@ -23,7 +23,7 @@ def test_a_lock_is_taken_once_and_free_when_its_file_is_closed(tmp_path: Path) -
         assert take_lock(second)
 
 
-def test_where_a_file_system_has_no_locks_every_one_is_granted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_system_without_locks_grants_every_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_arguments: object) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
@@ -32,7 +32,7 @@ def test_where_a_file_system_has_no_locks_every_one_is_granted(tmp_path: Path, m
         assert (tmp_path / "lock").is_file()
 
 
-def test_a_link_of_the_locks_name_is_refused_and_its_target_left_alone(tmp_path: Path) -> None:
+def test_a_link_in_place_of_the_lock_is_refused_and_its_target_unchanged(tmp_path: Path) -> None:
     (tmp_path / "theirs").write_text("theirs")
     (tmp_path / "lock").symlink_to(tmp_path / "theirs")
     with pytest.raises(StorageError, match="cannot open the lock"), measurement_lock(tmp_path / "lock"):

@@ -1,4 +1,4 @@
-"""One file as one act: whatever happens in the middle, the old content or the new one stands there, whole."""
+"""Atomic replacement of a file: after any failure the file has the old content or the new."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_crash_at_any_moment_leaves_the_old_or_the_new_content(tmp_path: Path)
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
-def test_a_full_disk_is_one_line_and_leaves_what_was_there(
+def test_a_full_disk_is_a_one_line_error_and_keeps_the_old_file(
     tmp_path: Path, code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "file"
@@ -59,7 +59,7 @@ def test_a_file_where_a_folder_should_be(tmp_path: Path) -> None:
         replace_file(tmp_path / "file" / "below", [b"new"])
 
 
-def test_a_link_is_replaced_and_its_target_left_alone(tmp_path: Path) -> None:
+def test_a_link_is_replaced_and_its_target_unchanged(tmp_path: Path) -> None:
     (tmp_path / "theirs").write_text("theirs")
     (tmp_path / "link").symlink_to(tmp_path / "theirs")
     replace_file(tmp_path / "link", [b"ours"])
@@ -69,7 +69,7 @@ def test_a_link_is_replaced_and_its_target_left_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="no modes")
-def test_a_file_has_the_mode_that_the_user_wants_of_new_ones(tmp_path: Path) -> None:
+def test_a_file_gets_the_mode_that_umask_sets(tmp_path: Path) -> None:
     before = os.umask(0o027)
     try:
         replace_file(tmp_path / "file", [b""])
@@ -78,7 +78,7 @@ def test_a_file_has_the_mode_that_the_user_wants_of_new_ones(tmp_path: Path) -> 
     assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o640
 
 
-def test_writers_at_the_same_time_do_not_mix(tmp_path: Path) -> None:
+def test_concurrent_writers_do_not_mix(tmp_path: Path) -> None:
     contents = [bytes([65 + i]) * 100_000 for i in range(8)]
     threads = [threading.Thread(target=replace_file, args=(tmp_path / "file", [content])) for content in contents]
     for thread in threads:
@@ -89,7 +89,7 @@ def test_writers_at_the_same_time_do_not_mix(tmp_path: Path) -> None:
     assert names(tmp_path) == ["file"]
 
 
-def test_what_a_killed_writer_left_is_known_by_its_name(tmp_path: Path) -> None:
+def test_files_of_a_killed_writer_are_recognised_by_name(tmp_path: Path) -> None:
     left, mine = tmp_path / ".status.json-0123abcd.tmp", tmp_path / ".status.json-notes.tmp"
     for path in (left, mine, tmp_path / "status.json"):
         path.touch()

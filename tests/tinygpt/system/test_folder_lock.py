@@ -1,4 +1,4 @@
-"""One writer per folder: the second is told who the first is, and nothing that dies leaves a lock behind."""
+"""One writer per folder: the error for a second one names the first, and a killed holder leaves no lock."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from tinygpt.training.session import run_session
 
 
 def hold(folder: Path, patience: float = 5.0) -> AbstractContextManager[None]:
-    """Take a folder's lock, which is held as long as what this returns."""
+    """Take a folder's lock, and hold it as long as the returned object lives."""
     lock = folder_lock(folder, patience)
     lock.__enter__()
     return lock
 
 
 def in_a_fork(work: Callable[[], object]) -> int:
-    """A process that does some work, then sleeps; returns when the work is done."""
+    """Fork a process that does some work, then sleeps; return when the work is done."""
     read, write = os.pipe()
     child = os.fork()
     if child == 0:
@@ -46,7 +46,7 @@ def end(child: int, number: int = signal.SIGKILL) -> None:
     os.waitpid(child, 0)
 
 
-def test_a_second_process_is_told_who_the_first_is(tmp_path: Path) -> None:
+def test_the_error_for_a_second_process_names_the_first(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     child = in_a_fork(lambda: hold(folder))
     try:
@@ -61,7 +61,7 @@ def test_a_second_process_is_told_who_the_first_is(tmp_path: Path) -> None:
         end(child)
     require_free_lock(folder)
     assert holder_of(folder) is None
-    with folder_lock(folder):  # what a killed process leaves is no lock
+    with folder_lock(folder):  # a killed process leaves no lock
         pass
     assert list(folder.iterdir()) == []
 
@@ -73,15 +73,15 @@ def test_one_process_cannot_hold_a_folder_twice(tmp_path: Path) -> None:
         assert holder_of(tmp_path / "run") == ProcessIdentity.own()
 
 
-def test_a_link_is_the_folder_that_it_leads_to(tmp_path: Path) -> None:
+def test_a_link_and_its_folder_share_a_lock(tmp_path: Path) -> None:
     (tmp_path / "disk").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "disk")
     with folder_lock(tmp_path / "link"), pytest.raises(FolderInUseError):
         hold(tmp_path / "disk")
 
 
-def test_workers_that_outlive_a_killed_holder_are_waited_for(tmp_path: Path) -> None:
-    """They were forked with the lock in their hands and end a moment after their parent."""
+def test_a_new_holder_waits_for_the_workers_of_a_killed_one(tmp_path: Path) -> None:
+    """Workers inherit the lock in the fork and end a moment after their parent."""
     folder = tmp_path / "run"
     wait, go = os.pipe()
 
@@ -110,14 +110,14 @@ def test_a_refused_run_leaves_no_folders(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_place_that_holds_no_files_is_a_storage_error(tmp_path: Path) -> None:
+def test_a_path_that_cannot_be_a_folder_is_a_storage_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     for folder in (tmp_path / "file" / "run", Path("/proc/tinygpt/run")):
         with pytest.raises(StorageError, match="cannot write"):
             hold(folder)
 
 
-def test_a_process_is_known_by_its_number_and_its_beginning() -> None:
+def test_a_process_is_identified_by_its_number_and_start_time() -> None:
     own = ProcessIdentity.own()
     assert own.find() is not None
     assert ProcessIdentity(own.pid, own.started[:-1]).find() is None, "the number was given out again"
@@ -128,5 +128,5 @@ def test_a_process_is_known_by_its_number_and_its_beginning() -> None:
     assert ProcessIdentity(child, _started(child)).find() is None, "ended, its exit code not collected"
     os.waitpid(child, 0)
     assert ProcessIdentity(child, own.started).find() is None
-    for nobody in (-1, 0, 2**40):
-        assert ProcessIdentity(nobody, own.started).find() is None
+    for impossible in (-1, 0, 2**40):
+        assert ProcessIdentity(impossible, own.started).find() is None

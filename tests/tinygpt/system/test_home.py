@@ -1,4 +1,4 @@
-"""The user's folders, with a home and without one."""
+"""The user's folders, with and without a home."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tinygpt.errors import CorpusError
 from tinygpt.system.home import cache_folder, expand_home, user_temporary
 
 
-def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("TINYGPT_CACHE", str(tmp_path / "own"))
     assert cache_folder() == tmp_path / "own"
     monkeypatch.delenv("TINYGPT_CACHE")
@@ -23,7 +23,7 @@ def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     assert cache_folder() == tmp_path / "home" / ".cache" / "tinygpt"
 
 
-def test_a_home_is_filled_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_tilde_becomes_the_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     assert expand_home("~/notes.txt") == tmp_path / "notes.txt"
     monkeypatch.setenv("TINYGPT_CACHE", "~/cache")
@@ -39,9 +39,7 @@ def test_without_a_home_the_cache_is_a_temporary_folder_of_this_user(
     assert cache_folder().name.endswith(f"-{os.getuid()}")
 
 
-def test_a_file_may_be_called_like_a_home_that_does_not_exist(
-    homeless: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_file_name_may_begin_with_a_tilde(homeless: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "~notes.txt").write_text("some text " * 100)
     monkeypatch.chdir(tmp_path)
     assert load_corpus("file:~notes.txt").train.startswith(b"some text")

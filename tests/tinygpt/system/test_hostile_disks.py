@@ -1,4 +1,4 @@
-"""Runs on disks that refuse: full, read-only, emptied underneath. One line, and the last good checkpoint stays."""
+"""Runs on failing disks: full, read-only, or emptied during the run. One line of error; the last checkpoint stays."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from tinygpt.system.staging import MARK, SAVING
 from tinygpt.training.events import CheckpointRecord, StepRecord, StopRecord
 from tinygpt.training.session import run_session
 
-NOBODY = 65534
+UNPRIVILEGED = 65534
 
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder that everybody may enter, which pytest's own are not."""
+    """A folder that every user may enter, unlike pytest's own."""
     with tempfile.TemporaryDirectory() as name:
         Path(name).chmod(0o755)
         yield Path(name)
 
 
 def error_in_a_fork(work: Callable[[], None]) -> str:
-    """What a run in a process of its own fails with: its one line, or nothing."""
+    """Return the error line of a run in a forked process, empty if it succeeds."""
     read, write = os.pipe()
     child = os.fork()
     if child == 0:
@@ -67,7 +67,7 @@ def train(out: Path, at_step_3: Callable[[], object] = lambda: None, **changes: 
 
 
 def test_a_disk_that_fills_up_in_the_middle_of_a_run(folder: Path) -> None:
-    """The kernel refuses to let any file grow beyond a limit that the weights are larger than."""
+    """The kernel limits files to fewer bytes than the weights have."""
     out = folder / "run"
     limit = 100_000
     line = error_in_a_fork(lambda: train(out, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))))
@@ -88,12 +88,12 @@ def test_a_folder_that_may_not_be_written(folder: Path, when: str) -> None:
     runs.mkdir()
     runs.chmod(0o777)
     out = runs / "run"
-    train(folder / "warm", steps=1)  # whatever is imported late is imported before privileges go
+    train(folder / "warm", steps=1)  # triggers late imports before privileges are dropped
 
     def unprivileged() -> None:
-        if os.geteuid() == 0:  # nothing is forbidden to root
-            os.setgid(NOBODY)
-            os.setuid(NOBODY)
+        if os.geteuid() == 0:  # root may write anywhere
+            os.setgid(UNPRIVILEGED)
+            os.setuid(UNPRIVILEGED)
         train(out, lambda: out.chmod(0o555) if os.geteuid() == runs.stat().st_uid else None)
 
     if when == "at once":
@@ -102,7 +102,7 @@ def test_a_folder_that_may_not_be_written(folder: Path, when: str) -> None:
         assert not out.exists()
     else:
         if os.geteuid() == 0:
-            os.chown(runs, NOBODY, NOBODY)
+            os.chown(runs, UNPRIVILEGED, UNPRIVILEGED)
         line = error_in_a_fork(unprivileged)
         assert line.startswith(f"StorageError 2: cannot write {out}: Permission denied; allowed: ")
         assert saved_step(out) == 2
@@ -110,14 +110,14 @@ def test_a_folder_that_may_not_be_written(folder: Path, when: str) -> None:
     runs.chmod(0o777)
 
 
-def test_a_run_whose_folder_was_removed_stops_and_says_so(folder: Path) -> None:
+def test_a_run_whose_folder_was_removed_stops_with_an_error(folder: Path) -> None:
     out = folder / "runs" / "run"
     line = error_in_a_fork(lambda: train(out, lambda: shutil.rmtree(folder / "runs")))
     assert line.startswith(f"StorageError 2: {out} was removed or replaced while this run was training into it")
-    assert not out.exists(), "what was removed is not made again"
+    assert not out.exists(), "a removed folder is not made again"
 
 
-def test_a_run_whose_folder_became_another_s_leaves_it_alone(folder: Path) -> None:
+def test_a_run_whose_folder_was_replaced_does_not_write_into_it(folder: Path) -> None:
     out = folder / "runs" / "run"
 
     def replace_by_another() -> None:
@@ -131,13 +131,13 @@ def test_a_run_whose_folder_became_another_s_leaves_it_alone(folder: Path) -> No
     assert status is not None and (status.state, status.steps) == ("finished", 4)
 
 
-def test_a_file_that_is_removed_under_a_run_is_made_again(folder: Path) -> None:
+def test_a_file_removed_during_a_run_is_written_again(folder: Path) -> None:
     out = folder / "run"
     train(out, lambda: (out / WEIGHTS).unlink())
     assert saved_step(out) == 6
 
 
-def test_what_is_removed_while_nobody_looks_is_named(folder: Path) -> None:
+def test_a_file_removed_between_runs_is_named(folder: Path) -> None:
     out = folder / "run"
     train(out, steps=2, keep=0)
     (out / WEIGHTS).unlink()
@@ -145,7 +145,7 @@ def test_what_is_removed_while_nobody_looks_is_named(folder: Path) -> None:
     assert line.startswith(f"CheckpointError 2: {out / WEIGHTS} is missing")
 
 
-def test_a_half_written_version_is_no_obstacle(folder: Path) -> None:
+def test_a_half_written_version_is_removed(folder: Path) -> None:
     (folder / "run" / SAVING).mkdir(parents=True)
     (folder / "run" / SAVING / MARK).touch()
     (folder / "run" / SAVING / WEIGHTS).write_bytes(b"half")

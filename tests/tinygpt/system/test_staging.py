@@ -1,4 +1,4 @@
-"""Saving as one act: whatever happens in the middle, the old checkpoint or the new one is there, whole."""
+"""Atomic saving: after any failure the old checkpoint or the new one is there, complete."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from tinygpt.system.staging import SAVED, SAVING
 
 
 class Crash(BaseException):
-    """The power went: nothing after this runs."""
+    """A power failure: no code after this runs."""
 
 
 _CALLS = ("mkdir", "open", "fsync", "rename", "replace", "link", "unlink", "rmdir")
 
 
 class CrashAfter:
-    """Counts the file system's calls and dies before the n-th."""
+    """Count the file system's calls and raise before the n-th."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, n: int, error: type[BaseException] = Crash) -> None:
         self.calls = 0
@@ -58,7 +58,7 @@ def test_a_crash_at_any_moment_leaves_the_old_or_the_new_version(tmp_path: Path,
             with contextlib.suppress(Crash):
                 save(folder, step=2)
         if first and not has_checkpoint(folder):
-            outcomes.add(0)  # the first save was cut short: there is nothing, and loading says so
+            outcomes.add(0)  # the first save was interrupted: there is nothing to load, and the error says so
             with pytest.raises(CheckpointError, match=r"there is no folder|holds no checkpoint"):
                 load_checkpoint(folder)
         else:
@@ -69,13 +69,13 @@ def test_a_crash_at_any_moment_leaves_the_old_or_the_new_version(tmp_path: Path,
         assert {path.name for path in folder.iterdir()} - {"notes.txt"} == FILES
         if not first:
             assert (folder / "notes.txt").read_text() == "mine"
-        if counter.calls < n:  # the save outlived its crash: every moment has been tried
+        if counter.calls < n:  # no call was left to crash in: every moment has been tried
             break
     assert n > 10
     assert outcomes == ({0, 2} if first else {1, 2})
 
 
-def test_a_full_disk_at_any_moment_leaves_a_whole_version_and_one_line(tmp_path: Path) -> None:
+def test_a_full_disk_at_any_moment_leaves_a_complete_version(tmp_path: Path) -> None:
     for n in range(1, 100):
         folder = tmp_path / str(n) / "run"
         save(folder, step=1)
@@ -109,7 +109,7 @@ def test_a_real_file_size_limit_leaves_the_old_version(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
 
 
-def test_a_parent_that_cannot_hold_folders_is_a_storage_error(tmp_path: Path) -> None:
+def test_an_impossible_parent_folder_is_a_storage_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(StorageError, match="cannot write"):
         save(tmp_path / "file" / "run")
@@ -139,7 +139,7 @@ def test_a_linked_folder_stays_a_link(tmp_path: Path) -> None:
 
 
 def test_a_reader_never_meets_a_half_replaced_folder(tmp_path: Path) -> None:
-    """`invoke sample` beside a run that saves: every load is one whole version, whatever the moment."""
+    """`invoke sample` during a run that saves: every load is one complete version."""
     folder = tmp_path / "run"
     save(folder, step=1)
     program = (
@@ -174,7 +174,7 @@ def test_files_that_move_while_they_are_read_are_read_again(tmp_path: Path, monk
     assert reads.count(STATE) == 2
 
 
-# ---- what is not ours ------------------------------------------------------------------------------------------
+# ---- files of others -----------------------------------------------------------------------------------------------
 
 
 def test_only_what_carries_the_mark_is_touched(tmp_path: Path) -> None:
@@ -191,7 +191,7 @@ def test_only_what_carries_the_mark_is_touched(tmp_path: Path) -> None:
     save(folder, step=2)
 
 
-def test_siblings_are_nobody_elses_business(tmp_path: Path) -> None:
+def test_sibling_folders_are_left_alone(tmp_path: Path) -> None:
     save(tmp_path / "run", step=1)
     for name in (".run.old", ".run.new", ".run.lock"):
         (tmp_path / name).mkdir()
