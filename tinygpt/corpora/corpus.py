@@ -1,8 +1,9 @@
-"""What a corpus is: two pieces of text, one to train on and one held out, with their licence and source."""
+"""A corpus: text to train on and held-out text, with their licence and source."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -16,12 +17,12 @@ class Corpus:
     """A text ready for training.
 
     Attributes:
-        name: what it was asked for by; a file of the user's keeps its file name only, never its folder.
+        name: the name it was loaded by; for a user's file the file name only, without its folder.
         train: bytes to draw batches from.
-        held_out: bytes that training never sees; evaluation reads them.
-        licence: what may be done with the text, in a sentence.
+        held_out: bytes that only evaluation reads.
+        licence: the terms of use, in a sentence.
         source: where it came from.
-        warning: what is odd about the bytes; None if nothing is.
+        warning: a reason why the bytes may not be plain text, or None.
     """
 
     name: str
@@ -36,7 +37,7 @@ class Corpus:
 
     @cached_property
     def sha256(self) -> str:
-        """Hex digest of ``train + NUL + held_out``: it changes with the text and with the split."""
+        """Hex digest of ``train + NUL + held_out``: it depends on the text and on the split."""
         digest = hashlib.sha256(self.train)
         digest.update(b"\0")
         digest.update(self.held_out)
@@ -60,12 +61,18 @@ class Corpus:
 
 @dataclass(frozen=True)
 class Parts:
-    """The two sides of a split, before they have a name: what a corpus module builds and the cache keeps."""
+    """The two parts of a split text, as a corpus module builds them and the cache stores them."""
 
     train: bytes = field(repr=False)
     held_out: bytes = field(repr=False)
 
     @property
     def sha256(self) -> str:
-        """The digest that the corpus made of these parts will have."""
+        """The digest of a corpus made of these parts."""
         return Corpus("", self.train, self.held_out, "", "").sha256
+
+
+def hold_out(texts: Mapping[str, str], names: Container[str]) -> Parts:
+    """Hold out the texts of these names as a whole; each ASCII text is followed by two blank lines."""
+    sides = ([text for name, text in texts.items() if (name in names) is side] for side in (False, True))
+    return Parts(*("".join(f"{text}\n\n\n" for text in side).encode("ascii") for side in sides))

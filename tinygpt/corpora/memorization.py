@@ -1,13 +1,13 @@
-"""Whether a model will learn a text by heart, said before training starts.
+"""A warning before training that a model will memorize its text.
 
-Two ways for a text to be small, either of which is enough:
+A text is too small if one of these holds:
 
-- against the context: fewer than 300 windows of the context, so that every batch shows windows it has shown before;
-- against the model: fewer than one byte for every four parameters. Language models store up to about 3.6 bits a
+- it has fewer than 300 windows of the context, so that every batch repeats windows;
+- it has fewer than one byte per four parameters. Language models store up to about 3.6 bits a
   parameter (Morris et al. 2025, "How much do language models memorize?") and English costs a small model about 2
   bits a byte, so a model four times as large as its text can hold all of it about seven times over. The bound is
-  generous on purpose: between it and capacity a text is memorized only after many passes, which the held-out loss
-  shows while it happens.
+  generous on purpose: between it and capacity a text is memorized only after many passes, and the held-out loss shows
+  that.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PARAMETERS_PER_BYTE_AT_MOST = 4
 
 
 def memorization_warning(corpus: Corpus, model: ModelConfig) -> str | None:
-    """A warning in plain words, or None when the text is large enough for the model."""
+    """Return a warning, or None if the text is large enough for the model."""
     n_bytes = len(corpus.train)
     against_context = CONTEXTS_AT_LEAST * model.context_length
     against_model = model.n_parameters // PARAMETERS_PER_BYTE_AT_MOST

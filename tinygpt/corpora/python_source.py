@@ -1,8 +1,7 @@
-"""The source of the running interpreter's standard library: always there, no download.
+"""The source of the running interpreter's standard library, which needs no download.
 
-Its hash depends on the interpreter's version, so it is computed and not pinned. Each module follows a comment line
-with its path. A module is held out if the SHA-256 of its path says so: the choice depends on nothing but the name,
-so it is the same under every version that has the module.
+Its hash depends on the interpreter's version, so it is not pinned. Each module follows a comment line with its path.
+The SHA-256 of its path decides whether a module is held out, so the choice is the same in every Python version.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from pathlib import Path
 from tinygpt.corpora.corpus import Parts
 from tinygpt.errors import CorpusError
 
-# Not written for reading, or not part of the library: tests, other people's packages, tables in Python's clothing.
+# Not meant to be read, or not part of the library: tests, installed packages, tables written as Python.
 _SKIPPED_FOLDERS = frozenset(
     {
         "__pycache__", "__phello__", "dist-packages", "encodings", "ensurepip", "idlelib", "idle_test", "lib2to3",
@@ -29,13 +28,13 @@ def build(folder: Path | None = None) -> Parts:
     """Read the standard library and hold out about a tenth of its modules.
 
     Args:
-        folder: where the library lies; the running interpreter's own when omitted.
+        folder: the library; by default the running interpreter's.
 
     Raises:
-        CorpusError: there is no source there, as in an interpreter that keeps its library in an archive.
+        CorpusError: the folder has no source, as when the interpreter keeps its library in an archive.
     """
     folder = Path(sysconfig.get_path("stdlib")) if folder is None else folder
-    sides = {True: [], False: []}  # type: dict[bool, list[bytes]]
+    sides: dict[bool, list[bytes]] = {True: [], False: []}
     for name, path in _modules(folder):
         try:
             source = path.read_bytes().replace(b"\r\n", b"\n").strip()
@@ -57,7 +56,7 @@ def build(folder: Path | None = None) -> Parts:
 
 
 def _modules(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Path inside the library → file, ordered by path whatever order the file system has."""
+    """Yield each module's path inside the library and its file, ordered by path on every file system."""
     found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*.py")}
     for name, path in sorted(found.items()):
         parts = name.split("/")

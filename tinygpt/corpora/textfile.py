@@ -1,4 +1,4 @@
-"""A text of the user's own: a file, or a folder of files, whatever bytes they hold, split near the end."""
+"""The user's own text: a file or a folder of files, of any bytes, split near the end."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from tinygpt.system.home import expand_home
 from tinygpt.system.memory import require_memory
 
 HELD_OUT_SHARE = 10  # the last tenth
-# A window of the longest context that a preset has (512), and one more byte, fits twice.
+# Two windows of the longest context of a preset (512), and one more byte.
 HELD_OUT_AT_LEAST = 2 * 512 + 1
-_COPIES = 2  # of a text in memory, while it is split
+_COPIES = 2  # of a text in memory during the split
 
-# How files begin that are not plain text in UTF-8, and what makes them so.
-_LOOKS = (
+# First bytes of files that are not plain UTF-8 text, their format, and the command that converts them.
+_FORMATS = (
     (b"\xff\xfe\0\0", "UTF-32", "iconv -f UTF-32 -t UTF-8"),
     (b"\0\0\xfe\xff", "UTF-32", "iconv -f UTF-32 -t UTF-8"),
     (b"\xff\xfe", "UTF-16", "iconv -f UTF-16 -t UTF-8"),
@@ -31,15 +31,15 @@ _LOOKS = (
     (b"PK\x03\x04", "a zip archive", "unzip -p"),
     (b"%PDF-", "PDF", "pdftotext"),
 )
-_MANY_ZEROS = 0.3  # more of them than any text in UTF-8 has; text in UTF-16 without a mark has half
+_MANY_ZEROS = 0.3  # the share of zero bytes; UTF-8 text has fewer, UTF-16 text without a mark has half
 
 
 def read_text(corpus: str, path: str) -> Parts:
-    """The two parts of a file or of a folder's files.
+    """Read a file, or all files of a folder.
 
     Raises:
-        CorpusError: there is nothing of that name, it is neither, it cannot be read, or it is empty.
-        CapacityError: it does not fit into memory.
+        CorpusError: the path is missing, neither file nor folder, unreadable or empty.
+        CapacityError: the text does not fit into memory.
     """
     if not path:
         raise CorpusError(f"corpus {corpus!r} names no file", "file:PATH", "the same command with a path")
@@ -50,7 +50,7 @@ def read_text(corpus: str, path: str) -> Parts:
 
 
 def read_file(corpus: str, path: str) -> bytes:
-    """A file's bytes.
+    """Read a file's bytes.
 
     Raises:
         CorpusError: it is missing, no regular file, unreadable or empty.
@@ -58,7 +58,7 @@ def read_file(corpus: str, path: str) -> bytes:
     """
     data = _read(corpus, path)
     if not data:
-        raise CorpusError(f"the file {path!r} is empty", "a file with text in it", _again(corpus))
+        raise _unusable(corpus, f"the file {path!r} is empty")
     return data
 
 
@@ -66,24 +66,24 @@ def _read(corpus: str, path: str) -> bytes:
     file = expand_home(path)
     try:
         status = file.stat()
-        if not stat.S_ISREG(status.st_mode):  # reading from a pipe, say, may never end
+        if not stat.S_ISREG(status.st_mode):  # reading from a pipe may never end
             kind = "a folder" if stat.S_ISDIR(status.st_mode) else "no regular file"
-            raise CorpusError(f"{path!r} is {kind}", "a file with text in it", _again(corpus))
+            raise _unusable(corpus, f"{path!r} is {kind}")
         require_memory(_COPIES * status.st_size, f"the text {path!r}", "head -c 1GB FILE > PART, and train on that")
         return file.read_bytes()
     except FileNotFoundError as error:
-        raise CorpusError(f"there is no file {path!r}", "a file with text in it", _again(corpus)) from error
+        raise _unusable(corpus, f"there is no file {path!r}") from error
     except (OSError, ValueError) as error:  # ValueError: a NUL character in the path
-        reason = getattr(error, "strerror", None) or error
-        raise CorpusError(f"cannot read {path!r}: {reason}", "a file with text in it", _again(corpus)) from error
+        raise _unusable(corpus, f"cannot read {path!r}: {getattr(error, 'strerror', None) or error}") from error
 
 
-def _again(corpus: str) -> str:
-    return f"the same command with --corpus {corpus.partition(':')[0]}:PATH"
+def _unusable(corpus: str, problem: str) -> CorpusError:
+    run = f"the same command with --corpus {corpus.partition(':')[0]}:PATH"
+    return CorpusError(problem, "a file with text in it", run)
 
 
 def _files_below(folder: Path) -> Iterator[Path]:
-    """The files of a folder and the folders in it, by name; hidden ones, links and what is no text are left out."""
+    """Yield the text files of a folder tree, ordered by name, without hidden files and links."""
     for parent, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
@@ -94,12 +94,12 @@ def _files_below(folder: Path) -> Iterator[Path]:
 
 def _is_text(file: Path) -> bool:
     with file.open("rb") as opened:
-        return look_of(opened.read(4096)) is None
+        return detect_format(opened.read(4096)) is None
 
 
-def look_of(data: bytes) -> tuple[str, str] | None:
-    """What bytes look like if it is not plain text, and the command that makes text of a file with them."""
-    for start, name, command in _LOOKS:
+def detect_format(data: bytes) -> tuple[str, str] | None:
+    """Return the format of bytes that are not plain text, and the command that converts it; None for plain text."""
+    for start, name, command in _FORMATS:
         if data.startswith(start):
             return name, command
     if data and data.count(0) > _MANY_ZEROS * len(data):
@@ -107,20 +107,19 @@ def look_of(data: bytes) -> tuple[str, str] | None:
     return None
 
 
-def look_warning(name: str, data: bytes) -> str | None:
-    """What to say before training on bytes that look like something else; None for what looks like text."""
-    look = look_of(data)
-    if look is None:
+def format_warning(name: str, data: bytes) -> str | None:
+    """Return the warning before training on bytes that are not plain text, or None."""
+    if (found := detect_format(data)) is None:
         return None
-    return f"{name} looks like {look[0]}, and the model will learn these bytes as they are; its text: {look[1]} FILE"
+    return f"{name} looks like {found[0]}, and the model will learn these bytes as they are; its text: {found[1]} FILE"
 
 
 def split(data: bytes) -> Parts:
     """Hold out the last tenth, or more of a small text so that one window of evaluation fits.
 
-    A tenth, but at least 1,025 bytes, but never over a third: 863 bytes split into 576 and 287. The cut moves on to
-    the start of a character, so that no UTF-8 sequence is broken. A text too short for the model's context is for
-    the sampler to refuse, which knows the context.
+    That is a tenth, at least 1,025 bytes, and at most a third: 863 bytes split into 576 and 287. The cut moves forward
+    to the start of a character, so that no UTF-8 sequence is broken. The sampler refuses a text that is too short for
+    the model's context.
     """
     n_held_out = max(len(data) // HELD_OUT_SHARE, min(HELD_OUT_AT_LEAST, len(data) // 3))
     cut = len(data) - n_held_out
@@ -131,7 +130,7 @@ def split(data: bytes) -> Parts:
 
 
 def split_documents(documents: list[bytes], corpus: str) -> Parts:
-    """Join documents, with a blank line where they have lines of their own, and hold out whole ones at the end.
+    """Join documents and hold out whole ones at the end. A blank line separates documents of several lines.
 
     Raises:
         CorpusError: there is no document.
@@ -147,7 +146,7 @@ def split_documents(documents: list[bytes], corpus: str) -> Parts:
     while cut > 1 and n_held_out < wanted:
         cut -= 1
         n_held_out += sizes[cut]
-    # One document, or a last one so long that most of the text would be held out: cut inside it instead.
+    # A single document, or a last one longer than half the text, is cut inside instead.
     if cut == len(documents) or n_held_out > sum(sizes) // 2:
         return split(separator.join(documents))
     return Parts(*(separator.join([*side, b""]) for side in (documents[:cut], documents[cut:])))

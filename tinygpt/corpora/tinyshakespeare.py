@@ -1,8 +1,7 @@
 """The 1.1 MB excerpt of Shakespeare that many tutorials train on, for comparisons with them.
 
-It comes over HTTP once, or from a file that the user has; either way its hash is checked. The split is the usual one
-of nanoGPT (``data/shakespeare_char/prepare.py``): the first 90 % train, the rest is held out, cut without regard to
-where a speech ends.
+It is downloaded once, or read from the user's file; either way its hash is checked. The split is nanoGPT's
+(``data/shakespeare_char/prepare.py``): the first 90 % train, the rest is held out, even if that cuts a speech in two.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ def build() -> Parts:
     Raises:
         CorpusError: no network, a refusal, or another text than the pinned one.
     """
-    # A tenth of the time that importing tinygpt takes, for a download that happens once.
+    # These take a tenth of the time of importing tinygpt, for a download that happens once.
     import http.client
     import urllib.error
     import urllib.request
@@ -47,7 +46,7 @@ def build() -> Parts:
 
 
 def build_from_file(path: str) -> Parts:
-    """Read a copy that the user has.
+    """Read the user's copy.
 
     Raises:
         CorpusError: the file cannot be read, or holds another text.
@@ -55,11 +54,11 @@ def build_from_file(path: str) -> Parts:
     return _split(read_file("file:", path), f"the file {path!r}")
 
 
-def _split(data: bytes, what: str) -> Parts:
+def _split(data: bytes, name: str) -> Parts:
     digest = hashlib.sha256(data).hexdigest()
     if digest != SHA256:
         raise CorpusError(
-            f"{what} is not tinyshakespeare: {len(data):,} bytes, SHA-256 {digest[:16]}…",
+            f"{name} is not tinyshakespeare: {len(data):,} bytes, SHA-256 {digest[:16]}…",
             f"{N_BYTES:,} bytes, SHA-256 {SHA256[:16]}…",
             "the same command with --corpus file:PATH, which takes any text",
         )

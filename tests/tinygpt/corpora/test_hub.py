@@ -1,4 +1,4 @@
-"""``hf:``: the real ``datasets`` library on small data sets that the test writes, with no network."""
+"""``hf:``: the real ``datasets`` library on small local data sets, without a network."""
 
 import json
 import sys
@@ -39,12 +39,12 @@ def test_a_folder_with_a_text_file_is_read_line_by_line(tmp_path):
     assert corpus.held_out.decode() == "".join(f"line {i:03}\n" for i in range(90, 100))
 
 
-def test_the_only_column_with_text_is_taken(tmp_path):
+def test_a_single_text_column_is_read(tmp_path):
     folder = write_rows(tmp_path / "one", [{"n": i, "content": "words and more words"} for i in range(10)])
     assert load_corpus(f"hf:{folder}").train.startswith(b"words and more words\n")
 
 
-def test_several_columns_with_text_are_not_guessed_between(tmp_path):
+def test_several_text_columns_are_refused(tmp_path):
     folder = write_rows(tmp_path / "two", [{"question": "why", "answer": "so"}])
     with pytest.raises(CorpusError, match="has the columns 'question', 'answer'; allowed: a column 'text'"):
         load_corpus(f"hf:{folder}")
@@ -61,7 +61,7 @@ def test_one_long_row_is_cut_by_bytes(tmp_path):
     assert (len(parts.train), len(parts.held_out)) == (18_000, 2_000)
 
 
-def test_data_sets_that_cannot_be_used(tmp_path):
+def test_unusable_data_sets_are_refused(tmp_path):
     empty = write_rows(tmp_path / "empty", [{"text": ""}, {"text": ""}])
     with pytest.raises(CorpusError, match="holds no text"):
         load_corpus(f"hf:{empty}")
@@ -89,13 +89,13 @@ def test_no_network_for_a_data_set_of_the_hub(monkeypatch):
         load_corpus("hf:owner/name")
 
 
-def test_a_data_set_of_the_hub_is_asked_for_by_name_and_kept(monkeypatch, tmp_path):
+def test_a_data_set_of_the_hub_is_loaded_once_and_cached(monkeypatch, tmp_path):
     import datasets
 
-    asked = []
+    calls = []
 
     def load_dataset(path, name, *, split, streaming):
-        asked.append((path, name, split, streaming))
+        calls.append((path, name, split, streaming))
         return iter([{"text": f"row {i}"} for i in range(20)])
 
     monkeypatch.setenv("TINYGPT_CACHE", str(tmp_path / "cache"))
@@ -103,10 +103,10 @@ def test_a_data_set_of_the_hub_is_asked_for_by_name_and_kept(monkeypatch, tmp_pa
     first = load_corpus("hf:owner/name@small")
     assert load_corpus("hf:owner/name@small").sha256 == first.sha256
     assert first.name == "hf:owner/name@small"
-    assert asked == [("owner/name", "small", "train", True)]
+    assert calls == [("owner/name", "small", "train", True)]
 
 
-def test_without_the_package_the_extra_is_named(monkeypatch, tmp_path):
+def test_a_missing_package_is_named_with_its_extra(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'tinygpt\[hf\]'"):
         load_corpus(f"hf:{write_rows(tmp_path / 'rows', [{'text': 'x'}])}")

@@ -1,4 +1,4 @@
-"""The story grammar, and the stories it writes: the same everywhere, grammatical, and about one thing each."""
+"""The story grammar and its stories: the same on every machine, grammatical, about one subject each."""
 
 import random
 import re
@@ -52,13 +52,13 @@ def test_a_malformed_template_is_refused(template):
         write(template, b="x")
 
 
-@pytest.mark.parametrize("template", ["{nobody}", "<nothing>"])
+@pytest.mark.parametrize("template", ["{unknown}", "<unknown>"])
 def test_an_unknown_name_is_refused(template):
     with pytest.raises(KeyError):
         write(template)
 
 
-def test_there_are_many_shapes_of_story():
+def test_there_are_many_plots():
     assert len(stories.PLOTS) >= 20
     assert len({plot.name for plot in stories.PLOTS}) == len(stories.PLOTS)
 
@@ -68,7 +68,7 @@ def words_in(template):
 
 
 @pytest.mark.parametrize("plot", stories.PLOTS, ids=lambda plot: plot.name)
-def test_a_plot_names_only_what_a_story_has(plot):
+def test_a_plot_uses_only_existing_slots_and_rules(plot):
     cast = set(stories._cast(WORLDS[0], "spring", random.Random(0)))
     own = {name for names in plot.slots for name in names.replace(",", " ").split()}
     slots, rules = words_in(plot.title + plot.text)
@@ -83,7 +83,7 @@ def test_a_plot_names_only_what_a_story_has(plot):
     assert 5 <= len(plot.paragraphs) <= 8
 
 
-def test_shared_rules_name_only_what_every_story_has():
+def test_shared_rules_use_only_the_slots_of_every_story():
     cast = set(stories._cast(WORLDS[1], "winter", random.Random(0)))
     for templates in [*RULES.values(), *SKIES.values()]:
         for template in templates:
@@ -138,7 +138,7 @@ def test_articles_and_sentence_starts(corpus):
     assert not re.search(r"[a-z][.] [a-z]", text)  # a sentence begins with a capital
 
 
-def test_megabytes_are_not_the_same_few_sentences(sample):
+def test_stories_vary(sample):
     assert len(sample) > 2_000
     assert len(set(sample)) == len(sample)
     assert len({story.split("\n\n", 1)[0] for story in sample}) > 1_000

@@ -1,14 +1,15 @@
-"""Short children's stories, written by a seeded grammar: simple words, one hero, one wish, one end.
+"""Short children's stories from a seeded grammar: simple words, one hero, one wish, one end.
 
-A story draws a hero, a friend and somebody older, a place and a season, then a plot with its own things. These stay
-the same through the story, while the sentences around them are drawn anew. Hero and friend never share a pronoun, so
-that "he" and "she" always say who is meant. The idea of a small world in simple words, in which a small model can
-become fluent, is that of TinyStories (Eldan & Li 2023).
+A story draws a hero, a friend and an older helper, a place and a season, then a plot and its objects. These stay the
+same through the story; the sentences around them are drawn each time. Hero and friend never share a pronoun, so "he"
+and "she" are unambiguous. The idea is from TinyStories (Eldan & Li 2023): a small model can become fluent in a small
+world of simple words.
 """
 
 from __future__ import annotations
 
 import random
+from dataclasses import asdict
 
 from tinygpt.corpora.corpus import Parts
 from tinygpt.corpora.stories.grammar import expand, pick
@@ -29,14 +30,14 @@ _SMALL_WORDS = frozenset({"a", "an", "and", "at", "for", "in", "of", "on", "the"
 
 
 def build() -> Parts:
-    """Write the corpus: stories of one seed to train on, and stories of another that none of them equals."""
+    """Write the corpus: stories of one seed to train on, and different stories of another seed, held out."""
     train = _stories(_TRAIN_SEED, TRAIN_BYTES, frozenset())
     held_out = _stories(_HELD_OUT_SEED, HELD_OUT_BYTES, frozenset(train))
     return Parts(*("".join(f"{story}\n\n\n" for story in side).encode("ascii") for side in (train, held_out)))
 
 
 def _stories(seed: int, n_bytes: int, excluded: frozenset[str]) -> list[str]:
-    """Stories in the order they are written, until they fill a number of bytes."""
+    """Write stories until they fill a number of bytes."""
     rng = random.Random(seed)
     stories: list[str] = []
     total = 0
@@ -49,12 +50,7 @@ def _stories(seed: int, n_bytes: int, excluded: frozenset[str]) -> list[str]:
 
 
 def write_story(rng: random.Random, plot: Plot | None = None) -> str:
-    """One story: a title, a blank line, and paragraphs with a blank line between.
-
-    Args:
-        rng: where every choice comes from.
-        plot: the shape of the story; drawn as well when omitted.
-    """
+    """Write one story: a title and paragraphs, separated by blank lines. A plot that is not given is drawn."""
     plot = pick(PLOTS, rng) if plot is None else plot
     season = pick(plot.seasons, rng)
     rules = {**RULES, "sky": SKIES[season]}
@@ -72,7 +68,7 @@ def write_story(rng: random.Random, plot: Plot | None = None) -> str:
 
 
 def _cast(world: World, season: str, rng: random.Random) -> dict[str, str]:
-    """Who the story is about, and where and when: the slots that every plot has."""
+    """Draw the slots that every plot has: the characters, the place and the time."""
     mine, theirs = (MALE, FEMALE) if rng.random() < 0.5 else (FEMALE, MALE)
     kind, other_kind = pick(world.kinds[mine], rng), pick(world.kinds[theirs], rng)
     trait, other_trait = pick(TRAITS, rng), pick(TRAITS, rng)
@@ -80,21 +76,11 @@ def _cast(world: World, season: str, rng: random.Random) -> dict[str, str]:
     helper, helper_call, helper_is = pick(world.helpers, rng)
     slots = {
         "hero": pick(world.names[mine], rng),
-        "he": mine.he,
-        "him": mine.him,
-        "his": mine.his,
-        "himself": mine.himself,
         "kind": kind,
         "kind_noun": kind.removeprefix("little ").removeprefix("small ").removeprefix("young "),
         "trait": trait,
         "friend": pick(world.names[theirs], rng),
-        "fhe": theirs.he,
-        "fhim": theirs.him,
-        "fhis": theirs.his,
         "a_friend": f"a@ {other_trait} {other_kind}",
-        "hhe": helper_is.he,
-        "hhim": helper_is.him,
-        "hhis": helper_is.his,
         "helper_call": helper_call,
         "home": home,
         "house": house,
@@ -104,10 +90,10 @@ def _cast(world: World, season: str, rng: random.Random) -> dict[str, str]:
         "day": pick(DAYS[season], rng),
         "hobby": pick(HOBBIES, rng),
     }
+    for prefix, pronouns in (("", mine), ("f", theirs), ("h", helper_is)):  # {he}, {fhe} the friend, {hhe} the helper
+        slots |= {f"{prefix}{form}": pronoun for form, pronoun in asdict(pronouns).items()}
     slots["helper"] = expand(helper, slots, RULES, rng)
-    slots["your_helper"] = expand(
-        helper.replace("{his}", "your"), slots, RULES, rng
-    )  # as the friend says it to the hero
+    slots["your_helper"] = expand(helper.replace("{his}", "your"), slots, RULES, rng)  # said by the friend to the hero
     slots["feature"] = expand(pick(world.features, rng), slots, RULES, rng)
     return slots
 

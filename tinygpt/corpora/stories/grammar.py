@@ -1,12 +1,12 @@
-"""A small grammar that writes text: alternatives, shared rules, and slots that stay the same through a story.
+"""A small grammar that writes text from alternatives, shared rules, and slots that stay the same through a story.
 
-    [a cake|a pie|]      one of the alternatives, drawn anew; the empty one leaves nothing
-    <sky>                an entry of the rule ``sky``, drawn anew and expanded in turn
-    {hero}  {Hero}       the story's own value of the slot ``hero``, with a capital where the slot's name has one
-    a@ <colour> hat      the article that the next word asks for: a red hat, an orange hat
+    [a cake|a pie|]      one of the alternatives, drawn each time; the last one here is empty
+    <sky>                an entry of the rule ``sky``, drawn each time and then expanded
+    {hero}  {Hero}       the story's value of the slot ``hero``, capitalised if the slot's name is
+    a@ <colour> hat      the article that fits the next word: a red hat, an orange hat
 
-Drawing uses nothing but ``random.Random(seed).random()``, the one method whose sequence Python promises to keep from
-version to version, so a seed writes the same text everywhere.
+Drawing uses only ``random.Random(seed).random()``, the one method whose sequence is the same in every Python version,
+so a seed writes the same text everywhere.
 """
 
 from __future__ import annotations
@@ -47,22 +47,22 @@ class _Sequence:
 
 
 def pick(options: Sequence[T], rng: random.Random) -> T:
-    """One of the options, each as likely as the others."""
+    """Draw one of the options, each with the same probability."""
     return options[int(rng.random() * len(options))]
 
 
 def expand(template: str, slots: Mapping[str, str], rules: Rules, rng: random.Random) -> str:
-    """Write one text from a template.
+    """Write a text from a template in the notation above.
 
     Args:
-        template: text in the notation above.
+        template: the text to expand.
         slots: lower-case slot name → value.
         rules: rule name → templates.
-        rng: where the choices come from.
+        rng: source of the choices.
 
     Raises:
         KeyError: the template names a slot or a rule that does not exist.
-        ValueError: a bracket is not closed, or a sign stands where it means nothing.
+        ValueError: a bracket is not closed, or a sign is out of place.
     """
     pieces: list[str] = []
     _write(_parse(template), slots, rules, rng, pieces)

@@ -1,4 +1,4 @@
-"""What a plot is: a title, the things that it is about, and its paragraphs in the notation of the story grammar."""
+"""A plot: its title, its objects, and its paragraphs in the notation of the story grammar."""
 
 from __future__ import annotations
 
@@ -15,11 +15,10 @@ class Plot:
     """A shape of story.
 
     Attributes:
-        name: what it is about, for people.
+        name: its subject, for people.
         title: template of the title.
         text: template; a blank line ends a paragraph, other line breaks are spaces.
-        slots: what is drawn once per story. ``"toy noun"`` draws one row of two values, ``"place, other"`` draws two
-            rows that differ.
+        slots: drawn once per story. ``"toy noun"`` draws a row of two values, ``"place, other"`` two different rows.
         seasons: when it can happen.
     """
 

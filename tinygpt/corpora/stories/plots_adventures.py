@@ -1,4 +1,4 @@
-"""Plots in which something happens: getting lost, strange noises, fears, rescues, races and surprises."""
+"""Plots about events: getting lost, strange noises, fears, rescues, races and surprises."""
 
 from __future__ import annotations
 
@@ -6,55 +6,23 @@ from tinygpt.corpora.stories.plot import Plot
 from tinygpt.corpora.stories.words import FOODS, TOYS
 
 _FEARS = (
-    (
-        "the dark",
-        "they came to a long and narrow tunnel",
-        "The dark is only the day with its eyes closed",
-        "there was a light at the other end, round as a coin",
-    ),
-    (
-        "thunder",
-        "a big storm came up over the hills",
-        "Thunder is only the clouds bumping their heads",
-        "it sounded almost like a great drum",
-    ),
-    (
-        "deep water",
-        "the ball fell into the lake",
-        "Water will carry you if you let it",
-        "it was soft and cool and held {him} up",
-    ),
-    (
-        "high places",
-        "the way home led over the high bridge",
-        "Look at the other side and not at your feet",
-        "one could see the whole valley from up there",
-    ),
-    (
-        "the big dog at the corner",
-        "the way to {place} led past the corner",
-        "He barks because he is lonely",
-        "the dog only wanted to be scratched behind the ears",
-    ),
-    (
-        "the cellar",
-        "somebody had to fetch potatoes",
-        "The cellar is full of jam, not of monsters",
-        "it smelled of apples, and there was nothing else there",
-    ),
-    (
-        "the old mill",
-        "the wind blew the hat right up to its door",
-        "An old mill is only a tired house",
-        "there were five small kittens inside",
-    ),
-    (
-        "spiders",
-        "a spider came down on a thread right in front of {him}",
-        "She is more afraid of you than you are of her",
-        "her web shone like silver in the sun",
-    ),
-)
+    ("the dark", "they came to a long and narrow tunnel", "The dark is only the day with its eyes closed",
+     "there was a light at the other end, round as a coin"),
+    ("thunder", "a big storm came up over the hills", "Thunder is only the clouds bumping their heads",
+     "it sounded almost like a great drum"),
+    ("deep water", "the ball fell into the lake", "Water will carry you if you let it",
+     "it was soft and cool and held {him} up"),
+    ("high places", "the way home led over the high bridge", "Look at the other side and not at your feet",
+     "one could see the whole valley from up there"),
+    ("the big dog at the corner", "the way to {place} led past the corner", "He barks because he is lonely",
+     "the dog only wanted to be scratched behind the ears"),
+    ("the cellar", "somebody had to fetch potatoes", "The cellar is full of jam, not of monsters",
+     "it smelled of apples, and there was nothing else there"),
+    ("the old mill", "the wind blew the hat right up to its door", "An old mill is only a tired house",
+     "there were five small kittens inside"),
+    ("spiders", "a spider came down on a thread right in front of {him}",
+     "She is more afraid of you than you are of her", "her web shone like silver in the sun"),
+)  # fmt: skip
 
 _LOST_ONES = (
     ("duckling", "the pond behind the mill", "a brown duck was calling and calling"),
@@ -70,56 +38,24 @@ _LOST_ONES = (
 )
 
 _STUCK = (
-    (
-        "a small goat",
-        "stuck in the mud",
-        "pulled with a long rope",
-        "The goat shook itself, and everybody was brown from top to toe",
-    ),
-    (
-        "a young cat",
-        "stuck at the top of a tall tree",
-        "leaned a ladder against the tree",
-        "The cat came down and purred like a mill",
-    ),
-    (
-        "a baby bird",
-        "tangled in an old net",
-        "opened the knots one by one",
-        "The bird flew once around their heads and was gone",
-    ),
+    ("a small goat", "stuck in the mud", "pulled with a long rope",
+     "The goat shook itself, and everybody was brown from top to toe"),
+    ("a young cat", "stuck at the top of a tall tree", "leaned a ladder against the tree",
+     "The cat came down and purred like a mill"),
+    ("a baby bird", "tangled in an old net", "opened the knots one by one",
+     "The bird flew once around their heads and was gone"),
     ("a hedgehog", "stuck in an empty jar", "pulled gently, one at each end", "The hedgehog rolled out with a pop"),
-    (
-        "a sheep",
-        "caught in a thorn bush",
-        "cut the thorns away",
-        "The sheep had a very strange haircut, but it was free",
-    ),
-    (
-        "a turtle",
-        "lying on its back",
-        "pushed together on one side",
-        "The turtle said thank you, slowly, as turtles do",
-    ),
-    (
-        "an old donkey",
-        "stuck in the gate",
-        "pushed from behind and called from in front",
-        "The donkey went through and brayed for joy",
-    ),
-    (
-        "a bee",
-        "swimming in the rain barrel",
-        "held out a long leaf",
-        "The bee dried its wings in the sun and hummed away",
-    ),
-    (
-        "a mole",
-        "trapped under a fallen branch",
-        "lifted the branch with a pole",
-        "The mole blinked and shook hands with everybody",
-    ),
-)
+    ("a sheep", "caught in a thorn bush", "cut the thorns away",
+     "The sheep had a very strange haircut, but it was free"),
+    ("a turtle", "lying on its back", "pushed together on one side",
+     "The turtle said thank you, slowly, as turtles do"),
+    ("an old donkey", "stuck in the gate", "pushed from behind and called from in front",
+     "The donkey went through and brayed for joy"),
+    ("a bee", "swimming in the rain barrel", "held out a long leaf",
+     "The bee dried its wings in the sun and hummed away"),
+    ("a mole", "trapped under a fallen branch", "lifted the branch with a pole",
+     "The mole blinked and shook hands with everybody"),
+)  # fmt: skip
 
 _NOISES = (
     ("a tapping", "tap, tap, tap", "a branch that was knocking at the window", "tied it back"),
@@ -135,17 +71,11 @@ _NOISES = (
 )
 
 _LURES = (
-    "a blue butterfly",
-    "a white rabbit with a torn ear",
-    "a trail of red berries",
-    "a yellow leaf that danced in the wind",
-    "a tiny green bird",
-    "a line of marching ants",
-    "a fluffy seed that flew like a feather",
-    "the sound of a far bell",
-    "a dragonfly with silver wings",
+    "a blue butterfly", "a white rabbit with a torn ear", "a trail of red berries",
+    "a yellow leaf that danced in the wind", "a tiny green bird", "a line of marching ants",
+    "a fluffy seed that flew like a feather", "the sound of a far bell", "a dragonfly with silver wings",
     "a row of strange footprints",
-)
+)  # fmt: skip
 
 _SIGNS = (
     ("the moss on the trees", "Moss grows on the side where the north is"),
@@ -159,14 +89,9 @@ _SIGNS = (
 )
 
 _RACES = (
-    "a running race",
-    "a boat race",
-    "a sack race",
-    "a race to the old oak and back",
-    "a race around the lake",
-    "a race up the hill",
-    "a cart race",
-)
+    "a running race", "a boat race", "a sack race", "a race to the old oak and back", "a race around the lake",
+    "a race up the hill", "a cart race",
+)  # fmt: skip
 
 _INDOOR = (
     ("a ship", "the table was the ship and the blanket was the sail", "an island with a treasure"),

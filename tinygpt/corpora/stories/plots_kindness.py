@@ -1,4 +1,4 @@
-"""Plots about others: sharing, helping, telling the truth, making friends."""
+"""Plots about other people: sharing, helping, telling the truth, making friends."""
 
 from __future__ import annotations
 
@@ -19,41 +19,21 @@ _BROKEN = (
 )
 
 _GAMES = (
-    "hide and seek",
-    "tag",
-    "catch",
-    "pirates",
-    "leapfrog",
-    "skittles",
-    "knights and dragons",
-    "follow the leader",
-    "shop",
-    "explorers",
-)
+    "hide and seek", "tag", "catch", "pirates", "leapfrog", "skittles", "knights and dragons", "follow the leader",
+    "shop", "explorers",
+)  # fmt: skip
 
 _TROUBLES = (
     ("{friend} had a cold", "had to stay in bed", "hot tea with honey", "Three days later {friend} was well again."),
     ("{friend} had hurt a foot", "could not walk", "a bandage and a stool", "A week later {friend} could run again."),
-    (
-        "{friend} had a sore throat",
-        "could only whisper",
-        "warm milk with honey",
-        "Two days later {friend} could sing again.",
-    ),
-    (
-        "{friend} had the hiccups",
-        "could not eat or sleep",
-        "a glass of water",
-        "On the third day the hiccups were gone.",
-    ),
+    ("{friend} had a sore throat", "could only whisper", "warm milk with honey",
+     "Two days later {friend} could sing again."),
+    ("{friend} had the hiccups", "could not eat or sleep", "a glass of water",
+     "On the third day the hiccups were gone."),
     ("{friend} had a toothache", "could not laugh", "a warm cloth for the cheek", "The next day the pain was gone."),
-    (
-        "{friend} had a fever",
-        "had to lie still all day",
-        "a cool cloth and fresh water",
-        "Four days later the fever was gone.",
-    ),
-)
+    ("{friend} had a fever", "had to lie still all day", "a cool cloth and fresh water",
+     "Four days later the fever was gone."),
+)  # fmt: skip
 
 _MISSING = (
     ("eggs", "an egg or two", "six eggs in a basket"),

@@ -1,4 +1,4 @@
-"""Plots about wanting something: to find it, to learn it, to make it, to wait for it."""
+"""Plots about a wish: to find, learn or make something, or to wait for it."""
 
 from __future__ import annotations
 
@@ -23,22 +23,16 @@ _WRONG_PLACES = (
 _FINDERS = (
     ("high in the pear tree", "the wind had carried it up there", "climbed up and brought it down"),
     ("in the nest of a magpie", "the magpie loved everything that was bright", "asked for it politely"),
-    (
-        "in the bed of a small puppy",
-        "the puppy had wanted something to hold at night",
-        "gave the puppy an old sock for it",
-    ),
+    ("in the bed of a small puppy", "the puppy had wanted something to hold at night",
+     "gave the puppy an old sock for it"),
     ("on the roof of the shed", "a gust of wind had thrown it there", "fetched it with a long stick"),
-    (
-        "at the bottom of the garden",
-        "somebody had left it there after the last game",
-        "picked it up and wiped it clean",
-    ),
+    ("at the bottom of the garden", "somebody had left it there after the last game",
+     "picked it up and wiped it clean"),
     ("in the reeds by the water", "the rain had washed it away", "pulled it out with a branch"),
     ("inside a hollow stump", "a squirrel had hidden it there with the nuts", "traded it for three big acorns"),
     ("in the neighbour's cart", "it had fallen in there by accident", "reached in and took it out"),
     ("under a heap of leaves", "the leaves had covered it in the night", "dug it out"),
-)
+)  # fmt: skip
 
 _SKILLS = (
     ("climb a rope", "climbed", "{he} slid straight down again", "right up to the top"),
@@ -52,13 +46,9 @@ _SKILLS = (
     ("read", "read", "the letters looked like little black ants", "a whole page out loud"),
     ("stand on {his} head", "stood", "{he} tipped over like a sack of flour", "on {his} head for a full minute"),
     ("tie a knot", "tied", "the string slipped through every time", "a knot that even a bear could not pull open"),
-    (
-        "ride a bicycle",
-        "rode",
-        "the bicycle went one way and {he} went the other",
-        "to the gate and back without falling",
-    ),
-)
+    ("ride a bicycle", "rode", "the bicycle went one way and {he} went the other",
+     "to the gate and back without falling"),
+)  # fmt: skip
 
 _SEEDS = (
     ("pumpkin", "as big as a wheelbarrow", "Everybody had pumpkin soup for a week."),
@@ -74,95 +64,29 @@ _SEEDS = (
 )
 
 _PROJECTS = (
-    (
-        "a kite",
-        "kite",
-        "paper and two thin sticks",
-        "It tore in the first gust of wind",
-        "longer tail",
-        "flew higher than the birds",
-    ),
-    (
-        "a raft",
-        "raft",
-        "six logs and some rope",
-        "It sank as soon as somebody stood on it",
-        "tighter knot",
-        "floated like a swan",
-    ),
-    (
-        "a tree house",
-        "tree house",
-        "old boards and a bag of nails",
-        "The floor fell down on the second day",
-        "stronger beam",
-        "stood as firm as the tree",
-    ),
-    (
-        "a cart",
-        "cart",
-        "a box and four wheels",
-        "One wheel rolled away down the hill",
-        "better axle",
-        "ran so fast that everybody cheered",
-    ),
-    (
-        "a windmill",
-        "windmill",
-        "cardboard and a long pin",
-        "It would not turn at all",
-        "smoother pin",
-        "turned all day long",
-    ),
-    (
-        "a bridge",
-        "bridge",
-        "stones and a flat plank",
-        "It fell into the stream with a splash",
-        "wider stone",
-        "carried even the heaviest friend",
-    ),
-    (
-        "a drum",
-        "drum",
-        "a pot and a piece of cloth",
-        "It only went flop",
-        "tighter cloth",
-        "could be heard on the other side of the hill",
-    ),
-    (
-        "a little boat",
-        "boat",
-        "bark and a big leaf",
-        "It turned over in the first wave",
-        "heavier keel",
-        "sailed out of sight around the bend",
-    ),
-    (
-        "a birdhouse",
-        "birdhouse",
-        "an old box and some straw",
-        "The rain came in through the roof",
-        "wider roof",
-        "had a family of birds in it by the end of the week",
-    ),
-    (
-        "a swing",
-        "swing",
-        "a board and a long rope",
-        "The rope broke, and somebody landed in the mud",
-        "thicker rope",
-        "went up almost to the sky",
-    ),
-    (
-        "a scarecrow",
-        "scarecrow",
-        "straw and an old coat",
-        "The crows sat down on its arms",
-        "funnier hat",
-        "scared even the one who had made it",
-    ),
-)
+    ("a kite", "kite", "paper and two thin sticks", "It tore in the first gust of wind", "longer tail",
+     "flew higher than the birds"),
+    ("a raft", "raft", "six logs and some rope", "It sank as soon as somebody stood on it", "tighter knot",
+     "floated like a swan"),
+    ("a tree house", "tree house", "old boards and a bag of nails", "The floor fell down on the second day",
+     "stronger beam", "stood as firm as the tree"),
+    ("a cart", "cart", "a box and four wheels", "One wheel rolled away down the hill", "better axle",
+     "ran so fast that everybody cheered"),
+    ("a windmill", "windmill", "cardboard and a long pin", "It would not turn at all", "smoother pin",
+     "turned all day long"),
+    ("a bridge", "bridge", "stones and a flat plank", "It fell into the stream with a splash", "wider stone",
+     "carried even the heaviest friend"),
+    ("a drum", "drum", "a pot and a piece of cloth", "It only went flop", "tighter cloth",
+     "could be heard on the other side of the hill"),
+    ("a little boat", "boat", "bark and a big leaf", "It turned over in the first wave", "heavier keel",
+     "sailed out of sight around the bend"),
+    ("a birdhouse", "birdhouse", "an old box and some straw", "The rain came in through the roof", "wider roof",
+     "had a family of birds in it by the end of the week"),
+    ("a swing", "swing", "a board and a long rope", "The rope broke, and somebody landed in the mud", "thicker rope",
+     "went up almost to the sky"),
+    ("a scarecrow", "scarecrow", "straw and an old coat", "The crows sat down on its arms", "funnier hat",
+     "scared even the one who had made it"),
+)  # fmt: skip
 
 _TREASURES = (
     ("shell", "the sound of the sea was in it"),

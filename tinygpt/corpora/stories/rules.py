@@ -14,7 +14,7 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(text.split(" / "))
 
 
-# Season → what a day in it is like, and what one sees while a story goes on.
+# Season → phrases for the day of a story (DAYS), and sentences about the weather in it (SKIES).
 DAYS = MappingProxyType(
     {
         "spring": (

@@ -1,4 +1,4 @@
-"""Words for the story grammar: who is in a story, where they live, and the things that they love."""
+"""Words for the story grammar: characters, their homes, and the things that they love."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 @dataclass(frozen=True)
 class Pronouns:
-    """Four forms of one pronoun; the fifth, the reflexive, is made of them."""
+    """Four forms of a pronoun."""
 
     he: str
     him: str
@@ -22,16 +22,16 @@ FEMALE = Pronouns("she", "her", "her", "herself")
 
 @dataclass(frozen=True)
 class World:
-    """The kind of world that a story plays in; its templates may use the hero's slots.
+    """A world for stories: children or animals. Its templates may use the hero's slots.
 
     Attributes:
-        names: pronouns → names, so that two heroes of one story never share a pronoun.
-        kinds: pronouns → what somebody is.
-        homes: pairs of where somebody lives and the one word for it.
-        helpers: somebody older: as the story speaks of them, as one calls them, and their pronouns.
-        features: what one remembers of somebody.
-        places: where one goes, with "the".
-        hand: what one holds another's hand with.
+        names: pronouns → names, so that hero and friend never share a pronoun.
+        kinds: pronouns → kinds of character.
+        homes: pairs of a home and the one word for it.
+        helpers: older characters: name in the text, form of address, pronouns.
+        features: memorable features of a character.
+        places: places to go to, with "the".
+        hand: the word for a character's hand.
     """
 
     names: MappingProxyType[Pronouns, tuple[str, ...]]
@@ -135,8 +135,8 @@ ANIMALS = World(
     ),
     kinds=MappingProxyType(
         {
-            MALE: tuple(f"{size}{animal}" for animal in _ANIMALS for size in ("little ", "young ", "small ")),
-            FEMALE: tuple(f"{size}{animal}" for animal in _ANIMALS for size in ("little ", "young ", "small ")),
+            pronouns: tuple(f"{size} {animal}" for animal in _ANIMALS for size in ("little", "young", "small"))
+            for pronouns in (MALE, FEMALE)
         }
     ),
     homes=(
@@ -206,7 +206,7 @@ COLOURS = (
     "red", "blue", "green", "yellow", "orange", "purple", "white", "brown", "silver", "golden", "pink", "striped",
 )  # fmt: skip
 
-# Things that somebody can love and carry: with a colour, then the bare noun.
+# Things to love and carry: with a colour, then the bare noun.
 TOYS = tuple(
     (f"{size}<colour> {noun}", noun)
     for size in ("", "little ", "old ", "shiny ")
