@@ -16,7 +16,7 @@ import pandas as pd
 from bench.records.grouping import grouped
 from bench.records.rows import Scope
 from bench.statistics.cells import CellSummary, cell_summary
-from bench.statistics.chosen_runs import newest_cells
+from bench.statistics.chosen_runs import chosen_cells
 from bench.statistics.cost_model import CostModel, Estimate, fit_cost_model
 from tinygpt.engines import CPU_ENGINES
 from tinygpt.presets import PRESETS
@@ -48,7 +48,7 @@ class Projection:
 
 def measured_cells(runs: pd.DataFrame, steps: pd.DataFrame) -> list[CellSummary]:
     """The cells that are quoted for each engine and preset of a machine, where they were measured."""
-    return [cell for cell in newest_cells(cell_summary(runs, steps)) if cell.n_rounds]
+    return [cell for cell in chosen_cells(cell_summary(runs, steps)) if cell.n_rounds]
 
 
 def fit_models(times: Iterable[StepTime]) -> dict[Scope, dict[str, CostModel]]:

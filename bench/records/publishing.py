@@ -1,4 +1,4 @@
-"""What publishing would add, and what speaks against it; the copying itself is :func:`bench.records.store.publish`."""
+"""Local runs that could be published, and the objections to them; :func:`bench.records.store.publish` copies."""
 
 from __future__ import annotations
 
@@ -46,16 +46,16 @@ class Publication:
 
 
 def publish_runs(root: Path, run_ids: Sequence[str] = (), force: bool = False, look_only: bool = False) -> Publication:
-    """Copy local runs into the published ones, unless something speaks against them.
+    """Copy local runs into the published ones, unless there are objections.
 
     Args:
         root: the results folder.
-        run_ids: which runs; every local run against which nothing speaks when empty.
-        force: whatever speaks against them.
+        run_ids: which runs; every local run without an objection when empty.
+        force: despite objections.
         look_only: choose, and add nothing.
 
     Raises:
-        ResultsError: there is no such local run, a file cannot be used, or something speaks against a run that was
+        ResultsError: there is no such local run, a file cannot be used, or there are objections to a run that was
             named, or against all of them. Nothing was added then.
         StorageError: the file system refused.
     """
@@ -97,7 +97,7 @@ def _candidate(rows: list[StoredRun]) -> Candidate:
     first = rows[0]
     objections = []
     if first.commit is None:
-        objections.append("measured outside a checkout, so nobody can tell which code ran")
+        objections.append("measured outside a checkout, so it is unknown which code ran")
     elif any(row.dirty for row in rows):
         objections.append("the code had uncommitted changes")
     if len({row.commit for row in rows} - {None}) > 1 and first.kind != "against":

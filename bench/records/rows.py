@@ -239,7 +239,7 @@ class Placed:
 
     @property
     def is_clean(self) -> bool:
-        """False where published rows come from uncommitted changes; local rows are somebody's work in progress."""
+        """False where published rows come from uncommitted changes; local rows are work in progress."""
         return self.origin != PUBLISHED or not self.dirty
 
     @property

@@ -1,4 +1,4 @@
-"""Where rows live: ``results/local/`` as they are measured, ``results/published/`` once somebody publishes them.
+"""Where rows live: ``results/local/`` as they are measured, ``results/published/`` once they are published.
 
     results/<area>/<table>-<run_id>.parquet      one file per table and run
 
@@ -110,7 +110,7 @@ def _read_rows(table: str, path: Path) -> pa.Table:
     """One file's rows that count: those whose process has its row in the file of ``runs`` beside it.
 
     ``runs`` is written last, so a runner that was killed between two files leaves steps of a process that has no row.
-    Nobody was told that it ended, and it is measured again; what it left is nobody's.
+    That process is measured again, and the steps that it left do not count.
 
     Raises:
         ResultsError: a file cannot be used.

@@ -47,12 +47,12 @@ def batch_size(cell: CellSummary) -> int:
 
 
 def is_exact(cell: CellSummary) -> bool:
-    """Whether a cell's arithmetic was in float32."""
+    """True if a cell computed in float32."""
     return _protocol(cell).get("dtype") == "float32"
 
 
 def is_preset(cell: CellSummary) -> bool:
-    """Whether a cell's batch was the preset's own."""
+    """True if a cell's batch was the preset's own."""
     return cell.preset in PRESETS and batch_size(cell) == PRESETS[cell.preset].train.batch_size
 
 

@@ -32,7 +32,7 @@ class CellSummary(Placed):
 
     Attributes:
         status: ok if any round is, else the newest failure's.
-        n_attempts: processes; a cell that somebody stopped and that was measured when the run went on is none.
+        n_attempts: processes; a round that was stopped by hand and measured again when the run went on counts once.
         n_failed: attempts that are not ok.
         seconds: of a step; NaN without an ok round.
         peak_memory_bytes: largest of the rounds, NaN if unknown.

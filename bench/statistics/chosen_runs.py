@@ -9,8 +9,8 @@ Among the runs that tried an engine at a preset on a machine, in this order:
 
 A ratio needs both sides from one run, so it is chosen by itself: rules 2 to 4 over the runs that hold both. A failure
 is shown beside a measured cell only if it says something that the measurement does not: it happened in the same run
-or later, nobody stopped it by hand, and if it is a timeout, its limit was not shorter than what the cell took elsewhere
-or was granted elsewhere.
+or later, it was not stopped by hand, and if it is a timeout, its limit was not shorter than what the cell took or was
+granted elsewhere.
 
 Engines beside peers are read as one picture, so before all of these comes ``complete_runs``: at a preset where a clean
 run measured the reference, this project's engine and a peer, whatever the newest such run measured is taken from it,
@@ -46,7 +46,7 @@ def quoted_origin(origins: Iterable[str]) -> str:
     return PUBLISHED if PUBLISHED in set(origins) else LOCAL
 
 
-def newest_cells(cells: Collection[CellSummary]) -> list[CellSummary]:
+def chosen_cells(cells: Collection[CellSummary]) -> list[CellSummary]:
     """The cell that is quoted for each engine variant and preset of a machine, in their order."""
     return best_of_each(
         _without_short_timeouts(cells),
@@ -55,7 +55,7 @@ def newest_cells(cells: Collection[CellSummary]) -> list[CellSummary]:
     )
 
 
-def newest_ratios(ratios: Iterable[Speedup]) -> list[Speedup]:
+def chosen_ratios(ratios: Iterable[Speedup]) -> list[Speedup]:
     """The ratio that is quoted for each pair of engine variants at a preset of a machine, in their order."""
     return best_of_each(
         ratios,
@@ -64,14 +64,14 @@ def newest_ratios(ratios: Iterable[Speedup]) -> list[Speedup]:
     )
 
 
-def newest_failures(
+def chosen_failures(
     runs: pd.DataFrame, cells: Iterable[CellSummary], kinds: Sequence[Kind] = ("bench",)
 ) -> list[StoredRun]:
     """The failure worth showing for each engine variant and preset of a machine, where there is one.
 
     Args:
         runs: the table ``runs``.
-        cells: of :func:`newest_cells`.
+        cells: of :func:`chosen_cells`.
         kinds: of the rows that count.
     """
     tried = stored_runs(runs[runs["kind"].isin([*kinds])])
@@ -110,21 +110,25 @@ def complete_runs(cells: Iterable[CellSummary]) -> ChosenRuns:
     Args:
         cells: of processors, the peers' included.
     """
-    best: dict[Place, tuple[tuple[object, ...], str, Collection[str]]] = {}
     measured = (cell for cell in cells if cell.n_rounds)
-    for (place, run_id), run in grouped(measured, lambda cell: (cell.place, cell.run_id)).items():
-        rounds = {cell.variant: cell.n_rounds for cell in run}
-        peers = rounds.keys() & PEERS.keys()
-        if not ({REFERENCE, OURS} <= rounds.keys() and peers and all(cell.is_clean for cell in run)):
-            continue
-        rank = (rounds[REFERENCE] >= rounds[OURS], len(peers), max(cell.started_at for cell in run))
-        if place not in best or rank > best[place][0]:
-            best[place] = (rank, run_id, rounds.keys())
-    return {place: (run_id, variants) for place, (_, run_id, variants) in best.items()}
+    runs = grouped(measured, lambda cell: (cell.place, cell.run_id)).values()
+    best = best_of_each(filter(_is_complete, runs), lambda run: run[0].place, _rank)
+    return {run[0].place: (run[0].run_id, {cell.variant for cell in run}) for run in best}
+
+
+def _is_complete(run: list[CellSummary]) -> bool:
+    variants = {cell.variant for cell in run}
+    return {REFERENCE, OURS} <= variants and bool(variants & PEERS.keys()) and all(cell.is_clean for cell in run)
+
+
+def _rank(run: list[CellSummary]) -> tuple[object, ...]:
+    rounds = {cell.variant: cell.n_rounds for cell in run}
+    newest = max(cell.started_at for cell in run)
+    return rounds[REFERENCE] >= rounds[OURS], len(rounds.keys() & PEERS.keys()), newest
 
 
 def counts(chosen: ChosenRuns, *cells: CellSummary) -> bool:
-    """Whether cells of one run count: they are the chosen run's own, or it did not measure all of their variants.
+    """True for cells of the chosen run, and for cells of another run of which it did not measure every variant.
 
     Args:
         chosen: by place; where it has none, every run counts.

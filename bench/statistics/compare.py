@@ -18,7 +18,7 @@ from bench.records.grouping import grouped
 from bench.records.protocol import require_same
 from bench.records.store import read_table
 from bench.statistics.cells import CellSummary, cell_summary
-from bench.statistics.chosen_runs import newest_cells
+from bench.statistics.chosen_runs import chosen_cells
 from bench.statistics.noise import Floors, floor_of, noise_floors, ratio_verdict
 from bench.statistics.ratios import Ratio, ratio_of_rounds
 from tinygpt.errors import ResultsError
@@ -84,7 +84,7 @@ class Comparison:
 
 
 def compare_stored(root: Path, before: str, after: str, threshold: float = THRESHOLD) -> Comparison:
-    """Compare what two runs measured, or two commits (by the run that speaks for each cell).
+    """Compare what two runs measured, or two commits (by the chosen run of each cell).
 
     Args:
         root: the results folder.
@@ -113,7 +113,7 @@ def _side(cells: list[CellSummary], name: str) -> list[CellSummary]:
             raise ResultsError(
                 f"several commits begin with {name!r}", "more of its digits", "invoke results show --all"
             )
-        chosen = newest_cells(of_commit)
+        chosen = chosen_cells(of_commit)
     if not chosen:
         raise ResultsError(
             f"{name!r} names no run and no commit with clean rows", "a run_id or a commit", "invoke results show --all"

@@ -22,7 +22,7 @@ from bench.records.publishing import Publication
 from bench.records.store import read_table
 from bench.statistics.accelerator_ratios import EAGER, accelerator_summary, is_preset
 from bench.statistics.cells import CellSummary, cell_summary
-from bench.statistics.chosen_runs import newest_cells, newest_ratios
+from bench.statistics.chosen_runs import chosen_cells, chosen_ratios
 from bench.statistics.compare import Comparison
 from bench.statistics.noise import cell_verdict, noise_floors
 from bench.statistics.ratios import speedups
@@ -43,7 +43,7 @@ _WIDTH = 160  # columns of a pipe or a file: as many as the tables want
 def print_results(
     results_root: Path, console: Console | None = None, run_id: str | None = None, every_run: bool = False
 ) -> None:
-    """Print what was measured: each cell by the run that speaks for it (:mod:`bench.statistics.chosen_runs`).
+    """Print what was measured: each cell by its chosen run (:mod:`bench.statistics.chosen_runs`).
 
     Args:
         results_root: the results folder.
@@ -73,8 +73,8 @@ def print_results(
             _print_cells(console, cells, cells)
             _print_cells(console, there, there, (EAGER,))
         else:
-            _print_cells(console, cells, newest_cells(cells))
-            _print_cells(console, there, newest_cells([cell for cell in there if is_preset(cell)]), (EAGER,))
+            _print_cells(console, cells, chosen_cells(cells))
+            _print_cells(console, there, chosen_cells([cell for cell in there if is_preset(cell)]), (EAGER,))
         print_peers(console, runs, steps)
         print_kernels(console, runs, steps, kernels)
         _print_noise(console, everything)
@@ -268,7 +268,7 @@ def _ratio_texts(cells: list[CellSummary], baseline: str, choose: bool) -> Calla
     """Text of a cell's ratio: the one of its own run, or the chosen run's."""
     pairs = speedups(cells, baseline)
     key: Callable[[CellSummary], object] = (lambda cell: cell.arm) if choose else (lambda cell: cell.key)
-    found = {key(pair.cell): pair for pair in (newest_ratios(pairs) if choose else pairs)}
+    found = {key(pair.cell): pair for pair in (chosen_ratios(pairs) if choose else pairs)}
 
     def text(cell: CellSummary) -> str:
         pair = found.get(key(cell))

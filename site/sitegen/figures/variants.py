@@ -21,7 +21,7 @@ from sitegen.figures.base import Drawing
 from sitegen.figures.fields import ORIGIN, POINT, PRESET, TABLE, VARIANT, Field, exported, interval, tooltip, written
 from sitegen.figures.layers import Values
 from sitegen.rows.machines import machine_label
-from sitegen.rows.ratios import chosen_pairs
+from sitegen.rows.ratios import shown_pairs
 from sitegen.rows.results import Results, records
 from sitegen.rows.series import series_shapes
 from sitegen.text import quantities
@@ -81,7 +81,7 @@ def _rank(group: list[Speedup]) -> tuple[object, ...]:
 def _stack_rows(stack: list[Speedup], results: Results) -> list[dict[str, Any]]:
     found = {pair.cell.variant: (pair, "") for pair in stack}
     if "python" not in found:  # from another run of the same machine, where it had the time that it needs
-        by_arm = {pair.cell.arm: pair for pair in chosen_pairs(results, baselines=(REFERENCE,))}
+        by_arm = {pair.cell.arm: pair for pair in shown_pairs(results, baselines=(REFERENCE,))}
         if elsewhere := by_arm.get((*stack[0].cell.place, "python")):
             found["python"] = elsewhere, ", from another run"
     rows: list[dict[str, Any]] = []

@@ -20,8 +20,8 @@ from bench.statistics.peer_ratios import PeerRatio
 from bench.statistics.ratios import Speedup
 from bench.statistics.training_parts import TrainingRun
 from sitegen.rows.accelerators import Quoted, quoted
-from sitegen.rows.cells import cell_frame, chosen_cells, primary_cells, published_else_local
-from sitegen.rows.ratios import chosen_pairs
+from sitegen.rows.cells import cell_frame, primary_cells, published_else_local, shown_cells
+from sitegen.rows.ratios import shown_pairs
 from sitegen.rows.results import Results
 from sitegen.rows.training import training_runs
 
@@ -44,7 +44,7 @@ class Facts:
     @cached_property
     def measured(self) -> dict[tuple[str, str], CellSummary]:
         """The measured cells of the quoted scope by variant and preset."""
-        cells = (cell for cell in chosen_cells(self.results) if cell.n_rounds and cell.scope in self._scopes)
+        cells = (cell for cell in shown_cells(self.results) if cell.n_rounds and cell.scope in self._scopes)
         return {(cell.variant, cell.preset): cell for cell in cells}
 
     def pairs(self, engine: str, baseline: str) -> list[Speedup]:
@@ -53,7 +53,7 @@ class Facts:
 
     @cached_property
     def _pairs(self) -> list[Speedup]:
-        return [pair for pair in chosen_pairs(self.results) if pair.cell.scope in self._scopes]
+        return [pair for pair in shown_pairs(self.results) if pair.cell.scope in self._scopes]
 
     @cached_property
     def _scopes(self) -> set[Scope]:

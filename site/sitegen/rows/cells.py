@@ -18,7 +18,7 @@ from bench.arms.registry import ROOFLINE
 from bench.arms.variants import kind_of
 from bench.records.rows import Kind, StoredRun
 from bench.statistics.cells import CellSummary
-from bench.statistics.chosen_runs import counts, newest_cells, newest_failures, quoted_origin
+from bench.statistics.chosen_runs import chosen_cells, chosen_failures, counts, quoted_origin
 from bench.statistics.noise import cell_verdict
 from sitegen.rows.cached_frames import cached_frame
 from sitegen.rows.machines import machine_label
@@ -54,13 +54,13 @@ def cell_frame(results: Results, kinds: Sequence[Kind] = ENGINE_KINDS) -> pd.Dat
     runs = results.processor_runs
     # A/A arms and the roofline are no engines that could fail.
     attempts = runs[~runs["variant"].map(is_copy).astype(bool) & (runs["engine"] != ROOFLINE)]
-    return cells_in_words(of_kinds(results.cells, kinds), chosen_cells(results, kinds), attempts, kinds)
+    return cells_in_words(of_kinds(results.cells, kinds), shown_cells(results, kinds), attempts, kinds)
 
 
-def chosen_cells(results: Results, kinds: Sequence[Kind] = ENGINE_KINDS) -> list[CellSummary]:
+def shown_cells(results: Results, kinds: Sequence[Kind] = ENGINE_KINDS) -> list[CellSummary]:
     """The cells that are shown, each from its chosen run; arguments as of :func:`cell_frame`."""
     cells = of_kinds(results.cells, kinds)
-    return newest_cells([cell for cell in cells if counts(results.complete_runs, cell)])
+    return chosen_cells([cell for cell in cells if counts(results.complete_runs, cell)])
 
 
 def of_kinds(cells: Iterable[CellSummary], kinds: Sequence[Kind]) -> list[CellSummary]:
@@ -75,12 +75,12 @@ def cells_in_words(
 
     Args:
         cells: all of them.
-        chosen: of ``bench.statistics.chosen_runs.newest_cells``.
+        chosen: of ``bench.statistics.chosen_runs.chosen_cells``.
         attempts: rows of ``runs`` whose failures can be shown.
         kinds: of these rows.
     """
     by_key = {cell.key: cell for cell in cells}
-    failures = newest_failures(attempts, chosen, kinds)
+    failures = chosen_failures(attempts, chosen, kinds)
     rows = [(cell.published_first, measured_cell(cell)) for cell in chosen if cell.n_rounds]
     rows += [(run.published_first, _failed_cell(by_key[run.key], run)) for run in failures if run.key in by_key]
     ranks = {name: rank for rank, name in enumerate(order_variants([words["variant"] for _, words in rows]))}

@@ -1,4 +1,4 @@
-"""Points that nobody measured: the cost model's (``bench.planning``), for the machine that prose quotes.
+"""Points that were not measured: the cost model's (``bench.planning``), for the machine that prose quotes.
 
 They are drawn hollow and dashed beside the measured ones, with a band and the model's id. They are kept out of
 ``frames``, so that no number, ratio, table of engines or other aggregate can contain one. A preset is projected only

@@ -9,7 +9,7 @@ import pandas as pd
 
 from bench.records.rows import Kind
 from bench.statistics.cells import CellSummary
-from bench.statistics.chosen_runs import counts, newest_cells, newest_ratios
+from bench.statistics.chosen_runs import chosen_cells, chosen_ratios, counts
 from bench.statistics.noise import floor_of, noise_floors, ratio_verdict
 from bench.statistics.ratios import Ratio, Speedup, speedups
 from sitegen.rows.cached_frames import cached_frame
@@ -24,7 +24,7 @@ RATIO_COLUMNS = (
 )  # fmt: skip
 
 
-def chosen_pairs(
+def shown_pairs(
     results: Results, kinds: Sequence[Kind] = ENGINE_KINDS, baselines: Collection[str] | None = None
 ) -> list[Speedup]:
     """Every variant beside every other, each pair from the run that is chosen for it.
@@ -36,7 +36,7 @@ def chosen_pairs(
     """
     cells = of_kinds(results.cells, kinds)
     names = [cell.variant for cell in cells if cell.n_rounds and (baselines is None or cell.variant in baselines)]
-    return newest_ratios(
+    return chosen_ratios(
         pair
         for baseline in order_variants(names)
         for pair in speedups(cells, baseline)
@@ -48,7 +48,7 @@ def chosen_pairs(
 def ratio_frame(
     results: Results, kinds: Sequence[Kind] = ENGINE_KINDS, baselines: Collection[str] | None = None
 ) -> pd.DataFrame:
-    """The chosen pairs in words; arguments as of :func:`chosen_pairs`.
+    """The chosen pairs in words; arguments as of :func:`shown_pairs`.
 
     Returns:
         columns ``RATIO_COLUMNS``. ``evidence`` says so where an engine was measured again since, without the other one,
@@ -57,7 +57,7 @@ def ratio_frame(
     floors = noise_floors(results.cells)
     cells = [cell for cell in of_kinds(results.cells, kinds) if cell.n_rounds]
     words = {cell.key: measured_cell(cell) for cell in cells}
-    newest = {cell.arm: cell for cell in newest_cells(cells)}
+    newest = {cell.arm: cell for cell in chosen_cells(cells)}
     rows = [
         words[pair.cell.key]
         | {
@@ -70,7 +70,7 @@ def ratio_frame(
             "evidence": f"{words[pair.cell.key]['evidence']}{_measured_since(pair, newest)}",
             "verdict": ratio_verdict(pair.ratio, floor_of(floors, pair.cell.run_id, pair.cell.preset)),
         }
-        for pair in chosen_pairs(results, kinds, baselines)
+        for pair in shown_pairs(results, kinds, baselines)
     ]
     return pd.DataFrame(rows, columns=[*RATIO_COLUMNS])
 

@@ -28,7 +28,7 @@ BEST_ON_CPU = "processor-best"  # whichever peer is fastest on the processor, pr
 
 # Vega's shapes, told apart at a glance and when printed without colour.
 _SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right", "triangle-left")
-# A bound is no engine: a small star, which is in nobody's way.
+# A bound is no engine: a small star, which covers nothing else.
 _BOUND = "M0,-0.7L0.17,-0.17L0.7,0L0.17,0.17L0,0.7L-0.17,0.17L-0.7,0L-0.17,-0.17Z"
 
 

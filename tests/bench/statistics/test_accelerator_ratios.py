@@ -99,7 +99,7 @@ def test_our_best_stands_beside_their_best_of_the_same_run():
     assert (pair.ratio.n_rounds, pair.ratio.basis) == (6, "rounds")
 
 
-def test_a_newer_run_speaks_and_brings_its_cells():
+def test_a_newer_run_is_chosen_and_brings_its_cells():
     later = {"run_id": "run-b", "started_at": START + timedelta(days=1)}
     cells = [("jax", "tiny", 0.001, {}), ("torch-cuda", "tiny", 0.002, {}), ("torch-cuda-graphs", "tiny", 0.003, {})]
     newer = [("jax", "tiny", 0.004, later), ("torch-cuda", "tiny", 0.004, later)]

@@ -1,4 +1,4 @@
-"""Which of several runs speaks for a cell; the same rules as docs/method.md has them, one test each."""
+"""The chosen run of several: the rules of docs/method.md, one test each."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import pytest
 from bench.records.rows import StepRow
 from bench.statistics.cells import cell_summary
 from bench.statistics.chosen_runs import (
+    chosen_cells,
+    chosen_failures,
+    chosen_ratios,
     complete_runs,
     counts,
-    newest_cells,
-    newest_failures,
-    newest_ratios,
     quoted_origin,
 )
 from bench.statistics.ratios import speedups
@@ -42,7 +42,7 @@ PUBLISHED = {"origin": "published"}
 
 
 @pytest.mark.parametrize(
-    ("cells", "speaks"),
+    ("cells", "chosen"),
     [
         ([("a", 0, "numpy", 1.0, {}), ("b", 1, "numpy", 2.0, {})], "b"),
         ([("a", 0, "numpy", 1.0, {"n": 6}), ("b", 1, "numpy", 2.0, {})], "a"),
@@ -56,12 +56,12 @@ PUBLISHED = {"origin": "published"}
     ids=["newest", "rounds before steps", "newest of rounds", "measured before failed", "newest failure",
          "longest timeout", "clean before dirty", "local work in progress"],
 )  # fmt: skip
-def test_the_run_that_speaks(cells, speaks):
-    assert [cell.run_id for cell in newest_cells(cell_summary(*tables(*cells)))] == [speaks]
+def test_the_chosen_run(cells, chosen):
+    assert [cell.run_id for cell in chosen_cells(cell_summary(*tables(*cells)))] == [chosen]
 
 
 def test_every_place_has_its_own():
-    chosen = newest_cells(
+    chosen = chosen_cells(
         cell_summary(
             *tables(
                 ("a", 0, "numpy", 1.0, {}),
@@ -78,7 +78,7 @@ def test_every_place_has_its_own():
 
 def failures(*cells):
     runs, steps = tables(*cells)
-    return [run.run_id for run in newest_failures(runs, newest_cells(cell_summary(runs, steps)))]
+    return [run.run_id for run in chosen_failures(runs, chosen_cells(cell_summary(runs, steps)))]
 
 
 def test_failures_that_say_more_than_the_measurement():
@@ -100,7 +100,7 @@ def test_a_pair_comes_from_the_newest_run_that_holds_both():
             ("c", 2, "vectorized", 0.5, {}),
         )
     )  # fmt: skip
-    chosen = {pair.cell.variant: pair for pair in newest_ratios(speedups(summary, "numpy"))}
+    chosen = {pair.cell.variant: pair for pair in chosen_ratios(speedups(summary, "numpy"))}
     assert chosen["vectorized"].cell.run_id == "b"
     assert chosen["vectorized"].ratio.speedup == pytest.approx(4.0)
 
@@ -108,9 +108,9 @@ def test_a_pair_comes_from_the_newest_run_that_holds_both():
 def test_nothing_gives_nothing():
     runs, steps = tables(("a", 0, "numpy", 1.0, {"kind": "train"}))
     summary = cell_summary(runs, steps)
-    assert newest_cells(summary) == []
-    assert newest_failures(runs, newest_cells(summary)) == []
-    assert newest_ratios(speedups(summary, "numpy")) == []
+    assert chosen_cells(summary) == []
+    assert chosen_failures(runs, chosen_cells(summary)) == []
+    assert chosen_ratios(speedups(summary, "numpy")) == []
 
 
 def test_a_stopped_cell_that_was_measured_when_the_run_went_on_is_no_failure():
@@ -120,12 +120,12 @@ def test_a_stopped_cell_that_was_measured_when_the_run_went_on_is_no_failure():
     steps = pd.DataFrame([*step_rows(stopped, [9.0] * 2), *step_rows(again, [1.0] * 15)])
     (cell,) = cell_summary(runs, steps)
     assert (cell.status, cell.n_attempts, cell.n_failed, cell.seconds.median) == ("ok", 1, 0, 1.0)
-    assert newest_failures(runs, [cell]) == []
+    assert chosen_failures(runs, [cell]) == []
 
 
 def chosen_of_complete_runs(summary):
     complete = complete_runs(summary)
-    return newest_cells([cell for cell in summary if counts(complete, cell)])
+    return chosen_cells([cell for cell in summary if counts(complete, cell)])
 
 
 def test_published_rows_are_quoted_where_there_are_any():
@@ -134,13 +134,13 @@ def test_published_rows_are_quoted_where_there_are_any():
     ]  # fmt: skip
 
 
-def test_a_complete_run_speaks_for_all_that_it_measured():
+def test_a_complete_run_is_chosen_for_all_that_it_measured():
     def peers(run_id, day, seconds, reference_rounds=2, **changes):
-        rival = changes | {"kind": "peer", "n": 2}
+        peer = changes | {"kind": "peer", "n": 2}
         return [
             (run_id, day, "numpy", 4 * seconds, changes | {"n": reference_rounds}),
             (run_id, day, "vectorized", seconds, changes | {"n": 2}),
-            (run_id, day, "torch", 2 * seconds, rival),
+            (run_id, day, "torch", 2 * seconds, peer),
         ]
 
     deep = [("deep", 0, "numpy", 9.0, {"n": 6}), ("deep", 0, "vectorized", 1.0, {"n": 6})]
@@ -153,15 +153,15 @@ def test_a_complete_run_speaks_for_all_that_it_measured():
     }  # fmt: skip
     complete = complete_runs(summary)
     pairs = [pair for pair in speedups(summary, "numpy") if counts(complete, pair.cell, pair.baseline)]
-    ratios = {pair.cell.variant: pair for pair in newest_ratios(pairs)}
+    ratios = {pair.cell.variant: pair for pair in chosen_ratios(pairs)}
     assert {name: pair.cell.run_id for name, pair in ratios.items()} == {c.variant: c.run_id for c in chosen}
     assert ratios["vectorized"].ratio.speedup == pytest.approx(4.0)
 
 
-def test_a_quick_look_at_one_rival_does_not_hide_the_others():
-    def cells(run_id, day, *rivals):
+def test_a_quick_look_at_one_peer_does_not_hide_the_others():
+    def cells(run_id, day, *names):
         ours = [(run_id, day, name, seconds, {"n": 2}) for name, seconds in (("numpy", 4.0), ("vectorized", 1.0))]
-        return [*ours, *((run_id, day, name, 2.0, {"n": 2, "kind": "peer"}) for name in rivals)]
+        return [*ours, *((run_id, day, name, 2.0, {"n": 2, "kind": "peer"}) for name in names)]
 
     summary = cell_summary(
         *tables(*cells("all", 0, "torch", "jax-textbook"), *cells("some", 1, "torch")), ("bench", "peer")
@@ -170,7 +170,7 @@ def test_a_quick_look_at_one_rival_does_not_hide_the_others():
 
 
 @pytest.mark.parametrize("rounds", [1, 2], ids=["a round of the reference", "as many rounds"])
-def test_without_a_rival_or_a_clean_checkout_no_run_is_complete(rounds):
+def test_without_a_peer_or_a_clean_checkout_no_run_is_complete(rounds):
     dirty = PUBLISHED | {"dirty": True}
     summary = cell_summary(
         *tables(

@@ -52,7 +52,7 @@ def test_every_term_grows_with_what_it_counts():
         deeper = step_work(engine, ModelConfig(4, 32, 2, 32), train)
         assert deeper.calls > base.calls and deeper.flops > base.flops and deeper.bytes > base.bytes
         assert step_work(engine, small, TrainConfig(batch_size=8)).calls == base.calls
-    assert step_work("a rival", small, train) == step_work("vectorized", small, train)
+    assert step_work("a peer", small, train) == step_work("vectorized", small, train)
 
 
 # ---- the fit -----------------------------------------------------------------------------------------------

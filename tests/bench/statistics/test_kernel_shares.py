@@ -54,7 +54,7 @@ def test_the_forms_of_a_kernel_are_compared_where_they_lie(results_root):
     assert [winner(form) for form in adamw if form.form == "numpy"] == ["neither", "NumExpr 1.5×"]
 
 
-def test_one_run_speaks_for_a_preset_and_failures_say_nothing(results_root):
+def test_one_run_is_chosen_for_a_preset_and_failures_say_nothing(results_root):
     write_tables(results_root, "run-old", kernels_run("run-old", rounds=3))
     write_tables(results_root, "run-new", kernels_run("run-new", rounds=2))
     failed = kernels_run("run-bad", "tiny", status="crashed", error_tail="x")

@@ -51,19 +51,19 @@ def test_ratios_shares_and_the_faster_roofline():
     assert fastest(rows, ("transformers",)) is None
 
 
-def test_one_run_speaks_and_its_rivals_come_along():
+def test_one_run_is_chosen_and_its_peers_come_along():
     old = measured(ours=0.010)
     new = measured("run-b", ours=0.005)
     assert run_ids(*old, *new) == {"run-b"}
     assert of("torch", training_ratios(*tables(*old, *new))).speedup == pytest.approx(5.0)
     fewer = [cell for cell in measured("run-d") if cell[0] != "jax-textbook"]
     assert run_ids(*old, *fewer) == {"run-a"}
-    # A newer run without our own engine compares nothing, and so does not speak.
-    rivals_only = [cell for cell in measured("run-c") if cell[0] != "vectorized"]
-    assert run_ids(*old, *rivals_only) == {"run-a"}
+    # A newer run without our own engine compares nothing, and is not chosen.
+    peers_only = [cell for cell in measured("run-c") if cell[0] != "vectorized"]
+    assert run_ids(*old, *peers_only) == {"run-a"}
 
 
-def test_a_rival_that_was_refused_stays_with_its_reason(console):
+def test_a_peer_that_was_refused_stays_with_its_reason(console):
     refused = ("torch", math.nan, {"status": "refused", "error_tail": "torch is not installed; run: pip"})
     cells = [cell for cell in measured() if cell[0] != "torch"]
     runs, steps = tables(*cells, refused)
@@ -78,7 +78,7 @@ def test_a_rival_that_was_refused_stays_with_its_reason(console):
     assert "1.20×" in text  # over PyTorch's best, which is the overridden one
 
 
-def test_runs_without_rivals_are_no_standing(console):
+def test_runs_without_peers_compare_nothing(console):
     runs, steps = tables(("numpy", 0.08, {}), ("vectorized", 0.01, {}))
     assert training_ratios(runs, steps) == []
     print_peers(console, runs, steps)
