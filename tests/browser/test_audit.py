@@ -94,7 +94,7 @@ def test_the_search_works_though_its_index_comes_only_when_it_is_opened(browser:
     watched.page.goto(address)
     watched.page.wait_for_load_state("networkidle")
     assert not any("search/pages" in url for url in watched.requests)
-    watched.page.get_by_role("textbox", name="Search").fill("softmax")
+    watched.page.get_by_role("textbox", name="Search").press_sequentially("softmax")
     watched.page.locator(".md-search-result__item a").first.wait_for()
     assert sum("search/pages" in url for url in watched.requests) == 1
     assert watched.complaints == []
