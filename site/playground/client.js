@@ -26,7 +26,7 @@ export class Client {
     });
   }
 
-  /** "stop", "pause" or "resume" the task that runs; "seen" tells that a piece of its progress was dealt with. */
+  /** "stop", "pause" or "resume" the task that runs; "seen" confirms a piece of its progress. */
   control(type) {
     this._worker.postMessage({ type });
   }

@@ -298,7 +298,7 @@ export class Engine {
   /**
    * Read tokens from an empty cache; returns the logits (V) after the last of them, valid until the next call.
    *
-   * Of the last block, only keys and values are needed of every position: it goes by the way of a single token.
+   * Of the last block, only keys and values are needed of every position; the rest is computed for a single token.
    */
   read(tokens) {
     const { heap, kernels, places } = this;

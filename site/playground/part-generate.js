@@ -75,7 +75,7 @@ export function generatePart(place, app) {
     written.replaceChildren(el("span", { class: "tgp-prompt" }, prompt.value), continuation);
     status.textContent = "Reading the prompt…";
     stop.disabled = false;
-    const tell = ({ n, firstTokenMs, tokensPerSecond }) =>
+    const speed = ({ n, firstTokenMs, tokensPerSecond }) =>
       `${count(n)} tokens · ${count(tokensPerSecond)} tokens per second · ` +
       `first token after ${duration(firstTokenMs / 1000)}`;
     const progress = (news) => {
@@ -83,11 +83,11 @@ export function generatePart(place, app) {
       continuation.appendData(decoder.decode(news.bytes, { stream: true }));
       if (continuation.length > 2 * SHOWN) continuation.deleteData(0, continuation.length - SHOWN);
       if (follow) written.scrollTop = written.scrollHeight;
-      status.textContent = tell(news);
+      status.textContent = speed(news);
     };
     try {
       const result = await app.client.call("generate", message, { progress });
-      status.textContent = `${tell(result)}${result.stopped ? " · stopped" : ""}`;
+      status.textContent = `${speed(result)}${result.stopped ? " · stopped" : ""}`;
     } finally {
       continuation.appendData(decoder.decode());
       stop.disabled = true;

@@ -87,10 +87,10 @@ export function trainPart(place, app) {
     };
   };
 
-  // Asked again after every change; only the newest answer is shown.
-  let asked = 0;
+  // Estimated again after every change; only the newest answer is shown.
+  let latest = 0;
   const look = async () => {
-    const turn = ++asked;
+    const turn = ++latest;
     const nBytes =
       corpus.value === OWN_TEXT
         ? new TextEncoder().encode(own.value).length
@@ -98,7 +98,7 @@ export function trainPart(place, app) {
     const { config, batchSize, atEase } = shape();
     try {
       const answer = await app.client.call("estimate", { config, batchSize, nBytes: Math.floor(nBytes * 0.9) });
-      if (turn !== asked) return null;
+      if (turn !== latest) return null;
       const { bad, text } = outlook(answer, Number(steps.value) || 0, atEase);
       expected.classList.toggle("tgp-bad", bad);
       expected.textContent = text;

@@ -54,7 +54,7 @@ class App {
     return control;
   }
 
-  /** Run a task, its failure told in `status`; returns its result, or null. */
+  /** Run a task, with its failure shown in `status`; returns its result, or null. */
   async work(status, task) {
     const focused = document.activeElement; // a control that is disabled loses the keyboard
     for (const control of this._starters) control.disabled = true;

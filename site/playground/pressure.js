@@ -1,6 +1,6 @@
 // How hard the processor is pressed, as a chip from green to red.
 //
-// Chromium tells it through the Compute Pressure API. Elsewhere the lag of this page's own timer stands in for it,
+// Chromium reports it through the Compute Pressure API. Elsewhere the lag of this page's own timer stands in for it,
 // and the chip says that it is an estimate.
 
 import { el } from "./dom.js";

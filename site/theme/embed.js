@@ -2,7 +2,7 @@
 (() => {
   "use strict";
 
-  const MAX_HEIGHT = 4000; // pixels; a figure needs a fraction, and nobody should be able to stretch the page
+  const MAX_HEIGHT = 4000; // pixels; a figure needs a fraction, and no figure should be able to stretch the page
 
   window.addEventListener("message", (event) => {
     const { type, height } = event.data ?? {};

@@ -72,7 +72,7 @@ def build_site(root: Path, results: Path, output: Path) -> BuiltSite:
         raise SiteError(
             f"the built site has {len(problems)} problems: {summarize_problems(problems)}",
             "links that lead somewhere, and nothing loaded from another host",
-            "invoke site, after mending the pages",
+            "invoke site, after fixing the pages",
         )
     return BuiltSite(output, sum(1 for _ in output.rglob("*.html")), tuple(figure.name for figure in figures))
 
@@ -132,7 +132,7 @@ def _run_mkdocs(root: Path, results: Path, prepared: Prepared, output: Path) -> 
 
 
 class _Messages(logging.Handler):
-    """Keeps what MkDocs warns about, so that it can be told in one line."""
+    """Keeps what MkDocs warns about, to report it in one line."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)

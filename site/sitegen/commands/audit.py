@@ -53,7 +53,7 @@ class PageScores:
     Attributes:
         page: address below the site's; empty for the home page.
         scores: category → points out of 100.
-        goals: category → points that are asked for.
+        goals: category → points that are required.
         failed: audits that cost points in a category that misses its goal, with what they saw.
     """
 
@@ -89,13 +89,13 @@ def audit_site(root: Path, site: Path, pages: Sequence[str] = ()) -> Iterator[Fi
         MissingDependencyError: npm, Java, Node or a browser is not installed.
     """
     built = pages_of(site)
-    asked = [name.removesuffix("home") for name in pages] or built
-    unknown = [name for name in asked if name not in built]
+    chosen = [name.removesuffix("home") for name in pages] or built
+    unknown = [name for name in chosen if name not in built]
     if unknown or not built:
         raise SiteError(f"there is no page {', '.join(unknown)} in {site.name}", "pages of a built site", "invoke site")
     for problem in check_html(root, site):
         yield Finding(f"HTML    {problem}", missed=True)
-    for scored in score_pages(root, site, asked):
+    for scored in score_pages(root, site, chosen):
         points = ", ".join(f"{category} {value}" for category, value in scored.scores.items())
         yield Finding(f"{'missed' if scored.missed else 'fine  '}  {scored.page or 'home'}: {points}", scored.missed)
         for reason in scored.failed:
@@ -156,7 +156,7 @@ def score_pages(root: Path, site: Path, pages: list[str]) -> Iterator[PageScores
 
 
 def goals_of(page: str) -> dict[str, int]:
-    """What is asked of a page: category → points."""
+    """The points that a page must reach, by category."""
     goals = dict(EVERY_PAGE)
     if page.startswith(_UNLISTED) or page == "404.html":
         del goals["seo"]

@@ -1,4 +1,4 @@
-"""How fast the playground's engine is in a headless browser on this machine, beside what is asked of it.
+"""How fast the playground's engine is in a headless browser on this machine, beside what is required of it.
 
 A page starts the worker as a reader's page does. Training goes by the pipeline's protocol (warm-up steps, then measured
 ones; the median counts) and generation by the page's own settings (the best of three texts counts, as the worker tells
@@ -31,7 +31,7 @@ _TEXTS = 3
 
 @dataclass(frozen=True)
 class Reach:
-    """What is asked of one preset with one kind of kernels.
+    """The speed required of one preset with one kind of kernels.
 
     Attributes:
         task: "train" or "generate".
@@ -63,7 +63,7 @@ class Finding:
     """A figure beside its goal.
 
     Attributes:
-        reach: what was asked.
+        reach: what was required.
         value: milliseconds a step, or tokens a second.
         busy: processor seconds a second on the clock.
     """
@@ -89,7 +89,7 @@ class Finding:
         )
 
 
-# What the page asks its worker, asked by hand. The text is any: no time depends on it.
+# The page's own messages to its worker. The text is any: no time depends on it.
 _START = """async () => {
     const load = (name) => import(new URL(name, location.href));
     const modules = await Promise.all(["client.js", "layout.js", "safetensors.js"].map(load));
@@ -98,8 +98,8 @@ _START = """async () => {
     await client.call("start");
     const text = Uint8Array.from({ length: 100_000 }, (_, i) => 97 + ((i * 7 + (i >> 5)) % 26));
     const wave = (shape) => Float32Array.from({ length: size(shape) }, (_, i) => 0.04 * Math.sin(i * i));
-    globalThis.train = async ({ preset, ...asked }) => {
-        const message = { config: preset, batchSize: preset.batchSize, text, seed: 0, ...asked };
+    globalThis.train = async ({ preset, ...request }) => {
+        const message = { config: preset, batchSize: preset.batchSize, text, seed: 0, ...request };
         const { steps } = await client.call("measure", message);
         return steps.filter(({ isWarmup }) => !isWarmup).map(({ seconds }) => 1000 * seconds);
     };
@@ -165,6 +165,6 @@ def _find(reach: Reach, evaluate: Callable[[str, Any], Any], processor_seconds: 
     steps = {"kind": reach.kernels, "warmupSteps": WARMUP_STEPS, "measuredSteps": MEASURED_STEPS}
     texts = {"texts": _TEXTS, "count": reach.tokens}
     begun, used = time.perf_counter(), processor_seconds()
-    values = evaluate(f"(asked) => {reach.task}(asked)", {"preset": preset, **(steps if training else texts)})
+    values = evaluate(f"(request) => {reach.task}(request)", {"preset": preset, **(steps if training else texts)})
     busy = (processor_seconds() - used) / (time.perf_counter() - begun)
     return Finding(reach, statistics.median(values) if training else max(values), busy)

@@ -95,7 +95,7 @@ def read(results: Results) -> pd.DataFrame:
     rows["label"] = [label_of(str(line)) for line in rows["variant"]]
     rows["tier"] = [tier_of(str(line)) for line in rows["variant"]]
     rows["slot"] = stack_failures(rows)
-    # One crossing is written out: several lie too close together for words. The others tell when they are pointed at.
+    # One crossing is written out: several lie too close together for words. The others show theirs when pointed at.
     crossing = rows["state"] == _CROSSING
     rows["note"] = rows["value_text"].where(crossing & (crossing.cumsum() == 1), "")
     return rows

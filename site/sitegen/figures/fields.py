@@ -148,7 +148,7 @@ COMMAND = Field("command", "to repeat it", POINT | CROSS)
 MEASURED_ON = Field("measured_on")
 
 _IN_TABLE = replace(COMMAND, shown=COMMAND.shown | TABLE)
-# Where a value comes from; the second also tells the table how to repeat it.
+# Where a value comes from; in the second, the table has the command too.
 ORIGIN = (EVIDENCE, MACHINE, COMMAND, MEASURED_ON)
 FULL_ORIGIN = (EVIDENCE, MACHINE, _IN_TABLE, MEASURED_ON)
 

@@ -38,7 +38,7 @@ FIELDS = (
 
 
 def read(results: Results) -> pd.DataFrame:
-    """One row per generator and preset of the run that speaks for the preset; failed ones too."""
+    """One row per generator and preset of the preset's chosen run; failed ones too."""
     rows = peer_frame(results.generation_ratios)
     rows["label"] = numbered_labels(rows["preset"], rows["machine"])
     rate, seconds = rows["tokens_per_second"].astype(float), rows["seconds"].astype(float)
@@ -72,7 +72,7 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
 
 
 def describe(rows: pd.DataFrame) -> str:
-    """Tokens a second of everybody, preset by preset."""
+    """Tokens a second of each generator, preset by preset."""
 
     def words(group: pd.DataFrame) -> str:
         return ", ".join(f"{row['variant']} {row['tokens_text']}" for row in records(group))

@@ -75,7 +75,7 @@ class Values:
         return [*([self.bars(chart)] if self.ends else []), self.points(chart)]
 
     def projected(self, chart: alt.Chart, theme: Theme, tooltip: list[alt.Tooltip]) -> list[alt.Chart]:
-        """What the cost model says, drawn so that nobody takes it for a measurement: dashed, hollow, with a band.
+        """What the cost model says, drawn so that it cannot pass for a measurement: dashed, hollow, with a band.
 
         Args:
             chart: rows of one line each, among them those that ``bridge`` marks as part of a dashed line.

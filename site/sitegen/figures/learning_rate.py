@@ -75,7 +75,7 @@ def read(results: Results) -> pd.DataFrame:
 
 def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     """Lines of held-out loss over the rate, log scale; crosses where training diverged."""
-    # What all lines share is said once, above their names: a phone has no room for it three times.
+    # What all lines share stands once, above their names: a phone has no room for it three times.
     swept = rows[["preset", "corpus", "steps"]].drop_duplicates()
     name, shared = "series", None
     if len(swept) == 1:

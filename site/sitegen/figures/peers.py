@@ -1,4 +1,4 @@
-"""Our step time against everybody else's, and against the matrix products alone.
+"""Our step time against that of each peer, and against the matrix products alone.
 
     ratio(other, preset) = median step time of the other / ours, within one run on one machine
 

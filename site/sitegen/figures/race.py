@@ -1,7 +1,7 @@
 """Held-out loss over seconds of training, engine by engine: what a faster step is worth.
 
 The same batches and rates for all who run one recipe, the clock stopped during evaluations (``bench.training.race``).
-Shown are the races on the newest one's text and machine; where there are several recipes, a line's dashes tell which.
+Shown are the races on the newest one's text and machine; where there are several recipes, a line's dashes show which.
 """
 
 from __future__ import annotations

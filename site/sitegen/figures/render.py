@@ -65,7 +65,7 @@ def render_figure(
         what was written; None where there is nothing to draw.
 
     Raises:
-        SiteError: the figure asks the reader in a way that pages cannot show.
+        SiteError: the figure has an input that pages cannot show.
     """
     if rows.empty:
         return None
@@ -204,7 +204,7 @@ def _parquet(rows: pd.DataFrame) -> bytes:
 
 @lru_cache(maxsize=1)
 def _drawn(spec: str, vega_lite: str) -> str:
-    """The picture as the converter draws it; a PNG is asked for right after the SVG of the same specification."""
+    """The picture as the converter draws it; a PNG follows the SVG of the same specification."""
     svg: str = vl_convert.vegalite_to_svg(spec, vl_version=vega_lite)
     return svg
 
@@ -238,7 +238,7 @@ def _in_columns(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def lighter_svg(svg: str) -> str:
-    """A picture without the words that describe each mark, which no image tells, and to a hundredth of a pixel."""
+    """A picture to a hundredth of a pixel, without the descriptions of its marks, which no reader of an image hears."""
     return _TAG.sub(lambda tag: _DECIMALS.sub(r"\1", _DESCRIPTION.sub("", tag.group())), svg)
 
 

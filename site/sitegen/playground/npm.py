@@ -51,8 +51,8 @@ def run_npm(folder: Path, *arguments: str) -> None:
         raise MissingDependencyError("this task needs npm, which is not installed", run="apt-get install nodejs npm")
     done = subprocess.run([npm, *arguments], cwd=folder, check=False, capture_output=True, text=True)
     if done.returncode:
-        said = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
+        lines = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
         raise SiteError(
-            f"npm {arguments[0]} failed: {' '.join(said[:3])[:400]}",
+            f"npm {arguments[0]} failed: {' '.join(lines[:3])[:400]}",
             "a network for the first time, and sources that compile",
         )

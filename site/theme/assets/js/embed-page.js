@@ -1,7 +1,7 @@
-// A figure on a page of its own, made to be shown in a frame of somebody else's page.
+// A figure on a page of its own, made to be shown in a frame of another page.
 //
 // The address chooses: ?theme=dark (light, dark, or auto: as the system is), and ?PARAMETER=OPTION for each menu. The
-// page tells its height to whatever shows it, for embed.js to use. It fetches no data: the frame may be sandboxed, and
+// page sends its height to the page around it, for embed.js to use. It fetches no data: the frame may be sandboxed, and
 // then it has no origin that a server could let in.
 (() => {
   "use strict";
@@ -22,7 +22,7 @@
     return prefersDark.matches ? "dark" : "light";
   };
 
-  // The way back keeps the reader's view.
+  // The link back keeps the reader's view.
   const linkBack = () => {
     for (const link of document.querySelectorAll("a[data-figure]")) {
       const url = new URL(link.href);

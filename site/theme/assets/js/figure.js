@@ -87,7 +87,7 @@
 
   // ---- the chart ----
 
-  // Legends wrap by the width, and Vega lays them out before it knows the container's: tell it beforehand.
+  // Legends wrap by the width, and Vega lays them out before it knows the container's: set it beforehand.
   const setRoom = (spec, width) => {
     for (const signal of spec.signals) if (signal.name === "room") signal.value = width;
   };

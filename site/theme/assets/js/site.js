@@ -1,4 +1,4 @@
-// Tables that sort and filter, names for regions that Material leaves without one, a keyboard's way to what scrolls, and the
+// Tables that sort and filter, names for regions that Material leaves without one, a keyboard's access to what scrolls, and the
 // scripts that a page needs besides.
 (() => {
   "use strict";
@@ -31,7 +31,7 @@
 
   const FILTERED_FROM = 20; // rows; a shorter table is read faster than it is searched
 
-  // Rows that hold every word stay; how many they are is said to those who do not see it.
+  // Rows that hold every word stay; their number is announced to readers who do not see it.
   const makeFilterable = (table) => {
     const rows = [...table.tBodies[0].rows];
     const place = table.closest(".tg-table");
@@ -91,12 +91,12 @@
     }
   };
 
-  // What scrolls must be reachable by the keyboard; what fits must not be a stop on the way. What is folded away and what
-  // a long table holds is not asked, because the browser would have to lay it out; and all are asked before any is
+  // What scrolls must be reachable by the keyboard; what fits must not be a stop. What is folded away and what
+  // a long table holds is not measured, because the browser would have to lay it out; and all are measured before any is
   // changed, for the same reason.
-  const ASKED = ".tg-math, .tg-table:not(.tg-table--full), .md-typeset__scrollwrap:not(.tg-table *), .tg-sample pre";
+  const MEASURED = ".tg-math, .tg-table:not(.tg-table--full), .md-typeset__scrollwrap:not(.tg-table *), .tg-sample pre";
   const makeReachable = () => {
-    const seen = [...document.querySelectorAll(ASKED)].filter((region) => !region.closest("details:not([open])"));
+    const seen = [...document.querySelectorAll(MEASURED)].filter((region) => !region.closest("details:not([open])"));
     const scrolling = seen.map(
       (region) => region.scrollWidth > region.clientWidth || region.scrollHeight > region.clientHeight,
     );
@@ -106,7 +106,7 @@
     }
   };
 
-  // What is folded away and long comes when somebody unfolds it, from the page that its link leads to.
+  // What is folded away and long comes when it is unfolded, from the page that its link leads to.
   const bring = async ({ target }) => {
     const link = target.open ? target.querySelector(":scope > [data-part] > a") : null;
     const answer = link && (await fetch(link.href).catch(() => null));
@@ -118,7 +118,7 @@
     makeReachable();
   };
 
-  // Paper shows where these lead (site.css). Instant navigation makes every address complete, so an address does not tell.
+  // Paper shows where these lead (site.css). Instant navigation makes every address complete, so an address does not show it.
   const markElsewhere = () => {
     for (const link of document.querySelectorAll(".md-typeset a[href]")) {
       link.toggleAttribute("data-elsewhere", link.host !== location.host);
