@@ -13,13 +13,16 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from bench.arms.variants import check_variant
+from bench.planning.calibration import calibrate
 from bench.planning.loss_curve import LossCurve, LossEstimate, fit_loss_curve
 from bench.planning.memory import predicted_session_bytes
 from bench.planning.projection import StepTime, fit_models, measured_cells
@@ -82,6 +85,7 @@ class Budget:
         model: behind the projections; None with too few measured presets.
         step_share: share of a run's wall time that is spent in steps.
         text_bytes: size of the text; None if it is not known without reading it.
+        calibrated: whether the step times come from a few steps taken just now, and not from rows.
     """
 
     minutes: float
@@ -93,6 +97,7 @@ class Budget:
     model: CostModel | None
     step_share: float
     text_bytes: int | None
+    calibrated: bool = False
 
 
 def plan_budget(
@@ -104,6 +109,7 @@ def plan_budget(
     variant: str,
     corpus: str,
     presets: tuple[str, ...] = (),
+    measure: Callable[[], dict[str, float]] | None = None,
 ) -> Budget:
     """Work out what a span of time gives.
 
@@ -116,19 +122,30 @@ def plan_budget(
         variant: engine or variant.
         corpus: the text's name.
         presets: all when empty.
+        measure: takes step times where this machine has none on record; without it, another machine's are taken.
 
     Raises:
         ConfigError: the time is not above 0, or a preset does not exist.
-        ResultsError: no benchmark of this engine is on record, here or elsewhere.
+        ResultsError: there are no step times of this engine.
     """
     if not (math.isfinite(minutes) and minutes > 0):
         raise ConfigError(f"minutes is {minutes:g}", "a number above 0", "invoke estimate --minutes 15")
     for name in presets:
         get_preset(name)
     cells, here = _cells_for(measured_cells(runs, steps), machine, variant)
-    times = [StepTime(cell.scope, variant, cell.preset, cell.seconds.median) for cell in cells]
-    model = fit_models(times).get(cells[0].scope, {}).get(variant)
-    measured = {time.preset: time.seconds for time in times}
+    calibrated = not here and measure is not None
+    if measure is not None and not here:
+        measured, here, shown = measure(), True, machine
+    elif cells:
+        measured, shown = {cell.preset: cell.seconds.median for cell in cells}, cells[0].machine
+    else:
+        raise ResultsError(
+            f"no benchmark of {variant} is on record",
+            "rows of this engine, of this machine or another",
+            f"invoke bench --suite quick --engines '{variant}'",
+        )
+    scope = ("", "")
+    model = fit_models(StepTime(scope, variant, *time) for time in measured.items()).get(scope, {}).get(variant)
     curves = loss_curves(runs, steps, corpus)
     share = _step_share(runs, steps, variant)
     rows = []
@@ -154,10 +171,11 @@ def plan_budget(
         corpus,
         tuple(rows),
         here,
-        json.loads(cells[0].machine),
+        json.loads(shown),
         model,
         share,
         CORPORA[corpus].n_bytes if corpus in CORPORA else None,
+        calibrated,
     )
 
 
@@ -187,15 +205,9 @@ def _cells_for(measured: list[CellSummary], machine: str, variant: str) -> tuple
     This machine's own rows if there are any, else another's; published or local, whichever have more presets.
     """
     own = [cell for cell in measured if cell.variant == variant]
-    if not own:
-        raise ResultsError(
-            f"no benchmark of {variant} is on record",
-            "rows of this engine, of this machine or another",
-            f"invoke bench --suite quick --engines '{variant}'",
-        )
     here = sha256_text(machine)
     mine = [cell for cell in own if cell.machine_hash == here]
-    return max(grouped(mine or own, lambda cell: cell.scope).values(), key=len), bool(mine)
+    return max(grouped(mine or own, lambda cell: cell.scope).values(), key=len, default=[]), bool(mine)
 
 
 # ---- training runs ---------------------------------------------------------------------------------------
@@ -283,15 +295,18 @@ def make_budget(
     corpus: str,
     machine: str | None = None,
     memory: Memory | None = None,
+    announce: Callable[[str], None] = print,
 ) -> Budget:
-    """The budget from what is on record; arguments and errors as of :func:`print_estimate`."""
+    """The budget from what is on record, or from a few steps; arguments and errors as of :func:`print_estimate`."""
+    variant, memory = check_variant(variant), memory or available_memory()
     return plan_budget(
         read_table("runs", results_root),
         read_table("steps", results_root),
         minutes,
         machine or fresh_machine(),
-        memory or available_memory(),
-        check_variant(variant),
+        memory,
+        variant,
         corpus,
         (preset,) if preset else (),
+        partial(calibrate, variant, memory, announce),
     )

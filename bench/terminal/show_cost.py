@@ -15,7 +15,7 @@ from bench.training.advice import loss_text
 from tinygpt.system.memory import Memory
 from tinygpt.terminal.command_name import as_called
 from tinygpt.terminal.output import make_console
-from tinygpt.terminal.quantities import DASH, duration, gibibytes, short_count
+from tinygpt.terminal.quantities import DASH, duration, gibibytes, short_count, span
 
 
 def print_estimate(
@@ -42,7 +42,7 @@ def print_estimate(
 
     Raises:
         ConfigError: the time, the preset or the engine cannot be used.
-        ResultsError: nothing of this engine is on record.
+        ResultsError: there are no step times of this engine.
     """
     console = console or make_console()
     budget = make_budget(results_root, minutes, preset, variant, corpus, machine, memory)
@@ -54,9 +54,8 @@ def print_estimate(
 
 
 def _heading(budget: Budget) -> str:
-    span = f"{budget.minutes:g} minute{'' if budget.minutes == 1 else 's'}"
-    where = "this machine" if budget.here else "another machine"
-    return f"{span} of {budget.variant} on {where}, text {budget.corpus}"
+    where = "this machine, by a few steps taken now" if budget.calibrated else "this machine"
+    return f"{span(budget.minutes)} of {budget.variant} on {where}, text {budget.corpus}"
 
 
 def _print_table(console: Console, budget: Budget) -> None:
@@ -92,8 +91,6 @@ def _passes_text(budget: Budget, row: BudgetRow) -> str:
 def _notes(budget: Budget) -> list[str]:
     rows = budget.rows
     notes = []
-    if not budget.here:
-        notes.append(_elsewhere(budget))
     if any(row.projected for row in rows) and budget.model is not None:
         notes.append(f"~ projected, not measured. {error_sentence(budget.model)}")
     if budget.text_bytes:
@@ -118,14 +115,6 @@ def error_sentence(model: CostModel) -> str:
     )
 
 
-def _elsewhere(budget: Budget) -> str:
-    cpu, cores = budget.machine.get("cpu"), budget.machine.get("cores")
-    return (
-        f"This machine has not measured {budget.variant}: the times are those of {cpu}, {cores} cores. "
-        "To measure this one: invoke bench --suite quick"
-    )
-
-
 def _print_sentences(console: Console, budget: Budget, row: BudgetRow) -> None:
     entry_times = f"{duration(row.step.seconds)} a step"
     if row.projected:
@@ -147,8 +136,6 @@ def _print_sentences(console: Console, budget: Budget, row: BudgetRow) -> None:
     for name, text in lines:
         table.add_row(name, escape(text))
     console.print(table)
-    for note in _notes(budget)[: 1 if not budget.here else 0]:
-        console.print(as_called(note), highlight=False, markup=False)
 
 
 def _loss_sentence(row: BudgetRow) -> str:

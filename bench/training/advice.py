@@ -16,7 +16,7 @@ from bench.planning.budget import Budget, BudgetRow
 from bench.training.record_training import Expected
 from tinygpt.errors import CapacityError
 from tinygpt.presets import PRESETS
-from tinygpt.terminal.quantities import DASH, duration, short_count
+from tinygpt.terminal.quantities import DASH, duration, short_count, span
 from tinygpt.training.events import StopRecord
 from tinygpt.training.plan import TrainingPlan
 
@@ -31,13 +31,13 @@ class Advice:
     Attributes:
         row: the chosen preset's row of the budget.
         minutes: the span.
-        by_loss: whether the expected loss decided, and not the preset's size.
+        reason: what decided for the preset.
         departures: options of the run that no curve is of; empty for the preset's own settings.
     """
 
     row: BudgetRow
     minutes: float
-    by_loss: bool
+    reason: str
     departures: str = ""
 
     @property
@@ -58,7 +58,7 @@ class Advice:
 
 
 def advise(budget: Budget) -> Advice:
-    """Choose a preset.
+    """Choose a preset of the budget's; where it has one, that was asked for.
 
     Raises:
         CapacityError: none fits into the memory that is available.
@@ -66,23 +66,25 @@ def advise(budget: Budget) -> Advice:
     fitting = [row for row in budget.rows if row.fits]
     if not fitting:
         raise CapacityError("no preset fits into the memory that is available", "a smaller preset", "invoke doctor")
+    if len(budget.rows) == 1:
+        return Advice(fitting[0], budget.minutes, "as asked")
     known = [row for row in fitting if row.loss is not None]
     if known:
-        return Advice(min(known, key=lambda row: row.loss.loss if row.loss else 0.0), budget.minutes, by_loss=True)
+        best = min(known, key=lambda row: row.loss.loss if row.loss else 0.0)
+        return Advice(best, budget.minutes, "the lowest expected loss")
     enough = [row for row in fitting if row.tokens >= TOKENS_PER_PARAMETER * PRESETS[row.preset].model.n_parameters]
-    return Advice((enough or fitting[:1])[-1], budget.minutes, by_loss=False)
+    return Advice((enough or fitting[:1])[-1], budget.minutes, "the largest that so much text is enough for")
 
 
 def advice_text(advice: Advice) -> str:
     """The advice in one sentence."""
     row = advice.row
-    why = "the lowest expected loss" if advice.by_loss else "the largest that so much text is enough for"
     step = duration(row.step.seconds) + (" projected" if row.projected else "")
     loss = "" if row.loss is None else f"; held-out loss about {loss_text(row).removesuffix(' *')} nats per byte"
     if loss and advice.departures:
         loss += f" at the preset's own settings; how far {advice.departures} leads, no recorded run tells"
     return (
-        f"{advice.minutes:g} minutes: preset {row.preset} ({why}), {advice.steps:,} steps at {step} each, "
+        f"{span(advice.minutes)}: preset {row.preset} ({advice.reason}), {advice.steps:,} steps at {step} each, "
         f"{short_count(row.tokens)} bytes read{loss}"
     )
 

@@ -28,6 +28,11 @@ def duration(seconds: float) -> str:
     return next((f"{seconds * scale:.3g} {unit}" for limit, scale, unit in _UNITS if seconds < limit), DASH)
 
 
+def span(minutes: float) -> str:
+    """A span of time as people say it: 1 minute, 2.5 minutes."""
+    return f"{minutes:g} minute{'' if minutes == 1 else 's'}"
+
+
 def milliseconds(seconds: float) -> str:
     """A time in milliseconds whose unit stands in a heading: 0.012, 3.41, 18.7, 132, 1,234."""
     value = seconds * 1e3

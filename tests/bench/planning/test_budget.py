@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
+from bench.planning import calibration
 from bench.planning.budget import Budget, BudgetRow, loss_curves, plan_budget
+from bench.planning.calibration import calibrate
+from bench.planning.memory import predicted_peak_bytes
 from bench.records.process_rows import Process, RunContext
 from bench.records.protocol import training_protocol
 from bench.records.provenance import Provenance
@@ -127,15 +130,6 @@ def test_the_longest_run_of_a_preset_speaks_for_it(results_root):
     assert loss_curves(*tables, "squares")["small"].last_tokens == 3000 * PRESETS["small"].tokens_per_step
 
 
-def test_another_machine_s_times_are_used_only_with_a_word_about_it(results_root, console):
-    tables = results(results_root, machine=OTHER)
-    assert not budget(tables).here
-    print_estimate(results_root, 15, None, "vectorized", "squares", console, MACHINE, ROOMY)
-    printed = console.file.getvalue()
-    assert "on another machine" in printed
-    assert "Another CPU, 64 cores" in printed and "invoke bench --suite quick" in printed
-
-
 def test_this_machine_s_own_rows_come_first(results_root):
     results(results_root, machine=OTHER)
     write_tables(results_root, "run-mine", bench_rows({"tiny": 0.001, "small": 0.002}, run_id="run-mine"))
@@ -171,3 +165,27 @@ def test_what_was_not_measured_is_said(results_root):
     with pytest.raises(ResultsError, match="too few presets to project huge"):
         budget(tables, ("huge",))
     assert [one.preset for one in budget(tables).rows] == ["tiny"]
+
+
+def test_a_machine_that_has_measured_nothing_takes_a_few_steps(results_root):
+    other = results(results_root, machine=OTHER)
+    for tables in (other, (other[0].head(0), other[1].head(0))):
+        found = budget(tables, measure=lambda: {"tiny": 0.004, "small": 0.03})
+        assert found.here and found.calibrated
+        assert row(found, "tiny").step.seconds == 0.004 and not row(found, "tiny").projected
+        assert row(found, "xl").projected
+    known = budget(results(results_root / "own"), measure=lambda: pytest.fail("it has step times"))
+    assert known.here and not known.calibrated
+
+
+def test_calibration_takes_steps_at_what_fits(monkeypatch):
+    monkeypatch.setattr(calibration, "_SECONDS", 1e9)
+    said: list[str] = []
+    found = calibrate("numpy", Memory(predicted_peak_bytes("numpy", *small_and_its_batch()), "a test"), said.append)
+    assert [*found] == ["tiny", "small"]
+    assert 0 < found["tiny"] < found["small"]
+    assert said == ["no benchmark of numpy on this machine is on record: taking a few steps, up to 1000000000 s"]
+
+
+def small_and_its_batch():
+    return PRESETS["small"].model, PRESETS["small"].train

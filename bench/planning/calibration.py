@@ -1,0 +1,59 @@
+"""Step times of a machine that has measured nothing: a few steps of the smallest presets, taken now and not stored.
+
+No measurement in the sense of the method: one process, no interleaving, no rounds. It is enough for an estimate, whose
+cost model says how far off it is.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from bench.planning.memory import predicted_peak_bytes
+from tinygpt.engines import create_engine
+from tinygpt.presets import PRESETS
+from tinygpt.system.memory import Memory
+
+_WARM_UP, _STEPS = 2, 5
+_SECONDS = 15.0  # in all; a preset is not begun that would go beyond
+_GROWTH = 5.0  # a step of the next preset takes at most about so many times as long
+
+
+def calibrate(variant: str, memory: Memory, announce: Callable[[str], None]) -> dict[str, float]:
+    """Take a few steps at every preset that is quick enough.
+
+    Args:
+        variant: engine or variant.
+        memory: what there is; presets that do not fit are left out.
+        announce: is told what is done.
+
+    Returns:
+        preset → median seconds of a step; one at least.
+
+    Raises:
+        ConfigError: the engine cannot be made.
+    """
+    announce(f"no benchmark of {variant} on this machine is on record: taking a few steps, up to {_SECONDS:.0f} s")
+    seconds: dict[str, float] = {}
+    started, last = time.perf_counter(), 0.0
+    for name, preset in PRESETS.items():
+        expected = _GROWTH * last * (_WARM_UP + _STEPS)
+        fits = predicted_peak_bytes(variant, preset.model, preset.train) <= memory.available
+        if seconds and (not fits or time.perf_counter() - started + expected > _SECONDS):
+            break
+        last = seconds[name] = _median_step(variant, name)
+    return seconds
+
+
+def _median_step(variant: str, name: str) -> float:
+    preset = PRESETS[name]
+    engine = create_engine(variant, preset.model, preset.train)
+    tokens = np.random.default_rng(0).integers(0, 256, (preset.train.batch_size, preset.model.context_length + 1))
+    times = []
+    for _ in range(_WARM_UP + _STEPS):
+        start = time.perf_counter()
+        engine.train_step(tokens[:, :-1], tokens[:, 1:])
+        times.append(time.perf_counter() - start)
+    return float(np.median(times[_WARM_UP:]))
