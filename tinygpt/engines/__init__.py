@@ -1,4 +1,4 @@
-"""The engine registry: one table, name → how to make it. A new engine is one new file and one new row."""
+"""The table of engines, and the function that makes one by name. A new engine is one new file and one new row."""
 
 from __future__ import annotations
 
@@ -33,13 +33,12 @@ class EngineEntry:
     """A row of the registry.
 
     Attributes:
-        module: where the engine lives; imported only when the engine is made.
-        class_name: the engine's class in that module.
+        module: the engine's module, imported only when the engine is made.
+        class_name: its class in that module.
         summary: one line for listings.
-        options: option name → function that parses its text form, as in ``vectorized[threads=1]``.
-        placement: options that say where the same numbers are computed, and in what order; a resumed run may change
-            them.
-        extra: of the package that has to be installed for it; None if it runs wherever this package does.
+        options: option name → function that parses its text, as in ``vectorized[threads=1]``.
+        placement: options for where, and in what order, the same numbers are computed; a resumed run may change them.
+        extra: the extra of this package that it needs; None if it runs in every installation.
     """
 
     module: str
@@ -51,11 +50,7 @@ class EngineEntry:
 
 
 def yes_or_no(text: str) -> bool:
-    """An option that is on or off.
-
-    Raises:
-        ValueError: it is neither ``yes`` nor ``no``.
-    """
+    """Parse an option that is ``yes`` or ``no``; raise ValueError for any other text."""
     if text not in ("yes", "no"):
         raise ValueError(text)
     return text == "yes"
@@ -78,31 +73,19 @@ ENGINES = {
         "tinygpt.engines.jax.engine",
         "JaxEngine",
         "one compiled program on accelerators, several of them, or several hosts; needs the extra jax",
-        {
-            "device": str,
-            "mesh": str,
-            "precision": str,
-            "layers": str,
-            "remat": yes_or_no,
-            "dispatch": int,
-        },
+        {"device": str, "mesh": str, "precision": str, "layers": str, "remat": yes_or_no, "dispatch": int},
         placement=frozenset({"device", "mesh", "layers", "remat", "dispatch"}),
         extra="jax",
     ),
 }
-"""Name → how to make the engine."""
 
 DEFAULT_ENGINE = "vectorized"
-# Engines for the processor, which every installation has.
+# Engines that run in every installation.
 CPU_ENGINES = tuple(name for name, entry in ENGINES.items() if entry.extra is None)
 
 
 def get_engine(name: str) -> EngineEntry:
-    """Look an engine up by name.
-
-    Raises:
-        ConfigError: there is no such engine; the message suggests the nearest name.
-    """
+    """Look up an engine; the ConfigError for an unknown name suggests the nearest one."""
     if name not in ENGINES:
         raise unknown_name("engine", name, ENGINES, f"invoke train --engine {DEFAULT_ENGINE}")
     return ENGINES[name]
@@ -133,14 +116,14 @@ def parse_variant(text: str) -> tuple[str, dict[str, Any]]:
 
 
 def format_variant(name: str, options: dict[str, Any]) -> str:
-    """The inverse of :func:`parse_variant`."""
+    """Write a variant, as :func:`parse_variant` reads it."""
     words = {True: "yes", False: "no"}
     texts = [f"{key}={words[value] if isinstance(value, bool) else value}" for key, value in options.items()]
     return f"{name}[{','.join(texts)}]" if texts else name
 
 
 def with_mesh(variant: str, mesh: str) -> str:
-    """A variant with its devices arranged as ``data=2,fsdp=4`` says; inside brackets that reads ``data2-fsdp4``.
+    """Return a variant with a mesh such as ``data=2,fsdp=4``, which becomes ``data2-fsdp4`` inside the brackets.
 
     Raises:
         ConfigError: the engine has no option ``mesh``.
@@ -160,15 +143,15 @@ def create_engine(
     weights: Mapping[str, np.ndarray] | None = None,
     **options: Any,
 ) -> Engine:
-    """Make an engine with the starting weights that belong to a seed, or with given ones.
+    """Make an engine with a seed's starting weights, or with given ones.
 
     Args:
         name: an engine, or a variant such as ``vectorized[threads=1]``.
         model: the model's shape.
         train: batch and optimiser settings.
-        seed: equal seeds give every engine identical weights, and identical dropout masks.
-        weights: name → array to begin with instead of the seed's, such as another engine's ``state_dict()``.
-        options: the engine's options, over those in the name.
+        seed: equal seeds give every engine identical weights and identical dropout masks.
+        weights: starting weights in place of the seed's, such as another engine's ``state_dict()``.
+        options: engine options that override those in the name.
 
     Raises:
         ConfigError: the engine or an option is unknown.

@@ -1,4 +1,4 @@
-"""The seam that everything hangs on: what an engine is, whatever computes inside it."""
+"""The interface of every engine."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tinygpt.params import Arrays, check_shapes, initial_parameters, parameter_s
 
 @dataclass(frozen=True)
 class StepResult:
-    """What one training step reports.
+    """Result of one training step.
 
     Attributes:
         loss: mean cross-entropy before the update, nats per token.
@@ -34,16 +34,12 @@ class Engine(ABC):
     """A GPT-2 that can be trained. Inputs and targets are integer arrays (B, T), values in [0, V).
 
     Attributes:
-        name: of the engine.
-        has_dropout: whether settings may ask for dropout.
-        model: the model's shape.
-        train: batch and optimiser settings.
-        seed: of the dropout masks; :meth:`create` sets it.
-        steps_per_dispatch: steps that :meth:`train_steps` prefers to take together.
+        seed: seeds the dropout masks; :meth:`create` sets it.
+        steps_per_dispatch: the number of steps that :meth:`train_steps` prefers to take at once.
         processes: the processes that train this model.
 
     Raises:
-        ConfigError: the settings ask for dropout, and the engine has none.
+        ConfigError: the settings have dropout, and the engine does not.
     """
 
     name: ClassVar[str]
@@ -71,14 +67,7 @@ class Engine(ABC):
         weights: Mapping[str, np.ndarray] | None = None,
         **options: Any,
     ) -> Self:
-        """A new engine, ready to train.
-
-        Args:
-            model: the model's shape.
-            train: batch and optimiser settings.
-            seed: equal seeds give every engine identical weights, and identical dropout masks.
-            weights: to begin with instead of the seed's, as :meth:`state_dict` gives them.
-            options: of the class's constructor.
+        """Make an engine that is ready to train; arguments as for :func:`tinygpt.engines.create_engine`.
 
         Raises:
             CheckpointError: the weights do not fit the model.
@@ -93,56 +82,47 @@ class Engine(ABC):
 
     @abstractmethod
     def train_step(self, inputs: np.ndarray, targets: np.ndarray, learning_rate: float | None = None) -> StepResult:
-        """Forward, backward, clip to ``train.grad_clip``, one AdamW update; dropout acts here and nowhere else.
+        """Do a forward and backward pass with dropout, clip to ``train.grad_clip``, and make one AdamW update.
 
         Args:
-            inputs: token ids (B, T), B the rows of all batches that are accumulated.
+            inputs: token ids (B, T), where B counts the rows of all accumulated batches.
             targets: the next token at each position (B, T).
-            learning_rate: this step's rate; the configuration's when omitted.
+            learning_rate: this step's rate; by default the configuration's.
         """
 
     def train_steps(
         self, inputs: np.ndarray, targets: np.ndarray, learning_rates: Sequence[float] | None = None
     ) -> list[StepResult]:
-        """Several training steps, one after the other.
-
-        Args:
-            inputs: token ids (K, B, T), a batch for each step.
-            targets: the next tokens (K, B, T).
-            learning_rates: K of them; the configuration's when omitted.
-
-        Returns:
-            K results.
-        """
+        """Take K training steps with inputs and targets (K, B, T), and K rates in place of the configuration's."""
         rates: Sequence[float | None] = learning_rates or [None] * len(inputs)
         return [self.train_step(*batch) for batch in zip(inputs, targets, rates, strict=True)]
 
     @abstractmethod
     def loss_and_gradients(self, inputs: np.ndarray, targets: np.ndarray) -> tuple[float, Arrays]:
-        """Mean loss in nats per token and ∂loss/∂parameter by name; nothing is updated."""
+        """Return the mean loss in nats per token and ∂loss/∂parameter by name; update nothing."""
 
     @abstractmethod
     def logits(self, inputs: np.ndarray) -> np.ndarray:
-        """Scores before the softmax, (B, T, V) float32."""
+        """Return the scores before the softmax, (B, T, V) float32."""
 
     @abstractmethod
     def parameters(self) -> Arrays:
-        """Current weights by name: to read, valid until the next step."""
+        """Return the current weights by name, read-only and valid until the next step."""
 
     @abstractmethod
     def optimizer_state(self) -> OptimizerState:
-        """A copy of AdamW's state."""
+        """Return a copy of AdamW's state."""
 
     @abstractmethod
     def _replace_parameters(self, state: Arrays) -> None:
-        """Take over weights whose names and shapes were checked."""
+        """Replace the weights; names and shapes are checked."""
 
     @abstractmethod
     def load_optimizer_state(self, state: OptimizerState) -> None:
-        """Take over AdamW's state, so that the next update continues the old run."""
+        """Replace AdamW's state, so that the next update continues an earlier run."""
 
     def loss(self, inputs: np.ndarray, targets: np.ndarray) -> float:
-        """Mean cross-entropy in nats per token, without gradients: log Σ exp(z) − z[target]."""
+        """Return the mean cross-entropy in nats per token, log Σ exp(z) − z[target], without gradients."""
         logits = self.logits(inputs).astype(np.float64)  # (B, T, V)
         logits -= logits.max(axis=-1, keepdims=True)
         log_normalizer = np.log(np.exp(logits).sum(axis=-1))  # (B, T)
@@ -150,7 +130,7 @@ class Engine(ABC):
         return float((log_normalizer - chosen).mean())
 
     def state_dict(self) -> Arrays:
-        """A copy of the weights: name → float32 array of the shape in ``parameter_shapes``."""
+        """Copy the weights: name → float32 array of the shape in ``parameter_shapes``."""
         return {name: np.array(value, np.float32) for name, value in self.parameters().items()}
 
     def load_state_dict(self, state: Mapping[str, np.ndarray]) -> None:
@@ -164,24 +144,24 @@ class Engine(ABC):
         self._replace_parameters({name: np.asarray(state[name], np.float32) for name in shapes})
 
     def process_ids(self) -> tuple[int, ...]:
-        """Processes that compute for this one, whose memory counts as its own."""
+        """List the processes that compute for this one; their memory counts as its own."""
         return ()
 
     def options(self) -> dict[str, Any]:
-        """What makes this a variant of its engine (threads, kernels, …), for records and checkpoints."""
+        """Return the options of this variant (threads, kernels, …), for records and checkpoints."""
         return {}
 
     def _mask_draw(self, step: int) -> MaskDraw | None:
-        """The masks of an update, counted from 0; None without dropout."""
+        """Return the masks of an update, counted from 0, or None without dropout."""
         return MaskDraw(self.train.dropout, mask_key(self.seed), step) if self.train.dropout else None
 
     def _parts(self, rows: int) -> list[slice]:
-        """The rows of a step, cut into the batches whose gradients are accumulated: as equal as can be."""
+        """Cut the rows of a step into accumulated batches of nearly equal size."""
         count = min(self.train.accumulation, rows)
         return [slice(rows * part // count, rows * (part + 1) // count) for part in range(count)]
 
     def _check_batch(self, inputs: np.ndarray, targets: np.ndarray | None = None) -> None:
-        """Refuse token arrays that the model cannot read, before any arithmetic."""
+        """Refuse token arrays that the model cannot read."""
         limit = self.model.context_length
         if inputs.ndim != 2 or inputs.shape[0] < 1 or not 1 <= inputs.shape[1] <= limit:
             raise ConfigError(f"inputs have shape {inputs.shape}", f"(batch, tokens) with 1 to {limit} tokens per row")
@@ -192,17 +172,15 @@ class Engine(ABC):
             if not np.issubdtype(tokens.dtype, np.integer):
                 raise ConfigError(f"{name} hold {tokens.dtype}", "integers")
             if int(tokens.min()) < 0 or int(tokens.max()) >= self.model.vocab_size:
-                raise ConfigError(
-                    f"{name} hold tokens from {tokens.min()} to {tokens.max()}",
-                    f"0 to {self.model.vocab_size - 1}",
-                )
+                problem = f"{name} hold tokens from {tokens.min()} to {tokens.max()}"
+                raise ConfigError(problem, f"0 to {self.model.vocab_size - 1}")
 
 
 def as_array(values: Sequence[Sequence[float]], shape: tuple[int, ...], double: bool = False) -> np.ndarray:
-    """Rows of Python floats → array of a shape, float32 unless double precision is asked for."""
+    """Turn rows of Python floats into an array, float32 or float64."""
     return np.array(values, np.float64 if double else np.float32).reshape(shape)
 
 
 def as_arrays(weights: Mapping[str, Sequence[Sequence[float]]], model: ModelConfig, double: bool = False) -> Arrays:
-    """Rows of Python floats by name → arrays of the model's shapes, float32 unless double precision is asked for."""
+    """Turn rows of Python floats by name into arrays of the model's shapes, float32 or float64."""
     return {name: as_array(weights[name], shape, double) for name, shape in parameter_shapes(model).items()}

@@ -1,8 +1,7 @@
-"""Engine ``numpy``: textbook vectorization, temporaries and all. Slow on purpose nowhere, clever nowhere.
+"""Engine ``numpy``: textbook vectorization with temporaries, neither slow on purpose nor clever.
 
-Every other engine is tested against this one. The layers and their derivations are in ``tinygpt/layers.py``;
-this file is the wiring: one forward that keeps what the backward needs, and one backward that walks the same
-list in reverse.
+Every other engine is tested against this one. ``tinygpt/layers.py`` has the layers and their derivations. This file
+connects them: a forward that keeps what the backward needs, and a backward that visits the layers in reverse.
 """
 
 from __future__ import annotations
@@ -35,12 +34,12 @@ from tinygpt.params import Arrays, is_decayed, parameter_shapes
 from tinygpt.system.stopping import interrupts_deferred
 
 NormCache = tuple[np.ndarray, np.ndarray]
-Masks = Sequence[np.ndarray | None]  # of the sites in data-flow order, (B, T, D) each; None without dropout
+Masks = Sequence[np.ndarray | None]  # one per dropout site in data-flow order, (B, T, D) each; None without dropout
 
 
 @dataclass(frozen=True)
 class BlockCache:
-    """What one block's backward needs; N stands for (B, T)."""
+    """Arrays that a block's backward needs; N is (B, T)."""
 
     normed_1: np.ndarray  # (N, D) input of c_attn
     norm_1: NormCache
@@ -69,67 +68,64 @@ class NumpyEngine(Engine):
 
     # ---- forward -----------------------------------------------------------------------------------------
 
+    def _linear(self, name: str, x: np.ndarray) -> np.ndarray:
+        return linear(x, self.weights[f"{name}.weight"], self.weights[f"{name}.bias"])
+
+    def _norm(self, name: str, x: np.ndarray) -> tuple[np.ndarray, NormCache]:
+        return layer_norm(x, self.weights[f"{name}.weight"], self.weights[f"{name}.bias"], self.model.layer_norm_eps)
+
     def _block(self, x: np.ndarray, h: str, masks: Masks) -> tuple[np.ndarray, BlockCache]:
-        """One transformer block, pre-LayerNorm: x (B, T, D) → (B, T, D); ``masks`` are its two branches'."""
-        w, eps = self.weights, self.model.layer_norm_eps
-        normed_1, norm_1 = layer_norm(x, w[f"{h}.ln_1.weight"], w[f"{h}.ln_1.bias"], eps)
-        qkv = linear(normed_1, w[f"{h}.attn.c_attn.weight"], w[f"{h}.attn.c_attn.bias"])  # (B, T, 3 D)
-        mixed, heads = attention(qkv, self.model.n_heads)
-        x = x + dropped(linear(mixed, w[f"{h}.attn.c_proj.weight"], w[f"{h}.attn.c_proj.bias"]), masks[0])
-        normed_2, norm_2 = layer_norm(x, w[f"{h}.ln_2.weight"], w[f"{h}.ln_2.bias"], eps)
-        hidden = linear(normed_2, w[f"{h}.mlp.c_fc.weight"], w[f"{h}.mlp.c_fc.bias"])  # (B, T, F)
+        """Run one pre-LayerNorm transformer block: x (B, T, D) → (B, T, D); ``masks`` are those of its two branches."""
+        normed_1, norm_1 = self._norm(f"{h}.ln_1", x)
+        mixed, heads = attention(self._linear(f"{h}.attn.c_attn", normed_1), self.model.n_heads)
+        x = x + dropped(self._linear(f"{h}.attn.c_proj", mixed), masks[0])
+        normed_2, norm_2 = self._norm(f"{h}.ln_2", x)
+        hidden = self._linear(f"{h}.mlp.c_fc", normed_2)  # (B, T, F)
         activated, hidden_tanh = gelu(hidden)
-        x = x + dropped(linear(activated, w[f"{h}.mlp.c_proj.weight"], w[f"{h}.mlp.c_proj.bias"]), masks[1])
+        x = x + dropped(self._linear(f"{h}.mlp.c_proj", activated), masks[1])
         return x, BlockCache(normed_1, norm_1, heads, mixed, normed_2, norm_2, hidden, hidden_tanh, activated)
 
     def _forward(self, inputs: np.ndarray, masks: Masks) -> tuple[np.ndarray, list[BlockCache], np.ndarray, NormCache]:
         """Tokens (B, T) → logits (B, T, V), with the blocks' caches and the last norm's output and cache."""
-        w = self.weights
-        x = dropped(embed(inputs, w["wte.weight"], w["wpe.weight"]), masks[0])
+        x = dropped(embed(inputs, self.weights["wte.weight"], self.weights["wpe.weight"]), masks[0])
         caches = []
         for layer in range(self.model.n_layers):
             x, cache = self._block(x, f"h.{layer}", masks[1 + 2 * layer : 3 + 2 * layer])
             caches.append(cache)
-        final, norm_f = layer_norm(x, w["ln_f.weight"], w["ln_f.bias"], self.model.layer_norm_eps)
-        return final @ w["wte.weight"].T, caches, final, norm_f  # the head is the embedding, transposed
+        final, norm_f = self._norm("ln_f", x)
+        return final @ self.weights["wte.weight"].T, caches, final, norm_f  # the head is the embedding, transposed
 
     # ---- backward ----------------------------------------------------------------------------------------
+
+    def _linear_backward(self, name: str, dy: np.ndarray, x: np.ndarray, grads: Arrays) -> np.ndarray:
+        dx, grads[f"{name}.weight"], grads[f"{name}.bias"] = linear_backward(dy, x, self.weights[f"{name}.weight"])
+        return dx
+
+    def _norm_backward(self, name: str, dy: np.ndarray, cache: NormCache, grads: Arrays) -> np.ndarray:
+        weight, bias = f"{name}.weight", f"{name}.bias"
+        dx, grads[weight], grads[bias] = layer_norm_backward(dy, self.weights[weight], cache)
+        return dx
 
     def _block_backward(self, dx: np.ndarray, h: str, cache: BlockCache, masks: Masks, grads: Arrays) -> np.ndarray:
         """∂loss/∂(block output) → ∂loss/∂(block input), both (B, T, D), the block's gradients into ``grads``.
 
-        Each ``x + f(x)`` sends dx down both paths, so the branch's gradient is added to the one that stays.
+        Each ``x + f(x)`` sends dx down both paths, so the branch's gradient is added to dx itself.
         """
-        w = self.weights
-        dactivated, grads[f"{h}.mlp.c_proj.weight"], grads[f"{h}.mlp.c_proj.bias"] = linear_backward(
-            dropped(dx, masks[1]), cache.activated, w[f"{h}.mlp.c_proj.weight"]
-        )
+        dactivated = self._linear_backward(f"{h}.mlp.c_proj", dropped(dx, masks[1]), cache.activated, grads)
         dhidden = gelu_backward(dactivated, cache.hidden, cache.hidden_tanh)
-        dnormed_2, grads[f"{h}.mlp.c_fc.weight"], grads[f"{h}.mlp.c_fc.bias"] = linear_backward(
-            dhidden, cache.normed_2, w[f"{h}.mlp.c_fc.weight"]
-        )
-        dbranch, grads[f"{h}.ln_2.weight"], grads[f"{h}.ln_2.bias"] = layer_norm_backward(
-            dnormed_2, w[f"{h}.ln_2.weight"], cache.norm_2
-        )
-        dx = dx + dbranch
-        dmixed, grads[f"{h}.attn.c_proj.weight"], grads[f"{h}.attn.c_proj.bias"] = linear_backward(
-            dropped(dx, masks[0]), cache.mixed, w[f"{h}.attn.c_proj.weight"]
-        )
+        dnormed_2 = self._linear_backward(f"{h}.mlp.c_fc", dhidden, cache.normed_2, grads)
+        dx = dx + self._norm_backward(f"{h}.ln_2", dnormed_2, cache.norm_2, grads)
+        dmixed = self._linear_backward(f"{h}.attn.c_proj", dropped(dx, masks[0]), cache.mixed, grads)
         dqkv = attention_backward(dmixed, cache.heads)
-        dnormed_1, grads[f"{h}.attn.c_attn.weight"], grads[f"{h}.attn.c_attn.bias"] = linear_backward(
-            dqkv, cache.normed_1, w[f"{h}.attn.c_attn.weight"]
-        )
-        dbranch, grads[f"{h}.ln_1.weight"], grads[f"{h}.ln_1.bias"] = layer_norm_backward(
-            dnormed_1, w[f"{h}.ln_1.weight"], cache.norm_1
-        )
-        return dx + dbranch
+        dnormed_1 = self._linear_backward(f"{h}.attn.c_attn", dqkv, cache.normed_1, grads)
+        return dx + self._norm_backward(f"{h}.ln_1", dnormed_1, cache.norm_1, grads)
 
     def loss_and_gradients(self, inputs: np.ndarray, targets: np.ndarray) -> tuple[float, Arrays]:
         self._check_batch(inputs, targets)
         return self._pass(inputs, targets, self._no_masks())
 
     def _pass(self, inputs: np.ndarray, targets: np.ndarray, masks: Masks) -> tuple[float, Arrays]:
-        """Forward and backward of one batch."""
+        """Do the forward and backward pass of one batch."""
         w = self.weights
         logits, caches, final, norm_f = self._forward(inputs, masks)
         loss, probabilities = cross_entropy(logits, targets)
@@ -139,9 +135,7 @@ class NumpyEngine(Engine):
         # logits = final · wteᵀ: the head's share of the tied table's gradient; the embedding's comes last.
         v, d = w["wte.weight"].shape
         dwte_head = dlogits.reshape(-1, v).T @ final.reshape(-1, d)
-        dx, grads["ln_f.weight"], grads["ln_f.bias"] = layer_norm_backward(
-            dlogits @ w["wte.weight"], w["ln_f.weight"], norm_f
-        )
+        dx = self._norm_backward("ln_f", dlogits @ w["wte.weight"], norm_f, grads)
         for layer in reversed(range(self.model.n_layers)):
             dx = self._block_backward(dx, f"h.{layer}", caches[layer], masks[1 + 2 * layer : 3 + 2 * layer], grads)
         dx = dropped(dx, masks[0])
@@ -155,7 +149,7 @@ class NumpyEngine(Engine):
         return [None] * n_sites(self.model.n_layers)
 
     def _masks(self, draw: MaskDraw | None, rows: slice, length: int) -> Masks:
-        """The masks of some rows of an update's batch."""
+        """Draw the masks of some rows of an update's batch."""
         if draw is None:
             return self._no_masks()
         shape = (n_sites(self.model.n_layers), rows.stop - rows.start, length, self.model.d_model)
@@ -164,7 +158,7 @@ class NumpyEngine(Engine):
         return list(masks)
 
     def _accumulated(self, inputs: np.ndarray, targets: np.ndarray) -> tuple[float, Arrays]:
-        """Mean loss and its gradients over the batches of an update, one after the other."""
+        """Return the mean loss and its gradients over the accumulated batches of an update."""
         draw, loss = self._mask_draw(self.updates), 0.0
         grads: Arrays = {}
         for rows in self._parts(len(inputs)):
@@ -205,7 +199,7 @@ class NumpyEngine(Engine):
         return self._forward(inputs, self._no_masks())[0].astype(np.float32, copy=False)
 
     def attention_weights(self, inputs: np.ndarray) -> list[np.ndarray]:
-        """The attention weights that the logits of tokens (B, T) are made with, (B, H, T, T) for each layer."""
+        """Return the attention weights for tokens (B, T): an array (B, H, T, T) for each layer."""
         self._check_batch(inputs)
         return [cache.heads[3] for cache in self._forward(inputs, self._no_masks())[1]]
 

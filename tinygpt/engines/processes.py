@@ -1,14 +1,14 @@
-"""The processes that train one model together, as the loop around an engine sees them."""
+"""The processes that train one model together, as the training loop sees them."""
 
 from __future__ import annotations
 
 
 class Processes:
-    """This process alone; an engine that trains in several has a subclass.
+    """This process alone; an engine that trains in several processes has a subclass.
 
     Attributes:
-        count: how many there are.
-        rows: rows of a batch that this one trains on.
+        count: number of processes.
+        rows: rows of a batch that this process trains on.
     """
 
     def __init__(self, count: int = 1, rows: slice = slice(None)) -> None:
@@ -16,5 +16,5 @@ class Processes:
         self.rows = rows
 
     def any(self, flag: bool) -> bool:
-        """Whether the flag is set in any process; all of them ask at the same point."""
+        """Return whether the flag is set in any process; all of them call this at the same point."""
         return flag

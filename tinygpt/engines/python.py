@@ -1,9 +1,8 @@
-"""Engine ``python``: GPT-2 with nothing but the standard library. The honest 1×.
+"""Engine ``python``: GPT-2 in the standard library alone, the honest 1×.
 
-A matrix is a list of rows, a row is a list of floats, and every number is visited by the interpreter. The one
-concession to speed is the idiom for a dot product, ``sum(map(mul, a, b))``. Sequences of a batch are stacked:
-N = B·T rows pass through every layer together, and only attention looks at which sequence a row belongs to.
-The equations are those of ``tinygpt/layers.py``, where they are derived.
+A matrix is a list of rows, a row is a list of floats, and the interpreter visits every number. The one concession to
+speed is the idiom for a dot product, ``sum(map(mul, a, b))``. The sequences of a batch are stacked: N = B·T rows pass
+through every layer together, and only attention separates the sequences. ``tinygpt/layers.py`` derives the equations.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from tinygpt.system.stopping import interrupts_deferred
 
 Row = list[float]
 Matrix = list[Row]
-Weights = dict[str, Matrix]  # a vector is held as a matrix of one row
+Weights = dict[str, Matrix]  # a vector is a matrix of one row
 
 GELU_SCALE = math.sqrt(2.0 / math.pi)
 GELU_CUBIC = 0.044715
@@ -67,7 +66,7 @@ def linear_backward(dy: Matrix, x: Matrix, weight: Matrix) -> tuple[Matrix, Matr
 
 
 def layer_norm(x: Matrix, gain: Row, bias: Row, eps: float) -> tuple[Matrix, Matrix, Row]:
-    """Normalised rows (N, D), with x̂ (N, D) and the reciprocal deviations r (N,) for the backward."""
+    """Normalise rows (N, D); return them with x̂ (N, D) and the reciprocal deviations r (N,) for the backward."""
     out, x_hat, reciprocals = [], [], []
     for row in x:
         mean = sum(row) / len(row)
@@ -92,7 +91,7 @@ def layer_norm_backward(dy: Matrix, gain: Row, x_hat: Matrix, reciprocals: Row) 
 
 
 def gelu(x: Matrix) -> tuple[Matrix, Matrix]:
-    """½ x (1 + t) with t = tanh(√(2/π)(x + 0.044715 x³)); t is kept for the backward."""
+    """½ x (1 + t) with t = tanh(√(2/π)(x + 0.044715 x³)); the backward needs t."""
     t = [[math.tanh(GELU_SCALE * (v + GELU_CUBIC * v * v * v)) for v in row] for row in x]
     out = [[0.5 * v * (1.0 + u) for v, u in zip(row, t_row, strict=True)] for row, t_row in zip(x, t, strict=True)]
     return out, t
@@ -118,7 +117,7 @@ def softmax(row: Row) -> Row:
 
 
 def attention_head(q: Matrix, k: Matrix, v: Matrix) -> tuple[Matrix, Matrix]:
-    """One head of one sequence, q, k, v (T, C): output (T, C), and the weights, of which row t has t + 1."""
+    """One head of one sequence, q, k, v (T, C) → output (T, C), and the weights; row t of these has t + 1."""
     scale = 1.0 / math.sqrt(len(q[0]))
     out, weights = [], []
     for t, query in enumerate(q):
@@ -150,11 +149,11 @@ def attention_head_backward(
 
 
 def attention(qkv: Matrix, n_heads: int, length: int) -> tuple[Matrix, list[list[Matrix]]]:
-    """qkv (N, 3 D) → (N, D), and the weights of every (sequence, head)."""
+    """qkv (N, 3 D) → (N, D), and the attention weights of every (sequence, head)."""
     d = len(qkv[0]) // 3
     c = d // n_heads
     out: Matrix = []
-    kept: list[list[Matrix]] = []
+    all_weights: list[list[Matrix]] = []
     for start in range(0, len(qkv), length):
         rows = qkv[start : start + length]
         heads, weights = [], []
@@ -164,11 +163,11 @@ def attention(qkv: Matrix, n_heads: int, length: int) -> tuple[Matrix, list[list
             heads.append(head_out)
             weights.append(head_weights)
         out += [list(chain(*parts)) for parts in zip(*heads, strict=True)]  # the heads side by side, (T, D)
-        kept.append(weights)
-    return out, kept
+        all_weights.append(weights)
+    return out, all_weights
 
 
-def attention_backward(dy: Matrix, qkv: Matrix, kept: list[list[Matrix]], n_heads: int, length: int) -> Matrix:
+def attention_backward(dy: Matrix, qkv: Matrix, weights: list[list[Matrix]], n_heads: int, length: int) -> Matrix:
     """dy (N, D) → dqkv (N, 3 D)."""
     d = len(dy[0])
     c = d // n_heads
@@ -179,8 +178,9 @@ def attention_backward(dy: Matrix, qkv: Matrix, kept: list[list[Matrix]], n_head
         for head in range(n_heads):
             q, k, v = ([row[part + head * c : part + (head + 1) * c] for row in rows] for part in (0, d, 2 * d))
             dy_head = [row[head * c : (head + 1) * c] for row in dy_rows]
-            for store, grad in zip(parts, attention_head_backward(dy_head, q, k, v, kept[sequence][head]), strict=True):
-                store.append(grad)
+            grads = attention_head_backward(dy_head, q, k, v, weights[sequence][head])
+            for part, grad in zip(parts, grads, strict=True):
+                part.append(grad)
         dqkv += [list(chain(*row_parts)) for row_parts in zip(*parts[0], *parts[1], *parts[2], strict=True)]
     return dqkv
 
@@ -208,64 +208,71 @@ class PythonEngine(Engine):
     def __init__(self, model: ModelConfig, train: TrainConfig) -> None:
         super().__init__(model, train)
         self.weights: Weights = {}
-        self.vectors: frozenset[str] = frozenset()  # the parameters that are vectors, not matrices
+        self.vectors: frozenset[str] = frozenset()  # the parameters without weight decay
         self.first_moment: Weights = {}
         self.second_moment: Weights = {}
         self.updates = 0
 
+    def _linear(self, name: str, x: Matrix) -> Matrix:
+        return linear(x, self.weights[f"{name}.weight"], self.weights[f"{name}.bias"][0])
+
+    def _norm(self, name: str, x: Matrix) -> tuple[Matrix, Matrix, Row]:
+        gain, bias = self.weights[f"{name}.weight"][0], self.weights[f"{name}.bias"][0]
+        return layer_norm(x, gain, bias, self.model.layer_norm_eps)
+
     def _forward(self, tokens: list[int], length: int) -> tuple[Matrix, list[dict[str, Any]], dict[str, Any]]:
-        """Stacked tokens (N,) → logits (N, V), and what the backward needs: per block, and of the last norm."""
-        w, eps = self.weights, self.model.layer_norm_eps
-        table, positions = w["wte.weight"], w["wpe.weight"]
+        """Stacked tokens (N,) → logits (N, V), and the caches of the blocks and of the last norm."""
+        table, positions = self.weights["wte.weight"], self.weights["wpe.weight"]
         x = [[p + q for p, q in zip(table[t], positions[n % length], strict=True)] for n, t in enumerate(tokens)]
         blocks = []
         for layer in range(self.model.n_layers):
             h = f"h.{layer}"
             b: dict[str, Any] = {}
-            b["normed_1"], b["hat_1"], b["r_1"] = layer_norm(x, w[f"{h}.ln_1.weight"][0], w[f"{h}.ln_1.bias"][0], eps)
-            b["qkv"] = linear(b["normed_1"], w[f"{h}.attn.c_attn.weight"], w[f"{h}.attn.c_attn.bias"][0])
+            b["normed_1"], b["hat_1"], b["r_1"] = self._norm(f"{h}.ln_1", x)
+            b["qkv"] = self._linear(f"{h}.attn.c_attn", b["normed_1"])
             b["mixed"], b["weights"] = attention(b["qkv"], self.model.n_heads, length)
-            x = add(x, linear(b["mixed"], w[f"{h}.attn.c_proj.weight"], w[f"{h}.attn.c_proj.bias"][0]))
-            b["normed_2"], b["hat_2"], b["r_2"] = layer_norm(x, w[f"{h}.ln_2.weight"][0], w[f"{h}.ln_2.bias"][0], eps)
-            b["hidden"] = linear(b["normed_2"], w[f"{h}.mlp.c_fc.weight"], w[f"{h}.mlp.c_fc.bias"][0])
+            x = add(x, self._linear(f"{h}.attn.c_proj", b["mixed"]))
+            b["normed_2"], b["hat_2"], b["r_2"] = self._norm(f"{h}.ln_2", x)
+            b["hidden"] = self._linear(f"{h}.mlp.c_fc", b["normed_2"])
             b["activated"], b["tanh"] = gelu(b["hidden"])
-            x = add(x, linear(b["activated"], w[f"{h}.mlp.c_proj.weight"], w[f"{h}.mlp.c_proj.bias"][0]))
+            x = add(x, self._linear(f"{h}.mlp.c_proj", b["activated"]))
             blocks.append(b)
-        final, hat_f, r_f = layer_norm(x, w["ln_f.weight"][0], w["ln_f.bias"][0], eps)
+        final, hat_f, r_f = self._norm("ln_f", x)
         logits = [[dot(row, entry) for entry in table] for row in final]  # the tied head
         return logits, blocks, {"final": final, "hat": hat_f, "r": r_f}
 
+    def _linear_backward(self, name: str, dy: Matrix, x: Matrix, g: Weights) -> Matrix:
+        dx, g[f"{name}.weight"], dbias = linear_backward(dy, x, self.weights[f"{name}.weight"])
+        g[f"{name}.bias"] = [dbias]
+        return dx
+
+    def _norm_backward(self, name: str, dy: Matrix, x_hat: Matrix, reciprocals: Row, g: Weights) -> Matrix:
+        dx, dgain, dbias = layer_norm_backward(dy, self.weights[f"{name}.weight"][0], x_hat, reciprocals)
+        g[f"{name}.weight"], g[f"{name}.bias"] = [dgain], [dbias]
+        return dx
+
     def _gradients(self, tokens: list[int], targets: list[int], length: int) -> tuple[float, Weights]:
         """Stacked tokens and targets (N,) → loss and every parameter's gradient."""
-        w, g = self.weights, {}
+        g: Weights = {}
         logits, blocks, last = self._forward(tokens, length)
         loss, dlogits = cross_entropy(logits, targets)
 
         final_columns = transpose(last["final"])
         dtable = [[dot(dz, column) for column in final_columns] for dz in transpose(dlogits)]  # (V, D), the head's
-        table_columns = transpose(w["wte.weight"])
+        table_columns = transpose(self.weights["wte.weight"])
         dfinal = [[dot(row, column) for column in table_columns] for row in dlogits]
-        dx, dgain, dbias = layer_norm_backward(dfinal, w["ln_f.weight"][0], last["hat"], last["r"])
-        g["ln_f.weight"], g["ln_f.bias"] = [dgain], [dbias]
+        dx = self._norm_backward("ln_f", dfinal, last["hat"], last["r"], g)
 
         for layer in reversed(range(self.model.n_layers)):
             h, b = f"h.{layer}", blocks[layer]
-            d, g[f"{h}.mlp.c_proj.weight"], dbias = linear_backward(dx, b["activated"], w[f"{h}.mlp.c_proj.weight"])
-            g[f"{h}.mlp.c_proj.bias"] = [dbias]
+            d = self._linear_backward(f"{h}.mlp.c_proj", dx, b["activated"], g)
             d = gelu_backward(d, b["hidden"], b["tanh"])
-            d, g[f"{h}.mlp.c_fc.weight"], dbias = linear_backward(d, b["normed_2"], w[f"{h}.mlp.c_fc.weight"])
-            g[f"{h}.mlp.c_fc.bias"] = [dbias]
-            d, dgain, dbias = layer_norm_backward(d, w[f"{h}.ln_2.weight"][0], b["hat_2"], b["r_2"])
-            g[f"{h}.ln_2.weight"], g[f"{h}.ln_2.bias"] = [dgain], [dbias]
-            dx = add(dx, d)
-            d, g[f"{h}.attn.c_proj.weight"], dbias = linear_backward(dx, b["mixed"], w[f"{h}.attn.c_proj.weight"])
-            g[f"{h}.attn.c_proj.bias"] = [dbias]
+            d = self._linear_backward(f"{h}.mlp.c_fc", d, b["normed_2"], g)
+            dx = add(dx, self._norm_backward(f"{h}.ln_2", d, b["hat_2"], b["r_2"], g))
+            d = self._linear_backward(f"{h}.attn.c_proj", dx, b["mixed"], g)
             d = attention_backward(d, b["qkv"], b["weights"], self.model.n_heads, length)
-            d, g[f"{h}.attn.c_attn.weight"], dbias = linear_backward(d, b["normed_1"], w[f"{h}.attn.c_attn.weight"])
-            g[f"{h}.attn.c_attn.bias"] = [dbias]
-            d, dgain, dbias = layer_norm_backward(d, w[f"{h}.ln_1.weight"][0], b["hat_1"], b["r_1"])
-            g[f"{h}.ln_1.weight"], g[f"{h}.ln_1.bias"] = [dgain], [dbias]
-            dx = add(dx, d)
+            d = self._linear_backward(f"{h}.attn.c_attn", d, b["normed_1"], g)
+            dx = add(dx, self._norm_backward(f"{h}.ln_1", d, b["hat_1"], b["r_1"], g))
 
         dpositions = [[0.0] * self.model.d_model for _ in range(self.model.context_length)]
         for n, (token, row) in enumerate(zip(tokens, dx, strict=True)):
@@ -273,7 +280,7 @@ class PythonEngine(Engine):
                 dtable[token][i] += value
                 dpositions[n % length][i] += value
         g["wte.weight"], g["wpe.weight"] = dtable, dpositions
-        return loss, {name: g[name] for name in w}
+        return loss, {name: g[name] for name in self.weights}
 
     # ---- the interface: arrays in, arrays out, lists in between ------------------------------------------
 
@@ -292,7 +299,7 @@ class PythonEngine(Engine):
         return StepResult(loss, norm)
 
     def _update_row(self, name: str, r: int, gradient: Row, rate: float, decay: float) -> None:
-        """AdamW on one row of a parameter; the equations stand in ``tinygpt/optim.py``."""
+        """Update one row of a parameter with AdamW; ``tinygpt/optim.py`` has the equations."""
         beta1, beta2 = self.train.betas
         correction1, correction2 = 1.0 - beta1**self.updates, 1.0 - beta2**self.updates
         m = [beta1 * a + (1.0 - beta1) * d for a, d in zip(self.first_moment[name][r], gradient, strict=True)]
@@ -338,5 +345,5 @@ class PythonEngine(Engine):
 
 
 def _as_rows(arrays: Any) -> Weights:
-    """Arrays by name → lists of rows, a vector as one row."""
+    """Turn arrays by name into lists of rows, a vector into one row."""
     return {name: value.tolist() if value.ndim == 2 else [value.tolist()] for name, value in arrays.items()}

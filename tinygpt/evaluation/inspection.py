@@ -14,7 +14,7 @@ from tinygpt.engines.numpy import NumpyEngine
 from tinygpt.errors import ConfigError
 from tinygpt.evaluation.loss import bits, scoring_engine, text_loss
 from tinygpt.generation.decoding import prompt_tokens
-from tinygpt.generation.inference import InferenceModel, KeyValueCache, LanguageModel, laid_out
+from tinygpt.generation.inference import InferenceModel, KeyValueCache, LanguageModel, as_inference_model
 from tinygpt.layers import softmax
 
 
@@ -67,7 +67,7 @@ def next_token_probabilities(model: LanguageModel | InferenceModel, prompt: str 
         ConfigError: the prompt is longer than the context.
     """
     tokens = prompt_tokens(prompt, model.model.context_length)
-    return softmax(laid_out(model).read(tokens, KeyValueCache(model.model)).astype(np.float64))
+    return softmax(as_inference_model(model).read(tokens, KeyValueCache(model.model)).astype(np.float64))
 
 
 def attention_weights(model: LanguageModel, text: str | bytes, layer: int) -> np.ndarray:

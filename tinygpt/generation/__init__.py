@@ -1,1 +1,1 @@
-"""Text from a model: logits to a token (sampling), token by token (decoding), with a key-value cache (inference)."""
+"""Text from a model: sampling chooses tokens, decoding continues prompts, inference computes with a key-value cache."""

@@ -1,11 +1,11 @@
 """Text from a model, one token at a time: score, choose, append.
 
-The prompt is read in one pass that fills the key-value cache; every further token is one row. When the window is
-full, the last half of it is read afresh from position 0 and generation goes on: between two such moments a token
-costs one row, and the model always sees at least half a context.
+The prompt is read in one pass that fills the key-value cache; every further token costs one row. When the window is
+full, its last half is read again from position 0 and generation continues: the model always sees at least half a
+context, and all tokens in between cost one row.
 
-A batch of prompts advances together, so that the weights are streamed once for all of them; every row keeps its own
-cache, window and random choices.
+A batch of prompts advances together, so that the weights are streamed once for all rows; every row has its own cache,
+window and random choices.
 """
 
 from __future__ import annotations
@@ -17,26 +17,16 @@ import numpy as np
 
 from tinygpt.data import Tokenizer
 from tinygpt.errors import ConfigError
-from tinygpt.generation.inference import (
-    BatchCache,
-    InferenceModel,
-    KeyValueCache,
-    LanguageModel,
-    laid_out,
-    require_threads,
-)
+from tinygpt.generation.inference import BatchCache, InferenceModel, KeyValueCache, LanguageModel
+from tinygpt.generation.inference.model import as_inference_model, require_threads
 from tinygpt.generation.sampling import SamplingSettings, choose_token
 
-# A sequence needs a first token; a line break is where a text begins afresh.
+# A sequence needs a first token, and a text begins after a line break.
 EMPTY_PROMPT = b"\n"
 
 
 def prompt_tokens(prompt: str | bytes, context_length: int) -> np.ndarray:
-    """A prompt's token ids (n,), n from 1 to the context's length.
-
-    Raises:
-        ConfigError: the prompt is longer than the context.
-    """
+    """Return a prompt's token ids (n,); raise a ConfigError if it is longer than the context."""
     tokens = Tokenizer.encode(prompt if len(prompt) else EMPTY_PROMPT)
     if len(tokens) > context_length:
         raise ConfigError(
@@ -47,8 +37,8 @@ def prompt_tokens(prompt: str | bytes, context_length: int) -> np.ndarray:
     return tokens
 
 
-def kept_after_sliding(context_length: int) -> int:
-    """How many of a full window's last tokens are read afresh: half of them, at least 1."""
+def window_overlap(context_length: int) -> int:
+    """Return the number of last tokens of a full window that are read again: half of them, at least 1."""
     return max(1, context_length // 2)
 
 
@@ -65,22 +55,20 @@ def generate(
     *,
     threads: int | None = None,
 ) -> Iterator[int]:
-    """Continue a prompt.
-
-    Everything is checked here, before the first token is asked for. The same arguments give the same tokens.
+    """Continue a prompt. The arguments are checked at once; equal arguments give equal tokens.
 
     Args:
-        model: anything with ``.model`` and ``.state_dict()``, an engine or a loaded checkpoint, whose weights are laid
-            out when the first token is asked for; or an ``InferenceModel``, where that has been done.
-        prompt: text (as UTF-8) or bytes, up to the context's length; an empty one starts from a line break.
-        n_tokens: how many tokens to generate, at least 1.
+        model: an engine, a loaded checkpoint, or anything else with ``.model`` and ``.state_dict()``, whose weights are
+            folded before the first token; or an ``InferenceModel``, whose weights are folded already.
+        prompt: text (as UTF-8) or bytes, up to the context's length; an empty one becomes a line break.
+        n_tokens: number of tokens to generate, at least 1.
         temperature: 0 for the best token each time, 1 for the model's own distribution.
         top_k: choose among the k best tokens only, 1 to 256.
-        seed: of the random choices.
-        threads: for reading prompts; the cores this process may use when omitted. An ``InferenceModel`` has its own.
+        seed: seeds the random choices.
+        threads: threads for reading prompts; by default all cores. An ``InferenceModel`` has its own number.
 
     Returns:
-        an iterator over token ids, 0 to 255, without the prompt's.
+        an iterator over the new token ids, 0 to 255.
 
     Raises:
         ConfigError: the prompt is longer than the context, or a setting is outside its range.
@@ -91,7 +79,7 @@ def generate(
 def continue_prompt(
     model: LanguageModel | InferenceModel, prompt: str | bytes, settings: SamplingSettings, threads: int | None = None
 ) -> Iterator[int]:
-    """:func:`generate`, with its settings in one record."""
+    """Continue a prompt as :func:`generate` does."""
     require_threads(threads)
     return _continue(model, prompt_tokens(prompt, model.model.context_length), settings, threads)
 
@@ -100,9 +88,9 @@ def _continue(
     source: LanguageModel | InferenceModel, prompt: np.ndarray, settings: SamplingSettings, threads: int | None
 ) -> Iterator[int]:
     rng = np.random.default_rng(settings.seed)
-    model = laid_out(source, threads)
+    model = as_inference_model(source, threads)
     cache = KeyValueCache(model.model)
-    context, kept = cache.room, kept_after_sliding(cache.room)
+    context, overlap = cache.room, window_overlap(cache.room)
     text = prompt.tolist()
     scores = model.read(prompt, cache)
     while True:
@@ -115,7 +103,7 @@ def _continue(
             scores = model.step(token, cache)
         else:
             cache.length = 0
-            scores = model.read(np.array(text[-kept:]), cache)
+            scores = model.read(np.array(text[-overlap:]), cache)
 
 
 # ---- several prompts ---------------------------------------------------------------------------------------
@@ -131,23 +119,14 @@ def generate_batch(
     *,
     threads: int | None = None,
 ) -> Iterator[np.ndarray]:
-    """Continue B prompts, of any lengths, together.
+    """Continue B prompts, at least one and of any lengths, together. Equal prompts are read once.
 
-    Row i continues ``prompts[i]`` with the seed ``seed + i``, and gets the tokens that :func:`generate` would give it
-    alone. (Products over several rows add up in another order than over one: where two tokens' scores agree to the
-    last digits of float32, the choice between them may fall the other way.)
-
-    Args:
-        model: as in :func:`generate`.
-        prompts: B of them, at least 1; the same one B times is read once.
-        n_tokens: how many tokens to generate for each, at least 1.
-        temperature: 0 for the best token each time, 1 for the model's own distribution.
-        top_k: choose among the k best tokens only, 1 to 256.
-        seed: of the first row's random choices; every further row's is one more.
-        threads: as in :func:`generate`.
+    Row i continues ``prompts[i]`` with the seed ``seed + i``, and gets the tokens that :func:`generate` gives it alone.
+    (Products over several rows are summed in another order than over one. If two tokens' scores agree to the last
+    digits of float32, the choice may differ.) The other arguments are those of :func:`generate`.
 
     Returns:
-        an iterator over the rows' next token ids, (B,) uint8 each, ``n_tokens`` of them.
+        an iterator over ``n_tokens`` arrays (B,) uint8, the rows' next token ids.
 
     Raises:
         ConfigError: there are no prompts, one is longer than the context, or a setting is outside its range.
@@ -161,7 +140,7 @@ def continue_prompts(
     settings: SamplingSettings,
     threads: int | None = None,
 ) -> Iterator[np.ndarray]:
-    """:func:`generate_batch`, with its settings in one record."""
+    """Continue prompts as :func:`generate_batch` does."""
     if isinstance(prompts, str | bytes) or len(prompts) == 0:
         raise ConfigError(
             f"the prompts are {prompts!r}", "a list of at least one prompt", "invoke sample --prompt A --prompt B"
@@ -175,9 +154,9 @@ def _continue_batch(
     source: LanguageModel | InferenceModel, prompts: list[np.ndarray], settings: SamplingSettings, threads: int | None
 ) -> Iterator[np.ndarray]:
     rngs = [np.random.default_rng(settings.seed + row) for row in range(len(prompts))]
-    model = laid_out(source, threads)
+    model = as_inference_model(source, threads)
     cache = BatchCache(model.model, len(prompts))
-    context, kept = model.model.context_length, kept_after_sliding(model.model.context_length)
+    context, overlap = model.model.context_length, window_overlap(model.model.context_length)
     texts = [prompt.tolist() for prompt in prompts]
     scores = _read_prompts(model, prompts, cache)
     for remaining in reversed(range(settings.n_tokens)):
@@ -190,13 +169,13 @@ def _continue_batch(
         for text, row in zip(texts, cache.rows, strict=True):
             if row.length == context:
                 row.length = 0
-                if kept > 1:  # the newest token is read with the other rows'
-                    model.read(np.array(text[-kept:-1]), row)
+                if overlap > 1:  # the newest token is read with those of the other rows
+                    model.read(np.array(text[-overlap:-1]), row)
         scores = model.step_batch(np.array(tokens), cache)
 
 
 def _read_prompts(model: InferenceModel, prompts: list[np.ndarray], cache: BatchCache) -> np.ndarray:
-    """Read every prompt into its row, equal ones once; returns the scores after them, (B, V)."""
+    """Read every prompt into its row, equal ones once; return the scores after them, (B, V)."""
     first_row: dict[bytes, int] = {}
     scores = np.empty((len(prompts), model.model.vocab_size), np.float32)
     for row, prompt in enumerate(prompts):
@@ -222,9 +201,9 @@ def generate_text(
     *,
     threads: int | None = None,
 ) -> str:
-    """The text that continues a prompt, without the prompt.
+    """Return the text that continues a prompt. Arguments and errors are those of :func:`generate`.
 
-    Takes what :func:`generate` takes, and refuses what it refuses. Bytes that are not UTF-8 become U+FFFD.
+    Bytes that are not UTF-8 become U+FFFD.
     """
     settings = SamplingSettings(n_tokens, temperature, top_k, seed)
     return Tokenizer.decode(np.fromiter(continue_prompt(model, prompt, settings, threads), np.uint8))
@@ -240,7 +219,7 @@ def stream_text(
     *,
     threads: int | None = None,
 ) -> Iterator[str]:
-    """:func:`generate_text` in pieces, as they are made: whole characters, never half a one."""
+    """Yield the text of :func:`generate_text` in pieces as it is generated, in whole characters."""
     settings = SamplingSettings(n_tokens, temperature, top_k, seed)
     return Tokenizer.decode_stream(continue_prompt(model, prompt, settings, threads))
 
@@ -249,12 +228,12 @@ def stream_text(
 
 
 class TimedGeneration:
-    """A token iterator that measures itself: only the time spent inside the model counts, not the consumer's.
+    """A token iterator that measures the time spent inside the model, without the consumer's.
 
     Attributes:
-        n_tokens: tokens yielded so far.
-        first_token_seconds: from the first request to the first token: weights laid out, prompt read.
-        decode_seconds: for all tokens after the first.
+        n_tokens: number of tokens so far.
+        first_token_seconds: time to fold the weights, read the prompt and choose the first token.
+        decode_seconds: time of all tokens after the first.
     """
 
     def __init__(self, tokens: Iterator[int]) -> None:
@@ -279,7 +258,7 @@ class TimedGeneration:
 
     @property
     def tokens_per_second(self) -> float:
-        """Decoding speed: tokens after the first over their time; with a single token, that one over its time."""
+        """Decoding speed over all tokens after the first, or that of a single token."""
         n, seconds = self.n_tokens - 1, self.decode_seconds
         if n < 1:
             n, seconds = self.n_tokens, self.first_token_seconds

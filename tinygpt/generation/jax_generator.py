@@ -1,10 +1,9 @@
 """Text from a model on an accelerator: a whole batch, hundreds of tokens, as one program.
 
-A loop over tokens stands inside a loop over windows. The cache has the context's full length, so that shapes never
-change; positions not yet filled are masked. Windows follow ``tinygpt/generation/decoding.py``: when one is full, its
-last half is read afresh. So do choices: row i takes the random numbers that ``generate`` takes with the seed ``seed +
-i``, drawn beforehand, and ranks scores the same way. Where two scores agree to their last digits, a choice may fall the
-other way.
+A loop over windows contains a loop over tokens. The cache has the context's full length, so that shapes never change;
+empty positions are masked. Windows follow ``tinygpt/generation/decoding.py``: when one is full, its last half is read
+again. So do choices: row i uses the random numbers of ``generate`` with the seed ``seed + i``, drawn in advance, and
+the same ranking. If two scores agree to their last digits, the choice may differ.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from tinygpt.engines.jax.layout import BLOCKS, Tree, to_tree
 from tinygpt.engines.jax.model import attend, feed_forward, layer_norm, linear
 from tinygpt.engines.jax.settings import PRECISIONS
 from tinygpt.errors import ConfigError
-from tinygpt.generation.decoding import kept_after_sliding, prompt_tokens
+from tinygpt.generation.decoding import prompt_tokens, window_overlap
 from tinygpt.generation.inference import LanguageModel
 from tinygpt.generation.sampling import COLDEST, SamplingSettings
 from tinygpt.params import Arrays
@@ -33,12 +32,7 @@ Cache = tuple[Array, Array]  # keys and values, each (L, B, H, T, C)
 
 
 class JaxGenerator:
-    """A model's weights on a device, ready to continue prompts; the first call with new lengths compiles.
-
-    Args:
-        model: the shape.
-        weights: name → array.
-        device: ``accelerator`` or ``cpu``.
+    """A model's weights on a device (``accelerator`` or ``cpu``); the first call with new lengths compiles.
 
     Raises:
         ConfigError: there is no accelerator.
@@ -51,17 +45,10 @@ class JaxGenerator:
         self._program = jax.jit(partial(continuation, model=model), static_argnames="settings")
 
     def run(self, prompts: np.ndarray, settings: SamplingSettings) -> np.ndarray:
-        """Continue prompts of one length.
-
-        Args:
-            prompts: token ids (B, n), n from 1 to the context's length.
-            settings: how many tokens, and how they are chosen.
-
-        Returns:
-            token ids (B, n_tokens) uint8.
+        """Continue prompts of one length: token ids (B, n) → (B, n_tokens) uint8.
 
         Raises:
-            ConfigError: a prompt is empty or longer than the context.
+            ConfigError: the prompts are empty or longer than the context.
         """
         if not 1 <= prompts.shape[1] <= self.model.context_length:
             raise ConfigError(f"prompts of {prompts.shape[1]} tokens", f"1 to {self.model.context_length}")
@@ -72,7 +59,7 @@ class JaxGenerator:
             self._weights,
             jax.device_put(prompts.astype(np.int32), self._device),
             jax.device_put(uniforms.T.astype(np.float32), self._device),
-            settings=replace(settings, seed=0),  # the numbers are drawn: another seed is no other program
+            settings=replace(settings, seed=0),  # the numbers are drawn: a new seed must not compile a new program
         )
         return np.asarray(tokens).astype(np.uint8)
 
@@ -83,7 +70,7 @@ def generate_texts(
     settings: SamplingSettings,
     device: str = "accelerator",
 ) -> list[bytes]:
-    """Continue prompts of any lengths; those of one length go together. Row i has the seed ``settings.seed + i``.
+    """Continue prompts of any lengths, those of equal length together. Row i has the seed ``settings.seed + i``.
 
     Raises:
         ConfigError: a prompt is longer than the context, or there is no accelerator.
@@ -92,17 +79,17 @@ def generate_texts(
     generator = JaxGenerator(model.model, model.state_dict(), device)
     texts = [b""] * len(tokens)
     for length in sorted({len(row) for row in tokens}):
-        # Rows keep their seeds: runs of neighbours with one length share a program and a call.
+        # Rows keep their seeds, so only consecutive rows of one length share a call.
         members = [index for index, row in enumerate(tokens) if len(row) == length]
-        for first, last in _neighbours(members):
+        for first, last in _runs(members):
             own = replace(settings, seed=settings.seed + first)
             rows = generator.run(np.stack(tokens[first : last + 1]), own)
             texts[first : last + 1] = [row.tobytes() for row in rows]
     return texts
 
 
-def _neighbours(indices: list[int]) -> list[tuple[int, int]]:
-    """Runs of consecutive numbers: [0, 1, 4] → (0, 1), (4, 4)."""
+def _runs(indices: list[int]) -> list[tuple[int, int]]:
+    """Find the runs of consecutive numbers: [0, 1, 4] → (0, 1), (4, 4)."""
     runs: list[tuple[int, int]] = []
     for index in indices:
         if runs and runs[-1][1] == index - 1:
@@ -122,30 +109,30 @@ def continuation(
     model: ModelConfig,
     settings: SamplingSettings,
 ) -> Array:
-    """Continue prompts (B, n) by ``n_tokens`` ids, as many windows as it takes; uniforms are (n_tokens, B)."""
-    context, kept, n_tokens = model.context_length, kept_after_sliding(model.context_length), settings.n_tokens
+    """Continue prompts (B, n) by ``n_tokens`` ids over several windows; uniforms are (n_tokens, B)."""
+    context, overlap, n_tokens = model.context_length, window_overlap(model.context_length), settings.n_tokens
     write = partial(window, weights, model=model, settings=settings)
-    # A full window scores one token more than it has room for: that one opens the next.
+    # A full window gives the scores of one more token, which begins the next window.
     first = min(n_tokens, context - prompts.shape[1] + 1)
     text = write(prompts, uniforms[:first])  # (B, first)
-    per_window = context - kept + 1
+    per_window = context - overlap + 1
     n_full, n_last = divmod(n_tokens - first, per_window)
-    tail = jnp.concatenate([prompts, text], axis=1)[:, -kept:]
+    tail = jnp.concatenate([prompts, text], axis=1)[:, -overlap:]
 
     def next_window(tail: Array, drawn: Array) -> tuple[Array, Array]:
-        fresh = write(tail, drawn)
-        return jnp.concatenate([tail, fresh], axis=1)[:, -kept:], fresh
+        new = write(tail, drawn)
+        return jnp.concatenate([tail, new], axis=1)[:, -overlap:], new
 
     if n_full:
         drawn = uniforms[first : first + n_full * per_window].reshape(n_full, per_window, -1)
         tail, windows = lax.scan(next_window, tail, drawn)  # (windows, B, per_window)
         text = jnp.concatenate([text, jnp.moveaxis(windows, 0, 1).reshape(text.shape[0], -1)], axis=1)
-    # Traced on its own, so that no token is computed in vain.
+    # The last, shorter window is traced separately, so that no token is wasted.
     return jnp.concatenate([text, write(tail, uniforms[-n_last:])], axis=1) if n_last else text
 
 
 def window(weights: Tree, tokens: Array, uniforms: Array, model: ModelConfig, settings: SamplingSettings) -> Array:
-    """Read tokens (B, n) from position 0, then go on: one id for each row of ``uniforms`` (m, B), as (B, m)."""
+    """Read tokens (B, n) from position 0 and continue them: an id per row of ``uniforms`` (m, B), as (B, m)."""
     b, n = tokens.shape
     shape = (model.n_layers, b, model.n_heads, model.context_length, model.head_dim)
     cache, scores = extend(weights, model, (jnp.zeros(shape), jnp.zeros(shape)), tokens, 0)
@@ -163,7 +150,7 @@ def window(weights: Tree, tokens: Array, uniforms: Array, model: ModelConfig, se
 
 
 def extend(weights: Tree, model: ModelConfig, cache: Cache, tokens: Array, start: Array | int) -> tuple[Cache, Array]:
-    """Read tokens (B, n) that stand at ``start`` and after it; returns the cache and the last one's scores (B, V)."""
+    """Read tokens (B, n) from position ``start`` on; return the cache and the scores after the last one (B, V)."""
     b, n = tokens.shape
     eps, arithmetic = model.layer_norm_eps, PRECISIONS["float32"]
     visible = jnp.arange(model.context_length) <= start + jnp.arange(n)[:, None]  # (n, T)
@@ -188,13 +175,13 @@ def extend(weights: Tree, model: ModelConfig, cache: Cache, tokens: Array, start
 
 
 def choose_tokens(scores: Array, uniforms: Array, settings: SamplingSettings) -> Array:
-    """One token for each row of scores (B, V): see ``tinygpt/generation/sampling.py``. Equal scores rank by id."""
+    """Choose a token for each row of scores (B, V), as ``tinygpt/generation/sampling.py`` does."""
     if settings.temperature == 0:
         return jnp.argmax(scores, axis=-1).astype(jnp.int32)
     ranked = jnp.argsort(-scores, axis=-1, stable=True)[:, : settings.top_k]  # best first
-    kept = jnp.take_along_axis(scores, ranked, axis=-1)
-    cumulative = jnp.exp((kept - kept[:, :1]) / max(settings.temperature, COLDEST)).cumsum(-1)
+    best = jnp.take_along_axis(scores, ranked, axis=-1)
+    cumulative = jnp.exp((best - best[:, :1]) / max(settings.temperature, COLDEST)).cumsum(-1)
     place = (cumulative <= uniforms[:, None] * cumulative[:, -1:]).sum(-1)
-    # In float32 a product may round up to the total: the last token then, and none beyond it.
+    # In float32 a product may round up to the total: then the last token is chosen.
     place = jnp.minimum(place, ranked.shape[-1] - 1)
     return jnp.take_along_axis(ranked, place[:, None], axis=-1)[:, 0].astype(jnp.int32)

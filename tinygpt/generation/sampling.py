@@ -1,7 +1,7 @@
-"""How the next token is chosen from its scores.
+"""The choice of the next token from its scores.
 
 Temperature divides the scores before the softmax (0 takes the best token); top-k keeps the k best (Fan et al. 2018).
-Equal scores rank by id, so every choice is a function of the scores and the generator alone.
+Equal scores rank by id, so a choice depends only on the scores and the random generator.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ import numpy as np
 from tinygpt.data import Tokenizer
 from tinygpt.errors import ConfigError, DivergedError
 
-# Colder than this makes no difference: scores that differ at all differ by far more than e^x can hold.
+# Lower temperatures make no difference: any two different scores already differ by more than e^x can represent.
 COLDEST = 1e-250
 
 
 @dataclass(frozen=True)
 class SamplingSettings:
-    """How the next token is chosen, and how many are.
+    """Settings of a generation.
 
     Attributes:
-        n_tokens: tokens to generate, at least 1.
+        n_tokens: number of tokens to generate, at least 1.
         temperature: 0 takes the best token; 1 samples from the model's own distribution.
-        top_k: keep only the k best tokens, 1 to 256; all when None.
-        seed: of the random choices.
+        top_k: keep only the k best tokens, 1 to 256; None keeps all.
+        seed: seeds the random choices.
 
     Raises:
         ConfigError: a field is outside its range.
@@ -43,12 +43,12 @@ class SamplingSettings:
             value = getattr(self, name)
             if name == "top_k" and value is None:
                 continue
-            whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-            if not whole or value < low or (high is not None and value > high):
+            is_integer = isinstance(value, int | np.integer) and not isinstance(value, bool)
+            if not is_integer or value < low or (high is not None and value > high):
                 allowed = f"a whole number, {low} or more" if high is None else f"a whole number from {low} to {high}"
                 raise ConfigError(f"{name} is {value!r}", allowed, run)
-        number = isinstance(self.temperature, int | float) and not isinstance(self.temperature, bool)
-        if not number or not math.isfinite(self.temperature) or self.temperature < 0:
+        is_number = isinstance(self.temperature, int | float) and not isinstance(self.temperature, bool)
+        if not is_number or not math.isfinite(self.temperature) or self.temperature < 0:
             raise ConfigError(f"temperature is {self.temperature!r}", "a finite number, 0 or more", run)
 
 
@@ -56,7 +56,7 @@ def choose_token(scores: np.ndarray, settings: SamplingSettings, rng: np.random.
     """Draw one token id from scores (V,). Equal scores rank by id, so top_k=1 and temperature 0 agree.
 
     Raises:
-        DivergedError: the best score is not a finite number, as with weights of a run that diverged.
+        DivergedError: the best score is not finite, as with the weights of a diverged run.
     """
     best = int(scores.argmax())  # a NaN counts as the largest
     if not math.isfinite(scores[best]):
@@ -70,5 +70,5 @@ def choose_token(scores: np.ndarray, settings: SamplingSettings, rng: np.random.
     weights -= weights[0]
     weights /= max(settings.temperature, COLDEST)
     cumulative = np.exp(weights, out=weights).cumsum()
-    # random() is below 1, so the position found is below the last one that carries weight.
+    # random() is below 1, so the position is at most that of the last positive weight.
     return int(ranked[cumulative.searchsorted(rng.random() * cumulative[-1], side="right")])

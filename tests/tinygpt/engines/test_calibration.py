@@ -1,4 +1,4 @@
-"""The choice of forms: repeatable, kept, and not fooled by what lies in the cache."""
+"""The choice of forms: repeatable, cached, and robust against a damaged cache."""
 
 import json
 
@@ -9,7 +9,7 @@ from tinygpt.engines.vectorized import calibration, kernels
 
 @pytest.fixture
 def fresh(monkeypatch, tmp_path):
-    """A cache of this test's own, and nothing remembered in the process."""
+    """An empty cache folder, and no choice remembered in the process."""
     monkeypatch.setenv("TINYGPT_CACHE", str(tmp_path))
     calibration.calibrated_spec.cache_clear()
     yield tmp_path / "kernels.json"
@@ -23,7 +23,7 @@ def test_auto_resolves_to_a_choice_that_can_be_repeated(fresh):
 
 
 @pytest.mark.parametrize(("numexpr_seconds", "spec"), [(0.5, "numexpr"), (0.95, "numpy"), (2.0, "numpy")])
-def test_numexpr_has_to_win_clearly_and_the_choice_is_measured_once(fresh, monkeypatch, numexpr_seconds, spec):
+def test_numexpr_has_to_be_clearly_faster_and_is_measured_once(fresh, monkeypatch, numexpr_seconds, spec):
     monkeypatch.setattr(calibration, "calibration_seconds", lambda name: (1.0, numexpr_seconds))
     assert calibration.choose_kernels("auto").spec == spec
     calibration.calibrated_spec.cache_clear()  # as in the next process
@@ -32,13 +32,13 @@ def test_numexpr_has_to_win_clearly_and_the_choice_is_measured_once(fresh, monke
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"KEY": 3}', '{"KEY": "numexpr:nonsense"}', '{"KEY": "fast"}'])
-def test_a_damaged_cache_is_measured_anew(fresh, text):
+def test_a_damaged_cache_is_measured_again(fresh, text):
     fresh.write_text(text.replace("KEY", calibration._machine_key()))
     chosen = calibration.choose_kernels("auto")
     assert json.loads(fresh.read_text())[calibration._machine_key()] == chosen.spec
 
 
-def test_a_cache_that_cannot_be_written_costs_a_warning(fresh, monkeypatch, caplog):
+def test_an_unwritable_cache_gives_a_warning(fresh, monkeypatch, caplog):
     (fresh.parent / "file").write_text("")
     monkeypatch.setenv("TINYGPT_CACHE", str(fresh.parent / "file" / "below"))
     calibration.choose_kernels("auto")

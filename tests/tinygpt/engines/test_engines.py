@@ -1,4 +1,4 @@
-"""Every engine is the same model: equal to PyTorch's committed answers, to the reference engine, and able to learn."""
+"""Every engine is the same model: it equals PyTorch's committed answers and the reference engine, and it learns."""
 
 import ast
 import sys
@@ -36,7 +36,7 @@ def part(reference, prefix):
 
 
 def assert_close(actual, expected, tolerance):
-    """Largest difference, relative to the largest magnitude of the expected array."""
+    """Return the largest difference, relative to the largest magnitude of the expected array."""
     scale = np.abs(expected).max() + 1e-12
     assert np.abs(actual - expected).max() / scale < tolerance
 
@@ -65,16 +65,16 @@ def test_pytorch_parity(variant, reference):
     for name, value in engine.parameters().items():
         trained = slice(None)
         if name.endswith("c_attn.bias"):
-            # A bias on the keys shifts a row's scores alike, so its true gradient is 0: AdamW scales what
-            # rounding leaves of it up to full steps, in PyTorch as here. The other two thirds must agree.
+            # A bias on the keys shifts all scores of a row equally, so its true gradient is 0: AdamW scales its
+            # rounding error up to full steps, in PyTorch as here. The other two thirds must agree.
             d = REFERENCE_MODEL.d_model
             trained = np.r_[0:d, 2 * d : 3 * d]
         assert_close(value[trained], reference[f"end.{name}"][trained], 1e-3)
 
 
 @pytest.mark.parametrize(("variant", "preset"), [("python", None), ("vectorized", "tiny"), ("vectorized", "small")])
-def test_fifty_steps_stay_within_a_tenth_of_a_percent_of_the_reference_engine(variant, preset):
-    # The interpreter's engine gets a model that fits a test's patience; the presets are for those that are fast.
+def test_fifty_steps_stay_within_a_tenth_of_a_percent_of_the_reference(variant, preset):
+    # Engine python gets a model that is small enough for a test; the presets are for the fast engines.
     model = PRESETS[preset].model if preset else ModelConfig(2, 16, 2, 12)
     train = PRESETS[preset].train if preset else TrainConfig(batch_size=4)
     tokens = np.frombuffer(Path(__file__).read_bytes(), np.uint8)
@@ -161,7 +161,7 @@ def test_no_autograd_outside_engine_jax():
         assert not any(f"import {name}" in words for name in ("torch", "jax", "autograd", "tensorflow")), path
 
 
-def test_an_engine_of_an_extra_is_named_and_placed_without_being_imported():
+def test_an_engine_of_an_extra_is_listed_without_being_imported():
     text = "jax[mesh=data2-fsdp4,remat=yes,dispatch=8]"
     assert parse_variant(text) == ("jax", {"mesh": "data2-fsdp4", "remat": True, "dispatch": 8})
     assert format_variant(*parse_variant(text)) == text
@@ -231,14 +231,14 @@ def test_state_dict_of_another_model_is_refused_by_name():
 
 
 @pytest.mark.parametrize("variant", CPU_ENGINES)
-def test_an_engine_is_alone_and_takes_one_step_at_a_time_unless_it_says_otherwise(variant):
+def test_an_engine_is_one_process_and_takes_one_step_by_default(variant):
     engine = create_engine(variant, ModelConfig(1, 8, 2, 6), TrainConfig(batch_size=2), seed=3)
     assert (engine.seed, engine.steps_per_dispatch, engine.process_ids()) == (3, 1, ())
     assert (engine.processes.count, engine.processes.rows) == (1, slice(None))
     assert [engine.processes.any(flag) for flag in (False, True)] == [False, True]
 
 
-def test_an_engine_begins_with_the_weights_it_is_given():
+def test_an_engine_starts_with_given_weights():
     model, train = ModelConfig(1, 8, 2, 6), TrainConfig(batch_size=2)
     given = create_engine("numpy", model, train, seed=1).state_dict()
     engine = create_engine("vectorized", model, train, seed=2, weights=given, threads=1)

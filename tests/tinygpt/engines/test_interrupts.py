@@ -1,4 +1,4 @@
-"""Ctrl-C in a notebook's cell: the step is undone or finished, and the engine goes on."""
+"""Ctrl-C in a notebook's cell: the step is undone or finished, and the engine still works."""
 
 from __future__ import annotations
 

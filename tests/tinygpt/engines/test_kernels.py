@@ -10,7 +10,7 @@ from tinygpt.optim import adamw_update
 
 
 def operands(name):
-    """The same arguments twice, for the two forms."""
+    """Make the same arguments twice, for the two forms."""
     for _ in range(2):
         rng = np.random.default_rng(1)
         yield kernels.KERNELS[name].arguments(lambda n, rng=rng: rng.standard_normal(n, np.float32))
@@ -20,7 +20,7 @@ def arrays(arguments):
     return [a for a in arguments if isinstance(a, np.ndarray)]
 
 
-# Which operands count, where a form may leave another one in a state of its own (a gradient, a branch used up).
+# Operands to compare, where the forms may leave another one different (an overwritten gradient or branch).
 KEPT = {"adamw": (0, 2, 3), "residual": (0,), "normalize_backward": (3,)}
 
 

@@ -1,4 +1,4 @@
-"""The parts of the fast engine: each equals its plain twin, and the workers neither leak nor linger."""
+"""Parts of the fast engine: each equals its plain twin, and the workers end and leak nothing."""
 
 import os
 import signal
@@ -112,11 +112,11 @@ def test_a_norm_and_its_projection_match_their_plain_twins(form, names):
     np.testing.assert_allclose(g, centred, atol=5e-5)
 
 
-# ---- the arena and who owns what -------------------------------------------------------------------------
+# ---- the arena and its ranges ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3, 5])
-def test_ranges_of_the_arena_cover_it_once_and_decay_acts_on_matrices_alone(workers):
+def test_ranges_cover_the_arena_once_and_only_matrices_decay(workers):
     arena = Arena(MODEL, 1, private_zeros)
     touched, decayed = np.zeros(arena.size, int), np.zeros(arena.size, int)
     for worker in range(workers):
@@ -177,12 +177,12 @@ def test_workers_end_with_their_engine():
     ("how", "kills", "error", "words"),
     [
         (signal.SIGKILL, 4, WorkerError, r"ended by signal 9 \(SIGKILL\)"),
-        (signal.SIGKILL, 5, CapacityError, "killed a worker process of the vectorized engine for want of memory"),
+        (signal.SIGKILL, 5, CapacityError, "killed a worker process of the vectorized engine for lack of memory"),
         (signal.SIGSEGV, 5, WorkerError, r"ended by signal 11 \(SIGSEGV\)"),
     ],
 )
-def test_a_lost_worker_is_named_in_one_line_and_the_engine_goes_on(how, kills, error, words, monkeypatch):
-    counts = iter([4])  # the kernel's, before the workers began and ever after
+def test_a_lost_worker_is_a_one_line_error_and_the_engine_still_works(how, kills, error, words, monkeypatch):
+    counts = iter([4])  # the kernel's counts: before the workers started, and later
     monkeypatch.setattr("tinygpt.engines.vectorized.team.out_of_memory_kills", lambda: next(counts, kills))
     engine = create_engine("vectorized", MODEL, TRAIN, threads=2, kernels="numpy", team="processes")
     twin = create_engine("numpy", MODEL, TRAIN)
@@ -195,7 +195,7 @@ def test_a_lost_worker_is_named_in_one_line_and_the_engine_goes_on(how, kills, e
     assert engine.train_step(*batch(1)).loss == pytest.approx(twin.train_step(*batch(1)).loss, rel=1e-5)
 
 
-def test_after_an_update_that_lost_a_worker_the_weights_must_be_loaded_anew(monkeypatch):
+def test_after_an_update_that_lost_a_worker_weights_must_be_loaded(monkeypatch):
     update, parent = Arena.update, os.getpid()
 
     def lost(arena, *arguments):
@@ -206,7 +206,7 @@ def test_after_an_update_that_lost_a_worker_the_weights_must_be_loaded_anew(monk
     saved = engine.state_dict()
     with pytest.raises(WorkerError, match="ended with exit code 7"):
         engine.train_step(*batch())
-    with pytest.raises(WorkerError, match="cut short"):
+    with pytest.raises(WorkerError, match="an earlier step of this engine was interrupted"):
         engine.train_step(*batch())
     monkeypatch.undo()
     engine.load_state_dict(saved)
@@ -240,7 +240,7 @@ def test_after_an_interrupt_no_worker_writes_any_more(team, monkeypatch):
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_workers_leave_it_to_their_parent_what_a_signal_to_the_group_means(stop):
+def test_workers_ignore_signals_to_the_group(stop):
     engine = create_engine("vectorized", MODEL, TRAIN, threads=2, kernels="numpy", team="processes")
     before = engine.train_step(*batch())
     os.kill(engine.process_ids()[0], stop)

@@ -1,4 +1,4 @@
-"""Generation: the cache and the batch change the speed and nothing else, and text never comes in broken pieces."""
+"""Generation: the cache and the batch change only the speed, and text comes in whole characters."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_greedy_up_to_the_context_equals_rereading_the_whole_window(model: Check
 
 
 @pytest.mark.parametrize("prompt", [b"x", b"sixteen bytes ok", b"fifteen bytes.."])
-def test_past_the_context_the_last_half_is_read_afresh(model: Checkpoint, prompt: bytes) -> None:
+def test_past_the_context_the_last_half_is_read_again(model: Checkpoint, prompt: bytes) -> None:
     assert list(generate(model, prompt, 45, temperature=0)) == slow_greedy(model, prompt, 45)
 
 
@@ -50,7 +50,7 @@ def test_text_prompts_are_utf8(model: Checkpoint) -> None:
     assert list(generate(model, "né", 5)) == list(generate(model, "né".encode(), 5))
 
 
-def test_weights_laid_out_once_serve_many_texts(model: Checkpoint) -> None:
+def test_weights_folded_once_serve_many_texts(model: Checkpoint) -> None:
     reader = InferenceModel(model)
     for seed in (0, 1):
         assert list(generate(reader, "ab", 20, seed=seed)) == list(generate(model, "ab", 20, seed=seed))
@@ -122,8 +122,8 @@ def fewest_together(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.usefixtures("fewest_together")
 @pytest.mark.parametrize("settings", [(0.0,), (1.0, None, 7), (0.7, 5, 3)])
-def test_each_row_is_what_its_prompt_gives_alone(model: Checkpoint, settings: tuple[float, int | None, int]) -> None:
-    """Far beyond the context, where rows slide at different moments."""
+def test_each_row_equals_its_prompt_alone(model: Checkpoint, settings: tuple[float, int | None, int]) -> None:
+    """Generate far beyond the context, where rows slide at different times."""
     temperature, top_k, seed = (*settings, None, 0)[:3]
     alone = [list(generate(model, p, 50, temperature, top_k, seed + row)) for row, p in enumerate(PROMPTS)]
     assert rows_of(model, PROMPTS, 50, temperature, top_k, seed) == alone
@@ -146,7 +146,7 @@ def test_a_batch_in_a_tiny_context(context: int) -> None:
     ]
 
 
-def test_a_prompt_that_stands_several_times_is_read_once(model: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_repeated_prompt_is_read_once(model: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[int] = []
     plain = InferenceModel.read
     monkeypatch.setattr(
@@ -173,7 +173,7 @@ def test_a_batch_is_checked_before_its_first_token(model: Checkpoint) -> None:
 # ---- text and timing -----------------------------------------------------------------------------------------
 
 
-def test_text_is_what_the_tokens_say(model: Checkpoint) -> None:
+def test_text_is_the_decoded_tokens(model: Checkpoint) -> None:
     tokens = bytes(generate(model, "a", 30, 0.9, 50, seed=4))
     text = generate_text(model, "a", 30, temperature=0.9, top_k=50, seed=4)
     assert text == tokens.decode("utf-8", errors="replace")
@@ -183,7 +183,7 @@ def test_text_is_what_the_tokens_say(model: Checkpoint) -> None:
         stream_text(model, "seventeen bytes..")
 
 
-def test_timing_counts_the_model_and_not_the_consumer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_timing_excludes_the_consumer(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
 
     def tokens() -> object:

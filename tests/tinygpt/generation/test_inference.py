@@ -1,4 +1,4 @@
-"""The model for reading: folding, the cache and the passes change the speed and nothing else."""
+"""The model for inference: folding, the cache and the passes change only the speed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def model() -> Checkpoint:
 
 @pytest.fixture(params=["input-first", "output-first"])
 def reader(model: Checkpoint, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> InferenceModel:
-    """Both layouts of the matrices, whatever the model's size."""
+    """Both layouts of the matrices, for a small model."""
     monkeypatch.setattr(folding, "STREAMED_BYTES", 0 if request.param == "output-first" else 1 << 40)
     made = InferenceModel(model)
     assert made.weights.streamed == (request.param == "output-first")
@@ -60,7 +60,7 @@ def test_passes_and_steps_fill_the_same_cache(model: Checkpoint, reader: Inferen
 
 
 @pytest.mark.parametrize("together", [True, False])
-def test_rows_of_a_batch_are_strangers_to_each_other(
+def test_rows_of_a_batch_are_independent(
     model: Checkpoint, reader: InferenceModel, monkeypatch: pytest.MonkeyPatch, together: bool
 ) -> None:
     monkeypatch.setattr("tinygpt.generation.inference.model.FEWEST_TOGETHER", 1 if together else 4)
@@ -76,7 +76,7 @@ def test_rows_of_a_batch_are_strangers_to_each_other(
     assert [row.length for row in cache.rows] == [4, 8, 13]
 
 
-def test_a_copied_row_goes_on_as_its_source(reader: InferenceModel) -> None:
+def test_a_copied_row_continues_as_its_source(reader: InferenceModel) -> None:
     cache = BatchCache(MODEL, 2)
     reader.read(TOKENS[:6], cache.rows[1])
     cache.copy_row(1, 0)
@@ -105,7 +105,7 @@ def test_a_reader_is_a_snapshot(model: Checkpoint) -> None:
     np.testing.assert_array_equal(scores_after_each(reader, TOKENS), before)
 
 
-def test_large_models_lie_output_first_and_small_ones_input_first() -> None:
+def test_large_models_are_output_first_and_small_ones_input_first() -> None:
     small = ModelConfig(n_layers=1, d_model=8, n_heads=2, context_length=4)
     large = ModelConfig(n_layers=6, d_model=256, n_heads=2, context_length=4)
     assert 4 * small.n_parameters < folding.STREAMED_BYTES < 4 * large.n_parameters
@@ -114,8 +114,8 @@ def test_large_models_lie_output_first_and_small_ones_input_first() -> None:
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
-def test_scores_beyond_the_exponential_are_taken_the_careful_way(sign: float) -> None:
-    """Queries and keys so large that e^score is infinite, or zero for all that a token sees."""
+def test_scores_beyond_the_exponential_are_shifted(sign: float) -> None:
+    """Use queries and keys so large that e^score is infinite, or zero for all positions that a token sees."""
     model = random_model()
     for layer in range(MODEL.n_layers):
         bias = model.weights[f"h.{layer}.attn.c_attn.bias"]
@@ -128,7 +128,7 @@ def test_scores_beyond_the_exponential_are_taken_the_careful_way(sign: float) ->
 
 
 def slow_logits_shifted(model: Checkpoint, tokens: list[int]) -> np.ndarray:
-    """The reference engine's, whose softmax subtracts the maximum."""
+    """Return the scores of the reference engine, whose softmax subtracts the maximum."""
     engine = create_engine("numpy", MODEL, TrainConfig(batch_size=1), seed=0)
     engine.load_state_dict(model.weights)
     return engine.logits(np.array([tokens]))[0]
@@ -154,7 +154,7 @@ def test_a_full_cache_refuses_more(reader: InferenceModel) -> None:
         reader.read(np.zeros(0, np.int64), KeyValueCache(MODEL))
 
 
-def test_threads_are_given_back_and_change_nothing(model: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_threads_are_restored_and_change_nothing(model: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tinygpt.generation.inference.model.THREADED_WORK", 0)
     before = [library["num_threads"] for library in threadpool_info()]
     one, two = (InferenceModel(model, threads).read(TOKENS, KeyValueCache(MODEL)) for threads in (1, 2))

@@ -51,7 +51,7 @@ def simple_choice(scores: np.ndarray, settings: SamplingSettings, rng: np.random
     temperature=st.just(0.0) | st.floats(5e-324, 1e-300) | st.floats(1e-3, 50),
     seed=st.integers(0, 1000),
 )
-def test_a_choice_is_that_of_the_simple_form(scores: list[float], k: int | None, temperature: float, seed: int) -> None:
+def test_a_choice_equals_the_simple_form(scores: list[float], k: int | None, temperature: float, seed: int) -> None:
     row, settings = np.array(scores, np.float32), SamplingSettings(1, temperature, k)
     ours, theirs = np.random.default_rng(seed), np.random.default_rng(seed)
     for _ in range(3):

@@ -1,8 +1,8 @@
 """Engine ``jax``: GPT-2 compiled by XLA for an accelerator, several of them, or several hosts.
 
-The state never leaves the devices; batches go in, two numbers for every step come out. With several processes, each
-one calls the same methods in the same order; ``train_step`` then takes the process's own rows (``processes.rows``),
-everything else the whole batch.
+The state stays on the devices; batches go in, and two numbers per step come out. If there are several processes, each
+one calls the same methods in the same order; ``train_step`` then takes the process's own rows (``processes.rows``), all
+other methods the whole batch.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ DEVICES = ("accelerator", "cpu")
 class JaxEngine(Engine):
     """GPT-2 in ``jax.numpy``; arguments after ``train`` are a variant's options (``settings.py``, ``mesh.py``).
 
-    Dropout's zeros are drawn on the devices: other ones than those of ``tinygpt/dropout.py``, at the same places.
+    Dropout masks are drawn on the devices: at the sites of ``tinygpt/dropout.py``, but with other zeros.
 
     Raises:
-        ConfigError: there is no accelerator, the mesh divides neither devices nor batch, or an option is not one.
+        ConfigError: there is no accelerator, the mesh does not fit the devices or the batch, or an option is unknown.
         CapacityError: a device has too little memory.
     """
 
@@ -87,13 +87,13 @@ class JaxEngine(Engine):
         self._compile()
 
     def _compile(self) -> None:
-        """Name the programs; XLA compiles each when it first meets a shape."""
+        """Define the programs; XLA compiles each at its first call with a shape."""
         model, train, settings = self.model, self.train, self.settings
-        kept = jax.tree.map(lambda value: value.sharding, self._state)
+        state_shardings = jax.tree.map(lambda value: value.sharding, self._state)
         self._updates = jax.jit(
             partial(updates, model=model, train=train, settings=settings),
             donate_argnums=0,
-            out_shardings=(kept, replicated(self._mesh)),
+            out_shardings=(state_shardings, replicated(self._mesh)),
         )
         plain = partial(gpt2.loss, key=None, model=model, settings=settings)
 
@@ -112,7 +112,7 @@ class JaxEngine(Engine):
         self._logits = jax.jit(logits, out_shardings=replicated(self._mesh))
 
     def options(self) -> dict[str, Any]:
-        """The variant's options, those that were left out included."""
+        """Return the variant's options, including the defaults."""
         settings = self.settings
         return {
             "device": self._device,
@@ -126,15 +126,15 @@ class JaxEngine(Engine):
     # ---- the interface -----------------------------------------------------------------------------------
 
     def train_step(self, inputs: np.ndarray, targets: np.ndarray, learning_rate: float | None = None) -> StepResult:
-        """As :meth:`Engine.train_step`; of several processes, each takes its own rows."""
+        """Take one training step; each of several processes passes its own rows."""
         if inputs.ndim != 2:
-            self._check_batch(inputs, targets)  # which says what is wrong
+            self._check_batch(inputs, targets)  # raises the error
         return self.train_steps(inputs[None], targets[None], None if learning_rate is None else [learning_rate])[0]
 
     def train_steps(
         self, inputs: np.ndarray, targets: np.ndarray, learning_rates: Sequence[float] | None = None
     ) -> list[StepResult]:
-        """As :meth:`Engine.train_steps`, in one call of the program; another K is another compilation."""
+        """Take K training steps in one call of the program, which is compiled for each K."""
         count, own, t = inputs.shape
         self._check_batch(inputs.reshape(-1, t), targets.reshape(-1, t))
         rows = self.processes.rows
@@ -148,7 +148,7 @@ class JaxEngine(Engine):
         rates: Any = np.array(learning_rates or [self.train.learning_rate] * count, np.float32)
         seed: Any = np.uint32(self.seed % 2**32) if self.settings.dropout else None
         with runtime_errors():
-            # Small arrays go in as they are where that will do: placing one by hand takes as long as a small step.
+            # Small arrays are passed as they are if possible: placing one explicitly takes as long as a small step.
             batches: Any = both
             if self.mesh_shape.size > 1:
                 batches = jax.make_array_from_process_local_data(self._over_rows, both, (count, 2, total, t))
@@ -162,22 +162,22 @@ class JaxEngine(Engine):
     def loss(self, inputs: np.ndarray, targets: np.ndarray) -> float:
         self._check_batch(inputs, targets)
         with runtime_errors():
-            return float(self._loss(self._state.weights, self._shared_out(inputs), self._shared_out(targets)))
+            return float(self._loss(self._state.weights, self._place_tokens(inputs), self._place_tokens(targets)))
 
     def loss_and_gradients(self, inputs: np.ndarray, targets: np.ndarray) -> tuple[float, Arrays]:
         self._check_batch(inputs, targets)
         with runtime_errors():
-            loss, grads = self._gradients(self._state.weights, self._shared_out(inputs), self._shared_out(targets))
+            loss, grads = self._gradients(self._state.weights, self._place_tokens(inputs), self._place_tokens(targets))
             return float(loss), self._gathered(grads)
 
     def logits(self, inputs: np.ndarray) -> np.ndarray:
         self._check_batch(inputs)
         with runtime_errors():
-            scores = np.array(self._logits(self._state.weights, self._shared_out(inputs)))
+            scores = np.array(self._logits(self._state.weights, self._place_tokens(inputs)))
         return scores.reshape(*inputs.shape, -1)
 
     def parameters(self) -> Arrays:
-        """As :meth:`Engine.parameters`: whole arrays and copies, whatever the mesh."""
+        """Copy the whole weights from the devices, for any mesh."""
         return self._gathered(self._state.weights)
 
     def optimizer_state(self) -> OptimizerState:
@@ -199,11 +199,11 @@ class JaxEngine(Engine):
 
     @property
     def _token_type(self) -> type[np.integer[Any]]:
-        """What tokens travel as: a byte each where that is enough."""
+        """The type in which tokens are sent to the devices: bytes if the vocabulary allows."""
         return np.uint8 if self.model.vocab_size <= 256 else np.int32
 
-    def _shared_out(self, tokens: np.ndarray) -> Array:
-        """Tokens (B, T) that every process holds: over the mesh if B divides, else whole on every device."""
+    def _place_tokens(self, tokens: np.ndarray) -> Array:
+        """Place tokens (B, T) that every process has: divided over the mesh if possible, else whole on each device."""
         rows = len(tokens) % self.mesh_shape.size == 0
         return _place(tokens.astype(np.int32), over_rows(self._mesh, 0) if rows else replicated(self._mesh))
 
@@ -214,28 +214,28 @@ class JaxEngine(Engine):
         shapes = parameter_shapes(self.model)
 
         def zeros() -> Tree:
-            # Views of one number: nothing is allocated on the host.
+            # Views of one number, which allocate nothing on the host.
             return self._placed({name: np.broadcast_to(np.float32(0), shape) for name, shape in shapes.items()})
 
         return State(zeros(), zeros(), zeros(), self._everywhere(np.array(0, np.int32)))
 
     def _placed(self, arrays: Arrays) -> Tree:
-        """Copies on the devices: JAX may borrow a NumPy array's memory otherwise, and donation would overwrite it."""
+        """Copy arrays to the devices: JAX might share a NumPy array's memory, and donation would overwrite it."""
         tree = to_state(arrays, self.model, self.settings)
         placed: Tree = jax.tree.map(_place, tree, self._shardings)
         return placed
 
     def _gathered(self, tree: Tree) -> Arrays:
-        """A tree's arrays in this process's memory, whole."""
+        """Copy a tree's whole arrays to this process's memory."""
         with runtime_errors():
             return {name: np.array(value) for name, value in from_state(jax.tree.map(_fetch, tree), self.model).items()}
 
 
 def find_devices(kind: str) -> list[jax.Device]:
-    """Accelerators, or the CPU's devices when they are asked for.
+    """Return the accelerators, or the CPU's devices for the kind ``cpu``.
 
     Raises:
-        ConfigError: there is no accelerator; nothing falls back to a CPU unasked.
+        ConfigError: there is no accelerator; the CPU is never used instead.
     """
     if kind not in DEVICES:
         raise unknown_name("kind of device", kind, DEVICES, "invoke train --engine 'jax[device=cpu]'")
@@ -252,7 +252,7 @@ def find_devices(kind: str) -> list[jax.Device]:
 
 
 def _place(value: np.ndarray, sharding: NamedSharding) -> Array:
-    """An array that every process holds, each device with its part, copied."""
+    """Copy an array that every process has, giving each device its part."""
     return jax.make_array_from_callback(value.shape, sharding, lambda part: np.array(value[part]))
 
 

@@ -1,10 +1,10 @@
-"""Several processes, on one host or many: how they meet, agree on what they do, and notice that one is gone.
+"""Several processes on one host or many: they connect, compare configurations, and detect a lost process.
 
-    join ─► jax.distributed ─► agree: every process's configuration, compared field by field ─► watch
+    connect ─► jax.distributed ─► require_agreement: configurations compared field by field ─► Watch
 
-Process 0 is the one that writes. Every other one holds a connection to it; the system closes it when either end dies,
-whatever ended it, and then the whole job ends at once. Without that, the others would wait in their next collective
-for as long as the runtime's heartbeats allow. The newest checkpoint is whole in any case.
+Process 0 writes the files. Every other process has a connection to it, which the system closes when either end dies for
+any reason; then the whole job ends at once. Otherwise the rest would wait in their next collective until the runtime's
+heartbeat times out. The newest checkpoint is complete in any case.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tinygpt.engines import parse_variant
 from tinygpt.errors import ConfigError, TinyGPTError, WorkerError
 
 AUTOMATIC = "auto"
-EXIT_CODE = 3  # of a process that ends because another one did
+EXIT_CODE = 3  # of a process that ends because another has ended
 _RUN = "invoke train --engine jax --hosts ADDRESS:PORT --process 0/2"
 _MEETING_SECONDS = 300
 _TEXT_BYTES = 1 << 15
@@ -39,12 +39,12 @@ _GOODBYE = b"."
 
 @dataclass(frozen=True)
 class Meeting:
-    """Where processes meet.
+    """The address at which processes connect.
 
     Attributes:
-        address: ``HOST:PORT`` of process 0; None to take everything from the cluster (Slurm, Open MPI, Kubernetes).
-        index: of this process, from 0.
-        count: of all processes.
+        address: ``HOST:PORT`` of process 0; None if the cluster provides all (Slurm, Open MPI, Kubernetes).
+        index: index of this process, from 0.
+        count: number of processes.
     """
 
     address: str | None
@@ -60,7 +60,7 @@ def parse_meeting(hosts: str, process: str) -> Meeting:
         process: ``I/N``; empty with ``auto``.
 
     Raises:
-        ConfigError: they are not of that form.
+        ConfigError: they have another form.
     """
     if hosts == AUTOMATIC:
         if process:
@@ -68,51 +68,41 @@ def parse_meeting(hosts: str, process: str) -> Meeting:
         return Meeting(None)
     if not re.fullmatch(r"[^\s:]+:\d{1,5}|\[[0-9A-Fa-f:]+\]:\d{1,5}", hosts):
         raise ConfigError(f"--hosts is {hosts!r}", "auto, or HOST:PORT of process 0", _RUN)
-    found = re.fullmatch(r"(\d+)/(\d+)", process)
-    if found is None or not int(found[1]) < int(found[2]):
+    match = re.fullmatch(r"(\d+)/(\d+)", process)
+    if match is None or not int(match[1]) < int(match[2]):
         raise ConfigError(f"--process is {process!r}", "INDEX/COUNT, such as 0/2 and 1/2", _RUN)
-    return Meeting(hosts, int(found[1]), int(found[2]))
+    return Meeting(hosts, int(match[1]), int(match[2]))
 
 
 def connect(meeting: Meeting, on_cpu: bool) -> None:
-    """Meet the other processes; before any other use of JAX.
-
-    Args:
-        meeting: where.
-        on_cpu: whether to compute on CPUs, which need Gloo to talk to each other.
+    """Connect to the other processes, before any other use of JAX. CPUs communicate through Gloo.
 
     Raises:
-        WorkerError: the others did not come.
+        WorkerError: the others did not connect in time.
     """
     if on_cpu:
         jax.config.update("jax_platforms", "cpu")
         jax.config.update("jax_cpu_collectives_implementation", "gloo")
-    place: dict[str, Any] = {}
-    if meeting.address is not None:
-        place = {
-            "coordinator_address": meeting.address,
-            "num_processes": meeting.count,
-            "process_id": meeting.index,
-        }
+    index, count = (None, None) if meeting.address is None else (meeting.index, meeting.count)
     try:
-        jax.distributed.initialize(**place, initialization_timeout=_MEETING_SECONDS)
+        jax.distributed.initialize(meeting.address, count, index, initialization_timeout=_MEETING_SECONDS)
     except (RuntimeError, ValueError) as error:
         where = meeting.address or "the cluster's coordinator"
         raise WorkerError(
-            f"process {meeting.index} of {meeting.count} could not meet the others at {where}: {error}",
+            f"process {meeting.index} of {meeting.count} could not connect to the others at {where}: {error}",
             f"all processes started within {_MEETING_SECONDS} s, each with its own index",
             _RUN,
         ) from error
 
 
 def require_agreement(configuration: Mapping[str, Any]) -> None:
-    """Compare what every process is about to do, and with which version of JAX on which devices.
+    """Compare all processes' configurations, versions of JAX and devices.
 
     Args:
-        configuration: name → value of everything that has to be the same; values of JSON.
+        configuration: name → JSON value, for all that has to be the same.
 
     Raises:
-        ConfigError: in every process, naming each field that differs and who has what.
+        ConfigError: in every process, with each field that differs and its values.
     """
     devices = f"{jax.local_device_count()} × {jax.local_devices()[0].device_kind}"
     mine = json.dumps({**configuration, "jax": jax.__version__, "devices": devices}, sort_keys=True).encode()
@@ -128,7 +118,7 @@ def require_agreement(configuration: Mapping[str, Any]) -> None:
 
 
 def disagreements(configurations: list[dict[str, Any]]) -> list[str]:
-    """Fields that differ from process 0's, in words."""
+    """Describe the fields that differ from process 0's."""
     first = configurations[0]
     return [
         f"{name} is {other.get(name)!r} in process {index}, {first.get(name)!r} in process 0"
@@ -139,11 +129,11 @@ def disagreements(configurations: list[dict[str, Any]]) -> list[str]:
 
 
 class Watch:
-    """Ends this process when another one of the job is gone; a context, left quietly when all is done.
+    """Context that ends this process when another process of the job is gone.
 
     Args:
-        host: of process 0, as the others can reach it.
-        checkpoint: where the newest one is, for the message.
+        host: process 0's host, as the others can reach it.
+        checkpoint: folder of the newest checkpoint, for the message.
     """
 
     def __init__(self, host: str, checkpoint: str) -> None:
@@ -155,10 +145,10 @@ class Watch:
     def __enter__(self) -> Watch:
         index, count = jax.process_index(), jax.process_count()
         listener = socket.create_server(("", 0)) if index == 0 else None
-        # Everybody learns where process 0 listens. A host's name takes fewer bytes than this.
+        # Process 0 sends all others the address at which it listens. A host's name takes fewer bytes than this.
         text = f"{self._host} {listener.getsockname()[1]}" if listener else ""
-        told = multihost_utils.broadcast_one_to_all(np.frombuffer(text.encode().ljust(512), np.uint8))
-        host, port = np.asarray(told).tobytes().decode().split()
+        address = multihost_utils.broadcast_one_to_all(np.frombuffer(text.encode().ljust(512), np.uint8))
+        host, port = np.asarray(address).tobytes().decode().split()
         if listener is None:
             connection = socket.create_connection((host, int(port)), timeout=60)
             connection.sendall(index.to_bytes(4, "big"))
@@ -179,46 +169,46 @@ class Watch:
             try:
                 if kind is None:
                     connection.sendall(_GOODBYE)
-                # Only this direction: the other end may have its own goodbye to say.
+                # This direction only: the other end may still send its own goodbye.
                 connection.shutdown(socket.SHUT_WR)
             except OSError:
-                continue  # it is gone already, which is what we are about to be
+                continue  # the other process is already gone
 
     def _follow(self, connection: socket.socket, index: int) -> None:
         connection.settimeout(None)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # a host that vanished says nothing
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # a host that vanished sends nothing
         self._connections.append(connection)
         threading.Thread(target=self._wait, args=(connection, index), daemon=True).start()
 
     def _wait(self, connection: socket.socket, index: int) -> None:
         try:
-            said = connection.recv(1)
+            message = connection.recv(1)
         except OSError:
-            said = b""
-        if said != _GOODBYE and not self._leaving:
+            message = b""
+        if message != _GOODBYE and not self._leaving:
             _end(
                 EXIT_CODE,
                 f"error: process {index} of {jax.process_count()} is gone, and the job ends with it; "
-                f"allowed: all processes alive; run: the same command on every host with --resume, which goes on "
+                f"allowed: all processes alive; run: the same command on every host with --resume, which continues "
                 f"from the newest checkpoint in {self._checkpoint}",
             )
 
 
 @contextmanager
 def job(meeting: Meeting, variant: str, checkpoint: str) -> Iterator[int]:
-    """Meet the other processes and stay with them: a context that gives this process's index.
+    """Connect to the other processes for a block, which gets this process's index.
 
-    An error ends the process at once, with its one line and its exit code: the runtime's own end would wait for
-    processes that are ending because of it.
+    An error in the block ends the process at once, with its one line and its exit code: the runtime's own shutdown
+    would wait for processes that are ending because of it.
 
     Args:
-        meeting: where.
-        variant: of engine ``jax``.
+        meeting: the address.
+        variant: a variant of engine ``jax``.
         checkpoint: see :class:`Watch`.
 
     Raises:
-        ConfigError: it is another engine's.
-        WorkerError: the others did not come.
+        ConfigError: the variant is of another engine.
+        WorkerError: the others did not connect in time.
     """
     name, options = parse_variant(variant)
     if name != "jax":

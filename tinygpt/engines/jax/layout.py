@@ -1,18 +1,18 @@
-"""Named arrays ↔ the trees that the programs work on.
+"""Conversion between named arrays and the trees that the programs use.
 
-The model's tree is what the forward reads:
+The forward reads the model's tree:
 
     {"wte.weight": (V, D), "wpe.weight": (T, D), "blocks": …, "ln_f.weight": (D,), "ln_f.bias": (D,)}
 
 Under ``blocks``, unrolled: a list of L dictionaries ``attn.c_attn.weight`` → (D, 3 D), …; scanned: one dictionary with
 a leading axis of layers, ``attn.c_attn.weight`` → (L, D, 3 D).
 
-The state's tree is what lies on the devices between steps: the model's tree, or an arena:
+The devices hold the state's tree between steps, which is the model's tree or an arena:
 
-    {"matrices": (all that decays,), "vectors": (all that does not,)}
+    {"matrices": (all parameters with weight decay,), "vectors": (all others,)}
 
-An arena makes clipping and AdamW a few kernels instead of a few for every parameter, and a call's arguments two arrays
-instead of hundreds. Gradients and moments have the state's tree.
+With an arena, clipping and AdamW are a few kernels in all instead of a few per parameter, and a call has two arrays as
+arguments instead of hundreds. Gradients and moments have the state's tree.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ MATRICES, VECTORS = "matrices", "vectors"
 
 
 def to_tree(arrays: Mapping[str, Any], model: ModelConfig, scanned: bool) -> Tree:
-    """Values by name (arrays, shapes, whatever belongs to a parameter) as a tree; arrays are stacked if scanned."""
+    """Arrange values by name (arrays, shapes or other properties of parameters) in a tree; stack arrays if scanned."""
     layers = [
         {name.removeprefix(f"h.{layer}."): arrays[name] for name in parameter_shapes(model) if _is_of(name, layer)}
         for layer in range(model.n_layers)
@@ -45,7 +45,7 @@ def to_tree(arrays: Mapping[str, Any], model: ModelConfig, scanned: bool) -> Tre
 
 
 def from_tree(tree: Tree, model: ModelConfig) -> Arrays:
-    """The inverse."""
+    """Return a tree's arrays by name."""
     blocks = tree[BLOCKS]
     named: Arrays = {}
     for name in parameter_shapes(model):
@@ -58,29 +58,29 @@ def from_tree(tree: Tree, model: ModelConfig) -> Arrays:
 
 
 def to_state(arrays: Mapping[str, Any], model: ModelConfig, settings: Settings) -> Tree:
-    """Arrays by name, in this process's memory, as the state's tree."""
+    """Arrange NumPy arrays by name in the state's tree."""
     if settings.arena:
         return _to_arena(arrays, model, np.concatenate)
     return to_tree(arrays, model, settings.scanned)
 
 
 def from_state(state: Tree, model: ModelConfig) -> Arrays:
-    """The inverse."""
+    """Return the arrays of a state's tree by name."""
     return _from_arena(state, model) if MATRICES in state else from_tree(state, model)
 
 
 def as_model(state: Tree, model: ModelConfig) -> Tree:
-    """The model's tree from the state's, within a program."""
+    """Turn the state's tree into the model's, inside a program."""
     return to_tree(_from_arena(state, model), model, scanned=False) if MATRICES in state else state
 
 
 def as_state(tree: Tree, model: ModelConfig, settings: Settings) -> Tree:
-    """The state's tree from the model's, within a program."""
+    """Turn the model's tree into the state's, inside a program."""
     return _to_arena(from_tree(tree, model), model, jnp.concatenate) if settings.arena else tree
 
 
 def decayed(model: ModelConfig, settings: Settings) -> Tree:
-    """A state's tree of yes and no: to what weight decay applies."""
+    """Return a state's tree of booleans: which parameters have weight decay."""
     if settings.arena:
         return {MATRICES: True, VECTORS: False}
     flags = {name: is_decayed(shape) for name, shape in parameter_shapes(model).items()}
@@ -107,7 +107,7 @@ def _from_arena(arena: Tree, model: ModelConfig) -> Arrays:
 
 
 def _arena_shapes(model: ModelConfig) -> dict[str, dict[str, tuple[int, ...]]]:
-    """Names and shapes of each part of an arena, in their order there."""
+    """Return the names and shapes of each part of an arena, in order."""
     parts: dict[str, dict[str, tuple[int, ...]]] = {MATRICES: {}, VECTORS: {}}
     for name, shape in parameter_shapes(model).items():
         parts[MATRICES if is_decayed(shape) else VECTORS][name] = shape

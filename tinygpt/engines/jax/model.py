@@ -1,8 +1,8 @@
-"""GPT-2 in plain ``jax.numpy``: tokens → logits → loss. Nothing is derived by hand; gradients are JAX's own.
+"""GPT-2 in plain ``jax.numpy``: tokens → logits → loss. JAX derives the gradients.
 
     x = wte[tokens] + wpe;   x = x + attn(ln_1(x));   x = x + mlp(ln_2(x));   logits = ln_f(x) · wteᵀ
 
-The residual stream is (N, D), N = B·T rows, and stays float32. Branches flow in the arithmetic's own type.
+The residual stream is (N, D), N = B·T rows, in float32. Branches have the type of the arithmetic.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tinygpt.engines.jax.settings import Arithmetic, Settings
 
 Layer = dict[str, Array]
 
-# Contexts from this length on are attended to in two halves of queries; below, more kernels cost what they save.
+# From this context length on, attention takes the queries in two halves; below, more kernels cost what they save.
 HALVED_FROM = 256
 
 
@@ -41,12 +41,7 @@ def linear(x: Array, weight: Array, bias: Array, arithmetic: Arithmetic) -> Arra
 def attend(q: Array, k: Array, v: Array, visible: Array, arithmetic: Arithmetic) -> Array:
     """Softmax attention with the scores stored: q (B, H, n, C), k and v (B, H, m, C) → (B, H, n, C).
 
-    Args:
-        q: queries.
-        k: keys.
-        v: values.
-        visible: broadcasts to (B, H, n, m), true where a query may look.
-        arithmetic: of both products; the softmax is float32.
+    ``visible`` broadcasts to (B, H, n, m) and is true where a query may attend. The softmax is in float32.
     """
     product = partial(jnp.einsum, precision=arithmetic.precision)
     scores = product("bhnc,bhmc->bhnm", q, k).astype(jnp.float32) * (1.0 / math.sqrt(q.shape[-1]))
@@ -62,7 +57,7 @@ def self_attention(qkv: Array, shape: tuple[int, int, int], settings: Settings) 
         mixed = jax.nn.dot_product_attention(q, k, v, is_causal=True, implementation="cudnn")
         return mixed.reshape(b * t, -1)
     q, k, v = (jnp.swapaxes(part, 1, 2) for part in (q, k, v))  # each (B, H, T, C)
-    # Nothing is visible to the first half of a long context in its second half: those scores are never computed.
+    # The first half of a long context never attends to the second half: those scores are not computed.
     bounds = (0, t // 2, t) if t >= HALVED_FROM else (0, t)
     parts = []
     for first, end in pairwise(bounds):
@@ -79,7 +74,7 @@ def feed_forward(x: Array, w: Layer, arithmetic: Arithmetic) -> Array:
 
 
 def drop(x: Array, key: Array | None, rate: float) -> Array:
-    """Dropout (Srivastava et al. 2014): zero a share of the numbers, scale up the others; without a key, all stay."""
+    """Dropout (Srivastava et al. 2014): zero a share of the numbers, scale up the others; do nothing without a key."""
     if key is None or rate == 0.0:
         return x
     return jnp.where(jax.random.bernoulli(key, 1.0 - rate, x.shape), x / (1.0 - rate), 0.0)
@@ -101,7 +96,7 @@ def block(x: Array, w: Layer, key: Array | None, shape: tuple[int, int, int], ep
 def embed(weights: Tree, tokens: Array) -> Array:
     """Token ids (B, T) → (N, D).
 
-    Rows are picked by a product with ones and zeros: exact, and its gradient is a product as well, where that of
+    A product with a one-hot matrix picks the rows. It is exact, and its gradient is a product too; the gradient of
     indexing would be a scatter of N rows into V.
     """
     b, t = tokens.shape
@@ -112,7 +107,7 @@ def embed(weights: Tree, tokens: Array) -> Array:
 
 
 def logits(weights: Tree, tokens: Array, key: Array | None, model: ModelConfig, settings: Settings) -> Array:
-    """Token ids (B, T) → scores (N, V), float32. With a key, activations are dropped."""
+    """Token ids (B, T) → scores (N, V), float32; with dropout if there is a key."""
     b, t = tokens.shape
     layer_of: Callable[..., Array] = partial(
         block, shape=(b, t, model.n_heads), eps=model.layer_norm_eps, settings=settings
@@ -141,8 +136,8 @@ def loss(
 ) -> Array:
     """Mean cross-entropy in nats per token, a scalar: log Σ exp(z) − z[target].
 
-    The target's score is picked by comparing ids, which fuses with what is around it; indexing would scatter in the
-    backward.
+    A comparison of ids picks the target's score and fuses with the surrounding operations; indexing would be a scatter
+    in the backward.
     """
     scores = logits(weights, tokens, key, model, settings)  # (N, V)
     is_target = jnp.arange(scores.shape[-1]) == targets.reshape(-1, 1)

@@ -1,4 +1,4 @@
-"""Several processes of engine ``jax``, and what its runtime raises, in words."""
+"""Several processes of engine ``jax``, and the errors of its runtime."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from jax.experimental import multihost_utils
 from tinygpt.engines.processes import Processes
 from tinygpt.errors import CapacityError, WorkerError
 
-# How long a broken connection may wait for the thread in hosts.py that knows which process is gone.
+# After a broken connection, the time in which the thread of hosts.py may name the lost process.
 _GRACE_SECONDS = 5.0
 
 
@@ -21,7 +21,7 @@ class JaxProcesses(Processes):
     """The processes of ``jax.distributed``, or this one alone."""
 
     def any(self, flag: bool) -> bool:
-        """Whether the flag is set in any process; every process gets the same answer."""
+        """Return whether the flag is set in any process; the answer is the same in all."""
         if self.count == 1:
             return flag
         with runtime_errors():
@@ -30,7 +30,7 @@ class JaxProcesses(Processes):
 
 @contextmanager
 def runtime_errors() -> Iterator[None]:
-    """Turn what the runtime raises into errors that say what to do.
+    """Turn errors of the runtime into errors that name the next command.
 
     Raises:
         CapacityError: a device ran out of memory.
@@ -48,10 +48,10 @@ def runtime_errors() -> Iterator[None]:
             ) from error
         if jax.process_count() == 1:
             raise
-        # The thread that watches the other processes knows more, and ends this one with the better message.
+        # The thread that watches the other processes knows more, and ends this one with a better message.
         time.sleep(_GRACE_SECONDS)
         raise WorkerError(
             f"the connection between {jax.process_count()} processes broke: {first_line}",
             "all processes of a job alive",
-            "the same command on every host with --resume: the newest checkpoint is whole",
+            "the same command on every host with --resume: the newest checkpoint is complete",
         ) from error

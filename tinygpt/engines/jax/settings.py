@@ -1,13 +1,13 @@
-"""The options of a variant such as ``jax[precision=bfloat16,dispatch=8]``, checked and put into JAX's terms.
+"""The options of a variant such as ``jax[precision=bfloat16,dispatch=8]``, checked and in JAX's terms.
 
-precision   float32    products in full float32: TF32 stays off, whatever the device would do by default
+precision   float32    products in full float32: TF32 is off, even if it is the device's default
             tf32       products on tensor cores with ten bits of mantissa
             tf32x3     products on tensor cores in three TF32 passes, close to float32
             bfloat16   products and activations in bfloat16; weights, moments, norms and the loss in float32
 layers      unrolled   every layer in the program: the fastest step, and the longest compilation
             scanned    one layer in the program, looped over stacked weights
 remat       the backward computes each layer's activations again instead of keeping them
-dispatch    steps that one call of the program takes
+dispatch    number of steps in one call of the program
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from jax.typing import DTypeLike
 
 from tinygpt.errors import ConfigError, unknown_name
 
-# Deeper models than this are scanned unless told otherwise: at 24 layers the program takes minutes to compile.
+# Deeper models are scanned by default: at 24 layers the unrolled program takes minutes to compile.
 MOST_UNROLLED_LAYERS = 16
 
 
@@ -30,9 +30,9 @@ class Arithmetic:
     """How products are computed.
 
     Attributes:
-        dtype: of a product's operands and of what flows through a layer's branches.
-        precision: what JAX is asked for.
-        accelerators_only: whether it is a mode that a CPU does not have.
+        dtype: type of a product's operands and of a layer's branches.
+        precision: JAX's name of the mode.
+        accelerators_only: CPUs do not have this mode.
     """
 
     dtype: DTypeLike
@@ -53,16 +53,16 @@ LAYERS = ("auto", "unrolled", "scanned")
 
 @dataclass(frozen=True)
 class Settings:
-    """What the compiled programs are made from, besides the model and the optimiser.
+    """Settings of the compiled programs, besides those of the model and the optimiser.
 
     Attributes:
         precision: a name in ``PRECISIONS``.
-        scanned: whether layers are looped over stacked weights.
-        arena: whether weights and moments are two flat arrays each (``layout.py``).
-        remat: whether the backward computes activations again.
-        dispatch: steps in one call.
-        dropout: share of numbers that training sets to zero, at the places that ``tinygpt/dropout.py`` names.
-        fused_attention: whether attention is the platform's own kernel, which never stores the scores.
+        scanned: layers are a loop over stacked weights.
+        arena: weights and moments are two flat arrays each (``layout.py``).
+        remat: the backward computes activations again.
+        dispatch: number of steps in one call.
+        dropout: share of numbers that training sets to zero, at the sites of ``tinygpt/dropout.py``.
+        fused_attention: attention is the platform's own kernel, which never stores the scores.
     """
 
     precision: str
@@ -89,20 +89,20 @@ def make_settings(
     platform: str,
     cut: bool,
 ) -> Settings:
-    """Check the options of a variant against each other and the platform.
+    """Check the options of a variant against the model and the platform.
 
     Args:
-        precision: how products are computed.
+        precision: a name in ``PRECISIONS``.
         layers: a name in ``LAYERS``.
-        remat: whether the backward computes activations again.
-        dispatch: steps in one call.
+        remat: the backward computes activations again.
+        dispatch: number of steps in one call.
         dropout: share of numbers that training sets to zero.
-        n_layers: of the model.
-        platform: of the devices, as JAX names it.
-        cut: whether weights are cut into parts, one for each device; those are gathered array by array.
+        n_layers: the model's.
+        platform: JAX's name for the platform of the devices.
+        cut: weights are cut into a part per device, which are gathered array by array.
 
     Raises:
-        ConfigError: a word is unknown, a number is out of range, or the platform has no such arithmetic.
+        ConfigError: a name is unknown, a number is out of range, or the platform lacks the arithmetic.
     """
     run = "invoke train --engine"
     if precision not in PRECISIONS:

@@ -1,10 +1,10 @@
-"""A training step as one program: forward, backward, clipping, AdamW; and several of them in a loop.
+"""A training step as one program: forward, backward, clipping and AdamW; or several steps in a loop.
 
     g = ∂loss/∂w · min(1, clip / (‖g‖ + 1e-6))
     m = β₁ m + (1 − β₁) g,  v = β₂ v + (1 − β₂) g²,  w = w (1 − η λ) − η (m / (1 − β₁ᵗ)) / (√(v / (1 − β₂ᵗ)) + ε)
 
 (Loshchilov & Hutter 2019; the constants are those of ``tinygpt/optim.py``.) The state is donated, so that weights and
-moments are updated where they lie.
+moments are updated in place.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tinygpt.engines.jax.settings import Settings
 
 
 class State(NamedTuple):
-    """What a step replaces: weights, both moments (the state's tree each), and the number of updates done."""
+    """Weights and both moments, each a state's tree, and the number of updates so far."""
 
     weights: Tree
     first_moment: Tree
@@ -39,21 +39,21 @@ def update(
     train: TrainConfig,
     settings: Settings,
 ) -> tuple[State, Array]:
-    """One step.
+    """Take one step.
 
     Args:
-        state: before.
+        state: the state before the step.
         batch: inputs and targets (2, A·B, T), A batches accumulated.
         rate: η, a scalar.
-        seed: of dropout; None where there is none.
+        seed: seed of the dropout masks; None without dropout.
         model: the model's shape.
         train: clipping and AdamW's constants.
-        settings: how it is computed.
+        settings: the program's settings.
 
     Returns:
-        the state after, and (2,): the loss before the update, and the gradient's norm before clipping.
+        the new state, and an array (2,): the loss before the update, and the gradient's norm before clipping.
     """
-    # Every update draws its own zeros, the same ones when a run is resumed.
+    # Every update has its own masks, and a resumed run draws the same ones.
     key = None if seed is None else jax.random.fold_in(jax.random.key(seed), state.updates)
     weights = as_model(state.weights, model)
     loss, grads = loss_and_gradients(weights, batch, key, model, train.accumulation, settings)
@@ -74,26 +74,19 @@ def update(
         shrunk = weight * (1.0 - rate * train.weight_decay) if decays else weight
         return shrunk - rate * direction, first, second
 
-    triples = jax.tree.map(
-        advance,
-        state.weights,
-        grads,
-        state.first_moment,
-        state.second_moment,
-        decayed(model, settings),
-    )
-    weights, first, second = jax.tree.transpose(
-        jax.tree.structure(state.weights), jax.tree.structure((0, 0, 0)), triples
-    )
+    moments = state.first_moment, state.second_moment
+    triples = jax.tree.map(advance, state.weights, grads, *moments, decayed(model, settings))
+    structure = jax.tree.structure(state.weights)
+    weights, first, second = jax.tree.transpose(structure, jax.tree.structure((0, 0, 0)), triples)
     return State(weights, first, second, step), jnp.stack([loss, norm])
 
 
 def loss_and_gradients(
     weights: Tree, batch: Array, key: Array | None, model: ModelConfig, accumulation: int, settings: Settings
 ) -> tuple[Array, Tree]:
-    """Mean loss over a batch (2, A·B, T) and its gradients, with the activations of a part of it at a time.
+    """Return the mean loss over a batch (2, A·B, T) and its gradients, computed a part at a time to save activations.
 
-    A part takes every A-th row, so that each device of a mesh finds its share of every part among its own rows.
+    A part is every A-th row, so that each device of a mesh has rows of every part.
     """
     value_and_gradient = jax.value_and_grad(gpt2.loss)
     tokens = batch.astype(jnp.int32)
@@ -107,8 +100,8 @@ def loss_and_gradients(
         own = None if key is None else jax.random.fold_in(key, index)
         return jax.tree.map(jnp.add, total, value_and_gradient(weights, *part, own, model, settings)), None
 
-    nothing = (jnp.zeros(()), jax.tree.map(jnp.zeros_like, weights))
-    total, _ = lax.scan(add, nothing, (parts, jnp.arange(accumulation)))
+    zeros = (jnp.zeros(()), jax.tree.map(jnp.zeros_like, weights))
+    total, _ = lax.scan(add, zeros, (parts, jnp.arange(accumulation)))
     mean: tuple[Array, Tree] = jax.tree.map(lambda value: value / accumulation, total)
     return mean
 
@@ -122,7 +115,7 @@ def updates(
     train: TrainConfig,
     settings: Settings,
 ) -> tuple[State, Array]:
-    """Several steps, one after the other: batches (K, 2, B, T) and rates (K,) → the last state, and (K, 2)."""
+    """Take several steps: batches (K, 2, B, T) and rates (K,) → the last state, and (K, 2) losses and norms."""
 
     def step(state: State, each: tuple[Array, Array]) -> tuple[State, Array]:
         return update(state, *each, seed, model, train, settings)

@@ -1,6 +1,6 @@
 """Engine ``vectorized``, in data-flow order: ``engine`` takes the batch, ``team`` spreads the ``phases`` of a step over
-workers that meet at the ``mailbox``, ``shard`` runs forward and backward on a worker's rows with ``projection``,
-``attention`` and ``kernels``, ``arena`` sums, clips and updates."""
+workers, which share a ``mailbox``; ``shard`` runs forward and backward on a worker's rows with ``projection``,
+``attention`` and ``kernels``; ``arena`` sums, clips and updates."""
 
 from tinygpt.engines.vectorized.engine import VectorizedEngine
 

@@ -1,11 +1,11 @@
-"""One flat float32 array for the parameters, one for each moment, one per worker for the gradient.
+"""The arena: flat float32 arrays for the parameters, for each moment, and for each worker's gradient.
 
-Flat storage turns clipping and AdamW into a few tiled passes over contiguous memory, whatever the number of
-layers. The order is the data flow's, so a projection's bias follows its weight: the two together are one
-(I + 1, O) matrix, which an input with a column of ones multiplies in one product.
+Flat storage turns clipping and AdamW into a few tiled passes over contiguous memory, however many layers there are.
+The order is that of the data flow, so a projection's bias follows its weight: together they are one (I + 1, O) matrix,
+which an input with a column of ones multiplies in one product.
 
-The work that follows the gradients is cut by ranges: a worker owns a stretch of the arena whose ends fall
-between units. A unit is a norm with the projection that reads it, or a projection alone, or an end of the model.
+The work after the gradients is divided by ranges: each worker owns a range of the arena that begins and ends between
+units. A unit is a norm with the projection that reads it, or a projection alone, or an end of the model.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from tinygpt.params import Arrays, is_decayed, parameter_shapes
 
 Allocate = Callable[[int], np.ndarray]
 
-# The first parameter of every unit but the embeddings, which the arena begins with.
+# The first parameter of every unit except the embeddings, with which the arena begins.
 _UNIT_STARTS = (".ln_1.weight", ".attn.c_proj.weight", ".ln_2.weight", ".mlp.c_proj.weight", "ln_f.weight")
 
 
 @dataclass(frozen=True)
 class Tile:
-    """A stretch of the arena that stays in the cache, and the parts of it that weight decay acts on."""
+    """A part of a range that fits in the cache, and the slices of it that have weight decay."""
 
     range: slice
     decayed: tuple[slice, ...]
@@ -38,10 +38,10 @@ class Arena:
     """A model's parameters, moments and gradients.
 
     Args:
-        model: gives the names and shapes.
-        workers: how many gradients to hold; they are summed in order into the first.
-        allocate: makes a zeroed float32 array of a length; memory shared with other processes, if there are any.
-        accumulates: whether there is room for the sum of earlier batches' gradients.
+        model: the model's shape.
+        workers: number of gradients; they are summed in order into the first.
+        allocate: makes a zeroed float32 array of a length, in memory that all workers share.
+        accumulates: make room for the sum of earlier batches' gradients.
     """
 
     def __init__(self, model: ModelConfig, workers: int, allocate: Allocate, accumulates: bool = False) -> None:
@@ -61,11 +61,11 @@ class Arena:
         self.gradients = [self.views(flat) for flat in self.flat_gradients]
 
     def views(self, flat: np.ndarray) -> Arrays:
-        """Names → shaped views into a flat array, in data-flow order."""
+        """Return shaped views into a flat array by name, in data-flow order."""
         return {name: flat[self.slices[name]].reshape(shape) for name, shape in self.shapes.items()}
 
     def joined(self, flat: np.ndarray, projection: str) -> np.ndarray:
-        """A projection's weight with its bias as the last row: (I + 1, O), a view."""
+        """Return a projection's weight with its bias as the last row: (I + 1, O), a view."""
         weight, bias = self.slices[f"{projection}.weight"], self.slices[f"{projection}.bias"]
         return flat[weight.start : bias.stop].reshape(-1, bias.stop - bias.start)
 
@@ -74,16 +74,16 @@ class Arena:
         for name, part in self.views(flat).items():
             part[...] = values[name]
 
-    # ---- ranges: who does what after the gradients -------------------------------------------------------
+    # ---- ranges: the workers' shares after the gradients -------------------------------------------------------
 
     def worker_range(self, worker: int, workers: int) -> slice:
-        """The stretch that a worker owns: about an equal share, cut between units."""
+        """Return the range that a worker owns: about an equal share, cut between units."""
         starts = [0, *(self.slices[name].start for name in self.shapes if name.endswith(_UNIT_STARTS)), self.size]
         bounds = [min(starts, key=lambda s: abs(s - self.size * index / workers)) for index in range(workers + 1)]
         return slice(bounds[worker], bounds[worker + 1])
 
     def tiles(self, owned: slice) -> list[Tile]:
-        """A range in tiles."""
+        """Cut a range into tiles."""
         decayed = [self.slices[name] for name, shape in self.shapes.items() if is_decayed(shape)]
         tiles = []
         for start in range(owned.start, owned.stop, TILE):
@@ -100,15 +100,15 @@ class Arena:
                 part = total[tile.range]
                 part += other[tile.range]
 
-    def put_aside(self, tiles: list[Tile]) -> None:
-        """Add the reduced gradient to those of the batches before."""
+    def accumulate(self, tiles: list[Tile]) -> None:
+        """Add the reduced gradient to the sum of the earlier batches."""
         assert self.flat_accumulated is not None
         for tile in tiles:
             part = self.flat_accumulated[tile.range]
             part += self.flat_gradients[0][tile.range]
 
-    def take_back(self, tiles: list[Tile]) -> None:
-        """Add what was put aside to the reduced gradient, and leave nothing behind."""
+    def add_accumulated(self, tiles: list[Tile]) -> None:
+        """Add the sum of the earlier batches to the reduced gradient, and clear that sum."""
         if self.flat_accumulated is None:
             return
         for tile in tiles:
@@ -117,17 +117,17 @@ class Arena:
             self.flat_accumulated[tile.range] = 0.0
 
     def drop_accumulated(self) -> None:
-        """Forget what was put aside, after a step that was not finished."""
+        """Clear the sum of the earlier batches after an interrupted step."""
         if self.flat_accumulated is not None:
             self.flat_accumulated[...] = 0.0
 
     def squared_norm(self, tiles: list[Tile]) -> float:
-        """Squared L2 norm of the reduced gradient over the tiles."""
+        """Return the squared L2 norm of the reduced gradient over the tiles."""
         total = self.flat_gradients[0]
         return sum(float(np.dot(total[tile.range], total[tile.range])) for tile in tiles)
 
     def update(self, tiles: list[Tile], step: AdamWStep, kernels: KernelSet, scratch: np.ndarray) -> None:
-        """AdamW over the tiles, from the reduced gradient."""
+        """Update the tiles with AdamW from the reduced gradient."""
         for tile in tiles:
             for part in tile.decayed:
                 weights = self.flat_parameters[part]

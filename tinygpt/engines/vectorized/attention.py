@@ -1,16 +1,16 @@
-"""Causal attention over some rows of the batch, forwards and backwards, in blocks that skip the future.
+"""Causal attention over some rows of the batch, forward and backward, in blocks that skip the future.
 
-The equations are those of ``tinygpt/layers.py``; what differs:
+The equations are those of ``tinygpt/layers.py``, computed differently:
 
-    * The queries come scaled by 1/√C from the projection, and all heads are read in place as strided views.
-    * kᵀ and vᵀ are laid out contiguously: BLAS is slow where a small matrix is multiplied by a transposed view.
-    * Queries go in blocks; block j meets only the keys up to its own end, and of the square on the diagonal the
-      upper triangle is zeroed. With T = 512 this leaves 56 % of the (T, T) work.
-    * The weights stay unnormalised: E = exp(S), y = (E v) / total, so that dividing costs T·C numbers instead of T·T.
-      Backwards with d = dy / total:  dv = Eᵀ d   dS = E · (d vᵀ − Σ_c d · y)   dq = dS k   dk = dSᵀ q
-    * The row sum Σ_c d · y is a further column of d against a row of −1 below vᵀ: the product subtracts it.
-    * No shift by the maximum: exp is taken at once, and its row sums, T numbers, tell whether a row's largest score
-      left the range in which that is exact. Only then are the scores made again and shifted.
+    * The projection already scales the queries by 1/√C, and all heads are read in place as strided views.
+    * kᵀ and vᵀ are copied to contiguous memory: BLAS is slow when a small matrix is multiplied by a transposed view.
+    * Queries are processed in blocks. Block j reads only the keys up to its own end, and the upper triangle of the
+      square on the diagonal is zeroed. With T = 512 this leaves 56 % of the (T, T) work.
+    * The weights stay unnormalised: E = exp(S), y = (E v) / total, so that only T·C numbers are divided, not T·T.
+      Backward with d = dy / total:  dv = Eᵀ d   dS = E · (d vᵀ − Σ_c d · y)   dq = dS k   dk = dSᵀ q
+    * The row sum Σ_c d · y is one more column of d against a row of −1 below vᵀ: the product subtracts it.
+    * exp is taken without a shift by the maximum. Its T row sums show whether a row's largest score left the range
+      where that is exact; only then are the scores computed again and shifted.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from tinygpt.engines.vectorized.slab import Slab
 
 Array = np.ndarray
 
-# Queries in a block from which splitting pays: smaller products are slower than the future that they skip.
+# Queries in a block. With fewer, the smaller products cost more than the skipped future saves.
 _BLOCK = 64
 
 
 @dataclass(frozen=True)
 class Block:
-    """Queries ``start`` to ``stop``, and the groups of (batch row, head) whose scores fit the cache together."""
+    """Queries ``start`` to ``stop``, and the groups of batch rows and heads whose scores fit in the cache together."""
 
     start: int
     stop: int
@@ -41,7 +41,7 @@ class Block:
 
 @dataclass(frozen=True)
 class AttentionBuffers:
-    """What one layer keeps from its forward for its backward."""
+    """Arrays that a layer's backward needs from its forward."""
 
     qkv: Array  # (N, 3 D): scaled queries, keys, values
     exponentials: tuple[Array, ...]  # per block: (B, H, queries, stop)
@@ -49,14 +49,14 @@ class AttentionBuffers:
 
 
 def query_blocks(length: int) -> list[tuple[int, int]]:
-    """Cut T queries into (start, stop), each of about 64; one when there are fewer than two such blocks."""
+    """Cut T queries into blocks (start, stop) of about 64 each."""
     count = max(1, length // _BLOCK)
     bounds = [length * index // count for index in range(count + 1)]
     return list(pairwise(bounds))
 
 
 def _groups(batch: int, heads: int, size: int) -> tuple[tuple[slice, slice], ...]:
-    """Slices over rows and heads such that a group's matrices of ``size`` numbers fill about one tile."""
+    """Group rows and heads so that the matrices of a group, each of ``size`` numbers, fill about one tile."""
     together = max(1, TILE // size)
     if together >= heads:
         step = together // heads
@@ -67,23 +67,15 @@ def _groups(batch: int, heads: int, size: int) -> tuple[tuple[slice, slice], ...
 
 
 class Attention:
-    """The workspace for B rows of T tokens, shared by all layers.
-
-    Args:
-        model: the model's shape.
-        batch: B.
-        length: T.
-        kernels: the form of every fused kernel.
-        slab: room for the arrays.
-    """
+    """The workspace for B = ``batch`` rows of T = ``length`` tokens, shared by all layers, in memory from ``slab``."""
 
     def __init__(self, model: ModelConfig, batch: int, length: int, kernels: KernelSet, slab: Slab) -> None:
         b, h, t, c = batch, model.n_heads, length, model.head_dim
         self.shape, self.kernels = (b, h, t, c), kernels
         self.blocks = [Block(start, stop, _groups(b, h, (stop - start) * stop)) for start, stop in query_blocks(length)]
-        self.transposed = slab.empty(b, h, c + 1, t)  # kᵀ forwards, vᵀ backwards, and a row of −1
+        self.transposed = slab.empty(b, h, c + 1, t)  # kᵀ in the forward, vᵀ in the backward, and a row of −1
         self.transposed[:, :, c] = -1.0
-        self.heads = slab.empty(b, h, t, c)  # forwards E v, backwards room for a block's share of dv and dk
+        self.heads = slab.empty(b, h, t, c)  # E v in the forward, a block's share of dv and dk in the backward
         self.scaled_dy = slab.empty(b, h, t, c + 1)
         largest = max(
             (block.stop - block.start) * block.stop * (rows.stop - rows.start) * (heads.stop - heads.start)
@@ -93,11 +85,11 @@ class Attention:
         self.dscores = slab.empty(largest)
         self.ones = np.ones((t, 1), np.float32)
         self.sums = slab.empty(2, b, h, t, c) if len(self.blocks) > 2 else None  # of dk and dv
-        # Per block (queries, stop): 1 where a query may look.
+        # Per block (queries, stop): 1 where a query may attend.
         self.masks = [np.tri(block.stop - block.start, block.stop, block.start, np.float32) for block in self.blocks]
 
     def buffers(self, slab: Slab) -> AttentionBuffers:
-        """A layer's own."""
+        """Allocate the arrays of one layer."""
         b, h, t, c = self.shape
         return AttentionBuffers(
             slab.empty(b * t, 3 * h * c),
@@ -106,12 +98,12 @@ class Attention:
         )
 
     def _split(self, merged: Array) -> Array:
-        """A (N, 3 D) array seen as (3, B, H, T, C); no copy."""
+        """View a (N, 3 D) array as (3, B, H, T, C), without a copy."""
         b, h, t, c = self.shape
         return merged.reshape(b, t, 3, h, c).transpose(2, 0, 3, 1, 4)
 
     def by_head(self, rows: Array) -> Array:
-        """A (N, D) array, or the first D columns of one, seen as (B, H, T, C); no copy."""
+        """View a (N, D) array, or the first D columns of one, as (B, H, T, C), without a copy."""
         b, h, t, c = self.shape
         row, column = rows.strides
         return np.lib.stride_tricks.as_strided(rows, (b, h, t, c), (t * row, c * column, row, column))
@@ -122,13 +114,13 @@ class Attention:
         c = self.shape[-1]
         kt = self.transposed[:, :, :c]
         kt[...] = k.swapaxes(-1, -2)
-        with np.errstate(over="ignore", invalid="ignore"):  # the totals tell
+        with np.errstate(over="ignore", invalid="ignore"):  # the totals are checked
             self._weigh_and_mix(q, kt, v, buffers)
         np.divide(np.float32(1.0), buffers.inverse_total, out=buffers.inverse_total)
         np.multiply(self.heads, buffers.inverse_total, out=self.by_head(mixed))
 
     def _weigh_and_mix(self, q: Array, kt: Array, v: Array, buffers: AttentionBuffers) -> None:
-        """Exponentials, their totals, and heads ← E v, block by block."""
+        """Compute the exponentials, their totals, and heads ← E v, block by block."""
         for block, mask, exponentials in zip(self.blocks, self.masks, buffers.exponentials, strict=True):
             queries, width = slice(block.start, block.stop), block.stop
             for group in block.groups:
@@ -150,8 +142,8 @@ class Attention:
         np.multiply(self.by_head(dmixed), buffers.inverse_total, out=d)
         np.vecdot(d, self.by_head(mixed), out=d_and_sum[..., c])
         vt[:, :, :c] = v.swapaxes(-1, -2)
-        # From the last block on: the first one to write covers every key, the others add to it. Adding into strided
-        # views is slow; with many blocks it is done elsewhere and copied.
+        # In reverse order: the last block writes every key, the others add to it. Adding into strided views is slow;
+        # with many blocks the sums have arrays of their own and are copied at the end.
         dk_sum, dv_sum = (dk, dv) if self.sums is None else self.sums
         for block, exponentials in zip(reversed(self.blocks), reversed(buffers.exponentials), strict=True):
             queries, keys = slice(block.start, block.stop), slice(0, block.stop)

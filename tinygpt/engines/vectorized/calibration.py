@@ -1,7 +1,7 @@
-"""Which form each kernel takes: what the caller says, or what a short measurement on this machine says.
+"""The choice of each kernel's form: the caller's, or that of a short measurement on this machine.
 
-The measurement is made once per machine and versions of NumPy and NumExpr, and kept in the user's cache: two runs of
-one program then use the same forms and give the same bits. Delete ``kernels.json`` there to measure again.
+The cache keeps the result per machine and per versions of NumPy and NumExpr, so that two runs of a program use the same
+forms and give the same bits. Delete ``kernels.json`` in the cache folder to measure again.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tinygpt.system.home import cache_folder
 
 _log = logging.getLogger(__name__)
 
-# NumExpr has to win by this much: near a tie, noise would decide.
+# NumExpr has to be faster by this factor: near a tie, noise would decide.
 _MARGIN = 0.9
 
 
@@ -41,14 +41,14 @@ def choose_kernels(spec: str = "auto") -> KernelSet:
         if name not in KERNELS:
             raise unknown_name("kernel", name, KERNELS, "invoke train --engine 'vectorized[kernels=auto]'")
     if chosen:
-        numexpr.set_num_threads(1)  # the batch is what is spread over cores, never a kernel
+        numexpr.set_num_threads(1)  # the batch is spread over cores, never a kernel
     forms = {name: kernel.numexpr if name in chosen else kernel.numpy for name, kernel in KERNELS.items()}
     return KernelSet(_spec([name for name in KERNELS if name in chosen]), **forms)
 
 
 @cache
 def calibrated_spec() -> str:
-    """The faster forms on this machine: from the cache, or measured now and put there."""
+    """Return the faster forms on this machine, from the cache or from a measurement."""
     path, key = cache_folder() / "kernels.json", _machine_key()
     known = _read(path)
     if key in known:
@@ -61,7 +61,7 @@ def calibrated_spec() -> str:
 
 
 def _machine_key() -> str:
-    """What a choice depends on: the processor, both libraries and their vector code, and the kernels."""
+    """Return what the choice depends on: the processor, both libraries and their vector code, and the kernels."""
     features = np.show_config(mode="dicts").get("SIMD Extensions", {}).get("found", [])
     parts = (_processor(), np.__version__, numexpr.__version__, str(TILE), "+".join(KERNELS), "+".join(features))
     return " ".join(parts)
@@ -82,7 +82,7 @@ def _spec(in_numexpr: list[str]) -> str:
 
 
 def _read(path: Path) -> dict[str, str]:
-    """What the cache holds; a file that cannot be understood holds nothing."""
+    """Read the cached choices; a damaged file has none."""
     try:
         known = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -101,7 +101,6 @@ def _is_choice(spec: str) -> bool:
 
 
 def _write(path: Path, known: dict[str, str]) -> None:
-    """Put choices in the cache; one that cannot be written costs a measurement per process."""
     try:
         replace_file(path, [json.dumps(known, indent=1).encode()])
     except StorageError as error:

@@ -1,8 +1,8 @@
-"""Engine ``vectorized``: the NumExpr/NumPy engine, the default and the fast one.
+"""Engine ``vectorized``: the fast NumExpr/NumPy engine, and the default.
 
-The batch is cut into shards, one per worker. Each runs forward and backward on its rows with BLAS held to its share
-of the threads, so that everything runs in parallel and not the products alone. Clipping and AdamW are tiled passes
-over a flat arena, spread over the same workers.
+The batch is cut into shards, one per worker. Each worker runs forward and backward on its rows and limits BLAS to its
+share of the threads, so that all work is parallel, not only the products. Clipping and AdamW are tiled passes over a
+flat arena, spread over the same workers.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ TEAMS = {"threads": ThreadTeam, "processes": ProcessTeam}
 
 
 def default_team() -> str:
-    """Processes where they can be forked and see each other's writes in order; threads elsewhere."""
+    """Return ``processes`` where they can be forked and see each other's writes in order, else ``threads``."""
     ordered = platform.machine() in ("x86_64", "AMD64")
     return "processes" if ordered and platform.system() == "Linux" else "threads"
 
@@ -44,12 +44,12 @@ class VectorizedEngine(Engine):
     Args:
         model: the model's shape.
         train: batch and optimiser settings.
-        threads: cores to use; those that this process may use when omitted.
+        threads: cores to use; by default all that this process may use.
         kernels: ``auto``, ``numpy``, ``numexpr``, or a mixed choice such as ``numexpr:adamw``.
-        team: what the workers are, ``threads`` or ``processes``; the faster one that the system has when omitted.
+        team: ``threads`` or ``processes``; by default the faster one on this system.
 
     Raises:
-        ConfigError: ``threads`` is below 1, or ``kernels`` or ``team`` is not one of these.
+        ConfigError: an option is out of range.
     """
 
     name: ClassVar[str] = "vectorized"
@@ -87,59 +87,54 @@ class VectorizedEngine(Engine):
         )
         self.arena = self._phases.arena
         self._team: Team | None = None
-        self._cut_short = False
+        self._interrupted = False
 
     def _new_mailbox(self, rows: int) -> Mailbox:
         return Mailbox(rows, self.model.context_length, self.model.vocab_size, self._layout.workers)
 
     def options(self) -> dict[str, Any]:
-        """Threads, the kernels' forms as they were resolved, and the team, so that a resumed run repeats them."""
+        """Return the options with ``auto`` and defaults resolved, so that a resumed run repeats them."""
         return {"threads": self.threads, "kernels": self.kernels.spec, "team": self.team}
 
     def process_ids(self) -> tuple[int, ...]:
         return () if self._team is None else self._team.process_ids()
 
     def _run(self, phase: Phase) -> None:
-        """Have every worker do a phase; an interrupt waits for its end.
+        """Run a phase on every worker; an interrupt waits for its end.
 
-        Between phases, an interrupt or a lost worker undoes the step: only the update writes weights. One that loses
-        a worker itself leaves weights that are not to be used.
+        An interrupt or a lost worker in any phase but the update leaves the weights as they were. In the update it
+        leaves weights that must not be used.
 
         Raises:
-            WorkerError: an earlier update was cut short, and no weights were loaded since.
+            WorkerError: an earlier update was interrupted, and no weights were loaded since.
         """
-        if self._cut_short:
+        if self._interrupted:
             raise WorkerError(
-                "an earlier step of this engine was cut short: its weights may be half updated",
-                "weights loaded anew",
+                "an earlier step of this engine was interrupted: its weights may be half updated",
+                "newly loaded weights",
                 "load_state_dict and load_optimizer_state, or invoke train --resume",
             )
-        if self._team is None:  # workers start when they are first needed
+        if self._team is None:  # workers start when first needed
             make = ProcessTeam if self._forked else ThreadTeam
             self._team = make(self._phases, self._layout.workers, self._layout.blas_threads)
-        whole = False
         try:
             with interrupts_deferred():
                 self._team.run(phase)
-            whole = True
-        finally:
-            if not whole:
-                self._team, self._cut_short = None, phase is Phase.UPDATE
-                self.arena.drop_accumulated()
+        except BaseException:
+            self._team, self._interrupted = None, phase is Phase.UPDATE
+            self.arena.drop_accumulated()
+            raise
 
     # ---- the interface -----------------------------------------------------------------------------------
 
     def _gradients(
         self, inputs: np.ndarray, targets: np.ndarray, parts: list[slice], masks: MaskDraw | None
     ) -> tuple[float, float]:
-        """Mean loss and gradient norm over a batch that is taken in parts.
-
-        The reduced gradient is left in the arena's first gradient.
-        """
+        """Return the mean loss and gradient norm over the parts of a batch; leave the sum in the first gradient."""
         self._check_batch(inputs, targets)
         largest = max(part.stop - part.start for part in parts)
         if largest * inputs.shape[1] > self._mailbox.capacity:
-            self._team = None  # workers that know the old mailbox end with it
+            self._team = None  # its workers use the old mailbox, and end
             self._mailbox = self._phases.mailbox = self._new_mailbox(largest)
         loss = 0.0
         for part in parts:
@@ -187,7 +182,7 @@ class VectorizedEngine(Engine):
     def _replace_parameters(self, state: Arrays) -> None:
         self.arena.fill(self.arena.flat_parameters, state)
         self._phases.refresh()
-        self._cut_short = False
+        self._interrupted = False
 
     def load_optimizer_state(self, state: OptimizerState) -> None:
         self.updates = state.step

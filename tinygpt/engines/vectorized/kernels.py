@@ -1,11 +1,11 @@
 """Fused element-wise kernels, each in a NumPy and a NumExpr form.
 
-A NumPy form is a chain of ufuncs with ``out=`` over a tile small enough to stay in the core's cache. A NumExpr
-form compiles the chain into one pass. Which is faster depends on the processor's vector instructions and on
-where the operands live, so ``calibration`` measures both on the machine.
+A NumPy form is a chain of ufuncs with ``out=`` over a tile that fits in the core's cache. A NumExpr form compiles the
+chain into one pass. Which one is faster depends on the processor's vector instructions and on where the operands are,
+so ``calibration`` measures both.
 
-Every kernel works in place on float32 tiles: rows of a matrix, attention matrices, or a stretch of the arena.
-Constants enter NumExpr as named float32 operands: a literal would turn the expression into float64.
+Every kernel works in place on float32 tiles: rows of a matrix, attention matrices, or a part of the arena. Constants
+enter NumExpr as named float32 operands: a literal would turn the expression into float64.
 """
 
 from __future__ import annotations
@@ -30,17 +30,19 @@ _f32 = np.float32
 
 
 class _Programs(threading.local):
-    """Compiled expressions of one thread: one program's work space cannot serve two threads at once."""
+    """Compiled expressions of one thread: two threads cannot share a program's work space."""
 
     def __init__(self) -> None:
-        self.known: dict[tuple[str, tuple[str, ...]], Any] = {}
+        self.programs: dict[tuple[str, tuple[str, ...]], Any] = {}
 
     def compiled(self, expression: str, operands: tuple[str, ...]) -> Any:
-        """A program for an expression over float32 operands."""
+        """Compile an expression over float32 operands, once."""
         key = (expression, operands)
-        if key not in self.known:
-            self.known[key] = numexpr.NumExpr(expression, [(name, float) for name in operands])  # `float` has 32 bits
-        return self.known[key]
+        if key not in self.programs:
+            self.programs[key] = numexpr.NumExpr(
+                expression, [(name, float) for name in operands]
+            )  # `float` has 32 bits
+        return self.programs[key]
 
 
 _PROGRAMS = _Programs()
@@ -53,7 +55,7 @@ def _run(expression: str, out: Array, **operands: Any) -> None:
     _PROGRAMS.compiled(expression, names)(*values, out=out, order="K", casting="safe", ex_uses_vml=False)
 
 
-# ---- GELU: the activation and its derivative in one visit ---------------------------------------------
+# ---- GELU: the activation and its derivative in one pass ----------------------------------------------
 # With s = ½ (1 + tanh(x (c₀ + c₁ x²))), c₀ = √(2/π), c₁ = 0.044715 c₀:
 #     y = x s        dy/dx = s + 2 y (1 − s) (c₀ + 3 c₁ x²)
 # because dtanh/du = 1 − tanh² = 4 s (1 − s). The backward is then a single multiplication.
@@ -88,7 +90,7 @@ def gelu_numexpr(x: Array, y: Array, scratch: tuple[Array, Array]) -> None:
     _run("s + y * (one - s) * (k0 + k1 * x * x)", x, x=x, y=y, s=s, one=1.0, k0=2.0 * _C0, k1=6.0 * _C1)
 
 
-# ---- layer normalisation: the part that depends on the rows alone -------------------------------------
+# ---- layer normalisation: the part that depends only on the rows -------------------------------------
 # Row sums are inner products (``vecdot``) or products with a vector of 1/D: several times faster than reductions.
 
 
@@ -132,7 +134,7 @@ def normalize_backward_numexpr(g: Array, hat: Array, r: Array, dx: Array, mean_v
 
 
 def residual_numpy(x: Array, branch: Array, bias: Array) -> None:
-    """x ← x + branch + bias; x (n, D). The branch is used up."""
+    """x ← x + branch + bias; x (n, D). The branch is overwritten."""
     branch += bias
     x += branch
 
@@ -145,19 +147,19 @@ def residual_numexpr(x: Array, branch: Array, bias: Array) -> None:
 # ---- attention's exponentials -------------------------------------------------------------------------
 # While every row's largest score is between −50 and 50, e^x neither overflows nor loses that term, dividing a
 # gradient by the row's total stays far from float32's smallest numbers, and the shift by the maximum is not needed.
-# The totals tell: between e⁻⁵⁰ and e⁵⁰ they belong to rows of at most that, give or take the rows' length.
+# The totals show it: a total between e⁻⁵⁰ and e⁵⁰ means such a largest score, up to a factor of the row's length.
 
 _LEAST_TOTAL, _LARGEST_TOTAL = math.exp(-50.0), math.exp(50.0)
 
 
 def totals_are_safe(total: Array) -> bool:
-    """Whether sums of unshifted exponentials are in the range where they are exact; NaN and infinity are not."""
+    """Return whether sums of unshifted exponentials are in the range where they are exact; NaN and infinity are not."""
     return bool(total.min() > _LEAST_TOTAL and total.max() < _LARGEST_TOTAL)
 
 
 def shift_rows(scores: Array, mask: Array) -> None:
     """Subtract every row's largest visible score; scores (…, n, width), mask (n, width) is 1 where visible."""
-    np.copyto(scores, _f32(-np.inf), where=mask == 0)  # a masked score must not be taken for the maximum
+    np.copyto(scores, _f32(-np.inf), where=mask == 0)  # a masked score must not be the maximum
     scores -= scores.max(axis=-1, keepdims=True)
 
 
@@ -172,10 +174,7 @@ def exponentials_numpy(scores: Array, mask: Array, ones: Array, total: Array) ->
 
 
 def exponentials_numexpr(scores: Array, mask: Array, ones: Array, total: Array) -> None:
-    """scores ← e^scores · mask, total ← its row sums.
-
-    scores (…, n, width), mask (n, width) of ones and zeros, ones (width, 1), total (…, n, 1).
-    """
+    """scores ← e^scores · mask, total ← its row sums; shapes as in :func:`exponentials_numpy`."""
     _run("exp(scores) * mask", scores, scores=scores, mask=mask)
     np.matmul(scores, ones, out=total)
 
@@ -185,7 +184,7 @@ def exponentials_numexpr(scores: Array, mask: Array, ones: Array, total: Array) 
 
 @dataclass(frozen=True)
 class AdamWStep:
-    """The numbers of one update, shared by every tile."""
+    """The constants of one update, shared by every tile."""
 
     clip: float
     beta1: float
@@ -197,7 +196,7 @@ class AdamWStep:
 
     @classmethod
     def at(cls, step: int, learning_rate: float, clip: float, config: TrainConfig) -> AdamWStep:
-        """The numbers of update ``step``, counted from 1."""
+        """Return the constants of update ``step``, counted from 1."""
         beta1, beta2 = config.betas
         return cls(
             clip,
@@ -211,7 +210,7 @@ class AdamWStep:
 
 
 def adamw_numpy(p: Array, g: Array, m: Array, v: Array, step: AdamWStep, scratch: Array) -> None:
-    """Update p, m and v in place from g, which the step's clip factor scales; decay is the caller's."""
+    """Update p, m and v in place from g times the step's clip factor; the caller applies weight decay."""
     m *= _f32(step.beta1)
     np.multiply(g, _f32((1.0 - step.beta1) * step.clip), out=scratch)
     m += scratch
@@ -228,7 +227,7 @@ def adamw_numpy(p: Array, g: Array, m: Array, v: Array, step: AdamWStep, scratch
 
 
 def adamw_numexpr(p: Array, g: Array, m: Array, v: Array, step: AdamWStep, scratch: Array) -> None:  # noqa: ARG001 (one signature for both forms)
-    """Update p, m and v in place from g, which the step's clip factor scales; decay is the caller's."""
+    """Update p, m and v in place from g times the step's clip factor; the caller applies weight decay."""
     c1, c2 = (1.0 - step.beta1) * step.clip, (1.0 - step.beta2) * step.clip * step.clip
     _run("b1 * m + c1 * g", m, m=m, g=g, b1=step.beta1, c1=c1)
     _run("b2 * v + c2 * g * g", v, v=v, g=g, b2=step.beta2, c2=c2)
@@ -236,12 +235,12 @@ def adamw_numexpr(p: Array, g: Array, m: Array, v: Array, step: AdamWStep, scrat
     _run("p - rate * m / (sqrt(v) + eps)", p, p=p, m=m, v=v, rate=rate, eps=eps)
 
 
-# ---- the table, and how long a tile takes ------------------------------------------------------------------------
+# ---- the table, and the time of a tile ---------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """A kernel's two forms, and how to make arguments for one tile of calibration."""
+    """A kernel's two forms, and a function that makes the arguments for one tile."""
 
     numpy: Callable[..., None]
     numexpr: Callable[..., None]
@@ -261,38 +260,28 @@ def _mean_vector(width: int) -> Array:
 
 
 KERNELS: dict[str, Kernel] = {
-    "gelu": Kernel(
-        gelu_numpy,
-        gelu_numexpr,
-        lambda draw: (*_rows(draw, 2), tuple(_rows(draw, 2))),
-    ),
+    "gelu": Kernel(gelu_numpy, gelu_numexpr, lambda draw: (*_rows(draw, 2), tuple(_rows(draw, 2)))),
     "normalize": Kernel(
-        normalize_numpy,
-        normalize_numexpr,
+        normalize_numpy, normalize_numexpr,
         lambda draw: (*_rows(draw, 2), np.ones((_TILE_ROWS, 1), _f32), 1e-5, _mean_vector(_TILE_WIDTH)),
     ),
     "normalize_backward": Kernel(
-        normalize_backward_numpy,
-        normalize_backward_numexpr,
+        normalize_backward_numpy, normalize_backward_numexpr,
         lambda draw: (
             *_rows(draw, 2), np.ones((_TILE_ROWS, 1), _f32), *_rows(draw, 1), _mean_vector(_TILE_WIDTH),
             *_rows(draw, 1),
         ),
     ),
-    "residual": Kernel(
-        residual_numpy, residual_numexpr, lambda draw: (*_rows(draw, 2), draw(_TILE_WIDTH)),
-    ),
+    "residual": Kernel(residual_numpy, residual_numexpr, lambda draw: (*_rows(draw, 2), draw(_TILE_WIDTH))),
     "exponentials": Kernel(
-        exponentials_numpy,
-        exponentials_numexpr,
+        exponentials_numpy, exponentials_numexpr,
         lambda draw: (
             draw(TILE).reshape(-1, 64, 128), np.tri(64, 128, 64, _f32), np.ones((128, 1), _f32),
             np.empty((TILE // (64 * 128), 64, 1), _f32),
         ),
     ),
     "adamw": Kernel(
-        adamw_numpy,
-        adamw_numexpr,
+        adamw_numpy, adamw_numexpr,
         lambda draw: (*(draw(TILE) for _ in range(3)), np.abs(draw(TILE)), _STEP, draw(TILE)),
     ),
 }  # fmt: skip
@@ -300,10 +289,10 @@ KERNELS: dict[str, Kernel] = {
 
 @dataclass(frozen=True)
 class KernelSet:
-    """The form that each kernel takes: one attribute per row of :data:`KERNELS`.
+    """The chosen form of each kernel: one attribute per row of :data:`KERNELS`.
 
     Attributes:
-        spec: the choice as text, which ``calibration.choose_kernels`` reads back: ``numpy``, ``numexpr``, or
+        spec: the choice as text for ``calibration.choose_kernels``: ``numpy``, ``numexpr``, or
             ``numexpr:adamw+gelu`` for those in NumExpr and the rest in NumPy.
     """
 
@@ -317,14 +306,14 @@ class KernelSet:
 
 
 def calibration_seconds(name: str, repeats: int = 7) -> tuple[float, float]:
-    """Best time of one tile in each form, (NumPy, NumExpr), in seconds."""
+    """Return the best time of one tile in each form, (NumPy, NumExpr), in seconds."""
     kernel = KERNELS[name]
     rng = np.random.default_rng(0)
     best = []
     for form in (kernel.numpy, kernel.numexpr):
         times = []
         for _ in range(repeats):
-            # Fresh operands: in-place kernels applied over and over would drift to infinities.
+            # New operands each time: in-place kernels applied repeatedly would drift to infinity.
             arguments = kernel.arguments(lambda n: rng.standard_normal(n, np.float32))
             start = time.perf_counter()
             form(*arguments)

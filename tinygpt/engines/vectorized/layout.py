@@ -1,4 +1,4 @@
-"""How an engine spreads over cores: decided from the shapes, before anything is allocated."""
+"""The division of an engine's work over cores, decided from the shapes before anything is allocated."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from dataclasses import dataclass
 
 from tinygpt.config import ModelConfig, TrainConfig
 
-# Clipping and AdamW are bound by memory, which a few workers use up whatever the batch is.
+# Clipping and AdamW are bound by memory bandwidth, which a few workers exhaust.
 _UPDATE_WORKERS = 4
 
-# Rows of a batch per input of a weight from which folding a norm into the weight pays.
+# Folding a norm into a weight pays from this many rows of a batch per input of the weight.
 _FOLD_FROM = 2.0
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Who takes part in a step.
+    """The workers of a step.
 
     Attributes:
-        shards: workers with rows of the batch and a gradient of their own; more than rows would have nothing to do.
-        workers: those and, for the update alone, a few more if the batch is small.
-        blas_threads: what BLAS may use in each shard: the threads that are left over.
-        folded: whether norms are folded into the projections that read them.
+        shards: workers with rows of the batch and a gradient of their own, at most one per row.
+        workers: the shards and, if the batch is small, a few more workers for the update.
+        blas_threads: BLAS threads of each shard.
+        folded: norms are folded into the projections that read them.
     """
 
     shards: int
@@ -31,7 +31,7 @@ class Layout:
 
     @classmethod
     def of(cls, model: ModelConfig, train: TrainConfig, threads: int) -> Layout:
-        """The layout for a model, a batch and a number of threads."""
+        """Choose the layout for a model, a batch and a number of threads."""
         shards = min(threads, train.batch_size)
         return cls(
             shards,

@@ -1,7 +1,5 @@
-"""What the workers of an engine hand each other: the batch, the step's numbers, and what came out.
-
-Arrays in memory that every worker sees, whether workers are threads or processes.
-"""
+"""The mailbox: arrays in memory that all workers share, threads or processes, with the batch, the constants of the step
+and the results."""
 
 from __future__ import annotations
 
@@ -15,24 +13,17 @@ from tinygpt.engines.vectorized.kernels import AdamWStep
 
 
 def private_zeros(size: int) -> np.ndarray:
-    """Zeroed float32 numbers of this process alone."""
+    """Allocate float32 zeros that only this process sees."""
     return np.zeros(size, np.float32)
 
 
 def shared_zeros(size: int) -> np.ndarray:
-    """Zeroed float32 numbers that processes forked from this one see too."""
+    """Allocate float32 zeros that processes forked from this one see too."""
     return np.frombuffer(mmap.mmap(-1, max(1, size) * 4), np.float32, size)
 
 
 class Mailbox:
-    """Room for batches of up to ``rows`` × ``length`` tokens.
-
-    Args:
-        rows: B at most.
-        length: T at most.
-        vocab_size: V.
-        workers: how many results there are.
-    """
+    """Shared arrays for batches of up to ``rows`` × ``length`` tokens, and a loss and a squared norm per worker."""
 
     def __init__(self, rows: int, length: int, vocab_size: int, workers: int) -> None:
         def integers(size: int) -> np.ndarray:
@@ -55,14 +46,14 @@ class Mailbox:
         first_row: int = 0,
         masks: MaskDraw | None = None,
     ) -> None:
-        """Put a batch in, (B, T).
+        """Store a batch.
 
         Args:
-            tokens: to read.
-            targets: what follows them.
-            positions: over which the loss is a mean, those of accumulated batches included; this batch's when 0.
-            first_row: number of this batch's first row among all those.
-            masks: of dropout.
+            tokens: inputs (B, T).
+            targets: the next tokens (B, T).
+            positions: number of positions in the mean loss, over all accumulated batches; 0: those of this batch.
+            first_row: index of this batch's first row among the rows of all accumulated batches.
+            masks: the dropout masks.
         """
         self._shape[:] = tokens.shape
         self.tokens[...] = tokens
@@ -75,17 +66,17 @@ class Mailbox:
 
     @property
     def positions(self) -> int:
-        """Over which the loss is a mean."""
+        """Number of positions in the mean loss."""
         return int(self._place[0])
 
     @property
     def first_row(self) -> int:
-        """Of this batch among those that are accumulated."""
+        """Index of this batch's first row among the accumulated rows."""
         return int(self._place[1])
 
     @property
     def masks(self) -> MaskDraw | None:
-        """Of dropout; None without."""
+        """The dropout masks, or None."""
         return MaskDraw(float(self._rate[0]), self._key, int(self._place[2])) if self._rate[0] else None
 
     @property
@@ -96,25 +87,25 @@ class Mailbox:
 
     @property
     def tokens(self) -> np.ndarray:
-        """(B, T)."""
+        """Inputs (B, T)."""
         batch, length = self.shape
         return self._tokens[: batch * length].reshape(batch, length)
 
     @property
     def targets(self) -> np.ndarray:
-        """(B, T)."""
+        """Targets (B, T)."""
         batch, length = self.shape
         return self._targets[: batch * length].reshape(batch, length)
 
     @property
     def logits(self) -> np.ndarray:
-        """(B, T, V)."""
+        """Scores (B, T, V)."""
         batch, length = self.shape
         return self._logits[: batch * length * self._vocab_size].reshape(batch, length, self._vocab_size)
 
     @property
     def step(self) -> AdamWStep:
-        """The update's numbers."""
+        """The constants of the update."""
         return AdamWStep(*self._step.tolist())
 
     @step.setter
@@ -122,11 +113,11 @@ class Mailbox:
         self._step[:] = (step.clip, step.beta1, step.beta2, step.rate, step.v_scale, step.eps, step.decay)
 
     def rows_of(self, worker: int, workers: int) -> slice:
-        """The rows of the batch that a worker takes."""
+        """Return a worker's rows of the batch."""
         return row_slices(self.shape[0], workers)[worker]
 
 
 def row_slices(rows: int, workers: int) -> list[slice]:
-    """Cut rows into one stretch per worker, as equal as can be."""
+    """Cut rows into one slice per worker, of nearly equal size."""
     bounds = [rows * index // workers for index in range(workers + 1)]
     return [slice(*bound) for bound in pairwise(bounds)]

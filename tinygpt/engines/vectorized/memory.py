@@ -1,6 +1,6 @@
-"""The bytes that the engine's arrays take, from the shapes alone: what the capacity check asks before they exist.
+"""Bytes of the engine's arrays, computed from the shapes for the capacity check before the arrays exist.
 
-Symbols as in ``config.py``; N = B·T rows of a shard. A test compares the count with what a shard really takes.
+Symbols as in ``config.py``; N = B·T rows of a shard. A test compares the count with a real shard.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from tinygpt.engines.vectorized.layout import Layout
 from tinygpt.engines.vectorized.mailbox import row_slices
 
 FLOAT32_BYTES = 4
-# A worker process's own part of what it shares with its parent: pages written after the fork.
+# Pages that a worker process writes after the fork, and so no longer shares with its parent.
 _FORKED_BYTES = 6_500_000
 
 
 def attention_scores(model: ModelConfig, batch: int, length: int) -> int:
-    """Scores that one layer keeps: every block of queries against the keys up to its end."""
+    """Count the scores that a layer keeps: every block of queries against the keys up to its end."""
     return batch * model.n_heads * sum((stop - start) * stop for start, stop in query_blocks(length))
 
 
 def shard_numbers(model: ModelConfig, batch: int, length: int, dropout: bool = False) -> int:
-    """Numbers in the workspace of B rows of T tokens, with masks or without."""
+    """Count the numbers in the workspace of B rows of T tokens."""
     n, d, h, v = batch * length, model.d_model, model.n_heads, model.vocab_size
     # x̂ and r of two norms, q k v, the attention's output (each with its column of ones), GELU's output and derivative
     layer = 2 * (n * (d + 1) + n) + 3 * n * d + n * (d + 1) + 2 * n * model.d_hidden
@@ -38,13 +38,7 @@ def shard_numbers(model: ModelConfig, batch: int, length: int, dropout: bool = F
 
 
 def predicted_bytes(model: ModelConfig, train: TrainConfig, threads: int) -> int:
-    """Bytes of all arrays of a training engine: parameters, moments, gradients, folded weights and workspaces.
-
-    Args:
-        model: the model's shape.
-        train: gives the batch.
-        threads: of the engine.
-    """
+    """Predict the bytes of a training engine: parameters, moments, gradients, folded weights and workspaces."""
     layout = Layout.of(model, train, threads)
     numbers = (3 + layout.shards + (train.accumulation > 1)) * model.n_parameters
     if layout.folded:

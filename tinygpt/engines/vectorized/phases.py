@@ -1,13 +1,13 @@
-"""What a step consists of, and what each worker does in each part of it.
+"""The phases of a step, and each worker's part of them.
 
     GRADIENTS   forward and backward on the worker's rows of the batch
-    ACCUMULATE  over the worker's range of the arena: put the gradients aside, if another batch follows
+    ACCUMULATE  over the worker's range of the arena: add the gradients to a sum, if another batch follows
     REDUCE      over the worker's range of the arena: sum the gradients, finish those of folded weights, square
     UPDATE      over the same range: clip, AdamW, fold the new weights
     LOGITS      forward on the worker's rows
 
-Between two phases everybody waits for everybody. A phase reads its arguments from the mailbox and leaves its results
-there or in the arena.
+All workers wait for each other between two phases. A phase reads its arguments from the mailbox and writes its results
+to the mailbox or the arena.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tinygpt.engines.vectorized.shard import Shard, layer_projections
 
 
 class Phase(IntEnum):
-    """Parts of a step."""
+    """A part of a step."""
 
     GRADIENTS = 0
     REDUCE = 1
@@ -35,16 +35,7 @@ class Phase(IntEnum):
 
 
 class Phases:
-    """The model in memory, and the work on it.
-
-    Args:
-        model: the model's shape.
-        train: gives the batch of a training step.
-        kernels: the form of every fused kernel.
-        layout: who takes part.
-        mailbox: arguments and results.
-        allocate: memory that every worker sees.
-    """
+    """The model in memory that ``allocate`` shares among the workers, and the work of each phase on it."""
 
     def __init__(
         self,
@@ -78,25 +69,25 @@ class Phases:
         }
 
     def __call__(self, phase: int, worker: int) -> None:
-        """Do a worker's part of a phase."""
+        """Run a worker's part of a phase."""
         self._work[Phase(phase)](worker)
 
     def refresh(self) -> None:
-        """Follow parameters that were replaced."""
+        """Fold the parameters again after they were replaced."""
         for pair in self._every_pair:
             pair.refresh()
 
     @property
     def n_active(self) -> int:
-        """Workers that have rows of the batch."""
+        """Number of workers with rows of the batch."""
         return min(self.layout.shards, self.mailbox.shape[0])
 
     def _shard(self, worker: int) -> tuple[slice, Shard]:
-        """The worker's rows and its workspace for them; a workspace is made once per shape."""
+        """Return the worker's rows and its workspace for them, which is made once per shape."""
         rows, length = self.mailbox.rows_of(worker, self.n_active), self.mailbox.shape[1]
         shards, key = self._shards[worker], (rows.stop - rows.start, length)
         if key not in shards:
-            # Keep the training shape's buffers, and at most one other shape's beside them.
+            # Keep the buffers of the training shape, and those of at most one other shape.
             part = row_slices(self.train.batch_size, self.layout.shards)[worker]
             for other in shards.keys() - {(part.stop - part.start, self.model.context_length)}:
                 del shards[other]
@@ -118,12 +109,12 @@ class Phases:
     def _accumulate(self, worker: int) -> None:
         tiles = self._tiles[worker]
         self.arena.reduce(tiles, self.n_active)
-        self.arena.put_aside(tiles)
+        self.arena.accumulate(tiles)
 
     def _reduce(self, worker: int) -> None:
         tiles = self._tiles[worker]
         self.arena.reduce(tiles, self.n_active)
-        self.arena.take_back(tiles)
+        self.arena.add_accumulated(tiles)
         for pair in self._pairs[worker]:
             pair.finish()
         self.mailbox.squares[worker] = self.arena.squared_norm(tiles)

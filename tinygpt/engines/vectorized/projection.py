@@ -1,19 +1,19 @@
-"""A layer normalisation together with the projection that reads it: the two cost less as one.
+"""A layer normalisation together with the projection that reads it, which cost less as one operation.
 
-With x̂ the normalised rows, the pair computes y = (x̂ · gain + shift) W + b. Two forms, equal but for rounding:
+With x̂ the normalised rows, the pair computes y = (x̂ · gain + shift) W + b. It has two forms, equal except for rounding:
 
-Plain     y = normed W + b, as written: passes over (N, D) for gain and shift, forwards and backwards.
-Folded    y = x̂ W′ + b′ with W′ = diag(gain) W and b′ = shift W + b. The passes move from the N rows of the batch to
-          the D rows of the weight, once a step. W′ is then centred over its inputs, which changes nothing in y
+Plain     y = normed W + b, as written: passes over (N, D) for gain and shift, forward and backward.
+Folded    y = x̂ W′ + b′ with W′ = diag(gain) W and b′ = shift W + b. The passes are over the D rows of the weight, once
+          per step, instead of the N rows of the batch. W′ is then centred over its inputs. That leaves y unchanged
           (x̂ sums to zero) and makes the input's gradient g = dy W′ᵀ sum to zero, so that the normalisation's
           backward needs no mean of g.
 
-          From dW′ and db′, which are what the batch gives:
+          The batch gives dW′ and db′, from which follow
               dW = diag(gain) dW′ + shift db′ᵀ     db = db′
               dgain_i = Σ_o W_io dW′_io            dshift = W db′
 
-In both forms the bias is the weight's last row and the rows end in a 1, so that one product adds the bias forwards
-and sums its gradient backwards. Folding pays while the batch has more rows than the weight by a few times.
+In both forms the bias is the weight's last row and the input rows end in a 1, so that one product adds the bias in the
+forward and sums its gradient in the backward. Folding pays if the batch has a few times more rows than the weight.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class NormNames:
-    """Where a pair's parameters are.
+    """Names of a pair's parameters.
 
     Attributes:
         norm: the norm, such as ``h.0.ln_1``.
         projection: the projection, such as ``h.0.attn.c_attn``.
-        scaled: outputs, from the first on, that are multiplied by ``scale``: the queries of the attention.
+        scaled: number of first outputs that are multiplied by ``scale``: the attention's queries.
         scale: 1/√C for the queries.
     """
 
@@ -47,12 +47,7 @@ class NormNames:
 
 
 class NormProjection(ABC):
-    """The pair y = norm(x) W + b, without the part that depends on x alone.
-
-    Args:
-        names: where the parameters are.
-        arena: holds them.
-    """
+    """The pair y = norm(x) W + b, without the part that depends only on x."""
 
     def __init__(self, names: NormNames, arena: Arena) -> None:
         p = arena.parameters
@@ -68,34 +63,34 @@ class NormProjection(ABC):
 
         Args:
             hat: x̂ and a column of ones, (N, D + 1).
-            normed: room for the norm's output and a column of ones, (N, D + 1); may be left unused.
+            normed: work space for the norm's output and a column of ones, (N, D + 1).
             out: written.
         """
 
     @abstractmethod
     def backward(self, dy: Array, hat: Array, normed: Array, gradient: int, out: Array, mean_vector: Array) -> None:
-        """out (N, D) ← g = ∂loss/∂x̂ less its mean over each row; the gradients of the parameters are written.
+        """out (N, D) ← g = ∂loss/∂x̂ less its mean over each row; write the gradients of the parameters.
 
         Args:
             dy: ∂loss/∂y, (N, O); may be overwritten.
             hat: as in the forward.
-            normed: as in the forward, to be overwritten.
-            gradient: which of the arena's gradients to write to.
+            normed: as in the forward; may be overwritten.
+            gradient: index of the arena's gradient to write to.
             out: written.
             mean_vector: (D, 1) of 1/D.
         """
 
     @abstractmethod
     def refresh(self) -> None:
-        """Follow the parameters after they changed."""
+        """Fold the parameters again after they changed."""
 
     @abstractmethod
     def finish(self) -> None:
-        """Turn what the batch left in the arena's first gradient into the gradients of the parameters."""
+        """Turn dW′ and db′ in the arena's first gradient into the gradients of the parameters."""
 
 
 class PlainProjection(NormProjection):
-    """Gain and shift are applied to the rows."""
+    """The plain form: gain and shift are applied to the rows."""
 
     def _affine(self, hat: Array, normed: Array) -> None:
         rows = normed[:, :-1]
@@ -120,20 +115,14 @@ class PlainProjection(NormProjection):
         out -= np.matmul(out, mean_vector)
 
     def refresh(self) -> None:
-        """Nothing follows: the parameters themselves are read."""
+        """Do nothing: the forward reads the parameters themselves."""
 
     def finish(self) -> None:
-        """Nothing is left to do."""
+        """Do nothing: the gradients are complete."""
 
 
 class FoldedProjection(NormProjection):
-    """Gain and shift live in the weight.
-
-    Args:
-        names: where the parameters are.
-        arena: holds them.
-        allocate: makes room for the folded weight.
-    """
+    """The folded form: gain and shift are part of the weight, which lies in memory from ``allocate``."""
 
     def __init__(self, names: NormNames, arena: Arena, allocate: Allocate) -> None:
         super().__init__(names, arena)
@@ -153,7 +142,7 @@ class FoldedProjection(NormProjection):
         np.matmul(hat, self.folded, out=out)
 
     def backward(self, dy: Array, hat: Array, normed: Array, gradient: int, out: Array, mean_vector: Array) -> None:  # noqa: ARG002
-        """As :meth:`NormProjection.backward`; the projection's place holds dW′ and db′ until :meth:`finish`."""
+        """Write dW′ and db′ in place of the projection's gradients until :meth:`finish`."""
         np.matmul(hat.T, dy, out=self.arena.joined(self.arena.flat_gradients[gradient], self.names.projection))
         np.matmul(dy, self.folded[:-1].T, out=out)
 

@@ -1,11 +1,11 @@
-"""A shard: some rows of the batch, the buffers they need, and their forward and backward pass.
+"""A shard: some rows of the batch, their buffers, and their forward and backward pass.
 
-Every large buffer is allocated once. Products write into them with ``out=``; the chains between the products run
-in tiles that stay in the core's cache. The equations are those of ``tinygpt/layers.py``. How each piece was made
-fast stands beside it: ``projection`` (a norm and the product that reads it), ``attention``, ``kernels`` (GELU).
+Every large buffer is allocated once. Products write into the buffers with ``out=``; the chains between the products run
+in tiles that fit in the core's cache. The equations are those of ``tinygpt/layers.py``. ``projection`` (a norm and the
+product that reads it), ``attention`` and ``kernels`` (GELU) describe how each part was made fast.
 
-Rows that a projection reads end in a 1, and its bias is the last row of its weight: the product adds the bias, and
-backwards it sums the bias's gradient.
+Rows that a projection reads end in a 1, and its bias is the last row of its weight: the product adds the bias, and in
+the backward sums the bias's gradient.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ from tinygpt.engines.vectorized.slab import Slab
 
 Array = np.ndarray
 
-# Of a logit, without its sign. e^80, summed over a vocabulary of bytes, stays within float32, and e^−80 is far above
-# its smallest number: up to there the softmax needs no shift by the maximum.
+# Absolute value of a logit up to which the softmax needs no shift by the maximum: e^80, summed over a vocabulary of
+# bytes, stays within float32, and e^−80 is far above its smallest number.
 _LARGEST_LOGIT = 80.0
 
 
 @dataclass(frozen=True)
 class LayerProjections:
-    """The two pairs of norm and projection that a block begins its halves with."""
+    """The two pairs of norm and projection in a block."""
 
     attention: NormProjection
     mlp: NormProjection
 
 
 def layer_projections(model: ModelConfig, arena: Arena, allocate: Allocate | None) -> list[LayerProjections]:
-    """Every layer's pairs; folded into memory from ``allocate`` if it is given, plain otherwise."""
+    """Make every layer's pairs, folded into memory from ``allocate`` if it is given, else plain."""
 
     def pair(names: NormNames) -> NormProjection:
         return PlainProjection(names, arena) if allocate is None else FoldedProjection(names, arena, allocate)
@@ -62,7 +62,7 @@ def layer_projections(model: ModelConfig, arena: Arena, allocate: Allocate | Non
 
 @dataclass(frozen=True)
 class LayerBuffers:
-    """What one layer keeps from its forward for its backward; N = B·T rows."""
+    """Arrays that a layer's backward needs from its forward; N = B·T rows."""
 
     hat_1: Array  # (N, D + 1)
     r_1: Array  # (N, 1)
@@ -84,8 +84,8 @@ class Shard:
         batch: B, rows of this shard.
         length: T, tokens per row.
         kernels: the form of every fused kernel.
-        gradient: which of the arena's gradients this shard writes.
-        dropout: whether there is room for masks.
+        gradient: index of the arena's gradient that this shard writes.
+        dropout: make room for masks.
     """
 
     def __init__(
@@ -117,15 +117,15 @@ class Shard:
             )
             for _ in range(model.n_layers)
         ]
-        self.x = slab.empty(n, d)  # the residual stream forwards, its gradient backwards; updated in place
+        self.x = slab.empty(n, d)  # the residual stream in the forward, its gradient in the backward; updated in place
         self.normed = slab.with_ones(n, d)  # a norm's output, where a projection needs it
         self.final_hat, self.final_r = slab.with_ones(n, d), slab.empty(n, 1)
         self.logits = slab.empty(n, v)
         self.branch = slab.empty(n, d)
         self.wide = slab.empty(n, f)
-        self.dqkv = self.wide.reshape(-1)[: n * 3 * d].reshape(n, 3 * d)  # never needed at the same time
+        self.dqkv = self.wide.reshape(-1)[: n * 3 * d].reshape(n, 3 * d)  # never used at the same time as wide
         self.masks = slab.empty(n_sites(model.n_layers), n, d) if dropout else None
-        self.dropped = slab.empty(n, d) if dropout else None  # backwards, a branch's gradient behind its mask
+        self.dropped = slab.empty(n, d) if dropout else None  # in the backward, a branch's gradient times its mask
         self.scratch = (slab.empty(max(TILE, d)), slab.empty(TILE))
         self.mean_vector = np.full((d, 1), 1.0 / d, np.float32)
         self.ones_row = np.ones((1, n), np.float32)
@@ -136,7 +136,7 @@ class Shard:
     # ---- dropout -----------------------------------------------------------------------------------------
 
     def draw_masks(self, masks: MaskDraw, first_row: int) -> None:
-        """Draw an update's masks for this shard's rows, the first of which has this number in the batch."""
+        """Draw an update's masks for this shard's rows, which start at row ``first_row`` of the batch."""
         assert self.masks is not None
         masks.fill(self.masks.reshape(len(self.masks), self.batch, self.length, -1), first_row)
 
@@ -146,7 +146,7 @@ class Shard:
             x *= self.masks[site]
 
     def _masked(self, dx: Array, site: int, masked: bool) -> Array:
-        """dx · mask, in a buffer of its own; dx itself without dropout."""
+        """Return dx · mask in a separate buffer, or dx itself without dropout."""
         if not masked or self.masks is None or self.dropped is None:
             return dx
         return np.multiply(dx, self.masks[site], out=self.dropped)
@@ -161,7 +161,7 @@ class Shard:
         rows += w["wpe.weight"][: self.length]
 
     def normalize(self, hat: Array, r: Array) -> None:
-        """hat, r ← the residual stream's normalised rows and reciprocal deviations."""
+        """hat, r ← the normalised rows of the residual stream, and their reciprocal deviations."""
         for rows in self.row_tiles:
             self.kernels.normalize(
                 self.x[rows], hat[rows, :-1], r[rows], self.model.layer_norm_eps, self.mean_vector
@@ -175,7 +175,7 @@ class Shard:
             self.kernels.gelu(x, out[start : start + TILE], (self.scratch[0][: len(x)], self.scratch[1][: len(x)]))
 
     def forward(self, tokens: Array, masked: bool = False) -> Array:
-        """tokens (B, T) → logits (N, V), in this shard's buffer; ``masked`` with the masks that were drawn."""
+        """Tokens (B, T) → logits (N, V), in this shard's buffer; ``masked`` applies the drawn masks."""
         w = self.arena.parameters
         self.embed(tokens)
         self._mask(self.x, 0, masked)
@@ -189,7 +189,7 @@ class Shard:
             self.x += self.branch
 
             self.normalize(buffers.hat_2, buffers.r_2)
-            # The derivative's place holds GELU's input until the kernel turns one into the other.
+            # The buffer of the derivative holds GELU's input until the kernel overwrites it.
             projections.mlp.forward(buffers.hat_2, self.normed, buffers.derivative)
             self.activate(buffers.derivative, buffers.activated)
             np.matmul(buffers.activated, w[f"{h}.mlp.c_proj.weight"], out=self.branch)
@@ -209,9 +209,9 @@ class Shard:
     # ---- pieces of the backward --------------------------------------------------------------------------
 
     def loss_and_dlogits(self, targets: Array, positions: int) -> float:
-        """Sum of the losses; logits ← (softmax − onehot) / positions, in place."""
+        """Return the sum of the losses; logits ← (softmax − onehot) / positions, in place."""
         z, chosen = self.logits, targets.reshape(-1, 1)
-        if not max(float(z.max()), -float(z.min())) < _LARGEST_LOGIT:  # a NaN is not below it either
+        if not max(float(z.max()), -float(z.min())) < _LARGEST_LOGIT:  # also if one is NaN
             z -= z.max(axis=-1, keepdims=True)
         target_z = np.take_along_axis(z, chosen, axis=-1).astype(np.float64)
         np.exp(z, out=z)
@@ -222,7 +222,7 @@ class Shard:
         return loss
 
     def normalize_backward(self, g: Array, hat: Array, r: Array) -> None:
-        """x, the residual stream's gradient, += the norm's input gradient; g is used up."""
+        """Add the norm's input gradient to x, the residual stream's gradient; g is overwritten."""
         for rows in self.row_tiles:
             part = g[rows]
             self.kernels.normalize_backward(
@@ -231,7 +231,7 @@ class Shard:
             )  # fmt: skip
 
     def head_backward(self) -> None:
-        """From the logits' gradient: the tied table's share, the last norm's gradients, and x ← ∂loss/∂x."""
+        """Compute from the logits' gradient the tied table's share, the last norm's gradients, and x ← ∂loss/∂x."""
         w, g = self.arena.parameters, self.arena.gradients[self.gradient]
         np.matmul(self.logits.T, self.normed[:, :-1], out=g["wte.weight"])  # the embedding's share is added last
         np.matmul(self.logits, w["wte.weight"], out=self.branch)
@@ -242,13 +242,13 @@ class Shard:
         self.normalize_backward(self.branch, self.final_hat, self.final_r)
 
     def forward_backward(self, tokens: Array, targets: Array, positions: int, masked: bool = False) -> float:
-        """The shard's summed loss; its gradients overwrite the arena's.
+        """Return the sum of the losses for tokens and targets (B, T); the gradients overwrite the arena's.
 
         Args:
-            tokens: (B, T).
-            targets: (B, T).
-            positions: B·T of the whole batch, over which the loss is a mean.
-            masked: whether to use the masks that were drawn.
+            tokens: inputs (B, T).
+            targets: the next tokens (B, T).
+            positions: number of positions in the mean loss, over the whole batch.
+            masked: apply the drawn masks.
         """
         self.forward(tokens, masked)
         loss = self.loss_and_dlogits(targets, positions)
@@ -280,7 +280,7 @@ class Shard:
         return loss
 
     def embed_backward(self, tokens: Array) -> None:
-        """Add dx to the rows of the tables that the tokens and positions read."""
+        """Add dx to the table rows of the tokens and positions."""
         g = self.arena.gradients[self.gradient]
         flat = tokens.reshape(-1)
         order = np.argsort(flat, kind="stable")

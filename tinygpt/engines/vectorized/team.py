@@ -1,12 +1,12 @@
-"""A team: the workers that an engine's phases are spread over. Worker 0 is the caller.
+"""A team: the workers that run an engine's phases. Worker 0 is the caller.
 
-Threads      share the interpreter, and with it its lock: every NumPy call takes it again when it returns, and when two
-             threads make short calls, each waits for the other. With products of milliseconds nobody notices; with
-             calls of microseconds two threads can be slower than one.
-Processes    are forked from this one and share the arena's memory, but no lock. They wait for work by looking at a
-             counter, at first without pause, and after a moment without work in short sleeps.
+Threads      share the interpreter's lock. Every NumPy call takes it again when it returns, so two threads that make
+             short calls wait for each other. Products of milliseconds hide that; with calls of microseconds two threads
+             can be slower than one.
+Processes    are forked from this one and share the arena's memory, but no lock. They wait for work by polling a
+             counter, first without pause, then in short sleeps.
 
-Either way a phase is a number, ``work(phase, worker)`` does it, and what it reads and writes lies in shared memory.
+In both, a phase is a number, ``work(phase, worker)`` runs it, and all that it reads and writes is in shared memory.
 Both give the same results to the bit.
 """
 
@@ -33,37 +33,31 @@ from tinygpt.system.stopping import interrupts_deferred
 
 Work = Callable[[int, int], None]
 
-_PHASES = 16  # an order is its number times this plus the phase, so that one write gives both
-_SPIN_SECONDS = 3e-4  # a worker without work looks for it this long before it starts to sleep
+_PHASES = 16  # an order is its number times this plus the phase, so that one write contains both
+_SPIN_SECONDS = 3e-4  # an idle worker polls this long before it sleeps
 _SLEEP_SECONDS = 5e-5
-_SLEEP_GROWTH = 1.05  # so that waking up late costs about a twentieth of what the wait took
+_SLEEP_GROWTH = 1.05  # so that a late wake-up costs about a twentieth of the wait
 _LONGEST_SLEEP = 5e-3
 _RUN = "invoke train with a smaller --preset, or --engine 'vectorized[threads=1]'"
-_YIELD_EVERY = 8  # looks between two offers of the core to whoever else wants it: on a busy machine, the other worker
-_CHECK_EVERY = 512  # looks between two checks that the others still live
+_YIELD_EVERY = 8  # polls between two yields of the core: on a busy machine, the other worker may need it
+_CHECK_EVERY = 512  # polls between two checks that the other processes are alive
 
 
 class Team(Protocol):
-    """Runs phases, which are numbers from 0 to 15."""
+    """Runs phases, numbers from 0 to 15."""
 
     def run(self, phase: int) -> None:
-        """Do ``work(phase, worker)`` for every worker; return when all are done.
+        """Run ``work(phase, worker)`` for every worker, and wait for all.
 
-        When it raises, no worker is at work any more, and the team has ended.
+        After an exception no worker is running, and the team has ended.
         """
 
     def process_ids(self) -> tuple[int, ...]:
-        """Processes beside this one."""
+        """List the worker processes."""
 
 
 class ThreadTeam(Team):
-    """Workers as threads of this process.
-
-    Args:
-        work: does a phase.
-        workers: how many, at least 1.
-        blas_threads: what BLAS may use in each of them.
-    """
+    """Workers, at least one, as threads of this process, each with ``blas_threads`` for BLAS."""
 
     def __init__(self, work: Work, workers: int, blas_threads: int) -> None:
         self._work, self._workers, self._blas_threads = work, workers, blas_threads
@@ -85,33 +79,27 @@ class ThreadTeam(Team):
 
 
 class ProcessTeam(Team):
-    """Workers as processes forked from this one; they end with it, whichever way it ends.
-
-    Args:
-        work: does a phase; what it reads and writes must lie in shared memory.
-        workers: how many, at least 2.
-        blas_threads: what BLAS may use in each of them.
-    """
+    """Workers, at least two, as processes forked from this one; they end with it, even after a crash."""
 
     def __init__(self, work: Work, workers: int, blas_threads: int) -> None:
         self._work, self._blas_threads = work, blas_threads
         self._blas = ThreadpoolController()
-        # Counters of phases: ordered by the first one, finished by each of the others. Aligned numbers of 8 bytes
-        # are written whole, and a line of the cache apart they do not disturb each other.
+        # Counters of phases: the first of those ordered, the others of those that each worker has finished. Aligned
+        # numbers of 8 bytes are written atomically, and on separate cache lines they do not slow each other.
         self._counters = shared_zeros(16 * (workers + 1)).view(np.int64).reshape(workers + 1, 8)
         self._counters_done = self._counters[2:, 0]
         self._ordered = 0
         self._kills_before = out_of_memory_kills()
-        with interrupts_deferred():  # one that hit a child before it ignores them would raise in two processes
+        with interrupts_deferred():  # an interrupt before a child ignores it would raise in both processes
             self._processes = tuple(self._fork(worker) for worker in range(1, workers))
         self._finalizer = weakref.finalize(self, _dismiss, os.getpid(), self._counters, self._processes)
 
     def run(self, phase: int) -> None:
-        """As :meth:`Team.run`.
+        """Run a phase.
 
         Raises:
-            CapacityError: a worker was killed for want of memory.
-            WorkerError: a worker ended otherwise.
+            CapacityError: the system killed a worker for lack of memory.
+            WorkerError: a worker ended for another reason.
         """
         self._ordered += 1
         self._counters[0, 0] = self._ordered * _PHASES + phase
@@ -119,17 +107,17 @@ class ProcessTeam(Team):
             with self._blas.limit(limits=self._blas_threads, user_api="blas"):
                 self._work(phase, 0)
             self._wait()
-        except BaseException:  # an interrupt, say: the others finish their part, write no more, and end
+        except BaseException:  # on an interrupt, say, the others finish their part and end
             self._finalizer()
             raise
 
     def _wait(self) -> None:
-        looks = 0
+        polls = 0
         while (self._counters_done < self._ordered).any():
-            looks += 1
-            if looks % _YIELD_EVERY == 0:
+            polls += 1
+            if polls % _YIELD_EVERY == 0:
                 os.sched_yield()
-            if looks % _CHECK_EVERY == 0:
+            if polls % _CHECK_EVERY == 0:
                 for process in self._processes:
                     _check_alive(process, self._kills_before)
 
@@ -138,7 +126,7 @@ class ProcessTeam(Team):
 
     def _fork(self, worker: int) -> int:
         with warnings.catch_warnings():
-            # Other threads of this process hold no lock that a worker takes: it runs NumPy and nothing else.
+            # No other thread of this process holds a lock that a worker takes: a worker runs only NumPy.
             warnings.simplefilter("ignore", DeprecationWarning)
             warnings.filterwarnings("ignore", message=r".*os\.fork\(\)")
             parent = os.getpid()
@@ -153,20 +141,20 @@ class ProcessTeam(Team):
         os._exit(0)
 
     def _serve(self, worker: int, parent: int) -> None:
-        """A worker's life."""
-        gc.disable()  # what this process inherited is its parent's to finalize
+        """Run a worker until it is dismissed or its parent ends."""
+        gc.disable()  # the parent finalizes the inherited objects
         for stop in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(stop, signal.SIG_IGN)  # they reach the whole group; the parent decides, and this one follows
+            signal.signal(stop, signal.SIG_IGN)  # signals reach the whole group; only the parent reacts
         self._blas.limit(limits=self._blas_threads, user_api="blas")
         order, done = self._counters[0], self._counters[worker + 1]
         finished = 0
         while True:
-            since, looks, sleep = time.perf_counter(), 0, _SLEEP_SECONDS
+            since, polls, sleep = time.perf_counter(), 0, _SLEEP_SECONDS
             while order[0] // _PHASES == finished:
-                looks += 1
-                if looks % _YIELD_EVERY == 0:
+                polls += 1
+                if polls % _YIELD_EVERY == 0:
                     os.sched_yield()
-                if looks % _CHECK_EVERY == 0 or sleep > _SLEEP_SECONDS:
+                if polls % _CHECK_EVERY == 0 or sleep > _SLEEP_SECONDS:
                     if os.getppid() != parent:
                         return
                     if time.perf_counter() - since > _SPIN_SECONDS:
@@ -180,17 +168,17 @@ class ProcessTeam(Team):
 
 
 def _check_alive(process: int, kills_before: int) -> None:
-    """Raise if a worker has ended; the kernel's count of kills before it began tells what a SIGKILL was for."""
+    """Raise if a worker has ended. A SIGKILL was for lack of memory if the kernel's count of such kills has risen."""
     try:
         ended, status = os.waitpid(process, os.WNOHANG)
-    except ChildProcessError:  # somebody else has reaped it
+    except ChildProcessError:  # other code has reaped it
         raise WorkerError("a worker process of the vectorized engine has ended", run=_RUN) from None
     if not ended:
         return
     code = os.waitstatus_to_exitcode(status)
     if -code == signal.SIGKILL and out_of_memory_kills() > kills_before:
         raise CapacityError(
-            "the system killed a worker process of the vectorized engine for want of memory",
+            "the system killed a worker process of the vectorized engine for lack of memory",
             "memory for every worker",
             _RUN,
         )
@@ -199,15 +187,15 @@ def _check_alive(process: int, kills_before: int) -> None:
 
 
 def _dismiss(owner: int, counters: np.ndarray, processes: tuple[int, ...]) -> None:
-    """End the workers, from the process that started them; return when none is left."""
+    """End the workers and wait for them; do nothing in a process that did not start them."""
     if os.getpid() != owner:
         return
     counters[0, 0] = -1
     for process in processes:
         try:
             os.waitpid(process, 0)
-        except ChildProcessError:  # reaped before
+        except ChildProcessError:  # already reaped
             continue
-        except BaseException:  # asked to hurry
+        except BaseException:  # a second interrupt
             os.kill(process, signal.SIGKILL)
             raise

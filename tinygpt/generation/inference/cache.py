@@ -1,7 +1,7 @@
-"""Keys and values of the positions read so far, laid out so that one more token reads them as they lie.
+"""Keys and values of the positions read so far, in the memory order in which one more token reads them.
 
-Attention looks only back, so what earlier positions computed never changes; keeping it makes one more token cost one
-row instead of the whole window.
+Attention is causal, so the keys and values of earlier positions never change. With them, one more token costs one row
+instead of the whole window.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class KeyValueCache:
     Attributes:
         keys: (L, H, C, T) float32, filled up to ``length``: scores are q (C,) times a contiguous (C, length).
         values: (L, H, T, C) float32, likewise: mixing is p (length,) times a contiguous (length, C).
-        length: positions filled, 0 to T.
+        length: number of filled positions, 0 to T.
         room: T, the model's context.
     """
 
@@ -30,10 +30,10 @@ class KeyValueCache:
         self.length = 0
 
     def extended_length(self, n_tokens: int) -> int:
-        """The length after n more tokens.
+        """Return the length after n more tokens.
 
         Raises:
-            ConfigError: there are none, or the sequence would outgrow the context.
+            ConfigError: there are no tokens, or the sequence becomes longer than the context.
         """
         end = self.length + n_tokens
         if not self.length < end <= self.room:
@@ -42,12 +42,12 @@ class KeyValueCache:
 
 
 class BatchCache:
-    """The caches of B sequences that advance together, each with a length of its own.
+    """The caches of B sequences that advance together, each with its own length.
 
     Attributes:
         keys: (L, B, H, C, T) float32.
         values: (L, B, H, T, C) float32.
-        rows: B caches that look into these arrays: reading a prompt into one of them fills its part.
+        rows: B caches that are views into these arrays.
     """
 
     def __init__(self, model: ModelConfig, n_rows: int) -> None:
@@ -57,15 +57,11 @@ class BatchCache:
         self.rows = tuple(KeyValueCache(model, self.keys[:, row], self.values[:, row]) for row in range(n_rows))
 
     def lengths_after_one_more(self) -> list[int]:
-        """The rows' lengths after one more token each.
-
-        Raises:
-            ConfigError: a row's context is full.
-        """
+        """Return the rows' lengths after one more token each; raise a ConfigError if a row is full."""
         return [row.extended_length(1) for row in self.rows]
 
     def copy_row(self, source: int, target: int) -> None:
-        """Make one row's cache equal to another's."""
+        """Copy one row's cache to another row."""
         n = self.rows[source].length
         self.keys[:, target, :, :, :n] = self.keys[:, source, :, :, :n]
         self.values[:, target, :, :n] = self.values[:, source, :, :n]

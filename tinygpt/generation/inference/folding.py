@@ -1,16 +1,16 @@
-"""A model's weights rewritten for reading: fewer operations, the same function, one stretch of memory.
+"""A model's weights folded for inference: the same function with fewer operations, in one block of memory.
 
-Four identities, each exact in real arithmetic, shorten a block (derived in ``docs/derivations/generation.md``):
+Four identities, each exact in real arithmetic, shorten a block (``docs/derivations/generation.md`` derives them):
 
-1. A LayerNorm's gain and bias belong to the matrix that reads its output: (x̂ ⊙ g + b) W + c = x̂ (g ⊙ W) + (b W + c).
-2. Every reader of the residual stream first subtracts the mean over D. Subtracting it from everything that is *written*
-   instead (embeddings, the two output projections, their biases) keeps the stream centred by itself, so that a
-   normalisation is x / √(mean(x²) + ε) and nothing else.
-3. 1/√C belongs to the query's columns.
-4. With a³ = 0.044715 √(2/π) and w = a u, GELU's argument √(2/π) (u + 0.044715 u³) is w (w² + √(2/π)/a): a goes into
-   the matrix before, ½/a into the one after, and what is left is w (1 + tanh(w (w² + const))).
+1. A LayerNorm's gain and bias move into the matrix that reads its output: (x̂ ⊙ g + b) W + c = x̂ (g ⊙ W) + (b W + c).
+2. Every reader of the residual stream first subtracts the mean over D. Subtracting it instead from everything that is
+   *written* (embeddings, the two output projections, their biases) keeps the stream centred, so that a normalisation
+   is just x / √(mean(x²) + ε).
+3. 1/√C moves into the columns of the queries.
+4. With a³ = 0.044715 √(2/π) and w = a u, GELU's argument √(2/π) (u + 0.044715 u³) is w (w² + √(2/π)/a): a moves into
+   the matrix before, ½/a into the one after, and w (1 + tanh(w (w² + const))) remains.
 
-Biases are one more row of their matrix, met by a constant 1 at the end of its input.
+A bias is one more row of its matrix, multiplied by a constant 1 at the end of the input.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from tinygpt.params import Arrays
 GELU_UNIT = (GELU_CUBIC * GELU_SCALE) ** (1.0 / 3.0)  # a
 GELU_LINEAR = np.float32(GELU_SCALE / GELU_UNIT)  # √(2/π) / a
 
-# Beyond this many bytes the weights do not stay in a core's own cache, and every token streams them from further out.
+# Weights of more bytes do not fit in a core's own cache, so every token streams them from outer memory.
 STREAMED_BYTES = 16 << 20
 
 
 class LanguageModel(Protocol):
-    """Anything with a shape and weights: an engine, or a loaded checkpoint."""
+    """Anything with a shape and weights: an engine or a loaded checkpoint."""
 
     @property
     def model(self) -> ModelConfig:
-        """The shape."""
+        """The model's shape."""
 
     def state_dict(self) -> Arrays:
-        """name → array of the shape in ``parameter_shapes``."""
+        """Return the weights: name → array of the shape in ``parameter_shapes``."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +58,11 @@ class FoldedWeights:
     """A snapshot of a model's weights, folded.
 
     Attributes:
-        streamed: matrices lie output-first in memory, so that a product with one row reads it as one long stream, a
-            dot product per output; input-first otherwise. The views' shapes are the same.
+        streamed: matrices are output-first in memory, so that a product with one row reads them as one stream, a dot
+            product per output; else input-first. The views' shapes are the same.
         tokens: centred token embeddings (V, D).
         positions: centred position embeddings (T, D).
-        blocks: L of them.
+        blocks: the L blocks.
         head: (D + 1, V).
     """
 
@@ -74,13 +74,13 @@ class FoldedWeights:
 
 
 def fold(source: LanguageModel) -> FoldedWeights:
-    """Fold a model's weights into fresh memory; the source's arrays are left as they are."""
+    """Fold a model's weights into new memory; the source's arrays do not change."""
     model = source.model
     d, f, v = model.d_model, model.d_hidden, model.vocab_size
     shapes = [(d + 1, 3 * d), (d + 1, d), (d + 1, f), (f + 1, d)] * model.n_layers + [(d + 1, v)]
     size = sum(rows * columns for rows, columns in shapes)
-    # One allocation in the order of use: NumPy asks the system for large pages above 4 MiB, which spares a token
-    # thousands of address translations.
+    # One allocation in the order of use: NumPy requests large pages above 4 MiB, which saves thousands of address
+    # translations per token.
     arena, start = np.empty(size, np.float32), 0
     streamed = 4 * size > STREAMED_BYTES
     matrices = []
@@ -90,8 +90,8 @@ def fold(source: LanguageModel) -> FoldedWeights:
         start += rows * columns
     blocks = tuple(FoldedBlock(*matrices[4 * layer : 4 * layer + 4]) for layer in range(model.n_layers))
 
-    # Folding takes each array out of here: where the source handed out copies, they are freed one by one, and a large
-    # model is never in memory once more.
+    # Folding removes each array from this dictionary, so that copies from the source are freed one by one and a large
+    # model is not in memory twice.
     w = {name: np.asarray(array, np.float32) for name, array in source.state_dict().items()}
     query_scale = np.ones(3 * d, np.float32)
     query_scale[:d] = 1.0 / math.sqrt(model.head_dim)
@@ -110,20 +110,20 @@ def fold(source: LanguageModel) -> FoldedWeights:
 
 
 def _centred(x: np.ndarray) -> np.ndarray:
-    """x less its mean over the last axis."""
+    """Subtract the mean over the last axis."""
     centred: np.ndarray = x - x.mean(axis=-1, keepdims=True)
     return centred
 
 
 def _fold_reader(out: np.ndarray, w: Arrays, norm: str, linear: str) -> None:
-    """A matrix that reads a LayerNorm's output: identity 1."""
+    """Fold a matrix that reads a LayerNorm's output: identity 1."""
     weight = w.pop(f"{linear}.weight")
     np.multiply(w.pop(f"{norm}.weight")[:, None], weight, out=out[:-1])
     out[-1] = w.pop(f"{norm}.bias") @ weight + w.pop(f"{linear}.bias")
 
 
 def _fold_writer(out: np.ndarray, w: Arrays, linear: str, scale: float) -> None:
-    """A matrix that writes into the residual stream: identity 2, and a scale of its inputs."""
+    """Fold a matrix that writes into the residual stream: identity 2, and a scale of its inputs."""
     out[:-1] = _centred(w.pop(f"{linear}.weight"))
     out[:-1] *= np.float32(scale)
     out[-1] = _centred(w.pop(f"{linear}.bias"))

@@ -1,9 +1,8 @@
 """Many tokens at once: a prompt's positions in one pass, or the next token of many sequences.
 
-The same blocks as one token's, on n columns: what was a matrix streamed for one token is now read once for n of them.
-Tokens stand in columns, (D, n), because the matrices lie output-first when they are large, and BLAS multiplies
-(outputs, inputs) by (inputs, n) faster than the other way round when n is small. Only attention tells
-the two uses apart, so it is passed in.
+The blocks are those of one token, applied to n columns, so that each matrix is read once for n tokens. Tokens are
+columns, (D, n), because large matrices are output-first, and BLAS multiplies (outputs, inputs) by (inputs, n) faster
+than the transposed product when n is small. The two uses differ only in attention, which is passed as a function.
 """
 
 from __future__ import annotations
@@ -30,20 +29,20 @@ def read(
         weights: folded.
         tokens: ids (n,); they follow the ``cache.length`` tokens read before.
         cache: updated in place.
-        every: whether the scores after every token are wanted; after the last one only, if not.
+        every: return the scores after every token, not only after the last.
 
     Returns:
-        scores (n, V), or (1, V).
+        scores (n, V) or (1, V).
     """
     end, start, n = cache.extended_length(len(tokens)), cache.length, len(tokens)
-    # Query i stands at position start + i and sees keys up to there; earlier positions are seen by all.
+    # Query i is at position start + i and sees the keys up to there; all queries see the earlier positions.
     future = np.triu(np.full((n, n), -np.inf, np.float32), k=1)
 
     def attend(layer: int, qkv: np.ndarray) -> np.ndarray:
         q, k, v = qkv  # each (H, C, n)
         cache.keys[layer, :, :, start:end] = k
         cache.values[layer, :, start:end] = v.swapaxes(1, 2)
-        # In the last block nobody reads the earlier tokens any more, only their keys and values.
+        # The last block needs only the keys and values of the earlier tokens, not their outputs.
         m = n if every or layer < model.n_layers - 1 else 1
         scores = q[..., n - m :].swapaxes(1, 2) @ cache.keys[layer, :, :, :end]  # (H, m, end)
         scores[:, :, start:] += future[n - m :]
@@ -59,18 +58,9 @@ def read(
 
 
 def step(model: ModelConfig, weights: FoldedWeights, tokens: np.ndarray, cache: BatchCache) -> np.ndarray:
-    """Read one more token of each of B sequences.
+    """Read one more token of each of B sequences: ids (B,) → scores (B, V); update the cache.
 
-    Sequences of different lengths share one product over the longest; what lies beyond a row's own end is masked.
-
-    Args:
-        model: the model's shape.
-        weights: folded.
-        tokens: ids (B,).
-        cache: updated in place.
-
-    Returns:
-        scores (B, V).
+    Sequences of different lengths share one product over the longest; positions beyond a row's own end are masked.
     """
     ends = np.array(cache.lengths_after_one_more())
     starts, longest, rows = ends - 1, ends.max(), np.arange(len(ends))
@@ -97,7 +87,7 @@ def step(model: ModelConfig, weights: FoldedWeights, tokens: np.ndarray, cache: 
 
 
 def _through_blocks(model: ModelConfig, weights: FoldedWeights, x: np.ndarray, attend: Attention) -> np.ndarray:
-    """The centred residual stream (D, n) → scores (m, V), m being what ``attend`` leaves of n in the last block."""
+    """The centred residual stream (D, n) → scores (m, V) of the m tokens that ``attend`` returns in the last block."""
     eps = np.float32(model.layer_norm_eps)
     for layer, block in enumerate(weights.blocks):
         qkv = block.qkv.T @ _with_ones(_normed(x, eps))  # (3 D, n)
@@ -109,7 +99,7 @@ def _through_blocks(model: ModelConfig, weights: FoldedWeights, x: np.ndarray, a
 
 
 def _with_ones(x: np.ndarray) -> np.ndarray:
-    """(n, m) with the row of ones below that meets the biases: (n + 1, m)."""
+    """Append a row of ones, which multiplies the biases: (n, m) → (n + 1, m)."""
     out = np.ones((x.shape[0] + 1, x.shape[1]), np.float32)
     out[:-1] = x
     return out
@@ -123,7 +113,7 @@ def _normed(x: np.ndarray, eps: np.float32) -> np.ndarray:
 
 
 def _activated(w: np.ndarray) -> np.ndarray:
-    """w (1 + tanh(w (w² + √(2/π)/a))): GELU, but for the scales that its matrices hold."""
+    """w (1 + tanh(w (w² + √(2/π)/a))): GELU without the scales that are folded into its matrices."""
     curve = w * w
     curve += GELU_LINEAR
     curve *= w
@@ -134,7 +124,7 @@ def _activated(w: np.ndarray) -> np.ndarray:
 
 
 def _exponentials(scores: np.ndarray) -> np.ndarray:
-    """Turn scores into e^(s − max s) over the last axis, in place; returns their sums, without that axis."""
+    """Turn scores into e^(s − max s) over the last axis, in place; return their sums, without that axis."""
     scores -= scores.max(axis=-1, keepdims=True)
     np.exp(scores, out=scores)
     return np.add.reduce(scores, axis=-1)

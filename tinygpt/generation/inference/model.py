@@ -1,10 +1,10 @@
-"""GPT-2 for reading, not learning: folded weights, a key-value cache, and as few passes over memory as there can be.
+"""GPT-2 for inference: folded weights, a key-value cache, and few passes over memory.
 
-    x = tokens[token] + positions[position]                             centred, and it stays so
+    x = tokens[token] + positions[position]                             centred, and it stays centred
     x = x + attention(x / rms(x)) W_projection;  x = x + mlp(x / rms(x)) W_down          per block
     logits = (x / rms(x)) W_head
 
-Every matrix here holds its bias and the neighbouring LayerNorm's gain (``folding``).
+Every matrix includes its bias and the gain of the LayerNorm before it (``folding``).
 """
 
 from __future__ import annotations
@@ -22,32 +22,28 @@ from tinygpt.generation.inference.folding import LanguageModel, fold
 from tinygpt.generation.inference.one_row import OneRow
 from tinygpt.system.threads import available_cores
 
-# Fewer sequences than this go faster one after the other: a product with so few columns reads its matrix more slowly
-# than a dot product per output does, by more than reading it once saves.
+# Fewer sequences are faster one by one: a product with so few columns reads its matrix slower than a dot product per
+# output, and the loss exceeds the gain of reading it once.
 FEWEST_TOGETHER = 5
 
-# Rows × parameters of a pass below which a second thread costs more than it brings.
+# Rows × parameters of a pass from which several threads pay.
 THREADED_WORK = 50_000_000
 
 
 def require_threads(threads: int | None) -> None:
-    """A thread count is 1 or more, or left open.
-
-    Raises:
-        ConfigError: it is not.
-    """
+    """Raise a ConfigError if a number of threads is below 1."""
     if threads is not None and threads < 1:
         raise ConfigError(f"threads is {threads}", "1 or more")
 
 
 class InferenceModel:
-    """A snapshot of a model's weights, ready to score the next token of growing sequences.
+    """A snapshot of a model's weights for scoring the next token of growing sequences.
 
-    Making one reads and writes every weight. One object serves any number of caches, one call at a time.
+    Making one reads and writes every weight. An object can be used with any number of caches, one call at a time.
 
     Args:
         source: an engine or a loaded checkpoint.
-        threads: for passes over many rows; the cores this process may use when omitted. One row is read by one thread.
+        threads: threads for passes over many rows; by default all cores. One row is read by one thread.
 
     Raises:
         ConfigError: ``threads`` is below 1.
@@ -68,31 +64,21 @@ class InferenceModel:
         return ThreadpoolController()
 
     def extend(self, tokens: np.ndarray, cache: KeyValueCache) -> np.ndarray:
-        """Read n more tokens in one pass, adding them to the cache.
-
-        Args:
-            tokens: ids (n,), n at least 1; they follow the ``cache.length`` tokens read before.
-            cache: updated in place.
-
-        Returns:
-            scores of the token after each of them, (n, V) float32.
+        """Read n more tokens into the cache: ids (n,) → scores of the token after each, (n, V) float32.
 
         Raises:
-            ConfigError: the sequence would outgrow the context, or there are no tokens.
+            ConfigError: there are no tokens, or the sequence becomes longer than the context.
         """
         with self._threads_for(len(tokens)):
             return many_rows.read(self.model, self.weights, tokens, cache, every=True)
 
     def read(self, tokens: np.ndarray, cache: KeyValueCache) -> np.ndarray:
-        """As :meth:`extend`, but scores (V,) after the last token only."""
+        """Read n more tokens as :meth:`extend` does; return only the scores after the last one, (V,)."""
         with self._threads_for(len(tokens)):
             return many_rows.read(self.model, self.weights, tokens, cache, every=False)[0]
 
     def step(self, token: int, cache: KeyValueCache) -> np.ndarray:
-        """Read one more token.
-
-        Returns:
-            scores (V,) of the token after it, valid until the next step.
+        """Read one more token and return the scores after it, (V,), valid until the next step.
 
         Raises:
             ConfigError: the context is full.
@@ -101,24 +87,24 @@ class InferenceModel:
         return self.read(np.array([token]), cache) if logits is None else logits
 
     def step_batch(self, tokens: np.ndarray, cache: BatchCache) -> np.ndarray:
-        """Read one more token (B,) of each of B sequences; returns the scores after them, (B, V).
+        """Read one more token (B,) of each of B sequences; return the scores after them, (B, V).
 
         Raises:
             ConfigError: a row's context is full.
         """
         if len(tokens) < FEWEST_TOGETHER:
-            cache.lengths_after_one_more()  # before the first of them is read
+            cache.lengths_after_one_more()  # check all rows before the first one changes
             pairs = zip(tokens.tolist(), cache.rows, strict=True)
             return np.array([self.step(token, row).copy() for token, row in pairs])
         with self._threads_for(len(tokens)):
             return many_rows.step(self.model, self.weights, tokens, cache)
 
     def _threads_for(self, n_rows: int) -> AbstractContextManager[object]:
-        """BLAS held to the threads that a pass over so many rows is worth, and given back afterwards."""
-        worth = self.threads if n_rows * self.model.n_parameters >= THREADED_WORK else 1
-        return self._blas.limit(limits=worth, user_api="blas")
+        """Limit BLAS to the useful number of threads for a pass over so many rows, for a block."""
+        threads = self.threads if n_rows * self.model.n_parameters >= THREADED_WORK else 1
+        return self._blas.limit(limits=threads, user_api="blas")
 
 
-def laid_out(model: LanguageModel | InferenceModel, threads: int | None = None) -> InferenceModel:
-    """A model ready for reading; one that is ready already stays as it is."""
+def as_inference_model(model: LanguageModel | InferenceModel, threads: int | None = None) -> InferenceModel:
+    """Fold a model's weights, unless they are folded already."""
     return model if isinstance(model, InferenceModel) else InferenceModel(model, threads)

@@ -1,7 +1,7 @@
-"""One more token: one row through the model, in buffers made once.
+"""One more token: one row through the model, in buffers that are allocated once.
 
-A token costs as much time as its weights take to arrive from memory, plus some twenty NumPy calls a block. So the calls
-are few, write where the next one reads, and everything that can be looked up beforehand is.
+A token takes the time in which the weights arrive from memory, plus some twenty NumPy calls per block. So the calls are
+few, each writes where the next one reads, and all lookups are done in advance.
 """
 
 from __future__ import annotations
@@ -14,23 +14,18 @@ from tinygpt.config import ModelConfig
 from tinygpt.generation.inference.cache import KeyValueCache
 from tinygpt.generation.inference.folding import GELU_LINEAR, FoldedWeights
 
-# e^score is taken without subtracting the row's maximum first. Its sum tells whether that was safe: between these
-# bounds nothing overflowed, and the largest term has all its digits.
+# e^score is computed without subtracting the row's maximum. That was safe if the sum is between these bounds: nothing
+# overflowed, and the largest term has all its digits.
 SMALLEST_SUM, LARGEST_SUM = 1e-30, 1e30
 
 
 class OneRow:
-    """Scores after one more token of a sequence.
-
-    Args:
-        model: the model's shape.
-        weights: folded.
-    """
+    """Work space for one more token of a sequence."""
 
     def __init__(self, model: ModelConfig, weights: FoldedWeights) -> None:
         d, f, h, c = model.d_model, model.d_hidden, model.n_heads, model.head_dim
         self.model, self.weights = model, weights
-        # dot reads a matrix that lies input-first, vecdot one that lies output-first.
+        # dot for input-first matrices, vecdot for output-first ones.
         self.product = np.vecdot if weights.streamed else np.dot
         self.blocks = [
             tuple(m.T if weights.streamed else m for m in (block.qkv, block.projection, block.up, block.down))
@@ -38,7 +33,7 @@ class OneRow:
         ]
         self.head = weights.head.T if weights.streamed else weights.head
         self.x = np.empty(d, np.float32)  # the residual stream
-        self.normed = np.ones(d + 1, np.float32)  # the last 1 meets the bias
+        self.normed = np.ones(d + 1, np.float32)  # the last 1 multiplies the bias
         self.qkv = np.empty(3 * d, np.float32)
         self.mixed = np.ones(d + 1, np.float32)
         self.update = np.empty(d, np.float32)
@@ -64,11 +59,9 @@ class OneRow:
         )
 
     def step(self, token: int, cache: KeyValueCache) -> np.ndarray | None:
-        """Read one token into the cache.
+        """Read one token into the cache and return the scores after it, (V,), in a buffer of this object.
 
-        Returns:
-            scores of the token after it, (V,), in a buffer that the next step overwrites; None, with the cache's
-            length as before, if some attention row's exponentials left float32's range.
+        Return None and leave the cache's length unchanged if an attention row's exponentials left float32's range.
         """
         end = cache.extended_length(1)
         start = cache.length
