@@ -8,9 +8,9 @@ files' schema (``bench.records.schema``) and ``results/README.md`` follow from h
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 Status = Literal["ok", "timeout", "oom", "crashed", "diverged", "refused", "interrupted"]
 Kind = Literal["bench", "peer", "roofline", "generation", "kernels", "train", "against"]
@@ -198,19 +198,11 @@ class Rows:
 # ---- rows as they are read -------------------------------------------------------------------------------
 
 
-class Placed:
-    """What rows and their summaries share that name a machine and a variant, with the area that they lie in."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredRun(RunRow):
+    """A row of ``runs`` with the area that it lies in."""
 
-    __slots__ = ()
     origin: str
-    machine_hash: str
-    machine: str
-    preset: str
-    variant: str
-    protocol_hash: str
-    run_id: str
-    n_parameters: int
-    dirty: bool | None
 
     @property
     def scope(self) -> Scope:
@@ -220,7 +212,7 @@ class Placed:
     @property
     def place(self) -> Place:
         """Scope and preset: what one picture shows side by side."""
-        return self.origin, self.machine_hash, self.preset
+        return *self.scope, self.preset
 
     @property
     def arm(self) -> tuple[str, str, str, str]:
@@ -234,7 +226,7 @@ class Placed:
 
     @property
     def key(self) -> tuple[str, ...]:
-        """What tells one cell from another: ``together`` and the variant."""
+        """What the rounds of a cell share: ``together`` and the variant."""
         return *self.together, self.variant
 
     @property
@@ -248,8 +240,9 @@ class Placed:
         return self.origin != PUBLISHED, self.machine_hash, self.n_parameters
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredRun(RunRow, Placed):
-    """A row of ``runs`` with the area that it lies in."""
+R = TypeVar("R", bound=StoredRun)
 
-    origin: str
+
+def extended(row: StoredRun, row_type: type[R], **more: Any) -> R:
+    """A row as one of a type that has more fields; ``more`` gives these, and may replace some of the row's own."""
+    return row_type(**{field.name: getattr(row, field.name) for field in fields(StoredRun)} | more)

@@ -10,16 +10,14 @@ and are never pooled. Which run is quoted for a cell is decided in ``bench.stati
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 import numpy as np
 import pandas as pd
 
 from bench.records.grouping import grouped
-from bench.records.rows import Kind, Placed, StoredRun
+from bench.records.rows import Kind, StoredRun, extended
 from bench.records.store import stored_runs
 from bench.statistics.intervals import MIN_ROUNDS, NO_INTERVAL, Interval, median, median_interval
 
@@ -27,45 +25,22 @@ RoundTimes = dict[int, np.ndarray]  # round → seconds of the measured steps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CellSummary(Placed):
-    """What a run measured of a variant at a preset; where nothing is said, as in the newest row.
+class CellSummary(StoredRun):
+    """What a run measured of a variant at a preset: the newest row, that is ok if any is, but for the following.
+
+    ``peak_memory_bytes`` and ``wall_seconds`` are the largest of the rounds, ``dirty`` is true if it is for any row,
+    and ``error_tail`` is the newest failure's.
 
     Attributes:
-        status: ok if any round is, else the newest failure's.
         n_attempts: processes; a round that was stopped by hand and measured again when the run went on counts once.
         n_failed: attempts that are not ok.
         seconds: of a step; NaN without an ok round.
-        peak_memory_bytes: largest of the rounds, NaN if unknown.
-        wall_seconds: of the longest process.
-        dirty: true if it is for any row.
-        error_tail: the newest failure's.
         round_times: seconds of the measured steps (n,), by rounds that are ok.
     """
 
-    origin: str
-    machine_hash: str
-    protocol_hash: str
-    run_id: str
-    variant: str
-    preset: str
-    engine: str
-    status: str
     n_attempts: int
     n_failed: int
     seconds: Interval
-    tokens_per_step: int
-    n_parameters: int
-    peak_memory_bytes: float
-    limit_seconds: float | None
-    wall_seconds: float
-    commit: str | None
-    dirty: bool
-    resolved_variant: str | None
-    started_at: datetime
-    command: str
-    error_tail: str | None
-    protocol: str
-    machine: str
     round_times: RoundTimes
 
     @property
@@ -124,41 +99,20 @@ def _summarize(group: list[StoredRun], seconds: Mapping[str, np.ndarray]) -> Cel
     group = [run for run in group if run.status != "interrupted" or run.round not in done]
     failed = [run for run in group if run.status != "ok"]
     quoted = ok or group
-    newest = quoted[-1]
     times = {run.round: seconds[run.cell_id] for run in ok if run.cell_id in seconds}
     by_round = [median(values) for values in times.values()]
     interval = NO_INTERVAL
     if times:
         interval = median_interval(by_round if len(by_round) >= MIN_ROUNDS else np.concatenate([*times.values()]))
-    return CellSummary(
-        origin=newest.origin,
-        machine_hash=newest.machine_hash,
-        protocol_hash=newest.protocol_hash,
-        run_id=newest.run_id,
-        variant=newest.variant,
-        preset=newest.preset,
-        engine=newest.engine,
-        status="ok" if times else newest.status,
+    return extended(
+        quoted[-1],
+        CellSummary,
         n_attempts=len(group),
         n_failed=len(failed),
         seconds=interval,
-        tokens_per_step=newest.tokens_per_step,
-        n_parameters=newest.n_parameters,
-        peak_memory_bytes=_largest(run.peak_memory_bytes for run in quoted),
-        limit_seconds=newest.limit_seconds,
-        wall_seconds=_largest(run.wall_seconds for run in quoted),
-        commit=newest.commit,
-        dirty=any(run.dirty for run in group),
-        resolved_variant=newest.resolved_variant,
-        started_at=newest.started_at,
-        command=newest.command,
-        error_tail=failed[-1].error_tail if failed else None,
-        protocol=newest.protocol,
-        machine=newest.machine,
         round_times=times,
+        peak_memory_bytes=max((run.peak_memory_bytes for run in quoted if run.peak_memory_bytes), default=None),
+        wall_seconds=max(run.wall_seconds for run in quoted),
+        dirty=any(run.dirty for run in group),
+        error_tail=failed[-1].error_tail if failed else None,
     )
-
-
-def _largest(values: Iterable[float | None]) -> float:
-    """The largest of the values that are there, NaN without any."""
-    return float(max((value for value in values if value is not None), default=math.nan))

@@ -7,11 +7,11 @@ from there.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import pandas as pd
 
-from bench.records.rows import StoredRun
+from bench.records.rows import StoredRun, extended
 from bench.records.store import stored_runs
 
 # A single step's loss is mostly the luck of its batch: "the training loss" at the end is the mean over so many.
@@ -84,13 +84,13 @@ def _chain(parts: list[pd.DataFrame]) -> pd.DataFrame:
 def _joined_run(parts: list[StoredRun], steps: pd.DataFrame) -> TrainingRun:
     held_out = [part.held_out_loss for part in parts if part.held_out_loss is not None]
     firsts = [part.first_loss for part in parts if part.first_loss is not None]
-    last = {field.name: getattr(parts[-1], field.name) for field in fields(StoredRun)}
-    joined = {
-        "first_loss": firsts[0] if firsts else None,
-        "held_out_loss": held_out[-1] if held_out else None,
-        "wall_seconds": sum(part.wall_seconds for part in parts),
-        "steps_done": int(steps["step"].max()) if len(steps) else parts[-1].steps_done,
-        "n_parts": len(parts),
-        "train_loss": float(steps["loss"].tail(LOSS_WINDOW).mean()),
-    }
-    return TrainingRun(**(last | joined))
+    return extended(
+        parts[-1],
+        TrainingRun,
+        first_loss=firsts[0] if firsts else None,
+        held_out_loss=held_out[-1] if held_out else None,
+        wall_seconds=sum(part.wall_seconds for part in parts),
+        steps_done=int(steps["step"].max()) if len(steps) else parts[-1].steps_done,
+        n_parts=len(parts),
+        train_loss=float(steps["loss"].tail(LOSS_WINDOW).mean()),
+    )

@@ -203,7 +203,7 @@ _CELL_COLUMNS = (
     _Column("rounds", lambda cell: str(cell.n_rounds or DASH), spare=True),
     _Column("verdict", cell_verdict, spare=True, justify="left"),
     _Column("tokens/s", lambda cell: f"{cell.tokens_per_second:,.0f}" if cell.n_rounds else DASH),
-    _Column("peak", lambda cell: f"{cell.peak_memory_bytes / 1e6:,.0f} MB" if cell.peak_memory_bytes > 0 else DASH),
+    _Column("peak", lambda cell: f"{cell.peak_memory_bytes / 1e6:,.0f} MB" if cell.peak_memory_bytes else DASH),
 )
 _WIDE = 145  # characters that all columns need
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import isnan
+from math import isnan, nan
 
 import pandas as pd
 from rich import box
@@ -93,4 +93,4 @@ def _ratio(row: PeerRatio | None) -> str:
 
 
 def _megabytes(row: PeerRatio | None) -> str:
-    return _number(row, lambda row: row.cell.peak_memory_bytes / 1e6, "{:,.0f}".format)
+    return _number(row, lambda row: (row.cell.peak_memory_bytes or nan) / 1e6, "{:,.0f}".format)

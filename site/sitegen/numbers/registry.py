@@ -248,7 +248,9 @@ PATTERNS = MappingProxyType(
         "tokens_per_s.ENGINE.PRESET": Pattern(
             _of_cell(lambda cell: cell.tokens_per_second, quantities.significant), _CELL
         ),
-        "memory.ENGINE.PRESET": Pattern(_of_cell(lambda cell: cell.peak_memory_bytes, quantities.megabytes), _CELL),
+        "memory.ENGINE.PRESET": Pattern(
+            _of_cell(lambda cell: cell.peak_memory_bytes or math.nan, quantities.megabytes), _CELL
+        ),
         "params.PRESET": Pattern(_parameters),
         "loss.held_out.CORPUS.PRESET": Pattern(_of_training(lambda run: run.held_out_loss, quantities.loss), _TRAIN),
         "loss.first.CORPUS.PRESET": Pattern(_of_training(lambda run: run.first_loss, quantities.loss), _TRAIN),
@@ -257,7 +259,7 @@ PATTERNS = MappingProxyType(
         "over.PEER.PRESET": Pattern(_of_peer(lambda row: row.speedup, quantities.ratio), _PEERS),
         "rival_ms.PEER.PRESET": Pattern(_of_peer(lambda row: row.cell.seconds.median, quantities.milliseconds), _PEERS),
         "rival_memory.PEER.PRESET": Pattern(
-            _of_peer(lambda row: row.cell.peak_memory_bytes, quantities.megabytes), _PEERS
+            _of_peer(lambda row: row.cell.peak_memory_bytes or math.nan, quantities.megabytes), _PEERS
         ),
         "roofline_share.PEER.PRESET": Pattern(_of_peer(lambda row: row.share, quantities.percent), _PEERS),
         "gflops.PEER.PRESET": Pattern(_of_peer(lambda row: row.flops_per_second, quantities.gflops), _PEERS),

@@ -131,7 +131,7 @@ def _shared(cell: CellSummary, row: CellSummary | StoredRun) -> dict[str, Any]:
         "command": one_line(row.command, 300),
         "measured_at": row.started_at,
         "measured_on": quantities.day(row.started_at),
-        "peak_bytes": math.nan if row.peak_memory_bytes is None else row.peak_memory_bytes,
+        "peak_bytes": float(row.peak_memory_bytes or math.nan),
     }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from bench.arms.devices import on_accelerator
-from bench.records.rows import LOCAL, PUBLISHED, Placed
+from bench.records.rows import LOCAL, PUBLISHED, StoredRun
 from sitegen.text.escape import html_block, one_line
 
 # Parts of a processor's name that say nothing: trademarks, core counts (ours differ), nominal clocks.
@@ -37,7 +37,7 @@ _PHRASES: tuple[tuple[tuple[str, ...], Callable[..., str]], ...] = (
 )
 
 
-def machine_label(row: Placed) -> str:
+def machine_label(row: StoredRun) -> str:
     """A row's machine in short: where the row lies, processor, cores, and the start of the fingerprint's hash.
 
     Of rows that an accelerator computed, the accelerator takes the processor's place.

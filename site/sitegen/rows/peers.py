@@ -100,7 +100,7 @@ def training_table(results: Results) -> str:
                 _value(ours, lambda row: row.share, quantities.percent),
                 *(_seconds_cell(by_variant.get(name)) for name in names),
                 *(
-                    _value(row, lambda row: row.cell.peak_memory_bytes, quantities.megabytes)
+                    _value(row, lambda row: row.cell.peak_memory_bytes or math.nan, quantities.megabytes)
                     for row in (ours, torch, best)
                 ),
                 machine_label(at_preset[0].cell),
