@@ -50,32 +50,31 @@ class Column:
         name: as in the files.
         type: ``text``, ``integer``, ``number`` (float64), ``yes/no`` or ``time`` (UTC, microseconds).
         stored: the same as Arrow's type.
-        unit: what a number counts; empty where there is nothing to count.
-        description: what the value is.
         optional: whether it may be null, and the description then says when.
-        since: schema version that added it; later ones than the first are optional.
         choices: the words that it may hold; empty where it may hold any.
+        description: what the value is.
+        unit: what a number counts; empty where there is nothing to count.
+        since: schema version that added it; later ones than the first are optional.
     """
 
     name: str
     type: str
     stored: pa.DataType
-    unit: str
-    description: str
     optional: bool
-    since: int
     choices: tuple[str, ...]
+    description: str
+    unit: str = ""
+    since: int = 1
 
 
 def _columns(row_type: type[Row]) -> tuple[Column, ...]:
     """The columns that the fields of a row's class declare."""
     columns = []
     for name, hint in get_type_hints(row_type, include_extras=True).items():
-        value, about = get_args(hint)
+        value, *about = get_args(hint)
         choices = get_args(value) if get_origin(value) is Literal else ()
         plain = str if choices else next(part for part in get_args(value) or (value,) if part is not NoneType)
-        optional = NoneType in get_args(value)
-        columns.append(Column(name, *_TYPES[plain], about.unit, about.description, optional, about.since, choices))
+        columns.append(Column(name, *_TYPES[plain], NoneType in get_args(value), choices, *about))
     return tuple(columns)
 
 

@@ -16,7 +16,7 @@ from sitegen.figures.axes import by_name
 from sitegen.figures.base import Drawing
 from sitegen.figures.descriptions import describe_groups
 from sitegen.figures.fields import ORIGIN, POINT, PRESET, TABLE, Field, exported, interval, tooltip, written
-from sitegen.rows.machines import machine_label, numbered_labels
+from sitegen.rows.machines import machine_label, numbered_labels, origin_words
 from sitegen.rows.results import Results, records
 from sitegen.text import quantities
 from sitegen.text.escape import one_line
@@ -46,8 +46,7 @@ FIELDS = (
 def read(results: Results) -> pd.DataFrame:
     """One row per preset and part, in the order of the bar's segments."""
     parts = part_shares(results.runs, results.steps, results.kernels)
-    machines = [machine_label(part.run) for part in parts]
-    labels = numbered_labels([part.run.preset for part in parts], machines)
+    labels = numbered_labels([part.run.preset for part in parts], [machine_label(part.run) for part in parts])
     rows = pd.DataFrame(
         [
             {
@@ -66,11 +65,9 @@ def read(results: Results) -> pd.DataFrame:
                     f"{part.n_steps} steps in {part.n_rounds} rounds, {part.workers} workers, "
                     f"{part.run.resolved_variant}"
                 ),
-                "machine": machine,
-                "command": one_line(part.run.command, 300),
-                "measured_on": quantities.day(part.run.started_at),
+                **origin_words(part.run),
             }
-            for part, label, machine in zip(parts, labels, machines, strict=True)
+            for part, label in zip(parts, labels, strict=True)
         ]
     )
     if rows.empty:

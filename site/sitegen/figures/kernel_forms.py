@@ -10,11 +10,10 @@ from sitegen.figures.axes import by_name, log_domain, log_scaled
 from sitegen.figures.base import Drawing
 from sitegen.figures.fields import ORIGIN, POINT, TABLE, Field, exported, tooltip
 from sitegen.figures.layers import Values
-from sitegen.rows.machines import machine_label, numbered_labels
+from sitegen.rows.machines import machine_label, numbered_labels, origin_words
 from sitegen.rows.ratios import interval_text
 from sitegen.rows.results import Results
 from sitegen.text import quantities
-from sitegen.text.escape import one_line
 from sitegen.text.palette import Theme
 
 _NAMES = {"numpy": "NumPy", "numexpr": "NumExpr"}
@@ -37,8 +36,8 @@ FIELDS = (
 def read(results: Results) -> pd.DataFrame:
     """One row per kernel, place and form."""
     times = form_comparison(results.runs, results.kernels)
-    machines = [machine_label(time.run) for time in times]
-    labels = numbered_labels([f"{time.kernel.replace('_', ' ')}, {time.place}" for time in times], machines)
+    names = [f"{time.kernel.replace('_', ' ')}, {time.place}" for time in times]
+    labels = numbered_labels(names, [machine_label(time.run) for time in times])
     return pd.DataFrame(
         [
             {
@@ -55,11 +54,9 @@ def read(results: Results) -> pd.DataFrame:
                 "taken": "yes" if time.is_chosen else "no",
                 "evidence": f"{time.n_timings} timings in {time.n_cells} "
                 f"{'processes' if time.n_cells != 1 else 'process'}",
-                "machine": machine,
-                "command": one_line(time.run.command, 300),
-                "measured_on": quantities.day(time.run.started_at),
+                **origin_words(time.run),
             }
-            for time, label, machine in zip(times, labels, machines, strict=True)
+            for time, label in zip(times, labels, strict=True)
         ]
     )
 

@@ -17,7 +17,7 @@ from sitegen.figures.base import Drawing
 from sitegen.figures.fields import COMMAND, MACHINE, POINT, TABLE, Field, exported, tooltip, written
 from sitegen.figures.layers import Values
 from sitegen.rows.cells import failure_reason
-from sitegen.rows.machines import machine_label
+from sitegen.rows.machines import origin_words
 from sitegen.rows.results import Results
 from sitegen.text import quantities
 from sitegen.text.escape import one_line
@@ -65,8 +65,7 @@ def read(results: Results) -> pd.DataFrame:
                 "state": "failed" if loss is None else "measured",
                 "steps": steps,
                 "status": "ok" if loss is not None else failure_reason(run),
-                "machine": machine_label(run),
-                "command": one_line(run.command, 300),
+                **origin_words(run),
                 "run_id": run.run_id,
             }
         )

@@ -18,7 +18,7 @@ from sitegen.figures.base import Drawing
 from sitegen.figures.fields import COMMAND, END, MACHINE, POINT, TABLE, VARIANT, Field, exported, tooltip
 from sitegen.figures.layers import Values, reference_line
 from sitegen.rows.cells import failure_reason, of_scope
-from sitegen.rows.machines import machine_label
+from sitegen.rows.machines import origin_words
 from sitegen.rows.results import Results
 from sitegen.text import quantities
 from sitegen.text.escape import one_line
@@ -62,8 +62,7 @@ def read(results: Results) -> pd.DataFrame:
                     "loss": loss,
                     "loss_text": f"{loss:.3f} nats per byte",
                     "status": "ok" if run.status == "ok" else f"{run.status}: {failure_reason(run)}",
-                    "machine": machine_label(run),
-                    "command": one_line(run.command, 300),
+                    **origin_words(run),
                     "run_id": run.run_id,
                 }
             )

@@ -21,9 +21,8 @@ from bench.statistics.cells import CellSummary
 from bench.statistics.chosen_runs import chosen_cells, chosen_failures, counts, quoted_origin
 from bench.statistics.noise import cell_verdict
 from sitegen.rows.cached_frames import cached_frame
-from sitegen.rows.machines import machine_label
+from sitegen.rows.machines import origin_words
 from sitegen.rows.results import ENGINE_KINDS, Results
-from sitegen.text import quantities
 from sitegen.text.escape import one_line
 from sitegen.text.palette import order_variants
 
@@ -125,12 +124,10 @@ def _shared(cell: CellSummary, row: CellSummary | StoredRun) -> dict[str, Any]:
         "variant": cell.variant,
         "preset": cell.preset,
         "n_parameters": cell.n_parameters,
-        "machine": machine_label(cell),
+        **origin_words(row),
         "protocol": protocol_label(cell.protocol, cell.protocol_hash),
         "code": code_text(row),
-        "command": one_line(row.command, 300),
         "measured_at": row.started_at,
-        "measured_on": quantities.day(row.started_at),
         "peak_bytes": float(row.peak_memory_bytes or math.nan),
     }
 

@@ -11,6 +11,7 @@ import pandas as pd
 
 from bench.arms.devices import on_accelerator
 from bench.records.rows import LOCAL, PUBLISHED, StoredRun
+from sitegen.text import quantities
 from sitegen.text.escape import html_block, one_line
 
 # Parts of a processor's name that say nothing: trademarks, core counts (ours differ), nominal clocks.
@@ -50,6 +51,15 @@ def machine_label(row: StoredRun) -> str:
         return one_line(f"{where}: {accelerator_name(fields)}, {row.machine_hash[:6]}")
     cpu = _CPU_NOISE.sub(" ", str(fields.get("cpu", "unknown processor")))
     return one_line(f"{where}: {' '.join(cpu.split())}, {fields.get('cores', '?')} cores, {row.machine_hash[:6]}")
+
+
+def origin_words(row: StoredRun) -> dict[str, str]:
+    """The columns that say where a row comes from: ``machine``, ``command`` and ``measured_on``."""
+    return {
+        "machine": machine_label(row),
+        "command": one_line(row.command, 300),
+        "measured_on": quantities.day(row.started_at),
+    }
 
 
 def accelerator_name(fields: dict[str, Any]) -> str:

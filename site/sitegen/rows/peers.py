@@ -11,7 +11,7 @@ import pandas as pd
 from bench.arms.registry import JAX_ON_CPU, OURS, PEERS, ROOFLINE, TORCH
 from bench.records.grouping import grouped
 from bench.statistics.peer_ratios import PeerRatio, fastest
-from sitegen.rows.machines import machine_label
+from sitegen.rows.machines import machine_label, origin_words
 from sitegen.rows.ratios import interval_text
 from sitegen.rows.results import Results
 from sitegen.text import quantities
@@ -58,10 +58,8 @@ def _words(row: PeerRatio) -> dict[str, Any]:
         "interval": interval_text(ratio) if ratio else "",
         "share_text": "" if math.isnan(row.share) else quantities.percent(row.share),
         "evidence": evidence(row),
-        "machine": machine_label(cell),
-        "measured_on": quantities.day(cell.started_at),
         "reason": one_line(row.reason, 300),
-        "command": one_line(cell.command, 300),
+        **origin_words(cell),
     }
 
 

@@ -32,13 +32,9 @@ def cost_models(cells: pd.DataFrame) -> dict[str, CostModel]:
         cells: of :func:`sitegen.rows.cells.cell_frame`.
     """
     measured = _measured(cells)
-    columns = (measured[name] for name in ("origin", "machine_hash", "variant", "preset", "seconds"))
-    times = [
-        StepTime((origin, machine), variant, preset, seconds)
-        for origin, machine, variant, preset, seconds in zip(*columns, strict=True)
-        if kind_of(variant) in ENGINE_KINDS
-    ]
-    return next(iter(fit_models(times).values()), {})
+    columns = measured[["origin", "machine_hash", "variant", "preset", "seconds"]].itertuples(index=False, name=None)
+    times = (StepTime((origin, machine), *rest) for origin, machine, *rest in columns)
+    return next(iter(fit_models(time for time in times if kind_of(time.variant) in ENGINE_KINDS).values()), {})
 
 
 def _measured(cells: pd.DataFrame) -> pd.DataFrame:

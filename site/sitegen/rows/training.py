@@ -7,7 +7,7 @@ import pandas as pd
 from bench.records.rows import PUBLISHED
 from bench.statistics.training_parts import TrainingRun, joined_training
 from sitegen.rows.cells import failure_reason
-from sitegen.rows.machines import machine_label
+from sitegen.rows.machines import origin_words
 from sitegen.rows.results import Results
 from sitegen.text import quantities
 from sitegen.text.escape import one_line
@@ -53,9 +53,7 @@ def loss_frame(results: Results, max_runs: int) -> pd.DataFrame:
                 preset=run.preset,
                 corpus=one_line(run.corpus),
                 status=run.status if run.status == "ok" else f"{run.status}: {failure_reason(run)}",
-                machine=machine_label(run),
-                command=one_line(run.command, 300),
-                measured_on=quantities.day(run.started_at),
+                **origin_words(run),
             )
         )
     return _distinct_labels(parts)[[*LOSS_COLUMNS]] if parts else pd.DataFrame(columns=[*LOSS_COLUMNS])

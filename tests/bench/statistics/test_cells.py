@@ -37,7 +37,7 @@ def test_a_cell_that_only_failed_is_still_there():
     assert (cell.status, cell.n_rounds) == ("timeout", 0)
     assert math.isnan(cell.seconds.median)
     assert math.isnan(cell.tokens_per_second)
-    assert math.isnan(cell.peak_memory_bytes)
+    assert cell.peak_memory_bytes is None
 
 
 def test_nothing_is_pooled_across_origin_machine_protocol():
