@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 
 import pytest
+
+# Test processes run side by side, one a core. With a thread a core in each of them, BLAS spends more than half of the
+# suite's processor time waiting for threads that do not run. Here, because NumPy reads it when it is imported.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 LOCAL = {"127.0.0.1", "::1", "localhost"}
 

@@ -39,7 +39,8 @@ from bench.measuring.peak_memory import children, peak_memory_bytes
 from tinygpt.corpora import load_corpus
 from tinygpt.training.plan import TrainingPlan
 from tinygpt.training.session import run_session
-plan = TrainingPlan(out=Path(sys.argv[1]), preset=sys.argv[2], corpus="stories", engine=sys.argv[3], steps=4)
+out, preset, engine = sys.argv[1:]
+plan = TrainingPlan(out=Path(out), preset=preset, corpus="stories", engine=engine, steps=2, eval_batches=2)
 peaks = [peak_memory_bytes(children()) for _ in run_session(plan, load_corpus("stories"))]
 print(max(peaks), flush=True)
 os._exit(0)
@@ -135,7 +136,8 @@ def test_a_session_needs_room_for_its_checkpoint_and_its_rows():
     mega = PRESETS["mega"]
     steps = predicted_peak_bytes("vectorized", mega.model, mega.train)
     session = predicted_session_bytes("vectorized", mega.model, mega.train)
-    assert session == steps + 5 * 4 * mega.model.n_parameters + memory._SESSION_BYTES
+    batch = (8 + 1 + 8) * mega.train.rows_per_step * (mega.model.context_length + 1)
+    assert session == steps + 5 * 4 * mega.model.n_parameters + batch + memory._SESSION_BYTES
     recorded = predicted_session_bytes("vectorized", mega.model, mega.train, recording=True)
     assert recorded == session + memory.RECORDING_BYTES
     # The textbook engine has let go of its activations by the time that it saves.

@@ -42,7 +42,7 @@ def assert_close(actual, expected, tolerance):
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_pytorch_parity(variant, reference):
+def test_pytorch_parity(variant, reference, many_cores):
     engine = create_engine(variant, REFERENCE_MODEL, REFERENCE_TRAIN)
     engine.load_state_dict(part(reference, "start."))
     batches = reference_batches()

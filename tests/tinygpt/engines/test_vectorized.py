@@ -1,5 +1,6 @@
 """Parts of the fast engine: each equals its plain twin, and the workers end and leak nothing."""
 
+import faulthandler
 import os
 import signal
 import subprocess
@@ -25,6 +26,7 @@ from tinygpt.engines.vectorized.phases import Phases
 from tinygpt.engines.vectorized.projection import FoldedProjection, NormNames, PlainProjection
 from tinygpt.engines.vectorized.shard import Shard
 from tinygpt.engines.vectorized.slab import Slab
+from tinygpt.engines.vectorized.team import ProcessTeam
 from tinygpt.errors import CapacityError, ConfigError, WorkerError
 from tinygpt.presets import PRESETS
 
@@ -134,7 +136,7 @@ def test_ranges_cover_the_arena_once_and_only_matrices_decay(workers):
 
 
 @pytest.mark.parametrize("rows", [4, 3, 1])
-def test_threads_and_processes_give_the_same_bits(rows):
+def test_threads_and_processes_give_the_same_bits(rows, many_cores):
     results = []
     for team in ("threads", "processes"):
         engine = create_engine("vectorized", MODEL, TRAIN, seed=1, threads=3, kernels="numpy", team=team)
@@ -182,6 +184,13 @@ def test_workers_end_with_their_engine():
     ],
 )
 def test_a_lost_worker_is_a_one_line_error_and_the_engine_still_works(how, kills, error, words, monkeypatch):
+    serve = ProcessTeam._serve
+
+    def serve_without_a_trace(*arguments):
+        faulthandler.disable()  # pytest's, which the fork has inherited
+        serve(*arguments)
+
+    monkeypatch.setattr(ProcessTeam, "_serve", serve_without_a_trace)
     counts = iter([4])  # the kernel's counts: before the workers started, and later
     monkeypatch.setattr("tinygpt.engines.vectorized.team.out_of_memory_kills", lambda: next(counts, kills))
     engine = create_engine("vectorized", MODEL, TRAIN, threads=2, kernels="numpy", team="processes")
