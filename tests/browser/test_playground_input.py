@@ -74,7 +74,7 @@ def test_files_that_cannot_be_used_are_refused_in_words(
     playground.wait_for(status, "10 tokens")
 
 
-def test_what_other_programs_write_is_read_as_the_same_model_or_refused(
+def test_folders_of_other_programs_load_as_the_same_model_or_are_refused(
     playground: Playground, odd: Checkpoint, tmp_path: Path
 ) -> None:
     """The table that Python's reader is tested with, too."""

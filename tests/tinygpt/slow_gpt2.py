@@ -1,4 +1,4 @@
-"""GPT-2 from its definition, for the tests of generation: one position and one head at a time, in float64, no cache."""
+"""GPT-2 from its definition, to test generation: one position and one head at a time, in float64, without a cache."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MODEL = ModelConfig(n_layers=2, d_model=12, n_heads=3, context_length=16)
 
 
 def random_model(spread: float = 0.3, config: ModelConfig = MODEL) -> Checkpoint:
-    """Weights, biases and gains all larger than at initialisation: what the model says depends on what it reads."""
+    """Make weights, biases and gains larger than at initialisation, so that the scores depend on the tokens."""
     rng = np.random.default_rng(3)
     weights = {
         name: array + np.float32(spread) * rng.standard_normal(array.shape, np.float32)
@@ -52,7 +52,7 @@ def slow_logits(model: Checkpoint, tokens: list[int]) -> np.ndarray:
 
 
 def slow_greedy(model: Checkpoint, prompt: bytes, n_tokens: int) -> list[int]:
-    """The policy as documented: fill the window, then keep its last half and go on."""
+    """Slide as documented: fill the window, then keep its last half and continue."""
     window, out = list(prompt), []
     for _ in range(n_tokens):
         if len(window) > MODEL.context_length:

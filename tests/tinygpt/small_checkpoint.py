@@ -34,7 +34,7 @@ def save(folder: Path, step: int = 5) -> None:
 
 
 def edit_state(folder: Path, **changes: object) -> None:
-    """Change a training state and give it the checksum that belongs to it; the value ``"absent"`` takes a field out."""
+    """Change a training state and its checksum; the value ``"absent"`` removes a field."""
     path = folder / STATE
     edited = json.loads(path.read_text()) | changes
     edited = {key: item for key, item in edited.items() if item != "absent" and key != "checksum"}

@@ -1,15 +1,14 @@
-"""Checkpoints: folders that transformers reads, with what training needs to go on beside them. No pickle anywhere.
+"""Checkpoints: folders that transformers reads, with the state that training needs. No pickle anywhere.
 
     config.json             the shape, as transformers' GPT2LMHeadModel.from_pretrained expects it
     model.safetensors       the weights, under Hugging Face GPT-2 names
-    optimizer.safetensors   AdamW's moments: first_moment.NAME, second_moment.NAME, and the update count; of an engine
-                            that computes in double precision, in double precision, and weight.NAME with them
-    training_state.json     format version, batch and optimiser settings, where the run stands, the SHA-256 of the
-                            other files and of its own contents, so that a damaged or exchanged file cannot pass for
-                            the run's own
+    optimizer.safetensors   AdamW's moments, first_moment.NAME and second_moment.NAME, and the update count; an engine
+                            that computes in double precision stores them so, with its weights as weight.NAME
+    training_state.json     format version, batch and optimiser settings, the run's state, the SHA-256 of the other
+                            files and of its own contents, so that a damaged or exchanged file is detected
     checkpoints/            the last ones before this and the best (see tinygpt/checkpoints/retention.py)
 
-The files are replaced as one act (see tinygpt/system/staging.py). A folder with only the first two, as save_pretrained
+The files are replaced atomically (see tinygpt/system/staging.py). A folder with only the first two, as save_pretrained
 writes it, loads as well, and so does one whose weights are in several files.
 """
 
@@ -30,20 +29,20 @@ from tinygpt.checkpoints.gpt2_weights import INDEX, read_gpt2_weights
 from tinygpt.checkpoints.layout import CONFIG, FILES, OPTIMIZER, STATE, WEIGHTS
 from tinygpt.checkpoints.retention import drop_older, keep_newest, link_files
 from tinygpt.checkpoints.tensorfile import read_tensors, write_tensors
-from tinygpt.checkpoints.training_state import TrainingState, parse_train_config, parse_training_state
+from tinygpt.checkpoints.training_state import TrainingState
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.engines import Engine
 from tinygpt.errors import CheckpointError, ConfigError
 from tinygpt.optim import OptimizerState
 from tinygpt.params import Arrays, check_shapes, parameter_shapes
 from tinygpt.system.files import require_regular, write_file
-from tinygpt.system.json_records import read_json
+from tinygpt.system.json_records import read_json, record_from_json
 from tinygpt.system.staging import current_files, finish_replacement, replace_files
 
 FORMAT = "tinygpt-checkpoint"
-FORMAT_VERSION = 3  # 1 had no hash of config.json and of the state itself, 2 no settings of the command
+FORMAT_VERSION = 3  # 1 had no hash of config.json and of the state itself, 2 had no settings of the command
 
-# What a model without settings of its own is trained with unless the caller has others.
+# Default settings for training a model that has none of its own.
 FOREIGN_TRAIN = TrainConfig(batch_size=8)
 
 _KINDS = _FIRST, _SECOND, _WEIGHT = "first_moment", "second_moment", "weight"
@@ -54,14 +53,14 @@ _MAKE_ONE = "invoke train --out DIR"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A loaded checkpoint; also a model that :func:`tinygpt.generation.decoding.generate` can read.
+    """A loaded checkpoint, which is also a model for :func:`tinygpt.generation.decoding.generate`.
 
     Attributes:
-        model: the shape.
-        train: batch and optimiser settings; for a folder that transformers wrote, defaults with the folder's dropout.
+        model: the model's shape.
+        train: batch and optimiser settings; for a folder of transformers, defaults with the folder's dropout.
         weights: name → float32 array of the shape in ``parameter_shapes``.
-        optimizer: AdamW's state, when the folder holds one.
-        training: where the run stood, when the folder holds one.
+        optimizer: AdamW's state, if the folder has one.
+        training: the run's state, if the folder has one.
     """
 
     model: ModelConfig
@@ -72,11 +71,11 @@ class Checkpoint:
 
     @property
     def step(self) -> int:
-        """Updates behind the weights, as far as the folder says."""
+        """Number of updates behind the weights; 0 if the folder has no record of it."""
         return self.optimizer.step if self.optimizer else self.training.step if self.training else 0
 
     def state_dict(self) -> Arrays:
-        """A copy of the weights."""
+        """Copy the weights."""
         return {name: array.copy() for name, array in self.weights.items()}
 
     def __repr__(self) -> str:
@@ -87,21 +86,21 @@ class Checkpoint:
 
 
 def save_checkpoint(directory: str | Path, source: Checkpoint | Engine, *, keep: int = 0) -> Path:
-    """Write a checkpoint so that at any moment the folder holds the old one or the new one, whole.
+    """Write a checkpoint, so that the folder always has the complete old one or the complete new one.
 
-    Files in the folder that are not part of a checkpoint stay.
+    Other files in the folder stay.
 
     Args:
         directory: the folder.
-        source: what to write; of an engine, its weights, settings and AdamW's state.
-        keep: how many of the run's last checkpoints to keep beside this one; the best stays in any case.
+        source: a checkpoint, or an engine with its weights, settings and AdamW's state.
+        keep: number of the run's last checkpoints to keep beside this one; the best always stays.
 
     Returns:
         the folder.
 
     Raises:
-        CheckpointError: the weights or moments do not fit the model, or hold values that are not finite.
-        StorageError: the file system refused; the checkpoint that was there is intact.
+        CheckpointError: the weights or moments do not fit the model, or have values that are not finite.
+        StorageError: the file system refused; the old checkpoint is intact.
     """
     directory = Path(directory)
     if isinstance(source, Engine):
@@ -143,30 +142,30 @@ def save_checkpoint(directory: str | Path, source: Checkpoint | Engine, *, keep:
 
 
 def restore_checkpoint(directory: str | Path, kept: Path) -> None:
-    """Make a kept checkpoint the newest one again, in the place of one that is damaged.
+    """Make a kept checkpoint the newest one again, in place of a damaged one.
 
     Raises:
-        StorageError: the file system refused; the folder is as it was.
+        StorageError: the file system refused; the folder is unchanged.
     """
     replace_files(Path(directory), FILES, lambda folder: link_files(kept, folder))
 
 
 def finish_save(directory: str | Path) -> None:
-    """Bring a save that was killed to its end.
+    """Complete a save that was killed.
 
     Raises:
-        StorageError: the file system refused; what there was is still there.
+        StorageError: the file system refused; no checkpoint is lost.
     """
     finish_replacement(Path(directory), FILES)
 
 
 def _checksum(state: Mapping[str, Any]) -> str:
-    """SHA-256 of a training state's contents, whatever the white space between them."""
+    """Return the SHA-256 of a training state's contents, independent of white space."""
     return hashlib.sha256(_json_bytes({key: value for key, value in state.items() if key != _CHECKSUM})).hexdigest()
 
 
 def has_checkpoint(directory: str | Path) -> bool:
-    """Whether a folder holds a checkpoint; says nothing about its health."""
+    """Return whether a folder has a checkpoint, sound or damaged."""
     return bool(current_files(Path(directory), FILES))
 
 
@@ -174,10 +173,9 @@ def has_checkpoint(directory: str | Path) -> bool:
 
 
 def load_checkpoint(directory: str | Path) -> Checkpoint:
-    """Read a checkpoint folder written by any engine, or by transformers for a byte vocabulary.
+    """Read a checkpoint folder of any engine, or of transformers with a byte vocabulary.
 
-    float16, bfloat16 and float64 weights become float32. After a crash in the middle of a save, the version that
-    is whole is read.
+    float16, bfloat16 and float64 weights become float32. After a crash during a save, the complete version is read.
 
     Raises:
         CheckpointError: the folder or a file is missing, damaged, of a newer format, or of another model.
@@ -194,19 +192,19 @@ def load_checkpoint(directory: str | Path) -> Checkpoint:
         try:
             return _load(directory)
         except CheckpointError:
-            # A run that saves just now moves files into their places under our hands: read what is there now.
+            # A run that is saving moved files during the read: read again.
             if _version(directory) == version:
                 raise
 
 
 def _version(directory: Path) -> dict[Path, tuple[int, int]]:
-    """Which files make up a checkpoint at this moment; inode numbers alone are used again."""
-    found = {}
+    """Identify the files of a checkpoint at this moment. Inode numbers are reused, so times are included."""
+    version = {}
     for path in current_files(directory, FILES).values():
         with suppress(FileNotFoundError):  # it is being moved
             status = path.stat()
-            found[path] = (status.st_ino, status.st_mtime_ns)
-    return found
+            version[path] = (status.st_ino, status.st_mtime_ns)
+    return version
 
 
 def _load(folder: Path) -> Checkpoint:
@@ -223,7 +221,7 @@ def _load(folder: Path) -> Checkpoint:
     config = read_json(files.get(CONFIG, folder / CONFIG))
     weights = read_gpt2_weights(files[WEIGHTS].parent if WEIGHTS in files else folder)
     model = from_gpt2_config(config, str(folder / CONFIG))
-    # Before the names are laid out: a config.json that lies about its layers must not make us list billions.
+    # Checked before the names are listed: a false number of layers in config.json must not make us list billions.
     if len(weights) != 4 + 12 * model.n_layers:
         raise CheckpointError(
             f"{folder} holds {len(weights)} parameters",
@@ -235,8 +233,10 @@ def _load(folder: Path) -> Checkpoint:
         return Checkpoint(model, replace(FOREIGN_TRAIN, dropout=dropout_of(config)), weights)
     source = str(folder / STATE)
     older = state["format_version"] < FORMAT_VERSION
-    train = parse_train_config(state.get("train"), source, older)
-    training = None if state.get("training") is None else parse_training_state(state["training"], source, older)
+    train = record_from_json(TrainConfig, state.get("train"), "train", source, defaults=older)
+    training = state.get("training")
+    if training is not None:
+        training = record_from_json(TrainingState, training, "training", source, defaults=older)
     optimizer = _read_optimizer(files[OPTIMIZER], model) if OPTIMIZER in state["sha256"] else None
     if optimizer is not None and training is not None and optimizer.step != training.step:
         raise CheckpointError(
@@ -246,7 +246,7 @@ def _load(folder: Path) -> Checkpoint:
 
 
 def _check_state(state: Mapping[str, Any], folder: Path, files: Mapping[str, Path]) -> None:
-    """Format, version, and that the tensor files are the ones this state was written with."""
+    """Check format, version, and that the other files are those that this state was written with."""
     source = folder / STATE
     if state.get("format") != FORMAT:
         raise CheckpointError(f"{source} says format {state.get('format')!r}", repr(FORMAT), _MAKE_ONE)
@@ -269,15 +269,15 @@ def _check_state(state: Mapping[str, Any], folder: Path, files: Mapping[str, Pat
         )
     for name, digest in digests.items():
         try:
-            found = _sha256(files.get(name, folder / name))
+            actual = _sha256(files.get(name, folder / name))
         except FileNotFoundError:
             raise CheckpointError(f"{folder / name} is missing", f"the files that {STATE} lists", _MAKE_ONE) from None
         except OSError as error:
             raise CheckpointError(f"cannot read {folder / name} ({error.strerror or error})", "a file") from None
-        if found != digest:
+        if actual != digest:
             raise CheckpointError(
                 f"{folder / name} is damaged or not the file that {STATE} was written with",
-                f"SHA-256 {str(digest)[:12]}…, found {found[:12]}…; without {STATE} and {OPTIMIZER}, {WEIGHTS} is "
+                f"SHA-256 {str(digest)[:12]}…, found {actual[:12]}…; without {STATE} and {OPTIMIZER}, {WEIGHTS} is "
                 "read on its own",
             )
 
@@ -285,44 +285,44 @@ def _check_state(state: Mapping[str, Any], folder: Path, files: Mapping[str, Pat
 def _is_sound(state: Mapping[str, Any]) -> bool:
     try:
         return state.get(_CHECKSUM) == _checksum(state)
-    except RecursionError:  # nested deeper than anything that we write
+    except RecursionError:  # nested deeper than any state that we write
         return False
 
 
 def _read_optimizer(path: Path, model: ModelConfig) -> OptimizerState:
     tensors, metadata = read_tensors(path, keep_double=True)
-    found: dict[str, Arrays] = {}
+    kinds: dict[str, Arrays] = {}
     for name, array in tensors.items():
         kind, _, parameter = name.partition(".")
         if kind not in _KINDS:
             raise CheckpointError(f"tensor {name!r} of {path} is unknown", ", ".join(f"{kind}.NAME" for kind in _KINDS))
-        found.setdefault(kind, {})[parameter] = array
+        kinds.setdefault(kind, {})[parameter] = array
     step = metadata.get("step", "")
     if not (step.isascii() and step.isdigit()):
         raise CheckpointError(f"{path} says step {step!r}", "a whole number, 0 or more")
     for kind in _KINDS:
-        if kind in found or kind != _WEIGHT:
-            _check_arrays(model, found.get(kind, {}), f"{kind} of {path}")
-    return OptimizerState(int(step), found[_FIRST], found[_SECOND], found.get(_WEIGHT))
+        if kind in kinds or kind != _WEIGHT:
+            _check_arrays(model, kinds.get(kind, {}), f"{kind} of {path}")
+    return OptimizerState(int(step), kinds[_FIRST], kinds[_SECOND], kinds.get(_WEIGHT))
 
 
 def _kinds(optimizer: OptimizerState) -> dict[str, Arrays | None]:
-    """The arrays of AdamW's state, by the prefix of their names in the file."""
+    """Return the arrays of AdamW's state by the prefix of their names in the file."""
     return {_FIRST: optimizer.first_moment, _SECOND: optimizer.second_moment, _WEIGHT: optimizer.weights}
 
 
 # ---- both ways ---------------------------------------------------------------------------------------------
 
 
-def _check_arrays(model: ModelConfig, arrays: Mapping[str, np.ndarray], what: str) -> None:
-    """Names, shapes and finiteness; one value that is not finite makes every later one so."""
+def _check_arrays(model: ModelConfig, arrays: Mapping[str, np.ndarray], title: str) -> None:
+    """Check names, shapes and finiteness; a value that is not finite would spread to all others."""
     try:
         check_shapes(arrays, parameter_shapes(model))
     except CheckpointError as error:
-        raise CheckpointError(f"{what}: {error.problem}", error.allowed, error.run) from None
+        raise CheckpointError(f"{title}: {error.problem}", error.allowed, error.run) from None
     for name, array in arrays.items():
         if not np.isfinite(array).all():
-            raise CheckpointError(f"{what}: parameter {name!r} holds values that are not finite", "finite numbers")
+            raise CheckpointError(f"{title}: parameter {name!r} holds values that are not finite", "finite numbers")
 
 
 def _json_bytes(value: Any) -> bytes:

@@ -1,4 +1,4 @@
-"""config.json: our ModelConfig written as, and read from, the configuration of transformers' GPT2LMHeadModel."""
+"""config.json: conversion between ModelConfig and the configuration of transformers' GPT2LMHeadModel."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from tinygpt.config import ModelConfig
 from tinygpt.data import Tokenizer
 from tinygpt.errors import CheckpointError, ConfigError
 
-# What a configuration must say for our layers to compute the same function, and what transformers takes a
-# missing key to mean.
-_FIXED: dict[str, tuple[Any, Any]] = {  # key: (required, meaning when missing)
+# Values for which our layers compute the same function, and transformers' defaults for missing keys.
+_FIXED: dict[str, tuple[Any, Any]] = {  # key: (required, default)
     "model_type": ("gpt2", None),
     "vocab_size": (Tokenizer.vocab_size, 50257),
     "tie_word_embeddings": (True, True),
@@ -22,16 +21,14 @@ _FIXED: dict[str, tuple[Any, Any]] = {  # key: (required, meaning when missing)
 _SIZES = {"n_layers": "n_layer", "d_model": "n_embd", "n_heads": "n_head", "context_length": "n_positions"}
 _DEFAULT_EPS = 1e-5
 _TANH_GELUS = ("gelu_new", "gelu_pytorch_tanh", "gelu_fast")  # three implementations of one function
-_DROPOUTS = {"embd_pdrop": True, "resid_pdrop": True, "attn_pdrop": False}  # key: whether our dropout acts there
+_DROPOUTS = {"embd_pdrop": True, "resid_pdrop": True, "attn_pdrop": False}  # key: TinyGPT has dropout there
 _DEFAULT_DROPOUT, _HIGHEST_DROPOUT = 0.1, 0.9
 
 
 def to_gpt2_config(model: ModelConfig, dropout: float = 0.0) -> dict[str, Any]:
-    """The contents of config.json. Bytes have no begin or end token, hence the explicit nulls.
+    """Return the contents of config.json, with the dropout rate for further training.
 
-    Args:
-        model: the shape.
-        dropout: the rate that the model was trained with, for whoever trains it further.
+    Bytes have no begin or end token, hence the explicit nulls.
     """
     return {
         "architectures": ["GPT2LMHeadModel"],
@@ -58,14 +55,10 @@ def to_gpt2_config(model: ModelConfig, dropout: float = 0.0) -> dict[str, Any]:
 
 
 def from_gpt2_config(config: Mapping[str, Any], source: str) -> ModelConfig:
-    """Read a configuration, refusing every model that our layers would compute differently.
-
-    Args:
-        config: the parsed config.json.
-        source: the file's path, for messages.
+    """Read a parsed config.json; refuse every model that our layers would compute differently.
 
     Raises:
-        CheckpointError: naming the first key that does not fit, its value and the value allowed.
+        CheckpointError: names the source, the first wrong key, its value and the allowed value.
     """
     for key, (required, missing) in _FIXED.items():
         value = config.get(key, missing)
@@ -89,10 +82,9 @@ def from_gpt2_config(config: Mapping[str, Any], source: str) -> ModelConfig:
 
 
 def dropout_of(config: Mapping[str, Any]) -> float:
-    """The dropout that a configuration trains with where ours can do the same: one rate, and none on attention weights.
+    """Return the dropout rate of a configuration that TinyGPT can train with: one rate, and 0 on attention weights.
 
-    Returns:
-        that rate; 0 for a configuration that drops elsewhere or at several rates, as transformers' default does.
+    Return 0 for a configuration with other dropout, such as transformers' default.
     """
     rates = {key: config.get(key, _DEFAULT_DROPOUT) for key in _DROPOUTS}
     rate = rates["resid_pdrop"]

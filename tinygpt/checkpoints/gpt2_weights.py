@@ -1,8 +1,8 @@
-"""Weights as transformers writes them, brought under our names: one safetensors file, or several with an index.
+"""Weights that transformers wrote, under our names: one safetensors file, or several with an index.
 
-Prefixes that depend on which class saved the model, or on what it was wrapped in, come off; the masks that older
-versions stored are left out. The output head is the token embedding, to which it is tied: it is dropped once the two
-have been found to be equal, and taken for it where a file holds the head alone, as safetensors' own helper writes it.
+Prefixes that depend on the class or wrapper that saved the model are removed, and so are the masks of older versions.
+The output head is tied to the token embedding: it must be equal and is dropped. If a file has only the head, as
+safetensors' own helper writes it, the head is the embedding.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ _MASKS = (".attn.bias", ".attn.masked_bias")
 
 
 def read_gpt2_weights(folder: Path) -> Arrays:
-    """The parameters of a folder that ``save_pretrained`` or we wrote, float32, names and shapes unchecked.
+    """Read the float32 parameters of a folder, ours or from ``save_pretrained``; names and shapes are not checked.
 
     Raises:
-        CheckpointError: a file is missing, damaged or a pickle, a parameter is there twice, or the head is not tied.
+        CheckpointError: a file is missing, damaged or a pickle, a parameter occurs twice, or the head is not tied.
     """
     if not (folder / WEIGHTS).exists() and (folder / INDEX).exists():
         return _tied(_read_shards(folder), folder / INDEX)
@@ -49,7 +49,7 @@ def _read_file(path: Path, wanted: Callable[[str], bool]) -> Arrays:
 
 
 def _read_shards(folder: Path) -> Arrays:
-    """What the index says, from where it says."""
+    """Read the parameters in an index from the files that it names."""
     index = read_json(folder / INDEX)
     places = index.get("weight_map")
     if not isinstance(places, dict) or not all(isinstance(place, str) for place in places.values()):
@@ -58,18 +58,19 @@ def _read_shards(folder: Path) -> Arrays:
     for place in sorted(set(places.values())):
         if PurePath(place).name != place or "\\" in place or not place.endswith(".safetensors"):
             raise CheckpointError(f"{folder / INDEX} names the file {place!r:.60}", "safetensors files beside it")
-        names = {name for name, found in places.items() if found == place}
+        names = {name for name, file in places.items() if file == place}
         tensors |= _read_file(folder / place, names.__contains__)
     missing = sorted(name for name in places if name not in tensors and not name.endswith(_MASKS))
     if missing:
         raise CheckpointError(
-            f"parameter {missing[0]!r} is not in {folder / places[missing[0]]}", f"where {INDEX} says that it is"
+            f"parameter {missing[0]!r} is not in {folder / places[missing[0]]}",
+            f"it in the file that {INDEX} names",
         )
     return tensors
 
 
 def _tied(stored: Arrays, source: Path) -> Arrays:
-    """Our names for what was stored, without the head."""
+    """Rename stored parameters to our names, and drop the head."""
     weights: Arrays = {}
     for name, array in stored.items():
         short = _short(name)
@@ -83,7 +84,7 @@ def _tied(stored: Arrays, source: Path) -> Arrays:
 
 
 def _short(name: str) -> str:
-    """A parameter's own name: ``_orig_mod.transformer.h.0.ln_1.bias`` → ``h.0.ln_1.bias``."""
-    while found := next(filter(name.startswith, _PREFIXES), None):
-        name = name.removeprefix(found)
+    """Return a parameter's own name: ``_orig_mod.transformer.h.0.ln_1.bias`` → ``h.0.ln_1.bias``."""
+    while prefix := next(filter(name.startswith, _PREFIXES), None):
+        name = name.removeprefix(prefix)
     return name

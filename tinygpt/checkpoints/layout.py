@@ -1,4 +1,4 @@
-"""Names of the files in a checkpoint folder; ``tinygpt.checkpoints.checkpoint`` says what is in them."""
+"""Names of the files in a checkpoint folder; ``tinygpt.checkpoints.checkpoint`` describes their contents."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""What a run's folder keeps beside its newest checkpoint: the last ones before it, and the best.
+"""Kept checkpoints: the last ones before a run's newest checkpoint, and the best.
 
     DIR/                             the newest
-    DIR/checkpoints/step-00000400/   one of the last ones, whole: the run can go on from it
-    DIR/checkpoints/best/            the lowest held-out loss, to sample from: weights without AdamW's moments
+    DIR/checkpoints/step-00000400/   one of the last ones, complete: the run can continue from it
+    DIR/checkpoints/best/            the lowest held-out loss, for sampling: weights without AdamW's moments
 
-Each is a checkpoint folder of its own. One of the last is a second name of the files that were written when it was
-the newest (a save never writes into a file that stands), so that keeping costs room but no time.
+Each is a complete checkpoint folder. One of the last consists of second names for the files that were written when it
+was the newest (a save never writes into an existing file), so keeping it takes space but no time.
 """
 
 from __future__ import annotations
@@ -24,16 +24,12 @@ _STEP = re.compile(r"step-(\d{8,})")
 
 
 def kept_name(step: int) -> str:
-    """The folder of one of the last checkpoints."""
+    """Return the folder name of the kept checkpoint of a step."""
     return f"step-{step:08}"
 
 
 def kept_folder(directory: Path, name: str) -> Path:
-    """The folder of a kept checkpoint.
-
-    Raises:
-        StorageError: it is a link, and what is written there would land elsewhere.
-    """
+    """Return the folder of a kept checkpoint; raise a StorageError if it is a link, which leads elsewhere."""
     path = directory / KEPT / name
     for part in (path.parent, path):
         if part.is_symlink():
@@ -42,7 +38,7 @@ def kept_folder(directory: Path, name: str) -> Path:
 
 
 def kept_checkpoints(directory: Path) -> dict[int, Path]:
-    """The last checkpoints before the newest, by step, newest first; says nothing about their health."""
+    """Return the last checkpoints before the newest, sound or damaged, by step, newest first."""
     return {step: path for step, path in _kept_folders(directory).items() if current_files(path, [STATE])}
 
 
@@ -55,7 +51,7 @@ def _kept_folders(directory: Path) -> dict[int, Path]:
 
 
 def keep_newest(directory: Path) -> None:
-    """Give the newest checkpoint, if it is whole, a second place among the kept ones.
+    """Link the newest checkpoint, if it is complete, among the kept ones.
 
     Raises:
         OSError, StorageError: the file system refused.
@@ -69,12 +65,12 @@ def keep_newest(directory: Path) -> None:
 
 
 def drop_older(directory: Path, keep: int, step: int) -> None:
-    """Delete kept checkpoints: all but the last few, and those of a past that is being written anew.
+    """Delete kept checkpoints: all but the last few, and those after the newest checkpoint of a repeated run.
 
     Args:
         directory: the run's folder.
-        keep: how many stay.
-        step: of the newest checkpoint; kept ones are older.
+        keep: the number that stays.
+        step: the newest checkpoint's; kept ones must be older.
 
     Raises:
         OSError, StorageError: the file system refused.
@@ -84,26 +80,22 @@ def drop_older(directory: Path, keep: int, step: int) -> None:
     for number, folder in folders.items():
         if number not in staying and not folder.is_symlink():
             finish_replacement(folder, FILES)
-            for name in sorted(FILES, reverse=True):  # the state first: without it a folder is no checkpoint
+            for name in sorted(FILES, reverse=True):  # the state first: a folder without it is no checkpoint
                 (folder / name).unlink(missing_ok=True)
-            with suppress(OSError):  # it holds files of others
+            with suppress(OSError):  # it has other files
                 folder.rmdir()
-    with suppress(OSError):  # as nearly always, something is in it
+    with suppress(OSError):  # usually it is not empty
         (directory / KEPT).rmdir()
 
 
 def link_files(source: Path, target: Path) -> None:
-    """Give the files of a checkpoint a second place; those that are missing are missing there too.
-
-    Raises:
-        OSError: the file system refused.
-    """
+    """Link the existing files of a checkpoint into another folder; raise an OSError if the file system refuses."""
     for name, path in current_files(source, FILES).items():
         link_file(path, target / name)
 
 
 def _step_of(state: Path) -> int | None:
-    """The step that a training state names, if it can be understood."""
+    """Return the step in a training state, or None if it cannot be read."""
     try:
         step = json.loads(state.read_bytes())["training"]["step"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):

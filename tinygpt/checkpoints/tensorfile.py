@@ -1,7 +1,7 @@
 """Safetensors files: eight bytes of header length, a JSON header, then the tensors' bytes. Data, never code.
 
-Reading leaves the validation of the header to the safetensors library, and then fetches each tensor with plain
-reads: the library's NumPy side has no bfloat16, and a memory map dies with a signal if the file shrinks underneath.
+The safetensors library validates the header; then plain reads fetch each tensor. The library's NumPy side has no
+bfloat16, and a memory map kills the process with a signal if the file shrinks.
 Format: https://github.com/huggingface/safetensors#format
 """
 
@@ -21,7 +21,7 @@ from tinygpt.params import Arrays
 from tinygpt.system.files import require_regular, write_file
 from tinygpt.system.memory import require_memory
 
-# Stored type → how its bytes are read, and the types that are written. bfloat16 is the upper half of a float32.
+# Stored type → NumPy type of its bytes, and the types for writing. bfloat16 is the upper half of a float32.
 _STORED_AS = {"F16": "<f2", "BF16": "<u2", "F32": "<f4", "F64": "<f8"}
 _WRITTEN_AS = {np.dtype(np.float64): "F64"}  # anything else is written as float32
 _LENGTH_BYTES = 8
@@ -30,7 +30,7 @@ _ALIGNMENT = 8
 
 
 def write_tensors(path: Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> None:
-    """Write tensors, in the order given, flushed to disk: float64 as it is, everything else as float32.
+    """Write tensors in order and flush them to disk: float64 unchanged, all others as float32.
 
     Raises:
         OSError: the file system refused.
@@ -56,19 +56,18 @@ def write_tensors(path: Path, tensors: Mapping[str, np.ndarray], metadata: Mappi
 def read_tensors(
     path: Path, wanted: Callable[[str], bool] = lambda _name: True, *, keep_double: bool = False
 ) -> tuple[Arrays, dict[str, str]]:
-    """Read the floating-point tensors of a file, whatever their stored precision.
+    """Read the floating-point tensors of a file, of any stored precision.
 
     Args:
         path: the file.
-        wanted: which names to read; the others are passed over.
-        keep_double: leave float64 as it is.
+        wanted: selects the names to read.
+        keep_double: leave float64 unchanged.
 
     Returns:
         name → float32 array, and the file's metadata.
 
     Raises:
-        CheckpointError: the file is missing, unreadable, not safetensors, cut short, or holds a type that is
-            not a floating-point one.
+        CheckpointError: the file is missing, unreadable, truncated, not safetensors, or has another type of tensor.
         CapacityError: the tensors do not fit into memory.
     """
     try:
@@ -78,7 +77,7 @@ def read_tensors(
                 raise CheckpointError(
                     f"{path} is a Git LFS pointer, not the file that it points to", "the file itself", "git lfs pull"
                 )
-        with safe_open(path, "numpy"):  # checks the header's length, JSON, types, shapes, offsets and the file's size
+        with safe_open(path, "numpy"):  # validates the header (length, JSON, types, shapes, offsets) and the file size
             pass
         with path.open("rb") as file:
             length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
@@ -116,10 +115,10 @@ def _read_tensor(
     file.seek(data_start + entry["data_offsets"][0])
     raw = np.fromfile(file, stored, count=math.prod(entry["shape"]))
     if raw.size != math.prod(entry["shape"]):
-        raise CheckpointError(f"tensor {name!r} of {path} is cut short", "a whole file")
+        raise CheckpointError(f"tensor {name!r} of {path} is truncated", "the whole file")
     if entry["dtype"] == "BF16":
         raw = (raw.astype(np.uint32) << 16).view(np.float32)
     if keep_double and entry["dtype"] == "F64":
         return raw.astype(np.float64).reshape(entry["shape"])
-    with np.errstate(over="ignore"):  # a float64 beyond float32 becomes inf, which the caller refuses by name
+    with np.errstate(over="ignore"):  # a float64 beyond float32 becomes inf, which the caller refuses
         return raw.astype(np.float32).reshape(entry["shape"])

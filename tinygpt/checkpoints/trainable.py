@@ -1,4 +1,4 @@
-"""Engines that go on from what was saved."""
+"""Engines that continue from a saved model."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ def load_engine(
     seed: int | None = None,
     **options: Any,
 ) -> Engine:
-    """A trainable engine with a saved model's weights.
+    """Make a trainable engine with a saved model's weights.
 
-    A checkpoint's AdamW state comes with it, so that the next step is the one that its run would have taken.
+    It includes a checkpoint's AdamW state, so that the next step is the one that the saved run would have taken.
 
     Args:
         source: a checkpoint's folder, or a model: a loaded checkpoint, one of the gallery, another engine.
         name: an engine, or a variant such as ``vectorized[threads=1]``.
-        train: batch and optimiser settings; the checkpoint's when omitted, or a batch of 8 where there are none.
-        seed: of the dropout masks; the saved run's when omitted, or 0.
-        options: the engine's options, over those in the name.
+        train: batch and optimiser settings; by default the checkpoint's, or a batch of 8 if it has none.
+        seed: seeds the dropout masks; by default the saved run's, or 0.
+        options: engine options that override those in the name.
 
     Raises:
         CheckpointError: the folder or a file is missing, damaged, of a newer format, or of another model.
-        ConfigError: the engine or an option is unknown, or the engine lacks the dropout that the settings ask for.
+        ConfigError: the engine or an option is unknown, or the settings have dropout and the engine does not.
     """
     model = load_checkpoint(source) if isinstance(source, str | Path) else source
     saved = model if isinstance(model, Checkpoint) else Checkpoint(model.model, FOREIGN_TRAIN, model.state_dict())

@@ -1,4 +1,4 @@
-"""Where a run stands, as a record that survives the way through JSON exactly."""
+"""The state of a training run, as a dataclass that JSON stores exactly."""
 
 from __future__ import annotations
 
@@ -6,33 +6,31 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from tinygpt.config import TrainConfig
 from tinygpt.errors import ConfigError
-from tinygpt.system.json_records import record_from_json
 
 
 @dataclass(frozen=True)
 class TrainingState:
-    """What a resumed run has to know beside weights and moments.
+    """State that a resumed run needs beside weights and moments.
 
     Attributes:
-        step: updates done; the next batch is the sampler's batch of this number.
-        planned_steps: the length the run was started with.
-        seed: of the starting weights and of the batches.
+        step: number of updates; the next batch is the sampler's batch of this number.
+        planned_steps: number of updates in the whole run.
+        seed: seeds the starting weights and the batches.
         preset: name of the preset.
         corpus: name of the corpus.
-        corpus_sha256: its hash, so that a changed text is noticed.
-        engine: the engine's variant as it was asked for, such as ``vectorized[threads=1]``.
-        engine_options: what the engine made of it.
+        corpus_sha256: its hash, which detects a changed text.
+        engine: the engine's variant in the command, such as ``vectorized[threads=1]``.
+        engine_options: the engine's options, with defaults resolved.
         recent_losses: training losses of the last steps, oldest first, nats per token.
         held_out_loss: the newest evaluation, nats per token.
         best_held_out_loss: the lowest evaluation so far.
         best_step: the step of that evaluation.
         elapsed_seconds: time spent in the run so far, over all its parts.
         evaluated_step: the step of the newest evaluation, 0 before the first; None in a checkpoint of an older format.
-        sampled_step: the step of the newest sample, likewise.
-        started_from: the folder whose weights the run began with, when it was not the seed's.
-        settings: what else its command said: option → value.
+        sampled_step: the same for the newest sample.
+        started_from: the folder of the run's starting weights, if they were not the seed's.
+        settings: the other options of its command: option → value.
 
     Raises:
         ConfigError: a field is outside its range.
@@ -60,38 +58,6 @@ class TrainingState:
         for name in ("step", "planned_steps", "seed"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"TrainingState.{name} is {getattr(self, name)!r}", "a whole number, 0 or more")
-        if not (math.isfinite(self.elapsed_seconds) and self.elapsed_seconds >= 0):
-            raise ConfigError(
-                f"TrainingState.elapsed_seconds is {self.elapsed_seconds!r}", "a finite number, 0 or more"
-            )
-
-
-# ---- from JSON -----------------------------------------------------------------------------------------------
-
-
-def parse_train_config(value: Any, source: str, older: bool = False) -> TrainConfig:
-    """Read batch and optimiser settings from parsed JSON.
-
-    Args:
-        value: what the parser made of it.
-        source: the file, for messages.
-        older: the file's format is an earlier one, whose missing fields take their defaults.
-
-    Raises:
-        CheckpointError: a field is missing, unknown, of another type or out of range; names the source.
-    """
-    return record_from_json(TrainConfig, value, "train", source, defaults=older)
-
-
-def parse_training_state(value: Any, source: str, older: bool = False) -> TrainingState:
-    """Read a run's state from parsed JSON.
-
-    Args:
-        value: what the parser made of it.
-        source: the file, for messages.
-        older: the file's format is an earlier one, whose missing fields take their defaults.
-
-    Raises:
-        CheckpointError: a field is missing, unknown, of another type or out of range; names the source.
-    """
-    return record_from_json(TrainingState, value, "training", source, defaults=older)
+        seconds = self.elapsed_seconds
+        if not (math.isfinite(seconds) and seconds >= 0):
+            raise ConfigError(f"TrainingState.elapsed_seconds is {seconds!r}", "a finite number, 0 or more")

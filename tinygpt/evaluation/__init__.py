@@ -1,4 +1,4 @@
-"""How well a model writes, and how much of it is memory: ``evaluate_model`` is the way in."""
+"""Evaluation of a model's writing and memorization; start at ``evaluate_model``."""
 
 from tinygpt.evaluation.scores import Evaluation, EvaluationSettings, evaluate_model
 

@@ -1,4 +1,4 @@
-"""A look inside a model: what comes next, how well it predicts a text, where its heads look."""
+"""Inspection of a model: next-token probabilities, a text's score, attention weights."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from tinygpt.layers import softmax
 
 @dataclass(frozen=True)
 class TextScore:
-    """How well a model predicts a text.
+    """A model's score on a text.
 
     Attributes:
-        n_bytes: bytes predicted: all but the first.
+        n_bytes: number of predicted bytes: all but the first.
         nats: mean cross-entropy, nats per byte.
     """
 
@@ -37,19 +37,19 @@ class TextScore:
 
     @property
     def perplexity(self) -> float:
-        """e to the loss: among how many equally likely bytes the model chooses, on average."""
+        """e to the loss: the number of equally likely bytes among which the model chooses, on average."""
         return math.exp(self.nats)
 
 
 def score_text(model: LanguageModel, text: str | bytes) -> TextScore:
-    """Score a text; one longer than the context is read in windows side by side.
+    """Score a text. One longer than the context is read in adjacent windows.
 
     Args:
-        model: an engine, which then computes it, or a loaded model, for which the reference engine does.
-        text: text (as UTF-8) or bytes, at least two of them.
+        model: an engine, which computes the score, or a loaded model, for which the reference engine does.
+        text: text (as UTF-8) or bytes, at least two bytes.
 
     Raises:
-        CorpusError: there are fewer.
+        CorpusError: the text is shorter.
     """
     tokens = Tokenizer.encode(text)
     engine = model if isinstance(model, Engine) else scoring_engine(model, NumpyEngine.name)
@@ -57,11 +57,11 @@ def score_text(model: LanguageModel, text: str | bytes) -> TextScore:
 
 
 def next_token_probabilities(model: LanguageModel | InferenceModel, prompt: str | bytes) -> np.ndarray:
-    """The model's own distribution over the token after a prompt, (V,) float64 by token id.
+    """Return the model's own distribution over the token after a prompt, (V,) float64 by token id.
 
     Args:
         model: an engine, a loaded model, or an ``InferenceModel``.
-        prompt: text (as UTF-8) or bytes, up to the context's length; an empty one is read as a line break.
+        prompt: text (as UTF-8) or bytes, up to the context's length; an empty one becomes a line break.
 
     Raises:
         ConfigError: the prompt is longer than the context.
@@ -71,15 +71,15 @@ def next_token_probabilities(model: LanguageModel | InferenceModel, prompt: str 
 
 
 def attention_weights(model: LanguageModel, text: str | bytes, layer: int) -> np.ndarray:
-    """Where the heads of a layer look: row i of a head says how much position i takes from each position up to i.
+    """Return the attention weights of a layer's heads: row i of a head has position i's weights for all positions.
 
     Args:
-        model: an engine or a loaded model; the reference's layers compute with its weights.
+        model: an engine or a loaded model; the reference engine computes with its weights.
         text: text (as UTF-8) or bytes, T of them, up to the context's length.
         layer: from 0.
 
     Returns:
-        (H, T, T) float32; rows sum to 1, and what lies ahead has weight 0.
+        (H, T, T) float32; rows sum to 1, and later positions have weight 0.
 
     Raises:
         ConfigError: the text is longer than the context, or there is no such layer.

@@ -1,7 +1,7 @@
 """The loss over a whole text: every byte but the first is predicted once, from the bytes before it in its window.
 
-Windows of T bytes stand side by side, so a byte is predicted from T/2 others on average. There is nothing random in
-it: the same weights on the same engine give the same loss.
+Windows of T bytes are adjacent, so a byte is predicted from T/2 others on average. The loss is deterministic: the same
+weights on the same engine give the same value.
 """
 
 from __future__ import annotations
@@ -16,48 +16,40 @@ from tinygpt.engines import DEFAULT_ENGINE, Engine, create_engine
 from tinygpt.errors import CorpusError
 from tinygpt.generation.inference import LanguageModel
 
-_BATCH_TOKENS = 4096  # enough for the products to be fast, little enough for the logits to stay small
+_BATCH_TOKENS = 4096  # enough for fast products, few enough for small logits
 
 
 def rows_for(context_length: int) -> int:
-    """Windows to score together."""
+    """Return the number of windows to score together."""
     return max(1, _BATCH_TOKENS // context_length)
 
 
 def scoring_engine(model: LanguageModel, name: str = DEFAULT_ENGINE) -> Engine:
-    """An engine with a model's weights, its batch as large as scoring takes it."""
+    """Make an engine with a model's weights and scoring's batch size."""
     train = TrainConfig(batch_size=rows_for(model.model.context_length))
     return create_engine(name, model.model, train, weights=model.state_dict())
 
 
 def text_loss(engine: Engine, tokens: np.ndarray) -> float:
-    """Mean cross-entropy over a text, nats per byte.
-
-    Args:
-        engine: with the weights loaded.
-        tokens: the text (n,), at least two bytes.
-
-    Raises:
-        CorpusError: there are fewer.
-    """
+    """Return the mean cross-entropy over a text (n,), nats per byte; raise a CorpusError below two bytes."""
     if len(tokens) < 2:
         raise CorpusError(f"the text has {len(tokens)} bytes", "at least 2")
     length = engine.model.context_length
-    n_whole = (len(tokens) - 1) // length
+    n_windows = (len(tokens) - 1) // length
     total = 0.0
-    if n_whole:
+    if n_windows:
         for batch in evaluation_batches(tokens, rows_for(length), length):
             total += engine.loss(batch.inputs, batch.targets) * batch.inputs.size
-    rest = tokens[n_whole * length :].astype(np.int64)
+    rest = tokens[n_windows * length :].astype(np.int64)
     if len(rest) > 1:
         total += engine.loss(rest[None, :-1], rest[None, 1:]) * (len(rest) - 1)
     return total / (len(tokens) - 1)
 
 
 def spread_sample(tokens: np.ndarray, size: int, window: int) -> np.ndarray:
-    """About so many bytes of a text in evenly spread stretches of ``window`` + 1; all of it if it is shorter.
+    """Take about ``size`` bytes of a text as evenly spread pieces of ``window`` + 1; a shorter text as it is.
 
-    Every stretch is scored as one window, so that no prediction reaches across a seam.
+    Each piece is scored as one window, so that no prediction crosses a seam.
     """
     count = max(1, size // window)
     if len(tokens) <= size or len(tokens) < window + 1:
@@ -67,13 +59,7 @@ def spread_sample(tokens: np.ndarray, size: int, window: int) -> np.ndarray:
 
 
 def sample_loss(engine: Engine, tokens: np.ndarray, size: int) -> float:
-    """Mean cross-entropy over an evenly spread sample of a text, nats per byte.
-
-    Args:
-        engine: with the weights loaded.
-        tokens: the text (n,).
-        size: bytes of the sample; the whole text if it has fewer.
-    """
+    """Return the mean cross-entropy over an evenly spread sample of ``size`` bytes of a text (n,), nats per byte."""
     length = engine.model.context_length
     sample = spread_sample(tokens, size, length)
     if sample.ndim == 1:
@@ -86,5 +72,5 @@ def sample_loss(engine: Engine, tokens: np.ndarray, size: int) -> float:
 
 
 def bits(nats: float) -> float:
-    """Nats to bits."""
+    """Convert nats to bits."""
     return nats / math.log(2.0)

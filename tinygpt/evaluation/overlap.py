@@ -1,8 +1,8 @@
-"""What a model copied: the longest stretches of its text that stand in the training text, byte for byte.
+"""Copied text: the longest substrings of a model's text that occur in the training text, byte for byte.
 
 The training text's suffixes are sorted once (a suffix array, by libdivsufsort through the package pydivsufsort:
-megabytes in a second). The longest stretch that begins at a byte is then found by bisection: of all suffixes, the one
-that shares most with the text from here stands next to where the text from here would be sorted in.
+megabytes in a second). Bisection then finds the longest match from each byte on: the suffix with the longest common
+prefix is adjacent to the position where the rest of the text would be sorted in.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ WINDOW = 50  # bytes, eight to ten words: longer than the phrases that a languag
 
 @dataclass(frozen=True)
 class Overlap:
-    """How much of some texts is copied.
+    """The copied part of some texts.
 
     Attributes:
-        longest: the longest stretch found in the training text.
-        windows: windows of ``WINDOW`` bytes in the texts.
-        verbatim: those that stand in the training text as they are.
+        longest: the longest substring that occurs in the training text.
+        windows: number of windows of ``WINDOW`` bytes in the texts.
+        verbatim: number of windows that occur in the training text.
     """
 
     longest: bytes
@@ -32,15 +32,12 @@ class Overlap:
 
     @property
     def share(self) -> float:
-        """Share of the windows that are verbatim; 0 without any windows."""
+        """Share of verbatim windows; 0 without any windows."""
         return self.verbatim / self.windows if self.windows else 0.0
 
 
 class TextIndex:
-    """A text in which stretches can be looked up.
-
-    Args:
-        text: at least one byte.
+    """An index of a text, of at least one byte, for searching substrings.
 
     Raises:
         MissingDependencyError: pydivsufsort is not installed.
@@ -59,7 +56,7 @@ class TextIndex:
         self._suffixes: np.ndarray = divsufsort(text)  # (n,), starts of the suffixes in order
 
     def longest_match(self, query: bytes) -> int:
-        """How many of the query's first bytes stand somewhere in the text, as one stretch."""
+        """Return the length of the longest prefix of the query that occurs in the text."""
         low, high, size = 0, len(self._suffixes), len(query)
         while low < high:
             middle = (low + high) // 2
@@ -68,32 +65,31 @@ class TextIndex:
                 low = middle + 1
             else:
                 high = middle
-        neighbours = (int(self._suffixes[place]) for place in (low - 1, low) if 0 <= place < len(self._suffixes))
+        neighbours = (int(self._suffixes[index]) for index in (low - 1, low) if 0 <= index < len(self._suffixes))
         return max(_common(self.text[start : start + size], query) for start in neighbours)
 
     def overlap(self, texts: list[bytes]) -> Overlap:
-        """Look texts up, each for itself."""
+        """Measure the overlap of several texts, each separately."""
         longest, windows, verbatim = b"", 0, 0
         for text in texts:
-            # What begins at the next byte is at most one shorter; only as many bytes as can matter are compared.
-            reach = 0
-            for place in range(len(text)):
-                limit = max(2 * WINDOW, 2 * reach)
-                match = self.longest_match(text[place : place + limit])
-                while match == limit and place + limit < len(text):
+            # The match at the next byte is usually about as long: comparing twice as many bytes is enough at first.
+            match = 0
+            for start in range(len(text)):
+                limit = max(2 * WINDOW, 2 * match)
+                match = self.longest_match(text[start : start + limit])
+                while match == limit and start + limit < len(text):
                     limit *= 2
-                    match = self.longest_match(text[place : place + limit])
-                reach = match
+                    match = self.longest_match(text[start : start + limit])
                 if match > len(longest):
-                    longest = text[place : place + match]
-                if place + WINDOW <= len(text):
+                    longest = text[start : start + match]
+                if start + WINDOW <= len(text):
                     windows += 1
                     verbatim += match >= WINDOW
         return Overlap(longest, windows, verbatim)
 
 
 def _common(a: bytes, b: bytes) -> int:
-    """Length of what two texts begin with in common."""
+    """Return the length of two texts' common prefix."""
     low, high = 0, min(len(a), len(b))
     while low < high:
         middle = (low + high + 1) // 2

@@ -1,7 +1,7 @@
-"""A model's evaluation: losses on text that it saw and text that it did not, and what its own texts are like.
+"""Evaluation of a model: losses on text that it has seen and has not seen, and properties of the texts that it writes.
 
-Texts are written from a line break with the first seeds, none left out. Everything is a function of the weights, the
-corpus and the settings, so an evaluation repeated is the same evaluation.
+The model writes from a line break with the first seeds, none left out. The result depends only on the weights, the
+corpus and the settings, so it can be repeated exactly.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from tinygpt.data import Tokenizer
 from tinygpt.engines import DEFAULT_ENGINE
 from tinygpt.errors import ConfigError
 from tinygpt.evaluation.loss import bits, sample_loss, scoring_engine, text_loss
-from tinygpt.evaluation.overlap import TextIndex
+from tinygpt.evaluation.overlap import Overlap, TextIndex
 from tinygpt.evaluation.verdict import Verdict, judge
 from tinygpt.evaluation.words import distinct_share, lexicon, real_share, whole_words
 from tinygpt.generation.decoding import continue_prompts
@@ -26,13 +26,13 @@ _BITS_OF = ("train_loss", "held_out_loss")
 
 @dataclass(frozen=True)
 class EvaluationSettings:
-    """What the model is asked to write.
+    """Settings of the texts that the model writes.
 
     Attributes:
-        n_texts: how many texts, with the seeds 0, 1, ….
-        n_tokens: bytes of each.
+        n_texts: number of texts, with the seeds 0, 1, ….
+        n_tokens: bytes of each text.
         temperature: sampling temperature.
-        top_k: candidates kept per byte; all when None.
+        top_k: number of candidates per byte; None for all.
 
     Raises:
         ConfigError: a field is outside its range.
@@ -46,11 +46,11 @@ class EvaluationSettings:
     def __post_init__(self) -> None:
         if self.n_texts < 1:
             raise ConfigError(f"n_texts is {self.n_texts}", "1 or more", "invoke evaluate --texts 8")
-        _ = self.sampling  # which refuses what is outside its range
+        _ = self.sampling  # checks the other fields
 
     @property
     def sampling(self) -> SamplingSettings:
-        """How the first text is written; each further one has the next seed."""
+        """Settings of the first text; each further one has the next seed."""
         return SamplingSettings(self.n_tokens, self.temperature, self.top_k)
 
 
@@ -59,23 +59,23 @@ class Evaluation:
     """Scores.
 
     Attributes:
-        corpus: the text's name.
+        corpus: the corpus's name.
         corpus_sha256: its hash.
-        held_out_bytes: of the whole held-out text, which was read.
+        held_out_bytes: size of the held-out text, all of which is scored.
         held_out_loss: nats per byte over all of it.
-        train_bytes: of the sample of the training text, spread evenly; as many, or all there are.
-        train_loss: nats per byte over these.
-        real_words: share of the words written that the training text has.
-        held_out_real_words: the same share of as many bytes of held-out text.
-        words: words written.
-        distinct: shares of distinct words, pairs and triples among those written.
-        held_out_distinct: the same of as many bytes of held-out text.
-        longest_copy: the longest stretch written that stands in the training text.
-        verbatim_windows: share of the 50-byte windows written that do.
-        held_out_verbatim_windows: the same of as many bytes of held-out text.
-        verdict: all this in a word, with reasons.
-        settings: of the texts.
-        texts: what the model wrote, in the order of the seeds; bytes that are not UTF-8 are U+FFFD.
+        train_bytes: size of an evenly spread sample of the training text, at most that of the held-out text.
+        train_loss: nats per byte over that sample.
+        real_words: share of the generated words that occur in the training text.
+        held_out_real_words: the same for as many bytes of held-out text.
+        words: number of generated words.
+        distinct: shares of distinct words, pairs and triples among the generated ones.
+        held_out_distinct: the same for as many bytes of held-out text.
+        longest_copy: the longest generated substring that occurs in the training text.
+        verbatim_windows: share of the generated 50-byte windows that occur in the training text.
+        held_out_verbatim_windows: the same for as many bytes of held-out text.
+        verdict: one word for these scores, with reasons.
+        settings: settings of the texts.
+        texts: the generated texts, in the order of the seeds; bytes that are not UTF-8 are U+FFFD.
     """
 
     corpus: str
@@ -98,16 +98,16 @@ class Evaluation:
 
     @property
     def gap(self) -> float:
-        """Held-out loss less training loss, nats per byte."""
+        """Held-out loss minus training loss, nats per byte."""
         return self.held_out_loss - self.train_loss
 
     def as_dict(self) -> dict[str, object]:
-        """Everything as plain values, with the gap and the losses in bits."""
+        """Return the scores as plain values, with the gap and the losses in bits."""
         in_bits = {f"{name}_bits": bits(getattr(self, name)) for name in _BITS_OF}
         return asdict(self) | in_bits | {"gap": self.gap}
 
     def as_json(self) -> str:
-        """The same as JSON."""
+        """Return the scores as JSON."""
         return json.dumps(self.as_dict(), indent=2, allow_nan=False)
 
 
@@ -121,9 +121,9 @@ def evaluate_model(
 
     Args:
         model: an engine or a loaded checkpoint.
-        corpus: the text that it was trained on, or another one.
-        settings: of the texts it is to write.
-        engine: that computes the losses.
+        corpus: the corpus that it was trained on, or another one.
+        settings: settings of the texts.
+        engine: the engine that computes the losses.
 
     Raises:
         CorpusError: a part of the corpus is shorter than two bytes.
@@ -131,24 +131,21 @@ def evaluate_model(
         DivergedError: the weights are not finite.
     """
     settings = settings or EvaluationSettings()
-    index = TextIndex(corpus.train)  # first: a missing package is told before minutes are spent
+    index = TextIndex(corpus.train)  # first: a missing package is an error before minutes are spent
     scorer = scoring_engine(model, engine)
     held_out_loss = text_loss(scorer, corpus.held_out_tokens)
     size = min(len(corpus.train), len(corpus.held_out))
     train_loss = sample_loss(scorer, corpus.train_tokens, size)
     del scorer  # its workers end before the model writes
 
-    written = write_texts(model, settings)
-    theirs = _stretches(corpus.held_out, settings)
-    copied, own_copied = index.overlap(written), index.overlap(theirs)
     known = lexicon(corpus.train)
-    words, own_words = ([whole_words(_text(part)) for part in parts] for parts in (written, theirs))
-    every_word, every_own_word = ([word for text in texts for word in text] for texts in (words, own_words))
-    distinct, own_distinct = (
-        (distinct_share(w, 1), distinct_share(w, 2), distinct_share(w, 3)) for w in (words, own_words)
-    )
-    real = real_share(every_word, known)
-    verdict = judge(train_loss, held_out_loss, real, distinct[1], own_distinct[1], copied.share, own_copied.share)
+    written = write_texts(model, settings)
+    own = _measure(written, index, known)
+    held_out = _measure(_pieces(corpus.held_out, settings), index, known)
+    verdict = judge(
+        train_loss, held_out_loss, own.real_words, own.distinct[1], held_out.distinct[1],
+        own.copied.share, held_out.copied.share,
+    )  # fmt: skip
     return Evaluation(
         corpus=corpus.name,
         corpus_sha256=corpus.sha256,
@@ -156,35 +153,48 @@ def evaluate_model(
         held_out_loss=held_out_loss,
         train_bytes=size,
         train_loss=train_loss,
-        real_words=real,
-        held_out_real_words=real_share(every_own_word, known),
-        words=len(every_word),
-        distinct=distinct,
-        held_out_distinct=own_distinct,
-        longest_copy=_text(copied.longest),
-        verbatim_windows=copied.share,
-        held_out_verbatim_windows=own_copied.share,
+        real_words=own.real_words,
+        held_out_real_words=held_out.real_words,
+        words=own.words,
+        distinct=own.distinct,
+        held_out_distinct=held_out.distinct,
+        longest_copy=_text(own.copied.longest),
+        verbatim_windows=own.copied.share,
+        held_out_verbatim_windows=held_out.copied.share,
         verdict=verdict,
         settings=settings,
         texts=tuple(map(_text, written)),
     )
 
 
-def write_texts(model: LanguageModel, settings: EvaluationSettings) -> list[bytes]:
-    """What a model writes from a line break, with the seeds 0, 1, ….
+@dataclass(frozen=True)
+class _Measures:
+    """Properties of some texts; see :class:`Evaluation`."""
 
-    Each text is what :func:`tinygpt.generation.decoding.generate` gives for its seed.
-    """
-    columns = continue_prompts(model, [""] * settings.n_texts, settings.sampling)
-    rows: list[bytearray] = [bytearray() for _ in range(settings.n_texts)]
-    for column in columns:
+    words: int
+    real_words: float
+    distinct: tuple[float, float, float]
+    copied: Overlap
+
+
+def _measure(texts: list[bytes], index: TextIndex, known: frozenset[str]) -> _Measures:
+    words = [whole_words(_text(text)) for text in texts]
+    every_word = [word for text in words for word in text]
+    distinct = (distinct_share(words, 1), distinct_share(words, 2), distinct_share(words, 3))
+    return _Measures(len(every_word), real_share(every_word, known), distinct, index.overlap(texts))
+
+
+def write_texts(model: LanguageModel, settings: EvaluationSettings) -> list[bytes]:
+    """Generate texts from a line break, with the seeds 0, 1, …, each equal to that of ``generate`` with its seed."""
+    rows = [bytearray() for _ in range(settings.n_texts)]
+    for column in continue_prompts(model, [""] * settings.n_texts, settings.sampling):
         for row, token in zip(rows, column.tolist(), strict=True):
             row.append(token)
     return list(map(bytes, rows))
 
 
-def _stretches(text: bytes, settings: EvaluationSettings) -> list[bytes]:
-    """As many pieces of a text as the model writes, as long, spread evenly; fewer of a short one."""
+def _pieces(text: bytes, settings: EvaluationSettings) -> list[bytes]:
+    """Take evenly spread pieces of a text, as many and as long as the generated texts; fewer from a short text."""
     size = min(settings.n_tokens, len(text))
     count = min(settings.n_texts, max(1, len(text) // size))
     last = len(text) - size

@@ -1,4 +1,4 @@
-"""What is to be evaluated: a checkpoint folder or a gallery model, and the text that it was trained on."""
+"""The subject of an evaluation: a checkpoint folder or a gallery model, and the text that it was trained on."""
 
 from __future__ import annotations
 
@@ -12,46 +12,36 @@ from tinygpt.generation.inference import LanguageModel
 
 @dataclass(frozen=True)
 class Subject:
-    """A model to look at.
+    """A model to evaluate.
 
     Attributes:
-        model: its weights.
-        corpus: name of the text it was trained on; None if nobody wrote that down.
-        trained_on: that text's hash.
+        model: the model.
+        corpus: name of the text that it was trained on; None if unknown.
+        corpus_sha256: that text's hash.
     """
 
     model: LanguageModel
     corpus: str | None = None
-    trained_on: str | None = None
+    corpus_sha256: str | None = None
 
-    def corpus_name(self, asked: str) -> str:
-        """The text to evaluate on: the one asked for, or the model's own.
-
-        Raises:
-            ConfigError: neither is known.
-        """
-        if not asked and self.corpus is None:
-            raise ConfigError(
-                "the checkpoint does not say what it was trained on", "a corpus", "invoke evaluate with --corpus NAME"
-            )
-        return asked or str(self.corpus)
+    def corpus_name(self, requested: str) -> str:
+        """Return the requested corpus, or else the model's own; raise a ConfigError if there is neither."""
+        if not requested and self.corpus is None:
+            problem = "the checkpoint does not say what it was trained on"
+            raise ConfigError(problem, "a corpus", "invoke evaluate with --corpus NAME")
+        return requested or str(self.corpus)
 
 
 def load_model(checkpoint: str, model: str) -> LanguageModel:
-    """A checkpoint or a gallery model, whichever is named.
-
-    Raises:
-        ConfigError: both or neither are, or the gallery has no such model.
-        CheckpointError: the files are missing or damaged.
-    """
+    """Load a checkpoint folder or a gallery model by name; errors are those of :func:`load_subject`."""
     return load_subject(checkpoint, model).model
 
 
 def load_subject(checkpoint: str, model: str) -> Subject:
-    """As :func:`load_model`, with the text that it was trained on.
+    """Load a checkpoint folder or a gallery model, with the name and hash of its text.
 
     Raises:
-        ConfigError: both or neither are named, or the gallery has no such model.
+        ConfigError: both or neither are given, or the gallery has no such model.
         CheckpointError: the files are missing or damaged.
     """
     if bool(checkpoint) == bool(model):
@@ -61,9 +51,8 @@ def load_subject(checkpoint: str, model: str) -> Subject:
             "invoke sample --model shakespeare, or --checkpoint DIR",
         )
     if model:
-        found = load_gallery_model(model)
-        return Subject(found, found.card.corpus, found.card.corpus_sha256)
+        gallery = load_gallery_model(model)
+        return Subject(gallery, gallery.card.corpus, gallery.card.corpus_sha256)
     loaded = load_checkpoint(checkpoint)
-    if loaded.training is None:
-        return Subject(loaded)
-    return Subject(loaded, loaded.training.corpus, loaded.training.corpus_sha256)
+    training = loaded.training
+    return Subject(loaded, training.corpus, training.corpus_sha256) if training else Subject(loaded)

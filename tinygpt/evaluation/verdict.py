@@ -1,11 +1,11 @@
-"""A model's scores in one plain word, with the reasons: *memorized*, *learning* or *fluent*.
+"""A model's scores as one word with reasons: *memorized*, *learning* or *fluent*.
 
 memorized   it repeats its training text: many verbatim windows, or a training loss far below the held-out one
-fluent      its words exist, its loss on new text is close to that on known text, and it does not go round in circles
-learning    neither, yet
+fluent      its words exist, its loss on new text is close to that on known text, and it does not repeat itself
+learning    neither, so far
 
-Texts repeat themselves without any model: of an author's held-out pages, too, some windows stand in the others. So
-verbatim windows are weighed against those of the held-out text itself.
+Texts repeat themselves even without a model: some windows of an author's held-out pages occur in the other pages. So
+verbatim windows are compared with those of the held-out text itself.
 """
 
 from __future__ import annotations
@@ -14,20 +14,15 @@ from dataclasses import dataclass
 
 MEMORIZED, LEARNING, FLUENT = "memorized", "learning", "fluent"
 
-VERBATIM_AT_MOST = 0.10  # of the windows, beyond the held-out text's own share
-HELD_OUT_OVER_TRAIN = 1.5  # a loss on new text this many times that on known text is learning by heart
+VERBATIM_AT_MOST = 0.10  # share of the windows above the held-out text's own
+HELD_OUT_OVER_TRAIN = 1.5  # ratio of the losses from which a model has memorized
 REAL_WORDS_AT_LEAST = 0.95
-DISTINCT_AT_LEAST = 0.5  # of the held-out text's own share of distinct word pairs
+DISTINCT_AT_LEAST = 0.5  # relative to the held-out text's share of distinct word pairs
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """A word and why.
-
-    Attributes:
-        word: ``memorized``, ``learning`` or ``fluent``.
-        reasons: sentences, at least one.
-    """
+    """A word (``memorized``, ``learning`` or ``fluent``), and at least one sentence of reasons."""
 
     word: str
     reasons: tuple[str, ...]
@@ -42,29 +37,29 @@ def judge(
     verbatim: float,
     held_out_verbatim: float,
 ) -> Verdict:
-    """Weigh a model's scores.
+    """Judge a model by its scores.
 
     Args:
-        train_loss: on a sample of the training text, nats per byte.
-        held_out_loss: on the held-out text, nats per byte.
-        real_words: share of the words written that exist.
-        distinct_pairs: share of the word pairs written that are distinct.
-        held_out_distinct_pairs: that of as much held-out text.
-        verbatim: share of the windows written that stand in the training text.
-        held_out_verbatim: that of as much held-out text.
+        train_loss: loss on a sample of the training text, nats per byte.
+        held_out_loss: loss on the held-out text, nats per byte.
+        real_words: share of the generated words that exist.
+        distinct_pairs: share of distinct pairs among the generated word pairs.
+        held_out_distinct_pairs: the same for as much held-out text.
+        verbatim: share of the generated windows that occur in the training text.
+        held_out_verbatim: the same for as much held-out text.
     """
     gap = f"the held-out loss is {held_out_loss:.2f} nats per byte, the training loss {train_loss:.2f}"
     copied = (
         f"{verbatim:.1%} of its 50-byte windows stand in the training text word for word, "
         f"{held_out_verbatim:.1%} of the held-out text's own"
     )
-    by_heart = []
+    memorized = []
     if verbatim - held_out_verbatim > VERBATIM_AT_MOST:
-        by_heart.append(f"it repeats what it read: {copied}")
+        memorized.append(f"it repeats what it read: {copied}")
     if held_out_loss > HELD_OUT_OVER_TRAIN * train_loss:
-        by_heart.append(f"it knows the training text far better than any other: {gap}")
-    if by_heart:
-        return Verdict(MEMORIZED, tuple(by_heart))
+        memorized.append(f"it knows the training text far better than any other: {gap}")
+    if memorized:
+        return Verdict(MEMORIZED, tuple(memorized))
     missing = []
     if real_words < REAL_WORDS_AT_LEAST:
         missing.append(f"{real_words:.1%} of its words exist, less than {REAL_WORDS_AT_LEAST:.0%}")

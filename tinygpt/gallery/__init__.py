@@ -1,4 +1,4 @@
-"""Trained models that come with the package: ``load_gallery_model("shakespeare")`` writes without a network."""
+"""Trained models that come with the package: ``load_gallery_model("shakespeare")`` needs no network."""
 
 from tinygpt.gallery.card import Card
 from tinygpt.gallery.loader import GalleryModel, gallery_names, load_gallery_model

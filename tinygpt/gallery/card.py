@@ -1,4 +1,4 @@
-"""A model's card: what it was trained on, how, where, for how long, and what came out, good or bad."""
+"""The card of a gallery model: its text, training, machine, time and results, good or bad."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tinygpt.errors import CheckpointError
 from tinygpt.system.json_records import read_json, record_from_json
 
 CARD_VERSION = 1
-REPAIR = "git checkout -- tinygpt/gallery, or install the package again"  # of files that came with the package
+REPAIR = "git checkout -- tinygpt/gallery, or install the package again"
 
 
 @dataclass(frozen=True)
@@ -20,34 +20,28 @@ class Card:
     """A card.
 
     Attributes:
-        version: of this record.
-        name: the model's.
-        corpus: what it was trained on.
-        corpus_sha256: that text's hash.
-        licence: of the text.
-        source: of the text.
-        preset: shape and batch, by name.
-        model: the shape, as ``ModelConfig`` has it.
-        n_parameters: numbers in it.
-        engine: that trained it.
+        version: version of this format.
+        corpus: name of the text, with its ``corpus_sha256``, ``licence`` and ``source``.
+        preset: name of shape and batch.
+        model: the fields of ``ModelConfig``.
+        engine: the engine that trained it.
         recipe: the update rule in words.
         train: batch and optimiser settings.
-        steps: updates behind the weights, which are the best of the run.
-        planned_steps: updates in the whole run.
-        tokens: bytes read until then.
-        seed: of the starting weights and the batches.
-        seconds: the whole run, with its evaluations, samples and checkpoints.
+        steps: number of updates behind the weights, which are the best of the run.
+        planned_steps: number of updates in the whole run.
+        tokens: bytes read up to ``steps``.
+        seed: seeds the starting weights and the batches.
+        seconds: time of the whole run, with its evaluations, samples and checkpoints.
         machine: ``cpu`` and ``cores``.
-        commit: of the code; null outside a checkout.
-        trained_on: the day, ISO 8601.
-        command: that makes it again.
+        commit: the code's commit; null outside a checkout.
+        trained_on: the date, ISO 8601.
+        command: the command that makes this model again.
         precision: ``int8`` or ``float16``.
-        file_bytes: of the stored weights.
-        file_sha256: their hash.
+        file_bytes: size of the stored weights, with their hash ``file_sha256``.
         largest_error: the largest distance of a stored weight from the trained one.
-        float32_held_out_loss: of the weights as trained, nats per byte over the whole held-out text.
-        evaluation: of the weights as stored, with all texts that it wrote.
-        evolution: what the model wrote on its way, one entry per sample: step, seconds, losses, text.
+        float32_held_out_loss: loss of the trained weights, nats per byte over the whole held-out text.
+        evaluation: evaluation of the stored weights, with all generated texts.
+        evolution: samples during training, one entry each: step, seconds, losses, text.
     """
 
     version: int
@@ -80,15 +74,11 @@ class Card:
     evolution: tuple[dict[str, Any], ...] = field(repr=False)
 
     def as_json(self) -> str:
-        """The card's file."""
+        """Return the contents of the card's file."""
         return json.dumps(asdict(self), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
     def model_config(self, source: str) -> ModelConfig:
-        """The shape.
-
-        Raises:
-            CheckpointError: it is none; names the source.
-        """
+        """Return the model's shape; raise a CheckpointError that names the source if it is invalid."""
         return record_from_json(ModelConfig, self.model, "model", source)
 
 

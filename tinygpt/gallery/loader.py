@@ -18,20 +18,14 @@ CARD, WEIGHTS = "card.json", "weights.safetensors"
 
 @dataclass(frozen=True)
 class GalleryModel:
-    """A model with its card; :func:`tinygpt.generation.decoding.generate` reads it as it does a checkpoint.
-
-    Attributes:
-        card: how it came to be.
-        model: the shape.
-        weights: name → float32 array.
-    """
+    """A model with its card and weights (name → float32 array), for :func:`tinygpt.generation.decoding.generate`."""
 
     card: Card
     model: ModelConfig
     weights: Arrays
 
     def state_dict(self) -> Arrays:
-        """A copy of the weights."""
+        """Copy the weights."""
         return {name: array.copy() for name, array in self.weights.items()}
 
     def __repr__(self) -> str:
@@ -39,7 +33,7 @@ class GalleryModel:
 
 
 def gallery_names(root: Path = MODELS) -> tuple[str, ...]:
-    """Models that are there, in alphabetical order."""
+    """List the models in alphabetical order."""
     return tuple(sorted(path.parent.name for path in root.glob(f"*/{CARD}")))
 
 
@@ -47,21 +41,17 @@ def load_gallery_model(name: str, root: Path = MODELS) -> GalleryModel:
     """Load a model by name.
 
     Args:
-        name: as ``gallery_names`` lists it.
-        root: the folder of models; the package's own when omitted.
+        name: a name from ``gallery_names``.
+        root: the folder of models; by default the package's own.
 
     Raises:
         ConfigError: there is no such model; the message suggests the nearest name.
-        CheckpointError: its files are damaged, or do not belong together.
+        CheckpointError: its files are damaged or do not match.
     """
     names = gallery_names(root)
     if name not in names:
-        raise unknown_name(
-            "gallery model",
-            name,
-            names or ("none yet",),
-            "invoke gallery train NAME, or invoke sample --checkpoint DIR",
-        )
+        run = "invoke gallery train NAME, or invoke sample --checkpoint DIR"
+        raise unknown_name("gallery model", name, names or ("none yet",), run)
     folder = root / name
     card = read_card(folder / CARD)
     model = card.model_config(str(folder / CARD))

@@ -1,9 +1,9 @@
-"""Weights in one or two bytes each, in a safetensors file: small enough to be committed and shipped.
+"""Weights in one or two bytes each, in a safetensors file that is small enough to be committed and shipped.
 
-int8     w ≈ s q with one scale per row, s = max |row| / 127; off by at most s / 2. Vectors stay float32: they are few.
-float16  w rounded to 11 bits; off by at most 2⁻¹¹ |w|, or 2⁻²⁵ below 2⁻¹⁴
+int8     w ≈ s q with one scale per row, s = max |row| / 127; error at most s / 2. Vectors stay float32: they are few.
+float16  w rounded to 11 bits; error at most 2⁻¹¹ |w|, or 2⁻²⁵ below 2⁻¹⁴
 
-What is read back is float32, the same on every machine: the rounding happened once, when the file was written.
+Reading gives the same float32 weights on every machine: they were rounded only once, when the file was written.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SCALE = ".scale"
 
 
 def quantize(weights: Mapping[str, np.ndarray], precision: str) -> Arrays:
-    """Weights as they are stored: name → int8, float16 or float32, and ``NAME.scale`` (rows,) beside each int8.
+    """Round weights for storage: name → int8, float16 or float32, and ``NAME.scale`` (rows,) for each int8.
 
     Raises:
         ConfigError: the precision is not one of ``PRECISIONS``.
@@ -43,7 +43,7 @@ def quantize(weights: Mapping[str, np.ndarray], precision: str) -> Arrays:
         elif precision == "float16":
             stored[name] = np.ascontiguousarray(value, np.float16)
         else:
-            # A row of zeros, or of numbers too small for float32 to divide by, has the smallest scale that it can.
+            # A row of zeros, or of numbers too small to divide by in float32, has the smallest possible scale.
             scale = np.maximum(np.abs(value).max(axis=1) / np.float32(127.0), np.finfo(np.float32).tiny)
             stored[name] = np.rint(value / scale[:, None]).astype(np.int8)
             stored[name + _SCALE] = scale
@@ -51,7 +51,7 @@ def quantize(weights: Mapping[str, np.ndarray], precision: str) -> Arrays:
 
 
 def dequantize(stored: Mapping[str, np.ndarray]) -> Arrays:
-    """The float32 weights that stored ones stand for."""
+    """Return the float32 weights of stored ones."""
     weights: Arrays = {}
     for name, value in stored.items():
         if name.endswith(_SCALE) and name.removesuffix(_SCALE) in stored:
@@ -64,7 +64,7 @@ def dequantize(stored: Mapping[str, np.ndarray]) -> Arrays:
 
 
 def stored_bytes(stored: Mapping[str, np.ndarray]) -> bytes:
-    """The file's contents."""
+    """Return the contents of the file."""
     return save(dict(stored), metadata={"format": "np"})
 
 

@@ -28,11 +28,11 @@ import psutil
 
 from tinygpt.checkpoints.checkpoint import has_checkpoint, load_checkpoint, restore_checkpoint
 from tinygpt.checkpoints.layout import STATE
-from tinygpt.checkpoints.training_state import TrainingState, parse_training_state
+from tinygpt.checkpoints.training_state import TrainingState
 from tinygpt.errors import CheckpointError, ConfigError, TinyGPTError, unknown_name
 from tinygpt.runs.status import RunStatus, correct_status, read_status
 from tinygpt.system.folder_lock import folder_lock, holder_of
-from tinygpt.system.json_records import read_json
+from tinygpt.system.json_records import read_json, record_from_json
 from tinygpt.system.staging import current_files
 from tinygpt.training.resume import newest_whole
 
@@ -159,7 +159,9 @@ def _without_word(name: str, folder: Path) -> Run:
         try:
             state = read_json(path)
             if state.get("training") is not None:
-                training = parse_training_state(state["training"], str(folder / STATE), older=True)
+                training = record_from_json(
+                    TrainingState, state["training"], "training", str(folder / STATE), defaults=True
+                )
         except CheckpointError as error:
             return Run(name, folder, "unreadable", note=error.problem)
     if holder is not None:

@@ -76,5 +76,5 @@ def evaluate(options: EvaluateOptions) -> None:
         print(result.as_json())
         return
     print_evaluation(result)
-    if subject.trained_on not in (None, text.sha256):
+    if subject.corpus_sha256 not in (None, text.sha256):
         print("note: this is not the text that the model was trained on; copies are looked for in it all the same")

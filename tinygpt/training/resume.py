@@ -11,7 +11,7 @@ from tinygpt.checkpoints.checkpoint import Checkpoint, has_checkpoint, load_chec
 from tinygpt.checkpoints.gpt2_config import from_gpt2_config
 from tinygpt.checkpoints.layout import CONFIG, STATE
 from tinygpt.checkpoints.retention import kept_checkpoints
-from tinygpt.checkpoints.training_state import parse_train_config, parse_training_state
+from tinygpt.checkpoints.training_state import TrainingState
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.corpora import Corpus
 from tinygpt.engines import format_variant, get_engine, parse_variant
@@ -19,7 +19,7 @@ from tinygpt.errors import CheckpointError, ConfigError
 from tinygpt.generation.decoding import prompt_tokens
 from tinygpt.system.files import finished_name
 from tinygpt.system.folder_lock import LOCK
-from tinygpt.system.json_records import read_json
+from tinygpt.system.json_records import read_json, record_from_json
 from tinygpt.system.staging import SAVED, SAVING, current_files
 from tinygpt.training.plan import TrainingPlan
 
@@ -75,7 +75,7 @@ def shape_and_settings(plan: TrainingPlan, resume: bool = False) -> tuple[ModelC
             model = from_gpt2_config(read_json(files[CONFIG]), str(source / CONFIG))
             if resume:
                 state = read_json(files[STATE])
-                base = parse_train_config(state.get("train"), str(source / STATE), older=True)
+                base = record_from_json(TrainConfig, state.get("train"), "train", str(source / STATE), defaults=True)
     return model, plan.train_config(base)
 
 
@@ -89,7 +89,7 @@ def resumed_settings(out: Path) -> dict[str, Any]:
     if path is None:
         raise no_checkpoint(out)
     found = read_json(path).get("training")
-    state = parse_training_state(found, str(out / STATE), older=True)
+    state = record_from_json(TrainingState, found, "training", str(out / STATE), defaults=True)
     own = {"preset": state.preset, "corpus": state.corpus, "engine": state.engine, "seed": state.seed}
     return own | {"steps": state.planned_steps} | state.settings
 

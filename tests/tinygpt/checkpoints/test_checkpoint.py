@@ -1,4 +1,4 @@
-"""Checkpoints: exact round trips, and one clear line for every damaged file."""
+"""Checkpoints: exact round trips, and a one-line error for every damaged file."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def edit_json(path: Path, **changes: object) -> None:
 
 
 def weights_only(folder: Path) -> Path:
-    """What save_pretrained leaves: no training state beside the weights."""
+    """A folder as save_pretrained writes it: without a training state."""
     (folder / STATE).unlink()
     (folder / OPTIMIZER).unlink()
     return folder
@@ -92,7 +92,7 @@ def test_views_and_other_layouts_are_written_by_value(tmp_path: Path) -> None:
 
 
 def write_stored(path: Path, dtype: str, tensors: dict[str, np.ndarray]) -> None:
-    """A safetensors file whose tensors are declared to be of a type, whatever NumPy calls their bytes."""
+    """Write a safetensors file whose header declares a type for all tensors."""
     header, end = {}, 0
     for name, array in tensors.items():
         header[name] = {"dtype": dtype, "shape": list(array.shape), "data_offsets": [end, end + array.nbytes]}
@@ -168,7 +168,7 @@ def test_missing_file_is_named(folder: Path, name: str) -> None:
         (b'{"__metadata__"', b'["__metadata__"'),
     ],
 )
-def test_lying_headers_are_refused(folder: Path, old: bytes, new: bytes) -> None:
+def test_false_headers_are_refused(folder: Path, old: bytes, new: bytes) -> None:
     weights_only(folder)
     data = (folder / WEIGHTS).read_bytes()
     assert old in data
@@ -294,7 +294,7 @@ def test_damaged_training_fields_are_refused(folder: Path, field: str, value: ob
     assert field in failure(folder).replace(str(folder), "")
 
 
-def test_exchanged_weights_are_noticed(folder: Path) -> None:
+def test_exchanged_weights_are_detected(folder: Path) -> None:
     save_file(arrays(6), folder / WEIGHTS)
     assert "damaged or not the file" in failure(folder)
 

@@ -1,4 +1,4 @@
-"""Folders of other writers: several files with an index, older formats, dropout in the configuration."""
+"""Folders of other programs: several files with an index, older formats, dropout in the configuration."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SHARDS = ("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"
 
 @pytest.fixture
 def sharded(tmp_path: Path) -> Path:
-    """What save_pretrained leaves for a model that is larger than its largest file may be."""
+    """A folder as save_pretrained writes it for a model that is larger than the largest allowed file."""
     folder = tmp_path / "run"
     save(folder)
     for name in (STATE, OPTIMIZER, WEIGHTS):
@@ -58,7 +58,7 @@ def test_several_files_load_as_one(sharded: Path) -> None:
         np.testing.assert_array_equal(loaded.weights[name], array)
 
 
-def test_an_index_that_lies_is_refused(sharded: Path) -> None:
+def test_a_false_index_is_refused(sharded: Path) -> None:
     edit_map(sharded, **{"transformer.extra": SHARDS[0]})
     assert f"'transformer.extra' is not in {sharded / SHARDS[0]}" in failure(sharded)
 
@@ -119,7 +119,7 @@ def test_other_activations_are_refused(name: object) -> None:
         from_gpt2_config(to_gpt2_config(MODEL) | {"activation_function": name}, "here")
 
 
-def test_dropout_goes_there_and_back() -> None:
+def test_dropout_round_trips() -> None:
     written = to_gpt2_config(MODEL, 0.25)
     assert (written["embd_pdrop"], written["resid_pdrop"], written["attn_pdrop"]) == (0.25, 0.25, 0.0)
     assert dropout_of(written) == 0.25
@@ -137,11 +137,11 @@ def test_dropout_goes_there_and_back() -> None:
         {"embd_pdrop": "0.1", "resid_pdrop": "0.1", "attn_pdrop": 0.0},
     ],
 )
-def test_a_dropout_that_ours_cannot_do_is_none(rates: dict[str, object]) -> None:
+def test_unsupported_dropout_is_none(rates: dict[str, object]) -> None:
     assert dropout_of(rates) == 0.0
 
 
-def test_a_checkpoint_says_what_it_was_trained_with(tmp_path: Path) -> None:
+def test_a_checkpoint_stores_its_dropout(tmp_path: Path) -> None:
     train = TrainConfig(batch_size=2, dropout=0.125)
     save_checkpoint(tmp_path / "run", Checkpoint(MODEL, train, arrays(1)))
     assert json.loads((tmp_path / "run" / CONFIG).read_text())["resid_pdrop"] == 0.125
@@ -154,7 +154,7 @@ def test_a_checkpoint_says_what_it_was_trained_with(tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_of_format_1_loads(tmp_path: Path) -> None:
-    """It had no hash of config.json and of the state itself, and fewer fields."""
+    """Format 1 had no hash of config.json and of the state itself, and fewer fields."""
     folder = tmp_path / "run"
     save(folder)
     written = json.loads((folder / STATE).read_text())
@@ -175,7 +175,7 @@ def test_a_checkpoint_of_format_1_loads(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("case", FOREIGN)
-def test_what_other_programs_write_is_read_as_the_same_model_or_refused(tmp_path: Path, case: str) -> None:
+def test_folders_of_other_programs_load_as_the_same_model_or_are_refused(tmp_path: Path, case: str) -> None:
     foreign, weights = FOREIGN[case], arrays(5)
     config, tensors = foreign.files(MODEL, weights)
     (tmp_path / CONFIG).write_bytes(config)
@@ -189,7 +189,7 @@ def test_what_other_programs_write_is_read_as_the_same_model_or_refused(tmp_path
         np.testing.assert_array_equal(loaded.weights[name], expected)
 
 
-def test_a_git_lfs_pointer_is_called_one(tmp_path: Path) -> None:
+def test_a_git_lfs_pointer_is_named(tmp_path: Path) -> None:
     save(tmp_path)
     for name in (STATE, OPTIMIZER):
         (tmp_path / name).unlink()
@@ -198,7 +198,7 @@ def test_a_git_lfs_pointer_is_called_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [CONFIG, WEIGHTS, OPTIMIZER, STATE])
-def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path, name: str) -> None:
+def test_a_pipe_is_refused_at_once(tmp_path: Path, name: str) -> None:
     save(tmp_path)
     (tmp_path / name).unlink()
     os.mkfifo(tmp_path / name)
@@ -206,7 +206,7 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path, name: str) -> None
 
 
 def test_weights_that_do_not_fit_into_memory_are_refused_with_both_figures(tmp_path: Path) -> None:
-    """A sparse file of 800 GB, as a damaged download or an attack leaves it."""
+    """Load a sparse file of 800 GB, as from a damaged download or an attack."""
     save(tmp_path)
     for name in (STATE, OPTIMIZER):
         (tmp_path / name).unlink()

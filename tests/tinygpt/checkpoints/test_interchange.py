@@ -1,4 +1,4 @@
-"""One folder for every engine: what one saves, another loads, reads alike and trains further alike."""
+"""One folder for every engine: a model saved by one loads in any other, with equal results and further training."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def load(variant: str, folder: Path) -> Engine:
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A folder by every variant, each after three steps of its own."""
+    """A folder of every variant, each after three steps."""
     folders = {}
     for number, variant in enumerate(VARIANTS):
         engine = create_engine(variant, MODEL, TRAIN, seed=4)
@@ -72,14 +72,14 @@ def test_every_engine_reads_what_every_other_one_saved(saved: dict[str, Path], w
 
 @pytest.fixture
 def foreign(tmp_path: Path) -> Path:
-    """A folder as transformers leaves it, of a shape that no preset has."""
+    """A folder as transformers writes it, of a shape that no preset has."""
     engine = create_engine("numpy", ModelConfig(1, 24, 2, 20), TrainConfig(batch_size=2), seed=8)
     save_checkpoint(tmp_path / "theirs", Checkpoint(engine.model, engine.train, engine.parameters()))
     (tmp_path / "theirs" / STATE).unlink()
     return tmp_path / "theirs"
 
 
-def test_a_run_begins_with_a_models_weights_and_shape(foreign: Path, tmp_path: Path) -> None:
+def test_a_run_starts_with_a_models_weights_and_shape(foreign: Path, tmp_path: Path) -> None:
     wanted = plan(tmp_path / "run", steps=4, start_from=foreign)
     events = list(run_session(wanted, CORPUS))
     start = events[0]
@@ -97,7 +97,7 @@ def test_a_run_begins_with_a_models_weights_and_shape(foreign: Path, tmp_path: P
     assert saved.training is not None and saved.training.started_from == str(foreign)
 
 
-def test_such_a_run_is_resumed_without_being_told_where_it_began(foreign: Path, tmp_path: Path) -> None:
+def test_such_a_run_is_resumed_without_naming_its_start(foreign: Path, tmp_path: Path) -> None:
     whole = list(run_session(plan(tmp_path / "whole", steps=4, start_from=foreign), CORPUS))
     list(run_session(plan(tmp_path / "run", steps=2, start_from=foreign), CORPUS))
     for path in foreign.iterdir():
@@ -107,7 +107,7 @@ def test_such_a_run_is_resumed_without_being_told_where_it_began(foreign: Path, 
     assert [event.loss for event in resumed if isinstance(event, StepRecord)] == losses[2:]
 
 
-def test_a_run_that_began_with_its_seed_cannot_be_resumed_as_another_model(tmp_path: Path) -> None:
+def test_a_run_from_a_seed_cannot_be_resumed_as_another_model(tmp_path: Path) -> None:
     list(run_session(plan(tmp_path / "run", steps=1), CORPUS))
     with pytest.raises(ConfigError, match="preset tiny against small, model"):
         list(run_session(plan(tmp_path / "run", preset="small"), CORPUS, resume=True))
@@ -119,7 +119,7 @@ def test_a_prompt_has_to_fit_the_model_that_is_read(foreign: Path, tmp_path: Pat
     assert not (tmp_path / "run").exists()
 
 
-def test_weights_without_moments_begin_with_moments_of_zero(saved: dict[str, Path], tmp_path: Path) -> None:
+def test_weights_without_moments_start_with_zero_moments(saved: dict[str, Path], tmp_path: Path) -> None:
     checkpoint = load_checkpoint(saved["numpy"])
     save_checkpoint(tmp_path / "run", Checkpoint(checkpoint.model, checkpoint.train, checkpoint.weights))
     assert not (tmp_path / "run" / OPTIMIZER).exists()

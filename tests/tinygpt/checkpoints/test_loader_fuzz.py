@@ -1,4 +1,4 @@
-"""The loaders against files that are cut, changed or made up: one clear error, never a crash or other numbers."""
+"""The loaders against truncated, changed and invented files: one clear error, never a crash or other numbers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ JSON = st.recursive(
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkpoint that each test damages and puts right again."""
+    """A checkpoint that each test damages and repairs."""
     folder = tmp_path_factory.mktemp("fuzz") / "run"
     save(folder)
     return folder
@@ -36,7 +36,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def foreign(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What save_pretrained leaves: no hashes beside the weights."""
+    """A folder as save_pretrained writes it: without hashes."""
     folder = tmp_path_factory.mktemp("foreign") / "run"
     save(folder)
     (folder / STATE).unlink()
@@ -45,7 +45,7 @@ def foreign(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def refuses(folder: Path) -> bool:
-    """Whether the loader refuses a folder; any exception but its own error passes through, and fails the test."""
+    """Return whether the loader refuses a folder; any exception but its own error fails the test."""
     try:
         load_checkpoint(folder)
     except CheckpointError as error:
@@ -82,7 +82,7 @@ def test_truncation_is_refused(folder: Path, name: str) -> None:
     assert not refuses(folder)
 
 
-def test_lone_weights_cut_at_every_offset_are_refused_without_the_help_of_a_hash(foreign: Path) -> None:
+def test_weights_without_a_hash_are_refused_if_truncated_anywhere(foreign: Path) -> None:
     whole = (foreign / WEIGHTS).read_bytes()
     try:
         with (foreign / WEIGHTS).open("r+b") as file:
@@ -154,7 +154,7 @@ def test_any_value_in_a_state_is_refused(folder: Path, key: str, value: object) 
 
 @FUZZ
 @given(field=st.sampled_from(["step", "recent_losses", "engine_options", "best_step", "elapsed_seconds"]), value=JSON)
-def test_any_value_in_a_training_state_is_an_error_or_what_it_says(folder: Path, field: str, value: object) -> None:
+def test_any_value_in_a_training_state_is_an_error_or_read(folder: Path, field: str, value: object) -> None:
     whole = (folder / STATE).read_bytes()
     try:
         edit_state(folder, training=json.loads(whole)["training"] | {field: value})

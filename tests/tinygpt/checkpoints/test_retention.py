@@ -1,4 +1,4 @@
-"""What a folder keeps: the last ones and the best, kept apart from the newest, restored when need be."""
+"""Kept checkpoints: the last ones and the best, separate from the newest, and restored on demand."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_without_hard_links_files_are_copied(tmp_path: Path, monkeypatch: pytest
     assert kept_steps(tmp_path / "run") == [2, 1]
 
 
-def test_a_saved_step_that_is_written_anew_is_not_kept_beside_itself(tmp_path: Path) -> None:
+def test_a_step_that_is_saved_again_is_not_also_kept(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     for step in (1, 2, 3):
         save_step(folder, step)
@@ -83,7 +83,7 @@ def test_a_checkpoint_that_lost_a_file_is_not_kept(tmp_path: Path) -> None:
     assert kept_steps(folder) == [1]
 
 
-def test_what_somebody_else_put_there_stays(tmp_path: Path) -> None:
+def test_foreign_files_stay(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     save_step(folder, 1)
     save_step(folder, 2)
@@ -98,7 +98,7 @@ def test_what_somebody_else_put_there_stays(tmp_path: Path) -> None:
     assert sorted(path.name for path in (folder / "checkpoints" / "step-00000001").iterdir()) == ["notes.txt"]
 
 
-def test_a_crash_at_any_moment_leaves_every_kept_checkpoint_whole(
+def test_a_crash_at_any_moment_leaves_every_kept_checkpoint_complete(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "fsync", lambda _descriptor: None)  # a process that dies loses nothing by it
@@ -146,7 +146,7 @@ def test_a_run_keeps_its_last_checkpoints_and_its_best(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[float]]:
-    """A run of four steps that saved after each, and its losses."""
+    """A run of four steps that saved after each step, and its losses."""
     out = tmp_path_factory.mktemp("finished") / "run"
     wanted = plan(out, steps=4, checkpoint_every=1, eval_every=9, sample_every=9)
     return out, [event.loss for event in run_session(wanted, CORPUS) if isinstance(event, StepRecord)]
@@ -167,19 +167,19 @@ def test_a_damaged_newest_checkpoint_can_be_replaced_by_the_last_good_one(
     assert newest_whole(out) == (2, out / "checkpoints" / "step-00000002")
     step, problem = restore_run("run", tmp_path)
     assert step == 2 and problem is not None and name in problem
-    assert restore_run("run", tmp_path) == (2, None), "what is whole is left alone"
+    assert restore_run("run", tmp_path) == (2, None), "a sound checkpoint stays"
     again = [event.loss for event in run_session(wanted, CORPUS, resume=True) if isinstance(event, StepRecord)]
     assert again == whole[2:]
 
 
-def test_without_a_whole_one_there_is_nothing_to_restore(tmp_path: Path) -> None:
+def test_without_a_sound_one_there_is_nothing_to_restore(tmp_path: Path) -> None:
     save_step(tmp_path / "run", 1)
     (tmp_path / "run" / WEIGHTS).write_bytes(b"")
     with pytest.raises(CheckpointError, match="none that was kept is one"):
         restore_run("run", tmp_path)
 
 
-def test_after_a_restore_the_run_is_shown_where_it_now_stands(tmp_path: Path) -> None:
+def test_after_a_restore_the_run_is_listed_at_the_restored_step(tmp_path: Path) -> None:
     wanted = plan(tmp_path / "run", steps=4, checkpoint_every=1, eval_every=9, sample_every=9)
     list(report_status(run_session(wanted, CORPUS)))
     (tmp_path / "run" / WEIGHTS).unlink()

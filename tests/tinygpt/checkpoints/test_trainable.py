@@ -1,4 +1,4 @@
-"""Engines from what was saved: they go on as if nothing had happened, and any model trains on."""
+"""Engines from saved models: they continue exactly, and any model can be trained further."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def numbers(records: list[StepRecord]) -> list[tuple[int, float, float]]:
 @pytest.mark.parametrize(
     ("variant", "train"), [("python", TRAIN), ("numpy", DROPPING), ("vectorized[threads=1,kernels=numpy]", DROPPING)]
 )
-def test_an_engine_goes_on_to_the_bit(tmp_path: Path, variant: str, train: TrainConfig) -> None:
+def test_an_engine_continues_to_the_bit(tmp_path: Path, variant: str, train: TrainConfig) -> None:
     engine = create_engine(variant, MODEL, train, seed=5)
     trainer = Trainer(engine, SAMPLER)
     list(trainer.run(0, 4))
@@ -41,7 +41,7 @@ def test_an_engine_goes_on_to_the_bit(tmp_path: Path, variant: str, train: Train
     assert numbers(list(Trainer(again, SAMPLER).run(checkpoint.step, 4))) == numbers(list(trainer.run(4, 4)))
 
 
-def test_a_model_without_settings_trains_on_with_those_that_are_given() -> None:
+def test_a_model_without_settings_trains_with_given_ones() -> None:
     model = load_gallery_model("stories")
     engine = load_engine(model, "numpy")
     assert engine.train.batch_size == 8

@@ -1,4 +1,4 @@
-"""Evaluation: each score against a plain computation, and the story of the 863 bytes."""
+"""Evaluation: each score against a plain computation, and the original's corpus of 863 bytes."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_text_without_a_byte_to_predict_is_refused(engine):
         text_loss(engine, Tokenizer.encode("a"))
 
 
-def test_a_sample_of_a_text_stands_for_all_of_it(engine):
+def test_a_sample_of_a_text_represents_all_of_it(engine):
     tokens = Tokenizer.encode(STORY * 20)
     assert sample_loss(engine, tokens, 4000) == pytest.approx(text_loss(engine, tokens), abs=0.02)
     assert sample_loss(engine, tokens, len(tokens)) == text_loss(engine, tokens)
@@ -127,7 +127,7 @@ def test_windows_and_the_longest_copy():
     assert TextIndex(text).overlap([text[::-1]]).verbatim == 0
 
 
-def test_a_long_copy_is_found_whole():
+def test_a_long_copy_is_found_completely():
     text = bytes(np.random.default_rng(1).integers(0, 256, 5000).tolist())
     found = TextIndex(text).overlap([text[500:4500]])
     assert (found.longest, found.share) == (text[500:4500], 1.0)
@@ -168,7 +168,7 @@ def test_a_verdict_gives_its_reasons(changes, word, reason):
 
 
 def test_a_large_model_on_863_bytes_is_called_memorized():
-    """The original's default corpus: the loss was 0.14, and what it wrote was the corpus."""
+    """The original's default corpus: the loss was 0.14, and the generated text was the corpus."""
     assert len(STORY) == 863
     parts = split(STORY.encode())
     corpus = Corpus("story", parts.train, parts.held_out, "MIT", "here")
@@ -202,7 +202,7 @@ def test_an_evaluation_is_the_same_every_time_and_survives_json(engine):
         assert text == Tokenizer.decode(np.array(tokens))
 
 
-def test_the_texts_asked_for_are_checked():
+def test_the_settings_of_texts_are_checked():
     with pytest.raises(ConfigError, match="n_texts is 0"):
         EvaluationSettings(n_texts=0)
     with pytest.raises(ConfigError, match="temperature"):

@@ -1,4 +1,4 @@
-"""A look inside: probabilities, scores and attention are the engine's own numbers."""
+"""Inspection: probabilities, scores and attention weights are the engine's own numbers."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_score_is_the_mean_surprise_of_every_byte_but_the_first(model: Checkpo
         score_text(model, "a")
 
 
-def test_attention_looks_back_and_shares_itself_out(model: Checkpoint) -> None:
+def test_attention_is_causal_and_sums_to_one(model: Checkpoint) -> None:
     for layer in range(model.model.n_layers):
         weights = attention_weights(model, TEXT, layer)
         assert weights.shape == (model.model.n_heads, len(TEXT), len(TEXT))
@@ -69,7 +69,7 @@ def test_attention_looks_back_and_shares_itself_out(model: Checkpoint) -> None:
 
 
 def test_the_logits_are_made_with_these_attention_weights(model: Checkpoint) -> None:
-    """The forward pass once more, with the weights of the heads taken as given."""
+    """Repeat the forward pass with the given attention weights."""
     w, eps, n_heads = model.weights, model.model.layer_norm_eps, model.model.n_heads
     x = embed(Tokenizer.encode(TEXT)[None], w["wte.weight"], w["wpe.weight"])
     for layer in range(model.model.n_layers):

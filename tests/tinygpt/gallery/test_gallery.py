@@ -1,4 +1,4 @@
-"""The gallery's format: small files that read back as float32 within a stated error, and cards that belong to them."""
+"""The gallery's format: small files that give float32 within a stated error, and their cards."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def shelf(tmp_path):
 
 
 def error_bound(weights: Arrays, precision: str) -> float:
-    """How far off any weight may be once it is stored and read back, besides float32's own rounding."""
+    """Return the allowed error of a weight after storing and reading, besides float32's own rounding."""
     largest = max(float(np.abs(value).max()) for value in weights.values() if value.ndim >= 2)
     return largest / 254.0 if precision == "int8" else max(largest * 2.0**-11, 2.0**-25)
 
@@ -91,7 +91,7 @@ def test_int8_takes_a_byte_a_weight():
 
 @settings(max_examples=60, deadline=None)
 @given(arrays(np.float32, st.tuples(st.integers(1, 5), st.integers(1, 7)), elements=st.floats(-1e4, 1e4, width=32)))
-def test_a_row_is_off_by_half_a_step_of_its_own_scale(matrix):
+def test_the_error_of_a_row_is_half_a_step_of_its_scale(matrix):
     stored = quantize({"w": matrix}, "int8")
     back = dequantize(stored)["w"]
     assert (np.abs(back - matrix) <= stored["w.scale"][:, None] * 0.5001 + 1e-30).all()
@@ -172,7 +172,7 @@ def test_a_card_is_checked(shelf, change, message):
         load_gallery_model("tiny", shelf[0])
 
 
-def test_the_models_that_come_with_the_package_are_whole():
+def test_the_packaged_models_are_complete():
     for name in gallery_names():
         found = load_gallery_model(name)
         assert found.card.name == name
