@@ -28,7 +28,7 @@ CSS_ADDRESS = re.compile(r"""(?:url\(\s*|@import\s+)["']?([^"')\s;]+)""")
 
 
 @dataclass
-class Page:
+class BuiltPage:
     """Addresses and anchors of one HTML file.
 
     Attributes:
@@ -46,7 +46,7 @@ class Page:
     repeated: set[str] = field(default_factory=set)
 
 
-def read_page(path: Path) -> Page:
+def read_page(path: Path) -> BuiltPage:
     """Parse one HTML file."""
     reader = _Reader()
     reader.feed(path.read_text(encoding="utf-8"))
@@ -57,7 +57,7 @@ def read_page(path: Path) -> Page:
 class _Reader(HTMLParser):
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
-        self.page = Page()
+        self.page = BuiltPage()
         self._in_style = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:

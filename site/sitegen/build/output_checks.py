@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from sitegen.build.html_addresses import CSS_ADDRESS, Page, read_page
+from sitegen.build.html_addresses import CSS_ADDRESS, BuiltPage, read_page
 
 _SCHEME = re.compile(r"^[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 _PICTURE_ADDRESS = re.compile(r"""\b(?:xlink:)?href\s*=\s*["']([^"']*)["']""")
@@ -36,7 +36,7 @@ class _Site:
 
     folder: Path
     url: str
-    read: Callable[[Path], Page]
+    read: Callable[[Path], BuiltPage]
 
     def files(self, *suffixes: str) -> Iterator[tuple[str, Path]]:
         """Files with one of these endings: name relative to the site, and path."""

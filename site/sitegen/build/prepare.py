@@ -14,7 +14,7 @@ from sitegen.documents.pages import Page
 from sitegen.documents.posts import POSTS_FOLDER, Pin, pin_id, pin_of, pinned_results
 from sitegen.embedding.social import write_signs
 from sitegen.figures import FIGURES
-from sitegen.figures.publication import LIVE_FOLDER, Publication
+from sitegen.figures.publication import LIVE_FOLDER, PublishedFigure
 from sitegen.figures.render import FONTS, font_face, render_figure
 from sitegen.numbers.quoted_rows import Facts
 from sitegen.playground.publish import publish_playground
@@ -31,7 +31,7 @@ class Prepared:
     """What the macros need: results, and what was published of each figure (None where there is nothing to plot)."""
 
     facts: Facts
-    figures: dict[str, Publication | None]
+    figures: dict[str, PublishedFigure | None]
 
 
 def prepare(root: Path, results: Path) -> Prepared:
@@ -63,7 +63,7 @@ def prepare(root: Path, results: Path) -> Prepared:
     return Prepared(facts, figures)
 
 
-def _remove_stale(folder: Path, figures: dict[str, Publication | None]) -> None:
+def _remove_stale(folder: Path, figures: dict[str, PublishedFigure | None]) -> None:
     """Delete what earlier builds left of figures that have nothing to plot now, or are no figures any more."""
     for path in folder.iterdir() if folder.is_dir() else ():
         if figures.get(path.name) is None:

@@ -69,14 +69,14 @@ class PageScores:
 
 
 @dataclass(frozen=True)
-class Finding:
+class AuditLine:
     """A line of the audit, and whether it is about a goal that was missed."""
 
     text: str
     missed: bool
 
 
-def audit_site(root: Path, site: Path, pages: Sequence[str] = ()) -> Iterator[Finding]:
+def audit_site(root: Path, site: Path, pages: Sequence[str] = ()) -> Iterator[AuditLine]:
     """Check the HTML of all pages and let Lighthouse score them; yields as they are done.
 
     Args:
@@ -94,12 +94,12 @@ def audit_site(root: Path, site: Path, pages: Sequence[str] = ()) -> Iterator[Fi
     if unknown or not built:
         raise SiteError(f"there is no page {', '.join(unknown)} in {site.name}", "pages of a built site", "invoke site")
     for problem in check_html(root, site):
-        yield Finding(f"HTML    {problem}", missed=True)
+        yield AuditLine(f"HTML    {problem}", missed=True)
     for scored in score_pages(root, site, chosen):
         points = ", ".join(f"{category} {value}" for category, value in scored.scores.items())
-        yield Finding(f"{'missed' if scored.missed else 'fine  '}  {scored.page or 'home'}: {points}", scored.missed)
+        yield AuditLine(f"{'missed' if scored.missed else 'fine  '}  {scored.page or 'home'}: {points}", scored.missed)
         for reason in scored.failed:
-            yield Finding(f"        {reason}", missed=False)
+            yield AuditLine(f"        {reason}", missed=False)
 
 
 def pages_of(site: Path) -> list[str]:

@@ -59,7 +59,7 @@ REACHES = (
 
 
 @dataclass(frozen=True)
-class Finding:
+class Measured:
     """A figure beside its goal.
 
     Attributes:
@@ -120,7 +120,7 @@ class _Quiet(SimpleHTTPRequestHandler):
         pass
 
 
-def measure_playground(root: Path) -> Iterator[Finding]:
+def measure_playground(root: Path) -> Iterator[Measured]:
     """Measure everything in ``REACHES``; yields as it is done. About a minute in all.
 
     Args:
@@ -159,7 +159,7 @@ def measure_playground(root: Path) -> Iterator[Finding]:
             thread.join()
 
 
-def _find(reach: Reach, evaluate: Callable[[str, Any], Any], processor_seconds: Callable[[], float]) -> Finding:
+def _find(reach: Reach, evaluate: Callable[[str, Any], Any], processor_seconds: Callable[[], float]) -> Measured:
     preset = preset_entry(reach.preset) | {"eps": get_preset(reach.preset).model.layer_norm_eps}
     training = reach.task == "train"
     steps = {"kind": reach.kernels, "warmupSteps": WARMUP_STEPS, "measuredSteps": MEASURED_STEPS}
@@ -167,4 +167,4 @@ def _find(reach: Reach, evaluate: Callable[[str, Any], Any], processor_seconds: 
     begun, used = time.perf_counter(), processor_seconds()
     values = evaluate(f"(request) => {reach.task}(request)", {"preset": preset, **(steps if training else texts)})
     busy = (processor_seconds() - used) / (time.perf_counter() - begun)
-    return Finding(reach, statistics.median(values) if training else max(values), busy)
+    return Measured(reach, statistics.median(values) if training else max(values), busy)

@@ -19,7 +19,7 @@ _JINJA = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 
 
 @dataclass(frozen=True)
-class Call:
+class MacroCall:
     """One use of a macro.
 
     Attributes:
@@ -56,10 +56,10 @@ class Page:
         return self.uri.startswith("devlog/posts/")
 
     @cached_property
-    def calls(self) -> tuple[Call, ...]:
+    def calls(self) -> tuple[MacroCall, ...]:
         """Macros that the page uses with a literal name, in the order of the text."""
         return tuple(
-            Call(call.group(1), call.group(2) or "", self.text.count("\n", 0, block.start() + call.start()) + 1)
+            MacroCall(call.group(1), call.group(2) or "", self.text.count("\n", 0, block.start() + call.start()) + 1)
             for block in _JINJA.finditer(self.text)
             for call in _CALL.finditer(block.group())
         )

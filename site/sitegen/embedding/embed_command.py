@@ -10,7 +10,7 @@ from mkdocs.config import load_config
 from sitegen.embedding.embed_pages import snippets
 from sitegen.embedding.pins import pin_figure, read_pins
 from sitegen.figures import FIGURES
-from sitegen.figures.publication import LIVE_FOLDER, Publication
+from sitegen.figures.publication import LIVE_FOLDER, PublishedFigure
 from sitegen.figures.render import render_figure
 from sitegen.rows.results import load_results
 from sitegen.text.errors import SiteError
@@ -52,7 +52,7 @@ def figure_snippets(root: Path, results: Path, name: str, pin: bool) -> str:
     return "\n\n".join(_text(publication, site_url) for publication in (live, *pins))
 
 
-def _text(figure: Publication, site_url: str) -> str:
+def _text(figure: PublishedFigure, site_url: str) -> str:
     kind = f"pinned as {figure.version}" if figure.pinned else "as the results are now"
     parts = [f"{figure.title}, {kind}: {site_url}{figure.folder}"]
     parts += [f"# {snippet.label}\n{snippet.text}" for snippet in snippets(figure, site_url)]

@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from sitegen.figures.figure_html import chart_html, table_html
-from sitegen.figures.publication import Publication
+from sitegen.figures.publication import PublishedFigure
 from sitegen.figures.render import PNG_SCALE
 from sitegen.text.escape import html_attribute, html_block, json_text
 
@@ -42,7 +42,7 @@ class Snippet:
     text: str
 
 
-def write_embeds(figures: Iterable[Publication], site: Path, site_url: str) -> None:
+def write_embeds(figures: Iterable[PublishedFigure], site: Path, site_url: str) -> None:
     """Write the page and the oEmbed record of every figure into a built site, in which its files already lie.
 
     Args:
@@ -71,7 +71,7 @@ def _pages_with_figures(site: Path) -> dict[str, str]:
     return homes
 
 
-def embed_page(figure: Publication, home: str | None, site_url: str, site: Path) -> str:
+def embed_page(figure: PublishedFigure, home: str | None, site_url: str, site: Path) -> str:
     """The page for frames.
 
     Args:
@@ -120,12 +120,12 @@ def embed_page(figure: Publication, home: str | None, site_url: str, site: Path)
 # ---- oEmbed --------------------------------------------------------------------------------------------
 
 
-def oembed_file(figure: Publication) -> str:
+def oembed_file(figure: PublishedFigure) -> str:
     """Name of the figure's oEmbed record, at the site's root."""
     return f"oembed-{figure.folder.rstrip('/').rpartition('/')[2]}.json"
 
 
-def oembed_link(figure: Publication, site_url: str) -> str:
+def oembed_link(figure: PublishedFigure, site_url: str) -> str:
     """What a page says in its head, so that others find the record.
 
     The blank in ``rel`` means nothing to HTML and hides the link from Material, which would ask the address, complete
@@ -136,7 +136,7 @@ def oembed_link(figure: Publication, site_url: str) -> str:
     return f'<link rel="alternate " type="application/json+oembed" href="{href}" title="{title}">'
 
 
-def oembed_record(figure: Publication, site_url: str) -> str:
+def oembed_record(figure: PublishedFigure, site_url: str) -> str:
     """The record (https://oembed.com, version 1.0) as JSON."""
     return json_text(
         {
@@ -158,7 +158,7 @@ def oembed_record(figure: Publication, site_url: str) -> str:
 # ---- snippets ------------------------------------------------------------------------------------------
 
 
-def snippets(figure: Publication, site_url: str) -> list[Snippet]:
+def snippets(figure: PublishedFigure, site_url: str) -> list[Snippet]:
     """Everything that can be pasted into another page to show the figure there."""
     address = {kind: site_url + figure.address(kind) for kind in figure.files}
     page, alt = site_url + figure.folder, html.escape(figure.description)
@@ -185,7 +185,7 @@ def snippets(figure: Publication, site_url: str) -> list[Snippet]:
     ]
 
 
-def _frame(figure: Publication, site_url: str, query: str = "") -> str:
+def _frame(figure: PublishedFigure, site_url: str, query: str = "") -> str:
     source = html.escape(f"{site_url}{figure.folder}{query}")
     return (
         f'<iframe src="{source}" title="{html.escape(figure.title)}" width="100%" height="{_frame_height(figure)}"'
@@ -193,11 +193,11 @@ def _frame(figure: Publication, site_url: str, query: str = "") -> str:
     )
 
 
-def _frame_height(figure: Publication) -> int:
+def _frame_height(figure: PublishedFigure) -> int:
     return figure.height + _FRAME_EXTRA
 
 
-def snippets_html(figure: Publication, site_url: str, relative_page: str) -> str:
+def snippets_html(figure: PublishedFigure, site_url: str, relative_page: str) -> str:
     """The snippets of one figure on one line; Material gives each a copy button.
 
     Args:

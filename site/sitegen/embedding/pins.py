@@ -23,7 +23,7 @@ from typing import Any
 
 from bench.records.rows import PUBLISHED
 from sitegen.figures import FIGURES
-from sitegen.figures.publication import PINNED_FOLDER, Parameter, Publication, TableBehind
+from sitegen.figures.publication import PINNED_FOLDER, Parameter, PublishedFigure, TableBehind
 from sitegen.figures.render import render_figure
 from sitegen.rows.results import Results, load_results
 from sitegen.text.errors import SiteError
@@ -35,7 +35,7 @@ RECORD = "pin.json"
 HASH_LENGTH = 16  # hexadecimal digits: 64 bits, and nobody gains by a collision
 
 
-def pin_figure(root: Path, results: Path, name: str) -> Publication:
+def pin_figure(root: Path, results: Path, name: str) -> PublishedFigure:
     """Keep today's state of a figure, drawn from published rows alone; keeping the same state again changes nothing.
 
     Args:
@@ -70,7 +70,7 @@ def pin_figure(root: Path, results: Path, name: str) -> Publication:
     return _read_pin(folder)
 
 
-def read_pins(root: Path) -> dict[str, Publication]:
+def read_pins(root: Path) -> dict[str, PublishedFigure]:
     """The pinned figures of a checkout by hash.
 
     Raises:
@@ -87,7 +87,7 @@ def _published(results: Results) -> Results:
     return Results(*(table[table["origin"] == PUBLISHED] for table in tables))
 
 
-def _record(figure: Publication, content: dict[str, bytes], runs: list[str]) -> dict[str, Any]:
+def _record(figure: PublishedFigure, content: dict[str, bytes], runs: list[str]) -> dict[str, Any]:
     return {
         "name": figure.name,
         "title": figure.title,
@@ -106,7 +106,7 @@ def _record(figure: Publication, content: dict[str, bytes], runs: list[str]) -> 
     }
 
 
-def _read_pin(folder: Path) -> Publication:
+def _read_pin(folder: Path) -> PublishedFigure:
     def refuse(file: str) -> SiteError:
         return SiteError(
             f"{THEME.as_posix()}/{PINNED_FOLDER}{folder.name}/{file} is missing or not what was pinned",
@@ -123,7 +123,7 @@ def _read_pin(folder: Path) -> Publication:
         path = folder / file["name"]
         if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != file["sha256"]:
             raise refuse(file["name"])
-    return Publication(
+    return PublishedFigure(
         name=record["name"],
         title=record["title"],
         summary=record["summary"],

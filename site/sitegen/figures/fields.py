@@ -14,7 +14,7 @@ import altair as alt
 import pandas as pd
 
 
-class Shown(Flag):
+class ShownIn(Flag):
     """Where a reader meets a field, besides the downloads."""
 
     NOWHERE = 0
@@ -23,7 +23,7 @@ class Shown(Flag):
     TABLE = auto()
 
 
-NOWHERE, POINT, CROSS, TABLE = Shown.NOWHERE, Shown.POINT, Shown.CROSS, Shown.TABLE
+NOWHERE, POINT, CROSS, TABLE = ShownIn.NOWHERE, ShownIn.POINT, ShownIn.CROSS, ShownIn.TABLE
 
 
 def text(value: object) -> str:
@@ -54,7 +54,7 @@ class Field:
 
     name: str
     title: str = ""
-    shown: Shown = NOWHERE
+    shown: ShownIn = NOWHERE
     write: Callable[[Any], str] = text
     missing: str = ""
     type: str = "N"
@@ -115,7 +115,7 @@ def with_fields(rows: pd.DataFrame, fields: Iterable[Field]) -> pd.DataFrame:
     return rows.reindex(columns=[field.name for field in fields])
 
 
-def tooltip(fields: Iterable[Field], shown: Shown = POINT, **titles: str) -> list[alt.Tooltip]:
+def tooltip(fields: Iterable[Field], shown: ShownIn = POINT, **titles: str) -> list[alt.Tooltip]:
     """The lines of a tooltip.
 
     Args:
@@ -153,7 +153,7 @@ ORIGIN = (EVIDENCE, MACHINE, COMMAND, MEASURED_ON)
 FULL_ORIGIN = (EVIDENCE, MACHINE, _IN_TABLE, MEASURED_ON)
 
 
-def cell_origin(code: Shown) -> tuple[Field, ...]:
+def cell_origin(code: ShownIn) -> tuple[Field, ...]:
     """How a cell of the bench was measured or failed, as ``sitegen.rows.results`` words it; ``code`` is long."""
     origin = (STATUS, REASON, EVIDENCE, Field("code", "code", code), MACHINE, PROTOCOL, _IN_TABLE)
     return (*origin, Field("verdict"), MEASURED_ON)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sitegen.figures import Figure
-from sitegen.figures.publication import DOWNLOADS, Publication
+from sitegen.figures.publication import DOWNLOADS, PublishedFigure
 from sitegen.text.escape import html_attribute, html_block
 from sitegen.text.markup import nothing_yet
 
 
-def figure_html(figure: Publication, relative: Callable[[str], str]) -> str:
+def figure_html(figure: PublishedFigure, relative: Callable[[str], str]) -> str:
     """The figure as HTML.
 
     Args:
@@ -30,7 +30,7 @@ def figure_html(figure: Publication, relative: Callable[[str], str]) -> str:
 
 
 def chart_html(
-    figure: Publication, relative: Callable[[str], str], schemes: tuple[str, ...] = ("light", "dark")
+    figure: PublishedFigure, relative: Callable[[str], str], schemes: tuple[str, ...] = ("light", "dark")
 ) -> str:
     """The place of the live chart, with a picture in it for each colour scheme."""
     size, alt = f'width="{figure.width}" height="{figure.height}"', html_attribute(figure.description)
@@ -46,7 +46,7 @@ def chart_html(
     )
 
 
-def table_html(figure: Publication) -> str:
+def table_html(figure: PublishedFigure) -> str:
     """The rows behind the figure, folded away."""
     return f"<details><summary>The rows behind this figure</summary>{figure.table.html(figure.title)}</details>"
 
@@ -60,13 +60,13 @@ def empty_figure_html(figure: Figure) -> str:
     )
 
 
-def _downloads(figure: Publication, relative: Callable[[str], str]) -> str:
+def _downloads(figure: PublishedFigure, relative: Callable[[str], str]) -> str:
     return " · ".join(
         f'<a href="{_file(figure, kind, relative)}" download="tinygpt-{figure.files[kind]}">{label}</a>'
         for kind, label in DOWNLOADS
     )
 
 
-def _file(figure: Publication, kind: str, relative: Callable[[str], str]) -> str:
+def _file(figure: PublishedFigure, kind: str, relative: Callable[[str], str]) -> str:
     """A file's address, with a version that changes when the figure does; a pinned one never does."""
     return relative(figure.address(kind)) + ("" if figure.pinned else f"?v={figure.version}")

@@ -52,7 +52,7 @@ class TableBehind:
 
 
 @dataclass(frozen=True)
-class Publication:
+class PublishedFigure:
     """A figure's published files and the words that go with them.
 
     Attributes:

@@ -30,7 +30,7 @@ from altair.utils.schemapi import debug_mode
 from sitegen.figures import Figure
 from sitegen.figures.axes import HEIGHT
 from sitegen.figures.fields import TABLE, Field, is_missing
-from sitegen.figures.publication import LIVE_FOLDER, Parameter, Publication, TableBehind
+from sitegen.figures.publication import LIVE_FOLDER, Parameter, PublishedFigure, TableBehind
 from sitegen.rows.results import records
 from sitegen.text.errors import SiteError
 from sitegen.text.escape import json_text, one_line
@@ -51,7 +51,7 @@ _DIGITS = 5  # of a number in a specification: finer than a pixel; the tables fo
 
 def render_figure(
     figure: Figure, rows: pd.DataFrame, folder: Path, cache: Path, address: str = ""
-) -> Publication | None:
+) -> PublishedFigure | None:
     """Write a figure's files.
 
     Args:
@@ -91,7 +91,7 @@ def render_figure(
         (folder / f"{figure.name}.{kind}").write_bytes(data)
         digest.update(data)
     width, height = _svg_size(svg.decode())
-    return Publication(
+    return PublishedFigure(
         name=figure.name,
         title=figure.title,
         summary=figure.summary,

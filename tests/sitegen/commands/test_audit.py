@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sitegen.commands import audit
-from sitegen.commands.audit import EVERY_PAGE, PERFORMANCE, Finding, audit_site, goals_of
+from sitegen.commands.audit import EVERY_PAGE, PERFORMANCE, AuditLine, audit_site, goals_of
 from sitegen.commands.chromium import find_chromium
 from sitegen.text.errors import SiteError
 from tests import ROOT
@@ -64,7 +64,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def missed(findings: list[Finding]) -> list[str]:
+def missed(findings: list[AuditLine]) -> list[str]:
     return [finding.text for finding in findings if finding.missed]
 
 

@@ -13,7 +13,7 @@ from sitegen.build.site import BuiltSite
 from sitegen.embedding.embed_command import figure_list, figure_snippets
 from sitegen.embedding.embed_pages import CONTENT_POLICY, oembed_file, oembed_record, snippets
 from sitegen.figures import FIGURES
-from sitegen.figures.publication import Publication
+from sitegen.figures.publication import PublishedFigure
 from sitegen.figures.render import _parameters, render_figure
 from sitegen.rows.results import load_results
 from sitegen.text.errors import SiteError
@@ -26,7 +26,7 @@ URL = "https://example.org/tinygpt/"
 
 
 @pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> Publication:
+def published(tmp_path_factory: pytest.TempPathFactory) -> PublishedFigure:
     """The speedup figure over hostile results."""
     folder = tmp_path_factory.mktemp("embeds")
     figure = FIGURES["speedup"]
@@ -86,7 +86,7 @@ def test_a_figure_alone_leads_to_the_page_that_explains_it(built: BuiltSite) -> 
 # ---- oEmbed and snippets ---------------------------------------------------------------------------------
 
 
-def test_an_oembed_record_is_safe_anywhere_and_shows_the_frame(published: Publication) -> None:
+def test_an_oembed_record_is_safe_anywhere_and_shows_the_frame(published: PublishedFigure) -> None:
     text = oembed_record(published, URL)
     assert not set("<>&") & set(text)
     record = json.loads(text)
@@ -101,7 +101,7 @@ def test_an_oembed_record_is_safe_anywhere_and_shows_the_frame(published: Public
     }  # fmt: skip
 
 
-def test_snippets_hold_no_markup_but_their_own(published: Publication) -> None:
+def test_snippets_hold_no_markup_but_their_own(published: PublishedFigure) -> None:
     texts = {snippet.label: snippet.text for snippet in snippets(published, URL)}
     tags = [tag for text in texts.values() for tag, _ in Tags(text).found]
     assert set(tags) == {"iframe", "script", "a", "picture", "source", "img"}
@@ -116,13 +116,13 @@ def test_snippets_hold_no_markup_but_their_own(published: Publication) -> None:
     assert "&baseline=python" in source
 
 
-def test_every_file_of_a_figure_is_offered(published: Publication) -> None:
+def test_every_file_of_a_figure_is_offered(published: PublishedFigure) -> None:
     text = html.unescape("\n".join(snippet.text for snippet in snippets(published, URL)))
     for kind in published.files:
         assert URL + published.address(kind) in text, kind
 
 
-def test_menus_are_known_by_name_and_other_inputs_are_refused(published: Publication) -> None:
+def test_menus_are_known_by_name_and_other_inputs_are_refused(published: PublishedFigure) -> None:
     baseline = next(parameter for parameter in published.parameters if parameter.name == "baseline")
     assert baseline.initial == "python"
     assert {"python", "numpy", "vectorized"} <= set(baseline.options)

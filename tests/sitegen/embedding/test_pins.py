@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sitegen.embedding.pins import RECORD, pin_figure, read_pins
-from sitegen.figures.publication import Publication
+from sitegen.figures.publication import PublishedFigure
 from sitegen.text.errors import SiteError
 from sitegen.text.site_folders import THEME
 from tests import ROOT
@@ -20,11 +20,11 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def pin(root: Path) -> Publication:
+def pin(root: Path) -> PublishedFigure:
     return pin_figure(root, root / "results", "step_time")
 
 
-def content(root: Path, pinned: Publication) -> dict[str, bytes]:
+def content(root: Path, pinned: PublishedFigure) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (root / THEME / pinned.folder).iterdir()}
 
 
