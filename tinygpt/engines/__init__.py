@@ -78,6 +78,7 @@ ENGINES = {
         extra="jax",
     ),
 }
+"""Name → how to make the engine."""
 
 DEFAULT_ENGINE = "vectorized"
 # Engines that run in every installation.
