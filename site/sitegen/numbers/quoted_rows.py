@@ -15,12 +15,14 @@ from bench.arms.devices import on_accelerator
 from bench.records.rows import Scope
 from bench.statistics.cells import CellSummary
 from bench.statistics.chosen_runs import quoted_origin
+from bench.statistics.cost_model import CostModel
 from bench.statistics.kernel_shares import PartShare, part_shares
 from bench.statistics.peer_ratios import PeerRatio
 from bench.statistics.ratios import Speedup
 from bench.statistics.training_parts import TrainingRun
 from sitegen.rows.accelerators import Quoted, quoted
 from sitegen.rows.cells import cell_frame, primary_cells, published_else_local, shown_cells
+from sitegen.rows.projections import cost_models
 from sitegen.rows.ratios import shown_pairs
 from sitegen.rows.results import Results
 from sitegen.rows.training import training_runs
@@ -40,6 +42,11 @@ class Facts:
     def cells(self) -> pd.DataFrame:
         """Cells of the quoted scope, measured and failed."""
         return primary_cells(cell_frame(self.results))
+
+    @cached_property
+    def cost_models(self) -> dict[str, CostModel]:
+        """Engine → the cost model of its measured cells in the quoted scope."""
+        return cost_models(self.cells)
 
     @cached_property
     def measured(self) -> dict[tuple[str, str], CellSummary]:

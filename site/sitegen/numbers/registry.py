@@ -36,7 +36,6 @@ from sitegen.rows.accelerators import COMMAND as ACCELERATOR_COMMAND
 from sitegen.rows.cells import code_text, evidence_text
 from sitegen.rows.machines import machine_label
 from sitegen.rows.peers import BEST_TORCH, GENERATION_COMMAND, TRAINING_COMMAND, evidence, find
-from sitegen.rows.projections import cost_models
 from sitegen.rows.ratios import interval_text
 from sitegen.text import quantities
 from sitegen.text.errors import SiteError
@@ -134,23 +133,15 @@ def _presets_measured(facts: Facts, engine: str) -> Answer:
     return f"{count} of {len(PRESETS)}", f"presets at which {engine} was measured", facts.runs_of(engine)
 
 
-def _cost_error(name: str) -> Callable[..., Answer]:
-    def resolve(facts: Facts, engine: str) -> Answer:
-        model = cost_models(facts.cells).get(engine)
+def _model(write: Callable[..., str], source: str) -> Callable[..., Answer]:
+    """An answer of an engine's cost model: ``write`` takes the model and what else the name says."""
+
+    def resolve(facts: Facts, engine: str, *rest: str) -> Answer:
+        model = facts.cost_models.get(engine)
         if model is None:
             return None
-        source = f"{engine}: each of {len(model.measured)} measured presets left out, cost model {model.id}"
-        return quantities.percent(getattr(model, name)), source, facts.runs_of(engine)
-
-    return resolve
-
-
-def _cost(write: Callable[[CostModel], str]) -> Callable[..., Answer]:
-    def resolve(facts: Facts, engine: str) -> Answer:
-        model = cost_models(facts.cells).get(engine)
-        if model is None:
-            return None
-        return write(model), f"{engine}: fitted by cost model {model.id}", facts.runs_of(engine)
+        words = source.format(engine=" at ".join((engine, *rest)), count=len(model.measured), id=model.id)
+        return write(model, *rest), words, facts.runs_of(engine)
 
     return resolve
 
@@ -160,16 +151,17 @@ def _fitted_rate(model: CostModel) -> str:
     return quantities.gflops(1 / model.seconds_per_flop) if model.seconds_per_flop else "a rate that it cannot tell"
 
 
-def _cost_share(term: str) -> Callable[..., Answer]:
-    def resolve(facts: Facts, engine: str, preset: str) -> Answer:
-        model = cost_models(facts.cells).get(engine)
-        if model is None:
-            return None
-        source = f"{engine} at {preset}: its part of a step by cost model {model.id}, not measured by itself"
+def _share_of(term: str) -> Callable[[CostModel, str], str]:
+    def write(model: CostModel, preset: str) -> str:
         terms = model.terms(preset)
-        return quantities.percent(terms[term] / sum(terms.values())), source, facts.runs_of(engine)
+        return quantities.percent(terms[term] / sum(terms.values()))
 
-    return resolve
+    return write
+
+
+_LEFT_OUT = "{engine}: each of {count} measured presets left out, cost model {id}"
+_BY_MODEL = "{engine}: fitted by cost model {id}"
+_PART = "{engine}: its part of a step by cost model {id}, not measured by itself"
 
 
 def _part_share(facts: Facts, part: str, preset: str) -> Answer:
@@ -277,13 +269,13 @@ PATTERNS = MappingProxyType(
         "count.cells": Pattern(_count_cells),
         "count.failed": Pattern(_count_failed),
         "count.machines": Pattern(_count_machines),
-        "cost.error.ENGINE": Pattern(_cost_error("largest_error"), _FITTED),
-        "cost.median.ENGINE": Pattern(_cost_error("median_error"), _FITTED),
-        "cost.overhead.ENGINE": Pattern(_cost(lambda model: quantities.duration(model.overhead)), _FITTED),
-        "cost.rate.ENGINE": Pattern(_cost(_fitted_rate), _FITTED),
-        "cost.calls.ENGINE.PRESET": Pattern(_cost_share("calls"), _FITTED),
-        "cost.products.ENGINE.PRESET": Pattern(_cost_share("flops"), _FITTED),
-        "cost.traffic.ENGINE.PRESET": Pattern(_cost_share("bytes"), _FITTED),
+        "cost.error.ENGINE": Pattern(_model(lambda model: quantities.percent(model.largest_error), _LEFT_OUT), _FITTED),
+        "cost.median.ENGINE": Pattern(_model(lambda model: quantities.percent(model.median_error), _LEFT_OUT), _FITTED),
+        "cost.overhead.ENGINE": Pattern(_model(lambda model: quantities.duration(model.overhead), _BY_MODEL), _FITTED),
+        "cost.rate.ENGINE": Pattern(_model(_fitted_rate, _BY_MODEL), _FITTED),
+        "cost.calls.ENGINE.PRESET": Pattern(_model(_share_of("calls"), _PART), _FITTED),
+        "cost.products.ENGINE.PRESET": Pattern(_model(_share_of("flops"), _PART), _FITTED),
+        "cost.traffic.ENGINE.PRESET": Pattern(_model(_share_of("bytes"), _PART), _FITTED),
         "breakdown.PART.PRESET": Pattern(_part_share, "invoke bench --kernels --presets {PRESET}"),
         **{f"accelerator.{name}": _of_accelerator(name) for name in ACCELERATOR_ANSWERS},
         "accelerator.loss.CORPUS.PRESET": Pattern(_best_loss, _TRAINS_THERE),

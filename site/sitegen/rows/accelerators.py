@@ -31,7 +31,7 @@ from bench.statistics.accelerator_ratios import (
 )
 from bench.statistics.chosen_runs import chosen_cells, counts
 from bench.statistics.ratios import Speedup
-from sitegen.rows.cells import CELL_COLUMNS, cell_frame, cells_in_words, primary_cells
+from sitegen.rows.cells import cell_frame, cells_in_words, primary_cells
 from sitegen.rows.machines import accelerator_name, machine_label
 from sitegen.rows.ratios import interval_text
 from sitegen.rows.results import TRAINING_KINDS, Results, records
@@ -42,7 +42,6 @@ from tinygpt.presets import PRESETS
 
 COMMAND = "invoke accelerator --out rows && invoke results merge --dirs rows"
 ON_ACCELERATOR, ON_PROCESSOR = "accelerator", "processor"
-LINE_COLUMNS = (*CELL_COLUMNS, "device", "line")
 
 _KINDS: tuple[Kind, ...] = ("bench", "peer")
 
@@ -74,16 +73,16 @@ def accelerator_lines(results: Results) -> pd.DataFrame:
     """Cells of accelerators, and the processor's that stand beside them, each with its line.
 
     Returns:
-        columns ``LINE_COLUMNS``; no row where no accelerator was measured.
+        columns ``CELL_COLUMNS``, ``device`` and ``line``; no row where no accelerator was measured.
     """
     cells = accelerator_cells(results)
     if cells.empty:
-        return pd.DataFrame(columns=[*LINE_COLUMNS])
+        return cells.assign(device="", line="")
     parts = [cells.assign(device=ON_ACCELERATOR, line=_lines_of(cells))]
     beside = _beside(primary_cells(cell_frame(results, TRAINING_KINDS)))
     if len(beside):
         parts.append(beside.assign(device=ON_PROCESSOR))
-    return pd.concat(parts, ignore_index=True)[[*LINE_COLUMNS]]
+    return pd.concat(parts, ignore_index=True)
 
 
 def _lines_of(cells: pd.DataFrame) -> pd.Series:
@@ -110,7 +109,7 @@ class Quoted:
 
     Attributes:
         accelerator: its name; empty where none was measured.
-        lines: measured cells of both, columns ``LINE_COLUMNS``.
+        lines: measured cells of both, of :func:`accelerator_lines`.
         pairs: our fastest variant beside the fastest PyTorch (``bench.statistics.accelerator_ratios.torch_pairs``).
         several: several devices over one, of any machine (``bench.statistics.accelerator_ratios.scaling``).
     """

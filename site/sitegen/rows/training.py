@@ -12,11 +12,6 @@ from sitegen.rows.results import Results
 from sitegen.text import quantities
 from sitegen.text.escape import one_line
 
-LOSS_COLUMNS = (
-    "run", "series", "variant", "preset", "corpus", "step", "minutes", "loss", "averaged", "status", "machine",
-    "command", "measured_on",
-)  # fmt: skip
-
 POINTS_PER_RUN = 40
 
 # Suites of training runs that have a figure of their own, and say nothing about what a preset comes to.
@@ -36,7 +31,8 @@ def loss_frame(results: Results, max_runs: int) -> pd.DataFrame:
     Training loss is averaged over consecutive steps so that a run has at most ``POINTS_PER_RUN`` points.
 
     Returns:
-        columns ``LOSS_COLUMNS``; time in minutes since the run's first step.
+        of each run points of the series ``training`` and ``held out``, its words beside each; time in minutes since the
+        run's first step. No column without a run.
     """
     parts = []
     _, all_steps = joined_training(results.runs, results.steps)
@@ -56,7 +52,7 @@ def loss_frame(results: Results, max_runs: int) -> pd.DataFrame:
                 **origin_words(run),
             )
         )
-    return _distinct_labels(parts)[[*LOSS_COLUMNS]] if parts else pd.DataFrame(columns=[*LOSS_COLUMNS])
+    return _distinct_labels(parts) if parts else pd.DataFrame()
 
 
 def _training_points(steps: pd.DataFrame) -> pd.DataFrame:
