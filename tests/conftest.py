@@ -5,8 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from invoke.main import program
+
+from tests import ROOT
 
 # Test processes run side by side, one a core. With a thread a core in each of them, BLAS spends more than half of the
 # suite's processor time waiting for threads that do not run. Here, because NumPy reads it when it is imported.
@@ -41,6 +48,26 @@ def own_cache(tmp_path_factory):
     patch.setenv("TINYGPT_CACHE", str(tmp_path_factory.mktemp("cache")))
     yield
     patch.undo()
+
+
+Typed = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Typed:
+    """Run a command in an empty folder and in this process, which spares each the start of an interpreter."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        monkeypatch.setattr(sys, "argv", ["invoke", "--search-root", str(ROOT), *words])
+        code = 0
+        try:
+            program.run()
+        except SystemExit as ended:
+            code = ended.code or 0
+        return subprocess.CompletedProcess(words, code, *capfd.readouterr())
+
+    return run
 
 
 @pytest.fixture

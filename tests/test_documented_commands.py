@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import ast
-import os
 import re
 import shlex
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +12,7 @@ import pytest
 
 from sitegen.commands.program import namespace
 from tests import ROOT
+from tests.conftest import Typed
 from tinygpt.terminal.program import read_words
 
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
@@ -99,7 +97,7 @@ def test_every_command_in_a_message_is_one_that_invoke_understands() -> None:
     assert {"train", "sample", "bench", "site", "gallery"} <= seen
 
 
-def test_the_commands_of_the_quickstart_run(tmp_path: Path) -> None:
+def test_the_commands_of_the_quickstart_run(tmp_path: Path, typed: Typed) -> None:
     ran = []
     for arguments in commands((ROOT / "docs/quickstart.md").read_text(encoding="utf-8")):
         task = understood(arguments)
@@ -107,11 +105,7 @@ def test_the_commands_of_the_quickstart_run(tmp_path: Path) -> None:
             continue
         befores = ["", *arguments[:-1]]
         small = [SMALLER.get(before, {}).get(word, word) for before, word in zip(befores, arguments, strict=True)]
-        done = subprocess.run(
-            [sys.executable, "-m", "invoke", "--search-root", str(ROOT), *small, *OFFLINE.get(task, [])],
-            cwd=tmp_path, env=os.environ | {"TINYGPT_CACHE": str(tmp_path / "cache")}, capture_output=True, text=True,
-            timeout=240, check=False,
-        )  # fmt: skip
+        done = typed(*small, *OFFLINE.get(task, []))
         assert done.returncode == 0, f"{arguments}: {done.stdout}{done.stderr}"
         ran.append(task)
     assert set(ran) == {"train", "sample", "bench", "results"}

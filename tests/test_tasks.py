@@ -6,7 +6,6 @@ import subprocess
 import sys
 
 import pytest
-from invoke.main import program
 
 from sitegen.commands.program import main, namespace
 from tests import ROOT
@@ -16,18 +15,6 @@ from tinygpt.data import Tokenizer
 from tinygpt.generation.sampling import SamplingSettings
 from tinygpt.params import initial_parameters
 from tinygpt.terminal.samples import print_sample
-
-
-def invoke(*arguments, cwd=ROOT, **environment):
-    return subprocess.run(
-        [sys.executable, "-m", "invoke", "--search-root", str(ROOT), *arguments],
-        cwd=cwd,
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
 
 
 @pytest.fixture(scope="module")
@@ -110,46 +97,41 @@ BAD_INPUT = {
 
 
 @pytest.mark.parametrize("case", BAD_INPUT)
-def test_bad_input_gets_one_clear_line(case, tmp_path, monkeypatch, capfd):
-    """In this process, which spares each case the start of an interpreter; further below are real ones."""
+def test_bad_input_gets_one_clear_line(case, typed, tmp_path):
     arguments, expected = BAD_INPUT[case]
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["invoke", "--search-root", str(ROOT), *arguments])
-    with pytest.raises(SystemExit) as ended:
-        program.run()
-    said, complaint = capfd.readouterr()
-    assert ended.value.code not in (0, 1), complaint
-    lines = complaint.strip().splitlines()
-    assert len(lines) == 1, complaint
+    done = typed(*arguments)
+    assert done.returncode not in (0, 1), done.stderr
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
     assert lines[0].startswith("error: ")
-    assert said == ""
+    assert done.stdout == ""
     for words in expected:
         assert words in lines[0]
     assert not list(tmp_path.iterdir()), "a refused command leaves nothing behind"
 
 
-def test_a_prompt_longer_than_the_context_is_refused_when_sampling(checkpoint):
-    done = invoke("sample", "--checkpoint", str(checkpoint), "--prompt", "y" * 17)
+def test_a_prompt_longer_than_the_context_is_refused_when_sampling(checkpoint, typed):
+    done = typed("sample", "--checkpoint", str(checkpoint), "--prompt", "y" * 17)
     assert done.returncode == 2
     assert "17" in done.stderr
     assert "16" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-def test_a_truncated_checkpoint_is_refused(checkpoint, tmp_path):
+def test_a_truncated_checkpoint_is_refused(checkpoint, typed, tmp_path):
     for file in checkpoint.iterdir():
         data = file.read_bytes()
         (tmp_path / file.name).write_bytes(data[: len(data) // 2] if file.suffix == ".safetensors" else data)
-    done = invoke("sample", "--checkpoint", str(tmp_path))
+    done = typed("sample", "--checkpoint", str(tmp_path))
     assert done.returncode == 2
     assert "model.safetensors" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-def test_a_results_file_that_is_not_parquet_is_named(tmp_path):
+def test_a_results_file_that_is_not_parquet_is_named(typed, tmp_path):
     (tmp_path / "results" / "local").mkdir(parents=True)
     (tmp_path / "results" / "local" / "runs-mine.parquet").write_text("not Parquet")
-    done = invoke("results", "show", cwd=tmp_path)
+    done = typed("results", "show")
     assert done.returncode == 2
     assert "runs-mine.parquet" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
@@ -161,23 +143,24 @@ def test_bytes_of_the_command_line_that_are_not_text_reach_the_model(checkpoint)
     settings = SamplingSettings(40, 0.9, None, 3)
     print_sample(load_checkpoint(checkpoint), prompt, settings, out=expected, info=io.StringIO())
     options = ["--checkpoint", str(checkpoint), "--tokens", "40", "--temperature", "0.9", "--seed", "3"]
-    done = invoke("sample", "--prompt", prompt, *options)
+    command = [sys.executable, "-m", "invoke", "--search-root", str(ROOT), "sample", "--prompt", prompt, *options]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.stdout == expected.getvalue(), done.stderr
 
 
-def test_sample_streams_text_and_ends_with_its_speed(checkpoint):
-    done = invoke("sample", "--checkpoint", str(checkpoint), "--prompt", "To be", "--tokens", "40", "--seed", "3")
+def test_sample_streams_text_and_ends_with_its_speed(checkpoint, typed):
+    done = typed("sample", "--checkpoint", str(checkpoint), "--prompt", "To be", "--tokens", "40", "--seed", "3")
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("To be")
     assert "tokens/s" in done.stderr
     assert "first token" in done.stderr
-    again = invoke("sample", "--checkpoint", str(checkpoint), "--prompt", "To be", "--tokens", "40", "--seed", "3")
+    again = typed("sample", "--checkpoint", str(checkpoint), "--prompt", "To be", "--tokens", "40", "--seed", "3")
     assert again.stdout == done.stdout
 
 
-def test_several_prompts_and_a_count_are_written_together(checkpoint):
+def test_several_prompts_and_a_count_are_written_together(checkpoint, typed):
     options = ["--checkpoint", str(checkpoint), "--tokens", "10", "--seed", "3", "--count", "2"]
-    done = invoke("sample", "--prompt", "To be", "--prompt", "or", *options)
+    done = typed("sample", "--prompt", "To be", "--prompt", "or", *options)
     assert done.returncode == 0, done.stderr
     starts = [
         "--- 1 of 4, seed 3\nTo be",
@@ -190,28 +173,28 @@ def test_several_prompts_and_a_count_are_written_together(checkpoint):
     assert "40 tokens in 4 texts" in done.stderr
 
 
-def test_train_then_resume(tmp_path):
+def test_train_then_resume(typed, tmp_path):
     run = ["train", "--preset", "tiny", "--corpus", "stories", "--steps", "4", "--out", str(tmp_path / "run")]
-    done = invoke(*run)
+    done = typed(*run)
     assert done.returncode == 0, done.stderr
     assert {"config.json", "model.safetensors"} <= {file.name for file in (tmp_path / "run").iterdir()}
-    refused = invoke(*run)
+    refused = typed(*run)
     assert refused.returncode == 2
     assert "--resume" in refused.stderr
     longer = [*run[:6], "8", *run[7:], "--resume"]
-    assert invoke(*longer).returncode == 0
+    assert typed(*longer).returncode == 0
 
 
-def test_another_projects_folder_is_not_taken_for_the_checkout(tmp_path):
+def test_another_projects_folder_is_not_taken_for_the_checkout(typed, tmp_path):
     (tmp_path / "mkdocs.yml").write_text("site_name: somebody else's\n")
-    done = invoke("site", cwd=tmp_path)
+    done = typed("site")
     assert done.returncode == 2
     assert "no TinyGPT checkout" in done.stderr
     assert [file.name for file in tmp_path.iterdir()] == ["mkdocs.yml"]
 
 
-def test_every_task_says_what_it_is():
-    listing = invoke("--list")
+def test_every_task_says_what_it_is(typed):
+    listing = typed("--list")
     assert listing.returncode == 0
     for name in ("train", "sample", "bench", "compare", "results", "site", "serve", "demo", "test", "parity"):
         line = next(line for line in listing.stdout.splitlines() if line.split()[:1] == [name])
@@ -240,9 +223,10 @@ def test_defaults_are_those_of_what_receives_them():
     assert SweepOptions.rates == DEFAULT_RATES
 
 
-def test_help_after_a_task_and_before_it_is_the_same():
-    assert invoke("train", "--steps", "3", "--help").stdout == invoke("--help", "train").stdout
-    assert "--start-from=STRING" in invoke("--help", "train").stdout
+def test_help_after_a_task_and_before_it_is_the_same(typed):
+    before = typed("--help", "train").stdout
+    assert typed("train", "--steps", "3", "--help").stdout == before
+    assert "--start-from=STRING" in before
 
 
 EXTRAS = (
@@ -305,6 +289,6 @@ def test_the_package_offers_the_same_tasks_whatever_tasks_py_is_near(tmp_path):
     }
 
 
-def test_the_shell_completes_options():
-    done = invoke("--complete", "--", "invoke", "train", "--st")
+def test_the_shell_completes_options(typed):
+    done = typed("--complete", "--", "invoke", "train", "--st")
     assert {"--steps", "--start-from"} <= {*done.stdout.split()}, done.stderr

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bench.terminal.train_command import TrainOptions, train
-from tests.test_tasks import invoke
+from tests.conftest import Typed
 from tinygpt.checkpoints.checkpoint import load_checkpoint
 from tinygpt.config import TrainConfig
 from tinygpt.corpora import load_corpus
@@ -89,26 +89,26 @@ def test_what_is_typed_wins_and_is_named(texts: Path, option: str, capsys: pytes
     assert named or hasattr(TrainConfig(1), field) or field in ("recipe", "schedule", "corpus_file", "prompt")
 
 
-def test_nothing_to_resume_is_said_and_auto_resume_starts(texts: Path) -> None:
+def test_nothing_to_resume_is_said_and_auto_resume_starts(texts: Path, typed: Typed) -> None:
     with pytest.raises(CheckpointError, match=r"run is no folder.*--auto-resume"):
         read(out="run", resume=True)
     command = ["train", "--preset", "tiny", "--engine", "numpy", "--corpus", "file:plain.txt", "--out", "run"]
     command += ["--auto-resume", "--steps"]
     for steps in ("2", "2", "4"):
-        done = invoke(*command, steps, cwd=texts)
+        done = typed(*command, steps)
         assert done.returncode == 0, done.stderr
         training = load_checkpoint("run").training
         assert training is not None and training.step == int(steps)
-    done = invoke(*command, "3", cwd=texts)
+    done = typed(*command, "3")
     assert done.returncode == 2
     assert "run is at step 4, and --steps asks for 3; allowed: 4 or more" in done.stderr
 
 
-def test_the_printed_command_is_enough(texts: Path) -> None:
-    typed = ["--preset", "tiny", "--engine", "numpy", "--corpus", "file:plain.txt", "--keep", "5", "--patience", "7"]
-    assert invoke("train", *typed, "--out", "my run", "--steps", "6", cwd=texts).returncode == 0
+def test_the_printed_command_is_enough(texts: Path, typed: Typed) -> None:
+    options = ["--preset", "tiny", "--engine", "numpy", "--corpus", "file:plain.txt", "--keep", "5", "--patience", "7"]
+    assert typed("train", *options, "--out", "my run", "--steps", "6").returncode == 0
     before = sorted(Path("my run/checkpoints").iterdir())
-    done = invoke("train", "--resume", "--out", "my run", cwd=texts)
+    done = typed("train", "--resume", "--out", "my run")
     assert done.returncode == 0 and "finished step 6 of 6" in done.stdout
     assert sorted(Path("my run/checkpoints").iterdir()) == before
     training = load_checkpoint("my run").training

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests import ROOT
+from tests.conftest import Typed
 from tinygpt.checkpoints.checkpoint import load_checkpoint
 from tinygpt.runs.status import STATUS, read_status
 
@@ -19,7 +20,22 @@ TRAIN = (
     "--steps", "60",
     "--out", "runs/run",
 )  # fmt: skip
+BRIEFLY = [word.replace("60", "2") for word in TRAIN]
 ESCAPE, REVERSED = "\x1b[31m\x1b]0;title\x07", "\u202e"
+
+
+# Several commands in one process, whose start takes longer than most of them.
+END = "\n---- end of a command ----\n"
+ONE_AFTER_THE_OTHER = f"""
+import json, os, sys
+from contextlib import suppress
+from sitegen.commands.program import main
+for words in json.load(sys.stdin):
+    with suppress(SystemExit):
+        main(["tinygpt", *words])
+    sys.stdout.flush()
+    os.write(1, {END.encode()})
+"""
 
 
 @pytest.fixture
@@ -28,14 +44,17 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def start(folder: Path, *words: str, **options: object) -> subprocess.Popen[bytes]:
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "site")))}
-    environment |= options.pop("env", {})  # type: ignore[arg-type]
-    return subprocess.Popen([sys.executable, "-m", "tinygpt", *words], cwd=folder, env=environment, **options)  # type: ignore[call-overload, no-any-return]
+def environment(**changes: str) -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "site")))} | changes
 
 
-def run(folder: Path, *words: str, **environment: str) -> tuple[int, str, str]:
-    process = start(folder, *words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
+def start(folder: Path, *words: str, env: dict[str, str] | None = None, **options: object) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "tinygpt", *words]
+    return subprocess.Popen(command, cwd=folder, env=environment(**env or {}), **options)  # type: ignore[call-overload, no-any-return]
+
+
+def run(folder: Path, *words: str, **changes: str) -> tuple[int, str, str]:
+    process = start(folder, *words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=changes)
     out, err = process.communicate(timeout=120)
     return process.returncode, out.decode("latin-1"), err.decode("latin-1")
 
@@ -43,7 +62,9 @@ def run(folder: Path, *words: str, **environment: str) -> tuple[int, str, str]:
 # ---- a lost output -----------------------------------------------------------------------------------------------
 
 
-def test_training_goes_on_when_its_reader_has_gone_and_says_so_in_its_status(folder: Path) -> None:
+def test_training_goes_on_when_its_reader_has_gone_and_says_so_in_its_status(
+    folder: Path, typed: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
     process = start(folder, *TRAIN, stdout=subprocess.PIPE)
     assert process.stdout is not None
     for _ in range(4):
@@ -54,19 +75,20 @@ def test_training_goes_on_when_its_reader_has_gone_and_says_so_in_its_status(fol
     assert status is not None and training is not None
     assert (status.state, status.step, status.saved_step, training.step) == ("finished", 60, 60, 60)
     assert "nobody reads its output any more" in status.note
-    assert "nobody reads its output" in run(folder, "runs", COLUMNS="200")[1]
+    monkeypatch.setenv("COLUMNS", "200")
+    assert "nobody reads its output" in typed("runs").stdout
 
 
 @pytest.mark.parametrize("where", ["closed", "/dev/full"])
 def test_training_needs_no_output(folder: Path, where: str) -> None:
     if where == "closed":
-        process = start(folder, *TRAIN, preexec_fn=lambda: os.close(1))
+        process = start(folder, *BRIEFLY, preexec_fn=lambda: os.close(1))
     else:
         with Path(where).open("wb") as full:
-            process = start(folder, *TRAIN, stdout=full)
+            process = start(folder, *BRIEFLY, stdout=full)
     assert process.wait(120) == 0
     training = load_checkpoint(folder / "runs/run").training
-    assert training is not None and training.step == 60
+    assert training is not None and training.step == 2
 
 
 def test_what_cannot_be_printed_is_no_success(folder: Path) -> None:
@@ -75,7 +97,8 @@ def test_what_cannot_be_printed_is_no_success(folder: Path) -> None:
         _, error = process.communicate(timeout=120)
     assert process.returncode == 2
     assert error.decode().startswith("error: the output: No space left on device")
-    process = start(folder, "doctor", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    (folder / "runs" / "some-run").mkdir(parents=True)
+    process = start(folder, "runs", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None and process.stderr is not None
     process.stdout.close()
     assert process.stderr.read() == b""
@@ -84,11 +107,12 @@ def test_what_cannot_be_printed_is_no_success(folder: Path) -> None:
 
 def test_a_sample_ends_quietly_when_its_reader_has_seen_enough(folder: Path) -> None:
     for count in ("1", "2000"):
-        words = ("sample", "--model", "stories", "--tokens", "40", "--count", count)
+        words = ("sample", "--model", "stories", "--tokens", "4", "--count", count)
         process = start(folder, *words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        assert process.stdout is not None
+        assert process.stdout is not None and process.stderr is not None
         process.stdout.readline()
         process.stdout.close()
+        assert b"2000 texts" not in process.stderr.read(), "it went on without a reader"
         assert process.wait(120) == 0, count
 
 
@@ -98,7 +122,7 @@ def test_a_sample_ends_quietly_when_its_reader_has_seen_enough(folder: Path) -> 
 @pytest.mark.parametrize(
     ("words", "encoding"),
     [
-        (("doctor",), "ascii"), (("runs",), "cp1252"), (("results", "show"), "latin-1"), (("--help", "train"), "ascii"),
+        (("doctor", "results", "show"), "ascii"), (("runs",), "cp1252"), (("--help", "train"), "latin-1"),
     ],
 )  # fmt: skip
 def test_an_encoding_without_arrows_and_dashes_will_do(folder: Path, words: tuple[str, ...], encoding: str) -> None:
@@ -111,21 +135,23 @@ def test_an_encoding_without_arrows_and_dashes_will_do(folder: Path, words: tupl
 def test_a_text_whose_name_cannot_be_encoded_is_trained_on(folder: Path) -> None:
     name = b"caf\xe9.txt"
     (folder / os.fsdecode(name)).write_text("Some text to learn from, again and again.\n" * 200)
-    words = [word.replace("plain.txt", os.fsdecode(name)).replace("60", "2") for word in TRAIN]
-    assert run(folder, *words)[0] == 0
+    assert run(folder, *[word.replace("plain.txt", os.fsdecode(name)) for word in BRIEFLY])[0] == 0
 
 
 @pytest.mark.parametrize("columns", ["0", "x", "99999999999999999999"])
-def test_a_terminal_that_does_not_know_its_width_is_shown_everything(folder: Path, columns: str) -> None:
+def test_a_terminal_that_does_not_know_its_width_is_shown_everything(
+    folder: Path, columns: str, typed: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (folder / "runs" / "some-run").mkdir(parents=True)
-    assert "some-run" in run(folder, "runs", COLUMNS=columns)[1]
+    monkeypatch.setenv("COLUMNS", columns)
+    assert "some-run" in typed("runs").stdout
 
 
 # ---- escape sequences ----------------------------------------------------------------------------------------------
 
 
-def test_escape_sequences_of_files_do_not_reach_the_terminal(folder: Path) -> None:
-    assert run(folder, *[word.replace("60", "2") for word in TRAIN])[0] == 0
+def test_escape_sequences_of_files_do_not_reach_the_terminal(folder: Path, typed: Typed) -> None:
+    assert typed(*BRIEFLY).returncode == 0
     path = folder / "runs/run" / STATUS
     path.write_text(json.dumps(json.loads(path.read_text()) | {"state": f"x{ESCAPE}{REVERSED}", "error": ESCAPE}))
     (folder / "runs" / f"a{ESCAPE}").mkdir()
@@ -133,19 +159,23 @@ def test_escape_sequences_of_files_do_not_reach_the_terminal(folder: Path) -> No
     (folder / "foreign").mkdir()
     (folder / "foreign/config.json").write_text("{}")
     (folder / "foreign/model.safetensors.index.json").write_text(json.dumps(index))
-    for words in (
+    commands = (
         ("runs",),
         ("runs", "stop", f"b{ESCAPE}"),
         ("sample", "--checkpoint", "foreign"),
         ("sample", "--checkpoint", f"{ESCAPE}{REVERSED}"),
         ("train", "--preset", ESCAPE),
         ("train", "--resume", "--out", "runs/run", "--keep", "3", "--prompt", f"{ESCAPE}{REVERSED}"),
-    ):
-        process = start(folder, *words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        shown = process.communicate(timeout=120)[0].decode()
-        assert shown and "\x1b" not in shown and "\x07" not in shown and REVERSED not in shown, words
+    )
+    process = subprocess.run(
+        [sys.executable, "-c", ONE_AFTER_THE_OTHER], cwd=folder, input=json.dumps(commands).encode(), env=environment(),
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120, check=True,
+    )  # fmt: skip
+    shown = process.stdout.decode().split(END)
+    assert len(shown) == len(commands) + 1 and all(text.strip() for text in shown[:-1])
+    assert not [text for text in shown if "\x1b" in text or "\x07" in text or REVERSED in text]
 
 
-def test_an_error_line_can_be_read(folder: Path) -> None:
-    code, _, error = run(folder, "train", "--preset", "x" * 100_000)
-    assert code == 2 and error.count("\n") == 1 and len(error) < 2500
+def test_an_error_line_can_be_read(typed: Typed) -> None:
+    done = typed("train", "--preset", "x" * 100_000)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and len(done.stderr) < 2500
