@@ -5,7 +5,7 @@ from importlib import import_module
 
 
 def main() -> None:
-    """Run the program, or say what is not installed."""
+    """Run the program, or name the missing package."""
     try:
         program = import_module("sitegen.commands.program")
     except ModuleNotFoundError as error:

@@ -1,6 +1,6 @@
-"""What a model is and how it is trained: two frozen records that validate when they are made.
+"""The shape of a model and the settings of its training, as two frozen dataclasses that validate themselves.
 
-Dimensions, named once for the whole project:
+Symbols of all dimensions, used in the whole project:
 
     B  batch_size        sequences in a batch
     T  context_length    tokens in a sequence
@@ -20,13 +20,15 @@ from dataclasses import dataclass
 
 from tinygpt.errors import ConfigError
 
-_LARGEST = 2**31 - 1  # of a count: the products of two of them, at most, are sizes of arrays
+_LARGEST = 2**31 - 1  # of a count: array sizes are products of at most two of them
 
 
-def _require_count(owner: str, least: int, **fields: int) -> None:
-    for name, value in fields.items():
+def _require_counts(config: object, least: int, *names: str) -> None:
+    for name in names:
+        value = getattr(config, name)
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= _LARGEST:
-            raise ConfigError(f"{owner}.{name} is {reprlib.repr(value)}", f"a whole number from {least} to {_LARGEST}")
+            problem = f"{type(config).__name__}.{name} is {reprlib.repr(value)}"
+            raise ConfigError(problem, f"a whole number from {least} to {_LARGEST}")
 
 
 @dataclass(frozen=True)
@@ -45,20 +47,10 @@ class ModelConfig:
     layer_norm_eps: float = 1e-5
 
     def __post_init__(self) -> None:
-        _require_count(
-            "ModelConfig",
-            1,
-            n_layers=self.n_layers,
-            d_model=self.d_model,
-            n_heads=self.n_heads,
-            context_length=self.context_length,
-            vocab_size=self.vocab_size,
-        )
+        _require_counts(self, 1, "n_layers", "d_model", "n_heads", "context_length", "vocab_size")
         if self.d_model % self.n_heads:
-            raise ConfigError(
-                f"ModelConfig.d_model is {self.d_model} with n_heads {self.n_heads}",
-                "a d_model that n_heads divides",
-            )
+            problem = f"ModelConfig.d_model is {self.d_model} with n_heads {self.n_heads}"
+            raise ConfigError(problem, "a d_model that n_heads divides")
         if not (math.isfinite(self.layer_norm_eps) and self.layer_norm_eps > 0):
             raise ConfigError(f"ModelConfig.layer_norm_eps is {self.layer_norm_eps!r}", "a finite number above 0")
 
@@ -74,13 +66,13 @@ class ModelConfig:
 
     @property
     def summary(self) -> str:
-        """The shape in one line."""
+        """The shape in one line of text."""
         shape = f"{self.n_layers} layers, width {self.d_model}, {self.n_heads} heads, context {self.context_length}"
         return f"{shape}, {self.n_parameters:,} parameters"
 
     @property
     def n_parameters(self) -> int:
-        """Trainable numbers: V·D + T·D + L·(12 D² + 13 D) + 2 D; the tied head adds none."""
+        """Number of trainable parameters: V·D + T·D + L·(12 D² + 13 D) + 2 D; the tied head adds none."""
         d = self.d_model
         return (self.vocab_size + self.context_length) * d + self.n_layers * (12 * d * d + 13 * d) + 2 * d
 
@@ -90,16 +82,16 @@ class TrainConfig:
     """Batch and AdamW settings (Loshchilov & Hutter 2019); the defaults are the reference's.
 
     Attributes:
-        batch_size: B, sequences whose activations are held at once.
-        learning_rate: η, at its highest.
+        batch_size: B, sequences whose activations are in memory at once.
+        learning_rate: η, the highest rate.
         betas: β₁ and β₂.
         eps: ε.
-        weight_decay: λ; on matrices and embeddings only, biases and gains never decay.
+        weight_decay: λ, for matrices and embeddings; biases and gains never decay.
         grad_clip: largest global L2 norm of a gradient.
-        accumulation: batches whose gradients make one update.
-        warmup_steps: updates over which the rate rises.
-        decay_steps: the update at which a cosine has reached its end; 0 for a rate that stays.
-        decay_to: the share of the rate that is left then.
+        accumulation: number of batches whose gradients make one update.
+        warmup_steps: number of updates over which the rate rises.
+        decay_steps: the update at which the cosine ends; 0 for a constant rate.
+        decay_to: the share of the rate at the end of the cosine.
         dropout: share of the numbers that dropout sets to 0.
 
     Raises:
@@ -119,12 +111,12 @@ class TrainConfig:
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        _require_count("TrainConfig", 1, batch_size=self.batch_size, accumulation=self.accumulation)
-        _require_count("TrainConfig", 0, warmup_steps=self.warmup_steps, decay_steps=self.decay_steps)
-        for name in ("decay_to", "dropout"):
+        _require_counts(self, 1, "batch_size", "accumulation")
+        _require_counts(self, 0, "warmup_steps", "decay_steps")
+        for name, largest in (("decay_to", 1.0), ("dropout", 0.9)):
             value = getattr(self, name)
-            if not (math.isfinite(value) and 0.0 <= value <= 1.0) or (name == "dropout" and value > 0.9):
-                raise ConfigError(f"TrainConfig.{name} is {value!r}", f"0 to {'0.9' if name == 'dropout' else '1'}")
+            if not 0.0 <= value <= largest:
+                raise ConfigError(f"TrainConfig.{name} is {value!r}", f"0 to {largest:g}")
         for name in ("learning_rate", "eps", "grad_clip"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
@@ -136,5 +128,5 @@ class TrainConfig:
 
     @property
     def rows_per_step(self) -> int:
-        """Sequences that one update reads."""
+        """Number of sequences in one update."""
         return self.batch_size * self.accumulation

@@ -1,7 +1,6 @@
 """From text to batches: bytes are the tokens, and a batch is a pure function of (seed, step).
 
-A batch's position depends on nothing but the seed and the step number, so engines that share a seed see
-identical batches, and a resumed run goes on exactly where it stopped.
+So engines with the same seed read identical batches, and a resumed run continues exactly where it stopped.
 """
 
 from __future__ import annotations
@@ -16,15 +15,15 @@ from tinygpt.errors import CorpusError
 
 
 class Tokenizer:
-    """One token per byte: text ↔ UTF-8 bytes ↔ ids 0 to 255. Any byte string survives the round trip."""
+    """One token per byte: text ↔ UTF-8 bytes ↔ ids 0 to 255. Every byte string round-trips."""
 
     vocab_size = 256
 
     @staticmethod
     def encode(text: str | bytes) -> np.ndarray:
-        """Text (as UTF-8) or bytes to token ids, (n,) uint8.
+        """Encode text (as UTF-8) or bytes as token ids, (n,) uint8.
 
-        Bytes of a command line that are not UTF-8, which Python keeps as surrogate escapes (PEP 383), are these bytes.
+        Surrogate escapes, which Python makes of command-line bytes that are not UTF-8 (PEP 383), become these bytes.
         """
         if isinstance(text, bytes):
             return np.frombuffer(text, np.uint8)
@@ -35,19 +34,19 @@ class Tokenizer:
 
     @staticmethod
     def decode_bytes(tokens: np.ndarray) -> bytes:
-        """Token ids to the bytes they stand for, exactly."""
+        """Decode token ids to bytes."""
         return np.asarray(tokens, np.uint8).tobytes()
 
     @staticmethod
     def decode(tokens: np.ndarray) -> str:
-        """Token ids to text; bytes that are not UTF-8 become U+FFFD."""
+        """Decode token ids to text; bytes that are not UTF-8 become U+FFFD."""
         return Tokenizer.decode_bytes(tokens).decode("utf-8", errors="replace")
 
     @staticmethod
     def decode_stream(tokens: Iterable[int]) -> Iterator[str]:
-        """Text of a token stream as it comes, never with half a character.
+        """Decode a token stream as it arrives, in whole characters.
 
-        Bytes of an unfinished UTF-8 sequence are held back until it is whole; bytes that cannot be UTF-8 become U+FFFD.
+        An incomplete UTF-8 sequence is held back until it is complete; bytes that are not UTF-8 become U+FFFD.
         """
         decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         for token in tokens:
@@ -59,7 +58,7 @@ class Tokenizer:
 
 @dataclass(frozen=True)
 class Batch:
-    """Token ids and the ids that follow them, both (B, T) int64; of K steps together, (K, B, T)."""
+    """Token ids and the ids that follow them, both (B, T) int64, or (K, B, T) for K steps."""
 
     inputs: np.ndarray
     targets: np.ndarray
@@ -75,7 +74,7 @@ class BatchSampler:
         tokens: the stream (n,), at least T + 1 long.
         batch_size: B.
         context_length: T.
-        seed: the stream of windows to draw.
+        seed: seeds the windows' positions.
 
     Raises:
         CorpusError: the stream is shorter than one window.
@@ -83,16 +82,14 @@ class BatchSampler:
 
     def __init__(self, tokens: np.ndarray, batch_size: int, context_length: int, seed: int) -> None:
         if len(tokens) < context_length + 1:
-            raise CorpusError(
-                f"the text has {len(tokens)} bytes", f"at least {context_length + 1}, the context and one more"
-            )
+            raise _too_short("the text", len(tokens), context_length)
         self.tokens = tokens
         self.batch_size = batch_size
         self.context_length = context_length
         self.seed = seed
 
     def batch(self, step: int, rows: slice = slice(None)) -> Batch:
-        """The batch of a step, counted from 0: always the same for the same seed; of it, ``rows`` are read."""
+        """Return a step's batch, or ``rows`` of it; steps are counted from 0."""
         rng = np.random.default_rng([self.seed, step])
         last_start = len(self.tokens) - self.context_length - 1
         starts = rng.integers(0, last_start + 1, size=self.batch_size)[rows]  # (B,)
@@ -101,9 +98,13 @@ class BatchSampler:
         return Batch(tokens[:, :-1], tokens[:, 1:])
 
     def batches(self, steps: range, rows: slice = slice(None)) -> Batch:
-        """The batches of several steps as one, (K, B, T): what :meth:`Engine.train_steps` takes."""
+        """Return the batches of K steps as one, (K, B, T), for :meth:`Engine.train_steps`."""
         batches = [self.batch(step, rows) for step in steps]
         return Batch(np.stack([batch.inputs for batch in batches]), np.stack([batch.targets for batch in batches]))
+
+
+def _too_short(text: str, n_bytes: int, context_length: int) -> CorpusError:
+    return CorpusError(f"{text} has {n_bytes} bytes", f"at least {context_length + 1}, the context and one more")
 
 
 def evaluation_batches(
@@ -113,18 +114,16 @@ def evaluation_batches(
 
     Args:
         tokens: the stream (n,).
-        batch_size: rows per batch; the last batch may hold fewer.
+        batch_size: rows per batch; the last batch may have fewer.
         context_length: T.
-        limit: how many batches at most, spread evenly over the stream; all when omitted.
+        limit: the largest number of batches, spread evenly over the stream; by default all.
 
     Raises:
         CorpusError: the stream is shorter than one window.
     """
     n_windows = (len(tokens) - 1) // context_length
     if n_windows < 1:
-        raise CorpusError(
-            f"the held-out text has {len(tokens)} bytes", f"at least {context_length + 1}, the context and one more"
-        )
+        raise _too_short("the held-out text", len(tokens), context_length)
     starts = np.arange(n_windows) * context_length
     if limit is not None and n_windows > limit * batch_size:
         starts = starts[np.linspace(0, n_windows - 1, limit * batch_size).astype(np.int64)]

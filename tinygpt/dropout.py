@@ -1,14 +1,14 @@
-"""Dropout masks as a pure function of (seed, update, row): who computes them, and how many do, changes nothing.
+"""Dropout masks as a pure function of (seed, update, row), independent of which and how many workers compute them.
 
     x ← x · m / (1 − p)      m is 0 with probability p, else 1          (Srivastava et al. 2014)
 
 The generator is counter-based (Philox, Salmon et al. 2011): its key comes from the seed, its counter starts at the
-update's number and the row of the batch. So a resumed run repeats the masks without a generator's state to save, and a
-batch that is cut into shards or accumulated in parts sees the masks of the whole.
+update's number and the row of the batch. So a resumed run repeats the masks without a saved generator state, and shards
+or accumulated parts of a batch get the same masks as the whole batch.
 
-Where they stand: on the sum of the embeddings, and on the output of each block's two branches before it joins the
-residual stream, 2 L + 1 sites. GPT-2's third place, the attention weights, has none: those masks would be as large as
-all others together.
+There are 2 L + 1 sites: the sum of the embeddings, and the output of each block's two branches before it is added to
+the residual stream. GPT-2's third site, the attention weights, has no dropout here: its masks would be as large as all
+others together.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_STREAM = 0xD70  # keeps the masks' key apart from whatever else is drawn from the same seed
+_STREAM = 0xD70  # separates the masks' key from other uses of the same seed
 _LEVELS = 1 << 16
 
 
 def mask_key(seed: int) -> np.ndarray:
-    """The generator's key, (2,) uint64."""
+    """Return the generator's key, (2,) uint64."""
     return np.random.SeedSequence([seed, _STREAM]).generate_state(2, np.uint64)
 
 
 def n_sites(n_layers: int) -> int:
-    """S: places of a model that have masks."""
+    """Return S, the number of sites with masks in a model."""
     return 2 * n_layers + 1
 
 
@@ -37,7 +37,7 @@ class MaskDraw:
 
     Attributes:
         rate: p, in steps of 2⁻¹⁶.
-        key: of the generator, (2,) uint64.
+        key: the generator's key, (2,) uint64.
         step: the update, counted from 0.
     """
 
@@ -50,7 +50,7 @@ class MaskDraw:
 
         Args:
             masks: (S, B, T, D) float32, overwritten with 0 and 1 / (1 − p).
-            first_row: the number of the first of the B rows within the update's whole batch.
+            first_row: index of the first of the B rows in the update's whole batch.
         """
         sites, rows, length, width = masks.shape
         count = sites * length * width
@@ -63,5 +63,5 @@ class MaskDraw:
 
 
 def dropped(x: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
-    """x · mask, or x itself without one. The backward is the same product: dx = dy · mask."""
+    """Return x · mask, or x itself without a mask. The backward is the same product: dx = dy · mask."""
     return x if mask is None else x * mask

@@ -1,4 +1,4 @@
-"""Errors a person can act on: one line with what was received, what is allowed, what to run next."""
+"""Errors that the user can fix: one line with the value received, the values allowed, and the next command."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ class TinyGPTError(Exception):
     """Base of every error that the user can fix; tasks print its one line and exit with code 2.
 
     Args:
-        problem: what is wrong, naming the value that was received.
-        allowed: the values or the form that would have been accepted.
-        run: the command to run next.
+        problem: the problem, with the value received.
+        allowed: the allowed values or form.
+        run: the next command.
     """
 
     exit_code = 2
@@ -23,7 +23,7 @@ class TinyGPTError(Exception):
             parts.append(f"allowed: {allowed}")
         if run:
             parts.append(f"run: {run}")
-        # Names and paths come from outside: a line break in one must not break the one line.
+        # Names and paths may contain line breaks, which must not break the line.
         super().__init__(" ".join("; ".join(parts).split()))
         self.problem = problem
         self.allowed = allowed
@@ -31,23 +31,23 @@ class TinyGPTError(Exception):
 
 
 class ConfigError(TinyGPTError):
-    """A configuration value, preset, engine or option that cannot be used."""
+    """A configuration value, preset, engine or option is invalid."""
 
 
 class CorpusError(TinyGPTError):
-    """A corpus that is unknown, empty, missing, corrupt, or out of reach without a network."""
+    """A corpus is unknown, empty, missing, damaged, or unreachable without a network."""
 
 
 class CheckpointError(TinyGPTError):
-    """A checkpoint folder that is missing, truncated, of another shape, or not safetensors."""
+    """A checkpoint folder is missing, truncated, of another shape, or not safetensors."""
 
 
 class ResultsError(TinyGPTError):
-    """A results file that is not Parquet, or has another schema than this version reads."""
+    """A results file is not Parquet, or has a schema that this version does not read."""
 
 
 class StorageError(TinyGPTError):
-    """A write that the file system refused: disk full, read-only folder, no permission."""
+    """The file system refused a write: disk full, read-only folder, no permission."""
 
 
 class FolderInUseError(TinyGPTError):
@@ -55,28 +55,28 @@ class FolderInUseError(TinyGPTError):
 
 
 class CapacityError(TinyGPTError):
-    """More memory would be needed than there is."""
+    """There is too little memory."""
 
 
 class DivergedError(TinyGPTError):
-    """Training met a loss that is not a finite number."""
+    """A loss is not a finite number."""
 
 
 class WorkerError(TinyGPTError):
-    """A process that worked for an engine ended, or a step was cut short: the weights in memory are not whole."""
+    """An engine's worker process ended, or a step was interrupted: the weights in memory are inconsistent."""
 
 
 class MissingDependencyError(TinyGPTError):
-    """An optional package is not installed; the message names the extra that brings it."""
+    """An optional package is not installed; the message names its extra."""
 
 
 def unknown_name(kind: str, received: str, allowed: Iterable[str], run: str) -> ConfigError:
-    """Build the error for a name outside a table, suggesting the nearest entry."""
+    """Build the error for a name outside a table, with the nearest entry as a suggestion."""
     names = list(allowed)
     return ConfigError(f"unknown {kind} {received!r}{did_you_mean(received, names)}", ", ".join(names), run)
 
 
 def did_you_mean(received: str, names: Iterable[str]) -> str:
-    """The suggestion to print behind a name that was received: the nearest one that exists; empty if none is near."""
+    """Return the suggestion after an unknown name: the nearest known one, or nothing."""
     nearest = difflib.get_close_matches(received.lower(), names, n=1, cutoff=0.5)
     return f" (did you mean {nearest[0]!r}?)" if nearest else ""

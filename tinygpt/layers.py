@@ -1,11 +1,11 @@
-"""The layers of GPT-2 as plain functions, each forward beside the backward derived from it by hand.
+"""The layers of GPT-2 as plain functions, each forward beside its hand-derived backward.
 
 Data flow: tokens → embed → [layer_norm → attention → + → layer_norm → linear → gelu → linear → +] × L
 → layer_norm → tied head → cross_entropy.
 
-Conventions: ``dx`` is ∂loss/∂x and has x's shape. A backward returns fresh arrays and accumulates into
-nothing; where two paths meet, the caller adds. A forward returns its output and a cache holding just what
-its backward needs. Everything works in the dtype it is given: float32 to train, float64 to check.
+Conventions: ``dx`` is ∂loss/∂x and has x's shape. A backward returns new arrays and does not accumulate; where two
+paths meet, the caller adds. A forward returns its output and a cache of exactly what its backward needs. All functions
+work in the dtype of their inputs: float32 for training, float64 for tests.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ Array = np.ndarray
 
 
 def linear(x: Array, weight: Array, bias: Array) -> Array:
-    """x (…, I), weight (I, O), bias (O,) → (…, O). The backward needs x and weight, which the caller has."""
+    """x (…, I), weight (I, O), bias (O,) → (…, O). The backward needs x and weight, which the caller keeps."""
     return x @ weight + bias
 
 
 def linear_backward(dy: Array, x: Array, weight: Array) -> tuple[Array, Array, Array]:
-    """From y_no = Σ_i x_ni W_io + b_o, with n running over every leading axis:
+    """From y_no = Σ_i x_ni W_io + b_o, where n runs over all leading axes:
 
         dx = dy Wᵀ        dW = xᵀ dy  (summed over n)        db = Σ_n dy
 
@@ -44,7 +44,7 @@ def linear_backward(dy: Array, x: Array, weight: Array) -> tuple[Array, Array, A
 def layer_norm(x: Array, gain: Array, bias: Array, eps: float) -> tuple[Array, tuple[Array, Array]]:
     """y = gain · x̂ + bias with x̂ = (x − mean) / √(var + eps), over the last axis (…, D).
 
-    The cache holds x̂ (…, D) and the reciprocal deviation r (…, 1): the backward needs no more of x.
+    The cache has x̂ (…, D) and the reciprocal deviation r (…, 1), which is all that the backward needs.
     """
     centred = x - x.mean(axis=-1, keepdims=True)
     r = 1.0 / np.sqrt((centred * centred).mean(axis=-1, keepdims=True) + eps)  # (…, 1)
@@ -53,7 +53,7 @@ def layer_norm(x: Array, gain: Array, bias: Array, eps: float) -> tuple[Array, t
 
 
 def layer_norm_backward(dy: Array, gain: Array, cache: tuple[Array, Array]) -> tuple[Array, Array, Array]:
-    """Let g = dy · gain = ∂loss/∂x̂. Moving one x changes x̂ directly, through the mean and through r:
+    """Let g = dy · gain = ∂loss/∂x̂. A change of one x changes x̂ directly, through the mean, and through r:
 
         ∂x̂_j/∂x_i = r (δ_ij − 1/D − x̂_i x̂_j / D)
         dx = r (g − mean(g) − x̂ · mean(g x̂))          means over the last axis
@@ -105,16 +105,16 @@ def merge_heads(x: Array) -> Array:
 
 
 def softmax(x: Array) -> Array:
-    """e^x / Σ e^x over the last axis; subtracting the maximum changes nothing but the overflow."""
+    """e^x / Σ e^x over the last axis; subtracting the maximum only prevents overflow."""
     exponentials = np.exp(x - x.max(axis=-1, keepdims=True))
     return exponentials / exponentials.sum(axis=-1, keepdims=True)
 
 
 def attention(qkv: Array, n_heads: int) -> tuple[Array, tuple[Array, Array, Array, Array]]:
-    """Each position looks back at itself and earlier ones: P = softmax(q kᵀ / √C + mask), y = P v.
+    """Each position attends to itself and earlier ones: P = softmax(q kᵀ / √C + mask), y = P v.
 
     Args:
-        qkv: queries, keys and values side by side, (B, T, 3 D).
+        qkv: queries, keys and values, concatenated, (B, T, 3 D).
         n_heads: H.
 
     Returns:
@@ -129,7 +129,7 @@ def attention(qkv: Array, n_heads: int) -> tuple[Array, tuple[Array, Array, Arra
 
 
 def attention_backward(dy: Array, cache: tuple[Array, Array, Array, Array]) -> Array:
-    """Backwards through y = P v, the softmax, and S = q kᵀ / √C:
+    """Backward through y = P v, the softmax, and S = q kᵀ / √C:
 
         dv = Pᵀ dy        dP = dy vᵀ
         dS = P · (dP − Σ_j P dP)          from ∂P_j/∂S_i = P_j (δ_ij − P_i); zero where P is masked
@@ -157,13 +157,13 @@ def embed(tokens: Array, token_table: Array, position_table: Array) -> Array:
 
 
 def embed_backward(dx: Array, tokens: Array, token_table: Array, position_table: Array) -> tuple[Array, Array]:
-    """A row of a table receives the sum of dx over the places that read it.
+    """Each row of a table gets the sum of dx over the positions that read it.
 
     Returns:
-        dtoken_table (V, D), dposition_table (T_max, D), zero in rows that were not read.
+        dtoken_table (V, D), dposition_table (T_max, D), with zeros in rows that were not read.
     """
     dtoken_table = np.zeros_like(token_table)
-    np.add.at(dtoken_table, tokens, dx)  # unlike +=, counts a token that stands in several places every time
+    np.add.at(dtoken_table, tokens, dx)  # unlike +=, counts every occurrence of a repeated token
     dposition_table = np.zeros_like(position_table)
     dposition_table[: dx.shape[1]] = dx.sum(axis=0)
     return dtoken_table, dposition_table

@@ -19,12 +19,12 @@ from tinygpt.params import Arrays
 
 
 def global_norm(gradients: Iterable[np.ndarray]) -> float:
-    """L2 norm over every element of every gradient, accumulated in float64."""
+    """Return the L2 norm over all elements of all gradients, accumulated in float64."""
     return math.sqrt(sum(float(np.square(g, dtype=np.float64).sum()) for g in gradients))
 
 
 def clip_factor(norm: float, max_norm: float) -> float:
-    """What to multiply gradients by so that their global norm is at most ``max_norm`` (Pascanu et al. 2013).
+    """Return the factor that limits the gradients' global norm to ``max_norm`` (Pascanu et al. 2013).
 
     The 1e-6 is PyTorch's, so that clipped steps agree to the last digits.
     """
@@ -41,7 +41,7 @@ def adamw_update(
     config: TrainConfig,
     decayed: bool,
 ) -> None:
-    """One AdamW update in place, all arrays of one shape.
+    """Make one AdamW update in place; all arrays have the same shape.
 
     Args:
         parameter: p, updated.
@@ -51,7 +51,7 @@ def adamw_update(
         step: t, counted from 1.
         learning_rate: η of this step.
         config: β₁, β₂, ε and λ.
-        decayed: whether λ applies to this parameter.
+        decayed: this parameter has weight decay.
     """
     beta1, beta2 = config.betas
     first_moment *= beta1
@@ -67,10 +67,10 @@ def adamw_update(
 
 @dataclass(frozen=True)
 class OptimizerState:
-    """AdamW's memory: updates done so far, and both moment estimates under the parameters' names.
+    """AdamW's state: the number of updates so far, and both moments under the parameters' names.
 
-    An engine that computes in double precision has moments of float64, and its weights here as well: those that every
-    engine reads are float32, and a run that went on from them would not repeat itself.
+    An engine that computes in double precision has float64 moments and also stores its weights here: the weights for
+    all engines are float32, and a run resumed from those would not repeat itself.
     """
 
     step: int

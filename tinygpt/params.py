@@ -17,35 +17,24 @@ Arrays = dict[str, np.ndarray]
 
 
 def parameter_shapes(model: ModelConfig) -> dict[str, tuple[int, ...]]:
-    """Name → shape of every parameter, in the order that the forward pass meets them."""
+    """Return name → shape of every parameter, in the order of the forward pass."""
     v, t, d, f = model.vocab_size, model.context_length, model.d_model, model.d_hidden
     shapes: dict[str, tuple[int, ...]] = {"wte.weight": (v, d), "wpe.weight": (t, d)}
+    block = {"ln_1": (d,), "attn.c_attn": (d, 3 * d), "attn.c_proj": (d, d)}
+    block |= {"ln_2": (d,), "mlp.c_fc": (d, f), "mlp.c_proj": (f, d)}
     for layer in range(model.n_layers):
-        h = f"h.{layer}"
-        shapes |= {
-            f"{h}.ln_1.weight": (d,),
-            f"{h}.ln_1.bias": (d,),
-            f"{h}.attn.c_attn.weight": (d, 3 * d),
-            f"{h}.attn.c_attn.bias": (3 * d,),
-            f"{h}.attn.c_proj.weight": (d, d),
-            f"{h}.attn.c_proj.bias": (d,),
-            f"{h}.ln_2.weight": (d,),
-            f"{h}.ln_2.bias": (d,),
-            f"{h}.mlp.c_fc.weight": (d, f),
-            f"{h}.mlp.c_fc.bias": (f,),
-            f"{h}.mlp.c_proj.weight": (f, d),
-            f"{h}.mlp.c_proj.bias": (d,),
-        }
+        for name, weight in block.items():
+            shapes |= {f"h.{layer}.{name}.weight": weight, f"h.{layer}.{name}.bias": weight[-1:]}
     return shapes | {"ln_f.weight": (d,), "ln_f.bias": (d,)}
 
 
 def is_decayed(shape: tuple[int, ...]) -> bool:
-    """Whether weight decay applies: to matrices and embeddings, never to biases and gains."""
+    """Return whether a parameter has weight decay: matrices and embeddings do, biases and gains do not."""
     return len(shape) >= 2
 
 
 def initial_parameters(model: ModelConfig, seed: int) -> Arrays:
-    """Draw a model's starting weights, the same for every engine given the same seed.
+    """Draw a model's starting weights, which are the same for every engine.
 
     N(0, 0.02) for matrices and embeddings, N(0, 0.02 / √(2 L)) for the two projections that write into
     the residual stream, zeros for biases, ones for LayerNorm gains (Radford et al. 2019, section 2.3).
@@ -71,13 +60,12 @@ def check_shapes(state: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int
     """Compare a state dict's names and shapes with a model's.
 
     Raises:
-        CheckpointError: naming the first parameter that is missing, unknown or of another shape.
+        CheckpointError: names the first parameter that is missing, unknown or of another shape.
     """
     for name, shape in shapes.items():
         if name not in state:
             raise CheckpointError(f"parameter {name!r} is missing", f"all {len(shapes)} parameters of the model")
         if tuple(state[name].shape) != shape:
             raise CheckpointError(f"parameter {name!r} has shape {tuple(state[name].shape)}", f"shape {shape}")
-    unknown = sorted(set(state) - set(shapes))
-    if unknown:
+    if unknown := sorted(set(state) - set(shapes)):
         raise CheckpointError(f"parameter {unknown[0]!r} is unknown", f"the {len(shapes)} names of this model")

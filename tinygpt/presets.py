@@ -1,4 +1,4 @@
-"""The ladder of presets, tiny to behemoth: one row per model, a new preset is one new row."""
+"""The ladder of presets, tiny to behemoth, one row per model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tinygpt.errors import unknown_name
 
 @dataclass(frozen=True)
 class Preset:
-    """A named model shape with the batch it is trained and measured at."""
+    """A named model shape with its batch for training and measuring."""
 
     name: str
     model: ModelConfig
@@ -19,7 +19,7 @@ class Preset:
 
     @property
     def tokens_per_step(self) -> int:
-        """B·T: tokens that one training step reads."""
+        """B·T, the number of tokens in one training step."""
         return self.train.batch_size * self.model.context_length
 
 
@@ -44,7 +44,7 @@ PRESETS = MappingProxyType(
 )
 """Name → preset, from the smallest to the largest."""
 
-# Shapes that training and comparisons use beside the ladder; no suite measures them.
+# Further shapes for training and comparisons; no suite measures them.
 MORE_PRESETS = MappingProxyType(
     {
         # nanoGPT's recipe for a CPU (its README), with bytes for characters
@@ -54,12 +54,8 @@ MORE_PRESETS = MappingProxyType(
 
 
 def get_preset(name: str) -> Preset:
-    """Look a preset up by name, on the ladder or beside it.
-
-    Raises:
-        ConfigError: there is no such preset; the message suggests the nearest name.
-    """
-    found = PRESETS.get(name) or MORE_PRESETS.get(name)
-    if found is None:
+    """Look up a preset; the ConfigError for an unknown one suggests the nearest name."""
+    preset = PRESETS.get(name) or MORE_PRESETS.get(name)
+    if preset is None:
         raise unknown_name("preset", name, (*PRESETS, *MORE_PRESETS), "invoke train --preset small")
-    return found
+    return preset

@@ -1,7 +1,7 @@
-"""Named recipes: how a model is trained, beyond its shape and batch. A new recipe is one new row.
+"""Named recipes of training settings beyond shape and batch. A new recipe is one new row.
 
-Measuring always uses ``constant``, the reference's settings. ``cosine`` is what training to read well uses: a rate that
-belongs to the model's width, a warm-up that keeps the first updates from wrecking the weights, and a fall to a tenth.
+Measurements always use ``constant``, the reference's settings. ``cosine`` trains models that write well: a rate for the
+model's width, a warm-up that protects the weights from the first updates, and a decay to a tenth.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.errors import unknown_name
 
 WARMUP_STEPS = 100
-_SHORTEST_WARMUP_SHARE = 20  # a short run warms up over a twentieth of itself
+_WARMUP_SHARE = 20  # a short run warms up over a twentieth of its updates
 
-# The rate of a wide layer has to fall as it widens (Yang et al. 2022); 2e-3 at a width of 128 was found by trying.
+# The rate has to fall with the width (Yang et al. 2022); 2e-3 at a width of 128 was found by experiment.
 _RATE_TIMES_WIDTH = 0.256
 
 
 def preset_learning_rate(model: ModelConfig) -> float:
-    """The rate that a warmed-up, decaying run of this width learns well with: 0.256 / D, two digits."""
+    """Return a good rate for a run with warm-up and decay at this width: 0.256 / D, rounded to two digits."""
     return float(f"{_RATE_TIMES_WIDTH / model.d_model:.1e}")
 
 
 def warmup_for(steps: int) -> int:
-    """Updates of warm-up in a run of so many: 100, or a twentieth of a short run."""
-    return min(WARMUP_STEPS, steps // _SHORTEST_WARMUP_SHARE)
+    """Return the number of warm-up updates: 100, or a twentieth of a short run."""
+    return min(WARMUP_STEPS, steps // _WARMUP_SHARE)
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,12 @@ class Recipe:
     """A row of the table.
 
     Attributes:
-        name: as in ``--recipe``.
+        name: the value of ``--recipe``.
         summary: one line for listings.
         learning_rate: None for the preset's own constant rate, 0 for :func:`preset_learning_rate`, or a rate.
-        warms_up: whether the rate rises at first.
-        decays: whether it falls along a cosine to a tenth by the last update.
-        betas: AdamW's.
+        warms_up: the rate rises at first.
+        decays: the rate falls along a cosine to a tenth by the last update.
+        betas: AdamW's β₁ and β₂.
     """
 
     name: str
@@ -50,13 +50,7 @@ class Recipe:
     betas: tuple[float, float]
 
     def apply(self, train: TrainConfig, model: ModelConfig, steps: int) -> TrainConfig:
-        """The settings of a run of so many updates; batch, decay, clipping and dropout stay as they are.
-
-        Args:
-            train: the preset's settings.
-            model: gives the width.
-            steps: updates in the whole run.
-        """
+        """Return the settings for a run of ``steps`` updates; batch, decay, clipping and dropout do not change."""
         rate = train.learning_rate if self.learning_rate is None else self.learning_rate
         return replace(
             train,
@@ -83,11 +77,7 @@ RECIPES = MappingProxyType(
 
 
 def get_recipe(name: str) -> Recipe:
-    """Look a recipe up by name.
-
-    Raises:
-        ConfigError: there is none; the message suggests the nearest name.
-    """
+    """Look up a recipe; the ConfigError for an unknown one suggests the nearest name."""
     if name not in RECIPES:
         raise unknown_name("recipe", name, RECIPES, "invoke train --recipe cosine")
     return RECIPES[name]

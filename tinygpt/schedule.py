@@ -1,9 +1,9 @@
-"""The learning rate of each update: warm-up, then a cosine (Loshchilov & Hutter 2017), or constant.
+"""The learning rate of each update: warm-up, then a cosine (Loshchilov & Hutter 2017) or a constant rate.
 
     s < W    η (s + 1) / (W + 1)                              W updates of warm-up
-    s ≥ W    η (e + (1 − e) · ½ (1 + cos π r))                r = (s − W) / (S − W), at most 1; e the share that is left
+    s ≥ W    η (e + (1 − e) · ½ (1 + cos π r))                r = (s − W) / (S − W), at most 1; e the share at the end
 
-A rate is a function of the settings and the update's number alone, so a resumed run goes on along the same curve.
+A rate depends only on the settings and the update's number, so a resumed run follows the same curve.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from tinygpt.config import TrainConfig
 
 
 def learning_rate_at(train: TrainConfig, step: int) -> float:
-    """The rate of an update, counted from 0."""
+    """Return the rate of an update, counted from 0."""
     if step < train.warmup_steps:
         return train.learning_rate * (step + 1) / (train.warmup_steps + 1)
     if not train.decay_steps:
         return train.learning_rate
-    way = min(1.0, (step - train.warmup_steps) / max(1, train.decay_steps - train.warmup_steps))
-    return train.learning_rate * (train.decay_to + (1.0 - train.decay_to) * 0.5 * (1.0 + math.cos(math.pi * way)))
+    progress = min(1.0, (step - train.warmup_steps) / max(1, train.decay_steps - train.warmup_steps))
+    return train.learning_rate * (train.decay_to + (1.0 - train.decay_to) * 0.5 * (1.0 + math.cos(math.pi * progress)))
 
 
 def optimizer_text(train: TrainConfig) -> str:
-    """The update rule in words: ``AdamW``, and whatever departs from a constant rate over single batches."""
+    """Describe the update rule: ``AdamW``, and all settings beyond a constant rate over single batches."""
     parts = ["AdamW"]
     if train.warmup_steps:
         parts.append(f"rate warmed up over {train.warmup_steps} updates")

@@ -130,7 +130,7 @@ def run_plan(plan: TrainingPlan, options: TrainOptions, advice: Advice | None = 
     from tinygpt.runs.status import report_status
     from tinygpt.system.stopping import StopRequest
     from tinygpt.terminal.live_view import watch
-    from tinygpt.terminal.output import Shown
+    from tinygpt.terminal.output import OptionalOutput
     from tinygpt.training.events import StopRecord
     from tinygpt.training.session import run_session
 
@@ -143,7 +143,7 @@ def run_plan(plan: TrainingPlan, options: TrainOptions, advice: Advice | None = 
     events = run_session(plan, corpus, resume=options.resume, stop=stop, writes=first)
     if first:
         notes: list[str] = []
-        Shown(notes.append)(lambda: print(f"corpus {corpus.name}: {corpus.licence}", flush=True))
+        OptionalOutput(notes.append)(lambda: print(f"corpus {corpus.name}: {corpus.licence}", flush=True))
         events = report_status(watch(events, stop=stop, lost=notes.append), notes)
     if plan.record and first:
         from bench.training.record_training import record_events

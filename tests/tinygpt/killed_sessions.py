@@ -1,12 +1,12 @@
-"""A process that starts a training run, has it killed at a random moment, goes on with it, kills it again, and so on.
+"""A process that starts a training run, kills it at a random moment, resumes it, kills it again, and so on.
 
     python -m tests.tinygpt.killed_sessions FOLDER ENGINE KILLS SEED
 
-The runs are forks of this process, so that each starts at once and the kills fall on work, not on imports. Every run
-saves after every step, and is killed some steps after it began. Half of the kills fall into a save: kill -9 before the
-n-th thing that it asks of the disk. The others fall after some processor time, wherever that is. FOLDER/losses.txt
-gets the losses of all runs, bit by bit, and a line for what every killed run left. After the kills one run comes to
-its end, and then one that was never killed, in FOLDER/whole.
+The runs are forks of this process, so that each starts at once and the kills hit work, not imports. Every run saves
+after every step, and is killed some steps after its start. Half of the kills hit a save: kill -9 before the n-th call
+of the file system. The others come after some processor time, at any point. FOLDER/losses.txt gets the losses of all
+runs, bit by bit, and a line for the files of every killed run. After the kills one run is completed, and then one that
+was never killed, in FOLDER/whole.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ _KILLED = (-signal.SIGKILL, -signal.SIGVTALRM)
 
 
 def train(folder: Path, engine: str, log: Path, taken: Callable[[int], None], **changes: Any) -> None:
-    """One run, new or resumed, to its end; every loss is in the log before the next step begins.
+    """Complete a run, new or resumed; every loss is in the log before the next step begins.
 
     Args:
-        folder: the run's.
+        folder: the run's folder.
         engine: its engine.
-        log: where the losses go.
-        taken: told how many steps this process has taken, 0 at first.
-        changes: of the plan.
+        log: file of the losses.
+        taken: called with the number of steps that this process has taken, first with 0.
+        changes: changes of the plan.
     """
     wanted = plan(folder, engine=engine, steps=STEPS, eval_every=5, sample_every=1000, **RECIPE, **changes)
     resume = has_checkpoint(folder)
@@ -65,7 +65,7 @@ def train(folder: Path, engine: str, log: Path, taken: Callable[[int], None], **
 
 
 class KillBefore:
-    """Kills this process before the n-th thing that it asks of the disk."""
+    """Kills this process before the n-th call of the file system."""
 
     def __init__(self, n: int) -> None:
         self.left = n
@@ -94,19 +94,19 @@ class KillBefore:
 
 
 def kill_soon(steps: int, share: float, in_a_save: bool, taken: int) -> None:
-    """Once so many steps are taken, see to it that this process does not live much longer."""
+    """Kill this process soon after some number of steps."""
     if taken == steps and in_a_save:
         KillBefore(1 + round(share * _PER_SAVE))
     elif taken == steps:
-        signal.setitimer(signal.ITIMER_VIRTUAL, 0.001 + share * _STEP_SECONDS)  # its signal, unhandled, kills as surely
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0.001 + share * _STEP_SECONDS)  # its unhandled signal kills as well
 
 
 def nothing(_taken: int) -> None:
-    """Let a run be."""
+    """Do not kill."""
 
 
 def main(folder: Path, engine: str, kills: int, seed: int) -> None:
-    """Kill so many times, then let the run end."""
+    """Kill the run several times, then complete it."""
     chance = random.Random(seed)
     run, log = folder / "run", folder / "losses.txt"
     for number in range(kills + 1):

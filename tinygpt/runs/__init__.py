@@ -1,1 +1,1 @@
-"""Runs on this machine: who is training what, how far they are, and how to stop, restore or detach one."""
+"""Training runs on this machine: their state and progress, and stopping, restoring or detaching one."""

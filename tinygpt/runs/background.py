@@ -1,9 +1,9 @@
-"""Training without a terminal: the same command again, in a session of its own, with its output in the run's folder.
+"""Training in the background: the same command again in a new session, with its output in the run's folder.
 
-    DIR/train.log     what the terminal would have shown, appended to
-    DIR/status.json   how it is doing (tinygpt/runs/status.py)
+    DIR/train.log     the output, appended
+    DIR/status.json   the status (tinygpt/runs/status.py)
 
-The new process has no controlling terminal, so that no hang-up reaches it, and reads nothing.
+The new process has no controlling terminal, so that no hang-up reaches it, and reads no input.
 """
 
 from __future__ import annotations
@@ -18,30 +18,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tinygpt.checkpoints.checkpoint import has_checkpoint
-from tinygpt.errors import CheckpointError, ConfigError, StorageError, TinyGPTError
+from tinygpt.errors import CheckpointError, ConfigError, TinyGPTError
 from tinygpt.runs.status import RunStatus, read_status
+from tinygpt.system.files import storage_errors
 from tinygpt.system.folder_lock import require_free_lock
 from tinygpt.training.plan import TrainingPlan
 from tinygpt.training.resume import require_free_folder
 
 LOG = "train.log"
 _MARK = "TINYGPT_DETACHED"
-_LOOK_SECONDS = 0.1
+_POLL_SECONDS = 0.1
 
 
 class BackgroundError(TinyGPTError):
-    """A run in the background ended before it had begun."""
+    """A background run ended before its first checkpoint."""
 
 
 @dataclass(frozen=True)
 class BackgroundRun:
-    """A run that was started.
-
-    Attributes:
-        pid: its process.
-        log: where its output goes.
-        status: its newest word; None if it has not said anything within the time it was given.
-    """
+    """A started run: its process, its log, and its newest status (None if it has not reported yet)."""
 
     pid: int
     log: Path
@@ -49,7 +44,7 @@ class BackgroundRun:
 
 
 def become_detached() -> bool:
-    """Whether this process is the one that :func:`train_in_background` started; it then ignores hang-ups."""
+    """Return whether :func:`train_in_background` started this process; if so, ignore hang-ups."""
     if os.environ.pop(_MARK, None) is None:
         return False
     if hasattr(signal, "SIGHUP"):
@@ -61,26 +56,26 @@ def train_in_background(plan: TrainingPlan, resume: bool, patience: float = 120.
     """Run this process's own command again in the background; return when its first checkpoint is on the disk.
 
     Args:
-        plan: what the command asks for.
-        resume: whether it goes on from a checkpoint.
-        patience: seconds to wait for the first checkpoint. A run that needs longer goes on all the same.
+        plan: the command's plan.
+        resume: continue from a checkpoint.
+        patience: seconds to wait for the first checkpoint; a run that takes longer continues.
 
     Raises:
-        BackgroundError: the run ended at once; the message is its last line, and its exit code is the error's.
-        ConfigError, CheckpointError, FolderInUseError: the folder cannot be used, found out before anything is written.
+        BackgroundError: the run ended at once; the error has its last line and its exit code.
+        ConfigError, CheckpointError, FolderInUseError: the folder cannot be used; nothing was written.
         StorageError: the log cannot be written.
     """
     if not hasattr(os, "setsid"):
-        raise ConfigError("--detach was asked for", "a system with sessions (Linux, macOS)", "invoke train")
+        raise ConfigError("--detach is not possible here", "a system with sessions (Linux, macOS)", "invoke train")
     if not resume:
         require_free_folder(plan)
     elif not has_checkpoint(plan.out):
         raise CheckpointError(f"{plan.out} holds no checkpoint", "a folder that invoke train wrote", "invoke train")
     require_free_lock(plan.out)
     log, is_new = plan.out / LOG, not plan.out.exists()
-    try:
+    with storage_errors(log, "invoke train --out DIR"):
         plan.out.mkdir(parents=True, exist_ok=True)
-        begin = log.stat().st_size if log.exists() else 0
+        log_start = log.stat().st_size if log.exists() else 0
         with log.open("ab") as file:
             process = subprocess.Popen(
                 [sys.executable, *sys.orig_argv[1:]],
@@ -90,50 +85,41 @@ def train_in_background(plan: TrainingPlan, resume: bool, patience: float = 120.
                 start_new_session=True,
                 env=os.environ | {_MARK: "1", "PYTHONUNBUFFERED": "1"},
             )
-    except OSError as error:
-        raise StorageError(
-            f"cannot write {log}: {error.strerror or error}", "a folder that may be written", "invoke train --out DIR"
-        ) from error
-    status = _wait(process, plan.out, patience)
-    if process.returncode not in (None, 0):
-        last = _last_line(log, begin)
+    status, code = _wait(process, plan.out, patience), process.returncode
+    if code:
+        error = BackgroundError(_last_line(log, log_start).removeprefix("error: "))
+        error.exit_code = code if code > 0 else 128 - code
         if is_new:
             _remove_lone_log(plan.out)
-        raise _failure(last, process.returncode)
+        raise error
     return BackgroundRun(process.pid, log, status)
 
 
 def _wait(process: subprocess.Popen[bytes], folder: Path, patience: float) -> RunStatus | None:
-    """The run's word once it has saved, or ended, or the patience is over."""
+    """Return the run's status once it has saved or ended, or after the patience."""
     until, status = time.monotonic() + patience, None
     while time.monotonic() < until:
         ended = process.poll() is not None
         with contextlib.suppress(CheckpointError):
-            found = read_status(folder)
-            status = found if found is not None and found.pid == process.pid else None
+            newest = read_status(folder)
+            status = newest if newest is not None and newest.pid == process.pid else None
         if ended or (status is not None and status.saved_step is not None):
             break
-        time.sleep(_LOOK_SECONDS)
+        time.sleep(_POLL_SECONDS)
     return status
 
 
-def _last_line(log: Path, begin: int) -> str:
-    """The last line that the run wrote."""
+def _last_line(log: Path, start: int) -> str:
+    """Return the last line that the run wrote."""
     with log.open("rb") as file:
-        file.seek(begin)
+        file.seek(start)
         lines = file.read().decode("utf-8", "replace").strip().splitlines()
-    return lines[-1] if lines else "it said nothing"
+    return lines[-1] if lines else "it wrote no output"
 
 
 def _remove_lone_log(folder: Path) -> None:
-    """Leave nothing of a run that was refused; what is in the log has been said."""
+    """Remove the folder of a refused run, whose log is in the error."""
     with contextlib.suppress(OSError):
         if [path.name for path in folder.iterdir()] == [LOG]:
             (folder / LOG).unlink()
             folder.rmdir()
-
-
-def _failure(last: str, code: int) -> BackgroundError:
-    error = BackgroundError(last.removeprefix("error: "))
-    error.exit_code = code if code > 0 else 128 - code
-    return error

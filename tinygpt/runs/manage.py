@@ -1,19 +1,19 @@
-"""The runs in a folder: what each says of itself, and whether that can still be true.
+"""The runs in a folder and their states.
 
-A run's own word (its status file) is weighed against the process that gave it. What is found is one of these:
+A run's status file is compared with the process that wrote it. The states are:
 
-    running      its process lives, and has reported lately
-    silent       its process lives, but has not reported for longer than a few of its steps take
-    suspended    its process lives and is stopped (SIGSTOP, a debugger)
-    finished     it came to its last step
-    stopped      it was asked to stop, and saved
+    running      its process is alive and has reported recently
+    silent       its process is alive, but has not reported for longer than a few steps take
+    suspended    its process is alive but stopped (SIGSTOP, a debugger)
+    finished     it reached its last step
+    stopped      it was stopped, and saved
     failed       it ended with an error, which is shown
-    killed       its process has gone without a last word; its last checkpoint is what is left
-    elsewhere    another machine's run: whether it lives cannot be seen from here
-    saved        a checkpoint without any word: an older run, or a copied folder
-    weights      a model without training state, such as transformers writes
-    unreadable   files that cannot be understood
-    no run       a folder that is none
+    killed       its process ended without a report; its last checkpoint remains
+    elsewhere    a run of another machine, whose process cannot be checked
+    saved        a checkpoint without a status: an older run or a copied folder
+    weights      a model without training state, such as one of transformers
+    unreadable   files that cannot be read
+    no run       a folder that is none of these
 """
 
 from __future__ import annotations
@@ -34,30 +34,30 @@ from tinygpt.runs.status import RunStatus, correct_status, read_status
 from tinygpt.system.folder_lock import folder_lock, holder_of
 from tinygpt.system.json_records import read_json, record_from_json
 from tinygpt.system.staging import current_files
-from tinygpt.training.resume import newest_whole
+from tinygpt.training.resume import newest_sound
 
 LIVING = frozenset({"running", "silent", "suspended"})
 
-# Silence that is longer than this, and than so many steps, is worth a word.
+# A run is silent after this time plus so many steps without a report.
 _SILENT_SECONDS, _SILENT_STEPS = 60.0, 5.0
-_LOOK_SECONDS = 0.1
+_POLL_SECONDS = 0.1
 
 
 class StillRunningError(TinyGPTError):
-    """A run that was asked to stop has not stopped yet."""
+    """A run has not stopped in time."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run as it was found.
+    """A run and its state.
 
     Attributes:
         name: its folder's name.
-        folder: where it is.
-        state: one of the words above.
-        status: its own newest word, if there is one.
-        training: what its newest checkpoint says, where the run itself says nothing.
-        note: what there is to say beside the figures.
+        folder: its folder.
+        state: one of the states above.
+        status: its newest status, if there is one.
+        training: the state in its newest checkpoint, if there is no status.
+        note: further text for lists.
     """
 
     name: str
@@ -69,13 +69,13 @@ class Run:
 
     @property
     def step(self) -> int | None:
-        """Updates done, as far as is known."""
+        """Number of updates so far, if known."""
         known = self.status or self.training
-        return None if known is None else known.step
+        return known.step if known else None
 
     @property
     def steps(self) -> int | None:
-        """Updates in the whole run."""
+        """Number of updates in the whole run, if known."""
         if self.status is not None:
             return self.status.steps
         return None if self.training is None else self.training.planned_steps
@@ -92,46 +92,38 @@ class Run:
     def held_out_loss(self) -> float | None:
         """The newest evaluation, nats per token."""
         known = self.status or self.training
-        return None if known is None else known.held_out_loss
+        return known.held_out_loss if known else None
 
 
-# ---- looking -------------------------------------------------------------------------------------------------
+# ---- finding -------------------------------------------------------------------------------------------------
 
 
 def list_runs(root: Path) -> list[Run]:
-    """The runs whose folders lie in a folder, by name.
-
-    Raises:
-        ConfigError: there is no such folder.
-    """
+    """List the runs whose folders are in a folder, by name; raise a ConfigError if there is no such folder."""
     if not root.is_dir():
         raise ConfigError(f"there is no folder {root}", "a folder with runs in it", "invoke train")
     folders = [path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")]
-    return [look_at(folder) for folder in sorted(folders)]
+    return [read_run(folder) for folder in sorted(folders)]
 
 
 def find_run(name: str, root: Path) -> Run:
-    """The run of a name, or in a folder.
-
-    Raises:
-        ConfigError: there is none; the message suggests the nearest name.
-    """
+    """Find a run by its name or folder; the ConfigError for an unknown one suggests the nearest name."""
     for folder in (root / name, Path(name)):
         if folder.is_dir():
-            return look_at(folder)
+            return read_run(folder)
     known = [run.name for run in list_runs(root)] if root.is_dir() else []
     raise unknown_name("run", name, known, "invoke runs")
 
 
-def look_at(folder: Path) -> Run:
-    """What a folder holds, and whether somebody works on it."""
+def read_run(folder: Path) -> Run:
+    """Read the run in a folder, and determine its state."""
     name = folder.name
     try:
         status = read_status(folder)
     except CheckpointError as error:
         return Run(name, folder, "unreadable", note=error.problem)
     if status is None:
-        return _without_word(name, folder)
+        return _without_status(name, folder)
     if status.state != "running":
         return Run(name, folder, status.state, status, note=status.error or status.note)
     if status.host != platform.node():
@@ -142,29 +134,27 @@ def look_at(folder: Path) -> Run:
         return Run(name, folder, "killed", status, note=saved)
     try:
         if process.status() == psutil.STATUS_STOPPED:
-            return Run(name, folder, "suspended", status, note=f"kill -CONT {status.pid} lets it go on")
+            return Run(name, folder, "suspended", status, note=f"resume it with kill -CONT {status.pid}")
     except psutil.NoSuchProcess:
-        return look_at(folder)  # it ended between the two looks
+        return read_run(folder)  # it ended between the two checks
     age = time.time() - status.updated_at
     if age > _SILENT_SECONDS + _SILENT_STEPS * (status.step_seconds or 0.0):
-        return Run(name, folder, "silent", status, note=f"no word for {age:.0f} s")
+        return Run(name, folder, "silent", status, note=f"no report for {age:.0f} s")
     return Run(name, folder, "running", status, note=status.note)
 
 
-def _without_word(name: str, folder: Path) -> Run:
-    """A folder without a status file: from the API, of an older version, copied, or no run at all."""
-    holder = holder_of(folder)
+def _without_status(name: str, folder: Path) -> Run:
+    """Read a folder without a status file: from Python, of an older version, copied, or no run at all."""
     training = None
     if (path := current_files(folder, [STATE]).get(STATE)) is not None:
         try:
             state = read_json(path)
             if state.get("training") is not None:
-                training = record_from_json(
-                    TrainingState, state["training"], "training", str(folder / STATE), defaults=True
-                )
+                source = str(folder / STATE)
+                training = record_from_json(TrainingState, state["training"], "training", source, defaults=True)
         except CheckpointError as error:
             return Run(name, folder, "unreadable", note=error.problem)
-    if holder is not None:
+    if (holder := holder_of(folder)) is not None:
         return Run(name, folder, "running", training=training, note=f"process {holder.pid}, which reports nothing")
     if training is not None:
         return Run(name, folder, "saved", training=training)
@@ -175,19 +165,16 @@ def _without_word(name: str, folder: Path) -> Run:
 
 
 def stop_run(name: str, root: Path, patience: float = 600.0) -> Run:
-    """Ask a run to save and stop, and wait until it has.
+    """Have a run save and stop, wait for its end, and return it.
 
     Args:
-        name: the run's, or its folder.
-        root: where runs are.
-        patience: seconds to wait: the step under way has to end, and the checkpoint to be written.
-
-    Returns:
-        the run as it is then.
+        name: the run's name or folder.
+        root: the folder of runs.
+        patience: seconds to wait for the current step and the save.
 
     Raises:
-        ConfigError: there is no such run, or it does not run here.
-        StillRunningError: it has not ended within that time.
+        ConfigError: there is no such run, or it is not running here.
+        StillRunningError: it has not ended in time.
     """
     run = find_run(name, root)
     identity = run.status.process if run.status is not None else holder_of(run.folder)
@@ -199,37 +186,38 @@ def stop_run(name: str, root: Path, patience: float = 600.0) -> Run:
         if run.state == "suspended":
             process.resume()
     except psutil.NoSuchProcess:
-        return look_at(run.folder)
+        return read_run(run.folder)
     until = time.monotonic() + patience
     while identity is not None and identity.find() is not None:
         if time.monotonic() > until:
             raise StillRunningError(
                 f"process {process.pid} has not ended after {patience:.0f} s", "a longer wait", "invoke runs"
             )
-        time.sleep(_LOOK_SECONDS)
-    return look_at(run.folder)
+        time.sleep(_POLL_SECONDS)
+    return read_run(run.folder)
 
 
 def restore_run(name: str, root: Path) -> tuple[int, str | None]:
-    """Put the newest whole checkpoint that a run kept in the place of its newest one.
+    """Replace a run's damaged newest checkpoint by its newest sound kept one.
 
     Returns:
-        the step that it is of, and what was wrong with the one it replaces; None if nothing was, and nothing was done.
+        the step of the newest checkpoint, and the problem of the replaced one; None if nothing was replaced.
 
     Raises:
         ConfigError: there is no such run.
-        CheckpointError: the newest is damaged, and none that was kept is whole.
-        FolderInUseError: somebody trains into it.
-        StorageError: the file system refused; the folder is as it was.
+        CheckpointError: the newest checkpoint is damaged, and no kept one is sound.
+        FolderInUseError: a process trains into the folder.
+        StorageError: the file system refused; the folder is unchanged.
     """
     folder = find_run(name, root).folder
     with folder_lock(folder):
         try:
             training = load_checkpoint(folder).training
         except CheckpointError as error:
-            if (whole := newest_whole(folder)) is None:
-                raise CheckpointError(error.problem, "a whole checkpoint; none that was kept is one") from None
-            restore_checkpoint(folder, whole[1])
-            correct_status(folder, whole[0])
-            return whole[0], error.problem
+            if (kept := newest_sound(folder)) is None:
+                raise CheckpointError(error.problem, "a whole checkpoint; no kept one is") from None
+            step, path = kept
+            restore_checkpoint(folder, path)
+            correct_status(folder, step)
+            return step, error.problem
     return 0 if training is None else training.step, None

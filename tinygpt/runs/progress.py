@@ -1,4 +1,4 @@
-"""Where a training run stands, folded from its events: what both views show."""
+"""A training run's progress, accumulated from its events, for both views."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from dataclasses import dataclass, field
 from tinygpt.training.events import CheckpointRecord, EvaluationRecord, Event, SampleRecord, StartRecord, StopRecord
 from tinygpt.training.trainer import StepRecord
 
-_SPEED_STEPS = 20  # steps whose mean stands for loss and speed
+_RECENT = 20  # steps in the mean loss and speed
 
 
 @dataclass
 class RunProgress:
-    """The state of a run, folded from its events."""
+    """The progress of a run, accumulated from its events."""
 
     start: StartRecord
     began: float = field(default_factory=time.monotonic)
     step: int = 0
     losses: list[float] = field(default_factory=list)
-    recent: deque[StepRecord] = field(default_factory=lambda: deque(maxlen=_SPEED_STEPS))
+    recent: deque[StepRecord] = field(default_factory=lambda: deque(maxlen=_RECENT))
     evaluation: EvaluationRecord | None = None
     sample: SampleRecord | None = None
     checkpoint: CheckpointRecord | None = None
@@ -30,7 +30,7 @@ class RunProgress:
         self.step = self.start.first_step
 
     def update(self, event: Event) -> None:
-        """Take an event in."""
+        """Add an event."""
         match event:
             case StepRecord():
                 self.step = event.step
@@ -47,28 +47,28 @@ class RunProgress:
 
     @property
     def train_loss(self) -> float | None:
-        """Mean over the newest steps, nats per token."""
+        """Mean loss of the newest steps, nats per token."""
         return sum(record.loss for record in self.recent) / len(self.recent) if self.recent else None
 
     @property
     def tokens_per_second(self) -> float | None:
-        """Training speed over the newest steps, evaluations and samples left out."""
+        """Training speed over the newest steps, without evaluations and samples."""
         seconds = sum(record.seconds for record in self.recent)
         return sum(record.tokens for record in self.recent) / seconds if seconds > 0 else None
 
     @property
     def next_sample_step(self) -> int:
-        """When the model will next be asked for text; the last step always asks."""
+        """The step of the next sample; there is always one after the last step."""
         interval = self.start.plan.sample_interval
         return min(self.start.plan.steps, (self.step // interval + 1) * interval)
 
     @property
     def elapsed_seconds(self) -> float:
-        """Time in this part of the run."""
+        """Time spent in this part of the run."""
         return time.monotonic() - self.began
 
     @property
     def seconds_left(self) -> float | None:
-        """At the pace of this part so far, evaluations, samples and checkpoints included."""
+        """Time left at the mean speed of this part, including evaluations, samples and checkpoints."""
         done = self.step - self.start.first_step
         return self.elapsed_seconds / done * (self.start.plan.steps - self.step) if done else None

@@ -1,7 +1,7 @@
-"""How a run is doing, for others to look at: one small file in its folder, replaced as the run goes on.
+"""A run's status: a small file in its folder, replaced as the run progresses.
 
-The file says who writes it (process, start time, machine), so that a reader can tell a run that works from one that was
-killed with its last words still on the disk.
+The file identifies the process that writes it (number, start time, machine), so that a reader can distinguish a running
+process from a killed one whose last status is still on the disk.
 """
 
 from __future__ import annotations
@@ -28,28 +28,25 @@ _SECONDS_BETWEEN = 1.0
 
 @dataclass(frozen=True)
 class RunStatus:
-    """What a run says of itself.
+    """A run's report on itself.
 
     Attributes:
         state: ``running``, ``finished`` (at the last step, or early as planned), ``stopped`` (and saved) or ``failed``.
-        pid: the process that trains.
-        process_started: when it began (``ProcessIdentity.started``).
-        host: the machine it runs on.
-        preset: the preset's name.
+        pid: the training process, with its start time ``process_started`` (``ProcessIdentity.started``).
+        host: name of its machine.
         engine: the engine's variant.
-        corpus: the corpus's name.
-        step: updates done.
-        steps: updates in the whole run.
+        step: number of updates so far.
+        steps: number of updates in the whole run.
         saved_step: step of the newest checkpoint that this process wrote.
         loss: mean training loss of the newest steps, nats per token.
         held_out_loss: the newest evaluation, nats per token.
         tokens_per_second: training speed.
         step_seconds: time of the newest step.
-        seconds_left: time to the end at this pace.
-        updated_at: when this was written, seconds since 1970.
-        resume_command: how to go on once it has stopped.
-        error: what made it fail.
-        note: what else there is to say.
+        seconds_left: time left at this speed.
+        updated_at: time of this report, seconds since 1970.
+        resume_command: the command that resumes the run.
+        error: the error that ended it.
+        note: further text for lists.
     """
 
     state: str
@@ -74,30 +71,30 @@ class RunStatus:
 
     @property
     def process(self) -> ProcessIdentity:
-        """Who wrote it."""
+        """The process that wrote it."""
         return ProcessIdentity(self.pid, self.process_started)
 
 
 def read_status(folder: Path) -> RunStatus | None:
-    """A run's newest word, or None when there is none.
+    """Read a run's newest status, or None if there is none.
 
     Raises:
-        CheckpointError: there is a file, but it cannot be understood.
+        CheckpointError: the file cannot be read.
     """
     path = folder / STATUS
     if not path.exists():
         return None
-    found = read_json(path)
-    if isinstance(found.get("process_started"), float):  # of an earlier version, which wrote seconds since 1970
-        found["process_started"] = str(found["process_started"])
-    return record_from_json(RunStatus, found, "status", str(path), defaults=True)
+    value = read_json(path)
+    if isinstance(value.get("process_started"), float):  # of an earlier version, which wrote seconds since 1970
+        value["process_started"] = str(value["process_started"])
+    return record_from_json(RunStatus, value, "status", str(path), defaults=True)
 
 
 def correct_status(folder: Path, step: int) -> None:
-    """Have the status of a run that does not run say what its folder holds now: the checkpoint of an earlier step.
+    """Set the status of a run that is not running to the step of its restored checkpoint.
 
     Raises:
-        CheckpointError: there is a status that cannot be understood.
+        CheckpointError: the status cannot be read.
         StorageError: the file system refused.
     """
     status = read_status(folder)
@@ -111,7 +108,7 @@ def report_status(events: Iterable[Event], notes: Sequence[str] = ()) -> Iterato
 
     Args:
         events: from :func:`tinygpt.training.session.run_session`, or from a view of them.
-        notes: what there is to say besides; looked at anew for each status.
+        notes: the notes of the status; the list may grow during the run.
     """
     reporter: _Reporter | None = None
     try:
@@ -121,24 +118,16 @@ def report_status(events: Iterable[Event], notes: Sequence[str] = ()) -> Iterato
             elif reporter is not None:
                 reporter.update(event)
             yield event
-    except GeneratorExit:  # the consumer went away, and a session that is closed saves
-        if isinstance(events, Generator):
-            events.close()
-        if reporter is not None:
-            reporter.end("stopped", None)
-        raise
-    except KeyboardInterrupt:
-        if reporter is not None:
-            reporter.end("failed", "abandoned before it could save")
-        raise
     except BaseException as error:
+        if isinstance(error, GeneratorExit) and isinstance(events, Generator):
+            events.close()  # the consumer closed this stream: a closed session saves
         if reporter is not None:
-            reporter.end("failed", f"{error}" or type(error).__name__)
+            reporter.fail(error)
         raise
 
 
 class _Reporter:
-    """Folds events into a status and writes it, at most once a second while there is nothing but steps."""
+    """Writes a status for each event, but for steps at most once a second."""
 
     def __init__(self, start: StartRecord, notes: Sequence[str]) -> None:
         plan, own = start.plan, ProcessIdentity.own()
@@ -169,7 +158,7 @@ class _Reporter:
         self._write()
 
     def update(self, event: Event) -> None:
-        """Take an event in."""
+        """Add an event."""
         progress = self.progress
         progress.update(event)
         if isinstance(event, StepRecord) and time.monotonic() - self.written_at < _SECONDS_BETWEEN:
@@ -192,19 +181,26 @@ class _Reporter:
                 self.status = replace(self.status, state=state, seconds_left=None)
         self._write()
 
-    def end(self, state: str, error: str | None) -> None:
-        """The last word of a run that did not say it itself."""
-        if self.status.state == "running":
-            self.status = replace(self.status, state=state, step=self.progress.step, seconds_left=None, error=error)
-            self._write()
+    def fail(self, error: BaseException) -> None:
+        """Write the last status of a run that ended without a StopRecord."""
+        if self.status.state != "running":
+            return
+        state = "failed"
+        message: str | None = str(error) or type(error).__name__
+        if isinstance(error, GeneratorExit):
+            state, message = "stopped", None
+        elif isinstance(error, KeyboardInterrupt):
+            message = "abandoned before it could save"
+        self.status = replace(self.status, state=state, step=self.progress.step, seconds_left=None, error=message)
+        self._write()
 
     def _write(self) -> None:
-        """Replace the file. A status that cannot be written, on a full disk say, is not worth a run."""
+        """Replace the file. A status that cannot be written, on a full disk say, does not end the run."""
         self.status = replace(self.status, updated_at=time.time(), note="; ".join(self.notes))
         self.written_at = time.monotonic()
         with contextlib.suppress(StorageError, ValueError):
             if _identity(self.folder) != self.identity:
-                return  # removed, or another run's by now
+                return  # it was removed, or replaced by another run's
             _write_status(self.folder, self.status)
 
 
@@ -213,8 +209,8 @@ def _write_status(folder: Path, status: RunStatus) -> None:
 
 
 def _identity(folder: Path) -> tuple[int, int] | None:
-    """Which folder has a path at this moment."""
+    """Identify the folder that has a path now."""
     with contextlib.suppress(OSError):
-        found = folder.stat()
-        return found.st_dev, found.st_ino
+        status = folder.stat()
+        return status.st_dev, status.st_ino
     return None

@@ -1,4 +1,4 @@
-"""Where the checkout and its results are, seen from the current folder."""
+"""The checkout around the current folder, and its results."""
 
 from __future__ import annotations
 
@@ -9,30 +9,25 @@ from tinygpt.errors import ConfigError
 
 
 def is_checkout(folder: Path) -> bool:
-    """Whether a folder is this project's: another project's may have a mkdocs.yml too."""
+    """Return whether a folder is this project's checkout; another project may have a mkdocs.yml too."""
     return (folder / "mkdocs.yml").is_file() and (folder / "site" / "sitegen").is_dir()
 
 
 def checkout_or_here() -> Path:
-    """The checkout around the current folder, as Invoke finds tasks.py from below; elsewhere the current folder."""
+    """Return the checkout around the current folder, as Invoke finds tasks.py in a parent folder; else that folder."""
     here = Path.cwd()
     return next(filter(is_checkout, (here, *here.parents)), here)
 
 
 def checkout() -> Path:
-    """The checkout: tasks that build or test it make sense nowhere else.
-
-    Raises:
-        ConfigError: the current folder is not in one.
-    """
+    """Return the checkout, for tasks that build or test it; raise a ConfigError outside one."""
     root = checkout_or_here()
     if not is_checkout(root):
-        raise ConfigError(
-            f"there is no TinyGPT checkout in or above {root.name!r}", "the project's own folder", "cd to the checkout"
-        )
+        problem = f"there is no TinyGPT checkout in or above {root.name!r}"
+        raise ConfigError(problem, "the project's own folder", "cd to the checkout")
     return root
 
 
 def results_folder() -> Path:
-    """The results folder, as short as it can be written from here."""
+    """Return the results folder, relative to the current folder."""
     return Path(os.path.relpath(checkout_or_here() / "results"))

@@ -1,4 +1,4 @@
-"""How tasks are called: ``invoke NAME`` in a checkout; ``tinygpt NAME`` or ``python -m tinygpt NAME`` anywhere."""
+"""The command for a task: ``invoke NAME`` in a checkout; ``tinygpt NAME`` or ``python -m tinygpt NAME`` anywhere."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _COMMAND = re.compile(r"\binvoke (?=(?:--help )?[a-z]|--list)")
 
 
 def program_name() -> str:
-    """The command that this process was started with: ``tinygpt``, ``python -m tinygpt``, or else ``invoke``."""
+    """Return the command that started this process: ``tinygpt``, ``python -m tinygpt``, or else ``invoke``."""
     script = Path(sys.argv[0])
     if script.name == "__main__.py" and script.parent.name == PROGRAM:
         return f"python -m {PROGRAM}"
@@ -19,5 +19,5 @@ def program_name() -> str:
 
 
 def as_called(text: str) -> str:
-    """A text for people, written for a checkout, with the commands in it as this program was called."""
+    """Replace ``invoke`` in a text's commands by the command that started this process."""
     return _COMMAND.sub(f"{program_name()} ", text)

@@ -1,4 +1,4 @@
-"""Tasks about runs: list them, stop one, put a kept checkpoint back."""
+"""Tasks about runs: list them, stop one, restore a kept checkpoint."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from tinygpt.terminal.tasks import task
 
 @dataclass(frozen=True, kw_only=True)
 class RunsOptions:
-    """Where runs are."""
+    """Options of runs."""
 
-    root: Path = option(Path("runs"), "the folder that runs are in")
+    root: Path = option(Path("runs"), "the folder of runs")
 
 
 @dataclass(frozen=True, kw_only=True)
 class RestoreOptions(RunsOptions):
     """Options of restore."""
 
-    name: str = option(REQUIRED, "the run's, or its folder")
+    name: str = option(REQUIRED, "name or folder of the run")
 
 
 @dataclass(frozen=True, kw_only=True)
 class StopOptions(RestoreOptions):
     """Options of stop."""
 
-    wait: int = option(600, "seconds for its step and its save")
+    wait: int = option(600, "seconds to wait for its step and its save")
 
 
 @task()
@@ -41,7 +41,7 @@ def runs(options: RunsOptions) -> None:
 
 @task(aliases=["runs stop"])
 def stop(options: StopOptions) -> None:
-    """Have a run save and stop, and wait until it has."""
+    """Have a run save and stop, and wait for its end."""
     from tinygpt.runs.manage import stop_run
     from tinygpt.terminal.runs_view import ended_text
 
@@ -50,11 +50,11 @@ def stop(options: StopOptions) -> None:
 
 @task()
 def restore(options: RestoreOptions) -> None:
-    """Put the newest whole checkpoint that a run kept in the place of one that is damaged."""
+    """Replace a run's damaged newest checkpoint by its newest sound kept one."""
     from tinygpt.runs.manage import restore_run
 
     step, problem = restore_run(options.name, options.root)
     if problem is None:
-        print(f"the newest checkpoint, of step {step:,}, is whole: nothing was changed")
+        print(f"the newest checkpoint, of step {step:,}, is sound: nothing was changed")
     else:
-        print(f"{problem}\nin its place now: step {step:,}; go on with --resume")
+        print(f"{problem}\nreplaced by step {step:,}; continue with --resume")

@@ -1,4 +1,4 @@
-"""An evaluation in the terminal: scores, verdict and reasons."""
+"""An evaluation on a terminal: scores, verdict and reasons."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _COPY_SHOWN = 60
 
 
 def print_evaluation(evaluation: Evaluation, console: Console | None = None) -> None:
-    """Print scores, those of the held-out text beside them, and the verdict."""
+    """Print the scores beside those of the held-out text, and the verdict."""
     console = console or make_console()
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("", style="dim")
@@ -44,10 +44,7 @@ def _rows(e: Evaluation) -> list[tuple[str, str, str]]:
         (f"training loss per byte, {e.train_bytes:,} bytes", loss(e.train_loss), ""),
         ("gap", f"{e.gap:+.3f} nats", ""),
         (f"words that exist, of {e.words:,}", f"{e.real_words:.1%}", f"{e.held_out_real_words:.1%}"),
-        *(
-            (name, f"{own:.1%}", f"{theirs:.1%}")
-            for name, own, theirs in zip(names, e.distinct, e.held_out_distinct, strict=True)
-        ),
+        *((name, f"{a:.1%}", f"{b:.1%}") for name, a, b in zip(names, e.distinct, e.held_out_distinct, strict=True)),
         ("verbatim 50-byte windows", f"{e.verbatim_windows:.2%}", f"{e.held_out_verbatim_windows:.2%}"),
-        ("longest verbatim stretch", f"{len(e.longest_copy.encode()):,} bytes", ""),
+        ("longest verbatim copy", f"{len(e.longest_copy.encode()):,} bytes", ""),
     ]

@@ -1,6 +1,6 @@
-"""What a training run looks like: a live panel on a terminal, a line now and then anywhere else.
+"""The view of a training run: a live panel on a terminal, occasional lines elsewhere.
 
-Both only watch: events go in and come out unchanged, so that a recorder can stand behind the view.
+Events pass through both unchanged, so that a recorder can follow the view.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tinygpt.runs.progress import RunProgress
 from tinygpt.system.pressure import read_pressure
 from tinygpt.system.stopping import StopRequest
 from tinygpt.terminal.command_name import as_called
-from tinygpt.terminal.output import Shown, make_console
+from tinygpt.terminal.output import OptionalOutput, make_console
 from tinygpt.terminal.panel import LiveView
 from tinygpt.terminal.quantities import clock
 from tinygpt.terminal.visible import encodable, visible_text
@@ -36,53 +36,57 @@ def watch(
     every: int | None = None,
     lost: Callable[[str], None] = lambda _reason: None,
 ) -> Iterator[Event]:
-    """Show a run while handing its events on, as long as there is somewhere to show it.
+    """Show a run while passing its events on.
 
     Args:
         events: from :func:`tinygpt.training.session.run_session`.
-        console: where to show it; standard output when omitted. On a terminal the view is live, elsewhere plain.
-        stop: the session's request to stop, so that the view can say at once that it was heard.
-        every: in the plain form, steps between lines; a twentieth of the run when omitted.
-        lost: is told why, if the output cannot be written any more; the run goes on.
+        console: by default standard output. On a terminal the view is live, elsewhere plain.
+        stop: the session's stop request, which the view shows at once.
+        every: steps between lines of the plain view; by default a twentieth of the run.
+        lost: called with the reason when the output can no longer be written; the run continues.
     """
     console = console or make_console()
     live = console.is_terminal and not console.is_dumb_terminal and not console.options.ascii_only
-    shown = Shown(lost)
-    return _watch_live(events, console, stop, shown) if live else _watch_plain(events, console, every, shown)
+    output = OptionalOutput(lost)
+    return _watch_live(events, console, stop, output) if live else _watch_plain(events, console, every, output)
 
 
-def _watch_live(events: Iterable[Event], console: Console, stop: StopRequest | None, shown: Shown) -> Iterator[Event]:
+def _watch_live(
+    events: Iterable[Event], console: Console, stop: StopRequest | None, output: OptionalOutput
+) -> Iterator[Event]:
     live: Live | None = None
     progress: RunProgress | None = None
     try:
         for event in events:
             if isinstance(event, StartRecord):
                 if event.warning:
-                    shown(partial(console.print, Text(event.warning, style="yellow")))
+                    output(partial(console.print, Text(event.warning, style="yellow")))
                 progress = RunProgress(event)
                 live = Live(LiveView(progress, stop), console=console, refresh_per_second=4)
-                shown(live.start)
+                output(live.start)
             elif progress is not None and live is not None:
                 progress.update(event)
                 if not isinstance(event, StepRecord):
-                    shown(live.refresh)
+                    output(live.refresh)
             yield event
     finally:
         if live is not None:
-            shown(live.stop)
+            output(live.stop)
         _close(events)
     if progress is not None and progress.stopped is not None:
         line = Text(closing_line(progress.stopped))
-        shown(partial(console.print, line, soft_wrap=True))  # a command stays one line to copy
+        output(partial(console.print, line, soft_wrap=True))  # a command stays one line to copy
 
 
 # ---- plain -----------------------------------------------------------------------------------------------------
 
 
-def _watch_plain(events: Iterable[Event], console: Console, every: int | None, shown: Shown) -> Iterator[Event]:
+def _watch_plain(
+    events: Iterable[Event], console: Console, every: int | None, output: OptionalOutput
+) -> Iterator[Event]:
     progress: RunProgress | None = None
 
-    def write(lines: Iterable[str]) -> None:  # not through rich: a log wants neither wrapping nor markup
+    def write(lines: Iterable[str]) -> None:  # not through rich: a log needs neither wrapping nor markup
         console.file.writelines(encodable(visible_text(line), console.file) + "\n" for line in lines)
         console.file.flush()
 
@@ -94,20 +98,20 @@ def _watch_plain(events: Iterable[Event], console: Console, every: int | None, s
             elif progress is not None:
                 progress.update(event)
             if progress is not None and (not isinstance(event, StepRecord) or event.step % (every or 1) == 0):
-                shown(partial(write, plain_lines(event, progress)))
+                output(partial(write, plain_lines(event, progress)))
             yield event
     finally:
         _close(events)
 
 
 def _close(events: Iterable[Event]) -> None:
-    """Let a session whose consumer went away save and put the signal handlers back now, not at collection."""
+    """Have a session save and restore the signal handlers now, not when it is garbage-collected."""
     if isinstance(events, Generator):
         events.close()
 
 
 def plain_lines(event: Event, progress: RunProgress) -> Iterator[str]:
-    """An event as lines for a log; control characters in a model's text are shown as pictures."""
+    """Format an event as lines for a log; control characters in a model's text become pictures."""
     match event:
         case StartRecord():
             plan = event.plan
@@ -135,15 +139,14 @@ def plain_lines(event: Event, progress: RunProgress) -> Iterator[str]:
                 yield f"  | {line}"
         case CheckpointRecord():
             checked = ", read back and compared" if event.verified else ""
-            what = "the best so far, " if event.best else ""
-            where = visible_text(str(event.path))
-            yield f"saved {what}step {event.step:,} to {where} in {event.seconds:.1f} s{checked}"
+            best, path = "the best so far, " if event.best else "", visible_text(str(event.path))
+            yield f"saved {best}step {event.step:,} to {path} in {event.seconds:.1f} s{checked}"
         case StopRecord():
             yield closing_line(event)
 
 
 def closing_line(event: StopRecord) -> str:
-    """How a run ended and what to do next."""
+    """Format how a run ended, with the next command."""
     return as_called(_closing_line(event))
 
 
@@ -155,8 +158,8 @@ def _closing_line(event: StopRecord) -> str:
         head = f"finished step {event.step:,} of {plan.steps:,} after {clock(event.elapsed_seconds)}{losses}"
         return f"{head}; try: invoke sample --checkpoint {shlex.quote(str(plan.out))}"
     if event.reason == "stopped early":
-        head = f"stopped early at step {event.step:,} of {plan.steps:,}, as the held-out loss fell no more{losses}"
+        head = f"stopped early at step {event.step:,} of {plan.steps:,}, as the held-out loss no longer fell{losses}"
         return f"{head}; the best weights: {shlex.quote(str(plan.out / KEPT / BEST))}"
-    asked = f" by {event.signal}" if event.signal else ""
-    head = f"stopped{asked} and saved at step {event.step:,} of {plan.steps:,}{losses}"
-    return f"{head}; go on with: {plan.resume_command()}"
+    by = f" by {event.signal}" if event.signal else ""
+    head = f"stopped{by} and saved at step {event.step:,} of {plan.steps:,}{losses}"
+    return f"{head}; continue with: {plan.resume_command()}"

@@ -1,4 +1,4 @@
-"""Tasks about trained models: write text with one, evaluate one."""
+"""Tasks about trained models: generate text, evaluate."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from tinygpt.terminal.tasks import task
 
 @dataclass(frozen=True, kw_only=True)
 class ModelOptions:
-    """Which model."""
+    """Options that select a model."""
 
-    checkpoint: str = option("", "folder that `invoke train` wrote, or any GPT-2 folder with a byte vocabulary")
-    model: str = option("", "a gallery model instead, such as shakespeare: it comes with the package")
+    checkpoint: str = option("", "folder from `invoke train`, or any GPT-2 folder with a byte vocabulary")
+    model: str = option("", "a gallery model instead, such as shakespeare, which comes with the package")
 
 
 @dataclass(frozen=True, kw_only=True)
 class SampleOptions(ModelOptions):
     """Options of sample."""
 
-    prompt: Repeated[str] = option(("",), "text to continue; given several times, the texts are written together")
-    tokens: int = option(256, "how many to generate")
-    temperature: float = option(0.8, "0 for the likeliest token each time")
-    top_k: int = option(0, "choose among the k likeliest tokens; 0 for all")
-    seed: int = option(0, "of the random choices; each further text's is one more")
+    prompt: Repeated[str] = option(("",), "text to continue; may be given several times")
+    tokens: int = option(256, "number of tokens to generate")
+    temperature: float = option(0.8, "0 for the best token each time")
+    top_k: int = option(0, "choose among the k best tokens; 0 for all")
+    seed: int = option(0, "seed of the random choices; each further text has the next one")
     count: int = option(1, "texts for each prompt")
 
     def __post_init__(self) -> None:
@@ -35,7 +35,7 @@ class SampleOptions(ModelOptions):
 
 @task()
 def sample(options: SampleOptions) -> None:
-    """Stream text from a checkpoint or a gallery model, token by token; several texts come one after the other."""
+    """Stream text from a checkpoint or a gallery model, token by token; print several texts one after the other."""
     from tinygpt.evaluation.subject import load_model
     from tinygpt.generation.sampling import SamplingSettings
     from tinygpt.terminal.samples import print_sample, print_samples
@@ -52,17 +52,17 @@ def sample(options: SampleOptions) -> None:
 class EvaluateOptions(ModelOptions):
     """Options of evaluate."""
 
-    corpus: str = option("", "text to evaluate on; the one that the model was trained on when omitted")
-    corpus_file: str | None = option(None, "the corpus tinyshakespeare as a file that you have")
-    texts: int = option(8, "that the model writes, with the seeds 0, 1, …")
+    corpus: str = option("", "text to evaluate on; by default the model's own")
+    corpus_file: str | None = option(None, "your own copy of the corpus tinyshakespeare")
+    texts: int = option(8, "number of texts to write, with the seeds 0, 1, …")
     tokens: int = option(1000, "bytes of each text")
-    temperature: float = option(0.8, "of the texts")
+    temperature: float = option(0.8, "sampling temperature of the texts")
     json: bool = option(False, "print everything as JSON, texts included")
 
 
 @task(needs="evaluate")
 def evaluate(options: EvaluateOptions) -> None:
-    """Say how well a model writes and how much of it is memory: held-out loss, real words, copies, a verdict."""
+    """Evaluate a model: held-out loss, real words, copied text, and a verdict."""
     from tinygpt.corpora import load_corpus
     from tinygpt.evaluation import EvaluationSettings, evaluate_model
     from tinygpt.evaluation.subject import load_subject
@@ -77,4 +77,4 @@ def evaluate(options: EvaluateOptions) -> None:
         return
     print_evaluation(result)
     if subject.corpus_sha256 not in (None, text.sha256):
-        print("note: this is not the text that the model was trained on; copies are looked for in it all the same")
+        print("note: this is not the text that the model was trained on; copies are searched in it anyway")

@@ -6,12 +6,12 @@
 
         port: int = option(8000, "on 127.0.0.1")
 
-    name ─► --port      annotation ─► how its text is read, and what the error says is allowed      default      help
+    name ─► --port      annotation ─► parser, and the allowed values in errors      default      help
 
-The value of a field that is ``REQUIRED`` may be given without the option's name. Annotations are str, int, float, Path,
-bool (a flag), Literal (one of some words), X | None (may be absent), tuple[X, ...] (values between commas) and
-``Repeated[X]`` (the option given several times). A dataclass of the library that a task receives too has its helps in
-the ``Attributes:`` of its docstring; ``field(metadata={"option": "batch"})`` gives an option a name of its own.
+The value of a ``REQUIRED`` field may be given without the option's name. Annotations are str, int, float, Path, bool
+(a flag), Literal (one of some words), X | None (may be absent), tuple[X, ...] (values separated by commas) and
+``Repeated[X]`` (the option may be given several times). For a dataclass of the library, the helps come from the
+``Attributes:`` of its docstring; ``field(metadata={"option": "batch"})`` changes an option's name.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 from tinygpt.errors import ConfigError, did_you_mean
 
 T = TypeVar("T")
-OFF, NONE = "off", "none"  # defaults as readers see them: of a flag, and of an option that may be absent
+OFF, NONE = "off", "none"  # default texts of a flag, and of an option that may be absent
 _REPEATED = "given several times"
 Repeated = Annotated[tuple[T, ...], _REPEATED]
-REQUIRED: Any = MISSING  # in the place of a default
-_LARGEST = 2**63 - 1  # of the integers that Parquet and NumPy hold
+REQUIRED: Any = MISSING  # in place of a default
+_LARGEST = 2**63 - 1  # the largest integer of Parquet and NumPy
 _ATTRIBUTE = re.compile(r"^    (\w+): (.+(?:\n {8}.+)*)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Reader:
-    """How a text becomes a value.
+    """A parser of option texts.
 
     Attributes:
-        allowed: what the text may be, for errors.
-        read: the value of a text; raises ValueError.
-        words: the texts that there are, if they can be listed.
+        allowed: the allowed texts, for errors.
+        read: returns the value of a text or raises ValueError.
+        words: all allowed texts, if they can be listed.
     """
 
     allowed: str
@@ -59,12 +59,12 @@ class Option:
 
     Attributes:
         field: the dataclass's field.
-        name: as it is typed, without the two dashes.
-        help: a phrase, without a full stop.
-        default: MISSING where the option is required.
-        reader: of its text.
-        is_flag: whether it takes no value.
-        repeated: whether it may be given several times.
+        name: as typed, without the two dashes.
+        help: a phrase without a full stop.
+        default: MISSING if the option is required.
+        reader: the parser of its text.
+        is_flag: it takes no value.
+        repeated: it may be given several times.
     """
 
     field: str
@@ -77,22 +77,22 @@ class Option:
 
     @property
     def key(self) -> str:
-        """Its name as Invoke passes it to a task."""
+        """The name under which Invoke passes it to a task."""
         return self.name.replace("-", "_")
 
     @property
     def required(self) -> bool:
-        """Whether there is no default; the value may then stand without the option's name."""
+        """It has no default; its value may be given without the option's name."""
         return self.default is MISSING
 
     @property
     def label(self) -> str:
-        """The option in texts for people: ``--steps``, or ``NAME`` where the name may be left out."""
+        """The option in messages: ``--steps``, or ``NAME`` if it is required."""
         return self.name.upper() if self.required else f"--{self.name}"
 
     @property
     def default_text(self) -> str:
-        """The default as it would be typed."""
+        """The default as typed."""
         if self.required:
             return "required"
         if self.is_flag:
@@ -103,18 +103,16 @@ class Option:
 
 
 def option(default: T, help: str) -> T:
-    """A field of a dataclass of options: typed by its default, so that mypy checks it against the annotation.
+    """Make a field of an options dataclass, with a default or ``REQUIRED`` and a help phrase without a full stop.
 
-    Args:
-        default: or ``REQUIRED``.
-        help: a phrase, without a full stop.
+    It has the type of its default, so that mypy checks that against the annotation.
     """
-    made: T = dataclasses.field(default=default, metadata={"help": help})
-    return made
+    field: T = dataclasses.field(default=default, metadata={"help": help})
+    return field
 
 
 def options_of(received: type) -> tuple[Option, ...]:
-    """The options of a task that receives this dataclass, in the order of its fields."""
+    """Return the options of a task that receives this dataclass, in the order of its fields."""
     annotations = get_type_hints(received, include_extras=True)
     helps = _attribute_texts(received)
     options = []
@@ -136,34 +134,33 @@ def options_of(received: type) -> tuple[Option, ...]:
 
 
 def read_options(received: type[T], task: str, given: Mapping[str, Any]) -> T:
-    """Build the dataclass from what was typed.
+    """Build a task's dataclass from the typed options.
 
     Args:
-        received: the dataclass.
-        task: its task's name, for errors.
-        given: an option's key → its text, True for a flag, or a list of texts; what is not given is absent or falsy.
-            A dataclass with a class method ``complete`` may add to the values that were given.
+        received: the dataclass; its class method ``complete``, if any, may add values.
+        task: the task's name, for errors.
+        given: an option's key → its text, True for a flag, or a list of texts; absent or falsy if not given.
 
     Raises:
         ConfigError: a text cannot be read, or the dataclass refuses a value.
     """
     values: dict[str, Any] = {}
     for option in options_of(received):
-        found = given.get(option.key)
-        if found is None or found is False or found == []:
+        text = given.get(option.key)
+        if text is None or text is False or text == []:
             continue
         if option.is_flag:
             values[option.field] = True
         elif option.repeated:
-            values[option.field] = tuple(_read(option, task, text) for text in found)
+            values[option.field] = tuple(_read(option, task, each) for each in text)
         else:
-            values[option.field] = _read(option, task, found)
+            values[option.field] = _read(option, task, text)
     complete: Callable[[dict[str, Any]], dict[str, Any]] = getattr(received, "complete", lambda given: given)
     return received(**complete(values))
 
 
 def split_names(text: str) -> list[str]:
-    """Split ``a,b[x=1,y=2]`` at the commas that are not inside brackets; spaces and empty parts are dropped."""
+    """Split ``a,b[x=1,y=2]`` at the commas outside brackets, and drop spaces and empty parts."""
     parts = re.split(r",(?![^\[]*\])", text)
     return [part.strip() for part in parts if part.strip()]
 
@@ -177,7 +174,7 @@ def _read(option: Option, task: str, text: str) -> Any:
 
 
 def _attribute_texts(received: type) -> dict[str, str]:
-    """Field → its text in the docstring's ``Attributes:``, of the class or one that it inherits from."""
+    """Return each field's text in the ``Attributes:`` of the class's docstring or of those that it inherits from."""
     texts = {}
     for base in reversed(received.__mro__):
         section = inspect.cleandoc(base.__doc__ or "").partition("\nAttributes:\n")[2].partition("\n\n")[0]
@@ -186,7 +183,7 @@ def _attribute_texts(received: type) -> dict[str, str]:
     return texts
 
 
-# ---- how texts are read --------------------------------------------------------------------------------
+# ---- parsers -------------------------------------------------------------------------------------------
 
 
 def _whole(text: str) -> int:
@@ -234,7 +231,7 @@ def _reader(annotation: Any) -> Reader:
 
 
 def _first_of(readers: list[Reader]) -> Reader:
-    """The value of the first reader that can read the text."""
+    """Combine readers: the first that can read a text gives its value."""
 
     def read(text: str) -> Any:
         for reader in readers[:-1]:

@@ -1,11 +1,11 @@
-"""The one place through which a program's output goes, whatever is at its other end and whatever the texts hold.
+"""The program's output, made safe for every terminal, pipe and text.
 
     print(text) ─► SafeStream ─┐
-                               ├─► standard output: characters that it cannot show become question marks
+                               ├─► standard output: characters outside its encoding become question marks
     Console ─► SafeConsole ────┘
 
-Control characters and reversed writing in names, texts and rows are made visible in both ways (``visible_text``); the
-escape sequences of rich's own styles pass, because they are no part of a text.
+Both make control characters and reversed writing in names, texts and rows visible (``visible_text``). The escape
+sequences of rich's own styles pass, because they are not part of a text.
 """
 
 from __future__ import annotations
@@ -27,29 +27,29 @@ _USUAL = 80
 
 
 class SafeStream(io.TextIOWrapper):
-    """A text stream that can do a terminal no harm."""
+    """A text stream without control characters."""
 
     def write(self, text: str) -> int:
-        """Write a text with its control characters made visible."""
+        """Write a text with visible control characters."""
         super().write(visible_text(text))
         return len(text)
 
 
 class SafeConsole(Console):
-    """A console whose texts can do a terminal no harm."""
+    """A console without control characters in its texts."""
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """Yield what is drawn, control characters in texts made visible."""
+        """Render with visible control characters in texts."""
         for segment in super().render(renderable, options):
             yield segment if segment.control else segment._replace(text=visible_text(segment.text))
 
     def on_broken_pipe(self) -> None:
-        """Leave it to the task what a reader that has gone means; rich would end the process."""
+        """Leave a broken pipe to the task; rich would end the process."""
         raise BrokenPipeError
 
 
 def prepare_output() -> None:
-    """Make this process's standard streams usable: there, able to take any text, and harmless to a terminal."""
+    """Make this process's standard streams exist, accept any text, and write no control characters."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:  # closed by the caller
@@ -61,58 +61,50 @@ def prepare_output() -> None:
 
 
 def _unchecked_output() -> TextIO | None:
-    """The stream below ``print``, for those who check their texts themselves."""
+    """Return the stream below ``print``, for a console that checks its texts itself."""
     return sys.__stdout__ if isinstance(sys.stdout, SafeStream) else sys.stdout
 
 
 def make_console(plain_width: int | None = None) -> SafeConsole:
-    """Make a console on standard output.
-
-    Args:
-        plain_width: columns where there is no terminal; 80 when omitted.
-    """
+    """Make a console on standard output, with ``plain_width`` columns (default 80) if that is no terminal."""
     columns = os.environ.get("COLUMNS", "")
     width = int(columns[:6]) if columns.isascii() and columns.isdigit() else 0
-    without = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
-    console = SafeConsole(file=_unchecked_output(), width=width if width >= _NARROWEST else None, _environ=without)
+    environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    console = SafeConsole(file=_unchecked_output(), width=width if width >= _NARROWEST else None, _environ=environment)
     if width < _NARROWEST and (not console.is_terminal or console.width < _NARROWEST):
         console.width = plain_width or _USUAL
     return console
 
 
 def drop_output() -> None:
-    """Have what is still to be written go nowhere, so that the interpreter's last flush does not fail."""
+    """Discard all further output, so that the interpreter's last flush does not fail."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager
 def reader_may_leave() -> Iterator[None]:
-    """End quietly when the reader of the output has seen enough, as in ``invoke sample | head``."""
+    """End the block quietly when the reader closes the pipe, as in ``invoke sample | head``."""
     try:
         yield
     except BrokenPipeError:
         drop_output()
 
 
-class Shown:
-    """Output of work that goes on without a reader.
-
-    Args:
-        lost: is told, once, why the output cannot be written any more.
-    """
+class OptionalOutput:
+    """Output of work that continues when it can no longer be written; ``lost`` is called once with the reason."""
 
     def __init__(self, lost: Callable[[str], None]) -> None:
         self._lost = lost
-        self._gone = False
+        self._is_lost = False
 
     def __call__(self, show: Callable[[], object]) -> None:
-        """Show something, unless the reader has gone."""
-        if self._gone:
+        """Show something, unless the output is lost."""
+        if self._is_lost:
             return
         try:
             show()
         except OSError as error:
-            self._gone = True
+            self._is_lost = True
             drop_output()
-            self._lost(f"nobody reads its output any more ({error.strerror or error})")
+            self._lost(f"its output can no longer be written ({error.strerror or error})")

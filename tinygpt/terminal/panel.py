@@ -1,4 +1,4 @@
-"""The live panel: progress, losses, speed, CPU pressure and the newest sample, at a size that does not jump."""
+"""The live panel, of constant size: progress, losses, speed, CPU pressure and the newest sample."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _GAUGE_CELLS = 10
 _PRESSURE_SECONDS = 1.0
 _SAMPLE_LINES = 9
 _CURVE_CELLS = 60
-_OTHER_LINES = 13  # of the panel and of what stands below it
+_OTHER_LINES = 13  # of the panel and below it
 
 
 class LiveView:
-    """The panel, drawn afresh from the progress whenever the screen is refreshed."""
+    """The panel, drawn from the progress at each refresh of the screen."""
 
     def __init__(self, progress: RunProgress, stop: StopRequest | None = None) -> None:
         self.progress = progress
@@ -101,7 +101,7 @@ class LiveView:
 
     def _sample(self, options: ConsoleOptions) -> Iterator[Text]:
         progress, sample = self.progress, self.progress.sample
-        height = max(2, min(_SAMPLE_LINES, options.size.height - _OTHER_LINES))  # of a fixed height: nothing jumps
+        height = max(2, min(_SAMPLE_LINES, options.size.height - _OTHER_LINES))  # fixed, so that nothing jumps
         if sample is None:
             heading, body = Text(f"the first sample comes at step {progress.next_sample_step:,}", style="dim"), Text()
         else:
@@ -132,7 +132,7 @@ class LiveView:
 
 
 def _fitted(text: Text, width: int, height: int) -> Text:
-    """Text wrapped to a width and cut or filled to exactly so many lines."""
+    """Wrap a text to a width, and cut or fill it to a number of lines."""
     console = Console(width=max(1, width), color_system=None)
     lines = list(text.wrap(console, max(1, width), overflow="fold"))[:height]
     for line in lines:
@@ -141,13 +141,13 @@ def _fitted(text: Text, width: int, height: int) -> Text:
 
 
 def sparkline(values: list[float], width: int) -> str:
-    """A curve in block characters, newest value last; each cell is the mean of its share of the values."""
+    """Draw a curve in block characters, oldest value first; each cell is the mean of its share of the values."""
     if not values:
         return ""
     cells = min(width, len(values))
     edges = [len(values) * i // cells for i in range(cells + 1)]
     means = [sum(values[a:b]) / (b - a) for a, b in itertools.pairwise(edges)]
-    low, high = min(means), max(means)
-    span = high - low or 1.0
+    low = min(means)
+    span = max(means) - low or 1.0
     # Divided first: the reciprocal of a tiny span would overflow.
     return "".join(_BLOCKS[round((mean - low) / span * (len(_BLOCKS) - 1))] for mean in means)

@@ -1,8 +1,8 @@
-"""The program behind ``invoke`` and ``tinygpt``: Invoke's, with a parser that answers a slip with one line.
+"""The program behind ``invoke`` and ``tinygpt``: Invoke's, with a parser that has one-line errors.
 
-    words ─► read_words ─► (task, what was typed for its options), one after the other ─► Invoke runs them
+    words ─► read_words ─► calls: a task and its typed options each ─► Invoke runs them
 
-Invoke's own parser says "No idea what '--lr' is!" and takes an option without a value for an empty one.
+Invoke's own parser says "No idea what '--lr' is!" and takes an option without a value as empty.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from tinygpt.terminal.options import Option
 from tinygpt.terminal.tasks import OptionsTask, one_line_errors
 
 _HELP = ("--help", "-h")
-# Option of other programs → what it is here, and why, where the task has that option.
-_ELSEWHERE = MappingProxyType(
+# Option of other programs → the option here, and a reason, if the task has that option.
+_FOREIGN_OPTIONS = MappingProxyType(
     dict.fromkeys(("lr", "max-lr"), ("learning-rate", ""))
     | dict.fromkeys(("epochs", "epoch"), ("steps", "a run has so many updates, or so many --minutes; "))
     | dict.fromkeys(("iters", "max-iters", "max-steps", "updates"), ("steps", ""))
@@ -39,12 +39,7 @@ _ELSEWHERE = MappingProxyType(
 
 
 class Call(NamedTuple):
-    """A task to run, in the form that Invoke's executor takes.
-
-    Attributes:
-        task: its name.
-        given: an option's key → text, True for a flag, or a list of texts for what may be repeated.
-    """
+    """A task's name and its typed options: key → text, True for a flag, or a list of texts if it may be repeated."""
 
     task: str
     given: dict[str, Any]
@@ -59,22 +54,22 @@ class TaskProgram(Program):
         super().__init__(name=PROGRAM, binary=name, binary_names=scripts, version=__version__, namespace=tasks)
 
     def core_args(self) -> list[Argument]:
-        """The options before a task's name; those with which ``invoke`` finds tasks.py are read already."""
+        """Return the options before a task's name; ``invoke`` has already read those for finding tasks.py."""
         return [*super().core_args(), *(self.task_args() if self.binary == "invoke" else ())]
 
     def parse_tasks(self) -> None:
-        """Read what follows the core options."""
-        asked, words = self.args.help, [*self.core.unparsed]
+        """Read the words after the core options."""
+        help_option, words = self.args.help, [*self.core.unparsed]
         with one_line_errors():
-            if isinstance(asked.value, str):
-                about = str(find_task(deque([asked.value, *words]), self.collection).name)
+            if isinstance(help_option.value, str):
+                about = str(find_task(deque([help_option.value, *words]), self.collection).name)
             else:
                 self.tasks, about = read_words(words, self.collection)  # type: ignore[assignment]
         if about:
-            asked.value, self.parser = about, Parser(contexts=self.collection.to_contexts())
+            help_option.value, self.parser = about, Parser(contexts=self.collection.to_contexts())
 
     def parse_cleanup(self) -> None:
-        """Answer ``--help``, ``--list`` and completion; a reader may close the pipe early."""
+        """Answer ``--help``, ``--list`` and completion; the reader may close the pipe early."""
         with one_line_errors():
             super().parse_cleanup()
 
@@ -83,11 +78,11 @@ def read_words(words: Iterable[str], tasks: Collection) -> tuple[list[Call], str
     """Read tasks and their options.
 
     Args:
-        words: of the command line, after the program's own options.
-        tasks: all that there are.
+        words: the words after the program's own options.
+        tasks: all tasks.
 
     Returns:
-        the calls in their order, and the name of the task that ``--help`` was typed after; empty without it.
+        the calls in order, and the task before ``--help``; empty without it.
 
     Raises:
         ConfigError: a word is neither a task, an option nor a value, or a value is missing.
@@ -96,7 +91,7 @@ def read_words(words: Iterable[str], tasks: Collection) -> tuple[list[Call], str
     while left:
         task = find_task(left, tasks)
         given: dict[str, Any] = {}
-        while left and (_places(task, given) or left[0] not in tasks.tasks):
+        while left and (_missing(task, given) or left[0] not in tasks.tasks):
             if left[0] in _HELP:
                 return [], str(task.name)
             option, value = _take(task, given, left)
@@ -106,7 +101,7 @@ def read_words(words: Iterable[str], tasks: Collection) -> tuple[list[Call], str
                 raise ConfigError(f"{option.label} is given twice", "one value", f"invoke --help {task.name}")
             else:
                 given[option.key] = value
-        if missing := _places(task, given):
+        if missing := _missing(task, given):
             names = " and ".join(option.label for option in missing)
             raise ConfigError(f"{task.name} was not given {names}", run=f"invoke --help {task.name}")
         calls.append(Call(str(task.name), given))
@@ -114,11 +109,7 @@ def read_words(words: Iterable[str], tasks: Collection) -> tuple[list[Call], str
 
 
 def find_task(words: deque[str], tasks: Collection) -> OptionsTask:
-    """Take a task's name, of one word or two, from the front of the words.
-
-    Raises:
-        ConfigError: there is no such task.
-    """
+    """Take a task's name, of one word or two, from the front of the words; raise a ConfigError if it is unknown."""
     name = words.popleft()
     if words and f"{name} {words[0]}" in tasks.tasks:
         name = f"{name} {words.popleft()}"
@@ -127,8 +118,8 @@ def find_task(words: deque[str], tasks: Collection) -> OptionsTask:
     return tasks.tasks[name]
 
 
-def _places(task: OptionsTask, given: dict[str, Any]) -> list[Option]:
-    """Required options that have no value yet: the next words fill them in this order."""
+def _missing(task: OptionsTask, given: dict[str, Any]) -> list[Option]:
+    """List the required options without a value; the next words fill them in this order."""
     return [option for option in task.options if option.required and option.key not in given]
 
 
@@ -138,16 +129,16 @@ def _take(task: OptionsTask, given: dict[str, Any], words: deque[str]) -> tuple[
     options = {f"--{option.name}": option for option in task.options}
     run = f"invoke --help {task.name}"
     if not word.startswith("-"):
-        if places := _places(task, given):
-            return places[0], word
+        if missing := _missing(task, given):
+            return missing[0], word
         hint = next((f" (did you mean '--{option.name} {word}'?)" for option in task.options if not option.is_flag), "")
-        raise ConfigError(f"{task.name} has no place for {word!r}{hint}", run=run)
+        raise ConfigError(f"{task.name} takes no value {word!r}{hint}", run=run)
     name, equals, value = word.partition("=")
     option = options.get(name)
     if option is None:
-        instead, why = _ELSEWHERE.get(name.lstrip("-").replace("_", "-"), ("", ""))
-        known = f"--{instead}" in options
-        hint = f" ({why}did you mean '--{instead}'?)" if known else did_you_mean(name.replace("_", "-"), options)
+        instead, why = _FOREIGN_OPTIONS.get(name.lstrip("-").replace("_", "-"), ("", ""))
+        is_option = f"--{instead}" in options
+        hint = f" ({why}did you mean '--{instead}'?)" if is_option else did_you_mean(name.replace("_", "-"), options)
         raise ConfigError(f"{task.name} has no option {name!r}{hint}", run=run)
     if option.is_flag:
         if equals:

@@ -22,7 +22,7 @@ _OTHER_STYLE = "yellow"
 
 
 def print_runs(runs: Sequence[Run], console: Console | None = None) -> None:
-    """Print what was found, and how hard the machine is pressed if any of it runs."""
+    """Print runs, and the CPU pressure if any of them is running."""
     console = console or make_console()
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for heading in ("run", "state"):
@@ -39,29 +39,29 @@ def print_runs(runs: Sequence[Run], console: Console | None = None) -> None:
 
 
 def print_started(run: BackgroundRun) -> None:
-    """Say where a run in the background is, and how to look at it and stop it."""
+    """Print where a background run is, and the commands to watch and stop it."""
     folder = shlex.quote(str(run.log.parent))
-    done = "its first checkpoint is not written yet"
+    state = "its first checkpoint is not written yet"
     if run.status is not None and run.status.saved_step is not None:
-        done = f"saved at step {run.status.saved_step:,}, read back and compared"
+        state = f"saved at step {run.status.saved_step:,}, read back and compared"
     if run.status is not None and run.status.state != "running":
-        done = f"{run.status.state} at step {run.status.step:,}"
+        state = f"{run.status.state} at step {run.status.step:,}"
     print(
-        f"training in the background, process {run.pid}: {done}\n"
-        f"  what it says:  tail -f {shlex.quote(str(run.log))}\n"
-        + as_called(f"  how it is:     invoke runs\n  save and stop: invoke runs stop {folder}")
+        f"training in the background, process {run.pid}: {state}\n"
+        f"  its output:    tail -f {shlex.quote(str(run.log))}\n"
+        + as_called(f"  its status:    invoke runs\n  save and stop: invoke runs stop {folder}")
     )
 
 
 def ended_text(run: Run) -> str:
-    """What became of a run that was asked to stop, in one line."""
+    """Describe the end of a stopped run in one line."""
     text = f"{run.name} {run.state}" + ("" if run.step is None else f" at step {run.step:,} of {run.steps:,}")
     if run.status is not None and run.status.saved_step == run.step:
         text += ", saved"
     if run.note:
         text += f": {run.note}"
     if run.status is not None and run.state == "stopped":
-        text += f"; go on with: {run.status.resume_command}"
+        text += f"; continue with: {run.status.resume_command}"
     return visible_text(as_called(" ".join(text.split())))
 
 

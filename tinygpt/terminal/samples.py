@@ -1,4 +1,4 @@
-"""A model's text on a terminal: tokens printed as they come, control characters made visible."""
+"""A model's text on a terminal: printed token by token, with visible control characters."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tinygpt.generation.sampling import SamplingSettings
 from tinygpt.terminal.output import reader_may_leave
 from tinygpt.terminal.visible import encodable, visible_text
 
-_TOGETHER = 64  # texts that are written at once: their caches fit into memory, and the first ones come soon
+_BATCH = 64  # texts at once: their caches fit into memory, and the first ones come soon
 
 
 def print_sample(
@@ -27,23 +27,18 @@ def print_sample(
     out: TextIO | None = None,
     info: TextIO | None = None,
 ) -> None:
-    """Print a prompt and its continuation token by token, then one line about the speed.
+    """Print a prompt and its continuation token by token to ``out``, then one line about the speed to ``info``.
 
-    Args:
-        model: an engine or a loaded checkpoint.
-        prompt: text to continue; an empty one starts from a line break.
-        settings: how many tokens to generate, and how they are chosen.
-        out: where the text goes; standard output when omitted.
-        info: where the line about the speed goes; standard error when omitted.
+    The default streams are standard output and standard error.
 
     Raises:
         ConfigError: the prompt is longer than the context.
     """
     out, info = out or sys.stdout, info or sys.stderr
     tokens = TimedGeneration(continue_prompt(model, prompt, settings))
-    shown = _prompt_ids(model, prompt)
+    prompt_ids = _prompt_ids(model, prompt)
     with reader_may_leave():
-        for text in Tokenizer.decode_stream(chain(shown, tokens)):
+        for text in Tokenizer.decode_stream(chain(prompt_ids, tokens)):
             out.write(encodable(visible_text(text), out))
             out.flush()
         out.write("\n")
@@ -63,16 +58,9 @@ def print_samples(
     out: TextIO | None = None,
     info: TextIO | None = None,
 ) -> None:
-    """Continue several prompts, some at a time, and print one text after the other, then one line about the speed.
+    """Print ``count`` continuations of each prompt to ``out``, then one line about the speed to ``info``.
 
-    Args:
-        model: an engine or a loaded checkpoint.
-        prompts: texts to continue, at least 1.
-        settings: how many tokens to generate for each, and how they are chosen; text i draws with the seed
-            ``settings.seed + i``.
-        count: texts for each prompt.
-        out: where the texts go; standard output when omitted.
-        info: where the line about the speed goes; standard error when omitted.
+    Text i has the seed ``settings.seed + i``. The default streams are standard output and standard error.
 
     Raises:
         ConfigError: there are no prompts, or one is longer than the context.
@@ -82,18 +70,18 @@ def print_samples(
     prepared, texts, done = InferenceModel(model), len(prompts) * count, 0
     with reader_may_leave():
         while done < texts:
-            together = [prompts[text // count] for text in range(done, min(done + _TOGETHER, texts))]
-            columns = list(continue_prompts(prepared, together, replace(settings, seed=settings.seed + done)))
-            for row, prompt in enumerate(together):
+            batch = [prompts[text // count] for text in range(done, min(done + _BATCH, texts))]
+            columns = list(continue_prompts(prepared, batch, replace(settings, seed=settings.seed + done)))
+            for row, prompt in enumerate(batch):
                 out.write(f"--- {done + row + 1} of {texts}, seed {settings.seed + done + row}\n")
                 tokens = chain(_prompt_ids(model, prompt), (int(column[row]) for column in columns))
                 out.write(encodable(visible_text("".join(Tokenizer.decode_stream(tokens))), out) + "\n")
             out.flush()
-            done += len(together)
+            done += len(batch)
     total, seconds = done * settings.n_tokens, time.perf_counter() - start
     info.write(f"{total} tokens in {done} texts, {total / seconds:,.0f} tokens/s together\n")
 
 
 def _prompt_ids(model: LanguageModel, prompt: str | bytes) -> list[int]:
-    """A prompt as it is shown: nothing for an empty one, though the model reads a line break."""
+    """Return the token ids to print for a prompt: none for an empty one, although the model reads a line break."""
     return prompt_tokens(prompt, model.model.context_length).tolist() if len(prompt) else []

@@ -3,7 +3,7 @@
     @task(needs="bench")
     def compare(options: CompareOptions) -> int:  # the exit code; None for 0
 
-What the function raises for the user to fix is printed as one line.
+An error that the user can fix is printed as one line.
 """
 
 from __future__ import annotations
@@ -24,40 +24,27 @@ from tinygpt.terminal.output import drop_output
 from tinygpt.terminal.visible import visible_text
 
 _READER_GONE = 141  # 128 + SIGPIPE
-_LONGEST = 2000  # characters of an error's line
+_LONGEST = 2000  # characters in an error's line
 
-# Module that an optional part imports → the extra that installs it.
-EXTRA_OF = MappingProxyType(
-    {
-        "altair": "site",
-        "hypothesis": "dev",
-        "jactionlint": "dev",
-        "jax": "jax",
-        "math_core": "site",
-        "mkdocs": "site",
-        "mypy": "dev",
-        "pandas": "bench",
-        "playwright": "dev",
-        "pyarrow": "bench",
-        "pydivsufsort": "evaluate",
-        "pytest": "dev",
-        "ruff": "dev",
-        "scipy": "bench",
-        "torch": "parity",
-        "transformers": "parity",
-        "vl_convert": "site",
-        "zizmor": "dev",
-    }
-)
+_MODULES = {
+    "bench": "pandas pyarrow scipy",
+    "dev": "hypothesis jactionlint mypy playwright pytest ruff zizmor",
+    "evaluate": "pydivsufsort",
+    "jax": "jax",
+    "parity": "torch transformers",
+    "site": "altair math_core mkdocs vl_convert",
+}
+# Optional module → the extra that installs it.
+EXTRA_OF = MappingProxyType({module: extra for extra, modules in _MODULES.items() for module in modules.split()})
 
 
 class OptionsTask(Task[Callable[..., None]]):
     """An Invoke task whose options are the fields of the dataclass that its function receives.
 
     Args:
-        function: takes the dataclass, or nothing; returns the exit code, or None for 0.
-        needs: the extra without which the task cannot run, if there is one.
-        aliases: other names; one of two words is typed as two words.
+        function: takes the dataclass or nothing; returns the exit code, or None for 0.
+        needs: the extra that the task requires, if any.
+        aliases: other names, of one word or two.
     """
 
     def __init__(self, function: Callable[..., int | None], needs: str, aliases: Sequence[str]) -> None:
@@ -76,11 +63,11 @@ class OptionsTask(Task[Callable[..., None]]):
 
     @functools.cached_property
     def options(self) -> tuple[Option, ...]:
-        """The options, read off the dataclass when they are first asked for: most tasks are only listed."""
+        """The options, derived from the dataclass at first use: most tasks are only listed."""
         return tuple(option for kind in _received(self.body) for option in options_of(kind))
 
     def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:  # noqa: ARG002
-        """The options as Invoke knows them, for ``--help`` and completion."""
+        """Return the options in Invoke's form, for ``--help`` and completion."""
         return [
             Argument(
                 names=(option.name,),
@@ -94,21 +81,21 @@ class OptionsTask(Task[Callable[..., None]]):
 
 
 def _received(function: Callable[..., object]) -> list[type]:
-    """The dataclass that a task's function takes, or none."""
+    """Return a list with the dataclass that a task's function takes, or an empty one."""
     return [kind for name, kind in get_type_hints(function).items() if name != "return"]
 
 
 def task(*, needs: str = "", aliases: Sequence[str] = ()) -> Callable[[Callable[..., int | None]], OptionsTask]:
-    """Make a task of a function; arguments as of :class:`OptionsTask`."""
+    """Turn a function into an :class:`OptionsTask`."""
     return functools.partial(OptionsTask, needs=needs, aliases=aliases)
 
 
 @contextmanager
 def one_line_errors(needs: str = "") -> Iterator[None]:
-    """Turn an error that the user can fix into its one line and an exit code other than 0.
+    """Turn an error that the user can fix into its one line and its exit code.
 
     Args:
-        needs: the extra that what runs inside needs; told by the missing module when empty.
+        needs: the extra that the block requires; by default derived from a missing module.
     """
     try:
         yield
@@ -120,11 +107,11 @@ def one_line_errors(needs: str = "") -> Iterator[None]:
             raise
         missing = missing_extra(module, needs)
         raise Exit(f"error: {missing}", missing.exit_code) from None
-    except BrokenPipeError:  # as the shell reports any program whose reader has gone
+    except BrokenPipeError:  # the exit code that shells give a program without a reader
         drop_output()
         raise Exit(code=_READER_GONE) from None
     except OSError as error:
-        if error.filename is None:  # files have names
+        if error.filename is None:  # an error of a file has a name
             drop_output()
         name = error.filename or "the output"
         storage = StorageError(f"{name}: {error.strerror or error}", "files and folders that can be used")
@@ -134,13 +121,13 @@ def one_line_errors(needs: str = "") -> Iterator[None]:
 
 
 def _one_line(text: str) -> str:
-    """An error's line as a terminal may show it: harmless, and of a length that can be read."""
+    """Make an error's line safe for a terminal, and of readable length."""
     shown = visible_text(text, keep="")
     return shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST // 2]} … {shown[-_LONGEST // 2 :]}"
 
 
 def missing_extra(module: str, extra: str = "") -> MissingDependencyError:
-    """The error that names the extra which installs a module."""
+    """Build the error that names the extra which installs a module."""
     return MissingDependencyError(
         f"this task needs {module}, which is not installed",
         run=f"python -m pip install 'tinygpt[{extra or EXTRA_OF[module]}]'",

@@ -1,18 +1,18 @@
-"""Text that a model, a corpus or a file name brought, made harmless where it is shown: in a terminal or on a page."""
+"""Text from a model, a corpus or a file name, made safe for a terminal or a page."""
 
 from __future__ import annotations
 
 import unicodedata
 from typing import IO
 
-_PICTURES = 0x2400  # U+2400 onwards: one picture per C0 control character
+_PICTURES = 0x2400  # from U+2400 on: one picture per C0 control character
 _DELETE, _DELETE_PICTURE = 0x7F, "\u2421"
-# C1 controls; direction overrides and other format marks; private use; separators
+# categories: controls, format characters, private use, line and paragraph separators
 _NAMED = frozenset({"Cc", "Cf", "Co", "Zl", "Zp"})
 
 
 def visible_text(text: str, keep: str = "\n\t") -> str:
-    """Replace characters that are invisible or reorder their neighbours: escape sequences, reversed writing.
+    """Replace characters that are invisible or reorder others: escape sequences, reversed writing.
 
     C0 controls become their pictures (␀ to ␟, ␡); C1 controls, format characters (bidirectional overrides, zero-width
     characters, byte-order marks), private-use characters and line separators become ``‹U+202E›``; a lone surrogate,
@@ -39,6 +39,6 @@ def _visible(char: str) -> str:
 
 
 def encodable(text: str, stream: IO[str]) -> str:
-    """Text with what the stream's encoding lacks replaced by question marks."""
+    """Replace characters outside the stream's encoding by question marks."""
     encoding = getattr(stream, "encoding", None) or "utf-8"
     return text.encode(encoding, errors="replace").decode(encoding)

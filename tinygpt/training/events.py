@@ -1,4 +1,4 @@
-"""What a training session reports while it runs; views print these, recorders store them, nobody else is told."""
+"""Events of a training session, which views print and recorders store."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from tinygpt.training.trainer import StepRecord
 
 @dataclass(frozen=True)
 class StartRecord:
-    """Comes first: what is about to run.
+    """The first event.
 
     Attributes:
-        plan: what was asked for.
+        plan: the plan.
         train: batch and optimiser settings in force.
-        engine_options: what the engine made of its variant.
-        corpus_sha256: hash of the text.
-        corpus_bytes: its size.
-        n_parameters: of the model.
-        first_step: steps that earlier parts of the run took; 0 in a new run.
-        warning: plain words, when the text is too small for the model or looks like something else.
+        engine_options: the engine's options, with defaults resolved.
+        corpus_sha256: the corpus's hash.
+        corpus_bytes: the corpus's size.
+        n_parameters: the model's number of parameters.
+        first_step: number of steps in earlier parts of the run; 0 in a new run.
+        warning: a warning about the text, if it is too small for the model or not plain text.
     """
 
     plan: TrainingPlan
@@ -41,10 +41,10 @@ class EvaluationRecord:
     """An evaluation on the held-out text.
 
     Attributes:
-        step: updates done.
+        step: number of updates so far.
         train_loss: mean of the recent steps' training losses, nats per token.
         held_out_loss: mean over the evaluation's batches, nats per token.
-        elapsed_seconds: time spent in the run, earlier parts included.
+        elapsed_seconds: time spent in the run, including earlier parts.
     """
 
     step: int
@@ -55,20 +55,20 @@ class EvaluationRecord:
 
 @dataclass(frozen=True)
 class SampleRecord:
-    """Text that the model wrote, exactly as it came: not picked, not trimmed.
+    """Text that the model wrote, unselected and unedited.
 
     Attributes:
-        step: updates done.
-        prompt: what it continues.
+        step: number of updates so far.
+        prompt: the prompt.
         text: the continuation; bytes that are not UTF-8 are U+FFFD.
-        n_tokens: tokens generated.
+        n_tokens: number of generated tokens.
         temperature: sampling temperature.
-        top_k: how many candidates were kept, or None for all.
-        seed: of the random choices.
+        top_k: number of candidates per token, or None for all.
+        seed: seed of the random choices.
         tokens_per_second: decoding speed.
         first_token_seconds: time to the first token.
         train_loss: mean of the recent steps' training losses, nats per token.
-        held_out_loss: the newest evaluation, if there has been one.
+        held_out_loss: the newest evaluation, if any.
     """
 
     step: int
@@ -86,14 +86,14 @@ class SampleRecord:
 
 @dataclass(frozen=True)
 class CheckpointRecord:
-    """A checkpoint that is on the disk, whole.
+    """A complete checkpoint on the disk.
 
     Attributes:
-        step: updates done.
+        step: number of updates so far.
         path: the folder.
-        seconds: time the save took.
+        seconds: duration of the save.
         verified: it was loaded again and compared, number by number.
-        best: it is the best so far, kept apart, and not the one that a run goes on from.
+        best: it is the best so far, which is kept separately and not resumed from.
     """
 
     step: int
@@ -105,17 +105,17 @@ class CheckpointRecord:
 
 @dataclass(frozen=True)
 class StopRecord:
-    """Comes last: the run is over or was stopped; its checkpoint is saved.
+    """The last event: the run has ended or was stopped, and its checkpoint is saved.
 
     Attributes:
-        reason: ``finished``, ``stopped early`` (the held-out loss fell no more) or ``interrupted``.
-        signal: name of the signal that asked, such as ``SIGINT``.
-        exit_code: for the process: 0, or 128 plus the signal's number as shells have it.
-        step: updates done.
-        plan: what was asked for.
+        reason: ``finished``, ``stopped early`` (the held-out loss no longer fell) or ``interrupted``.
+        signal: name of the signal that stopped it, such as ``SIGINT``.
+        exit_code: the process's: 0, or 128 plus the signal's number as in shells.
+        step: number of updates so far.
+        plan: the plan.
         train_loss: mean of the recent steps' training losses, nats per token.
         held_out_loss: the newest evaluation, nats per token.
-        elapsed_seconds: time spent in the run, earlier parts included.
+        elapsed_seconds: time spent in the run, including earlier parts.
     """
 
     reason: str

@@ -1,4 +1,4 @@
-"""What a training run is asked to do: one frozen record, checked before anything is loaded or computed."""
+"""The plan of a training run: a frozen dataclass, validated before anything is loaded or computed."""
 
 from __future__ import annotations
 
@@ -19,44 +19,43 @@ from tinygpt.recipes import get_recipe, preset_learning_rate
 
 
 def _is_round(step: int) -> bool:
-    """Whether a number is 1, or 1 or 3 times a power of ten from 10 on: about evenly spread over a log axis."""
+    """Return whether a step is 1, or 1 or 3 times a power of ten: steps that are evenly spread over a log axis."""
     digits = str(step)
     return step == 1 or (step >= 10 and digits[0] in "13" and not digits[1:].strip("0"))
 
 
 def _tenth(steps: int) -> int:
-    """A tenth of a run, rounded up: the last of ten intervals ends with the run, not a step before."""
+    """Return a tenth of a run, rounded up, so that the last of ten intervals ends with the run."""
     return -(-steps // 10)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSettings:
-    """What is trained, apart from how long: shared by the plan of a run and by the options of ``invoke train``.
+    """Settings of a training run except its length, shared by the plan and the options of ``invoke train``.
 
-    A resumed run keeps its own settings unless a recipe is given, or one of those after it up to the dropout.
+    A resumed run keeps its own settings unless a recipe, or an option between it and the dropout, is given.
 
     Attributes:
         preset: tiny, small, medium, large, xl, huge, massive, mega, behemoth, or nanogpt.
         corpus: shakespeare, kjv, python, stories, tinyshakespeare, file:PATH or hf:OWNER/NAME.
         engine: python, numpy, vectorized or jax, with options as in ``vectorized[threads=1]``.
-        seed: of the starting weights and the batches.
-        recipe: constant (the reference's, which every measurement uses), warmup, cosine or nanogpt; the preset's own
-            settings when omitted.
-        learning_rate: instead of the recipe's; auto for the one that suits the preset's width.
+        seed: seed of the starting weights and the batches.
+        recipe: constant (the reference's, which every measurement uses), warmup, cosine or nanogpt; by default the
+            preset's own settings.
+        learning_rate: a rate instead of the recipe's; auto for the one that fits the preset's width.
         batch_size: sequences in a batch, instead of the preset's.
         accumulation: batches whose gradients make one update.
         warmup_steps: updates over which the learning rate rises, instead of the recipe's.
-        schedule: cosine for a rate that falls until the run's end, constant for one that stays; the recipe's when
-            omitted.
-        dropout: share of the numbers that dropout sets to 0; off when omitted.
-        patience: stop after so many evaluations without a lower held-out loss; never when omitted.
-        prompt: what the samples continue; a line break when empty.
-        keep: checkpoints before the newest that stay in the folder.
-        start_from: a checkpoint folder, ours or a GPT-2 of transformers with a byte vocabulary, to train further: its
-            shape and weights are used instead of the preset's.
-        corpus_file: the corpus tinyshakespeare as a file that you have.
+        schedule: cosine for a rate that falls until the run's end, or constant; by default the recipe's.
+        dropout: share of the numbers that dropout sets to 0; off by default.
+        patience: stop after this many evaluations without a lower held-out loss; by default never.
+        prompt: prompt of the samples; a line break if empty.
+        keep: number of earlier checkpoints that stay in the folder.
+        start_from: a checkpoint folder to train further, ours or a GPT-2 of transformers with a byte vocabulary: its
+            shape and weights replace the preset's.
+        corpus_file: your own copy of the corpus tinyshakespeare.
         record: write the run's steps and samples to results/local/; needs the extra ``bench``.
-        gentle: let everything else on this machine go first.
+        gentle: give way to everything else on this machine.
     """
 
     preset: str = "small"
@@ -79,9 +78,9 @@ class TrainingSettings:
     gentle: bool = False
 
 
-# What a run's folder keeps of its command besides its engine, text and batch and optimiser settings.
-_KEPT_SETTINGS = ("patience", "prompt", "keep", "corpus_file", "record", "gentle")
-# What a run may have beyond its preset.
+# Options that a run's folder stores besides the engine, the text, and the batch and optimiser settings.
+_STORED_SETTINGS = ("patience", "prompt", "keep", "corpus_file", "record", "gentle")
+# Options that change a preset's own settings.
 _DEPARTURES = (
     "recipe", "learning_rate", "batch_size", "accumulation", "warmup_steps", "schedule", "dropout", "patience",
 )  # fmt: skip
@@ -93,15 +92,15 @@ class TrainingPlan(TrainingSettings):
 
     Attributes:
         out: folder of the checkpoint.
-        steps: updates in the whole run, parts before a resume included.
-        learning_rate: instead of the recipe's.
-        eval_every: steps between evaluations on the held-out text; a tenth of the run when None.
-        eval_batches: batches of held-out text per evaluation, the same ones every time.
-        sample_every: steps between samples; a tenth of the run when None.
-        early_samples: whether there are samples after 1, 10, 30, 100, … steps as well.
-        sampling: how samples are drawn, with the same random choices every time.
-        checkpoint_every: steps between checkpoints; by the clock alone when None.
-        checkpoint_seconds: seconds between checkpoints at most.
+        steps: number of updates in the whole run, including those before a resume.
+        learning_rate: a rate instead of the recipe's.
+        eval_every: steps between evaluations on the held-out text; None for a tenth of the run.
+        eval_batches: batches of held-out text per evaluation, always the same ones.
+        sample_every: steps between samples; None for a tenth of the run.
+        early_samples: write samples also after 1, 10, 30, 100, … steps.
+        sampling: settings of the samples, with the same random choices every time.
+        checkpoint_every: steps between checkpoints; None for checkpoints by time only.
+        checkpoint_seconds: the longest time between checkpoints.
 
     Raises:
         ConfigError: an unknown preset or engine, a number outside its range, or a prompt longer than the context.
@@ -120,7 +119,7 @@ class TrainingPlan(TrainingSettings):
 
     @classmethod
     def of(cls, settings: TrainingSettings, **more: Any) -> TrainingPlan:
-        """The plan of a run with these settings; ``more`` gives the fields that they lack, or replaces some."""
+        """Make the plan of a run with these settings; ``more`` adds or replaces fields."""
         values = {part.name: getattr(settings, part.name) for part in fields(TrainingSettings)} | more
         if values["learning_rate"] == "auto":
             values["learning_rate"] = preset_learning_rate(get_preset(values["preset"]).model)
@@ -131,17 +130,17 @@ class TrainingPlan(TrainingSettings):
         for name in ("start_from", "corpus_file"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, Path(getattr(self, name)).absolute())
-        # A run is resumed and evaluated from other folders, too.
+        # A run may be resumed and evaluated from other folders.
         object.__setattr__(self, "corpus", absolute_name(self.corpus))
         for name, least in (("steps", 1), ("seed", 0), ("eval_batches", 1), ("keep", 0)):
-            self._require_whole(name, getattr(self, name), least)
+            self._require_integer(name, getattr(self, name), least)
         for name in ("eval_every", "sample_every", "checkpoint_every", "patience"):
             if getattr(self, name) is not None:
-                self._require_whole(name, getattr(self, name), 1)
+                self._require_integer(name, getattr(self, name), 1)
         if not self.checkpoint_seconds > 0:
             raise ConfigError(f"checkpoint_seconds is {self.checkpoint_seconds!r}", "a number above 0")
         if str(self.out) in ("", "."):
-            raise ConfigError(f"out is {str(self.out)!r}", "a folder of its own for the run", "invoke train --out DIR")
+            raise ConfigError(f"out is {str(self.out)!r}", "a separate folder for the run", "invoke train --out DIR")
         if self.schedule not in (None, "constant", "cosine"):
             raise unknown_name("schedule", str(self.schedule), ("constant", "cosine"), "invoke train --recipe cosine")
         parse_variant(self.engine)
@@ -150,7 +149,7 @@ class TrainingPlan(TrainingSettings):
         prompt_tokens(self.prompt, preset.model.context_length)
 
     @staticmethod
-    def _require_whole(name: str, value: object, least: int) -> None:
+    def _require_integer(name: str, value: object, least: int) -> None:
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise ConfigError(f"{name} is {value!r}", f"a whole number, {least} or more", "invoke --help train")
 
@@ -161,7 +160,7 @@ class TrainingPlan(TrainingSettings):
 
     @property
     def shown_prompt(self) -> str:
-        """The prompt as text that can be written to a file: its bytes that are not UTF-8 are U+FFFD."""
+        """The prompt as text for files: bytes that are not UTF-8 are U+FFFD."""
         return Tokenizer.decode(Tokenizer.encode(self.prompt))
 
     @property
@@ -175,16 +174,16 @@ class TrainingPlan(TrainingSettings):
         return self.sample_every or _tenth(self.steps)
 
     def samples_after(self, step: int) -> bool:
-        """Whether a sample is due after so many steps, the last step of the run aside."""
+        """Return whether a sample is due after a step, apart from the last one."""
         return step % self.sample_interval == 0 or (self.early_samples and _is_round(step))
 
     def pauses_after(self, step: int) -> bool:
-        """Whether an evaluation, a sample or a checkpoint is due after so many steps, the clock and the end aside."""
+        """Return whether an evaluation, sample or checkpoint is due after a step, apart from time and the run's end."""
         saves = self.checkpoint_every is not None and step % self.checkpoint_every == 0
         return saves or step % self.evaluation_interval == 0 or self.samples_after(step)
 
     def train_config(self, base: TrainConfig) -> TrainConfig:
-        """Batch and optimiser settings: a base, this plan's recipe over it, and its single settings over that.
+        """Return batch and optimiser settings: a base, changed by this plan's recipe and then by its single settings.
 
         Raises:
             ConfigError: the recipe is unknown, or a setting is outside its range.
@@ -192,13 +191,13 @@ class TrainingPlan(TrainingSettings):
         if self.recipe is not None:
             base = get_recipe(self.recipe).apply(base, self.preset_entry.model, self.steps)
         names = ("learning_rate", "batch_size", "accumulation", "warmup_steps", "dropout")
-        asked = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        changes = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         if self.schedule is not None:
-            asked["decay_steps"] = self.steps if self.schedule == "cosine" else 0
-        return replace(base, **asked)
+            changes["decay_steps"] = self.steps if self.schedule == "cosine" else 0
+        return replace(base, **changes)
 
     def options_text(self) -> str:
-        """The options of ``invoke train`` that ask for these settings; empty for a preset's own."""
+        """Write the options of ``invoke train`` for these settings; empty for a preset's own."""
         words = []
         for part in fields(TrainingSettings):
             value = getattr(self, part.name)
@@ -208,11 +207,11 @@ class TrainingPlan(TrainingSettings):
         return shlex.join(words)
 
     @property
-    def kept_settings(self) -> dict[str, Any]:
-        """What the command said and a resumed run goes on with, as values of JSON."""
-        values = {name: getattr(self, name) for name in _KEPT_SETTINGS}
+    def stored_settings(self) -> dict[str, Any]:
+        """Further options that a resumed run keeps, as JSON values."""
+        values = {name: getattr(self, name) for name in _STORED_SETTINGS}
         return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
 
     def resume_command(self) -> str:
-        """The command that goes on from this run's checkpoint, whose folder has everything else."""
+        """Write the command that resumes this run; its folder has all other settings."""
         return f"invoke train --resume --out {shlex.quote(str(self.out))}"

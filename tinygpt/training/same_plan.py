@@ -1,4 +1,4 @@
-"""Several processes that train one model: all of them are about to do the same, or none starts."""
+"""The check that several processes that train one model have the same plan."""
 
 from __future__ import annotations
 
@@ -12,19 +12,13 @@ from tinygpt.training.plan import TrainingPlan
 
 
 def require_same_plan(plan: TrainingPlan, corpus: Corpus, resume: bool) -> None:
-    """Refuse to train unless every process is about to do the same.
+    """Refuse to train unless every process has the same plan, corpus and version.
 
-    The folder may be called differently on different hosts: only process 0 writes to it, and a resumed run reads it.
+    The folder may have another name on each host: only process 0 writes to it, and a resumed run reads it.
 
     Raises:
-        ConfigError: in every process, naming each field that differs and who has what.
+        ConfigError: in every process, with each field that differs and its values.
     """
     fields = {name: value for name, value in asdict(plan).items() if name != "out"}
-    require_agreement(
-        json.loads(json.dumps(fields, default=str))
-        | {
-            "corpus_sha256": corpus.sha256,
-            "resume": resume,
-            "tinygpt": __version__,
-        }
-    )
+    same = {"corpus_sha256": corpus.sha256, "resume": resume, "tinygpt": __version__}
+    require_agreement(json.loads(json.dumps(fields, default=str)) | same)

@@ -2,10 +2,9 @@
 
     StartRecord, then per step: StepRecord [CheckpointRecord] [EvaluationRecord] [SampleRecord], then StopRecord
 
-The first checkpoint is written after the first step, loaded again and compared: a run that cannot be exported
-should fail in its first moments, not in its last. Then one follows every few minutes and with every lowest held-out
-loss. Batches, learning rates and whatever else is drawn are pure functions of (seed, step), so a resumed run repeats
-the one that was never stopped, to the bit.
+The first checkpoint is written after the first step, loaded again and compared: a run that cannot be saved should fail
+at its start, not at its end. More follow every few minutes and at every lowest held-out loss. Batches, learning rates
+and all random draws are pure functions of (seed, step), so a resumed run equals an uninterrupted one to the bit.
 """
 
 from __future__ import annotations
@@ -29,6 +28,7 @@ from tinygpt.data import BatchSampler, Tokenizer, evaluation_batches
 from tinygpt.engines import create_engine, parse_variant
 from tinygpt.errors import CheckpointError, DivergedError
 from tinygpt.generation.decoding import TimedGeneration, continue_prompt
+from tinygpt.optim import OptimizerState
 from tinygpt.system.folder_lock import HeldFolder, folder_lock
 from tinygpt.system.stopping import StopRequest
 from tinygpt.training.events import CheckpointRecord, EvaluationRecord, Event, SampleRecord, StartRecord, StopRecord
@@ -36,7 +36,7 @@ from tinygpt.training.plan import TrainingPlan
 from tinygpt.training.resume import checkpoint_to_resume, require_free_folder, resumed_options, starting_weights
 from tinygpt.training.trainer import Trainer
 
-_RECENT = 20  # steps whose mean stands for the training loss
+_RECENT = 20  # steps in the mean training loss
 
 
 def run_session(
@@ -46,25 +46,25 @@ def run_session(
     stop: StopRequest | None = None,
     writes: bool = True,
 ) -> Iterator[Event]:
-    """Train as planned, yielding what happens.
+    """Train as planned, yielding events.
 
-    Ctrl-C, SIGTERM and a hang-up save and end the stream with a StopRecord after the step under way; a second one
-    raises KeyboardInterrupt. A consumer that goes away early has the run saved too.
+    Ctrl-C, SIGTERM and a hang-up save after the current step and end the stream with a StopRecord; a second one raises
+    KeyboardInterrupt. If the consumer closes the stream early, the run is saved too.
 
     Args:
-        plan: what to do.
+        plan: the plan.
         corpus: the text.
-        resume: go on from the checkpoint in ``plan.out``.
-        stop: to share the request to stop with a view; made here when omitted.
-        writes: whether this process keeps the folder; of several that train one model, one does.
+        resume: continue from the checkpoint in ``plan.out``.
+        stop: the stop request, to share it with a view.
+        writes: this process writes the folder; one of several that train a model together does.
 
     Raises:
         FolderInUseError: another process trains into the folder.
-        ConfigError: the folder already holds something, or the checkpoint belongs to another run.
+        ConfigError: the folder is not empty, or the checkpoint belongs to another run.
         CorpusError: the text is too short for the context.
-        CheckpointError: there is no whole checkpoint to resume from, or the first one did not read back.
+        CheckpointError: there is no sound checkpoint to resume from, or the first one did not read back.
         StorageError: a checkpoint could not be written; the one before is intact.
-        DivergedError: the loss stopped being a finite number; the newest checkpoint is intact.
+        DivergedError: the loss is not finite; the newest checkpoint is intact.
     """
     with stop or StopRequest() as stop, folder_lock(plan.out) if writes else nullcontext() as held:
         if held is not None:
@@ -73,25 +73,22 @@ def run_session(
         try:
             yield from session.events()
         except GeneratorExit:
-            if not stop.abandoned and session.engine.processes.count == 1:  # others would not come to a save
+            if not stop.abandoned and session.engine.processes.count == 1:  # the other processes would not take part
                 session.save_if_new()
             raise
 
 
 class _Session:
-    """The moving parts of one run: engine, clocks, and where it stands."""
+    """The state of a running session: engine, clocks, and progress."""
 
     def __init__(
         self, plan: TrainingPlan, corpus: Corpus, resume: bool, stop: StopRequest, held: HeldFolder | None
     ) -> None:
         self.plan, self.corpus, self.stop, self.held = plan, corpus, stop, held
         checkpoint = checkpoint_to_resume(plan, corpus) if resume else None
-        beginning = None
-        if not resume:
-            if held is not None:
-                require_free_folder(plan)
-            beginning = starting_weights(plan)
-        source = checkpoint or beginning
+        if not resume and held is not None:
+            require_free_folder(plan)
+        source = checkpoint if resume else starting_weights(plan)
         model = plan.preset_entry.model if source is None else source.model
         train = plan.train_config(plan.preset_entry.train if checkpoint is None else checkpoint.train)
         sampler = BatchSampler(corpus.train_tokens, train.rows_per_step, model.context_length, plan.seed)
@@ -100,7 +97,7 @@ class _Session:
         )
         name, options = parse_variant(plan.engine)
         if checkpoint is not None and checkpoint.training is not None:
-            # The kernels that were calibrated, the threads that were counted: a resumed run repeats its first part's.
+            # A resumed run repeats the calibrated kernels and the number of threads of its first part.
             options = resumed_options(plan.engine, checkpoint.training.engine_options)
         weights = None if source is None else source.weights
         self.engine = create_engine(name, model, train, plan.seed, weights=weights, **options)
@@ -115,18 +112,18 @@ class _Session:
         if checkpoint is not None:
             self._restore(checkpoint)
         self.first_step = self.step
-        # Steps at which the last evaluation, sample and checkpoint were made.
+        # Steps of the last evaluation, sample and checkpoint.
         self.saved = -1 if checkpoint is None else self.step
         state = None if checkpoint is None else checkpoint.training
         self.evaluated = self.sampled = -1
-        if state is not None:  # an older format does not say, and then has both behind it
+        if state is not None:  # None in an older format: both are done
             self.evaluated = self.step if state.evaluated_step is None else state.evaluated_step
             self.sampled = self.step if state.sampled_step is None else state.sampled_step
         self.started = self.saved_at = time.perf_counter()
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         state, optimizer = checkpoint.training, checkpoint.optimizer
-        assert state is not None and optimizer is not None  # checkpoint_to_resume refuses anything else
+        assert state is not None and optimizer is not None  # as checkpoint_to_resume checks
         self.engine.load_optimizer_state(optimizer)
         self.step = state.step
         self.recent.extend(state.recent_losses)
@@ -150,9 +147,9 @@ class _Session:
             self.first_step,
             " ".join(filter(None, (corpus.warning, memorization_warning(corpus, self.engine.model)))) or None,
         )
-        if not self._asked_to_stop():
-            yield from self._between_steps()  # what the part before was stopped before it could do
-            self.stopped_early = self._has_stalled()  # it may have been killed between finding that and ending
+        if not self._stop_requested():
+            yield from self._between_steps()  # in case the part before was stopped before it did this
+            self.stopped_early = self._has_stalled()  # likewise
             if not self.stopped_early:
                 yield from self._steps()
         if self.saved != self.step:
@@ -166,10 +163,10 @@ class _Session:
             self.recent.append(record.loss)
             yield record
             if record.step < self.step:
-                continue  # of steps taken together, the weights are the last one's
+                continue  # the weights are those of the last step taken at once
             if self.saved < 0:
                 yield self._save(verify=True)
-            if self._asked_to_stop():
+            if self._stop_requested():
                 return
             yield from self._between_steps()
             if self._save_is_due():
@@ -179,30 +176,27 @@ class _Session:
                 return
 
     def _between_steps(self) -> Iterator[Event]:
-        """Evaluation and sample, where they are due and have not been made; after the last step they always are."""
+        """Evaluate and sample if due and not yet done; both are due after the last step."""
         step, last = self.step, self.step >= self.plan.steps
         if step and self.evaluated != step and (last or step % self.plan.evaluation_interval == 0):
             yield from self._evaluate()
-        if self._asked_to_stop():
+        if self._stop_requested():
             return
         if step and self.sampled != step and (last or self.plan.samples_after(step)):
             yield self._sample()
 
     def _evaluate(self) -> Iterator[Event]:
-        """Mean loss over the held-out batches, kept if it is the best; yields nothing if asked to stop half-way."""
+        """Evaluate on the held-out batches and save the best weights; yield nothing if stopped half-way."""
         total, rows = 0.0, 0
         for batch in self.held_out:
-            if self._asked_to_stop():
+            if self._stop_requested():
                 return
             total += self.engine.loss(batch.inputs, batch.targets) * len(batch.inputs)
             rows += len(batch.inputs)
         loss = total / rows
         if not math.isfinite(loss):
-            raise DivergedError(
-                f"the held-out loss is {loss} after step {self.step}",
-                "a finite number",
-                "invoke train with a smaller --learning-rate",
-            )
+            problem = f"the held-out loss is {loss} after step {self.step}"
+            raise DivergedError(problem, "a finite number", "invoke train with a smaller --learning-rate")
         self.held_out_loss, self.evaluated = loss, self.step
         self._outdate_saved()
         yield EvaluationRecord(self.step, self._train_loss(), loss, self._elapsed())
@@ -211,7 +205,7 @@ class _Session:
             yield self._save_best()
 
     def _has_stalled(self) -> bool:
-        """Whether the held-out loss has not fallen for as many evaluations as the plan has patience."""
+        """Return whether the held-out loss has not fallen for as many evaluations as the plan's patience."""
         patience = self.plan.patience
         if patience is None or self.best is None or self.evaluated != self.step:
             return False
@@ -236,11 +230,11 @@ class _Session:
 
     def _stop_record(self) -> StopRecord:
         finished = self.step >= self.plan.steps or self.stopped_early
-        asked = None if finished else self.stop.signal
+        signal = None if finished else self.stop.signal
         return StopRecord(
             "stopped early" if self.stopped_early else "finished" if finished else "interrupted",
-            None if asked is None else asked.name,
-            0 if asked is None else 128 + asked.value,
+            None if signal is None else signal.name,
+            0 if signal is None else 128 + signal.value,
             self.step,
             self.plan,
             self._train_loss() if self.recent else None,
@@ -251,12 +245,12 @@ class _Session:
     # ---- saving ------------------------------------------------------------------------------------------
 
     def save_if_new(self) -> None:
-        """Save unless the newest checkpoint is of this very step."""
+        """Save unless the newest checkpoint is of this step."""
         if self.saved != self.step:
             self._save()
 
     def _outdate_saved(self) -> None:
-        """A checkpoint of this very step does not know what was done after it."""
+        """Require a new checkpoint: one of this step lacks the evaluation or sample after it."""
         self.saved = min(self.saved, self.step - 1)
 
     def _save_is_due(self) -> bool:
@@ -277,7 +271,7 @@ class _Session:
         return CheckpointRecord(self.step, self.plan.out, self.saved_at - start, verify)
 
     def _save_best(self) -> CheckpointRecord:
-        """The weights alone: they are for reading."""
+        """Save the weights alone, for sampling."""
         start = time.perf_counter()
         checkpoint = self._checkpoint()
         if self.held is not None:
@@ -288,7 +282,7 @@ class _Session:
         )
 
     def _checkpoint(self) -> Checkpoint:
-        """Where the run stands, without AdamW's state; the weights are the engine's own until its next step."""
+        """Make a checkpoint without AdamW's state; its weights are the engine's own until the next step."""
         return Checkpoint(self.engine.model, self.engine.train, self.engine.parameters(), training=self._state())
 
     def _state(self) -> TrainingState:
@@ -310,10 +304,10 @@ class _Session:
             started_from=self.started_from,
             evaluated_step=max(0, self.evaluated),
             sampled_step=max(0, self.sampled),
-            settings=self.plan.kept_settings,
+            settings=self.plan.stored_settings,
         )
 
-    def _asked_to_stop(self) -> bool:
+    def _stop_requested(self) -> bool:
         return self.engine.processes.any(self.stop.requested)
 
     def _train_loss(self) -> float:
@@ -324,25 +318,27 @@ class _Session:
 
 
 def verify_checkpoint(directory: Path, expected: Checkpoint) -> None:
-    """Load a checkpoint again and compare it, number by number, with what should be in it.
+    """Load a checkpoint again and compare it, number by number, with the expected one.
 
     Raises:
-        CheckpointError: naming the first thing that differs.
+        CheckpointError: names the first difference.
     """
-    found = load_checkpoint(directory)
+    loaded = load_checkpoint(directory)
 
-    def same(what: str, left: Mapping[str, np.ndarray], right: Mapping[str, np.ndarray]) -> None:
+    def require(equal: bool, name: str) -> None:
+        if not equal:
+            raise CheckpointError(f"{directory} read back with another {name}", "the saved one")
+
+    def require_arrays(left: Mapping[str, np.ndarray], right: Mapping[str, np.ndarray], kind: str) -> None:
         for name, array in left.items():
-            if not np.array_equal(array, right[name]):
-                raise CheckpointError(f"{directory} read back with another {what} {name!r}", "what was saved")
+            require(np.array_equal(array, right[name]), f"{kind} {name!r}")
 
     for field in ("model", "train", "training"):
-        if getattr(found, field) != getattr(expected, field):
-            raise CheckpointError(f"{directory} read back with another {field}", "what was saved")
-    same("weight", expected.weights, found.weights)
-    if expected.optimizer is not None:
-        if found.optimizer is None or found.optimizer.step != expected.optimizer.step:
-            raise CheckpointError(f"{directory} read back with another optimiser step", "what was saved")
-        same("first moment", expected.optimizer.first_moment, found.optimizer.first_moment)
-        same("second moment", expected.optimizer.second_moment, found.optimizer.second_moment)
-        same("double-precision weight", expected.optimizer.weights or {}, found.optimizer.weights or {})
+        require(getattr(loaded, field) == getattr(expected, field), field)
+    require_arrays(expected.weights, loaded.weights, "weight")
+    if (saved := expected.optimizer) is not None:
+        read = loaded.optimizer or OptimizerState(-1, {}, {})
+        require(read.step == saved.step, "optimiser step")
+        require_arrays(saved.first_moment, read.first_moment, "first moment")
+        require_arrays(saved.second_moment, read.second_moment, "second moment")
+        require_arrays(saved.weights or {}, read.weights or {}, "double-precision weight")

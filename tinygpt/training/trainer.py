@@ -1,6 +1,6 @@
-"""The training loop, and nothing else: draw a batch, take a step, say what happened.
+"""The training loop: draw a batch, take a step, yield a record.
 
-It knows an engine and a sampler, not what they compute; printing, saving and measuring consume its records.
+It knows only an engine and a sampler. Printing, saving and measuring consume its records.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ class StepRecord:
     """One training step.
 
     Attributes:
-        step: updates done when it was over, counted from 1 over the whole run.
+        step: number of updates after it, counted from 1 over the whole run.
         loss: mean cross-entropy of its batch before the update, nats per token.
         grad_norm: global L2 norm of the gradient before clipping.
-        learning_rate: of this update.
-        seconds: wall time for drawing the batch and taking the step; of steps taken together, the mean.
-        tokens: tokens read, B·T times the batches accumulated.
+        learning_rate: the rate of this update.
+        seconds: wall time of drawing the batch and taking the step; the mean for steps taken together.
+        tokens: number of tokens read, B·T times the accumulated batches.
     """
 
     step: int
@@ -45,14 +45,14 @@ class Trainer:
     """Steps an engine through a sampler's batches.
 
     Args:
-        engine: what learns.
-        sampler: where batches come from; step k reads ``sampler.batch(k)``, counted from 0.
-        schedule: learning rate of step k; that of the engine's settings when omitted.
-        pauses_after: whether the weights are needed as they are after so many steps. In between, an engine that
-            prefers to take several steps together does.
+        engine: the engine to train.
+        sampler: source of the batches; step k reads ``sampler.batch(k)``, counted from 0.
+        schedule: learning rate of step k; by default that of the engine's settings.
+        pauses_after: returns whether the weights after a step are needed. Between such steps, the engine may take
+            several steps at once.
 
     Attributes:
-        taken: steps that are in the engine's weights, which may be ahead of the records yielded.
+        taken: number of steps in the engine's weights, which may be ahead of the yielded records.
     """
 
     def __init__(
@@ -69,11 +69,10 @@ class Trainer:
         self.taken = 0
 
     def run(self, first_step: int, n_steps: int) -> Iterator[StepRecord]:
-        """Take ``n_steps`` steps, after ``first_step`` steps that were taken before.
+        """Take ``n_steps`` steps after the first ``first_step`` steps of the run.
 
         Raises:
-            DivergedError: the loss or the gradient stopped being a finite number. The engine's weights are then
-                of no use; a checkpoint saved earlier is.
+            DivergedError: the loss or the gradient is not finite. The engine's weights are then unusable.
         """
         self.taken, last = first_step, first_step + n_steps
         while self.taken < last:
@@ -81,7 +80,7 @@ class Trainer:
             rates = [self._rate(step) for step in steps]
             start = time.perf_counter()
             batch = self.sampler.batches(steps, self.engine.processes.rows)
-            # A run that diverges overflows on its way; it is reported below, once and in words.
+            # A diverging run overflows; the error below reports it once.
             with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
                 results = self.engine.train_steps(batch.inputs, batch.targets, rates)
             seconds = (time.perf_counter() - start) / len(steps)
@@ -101,7 +100,7 @@ class Trainer:
         return learning_rate_at(self.engine.train, step) if self.schedule is None else self.schedule(step)
 
     def _together(self, step: int, last: int) -> int:
-        """Steps to take at once: as many as the engine likes if no pause lies before their end, else one."""
+        """Return the number of steps to take at once: what the engine prefers, or one if a pause comes earlier."""
         count = self.engine.steps_per_dispatch
         inside = range(step + 1, step + count)
         if step + count > last or (self.pauses_after is not None and any(map(self.pauses_after, inside))):

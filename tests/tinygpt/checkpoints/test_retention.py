@@ -17,10 +17,10 @@ from tinygpt.checkpoints.layout import FILES, OPTIMIZER, WEIGHTS
 from tinygpt.checkpoints.retention import kept_checkpoints
 from tinygpt.errors import CheckpointError
 from tinygpt.optim import OptimizerState
-from tinygpt.runs.manage import look_at, restore_run
+from tinygpt.runs.manage import read_run, restore_run
 from tinygpt.runs.status import report_status
 from tinygpt.training.events import CheckpointRecord, EvaluationRecord, StepRecord
-from tinygpt.training.resume import newest_whole
+from tinygpt.training.resume import newest_sound
 from tinygpt.training.session import run_session
 
 
@@ -164,7 +164,7 @@ def test_a_damaged_newest_checkpoint_can_be_replaced_by_the_last_good_one(
         (folder / name).write_bytes(data[: len(data) // 2])
     with pytest.raises(CheckpointError, match=r"step-00000002 is; run: invoke restore .*then --resume"):
         list(run_session(wanted, CORPUS, resume=True))
-    assert newest_whole(out) == (2, out / "checkpoints" / "step-00000002")
+    assert newest_sound(out) == (2, out / "checkpoints" / "step-00000002")
     step, problem = restore_run("run", tmp_path)
     assert step == 2 and problem is not None and name in problem
     assert restore_run("run", tmp_path) == (2, None), "a sound checkpoint stays"
@@ -184,5 +184,5 @@ def test_after_a_restore_the_run_is_listed_at_the_restored_step(tmp_path: Path) 
     list(report_status(run_session(wanted, CORPUS)))
     (tmp_path / "run" / WEIGHTS).unlink()
     assert restore_run("run", tmp_path)[0] == 3
-    run = look_at(tmp_path / "run")
+    run = read_run(tmp_path / "run")
     assert (run.state, run.step, run.note) == ("stopped", 3, "restored; 1 later steps are gone")

@@ -1,4 +1,4 @@
-"""Training without a terminal: the log, the first checkpoint, the hang-up that does nothing, and refusals at once."""
+"""Training in the background: the log, the first checkpoint, ignored hang-ups, and immediate refusals."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_run_in_the_background_is_started_seen_and_stopped(folder: Path) -> None:
-    """One run through its whole life, for every start of an interpreter costs a second."""
+    """Test one run from start to end: every start of an interpreter costs a second."""
     started = invoke(folder, *TRAIN, "--steps", "1000000", "--out", "runs/first", "--detach", "--gentle")
     assert started.returncode == 0, started.stderr
     assert "saved at step 1, read back and compared" in started.stdout
@@ -58,8 +58,10 @@ def test_a_run_in_the_background_is_started_seen_and_stopped(folder: Path) -> No
         assert "first" in listed.stdout and "running" in listed.stdout and "CPU: " in listed.stdout
         stopped = invoke(folder, "runs", "stop", "first")
         assert stopped.returncode == 0, stopped.stderr
-        said = r"first stopped at step [\d,]+ of 1,000,000, saved; go on with: invoke train --resume --out runs/first\n"
-        assert re.fullmatch(said, stopped.stdout)
+        line = (
+            r"first stopped at step [\d,]+ of 1,000,000, saved; continue with: invoke train --resume --out runs/first\n"
+        )
+        assert re.fullmatch(line, stopped.stdout)
         assert not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
     finally:
         if process.is_running():

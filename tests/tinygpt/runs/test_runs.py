@@ -1,4 +1,4 @@
-"""Runs as others see them: alive, ended, killed, foreign or unreadable, each by its right name; and stopping one."""
+"""States of runs: running, ended, killed, foreign or unreadable; and stopping one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.tinygpt.training.test_session import CORPUS, plan
 from tinygpt.checkpoints.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from tinygpt.checkpoints.layout import STATE
 from tinygpt.errors import ConfigError, DivergedError
-from tinygpt.runs.manage import StillRunningError, find_run, list_runs, look_at, stop_run
+from tinygpt.runs.manage import StillRunningError, find_run, list_runs, read_run, stop_run
 from tinygpt.runs.status import STATUS, RunStatus, read_status, report_status
 from tinygpt.system.folder_lock import folder_lock
 from tinygpt.system.process_identity import ProcessIdentity
@@ -89,7 +89,7 @@ def test_a_run_reports_how_it_is_doing(tmp_path: Path) -> None:
 def test_a_run_that_fails_says_why(tmp_path: Path) -> None:
     with pytest.raises(DivergedError):
         list(report_status(run_session(plan(tmp_path / "run", steps=50, learning_rate=1e18), CORPUS)))
-    run = look_at(tmp_path / "run")
+    run = read_run(tmp_path / "run")
     assert run.state == "failed" and "diverged" in run.note
 
 
@@ -97,7 +97,7 @@ def test_a_stopped_run_says_so_and_how_to_go_on(tmp_path: Path) -> None:
     stop = StopRequest()
     for _ in report_status(run_session(plan(tmp_path / "run"), CORPUS, stop=stop)):
         stop.request()
-    run = look_at(tmp_path / "run")
+    run = read_run(tmp_path / "run")
     assert run.state == "stopped" and run.status is not None
     assert run.status.resume_command == f"invoke train --resume --out {tmp_path / 'run'}"
 
@@ -109,7 +109,7 @@ def test_a_run_whose_reader_goes_away_is_stopped_and_an_abandoned_one_has_failed
             break
     events.close()  # type: ignore[attr-defined]
     state = load_checkpoint(tmp_path / "left").training
-    assert look_at(tmp_path / "left").state == "stopped" and state is not None and state.step == 3
+    assert read_run(tmp_path / "left").state == "stopped" and state is not None and state.step == 3
 
     def abandoned() -> Iterator[Event]:
         yield from islice(run_session(plan(tmp_path / "abandoned"), CORPUS), 2)
@@ -117,7 +117,7 @@ def test_a_run_whose_reader_goes_away_is_stopped_and_an_abandoned_one_has_failed
 
     with pytest.raises(KeyboardInterrupt):
         list(report_status(abandoned()))
-    run = look_at(tmp_path / "abandoned")
+    run = read_run(tmp_path / "abandoned")
     assert run.state == "failed" and "abandoned" in run.note
 
 
@@ -143,7 +143,7 @@ def test_what_a_run_without_a_checkpoint_left_is_no_obstacle(tmp_path: Path) -> 
 
 STATES: dict[str, tuple[Callable[[Path], object], str]] = {
     "running": (lambda f: write(f, RUNNING), ""),
-    "silent": (lambda f: write(f, replace(RUNNING, updated_at=time.time() - 200)), "no word for 200 s"),
+    "silent": (lambda f: write(f, replace(RUNNING, updated_at=time.time() - 200)), "no report for 200 s"),
     "killed": (lambda f: write(f, replace(RUNNING, process_started=OWN.started[:-1])), "saved at step 20"),
     "elsewhere": (lambda f: write(f, replace(RUNNING, host="another")), "on another"),
     "finished": (lambda f: write(f, replace(RUNNING, state="finished")), ""),
@@ -167,13 +167,13 @@ def test_every_kind_of_folder_is_shown_for_what_it_is(state: str, tmp_path: Path
 
 def test_long_steps_are_no_silence(tmp_path: Path) -> None:
     slow = replace(RUNNING, updated_at=time.time() - 200, step_seconds=80.0)
-    assert look_at(write(tmp_path / "it", slow)).state == "running"
+    assert read_run(write(tmp_path / "it", slow)).state == "running"
 
 
 def test_a_damaged_checkpoint_is_unreadable_and_nothing_crashes(tmp_path: Path) -> None:
     save(tmp_path / "it")
     (tmp_path / "it" / STATE).write_text('{"training": {"step": "many"}}')
-    assert look_at(tmp_path / "it").state == "unreadable"
+    assert read_run(tmp_path / "it").state == "unreadable"
     assert "unreadable" in shown(tmp_path)
 
 
@@ -192,7 +192,7 @@ def test_the_table_has_the_figures(tmp_path: Path) -> None:
 def test_a_held_folder_that_reports_nothing_runs_all_the_same(tmp_path: Path) -> None:
     save(tmp_path / "it")
     with folder_lock(tmp_path / "it"):
-        run = look_at(tmp_path / "it")
+        run = read_run(tmp_path / "it")
     assert run.state == "running" and f"process {OWN.pid}" in run.note and run.step == 5
 
 
@@ -231,7 +231,7 @@ def training(out: Path) -> int:
 def test_a_run_is_stopped_saved_and_ended(tmp_path: Path) -> None:
     child = training(tmp_path / "run")
     try:
-        assert look_at(tmp_path / "run").state == "running"
+        assert read_run(tmp_path / "run").state == "running"
         run = stop_run("run", tmp_path, patience=60)
         assert run.state == "stopped" and run.status is not None
         state = load_checkpoint(tmp_path / "run").training
@@ -249,14 +249,14 @@ def test_a_suspended_run_is_seen_and_woken_to_stop(tmp_path: Path) -> None:
         assert status is not None
         os.kill(status.pid, signal.SIGSTOP)
         time.sleep(0.05)
-        assert look_at(tmp_path / "run").state == "suspended"
+        assert read_run(tmp_path / "run").state == "suspended"
         assert stop_run("run", tmp_path, patience=60).state == "stopped"
     finally:
         end(child)
 
 
 ENDINGS = {
-    "stopped": ({"saved_step": 40}, "it stopped at step 40 of 100, saved; go on with: invoke train --resume"),
+    "stopped": ({"saved_step": 40}, "it stopped at step 40 of 100, saved; continue with: invoke train --resume"),
     "finished": ({"saved_step": 100, "step": 100}, "it finished at step 100 of 100, saved"),
     "failed": ({"error": "disk\nfull"}, "it failed at step 40 of 100: disk full"),
 }
@@ -265,7 +265,7 @@ ENDINGS = {
 @pytest.mark.parametrize("state", ENDINGS)
 def test_what_became_of_a_run_that_was_asked_to_stop_is_one_line(state: str, tmp_path: Path) -> None:
     changes, text = ENDINGS[state]
-    assert ended_text(look_at(write(tmp_path / "it", replace(RUNNING, state=state, **changes)))) == text
+    assert ended_text(read_run(write(tmp_path / "it", replace(RUNNING, state=state, **changes)))) == text
 
 
 def test_a_run_that_does_not_stop_is_reported(tmp_path: Path) -> None:
@@ -280,4 +280,4 @@ def test_a_run_that_does_not_stop_is_reported(tmp_path: Path) -> None:
             stop_run("run", tmp_path, patience=0.2)
     finally:
         end(child)
-    assert look_at(tmp_path / "run").state == "killed"
+    assert read_run(tmp_path / "run").state == "killed"

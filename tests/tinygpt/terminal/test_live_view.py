@@ -1,4 +1,4 @@
-"""The view: events pass through unchanged, both forms say what matters, and a model's text does no harm."""
+"""The view: events pass through unchanged, both forms show the main figures, and a model's text is harmless."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def plain(events: list[Event], every: int | None = None, encoding: str = "utf-8"
 
 
 def panel(events: list[Event], width: int = 80, height: int = 24, stop: StopRequest | None = None) -> list[str]:
-    """The panel's lines after some events, without colours."""
+    """Return the panel's lines after some events, without colours."""
     start = events[0]
     assert isinstance(start, StartRecord)
     progress = RunProgress(start)
@@ -98,7 +98,7 @@ def test_an_interrupted_run_says_how_to_go_on() -> None:
     assert isinstance(start, StartRecord)
     out = plain([*events, StopRecord("interrupted", "SIGINT", 130, 7, start.plan, None, None, 3.0)])
     assert out.splitlines()[-1] == (
-        "stopped by SIGINT and saved at step 7 of 7; go on with: invoke train --resume --out 'runs/my run'"
+        "stopped by SIGINT and saved at step 7 of 7; continue with: invoke train --resume --out 'runs/my run'"
     )
 
 

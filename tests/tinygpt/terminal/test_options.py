@@ -17,7 +17,7 @@ from tinygpt.terminal.tasks import task
 
 @dataclass(frozen=True, kw_only=True)
 class Shared:
-    """What both tasks have.
+    """Options of both tasks.
 
     Attributes:
         seed: of ``everything``,
@@ -105,10 +105,10 @@ def test_texts_become_values_of_the_annotated_types() -> None:
         ("soup --notes --dry", "--notes has no value"),
         ("soup --dry=1", "--dry has the value '1'"),
         ("soup --seed 1 --seed 2", "--seed is given twice"),
-        ("soup stew", "cook has no place for 'stew' (did you mean '--seed stew'?)"),
+        ("soup stew", "cook takes no value 'stew' (did you mean '--seed stew'?)"),
         ("soup --data x", "cook has no option '--data'"),
         ("--dry", "cook was not given DISH"),
-        ("soup washh", "cook has no place for 'washh'"),
+        ("soup washh", "cook takes no value 'washh'"),
     ],
 )
 def test_a_slip_is_one_line_that_names_the_task(words: str, said: str) -> None:

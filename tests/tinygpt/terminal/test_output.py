@@ -1,4 +1,4 @@
-"""Whatever is at the other end of the output: closed, full, gone, of few characters, or a terminal that obeys."""
+"""Output to anything: closed, full, without a reader, of another encoding, or a terminal that obeys sequences."""
 
 from __future__ import annotations
 
@@ -74,9 +74,9 @@ def test_training_goes_on_when_its_reader_has_gone_and_says_so_in_its_status(
     status, training = read_status(folder / "runs/run"), load_checkpoint(folder / "runs/run").training
     assert status is not None and training is not None
     assert (status.state, status.step, status.saved_step, training.step) == ("finished", 60, 60, 60)
-    assert "nobody reads its output any more" in status.note
+    assert "its output can no longer be written" in status.note
     monkeypatch.setenv("COLUMNS", "200")
-    assert "nobody reads its output" in typed("runs").stdout
+    assert "its output can no longer" in typed("runs").stdout
 
 
 @pytest.mark.parametrize("where", ["closed", "/dev/full"])

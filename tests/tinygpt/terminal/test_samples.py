@@ -99,7 +99,7 @@ def test_nothing_is_printed_for_a_prompt_that_does_not_fit(engine: Engine) -> No
     encoding=st.sampled_from(["utf-8", "ascii", "latin-1", "cp1252"]),
 )
 def test_whatever_a_model_writes_what_is_printed_is_whole_text(prompt: bytes, written: bytes, encoding: str) -> None:
-    """Every piece that reaches the terminal is whole by itself: it is seen before the next one comes."""
+    """Every piece that reaches the terminal is complete text, as it is shown before the next one."""
     pieces: list[bytes] = []
 
     class Terminal(io.RawIOBase):
@@ -111,7 +111,7 @@ def test_whatever_a_model_writes_what_is_printed_is_whole_text(prompt: bytes, wr
             return len(data)
 
     class Spoken:
-        """A model that says what the test wants."""
+        """A model whose tokens are given."""
 
         model = ModelConfig(1, 8, 2, 16)
 

@@ -1,4 +1,4 @@
-"""Kill -9 at random moments, in the middle of saves included: the run that goes on is the one that was never killed."""
+"""Kill -9 at random moments, even during saves: the resumed run equals one that was never killed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sessions: the order of events, exact resumption, clean stops, and refusals that lose nothing."""
+"""Sessions: the order of events, exact resumption, clean stops, and refusals without loss."""
 
 from __future__ import annotations
 
@@ -430,7 +430,7 @@ def finish(process: subprocess.Popen[str]) -> list[list[object]]:
 
 
 def test_a_run_stopped_by_signals_equals_one_that_was_not(tmp_path: Path) -> None:
-    """Ctrl-C, then SIGTERM, then kill -9, each in a process of its own; the losses are the uninterrupted ones."""
+    """Ctrl-C, then SIGTERM, then kill -9, each in a separate process; the losses are those of an uninterrupted run."""
     steps = 40
     whole = [
         [event.step, event.loss]

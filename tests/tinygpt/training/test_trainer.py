@@ -1,4 +1,4 @@
-"""The loop: the right batches in the right order, honest records, and a halt when numbers stop being numbers."""
+"""The loop: the right batches in the right order, correct records, and a stop when numbers are not finite."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SAMPLER = BatchSampler(np.frombuffer(bytes(range(200)), np.uint8), batch_size=3,
 
 
 class ScriptedEngine(Engine):
-    """Answers with given results and remembers its inputs and rates."""
+    """Returns given results and records its inputs and rates."""
 
     train = TrainConfig(batch_size=3, learning_rate=0.02)
     loss_and_gradients = logits = parameters = optimizer_state = load_optimizer_state = _replace_parameters = None
