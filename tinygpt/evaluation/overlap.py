@@ -3,6 +3,9 @@
 The training text's suffixes are sorted once (a suffix array, by libdivsufsort through the package pydivsufsort:
 megabytes in a second). Bisection then finds the longest match from each byte on: the suffix with the longest common
 prefix is adjacent to the position where the rest of the text would be sorted in.
+
+Blanks are no copied text: a window counts if at least half of it is something else, and the longest copy is the one
+with the most of that.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import numpy as np
 
 from tinygpt.errors import MissingDependencyError
 
+_BLANK = frozenset(b" \t\r\n\v\f")
 WINDOW = 50  # bytes, eight to ten words: longer than the phrases that a language repeats by itself
 
 
@@ -22,7 +26,7 @@ class Overlap:
 
     Attributes:
         longest: the longest substring that occurs in the training text.
-        windows: number of windows of ``WINDOW`` bytes in the texts.
+        windows: number of windows of ``WINDOW`` bytes in the texts, those that are mostly blank aside.
         verbatim: number of windows that occur in the training text.
     """
 
@@ -70,8 +74,9 @@ class TextIndex:
 
     def overlap(self, texts: list[bytes]) -> Overlap:
         """Measure the overlap of several texts, each separately."""
-        longest, windows, verbatim = b"", 0, 0
+        longest, most, windows, verbatim = b"", 0, 0, 0
         for text in texts:
+            ink = np.cumsum([0, *(byte not in _BLANK for byte in text)])  # (n + 1,), bytes that are not blank
             # The match at the next byte is usually about as long: comparing twice as many bytes is enough at first.
             match = 0
             for start in range(len(text)):
@@ -80,9 +85,9 @@ class TextIndex:
                 while match == limit and start + limit < len(text):
                     limit *= 2
                     match = self.longest_match(text[start : start + limit])
-                if match > len(longest):
-                    longest = text[start : start + match]
-                if start + WINDOW <= len(text):
+                if ink[start + match] - ink[start] > most:
+                    longest, most = text[start : start + match], ink[start + match] - ink[start]
+                if start + WINDOW <= len(text) and 2 * (ink[start + WINDOW] - ink[start]) >= WINDOW:
                     windows += 1
                     verbatim += match >= WINDOW
         return Overlap(longest, windows, verbatim)

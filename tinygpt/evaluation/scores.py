@@ -7,6 +7,7 @@ corpus and the settings, so it can be repeated exactly.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 
 from tinygpt.corpora import Corpus
@@ -116,6 +117,7 @@ def evaluate_model(
     corpus: Corpus,
     settings: EvaluationSettings | None = None,
     engine: str = DEFAULT_ENGINE,
+    announce: Callable[[str], None] = lambda _text: None,
 ) -> Evaluation:
     """Evaluate a model on a corpus.
 
@@ -124,6 +126,7 @@ def evaluate_model(
         corpus: the corpus that it was trained on, or another one.
         settings: settings of the texts.
         engine: the engine that computes the losses.
+        announce: receives a line before each part, as some take half a minute.
 
     Raises:
         CorpusError: a part of the corpus is shorter than two bytes.
@@ -132,12 +135,14 @@ def evaluate_model(
     """
     settings = settings or EvaluationSettings()
     index = TextIndex(corpus.train)  # first: a missing package is an error before minutes are spent
+    announce(f"loss over the {len(corpus.held_out):,} held-out bytes, and over as many of the training text")
     scorer = scoring_engine(model, engine)
     held_out_loss = text_loss(scorer, corpus.held_out_tokens)
     size = min(len(corpus.train), len(corpus.held_out))
     train_loss = sample_loss(scorer, corpus.train_tokens, size)
     del scorer  # its workers end before the model writes
 
+    announce(f"writing {settings.n_texts} texts, then looking for words and copies in the training text")
     known = lexicon(corpus.train)
     written = write_texts(model, settings)
     own = _measure(written, index, known)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
+from functools import partial
 
 from tinygpt.errors import ConfigError
 from tinygpt.terminal.options import Repeated, option
@@ -71,7 +73,7 @@ def evaluate(options: EvaluateOptions) -> None:
     settings = EvaluationSettings(options.texts, options.tokens, options.temperature)
     subject = load_subject(options.checkpoint, options.model)
     text = load_corpus(subject.corpus_name(options.corpus), path=options.corpus_file)
-    result = evaluate_model(subject.model, text, settings)
+    result = evaluate_model(subject.model, text, settings, announce=partial(print, file=sys.stderr, flush=True))
     if options.json:
         print(result.as_json())
         return

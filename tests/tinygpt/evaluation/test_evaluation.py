@@ -127,6 +127,18 @@ def test_windows_and_the_longest_copy():
     assert TextIndex(text).overlap([text[::-1]]).verbatim == 0
 
 
+def test_blanks_are_no_copied_text():
+    training = (
+        b"def first():\n" + b" " * 400 + b"\n" * 300 + b"return a sentence of more than fifty bytes, copied whole\n"
+    )
+    index = TextIndex(training)
+    blank = index.overlap([b" " * 200 + b"\n" * 200])
+    assert (blank.windows, blank.verbatim, blank.longest) == (0, 0, b"")
+    copied = index.overlap([b" " * 200 + b"return a sentence of more than fifty bytes, copied whole" + b"\n" * 200])
+    assert copied.longest.strip() == b"return a sentence of more than fifty bytes, copied whole"
+    assert 0 < copied.verbatim < 60
+
+
 def test_a_long_copy_is_found_completely():
     text = bytes(np.random.default_rng(1).integers(0, 256, 5000).tolist())
     found = TextIndex(text).overlap([text[500:4500]])
