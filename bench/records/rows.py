@@ -8,9 +8,10 @@ Nothing here needs pandas or pyarrow: a worker's memory is measured.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
+from operator import attrgetter
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
 Status = Literal["ok", "timeout", "oom", "crashed", "diverged", "refused", "interrupted"]
@@ -205,8 +206,8 @@ class StoredRun(RunRow):
 
     @property
     def key(self) -> tuple[str, ...]:
-        """What the rounds of a cell share: ``together`` and the variant."""
-        return *self.together, self.variant
+        """What the rounds of a cell share: place, protocol, run and variant."""
+        return self.origin, self.machine_hash, self.preset, self.protocol_hash, self.run_id, self.variant
 
     @property
     def is_clean(self) -> bool:
@@ -220,8 +221,19 @@ class StoredRun(RunRow):
 
 
 R = TypeVar("R", bound=StoredRun)
+_NAMES = tuple(field.name for field in fields(StoredRun))
+_VALUES = attrgetter(*_NAMES)
+_SLOTS = tuple(getattr(StoredRun, name).__set__ for name in _NAMES)
+
+
+def stored_run(values: Iterable[Any]) -> StoredRun:
+    """A row from the values of all its fields in order; in half the time that so many keywords take."""
+    row = object.__new__(StoredRun)
+    for set_value, value in zip(_SLOTS, values, strict=True):
+        set_value(row, value)
+    return row
 
 
 def extended(row: StoredRun, row_type: type[R], **more: Any) -> R:
     """A row as one of a type that has more fields; ``more`` gives these, and may replace some of the row's own."""
-    return row_type(**{field.name: getattr(row, field.name) for field in fields(StoredRun)} | more)
+    return row_type(**dict(zip(_NAMES, _VALUES(row), strict=True)) | more)

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from bench.records.rows import LOCAL, PUBLISHED, KernelRow, Row, Rows, RunRow, SampleRow, StepRow, StoredRun
+from bench.records.rows import LOCAL, PUBLISHED, KernelRow, Row, Rows, RunRow, SampleRow, StepRow, StoredRun, stored_run
 from bench.records.schema import TABLES, arrow_schema, check_schema, check_values, migrate, to_arrow
 from tinygpt.errors import ResultsError, unknown_name
 from tinygpt.system.files import remove_unfinished, replace_file
@@ -184,20 +184,16 @@ def read_table(name: str, root: Path, problems: list[ResultsError] | None = None
 
 def stored_runs(runs: pd.DataFrame) -> list[StoredRun]:
     """The rows of a frame of ``runs`` one by one, with None where a value is absent."""
-    names = [column.name for column in TABLES["runs"]]
-    values = [_plain(runs[column.name], column.type) for column in TABLES["runs"]]
-    return [
-        StoredRun(**dict(zip(names, row, strict=True)), origin=origin)
-        for *row, origin in zip(*values, runs["origin"], strict=True)
-    ]
+    columns = [_plain(runs[column.name], column.type) for column in TABLES["runs"]]
+    return [stored_run(values) for values in zip(*columns, runs["origin"].tolist(), strict=True)]
 
 
 def _plain(values: pd.Series, kind: str) -> list[Any]:
     """A column's values; integers that may be null come as floats in frames."""
     if not values.hasnans:
         return (values.astype("int64") if kind == "integer" else values).tolist()
-    write = int if kind == "integer" else lambda value: value
-    return [None if value is None or value != value else write(value) for value in values.tolist()]
+    known = [None if value is None or value != value else value for value in values.tolist()]
+    return [value if value is None else int(value) for value in known] if kind == "integer" else known
 
 
 # ---- publishing and exporting ---------------------------------------------------------------------------

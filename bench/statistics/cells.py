@@ -84,7 +84,7 @@ def cell_summary(runs: pd.DataFrame, steps: pd.DataFrame, kinds: Sequence[Kind] 
 
 def _measured_seconds(steps: pd.DataFrame, cells: pd.Series) -> dict[str, np.ndarray]:
     """Cell → seconds of its measured steps, in the order in which they ran."""
-    measured = (steps["cell_id"].isin(cells) & ~steps["is_warmup"].astype(bool)).to_numpy(bool)
+    measured = (steps["cell_id"].isin(cells.tolist()) & ~steps["is_warmup"].astype(bool)).to_numpy(bool)
     numbers, names = pd.factorize(steps["cell_id"][measured])
     seconds = steps["seconds"].to_numpy(np.float64)[measured][np.argsort(numbers, kind="stable")]
     counts = np.bincount(numbers, minlength=len(names))

@@ -8,9 +8,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from bench.records.rows import LOCAL, PUBLISHED, Rows
+from bench.records.rows import LOCAL, PUBLISHED, Rows, StoredRun, extended
 from bench.records.schema import SCHEMA_VERSION, TABLES, VERSION_KEY, arrow_schema
-from bench.records.store import export, local_run_ids, publish, read_run, read_table, table_file, write_tables
+from bench.records.store import (
+    export,
+    local_run_ids,
+    publish,
+    read_run,
+    read_table,
+    stored_runs,
+    table_file,
+    write_tables,
+)
 from tests import ROOT
 from tests.bench.rows import run_row, sample_row, step_rows
 from tinygpt.errors import ConfigError, ResultsError, StorageError
@@ -32,6 +41,16 @@ def test_round_trip(results_root):
     assert record["origin"] == LOCAL
     assert len(read_table("steps", results_root)) == 18
     assert read_table("samples", results_root)["text"].tolist() == ["once"]
+
+
+def test_rows_of_a_frame_are_those_that_were_written(results_root):
+    failed = run_row(number=1, status="crashed", exit_code=None, signal="SIGSEGV", error_tail="x", threads=None)
+    runs = [run_row(), failed]
+    write_tables(results_root, "run-a", Rows(runs))
+    read = stored_runs(read_table("runs", results_root))
+    assert [extended(run, StoredRun) for run in read] == read
+    assert [{**asdict(run), "origin": LOCAL} for run in runs] == [asdict(run) for run in read]
+    assert all(type(run.exit_code) in (int, type(None)) for run in read)
 
 
 def test_no_results_are_empty_tables(results_root):
