@@ -36,7 +36,7 @@ class RunRow:
     cell_id: Annotated[str, "run, variant, preset and round: one process"]
     kind: Annotated[
         Kind,
-        "bench, peer (a rival), roofline (products alone), generation, kernels (parts of a step), train or against",
+        "bench, peer, roofline (products alone), generation, kernels (parts of a step), train or against",
     ]
     engine: Annotated[str, "engine without its options"]
     variant: Annotated[str, "engine with its options, such as vectorized[threads=1]"]
