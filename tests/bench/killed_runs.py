@@ -1,67 +1,110 @@
-"""A process that starts a run, kills it at a random moment, goes on with it, kills it again, and so on.
+"""A process that starts a run, kills it before one thing that it asks of the disk, goes on with it, and so on.
 
-    python -m tests.bench.killed_runs FOLDER KILLS SEED
+    python -m tests.bench.killed_runs FOLDER
 
-The runs are forks of this process, so that each starts at once and the kills fall on work, not on imports. After every
-kill, what lies on the disk is copied to FOLDER/after-NN; the last run is left alone. FOLDER/log.txt holds what the runs
-said, line by line.
+The n-th run is killed before the n-th such thing, until one comes to its end. So each operation between a run's start
+and its end is once the one that was not done any more, on every machine. The runs are forks of this process, and what
+a worker reports was recorded from a real one: it is the runner that is killed here. After every kill, what lies on the
+disk is copied to FOLDER/after-NNN. FOLDER/log.txt holds what the runs said, line by line.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
-import random
 import shutil
 import signal
 import sys
-import time
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
-import bench.measuring.runner
+import bench.measuring.runner as runner
 from bench.arms.suites import Arm, Suite
+from bench.measuring.process import Event, Outcome
 from bench.measuring.run_plan import RunOptions
-from bench.measuring.runner import resume_run, run_suite
 from tests.bench.conftest import TEXT
 from tinygpt.corpora import Corpus
 
 CORPUS = Corpus("squares", TEXT[:-2000], TEXT[-2000:], "", "")
+ROUNDS = 6
+VARIANTS = ("numpy", "numpy#2")
+_MOST_KILLS = 500
 
 
-def go_on(folder: Path, suite: Suite, log: Path) -> None:
+def suite(rounds: int, *variants: str) -> Suite:
+    return Suite("quick", "", rounds, tuple(Arm(variant, "tiny", 60.0, rounds) for variant in variants))
+
+
+def record_a_worker(folder: Path) -> Callable[..., Outcome]:
+    """Run one cell for real; returns what stands in for its worker from then on."""
+    outcomes, run_worker = [], runner.run_worker
+
+    def recorded(*arguments: Any) -> Outcome:
+        outcomes.append(run_worker(*arguments))
+        return outcomes[-1]
+
+    def reported(
+        _task: dict[str, Any], _folder: Path, _limit: float, on_event: Callable[[Event], None], *_more: object
+    ) -> Outcome:
+        for event in outcomes[0].events:
+            on_event(event)
+        return outcomes[0]
+
+    runner.run_worker = recorded
+    options = RunOptions(lock_file=folder / "lock")
+    runner.run_suite(suite(1, VARIANTS[0]), folder, CORPUS, console=Console(quiet=True), options=options)
+    return reported
+
+
+def go_on(folder: Path) -> None:
     """One run, in a fork: a new one, or the one that was killed."""
     options = RunOptions(lock_file=folder / "lock")
-    with log.open("a", buffering=1) as file:
+    with (folder / "log.txt").open("a", buffering=1) as file:
         console = Console(file=file, width=120)
         if list((folder / "results" / "local").glob("plan-*.json")):
-            resume_run("last", folder / "results", CORPUS, console, options)
+            runner.resume_run("last", folder / "results", CORPUS, console, options)
         else:
-            run_suite(suite, folder / "results", CORPUS, console=console, options=options)
+            runner.run_suite(suite(ROUNDS, *VARIANTS), folder / "results", CORPUS, console=console, options=options)
 
 
-def main(folder: Path, kills: int, seed: int) -> None:
-    """Kill so many times, then let the run end."""
-    chance = random.Random(seed)
-    machine, code = bench.measuring.runner.fresh_machine(), bench.measuring.runner.code_sha256()
-    bench.measuring.runner.fresh_machine = lambda: machine  # type: ignore[assignment]  # the same answer, half a second sooner
-    bench.measuring.runner.code_sha256 = lambda: code  # type: ignore[assignment]
-    rounds = 6
-    suite = Suite("quick", "", rounds, tuple(Arm(v, "tiny", 60.0, rounds) for v in ("numpy", "numpy#2")))
-    for number in range(kills + 1):
+def kill_before(n: int, folder: Path) -> None:
+    """Have this process killed before the n-th thing that it asks of the disk in a folder."""
+    left = itertools.count(n - 1, -1)
+
+    def asked(_event: str, arguments: tuple[object, ...]) -> None:
+        path = arguments[0] if arguments else None
+        if isinstance(path, str | Path) and str(path).startswith(str(folder)) and next(left) == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(asked)
+
+
+def main(folder: Path) -> None:
+    """Kill until a run comes to its end."""
+    tempfile.tempdir = str(folder / "scratch")
+    Path(tempfile.tempdir).mkdir()
+    # The same answers, half a second sooner.
+    machine, code, provenance = runner.fresh_machine(), runner.code_sha256(), runner.read_provenance()
+    runner.fresh_machine, runner.code_sha256, runner.read_provenance = lambda: machine, lambda: code, lambda: provenance
+    runner.run_worker = record_a_worker(folder / "scratch" / "recorded")
+    for number in range(1, _MOST_KILLS):
         child = os.fork()
         if child == 0:
-            go_on(folder, suite, folder / "log.txt")
+            kill_before(number, folder)
+            go_on(folder)
             os._exit(0)
-        if number < kills:
-            time.sleep(chance.uniform(0.0, 0.9))
-            os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
-        finished = os.waitstatus_to_exitcode(status) == 0
-        shutil.copytree(folder / "results", folder / f"after-{number:02}", dirs_exist_ok=True)
-        if finished:
-            break
+        if (code := os.waitstatus_to_exitcode(status)) == 0:
+            return
+        assert code == -signal.SIGKILL, f"run {number} ended with {code}"
+        if (folder / "results").exists():
+            shutil.copytree(folder / "results", folder / f"after-{number:03}")
+    raise AssertionError("no run came to its end")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+    main(Path(sys.argv[1]))
