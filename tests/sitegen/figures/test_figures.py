@@ -14,7 +14,8 @@ import vl_convert
 from sitegen.figures import FIGURES
 from sitegen.figures.render import STATIC_WIDTH, chart_spec, lighter_svg, render_figure
 from sitegen.rows.results import Results, load_results
-from sitegen.text.palette import DARK, LIGHT
+from sitegen.text.escape import json_text
+from sitegen.text.palette import DARK, LIGHT, in_dark
 from tests.sitegen import example_rows as rows
 
 Part = dict[str, list[dict[str, object]]]
@@ -129,9 +130,20 @@ def test_every_case_has_a_figure_or_none_on_purpose(
         svg = vl_convert.vegalite_to_svg(json.dumps({**spec, "width": STATIC_WIDTH}), vl_version="6.4")
         assert "NaN" not in svg
         assert figure.describe(plotted).endswith(".")
-        assert chart_spec(figure, plotted, DARK)["config"] != spec["config"]
     assert found == drawn
     assert "WARN" not in "".join(capfd.readouterr())  # Vega's "infinite extent" and the like
+
+
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    return results_of(tmp_path_factory.mktemp("everything"), CASES["everything"][0]())
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_chart_in_the_dark_theme_is_the_light_one_in_other_colours(name: str, everything: Results) -> None:
+    plotted = FIGURES[name].rows(everything)
+    light, dark = (json_text(chart_spec(FIGURES[name], plotted, theme, validate=False)) for theme in (LIGHT, DARK))
+    assert in_dark(light.replace(f'"theme":"{LIGHT.name}"', f'"theme":"{DARK.name}"')) == dark != light
 
 
 def test_failures_are_marks_with_their_reason_and_do_not_hide_each_other(tmp_path: Path) -> None:
@@ -181,8 +193,8 @@ def test_rendered_files_agree_with_each_other_and_come_from_the_cache(
     assert (folder / rendered.files["png"]).read_bytes().startswith(b"\x89PNG")
     svg = (folder / rendered.files["light.svg"]).read_text()
     assert "data:font/woff2;base64," in svg  # an image cannot use the page's fonts
-    in_dark = json.dumps(chart_spec(figure, plotted, DARK) | {"width": STATIC_WIDTH}, sort_keys=True)
-    dark = vl_convert.vegalite_to_svg(in_dark, vl_version="6.4")
+    dark_spec = json.dumps(chart_spec(figure, plotted, DARK) | {"width": STATIC_WIDTH}, sort_keys=True)
+    dark = vl_convert.vegalite_to_svg(dark_spec, vl_version="6.4")
     assert re.sub(r"<style>.*?</style>", "", (folder / rendered.files["dark.svg"]).read_text()) == lighter_svg(dark)
     assert rendered.width >= STATIC_WIDTH - 1
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from tests.sitegen import example_rows as rows
 from tests.sitegen.charts import computed
 
 FIGURE = FIGURES["speedup"]
+Spec = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
@@ -40,21 +42,30 @@ def plotted(results: Results) -> pd.DataFrame:
     return FIGURE.rows(results)
 
 
-def parameters(plotted: pd.DataFrame) -> dict[str, dict[str, Any]]:
-    return {parameter["name"]: parameter for parameter in chart_spec(FIGURE, plotted, LIGHT)["params"]}
+@pytest.fixture(scope="module")
+def spec(plotted: pd.DataFrame) -> Spec:
+    return spec_of(plotted)
 
 
-def drawn(plotted: pd.DataFrame, **chosen: str) -> str:
+def spec_of(plotted: pd.DataFrame) -> Spec:
+    """What is drawn of rows; that it is valid is tested for all figures in test_figures.py."""
+    return chart_spec(FIGURE, plotted, LIGHT, validate=False)
+
+
+def parameters(spec: Spec) -> dict[str, dict[str, Any]]:
+    return {parameter["name"]: parameter for parameter in spec["params"]}
+
+
+def drawn(spec: Spec, **chosen: str) -> str:
     """The picture with parameters set, as a link sets them."""
-    spec = chart_spec(FIGURE, plotted, LIGHT)
-    known = {parameter["name"]: parameter for parameter in spec["params"]}
+    spec = deepcopy(spec)
     for name, value in chosen.items():
-        known[name]["value"] = value
+        parameters(spec)[name]["value"] = value
     return str(vl_convert.vegalite_to_svg(json.dumps({**spec, "width": STATIC_WIDTH}), vl_version="6.4"))
 
 
-def test_the_menus_are_named_as_links_have_them_and_worded(plotted: pd.DataFrame) -> None:
-    found = parameters(plotted)
+def test_the_menus_are_named_as_links_have_them_and_worded(spec: Spec) -> None:
+    found = parameters(spec)
     menus = {name: found[name]["bind"]["options"] for name in ("measure", "baseline", "show")}
     assert menus == {
         "measure": ["speedup", "step_time"],
@@ -72,8 +83,8 @@ def test_the_menus_are_named_as_links_have_them_and_worded(plotted: pd.DataFrame
 @pytest.mark.parametrize("measure", ["speedup", "step_time"])
 @pytest.mark.parametrize("baseline", ["python", "torch"])
 @pytest.mark.parametrize("show", ["engines", "peers"])
-def test_every_choice_draws_what_it_says(plotted: pd.DataFrame, measure: str, baseline: str, show: str) -> None:
-    svg = drawn(plotted, measure=measure, baseline=baseline, show=show)
+def test_every_choice_draws_what_it_says(spec: Spec, measure: str, baseline: str, show: str) -> None:
+    svg = drawn(spec, measure=measure, baseline=baseline, show=show)
     assert "NaN" not in svg and "undefined" not in svg
     title = "time of one training step" if measure == "step_time" else "times as fast as"
     assert title in svg
@@ -92,13 +103,12 @@ def test_each_ratio_is_of_one_run(plotted: pd.DataFrame) -> None:
     assert times.loc["numpy", "value"] == pytest.approx(0.062)
 
 
-def test_a_point_tells_what_it_is_worth_and_how_to_repeat_it(plotted: pd.DataFrame) -> None:
+def test_a_point_tells_what_it_is_worth_and_how_to_repeat_it(plotted: pd.DataFrame, spec: Spec) -> None:
     row = plotted[(plotted["measure"] == "step_time") & (plotted["variant"] == "torch")].iloc[0]
     assert row["verdict_text"] == "unresolved: fewer than 6 rounds"
     assert row["command"] == "invoke bench --presets small --engines torch"
     assert row["code"] == "no commit recorded"
-    told = [entry["field"] for layer in chart_spec(FIGURE, plotted, LIGHT)["layer"]
-            for entry in layer["encoding"].get("tooltip", [])]  # fmt: skip
+    told = [entry["field"] for layer in spec["layer"] for entry in layer["encoding"].get("tooltip", [])]
     assert {"verdict_text", "protocol", "machine", "code", "command", "interval", "reason"} <= set(told)
 
 
@@ -114,8 +124,8 @@ def test_the_chart_writes_quantities_as_the_tables_do() -> None:
     assert re.findall(r"<text[^>]*>([^<]+)</text>", svg) == written
 
 
-def test_a_ratio_is_told_with_the_two_times_that_it_is_made_of(plotted: pd.DataFrame) -> None:
-    told = computed(chart_spec(FIGURE, plotted, LIGHT), "detail")
+def test_a_ratio_is_told_with_the_two_times_that_it_is_made_of(plotted: pd.DataFrame, spec: Spec) -> None:
+    told = computed(spec, "detail")
     assert "20.0 ms against 26.0 ms a step" in told
     assert set(plotted["detail"]) - {""} <= set(told)
 
@@ -131,8 +141,8 @@ def test_verdicts_are_drawn(tmp_path: Path) -> None:
     verdicts = found.set_index(["measure", "variant"])["verdict_text"]
     assert verdicts["step_time", "numpy"] == "stable"
     assert verdicts["step_time", "vectorized"] == "noisy: the interval is wider than 10 %"
-    fills = [layer["encoding"]["opacity"]["scale"] for layer in chart_spec(FIGURE, found, LIGHT)["layer"]
-             if "opacity" in layer["encoding"]]  # fmt: skip
+    layers = spec_of(found)["layer"]
+    fills = [layer["encoding"]["opacity"]["scale"] for layer in layers if "opacity" in layer["encoding"]]
     assert [(scale["domain"], scale["range"]) for scale in fills] == [(["stable", "noisy"], [1.0, 0.5])]
 
 
@@ -167,15 +177,16 @@ def test_a_baseline_of_small_reach_is_not_the_default(tmp_path: Path) -> None:
 def test_a_ratio_far_below_the_others_does_not_flatten_the_curve(tmp_path: Path) -> None:
     ladder = FIGURE.rows(load_results(rows.store(tmp_path, rows.ladder())))
     assert ladder.loc[is_off_scale(ladder), "value"].max() < OFF_SCALE
-    views = json.loads(parameters(ladder)["frame"]["expr"].removesuffix("[view]").strip("()"))
+    spec = spec_of(ladder)
+    views = json.loads(parameters(spec)["frame"]["expr"].removesuffix("[view]").strip("()"))
     assert OFF_SCALE < views["numpy|engines"]["low"] < 1 < views["numpy|engines"]["high"] < 5
-    svg = drawn(ladder, baseline="numpy")
+    svg = drawn(spec, baseline="numpy")
     assert "↓ 0.0034×" in svg
 
 
 def test_one_engine_is_shown_by_its_times_and_asks_nothing(tmp_path: Path) -> None:
     found = FIGURE.rows(load_results(rows.store(tmp_path, rows.cell("numpy", "tiny", 8.0))))
-    menus = parameters(found)
+    menus = parameters(spec_of(found))
     assert menus["measure"] == {"name": "measure", "value": "step_time"}
     assert not any("bind" in parameter for parameter in menus.values())
     assert "8.00 ms" in FIGURE.describe(found)
@@ -189,7 +200,7 @@ def test_only_failures_are_crosses_with_a_legend(tmp_path: Path) -> None:
     found = FIGURE.rows(load_results(rows.store(tmp_path, part)))
     assert found["slot"].tolist() == [0, 1]
     assert FIGURE.describe(found) == "Nothing was measured. 2 cells failed."
-    assert drawn(found).count('aria-roledescription="point"') == 2
+    assert drawn(spec_of(found)).count('aria-roledescription="point"') == 2
 
 
 def test_machines_are_lines_of_their_own(tmp_path: Path) -> None:
@@ -197,7 +208,7 @@ def test_machines_are_lines_of_their_own(tmp_path: Path) -> None:
     rows.store(tmp_path, rows.ladder("a"))
     rows.store(tmp_path, rows.ladder("b", scale=0.5, machine=other), published=False)
     found = FIGURE.rows(load_results(tmp_path))
-    lines = [layer for layer in chart_spec(FIGURE, found, LIGHT)["layer"] if "strokeDash" in layer["encoding"]]
+    lines = [layer for layer in spec_of(found)["layer"] if "strokeDash" in layer["encoding"]]
     assert [len(line["encoding"]["strokeDash"]["scale"]["domain"]) for line in lines] == [2]
     for _, pair in found[found["measure"] == "speedup"].groupby(["baseline", "variant", "preset"]):
         assert pair["machine"].is_unique
