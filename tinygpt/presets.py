@@ -48,7 +48,7 @@ PRESETS = MappingProxyType(
 MORE_PRESETS = MappingProxyType(
     {
         # nanoGPT's recipe for a CPU (its README), with bytes for characters
-        "nanogpt": Preset("nanogpt", ModelConfig(4, 128, 4, 64), TrainConfig(batch_size=12)),
+        "nanogpt": Preset("nanogpt", ModelConfig(4, 128, 4, 64), TrainConfig(batch_size=12))
     }
 )
 

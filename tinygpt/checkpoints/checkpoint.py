@@ -182,11 +182,8 @@ def load_checkpoint(directory: str | Path) -> Checkpoint:
     """
     directory = Path(directory)
     if not directory.is_dir():
-        raise CheckpointError(
-            f"{directory} is a file" if directory.exists() else f"there is no folder {directory}",
-            "a checkpoint folder",
-            _MAKE_ONE,
-        )
+        problem = f"{directory} is a file" if directory.exists() else f"there is no folder {directory}"
+        raise CheckpointError(problem, "a checkpoint folder", _MAKE_ONE)
     while True:
         version = _version(directory)
         try:
@@ -223,10 +220,8 @@ def _load(folder: Path) -> Checkpoint:
     model = from_gpt2_config(config, str(folder / CONFIG))
     # Checked before the names are listed: a false number of layers in config.json must not make us list billions.
     if len(weights) != 4 + 12 * model.n_layers:
-        raise CheckpointError(
-            f"{folder} holds {len(weights)} parameters",
-            f"{4 + 12 * model.n_layers}, as {CONFIG} says n_layer {model.n_layers}",
-        )
+        problem = f"{folder} holds {len(weights)} parameters"
+        raise CheckpointError(problem, f"{4 + 12 * model.n_layers}, as {CONFIG} says n_layer {model.n_layers}")
     _check_arrays(model, weights, f"the weights of {folder}")
     weights = {name: weights[name] for name in parameter_shapes(model)}
     if state is None:
@@ -249,14 +244,11 @@ def _check_state(state: Mapping[str, Any], folder: Path, files: Mapping[str, Pat
     """Check format, version, and that the other files are those that this state was written with."""
     source = folder / STATE
     if state.get("format") != FORMAT:
-        raise CheckpointError(f"{source} says format {state.get('format')!r}", repr(FORMAT), _MAKE_ONE)
+        raise CheckpointError(f"{source} has format {state.get('format')!r}", repr(FORMAT), _MAKE_ONE)
     version = state.get("format_version")
     if isinstance(version, bool) or not isinstance(version, int) or not 1 <= version <= FORMAT_VERSION:
-        raise CheckpointError(
-            f"{source} says format version {version!r}",
-            f"1 to {FORMAT_VERSION}",
-            "git pull, or install the version that wrote it",
-        )
+        problem = f"{source} has format version {version!r}"
+        raise CheckpointError(problem, f"1 to {FORMAT_VERSION}", "git pull, or install the version that wrote it")
     needed = {WEIGHTS} if version == 1 else {CONFIG, WEIGHTS}
     digests = state.get("sha256")
     if not isinstance(digests, dict) or set(digests) - {OPTIMIZER} != needed:
@@ -299,7 +291,7 @@ def _read_optimizer(path: Path, model: ModelConfig) -> OptimizerState:
         kinds.setdefault(kind, {})[parameter] = array
     step = metadata.get("step", "")
     if not (step.isascii() and step.isdigit()):
-        raise CheckpointError(f"{path} says step {step!r}", "a whole number, 0 or more")
+        raise CheckpointError(f"{path} has step {step!r}", "a whole number, 0 or more")
     for kind in _KINDS:
         if kind in kinds or kind != _WEIGHT:
             _check_arrays(model, kinds.get(kind, {}), f"{kind} of {path}")

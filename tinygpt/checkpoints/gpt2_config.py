@@ -63,20 +63,20 @@ def from_gpt2_config(config: Mapping[str, Any], source: str) -> ModelConfig:
     for key, (required, missing) in _FIXED.items():
         value = config.get(key, missing)
         if type(value) is not type(required) or value != required:
-            raise CheckpointError(f"{source} says {key} {value!r}", repr(required), "invoke train to make a checkpoint")
+            raise CheckpointError(f"{source} has {key} {value!r}", repr(required), "invoke train to make a checkpoint")
     activation = config.get("activation_function", _TANH_GELUS[0])
     if activation not in _TANH_GELUS:
-        raise CheckpointError(f"{source} says activation_function {activation!r:.60}", ", ".join(_TANH_GELUS))
+        raise CheckpointError(f"{source} has activation_function {activation!r:.60}", ", ".join(_TANH_GELUS))
     eps = config.get("layer_norm_epsilon", _DEFAULT_EPS)
     if isinstance(eps, bool) or not isinstance(eps, int | float):
-        raise CheckpointError(f"{source} says layer_norm_epsilon {eps!r}", "a number above 0")
+        raise CheckpointError(f"{source} has layer_norm_epsilon {eps!r}", "a number above 0")
     try:
         model = ModelConfig(**{field: config.get(key) for field, key in _SIZES.items()}, layer_norm_eps=eps)  # type: ignore[arg-type]
     except (ConfigError, OverflowError) as error:
         raise CheckpointError(f"{source} does not describe a model: {error}") from None
     if config.get("n_inner") not in (None, model.d_hidden):
         raise CheckpointError(
-            f"{source} says n_inner {config['n_inner']!r}", f"null or {model.d_hidden}, 4 times n_embd"
+            f"{source} has n_inner {config['n_inner']!r}", f"null or {model.d_hidden}, 4 times n_embd"
         )
     return model
 

@@ -37,10 +37,8 @@ def read_gpt2_weights(folder: Path) -> Arrays:
     if not (folder / WEIGHTS).exists():
         for name in _PICKLES:
             if (folder / name).exists():
-                raise CheckpointError(
-                    f"{folder / name} is a pickle, which may run code when it is read",
-                    f"{WEIGHTS}, as save_pretrained of a newer transformers writes it",
-                )
+                problem = f"{folder / name} is a pickle, which may run code when it is read"
+                raise CheckpointError(problem, f"{WEIGHTS}, as save_pretrained of a newer transformers writes it")
     return _tied(_read_file(folder / WEIGHTS, lambda _name: True), folder / WEIGHTS)
 
 
@@ -63,8 +61,7 @@ def _read_shards(folder: Path) -> Arrays:
     missing = sorted(name for name in places if name not in tensors and not name.endswith(_MASKS))
     if missing:
         raise CheckpointError(
-            f"parameter {missing[0]!r} is not in {folder / places[missing[0]]}",
-            f"it in the file that {INDEX} names",
+            f"parameter {missing[0]!r} is not in {folder / places[missing[0]]}", f"it in the file that {INDEX} names"
         )
     return tensors
 

@@ -23,11 +23,6 @@ from tinygpt.system.staging import current_files, finish_replacement, replace_fi
 _STEP = re.compile(r"step-(\d{8,})")
 
 
-def kept_name(step: int) -> str:
-    """Return the folder name of the kept checkpoint of a step."""
-    return f"step-{step:08}"
-
-
 def kept_folder(directory: Path, name: str) -> Path:
     """Return the folder of a kept checkpoint; raise a StorageError if it is a link, which leads elsewhere."""
     path = directory / KEPT / name
@@ -59,7 +54,7 @@ def keep_newest(directory: Path) -> None:
     step = _step_of(directory / STATE)
     if step is None or not all((directory / name).is_file() for name in FILES):
         return
-    folder = kept_folder(directory, kept_name(step))
+    folder = kept_folder(directory, f"step-{step:08}")
     if current_files(folder, FILES).keys() != FILES:
         replace_files(folder, FILES, lambda new: link_files(directory, new))
 

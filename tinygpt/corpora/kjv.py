@@ -59,14 +59,11 @@ def read_books(source: str) -> dict[str, str]:
         ends: dict[int, int] = ast.literal_eval(call.args[3])
         names = call.args[5]
         titles = [str(ast.literal_eval(value)) for value in names.values] if isinstance(names, ast.Dict) else []
-        verses = {number: _clean_verse(text[start : ends[number]]) for number, start in sorted(starts.items())}
+        raw = {number: text[start : ends[number]] for number, start in sorted(starts.items())}
+        verses = {number: " ".join(verse.translate(_ASCII).split()) for number, verse in raw.items()}
         return _lay_out(verses, titles)
     except (StopIteration, SyntaxError, ValueError, KeyError, IndexError) as error:
         raise CorpusError("the archive of corpus 'kjv' is not in the form that this version reads") from error
-
-
-def _clean_verse(verse: str) -> str:
-    return " ".join(verse.translate(_ASCII).split())
 
 
 def _lay_out(verses: dict[int, str], titles: list[str]) -> dict[str, str]:

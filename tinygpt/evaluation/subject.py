@@ -45,11 +45,8 @@ def load_subject(checkpoint: str, model: str) -> Subject:
         CheckpointError: the files are missing or damaged.
     """
     if bool(checkpoint) == bool(model):
-        raise ConfigError(
-            "both --checkpoint and --model are given" if model else "neither --checkpoint nor --model is given",
-            "one of the two",
-            "invoke sample --model shakespeare, or --checkpoint DIR",
-        )
+        problem = "both --checkpoint and --model are given" if model else "neither --checkpoint nor --model is given"
+        raise ConfigError(problem, "one of the two", "invoke sample --model shakespeare, or --checkpoint DIR")
     if model:
         gallery = load_gallery_model(model)
         return Subject(gallery, gallery.card.corpus, gallery.card.corpus_sha256)

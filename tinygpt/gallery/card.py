@@ -91,5 +91,5 @@ def read_card(path: Path) -> Card:
     value = read_json(path)
     version = value.get("version")
     if version != CARD_VERSION:
-        raise CheckpointError(f"{path} says version {version!r}", str(CARD_VERSION), REPAIR)
+        raise CheckpointError(f"{path} has version {version!r}", str(CARD_VERSION), REPAIR)
     return record_from_json(Card, value, "card", str(path))

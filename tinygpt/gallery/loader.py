@@ -58,9 +58,6 @@ def load_gallery_model(name: str, root: Path = MODELS) -> GalleryModel:
     weights = read_stored(folder / WEIGHTS, model)
     digest = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
     if digest != card.file_sha256:
-        raise CheckpointError(
-            f"{folder / WEIGHTS} is not the file of its card",
-            f"SHA-256 {card.file_sha256[:12]}…, found {digest[:12]}…",
-            REPAIR,
-        )
+        problem = f"{folder / WEIGHTS} is not the file of its card"
+        raise CheckpointError(problem, f"SHA-256 {card.file_sha256[:12]}…, found {digest[:12]}…", REPAIR)
     return GalleryModel(card, model, weights)

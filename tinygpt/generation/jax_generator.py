@@ -65,10 +65,7 @@ class JaxGenerator:
 
 
 def generate_texts(
-    model: LanguageModel,
-    prompts: Sequence[str | bytes],
-    settings: SamplingSettings,
-    device: str = "accelerator",
+    model: LanguageModel, prompts: Sequence[str | bytes], settings: SamplingSettings, device: str = "accelerator"
 ) -> list[bytes]:
     """Continue prompts of any lengths, those of equal length together. Row i has the seed ``settings.seed + i``.
 
@@ -103,11 +100,7 @@ def _runs(indices: list[int]) -> list[tuple[int, int]]:
 
 
 def continuation(
-    weights: Tree,
-    prompts: Array,
-    uniforms: Array,
-    model: ModelConfig,
-    settings: SamplingSettings,
+    weights: Tree, prompts: Array, uniforms: Array, model: ModelConfig, settings: SamplingSettings
 ) -> Array:
     """Continue prompts (B, n) by ``n_tokens`` ids over several windows; uniforms are (n_tokens, B)."""
     context, overlap, n_tokens = model.context_length, window_overlap(model.context_length), settings.n_tokens

@@ -215,7 +215,7 @@ def restore_run(name: str, root: Path) -> tuple[int, str | None]:
             training = load_checkpoint(folder).training
         except CheckpointError as error:
             if (kept := newest_sound(folder)) is None:
-                raise CheckpointError(error.problem, "a whole checkpoint; no kept one is") from None
+                raise CheckpointError(error.problem, "a whole checkpoint; none of the kept ones is") from None
             step, path = kept
             restore_checkpoint(folder, path)
             correct_status(folder, step)

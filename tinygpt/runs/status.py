@@ -26,7 +26,7 @@ STATUS = "status.json"
 _SECONDS_BETWEEN = 1.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RunStatus:
     """A run's report on itself.
 
@@ -58,12 +58,12 @@ class RunStatus:
     corpus: str
     step: int
     steps: int
-    saved_step: int | None
-    loss: float | None
-    held_out_loss: float | None
-    tokens_per_second: float | None
-    step_seconds: float | None
-    seconds_left: float | None
+    saved_step: int | None = None
+    loss: float | None = None
+    held_out_loss: float | None = None
+    tokens_per_second: float | None = None
+    step_seconds: float | None = None
+    seconds_left: float | None = None
     updated_at: float
     resume_command: str
     error: str | None = None
@@ -147,11 +147,6 @@ class _Reporter:
             step=start.first_step,
             steps=plan.steps,
             saved_step=start.first_step or None,
-            loss=None,
-            held_out_loss=None,
-            tokens_per_second=None,
-            step_seconds=None,
-            seconds_left=None,
             updated_at=time.time(),
             resume_command=plan.resume_command(),
         )

@@ -1,4 +1,8 @@
-"""Events of a training session, which views print and recorders store."""
+"""Events of a training session, which views print and recorders store.
+
+In all of them ``step`` counts the updates so far, losses are in nats per token, and ``train_loss`` is the mean over the
+recent steps. ``elapsed_seconds`` is the time spent in the run, including earlier parts.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +20,8 @@ class StartRecord:
     """The first event.
 
     Attributes:
-        plan: the plan.
         train: batch and optimiser settings in force.
         engine_options: the engine's options, with defaults resolved.
-        corpus_sha256: the corpus's hash.
-        corpus_bytes: the corpus's size.
-        n_parameters: the model's number of parameters.
         first_step: number of steps in earlier parts of the run; 0 in a new run.
         warning: a warning about the text, if it is too small for the model or not plain text.
     """
@@ -38,14 +38,7 @@ class StartRecord:
 
 @dataclass(frozen=True)
 class EvaluationRecord:
-    """An evaluation on the held-out text.
-
-    Attributes:
-        step: number of updates so far.
-        train_loss: mean of the recent steps' training losses, nats per token.
-        held_out_loss: mean over the evaluation's batches, nats per token.
-        elapsed_seconds: time spent in the run, including earlier parts.
-    """
+    """An evaluation; ``held_out_loss`` is the mean over its batches of held-out text."""
 
     step: int
     train_loss: float
@@ -58,16 +51,9 @@ class SampleRecord:
     """Text that the model wrote, unselected and unedited.
 
     Attributes:
-        step: number of updates so far.
-        prompt: the prompt.
-        text: the continuation; bytes that are not UTF-8 are U+FFFD.
-        n_tokens: number of generated tokens.
-        temperature: sampling temperature.
-        top_k: number of candidates per token, or None for all.
-        seed: seed of the random choices.
+        text: the continuation of the prompt; bytes that are not UTF-8 are U+FFFD.
+        n_tokens: number of generated tokens; this and the next three fields are ``SamplingSettings``.
         tokens_per_second: decoding speed.
-        first_token_seconds: time to the first token.
-        train_loss: mean of the recent steps' training losses, nats per token.
         held_out_loss: the newest evaluation, if any.
     """
 
@@ -89,8 +75,6 @@ class CheckpointRecord:
     """A complete checkpoint on the disk.
 
     Attributes:
-        step: number of updates so far.
-        path: the folder.
         seconds: duration of the save.
         verified: it was loaded again and compared, number by number.
         best: it is the best so far, which is kept separately and not resumed from.
@@ -111,11 +95,7 @@ class StopRecord:
         reason: ``finished``, ``stopped early`` (the held-out loss no longer fell) or ``interrupted``.
         signal: name of the signal that stopped it, such as ``SIGINT``.
         exit_code: the process's: 0, or 128 plus the signal's number as in shells.
-        step: number of updates so far.
-        plan: the plan.
-        train_loss: mean of the recent steps' training losses, nats per token.
-        held_out_loss: the newest evaluation, nats per token.
-        elapsed_seconds: time spent in the run, including earlier parts.
+        held_out_loss: the newest evaluation, if any.
     """
 
     reason: str

@@ -117,11 +117,8 @@ def checkpoint_to_resume(plan: TrainingPlan, corpus: Corpus) -> Checkpoint:
         problem = f"{plan.out} holds weights but no training state"
         raise CheckpointError(problem, "a folder that invoke train wrote", "invoke train --out DIR")
     if plan.steps < state.step:
-        raise ConfigError(
-            f"{plan.out} is at step {state.step:,}, and --steps asks for {plan.steps:,}",
-            f"{state.step:,} or more in the whole run",
-            f"invoke sample --checkpoint {plan.out}",
-        )
+        problem = f"{plan.out} is at step {state.step:,}, and --steps asks for {plan.steps:,}"
+        raise ConfigError(problem, f"{state.step:,} or more in the whole run", f"invoke sample --checkpoint {plan.out}")
     model = plan.preset_entry.model if state.started_from is None else checkpoint.model
     settings = (  # name, whether it is the same, in the checkpoint, in the plan
         ("preset", state.preset == plan.preset, state.preset, plan.preset),

@@ -40,11 +40,7 @@ _RECENT = 20  # steps in the mean training loss
 
 
 def run_session(
-    plan: TrainingPlan,
-    corpus: Corpus,
-    resume: bool = False,
-    stop: StopRequest | None = None,
-    writes: bool = True,
+    plan: TrainingPlan, corpus: Corpus, resume: bool = False, stop: StopRequest | None = None, writes: bool = True
 ) -> Iterator[Event]:
     """Train as planned, yielding events.
 

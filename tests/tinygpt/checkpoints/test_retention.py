@@ -175,7 +175,7 @@ def test_a_damaged_newest_checkpoint_can_be_replaced_by_the_last_good_one(
 def test_without_a_sound_one_there_is_nothing_to_restore(tmp_path: Path) -> None:
     save_step(tmp_path / "run", 1)
     (tmp_path / "run" / WEIGHTS).write_bytes(b"")
-    with pytest.raises(CheckpointError, match="none that was kept is one"):
+    with pytest.raises(CheckpointError, match="none of the kept ones is"):
         restore_run("run", tmp_path)
 
 

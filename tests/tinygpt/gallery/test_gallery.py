@@ -158,7 +158,7 @@ def test_damage_is_refused(shelf):
 @pytest.mark.parametrize(
     "change, message",
     [
-        ({"version": 99}, "says version 99"),
+        ({"version": 99}, "has version 99"),
         ({"steps": "ten"}, "card.steps .* is 'ten'"),
         ({"surprise": 1}, "unknown field 'surprise'"),
         ({"model": {"n_layers": 0}}, "model"),

@@ -127,11 +127,7 @@ WISHES = (
     Plot(
         name="something loved is lost and found",
         title="[{hero} and the lost {noun}|the lost {noun}|where is the {toy}?|{hero}'s {toy}]",
-        slots={
-            "toy noun": TOYS,
-            "wrong wrong_there, wrong_b wrong_b_there": _WRONG_PLACES,
-            "found why how": _FINDERS,
-        },
+        slots={"toy noun": TOYS, "wrong wrong_there, wrong_b wrong_b_there": _WRONG_PLACES, "found why how": _FINDERS},
         text="""
             <opening> But the thing that {he} loved best in the whole world was a@ {toy}. [{Hero} took it everywhere.|It
             had been a present from {helper}.|{He} even slept beside it at night.|Nobody else was allowed to touch it.]

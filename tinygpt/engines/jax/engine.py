@@ -144,7 +144,8 @@ class JaxEngine(Engine):
         parts = self.mesh_shape.size * self.train.accumulation
         if total % parts:
             raise ConfigError(f"a batch of {total} rows", f"a multiple of {parts}: devices times accumulation")
-        both = np.stack([inputs, targets], axis=1).astype(self._token_type)  # (K, 2, own rows, T)
+        token_type = np.uint8 if self.model.vocab_size <= 256 else np.int32  # the fewest bytes to send
+        both = np.stack([inputs, targets], axis=1).astype(token_type)  # (K, 2, own rows, T)
         rates: Any = np.array(learning_rates or [self.train.learning_rate] * count, np.float32)
         seed: Any = np.uint32(self.seed % 2**32) if self.settings.dropout else None
         with runtime_errors():
@@ -196,11 +197,6 @@ class JaxEngine(Engine):
         self._state = self._state._replace(weights=self._placed(state))
 
     # ---- between NumPy and the devices -------------------------------------------------------------------
-
-    @property
-    def _token_type(self) -> type[np.integer[Any]]:
-        """The type in which tokens are sent to the devices: bytes if the vocabulary allows."""
-        return np.uint8 if self.model.vocab_size <= 256 else np.int32
 
     def _place_tokens(self, tokens: np.ndarray) -> Array:
         """Place tokens (B, T) that every process has: divided over the mesh if possible, else whole on each device."""

@@ -36,8 +36,8 @@ MATRICES, VECTORS = "matrices", "vectors"
 def to_tree(arrays: Mapping[str, Any], model: ModelConfig, scanned: bool) -> Tree:
     """Arrange values by name (arrays, shapes or other properties of parameters) in a tree; stack arrays if scanned."""
     layers = [
-        {name.removeprefix(f"h.{layer}."): arrays[name] for name in parameter_shapes(model) if _is_of(name, layer)}
-        for layer in range(model.n_layers)
+        {name.removeprefix(h): arrays[name] for name in parameter_shapes(model) if name.startswith(h)}
+        for h in (f"h.{layer}." for layer in range(model.n_layers))
     ]
     tree: Tree = {name: arrays[name] for name in parameter_shapes(model) if not name.startswith("h.")}
     tree[BLOCKS] = {name: np.stack([layer[name] for layer in layers]) for name in layers[0]} if scanned else layers
@@ -112,7 +112,3 @@ def _arena_shapes(model: ModelConfig) -> dict[str, dict[str, tuple[int, ...]]]:
     for name, shape in parameter_shapes(model).items():
         parts[MATRICES if is_decayed(shape) else VECTORS][name] = shape
     return parts
-
-
-def _is_of(name: str, layer: int) -> bool:
-    return name.startswith(f"h.{layer}.")

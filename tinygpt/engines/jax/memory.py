@@ -49,8 +49,10 @@ def available_bytes(device: jax.Device) -> int:
 def require_room(needed: int, available: int, user: str) -> None:
     """Raise a CapacityError with both figures in bytes if ``user`` needs more than is available."""
     if needed > available:
-        raise CapacityError(
-            f"{user} needs {needed:,} bytes on each device, {available:,} are available",
-            "a smaller preset or batch, [remat=yes], or a mesh that cuts weights into parts",
-            "invoke train --engine 'jax[remat=yes]' --mesh fsdp=2",
-        )
+        raise too_large(f"{user} needs {needed:,} bytes on each device, {available:,} are available")
+
+
+def too_large(problem: str) -> CapacityError:
+    """Build the error for a model that does not fit on a device."""
+    allowed = "a smaller preset or batch, [remat=yes], or a mesh that cuts weights into parts"
+    return CapacityError(problem, allowed, "invoke train --engine 'jax[remat=yes]' --mesh fsdp=2")

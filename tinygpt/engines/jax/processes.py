@@ -10,8 +10,9 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
+from tinygpt.engines.jax.memory import too_large
 from tinygpt.engines.processes import Processes
-from tinygpt.errors import CapacityError, WorkerError
+from tinygpt.errors import WorkerError
 
 # After a broken connection, the time in which the thread of hosts.py may name the lost process.
 _GRACE_SECONDS = 5.0
@@ -41,11 +42,7 @@ def runtime_errors() -> Iterator[None]:
     except jax.errors.JaxRuntimeError as error:
         first_line = str(error).splitlines()[0]
         if "RESOURCE_EXHAUSTED" in first_line:
-            raise CapacityError(
-                f"a device ran out of memory: {first_line}",
-                "a smaller preset or batch, [remat=yes], or a mesh that cuts weights into parts",
-                "invoke train --engine 'jax[remat=yes]' --mesh fsdp=2",
-            ) from error
+            raise too_large(f"a device ran out of memory: {first_line}") from error
         if jax.process_count() == 1:
             raise
         # The thread that watches the other processes knows more, and ends this one with a better message.

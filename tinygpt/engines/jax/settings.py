@@ -80,26 +80,11 @@ class Settings:
 
 
 def make_settings(
-    precision: str,
-    layers: str,
-    remat: bool,
-    dispatch: int,
-    dropout: float,
-    n_layers: int,
-    platform: str,
-    cut: bool,
+    precision: str, layers: str, remat: bool, dispatch: int, dropout: float, n_layers: int, platform: str, cut: bool
 ) -> Settings:
-    """Check the options of a variant against the model and the platform.
+    """Check the options of a variant against the model and the platform (JAX's name for that of the devices).
 
-    Args:
-        precision: a name in ``PRECISIONS``.
-        layers: a name in ``LAYERS``.
-        remat: the backward computes activations again.
-        dispatch: number of steps in one call.
-        dropout: share of numbers that training sets to zero.
-        n_layers: the model's.
-        platform: JAX's name for the platform of the devices.
-        cut: weights are cut into a part per device, which are gathered array by array.
+    With ``cut``, weights are cut into a part per device, which are gathered array by array.
 
     Raises:
         ConfigError: a name is unknown, a number is out of range, or the platform lacks the arithmetic.

@@ -42,13 +42,9 @@ def update(
     """Take one step.
 
     Args:
-        state: the state before the step.
         batch: inputs and targets (2, A·B, T), A batches accumulated.
         rate: η, a scalar.
         seed: seed of the dropout masks; None without dropout.
-        model: the model's shape.
-        train: clipping and AdamW's constants.
-        settings: the program's settings.
 
     Returns:
         the new state, and an array (2,): the loss before the update, and the gradient's norm before clipping.

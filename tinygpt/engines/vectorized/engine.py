@@ -42,8 +42,6 @@ class VectorizedEngine(Engine):
     """GPT-2 in preallocated buffers, fused kernels and parallel shards.
 
     Args:
-        model: the model's shape.
-        train: batch and optimiser settings.
         threads: cores to use; by default all that this process may use.
         kernels: ``auto``, ``numpy``, ``numexpr``, or a mixed choice such as ``numexpr:adamw``.
         team: ``threads`` or ``processes``; by default the faster one on this system.

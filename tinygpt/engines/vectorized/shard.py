@@ -78,12 +78,8 @@ class Shard:
     """The workspace of B rows of T tokens.
 
     Args:
-        model: the model's shape.
-        arena: parameters and gradients.
-        projections: of every layer.
         batch: B, rows of this shard.
         length: T, tokens per row.
-        kernels: the form of every fused kernel.
         gradient: index of the arena's gradient that this shard writes.
         dropout: make room for masks.
     """

@@ -177,11 +177,8 @@ def _check_alive(process: int, kills_before: int) -> None:
         return
     code = os.waitstatus_to_exitcode(status)
     if -code == signal.SIGKILL and out_of_memory_kills() > kills_before:
-        raise CapacityError(
-            "the system killed a worker process of the vectorized engine for lack of memory",
-            "memory for every worker",
-            _RUN,
-        )
+        problem = "the system killed a worker process of the vectorized engine for lack of memory"
+        raise CapacityError(problem, "memory for every worker", _RUN)
     how = f"by signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"with exit code {code}, see above"
     raise WorkerError(f"a worker process of the vectorized engine ended {how}", run=_RUN)
 
