@@ -1,4 +1,4 @@
-"""From text to batches: what the sampler promises, and what it refuses."""
+"""From text to batches: the sampler's guarantees and refusals."""
 
 import numpy as np
 import pytest
@@ -39,14 +39,14 @@ def test_streamed_bytes_are_always_valid_text(data):
 
 
 def test_text_comes_as_soon_as_a_character_is_whole():
-    asked = []
+    consumed = []
 
     def tokens():
         for token in "aé€".encode():
-            asked.append(token)
+            consumed.append(token)
             yield token
 
-    counts = [len(asked) for _ in Tokenizer.decode_stream(tokens())]
+    counts = [len(consumed) for _ in Tokenizer.decode_stream(tokens())]
     assert counts == [1, 3, 6]
 
 

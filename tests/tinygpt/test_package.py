@@ -1,4 +1,4 @@
-"""The public door: what one import gives, and what a notebook prints of it."""
+"""The public names of the package, and their representations in a notebook."""
 
 from __future__ import annotations
 

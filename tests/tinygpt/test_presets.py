@@ -1,4 +1,4 @@
-"""The ladder and the defaults, against the figures that the architecture fixes."""
+"""The ladder and the defaults, against the figures of the architecture."""
 
 import math
 
@@ -78,7 +78,7 @@ def test_unknown_preset_names_the_nearest_one():
     "fields",
     [{"n_layers": 0}, {"d_model": -3}, {"n_heads": 5}, {"context_length": 1.5}, {"layer_norm_eps": 0.0}],
 )
-def test_model_config_refuses_what_it_cannot_be(fields):
+def test_model_config_refuses_invalid_values(fields):
     with pytest.raises(ConfigError, match="allowed:"):
         ModelConfig(**({"n_layers": 2, "d_model": 48, "n_heads": 3, "context_length": 32} | fields))
 
@@ -93,6 +93,6 @@ def test_model_config_refuses_what_it_cannot_be(fields):
         {"grad_clip": 0.0},
     ],
 )
-def test_train_config_refuses_what_it_cannot_be(fields):
+def test_train_config_refuses_invalid_values(fields):
     with pytest.raises(ConfigError, match="allowed:"):
         TrainConfig(**({"batch_size": 4} | fields))

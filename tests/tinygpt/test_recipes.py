@@ -1,4 +1,4 @@
-"""What a training can be given beyond a constant rate: schedules, dropout, accumulation; each exact and repeatable."""
+"""Settings beyond a constant rate: schedules, dropout, accumulation; each exact and repeatable."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_the_rate_warms_up_and_follows_a_cosine_down() -> None:
     assert all(a >= b for a, b in pairwise(rates[4:]))
 
 
-def test_a_recipe_is_told_in_words() -> None:
+def test_a_recipe_is_described_in_words() -> None:
     train = TrainConfig(8, warmup_steps=4, decay_steps=9, dropout=0.1, accumulation=2)
     assert optimizer_text(train) == (
         "AdamW; rate warmed up over 4 updates; cosine to 0.1 of the rate at update 9; "
@@ -82,7 +82,7 @@ def masks(rate: float = 0.25, step: int = 3, first_row: int = 0, rows: int = 4, 
     return drawn
 
 
-def test_masks_drop_the_share_that_was_asked_for_and_keep_the_mean() -> None:
+def test_masks_drop_their_share_and_keep_the_mean() -> None:
     drawn = masks(rows=64)
     assert set(np.unique(drawn)) == {np.float32(0.0), np.float32(1 / 0.75)}
     assert (drawn == 0).mean() == pytest.approx(0.25, abs=0.01)
@@ -187,7 +187,7 @@ def test_dropout_acts_in_training_alone() -> None:
     assert plain.train_step(inputs, targets).loss != dropping.train_step(inputs, targets).loss
 
 
-def test_an_engine_without_dropout_says_so() -> None:
+def test_an_engine_without_dropout_refuses_it() -> None:
     with pytest.raises(ConfigError, match="engine 'python' has none"):
         create_engine("python", MODEL, replace(TRAIN, dropout=0.1))
 
@@ -261,7 +261,7 @@ def test_a_session_follows_the_recipe_and_resumes_it_to_the_bit(tmp_path: Path) 
     assert [event.loss for event in first + rest] == [event.loss for event in whole]
 
 
-def test_a_run_that_learns_no_more_stops_early(tmp_path: Path) -> None:
+def test_a_run_that_no_longer_improves_stops_early(tmp_path: Path) -> None:
     stalled = plan(tmp_path / "run", steps=20, learning_rate=1e-30, eval_every=2, patience=3)
     events = list(run_session(stalled, CORPUS))
     stop = events[-1]

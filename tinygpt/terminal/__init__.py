@@ -1,1 +1,1 @@
-"""What people see and type: the live view, tables of runs, samples as they are written, and the tasks themselves."""
+"""The terminal: the live view, tables of runs, streamed samples, and the tasks."""

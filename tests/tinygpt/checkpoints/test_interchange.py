@@ -57,7 +57,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.mark.parametrize(("writer", "reader"), list(permutations(VARIANTS, 2)))
-def test_every_engine_reads_what_every_other_one_saved(saved: dict[str, Path], writer: str, reader: str) -> None:
+def test_every_engine_reads_every_other_engines_checkpoint(saved: dict[str, Path], writer: str, reader: str) -> None:
     theirs, ours = load(writer, saved[writer]), load(reader, saved[writer])
     inputs = SAMPLER.batch(50).inputs
     np.testing.assert_allclose(ours.logits(inputs), theirs.logits(inputs), atol=2e-5)
@@ -67,7 +67,7 @@ def test_every_engine_reads_what_every_other_one_saved(saved: dict[str, Path], w
         np.testing.assert_allclose(ours.state_dict()[name], array, atol=2e-4, err_msg=name)
 
 
-# ---- a run that begins with somebody's model ---------------------------------------------------------------------
+# ---- a run that starts from another model ------------------------------------------------------------------------
 
 
 @pytest.fixture

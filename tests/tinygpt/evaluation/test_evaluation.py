@@ -195,8 +195,8 @@ def test_a_large_model_on_863_bytes_is_called_memorized():
     assert result.train_loss < 0.6 < 3.0 < result.held_out_loss
     assert result.verbatim_windows > 0.5
     assert len(result.longest_copy) > 60
-    told = " ".join(result.verdict.reasons)
-    assert f"{result.train_loss:.2f}" in told and f"{result.held_out_loss:.2f}" in told
+    reasons = " ".join(result.verdict.reasons)
+    assert f"{result.train_loss:.2f}" in reasons and f"{result.held_out_loss:.2f}" in reasons
 
 
 def test_an_evaluation_is_the_same_every_time_and_survives_json(engine):
@@ -204,11 +204,11 @@ def test_an_evaluation_is_the_same_every_time_and_survives_json(engine):
     settings = EvaluationSettings(2, 60, temperature=0.5)
     first, second = (evaluate_model(engine, corpus, settings, engine="numpy") for _ in range(2))
     assert first == second
-    told = json.loads(first.as_json())
-    assert told["held_out_loss"] == first.held_out_loss
-    assert told["held_out_loss_bits"] == pytest.approx(first.held_out_loss / math.log(2))
-    assert told["gap"] == pytest.approx(first.held_out_loss - first.train_loss)
-    assert told["verdict"]["word"] == "learning"
+    values = json.loads(first.as_json())
+    assert values["held_out_loss"] == first.held_out_loss
+    assert values["held_out_loss_bits"] == pytest.approx(first.held_out_loss / math.log(2))
+    assert values["gap"] == pytest.approx(first.held_out_loss - first.train_loss)
+    assert values["verdict"]["word"] == "learning"
     for seed, text in enumerate(first.texts):
         tokens = list(generate(engine, "", 60, temperature=0.5, seed=seed))
         assert text == Tokenizer.decode(np.array(tokens))

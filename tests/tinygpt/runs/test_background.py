@@ -71,7 +71,7 @@ def test_a_run_in_the_background_is_started_seen_and_stopped(folder: Path) -> No
     assert "Traceback" not in log
 
 
-def test_a_run_that_cannot_begin_says_so_at_once_and_leaves_nothing(folder: Path) -> None:
+def test_a_run_that_cannot_start_is_refused_at_once_and_leaves_nothing(folder: Path) -> None:
     (folder / "short.txt").write_text("x" * 40)
     words = ["train", "--preset", "tiny", "--corpus", "file:short.txt", "--out", "runs/none", "--detach"]
     done = invoke(folder, *words)

@@ -86,14 +86,14 @@ def test_a_run_reports_how_it_is_doing(tmp_path: Path) -> None:
     assert sorted(path.name for path in out.iterdir() if path.name.startswith(".")) == []
 
 
-def test_a_run_that_fails_says_why(tmp_path: Path) -> None:
+def test_a_failed_run_reports_its_error(tmp_path: Path) -> None:
     with pytest.raises(DivergedError):
         list(report_status(run_session(plan(tmp_path / "run", steps=50, learning_rate=1e18), CORPUS)))
     run = read_run(tmp_path / "run")
     assert run.state == "failed" and "diverged" in run.note
 
 
-def test_a_stopped_run_says_so_and_how_to_go_on(tmp_path: Path) -> None:
+def test_a_stopped_run_reports_the_command_to_resume(tmp_path: Path) -> None:
     stop = StopRequest()
     for _ in report_status(run_session(plan(tmp_path / "run"), CORPUS, stop=stop)):
         stop.request()
@@ -102,7 +102,7 @@ def test_a_stopped_run_says_so_and_how_to_go_on(tmp_path: Path) -> None:
     assert run.status.resume_command == f"invoke train --resume --out {tmp_path / 'run'}"
 
 
-def test_a_run_whose_reader_goes_away_is_stopped_and_an_abandoned_one_has_failed(tmp_path: Path) -> None:
+def test_a_closed_stream_is_a_stopped_run_and_an_abandoned_one_has_failed(tmp_path: Path) -> None:
     events = report_status(run_session(plan(tmp_path / "left"), CORPUS))
     for event in events:
         if isinstance(event, StepRecord) and event.step == 3:
@@ -130,7 +130,7 @@ def test_a_status_that_cannot_be_written_does_not_end_the_run(tmp_path: Path, mo
     assert isinstance(events[-1], StopRecord) and events[-1].reason == "finished"
 
 
-def test_what_a_run_without_a_checkpoint_left_is_no_obstacle(tmp_path: Path) -> None:
+def test_files_of_a_run_without_a_checkpoint_are_no_obstacle(tmp_path: Path) -> None:
     out = write(tmp_path / "run", RUNNING)
     (out / "train.log").write_text("began\n")
     events = list(report_status(run_session(plan(out, steps=1), CORPUS)))
@@ -156,7 +156,7 @@ STATES: dict[str, tuple[Callable[[Path], object], str]] = {
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_every_kind_of_folder_is_shown_for_what_it_is(state: str, tmp_path: Path) -> None:
+def test_every_kind_of_folder_has_its_state(state: str, tmp_path: Path) -> None:
     make, note = STATES[state]
     make(tmp_path / "it")
     run = find_run("it", tmp_path)
@@ -263,7 +263,7 @@ ENDINGS = {
 
 
 @pytest.mark.parametrize("state", ENDINGS)
-def test_what_became_of_a_run_that_was_asked_to_stop_is_one_line(state: str, tmp_path: Path) -> None:
+def test_the_end_of_a_stopped_run_is_one_line(state: str, tmp_path: Path) -> None:
     changes, text = ENDINGS[state]
     assert ended_text(read_run(write(tmp_path / "it", replace(RUNNING, state=state, **changes)))) == text
 

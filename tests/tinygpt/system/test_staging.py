@@ -177,7 +177,7 @@ def test_files_that_move_while_they_are_read_are_read_again(tmp_path: Path, monk
 # ---- files of others -----------------------------------------------------------------------------------------------
 
 
-def test_only_what_carries_the_mark_is_touched(tmp_path: Path) -> None:
+def test_only_marked_folders_are_touched(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     save(folder, step=1)
     for name in (SAVING, SAVED):

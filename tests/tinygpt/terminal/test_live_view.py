@@ -92,7 +92,7 @@ def test_plain_lines_are_a_twentieth_of_the_run_apart() -> None:
     assert plain(run(steps=7)).count("\nstep ") == 7
 
 
-def test_an_interrupted_run_says_how_to_go_on() -> None:
+def test_an_interrupted_run_names_the_command_to_resume() -> None:
     events = run(steps=7)[:-2]
     start = events[0]
     assert isinstance(start, StartRecord)
@@ -129,7 +129,7 @@ def test_the_panel_fits_and_never_jumps(width: int) -> None:
     assert len(shown[0]) <= 22
 
 
-def test_the_panel_says_what_matters() -> None:
+def test_the_panel_shows_the_main_figures() -> None:
     text = "\n".join(panel(run()))
     for part in (
         "tiny · 70,464 parameters · numpy · fables",

@@ -97,7 +97,7 @@ def test_texts_become_values_of_the_annotated_types() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         ("soup --heat nan", "--heat is 'nan'; allowed: a finite number or auto; run: invoke --help cook"),
         ("soup --batch 9223372036854775808", "a whole number below 2^63"),
@@ -111,10 +111,10 @@ def test_texts_become_values_of_the_annotated_types() -> None:
         ("soup washh", "cook takes no value 'washh'"),
     ],
 )
-def test_a_slip_is_one_line_that_names_the_task(words: str, said: str) -> None:
+def test_a_slip_is_one_line_that_names_the_task(words: str, message: str) -> None:
     with pytest.raises(ConfigError) as error:
         cooking(*words.split())
-    assert said in str(error.value)
+    assert message in str(error.value)
     assert str(error.value).endswith("run: invoke --help cook")
 
 

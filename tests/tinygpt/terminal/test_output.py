@@ -62,7 +62,7 @@ def run(folder: Path, *words: str, **changes: str) -> tuple[int, str, str]:
 # ---- a lost output -----------------------------------------------------------------------------------------------
 
 
-def test_training_goes_on_when_its_reader_has_gone_and_says_so_in_its_status(
+def test_training_continues_without_its_reader_and_notes_it_in_its_status(
     folder: Path, typed: Typed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     process = start(folder, *TRAIN, stdout=subprocess.PIPE)
@@ -91,7 +91,7 @@ def test_training_needs_no_output(folder: Path, where: str) -> None:
     assert training is not None and training.step == 2
 
 
-def test_what_cannot_be_printed_is_no_success(folder: Path) -> None:
+def test_output_that_cannot_be_written_is_an_error(folder: Path) -> None:
     with Path("/dev/full").open("wb") as full:
         process = start(folder, "doctor", stdout=full, stderr=subprocess.PIPE)
         _, error = process.communicate(timeout=120)
@@ -139,7 +139,7 @@ def test_a_text_whose_name_cannot_be_encoded_is_trained_on(folder: Path) -> None
 
 
 @pytest.mark.parametrize("columns", ["0", "x", "99999999999999999999"])
-def test_a_terminal_that_does_not_know_its_width_is_shown_everything(
+def test_a_terminal_of_unknown_width_shows_everything(
     folder: Path, columns: str, typed: Typed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (folder / "runs" / "some-run").mkdir(parents=True)

@@ -19,9 +19,9 @@ from tinygpt.terminal import quantities
         ("gibibytes", {2**28: "0.25 GiB", 13_314_398_618: "12.4 GiB"}),
     ],
 )  # fmt: skip
-def test_how_quantities_are_written(write: str, values: dict[float, str]) -> None:
+def test_quantities_are_formatted(write: str, values: dict[float, str]) -> None:
     assert {value: getattr(quantities, write)(value) for value in values} == values
 
 
-def test_where_nothing_is_known_there_is_a_dash() -> None:
+def test_unknown_values_are_dashes() -> None:
     assert [quantities.or_dash(value, ".2f") for value in (None, math.nan, 1.234)] == ["–", "–", "1.23"]

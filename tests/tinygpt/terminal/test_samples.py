@@ -36,12 +36,12 @@ def test_control_characters_become_pictures() -> None:
 
 
 @given(text=st.text())
-def test_visible_text_holds_nothing_that_a_terminal_obeys(text: str) -> None:
+def test_visible_text_has_no_control_sequences(text: str) -> None:
     shown = visible_text(text)
     assert all(c in "\n\t" or unicodedata.category(c) not in {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"} for c in shown)
 
 
-def test_what_an_encoding_lacks_becomes_a_question_mark() -> None:
+def test_characters_outside_an_encoding_become_question_marks() -> None:
     assert encodable("é ␛", io.TextIOWrapper(io.BytesIO(), encoding="latin-1")) == "é ?"
     assert encodable("é ␛", io.StringIO()) == "é ␛"
 
@@ -98,7 +98,7 @@ def test_nothing_is_printed_for_a_prompt_that_does_not_fit(engine: Engine) -> No
     written=st.binary(min_size=1, max_size=60) | st.text(min_size=1, max_size=20).map(lambda text: text.encode()),
     encoding=st.sampled_from(["utf-8", "ascii", "latin-1", "cp1252"]),
 )
-def test_whatever_a_model_writes_what_is_printed_is_whole_text(prompt: bytes, written: bytes, encoding: str) -> None:
+def test_any_bytes_of_a_model_are_printed_as_complete_text(prompt: bytes, written: bytes, encoding: str) -> None:
     """Every piece that reaches the terminal is complete text, as it is shown before the next one."""
     pieces: list[bytes] = []
 

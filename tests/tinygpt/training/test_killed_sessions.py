@@ -24,7 +24,7 @@ KILLS = 12
         "vectorized[threads=2,kernels=numexpr,team=threads]",
     ],
 )
-def test_a_run_that_was_killed_again_and_again_repeats_the_one_that_was_not(engine: str, tmp_path: Path) -> None:
+def test_a_repeatedly_killed_run_equals_an_uninterrupted_one(engine: str, tmp_path: Path) -> None:
     subprocess.run(
         [sys.executable, "-m", "tests.tinygpt.killed_sessions", str(tmp_path), engine, str(KILLS), "5"],
         cwd=ROOT,
@@ -34,8 +34,8 @@ def test_a_run_that_was_killed_again_and_again_repeats_the_one_that_was_not(engi
     )
     lines = (tmp_path / "losses.txt").read_text().splitlines()
     whole = (tmp_path / "whole.txt").read_text().splitlines()
-    said = [line for line in lines if not line.startswith(CHECKPOINTED)]
-    assert set(said) == set(whole), "every loss of every part is the uninterrupted run's, and none is missing"
+    losses = [line for line in lines if not line.startswith(CHECKPOINTED)]
+    assert set(losses) == set(whole), "every loss of every part is the uninterrupted run's, and none is missing"
     assert len([line for line in whole if line.startswith("loss")]) == STEPS
     saved = [line.split() for line in lines if line.startswith(CHECKPOINTED)]
     steps = [int(step) for _, step, _ in saved]

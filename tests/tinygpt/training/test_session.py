@@ -122,7 +122,7 @@ def test_evaluations_are_of_the_held_out_text(uninterrupted: tuple[Path, list[Ev
     assert last.train_loss == pytest.approx(np.mean(losses(events)))
 
 
-def test_samples_are_what_the_weights_say(uninterrupted: tuple[Path, list[Event]]) -> None:
+def test_samples_are_generated_from_the_weights(uninterrupted: tuple[Path, list[Event]]) -> None:
     out, events = uninterrupted
     last = only(events, SampleRecord)[-1]
     assert isinstance(last, SampleRecord)
@@ -230,11 +230,11 @@ def test_a_finished_run_can_be_made_longer(tmp_path: Path) -> None:
     assert losses(longer) == losses(whole)[2:]
 
 
-def test_a_resumed_run_keeps_its_learning_rate_unless_told(tmp_path: Path) -> None:
+def test_a_resumed_run_keeps_its_learning_rate_by_default(tmp_path: Path) -> None:
     list(run_session(plan(tmp_path / "run", steps=1, learning_rate=0.01), CORPUS))
     kept = list(run_session(plan(tmp_path / "run", steps=2), CORPUS, resume=True))
-    told = list(run_session(plan(tmp_path / "run", steps=3, learning_rate=0.002), CORPUS, resume=True))
-    assert [event.learning_rate for event in only(kept + told, StepRecord)] == [0.01, 0.002]  # type: ignore[attr-defined]
+    changed = list(run_session(plan(tmp_path / "run", steps=3, learning_rate=0.002), CORPUS, resume=True))
+    assert [event.learning_rate for event in only(kept + changed, StepRecord)] == [0.01, 0.002]  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
@@ -247,7 +247,7 @@ def test_a_resumed_run_keeps_its_learning_rate_unless_told(tmp_path: Path) -> No
         ({"seed": 5, "engine": "python"}, CORPUS, ["seed 3 against 5", "engine numpy against python"]),
     ],
 )
-def test_another_runs_checkpoint_is_refused_field_by_field(
+def test_another_runs_checkpoint_is_refused_with_every_field(
     uninterrupted: tuple[Path, list[Event]], changes: dict[str, object], corpus: Corpus, expected: list[str]
 ) -> None:
     out, _ = uninterrupted
@@ -283,7 +283,7 @@ def test_a_new_run_does_not_replace_an_old_one(uninterrupted: tuple[Path, list[E
     assert load_checkpoint(out).training is not None
 
 
-def test_a_new_run_does_not_move_into_somebodys_folder(tmp_path: Path) -> None:
+def test_a_new_run_refuses_a_folder_with_files(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("x")
     with pytest.raises(ConfigError, match="holds files but no checkpoint"):
         list(run_session(plan(tmp_path), CORPUS))
@@ -337,7 +337,7 @@ def test_a_full_disk_in_the_middle_keeps_the_last_checkpoint(tmp_path: Path, mon
     assert state is not None and state.step == 1
 
 
-def test_a_consumer_that_goes_away_does_not_lose_the_run(tmp_path: Path) -> None:
+def test_a_closed_stream_saves_the_run(tmp_path: Path) -> None:
     session = run_session(plan(tmp_path / "run"), CORPUS)
     for event in session:
         if isinstance(event, StepRecord) and event.step == 4:
@@ -365,7 +365,7 @@ def test_a_consumer_that_goes_away_does_not_lose_the_run(tmp_path: Path) -> None
         ({"out": Path()}, "out is '.'"),
     ],
 )
-def test_plans_that_cannot_work_are_refused_when_made(changes: dict[str, object], expected: str) -> None:
+def test_invalid_plans_are_refused_when_made(changes: dict[str, object], expected: str) -> None:
     with pytest.raises(ConfigError, match="allowed: ") as caught:
         plan(**({"out": Path("run")} | changes))  # type: ignore[arg-type]
     assert expected in str(caught.value)
@@ -374,7 +374,7 @@ def test_plans_that_cannot_work_are_refused_when_made(changes: dict[str, object]
 # ---- signals -------------------------------------------------------------------------------------------------
 
 
-def test_handlers_are_put_back() -> None:
+def test_handlers_are_restored() -> None:
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     with StopRequest() as stop:
         assert signal.getsignal(signal.SIGINT) != before[0]
@@ -429,7 +429,7 @@ def finish(process: subprocess.Popen[str]) -> list[list[object]]:
     return [json.loads(line) for line in out.splitlines()]
 
 
-def test_a_run_stopped_by_signals_equals_one_that_was_not(tmp_path: Path) -> None:
+def test_a_run_stopped_by_signals_equals_an_uninterrupted_one(tmp_path: Path) -> None:
     """Ctrl-C, then SIGTERM, then kill -9, each in a separate process; the losses are those of an uninterrupted run."""
     steps = 40
     whole = [

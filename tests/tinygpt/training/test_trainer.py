@@ -41,7 +41,7 @@ def trainer(engine: ScriptedEngine, schedule: object = None) -> Trainer:
     return Trainer(engine, SAMPLER, schedule)  # type: ignore[arg-type]
 
 
-def test_records_say_what_happened() -> None:
+def test_records_describe_the_steps() -> None:
     engine = ScriptedEngine(StepResult(3.0, 1.5), StepResult(2.0, 0.5))
     records = list(trainer(engine).run(0, 2))
     assert [(r.step, r.loss, r.grad_norm, r.learning_rate, r.tokens) for r in records] == [
@@ -66,7 +66,7 @@ def test_a_schedule_sets_the_rate_of_each_step() -> None:
     assert engine.rates == [0.1 / 2, 0.1 / 3, 0.1 / 4] == [record.learning_rate for record in records]
 
 
-def test_nothing_runs_ahead_of_the_consumer() -> None:
+def test_steps_are_taken_on_demand() -> None:
     engine = ScriptedEngine(*[StepResult(1.0, 1.0)] * 3)
     records = trainer(engine).run(0, 3)
     next(records)
