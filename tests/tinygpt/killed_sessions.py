@@ -4,15 +4,16 @@
 
 The runs are forks of this process, so that each starts at once and the kills hit work, not imports. Every run saves
 after every step, and is killed some steps after its start. Half of the kills hit a save: kill -9 before the n-th call
-of the file system. The others come after some processor time, at any point. FOLDER/losses.txt gets the losses of all
-runs, bit by bit, and a line for the files of every killed run. After the kills one run is completed, and then one that
-was never killed, in FOLDER/whole.
+of the file system. The others come after some processor time, at any point, in the ways of ``ENDS``. FOLDER/losses.txt
+gets the losses of all runs, bit by bit, and a line for the files of every killed run. After the kills one run is
+completed, and then one that was never killed, in FOLDER/whole.
 """
 
 from __future__ import annotations
 
 import os
 import random
+import resource
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -20,11 +21,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 import tinygpt.checkpoints.checkpoint
 import tinygpt.checkpoints.tensorfile
 import tinygpt.system.files
 from tests.tinygpt.training.test_session import CORPUS, plan
 from tinygpt.checkpoints.checkpoint import has_checkpoint, load_checkpoint
+from tinygpt.errors import WorkerError
 from tinygpt.system.staging import SAVED, SAVING
 from tinygpt.training.events import EvaluationRecord
 from tinygpt.training.session import run_session
@@ -37,7 +41,23 @@ RECIPE = {"dropout": 0.1, "warmup_steps": 4, "schedule": "cosine", "batch_size":
 _ASKED_OF_THE_DISK = ("mkdir", "fsync", "rename", "replace", "link", "unlink", "rmdir")
 _PER_SAVE = 150  # about as many calls, chunks of files included
 _STEP_SECONDS = 0.03  # of processor time, about, with its save
-_KILLED = (-signal.SIGKILL, -signal.SIGVTALRM)
+_LOST_A_WORKER = 7
+
+
+def kill_a_worker() -> None:
+    """Kill a worker process of the engine; the run ends with an error. Kill the run where it has no workers."""
+    workers = psutil.Process().children()
+    os.kill(workers[0].pid if workers else os.getpid(), signal.SIGKILL)
+
+
+ENDS: tuple[Callable[[], object], ...] = (
+    partial(signal.raise_signal, signal.SIGKILL),
+    partial(signal.raise_signal, signal.SIGQUIT),
+    partial(signal.raise_signal, signal.SIGSTOP),  # the parent kills what has stopped
+    partial(os.killpg, 0, signal.SIGKILL),
+    kill_a_worker,
+)
+_KILLED = (-signal.SIGKILL, -signal.SIGQUIT, _LOST_A_WORKER)
 
 
 def train(folder: Path, engine: str, log: Path, taken: Callable[[int], None], **changes: Any) -> None:
@@ -93,12 +113,15 @@ class KillBefore:
             yield chunk
 
 
-def kill_soon(steps: int, share: float, in_a_save: bool, taken: int) -> None:
-    """Kill this process soon after some number of steps."""
-    if taken == steps and in_a_save:
+def kill_soon(steps: int, share: float, end: Callable[[], object] | None, taken: int) -> None:
+    """Kill this process soon after some number of steps: in a save, or in one of the ``ENDS``."""
+    if taken != steps:
+        return
+    if end is None:
         KillBefore(1 + round(share * _PER_SAVE))
-    elif taken == steps:
-        signal.setitimer(signal.ITIMER_VIRTUAL, 0.001 + share * _STEP_SECONDS)  # its unhandled signal kills as well
+    else:
+        signal.signal(signal.SIGVTALRM, lambda *_: end())
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0.001 + share * _STEP_SECONDS)
 
 
 def nothing(_taken: int) -> None:
@@ -113,10 +136,21 @@ def main(folder: Path, engine: str, kills: int, seed: int) -> None:
         steps, share = chance.choice((0, 1, 2, 3, 4)), chance.random()
         child = os.fork()
         if child == 0:
-            end = partial(kill_soon, steps, share, number % 2 == 1) if number < kills else nothing
-            train(run, engine, log, end, checkpoint_every=1)
+            os.setpgrp()
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # SIGQUIT would leave one
+            end = None if number % 2 else ENDS[number // 2 % len(ENDS)]
+            try:
+                train(
+                    run, engine, log, partial(kill_soon, steps, share, end) if number < kills else nothing,
+                    checkpoint_every=1,
+                )  # fmt: skip
+            except WorkerError:
+                os._exit(_LOST_A_WORKER)
             os._exit(0)
-        _, status = os.waitpid(child, 0)
+        _, status = os.waitpid(child, os.WUNTRACED)
+        if os.WIFSTOPPED(status):
+            os.kill(child, signal.SIGKILL)
+            _, status = os.waitpid(child, 0)
         code = os.waitstatus_to_exitcode(status)
         assert code in (0, *_KILLED), f"run {number} ended with {code}"
         if code == 0:

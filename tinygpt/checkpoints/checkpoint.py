@@ -172,10 +172,14 @@ def has_checkpoint(directory: str | Path) -> bool:
 # ---- loading -----------------------------------------------------------------------------------------------
 
 
-def load_checkpoint(directory: str | Path) -> Checkpoint:
+def load_checkpoint(directory: str | Path, *, weights_only: bool = False) -> Checkpoint:
     """Read a checkpoint folder of any engine, or of transformers with a byte vocabulary.
 
     float16, bfloat16 and float64 weights become float32. After a crash during a save, the complete version is read.
+
+    Args:
+        directory: the folder.
+        weights_only: whether to leave AdamW's state, two thirds of the bytes, unread and unchecked.
 
     Raises:
         CheckpointError: the folder or a file is missing, damaged, of a newer format, or of another model.
@@ -187,7 +191,7 @@ def load_checkpoint(directory: str | Path) -> Checkpoint:
     while True:
         version = _version(directory)
         try:
-            return _load(directory)
+            return _load(directory, weights_only)
         except CheckpointError:
             # A run that is saving moved files during the read: read again.
             if _version(directory) == version:
@@ -204,7 +208,7 @@ def _version(directory: Path) -> dict[Path, tuple[int, int]]:
     return version
 
 
-def _load(folder: Path) -> Checkpoint:
+def _load(folder: Path, weights_only: bool) -> Checkpoint:
     files = current_files(folder, (*FILES, INDEX))
     if not files.keys() & {CONFIG, WEIGHTS, INDEX}:
         raise CheckpointError(f"{folder} holds no checkpoint", f"a folder with {CONFIG} and {WEIGHTS}", _MAKE_ONE)
@@ -214,7 +218,7 @@ def _load(folder: Path) -> Checkpoint:
             f"{folder / STATE} is missing", f"all files of a checkpoint, or {CONFIG} and {WEIGHTS} alone", _MAKE_ONE
         )
     if state is not None:
-        _check_state(state, folder, files)
+        _check_state(state, folder, files, weights_only)
     config = read_json(files.get(CONFIG, folder / CONFIG))
     weights = read_gpt2_weights(files[WEIGHTS].parent if WEIGHTS in files else folder)
     model = from_gpt2_config(config, str(folder / CONFIG))
@@ -232,7 +236,8 @@ def _load(folder: Path) -> Checkpoint:
     training = state.get("training")
     if training is not None:
         training = record_from_json(TrainingState, training, "training", source, defaults=older)
-    optimizer = _read_optimizer(files[OPTIMIZER], model) if OPTIMIZER in state["sha256"] else None
+    has_optimizer = OPTIMIZER in state["sha256"] and not weights_only
+    optimizer = _read_optimizer(files[OPTIMIZER], model) if has_optimizer else None
     if optimizer is not None and training is not None and optimizer.step != training.step:
         raise CheckpointError(
             f"{OPTIMIZER} of {folder} is from step {optimizer.step}", f"step {training.step}, as {STATE} says"
@@ -240,7 +245,7 @@ def _load(folder: Path) -> Checkpoint:
     return Checkpoint(model, train, weights, optimizer, training)
 
 
-def _check_state(state: Mapping[str, Any], folder: Path, files: Mapping[str, Path]) -> None:
+def _check_state(state: Mapping[str, Any], folder: Path, files: Mapping[str, Path], weights_only: bool) -> None:
     """Check format, version, and that the other files are those that this state was written with."""
     source = folder / STATE
     if state.get("format") != FORMAT:
@@ -260,6 +265,8 @@ def _check_state(state: Mapping[str, Any], folder: Path, files: Mapping[str, Pat
             f"{source} is damaged: its contents do not have its checksum", "the file as it was saved", _MAKE_ONE
         )
     for name, digest in digests.items():
+        if weights_only and name == OPTIMIZER:
+            continue
         try:
             actual = _sha256(files.get(name, folder / name))
         except FileNotFoundError:

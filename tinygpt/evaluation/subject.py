@@ -50,6 +50,6 @@ def load_subject(checkpoint: str, model: str) -> Subject:
     if model:
         gallery = load_gallery_model(model)
         return Subject(gallery, gallery.card.corpus, gallery.card.corpus_sha256)
-    loaded = load_checkpoint(checkpoint)
+    loaded = load_checkpoint(checkpoint, weights_only=True)
     training = loaded.training
     return Subject(loaded, training.corpus, training.corpus_sha256) if training else Subject(loaded)

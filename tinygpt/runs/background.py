@@ -20,7 +20,7 @@ from pathlib import Path
 from tinygpt.checkpoints.checkpoint import has_checkpoint
 from tinygpt.errors import CheckpointError, ConfigError, TinyGPTError
 from tinygpt.runs.status import RunStatus, read_status
-from tinygpt.system.files import storage_errors
+from tinygpt.system.files import open_to_append, storage_errors
 from tinygpt.system.folder_lock import require_free_lock
 from tinygpt.training.plan import TrainingPlan
 from tinygpt.training.resume import require_free_folder
@@ -76,7 +76,7 @@ def train_in_background(plan: TrainingPlan, resume: bool, patience: float = 120.
     with storage_errors(log, "invoke train --out DIR"):
         plan.out.mkdir(parents=True, exist_ok=True)
         log_start = log.stat().st_size if log.exists() else 0
-        with log.open("ab") as file:
+        with open_to_append(log) as file:
             process = subprocess.Popen(
                 [sys.executable, *sys.orig_argv[1:]],
                 stdin=subprocess.DEVNULL,

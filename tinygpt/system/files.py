@@ -17,6 +17,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from tinygpt.errors import StorageError
 
@@ -77,6 +78,15 @@ def require_regular(path: Path) -> None:
     """
     if not stat.S_ISREG(path.stat().st_mode):
         raise OSError(errno.EINVAL, "not a regular file", str(path))
+
+
+def open_to_append(path: Path) -> BinaryIO:
+    """Open a file for appending; a link of its name is refused, as what it points to would be written.
+
+    Raises:
+        OSError: the file system refused.
+    """
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644), "ab")
 
 
 def write_file(path: Path, chunks: Iterable[bytes | memoryview]) -> None:

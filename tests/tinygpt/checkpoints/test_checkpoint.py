@@ -334,3 +334,12 @@ def test_tampered_settings_are_refused(folder: Path, key: str) -> None:
     for value in (10**400, 2**63, 2**31, -1):
         edit_state(folder, train=train | {key: value})
         assert len(failure(folder)) < 1000
+
+
+def test_the_optimizer_s_state_can_be_left_alone(folder: Path) -> None:
+    whole = load_checkpoint(folder)
+    (folder / OPTIMIZER).write_bytes(b"damaged")
+    assert "damaged" in failure(folder)
+    read = load_checkpoint(folder, weights_only=True)
+    assert read.optimizer is None and read.training == whole.training
+    assert all(np.array_equal(read.weights[name], array) for name, array in whole.weights.items())

@@ -14,7 +14,10 @@ import psutil
 import pytest
 
 from tests import ROOT
+from tinygpt.errors import StorageError
+from tinygpt.runs.background import LOG, train_in_background
 from tinygpt.system.priority import step_back
+from tinygpt.training.plan import TrainingPlan
 
 TRAIN = ["train", "--preset", "tiny", "--corpus", "file:text.txt", "--engine", "numpy", "--ignore-memory"]
 
@@ -93,3 +96,12 @@ def test_stepping_back_reaches_every_thread() -> None:
     assert os.read(read, 3) == b"yes"
     os.close(read)
     os.close(write)
+
+
+def test_a_log_is_not_written_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "mine.txt").write_text("mine")
+    (tmp_path / "run" / LOG).symlink_to(tmp_path / "mine.txt")
+    with pytest.raises(StorageError, match=f"cannot write .*{LOG}"):
+        train_in_background(TrainingPlan(out=tmp_path / "run", preset="tiny"), resume=False)
+    assert (tmp_path / "mine.txt").read_text() == "mine"

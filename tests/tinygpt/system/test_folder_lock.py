@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.tinygpt.training.test_session import CORPUS, plan
@@ -130,3 +131,13 @@ def test_a_process_is_identified_by_its_number_and_start_time() -> None:
     assert ProcessIdentity(child, own.started).find() is None
     for impossible in (-1, 0, 2**40):
         assert ProcessIdentity(impossible, own.started).find() is None
+
+
+def test_a_step_of_the_system_s_clock_ends_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after sleep under WSL, on a board without a clock, or in a virtual machine that was suspended."""
+    own = ProcessIdentity.own()
+    created = psutil.Process.create_time
+    for shift in (60.0, -60.0, 86_400.0):
+        monkeypatch.setattr(psutil.Process, "create_time", lambda self, shift=shift: created(self) + shift)
+        assert ProcessIdentity.own() == own
+        assert own.find() is not None
