@@ -24,11 +24,13 @@ from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.corpora import Corpus
 from tinygpt.data import BatchSampler, evaluation_batches
 from tinygpt.engines import create_engine
+from tinygpt.engines.numpy import NumpyEngine
 from tinygpt.engines.vectorized.engine import default_team
 from tinygpt.errors import CheckpointError, ConfigError, CorpusError, DivergedError, StorageError
 from tinygpt.generation.decoding import generate_text
 from tinygpt.generation.sampling import SamplingSettings
 from tinygpt.presets import PRESETS, Preset
+from tinygpt.runs.status import read_status, report_status
 from tinygpt.system.staging import SAVED
 from tinygpt.system.stopping import StopRequest
 from tinygpt.training.events import CheckpointRecord, EvaluationRecord, Event, SampleRecord, StartRecord, StopRecord
@@ -494,3 +496,14 @@ def test_a_save_that_was_killed_is_finished_by_the_next_run(tmp_path, monkeypatc
     list(run_session(plan(out, steps=8), CORPUS, resume=True))
     assert load_checkpoint(out).training.step == 8
     assert not (out / SAVED).exists()
+
+
+def test_a_held_out_loss_that_is_no_number_is_divergence(tmp_path, monkeypatch):
+    """Weights can be finite and too large for a forward pass."""
+    monkeypatch.setattr(NumpyEngine, "loss", lambda *_: float("nan"))
+    events = report_status(run_session(plan(tmp_path / "run", steps=4, eval_every=2), CORPUS))
+    with pytest.raises(DivergedError, match="the held-out loss is nan after step 2"):
+        list(events)
+    status = read_status(tmp_path / "run")
+    assert status.state == "failed" and "held-out loss is nan" in status.error
+    assert load_checkpoint(tmp_path / "run").training.step == 1
