@@ -15,7 +15,7 @@ from playwright.sync_api import Browser
 
 from bench.training.gallery import write_model
 from sitegen.build.site import BuiltSite
-from sitegen.numbers.registry import Facts
+from sitegen.numbers.quoted_rows import QuotedRows
 from sitegen.playground.publish import FIRST_MODEL, PROMPTS, publish_playground
 from sitegen.rows.results import load_results
 from sitegen.text.site_folders import GENERATED_URL
@@ -66,7 +66,7 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def stocked(built: BuiltSite, shelf: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("stocked")
     shutil.copytree(built.output, folder / "site", copy_function=os.link)
-    publish_playground(ROOT, folder / "site" / GENERATED_URL, Facts(load_results(folder / "no results")), shelf)
+    publish_playground(ROOT, folder / "site" / GENERATED_URL, QuotedRows(load_results(folder / "no results")), shelf)
     with served_below(folder / "site", folder / "host") as url:
         yield url
 

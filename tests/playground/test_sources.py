@@ -11,7 +11,7 @@ import pytest
 
 from bench.records.schema import TABLES
 from bench.training.gallery import write_model
-from sitegen.numbers.quoted_rows import Facts
+from sitegen.numbers.quoted_rows import QuotedRows
 from sitegen.playground.publish import FIRST_MODEL, FOLDER, PROMPTS, TEXTS, TRAINABLE, publish_playground
 from sitegen.rows.results import load_results
 from tests import ROOT
@@ -100,7 +100,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("generated")
     results = tmp_path_factory.mktemp("results")
     rows.store(results, rows.ladder("run-1"))
-    publish_playground(ROOT, folder, Facts(load_results(results)))
+    publish_playground(ROOT, folder, QuotedRows(load_results(results)))
     return folder / FOLDER
 
 
@@ -123,7 +123,7 @@ def test_gallery_models_are_published_as_they_are_stored_the_first_one_first(tmp
     files = {"kjv": stored_bytes(weights["float16"]), FIRST_MODEL: stored_bytes(weights["int8"])}
     for name, data in files.items():
         write_model(a_card(data, name), data, shelf)
-    publish_playground(ROOT, tmp_path / "generated", Facts(load_results(tmp_path / "none")), shelf)
+    publish_playground(ROOT, tmp_path / "generated", QuotedRows(load_results(tmp_path / "none")), shelf)
     folder = tmp_path / "generated" / FOLDER
     models = json.loads((folder / "index.json").read_text(encoding="utf-8"))["models"]
     assert [(entry["name"], entry["prompt"]) for entry in models] == [

@@ -28,7 +28,7 @@ from sitegen.embedding.pins import read_pins
 from sitegen.figures import FIGURES
 from sitegen.figures.figure_html import empty_figure_html, figure_html
 from sitegen.numbers.number import Number
-from sitegen.numbers.prose_figures import MARKS
+from sitegen.numbers.number_marks import MARKS
 from sitegen.numbers.registry import resolve_number
 from sitegen.rows.machines import machine_sentence
 from sitegen.tables.gallery import gallery_cards, gallery_html
@@ -85,11 +85,11 @@ def _shared(env: Any, collection: Collection | None) -> tuple[dict[Pin, Prepared
     root, extra = Path(env.project_dir), env.conf["extra"]
     # sitegen.build.site hands over what it prepared; a builder by itself has to prepare.
     prepared = extra.get(PREPARED) or prepare(root, root / str(extra.get("results", "results")))
-    pages_read = read_pages(root / env.conf["docs_dir"])
+    pages = read_pages(root / env.conf["docs_dir"])
     try:
-        pinned = prepare_posts(pages_read, prepared.facts.results, root / GENERATED, root / CACHE) | {(): prepared}
-        facts = {pin: part.facts for pin, part in pinned.items()}
-        documents = Documents(root, pages_read, facts, collection, str(extra.get("repository") or ""))
+        pinned = prepare_posts(pages, prepared.quoted_rows.results, root / GENERATED, root / CACHE) | {(): prepared}
+        quoted_rows = {pin: part.quoted_rows for pin, part in pinned.items()}
+        documents = Documents(root, pages, quoted_rows, collection, str(extra.get("repository") or ""))
         check_documents(documents)
         write_documents(documents, root / GENERATED)
     except SiteError as error:
@@ -157,7 +157,7 @@ class PageMacros:
         """A generated table."""
         if name in DOCUMENT_TABLES:
             return DOCUMENT_TABLES[name](self._documents)
-        return self._look_up("table", name, TABLES)(self._prepared.facts.results)
+        return self._look_up("table", name, TABLES)(self._prepared.quoted_rows.results)
 
     def task(self, name: str) -> str:
         """What an Invoke task does, and its options."""
@@ -169,7 +169,7 @@ class PageMacros:
 
     def samples(self) -> str:
         """Everything the models wrote."""
-        return samples_html(self._prepared.facts.results)
+        return samples_html(self._prepared.quoted_rows.results)
 
     def gallery(self) -> str:
         """The models that come with the package: cards, texts, and how they came about."""
@@ -178,7 +178,7 @@ class PageMacros:
     def number(self, name: str) -> str:
         """A measured figure as text, or a note that it is not measured yet."""
         try:
-            found = resolve_number(name, self._prepared.facts)
+            found = resolve_number(name, self._prepared.quoted_rows)
         except SiteError as error:
             raise self._stop(name, str(error)) from None
         if found.text is None:
@@ -187,12 +187,12 @@ class PageMacros:
 
     def machine(self) -> str:
         """A sentence about the machine whose numbers the pages quote."""
-        facts = self._prepared.facts
-        runs = facts.results.runs
+        quoted = self._prepared.quoted_rows
+        runs = quoted.results.runs
         if runs.empty:
             return "No machine has measured anything yet: run <code>invoke bench --suite quick</code>."
         # A post may speak of runs that have no cell: of writing text, or of training.
-        return machine_sentence(runs if facts.cells.empty else facts.cells, runs)
+        return machine_sentence(runs if quoted.cells.empty else quoted.cells, runs)
 
     def snippets(self) -> str:
         """For every figure, what to paste to show it elsewhere."""

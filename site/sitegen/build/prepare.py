@@ -16,7 +16,7 @@ from sitegen.embedding.social import write_signs
 from sitegen.figures import FIGURES
 from sitegen.figures.publication import LIVE_FOLDER, PublishedFigure
 from sitegen.figures.render import FONTS, font_face, render_figure
-from sitegen.numbers.quoted_rows import Facts
+from sitegen.numbers.quoted_rows import QuotedRows
 from sitegen.playground.publish import publish_playground
 from sitegen.rows.results import Results, load_results
 from sitegen.text.fonts import font_faces
@@ -30,7 +30,7 @@ PREPARED = "prepared"  # where MkDocs' configuration (extra) carries what a buil
 class Prepared:
     """What the macros need: results, and what was published of each figure (None where there is nothing to plot)."""
 
-    facts: Facts
+    quoted_rows: QuotedRows
     figures: dict[str, PublishedFigure | None]
 
 
@@ -58,9 +58,9 @@ def prepare(root: Path, results: Path) -> Prepared:
     # A frame in a sandbox has no origin, and fonts are loaded for an origin: here the font comes with the style.
     (generated / "chart-font.css").write_text(font_face() + "\n", encoding="utf-8")
     write_signs(loaded, generated, FONTS)
-    facts = Facts(loaded)
-    publish_playground(root, generated, facts)
-    return Prepared(facts, figures)
+    quoted_rows = QuotedRows(loaded)
+    publish_playground(root, generated, quoted_rows)
+    return Prepared(quoted_rows, figures)
 
 
 def _remove_stale(folder: Path, figures: dict[str, PublishedFigure | None]) -> None:
@@ -71,7 +71,7 @@ def _remove_stale(folder: Path, figures: dict[str, PublishedFigure | None]) -> N
 
 
 def prepare_posts(pages: Sequence[Page], results: Results, generated: Path, cache: Path) -> dict[Pin, Prepared]:
-    """Facts and figures of every pin, rendered into a folder of its own.
+    """QuotedRows and figures of every pin, rendered into a folder of its own.
 
     Args:
         pages: the pages.
@@ -86,11 +86,11 @@ def prepare_posts(pages: Sequence[Page], results: Results, generated: Path, cach
             wanted.setdefault(pin, set()).update(call.name for call in page.calls if call.macro == "figure")
     prepared = {}
     for pin, names in wanted.items():
-        facts = Facts(pinned_results(results, pin))
+        quoted_rows = QuotedRows(pinned_results(results, pin))
         folder, address = generated / POSTS_FOLDER / pin_id(pin), f"{GENERATED_URL}{POSTS_FOLDER}/{pin_id(pin)}/"
         figures = {
-            name: render_figure(FIGURES[name], FIGURES[name].rows(facts.results), folder, cache, address)
+            name: render_figure(FIGURES[name], FIGURES[name].rows(quoted_rows.results), folder, cache, address)
             for name in sorted(names & set(FIGURES))
         }
-        prepared[pin] = Prepared(facts, figures)
+        prepared[pin] = Prepared(quoted_rows, figures)
     return prepared

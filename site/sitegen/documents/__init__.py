@@ -1,1 +1,1 @@
-"""The Markdown pages as data: what they quote, name and promise, and whether it holds."""
+"""The Markdown pages as data: the numbers that they quote, the names that they use, and checks of both."""

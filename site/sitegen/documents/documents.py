@@ -1,4 +1,4 @@
-"""The pages as a whole: what they name, ask for and promise is read once, checked, and made into tables.
+"""The pages as a whole: their numbers, names and outcomes are read once, checked, and turned into tables.
 
 docs/*.md ─► pages ─┬─► checks: typed numbers, outcomes, entries, tasks, posts; a problem ends the build
                     ├─► tables: roadmap, open tasks, numbers and their rows
@@ -16,7 +16,7 @@ from types import MappingProxyType
 from invoke import Collection
 
 from sitegen.documents.number_rows import QuotedNumber, numbers_table, quoted_numbers, quoted_runs, write_rows
-from sitegen.documents.outcome_links import OutcomeTargets, check_named
+from sitegen.documents.outcome_links import OutcomeTargets, check_outcomes
 from sitegen.documents.pages import Page
 from sitegen.documents.posts import Pin, check_posts
 from sitegen.documents.qa_log import PAGE as QA_PAGE
@@ -25,52 +25,52 @@ from sitegen.documents.roadmap import PAGE as ROADMAP_PAGE
 from sitegen.documents.roadmap import RoadmapTask, check_tasks, read_tasks, roadmap_table
 from sitegen.documents.task_reference import check_task_page, task_names
 from sitegen.documents.typed_numbers import check_typed_numbers
-from sitegen.numbers.quoted_rows import Facts
+from sitegen.numbers.quoted_rows import QuotedRows
 from sitegen.text.errors import SiteError, summarize_problems
 from sitegen.text.site_folders import GENERATED_URL
 
 
 @dataclass(frozen=True)
 class Documents:
-    """What the pages say, and what they may refer to.
+    """The contents of the pages, and everything that they may refer to.
 
     Attributes:
         root: the checkout.
         pages: every page.
-        facts: rows by pin; the empty pin for pages that show the newest.
+        quoted_rows: the rows that numbers come from, by pin; the empty pin stands for the newest rows.
         collection: the Invoke tasks; None where they cannot be imported, and then there is no task reference.
         repository: its address, or empty.
     """
 
     root: Path
     pages: tuple[Page, ...]
-    facts: dict[Pin, Facts]
+    quoted_rows: dict[Pin, QuotedRows]
     collection: Collection | None
     repository: str = ""
 
     @cached_property
     def tasks(self) -> tuple[RoadmapTask, ...]:
-        """The roadmap."""
+        """The tasks of the roadmap."""
         return tuple(task for page in self._pages(ROADMAP_PAGE) for task in read_tasks(page))
 
     @cached_property
     def entries(self) -> tuple[Entry, ...]:
-        """The Q&A log."""
+        """The entries of the Q&A log."""
         return tuple(entry for page in self._pages(QA_PAGE) for entry in read_entries(page))
 
     @cached_property
-    def quoted(self) -> tuple[QuotedNumber, ...]:
+    def quoted_numbers(self) -> tuple[QuotedNumber, ...]:
         """Every number that a page quotes."""
         return quoted_numbers(self.pages)
 
     @cached_property
     def anchors(self) -> frozenset[str]:
-        """Lines of the table of numbers."""
-        return frozenset(item.anchor for item in self.quoted)
+        """Anchors in the table of numbers."""
+        return frozenset(number.anchor for number in self.quoted_numbers)
 
     @cached_property
     def targets(self) -> OutcomeTargets:
-        """What outcomes may name."""
+        """Everything that outcomes may name."""
         commands = task_names(self.collection) if self.collection else frozenset[str]()
         numbers = frozenset(task.number for task in self.tasks)
         return OutcomeTargets(self.root, self.pages, numbers, commands, self.repository)
@@ -80,33 +80,28 @@ class Documents:
 
 
 def check_documents(documents: Documents) -> None:
-    """Look at everything that people wrote.
+    """Check everything that people wrote.
 
     Raises:
-        SiteError: a figure is typed by hand, a name leads nowhere, or a page is not written as its reader expects;
-            each problem names page and line.
+        SiteError: a measured number is typed by hand, a name leads nowhere, or a page has the wrong form; each problem
+            names page and line.
     """
-    names = documents.targets.commands
     problems = [
         *check_typed_numbers(documents.pages),
-        *check_named(documents.targets),
+        *check_outcomes(documents.targets),
         *check_entries(documents.entries),
         *check_tasks(documents.tasks),
-        *check_posts(documents.pages, documents.facts[()].results),
-        *check_task_page(documents.pages, names),
+        *check_posts(documents.pages, documents.quoted_rows[()].results),
+        *check_task_page(documents.pages, documents.targets.commands),
     ]
     if problems:
         raise SiteError(summarize_problems(problems))
 
 
 def write_documents(documents: Documents, generated: Path) -> None:
-    """Publish the raw rows behind the numbers, and the files that outcomes name.
-
-    Args:
-        documents: the pages.
-        generated: the folder of generated assets.
-    """
-    write_rows(documents.facts[()].results, quoted_runs(documents.quoted, documents.facts), generated)
+    """Write the rows behind the numbers, and the files that outcomes name, into the folder of generated assets."""
+    runs = quoted_runs(documents.quoted_numbers, documents.quoted_rows)
+    write_rows(documents.quoted_rows[()].results, runs, generated)
     documents.targets.write_copies(generated)
 
 
@@ -116,7 +111,9 @@ DOCUMENT_TABLES: MappingProxyType[str, Callable[[Documents], str]] = MappingProx
         "open_tasks": lambda documents: roadmap_table(
             [task for task in documents.tasks if task.is_open], f"../{ROADMAP_PAGE.removesuffix('.md')}/"
         ),
-        "numbers": lambda documents: numbers_table(documents.quoted, documents.facts, f"../{GENERATED_URL}"),
+        "numbers": lambda documents: numbers_table(
+            documents.quoted_numbers, documents.quoted_rows, f"../{GENERATED_URL}"
+        ),
         "qa_overview": lambda documents: qa_overview(documents.entries),
     }
 )

@@ -1,4 +1,4 @@
-"""What an outcome names, as links: files, pages, tasks, figures and commands. A name that leads nowhere is a problem.
+"""Links in outcomes: to the files, pages, tasks, figures and commands that they name. Each name must have a target.
 
 In paragraphs that begin with ``**Outcome.**`` or ``**Here.**``
 
@@ -7,8 +7,8 @@ In paragraphs that begin with ``**Outcome.**`` or ``**Here.**``
     figure ``speedup``        leads to the first page that shows it
     ``invoke sample``         leads to the task reference
 
-so that the Markdown reads the same without any of this. Files lead to the repository if its address is known
-(``REPO_URL``), else to a copy that is published with the site.
+so that the Markdown needs no links. Files lead to the repository if its address is known (``REPO_URL``), else to a copy
+that is published with the site.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ _TOKEN = re.compile(
 _PATH = re.compile(r"^[\w.-]+(?:/[\w.-]+)*/?$")
 _FILE = re.compile(r".*(?:/.*|\.(?:py|md|yml|toml|json|js|css))$")
 _COMMAND = re.compile(r"^invoke ([a-z]+)")
-# Made by measuring or building; not what the repository holds.
-_NOT_SHIPPED = ("results/local", "runs", "_site", ".site", "site/theme/assets/generated")
+# Made by measuring or building, so not in the repository.
+_NOT_COMMITTED = ("results/local", "runs", "_site", ".site", "site/theme/assets/generated")
 
 
 @dataclass(frozen=True)
-class Name:
-    """Something that an outcome names.
+class Reference:
+    """A name in an outcome.
 
     Attributes:
         kind: ``file``, ``task``, ``figure`` or ``command``.
@@ -63,7 +63,7 @@ class Name:
 
 @dataclass(frozen=True)
 class OutcomeTargets:
-    """What can be named.
+    """Everything that an outcome can name.
 
     Attributes:
         root: the checkout.
@@ -80,47 +80,49 @@ class OutcomeTargets:
     repository: str = ""
 
     def file(self, name: str) -> PurePosixPath | None:
-        """The file behind a path: for a folder, the file that opens it; None if there is none."""
+        """The file at a path, or for a folder its ``__init__.py``, README or index; None if there is none."""
         path = PurePosixPath(name)
-        if ".." in path.parts or any(path.is_relative_to(folder) for folder in _NOT_SHIPPED):
+        if ".." in path.parts or any(path.is_relative_to(folder) for folder in _NOT_COMMITTED):
             return None
         if (self.root / path).is_dir():
-            openers = (path / opener for opener in ("__init__.py", "README.md", "index.md"))
-            return next((opener for opener in openers if (self.root / opener).is_file()), None)
+            entries = (path / entry for entry in ("__init__.py", "README.md", "index.md"))
+            return next((entry for entry in entries if (self.root / entry).is_file()), None)
         return path if (self.root / path).is_file() else None
 
-    def problem(self, name: Name) -> str | None:
-        """Why a name leads nowhere; None if it leads somewhere."""
-        if name.kind == "file" and self.file(name.name) is None:
-            return f"there is no file {name.name}"
-        if name.kind == "task" and int(name.name) not in self.tasks:
-            return f"there is no task #{name.name} on the roadmap"
-        if name.kind == "figure" and name.name not in FIGURES:
-            return f"there is no figure {name.name!r}; there are {', '.join(FIGURES)}"
-        if name.kind == "figure" and not pages_with(self.pages, "figure", name.name):
-            return f"no page shows the figure {name.name!r}"
-        if name.kind == "command" and self.commands and name.name not in self.commands:
-            return f"there is no task `invoke {name.name}`"
+    def problem(self, reference: Reference) -> str | None:
+        """The reason why a reference leads nowhere; None if it has a target."""
+        kind, name = reference.kind, reference.name
+        if kind == "file" and self.file(name) is None:
+            return f"there is no file {name}"
+        if kind == "task" and int(name) not in self.tasks:
+            return f"there is no task #{name} on the roadmap"
+        if kind == "figure" and name not in FIGURES:
+            return f"there is no figure {name!r}; there are {', '.join(FIGURES)}"
+        if kind == "figure" and not pages_with(self.pages, "figure", name):
+            return f"no page shows the figure {name!r}"
+        if kind == "command" and self.commands and name not in self.commands:
+            return f"there is no task `invoke {name}`"
         return None
 
     def link(self, match: re.Match[str]) -> str:
         """A token of an outcome with its link, as Markdown of a page at the root of ``docs/``."""
         text = match.group()
-        name = _name(match, 0)
-        if name is None or self.problem(name):
+        reference = _reference(match, 0)
+        if reference is None or self.problem(reference):
             return text
-        if name.kind == "task":
-            return f"[{text}]({ROADMAP}#task-{name.name})"
-        if name.kind == "figure":
-            return f"[{text}]({pages_with(self.pages, 'figure', name.name)[0]}#figure-{name.name})"
-        if name.kind == "command":
+        kind, name = reference.kind, reference.name
+        if kind == "task":
+            return f"[{text}]({ROADMAP}#task-{name})"
+        if kind == "figure":
+            return f"[{text}]({pages_with(self.pages, 'figure', name)[0]}#figure-{name})"
+        if kind == "command":
             known = self.commands and any(page.uri == TASK_PAGE for page in self.pages)
-            return f"[{text}]({TASK_PAGE}#{name.name})" if known else text
-        path = self.file(name.name)
+            return f"[{text}]({TASK_PAGE}#{name})" if known else text
+        path = self.file(name)
         assert path is not None
         if path.is_relative_to("docs") and path.suffix == ".md":
             return f"[{text}]({path.relative_to('docs')})"
-        return f'<a href="{html_attribute(self._address(path))}"><code>{html_block(name.name)}</code></a>'
+        return f'<a href="{html_attribute(self._address(path))}"><code>{html_block(name)}</code></a>'
 
     def _address(self, path: PurePosixPath) -> str:
         if self.repository:
@@ -132,59 +134,60 @@ class OutcomeTargets:
         return _PARAGRAPH.sub(lambda paragraph: _TOKEN.sub(self.link, paragraph.group()), text)
 
     def write_copies(self, generated: Path) -> None:
-        """Publish the files that outcomes name, where no repository holds them."""
-        for name in (name for page in self.pages for name in named(page.text) if name.kind == "file"):
-            path = self.file(name.name)
-            if path is not None and not self.repository:
+        """Copy the files that outcomes name into the generated folder, unless the repository's address is known."""
+        references = (reference for page in self.pages for reference in references_in(page.text))
+        for reference in references if not self.repository else ():
+            path = self.file(reference.name) if reference.kind == "file" else None
+            if path is not None:
                 copy = generated / _copy(path)
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 copy.write_bytes((self.root / path).read_bytes())
 
 
 def _copy(path: PurePosixPath) -> str:
-    """Where a file's copy lies under the generated folder. MkDocs never publishes a name with "readme" in it."""
+    """Path of a file's copy under the generated folder. MkDocs publishes no file with "readme" in its name."""
     return f"{FOLDER}/{path.with_name(path.name.replace('README', 'READ-ME'))}.txt"
 
 
-def named(text: str) -> Iterator[Name]:
-    """What the outcomes of a page name, in their order."""
+def references_in(text: str) -> Iterator[Reference]:
+    """The references in the outcomes of a page, in their order."""
     for paragraph in _PARAGRAPH.finditer(text):
         for token in _TOKEN.finditer(paragraph.group()):
-            name = _name(token, text.count("\n", 0, paragraph.start() + token.start()) + 1)
-            if name is not None:
-                yield name
+            line = text.count("\n", 0, paragraph.start() + token.start()) + 1
+            if reference := _reference(token, line):
+                yield reference
 
 
-def _name(token: re.Match[str], line: int) -> Name | None:
+def _reference(token: re.Match[str], line: int) -> Reference | None:
     if token["figure"]:
-        return Name("figure", token["figure"], line)
+        return Reference("figure", token["figure"], line)
     if token["task"]:
-        return Name("task", token["task"][1:], line)
+        return Reference("task", token["task"][1:], line)
     code = token["code"] or ""
     if command := _COMMAND.match(code):
-        return Name("command", command.group(1), line)
-    return Name("file", code, line) if _PATH.match(code) and _FILE.match(code) else None
+        return Reference("command", command.group(1), line)
+    return Reference("file", code, line) if _PATH.match(code) and _FILE.match(code) else None
 
 
-def check_named(targets: OutcomeTargets) -> list[str]:
-    """Names in outcomes that lead nowhere, each as one line naming page and line."""
+def check_outcomes(targets: OutcomeTargets) -> list[str]:
+    """Find references without a target; each problem is one line naming page and line."""
     return [
-        f"docs/{page.uri}, line {name.line}: {problem}"
+        f"docs/{page.uri}, line {reference.line}: {problem}"
         for page in targets.pages
-        for name in named(page.text)
-        if (problem := targets.problem(name))
+        for reference in references_in(page.text)
+        if (problem := targets.problem(reference))
     ]
 
 
 class OutcomeLinks(Extension):
-    """The Markdown extension that puts the links in. It comes first, so that what it writes is read as Markdown."""
+    """The Markdown extension that inserts the links. It runs first, so that its output is read as Markdown."""
 
     def __init__(self, targets: OutcomeTargets, **options: Mapping[str, Any]) -> None:
         super().__init__(**options)
         self._targets = targets
 
     def extendMarkdown(self, md: Markdown) -> None:
-        """Register the step that reads whole paragraphs of the source."""
+        """Register the step that reads the source's paragraphs."""
         md.preprocessors.register(_Step(md, self._targets), "targets", 100)
 
 

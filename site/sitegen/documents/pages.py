@@ -1,6 +1,6 @@
-"""The Markdown pages as data: which page asks for which number or figure, and what its front matter says.
+"""The Markdown pages as data: the numbers and figures that each page uses, and its front matter.
 
-Pages are read before MkDocs renders any, so that what they name can be checked, prepared and listed in one place.
+Pages are read before MkDocs renders any, so that everything they name can be checked, prepared and listed in one place.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class MacroCall:
 
     Attributes:
         macro: ``number``, ``figure``, ``table`` or ``machine``.
-        name: its argument; empty where it has none.
+        name: its argument; empty without one.
         line: in the page, from 1.
     """
 
@@ -35,12 +35,7 @@ class MacroCall:
 
 @dataclass(frozen=True)
 class Page:
-    """One page as it was written.
-
-    Attributes:
-        uri: path under ``docs/``, with slashes.
-        text: the whole file.
-    """
+    """The source of one page: its path under ``docs/`` with slashes, and its whole text."""
 
     uri: str
     text: str
@@ -52,12 +47,12 @@ class Page:
 
     @property
     def is_post(self) -> bool:
-        """Whether the page is a post of the devlog."""
+        """True for a post of the devlog."""
         return self.uri.startswith("devlog/posts/")
 
     @cached_property
     def calls(self) -> tuple[MacroCall, ...]:
-        """Macros that the page uses with a literal name, in the order of the text."""
+        """The page's uses of macros with a literal name, in the order of the text."""
         return tuple(
             MacroCall(call.group(1), call.group(2) or "", self.text.count("\n", 0, block.start() + call.start()) + 1)
             for block in _JINJA.finditer(self.text)
@@ -65,18 +60,18 @@ class Page:
         )
 
     def line_of(self, text: str) -> int:
-        """The first line that holds a text; 1 if none does."""
+        """The number of the first line that holds a text; 1 if none does."""
         return next((number for number, line in enumerate(self.text.splitlines(), 1) if text in line), 1)
 
 
 def read_pages(docs: Path) -> tuple[Page, ...]:
-    """Every Markdown file under a folder, ordered by path."""
+    """Read every Markdown file under a folder, ordered by path."""
     return tuple(
         Page(path.relative_to(docs).as_posix(), path.read_text(encoding="utf-8")) for path in sorted(docs.rglob("*.md"))
     )
 
 
 def pages_with(pages: Sequence[Page], macro: str, name: str) -> list[str]:
-    """The pages that use a macro with a name, posts last: the first of them is its home."""
+    """Paths of the pages that use a macro with a name, posts last. Links to a figure lead to the first."""
     found = [page for page in pages if any((call.macro, call.name) == (macro, name) for call in page.calls)]
     return [page.uri for page in sorted(found, key=lambda page: page.is_post)]

@@ -1,8 +1,7 @@
-"""Posts of the devlog stay true: each names the runs that it speaks about, and reads no other rows.
+"""Posts of the devlog stay true: each pins the runs that it is about, and reads no other rows.
 
-The front matter says ``runs: [id, id]``. A post's numbers, figures and tables then come from those runs alone, whatever
-is measured later. A post that shows anything measured without such a line would change behind its readers' backs, so
-it fails the build.
+The front matter has ``runs: [id, id]``. The numbers, figures and tables of the post come from those runs alone, and
+later measurements do not change them. A post that shows measurements without pinning runs fails the build.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from sitegen.rows.results import Results
 
 POSTS_FOLDER = "posts"  # under the generated folder
 
-# What Material's page of a post leaves without a name; a screen reader lists both beside the site's own navigation.
+# Navigation that Material leaves without a name on a post's page; a screen reader lists both with the site's own.
 _LANDMARKS = {
     '<nav class="md-nav md-nav--primary">': '<nav class="md-nav md-nav--primary" aria-label="Post">',
     '<nav class="md-nav">': '<nav class="md-nav" aria-label="About the post">',
@@ -27,12 +26,12 @@ Pin = tuple[str, ...]
 
 
 def pin_of(page: Page) -> Pin:
-    """The runs that a page names in its front matter; empty for pages that show what is newest."""
+    """The runs that a page pins in its front matter; empty for pages that show the newest rows."""
     return pin_of_meta(page.meta)
 
 
 def pin_of_meta(meta: Mapping[str, Any]) -> Pin:
-    """The same of front matter that was read already."""
+    """The same for front matter that was read already."""
     runs = meta.get("runs") or ()
     return (str(runs),) if isinstance(runs, str) else tuple(map(str, runs))
 
@@ -53,7 +52,7 @@ def pinned_results(results: Results, pin: Pin) -> Results:
 
 
 def name_landmarks(output: Path) -> None:
-    """Give the navigation beside every post of a built site its name."""
+    """Name the navigation of every post in a built site for screen readers."""
     for page in output.rglob("*.html"):
         text = page.read_text("utf-8")
         if "md-content--post" in text:
@@ -63,10 +62,10 @@ def name_landmarks(output: Path) -> None:
 
 
 def check_posts(pages: Sequence[Page], results: Results) -> list[str]:
-    """Problems of the posts, each as one line naming post and line.
+    """Find problems of the posts; each is one line naming post and line.
 
-    A run that is not there is a problem only where others of the post are: a build over somebody's own results has none
-    of ours, and the posts then say that their rows are missing.
+    A missing run is a problem only if other runs of the post are there. A build over a user's own results has none of
+    the pinned runs, and the posts then say that their rows are missing.
     """
     known = set(results.runs["run_id"])
     problems = []
@@ -80,7 +79,7 @@ def check_posts(pages: Sequence[Page], results: Results) -> list[str]:
             call = page.calls[0]
             problems.append(
                 f"{where} {call.line}: the post shows {call.macro}({call.name!r}) and pins no run; "
-                "say in its front matter which it speaks about: runs: [RUN_ID]"
+                "name the runs that it is about in its front matter: runs: [RUN_ID]"
             )
         if set(pin) & known:
             problems += [

@@ -1,4 +1,4 @@
-"""The Q&A log as data: ``docs/qa_log.md`` is plain Markdown, read here for its overview and its check.
+"""The Q&A log as data: ``docs/qa_log.md`` is plain Markdown, read here for its overview and its checks.
 
 An entry is a section under a phase::
 
@@ -12,7 +12,7 @@ An entry is a section under a phase::
 
     **Outcome.** …
 
-The id in braces is written once and stays, whatever becomes of the title.
+The id in braces is permanent, even if the title changes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sitegen.documents.outcome_links import named
+from sitegen.documents.outcome_links import references_in
 from sitegen.documents.pages import Page
 from sitegen.text.escape import html_block
 
@@ -38,12 +38,12 @@ class Entry:
     """One question.
 
     Attributes:
-        phase: heading above it, such as "Phase 1 · What to measure"; empty where there is none.
+        phase: heading above it, such as "Phase 1 · What to measure"; empty without one.
         title: the question in short.
-        anchor: its permanent id; empty where none is written.
+        anchor: its permanent id; empty without one.
         line: of its heading, from 1.
         parts: names of its parts in their order.
-        outcome: the text of the part ``Outcome``.
+        outcome: text of the part ``Outcome``.
     """
 
     phase: str
@@ -55,7 +55,7 @@ class Entry:
 
 
 def read_entries(page: Page) -> tuple[Entry, ...]:
-    """The entries of a log, in its order."""
+    """Read the entries of a log, in its order."""
     entries: list[Entry] = []
     phase = ""
     for number, line in enumerate(page.text.splitlines(), 1):
@@ -72,27 +72,27 @@ def read_entries(page: Page) -> tuple[Entry, ...]:
 
 
 def check_entries(entries: Sequence[Entry]) -> list[str]:
-    """Problems of a log, each as one line naming page and line."""
+    """Find problems of a log; each is one line naming page and line."""
     problems = []
     seen: set[str] = set()
     for entry in entries:
         where = f"docs/{PAGE}, line {entry.line}: the entry {entry.title!r}"
         if not entry.phase:
-            problems.append(f"{where} stands under no phase")
+            problems.append(f"{where} is under no phase")
         if not entry.anchor:
-            problems.append(f"{where} has no permanent id; write one behind its title, such as {{ #what-it-asks }}")
+            problems.append(f"{where} has no permanent id; write one after its title, such as {{ #what-it-asks }}")
         elif entry.anchor in seen:
             problems.append(f"{where} has the id {entry.anchor!r} of another entry")
         seen.add(entry.anchor)
         if tuple(entry.parts) != PARTS:
             problems.append(f"{where} has the parts {', '.join(entry.parts) or 'none'}; it needs {', '.join(PARTS)}")
-        elif not any(named(entry.outcome)):
+        elif not any(references_in(entry.outcome)):
             problems.append(f"{where} has an outcome that names no file, task, figure or command")
     return problems
 
 
 def qa_overview(entries: Sequence[Entry]) -> str:
-    """The list of entries by phase. qa.js makes it searchable and shows the controls; without scripts it is a list."""
+    """The entries by phase: a list, which qa.js makes searchable and gives its controls."""
     phases = list(dict.fromkeys(entry.phase for entry in entries))
     options = "".join(f'<option value="{number}">{html_block(phase)}</option>' for number, phase in enumerate(phases))
     lists = "".join(

@@ -1,4 +1,4 @@
-"""The roadmap as data: ``docs/roadmap.md`` is written by people, and read here for its overview and the status page.
+"""The roadmap as data: ``docs/roadmap.md`` is plain Markdown, read here for its overview and the status page.
 
 A task is a section of that page::
 
@@ -8,7 +8,7 @@ A task is a section of that page::
 
     **Why.** …
 
-Numbers are never given twice, and a task's address is its number, so that a link survives a new title.
+A number is never used twice, and a task's address is its number, so that links survive a new title.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ class RoadmapTask:
     """One task.
 
     Attributes:
-        number: for good.
-        title: what it is about.
-        anchor: of its section; empty where none is written.
-        state: one of ``STATES``; as written, where it is none of them.
-        rest: what the state adds, such as what is missing.
-        has_reason: whether it says why.
+        number: permanent.
+        title: of its section.
+        anchor: of its section; empty without one.
+        state: as written, in lower case; valid ones are in ``STATES``.
+        rest: the text after the state, such as what is missing.
+        has_reason: whether there is a *Why*.
         line: of its heading, from 1.
     """
 
@@ -53,17 +53,17 @@ class RoadmapTask:
 
     @property
     def is_open(self) -> bool:
-        """Whether anything of it is left to do."""
+        """True while something is left to do."""
         return self.state != "done"
 
 
 def read_tasks(page: Page) -> tuple[RoadmapTask, ...]:
-    """The tasks of a roadmap, in its order."""
+    """Read the tasks of a roadmap, in its order."""
     return tuple(_task(lines) for lines in _sections(page.text))
 
 
 def _sections(text: str) -> Iterator[list[tuple[int, str]]]:
-    """Numbered lines of each task's section, its heading first."""
+    """Numbered lines of each task's section, heading first."""
     section: list[tuple[int, str]] = []
     for number, line in enumerate(text.splitlines(), 1):
         if _SECTION.match(line):
@@ -97,16 +97,16 @@ def _task(lines: Sequence[tuple[int, str]]) -> RoadmapTask:
 
 
 def check_tasks(tasks: Sequence[RoadmapTask]) -> list[str]:
-    """Problems of a roadmap, each as one line naming page and line."""
+    """Find problems of a roadmap; each is one line naming page and line."""
     problems = []
     seen: set[int] = set()
     for task in tasks:
         where = f"docs/{PAGE}, line {task.line}: task #{task.number}"
         if task.number in seen:
-            problems.append(f"{where} is there twice")
+            problems.append(f"{where} occurs twice")
         seen.add(task.number)
         if task.anchor != f"task-{task.number}":
-            problems.append(f"{where} has no address; write {{ #task-{task.number} }} behind its title")
+            problems.append(f"{where} has no address; write {{ #task-{task.number} }} after its title")
         if task.state not in STATES:
             problems.append(f"{where} has the state {task.state!r}; allowed: {', '.join(STATES)}")
         if not task.has_reason:
@@ -115,32 +115,29 @@ def check_tasks(tasks: Sequence[RoadmapTask]) -> list[str]:
 
 
 def roadmap_table(tasks: Sequence[RoadmapTask], page: str) -> str:
-    """Tasks with number, title and state.
-
-    Args:
-        tasks: to list.
-        page: the roadmap as seen from the page that shows the table; empty for the roadmap itself.
-    """
-    rows: list[list[TableCell | str]] = [
+    """The table of tasks; ``page`` is the roadmap as seen from the page that shows it, empty on the roadmap itself."""
+    return html_table(
+        "Tasks",
         [
-            TableCell(
-                f"#{task.number}", sort=task.number, html=f'<a href="{page}#{task.anchor}">&#35;{task.number}</a>'
-            ),
-            task.title,
-            TableCell(
-                task.state,
-                sort=STATES.index(task.state) if task.state in STATES else -1,
-                html=f'<span class="tg-task tg-task--{task.state.split()[0]}">{html_block(task.state)}</span>',
-            ),
-            plain(task.rest),
-        ]
-        for task in tasks
-    ]
-    return html_table("Tasks", ["task", "what", "state", "in a sentence"], rows)
+            {
+                "task": TableCell(
+                    f"#{task.number}", task.number, f'<a href="{page}#{task.anchor}">&#35;{task.number}</a>'
+                ),
+                "what": task.title,
+                "state": TableCell(
+                    task.state,
+                    STATES.index(task.state),
+                    f'<span class="tg-task tg-task--{task.state.split()[0]}">{html_block(task.state)}</span>',
+                ),
+                "in a sentence": plain(task.rest),
+            }
+            for task in tasks
+        ],
+    )
 
 
 def plain(markdown: str) -> str:
-    """Markdown as plain text: links by their words, no emphasis, no code marks."""
+    """Markdown as plain text: the words of links, and no marks of emphasis or code."""
     text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", markdown)
     text = re.sub(r"\{\{\s*(?:quoted|setting|derived)\(\"([^\"]*)\"\)\s*\}\}", r"\1", text)
     return re.sub(r"[*`]", "", " ".join(text.split()))

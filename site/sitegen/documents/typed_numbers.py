@@ -1,12 +1,12 @@
-"""Measured figures that somebody typed: found in the Markdown pages, page and line named.
+"""Find measured numbers that were typed by hand into the Markdown pages.
 
-A typed figure is true on the day it is typed. So a speedup, a time, a rate, a loss or a share stands in a page in one
-of two ways: filled in by a macro, or marked as what it is: ``quoted("9.7×")`` (history of another project),
-``setting("10 %")`` (a threshold, a limit, a size that somebody chose) or ``derived("5.545")`` (arithmetic that anybody
-can repeat on paper). Anything else stops the build.
+A typed number is true on the day it is typed. So a speedup, a time, a rate, a loss or a share in a page is either
+filled in by a macro or marked: ``quoted("9.7×")`` (history of another project), ``setting("10 %")`` (a threshold, limit
+or size that was chosen) or ``derived("5.545")`` (arithmetic that can be repeated on paper). Anything else stops the
+build.
 
-What is looked at is the source with macro calls and formulas blanked out; headings, tables, code and descriptions are
-read. A product of dimensions (8×8), the line 1× that ratios refer to, a version or a plain count is no measured figure.
+The check reads the source with macro calls and formulas blanked out; headings, tables, code and descriptions count. A
+product of dimensions (8×8), the line 1× that ratios refer to, a version or a plain count is not a measured number.
 """
 
 from __future__ import annotations
@@ -50,11 +50,7 @@ _LINK_TARGET = re.compile(r"https?://\S+|(?<=\])\([^)\s]*|\{ ?[#.:][^}\n]*\}|<[^
 
 
 def typed_numbers(text: str) -> Iterator[tuple[int, str, str]]:
-    """Measured figures typed by hand in a Markdown source.
-
-    Yields:
-        line (from 1), kind of figure and the text itself, in the order of the text.
-    """
+    """Yield line (from 1), kind and text of the measured numbers typed in a Markdown source, in its order."""
     prose = text
     for pattern in (_MACRO, _FORMULA, _LINK_TARGET):
         prose = pattern.sub(_blank, prose)
@@ -70,22 +66,22 @@ def typed_numbers(text: str) -> Iterator[tuple[int, str, str]]:
             for match in _DECIMAL.finditer(sentence):
                 found.setdefault(start + match.start(), ("loss", match.group()))
     for position in sorted(found):
-        kind, figure = found[position]
-        yield prose.count("\n", 0, position) + 1, kind, " ".join(figure.split())
+        kind, number = found[position]
+        yield prose.count("\n", 0, position) + 1, kind, " ".join(number.split())
 
 
 def check_typed_numbers(pages: Iterable[Page]) -> list[str]:
-    """Problems of the pages, each as one line naming page and line."""
+    """Find problems of the pages; each is one line naming page and line."""
     return [
-        f"docs/{page.uri}, line {line}: the {kind} {figure!r} is typed by hand; fill it in with number(…), or mark "
-        f'it as quoted("{figure}") (history), setting("{figure}") (chosen) or derived("{figure}") (computed on paper)'
+        f"docs/{page.uri}, line {line}: the {kind} {number!r} is typed by hand; fill it in with number(…), or mark "
+        f'it as quoted("{number}") (history), setting("{number}") (chosen) or derived("{number}") (computed on paper)'
         for page in pages
-        for line, kind, figure in typed_numbers(page.text)
+        for line, kind, number in typed_numbers(page.text)
     ]
 
 
 def _blank(match: re.Match[str]) -> str:
-    """Blanks of the same length, so that lines and positions stay. A non-word sign keeps neighbours apart."""
+    """Replace all but line breaks by NUL: positions stay, and no two words are joined."""
     return re.sub(r"[^\n]", "\x00", match.group())
 
 

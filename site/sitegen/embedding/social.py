@@ -16,7 +16,7 @@ import vl_convert
 
 from sitegen.rows.cells import primary_cells
 from sitegen.rows.ratios import ratio_frame
-from sitegen.rows.results import Results, records
+from sitegen.rows.results import Results, row_dicts
 from sitegen.rows.series import series_colors
 from sitegen.text import quantities
 from sitegen.text.escape import html_attribute, html_block
@@ -98,7 +98,7 @@ def speedup_curve(results: Results) -> Curve:
     baseline = max(order_variants([*reach.index]), key=lambda name: int(reach[name]))
     lines = {}
     for variant, rows in ratios[ratios["baseline"] == baseline].groupby("variant", sort=False):
-        points = [CurvePoint(row["preset"], int(row["n_parameters"]), float(row["speedup"])) for row in records(rows)]
+        points = [CurvePoint(row["preset"], int(row["n_parameters"]), float(row["speedup"])) for row in row_dicts(rows)]
         if max(point.speedup for point in points) > 1:
             lines[str(variant)] = tuple(points)
     return Curve(baseline, {name: lines[name] for name in order_variants([*lines])})

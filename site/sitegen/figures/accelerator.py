@@ -47,7 +47,7 @@ from sitegen.rows.accelerators import (
     step_flops,
 )
 from sitegen.rows.cells import CELL_TEXT
-from sitegen.rows.results import Results, records
+from sitegen.rows.results import Results, row_dicts
 from sitegen.rows.series import BEST_ON_CPU, label_of, tier_of
 from sitegen.text import quantities
 from sitegen.text.palette import Theme
@@ -83,14 +83,14 @@ def read(results: Results) -> pd.DataFrame:
     if lines.empty:
         return lines
     theirs = curve(lines[lines["device"] == ON_PROCESSOR], OURS)
-    readings = [_failure(record) for record in records(lines[lines["state"] == "failed"])]
+    readings = [_failure(record) for record in row_dicts(lines[lines["state"] == "failed"])]
     for _, machine in lines[lines["state"] == "measured"].groupby(["origin", "machine_hash"], sort=False):
         for line, cells in machine.groupby("line", sort=False):
             shares = {} if line == BEST_ON_CPU else dispatch_by_preset(machine, str(line))
-            for cell in records(cells):
+            for cell in row_dicts(cells):
                 readings += _readings(cell, theirs, shares.get(str(cell["preset"])))
             if (cells["device"] == ON_ACCELERATOR).all():
-                readings += _meetings(records(cells), theirs)
+                readings += _meetings(row_dicts(cells), theirs)
     rows = pd.DataFrame(readings)
     rows["label"] = [label_of(str(line)) for line in rows["variant"]]
     rows["tier"] = [tier_of(str(line)) for line in rows["variant"]]

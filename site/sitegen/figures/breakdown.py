@@ -17,7 +17,7 @@ from sitegen.figures.base import Drawing
 from sitegen.figures.descriptions import describe_groups
 from sitegen.figures.fields import ORIGIN, POINT, PRESET, TABLE, Field, exported, interval, tooltip, written
 from sitegen.rows.machines import machine_label, numbered_labels, origin_words
-from sitegen.rows.results import Results, records
+from sitegen.rows.results import Results, row_dicts
 from sitegen.text import quantities
 from sitegen.text.escape import one_line
 from sitegen.text.palette import Theme
@@ -119,6 +119,6 @@ def describe(rows: pd.DataFrame) -> str:
 
     def words(bar: pd.DataFrame) -> str:
         largest = bar.sort_values("share", ascending=False).head(3)
-        return ", ".join(f"{row['part']} {row['share_text']}" for row in records(largest))
+        return ", ".join(f"{row['part']} {row['share_text']}" for row in row_dicts(largest))
 
     return f"Share of a step's wall time by part. {describe_groups(rows, 'label', words)}"

@@ -21,11 +21,10 @@ from bench.statistics.intervals import MIN_ROUNDS
 from bench.statistics.noise import NOISY_WIDTH
 from sitegen.figures.fields import POINT, PRESET, TABLE, VARIANT, Field, cell_origin, exported
 from sitegen.figures.layers import stack_failures
-from sitegen.rows.cached_frames import cached_frame
 from sitegen.rows.cells import cell_frame
 from sitegen.rows.projections import mark_bridges, projected_cells, projected_ratios
 from sitegen.rows.ratios import ratio_frame
-from sitegen.rows.results import TRAINING_KINDS, Results, records
+from sitegen.rows.results import TRAINING_KINDS, Results, cached_frame, row_dicts
 from sitegen.rows.series import SERIES, order_series, tier_of
 from sitegen.text import quantities
 
@@ -123,7 +122,7 @@ def _in_words(rows: pd.DataFrame, write: Any, series: list[str]) -> pd.DataFrame
         for low, high in zip(rows["low"], rows["high"], strict=True)
     ]
     rows["verdict"] = rows["verdict"].where(rows["state"] == "measured", rows["state"])
-    rows["verdict_text"] = [_verdict_text(row) for row in records(rows)]
+    rows["verdict_text"] = [_verdict_text(row) for row in row_dicts(rows)]
     rows["edge"] = 0
     rows["edge_text"] = [
         f"↓ {value}" if low else "" for value, low in zip(rows["value_text"], is_off_scale(rows), strict=True)

@@ -17,7 +17,7 @@ from sitegen.figures.fields import FULL_ORIGIN, POINT, PRESET, TABLE, Field, exp
 from sitegen.figures.layers import Values
 from sitegen.rows.machines import numbered_labels
 from sitegen.rows.peers import peer_frame
-from sitegen.rows.results import Results, records
+from sitegen.rows.results import Results, row_dicts
 from sitegen.rows.series import order_series
 from sitegen.text import quantities
 from sitegen.text.palette import Theme
@@ -75,7 +75,7 @@ def describe(rows: pd.DataFrame) -> str:
     """Tokens a second of each generator, preset by preset."""
 
     def words(group: pd.DataFrame) -> str:
-        return ", ".join(f"{row['variant']} {row['tokens_text']}" for row in records(group))
+        return ", ".join(f"{row['variant']} {row['tokens_text']}" for row in row_dicts(group))
 
     groups = describe_groups(rows[rows["state"] == "measured"], "label", words)
     return f"Tokens a second of one generated text. {groups}{describe_failures(rows)}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sitegen.text.markup import TableCell, html_table
+from sitegen.text.markup import TableCell, grid_table
 
 LIVE_FOLDER = "embed/"
 PINNED_FOLDER = "pinned/"
@@ -48,7 +48,7 @@ class TableBehind:
     def html(self, title: str) -> str:
         """The table on one line of HTML; ``title`` is the figure's."""
         cells = [[TableCell(text, sort=sort) for text, sort in row] for row in self.rows]
-        return html_table(f"Rows behind the figure: {title}", self.headings, cells)
+        return grid_table(f"Rows behind the figure: {title}", self.headings, cells)
 
 
 @dataclass(frozen=True)

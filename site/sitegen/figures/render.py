@@ -31,7 +31,7 @@ from sitegen.figures import Figure
 from sitegen.figures.axes import HEIGHT
 from sitegen.figures.fields import TABLE, Field, is_missing
 from sitegen.figures.publication import LIVE_FOLDER, Parameter, PublishedFigure, TableBehind
-from sitegen.rows.results import records
+from sitegen.rows.results import row_dicts
 from sitegen.text.errors import SiteError
 from sitegen.text.escape import json_text, one_line
 from sitegen.text.palette import DARK, FONT, LIGHT, Theme, chart_config, in_dark
@@ -186,7 +186,7 @@ def _table_behind(figure: Figure, rows: pd.DataFrame) -> TableBehind:
         tuple(field.title for field in fields),
         tuple(
             tuple(cell(field, record[field.name]) for field in fields)
-            for record in records(figure.tabulated(rows).head(TABLE_ROWS))
+            for record in row_dicts(figure.tabulated(rows).head(TABLE_ROWS))
         ),
     )
 

@@ -22,7 +22,7 @@ from sitegen.figures.fields import ORIGIN, POINT, PRESET, TABLE, VARIANT, Field,
 from sitegen.figures.layers import Values
 from sitegen.rows.machines import machine_label
 from sitegen.rows.ratios import shown_pairs
-from sitegen.rows.results import Results, records
+from sitegen.rows.results import Results, row_dicts
 from sitegen.rows.series import series_shapes
 from sitegen.text import quantities
 from sitegen.text.escape import one_line
@@ -139,6 +139,6 @@ def describe(rows: pd.DataFrame) -> str:
     """Every preset's stages with their ratio to numpy."""
     sentences = []
     for (preset, _), stack in rows.groupby(["preset", "machine"], sort=False):
-        parts = ", ".join(f"{row['stage']} {row['speedup_text']}" for row in records(stack))
+        parts = ", ".join(f"{row['stage']} {row['speedup_text']}" for row in row_dicts(stack))
         sentences.append(f"{preset}: {parts}.")
     return f"Times as fast as numpy, stage by stage. {' '.join(sentences)}"

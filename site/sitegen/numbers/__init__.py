@@ -1,1 +1,1 @@
-"""Measured figures in prose, by name."""
+"""Measured numbers in prose, by name."""

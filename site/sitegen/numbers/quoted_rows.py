@@ -1,13 +1,12 @@
-"""The rows that prose quotes, read once per build: the published ones if there are any, else the local ones.
+"""The rows that prose quotes, read once per build: published ones if there are any, else local ones.
 
-Of these, the machine that measured most cells. What an accelerator computed is a scope of its own.
+Of these, the rows of the machine that measured most cells. Rows of accelerators are a scope of their own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -20,19 +19,17 @@ from bench.statistics.kernel_shares import PartShare, part_shares
 from bench.statistics.peer_ratios import PeerRatio
 from bench.statistics.ratios import Speedup
 from bench.statistics.training_parts import TrainingRun
-from sitegen.rows.accelerators import Quoted, quoted
+from sitegen.numbers.number import Number
+from sitegen.rows.accelerators import QuotedAccelerator, quoted_accelerator
 from sitegen.rows.cells import cell_frame, primary_cells, published_else_local, shown_cells
 from sitegen.rows.projections import cost_models
 from sitegen.rows.ratios import shown_pairs
 from sitegen.rows.results import Results
 from sitegen.rows.training import training_runs
 
-if TYPE_CHECKING:
-    from sitegen.numbers.number import Number
 
-
-class Facts:
-    """The frames that numbers are read from, computed once per build, and the numbers that were."""
+class QuotedRows:
+    """The rows that numbers are computed from, each kind read once, and the numbers resolved so far."""
 
     def __init__(self, results: Results) -> None:
         self.results = results
@@ -55,7 +52,7 @@ class Facts:
         return {(cell.variant, cell.preset): cell for cell in cells}
 
     def pairs(self, engine: str, baseline: str) -> list[Speedup]:
-        """The quoted scope's cells of an engine (or variant) beside a baseline."""
+        """The quoted scope's cells of an engine (or variant) with those of a baseline."""
         return [pair for pair in self._pairs if (pair.cell.variant, pair.baseline.variant) == (engine, baseline)]
 
     @cached_property
@@ -64,45 +61,45 @@ class Facts:
 
     @cached_property
     def _scopes(self) -> set[Scope]:
-        """The quoted scope; none where nothing is measured."""
+        """The quoted scope; empty where nothing is measured."""
         return set(zip(self.cells["origin"], self.cells["machine_hash"], strict=True))
 
     @cached_property
     def training(self) -> list[TrainingRun]:
-        """Processors' training runs that came to their end, published ones if there are any, newest first."""
-        return _ended(run for run in training_runs(self.results) if not on_accelerator(run.variant))
+        """Finished training runs on processors, published ones if there are any, newest first."""
+        return _finished(run for run in training_runs(self.results) if not on_accelerator(run.variant))
 
     @cached_property
-    def accelerated_training(self) -> list[TrainingRun]:
-        """The same of accelerators."""
-        return _ended(run for run in training_runs(self.results) if on_accelerator(run.variant))
+    def accelerator_training(self) -> list[TrainingRun]:
+        """The same on accelerators."""
+        return _finished(run for run in training_runs(self.results) if on_accelerator(run.variant))
 
     @cached_property
-    def accelerated(self) -> Quoted:
-        """Cells of the accelerator that is quoted, and the processor's beside them."""
-        return quoted(self.results)
+    def accelerator(self) -> QuotedAccelerator:
+        """Cells of the quoted accelerator, and of the processor to compare with."""
+        return quoted_accelerator(self.results)
 
     @cached_property
     def bench_runs(self) -> pd.DataFrame:
-        """Processors' benchmark rows, published ones if there are any: every attempt, whatever its status."""
+        """Benchmark rows of processors, published ones if there are any: every attempt of any status."""
         runs = self.results.processor_runs
         return published_else_local(runs[runs["kind"] == "bench"])
 
     @cached_property
-    def beside_peers(self) -> list[PeerRatio]:
-        """Training steps beside the peers', of the machine that comes first."""
+    def training_ratios(self) -> list[PeerRatio]:
+        """Our training steps against the peers', of the first machine."""
         rows = self.results.training_ratios
         return [row for row in rows if row.cell.scope == rows[0].cell.scope]
 
     @cached_property
-    def generating_beside_peers(self) -> list[PeerRatio]:
-        """Texts beside the peers', of the machine that comes first."""
+    def generation_ratios(self) -> list[PeerRatio]:
+        """Our generation of text against the peers', of the first machine."""
         rows = self.results.generation_ratios
         return [row for row in rows if row.cell.scope == rows[0].cell.scope]
 
     @cached_property
     def parts(self) -> list[PartShare]:
-        """Shares of a step's parts, of the machine that comes first."""
+        """Shares of a step's parts, of the first machine."""
         parts = part_shares(self.results.runs, self.results.steps, self.results.kernels)
         return [part for part in parts if part.run.scope == parts[0].run.scope]
 
@@ -111,7 +108,7 @@ class Facts:
         return tuple(dict.fromkeys(cell.run_id for cell in self.measured.values() if cell.variant == engine))
 
 
-def _ended(runs: Iterable[TrainingRun]) -> list[TrainingRun]:
-    ended = [run for run in runs if run.status == "ok"]
-    origin = quoted_origin(run.origin for run in ended)
-    return [run for run in ended if run.origin == origin]
+def _finished(runs: Iterable[TrainingRun]) -> list[TrainingRun]:
+    finished = [run for run in runs if run.status == "ok"]
+    origin = quoted_origin(run.origin for run in finished)
+    return [run for run in finished if run.origin == origin]

@@ -24,7 +24,7 @@ from typing import Any
 import tinygpt
 from bench.records.protocol import benchmark_protocol
 from bench.records.schema import TABLES
-from sitegen.numbers.quoted_rows import Facts
+from sitegen.numbers.quoted_rows import QuotedRows
 from sitegen.text import quantities
 from tinygpt.checkpoints.gpt2_config import to_gpt2_config
 from tinygpt.corpora.stories.corpus import write_story
@@ -94,13 +94,13 @@ TEXTS: Mapping[str, Text] = MappingProxyType(
 )
 
 
-def publish_playground(root: Path, generated: Path, facts: Facts, gallery: Path = MODELS) -> None:
+def publish_playground(root: Path, generated: Path, quoted_rows: QuotedRows, gallery: Path = MODELS) -> None:
     """Write everything that the page loads.
 
     Args:
         root: the checkout.
         generated: the folder of generated assets.
-        facts: results, for the published curves.
+        quoted_rows: results, for the published curves.
         gallery: the folder of trained models.
 
     Raises:
@@ -120,7 +120,7 @@ def publish_playground(root: Path, generated: Path, facts: Facts, gallery: Path 
         "presets": [preset_entry(name) for name in PRESETS if name in TRAINABLE],
         "protocol": _protocol(),
         "columns": {table: [column.name for column in TABLES[table]] for table in ("runs", "steps")},
-        "published": _published(facts),
+        "published": _published(quoted_rows),
         "corpora": [_text_entry(name, content) for name, content in texts.items()],
         "models": _models(folder / "models", gallery),
     }
@@ -180,11 +180,11 @@ def _models(folder: Path, gallery: Path) -> list[dict[str, Any]]:
     return sorted(entries, key=lambda entry: (entry["name"] != FIRST_MODEL, entry["name"]))
 
 
-def _published(facts: Facts) -> list[dict[str, Any]]:
+def _published(quoted_rows: QuotedRows) -> list[dict[str, Any]]:
     """Published ratios as (parameters, times as fast) points, by engine and baseline."""
     curves = []
     for engine, baseline in PUBLISHED:
-        pairs = sorted(facts.pairs(engine, baseline), key=lambda pair: pair.cell.n_parameters)
+        pairs = sorted(quoted_rows.pairs(engine, baseline), key=lambda pair: pair.cell.n_parameters)
         points = [[pair.cell.n_parameters, pair.ratio.speedup] for pair in pairs]
         if points:
             curves.append({"name": f"{engine} over {baseline}", "points": points})

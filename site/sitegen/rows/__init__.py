@@ -1,1 +1,1 @@
-"""Results as pages need them: one row per cell, per ratio, per point of a curve."""
+"""Results in the form that pages need: one row per cell, per ratio, per point of a curve."""

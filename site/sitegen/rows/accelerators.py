@@ -1,14 +1,13 @@
-"""Accelerators as the site uses them: their cells, lines of them beside the processor's, and the page's tables.
+"""Accelerators as the site shows them: their cells, lines of them beside the processor's, and the page's tables.
 
-A line is what a figure draws: our fastest float32 variant of engine ``jax`` at each preset, every peer on the
-accelerator, and of the processor that prose quotes ``vectorized`` and whichever peer is fastest there.
+The figure draws these lines: our fastest float32 variant of engine ``jax`` at each preset, every peer on the
+accelerator, and on the processor that prose quotes ``vectorized`` and the fastest peer at each preset.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 
@@ -34,10 +33,10 @@ from bench.statistics.ratios import Speedup
 from sitegen.rows.cells import cell_frame, cells_in_words, primary_cells
 from sitegen.rows.machines import accelerator_name, machine_label
 from sitegen.rows.ratios import interval_text
-from sitegen.rows.results import TRAINING_KINDS, Results, records
+from sitegen.rows.results import TRAINING_KINDS, Results, row_dicts
 from sitegen.rows.series import BEST_ON_CPU, label_of, order_series
 from sitegen.text import quantities
-from sitegen.text.markup import TableCell, html_table, nothing_yet
+from sitegen.text.markup import TableCell, html_table, nothing_yet, number_cell
 from tinygpt.presets import PRESETS
 
 COMMAND = "invoke accelerator --out rows && invoke results merge --dirs rows"
@@ -47,9 +46,9 @@ _KINDS: tuple[Kind, ...] = ("bench", "peer")
 
 
 def accelerator_cells(results: Results) -> pd.DataFrame:
-    """One row per cell that an accelerator measured or failed at, with the preset's own batch.
+    """One row per measured or failed cell of an accelerator with the preset's own batch.
 
-    Where the run that compares our engine with PyTorch at a preset holds a cell, it is taken from there.
+    A cell comes from the run that compares our engine with PyTorch at its preset, if that run has it.
 
     Returns:
         columns ``CELL_COLUMNS``, ``is_exact`` (float32) and ``devices``; of failed cells the last two are False and 1.
@@ -70,7 +69,7 @@ def accelerator_cells(results: Results) -> pd.DataFrame:
 
 
 def accelerator_lines(results: Results) -> pd.DataFrame:
-    """Cells of accelerators, and the processor's that stand beside them, each with its line.
+    """Cells of accelerators and, for comparison, of the processor, each with its line.
 
     Returns:
         columns ``CELL_COLUMNS``, ``device`` and ``line``; no row where no accelerator was measured.
@@ -79,24 +78,24 @@ def accelerator_lines(results: Results) -> pd.DataFrame:
     if cells.empty:
         return cells.assign(device="", line="")
     parts = [cells.assign(device=ON_ACCELERATOR, line=_lines_of(cells))]
-    beside = _beside(primary_cells(cell_frame(results, TRAINING_KINDS)))
-    if len(beside):
-        parts.append(beside.assign(device=ON_PROCESSOR))
+    compared = _processor_lines(primary_cells(cell_frame(results, TRAINING_KINDS)))
+    if len(compared):
+        parts.append(compared.assign(device=ON_PROCESSOR))
     return pd.concat(parts, ignore_index=True)
 
 
 def _lines_of(cells: pd.DataFrame) -> pd.Series:
-    """The line that each cell is on; our fastest float32 variant of a preset is on the engine's own."""
+    """The line of each cell; our fastest float32 variant at a preset is on the line of the engine."""
     compared = cells["is_exact"] & (cells["devices"] == 1) & (cells["engine"] == ACCELERATED)
     best = cells[compared].sort_values("seconds", kind="stable").drop_duplicates(["origin", "machine_hash", "preset"])
-    # A plain variant that failed everywhere is still the engine.
+    # A plain variant that failed everywhere is on it too.
     failed = (cells["state"] == "failed") & (cells["engine"] == ACCELERATED)
     lines = cells["variant"].mask(cells.index.isin(best.index), ACCELERATED)
     return lines.mask(failed & ~cells["variant"].str.contains("precision=|mesh="), ACCELERATED)
 
 
-def _beside(cells: pd.DataFrame) -> pd.DataFrame:
-    """Of a processor's measured cells, our fast engine's, and the fastest peer's at each preset."""
+def _processor_lines(cells: pd.DataFrame) -> pd.DataFrame:
+    """Measured cells of our fast engine on the processor, and of the fastest peer at each preset."""
     measured = cells[cells["state"] == "measured"]
     ours = measured[measured["variant"] == OURS].assign(line=OURS)
     peers = measured[measured["variant"].isin(PEERS)].sort_values("seconds", kind="stable").drop_duplicates("preset")
@@ -104,30 +103,30 @@ def _beside(cells: pd.DataFrame) -> pd.DataFrame:
 
 
 @dataclass(frozen=True)
-class Quoted:
-    """What prose quotes: one accelerator's rows, published if any is, and the processor's beside them.
+class QuotedAccelerator:
+    """The accelerator that prose quotes, published rows before local ones, and the processor's rows to compare with.
 
     Attributes:
-        accelerator: its name; empty where none was measured.
+        name: of the accelerator; empty where none was measured.
         lines: measured cells of both, of :func:`accelerator_lines`.
-        pairs: our fastest variant beside the fastest PyTorch (``bench.statistics.accelerator_ratios.torch_pairs``).
-        several: several devices over one, of any machine (``bench.statistics.accelerator_ratios.scaling``).
+        pairs: our fastest variant with the fastest PyTorch (``bench.statistics.accelerator_ratios.torch_pairs``).
+        several: several devices with one, of any machine (``bench.statistics.accelerator_ratios.scaling``).
     """
 
-    accelerator: str
+    name: str
     lines: pd.DataFrame
     pairs: list[Speedup]
     several: list[Speedup]
 
 
-def quoted(results: Results) -> Quoted:
-    """The rows behind the numbers about accelerators; empty frames where none was measured."""
+def quoted_accelerator(results: Results) -> QuotedAccelerator:
+    """The rows behind numbers about accelerators; empty where none was measured."""
     lines = accelerator_lines(results)
     own = primary_cells(lines[lines["device"] == ON_ACCELERATOR])
     scopes = set(zip(own["origin"], own["machine_hash"], strict=True))
     rows = pd.concat([own, lines[lines["device"] == ON_PROCESSOR]])
     machines = results.runs.loc[results.runs["machine_hash"].isin(own["machine_hash"]), "machine"]
-    return Quoted(
+    return QuotedAccelerator(
         accelerator_name(json.loads(str(machines.iloc[0]))) if len(machines) else "",
         rows[rows["state"] == "measured"],
         [pair for pair in torch_pairs(results.accelerator_cells) if pair.cell.scope in scopes],
@@ -136,13 +135,13 @@ def quoted(results: Results) -> Quoted:
 
 
 def curve(lines: pd.DataFrame, line: str) -> dict[str, float]:
-    """Preset → seconds of a step, of one line of one machine."""
+    """Preset → seconds of a step, for one line of one machine."""
     own = lines[(lines["line"] == line) & (lines["state"] == "measured")]
     return {str(preset): float(seconds) for preset, seconds in zip(own["preset"], own["seconds"], strict=True)}
 
 
 def dispatch_by_preset(lines: pd.DataFrame, line: str) -> dict[str, tuple[float, str]]:
-    """Preset → the part of its step that is dispatch, and what that rests on; empty where no model is believed."""
+    """Preset → dispatch as a share of a step, and its basis in words; empty where no cost model fits well enough."""
     seconds = curve(lines, line)
     model = dispatch_model(line, seconds)
     if model is None:
@@ -155,13 +154,13 @@ def dispatch_by_preset(lines: pd.DataFrame, line: str) -> dict[str, tuple[float,
 
 
 def step_flops(preset: str) -> float:
-    """Floating-point operations of a step's matrix products."""
+    """Floating-point operations in the matrix products of a step."""
     entry = PRESETS[preset]
     return float(total_flops(step_products(entry.model, entry.train.batch_size)))
 
 
 def overtaking_words(ours: dict[str, float], theirs: dict[str, float]) -> str | None:
-    """At which sizes the first curve is the faster one, in words that follow "faster"; None without common presets."""
+    """The sizes at which ``ours`` is the faster curve, in words that follow "faster"; None without common presets."""
     common = common_presets(ours, theirs)
     if not common:
         return None
@@ -184,41 +183,38 @@ def overtaking_words(ours: dict[str, float], theirs: dict[str, float]) -> str | 
 
 
 def accelerator_table(results: Results) -> str:
-    """A line for each accelerator and preset: every engine's step there, and what follows from it."""
+    """A row for each accelerator and preset: every engine's step, and the ratios and rates that follow."""
     lines = accelerator_lines(results)
     own = lines[(lines["device"] == ON_ACCELERATOR) & (lines["state"] == "measured")]
     if own.empty:
         return nothing_yet("No accelerator is measured", COMMAND)
     over_torch = {pair.cell.place: pair for pair in torch_pairs(results.accelerator_cells)}
-    beside = curve(lines[lines["device"] == ON_PROCESSOR], OURS)
+    on_processor = curve(lines[lines["device"] == ON_PROCESSOR], OURS)
     peers = [name for name in order_series(own["line"]) if name != ACCELERATED]
-    rows: list[list[TableCell | str]] = []
+    rows: list[dict[str, TableCell | str]] = []
     for (origin, machine, preset), group in own.groupby(["origin", "machine_hash", "preset"], sort=False):
-        times = {str(row["line"]): float(row["seconds"]) for row in records(group)}
+        times = {str(row["line"]): float(row["seconds"]) for row in row_dicts(group)}
         on_machine = own[(own["origin"] == origin) & (own["machine_hash"] == machine)]
         mine, pair = times.get(ACCELERATED), over_torch.get((str(origin), str(machine), str(preset)))
         share = dispatch_by_preset(on_machine, ACCELERATED).get(str(preset))
-        both = beside[str(preset)] / mine if mine and preset in beside else None
+        processor_time = on_processor.get(str(preset))
+        both = processor_time / mine if mine and processor_time else None
         rows.append(
-            [
-                TableCell(str(preset), sort=int(group.iloc[0]["n_parameters"])),
-                *(_cell(times.get(name), quantities.milliseconds) for name in (ACCELERATED, *peers)),
-                _pair_cell(pair),
-                _cell(beside.get(str(preset)), quantities.milliseconds),
-                _cell(both, quantities.ratio),
-                _cell(None if mine is None else step_flops(str(preset)) / mine, quantities.gflops),
-                _cell(None if share is None else share[0], quantities.percent),
-                str(group.iloc[0]["machine"]),
-            ]
+            {
+                "preset": TableCell(str(preset), sort=int(group.iloc[0]["n_parameters"])),
+                **{
+                    label_of(name): number_cell(times.get(name), quantities.milliseconds)
+                    for name in (ACCELERATED, *peers)
+                },
+                "PyTorch's best over ours": _pair_cell(pair),
+                f"{OURS} on the processor": number_cell(processor_time, quantities.milliseconds),
+                "processor over accelerator": number_cell(both, quantities.ratio),
+                "rate of ours": number_cell(step_flops(str(preset)) / mine if mine else None, quantities.gflops),
+                "dispatch in ours": number_cell(share[0] if share else None, quantities.percent),
+                "accelerator": str(group.iloc[0]["machine"]),
+            }
         )
-    headings = ["preset", *(label_of(name) for name in (ACCELERATED, *peers)), "PyTorch's best over ours",
-                f"{OURS} on the processor", "processor over accelerator", "rate of ours", "dispatch in ours",
-                "accelerator"]  # fmt: skip
-    return html_table("Milliseconds of a training step on an accelerator", headings, rows)
-
-
-def _cell(value: float | None, write: Any) -> TableCell:
-    return TableCell("–") if value is None else TableCell(write(value), sort=value)
+    return html_table("Milliseconds of a training step on an accelerator", rows)
 
 
 def _pair_cell(pair: Speedup | None) -> TableCell:
@@ -229,7 +225,7 @@ def _pair_cell(pair: Speedup | None) -> TableCell:
 
 
 def scaling_table(results: Results) -> str:
-    """Several devices over one, with equal batches in one run."""
+    """Several devices compared with one, with equal batches in one run."""
     found = scaling(results.accelerator_cells)
     if not found:
         return nothing_yet(
@@ -237,18 +233,19 @@ def scaling_table(results: Results) -> str:
             "invoke accelerator --out rows --presets behemoth --batch 8 "
             "--engines 'jax[dispatch=3],jax[dispatch=3,mesh=data2]'",
         )
-    rows: list[list[TableCell | str]] = [
+    return html_table(
+        "Several devices over one",
         [
-            TableCell(pair.cell.preset, sort=pair.cell.n_parameters),
-            pair.cell.variant,
-            TableCell(str(devices(pair.cell)), sort=devices(pair.cell)),
-            TableCell(str(batch_size(pair.cell)), sort=batch_size(pair.cell)),
-            _cell(pair.baseline.seconds.median, quantities.milliseconds),
-            _cell(pair.cell.seconds.median, quantities.milliseconds),
-            _pair_cell(pair),
-            machine_label(pair.cell),
-        ]
-        for pair in found
-    ]
-    headings = ["preset", "engine", "devices", "batch", "on one device", "on all", "times as fast", "accelerator"]
-    return html_table("Several devices over one", headings, rows)
+            {
+                "preset": TableCell(pair.cell.preset, sort=pair.cell.n_parameters),
+                "engine": pair.cell.variant,
+                "devices": number_cell(devices(pair.cell), str),
+                "batch": number_cell(batch_size(pair.cell), str),
+                "on one device": number_cell(pair.baseline.seconds.median, quantities.milliseconds),
+                "on all": number_cell(pair.cell.seconds.median, quantities.milliseconds),
+                "times as fast": _pair_cell(pair),
+                "accelerator": machine_label(pair.cell),
+            }
+            for pair in found
+        ],
+    )

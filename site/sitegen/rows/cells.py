@@ -1,7 +1,7 @@
-"""Cells in words: one row per measured or failed cell, with everything that tooltips and tables say of it.
+"""Cells in words: one row per measured or failed cell, with everything that tooltips and tables show.
 
-What an accelerator computed is not among them (``sitegen.rows.accelerators`` has it). What is said about this project's
-engines never picks up a peer by accident: ``kinds`` asks for them.
+Cells of accelerators are in ``sitegen.rows.accelerators``. Peers are included only where ``kinds`` names them, so that
+a statement about this project's engines never picks one up by accident.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from bench.records.rows import Kind, StoredRun
 from bench.statistics.cells import CellSummary
 from bench.statistics.chosen_runs import chosen_cells, chosen_failures, counts, quoted_origin
 from bench.statistics.noise import cell_verdict
-from sitegen.rows.cached_frames import cached_frame
 from sitegen.rows.machines import origin_words
-from sitegen.rows.results import ENGINE_KINDS, Results
+from sitegen.rows.results import ENGINE_KINDS, Results, cached_frame
+from sitegen.text import quantities
 from sitegen.text.escape import one_line
 from sitegen.text.palette import order_variants
 
-# What every cell carries as text, for tooltips and tables.
+# Columns of text that every cell has, for tooltips and tables.
 CELL_TEXT = ("machine", "protocol", "evidence", "code", "verdict", "status", "reason", "command", "measured_on")
 
 CELL_COLUMNS = (
@@ -40,43 +40,42 @@ def cell_frame(results: Results, kinds: Sequence[Kind] = ENGINE_KINDS) -> pd.Dat
     """One row per measured cell and one per failed cell; a cell that did both has both rows.
 
     Each comes from its chosen run (``bench.statistics.chosen_runs``): published from a clean checkout, over rounds
-    rather than steps, the newest. All the others stay in the table of runs.
+    rather than steps, the newest. The table of runs has all the others.
 
     Args:
         results: the tables.
-        kinds: of the rows, out of ``TRAINING_KINDS``.
+        kinds: a selection of ``TRAINING_KINDS``.
 
     Returns:
         columns ``CELL_COLUMNS``, ordered by model size and engine; ``state`` is "measured" or "failed", times are
         in seconds, absent numbers are NaN.
     """
     runs = results.processor_runs
-    # A/A arms and the roofline are no engines that could fail.
+    # A/A arms and the roofline are not engines that could fail.
     attempts = runs[~runs["variant"].map(is_copy).astype(bool) & (runs["engine"] != ROOFLINE)]
     return cells_in_words(of_kinds(results.cells, kinds), shown_cells(results, kinds), attempts, kinds)
 
 
 def shown_cells(results: Results, kinds: Sequence[Kind] = ENGINE_KINDS) -> list[CellSummary]:
-    """The cells that are shown, each from its chosen run; arguments as of :func:`cell_frame`."""
+    """The cells of :func:`cell_frame`, each from its chosen run."""
     cells = of_kinds(results.cells, kinds)
     return chosen_cells([cell for cell in cells if counts(results.complete_runs, cell)])
 
 
 def of_kinds(cells: Iterable[CellSummary], kinds: Sequence[Kind]) -> list[CellSummary]:
-    """Cells of some kinds, without A/A arms: those show the noise and are no engines of their own."""
+    """Cells of some kinds, without A/A arms, which measure noise and are not engines."""
     return [cell for cell in cells if not is_copy(cell.variant) and kind_of(cell.variant) in kinds]
 
 
 def cells_in_words(
     cells: Iterable[CellSummary], chosen: Sequence[CellSummary], attempts: pd.DataFrame, kinds: Sequence[Kind]
 ) -> pd.DataFrame:
-    """The measured cells and the failures worth showing, as columns ``CELL_COLUMNS``.
+    """Return the measured cells and the failures that add something to them, as columns ``CELL_COLUMNS``.
 
     Args:
         cells: all of them.
         chosen: of ``bench.statistics.chosen_runs.chosen_cells``.
-        attempts: rows of ``runs`` whose failures can be shown.
-        kinds: of these rows.
+        attempts: rows of ``runs`` whose failures may be shown, if they are of these ``kinds``.
     """
     by_key = {cell.key: cell for cell in cells}
     failures = chosen_failures(attempts, chosen, kinds)
@@ -87,15 +86,18 @@ def cells_in_words(
     return pd.DataFrame([words for _, words in rows], columns=[*CELL_COLUMNS])
 
 
+def interval_columns(name: str, value: float, low: float, high: float) -> dict[str, float]:
+    """Columns of a value and of the ends of its interval."""
+    return {name: value, f"{name}_low": low, f"{name}_high": high}
+
+
 def measured_cell(cell: CellSummary) -> dict[str, Any]:
     """Columns ``CELL_COLUMNS`` of a measured cell."""
     return _shared(cell, cell) | {
         "state": "measured",
         "status": "ok",
         "verdict": cell_verdict(cell),
-        "seconds": cell.seconds.median,
-        "seconds_low": cell.seconds.low,
-        "seconds_high": cell.seconds.high,
+        **interval_columns("seconds", cell.seconds.median, cell.seconds.low, cell.seconds.high),
         "rounds": cell.n_rounds,
         "tokens_per_second": cell.tokens_per_second,
         "evidence": evidence_text(cell),
@@ -114,7 +116,7 @@ def _failed_cell(cell: CellSummary, failure: StoredRun) -> dict[str, Any]:
 
 
 def _shared(cell: CellSummary, row: CellSummary | StoredRun) -> dict[str, Any]:
-    """Columns that a measured and a failed cell have in common; ``row`` is what was measured or failed."""
+    """Columns that measured and failed cells have in common; ``row`` is the measurement or the failure."""
     return {
         "origin": cell.origin,
         "machine_hash": cell.machine_hash,
@@ -133,9 +135,9 @@ def _shared(cell: CellSummary, row: CellSummary | StoredRun) -> dict[str, Any]:
 
 
 def evidence_text(cell: CellSummary) -> str:
-    """How many steps and rounds a measured cell rests on, and what failed beside them."""
+    """The steps and rounds that a measured cell rests on, and its failed attempts."""
     failed = f", {_failures_text(cell)}" if cell.n_failed else ""
-    rounds = f"{cell.n_rounds} {'rounds' if cell.n_rounds != 1 else 'round'}"
+    rounds = quantities.counted(cell.n_rounds, "round")
     return f"{cell.n_steps} steps in {rounds}, interval over {cell.interval_basis}{failed}"
 
 
@@ -144,7 +146,7 @@ def _failures_text(cell: CellSummary) -> str:
 
 
 def code_text(row: CellSummary | StoredRun) -> str:
-    """Which code ran: the commit in a checkout, and what the engine chose for itself."""
+    """The code that ran: the commit in a checkout, and the options that the engine chose for itself."""
     commit = f"commit {row.commit[:7]}" if row.commit else "no commit recorded"
     changed = " with uncommitted changes" if row.dirty else ""
     resolved = row.resolved_variant
@@ -152,7 +154,7 @@ def code_text(row: CellSummary | StoredRun) -> str:
 
 
 def failure_reason(run: StoredRun) -> str:
-    """Why a run failed, as one visible line: the last line of its error output, else its signal or exit code."""
+    """The reason of a failure on one visible line: the last line of error output, else the signal or exit code."""
     if run.error_tail and run.error_tail.strip():
         return one_line(run.error_tail.strip().splitlines()[-1], 200)
     if run.signal:
@@ -171,7 +173,7 @@ def protocol_label(protocol: str, protocol_hash: str) -> str:
 
 
 def primary_cells(cells: pd.DataFrame) -> pd.DataFrame:
-    """The cells that prose quotes: published ones if there are any, on the machine that has most of them."""
+    """Return the cells that prose quotes: published ones if there are any, of the machine with the most of them."""
     chosen = published_else_local(cells)
     if chosen.empty:
         return chosen
@@ -181,12 +183,12 @@ def primary_cells(cells: pd.DataFrame) -> pd.DataFrame:
 
 
 def published_else_local(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the area that is quoted."""
+    """The rows that prose may quote: published ones if there are any, else local ones."""
     return frame[frame["origin"] == quoted_origin(frame["origin"])]
 
 
 def of_scope(frame: pd.DataFrame, quoted: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the area and the machine that quoted cells lie in and come from; none without any."""
+    """The rows of the area and the machine of quoted cells; none if no cell is quoted."""
     if quoted.empty:
         return frame.head(0)
     first = quoted.iloc[0]

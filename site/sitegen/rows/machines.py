@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 import pandas as pd
@@ -18,32 +19,18 @@ from sitegen.text.escape import html_block, one_line
 _CPU_NOISE = re.compile(r"\((?:R|TM)\)|\bCPU\b|\bProcessor\b|\b\d+-Core\b|@ [\d.]+ ?GHz", re.IGNORECASE)
 _ORIGIN_WORDS = {PUBLISHED: "published", LOCAL: "this machine (local)"}
 
-# (fields that must be there, how they read), in the order of the sentence.
-_PHRASES: tuple[tuple[tuple[str, ...], Callable[..., str]], ...] = (
-    (("cpu",), lambda cpu: str(cpu)),
-    (("cores",), lambda cores: f"{cores} {'cores' if cores != 1 else 'core'}"),
-    (("core_quota",), lambda quota: f"a quota of {quota:g} cores"),
-    (("arch_level",), lambda level: str(level)),
-    (("memory_gib",), lambda memory: f"{memory:g} GiB of memory"),
-    (("memory_limit_gib",), lambda limit: f"of which {limit:g} GiB are granted"),
-    (("os",), lambda system: str(system)),
-    (("python",), lambda version: str(version)),
-    (("numpy",), lambda version: f"NumPy {version}"),
-    (("numexpr",), lambda version: f"NumExpr {version}"),
-    (
-        ("blas", "blas_kernel", "blas_threads"),
-        lambda blas, kernel, threads: f"{blas} ({kernel} kernel, {threads} threads)",
-    ),
-    (("accelerator",), lambda accelerator: str(accelerator)),
-)
+# Parts of the sentence about a machine; one that names an absent field is left out.
+_PHRASES = (
+    "{cpu}", "{cores}", "a quota of {core_quota:g} cores", "{arch_level}", "{memory_gib:g} GiB of memory",
+    "of which {memory_limit_gib:g} GiB are granted", "{os}", "{python}", "NumPy {numpy}", "NumExpr {numexpr}",
+    "{blas} ({blas_kernel} kernel, {blas_threads} threads)", "{accelerator}",
+)  # fmt: skip
 
 
 def machine_label(row: StoredRun) -> str:
-    """A row's machine in short: where the row lies, processor, cores, and the start of the fingerprint's hash.
+    """A row's machine in short: area, processor (or the accelerator that computed the row), cores, start of its hash.
 
-    Of rows that an accelerator computed, the accelerator takes the processor's place.
-
-    Two fingerprints can agree in processor and cores and differ in the BLAS; the hash keeps them apart.
+    Two fingerprints can agree in processor and cores and differ in the BLAS; the hash distinguishes them.
     """
     fields = json.loads(row.machine)
     where = _ORIGIN_WORDS.get(row.origin, row.origin)
@@ -54,7 +41,7 @@ def machine_label(row: StoredRun) -> str:
 
 
 def origin_words(row: StoredRun) -> dict[str, str]:
-    """The columns that say where a row comes from: ``machine``, ``command`` and ``measured_on``."""
+    """Columns with the origin of a row: ``machine``, ``command`` and ``measured_on``."""
     return {
         "machine": machine_label(row),
         "command": one_line(row.command, 300),
@@ -63,17 +50,12 @@ def origin_words(row: StoredRun) -> dict[str, str]:
 
 
 def accelerator_name(fields: dict[str, Any]) -> str:
-    """The accelerators of a fingerprint without their driver."""
+    """The accelerators of a fingerprint, without their driver."""
     return str(fields.get("accelerator") or "an accelerator that is not named").partition(", driver")[0]
 
 
 def numbered_labels(names: Iterable[str], machines: Iterable[str]) -> list[str]:
-    """Names as they are for the first machine, with a number behind them for every further one.
-
-    Args:
-        names: what a row is about.
-        machines: whose it is, as the first column of a table says in full.
-    """
+    """Label rows by name, with the machine's number added for every machine but the first."""
     numbers = {machine: number for number, machine in enumerate(dict.fromkeys(machines), 1)}
     return [
         name if numbers[machine] == 1 else f"{name}, machine {numbers[machine]}"
@@ -82,11 +64,11 @@ def numbered_labels(names: Iterable[str], machines: Iterable[str]) -> list[str]:
 
 
 def machine_sentence(cells: pd.DataFrame, runs: pd.DataFrame) -> str:
-    """The machine that prose quotes, in one HTML-escaped sentence.
+    """Describe the machine of the quoted cells (at least one) in an HTML-escaped sentence.
 
     Args:
-        cells: the quoted cells (``frames.primary_cells``), not empty.
-        runs: the table of runs, for the fingerprint itself.
+        cells: of ``sitegen.rows.cells.primary_cells``.
+        runs: the table of runs, which holds the fingerprint.
     """
     first = cells.iloc[0]
     record = runs.loc[runs["machine_hash"] == first["machine_hash"], "machine"].iloc[-1]
@@ -95,9 +77,11 @@ def machine_sentence(cells: pd.DataFrame, runs: pd.DataFrame) -> str:
 
 
 def _describe(fields: dict[str, Any]) -> str:
-    phrases = [
-        one_line(write(*(fields[name] for name in names)))
-        for names, write in _PHRASES
-        if all(fields.get(name) is not None for name in names)
-    ]
+    known = {name: value for name, value in fields.items() if value is not None}
+    if "cores" in known:
+        known["cores"] = quantities.counted(known["cores"], "core")
+    phrases = []
+    for phrase in _PHRASES:
+        with suppress(KeyError):
+            phrases.append(one_line(phrase.format_map(known)))
     return ", ".join(phrases) or "a machine whose fingerprint is empty"

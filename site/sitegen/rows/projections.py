@@ -1,8 +1,8 @@
-"""Points that were not measured: the cost model's (``bench.planning``), for the machine that prose quotes.
+"""Projections of the cost model (``bench.planning``) in place of measurements, for the machine that prose quotes.
 
-They are drawn hollow and dashed beside the measured ones, with a band and the model's id. They are kept out of
-``frames``, so that no number, ratio, table of engines or other aggregate can contain one. A preset is projected only
-where another engine was measured: that is what the point is there to be compared with.
+Figures draw them hollow and dashed, with a band and the model's id. They are frames of their own, so that no number,
+ratio, table of engines or other aggregate contains one. A preset is projected only where another engine was measured,
+because the point serves to compare the two. ``cells`` are those of :func:`sitegen.rows.cells.cell_frame`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import pandas as pd
 from bench.arms.variants import kind_of
 from bench.planning.projection import Projection, StepTime, fit_models, project
 from bench.statistics.cost_model import CostModel
-from sitegen.rows.cells import CELL_COLUMNS, primary_cells
+from sitegen.rows.cells import CELL_COLUMNS, interval_columns, primary_cells
 from sitegen.rows.ratios import RATIO_COLUMNS
-from sitegen.rows.results import ENGINE_KINDS, records
+from sitegen.rows.results import ENGINE_KINDS, row_dicts
 from sitegen.text import quantities
 from sitegen.text.escape import one_line
 from sitegen.text.palette import order_variants
@@ -26,11 +26,7 @@ PROJECTED = "projected"
 
 
 def cost_models(cells: pd.DataFrame) -> dict[str, CostModel]:
-    """Engine → the model of its measured cells in the quoted scope; peers have none, whoever else is in ``cells``.
-
-    Args:
-        cells: of :func:`sitegen.rows.cells.cell_frame`.
-    """
+    """Engine → the model of its measured cells in the quoted scope; the peers in ``cells`` have none."""
     measured = _measured(cells)
     columns = measured[["origin", "machine_hash", "variant", "preset", "seconds"]].itertuples(index=False, name=None)
     times = (StepTime((origin, machine), *rest) for origin, machine, *rest in columns)
@@ -43,13 +39,10 @@ def _measured(cells: pd.DataFrame) -> pd.DataFrame:
 
 
 def projected_cells(cells: pd.DataFrame) -> pd.DataFrame:
-    """The presets that an engine was not measured at and another one was.
-
-    Args:
-        cells: of :func:`sitegen.rows.cells.cell_frame`.
+    """Project every engine to the presets at which only others were measured, smallest preset first.
 
     Returns:
-        columns ``CELL_COLUMNS`` with ``state`` "projected" and the band as the interval; smallest preset first.
+        columns ``CELL_COLUMNS``, with ``state`` "projected" and the band as the interval.
     """
     measured, models = _measured(cells), cost_models(cells)
     presets = set(measured["preset"])
@@ -71,9 +64,7 @@ def _projected_cell(scope: pd.Series, model: CostModel, found: Projection) -> di
         "n_parameters": entry.model.n_parameters,
         "state": PROJECTED,
         "status": PROJECTED,
-        "seconds": estimate.seconds,
-        "seconds_low": estimate.low,
-        "seconds_high": estimate.high,
+        **interval_columns("seconds", estimate.seconds, estimate.low, estimate.high),
         "tokens_per_second": entry.tokens_per_step / estimate.seconds,
         "protocol": "none: not measured",
         "evidence": projection_evidence(model),
@@ -84,7 +75,7 @@ def _projected_cell(scope: pd.Series, model: CostModel, found: Projection) -> di
 
 
 def projection_evidence(model: CostModel) -> str:
-    """What a projection rests on, in one line."""
+    """The basis of a projection, in one line."""
     return (
         f"projected from {len(model.measured)} measured presets; leaving each of them out, at most "
         f"{quantities.percent(model.largest_error)} off"
@@ -92,18 +83,15 @@ def projection_evidence(model: CostModel) -> str:
 
 
 def projected_ratios(cells: pd.DataFrame) -> pd.DataFrame:
-    """Ratios of which exactly one side was measured and the other is projected.
-
-    Args:
-        cells: of :func:`sitegen.rows.cells.cell_frame`.
+    """Form the ratios with one measured and one projected side.
 
     Returns:
         columns ``RATIO_COLUMNS`` and ``state`` "projected"; the interval is the projected side's band.
     """
     measured, projected = _measured(cells), projected_cells(cells)
     rows = []
-    for theirs in records(projected):
-        for ours in records(measured[measured["preset"] == theirs["preset"]]):
+    for theirs in row_dicts(projected):
+        for ours in row_dicts(measured[measured["preset"] == theirs["preset"]]):
             rows += [_ratio(engine=ours, baseline=theirs), _ratio(engine=theirs, baseline=ours)]
     frame = pd.DataFrame(rows, columns=[*RATIO_COLUMNS, "state"])
     ranks = {name: rank for rank, name in enumerate(order_variants([*frame["variant"], *frame["baseline"]]))}
@@ -115,7 +103,7 @@ def projected_ratios(cells: pd.DataFrame) -> pd.DataFrame:
 def _ratio(engine: dict[str, Any], baseline: dict[str, Any]) -> dict[str, Any]:
     projected = engine if engine["state"] == PROJECTED else baseline
     speedup = baseline["seconds"] / engine["seconds"]
-    # A band is symmetric in the logarithm, so it is the same factor whichever side was projected.
+    # A band is symmetric in the logarithm, so its factor is the same for both sides of the ratio.
     factor = projected["seconds_high"] / projected["seconds"]
     text = {name: projected[name] for name in ("protocol", "evidence", "code", "status", "reason", "command")}
     return {
@@ -123,9 +111,7 @@ def _ratio(engine: dict[str, Any], baseline: dict[str, Any]) -> dict[str, Any]:
         **text,
         "state": PROJECTED,
         "baseline": baseline["variant"],
-        "speedup": speedup,
-        "speedup_low": speedup / factor,
-        "speedup_high": speedup * factor,
+        **interval_columns("speedup", speedup, speedup / factor, speedup * factor),
         "seconds": engine["seconds"],
         "baseline_seconds": baseline["seconds"],
         "evidence": f"{projected['variant']} {projected['evidence']}",
@@ -133,11 +119,11 @@ def _ratio(engine: dict[str, Any], baseline: dict[str, Any]) -> dict[str, Any]:
 
 
 def mark_bridges(rows: pd.DataFrame, series: list[str]) -> pd.Series:
-    """Which rows a dashed line runs through: the projected ones, and the measured ones next to them.
+    """Mark the rows that a dashed line connects: the projected ones, and the measured ones next to them.
 
     Args:
         rows: columns ``state``, ``n_parameters`` and those of ``series``; failed rows belong to no line.
-        series: columns that tell one line from another.
+        series: columns that identify a line.
     """
     marks = pd.Series(False, index=rows.index)
     drawn = rows[rows["state"] != "failed"]
@@ -146,6 +132,6 @@ def mark_bridges(rows: pd.DataFrame, series: list[str]) -> pd.Series:
     for _, line in drawn.groupby(series, sort=False):
         ordered = line.sort_values("n_parameters")
         projected = ordered["state"] == PROJECTED
-        beside = projected.shift(1, fill_value=False) | projected.shift(-1, fill_value=False)
-        marks[ordered.index] = projected | beside
+        neighbours = projected.shift(1, fill_value=False) | projected.shift(-1, fill_value=False)
+        marks[ordered.index] = projected | neighbours
     return marks

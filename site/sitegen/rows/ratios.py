@@ -1,4 +1,4 @@
-"""Ratios in words: every variant over every other, each pair from its chosen run."""
+"""Ratios in words: every variant against every other, each pair from its chosen run."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from bench.statistics.cells import CellSummary
 from bench.statistics.chosen_runs import chosen_cells, chosen_ratios, counts
 from bench.statistics.noise import floor_of, noise_floors, ratio_verdict
 from bench.statistics.ratios import Ratio, Speedup, speedups
-from sitegen.rows.cached_frames import cached_frame
-from sitegen.rows.cells import CELL_TEXT, measured_cell, of_kinds
-from sitegen.rows.results import ENGINE_KINDS, Results
+from sitegen.rows.cells import CELL_TEXT, interval_columns, measured_cell, of_kinds
+from sitegen.rows.results import ENGINE_KINDS, Results, cached_frame
 from sitegen.text import quantities
 from sitegen.text.palette import order_variants
 
@@ -27,13 +26,7 @@ RATIO_COLUMNS = (
 def shown_pairs(
     results: Results, kinds: Sequence[Kind] = ENGINE_KINDS, baselines: Collection[str] | None = None
 ) -> list[Speedup]:
-    """Every variant beside every other, each pair from the run that is chosen for it.
-
-    Args:
-        results: the tables.
-        kinds: of the cells, out of ``TRAINING_KINDS``.
-        baselines: to compare with; every variant when None.
-    """
+    """Pair every variant with every baseline, by default all variants, each pair from its chosen run."""
     cells = of_kinds(results.cells, kinds)
     names = [cell.variant for cell in cells if cell.n_rounds and (baselines is None or cell.variant in baselines)]
     return chosen_ratios(
@@ -48,11 +41,10 @@ def shown_pairs(
 def ratio_frame(
     results: Results, kinds: Sequence[Kind] = ENGINE_KINDS, baselines: Collection[str] | None = None
 ) -> pd.DataFrame:
-    """The chosen pairs in words; arguments as of :func:`shown_pairs`.
+    """Return the pairs of :func:`shown_pairs` in words, as columns ``RATIO_COLUMNS``.
 
-    Returns:
-        columns ``RATIO_COLUMNS``. ``evidence`` says so where an engine was measured again since, without the other one,
-        and ``verdict`` weighs the ratio against its run's A/A arms.
+    ``evidence`` says if one of the two engines alone was measured again since; ``verdict`` weighs the ratio against the
+    A/A arms of its run.
     """
     floors = noise_floors(results.cells)
     cells = [cell for cell in of_kinds(results.cells, kinds) if cell.n_rounds]
@@ -62,9 +54,7 @@ def ratio_frame(
         words[pair.cell.key]
         | {
             "baseline": pair.baseline.variant,
-            "speedup": pair.ratio.speedup,
-            "speedup_low": pair.ratio.low,
-            "speedup_high": pair.ratio.high,
+            **interval_columns("speedup", pair.ratio.speedup, pair.ratio.low, pair.ratio.high),
             "baseline_seconds": pair.baseline.seconds.median,
             "rounds": pair.ratio.n_rounds,
             "evidence": f"{words[pair.cell.key]['evidence']}{_measured_since(pair, newest)}",
@@ -76,7 +66,7 @@ def ratio_frame(
 
 
 def _measured_since(pair: Speedup, newest: Mapping[Any, CellSummary]) -> str:
-    """Which of a ratio's two engines has newer times at another commit; empty for most."""
+    """Name the engines of a pair that have newer times at another commit; empty for most pairs."""
     return "".join(
         f"; {side.variant} was measured again at commit {str(now.commit)[:7]}"
         for side in (pair.cell, pair.baseline)

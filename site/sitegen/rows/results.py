@@ -1,16 +1,16 @@
-"""Results as they are read: the tables, and the statistics of them that many pages ask for.
+"""The results: the tables as they are read, and the statistics that many pages need.
 
-What pages show of them is put into words in ``sitegen.rows.cells``, ``ratios``, ``training``, ``peers`` and
-``accelerators``. Four rules hold throughout: published and local rows never meet in one ratio, nor do rows of two
-machines, nor rows of two protocols, nor rows of two runs.
+``sitegen.rows.cells``, ``ratios``, ``training``, ``peers`` and ``accelerators`` put them into words. Four rules hold
+throughout: one ratio never mixes published and local rows, nor rows of two machines, of two protocols or of two runs.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec
 
 import pandas as pd
 
@@ -25,30 +25,30 @@ from bench.statistics.chosen_runs import ChosenRuns, complete_runs
 from bench.statistics.peer_ratios import PeerRatio, generation_ratios, training_ratios
 
 ENGINE_KINDS: tuple[Kind, ...] = ("bench",)
-TRAINING_KINDS: tuple[Kind, ...] = ("bench", "peer", "roofline")  # what a step's time is known of
+TRAINING_KINDS: tuple[Kind, ...] = ("bench", "peer", "roofline")  # kinds of rows that hold a training step's time
 
 
 @dataclass(frozen=True)
 class Results:
-    """The tables, published and local rows together; the column ``origin`` tells them apart.
+    """The tables, published and local rows together; the column ``origin`` distinguishes them.
 
-    ``made`` keeps what was made of them (``sitegen.rows.cached_frames``).
+    ``frames`` holds the frames that :func:`cached_frame` keeps.
     """
 
     runs: pd.DataFrame
     steps: pd.DataFrame
     samples: pd.DataFrame
     kernels: pd.DataFrame
-    made: dict[tuple[str, ...], pd.DataFrame] = field(default_factory=dict, init=False, repr=False, compare=False)
+    frames: dict[tuple[str, ...], pd.DataFrame] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
     def processor_runs(self) -> pd.DataFrame:
-        """The rows of ``runs`` that a processor computed."""
+        """Rows of ``runs`` that a processor computed."""
         return of_processors(self.runs)
 
     @cached_property
     def cells(self) -> list[CellSummary]:
-        """Cells of processors' training steps; of the roofline's arrangements, the faster one."""
+        """Cells of training steps on processors; of the roofline's arrangements, the faster one."""
         cells = best_of_each(
             cell_summary(self.processor_runs, self.steps, TRAINING_KINDS),
             lambda cell: (cell.together, ROOFLINE if cell.engine == ROOFLINE else cell.variant),
@@ -58,7 +58,7 @@ class Results:
 
     @cached_property
     def complete_runs(self) -> ChosenRuns:
-        """The runs that processors' cells and ratios are taken from first."""
+        """The runs that processors' cells and ratios come from where possible."""
         return complete_runs(self.cells)
 
     @cached_property
@@ -68,17 +68,17 @@ class Results:
 
     @cached_property
     def training_ratios(self) -> list[PeerRatio]:
-        """Training steps beside the peers'."""
+        """Our training steps against the peers'."""
         return training_ratios(self.runs, self.steps)
 
     @cached_property
     def generation_ratios(self) -> list[PeerRatio]:
-        """Texts beside the peers'."""
+        """Our generation of text against the peers'."""
         return generation_ratios(self.runs, self.steps)
 
 
 def load_results(root: Path) -> Results:
-    """Read the tables under a results folder; one that does not exist holds no rows.
+    """Read the tables of a results folder; a missing folder gives no rows.
 
     Raises:
         ResultsError: a file is not Parquet or has another schema.
@@ -86,6 +86,27 @@ def load_results(root: Path) -> Results:
     return Results(*(read_table(name, root) for name in ("runs", "steps", "samples", "kernels")))
 
 
-def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+def row_dicts(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """The rows of a frame as dictionaries with text keys."""
     return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+
+
+P = ParamSpec("P")
+
+
+def cached_frame(
+    make: Callable[Concatenate[Results, P], pd.DataFrame],
+) -> Callable[Concatenate[Results, P], pd.DataFrame]:
+    """Decorate a function of results so that each frame is made once per :class:`Results`. Callers get copies.
+
+    The function's other arguments must have a ``repr`` that distinguishes them.
+    """
+
+    @wraps(make)
+    def make_once(results: Results, /, *arguments: P.args, **named: P.kwargs) -> pd.DataFrame:
+        key = (make.__module__, make.__qualname__, repr(arguments), repr(sorted(named.items())))
+        if key not in results.frames:
+            results.frames[key] = make(results, *arguments, **named)
+        return results.frames[key].copy()
+
+    return make_once

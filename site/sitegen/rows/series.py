@@ -1,8 +1,7 @@
-"""Who a line in a figure is about: its words, its colour, its shape, and among whom it is shown.
+"""How the line of each variant looks in figures: its words, colour and shape, and the menu choice that shows it.
 
-The project's engines, the peers and the roofline are rows of one table, so that each looks the same in every figure,
-whoever else is in it. What the table does not know (a variant such as ``vectorized[threads=1]``, an engine of one's
-own) comes after them under its own name.
+The project's engines, the peers and the roofline are rows of one table, so that each looks the same in every figure.
+Variants that are not in the table (``vectorized[threads=1]``, a user's own engine) follow under their own names.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from types import MappingProxyType
 from bench.arms.registry import JAX_ON_CPU, OURS, REFERENCE, ROOFLINE
 from sitegen.text.palette import Theme, order_variants
 
-# Who is shown together: each choice of the menu adds to the one before it.
+# Choices of the menu of lines; each adds lines to the one before it.
 ENGINES_ONLY, WITH_PEERS, EVERYTHING = "engines", "peers", "all"
 TIERS = MappingProxyType(
     {
@@ -24,11 +23,11 @@ TIERS = MappingProxyType(
     }
 )
 
-BEST_ON_CPU = "processor-best"  # whichever peer is fastest on the processor, preset by preset
+BEST_ON_CPU = "processor-best"  # the fastest peer on the processor, preset by preset
 
-# Vega's shapes, told apart at a glance and when printed without colour.
+# Vega's shapes, easy to distinguish even when printed without colour.
 _SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right", "triangle-left")
-# A bound is no engine: a small star, which covers nothing else.
+# The shape of a bound, which is not an engine: a small star that covers nothing else.
 _BOUND = "M0,-0.7L0.17,-0.17L0.7,0L0.17,0.17L0,0.7L-0.17,0.17L-0.7,0L-0.17,-0.17Z"
 
 
@@ -37,13 +36,13 @@ class Series:
     """A row of the table.
 
     Attributes:
-        name: as rows have it.
+        name: the variant, as rows have it.
         label: in legends and tooltips.
         words: in menus.
-        tier: from which choice of the menu on it is shown.
-        spare: number of its colour among the theme's spare ones, if it is no engine with one of its own; None for
-            the muted one.
-        shape: number of its shape; None for that of a bound.
+        tier: first choice of the menu that shows it.
+        spare: index of its colour among the theme's spare ones, unless the theme has a colour for the engine; None for
+            the muted colour.
+        shape: index of its shape; None for that of a bound.
         is_baseline: whether others are compared with it.
     """
 
@@ -92,29 +91,29 @@ SERIES = MappingProxyType(
 
 
 def order_series(variants: Iterable[str]) -> list[str]:
-    """Variants without repetition: those of the table in its order, then the others."""
+    """Sort variants and drop repetitions: those of the table in its order, then the others."""
     present = set(variants)
     known = [name for name in SERIES if name in present]
     return [*known, *order_variants([name for name in present if name not in SERIES])]
 
 
 def label_of(variant: str) -> str:
-    """What legends and tooltips call a variant."""
+    """A variant's name in legends and tooltips."""
     return SERIES[variant].label if variant in SERIES else variant
 
 
 def words_of(variant: str) -> str:
-    """What menus call a variant."""
+    """A variant's name in menus."""
     return SERIES[variant].words if variant in SERIES else variant
 
 
 def tier_of(variant: str) -> int:
-    """From which choice of the menu on a variant is shown, counted from 0."""
+    """Index of the first choice of the menu that shows a variant."""
     return list(TIERS).index(SERIES[variant].tier if variant in SERIES else EVERYTHING)
 
 
 def series_colors(variants: Sequence[str], theme: Theme) -> list[str]:
-    """A colour for each: the table's own, for the others the spare ones from the last to the first."""
+    """A colour for each variant: the table's, or for others the spare colours from last to first."""
     colors, taken = [], 0
     for variant in variants:
         if variant in theme.engines:
@@ -129,6 +128,6 @@ def series_colors(variants: Sequence[str], theme: Theme) -> list[str]:
 
 
 def series_shapes(variants: Sequence[str]) -> list[str]:
-    """A shape for each: the table's own, the others in turn."""
+    """A shape for each variant: the table's, or for others one after another."""
     numbers = [SERIES[name].shape if name in SERIES else position for position, name in enumerate(variants)]
     return [_BOUND if number is None else _SHAPES[number % len(_SHAPES)] for number in numbers]

@@ -14,7 +14,7 @@ from sitegen.text.escape import one_line
 
 POINTS_PER_RUN = 40
 
-# Suites of training runs that have a figure of their own, and say nothing about what a preset comes to.
+# Suites of training runs with a figure of their own; their losses are not those that a preset usually reaches.
 APART = ("sweep", "race")
 
 
@@ -26,13 +26,10 @@ def training_runs(results: Results) -> list[TrainingRun]:
 
 
 def loss_frame(results: Results, max_runs: int) -> pd.DataFrame:
-    """Points of the newest training runs' loss curves.
+    """Return points of the newest training runs' loss curves, in the series ``training`` and ``held out``.
 
-    Training loss is averaged over consecutive steps so that a run has at most ``POINTS_PER_RUN`` points.
-
-    Returns:
-        of each run points of the series ``training`` and ``held out``, its words beside each; time in minutes since the
-        run's first step. No column without a run.
+    Training loss is averaged over consecutive steps, so that a run has at most ``POINTS_PER_RUN`` points. Time is in
+    minutes since the run's first step. Without a run, the frame has no columns.
     """
     parts = []
     _, all_steps = joined_training(results.runs, results.steps)
@@ -84,7 +81,7 @@ def _held_out_points(steps: pd.DataFrame) -> pd.DataFrame:
 
 
 def _distinct_labels(parts: list[pd.DataFrame]) -> pd.DataFrame:
-    """Join the runs, numbering those that would otherwise share a label and so be drawn as one line."""
+    """Join the runs, and number those with equal labels, which would be drawn as one line."""
     seen: dict[str, int] = {}
     numbered = []
     for part in parts:

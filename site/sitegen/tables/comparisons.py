@@ -1,4 +1,4 @@
-"""Runs side by side: what each measured, and what ``invoke compare`` says of each and its closest predecessor."""
+"""Runs side by side: the measurements of each, and ``invoke compare`` of each run and its closest predecessor."""
 
 from __future__ import annotations
 
@@ -16,52 +16,46 @@ from sitegen.rows.ratios import interval_text
 from sitegen.rows.results import Results
 from sitegen.text import quantities
 from sitegen.text.escape import html_block, one_line
-from sitegen.text.markup import TableCell, html_table, nothing_yet
+from sitegen.text.markup import TableCell, code_cell, html_table, nothing_yet, number_cell
 from tinygpt.errors import ResultsError
 
 COMMAND = "invoke bench --suite quick"
 KINDS: tuple[Kind, ...] = ("bench", "peer")
 SLOWER, FASTER, UNCLEAR = "slower", "faster", "no clear difference"
-LIMIT = 10  # comparisons on the page; `invoke compare` answers for any other pair
+LIMIT = 10  # comparisons on the page; `invoke compare` compares any other pair
 
 
 def runs_side_by_side(results: Results) -> str:
-    """One line for each run that measured something, newest first. Training runs measure a loss, and are elsewhere."""
+    """A row for each run that measured times, newest first. Training runs measure a loss and are on other pages."""
     runs = results.runs[results.runs["kind"] != "train"]
     if runs.empty:
         return nothing_yet("No runs are recorded", COMMAND)
-    rows: list[list[TableCell | str]] = []
+    rows: list[dict[str, TableCell | str]] = []
     by_run = grouped(stored_runs(runs), lambda run: run.run_id)
     firsts = {run_id: min(group, key=lambda run: run.started_at) for run_id, group in sorted(by_run.items())}
     for run_id, first in sorted(firsts.items(), key=lambda item: item[1].started_at, reverse=True):
         group = by_run[run_id]
-        n_failed = sum(run.status != "ok" for run in group)
         rows.append(
-            [
-                TableCell(run_id, sort=run_id, html=_code(run_id)),
-                first.suite,
-                ", ".join(dict.fromkeys(run.preset for run in group)),
-                TableCell(str(len(group)), sort=len(group)),
-                TableCell(str(n_failed), sort=n_failed),
-                _commit(first),
-                ", ".join(dict.fromkeys(run.variant for run in group)),
-                machine_label(first),
-            ]
+            {
+                "run": code_cell(one_line(run_id), sort=run_id),
+                "suite": first.suite,
+                "presets": ", ".join(dict.fromkeys(run.preset for run in group)),
+                "processes": number_cell(len(group), str),
+                "failed": number_cell(sum(run.status != "ok" for run in group), str),
+                "commit": _commit(first),
+                "engines": ", ".join(dict.fromkeys(run.variant for run in group)),
+                "machine": machine_label(first),
+            }
         )
-    headings = ["run", "suite", "presets", "processes", "failed", "commit", "engines", "machine"]
-    return html_table("Runs side by side", headings, rows)
+    return html_table("Runs side by side", rows)
 
 
 def _commit(run: StoredRun) -> str:
     return "unknown" if run.commit is None else run.commit[:7] + (" with uncommitted changes" if run.dirty else "")
 
 
-def _code(run_id: object) -> str:
-    return f"<code>{html_block(one_line(str(run_id)))}</code>"
-
-
 def run_comparisons(results: Results) -> str:
-    """What ``invoke compare`` says of the newest runs, each beside the earlier one that shares most cells with it."""
+    """Compare the newest runs, each with the earlier one that shares most cells with it, as ``invoke compare`` does."""
     found = list(_with_predecessors(cell_summary(results.runs, results.steps, KINDS)))
     if not found:
         return nothing_yet("No two runs measured the same cell on one machine by one protocol", COMMAND)
@@ -75,7 +69,7 @@ def _in_words(run: StoredRun) -> str:
 
 
 def _with_predecessors(cells: list[CellSummary]) -> Iterator[Comparison]:
-    """Every run with the earlier one that shares most cells with it, newest first; what shares none is left out."""
+    """Compare each run, newest first, with the earlier one that shares most cells; skip runs that share none."""
     floors = noise_floors(cells)
     timed = grouped((cell for cell in cells if cell.n_rounds and not is_copy(cell.variant)), lambda cell: cell.run_id)
     names = {run: {(cell.variant, cell.preset, cell.machine_hash) for cell in timed[run]} for run in timed}
@@ -86,30 +80,30 @@ def _with_predecessors(cells: list[CellSummary]) -> Iterator[Comparison]:
                 break
             try:
                 yield compare_cells(timed[before], timed[after], floors, (before, after), THRESHOLD)
-            except ResultsError:  # measured by another protocol: an earlier run may share fewer cells, and the protocol
+            except ResultsError:  # another protocol: a run that shares fewer cells may share the protocol
                 continue
             break
 
 
 def _details(answer: Comparison, about: dict[str, str]) -> str:
-    headings = ["engine", "preset", "before", "after", "before ÷ after", "interval", "noise floor", "verdict"]
-    table = html_table(f"{answer.before} and {answer.after}", headings, [_row(point) for point in answer.points])
+    table = html_table(f"{answer.before} and {answer.after}", [_row(point) for point in answer.points])
+    before, after = (f"<code>{html_block(one_line(run_id))}</code>" for run_id in (answer.before, answer.after))
     alone = f"; cells timed in one of the two only: {len(answer.missing)}" if answer.missing else ""
     return (
         f"<details><summary>{about[answer.after]}, after {about[answer.before]}: {_counted(answer.points)}</summary>"
-        f"<p>{_code(answer.before)} → {_code(answer.after)}{alone}.</p>{table}</details>"
+        f"<p>{before} → {after}{alone}.</p>{table}</details>"
     )
 
 
 def _counted(points: tuple[Point, ...]) -> str:
-    """How many cells were compared, and how many of them came out on which side."""
+    """Count the compared cells, and the slower and faster ones among them."""
     verdicts = [_verdict(point) for point in points]
     slower, faster = verdicts.count(SLOWER), verdicts.count(FASTER)
     found = ", ".join(
         [f'<span class="tg-state tg-state--bad">{slower} {SLOWER}</span>'] * (slower > 0)
         + [f'<span class="tg-state tg-state--good">{faster} {FASTER}</span>'] * (faster > 0)
     )
-    return f"{len(points)} {'cell' if len(points) == 1 else 'cells'}, {found or UNCLEAR}"
+    return f"{quantities.counted(len(points), 'cell')}, {found or UNCLEAR}"
 
 
 def _verdict(point: Point) -> str:
@@ -118,14 +112,14 @@ def _verdict(point: Point) -> str:
     return FASTER if point.verdict != "unresolved" and point.ratio.speedup - 1.0 > THRESHOLD else UNCLEAR
 
 
-def _row(point: Point) -> list[TableCell | str]:
-    return [
-        point.variant,
-        point.preset,
-        TableCell(quantities.duration(point.before_seconds), sort=point.before_seconds),
-        TableCell(quantities.duration(point.after_seconds), sort=point.after_seconds),
-        TableCell(quantities.ratio(point.ratio.speedup), sort=point.ratio.speedup),
-        interval_text(point.ratio),
-        TableCell(quantities.percent(point.floor, 1), sort=point.floor),
-        _verdict(point),
-    ]
+def _row(point: Point) -> dict[str, TableCell | str]:
+    return {
+        "engine": point.variant,
+        "preset": point.preset,
+        "before": number_cell(point.before_seconds, quantities.duration),
+        "after": number_cell(point.after_seconds, quantities.duration),
+        "before ÷ after": number_cell(point.ratio.speedup, quantities.ratio),
+        "interval": interval_text(point.ratio),
+        "noise floor": TableCell(quantities.percent(point.floor, 1), sort=point.floor),
+        "verdict": _verdict(point),
+    }

@@ -1,4 +1,4 @@
-"""Tables of the cost model: how far off it is, and what a quarter of an hour would give by it."""
+"""Tables of the cost model: its errors, the terms of a step, and a quarter of an hour of training by its estimate."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sitegen.rows.projections import cost_models
 from sitegen.rows.results import Results
 from sitegen.text import quantities
 from sitegen.text.escape import one_line
-from sitegen.text.markup import TableCell, html_table, nothing_yet
+from sitegen.text.markup import TableCell, html_table, nothing_yet, number_cell
 from tinygpt.errors import ResultsError
 from tinygpt.system.memory import Memory
 from tinygpt.terminal.quantities import short_count
@@ -22,56 +22,67 @@ BUDGET_MINUTES = 15.0
 BUDGET_ENGINE = "vectorized"
 BUDGET_CORPUS = "shakespeare"
 
+_NO_MODEL = nothing_yet("The cost model needs one engine measured at two presets, and there is none", "invoke bench")
+
 
 def cost_model_table(results: Results) -> str:
-    """Every measured preset beside what the cost model predicts for it from the others."""
-    models = cost_models(cell_frame(results))
-    if not models:
-        return nothing_yet("The cost model needs one engine measured at two presets, and there is none", "invoke bench")
-    rows: list[list[TableCell | str]] = [
-        [
-            name,
-            left.preset,
-            TableCell(quantities.duration(left.measured_seconds), sort=left.measured_seconds),
-            TableCell(quantities.duration(left.predicted_seconds), sort=left.predicted_seconds),
-            TableCell(quantities.signed_percent(left.relative_error), sort=left.relative_error),
-        ]
-        for name, model in models.items()
+    """Every measured preset, and the prediction of a cost model fitted to the others."""
+    rows: list[dict[str, TableCell | str]] = [
+        {
+            "engine": name,
+            "preset left out": left.preset,
+            "measured": number_cell(left.measured_seconds, quantities.duration),
+            "predicted from the others": number_cell(left.predicted_seconds, quantities.duration),
+            "error": number_cell(left.relative_error, quantities.signed_percent),
+        }
+        for name, model in cost_models(cell_frame(results)).items()
         for left in model.left_out
     ]
-    headings = ["engine", "preset left out", "measured", "predicted from the others", "error"]
-    return html_table("Cross-validation of the cost model", headings, rows)
+    return html_table("Cross-validation of the cost model", rows) if rows else _NO_MODEL
+
+
+def cost_terms_table(results: Results) -> str:
+    """For each engine and measured preset, the three terms of the cost model as shares of its step."""
+    rows: list[dict[str, TableCell | str]] = []
+    for name, model in cost_models(cell_frame(results)).items():
+        for preset, seconds in model.measured.items():
+            terms = model.terms(preset)
+            total = sum(terms.values())
+            shares = (number_cell(part / total, quantities.percent) for part in terms.values())
+            columns = zip(("calls", "products", "memory traffic"), shares, strict=True)
+            measured = number_cell(seconds, quantities.duration)
+            rows.append({"engine": name, "preset": preset, "measured step": measured, **dict(columns)})
+    return html_table("What a step consists of, by the cost model", rows) if rows else _NO_MODEL
 
 
 def budget_table(results: Results) -> str:
-    """What a quarter of an hour gives on the machine that prose quotes."""
-    cells = primary_cells(cell_frame(results))
-    scope = _in_scope(results.runs, cells)
+    """The training that a quarter of an hour allows on the machine that prose quotes."""
+    runs = results.runs
+    quoted = of_scope(runs, primary_cells(cell_frame(results)))
+    runs = runs[(runs["kind"] == "train") | runs.index.isin(quoted.index)]
     try:
-        # A reader's memory is not known here: what fits is a question for `invoke doctor` on their machine.
+        # The memory of a reader's machine is not known here; `invoke doctor` says there what fits.
         budget = plan_budget(
-            scope, results.steps, BUDGET_MINUTES, _machine(scope), Memory(0, ""), BUDGET_ENGINE, BUDGET_CORPUS
+            runs, results.steps, BUDGET_MINUTES, _machine(runs), Memory(0, ""), BUDGET_ENGINE, BUDGET_CORPUS
         )
     except ResultsError:
         return nothing_yet(f"No benchmark of {BUDGET_ENGINE} is recorded", "invoke bench --suite quick")
-    rows: list[list[TableCell | str]] = [
+    return html_table(
+        f"What {BUDGET_MINUTES:g} minutes of {BUDGET_ENGINE} give",
         [
-            row.preset,
-            TableCell(("~" if row.projected else "") + quantities.duration(row.step.seconds), sort=row.step.seconds),
-            TableCell(quantities.whole(row.steps), sort=row.steps),
-            TableCell(short_count(row.tokens), sort=row.tokens),
-            TableCell(loss_text(row), sort=row.loss.loss if row.loss else None),
-            one_line("" if row.loss is None else f"run of {row.curve_of}"),
-        ]
-        for row in budget.rows
-    ]
-    headings = ["preset", "a step", "steps", "tokens", "expected held-out loss", "by the curve of"]
-    return html_table(f"What {BUDGET_MINUTES:g} minutes of {BUDGET_ENGINE} give", headings, rows)
-
-
-def _in_scope(runs: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
-    """Training runs, and the benchmark rows of the quoted machine and origin."""
-    return runs[(runs["kind"] == "train") | runs.index.isin(of_scope(runs, cells).index)]
+            {
+                "preset": row.preset,
+                "a step": TableCell(
+                    ("~" if row.projected else "") + quantities.duration(row.step.seconds), sort=row.step.seconds
+                ),
+                "steps": number_cell(row.steps, quantities.whole),
+                "tokens": number_cell(row.tokens, short_count),
+                "expected held-out loss": TableCell(loss_text(row), sort=row.loss.loss if row.loss else None),
+                "by the curve of": one_line("" if row.loss is None else f"run of {row.curve_of}"),
+            }
+            for row in budget.rows
+        ],
+    )
 
 
 def _machine(runs: pd.DataFrame) -> str:

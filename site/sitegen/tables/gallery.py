@@ -1,7 +1,7 @@
-"""The gallery page's body: a card per model with its first text, and pages with everything else that it wrote.
+"""The body of the gallery page: a card per model with its first text, and a page per model with its other texts.
 
-All is escaped. The texts that are folded away on the page are on a page of their own for each model, where a reader
-without scripts finds them; site.js brings them over when somebody unfolds them.
+Every text is escaped. The card folds the other texts away: site.js fetches them when a reader unfolds them, and readers
+without scripts follow a link to their page.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from tinygpt.gallery import Card, gallery_names, load_gallery_model
 
 
 def gallery_cards() -> list[Card]:
-    """The cards of the models that come with the package, in the order of the table they are trained from.
+    """Load the cards of the models that come with the package, in the order of the table that they are trained from.
 
     Raises:
         CheckpointError: a model's files are damaged, or do not belong together.
     """
-    there = gallery_names()
-    return [load_gallery_model(name).card for name in sorted(there, key=[*GALLERY, *there].index)]
+    names = gallery_names()
+    return [load_gallery_model(name).card for name in sorted(names, key=[*GALLERY, *names].index)]
 
 
 def gallery_html(cards: list[Card]) -> str:
-    """Every card on one line of HTML."""
+    """All cards, on one line of HTML."""
     if not cards:
         return nothing_yet("No model has been trained for the gallery", "invoke gallery train shakespeare")
     return f'<div class="tg-samples" data-search-exclude>{"".join(map(_card_html, cards))}</div>'
@@ -35,7 +35,7 @@ def gallery_html(cards: list[Card]) -> str:
 
 def _card_html(card: Card) -> str:
     evaluation = card.evaluation
-    facts = "".join(f"<dt>{html_block(name)}</dt><dd>{html_block(value)}</dd>" for name, value in _facts(card))
+    details = "".join(f"<dt>{html_block(name)}</dt><dd>{html_block(value)}</dd>" for name, value in _details(card))
     reasons = "".join(f"<li>{html_block(str(reason))}</li>" for reason in evaluation["verdict"]["reasons"])
     first = "".join(_seeds(card)[:1])
     folded = "".join(
@@ -46,13 +46,12 @@ def _card_html(card: Card) -> str:
     return (
         f'<section class="tg-model"><h2>{html_block(card.name)}</h2>'
         f"<p>Verdict: <strong>{html_block(str(evaluation['verdict']['word']))}</strong></p><ul>{reasons}</ul>"
-        f"{first}{folded}<dl>{facts}</dl></section>"
+        f"{first}{folded}<dl>{details}</dl></section>"
     )
 
 
-def _facts(card: Card) -> list[tuple[str, str]]:
-    e, train = card.evaluation, card.train
-    model = card.model
+def _details(card: Card) -> list[tuple[str, str]]:
+    e, train, model = card.evaluation, card.train, card.model
     return [
         ("text", f"{card.corpus}, SHA-256 {card.corpus_sha256[:16]}…; {card.licence}"),
         (
@@ -101,7 +100,7 @@ def _shares(values: Any) -> str:
 
 
 def _text_html(caption: str, text: str) -> str:
-    # What scrolls must be reachable by the keyboard; where it does not scroll, site.js takes the stop away.
+    # A box that scrolls must be reachable by the keyboard; site.js removes the tab stop from boxes that do not scroll.
     shown = f'<pre tabindex="0">{html_block(text)}</pre><figcaption>{html_block(caption)}</figcaption>'
     return f'<figure class="tg-sample">{shown}</figure>'
 
@@ -121,7 +120,7 @@ def _evolution(card: Card) -> list[str]:
 
 
 def _folded(card: Card) -> list[tuple[str, str, list[str]]]:
-    """What is folded away: its id, what it is, and the texts."""
+    """The folded parts that hold texts: id, heading, texts."""
     seeds, evolution = _seeds(card)[1:], _evolution(card)
     parts = [
         ("seeds", f"The other {len(seeds)} seeds, all of them", seeds),
@@ -132,12 +131,12 @@ def _folded(card: Card) -> list[tuple[str, str, list[str]]]:
 
 # ---- the texts on pages of their own -----------------------------------------------------------------------
 
-FOLDER = "gallery"  # of the page, under the site's; the texts lie beside it
+FOLDER = "gallery"  # the page's, under the site's; the pages of texts are in it too
 _STYLES = ("generated/palette.css", "generated/chart-font.css", "css/figures.css", "css/embed.css")
 
 
 def write_texts(cards: list[Card], site: Path) -> None:
-    """Write a page for each model, with the texts that its card folds away, into a built site with a gallery."""
+    """Write a page for each model, with the texts that its card folds away, if the built site has a gallery."""
     for card in cards if (site / FOLDER).is_dir() else ():
         (site / FOLDER / _page_of(card)).write_text(texts_page(card), encoding="utf-8")
 
@@ -147,7 +146,7 @@ def _page_of(card: Card) -> str:
 
 
 def texts_page(card: Card) -> str:
-    """The page of one model's texts."""
+    """The page with one model's texts."""
     title = f"Texts of the model {html_block(card.name)}"
     lines = [
         "<!doctype html>",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import MappingProxyType
-from typing import Any
 
 import pandas as pd
 
@@ -13,167 +12,151 @@ from bench.records.store import stored_runs
 from sitegen.rows.accelerators import accelerator_cells, accelerator_table, scaling_table
 from sitegen.rows.cells import cell_frame, primary_cells
 from sitegen.rows.peers import generation_table, training_table
-from sitegen.rows.results import Results, records
+from sitegen.rows.results import Results, row_dicts
 from sitegen.tables.comparisons import run_comparisons, runs_side_by_side
-from sitegen.tables.cost_tables import budget_table, cost_model_table
-from sitegen.tables.samples import written
-from sitegen.tables.speed_tables import cost_terms_table, failures_table, ratio_table
+from sitegen.tables.cost_tables import budget_table, cost_model_table, cost_terms_table
+from sitegen.tables.samples import TRAIN_COMMAND, written_samples
+from sitegen.tables.speed_tables import failures_table, ratio_table
 from sitegen.tables.status import accelerator_status, status_table
 from sitegen.text import quantities
-from sitegen.text.escape import html_block, one_line
-from sitegen.text.markup import TableCell, html_table, nothing_yet, status_cell
+from sitegen.text.escape import one_line
+from sitegen.text.markup import TableCell, code_cell, html_table, nothing_yet, number_cell, status_cell
 from tinygpt.corpora import CORPORA
 from tinygpt.engines import ENGINES
 from tinygpt.presets import PRESETS
 
 
-def presets_table(results: Results) -> str:
-    """The ladder of presets, from the code that defines it."""
-    del results  # presets are configuration, not measurements
-    rows: list[list[TableCell | str]] = [
-        [
-            TableCell(name, html=f"<code>{name}</code>"),
-            *(
-                TableCell(quantities.whole(value), sort=value)
-                for value in (
-                    preset.model.n_layers,
-                    preset.model.d_model,
-                    preset.model.n_heads,
-                    preset.model.context_length,
-                    preset.train.batch_size,
-                    preset.model.n_parameters,
-                    preset.tokens_per_step,
-                )
-            ),
-        ]
-        for name, preset in PRESETS.items()
-    ]
+def presets_table() -> str:
+    """The ladder of presets."""
     return html_table(
         "Presets",
-        ["preset", "layers", "d_model", "heads", "context", "batch", "parameters", "tokens a step"],
-        rows,
+        [
+            {
+                "preset": code_cell(name),
+                "layers": number_cell(preset.model.n_layers, quantities.whole),
+                "d_model": number_cell(preset.model.d_model, quantities.whole),
+                "heads": number_cell(preset.model.n_heads, quantities.whole),
+                "context": number_cell(preset.model.context_length, quantities.whole),
+                "batch": number_cell(preset.train.batch_size, quantities.whole),
+                "parameters": number_cell(preset.model.n_parameters, quantities.whole),
+                "tokens a step": number_cell(preset.tokens_per_step, quantities.whole),
+            }
+            for name, preset in PRESETS.items()
+        ],
     )
 
 
 def engines_table(results: Results) -> str:
-    """The registered engines, and at how many presets each was measured, on the kind of device that it is for."""
+    """The engines, and the number of presets at which each was measured on the kind of device that it is for."""
     cells = pd.concat([primary_cells(cell_frame(results)), accelerator_cells(results)])
     measured = cells[cells["state"] == "measured"].groupby("engine")["preset"].nunique()
-    rows: list[list[TableCell | str]] = [
+    return html_table(
+        "Engines",
         [
-            TableCell(name, html=f"<code>{html_block(name)}</code>"),
-            entry.summary,
-            TableCell(", ".join(entry.options) or "none"),
-            TableCell(f"{int(measured.get(name, 0))} of {len(PRESETS)}", sort=int(measured.get(name, 0))),
-        ]
-        for name, entry in ENGINES.items()
-    ]
-    return html_table("Engines", ["engine", "what it is", "options", "presets measured"], rows)
+            {
+                "engine": code_cell(name),
+                "what it is": entry.summary,
+                "options": ", ".join(entry.options) or "none",
+                "presets measured": number_cell(int(measured.get(name, 0)), lambda count: f"{count} of {len(PRESETS)}"),
+            }
+            for name, entry in ENGINES.items()
+        ],
+    )
 
 
-def corpora_table(results: Results) -> str:
-    """The corpora that can be named, with sizes, hashes and licences."""
-    del results
-    rows: list[list[TableCell | str]] = [
+def corpora_table() -> str:
+    """The corpora that have a name, with sizes, hashes and licences."""
+    return html_table(
+        "Corpora",
         [
-            TableCell(name, html=f"<code>{html_block(name)}</code>"),
-            entry.summary,
-            "" if entry.n_bytes is None else quantities.megabytes(entry.n_bytes),
-            TableCell("", html=f"<code>{entry.sha256[:12]}</code>") if entry.sha256 else "computed when it is read",
-            entry.licence,
-            "once, then cached" if entry.needs_network else "none",
-        ]
-        for name, entry in CORPORA.items()
-    ]
-    return html_table("Corpora", ["corpus", "what it is", "size", "SHA-256", "licence", "network"], rows)
+            {
+                "corpus": code_cell(name),
+                "what it is": entry.summary,
+                "size": "" if entry.n_bytes is None else quantities.megabytes(entry.n_bytes),
+                "SHA-256": code_cell(entry.sha256[:12]) if entry.sha256 else "computed when it is read",
+                "licence": entry.licence,
+                "network": "once, then cached" if entry.needs_network else "none",
+            }
+            for name, entry in CORPORA.items()
+        ],
+    )
 
 
-def suites_table(results: Results) -> str:
-    """The suites of the measuring pipeline, from the code that defines them."""
-    del results
-    rows: list[list[TableCell | str]] = [
+def suites_table() -> str:
+    """The suites of the measuring pipeline."""
+    return html_table(
+        "Suites",
         [
-            TableCell(suite.name, html=f"<code>{html_block(suite.name)}</code>"),
-            suite.summary,
-            TableCell(str(suite.rounds), sort=suite.rounds),
-            TableCell(str(len(suite.cells)), sort=len(suite.cells)),
-        ]
-        for suite in SUITES.values()
-    ]
-    return html_table("Suites", ["suite", "what it measures", "rounds", "processes"], rows)
+            {
+                "suite": code_cell(suite.name),
+                "what it measures": suite.summary,
+                "rounds": number_cell(suite.rounds, str),
+                "processes": number_cell(len(suite.cells), str),
+            }
+            for suite in SUITES.values()
+        ],
+    )
 
 
 def runs_table(results: Results, limit: int = 300) -> str:
-    """Every recorded run, newest first: nothing is dropped here, failures included."""
+    """The recorded runs, newest first, failures included."""
     runs = results.runs.sort_values("started_at", ascending=False).head(limit)
     if runs.empty:
         return nothing_yet("No runs are recorded", "invoke bench --suite quick")
-    rows: list[list[TableCell | str]] = [
+    return html_table(
+        "Runs",
         [
-            TableCell(f"{run.started_at:%Y-%m-%d %H:%M}", sort=f"{run.started_at:%Y-%m-%dT%H:%M:%S}"),
-            run.kind,
-            run.variant,
-            run.preset,
-            run.corpus,
-            status_cell(run.status),
-            run.origin,
-            TableCell("", html=f"<code>{html_block(run.protocol_hash[:8])}</code>"),
-            TableCell("", html=f"<code>{html_block(one_line(run.command, 200))}</code>"),
-        ]
-        for run in stored_runs(runs)
-    ]
-    headings = ["started (UTC)", "kind", "engine", "preset", "corpus", "status", "rows", "protocol", "to repeat it"]
-    return html_table("Runs", headings, rows)
+            {
+                "started (UTC)": TableCell(f"{run.started_at:%Y-%m-%d %H:%M}", f"{run.started_at:%Y-%m-%dT%H:%M:%S}"),
+                "kind": run.kind,
+                "engine": run.variant,
+                "preset": run.preset,
+                "corpus": run.corpus,
+                "status": status_cell(run.status),
+                "rows": run.origin,
+                "protocol": code_cell(run.protocol_hash[:8]),
+                "to repeat it": code_cell(one_line(run.command, 200)),
+            }
+            for run in stored_runs(runs)
+        ],
+    )
 
 
 def samples_overview_table(results: Results) -> str:
-    """One line for each model that was trained to write: its last sample's losses and generation speed."""
-    samples = written(results)
+    """One row for each model that was trained to write: its last sample's losses and generation speed."""
+    samples = written_samples(results)
     samples = samples[samples["kind"] == "train"]
     if samples.empty:
-        return nothing_yet("No samples are recorded", "invoke train --preset small --corpus shakespeare --record")
+        return nothing_yet("No samples are recorded", f"{TRAIN_COMMAND} --record")
     last = samples.sort_values("step").groupby(["corpus", "preset", "engine", "run_id"], sort=False).tail(1)
     last = last.sort_values("step", ascending=False, kind="stable")
-    rows: list[list[TableCell | str]] = [
+    absent = "not recorded"
+    return html_table(
+        "Models that wrote samples",
         [
-            sample["corpus"],
-            sample["preset"],
-            sample["engine"],
-            TableCell(quantities.whole(sample["step"]), sort=int(sample["step"])),
-            _number_cell(sample["train_loss"], quantities.loss),
-            _number_cell(sample["held_out_loss"], quantities.loss),
-            _number_cell(sample["tokens_per_second"], quantities.significant),
-            _number_cell(sample["first_token_seconds"], quantities.duration),
-            sample["origin"],
-        ]
-        for sample in records(last)
-    ]
-    headings = [
-        "corpus",
-        "preset",
-        "engine",
-        "steps",
-        "training loss",
-        "held-out loss",
-        "tokens/s",
-        "first token",
-        "rows",
-    ]
-    return html_table("Models that wrote samples", headings, rows)
+            {
+                "corpus": sample["corpus"],
+                "preset": sample["preset"],
+                "engine": sample["engine"],
+                "steps": number_cell(int(sample["step"]), quantities.whole),
+                "training loss": number_cell(sample["train_loss"], quantities.loss, absent),
+                "held-out loss": number_cell(sample["held_out_loss"], quantities.loss, absent),
+                "tokens/s": number_cell(sample["tokens_per_second"], quantities.significant, absent),
+                "first token": number_cell(sample["first_token_seconds"], quantities.duration, absent),
+                "rows": sample["origin"],
+            }
+            for sample in row_dicts(last)
+        ],
+    )
 
 
-def _number_cell(value: Any, write: Callable[[float], str]) -> TableCell:
-    if value is None or pd.isna(value):
-        return TableCell("not recorded")
-    return TableCell(write(float(value)), sort=float(value))
-
-
-TABLES = MappingProxyType(
+# Tables of configuration take no results.
+TABLES: MappingProxyType[str, Callable[[Results], str]] = MappingProxyType(
     {
-        "presets": presets_table,
+        "presets": lambda _: presets_table(),
         "engines": engines_table,
-        "corpora": corpora_table,
-        "suites": suites_table,
+        "corpora": lambda _: corpora_table(),
+        "suites": lambda _: suites_table(),
         "status": status_table,
         "status_accelerators": accelerator_status,
         "speedup": ratio_table,

@@ -1,4 +1,4 @@
-"""The samples page: what the models wrote, with where it comes from. Every text is untrusted and escaped."""
+"""The samples page: texts that the models wrote, and their origin. Every text is untrusted and escaped."""
 
 from __future__ import annotations
 
@@ -7,28 +7,29 @@ from typing import Any
 import pandas as pd
 
 from bench.records.rows import PUBLISHED
-from sitegen.rows.results import Results, records
+from sitegen.rows.results import Results, row_dicts
 from sitegen.text import quantities
 from sitegen.text.escape import html_block
 from sitegen.text.markup import nothing_yet
 
 MAX_MODELS = 24
 MAX_STEPS = 8  # earlier samples of one model, evenly spread
+TRAIN_COMMAND = "invoke train --preset small --corpus shakespeare"
 
 
-def written(results: Results) -> pd.DataFrame:
-    """Samples with the kind and the start of their runs. A sweep is left out: it is one small model over and over."""
+def written_samples(results: Results) -> pd.DataFrame:
+    """Samples with the kind and the start of their runs, without sweeps, which train one small model many times."""
     runs = results.runs[["cell_id", "kind", "suite", "started_at"]]
     samples = results.samples.merge(runs, on="cell_id", how="left")
     return samples[samples["suite"] != "sweep"]
 
 
 def samples_html(results: Results) -> str:
-    """Every model's last samples, its earlier ones folded away below them; one line of HTML."""
-    models = written(results)
+    """The last samples of every model, with its earlier ones folded below them; one line of HTML."""
+    models = written_samples(results)
     if models.empty:
-        return nothing_yet("No model has written anything", "invoke train --preset small --corpus shakespeare --record")
-    # Models that were trained to write come first; a benchmark's few steps write noise.
+        return nothing_yet("No model has written anything", f"{TRAIN_COMMAND} --record")
+    # Models that were trained to write come first; a model of a benchmark has had a few steps and writes noise.
     models = models.assign(rank=(models["kind"] != "train").astype(int))
     order = models.groupby("cell_id").agg(rank=("rank", "min"), started_at=("started_at", "max"))
     order = order.sort_values(["rank", "started_at"], ascending=[True, False])
@@ -56,10 +57,10 @@ def _model_html(samples: pd.DataFrame) -> str:
     where = "" if first["origin"] == PUBLISHED else " · this machine (local)"
     title = f"{first['preset']} on {first['corpus']}"
     kind = " · benchmark cell, a few steps only" if first["kind"] == "bench" else ""
-    shown = "".join(_sample_html(record) for record in records(last))
+    shown = "".join(_sample_html(record) for record in row_dicts(last))
     folded = (
         f"<details><summary>How it wrote earlier in training</summary>"
-        f"{''.join(_sample_html(record) for record in records(earlier))}</details>"
+        f"{''.join(_sample_html(record) for record in row_dicts(earlier))}</details>"
         if not earlier.empty
         else ""
     )
@@ -71,7 +72,7 @@ def _model_html(samples: pd.DataFrame) -> str:
 
 
 def _sample_html(sample: dict[str, Any]) -> str:
-    facts = [f"step {quantities.whole(sample['step'])}"]
+    notes = [f"step {quantities.whole(sample['step'])}"]
     for label, column, write in (
         ("training loss", "train_loss", quantities.loss),
         ("held-out loss", "held_out_loss", quantities.loss),
@@ -83,8 +84,8 @@ def _sample_html(sample: dict[str, Any]) -> str:
     ):
         value = sample[column]
         if value is not None and not pd.isna(value):
-            facts.append(f"{label} {write(float(value))}")
+            notes.append(f"{label} {write(float(value))}")
     return (
         f'<figure class="tg-sample"><pre><span class="tg-prompt">{html_block(str(sample["prompt"]))}</span>'
-        f"{html_block(str(sample['text']))}</pre><figcaption>{html_block(' · '.join(facts))}</figcaption></figure>"
+        f"{html_block(str(sample['text']))}</pre><figcaption>{html_block(' · '.join(notes))}</figcaption></figure>"
     )

@@ -1,4 +1,4 @@
-"""The status matrix: every preset against every engine, measured, failed or not measured, and how old that is."""
+"""The status matrix: every preset with every engine, measured, failed or not measured, and the age of each state."""
 
 from __future__ import annotations
 
@@ -7,97 +7,104 @@ from typing import Any
 
 import pandas as pd
 
+from bench.records.grouping import grouped
 from sitegen.rows.accelerators import COMMAND, accelerator_cells
 from sitegen.rows.cells import cell_frame
-from sitegen.rows.results import Results, records
+from sitegen.rows.results import Results, row_dicts
 from sitegen.text import quantities
 from sitegen.text.escape import html_attribute, html_block, one_line
-from sitegen.text.markup import TableCell, html_table, nothing_yet
+from sitegen.text.markup import TableCell, code_cell, html_table, nothing_yet
 from sitegen.text.palette import order_variants
 from tinygpt.engines import CPU_ENGINES
 from tinygpt.presets import PRESETS
 
+# Sort keys in seconds: after every measured step come the failures, then the cells that nothing is known of.
+_AFTER_TIMES, _LAST = 1e11, 1e12
+
 
 def status_table(results: Results) -> str:
-    """One matrix for each machine that measured something, followed by the list of failures."""
-    cells = cell_frame(results)
+    """A matrix for each machine that measured something, followed by the failures."""
+    cells, command = cell_frame(results), "invoke bench --suite full"
     if cells.empty:
-        return _matrix("no machine yet", cells) + nothing_yet("Nothing is measured", "invoke bench --suite quick")
-    parts = []
-    for machine, group in cells.groupby("machine", sort=False):
-        parts.append(f'<p class="tg-machine">{html_block(str(machine))}</p>{_matrix(str(machine), group)}')
-    return "".join(parts) + _failures(cells)
+        nothing = nothing_yet("Nothing is measured", "invoke bench --suite quick")
+        return _matrix("no machine yet", cells, CPU_ENGINES, command) + nothing
+    return _matrices(cells, CPU_ENGINES, command)
 
 
 def accelerator_status(results: Results) -> str:
-    """The same for rows that accelerators computed: a matrix for each machine, peers there included."""
+    """The same for rows of accelerators, peers included."""
     cells = accelerator_cells(results)
     if cells.empty:
         return nothing_yet("No accelerator is measured", COMMAND)
+    return _matrices(cells, (), "invoke accelerator --out rows")
+
+
+def _matrices(cells: pd.DataFrame, expected: Sequence[str], command: str) -> str:
     parts = [
-        f'<p class="tg-machine">{html_block(str(machine))}</p>'
-        f"{_matrix(str(machine), group, (), 'invoke accelerator --out rows')}"
+        f'<p class="tg-machine">{html_block(str(machine))}</p>{_matrix(str(machine), group, expected, command)}'
         for machine, group in cells.groupby("machine", sort=False)
     ]
     return "".join(parts) + _failures(cells)
 
 
-def _matrix(
-    machine: str,
-    cells: pd.DataFrame,
-    expected: Sequence[str] = CPU_ENGINES,
-    command: str = "invoke bench --suite full",
-) -> str:
-    """Presets down, engine variants across; those that are expected have a column even where nothing was measured."""
+def _matrix(machine: str, cells: pd.DataFrame, expected: Sequence[str], command: str) -> str:
+    """A row for each preset, a column for each variant; the expected variants have one even without measurements."""
     variants = order_variants([*expected, *cells["variant"]])
-    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for record in records(cells):
-        found.setdefault((record["preset"], record["variant"]), []).append(record)
-    rows: list[list[TableCell | str]] = [
+    found = grouped(row_dicts(cells), lambda cell: (cell["preset"], cell["variant"]))
+    return html_table(
+        f"State of every preset and engine on {machine}",
         [
-            TableCell(name, sort=preset.model.n_parameters, html=f"<code>{name}</code>"),
-            *(_state(found.get((name, variant), []), variant, name, command) for variant in variants),
-        ]
-        for name, preset in PRESETS.items()
-    ]
-    return html_table(f"State of every preset and engine on {machine}", ["preset", *variants], rows)
+            {"preset": code_cell(name, sort=preset.model.n_parameters)}
+            | {
+                variant: _state(found.get((name, variant), []), f"{command} --presets {name} --engines {variant}")
+                for variant in variants
+            }
+            for name, preset in PRESETS.items()
+        ],
+    )
 
 
-def _state(known: list[dict[str, Any]], variant: str, preset: str, command: str) -> TableCell:
-    """What is known about one cell: the measured time, the failures beside it, or how to measure it."""
+def _state(known: list[dict[str, Any]], command: str) -> TableCell:
+    """The state of one cell: the measured time and the failures, or the command that measures it."""
     if not known:
-        hint = html_attribute(f"{command} --presets {preset} --engines {variant}")
-        return TableCell("", sort=float("1e12"), html=f'<span class="tg-absent" title="{hint}">not measured</span>')
+        return TableCell(
+            "", sort=_LAST, html=f'<span class="tg-absent" title="{html_attribute(command)}">not measured</span>'
+        )
     parts = []
-    sort = 1e11
-    for record in sorted(known, key=lambda record: str(record["state"]), reverse=True):
-        when = record["measured_at"]
+    sort = _AFTER_TIMES
+    for cell in sorted(known, key=lambda cell: str(cell["state"]), reverse=True):
+        when = cell["measured_at"]
         day = quantities.day(when)
         age = f'<span class="tg-age"><time datetime="{day}">{day}</time>, {quantities.age(when)}</span>'
-        if record["state"] == "measured":
-            sort = float(record["seconds"])
+        if cell["state"] == "measured":
+            sort = float(cell["seconds"])
             parts.append(f"<strong>{html_block(quantities.duration(sort))}</strong>{age}")
         else:
-            reason = html_attribute(one_line(str(record["reason"])))
-            status = html_block(str(record["status"]))
-            parts.append(f'<span class="tg-state tg-state--bad" title="{reason}">{status}</span>{age}')
+            parts.append(_failed_html(cell, html_attribute(one_line(cell["reason"]))) + age)
     return TableCell("", sort=sort, html="".join(parts))
+
+
+def _failed_html(cell: dict[str, Any], title: str = "") -> str:
+    attribute = f' title="{title}"' if title else ""
+    return f'<span class="tg-state tg-state--bad"{attribute}>{html_block(cell["status"])}</span>'
 
 
 def _failures(cells: pd.DataFrame) -> str:
     failed = cells[cells["state"] == "failed"]
     if failed.empty:
         return "<p>No cell on record failed.</p>"
-    rows: list[list[TableCell | str]] = [
+    table = html_table(
+        "Cells that failed",
         [
-            str(record["variant"]),
-            str(record["preset"]),
-            TableCell("", html=f'<span class="tg-state tg-state--bad">{html_block(str(record["status"]))}</span>'),
-            str(record["reason"]),
-            TableCell(quantities.day(record["measured_at"]), sort=quantities.day(record["measured_at"])),
-            TableCell("", html=f"<code>{html_block(str(record['command']))}</code>"),
-        ]
-        for record in records(failed)
-    ]
-    headings = ["engine", "preset", "failed", "reason", "measured", "to repeat it"]
-    return '<p class="tg-machine">Cells that failed</p>' + html_table("Cells that failed", headings, rows)
+            {
+                "engine": cell["variant"],
+                "preset": cell["preset"],
+                "failed": TableCell("", html=_failed_html(cell)),
+                "reason": cell["reason"],
+                "measured": TableCell(quantities.day(cell["measured_at"]), sort=quantities.day(cell["measured_at"])),
+                "to repeat it": code_cell(cell["command"]),
+            }
+            for cell in row_dicts(failed)
+        ],
+    )
+    return f'<p class="tg-machine">Cells that failed</p>{table}'

@@ -1,1 +1,1 @@
-"""How things are written: escaping, HTML tables, quantities, colours, formulas."""
+"""Text and looks: escaping, HTML tables, quantities, colours, formulas."""

@@ -1,4 +1,4 @@
-"""The site's own error: a page, figure, number or result that cannot be published."""
+"""The site's own error."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from tinygpt.errors import TinyGPTError
 
 
 class SiteError(TinyGPTError):
-    """The site cannot be built as asked; the message names the page, figure or file."""
+    """A page, figure, number or result cannot be published; the message names it."""
 
 
 def summarize_problems(problems: Sequence[str], shown: int = 8) -> str:
-    """Join problems into one line, the first few in full and the rest as a count."""
+    """Join problems into one line: the first few in full, the rest as a count."""
     head = "; ".join(problems[:shown])
     rest = len(problems) - shown
     return f"{head}; and {rest} more" if rest > 0 else head

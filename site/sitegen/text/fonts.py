@@ -1,8 +1,8 @@
-"""The pages' fonts: which letters lie in which file, as the style sheet says it.
+"""The pages' fonts: the letters in each file, and the style sheet's rules for them.
 
-Each font is in several files: what nearly every page needs, and the rest, fetched by pages that have one of its
-letters. No letter is in two of them, and none is listed that its file lacks: it would be fetched in vain. How the files
-are made is in ``site/theme/assets/fonts/README.md``.
+Each font is split into files: one with the letters that nearly every page needs, and others that a browser fetches only
+for pages that use their letters. No letter is in two files, and no file is listed with a letter that it lacks, which
+would be fetched in vain. ``site/theme/assets/fonts/README.md`` says how the files are made.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ FACES = (
 
 
 def font_faces() -> str:
-    """The rules of a style sheet that lies beside the folder of fonts."""
+    """Return the ``@font-face`` rules, for a style sheet in a sibling of the folder of fonts."""
     return "".join(
         f'@font-face {{ font-family: "{family}"; font-weight: {weight}; font-display: swap; '
         f'src: url("../fonts/{file}.woff2") format("woff2"); unicode-range: {LETTERS[letters]}; }}\n'

@@ -4,29 +4,50 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sitegen.text.escape import html_attribute, html_block
 
+_FULL = 20  # rows that fill the height which site.css gives a table
+_LONG = 60  # characters; longer table cells may wrap
+_SORT_DIGITS = 4  # more than a table cell shows; random-looking digits compress worst in a long table
+# A number that site.js reads from a table cell's text: plain, as a ratio or as a share.
+_PLAIN = re.compile(r"(\d[\d,]*(?:\.\d+)?)( %|×?)")
+
 
 @dataclass(frozen=True)
 class TableCell:
-    """A table cell: its text, what it sorts by, and markup for texts that are ours."""
+    """A table cell: its text, its sort key, and markup in place of the text."""
 
     text: str
     sort: float | str | None = None
     html: str | None = None
 
 
-def html_table(label: str, headings: Sequence[str], rows: Sequence[Sequence[TableCell | str]]) -> str:
-    """A table on one line of HTML, so that no Markdown syntax can begin inside it.
+def number_cell(value: float | None, write: Callable[[float], str], missing: str = "–") -> TableCell:
+    """A number as ``write`` formats it, sorted by its value; ``missing`` in place of None and NaN."""
+    return TableCell(missing) if value is None or math.isnan(value) else TableCell(write(value), sort=value)
 
-    Args:
-        label: what the table holds, for readers who do not see it.
-        headings: one for each column.
-        rows: cells; a plain string is escaped.
-    """
+
+def code_cell(text: str, sort: float | str | None = None) -> TableCell:
+    """Text set as code."""
+    return TableCell("", sort, f"<code>{html_block(text)}</code>")
+
+
+def status_cell(status: str) -> TableCell:
+    """A run's status as a coloured word."""
+    kind = "good" if status == "ok" else "bad"
+    return TableCell(status, sort=status, html=f'<span class="tg-state tg-state--{kind}">{html_block(status)}</span>')
+
+
+def html_table(label: str, rows: Sequence[Mapping[str, TableCell | str]]) -> str:
+    """Return rows (heading → cell, the headings of all equal) as a table; ``label`` names it for screen readers."""
+    return grid_table(label, [*rows[0]] if rows else [], [[*row.values()] for row in rows])
+
+
+def grid_table(label: str, headings: Sequence[str], rows: Sequence[Sequence[TableCell | str]]) -> str:
+    """Return a table on one line of HTML, so that no Markdown syntax can begin inside it; plain strings are escaped."""
     head = "".join(f'<th scope="col">{html_block(heading)}</th>' for heading in headings)
     body = "".join(f"<tr>{''.join(map(_cell_html, row))}</tr>" for row in rows)
     kind = "tg-table tg-table--full" if len(rows) >= _FULL else "tg-table"
@@ -34,11 +55,6 @@ def html_table(label: str, headings: Sequence[str], rows: Sequence[Sequence[Tabl
         f'<div class="{kind}" data-search-exclude role="region" tabindex="0" aria-label="{html_attribute(label)}">'
         f"<table data-sortable><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
-
-
-_FULL = 20  # rows; so many fill the height that site.css gives a table
-_LONG = 60  # characters; longer cells may wrap
-_SORT_DIGITS = 4  # more than a cell shows; digits that look random are what a long table weighs most
 
 
 def _cell_html(cell: TableCell | str) -> str:
@@ -54,12 +70,8 @@ def _cell_html(cell: TableCell | str) -> str:
     return f'<td data-sort="{html_attribute(cell.sort)}">{content}</td>'
 
 
-# A number that site.js reads by itself, from the beginning of the cell's text: plain, as a ratio or as a share.
-_PLAIN = re.compile(r"(\d[\d,]*(?:\.\d+)?)( %|×?)")
-
-
 def _reads_as(text: str, value: float) -> bool:
-    """Whether a cell's text says what it sorts by, rounded."""
+    """Return whether site.js would read a table cell's text as its sort key, rounded."""
     found = _PLAIN.fullmatch(text)
     if found is None:
         return False
@@ -67,15 +79,9 @@ def _reads_as(text: str, value: float) -> bool:
     return abs(read - value * 100) <= 0.5 if share else math.isclose(read, value, rel_tol=0.05)
 
 
-def status_cell(status: str) -> TableCell:
-    """A run's status as a coloured word."""
-    kind = "good" if status == "ok" else "bad"
-    return TableCell(status, sort=status, html=f'<span class="tg-state tg-state--{kind}">{html_block(status)}</span>')
-
-
-def nothing_yet(what: str, command: str) -> str:
-    """What stands where results would be: what is missing, and the command that makes some."""
+def nothing_yet(missing: str, command: str) -> str:
+    """A note in place of results: what is missing, and the command that makes some."""
     return (
-        f'<p class="tg-empty">{html_block(what)} yet. '
+        f'<p class="tg-empty">{html_block(missing)} yet. '
         f"To make some, run <code>{html_block(command)}</code> and then <code>invoke site</code>.</p>"
     )

@@ -1,7 +1,8 @@
-r"""Formulas: TeX between dollars becomes MathML while the site is built, so that pages need no script to show it.
+r"""Formulas: TeX between dollars becomes MathML during the build, so pages need no script for it.
 
-``$x$`` stands in a sentence; a paragraph of its own between ``$$`` and ``$$`` is set on its own. Code is left alone,
-and ``\$`` is a dollar. mkdocs-macros reads a page first: two opening braces in a row belong to it, so write ``{ {``.
+``$x$`` is a formula in a sentence; a paragraph between ``$$`` and ``$$`` is a formula on its own line. Code is not
+changed, and ``\$`` is a dollar sign. mkdocs-macros reads a page first and takes two opening braces in a row for a
+macro, so write ``{ {``.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from markdown.util import AtomicString
 from math_core import LatexError, LatexToMathML
 from mkdocs.exceptions import PluginError
 
-# No space inside the dollars and no digit behind them: "$5 and $6" are prices. Punctuation stays on the formula's line.
+# No space inside the dollars and no digit after them: "$5 and $6" are prices. Punctuation stays on the formula's line.
 _INLINE = r"(?<!\\)\$(?![\s$])([^$]+?)(?<![\s\\])\$(?!\d)([,.;:!?)]*)"
 _BLOCK = re.compile(r"^\$\$(.+)\$\$\s*$", re.DOTALL)
-# After code spans (190), before Markdown's own backslashes (180), underscores and asterisks.
+# Runs after code spans (190) and before Markdown's own backslashes (180), underscores and asterisks.
 _INLINE_PRIORITY = 185
 _BLOCK_PRIORITY = 175
 
@@ -30,14 +31,10 @@ _converter = LatexToMathML(fancy_error=False, macros={"d": r"\mathrm{d}"})
 
 
 def to_mathml(tex: str, display: bool) -> str:
-    """One formula as a ``<math>`` element.
-
-    Args:
-        tex: as between the dollars.
-        display: whether it stands on its own.
+    """Convert the TeX between the dollars to a ``<math>`` element; ``display`` sets it on a line of its own.
 
     Raises:
-        PluginError: the formula cannot be read; MkDocs ends the build and names the page.
+        PluginError: the formula cannot be read; MkDocs stops the build and names the page.
     """
     try:
         return _converter.convert_with_local_state(" ".join(tex.split()), displaystyle=display)

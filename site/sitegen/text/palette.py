@@ -1,9 +1,9 @@
 """One palette for pages and charts, light and dark.
 
-The engines' hues are those of Okabe and Ito (2008, "Color universal design"), lightened in the dark theme. The spare
-colours were searched for: every pair of all nine stays apart in normal vision and in each of the three forms of colour
-blindness, and every mark has a contrast of at least 3:1 with its background (tests/sitegen/text/test_palette.py
-computes both). Colour is never the only sign: each engine also has its own shape.
+The engines' hues are those of Okabe and Ito (2008, "Color universal design"), lightened in the dark theme. A search
+found the spare colours: all nine can be told apart in normal vision and in each of the three forms of colour blindness,
+and every mark has a contrast of at least 3:1 with its background (tests/sitegen/text/test_palette.py computes both).
+Colour is never the only sign: each engine also has its own shape.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Theme:
 
     Attributes:
         name: "light" or "dark".
-        scheme: Material's name of the colour scheme.
+        scheme: Material's name for it.
         background: behind pages and charts.
         raised: behind cards, code and table headers.
         ink: text.
@@ -92,6 +92,7 @@ DARK = Theme(
 THEMES = (LIGHT, DARK)
 
 _IN_CHARTS = ("background", "raised", "ink", "muted", "line", "link", "accent", "good", "bad")
+_IN_PAGES = (*_IN_CHARTS, "header", "header_ink")
 _DARK_FOR = MappingProxyType(
     {getattr(LIGHT, role): getattr(DARK, role) for role in _IN_CHARTS}
     | {color: DARK.engines[engine] for engine, color in LIGHT.engines.items()}
@@ -101,20 +102,17 @@ _LIGHT_COLOR = re.compile("|".join(_DARK_FOR))
 
 
 def in_dark(drawn: str) -> str:
-    """A picture or a specification in the light theme, as the dark theme has it: nothing but the colours differs."""
+    """Exchange the light theme's colours in a picture or a specification for the dark theme's."""
     return _LIGHT_COLOR.sub(lambda color: _DARK_FOR[color.group()], drawn)
 
 
-_ENGINE_ORDER = ("python", "numpy", "vectorized")
-
-
 def family(variant: str) -> str:
-    """The engine that a variant belongs to: ``vectorized[threads=1]`` → ``vectorized``."""
+    """The engine of a variant: ``vectorized[threads=1]`` → ``vectorized``."""
     return variant.partition("[")[0]
 
 
 def css_variables() -> str:
-    """The palette as a style sheet: our own variables, and Material's set from them; paper is always light."""
+    """Return the palette as a style sheet: our variables, and Material's set from them. Print is always light."""
     schemes = "\n".join(_scheme_css(theme, theme.scheme) for theme in THEMES)
     return (
         "/* Written by sitegen.text.palette; edit the colours there. */\n"
@@ -123,20 +121,8 @@ def css_variables() -> str:
 
 
 def _scheme_css(theme: Theme, scheme: str) -> str:
-    own = {
-        "background": theme.background,
-        "raised": theme.raised,
-        "ink": theme.ink,
-        "muted": theme.muted,
-        "line": theme.line,
-        "link": theme.link,
-        "accent": theme.accent,
-        "header": theme.header,
-        "header-ink": theme.header_ink,
-        "good": theme.good,
-        "bad": theme.bad,
-        **{f"engine-{name}": color for name, color in theme.engines.items()},
-    }
+    own = {role.replace("_", "-"): getattr(theme, role) for role in _IN_PAGES}
+    own |= {f"engine-{name}": color for name, color in theme.engines.items()}
     material = {
         "default-bg-color": "background",
         "default-fg-color": "ink",
@@ -159,7 +145,7 @@ def _scheme_css(theme: Theme, scheme: str) -> str:
 
 
 def chart_config(theme: Theme) -> dict[str, object]:
-    """Vega-Lite configuration: the palette and the font, applied to every chart."""
+    """Return the Vega-Lite configuration of every chart: palette and font."""
     axis = {
         "labelColor": theme.muted,
         "titleColor": theme.muted,
@@ -197,11 +183,10 @@ def chart_config(theme: Theme) -> dict[str, object]:
 
 
 def order_variants(variants: Sequence[str]) -> list[str]:
-    """Variants without repetition: the ladder's engines first, each followed by its variants, then the rest."""
+    """Sort variants and drop repetitions: python, numpy, vectorized, each followed by its variants, then the rest."""
+    ranks = {engine: rank for rank, engine in enumerate(LIGHT.engines)}
 
     def key(variant: str) -> tuple[int, str, str]:
-        engine = family(variant)
-        rank = _ENGINE_ORDER.index(engine) if engine in _ENGINE_ORDER else len(_ENGINE_ORDER)
-        return rank, engine, variant
+        return ranks.get(family(variant), len(ranks)), family(variant), variant
 
     return sorted(set(variants), key=key)

@@ -1,6 +1,7 @@
-"""How measured quantities are written, the same way in prose, tables and tooltips.
+"""Measured quantities as text, the same in prose, tables and tooltips.
 
-Two have a twin that a chart computes, an expression of Vega's: texts of hundreds of points would be most of its data.
+Two functions have a twin that returns a Vega expression, so that a chart writes the texts itself: stored, the texts of
+hundreds of points would be most of its data.
 """
 
 from __future__ import annotations
@@ -10,21 +11,21 @@ from datetime import UTC, datetime
 
 
 def significant(value: float, digits: int = 3) -> str:
-    """A number rounded to so many significant digits, with thousands separators: 0.0712, 13.4, 1,240, 78,000."""
+    """A number rounded to ``digits`` significant digits, with thousands separators: 0.0712, 13.4, 1,240, 78,000."""
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
     decimals = digits - 1 - math.floor(math.log10(abs(value)))
     return f"{round(value, decimals):,.{max(0, decimals)}f}"
 
 
-# Below so many seconds a time is written in a unit: (limit, units in a second, the unit).
+# (times below this many seconds, units in a second, name of the unit).
 _UNITS = (
     (1e-3, 1e6, "µs"), (1.0, 1e3, "ms"), (120.0, 1.0, "s"), (7200.0, 1 / 60, "min"), (math.inf, 1 / 3600, "h"),
 )  # fmt: skip
 
 
 def duration(seconds: float) -> str:
-    """A step's time in the unit that reads best: 85 µs, 13.4 ms, 2.31 s, 4.2 min, 3.1 h."""
+    """A time in a fitting unit: 85 µs, 13.4 ms, 2.31 s, 4.2 min, 3.1 h."""
     if seconds == 0:
         return "0 s"
     scale, unit = next((scale, unit) for limit, scale, unit in _UNITS if seconds < limit)
@@ -32,7 +33,7 @@ def duration(seconds: float) -> str:
 
 
 def duration_expression(value: str) -> str:
-    """What :func:`duration` writes, as an expression of Vega's; ``value`` is the expression of a time above 0."""
+    """:func:`duration` as a Vega expression; ``value`` is the expression of a time above 0."""
     expression = ""
     for limit, scale, unit in reversed(_UNITS):
         written = f"format({value} * {scale!r}, ',.3r') + ' {unit}'"
@@ -49,7 +50,7 @@ def tick_duration(seconds: float) -> str:
 
 
 def milliseconds(seconds: float) -> str:
-    """A time in milliseconds, whatever its size, so that a column of them can be compared."""
+    """A time in milliseconds at any size, so that the times of a column can be compared."""
     return f"{significant(seconds * 1e3)} ms"
 
 
@@ -60,7 +61,7 @@ def ratio(value: float) -> str:
 
 
 def ratio_expression(value: str) -> str:
-    """What :func:`ratio` writes, as an expression of Vega's; ``value`` is the expression of a ratio."""
+    """:func:`ratio` as a Vega expression; ``value`` is the expression of a ratio."""
     return f"(format({value}, {value} < 100 ? ',.2r' : ',.3r') + '×')"
 
 
@@ -101,13 +102,18 @@ def loss(value: float) -> str:
     return f"{value:.2f}"
 
 
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """A count with its noun: 1 round, 3 rounds."""
+    return f"{count} {noun if count == 1 else plural or f'{noun}s'}"
+
+
 def day(when: datetime) -> str:
     """A date, ISO 8601."""
     return f"{when:%Y-%m-%d}"
 
 
 def age(when: datetime, now: datetime | None = None) -> str:
-    """How long ago something was, in the coarsest unit that is still informative."""
+    """The time since ``when``, in the coarsest unit that is still informative."""
     now = now or datetime.now(UTC)
     hours = max(0.0, (now - when).total_seconds() / 3600)
     if hours < 1:

@@ -1,4 +1,4 @@
-"""Names in docstrings: Sphinx' ``:func:`name` `` is read as code with that name, which is what Markdown has for it."""
+"""Names in docstrings: Sphinx' ``:func:`name` `` becomes the code span ```name```, which is Markdown's form."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from markdown.extensions import Extension
 from markdown.preprocessors import Preprocessor
 
 _ROLE = re.compile(r":(?:func|meth|class|attr|mod|data):(?=`)")
-_FIRST = 100  # before anything is taken for code
+_FIRST = 100  # priority: before code is recognized
 
 
 class Roles(Extension):
     """The Markdown extension."""
 
     def extendMarkdown(self, md: Markdown) -> None:
-        """Register the step that reads the lines as they were written."""
+        """Register the step that reads the source lines."""
         md.preprocessors.register(_Step(md), "roles", _FIRST)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from sitegen.build.site import BuiltSite, build_site
 from sitegen.commands.program import namespace
-from sitegen.documents.outcome_links import OutcomeTargets, check_named, named
+from sitegen.documents.outcome_links import OutcomeTargets, check_outcomes, references_in
 from sitegen.documents.pages import Page, read_pages
 from sitegen.documents.qa_log import check_entries, qa_overview, read_entries
 from sitegen.documents.roadmap import check_tasks, read_tasks, roadmap_table
@@ -84,7 +84,7 @@ def test_an_entry_is_read_with_its_phase_id_and_outcome() -> None:
     [
         (" { #what-is-it }", "", "has no permanent id"),
         ("**Answer.** This.\n\n", "", "has the parts Question, Outcome"),
-        ("## Phase 1 · What to measure\n", "", "stands under no phase"),
+        ("## Phase 1 · What to measure\n", "", "is under no phase"),
         (ENTRY[ENTRY.index("In `") :], "Done.\n", "names no file, task, figure or command"),
     ],
 )
@@ -155,7 +155,7 @@ def test_copies_of_named_files_are_published(tmp_path: Path) -> None:
     ],
 )
 def test_a_name_that_leads_nowhere_is_a_problem_with_page_and_line(old: str, new: str, said: str) -> None:
-    (problem,) = check_named(targets(ENTRY.replace(old, new)))
+    (problem,) = check_outcomes(targets(ENTRY.replace(old, new)))
     assert problem.startswith(f"docs/qa_log.md, {said}")
 
 
@@ -180,8 +180,8 @@ def test_the_log_of_this_project_is_whole_and_every_entry_links_to_what_shipped(
         section = re.split(r"<h[23] ", html[html.index(f'<h3 id="{entry.anchor}"') + 1 :], maxsplit=1)[0]
         outcome = section[section.index("<strong>Outcome.</strong>") :]
         assert Links(outcome).links, entry.title
-    assert {name.kind for name in named(page.text)} == {"file", "task", "figure", "command"}
-    assert {name.name for name in named(page.text) if name.kind == "figure"} <= set(FIGURES)
+    assert {name.kind for name in references_in(page.text)} == {"file", "task", "figure", "command"}
+    assert {name.name for name in references_in(page.text) if name.kind == "figure"} <= set(FIGURES)
 
 
 # ---- the roadmap ----------------------------------------------------------------------------------------
@@ -203,7 +203,7 @@ def test_tasks_are_read_with_number_state_and_the_rest_of_the_sentence() -> None
         ("**Why.** So.\n", "", "line 12: task #7 does not say why"),
         ("**State.** Done.", "**State.** Nearly.", "line 12: task #7 has the state 'nearly'"),
         (" { #task-7 }", "", "line 12: task #7 has no address"),
-        ("### #7 Other { #task-7 }", "### #72 Other { #task-72 }", "line 12: task #72 is there twice"),
+        ("### #7 Other { #task-7 }", "### #72 Other { #task-72 }", "line 12: task #72 occurs twice"),
     ],
 )
 def test_a_task_that_is_not_whole_is_a_problem_with_its_line(old: str, new: str, said: str) -> None:

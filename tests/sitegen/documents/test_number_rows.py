@@ -9,7 +9,7 @@ import pytest
 from sitegen.build.site import BuiltSite
 from sitegen.documents.number_rows import FOLDER, anchor_of, numbers_table, quoted_numbers, quoted_runs, write_rows
 from sitegen.documents.pages import Page
-from sitegen.numbers.quoted_rows import Facts
+from sitegen.numbers.quoted_rows import QuotedRows
 from sitegen.rows.results import load_results
 from tests.sitegen import example_rows as rows
 
@@ -21,8 +21,8 @@ PAGES = (
 
 
 @pytest.fixture(scope="module")
-def facts(tmp_path_factory: pytest.TempPathFactory) -> Facts:
-    return Facts(load_results(rows.store(tmp_path_factory.mktemp("results"), rows.ladder())))
+def quoted(tmp_path_factory: pytest.TempPathFactory) -> QuotedRows:
+    return QuotedRows(load_results(rows.store(tmp_path_factory.mktemp("results"), rows.ladder())))
 
 
 def test_a_number_is_listed_once_for_the_newest_and_once_for_each_pin() -> None:
@@ -37,8 +37,8 @@ def test_a_number_is_listed_once_for_the_newest_and_once_for_each_pin() -> None:
     assert anchor_of("speedup.vectorized[threads=1].numpy.small", ()) == "n-speedup-vectorized-threads-1-numpy-small"
 
 
-def test_the_table_has_value_evidence_and_the_way_to_the_rows(facts: Facts) -> None:
-    page = numbers_table(quoted_numbers(PAGES), {(): facts, ("run-1",): facts}, "../assets/")
+def test_the_table_has_value_evidence_and_the_way_to_the_rows(quoted: QuotedRows) -> None:
+    page = numbers_table(quoted_numbers(PAGES), {(): quoted, ("run-1",): quoted}, "../assets/")
     assert page.count('href="../assets/rows/run-1.csv"') == 2
     assert 'id="n-step-ms-numpy-small"' in page
     assert "31&#46;0 ms" in page
@@ -46,10 +46,10 @@ def test_the_table_has_value_evidence_and_the_way_to_the_rows(facts: Facts) -> N
     assert "\n" not in page
 
 
-def test_the_rows_are_every_step_of_the_run_and_nothing_else(facts: Facts, tmp_path: Path) -> None:
+def test_the_rows_are_every_step_of_the_run_and_nothing_else(quoted: QuotedRows, tmp_path: Path) -> None:
     (tmp_path / FOLDER).mkdir()
     (tmp_path / FOLDER / "old.csv").write_text("stale")
-    write_rows(facts.results, quoted_runs(quoted_numbers(PAGES), {(): facts, ("run-1",): facts}), tmp_path)
+    write_rows(quoted.results, quoted_runs(quoted_numbers(PAGES), {(): quoted, ("run-1",): quoted}), tmp_path)
     assert [path.name for path in (tmp_path / FOLDER).iterdir()] == ["run-1.csv"]
     table = pd.read_csv(tmp_path / FOLDER / "run-1.csv")
     cell = table[(table["variant"] == "numpy") & (table["preset"] == "small")]

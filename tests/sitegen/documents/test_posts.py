@@ -16,7 +16,7 @@ from sitegen.documents.documents import Documents
 from sitegen.documents.pages import Page, read_pages
 from sitegen.documents.posts import check_posts, pin_of, pinned_results
 from sitegen.embedding.pins import pin_figure
-from sitegen.numbers.quoted_rows import Facts
+from sitegen.numbers.quoted_rows import QuotedRows
 from sitegen.numbers.registry import resolve_number
 from sitegen.rows.results import load_results
 from tests import ROOT
@@ -49,9 +49,9 @@ def faster(run_id: str = "run-9") -> dict[str, list[dict[str, object]]]:
 def rendered(root: Path, uri: str, text: str) -> str:
     """A page's text with its macros filled in, from whatever lies in the results folder now."""
     page = Page(uri, text)
-    prepared = Prepared(Facts(load_results(root / "results")), {"speedup": None})
-    pinned = prepare_posts([page], prepared.facts.results, root / "generated", root / "cache") | {(): prepared}
-    documents = Documents(root, (page,), {pin: part.facts for pin, part in pinned.items()}, None)
+    prepared = Prepared(QuotedRows(load_results(root / "results")), {"speedup": None})
+    pinned = prepare_posts([page], prepared.quoted_rows.results, root / "generated", root / "cache") | {(): prepared}
+    documents = Documents(root, (page,), {pin: part.quoted_rows for pin, part in pinned.items()}, None)
     (root / "docs").mkdir(exist_ok=True)
     (root / "docs/numbers.md").touch()
     env = SimpleNamespace(
@@ -101,9 +101,9 @@ def test_a_post_about_training_names_its_machine_too(tmp_path: Path) -> None:
 def test_a_pin_reads_its_runs_and_no_others(tmp_path: Path) -> None:
     results = load_results(rows.store(tmp_path, rows.ladder("run-1"), faster()))
     name = "step_ms.numpy.small"
-    assert resolve_number(name, Facts(results)).text == "3.10 ms"
-    assert resolve_number(name, Facts(pinned_results(results, ("run-1",)))).text == "31.0 ms"
-    assert resolve_number(name, Facts(pinned_results(results, ("gone",)))).text is None
+    assert resolve_number(name, QuotedRows(results)).text == "3.10 ms"
+    assert resolve_number(name, QuotedRows(pinned_results(results, ("run-1",)))).text == "31.0 ms"
+    assert resolve_number(name, QuotedRows(pinned_results(results, ("gone",)))).text is None
 
 
 def test_a_post_that_pins_nothing_or_misspells_a_run_is_a_problem(tmp_path: Path) -> None:

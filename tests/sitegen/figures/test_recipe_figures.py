@@ -7,7 +7,7 @@ import pytest
 from bench.training.race import NANOGPT_TARGET, seconds_to_target
 from sitegen.figures import FIGURES
 from sitegen.figures.learning_rate import recipe_words
-from sitegen.numbers.quoted_rows import Facts
+from sitegen.numbers.quoted_rows import QuotedRows
 from sitegen.numbers.registry import resolve_number
 from sitegen.rows.results import load_results
 from sitegen.rows.training import training_runs
@@ -70,14 +70,14 @@ def test_a_race_shows_every_engine_and_when_it_was_there(results):
     ],
 )
 def test_what_prose_says_of_them_is_what_they_show(results, name, text):
-    found = resolve_number(name, Facts(results))
+    found = resolve_number(name, QuotedRows(results))
     assert found.text == text
     assert bool(found.runs) == (text is not None)
     assert found.command.startswith(f"invoke {name.split('.')[0]}")
 
 
 def test_the_lowest_loss_of_all_races_comes_with_its_time(results):
-    text = resolve_number("race.lowest.vectorized", Facts(results)).text
+    text = resolve_number("race.lowest.vectorized", QuotedRows(results)).text
     plotted = FIGURES["race"].rows(results).query("variant == 'vectorized'")
     row = plotted.loc[plotted["loss"].idxmin()]
     assert text == f"{row['loss']:.2f} after {row['time_text']}"
@@ -85,8 +85,8 @@ def test_the_lowest_loss_of_all_races_comes_with_its_time(results):
 
 def test_the_newest_sweep_speaks(tmp_path):
     older, newer = rows.sweep(), rows.sweep(steps=40, run_id="z-sweep")
-    facts = Facts(load_results(rows.store(tmp_path, *older, *newer)))
-    assert "40 steps" in resolve_number("sweep.best.cosine", facts).source
+    quoted = QuotedRows(load_results(rows.store(tmp_path, *older, *newer)))
+    assert "40 steps" in resolve_number("sweep.best.cosine", quoted).source
 
 
 def test_two_recipes_are_two_lines_of_one_engine(tmp_path):

@@ -20,7 +20,8 @@ from sitegen.figures.curve_rows import OFF_SCALE, curve_rows, is_off_scale, step
 from sitegen.figures.render import STATIC_WIDTH, chart_spec
 from sitegen.figures.speedup import default_baseline
 from sitegen.rows.results import Results, load_results
-from sitegen.tables.speed_tables import cost_terms_table, failures_table, ratio_table
+from sitegen.tables.cost_tables import cost_terms_table
+from sitegen.tables.speed_tables import failures_table, ratio_table
 from sitegen.text.palette import LIGHT
 from sitegen.text.quantities import duration, duration_expression, ratio, ratio_expression
 from tests.sitegen import example_rows as rows

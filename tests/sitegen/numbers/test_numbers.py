@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sitegen.numbers.quoted_rows import Facts
+from sitegen.numbers.quoted_rows import QuotedRows
 from sitegen.numbers.registry import PATTERNS, resolve_number
 from sitegen.rows.projections import cost_models
 from sitegen.rows.results import load_results
@@ -14,9 +14,9 @@ from tests.sitegen import example_rows as rows
 
 
 @pytest.fixture(scope="module")
-def facts(tmp_path_factory: pytest.TempPathFactory) -> Facts:
+def quoted(tmp_path_factory: pytest.TempPathFactory) -> QuotedRows:
     root = tmp_path_factory.mktemp("results")
-    return Facts(load_results(rows.store(root, rows.ladder(), rows.training(), rows.kernels())))
+    return QuotedRows(load_results(rows.store(root, rows.ladder(), rows.training(), rows.kernels())))
 
 
 @pytest.mark.parametrize(
@@ -46,30 +46,30 @@ def facts(tmp_path_factory: pytest.TempPathFactory) -> Facts:
         ("cost.overhead.python", "0 s"),
     ],
 )
-def test_a_number_reads_as_prose_wants_it(facts: Facts, name: str, text: str) -> None:
-    found = resolve_number(name, facts)
+def test_a_number_reads_as_prose_wants_it(quoted: QuotedRows, name: str, text: str) -> None:
+    found = resolve_number(name, quoted)
     assert found.text == text
     assert found.source
 
 
-def test_the_terms_of_a_step_are_those_of_its_cost_model(facts: Facts) -> None:
-    model = cost_models(facts.cells)["vectorized"]
+def test_the_terms_of_a_step_are_those_of_its_cost_model(quoted: QuotedRows) -> None:
+    model = cost_models(quoted.cells)["vectorized"]
     terms = model.terms("tiny")
     assert sum(terms.values()) == pytest.approx(model.estimate("tiny").seconds)
     names = {"calls": "calls", "products": "flops", "traffic": "bytes"}
     for name, term in names.items():
-        found = resolve_number(f"cost.{name}.vectorized.tiny", facts)
+        found = resolve_number(f"cost.{name}.vectorized.tiny", quoted)
         assert found.text == f"{terms[term] / sum(terms.values()) * 100:.0f} %"
         assert model.id in found.source
-    assert resolve_number("cost.rate.vectorized", facts).text == quantities.gflops(1 / model.seconds_per_flop)
+    assert resolve_number("cost.rate.vectorized", quoted).text == quantities.gflops(1 / model.seconds_per_flop)
 
 
-def test_what_is_not_measured_says_so_and_names_the_command(facts: Facts) -> None:
-    found = resolve_number("step_ms.python.behemoth", facts)
+def test_what_is_not_measured_says_so_and_names_the_command(quoted: QuotedRows) -> None:
+    found = resolve_number("step_ms.python.behemoth", quoted)
     assert found.text is None
     assert found.command == "invoke bench --suite full --presets behemoth --engines python"
-    assert resolve_number("loss.held_out.kjv.xl", facts).command == "invoke train --preset xl --corpus kjv --record"
-    assert resolve_number("speedup.vectorized[threads=1].numpy.small", facts).text is None
+    assert resolve_number("loss.held_out.kjv.xl", quoted).command == "invoke train --preset xl --corpus kjv --record"
+    assert resolve_number("speedup.vectorized[threads=1].numpy.small", quoted).text is None
 
 
 @pytest.mark.parametrize(
@@ -83,9 +83,9 @@ def test_what_is_not_measured_says_so_and_names_the_command(facts: Facts) -> Non
         ("breakdown.products.small", "did you mean 'product'"),
     ],
 )
-def test_an_unknown_name_is_an_error_that_helps(facts: Facts, name: str, said: str) -> None:
+def test_an_unknown_name_is_an_error_that_helps(quoted: QuotedRows, name: str, said: str) -> None:
     with pytest.raises(SiteError, match=said):
-        resolve_number(name, facts)
+        resolve_number(name, quoted)
 
 
 def test_no_name_fits_two_patterns() -> None:
@@ -98,7 +98,7 @@ def test_no_name_fits_two_patterns() -> None:
 def test_with_published_rows_local_ones_are_not_quoted(tmp_path: Path) -> None:
     rows.store(tmp_path, rows.cell("numpy", "tiny", 8.0, run_id="a"))
     rows.store(tmp_path, rows.cell("numpy", "tiny", 99.0, run_id="b"), published=False)
-    assert resolve_number("step_ms.numpy.tiny", Facts(load_results(tmp_path))).text == "8.00 ms"
+    assert resolve_number("step_ms.numpy.tiny", QuotedRows(load_results(tmp_path))).text == "8.00 ms"
 
 
 def test_quantities_round_to_what_was_measured() -> None:
@@ -117,7 +117,7 @@ def test_quantities_round_to_what_was_measured() -> None:
     assert quantities.megabytes(1.84e9) == "1.84 GB"
 
 
-def test_a_cell_that_failed_is_not_called_unmeasured(facts: Facts) -> None:
-    assert resolve_number("step_ms.python.medium", facts).source == "did not finish (timeout)"
-    assert resolve_number("speedup.vectorized.python.medium", facts).source == "did not finish (timeout)"
-    assert resolve_number("step_ms.python.large", facts).source == "not measured yet"
+def test_a_cell_that_failed_is_not_called_unmeasured(quoted: QuotedRows) -> None:
+    assert resolve_number("step_ms.python.medium", quoted).source == "did not finish (timeout)"
+    assert resolve_number("speedup.vectorized.python.medium", quoted).source == "did not finish (timeout)"
+    assert resolve_number("step_ms.python.large", quoted).source == "not measured yet"

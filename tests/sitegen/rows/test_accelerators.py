@@ -13,7 +13,7 @@ import vl_convert
 
 from sitegen.figures import FIGURES
 from sitegen.figures.render import STATIC_WIDTH, chart_spec
-from sitegen.numbers.quoted_rows import Facts
+from sitegen.numbers.quoted_rows import QuotedRows
 from sitegen.numbers.registry import PATTERNS, resolve_number
 from sitegen.rows.accelerators import accelerator_table, overtaking_words, scaling_table
 from sitegen.rows.cells import cell_frame
@@ -30,7 +30,7 @@ BFLOAT16 = "jax[dispatch=3,precision=bfloat16]"
 
 
 @pytest.fixture(scope="module")
-def facts(tmp_path_factory: pytest.TempPathFactory) -> Facts:
+def quoted(tmp_path_factory: pytest.TempPathFactory) -> QuotedRows:
     """A processor's ladder and peers, an accelerator's run, and runs there that do other work."""
     root = tmp_path_factory.mktemp("results")
     others = rows.joined(
@@ -41,35 +41,35 @@ def facts(tmp_path_factory: pytest.TempPathFactory) -> Facts:
     trained = rows.training("train-gpu", "small", variant="jax[dispatch=8]", engine="jax", wall_seconds=31.0,
                             machine=rows.canonical(rows.GPU), held_out_loss=1.25)  # fmt: skip
     parts = rows.ladder(), rows.peers("xl", 8.0), rows.accelerated(), others, trained, rows.training()
-    return Facts(load_results(rows.store(root, *parts)))
+    return QuotedRows(load_results(rows.store(root, *parts)))
 
 
 @pytest.fixture(scope="module")
-def plotted(facts: Facts) -> pd.DataFrame:
-    return FIGURE.rows(facts.results)
+def plotted(quoted: QuotedRows) -> pd.DataFrame:
+    return FIGURE.rows(quoted.results)
 
 
-def test_nothing_said_about_processors_changes(facts: Facts, tmp_path: Path) -> None:
+def test_nothing_said_about_processors_changes(quoted: QuotedRows, tmp_path: Path) -> None:
     parts = rows.ladder(), rows.peers("xl", 8.0), rows.training()
-    without = Facts(load_results(rows.store(tmp_path, *parts)))
+    without = QuotedRows(load_results(rows.store(tmp_path, *parts)))
     for name in ("speedup", "step_time", "memory", "peers", "roofline"):
         figure = FIGURES[name]
-        pd.testing.assert_frame_equal(figure.rows(facts.results), figure.rows(without.results))
+        pd.testing.assert_frame_equal(figure.rows(quoted.results), figure.rows(without.results))
     tables = "status", "speedup", "failures", "peers", "cost_terms", "cost_model", "budget"
     for name in tables:
-        assert TABLES[name](facts.results) == TABLES[name](without.results), name
-    quoted = ("count.cells", "count.machines", "speedup_range.vectorized.numpy", "train_minutes.stories.small",
-              "loss.held_out.stories.small", "cost.error.vectorized", "presets.measured.jax")  # fmt: skip
-    for name in quoted:
-        assert resolve_number(name, facts).text == resolve_number(name, without).text
+        assert TABLES[name](quoted.results) == TABLES[name](without.results), name
+    numbers = ("count.cells", "count.machines", "speedup_range.vectorized.numpy", "train_minutes.stories.small",
+               "loss.held_out.stories.small", "cost.error.vectorized", "presets.measured.jax")  # fmt: skip
+    for name in numbers:
+        assert resolve_number(name, quoted).text == resolve_number(name, without).text
 
 
-def test_an_engine_for_accelerators_has_been_measured_where_an_accelerator_ran_it(facts: Facts, tmp_path: Path) -> None:
+def test_an_engine_for_accelerators_counts_as_measured_on_an_accelerator(quoted: QuotedRows, tmp_path: Path) -> None:
     counted = r"<code>jax</code>.*?(\d) of 9"
     without = load_results(rows.store(tmp_path, rows.ladder()))
     assert re.findall(counted, TABLES["engines"](without)) == ["0"]
     presets = {run.preset for run in rows.accelerated().runs if run.engine == "jax"}
-    assert re.findall(counted, TABLES["engines"](facts.results)) == [str(len(presets))]
+    assert re.findall(counted, TABLES["engines"](quoted.results)) == [str(len(presets))]
 
 
 def test_a_machine_with_a_gpu_also_has_a_processor(tmp_path: Path) -> None:
@@ -181,8 +181,8 @@ def test_every_choice_draws_what_it_says(plotted: pd.DataFrame, measure: str, sh
         ("minutes.stories.small", "0.52 min"),
     ],
 )
-def test_numbers_about_accelerators(facts: Facts, name: str, text: str | None) -> None:
-    assert resolve_number(f"accelerator.{name}", facts).text == text
+def test_numbers_about_accelerators(quoted: QuotedRows, name: str, text: str | None) -> None:
+    assert resolve_number(f"accelerator.{name}", quoted).text == text
 
 
 def test_without_rows_everything_says_how_to_make_some(tmp_path: Path) -> None:
@@ -194,34 +194,34 @@ def test_without_rows_everything_says_how_to_make_some(tmp_path: Path) -> None:
     places = {"PRESET": "tiny", "CORPUS": "stories"}
     for pattern in (name for name in PATTERNS if name.startswith("accelerator.")):
         name = ".".join(places.get(part, part) for part in pattern.split("."))
-        found = resolve_number(name, Facts(results))
+        found = resolve_number(name, QuotedRows(results))
         assert found.text is None
         assert found.command.startswith(("invoke accelerator", "invoke accelerator-train"))
 
 
-def test_tables_hold_every_preset_and_every_mesh(facts: Facts) -> None:
-    table = unescape(accelerator_table(facts.results))
+def test_tables_hold_every_preset_and_every_mesh(quoted: QuotedRows) -> None:
+    table = unescape(accelerator_table(quoted.results))
     assert table.count("<tr>") == 1 + 6
     for words in ("PyTorch, CUDA graph", "3.80 ms", "1.0× (", "42×", "published: Example GPU 80GB"):
         assert words in table
-    several = unescape(scaling_table(facts.results))
+    several = unescape(scaling_table(quoted.results))
     assert several.count("<tr>") == 2
     assert "1.9× (" in several
 
 
-def test_the_status_page_has_the_accelerators_cells_apart(facts: Facts, tmp_path: Path) -> None:
-    apart = unescape(TABLES["status_accelerators"](facts.results))
+def test_the_status_page_has_the_accelerators_cells_apart(quoted: QuotedRows, tmp_path: Path) -> None:
+    apart = unescape(TABLES["status_accelerators"](quoted.results))
     assert "published: Example GPU 80GB" in apart
     assert "torch-cuda-graphs" in apart
-    assert "GPU" not in unescape(TABLES["status"](facts.results))
+    assert "GPU" not in unescape(TABLES["status"](quoted.results))
     late = rows.on_gpu("jax[dispatch=3]", "mega", 0.0, status="oom", error_tail="RESOURCE_EXHAUSTED: 80 GiB")
     alone = load_results(rows.store(tmp_path, late))
     assert "RESOURCE_EXHAUSTED" in unescape(TABLES["status_accelerators"](alone))
     assert "Nothing is measured yet" in unescape(TABLES["status"](alone))
 
 
-def test_a_training_run_there_names_the_accelerator(facts: Facts) -> None:
-    machines = loss_frame(facts.results, 8).groupby("variant")["machine"].first()
+def test_a_training_run_there_names_the_accelerator(quoted: QuotedRows) -> None:
+    machines = loss_frame(quoted.results, 8).groupby("variant")["machine"].first()
     assert machines["jax[dispatch=8]"].startswith("published: Example GPU 80GB")
     assert machines["vectorized"].startswith("published: Example 9000")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sitegen.figures import FIGURES
-from sitegen.numbers.quoted_rows import Facts
+from sitegen.numbers.quoted_rows import QuotedRows
 from sitegen.numbers.registry import resolve_number
 from sitegen.rows.cells import cell_frame
 from sitegen.rows.peers import generation_table, training_table
@@ -15,10 +15,10 @@ from tests.sitegen import example_rows as rows
 
 
 @pytest.fixture(scope="module")
-def facts(tmp_path_factory: pytest.TempPathFactory) -> Facts:
+def quoted(tmp_path_factory: pytest.TempPathFactory) -> QuotedRows:
     root = tmp_path_factory.mktemp("results")
     parts = rows.peers("small"), rows.peers("xl", scale=12.0, torch_status="refused"), rows.texts()
-    return Facts(load_results(rows.store(root, *parts)))
+    return QuotedRows(load_results(rows.store(root, *parts)))
 
 
 @pytest.mark.parametrize(
@@ -40,22 +40,22 @@ def facts(tmp_path_factory: pytest.TempPathFactory) -> Facts:
         ("generates_over.jax-textbook.xl", None),
     ],
 )
-def test_numbers_about_peers(facts: Facts, name: str, text: str | None) -> None:
-    assert resolve_number(name, facts).text == text
+def test_numbers_about_peers(quoted: QuotedRows, name: str, text: str | None) -> None:
+    assert resolve_number(name, quoted).text == text
 
 
-def test_a_missing_number_names_the_suite(facts: Facts) -> None:
-    assert resolve_number("over.torch.huge", facts).command == "invoke bench --suite peers --presets huge"
-    texts = resolve_number("generates.jax-textbook.huge", facts)
+def test_a_missing_number_names_the_suite(quoted: QuotedRows) -> None:
+    assert resolve_number("over.torch.huge", quoted).command == "invoke bench --suite peers --presets huge"
+    texts = resolve_number("generates.jax-textbook.huge", quoted)
     assert texts.command == "invoke bench --suite generation --presets huge"
 
 
-def test_tables_hold_a_column_for_each_peer_and_say_what_was_refused(facts: Facts) -> None:
-    table = unescape(training_table(facts.results))
+def test_tables_hold_a_column_for_each_peer_and_say_what_was_refused(quoted: QuotedRows) -> None:
+    table = unescape(training_table(quoted.results))
     assert table.count("<tr>") == 3
     for text in ('<th scope="col">torch-mkl-avx512</th>', "26.0 ms", "65 %", ">refused<", "1.3×"):
         assert text in table
-    assert "8,000" in unescape(generation_table(facts.results))
+    assert "8,000" in unescape(generation_table(quoted.results))
 
 
 def test_without_peers_the_page_says_what_to_run(tmp_path: Path) -> None:
@@ -65,14 +65,14 @@ def test_without_peers_the_page_says_what_to_run(tmp_path: Path) -> None:
     assert FIGURES["peers"].rows(results).empty
 
 
-def test_peers_stay_out_of_what_is_said_about_our_engines(facts: Facts) -> None:
-    assert set(facts.cells["variant"]) == {"numpy", "vectorized"}
-    assert facts.pairs("numpy", "vectorized") and not facts.pairs("numpy", "torch")
-    assert set(cell_frame(facts.results, TRAINING_KINDS)["variant"]) > {"numpy", "vectorized", "torch", "roofline"}
+def test_peers_stay_out_of_what_is_said_about_our_engines(quoted: QuotedRows) -> None:
+    assert set(quoted.cells["variant"]) == {"numpy", "vectorized"}
+    assert quoted.pairs("numpy", "vectorized") and not quoted.pairs("numpy", "torch")
+    assert set(cell_frame(quoted.results, TRAINING_KINDS)["variant"]) > {"numpy", "vectorized", "torch", "roofline"}
 
 
-def test_shares_of_the_roofline(facts: Facts) -> None:
-    plotted = FIGURES["roofline"].rows(facts.results)
+def test_shares_of_the_roofline(quoted: QuotedRows) -> None:
+    plotted = FIGURES["roofline"].rows(quoted.results)
     small = plotted[plotted["preset"] == "small"].set_index("variant")
     assert "roofline" not in small.index
     assert small["share"].to_dict() == pytest.approx(
@@ -87,16 +87,16 @@ def test_shares_of_the_roofline(facts: Facts) -> None:
     assert set(small["products_text"]) == {"13.0 ms"}
 
 
-def test_tokens_a_second_with_their_interval(facts: Facts) -> None:
-    plotted = FIGURES["generation"].rows(facts.results).set_index("variant")
+def test_tokens_a_second_with_their_interval(quoted: QuotedRows) -> None:
+    plotted = FIGURES["generation"].rows(quoted.results).set_index("variant")
     assert plotted.loc["vectorized", "tokens_text"] == "8,000"
     assert (plotted["tokens_low"] < plotted["tokens_per_second"]).all()
     assert (plotted["tokens_per_second"] < plotted["tokens_high"]).all()
     assert "jax-textbook 16,000" in FIGURES["generation"].describe(plotted.reset_index())
 
 
-def test_the_roofline_is_a_line_below_one(facts: Facts) -> None:
-    plotted = FIGURES["peers"].rows(facts.results)
+def test_the_roofline_is_a_line_below_one(quoted: QuotedRows) -> None:
+    plotted = FIGURES["peers"].rows(quoted.results)
     floor = plotted[plotted["variant"] == "roofline"]
     assert floor["speedup"].tolist() == pytest.approx([0.65, 0.65])
     refused = plotted[plotted["state"] == "failed"]

@@ -11,7 +11,7 @@ import pytest
 from sitegen.figures import FIGURES
 from sitegen.figures.render import chart_spec
 from sitegen.figures.speedup import baselines, default_baseline
-from sitegen.numbers.quoted_rows import Facts
+from sitegen.numbers.quoted_rows import QuotedRows
 from sitegen.numbers.registry import resolve_number
 from sitegen.rows.cells import cell_frame
 from sitegen.rows.projections import cost_models, mark_bridges, projected_cells, projected_ratios
@@ -63,10 +63,10 @@ def test_one_side_of_a_projected_ratio_was_measured(results: Results) -> None:
 def test_no_aggregate_contains_a_projection(results: Results) -> None:
     assert set(cell_frame(results)["state"]) == {"measured", "failed"}
     assert not ratio_frame(results)["evidence"].str.contains("projected").any()
-    facts = Facts(results)
-    missing = resolve_number("speedup.vectorized.python.xl", facts)
+    quoted = QuotedRows(results)
+    missing = resolve_number("speedup.vectorized.python.xl", quoted)
     assert missing.text is None
-    assert resolve_number("presets.measured.python", facts).text == f"2 of {len(PRESETS)}"
+    assert resolve_number("presets.measured.python", quoted).text == f"2 of {len(PRESETS)}"
     plotted = FIGURES["speedup"].rows(results)
     assert (plotted["state"] == "projected").any()
     assert default_baseline(plotted) == default_baseline(plotted[plotted["state"] != "projected"])
@@ -121,10 +121,10 @@ def test_a_dashed_line_runs_from_the_measured_neighbours() -> None:
 
 
 def test_the_error_is_published(results: Results) -> None:
-    facts = Facts(results)
-    model = cost_models(facts.cells)["vectorized"]
-    assert resolve_number("cost.error.vectorized", facts).text == f"{model.largest_error:.0%}".replace("%", " %")
-    assert resolve_number("cost.median.numpy", facts).text
+    quoted = QuotedRows(results)
+    model = cost_models(quoted.cells)["vectorized"]
+    assert resolve_number("cost.error.vectorized", quoted).text == f"{model.largest_error:.0%}".replace("%", " %")
+    assert resolve_number("cost.median.numpy", quoted).text
     table = html.unescape(cost_model_table(results))
     assert table.count("<tr>") == 1 + sum(len(times) for times in rows.TIMES.values())
     for left in model.left_out:
