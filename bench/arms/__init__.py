@@ -1,1 +1,1 @@
-"""What is measured, by name: engines and their variants, peers, the roofline, and the suites that combine them."""
+"""The names of all that can be measured: engines and their variants, peers, the roofline, and suites of them."""

@@ -1,7 +1,7 @@
-"""Where a variant computes: on the processor, or on an accelerator. Rows of both are kept apart.
+"""Rows of processors and rows of accelerators, which are kept apart.
 
-The variant's name decides and not the machine: one that has a GPU measures its processor, too, and those rows stand
-beside other processors'.
+The variant's name decides, not the machine: a machine with a GPU measures its processor too, and those rows belong with
+other processors' rows.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from bench.arms.registry import ACCELERATOR_PEERS
 from bench.arms.variants import engine_name, variant_options
 
 if TYPE_CHECKING:
-    import pandas as pd  # for the runner: in a worker it would be 75 MB of every measured peak
+    import pandas as pd  # a worker must not import it: 75 MB of every measured peak
 
-ACCELERATED = "jax"  # the engine that computes on an accelerator unless it is told otherwise
+ACCELERATED = "jax"  # the engine that computes on an accelerator by default
 _MESH = re.compile(r"\bmesh=([a-z0-9-]+)")
 
 
 def on_accelerator(variant: str) -> bool:
-    """Whether a variant's rows are an accelerator's: engine ``jax`` without ``device=cpu``, or a rival on CUDA."""
+    """Return whether a variant computes on an accelerator: engine ``jax`` without ``device=cpu``, or a CUDA peer."""
     name = read_label(variant).variant
     if name in ACCELERATOR_PEERS:
         return True
@@ -30,21 +30,21 @@ def on_accelerator(variant: str) -> bool:
 
 
 def of_accelerators(runs: pd.DataFrame) -> pd.DataFrame:
-    """Rows of ``runs`` that were computed on an accelerator."""
+    """Return the rows of ``runs`` that an accelerator computed."""
     return runs[_mask(runs)]
 
 
 def of_processors(runs: pd.DataFrame) -> pd.DataFrame:
-    """All the others."""
+    """Return the rows of ``runs`` that a processor computed."""
     return runs[~_mask(runs)]
 
 
 def _mask(runs: pd.DataFrame) -> pd.Series:
-    known = {variant: on_accelerator(str(variant)) for variant in runs["variant"].unique()}
-    return runs["variant"].map(known).astype(bool)
+    by_variant = {variant: on_accelerator(str(variant)) for variant in runs["variant"].unique()}
+    return runs["variant"].map(by_variant).astype(bool)
 
 
 def device_count(variant: str) -> int:
-    """Devices that a variant spells out: ``jax[mesh=data2-fsdp4]`` → 8; 1 where it names no mesh."""
-    found = _MESH.search(variant)
-    return math.prod(int(size) for size in re.findall(r"\d+", found[1])) if found else 1
+    """Return the number of devices in a variant's mesh: ``jax[mesh=data2-fsdp4]`` → 8; 1 without a mesh."""
+    mesh = _MESH.search(variant)
+    return math.prod(int(size) for size in re.findall(r"\d+", mesh[1])) if mesh else 1

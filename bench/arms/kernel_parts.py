@@ -1,11 +1,11 @@
-"""Names of what ``invoke bench --kernels`` measures, apart from the code that does: that one imports the engine."""
+"""Names in the measurements of ``invoke bench --kernels``, in a module that does not import the engine."""
 
 from __future__ import annotations
 
-KERNELS_VARIANT = "kernels"  # what suites call the measurement
+KERNELS_VARIANT = "kernels"  # the variant's name in suites
 
 DISPATCH = "dispatch"
-# Parts of a step in the order in which tables and figures show them; the last is what the others leave of its time.
+# Parts of a step, in the order of tables and figures; the last is the step's time minus all the others.
 PARTS = (
     "product",
     "attention product",
@@ -18,6 +18,6 @@ PARTS = (
     DISPATCH,
 )
 
-# Forms of a fused kernel, and where its operands lie when it is timed.
+# Forms of a fused kernel, and the places of its operands when it is timed.
 FORMS = ("numpy", "numexpr")
 PLACES = ("cache", "memory")

@@ -1,8 +1,8 @@
-"""Names of arms: an engine variant, and where it differs, which commit's and which copy.
+"""Names of arms: an engine variant, and optionally a commit and a copy's number.
 
-vectorized[threads=1]              the checkout's own
-vectorized#2                       the same once more: the A/A arm, whose distance to the first is noise
-vectorized@1a2b3c4, …@1a2b3c4#2    another commit's, in runs of `invoke bench --against`
+vectorized[threads=1]              this checkout's engine
+vectorized#2                       the same engine again: the A/A arm, whose distance to the first is noise
+vectorized@1a2b3c4, …@1a2b3c4#2    another commit's engine, in runs of `invoke bench --against`
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ class Label:
     """The parts of an arm's name.
 
     Attributes:
-        variant: what the worker makes.
-        revision: start of the commit whose code it is, None for the checkout's own.
+        variant: the engine variant that the worker makes.
+        revision: the start of the commit whose code runs; None for this checkout's.
         copy: 1, or 2 for an A/A arm.
     """
 
@@ -29,19 +29,19 @@ class Label:
 
     @property
     def text(self) -> str:
-        """The name, as rows have it."""
+        """The arm's name, as rows store it."""
         revision = f"@{self.revision}" if self.revision else ""
         return f"{self.variant}{revision}" + (f"#{self.copy}" if self.copy > 1 else "")
 
 
 def read_label(text: str) -> Label:
-    """The parts of a name; a name of another form is all variant."""
-    found = _SUFFIXES.fullmatch(text)
-    if found is None:
+    """Split a name into its parts; a name of another form is a variant as a whole."""
+    match = _SUFFIXES.fullmatch(text)
+    if match is None:
         return Label(text, None, 1)
-    return Label(found["variant"], found["revision"], int(found["copy"] or 1))
+    return Label(match["variant"], match["revision"], int(match["copy"] or 1))
 
 
 def is_copy(text: str) -> bool:
-    """Whether an arm repeats another one, to show the noise."""
+    """Return whether an arm repeats another one to measure the noise."""
     return read_label(text).copy > 1

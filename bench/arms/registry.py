@@ -1,7 +1,7 @@
-"""Who can be measured besides this project's engines, by name: peers, accelerators' peers, generators, the roofline.
+"""The table of all that is measured besides this project's engines: peers, generators, the roofline.
 
-This file is the table of them; a framework is imported in the worker that measures it and nowhere sooner. The extra
-``peers`` installs them in the versions that the table names, and nothing in ``tinygpt`` knows that they exist.
+A framework is imported only in the worker that measures it. The extra ``peers`` installs the versions in the table.
+Nothing in ``tinygpt`` knows these peers.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from types import MappingProxyType
 
-OURS = "vectorized"  # the engine that this project puts forward
-REFERENCE = "numpy"  # every other engine's losses are compared with its own, so it joins every preset
-JAX_ON_CPU = "jax[device=cpu]"  # plain ``jax`` would ask for an accelerator
+OURS = "vectorized"  # the engine that is compared with peers
+REFERENCE = "numpy"  # all other engines' losses are compared with its losses, so it runs at every preset
+JAX_ON_CPU = "jax[device=cpu]"  # plain ``jax`` requires an accelerator
 
 ROOFLINE = "roofline"
 ARRANGEMENTS = ("whole", "shared")
@@ -20,18 +20,15 @@ ROOFLINE_VARIANTS = tuple(f"{ROOFLINE}[{name}]" for name in ARRANGEMENTS)
 
 @dataclass(frozen=True)
 class Peer:
-    """A framework as a benchmark names it.
+    """A framework, or one way to run it, under a name for ``--engines``.
 
     Attributes:
-        name: as in ``--engines``.
-        summary: one line for listings.
-        package: what has to be installed.
-        version: the version that is measured; another one is refused, so that a row's commit says which it was.
+        version: the measured version; another one is refused, so that a row's commit determines it.
         trainer: ``module:Class`` of its engine; None if it only generates.
         generator: ``module:function`` that makes its generator; None if it only trains.
-        overridden: its worker runs with MKL told that the processor is Intel's.
+        overridden: its worker preloads the MKL override (:mod:`bench.measuring.peer_preparation`).
         compiles: it needs a C++ compiler at run time.
-        threads: that it runs on; None for as many as the process may use.
+        threads: its number of threads; None for all that the process may use.
     """
 
     name: str
@@ -46,16 +43,9 @@ class Peer:
 
 
 _EAGER = "bench.peers.torch_engine:TorchEngine"
-
-
 _COMPILED = "bench.peers.torch_engine:TorchCompileEngine"
-
-
 _TORCH_GENERATOR = "bench.peers.torch_generate:make_generator"
-
-
 _TORCH_ONE_THREAD = "bench.peers.torch_generate:make_one_thread_generator"
-
 
 PEERS = MappingProxyType(
     {
@@ -80,8 +70,7 @@ PEERS = MappingProxyType(
     }
 )  # fmt: skip
 
-# PyTorch as installed and overridden, eager and compiled, on all cores and on one: the fastest of them is what an
-# expert would run.
+# PyTorch as installed and overridden, eager and compiled, on all cores and on one. An expert would run the fastest.
 TORCH = tuple(peer.name for peer in PEERS.values() if peer.package == "torch")
 
 # PyTorch on an accelerator: name → module:Class
@@ -94,10 +83,10 @@ ACCELERATOR_PEERS = MappingProxyType(
     }
 )
 
-# Steps that they are handed together; it divides warm-up and measured steps alike.
+# Steps that an accelerator gets in one call; a divisor of both the warm-up and the measured steps.
 STEPS_TOGETHER = 3
 
-# What writes text: variant → module:function, this project's first.
+# Generators: variant → module:function, this project's first.
 GENERATORS = MappingProxyType(
     {
         OURS: "bench.measuring.generation:make_tinygpt_generator",

@@ -1,4 +1,4 @@
-"""What one training step does, counted and not measured: array operations, FLOPs, bytes.
+"""The work of one training step, counted from the shapes: array operations, FLOPs, bytes.
 
 FLOPs. A product of (N, I) with (I, O) takes 2 N I O. With N = B·T tokens in a batch, a forward pass holds, per block,
 
@@ -11,16 +11,15 @@ and the head 2 N V D. The backward of a product is two products of the same size
 
     FLOPs = 3 N (L (24 D² + 4 s T D) + 2 V D)
 
-s is the share of the (T, T) scores that is computed: 1, or (T + 1) / 2T where what the causal mask hides is never
-visited. Element-wise work is not counted as FLOPs; it is what the bytes stand for.
+s is the share of the (T, T) scores that is computed: 1, or (T + 1) / 2T if the masked half is skipped. Element-wise
+work is not counted in FLOPs but in bytes.
 
-Bytes. Between the products, arrays are read and written over and over. Per block these are about so many passes over
-activations of N·D numbers and over B·H·T² attention weights; then over N·V logits and over the P parameters (gradient,
-norm, clipping, AdamW). How many passes depends on how an engine is written (``TRAFFIC``: counted from the code, a
-pass being one read or one write of the array). The fitted bandwidth absorbs a common factor; what the
-counts have to get right are the proportions.
+Bytes. Between the products, an engine makes passes (one read or one write of an array): in each block over activations
+of N·D numbers and over B·H·T² attention weights, then over N·V logits and over the P parameters (gradient, norm,
+clipping, AdamW). ``TRAFFIC`` has their numbers, counted in each engine's code. The fitted bandwidth absorbs a common
+factor, so only the proportions matter.
 
-Calls. Every operation on an array costs its dispatch, whatever the array's size: so many per block, so many outside.
+Calls. Every operation on an array costs its dispatch, independent of the array's size.
 """
 
 from __future__ import annotations
@@ -37,13 +36,7 @@ FLOAT32_BYTES = 4
 
 @dataclass(frozen=True)
 class Work:
-    """The work of one training step.
-
-    Attributes:
-        calls: operations on arrays, whatever their size.
-        flops: floating-point operations of the matrix products.
-        bytes: read and written between the products.
-    """
+    """One training step: array operations, FLOPs of the products, and bytes read and written between them."""
 
     calls: float
     flops: float
@@ -52,16 +45,16 @@ class Work:
 
 @dataclass(frozen=True)
 class Traffic:
-    """How an engine goes about a step; passes are reads plus writes of a whole array.
+    """An engine's passes (reads plus writes of a whole array) and array operations in a step.
 
     Attributes:
         block: passes over (N, D) per block.
         attention: passes over (B·H, T, T) per block.
         logits: passes over (N, V).
         parameters: passes over all parameters.
-        calls_per_block: array operations per block, the optimiser's included.
+        calls_per_block: array operations per block, including the optimiser's.
         calls_outside: array operations outside the blocks.
-        causal: whether the products skip what the causal mask hides.
+        causal: the products skip the masked half.
     """
 
     block: float
@@ -73,10 +66,10 @@ class Traffic:
     causal: bool = False
 
 
-# numpy: every operator of layers.py and optim.py, its reads and its write, GELU alone 54 passes over (N, 4 D).
-# vectorized: chains stay in tiles, so an array is written and read about once in each direction; a weight's gradients
-# are summed, squared and, where a norm is folded into it, unfolded, and the weight is folded anew (16). python: as
-# numpy, with the masked half of the attention never visited.
+# numpy: the reads and the write of every operator in layers.py and optim.py; GELU alone takes 54 passes over (N, 4 D).
+# vectorized: chains stay in tiles, so that an array is written and read about once in each direction. A weight's
+# gradients are summed and squared; where a norm is folded into the weight, they are unfolded and it is folded again
+# (16). python: as numpy, without the masked half of the attention.
 TRAFFIC = MappingProxyType(
     {
         "python": Traffic(385, 16, 26, 48, 320, 110, causal=True),
@@ -84,27 +77,19 @@ TRAFFIC = MappingProxyType(
         "vectorized": Traffic(63, 6, 8, 16, 115, 45),
     }
 )
-_OTHER = TRAFFIC["vectorized"]
 
 
 def step_work(engine: str, model: ModelConfig, train: TrainConfig) -> Work:
-    """Count one training step.
-
-    Args:
-        engine: name without options; one that is not in ``TRAFFIC`` is counted like a fused engine.
-        model: the model's shape.
-        train: gives the batch.
-    """
-    how = TRAFFIC.get(engine, _OTHER)
+    """Count one training step; an engine that is not in ``TRAFFIC`` counts as a fused one."""
+    traffic = TRAFFIC.get(engine, TRAFFIC["vectorized"])
     layers, d, t, v = model.n_layers, model.d_model, model.context_length, model.vocab_size
     n = train.batch_size * t
-    visible = (t + 1) / (2 * t) if how.causal else 1.0
+    visible = (t + 1) / (2 * t) if traffic.causal else 1.0
     scores = train.batch_size * model.n_heads * t * t
-    numbers = (
-        layers * (how.block * n * d + how.attention * scores) + how.logits * n * v + how.parameters * model.n_parameters
-    )
+    numbers = layers * (traffic.block * n * d + traffic.attention * scores)
+    numbers += traffic.logits * n * v + traffic.parameters * model.n_parameters
     return Work(
-        calls=layers * how.calls_per_block + how.calls_outside,
+        calls=layers * traffic.calls_per_block + traffic.calls_outside,
         flops=3.0 * n * (layers * (24 * d * d + 4 * visible * t * d) + 2 * v * d),
         bytes=FLOAT32_BYTES * numbers,
     )
@@ -115,13 +100,9 @@ class Product:
     """A matrix product of a training step, (batch, rows, inner) · (batch, inner, columns).
 
     Attributes:
-        name: of the layer, and of the pass it belongs to.
-        batch: products of this shape that are made in one call.
-        rows: of the result.
-        inner: summed over.
-        columns: of the result.
-        count: how many such calls a step makes.
-        tokens: which of ``batch``, ``rows`` and ``inner`` runs over the step's tokens, and can be shared out.
+        name: layer and pass.
+        count: calls in a step.
+        tokens: the axis of the step's tokens, which can be divided among threads: ``batch``, ``rows`` or ``inner``.
     """
 
     name: str
@@ -134,12 +115,12 @@ class Product:
 
     @property
     def flops(self) -> int:
-        """Multiplications and additions of all its calls in a step."""
+        """FLOPs of all its calls in a step."""
         return 2 * self.count * self.batch * self.rows * self.inner * self.columns
 
 
 def step_products(model: ModelConfig, batch_size: int) -> tuple[Product, ...]:
-    """Every matrix product of one training step, forward first, at B = ``batch_size`` and the full context."""
+    """Return the matrix products of one training step, forward first, at the full context."""
     n, d, f, t = batch_size * model.context_length, model.d_model, model.d_hidden, model.context_length
     layers, c = model.n_layers, model.head_dim
     projections = (
@@ -166,5 +147,5 @@ def step_products(model: ModelConfig, batch_size: int) -> tuple[Product, ...]:
 
 
 def total_flops(products: Iterable[Product]) -> int:
-    """Floating-point operations of a step's products."""
+    """Return the FLOPs of a step's products."""
     return sum(product.flops for product in products)

@@ -1,15 +1,15 @@
-"""What is measured: suites as declared tables of arms, and the order in which their cells run.
+"""Suites: tables of arms, and the order in which their cells run.
 
-An arm is one engine variant at one preset; a cell is one round of an arm, and one process. A suite says which arms,
-how many rounds and how long a cell may take. It does not say how many steps: those are the protocol's, always.
+An arm is one engine variant at one preset. A cell is one round of an arm, and one process. A suite has arms, rounds and
+the cells' time limits; the number of steps belongs to the protocol alone.
 
-Rounds of one preset alternate direction (A B, B A, A B, …), so that a machine that drifts slows both alike.
+Rounds of a preset alternate direction (A B, B A, A B, …), so that a drift of the machine slows all arms alike.
 """
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -25,14 +25,7 @@ DEFAULT_CORPUS = "shakespeare"
 
 @dataclass(frozen=True)
 class Arm:
-    """One engine variant at one preset.
-
-    Attributes:
-        variant: an engine, or a variant such as ``vectorized[threads=1]``.
-        preset: name of the preset.
-        limit_seconds: what a process may take; then it is killed and its row says ``timeout``.
-        rounds: processes of this arm.
-    """
+    """One engine variant at one preset: its number of rounds, and the seconds after which a process is killed."""
 
     variant: str
     preset: str
@@ -52,7 +45,7 @@ class Cell:
 
     @property
     def kind(self) -> Kind:
-        """What its step times are, as in the column ``kind``: of a suite that generates, a step is one whole text."""
+        """The column ``kind``; in a suite that generates, a step is one whole text."""
         return "generation" if self.generates else kind_of(self.variant)
 
     @property
@@ -62,11 +55,11 @@ class Cell:
 
     @property
     def arm(self) -> tuple[str, str]:
-        """Variant and preset, what the rounds share."""
+        """Variant and preset."""
         return self.variant, self.preset
 
     def id_in(self, run_id: str) -> str:
-        """The cell's name in a run."""
+        """Return the cell's name in a run."""
         return f"{run_id}/{self.variant}/{self.preset}/{self.round}"
 
 
@@ -75,11 +68,9 @@ class Suite:
     """A table of arms.
 
     Attributes:
-        name: as in ``--suite``.
-        summary: one line for listings.
-        rounds: planned for every arm but slow ones; part of the protocol.
-        arms: by preset, in the order of the first round.
-        generates: whether the arms write texts instead of training.
+        rounds: planned for every arm that is not slow; part of the protocol.
+        arms: in the order of the first round.
+        generates: the arms generate texts instead of training.
     """
 
     name: str
@@ -90,7 +81,7 @@ class Suite:
 
     @property
     def cells(self) -> tuple[Cell, ...]:
-        """Every cell in running order: presets one after another, their rounds interleaved across variants."""
+        """All cells in running order: preset by preset, with rounds interleaved across variants."""
         cells: list[Cell] = []
         for preset in dict.fromkeys(arm.preset for arm in self.arms):
             arms = [arm for arm in self.arms if arm.preset == preset]
@@ -109,16 +100,13 @@ def _suite(
     summary: str,
     rounds: int,
     limits: Mapping[str, Mapping[str, float]],
-    slow: Iterable[str],
+    slow: str = "",
     rounds_at: Mapping[str, int] = MappingProxyType({}),
     generates: bool = False,
 ) -> Suite:
-    """Turn {variant: {preset: limit in seconds}} into arms.
-
-    Variants in ``slow`` get a single round, and presets in ``rounds_at`` as many as it says.
-    """
+    """Make a suite from {variant: {preset: limit in seconds}}; the slow variant gets a single round."""
     arms = [
-        Arm(variant, preset, by_preset[preset], 1 if variant in slow else rounds_at.get(preset, rounds))
+        Arm(variant, preset, by_preset[preset], 1 if variant == slow else rounds_at.get(preset, rounds))
         for preset in PRESETS
         for variant, by_preset in limits.items()
         if preset in by_preset
@@ -126,18 +114,18 @@ def _suite(
     return Suite(name, summary, rounds, tuple(arms), generates)
 
 
-# Limits in seconds. A cell of NumPy takes a small part of its limit on two idle cores; on busy ones it may take many
-# times as long, and still has to end by itself. Plain Python gets too little beyond tiny on purpose: the timeout is the
-# finding, and nobody should wait ten minutes for it. `full` lets it end at small.
+# Limits in seconds. A cell of NumPy takes a small part of its limit on two idle cores. On busy cores it may take many
+# times as long and must still end by itself. Plain Python gets too little time beyond tiny on purpose: the timeout is
+# the result, and ten minutes would only delay it. In `full` it ends at small.
 _QUICK = {"tiny": 30.0, "small": 60.0, "medium": 90.0}
 _STANDARD = {"tiny": 60.0, "small": 60.0, "medium": 90.0, "large": 180.0, "xl": 240.0}
 _FULL = _STANDARD | {"huge": 600.0, "massive": 900.0, "mega": 900.0, "behemoth": 3600.0}
 
-# The same engine once more (bench.arms.labels): how far apart the two come out is the noise floor.
+# The A/A arm (bench.arms.labels): the distance of two equal engines is the noise floor.
 _NOISE = {preset: _STANDARD[preset] for preset in ("small", "medium")}
 
-# Rivals take about as long as NumPy does or less; compiling a model before its first step comes on top.
-_RIVALS = {preset: limit + 240.0 for preset, limit in _FULL.items()}
+# Peers take about as long as NumPy or less, after compiling a model.
+_PEER_LIMITS = {preset: limit + 240.0 for preset, limit in _FULL.items()}
 _UNCOMPILED = ("torch", "torch-mkl-avx512")
 _TRAINED = ("torch", "torch-compile", "torch-mkl-avx512", "torch-compile-mkl-avx512", "jax-textbook")
 # A process of the largest presets takes minutes.
@@ -154,7 +142,6 @@ SUITES = MappingProxyType(
                 "three engines, tiny to medium, one round: about two minutes on two cores",
                 1,
                 {"numpy": _QUICK, "vectorized": _QUICK, "python": {"tiny": 180.0, "small": 10.0, "medium": 10.0}},
-                slow=(),
             ),
             _suite(
                 "standard",
@@ -164,19 +151,19 @@ SUITES = MappingProxyType(
                 {"numpy": _STANDARD, "vectorized": _STANDARD, "vectorized#2": _NOISE}
                 | dict.fromkeys(_UNCOMPILED, _STANDARD)
                 | {"python": dict.fromkeys(_STANDARD, 10.0) | {"tiny": 180.0}},
-                slow=("python",),
+                slow="python",
             ),
             _suite(
                 "full",
-                "every preset, every engine, every rival and the matrix products alone: six interleaved rounds up to "
+                "every preset, every engine, every peer and the matrix products alone: six interleaved rounds up to "
                 "xl, two up to mega, one of behemoth (plain Python one): two hours",
                 6,
                 {"numpy": _FULL, "vectorized": _FULL, "vectorized#2": _NOISE}
                 | dict.fromkeys(ROOFLINE_VARIANTS, _FULL)
-                | dict.fromkeys(_TRAINED, _RIVALS)
+                | dict.fromkeys(_TRAINED, _PEER_LIMITS)
                 # At tiny and small plain Python ends within these; beyond, a few steps or none.
                 | {"python": dict.fromkeys(_FULL, 120.0) | {"tiny": 300.0, "small": 1200.0}},
-                slow=("python",),
+                slow="python",
                 rounds_at=_FEWER,
             ),
             _suite(
@@ -186,8 +173,8 @@ SUITES = MappingProxyType(
                 6,
                 {"numpy": _FULL, "vectorized": _FULL}
                 | dict.fromkeys(ROOFLINE_VARIANTS, _FULL)
-                | dict.fromkeys(_TRAINED, _RIVALS),
-                slow=(REFERENCE,),
+                | dict.fromkeys(_TRAINED, _PEER_LIMITS),
+                slow=REFERENCE,
                 rounds_at=_FEWER,
             ),
             _suite(
@@ -196,25 +183,23 @@ SUITES = MappingProxyType(
                 "six interleaved rounds at small, xl and huge: half an hour or less",
                 6,
                 dict.fromkeys(GENERATORS, _GENERATION),
-                slow=(),
                 generates=True,
             ),
             _suite(
                 "variants",
-                "what each idea buys: numpy, then vectorized on one thread, with threads and with processes, tiny to "
+                "the gain of each idea: numpy, then vectorized on one thread, with threads and with processes, tiny to "
                 "large, six interleaved rounds (plain Python one, at tiny): ten minutes",
                 6,
                 {"numpy": _STACK, "python": {"tiny": 300.0}}
                 | dict.fromkeys(("vectorized[threads=1]", "vectorized[team=threads]", "vectorized"), _STACK),
-                slow=("python",),
+                slow="python",
             ),
             _suite(
                 "kernels",
-                "the parts of a vectorized step, and every fused kernel in NumPy's form and NumExpr's, tiny to xl: "
+                "the parts of a vectorized step, and every fused kernel in its NumPy and NumExpr forms, tiny to xl: "
                 "three rounds, five minutes",
                 3,
                 {KERNELS_VARIANT: _STANDARD},
-                slow=(),
             ),
         )
     }
@@ -223,7 +208,7 @@ DEFAULT_SUITE = "quick"
 
 
 def get_suite(name: str) -> Suite:
-    """Look a suite up by name.
+    """Return a suite by its name.
 
     Raises:
         ConfigError: there is no such suite; the message suggests the nearest name.
@@ -234,47 +219,37 @@ def get_suite(name: str) -> Suite:
 
 
 def select_suite(suite: str, presets: Sequence[str] = (), engines: Sequence[str] = ()) -> Suite:
-    """A suite narrowed to some presets and engines, or reaching beyond it to those that it does not list.
+    """Select presets and engines of a suite, or extend it to others; empty selections are the suite's own.
 
-    Args:
-        suite: name of the suite, which gives rounds and limits.
-        presets: the suite's when empty.
-        engines: engines or variants; the suite's when empty.
-
-    Returns:
-        the selection, with the reference engine at every preset (one round, if it was not asked for). Generation
-        needs none: a worker replays its texts through the reference itself. Nor does a look at the parts of a step,
-        whose losses are compared with those of the same steps left alone.
+    The reference engine joins every preset (with one round, unless it is selected). Generation needs no reference arm,
+    because a worker replays its texts through the reference. Neither do the parts of a step, whose losses are compared
+    with those of the same steps without timers.
 
     Raises:
         ConfigError: a suite, preset, engine or option is unknown.
     """
     base = get_suite(suite)
-    for name in presets:
-        get_preset(name)
-    asked = {*presets} or {arm.preset for arm in base.arms}
-    variants = list(dict.fromkeys(_check(base, name) for name in engines))
+    wanted = {get_preset(name).name for name in presets} or {arm.preset for arm in base.arms}
+    variants = list(dict.fromkeys(_checked(base, name) for name in engines))
     arms: list[Arm] = []
-    for preset in (name for name in PRESETS if name in asked):
-        if variants:
-            chosen = [_arm(base, variant, preset) for variant in variants]
-        else:
-            declared = [arm for arm in base.arms if arm.preset == preset]
-            chosen = declared or [
-                _arm(base, variant, preset) for variant in dict.fromkeys(a.variant for a in base.arms)
-            ]
-        trained = not base.generates and any(arm.variant != KERNELS_VARIANT for arm in chosen)
-        if trained and REFERENCE not in (arm.variant for arm in chosen):
-            chosen.insert(0, replace(_arm(base, REFERENCE, preset), rounds=1))
-        # The reference goes first, so that every other cell can be judged as it ends.
+    for preset in (name for name in PRESETS if name in wanted):
+        declared = [arm for arm in base.arms if arm.preset == preset]
+        chosen = declared
+        if variants or not declared:
+            names = variants or dict.fromkeys(arm.variant for arm in base.arms)
+            chosen = [_arm(base, variant, preset) for variant in names]
+        trains = not base.generates and any(arm.variant != KERNELS_VARIANT for arm in chosen)
+        if trains and REFERENCE not in (arm.variant for arm in chosen):
+            chosen = [replace(_arm(base, REFERENCE, preset), rounds=1), *chosen]
+        # The reference comes first, so that every other cell can be compared with it as soon as it ends.
         arms += sorted(chosen, key=lambda arm: arm.variant != REFERENCE)
     if not arms:
         raise ConfigError("nothing is selected", "at least one preset and engine", "invoke bench --suite quick")
     return replace(base, arms=tuple(arms))
 
 
-def _check(suite: Suite, name: str) -> str:
-    """A variant without spaces, if the suite can measure it."""
+def _checked(suite: Suite, name: str) -> str:
+    """Return a variant without spaces, if the suite can measure it."""
     if not suite.generates:
         return check_variant(name)
     if name not in GENERATORS:
@@ -283,23 +258,20 @@ def _check(suite: Suite, name: str) -> str:
 
 
 def _arm(suite: Suite, variant: str, preset: str) -> Arm:
-    """Limit and rounds for a variant: its own, its engine's, or the reference's.
-
-    The suite's own where it has them, else those of a suite that reaches further.
-    """
+    """Make an arm with the limit of the variant, its engine or the reference, in this suite or a larger one."""
     if suite.generates:
         return Arm(variant, preset, _GENERATION.get(preset, _FULL["mega"]), suite.rounds)
     for name in (variant, engine_name(variant), REFERENCE):
         for source in (suite, SUITES["full"], SUITES["peers"]):
             for arm in source.arms:
-                if arm.preset == preset and arm.variant == name:
-                    # One round for what is declared slow there, the suite's own number for everything else.
+                if (arm.variant, arm.preset) == (name, preset):
+                    # One round for a slow variant, the suite's own number for all others.
                     return Arm(variant, preset, arm.limit_seconds, min(arm.rounds, suite.rounds))
     raise ConfigError(f"suite full has no arm for preset {preset!r}", ", ".join(PRESETS))
 
 
 def repeat_command(suite: str, cell: Cell, corpus: str, seed: int) -> str:
-    """The command that measures a cell's arm again, with the reference beside it."""
+    """Return the command that measures a cell's arm again, together with the reference."""
     words = ["invoke", "bench", "--suite", suite, "--presets", cell.preset, "--engines", cell.variant]
     if corpus != DEFAULT_CORPUS:
         words += ["--corpus", corpus]

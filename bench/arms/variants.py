@@ -1,11 +1,10 @@
-"""Engines as a benchmark names them: registered ones and their variants, and any other class behind the interface.
+"""The names of variants in a benchmark.
 
-numpy                              an engine of the registry
-vectorized[threads=1]              a variant of one
-torch, jax-textbook, …             a rival of bench.peers, by its short name
-package.module:ClassName           a subclass of tinygpt's Engine outside the registry, importable where the
-                                   benchmark runs: one's own
-roofline[whole], roofline[shared]  no engine at all: a step's matrix products alone (bench.measuring.roofline)
+numpy                              an engine of tinygpt
+vectorized[threads=1]              the same with options
+torch, jax-textbook, …             a peer (bench.arms.registry)
+package.module:ClassName           any other subclass of tinygpt's Engine that can be imported
+roofline[whole], roofline[shared]  a step's matrix products alone (bench.measuring.roofline)
 kernels                            parts of a step, and forms of its fused kernels (bench.measuring.kernel_times)
 """
 
@@ -27,27 +26,24 @@ _OUTSIDE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
 def engine_name(variant: str) -> str:
-    """The engine of a variant, without its options: ``vectorized[threads=1]`` → ``vectorized``."""
+    """Return a variant's engine: ``vectorized[threads=1]`` → ``vectorized``."""
     return read_label(variant).variant.partition("[")[0].strip()
 
 
 def variant_options(variant: str) -> str:
-    """What stands in a variant's brackets: ``roofline[whole]`` → ``whole``; empty without any."""
+    """Return the text in a variant's brackets: ``roofline[whole]`` → ``whole``; empty without brackets."""
     return variant.partition("[")[2].removesuffix("]")
 
 
 def check_variant(variant: str) -> str:
-    """Check that a variant can be made, without making it (a class outside the registry is not imported).
-
-    Returns:
-        the variant without spaces.
+    """Check a variant's name without importing its class; return it without spaces.
 
     Raises:
         ConfigError: the engine or an option is unknown.
     """
     label = read_label("".join(variant.split()))
     if label.revision is not None:
-        raise ConfigError(f"engine {variant!r} names a commit", "an engine", f"invoke bench --against {label.revision}")
+        raise ConfigError(f"engine {variant!r} has a commit", "an engine", f"invoke bench --against {label.revision}")
     name = label.variant
     if engine_name(name) == ROOFLINE:
         if name not in ROOFLINE_VARIANTS:
@@ -62,9 +58,9 @@ def check_variant(variant: str) -> str:
 
 
 def kind_of(variant: str) -> Kind:
-    """What kind of row a variant's step times are: ``bench``, ``peer``, ``roofline`` or ``kernels``.
+    """Return the kind of a variant's rows: ``bench``, ``peer``, ``roofline`` or ``kernels``.
 
-    Rivals have a kind of their own, so that what is said about this project's engines never picks one up by accident.
+    Peers have their own kind, so that no statistic of this project's engines includes one by accident.
     """
     if engine_name(variant) == ROOFLINE:
         return "roofline"
@@ -74,10 +70,10 @@ def kind_of(variant: str) -> Kind:
 
 
 def make_engine(variant: str, model: ModelConfig, train: TrainConfig, seed: int) -> Engine:
-    """Make the engine of a variant, with the starting weights that belong to the seed.
+    """Make a variant's engine, with the starting weights of the seed.
 
     Raises:
-        ConfigError: there is no such engine, option, module or class, or the class is not an engine.
+        ConfigError: the engine, option, module or class does not exist, or the class is not an engine.
     """
     target = variant
     if variant in PEERS:
@@ -94,10 +90,10 @@ def make_engine(variant: str, model: ModelConfig, train: TrainConfig, seed: int)
 
 
 def load(target: str) -> Any:
-    """What ``module:name`` stands for.
+    """Import the object ``module:name``.
 
     Raises:
-        ConfigError: there is no such module or name.
+        ConfigError: the module or the name does not exist.
     """
     module_name, _, name = target.partition(":")
     try:

@@ -1,1 +1,1 @@
-"""From a suite to rows: one fresh process per cell, its limits, its verdict, and what a run does when it is stopped."""
+"""From a suite to rows: one fresh process per cell, its limits and its verdict; stopping and resuming a run."""

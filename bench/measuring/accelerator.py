@@ -2,12 +2,11 @@
 
     for every preset: one process (bench.measuring.accelerator_worker) ─► rows of runs and steps ─► DIR/local/*.parquet
 
-It needs JAX, PyTorch, NumPy, pandas, pyarrow and Invoke, and no network if the text is there (``--corpus``,
-``TINYGPT_CACHE``).
-Rows are on the disk after every preset. ``invoke results merge --dirs DIR`` brings them into a checkout's results.
+It needs JAX, PyTorch, NumPy, pandas, pyarrow and Invoke, and no network if the text is on the disk (``--corpus``,
+``TINYGPT_CACHE``). Rows are written after every preset. ``invoke results merge --dirs DIR`` adds them to a checkout's.
 
-Losses are compared with PyTorch's eager ones, step by step: float32 has to agree to 0.1 %; what another arithmetic
-differs by stands in its rows, under a protocol of its own.
+Losses are compared with eager PyTorch's, step by step. Float32 must agree within 0.1 %; other arithmetic has its own
+protocol, and its rows store the difference.
 """
 
 from __future__ import annotations
@@ -29,8 +28,9 @@ from bench.arms.variants import engine_name
 from bench.measuring.accelerator_options import AcceleratorOptions
 from bench.measuring.cell_rows import outcome_rows
 from bench.measuring.process import Event, Outcome
-from bench.measuring.verdict import LOSS_TOLERANCE, Verdict, loss_drift
+from bench.measuring.verdict import Verdict, compare_losses
 from bench.records.child import python_command
+from bench.records.grouping import grouped
 from bench.records.machine import fresh_machine
 from bench.records.process_rows import Process, RunContext, new_run_id
 from bench.records.protocol import Protocol, benchmark_protocol, sha256_text
@@ -58,7 +58,7 @@ _DTYPES = MappingProxyType(
 
 
 def protocol_of(variant: str, preset: str, corpus: Corpus, rounds: int, batch: int | None = None) -> Protocol:
-    """The protocol of a variant's rows: its arithmetic is part of it."""
+    """Return the protocol of a variant's rows, which includes its arithmetic."""
     base = benchmark_protocol(preset, corpus.name, corpus.sha256, seed=0, rounds=rounds)
     precision = "float32" if variant in ACCELERATOR_PEERS else parse_variant(variant)[1].get("precision", "float32")
     return replace(base, order=ORDER, dtype=_DTYPES[precision], batch_size=batch or base.batch_size)
@@ -67,7 +67,7 @@ def protocol_of(variant: str, preset: str, corpus: Corpus, rounds: int, batch: i
 def run_preset(
     task: dict[str, Any], seconds: float, environment: dict[str, str]
 ) -> tuple[list[Event], str, int | None]:
-    """One worker process: its events, the end of what it said, and its exit code (None: out of time)."""
+    """Run one worker; return its events, the end of its stderr, and its exit code (None: out of time)."""
     with tempfile.TemporaryDirectory() as folder:
         events = Path(folder) / "events"
         events.touch()
@@ -82,11 +82,11 @@ def run_preset(
                 check=False,
                 env=environment,
             )
-            said, code = done.stderr, done.returncode
+            stderr, code = done.stderr, done.returncode
         except subprocess.TimeoutExpired as error:
             text = error.stderr or b""
-            said, code = text.decode("utf-8", "replace") if isinstance(text, bytes) else text, None
-        return [json.loads(line) for line in events.read_text().splitlines()], said[-2000:], code
+            stderr, code = text.decode("utf-8", "replace") if isinstance(text, bytes) else text, None
+        return [json.loads(line) for line in events.read_text().splitlines()], stderr[-2000:], code
 
 
 def rows_of(
@@ -94,57 +94,45 @@ def rows_of(
     protocols: dict[str, Protocol],
     events: Sequence[Event],
     limit: float,
-    said: str | None,
+    stderr_tail: str | None,
 ) -> Rows:
-    """The rows of a worker's events: one process's round is one row of ``runs``.
+    """Return the rows of a worker's events: one row of ``runs`` for every round of a variant.
 
     Args:
-        context: of the run.
+        context: the run.
         protocols: by variant.
-        events: that the worker left.
-        limit: seconds that the run had.
-        said: the end of what the worker said; None: it was stopped because the run's time was over.
+        events: the worker's.
+        limit: seconds of the whole run.
+        stderr_tail: the end of the worker's stderr; None if it was stopped because the run's time was over.
     """
     rows = Rows()
-    rounds = [event for event in events if event["event"] == "round"]
-    reference = next((losses(event) for event in rounds if event["variant"] == REFERENCE), None)
+    by_kind = grouped((e for e in events if "variant" in e), lambda event: (event["variant"], event["event"]))
+    reference = next((losses(event) for event in by_kind.get((REFERENCE, "round"), ())), None)
     for variant, protocol in protocols.items():
-        own = [event for event in rounds if event["variant"] == variant]
-        ready = [event for event in events if event["event"] == "ready" and event["variant"] == variant]
-        failures = [event for event in events if event["event"] == "error" and event["variant"] == variant]
-        for event in own:
-            verdict = judged(losses(event), reference, protocol)
+        rounds, ready, errors = (by_kind.get((variant, kind), []) for kind in ("round", "ready", "error"))
+        for event in rounds:
+            verdict = compare_losses(losses(event), reference, is_exact=protocol.dtype == "float32")
             rows += _round_rows(context, variant, protocol, event, ready, verdict, limit)
-        if not own or failures:
-            verdict = _failure(failures[-1] if failures else None, said)
-            empty: Event = {"round": len(own), "steps": [], "started_at": datetime.now(UTC).isoformat()}
+        if errors or not rounds:
+            verdict = _failure(errors[-1] if errors else None, stderr_tail)
+            empty: Event = {"round": len(rounds), "steps": [], "started_at": datetime.now(UTC).isoformat()}
             rows += _round_rows(context, variant, protocol, empty, ready, verdict, limit)
     return rows
 
 
-def _failure(error: Event | None, said: str | None) -> Verdict:
-    """Why a variant has no round, or not all of them: its own error, the process's end, or the run's."""
-    if error is None and said is None:
-        return Verdict("interrupted", "the run's minutes were over", None)
-    reason = error or {"type": "the process", "message": said or "ended early"}
+def _failure(error: Event | None, stderr_tail: str | None) -> Verdict:
+    """Return the verdict on missing rounds: the variant's own error, the process's end, or the run's end."""
+    if error is None and stderr_tail is None:
+        return Verdict("interrupted", "the run's minutes were over")
+    reason = error or {"type": "the process", "message": stderr_tail or "ended early"}
     text = f"{reason['type']}: {reason['message']}"[-1500:]
     memory = any(word in text for word in ("OutOfMemory", "RESOURCE_EXHAUSTED", "CapacityError"))
-    return Verdict("oom" if memory else "crashed", text, None)
+    return Verdict("oom" if memory else "crashed", text)
 
 
 def losses(event: Event) -> list[float]:
-    """The losses of a round, step by step."""
+    """Return the losses of a round by step."""
     return [float(step["loss"]) for step in event["steps"]]
-
-
-def judged(found: list[float], reference: list[float] | None, protocol: Protocol) -> Verdict:
-    """Whether a round's losses are those of the reference; only float32 has to keep within the tolerance."""
-    if any(loss == float("inf") for loss in found):
-        return Verdict("diverged", "a loss is not a finite number", None)
-    drift = None if reference is None else loss_drift(found, reference)
-    if drift is not None and drift > LOSS_TOLERANCE and protocol.dtype == "float32":
-        return Verdict("diverged", f"losses leave {REFERENCE}'s by {drift:.2%}, allowed {LOSS_TOLERANCE:.1%}", drift)
-    return Verdict("ok", None, drift)
 
 
 def _round_rows(
@@ -156,16 +144,12 @@ def _round_rows(
     verdict: Verdict,
     limit: float,
 ) -> Rows:
-    taken = [{"event": "step", **step} for step in event["steps"]]
+    steps = [{"event": "step", **step} for step in event["steps"]]
     outcome = Outcome(
-        events=(*ready, *taken),
+        (*ready, *steps),
         exit_code=0 if verdict.status == "ok" else None,
-        signal=None,
-        killed_for=None,
-        out_of_memory=False,
-        stderr_tail="",
         started_at=datetime.fromisoformat(event["started_at"]),
-        wall_seconds=float(taken[-1]["elapsed_seconds"]) if taken else 0.0,
+        wall_seconds=float(steps[-1]["elapsed_seconds"]) if steps else 0.0,
     )
     kind: Kind = "peer" if variant in ACCELERATOR_PEERS else "bench"
     process = Process(context, kind, engine_name(variant), variant, int(event["round"]), protocol)
@@ -173,18 +157,18 @@ def _round_rows(
     batch = [] if size == get_preset(preset).train.batch_size else ["--batch", str(size)]
     words = ["invoke", "accelerator", "--out", "rows", "--presets", preset, "--engines", f"'{variant}'", *batch]
     rows = outcome_rows(process, outcome, verdict, " ".join(words), limit)
-    # The process that computes is the accelerator's; how the processor's BLAS is set says nothing about it.
+    # The accelerator computes; the settings of the processor's BLAS do not matter.
     return replace(rows, runs=[replace(rows.runs[0], threads=None, blas_kernel=None)])
 
 
 def measure_presets(options: AcceleratorOptions) -> int:
-    """Measure presets until they are done or time is up; 0 if everything that was asked for was measured."""
+    """Measure presets until they are done or the time is over; return 0 if all of them were measured."""
     presets = [get_preset(name).name for name in options.presets]
-    engines = checked(options.engines)
+    check_engines(options.engines)
     corpus = load_corpus(options.corpus, path=options.corpus_file)
     machine = fresh_machine()
     context = RunContext(new_run_id(sha256_text(machine)), SUITE, vouched_provenance(options.commit), machine)
-    environment = os.environ | {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}  # PyTorch needs room beside it
+    environment = os.environ | {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}  # leave memory for PyTorch
     rows = Rows()
     started, left_out = time.monotonic(), []
     with tempfile.TemporaryDirectory() as folder:
@@ -196,22 +180,27 @@ def measure_presets(options: AcceleratorOptions) -> int:
                 left_out.append(preset)
                 continue
             print(f"== {preset}, {left:.0f} s left", flush=True)
-            protocols = {name: protocol_of(name, preset, corpus, options.rounds, options.batch) for name in engines}
+            protocols = {
+                name: protocol_of(name, preset, corpus, options.rounds, options.batch) for name in options.engines
+            }
             variants = {name: protocol.canonical_json for name, protocol in protocols.items()}
             task = {"variants": variants, "tokens": str(tokens), "rounds": options.rounds}
-            events, said, code = run_preset(task, left, environment)
+            events, stderr_tail, code = run_preset(task, left, environment)
             if code != 0:
-                print(f"{preset}: {'out of time' if code is None else f'exit code {code}'}\n{said}", flush=True)
-            limit, ending = options.minutes * 60, None if code is None else said
-            rows += rows_of(context, protocols, events, limit, ending)
+                print(f"{preset}: {'out of time' if code is None else f'exit code {code}'}\n{stderr_tail}", flush=True)
+            ending = None if code is None else stderr_tail
+            rows += rows_of(context, protocols, events, options.minutes * 60, ending)
             write_tables(options.out, context.run_id, rows)
     print(f"run {context.run_id}: {len(rows.runs)} rows in {options.out}; left out: {', '.join(left_out) or 'nothing'}")
     return 1 if left_out or any(row.status != "ok" for row in rows.runs) else 0
 
 
-def checked(engines: Sequence[str]) -> Sequence[str]:
-    """Engines as they are, once the registry knows the names."""
+def check_engines(engines: Sequence[str]) -> None:
+    """Check the names of engines and peers.
+
+    Raises:
+        ConfigError: a name or an option is unknown.
+    """
     for name in engines:
         if name not in ACCELERATOR_PEERS:
             parse_variant(name)
-    return engines

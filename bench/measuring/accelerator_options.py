@@ -1,4 +1,4 @@
-"""What ``invoke accelerator`` is asked to measure. The module that measures it imports pandas; this one does not."""
+"""The options of ``invoke accelerator``, in a module that does not import pandas."""
 
 from __future__ import annotations
 

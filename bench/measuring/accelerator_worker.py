@@ -3,11 +3,11 @@
     for every engine: make it, take a group of steps (everything compiles)      setup
     for every round, A B B A: the seed's weights, then 3 + 15 steps             measured
 
-A fresh process for every round would spend minutes on compiling for every second of steps. So rounds share a process,
-and each starts from the same weights and empty moments: their losses must repeat. An engine that takes several steps
-in one call is timed by the call, and each of its steps gets its share; so is a peer, whose steps are queued likewise.
+A fresh process per round would compile for minutes and step for a second. So rounds share a process, and each starts
+from the same weights and empty moments: their losses must repeat. Several steps in one call are timed together, and
+each gets its share; this holds for engines with a dispatch of several steps and for peers, whose steps are queued.
 
-Events go to a file, one JSON object per line, each naming its variant: ready, round, error.
+Events go to a file, one JSON object per line with its variant: ready, round, error.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import numpy as np
 
 from bench.arms.registry import ACCELERATOR_PEERS
 from bench.arms.variants import load
+from bench.measuring.event_log import EventLog
 from bench.records.child import look_here_last
 from bench.records.protocol import Protocol, protocol_from_json
 from tinygpt.config import ModelConfig, TrainConfig
@@ -34,7 +35,7 @@ from tinygpt.params import Arrays, initial_parameters
 
 
 def make(variant: str, model: ModelConfig, train: TrainConfig, seed: int) -> Engine:
-    """An engine of the registry, or a peer for accelerators, with the seed's weights."""
+    """Make an engine of tinygpt or an accelerator peer, with the seed's weights."""
     if variant not in ACCELERATOR_PEERS:
         return create_engine(variant, model, train, seed)
     engine_class: type[Engine] = load(ACCELERATOR_PEERS[variant])
@@ -42,23 +43,23 @@ def make(variant: str, model: ModelConfig, train: TrainConfig, seed: int) -> Eng
 
 
 def measure(task: dict[str, Any], write: Any) -> None:
-    """Prepare every engine, then run the rounds; an engine that fails is left out of what follows.
+    """Prepare every engine, then run the rounds; an engine that fails is left out from then on.
 
     Args:
         task: ``variants`` (name → protocol as JSON), ``tokens`` (file of the training bytes), ``rounds``.
-        write: takes an event's name and values.
+        write: called with an event's name and values.
     """
     protocols = {name: protocol_from_json(text) for name, text in task["variants"].items()}
     tokens = np.frombuffer(Path(task["tokens"]).read_bytes(), np.uint8)
     engines: dict[str, Engine] = {}
-    # All of them begin alike. Drawing the largest preset's weights takes longer than a round of its steps.
+    # Drawn once for all: drawing the largest preset's weights takes longer than a round of its steps.
     first = next(iter(protocols.values()))
     weights = initial_parameters(first.model, first.seed)
 
     def attempt(variant: str, work: Any) -> None:
         try:
             work(variant)
-        except Exception as error:  # one engine's failure is its own row; the others go on
+        except Exception as error:  # the others continue
             traceback.print_exc()
             engines.pop(variant, None)
             write("error", variant=variant, type=type(error).__name__, message=str(error))
@@ -91,7 +92,7 @@ def measure(task: dict[str, Any], write: Any) -> None:
 
 
 def timed_steps(engine: Engine, protocol: Protocol, tokens: np.ndarray) -> list[dict[str, float]]:
-    """A round's steps: seconds, loss, norm, and the time since the first began."""
+    """Take a round's steps; return their seconds, losses, norms, and times since the first began."""
     group = engine.steps_per_dispatch
     assert protocol.warmup_steps % group == 0
     assert protocol.measured_steps % group == 0
@@ -121,7 +122,7 @@ def _sampler(protocol: Protocol, tokens: np.ndarray) -> BatchSampler:
 
 
 def _reset(engine: Engine, weights: Arrays) -> None:
-    """The seed's weights and no moments, as in a new process."""
+    """Load the seed's weights and empty moments, as in a new process."""
     zeros: Arrays = {name: np.broadcast_to(np.float32(0), value.shape) for name, value in weights.items()}
     engine.load_state_dict(weights)
     engine.load_optimizer_state(OptimizerState(0, zeros, zeros))
@@ -136,16 +137,10 @@ def _versions(variant: str) -> dict[str, Any]:
 
 
 def main() -> int:
-    """Read the task, measure, leave events."""
+    """Read the task from stdin and measure."""
     look_here_last()
     task = json.loads(sys.stdin.readline())
-    with Path(task["events"]).open("a", encoding="utf-8") as file:
-
-        def write(event: str, **values: Any) -> None:
-            file.write(json.dumps({"event": event, **values}) + "\n")
-            file.flush()
-
-        measure(task, write)
+    measure(task, EventLog(Path(task["events"])).write)
     return 0
 
 

@@ -1,9 +1,9 @@
-"""This checkout against another commit of it, in one interleaved run: `invoke bench --against REV`.
+"""This checkout against another commit in one interleaved run: `invoke bench --against REV`.
 
-Three arms per engine and preset: the commit's, this checkout's, and the commit's once more (the A/A arm, whose distance
-to the first is noise). The commit's arms run its own engines under its own worker, unpacked into a temporary folder;
-cells, rows and statistics are this checkout's. Where this checkout comes out slower, those cells are measured a second
-time, and only what is slower twice is called slower.
+Every engine has three arms at each preset: the commit's, this checkout's, and the commit's again (the A/A arm, whose
+distance to the first is noise). The commit's arms run its own engines under its own worker, unpacked into a temporary
+folder; cells, rows and statistics are this checkout's. Slower cells are measured a second time, and only a cell that is
+slower twice counts.
 """
 
 from __future__ import annotations
@@ -38,21 +38,16 @@ ROUNDS = MIN_ROUNDS
 
 @dataclass(frozen=True)
 class Regression:
-    """What came out of measuring against a commit.
-
-    Attributes:
-        comparisons: the first look, and the second at what was slower in the first.
-        summaries: of the runs behind them.
-    """
+    """The comparisons with a commit (all cells, then the slower ones again), and the runs behind them."""
 
     comparisons: tuple[Comparison, ...]
     summaries: tuple[RunSummary, ...]
 
     @property
     def exit_code(self) -> int:
-        """130 if stopped; 1 if a run cannot be trusted; else the last comparison's: slower means slower twice."""
-        trouble = [summary.exit_code for summary in self.summaries if summary.exit_code]
-        return trouble[0] if trouble else self.comparisons[-1].exit_code
+        """130 if stopped; 1 if a run cannot be used; else the last comparison's."""
+        codes = [summary.exit_code for summary in self.summaries if summary.exit_code]
+        return codes[0] if codes else self.comparisons[-1].exit_code
 
 
 def run_against(
@@ -70,13 +65,13 @@ def run_against(
     """Measure this checkout against a commit; rows go to ``root/local`` with the kind ``against``.
 
     Args:
-        revision: anything that git understands as a commit.
+        revision: a commit in any form that git accepts.
         root: the results folder.
         presets: small and medium when empty.
         engines: ``vectorized`` when empty.
-        corpus: what the batches are cut from.
+        corpus: the text.
         seed: of starting weights and batches.
-        threshold: relative difference below which "slower" is nothing to act on.
+        threshold: relative difference up to which slower cells are accepted.
         console: for progress.
         project: the checkout.
         lock_file: the machine's when None.
@@ -111,7 +106,7 @@ def run_against(
 
 
 def against_suite(revision: str, presets: Sequence[str], engines: Sequence[str]) -> Suite:
-    """The three arms of every engine at every preset, six rounds each.
+    """Return the suite: three arms of every engine at every preset, six rounds each.
 
     Raises:
         ConfigError: a preset or engine is unknown.
@@ -119,7 +114,7 @@ def against_suite(revision: str, presets: Sequence[str], engines: Sequence[str])
     arms: list[Arm] = []
     for arm in select_suite("full", presets, engines).arms:
         if arm.variant not in engines:
-            continue  # the reference that a selection brings along; here the commit's own arm is the reference
+            continue  # the added reference; here the commit's own arm is the reference
         arms += [
             replace(arm, variant=label.text, rounds=ROUNDS)
             for label in (Label(arm.variant, revision, 1), Label(arm.variant, None, 1), Label(arm.variant, revision, 2))
@@ -128,7 +123,7 @@ def against_suite(revision: str, presets: Sequence[str], engines: Sequence[str])
 
 
 def unpack(project: Path, commit: str, folder: Path) -> None:
-    """Put a commit's engines and worker into a folder.
+    """Unpack a commit's engines and worker into a folder.
 
     Raises:
         ConfigError: the commit has none.

@@ -1,4 +1,4 @@
-"""What a person should know before the first cell runs: how long it may take, and what will disturb it."""
+"""The lines before the first cell: how long a run may take, and what will disturb it."""
 
 from __future__ import annotations
 
@@ -10,46 +10,41 @@ from bench.arms.suites import Cell, Suite
 from bench.records.machine import busy_cores, openblas_override
 from bench.records.protocol import MEASURED_STEPS, MEASURED_TEXTS, WARMUP_STEPS, WARMUP_TEXTS
 from tinygpt.system.threads import available_cores
+from tinygpt.terminal.output import print_line
 from tinygpt.terminal.quantities import clock
 
 BUSY_SHARE = 0.3  # of the cores; above that, a warning
 
 
 def announce(console: Console, suite: Suite, cells: Sequence[Cell], resumed: str | None) -> None:
-    """Print it.
+    """Print what will run.
 
     Args:
-        console: where to.
-        suite: what was asked for.
-        cells: what is left of it.
-        resumed: the run that goes on, None for a new one.
+        console: the output.
+        suite: the whole suite.
+        cells: its cells that are not measured yet.
+        resumed: the id of a resumed run, None for a new one.
     """
-    n = len(cells)
-    already = len(suite.cells) - n
+    n_all, n = len(suite.cells), len(cells)
     counts = (
         f"{WARMUP_TEXTS} + {MEASURED_TEXTS} texts" if suite.generates else f"{WARMUP_STEPS} + {MEASURED_STEPS} steps"
     )
-    _say(
+    print_line(
         console,
-        (f"Run {resumed} goes on: {already} of {len(suite.cells)} cells are measured. " if resumed else "")
-        + f"Suite {suite.name}: {n} cells of {counts}, each in a process of its own; "
+        (f"Run {resumed} continues: {n_all - n} of {n_all} cells are measured. " if resumed else "")
+        + f"Suite {suite.name}: {n} cells of {counts}, each in its own process; "
         f"at most {clock(sum(cell.limit_seconds for cell in cells))}, usually a fraction of that.",
     )
-    kernel = openblas_override()
-    if kernel:
-        _say(
+    if kernel := openblas_override():
+        print_line(
             console,
-            f"OPENBLAS_CORETYPE={kernel} chooses the BLAS kernel; it may not be the best this CPU has. "
+            f"OPENBLAS_CORETYPE={kernel} selects the BLAS kernel; it may not be the best one for this CPU. "
             "Run: env -u OPENBLAS_CORETYPE invoke bench",
         )
     busy = busy_cores()
     if busy is not None and busy > BUSY_SHARE * available_cores():
-        _say(
+        print_line(
             console,
             f"The machine is busy: {busy:.1f} of {available_cores()} cores, by the last minute's load. Times will "
             "be longer and spread wider than on an idle one.",
         )
-
-
-def _say(console: Console, text: str) -> None:
-    console.print(text, highlight=False, markup=False, soft_wrap=True)

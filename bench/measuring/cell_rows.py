@@ -1,4 +1,4 @@
-"""From the outcome of a worker to its rows of all four tables."""
+"""The rows of a worker's outcome, in all four tables."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import math
 import shlex
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 
 from bench.arms.kernel_parts import DISPATCH, PARTS
 from bench.arms.labels import read_label
@@ -20,28 +19,28 @@ from tinygpt.training.events import SampleRecord
 
 
 def machine_of(outcome: Outcome, fallback: str) -> str:
-    """The fingerprint as the worker itself saw it, or the runner's where the worker did not get that far."""
-    seen = outcome.of_kind("machine")
-    return str(seen[0]["machine"]) if seen else fallback
+    """Return the fingerprint that the worker reported, or the runner's if it reported none."""
+    reported = outcome.of_kind("machine")
+    return str(reported[0]["machine"]) if reported else fallback
 
 
 def cell_rows(
     context: RunContext, cell: Cell, protocol: Protocol, outcome: Outcome, verdict: Verdict, attempt: int = 0
 ) -> Rows:
-    """A cell's rows; its steps also where the process did not reach its end."""
+    """Return a cell's rows, including the steps of a process that did not reach its end."""
     process = Process(context, context.kind or cell.kind, cell.engine, cell.variant, cell.round, protocol, attempt)
     return outcome_rows(process, outcome, verdict, repetition(context, cell, protocol), cell.limit_seconds)
 
 
 def outcome_rows(process: Process, outcome: Outcome, verdict: Verdict, command: str, limit_seconds: float) -> Rows:
-    """The rows of a worker.
+    """Return the rows of a worker.
 
     Args:
-        process: names it.
-        outcome: how it ended, and its events.
-        verdict: what that means.
-        command: repeats it.
-        limit_seconds: that it had.
+        process: the worker.
+        outcome: its end and its events.
+        verdict: its status.
+        command: the command that repeats it.
+        limit_seconds: its time limit.
     """
     process = replace(process, run=replace(process.run, machine=machine_of(outcome, process.run.machine)))
     return Rows(
@@ -76,7 +75,7 @@ def _run_row(process: Process, outcome: Outcome, verdict: Verdict, command: str,
 
 
 def repetition(context: RunContext, cell: Cell, protocol: Protocol) -> str:
-    """The command that repeats the measurement, in the run's own kind."""
+    """Return the command that repeats the measurement, in the run's own kind."""
     command = repeat_command(context.suite, cell, protocol.corpus, protocol.seed)
     if context.kind != "against":
         return command
@@ -89,8 +88,8 @@ def repetition(context: RunContext, cell: Cell, protocol: Protocol) -> str:
 def _step_rows(process: Process, outcome: Outcome) -> Iterator[StepRow]:
     held_out = {event["step"]: event["held_out_loss"] for event in outcome.of_kind("evaluation")}
     for event in outcome.of_kind("step"):
-        losses = event.get("loss", math.nan), event.get("grad_norm", math.nan)
-        row = process.step_row(event["step"], event["seconds"], *losses, event["elapsed_seconds"])
+        values = event.get("loss", math.nan), event.get("grad_norm", math.nan)
+        row = process.step_row(event["step"], event["seconds"], *values, event["elapsed_seconds"])
         yield replace(row, held_out_loss=held_out[row.step]) if row.step in held_out else row
 
 
@@ -100,9 +99,9 @@ def _sample_row(process: Process, event: Event) -> SampleRow:
 
 
 def kernel_rows(process: Process, outcome: Outcome) -> Iterator[KernelRow]:
-    """The cell's rows of ``kernels``: parts of steps and forms of kernels; none for most cells.
+    """Return the cell's rows of ``kernels`` (parts of steps and forms of kernels); most cells have none.
 
-    What is left of a step's wall time is not stored: ``bench.statistics.kernel_shares`` computes it.
+    The rest of a step's wall time is not stored; ``bench.statistics.kernel_shares`` computes it.
     """
     for event in outcome.of_kind("parts"):
         step = process.kernel_row("step", "step", event["step"], event["seconds"])
@@ -117,12 +116,7 @@ def kernel_rows(process: Process, outcome: Outcome) -> Iterator[KernelRow]:
         yield replace(timing, **{name: event[name] for name in names})
 
 
-def refused_outcome() -> Outcome:
-    """The outcome of a cell that was never started."""
-    return Outcome((), None, None, None, False, "", datetime.now(UTC), 0.0)
-
-
 def median_step(steps: list[Event], warmup_steps: int) -> float:
-    """Median seconds of the measured steps so far, for progress lines; NaN without any."""
+    """Return the median seconds of the measured steps, for progress lines; NaN without any."""
     measured = sorted(float(event["seconds"]) for event in steps if event["step"] > warmup_steps)
     return measured[len(measured) // 2] if measured else math.nan

@@ -1,12 +1,12 @@
 """Generation as a benchmark: one prompt, 256 greedy tokens, a key-value cache, float32, batch 1.
 
-A generator is a function (prompt ids, how many) → ids, made once from a model's weights; making it, and whatever it
-compiles in its first runs, is set-up and warm-up. All follow one policy for windows that are full: the last half is
-read afresh in one pass (``tinygpt.generation.decoding``), and prompt and policy passes are part of the time.
+A generator is a function (prompt ids, number of tokens) → ids, made once from a model's weights. Making it is set-up;
+compiling in its first runs is warm-up. All generators treat a full window alike: its last half is read again in one
+pass (``tinygpt.generation.decoding``). These passes and the prompt's are part of the time.
 
-Fresh starting weights would make every text one repeated byte, which a broken cache could write as well. So the
+Ordinary starting weights would make every text one repeated byte, which a broken cache could write as well. So the
 projections are drawn wider (:func:`generation_weights`), and :func:`largest_regret` replays a text through the
-reference, without a cache: each chosen token must be the reference's best, or as good to within rounding.
+reference without a cache: each token must be the reference's best choice, or equally good within rounding.
 """
 
 from __future__ import annotations
@@ -27,25 +27,25 @@ from tinygpt.params import Arrays, initial_parameters
 from tinygpt.presets import get_preset
 
 PROMPT = b"\n"
-WIDER = 10.0  # standard deviations of the projections, over the starting weights'
-# Logits of float32 products in another order differ by about 1e-5 here.
+WIDER = 10.0  # times the starting weights' standard deviation of projections
+# Logits of float32 products in another order differ by about 1e-5.
 REGRET_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
 class Weights:
-    """Weights with their shape, as ``tinygpt.generation.decoding`` reads them: nothing is copied."""
+    """A model's shape and weights, in the form that ``InferenceModel`` reads; nothing is copied."""
 
     model: ModelConfig
     arrays: Arrays
 
     def state_dict(self) -> Arrays:
-        """The arrays themselves."""
+        """Return the arrays themselves."""
         return self.arrays
 
 
 def make_tinygpt_generator(model: ModelConfig, weights: Arrays) -> Generator:
-    """This project's own generation, :func:`tinygpt.generation.decoding.generate`."""
+    """Make this project's own generator, :func:`tinygpt.generation.decoding.continue_prompt`."""
     prepared = InferenceModel(Weights(model, weights))
 
     def run(prompt: np.ndarray, n_tokens: int) -> np.ndarray:
@@ -56,8 +56,8 @@ def make_tinygpt_generator(model: ModelConfig, weights: Arrays) -> Generator:
 
 
 def make_jax_generator(model: ModelConfig, weights: Arrays) -> Generator:
-    """Engine ``jax`` on the processor: a whole text is one compiled program, batch 1."""
-    from tinygpt.generation.jax_generator import JaxGenerator  # an extra, and no rival's process should hold it
+    """Make a generator of engine ``jax`` on the processor: a whole text is one compiled program, batch 1."""
+    from tinygpt.generation.jax_generator import JaxGenerator  # an extra, which peers' processes must not load
 
     prepared = JaxGenerator(model, weights, device="cpu")
 
@@ -68,7 +68,7 @@ def make_jax_generator(model: ModelConfig, weights: Arrays) -> Generator:
 
 
 def generation_weights(model: ModelConfig, seed: int) -> Arrays:
-    """Starting weights with the blocks' projections drawn ``WIDER``, so that texts depend on all that came before."""
+    """Return starting weights with wider projections in the blocks, so that texts depend on all earlier tokens."""
     weights = initial_parameters(model, seed)
     for name, value in weights.items():
         if ".c_" in name and name.endswith(".weight"):
@@ -77,16 +77,16 @@ def generation_weights(model: ModelConfig, seed: int) -> Arrays:
 
 
 def largest_regret(model: ModelConfig, weights: Arrays, prompt: np.ndarray, tokens: np.ndarray) -> float:
-    """How much worse than the reference's best a chosen token is, at most, in units of the logits.
+    """Return how far a chosen token's logit is below the reference's best logit, at most.
 
-    The text is read through the reference engine window by window, no cache: position i of a window scores the token
-    after it. Windows follow the policy: full, then the last half of it and on.
+    The reference engine reads the text window by window without a cache; position i of a window scores the token after
+    it. After a full window, the next one starts with its last half.
     """
     engine = create_engine("numpy", model, get_preset("tiny").train, weights=weights)
     text, context = np.concatenate([prompt, tokens]).astype(np.int64), model.context_length
     start, scored, regret = 0, len(prompt), 0.0
     while scored < len(text):
-        end = min(start + context, len(text) - 1)  # the last token of all is chosen, never read
+        end = min(start + context, len(text) - 1)  # the last token is chosen but never read
         logits = engine.logits(text[None, start:end])[0]  # (window, V); row i scores text[start + i + 1]
         chosen = np.arange(scored, end + 1)
         rows = logits[chosen - start - 1]
@@ -96,7 +96,7 @@ def largest_regret(model: ModelConfig, weights: Arrays, prompt: np.ndarray, toke
 
 
 def resolved_generator(variant: str) -> str:
-    """A generator's name with the version that ran, for its row."""
+    """Return a generator's name with its version, for its row."""
     if variant == JAX_ON_CPU:
         return f"{variant.removesuffix(']')},version={version('jax')}]"
     peer = PEERS.get(variant)

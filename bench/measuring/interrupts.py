@@ -1,4 +1,4 @@
-"""Being asked to stop: SIGTERM and SIGHUP end a run as Ctrl-C does."""
+"""SIGTERM and SIGHUP end a run as Ctrl-C does."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from types import FrameType
 
 @contextmanager
 def stop_signals() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP end a run as Ctrl-C does; only the main thread may set handlers."""
+    """Turn SIGTERM and SIGHUP into KeyboardInterrupt; without effect outside the main thread."""
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    # A hang-up that the caller ignores (nohup) stays ignored.
+    # A hang-up that the parent ignores (nohup) stays ignored.
     names = [
         name
         for name in ("SIGTERM", "SIGHUP")

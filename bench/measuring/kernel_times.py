@@ -1,20 +1,20 @@
-"""Where a training step of ``vectorized`` goes, and what each fused kernel costs in its two forms.
+"""The parts of a training step of ``vectorized``, and the times of each fused kernel in its two forms.
 
-Parts of a step.  The engine runs as it always does, workers and all; only the functions that do a part's work are
-wrapped. A wrapper switches its thread's stopwatch to the part and, when the function ends, back to what surrounds it.
-So every moment of a worker's phase belongs to one part, nested calls are not counted twice, and what is left of the
-step's wall time (waiting for the other workers, handing out phases, the interpreter between functions) is the last
-part, ``dispatch``. The parts of each worker add up to the wall time, because that is how the last one is defined.
+Parts of a step.  The engine runs as usual, with its workers; only the functions that do a part's work are wrapped. A
+wrapper switches its thread's stopwatch to the part, and back when the function ends. So every moment of a worker's
+phase belongs to one part, and nested calls are not counted twice. The rest of the step's wall time (waiting for other
+workers, starting phases, the interpreter between functions) is the last part, ``dispatch``. So the parts of each worker
+add up to the wall time by definition.
 
-A product is a ``matmul`` whose result has more than one column: those with a single one are row sums in the clothes
-of a product, and count as what they are part of. Sums that stand between the functions go to the part of the function
-around them: the residual sums to ``normalisation``, the product with GELU's derivative to ``activation``.
+A product is a ``matmul`` whose result has more than one column. One with a single column is a sum over rows and counts
+in the part around it. Sums outside the functions count in the surrounding function's part: the residual sums in
+``normalisation``, the product with GELU's derivative in ``activation``.
 
-Wrapping costs about a microsecond a call. How much it comes to is known: the same steps are timed without it
-first, in the same process, and both must give the same losses to the bit.
+Wrapping costs about a microsecond per call. The same steps are first timed without it in the same process, which gives
+the total cost; both must give the same losses to the bit.
 
 Forms of a kernel.  One call on one tile, as in the engine's own calibration, with operands that were just written
-(``cache``), and with operands that lie among so many others that they have left the caches (``memory``).
+(``cache``), or with operands among so many others that they have left the caches (``memory``).
 """
 
 from __future__ import annotations
@@ -44,27 +44,27 @@ from tinygpt.engines.vectorized.phases import Phases
 from tinygpt.errors import DivergedError
 from tinygpt.system.threads import available_cores
 
-# Who does what: owner, name of its function, part. What such a function calls may belong to another part.
+# (owner, name of its function, part). Functions that it calls may belong to other parts.
 _FUNCTIONS: tuple[tuple[type, str, str], ...] = (
     (shard.Shard, "embed", "embedding"),
     (shard.Shard, "embed_backward", "embedding"),
-    (shard.Shard, "forward", "normalisation"),  # of its own it adds branches to the stream
+    (shard.Shard, "forward", "normalisation"),  # outside its calls: adding branches to the stream
     (shard.Shard, "normalize", "normalisation"),
     (shard.Shard, "normalize_backward", "normalisation"),
-    (shard.Shard, "head_backward", "normalisation"),  # beside its products: the last norm's backward
-    (projection.PlainProjection, "forward", "normalisation"),  # beside its product: gain and shift
+    (shard.Shard, "head_backward", "normalisation"),  # outside its products: the last norm's backward
+    (projection.PlainProjection, "forward", "normalisation"),  # outside its product: gain and shift
     (projection.PlainProjection, "backward", "normalisation"),
     (projection.FoldedProjection, "forward", "normalisation"),
     (projection.FoldedProjection, "backward", "normalisation"),
     (shard.Shard, "activate", "activation"),
-    (shard.Shard, "forward_backward", "activation"),  # of its own it multiplies by GELU's derivative
+    (shard.Shard, "forward_backward", "activation"),  # outside its calls: multiplying by GELU's derivative
     (shard.Shard, "loss_and_dlogits", "loss"),
     (attention.Attention, "forward", "attention"),
     (attention.Attention, "backward", "attention"),
     (Phases, "_reduce", "optimiser"),
     (Phases, "_update", "optimiser"),
 )
-# Modules whose products are timed, and the part that these are.
+# Modules whose products are timed, and the products' part.
 _PRODUCTS = ((shard, "product"), (projection, "product"), (attention, "attention product"))
 
 _INDEX = {name: index for index, name in enumerate(PARTS)}
@@ -75,24 +75,24 @@ _REST = _INDEX[DISPATCH]
 
 
 class Stopwatch(threading.local):
-    """Seconds by part, of one thread: at every moment exactly one part is running."""
+    """One thread's seconds by part; at every moment exactly one part is running."""
 
     def __init__(self) -> None:
         self.start()
 
     def start(self) -> None:
-        """From zero, with the part that everything is left over for."""
+        """Start from zero, with ``dispatch`` running."""
         self.seconds, self.part, self.since = [0.0] * len(PARTS), _REST, time.perf_counter()
 
     def switch(self, part: int) -> int:
-        """Let another part run; returns the one that ran."""
+        """Switch to another part; return the one that ran before."""
         now, before = time.perf_counter(), self.part
         self.seconds[before] += now - self.since
         self.part, self.since = part, now
         return before
 
     def timed(self, function: Callable[..., Any], part: str) -> Callable[..., Any]:
-        """The function, its own time counted to a part."""
+        """Wrap a function so that its own time counts in a part."""
         index = _INDEX[part]
 
         def run(*args: Any, **kwargs: Any) -> Any:
@@ -105,7 +105,7 @@ class Stopwatch(threading.local):
         return run
 
     def timed_product(self, part: str) -> Callable[..., np.ndarray]:
-        """``np.matmul``, its time counted to a part unless it is a sum over rows."""
+        """Wrap ``np.matmul`` so that its time counts in a part, unless it is a sum over rows."""
         index, matmul = _INDEX[part], np.matmul
 
         def product(a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
@@ -121,14 +121,11 @@ class Stopwatch(threading.local):
 
 @contextmanager
 def timed_parts(workers: int) -> Iterator[np.ndarray]:
-    """Time the parts of every step that an engine takes which is made inside the ``with``.
-
-    Args:
-        workers: of the engine.
+    """Time the parts of all steps of an engine that is made inside the ``with``.
 
     Yields:
-        seconds, (workers, parts): added to at the end of each phase, by processes too; whoever reads it may zero it
-        between two steps. The last column stays zero.
+        seconds (workers, parts), which grow at the end of each phase, also in other processes; set them to zero between
+        steps. The last column stays zero.
     """
     watch = Stopwatch()
     seconds = shared_zeros(2 * workers * len(PARTS)).view(np.float64).reshape(workers, len(PARTS))
@@ -152,7 +149,7 @@ def timed_parts(workers: int) -> Iterator[np.ndarray]:
 
 @contextmanager
 def _replaced(owner: type | ModuleType, name: str, value: object) -> Iterator[None]:
-    """Another value under a name of a class or module, for a while."""
+    """Replace an attribute of a class or module inside the ``with``."""
     before = vars(owner)[name]
     setattr(owner, name, value)
     try:
@@ -163,13 +160,7 @@ def _replaced(owner: type | ModuleType, name: str, value: object) -> Iterator[No
 
 @dataclass(frozen=True)
 class TimedStep:
-    """A step and its parts.
-
-    Attributes:
-        seconds: wall time.
-        loss: of the batch.
-        parts: seconds (workers, parts), without ``dispatch``.
-    """
+    """A step's wall time, its loss, and the seconds of its parts (workers, parts) without ``dispatch``."""
 
     seconds: float
     loss: float
@@ -179,9 +170,9 @@ class TimedStep:
 def timed_steps(
     model: ModelConfig, train: TrainConfig, sampler: BatchSampler, count: int, seed: int
 ) -> list[TimedStep]:
-    """Take the first steps of a training with every part timed; the engine has its defaults."""
+    """Take the first steps of a training with every part timed; the engine has its default options."""
     workers = Layout.of(model, train, available_cores()).workers
-    taken = []
+    steps = []
     with timed_parts(workers) as seconds:
         engine = create_engine(OURS, model, train, seed=seed)
         for number in range(count):
@@ -190,28 +181,28 @@ def timed_steps(
             start = time.perf_counter()
             result = engine.train_step(batch.inputs, batch.targets)
             wall = time.perf_counter() - start
-            taken.append(TimedStep(wall, float(result.loss), seconds.copy()))
-        del engine  # its processes end before the functions get their own names back
-    return taken
+            steps.append(TimedStep(wall, float(result.loss), seconds.copy()))
+        del engine  # its processes must end before the functions are restored
+    return steps
 
 
 def require_same_losses(plain: list[float], timed: list[float]) -> None:
-    """A stopwatch must not change what is computed.
+    """Check that timing the parts changed no loss.
 
     Raises:
-        DivergedError: a loss differs, by however little.
+        DivergedError: a loss differs in any bit.
     """
     for step, (a, b) in enumerate(zip(plain, timed, strict=True), 1):
         if a != b:
             raise DivergedError(f"step {step} has loss {a!r}, and {b!r} with its parts timed")
 
 
-# ---- the forms of a kernel ---------------------------------------------------------------------------------
+# ---- forms of a kernel ---------------------------------------------------------------------------------
 
 _REPEATS = {"cache": 20, "memory": 3}
 _WARMUP = {"cache": 3, "memory": 0}
-_FAR_BYTES = 64 * 2**20  # operands that are visited in turn, more than the caches hold
-_TILE_BYTES = 4 * 4 * TILE  # four operands of four bytes a number, more or less
+_FAR_BYTES = 64 * 2**20  # of operands that are used in turn, more than the caches hold
+_TILE_BYTES = 4 * 4 * TILE  # about four operands of four bytes per number
 
 
 @dataclass(frozen=True)
@@ -219,12 +210,10 @@ class FormTime:
     """One timing of a kernel.
 
     Attributes:
-        kernel: its name.
         form: ``numpy`` or ``numexpr``.
-        place: where the operands lay, ``cache`` or ``memory``.
+        place: of the operands, ``cache`` or ``memory``.
         repeat: counted from 1, warm-ups included.
-        is_warmup: whether it does not count.
-        seconds: of one call on one tile; from memory, the mean over the tiles of a pass.
+        seconds: one call on one tile; from memory, the mean over the tiles of a pass.
         elements: numbers in a tile.
     """
 
@@ -238,12 +227,8 @@ class FormTime:
 
 
 def form_times(far_bytes: int = _FAR_BYTES) -> Iterator[FormTime]:
-    """Time every kernel in both forms, alternating, on one thread.
-
-    Args:
-        far_bytes: operands that a pass through memory visits.
-    """
-    numexpr.set_num_threads(1)  # as the engine has it: the batch is what is spread over threads
+    """Time every kernel in both forms, alternating, on one thread; a pass through memory reads ``far_bytes``."""
+    numexpr.set_num_threads(1)  # as in the engine, which divides the batch among threads
     rng = np.random.default_rng(0)
     with threadpool_limits(1, user_api="blas"):
         for name in KERNELS:
@@ -255,10 +240,10 @@ def form_times(far_bytes: int = _FAR_BYTES) -> Iterator[FormTime]:
 
 
 def _time_form(name: str, form: str, rng: np.random.Generator, n_bytes: int) -> float:
-    """Mean seconds of a call over as many tiles as fill so many bytes, at least one; each is visited once."""
+    """Return the mean seconds of a call over one pass of at least ``n_bytes`` of tiles."""
     kernel = KERNELS[name]
     run: Callable[..., None] = getattr(kernel, form)
-    # Fresh operands each time: in-place kernels applied over and over would drift to infinities.
+    # Fresh operands each time: repeated in-place kernels would drift to infinity.
     tiles = [kernel.arguments(lambda size: rng.standard_normal(size, np.float32))]
     while len(tiles) * _TILE_BYTES < n_bytes:
         tiles.append(kernel.arguments(lambda size: rng.standard_normal(size, np.float32)))

@@ -1,6 +1,6 @@
-"""One measurement at a time on a machine: two that overlap would measure each other.
+"""One measurement at a time on a machine: two would disturb each other.
 
-The lock belongs to the process and goes with it, however it ends; the file that carries it names the holder and stays.
+The lock ends with its process. The lock file names the holder and remains.
 """
 
 from __future__ import annotations
@@ -9,33 +9,28 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tinygpt.errors import StorageError, TinyGPTError
+from tinygpt.errors import TinyGPTError
 from tinygpt.system.file_lock import open_lock, read_holder, take_lock
+from tinygpt.system.files import storage_errors
 from tinygpt.system.home import user_temporary
 
 
 class BusyError(TinyGPTError):
-    """Another measurement is going on."""
-
-
-def default_lock_file() -> Path:
-    """The machine's lock, one per user."""
-    return user_temporary("tinygpt-bench")
+    """Another measurement is running."""
 
 
 @contextmanager
-def measurement_lock(path: Path) -> Iterator[None]:
-    """Hold the lock for a block.
+def measurement_lock(path: Path | None = None) -> Iterator[None]:
+    """Hold the machine's lock, which is one per user, or the lock in another file.
 
     Raises:
         BusyError: another process holds it; the message names that process.
-        StorageError: the lock's file cannot be opened.
+        StorageError: the lock file cannot be opened.
     """
-    try:
+    path = path or user_temporary("tinygpt-bench")
+    with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         file = open_lock(path)
-    except OSError as error:
-        raise StorageError(f"cannot open the lock {path}: {error.strerror}", "a folder that may be written") from error
     with file:
         if not take_lock(file):
             holder = read_holder(file)

@@ -1,4 +1,4 @@
-"""Peak memory of a training process, with the processes that work for it."""
+"""Peak memory of a training process and its helper processes."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ import psutil
 
 
 def peak_memory_bytes(helpers: Iterable[int] = ()) -> int | None:
-    """This process's peak resident memory, and what its helpers add to it at this moment.
+    """Return this process's peak resident memory plus its helpers' memory now, in bytes; None if unknown.
 
-    VmHWM belongs to the process alone. ``ru_maxrss``, the substitute where /proc is missing, starts from the parent's
-    size, which is why it comes second. The system keeps no record of a group's peak, so helpers count as they are now:
+    VmHWM is the process's own peak. Without /proc it is ``ru_maxrss``, which starts from the parent's size. The system
+    keeps no peak of a group, so that helpers count with their current memory:
 
-        VmHWM − (anonymous + shared memory of this process) + Σ over all of them of their share of such memory
+        VmHWM − (anonymous + shared memory of this process) + Σ over all processes of their shares of such memory
 
-    A page that n processes map counts 1/n in each of them: once altogether, also where it is shared by helpers and
-    never touched by this process. Pages of files are this process's only: libraries, which whoever else runs on the
-    machine maps as well. Where the system does not tell shares, a helper's unique pages are added instead.
+    A page that n processes map counts 1/n in each, hence once in the sum, even if this process never touched it. Pages
+    of files (libraries, which other programs map too) count in this process only. On systems that do not report
+    shares, a helper's unique pages are added instead.
 
     Args:
-        helpers: ids of processes that belong to this one's work; one that has ended counts nothing.
+        helpers: process ids; an ended process counts nothing.
     """
     own, ids = _own_peak_bytes(), tuple(helpers)
     if own is None or not ids:
         return own
     try:
         return own + _share_bytes("self") - _resident_bytes() + sum(_helper_bytes(helper) for helper in ids)
-    except (OSError, KeyError):  # no /proc, or a kernel that does not tell kinds of memory apart
+    except (OSError, KeyError):  # no /proc, or a kernel that does not separate kinds of memory
         for helper in ids:
             with suppress(psutil.Error):
                 own += int(psutil.Process(helper).memory_full_info().uss)
@@ -38,7 +38,7 @@ def peak_memory_bytes(helpers: Iterable[int] = ()) -> int | None:
 
 
 def children() -> tuple[int, ...]:
-    """Processes that this one has started, and theirs."""
+    """Return the ids of all descendants of this process."""
     return tuple(child.pid for child in psutil.Process().children(recursive=True))
 
 
@@ -50,19 +50,19 @@ def _helper_bytes(helper: int) -> int:
 
 
 def _share_bytes(process: str) -> int:
-    """A process's share of the anonymous and shared memory that it maps."""
-    found = _kilobytes(Path("/proc", process, "smaps_rollup"))
-    return (found["Pss_Anon"] + found["Pss_Shmem"]) * 1024
+    """Return a process's share of the anonymous and shared memory that it maps."""
+    fields = _kilobytes(Path("/proc", process, "smaps_rollup"))
+    return (fields["Pss_Anon"] + fields["Pss_Shmem"]) * 1024
 
 
 def _resident_bytes() -> int:
-    """Anonymous and shared memory that this process maps, in full."""
-    found = _kilobytes(Path("/proc/self/status"))
-    return (found["RssAnon"] + found["RssShmem"]) * 1024
+    """Return the anonymous and shared memory that this process maps."""
+    fields = _kilobytes(Path("/proc/self/status"))
+    return (fields["RssAnon"] + fields["RssShmem"]) * 1024
 
 
 def _kilobytes(file: Path) -> dict[str, int]:
-    """The fields of a file of /proc that are given in kB."""
+    """Return the fields of a file of /proc that are in kB."""
     lines = [line.partition(":") for line in file.read_text(encoding="utf-8").splitlines()]
     return {name: int(value.split()[0]) for name, _, value in lines if value.endswith(" kB")}
 

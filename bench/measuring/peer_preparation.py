@@ -1,10 +1,8 @@
-"""What a worker needs before it starts: a rival's package, a compiler, for MKL a library that is built here; an extra.
+"""The requirements of a worker: a peer's package, a compiler, the MKL override; an engine's extra.
 
-MKL picks the instruction set by asking a function of its own, ``mkl_serv_intel_cpu_true``, whether the processor is
-Intel's; on AMD's it then stays with AVX2 even where AVX-512 is there. A library loaded earlier that defines the same
-symbol answers in its place. That is unsupported, it is what an expert would do, and it is a row of its own.
-
-The library is compiled into the run's temporary folder and disappears with it.
+MKL calls its own function ``mkl_serv_intel_cpu_true`` to learn whether the processor is Intel's, and on AMD processors
+with AVX-512 uses AVX2 only. A preloaded library that defines the same symbol overrides it. That is unsupported, but an
+expert would do it, so it is measured as a separate peer. The library is compiled into the run's temporary folder.
 """
 
 from __future__ import annotations
@@ -26,7 +24,7 @@ from tinygpt.engines import ENGINES
 from tinygpt.errors import TinyGPTError
 
 OVERRIDE_SOURCE = """\
-/* MKL asks this of itself before it chooses its kernels. */
+/* MKL calls this before it chooses its kernels. */
 int mkl_serv_intel_cpu_true(void) { return 1; }
 """
 _LIBRARY = "mkl_override.so"
@@ -34,38 +32,28 @@ _INSTALL = "run: pip install -e '.[peers]'"
 
 
 class UnpreparedError(TinyGPTError):
-    """A worker without what its row says that it ran with."""
+    """A worker lacks a part that its variant names."""
 
 
 @dataclass(frozen=True)
 class Preparation:
-    """Whether a cell can start.
-
-    Attributes:
-        environment: variables to add to the worker's.
-        refusal: why it cannot, in one line; None if it can.
-    """
+    """Additional environment variables for a worker, or the reason why it cannot start, in one line."""
 
     environment: Mapping[str, str] = field(default_factory=dict)
     refusal: str | None = None
 
 
 def prepare(variant: str, folder: Path) -> Preparation:
-    """Get ready to measure a variant; what is no rival needs nothing but the extra of its engine, if it has one.
-
-    Args:
-        variant: as a benchmark names it.
-        folder: the run's own; files that workers need are built here once and found again.
-    """
+    """Prepare the worker of a variant; the run's folder keeps the files that are built for it."""
     peer = PEERS.get(variant)
     if peer is None:
         return _prepare_engine(variant)
     problem = _missing_package(peer)
     if problem is None and peer.compiles and find_compiler("CXX", "c++", "g++", "clang++") is None:
-        problem = "torch.compile needs a C++ compiler, and there is none: install g++ or set CXX"
+        problem = "torch.compile needs a C++ compiler, but none was found: install g++ or set CXX"
     if problem is not None:
         return Preparation(refusal=problem)
-    # Compiled once for all rounds, and gone with the run.
+    # Compiled once for all rounds of the run.
     environment = {"TORCHINDUCTOR_CACHE_DIR": str(folder / "inductor")} if peer.compiles else {}
     if peer.package == "jax":
         environment["JAX_PLATFORMS"] = "cpu"
@@ -75,14 +63,14 @@ def prepare(variant: str, folder: Path) -> Preparation:
     if library is None:
         return Preparation(refusal=problem)
     if any(character.isspace() or character == ":" for character in str(library)):
-        # The loader splits the variable there, and goes on without the library.
+        # The loader would split the variable there and skip the library.
         return Preparation(refusal=f"LD_PRELOAD cannot hold {str(library)!r}; set TMPDIR to a path without : or spaces")
     preloaded = os.pathsep.join(filter(None, [str(library), os.environ.get("LD_PRELOAD", "")]))
     return Preparation(environment | {"LD_PRELOAD": preloaded})
 
 
 def _prepare_engine(variant: str) -> Preparation:
-    """One of this project's engines, or somebody's own."""
+    """Prepare an engine of this project or any other class."""
     entry = ENGINES.get(engine_name(variant))
     if entry is None or entry.extra is None:
         return Preparation()
@@ -90,18 +78,14 @@ def _prepare_engine(variant: str) -> Preparation:
         version(entry.extra)
     except PackageNotFoundError:
         return Preparation(refusal=f"{entry.extra} is not installed; run: pip install -e '.[{entry.extra}]'")
-    # On the processor it is left alone with it, as the rival in JAX is.
+    # On the processor JAX must see nothing else, as for the peer in JAX.
     return Preparation({} if on_accelerator(variant) else {"JAX_PLATFORMS": "cpu"})
 
 
 def build_override(folder: Path) -> tuple[Path | None, str]:
-    """Compile the library that overrides MKL's choice.
-
-    Returns:
-        its path, or None and the reason in one line.
-    """
+    """Compile the MKL override; return its path, or None and the reason in one line."""
     if sys.platform != "linux":
-        return None, "the MKL override is a preloaded library, which this needs Linux for"
+        return None, "the MKL override is a preloaded library, which needs Linux"
     if "AMD" not in cpu_model().upper():
         return None, f"the MKL override is for AMD processors; MKL chooses for itself on {cpu_model()}"
     library = folder / _LIBRARY
@@ -109,7 +93,7 @@ def build_override(folder: Path) -> tuple[Path | None, str]:
         return library, ""
     compiler = find_compiler("CC", "cc", "gcc", "clang")
     if compiler is None:
-        return None, "the MKL override needs a C compiler, and there is none: install gcc or set CC"
+        return None, "the MKL override needs a C compiler, but none was found: install gcc or set CC"
     source = folder / "mkl_override.c"
     source.write_text(OVERRIDE_SOURCE, encoding="ascii")
     command = [compiler, "-shared", "-fPIC", "-O2", "-o", str(library), str(source)]
@@ -121,14 +105,10 @@ def build_override(folder: Path) -> tuple[Path | None, str]:
 
 
 def require_override(variant: str, maps: Path = Path("/proc/self/maps")) -> None:
-    """Make sure, in the worker, that a rival which runs with MKL overridden has the library loaded.
-
-    Args:
-        variant: as a benchmark names it.
-        maps: what the system says is mapped into this process.
+    """Check in the worker that a peer with the MKL override has it loaded; ``maps`` lists the mapped files.
 
     Raises:
-        UnpreparedError: it has not; the loader passes over what it cannot load, and MKL would run as it does without.
+        UnpreparedError: it is not loaded. The loader skips what it cannot load, and MKL would run without it.
     """
     peer = PEERS.get(variant)
     if peer is not None and peer.overridden and f"/{_LIBRARY}\n" not in maps.read_text(encoding="utf-8"):
@@ -136,7 +116,7 @@ def require_override(variant: str, maps: Path = Path("/proc/self/maps")) -> None
 
 
 def find_compiler(variable: str, *names: str) -> str | None:
-    """A compiler's path: the environment variable's if it is set, else the first name on the search path."""
+    """Return a compiler's path: the environment variable's if it is set, else the first name on the search path."""
     chosen = os.environ.get(variable)
     return next(filter(None, map(shutil.which, [chosen] if chosen else names)), None)
 
@@ -146,7 +126,7 @@ def _missing_package(peer: Peer) -> str | None:
         found = version(peer.package)
     except PackageNotFoundError:
         return f"{peer.package} is not installed; {_INSTALL}"
-    # Local parts, such as +cpu, say how it was built; a short version, such as 5, stands for all that begin with it.
+    # Ignore local parts such as +cpu. A short version such as 5 includes all that begin with it.
     if f"{found.partition('+')[0]}.".startswith(f"{peer.version}."):
         return None
-    return f"{peer.package} {found} is installed, {peer.version} is what this version measures; {_INSTALL}"
+    return f"{peer.package} {found} is installed, but this version measures {peer.version}; {_INSTALL}"

@@ -1,7 +1,7 @@
-"""One worker process from start to end: started in a group of its own, followed, and killed as a whole.
+"""One worker process: start it in its own process group, follow its events, kill the whole group.
 
-The worker's events file is what counts; its standard output is thrown away and its standard error is kept only as a
-tail. So a child that prints nonsense, dies half-way through a line or leaves children behind changes nothing here.
+Only the worker's events file counts. Its standard output is discarded, and of its standard error the tail is kept. So a
+worker that prints garbage, dies in the middle of a line or leaves children behind does no harm.
 """
 
 from __future__ import annotations
@@ -26,37 +26,37 @@ from tinygpt.system.control_groups import out_of_memory_kills
 
 Event = dict[str, Any]
 
-_POLL_SECONDS = 0.1  # seldom enough not to disturb what is being measured
+_POLL_SECONDS = 0.1  # long enough not to disturb the measurement
 _TAIL_BYTES = 4000
-_TRACE = {"PYTHONFAULTHANDLER": "1"}  # on stderr, if the interpreter itself dies
+_TRACE = {"PYTHONFAULTHANDLER": "1"}  # a trace on stderr if the interpreter crashes
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a worker ended.
+    """A worker's end and its events; the defaults are those of a worker that was never started.
 
     Attributes:
-        events: what it reported, in order.
-        exit_code: its own, or None if a signal ended it.
+        events: in order.
+        exit_code: None if a signal ended the worker.
         signal: the signal's name, or None.
-        killed_for: ``limit`` or ``interrupt`` if it was us who ended it.
-        out_of_memory: the kernel killed some process for want of memory in the meantime.
-        stderr_tail: last characters of its standard error.
+        killed_for: ``limit`` or ``interrupt`` if the runner ended the worker.
+        out_of_memory: the kernel killed a process for lack of memory in the meantime.
+        stderr_tail: the end of its standard error.
         started_at: UTC.
-        wall_seconds: from start to end, by a clock that does not go backwards.
+        wall_seconds: by a monotonic clock.
     """
 
-    events: tuple[Event, ...]
-    exit_code: int | None
-    signal: str | None
-    killed_for: str | None
-    out_of_memory: bool
-    stderr_tail: str
-    started_at: datetime
-    wall_seconds: float
+    events: tuple[Event, ...] = ()
+    exit_code: int | None = None
+    signal: str | None = None
+    killed_for: str | None = None
+    out_of_memory: bool = False
+    stderr_tail: str = ""
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    wall_seconds: float = 0.0
 
     def of_kind(self, name: str) -> list[Event]:
-        """The events of one kind."""
+        """Return the events of one kind."""
         return [event for event in self.events if event["event"] == name]
 
 
@@ -68,18 +68,15 @@ def run_worker(
     environment: Mapping[str, str] | None = None,
     tree: Path | None = None,
 ) -> Outcome:
-    """Run ``python -m bench.measuring.worker`` on a task.
+    """Run ``python -m bench.measuring.worker`` on a task; KeyboardInterrupt kills the worker and is in the outcome.
 
     Args:
-        task: what the worker reads, without ``events``.
-        folder: an empty folder of this cell's own, for the worker's files.
-        limit_seconds: then its whole process group is killed.
-        on_event: told of every event as it comes.
-        environment: variables to add to the worker's.
-        tree: a folder whose ``tinygpt`` and worker are used instead of this checkout's.
-
-    Returns:
-        how it ended. A KeyboardInterrupt kills the worker and is reported as ``killed_for="interrupt"``.
+        task: the worker's input, without ``events``.
+        folder: an empty folder for the worker's files.
+        limit_seconds: time after which its process group is killed.
+        on_event: called with each new event.
+        environment: additional variables.
+        tree: a folder whose ``tinygpt`` and ``bench`` are used instead of this checkout's.
     """
     reader = _EventReader(folder / "events.jsonl")
     stderr_file = folder / "stderr.txt"
@@ -110,7 +107,7 @@ def run_worker(
     finally:
         kill_group(process)
     wall_seconds = time.perf_counter() - started
-    for event in reader.new_events():  # what came between the last look and the end
+    for event in reader.new_events():  # events after the last poll
         on_event(event)
     code = process.returncode
     return Outcome(
@@ -126,17 +123,17 @@ def run_worker(
 
 
 def _send(process: subprocess.Popen[bytes], line: str) -> None:
-    """Hand the task over; stdin stays open, because its end tells the worker that the runner is gone."""
+    """Send the task, and keep stdin open: its end means to the worker that the runner has gone."""
     assert process.stdin is not None
-    with suppress(BrokenPipeError):  # the worker died before it could read; its exit code says how
+    with suppress(BrokenPipeError):  # the worker died before it could read
         process.stdin.write(line.encode())
         process.stdin.flush()
 
 
 def kill_group(process: subprocess.Popen[bytes]) -> None:
-    """End a worker and everything that it started, and collect its exit code."""
+    """Kill a worker and all that it started, and collect its exit code."""
     if hasattr(os, "killpg"):
-        # A group lives on while any member does: also when the worker itself has ended.
+        # A group exists while any member does, even after the worker itself has ended.
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
     elif process.poll() is None:
@@ -150,14 +147,14 @@ def kill_group(process: subprocess.Popen[bytes]) -> None:
 
 
 def _own_group() -> dict[str, Any]:
-    """Options of Popen that put the worker at the head of a process group."""
+    """Return the options of Popen that make the worker the head of a process group."""
     if sys.platform == "win32":
         return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
     return {"start_new_session": True}
 
 
 def _worker_module(tree: Path) -> str:
-    """The worker of a tree, which may be an earlier commit's with fewer folders."""
+    """Return the worker's module in a tree, which may be an older commit with other folders."""
     return "bench.measuring.worker" if (tree / "bench" / "measuring").is_dir() else "bench.worker"
 
 
@@ -176,14 +173,14 @@ def _tail(path: Path) -> str:
 
 @dataclass
 class _EventReader:
-    """Reads a growing events file: whole lines only, and only lines that are events."""
+    """Reads the whole lines of a growing events file, and skips lines that are no events."""
 
     path: Path
     events: list[Event] = field(default_factory=list)
     _position: int = 0
 
     def new_events(self) -> list[Event]:
-        """What came since the last call."""
+        """Return the events since the last call."""
         try:
             with self.path.open("rb") as file:
                 file.seek(self._position)

@@ -1,6 +1,6 @@
-"""What a person sees while a suite runs: a bar with the time left on a terminal, plain lines anywhere else.
+"""The progress of a suite: a bar with the remaining time on a terminal, plain lines elsewhere.
 
-Drawing costs processor time on the machine that is being measured, so nothing is redrawn more than once a second.
+Drawing takes processor time from the measurement, so it happens at most once a second.
 """
 
 from __future__ import annotations
@@ -13,21 +13,22 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
 
 from bench.arms.suites import Cell
+from tinygpt.terminal.output import print_line
 from tinygpt.terminal.quantities import clock, duration
 
 _REDRAW_SECONDS = 1.0
-_PLAIN_SECONDS = 20.0  # between lines about a long cell, where there is no bar
+_PLAIN_SECONDS = 20.0  # between the lines of a long cell, without a bar
 
 
 class SuiteProgress:
-    """Follows a suite.
+    """Shows the progress of a suite.
 
     Args:
-        console: where to write.
-        cells: what runs, in order.
-        total_steps: steps of every cell.
+        console: the output.
+        cells: in running order.
+        total_steps: steps of each cell.
         n_done: cells that an earlier part of the run has measured.
-        known: seconds that each arm took before, on this machine.
+        known: each arm's earlier seconds on this machine.
     """
 
     def __init__(
@@ -44,7 +45,7 @@ class SuiteProgress:
         self.n_done = n_done
         self._index = -1
         self._cell_started = self._drawn = 0.0
-        self._known = dict(known or {})  # seconds that an arm's last round took
+        self._known = dict(known or {})  # seconds of each arm's newest round
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -65,36 +66,36 @@ class SuiteProgress:
             self._bar.stop()
 
     def seconds_left(self) -> float:
-        """What is left of the current cell and the cells after it, by earlier rounds or by their limits."""
+        """Return the seconds left for the current and all later cells, by earlier rounds or by their limits."""
         cells = self.cells[max(self._index, 0) :]
-        # Another suite may have granted an arm more: here it ends at its limit.
+        # An arm may have had a higher limit in another suite.
         expected = [min(self._known.get(cell.arm, cell.limit_seconds), cell.limit_seconds) for cell in cells]
         if self._index >= 0 and expected:
             expected[0] = max(0.0, expected[0] - (time.perf_counter() - self._cell_started))
         return sum(expected)
 
     def left(self) -> str:
-        """The time left in words: a bound while some cell's time is known by its limit alone."""
+        """Return the remaining time in words: an upper bound while a cell's time is known by its limit alone."""
         known = all(cell.arm in self._known for cell in self.cells[max(self._index, 0) :])
         return f"{'about' if known else 'at most'} {clock(self.seconds_left())} left"
 
     def start_cell(self, index: int) -> None:
-        """A cell begins."""
+        """Show that a cell begins."""
         self._index = index
         self._cell_started = time.perf_counter()
         self._draw(0, force=True)
 
     def show_step(self, steps_done: int) -> None:
-        """The current cell has taken so many steps."""
+        """Show the current cell's number of steps."""
         self._draw(steps_done)
 
     def end_cell(self, status: str, step_seconds: float, reason: str | None) -> None:
-        """The current cell is over.
+        """Print the line of a cell that has ended.
 
         Args:
-            status: of its row.
+            status: its row's.
             step_seconds: median of the measured steps, NaN without any.
-            reason: why it is not ok.
+            reason: the reason of a status that is not ``ok``.
         """
         cell = self.cells[self._index]
         self._known[cell.arm] = time.perf_counter() - self._cell_started
@@ -126,11 +127,7 @@ class SuiteProgress:
             )
             self._bar.refresh()
         elif not force:
-            self.console.print(
-                f"       {escape(_describe(cell))}, step {steps_done} of {self.total_steps}, {left}",
-                highlight=False,
-                soft_wrap=True,
-            )
+            print_line(self.console, f"       {_describe(cell)}, step {steps_done} of {self.total_steps}, {left}")
 
 
 def _describe(cell: Cell) -> str:

@@ -1,55 +1,43 @@
-"""A contestant's own process: train to the end by the recipe, with the clock stopped during evaluations."""
+"""One process of a race: train to the end by the recipe, with the clock stopped during evaluations."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from bench.arms.variants import make_engine
+from bench.arms.variants import engine_name, make_engine
+from bench.measuring.event_log import EventLog
 from bench.measuring.peak_memory import peak_memory_bytes
-from tinygpt.config import ModelConfig, TrainConfig
+from bench.records.protocol import Protocol
 from tinygpt.data import BatchSampler
+from tinygpt.engines import format_variant
 from tinygpt.evaluation.loss import text_loss
 from tinygpt.training.trainer import Trainer
 
-if TYPE_CHECKING:
-    from bench.measuring.event_log import EventLog
 
-
-def train_to_the_end(
-    task: dict[str, Any], model: ModelConfig, train: TrainConfig, seed: int, steps: int, log: EventLog
-) -> None:
-    """Train, reporting every step and every evaluation.
+def train_to_the_end(task: dict[str, Any], protocol: Protocol, log: EventLog) -> None:
+    """Train, and report every step and every evaluation.
 
     Args:
-        task: ``variant``, ``schedule`` (what the protocol's record has in words), ``tokens`` and ``held_out`` (files),
-            ``evaluate_every`` (steps).
-        model: the shape.
-        train: batch and optimiser settings.
-        seed: of the starting weights and the batches.
-        steps: updates.
-        log: takes the events.
+        task: ``variant``, ``schedule`` (fields of TrainConfig that the protocol has in words), ``tokens`` and
+            ``held_out`` (files), ``evaluate_every`` (steps).
+        protocol: the recipe.
+        log: receives the events.
 
     Raises:
-        DivergedError: the loss stopped being a finite number.
+        DivergedError: a loss is not a finite number.
     """
-    train = replace(train, **task["schedule"])
+    model, train, steps = protocol.model, replace(protocol.train, **task["schedule"]), protocol.total_steps
     tokens, held_out = (np.frombuffer(Path(task[name]).read_bytes(), np.uint8) for name in ("tokens", "held_out"))
     started = time.perf_counter()
-    engine = make_engine(task["variant"], model, train, seed)
+    engine = make_engine(task["variant"], model, train, protocol.seed)
     options = engine.options()
-    log.write(
-        "ready",
-        setup_seconds=time.perf_counter() - started,
-        peak_bytes=peak_memory_bytes(),
-        resolved_variant=f"{task['variant'].partition('[')[0]}[{','.join(f'{k}={v}' for k, v in options.items())}]",
-        threads=options.get("threads"),
-    )
-    sampler = BatchSampler(tokens, train.rows_per_step, model.context_length, seed)
+    log.write_ready(started, format_variant(engine_name(task["variant"]), options), options.get("threads"))
+    sampler = BatchSampler(tokens, train.rows_per_step, model.context_length, protocol.seed)
     elapsed = 0.0
     for record in Trainer(engine, sampler).run(0, steps):
         elapsed += record.seconds

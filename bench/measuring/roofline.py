@@ -1,19 +1,19 @@
 """The roofline of a training step: its matrix products alone, at the rate that NumPy's sgemm reaches on their shapes.
 
-Everything else in a step (norms, GELU, softmax, loss, clipping, AdamW) can at best hide behind these. For N = B·T rows,
+The rest of a step (norms, GELU, softmax, loss, clipping, AdamW) can at best overlap with them. For N = B·T rows,
 forward, ∂loss/∂input and ∂loss/∂weight of a projection D → K are
 
     (N, D)·(D, K)      (N, K)·(K, D)      (D, N)·(N, K)
 
-and attention multiplies six times per head and sequence: scores and mix, then two for the gradients of each. Half of
-those products lies above the diagonal and is not needed; the roofline multiplies only as many (B·H)-th parts as the
-causal half amounts to, (T + 1) / 2T of them, so that an engine which skips the upper half still finds it demanding.
+and attention takes six products per head and sequence: scores and mix, then two for the gradients of each. Half of
+their work is above the diagonal and not needed. The roofline multiplies only (T + 1) / 2T of the B·H heads, the causal
+half, so that it is a bound for an engine that skips the upper half too.
 
-A pass takes every product as often as a step does, on buffers that are warm. It is timed in two arrangements, because
-which is faster depends on the shapes; the faster of the two is the roofline:
+A pass takes every product as often as a step does, on warm buffers. It is timed in two arrangements; which is faster
+depends on the shapes, and the faster one is the roofline:
 
-    whole    one product after another, each shared out by BLAS over all threads
-    shared   every thread has its part of the tokens and multiplies on its own, BLAS held to one thread
+    whole    one product after another, each divided by BLAS among all threads
+    shared   each thread multiplies its part of the tokens, with BLAS on one thread
 """
 
 from __future__ import annotations
@@ -30,29 +30,29 @@ from tinygpt.config import ModelConfig
 
 
 def share(products: Iterable[Product], parts: int) -> list[list[Product]]:
-    """Share a step's tokens out: the products that each of ``parts`` threads makes.
+    """Divide a step's tokens among threads; return the products of each.
 
-    Sizes differ by at most one where they do not divide; a part that gets nothing of a product goes without it.
+    Sizes differ by at most one. A part of size 0 is left out.
     """
     shares: list[list[Product]] = [[] for _ in range(parts)]
     for product in products:
         size = getattr(product, product.tokens)
-        for index, mine in enumerate(shares):
+        for index, own in enumerate(shares):
             length = size * (index + 1) // parts - size * index // parts
             if length:
-                mine.append(replace(product, **{product.tokens: length}))
+                own.append(replace(product, **{product.tokens: length}))
     return shares
 
 
 class ProductRunner:
-    """Makes a list of products on buffers of its own, as often as a step does."""
+    """Multiplies a list of products on its own buffers, as often as a step does."""
 
     def __init__(self, products: Sequence[Product]) -> None:
-        # Here, because it imports the engine, which other engines' memory should not have to hold.
+        # Here, because it imports the engine, which must not count in other engines' memory.
         from tinygpt.engines.vectorized.slab import Slab
 
         rng = np.random.default_rng(0)
-        # On huge pages, as the engine's own buffers are: a slower roofline would flatter the engine's share of it.
+        # Huge pages, as in the engine: a slower roofline would make the engine look closer to it.
         slab = Slab()
 
         def filled(*shape: int) -> np.ndarray:
@@ -63,25 +63,25 @@ class ProductRunner:
             left = filled(product.batch, product.rows, product.inner)
             right = filled(product.batch, product.inner, product.columns)
             out = slab.empty(product.batch, product.rows, product.columns)
-            if product.batch == 1:  # without the batch axis, which NumPy would loop over
+            if product.batch == 1:  # drop the batch axis, over which NumPy would loop
                 left, right, out = left[0], right[0], out[0]
             self._calls.append((product.count, left, right, out))
 
     def run(self) -> None:
-        """One pass."""
+        """Make one pass."""
         for count, left, right, out in self._calls:
             for _ in range(count):
                 np.matmul(left, right, out=out)
 
 
 class RooflinePass:
-    """A step's products in one arrangement, ready to be timed inside a ``with`` that sets BLAS's threads.
+    """A step's products in one arrangement; entering it sets the number of BLAS threads.
 
     Args:
         model: the model's shape.
         batch_size: B.
         arrangement: one of ``ARRANGEMENTS``.
-        threads: that may be used.
+        threads: number of threads.
     """
 
     def __init__(self, model: ModelConfig, batch_size: int, arrangement: str, threads: int) -> None:
@@ -100,7 +100,7 @@ class RooflinePass:
         self._pool.shutdown()
 
     def run(self) -> None:
-        """One pass; returns when every thread is done."""
+        """Make one pass; return when every thread is done."""
         first, *others = self._runners
         waiting = [self._pool.submit(runner.run) for runner in others]
         first.run()

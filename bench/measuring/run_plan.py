@@ -1,8 +1,8 @@
-"""How to run, and what a run set out to do: its plan lies beside its rows until it is complete, so that it can go on.
+"""A run's options, and its plan, which is kept beside its rows until the run is complete.
 
     results/local/plan-<run_id>.json
 
-The plan is no result: nothing reads it but ``invoke bench --resume``, and it is not published.
+Only ``invoke bench --resume`` reads the plan; it is not published.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Refuse = Callable[[Cell], str | None]
 
 @dataclass(frozen=True)
 class Tree:
-    """Another commit's engines and worker, unpacked: the folder that holds them, and which commit it is."""
+    """Another commit's engines and worker, unpacked into a folder."""
 
     folder: Path
     provenance: Provenance
@@ -35,13 +35,13 @@ class Tree:
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How to run, where it is not the usual way.
+    """Options of a run.
 
     Attributes:
-        refuse: why a cell should not be started, or None; by default, when it cannot fit into the memory.
+        refuse: returns the reason to refuse a cell, or None; by default, too little memory.
         lock_file: the machine's when None.
-        kind: of the rows; by each cell's variant when None.
-        reference: whose losses every other arm's are compared with.
+        kind: the rows' kind; that of each cell's variant when None.
+        reference: the variant whose losses all others are compared with.
         trees: other commits' code by the revision in an arm's label.
     """
 
@@ -57,14 +57,9 @@ class RunPlan:
     """A run before its first cell.
 
     Attributes:
-        run_id: names the run.
-        suite: its arms in full, so that a suite that changes later does not change the run.
-        corpus: name of the text.
-        corpus_sha256: its hash.
+        suite: the selected suite with all its arms, so that later changes of the suite do not change the run.
         seed: of starting weights and batches.
         machine: the fingerprint, canonical JSON.
-        provenance: which code.
-        code_sha256: hash of that code.
     """
 
     run_id: str
@@ -77,16 +72,13 @@ class RunPlan:
     code_sha256: str
 
     def require_unchanged(self, now: RunPlan) -> None:
-        """Refuse to go on under other circumstances: rows of one run are taken to be comparable.
-
-        Args:
-            now: the plan that the same run would have if it started now.
+        """Compare with the plan that the run would have now: rows of one run must be comparable.
 
         Raises:
-            ResultsError: the machine, the code or the text is another; what differs is named.
+            ResultsError: the machine, the code or the text has changed; the message names the difference.
         """
         require_same("machine", self.machine, now.machine)
-        anew = "invoke bench, to measure anew"
+        new_run = "invoke bench, for a new run"
         if self.code_sha256 != now.code_sha256:
             before, after = (
                 f"{(plan.provenance.commit or 'no commit')[:9]}{'+' if plan.provenance.dirty else ''}"
@@ -95,23 +87,25 @@ class RunPlan:
             raise ResultsError(
                 f"the code changed since run {self.run_id} began ({before}, now {after})",
                 "the code it began with",
-                anew,
+                new_run,
             )
         if self.corpus_sha256 != now.corpus_sha256:
-            raise ResultsError(f"the text {self.corpus!r} changed since run {self.run_id} began", "the same text", anew)
+            raise ResultsError(
+                f"the text {self.corpus!r} changed since run {self.run_id} began", "the same text", new_run
+            )
 
 
 def plan_file(root: Path, run_id: str) -> Path:
-    """Where a run's plan lies.
+    """Return the path of a run's plan.
 
     Raises:
-        ResultsError: the run id is not one that a run would have.
+        ResultsError: the run id has another form.
     """
     return table_file(root, LOCAL, "plan", run_id).with_suffix(".json")
 
 
 def write_plan(root: Path, plan: RunPlan) -> None:
-    """Keep a plan.
+    """Write a plan.
 
     Raises:
         StorageError: the results folder cannot be written; better now than after the first cell.
@@ -120,26 +114,26 @@ def write_plan(root: Path, plan: RunPlan) -> None:
 
 
 def drop_plan(root: Path, run_id: str) -> None:
-    """Forget the plan of a run that is complete."""
+    """Delete the plan of a complete run."""
     plan_file(root, run_id).unlink(missing_ok=True)
 
 
 def unfinished(root: Path) -> list[str]:
-    """Runs that have a plan and so are not complete, oldest first."""
+    """Return the ids of runs that have a plan, oldest first."""
     return sorted(path.stem.removeprefix("plan-") for path in (root / LOCAL).glob("plan-*.json"))
 
 
 def read_plan(root: Path, run_id: str) -> RunPlan:
-    """The plan of a run that stopped before its end; ``last`` is the newest one.
+    """Read the plan of an unfinished run; ``last`` is the newest one.
 
     Raises:
         ResultsError: there is no such run, it is published, or its plan cannot be read.
     """
-    known = unfinished(root)
-    if run_id == "last" and known:
-        run_id = known[-1]
-    if run_id not in known:
-        raise ResultsError(f"there is no unfinished run {run_id!r}", ", ".join(known) or "none", "invoke bench")
+    run_ids = unfinished(root)
+    if run_id == "last" and run_ids:
+        run_id = run_ids[-1]
+    if run_id not in run_ids:
+        raise ResultsError(f"there is no unfinished run {run_id!r}", ", ".join(run_ids) or "none", "invoke bench")
     if table_file(root, PUBLISHED, "runs", run_id).exists():
         raise ResultsError(f"run {run_id} is published", "published files never change", "invoke bench")
     path = plan_file(root, run_id)
@@ -151,4 +145,4 @@ def read_plan(root: Path, run_id: str) -> RunPlan:
             **{**record, "suite": Suite(**{**suite, "arms": arms}), "provenance": Provenance(**record["provenance"])}
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ResultsError(f"{path} cannot be read", "a plan that invoke bench wrote", f"delete {path}") from error
+        raise ResultsError(f"{path} cannot be read", "a plan that invoke bench wrote", f"rm {path}") from error

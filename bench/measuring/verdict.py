@@ -1,4 +1,4 @@
-"""What a cell's end means: one of the statuses, with the reason in words.
+"""A cell's status, and its reason in words.
 
 A fast wrong answer is a failure: the losses of all steps, warm-ups included, must stay within 0.1 % of the reference
 engine's, which started from the same weights and read the same batches.
@@ -19,8 +19,8 @@ from bench.records.scrub import scrub
 
 LOSS_TOLERANCE = 1e-3
 
-# Exceptions of the worker that are a status of their own.
-# A CapacityError there is a helper process that was killed for want of memory, a WorkerError one that ended otherwise.
+# The status of a worker's exception; any other is ``crashed``. A CapacityError is a helper process that the system
+# killed for lack of memory, a WorkerError one that ended otherwise.
 _ERROR_STATUS: Mapping[str, Status] = MappingProxyType(
     {
         "MemoryError": "oom",
@@ -31,7 +31,7 @@ _ERROR_STATUS: Mapping[str, Status] = MappingProxyType(
     }
 )
 
-# Libraries that give up on memory without raising MemoryError say so on stderr, and so does a failing thread start.
+# Words on stderr of libraries that run out of memory without a MemoryError, and of a thread that cannot start.
 _MEMORY_WORDS = (
     "MemoryError",
     "Cannot allocate memory",
@@ -42,100 +42,90 @@ _MEMORY_WORDS = (
 
 @dataclass(frozen=True)
 class Verdict:
-    """A status and why.
+    """A status and its reason.
 
     Attributes:
-        status: as in the row.
-        error_tail: reason and last lines of stderr; None if the status is ok.
+        status: the row's.
+        error_tail: last lines of stderr, then the reason; None if the status is ok.
         loss_drift: largest relative distance to the reference's losses; None if they were not compared.
     """
 
     status: Status
-    error_tail: str | None
-    loss_drift: float | None
+    error_tail: str | None = None
+    loss_drift: float | None = None
 
 
 def judge(cell: Cell, protocol: Protocol, outcome: Outcome, reference: Sequence[float] | None) -> Verdict:
-    """Decide a cell's status.
+    """Decide a cell's status; ``reference`` has the reference engine's losses by step, if they are known."""
+    status, reason = _status_of_process(cell, protocol, outcome)
+    if status != "ok":
+        # The reason comes last, because tables show the last line.
+        tail = outcome.stderr_tail if status in ("crashed", "oom") else ""
+        return Verdict(status, scrub(f"{tail}\n{reason}".strip()))
+    return compare_losses([float(event["loss"]) for event in outcome.of_kind("step") if "loss" in event], reference)
+
+
+def compare_losses(losses: Sequence[float], reference: Sequence[float] | None, is_exact: bool = True) -> Verdict:
+    """Compare losses with the reference's: drift = max over steps of |loss − reference| / |reference|.
 
     Args:
-        cell: which cell.
-        protocol: what it should have done.
-        outcome: how its process ended.
-        reference: the reference engine's losses by step, None where it has none.
+        losses: by step; empty for steps that train nothing.
+        reference: of the same steps, None if unknown.
+        is_exact: the drift must stay within the tolerance.
     """
-    status, reason = _how_it_ended(cell, protocol, outcome)
-    drift = None
-    # Steps that train nothing have no loss.
-    losses = [float(event["loss"]) for event in outcome.of_kind("step") if "loss" in event]
-    if status == "ok":
-        if not all(math.isfinite(loss) for loss in losses):
-            first = next(step for step, loss in enumerate(losses, 1) if not math.isfinite(loss))
-            status, reason = "diverged", f"the loss of step {first} is {losses[first - 1]}"
-        elif losses and reference is not None:
-            drift = loss_drift(losses, reference)
-            if drift > LOSS_TOLERANCE:
-                status = "diverged"
-                reason = f"losses leave the reference's by {drift:.2%}, allowed {LOSS_TOLERANCE:.1%}"
-    if status == "ok":
-        return Verdict(status, None, drift)
-    return Verdict(status, error_tail(outcome, status, reason), drift)
+    for step, loss in enumerate(losses, 1):
+        if not math.isfinite(loss):
+            return Verdict("diverged", f"the loss of step {step} is {loss}")
+    if not losses or reference is None:
+        return Verdict("ok")
+    drift = max(abs(ours - theirs) / abs(theirs) for ours, theirs in zip(losses, reference, strict=True))
+    if is_exact and drift > LOSS_TOLERANCE:
+        reason = f"losses leave the reference's by {drift:.2%}, allowed {LOSS_TOLERANCE:.1%}"
+        return Verdict("diverged", reason, drift)
+    return Verdict("ok", None, drift)
 
 
-def error_tail(outcome: Outcome, status: Status, reason: str) -> str:
-    """The last lines of stderr where they tell anything, and then the reason: it is the line that tables show."""
-    tail = outcome.stderr_tail if status in ("crashed", "oom") else ""
-    return scrub(f"{tail}\n{reason}".strip())
-
-
-def loss_drift(losses: Sequence[float], reference: Sequence[float]) -> float:
-    """max over steps of |loss − reference| / reference."""
-    return max(abs(ours - theirs) / abs(theirs) for ours, theirs in zip(losses, reference, strict=True))
-
-
-def _how_it_ended(cell: Cell, protocol: Protocol, outcome: Outcome) -> tuple[Status, str]:
-    steps = len(outcome.of_kind("step"))
-    progress = f"{steps} of {protocol.total_steps} steps done"
+def _status_of_process(cell: Cell, protocol: Protocol, outcome: Outcome) -> tuple[Status, str]:
+    steps = outcome.of_kind("step")
+    progress = f"{len(steps)} of {protocol.total_steps} steps done"
     if outcome.killed_for == "interrupt":
         return "interrupted", f"stopped by the user, {progress}"
     if outcome.killed_for == "limit":
-        return "timeout", f"limit of {cell.limit_seconds:g} s reached, {progress}{_where_it_may_take_longer(cell)}"
-    failed = failure(outcome)
-    if failed is not None:
+        return "timeout", f"limit of {cell.limit_seconds:g} s reached, {progress}{_longer_limit(cell)}"
+    if failed := _failure(outcome):
         return failed[0], f"{failed[1]}, {progress}"
-    backwards = [event["seconds"] for event in outcome.of_kind("step") if not event["seconds"] > 0]
+    backwards = [event["seconds"] for event in steps if not event["seconds"] > 0]
     if backwards:
         return "crashed", f"a step took {backwards[0]:g} s: the clock cannot be trusted, {progress}"
-    if steps != protocol.total_steps or not outcome.of_kind("done"):
+    if len(steps) != protocol.total_steps or not outcome.of_kind("done"):
         return "crashed", f"ended with exit code 0 before it was done, {progress}"
     return "ok", ""
 
 
-def _where_it_may_take_longer(cell: Cell) -> str:
-    """Advice for a cell that ran out of time, where the suite that measures most grants it more."""
+def _longer_limit(cell: Cell) -> str:
+    """Return advice for a timeout, if the suite ``full`` has a longer limit."""
     same = [arm.limit_seconds for arm in SUITES["full"].arms if (arm.variant, arm.preset) == cell.arm]
-    granted = 0.0 if cell.generates else max(same, default=0.0)
-    return f"; suite full allows {granted:g} s" if granted > cell.limit_seconds else ""
+    longest = 0.0 if cell.generates else max(same, default=0.0)
+    return f"; suite full allows {longest:g} s" if longest > cell.limit_seconds else ""
 
 
-def failure(outcome: Outcome) -> tuple[Status, str] | None:
-    """Status and reason of a process that reported an error, met a signal or gave an exit code; None if it did not.
+def _failure(outcome: Outcome) -> tuple[Status, str] | None:
+    """Return status and reason of an error, a signal or an exit code; None without any.
 
-    SIGKILL says nothing of why: it is for want of memory if the kernel counted such a kill, else a crash.
+    SIGKILL counts as lack of memory if the kernel counted such a kill, else as a crash.
     """
     errors = outcome.of_kind("error")
     if errors:
         kind, message = str(errors[-1].get("type")), str(errors[-1].get("message"))
-        looks_like_memory = any(word in message for word in _MEMORY_WORDS)
-        return _ERROR_STATUS.get(kind, "oom" if looks_like_memory else "crashed"), f"{kind}: {message}"
+        return _ERROR_STATUS.get(kind, _crash_or_oom(message)), f"{kind}: {message}"
     if outcome.signal == "SIGKILL" and outcome.out_of_memory:
-        return "oom", "killed by the system for want of memory"
+        return "oom", "killed by the system for lack of memory"
     if outcome.signal is not None:
-        return _by_stderr(outcome), f"ended by {outcome.signal}"
+        return _crash_or_oom(outcome.stderr_tail), f"ended by {outcome.signal}"
     if outcome.exit_code:
-        return _by_stderr(outcome), f"exit code {outcome.exit_code}"
+        return _crash_or_oom(outcome.stderr_tail), f"exit code {outcome.exit_code}"
     return None
 
 
-def _by_stderr(outcome: Outcome) -> Status:
-    return "oom" if any(word in outcome.stderr_tail for word in _MEMORY_WORDS) else "crashed"
+def _crash_or_oom(text: str) -> Status:
+    return "oom" if any(word in text for word in _MEMORY_WORDS) else "crashed"

@@ -1,13 +1,13 @@
-"""One cell, in a process of its own: ``python -m bench.measuring.worker`` with the task as one line of JSON on stdin.
+"""The process of one cell: ``python -m bench.measuring.worker`` with the task as one line of JSON on stdin.
 
-Three warm-up steps and fifteen measured ones; drawing a batch lies outside the timed region. What happens is
-appended to an events file, one JSON object per line, so that whatever ends the process leaves what came before:
+A cell has three warm-up steps and fifteen measured ones; drawing a batch is not timed. Events are appended to a file,
+one JSON object per line, so that they survive any end of the process:
 
     machine → ready → step … step → measured → [sample] → done          or, at any point, error
 
-Cells that train nothing have steps too: a pass over a step's matrix products, or a whole text.
+In cells that train nothing, a step is a pass over a step's matrix products, or a whole text.
 
-The process watches stdin: when the runner is gone, it ends as well, instead of training on unattended.
+The process ends when its stdin closes, which means that the runner has ended.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from tinygpt.generation.sampling import SamplingSettings
 from tinygpt.system.threads import available_cores
 
 SAMPLE = SamplingSettings(64, temperature=0.8, top_k=40)
-# Eighteen steps teach a big model nothing worth the minutes (and the second copy of the weights) of sampling from it.
+# After eighteen steps, a sample of a larger model is not worth its minutes and a second copy of the weights.
 SAMPLE_MAX_PARAMETERS = 100_000_000
 
 
@@ -53,8 +53,8 @@ def run_cell(task: dict[str, Any], log: EventLog) -> None:
 
     Args:
         task: ``kind``, ``variant``, ``protocol`` (canonical JSON), ``tokens`` (file of the training bytes), ``sample``
-            (whether to write a text at the end).
-        log: takes the events.
+            (generate a text at the end).
+        log: receives the events.
     """
     protocol = protocol_from_json(task["protocol"])
     engine, losses = _train_steps(task["variant"], protocol, _sampler(task, protocol), log)
@@ -64,18 +64,18 @@ def run_cell(task: dict[str, Any], log: EventLog) -> None:
 
 
 def run_kernels(task: dict[str, Any], log: EventLog) -> None:
-    """Time the fused kernels in both forms, then the engine's steps as they are, then the same steps part by part.
+    """Time the fused kernels in both forms, then the engine's steps as usual, then the same steps part by part.
 
     Raises:
         DivergedError: timing the parts changed a loss.
     """
-    # Here, because it imports the engine's own modules, which other engines' memory should not have to hold.
+    # Here, because it imports the engine's modules, which must not count in other engines' memory.
     from bench.measuring.kernel_times import form_times, require_same_losses, timed_steps
 
     protocol = protocol_from_json(task["protocol"])
     for timing in form_times():
         log.write("form", **asdict(timing))
-    # The engine goes, and its processes with it, before the next one is made.
+    # Drop the engine and its processes before the next one is made.
     losses = _train_steps(OURS, protocol, _sampler(task, protocol), log)[1]
     taken = timed_steps(protocol.model, protocol.train, _sampler(task, protocol), protocol.total_steps, protocol.seed)
     for number, step in enumerate(taken, 1):
@@ -90,15 +90,14 @@ def _sampler(task: dict[str, Any], protocol: Protocol) -> BatchSampler:
 
 
 def _train_steps(variant: str, protocol: Protocol, sampler: BatchSampler, log: EventLog) -> tuple[Engine, list[float]]:
-    """Make an engine and time a training's first steps; returns it with their losses."""
+    """Make an engine and time its first steps; return it and their losses."""
     started = time.perf_counter()
     engine = make_engine(variant, protocol.model, protocol.train, protocol.seed)
-    seconds = time.perf_counter() - started
-    log.write("ready", setup_seconds=seconds, peak_bytes=peak_memory_bytes(), **_resolved(variant, engine))
+    log.write_ready(started, **_resolved(variant, engine))
     first_start: float | None = None
     losses: list[float] = []
-    # Looking at other processes' pages takes a while: not before every step.
-    looks = {1, protocol.warmup_steps, protocol.total_steps}
+    # Reading other processes' pages takes a while, so not at every step.
+    memory_steps = {1, protocol.warmup_steps, protocol.total_steps}
     for step in range(protocol.total_steps):
         batch = sampler.batch(step)
         start = time.perf_counter()
@@ -113,27 +112,27 @@ def _train_steps(variant: str, protocol: Protocol, sampler: BatchSampler, log: E
             elapsed_seconds=end - first_start,
             loss=loss,
             grad_norm=float(result.grad_norm),
-            peak_bytes=peak_memory_bytes(engine.process_ids() if step + 1 in looks else ()),
+            peak_bytes=peak_memory_bytes(engine.process_ids() if step + 1 in memory_steps else ()),
         )
         print(f"step {step + 1}/{protocol.total_steps}  {end - start:.4f} s  loss {loss:.4f}", flush=True)
-    # Again, because some engines choose their kernels on the first batch.
+    # Again, because some engines choose their kernels at the first batch.
     log.write("measured", **_resolved(variant, engine))
     return engine, losses
 
 
 def run_roofline(task: dict[str, Any], log: EventLog) -> None:
-    """Time a step's matrix products alone, as many passes as a training cell takes steps."""
+    """Time a step's matrix products alone, one pass for each step of a training cell."""
     protocol = protocol_from_json(task["protocol"])
     threads, arrangement = available_cores(), variant_options(task["variant"])
     started = time.perf_counter()
     with RooflinePass(protocol.model, protocol.batch_size, arrangement, threads) as products:
-        _write_ready(log, started, f"{task['variant'].removesuffix(']')},threads={threads}]", threads)
+        log.write_ready(started, f"{task['variant'].removesuffix(']')},threads={threads}]", threads)
         _time_steps(protocol.total_steps, log, products.run)
     log.write("done")
 
 
 def run_generation(task: dict[str, Any], log: EventLog) -> None:
-    """Time whole texts; the last one is then replayed through the reference.
+    """Time whole texts, then replay the last one through the reference.
 
     Raises:
         DivergedError: a token is not the reference's choice.
@@ -144,7 +143,7 @@ def run_generation(task: dict[str, Any], log: EventLog) -> None:
     peer = PEERS.get(task["variant"])
     started = time.perf_counter()
     generator = load(GENERATORS[task["variant"]])(model, weights)
-    _write_ready(log, started, resolved_generator(task["variant"]), (peer and peer.threads) or available_cores())
+    log.write_ready(started, resolved_generator(task["variant"]), (peer and peer.threads) or available_cores())
     texts: list[np.ndarray] = []
     _time_steps(protocol.total_steps, log, lambda: texts.append(generator(prompt, TEXT_TOKENS)))
     regret = largest_regret(model, weights, prompt, texts[-1])
@@ -153,24 +152,15 @@ def run_generation(task: dict[str, Any], log: EventLog) -> None:
     log.write("done")
 
 
-def run_contestant(task: dict[str, Any], log: EventLog) -> None:
-    """Train by a recipe to its end, evaluating on the way."""
-    from bench.measuring.race_steps import (
-        train_to_the_end,  # with the evaluation's modules, which no measured cell needs
-    )
+def run_race(task: dict[str, Any], log: EventLog) -> None:
+    """Train by a recipe to its end, with evaluations."""
+    from bench.measuring.race_steps import train_to_the_end  # imports evaluation, which no other cell needs
 
-    protocol = protocol_from_json(task["protocol"])
-    train_to_the_end(task, protocol.model, protocol.train, protocol.seed, protocol.total_steps, log)
-
-
-def _write_ready(log: EventLog, started: float, resolved_variant: str, threads: int) -> None:
-    seconds = time.perf_counter() - started
-    peak = peak_memory_bytes()
-    log.write("ready", setup_seconds=seconds, peak_bytes=peak, resolved_variant=resolved_variant, threads=threads)
+    train_to_the_end(task, protocol_from_json(task["protocol"]), log)
 
 
 def _time_steps(count: int, log: EventLog, work: Callable[[], None]) -> None:
-    """Do the work so many times; each is a step without a loss."""
+    """Repeat the work; each repetition is a step without a loss."""
     first_start = time.perf_counter()
     for step in range(1, count + 1):
         start = time.perf_counter()
@@ -186,13 +176,13 @@ def _time_steps(count: int, log: EventLog, work: Callable[[], None]) -> None:
 
 
 def _resolved(variant: str, engine: Engine) -> dict[str, Any]:
-    """What the engine made of its variant: what ``auto`` chose, how many threads."""
+    """Return the variant with the options that the engine chose, and its threads."""
     options = engine.options()
     return {"resolved_variant": format_variant(engine_name(variant), options), "threads": options.get("threads")}
 
 
 def _write_sample(engine: Engine, protocol: Protocol, loss: float, log: EventLog) -> None:
-    """A piece of the model's text, after everything that counts was measured."""
+    """Generate a text after all measurements."""
     settings = replace(SAMPLE, seed=protocol.seed)
     tokens = TimedGeneration(continue_prompt(engine, "", settings))
     text = "".join(Tokenizer.decode_stream(tokens))
@@ -209,7 +199,7 @@ def _write_sample(engine: Engine, protocol: Protocol, loss: float, log: EventLog
 
 
 def _end_with_parent(stream: TextIO) -> None:
-    """Block until stdin closes, which means that the runner is gone."""
+    """Wait until stdin closes, which means that the runner has ended, and end too."""
     stream.read()
     os._exit(3)
 
@@ -221,13 +211,13 @@ _RUN = MappingProxyType(
         "roofline": run_roofline,
         "generation": run_generation,
         "kernels": run_kernels,
-        "race": run_contestant,
+        "race": run_race,
     }
 )
 
 
 def main() -> int:
-    """Read the task, measure, leave events; 0 if all of it was done."""
+    """Read the task and measure; return 0 if all of it was done."""
     look_here_last()
     task = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_parent, args=(sys.stdin,), daemon=True).start()
@@ -236,7 +226,7 @@ def main() -> int:
         log.write("machine", machine=read_machine().canonical_json)
         require_override(task["variant"])
         _RUN[task["kind"]](task, log)
-    except Exception as error:  # reported by name, with its traceback on stderr for the row's error_tail
+    except Exception as error:  # its name is an event; its traceback on stderr becomes the row's error_tail
         traceback.print_exc()
         log.write("error", type=_kind(error), message=str(error))
         return 1
@@ -244,7 +234,7 @@ def main() -> int:
 
 
 def _kind(error: Exception) -> str:
-    """The exception's class name; NumPy's own kind of MemoryError goes by the plain name."""
+    """Return the exception's class name, ``MemoryError`` for NumPy's subclass of it."""
     return "MemoryError" if isinstance(error, MemoryError) else type(error).__name__
 
 

@@ -76,6 +76,11 @@ def make_console(plain_width: int | None = None) -> SafeConsole:
     return console
 
 
+def print_line(console: Console, text: str, style: str = "") -> None:
+    """Print a text as it is: no markup, no highlighting, no line breaks inside commands and paths."""
+    console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
+
+
 def drop_output() -> None:
     """Discard all further output, so that the interpreter's last flush does not fail."""
     with suppress(OSError, ValueError):

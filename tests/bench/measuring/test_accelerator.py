@@ -1,4 +1,4 @@
-"""Measuring on an accelerator, without one: protocols, rows, verdicts, and what travels."""
+"""Measuring on an accelerator, tested without one: protocols, rows, verdicts."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 import pytest
 
 from bench.arms.registry import ACCELERATOR_PEERS, STEPS_TOGETHER
-from bench.measuring.accelerator import REFERENCE, checked, judged, protocol_of, rows_of
+from bench.measuring.accelerator import REFERENCE, check_engines, protocol_of, rows_of
 from bench.measuring.accelerator_options import AcceleratorOptions
 from bench.measuring.accelerator_worker import timed_steps
+from bench.measuring.verdict import compare_losses
 from bench.records import machine as machine_module
 from bench.records.process_rows import RunContext
 from bench.records.protocol import benchmark_protocol
@@ -47,7 +48,7 @@ def test_an_arithmetic_of_its_own_has_a_protocol_of_its_own(corpus):
     assert protocol_of("jax", "behemoth", corpus, 6, batch=8).batch_size == 8
 
 
-def test_groups_divide_what_the_protocol_asks_for(corpus):
+def test_groups_divide_the_protocols_steps(corpus):
     protocol = protocol_of("jax", "tiny", corpus, rounds=1)
     assert protocol.warmup_steps % STEPS_TOGETHER == protocol.measured_steps % STEPS_TOGETHER == 0
     engine = create_engine("numpy", protocol.model, protocol.train)
@@ -70,7 +71,7 @@ def test_a_workers_events_become_rows(corpus, results_root):
         round_event(variants[-1], 0, wrong),
         {"event": "done"},
     ]
-    write_tables(results_root, CONTEXT.run_id, rows_of(CONTEXT, protocols, events, limit=480.0, said=""))
+    write_tables(results_root, CONTEXT.run_id, rows_of(CONTEXT, protocols, events, limit=480.0, stderr_tail=""))
     table = read_table("runs", results_root).set_index(["variant", "round"])
     status = table["status"].to_dict()
     assert status == {
@@ -83,9 +84,9 @@ def test_a_workers_events_become_rows(corpus, results_root):
     assert table["command"][variants[0], 0].startswith("invoke accelerator --out rows --presets tiny")
 
 
-def test_a_process_that_ended_early_is_a_row_for_everybody_it_owed(corpus):
+def test_a_process_that_ended_early_is_a_row_for_each_of_its_engines(corpus):
     protocols = {name: protocol_of(name, "tiny", corpus, rounds=1) for name in ENGINES}
-    rows = rows_of(CONTEXT, protocols, [], limit=480.0, said="Segmentation fault")
+    rows = rows_of(CONTEXT, protocols, [], limit=480.0, stderr_tail="Segmentation fault")
     assert [row.status for row in rows.runs] == ["crashed"] * 4
     assert all("Segmentation fault" in row.error_tail for row in rows.runs)
     assert not rows.steps
@@ -94,22 +95,21 @@ def test_a_process_that_ended_early_is_a_row_for_everybody_it_owed(corpus):
 def test_a_preset_that_the_run_had_no_time_for_is_interrupted_and_not_a_crash(corpus):
     protocols = {name: protocol_of(name, "tiny", corpus, rounds=1) for name in ENGINES}
     failed = {"event": "error", "variant": REFERENCE, "type": "ValueError", "message": "its own"}
-    rows = rows_of(CONTEXT, protocols, [failed], limit=480.0, said=None)
+    rows = rows_of(CONTEXT, protocols, [failed], limit=480.0, stderr_tail=None)
     assert {row.variant: row.status for row in rows.runs} == {
         name: "crashed" if name == REFERENCE else "interrupted" for name in ENGINES
     }
 
 
-def test_what_is_not_a_number_has_diverged(corpus):
-    protocol = protocol_of("jax", "tiny", corpus, rounds=1)
-    assert judged([5.0, float("inf")], [5.0, 4.9], protocol).status == "diverged"
-    assert judged([5.0, 4.9], None, protocol).loss_drift is None
+def test_a_loss_that_is_not_finite_has_diverged():
+    assert compare_losses([5.0, float("inf")], [5.0, 4.9]).status == "diverged"
+    assert compare_losses([5.0, 4.9], None).loss_drift is None
 
 
 def test_names_are_checked_before_anything_runs():
-    assert checked(ENGINES) == ENGINES
+    check_engines(ENGINES)
     with pytest.raises(ConfigError, match="torch-cud"):
-        checked(["jax[dispatch=3,precision=tf32]", "torch-cud"])
+        check_engines(["jax[dispatch=3,precision=tf32]", "torch-cud"])
 
 
 def test_the_fingerprint_names_gpus_and_driver(tmp_path, monkeypatch):

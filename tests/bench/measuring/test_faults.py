@@ -22,7 +22,7 @@ import pytest
 from rich.console import Console
 
 from bench.arms.suites import Arm, Cell, Suite
-from bench.measuring.cell_rows import refused_outcome
+from bench.measuring.process import Outcome
 from bench.measuring.run_plan import RunOptions
 from bench.measuring.runner import RunSummary, resume_run, run_suite
 from bench.measuring.verdict import judge
@@ -322,7 +322,7 @@ def test_a_stopped_run_goes_on_with_the_cells_that_are_missing(tmp_path, corpus,
     assert runs.iloc[-1]["loss_drift"] < 1e-3
     assert not list(tmp_path.rglob("plan-*.json"))
     text = console.file.getvalue()
-    assert "goes on: 1 of 3 cells are measured" in text
+    assert "continues: 1 of 3 cells are measured" in text
     assert "3/3" in text
     with pytest.raises(ResultsError, match="no unfinished run"):
         resumed(tmp_path, corpus, console)
@@ -363,9 +363,7 @@ def test_code_that_changes_during_a_run_makes_its_rows_dirty(tmp_path, corpus, c
 
 def test_a_clock_that_goes_backwards_is_said(tmp_path, corpus, console, monkeypatch):
     times = iter([datetime(2026, 1, 2, 12, 0, tzinfo=UTC), datetime(2026, 1, 2, 11, 0, tzinfo=UTC)])
-    monkeypatch.setattr(
-        "bench.measuring.runner.refused_outcome", lambda: dataclasses.replace(refused_outcome(), started_at=next(times))
-    )
+    monkeypatch.setattr("bench.measuring.runner.Outcome", lambda: Outcome(started_at=next(times)))
     options = RunOptions(lambda cell: "not today", tmp_path / "lock")
     run_suite(faulty_suite("vectorized"), tmp_path, corpus, console=console, options=options)
     assert "set back by at least 3600 s" in console.file.getvalue()
@@ -409,7 +407,7 @@ def test_an_error_means_a_status(corpus, kind, message, status):
     assert kind == "UnpreparedError" or hasattr(errors, kind)
     protocol = benchmark_protocol("tiny", corpus.name, corpus.sha256, 0, 1)
     events = ({"event": "error", "type": kind, "message": message},)
-    outcome = dataclasses.replace(refused_outcome(), events=events, exit_code=1)
+    outcome = Outcome(events, exit_code=1)
     verdict = judge(Cell("vectorized", "tiny", 0, 30.0), protocol, outcome, None)
     assert verdict.status == status
     assert verdict.error_tail == f"{kind}: {message}, 0 of 18 steps done"
@@ -417,11 +415,11 @@ def test_an_error_means_a_status(corpus, kind, message, status):
 
 @pytest.mark.parametrize(
     ("counted", "status", "words"),
-    [(True, "oom", "killed by the system for want of memory"), (False, "crashed", "ended by SIGKILL")],
+    [(True, "oom", "killed by the system for lack of memory"), (False, "crashed", "ended by SIGKILL")],
 )
 def test_sigkill_is_want_of_memory_only_where_the_kernel_counted_one(corpus, counted, status, words):
     protocol = benchmark_protocol("tiny", corpus.name, corpus.sha256, 0, 1)
-    outcome = dataclasses.replace(refused_outcome(), signal="SIGKILL", out_of_memory=counted)
+    outcome = Outcome(signal="SIGKILL", out_of_memory=counted)
     verdict = judge(Cell("numpy", "tiny", 0, 30.0), protocol, outcome, None)
     assert (verdict.status, verdict.error_tail) == (status, f"{words}, 0 of 18 steps done")
 
@@ -429,7 +427,7 @@ def test_sigkill_is_want_of_memory_only_where_the_kernel_counted_one(corpus, cou
 def test_a_clock_that_cannot_be_trusted_makes_the_cell_a_crash(corpus):
     protocol = benchmark_protocol("tiny", corpus.name, corpus.sha256, 0, 1)
     steps = tuple({"event": "step", "step": n + 1, "seconds": 0.1 if n else -0.2, "loss": 5.0} for n in range(18))
-    outcome = dataclasses.replace(refused_outcome(), events=(*steps, {"event": "done"}), exit_code=0)
+    outcome = Outcome((*steps, {"event": "done"}), exit_code=0)
     verdict = judge(Cell("numpy", "tiny", 0, 30.0), protocol, outcome, None)
     assert verdict.status == "crashed"
     assert "a step took -0.2 s: the clock cannot be trusted" in verdict.error_tail
@@ -445,6 +443,6 @@ def test_a_clock_that_cannot_be_trusted_makes_the_cell_a_crash(corpus):
 )
 def test_a_timeout_names_the_suite_that_grants_more_only_if_it_does(corpus, cell, advice):
     protocol = benchmark_protocol(cell.preset, corpus.name, corpus.sha256, 0, 1)
-    verdict = judge(cell, protocol, dataclasses.replace(refused_outcome(), killed_for="limit"), None)
+    verdict = judge(cell, protocol, Outcome(killed_for="limit"), None)
     assert verdict.status == "timeout"
     assert verdict.error_tail == f"limit of {cell.limit_seconds:g} s reached, 0 of 18 steps done{advice}"

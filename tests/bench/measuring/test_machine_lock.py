@@ -5,11 +5,12 @@ import sys
 
 import pytest
 
-from bench.measuring.machine_lock import BusyError, default_lock_file, measurement_lock
+from bench.measuring.machine_lock import BusyError, measurement_lock
 from bench.measuring.run_plan import RunOptions
 from bench.measuring.runner import run_suite
 from bench.training.race import Race, run_race
 from tests.bench.measuring.test_faults import faulty_suite
+from tinygpt.system.home import user_temporary
 from tinygpt.training.plan import TrainingPlan
 
 HOLDER = """
@@ -70,6 +71,10 @@ def test_the_lock_is_free_again_after_an_error(tmp_path):
         pass
 
 
-def test_the_default_is_one_file_per_user():
-    assert default_lock_file() == default_lock_file()
-    assert default_lock_file().name.startswith("tinygpt-bench-")
+def test_the_default_is_one_file_per_user(tmp_path, monkeypatch):
+    assert user_temporary("tinygpt-bench") == user_temporary("tinygpt-bench")
+    assert user_temporary("tinygpt-bench").name.startswith("tinygpt-bench-")
+    monkeypatch.setattr("bench.measuring.machine_lock.user_temporary", lambda name: tmp_path / name)
+    with measurement_lock(), pytest.raises(BusyError), measurement_lock():
+        pass
+    assert (tmp_path / "tinygpt-bench").exists()

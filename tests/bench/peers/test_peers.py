@@ -184,7 +184,7 @@ def test_torch_compile_needs_a_cxx_compiler(installed, tmp_path, monkeypatch):
 def test_another_version_is_refused(installed, tmp_path, monkeypatch):
     monkeypatch.setattr(preparation, "version", lambda package: "2.1.0")
     assert prepare("torch", tmp_path).refusal == (
-        "torch 2.1.0 is installed, 2.13.0 is what this version measures; run: pip install -e '.[peers]'"
+        "torch 2.1.0 is installed, but this version measures 2.13.0; run: pip install -e '.[peers]'"
     )
     monkeypatch.setattr(preparation, "version", lambda package: "5.3.1")
     assert prepare("transformers", tmp_path).refusal is None

@@ -1,4 +1,4 @@
-"""Races and sweeps: every contestant is a row, the clock counts training alone, and failures are kept."""
+"""Races and sweeps: every variant is a row, the clock counts training alone, and failures are kept."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ def raced(tmp_path_factory):
     )
 
 
-def test_every_contestant_is_a_training_run(raced):
+def test_every_variant_is_a_training_run(raced):
     root, race, result, events = raced
     runs = read_table("runs", root).set_index("run_id")
     assert [finish.status for finish in result.finishes] == ["ok", "ok"], result
-    assert list(runs.loc[list(result.run_ids), "variant"]) == list(race.contestants)
+    assert [runs.loc[finish.run_id, "variant"] for finish in result.finishes] == list(race.variants)
     assert set(runs["suite"]) == {"race"} and set(runs["kind"]) == {"train"}
     assert runs["protocol_hash"].nunique() == 1
     assert '"optimizer":"AdamW; cosine to 0.1 of the rate at update 6"' in runs["protocol"].iloc[0]
@@ -50,10 +50,10 @@ def test_every_contestant_is_a_training_run(raced):
     assert result.exit_code == 0
 
 
-def test_contestants_do_the_same_work(raced):
+def test_all_variants_do_the_same_work(raced):
     root, _, result, _ = raced
     steps = read_table("steps", root)
-    ours, theirs = (steps[steps["run_id"] == run_id].sort_values("step") for run_id in result.run_ids)
+    ours, theirs = (steps[steps["run_id"] == finish.run_id].sort_values("step") for finish in result.finishes)
     np.testing.assert_allclose(ours["loss"], theirs["loss"], rtol=1e-5)
     assert ours["held_out_loss"].notna().tolist() == [False, True] * 3
     preset = get_preset("tiny")
@@ -68,8 +68,8 @@ def test_contestants_do_the_same_work(raced):
 def test_the_clock_counts_training_alone(raced):
     root, race, result, _ = raced
     steps = read_table("steps", root)
-    for finish, run_id in zip(result.finishes, result.run_ids, strict=True):
-        own = steps[steps["run_id"] == run_id].sort_values("step")
+    for finish in result.finishes:
+        own = steps[steps["run_id"] == finish.run_id].sort_values("step")
         np.testing.assert_allclose(own["elapsed_seconds"], own["seconds"].cumsum(), rtol=1e-9)
         assert finish.seconds == own["elapsed_seconds"].iloc[-1]
         reached = own[own["held_out_loss"] <= race.target]
@@ -77,7 +77,7 @@ def test_the_clock_counts_training_alone(raced):
         assert seconds_to_target(own, 0.1) is None
 
 
-def test_a_contestant_that_cannot_run_is_a_row(tmp_path):
+def test_a_variant_that_cannot_run_is_a_row(tmp_path):
     race = Race(PLAN, ("bench.nowhere:Engine",))
     result = run_race(race, CORPUS, tmp_path, lock_file=tmp_path / "lock")
     assert result.finishes[0].status == "crashed"
@@ -91,7 +91,7 @@ def test_a_race_names_its_command_and_refuses_nonsense(raced):
     assert race_command(race, "fables", ("numpy",)) == (
         "invoke race --preset tiny --corpus fables --steps 6 --seed 0 --recipe cosine --target 5.4 --engines 'numpy'"
     )
-    for wrong in ({"contestants": ()}, {"target": 0.0}, {"evaluations": 0}):
+    for wrong in ({"variants": ()}, {"target": 0.0}, {"evaluations": 0}):
         with pytest.raises(ConfigError):
             Race(PLAN, **wrong)
 

@@ -35,6 +35,6 @@ def test_a_file_system_without_locks_grants_every_one(tmp_path: Path, monkeypatc
 def test_a_link_in_place_of_the_lock_is_refused_and_its_target_unchanged(tmp_path: Path) -> None:
     (tmp_path / "theirs").write_text("theirs")
     (tmp_path / "lock").symlink_to(tmp_path / "theirs")
-    with pytest.raises(StorageError, match="cannot open the lock"), measurement_lock(tmp_path / "lock"):
+    with pytest.raises(StorageError, match="cannot write"), measurement_lock(tmp_path / "lock"):
         pass
     assert (tmp_path / "theirs").read_text() == "theirs"
