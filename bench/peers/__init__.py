@@ -1,6 +1,6 @@
-"""Other frameworks behind the engine interface, to be measured against and for nothing else.
+"""Peers: other frameworks behind the engine interface, for comparison only.
 
-``bench.arms.registry`` is the table of them; a framework is imported in the worker that measures it and nowhere sooner.
+``bench.arms.registry`` lists them. A framework is imported only in the worker that measures it.
 """
 
 from __future__ import annotations
@@ -9,5 +9,5 @@ from collections.abc import Callable
 
 import numpy as np
 
-# (prompt ids, how many tokens) → ids
+# (prompt ids, number of tokens) → ids
 Generator = Callable[[np.ndarray, int], np.ndarray]

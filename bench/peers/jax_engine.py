@@ -1,7 +1,7 @@
-"""JAX as its tutorials show it, on the CPU: one compiled function takes the whole step. The rival ``jax-textbook``.
+"""JAX on the CPU as in its tutorials, the peer ``jax-textbook``: one compiled function takes the whole step.
 
-Forward, ``value_and_grad``, clipping and AdamW are one XLA program whose weights and moments are donated, so that it
-updates them in place. Float32, and XLA's own choice of threads.
+Forward, ``value_and_grad``, clipping and AdamW are one XLA program. Weights and moments are donated, so that it updates
+them in place. Float32, with XLA's own number of threads.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tinygpt.params import Arrays, is_decayed, parameter_shapes
 
 
 class TrainingState(NamedTuple):
-    """What a step replaces: weights, both moments, and the number of updates done."""
+    """The state that a step replaces: weights, both moments, and the number of updates."""
 
     weights: Weights
     first_moment: Weights
@@ -33,7 +33,7 @@ class TrainingState(NamedTuple):
 def update(
     state: TrainingState, tokens: Array, targets: Array, rate: Array, model: ModelConfig, train: TrainConfig
 ) -> tuple[TrainingState, Array, Array]:
-    """One training step as a pure function; returns the new state, the loss and the norm before clipping."""
+    """Take a training step as a pure function; return the new state, the loss and the norm before clipping."""
     loss, grads = jax.value_and_grad(jax_model.loss)(state.weights, tokens, targets, model)
     norm = jnp.sqrt(sum(jnp.square(gradient).sum() for gradient in grads.values()))
     factor = jnp.minimum(1.0, train.grad_clip / (norm + 1e-6))
@@ -69,14 +69,14 @@ class JaxEngine(Engine):
         self._logits = jax.jit(partial(jax_model.logits, model=model))
 
     def options(self) -> dict[str, Any]:
-        """The version, for the row."""
+        """Return the version."""
         return {"version": jax.__version__}
 
     def train_step(self, inputs: np.ndarray, targets: np.ndarray, learning_rate: float | None = None) -> StepResult:
         self._check_batch(inputs, targets)
         rate = np.float32(self.train.learning_rate if learning_rate is None else learning_rate)
         self.state, loss, norm = self._step(self.state, inputs.astype(np.int32), targets.astype(np.int32), rate)
-        # JAX returns before the work is done: the step ends when its state is there, not when its loss is.
+        # JAX returns early: the step ends when its state is ready, not when its loss is.
         jax.block_until_ready(self.state)
         return StepResult(float(loss), float(norm))
 
@@ -90,7 +90,7 @@ class JaxEngine(Engine):
         return np.array(self._logits(self.state.weights, inputs.astype(np.int32)))
 
     def parameters(self) -> Arrays:
-        """As :meth:`Engine.parameters`; copies, because a donated buffer must have no other reader."""
+        """Copy the weights, because a donated buffer must have no other reader."""
         return self._arrays(self.state.weights)
 
     def optimizer_state(self) -> OptimizerState:
@@ -113,5 +113,5 @@ class JaxEngine(Engine):
 
 
 def _device_arrays(values: Arrays) -> Weights:
-    """Copies in JAX's keeping: it may borrow a NumPy array's memory otherwise, and donation would overwrite it."""
+    """Copy into JAX's memory: a donated buffer that shared a NumPy array's memory would overwrite it."""
     return {name: jnp.array(value, jnp.float32, copy=True) for name, value in values.items()}

@@ -1,8 +1,8 @@
 """Greedy generation in JAX: the whole loop, hundreds of tokens, is one compiled program.
 
 A ``lax.scan`` over tokens runs inside a ``lax.scan`` over windows. The cache has the context's full length, so that
-shapes never change; positions not yet filled are masked. How many tokens a window gives is known beforehand: the
-first fills up what the prompt leaves, every later one the half that was not read again, and the last what is missing.
+shapes never change; empty positions are masked. The number of tokens of each window is known beforehand: the first
+fills the rest of the context after the prompt, each later one fills half of it, and the last generates the remainder.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Cache = list[tuple[Array, Array]]  # per layer: keys and values, each (H, T, C)
 def extend(
     weights: Weights, model: ModelConfig, cache: Cache, tokens: Array, start: Array | int
 ) -> tuple[Cache, Array]:
-    """Read tokens (n,) that stand at ``start`` and after it; returns the cache and the likeliest next token."""
+    """Read tokens (n,) at positions from ``start``; return the cache and the likeliest next token."""
     n, t, eps = tokens.shape[0], model.context_length, model.layer_norm_eps
     visible = jnp.arange(t) <= start + jnp.arange(n)[:, None]  # (n, T)
     x = weights["wte.weight"][tokens] + lax.dynamic_slice_in_dim(weights["wpe.weight"], start, n)
@@ -44,7 +44,7 @@ def extend(
 
 
 def window(weights: Weights, model: ModelConfig, tokens: Array, n_tokens: int) -> Array:
-    """Read tokens from position 0, then go on greedily: the next ``n_tokens`` ids (n_tokens,)."""
+    """Read tokens from position 0 and generate greedily; return the next ids (n_tokens,)."""
     shape = (model.n_heads, model.context_length, model.head_dim)
     empty: Cache = [(jnp.zeros(shape), jnp.zeros(shape)) for _ in range(model.n_layers)]
     cache, first = extend(weights, model, empty, tokens, 0)
@@ -58,10 +58,10 @@ def window(weights: Weights, model: ModelConfig, tokens: Array, n_tokens: int) -
 
 
 def continuation(weights: Weights, prompt: Array, model: ModelConfig, n_tokens: int) -> Array:
-    """Continue a prompt (n,) by ``n_tokens`` ids, as many windows as it takes."""
+    """Continue a prompt (n,) by ``n_tokens`` ids, in as many windows as necessary."""
     context = model.context_length
     half = max(1, context // 2)
-    # A full window scores one token more than it has room for: that one opens the next.
+    # A full window predicts one token more than it has room for; it begins the next window.
     first = min(n_tokens, context - len(prompt) + 1)
     text = window(weights, model, prompt, first)
     per_window = context - half + 1
@@ -75,12 +75,12 @@ def continuation(weights: Weights, prompt: Array, model: ModelConfig, n_tokens: 
     if n_full:
         tail, windows = lax.scan(next_window, tail, None, length=n_full)
         text = jnp.concatenate([text, windows.reshape(-1)])
-    # Traced on its own, so that no token is computed which nobody asked for.
+    # Traced separately, so that no superfluous token is computed.
     return jnp.concatenate([text, window(weights, model, tail, n_last)]) if n_last else text
 
 
 def make_generator(model: ModelConfig, weights: Arrays) -> Generator:
-    """JAX, ready to generate; the first run with new lengths compiles."""
+    """Make a generator in JAX; the first run with new lengths compiles."""
     on_device = {name: jnp.asarray(value) for name, value in weights.items()}
     program = jax.jit(partial(continuation, model=model), static_argnames="n_tokens")
 

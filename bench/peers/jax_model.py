@@ -1,6 +1,6 @@
-"""GPT-2 as a JAX user writes it: pure functions of a dictionary of arrays, plain ``jax.numpy``.
+"""GPT-2 as a JAX user would write it: pure functions of a dictionary of arrays, plain ``jax.numpy``.
 
-The dictionary's names and layouts are the project's own, so nothing is transposed on the way in or out.
+The dictionary has the project's names and layouts, so nothing is transposed.
 """
 
 from __future__ import annotations
@@ -17,39 +17,36 @@ Weights = dict[str, Array]
 
 
 def layer_norm(x: Array, weights: Weights, name: str, eps: float) -> Array:
-    """Normalise the last axis, then gain and bias."""
+    """Normalise the last axis and apply gain and bias."""
     centred = x - x.mean(-1, keepdims=True)
     scale = jax.lax.rsqrt(jnp.square(centred).mean(-1, keepdims=True) + eps)
     return centred * scale * weights[f"{name}.weight"] + weights[f"{name}.bias"]
 
 
 def linear(x: Array, weights: Weights, name: str) -> Array:
-    """x · W + b. As rows, because XLA's product for a weight's gradient is slower over two axes than over one."""
+    """Return x · W + b, with x as rows: XLA's product for a weight's gradient is slower over two axes than one."""
     rows = x.reshape(-1, x.shape[-1]) @ weights[f"{name}.weight"] + weights[f"{name}.bias"]
     return rows.reshape(*x.shape[:-1], -1)
 
 
 def feed_forward(x: Array, weights: Weights, h: str) -> Array:
-    """Two projections with the tanh GELU between them."""
+    """Apply two projections with the tanh GELU between them."""
     return linear(jax.nn.gelu(linear(x, weights, f"{h}.mlp.c_fc"), approximate=True), weights, f"{h}.mlp.c_proj")
 
 
 def split_heads(x: Array, n_heads: int) -> Array:
-    """(…, T, D) → (…, H, T, C)."""
+    """Map (…, T, D) → (…, H, T, C)."""
     return jnp.swapaxes(x.reshape(*x.shape[:-1], n_heads, -1), -3, -2)
 
 
 def attend(q: Array, k: Array, v: Array, visible: Array) -> Array:
-    """Softmax attention.
+    """Return softmax attention (…, n, D), heads side by side.
 
     Args:
         q: (…, H, n, C).
         k: (…, H, m, C).
         v: (…, H, m, C).
-        visible: (n, m), true where a query may look.
-
-    Returns:
-        (…, n, D), heads side by side.
+        visible: (n, m), true where a query may attend.
     """
     scores = (q @ jnp.swapaxes(k, -1, -2)) * (1.0 / math.sqrt(q.shape[-1]))
     mixed = jax.nn.softmax(jnp.where(visible, scores, -jnp.inf), axis=-1) @ v
@@ -57,7 +54,7 @@ def attend(q: Array, k: Array, v: Array, visible: Array) -> Array:
 
 
 def logits(weights: Weights, tokens: Array, model: ModelConfig) -> Array:
-    """Token ids (B, T) → scores (B, T, V)."""
+    """Map token ids (B, T) → scores (B, T, V)."""
     t, eps = tokens.shape[1], model.layer_norm_eps
     visible = jnp.tril(jnp.ones((t, t), bool))
     x = weights["wte.weight"][tokens] + weights["wpe.weight"][:t]
@@ -71,7 +68,7 @@ def logits(weights: Weights, tokens: Array, model: ModelConfig) -> Array:
 
 
 def loss(weights: Weights, tokens: Array, targets: Array, model: ModelConfig) -> Array:
-    """Mean cross-entropy in nats per token, a scalar."""
+    """Return the mean cross-entropy in nats per token, a scalar."""
     scores = logits(weights, tokens, model)
     chosen = jnp.take_along_axis(scores, targets[..., None], axis=-1)[..., 0]
     return (jax.nn.logsumexp(scores, axis=-1) - chosen).mean()

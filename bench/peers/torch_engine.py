@@ -1,7 +1,7 @@
 """PyTorch on the CPU behind the engine interface: eager as installed, and through ``torch.compile``.
 
-One step is what its own users write: forward, ``backward()``, ``clip_grad_norm_`` over all tensors at once, the fused
-AdamW with decay on matrices and embeddings only, gradients dropped rather than zeroed. Float32 throughout, and as
+A step is a usual training step of its users: forward, ``backward()``, ``clip_grad_norm_`` over all tensors at once, the
+fused AdamW with decay on matrices and embeddings only, gradients dropped rather than zeroed. Float32 throughout, and as
 many threads as the process may use.
 """
 
@@ -25,49 +25,69 @@ class TorchEngine(Engine):
     """PyTorch eager."""
 
     name: ClassVar[str] = "torch"
+    compiles: ClassVar[bool] = False
+    captures: ClassVar[bool] = False  # the step becomes a CUDA graph, whose rate is a tensor
 
-    def __init__(self, model: ModelConfig, train: TrainConfig) -> None:
+    def __init__(self, model: ModelConfig, train: TrainConfig, device: str = "cpu") -> None:
         super().__init__(model, train)
         torch.set_num_threads(available_cores())
-        self.module = TorchGPT2(model)
+        self.device = torch.device(device)
+        self.module = TorchGPT2(model).to(self.device)
         self.tensors = dict(self.module.named_parameters())
         decayed = [tensor for tensor in self.tensors.values() if is_decayed(tuple(tensor.shape))]
-        kept = [tensor for tensor in self.tensors.values() if not is_decayed(tuple(tensor.shape))]
+        others = [tensor for tensor in self.tensors.values() if not is_decayed(tuple(tensor.shape))]
+        rate = torch.tensor(train.learning_rate, device=self.device) if self.captures else train.learning_rate
         self.optimizer = torch.optim.AdamW(
-            [{"params": decayed, "weight_decay": train.weight_decay}, {"params": kept, "weight_decay": 0.0}],
-            lr=train.learning_rate,
+            [{"params": decayed, "weight_decay": train.weight_decay}, {"params": others, "weight_decay": 0.0}],
+            lr=rate,
             betas=train.betas,
             eps=train.eps,
             fused=True,
+            capturable=self.captures,
         )
-        self.loss_of = self._loss_function()
+        self.loss_of: Callable[[Tensor, Tensor], Tensor] = self.module.loss
+        if self.compiles:  # at the first call; batches always have one shape
+            self.loss_of = torch.compile(self.module.loss, dynamic=False)
 
     def options(self) -> dict[str, Any]:
-        """Threads, and the version for the row."""
+        """Return the version and the number of threads."""
         return {"version": torch.__version__, "threads": torch.get_num_threads()}
 
-    def _loss_function(self) -> Callable[[Tensor, Tensor], Tensor]:
-        """(tokens, targets) → loss, the part that a compiler may take."""
-        return self.module.loss
+    def _tokens(self, array: np.ndarray) -> Tensor:
+        """Return token ids (B, T) in PyTorch's type, on the device."""
+        return torch.from_numpy(np.ascontiguousarray(array, np.int64)).to(self.device)
 
-    def _backward(self, inputs: np.ndarray, targets: np.ndarray) -> Tensor:
-        """Leave fresh gradients on the tensors and return the loss."""
-        self._check_batch(inputs, targets)
+    def _backward(self, tokens: Tensor, targets: Tensor) -> Tensor:
+        """Leave new gradients on the tensors and return the loss."""
         self.optimizer.zero_grad(set_to_none=True)
-        loss = self.loss_of(_tokens(inputs), _tokens(targets))
+        loss = self.loss_of(tokens, targets)
         loss.backward()
         return loss.detach()
 
-    def train_step(self, inputs: np.ndarray, targets: np.ndarray, learning_rate: float | None = None) -> StepResult:
-        loss = self._backward(inputs, targets)
+    def _step(self, tokens: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Take a step and return its loss and norm; on a GPU it is only queued."""
+        loss = self._backward(tokens, targets)
         norm = torch.nn.utils.clip_grad_norm_(self.tensors.values(), self.train.grad_clip, foreach=True)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.train.learning_rate if learning_rate is None else learning_rate
         self.optimizer.step()
+        return loss, norm
+
+    def _set_rate(self, rate: float | None) -> None:
+        value = self.train.learning_rate if rate is None else rate
+        for group in self.optimizer.param_groups:
+            if self.captures:
+                group["lr"].fill_(value)
+            else:
+                group["lr"] = value
+
+    def train_step(self, inputs: np.ndarray, targets: np.ndarray, learning_rate: float | None = None) -> StepResult:
+        self._check_batch(inputs, targets)
+        self._set_rate(learning_rate)
+        loss, norm = self._step(self._tokens(inputs), self._tokens(targets))
         return StepResult(float(loss), float(norm))
 
     def loss_and_gradients(self, inputs: np.ndarray, targets: np.ndarray) -> tuple[float, Arrays]:
-        loss = self._backward(inputs, targets)
+        self._check_batch(inputs, targets)
+        loss = self._backward(self._tokens(inputs), self._tokens(targets))
         grads: Arrays = {}
         for name in parameter_shapes(self.model):
             gradient = self.tensors[name].grad
@@ -78,7 +98,7 @@ class TorchEngine(Engine):
     def logits(self, inputs: np.ndarray) -> np.ndarray:
         self._check_batch(inputs)
         with torch.inference_mode():
-            scores: np.ndarray = self.module(_tokens(inputs)).numpy()
+            scores: np.ndarray = self.module(self._tokens(inputs)).cpu().numpy()
         return scores
 
     def parameters(self) -> Arrays:
@@ -98,12 +118,15 @@ class TorchEngine(Engine):
         }
 
     def load_optimizer_state(self, state: OptimizerState) -> None:
+        """Write the state in place, because a captured graph reads it there."""
         for name, tensor in self.tensors.items():
-            self.optimizer.state[tensor] = {
-                "step": torch.tensor(float(state.step)),
-                "exp_avg": to_module(name, state.first_moment[name]),
-                "exp_avg_sq": to_module(name, state.second_moment[name]),
-            }
+            entry = self.optimizer.state[tensor]
+            if not entry:
+                entry["step"] = torch.zeros((), device=self.device)
+                entry["exp_avg"], entry["exp_avg_sq"] = torch.zeros_like(tensor), torch.zeros_like(tensor)
+            entry["step"].fill_(float(state.step))
+            entry["exp_avg"].copy_(to_module(name, state.first_moment[name]))
+            entry["exp_avg_sq"].copy_(to_module(name, state.second_moment[name]))
 
     def _replace_parameters(self, state: Arrays) -> None:
         with torch.no_grad():
@@ -115,13 +138,4 @@ class TorchCompileEngine(TorchEngine):
     """The same model with its forward and backward compiled by Inductor, which needs a C++ compiler."""
 
     name: ClassVar[str] = "torch-compile"
-
-    def _loss_function(self) -> Callable[[Tensor, Tensor], Tensor]:
-        """Compiled at the first call; batches always have one shape."""
-        compiled: Callable[[Tensor, Tensor], Tensor] = torch.compile(self.module.loss, dynamic=False)
-        return compiled
-
-
-def _tokens(array: np.ndarray) -> Tensor:
-    """Token ids (B, T) as PyTorch wants them."""
-    return torch.from_numpy(np.ascontiguousarray(array, np.int64))
+    compiles: ClassVar[bool] = True

@@ -1,7 +1,7 @@
-"""Greedy generation in PyTorch eager: a key-value cache laid out once, fused attention over its filled part.
+"""Greedy generation in PyTorch eager: a key-value cache allocated once, fused attention over its filled part.
 
-The model's modules hold the weights; the loop calls the functions beneath them, which spares a token the modules' own
-calls. One pass reads a prompt or a re-read half window, then one row per token.
+The loop calls the functions below PyTorch's modules, which saves each token the modules' own calls. One pass reads a
+prompt or half a window again; then each token is a row.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tinygpt.system.threads import available_cores
 
 
 class TorchGenerator:
-    """Weights and cache, both laid out before the first token."""
+    """Weights and cache, allocated before the first token."""
 
     def __init__(self, model: ModelConfig, weights: Arrays, threads: int) -> None:
         torch.set_num_threads(threads)
@@ -37,7 +37,7 @@ class TorchGenerator:
         self.caches = [(layer[0], layer[1]) for layer in cache]  # keys and values, each (1, H, T, C)
 
     def extend(self, tokens: Tensor, start: int) -> Tensor:
-        """Read tokens (n,) that stand at ``start`` and after it; returns the last one's scores (V,)."""
+        """Read tokens (n,) at positions from ``start``; return the last one's scores (V,)."""
         d, heads, eps = self.model.d_model, self.model.n_heads, self.model.layer_norm_eps
         n = len(tokens)
         end = start + n
@@ -49,7 +49,7 @@ class TorchGenerator:
             q, k, v = qkv.view(n, 3, heads, -1).permute(1, 2, 0, 3).unsqueeze(1)  # each (1, H, n, C)
             keys[:, :, start:end] = k
             values[:, :, start:end] = v
-            # A pass of several tokens always begins an empty cache, so the plain causal mask is right for it.
+            # A pass of several tokens always has an empty cache, so the plain causal mask fits.
             mixed = F.scaled_dot_product_attention(q, keys[:, :, :end], values[:, :, :end], is_causal=n > 1)
             x = x + F.linear(mixed.transpose(1, 2).reshape(n, d), wp, bp)
             hidden = F.gelu(F.linear(F.layer_norm(x, (d,), g2, b2, eps), wf, bf), approximate="tanh")
@@ -58,7 +58,7 @@ class TorchGenerator:
         return F.linear(last, self.weights["wte.weight"])
 
     def run(self, prompt: np.ndarray, n_tokens: int) -> np.ndarray:
-        """Continue a prompt (n,) by ``n_tokens`` ids, each the likeliest."""
+        """Continue a prompt (n,) by the ``n_tokens`` likeliest ids."""
         context, read = self.model.context_length, 0
         text = torch.empty(len(prompt) + n_tokens, dtype=torch.int64)
         text[: len(prompt)] = torch.from_numpy(prompt.astype(np.int64))
@@ -74,10 +74,10 @@ class TorchGenerator:
 
 
 def make_generator(model: ModelConfig, weights: Arrays) -> Generator:
-    """PyTorch eager on every core, ready to generate."""
+    """Make a generator of PyTorch eager on all cores."""
     return TorchGenerator(model, weights, available_cores()).run
 
 
 def make_one_thread_generator(model: ModelConfig, weights: Arrays) -> Generator:
-    """PyTorch eager on one thread: at batch 1 a product can be too short to be worth sharing out."""
+    """Make a generator on one thread: at batch 1 a product can be too small to divide."""
     return TorchGenerator(model, weights, 1).run

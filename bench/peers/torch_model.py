@@ -1,4 +1,4 @@
-"""GPT-2 as a PyTorch user writes it: modules, ``nn.Linear``, fused attention, the head tied to the embedding.
+"""GPT-2 as a PyTorch user would write it: modules, ``nn.Linear``, fused attention, the head tied to the embedding.
 
     x = wte(tokens) + wpe(positions);  x = x + attn(ln_1(x));  x = x + mlp(ln_2(x));  logits = ln_f(x) · wteᵀ
 
@@ -26,7 +26,7 @@ class Attention(nn.Module):
         self.c_proj = nn.Linear(model.d_model, model.d_model)
 
     def forward(self, x: Tensor) -> Tensor:
-        """All positions at once."""
+        """Attend at all positions."""
         b, t, d = x.shape
         q, k, v = (part.view(b, t, self.n_heads, -1).transpose(1, 2) for part in self.c_attn(x).split(d, dim=2))
         mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)  # (B, H, T, C)
@@ -42,12 +42,12 @@ class FeedForward(nn.Module):
         self.c_proj = nn.Linear(model.d_hidden, model.d_model)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Each position by itself."""
+        """Apply the block to each position."""
         return self.c_proj(F.gelu(self.c_fc(x), approximate="tanh"))
 
 
 class Block(nn.Module):
-    """Pre-LayerNorm transformer block."""
+    """A pre-LayerNorm transformer block."""
 
     def __init__(self, model: ModelConfig) -> None:
         super().__init__()
@@ -57,13 +57,13 @@ class Block(nn.Module):
         self.mlp = FeedForward(model)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, T, D) → (B, T, D)."""
+        """Map (B, T, D) → (B, T, D)."""
         x = x + self.attn(self.ln_1(x))
         return x + self.mlp(self.ln_2(x))
 
 
 class TorchGPT2(nn.Module):
-    """The whole model. Its weights are whatever the constructor of each layer draws, until they are loaded."""
+    """The whole model, with the layers' own random weights until others are loaded."""
 
     def __init__(self, model: ModelConfig) -> None:
         super().__init__()
@@ -74,29 +74,29 @@ class TorchGPT2(nn.Module):
         self.ln_f = nn.LayerNorm(model.d_model, eps=model.layer_norm_eps)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Token ids (B, T) → scores (B, T, V)."""
+        """Map token ids (B, T) → scores (B, T, V)."""
         x = self.wte(tokens) + self.wpe.weight[: tokens.shape[1]]
         for block in self.h:
             x = block(x)
         return F.linear(self.ln_f(x), self.wte.weight)
 
     def loss(self, tokens: Tensor, targets: Tensor) -> Tensor:
-        """Mean cross-entropy in nats per token, a scalar."""
+        """Return the mean cross-entropy in nats per token, a scalar."""
         return F.cross_entropy(self(tokens).flatten(0, 1), targets.flatten())
 
 
 def is_projection(name: str) -> bool:
-    """Whether a parameter is stored the other way round: the weights of the four ``nn.Linear`` of a block."""
+    """Return whether a parameter is stored transposed: the weights of the four ``nn.Linear`` of a block."""
     return ".c_" in name and name.endswith(".weight")
 
 
 def to_module(name: str, value: np.ndarray) -> Tensor:
-    """A parameter of the project's layout as a new tensor of the module's."""
+    """Copy a parameter from the project's layout into a tensor of the module's."""
     array = value.T if is_projection(name) else value
     return torch.tensor(np.ascontiguousarray(array, np.float32))
 
 
 def from_module(name: str, value: Tensor) -> np.ndarray:
-    """A parameter, gradient or moment of the module as an array of the project's layout: a view, not a copy."""
-    array: np.ndarray = value.detach().numpy()
+    """Return a parameter, gradient or moment in the project's layout: a view, or a copy if it is on a GPU."""
+    array: np.ndarray = value.detach().cpu().numpy()
     return array.T if is_projection(name) else array

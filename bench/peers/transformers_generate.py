@@ -1,7 +1,7 @@
-"""Greedy generation by Hugging Face's ``generate``: what most people would call, over PyTorch eager.
+"""Greedy generation by Hugging Face's ``generate``, which most people would call, over PyTorch eager.
 
-Its cache belongs to one call, and a call ends at the context; so each window is a call of its own, begun with the
-last half of the one before.
+Its cache belongs to one call, and a call ends at the context. So each window is a separate call, which starts with the
+last half of the window before.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from tinygpt.system.threads import available_cores
 
 
 def make_generator(model: ModelConfig, weights: Arrays) -> Generator:
-    """A GPT2LMHeadModel with these weights, ready to generate."""
+    """Make a generator from a GPT2LMHeadModel with these weights."""
     torch.set_num_threads(available_cores())
     config = GPT2Config(
         vocab_size=model.vocab_size,
-        n_positions=model.context_length + 1,  # room for the token that a full window still scores; never read
+        n_positions=model.context_length + 1,  # room for the token that a full window predicts; never read
         n_embd=model.d_model,
         n_layer=model.n_layers,
         n_head=model.n_heads,

@@ -1,4 +1,4 @@
-"""The rivals compute what the reference computes: the same losses, gradients, updates and texts."""
+"""The peers compute what the reference computes: the same losses, gradients, updates and texts."""
 
 from __future__ import annotations
 
@@ -32,51 +32,51 @@ def assert_close(ours, theirs, tolerance):
 
 
 @pytest.mark.parametrize("name", TRAINERS)
-def test_a_rival_trains_as_the_reference_does(name):
-    rival, reference = (make_engine(variant, MODEL, TRAIN, seed=2) for variant in (name, "numpy"))
+def test_a_peer_trains_as_the_reference_does(name):
+    peer, reference = (make_engine(variant, MODEL, TRAIN, seed=2) for variant in (name, "numpy"))
     first, *others = batches(6)
-    assert np.abs(rival.logits(first.inputs) - reference.logits(first.inputs)).max() < 1e-4
-    loss, gradients = rival.loss_and_gradients(first.inputs, first.targets)
+    assert np.abs(peer.logits(first.inputs) - reference.logits(first.inputs)).max() < 1e-4
+    loss, gradients = peer.loss_and_gradients(first.inputs, first.targets)
     expected_loss, expected = reference.loss_and_gradients(first.inputs, first.targets)
     assert loss == pytest.approx(expected_loss, rel=1e-5)
     assert_close(gradients, expected, 1e-4)
     for batch in others:
-        ours, theirs = (engine.train_step(batch.inputs, batch.targets) for engine in (rival, reference))
+        ours, theirs = (engine.train_step(batch.inputs, batch.targets) for engine in (peer, reference))
         assert ours.loss == pytest.approx(theirs.loss, rel=1e-4)
         assert ours.grad_norm == pytest.approx(theirs.grad_norm, rel=1e-3)
-    assert_close(rival.state_dict(), reference.state_dict(), 2e-3)
-    assert rival.optimizer_state().step == len(others)
+    assert_close(peer.state_dict(), reference.state_dict(), 2e-3)
+    assert peer.optimizer_state().step == len(others)
 
 
-def test_the_rival_for_gpus_takes_the_reference_s_steps():
-    rival = TorchCudaEngine(MODEL, TRAIN, device="cpu")
+def test_the_peer_for_gpus_takes_the_reference_s_steps():
+    peer = TorchCudaEngine(MODEL, TRAIN, device="cpu")
     reference = make_engine("numpy", MODEL, TRAIN, seed=2)
     zeros = {name: np.zeros_like(value) for name, value in reference.state_dict().items()}
     drawn = batches(3)
     inputs, targets = (np.stack([getattr(batch, name) for batch in drawn]) for name in ("inputs", "targets"))
     expected = [reference.train_step(batch.inputs, batch.targets, 2e-2).loss for batch in drawn]
     for _ in range(2):  # put back to the start, it repeats itself
-        rival.load_state_dict(make_engine("numpy", MODEL, TRAIN, seed=2).state_dict())
-        rival.load_optimizer_state(OptimizerState(0, zeros, zeros))
-        found = rival.train_steps(inputs, targets, [2e-2] * 3)
+        peer.load_state_dict(make_engine("numpy", MODEL, TRAIN, seed=2).state_dict())
+        peer.load_optimizer_state(OptimizerState(0, zeros, zeros))
+        found = peer.train_steps(inputs, targets, [2e-2] * 3)
         assert [result.loss for result in found] == pytest.approx(expected, rel=1e-4)
-    assert_close(rival.state_dict(), reference.state_dict(), 2e-3)
-    assert rival.optimizer_state().step == 3
+    assert_close(peer.state_dict(), reference.state_dict(), 2e-3)
+    assert peer.optimizer_state().step == 3
 
 
 @pytest.mark.parametrize("name", ["torch", "jax-textbook"])
-def test_a_rival_continues_from_a_loaded_state(name):
+def test_a_peer_continues_from_a_loaded_state(name):
     *before, last = batches(4)
     reference = make_engine("numpy", MODEL, TRAIN, seed=2)
     for batch in before:
         reference.train_step(batch.inputs, batch.targets)
-    rival = make_engine(name, MODEL, TRAIN, seed=5)
-    rival.load_state_dict(reference.state_dict())
-    rival.load_optimizer_state(reference.optimizer_state())
-    ours, theirs = (engine.train_step(last.inputs, last.targets, 3e-3) for engine in (rival, reference))
+    peer = make_engine(name, MODEL, TRAIN, seed=5)
+    peer.load_state_dict(reference.state_dict())
+    peer.load_optimizer_state(reference.optimizer_state())
+    ours, theirs = (engine.train_step(last.inputs, last.targets, 3e-3) for engine in (peer, reference))
     assert ours.loss == pytest.approx(theirs.loss, rel=1e-5)
-    assert_close(rival.state_dict(), reference.state_dict(), 1e-4)
-    moments = rival.optimizer_state()
+    assert_close(peer.state_dict(), reference.state_dict(), 1e-4)
+    moments = peer.optimizer_state()
     assert moments.step == len(before) + 1
     assert_close(moments.second_moment, reference.optimizer_state().second_moment, 1e-3)
 
@@ -85,7 +85,7 @@ def test_a_rival_continues_from_a_loaded_state(name):
 @pytest.mark.parametrize(
     ("prompt", "n_tokens"), [(PROMPT, 60), (b"a prompt of 16 b", 60), (PROMPT, 16 + 9), (PROMPT, 5)]
 )
-def test_a_rival_writes_what_we_write_beyond_the_context(name, prompt, n_tokens):
+def test_a_peer_writes_what_we_write_beyond_the_context(name, prompt, n_tokens):
     weights = generation_weights(MODEL, seed=4)
     tokens = np.frombuffer(prompt, np.uint8)
     expected = make_tinygpt_generator(MODEL, weights)(tokens, n_tokens)
