@@ -4,8 +4,8 @@ The training text's suffixes are sorted once (a suffix array, by libdivsufsort t
 megabytes in a second). Bisection then finds the longest match from each byte on: the suffix with the longest common
 prefix is adjacent to the position where the rest of the text would be sorted in.
 
-Blanks are no copied text: a window counts if at least half of it is something else, and the longest copy is the one
-with the most of that.
+Blanks are not copied text: a window counts only if at least half of it is not blank, and the longest copy is the one
+with the most other bytes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Overlap:
 
     Attributes:
         longest: the longest substring that occurs in the training text.
-        windows: number of windows of ``WINDOW`` bytes in the texts, those that are mostly blank aside.
+        windows: number of windows of ``WINDOW`` bytes in the texts, without the mostly blank ones.
         verbatim: number of windows that occur in the training text.
     """
 
@@ -77,7 +77,7 @@ class TextIndex:
         longest, most, windows, verbatim = b"", 0, 0, 0
         for text in texts:
             ink = np.cumsum([0, *(byte not in _BLANK for byte in text)])  # (n + 1,), bytes that are not blank
-            # The match at the next byte is usually about as long: comparing twice as many bytes is enough at first.
+            # The match at the next byte is at most one byte shorter, so twice its length is a good first limit.
             match = 0
             for start in range(len(text)):
                 limit = max(2 * WINDOW, 2 * match)

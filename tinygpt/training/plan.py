@@ -19,7 +19,7 @@ from tinygpt.recipes import get_recipe, preset_learning_rate
 
 
 def _is_round(step: int) -> bool:
-    """Return whether a step is 1, or 1 or 3 times a power of ten: steps that are evenly spread over a log axis."""
+    """Return whether a step is 1, 10, 30, 100, 300, …: about evenly spread over a log axis."""
     digits = str(step)
     return step == 1 or (step >= 10 and digits[0] in "13" and not digits[1:].strip("0"))
 
