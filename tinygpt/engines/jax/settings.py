@@ -27,7 +27,7 @@ MOST_UNROLLED_LAYERS = 16
 
 @dataclass(frozen=True)
 class Arithmetic:
-    """How products are computed.
+    """A mode of computing products.
 
     Attributes:
         dtype: type of a product's operands and of a layer's branches.
