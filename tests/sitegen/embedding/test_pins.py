@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -59,10 +60,22 @@ def test_a_pin_names_its_runs_and_keeps_words_sizes_menus_and_table(root: Path) 
     assert set(record["files"]) == set(read.files) >= {"light.svg", "vega.json", "parquet"}
 
 
+@pytest.fixture(scope="module")
+def pinned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of pinned figures, with one in it."""
+    root = tmp_path_factory.mktemp("pinned")
+    rows.store(root / "results", rows.ladder("run-1"))
+    return (root / THEME / pin(root).folder).parent
+
+
 @pytest.mark.parametrize("victim", ["step_time.csv", "step_time.light.svg", RECORD])
 @pytest.mark.parametrize("harm", ["changed", "deleted"])
-def test_a_pinned_file_that_is_not_what_it_was_stops_the_build(root: Path, victim: str, harm: str) -> None:
-    path = root / THEME / pin(root).folder / victim
+def test_a_pinned_file_that_is_not_what_it_was_stops_the_build(
+    tmp_path: Path, pinned: Path, victim: str, harm: str
+) -> None:
+    root = tmp_path / "checkout"
+    shutil.copytree(pinned, root / THEME / pinned.name)
+    (path,) = root.rglob(victim)
     if harm == "changed":
         path.write_bytes(path.read_bytes() + b" ")
     else:
