@@ -8,13 +8,13 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 from sitegen.build.site import BuiltSite
 from sitegen.commands.chromium import find_chromium
 from sitegen.commands.serve import HOST, make_server
 from tests.browser.playing import Playground, save_odd_checkpoint, served_below
-from tests.browser.watching import running
+from tests.browser.watching import Watched, running
 from tests.sitegen.example import build_example
 from tinygpt.checkpoints.checkpoint import Checkpoint
 
@@ -42,6 +42,19 @@ def built(tmp_path_factory: pytest.TempPathFactory, host: tuple[Path, str]) -> B
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SITE_URL", host[1] + SUB_PATH)
         return build_example(tmp_path_factory.mktemp("checkout"))
+
+
+@pytest.fixture
+def desktop(browser: Browser) -> Iterator[BrowserContext]:
+    """A fresh profile on a screen of the usual size."""
+    with browser.new_context(viewport={"width": 1280, "height": 900}) as context:
+        yield context
+
+
+@pytest.fixture
+def watched(desktop: BrowserContext) -> Watched:
+    """A page in it that is watched."""
+    return Watched(desktop)
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from urllib.request import ProxyHandler, build_opener
 
 import axe_playwright_python
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, BrowserContext, Page
 
 from sitegen.build.html_addresses import read_page
 from sitegen.build.site import BuiltSite
@@ -88,9 +88,7 @@ def limit_of(page: Page) -> int:
     return OTHER_PAGE
 
 
-def test_the_search_works_though_its_index_comes_only_when_it_is_opened(browser: Browser, address: str) -> None:
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    watched = Watched(context)
+def test_the_search_works_though_its_index_comes_only_when_it_is_opened(watched: Watched, address: str) -> None:
     watched.page.goto(address)
     watched.page.wait_for_load_state("networkidle")
     assert not any("search/pages" in url for url in watched.requests)
@@ -98,7 +96,6 @@ def test_the_search_works_though_its_index_comes_only_when_it_is_opened(browser:
     watched.page.locator(".md-search-result__item a").first.wait_for()
     assert sum("search/pages" in url for url in watched.requests) == 1
     assert watched.complaints == []
-    context.close()
 
 
 def test_below_a_deep_folder_every_link_leads_somewhere(built: BuiltSite, published: str, tmp_path: Path) -> None:
@@ -171,9 +168,8 @@ def rgb(color: str) -> str:
     return "rgb({}, {}, {})".format(*(int(color[i : i + 2], 16) for i in (1, 3, 5)))
 
 
-def test_a_long_table_filters_and_says_how_much_is_left(browser: Browser, address: str) -> None:
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    page = context.new_page()
+def test_a_long_table_filters_and_says_how_much_is_left(desktop: BrowserContext, address: str) -> None:
+    page = desktop.new_page()
     page.goto(address + "speedup/")
     figure = page.locator("#figure-speedup")
     figure.locator("summary").click()
@@ -190,4 +186,3 @@ def test_a_long_table_filters_and_says_how_much_is_left(browser: Browser, addres
     assert figure.locator("th[aria-sort]").count() == 1
     figure.get_by_label("Filter").fill("")
     assert sum(row.is_visible() for row in rows.all()) == every
-    context.close()

@@ -9,7 +9,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Frame, Locator
+from playwright.sync_api import Browser, BrowserContext, Frame, Locator
 
 from sitegen.build.site import BuiltSite
 from sitegen.commands.serve import HOST
@@ -138,10 +138,10 @@ def test_a_frame_is_resized_by_its_own_content_only(browser: Browser, foreign: s
 # ---- links to a view -------------------------------------------------------------------------------------
 
 
-def test_a_view_lives_in_the_address_and_comes_back_from_it(browser: Browser, address: str) -> None:
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    context.grant_permissions(["clipboard-read", "clipboard-write"])
-    watched = Watched(context)
+def test_a_view_lives_in_the_address_and_comes_back_from_it(
+    desktop: BrowserContext, watched: Watched, address: str
+) -> None:
+    desktop.grant_permissions(["clipboard-read", "clipboard-write"])
     page = watched.page
     page.goto(address + "speedup/")
     figure = page.locator("#figure-speedup")
@@ -155,7 +155,7 @@ def test_a_view_lives_in_the_address_and_comes_back_from_it(browser: Browser, ad
     figure.get_by_text("Copied").wait_for()
     link = page.evaluate("navigator.clipboard.readText()")
     assert link == f"{address}speedup/?speedup.baseline={BASELINE}#figure-speedup"
-    other = context.new_page()
+    other = desktop.new_page()
     other.goto(link)
     shown = other.locator("#figure-speedup")
     shown.locator(LIVE).wait_for()
@@ -165,12 +165,9 @@ def test_a_view_lives_in_the_address_and_comes_back_from_it(browser: Browser, ad
     menu(figure).select_option(initial)
     assert "?" not in page.url
     assert watched.complaints == []
-    context.close()
 
 
-def test_a_view_that_does_not_exist_is_the_figures_own(browser: Browser, address: str) -> None:
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    watched = Watched(context)
+def test_a_view_that_does_not_exist_is_the_figures_own(watched: Watched, address: str) -> None:
     page = watched.page
     for place in ("speedup/?speedup.baseline=%3Cscript%3E&speedup.none=1", "embed/speedup/?baseline=%22%3E&theme=pink"):
         page.goto(address + place)
@@ -178,24 +175,20 @@ def test_a_view_that_does_not_exist_is_the_figures_own(browser: Browser, address
         figure.locator(LIVE).wait_for()
         assert menu(figure).input_value() == "python"
     assert watched.complaints == []
-    context.close()
 
 
-def test_the_way_back_from_a_frame_keeps_the_view(browser: Browser, address: str) -> None:
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    page = context.new_page()
+def test_the_way_back_from_a_frame_keeps_the_view(desktop: BrowserContext, address: str) -> None:
+    page = desktop.new_page()
     page.goto(address + "embed/speedup/")
     page.locator(LIVE).wait_for()
     menu(page.main_frame).select_option(BASELINE)
     back = page.get_by_role("link", name="TinyGPT").get_attribute("href")
     assert back == f"{address}speedup/?speedup.baseline={BASELINE}#figure-speedup"
-    context.close()
 
 
-def test_every_snippet_has_a_copy_button(browser: Browser, address: str) -> None:
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    context.grant_permissions(["clipboard-read", "clipboard-write"])
-    page = context.new_page()
+def test_every_snippet_has_a_copy_button(desktop: BrowserContext, address: str) -> None:
+    desktop.grant_permissions(["clipboard-read", "clipboard-write"])
+    page = desktop.new_page()
     page.goto(address + "embed/")
     blocks = page.locator(".tg-snippets pre")
     assert blocks.count() > 10
@@ -204,16 +197,14 @@ def test_every_snippet_has_a_copy_button(browser: Browser, address: str) -> None
     first.get_by_role("button").click()
     wait_until(page, "navigator.clipboard.readText().then((text) => text.startsWith('<iframe src='))")
     assert page.evaluate("navigator.clipboard.readText()").count("\n") >= 1
-    context.close()
 
 
 # ---- results that attack ---------------------------------------------------------------------------------
 
 
-def test_hostile_results_show_as_text_in_pages_tooltips_and_frames(browser: Browser, address: str) -> None:
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
+def test_hostile_results_show_as_text_in_pages_tooltips_and_frames(desktop: BrowserContext, address: str) -> None:
     for place in ("speedup/", "embed/speedup/"):
-        watched = Watched(context)
+        watched = Watched(desktop)
         page = watched.page
         page.goto(address + place)
         figure = page.locator("#figure-speedup")
@@ -231,12 +222,9 @@ def test_hostile_results_show_as_text_in_pages_tooltips_and_frames(browser: Brow
         assert not page.evaluate(HACKED)
         assert watched.complaints == []
         page.close()
-    context.close()
 
 
-def test_hostile_samples_show_as_text(browser: Browser, address: str) -> None:
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    watched = Watched(context)
+def test_hostile_samples_show_as_text(watched: Watched, address: str) -> None:
     watched.page.goto(address + "samples/")
     sample = watched.page.locator(".tg-sample pre").first
     written = sample.inner_text()
@@ -252,7 +240,6 @@ def test_hostile_samples_show_as_text(browser: Browser, address: str) -> None:
     assert sample.locator("*").count() == 1  # the prompt's own mark
     assert not watched.page.evaluate(HACKED)
     assert watched.complaints == []
-    context.close()
 
 
 def test_no_published_text_file_holds_markup_of_an_attack(built: BuiltSite) -> None:

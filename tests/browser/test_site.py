@@ -6,7 +6,7 @@ Chromium is required: without it these tests fail, because a site that nobody lo
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, BrowserContext
 
 from tests.browser.watching import Watched
 
@@ -50,9 +50,8 @@ def test_nothing_moves_when_a_picture_becomes_a_chart(
     context.close()
 
 
-def test_long_tables_scroll_by_themselves_and_can_be_reached(browser: Browser, address: str) -> None:
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    page = context.new_page()
+def test_long_tables_scroll_by_themselves_and_can_be_reached(desktop: BrowserContext, address: str) -> None:
+    page = desktop.new_page()
     page.goto(address + "speedup/")
     tables = page.locator(".tg-table--full")
     assert tables.count() > 0
@@ -62,12 +61,10 @@ def test_long_tables_scroll_by_themselves_and_can_be_reached(browser: Browser, a
         table.scroll_into_view_if_needed()
         page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")  # laid out now
         assert table.evaluate("(table) => table.scrollHeight > table.clientHeight && table.tabIndex === 0")
-    context.close()
 
 
-def test_pointing_at_a_mark_tells_where_it_comes_from(browser: Browser, address: str) -> None:
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    page = context.new_page()
+def test_pointing_at_a_mark_tells_where_it_comes_from(desktop: BrowserContext, address: str) -> None:
+    page = desktop.new_page()
     page.goto(address + "speedup/")
     figure = page.locator("#figure-speedup")
     figure.locator(".tg-chart--live").wait_for()
@@ -81,12 +78,9 @@ def test_pointing_at_a_mark_tells_where_it_comes_from(browser: Browser, address:
     marks.and_(figure.locator("[aria-label*='no step within 600 s']")).last.hover(force=True)
     tip.get_by_text("no step within 600 s").wait_for()
     assert tip.locator("dl > :not(dt, dd)").count() == 0
-    context.close()
 
 
-def test_instant_navigation_keeps_the_page_and_brings_charts_to_life(browser: Browser, address: str) -> None:
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    watched = Watched(context)
+def test_instant_navigation_keeps_the_page_and_brings_charts_to_life(watched: Watched, address: str) -> None:
     page = watched.page
     page.goto(address)
     page.locator(".tg-chart--live").first.wait_for()
@@ -102,12 +96,10 @@ def test_instant_navigation_keeps_the_page_and_brings_charts_to_life(browser: Br
     assert page.locator("table[data-sortable=ready]").count() > 0
     assert watched.complaints == []
     assert watched.foreign(address) == []
-    context.close()
 
 
-def test_a_table_sorts_by_value_and_not_by_text(browser: Browser, address: str) -> None:
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    page = context.new_page()
+def test_a_table_sorts_by_value_and_not_by_text(desktop: BrowserContext, address: str) -> None:
+    page = desktop.new_page()
     page.goto(address + "status/")
     table = page.locator(".tg-table", has_text="d_model").locator("table")
     heading = table.get_by_role("button", name="parameters")
@@ -115,7 +107,6 @@ def test_a_table_sorts_by_value_and_not_by_text(browser: Browser, address: str) 
     heading.click()
     assert table.locator("tbody tr td").first.inner_text() == "behemoth"
     assert table.locator("th[aria-sort=descending]").inner_text().startswith("parameters")
-    context.close()
 
 
 def test_with_scripts_off_every_figure_is_a_picture_with_a_table(browser: Browser, address: str) -> None:

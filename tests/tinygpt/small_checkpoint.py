@@ -12,6 +12,7 @@ from tinygpt.checkpoints.checkpoint import Checkpoint, load_checkpoint, save_che
 from tinygpt.checkpoints.layout import STATE
 from tinygpt.checkpoints.training_state import TrainingState
 from tinygpt.config import ModelConfig, TrainConfig
+from tinygpt.errors import CheckpointError
 from tinygpt.optim import OptimizerState
 from tinygpt.params import Arrays, initial_parameters
 
@@ -46,3 +47,13 @@ def step_of(folder: Path) -> int:
     training = load_checkpoint(folder).training
     assert training is not None
     return training.step
+
+
+def failure(folder: Path) -> str:
+    """What the loader says of a folder that it refuses; one line."""
+    try:
+        load_checkpoint(folder)
+    except CheckpointError as error:
+        assert str(error) and "\n" not in str(error)
+        return str(error)
+    raise AssertionError(f"{folder} was loaded")

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from bench.statistics.cells import cell_summary
 from bench.statistics.compare import SLOWER
 from tests import ROOT
 from tests.bench.rows import run_row, step_rows
+from tests.git import git
 from tinygpt.errors import ConfigError
 
 MARK = 12345.0  # the gradient norm that the other commit's engine reports
@@ -33,9 +33,8 @@ def repository(tmp_path_factory) -> Path:
     assert step and colon
     body = body.replace("return StepResult(loss, norm)", f"return StepResult(loss, {MARK})", 1)
     engine.write_text(f"{head}{step}{signature}{colon}        __import__('time').sleep(0.1)\n{body}")
-    git = ["git", "-C", str(folder), "-c", "user.name=t", "-c", "user.email=t@example.org"]
     for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "slow"], ["tag", "slow"]):
-        subprocess.run([*git, *command], check=True, capture_output=True)
+        git(folder, *command)
     return folder
 
 
@@ -48,9 +47,7 @@ def test_the_other_commits_code_is_what_runs(repository, tmp_path, corpus, conso
     runs = read_table("runs", root)
     assert runs["status"].tolist() == ["ok"] * 3
     assert runs["kind"].unique().tolist() == ["against"]
-    head = subprocess.run(
-        ["git", "-C", str(repository), "rev-parse", "HEAD"], capture_output=True, text=True, check=True
-    ).stdout.strip()
+    head = git(repository, "rev-parse", "HEAD")
     assert runs["variant"].tolist() == [f"numpy@{head[:9]}", "numpy", f"numpy@{head[:9]}#2"]
     assert (runs["commit"] == head).tolist() == [True, False, True]
     assert (

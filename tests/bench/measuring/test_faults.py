@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -30,6 +29,7 @@ from bench.records.protocol import benchmark_protocol
 from bench.records.provenance import Provenance
 from bench.records.rows import Rows
 from bench.records.store import read_table, write_tables
+from tests import environment
 from tests.bench.rows import MACHINE, run_row
 from tinygpt import errors
 from tinygpt.errors import ResultsError, StorageError
@@ -246,10 +246,10 @@ sys.exit(run_suite(Suite("quick", "", 1, arms), folder / "results", corpus, opti
 def start_runner(folder: Path) -> tuple[subprocess.Popen[str], list[int]]:
     """A runner whose first cell is done and whose second one hangs; with the worker's and its child's pid."""
     pid_file = folder / "pids"
-    environment = os.environ | {"FAULTY_PID_FILE": str(pid_file), "PYTHONPATH": str(Path.cwd())}
     runner = subprocess.Popen(
-        [sys.executable, "-c", RUNNER, str(folder)], env=environment, stdout=subprocess.PIPE, text=True
-    )
+        [sys.executable, "-c", RUNNER, str(folder)], env=environment(FAULTY_PID_FILE=str(pid_file)),
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
     deadline = time.monotonic() + 60
     while not pid_file.exists():
         assert time.monotonic() < deadline and runner.poll() is None, "the second cell never began to hang"

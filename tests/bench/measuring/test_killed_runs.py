@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -12,7 +11,7 @@ import pandas as pd
 import pytest
 
 from bench.records.store import read_table
-from tests import ROOT
+from tests import ROOT, environment
 from tests.bench.killed_runs import ROUNDS, VARIANTS
 
 
@@ -22,7 +21,7 @@ def killed(tmp_path_factory) -> Path:
     subprocess.run(
         [sys.executable, "-m", "tests.bench.killed_runs", str(folder)],
         cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        env=environment(),
         check=True,
         timeout=180,
     )

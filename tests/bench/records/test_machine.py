@@ -3,7 +3,6 @@ from __future__ import annotations
 import getpass
 import json
 import socket
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from threadpoolctl import threadpool_limits
 from bench.records.machine import arch_level, fresh_machine, read_machine
 from bench.records.provenance import Provenance, read_provenance
 from bench.records.scrub import recorded_corpus, scrub
+from tests.git import git
 
 V2 = {"cx16", "lahf_lm", "popcnt", "pni", "sse4_1", "sse4_2", "ssse3"}
 V3 = V2 | {"avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "abm", "movbe", "xsave"}
@@ -115,11 +115,6 @@ def test_without_a_home_texts_are_scrubbed_too(homeless):
 
 
 # ---- provenance --------------------------------------------------------------------------------------------
-
-
-def git(folder: Path, *arguments: str) -> None:
-    options = ["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"]
-    subprocess.run(["git", "-C", str(folder), *options, *arguments], check=True, capture_output=True)
 
 
 def test_provenance(tmp_path):

@@ -10,11 +10,7 @@ import pytest
 from bench.records.git import GitError
 from sitegen.commands.deploy import Source, check_source, deploy_site, pages_address
 from sitegen.text.errors import SiteError
-
-
-def git(folder: Path, *arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
+from tests.git import git
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from tests import ROOT
-from tests.tinygpt.small_checkpoint import MODEL, TRAIN, arrays, edit_state, save, state, step_of
+from tests.tinygpt.small_checkpoint import MODEL, TRAIN, arrays, edit_state, failure, save, state, step_of
 from tinygpt.checkpoints.checkpoint import Checkpoint, has_checkpoint, load_checkpoint, save_checkpoint
 from tinygpt.checkpoints.layout import CONFIG, OPTIMIZER, STATE, WEIGHTS
 from tinygpt.errors import CheckpointError
@@ -41,14 +41,6 @@ def weights_only(folder: Path) -> Path:
     (folder / STATE).unlink()
     (folder / OPTIMIZER).unlink()
     return folder
-
-
-def failure(folder: Path) -> str:
-    with pytest.raises(CheckpointError) as caught:
-        load_checkpoint(folder)
-    message = str(caught.value)
-    assert "\n" not in message and message
-    return message
 
 
 # ---- round trips ---------------------------------------------------------------------------------------------

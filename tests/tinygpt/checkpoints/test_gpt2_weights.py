@@ -12,7 +12,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from tests.foreign_checkpoints import FOREIGN, LFS_POINTER
-from tests.tinygpt.small_checkpoint import MODEL, TRAIN, arrays, save, state
+from tests.tinygpt.small_checkpoint import MODEL, TRAIN, arrays, failure, save, state
 from tinygpt.checkpoints.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from tinygpt.checkpoints.gpt2_config import dropout_of, from_gpt2_config, to_gpt2_config
 from tinygpt.checkpoints.gpt2_weights import INDEX
@@ -36,13 +36,6 @@ def sharded(tmp_path: Path) -> Path:
         save_file({name: weights[name] for name, place in places.items() if place == shard}, folder / shard)
     (folder / INDEX).write_text(json.dumps({"metadata": {"total_size": 1}, "weight_map": places}))
     return folder
-
-
-def failure(folder: Path) -> str:
-    with pytest.raises(CheckpointError) as caught:
-        load_checkpoint(folder)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 def edit_map(folder: Path, **changes: object) -> None:

@@ -145,15 +145,23 @@ def test_a_reader_never_meets_a_half_replaced_folder(tmp_path: Path) -> None:
     program = (
         "import sys; sys.path.insert(0, sys.argv[2]); from pathlib import Path\n"
         "from tests.tinygpt.small_checkpoint import save\n"
-        "for step in range(2, 60): save(Path(sys.argv[1]), step)"
+        "step = 1\n"
+        "while not Path(sys.argv[1] + '.enough').exists():\n"
+        "    save(Path(sys.argv[1]), step := step + 1)\n"
+        "print(step)"
     )
-    writer = subprocess.Popen([sys.executable, "-c", program, str(folder), str(ROOT)], cwd=ROOT)
-    seen = []
-    while writer.poll() is None:
-        seen.append(step_of(folder))
+    command = [sys.executable, "-c", program, str(folder), str(ROOT)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as writer:
+        seen: list[int] = []
+        try:
+            while len(set(seen)) < 20 and writer.poll() is None:
+                seen.append(step_of(folder))
+        finally:
+            (tmp_path / "run.enough").touch()
+        last, _ = writer.communicate(timeout=60)
     assert writer.returncode == 0
-    assert seen == sorted(seen) and len(set(seen)) > 5
-    assert step_of(folder) == 59
+    assert seen == sorted(seen) and len(set(seen)) == 20
+    assert step_of(folder) == int(last)
 
 
 def test_files_that_move_while_they_are_read_are_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import ROOT
+from tests import environment
 from tests.conftest import Typed
 from tinygpt.checkpoints.checkpoint import load_checkpoint
 from tinygpt.runs.status import STATUS, read_status
@@ -42,10 +42,6 @@ for words in json.load(sys.stdin):
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "plain.txt").write_text("Some text to learn from, again and again.\n" * 200)
     return tmp_path
-
-
-def environment(**changes: str) -> dict[str, str]:
-    return os.environ | {"PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "site")))} | changes
 
 
 def start(folder: Path, *words: str, env: dict[str, str] | None = None, **options: object) -> subprocess.Popen[bytes]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests import ROOT
+from tests import ROOT, environment
 from tests.tinygpt.killed_sessions import CHECKPOINTED, STEPS
 
 KILLS = 12
@@ -28,7 +27,7 @@ def test_a_repeatedly_killed_run_equals_an_uninterrupted_one(engine: str, tmp_pa
     subprocess.run(
         [sys.executable, "-m", "tests.tinygpt.killed_sessions", str(tmp_path), engine, str(KILLS), "5"],
         cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        env=environment(),
         check=True,
         timeout=300,
     )
