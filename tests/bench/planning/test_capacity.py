@@ -208,7 +208,7 @@ def test_a_suite_records_what_it_refuses_and_goes_on(results_root, corpus, conso
     assert summary.statuses == ("refused", "ok") and summary.exit_code == 0
     runs = read_table("runs", results_root).set_index("preset")
     refused = runs.loc["behemoth"]
-    assert refused["status"] == "refused" and refused["steps_done"] == 0 and refused["wall_seconds"] < 1
+    assert refused["status"] == "refused" and refused["steps_done"] == 0 and refused["wall_seconds"] == 0
     assert "numpy at behemoth needs 9.0 GiB of memory, 0.07 GiB are available" in refused["error_tail"]
     assert "the largest preset that fits is tiny" in refused["error_tail"]
 

@@ -13,6 +13,7 @@ from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
 
+import psutil
 import pytest
 from rich.console import Console
 
@@ -208,6 +209,13 @@ def test_names_that_are_none_are_refused(tmp_path: Path) -> None:
 # ---- stopping --------------------------------------------------------------------------------------------------
 
 
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 def training(out: Path) -> int:
     """A process that trains for a long time."""
 
@@ -218,13 +226,12 @@ def training(out: Path) -> int:
             pass
         os._exit(0)
 
-    child = in_a_fork(train)
-    until = time.monotonic() + 60
-    while time.monotonic() < until:
+    def saved() -> bool:
         status = read_status(out) if out.exists() else None
-        if status is not None and status.saved_step is not None:
-            break
-        time.sleep(0.02)
+        return status is not None and status.saved_step is not None
+
+    child = in_a_fork(train)
+    wait_until(saved)
     return child
 
 
@@ -248,7 +255,7 @@ def test_a_suspended_run_is_seen_and_woken_to_stop(tmp_path: Path) -> None:
         status = read_status(tmp_path / "run")
         assert status is not None
         os.kill(status.pid, signal.SIGSTOP)
-        time.sleep(0.05)
+        wait_until(lambda: psutil.Process(status.pid).status() == psutil.STATUS_STOPPED)
         assert read_run(tmp_path / "run").state == "suspended"
         assert stop_run("run", tmp_path, patience=60).state == "stopped"
     finally:

@@ -400,19 +400,23 @@ from tinygpt.training.events import StopRecord
 from tinygpt.system.staging import SAVED
 from tinygpt.training.session import run_session
 from tinygpt.training.trainer import StepRecord
-wanted = plan(Path(sys.argv[2]), steps=int(sys.argv[3]), eval_every=1000, sample_every=1000)
-for event in run_session(wanted, CORPUS, resume="--resume" in sys.argv):
+out, steps, wait_at = Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+for event in run_session(plan(out, steps=steps, eval_every=1000, sample_every=1000), CORPUS, resume=out.exists()):
     if isinstance(event, StepRecord):
         print(json.dumps([event.step, event.loss]), flush=True)
+        if event.step == wait_at:
+            sys.stdin.read()
     if isinstance(event, StopRecord):
         print(json.dumps([event.reason, event.signal, event.step]), flush=True)
         sys.exit(event.exit_code)
 """
 
 
-def start(out: Path, steps: int, *options: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", PROGRAM, str(ROOT), str(out), str(steps), *options]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+def start(out: Path, steps: int, wait_at: int = 0) -> subprocess.Popen[str]:
+    """A run, new or resumed, that takes no step after ``wait_at`` before its input is closed."""
+    command = [sys.executable, "-c", PROGRAM, str(ROOT), str(out), str(steps), str(wait_at)]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, cwd=ROOT)
 
 
 def read(process: subprocess.Popen[str], until_step: int) -> list[list[object]]:
@@ -433,7 +437,7 @@ def finish(process: subprocess.Popen[str]) -> list[list[object]]:
 
 def test_a_run_stopped_by_signals_equals_an_uninterrupted_one(tmp_path: Path) -> None:
     """Ctrl-C, then SIGTERM, then kill -9, each in a separate process; the losses are those of an uninterrupted run."""
-    steps = 40
+    steps = 24
     whole = [
         [event.step, event.loss]
         for event in run_session(plan(tmp_path / "whole", steps=steps), CORPUS)
@@ -441,22 +445,22 @@ def test_a_run_stopped_by_signals_equals_an_uninterrupted_one(tmp_path: Path) ->
     ]
     out = tmp_path / "run"
     lines: list[list[object]] = []
-    for number, until in ((signal.SIGINT, 4), (signal.SIGTERM, 12)):
-        process = start(out, steps, *(["--resume"] if lines else []))
+    for number, until in ((signal.SIGINT, 3), (signal.SIGTERM, 10)):
+        process = start(out, steps, wait_at=until + 4)
         lines += read(process, until)
         process.send_signal(number)
         *rest, last = finish(process)
         lines += rest
         assert process.returncode == 128 + number
         assert last == ["interrupted", number.name, lines[-1][0]]
-        assert lines[-1][0] < steps, "the run was over before the signal came"
+        assert lines[-1][0] in range(until, until + 5)
     saved = load_checkpoint(out).training
     assert saved is not None and saved.step == lines[-1][0]
-    process = start(out, steps, "--resume")
+    process = start(out, steps, wait_at=saved.step + 4)
     read(process, saved.step + 2)
     process.kill()
     process.communicate()
-    process = start(out, steps, "--resume")  # from the last checkpoint, which kill -9 did not touch
+    process = start(out, steps)  # from the last checkpoint, which kill -9 did not touch
     *rest, last = finish(process)
     assert last == ["finished", None, steps]
     assert lines + rest == whole
