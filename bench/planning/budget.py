@@ -1,12 +1,11 @@
-"""What would some minutes on this machine give: steps, tokens read, and the loss to expect.
+"""The result to expect of some minutes of training: steps, tokens, and the loss.
 
     step time   measured here, or projected by the cost model
     steps       minutes · (share of a training run that is spent in steps, from recorded runs) / step time
     loss        the preset's own loss curve, else that of the trained preset nearest in size
 
-A loss that is borrowed from another preset's curve carries, on top of that curve's error, the largest distance between
-the curves on record at that many tokens; with a single curve on record nothing is known of that distance, and the
-loss is given without an error.
+The error of a loss from another preset's curve is that curve's error plus the largest distance between recorded curves
+at that many tokens. With a single recorded curve that distance is unknown, and the loss has no error.
 """
 
 from __future__ import annotations
@@ -38,25 +37,24 @@ from tinygpt.presets import PRESETS, get_preset
 from tinygpt.schedule import optimizer_text
 from tinygpt.system.memory import Memory, available_memory
 
-_EARLY_STEPS = (10, 20, 50, 100, 200, 400, 800)  # where a run's first training losses are read off
-_EARLY_WINDOW = 0.2  # of the step's number, to both sides
+_EARLY_STEPS = (10, 20, 50, 100, 200, 400, 800)  # where a run's first training losses are taken
+_EARLY_WINDOW = 0.2  # times the step's number, to both sides
 
 
 @dataclass(frozen=True)
 class BudgetRow:
-    """What a span of time gives at one preset.
+    """The result to expect at one preset.
 
     Attributes:
-        preset: which.
         step: seconds of a step, with a band.
-        projected: whether the step was projected instead of measured.
-        steps: updates that fit in.
-        tokens: read in these.
-        loss: expected on held-out text, nats per token; None if no curve reaches that far.
-        loss_error_known: whether ``loss.error`` is more than the curve's own.
+        projected: the step was projected, not measured.
+        steps: updates in the time.
+        tokens: in these updates.
+        loss: on held-out text, nats per token; None if no curve reaches that far.
+        loss_error_known: ``loss.error`` is more than the curve's own.
         curve_of: preset whose training run the loss comes from; None without one.
         peak_bytes: predicted memory.
-        fits: whether there is that much.
+        fits: the memory is available.
     """
 
     preset: str
@@ -73,19 +71,16 @@ class BudgetRow:
 
 @dataclass(frozen=True)
 class Budget:
-    """The answer for every preset that was asked about.
+    """The result to expect at every selected preset.
 
     Attributes:
-        minutes: the span of time.
-        variant: the engine.
-        corpus: the text.
-        rows: by model size.
-        here: whether the step times are this machine's; else they are those of the one in ``machine``.
-        machine: fingerprint behind the step times, as parsed JSON.
-        model: behind the projections; None with too few measured presets.
+        rows: in order of size.
+        here: the step times are this machine's, else those of the machine in ``machine``.
+        machine: fingerprint of the step times, as parsed JSON.
+        model: of the projections; None with too few measured presets.
         step_share: share of a run's wall time that is spent in steps.
-        text_bytes: size of the text; None if it is not known without reading it.
-        calibrated: whether the step times come from a few steps taken just now, and not from rows.
+        text_bytes: size of the text; None if unknown without reading it.
+        calibrated: the step times come from a few steps now, not from rows.
     """
 
     minutes: float
@@ -111,18 +106,18 @@ def plan_budget(
     presets: tuple[str, ...] = (),
     measure: Callable[[], dict[str, float]] | None = None,
 ) -> Budget:
-    """Work out what a span of time gives.
+    """Estimate the result of some minutes of training.
 
     Args:
         runs: the table ``runs``, with ``origin``.
         steps: the table ``steps``.
         minutes: above 0.
         machine: this machine's fingerprint, canonical JSON.
-        memory: what there is.
+        memory: the available memory.
         variant: engine or variant.
-        corpus: the text's name.
+        corpus: name of the text.
         presets: all when empty.
-        measure: takes step times where this machine has none on record; without it, another machine's are taken.
+        measure: measures step times if this machine has none in the tables; without it, another machine's are used.
 
     Raises:
         ConfigError: the time is not above 0, or a preset does not exist.
@@ -133,11 +128,11 @@ def plan_budget(
     for name in presets:
         get_preset(name)
     cells, here = _cells_for(measured_cells(runs, steps), machine, variant)
-    calibrated = not here and measure is not None
+    calibrated = measure is not None and not here
     if measure is not None and not here:
-        measured, here, shown = measure(), True, machine
+        seconds, fingerprint = measure(), machine
     elif cells:
-        measured, shown = {cell.preset: cell.seconds.median for cell in cells}, cells[0].machine
+        seconds, fingerprint = {cell.preset: cell.seconds.median for cell in cells}, cells[0].machine
     else:
         raise ResultsError(
             f"no benchmark of {variant} is on record",
@@ -145,20 +140,25 @@ def plan_budget(
             f"invoke bench --suite quick --engines '{variant}'",
         )
     scope = ("", "")
-    model = fit_models(StepTime(scope, variant, *time) for time in measured.items()).get(scope, {}).get(variant)
+    model = fit_models(StepTime(scope, variant, *time) for time in seconds.items()).get(scope, {}).get(variant)
     curves = loss_curves(runs, steps, corpus)
     share = _step_share(runs, steps, variant)
     rows = []
     for name in presets or PRESETS:
-        if name in measured:
-            # A cell's interval says how well its median is known; another day differs by more.
-            low, high = (measured[name] * math.exp(sign * LEAST_LOG_ERROR) for sign in (-1, 1))
-            step = Estimate(measured[name], low, high)
+        if name in seconds:
+            # A cell's interval is that of its median; on another day the median differs by more.
+            low, high = (seconds[name] * math.exp(sign * LEAST_LOG_ERROR) for sign in (-1, 1))
+            step = Estimate(seconds[name], low, high)
         elif model is not None:
             step = model.estimate(name)
         else:
             continue
-        rows.append(_row(name, step, name not in measured, minutes, share, curves, variant, memory))
+        entry, n_steps = PRESETS[name], int(minutes * 60.0 * share / step.seconds)
+        tokens = n_steps * entry.tokens_per_step
+        loss = _expected_loss(curves, name, tokens)
+        peak = predicted_session_bytes(variant, entry.model, entry.train)
+        fits = peak <= memory.available
+        rows.append(BudgetRow(name, step, name not in seconds, n_steps, tokens, *loss, peak, fits))
     if not rows:
         raise ResultsError(
             f"{variant} was measured at too few presets to project {', '.join(presets)}",
@@ -170,8 +170,8 @@ def plan_budget(
         variant,
         corpus,
         tuple(rows),
-        here,
-        json.loads(shown),
+        here or calibrated,
+        json.loads(fingerprint),
         model,
         share,
         CORPORA[corpus].n_bytes if corpus in CORPORA else None,
@@ -179,48 +179,28 @@ def plan_budget(
     )
 
 
-def _row(
-    name: str,
-    step: Estimate,
-    projected: bool,
-    minutes: float,
-    share: float,
-    curves: dict[str, LossCurve],
-    variant: str,
-    memory: Memory,
-) -> BudgetRow:
-    entry = PRESETS[name]
-    n_steps = int(minutes * 60.0 * share / step.seconds)
-    tokens = n_steps * entry.tokens_per_step
-    loss, known, source = _expected_loss(curves, name, tokens)
-    peak = predicted_session_bytes(variant, entry.model, entry.train)
-    return BudgetRow(
-        name, step, projected, n_steps, tokens, loss, known, source, peak, fits=peak <= memory.available
-    )  # fmt: skip
-
-
 def _cells_for(measured: list[CellSummary], machine: str, variant: str) -> tuple[list[CellSummary], bool]:
-    """The cells of the variant that answer, of one scope, and whether it is this machine's.
+    """Return the variant's cells of one scope, and whether it is this machine's.
 
-    This machine's own rows if there are any, else another's; published or local, whichever have more presets.
+    This machine's rows come first, else another's; of published and local rows, those with more presets.
     """
     own = [cell for cell in measured if cell.variant == variant]
     here = sha256_text(machine)
-    mine = [cell for cell in own if cell.machine_hash == here]
-    return max(grouped(mine or own, lambda cell: cell.scope).values(), key=len, default=[]), bool(mine)
+    local = [cell for cell in own if cell.machine_hash == here]
+    return max(grouped(local or own, lambda cell: cell.scope).values(), key=len, default=[]), bool(local)
 
 
 # ---- training runs ---------------------------------------------------------------------------------------
 
 
 def loss_curves(runs: pd.DataFrame, steps: pd.DataFrame, corpus: str) -> dict[str, LossCurve]:
-    """Preset → the curve of its longest training run on a text with the preset's own settings.
+    """Return preset → curve of its longest training run on a text with the preset's own settings.
 
-    A loss depends on the machine only in its last digits, so all machines' runs count.
+    Runs of all machines count, because a loss depends on the machine only in its last digits.
     """
     curves: dict[str, LossCurve] = {}
-    known = runs[(runs["kind"] == "train") & (runs["corpus"] == corpus) & runs["preset"].isin([*PRESETS])]
-    for run in sorted(stored_runs(known), key=lambda run: run.steps_done, reverse=True):
+    trained = runs[(runs["kind"] == "train") & (runs["corpus"] == corpus) & runs["preset"].isin([*PRESETS])]
+    for run in sorted(stored_runs(trained), key=lambda run: run.steps_done, reverse=True):
         if run.preset not in curves and _is_standard(run.protocol, run.preset):
             curve = _curve_of(steps[steps["cell_id"] == run.cell_id], run.tokens_per_step)
             if curve is not None:
@@ -235,7 +215,7 @@ def _is_standard(protocol: str, preset: str) -> bool:
 
 
 def _curve_of(steps: pd.DataFrame, tokens_per_step: int) -> LossCurve | None:
-    # A resumed run's rows begin where the first part ended: their steps are counted over the whole run.
+    # The rows of a resumed run begin at the end of its first part; steps are counted over the whole run.
     ordered = steps.sort_values("step")
     numbers, losses = ordered["step"].to_numpy(np.float64), ordered["loss"].to_numpy(np.float64)
     evaluated = ordered[ordered["held_out_loss"].notna()]
@@ -256,26 +236,26 @@ def _curve_of(steps: pd.DataFrame, tokens_per_step: int) -> LossCurve | None:
 def _expected_loss(
     curves: dict[str, LossCurve], preset: str, tokens: int
 ) -> tuple[LossEstimate | None, bool, str | None]:
-    """The loss after so many tokens, whether its error is known, and whose curve it comes from."""
+    """Return the loss after so many tokens, whether its error is known, and the preset of its curve."""
     if not curves or tokens < 1:
         return None, False, None
     if preset in curves:
         return curves[preset].at(tokens), True, preset
     size = math.log(PRESETS[preset].model.n_parameters)
     source = min(curves, key=lambda name: abs(math.log(PRESETS[name].model.n_parameters) - size))
-    found = curves[source].at(tokens)
-    if found is None:
+    nearest = curves[source].at(tokens)
+    if nearest is None:
         return None, False, source
     others = [other.loss for name, curve in curves.items() if name != source and (other := curve.at(tokens))]
-    spread = max((abs(loss - found.loss) for loss in others), default=0.0)
-    return LossEstimate(found.loss, found.error + spread, found.extrapolation), bool(others), source
+    spread = max((abs(loss - nearest.loss) for loss in others), default=0.0)
+    return LossEstimate(nearest.loss, nearest.error + spread, nearest.extrapolation), bool(others), source
 
 
 def _step_share(runs: pd.DataFrame, steps: pd.DataFrame, variant: str) -> float:
-    """Share of a training run's wall time that its steps take: the median of recorded runs, 1 without any."""
-    # Sweeps and races evaluate much more than a run does.
-    alike = (runs["kind"] == "train") & ~runs["suite"].isin(("sweep", "race"))
-    train = runs[alike & (runs["status"] == "ok")]
+    """Return the share of a training run's wall time that its steps take: the median of recorded runs, 1 without any."""
+    # Sweeps and races evaluate much more often than a run does.
+    ordinary = (runs["kind"] == "train") & ~runs["suite"].isin(("sweep", "race"))
+    train = runs[ordinary & (runs["status"] == "ok")]
     own = train[train["variant"] == variant]
     seconds = steps.groupby("cell_id")["seconds"].sum()
     chosen = own if len(own) else train
@@ -297,7 +277,7 @@ def make_budget(
     memory: Memory | None = None,
     announce: Callable[[str], None] = print,
 ) -> Budget:
-    """The budget from what is on record, or from a few steps; arguments and errors as of :func:`print_estimate`."""
+    """Make a budget from the stored tables or from a few steps now; arguments and errors as of :func:`plan_budget`."""
     variant, memory = check_variant(variant), memory or available_memory()
     return plan_budget(
         read_table("runs", results_root),

@@ -1,7 +1,7 @@
-"""Step times of a machine that has measured nothing: a few steps of the smallest presets, taken now and not stored.
+"""Step times of a machine without measurements: a few steps of the smallest presets, which are not stored.
 
-No measurement in the sense of the method: one process, no interleaving, no rounds. It is enough for an estimate, whose
-cost model says how far off it is.
+This is no measurement in the sense of the method: one process, no interleaving, no rounds. It is enough for an
+estimate, whose cost model has an error.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from tinygpt.presets import PRESETS
 from tinygpt.system.memory import Memory
 
 _WARM_UP, _STEPS = 2, 5
-_SECONDS = 15.0  # in all; a preset is not begun that would go beyond
-_GROWTH = 5.0  # a step of the next preset takes at most about so many times as long
+_SECONDS = 15.0  # in total; a preset that would take longer is not started
+_GROWTH = 5.0  # upper bound on the ratio of step times of two neighbouring presets
 
 
 def calibrate(variant: str, memory: Memory, announce: Callable[[str], None]) -> dict[str, float]:
-    """Take a few steps at every preset that is quick enough.
+    """Take a few steps at every preset that is fast enough and fits into the memory.
 
     Args:
         variant: engine or variant.
-        memory: what there is; presets that do not fit are left out.
-        announce: is told what is done.
+        memory: the available memory.
+        announce: called with a line for the user.
 
     Returns:
-        preset → median seconds of a step; one at least.
+        preset → median seconds of a step, for at least one preset.
 
     Raises:
         ConfigError: the engine cannot be made.

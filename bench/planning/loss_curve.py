@@ -1,14 +1,14 @@
-"""Held-out loss over the tokens read, fitted to a training run, and how far such a fit can be trusted.
+"""Held-out loss as a function of tokens, fitted to a training run, with an error from a back-test.
 
     L(t) = a + b / (1 + (t / τ)^c)          t tokens, L nats per token
 
-For t ≫ τ this is the power law a + b τ^c t^−c; below τ it flattens out, because the first tokens teach a model the
-frequencies of bytes and their pairs, and the loss rests there until more structure is found. The part before the
-first evaluation, where the loss falls from ln V, is not fitted: there the run's own training losses are read off.
+For t ≫ τ this is the power law a + b τ^c t^−c. Below τ it is flat: from the first tokens a model learns the
+frequencies of bytes and their pairs, and the loss stays there until it learns more structure. Before the first
+evaluation, where the loss falls from ln V, the run's own training losses are used instead of the fit.
 
-Error. The fit is repeated on the evaluations up to the middle of the run, up to the next one, and so on, and each time
-the last evaluation is predicted: |predicted − measured| per doubling of tokens, the largest of them. Beyond the run an
-estimate's error is that times the doublings since its end, plus the fit's largest residual.
+Error. The fit is repeated with the evaluations up to the middle of the run, up to the next one, and so on, and each fit
+predicts the last evaluation. The largest |predicted − measured| per doubling of tokens is the error. Beyond the run an
+estimate's error is that times the doublings since the run's end, plus the fit's largest residual.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy as np
 from scipy.optimize import least_squares
 
 MIN_EVALUATIONS = 6
-_TRUSTED_DOUBLINGS = 4.0  # beyond sixteen times the run, a curve says nothing
+_TRUSTED_DOUBLINGS = 4.0  # beyond sixteen times the run, a curve means nothing
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class LossEstimate:
 
     Attributes:
         loss: nats per token.
-        error: how far off it may be, to both sides.
-        extrapolation: tokens over the tokens of the run that the curve comes from; above 1 it lies beyond that run.
+        error: to both sides.
+        extrapolation: tokens over those of the curve's run; above 1 beyond the run.
     """
 
     loss: float
@@ -47,9 +47,9 @@ class LossCurve:
         a, b, tau, c: as in the equation; tau in tokens.
         residual: largest |fit − measured| over the evaluations.
         error_per_doubling: from the back-test.
-        early_tokens: where the run's first training losses were taken, rising.
+        early_tokens: points before the first evaluation with a training loss, rising.
         early_losses: those losses, averaged.
-        start: loss of a model that knows nothing, ln V.
+        start: loss of an untrained model, ln V.
         first_tokens: tokens at the first evaluation.
         last_tokens: tokens at the last one.
     """
@@ -67,7 +67,7 @@ class LossCurve:
     last_tokens: float
 
     def at(self, tokens: float) -> LossEstimate | None:
-        """The loss expected after so many tokens; None too far beyond the run."""
+        """Return the loss to expect after so many tokens; None too far beyond the run."""
         doublings = max(0.0, math.log2(tokens / self.last_tokens)) if tokens > 0 else 0.0
         if doublings > _TRUSTED_DOUBLINGS:
             return None
@@ -81,12 +81,12 @@ class LossCurve:
         return float(_curve((self.a, self.b, math.log(self.tau), self.c), np.array([tokens]))[0])
 
     def _early(self, tokens: float) -> tuple[float, float]:
-        """Between two known losses, straight over log t; the error is half the way from one to the other."""
+        """Interpolate between two known losses over log t; the error is half their difference."""
         known = np.log([1.0, *self.early_tokens, self.first_tokens])
         losses = [self.start, *self.early_losses, self._fitted(self.first_tokens)]
-        place = math.log(max(tokens, 1.0))
-        left = min(int(np.searchsorted(known, place, side="right")), len(known) - 1) - 1
-        return float(np.interp(place, known, losses)), abs(losses[left] - losses[left + 1]) / 2.0
+        log_tokens = math.log(max(tokens, 1.0))
+        left = min(int(np.searchsorted(known, log_tokens, side="right")), len(known) - 1) - 1
+        return float(np.interp(log_tokens, known, losses)), abs(losses[left] - losses[left + 1]) / 2.0
 
 
 def fit_loss_curve(
@@ -96,29 +96,26 @@ def fit_loss_curve(
     early_losses: Sequence[float] = (),
     largest: float = math.log(256),
 ) -> LossCurve | None:
-    """Fit a run's evaluations.
+    """Fit a run's evaluations; return None with fewer than ``MIN_EVALUATIONS`` or a loss that is not finite.
 
     Args:
-        tokens: read before each evaluation, rising, above 0.
+        tokens: before each evaluation, rising, above 0.
         losses: held-out losses, nats per token.
-        early_tokens: points before the first evaluation at which the training loss is known, rising.
+        early_tokens: points before the first evaluation with a known training loss, rising.
         early_losses: those training losses.
-        largest: a + b at most: the loss of a model that knows nothing, ln V.
-
-    Returns:
-        None with fewer than ``MIN_EVALUATIONS``, or with a loss that is not finite.
+        largest: upper bound of a + b: the loss of an untrained model, ln V.
     """
     x, y = np.asarray(tokens, np.float64), np.asarray(losses, np.float64)
     if len(x) < MIN_EVALUATIONS or not np.isfinite(y).all():
         return None
-    found = _fit(x, y, largest)
+    fitted = _fit(x, y, largest)
     early = [(t, loss) for t, loss in zip(early_tokens, early_losses, strict=True) if t < x[0]]
     return LossCurve(
-        a=found[0],
-        b=found[1],
-        tau=math.exp(found[2]),
-        c=found[3],
-        residual=float(np.abs(_curve(found, x) - y).max()),
+        a=fitted[0],
+        b=fitted[1],
+        tau=math.exp(fitted[2]),
+        c=fitted[3],
+        residual=float(np.abs(_curve(fitted, x) - y).max()),
         error_per_doubling=_back_test(x, y, largest),
         early_tokens=tuple(t for t, _ in early),
         early_losses=tuple(loss for _, loss in early),
@@ -137,7 +134,7 @@ def _curve(parameters: _Parameters, tokens: np.ndarray) -> np.ndarray:
 
 
 def _fit(x: np.ndarray, y: np.ndarray, largest: float) -> _Parameters:
-    """Least squares from a fixed start, so that equal data give equal curves."""
+    """Fit by least squares from a fixed start, so that equal data give equal curves."""
     middle = float(np.log(np.median(x)))
     lowest = float(y.min())
     start = [0.7 * lowest, 0.7 * float(y.max()), middle, 1.0]
@@ -148,7 +145,7 @@ def _fit(x: np.ndarray, y: np.ndarray, largest: float) -> _Parameters:
 
 
 def _back_test(x: np.ndarray, y: np.ndarray, largest: float) -> float:
-    """Largest error in predicting the last evaluation from the run's first half or more, per doubling of tokens."""
+    """Return the largest error of the last evaluation, predicted from the first half or more, per doubling of tokens."""
     errors = []
     for count in range(max(MIN_EVALUATIONS - 1, len(x) // 2), len(x)):
         predicted = _curve(_fit(x[:count], y[:count], largest), x[-1:])[0]

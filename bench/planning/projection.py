@@ -1,8 +1,7 @@
-"""From results to cost models, one for each engine on each machine, and the presets they project.
+"""Cost models fitted to results, one for each engine on each machine, and projections to other presets.
 
-Rows of two machines never meet in one fit, nor do published and local ones: a model's scope is (origin, machine).
-Only the project's own engines are projected, in their plain form: how others go about a step is not
-known here, and a variant is measured where it matters.
+A fit never mixes machines, nor published and local rows: a model's scope is (origin, machine). Only this project's
+engines without options are projected. The steps of other engines are not known here.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from tinygpt.presets import PRESETS
 
 
 class StepTime(NamedTuple):
-    """Median seconds of a variant's step at a preset, in a scope."""
+    """The median seconds of a variant's step at a preset, in a scope."""
 
     scope: Scope
     variant: str
@@ -33,13 +32,7 @@ class StepTime(NamedTuple):
 
 @dataclass(frozen=True)
 class Projection:
-    """A step that was not measured.
-
-    Attributes:
-        variant: engine.
-        preset: where it was not measured.
-        estimate: seconds of a step, with its band.
-    """
+    """The estimated step of an engine at a preset where it was not measured."""
 
     variant: str
     preset: str
@@ -47,18 +40,15 @@ class Projection:
 
 
 def measured_cells(runs: pd.DataFrame, steps: pd.DataFrame) -> list[CellSummary]:
-    """The cells that are quoted for each engine and preset of a machine, where they were measured."""
+    """Return the measured cells among the chosen ones of each machine."""
     return [cell for cell in chosen_cells(cell_summary(runs, steps)) if cell.n_rounds]
 
 
 def fit_models(times: Iterable[StepTime]) -> dict[Scope, dict[str, CostModel]]:
-    """Fit every engine of every scope that enough presets were measured in.
+    """Fit a model to every engine of every scope with enough measured presets: scope → engine → model.
 
     Args:
-        times: one of each scope, variant and preset; presets that no longer exist are left out.
-
-    Returns:
-        scope → engine → its model.
+        times: one for each scope, variant and preset; presets that no longer exist are skipped.
     """
     models: dict[Scope, dict[str, CostModel]] = {}
     own = (time for time in times if time.variant in CPU_ENGINES and time.preset in PRESETS and time.seconds > 0)
@@ -70,7 +60,7 @@ def fit_models(times: Iterable[StepTime]) -> dict[Scope, dict[str, CostModel]]:
 
 
 def project(models: Mapping[str, CostModel]) -> list[Projection]:
-    """Every preset that a scope's models were not fitted to, smallest first."""
+    """Project a scope's models to every preset that they were not fitted to, smallest first."""
     return [
         Projection(variant, preset, model.estimate(preset))
         for variant, model in models.items()
