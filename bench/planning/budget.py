@@ -75,8 +75,6 @@ class Budget:
 
     Attributes:
         rows: in order of size.
-        here: the step times are this machine's, else those of the machine in ``machine``.
-        machine: fingerprint of the step times, as parsed JSON.
         model: of the projections; None with too few measured presets.
         step_share: share of a run's wall time that is spent in steps.
         text_bytes: size of the text; None if unknown without reading it.
@@ -87,8 +85,6 @@ class Budget:
     variant: str
     corpus: str
     rows: tuple[BudgetRow, ...]
-    here: bool
-    machine: dict[str, object]
     model: CostModel | None
     step_share: float
     text_bytes: int | None
@@ -127,13 +123,10 @@ def plan_budget(
         raise ConfigError(f"minutes is {minutes:g}", "a number above 0", "invoke estimate --minutes 15")
     for name in presets:
         get_preset(name)
-    cells, here = _cells_for(measured_cells(runs, steps), machine, variant)
+    cells, here = _cells_for(measured_cells(runs, steps), sha256_text(machine), variant)
     calibrated = measure is not None and not here
-    if measure is not None and not here:
-        seconds, fingerprint = measure(), machine
-    elif cells:
-        seconds, fingerprint = {cell.preset: cell.seconds.median for cell in cells}, cells[0].machine
-    else:
+    seconds = measure() if measure and calibrated else {cell.preset: cell.seconds.median for cell in cells}
+    if not seconds:
         raise ResultsError(
             f"no benchmark of {variant} is on record",
             "rows of this engine, of this machine or another",
@@ -170,8 +163,6 @@ def plan_budget(
         variant,
         corpus,
         tuple(rows),
-        here or calibrated,
-        json.loads(fingerprint),
         model,
         share,
         CORPORA[corpus].n_bytes if corpus in CORPORA else None,
@@ -179,15 +170,14 @@ def plan_budget(
     )
 
 
-def _cells_for(measured: list[CellSummary], machine: str, variant: str) -> tuple[list[CellSummary], bool]:
+def _cells_for(cells: list[CellSummary], machine_hash: str, variant: str) -> tuple[list[CellSummary], bool]:
     """Return the variant's cells of one scope, and whether it is this machine's.
 
     This machine's rows come first, else another's; of published and local rows, those with more presets.
     """
-    own = [cell for cell in measured if cell.variant == variant]
-    here = sha256_text(machine)
-    local = [cell for cell in own if cell.machine_hash == here]
-    return max(grouped(local or own, lambda cell: cell.scope).values(), key=len, default=[]), bool(local)
+    cells = [cell for cell in cells if cell.variant == variant]
+    own = [cell for cell in cells if cell.machine_hash == machine_hash]
+    return max(grouped(own or cells, lambda cell: cell.scope).values(), key=len, default=[]), bool(own)
 
 
 # ---- training runs ---------------------------------------------------------------------------------------
@@ -252,7 +242,7 @@ def _expected_loss(
 
 
 def _step_share(runs: pd.DataFrame, steps: pd.DataFrame, variant: str) -> float:
-    """Return the share of a training run's wall time that its steps take: the median of recorded runs, 1 without any."""
+    """Return the share of a run's wall time that its steps take: the median of recorded runs, 1 without any."""
     # Sweeps and races evaluate much more often than a run does.
     ordinary = (runs["kind"] == "train") & ~runs["suite"].isin(("sweep", "race"))
     train = runs[ordinary & (runs["status"] == "ok")]

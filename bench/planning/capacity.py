@@ -52,8 +52,8 @@ class Fit:
             else "no preset of this engine fits"
         )
         return (
-            f"{subject} needs {least}{gibibytes(self.needed)} of memory, {gibibytes(self.memory.available)} are available "
-            f"({self.memory.limited_by}; swap is not counted); {way_out}"
+            f"{subject} needs {least}{gibibytes(self.needed)} of memory, {gibibytes(self.memory.available)} are "
+            f"available ({self.memory.limited_by}; swap is not counted); {way_out}"
         )
 
 

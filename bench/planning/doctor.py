@@ -1,8 +1,8 @@
-"""What this machine has, what is not at its best, and the command that mends it.
+"""Checks of this machine and this installation, with the command that fixes each problem.
 
-Every check is a function that returns findings; a finding is ``ok``, a ``note`` (it works, and could work better),
-``missing`` (an optional part that is not installed) or ``broken`` (training itself does not work). Only the last makes
-``invoke doctor`` fail. Nothing that it says names a host, a user or a folder.
+Every check is a function that returns findings. A finding is ``ok``, a ``note`` (it works but could work better),
+``missing`` (an optional part is not installed) or ``broken`` (training does not work). Only ``broken`` makes
+``invoke doctor`` fail. No finding names a host, a user or a folder.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import psutil
@@ -34,48 +35,35 @@ OK, NOTE, MISSING, BROKEN = "ok", "note", "missing", "broken"
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the diagnosis.
+    """The result of a check.
 
     Attributes:
-        subject: what was looked at, a word or two.
+        subject: one or two words.
         state: ``ok``, ``note``, ``missing`` or ``broken``.
-        text: what was found.
-        mend: the command that mends it; empty where there is nothing to mend.
+        text: the result in words.
+        fix: the command that fixes the problem; empty without a problem or a command.
     """
 
     subject: str
     state: str
     text: str
-    mend: str = ""
-
-
-@dataclass(frozen=True)
-class Need:
-    """What one preset takes.
-
-    Attributes:
-        preset: which.
-        bytes_by_engine: engine → predicted peak of a training run.
-    """
-
-    preset: str
-    bytes_by_engine: dict[str, int]
+    fix: str = ""
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """Everything that ``invoke doctor`` found.
+    """The results of all checks.
 
     Attributes:
         machine: the fingerprint that measurements carry.
-        memory: what a new process can have.
-        needs: by preset.
+        memory: available to a new process.
+        needs: preset → engine → predicted peak of a training run, bytes.
         findings: in the order of the checks.
     """
 
     machine: Machine
     memory: Memory
-    needs: tuple[Need, ...]
+    needs: dict[str, dict[str, int]]
     findings: tuple[Finding, ...]
 
     @property
@@ -85,8 +73,8 @@ class Diagnosis:
 
 
 def diagnose(results_root: Path) -> Diagnosis:
-    """Look at everything; takes a second or two."""
-    # A new process sees the machine as workers do: libraries and thread limits of this one are its own.
+    """Run every check, which takes a second or two."""
+    # A new process sees the machine as workers do, without this process's libraries and thread limits.
     machine = Machine(**json.loads(fresh_machine()))
     memory = available_memory()
     findings = [
@@ -101,34 +89,40 @@ def diagnose(results_root: Path) -> Diagnosis:
         *check_tools(shutil.which),
         *check_record(results_root, sha256_text(machine.canonical_json)),
     ]
-    return Diagnosis(machine, memory, tuple(memory_needs()), tuple(findings))
+    return Diagnosis(machine, memory, memory_needs(), tuple(findings))
 
 
-def memory_needs() -> Iterable[Need]:
-    """Predicted peak of ``invoke train`` for every preset, and every engine that computes on the processor."""
-    for name, entry in PRESETS.items():
-        yield Need(name, {engine: predicted_session_bytes(engine, entry.model, entry.train) for engine in CPU_ENGINES})
+def memory_needs() -> dict[str, dict[str, int]]:
+    """Predict the peak bytes of ``invoke train``: preset → CPU engine → bytes."""
+    return {
+        name: {engine: predicted_session_bytes(engine, entry.model, entry.train) for engine in CPU_ENGINES}
+        for name, entry in PRESETS.items()
+    }
 
 
-# ---- what training needs ---------------------------------------------------------------------------------
+def _one_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
+
+
+# ---- requirements of training -----------------------------------------------------------------------------
 
 _CORE = ("numpy", "numexpr", "safetensors", "rich", "psutil", "threadpoolctl", "invoke")
 
 
 def check_core(modules: Iterable[str] = _CORE) -> list[Finding]:
-    """Whether the core's packages can be imported at all."""
+    """Import the core's packages."""
     findings = []
     for name in modules:
         try:
             __import__(name)
         except Exception as error:  # a half-installed package may raise anything
-            problem = f"cannot be imported: {type(error).__name__}: {' '.join(str(error).split())[:120]}"
-            findings.append(Finding(name, BROKEN, problem, f"python -m pip install --force-reinstall {name}"))
+            text = f"cannot be imported: {_one_line(error)}"
+            findings.append(Finding(name, BROKEN, text, f"python -m pip install --force-reinstall {name}"))
     return findings or [Finding("packages", OK, "the core's packages are installed")]
 
 
 def check_engines(engines: Iterable[str] = ("numpy", "vectorized")) -> list[Finding]:
-    """Whether engines take a training step and agree: an untrained model's loss is near ln 256."""
+    """Take a training step with each engine; the losses must agree and be near ln 256, as of an untrained model."""
     preset = PRESETS["tiny"]
     shape = (preset.train.batch_size, preset.model.context_length)
     tokens = np.random.default_rng(0).integers(0, preset.model.vocab_size, (2, *shape))
@@ -137,63 +131,52 @@ def check_engines(engines: Iterable[str] = ("numpy", "vectorized")) -> list[Find
     for name in engines:
         try:
             losses[name] = create_engine(name, preset.model, preset.train, seed=0).train_step(*tokens).loss
-        except Exception as error:  # whatever an engine trips over here, it would trip over in training
-            text = f"takes no step: {type(error).__name__}: {' '.join(str(error).split())[:120]}"
+        except Exception as error:  # the same error would end a training run
+            text = f"cannot take a step: {_one_line(error)}"
             findings.append(Finding(name, BROKEN, text, "invoke test --only tests/tinygpt/engines/test_engines.py"))
     wrong = [name for name, loss in losses.items() if not abs(loss - math.log(preset.model.vocab_size)) < 0.2]
     if wrong or (losses and max(losses.values()) - min(losses.values()) > 1e-2):
-        told = ", ".join(f"{name} {loss:.4f}" for name, loss in losses.items())
-        findings.append(
-            Finding("arithmetic", BROKEN, f"losses of an untrained model should be near 5.55: {told}", "invoke test")
-        )
+        listed = ", ".join(f"{name} {loss:.4f}" for name, loss in losses.items())
+        text = f"losses of an untrained model should be near 5.55: {listed}"
+        findings.append(Finding("arithmetic", BROKEN, text, "invoke test"))
     return findings or [Finding("engines", OK, f"{' and '.join(losses)} take a step and agree on the loss")]
 
 
 # ---- speed -----------------------------------------------------------------------------------------------
 
-# Processor families that OpenBLAS has kernels for → the level of the x86-64 psABI that these make use of.
-_KERNEL_LEVELS = {
-    4: ("skylakex", "cooperlake", "sapphirerapids"),
-    3: ("haswell", "zen", "excavator"),
-    2: ("nehalem", "sandybridge", "bulldozer", "piledriver", "steamroller"),
-    1: ("prescott", "core2", "penryn", "dunnington", "athlon", "opteron", "barcelona", "bobcat", "atom", "generic"),
-}
-_LEVEL_WORDS = {4: "AVX-512", 3: "AVX2", 2: "SSE4.2 or AVX", 1: "SSE"}
-_BEST_KERNEL = {4: "SkylakeX", 3: "Haswell", 2: "Nehalem"}
+# Levels of the x86-64 psABI, by the last character of their names (x86-64-v4): the instructions, the OpenBLAS kernel to
+# force, and the processor families whose OpenBLAS kernels use these instructions.
+_LEVELS = {
+    "4": ("AVX-512", "SkylakeX", ("skylakex", "cooperlake", "sapphirerapids")),
+    "3": ("AVX2", "Haswell", ("haswell", "zen", "excavator")),
+    "2": ("SSE4.2 or AVX", "Nehalem", ("nehalem", "sandybridge", "bulldozer", "piledriver", "steamroller")),
+    "1": ("SSE", "Prescott", ("prescott", "core2", "penryn", "dunnington", "athlon", "opteron", "barcelona", "bobcat",
+                              "atom", "generic")),
+}  # fmt: skip
 
 
-def kernel_level(kernel: str | None) -> int | None:
-    """The x86-64 level that a BLAS kernel makes use of, or None for one that is not known."""
-    for level, names in _KERNEL_LEVELS.items():
-        if kernel is not None and kernel.lower() in names:
-            return level
-    return None
-
-
-def check_kernel(machine: Machine, environment: os._Environ[str] | dict[str, str]) -> list[Finding]:
-    """Which BLAS kernel runs, and whether it is the best that this processor has."""
-    running = f"{machine.blas} {machine.blas_version or ''}".strip()
-    level = kernel_level(machine.blas_kernel)
-    prefix, _, number = machine.arch_level.rpartition("v")
+def check_kernel(machine: Machine, environment: Mapping[str, str]) -> list[Finding]:
+    """Compare the BLAS kernel in use with the best one for this processor."""
+    text = f"{machine.blas} {machine.blas_version or ''}".strip() + f", kernel {machine.blas_kernel or 'unknown'}"
+    kernel = (machine.blas_kernel or "").lower()
+    level = next((level for level, (_, _, families) in _LEVELS.items() if kernel in families), None)
+    prefix, best = machine.arch_level[:-1], machine.arch_level[-1:]
     findings = []
-    if machine.blas_kernel is None or level is None or prefix != "x86-64-" or not number.isdigit():
-        kernel = machine.blas_kernel or "unknown"
-        findings.append(Finding("BLAS kernel", OK, f"{running}, kernel {kernel}, on {machine.arch_level}"))
-    elif level >= int(number):
-        text = f"{running}, kernel {machine.blas_kernel} ({_LEVEL_WORDS[level]}): the best this processor has"
-        findings.append(Finding("BLAS kernel", OK, text))
+    if level is None or prefix != "x86-64-v" or best not in _LEVELS:
+        findings.append(Finding("BLAS kernel", OK, f"{text}, on {machine.arch_level}"))
+    elif level >= best:
+        findings.append(Finding("BLAS kernel", OK, f"{text} ({_LEVELS[level][0]}): the best for this processor"))
     else:
         forced = environment.get("OPENBLAS_CORETYPE")
-        best = int(number)
-        why = f"OPENBLAS_CORETYPE={forced} forces it" if forced else "the library did not recognize the processor"
-        text = (
-            f"{running}, kernel {machine.blas_kernel} ({_LEVEL_WORDS[level]}), while the processor has "
-            f"{_LEVEL_WORDS[best]}: {why}. Products may take twice as long"
+        reason = f"OPENBLAS_CORETYPE={forced} forces it" if forced else "the library did not recognize the processor"
+        text += (
+            f" ({_LEVELS[level][0]}), but the processor has {_LEVELS[best][0]}: {reason}. "
+            "Matrix products may take twice as long"
         )
-        mend = "unset OPENBLAS_CORETYPE" if forced else f"export OPENBLAS_CORETYPE={_BEST_KERNEL[best]}"
-        findings.append(Finding("BLAS kernel", NOTE, text, mend))
+        fix = "unset OPENBLAS_CORETYPE" if forced else f"export OPENBLAS_CORETYPE={_LEVELS[best][1]}"
+        findings.append(Finding("BLAS kernel", NOTE, text, fix))
     if environment.get("OPENBLAS_L2_SIZE"):
-        text = "OPENBLAS_L2_SIZE replaces the size of the cache that the library would find"
+        text = "OPENBLAS_L2_SIZE overrides the cache size that the library detects"
         findings.append(Finding("BLAS cache", NOTE, text, "unset OPENBLAS_L2_SIZE"))
     return findings
 
@@ -201,61 +184,59 @@ def check_kernel(machine: Machine, environment: os._Environ[str] | dict[str, str
 _THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_MAX_THREADS")
 
 
-def check_threads(machine: Machine, environment: os._Environ[str] | dict[str, str]) -> list[Finding]:
-    """Whether BLAS uses the cores that this process may use: no fewer, and no more than a quota grants."""
+def check_threads(machine: Machine, environment: Mapping[str, str]) -> list[Finding]:
+    """Compare the number of BLAS threads with the cores that this process may use, and with its quota."""
     cores, threads = machine.cores, machine.blas_threads
-    granted = f", a quota of {machine.core_quota:g}" if machine.core_quota is not None else ""
+    quota = f", a quota of {machine.core_quota:g}" if machine.core_quota is not None else ""
     installed = os.cpu_count() or cores
     of = f" of {installed}" if installed > cores else ""
-    have = f"{cores}{of} core{'' if cores == 1 and not of else 's'} may be used{granted}"
-    capped = [name for name in _THREAD_VARIABLES if environment.get(name, "").isdigit()]
-    fewer = [name for name in capped if int(environment[name]) < cores]
+    text = f"{cores}{of} core{'' if cores == 1 and not of else 's'} may be used{quota}"
+    limits = {name: environment[name] for name in _THREAD_VARIABLES if environment.get(name, "").isdigit()}
+    fewer = [name for name, limit in limits.items() if int(limit) < cores]
     if threads is not None and threads > cores:
-        text = f"{have}, and BLAS would start {threads} threads, which then wait for each other"
+        text += f", but BLAS would start {threads} threads, which would wait for each other"
         return [Finding("threads", NOTE, text, f"export OPENBLAS_NUM_THREADS={cores}")]
     if fewer or (threads is not None and threads < cores):
-        text = f"{have}, BLAS uses {threads}" + (f" ({', '.join(fewer)} set)" if fewer else "")
+        text += f", BLAS uses {threads}" + (f" ({', '.join(fewer)} set)" if fewer else "")
         return [Finding("threads", NOTE, text, f"unset {' '.join(fewer)}" if fewer else "")]
-    return [Finding("threads", OK, f"{have}, BLAS uses {threads if threads is not None else 'its own choice'}")]
+    return [Finding("threads", OK, f"{text}, BLAS uses {threads if threads is not None else 'a number of its own'}")]
 
 
 def check_load(busy: float | None) -> list[Finding]:
-    """Whether somebody else is using the cores."""
+    """Look for other load on the cores."""
     if busy is None:
         return []
     cores = available_cores()
     text = f"{busy:.1f} of {cores} cores were busy over the last minute"
-    return [
-        Finding("load", NOTE if busy > 0.3 * cores else OK, text + (": measure later" if busy > 0.3 * cores else ""))
-    ]
+    return [Finding("load", NOTE, f"{text}: measure later") if busy > 0.3 * cores else Finding("load", OK, text)]
 
 
 # ---- memory and disk -------------------------------------------------------------------------------------
 
-_LITTLE_DISK = 2 * 2**30
+_LITTLE_DISK = 2 * 2**30  # bytes
 
 
 def check_memory(memory: Memory, swap_used: int) -> list[Finding]:
-    """How much memory there is, and whether the smallest preset fits into it."""
-    smallest = min(next(iter(memory_needs())).bytes_by_engine.values())
+    """Compare the available memory with the smallest preset's need, and look for swapping."""
+    smallest = min(next(iter(memory_needs().values())).values())
     text = f"{gibibytes(memory.available)} available ({memory.limited_by})"
     if memory.available < smallest:
-        need = f"{text}; the smallest preset takes {gibibytes(smallest)}"
-        return [Finding("memory", BROKEN, need, "close other programs, or raise the limit")]
+        text += f"; the smallest preset needs {gibibytes(smallest)}"
+        return [Finding("memory", BROKEN, text, "close other programs, or raise the limit")]
     if swap_used > 2**28:
-        return [Finding("memory", NOTE, f"{text}; {gibibytes(swap_used)} of swap are in use: it is short")]
+        return [Finding("memory", NOTE, f"{text}; {gibibytes(swap_used)} of swap are in use: memory is short")]
     return [Finding("memory", OK, text)]
 
 
 def check_folders(results_root: Path) -> list[Finding]:
-    """Whether checkpoints and rows can be written, and whether the disk has room."""
+    """Check that checkpoints and rows can be written, and that the disk has space."""
     here = Path.cwd()
     if not os.access(here, os.W_OK):
-        return [Finding("folder", BROKEN, "the current folder cannot be written to", "cd to a folder of your own")]
+        return [Finding("folder", BROKEN, "the current folder is not writable", "cd to a folder of your own")]
     local = results_root / "local"
     existing = next(folder for folder in (local, *local.resolve().parents) if folder.exists())
     if not os.access(existing, os.W_OK):
-        text = "the results folder cannot be written to: measurements would be lost"
+        text = "the results folder is not writable: measurements would be lost"
         return [Finding("results", NOTE, text, f"chmod u+w {results_root.name}/local")]
     free = shutil.disk_usage(here).free
     if free < _LITTLE_DISK:
@@ -266,17 +247,17 @@ def check_folders(results_root: Path) -> list[Finding]:
 # ---- optional parts --------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Part:
-    """An optional part: what it is for, the modules it imports, the extra that installs them."""
+class _Part(NamedTuple):
+    """An optional part, the modules that it imports, and the extra that installs them."""
 
-    purpose: str
+    name: str
     modules: tuple[str, ...]
     extra: str
 
 
+_MEASURING = _Part("measuring", ("pandas", "pyarrow", "scipy"), "bench")
 _PARTS = (
-    _Part("measuring", ("pandas", "pyarrow", "scipy"), "bench"),
+    _MEASURING,
     _Part("the site", ("mkdocs", "material", "mkdocs_macros", "altair", "vl_convert"), "site"),
     _Part("evaluations", ("pydivsufsort",), "evaluate"),
     _Part("engine jax", ("jax",), "jax"),
@@ -284,61 +265,58 @@ _PARTS = (
     _Part("browser tests", ("playwright",), "dev"),
     _Part("corpora hf:…", ("datasets",), "hf"),
     _Part("parity tests", ("torch", "transformers", "jax"), "parity"),
-    _Part("rivals", ("torch", "jax", "transformers"), "peers"),
+    _Part("peers", ("torch", "jax", "transformers"), "peers"),
 )
 
 
 def check_parts(parts: Iterable[_Part] = _PARTS) -> list[Finding]:
-    """Which optional packages are installed; they are looked for, and not imported."""
+    """Look for the optional packages, without importing them."""
     findings = []
     for part in parts:
-        absent = [name for name in part.modules if find_spec(name) is None]
-        if absent:
-            text = f"{', '.join(absent)} not installed"
-            findings.append(Finding(part.purpose, MISSING, text, f"python -m pip install 'tinygpt[{part.extra}]'"))
+        missing = [name for name in part.modules if find_spec(name) is None]
+        if missing:
+            text = f"{', '.join(missing)} not installed"
+            findings.append(Finding(part.name, MISSING, text, f"python -m pip install 'tinygpt[{part.extra}]'"))
         else:
-            findings.append(Finding(part.purpose, OK, ", ".join(part.modules)))
+            findings.append(Finding(part.name, OK, ", ".join(part.modules)))
     return findings
 
 
-@dataclass(frozen=True)
-class _Tool:
-    """A program: what for, its names, the variable that may point to it, the command that installs it."""
+class _Tool(NamedTuple):
+    """A program, its commands, the variable that may point to it, its purpose, and the command that installs it."""
 
-    purpose: str
-    names: tuple[str, ...]
+    name: str
+    commands: tuple[str, ...]
     variable: str
-    mend: str
+    purpose: str
+    fix: str
 
 
 _TOOLS = (
-    _Tool("Chromium, browser tests", ("chromium", "chromium-browser", "google-chrome"), "TINYGPT_CHROMIUM",
+    _Tool("Chromium", ("chromium", "chromium-browser", "google-chrome"), "TINYGPT_CHROMIUM", "browser tests",
           "apt-get install chromium"),
-    _Tool("C compiler, rivals", ("cc", "gcc", "clang"), "CC", "apt-get install gcc"),
-    _Tool("C++ compiler, rivals", ("c++", "g++", "clang++"), "CXX", "apt-get install g++"),
-    _Tool("npm, playground and audit", ("npm",), "", "apt-get install nodejs npm"),
-    _Tool("Java, audit", ("java",), "", "apt-get install default-jre-headless"),
-    _Tool("git, commit of a row", ("git",), "", "apt-get install git"),
+    _Tool("C compiler", ("cc", "gcc", "clang"), "CC", "peers", "apt-get install gcc"),
+    _Tool("C++ compiler", ("c++", "g++", "clang++"), "CXX", "peers", "apt-get install g++"),
+    _Tool("npm", ("npm",), "", "playground and audit", "apt-get install nodejs npm"),
+    _Tool("Java", ("java",), "", "audit", "apt-get install default-jre-headless"),
+    _Tool("git", ("git",), "", "commit of a row", "apt-get install git"),
 )  # fmt: skip
 
 
 def check_tools(which: Callable[[str], str | None]) -> list[Finding]:
-    """Which programs are there."""
+    """Look for the programs that tests, peers and the site use."""
     findings = []
     for tool in _TOOLS:
-        subject, _, purpose = tool.purpose.partition(", ")
-        set_by = os.environ.get(tool.variable) if tool.variable else None
-        found = set_by or next((name for name in tool.names if which(name)), None)
-        if found:
-            findings.append(Finding(subject, OK, f"for {purpose}"))
+        if os.environ.get(tool.variable) or any(map(which, tool.commands)):
+            findings.append(Finding(tool.name, OK, f"for {tool.purpose}"))
         else:
-            findings.append(Finding(subject, MISSING, f"not found; needed for {purpose}", tool.mend))
+            findings.append(Finding(tool.name, MISSING, f"not found; needed for {tool.purpose}", tool.fix))
     return findings
 
 
 def check_record(results_root: Path, machine_hash: str) -> list[Finding]:
-    """Whether this machine, as it is now, has been measured."""
-    if any(find_spec(name) is None for name in ("pandas", "pyarrow", "scipy")):
+    """Look for measurements of this machine as it is now."""
+    if any(find_spec(name) is None for name in _MEASURING.modules):
         return []
     from bench.records.store import read_table
 

@@ -21,6 +21,7 @@ import numpy as np
 from scipy.optimize import least_squares
 
 MIN_EVALUATIONS = 6
+_UNTRAINED = math.log(256)  # loss of a model that has learnt nothing, ln V
 _TRUSTED_DOUBLINGS = 4.0  # beyond sixteen times the run, a curve means nothing
 
 
@@ -49,7 +50,6 @@ class LossCurve:
         error_per_doubling: from the back-test.
         early_tokens: points before the first evaluation with a training loss, rising.
         early_losses: those losses, averaged.
-        start: loss of an untrained model, ln V.
         first_tokens: tokens at the first evaluation.
         last_tokens: tokens at the last one.
     """
@@ -62,7 +62,6 @@ class LossCurve:
     error_per_doubling: float
     early_tokens: tuple[float, ...]
     early_losses: tuple[float, ...]
-    start: float
     first_tokens: float
     last_tokens: float
 
@@ -83,7 +82,7 @@ class LossCurve:
     def _early(self, tokens: float) -> tuple[float, float]:
         """Interpolate between two known losses over log t; the error is half their difference."""
         known = np.log([1.0, *self.early_tokens, self.first_tokens])
-        losses = [self.start, *self.early_losses, self._fitted(self.first_tokens)]
+        losses = [_UNTRAINED, *self.early_losses, self._fitted(self.first_tokens)]
         log_tokens = math.log(max(tokens, 1.0))
         left = min(int(np.searchsorted(known, log_tokens, side="right")), len(known) - 1) - 1
         return float(np.interp(log_tokens, known, losses)), abs(losses[left] - losses[left + 1]) / 2.0
@@ -94,7 +93,6 @@ def fit_loss_curve(
     losses: Sequence[float],
     early_tokens: Sequence[float] = (),
     early_losses: Sequence[float] = (),
-    largest: float = math.log(256),
 ) -> LossCurve | None:
     """Fit a run's evaluations; return None with fewer than ``MIN_EVALUATIONS`` or a loss that is not finite.
 
@@ -103,23 +101,21 @@ def fit_loss_curve(
         losses: held-out losses, nats per token.
         early_tokens: points before the first evaluation with a known training loss, rising.
         early_losses: those training losses.
-        largest: upper bound of a + b: the loss of an untrained model, ln V.
     """
     x, y = np.asarray(tokens, np.float64), np.asarray(losses, np.float64)
     if len(x) < MIN_EVALUATIONS or not np.isfinite(y).all():
         return None
-    fitted = _fit(x, y, largest)
+    a, b, log_tau, c = fitted = _fit(x, y)
     early = [(t, loss) for t, loss in zip(early_tokens, early_losses, strict=True) if t < x[0]]
     return LossCurve(
-        a=fitted[0],
-        b=fitted[1],
-        tau=math.exp(fitted[2]),
-        c=fitted[3],
+        a,
+        b,
+        math.exp(log_tau),
+        c,
         residual=float(np.abs(_curve(fitted, x) - y).max()),
-        error_per_doubling=_back_test(x, y, largest),
+        error_per_doubling=_back_test(x, y),
         early_tokens=tuple(t for t, _ in early),
         early_losses=tuple(loss for _, loss in early),
-        start=largest,
         first_tokens=float(x[0]),
         last_tokens=float(x[-1]),
     )
@@ -133,21 +129,20 @@ def _curve(parameters: _Parameters, tokens: np.ndarray) -> np.ndarray:
     return a + b / (1.0 + np.exp(c * (np.log(tokens) - log_tau)))
 
 
-def _fit(x: np.ndarray, y: np.ndarray, largest: float) -> _Parameters:
+def _fit(x: np.ndarray, y: np.ndarray) -> _Parameters:
     """Fit by least squares from a fixed start, so that equal data give equal curves."""
-    middle = float(np.log(np.median(x)))
-    lowest = float(y.min())
+    middle, lowest = float(np.log(np.median(x))), float(y.min())
     start = [0.7 * lowest, 0.7 * float(y.max()), middle, 1.0]
-    bounds = ([0.0, 1e-3, middle - 6.0, 0.1], [lowest, largest, middle + 4.0, 3.0])
+    bounds = ([0.0, 1e-3, middle - 6.0, 0.1], [lowest, _UNTRAINED, middle + 4.0, 3.0])
     solution = least_squares(lambda q: _curve((q[0], q[1], q[2], q[3]), x) - y, start, bounds=bounds)
     a, b, log_tau, c = (float(value) for value in solution.x)
     return a, b, log_tau, c
 
 
-def _back_test(x: np.ndarray, y: np.ndarray, largest: float) -> float:
-    """Return the largest error of the last evaluation, predicted from the first half or more, per doubling of tokens."""
+def _back_test(x: np.ndarray, y: np.ndarray) -> float:
+    """Predict the last evaluation from the first half or more; return the largest error per doubling of tokens."""
     errors = []
     for count in range(max(MIN_EVALUATIONS - 1, len(x) // 2), len(x)):
-        predicted = _curve(_fit(x[:count], y[:count], largest), x[-1:])[0]
+        predicted = _curve(_fit(x[:count], y[:count]), x[-1:])[0]
         errors.append(abs(predicted - y[-1]) / max(0.5, math.log2(x[-1] / x[count - 1])))
     return float(max(errors))

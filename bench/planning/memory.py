@@ -35,7 +35,7 @@ _BATCH_BYTES = 8 + 1 + 8  # per token of an update's batch: its position in the 
 _CHECKPOINT_COPIES = 5
 
 
-def predicted_peak_bytes(variant: str, model: ModelConfig, train: TrainConfig, threads: int | None = None) -> int:
+def predicted_peak_bytes(variant: str, model: ModelConfig, train: TrainConfig) -> int:
     """Predict the peak resident bytes of a process that makes an engine and takes training steps.
 
     The prediction is within 10 % of measurements for this project's engines, and a lower bound for any other class
@@ -45,16 +45,14 @@ def predicted_peak_bytes(variant: str, model: ModelConfig, train: TrainConfig, t
         variant: an engine, or a variant such as ``vectorized[threads=1]``.
         model: the model's shape.
         train: batch, dropout and accumulation.
-        threads: of the engine; when None the variant's own, else the cores that this process may use.
 
     Raises:
         ConfigError: an option of the variant is unknown.
     """
-    name = engine_name(variant)
-    if is_lower_bound(variant):
-        return PROCESS_BYTES + TEXT_BYTES + _least_bytes(model)
-    own = parse_variant(variant)[1].get("threads")
-    return TEXT_BYTES + _PREDICTORS[name](model, train, threads or own or available_cores())
+    if is_lower_bound(variant):  # weights, gradients and two moments
+        return PROCESS_BYTES + TEXT_BYTES + 4 * FLOAT32_BYTES * model.n_parameters
+    threads = parse_variant(variant)[1].get("threads") or available_cores()
+    return TEXT_BYTES + _PREDICTORS[engine_name(variant)](model, train, threads)
 
 
 def is_lower_bound(variant: str) -> bool:
@@ -92,11 +90,6 @@ def predicted_session_bytes(variant: str, model: ModelConfig, train: TrainConfig
 def _persistent_bytes(name: str, model: ModelConfig, steps: int) -> int:
     widths = {"numpy": FLOAT32_BYTES, "python": _PARAMETER_BYTES}
     return int(3 * widths[name] * model.n_parameters) if name in widths else steps
-
-
-def _least_bytes(model: ModelConfig) -> int:
-    """Return the bytes of weights, gradients and two moments in float32."""
-    return 4 * FLOAT32_BYTES * model.n_parameters
 
 
 def _resident(live: float) -> int:

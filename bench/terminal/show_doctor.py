@@ -1,7 +1,8 @@
-"""The diagnosis in the terminal: the machine, what fits, and what was found, within 80 columns."""
+"""The diagnosis in the terminal, within 80 columns: the machine, the presets that fit, and the findings."""
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 from rich import box
@@ -10,15 +11,17 @@ from rich.markup import escape
 from rich.table import Table
 
 from bench.planning.doctor import BROKEN, MISSING, NOTE, OK, Diagnosis, Finding, diagnose
+from tinygpt.engines import CPU_ENGINES
 from tinygpt.terminal.command_name import as_called
 from tinygpt.terminal.output import make_console
 from tinygpt.terminal.quantities import gibibytes
 
 _COLORS = {OK: "green", NOTE: "yellow", MISSING: "cyan", BROKEN: "red"}
+_COUNTED = {BROKEN: "broken, and training needs it", NOTE: "to note", MISSING: "optional and not installed"}
 
 
 def print_doctor(results_root: Path) -> int:
-    """Look at the machine and print what was found; returns the exit code."""
+    """Diagnose the machine and print the findings; return the exit code."""
     diagnosis = diagnose(results_root)
     print_diagnosis(diagnosis, make_console())
     return diagnosis.exit_code
@@ -29,11 +32,6 @@ def print_diagnosis(diagnosis: Diagnosis, console: Console) -> None:
     _print_machine(console, diagnosis)
     _print_needs(console, diagnosis)
     _print_findings(console, diagnosis.findings)
-
-
-def _heading(console: Console, text: str) -> None:
-    console.print()
-    console.print(text, style="bold", highlight=False)
 
 
 def _print_machine(console: Console, diagnosis: Diagnosis) -> None:
@@ -60,40 +58,32 @@ def _print_machine(console: Console, diagnosis: Diagnosis) -> None:
 
 
 def _print_needs(console: Console, diagnosis: Diagnosis) -> None:
-    _heading(console, "What fits: predicted peak memory of a training run")
-    available = diagnosis.memory.available
-    engines = list(diagnosis.needs[0].bytes_by_engine)
+    console.print("\nWhat fits: predicted peak memory of a training run", style="bold", highlight=False)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("preset", no_wrap=True)
-    for engine in engines:
+    for engine in CPU_ENGINES:
         table.add_column(engine, justify="right", no_wrap=True)
-    for need in diagnosis.needs:
+    for preset, needs in diagnosis.needs.items():
         cells = [
-            f"{gibibytes(count)}    " if count <= available else f"[red]{gibibytes(count)} no[/] "
-            for count in need.bytes_by_engine.values()
+            f"{gibibytes(count)}    " if count <= diagnosis.memory.available else f"[red]{gibibytes(count)} no[/] "
+            for count in needs.values()
         ]
-        table.add_row(need.preset, *cells)
+        table.add_row(preset, *cells)
     console.print(table)
 
 
 def _print_findings(console: Console, findings: tuple[Finding, ...]) -> None:
-    console.print("What was found", style="bold")
+    console.print("Findings", style="bold")
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1))
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for finding in findings:
         text = escape(finding.text)
-        if finding.mend:
-            text += f"\n[bold]→ {escape(as_called(finding.mend))}[/]"
+        if finding.fix:
+            text += f"\n[bold]→ {escape(as_called(finding.fix))}[/]"
         table.add_row(f"[{_COLORS[finding.state]}]{finding.state}[/]", escape(finding.subject), text)
     console.print(table)
-    counts = {state: sum(finding.state == state for finding in findings) for state in (BROKEN, NOTE, MISSING)}
-    words = {
-        BROKEN: "broken, and training needs it",
-        NOTE: "to note",
-        MISSING: "optional and not installed",
-    }
-    told = [f"{count} {words[state]}" for state, count in counts.items() if count]
-    console.print()
-    console.print("; ".join(told).capitalize() + "." if told else "Nothing to mend.", style="bold", highlight=False)
+    counts = Counter(finding.state for finding in findings)
+    summary = "; ".join(f"{counts[state]} {words}" for state, words in _COUNTED.items() if counts[state])
+    console.print(f"\n{summary}." if summary else "\nNothing to fix.", style="bold", highlight=False)

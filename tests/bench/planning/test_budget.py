@@ -41,7 +41,7 @@ def held_out(tokens: float) -> float:
 
 
 def training_rows(preset: str, steps: int, run_id: str, learning_rate: float | None = None) -> Rows:
-    """A recorded run whose held-out loss follows a known curve, evaluated ten times; 20 ms a step, 90 % of the time."""
+    """Rows of a run with a known curve of held-out loss, evaluated ten times; 20 ms per step, 90 % of the time."""
     entry = PRESETS[preset]
     settings = entry.train if learning_rate is None else type(entry.train)(entry.train.batch_size, learning_rate)
     protocol = training_protocol(preset, settings, "squares", "ab" * 32, 0, steps)
@@ -75,7 +75,7 @@ def row(found: Budget, preset: str) -> BudgetRow:
 
 def test_steps_and_tokens_follow_from_the_time_and_the_share_spent_in_steps(results_root):
     found = budget(results(results_root, trained=("small",)))
-    assert found.here and found.step_share == pytest.approx(0.9)
+    assert found.step_share == pytest.approx(0.9)
     small = row(found, "small")
     assert abs(small.steps - 15 * 60 * 0.9 / 0.024) <= 1
     assert small.tokens == small.steps * PRESETS["small"].tokens_per_step
@@ -91,7 +91,7 @@ def test_presets_that_were_not_measured_are_projected(results_root):
     assert found.model is not None and set(found.model.measured) == set(SECONDS)
 
 
-def test_an_own_curve_is_preferred_and_a_borrowed_one_named(results_root):
+def test_a_preset_s_own_curve_is_preferred_and_another_one_is_named(results_root):
     found = budget(results(results_root, trained=("small", "large")), minutes=3)
     small, medium = row(found, "small"), row(found, "medium")
     assert small.loss and small.curve_of == "small" and small.loss_error_known
@@ -101,7 +101,7 @@ def test_an_own_curve_is_preferred_and_a_borrowed_one_named(results_root):
     assert not loss_text(small).endswith("*")
 
 
-def test_with_a_single_curve_nobody_knows_how_far_it_carries(results_root):
+def test_with_a_single_curve_the_error_for_other_presets_is_unknown(results_root):
     found = budget(results(results_root, trained=("small",)), minutes=3)
     medium = row(found, "medium")
     assert medium.loss and not medium.loss_error_known
@@ -123,7 +123,7 @@ def test_a_run_with_another_learning_rate_or_text_is_another_curve(results_root)
     assert loss_curves(*tables, "shakespeare") == {}
 
 
-def test_the_longest_run_of_a_preset_speaks_for_it(results_root):
+def test_a_preset_s_curve_is_that_of_its_longest_run(results_root):
     for number, steps in enumerate((1000, 3000, 2000)):
         write_tables(results_root, f"train-{number}", training_rows("small", steps, f"train-{number}"))
     tables = read_table("runs", results_root), read_table("steps", results_root)
@@ -132,19 +132,19 @@ def test_the_longest_run_of_a_preset_speaks_for_it(results_root):
 
 def test_this_machine_s_own_rows_come_first(results_root):
     results(results_root, machine=OTHER)
-    write_tables(results_root, "run-mine", bench_rows({"tiny": 0.001, "small": 0.002}, run_id="run-mine"))
+    write_tables(results_root, "run-here", bench_rows({"tiny": 0.001, "small": 0.002}, run_id="run-here"))
     found = budget((read_table("runs", results_root), read_table("steps", results_root)))
-    assert found.here and row(found, "tiny").step.seconds == 0.001
+    assert row(found, "tiny").step.seconds == 0.001
 
 
-def test_what_does_not_fit_is_marked(results_root, console):
+def test_presets_that_do_not_fit_are_marked(results_root, console):
     results(results_root)
     print_estimate(results_root, 15, None, "vectorized", "squares", console, MACHINE, Memory(10**9, "a little"))
     lines = {line.split()[0]: line for line in console.file.getvalue().splitlines() if line.strip()}
     assert lines["behemoth"].rstrip().endswith("!") and not lines["tiny"].rstrip().endswith("!")
 
 
-def test_one_preset_is_told_in_sentences(results_root, console):
+def test_one_preset_is_described_in_sentences(results_root, console):
     results(results_root, trained=("small",))
     print_estimate(results_root, 15, "huge", "vectorized", "squares", console, MACHINE, ROOMY)
     printed = console.file.getvalue()
@@ -153,12 +153,12 @@ def test_one_preset_is_told_in_sentences(results_root, console):
 
 
 @pytest.mark.parametrize("minutes", [0.0, -3.0, math.nan, math.inf])
-def test_a_time_that_is_none_is_refused(results_root, minutes):
+def test_a_time_that_is_not_above_0_is_refused(results_root, minutes):
     with pytest.raises(ConfigError, match="minutes is"):
         budget(results(results_root), minutes=minutes)
 
 
-def test_what_was_not_measured_is_said(results_root):
+def test_missing_measurements_are_named(results_root):
     tables = results(results_root, {"tiny": 0.005})
     with pytest.raises(ResultsError, match="no benchmark of numpy is on record"):
         budget(tables, variant="numpy")
@@ -167,25 +167,23 @@ def test_what_was_not_measured_is_said(results_root):
     assert [one.preset for one in budget(tables).rows] == ["tiny"]
 
 
-def test_a_machine_that_has_measured_nothing_takes_a_few_steps(results_root):
+def test_a_machine_without_measurements_takes_a_few_steps(results_root):
     other = results(results_root, machine=OTHER)
     for tables in (other, (other[0].head(0), other[1].head(0))):
         found = budget(tables, measure=lambda: {"tiny": 0.004, "small": 0.03})
-        assert found.here and found.calibrated
+        assert found.calibrated
         assert row(found, "tiny").step.seconds == 0.004 and not row(found, "tiny").projected
         assert row(found, "xl").projected
     known = budget(results(results_root / "own"), measure=lambda: pytest.fail("it has step times"))
-    assert known.here and not known.calibrated
+    assert not known.calibrated
 
 
-def test_calibration_takes_steps_at_what_fits(monkeypatch):
+def test_calibration_takes_steps_at_presets_that_fit(monkeypatch):
     monkeypatch.setattr(calibration, "_SECONDS", 1e9)
-    said: list[str] = []
-    found = calibrate("numpy", Memory(predicted_peak_bytes("numpy", *small_and_its_batch()), "a test"), said.append)
-    assert [*found] == ["tiny", "small"]
-    assert 0 < found["tiny"] < found["small"]
-    assert said == ["no benchmark of numpy on this machine is on record: taking a few steps, up to 1000000000 s"]
-
-
-def small_and_its_batch():
-    return PRESETS["small"].model, PRESETS["small"].train
+    lines: list[str] = []
+    small = PRESETS["small"]
+    memory = Memory(predicted_peak_bytes("numpy", small.model, small.train), "a test")
+    seconds = calibrate("numpy", memory, lines.append)
+    assert [*seconds] == ["tiny", "small"]
+    assert 0 < seconds["tiny"] < seconds["small"]
+    assert lines == ["no benchmark of numpy on this machine is on record: taking a few steps, up to 1000000000 s"]

@@ -36,83 +36,68 @@ def plan(preset: str, engine: str = "numpy", out: Path = Path("runs/none"), **se
     return TrainingPlan(out, preset=preset, engine=engine, **settings)
 
 
-# ---- what there is -----------------------------------------------------------------------------------------
+# ---- available memory --------------------------------------------------------------------------------------
 
 
-def tree(root: Path, files: dict[str, str]) -> Path:
+def tree(root: Path, files: dict[str, int | str]) -> Path:
     for name, text in files.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        path.write_text(f"{text}\n")
     return root
 
 
-def test_without_limits_it_is_the_system_that_counts(tmp_path):
+def test_without_limits_the_system_s_free_memory_counts(tmp_path):
     found = available_memory(tmp_path, NOWHERE)
     assert found.limited_by == "the machine's free memory"
     assert 0 < found.available <= psutil.virtual_memory().total
 
 
-V2 = {"memory.max": "100000000\n", "memory.current": "30000000\n", "memory.stat": "anon 5\ninactive_file 10000000\n"}
+V2 = {"memory.max": 100_000_000, "memory.current": 30_000_000, "memory.stat": "anon 5\ninactive_file 10000000"}
 V1 = {
-    "memory/memory.limit_in_bytes": "100000000\n",
-    "memory/memory.usage_in_bytes": "30000000\n",
-    "memory/memory.stat": "cache 7\ntotal_inactive_file 10000000\n",
+    "memory/memory.limit_in_bytes": 100_000_000,
+    "memory/memory.usage_in_bytes": 30_000_000,
+    "memory/memory.stat": "cache 7\ntotal_inactive_file 10000000",
 }
 
 
 @pytest.mark.parametrize("files", [V2, V1], ids=["version 2", "version 1"])
-def test_a_control_group_grants_its_limit_less_what_cannot_be_reclaimed(tmp_path, files):
+def test_a_control_group_leaves_its_limit_less_memory_that_cannot_be_reclaimed(tmp_path, files):
     assert available_memory(tree(tmp_path, files), NOWHERE) == Memory(80_000_000, "the control group's limit")
 
 
-def test_the_process_s_own_group_counts_and_so_do_those_above_it(tmp_path):
-    membership = tmp_path / "membership"
-    membership.write_text("1:cpu,cpuacct:/elsewhere\n0::/user/app\n")
-    root = tree(
-        tmp_path / "cgroup",
-        {
-            "memory.max": "max\n",
-            "user/memory.max": "50000000\n",
-            "user/memory.current": "20000000\n",
-            "user/app/memory.max": "40000000\n",
-            "user/app/memory.current": "0\n",
-            "elsewhere/memory.max": "1\n",
-        },
-    )
+def test_the_process_s_own_group_and_those_above_it_count(tmp_path):
+    membership = tree(tmp_path, {"membership": "1:cpu,cpuacct:/elsewhere\n0::/user/app"}) / "membership"
+    groups: dict[str, int | str] = {"memory.max": "max", "elsewhere/memory.max": 1}
+    groups |= {"user/memory.max": 50_000_000, "user/memory.current": 20_000_000}
+    groups |= {"user/app/memory.max": 40_000_000, "user/app/memory.current": 0}
+    root = tree(tmp_path / "cgroup", groups)
     assert available_memory(root, membership).available == 30_000_000
-    (root / "user/app/memory.current").write_text("25000000")
+    tree(root, {"user/app/memory.current": 25_000_000})
     assert available_memory(root, membership).available == 15_000_000
 
 
 def test_version_1_names_the_memory_controller_s_group(tmp_path):
-    membership = tmp_path / "membership"
-    membership.write_text("5:devices:/one\n4:memory,hugetlb:/two\n")
-    root = tree(
-        tmp_path / "cgroup",
-        {
-            "memory/one/memory.limit_in_bytes": "1\n",
-            "memory/two/memory.limit_in_bytes": "7000000\n",
-            "memory/memory.limit_in_bytes": "9223372036854771712\n",
-        },
-    )
+    membership = tree(tmp_path, {"membership": "5:devices:/one\n4:memory,hugetlb:/two"}) / "membership"
+    limits = {"one/": 1, "two/": 7_000_000, "": 9223372036854771712}
+    root = tree(tmp_path / "cgroup", {f"memory/{group}memory.limit_in_bytes": limit for group, limit in limits.items()})
     assert available_memory(root, membership).available == 7_000_000
 
 
 @pytest.mark.parametrize("text", ["max", "", "lots", "-1", "9223372036854771712"])
-def test_what_is_no_limit_limits_nothing(tmp_path, text):
+def test_a_value_that_is_no_limit_is_ignored(tmp_path, text):
     assert available_memory(tree(tmp_path, {"memory.max": text}), NOWHERE).limited_by == "the machine's free memory"
 
 
-def test_a_group_over_its_limit_grants_nothing(tmp_path):
-    files = {"memory.max": "1000", "memory.current": "5000"}
-    assert available_memory(tree(tmp_path, files), NOWHERE).available == 0
+def test_a_group_over_its_limit_leaves_nothing(tmp_path):
+    root = tree(tmp_path, {"memory.max": 1000, "memory.current": 5000})
+    assert available_memory(root, NOWHERE).available == 0
 
 
-# ---- whether it is enough ----------------------------------------------------------------------------------
+# ---- refusals ----------------------------------------------------------------------------------------------
 
 
-def test_a_cell_that_does_not_fit_is_refused_with_both_figures_and_the_way_out():
+def test_a_cell_that_does_not_fit_is_refused_with_both_sizes_and_a_preset_that_fits():
     reason = refusal(Cell("numpy", "behemoth", 0, 1.0), available=4 * GIB)
     assert reason is not None
     assert "numpy at behemoth needs 9.0 GiB" in reason
@@ -124,17 +109,17 @@ def test_a_cell_that_does_not_fit_is_refused_with_both_figures_and_the_way_out()
     assert refusal(Cell("numpy", "mega", 0, 1.0), available=4 * GIB) is None
 
 
-def test_where_nothing_fits_it_says_so():
+def test_the_message_says_if_nothing_fits():
     assert largest_preset("python", memory(0.01)) is None
     reason = refusal(Cell("python", "tiny", 0, 1.0), available=GIB // 100)
     assert reason is not None and "no preset of this engine fits" in reason
 
 
-def test_a_rival_is_refused_only_below_what_no_training_can_do_without():
-    rival = "package.module:Rival"
-    reason = refusal(Cell(rival, "behemoth", 0, 1.0), available=4 * GIB)
+def test_a_peer_is_refused_only_below_the_memory_that_all_training_needs():
+    peer = "package.module:Peer"
+    reason = refusal(Cell(peer, "behemoth", 0, 1.0), available=4 * GIB)
     assert reason is not None and "needs at least 7.1 GiB" in reason
-    assert refusal(Cell(rival, "behemoth", 0, 1.0), available=8 * GIB) is None
+    assert refusal(Cell(peer, "behemoth", 0, 1.0), available=8 * GIB) is None
 
 
 def test_generation_needs_six_numbers_a_parameter():
@@ -145,7 +130,7 @@ def test_generation_needs_six_numbers_a_parameter():
     assert refusal(cell, available=least + GIB // 10) is None
 
 
-def test_the_boundary_belongs_to_what_fits():
+def test_exactly_enough_memory_fits():
     needed = check_fit("numpy", "xl").needed
     assert refusal(Cell("numpy", "xl", 0, 1.0), available=needed) is None
     assert refusal(Cell("numpy", "xl", 0, 1.0), available=needed - 1)
@@ -163,7 +148,7 @@ def test_training_is_refused_before_it_starts():
 
 @pytest.mark.parametrize("engine", ["numpy", "vectorized[threads=2]"])
 @pytest.mark.parametrize("setting", [{"batch_size": 64}, {"dropout": 0.1}, {"accumulation": 4}], ids=str)
-def test_training_needs_what_its_settings_take(engine, setting):
+def test_training_needs_memory_for_its_settings(engine, setting):
     plain = predicted_session_bytes(engine, PRESETS["large"].model, PRESETS["large"].train)
     just_enough = Memory(plain, "as given")
     require_room_to_train(plan("large", engine), memory=just_enough)
@@ -175,7 +160,7 @@ def test_training_needs_what_its_settings_take(engine, setting):
     assert ("a smaller --batch" in str(caught.value)) == ("batch_size" in setting)
 
 
-def test_a_resumed_run_needs_what_its_checkpoint_says(tmp_path):
+def test_a_resumed_run_needs_memory_for_its_checkpoint_s_settings(tmp_path):
     out, model, small = tmp_path / "run", PRESETS["tiny"].model, PRESETS["tiny"].train
     save_checkpoint(out, Checkpoint(model, replace(small, batch_size=256), initial_parameters(model, 0)))
     just_enough = Memory(predicted_session_bytes("numpy", model, small), "as given")
@@ -187,22 +172,22 @@ def test_a_resumed_run_needs_what_its_checkpoint_says(tmp_path):
     save_checkpoint(large, Checkpoint(PRESETS["medium"].model, small, initial_parameters(PRESETS["medium"].model, 0)))
     with pytest.raises(CapacityError):
         require_room_to_train(plan("tiny", start_from=large), memory=just_enough)
-    (out / "training_state.json").write_text("{")  # the session says what is wrong
+    (out / "training_state.json").write_text("{")  # the session reports the error
     require_room_to_train(plan("tiny", out=out), resume=True, memory=just_enough)
 
 
-def test_unknown_names_are_told():
+def test_unknown_names_are_refused():
     with pytest.raises(ConfigError, match="unknown preset"):
         check_fit("numpy", "gigantic")
     with pytest.raises(ConfigError, match="option"):
         check_fit("vectorized[thread=2]", "tiny")
 
 
-def test_a_suite_records_what_it_refuses_and_goes_on(results_root, corpus, console, monkeypatch, tmp_path):
+def test_a_suite_records_a_refused_cell_and_goes_on(results_root, corpus, console, monkeypatch, tmp_path):
     monkeypatch.setattr(capacity, "available_memory", lambda: Memory(80_000_000, "the control group's limit"))
     suite = Suite("quick", "", 1, (Arm("numpy", "behemoth", 30.0, 1), Arm("numpy", "tiny", 30.0, 1)))
     options = RunOptions(lock_file=tmp_path / "lock")
-    # A long text, because behemoth's context is longer than the made-up one.
+    # A long text, because behemoth's context is longer than the test corpus.
     text = replace(corpus, train=corpus.train * 2)
     summary = run_suite(suite, results_root, text, console=console, options=options)
     assert summary.statuses == ("refused", "ok") and summary.exit_code == 0
@@ -213,13 +198,13 @@ def test_a_suite_records_what_it_refuses_and_goes_on(results_root, corpus, conso
     assert "the largest preset that fits is tiny" in refused["error_tail"]
 
 
-# ---- for real ----------------------------------------------------------------------------------------------
+# ---- real limits -------------------------------------------------------------------------------------------
 
 LIMITED = "import resource, os, sys; resource.setrlimit(resource.RLIMIT_AS, ({0}, {0})); os.execv(sys.executable, {1})"
 
 
 def run_limited(limit: int, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """A Python process that may address so many bytes, before it imports anything."""
+    """Run Python in a process with this limit on its address space, in bytes, from its start."""
     command = LIMITED.format(limit, [sys.executable, *arguments])
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
     return subprocess.run(
@@ -245,8 +230,8 @@ def test_train_refuses_in_one_line_with_exit_code_2(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_train_can_be_told_to_try_all_the_same(tmp_path):
-    # The limit leaves no room by the prediction, and tiny trains in it: predictions have a margin of their own.
+def test_ignore_memory_trains_anyway(tmp_path):
+    # By the prediction tiny does not fit; it trains, because predictions have a margin.
     arguments = ["--preset", "tiny", "--engine", "numpy", "--corpus", "stories", "--steps", "1"]
     arguments += ["--out", str(tmp_path / "run"), "--ignore-memory"]
     done = run_limited(4 * GIB, "-m", "invoke", "train", *arguments)
@@ -255,7 +240,7 @@ def test_train_can_be_told_to_try_all_the_same(tmp_path):
 
 
 def test_accumulated_batches_count(tmp_path):
-    """All rows of an update are drawn at once, however many batches they make."""
+    """All rows of an update are drawn at once, in any number of batches."""
     plan = TrainingPlan(out=tmp_path / "run", preset="tiny", corpus="stories", accumulation=10**9)
     with pytest.raises(CapacityError, match=r"--accumulate 1000000000.* needs .*GiB"):
         require_room_to_train(plan)

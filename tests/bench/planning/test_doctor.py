@@ -70,29 +70,29 @@ def only(findings: list[Finding]) -> Finding:
         ("SkylakeX", "x86-64-v3", OK),
         ("neoversen1", "arm64", OK),
         (None, "x86-64-v4", OK),
-        ("a kernel of tomorrow", "x86-64-v4", OK),
+        ("a future kernel", "x86-64-v4", OK),
     ],
 )
-def test_a_kernel_is_judged_by_what_the_processor_has(kernel, level, state):
+def test_a_kernel_is_compared_with_the_processor(kernel, level, state):
     assert only(check_kernel(machine(blas_kernel=kernel, arch_level=level), {})).state == state
 
 
-def test_a_kernel_that_is_forced_is_let_go_of():
+def test_a_forced_kernel_comes_with_the_command_that_frees_it():
     slow = machine(blas_kernel="Haswell", arch_level="x86-64-v4")
     forced = only(check_kernel(slow, {"OPENBLAS_CORETYPE": "Haswell"}))
-    assert forced.mend == "unset OPENBLAS_CORETYPE"
+    assert forced.fix == "unset OPENBLAS_CORETYPE"
     assert "OPENBLAS_CORETYPE=Haswell forces it" in forced.text and "AVX-512" in forced.text
     unrecognized = only(check_kernel(slow, {}))
-    assert unrecognized.mend == "export OPENBLAS_CORETYPE=SkylakeX"
+    assert unrecognized.fix == "export OPENBLAS_CORETYPE=SkylakeX"
 
 
 def test_a_cache_size_set_by_hand_is_noted():
     findings = check_kernel(machine(arch_level="x86-64-v3"), {"OPENBLAS_L2_SIZE": "1"})
-    assert [(found.state, found.mend) for found in findings] == [(OK, ""), (NOTE, "unset OPENBLAS_L2_SIZE")]
+    assert [(found.state, found.fix) for found in findings] == [(OK, ""), (NOTE, "unset OPENBLAS_L2_SIZE")]
 
 
 @pytest.mark.parametrize(
-    ("threads", "quota", "environment", "state", "mend"),
+    ("threads", "quota", "environment", "state", "fix"),
     [
         (2, None, {}, OK, ""),
         (2, 2.0, {"OMP_NUM_THREADS": "2"}, OK, ""),
@@ -101,23 +101,23 @@ def test_a_cache_size_set_by_hand_is_noted():
         (None, None, {}, OK, ""),
     ],
 )
-def test_threads_against_cores_and_quota(threads, quota, environment, state, mend):
+def test_threads_against_cores_and_quota(threads, quota, environment, state, fix):
     found = only(check_threads(machine(blas_threads=threads, core_quota=quota), environment))
-    assert (found.state, found.mend) == (state, mend)
+    assert (found.state, found.fix) == (state, fix)
     assert ("quota" in found.text) == (quota is not None)
 
 
-# ---- what training needs -----------------------------------------------------------------------------------
+# ---- requirements of training ------------------------------------------------------------------------------
 
 
 def test_a_package_that_cannot_be_imported_is_broken():
-    found = only(check_core(["json", "a_package_that_nobody_has"]))
-    assert found.state == BROKEN and found.subject == "a_package_that_nobody_has"
-    assert found.mend == "python -m pip install --force-reinstall a_package_that_nobody_has"
+    found = only(check_core(["json", "a_package_that_does_not_exist"]))
+    assert found.state == BROKEN and found.subject == "a_package_that_does_not_exist"
+    assert found.fix == "python -m pip install --force-reinstall a_package_that_does_not_exist"
     assert only(check_core()).state == OK
 
 
-def test_an_engine_that_trips_is_broken_and_one_that_errs_too(monkeypatch):
+def test_an_engine_that_fails_or_computes_wrong_losses_is_broken(monkeypatch):
     assert only(check_engines(["numpy"])).state == OK
 
     class Result:
@@ -131,10 +131,10 @@ def test_an_engine_that_trips_is_broken_and_one_that_errs_too(monkeypatch):
     found = only(check_engines(["numpy"]))
     assert found.state == BROKEN and "4.0000" in found.text
 
-    def trip(*arguments, **options):
+    def fail(*arguments, **options):
         raise RuntimeError("no\nsuch instruction")
 
-    monkeypatch.setattr(doctor, "create_engine", trip)
+    monkeypatch.setattr(doctor, "create_engine", fail)
     found = check_engines(["numpy"])[0]
     assert found.state == BROKEN and "RuntimeError: no such instruction" in found.text
 
@@ -159,12 +159,12 @@ def test_a_folder_that_cannot_be_written_to(tmp_path, monkeypatch):
 # ---- optional parts ----------------------------------------------------------------------------------------
 
 
-def test_what_is_missing_comes_with_its_command():
-    parts = [doctor._Part("rivals", ("json", "torch_of_nobody"), "peers"), doctor._Part("text", ("json",), "x")]
-    missing, there = check_parts(parts)
-    assert (missing.state, missing.text) == (MISSING, "torch_of_nobody not installed")
-    assert missing.mend == "python -m pip install 'tinygpt[peers]'"
-    assert there.state == OK
+def test_a_missing_package_comes_with_its_command():
+    parts = [doctor._Part("peers", ("json", "no_such_torch"), "peers"), doctor._Part("text", ("json",), "x")]
+    missing, installed = check_parts(parts)
+    assert (missing.state, missing.text) == (MISSING, "no_such_torch not installed")
+    assert missing.fix == "python -m pip install 'tinygpt[peers]'"
+    assert installed.state == OK
 
 
 def test_programs_are_looked_for_by_every_name(monkeypatch):
@@ -172,15 +172,15 @@ def test_programs_are_looked_for_by_every_name(monkeypatch):
     monkeypatch.delenv("CC", raising=False)
     found = {one.subject: one for one in check_tools(lambda name: "/x" if name in ("google-chrome", "git") else None)}
     assert found["Chromium"].state == OK and found["git"].state == OK
-    assert found["C compiler"].state == MISSING and found["C compiler"].mend == "apt-get install gcc"
+    assert found["C compiler"].state == MISSING and found["C compiler"].fix == "apt-get install gcc"
     monkeypatch.setenv("CC", "tcc")
     again = {one.subject: one for one in check_tools(lambda name: None)}
     assert again["C compiler"].state == OK and again["Chromium"].state == MISSING
 
 
-def test_whether_this_machine_was_measured(results_root):
+def test_a_machine_without_measurements_is_noted(results_root):
     row = run_row()
-    assert only(check_record(results_root, row.machine_hash)).mend == "invoke bench --suite quick"
+    assert only(check_record(results_root, row.machine_hash)).fix == "invoke bench --suite quick"
     write_tables(results_root, "run-a", Rows([row], []))
     assert "1 cells" in only(check_record(results_root, row.machine_hash)).text
     assert only(check_record(results_root, "f" * 64)).state == NOTE
@@ -188,7 +188,7 @@ def test_whether_this_machine_was_measured(results_root):
     assert "runs-broken.parquet" in check_record(results_root, row.machine_hash)[0].text
 
 
-def test_the_task_exits_with_0_where_training_works(tmp_path):
+def test_the_task_exits_with_0_if_training_works(tmp_path):
     command = [sys.executable, "-m", "invoke", "--search-root", str(ROOT), "doctor"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -196,12 +196,12 @@ def test_the_task_exits_with_0_where_training_works(tmp_path):
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 
-# ---- the whole ---------------------------------------------------------------------------------------------
+# ---- all checks --------------------------------------------------------------------------------------------
 
 
 def diagnosis(*findings: Finding, memory: Memory | None = None) -> Diagnosis:
-    have = memory or Memory(3 * 2**30, "the control group's limit")
-    return Diagnosis(RECORD, have, tuple(memory_needs()), findings)
+    memory = memory or Memory(3 * 2**30, "the control group's limit")
+    return Diagnosis(RECORD, memory, memory_needs(), findings)
 
 
 def printed(found: Diagnosis, width: int = 80) -> str:
@@ -210,7 +210,7 @@ def printed(found: Diagnosis, width: int = 80) -> str:
     return console.file.getvalue()  # type: ignore[attr-defined]
 
 
-def test_only_what_training_needs_makes_it_fail():
+def test_only_a_broken_finding_makes_it_fail():
     states = [Finding("a", state, "text", "command") for state in (OK, NOTE, MISSING)]
     assert diagnosis(*states).exit_code == 0
     assert diagnosis(*states, Finding("b", BROKEN, "text")).exit_code == 1
@@ -224,13 +224,13 @@ def test_it_fits_into_80_columns_and_shows_every_command():
     text = printed(diagnosis(*findings))
     assert max(map(len, text.splitlines())) <= 80
     for finding in findings:
-        assert f"→ {finding.mend}" in text
+        assert f"→ {finding.fix}" in text
     assert "[datasets] not installed" in text, "brackets are text, not markup"
     assert "1 to note; 1 optional and not installed" in text
-    assert "Nothing to mend." in printed(diagnosis(Finding("a", OK, "fine")))
+    assert "Nothing to fix." in printed(diagnosis(Finding("a", OK, "fine")))
 
 
-def test_what_fits_is_told_for_every_preset_and_engine():
+def test_the_needed_memory_is_shown_for_every_preset_and_engine():
     lines = {line.split()[0]: line for line in printed(diagnosis()).splitlines() if line.strip()}
     assert all(engine in lines["preset"] for engine in CPU_ENGINES)
     assert lines["behemoth"].count(" no") == len(CPU_ENGINES)
@@ -242,5 +242,5 @@ def test_the_real_machine_is_described_without_naming_it(tmp_path):
     assert len(found.findings) > 10 and found.machine.cores >= 1
     text = printed(found, width=2000)
     for name in (socket.gethostname(), str(Path.home()), getpass.getuser(), str(tmp_path)):
-        if len(name) > 5:  # a user called "root" is a word of many sentences
+        if len(name) > 5:  # "root" occurs in ordinary sentences
             assert name not in text

@@ -43,15 +43,15 @@ def test_within_the_run_it_interpolates_and_beyond_it_the_error_grows():
     assert four.extrapolation == 4
 
 
-def test_too_far_beyond_the_run_it_is_silent():
+def test_too_far_beyond_the_run_there_is_no_estimate():
     assert fitted().at(16 * 4e6) is not None
     assert fitted().at(17 * 4e6) is None
 
 
-def test_before_the_first_evaluation_the_training_losses_are_read_off():
+def test_before_the_first_evaluation_the_training_losses_are_used():
     early = {"early_tokens": [1e4, 1e5, 5e5], "early_losses": [4.2, 2.9, 2.5]}
     curve = fitted(**early)
-    assert curve.early_tokens == (1e4, 1e5), "what lies beyond the first evaluation is not early"
+    assert curve.early_tokens == (1e4, 1e5), "losses beyond the first evaluation are not early"
     at = {tokens: curve.at(tokens) for tokens in (1.0, 1e4, 3e4, 1e5, 4e5)}
     found = [estimate.loss for estimate in at.values() if estimate]
     assert found == sorted(found, reverse=True)
@@ -68,7 +68,7 @@ def test_the_back_test_notices_a_curve_that_bends():
     assert curve.error_per_doubling > 0.2 > fitted(noise=0.005).error_per_doubling
 
 
-def test_too_little_is_no_curve():
+def test_too_few_or_broken_evaluations_give_no_curve():
     few = MIN_EVALUATIONS - 1
     assert fit_loss_curve([*TOKENS[:few]], [*loss(TOKENS[:few])]) is None
     broken = loss(TOKENS)

@@ -14,7 +14,7 @@ from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.engines import CPU_ENGINES
 from tinygpt.presets import PRESETS
 
-# A process as the benchmark's worker is one, without the text: engine, two steps, and its own VmHWM.
+# A process like the benchmark's worker, without the text: engine, two steps, and its own VmHWM.
 MEASURE = """
 import json, os, sys
 import numpy as np
@@ -31,7 +31,7 @@ os._exit(0)
 """
 
 
-# A session as `invoke train` runs one: text, steps, evaluation, samples, a checkpoint that is read back.
+# A session like one of `invoke train`: text, steps, evaluation, samples, a checkpoint that is read back.
 MEASURE_SESSION = """
 import os, sys
 from pathlib import Path
@@ -60,7 +60,7 @@ def test_numpy_is_predicted_within_ten_per_cent(preset):
     assert predicted == pytest.approx(measured_peak("numpy", entry.model, entry.train), rel=0.1)
 
 
-LONG = ModelConfig(2, 64, 8, 512)  # attention weights dominate: the peak lies elsewhere than for short sequences
+LONG = ModelConfig(2, 64, 8, 512)  # attention weights dominate: the peak is at another place than for short sequences
 WIDE = ModelConfig(1, 512, 8, 16)  # parameters dominate
 
 
@@ -102,18 +102,18 @@ def test_batch_dropout_and_accumulation_are_predicted(variant):
     assert predicted == pytest.approx(measured_peak(variant, model, train), rel=0.1)
 
 
-def test_the_fast_engine_tells_itself(monkeypatch):
-    asked = []
+def test_the_fast_engine_is_predicted_by_its_own_module(monkeypatch):
+    calls = []
 
     def predicted_bytes(model, train, threads):
-        asked.append((model.n_layers, train.batch_size, threads))
+        calls.append((model.n_layers, train.batch_size, threads))
         return 10**9
 
     monkeypatch.setattr(memory, "predicted_bytes", predicted_bytes)
     entry = PRESETS["small"]
     assert 1.0e9 < predicted_peak_bytes("vectorized[threads=3]", entry.model, entry.train) < 1.1e9
-    predicted_peak_bytes("vectorized[threads=3]", entry.model, entry.train, threads=5)
-    assert asked == [(3, 16, 3), (3, 16, 5)]
+    predicted_peak_bytes("vectorized[threads=5]", entry.model, entry.train)
+    assert calls == [(3, 16, 3), (3, 16, 5)]
 
 
 @pytest.mark.parametrize("engine", CPU_ENGINES)
@@ -125,10 +125,10 @@ def test_every_engine_of_the_registry_is_predicted(engine):
     assert sizes[-1] > 16 * behemoth.model.n_parameters  # weights, gradient, two moments
 
 
-def test_a_class_that_nobody_has_read_gets_a_lower_bound():
+def test_an_unknown_class_gets_a_lower_bound():
     behemoth = PRESETS["behemoth"]
-    assert is_lower_bound("package.module:Rival")
-    least = predicted_peak_bytes("package.module:Rival", behemoth.model, behemoth.train)
+    assert is_lower_bound("package.module:Peer")
+    least = predicted_peak_bytes("package.module:Peer", behemoth.model, behemoth.train)
     assert 16 * behemoth.model.n_parameters < least < 17 * behemoth.model.n_parameters
 
 
@@ -140,7 +140,7 @@ def test_a_session_needs_room_for_its_checkpoint_and_its_rows():
     assert session == steps + 5 * 4 * mega.model.n_parameters + batch + memory._SESSION_BYTES
     recorded = predicted_session_bytes("vectorized", mega.model, mega.train, recording=True)
     assert recorded == session + memory.RECORDING_BYTES
-    # The textbook engine has let go of its activations by the time that it saves.
+    # The textbook engine has freed its activations when it saves.
     assert predicted_session_bytes("numpy", mega.model, mega.train) < steps + 5 * 4 * mega.model.n_parameters
 
 

@@ -28,7 +28,7 @@ def row(preset: str, steps: int, loss: float | None, fits: bool = True) -> Budge
 
 
 def budget(*rows: BudgetRow) -> Budget:
-    return Budget(15.0, "vectorized", "stories", rows, True, {}, None, 0.9, None)
+    return Budget(15.0, "vectorized", "stories", rows, None, 0.9, None)
 
 
 def test_the_lowest_expected_loss_that_fits_is_chosen():
