@@ -1,4 +1,4 @@
-"""The registry of figures: name → record. A new figure is one new file and one new row."""
+"""The registry of figures by name. A new figure is a new file and a row here."""
 
 from __future__ import annotations
 
@@ -57,9 +57,8 @@ _FIGURES = (
     Figure(
         "roofline",
         "How close to the limit",
-        "Of each engine's step, how much the matrix products by themselves would take, measured in the same run. "
-        "The rest is everything else. At the smallest models calling the product costs about as much as "
-        "multiplying.",
+        "The time of the matrix products alone as a share of each engine's step, measured in the same run. The rest "
+        "is everything else. At the smallest models calling the product costs about as much as multiplying.",
         needs="engines measured beside a peer and the matrix products alone in one run",
         command=TRAINING_COMMAND,
         module=roofline,
@@ -68,8 +67,7 @@ _FIGURES = (
         "breakdown",
         "Where a step of the fast engine goes",
         "Each bar is the wall time of a training step of vectorized with its defaults, averaged over the workers. "
-        "Dispatch is what the other parts leave: waiting for the other workers, handing out work, Python in "
-        "between.",
+        "Dispatch is the rest of the step: waiting for the other workers, handing out work, Python in between.",
         needs="a step of vectorized timed part by part",
         command=_KERNELS_COMMAND,
         module=breakdown,
@@ -88,7 +86,7 @@ _FIGURES = (
         "What each idea buys",
         "Step time of numpy over that of each stage, within one run. One thread: buffers, fused kernels in tiles, "
         "folded norms, blocked attention. Threads, and by default processes where they can be forked: the batch "
-        "spread over workers. Plain Python lies far below the frame; its ratio is written at the edge.",
+        "spread over workers. Plain Python is far below the frame; its ratio is written at the edge.",
         needs="numpy and vectorized, on one thread and on all, in one run",
         command=variants.BENCH_COMMAND,
         module=variants,
@@ -115,7 +113,7 @@ _FIGURES = (
         "loss",
         "Loss against wall time",
         "Training loss (solid, averaged over consecutive steps) and loss on text the model never saw (dashed). When "
-        "the two part, the model has begun to memorize.",
+        "the two diverge, the model has begun to memorize.",
         needs="one training run",
         command="invoke train --preset small --corpus shakespeare --record",
         module=loss,
@@ -124,9 +122,8 @@ _FIGURES = (
     Figure(
         "peers",
         "Against its peers: a training step",
-        "How many times our step each peer's takes, over the model's size, within one run. Above the dashed line we "
-        "are faster. The roofline is the time of the matrix products alone: below 1 by what our step spends "
-        "besides.",
+        "Each peer's step time over ours, by the model's size, within one run. Above the dashed line we are faster. "
+        "The roofline is the time of the matrix products alone: it is below 1 by the share of our other work.",
         needs="the vectorized engine measured beside a peer in one run",
         command=TRAINING_COMMAND,
         module=peers,
@@ -134,10 +131,10 @@ _FIGURES = (
     Figure(
         "accelerator",
         "An accelerator beside the processor",
-        "Medians over the model's size, with intervals; the same presets, batches and float32 on both. A ring is "
-        "where an accelerator's curve meets our fast engine's on the processor. Two machines stand side by side "
-        "here; their line styles differ. The menu also shows how much of its second each does something with, and "
-        "how much of a step is dispatch by a cost model, for lines that the model describes.",
+        "Medians over the model's size, with intervals; the same presets, batches and float32 on both. A ring marks "
+        "the size at which an accelerator's curve meets our fast engine's on the processor. The two are two machines, "
+        "with a line style each. The menu also shows the rate of the matrix products, and, for lines that a cost model "
+        "fits, dispatch as a share of a step.",
         needs="one preset measured on an accelerator",
         command=ACCELERATOR_COMMAND,
         module=accelerator,
@@ -155,8 +152,8 @@ _FIGURES = (
     Figure(
         "learning_rate",
         "Held-out loss over the learning rate",
-        "Equal steps, text and starting weights; what differs is the rate and what happens to it. The distance "
-        "between constant with and without a warm-up is what the first hundred updates cost at that rate.",
+        "Equal steps, text and starting weights; only the rate and its schedule differ. The distance between constant "
+        "with and without a warm-up is the cost of the first hundred updates at that rate.",
         needs="a recorded sweep",
         command="invoke sweep --preset tiny --corpus shakespeare --steps 2000",
         module=learning_rate,

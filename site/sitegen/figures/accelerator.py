@@ -1,12 +1,12 @@
-"""An accelerator beside the processor: milliseconds a step over model size, where the curves meet, and why.
+"""An accelerator compared with the processor: milliseconds a step over model size, and where the curves meet.
 
-Three readings of the same cells, of which a menu shows one:
+A menu selects one of three measures of the same cells:
 
-    step_time   median time of a step; a ring marks where an accelerator's curve meets our processor's
-    rate        FLOPs of a step's matrix products / its time: what the device does with its second
-    dispatch    the part of a step that its size does not change, by the cost model (``bench.planning``)
+    step_time   median time of a step; a ring marks where an accelerator's curve crosses our engine's on the processor
+    rate        FLOPs of a step's matrix products / its time
+    dispatch    the share of a step that does not depend on its size, by the cost model (``bench.planning``)
 
-The two sides are two machines. They stand side by side; nothing is pooled, and no ratio here is a speedup elsewhere.
+The two are different machines: nothing is pooled, and no other page quotes their ratio as a speedup.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ FIELDS = (
     Field("engine", "engine", POINT | TABLE),
     PRESET,
     Field("value_text", "value", POINT),
-    # The table has a line for each cell, with all its readings.
+    # The table has a row for each cell, with all its measures.
     Field(STEP_TIME, "a step", TABLE, missing="failed", exported=False),
     Field("interval", "interval", POINT | TABLE),
     Field(RATE, "rate", TABLE, exported=False),
@@ -78,76 +78,64 @@ FIELDS = (
 
 
 def read(results: Results) -> pd.DataFrame:
-    """One row per reading and cell of each line, failed cells, and the places where curves meet."""
+    """One row per measure and cell of each line, per failed cell, and per crossing of two curves."""
     lines = accelerator_lines(results)
     if lines.empty:
         return lines
     theirs = curve(lines[lines["device"] == ON_PROCESSOR], OURS)
-    readings = [_failure(record) for record in row_dicts(lines[lines["state"] == "failed"])]
+    failed = row_dicts(lines[lines["state"] == "failed"])
+    readings = [_cell(record) | {"measure": STEP_TIME} for record in failed]
     for _, machine in lines[lines["state"] == "measured"].groupby(["origin", "machine_hash"], sort=False):
         for line, cells in machine.groupby("line", sort=False):
             shares = {} if line == BEST_ON_CPU else dispatch_by_preset(machine, str(line))
             for cell in row_dicts(cells):
                 readings += _readings(cell, theirs, shares.get(str(cell["preset"])))
             if (cells["device"] == ON_ACCELERATOR).all():
-                readings += _meetings(row_dicts(cells), theirs)
+                readings += _crossings(row_dicts(cells), theirs)
     rows = pd.DataFrame(readings)
     rows["label"] = [label_of(str(line)) for line in rows["variant"]]
     rows["tier"] = [tier_of(str(line)) for line in rows["variant"]]
     rows["slot"] = stack_failures(rows)
-    # One crossing is written out: several lie too close together for words. The others show theirs when pointed at.
+    # Only the first crossing is labelled: several are too close together for words. Tooltips describe the others.
     crossing = rows["state"] == _CROSSING
     rows["note"] = rows["value_text"].where(crossing & (crossing.cumsum() == 1), "")
     return rows
 
 
 def _cell(record: dict[str, Any]) -> dict[str, Any]:
-    kept = {name: record[name] for name in ("device", "preset", "n_parameters", *CELL_TEXT)}
+    """The columns that all rows of a cell share; those of a measure are empty."""
+    shared = {name: record[name] for name in ("device", "preset", "n_parameters", "state", *CELL_TEXT)}
     empty = {"low": None, "high": None, "interval": "", "beside": "", "value": None, "value_text": ""}
-    return kept | empty | {"variant": record["line"], "engine": record["variant"], "state": record["state"]}
-
-
-def _failure(record: dict[str, Any]) -> dict[str, Any]:
-    return _cell(record) | {"measure": STEP_TIME}
+    return shared | empty | {"variant": record["line"], "engine": record["variant"]}
 
 
 def _readings(
     record: dict[str, Any], theirs: dict[str, float], share: tuple[float, str] | None
 ) -> list[dict[str, Any]]:
-    """A measured cell as a time, a rate, and if the cost model describes its line, a share."""
+    """The rows of a measured cell: time, rate, and if a cost model fits its line, share of dispatch."""
     cell, preset, seconds = _cell(record), str(record["preset"]), float(record["seconds"])
     ends = (float(record["seconds_low"]), float(record["seconds_high"]))
     flops = step_flops(preset)
-    beside = ""
+    compared = ""
     if record["device"] == ON_ACCELERATOR and preset in theirs:
-        beside = f"{quantities.ratio(theirs[preset] / seconds)} as fast as {OURS} on the processor, another machine"
-    times = _reading(STEP_TIME, [value * 1e3 for value in (seconds, *ends)], _milliseconds)
-    rates = _reading(RATE, [flops / value / 1e9 for value in (seconds, *reversed(ends))], _gigaflops)
-    found = [cell | times | {"beside": beside}, cell | rates]
+        compared = f"{quantities.ratio(theirs[preset] / seconds)} as fast as {OURS} on the processor, another machine"
+    times = _reading(STEP_TIME, [value * 1e3 for value in (seconds, *ends)], 1e-3, quantities.milliseconds)
+    rates = _reading(RATE, [flops / value / 1e9 for value in (seconds, *reversed(ends))], 1e9, quantities.gflops)
+    rows = [cell | times | {"beside": compared}, cell | rates]
     if share is not None and share[0] > 0:
-        found.append(
-            cell
-            | {"measure": DISPATCH, "value": share[0], "value_text": quantities.percent(share[0]), "evidence": share[1]}
-        )
-    return found
+        words = {"value_text": quantities.percent(share[0]), "evidence": share[1]}
+        rows.append(cell | {"measure": DISPATCH, "value": share[0]} | words)
+    return rows
 
 
-def _reading(measure: str, values: list[float], write: Callable[[float], str]) -> dict[str, Any]:
-    value, low, high = values
-    words = {"value_text": write(value), "interval": f"{write(low)} to {write(high)}"}
-    return {"measure": measure, "value": value, "low": low, "high": high} | words
+def _reading(measure: str, values: list[float], unit: float, write: Callable[[float], str]) -> dict[str, Any]:
+    value, low, high = (write(value * unit) for value in values)
+    words = {"value_text": value, "interval": f"{low} to {high}"}
+    return {"measure": measure} | dict(zip(("value", "low", "high"), values, strict=True)) | words
 
 
-def _milliseconds(value: float) -> str:
-    return quantities.milliseconds(value / 1e3)
-
-
-def _gigaflops(value: float) -> str:
-    return quantities.gflops(value * 1e9)
-
-
-def _meetings(cells: list[dict[str, Any]], theirs: dict[str, float]) -> list[dict[str, Any]]:
-    """Where a line of the accelerator meets our processor's."""
+def _crossings(cells: list[dict[str, Any]], theirs: dict[str, float]) -> list[dict[str, Any]]:
+    """The rows of the crossings between a line of the accelerator and that of our engine on the processor."""
     ours = {str(cell["preset"]): float(cell["seconds"]) for cell in cells}
     return [
         _cell(cells[0])
@@ -162,7 +150,7 @@ def _meetings(cells: list[dict[str, Any]], theirs: dict[str, float]) -> list[dic
 
 
 def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
-    """Lines over parameters, log-log: the machine by dash, with intervals, crossings and failures."""
+    """Lines over parameters, log-log, a line style for each machine, with intervals, crossings and failures."""
     cells = rows[rows["state"] != _CROSSING]
     show = show_menu(cells, theme)
     chart = alt.Chart(_in_numbers(rows)).transform_filter(show.condition).transform_calculate(**_WORDS)
@@ -180,9 +168,9 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     measured = chosen.transform_filter("datum.state == 'measured'")
     layers = [values.line(measured, **by_machine(cells)), *values.measured(measured)]
     if (rows["state"] == _CROSSING).any():
-        meeting = chosen.transform_filter(f"datum.state == '{_CROSSING}'")
-        ring = meeting.mark_point(shape="circle", filled=False, size=260, strokeWidth=2, color=theme.ink)
-        words = meeting.mark_text(align="left", dx=14, dy=12, color=theme.ink)
+        crossing = chosen.transform_filter(f"datum.state == '{_CROSSING}'")
+        ring = crossing.mark_point(shape="circle", filled=False, size=260, strokeWidth=2, color=theme.ink)
+        words = crossing.mark_text(align="left", dx=14, dy=12, color=theme.ink)
         layers += [
             ring.encode(**values.place, tooltip=values.tooltip),
             words.encode(**values.place, text="note:N"),
@@ -191,7 +179,7 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     return alt.layer(*layers, *failures).add_params(*parameters).properties(title=above(title, theme))
 
 
-# A reading, as `_readings` writes it; a crossing brings its words along.
+# Vega expressions for the texts that `_reading` writes; a crossing has its text in the data.
 _WRITTEN = (
     f"(datum.measure == '{DISPATCH}' ? format({{0}} * 100, '.0f') + ' %' : format({{0}}, ',.3r') + "
     f"(datum.measure == '{RATE}' ? ' GFLOP/s' : ' ms'))"
@@ -203,13 +191,13 @@ _WORDS = {
 
 
 def _in_numbers(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows without the texts that the chart writes from their numbers."""
+    """The rows without the texts that the chart computes."""
     crossing = rows["state"] == _CROSSING
     return rows.assign(value_text=rows["value_text"].where(crossing, "")).drop(columns="interval")
 
 
 def _views(cells: pd.DataFrame, choices: tuple[str, ...]) -> dict[str, dict[str, Any]]:
-    """For every reading and choice of lines, the range of the vertical axis and its ticks."""
+    """The vertical axis for every measure and choice of lines."""
     views = {}
     for choice in choices:
         visible = up_to(cells, choice)
@@ -225,7 +213,7 @@ def _views(cells: pd.DataFrame, choices: tuple[str, ...]) -> dict[str, dict[str,
 
 
 def describe(rows: pd.DataFrame) -> str:
-    """Step times at the ends of each line, and from where the accelerator is the faster one."""
+    """Describe step times at the ends of each line, and the sizes at which the accelerator is faster."""
     times = rows[(rows["measure"] == STEP_TIME) & (rows["state"] == "measured")]
     theirs = _curve_of(times, OURS, ON_PROCESSOR)
     faster = []
@@ -244,7 +232,7 @@ def _curve_of(times: pd.DataFrame, line: str, device: str) -> dict[str, float]:
 
 
 def tabulated(rows: pd.DataFrame) -> pd.DataFrame:
-    """What the table behind the figure shows: a line for each cell with all its readings, and the crossings."""
+    """The rows of the table: one for each cell with all its measures, and the crossings."""
     cell = ["device", "machine", "variant", "preset", "state"]
     lines = rows[rows["measure"] == STEP_TIME].rename(columns={"value_text": STEP_TIME})
     for measure in (RATE, DISPATCH):

@@ -1,4 +1,4 @@
-"""Axes, legends and line styles: how a chart's scales look, the same way in every figure."""
+"""Axes, legends and line styles, the same in every figure."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from sitegen.text.palette import Theme
 from tinygpt.presets import PRESETS
 
 HEIGHT = 380  # pixels of the plotting area
-LABEL_WIDTH = 46  # pixels: room for the widest label of any choice, for a view keeps the margin of its first drawing
+LABEL_WIDTH = 46  # pixels: room for the widest label of any choice, because a view keeps its first margin
 
-# Sizes that differ by less than this factor are one tick; by less than the second, two ticks with short labels.
+# Sizes that differ by less than the first factor share a tick; by less than the second, they get short labels.
 _SAME_SIZE, _CLOSE = 1.1, 1.7
 _ENOUGH_TICKS = 4
 
 
 def parameter_axis(rows: pd.DataFrame) -> alt.X:
-    """The model size axis: logarithmic, ticks at the presets, each with its name and parameter count."""
+    """The axis of model sizes: logarithmic, with a tick at each preset, labelled with name and parameter count."""
     present = sorted(set(rows["n_parameters"].dropna().astype(int)))
-    marks = {preset.model.n_parameters: name for name, preset in PRESETS.items()}
+    names = {preset.model.n_parameters: name for name, preset in PRESETS.items()}
     low, high = present[0], present[-1]
     groups: list[list[int]] = []
     for count in present:
@@ -38,14 +38,14 @@ def parameter_axis(rows: pd.DataFrame) -> alt.X:
     ticks = [group[0] for group in groups]
     labels = {}
     for before, group, after in zip([0, *ticks], groups, [*ticks[1:], math.inf], strict=False):
-        names = " · ".join(marks.get(count, "") for count in group)
-        # Where the next preset is close, there is room for the name and no more.
+        label = " · ".join(names.get(count, "") for count in group)
+        # If the next preset is close, there is only room for the name.
         close = before * _CLOSE > group[0] or group[0] * _CLOSE > after
-        labels[str(group[0])] = names if close else [names, short_count(group[0])]
+        labels[str(group[0])] = label if close else [label, short_count(group[0])]
     return alt.X(
         "n_parameters:Q",
         title="parameters of the model (log scale)",
-        # Widened, so that a single preset still has an axis and end points do not sit on the frame.
+        # Widened, so that a single preset has an axis too and no point lies on the frame.
         scale=alt.Scale(type="log", domain=[low / 1.5, high * 1.5], nice=False),
         axis=alt.Axis(
             values=ticks,
@@ -58,11 +58,9 @@ def parameter_axis(rows: pd.DataFrame) -> alt.X:
 
 
 def log_domain(values: pd.Series, failures: bool = False) -> list[float]:
-    """A logarithmic axis' range around positive values: never empty, at least a factor of 2 wide.
+    """The range of a logarithmic axis around the positive values, at least a factor of 2 wide.
 
-    Args:
-        values: what has to fit.
-        failures: leaves room at the bottom for the crosses.
+    ``failures`` leaves room at the bottom for their crosses.
     """
     positive = values[values > 0].dropna()
     low, high = (float(positive.min()), float(positive.max())) if len(positive) else (1.0, 1.0)
@@ -73,7 +71,7 @@ def log_domain(values: pd.Series, failures: bool = False) -> list[float]:
     return [low / span ** (0.18 if failures else 0.06), high * span**0.06]
 
 
-# What a tick's first digits may be, from the sparsest choice to the densest.
+# First digits of ticks, from the sparsest choice to the densest.
 _MANTISSAS = (
     (1.0,),
     (1.0, 2.0, 5.0),
@@ -83,11 +81,7 @@ _MANTISSAS = (
 
 
 def log_ticks(domain: list[float]) -> list[float]:
-    """Ticks that people count in: powers of ten, or 1, 2, 5, or finer, whichever first gives enough of them.
-
-    Args:
-        domain: the axis' range, above 0.
-    """
+    """Round ticks in a range above 0: the first of powers of ten, 1-2-5 and finer steps that gives enough of them."""
     low, high = domain
     ticks: list[float] = []
     for mantissas in _MANTISSAS:
@@ -103,7 +97,7 @@ Channel = TypeVar("Channel", alt.X, alt.Y)
 
 
 def log_scaled(channel: type[Channel], field: str, title: str, domain: list[float], unit: str = "") -> Channel:
-    """A logarithmic axis with ticks that people count in; ``unit`` follows their labels."""
+    """A logarithmic axis with round ticks; ``unit`` follows their labels."""
     axis = alt.Axis(
         values=log_ticks(domain),
         labelExpr="format(datum.value, ',~r')" + (f" + '{unit}'" if unit else ""),
@@ -114,16 +108,16 @@ def log_scaled(channel: type[Channel], field: str, title: str, domain: list[floa
 
 
 def view(domain: list[float], ticks: Sequence[float], texts: Sequence[str]) -> dict[str, Any]:
-    """What ``framed`` looks up for one choice of the reader: the axis' range, its ticks and their labels."""
+    """The axis of :func:`framed` for one choice of the reader: range, ticks and labels."""
     return {"low": domain[0], "high": domain[1], "ticks": [*ticks], "texts": [*texts]}
 
 
 def framed(field: str) -> alt.Y:
-    """A logarithmic vertical axis whose range and ticks follow the parameter ``frame``, one of the figure's views."""
+    """A logarithmic vertical axis with the range and ticks of the parameter ``frame``, one of the figure's views."""
     return alt.Y(
         f"{field}:Q",
         title=None,
-        # Given as a whole, so that no extent is sought in layers that a choice leaves empty.
+        # Both ends are given, so that Vega does not look for an extent in layers that a choice leaves empty.
         scale=alt.Scale(type="log", nice=False, domain=[alt.ExprRef("frame.low"), alt.ExprRef("frame.high")]),
         axis=alt.Axis(
             values=alt.ExprRef("frame.ticks"),
@@ -135,7 +129,7 @@ def framed(field: str) -> alt.Y:
 
 
 def frame(views: Mapping[str, Mapping[str, Any]], choice: str) -> alt.Parameter:
-    """The parameter ``frame``; ``choice`` is an expression for the name of the view."""
+    """The parameter ``frame``; ``choice`` is a Vega expression for the name of the view."""
     return alt.param(name="frame", expr=f"({json.dumps(views)})[{choice}]")
 
 
@@ -143,7 +137,7 @@ Look = TypeVar("Look", alt.Color, alt.Shape, alt.StrokeDash)
 
 
 def by_name(channel: type[Look], field: str, names: Sequence[str], looks: Sequence[Any], **legend: Any) -> Look:
-    """A colour, shape or line style for each name, the looks in turn, with a legend below the chart."""
+    """A colour, shape or line style for each name, cycling through ``looks``, with a legend below the chart."""
     shown = {"title": None, "orient": "bottom", "columns": legend_columns(names)} | legend
     return channel(
         f"{field}:N",
@@ -157,17 +151,14 @@ def variant_encodings(
 ) -> tuple[alt.Color, alt.Shape]:
     """Colour and shape by engine variant, with one legend for both.
 
-    Args:
-        variants: who is drawn.
-        theme: gives the colours.
-        listed: expression for the variants that the legend lists, where the reader chooses; all by default.
+    ``listed`` is a Vega expression for the variants in the legend, where the reader chooses; all by default.
     """
     names = order_series(variants)
     labels = {name: label_of(name) for name in names}
     legend = {
         "columns": legend_columns([*labels.values()]),
         "symbolSize": 90,
-        # Names come from results: as JSON they cannot be anything but strings.
+        # Names come from results: JSON keeps them from being read as code.
         "labelExpr": f"({json.dumps(labels)})[datum.value]",
         "values": alt.Undefined if listed is None else listed,
     }
@@ -176,20 +167,20 @@ def variant_encodings(
 
 
 def legend_columns(labels: Sequence[str]) -> alt.ExprRef:
-    """As many columns as fit side by side, on a phone as on a wide screen.
+    """As many columns as fit side by side.
 
-    ``room`` is a parameter that ``sitegen.figures.render`` adds: the width that the whole chart has, in pixels.
+    ``room`` is a parameter that ``sitegen.figures.render`` adds: the width of the whole chart in pixels.
     """
     pixels = 30 + 6.5 * max((len(label) for label in labels), default=1)
     return alt.ExprRef(f"max(1, min({len(labels)}, floor((room - 60) / {pixels})))")
 
 
-STROKE = MappingProxyType({"symbolType": "stroke", "symbolSize": 400})  # of a legend that explains line styles
+STROKE = MappingProxyType({"symbolType": "stroke", "symbolSize": 400})  # symbols in a legend of line styles
 _DASHES = ([1, 0], [7, 4], [2, 3], [9, 3, 2, 3])
 
 
 def dashes(rows: pd.DataFrame, field: str, **legend: Any) -> dict[str, Any]:
-    """The encoding of lines by style, only where there is more than one name."""
+    """Encode a field as line style, if it has more than one value."""
     names = list(dict.fromkeys(rows[field]))
     if len(names) < 2:
         return {}
@@ -197,17 +188,23 @@ def dashes(rows: pd.DataFrame, field: str, **legend: Any) -> dict[str, Any]:
 
 
 def by_machine(rows: pd.DataFrame) -> dict[str, Any]:
-    """The encodings of lines that keep machines apart: they stand side by side, never pooled."""
+    """Encodings that draw a line for each machine: machines are never pooled."""
     return {"detail": ["machine:N"], **dashes(rows, "machine", labelLimit=alt.ExprRef("room - 110"))}
 
 
+def minutes_axis() -> alt.X:
+    """The axis of a training run's minutes."""
+    scale = alt.Scale(zero=True, nice=False)
+    return alt.X("minutes:Q", title="minutes of training", scale=scale, axis=alt.Axis(tickCount=6))
+
+
 def above(words: str | alt.ExprRef, theme: Theme) -> alt.Title:
-    """The vertical axis' title, written above it: it can follow the reader's choice there, and takes no width."""
+    """The vertical axis' title, above it: there it takes no width, and may depend on the reader's choice."""
     return alt.Title(words, anchor="start", frame="group", offset=10, fontSize=12.5, color=theme.muted)
 
 
 def short_count(count: float) -> str:
-    """A count as people say it: 70 k, 2.7 M, 473 M."""
+    """A short count: 70 k, 2.7 M, 473 M."""
     for limit, unit in ((1e9, " B"), (1e6, " M"), (1e3, " k")):
         if count >= limit:
             value = count / limit

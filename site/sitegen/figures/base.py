@@ -1,4 +1,4 @@
-"""What a figure is: a question, the rows that answer it, and a pure function from those rows to an Altair chart."""
+"""A figure: a question, the rows that answer it, and a pure function from those rows to an Altair chart."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from sitegen.figures.fields import Field, with_fields
 from sitegen.rows.results import Results
 from sitegen.text.palette import Theme
 
-Drawing = alt.LayerChart | alt.FacetChart  # what altair.layer() may return
+Drawing = alt.LayerChart | alt.FacetChart  # the types that altair.layer() returns
 
 
 class FigureModule(Protocol):
-    """What a figure's file has."""
+    """The names that a figure's file defines."""
 
     @property
     def FIELDS(self) -> tuple[Field, ...]:
-        """The columns of the rows: where readers meet them, and how they are written."""
+        """Columns of the rows: where readers see them, and their formats."""
 
     def read(self, results: Results) -> pd.DataFrame:
-        """What is plotted, with at least the columns that no field derives."""
+        """Read the rows to plot, with at least the columns that no field derives."""
 
     def chart(self, rows: pd.DataFrame, theme: Theme) -> Drawing:
-        """The chart of those rows in a theme. Not called with an empty frame."""
+        """Draw the rows, of which there is at least one, in a theme."""
 
     def describe(self, rows: pd.DataFrame) -> str:
-        """What the chart shows, in words, for readers who do not see it."""
+        """Describe the chart in words, for readers who do not see it."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,11 @@ class Figure:
     Attributes:
         name: stable name, used by pages and in file names.
         title: heading above the chart.
-        summary: one sentence below it, saying how to read it.
-        needs: what must have been measured for there to be anything to plot.
-        command: what to run when there is nothing to plot.
+        summary: text below it, on how to read it.
+        needs: measurements without which there is nothing to plot.
+        command: makes them.
         module: the figure's file.
-        tabulated: the plotted rows → those that the table behind the figure shows; all of them by default.
+        tabulated: plotted rows → rows of the table behind the figure; all of them by default.
     """
 
     name: str
@@ -56,9 +56,9 @@ class Figure:
     tabulated: Callable[[pd.DataFrame], pd.DataFrame] = lambda rows: rows
 
     def rows(self, results: Results) -> pd.DataFrame:
-        """Exactly the rows that are plotted, as they are published."""
+        """The rows that are plotted and published."""
         return with_fields(self.module.read(results), self.module.FIELDS)
 
     def describe(self, rows: pd.DataFrame) -> str:
-        """What the chart of some rows shows, in words."""
+        """Describe the chart of some rows in words."""
         return self.module.describe(rows)

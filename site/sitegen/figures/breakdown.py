@@ -1,7 +1,6 @@
-"""Where a step of the fast engine goes: its parts as shares of the wall time, one bar for each preset.
+"""Parts of a step of the fast engine as shares of its wall time, a bar for each preset.
 
-The parts add up to the step, because the last of them, ``dispatch``, is what the others leave
-(``bench.measuring.kernel_times``).
+The parts add up to the step, because the last of them, ``dispatch``, is the rest (``bench.measuring.kernel_times``).
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from sitegen.figures.axes import by_name
 from sitegen.figures.base import Drawing
 from sitegen.figures.descriptions import describe_groups
 from sitegen.figures.fields import ORIGIN, POINT, PRESET, TABLE, Field, exported, interval, tooltip, written
+from sitegen.rows.cells import interval_columns
 from sitegen.rows.machines import machine_label, numbered_labels, origin_words
 from sitegen.rows.results import Results, row_dicts
 from sitegen.text import quantities
@@ -23,7 +23,7 @@ from sitegen.text.escape import one_line
 from sitegen.text.palette import Theme
 
 _BAR = 38  # pixels from one bar to the next
-_WRITTEN_FROM = 0.1  # shares below this have no room for their figure
+_WRITTEN_FROM = 0.1  # bars of shares below this have no room for the number
 
 
 def _tenths(share: float) -> str:
@@ -55,9 +55,7 @@ def read(results: Results) -> pd.DataFrame:
                 "n_parameters": part.run.n_parameters,
                 "part": part.part,
                 "position": PARTS.index(part.part),
-                "share": part.share,
-                "share_low": part.share_low,
-                "share_high": part.share_high,
+                **interval_columns("share", part.share, part.share_low, part.share_high),
                 "time_text": quantities.duration(max(0.0, part.seconds)),
                 "step_text": quantities.duration(part.step_seconds),
                 "stopwatch": quantities.signed_percent(part.overhead, 1),
@@ -72,21 +70,21 @@ def read(results: Results) -> pd.DataFrame:
     )
     if rows.empty:
         return rows
-    # Where a segment begins and ends. A stopwatch that overlaps itself by nanoseconds must not shift the others.
+    # Ends of the segments. Timings that overlap by nanoseconds must not shift the other segments.
     rows["end"] = rows["share"].astype(float).groupby(rows["label"], sort=False).cumsum()
     rows["start"] = rows["end"] - rows["share"]
     return rows
 
 
 def part_colors(theme: Theme) -> list[str]:
-    """A colour for each part: the engine's own for the products, grey for what is no work at all."""
+    """A colour for each part: the engine's for the products, grey for dispatch."""
     others = iter((theme.engines["numpy"], *theme.spare))
     named = {"product": theme.engines[OURS], DISPATCH: theme.engines["python"]}
     return [named[part] if part in named else next(others) for part in PARTS]
 
 
 def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
-    """Horizontal bars of full length, a segment for each part, with the figure where it fits."""
+    """Horizontal bars of full length, a segment for each part, with its number where that fits."""
     labels = list(dict.fromkeys(rows["label"]))
     y = alt.Y("label:N", title=None, sort=labels, scale=alt.Scale(paddingInner=0.28, paddingOuter=0.1))
     x = alt.X(
@@ -105,17 +103,17 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
         order="position:Q",
         tooltip=tooltip(FIELDS),
     )
-    figures = (
+    numbers = (
         chart.transform_filter(f"datum.share >= {_WRITTEN_FROM}")
         .transform_calculate(middle="(datum.start + datum.end) / 2")
         .mark_text(color=theme.background, fontSize=11.5, tooltip=None)
         .encode(x=alt.X("middle:Q"), y=y, text="share_text:N")
     )
-    return alt.layer(bars, figures).properties(height=_BAR * len(labels))
+    return alt.layer(bars, numbers).properties(height=_BAR * len(labels))
 
 
 def describe(rows: pd.DataFrame) -> str:
-    """The three largest parts of every bar."""
+    """Describe the three largest parts of every bar."""
 
     def words(bar: pd.DataFrame) -> str:
         largest = bar.sort_values("share", ascending=False).head(3)

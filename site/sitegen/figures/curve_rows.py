@@ -1,14 +1,14 @@
-"""The rows behind the curves: step times, and ratios of them for every baseline, in one form.
+"""The rows behind the curves: step times and their ratios for every baseline, in one form.
 
 speedup(variant, preset) = median step time of the baseline / median step time of the variant,
-within one run, machine and protocol; the interval is that of the ratio (``bench.statistics.ratios``). Everything that
-a reader can choose is computed here, so that menus in the page only filter:
+within one run, machine and protocol; the interval is that of the ratio (``bench.statistics.ratios``). The rows hold
+everything that a reader can choose, so the menus in the page only filter:
 
-    measure      speedup (for one baseline each) or step_time; failed cells belong to both and name none
+    measure      speedup (for one baseline) or step_time; empty for failed cells, which belong to both
     baseline     of a ratio
-    tier         from which choice of the menu of lines on a row is shown (``sitegen.rows.series``)
-    value, low, high    times as fast, or seconds, with the interval (a projection's band)
-    own_time, baseline_time    of a ratio, the two steps that it is made of
+    tier         first choice of the menu of lines that shows the row (``sitegen.rows.series``)
+    value, low, high    times as fast, or seconds, with the interval (of a projection, its band)
+    own_time, baseline_time    of a ratio, the two step times that it was formed from
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from sitegen.text import quantities
 
 SPEEDUP_MEASURE, STEP_TIME_MEASURE = "speedup", "step_time"
 
-# Ratios below this would stretch the axis until nothing else can be read from it: they stand at the lower edge.
+# Ratios below this are written at the lower edge: on the axis they would leave no room for the others.
 OFF_SCALE = 0.2
 
 FIELDS = (
@@ -94,7 +94,7 @@ def curve_rows(results: Results) -> pd.DataFrame:
 
 
 def steps_and_failures(rows: pd.DataFrame) -> pd.DataFrame:
-    """What a table can show of the curves: every step time and failure; ratios follow from them."""
+    """The rows of the table behind the curves: every step time and failure, from which the ratios follow."""
     kept = rows[rows["measure"] != SPEEDUP_MEASURE]
     ranks = {name: rank for rank, name in enumerate(order_series(kept["variant"]))}
     order = kept.assign(rank=kept["variant"].map(ranks)).sort_values(["machine", "n_parameters", "rank"], kind="stable")
@@ -102,15 +102,15 @@ def steps_and_failures(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _baselines(cells: pd.DataFrame) -> list[str]:
-    """What others are compared with: the table's baselines, or everything where none of them was measured."""
+    """The measured baselines of the table of series, or everything measured if there is none of them."""
     measured = order_series(cells.loc[cells["state"] == "measured", "variant"])
     known = [name for name in measured if name in SERIES and SERIES[name].is_baseline]
     return known or measured
 
 
 def _in_words(rows: pd.DataFrame, write: Any, series: list[str]) -> pd.DataFrame:
-    """Columns that tooltips and tables show, and where marks stand that are not on the axis."""
-    # Smallest series first: the failures of one preset then stack in the order of the legend.
+    """Add the texts for tooltips and tables, and the positions of marks that are not on the axis."""
+    # In the order of the legend, so that the failures of a preset stack in it too.
     ranks = {name: rank for rank, name in enumerate(order_series(rows["variant"]))}
     rows = rows.loc[rows["variant"].map(ranks).sort_values(kind="stable").index].reset_index(drop=True)
     rows["tier"] = rows["variant"].map(tier_of)
@@ -142,13 +142,13 @@ def _verdict_text(row: dict[str, Any]) -> str:
 
 
 def _edge_slots(rows: pd.DataFrame) -> pd.Series:
-    """Where a ratio that is too small for the axis stands: above the failures of its preset, none on another."""
+    """Slots of ratios that are too small for the axis: above the failures of the preset, one above the other."""
     failures = rows.loc[rows["state"] == "failed", "n_parameters"].value_counts()
     below = rows[is_off_scale(rows)]
-    place = below.groupby(["baseline", "n_parameters"]).cumcount()
-    return rows["n_parameters"].map(failures).fillna(0).astype(int) + place.reindex(rows.index, fill_value=0)
+    position = below.groupby(["baseline", "n_parameters"]).cumcount()
+    return rows["n_parameters"].map(failures).fillna(0).astype(int) + position.reindex(rows.index, fill_value=0)
 
 
 def is_off_scale(rows: pd.DataFrame) -> pd.Series:
-    """Measured ratios that stand at the lower edge."""
+    """Mark the measured ratios that are too small for the axis."""
     return (rows["measure"] == SPEEDUP_MEASURE) & (rows["state"] == "measured") & (rows["value"] < OFF_SCALE)

@@ -1,4 +1,4 @@
-"""What charts show, in words, for readers who do not see them."""
+"""Charts in words, for readers who do not see them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from collections.abc import Callable
 
 import pandas as pd
 
+from sitegen.text.quantities import counted
+
 
 def describe_groups(rows: pd.DataFrame, by: str, words: Callable[[pd.DataFrame], str]) -> str:
-    """A sentence for each group of rows: its name, and what a function says about it."""
+    """A sentence for each group of rows: its name, and the words that a function gives it."""
     return " ".join(f"{name}: {words(group)}." for name, group in rows.groupby(by, sort=False))
 
 
@@ -22,8 +24,8 @@ def describe_ends(rows: pd.DataFrame, written: str) -> str:
     """For each machine, every engine's value at its smallest and largest preset; empty without rows.
 
     Args:
-        rows: columns ``machine``, ``variant``, ``preset``, ``n_parameters`` and the one below.
-        written: the column that holds the value as text.
+        rows: columns ``machine``, ``variant``, ``preset``, ``n_parameters`` and ``written``.
+        written: name of the column with the value as text.
     """
     machines = []
     for machine, on_machine in rows.groupby("machine", sort=False):
@@ -40,4 +42,4 @@ def describe_ends(rows: pd.DataFrame, written: str) -> str:
 def describe_failures(rows: pd.DataFrame) -> str:
     """The number of failed cells, as a sentence; empty without any."""
     failed = int((rows["state"] == "failed").sum())
-    return f" {failed} {'cells' if failed > 1 else 'cell'} failed." if failed else ""
+    return f" {counted(failed, 'cell')} failed." if failed else ""

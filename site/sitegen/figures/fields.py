@@ -1,6 +1,6 @@
-"""The fields of a figure's rows, declared once: tooltips, the table behind the figure and the downloads follow.
+"""The fields of a figure's rows, declared once for tooltips, the table behind the figure and the downloads.
 
-Fields stand in the order in which readers meet them, in a tooltip, in the table, and in a file.
+Their order is that of the lines in a tooltip and of the columns in the table and the files.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pandas as pd
 
 
 class ShownIn(Flag):
-    """Where a reader meets a field, besides the downloads."""
+    """The places that show a field, besides the downloads."""
 
     NOWHERE = 0
     POINT = auto()  # tooltip of a point
@@ -32,7 +32,7 @@ def text(value: object) -> str:
 
 
 def is_missing(value: object) -> bool:
-    """Whether a row has no value here."""
+    """True for the values that stand for none: None, NaN and the empty text."""
     return value is None or value == "" or value != value
 
 
@@ -43,11 +43,11 @@ class Field:
     Attributes:
         name: of the column.
         title: heading in tooltips and in the table.
-        shown: where.
+        shown: places that show it.
         write: value → text, in the table.
-        missing: the table's text where there is no value.
-        type: as tooltips read it: "N" for text, "Q" for a number.
-        format: of a number in a tooltip; Vega's own choice when empty.
+        missing: the table's text in place of a missing value.
+        type: Vega's type in tooltips: "N" for text, "Q" for a number.
+        format: of a number in a tooltip; Vega's default when empty.
         derive: rows → values, for a column that follows from others.
         exported: whether the downloads have it.
     """
@@ -68,22 +68,16 @@ class Field:
 
 
 def exported(*names: str) -> tuple[Field, ...]:
-    """Fields that the chart and the downloads use, and no reader meets by name."""
+    """Fields of the chart and the downloads alone, without a title."""
     return tuple(Field(name) for name in names)
 
 
 def written(
     name: str, title: str, write: Callable[[Any], str], text_name: str, missing: str = "", short: Any = None
 ) -> tuple[Field, Field]:
-    """A number that the table writes and sorts by, and its text, which tooltips show.
+    """A number, which the table sorts by, and the column ``text_name`` with its text, for tooltips.
 
-    Args:
-        name: of the number.
-        title: of both.
-        write: number → text.
-        text_name: of the text's column.
-        missing: the table's text where there is no number.
-        short: number → text of tooltips, where it is another.
+    ``short`` writes the text of tooltips, if that differs from the table's.
     """
     return (
         Field(name, title, TABLE, write, missing),
@@ -116,13 +110,7 @@ def with_fields(rows: pd.DataFrame, fields: Iterable[Field]) -> pd.DataFrame:
 
 
 def tooltip(fields: Iterable[Field], shown: ShownIn = POINT, **titles: str) -> list[alt.Tooltip]:
-    """The lines of a tooltip.
-
-    Args:
-        fields: of the figure.
-        shown: which tooltip.
-        titles: headings in place of the fields' own.
-    """
+    """The lines of a figure's tooltip; ``titles`` replace those of the fields."""
     return [
         alt.Tooltip(
             f"{field.name}:{field.type}",
@@ -148,12 +136,12 @@ COMMAND = Field("command", "to repeat it", POINT | CROSS)
 MEASURED_ON = Field("measured_on")
 
 _IN_TABLE = replace(COMMAND, shown=COMMAND.shown | TABLE)
-# Where a value comes from; in the second, the table has the command too.
+# The origin of a value; with FULL_ORIGIN, the table has the command too.
 ORIGIN = (EVIDENCE, MACHINE, COMMAND, MEASURED_ON)
 FULL_ORIGIN = (EVIDENCE, MACHINE, _IN_TABLE, MEASURED_ON)
 
 
 def cell_origin(code: ShownIn) -> tuple[Field, ...]:
-    """How a cell of the bench was measured or failed, as ``sitegen.rows.results`` words it; ``code`` is long."""
+    """The origin of a cell, in the words of ``sitegen.rows.cells``; ``code`` is long, so each figure places it."""
     origin = (STATUS, REASON, EVIDENCE, Field("code", "code", code), MACHINE, PROTOCOL, _IN_TABLE)
     return (*origin, Field("verdict"), MEASURED_ON)

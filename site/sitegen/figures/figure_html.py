@@ -1,4 +1,4 @@
-"""A figure in a page: pictures until the live chart replaces them, downloads, and the table behind it; one line."""
+"""A figure as one line of HTML: pictures that the live chart replaces, downloads, and the table behind it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,7 @@ from sitegen.text.markup import nothing_yet
 
 
 def figure_html(figure: PublishedFigure, relative: Callable[[str], str]) -> str:
-    """The figure as HTML.
-
-    Args:
-        figure: what was published of it.
-        relative: address from the site's root → address from the page.
-    """
+    """The figure as HTML; ``relative`` turns an address from the site's root into one from the page."""
     embed = f' · <a href="{relative(figure.folder)}">Figure alone</a>' if figure.embeddable else ""
     return (
         f'<figure class="tg-figure" id="figure-{figure.name}"'
@@ -32,7 +27,7 @@ def figure_html(figure: PublishedFigure, relative: Callable[[str], str]) -> str:
 def chart_html(
     figure: PublishedFigure, relative: Callable[[str], str], schemes: tuple[str, ...] = ("light", "dark")
 ) -> str:
-    """The place of the live chart, with a picture in it for each colour scheme."""
+    """The container of the live chart, with a picture in it for each colour scheme."""
     size, alt = f'width="{figure.width}" height="{figure.height}"', html_attribute(figure.description)
     pictures = "".join(
         f'<img class="tg-only-{scheme}" src="{_file(figure, f"{scheme}.svg", relative)}" {size} alt="{alt}"'
@@ -47,12 +42,12 @@ def chart_html(
 
 
 def table_html(figure: PublishedFigure) -> str:
-    """The rows behind the figure, folded away."""
+    """The table behind the figure, folded."""
     return f"<details><summary>The rows behind this figure</summary>{figure.table.html(figure.title)}</details>"
 
 
 def empty_figure_html(figure: Figure) -> str:
-    """What stands in a page for a figure that has nothing to plot."""
+    """A note in place of a figure that has nothing to plot."""
     return (
         f'<figure class="tg-figure tg-figure--empty" id="figure-{figure.name}">'
         f'<figcaption class="tg-figure__title">{html_block(figure.title)}</figcaption>'
@@ -68,5 +63,5 @@ def _downloads(figure: PublishedFigure, relative: Callable[[str], str]) -> str:
 
 
 def _file(figure: PublishedFigure, kind: str, relative: Callable[[str], str]) -> str:
-    """A file's address, with a version that changes when the figure does; a pinned one never does."""
+    """A file's address, with a version that changes with the figure; a pinned figure needs none."""
     return relative(figure.address(kind)) + ("" if figure.pinned else f"?v={figure.version}")

@@ -1,4 +1,4 @@
-"""Generation speed: tokens a second of one text with a key-value cache, by this project and its peers.
+"""Generation speed: tokens a second of one text with a key-value cache, for our engine and its peers.
 
 tokens per second = length of the text / median time of the whole text, prompt and re-reading included
 """
@@ -38,7 +38,7 @@ FIELDS = (
 
 
 def read(results: Results) -> pd.DataFrame:
-    """One row per generator and preset of the preset's chosen run; failed ones too."""
+    """One row per generator and preset of the preset's chosen run, failures included."""
     rows = peer_frame(results.generation_ratios)
     rows["label"] = numbered_labels(rows["preset"], rows["machine"])
     rate, seconds = rows["tokens_per_second"].astype(float), rows["seconds"].astype(float)
@@ -48,7 +48,7 @@ def read(results: Results) -> pd.DataFrame:
 
 
 def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
-    """A line of points for each preset, logarithmic, each with its interval and its figure."""
+    """A group of points for each preset, logarithmic, each with its interval and its number."""
     labels, variants = list(dict.fromkeys(rows["label"])), order_series(rows["variant"])
     color, shape = variant_encodings(variants, theme)
     y = alt.Y("label:N", title=None, sort=labels, scale=alt.Scale(paddingInner=0.2, paddingOuter=0.1))
@@ -60,19 +60,19 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     layers: list[alt.Chart] = []
     if (rows["state"] == "measured").any():
         domain = log_domain(pd.concat([rows["tokens_low"], rows["tokens_high"]]), failures=bool(failures))
-        domain[1] *= (domain[1] / domain[0]) ** 0.12  # room for the figure beside the last point
+        domain[1] *= (domain[1] / domain[0]) ** 0.12  # room for the number beside the last point
         x = log_scaled(alt.X, "tokens_per_second", "tokens a second (log scale)", domain)
         measured = chart.transform_filter("datum.state == 'measured'")
-        figures = measured.mark_text(align="left", dx=9, baseline="middle", fontSize=11)
+        numbers = measured.mark_text(align="left", dx=9, baseline="middle", fontSize=11)
         layers = [
             *replace(values, place={"x": x, **place}).measured(measured),
-            figures.encode(**place, x=alt.X("tokens_high:Q"), text="tokens_text:N"),
+            numbers.encode(**place, x=alt.X("tokens_high:Q"), text="tokens_text:N"),
         ]
     return alt.layer(*layers, *failures).properties(height=_LINE * len(labels) * (len(variants) + 1))
 
 
 def describe(rows: pd.DataFrame) -> str:
-    """Tokens a second of each generator, preset by preset."""
+    """Describe each generator's tokens a second, preset by preset."""
 
     def words(group: pd.DataFrame) -> str:
         return ", ".join(f"{row['variant']} {row['tokens_text']}" for row in row_dicts(group))

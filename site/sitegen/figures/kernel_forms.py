@@ -1,4 +1,4 @@
-"""Each fused kernel in NumPy's and NumExpr's form: nanoseconds a number, from the cache and from memory."""
+"""Each fused kernel in NumPy's and NumExpr's form: nanoseconds a number, with operands in the cache or in memory."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from sitegen.figures.axes import by_name, log_domain, log_scaled
 from sitegen.figures.base import Drawing
 from sitegen.figures.fields import ORIGIN, POINT, TABLE, Field, exported, tooltip
 from sitegen.figures.layers import Values
+from sitegen.rows.cells import interval_columns
 from sitegen.rows.machines import machine_label, numbered_labels, origin_words
 from sitegen.rows.ratios import interval_text
 from sitegen.rows.results import Results
@@ -45,15 +46,12 @@ def read(results: Results) -> pd.DataFrame:
                 "kernel": time.kernel,
                 "place": time.place,
                 "form": _NAMES[time.form],
-                "nanoseconds": time.nanoseconds.median,
-                "nanoseconds_low": time.nanoseconds.low,
-                "nanoseconds_high": time.nanoseconds.high,
+                **interval_columns("nanoseconds", time.nanoseconds.median, time.nanoseconds.low, time.nanoseconds.high),
                 "interval": f"{time.nanoseconds.low:.3g} to {time.nanoseconds.high:.3g} ns",
                 "faster": winner(time),
                 "ratio_text": f"{quantities.ratio(time.ratio.speedup)} ({interval_text(time.ratio)})",
                 "taken": "yes" if time.is_chosen else "no",
-                "evidence": f"{time.n_timings} timings in {time.n_cells} "
-                f"{'processes' if time.n_cells != 1 else 'process'}",
+                "evidence": f"{time.n_timings} timings in {quantities.counted(time.n_cells, 'process', 'processes')}",
                 **origin_words(time.run),
             }
             for time, label in zip(times, labels, strict=True)
@@ -62,7 +60,7 @@ def read(results: Results) -> pd.DataFrame:
 
 
 def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
-    """A line for each kernel and place: two points with their intervals, logarithmic, and who wins."""
+    """A line for each kernel and place, with a point and an interval for each form, logarithmic."""
     labels, forms = list(dict.fromkeys(rows["label"])), [*_NAMES.values()]
     y = alt.Y("label:N", title=None, sort=labels, axis=alt.Axis(grid=True, labelLimit=190))
     domain = log_domain(pd.concat([rows["nanoseconds_low"], rows["nanoseconds_high"]]))
@@ -84,7 +82,7 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
 
 
 def describe(rows: pd.DataFrame) -> str:
-    """For each kernel and place, which form is faster."""
+    """Describe which form is faster, for each kernel and place."""
     firsts = rows.drop_duplicates("label")
     parts = "; ".join(f"{label}: {faster}" for label, faster in zip(firsts["label"], firsts["faster"], strict=True))
     return f"Nanoseconds a number of each fused kernel in NumPy's and NumExpr's form. Faster, and by how much: {parts}."

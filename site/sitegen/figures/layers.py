@@ -1,4 +1,4 @@
-"""The layers that figures share: values with their intervals, projected or failed, and lines to compare them with."""
+"""Layers that figures share: values with intervals, projections and failures, and lines to compare them with."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from sitegen.text.palette import Theme
 
 # ✕ as a path in Vega's unit square: a failure is never mistaken for a measured point.
 FAILURE_SHAPE = "M-0.8,-0.8L0.8,0.8M-0.8,0.8L0.8,-0.8"
-# From the bottom edge upwards, whatever the height: a fixed pixel would float when it changes. ``slot`` stacks the
-# failures of one preset, so that none hides another.
+# Measured from the bottom edge, because a fixed pixel would float when the height changes. ``slot`` stacks the failures
+# of one preset, so that none hides another.
 ABOVE_THE_EDGE = alt.value(alt.ExprRef("height - 8 - 15 * datum.slot"))
 
 
 @dataclass(frozen=True)
 class Values:
-    """Values with intervals, drawn one way in every figure: a bar and a point, hollow if projected, a cross if failed.
+    """Values with intervals, the same in every figure: a bar and a point, hollow if projected, a cross if failed.
 
     Attributes:
-        place: the encodings of position: x, y and what shifts them.
-        color: by whose value it is.
-        shape: likewise, where points have shapes of their own.
+        place: encodings of position: x, y and offsets.
+        color: encoding of colour.
+        shape: encoding of shape.
         tooltip: of the points.
-        ends: fields of the interval's ends; no bars without.
-        axis: "x" or "y", on which the values lie.
+        ends: fields of the interval's ends; without them there are no bars.
+        axis: "x" or "y", the axis of the values.
         size: of a point.
         bar: width of a bar in pixels.
     """
@@ -43,11 +43,11 @@ class Values:
     bar: float = 1.6
 
     def line(self, chart: alt.Chart, **encodings: Any) -> alt.Chart:
-        """The lines through values."""
+        """Lines through the values."""
         return chart.mark_line(strokeWidth=2.2, opacity=0.9).encode(**self.place, color=self.color, **encodings)
 
     def bars(self, chart: alt.Chart, **mark: Any) -> alt.Chart:
-        """The intervals."""
+        """Bars over the intervals."""
         assert self.ends is not None
         low, high = self.ends
         across = {self.axis: type(self.place[self.axis])(f"{low}:Q"), f"{self.axis}2": f"{high}:Q"}
@@ -55,7 +55,7 @@ class Values:
         return chart.mark_rule(**look).encode(**{**self.place, **across}, color=self.color)
 
     def points(self, chart: alt.Chart, opacity: alt.Opacity | None = None) -> alt.Chart:
-        """The values; ``opacity`` makes some paler."""
+        """Points at the values; ``opacity`` makes some paler."""
         full = chart.mark_point(filled=True, size=self.size, opacity=alt.Undefined if opacity else 1)
         return full.encode(
             **self.place,
@@ -66,7 +66,7 @@ class Values:
         )
 
     def outlines(self, chart: alt.Chart, theme: Theme, width: float = 1.6, **encodings: Any) -> alt.Chart:
-        """Hollow points, on an opaque ground that hides the line behind them."""
+        """Hollow points, filled with the background so that they hide the line behind them."""
         hollow = chart.mark_point(filled=False, fill=theme.background, size=80, strokeWidth=width, opacity=1)
         return hollow.encode(**self.place, color=self.color, shape=self.shape, **encodings)
 
@@ -75,12 +75,9 @@ class Values:
         return [*([self.bars(chart)] if self.ends else []), self.points(chart)]
 
     def projected(self, chart: alt.Chart, theme: Theme, tooltip: list[alt.Tooltip]) -> list[alt.Chart]:
-        """What the cost model says, drawn so that it cannot pass for a measurement: dashed, hollow, with a band.
+        """Projections, dashed and hollow with a band, so that none is taken for a measurement.
 
-        Args:
-            chart: rows of one line each, among them those that ``bridge`` marks as part of a dashed line.
-            theme: gives the colour inside the hollow points.
-            tooltip: of the points.
+        The column ``bridge`` marks the rows that the dashed lines connect.
         """
         points = chart.transform_filter("datum.state == 'projected'")
         dashed = chart.transform_filter("datum.bridge").mark_line(strokeWidth=1.6, opacity=0.85, strokeDash=[5, 4])
@@ -91,14 +88,7 @@ class Values:
         ]
 
     def failed(self, chart: alt.Chart, rows: pd.DataFrame, tooltip: list[alt.Tooltip], **place: Any) -> list[alt.Chart]:
-        """Failures as crosses at an edge; no layer where nothing failed.
-
-        Args:
-            chart: of the rows.
-            rows: that it draws.
-            tooltip: of the crosses.
-            place: the edge, as an encoding; above the bottom by default.
-        """
+        """Crosses for failures at an edge, by default the bottom; no layer if none of the chart's rows failed."""
         if not (rows["state"] == "failed").any():
             return []
         crosses = chart.transform_filter("datum.state == 'failed'").mark_point(
@@ -108,7 +98,7 @@ class Values:
         return [crosses.encode(**{**self.place, **edge}, color=self.color, tooltip=tooltip)]
 
     def below(self, chart: alt.Chart, slot: str) -> alt.Chart:
-        """Values that would stretch the axis, as texts along the bottom edge; ``slot`` stacks them."""
+        """Values that are too small for the axis, as texts along the bottom edge; the field ``slot`` stacks them."""
         edge = alt.value(alt.ExprRef(f"height - 10 - 15 * datum.{slot}"))
         return chart.mark_text(baseline="middle", fontSize=11).encode(
             **{**self.place, "y": edge}, text="edge_text:N", color=self.color, tooltip=self.tooltip
@@ -124,16 +114,16 @@ def reference_line(
     condition: str = "",
     **rule: Any,
 ) -> list[alt.Chart]:
-    """A dashed line across the chart, with words at its right end.
+    """A dashed line across the chart at a value, with words at its right end.
 
     Args:
-        field: its name for the value.
-        value: where it lies.
+        field: name of the value in the line's data.
+        value: position of the line.
         theme: gives the colour.
-        words: above it.
-        y: the axis, where no other layer brings it.
-        condition: expression that holds when it is shown.
-        rule: what else it looks like.
+        words: above the line.
+        y: the axis, if no other layer defines it.
+        condition: Vega expression, true while the line is shown.
+        rule: further properties of the mark.
     """
     chart = alt.Chart(pd.DataFrame({field: [value]}))
     if condition:
@@ -147,7 +137,7 @@ def reference_line(
 
 
 def stack_failures(rows: pd.DataFrame) -> pd.Series:
-    """Slot of each failed row among the failures of its preset (0, 1, …); 0 for rows that did not fail."""
+    """Number the failed rows of each preset (0, 1, …); 0 for rows that did not fail."""
     failed = rows["state"] == "failed"
     slots = pd.Series(0, index=rows.index, dtype=int)
     slots[failed] = rows[failed].groupby("n_parameters").cumcount()

@@ -1,7 +1,7 @@
-"""Held-out loss over the learning rate, by recipe: what a high rate costs, and which updates it costs it in.
+"""Held-out loss over the learning rate, by recipe: the cost of a high rate, and the updates that cause it.
 
-A warm-up adds nothing but a hundred smaller updates to begin with, so its distance from the constant rate is what
-those updates cost. The third recipe lets the rate fall at the end as well.
+A warm-up only makes the first hundred updates smaller, so its distance from the constant rate is the cost of those
+updates. The third recipe also lets the rate fall at the end.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ FIELDS = (
 
 
 def recipe_words(optimizer: str) -> str:
-    """What a protocol's update rule says about the rate, in two words or three."""
+    """The schedule of the learning rate in a protocol's update rule, in short."""
     if "cosine" in optimizer:
         return "warm-up and cosine" if "warmed up" in optimizer else "cosine"
     return "warm-up, then constant" if "warmed up" in optimizer else "constant"
@@ -74,7 +74,7 @@ def read(results: Results) -> pd.DataFrame:
 
 def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     """Lines of held-out loss over the rate, log scale; crosses where training diverged."""
-    # What all lines share stands once, above their names: a phone has no room for it three times.
+    # If all lines share preset, text and steps, the legend's title has them: a phone has no room for them in each line.
     swept = rows[["preset", "corpus", "steps"]].drop_duplicates()
     name, shared = "series", None
     if len(swept) == 1:
@@ -99,7 +99,7 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
 
 
 def describe(rows: pd.DataFrame) -> str:
-    """The best rate of each recipe, and what 3e-3 came to."""
+    """Describe the best rate of each recipe, and the number of runs that diverged."""
     parts = []
     for series, group in rows.groupby("series", sort=False):
         measured = group[group["state"] == "measured"]

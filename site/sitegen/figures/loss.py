@@ -1,7 +1,7 @@
-"""Loss over wall time of training runs: what the speed is for.
+"""Loss over wall time of training runs.
 
-Training loss is the mean over consecutive steps (a single step's loss is mostly the luck of its batch); held-out loss
-is shown as it was measured. A model that has learned nothing sits at ln 256 nats: a uniform guess over bytes.
+Training loss is the mean over consecutive steps (the loss of a single step depends mostly on its batch); held-out loss
+is shown as measured. A model that has learned nothing has a loss of ln 256 nats: a uniform guess over bytes.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import replace
 import altair as alt
 import pandas as pd
 
-from sitegen.figures.axes import STROKE, by_name
+from sitegen.figures.axes import STROKE, by_name, minutes_axis
 from sitegen.figures.base import Drawing
 from sitegen.figures.fields import COMMAND, END, MACHINE, POINT, TABLE, Field, exported, tooltip
 from sitegen.figures.layers import reference_line
@@ -23,10 +23,10 @@ from sitegen.text.palette import Theme
 
 UNIFORM_LOSS = math.log(256)
 MAX_RUNS = 8  # more lines than this cannot be told apart
-TABLE_POINTS = 10  # of a line in the table behind the figure, which is for reading
+TABLE_POINTS = 10  # of each line, in the table behind the figure
 _SERIES = ("training", "held out")
 
-# Numbers in tooltips are written by the chart itself: a text for each of hundreds of points would be most of its data.
+# The chart writes the numbers in tooltips: stored, the texts of hundreds of points would be most of its data.
 FIELDS = (
     Field("run", "run", POINT | TABLE),
     Field("series", "loss", POINT | TABLE),
@@ -44,7 +44,7 @@ FIELDS = (
 
 
 def read(results: Results) -> pd.DataFrame:
-    """Points of the newest training runs, at most ``MAX_RUNS`` of them."""
+    """Points of the newest training runs, at most ``MAX_RUNS`` runs."""
     return loss_frame(results, MAX_RUNS)
 
 
@@ -53,9 +53,7 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     runs = list(dict.fromkeys(rows["run"]))
     palette = [theme.engines["vectorized"], theme.engines["numpy"], *theme.spare]
     color = by_name(alt.Color, "run", runs, palette, symbolType="stroke")
-    x = alt.X(
-        "minutes:Q", title="minutes of training", scale=alt.Scale(zero=True, nice=False), axis=alt.Axis(tickCount=6)
-    )
+    x = minutes_axis()
     top = max(UNIFORM_LOSS, float(rows["loss"].max())) + 0.25
     y = alt.Y(
         "loss:Q",
@@ -76,14 +74,14 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
 
 
 def tabulated(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows for a table that people read: of each line some points and the last."""
+    """Thin out the rows for the table: a few points of each line, and always the last."""
     lines = rows.groupby(["run", "series"], sort=False)
     every = -(-lines["step"].transform("size") // TABLE_POINTS)
     return rows[lines.cumcount(ascending=False) % every == 0]
 
 
 def describe(rows: pd.DataFrame) -> str:
-    """Where each run's losses ended."""
+    """Describe the final losses of each run."""
     parts = []
     for (run, series), group in rows.groupby(["run", "series"], sort=False):
         last = group.sort_values("step").iloc[-1]

@@ -1,7 +1,7 @@
-"""Peak memory over model size, beside the bytes that no engine can do without.
+"""Peak memory over model size, and the least that any engine needs.
 
 Training keeps four float32 numbers for every parameter (the weight, its gradient, AdamW's two moments): 16 bytes.
-What an engine uses beyond that is activations, buffers and the interpreter itself.
+Everything above that is activations, buffers and the interpreter.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ FIELDS = (
 
 
 def read(results: Results) -> pd.DataFrame:
-    """One row per measured cell with a known peak, then the formula's value at each of their presets."""
+    """One row per measured cell with a known peak, and one per preset with the formula's value."""
     cells = cell_frame(results, _KINDS)
     cells = cells[(cells["state"] == "measured") & cells["peak_bytes"].notna()].copy()
     if cells.empty:
@@ -86,6 +86,6 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
 
 
 def describe(rows: pd.DataFrame) -> str:
-    """The peak at the ends of each engine's range."""
+    """Describe the peak at the ends of each engine's range."""
     ends = describe_ends(rows[rows["state"] == "measured"], "memory_text")
     return f"Peak memory of the training process, by model size. {ends}"

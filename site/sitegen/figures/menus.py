@@ -1,6 +1,6 @@
-"""Menus of a figure: what a reader can choose, under names that do not change, because links set them.
+"""Menus of a figure. Their names do not change, because links set them.
 
-show    who is drawn: ``engines``, ``peers`` too, or ``all`` (``sitegen.rows.series``), in every figure with peers
+show    the lines drawn: ``engines``, ``peers`` too, or ``all`` (``sitegen.rows.series``), in every figure with peers
 """
 
 from __future__ import annotations
@@ -18,14 +18,7 @@ from sitegen.text.palette import Theme
 
 
 def menu(name: str, value: str, options: Mapping[str, str], heading: str) -> alt.Parameter:
-    """A parameter of the reader's, bound to a menu only where there is something to choose.
-
-    Args:
-        name: of the parameter.
-        value: that it starts with.
-        options: value → its words.
-        heading: beside the menu.
-    """
+    """A parameter with a start value, bound to a menu (value → its words) if there is more than one option."""
     if len(options) < 2:
         return alt.param(name=name, value=value)
     labels = [*options.values()]
@@ -35,12 +28,12 @@ def menu(name: str, value: str, options: Mapping[str, str], heading: str) -> alt
 
 @dataclass(frozen=True)
 class Show:
-    """The menu of lines, and what follows from it.
+    """The menu of lines, and the encodings that depend on it.
 
     Attributes:
-        choices: those that each show something which the one before does not.
+        choices: those that show more than the one before.
         parameter: ``show``.
-        condition: Vega expression that holds for the rows to be drawn.
+        condition: Vega expression, true for rows to draw.
         color: of the variants, with a legend of those that are shown.
         shape: likewise.
     """
@@ -53,12 +46,7 @@ class Show:
 
 
 def show_menu(rows: pd.DataFrame, theme: Theme) -> Show:
-    """The menu for some rows; it starts with the peers beside the engines.
-
-    Args:
-        rows: columns ``variant`` and ``tier``.
-        theme: gives the colours.
-    """
+    """The menu for rows with columns ``variant`` and ``tier``; at first it shows engines and peers."""
     present = set(rows["tier"])
     choices = [name for position, name in enumerate(TIERS) if position in present]
     listed = {name: order_series(up_to(rows, name)["variant"]) for name in choices}
@@ -74,5 +62,5 @@ def show_menu(rows: pd.DataFrame, theme: Theme) -> Show:
 
 
 def up_to(rows: pd.DataFrame, choice: str) -> pd.DataFrame:
-    """The rows that a choice shows."""
+    """The rows that a choice of the menu shows."""
     return rows[rows["tier"] <= list(TIERS).index(choice)]

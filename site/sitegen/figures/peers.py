@@ -1,9 +1,9 @@
-"""Our step time against that of each peer, and against the matrix products alone.
+"""The step time of each peer, and of the matrix products alone, over ours.
 
     ratio(other, preset) = median step time of the other / ours, within one run on one machine
 
-Above 1 we are faster. The roofline is one of the others: its ratio is the share of our step that the products would
-take by themselves, so it lies below 1 and nothing lies below it for long.
+Above 1 we are faster. The ratio of the roofline is the products' share of our step, so it is below 1; no peer can stay
+below it.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ FIELDS = (
 
 
 def read(results: Results) -> pd.DataFrame:
-    """One row per peer and preset, the roofline's included; failed cells too, where anything could be compared."""
+    """One row per peer (or roofline) and preset, failed cells included; none if no ratio could be formed."""
     rows = peer_frame(results.training_ratios)
     rows = rows[~rows["variant"].isin([REFERENCE, OURS])]
     rows = rows[(rows["state"] == "failed") | rows["speedup"].notna()].reset_index(drop=True)
@@ -88,6 +88,6 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
 
 
 def describe(rows: pd.DataFrame) -> str:
-    """The ratio at the ends of each peer's range, and the number of failures."""
+    """Describe the ratio at the ends of each peer's range, and the number of failures."""
     ends = describe_ends(rows[rows["state"] == "measured"], "speedup_text")
     return f"Step time of each peer over ours, by model size; above 1 we are faster. {ends}{describe_failures(rows)}"

@@ -1,7 +1,8 @@
-"""Held-out loss over seconds of training, engine by engine: what a faster step is worth.
+"""Held-out loss over the time of training, engine by engine.
 
-The same batches and rates for all who run one recipe, the clock stopped during evaluations (``bench.training.race``).
-Shown are the races on the newest one's text and machine; where there are several recipes, a line's dashes show which.
+All engines of a recipe train on the same batches with the same rates, and the clock stops during evaluations
+(``bench.training.race``). The figure shows the races on the text and the machine of the newest one; if they are by
+several recipes, line styles distinguish those.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ import pandas as pd
 
 from bench.records.store import stored_runs
 from bench.training.race import NANOGPT_TARGET, SUITE
-from sitegen.figures.axes import dashes, variant_encodings
+from sitegen.figures.axes import dashes, minutes_axis, variant_encodings
 from sitegen.figures.base import Drawing
 from sitegen.figures.fields import COMMAND, END, MACHINE, POINT, TABLE, VARIANT, Field, exported, tooltip
 from sitegen.figures.layers import Values, reference_line
-from sitegen.rows.cells import failure_reason, of_scope
+from sitegen.rows.cells import of_scope, status_text
 from sitegen.rows.machines import origin_words
 from sitegen.rows.results import Results
 from sitegen.text import quantities
@@ -38,7 +39,7 @@ FIELDS = (
 
 
 def read(results: Results) -> pd.DataFrame:
-    """Evaluations of the races on one text and machine: the newest run of each engine and recipe."""
+    """One row per evaluation of the races on one text and machine, of the newest run of each engine and recipe."""
     runs = results.runs[(results.runs["kind"] == "train") & (results.runs["suite"] == SUITE)]
     runs = runs.sort_values("started_at", kind="stable")
     same = of_scope(runs, runs.tail(1))
@@ -61,7 +62,7 @@ def read(results: Results) -> pd.DataFrame:
                     "time_text": quantities.duration(seconds),
                     "loss": loss,
                     "loss_text": f"{loss:.3f} nats per byte",
-                    "status": "ok" if run.status == "ok" else f"{run.status}: {failure_reason(run)}",
+                    "status": status_text(run),
                     **origin_words(run),
                     "run_id": run.run_id,
                 }
@@ -70,13 +71,10 @@ def read(results: Results) -> pd.DataFrame:
 
 
 def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
-    """Lines of held-out loss over minutes of training, with nanoGPT's end as a rule."""
+    """Lines of held-out loss over minutes of training, and a rule at nanoGPT's final loss."""
     color, shape = variant_encodings(dict.fromkeys(rows["variant"]), theme)
-    x = alt.X(
-        "minutes:Q", title="minutes of training", scale=alt.Scale(zero=True, nice=False), axis=alt.Axis(tickCount=6)
-    )
     y = alt.Y("loss:Q", title="held-out loss, nats per byte", scale=alt.Scale(zero=False))
-    values = Values({"x": x, "y": y}, color, tooltip(FIELDS), shape, size=45)
+    values = Values({"x": minutes_axis(), "y": y}, color, tooltip(FIELDS), shape, size=45)
     chart = alt.Chart(rows)
     words = f"{NANOGPT_TARGET:g}: about where nanoGPT's recipe ends"
     return alt.layer(
@@ -87,7 +85,7 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
 
 
 def describe(rows: pd.DataFrame) -> str:
-    """When each engine was first at the target, and where it ended."""
+    """Describe when each engine reached the target, and its lowest loss."""
     parts = []
     for (variant, recipe), group in rows.groupby(["variant", "recipe"], sort=False):
         reached = group[group["loss"] <= NANOGPT_TARGET].sort_values("step")

@@ -1,9 +1,9 @@
-"""Figures as files: light and dark SVG and PNG, the specification as Vega-Lite and as Vega, the plotted rows.
+"""Figures as files: SVG in light and dark, PNG, the specification as Vega-Lite and as Vega, the plotted rows.
 
-vl-convert renders with a font that lies beside this module, so that a picture is byte-identical wherever it is made.
-Specifications are compiled to Vega here, so that a page need not load Vega-Lite. Rendering and compiling take time, so
-they are done for the light theme, of which the dark one is a matter of exchanging colours, and each product is kept
-under the hash of what it depends on: the specification, the font and the converter's version.
+vl-convert renders with a font from this folder, so that a picture has the same bytes on every machine. Specifications
+are compiled to Vega here, so that pages need not load Vega-Lite. Rendering and compiling take time, so they are done
+for the light theme alone (the dark one only exchanges colours), and each product is cached under the hash of the
+specification, the font and the converter's version.
 """
 
 from __future__ import annotations
@@ -45,24 +45,21 @@ TABLE_ROWS = 400  # more are in the CSV
 _TAG = re.compile(r'<(?!svg\b)[a-z](?:"[^"]*"|[^">])*>')
 _DESCRIPTION = re.compile(r'\s(?:aria-[a-z]+|role)="[^"]*"')
 _DECIMALS = re.compile(r"(\.\d\d)\d+")
-_MENUS = ("select", "radio")  # the inputs that figure.js draws
-_DIGITS = 5  # of a number in a specification: finer than a pixel; the tables for download have all of them
+_MENUS = ("select", "radio")  # inputs that figure.js draws
+_DIGITS = 5  # of a number in a specification, finer than a pixel; the files with rows have all digits
 
 
 def render_figure(
     figure: Figure, rows: pd.DataFrame, folder: Path, cache: Path, address: str = ""
 ) -> PublishedFigure | None:
-    """Write a figure's files.
+    """Write a figure's files; return None, and write nothing, if there are no rows.
 
     Args:
-        figure: what to draw.
-        rows: its rows; when empty, nothing is written.
-        folder: where the files go.
-        cache: where pictures and compiled specifications are kept between builds.
-        address: where the folder lies in the site, with a slash at the end; the figure's stable place when empty.
-
-    Returns:
-        what was written; None where there is nothing to draw.
+        figure: to draw.
+        rows: its rows.
+        folder: for the files.
+        cache: keeps pictures and compiled specifications between builds.
+        address: of the folder in the site, with a slash at the end; that of the live figure when empty.
 
     Raises:
         SiteError: the figure has an input that pages cannot show.
@@ -107,7 +104,7 @@ def render_figure(
 
 
 def visible_rows(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows with every text free of control characters and changes of direction: names come from results."""
+    """Make control characters and changes of direction visible in every text, because names come from results."""
     shown = rows.copy()
     for name in shown.columns:
         if any(isinstance(value, str) for value in shown[name]):
@@ -116,21 +113,17 @@ def visible_rows(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def chart_spec(figure: Figure, rows: pd.DataFrame, theme: Theme, validate: bool = True) -> dict[str, Any]:
-    """A figure's complete Vega-Lite specification, data inlined, in one theme.
+    """A figure's complete Vega-Lite specification in one theme, data inlined; there must be rows.
 
-    Args:
-        figure: what to draw.
-        rows: its rows; not empty.
-        theme: the colours.
-        validate: whether Altair looks it up in Vega-Lite's schema, which takes longer than everything else here.
+    ``validate`` has Altair check it against Vega-Lite's schema, which takes longer than everything else here.
     """
-    with debug_mode(validate):  # Altair would also look up every part that a chart is put together from
+    with debug_mode(validate):  # otherwise Altair also checks every part of the chart as it is made
         spec: dict[str, Any] = figure.module.chart(rows, theme).to_dict(validate=validate)
     spec.pop("$schema", None)  # a link that nothing needs, on a page that loads nothing from elsewhere
     spec["datasets"] = _data_of_use(spec.pop("datasets"), spec)
     spec["config"] = chart_config(theme)
     selections = [parameter["name"] for parameter in spec.get("params", []) if "select" in parameter]
-    # Legends wrap by it; figure.js puts the container's width in its place.
+    # Legends wrap by it; figure.js sets it to the container's width.
     spec["params"] = [*spec.get("params", []), {"name": "room", "value": STATIC_WIDTH}]
     spec = {"width": "container", "height": HEIGHT} | spec
     spec["autosize"] = {"type": "fit-x", "contains": "padding"}
@@ -140,12 +133,12 @@ def chart_spec(figure: Figure, rows: pd.DataFrame, theme: Theme, validate: bool 
 
 
 def _data_of_use(datasets: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any]:
-    """The data of a specification without columns that it never names, and with the digits that can be seen."""
+    """Drop the columns that a specification does not use, and the digits that cannot be seen."""
     named = set(re.findall(r"\w+", json.dumps(spec)))
 
     def value(found: Any) -> Any:
         if isinstance(found, float):
-            # pandas marks an absent text as NaN, which JSON cannot say.
+            # pandas marks an absent text as NaN, which JSON does not have.
             return float(f"{found:.{_DIGITS}g}") if found == found else None
         return found
 
@@ -156,7 +149,7 @@ def _data_of_use(datasets: dict[str, Any], spec: dict[str, Any]) -> dict[str, An
 
 
 def _parameters(figure: str, spec: dict[str, Any]) -> tuple[Parameter, ...]:
-    """The parameters of a specification that a reader chooses from a menu."""
+    """The parameters of a specification that have a menu."""
     found = []
     for parameter in spec["params"]:
         bind = parameter.get("bind")
@@ -175,7 +168,7 @@ def _parameters(figure: str, spec: dict[str, Any]) -> tuple[Parameter, ...]:
 
 
 def _table_behind(figure: Figure, rows: pd.DataFrame) -> TableBehind:
-    """The rows as the figure's fields write them."""
+    """The rows in the formats of the figure's fields."""
     fields = [field for field in figure.module.FIELDS if TABLE in field.shown]
 
     def cell(field: Field, value: Any) -> tuple[str, float | None]:
@@ -192,7 +185,7 @@ def _table_behind(figure: Figure, rows: pd.DataFrame) -> TableBehind:
 
 
 def _parquet(rows: pd.DataFrame) -> bytes:
-    """The rows as Parquet, without pandas' notes, so that the bytes depend on the rows alone."""
+    """The rows as Parquet, without pandas' metadata, so that the bytes depend on the rows alone."""
     buffer = io.BytesIO()
     table = pa.Table.from_pandas(rows, preserve_index=False).replace_schema_metadata(None)
     pq.write_table(table, buffer, compression="zstd")
@@ -204,9 +197,8 @@ def _parquet(rows: pd.DataFrame) -> bytes:
 
 @lru_cache(maxsize=1)
 def _drawn(spec: str, vega_lite: str) -> str:
-    """The picture as the converter draws it; a PNG follows the SVG of the same specification."""
-    svg: str = vl_convert.vegalite_to_svg(spec, vl_version=vega_lite)
-    return svg
+    """The SVG from the converter; the PNG of the same specification is made from it."""
+    return vl_convert.vegalite_to_svg(spec, vl_version=vega_lite)
 
 
 def _svg(spec: str, vega_lite: str) -> bytes:
@@ -214,8 +206,7 @@ def _svg(spec: str, vega_lite: str) -> bytes:
 
 
 def _png(spec: str, vega_lite: str) -> bytes:
-    data: bytes = vl_convert.svg_to_png(_drawn(spec, vega_lite), scale=PNG_SCALE)
-    return data
+    return vl_convert.svg_to_png(_drawn(spec, vega_lite), scale=PNG_SCALE)
 
 
 def _vega(spec: str, vega_lite: str) -> bytes:
@@ -228,7 +219,7 @@ def _vega(spec: str, vega_lite: str) -> bytes:
 
 
 def _in_columns(data: dict[str, Any]) -> dict[str, Any]:
-    """A data set as columns, which Vega makes rows of: where likes stand together, they compress to two thirds."""
+    """Store a data set as columns, which Vega flattens to rows: equal values together compress to two thirds."""
     rows = data["values"]
     columns = {name: [row[name] for row in rows] for name in rows[0]}
     return {
@@ -238,7 +229,7 @@ def _in_columns(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def lighter_svg(svg: str) -> str:
-    """A picture to a hundredth of a pixel, without the descriptions of its marks, which no reader of an image hears."""
+    """Round a picture to a hundredth of a pixel and drop the descriptions of its marks, which images do not expose."""
     return _TAG.sub(lambda tag: _DECIMALS.sub(r"\1", _DESCRIPTION.sub("", tag.group())), svg)
 
 
@@ -248,7 +239,7 @@ _MAKERS: MappingProxyType[str, Callable[[str, str], bytes]] = MappingProxyType(
 
 
 def _cached(cache: Path, spec: str, kind: str) -> bytes:
-    """What a specification becomes, from the cache where it was made before."""
+    """The product of a specification, from the cache if it was made before."""
     key = hashlib.sha256(f"{kind}\0{spec}\0{_converter()}".encode()).hexdigest()
     path = cache / f"{key}.{kind}"
     if path.is_file():
@@ -261,7 +252,7 @@ def _cached(cache: Path, spec: str, kind: str) -> bytes:
 
 @lru_cache(maxsize=1)
 def _converter() -> str:
-    """The converter's version, and the hash of the fonts that it draws with."""
+    """The converter's version, and the hash of its fonts."""
     fonts = b"".join(path.read_bytes() for path in sorted(FONTS.iterdir()) if path.is_file())
     return f"{version('vl-convert-python')}\0{hashlib.sha256(fonts).hexdigest()}"
 
@@ -272,12 +263,12 @@ def _register_fonts() -> None:
 
 
 def _embed_font(svg: str) -> str:
-    """Put the font into the picture: an SVG shown as an image cannot use the page's fonts."""
+    """Put the font into the picture, because an SVG in an ``<img>`` cannot use the page's fonts."""
     return re.sub(r"(<svg\b[^>]*>)", lambda match: f"{match.group(1)}<style>{font_face()}</style>", svg, count=1)
 
 
 def font_face() -> str:
-    """The charts' font as a rule of CSS that loads nothing."""
+    """The charts' font as a CSS rule with the font inlined."""
     font = base64.b64encode((FONTS / "fira-sans-chart.woff2").read_bytes()).decode()
     return f'@font-face{{font-family:"{FONT}";src:url(data:font/woff2;base64,{font}) format("woff2")}}'
 

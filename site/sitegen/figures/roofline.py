@@ -1,8 +1,8 @@
-"""How close each engine comes to the matrix products alone: the limit of any engine that is built on them.
+"""The matrix products alone as a share of each engine's step: the limit of any engine that is built on them.
 
     share(variant, preset) = time of a step's products by themselves / median step time of the variant, in one run
 
-What is missing to 100 % is everything that is not multiplied: norms, GELU, softmax, loss, optimiser, and waiting.
+The rest to 100 % is everything but products: norms, GELU, softmax, loss, optimiser, and waiting.
 """
 
 from __future__ import annotations
@@ -61,6 +61,6 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
 
 
 def describe(rows: pd.DataFrame) -> str:
-    """The share at the ends of each engine's range."""
+    """Describe the share at the ends of each engine's range."""
     ends = describe_ends(rows, "share_text")
     return f"Time of the matrix products alone over each engine's step, by model size. {ends}"

@@ -1,8 +1,8 @@
 """The main figure: speedup or step time over model size, for any baseline, engines and peers.
 
-A curve and no single factor, because overhead and work grow differently. Both axes are logarithmic. Three parameters
-are the reader's, and a link can set them: ``measure``, ``baseline`` and ``show``. What follows from them (the range of
-the axis, its ticks) is a table of views, computed here and looked up in the page.
+The figure shows a curve and not one factor, because overhead and work grow differently. Both axes are logarithmic.
+Readers and links choose three parameters: ``measure``, ``baseline`` and ``show``. The range of the axis and its ticks
+depend on them: they are computed here for every choice and looked up in the page.
 """
 
 from __future__ import annotations
@@ -38,28 +38,28 @@ __all__ = ["FIELDS", "chart", "describe", "read"]
 read = curve_rows
 
 MEASURES = {SPEEDUP_MEASURE: "how many times as fast", STEP_TIME_MEASURE: "time of one training step"}
-# How full a point is: what is not told apart from noise is paler.
+# Opacity of points: values that cannot be distinguished from noise are paler.
 VERDICTS = {"stable": 1.0, "noisy": 0.5, "unresolved": 0.15}
-# Seconds that a clock has names for; finer ones where a range holds too few of these.
+# Ticks of times, in seconds; finer ones are used if a range holds too few of these.
 _CLOCK = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0, 60.0, 600.0, 3600.0, 36_000.0, 360_000.0)
 
 
 def baselines(rows: pd.DataFrame) -> list[str]:
-    """The baselines that at least one measured ratio is formed with, slowest engine first."""
+    """The baselines of the measured ratios, slowest engine first."""
     return order_series(rows.loc[(rows["measure"] == SPEEDUP_MEASURE) & (rows["state"] == "measured"), "baseline"])
 
 
 def default_baseline(rows: pd.DataFrame) -> str:
-    """The 1× line where it reaches at least half as many presets as any other baseline, else the one that reaches most.
+    """Python if it was measured at half as many presets as any other baseline or more, else the one measured at most.
 
-    Pure Python is the natural baseline but cannot finish large presets; with it alone, most of the curve is missing.
+    Plain Python is the natural baseline but cannot finish large presets, and would leave out most of the curve.
     """
     names = baselines(rows)
     if not names:
         return ""
     ratios = rows[(rows["measure"] == SPEEDUP_MEASURE) & (rows["state"] == "measured")]
     reach = ratios.groupby("baseline")["preset"].nunique()
-    widest = max(names, key=lambda name: int(reach[name]))  # the first, and so the slowest, of equals
+    widest = max(names, key=lambda name: int(reach[name]))  # of equals the slowest, which comes first
     return "python" if "python" in names and 2 * reach["python"] >= reach[widest] else widest
 
 
@@ -109,7 +109,7 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     return alt.layer(*layers, *failures).add_params(*parameters).properties(title=above(title, theme))
 
 
-# The value and its interval, as `quantities` writes them; empty for a failure.
+# Vega expressions for the value and its interval, as `quantities` writes them; empty for a failure.
 _WRITTEN = (
     f"(datum.measure == '{STEP_TIME_MEASURE}' ? {quantities.duration_expression('{0}')} : "
     f"{quantities.ratio_expression('{0}')})"
@@ -122,16 +122,16 @@ _WORDS = {
 
 
 def _in_numbers(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows that are drawn, without the texts that the chart writes from their numbers.
+    """The rows that are drawn, without the texts that the chart computes.
 
-    A projected ratio below the axis is left to the downloads: a label per preset says less than it hides.
+    Projected ratios below the axis are only in the downloads: their labels would hide more than they say.
     """
     projected = (rows["measure"] == SPEEDUP_MEASURE) & (rows["state"] == "projected")
     return rows[~(projected & (rows["value"] < OFF_SCALE))].drop(columns=["value_text", "interval"])
 
 
 def _views(rows: pd.DataFrame, options: list[str], shown: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """For every choice, the range of the vertical axis and its ticks: ``baseline|show``, or ``|show`` for times."""
+    """The vertical axis for every choice: ``baseline|show``, or ``|show`` for times."""
     views = {}
     for tier in shown:
         visible = up_to(rows, tier)
@@ -158,10 +158,10 @@ def _view(domain: list[float], clock: bool = False) -> dict[str, Any]:
 
 
 def _measured_layers(values: Values, chart: alt.Chart, rows: pd.DataFrame, theme: Theme) -> list[alt.Chart]:
-    """Lines, intervals, and points that are the paler the less they are worth; the bound of the products is dotted."""
+    """Lines, intervals, and points whose opacity follows the verdict; the bound of the products is dotted."""
     measured = chart.transform_filter("datum.state == 'measured'")
     present = [name for name in VERDICTS if (rows["verdict"] == name).any()]
-    worth = alt.Opacity(
+    opacity = alt.Opacity(
         "verdict:N",
         scale=alt.Scale(type="ordinal", domain=present, range=[VERDICTS[name] for name in present]),
         legend=alt.Legend(
@@ -176,7 +176,7 @@ def _measured_layers(values: Values, chart: alt.Chart, rows: pd.DataFrame, theme
         values.line(measured.transform_filter(f"datum.variant != '{ROOFLINE}'"), **by_machine(rows)),
         values.bars(measured),
         values.outlines(measured, theme),
-        values.points(measured, worth),
+        values.points(measured, opacity),
     ]
     if (rows["variant"] == ROOFLINE).any():
         products = measured.transform_filter(f"datum.variant == '{ROOFLINE}'")
@@ -186,7 +186,7 @@ def _measured_layers(values: Values, chart: alt.Chart, rows: pd.DataFrame, theme
 
 
 def describe(rows: pd.DataFrame) -> str:
-    """The curve's ends for the default baseline, or the step times' without one, and the number of failures."""
+    """Describe the ends of the default baseline's curves, or of step times, and count failures and projections."""
     baseline = default_baseline(rows)
     measured = rows[rows["state"] == "measured"]
     if baseline:

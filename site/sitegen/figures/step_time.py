@@ -1,4 +1,4 @@
-"""The main figure's step times by themselves, for places that take a picture and no menu."""
+"""The step times of the main figure, for places that show a picture without menus."""
 
 from __future__ import annotations
 

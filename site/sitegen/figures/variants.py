@@ -1,6 +1,6 @@
-"""The stack of wins: what each idea buys, as variants measured side by side in one run.
+"""The gain of each idea: variants that build on each other, measured in one run.
 
-    ratio(stage, preset) = median step time of numpy / the stage's, rounds paired as in ``bench.statistics.summary``
+    ratio(stage, preset) = median step time of numpy / the stage's, rounds paired as in ``bench.statistics.ratios``
 
 Stages build on each other: plain Python, textbook NumPy, the fast engine on one thread (buffers, fused kernels, tiles,
 folding, blocked attention), its workers as threads, and as processes, which is the default where there is ``fork``.
@@ -20,6 +20,7 @@ from sitegen.figures.axes import by_machine, by_name, log_domain, log_scaled
 from sitegen.figures.base import Drawing
 from sitegen.figures.fields import ORIGIN, POINT, PRESET, TABLE, VARIANT, Field, exported, interval, tooltip, written
 from sitegen.figures.layers import Values
+from sitegen.rows.cells import interval_columns
 from sitegen.rows.machines import machine_label
 from sitegen.rows.ratios import shown_pairs
 from sitegen.rows.results import Results, row_dicts
@@ -30,7 +31,7 @@ from sitegen.text.palette import Theme
 
 BENCH_COMMAND = "invoke bench --suite variants"
 
-# Variant → what the axis calls it, in the order of the stack.
+# Variant → its name on the axis, in the order of the stack.
 STAGES = {
     "python": "python",
     REFERENCE: "numpy",
@@ -39,7 +40,7 @@ STAGES = {
     "vectorized": "default",
 }
 _NEEDED = (REFERENCE, "vectorized[threads=1]", "vectorized")  # without these a run shows no stack
-OFF_SCALE = 0.25  # ratios below this would flatten everything else: they stand at the lower edge, as text
+OFF_SCALE = 0.25  # ratios below this are text at the lower edge: on the axis they would flatten everything else
 
 FIELDS = (
     PRESET,
@@ -54,7 +55,7 @@ FIELDS = (
 
 
 def read(results: Results) -> pd.DataFrame:
-    """One row per preset and stage of the run that is chosen for the preset."""
+    """One row per preset and stage of the preset's chosen run."""
     pairs = [pair for pair in speedups(results.cells, REFERENCE) if pair.cell.variant in STAGES]
     rows = [row for stack in _stacks(pairs) for row in _stack_rows(stack, results)]
     if not rows:
@@ -65,7 +66,7 @@ def read(results: Results) -> pd.DataFrame:
 
 
 def _stacks(pairs: list[Speedup]) -> list[list[Speedup]]:
-    """For each machine and preset, the pairs of one run: clean, with most stages and rounds, the newest."""
+    """For each machine and preset, the pairs of one run: clean, then with most stages and rounds, then newest."""
     groups = grouped(pairs, lambda pair: pair.cell.together).values()
     whole = [group for group in groups if {*_NEEDED} <= {pair.cell.variant for pair in group}]
     chosen = best_of_each(whole, lambda group: group[0].cell.place, _rank)
@@ -80,7 +81,7 @@ def _rank(group: list[Speedup]) -> tuple[object, ...]:
 
 def _stack_rows(stack: list[Speedup], results: Results) -> list[dict[str, Any]]:
     found = {pair.cell.variant: (pair, "") for pair in stack}
-    if "python" not in found:  # from another run of the same machine, where it had the time that it needs
+    if "python" not in found:  # it may have been measured in another run of the machine, with a longer limit
         by_arm = {pair.cell.arm: pair for pair in shown_pairs(results, baselines=(REFERENCE,))}
         if elsewhere := by_arm.get((*stack[0].cell.place, "python")):
             found["python"] = elsewhere, ", from another run"
@@ -89,7 +90,6 @@ def _stack_rows(stack: list[Speedup], results: Results) -> list[dict[str, Any]]:
         if variant not in found:
             continue
         (pair, where), speedup = found[variant], found[variant][0].ratio.speedup
-        n_rounds = pair.ratio.n_rounds
         rows.append(
             {
                 "preset": pair.cell.preset,
@@ -97,13 +97,11 @@ def _stack_rows(stack: list[Speedup], results: Results) -> list[dict[str, Any]]:
                 "variant": variant,
                 "stage": STAGES[variant],
                 "position": position,
-                "speedup": speedup,
-                "speedup_low": pair.ratio.low,
-                "speedup_high": pair.ratio.high,
+                **interval_columns("speedup", speedup, pair.ratio.low, pair.ratio.high),
                 "gain": quantities.ratio(speedup / rows[-1]["speedup"]) if rows else "",
                 "time_text": quantities.duration(pair.cell.seconds.median),
                 "edge_text": f"{pair.cell.preset} {quantities.ratio(speedup)}",
-                "evidence": f"{n_rounds} {'rounds' if n_rounds != 1 else 'round'}{where}",
+                "evidence": quantities.counted(pair.ratio.n_rounds, "round") + where,
                 "machine": machine_label(pair.cell),
                 "command": one_line(f"{BENCH_COMMAND} --presets {pair.cell.preset}"),
                 "measured_on": quantities.day(pair.cell.started_at),
@@ -136,7 +134,7 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
 
 
 def describe(rows: pd.DataFrame) -> str:
-    """Every preset's stages with their ratio to numpy."""
+    """Describe every preset's stages with their ratio to numpy."""
     sentences = []
     for (preset, _), stack in rows.groupby(["preset", "machine"], sort=False):
         parts = ", ".join(f"{row['stage']} {row['speedup_text']}" for row in row_dicts(stack))

@@ -162,6 +162,11 @@ def failure_reason(run: StoredRun) -> str:
     return "no reason recorded" if run.exit_code is None else f"exit code {run.exit_code}"
 
 
+def status_text(run: StoredRun) -> str:
+    """A run's status, with the reason if it failed."""
+    return run.status if run.status == "ok" else f"{run.status}: {failure_reason(run)}"
+
+
 def protocol_label(protocol: str, protocol_hash: str) -> str:
     """A protocol in words, with the start of its hash."""
     fields = json.loads(protocol)

@@ -6,7 +6,7 @@ import pandas as pd
 
 from bench.records.rows import PUBLISHED
 from bench.statistics.training_parts import TrainingRun, joined_training
-from sitegen.rows.cells import failure_reason
+from sitegen.rows.cells import status_text
 from sitegen.rows.machines import origin_words
 from sitegen.rows.results import Results
 from sitegen.text import quantities
@@ -45,7 +45,7 @@ def loss_frame(results: Results, max_runs: int) -> pd.DataFrame:
                 variant=run.variant,
                 preset=run.preset,
                 corpus=one_line(run.corpus),
-                status=run.status if run.status == "ok" else f"{run.status}: {failure_reason(run)}",
+                status=status_text(run),
                 **origin_words(run),
             )
         )
