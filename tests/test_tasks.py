@@ -211,16 +211,11 @@ def test_every_option_has_a_help():
         assert not [option.name for option in task.options if not option.help], task.name
 
 
-def test_defaults_are_those_of_what_receives_them():
+def test_the_threshold_is_that_of_comparisons():
     from bench.statistics.compare import THRESHOLD
     from bench.terminal.commands import BenchOptions, CompareOptions
-    from bench.terminal.model_commands import RaceOptions, SweepOptions
-    from bench.training.race import NANOGPT_TARGET
-    from bench.training.sweep import DEFAULT_RATES
 
     assert BenchOptions.threshold == CompareOptions.threshold == THRESHOLD
-    assert RaceOptions.target == NANOGPT_TARGET
-    assert SweepOptions.rates == DEFAULT_RATES
 
 
 def test_help_after_a_task_and_before_it_is_the_same(typed):

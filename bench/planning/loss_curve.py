@@ -48,10 +48,8 @@ class LossCurve:
         a, b, tau, c: as in the equation; tau in tokens.
         residual: largest |fit − measured| over the evaluations.
         error_per_doubling: from the back-test.
-        early_tokens: points before the first evaluation with a training loss, rising.
-        early_losses: those losses, averaged.
-        first_tokens: tokens at the first evaluation.
-        last_tokens: tokens at the last one.
+        early_tokens, early_losses: points before the first evaluation, rising, and their averaged training losses.
+        first_tokens, last_tokens: tokens at the first and the last evaluation.
     """
 
     a: float

@@ -1,15 +1,15 @@
-"""The tasks for a machine with an accelerator: measure there, train there."""
+"""The tasks accelerator and accelerator-train, for a machine with an accelerator."""
 
 from __future__ import annotations
 
 from bench.measuring.accelerator_options import AcceleratorOptions
-from bench.training.accelerator_options import AcceleratorTrainingOptions
+from bench.training.options import AcceleratorTrainingOptions
 from tinygpt.terminal.tasks import task
 
 
 @task(needs="peers")
 def accelerator(options: AcceleratorOptions) -> int:
-    """Measure engine jax beside PyTorch on an accelerator; exit code 1 if something was left out or failed."""
+    """Measure engine jax and PyTorch on an accelerator; exit code 1 if a cell was left out or failed."""
     from bench.measuring.accelerator import measure_presets
 
     return measure_presets(options)
@@ -17,7 +17,7 @@ def accelerator(options: AcceleratorOptions) -> int:
 
 @task(needs="bench")
 def accelerator_train(options: AcceleratorTrainingOptions) -> int:
-    """Train a preset on an accelerator for some minutes, recorded, and keep its best checkpoint."""
+    """Train a preset on an accelerator for some minutes, record the run, and keep its best checkpoint."""
     from bench.training.accelerator_training import train_on_accelerator
 
     return train_on_accelerator(options)

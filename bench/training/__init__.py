@@ -1,1 +1,1 @@
-"""Training that is recorded: runs, races, sweeps, the gallery's models, and advice before time is spent."""
+"""Recorded training: runs, races, sweeps and gallery models, and advice on what to train."""

@@ -1,10 +1,9 @@
-"""Train a preset on an accelerator for some minutes, and keep its best weights.
+"""Training of a preset on an accelerator for some minutes.
 
-    measure a step ─► as many steps as the minutes hold ─► tinygpt.training.session, recorded ─► the best copied and
-    evaluated
+    measured step ─► number of steps ─► tinygpt.training.session, recorded ─► copy and evaluation of the best weights
 
-A cosine has to know its end beforehand, which is why steps are counted from a measured time and not cut off by a clock.
-DIR then holds the rows (``local/``) and the best checkpoint (``best/``).
+The number of steps is fixed before the run, because a cosine schedule needs to know its end. The output folder has the
+rows (``local/``) and the best checkpoint (``best/``).
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.records.provenance import vouched_provenance
-from bench.training.accelerator_options import AcceleratorTrainingOptions
+from bench.training.options import AcceleratorTrainingOptions
 from bench.training.record_training import record_events
 from tinygpt.checkpoints.checkpoint import load_checkpoint
 from tinygpt.checkpoints.layout import BEST, KEPT
@@ -34,7 +33,7 @@ _EVALUATIONS = 40
 
 
 def measured_step_seconds(plan: TrainingPlan, corpus: Corpus) -> float:
-    """Seconds of a step, compilation aside, as the session will take them."""
+    """Measure the seconds of a step like the session's, without compilation."""
     model, train = plan.preset_entry.model, plan.train_config(plan.preset_entry.train)
     engine = create_engine(plan.engine, model, train, plan.seed)
     sampler = BatchSampler(corpus.train_tokens, train.rows_per_step, model.context_length, plan.seed)
@@ -49,48 +48,36 @@ def measured_step_seconds(plan: TrainingPlan, corpus: Corpus) -> float:
 
 
 def whole_held_out_loss(folder: Path, engine_name: str, corpus: Corpus) -> float:
-    """A checkpoint's loss over all of the held-out text, nats per token."""
+    """Return a checkpoint's loss over the whole held-out text, nats per token."""
     checkpoint = load_checkpoint(folder)
     engine = create_engine(engine_name, checkpoint.model, checkpoint.train, weights=checkpoint.weights)
-    batches = evaluation_batches(
-        corpus.held_out_tokens, checkpoint.train.batch_size, checkpoint.model.context_length, None
-    )
+    batches = evaluation_batches(corpus.held_out_tokens, checkpoint.train.batch_size, checkpoint.model.context_length)
     losses = [engine.loss(batch.inputs, batch.targets) for batch in batches]
     return float(np.average(losses, weights=[batch.inputs.size for batch in batches]))
 
 
 def train_on_accelerator(options: AcceleratorTrainingOptions) -> int:
-    """Train, keep the best weights, evaluate them; the session's exit code."""
+    """Train, copy the best weights and evaluate them; return the session's exit code."""
     out = options.out
     out.mkdir(parents=True, exist_ok=True)
     corpus = load_corpus(options.corpus, path=options.corpus_file)
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as scratch:
-        plan = TrainingPlan(
-            Path(scratch) / "run",
-            preset=options.preset,
-            corpus=options.corpus,
-            engine=options.engine,
-            recipe=options.recipe,
-            learning_rate=options.learning_rate,
-            batch_size=options.batch,
-            dropout=options.dropout,
-            eval_batches=options.eval_batches,
-            keep=0,
-        )
+        # A checkpoint stores its plan's corpus_file, and this machine's path means nothing elsewhere.
+        plan = TrainingPlan.of(options, out=Path(scratch) / "run", corpus_file=None, keep=0)
+        plan = replace(plan, batch_size=options.batch, eval_batches=options.eval_batches)
         seconds = measured_step_seconds(plan, corpus)
-        # What evaluations, samples and saves take besides is a small part, and comes out of the margin.
+        # Evaluations, samples and saves take a small part, which the factor leaves.
         left = options.minutes * 60 - (time.perf_counter() - started)
         steps = options.steps or max(_EVALUATIONS, int(0.85 * left / seconds))
         plan = replace(plan, steps=steps, eval_every=max(1, steps // _EVALUATIONS))
-        print(f"{seconds * 1e3:.2f} ms a step, {steps} steps", flush=True)
+        print(f"{seconds * 1e3:.2f} ms per step, {steps} steps", flush=True)
         code = 0
         for event in record_events(run_session(plan, corpus), out, code=vouched_provenance(options.commit)):
             if isinstance(event, EvaluationRecord):
-                print(
-                    f"step {event.step}: train {event.train_loss:.4f}, held out {event.held_out_loss:.4f}", flush=True
-                )
-            if isinstance(event, StopRecord):
+                losses = f"train {event.train_loss:.4f}, held out {event.held_out_loss:.4f}"
+                print(f"step {event.step}: {losses}", flush=True)
+            elif isinstance(event, StopRecord):
                 code = event.exit_code
         best = shutil.copytree(plan.out / KEPT / BEST, out / "best", dirs_exist_ok=True)
     loss = whole_held_out_loss(best, options.engine, corpus)

@@ -1,14 +1,14 @@
-"""Gallery models, made reproducibly: train with a fixed recipe, evaluate, store in int8, write the card.
+"""Gallery models: train with a fixed recipe, evaluate, store in int8, write the card.
 
-The table says how each is trained. The best weights of the run (lowest held-out loss) are what is kept; the samples on
-the card are those of the first seeds, all of them, and the run's own samples show how they came about.
+A model has the weights of its run with the lowest held-out loss. Its card shows the texts of the first seeds without a
+selection, and the run's samples during training.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,43 +37,36 @@ from tinygpt.system.staging import replace_files
 from tinygpt.training.events import Event, SampleRecord
 from tinygpt.training.plan import TrainingPlan
 
-EVOLUTION = "evolution.json"  # beside the checkpoint, which leaves files that are not its own alone
+EVOLUTION = "evolution.json"  # in the checkpoint's folder, where a save keeps files that are not its own
 SAMPLE = SamplingSettings(200, temperature=0.8)
+_SAMPLE_FIELDS = ("step", "prompt", "text", "temperature", "top_k", "seed", "train_loss", "held_out_loss")
 _EVALUATIONS = 20  # in a run
 _EVALUATION_BATCHES = 64
 
 
 @dataclass(frozen=True)
 class GalleryEntry:
-    """How a gallery model is trained.
+    """The training of a gallery model.
 
     Attributes:
-        name: the model's.
-        corpus: the text.
-        preset: shape and batch.
-        recipe: name of a row of ``RECIPES``.
+        name: of the model and its corpus.
         steps: updates; chosen to end within half an hour on two cores.
         dropout: share of the numbers that dropout sets to 0.
-        seed: of the starting weights and the batches.
     """
 
     name: str
-    corpus: str
-    preset: str
-    recipe: str
     steps: int
-    dropout: float
-    seed: int = 0
+    dropout: float = 0.0
+    preset: str = "medium"
 
     def plan(self, out: Path) -> TrainingPlan:
-        """The run."""
+        """Return the plan of the run."""
         return TrainingPlan(
             out=out,
             preset=self.preset,
-            corpus=self.corpus,
+            corpus=self.name,
             steps=self.steps,
-            seed=self.seed,
-            recipe=self.recipe,
+            recipe="cosine",
             dropout=self.dropout or None,
             eval_every=max(1, self.steps // _EVALUATIONS),
             eval_batches=_EVALUATION_BATCHES,
@@ -83,55 +76,43 @@ class GalleryEntry:
         )
 
 
-GALLERY = MappingProxyType(
-    {
-        entry.name: entry
-        for entry in (
-            GalleryEntry("shakespeare", "shakespeare", "medium", "cosine", 15_000, 0.05),
-            GalleryEntry("kjv", "kjv", "medium", "cosine", 11_000, 0.0),
-            GalleryEntry("python", "python", "medium", "cosine", 18_000, 0.0),
-            GalleryEntry("stories", "stories", "medium", "cosine", 14_000, 0.0),
-        )
-    }
+_ENTRIES = (
+    GalleryEntry("shakespeare", 15_000, dropout=0.05),
+    GalleryEntry("kjv", 11_000),
+    GalleryEntry("python", 18_000),
+    GalleryEntry("stories", 14_000),
 )
+GALLERY = MappingProxyType({entry.name: entry for entry in _ENTRIES})
 
 
 def get_entry(name: str) -> GalleryEntry:
     """Look a model up by name.
 
     Raises:
-        ConfigError: there is none; the message suggests the nearest name.
+        ConfigError: no model has this name; the message suggests the nearest one.
     """
     if name not in GALLERY:
         raise unknown_name("gallery model", name, GALLERY, "invoke gallery train shakespeare")
     return GALLERY[name]
 
 
-# ---- while it trains -------------------------------------------------------------------------------------
+# ---- during training ------------------------------------------------------------------------------------
 
 
 def keep_evolution(events: Iterable[Event], out: Path) -> Iterator[Event]:
-    """Pass a session's events on and keep its samples beside the checkpoint, those of earlier parts included."""
+    """Pass a session's events on and add its samples to those of earlier parts in the checkpoint's folder."""
     for event in events:
-        # The first checkpoint, which makes the folder, comes before the first sample.
+        # The folder exists, because the first checkpoint comes before the first sample.
         if isinstance(event, SampleRecord):
-            _add_to_evolution(out, _evolution_entry(event))
+            samples = {sample["step"]: sample for sample in read_evolution(out)}
+            samples[event.step] = {name: getattr(event, name) for name in _SAMPLE_FIELDS}
+            text = json.dumps([samples[step] for step in sorted(samples)], indent=1, ensure_ascii=False)
+            replace_file(out / EVOLUTION, [text.encode()])
         yield event
 
 
-def _evolution_entry(event: SampleRecord) -> dict[str, Any]:
-    names = ("step", "prompt", "text", "temperature", "top_k", "seed", "train_loss", "held_out_loss")
-    return {name: getattr(event, name) for name in names}
-
-
-def _add_to_evolution(out: Path, sample: dict[str, Any]) -> None:
-    known = {entry["step"]: entry for entry in read_evolution(out)} | {sample["step"]: sample}
-    text = json.dumps([known[step] for step in sorted(known)], indent=1, ensure_ascii=False)
-    replace_file(out / EVOLUTION, [text.encode()])
-
-
 def read_evolution(out: Path) -> list[dict[str, Any]]:
-    """The samples that a run has written so far; none without the file.
+    """Return a run's samples so far; none without the file.
 
     Raises:
         CheckpointError: the file is damaged.
@@ -140,32 +121,16 @@ def read_evolution(out: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(entries, list) or not all(
-            isinstance(e, dict) and isinstance(e["step"], int) for e in entries
-        ):
+        samples = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(samples, list) or not all(isinstance(sample["step"], int) for sample in samples):
             raise ValueError("not a list of samples")
-    except (ValueError, KeyError) as error:
-        raise CheckpointError(
-            f"{path} is damaged ({error})", "the file as it was written", "delete it, and go on"
-        ) from None
-    return entries
+    except (ValueError, KeyError, TypeError) as error:
+        problem = f"{path} is damaged ({error})"
+        raise CheckpointError(problem, "the file as it was written", "delete it and continue") from None
+    return samples
 
 
-# ---- afterwards ------------------------------------------------------------------------------------------
-
-
-def best_checkpoint(out: Path) -> Checkpoint:
-    """The run's best weights; the newest if none were kept apart.
-
-    Raises:
-        CheckpointError: there is no whole checkpoint with a training state.
-    """
-    kept = out / KEPT / BEST
-    found = load_checkpoint(kept if kept.is_dir() else out)
-    if found.training is None:
-        raise CheckpointError(f"{out} holds weights but no training state", "a folder that invoke gallery train wrote")
-    return found
+# ---- after training ------------------------------------------------------------------------------------------
 
 
 def make_card(
@@ -175,24 +140,28 @@ def make_card(
     precision: str = "int8",
     settings: EvaluationSettings | None = None,
 ) -> tuple[Card, bytes]:
-    """Evaluate a finished run and put it on a card.
+    """Evaluate the best weights of a finished run and make the card.
 
     Args:
-        entry: the model's row.
+        entry: the model's entry in the table.
         plan: of the run in ``plan.out``.
-        corpus: its text.
+        corpus: the corpus of the run.
         precision: of the stored weights.
         settings: of the texts on the card.
 
     Returns:
-        the card, and the file of weights that belongs to it.
+        the card, and the contents of the file of weights.
 
     Raises:
-        CheckpointError: there is no whole run in the folder, or it was trained on another text.
+        CheckpointError: the folder has no complete run, or its run was trained on another text.
     """
-    best, newest = best_checkpoint(plan.out), load_checkpoint(plan.out)
+    kept = plan.out / KEPT / BEST
+    newest = load_checkpoint(plan.out)
+    best = load_checkpoint(kept) if kept.is_dir() else newest
     state = best.training
-    assert state is not None and newest.training is not None
+    if state is None or newest.training is None:
+        problem = f"{plan.out} has weights but no training state"
+        raise CheckpointError(problem, "a folder that invoke gallery train wrote")
     if state.corpus_sha256 != corpus.sha256:
         raise CheckpointError(
             f"{plan.out} was trained on another text ({state.corpus_sha256[:12]}…)",
@@ -228,7 +197,7 @@ def make_card(
         precision=precision,
         file_bytes=len(data),
         file_sha256=hashlib.sha256(data).hexdigest(),
-        largest_error=_largest_error(best.weights, read_back),
+        largest_error=max(float(np.abs(value - read_back[name]).max()) for name, value in best.weights.items()),
         float32_held_out_loss=text_loss(scoring_engine(best), corpus.held_out_tokens),
         evaluation=json.loads(evaluation.as_json()),
         evolution=tuple(read_evolution(plan.out)),
@@ -236,18 +205,11 @@ def make_card(
     return card, data
 
 
-def _largest_error(weights: Mapping[str, np.ndarray], stored: Mapping[str, np.ndarray]) -> float:
-    return max(float(np.abs(value - stored[name]).max()) for name, value in weights.items())
-
-
 def write_model(card: Card, data: bytes, root: Path = MODELS) -> Path:
-    """Put a model into the gallery, in the place of the one before.
-
-    Returns:
-        its folder.
+    """Write a model's folder in the gallery, instead of the previous one, and return its path.
 
     Raises:
-        StorageError: the file system refused; the model before is intact.
+        StorageError: the files cannot be written; the previous model is intact.
     """
 
     def write(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""A gallery model from start to end: the run with its live view and rows, then the card."""
+"""The run of a gallery model, with its live view and rows, and its card."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ def _planned(name: str, out: Path | None, steps: int | None) -> tuple[GalleryEnt
 
 
 def train_for_gallery(name: str, out: Path | None, results_root: Path, resume: bool, steps: int | None = None) -> int:
-    """Train a gallery model, recording the run and keeping its samples.
+    """Train a gallery model, record the run and keep its samples.
 
     Args:
-        name: a row of ``GALLERY``.
-        out: folder of the run; ``runs/gallery-NAME`` when omitted.
+        name: a key of ``GALLERY``.
+        out: folder of the run; ``runs/gallery-NAME`` when None.
         results_root: the results folder.
-        resume: go on with a run that was stopped.
+        resume: continue a run that was stopped.
         steps: instead of the table's.
 
     Returns:
-        the process's exit code: other than 0 if the run was stopped.
+        the process's exit code, above 0 if the run was stopped.
     """
     entry, plan = _planned(name, out, steps)
-    TextIndex(b"text")  # a missing package is told now, not after half an hour
-    corpus = load_corpus(entry.corpus)
+    TextIndex(b"text")  # raises the error of a missing package now, not after half an hour
+    corpus = load_corpus(entry.name)
     print(f"corpus {corpus.name}: {corpus.licence}", flush=True)
     stop = StopRequest()
     events = report_status(watch(run_session(plan, corpus, resume=resume, stop=stop), stop=stop))
@@ -54,22 +54,22 @@ def train_for_gallery(name: str, out: Path | None, results_root: Path, resume: b
 
 
 def write_to_gallery(name: str, out: Path | None, precision: str, steps: int | None) -> Path:
-    """Evaluate a finished run, write its card and weights, read them back, and say what came out.
+    """Evaluate a finished run, write its card and weights, read them back, and print the scores.
 
     Args:
-        name: a row of ``GALLERY``.
-        out: folder of the run.
+        name: a key of ``GALLERY``.
+        out: folder of the run; ``runs/gallery-NAME`` when None.
         precision: of the stored weights.
-        steps: as the run was given them.
+        steps: the run's, if they were not the table's.
 
     Returns:
         the model's folder.
 
     Raises:
-        CheckpointError: there is no whole run, or what was written does not read back.
+        CheckpointError: the run is not complete, or the written files cannot be read back.
     """
     entry, plan = _planned(name, out, steps)
-    card, data = make_card(entry, plan, load_corpus(entry.corpus), precision)
+    card, data = make_card(entry, plan, load_corpus(entry.name), precision)
     folder = write_model(card, data)
     load_gallery_model(name)
     scores = card.evaluation

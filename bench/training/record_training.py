@@ -1,11 +1,10 @@
-"""A training run's events as rows of the same three tables, with ``kind = "train"``.
+"""The rows of a training run, in the same three tables as a benchmark's, with ``kind = "train"``.
 
-Rows reach the disk at every checkpoint and at the end. Until then the run's row says ``interrupted``, so that after a
-kill -9 it says what happened.
+The rows are written at every checkpoint and at the end. Until the end the run's row has the status ``interrupted``, so
+it is correct after a kill -9.
 
-A resumed run is recorded as a part of its own. The checkpoint's folder holds the run_id of the part before in
-``recorded.json``, and the new part names it in the column ``continues``; ``bench.statistics.training_parts`` puts them
-together.
+Each part of a resumed run has its own row. The file ``recorded.json`` in the checkpoint's folder has the run_id of the
+previous part, and the next part has it in the column ``continues``. ``bench.statistics.training_parts`` joins them.
 """
 
 from __future__ import annotations
@@ -34,6 +33,21 @@ from tinygpt.training.events import CheckpointRecord, EvaluationRecord, Event, S
 from tinygpt.training.plan import TrainingPlan
 from tinygpt.training.trainer import StepRecord
 
+RECORDED = "recorded.json"  # in the checkpoint's folder, where a save keeps files that are not its own
+
+
+@dataclass(frozen=True)
+class Expected:
+    """The result that advice expects of a run.
+
+    Attributes:
+        seconds: wall time.
+        loss: on held-out text at the end, nats per byte; None if unknown.
+    """
+
+    seconds: float
+    loss: float | None
+
 
 def record_events(
     events: Iterable[Event],
@@ -42,153 +56,93 @@ def record_events(
     expected: Expected | None = None,
     code: Provenance | None = None,
 ) -> Iterator[Event]:
-    """Pass a session's events on and write them to ``results_root/local``.
+    """Pass a session's events on and write their rows to ``results_root/local``; no rows without a StartRecord.
 
     Args:
         events: from a session.
         results_root: the results folder; made if missing.
-        suite: what the run is part of.
-        expected: what advice said that the run would give.
-        code: which code trains; the checkout's when omitted.
+        suite: of the run's row.
+        expected: the advice for this run.
+        code: commit of the code that trains; the checkout's when omitted.
 
     Raises:
         StorageError: the rows cannot be written.
-        Exception: whatever the session raises, after its rows are written.
+        Exception: any exception of the session, after its rows are written.
     """
-    recorder = TrainingRecorder(results_root, suite, expected, code)
+    recorder: _Recorder | None = None
+    status: Status = "interrupted"
+    reason: str | None = "stopped by the user"
     try:
         for event in events:
-            recorder.add(event)
+            if isinstance(event, StartRecord):
+                recorder = _Recorder(event, results_root, suite, expected, code or read_provenance())
+            elif recorder:
+                recorder.add(event)
             yield event
-    except (KeyboardInterrupt, GeneratorExit):
-        recorder.finish("interrupted", "stopped by the user")
-        raise
+        status, reason = "ok", None
     except DivergedError as error:
-        recorder.finish("diverged", str(error))
+        status, reason = "diverged", str(error)
         raise
     except MemoryError as error:
-        recorder.finish("oom", f"MemoryError: {error}")
+        status, reason = "oom", f"MemoryError: {error}"
         raise
     except Exception as error:
-        recorder.finish("crashed", f"{type(error).__name__}: {error}")
+        status, reason = "crashed", f"{type(error).__name__}: {error}"
         raise
-    recorder.finish("ok")
+    finally:
+        if recorder:
+            recorder.finish(status, reason)
 
 
-@dataclass(frozen=True)
-class Expected:
-    """What a run was expected to give.
-
-    Attributes:
-        seconds: wall time.
-        loss: on held-out text at the end, nats per byte; None where nothing was known.
-    """
-
-    seconds: float
-    loss: float | None
-
-
-@dataclass(frozen=True)
-class _Begun:
-    """What is known once a run has started."""
-
-    start: StartRecord
-    process: Process
-    started_at: datetime
-    clock: float
-    continues: str | None
-
-
-RECORDED = "recorded.json"  # beside the checkpoint, which leaves files that are not its own alone
-
-
-class TrainingRecorder:
-    """Collects a session's events; rows are written at checkpoints and by :meth:`finish`.
-
-    Args:
-        results_root: the results folder; made if missing.
-        suite: what the run is part of.
-        expected: what advice said that the run would give.
-        code: which code trains; the checkout's when omitted.
-    """
+class _Recorder:
+    """The rows of a run that has started."""
 
     def __init__(
-        self,
-        results_root: Path,
-        suite: str = "train",
-        expected: Expected | None = None,
-        code: Provenance | None = None,
+        self, start: StartRecord, results_root: Path, suite: str, expected: Expected | None, code: Provenance
     ) -> None:
-        self.root, self.suite, self.expected = results_root, suite, expected
-        self._code = code
-        self._begun: _Begun | None = None
+        plan, machine = start.plan, fresh_machine()
+        protocol = training_protocol(
+            plan.preset, start.train, recorded_corpus(plan.corpus), start.corpus_sha256, plan.seed, plan.steps
+        )
+        run = RunContext(new_run_id(sha256_text(machine)), suite, code, machine)
+        self._process = Process(run, "train", engine_name(plan.engine), plan.engine, 0, protocol)
+        self._start, self._root, self._expected = start, results_root, expected
+        self._continues = _previous_part(start)
+        self._started_at, self._clock = datetime.now(UTC), time.perf_counter()
         self._steps: list[StepRow] = []
         self._samples: list[SampleRow] = []
         self._held_out_loss: float | None = None
         self._stop: StopRecord | None = None
 
-    @property
-    def run_id(self) -> str | None:
-        """The run's name in the tables, once it has started."""
-        return self._begun.process.run.run_id if self._begun else None
-
     def add(self, event: Event) -> None:
-        """Take one event.
-
-        Raises:
-            StorageError: the rows cannot be written.
-        """
+        """Add an event, and write the rows at a checkpoint."""
         match event:
-            case StartRecord():
-                self._begin(event)
-            case StepRecord() if self._begun:
-                elapsed = time.perf_counter() - self._begun.clock
-                row = self._begun.process.step_row(event.step, event.seconds, event.loss, event.grad_norm, elapsed)
+            case StepRecord():
+                elapsed = time.perf_counter() - self._clock
+                row = self._process.step_row(event.step, event.seconds, event.loss, event.grad_norm, elapsed)
                 self._steps.append(row)
             case EvaluationRecord():
                 self._held_out_loss = event.held_out_loss
                 if self._steps and self._steps[-1].step == event.step:
                     self._steps[-1] = replace(self._steps[-1], held_out_loss=event.held_out_loss)
-            case SampleRecord() if self._begun:
-                self._samples.append(self._begun.process.sample_row(event))
+            case SampleRecord():
+                self._samples.append(self._process.sample_row(event))
             case CheckpointRecord():
                 self._write("interrupted", "not finished when these rows were written")
             case StopRecord():
                 self._stop = event
 
-    def finish(self, status: Status, reason: str | None = None) -> None:
-        """Write the rows for good; without a StartRecord there are none.
-
-        Args:
-            status: ``ok``, unless something else ended the run. A StopRecord that says ``interrupted`` overrides it.
-            reason: why it is not ok.
-
-        Raises:
-            StorageError: the rows cannot be written.
-        """
+    def finish(self, status: Status, reason: str | None) -> None:
+        """Write the final rows; a StopRecord of an interrupted run overrides the status ``ok``."""
         if status == "ok" and self._stop is not None and self._stop.reason == "interrupted":
             status, reason = "interrupted", f"stopped by {self._stop.signal or 'request'} after step {self._stop.step}"
         self._write(status, reason)
 
-    # ---- rows --------------------------------------------------------------------------------------------
-
-    def _begin(self, start: StartRecord) -> None:
-        plan, machine = start.plan, fresh_machine()
-        protocol = training_protocol(
-            plan.preset, start.train, recorded_corpus(plan.corpus), start.corpus_sha256, plan.seed, plan.steps
-        )
-        run = RunContext(new_run_id(sha256_text(machine)), self.suite, self._code or read_provenance(), machine)
-        process = Process(run, "train", engine_name(plan.engine), plan.engine, 0, protocol)
-        self._begun = _Begun(start, process, datetime.now(UTC), time.perf_counter(), _before(start))
-
     def _write(self, status: Status, reason: str | None) -> None:
-        if (begun := self._begun) is None:
-            return
-        start, process, steps, stop = begun.start, begun.process, self._steps, self._stop
-        plan, options = start.plan, start.engine_options
-        wall = time.perf_counter() - begun.clock
+        start, process, steps, stop, expected = self._start, self._process, self._steps, self._stop, self._expected
+        plan, wall = start.plan, time.perf_counter() - self._clock
         row = replace(
-            process.run_row(status, training_command(plan), begun.started_at, wall, len(steps)),
+            process.run_row(status, training_command(plan), self._started_at, wall, len(steps)),
             exit_code=stop.exit_code if stop else None,
             signal=stop.signal if stop else None,
             error_tail=None if status == "ok" else scrub(reason or status),
@@ -197,25 +151,20 @@ class TrainingRecorder:
             first_loss=steps[0].loss if steps else None,
             last_loss=steps[-1].loss if steps else None,
             held_out_loss=self._held_out_loss,
-            resolved_variant=format_variant(process.engine, options),
-            threads=process.threads(options.get("threads")),
-            continues=begun.continues,
-            expected_seconds=self.expected.seconds if self.expected else None,
-            expected_loss=self.expected.loss if self.expected else None,
+            resolved_variant=format_variant(process.engine, start.engine_options),
+            threads=process.threads(start.engine_options.get("threads")),
+            continues=self._continues,
+            expected_seconds=expected.seconds if expected else None,
+            expected_loss=expected.loss if expected else None,
         )
-        write_tables(self.root, row.run_id, Rows([row], steps, self._samples))
+        write_tables(self._root, row.run_id, Rows([row], steps, self._samples))
         if plan.out.is_dir():
             last_step = steps[-1].step if steps else start.first_step
-            _remember(plan.out / RECORDED, row.run_id, last_step)
+            replace_file(plan.out / RECORDED, [json.dumps({"run_id": row.run_id, "step": last_step}).encode()])
 
 
-def _remember(path: Path, run_id: str, step: int) -> None:
-    """Leave word beside the checkpoint of who recorded it, and how far."""
-    replace_file(path, [json.dumps({"run_id": run_id, "step": step}).encode()])
-
-
-def _before(start: StartRecord) -> str | None:
-    """The part that a resumed run goes on with; None if it was not recorded up to where this one begins."""
+def _previous_part(start: StartRecord) -> str | None:
+    """Return the run_id of the part that this one continues; None if its rows end before this one begins."""
     try:
         record = json.loads((start.plan.out / RECORDED).read_text(encoding="utf-8"))
         reaches = start.first_step > 0 and int(record["step"]) >= start.first_step
@@ -225,7 +174,7 @@ def _before(start: StartRecord) -> str | None:
 
 
 def training_command(plan: TrainingPlan) -> str:
-    """The command that trains the same model again, without the folders of the machine it ran on."""
+    """Return the command that trains the same model again, without the machine's folders."""
     words = ["invoke", "train", "--preset", plan.preset, "--corpus", recorded_corpus(plan.corpus)]
     words += ["--engine", plan.engine, "--steps", str(plan.steps), "--seed", str(plan.seed)]
     words += shlex.split(plan.options_text())

@@ -1,7 +1,7 @@
-"""A learning-rate sweep: one preset, one text, so many steps, at several rates and by several recipes, on record.
+"""A learning-rate sweep: one preset, text and number of steps, at several rates with several recipes.
 
-Every run is a training run in the tables, with the suite ``sweep``. A rate at which training diverges is a row, too:
-where a curve ends is what the sweep is for.
+Every run is a training run in the tables, with the suite ``sweep``. A rate at which training diverges also has a row,
+because a sweep is to show where a curve ends.
 """
 
 from __future__ import annotations
@@ -19,9 +19,6 @@ from tinygpt.training.plan import TrainingPlan
 from tinygpt.training.session import run_session
 
 SUITE = "sweep"
-# Half-decades around the two rates of the story: the reference's 3e-4, and 3e-3, where the original stood for months.
-DEFAULT_RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
-DEFAULT_RECIPES = ("constant", "warmup", "cosine")
 _EVALUATION_BATCHES = 64
 
 
@@ -31,10 +28,10 @@ class SweepPoint:
 
     Attributes:
         recipe: name of a row of ``RECIPES``.
-        learning_rate: η at its highest.
+        learning_rate: the highest η.
         status: ``ok``, ``diverged`` or ``interrupted``.
         held_out_loss: at the end, nats per byte; None if it diverged.
-        exit_code: 128 plus the signal's number if it was stopped by hand, else 0.
+        exit_code: 128 plus the signal's number if the user stopped it, else 0.
     """
 
     recipe: str
@@ -48,10 +45,10 @@ def run_sweep(
     plan: TrainingPlan,
     corpus: Corpus,
     results_root: Path,
-    rates: Iterable[float] = DEFAULT_RATES,
-    recipes: Iterable[str] = DEFAULT_RECIPES,
+    rates: Iterable[float],
+    recipes: Iterable[str],
 ) -> Iterator[SweepPoint]:
-    """Train at every rate by every recipe and record each run; ends early when one is stopped by hand.
+    """Train at every rate with every recipe and record each run; stop after a run that the user stopped.
 
     Args:
         plan: preset, engine, steps and seed; its rate, recipe and folder are replaced.
@@ -61,7 +58,7 @@ def run_sweep(
         recipes: names of recipes.
 
     Raises:
-        ConfigError: there is nothing to run, or a rate or recipe cannot be used.
+        ConfigError: there is nothing to run, or a rate or recipe is not allowed.
         StorageError: the rows cannot be written.
     """
     with tempfile.TemporaryDirectory(prefix="tinygpt-sweep-") as name:
@@ -79,8 +76,7 @@ def run_sweep(
         ]
         if not plans:
             raise ConfigError("the sweep has no rates or no recipes", "at least one of each", "invoke sweep")
-        for one in plans:
-            point = _run(one, corpus, results_root)
+        for point in (_run(each, corpus, results_root) for each in plans):
             yield point
             if point.status == "interrupted":
                 return

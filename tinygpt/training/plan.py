@@ -118,10 +118,11 @@ class TrainingPlan(TrainingSettings):
     checkpoint_seconds: float = 120.0
 
     @classmethod
-    def of(cls, settings: TrainingSettings, **more: Any) -> TrainingPlan:
-        """Make the plan of a run with these settings; ``more`` adds or replaces fields."""
-        values = {part.name: getattr(settings, part.name) for part in fields(TrainingSettings)} | more
-        if values["learning_rate"] == "auto":
+    def of(cls, options: object, **more: Any) -> TrainingPlan:
+        """Make the plan of a run with the settings among these options; ``more`` adds or replaces fields."""
+        names = {part.name for part in fields(TrainingSettings)} & vars(options).keys()
+        values = {name: getattr(options, name) for name in names} | more
+        if values.get("learning_rate") == "auto":
             values["learning_rate"] = preset_learning_rate(get_preset(values["preset"]).model)
         return cls(**values)
 

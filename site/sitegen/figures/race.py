@@ -13,7 +13,8 @@ import altair as alt
 import pandas as pd
 
 from bench.records.store import stored_runs
-from bench.training.race import NANOGPT_TARGET, SUITE
+from bench.training.options import NANOGPT_TARGET
+from bench.training.race import SUITE
 from sitegen.figures.axes import dashes, minutes_axis, variant_encodings
 from sitegen.figures.base import Drawing
 from sitegen.figures.fields import COMMAND, END, MACHINE, POINT, TABLE, VARIANT, Field, exported, tooltip

@@ -7,7 +7,7 @@ from types import MappingProxyType
 import pandas as pd
 
 from bench.arms.registry import OURS, TORCH
-from bench.training.race import NANOGPT_TARGET
+from bench.training.options import NANOGPT_TARGET
 from sitegen.figures import FIGURES
 from sitegen.numbers.number import Answer, NotMeasured
 from sitegen.rows.peers import BEST_TORCH

@@ -20,7 +20,7 @@ from bench.statistics.cells import CellSummary
 from bench.statistics.cost_model import CostModel
 from bench.statistics.peer_ratios import PeerRatio
 from bench.statistics.training_parts import TrainingRun
-from bench.training.sweep import DEFAULT_RATES
+from bench.training.options import SweepOptions
 from sitegen.numbers.accelerator_numbers import ANSWERS as ACCELERATOR_ANSWERS
 from sitegen.numbers.number import Answer, NotMeasured, Number, first, require
 from sitegen.numbers.quoted_rows import QuotedRows
@@ -299,7 +299,7 @@ PLACEHOLDERS: MappingProxyType[str, Callable[[str], None]] = MappingProxyType(
         "PART": _known("part", [part.replace(" ", "_") for part in PARTS]),
         "PEER": _known("peer", (REFERENCE, OURS, JAX_ON_CPU, *PEERS, BEST_TORCH, ROOFLINE)),
         "RECIPE": _known("recipe", SWEPT),
-        "RATE": _known("rate", map(quantities.learning_rate, DEFAULT_RATES)),
+        "RATE": _known("rate", map(quantities.learning_rate, SweepOptions.rates)),
     }
 )
 

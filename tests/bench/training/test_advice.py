@@ -1,4 +1,4 @@
-"""Advice before spending time: the choice, what is said, and how close it came."""
+"""Advice on what to train: the choice, its text, and the difference after the run."""
 
 from __future__ import annotations
 
@@ -40,29 +40,30 @@ def test_the_lowest_expected_loss_that_fits_is_chosen():
         assert words in text
 
 
-def test_another_recipe_is_chosen_by_the_same_curves_and_promised_nothing():
+def test_another_recipe_has_the_same_choice_and_no_expected_loss():
     advice = advise(budget(row("tiny", 9000, 1.9), row("small", 4000, 1.6)))
     assert advice.for_run(TrainingPlan(Path("runs/a"), recipe="constant")) == advice
     other = advice.for_run(TrainingPlan(Path("runs/a"), recipe="cosine", dropout=0.1))
     assert (other.row.preset, other.steps, other.expected) == ("small", 4000, Expected(900.0, None))
     text = advice_text(other)
-    assert "1.60 ± 0.05 nats per byte at the preset's own settings; how far --recipe cosine --dropout 0.1 leads" in text
+    assert text.endswith("with the preset's own settings, unknown with --recipe cosine --dropout 0.1")
+    assert "1.60 ± 0.05 nats per byte" in text
 
 
-def test_without_curves_it_is_the_largest_that_reads_enough():
+def test_without_curves_the_largest_preset_with_enough_text_is_chosen():
     enough = TOKENS_PER_PARAMETER * PRESETS["small"].model.n_parameters // PRESETS["small"].tokens_per_step + 1
     rows = (row("tiny", 90_000, None), row("small", enough, None), row("medium", 900, None))
     assert advise(budget(*rows)).row.preset == "small"
     assert advise(budget(row("tiny", 3, None), row("small", 1, None))).row.preset == "tiny"
-    assert "enough for" in advice_text(advise(budget(*rows)))
+    assert "text is enough" in advice_text(advise(budget(*rows)))
 
 
-def test_nothing_that_fits_is_an_error():
+def test_an_error_if_no_preset_fits():
     with pytest.raises(CapacityError, match="invoke doctor"):
         advise(budget(row("tiny", 10, 2.0, fits=False)))
 
 
-def test_the_outcome_stands_beside_what_was_expected(tmp_path):
+def test_the_outcome_is_compared_with_the_advice(tmp_path):
     plan = TrainingPlan(tmp_path, preset="tiny")
     stop = StopRecord("finished", None, 0, 1000, plan, 1.5, 1.66, 990.0)
     assert outcome_text(Expected(900.0, 1.6), stop) == (
@@ -71,7 +72,7 @@ def test_the_outcome_stands_beside_what_was_expected(tmp_path):
     assert "expected" not in outcome_text(Expected(900.0, None), stop)
 
 
-def test_what_was_expected_is_in_the_runs_row(tmp_path):
+def test_the_advice_is_in_the_run_s_row(tmp_path):
     text = b"The fox saw a hen. The hen saw the fox. Off she went.\n" * 20
     corpus = Corpus("fables", text, text, "public domain", "here")
     plan = TrainingPlan(tmp_path / "run", preset="tiny", corpus="fables", engine="numpy", steps=2)

@@ -1,4 +1,4 @@
-"""A gallery model from training to sampling, in seconds, on a text of its own."""
+"""A gallery model from training to sampling, in seconds, on a small text."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tinygpt.recipes import get_recipe
 
 SENTENCES = "The fox saw a hen. <b>The hen</b> saw the fox. Off she went, over the wall and home again.\n"
 CORPUS = Corpus("fables", (SENTENCES * 40).encode(), (SENTENCES[::-1] * 4).encode(), "public domain", "written here")
-ENTRY = GalleryEntry("fables", "fables", "tiny", "cosine", 12, 0.1)
+ENTRY = GalleryEntry("fables", 12, 0.1, preset="tiny")
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def trained(tmp_path_factory):
 def test_every_row_of_the_table_can_be_planned(tmp_path):
     for entry in GALLERY.values():
         plan = entry.plan(tmp_path)
-        assert entry.corpus in CORPORA and get_preset(entry.preset) and get_recipe(entry.recipe)
+        assert plan.corpus in CORPORA and get_preset(plan.preset) and get_recipe(str(plan.recipe))
         assert plan.samples_after(1) and plan.samples_after(30) and plan.samples_after(3000)
         assert not plan.samples_after(29)
     with pytest.raises(ConfigError, match="did you mean 'kjv'"):
@@ -52,7 +52,7 @@ def test_training_is_recorded_and_its_samples_are_kept(trained):
     assert [entry["step"] for entry in read_evolution(folder / "run")] == [1, 2, 4, 6, 8, 10, 12]
 
 
-def test_a_card_says_what_the_stored_weights_do(trained):
+def test_a_card_has_the_scores_of_the_stored_weights(trained):
     folder, _ = trained
     plan = ENTRY.plan(folder / "run")
     settings = EvaluationSettings(3, 80)

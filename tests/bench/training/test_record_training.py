@@ -8,7 +8,7 @@ import pytest
 from bench.records.store import read_table
 from bench.statistics.cells import cell_summary
 from bench.statistics.training_parts import joined_training
-from bench.training.record_training import RECORDED, TrainingRecorder, record_events
+from bench.training.record_training import RECORDED, record_events
 from tinygpt.checkpoints.checkpoint import load_checkpoint
 from tinygpt.errors import DivergedError
 from tinygpt.system.stopping import StopRequest
@@ -30,7 +30,7 @@ def plan_in(folder: Path) -> TrainingPlan:
 
 
 def events_of(plan: TrainingPlan, steps: int = 6):
-    """What a session of six steps yields, with an evaluation and a sample in the middle."""
+    """Yield a session's events, with an evaluation and a sample after step 3."""
     train = plan.preset_entry.train
     yield StartRecord(plan, train, {"threads": 1}, "ef" * 32, 1000, 70464, 0, None)
     for step in range(1, steps + 1):
@@ -63,16 +63,16 @@ def test_a_finished_run(tmp_path):
     assert not steps["is_warmup"].any()
     sample = read_table("samples", root).iloc[0]
     assert (sample["text"], sample["step"], sample["top_k"], sample["engine"]) == ("text", 3, 40, "vectorized")
-    # It is shown as a training run, and enters no benchmark.
+    # It is a training run, and no benchmark includes it.
     assert cell_summary(read_table("runs", root), steps) == []
 
 
-def test_a_run_is_recorded_where_there_is_no_home(tmp_path, homeless):
+def test_a_run_is_recorded_without_a_home_folder(tmp_path, homeless):
     list(record_events(finished(plan_in(tmp_path)), tmp_path / "results"))
     assert read_table("runs", tmp_path / "results")["status"].tolist() == ["ok"]
 
 
-def test_rows_hold_no_folder_of_the_user(tmp_path):
+def test_rows_contain_no_folder_of_the_user(tmp_path):
     plan, root = plan_in(tmp_path), tmp_path / "results"
     list(record_events(finished(plan), root))
     run = read_table("runs", root).iloc[0]
@@ -101,12 +101,12 @@ def test_ctrl_c_is_an_interrupted_run(tmp_path):
     ("error", "status"),
     [
         (DivergedError("loss nan"), "diverged"),
-        (MemoryError("no room"), "oom"),
-        (ValueError("what"), "crashed"),
+        (MemoryError("no memory"), "oom"),
+        (ValueError("wrong"), "crashed"),
         (KeyboardInterrupt(), "interrupted"),
     ],
 )
-def test_an_error_is_recorded_and_goes_on(tmp_path, error, status):
+def test_an_error_is_recorded_and_raised_again(tmp_path, error, status):
     plan, root = plan_in(tmp_path), tmp_path / "results"
 
     def failing():
@@ -120,15 +120,15 @@ def test_an_error_is_recorded_and_goes_on(tmp_path, error, status):
     assert run["error_tail"]
 
 
-def test_kill_9_leaves_what_the_last_checkpoint_had(tmp_path):
-    recorder = TrainingRecorder(tmp_path)
-    for event in events_of(plan_in(tmp_path), steps=1):  # and then nothing: finish() is never called
-        recorder.add(event)
-    run = read_table("runs", tmp_path).iloc[0]
-    assert (run["run_id"], run["status"], run["steps_done"]) == (recorder.run_id, "interrupted", 1)
+def test_kill_9_leaves_the_rows_of_the_last_checkpoint(tmp_path):
+    recorded = record_events(events_of(plan_in(tmp_path)), tmp_path)
+    assert isinstance([next(recorded) for _ in range(3)][-1], CheckpointRecord)
+    run = read_table("runs", tmp_path).iloc[0]  # the generator is neither closed nor at its end
+    assert (run["status"], run["steps_done"]) == ("interrupted", 1)
+    assert run["error_tail"] == "not finished when these rows were written"
 
 
-def test_a_consumer_that_goes_away(tmp_path):
+def test_a_consumer_that_stops_early(tmp_path):
     recorded = record_events(events_of(plan_in(tmp_path)), tmp_path)
     for _ in range(3):
         next(recorded)
@@ -145,7 +145,7 @@ def test_a_session_that_never_starts_leaves_no_rows(tmp_path):
 
 
 def part_of(plan: TrainingPlan, first: int, last: int, stopped: bool, saved: int | None = None):
-    """A session from a checkpoint at step ``first`` − 1 to step ``last``; its newest checkpoint is at ``saved``."""
+    """Yield a session's events from step ``first`` to step ``last``, with a checkpoint at step ``saved``."""
     plan.out.mkdir(parents=True, exist_ok=True)
     yield StartRecord(plan, plan.preset_entry.train, {"threads": 1}, "ef" * 32, 1000, 70464, first - 1, None)
     for step in range(first, last + 1):
@@ -177,7 +177,7 @@ def test_a_resumed_run_keeps_the_rows_of_both_parts_and_links_them(tmp_path):
     assert set(steps["cell_id"]) == {run.cell_id}
 
 
-def test_steps_that_were_done_twice_count_once(tmp_path):
+def test_repeated_steps_count_once(tmp_path):
     plan, root = plan_in(tmp_path), tmp_path / "results"
 
     def crashes():
@@ -187,13 +187,13 @@ def test_steps_that_were_done_twice_count_once(tmp_path):
     with pytest.raises(ValueError, match="after two steps"):
         list(record_events(crashes(), root))
     list(record_events(part_of(plan, 4, 6, stopped=False), root))
-    assert len(read_table("steps", root)) == 8  # nothing is taken away
+    assert len(read_table("steps", root)) == 8  # no row is deleted
     joined, steps = joined_training(read_table("runs", root), read_table("steps", root))
     assert steps["step"].tolist() == [1, 2, 3, 4, 5, 6]
     assert [run.steps_done for run in joined] == [6]
 
 
-def test_a_part_whose_start_was_not_recorded_stands_alone(tmp_path):
+def test_a_part_after_an_unrecorded_one_is_a_run_of_its_own(tmp_path):
     plan, root = plan_in(tmp_path), tmp_path / "results"
     list(record_events(part_of(plan, 1, 2, stopped=True), root))
     list(part_of(plan, 3, 4, stopped=True))  # resumed without --record

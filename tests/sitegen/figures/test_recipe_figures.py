@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bench.training.race import NANOGPT_TARGET, seconds_to_target
+from bench.training.options import NANOGPT_TARGET
+from bench.training.race import seconds_to_target
 from sitegen.figures import FIGURES
 from sitegen.figures.learning_rate import recipe_words
 from sitegen.numbers.quoted_rows import QuotedRows
