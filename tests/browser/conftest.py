@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -12,27 +10,20 @@ from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 from sitegen.build.site import BuiltSite
 from sitegen.commands.chromium import find_chromium
-from sitegen.commands.serve import HOST, make_server
+from sitegen.commands.serve import make_server, running, serve_folder
 from tests.browser.playing import Playground, save_odd_checkpoint, served_below
-from tests.browser.watching import Watched, running
+from tests.browser.watching import Watched
 from tests.sitegen.example import build_example
 from tinygpt.checkpoints.checkpoint import Checkpoint
 
 SUB_PATH = "some/sub/path/"
 
 
-class Host(SimpleHTTPRequestHandler):
-    """A host of static files: knows nothing about the site, and has nothing outside it."""
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
 @pytest.fixture(scope="session")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
     """An empty folder and the address that it is served at."""
     folder = tmp_path_factory.mktemp("host")
-    with running(ThreadingHTTPServer((HOST, 0), partial(Host, directory=str(folder)))) as url:
+    with serve_folder(folder) as url:
         yield folder, url
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import http.server
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +12,8 @@ from typing import Any
 import numpy as np
 from playwright.sync_api import Browser, Locator, Page, Route
 
-from tests.browser.watching import Watched, running
+from sitegen.commands.serve import serve_folder
+from tests.browser.watching import Watched
 from tinygpt.checkpoints.checkpoint import Checkpoint, save_checkpoint
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.engines import create_engine
@@ -79,18 +78,12 @@ def save_odd_checkpoint(folder: Path, model: ModelConfig = ODD) -> Checkpoint:
     return checkpoint
 
 
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
 @contextmanager
 def served_below(site: Path, folder: Path) -> Iterator[str]:
     """Serve a built site as it is, two folders below a host's root; gives the site's address."""
     (folder / SUB_PATH).parent.mkdir(parents=True)
     (folder / SUB_PATH.rstrip("/")).symlink_to(site)
-    handler = functools.partial(_Quiet, directory=str(folder))
-    with running(http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)) as url:
+    with serve_folder(folder) as url:
         yield url + SUB_PATH
 
 

@@ -4,31 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Frame, Locator
 
 from sitegen.build.site import BuiltSite
-from sitegen.commands.serve import HOST
-from tests.browser.watching import HACKED, Watched, running, wait_until
+from sitegen.commands.serve import serve_folder
+from tests.browser.watching import HACKED, Watched, wait_until
 
 BASELINE = "vectorized"  # one that the speedup figure does not choose by itself
 LIVE = ".tg-chart--live"
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    """Serves a folder without a word."""
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
 @pytest.fixture(scope="module")
 def foreign(tmp_path_factory: pytest.TempPathFactory, address: str) -> Iterator[str]:
-    """Somebody else's page, on another port: a figure in a frame whose sandbox allows scripts and nothing else."""
+    """A page of another site, on another port: a figure in a frame whose sandbox allows scripts and nothing else."""
     folder = tmp_path_factory.mktemp("foreign")
     frame = f"{address}embed/speedup/?theme=dark&baseline={BASELINE}"
     (folder / "index.html").write_text(
@@ -37,7 +28,7 @@ def foreign(tmp_path_factory: pytest.TempPathFactory, address: str) -> Iterator[
         f'<body style="margin:8px"><iframe src="{frame}" title="A figure" height="300" style="border:0;width:100%"'
         f' sandbox="allow-scripts"></iframe><script src="{address}embed.js"></script></body></html>'
     )
-    with running(ThreadingHTTPServer((HOST, 0), partial(Quiet, directory=str(folder)))) as url:
+    with serve_folder(folder) as url:
         yield url
 
 

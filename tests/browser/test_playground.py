@@ -366,11 +366,11 @@ def test_looking_inside_shows_what_python_computes(playground: Playground, folde
 
 
 def test_the_measuring_command_finds_figures_and_their_goals(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = (
-        playground_measure.Reach("train", "tiny", "wasm", 1e6),
-        playground_measure.Reach("generate", "tiny", "wasm", 1e9, tokens=50),
+    goals = (
+        playground_measure.Goal("train", "tiny", "wasm", 1e6),
+        playground_measure.Goal("generate", "tiny", "wasm", 1e9, tokens=50),
     )
-    monkeypatch.setattr(playground_measure, "REACHES", asked)
+    monkeypatch.setattr(playground_measure, "GOALS", goals)
     with ThreadPoolExecutor(1) as pool:  # Playwright allows one driver a thread
         training, writing = pool.submit(lambda: list(playground_measure.measure_playground(ROOT))).result()
     assert training.met and not writing.met

@@ -2,29 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import ThreadingHTTPServer
 
 from playwright.sync_api import BrowserContext, Frame, Page, Request
 
-from sitegen.commands.serve import HOST
-
 # Every attack of the example site does one of these when it runs.
 HACKED = "document.title === 'hacked' || window.hacked === true"
-
-
-@contextmanager
-def running(server: ThreadingHTTPServer) -> Iterator[str]:
-    """Run a server in a thread; gives its address."""
-    with server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield f"http://{HOST}:{server.server_address[1]}/"
-        server.shutdown()
-        thread.join()
 
 
 class Watched:

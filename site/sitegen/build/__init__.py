@@ -1,1 +1,1 @@
-"""Results and pages to a site: prepare, MkDocs with the macros, lighter files, checks of what was built."""
+"""From results and pages to a site: preparation, macros for MkDocs, smaller files, checks of the output."""

@@ -1,8 +1,8 @@
-"""A build that would make what already lies there is left out: that takes a second to see.
+"""Tell in a second that the site is built already, so that a build can be skipped.
 
-What a site depends on is put into one fingerprint: every file that a build reads, the installed packages, the address
-it is built for, and the day (pages say how old results are). A stamp beside the cache keeps it, hashed with the state
-of the folder that was built. This module imports nothing heavy: loading the site's libraries takes longer than looking.
+A stamp beside the cache holds one hash: of every file that a build reads, the installed packages, the address that the
+site is built for, the day (pages give the age of results), and the state of the built folder. This module imports
+nothing heavy, because loading the site's libraries takes longer than the check.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _ENVIRONMENT = ("SITE_URL", "REPO_URL")
 
 
 def fingerprint(root: Path, results: Path) -> str:
-    """A hash of everything that a build's outcome depends on.
+    """Hash everything that the outcome of a build depends on.
 
     Args:
         root: the checkout.
-        results: the results folder, if it is not the checkout's.
+        results: the results folder, inside the checkout or elsewhere.
     """
     digest = hashlib.sha256()
 
@@ -59,31 +59,25 @@ def _files_below(folder: Path) -> Iterator[Path]:
 
 
 def up_to_date(root: Path, output: Path, inputs: str) -> bool:
-    """Whether the newest build made this folder of these inputs, and the folder is as it left it.
+    """True if the newest build made this folder from these inputs, and the folder has not changed since.
 
-    Args:
-        root: the checkout.
-        output: the built folder.
-        inputs: the fingerprint of what a build would read now.
+    ``inputs`` is the fingerprint of what a build would read now.
     """
     path = root / STAMP
     return path.is_file() and path.read_bytes() == _stamp(output, inputs)
 
 
-def remember(root: Path, output: Path, inputs: str) -> None:
-    """Note what a folder was built from.
+def write_stamp(root: Path, output: Path, inputs: str) -> None:
+    """Note the inputs that a folder was built from.
 
-    Args:
-        root: the checkout.
-        output: the built folder.
-        inputs: the fingerprint from before the build: a file that changed meanwhile has to be built again.
+    ``inputs`` is the fingerprint from before the build: a file that changed during the build needs another one.
     """
     (root / STAMP).parent.mkdir(parents=True, exist_ok=True)
     (root / STAMP).write_bytes(_stamp(output, inputs))
 
 
 def _stamp(output: Path, inputs: str) -> bytes:
-    """A hash of the inputs and of the files in the folder: names, sizes and times, so that a change by hand is seen."""
+    """Hash the inputs and the names, sizes and times of the folder's files, so that a change by hand is noticed."""
     digest = hashlib.sha256(f"{inputs}\0{output}".encode())
     for path in sorted(_files_below(output)):
         status = path.stat()

@@ -1,4 +1,4 @@
-"""The addresses and anchors of one HTML file, by what a browser or a reader does with them."""
+"""The addresses and anchors of an HTML file: those that the browser fetches and those that readers follow."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
 
-# Attributes whose address the browser fetches by itself, by element.
+# Element → attributes whose address the browser fetches by itself.
 _LOADED = {
     "script": ("src",), "img": ("src", "srcset"), "source": ("src", "srcset"), "iframe": ("src",), "embed": ("src",),
     "object": ("data",), "audio": ("src",), "video": ("src", "poster"), "track": ("src",), "input": ("src",),
     "link": ("imagesrcset",), "image": ("href", "xlink:href"), "use": ("href", "xlink:href"), "a": ("ping",),
     "body": ("background",),
 }  # fmt: skip
-# Attributes whose address a reader follows.
+# Element → attributes whose address a reader follows.
 _LINKED = {
     "a": ("href",), "area": ("href",), "form": ("action",), "button": ("formaction",), "input": ("formaction",),
     "blockquote": ("cite",), "q": ("cite",),
@@ -22,7 +22,7 @@ _LINKED = {
 _LISTS = {"srcset", "imagesrcset"}  # several addresses, each with a width or a density
 # Kinds of <link> that only name an address.
 _NAMING_LINKS = {"canonical", "alternate", "prev", "next", "author", "license", "me", "edit", "search"}
-# What other sites are told to fetch: these addresses have to be complete.
+# Properties in <meta> with addresses that other sites fetch, which must be complete.
 _SHARED = {"og:image", "og:image:secure_url", "og:url", "twitter:image"}
 CSS_ADDRESS = re.compile(r"""(?:url\(\s*|@import\s+)["']?([^"')\s;]+)""")
 
@@ -62,21 +62,16 @@ class _Reader(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = {name: value or "" for name, value in attrs}
-        line = self.getpos()[0]
+        line, page = self.getpos()[0], self.page
         self._note_anchors(tag, values)
-        for name in _LINKED.get(tag, ()):
-            if name in values:
-                self.page.linked.append((line, values[name]))
-        for name in _LOADED.get(tag, ()):
-            if name in values:
-                self.page.loaded += [(line, address) for address in _addresses(name, values[name])]
+        page.linked += [(line, values[name]) for name in _LINKED.get(tag, ()) if name in values]
+        loaded = [address for name in _LOADED.get(tag, ()) for address in _addresses(name, values.get(name))]
+        page.loaded += [(line, address) for address in (*loaded, *CSS_ADDRESS.findall(values.get("style", "")))]
         if tag == "link" and "href" in values:
             naming = set(values.get("rel", "").lower().split()) <= _NAMING_LINKS
-            (self.page.linked if naming else self.page.loaded).append((line, values["href"]))
+            (page.linked if naming else page.loaded).append((line, values["href"]))
         if tag == "meta":
             self._note_meta(line, values)
-        if "style" in values:
-            self.page.loaded += [(line, address) for address in CSS_ADDRESS.findall(values["style"])]
         self._in_style = tag == "style"
 
     def handle_data(self, data: str) -> None:
@@ -103,7 +98,9 @@ class _Reader(HTMLParser):
             self.page.linked.append((line, content.partition("=")[2].strip(" '\"")))
 
 
-def _addresses(attribute: str, value: str) -> list[str]:
+def _addresses(attribute: str, value: str | None) -> list[str]:
+    if value is None:
+        return []
     if attribute not in _LISTS:
         return [value]
     return [part.split()[0] for part in value.split(",") if part.split()]

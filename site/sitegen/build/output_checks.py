@@ -1,8 +1,8 @@
-"""Checks of the built site: what ``mkdocs build --strict`` does not look at.
+"""Check the built site beyond ``mkdocs build --strict``, which checks Markdown links.
 
-MkDocs checks Markdown links. Checked here, on the files as a browser will get them: every raw ``href``, ``src``,
-``srcset`` and ``<meta>``, fragments in raw HTML, style sheets, pictures, the search index, feeds, the sitemap and every
-other file that names an address of this site; and whether anything would be loaded from another host.
+These checks read the files that a browser gets: every raw ``href``, ``src``, ``srcset`` and ``<meta>``, fragments in
+raw HTML, style sheets, pictures, the search index, feeds, the sitemap and every other file that has an address of this
+site. Nothing may be loaded from another host.
 """
 
 from __future__ import annotations
@@ -19,7 +19,11 @@ from urllib.parse import unquote, urlsplit
 from sitegen.build.html_addresses import CSS_ADDRESS, BuiltPage, read_page
 
 _SCHEME = re.compile(r"^[a-z][a-z0-9+.-]*:", re.IGNORECASE)
-_PICTURE_ADDRESS = re.compile(r"""\b(?:xlink:)?href\s*=\s*["']([^"']*)["']""")
+# Suffix → patterns of the addresses that such a file loads.
+_ADDRESSES = {
+    ".css": (CSS_ADDRESS,),
+    ".svg": (CSS_ADDRESS, re.compile(r"""\b(?:xlink:)?href\s*=\s*["']([^"']*)["']""")),
+}
 # Files that may name addresses of the site in full: pages (embedding snippets too), feeds, the sitemap, oEmbed.
 _TEXTS = {".html", ".json", ".txt", ".webmanifest", ".xml"}
 
@@ -53,7 +57,7 @@ def check_site(site: Path, site_url: str) -> list[str]:
         site_url: the address it was built for; its path is what absolute paths (of the 404 page) begin with.
     """
     built = _Site(site.resolve(), site_url.rstrip("/") + "/", cache(read_page))
-    checks = (_check_pages, _check_styles, _check_pictures, _check_search, _check_own_addresses)
+    checks = (_check_pages, _check_styles_and_pictures, _check_search, _check_own_addresses)
     return [problem for check in checks for problem in check(built)]
 
 
@@ -63,10 +67,7 @@ def _check_pages(site: _Site) -> Iterator[str]:
         for anchor in sorted(page.repeated):
             yield f"{name}: the id {anchor!r} occurs twice"
         for line, address in page.loaded:
-            if _is_elsewhere(address):
-                yield f"{name}, line {line}: loads {address} from another host"
-            elif problem := _broken(site, address, path):
-                yield f"{name}, line {line}: {problem}"
+            yield from _check_loaded(site, f"{name}, line {line}", path, address)
         for line, address in page.linked:
             if not _is_elsewhere(address) and (problem := _broken(site, address, path)):
                 yield f"{name}, line {line}: {problem}"
@@ -75,29 +76,23 @@ def _check_pages(site: _Site) -> Iterator[str]:
                 yield f"{name}, line {line}: {address or 'an empty address'} is shared, and is not below {site.url}"
 
 
-def _check_styles(site: _Site) -> Iterator[str]:
-    for name, path in site.files(".css"):
-        for address in CSS_ADDRESS.findall(path.read_text(encoding="utf-8")):
-            yield from _check_part(site, name, path, address)
-
-
-def _check_pictures(site: _Site) -> Iterator[str]:
-    for name, path in site.files(".svg"):
+def _check_styles_and_pictures(site: _Site) -> Iterator[str]:
+    for name, path in site.files(*_ADDRESSES):
         text = path.read_text(encoding="utf-8")
-        for address in (*CSS_ADDRESS.findall(text), *_PICTURE_ADDRESS.findall(text)):
-            yield from _check_part(site, name, path, address)
+        for address in (address for pattern in _ADDRESSES[path.suffix] for address in pattern.findall(text)):
+            if not address.startswith("#"):  # a gradient or clipping path of its own
+                yield from _check_loaded(site, name, path, address)
 
 
-def _check_part(site: _Site, name: str, path: Path, address: str) -> Iterator[str]:
-    """A style sheet's or picture's part; its own fragments (gradients, clipping paths) are fine."""
+def _check_loaded(site: _Site, place: str, path: Path, address: str) -> Iterator[str]:
     if _is_elsewhere(address):
-        yield f"{name}: loads {address} from another host"
-    elif not address.startswith("#") and (problem := _broken(site, address, path)):
-        yield f"{name}: {problem}"
+        yield f"{place}: loads {address} from another host"
+    elif problem := _broken(site, address, path):
+        yield f"{place}: {problem}"
 
 
 def _check_search(site: _Site) -> Iterator[str]:
-    """Places that the search leads to, relative to the home page."""
+    """Check the addresses of the search index, which are relative to the home page."""
     path = site.folder / "search/pages.json"
     if not path.is_file():
         return
@@ -107,7 +102,7 @@ def _check_search(site: _Site) -> Iterator[str]:
 
 
 def _check_own_addresses(site: _Site) -> Iterator[str]:
-    """Complete addresses of this site, wherever a file names one."""
+    """Check complete addresses of this site in every text file."""
     own = re.compile(re.escape(site.url) + r"""[^\s"'<>\\`)\]}]*""")
     home = site.folder / "index.html"
     for name, path in site.files(*_TEXTS):
@@ -119,12 +114,12 @@ def _check_own_addresses(site: _Site) -> Iterator[str]:
 
 
 def _is_elsewhere(address: str) -> bool:
-    """Whether an address names a host or a scheme such as mailto (data is part of the page)."""
+    """True if an address names a host, or a scheme such as mailto; ``data:`` is part of the page."""
     return address.startswith("//") or (_SCHEME.match(address) is not None and not address.startswith("data:"))
 
 
 def _broken(site: _Site, address: str, page: Path) -> str:
-    """Why an address without a host leads nowhere; empty if it leads somewhere."""
+    """Explain why an address without a host is broken; empty if it is not."""
     if address.startswith("data:"):
         return ""
     parts = urlsplit(address)
@@ -144,7 +139,7 @@ def _broken(site: _Site, address: str, page: Path) -> str:
     if not target.is_file():
         return f"{address} leads nowhere"
     fragment = unquote(parts.fragment)
-    # Material's own fragments (#__tabbed, #only-light …) are states, not places.
+    # Fragments of Material (#__tabbed, #only-light …) are states, not places.
     is_place = bool(fragment) and not fragment.startswith("__") and target.suffix == ".html"
     if is_place and fragment not in site.read(target).anchors:
         return f"{address} names an anchor that {target.relative_to(site.folder).as_posix()} does not have"

@@ -1,6 +1,6 @@
-"""The plain step before MkDocs runs: read the results, render the figures, write the palette.
+"""The step before MkDocs: read the results, render the figures, and write every other generated asset.
 
-Everything it writes lies in two folders that the theme publishes and git ignores; docs/ holds only what people wrote.
+All of it goes into two folders of the theme that MkDocs publishes and git ignores; docs/ has only handwritten pages.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sitegen.documents.pages import Page
 from sitegen.documents.posts import POSTS_FOLDER, Pin, pin_id, pin_of, pinned_results
-from sitegen.embedding.social import write_signs
+from sitegen.embedding.social import write_icons
 from sitegen.figures import FIGURES
 from sitegen.figures.publication import LIVE_FOLDER, PublishedFigure
 from sitegen.figures.render import FONTS, font_face, render_figure
@@ -23,12 +23,12 @@ from sitegen.text.fonts import font_faces
 from sitegen.text.palette import css_variables
 from sitegen.text.site_folders import CACHE, GENERATED, GENERATED_URL, THEME
 
-PREPARED = "prepared"  # where MkDocs' configuration (extra) carries what a build prepared
+PREPARED = "prepared"  # key of a build's Prepared in MkDocs' configuration (extra)
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """What the macros need: results, and what was published of each figure (None where there is nothing to plot)."""
+    """The macros' input: results, and the published figures by name (None for one that has nothing to plot)."""
 
     quoted_rows: QuotedRows
     figures: dict[str, PublishedFigure | None]
@@ -55,29 +55,29 @@ def prepare(root: Path, results: Path) -> Prepared:
     generated.mkdir(parents=True, exist_ok=True)
     (generated / "palette.css").write_text(css_variables(), encoding="utf-8")
     (generated / "pages.css").write_text(css_variables() + font_faces(), encoding="utf-8")
-    # A frame in a sandbox has no origin, and fonts are loaded for an origin: here the font comes with the style.
+    # A sandboxed frame has no origin and cannot load fonts, so this style sheet contains its font.
     (generated / "chart-font.css").write_text(font_face() + "\n", encoding="utf-8")
-    write_signs(loaded, generated, FONTS)
+    write_icons(loaded, generated, FONTS)
     quoted_rows = QuotedRows(loaded)
     publish_playground(root, generated, quoted_rows)
     return Prepared(quoted_rows, figures)
 
 
 def _remove_stale(folder: Path, figures: dict[str, PublishedFigure | None]) -> None:
-    """Delete what earlier builds left of figures that have nothing to plot now, or are no figures any more."""
+    """Delete the files of figures that have nothing to plot now, or that no longer exist."""
     for path in folder.iterdir() if folder.is_dir() else ():
         if figures.get(path.name) is None:
             shutil.rmtree(path)
 
 
 def prepare_posts(pages: Sequence[Page], results: Results, generated: Path, cache: Path) -> dict[Pin, Prepared]:
-    """QuotedRows and figures of every pin, rendered into a folder of its own.
+    """Prepare the posts that pin runs: each pin gets quoted rows, and figures in a folder of its own.
 
     Args:
-        pages: the pages.
+        pages: all pages.
         results: all rows.
         generated: the folder of generated assets.
-        cache: where rendered pictures are kept between builds.
+        cache: keeps rendered pictures between builds.
     """
     shutil.rmtree(generated / POSTS_FOLDER, ignore_errors=True)
     wanted: dict[Pin, set[str]] = {}
@@ -87,9 +87,11 @@ def prepare_posts(pages: Sequence[Page], results: Results, generated: Path, cach
     prepared = {}
     for pin, names in wanted.items():
         quoted_rows = QuotedRows(pinned_results(results, pin))
-        folder, address = generated / POSTS_FOLDER / pin_id(pin), f"{GENERATED_URL}{POSTS_FOLDER}/{pin_id(pin)}/"
+        folder, rows = f"{POSTS_FOLDER}/{pin_id(pin)}/", quoted_rows.results
         figures = {
-            name: render_figure(FIGURES[name], FIGURES[name].rows(quoted_rows.results), folder, cache, address)
+            name: render_figure(
+                FIGURES[name], FIGURES[name].rows(rows), generated / folder, cache, GENERATED_URL + folder
+            )
             for name in sorted(names & set(FIGURES))
         }
         prepared[pin] = Prepared(quoted_rows, figures)

@@ -1,4 +1,4 @@
-"""Results and Markdown → ``_site/``: prepare, run MkDocs, make what came out lighter, check it."""
+"""Results and Markdown → ``_site/``: prepare, run MkDocs, make the output smaller, check it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _SOURCES = ("site", "docs", "results", "tests", "tinygpt", "bench", ".git", ".gi
 
 @dataclass(frozen=True)
 class BuiltSite:
-    """What a build made.
+    """The outcome of a build.
 
     Attributes:
         output: the folder.
@@ -51,7 +51,7 @@ def build_site(root: Path, results: Path, output: Path) -> BuiltSite:
 
     Raises:
         SiteError: the output folder holds something else; MkDocs failed, or warned of broken links or pages outside the
-            navigation; a page asks for an unknown figure, table or number; or the built pages have broken links or load
+            navigation; a page uses an unknown figure, table or number; or the built pages have broken links or load
             something from another host.
         ResultsError: a results file cannot be used.
     """
@@ -71,14 +71,14 @@ def build_site(root: Path, results: Path, output: Path) -> BuiltSite:
     if problems:
         raise SiteError(
             f"the built site has {len(problems)} problems: {summarize_problems(problems)}",
-            "links that lead somewhere, and nothing loaded from another host",
+            "no broken links, and nothing loaded from another host",
             "invoke site, after fixing the pages",
         )
     return BuiltSite(output, sum(1 for _ in output.rglob("*.html")), tuple(figure.name for figure in figures))
 
 
 def _set_search_aside(output: Path) -> None:
-    """Leave an index without pages where Material looks for it at once; search.js fetches the whole one when needed."""
+    """Leave Material, which loads the search index with every page, an empty one; search.js fetches the whole later."""
     index = output / "search" / "search_index.json"
     whole = json.loads(index.read_text(encoding="utf-8"))
     index.rename(index.with_name("pages.json"))
@@ -86,7 +86,7 @@ def _set_search_aside(output: Path) -> None:
 
 
 def refuse_unsafe_output(root: Path, output: Path) -> None:
-    """MkDocs empties the folder that it builds into; make sure that it holds nothing but a site.
+    """Make sure that the output folder, which MkDocs empties, holds nothing but a site.
 
     Raises:
         SiteError: the folder is the checkout, one above it, one of its source folders, or has other files in it.
@@ -100,19 +100,19 @@ def refuse_unsafe_output(root: Path, output: Path) -> None:
         raise SiteError(f"{output} is a file", "a folder to build into", "invoke site")
     if output.is_dir() and any(output.iterdir()) and not (output / "sitemap.xml").exists():
         if output == root / "_site":
-            return  # what an interrupted build left there
+            return  # from an interrupted build
         raise SiteError(f"{output} holds files that are not a built site", "an empty or new folder", "invoke site")
 
 
 def _run_mkdocs(root: Path, results: Path, prepared: Prepared, output: Path) -> str:
-    """Run MkDocs inside this process; returns the address that the site was built for."""
+    """Run MkDocs in this process; return the address that the site was built for."""
     messages = _Messages()
     logger = logging.getLogger("mkdocs")
     logger.addHandler(messages)
     try:
         config = load_config(str(root / "mkdocs.yml"), site_dir=str(output))
         config["extra"] |= {"results": str(results), PREPARED: prepared}
-        # Without a picture the feed would name one called "None"; the address needs the site's own.
+        # Without a picture the feed names one called "None"; the address must be complete.
         if "rss" in config.plugins:
             config.plugins["rss"].config["image"] = f"{config['site_url']}{GENERATED_URL}{CARD}"
         config.plugins.on_startup(command="build", dirty=False)
@@ -122,7 +122,7 @@ def _run_mkdocs(root: Path, results: Path, prepared: Prepared, output: Path) -> 
             config.plugins.on_shutdown()
         return str(config["site_url"])
     except SystemExit as stop:
-        # The macros stop a build with a sentence; strict mode and mkdocs-macros stop it with a number.
+        # Our macros exit with a sentence, strict mode and mkdocs-macros with a number.
         reason = stop.code if isinstance(stop.code, str) else messages.text()
         raise SiteError(reason or "MkDocs stopped without a reason", run="invoke site") from None
     except MkDocsException as error:
@@ -132,7 +132,7 @@ def _run_mkdocs(root: Path, results: Path, prepared: Prepared, output: Path) -> 
 
 
 class _Messages(logging.Handler):
-    """Keeps what MkDocs warns about, to report it in one line."""
+    """Collects MkDocs' warnings, to report them in one line."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)

@@ -1,8 +1,7 @@
-"""Audits of the built site by the tools that the field trusts: Lighthouse as on a phone, and the W3C's HTML checker.
+"""Audit the built site with Lighthouse, as on a phone, and with the W3C's HTML checker.
 
-Both are npm packages. They are installed once, as ``site/audit/package-lock.json`` names them, into a folder that git
-ignores; Lighthouse needs Node and Chromium, the checker needs Java. What a browser can tell cheaply (axe-core,
-requests, weights) is in the browser tests.
+Both are npm packages, installed once from ``site/audit/package-lock.json`` into a folder that git ignores. Lighthouse
+needs Node and Chromium, the checker needs Java. Cheaper checks (axe-core, requests, sizes) are in the browser tests.
 """
 
 from __future__ import annotations
@@ -10,10 +9,8 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import statistics
 import subprocess
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,23 +18,22 @@ from types import MappingProxyType
 from typing import Any
 
 from sitegen.commands.chromium import find_chromium
-from sitegen.commands.serve import HOST, make_server
-from sitegen.playground.npm import install_packages
+from sitegen.commands.serve import make_server, running
+from sitegen.playground.npm import find_program, install_packages
 from sitegen.text.errors import SiteError
-from tinygpt.errors import MissingDependencyError
 
-# Under the checkout. Lighthouse stays at 12: its successor wants a newer Node than Debian has. Two packages that it
-# asks for as "latest", which no lock can hold, are overridden.
+# Under the checkout. Lighthouse stays at 12, because 13 needs a newer Node than Debian has. Two of its dependencies are
+# "latest", which a lock cannot pin; package.json overrides them.
 SOURCES = Path("site/audit")
 FOLDER = Path(".site/audit")
 
 EVERY_PAGE = MappingProxyType({"accessibility": 95, "best-practices": 100, "seo": 100})
-PERFORMANCE = MappingProxyType({"": 95, "speedup/": 90})  # page → points; both are the middle one of three runs
+PERFORMANCE = MappingProxyType({"": 95, "speedup/": 90})  # page → points; the median of three runs
 _RUNS = 3
-# A figure's page for frames is not meant to be found by search engines, and says so.
+# Pages for frames have a noindex: search engines need not find them.
 _UNLISTED = ("embed/", "pinned/")
 
-# Reports that are not about our HTML, and why.
+# Reports that are not about our HTML: pattern, origin.
 KNOWN_REPORTS = (
     (r"Attribute “autocomplete” is only allowed when", "Material's switches for drawer and search"),
     (r"Bad value “” for attribute “tabindex” on element “label”", "Material's navigation"),
@@ -48,13 +44,13 @@ KNOWN_REPORTS = (
 
 @dataclass(frozen=True)
 class PageScores:
-    """Lighthouse's verdict on one page.
+    """Lighthouse's scores of one page.
 
     Attributes:
-        page: address below the site's; empty for the home page.
+        page: address relative to the site's; empty for the home page.
         scores: category → points out of 100.
-        goals: category → points that are required.
-        failed: audits that cost points in a category that misses its goal, with what they saw.
+        goals: category → required points.
+        failed: audits that cost points in a category that misses its goal, with details.
     """
 
     page: str
@@ -64,20 +60,20 @@ class PageScores:
 
     @property
     def missed(self) -> bool:
-        """Whether a category is below its goal."""
+        """True if a category is below its goal."""
         return any(self.scores[category] < goal for category, goal in self.goals.items())
 
 
 @dataclass(frozen=True)
 class AuditLine:
-    """A line of the audit, and whether it is about a goal that was missed."""
+    """A line of the audit's output; ``missed`` if it reports a missed goal."""
 
     text: str
     missed: bool
 
 
 def audit_site(root: Path, site: Path, pages: Sequence[str] = ()) -> Iterator[AuditLine]:
-    """Check the HTML of all pages and let Lighthouse score them; yields as they are done.
+    """Check the HTML of all pages, then score them with Lighthouse; yields each line as soon as it is known.
 
     Args:
         root: the checkout.
@@ -103,18 +99,18 @@ def audit_site(root: Path, site: Path, pages: Sequence[str] = ()) -> Iterator[Au
 
 
 def pages_of(site: Path) -> list[str]:
-    """Addresses of all pages, below the site's own."""
+    """Addresses of all pages, relative to the site's."""
     return [path.relative_to(site).as_posix().removesuffix("index.html") for path in sorted(site.rglob("*.html"))]
 
 
 def check_html(root: Path, site: Path) -> list[str]:
-    """Errors of the W3C's checker that are ours, each as one line naming file and line.
+    """Run the W3C's checker; return the errors in our HTML, each as one line with file and line number.
 
     Raises:
         MissingDependencyError: npm or Java is not installed.
         SiteError: the checker did not run.
     """
-    java = _program("java", "apt-get install default-jre-headless")
+    java = find_program("java", "apt-get install default-jre-headless")
     jar = install_packages(root / SOURCES, root / FOLDER) / "vnu-jar/build/dist/vnu.jar"
     command = [java, "-jar", str(jar), "--format", "json", "--skip-non-html", "--exit-zero-always", str(site)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -130,12 +126,12 @@ def check_html(root: Path, site: Path) -> list[str]:
 
 
 def score_pages(root: Path, site: Path, pages: list[str]) -> Iterator[PageScores]:
-    """Run Lighthouse on pages of a built site, as on a phone; yields as they are done.
+    """Run Lighthouse on pages of a built site, as on a phone; yields each page as soon as it is scored.
 
     Args:
         root: the checkout.
-        site: the built folder; it is served compressed, as a host of static sites does.
-        pages: addresses below the site's own.
+        site: the built folder; it is served compressed, as hosts of static sites do.
+        pages: addresses relative to the site's.
 
     Raises:
         MissingDependencyError: npm, Node or a browser is not installed.
@@ -143,20 +139,13 @@ def score_pages(root: Path, site: Path, pages: list[str]) -> Iterator[PageScores
     """
     chrome = find_chromium("Lighthouse")
     program = install_packages(root / SOURCES, root / FOLDER) / "lighthouse/cli/index.js"
-    with make_server(site) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        try:
-            for page in pages:
-                address = f"http://{HOST}:{server.server_address[1]}/{page}"
-                yield _score(page, address, program, chrome)
-        finally:
-            server.shutdown()
-            thread.join()
+    with running(make_server(site)) as address:
+        for page in pages:
+            yield _score(page, address + page, program, chrome)
 
 
 def goals_of(page: str) -> dict[str, int]:
-    """The points that a page must reach, by category."""
+    """The required points of a page, by category."""
     goals = dict(EVERY_PAGE)
     if page.startswith(_UNLISTED) or page == "404.html":
         del goals["seo"]
@@ -180,7 +169,7 @@ def _score(page: str, address: str, program: Path, chrome: str) -> PageScores:
 def _run_lighthouse(address: str, program: Path, chrome: str, categories: list[str]) -> dict[str, Any]:
     flags = "--headless=new --no-sandbox --disable-gpu --disable-background-networking"
     command = [
-        _program("node", "apt-get install nodejs"), str(program), address, "--quiet", "--output=json",
+        find_program("node", "apt-get install nodejs"), str(program), address, "--quiet", "--output=json",
         f"--chrome-flags={flags}", f"--only-categories={','.join(categories)}",
     ]  # fmt: skip
     done = subprocess.run(
@@ -196,22 +185,10 @@ def _run_lighthouse(address: str, program: Path, chrome: str, categories: list[s
 
 
 def _reasons(report: dict[str, Any], category: str) -> Iterator[str]:
-    """The audits that cost a category points: name, what was seen, and the first place."""
+    """The audits that cost a category points: title, value, and the first element that they name."""
     for reference in report["categories"][category]["auditRefs"]:
         audit = report["audits"][reference["id"]]
         if reference["weight"] and audit["score"] is not None and audit["score"] < 1:
             items = (audit.get("details") or {}).get("items") or [{}]
             place = (items[0].get("node") or {}).get("snippet", "") if isinstance(items[0], dict) else ""
             yield " ".join(filter(None, (audit["title"], audit.get("displayValue", ""), place[:120])))
-
-
-def _program(name: str, install: str) -> str:
-    """Path of a program.
-
-    Raises:
-        MissingDependencyError: it is not installed.
-    """
-    found = shutil.which(name)
-    if found is None:
-        raise MissingDependencyError(f"this audit needs {name}, which is not installed", run=install)
-    return found

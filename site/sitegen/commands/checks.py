@@ -1,4 +1,4 @@
-"""The checking tasks: test, browser, parity, lint, types, and checks, which runs all of them."""
+"""The tasks that check the project: test, browser, parity, lint, types, and checks, which runs all of them."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tinygpt.terminal.checkout import checkout
 from tinygpt.terminal.options import option
 from tinygpt.terminal.tasks import missing_extra, task
 
-_PROGRAMS = ("zizmor",)  # tools that are no modules
-# Files of tests go to two processes: many tests wait for processes of their own. A file's tests share what they need.
+_PROGRAMS = ("zizmor",)  # tools that are not Python modules
+# Two processes, because many tests wait for processes of their own; the tests of a file share fixtures.
 _TWO_AT_A_TIME = ("--numprocesses=2", "--dist=loadfile")
 
 
 def _tool(name: str, *arguments: str) -> int:
-    """Run a Python tool of the extras in the project's folder; returns its exit code."""
+    """Run a tool of the extras in the project's folder; return its exit code."""
     if name in _PROGRAMS:
         program = shutil.which(name, path=sysconfig.get_path("scripts"))
     else:
@@ -33,7 +33,7 @@ def _tool(name: str, *arguments: str) -> int:
 
 
 def _check(*tools: Sequence[str]) -> int:
-    """Run the tools of a check until one fails; returns its exit code."""
+    """Run the tools of a check until one fails; return its exit code."""
     for tool in tools:
         if code := _tool(*tool):
             return code
@@ -54,7 +54,7 @@ def test(options: TestOptions) -> int:
         return _check(["pytest", options.only])
     code = _check(["pytest", "tests", *_TWO_AT_A_TIME, "--ignore=tests/browser", "--ignore=tests/parity"])
     if not code:
-        print("Two more suites have needs of their own: `invoke browser` (Chromium), `invoke parity` (PyTorch).")
+        print("Two more suites need other programs: `invoke browser` (Chromium) and `invoke parity` (PyTorch).")
     return code
 
 
@@ -62,12 +62,12 @@ def test(options: TestOptions) -> int:
 class BrowserOptions:
     """Options of browser."""
 
-    every_page: bool = option(False, "walk every page, not only one of each kind: ten minutes")
+    every_page: bool = option(False, "visit every page, not only one of each kind: ten minutes")
 
 
 @task(needs="dev")
 def browser(options: BrowserOptions) -> int:
-    """Build the site and walk it in Chromium."""
+    """Build the site and test it in Chromium."""
     if options.every_page:
         os.environ["TINYGPT_EVERY_PAGE"] = "yes"
     return _check(["pytest", "tests/browser"])
@@ -90,13 +90,14 @@ class LintOptions:
 
 @task(needs="dev")
 def lint(options: LintOptions) -> int:
-    """Check style and formatting, and what the workflows may do."""
+    """Check style, formatting and the workflows' permissions."""
     fix, check = (["--fix"], []) if options.fix else ([], ["--check"])
     return _check(
         ["ruff", "check", *fix, "."],
         ["ruff", "format", *check, "."],
         ["zizmor", "--offline", "--quiet", "--pedantic", ".github"],
-        ["jactionlint", "--strict-exit", "--shellcheck=", "--pyflakes="],  # the same with and without those two
+        # Without shellcheck and pyflakes, so that the result does not depend on what is installed.
+        ["jactionlint", "--strict-exit", "--shellcheck=", "--pyflakes="],
     )
 
 

@@ -1,4 +1,4 @@
-"""The browser that audits, measurements and browser tests run in."""
+"""The browser of audits, measurements and browser tests."""
 
 from __future__ import annotations
 
@@ -12,13 +12,10 @@ VARIABLE = "TINYGPT_CHROMIUM"
 
 
 def find_chromium(purpose: str) -> str:
-    """Path of the browser: what ``TINYGPT_CHROMIUM`` says, else the first of its names on the search path.
-
-    Args:
-        purpose: who needs it, for the message.
+    """Return the browser's path: that in ``TINYGPT_CHROMIUM``, else the first of its names on the search path.
 
     Raises:
-        MissingDependencyError: there is none.
+        MissingDependencyError: there is none; the message begins with ``purpose``.
     """
     found = os.environ.get(VARIABLE) or next(filter(None, map(shutil.which, NAMES)), None)
     if found is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,10 +27,9 @@ class SiteOptions:
 @task(needs="site")
 def site(options: SiteOptions) -> None:
     """Build the site from docs/ and results/, unless it is there and nothing changed."""
-    from sitegen.build.freshness import fingerprint, remember, up_to_date
+    from sitegen.build.freshness import fingerprint, up_to_date, write_stamp
 
-    start = time.perf_counter()
-    root, results = checkout(), checkout_or_here() / "results"
+    root, results, start = checkout(), checkout_or_here() / "results", time.perf_counter()
     folder = (root / options.output).resolve()
     inputs = fingerprint(root, results)
     if not options.force and up_to_date(root, folder, inputs):
@@ -39,7 +39,7 @@ def site(options: SiteOptions) -> None:
     from sitegen.build.site import build_site
 
     built = build_site(root, results, folder)
-    remember(root, built.output, inputs)
+    write_stamp(root, built.output, inputs)
     print(f"built {built.n_pages} pages in {time.perf_counter() - start:.1f} s: {built.output / 'index.html'}")
 
 
@@ -48,12 +48,12 @@ class EmbedOptions:
     """Options of embed."""
 
     name: str = option(REQUIRED, "of a figure; `list` lists all of them")
-    pin: bool = option(False, "keep today's state under an address of its own")
+    pin: bool = option(False, "keep the current state under a permanent address")
 
 
 @task(needs="site")
 def embed(options: EmbedOptions) -> None:
-    """Print what to paste to show a figure elsewhere."""
+    """Print the snippets that embed a figure elsewhere."""
     from sitegen.embedding.embed_command import figure_list, figure_snippets
 
     root, name = checkout(), options.name
@@ -81,7 +81,7 @@ class PlaygroundOptions:
 
     check: bool = option(False, "compare with the committed files instead of writing them")
     measure: bool = option(
-        False, "compile nothing; time the committed kernels in a browser beside their goals, about a minute"
+        False, "compile nothing; time the committed kernels in a browser against their goals, about a minute"
     )
 
 
@@ -89,7 +89,9 @@ class PlaygroundOptions:
 def playground(options: PlaygroundOptions) -> int:
     """Compile the playground's kernels, check them or measure them; exit code 1 if they differ or miss a goal."""
     if options.measure:
-        _measure_playground()
+        from sitegen.commands.playground_measure import measure_playground
+
+        _print_checked((found.text, not found.met) for found in measure_playground(checkout()))
         return 0
     from sitegen.playground.kernels import compile_kernels
     from sitegen.playground.publish import SOURCES
@@ -105,15 +107,14 @@ def playground(options: PlaygroundOptions) -> int:
     return int(options.check and changed > 0)
 
 
-def _measure_playground() -> None:
-    from sitegen.commands.playground_measure import measure_playground
-
-    missed = 0
-    for finding in measure_playground(checkout()):
-        print(finding.text, flush=True)
-        missed += not finding.met
-    if missed:
-        raise Exit(f"goals missed: {missed}", 1)
+def _print_checked(lines: Iterable[tuple[str, bool]]) -> None:
+    """Print lines as they come, each with True if it misses a goal; exit with code 1 if one does."""
+    n_missed = 0
+    for text, missed in lines:
+        print(text, flush=True)
+        n_missed += missed
+    if n_missed:
+        raise Exit(f"goals missed: {n_missed}", 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,12 +129,8 @@ def audit(options: AuditOptions) -> None:
     """Run Lighthouse and the W3C's HTML checker over the built site; exit code 1 if a page misses a goal."""
     from sitegen.commands.audit import audit_site
 
-    missed = 0
-    for finding in audit_site(checkout(), checkout() / "_site", options.pages):
-        print(finding.text, flush=True)
-        missed += finding.missed
-    if missed:
-        raise Exit(f"goals missed: {missed}", 1)
+    lines = audit_site(checkout(), checkout() / "_site", options.pages)
+    _print_checked((line.text, line.missed) for line in lines)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,7 +138,7 @@ class DeployOptions:
     """Options of deploy."""
 
     remote: str = option("origin", "a remote of this checkout, or an address")
-    branch: str = option("gh-pages", "to deploy to; made if it does not exist")
+    branch: str = option("gh-pages", "to deploy to; created if it does not exist")
     url: str = option("", "where the site will be served; known for GitHub remotes, else SITE_URL")
     dry_run: bool = option(False, "build, check and make the commit, and push nothing")
 
@@ -157,15 +154,16 @@ def deploy(options: DeployOptions) -> None:
     address = options.url or os.environ.get("SITE_URL", "") or pages_address(source.url)
     if not address.startswith(("https://", "http://")):
         raise ConfigError(
-            f"where {remote} serves the site is {address or 'not known'!r}",
+            f"the address at which {remote} serves the site is {address or 'not known'!r}",
             "an address that begins with https://",
             "invoke deploy --url https://HOST/PATH/",
         )
     os.environ["SITE_URL"] = address.rstrip("/") + "/"  # mkdocs.yml reads it
     built = build_site(root, root / "results", Path("_site"))
-    done = deploy_site(source, built.output, options.dry_run)
-    what = f"{done.n_files} files for {address}, from {source.commit}"
-    if not done.commit:
-        print(f"{branch} of {remote} already holds these {what}")
+    deployed = deploy_site(source, built.output, options.dry_run)
+    files = f"{deployed.n_files} files for {address}, from {source.commit}"
+    if not deployed.commit:
+        print(f"{branch} of {remote} already holds these {files}")
     else:
-        print(f"{'pushed' if done.pushed else 'would push'} {done.commit[:12]} to {branch} of {remote}: {what}")
+        verb = "pushed" if deployed.pushed else "would push"
+        print(f"{verb} {deployed.commit[:12]} to {branch} of {remote}: {files}")

@@ -13,19 +13,19 @@ from tinygpt.terminal.options import option
 from tinygpt.terminal.tasks import task
 from tinygpt.training.plan import TrainingPlan
 
-_INTERRUPTED = 130  # exit code of a run that was stopped by hand
+_INTERRUPTED = 130  # exit code of a run stopped by Ctrl-C
 
 
 @dataclass(frozen=True, kw_only=True)
 class DemoOptions:
     """Options of demo."""
 
-    corpus: str = option("shakespeare", "what to train and measure on; stories and python need no network")
+    corpus: str = option("shakespeare", "to train and measure on; stories and python need no network")
 
 
 @task(needs="site")
 def demo(options: DemoOptions) -> int:
-    """Train, measure and render in under five minutes; ends with the page to open."""
+    """Train, measure and build the site in under five minutes; prints the page to open."""
     from sitegen.build.site import build_site
 
     root, start = checkout(), time.perf_counter()
@@ -39,15 +39,14 @@ def demo(options: DemoOptions) -> int:
     if code := run_plan(plan, TrainOptions(record=True)):
         return code
     heading(2, "measuring three engines, one fresh process per cell")
-    code = measure(BenchOptions(corpus=options.corpus))
-    if code == _INTERRUPTED:
+    if (code := measure(BenchOptions(corpus=options.corpus))) == _INTERRUPTED:
         return code
-    heading(3, "rendering the site")
+    heading(3, "building the site")
     built = build_site(root, root / "results", Path("_site"))
     print(
         f"done in {(time.perf_counter() - start) / 60:.1f} minutes\n"
         f"  the page to open:    {(built.output / 'speedup' / 'index.html').as_uri()}\n"
-        f"  the site, all alive: invoke serve, then http://127.0.0.1:8000/speedup/\n"
-        f"  to hear the model:   invoke sample --checkpoint {out} --prompt 'ROMEO:'"
+        f"  with live charts:    invoke serve, then http://127.0.0.1:8000/speedup/\n"
+        f"  text from the model: invoke sample --checkpoint {out} --prompt 'ROMEO:'"
     )
     return code

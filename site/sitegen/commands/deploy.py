@@ -1,4 +1,4 @@
-"""A built site → a branch of a remote, by git's plumbing: the checkout, its index and its branches stay as they are.
+"""Push a built site to a branch of a remote by git's plumbing; the checkout, its index and branches do not change.
 
     files → objects and a tree (through an index of its own) → a commit on top of the remote branch → push, never forced
 
@@ -22,14 +22,14 @@ _GITHUB = re.compile(r"github\.com[:/](?P<owner>[^/]+)/(?P<name>[^/]+?)(?:\.git)
 
 @dataclass(frozen=True)
 class Source:
-    """What would be deployed from where.
+    """The source and the destination of a deployment.
 
     Attributes:
         root: the checkout.
         commit: that the site is built from, shortened.
         remote: its name or address, as given.
         branch: of the remote.
-        url: the remote's address.
+        url: address of the remote.
     """
 
     root: Path
@@ -41,12 +41,12 @@ class Source:
 
 @dataclass(frozen=True)
 class Deployment:
-    """What a deployment did.
+    """The outcome of a deployment.
 
     Attributes:
         commit: the new commit of the branch; empty when the branch already holds this site.
         n_files: files of the site.
-        pushed: whether the remote has it now.
+        pushed: False for a dry run, or if there was nothing to push.
     """
 
     commit: str
@@ -55,7 +55,7 @@ class Deployment:
 
 
 def check_source(root: Path, remote: str, branch: str) -> Source:
-    """Whether a deployment may begin; looked at before the site is built.
+    """Check, before the site is built, that it can be deployed.
 
     Args:
         root: the checkout.
@@ -72,7 +72,7 @@ def check_source(root: Path, remote: str, branch: str) -> Source:
     if changed:
         raise SiteError(
             f"{changed[0].split()[-1]} has changes that are not committed (such files: {len(changed)})",
-            "a clean checkout, so that the deployed site names the commit that it was built from",
+            "a clean checkout, because the deployed site names the commit that it was built from",
             "git commit, or git stash",
         )
     names = run_git(root, "remote").split()
@@ -89,7 +89,7 @@ def check_source(root: Path, remote: str, branch: str) -> Source:
 
 
 def pages_address(url: str) -> str:
-    """Where GitHub serves the pages of a repository; empty for a remote that is elsewhere."""
+    """Return the address at which GitHub serves a repository's pages; empty for a remote elsewhere."""
     found = _GITHUB.search(url)
     if found is None:
         return ""
@@ -101,13 +101,13 @@ def deploy_site(source: Source, site: Path, dry_run: bool = False) -> Deployment
     """Push a built site.
 
     Args:
-        source: what ``check_source`` found.
-        site: the built folder; gets a ``.nojekyll``, without which Pages would filter its files.
-        dry_run: make the commit, and push nothing.
+        source: from ``check_source``.
+        site: the built folder; gets a ``.nojekyll``, so that Pages publishes every file.
+        dry_run: make the commit, but do not push it.
 
     Raises:
         SiteError: nothing is built there, or the branch holds something that is not a built site.
-        GitError: git refused, for example because the remote cannot be reached or another deployment came first.
+        GitError: git failed, for example because the remote cannot be reached or another deployment came first.
     """
     if not (site / "index.html").is_file():
         raise SiteError(f"there is no built site in {site}", "a folder that invoke site made", "invoke site")
@@ -130,7 +130,7 @@ def deploy_site(source: Source, site: Path, dry_run: bool = False) -> Deployment
 
 
 def _remote_head(source: Source) -> str:
-    """The commit that the remote branch is at, fetched; empty when there is no such branch yet."""
+    """Fetch the remote branch and return its commit; empty if there is no such branch yet."""
     ref = f"refs/heads/{source.branch}"
     listed = run_git(source.root, "ls-remote", source.remote, ref)
     if not listed:

@@ -1,26 +1,23 @@
-"""How fast the playground's engine is in a headless browser on this machine, beside what is required of it.
+"""Measure the playground's engine in a headless browser on this machine, against its goals.
 
-A page starts the worker as a reader's page does. Training goes by the pipeline's protocol (warm-up steps, then measured
-ones; the median counts) and generation by the page's own settings (the best of three texts counts, as the worker tells
-it). Beside the time on the clock stands the processor time of the browser's process: where the clock shows more,
-something else was running, and the figures are those of a busy machine.
+A page starts the worker as a reader's page does. Training follows the pipeline's protocol (warm-up steps, then measured
+steps; the median counts), generation the page's settings (the best of three texts counts, in the worker's own figures).
+Each line also gives the processor time of the browser's process as a share of wall time: if it is well below 100 %,
+other programs were running and the figures are those of a busy machine.
 """
 
 from __future__ import annotations
 
 import statistics
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 from bench.records.protocol import MEASURED_STEPS, WARMUP_STEPS
 from sitegen.commands.chromium import find_chromium
-from sitegen.commands.serve import HOST
+from sitegen.commands.serve import serve_folder
 from sitegen.playground.publish import SOURCES, preset_entry
 from tinygpt.presets import get_preset
 
@@ -30,66 +27,66 @@ _TEXTS = 3
 
 
 @dataclass(frozen=True)
-class Reach:
+class Goal:
     """The speed required of one preset with one kind of kernels.
 
     Attributes:
         task: "train" or "generate".
-        preset: its name.
+        preset: name of the preset.
         kernels: a key of ``KERNELS``.
-        goal: milliseconds a training step at most, or tokens a second at least.
+        limit: milliseconds a training step at most, or tokens a second at least.
         tokens: of a generated text.
     """
 
     task: str
     preset: str
     kernels: str
-    goal: float
+    limit: float
     tokens: int = 0
 
 
-REACHES = (
-    Reach("train", "small", "wasm", 50.0),
-    Reach("train", "medium", "wasm", 200.0),
-    Reach("train", "small", "js", 465.0),
-    Reach("train", "medium", "js", 1641.0),
-    Reach("generate", "small", "wasm", 20_000.0, 20_000),
-    Reach("generate", "huge", "wasm", 300.0, 600),
+GOALS = (
+    Goal("train", "small", "wasm", 50.0),
+    Goal("train", "medium", "wasm", 200.0),
+    Goal("train", "small", "js", 465.0),
+    Goal("train", "medium", "js", 1641.0),
+    Goal("generate", "small", "wasm", 20_000.0, 20_000),
+    Goal("generate", "huge", "wasm", 300.0, 600),
 )
 
 
 @dataclass(frozen=True)
 class Measured:
-    """A figure beside its goal.
+    """A measured speed and its goal.
 
     Attributes:
-        reach: what was required.
+        goal: the required speed.
         value: milliseconds a step, or tokens a second.
-        busy: processor seconds a second on the clock.
+        busy: processor seconds per second of wall time.
     """
 
-    reach: Reach
+    goal: Goal
     value: float
     busy: float
 
     @property
     def met(self) -> bool:
-        """Whether the goal was reached."""
-        return self.value <= self.reach.goal if self.reach.task == "train" else self.value >= self.reach.goal
+        """True if the goal is met."""
+        return self.value <= self.goal.limit if self.goal.task == "train" else self.value >= self.goal.limit
 
     @property
     def text(self) -> str:
-        """The finding as a line."""
-        reach, training = self.reach, self.reach.task == "train"
+        """The measurement as a line."""
+        goal, training = self.goal, self.goal.task == "train"
         unit = "ms a step" if training else "tokens a second"
-        goal = f"{'at most' if training else 'at least'} {reach.goal:,.0f}"
+        limit = f"{'at most' if training else 'at least'} {goal.limit:,.0f}"
         return (
-            f"{'met   ' if self.met else 'missed'}  {reach.task:8} {reach.preset:6} {KERNELS[reach.kernels]:16} "
-            f"{self.value:9,.1f} {unit}, {goal}; processor {self.busy:.0%} of the time"
+            f"{'met   ' if self.met else 'missed'}  {goal.task:8} {goal.preset:6} {KERNELS[goal.kernels]:16} "
+            f"{self.value:9,.1f} {unit}, {limit}; processor {self.busy:.0%} of the time"
         )
 
 
-# The page's own messages to its worker. The text is any: no time depends on it.
+# Sends the page's own messages to its worker. The text is arbitrary, because no time depends on it.
 _START = """async () => {
     const load = (name) => import(new URL(name, location.href));
     const modules = await Promise.all(["client.js", "layout.js", "safetensors.js"].map(load));
@@ -115,28 +112,17 @@ _START = """async () => {
 }"""
 
 
-class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
 def measure_playground(root: Path) -> Iterator[Measured]:
-    """Measure everything in ``REACHES``; yields as it is done. About a minute in all.
-
-    Args:
-        root: the checkout.
+    """Measure every goal in a minute or so; yields each as soon as it is measured.
 
     Raises:
         MissingDependencyError: no browser is installed.
-        ModuleNotFoundError: Playwright is not.
+        ModuleNotFoundError: Playwright is not installed.
     """
-    from playwright.sync_api import sync_playwright  # of the extra `dev`, and nothing else here needs it
+    from playwright.sync_api import sync_playwright  # of the extra `dev`; the other tasks here do not need it
 
     browser_path = find_chromium("measuring")
-    handler = partial(_Quiet, directory=str(root / SOURCES))
-    with ThreadingHTTPServer((HOST, 0), handler) as server, sync_playwright() as playwright:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
+    with serve_folder(root / SOURCES) as address, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=browser_path, args=[*FLAGS])
         session = browser.new_browser_cdp_session()
 
@@ -147,24 +133,23 @@ def measure_playground(root: Path) -> Iterator[Measured]:
         try:
             page = browser.new_page()
             page.set_default_timeout(0)
-            page.goto(f"http://{HOST}:{server.server_address[1]}/")
+            page.goto(address)
             page.evaluate(_START)
-            # A browser that has just started is still compiling, the kernels too: the first measurement does not count.
-            _find(REACHES[0], page.evaluate, processor_seconds)
-            for reach in REACHES:
-                yield _find(reach, page.evaluate, processor_seconds)
+            # The first measurement does not count: a browser that has just started is still compiling.
+            for number, goal in enumerate((GOALS[0], *GOALS)):
+                measured = _measure(goal, page.evaluate, processor_seconds)
+                if number:
+                    yield measured
         finally:
             browser.close()
-            server.shutdown()
-            thread.join()
 
 
-def _find(reach: Reach, evaluate: Callable[[str, Any], Any], processor_seconds: Callable[[], float]) -> Measured:
-    preset = preset_entry(reach.preset) | {"eps": get_preset(reach.preset).model.layer_norm_eps}
-    training = reach.task == "train"
-    steps = {"kind": reach.kernels, "warmupSteps": WARMUP_STEPS, "measuredSteps": MEASURED_STEPS}
-    texts = {"texts": _TEXTS, "count": reach.tokens}
+def _measure(goal: Goal, evaluate: Callable[[str, Any], Any], processor_seconds: Callable[[], float]) -> Measured:
+    preset = preset_entry(goal.preset) | {"eps": get_preset(goal.preset).model.layer_norm_eps}
+    training = goal.task == "train"
+    steps = {"kind": goal.kernels, "warmupSteps": WARMUP_STEPS, "measuredSteps": MEASURED_STEPS}
+    texts = {"texts": _TEXTS, "count": goal.tokens}
     begun, used = time.perf_counter(), processor_seconds()
-    values = evaluate(f"(request) => {reach.task}(request)", {"preset": preset, **(steps if training else texts)})
+    values = evaluate(f"(request) => {goal.task}(request)", {"preset": preset, **(steps if training else texts)})
     busy = (processor_seconds() - used) / (time.perf_counter() - begun)
-    return Measured(reach, statistics.median(values) if training else max(values), busy)
+    return Measured(goal, statistics.median(values) if training else max(values), busy)

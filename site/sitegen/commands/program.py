@@ -1,4 +1,4 @@
-"""All tasks in one collection, and the program that offers them."""
+"""All tasks in one collection, and the program that runs them."""
 
 from __future__ import annotations
 
@@ -26,6 +26,6 @@ namespace = Collection(
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """Run the tasks of a command line, this process's own when None: the entry point of ``tinygpt``."""
+    """Run the tasks of a command line (that of this process when None): the entry point of ``tinygpt``."""
     prepare_output()
     TaskProgram(namespace).run(None if words is None else [*words])

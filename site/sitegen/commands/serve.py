@@ -1,14 +1,18 @@
-"""Show a built site on 127.0.0.1, and nowhere else."""
+"""Serve a built site on 127.0.0.1 only."""
 
 from __future__ import annotations
 
 import gzip
 import re
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from socketserver import TCPServer
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,7 +23,7 @@ _COMPRESSED = {".css", ".csv", ".html", ".js", ".json", ".mjs", ".svg", ".txt", 
 
 
 def serve_site(site: Path, port: int = 8000) -> None:
-    """Serve until Ctrl-C, after printing the address.
+    """Print the address and serve until Ctrl-C.
 
     Args:
         site: a built site.
@@ -29,15 +33,38 @@ def serve_site(site: Path, port: int = 8000) -> None:
         SiteError: nothing is built there, or the port cannot be used.
     """
     with make_server(site, port) as server:
-        print(f"http://{HOST}:{server.server_address[1]}/ shows {site}; Ctrl-C ends it", flush=True)
+        print(f"{address_of(server)} shows {site}; Ctrl-C ends it", flush=True)
         try:
             server.serve_forever()
         except KeyboardInterrupt:
             print()
 
 
+@contextmanager
+def running(server: ThreadingHTTPServer) -> Iterator[str]:
+    """Run a server in a thread; yields its address, with a slash at the end."""
+    with server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield address_of(server)
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def serve_folder(folder: Path) -> AbstractContextManager[str]:
+    """Serve the files of a folder as they are, on a free port; the context's value is the address."""
+    return running(ThreadingHTTPServer((HOST, 0), partial(_QuietHandler, directory=str(folder))))
+
+
+def address_of(server: TCPServer) -> str:
+    """The address of a server on 127.0.0.1, with a slash at the end."""
+    return f"http://{HOST}:{server.server_address[1]}/"
+
+
 def make_server(site: Path, port: int = 0) -> ThreadingHTTPServer:
-    """A server that is bound but not yet running.
+    """Make a server that is bound but not yet running.
 
     Raises:
         SiteError: nothing is built there, or the port cannot be used.
@@ -55,7 +82,7 @@ def make_server(site: Path, port: int = 0) -> ThreadingHTTPServer:
 
 
 def _built_for(site: Path) -> str:
-    """The address that a site was built for, as its sitemap has it; empty when it has none."""
+    """The address that a site was built for, from its sitemap; empty without one."""
     sitemap = site / "sitemap.xml"
     found = re.findall(r"<loc>([^<]+)</loc>", sitemap.read_text(encoding="utf-8")) if sitemap.is_file() else []
     return min(found, key=len, default="")  # the home page's
@@ -63,13 +90,22 @@ def _built_for(site: Path) -> str:
 
 class _Server(ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Report what went wrong in a request, unless the browser closed its connection."""
+        """Report an error in a request, unless the browser closed the connection."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
 
-class _Handler(SimpleHTTPRequestHandler):
-    """Static files, as if the site's published address were this server's."""
+class _QuietHandler(SimpleHTTPRequestHandler):
+    """Serves static files without a line of log for each."""
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Print nothing."""
+
+
+class _Handler(_QuietHandler):
+    """Serves a site's files as if this server were at the site's published address."""
+
+    server: ThreadingHTTPServer
 
     def __init__(self, *args: Any, built_for: str, **keywords: Any) -> None:
         self._built_for = built_for
@@ -77,15 +113,15 @@ class _Handler(SimpleHTTPRequestHandler):
         super().__init__(*args, **keywords)
 
     def translate_path(self, path: str) -> str:
-        # The 404 page refers to its files by the published site's absolute path.
+        # The 404 page has absolute paths of the published site.
         if len(self._base_path) > 1 and path.startswith(self._base_path):
             path = "/" + path.removeprefix(self._base_path)
         found = super().translate_path(path)
         try:
             Path(found).stat()
         except (FileNotFoundError, NotADirectoryError):
-            pass  # the 404 page answers
-        except (OSError, ValueError):  # longer than any name, or with a NUL in it
+            pass  # answered with the 404 page
+        except (OSError, ValueError):  # too long for a name, or with a NUL
             return str(Path(self.directory) / "no-such-page")
         return found
 
@@ -103,7 +139,7 @@ class _Handler(SimpleHTTPRequestHandler):
         self._send(HTTPStatus.NOT_FOUND, "text/html; charset=utf-8", page.read_bytes())
 
     def _send_compressed(self) -> bool:
-        """Send a text as it travels from the published site, so that weights and times seen here are a reader's."""
+        """Send a text compressed, as from the published site, so that sizes and times measured here are realistic."""
         path = Path(self.translate_path(self.path))
         if path.is_dir() and urlsplit(self.path).path.endswith("/"):
             path = path / "index.html"
@@ -115,19 +151,13 @@ class _Handler(SimpleHTTPRequestHandler):
         return True
 
     def _send_sitemap(self) -> None:
-        """The sitemap with this server's address: instant navigation follows only links that stand in it."""
+        """Send the sitemap with this server's address, because instant navigation only follows links that are in it."""
         text = (Path(self.directory) / "sitemap.xml").read_text(encoding="utf-8")
-        here = f"http://{HOST}:{self._port()}/"
-        body = text.replace(self._built_for, here).encode()
+        body = text.replace(self._built_for, address_of(self.server)).encode()
         if "gzip" in self.headers.get("Accept-Encoding", ""):
             self._send(HTTPStatus.OK, "application/xml", gzip.compress(body, mtime=0), {"Content-Encoding": "gzip"})
         else:
             self._send(HTTPStatus.OK, "application/xml", body)
-
-    def _port(self) -> int:
-        address = self.server.server_address
-        assert isinstance(address, tuple)
-        return int(address[1])
 
     def _send(self, status: HTTPStatus, content_type: str, body: bytes, headers: dict[str, str] | None = None) -> None:
         self.send_response(status)
@@ -138,6 +168,3 @@ class _Handler(SimpleHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing for each request; the address was printed."""

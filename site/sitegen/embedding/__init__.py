@@ -1,1 +1,1 @@
-"""Figures on other people's pages: frames, snippets, pinned states, the social card."""
+"""Figures on other sites: frames, snippets and pinned states; icons and the social card."""

@@ -1,4 +1,4 @@
-"""What ``invoke embed`` prints: the figures that there are, or the snippets of one, live and pinned."""
+"""The output of ``invoke embed``: a list of all figures, or the snippets of one, live and pinned."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def figure_list() -> str:
 
 
 def figure_snippets(root: Path, results: Path, name: str, pin: bool) -> str:
-    """The snippets of a figure as text; those of its pinned states after those of today's.
+    """The snippets of a figure as text: of its current state, then of its pinned states.
 
     Args:
         root: the checkout.
         results: the results folder.
-        name: of the figure.
-        pin: keep today's state first, and print the snippets of that alone.
+        name: name of the figure.
+        pin: pin the current state first, and give only the snippets of that.
 
     Raises:
         ConfigError: there is no such figure.
@@ -42,8 +42,8 @@ def figure_snippets(root: Path, results: Path, name: str, pin: bool) -> str:
     site_url = str(load_config(str(root / "mkdocs.yml"), plugins=[])["site_url"])
     if pin:
         pinned = pin_figure(root, results, name)
-        where = os.path.relpath(root / THEME / pinned.folder)
-        return f"{_text(pinned, site_url)}\n\nKept in {where}: commit it, then invoke site publishes it."
+        folder = os.path.relpath(root / THEME / pinned.folder)
+        return f"{_text(pinned, site_url)}\n\nKept in {folder}: commit it, then invoke site publishes it."
     figure = FIGURES[name]
     live = render_figure(figure, figure.rows(load_results(results)), root / THEME / LIVE_FOLDER / name, root / CACHE)
     if live is None:
@@ -54,9 +54,10 @@ def figure_snippets(root: Path, results: Path, name: str, pin: bool) -> str:
 
 def _text(figure: PublishedFigure, site_url: str) -> str:
     kind = f"pinned as {figure.version}" if figure.pinned else "as the results are now"
-    parts = [f"{figure.title}, {kind}: {site_url}{figure.folder}"]
-    parts += [f"# {snippet.label}\n{snippet.text}" for snippet in snippets(figure, site_url)]
-    parts += [
-        f"# Choices by query\n{parameter.name}: {', '.join(parameter.options)}" for parameter in figure.parameters
-    ]
-    return "\n\n".join(parts)
+    return "\n\n".join(
+        [
+            f"{figure.title}, {kind}: {site_url}{figure.folder}",
+            *(f"# {snippet.label}\n{snippet.text}" for snippet in snippets(figure, site_url)),
+            *(f"# Choices by query\n{one.name}: {', '.join(one.options)}" for one in figure.parameters),
+        ]
+    )

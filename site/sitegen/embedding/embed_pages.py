@@ -1,7 +1,7 @@
-"""Figures for other people's pages: a page for frames, oEmbed, and the snippets that bring them there.
+"""Figures for other sites: a page for frames, an oEmbed record, and snippets.
 
-The page runs under a strict content policy and fetches nothing, so it works in a sandboxed frame, whose origin no
-server knows: both schemes' specifications lie in it as data.
+The page has a strict content policy and fetches no data, so it works in a sandboxed frame, which has no origin. It
+contains the specifications of both colour schemes.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CONTENT_POLICY = "; ".join(
 _ICON = "generated/favicon.svg"
 _STYLES = ("generated/palette.css", "generated/chart-font.css", "css/figures.css", "css/embed.css")
 _SCRIPTS = ("vendor/vega-charts.min.js", "js/figure.js", "js/embed-page.js")
-DEVLOG = "devlog"  # as mkdocs.yml has it
+DEVLOG = "devlog"  # folder, set in mkdocs.yml
 _UP = "../../"  # from a figure's folder to the site's root
 _FRAME_EXTRA = 190  # pixels around the chart: title, menus, caption and table
 _FIGURE_ID = re.compile(r'<figure class="tg-figure" id="figure-([a-z0-9_]+)"')
@@ -36,14 +36,14 @@ _FIGURE_ID = re.compile(r'<figure class="tg-figure" id="figure-([a-z0-9_]+)"')
 
 @dataclass(frozen=True)
 class Snippet:
-    """Something to paste: what it is for, and the text."""
+    """A text to paste, and a label for it."""
 
     label: str
     text: str
 
 
 def write_embeds(figures: Iterable[PublishedFigure], site: Path, site_url: str) -> None:
-    """Write the page and the oEmbed record of every figure into a built site, in which its files already lie.
+    """Write the page and the oEmbed record of every figure into a built site, which has the figure's files already.
 
     Args:
         figures: live and pinned ones.
@@ -58,9 +58,9 @@ def write_embeds(figures: Iterable[PublishedFigure], site: Path, site_url: str) 
 
 
 def _pages_with_figures(site: Path) -> dict[str, str]:
-    """Figure → address, from the root, of the page to go to for it: the one that explains it, if there is one.
+    """Figure → address, from the root, of the page that explains it.
 
-    The home page shows figures without explaining them, and the devlog shows them as they were.
+    The home page, which explains nothing, and the devlog, which shows older states, come last.
     """
     homes: dict[str, str] = {}
     for path in sorted(
@@ -75,22 +75,22 @@ def embed_page(figure: PublishedFigure, home: str | None, site_url: str, site: P
     """The page for frames.
 
     Args:
-        figure: what it shows.
-        home: address, from the site's root, of the page that explains it; None if no page shows it any more.
+        figure: to show.
+        home: address, from the site's root, of the page that explains the figure; None if no page shows it any more.
         site_url: the site's address.
-        site: where the figure's files lie, at their addresses.
+        site: the built folder, with the figure's files.
     """
 
     def relative(address: str) -> str:
         return _UP + address
 
-    # Compiled specifications are written without any "<", so that they can lie in an element of this page.
+    # Compiled specifications have no "<", so that a page can contain them.
     light, dark = (
         (site / figure.address(kind)).read_text(encoding="utf-8") for kind in ("vega.json", "dark.vega.json")
     )
     link = _UP if home is None else f"{_UP}{home}#figure-{figure.name}"
     canonical = figure.folder if figure.pinned or home is None else home
-    pinned = " This is one state of the figure, kept as it was." if figure.pinned else ""
+    pinned = " This is a pinned state of the figure; it does not change." if figure.pinned else ""
     lines = [
         "<!doctype html>",
         '<html lang="en"><head><meta charset="utf-8">',
@@ -126,13 +126,12 @@ def oembed_file(figure: PublishedFigure) -> str:
 
 
 def oembed_link(figure: PublishedFigure, site_url: str) -> str:
-    """What a page says in its head, so that others find the record.
+    """The link in a page's head by which other sites find the record.
 
-    The blank in ``rel`` means nothing to HTML and hides the link from Material, which would ask the address, complete
-    as it has to be, for a site map of another language: a request to another host wherever the site is tried out.
+    HTML ignores the blank in ``rel``, which hides the link from Material: Material would take the complete address for
+    that of a translation and fetch its site map, from another host wherever the site is tried out.
     """
-    title = html_attribute(figure.title)
-    href = f"{site_url}{oembed_file(figure)}"
+    href, title = site_url + oembed_file(figure), html_attribute(figure.title)
     return f'<link rel="alternate " type="application/json+oembed" href="{href}" title="{title}">'
 
 
@@ -159,7 +158,7 @@ def oembed_record(figure: PublishedFigure, site_url: str) -> str:
 
 
 def snippets(figure: PublishedFigure, site_url: str) -> list[Snippet]:
-    """Everything that can be pasted into another page to show the figure there."""
+    """The texts that show a figure on another site when pasted there."""
     address = {kind: site_url + figure.address(kind) for kind in figure.files}
     page, alt = site_url + figure.folder, html.escape(figure.description)
     chosen = urlencode({"theme": "dark"} | {parameter.name: parameter.initial for parameter in figure.parameters})
@@ -170,13 +169,15 @@ def snippets(figure: PublishedFigure, site_url: str) -> list[Snippet]:
         f'       style="max-width:100%;height:auto" alt="{alt}">\n'
         "</picture></a>"
     )
-    fits = f'<script src="{site_url}embed.js" async></script>'
     return [
-        Snippet("Frame that fits its content", f"{_frame(figure, site_url)}\n{fits}"),
+        Snippet(
+            "Frame that fits its content",
+            f'{_frame(figure, site_url)}\n<script src="{site_url}embed.js" async></script>',
+        ),
         Snippet("Frame in dark colours, with choices made", _frame(figure, site_url, f"?{chosen}")),
-        Snippet("Picture, light or dark as the reader's system is", picture),
+        Snippet("Picture, light or dark like the reader's system", picture),
         Snippet("Markdown picture", f"[![{figure.title}]({address['png']})]({page})"),
-        Snippet("Address for places that know oEmbed", page),
+        Snippet("Address for sites that support oEmbed", page),
         Snippet("oEmbed record", site_url + oembed_file(figure)),
         Snippet(
             "Data: plotted rows and specifications",
@@ -198,12 +199,9 @@ def _frame_height(figure: PublishedFigure) -> int:
 
 
 def snippets_html(figure: PublishedFigure, site_url: str, relative_page: str) -> str:
-    """The snippets of one figure on one line; Material gives each a copy button.
+    """The snippets of a figure on one line of HTML; Material gives each a copy button.
 
-    Args:
-        figure: whose they are.
-        site_url: the site's address.
-        relative_page: the embed page's address from the page that shows the snippets.
+    ``relative_page`` is the address of the figure's page for frames from the page that shows the snippets.
     """
     first, *others = (
         f'<p class="tg-snippet__label">{html_block(snippet.label)}</p>'

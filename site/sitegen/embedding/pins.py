@@ -1,15 +1,15 @@
-"""Pinned figures: one state of a figure, kept under an address that names its content.
+"""Pinned figures: a state of a figure under an address that depends on its content.
 
-    site/theme/pinned/HASH/        committed; MkDocs publishes it as it lies there
+    site/theme/pinned/HASH/        committed; MkDocs publishes it unchanged
         pin.json                   words, sizes, the table, the runs, and the SHA-256 of every other file
-        NAME.light.svg …           the figure's files as they were
+        NAME.light.svg …           the figure's files
 
-HASH is the beginning of ``pin.json``'s own SHA-256, so the address vouches for every byte. The files themselves are
-kept, rather than made again from the runs that they were drawn from: another version of Altair, of the converter or of
-our own drawing code would make other bytes, and what somebody has linked to must not change.
+HASH is the start of the SHA-256 of ``pin.json``, so the address verifies every byte. The files are committed, and not
+drawn again from their runs, because another version of Altair, of the converter or of our own code would draw other
+bytes, and a file that others link to must not change.
 
-A build checks the hashes. What it writes anew is the page around the files, so that a pinned chart gets the repairs of
-the scripts that draw it.
+A build checks the hashes. It rewrites only the page around the files, so that pinned charts profit from fixes of the
+scripts that draw them.
 """
 
 from __future__ import annotations
@@ -32,19 +32,21 @@ from sitegen.text.site_folders import CACHE, THEME
 from tinygpt.errors import unknown_name
 
 RECORD = "pin.json"
-HASH_LENGTH = 16  # hexadecimal digits: 64 bits, and nobody gains by a collision
+HASH_LENGTH = 16  # hexadecimal digits: 64 bits are enough where a collision gains nothing
+
+_COPIED = ("name", "title", "summary", "description", "width", "height")  # attributes that the record has as they are
 
 
 def pin_figure(root: Path, results: Path, name: str) -> PublishedFigure:
-    """Keep today's state of a figure, drawn from published rows alone; keeping the same state again changes nothing.
+    """Pin the current state of a figure, drawn from published rows alone; pinning it again changes nothing.
 
     Args:
         root: the checkout.
         results: the results folder.
-        name: of the figure.
+        name: name of the figure.
 
     Raises:
-        SiteError: there is nothing published to draw.
+        SiteError: there are no published rows to draw.
         ConfigError: there is no such figure.
     """
     if name not in FIGURES:
@@ -74,7 +76,7 @@ def read_pins(root: Path) -> dict[str, PublishedFigure]:
     """The pinned figures of a checkout by hash.
 
     Raises:
-        SiteError: a pinned file is missing or is not what it was.
+        SiteError: a pinned file is missing or changed.
     """
     folder = root / THEME / PINNED_FOLDER
     found = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
@@ -82,19 +84,13 @@ def read_pins(root: Path) -> dict[str, PublishedFigure]:
 
 
 def _published(results: Results) -> Results:
-    """The published rows alone: local ones are nobody else's business, and not in the repository."""
+    """The published rows alone: local ones are not in the repository."""
     tables = (results.runs, results.steps, results.samples, results.kernels)
     return Results(*(table[table["origin"] == PUBLISHED] for table in tables))
 
 
 def _record(figure: PublishedFigure, content: dict[str, bytes], runs: list[str]) -> dict[str, Any]:
-    return {
-        "name": figure.name,
-        "title": figure.title,
-        "summary": figure.summary,
-        "description": figure.description,
-        "width": figure.width,
-        "height": figure.height,
+    return {name: getattr(figure, name) for name in _COPIED} | {
         "runs": runs,
         "parameters": [asdict(parameter) for parameter in figure.parameters],
         "files": {
@@ -109,11 +105,10 @@ def _record(figure: PublishedFigure, content: dict[str, bytes], runs: list[str])
 def _read_pin(folder: Path) -> PublishedFigure:
     def refuse(file: str) -> SiteError:
         return SiteError(
-            f"{THEME.as_posix()}/{PINNED_FOLDER}{folder.name}/{file} is missing or not what was pinned",
-            "files as they were committed",
-            f"git checkout -- {THEME.as_posix()}/{PINNED_FOLDER}{folder.name}",
+            f"{place}/{file} is missing or not what was pinned", "the committed files", f"git checkout -- {place}"
         )
 
+    place = f"{THEME.as_posix()}/{PINNED_FOLDER}{folder.name}"
     path = folder / RECORD
     data = path.read_bytes() if path.is_file() else b""
     if hashlib.sha256(data).hexdigest()[:HASH_LENGTH] != folder.name:
@@ -124,18 +119,11 @@ def _read_pin(folder: Path) -> PublishedFigure:
         if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != file["sha256"]:
             raise refuse(file["name"])
     return PublishedFigure(
-        name=record["name"],
-        title=record["title"],
-        summary=record["summary"],
-        description=record["description"],
+        **{name: record[name] for name in _COPIED},
         folder=f"{PINNED_FOLDER}{folder.name}/",
         files={kind: file["name"] for kind, file in record["files"].items()},
         version=folder.name,
-        width=record["width"],
-        height=record["height"],
-        parameters=tuple(
-            Parameter(one["name"], one["label"], tuple(one["options"]), one["initial"]) for one in record["parameters"]
-        ),
+        parameters=tuple(Parameter(**one | {"options": tuple(one["options"])}) for one in record["parameters"]),
         table=TableBehind(
             tuple(record["headings"]), tuple(tuple((text, sort) for text, sort in row) for row in record["rows"])
         ),

@@ -1,8 +1,7 @@
-"""The site's signs, drawn from the measured curve: the favicon, and the picture that a shared link shows.
+"""The favicon and the social card (the picture of a shared link), drawn from the measured curve.
 
-Both show the engines' ratios with the baseline that reaches most sizes, on the machine that the pages quote: x is
-log(parameters), y is log(times faster), and the bottom is the baseline's own 1×. Without results there are axes and
-no curve.
+Both show the engines' ratios with the baseline that was measured at most sizes, on the quoted machine: x is
+log(parameters), y is log(times faster), and the bottom is the baseline, 1×. Without results there are only axes.
 """
 
 from __future__ import annotations
@@ -23,9 +22,9 @@ from sitegen.text.escape import html_attribute, html_block
 from sitegen.text.palette import DARK, FONT_FAMILY, family, order_variants
 
 FAVICON, TOUCH_ICON, CARD = "favicon.svg", "touch-icon.png", "social.png"
-CARD_WIDTH, CARD_HEIGHT = 1200, 630  # pixels: 1.91 to 1, which every service shows uncropped
-_ICON = 48  # units of the favicon's own square
-_TOUCH_SCALE = 3.75  # 180 pixels, what a phone's home screen takes
+CARD_WIDTH, CARD_HEIGHT = 1200, 630  # pixels: 1.91 to 1, which no service crops
+_ICON = 48  # side of the favicon in its own units
+_TOUCH_SCALE = 3.75  # to 180 pixels, for a phone's home screen
 
 TITLE = "TinyGPT"
 TAGLINE = "Small GPTs, trained from scratch on a CPU. Every step measured."
@@ -33,13 +32,7 @@ TAGLINE = "Small GPTs, trained from scratch on a CPU. Every step measured."
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """A measured ratio.
-
-    Attributes:
-        preset: the model's name.
-        n_parameters: of the model.
-        speedup: times faster than the baseline.
-    """
+    """A measured ratio: ``speedup`` is how many times faster than the baseline."""
 
     preset: str
     n_parameters: int
@@ -58,15 +51,10 @@ class Curve:
     baseline: str
     lines: dict[str, tuple[CurvePoint, ...]]
 
-    @property
-    def points(self) -> tuple[CurvePoint, ...]:
-        """All points of all lines."""
-        return tuple(point for line in self.lines.values() for point in line)
-
 
 @dataclass(frozen=True)
 class _Plot:
-    """Where a curve is drawn, in the picture's units; y grows downwards."""
+    """The rectangle of a curve, in the picture's units; y grows downwards."""
 
     left: float
     right: float
@@ -74,7 +62,7 @@ class _Plot:
     bottom: float
 
     def place(self, points: Sequence[CurvePoint], within: Sequence[CurvePoint]) -> list[tuple[float, float]]:
-        """Points → (x, y); ``within`` gives the ranges. What is slower than 1× lies on the bottom line."""
+        """Points → (x, y); ``within`` gives the ranges. Ratios below 1× are put on the bottom line."""
         sizes = [math.log(point.n_parameters) for point in within]
         reach = max(math.log(max(point.speedup for point in within)), 1e-9)
         span = max(max(sizes) - min(sizes), 1e-9)
@@ -88,7 +76,7 @@ class _Plot:
 
 
 def speedup_curve(results: Results) -> Curve:
-    """The engines that beat the baseline somewhere; the baseline is the slowest of those with most ratios."""
+    """The engines that beat the baseline at some size; the baseline is the slowest of those with most ratios."""
     ratios = primary_cells(ratio_frame(results).assign(state="measured"))
     engines = [*map(family, order_variants(ratios["variant"].tolist()))]
     ratios = ratios[ratios["variant"].isin(engines) & ratios["baseline"].isin(engines)].sort_values("n_parameters")
@@ -104,14 +92,8 @@ def speedup_curve(results: Results) -> Curve:
     return Curve(baseline, {name: lines[name] for name in order_variants([*lines])})
 
 
-def write_signs(results: Results, folder: Path, fonts: Path) -> None:
-    """Write the favicon, the home screen's icon and the card.
-
-    Args:
-        results: may hold no rows.
-        folder: where the published files go.
-        fonts: holds the font of the card.
-    """
+def write_icons(results: Results, folder: Path, fonts: Path) -> None:
+    """Write the favicon, the icon for home screens and the card to a folder; ``fonts`` has the card's font."""
     curve = speedup_curve(results)
     icon = favicon_svg(curve)
     (folder / FAVICON).write_text(icon, encoding="utf-8")
@@ -148,7 +130,7 @@ def card_svg(curve: Curve) -> str:
         _text(90, 190, TAGLINE, 35, DARK.muted),
         f'<path d="M90 250V{plot.bottom}H{CARD_WIDTH - 90}" fill="none" stroke="{DARK.muted}" stroke-width="3"/>',
     ]
-    points = curve.points
+    points = [point for line in curve.lines.values() for point in line]
     if not points:
         parts.append(_text(90, 400, "Nothing measured yet: invoke bench", 35, DARK.muted))
     for (variant, line), color in zip(curve.lines.items(), series_colors([*curve.lines], DARK), strict=True):

@@ -1,1 +1,1 @@
-"""The page that trains in the browser: its compiled kernels, its models, its data."""
+"""The page that trains in the browser: its compiled kernels, models and data."""

@@ -1,8 +1,8 @@
-"""The playground's kernels, compiled by AssemblyScript: site/playground/kernels.ts and kernels/ → two .wasm files.
+"""Compile the playground's kernels with AssemblyScript: site/playground/kernels.ts and kernels/ → two .wasm files.
 
-``kernels.wasm`` needs SIMD, ``kernels-relaxed.wasm`` also fused multiply-add; a browser loads the better one it knows.
-Both are committed, so that building the site needs no npm. Versions of the toolchain are pinned by package-lock.json,
-and the compiler writes the same bytes every time: a test compiles again and compares.
+``kernels.wasm`` needs SIMD, ``kernels-relaxed.wasm`` also fused multiply-add; a browser loads the better one that it
+supports. Both are committed, so that building the site needs no npm. package-lock.json pins the compiler, whose output
+has the same bytes every time: a test compiles again and compares.
 """
 
 from __future__ import annotations
@@ -19,17 +19,14 @@ _INPUTS = ("package.json", "kernels.ts", "kernels/*.ts")
 
 
 def compile_kernels(root: Path) -> dict[str, bytes]:
-    """Compile the kernels; the toolchain is installed first unless it is there already.
-
-    Args:
-        root: the checkout.
+    """Compile the kernels of a checkout to the files in ``COMPILED``; installs the compiler unless it is installed.
 
     Returns:
-        name → contents of every file in ``COMPILED``.
+        File name → bytes.
 
     Raises:
         MissingDependencyError: npm is not installed.
-        SiteError: the toolchain cannot be installed, or the source does not compile.
+        SiteError: the compiler cannot be installed, or the source does not compile.
     """
     folder = root / TOOLCHAIN
     install_packages(root / SOURCES, folder)

@@ -1,4 +1,4 @@
-"""npm: packages that a committed lock names by their hashes, and scripts that are run with them."""
+"""npm: packages pinned by a committed lock, and scripts that use them."""
 
 from __future__ import annotations
 
@@ -14,14 +14,11 @@ _STAMP = "installed-lock.json"
 
 
 def install_packages(sources: Path, folder: Path) -> Path:
-    """Install the packages of a lock, unless they are there already.
+    """Install the packages of a lock unless they are installed already; return their folder.
 
     Args:
         sources: holds ``package.json`` and ``package-lock.json``.
-        folder: to install into; made if it does not exist.
-
-    Returns:
-        The folder of the packages.
+        folder: to install into; created if it does not exist.
 
     Raises:
         MissingDependencyError: npm is not installed.
@@ -33,7 +30,7 @@ def install_packages(sources: Path, folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         for name in ("package.json", _LOCK):
             shutil.copy(sources / name, folder)
-        # Without install scripts, which would run unasked and fetch more than the packages.
+        # Install scripts would download more than the packages.
         run_npm(folder, "ci", "--ignore-scripts", "--no-audit", "--no-fund")
         stamp.write_bytes(lock)
     return folder / "node_modules"
@@ -46,9 +43,7 @@ def run_npm(folder: Path, *arguments: str) -> None:
         MissingDependencyError: npm is not installed.
         SiteError: it failed.
     """
-    npm = shutil.which("npm")
-    if npm is None:
-        raise MissingDependencyError("this task needs npm, which is not installed", run="apt-get install nodejs npm")
+    npm = find_program("npm", "apt-get install nodejs npm")
     done = subprocess.run([npm, *arguments], cwd=folder, check=False, capture_output=True, text=True)
     if done.returncode:
         lines = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
@@ -56,3 +51,15 @@ def run_npm(folder: Path, *arguments: str) -> None:
             f"npm {arguments[0]} failed: {' '.join(lines[:3])[:400]}",
             "a network for the first time, and sources that compile",
         )
+
+
+def find_program(name: str, install: str) -> str:
+    """Return the path of a program.
+
+    Raises:
+        MissingDependencyError: it is not installed; the message names the command ``install``.
+    """
+    found = shutil.which(name)
+    if found is None:
+        raise MissingDependencyError(f"this task needs {name}, which is not installed", run=install)
+    return found

@@ -1,12 +1,11 @@
-"""What the playground page ships: its scripts, texts to train on, and an index of presets, texts, models and curves.
+"""The files of the playground page: scripts, texts to train on, models, and an index of them.
 
-    site/playground/*.js, *.css, *.wasm         copied as they are
+    site/playground/*.js, *.css, *.wasm         copied unchanged
     index.json                                  presets, protocol, columns of the rows, published curves, texts, models
     texts/NAME.txt                              loaded when a reader chooses them
-    models/NAME.safetensors, NAME.json          the gallery's weights as they are committed, and their config.json
+    models/NAME.safetensors, NAME.json          the gallery's committed weights, and their config.json
 
-Nothing is typed twice: presets come from ``tinygpt.presets``, the protocol and the columns from ``bench``, the curves
-from the results.
+Presets come from ``tinygpt.presets``, the protocol and the columns from ``bench``, the curves from the results.
 """
 
 from __future__ import annotations
@@ -33,21 +32,21 @@ from tinygpt.presets import PRESETS
 
 SOURCES = Path("site/playground")  # under the checkout
 FOLDER = "playground"  # under the generated folder
-SHIPPED = ("*.js", "*.css", "*.wasm")
+_COPIED = ("*.js", "*.css", "*.wasm")
 
 TEXT_BYTES = 280_000  # enough for `medium` without a memorization warning; under 100 KB compressed
-_STORIES_SEED = 3  # not one of the corpus' own: the excerpt is no part of what the gallery was trained on
+_STORIES_SEED = 3  # different from the corpus: the gallery was not trained on these stories
 
-# Beyond these a tab would need hours for a thousand steps; `behemoth` would not fit into one at all.
+# A tab would need hours for a thousand steps of a larger preset, and has no room for `behemoth`.
 TRAINABLE = ("tiny", "small", "medium", "large", "xl", "huge")
 
-# The gallery's model that a first visit loads, and what each is given to begin with; others begin after a line break.
+# The gallery model that a first visit loads, and the prompts of the models; others start after a line break.
 FIRST_MODEL = "shakespeare"
 PROMPTS = MappingProxyType(
     {"shakespeare": "ROMEO:\n", "kjv": "In the beginning", "python": "def ", "stories": "Once upon a time"}
 )
 
-# Ratios drawn beside the reader's own: engine over baseline.
+# Published ratios to compare the reader's own with: engine over baseline.
 PUBLISHED = (("numpy", "python"), ("vectorized", "python"))
 
 
@@ -56,9 +55,9 @@ class Text:
     """A text to train on in the tab.
 
     Attributes:
-        title: for the menu.
-        licence: what may be done with it.
-        write: makes the text.
+        title: in the menu.
+        licence: its licence.
+        write: generates the text.
     """
 
     title: str
@@ -67,7 +66,7 @@ class Text:
 
 
 def _stories() -> bytes:
-    """Stories of the corpus' grammar, whole ones, up to the size."""
+    """Write complete stories from the corpus' grammar, up to ``TEXT_BYTES``."""
     rng = random.Random(_STORIES_SEED)
     text = ""
     while len(story := write_story(rng)) + len(text) + 3 <= TEXT_BYTES:
@@ -76,7 +75,7 @@ def _stories() -> bytes:
 
 
 def _source() -> bytes:
-    """TinyGPT's own library, whole files, up to the size."""
+    """Join complete files of TinyGPT's library, up to ``TEXT_BYTES``."""
     package = Path(tinygpt.__file__).parent
     text = b""
     for path in sorted(package.rglob("*.py")):
@@ -110,7 +109,7 @@ def publish_playground(root: Path, generated: Path, quoted_rows: QuotedRows, gal
     shutil.rmtree(folder, ignore_errors=True)
     for name in ("texts", "models"):
         (folder / name).mkdir(parents=True)
-    for pattern in SHIPPED:
+    for pattern in _COPIED:
         for path in (root / SOURCES).glob(pattern):
             shutil.copy(path, folder)
     texts = {name: text.write() for name, text in TEXTS.items()}
@@ -128,7 +127,7 @@ def publish_playground(root: Path, generated: Path, quoted_rows: QuotedRows, gal
 
 
 def preset_entry(name: str) -> dict[str, Any]:
-    """A preset as the page knows it."""
+    """A preset in the page's own names."""
     preset = PRESETS[name]
     return {
         "name": name,
@@ -142,7 +141,7 @@ def preset_entry(name: str) -> dict[str, Any]:
 
 
 def _protocol() -> dict[str, Any]:
-    """The pipeline's protocol with what a tab does differently; the page fills in preset and text."""
+    """The pipeline's protocol with the differences of a tab; the page fills in preset and text."""
     fixed = asdict(benchmark_protocol("tiny", "stories", "", seed=0, rounds=1))
     return fixed | {"threads": "1, a worker of the browser", "order": "plain JavaScript, then WebAssembly"}
 
@@ -160,7 +159,7 @@ def _text_entry(name: str, content: bytes) -> dict[str, Any]:
 
 
 def _models(folder: Path, gallery: Path) -> list[dict[str, Any]]:
-    """Copy the gallery's models; returns their entries, first the one that a first visit loads."""
+    """Copy the gallery's models; return their entries, starting with that of a first visit."""
     entries = []
     for name in gallery_names(gallery):
         card = load_gallery_model(name, gallery).card

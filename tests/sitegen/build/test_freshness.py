@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sitegen.build.freshness import STAMP, fingerprint, remember, up_to_date
+from sitegen.build.freshness import STAMP, fingerprint, up_to_date, write_stamp
 from tests import ROOT
 
 
@@ -62,14 +62,14 @@ CHANGES: dict[str, Callable[[Path, pytest.MonkeyPatch], None]] = {
 def test_a_change_is_noticed(case: str, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SITE_URL", raising=False)
     assert not built(root)
-    remember(root, root / "_site", inputs(root))
+    write_stamp(root, root / "_site", inputs(root))
     assert built(root)
     CHANGES[case](root, monkeypatch)
     assert not built(root)
 
 
 def test_what_a_build_itself_writes_changes_nothing(root: Path) -> None:
-    remember(root, root / "_site", inputs(root))
+    write_stamp(root, root / "_site", inputs(root))
     for name in (
         "site/theme/embed/speedup/speedup.csv",
         "site/theme/assets/generated/palette.css",
@@ -81,7 +81,7 @@ def test_what_a_build_itself_writes_changes_nothing(root: Path) -> None:
 
 
 def test_another_folder_is_built_and_a_broken_stamp_counts_as_none(root: Path) -> None:
-    remember(root, root / "_site", inputs(root))
+    write_stamp(root, root / "_site", inputs(root))
     assert not up_to_date(root, root / "other", inputs(root))
     (root / STAMP).write_bytes(b"cut \xff")
     assert not built(root)

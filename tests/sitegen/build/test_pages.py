@@ -78,7 +78,7 @@ def test_every_table_is_one_line_with_and_without_results(name: str, measured: R
     ],
 )
 def test_a_cell_says_what_it_sorts_by_unless_its_text_does(text: str, value: float, sort: str | None) -> None:
-    table = html_table("a table", ["heading"], [[TableCell(text, sort=value)]])
+    table = html_table("a table", [{"heading": TableCell(text, sort=value)}])
     attribute = "" if sort is None else f' data-sort="{sort}"'
     assert f'<td class="tg-numeric"{attribute}>' in table
 

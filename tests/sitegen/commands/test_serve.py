@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import socket
 import struct
-import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from sitegen.commands.serve import HOST, make_server
+from sitegen.commands.serve import make_server, running
 from sitegen.text.errors import SiteError
 
 
@@ -22,14 +21,10 @@ def address(tmp_path: Path) -> Iterator[str]:
     (tmp_path / "page/index.html").write_text("page")
     (tmp_path / "404.html").write_text("lost")
     (tmp_path / "large.bin").write_bytes(bytes(5_000_000))
-    url = "https://example.org/tinygpt/"
-    (tmp_path / "sitemap.xml").write_text(f"<urlset><loc>{url}page/</loc><loc>{url}</loc></urlset>")
-    with make_server(tmp_path) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield f"http://{HOST}:{server.server_address[1]}/"
-        server.shutdown()
-        thread.join()
+    published = "https://example.org/tinygpt/"
+    (tmp_path / "sitemap.xml").write_text(f"<urlset><loc>{published}page/</loc><loc>{published}</loc></urlset>")
+    with running(make_server(tmp_path)) as url:
+        yield url
 
 
 def get(url: str) -> str:

@@ -59,13 +59,13 @@ def test_without_results_there_are_axes_and_no_curve(tmp_path: Path) -> None:
 
 
 def test_the_files_are_what_a_page_says_they_are(results: Results, tmp_path: Path) -> None:
-    social.write_signs(results, tmp_path, FONTS)
+    social.write_icons(results, tmp_path, FONTS)
     width, height = struct.unpack(">II", (tmp_path / social.CARD).read_bytes()[16:24])
     assert (width, height) == (social.CARD_WIDTH, social.CARD_HEIGHT)
     assert struct.unpack(">II", (tmp_path / social.TOUCH_ICON).read_bytes()[16:24]) == (180, 180)
     assert (tmp_path / social.CARD).stat().st_size < 300_000
     before = (tmp_path / social.FAVICON).read_bytes(), (tmp_path / social.CARD).read_bytes()
-    social.write_signs(results, tmp_path, FONTS)
+    social.write_icons(results, tmp_path, FONTS)
     assert ((tmp_path / social.FAVICON).read_bytes(), (tmp_path / social.CARD).read_bytes()) == before
 
 
