@@ -1,7 +1,7 @@
 """Several machines' results in one folder: files are copied side by side, and nothing in them is pooled.
 
 A run's name holds the start of its machine's hash, so files of different machines do not meet; statistics keep
-machines apart by themselves.
+machines apart by themselves. A file gets the name of the run whose rows it holds, so copies of it add nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bench.records.rows import LOCAL
 from bench.records.schema import TABLES
-from bench.records.store import AREAS, check_file
+from bench.records.store import AREAS, load_files, table_file
 from tinygpt.errors import ResultsError
 from tinygpt.system.files import replace_file
 
@@ -30,11 +30,11 @@ def merge_results(root: Path, folders: Sequence[Path]) -> list[Path]:
         the files that were added; those that were there already are not among them.
 
     Raises:
-        ResultsError: a folder holds no results; a file in it is foreign, cut short or of an unknown schema; or a file
-            of the same name holds other rows. Nothing was added then.
+        ResultsError: a folder holds no results; a file in it is foreign, cut short, of an unknown schema or has a
+            value that no run writes; or two files hold different rows of one run. Nothing was added then.
         StorageError: the file system refused.
     """
-    copies: list[tuple[Path, bytes]] = []
+    targets: dict[Path, Path] = {}
     for folder in folders:
         sources = _sources(folder)
         if not sources:
@@ -45,20 +45,16 @@ def merge_results(root: Path, folders: Sequence[Path]) -> list[Path]:
             found = _NAME.fullmatch(source.name)
             if found is None:
                 raise ResultsError(f"{source} is no file of results", "runs-, steps- and samples-RUN.parquet")
-            check_file(found[1], source)
-            content, target = source.read_bytes(), root / area / source.name
-            if not target.exists():
-                copies.append((target, content))
-            elif target.read_bytes() != content:
-                raise ResultsError(f"{target} exists with other rows than {source}", "the same rows, or another name")
-    names = [target for target, _ in copies]
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ResultsError(f"{twice.name} is in two of the folders", "every run once")
+            for file in load_files(found[1], [(area, source)], None):
+                target = table_file(root, area, found[1], file.run_id)
+                before = target if target.exists() else targets.setdefault(target, source)
+                if before.read_bytes() != source.read_bytes():
+                    raise ResultsError(f"{before} has other rows of its run than {source}", "one version of each run")
+    added = [target for target in targets if not target.exists()]
     # Runs last, so that no run lacks its steps.
-    for target, content in sorted(copies, key=lambda copy: copy[0].name.startswith("runs-")):
-        replace_file(target, [content])
-    return names
+    for target in sorted(added, key=lambda target: target.name.startswith("runs-")):
+        replace_file(target, [targets[target].read_bytes()])
+    return added
 
 
 def _sources(folder: Path) -> list[tuple[str, Path]]:

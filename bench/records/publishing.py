@@ -1,16 +1,17 @@
-"""Local runs that could be published, and the objections to them; :func:`bench.records.store.publish` copies."""
+"""Local runs that could be published, the objections to them, and the copying."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.records.grouping import grouped
-from bench.records.rows import LOCAL, StoredRun
-from bench.records.store import publish, read_table, stored_runs
+from bench.records.rows import LOCAL, PUBLISHED, StoredRun
+from bench.records.store import WRITTEN, read_table, stored_runs, table_file, table_files
 from tinygpt.errors import ResultsError
+from tinygpt.system.files import replace_file
 
 
 @dataclass(frozen=True)
@@ -113,3 +114,42 @@ def _candidate(rows: list[StoredRun]) -> Candidate:
         dict(Counter(row.status for row in rows).most_common()),
         tuple(objections),
     )
+
+
+def publish(root: Path, run_ids: Iterable[str] | None = None) -> list[Path]:
+    """Copy local runs into ``published``, checked file by file; local files stay.
+
+    Args:
+        root: the results folder.
+        run_ids: which runs; every local run when None.
+
+    Returns:
+        the files that were added, under their runs' names.
+
+    Raises:
+        ResultsError: there is no such local run, or a file of it cannot be used. Nothing was added then.
+        StorageError: the file system refused.
+    """
+    areas = {file.run_id: file.area for file in table_files(root, "runs")}
+    local = [run_id for run_id, area in areas.items() if area == LOCAL]
+    wanted = local if run_ids is None else list(run_ids)
+    for run_id in wanted:
+        if run_id not in local:
+            state = "is published already" if run_id in areas else "is not there"
+            raise ResultsError(f"run {run_id!r} {state}", ", ".join(local) or "no local run", "invoke results show")
+    copies: list[tuple[Path, bytes]] = []
+    for table in WRITTEN:
+        files = {file.run_id: file.path for file in table_files(root, table, areas=[LOCAL])}
+        copies += [
+            (table_file(root, PUBLISHED, table, run_id), files[run_id].read_bytes())
+            for run_id in wanted
+            if run_id in files
+        ]
+    for target, content in copies:
+        if target.exists() and target.read_bytes() != content:
+            raise ResultsError(
+                f"{target} exists with other rows", "published files never change", "git status results/published"
+            )
+    for target, content in copies:
+        replace_file(target, [content])
+    return [target for target, _ in copies]

@@ -1,22 +1,24 @@
 """The rows of the four tables as they are written: a frozen dataclass each, whose fields are the table's columns.
 
-A field's type is the column's, and ``| None`` says that the value may be absent. Then come what the value is, what it
-counts, and which version of the schema added it (later ones than the first are optional). The files' schema
-(``bench.records.schema``) and ``results/README.md`` follow from here. Rows are made by ``bench.records.process_rows``.
-Nothing here needs pandas or pyarrow: a worker's memory is measured.
+A field's type is the column's, and ``| None`` says that the value may be absent; ``About`` says the rest. The files'
+schema (``bench.records.schema``), the checks of every value (``bench.records.checks``) and ``results/README.md`` follow
+from here. Rows are made by ``bench.records.process_rows``. Nothing here needs pandas or pyarrow: a worker's memory is
+measured.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import UTC, datetime
 from operator import attrgetter
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
 Status = Literal["ok", "timeout", "oom", "crashed", "diverged", "refused", "interrupted"]
 Kind = Literal["bench", "peer", "roofline", "generation", "kernels", "train", "against"]
 Measure = Literal["step", "part", "form"]
+Form = Literal["numpy", "numexpr"]
+OperandPlace = Literal["cache", "memory"]
 
 STATUSES: tuple[Status, ...] = get_args(Status)
 
@@ -27,72 +29,100 @@ LOCAL = "local"
 Scope = tuple[str, str]  # origin, machine_hash
 Place = tuple[str, str, str]  # and preset
 
+# No clock resolves less and no process takes longer, in seconds; a damaged number is outside.
+SHORTEST, LONGEST = 1e-12, 1e12
+EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """A column in words, and the range of its values.
+
+    Attributes:
+        description: what the value is; says when it is null if it may be.
+        unit: what a number counts; empty where there is nothing to count.
+        since: schema version that added it; later ones than the first are optional.
+        least: the smallest value. A column with a range holds no NaN.
+        most: the largest value.
+    """
+
+    description: str
+    unit: str = ""
+    since: int = 1
+    least: float | datetime | None = None
+    most: float | datetime | None = None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRow:
     """One process."""
 
-    run_id: Annotated[str, "the command that made the row: UTC start, machine hash, random part"]
-    cell_id: Annotated[str, "run, variant, preset and round: one process"]
+    run_id: Annotated[str, About("the command that made the row: UTC start, machine hash, random part")]
+    cell_id: Annotated[str, About("run, variant, preset and round: one process")]
     kind: Annotated[
-        Kind,
-        "bench, peer, roofline (products alone), generation, kernels (parts of a step), train or against",
+        Kind, About("bench, peer, roofline (products alone), generation, kernels (parts of a step), train or against")
     ]
-    engine: Annotated[str, "engine without its options"]
-    variant: Annotated[str, "engine with its options, such as vectorized[threads=1]"]
-    preset: Annotated[str, "model shape and batch"]
-    round: Annotated[int, "repetition, counted from 0"]
-    status: Annotated[Status, "ok, timeout, oom, crashed, diverged, refused or interrupted"]
-    exit_code: Annotated[int | None, "of the process; null if a signal ended it or it never started"] = None
-    signal: Annotated[str | None, "signal that ended the process, such as SIGSEGV; null without one"] = None
-    error_tail: Annotated[str | None, "why the status is not ok: reason and last lines of stderr; null if ok"] = None
-    command: Annotated[str, "command that repeats the measurement"]
-    protocol_hash: Annotated[str, "SHA-256 of the protocol"]
-    protocol: Annotated[str, "the protocol as canonical JSON"]
-    machine_hash: Annotated[str, "SHA-256 of the machine"]
-    machine: Annotated[str, "the machine's fingerprint as canonical JSON"]
-    commit: Annotated[str | None, "commit of the code; null outside a checkout"] = None
-    dirty: Annotated[bool | None, "whether the code differed from that commit; null outside a checkout"] = None
-    started_at: Annotated[datetime, "start of the process, UTC"]
-    suite: Annotated[str, "suite that planned the cell; of a training run train, sweep, race or gallery"]
-    corpus: Annotated[str, "name of the text"]
-    corpus_sha256: Annotated[str, "hash of the text"]
-    seed: Annotated[int, "of the starting weights and the batches"]
-    n_parameters: Annotated[int, "trainable parameters of the model", "numbers"]
-    tokens_per_step: Annotated[int, "batch size times context length", "tokens"]
-    warmup_steps: Annotated[int, "planned steps that do not count", "steps"]
-    measured_steps: Annotated[int, "planned steps that count", "steps"]
-    steps_done: Annotated[int, "steps that really ran, warm-ups included", "steps"]
-    limit_seconds: Annotated[float | None, "time limit of the process; null without one", "s"] = None
+    engine: Annotated[str, About("engine without its options")]
+    variant: Annotated[str, About("engine with its options, such as vectorized[threads=1]")]
+    preset: Annotated[str, About("model shape and batch")]
+    round: Annotated[int, About("repetition, counted from 0", least=0)]
+    status: Annotated[Status, About("ok, timeout, oom, crashed, diverged, refused or interrupted")]
+    exit_code: Annotated[int | None, About("of the process; null if a signal ended it or it never started")] = None
+    signal: Annotated[str | None, About("signal that ended the process, such as SIGSEGV; null without one")] = None
+    error_tail: Annotated[
+        str | None, About("why the status is not ok: reason and last lines of stderr; null if ok")
+    ] = None
+    command: Annotated[str, About("command that repeats the measurement")]
+    protocol_hash: Annotated[str, About("SHA-256 of the protocol")]
+    protocol: Annotated[str, About("the protocol as canonical JSON")]
+    machine_hash: Annotated[str, About("SHA-256 of the machine")]
+    machine: Annotated[str, About("the machine's fingerprint as canonical JSON")]
+    commit: Annotated[str | None, About("commit of the code; null outside a checkout")] = None
+    dirty: Annotated[bool | None, About("whether the code differed from that commit; null outside a checkout")] = None
+    started_at: Annotated[datetime, About("start of the process, UTC", least=EARLIEST, most=LATEST)]
+    suite: Annotated[str, About("suite that planned the cell; of a training run train, sweep, race or gallery")]
+    corpus: Annotated[str, About("name of the text")]
+    corpus_sha256: Annotated[str, About("hash of the text")]
+    seed: Annotated[int, About("of the starting weights and the batches")]
+    n_parameters: Annotated[int, About("trainable parameters of the model", "numbers", least=1)]
+    tokens_per_step: Annotated[int, About("batch size times context length", "tokens", least=1)]
+    warmup_steps: Annotated[int, About("planned steps that do not count", "steps", least=0)]
+    measured_steps: Annotated[int, About("planned steps that count", "steps", least=0)]
+    steps_done: Annotated[int, About("steps that really ran, warm-ups included", "steps", least=0)]
+    limit_seconds: Annotated[
+        float | None, About("time limit of the process; null without one", "s", least=0, most=LONGEST)
+    ] = None
     peak_memory_bytes: Annotated[
-        int | None, "peak resident memory, with processes that work for it; null if unknown", "bytes"
+        int | None, About("peak resident memory, with processes that work for it; null if unknown", "bytes", least=0)
     ] = None
-    setup_seconds: Annotated[float | None, "making the engine: import, weights, buffers; null if it failed", "s"] = None
-    first_loss: Annotated[float | None, "loss of the first step; null without steps", "nats/token"] = None
-    last_loss: Annotated[float | None, "loss of the last step; null without steps", "nats/token"] = None
+    setup_seconds: Annotated[
+        float | None,
+        About("making the engine: import, weights, buffers; null if it failed", "s", least=0, most=LONGEST),
+    ] = None
+    first_loss: Annotated[float | None, About("loss of the first step; null without steps", "nats/token")] = None
+    last_loss: Annotated[float | None, About("loss of the last step; null without steps", "nats/token")] = None
     loss_drift: Annotated[
-        float | None,
-        "largest relative distance to the reference's losses; null if not compared",
+        float | None, About("largest relative distance to the reference's losses; null if not compared")
     ] = None
-    held_out_loss: Annotated[float | None, "last loss on held-out text; null if not evaluated", "nats/token"] = None
-    wall_seconds: Annotated[float, "from the start of the process to its end", "s"]
+    held_out_loss: Annotated[float | None, About("last loss on held-out text; null if not evaluated", "nats/token")] = (
+        None
+    )
+    wall_seconds: Annotated[float, About("from the start of the process to its end", "s", least=0, most=LONGEST)]
     resolved_variant: Annotated[
-        str | None, "engine with the options it chose for itself; null if it was not made", "", 2
+        str | None, About("engine with the options it chose for itself; null if it was not made", since=2)
     ] = None
-    threads: Annotated[int | None, "threads it computed with; null if it was not made", "threads", 2] = None
-    blas_kernel: Annotated[str | None, "processor family whose BLAS kernel ran; null if unknown", "", 2] = None
+    threads: Annotated[
+        int | None, About("threads it computed with; null if it was not made", "threads", since=2, least=1)
+    ] = None
+    blas_kernel: Annotated[str | None, About("processor family whose BLAS kernel ran; null if unknown", since=2)] = None
     continues: Annotated[
-        str | None,
-        "run_id of the training run that this one goes on with; null if none",
-        "",
-        2,
+        str | None, About("run_id of the training run that this one goes on with; null if none", since=2)
     ] = None
-    expected_seconds: Annotated[float | None, "wall time that advice expected; null without advice", "s", 3] = None
+    expected_seconds: Annotated[
+        float | None, About("wall time that advice expected; null without advice", "s", since=3, least=0, most=LONGEST)
+    ] = None
     expected_loss: Annotated[
-        float | None,
-        "held-out loss that advice expected; null without any",
-        "nats/token",
-        3,
+        float | None, About("held-out loss that advice expected; null without any", "nats/token", since=3)
     ] = None
 
 
@@ -100,16 +130,20 @@ class RunRow:
 class StepRow:
     """One step of a process."""
 
-    run_id: Annotated[str, "as in runs"]
-    cell_id: Annotated[str, "as in runs"]
-    step: Annotated[int, "updates done, counted from 1"]
-    is_warmup: Annotated[bool, "whether the step does not count"]
-    seconds: Annotated[float, "forward, backward, clipping and AdamW update of one batch", "s"]
-    loss: Annotated[float, "mean cross-entropy of the batch before the update", "nats/token"]
-    grad_norm: Annotated[float, "global L2 norm of the gradient before clipping"]
-    elapsed_seconds: Annotated[float, "from the first step's start to this step's end", "s"]
+    run_id: Annotated[str, About("as in runs")]
+    cell_id: Annotated[str, About("as in runs")]
+    step: Annotated[int, About("updates done, counted from 1", least=1)]
+    is_warmup: Annotated[bool, About("whether the step does not count")]
+    seconds: Annotated[
+        float, About("forward, backward, clipping and AdamW update of one batch", "s", least=SHORTEST, most=LONGEST)
+    ]
+    loss: Annotated[float, About("mean cross-entropy of the batch before the update", "nats/token")]
+    grad_norm: Annotated[float, About("global L2 norm of the gradient before clipping")]
+    elapsed_seconds: Annotated[
+        float, About("from the first step's start to this step's end", "s", least=0, most=LONGEST)
+    ]
     held_out_loss: Annotated[
-        float | None, "loss on held-out text after the step; null if not evaluated", "nats/token"
+        float | None, About("loss on held-out text after the step; null if not evaluated", "nats/token")
     ] = None
 
 
@@ -117,40 +151,46 @@ class StepRow:
 class SampleRow:
     """One text that a model wrote."""
 
-    run_id: Annotated[str, "as in runs"]
-    cell_id: Annotated[str, "as in runs"]
-    engine: Annotated[str, "engine without its options"]
-    preset: Annotated[str, "model shape and batch"]
-    corpus: Annotated[str, "name of the text the model was trained on"]
-    step: Annotated[int, "updates done when the text was written"]
-    prompt: Annotated[str, "what the text continues"]
-    text: Annotated[str, "the continuation, exactly as generated; bytes that are not UTF-8 are U+FFFD"]
-    temperature: Annotated[float, "sampling temperature; 0 takes the best token"]
-    top_k: Annotated[int | None, "candidates kept per token; null for all", "tokens"] = None
-    seed: Annotated[int, "of the random choices"]
-    n_tokens: Annotated[int, "tokens generated", "tokens"]
-    tokens_per_second: Annotated[float, "decoding speed", "tokens/s"]
-    first_token_seconds: Annotated[float, "time to the first token", "s"]
-    train_loss: Annotated[float, "training loss at that step", "nats/token"]
-    held_out_loss: Annotated[float | None, "newest held-out loss; null if not evaluated", "nats/token"] = None
+    run_id: Annotated[str, About("as in runs")]
+    cell_id: Annotated[str, About("as in runs")]
+    engine: Annotated[str, About("engine without its options")]
+    preset: Annotated[str, About("model shape and batch")]
+    corpus: Annotated[str, About("name of the text the model was trained on")]
+    step: Annotated[int, About("updates done when the text was written", least=0)]
+    prompt: Annotated[str, About("what the text continues")]
+    text: Annotated[str, About("the continuation, exactly as generated; bytes that are not UTF-8 are U+FFFD")]
+    temperature: Annotated[float, About("sampling temperature; 0 takes the best token", least=0)]
+    top_k: Annotated[int | None, About("candidates kept per token; null for all", "tokens", least=1)] = None
+    seed: Annotated[int, About("of the random choices")]
+    n_tokens: Annotated[int, About("tokens generated", "tokens", least=0)]
+    tokens_per_second: Annotated[float, About("decoding speed", "tokens/s", least=0, most=LONGEST)]
+    first_token_seconds: Annotated[float, About("time to the first token", "s", least=0, most=LONGEST)]
+    train_loss: Annotated[float, About("training loss at that step", "nats/token")]
+    held_out_loss: Annotated[float | None, About("newest held-out loss; null if not evaluated", "nats/token")] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KernelRow:
     """One timing of a step, of a part of it, or of a fused kernel."""
 
-    run_id: Annotated[str, "as in runs"]
-    cell_id: Annotated[str, "as in runs"]
-    preset: Annotated[str, "model shape and batch of the step"]
-    measure: Annotated[Measure, "step (wall time), part (of a step) or form (of a fused kernel)"]
-    name: Annotated[str, "of the part or the kernel; for a step, step"]
-    worker: Annotated[int | None, "whose time it is, counted from 0; null unless it is a part"] = None
-    form: Annotated[str | None, "numpy or numexpr; null unless it is a form"] = None
-    place: Annotated[str | None, "where the operands lay, cache or memory; null unless it is a form"] = None
-    repeat: Annotated[int, "step or timing, counted from 1"]
-    is_warmup: Annotated[bool, "whether it does not count"]
-    seconds: Annotated[float, "of the step, of the part within it, or of one call of the kernel", "s"]
-    elements: Annotated[int | None, "that a call of the kernel goes over; null unless it is a form", "numbers"] = None
+    run_id: Annotated[str, About("as in runs")]
+    cell_id: Annotated[str, About("as in runs")]
+    preset: Annotated[str, About("model shape and batch of the step")]
+    measure: Annotated[Measure, About("step (wall time), part (of a step) or form (of a fused kernel)")]
+    name: Annotated[str, About("of the part or the kernel; for a step, step")]
+    worker: Annotated[int | None, About("whose time it is, counted from 0; null unless it is a part", least=0)] = None
+    form: Annotated[Form | None, About("numpy or numexpr; null unless it is a form")] = None
+    place: Annotated[
+        OperandPlace | None, About("where the operands lay, cache or memory; null unless it is a form")
+    ] = None
+    repeat: Annotated[int, About("step or timing, counted from 1", least=1)]
+    is_warmup: Annotated[bool, About("whether it does not count")]
+    seconds: Annotated[
+        float, About("of the step, of the part within it, or of one call of the kernel", "s", least=0, most=LONGEST)
+    ]
+    elements: Annotated[
+        int | None, About("that a call of the kernel goes over; null unless it is a form", "numbers", least=1)
+    ] = None
 
 
 Row = RunRow | StepRow | SampleRow | KernelRow

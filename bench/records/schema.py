@@ -10,16 +10,16 @@ Version 2 added what an engine chose for itself, and the link between the parts 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from operator import attrgetter
+from functools import cache
 from types import MappingProxyType, NoneType
 from typing import Literal, get_args, get_origin, get_type_hints
 
 import pyarrow as pa
 
-from bench.records.rows import KernelRow, Row, RunRow, SampleRow, StepRow
+from bench.records.rows import About, KernelRow, Row, RunRow, SampleRow, StepRow
 from tinygpt.errors import ResultsError
 
 SCHEMA_VERSION = 3
@@ -50,11 +50,9 @@ class Column:
         name: as in the files.
         type: ``text``, ``integer``, ``number`` (float64), ``yes/no`` or ``time`` (UTC, microseconds).
         stored: the same as Arrow's type.
-        optional: whether it may be null, and the description then says when.
+        optional: whether it may be null.
         choices: the words that it may hold; empty where it may hold any.
-        description: what the value is.
-        unit: what a number counts; empty where there is nothing to count.
-        since: schema version that added it; later ones than the first are optional.
+        about: the rest.
     """
 
     name: str
@@ -62,19 +60,26 @@ class Column:
     stored: pa.DataType
     optional: bool
     choices: tuple[str, ...]
-    description: str
-    unit: str = ""
-    since: int = 1
+    about: About
+
+    @property
+    def range(self) -> str:
+        """The values that are allowed, in words; empty where any is."""
+        ends = (("from", self.about.least), ("to", self.about.most))
+        return " ".join(
+            f"{word} {end.year if isinstance(end, datetime) else f'{end:g}'}" for word, end in ends if end is not None
+        )
 
 
 def _columns(row_type: type[Row]) -> tuple[Column, ...]:
     """The columns that the fields of a row's class declare."""
     columns = []
     for name, hint in get_type_hints(row_type, include_extras=True).items():
-        value, *about = get_args(hint)
-        choices = get_args(value) if get_origin(value) is Literal else ()
-        plain = str if choices else next(part for part in get_args(value) or (value,) if part is not NoneType)
-        columns.append(Column(name, *_TYPES[plain], NoneType in get_args(value), choices, *about))
+        value, about = get_args(hint)
+        kinds = [value] if get_origin(value) is Literal else [*(get_args(value) or (value,))]
+        plain = next(kind for kind in kinds if kind is not NoneType)
+        choices = get_args(plain)
+        columns.append(Column(name, *_TYPES[str if choices else plain], NoneType in kinds, choices, about))
     return tuple(columns)
 
 
@@ -83,6 +88,7 @@ TABLES = MappingProxyType({table: _columns(row_type) for table, row_type in ROW_
 _RENAMED_IN_3 = MappingProxyType({"jax": "jax-textbook"})
 
 
+@cache
 def arrow_schema(table: str, version: int = SCHEMA_VERSION) -> pa.Schema:
     """A table's Arrow schema: units and descriptions on the fields, the schema's version on the whole."""
     arrow_fields = [
@@ -90,43 +96,12 @@ def arrow_schema(table: str, version: int = SCHEMA_VERSION) -> pa.Schema:
             column.name,
             column.stored,
             nullable=column.optional,
-            metadata={b"unit": column.unit.encode(), b"description": column.description.encode()},
+            metadata={b"unit": column.about.unit.encode(), b"description": column.about.description.encode()},
         )
         for column in TABLES[table]
-        if column.since <= version
+        if column.about.since <= version
     ]
     return pa.schema(arrow_fields, metadata={TABLE_KEY: table.encode(), VERSION_KEY: str(version).encode()})
-
-
-def to_arrow(table: str, rows: Sequence[Row]) -> pa.Table:
-    """Rows to an Arrow table, checked against the schema.
-
-    Raises:
-        ResultsError: a value has another type, is none of those allowed, or is absent where it is required.
-    """
-    schema = arrow_schema(table)
-    try:
-        columns = [pa.array(map(attrgetter(field.name), rows), field.type, size=len(rows)) for field in schema]
-        arrow = pa.Table.from_arrays(columns, schema=schema)
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-        raise ResultsError(f"a row of {table} does not fit the schema: {error}") from error
-    check_values(table, arrow, f"a row of {table}")
-    return arrow
-
-
-def check_values(table: str, arrow: pa.Table, where: str) -> None:
-    """Check what a type cannot say: required values are there, and words are among those allowed.
-
-    Raises:
-        ResultsError: naming the column, and ``where`` it is.
-    """
-    for column in TABLES[table]:
-        values = arrow.column(column.name)
-        if not column.optional and values.null_count:
-            raise ResultsError(f"{where} has no value in column {column.name!r}", "a value in every required column")
-        unknown = sorted(set(values.unique().to_pylist()) - set(column.choices)) if column.choices else []
-        if unknown:
-            raise ResultsError(f"{where} has {column.name} {unknown[0]!r}", ", ".join(column.choices))
 
 
 def check_schema(table: str, schema: pa.Schema, where: str) -> int:
@@ -145,10 +120,12 @@ def check_schema(table: str, schema: pa.Schema, where: str) -> int:
     if text not in known:
         raise ResultsError(f"{where} has schema version {text}", f"version {' or '.join(known)}", run)
     version = int(text)
+    expected = arrow_schema(table, version)
+    if metadata.get(TABLE_KEY) == table.encode() and schema.equals(expected):
+        return version
     found_table = metadata.get(TABLE_KEY, b"none").decode("ascii", "replace")
     if found_table != table:
         raise ResultsError(f"{where} holds table {found_table!r}", f"table {table!r}", run)
-    expected = arrow_schema(table, version)
     for field in expected:
         position = schema.get_field_index(field.name)
         if position < 0:

@@ -9,8 +9,9 @@ by longer versions of themselves; once it has ended they do not change.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,18 +20,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from bench.records.checks import RUN_ID, first_faults, to_arrow
 from bench.records.rows import LOCAL, PUBLISHED, KernelRow, Row, Rows, RunRow, SampleRow, StepRow, StoredRun, stored_run
-from bench.records.schema import TABLES, arrow_schema, check_schema, check_values, migrate, to_arrow
+from bench.records.schema import TABLES, arrow_schema, check_schema, migrate
 from tinygpt.errors import ResultsError, unknown_name
-from tinygpt.system.files import remove_unfinished, replace_file
+from tinygpt.system.files import remove_unfinished, replace_file, require_regular
 
 AREAS = (PUBLISHED, LOCAL)
 
 R = TypeVar("R", bound=Row)
 
 # ``runs`` last: a run that is there has everything that belongs to it.
-_WRITTEN = (*(name for name in TABLES if name != "runs"), "runs")
-_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,80}")
+WRITTEN = (*(name for name in TABLES if name != "runs"), "runs")
 
 
 def table_file(root: Path, area: str, table: str, run_id: str) -> Path:
@@ -39,7 +40,7 @@ def table_file(root: Path, area: str, table: str, run_id: str) -> Path:
     Raises:
         ResultsError: the run id is not one that a run would have.
     """
-    if not _RUN_ID.fullmatch(run_id):
+    if not RUN_ID.fullmatch(run_id):
         raise ResultsError(f"run id {run_id!r}", "letters, digits, dots and dashes", "invoke results show")
     return root / area / f"{table}-{run_id}.parquet"
 
@@ -51,10 +52,10 @@ def write_tables(root: Path, run_id: str, rows: Rows) -> None:
         ResultsError: a row does not fit the schema, or the run on disk has rows that these lack.
         StorageError: the file system refused; what was there before is intact.
     """
-    checked = {name: to_arrow(name, getattr(rows, name)) for name in _WRITTEN if getattr(rows, name)}
+    checked = {name: to_arrow(name, getattr(rows, name)) for name in WRITTEN if getattr(rows, name)}
     for name, arrow in checked.items():
         path = table_file(root, LOCAL, name, run_id)
-        if path.exists() and _read_rows(name, path).num_rows > arrow.num_rows:
+        if _own_rows(root, name, run_id).num_rows > arrow.num_rows:
             raise ResultsError(
                 f"{path} holds more rows of {name} than would be written", "rows are added, never taken away"
             )
@@ -75,52 +76,98 @@ def _parquet(arrow: pa.Table) -> memoryview:
 # ---- reading -------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class RowFile:
+    """A file of a results folder that can be used.
+
+    Attributes:
+        area: ``published`` or ``local``.
+        path: its name says which table it holds, and no more.
+        rows: of one run, under this version's schema; at least one.
+    """
+
+    area: str
+    path: Path
+    rows: pa.Table
+
+    @property
+    def run_id(self) -> str:
+        """The run that its rows belong to."""
+        return str(self.rows["run_id"][0])
+
+
 def _read_file(table: str, path: Path) -> pa.Table:
-    """One file, checked, under this version's schema.
+    """One file under this version's schema; its values are not checked yet.
 
     Raises:
         ResultsError: it is not Parquet, is cut short, or has another schema; the message names the file.
     """
     try:
+        require_regular(path)
         with pq.ParquetFile(path) as file:
             version = check_schema(table, file.schema_arrow, str(path))
             arrow = file.read(columns=arrow_schema(table, version).names)
         arrow.validate(full=True)  # texts that are not UTF-8 would fail where they are read, and name no file
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
+    except (pa.ArrowException, OSError) as error:
         raise ResultsError(
             f"{path} is not a readable Parquet file",
             "files that invoke bench, invoke train --record or invoke results publish wrote",
             f"move {path} out of the results folder",
         ) from error
-    arrow = migrate(table, arrow, version)
-    check_values(table, arrow, str(path))
-    return arrow
+    return migrate(table, arrow, version)
 
 
-def check_file(table: str, path: Path) -> None:
-    """Check that a file holds rows of a table that this version can read.
+def load_files(table: str, files: Iterable[tuple[str, Path]], problems: list[ResultsError] | None) -> list[RowFile]:
+    """Files of one table, checked value by value; those without rows are left out.
 
-    Raises:
-        ResultsError: it does not; the message names the file.
-    """
-    _read_file(table, path)
-
-
-def _read_rows(table: str, path: Path) -> pa.Table:
-    """One file's rows that count: those whose process has its row in the file of ``runs`` beside it.
-
-    ``runs`` is written last, so a runner that was killed between two files leaves steps of a process that has no row.
-    That process is measured again, and the steps that it left do not count.
+    Args:
+        table: its name.
+        files: (area, file).
+        problems: takes an error for every file that cannot be used.
 
     Raises:
-        ResultsError: a file cannot be used.
+        ResultsError: a file cannot be used, and no ``problems`` were asked for.
     """
-    arrow = _read_file(table, path)
-    if table == "runs":
-        return arrow
-    runs = path.with_name(f"runs-{path.name.partition('-')[2]}")
-    known = _read_file("runs", runs)["cell_id"].combine_chunks() if runs.exists() else pa.array([], pa.string())
-    return arrow.filter(pc.is_in(arrow["cell_id"], value_set=known))
+    found: list[ResultsError] = []
+    loaded: list[RowFile] = []
+    for area, path in files:
+        try:
+            loaded.append(RowFile(area, path, _read_file(table, path)))
+        except ResultsError as error:
+            found.append(error)
+    loaded = [file for file in loaded if file.rows.num_rows]
+    starts = [0, *accumulate(file.rows.num_rows for file in loaded[:-1])]
+    whole = pa.concat_tables([arrow_schema(table).empty_table(), *(file.rows for file in loaded)])
+    faults = first_faults(table, whole, starts)
+    found += [fault.error(loaded[number].path) for number, fault in faults.items()]
+    if found and problems is None:
+        raise found[0]
+    if problems is not None:
+        known = {*map(str, problems)}
+        problems += [problem for problem in found if str(problem) not in known]
+    return [file for number, file in enumerate(loaded) if number not in faults]
+
+
+def table_files(
+    root: Path, table: str, problems: list[ResultsError] | None = None, areas: Sequence[str] = AREAS
+) -> list[RowFile]:
+    """The files of a table that count, oldest run first: one for each run, whatever the files are called.
+
+    Of several with rows of one run (a copy, an older version that a synchronisation left behind, a local run that was
+    published), a published one counts before a local one, then the one with most rows, then the one of the run's name.
+
+    Raises:
+        ResultsError: a file cannot be used, and no ``problems`` were asked for.
+    """
+    paths = ((area, path) for area in areas for path in sorted((root / area).glob(f"{table}-*.parquet")))
+    best: dict[str, RowFile] = {}
+    for file in sorted(load_files(table, paths, problems), key=_preference):
+        best.setdefault(file.run_id, file)
+    return [best[run_id] for run_id in sorted(best)]
+
+
+def _preference(file: RowFile) -> tuple[bool, int, bool]:
+    return file.area != PUBLISHED, -file.rows.num_rows, not file.path.stem.endswith(f"-{file.run_id}")
 
 
 def read_run(root: Path, run_id: str) -> Rows:
@@ -131,19 +178,26 @@ def read_run(root: Path, run_id: str) -> Rows:
     """
 
     def read(table: str, row_type: type[R]) -> tuple[R, ...]:
-        path = table_file(root, LOCAL, table, run_id)
-        return tuple(row_type(**row) for row in _read_rows(table, path).to_pylist()) if path.exists() else ()
+        return tuple(row_type(**row) for row in _own_rows(root, table, run_id).to_pylist())
 
     return Rows(read("runs", RunRow), read("steps", StepRow), read("samples", SampleRow), read("kernels", KernelRow))
 
 
-def _table_files(root: Path, table: str) -> list[tuple[str, Path]]:
-    """(area, file) of a table, oldest run first; a run that was published is not read from local again."""
-    found: dict[str, tuple[str, Path]] = {}
-    for area in reversed(AREAS):  # published last, so that it replaces local
-        for path in sorted((root / area).glob(f"{table}-*.parquet")):
-            found[path.name] = (area, path)
-    return [found[name] for name in sorted(found)]
+def _own_rows(root: Path, table: str, run_id: str) -> pa.Table:
+    """The rows that count in a local run's own file of a table."""
+    path = table_file(root, LOCAL, table, run_id)
+    files = load_files(table, [(LOCAL, path)] if path.exists() else [], None)
+    rows = files[0].rows if files else arrow_schema(table).empty_table()
+    return rows if table == "runs" or not files else _of_processes(rows, _own_rows(root, "runs", run_id))
+
+
+def _of_processes(rows: pa.Table, runs: pa.Table) -> pa.Table:
+    """Rows of processes that have their row in ``runs``.
+
+    ``runs`` is written last, so a runner that was killed between two files leaves steps of a process that has no row.
+    That process is measured again, and the steps that it left do not count.
+    """
+    return rows.filter(pc.is_in(rows["cell_id"], value_set=runs["cell_id"].combine_chunks()))
 
 
 def read_table(name: str, root: Path, problems: list[ResultsError] | None = None) -> pd.DataFrame:
@@ -164,21 +218,14 @@ def read_table(name: str, root: Path, problems: list[ResultsError] | None = None
     """
     if name not in TABLES:
         raise unknown_name("table", name, TABLES, "invoke results show")
-    parts: list[pa.Table] = [arrow_schema(name).empty_table()]
-    origins: list[str] = []
-    for area, path in _table_files(root, name):
-        try:
-            arrow = _read_rows(name, path)
-        except ResultsError as error:
-            if problems is None:
-                raise
-            if str(error) not in map(str, problems):  # a damaged file of runs also hides what lies beside it
-                problems.append(error)
-            continue
-        parts.append(arrow)
-        origins += [area] * arrow.num_rows
-    frame: pd.DataFrame = pa.concat_tables(parts).to_pandas()
-    frame["origin"] = pd.Series(origins, index=frame.index, dtype="str")
+    files = table_files(root, name, problems)
+    origins = [file.area for file in files for _ in range(file.rows.num_rows)]
+    rows = pa.concat_tables([arrow_schema(name).empty_table(), *(file.rows for file in files)])
+    rows = rows.append_column("origin", pa.array(origins, pa.string()))
+    if name != "runs":
+        runs = [file.rows for file in table_files(root, "runs", problems)]
+        rows = _of_processes(rows, pa.concat_tables([arrow_schema("runs").empty_table(), *runs]))
+    frame: pd.DataFrame = rows.to_pandas()
     return frame
 
 
@@ -194,87 +241,3 @@ def _plain(values: pd.Series, kind: str) -> list[Any]:
         return (values.astype("int64") if kind == "integer" else values).tolist()
     known = [None if value is None or value != value else value for value in values.tolist()]
     return [value if value is None else int(value) for value in known] if kind == "integer" else known
-
-
-# ---- publishing and exporting ---------------------------------------------------------------------------
-
-
-def local_run_ids(root: Path) -> list[str]:
-    """Runs in ``local`` that are not published yet, oldest first."""
-    return [path.stem.removeprefix("runs-") for area, path in _table_files(root, "runs") if area == LOCAL]
-
-
-def publish(root: Path, run_ids: Iterable[str] | None = None) -> list[Path]:
-    """Copy local runs into ``published``, checked file by file; local files stay.
-
-    Args:
-        root: the results folder.
-        run_ids: which runs; every local run when None.
-
-    Returns:
-        the files that were added.
-
-    Raises:
-        ResultsError: there is no such local run, or a file of it cannot be used. Nothing was added then.
-        StorageError: the file system refused.
-    """
-    local = local_run_ids(root)
-    wanted = local if run_ids is None else list(run_ids)
-    for run_id in wanted:
-        if run_id not in local:
-            state = "is published already" if table_file(root, PUBLISHED, "runs", run_id).exists() else "is not there"
-            raise ResultsError(f"run {run_id!r} {state}", ", ".join(local) or "no local run", "invoke results show")
-    copies: list[tuple[Path, bytes]] = []
-    for run_id in wanted:
-        for table in _WRITTEN:
-            source = table_file(root, LOCAL, table, run_id)
-            if table == "runs" or source.exists():
-                _read_file(table, source)
-                copies.append((table_file(root, PUBLISHED, table, run_id), source.read_bytes()))
-    for target, content in copies:
-        if target.exists() and target.read_bytes() != content:
-            raise ResultsError(
-                f"{target} exists with other rows", "published files never change", "git status results/published"
-            )
-    for target, content in copies:
-        replace_file(target, [content])
-    return [target for target, _ in copies]
-
-
-EXPORT_FORMATS: Mapping[str, Callable[[pd.DataFrame], bytes]] = {
-    "csv": lambda frame: frame.to_csv(index=False, lineterminator="\n").encode(),
-    # Times as ISO 8601, numbers with all their digits: read back, they are the same numbers.
-    "json": lambda frame: frame.to_json(
-        orient="records", date_format="iso", date_unit="us", double_precision=15, indent=1
-    ).encode(),
-    "parquet": lambda frame: frame.to_parquet(index=False),
-}
-
-
-def export(root: Path, out: Path, format_name: str = "csv") -> list[Path]:
-    """Write all rows, published and local, as one file per table.
-
-    Args:
-        root: the results folder.
-        out: folder to write into; made if missing.
-        format_name: ``csv``, ``json`` or ``parquet``.
-
-    Returns:
-        the files written.
-
-    Raises:
-        ConfigError: there is no such format.
-        ResultsError: a results file cannot be used.
-        StorageError: the file system refused.
-    """
-    if format_name not in EXPORT_FORMATS:
-        raise unknown_name("format", format_name, EXPORT_FORMATS, "invoke results export --format csv")
-    written = []
-    for table in TABLES:
-        frame = read_table(table, root)
-        integers = [column.name for column in TABLES[table] if column.type == "integer"]
-        frame = frame.astype(dict.fromkeys(integers, "Int64"))  # so that 40 is not written as 40.0
-        path = out / f"{table}.{format_name}"
-        replace_file(path, [EXPORT_FORMATS[format_name](frame)])
-        written.append(path)
-    return written

@@ -111,7 +111,8 @@ class ResultsOptions:
 @task(needs="bench")
 def results(options: ResultsOptions) -> None:
     """Show what was measured, publish local rows into the committed ones, merge other machines' in, or export all."""
-    from bench.records import merge, publishing, store
+    from bench.records import merge, publishing
+    from bench.records.export import export
     from bench.terminal import show
 
     root = results_folder()
@@ -122,7 +123,7 @@ def results(options: ResultsOptions) -> None:
     elif options.action == "merge":
         show.print_merged(merge.merge_results(root, [*map(Path, options.dirs)]))
     else:
-        print(*store.export(root, options.out, options.format), sep="\n")
+        print(*export(root, options.out, options.format), sep="\n")
 
 
 @dataclass(frozen=True, kw_only=True)

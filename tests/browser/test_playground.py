@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page
 
-from bench.records.schema import ROW_TYPES, TABLES, to_arrow
+from bench.records.checks import to_arrow
+from bench.records.schema import ROW_TYPES, TABLES
 from sitegen.commands import playground_measure
 from sitegen.playground.kernels import compile_kernels
 from sitegen.playground.publish import SOURCES

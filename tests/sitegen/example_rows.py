@@ -12,10 +12,11 @@ from typing import Any
 
 from bench.arms.variants import engine_name
 from bench.records.process_rows import Process, RunContext
-from bench.records.protocol import benchmark_protocol, training_protocol
+from bench.records.protocol import benchmark_protocol, sha256_text, training_protocol
 from bench.records.provenance import Provenance
-from bench.records.rows import KernelRow, Rows
-from bench.records.store import publish, write_tables
+from bench.records.publishing import publish
+from bench.records.rows import KernelRow, Rows, RunRow
+from bench.records.store import write_tables
 from tinygpt.config import TrainConfig
 from tinygpt.presets import PRESETS
 from tinygpt.recipes import RECIPES
@@ -41,6 +42,16 @@ TIMES = {
 
 def canonical(record: dict[str, Any]) -> str:
     return json.dumps(record, sort_keys=True, separators=(",", ":"))
+
+
+# Of the same shape as the protocol of :func:`cell` at any preset, and not the same.
+OTHER_PROTOCOL = benchmark_protocol("tiny", "stories", CORPUS_HASH, 7, 1).canonical_json
+
+
+def _changed(row: RunRow, changes: dict[str, Any]) -> RunRow:
+    """The row with some columns changed, and the hashes that follow from them."""
+    row = replace(row, **changes)
+    return replace(row, machine_hash=sha256_text(row.machine), protocol_hash=sha256_text(row.protocol))
 
 
 def cell(
@@ -78,7 +89,7 @@ def cell(
         )
         for number in range(steps if ok else 0)
     ]  # fmt: skip
-    return Rows([replace(row, **changes)], step_rows)
+    return Rows([_changed(row, changes)], step_rows)
 
 
 def training(
@@ -122,7 +133,7 @@ def training(
         for step in (steps // 2, steps)
         for prompt, text in texts
     ]  # fmt: skip
-    return Rows([replace(row, **changes)], step_rows, samples)
+    return Rows([_changed(row, changes)], step_rows, samples)
 
 
 def joined(*parts: Rows) -> Rows:
@@ -219,7 +230,7 @@ def on_gpu(
     protocol = canonical(fields)
     shared = {
         "machine": GPU, "suite": "accelerator", "kind": "peer" if variant.startswith("torch") else "bench",
-        "protocol": protocol, "protocol_hash": hashlib.sha256(protocol.encode()).hexdigest(),
+        "protocol": protocol,
         "tokens_per_step": fields["batch_size"] * fields["context_length"], "peak_memory_bytes": None,
         "command": f"invoke accelerator --presets {preset} --engines '{variant}'",
     }  # fmt: skip
@@ -267,7 +278,7 @@ def kernels(run_id: str = "kernels-1", presets: Sequence[str] = ("tiny", "small"
             for name, times in FORM_NANOSECONDS.items()
             for form, nanoseconds in zip(("numpy", "numexpr"), times, strict=True)
             for place in ("cache", "memory")
-            for repeat in range(4)
+            for repeat in range(1, 5)
         ]  # fmt: skip
         found += Rows(kernels=[step, *parts, *forms])
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from typing import IO
 
+_BLANKS = 10_000  # so many characters of a long text may be blanks before its first line ends
 _PICTURES = 0x2400  # from U+2400 on: one picture per C0 control character
 _DELETE, _DELETE_PICTURE = 0x7F, "\u2421"
 # categories: controls, format characters, private use, line and paragraph separators
@@ -25,6 +26,12 @@ def visible_text(text: str, keep: str = "\n\t") -> str:
     if text.isprintable():
         return text
     return "".join(char if char in keep or char.isprintable() else _visible(char) for char in text)
+
+
+def one_line(text: str, limit: int = 160) -> str:
+    """Return a short single line of visible characters; what is cut off is replaced by ``…``."""
+    line = visible_text(" ".join(text[: limit + _BLANKS].split()), keep="")
+    return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
 def _visible(char: str) -> str:

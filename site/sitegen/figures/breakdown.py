@@ -19,8 +19,8 @@ from sitegen.rows.cells import interval_columns
 from sitegen.rows.machines import machine_label, numbered_labels, origin_words
 from sitegen.rows.results import Results, row_dicts
 from sitegen.text import quantities
-from sitegen.text.escape import one_line
 from sitegen.text.palette import Theme
+from tinygpt.terminal.visible import one_line
 
 _BAR = 38  # pixels from one bar to the next
 _WRITTEN_FROM = 0.1  # bars of shares below this have no room for the number

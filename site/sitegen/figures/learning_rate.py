@@ -20,8 +20,8 @@ from sitegen.rows.cells import failure_reason
 from sitegen.rows.machines import origin_words
 from sitegen.rows.results import Results
 from sitegen.text import quantities
-from sitegen.text.escape import one_line
 from sitegen.text.palette import Theme
+from tinygpt.terminal.visible import one_line
 
 SUITE = "sweep"
 FIELDS = (

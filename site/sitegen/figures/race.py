@@ -23,8 +23,8 @@ from sitegen.rows.cells import of_scope, status_text
 from sitegen.rows.machines import origin_words
 from sitegen.rows.results import Results
 from sitegen.text import quantities
-from sitegen.text.escape import one_line
 from sitegen.text.palette import Theme
+from tinygpt.terminal.visible import one_line
 
 FIELDS = (
     VARIANT,

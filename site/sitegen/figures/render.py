@@ -33,10 +33,10 @@ from sitegen.figures.fields import TABLE, Field, is_missing
 from sitegen.figures.publication import LIVE_FOLDER, Parameter, PublishedFigure, TableBehind
 from sitegen.rows.results import row_dicts
 from sitegen.text.errors import SiteError
-from sitegen.text.escape import json_text, one_line
+from sitegen.text.escape import json_text
 from sitegen.text.palette import DARK, FONT, LIGHT, Theme, chart_config, in_dark
 from tinygpt.system.files import replace_file
-from tinygpt.terminal.visible import visible_text
+from tinygpt.terminal.visible import one_line, visible_text
 
 FONTS = Path(__file__).parent / "fonts"
 STATIC_WIDTH = 760  # pixels; the live chart takes its container's width instead

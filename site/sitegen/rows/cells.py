@@ -23,8 +23,8 @@ from bench.statistics.noise import cell_verdict
 from sitegen.rows.machines import origin_words
 from sitegen.rows.results import ENGINE_KINDS, Results, cached_frame
 from sitegen.text import quantities
-from sitegen.text.escape import one_line
 from sitegen.text.palette import order_variants
+from tinygpt.terminal.visible import one_line
 
 # Columns of text that every cell has, for tooltips and tables.
 CELL_TEXT = ("machine", "protocol", "evidence", "code", "verdict", "status", "reason", "command", "measured_on")

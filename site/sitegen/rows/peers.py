@@ -16,8 +16,8 @@ from sitegen.rows.machines import machine_label, origin_words
 from sitegen.rows.ratios import interval_text
 from sitegen.rows.results import Results
 from sitegen.text import quantities
-from sitegen.text.escape import one_line
 from sitegen.text.markup import TableCell, html_table, nothing_yet, number_cell
+from tinygpt.terminal.visible import one_line
 
 TRAINING_COMMAND = "invoke bench --suite peers"
 GENERATION_COMMAND = "invoke bench --suite generation"

@@ -10,7 +10,7 @@ from sitegen.rows.cells import status_text
 from sitegen.rows.machines import origin_words
 from sitegen.rows.results import Results
 from sitegen.text import quantities
-from sitegen.text.escape import one_line
+from tinygpt.terminal.visible import one_line
 
 POINTS_PER_RUN = 40
 

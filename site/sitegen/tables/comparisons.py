@@ -15,9 +15,10 @@ from sitegen.rows.machines import machine_label
 from sitegen.rows.ratios import interval_text
 from sitegen.rows.results import Results
 from sitegen.text import quantities
-from sitegen.text.escape import html_block, one_line
+from sitegen.text.escape import html_block
 from sitegen.text.markup import TableCell, code_cell, html_table, nothing_yet, number_cell
 from tinygpt.errors import ResultsError
+from tinygpt.terminal.visible import one_line
 
 COMMAND = "invoke bench --suite quick"
 KINDS: tuple[Kind, ...] = ("bench", "peer")

@@ -12,11 +12,11 @@ from sitegen.rows.cells import cell_frame, of_scope, primary_cells
 from sitegen.rows.projections import cost_models
 from sitegen.rows.results import Results
 from sitegen.text import quantities
-from sitegen.text.escape import one_line
 from sitegen.text.markup import TableCell, html_table, nothing_yet, number_cell
 from tinygpt.errors import ResultsError
 from tinygpt.system.memory import Memory
 from tinygpt.terminal.quantities import short_count
+from tinygpt.terminal.visible import one_line
 
 BUDGET_MINUTES = 15.0
 BUDGET_ENGINE = "vectorized"

@@ -32,12 +32,6 @@ def html_attribute(text: str) -> str:
     return html_block(" ".join(text.split("\n")))
 
 
-def one_line(text: str, limit: int = 160) -> str:
-    """Return text as one line of visible characters, cut to ``limit``; it is not yet HTML-escaped."""
-    line = visible_text(" ".join(text.split()), keep="")
-    return line if len(line) <= limit else line[: limit - 1] + "…"
-
-
 def json_text(value: Any) -> str:
     """Encode as JSON that may stand inside ``<script>``: it holds no ``<``, ``>``, ``&`` or line separator.
 

@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 
 from bench.records.merge import merge_results
+from bench.records.publishing import publish
 from bench.records.rows import LOCAL, PUBLISHED, Rows
-from bench.records.store import publish, read_table, table_file, write_tables
+from bench.records.store import read_table, write_tables
 from bench.statistics.cells import cell_summary
 from bench.terminal.show import print_merged
 from tests.bench.rows import MACHINE, run_row, step_rows
@@ -53,12 +54,7 @@ def test_a_plain_folder_of_files_is_local(tmp_path):
     [
         (lambda other: (other / "local" / "runs-zz.parquet").write_bytes(b"PAR1"), "runs-zz.parquet is not a readable"),
         (lambda other: (other / "local" / "notes.parquet").write_bytes(b""), "notes.parquet is no file of results"),
-        (
-            lambda other: table_file(other, LOCAL, "steps", "run-a").write_bytes(
-                table_file(other, LOCAL, "steps", "run-b").read_bytes()
-            ),
-            "exists with other rows",
-        ),
+        (lambda other: results_of(other, "run-a", 0.3), "has other rows of its run"),
     ],
 )
 def test_nothing_is_added_when_something_is_wrong(tmp_path, spoil, words):

@@ -23,7 +23,7 @@ def rows_under(heading: str) -> list[list[str]]:
 
 @pytest.mark.parametrize("table", TABLES)
 def test_readme_lists_every_column(table):
-    expected = [[column.name, column.type, column.unit, column.description] for column in TABLES[table]]
+    expected = [[column.name, column.type, column.about.unit, column.about.description] for column in TABLES[table]]
     assert rows_under(f"The table `{table}`") == expected
 
 
@@ -37,7 +37,7 @@ def test_readme_lists_every_status():
 def test_what_is_optional_and_nothing_else_may_be_left_out(table):
     left_out = [field.name for field in fields(ROW_TYPES[table]) if field.default is None]
     assert left_out == [column.name for column in TABLES[table] if column.optional]
-    assert all(column.optional for column in TABLES[table] if column.since > 1)
+    assert all(column.optional for column in TABLES[table] if column.about.since > 1)
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -45,11 +45,11 @@ def test_columns_say_what_they_are(table):
     columns = TABLES[table]
     assert len({column.name for column in columns}) == len(columns)
     for column in columns:
-        assert column.description
+        assert column.about.description
         # A reader must know what an empty value means.
-        assert column.optional == bool(re.search(r"\bnull\b", column.description)), column.name
+        assert column.optional == bool(re.search(r"\bnull\b", column.about.description)), column.name
     assert arrow_schema(table).names == [column.name for column in columns]
     for name in ("seconds", "bytes"):
         for column in columns:
             if column.name.endswith(name):
-                assert column.unit == {"seconds": "s", "bytes": "bytes"}[name]
+                assert column.about.unit == {"seconds": "s", "bytes": "bytes"}[name]

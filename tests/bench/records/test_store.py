@@ -8,18 +8,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from bench.records.export import export
+from bench.records.publishing import candidates, publish
 from bench.records.rows import LOCAL, PUBLISHED, Rows, StoredRun, extended
 from bench.records.schema import SCHEMA_VERSION, TABLES, VERSION_KEY, arrow_schema
-from bench.records.store import (
-    export,
-    local_run_ids,
-    publish,
-    read_run,
-    read_table,
-    stored_runs,
-    table_file,
-    write_tables,
-)
+from bench.records.store import read_run, read_table, stored_runs, table_file, write_tables
 from tests import ROOT
 from tests.bench.rows import run_row, sample_row, step_rows
 from tinygpt.errors import ConfigError, ResultsError, StorageError
@@ -110,7 +103,11 @@ def test_what_a_killed_runner_left_of_a_process_without_a_row_does_not_count(res
 
 @pytest.mark.parametrize(
     ("change", "words"),
-    [({"status": "fine"}, "status 'fine'"), ({"seed": None}, "column 'seed'"), ({"round": "first"}, "does not fit")],
+    [
+        ({"status": "fine"}, "column 'status': 'fine'"),
+        ({"seed": None}, "column 'seed'"),
+        ({"round": "first"}, "does not fit"),
+    ],
 )
 def test_a_row_that_does_not_fit_is_refused(results_root, change, words):
     with pytest.raises(ResultsError, match=words):
@@ -221,7 +218,7 @@ def test_a_results_folder_that_is_a_file(tmp_path):
 def test_publish_copies_and_keeps_local(results_root):
     write_run(results_root)
     write_run(results_root, "run-b")
-    assert local_run_ids(results_root) == ["run-a", "run-b"]
+    assert [run.run_id for run in candidates(results_root)] == ["run-a", "run-b"]
     added = publish(results_root, ["run-a"])
     assert sorted(path.name for path in added) == ["runs-run-a.parquet", "samples-run-a.parquet", "steps-run-a.parquet"]
     assert table_file(results_root, LOCAL, "runs", "run-a").exists()
@@ -229,7 +226,7 @@ def test_publish_copies_and_keeps_local(results_root):
     assert runs[["run_id", "origin"]].to_numpy().tolist() == [["run-a", PUBLISHED], ["run-b", LOCAL]]
     assert len(read_table("steps", results_root)) == 36  # a published run is not read twice
     publish(results_root)
-    assert local_run_ids(results_root) == []
+    assert [run.run_id for run in candidates(results_root)] == []
     assert publish(results_root) == []
 
 

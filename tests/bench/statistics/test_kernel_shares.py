@@ -10,8 +10,9 @@ from bench.measuring.process import Outcome
 from bench.records.process_rows import Process, RunContext
 from bench.records.protocol import benchmark_protocol
 from bench.records.provenance import Provenance
+from bench.records.publishing import publish
 from bench.records.rows import LOCAL, PUBLISHED
-from bench.records.store import publish, read_table, table_file, write_tables
+from bench.records.store import read_table, table_file, write_tables
 from bench.statistics.kernel_shares import form_comparison, part_shares, winner
 from bench.terminal.show import print_results
 from tests.bench.rows import MACHINE, START, kernels_run

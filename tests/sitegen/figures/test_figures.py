@@ -210,7 +210,7 @@ def test_rendered_files_agree_with_each_other_and_come_from_the_cache(
 
 def test_a_specification_holds_what_it_draws_and_no_more(tmp_path: Path) -> None:
     figure = FIGURES["step_time"]
-    plotted = figure.rows(results_of(tmp_path, [rows.joined(rows.cell("numpy", "tiny", 8.123456789), *single_pair())]))
+    plotted = figure.rows(results_of(tmp_path, [rows.joined(rows.cell("python", "tiny", 8.123456789), *single_pair())]))
     spec = chart_spec(figure, plotted, LIGHT)
     data = max(spec["datasets"].values(), key=len)
     assert "measured_on" in plotted and all("measured_on" not in row for row in data)

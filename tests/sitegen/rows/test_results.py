@@ -92,8 +92,8 @@ def test_a_quick_runs_timeout_does_not_hide_a_full_runs_result(tmp_path: Path) -
         rows.cell("python", "small", 9000.0, run_id="full", suite="full", limit_seconds=1800.0, wall_seconds=170.0),
         rows.cell("python", "large", 0.0, run_id="full-2", **late | {"limit_seconds": 600.0, "suite": "full"}),
         rows.joined(
-            rows.cell("python", "small", 0.0, run_id="quick", protocol_hash="f" * 64, **late, **later()),
-            rows.cell("python", "large", 0.0, run_id="quick", protocol_hash="f" * 64, **late, **later()),
+            rows.cell("python", "small", 0.0, run_id="quick", protocol=rows.OTHER_PROTOCOL, **late, **later()),
+            rows.cell("python", "large", 0.0, run_id="quick", protocol=rows.OTHER_PROTOCOL, **late, **later()),
         ),
     )
     cells = cell_frame(load_results(tmp_path))

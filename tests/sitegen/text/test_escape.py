@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sitegen.text.escape import html_attribute, html_block, json_text, one_line
-from tinygpt.terminal.visible import visible_text
+from sitegen.text.escape import html_attribute, html_block, json_text
+from tinygpt.terminal.visible import one_line, visible_text
 
 HOSTILE = [
     "<script>alert(1)</script>",
