@@ -1,1 +1,1 @@
-"""The pipeline's tasks and what they print."""
+"""The tasks of measuring and training, and their output."""

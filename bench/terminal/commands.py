@@ -1,4 +1,4 @@
-"""The measuring tasks: bench, compare, results, estimate, doctor."""
+"""The tasks bench, compare, results, estimate and doctor."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class BenchOptions:
     )
     presets: tuple[str, ...] = option((), "comma-separated; the suite's when omitted")
     engines: tuple[str, ...] = option((), "comma-separated, variants too; the suite's when omitted")
-    corpus: str = option("shakespeare", "what the batches are cut from")
-    seed: int = option(0, "of the starting weights and the batches")
-    kernels: bool = option(False, "measure the parts of a step and the forms of its kernels: the suite `kernels`")
-    resume: str = option("", "go on with this run (or `last`) where it stopped, under the conditions it began with")
+    corpus: str = option("shakespeare", "text that batches are cut from")
+    seed: int = option(0, "seed of the starting weights and the batches")
+    kernels: bool = option(False, "measure the parts of a step and the forms of its kernels (the suite `kernels`)")
+    resume: str = option("", "continue this run (or `last`), if machine, code and text are the same")
     against: str = option(
-        "", "measure this checkout against another commit, interleaved; exit code 3 if it is slower, twice"
+        "", "measure this checkout against another commit, interleaved; exit code 3 if it is slower twice"
     )
-    threshold: float = option(0.05, "with --against: slower by less than this is fine")
+    threshold: float = option(0.05, "with --against: the largest slowdown that is allowed")
 
 
 @task(needs="bench")
@@ -40,30 +40,20 @@ def bench(options: BenchOptions) -> int:
         summary = resume_run(options.resume, results_folder())
         print_run(summary, results_folder())
         return summary.exit_code
-    return _measure_against(options) if options.against else measure(options)
+    if options.against:
+        from bench.measuring.against import run_against
+        from bench.terminal.show import print_comparison
 
-
-def _measure_against(options: BenchOptions) -> int:
-    """Measure against a commit and print both comparisons; returns the process's exit code."""
-    from bench.measuring.against import run_against
-    from bench.terminal.show import print_comparison
-
-    done = run_against(
-        options.against,
-        results_folder(),
-        options.presets,
-        options.engines,
-        options.corpus,
-        options.seed,
-        options.threshold,
-    )
-    for comparison in done.comparisons:
-        print_comparison(comparison)
-    return done.exit_code
+        arms = (options.presets, options.engines, options.corpus, options.seed)
+        done = run_against(options.against, results_folder(), *arms, options.threshold)
+        for comparison in done.comparisons:
+            print_comparison(comparison)
+        return done.exit_code
+    return measure(options)
 
 
 def measure(options: BenchOptions) -> int:
-    """Run a suite and print what came out; returns the process's exit code."""
+    """Run a suite and print its results; return the process's exit code."""
     from bench.arms.suites import select_suite
     from bench.measuring.runner import run_suite
     from bench.terminal.show import print_run
@@ -78,9 +68,9 @@ def measure(options: BenchOptions) -> int:
 class CompareOptions:
     """Options of compare."""
 
-    before: str = option(REQUIRED, "a run's id, or the beginning of a commit")
-    after: str = option(REQUIRED, "likewise")
-    threshold: float = option(0.05, "slower by less than this is fine")
+    before: str = option(REQUIRED, "a run's id, or the first characters of a commit")
+    after: str = option(REQUIRED, "the same of the second run")
+    threshold: float = option(0.05, "the largest slowdown that is allowed")
 
 
 @task(needs="bench")
@@ -99,10 +89,10 @@ class ResultsOptions:
     """Options of results."""
 
     action: Literal["show", "publish", "merge", "export"] = option(REQUIRED, "show, publish, merge or export")
-    run_id: tuple[str, ...] = option((), "this run only, when showing or publishing")
-    all: bool = option(False, "show older runs of the same cells, too")
-    force: bool = option(False, "publish runs with uncommitted changes, too")
-    look_only: bool = option(False, "say what would be published, and add nothing")
+    run_id: tuple[str, ...] = option((), "show or publish only this run")
+    all: bool = option(False, "also show older runs of the same cells")
+    force: bool = option(False, "also publish runs with uncommitted changes")
+    look_only: bool = option(False, "print the runs that would be published, and add nothing")
     dirs: tuple[str, ...] = option((), "with merge: results folders of other machines, comma-separated")
     format: str = option("csv", "of an export: csv, json or parquet")
     out: Path = option(Path("export"), "folder of an export")
@@ -110,7 +100,7 @@ class ResultsOptions:
 
 @task(needs="bench")
 def results(options: ResultsOptions) -> None:
-    """Show what was measured, publish local rows into the committed ones, merge other machines' in, or export all."""
+    """Show results, publish local rows, merge other machines' rows, or export all rows."""
     from bench.records import merge, publishing
     from bench.records.export import export
     from bench.terminal import show
@@ -131,14 +121,14 @@ class EstimateOptions:
     """Options of estimate."""
 
     minutes: float = option(15.0, "of training")
-    preset: str | None = option(None, "one preset, in full; all of them when omitted")
+    preset: str | None = option(None, "one preset, in more detail; all when omitted")
     engine: str = option("vectorized", "python, numpy or vectorized")
-    corpus: str = option("shakespeare", "what would be trained on")
+    corpus: str = option("shakespeare", "text to train on")
 
 
 @task(needs="bench")
 def estimate(options: EstimateOptions) -> None:
-    """Say what some minutes on this machine would give: steps, tokens, and the loss to expect."""
+    """Estimate the result of some minutes of training on this machine: steps, tokens and loss."""
     from bench.terminal.show_cost import print_estimate
 
     print_estimate(results_folder(), options.minutes, options.preset, options.engine, options.corpus)
@@ -146,7 +136,7 @@ def estimate(options: EstimateOptions) -> None:
 
 @task()
 def doctor() -> int:
-    """Look at this machine: BLAS kernel, threads, memory, what fits, what is missing and what fixes it."""
+    """Check this machine and installation, and print the command that fixes each problem."""
     from bench.terminal.show_doctor import print_doctor
 
     return print_doctor(results_folder())

@@ -1,4 +1,4 @@
-"""Results in the terminal: one row per cell, machine by machine, published and local side by side."""
+"""Results in the terminal: a table of cells for each machine, published and local ones apart."""
 
 from __future__ import annotations
 
@@ -8,10 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich import box
 from rich.console import Console, JustifyMethod
-from rich.markup import escape
-from rich.table import Table
 
 from bench.arms.devices import of_processors, on_accelerator
 from bench.arms.labels import is_copy
@@ -29,30 +26,29 @@ from bench.statistics.ratios import speedups
 from bench.statistics.training_parts import TrainingRun, joined_training
 from bench.terminal.show_kernels import print_kernels
 from bench.terminal.show_peers import print_peers
+from bench.terminal.tables import add_row, make_table
 from tinygpt.errors import ResultsError
 from tinygpt.terminal.command_name import as_called
-from tinygpt.terminal.output import make_console
+from tinygpt.terminal.output import make_console, print_line
 from tinygpt.terminal.quantities import DASH, duration, or_dash, ratio
 
 _BASELINES = ("python", REFERENCE)
-
-
-_WIDTH = 160  # columns of a pipe or a file: as many as the tables want
+_WIDTH = 160  # columns in a pipe or a file
 
 
 def print_results(
     results_root: Path, console: Console | None = None, run_id: str | None = None, every_run: bool = False
 ) -> None:
-    """Print what was measured: each cell by its chosen run (:mod:`bench.statistics.chosen_runs`).
+    """Print the chosen run of each arm (:mod:`bench.statistics.chosen_runs`).
 
     Args:
         results_root: the results folder.
-        console: where to print.
-        run_id: this run only.
-        every_run: older runs of the same cells as well.
+        console: standard output's when None.
+        run_id: all cells of this run instead.
+        every_run: all runs instead.
 
     Raises:
-        ResultsError: a file cannot be used; raised after the good rows are printed. Or there is no such run.
+        ResultsError: the run does not exist, or a file is damaged; the good files' rows are printed first.
     """
     console = console or make_console(_WIDTH)
     problems: list[ResultsError] = []
@@ -64,134 +60,120 @@ def print_results(
             raise ResultsError(f"there is no run {run_id!r}", "a run_id of the table", "invoke results show")
         runs = runs[runs["run_id"] == run_id]
     if runs.empty:
-        console.print(as_called("Nothing is measured yet. Run: invoke bench --suite quick"), highlight=False)
+        print_line(console, as_called("Nothing is measured yet. Run: invoke bench --suite quick"))
     else:
-        everything = cell_summary(of_processors(runs), steps)
-        cells = [cell for cell in everything if not is_copy(cell.variant)]
-        there = accelerator_summary(runs, steps)
+        with_copies = cell_summary(of_processors(runs), steps)
+        cells = [cell for cell in with_copies if not is_copy(cell.variant)]
+        accelerated = accelerator_summary(runs, steps)
         if every_run or run_id:
             _print_cells(console, cells, cells)
-            _print_cells(console, there, there, (EAGER,))
+            _print_cells(console, accelerated, accelerated, (EAGER,))
         else:
             _print_cells(console, cells, chosen_cells(cells))
-            _print_cells(console, there, chosen_cells([cell for cell in there if is_preset(cell)]), (EAGER,))
+            at_presets = [cell for cell in accelerated if is_preset(cell)]
+            _print_cells(console, accelerated, chosen_cells(at_presets), (EAGER,))
         print_peers(console, runs, steps)
         print_kernels(console, runs, steps, kernels)
-        _print_noise(console, everything)
+        for (run, preset), floor in noise_floors(with_copies).items():
+            text = f"noise floor at {preset}: {floor:.1%} between two interleaved arms of one engine, run {run}"
+            print_line(console, text)
         _print_training(console, joined_training(runs, steps)[0])
     for problem in problems[1:]:
-        console.print(f"error: {problem}", style="red", highlight=False, markup=False)
+        print_line(console, f"error: {problem}", "red")
     if problems:
         raise problems[0]
 
 
 def print_run(summary: RunSummary, results_root: Path, console: Console | None = None) -> None:
-    """Print what a run measured, how its cells ended, and where the rows are."""
+    """Print a run's results, the number of its cells by status, and the folder of its rows."""
     console = console or make_console(_WIDTH)
     if summary.statuses:
-        with suppress(ResultsError):  # another run's damaged file is named, and takes nothing from this run
+        with suppress(ResultsError):  # another run's damaged file, which is no error of this run
             print_results(results_root, console, summary.run_id)
     counts = ", ".join(f"{count} {status}" for status, count in summary.counts.items()) or "no cell"
     missing = summary.n_planned - len(summary.statuses)
-    tail = f", {missing} not started" if missing else ""
-    console.print(
-        f"{counts}{tail}. Rows: {results_root / 'local'}, run {summary.run_id}", highlight=False, soft_wrap=True
-    )
+    counts += f", {missing} not started" if missing else ""
+    print_line(console, f"{counts}. Rows: {results_root / 'local'}, run {summary.run_id}")
 
 
 def print_publication(publication: Publication, console: Console | None = None) -> None:
-    """Print which runs are published, which are left out and why, which files were added, and what is left to do."""
+    """Print the runs that are published or left out, with reasons, the added files, and the next step."""
     console = console or make_console(_WIDTH)
-    for candidate, verb in (
-        *((candidate, "publish") for candidate in publication.chosen),
-        *((candidate, "leave out") for candidate in publication.left_out),
-    ):
-        counts = ", ".join(f"{count} {status}" for status, count in candidate.statuses.items())
-        code = candidate.commit[:7] if candidate.commit else "no commit"
-        reason = f": {', '.join(candidate.objections)}" if candidate.objections else ""
-        console.print(
-            f"{verb} {candidate.run_id}  {candidate.kind}, {candidate.suite}, {' '.join(candidate.presets)}, {counts}, "
-            f"{code}{reason}",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
-        )
+    for verb, candidates in (("publish", publication.chosen), ("leave out", publication.left_out)):
+        for candidate in candidates:
+            counts = ", ".join(f"{count} {status}" for status, count in candidate.statuses.items())
+            code = candidate.commit[:7] if candidate.commit else "no commit"
+            words = (candidate.kind, candidate.suite, " ".join(candidate.presets), counts, code)
+            reason = f": {', '.join(candidate.objections)}" if candidate.objections else ""
+            print_line(console, f"{verb} {candidate.run_id}  {', '.join(words)}{reason}")
     for path in publication.files:
-        console.print(f"added {path}", highlight=False, markup=False, soft_wrap=True)
+        print_line(console, f"added {path}")
     if publication.files:
         text = "Commit them to publish them."
     elif publication.chosen:
-        text = "Nothing was added yet."
+        text = "Nothing was added."
     else:
-        text = "There is no local run that is not published yet."
-    console.print(text, highlight=False)
+        text = "There is no local run to publish."
+    print_line(console, text)
 
 
 def print_merged(paths: Sequence[Path], console: Console | None = None) -> None:
-    """Print which files came in."""
+    """Print the added files."""
     console = console or make_console(_WIDTH)
     for path in paths:
-        console.print(f"added {path}", highlight=False, markup=False, soft_wrap=True)
+        print_line(console, f"added {path}")
     if not paths:
-        text = "Nothing to add. Name folders that hold other results: invoke results merge --dirs DIR,DIR"
-        console.print(as_called(text))
+        text = "Nothing to add. Name folders that have other results: invoke results merge --dirs DIR,DIR"
+        print_line(console, as_called(text))
 
 
 def print_comparison(comparison: Comparison, console: Console | None = None) -> None:
-    """Print both sides cell by cell: times, how much faster the second is, the noise, and a verdict."""
+    """Print each cell of two runs: both times, their ratio, the noise floor and a verdict."""
     console = console or make_console(_WIDTH)
-    console.print(f"{comparison.before} → {comparison.after}", style="bold", highlight=False, markup=False)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("preset", "engine"):
-        table.add_column(name, no_wrap=True)
-    for name in ("before", "after", "times faster", "95 % interval", "noise floor", "verdict"):
-        table.add_column(name, justify="right")
+    print_line(console, f"{comparison.before} → {comparison.after}", "bold")
+    right = ("before", "after", "times faster", "95 % interval", "noise floor", "verdict")
+    table = make_table(("preset", "engine"), right)
     for point in comparison.points:
-        verdict = f"{point.verdict}, slower" if point.slower else point.verdict
-        texts = [
-            point.preset,
-            point.variant,
-            duration(point.before_seconds),
-            duration(point.after_seconds),
-            f"{point.ratio.speedup:.3f}×",
-            f"{point.ratio.low:.3f} to {point.ratio.high:.3f}",
+        add_row(
+            table,
+            *(point.preset, point.variant),
+            *(duration(point.before_seconds), duration(point.after_seconds)),
+            *(f"{point.ratio.speedup:.3f}×", f"{point.ratio.low:.3f} to {point.ratio.high:.3f}"),
             f"{point.floor:.1%}",
-            verdict,
-        ]
-        table.add_row(*(escape(text) for text in texts))
+            f"{point.verdict}, slower" if point.slower else point.verdict,
+        )
     if comparison.points:
         console.print(table)
     for line in comparison.missing:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        print_line(console, line)
     slower = [f"{point.variant} at {point.preset}" for point in comparison.points if point.slower]
     if slower:
         text = f"Slower by more than {comparison.threshold:.0%}, the noise floor and the interval: {', '.join(slower)}."
     elif not comparison.points:
-        text = "No cell was measured on both sides."
+        text = "The two runs have no cell in common."
     else:
         text = f"Nothing is slower by more than {comparison.threshold:.0%}, the noise floor and the interval."
-    console.print(text, highlight=False, markup=False, soft_wrap=True)
+    print_line(console, text)
 
 
-def machine_line(machine: str, origin: str, variant: str = "") -> str:
-    """A fingerprint in one line: of the accelerator for what it computed, else of the processor."""
-    m = json.loads(machine)
-    if on_accelerator(variant):
-        return f"{origin}: {m['accelerator'] or 'an accelerator'} beside {m['cpu']}, {m['os']}, {m['python']}"
+def _machine_line(cell: CellSummary) -> str:
+    m = json.loads(cell.machine)
+    if on_accelerator(cell.variant):
+        return f"{cell.origin}: {m['accelerator'] or 'an accelerator'} beside {m['cpu']}, {m['os']}, {m['python']}"
     blas = f"{m['blas']} {m['blas_kernel'] or ''}".strip()
     return (
-        f"{origin}: {m['cpu']}, {m['arch_level']}, {m['cores']} cores, {m['memory_gib']} GiB, {m['os']}, "
+        f"{cell.origin}: {m['cpu']}, {m['arch_level']}, {m['cores']} cores, {m['memory_gib']} GiB, {m['os']}, "
         f"{m['python']}, NumPy {m['numpy']}, {blas}, {m['blas_threads']} threads"
     )
 
 
 @dataclass(frozen=True)
 class _Column:
-    """A column of the cells' table: heading, text of a cell, and whether a narrow terminal goes without it."""
+    """A column of the table of cells; a narrow terminal omits those that are ``wide_only``."""
 
     heading: str
     text: Callable[[CellSummary], str]
-    spare: bool = False
+    wide_only: bool = False
     justify: JustifyMethod = "right"
 
 
@@ -199,13 +181,13 @@ _CELL_COLUMNS = (
     _Column("preset", lambda cell: cell.preset, justify="left"),
     _Column("engine", lambda cell: cell.variant, justify="left"),
     _Column("step", lambda cell: duration(cell.seconds.median) if cell.n_rounds else cell.status),
-    _Column("95 % interval", lambda cell: _interval_text(cell), spare=True),
-    _Column("rounds", lambda cell: str(cell.n_rounds or DASH), spare=True),
-    _Column("verdict", cell_verdict, spare=True, justify="left"),
+    _Column("95 % interval", lambda cell: _interval_text(cell), wide_only=True),
+    _Column("rounds", lambda cell: str(cell.n_rounds or DASH), wide_only=True),
+    _Column("verdict", cell_verdict, wide_only=True, justify="left"),
     _Column("tokens/s", lambda cell: f"{cell.tokens_per_second:,.0f}" if cell.n_rounds else DASH),
     _Column("peak", lambda cell: f"{cell.peak_memory_bytes / 1e6:,.0f} MB" if cell.peak_memory_bytes else DASH),
 )
-_WIDE = 145  # characters that all columns need
+_WIDE = 145  # columns of characters that the whole table needs
 
 
 def _print_cells(
@@ -214,44 +196,23 @@ def _print_cells(
     columns = [
         *_CELL_COLUMNS,
         *(_Column(f"over {name}", _ratio_texts(cells, name, len(shown) < len(cells))) for name in baselines),
-        _Column("protocol", lambda cell: cell.protocol_hash[:8], spare=True),
-        _Column("code", _code_text, spare=True, justify="left"),
+        _Column("protocol", lambda cell: cell.protocol_hash[:8], wide_only=True),
+        _Column("code", _code_text, wide_only=True, justify="left"),
     ]
-    columns = [column for column in columns if console.width >= _WIDE or not column.spare]
+    columns = [column for column in columns if console.width >= _WIDE or not column.wide_only]
     for group in grouped(shown, lambda cell: cell.scope).values():
-        first = group[0]
-        console.print(
-            machine_line(first.machine, first.origin, first.variant),
-            highlight=False,
-            markup=False,
-            style="bold",
-            soft_wrap=True,
-        )
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        print_line(console, _machine_line(group[0]), "bold")
+        table = make_table(())
         for column in columns:
             table.add_column(column.heading, justify=column.justify, no_wrap=column.justify == "left", overflow="fold")
         for cell in group:
-            table.add_row(*(escape(column.text(cell)) for column in columns))
+            add_row(table, *(column.text(cell) for column in columns))
         console.print(table)
         for cell in group:
             if cell.n_failed:
+                counts = f"{cell.n_failed} of {cell.n_attempts} failed"
                 reason = str(cell.error_tail).splitlines()[-1]
-                console.print(
-                    f"{cell.variant} at {cell.preset}: {cell.n_failed} of {cell.n_attempts} failed: {reason}",
-                    highlight=False,
-                    markup=False,
-                    soft_wrap=True,
-                )
-
-
-def _print_noise(console: Console, cells: list[CellSummary]) -> None:
-    """What A/A arms came to: the same engine twice in one run."""
-    for (run_id, preset), floor in noise_floors(cells).items():
-        console.print(
-            f"noise floor at {preset}: {floor:.1%} between two interleaved arms of one engine, run {run_id}",
-            highlight=False,
-            soft_wrap=True,
-        )
+                print_line(console, f"{cell.variant} at {cell.preset}: {counts}: {reason}")
 
 
 def _interval_text(cell: CellSummary) -> str:
@@ -265,13 +226,13 @@ def _code_text(cell: CellSummary) -> str:
 
 
 def _ratio_texts(cells: list[CellSummary], baseline: str, choose: bool) -> Callable[[CellSummary], str]:
-    """Text of a cell's ratio: the one of its own run, or the chosen run's."""
+    """Return a function from a cell to the text of its ratio: of its own run, or of the chosen run."""
     pairs = speedups(cells, baseline)
     key: Callable[[CellSummary], object] = (lambda cell: cell.arm) if choose else (lambda cell: cell.key)
-    found = {key(pair.cell): pair for pair in (chosen_ratios(pairs) if choose else pairs)}
+    by_cell = {key(pair.cell): pair for pair in (chosen_ratios(pairs) if choose else pairs)}
 
     def text(cell: CellSummary) -> str:
-        pair = found.get(key(cell))
+        pair = by_cell.get(key(cell))
         return ratio(pair.ratio.speedup) if pair and cell.variant != baseline else DASH
 
     return text
@@ -280,21 +241,15 @@ def _ratio_texts(cells: list[CellSummary], baseline: str, choose: bool) -> Calla
 def _print_training(console: Console, runs: list[TrainingRun]) -> None:
     if not runs:
         return
-    console.print("Training runs", style="bold")
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("started (UTC)", "preset", "corpus", "engine", "status"):
-        table.add_column(name)
-    for name in ("steps", "first loss", "training loss", "held-out loss"):
-        table.add_column(name, justify="right")
-    table.add_column("origin")
+    print_line(console, "Training runs", "bold")
+    left = ("started (UTC)", "origin", "preset", "corpus", "engine", "status")
+    table = make_table(left, ("steps", "first loss", "training loss", "held-out loss"), no_wrap=False)
     for run in sorted(runs, key=lambda run: run.started_at):
-        losses = (run.first_loss, run.train_loss, run.held_out_loss)
-        texts = [
+        add_row(
+            table,
             f"{run.started_at:%Y-%m-%d %H:%M}",
-            *(run.preset, run.corpus, run.variant, run.status),
+            *(run.origin, run.preset, run.corpus, run.variant, run.status),
             f"{run.steps_done} of {run.measured_steps}",
-            *(or_dash(loss, ".3f") for loss in losses),
-            run.origin,
-        ]
-        table.add_row(*(escape(text) for text in texts))
+            *(or_dash(loss, ".3f") for loss in (run.first_loss, run.train_loss, run.held_out_loss)),
+        )
     console.print(table)

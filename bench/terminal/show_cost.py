@@ -1,20 +1,18 @@
-"""A budget in the terminal, and the cost models behind it: 80 columns are enough."""
+"""A budget in the terminal, within 80 columns, and the error of its cost model."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from rich import box
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from bench.planning.budget import Budget, BudgetRow, make_budget
 from bench.statistics.cost_model import CostModel
+from bench.terminal.tables import add_row, make_table, print_fields
 from bench.training.advice import loss_text
 from tinygpt.system.memory import Memory
 from tinygpt.terminal.command_name import as_called
-from tinygpt.terminal.output import make_console
+from tinygpt.terminal.output import make_console, print_line
 from tinygpt.terminal.quantities import DASH, duration, gibibytes, short_count, span
 
 
@@ -28,20 +26,20 @@ def print_estimate(
     machine: str | None = None,
     memory: Memory | None = None,
 ) -> Budget:
-    """Print what some minutes of training would give, at one preset or at all of them.
+    """Print the result to expect of some minutes of training.
 
     Args:
         results_root: the results folder.
-        minutes: the span of time.
-        preset: one preset, told in sentences; all in a table when None.
+        minutes: of training.
+        preset: one preset in sentences; all in a table when None.
         variant: engine or variant.
-        corpus: the text's name.
-        console: where to print.
-        machine: fingerprint of this machine, canonical JSON; looked at when None.
-        memory: what there is; asked of the system when None.
+        corpus: name of the text.
+        console: standard output's when None.
+        machine: fingerprint of this machine, canonical JSON; read when None.
+        memory: the system's when None.
 
     Raises:
-        ConfigError: the time, the preset or the engine cannot be used.
+        ConfigError: the time, the preset or the engine is not allowed.
         ResultsError: there are no step times of this engine.
     """
     console = console or make_console()
@@ -54,18 +52,16 @@ def print_estimate(
 
 
 def _heading(budget: Budget) -> str:
-    where = "this machine, by a few steps taken now" if budget.calibrated else "this machine"
+    where = "this machine, from a few steps just now" if budget.calibrated else "this machine"
     return f"{span(budget.minutes)} of {budget.variant} on {where}, text {budget.corpus}"
 
 
 def _print_table(console: Console, budget: Budget) -> None:
-    console.print(_heading(budget), style="bold", highlight=False, markup=False)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("preset", no_wrap=True)
-    for name in ("a step", "steps", "tokens", "passes", "expected loss", "memory"):
-        table.add_column(name, justify="right", no_wrap=True)
+    print_line(console, _heading(budget), "bold")
+    table = make_table(("preset",), ("step", "steps", "tokens", "passes", "expected loss", "memory"))
     for row in budget.rows:
-        cells = (
+        add_row(
+            table,
             row.preset,
             _step_text(row),
             f"{row.steps:,}",
@@ -73,8 +69,8 @@ def _print_table(console: Console, budget: Budget) -> None:
             _passes_text(budget, row),
             loss_text(row),
             gibibytes(row.peak_bytes) + ("" if row.fits else " !"),
+            style="" if row.fits else "dim",
         )
-        table.add_row(*(escape(cell) for cell in cells), style="" if row.fits else "dim")
     console.print(table)
     for note in _notes(budget):
         console.print(as_called(note), highlight=False, markup=False)
@@ -92,57 +88,45 @@ def _notes(budget: Budget) -> list[str]:
     rows = budget.rows
     notes = []
     if any(row.projected for row in rows) and budget.model is not None:
-        notes.append(f"~ projected, not measured. {error_sentence(budget.model)}")
+        notes.append(f"~ projected, not measured. {_error_sentence(budget.model)}")
     if budget.text_bytes:
-        notes.append("Passes: tokens read over the size of the text.")
+        notes.append("Passes: tokens over the size of the text.")
     if any(row.loss is not None for row in rows):
         notes.append("Loss: nats per byte on held-out text, from curves fitted to recorded training runs.")
-    borrowed = sorted({row.curve_of for row in rows if row.loss and row.curve_of and row.curve_of != row.preset})
-    if borrowed:
-        notes.append(f"* never trained here at length: the curve of {' or '.join(borrowed)}, nearest in size.")
+    others = sorted({row.curve_of for row in rows if row.loss and row.curve_of and row.curve_of != row.preset})
+    if others:
+        notes.append(f"* no long run of this preset is recorded: the curve of {' or '.join(others)}, nearest in size.")
     if any(row.loss is None for row in rows):
-        notes.append(f"{DASH} no recorded run reaches far enough. To record one: invoke train --record")
+        notes.append(f"{DASH} no recorded run is long enough. To record one: invoke train --record")
     if any(not row.fits for row in rows):
-        notes.append("! does not fit into the memory that is available: invoke doctor")
+        notes.append("! does not fit into the available memory: invoke doctor")
     return notes
 
 
-def error_sentence(model: CostModel) -> str:
-    """How far off a cost model was on presets that it had not seen."""
+def _error_sentence(model: CostModel) -> str:
     return (
-        f"Leaving out each of the {len(model.measured)} measured presets in turn, the cost model was "
-        f"{model.median_error:.0%} off in the median, {model.largest_error:.0%} at most."
+        f"With each of the {len(model.measured)} measured presets left out in turn, the cost model's median error was "
+        f"{model.median_error:.0%}, the largest {model.largest_error:.0%}."
     )
 
 
 def _print_sentences(console: Console, budget: Budget, row: BudgetRow) -> None:
-    entry_times = f"{duration(row.step.seconds)} a step"
-    if row.projected:
-        band = f"{duration(row.step.low)} to {duration(row.step.high)}"
-        entry_times += f" (projected, {band})"
-    else:
-        entry_times += " (measured)"
+    source = f"projected, {duration(row.step.low)} to {duration(row.step.high)}" if row.projected else "measured"
     passes = f", {_passes_text(budget, row)} the text" if budget.text_bytes else ""
-    console.print(f"{_heading(budget)}, preset {row.preset}", style="bold", highlight=False, markup=False)
+    print_line(console, f"{_heading(budget)}, preset {row.preset}", "bold")
     lines = [
-        ("time", f"{entry_times}; {budget.step_share:.0%} of a run is spent in steps"),
+        ("time", f"{duration(row.step.seconds)} per step ({source}); {budget.step_share:.0%} of a run is steps"),
         ("work", f"{row.steps:,} steps, {row.tokens:,} tokens{passes}"),
         ("loss", _loss_sentence(row)),
         ("memory", gibibytes(row.peak_bytes) + (" at the peak" if row.fits else ", more than is available")),
     ]
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column()
-    for name, text in lines:
-        table.add_row(name, escape(text))
-    console.print(table)
+    print_fields(console, lines)
 
 
 def _loss_sentence(row: BudgetRow) -> str:
     if row.loss is None:
-        return "no recorded training run reaches far enough; to record one: invoke train --record"
-    whose = "its own recorded run" if row.curve_of == row.preset else f"the run of {row.curve_of}, nearest in size"
-    reach = (
-        f", {row.loss.extrapolation:.1f} times as many tokens as that run read" if row.loss.extrapolation > 1 else ""
-    )
-    return f"{loss_text(row).removesuffix(' *')} nats per byte on held-out text, by {whose}{reach}"
+        return "no recorded training run is long enough; to record one: invoke train --record"
+    source = "its own recorded run" if row.curve_of == row.preset else f"the run of {row.curve_of}, nearest in size"
+    ratio = row.loss.extrapolation
+    beyond = f", {ratio:.1f} times as many tokens as in that run" if ratio > 1 else ""
+    return f"{loss_text(row).removesuffix(' *')} nats per byte on held-out text, from {source}{beyond}"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from bench.planning.doctor import BROKEN, MISSING, NOTE, OK, Diagnosis, Finding, diagnose
+from bench.terminal.tables import make_table, print_fields
 from tinygpt.engines import CPU_ENGINES
 from tinygpt.terminal.command_name import as_called
 from tinygpt.terminal.output import make_console
@@ -49,20 +49,12 @@ def _print_machine(console: Console, diagnosis: Diagnosis) -> None:
         ("fingerprint", m.hash[:12]),
     )
     console.print("This machine", style="bold")
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, text in rows:
-        table.add_row(name, escape(text))
-    console.print(table)
+    print_fields(console, rows)
 
 
 def _print_needs(console: Console, diagnosis: Diagnosis) -> None:
     console.print("\nWhat fits: predicted peak memory of a training run", style="bold", highlight=False)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("preset", no_wrap=True)
-    for engine in CPU_ENGINES:
-        table.add_column(engine, justify="right", no_wrap=True)
+    table = make_table(("preset",), CPU_ENGINES)
     for preset, needs in diagnosis.needs.items():
         cells = [
             f"{gibibytes(count)}    " if count <= diagnosis.memory.available else f"[red]{gibibytes(count)} no[/] "

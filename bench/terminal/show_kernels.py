@@ -1,50 +1,39 @@
-"""Where a step goes, and which form of a kernel is faster, in tables that fit 80 columns."""
+"""The parts of a step and the forms of its kernels, in tables of 80 columns."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from bench.records.grouping import grouped
 from bench.statistics.kernel_shares import FormTime, PartShare, form_comparison, part_shares, winner
+from bench.terminal.tables import make_table
+from tinygpt.terminal.output import print_line
 from tinygpt.terminal.quantities import milliseconds
 
-_PRESETS_A_TABLE = 5
-_WHERE = {"cache": "from the cache", "memory": "from memory"}
+_PRESETS_PER_TABLE = 5
+_PLACES = {"cache": "from the cache", "memory": "from memory"}
+_PADDING = (0, 1, 0, 0)
 
 
 def print_kernels(console: Console, runs: pd.DataFrame, steps: pd.DataFrame, kernels: pd.DataFrame) -> None:
-    """Print the parts of a step and the forms of the kernels, by machine; nothing where none was measured."""
+    """Print the parts of a step and the forms of the kernels, for each machine; nothing if there are none."""
     for parts in grouped(part_shares(runs, steps, kernels), lambda part: part.run.scope).values():
         by_preset = grouped(parts, lambda part: part.run.preset)
-        for first in range(0, len(by_preset), _PRESETS_A_TABLE):
-            title = f"Parts of a vectorized step, ms ({parts[0].run.origin})"
-            _print_parts(console, title, dict([*by_preset.items()][first:][:_PRESETS_A_TABLE]))
-        console.print(
-            "dispatch: waiting for the other workers, handing out work, Python between functions.\n"
-            "Stopwatch: what timing the parts adds to a step.",
-            style="dim",
-            highlight=False,
-        )
+        for first in range(0, len(by_preset), _PRESETS_PER_TABLE):
+            print_line(console, f"Parts of a vectorized step, ms ({parts[0].run.origin})", "bold")
+            _print_parts(console, dict([*by_preset.items()][first:][:_PRESETS_PER_TABLE]))
+        print_line(console, "dispatch: waiting for workers, distributing work, Python between functions", "dim")
+        print_line(console, "stopwatch: the time that timing the parts adds to a step", "dim")
     for forms in grouped(form_comparison(runs, kernels), lambda form: form.run.scope).values():
-        _print_forms(console, f"Fused kernels, ns a number on one thread ({forms[0].run.origin})", forms)
+        print_line(console, f"Fused kernels, ns per number on one thread ({forms[0].run.origin})", "bold")
+        _print_forms(console, forms)
 
 
-def _table(first: str, headings: Sequence[str]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column(first, no_wrap=True)
-    for heading in headings:
-        table.add_column(heading, justify="right", no_wrap=True)
-    return table
-
-
-def _print_parts(console: Console, title: str, presets: Mapping[str, Sequence[PartShare]]) -> None:
-    console.print(title, style="bold", highlight=False, markup=False)
-    table = _table("part", [*presets])
+def _print_parts(console: Console, presets: Mapping[str, Sequence[PartShare]]) -> None:
+    table = make_table(("part",), [*presets], padding=_PADDING)
     for row in zip(*presets.values(), strict=True):
         table.add_row(row[0].part, *(f"{milliseconds(part.seconds)} {part.share:4.0%}" for part in row))
     table.add_section()
@@ -54,17 +43,14 @@ def _print_parts(console: Console, title: str, presets: Mapping[str, Sequence[Pa
     console.print(table)
 
 
-def _print_forms(console: Console, title: str, forms: Sequence[FormTime]) -> None:
-    console.print(title, style="bold", highlight=False, markup=False)
-    table = _table("kernel", ["NumPy", "interval", "NumExpr", "interval", "faster by"])
-    for place, there in grouped(forms, lambda form: form.place).items():
+def _print_forms(console: Console, forms: Sequence[FormTime]) -> None:
+    table = make_table(("kernel",), ("NumPy", "interval", "NumExpr", "interval", "faster by"), padding=_PADDING)
+    for place, forms_there in grouped(forms, lambda form: form.place).items():
         table.add_section()
-        table.add_row(f"{_WHERE[place]}:")
-        for kernel, both in grouped(there, lambda form: form.kernel).items():
+        table.add_row(f"{_PLACES[place]}:")
+        for kernel, both in grouped(forms_there, lambda form: form.kernel).items():
             times = [form.nanoseconds for form in both]
             texts = [text for time in times for text in (f"{time.median:.3g}", f"{time.low:.2g} to {time.high:.2g}")]
             table.add_row(f"  {kernel}", *texts, winner(both[0]))
     console.print(table)
-    console.print(
-        f"Measured beside {forms[0].run.resolved_variant}.", style="dim", highlight=False, markup=False, soft_wrap=True
-    )
+    print_line(console, f"Measured together with {forms[0].run.resolved_variant}.", "dim")

@@ -1,4 +1,4 @@
-"""Peers in the terminal: times side by side, our ratio to PyTorch, and the share of the roofline."""
+"""Comparison with the peers in the terminal: times, ratios to PyTorch and JAX, and the share of the roofline."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from collections.abc import Callable, Sequence
 from math import isnan, nan
 
 import pandas as pd
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from bench.arms.registry import JAX_ON_CPU, OURS, PEERS, ROOFLINE, TORCH
 from bench.records.grouping import grouped
 from bench.statistics.peer_ratios import PeerRatio, fastest, generation_ratios, training_ratios
+from bench.terminal.tables import make_table
+from tinygpt.terminal.output import print_line
 from tinygpt.terminal.quantities import DASH, milliseconds
 
 _AS_INSTALLED = "torch"
 
 
 def print_peers(console: Console, runs: pd.DataFrame, steps: pd.DataFrame) -> None:
-    """Print how training and generation compare with the peers; nothing where none was measured."""
+    """Print the comparisons of training and generation with the peers; nothing if there are none."""
     for rows, title, texts in (
-        (training_ratios(runs, steps), "Against its peers: a training step in ms", _training_texts),
-        (generation_ratios(runs, steps), "Against its peers: tokens a second, one text", _generation_texts),
+        (training_ratios(runs, steps), "Against its peers: a training step, ms", _training_texts),
+        (generation_ratios(runs, steps), "Against its peers: generation, tokens per second", _generation_texts),
     ):
         for group in grouped(rows, lambda row: row.cell.scope).values():
             _print_table(console, f"{title} ({group[0].cell.origin})", group, texts)
@@ -32,37 +32,37 @@ Texts = Callable[[Sequence[PeerRatio], Sequence[str]], dict[str, str]]
 
 
 def _print_table(console: Console, title: str, rows: Sequence[PeerRatio], texts: Texts) -> None:
-    known = {row.cell.variant for row in rows}
-    variants = [name for name in (OURS, JAX_ON_CPU, *PEERS) if name in known]
+    measured = {row.cell.variant for row in rows}
+    variants = [name for name in (OURS, JAX_ON_CPU, *PEERS) if name in measured]
     lines = {name: texts(group, variants) for name, group in grouped(rows, lambda row: row.cell.preset).items()}
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left", padding=(0, 1, 0, 0))
-    table.add_column("preset", no_wrap=True)
+    table = make_table(("preset",), title=title, title_justify="left", padding=(0, 1, 0, 0))
     for heading in next(iter(lines.values())):
-        widest = max(map(len, heading.split()))  # broken between words, never inside one
-        table.add_column(heading, justify="right", overflow="fold", min_width=widest)
+        longest = max(map(len, heading.split()))  # a heading breaks between words only
+        table.add_column(heading, justify="right", overflow="fold", min_width=longest)
     for name, line in lines.items():
         table.add_row(name, *line.values())
     console.print(table)
-    console.print("best: PyTorch's fastest column; over: their time over ours, above 1 we are faster", style="dim")
+    text = "best: PyTorch's fastest column; over: their time over ours, above 1 if this project is faster"
+    console.print(text, style="dim", highlight=False)
     for reason, group in grouped((row for row in rows if row.reason), lambda row: row.reason).items():
-        places = ", ".join(f"{row.cell.variant} at {row.cell.preset}" for row in group)
-        console.print(f"{places}: {reason}", highlight=False, markup=False, soft_wrap=True)
+        arms = ", ".join(f"{row.cell.variant} at {row.cell.preset}" for row in group)
+        print_line(console, f"{arms}: {reason}")
 
 
 def _training_texts(rows: Sequence[PeerRatio], variants: Sequence[str]) -> dict[str, str]:
-    """One preset's line: every time, then what follows from them."""
+    """Return the texts of one preset, by heading: the times, then values that follow from them."""
     by_variant = {row.cell.variant: row for row in rows}
-    products, mine = by_variant.get(ROOFLINE), by_variant.get(OURS)
+    products, ours = by_variant.get(ROOFLINE), by_variant.get(OURS)
     best = fastest(rows, TORCH)
     return {
         **{name.replace("-", " "): _time(by_variant.get(name)) for name in variants},
         ROOFLINE: _time(products),
         "GFLOP/s": _number(products, lambda row: row.flops_per_second / 1e9, "{:,.0f}".format),
-        "our share": _number(mine, lambda row: row.share, "{:.0%}".format),
+        "our share": _number(ours, lambda row: row.share, "{:.0%}".format),
         f"over {_AS_INSTALLED}": _ratio(by_variant.get(_AS_INSTALLED)),
         "over best": _ratio(best),
         "over JAX": _ratio(by_variant.get("jax-textbook")),
-        "MB, ours / best": f"{_megabytes(mine)} / {_megabytes(best)}",
+        "MB, ours / best": f"{_megabytes(ours)} / {_megabytes(best)}",
     }
 
 
@@ -75,13 +75,13 @@ def _generation_texts(rows: Sequence[PeerRatio], variants: Sequence[str]) -> dic
     return rates | {"over best": _ratio(fastest(rows, TORCH)), "over JAX": _ratio(by_variant.get("jax-textbook"))}
 
 
-def _number(row: PeerRatio | None, value: Callable[[PeerRatio], float], write: Callable[[float], str]) -> str:
-    """A value as text; a failed cell's status; a dash where nothing is known."""
+def _number(row: PeerRatio | None, value: Callable[[PeerRatio], float], form: Callable[[float], str]) -> str:
+    """Return a value as text, a failed cell's status, or a dash if there is no value."""
     if row is None:
         return DASH
     if row.cell.status != "ok":
         return row.cell.status
-    return DASH if isnan(value(row)) else write(value(row))
+    return DASH if isnan(value(row)) else form(value(row))
 
 
 def _time(row: PeerRatio | None) -> str:

@@ -1,4 +1,4 @@
-"""The task train: a run with its live view, in this terminal or in the background, recorded if asked for."""
+"""The task train: a run with its live view, in this terminal or in the background, recorded on request."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ class TrainOptions(TrainingSettings):
     steps: int | None = option(None, "updates in the whole run; 1000 when omitted")
     minutes: float | None = option(
         None,
-        "instead of --steps: pick steps (and a preset) for so much time, and record the run; needs the extra `bench`",
+        "instead of --steps: choose steps and a preset for this time, and record the run; needs the extra `bench`",
     )
     out: Path | None = option(None, "folder of the checkpoint; runs/CORPUS-PRESET when omitted")
     resume: bool = option(
-        False, "go on from the checkpoint in --out, with the run's own settings unless others are given"
+        False, "continue from the checkpoint in --out, with the run's own settings unless others are given"
     )
     auto_resume: bool = option(
-        False, "go on if --out holds a checkpoint, else start: for one command that a job scheduler repeats"
+        False, "continue if --out has a checkpoint, else start: for a command that a job scheduler repeats"
     )
-    ignore_memory: bool = option(False, "start even if the model is predicted not to fit")
-    detach: bool = option(False, "train in the background; `invoke runs` shows how far it is")
+    ignore_memory: bool = option(False, "start even if the model does not fit by the prediction")
+    detach: bool = option(False, "train in the background; `invoke runs` shows its progress")
     mesh: str = option("", "devices of engine jax: data=2, fsdp=4, or data=2,fsdp=4")
     hosts: str = option("", "several processes of engine jax: HOST:PORT of process 0, or auto on a cluster")
-    process: str = option("", "with --hosts HOST:PORT, which one this is: 0/2, 1/2")
+    process: str = option("", "with --hosts HOST:PORT, this process's number of all: 0/2, 1/2")
 
     @classmethod
     def complete(cls, given: dict[str, Any]) -> dict[str, Any]:
-        """Add the settings of the run that is resumed to the options that were typed."""
+        """Add the settings of a resumed run to the typed options."""
         preset, corpus = given.get("preset") or TrainingSettings.preset, given.get("corpus", TrainingSettings.corpus)
         out = given.get("out") or _default_out(corpus, preset)
         if given.get("auto_resume"):
@@ -55,7 +55,7 @@ class TrainOptions(TrainingSettings):
         saved = resumed_settings(out)
         for name, value in given.items():
             if name in saved and saved[name] != value:
-                print(visible_text(f"--{name.replace('_', '-')} is {value}, and was {saved[name]} so far"), flush=True)
+                print(visible_text(f"--{name.replace('_', '-')} is {value}, was {saved[name]} so far"), flush=True)
         return saved | given | {"out": out}
 
 
@@ -65,7 +65,7 @@ def _default_out(corpus: str, preset: str) -> Path:
 
 @task()
 def train(options: TrainOptions) -> int:
-    """Train a preset on a corpus; Ctrl-C saves, --resume goes on."""
+    """Train a preset on a corpus; Ctrl-C saves, --resume continues."""
     from bench.planning.capacity import require_room_to_train
     from tinygpt.runs.background import become_detached, train_in_background
     from tinygpt.system.priority import step_back
@@ -104,27 +104,27 @@ def train(options: TrainOptions) -> int:
 
 
 def _advice(options: TrainOptions) -> Advice:
-    """Choose what to train in so much time; steps, and the batch that step times were measured with, follow from it."""
+    """Return the advice for ``--minutes``, which sets the steps and needs the preset's own batch."""
     from bench.planning.budget import make_budget
     from bench.training.advice import advise
 
-    fixed = {
+    excluded = {
         "--steps": options.steps is not None,
         "--resume": options.resume,
         "--auto-resume": options.auto_resume,
         "--batch": options.batch_size is not None,
         "--accumulate": options.accumulation is not None,
     }
-    if given := [option for option, is_given in fixed.items() if is_given]:
+    if given := [option for option, is_given in excluded.items() if is_given]:
         raise ConfigError(f"--minutes with {given[0]}", "one of the two", "invoke train --minutes 15")
     minutes = float(options.minutes or 0)
     return advise(make_budget(results_folder(), minutes, options.preset or None, options.engine, options.corpus))
 
 
 def run_plan(plan: TrainingPlan, options: TrainOptions, advice: Advice | None = None, index: int | None = None) -> int:
-    """Train with the live view, recording when asked to; returns the process's exit code.
+    """Train with the live view, record on request, and return the process's exit code.
 
-    Of several processes that train one model, each has an index, and only the first one shows and writes anything.
+    If several processes train one model, each has an index, and only the first one prints and writes.
     """
     from tinygpt.corpora import load_corpus
     from tinygpt.runs.status import report_status

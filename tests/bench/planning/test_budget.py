@@ -149,7 +149,7 @@ def test_one_preset_is_described_in_sentences(results_root, console):
     print_estimate(results_root, 15, "huge", "vectorized", "squares", console, MACHINE, ROOMY)
     printed = console.file.getvalue()
     assert "15 minutes of vectorized on this machine, text squares, preset huge" in printed
-    assert "projected" in printed and "by the run of small, nearest in size" in printed
+    assert "projected" in printed and "from the run of small, nearest in size" in printed
 
 
 @pytest.mark.parametrize("minutes", [0.0, -3.0, math.nan, math.inf])

@@ -44,7 +44,7 @@ def test_results_show_cells_ratios_failures_and_training(measured, console):
     assert any("small" in line and "1.625" in line for line in lines)
 
 
-def test_narrow_terminals_keep_the_essentials(measured):
+def test_narrow_terminals_keep_the_important_columns(measured):
     console = Console(file=io.StringIO(), width=80)
     print_results(measured, console)
     fast = next(line for line in console.file.getvalue().splitlines() if "vectorized[threads=1]" in line)
@@ -53,12 +53,12 @@ def test_narrow_terminals_keep_the_essentials(measured):
     assert "4×" in fast
 
 
-def test_nothing_measured_says_what_to_run(results_root, console):
+def test_without_results_the_command_to_run_is_printed(results_root, console):
     print_results(results_root, console)
     assert "invoke bench --suite quick" in console.file.getvalue()
 
 
-def test_good_rows_are_shown_beside_a_bad_file(measured, console):
+def test_good_rows_are_shown_despite_a_damaged_file(measured, console):
     table_file(measured, "local", "steps", "zz").write_bytes(b"nonsense")
     with pytest.raises(ResultsError, match="steps-zz"):
         print_results(measured, console)
@@ -74,7 +74,7 @@ def test_one_run_and_its_summary(measured, console):
         print_results(measured, console, run_id="run-b")
 
 
-def test_the_newest_run_is_shown_and_all_when_asked(measured, console):
+def test_the_newest_run_is_shown_and_all_on_request(measured, console):
     again = run_row("run-b", "vectorized[threads=1]", commit="d" * 40, started_at=START + timedelta(days=1))
     write_tables(measured, "run-b", Rows([again], step_rows(again, [0.002] * 15)))
     print_results(measured, console)
@@ -110,7 +110,7 @@ def test_text_from_rows_is_not_markup(results_root, console):
 SUITE = Suite("x", "", 2, (Arm("numpy", "tiny", 100.0, 2), Arm("vectorized", "tiny", 50.0, 2)))
 
 
-def test_time_left_is_a_bound_until_every_arm_is_known():
+def test_time_left_is_a_bound_until_every_arm_has_run():
     console = Console(file=io.StringIO(), width=100)
     assert SuiteProgress(console, SUITE.cells, 18).left() == "at most 5:00 left"
     known = {("numpy", "tiny"): 2.0, ("vectorized", "tiny"): 1.0}
@@ -120,14 +120,14 @@ def test_time_left_is_a_bound_until_every_arm_is_known():
 
 
 @pytest.mark.parametrize("terminal", [True, False])
-def test_progress_counts_down_from_the_limits_to_what_rounds_took(terminal):
+def test_progress_counts_down_from_limits_and_then_from_measured_rounds(terminal):
     console = Console(file=io.StringIO(), width=100, force_terminal=terminal)
     with SuiteProgress(console, SUITE.cells, 18) as progress:
         assert progress.seconds_left() == 300.0
         progress.start_cell(0)
         progress.show_step(3)
         progress.end_cell("ok", 0.0134, None)
-        # The other round of numpy is now expected to take as long as this one did: almost nothing.
+        # The other round of numpy is now expected to take as long as this one, almost no time.
         assert 99.0 < progress.seconds_left() < 101.0
         progress.start_cell(1)
         progress.end_cell("timeout", float("nan"), "noise on stderr\nlimit of 50 s reached")
@@ -138,4 +138,4 @@ def test_progress_counts_down_from_the_limits_to_what_rounds_took(terminal):
     assert "noise" not in text
     if not terminal:
         assert "\x1b" not in text
-        assert "about" in text  # both arms are known by now
+        assert "about" in text  # both arms have run

@@ -1,4 +1,4 @@
-"""Going on with a run: its folder knows what it was asked for, and what is typed wins."""
+"""Resuming a run: its folder has its settings, and typed options override them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TYPED: dict[str, Any] = {
     "patience": "5", "prompt": "caf\udce9 \n", "keep": "6", "record": True, "gentle": True, "corpus_file": "copy.txt",
     "steps": "30",
 }  # fmt: skip
-# What says where and how a process runs and not what it trains.
+# Options of the process, not of the training.
 OF_THIS_PROCESS = {
     "out", "resume", "auto_resume", "detach", "ignore_memory", "minutes", "mesh", "hosts", "process", "start_from",
 }  # fmt: skip
@@ -48,7 +48,7 @@ def plan_of(options: TrainOptions) -> TrainingPlan:
 
 
 def start(plan: TrainingPlan) -> None:
-    """Train until the first checkpoint is there."""
+    """Train until the first checkpoint."""
     events = run_session(plan, load_corpus(plan.corpus))
     next(events), next(events), next(events)
     events.close()  # type: ignore[attr-defined]
@@ -60,11 +60,11 @@ def test_every_option_is_covered() -> None:
 
 
 def train_config(plan: TrainingPlan) -> TrainConfig:
-    """The settings that a resumed run goes on with: the checkpoint's, and over them what the plan has."""
+    """Return the settings of a resumed run: the checkpoint's, overridden by the plan's."""
     return plan.train_config(load_checkpoint(plan.out).train)
 
 
-def test_a_resumed_run_goes_on_with_every_setting_from_any_folder(texts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_resumed_run_keeps_every_setting_from_any_folder(texts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = plan_of(read(out="run", **TYPED))
     start(first)
     (texts / "elsewhere").mkdir()
@@ -80,7 +80,7 @@ def test_a_resumed_run_goes_on_with_every_setting_from_any_folder(texts: Path, m
 
 
 @pytest.mark.parametrize("option", sorted(TYPED.keys() - {"preset", "corpus", "engine", "seed"}))
-def test_what_is_typed_wins_and_is_named(texts: Path, option: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_typed_option_overrides_the_run_s(texts: Path, option: str, capsys: pytest.CaptureFixture[str]) -> None:
     start(plan_of(read(out="run", preset="tiny", corpus="file:plain.txt", engine="numpy")))
     again, typed = plan_of(read(out="run", resume=True, **{option: TYPED[option]})), plan_of(read(**TYPED))
     field = next(f.name for f in fields(TrainOptions) if f.metadata.get("option", f.name) == option)
@@ -89,7 +89,7 @@ def test_what_is_typed_wins_and_is_named(texts: Path, option: str, capsys: pytes
     assert named or hasattr(TrainConfig(1), field) or field in ("recipe", "schedule", "corpus_file", "prompt")
 
 
-def test_nothing_to_resume_is_said_and_auto_resume_starts(texts: Path, typed: Typed) -> None:
+def test_a_missing_checkpoint_is_an_error_and_auto_resume_starts(texts: Path, typed: Typed) -> None:
     with pytest.raises(CheckpointError, match=r"run is no folder.*--auto-resume"):
         read(out="run", resume=True)
     command = ["train", "--preset", "tiny", "--engine", "numpy", "--corpus", "file:plain.txt", "--out", "run"]
