@@ -40,20 +40,17 @@ class Fit:
 
     @property
     def fits(self) -> bool:
-        """Whether the process may start."""
+        """The process has enough memory."""
         return self.needed <= self.memory.available
 
     def describe(self, subject: str) -> str:
         """Return why the subject does not fit, in one line with both sizes and a preset that fits."""
         least = "at least " if self.is_lower_bound else ""
-        way_out = (
-            f"the largest preset that fits is {self.largest_that_fits}"
-            if self.largest_that_fits
-            else "no preset of this engine fits"
-        )
+        largest = self.largest_that_fits
+        fitting = f"the largest preset that fits is {largest}" if largest else "no preset of this engine fits"
         return (
             f"{subject} needs {least}{gibibytes(self.needed)} of memory, {gibibytes(self.memory.available)} are "
-            f"available ({self.memory.limited_by}; swap is not counted); {way_out}"
+            f"available ({self.memory.limited_by}; swap is not counted); {fitting}"
         )
 
 
@@ -110,10 +107,10 @@ def require_room_to_train(plan: TrainingPlan, resume: bool = False, memory: Memo
     if fit.fits:
         return
     options = plan.options_text()
-    ways_out = ["the same command with --ignore-memory to try anyway"]
+    fixes = ["the same command with --ignore-memory to try anyway"]
     if fit.largest_that_fits:
-        ways_out.insert(0, f"invoke train --preset {fit.largest_that_fits} --engine '{plan.engine}' {options}".strip())
+        fixes.insert(0, f"invoke train --preset {fit.largest_that_fits} --engine '{plan.engine}' {options}".strip())
     if plan.batch_size:
-        ways_out.insert(0, "a smaller --batch, with --accumulate for as many sequences in an update")
+        fixes.insert(0, "a smaller --batch, with --accumulate for as many sequences in an update")
     subject = f"training {plan.preset} with {plan.engine}" + (f" and {options}" if options else "")
-    raise CapacityError(fit.describe(subject), run=", or ".join(ways_out))
+    raise CapacityError(fit.describe(subject), run=", or ".join(fixes))

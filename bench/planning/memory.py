@@ -81,15 +81,12 @@ def predicted_session_bytes(variant: str, model: ModelConfig, train: TrainConfig
     """
     steps = predicted_peak_bytes(variant, model, train)
     copies = _CHECKPOINT_COPIES * FLOAT32_BYTES * model.n_parameters
-    # The textbook engines keep no activations between steps; the others keep their buffers.
-    between = min(steps, PROCESS_BYTES + TEXT_BYTES + _persistent_bytes(engine_name(variant), model, steps))
+    # Between steps the textbook engines keep weights and moments; the others keep all their buffers.
+    between, number = steps, _NUMBERS_KEPT.get(engine_name(variant))
+    if number is not None:
+        between = min(steps, PROCESS_BYTES + TEXT_BYTES + int(3 * number * model.n_parameters))
     batch = _BATCH_BYTES * train.rows_per_step * (model.context_length + 1)
     return max(steps, between + copies) + batch + _SESSION_BYTES + (RECORDING_BYTES if recording else 0)
-
-
-def _persistent_bytes(name: str, model: ModelConfig, steps: int) -> int:
-    widths = {"numpy": FLOAT32_BYTES, "python": _PARAMETER_BYTES}
-    return int(3 * widths[name] * model.n_parameters) if name in widths else steps
 
 
 def _resident(live: float) -> int:
@@ -141,6 +138,7 @@ def _numpy_bytes(model: ModelConfig, train: TrainConfig, _threads: int) -> int:
 # from step to step also leave pools that new rows do not fill. Both figures are fitted.
 _NUMBER_BYTES = 34.5
 _PARAMETER_BYTES = 42.0
+_NUMBERS_KEPT = MappingProxyType({"numpy": FLOAT32_BYTES, "python": _PARAMETER_BYTES})  # bytes of a parameter
 
 
 def _python_bytes(model: ModelConfig, train: TrainConfig, _threads: int) -> int:

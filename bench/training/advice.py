@@ -73,7 +73,7 @@ def advise(budget: Budget) -> Advice:
         best = min(known, key=lambda row: row.loss.loss if row.loss else 0.0)
         return Advice(best, budget.minutes, "the lowest expected loss")
     enough = [row for row in fitting if row.tokens >= TOKENS_PER_PARAMETER * PRESETS[row.preset].model.n_parameters]
-    return Advice((enough or fitting[:1])[-1], budget.minutes, "the largest for which so much text is enough")
+    return Advice((enough or fitting[:1])[-1], budget.minutes, "the largest with enough text per parameter")
 
 
 def advice_text(advice: Advice) -> str:

@@ -8,12 +8,10 @@ weights, batches and rates are the same for all. Every racing variant has a trai
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-
-import pandas as pd
 
 from bench.arms.suites import Cell
 from bench.arms.variants import check_variant
@@ -91,7 +89,7 @@ class RaceResult:
 
     @property
     def exit_code(self) -> int:
-        """0 if every variant ran to its end, 130 if one was stopped by hand, else 1."""
+        """0 if every variant ran to its end, 130 if the user stopped one, else 1."""
         statuses = {finish.status for finish in self.finishes}
         return 130 if "interrupted" in statuses else int(statuses != {"ok"})
 
@@ -140,19 +138,15 @@ def run_race(
             preparation = prepare(variant, folder)
             if preparation.refusal is None:
                 (own := folder / str(number)).mkdir()
-                outcome = run_worker(
-                    task | {"variant": variant},
-                    own,
-                    _LIMIT_SECONDS,
-                    partial(on_event, variant),
-                    preparation.environment,
-                )
+                task["variant"] = variant
+                report = partial(on_event, variant)
+                outcome = run_worker(task, own, _LIMIT_SECONDS, report, preparation.environment)
                 verdict = judge(cell, protocol, outcome, None)
             else:
                 outcome, verdict = Outcome(), Verdict("refused", preparation.refusal)
             run = RunContext(new_run_id(sha256_text(machine)), SUITE, provenance, machine)
             process = Process(run, "train", cell.engine, variant, 0, protocol)
-            command = race_command(race, protocol.corpus, (variant,))
+            command = race_command(race, protocol.corpus, variant)
             rows = outcome_rows(process, outcome, verdict, command, _LIMIT_SECONDS)
             write_tables(results_root, run.run_id, rows)
             finishes.append(_finish(race, run.run_id, variant, verdict, rows.steps))
@@ -174,18 +168,12 @@ def _finish(race: Race, run_id: str, variant: str, verdict: Verdict, steps: Sequ
     )
 
 
-def race_command(race: Race, corpus: str, variants: Iterable[str]) -> str:
-    """Return the command that runs some variants of the race again."""
+def race_command(race: Race, corpus: str, variant: str) -> str:
+    """Return the command that runs one variant of the race again."""
     plan = race.plan
     words = (
         f"invoke race --preset {plan.preset} --corpus {corpus} --steps {plan.steps} --seed {plan.seed}",
         plan.options_text(),
-        f"--target {race.target:g} --engines '{','.join(variants)}'",
+        f"--target {race.target:g} --engines '{variant}'",
     )
     return " ".join(filter(None, words))
-
-
-def seconds_to_target(steps: pd.DataFrame, target: float) -> float | None:
-    """Return the seconds of training until the held-out loss first reached the target; None if it never did."""
-    reached = steps[steps["held_out_loss"] <= target].sort_values("step")
-    return float(reached["elapsed_seconds"].iloc[0]) if len(reached) else None

@@ -42,11 +42,7 @@ class SweepPoint:
 
 
 def run_sweep(
-    plan: TrainingPlan,
-    corpus: Corpus,
-    results_root: Path,
-    rates: Iterable[float],
-    recipes: Iterable[str],
+    plan: TrainingPlan, corpus: Corpus, results_root: Path, rates: Iterable[float], recipes: Iterable[str]
 ) -> Iterator[SweepPoint]:
     """Train at every rate with every recipe and record each run; stop after a run that the user stopped.
 
@@ -61,16 +57,10 @@ def run_sweep(
         ConfigError: there is nothing to run, or a rate or recipe is not allowed.
         StorageError: the rows cannot be written.
     """
+    plan = replace(plan, eval_batches=_EVALUATION_BATCHES, sample_every=plan.steps)
     with tempfile.TemporaryDirectory(prefix="tinygpt-sweep-") as name:
         plans = [
-            replace(
-                plan,
-                out=Path(name) / f"{recipe}-{rate:g}",
-                recipe=recipe,
-                learning_rate=rate,
-                eval_batches=_EVALUATION_BATCHES,
-                sample_every=plan.steps,
-            )
+            replace(plan, out=Path(name) / f"{recipe}-{rate:g}", recipe=recipe, learning_rate=rate)
             for recipe in recipes
             for rate in rates
         ]
