@@ -25,8 +25,7 @@ from bench.records.grouping import best_of_each, grouped
 from bench.statistics.cells import CellSummary, cell_summary
 from bench.statistics.chosen_runs import ChosenRuns
 from bench.statistics.cost_model import CostModel, fit_cost_model
-from bench.statistics.intervals import MIN_ROUNDS
-from bench.statistics.ratios import Speedup, ratio_of_rounds
+from bench.statistics.ratios import Speedup, speedup_of
 from tinygpt.presets import PRESETS
 
 EAGER, REPLAYED = "torch-cuda", "torch-cuda-graphs"  # the same kernels, launched one by one or as one graph
@@ -86,12 +85,11 @@ def torch_pairs(cells: Iterable[CellSummary]) -> list[Speedup]:
     for group in grouped(alike, lambda cell: cell.together).values():
         ours = _fastest(cell for cell in group if cell.engine == ACCELERATED)
         theirs = _fastest(cell for cell in group if cell.variant in ACCELERATOR_PEERS)
-        if ours and theirs:
-            pairs.append(Speedup(ours, theirs, ratio_of_rounds(ours.round_times, theirs.round_times)))
+        pairs += [pair for pair in [ours and theirs and speedup_of(ours, theirs)] if pair]
     chosen = best_of_each(
         pairs,
         lambda pair: pair.cell.place,
-        lambda pair: (pair.cell.is_clean, pair.ratio.n_rounds >= MIN_ROUNDS, pair.cell.started_at),
+        lambda pair: (pair.cell.is_clean, pair.ratio.has_interval, pair.cell.started_at),
     )
     return sorted(chosen, key=lambda pair: pair.cell.published_first)
 
@@ -207,7 +205,7 @@ def scaling(cells: Iterable[CellSummary]) -> list[Speedup]:
     for group in grouped(own, lambda cell: cell.together).values():
         one = _fastest(cell for cell in group if devices(cell) == 1)
         several = [cell for cell in group if devices(cell) > 1] if one else []
-        pairs += [Speedup(cell, one, ratio_of_rounds(cell.round_times, one.round_times)) for cell in several if one]
+        pairs += [pair for cell in several if (pair := one and speedup_of(cell, one))]
     return sorted(
         pairs,
         key=lambda pair: (

@@ -1,8 +1,7 @@
 """An engine variant at a preset as one run measured it: computed when rows are read and never stored.
 
-Centre and interval.  With at least six rounds the observations are the medians of the rounds: rounds are independent
-processes, steps within one are not. With fewer, they are the measured steps themselves, and ``interval_basis`` says
-``steps``: such an interval shows the jitter within processes, not the drift between them.
+Centre and interval.  The observations are the medians of the rounds: rounds are independent processes, steps within one
+are not. Fewer than six rounds have no interval; ``rounds_apart`` then says all that is known of their spread.
 
 Grouping.  One run of the pipeline is one sample: rounds of different runs may have been measured at different commits
 and are never pooled. Which run is quoted for a cell is decided in ``bench.statistics.chosen_runs``.
@@ -10,6 +9,7 @@ and are never pooled. Which run is quoted for a cell is decided in ``bench.stati
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -34,7 +34,7 @@ class CellSummary(StoredRun):
     Attributes:
         n_attempts: processes; a round that was stopped by hand and measured again when the run went on counts once.
         n_failed: attempts that are not ok.
-        seconds: of a step; NaN without an ok round.
+        seconds: of a step, over the medians of the rounds; NaN without an ok round.
         round_times: seconds of the measured steps (n,), by rounds that are ok.
     """
 
@@ -54,9 +54,19 @@ class CellSummary(StoredRun):
         return sum(map(len, self.round_times.values()))
 
     @property
-    def interval_basis(self) -> str:
-        """Observations of the interval: ``rounds`` or ``steps``."""
-        return "rounds" if self.n_rounds >= MIN_ROUNDS else "steps"
+    def rounds(self) -> tuple[float, ...]:
+        """Median step of each round in seconds, fastest first."""
+        return tuple(sorted(map(median, self.round_times.values())))
+
+    @property
+    def has_interval(self) -> bool:
+        """True from six rounds on."""
+        return self.n_rounds >= MIN_ROUNDS
+
+    @property
+    def rounds_apart(self) -> float:
+        """The slowest round's median over the fastest's; NaN without rounds."""
+        return self.rounds[-1] / self.rounds[0] if self.n_rounds else math.nan
 
     @property
     def tokens_per_second(self) -> float:
@@ -100,16 +110,12 @@ def _summarize(group: list[StoredRun], seconds: Mapping[str, np.ndarray]) -> Cel
     failed = [run for run in group if run.status != "ok"]
     quoted = ok or group
     times = {run.round: seconds[run.cell_id] for run in ok if run.cell_id in seconds}
-    by_round = [median(values) for values in times.values()]
-    interval = NO_INTERVAL
-    if times:
-        interval = median_interval(by_round if len(by_round) >= MIN_ROUNDS else np.concatenate([*times.values()]))
     return extended(
         quoted[-1],
         CellSummary,
         n_attempts=len(group),
         n_failed=len(failed),
-        seconds=interval,
+        seconds=median_interval([*map(median, times.values())]) if times else NO_INTERVAL,
         round_times=times,
         peak_memory_bytes=max((run.peak_memory_bytes for run in quoted if run.peak_memory_bytes), default=None),
         wall_seconds=max(run.wall_seconds for run in quoted),

@@ -4,13 +4,16 @@ Among the runs that tried an engine at a preset on a machine, in this order:
 
     1. one that measured it comes before one in which it only failed
     2. published rows: a clean checkout comes before uncommitted changes
-    3. an interval over rounds (six or more) comes before one over the steps of fewer
+    3. one with an interval (six rounds or more) comes before one without
     4. the newest
 
-A ratio needs both sides from one run, so it is chosen by itself: rules 2 to 4 over the runs that hold both. A failure
-is shown beside a measured cell only if it says something that the measurement does not: it happened in the same run
-or later, it was not stopped by hand, and if it is a timeout, its limit was not shorter than what the cell took or was
-granted elsewhere.
+A ratio needs both sides from one run, so it is chosen by itself: rules 2 to 4 over the runs that hold both. What is
+quoted combines it with all other runs that hold both and rank as high by rules 2 and 3, under one protocol
+(``bench.statistics.ratios.combined``).
+
+A failure is shown beside a measured cell only if it says something that the measurement does not: it happened in the
+same run or later, it was not stopped by hand, and if it is a timeout, its limit was not shorter than what the cell took
+or was granted elsewhere.
 
 Engines beside peers are read as one picture, so before all of these comes ``complete_runs``: at a preset where a clean
 run measured the reference, this project's engine and a peer, whatever the newest such run measured is taken from it,
@@ -24,6 +27,8 @@ where there are any (``quoted_origin``).
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
 from typing import TypeVar
 
 import pandas as pd
@@ -33,7 +38,7 @@ from bench.records.grouping import best_of_each, grouped
 from bench.records.rows import LOCAL, PUBLISHED, Kind, Place, StoredRun
 from bench.records.store import stored_runs
 from bench.statistics.cells import CellSummary
-from bench.statistics.ratios import Speedup
+from bench.statistics.ratios import Speedup, combined
 
 R = TypeVar("R", bound=CellSummary | StoredRun)
 
@@ -51,17 +56,38 @@ def chosen_cells(cells: Collection[CellSummary]) -> list[CellSummary]:
     return best_of_each(
         _without_short_timeouts(cells),
         lambda cell: cell.arm,
-        lambda cell: (cell.n_rounds > 0, cell.is_clean, cell.interval_basis == "rounds", cell.started_at),
+        lambda cell: (cell.n_rounds > 0, cell.is_clean, cell.has_interval, cell.started_at),
     )
 
 
-def chosen_ratios(ratios: Iterable[Speedup]) -> list[Speedup]:
-    """The ratio that is quoted for each pair of engine variants at a preset of a machine, in their order."""
-    return best_of_each(
-        ratios,
-        lambda pair: (pair.cell.arm, pair.baseline.variant),
-        lambda pair: (pair.cell.is_clean, pair.ratio.basis == "rounds", pair.cell.started_at),
-    )
+def chosen_ratios(ratios: Iterable[Speedup], chosen: ChosenRuns = MappingProxyType({})) -> list[Speedup]:
+    """The ratio that is quoted for each pair of engine variants at a preset of a machine, in their order.
+
+    Args:
+        ratios: of all runs.
+        chosen: complete runs, whose cells stand for the pair where there are any.
+
+    Returns:
+        the chosen run's cells with the ratio of all runs that are as good.
+    """
+    quoted = []
+    for group in grouped(ratios, lambda pair: (pair.cell.arm, pair.baseline.variant)).values():
+        first = max(
+            group,
+            key=lambda pair: (counts(chosen, pair.cell, pair.baseline), *_goodness(pair), pair.cell.started_at),
+        )
+        alike = [
+            pair
+            for pair in sorted(group, key=lambda pair: pair.cell.started_at, reverse=True)
+            if pair.cell.protocol_hash == first.cell.protocol_hash and pair.cell.is_clean == first.cell.is_clean
+        ]
+        ordered = [first, *(pair for pair in alike if pair is not first)]
+        quoted.append(replace(first, ratio=combined([pair.ratio for pair in ordered])))
+    return quoted
+
+
+def _goodness(pair: Speedup) -> tuple[bool, bool]:
+    return pair.cell.is_clean, pair.ratio.has_interval
 
 
 def chosen_failures(

@@ -19,7 +19,7 @@ from bench.records.protocol import require_same
 from bench.records.store import read_table
 from bench.statistics.cells import CellSummary, cell_summary
 from bench.statistics.chosen_runs import chosen_cells
-from bench.statistics.noise import Floors, floor_of, noise_floors, ratio_verdict
+from bench.statistics.noise import NO_FLOOR, Floor, Floors, noise_floors, ratio_verdict
 from bench.statistics.ratios import Ratio, ratio_of_rounds
 from tinygpt.errors import ResultsError
 
@@ -52,7 +52,7 @@ class Point:
     before_seconds: float
     after_seconds: float
     ratio: Ratio
-    floor: float
+    floor: Floor
     verdict: str
     slower: bool
 
@@ -174,7 +174,9 @@ def _point(before: CellSummary, after: CellSummary, floors: Floors, threshold: f
     require_same("protocol", before.protocol, after.protocol)
     require_same("machine", before.machine, after.machine)
     found = ratio_of_rounds(after.round_times, before.round_times)
-    floor = max(floor_of(floors, cell.run_id, cell.preset) for cell in (before, after))
+    if found is None:
+        raise ResultsError(f"{before.variant} at {before.preset} has no round in common", "rounds of equal number")
+    floor = floors.get(after.machine_hash, NO_FLOOR)
     verdict = ratio_verdict(found, floor)
     lost = 1.0 / found.speedup - 1.0  # of the time before
     slower = verdict != "unresolved" and lost > threshold

@@ -2,13 +2,13 @@
 
 Order statistics (the sign test turned round): for sorted x_1 ≤ … ≤ x_n the median lies between x_k and x_{n+1−k} with
 probability 1 − 2 P(Binomial(n, ½) < k). The largest k that keeps 95 % is taken; six observations are the fewest that
-can. Nothing is resampled.
+can. Fewer observations have no interval. Nothing is resampled.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -24,9 +24,9 @@ class Interval:
 
     Attributes:
         median: centre of the observations.
-        low: lower end.
-        high: upper end.
-        coverage: probability that such an interval holds the true median; below 0.95 for few observations.
+        low: lower end; NaN below ``MIN_ROUNDS`` observations, where there is no interval.
+        high: upper end, likewise.
+        coverage: probability that such an interval holds the true median; NaN without one.
     """
 
     median: float
@@ -41,14 +41,19 @@ NO_INTERVAL = Interval(math.nan, math.nan, math.nan, math.nan)
 def median_interval(values: Sequence[float] | np.ndarray) -> Interval:
     """Median and its order-statistics interval at ``CONFIDENCE``.
 
-    If there are too few values for that, the extremes are taken and the coverage says so.
-
     Args:
-        values: observations (n,), n at least 1, finite.
+        values: observations (n,), n at least 1, finite and independent: medians of rounds, never steps of one process.
     """
     x = np.sort(np.asarray(values, np.float64))
+    if len(x) < MIN_ROUNDS:
+        return Interval(_middle(x), math.nan, math.nan, math.nan)
     k, coverage = _order_statistics(len(x))
     return Interval(_middle(x), float(x[k - 1]), float(x[-k]), coverage)
+
+
+def ends_in_words(low: float, high: float, write: Callable[[float], str]) -> str:
+    """Both ends as ``write`` writes them, or that there is no interval."""
+    return "no interval" if math.isnan(low) else f"{write(low)} to {write(high)}"
 
 
 @cache

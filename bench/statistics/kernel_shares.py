@@ -5,8 +5,8 @@ all the others. Summed over steps and rounds and divided by the summed wall time
 to 1. Seconds are the share times the median step of the same processes without a stopwatch. The range is that of the
 rounds.
 
-Form of a kernel.  Median nanoseconds a number and the interval of ``bench.statistics.intervals``: over processes if
-there are six of them, else over single timings.
+Form of a kernel.  Median nanoseconds a number over the processes' medians, with the interval of
+``bench.statistics.intervals``.
 
 One run is chosen for a preset, and one for a machine's kernels: clean published code before uncommitted changes, then
 more rounds, then the newest.
@@ -25,7 +25,7 @@ from bench.arms.kernel_parts import DISPATCH, FORMS, PARTS, PLACES
 from bench.records.grouping import best_of_each, grouped
 from bench.records.rows import StoredRun
 from bench.records.store import stored_runs
-from bench.statistics.intervals import MIN_ROUNDS, Interval, median_interval
+from bench.statistics.intervals import Interval, median, median_interval
 from bench.statistics.ratios import Ratio, ratio_of_rounds
 from tinygpt.engines import parse_variant
 
@@ -146,20 +146,20 @@ def form_comparison(runs: pd.DataFrame, kernels: pd.DataFrame) -> list[FormTime]
             group = timings[(timings["name"] == kernel) & (timings["place"] == place)]
             times = {form: _by_cell(group[group["form"] == form], cells) for form in FORMS}
             ratio = ratio_of_rounds(times["numpy"], times["numexpr"])
+            if ratio is None:
+                continue
             for form in FORMS:
-                by_cell = [*times[form].values()]
-                all_times = np.concatenate(by_cell)
-                deep = len(by_cell) >= MIN_ROUNDS
-                interval = median_interval([float(np.median(values)) for values in by_cell] if deep else all_times)
+                interval = median_interval([*map(median, times[form].values())])
                 is_chosen = (form == "numexpr") == (in_numexpr is None or kernel in in_numexpr)
-                counts = len(by_cell), len(all_times)
+                counts = len(times[form]), sum(map(len, times[form].values()))
                 found.append(FormTime(run, kernel, place, form, interval, ratio, is_chosen, *counts))
     return found
 
 
 def winner(time: FormTime) -> str:
-    """Which form is faster, and by how much; ``neither`` where the interval of the ratio holds 1."""
-    if time.ratio.low <= 1.0 <= time.ratio.high:
+    """Which form is faster, and by how much; ``neither`` where the rounds, or their interval, do not agree."""
+    ends = (time.ratio.low, time.ratio.high) if time.ratio.has_interval else time.ratio.rounds
+    if min(ends) <= 1.0 <= max(ends):
         return "neither"
     return (
         f"NumPy {time.ratio.speedup:.2g}×" if time.ratio.speedup > 1.0 else f"NumExpr {1.0 / time.ratio.speedup:.2g}×"

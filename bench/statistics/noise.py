@@ -1,7 +1,8 @@
 """What a measured point is worth: the noise floor, and a verdict in one word.
 
-The floor comes from an A/A arm: the same engine measured twice in one run, as if it were two. Whatever difference
-comes out is noise, and no smaller one means anything. A verdict is one of:
+The floor comes from A/A arms: the same engine measured twice in one run, as if it were two. One difference is one draw
+and no floor. All draws on a machine's record give the difference that the next one stays below with 95 %: Student's
+quantile with as many degrees of freedom as there are draws, times their root mean square. A verdict is one of:
 
     stable        six rounds or more, and the interval is at most 10 % wide
     noisy         the interval is wider than that
@@ -12,63 +13,75 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import stdtrit
 
 from bench.arms.labels import read_label
+from bench.records.grouping import grouped
 from bench.statistics.cells import CellSummary
-from bench.statistics.intervals import MIN_ROUNDS
-from bench.statistics.ratios import Ratio, ratio
+from bench.statistics.intervals import CONFIDENCE
+from bench.statistics.ratios import Ratio, speedup_of
 
-# Without an A/A arm: what two interleaved arms of one engine may differ by on an idle machine.
-ASSUMED_FLOOR = 0.03
 NOISY_WIDTH = 0.10
+APART = 1.25  # rounds of one arm that differ by more are named wherever the arm is shown
 
-Floors = Mapping[tuple[str, str], float]  # (run_id, preset) → relative difference that is noise
+
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """The difference of two equal arms that is noise, relative, and the number of A/A arms that say so."""
+
+    difference: float
+    n_arms: int
+
+
+NO_FLOOR = Floor(0.0, 0)  # without an A/A arm the interval alone decides
+
+Floors = Mapping[str, Floor]  # by the machine's hash
 
 
 def noise_floors(cells: Collection[CellSummary]) -> Floors:
-    """The largest difference between an engine and its copy, |t / t_copy − 1|, by run and preset that have an A/A arm.
+    """The floor of every machine that has A/A arms on record.
 
     Args:
         cells: copies included.
     """
-    floors: dict[tuple[str, str], float] = {}
-    measured = {(cell.run_id, cell.preset, cell.protocol_hash, cell.variant): cell for cell in cells if cell.n_rounds}
+    measured = {cell.key: cell for cell in cells if cell.n_rounds}
+    draws: list[tuple[str, float]] = []
     for copy in measured.values():
         label = read_label(copy.variant)
-        original = measured.get((copy.run_id, copy.preset, copy.protocol_hash, label.text.partition("#")[0]))
-        found = ratio(copy, original) if label.copy > 1 and original else None
-        if found is not None:
-            key = (copy.run_id, copy.preset)
-            floors[key] = max(floors.get(key, 0.0), abs(found.speedup - 1.0))
-    return floors
+        original = measured.get((*copy.key[:-1], label.text.partition("#")[0]))
+        pair = speedup_of(copy, original) if label.copy > 1 and original else None
+        if pair and pair.ratio.has_interval:
+            draws.append((copy.machine_hash, math.log(pair.ratio.speedup)))
+    by_machine = grouped(draws, lambda draw: draw[0])
+    return {machine: _floor([log for _, log in found]) for machine, found in by_machine.items()}
 
 
-def floor_of(floors: Floors, run_id: str, preset: str) -> float:
-    """The floor at a preset: its own A/A arm's, the largest of the run's others, or the assumed one."""
-    own = floors.get((run_id, preset))
-    if own is not None:
-        return own
-    return max((floor for (run, _), floor in floors.items() if run == run_id), default=ASSUMED_FLOOR)
+def _floor(logs: list[float]) -> Floor:
+    reach = float(stdtrit(len(logs), (1 + CONFIDENCE) / 2)) * math.sqrt(np.square(logs).mean())
+    return Floor(math.expm1(reach), len(logs))
+
+
+def rounds_apart(cell: CellSummary) -> str:
+    """A word for rounds of one arm that differ by more than ``APART``, else nothing."""
+    return f"rounds {cell.rounds_apart:.2g}× apart" if cell.rounds_apart > APART else ""
 
 
 def cell_verdict(cell: CellSummary) -> str:
     """The verdict on a cell; the status of one that has no time."""
     if not cell.n_rounds:
         return cell.status
-    if cell.n_rounds < MIN_ROUNDS:
+    if not cell.has_interval:
         return "unresolved"
     return "noisy" if _width(cell.seconds.low, cell.seconds.high) > NOISY_WIDTH else "stable"
 
 
-def ratio_verdict(found: Ratio, floor: float) -> str:
-    """The verdict on a ratio.
-
-    Args:
-        found: the ratio.
-        floor: difference that is noise, such as 0.03.
-    """
+def ratio_verdict(found: Ratio, floor: Floor = NO_FLOOR) -> str:
+    """The verdict on a ratio."""
     holds_one = found.low <= 1.0 <= found.high
-    if found.n_rounds < MIN_ROUNDS or holds_one or abs(math.log(found.speedup)) <= math.log1p(floor):
+    if not found.has_interval or holds_one or abs(math.log(found.speedup)) <= math.log1p(floor.difference):
         return "unresolved"
     return "noisy" if _width(found.low, found.high) > NOISY_WIDTH else "stable"
 

@@ -1,10 +1,10 @@
 """This project's engine among its peers: one run's times side by side, ratios, share of the roofline.
 
-    ratio   t_peer / t_ours, with the interval of bench.statistics.ratios; above 1 we are faster
-    share   t_roofline / t_ours: of a step's time, what the matrix products alone would take
+    ratio   t_peer / t_ours; above 1 we are faster
+    share   t_roofline / t_cell: of a step's time, what the matrix products alone would take
 
-All of it is formed within one run, preset by preset. Where several runs measured a preset, one is chosen: clean
-published code before uncommitted changes, then more peers, then more rounds, then the newest.
+Times come from one run at each preset: clean published code before uncommitted changes, then more peers, then more
+rounds, then the newest. Ratios and shares are those of ``bench.statistics.ratios``, over all runs that know them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from bench.arms.registry import JAX_ON_CPU, OURS, PEERS, REFERENCE, ROOFLINE
 from bench.arms.step_work import step_products, total_flops
 from bench.records.grouping import best_of_each, grouped
 from bench.statistics.cells import CellSummary, cell_summary
-from bench.statistics.ratios import Ratio, ratio_of_rounds
+from bench.statistics.chosen_runs import chosen_ratios
+from bench.statistics.ratios import Ratio, speedups
 from tinygpt.presets import get_preset
 
 
@@ -30,19 +31,24 @@ class PeerRatio:
     Attributes:
         cell: of the roofline, the faster of its arrangements under the name ``roofline``.
         ratio: our time is the engine's, the cell's the baseline's; None where a side was not measured.
+        of_roofline: the roofline's time over the cell's, likewise.
         flops_per_second: of a step's matrix products; NaN without a time.
-        share: the roofline's time over the cell's; NaN where a side was not measured.
     """
 
     cell: CellSummary
     ratio: Ratio | None
+    of_roofline: Ratio | None
     flops_per_second: float
-    share: float
 
     @property
     def speedup(self) -> float:
         """How many times faster we are; NaN where a side was not measured."""
         return self.ratio.speedup if self.ratio else math.nan
+
+    @property
+    def share(self) -> float:
+        """The share of the roofline; NaN where a side was not measured."""
+        return self.of_roofline.speedup if self.of_roofline else math.nan
 
     @property
     def reason(self) -> str:
@@ -78,42 +84,48 @@ def fastest(rows: Iterable[PeerRatio], variants: Sequence[str]) -> PeerRatio | N
 
 def _ratios(cells: list[CellSummary], order: Sequence[str]) -> list[PeerRatio]:
     """The chosen run's cells of every place, compared."""
+    cells = one_roofline(cells)
     groups = grouped(cells, lambda cell: cell.together).values()
     with_peers = [group for group in groups if {cell.variant for cell in group} & PEERS.keys()]
-    chosen = {
-        (group[0].place, group[0].run_id)
-        for group in best_of_each(with_peers, lambda group: group[0].place, lambda group: _rank(group, order))
-    }
-    rows = [
-        row for group in with_peers if (group[0].place, group[0].run_id) in chosen for row in _compare(group, order)
+    chosen = best_of_each(with_peers, lambda group: group[0].place, lambda group: _rank(group, order))
+    runs = {group[0].place: (group[0].run_id, {cell.variant for cell in group}) for group in chosen}
+    compared = [cell for cell in cells if cell.variant in (*order, ROOFLINE)]
+    pairs = [
+        pair
+        for name in dict.fromkeys(cell.variant for cell in compared)
+        for pair in speedups([cell for cell in compared if cell.variant in (OURS, name)], name)
+        if pair.cell.variant == OURS
     ]
+    over = {pair.baseline.arm: pair.ratio for pair in chosen_ratios(pairs, runs)}
+    share = {pair.cell.arm: pair.ratio for pair in chosen_ratios(speedups(compared, ROOFLINE), runs)}
     positions = {name: position for position, name in enumerate((*order, ROOFLINE))}
+    rows = [
+        PeerRatio(cell, over.get(cell.arm), share.get(cell.arm), _flops(cell.preset) / cell.seconds.median)
+        for group in chosen
+        for cell in group
+        if cell.variant in positions
+    ]
     return sorted(rows, key=lambda row: (row.cell.published_first, positions[row.cell.variant]))
+
+
+def one_roofline(cells: Iterable[CellSummary]) -> list[CellSummary]:
+    """The cells, with the faster of a run's two arrangements of the roofline under the name ``roofline``."""
+    best = best_of_each(
+        cells,
+        lambda cell: (cell.together, ROOFLINE if cell.engine == ROOFLINE else cell.variant),
+        lambda cell: (cell.n_rounds > 0, -cell.seconds.median),
+    )
+    return [replace(cell, variant=ROOFLINE) if cell.engine == ROOFLINE else cell for cell in best]
 
 
 def _rank(group: list[CellSummary], order: Sequence[str]) -> tuple[object, ...]:
     """The id decides in the end, which begins with its run's time."""
     mine = [cell.n_rounds for cell in group if cell.variant == OURS]
-    measured = {cell.variant for cell in group if cell.n_rounds and cell.variant in order}
-    products = any(cell.n_rounds for cell in group if cell.engine == ROOFLINE)
+    measured = {cell.variant for cell in group if cell.n_rounds and cell.variant in (*order, ROOFLINE)}
     clean = all(cell.is_clean for cell in group)
-    return any(mine), clean, len(measured) + products, max(mine, default=0), group[0].run_id
+    return any(mine), clean, len(measured), max(mine, default=0), group[0].run_id
 
 
-def _compare(group: list[CellSummary], order: Sequence[str]) -> list[PeerRatio]:
-    """One run's cells at one preset, with ratios and shares."""
-    products = [cell for cell in group if cell.engine == ROOFLINE and cell.n_rounds]
-    best = [replace(cell, variant=ROOFLINE) for cell in sorted(products, key=lambda cell: cell.seconds.median)[:1]]
-    floor = best[0].seconds.median if best else math.nan
-    mine = next((cell for cell in group if cell.variant == OURS and cell.n_rounds), None)
-    preset = get_preset(group[0].preset)
-    flops = total_flops(step_products(preset.model, preset.train.batch_size))
-    return [
-        PeerRatio(
-            cell,
-            ratio_of_rounds(mine.round_times, cell.round_times) if mine and cell.n_rounds else None,
-            flops / cell.seconds.median,
-            floor / cell.seconds.median,
-        )
-        for cell in (*(cell for cell in group if cell.variant in order), *best)
-    ]
+def _flops(preset: str) -> int:
+    shape = get_preset(preset)
+    return total_flops(step_products(shape.model, shape.train.batch_size))

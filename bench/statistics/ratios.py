@@ -1,21 +1,27 @@
 """How many times faster one cell is than another: both come from one run, on one machine, under one protocol.
 
-With at least six rounds that both have, the ratio is the median of log(t_baseline / t_engine) over rounds, with its
-interval; with fewer, it is the ratio of the medians, and the interval goes from the extremes of both.
+    ratio of a round    t_baseline / t_engine, of the medians of their steps in that round
+    ratio of a run      the median of its rounds' ratios, by logarithms; its interval from six rounds on
+    ratio of runs       :func:`combined`, where several runs measured both
+
+Every ratio on every page is one of these. A round in which only one of the two was measured enters none.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import stdtrit
 
 from bench.records.grouping import grouped
 from bench.records.protocol import require_same
 from bench.statistics.cells import CellSummary, RoundTimes
-from bench.statistics.intervals import MIN_ROUNDS, median, median_interval
+from bench.statistics.intervals import CONFIDENCE, MIN_ROUNDS, median, median_interval
+
+ENOUGH_RUNS = 4  # the fewest whose spread says more than their own intervals do
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,17 +30,32 @@ class Ratio:
 
     Attributes:
         speedup: t_baseline / t_engine.
-        low: lower end of its interval.
-        high: upper end.
-        n_rounds: rounds in which both were measured.
-        basis: ``rounds`` (median log-ratio over rounds) or ``steps`` (extremes of both cells' intervals).
+        low: lower end of its interval; NaN below six rounds.
+        high: upper end, likewise.
+        rounds: the ratio of each round that measured both, in their order.
+        runs: where several runs are combined, the ratio of each, the chosen run's first.
     """
 
     speedup: float
     low: float
     high: float
-    n_rounds: int
-    basis: str
+    rounds: tuple[float, ...]
+    runs: tuple[float, ...] = ()
+
+    @property
+    def n_rounds(self) -> int:
+        """Rounds that measured both; of several runs, the most that one of them has."""
+        return len(self.rounds)
+
+    @property
+    def has_interval(self) -> bool:
+        """True from six rounds on."""
+        return self.n_rounds >= MIN_ROUNDS
+
+    @property
+    def logs(self) -> np.ndarray:
+        """Logarithms of the rounds' ratios (n,)."""
+        return np.log(self.rounds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,35 +73,59 @@ class Speedup:
     ratio: Ratio
 
 
-def ratio(engine: CellSummary, baseline: CellSummary) -> Ratio | None:
-    """The ratio of two cells that were measured in one run.
+def speedup_of(cell: CellSummary, baseline: CellSummary) -> Speedup | None:
+    """A cell beside another one of its run.
 
     Returns:
-        None if their runs differ, or a side has no round that is ok.
+        None if their runs differ, or they have no round in common that is ok.
 
     Raises:
         ResultsError: their machines or protocols differ; every differing field is named.
     """
-    require_same("protocol", baseline.protocol, engine.protocol)
-    require_same("machine", baseline.machine, engine.machine)
-    if engine.run_id != baseline.run_id or not engine.round_times or not baseline.round_times:
+    require_same("protocol", baseline.protocol, cell.protocol)
+    require_same("machine", baseline.machine, cell.machine)
+    if cell.run_id != baseline.run_id:
         return None
-    return ratio_of_rounds(engine.round_times, baseline.round_times)
+    found = ratio_of_rounds(cell.round_times, baseline.round_times)
+    return Speedup(cell, baseline, found) if found else None
 
 
-def ratio_of_rounds(ours: RoundTimes, theirs: RoundTimes) -> Ratio:
-    """t_theirs / t_ours, by rounds of equal number where there are six of them.
+def ratio_of_rounds(ours: RoundTimes, theirs: RoundTimes) -> Ratio | None:
+    """t_theirs / t_ours over the rounds that both have; None without any.
 
     Args:
-        ours: step times by round, at least one round.
+        ours: step times by round.
         theirs: the baseline's; planned rounds may differ (slow engines get one).
     """
     both = sorted(set(ours) & set(theirs))
-    if len(both) >= MIN_ROUNDS:
-        logs = median_interval([math.log(median(theirs[number]) / median(ours[number])) for number in both])
-        return Ratio(math.exp(logs.median), math.exp(logs.low), math.exp(logs.high), len(both), "rounds")
-    a, b = (median_interval(np.concatenate([*side.values()])) for side in (ours, theirs))
-    return Ratio(b.median / a.median, b.low / a.high, b.high / a.low, len(both), "steps")
+    if not both:
+        return None
+    logs = [math.log(median(theirs[number]) / median(ours[number])) for number in both]
+    found = median_interval(logs)
+    return Ratio(math.exp(found.median), math.exp(found.low), math.exp(found.high), tuple(map(math.exp, logs)))
+
+
+def combined(ratios: Sequence[Ratio]) -> Ratio:
+    """One ratio from those of several runs, the chosen run's first: the mean of their logarithms.
+
+    The runs are the observations, because a run's interval does not know how the next run differs. From
+    ``ENOUGH_RUNS`` on, the interval is Student's, with the spread of the runs. Two or three runs cannot estimate a
+    spread: low and high are then the widest ends of their own intervals. Runs of fewer than six rounds count only
+    where there is no other.
+    """
+    good = [ratio for ratio in ratios if ratio.has_interval] or ratios
+    if len(good) == 1:
+        return good[0]
+    logs = np.log([ratio.speedup for ratio in good])
+    centre = float(logs.mean())
+    low, high = np.log([ratio.low for ratio in good]).min(), np.log([ratio.high for ratio in good]).max()
+    if good[0].has_interval and len(good) >= ENOUGH_RUNS:
+        quantile = float(stdtrit(len(good) - 1, (1 + CONFIDENCE) / 2))
+        reach = quantile * float(logs.std(ddof=1)) / math.sqrt(len(good))
+        low, high = centre - reach, centre + reach
+    deepest = max(good, key=lambda ratio: ratio.n_rounds)
+    runs = tuple(ratio.speedup for ratio in good)
+    return Ratio(math.exp(centre), math.exp(low), math.exp(high), deepest.rounds, runs)
 
 
 def speedups(cells: Iterable[CellSummary], baseline: str) -> list[Speedup]:
@@ -100,10 +145,5 @@ def speedups(cells: Iterable[CellSummary], baseline: str) -> list[Speedup]:
     measured = (cell for cell in cells if cell.n_rounds)
     for group in grouped(measured, lambda cell: cell.together).values():
         for base in [cell for cell in group if cell.variant == baseline][:1]:
-            for cell in group:
-                against = ratio(cell, base)
-                if against and cell is base:
-                    against = replace(against, speedup=1.0, low=1.0, high=1.0)  # against itself, by definition
-                if against:
-                    found.append(Speedup(cell, base, against))
+            found += [pair for cell in group if (pair := speedup_of(cell, base))]
     return found

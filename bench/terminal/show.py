@@ -21,7 +21,8 @@ from bench.statistics.accelerator_ratios import EAGER, accelerator_summary, is_p
 from bench.statistics.cells import CellSummary, cell_summary
 from bench.statistics.chosen_runs import chosen_cells, chosen_ratios
 from bench.statistics.compare import Comparison
-from bench.statistics.noise import cell_verdict, noise_floors
+from bench.statistics.intervals import ends_in_words
+from bench.statistics.noise import cell_verdict, noise_floors, rounds_apart
 from bench.statistics.ratios import speedups
 from bench.statistics.training_parts import TrainingRun, joined_training
 from bench.terminal.show_kernels import print_kernels
@@ -74,8 +75,9 @@ def print_results(
             _print_cells(console, accelerated, chosen_cells(at_presets), (EAGER,))
         print_peers(console, runs, steps)
         print_kernels(console, runs, steps, kernels)
-        for (run, preset), floor in noise_floors(with_copies).items():
-            text = f"noise floor at {preset}: {floor:.1%} between two interleaved arms of one engine, run {run}"
+        for floor in noise_floors(with_copies).values():
+            arms = f"{floor.n_arms} pair{'s' * (floor.n_arms > 1)} of equal arms"
+            text = f"noise floor: {floor.difference:.1%}, from {arms}"
             print_line(console, text)
         _print_training(console, joined_training(runs, steps)[0])
     for problem in problems[1:]:
@@ -138,8 +140,8 @@ def print_comparison(comparison: Comparison, console: Console | None = None) -> 
             table,
             *(point.preset, point.variant),
             *(duration(point.before_seconds), duration(point.after_seconds)),
-            *(f"{point.ratio.speedup:.3f}×", f"{point.ratio.low:.3f} to {point.ratio.high:.3f}"),
-            f"{point.floor:.1%}",
+            *(f"{point.ratio.speedup:.3f}×", ends_in_words(point.ratio.low, point.ratio.high, "{:.3f}".format)),
+            f"{point.floor.difference:.1%}",
             f"{point.verdict}, slower" if point.slower else point.verdict,
         )
     if comparison.points:
@@ -183,6 +185,7 @@ _CELL_COLUMNS = (
     _Column("step", lambda cell: duration(cell.seconds.median) if cell.n_rounds else cell.status),
     _Column("95 % interval", lambda cell: _interval_text(cell), wide_only=True),
     _Column("rounds", lambda cell: str(cell.n_rounds or DASH), wide_only=True),
+    _Column("", rounds_apart, wide_only=True, justify="left"),
     _Column("verdict", cell_verdict, wide_only=True, justify="left"),
     _Column("tokens/s", lambda cell: f"{cell.tokens_per_second:,.0f}" if cell.n_rounds else DASH),
     _Column("peak", lambda cell: f"{cell.peak_memory_bytes / 1e6:,.0f} MB" if cell.peak_memory_bytes else DASH),
@@ -218,7 +221,7 @@ def _print_cells(
 def _interval_text(cell: CellSummary) -> str:
     if not cell.n_rounds:
         return DASH
-    return f"{duration(cell.seconds.low)} to {duration(cell.seconds.high)}"
+    return ends_in_words(cell.seconds.low, cell.seconds.high, duration)
 
 
 def _code_text(cell: CellSummary) -> str:

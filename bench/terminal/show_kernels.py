@@ -8,6 +8,7 @@ import pandas as pd
 from rich.console import Console
 
 from bench.records.grouping import grouped
+from bench.statistics.intervals import ends_in_words
 from bench.statistics.kernel_shares import FormTime, PartShare, form_comparison, part_shares, winner
 from bench.terminal.tables import make_table
 from tinygpt.terminal.output import print_line
@@ -50,7 +51,11 @@ def _print_forms(console: Console, forms: Sequence[FormTime]) -> None:
         table.add_row(f"{_PLACES[place]}:")
         for kernel, both in grouped(forms_there, lambda form: form.kernel).items():
             times = [form.nanoseconds for form in both]
-            texts = [text for time in times for text in (f"{time.median:.3g}", f"{time.low:.2g} to {time.high:.2g}")]
+            texts = [
+                text
+                for time in times
+                for text in (f"{time.median:.3g}", ends_in_words(time.low, time.high, "{:.2g}".format))
+            ]
             table.add_row(f"  {kernel}", *texts, winner(both[0]))
     console.print(table)
     print_line(console, f"Measured together with {forms[0].run.resolved_variant}.", "dim")

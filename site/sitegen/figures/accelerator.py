@@ -12,6 +12,7 @@ The two are different machines: nothing is pooled, and no other page quotes thei
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -130,7 +131,7 @@ def _readings(
 
 def _reading(measure: str, values: list[float], unit: float, write: Callable[[float], str]) -> dict[str, Any]:
     value, low, high = (write(value * unit) for value in values)
-    words = {"value_text": value, "interval": f"{low} to {high}"}
+    words = {"value_text": value, "interval": "" if math.isnan(values[1]) else f"{low} to {high}"}
     return {"measure": measure} | dict(zip(("value", "low", "high"), values, strict=True)) | words
 
 

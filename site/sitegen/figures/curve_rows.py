@@ -1,8 +1,8 @@
 """The rows behind the curves: step times and their ratios for every baseline, in one form.
 
-speedup(variant, preset) = median step time of the baseline / median step time of the variant,
-within one run, machine and protocol; the interval is that of the ratio (``bench.statistics.ratios``). The rows hold
-everything that a reader can choose, so the menus in the page only filter:
+speedup(variant, preset) = step time of the baseline / step time of the variant, round by round, as
+``bench.statistics.ratios`` defines it; where several runs measured both, of all of them. The rows hold everything that
+a reader can choose, so the menus in the page only filter:
 
     measure      speedup (for one baseline) or step_time; empty for failed cells, which belong to both
     baseline     of a ratio

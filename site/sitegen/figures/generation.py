@@ -33,7 +33,7 @@ FIELDS = (
     Field("status", "status", POINT),
     Field("reason", "reason", POINT | TABLE),
     *FULL_ORIGIN,
-    *exported("state", "label", "n_parameters", "tokens_low", "tokens_high"),
+    *exported("state", "label", "n_parameters", "tokens_low", "tokens_high", "text_at"),
 )
 
 
@@ -42,6 +42,8 @@ def read(results: Results) -> pd.DataFrame:
     rows = peer_frame(results.generation_ratios)
     rows["label"] = numbered_labels(rows["preset"], rows["machine"])
     rate, seconds = rows["tokens_per_second"].astype(float), rows["seconds"].astype(float)
+    # Where there is no interval, the figure beside a point stands at the point.
+    rows["text_at"] = (rate * seconds / rows["seconds_low"].astype(float)).fillna(rate)
     rows["tokens_low"] = rate * seconds / rows["seconds_high"].astype(float)
     rows["tokens_high"] = rate * seconds / rows["seconds_low"].astype(float)
     return rows
@@ -59,14 +61,17 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     failures = values.failed(chart, rows, values.tooltip, x=alt.value(8))
     layers: list[alt.Chart] = []
     if (rows["state"] == "measured").any():
-        domain = log_domain(pd.concat([rows["tokens_low"], rows["tokens_high"]]), failures=bool(failures))
+        domain = log_domain(
+            pd.concat([rows["tokens_per_second"], rows["tokens_low"], rows["tokens_high"]]).astype(float),
+            failures=bool(failures),
+        )
         domain[1] *= (domain[1] / domain[0]) ** 0.12  # room for the number beside the last point
         x = log_scaled(alt.X, "tokens_per_second", "tokens a second (log scale)", domain)
         measured = chart.transform_filter("datum.state == 'measured'")
         numbers = measured.mark_text(align="left", dx=9, baseline="middle", fontSize=11)
         layers = [
             *replace(values, place={"x": x, **place}).measured(measured),
-            numbers.encode(**place, x=alt.X("tokens_high:Q"), text="tokens_text:N"),
+            numbers.encode(**place, x=alt.X("text_at:Q"), text="tokens_text:N"),
         ]
     return alt.layer(*layers, *failures).properties(height=_LINE * len(labels) * (len(variants) + 1))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
+from bench.statistics.intervals import ends_in_words
 from bench.statistics.kernel_shares import form_comparison, winner
 from sitegen.figures.axes import by_name, log_domain, log_scaled
 from sitegen.figures.base import Drawing
@@ -12,7 +13,7 @@ from sitegen.figures.fields import ORIGIN, POINT, TABLE, Field, exported, toolti
 from sitegen.figures.layers import Values
 from sitegen.rows.cells import interval_columns
 from sitegen.rows.machines import machine_label, numbered_labels, origin_words
-from sitegen.rows.ratios import interval_text
+from sitegen.rows.ratios import ratio_words
 from sitegen.rows.results import Results
 from sitegen.text import quantities
 from sitegen.text.palette import Theme
@@ -47,9 +48,9 @@ def read(results: Results) -> pd.DataFrame:
                 "place": time.place,
                 "form": _NAMES[time.form],
                 **interval_columns("nanoseconds", time.nanoseconds.median, time.nanoseconds.low, time.nanoseconds.high),
-                "interval": f"{time.nanoseconds.low:.3g} to {time.nanoseconds.high:.3g} ns",
+                "interval": ends_in_words(time.nanoseconds.low, time.nanoseconds.high, "{:.3g} ns".format),
                 "faster": winner(time),
-                "ratio_text": f"{quantities.ratio(time.ratio.speedup)} ({interval_text(time.ratio)})",
+                "ratio_text": f"{quantities.ratio(time.ratio.speedup)} ({ratio_words(time.ratio)})",
                 "taken": "yes" if time.is_chosen else "no",
                 "evidence": f"{time.n_timings} timings in {quantities.counted(time.n_cells, 'process', 'processes')}",
                 **origin_words(time.run),
@@ -63,7 +64,7 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     """A line for each kernel and place, with a point and an interval for each form, logarithmic."""
     labels, forms = list(dict.fromkeys(rows["label"])), [*_NAMES.values()]
     y = alt.Y("label:N", title=None, sort=labels, axis=alt.Axis(grid=True, labelLimit=190))
-    domain = log_domain(pd.concat([rows["nanoseconds_low"], rows["nanoseconds_high"]]))
+    domain = log_domain(pd.concat([rows[f"nanoseconds{end}"] for end in ("", "_low", "_high")]))
     x = log_scaled(alt.X, "nanoseconds", "ns a number (log scale)", domain)
     colors = [theme.engines["numpy"], theme.engines["vectorized"]]
     values = Values(

@@ -47,9 +47,10 @@ class Values:
         return chart.mark_line(strokeWidth=2.2, opacity=0.9).encode(**self.place, color=self.color, **encodings)
 
     def bars(self, chart: alt.Chart, **mark: Any) -> alt.Chart:
-        """Bars over the intervals."""
+        """Bars over the intervals, where there are any."""
         assert self.ends is not None
         low, high = self.ends
+        chart = chart.transform_filter(f"isValid(datum['{low}'])")
         across = {self.axis: type(self.place[self.axis])(f"{low}:Q"), f"{self.axis}2": f"{high}:Q"}
         look = {"strokeWidth": self.bar, "opacity": 0.8} | mark
         return chart.mark_rule(**look).encode(**{**self.place, **across}, color=self.color)

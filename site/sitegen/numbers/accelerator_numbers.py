@@ -14,7 +14,6 @@ import pandas as pd
 from bench.arms.devices import ACCELERATED
 from bench.arms.registry import OURS
 from bench.statistics.accelerator_ratios import EAGER, REPLAYED, batch_size, common_presets, devices
-from bench.statistics.noise import ASSUMED_FLOOR
 from bench.statistics.ratios import Speedup
 from sitegen.numbers.number import Answer, NotMeasured, first, require
 from sitegen.rows.accelerators import (
@@ -26,7 +25,7 @@ from sitegen.rows.accelerators import (
     overtaking_words,
     step_flops,
 )
-from sitegen.rows.ratios import interval_text
+from sitegen.rows.ratios import quoted_ends, quoted_ratio, ratio_words
 from sitegen.text import quantities
 
 
@@ -54,11 +53,9 @@ def rate(quoted: QuotedAccelerator, preset: str) -> Answer:
 
 def launches(quoted: QuotedAccelerator, preset: str) -> Answer:
     """Time of PyTorch's kernels launched one by one over that of a graph of them, in one run."""
-    eager, replayed = (_cell(quoted, line, preset) for line in (EAGER, REPLAYED))
-    if eager["run_id"] != replayed["run_id"]:
-        raise NotMeasured
-    source = f"{EAGER} over {REPLAYED} at {preset}, {eager['evidence']}; {_origin(eager)}"
-    return quantities.ratio(float(eager["seconds"] / replayed["seconds"])), source, (str(eager["run_id"]),)
+    pair = first(pair for pair in quoted.launches if pair.cell.preset == preset)
+    source = f"{EAGER} over {REPLAYED} at {preset}, {ratio_words(pair.ratio)}"
+    return quoted_ratio(pair.ratio), source, (pair.cell.run_id,)
 
 
 # ---- compared with the processor -------------------------------------------------------------------------
@@ -108,17 +105,17 @@ def _two_machines(quoted: QuotedAccelerator, where: str) -> str:
 def over_torch(quoted: QuotedAccelerator, preset: str) -> Answer:
     """The fastest PyTorch's time over ours, in one run."""
     pair = first(pair for pair in quoted.pairs if pair.cell.preset == preset)
-    source = f"{pair.baseline.variant} over {pair.cell.variant} at {preset}, {interval_text(pair.ratio)}, in one run"
-    return quantities.ratio(pair.ratio.speedup), source, (pair.cell.run_id,)
+    source = f"{pair.baseline.variant} over {pair.cell.variant} at {preset}, {ratio_words(pair.ratio)}, in one run"
+    return quoted_ratio(pair.ratio), source, (pair.cell.run_id,)
 
 
 def over_torch_range(quoted: QuotedAccelerator) -> Answer:
     """The lowest and the highest of these ratios."""
     ordered = sorted(quoted.pairs, key=lambda pair: pair.ratio.speedup)
     ends = first(ordered), ordered[-1]
-    texts = dict.fromkeys(quantities.ratio(pair.ratio.speedup) for pair in ends)
+    low, high = (quoted_ends(pair.ratio) for pair in ends)
     source = f"PyTorch's best over ours, at {' and '.join(pair.cell.preset for pair in ends)}"
-    return " to ".join(texts), source, _runs_of(ordered)
+    return quantities.between(low[0], high[1], quantities.ratio), source, _runs_of(ordered)
 
 
 def level(quoted: QuotedAccelerator) -> Answer:
@@ -126,8 +123,8 @@ def level(quoted: QuotedAccelerator) -> Answer:
     ratios = [pair.ratio for pair in quoted.pairs]
     if not ratios:
         raise NotMeasured
-    good = [ratio for ratio in ratios if ratio.speedup * (1 + ASSUMED_FLOOR) >= 1 or ratio.high >= 1]
-    source = f"ratios above 1, with an interval that holds it, or within {quantities.percent(ASSUMED_FLOOR)} of it"
+    good = [ratio for ratio in ratios if max(quoted_ends(ratio)) >= 1]
+    source = "ratios above 1, or with an interval or rounds that reach it"
     return f"{len(good)} of {len(ratios)}", source, _runs_of(quoted.pairs)
 
 
@@ -146,7 +143,7 @@ def several_devices(quoted: QuotedAccelerator, preset: str) -> Answer:
     )
     cell = pair.cell
     source = f"{cell.variant}: {devices(cell)} devices over one, batch {batch_size(cell)}, in one run"
-    return quantities.ratio(pair.ratio.speedup), source, (cell.run_id,)
+    return quoted_ratio(pair.ratio), source, (cell.run_id,)
 
 
 def _of_device(quoted: QuotedAccelerator, device: str) -> pd.DataFrame:

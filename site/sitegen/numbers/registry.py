@@ -19,6 +19,7 @@ from bench.arms.registry import JAX_ON_CPU, OURS, PEERS, REFERENCE, ROOFLINE
 from bench.statistics.cells import CellSummary
 from bench.statistics.cost_model import CostModel
 from bench.statistics.peer_ratios import PeerRatio
+from bench.statistics.ratios import Ratio
 from bench.statistics.training_parts import TrainingRun
 from bench.training.options import SweepOptions
 from sitegen.numbers.accelerator_numbers import ANSWERS as ACCELERATOR_ANSWERS
@@ -38,7 +39,7 @@ from sitegen.rows.accelerators import COMMAND as ACCELERATOR_COMMAND
 from sitegen.rows.cells import code_text, evidence_text
 from sitegen.rows.machines import machine_label
 from sitegen.rows.peers import BEST_TORCH, GENERATION_COMMAND, TRAINING_COMMAND, evidence, find
-from sitegen.rows.ratios import interval_text
+from sitegen.rows.ratios import Write, quoted_ends, quoted_ratio, ratio_words
 from sitegen.text import quantities
 from sitegen.text.errors import SiteError
 from tinygpt.corpora import CORPORA
@@ -51,17 +52,23 @@ from tinygpt.presets import PRESETS
 
 def _speedup(quoted: QuotedRows, engine: str, baseline: str, preset: str) -> Answer:
     pair = first(pair for pair in quoted.pairs(engine, baseline) if pair.cell.preset == preset)
-    source = f"{engine} over {baseline} at {preset}, {interval_text(pair.ratio)}; {_origin(pair.cell)}"
-    return quantities.ratio(pair.ratio.speedup), source, (pair.cell.run_id,)
+    return _quoted(f"{engine} over {baseline} at {preset}", pair.ratio, pair.cell)
+
+
+def _quoted(subject: str, ratio: Ratio, cell: CellSummary, write: Write = quantities.ratio) -> Answer:
+    """A ratio as prose quotes it."""
+    source = f"{subject}: {write(ratio.speedup)}, {ratio_words(ratio, write)}; {_origin(cell)}"
+    return quoted_ratio(ratio, write), source, (cell.run_id,)
 
 
 def _speedup_range(quoted: QuotedRows, engine: str, baseline: str) -> Answer:
     pairs = sorted(quoted.pairs(engine, baseline), key=lambda pair: pair.ratio.speedup)
     ends = first(pairs), pairs[-1]
     presets = " and ".join(pair.cell.preset for pair in ends)
-    texts = dict.fromkeys(quantities.ratio(pair.ratio.speedup) for pair in ends)
+    low, high = (quoted_ends(pair.ratio) for pair in ends)
     runs = tuple(dict.fromkeys(pair.cell.run_id for pair in ends))
-    return " to ".join(texts), f"{engine} over {baseline}, {presets}; {_origin(pairs[0].cell)}", runs
+    source = f"{engine} over {baseline}, {presets}; {_origin(pairs[0].cell)}"
+    return quantities.between(low[0], high[1], quantities.ratio), source, runs
 
 
 def _of_cell(value: Callable[[CellSummary], float | None], write: Callable[[float], str]) -> Callable[..., Answer]:
@@ -172,6 +179,18 @@ def _of_peer(
     return resolve
 
 
+def _ratio_of_peer(
+    ratio: Callable[[PeerRatio], Ratio | None],
+    write: Write = quantities.ratio,
+    rows: Callable[[QuotedRows], list[PeerRatio]] = lambda quoted: quoted.training_ratios,
+) -> Callable[..., Answer]:
+    def resolve(quoted: QuotedRows, peer: str, preset: str) -> Answer:
+        row = require(find(rows(quoted), peer, preset))
+        return _quoted(f"{row.cell.variant} at {preset}", require(ratio(row)), row.cell, write)
+
+    return resolve
+
+
 def _generation(quoted: QuotedRows) -> list[PeerRatio]:
     return quoted.generation_ratios
 
@@ -227,19 +246,17 @@ PATTERNS = MappingProxyType(
         "loss.first.CORPUS.PRESET": Pattern(_of_training(lambda run: run.first_loss, quantities.loss), _TRAIN),
         "loss.train.CORPUS.PRESET": Pattern(_of_training(lambda run: run.train_loss, quantities.loss), _TRAIN),
         "train_minutes.CORPUS.PRESET": Pattern(_of_training(lambda run: run.wall_seconds, _minutes), _TRAIN),
-        "over.PEER.PRESET": Pattern(_of_peer(lambda row: row.speedup, quantities.ratio), _PEERS),
+        "over.PEER.PRESET": Pattern(_ratio_of_peer(lambda row: row.ratio), _PEERS),
         "rival_ms.PEER.PRESET": Pattern(_of_peer(lambda row: row.cell.seconds.median, quantities.milliseconds), _PEERS),
         "rival_memory.PEER.PRESET": Pattern(
             _of_peer(lambda row: row.cell.peak_memory_bytes, quantities.megabytes), _PEERS
         ),
-        "roofline_share.PEER.PRESET": Pattern(_of_peer(lambda row: row.share, quantities.percent), _PEERS),
+        "roofline_share.PEER.PRESET": Pattern(_ratio_of_peer(lambda row: row.of_roofline, quantities.percent), _PEERS),
         "gflops.PEER.PRESET": Pattern(_of_peer(lambda row: row.flops_per_second, quantities.gflops), _PEERS),
         "generates.PEER.PRESET": Pattern(
             _of_peer(lambda row: row.cell.tokens_per_second, quantities.significant, _generation), _GENERATE
         ),
-        "generates_over.PEER.PRESET": Pattern(
-            _of_peer(lambda row: row.speedup, quantities.ratio, _generation), _GENERATE
-        ),
+        "generates_over.PEER.PRESET": Pattern(_ratio_of_peer(lambda row: row.ratio, rows=_generation), _GENERATE),
         "sweep.loss.RECIPE.RATE": Pattern(_of_results(loss_at_rate), SWEEP_COMMAND),
         "sweep.best.RECIPE": Pattern(_of_results(best_of_recipe), SWEEP_COMMAND),
         "race.time.PEER": Pattern(_of_results(race_time), RACE_COMMAND),

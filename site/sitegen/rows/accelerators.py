@@ -16,6 +16,8 @@ from bench.arms.registry import OURS, PEERS
 from bench.arms.step_work import step_products, total_flops
 from bench.records.rows import Kind
 from bench.statistics.accelerator_ratios import (
+    EAGER,
+    REPLAYED,
     batch_size,
     common_presets,
     compared_runs,
@@ -28,15 +30,15 @@ from bench.statistics.accelerator_ratios import (
     scaling,
     torch_pairs,
 )
-from bench.statistics.chosen_runs import chosen_cells, counts
-from bench.statistics.ratios import Speedup
+from bench.statistics.chosen_runs import chosen_cells, chosen_ratios, counts
+from bench.statistics.ratios import Speedup, speedups
 from sitegen.rows.cells import cell_frame, cells_in_words, primary_cells
 from sitegen.rows.machines import accelerator_name, machine_label
-from sitegen.rows.ratios import interval_text
+from sitegen.rows.ratios import ratio_words
 from sitegen.rows.results import TRAINING_KINDS, Results, row_dicts
 from sitegen.rows.series import BEST_ON_CPU, label_of, order_series
 from sitegen.text import quantities
-from sitegen.text.markup import TableCell, html_table, nothing_yet, number_cell
+from sitegen.text.markup import TableCell, doubted_cell, html_table, nothing_yet, number_cell
 from tinygpt.presets import PRESETS
 
 COMMAND = "invoke accelerator --out rows && invoke results merge --dirs rows"
@@ -110,12 +112,14 @@ class QuotedAccelerator:
         name: of the accelerator; empty where none was measured.
         lines: measured cells of both, of :func:`accelerator_lines`.
         pairs: our fastest variant with the fastest PyTorch (``bench.statistics.accelerator_ratios.torch_pairs``).
+        launches: kernels launched one by one beside a graph of them.
         several: several devices with one, of any machine (``bench.statistics.accelerator_ratios.scaling``).
     """
 
     name: str
     lines: pd.DataFrame
     pairs: list[Speedup]
+    launches: list[Speedup]
     several: list[Speedup]
 
 
@@ -130,6 +134,11 @@ def quoted_accelerator(results: Results) -> QuotedAccelerator:
         accelerator_name(json.loads(str(machines.iloc[0]))) if len(machines) else "",
         rows[rows["state"] == "measured"],
         [pair for pair in torch_pairs(results.accelerator_cells) if pair.cell.scope in scopes],
+        chosen_ratios(
+            pair
+            for pair in speedups(filter(is_preset, results.accelerator_cells), EAGER)
+            if pair.cell.variant == REPLAYED and pair.cell.scope in scopes
+        ),
         scaling(results.accelerator_cells),
     )
 
@@ -220,8 +229,7 @@ def accelerator_table(results: Results) -> str:
 def _pair_cell(pair: Speedup | None) -> TableCell:
     if pair is None:
         return TableCell("–")
-    speedup = pair.ratio.speedup
-    return TableCell(f"{quantities.ratio(speedup)} ({interval_text(pair.ratio)})", sort=speedup)
+    return doubted_cell(quantities.ratio(pair.ratio.speedup), pair.ratio.speedup, ratio_words(pair.ratio))
 
 
 def scaling_table(results: Results) -> str:

@@ -19,7 +19,7 @@ from bench.arms.variants import kind_of
 from bench.records.rows import Kind, StoredRun
 from bench.statistics.cells import CellSummary
 from bench.statistics.chosen_runs import chosen_cells, chosen_failures, counts, quoted_origin
-from bench.statistics.noise import cell_verdict
+from bench.statistics.noise import cell_verdict, rounds_apart
 from sitegen.rows.machines import origin_words
 from sitegen.rows.results import ENGINE_KINDS, Results, cached_frame
 from sitegen.text import quantities
@@ -135,10 +135,12 @@ def _shared(cell: CellSummary, row: CellSummary | StoredRun) -> dict[str, Any]:
 
 
 def evidence_text(cell: CellSummary) -> str:
-    """The steps and rounds that a measured cell rests on, and its failed attempts."""
-    failed = f", {_failures_text(cell)}" if cell.n_failed else ""
-    rounds = quantities.counted(cell.n_rounds, "round")
-    return f"{cell.n_steps} steps in {rounds}, interval over {cell.interval_basis}{failed}"
+    """The steps and rounds that a measured cell rests on, what is wrong with them, and its failed attempts."""
+    rounds = f"{cell.n_steps} steps in {quantities.counted(cell.n_rounds, 'round')}"
+    if not cell.has_interval:
+        rounds = f"{rounds} of {quantities.listed(map(quantities.duration, cell.rounds))}, no interval"
+    failed = _failures_text(cell) if cell.n_failed else ""
+    return ", ".join(filter(None, (rounds, rounds_apart(cell), failed)))
 
 
 def _failures_text(cell: CellSummary) -> str:

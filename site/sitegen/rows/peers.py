@@ -11,12 +11,12 @@ import pandas as pd
 from bench.arms.registry import JAX_ON_CPU, OURS, PEERS, ROOFLINE, TORCH
 from bench.records.grouping import grouped
 from bench.statistics.peer_ratios import PeerRatio, fastest
-from sitegen.rows.cells import interval_columns
+from sitegen.rows.cells import evidence_text, interval_columns
 from sitegen.rows.machines import machine_label, origin_words
-from sitegen.rows.ratios import interval_text
+from sitegen.rows.ratios import interval_text, ratio_evidence, ratio_words
 from sitegen.rows.results import Results
 from sitegen.text import quantities
-from sitegen.text.markup import TableCell, html_table, nothing_yet, number_cell
+from sitegen.text.markup import TableCell, doubted_cell, html_table, nothing_yet, number_cell
 from tinygpt.terminal.visible import one_line
 
 TRAINING_COMMAND = "invoke bench --suite peers"
@@ -54,15 +54,15 @@ def _words(row: PeerRatio) -> dict[str, Any]:
         "speedup_text": quantities.ratio(row.speedup) if ratio else "",
         "interval": interval_text(ratio) if ratio else "",
         "share_text": "" if math.isnan(row.share) else quantities.percent(row.share),
-        "evidence": evidence(row),
+        "evidence": f"{evidence(row)}; ratio of {ratio_evidence(ratio)}" if ratio else evidence(row),
         "reason": one_line(row.reason, 300),
         **origin_words(cell),
     }
 
 
 def evidence(row: PeerRatio) -> str:
-    """The number of rounds that a time rests on."""
-    return quantities.counted(row.cell.n_rounds, "round")
+    """What a time rests on; nothing where the cell failed."""
+    return evidence_text(row.cell) if row.cell.n_rounds else ""
 
 
 def find(rows: Iterable[PeerRatio], variant: str, preset: str) -> PeerRatio | None:
@@ -90,7 +90,7 @@ def training_table(results: Results) -> str:
                 OURS: _seconds_cell(ours),
                 "over torch": _speedup_cell(torch),
                 "over PyTorch's best": _speedup_cell(best),
-                "share of the roofline": _cell(ours, lambda row: row.share, quantities.percent),
+                "share of the roofline": _share_cell(ours),
                 **{name: _seconds_cell(by_variant.get(name)) for name in names},
                 "peak memory: ours": _memory_cell(ours),
                 "torch's": _memory_cell(torch),
@@ -140,7 +140,15 @@ def _seconds_cell(row: PeerRatio | None) -> TableCell:
 
 
 def _speedup_cell(row: PeerRatio | None) -> TableCell:
-    return _cell(row, lambda row: row.speedup, quantities.ratio)
+    if row is None or not row.ratio:
+        return _cell(row, lambda row: row.speedup, quantities.ratio)
+    return doubted_cell(quantities.ratio(row.speedup), row.speedup, ratio_words(row.ratio))
+
+
+def _share_cell(row: PeerRatio | None) -> TableCell:
+    if row is None or not row.of_roofline:
+        return _cell(row, lambda row: row.share, quantities.percent)
+    return doubted_cell(quantities.percent(row.share), row.share, ratio_words(row.of_roofline, quantities.percent))
 
 
 def _memory_cell(row: PeerRatio | None) -> TableCell:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from bench.records.rows import Kind
 from bench.statistics.cells import CellSummary
-from bench.statistics.chosen_runs import chosen_cells, chosen_ratios, counts
-from bench.statistics.noise import floor_of, noise_floors, ratio_verdict
-from bench.statistics.ratios import Ratio, Speedup, speedups
+from bench.statistics.chosen_runs import chosen_cells, chosen_ratios
+from bench.statistics.intervals import ends_in_words
+from bench.statistics.noise import NO_FLOOR, noise_floors, ratio_verdict
+from bench.statistics.ratios import ENOUGH_RUNS, Ratio, Speedup, speedups
 from sitegen.rows.cells import CELL_TEXT, interval_columns, measured_cell, of_kinds
 from sitegen.rows.results import ENGINE_KINDS, Results, cached_frame
 from sitegen.text import quantities
@@ -26,15 +27,11 @@ RATIO_COLUMNS = (
 def shown_pairs(
     results: Results, kinds: Sequence[Kind] = ENGINE_KINDS, baselines: Collection[str] | None = None
 ) -> list[Speedup]:
-    """Pair every variant with every baseline, by default all variants, each pair from its chosen run."""
+    """Pair every variant with every baseline, by default all: the chosen run's cells with the ratio of all runs."""
     cells = of_kinds(results.cells, kinds)
     names = [cell.variant for cell in cells if cell.n_rounds and (baselines is None or cell.variant in baselines)]
-    return chosen_ratios(
-        pair
-        for baseline in order_variants(names)
-        for pair in speedups(cells, baseline)
-        if pair.cell is not pair.baseline and counts(results.complete_runs, pair.cell, pair.baseline)
-    )
+    pairs = (pair for baseline in order_variants(names) for pair in speedups(cells, baseline))
+    return chosen_ratios((pair for pair in pairs if pair.cell is not pair.baseline), results.complete_runs)
 
 
 @cached_frame
@@ -57,8 +54,8 @@ def ratio_frame(
             **interval_columns("speedup", pair.ratio.speedup, pair.ratio.low, pair.ratio.high),
             "baseline_seconds": pair.baseline.seconds.median,
             "rounds": pair.ratio.n_rounds,
-            "evidence": f"{words[pair.cell.key]['evidence']}{_measured_since(pair, newest)}",
-            "verdict": ratio_verdict(pair.ratio, floor_of(floors, pair.cell.run_id, pair.cell.preset)),
+            "evidence": f"{ratio_evidence(pair.ratio)}{_measured_since(pair, newest)}",
+            "verdict": ratio_verdict(pair.ratio, floors.get(pair.cell.machine_hash, NO_FLOOR)),
         }
         for pair in shown_pairs(results, kinds, baselines)
     ]
@@ -74,6 +71,37 @@ def _measured_since(pair: Speedup, newest: Mapping[Any, CellSummary]) -> str:
     )
 
 
-def interval_text(ratio: Ratio) -> str:
+Write = Callable[[float], str]
+
+
+def interval_text(ratio: Ratio, write: Write = quantities.ratio) -> str:
     """The ends of a ratio's interval."""
-    return f"{quantities.ratio(ratio.low)} to {quantities.ratio(ratio.high)}"
+    return ends_in_words(ratio.low, ratio.high, write)
+
+
+def quoted_ends(ratio: Ratio) -> tuple[float, float]:
+    """The range that prose quotes: of two or three runs, of the interval, or of the rounds where they are few."""
+    found = ratio.runs if 0 < len(ratio.runs) < ENOUGH_RUNS else (ratio.low, ratio.high)
+    ends = found if ratio.has_interval else ratio.runs or ratio.rounds
+    return min(ends), max(ends)
+
+
+def quoted_ratio(ratio: Ratio, write: Write = quantities.ratio) -> str:
+    """A ratio in prose: its range, and a word where it is in doubt."""
+    each = " each" if ratio.runs else ""
+    doubt = "unresolved" if ratio.has_interval else quantities.counted(ratio.n_rounds, "round") + each
+    return quantities.between(*quoted_ends(ratio), write) + f" ({doubt})" * (ratio_verdict(ratio) == "unresolved")
+
+
+def ratio_words(ratio: Ratio, write: Write = quantities.ratio) -> str:
+    """The interval, what it rests on, and the word for a ratio that is not resolved."""
+    doubt = ["unresolved"] if ratio_verdict(ratio) == "unresolved" else []
+    return ", ".join([interval_text(ratio, write), ratio_evidence(ratio, write), *doubt])
+
+
+def ratio_evidence(ratio: Ratio, write: Write = quantities.ratio) -> str:
+    """What a ratio rests on: every run's ratio where several know it, the rounds themselves where they are few."""
+    if ratio.runs:
+        return f"{len(ratio.runs)} runs of {quantities.listed(map(write, ratio.runs))}"
+    rounds = quantities.counted(ratio.n_rounds, "round")
+    return rounds if ratio.has_interval else f"{rounds} of {quantities.listed(map(write, ratio.rounds))}"

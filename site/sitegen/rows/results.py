@@ -7,7 +7,7 @@ throughout: one ratio never mixes published and local rows, nor rows of two mach
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property, wraps
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec
@@ -15,14 +15,12 @@ from typing import Any, Concatenate, ParamSpec
 import pandas as pd
 
 from bench.arms.devices import of_processors
-from bench.arms.registry import ROOFLINE
-from bench.records.grouping import best_of_each
 from bench.records.rows import Kind
 from bench.records.store import read_table
 from bench.statistics.accelerator_ratios import accelerator_summary
 from bench.statistics.cells import CellSummary, cell_summary
 from bench.statistics.chosen_runs import ChosenRuns, complete_runs
-from bench.statistics.peer_ratios import PeerRatio, generation_ratios, training_ratios
+from bench.statistics.peer_ratios import PeerRatio, generation_ratios, one_roofline, training_ratios
 
 ENGINE_KINDS: tuple[Kind, ...] = ("bench",)
 TRAINING_KINDS: tuple[Kind, ...] = ("bench", "peer", "roofline")  # kinds of rows that hold a training step's time
@@ -49,12 +47,7 @@ class Results:
     @cached_property
     def cells(self) -> list[CellSummary]:
         """Cells of training steps on processors; of the roofline's arrangements, the faster one."""
-        cells = best_of_each(
-            cell_summary(self.processor_runs, self.steps, TRAINING_KINDS),
-            lambda cell: (cell.together, ROOFLINE if cell.engine == ROOFLINE else cell.variant),
-            lambda cell: (cell.n_rounds > 0, -cell.seconds.median),
-        )
-        return [replace(cell, variant=ROOFLINE) if cell.engine == ROOFLINE else cell for cell in cells]
+        return one_roofline(cell_summary(self.processor_runs, self.steps, TRAINING_KINDS))
 
     @cached_property
     def complete_runs(self) -> ChosenRuns:

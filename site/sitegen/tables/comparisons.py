@@ -121,6 +121,6 @@ def _row(point: Point) -> dict[str, TableCell | str]:
         "after": number_cell(point.after_seconds, quantities.duration),
         "before ÷ after": number_cell(point.ratio.speedup, quantities.ratio),
         "interval": interval_text(point.ratio),
-        "noise floor": TableCell(quantities.percent(point.floor, 1), sort=point.floor),
+        "noise floor": TableCell(quantities.percent(point.floor.difference, 1), sort=point.floor.difference),
         "verdict": _verdict(point),
     }

@@ -6,8 +6,7 @@ from sitegen.figures.curve_rows import SPEEDUP_MEASURE, curve_rows
 from sitegen.rows.cells import cell_frame
 from sitegen.rows.results import TRAINING_KINDS, Results, row_dicts
 from sitegen.rows.series import label_of, order_series
-from sitegen.text.escape import html_block
-from sitegen.text.markup import TableCell, code_cell, grid_table, html_table, nothing_yet, status_cell
+from sitegen.text.markup import TableCell, code_cell, doubted_cell, grid_table, html_table, nothing_yet, status_cell
 
 
 def ratio_table(results: Results) -> str:
@@ -32,8 +31,8 @@ def _ratio_cell(row: dict[str, object] | None, is_own: bool) -> TableCell:
     if row is None:
         return TableCell("1×", sort=1.0) if is_own else TableCell("–")
     doubt = "" if row["verdict"] == "stable" else f", {row['verdict']}"
-    html = f"{html_block(str(row['value_text']))} <small>{html_block(str(row['interval']) + doubt)}</small>"
-    return TableCell(str(row["value_text"]), sort=float(str(row["value"])), html=html)
+    words = f"{row['interval'] or 'no interval'}, {row['evidence']}{doubt}"
+    return doubted_cell(str(row["value_text"]), float(str(row["value"])), words)
 
 
 def failures_table(results: Results) -> str:

@@ -30,6 +30,11 @@ def number_cell(value: float | None, write: Callable[[float], str], missing: str
     return TableCell(missing) if value is None or math.isnan(value) else TableCell(write(value), sort=value)
 
 
+def doubted_cell(text: str, value: float, doubt: str) -> TableCell:
+    """A value and, smaller, what must be known to judge it; sorted by the value."""
+    return TableCell(text, sort=value, html=f"{html_block(text)} <small>{html_block(doubt)}</small>")
+
+
 def code_cell(text: str, sort: float | str | None = None) -> TableCell:
     """Text set as code."""
     return TableCell("", sort, f"<code>{html_block(text)}</code>")

@@ -7,6 +7,7 @@ hundreds of points would be most of its data.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 
@@ -105,6 +106,19 @@ def loss(value: float) -> str:
 def counted(count: int, noun: str, plural: str = "") -> str:
     """A count with its noun: 1 round, 3 rounds."""
     return f"{count} {noun if count == 1 else plural or f'{noun}s'}"
+
+
+def between(low: float, high: float, write: Callable[[float], str]) -> str:
+    """A range, the unit once: 3.0 to 3.6×, 60 to 64 %; one text where both ends read alike."""
+    first, last = write(low), write(high)
+    unit = last.lstrip("0123456789.,")
+    return last if first == last else f"{first.removesuffix(unit)} to {last}"
+
+
+def listed(texts: Iterable[str]) -> str:
+    """Texts in a row: a, b and c."""
+    *before, last = texts
+    return f"{', '.join(before)} and {last}" if before else last
 
 
 def day(when: datetime) -> str:

@@ -96,7 +96,7 @@ def test_our_best_stands_beside_their_best_of_the_same_run():
         "tiny", "jax[dispatch=3]", "torch-cuda-graphs",
     )  # fmt: skip
     assert pair.ratio.speedup == pytest.approx(0.8)
-    assert (pair.ratio.n_rounds, pair.ratio.basis) == (6, "rounds")
+    assert (pair.ratio.n_rounds, pair.ratio.has_interval) == (6, True)
 
 
 def test_a_newer_run_is_chosen_and_brings_its_cells():

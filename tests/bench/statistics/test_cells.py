@@ -9,10 +9,10 @@ from bench.statistics.ratios import speedups
 from tests.bench.rows import MACHINE, frames, rounds, run_row
 
 
-def test_one_round_is_summarized_by_its_steps():
+def test_few_rounds_have_a_median_and_no_interval():
     (cell,) = cell_summary(*frames((run_row(), [float(n) for n in range(1, 16)])))
-    assert (cell.seconds.median, cell.seconds.low, cell.seconds.high) == (8.0, 4.0, 12.0)
-    assert (cell.interval_basis, cell.n_rounds, cell.n_steps) == ("steps", 1, 15)  # warm-ups are not in it
+    assert (cell.seconds.median, math.isnan(cell.seconds.low), math.isnan(cell.seconds.high)) == (8.0, True, True)
+    assert (cell.has_interval, cell.n_rounds, cell.n_steps) == (False, 1, 15)  # warm-ups are not in it
     assert cell.tokens_per_second == pytest.approx(512 / 8.0)
     assert cell.status == "ok"
 
@@ -20,7 +20,8 @@ def test_one_round_is_summarized_by_its_steps():
 def test_six_rounds_are_summarized_by_their_medians():
     (cell,) = cell_summary(*frames(*rounds("numpy", [1.0, 2.0, 3.0, 4.0, 5.0, 6.0])))
     assert (cell.seconds.median, cell.seconds.low, cell.seconds.high) == (3.5, 1.0, 6.0)
-    assert (cell.interval_basis, cell.n_rounds, cell.n_steps) == ("rounds", 6, 90)
+    assert (cell.has_interval, cell.n_rounds, cell.n_steps) == (True, 6, 90)
+    assert (cell.rounds, cell.rounds_apart) == ((1.0, 2.0, 3.0, 4.0, 5.0, 6.0), 6.0)
 
 
 def test_failures_are_counted_and_enter_no_median():

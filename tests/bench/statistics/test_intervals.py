@@ -37,6 +37,8 @@ def test_interval_holds_the_median_as_often_as_it_says():
     assert 0.95 < hits / 2000 < 0.98
 
 
-def test_few_observations_say_that_they_are_few():
-    assert median_interval([2.0]).coverage == 0.0
-    assert median_interval([2.0, 1.0]).coverage == pytest.approx(0.5)
+def test_fewer_than_six_observations_have_no_interval():
+    for n in range(1, 6):
+        interval = median_interval(np.arange(float(n)))
+        assert interval.median == (n - 1) / 2
+        assert np.isnan([interval.low, interval.high, interval.coverage]).all()

@@ -167,15 +167,15 @@ def test_every_choice_draws_what_it_says(plotted: pd.DataFrame, measure: str, sh
         ("eager_faster", "from a size between tiny and small on"),
         ("ends", "6.7× at tiny and 42× at xl"),
         ("level", "2 of 6"),
-        ("over_torch_range", "0.80× to 1.0×"),
+        ("over_torch_range", "0.80 to 1.0×"),
         ("over_processor.small", "13×"),
         ("over_processor.huge", None),
-        ("over_torch.tiny", "0.83×"),
+        ("over_torch.tiny", "0.83× (1 round)"),
         ("step_ms.small", "1.00 ms"),
         ("eager_ms.small", "7.00 ms"),
-        ("launches.tiny", "12×"),
+        ("launches.tiny", "12× (1 round)"),
         ("rate.huge", "15,800 GFLOP/s"),
-        ("several.xl", "1.9×"),
+        ("several.xl", "1.9× (1 round)"),
         ("several.tiny", None),
         ("loss.stories.small", "1.25"),
         ("minutes.stories.small", "0.52 min"),
@@ -202,11 +202,17 @@ def test_without_rows_everything_says_how_to_make_some(tmp_path: Path) -> None:
 def test_tables_hold_every_preset_and_every_mesh(quoted: QuotedRows) -> None:
     table = unescape(accelerator_table(quoted.results))
     assert table.count("<tr>") == 1 + 6
-    for words in ("PyTorch, CUDA graph", "3.80 ms", "1.0× (", "42×", "published: Example GPU 80GB"):
+    for words in (
+        "PyTorch, CUDA graph",
+        "3.80 ms",
+        "1.0× <small>no interval, 1 round",
+        "42×",
+        "published: Example GPU 80GB",
+    ):
         assert words in table
     several = unescape(scaling_table(quoted.results))
     assert several.count("<tr>") == 2
-    assert "1.9× (" in several
+    assert "1.9× <small>" in several
 
 
 def test_the_status_page_has_the_accelerators_cells_apart(quoted: QuotedRows, tmp_path: Path) -> None:

@@ -24,19 +24,19 @@ def quoted(tmp_path_factory: pytest.TempPathFactory) -> QuotedRows:
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("over.torch.small", "1.3×"),
-        ("over.pytorch-best.small", "1.1×"),
-        ("over.pytorch-best.xl", "1.3×"),
+        ("over.torch.small", "1.3× (1 round)"),
+        ("over.pytorch-best.small", "1.1× (1 round)"),
+        ("over.pytorch-best.xl", "1.3× (1 round)"),
         ("rival_ms.torch-mkl-avx512.small", "22.0 ms"),
         ("rival_ms.torch-mkl-avx512.xl", None),
-        ("roofline_share.vectorized.small", "65 %"),
-        ("roofline_share.torch.small", "50 %"),
+        ("roofline_share.vectorized.small", "65 % (1 round)"),
+        ("roofline_share.torch.small", "50 % (1 round)"),
         ("rival_ms.roofline.small", "13.0 ms"),
         ("gflops.roofline.small", "177 GFLOP/s"),
         ("rival_memory.jax-textbook.small", "105 MB"),
         ("generates.vectorized.small", "8,000"),
-        ("generates_over.pytorch-best.small", "1.6×"),
-        ("generates_over.jax-textbook.small", "0.50×"),
+        ("generates_over.pytorch-best.small", "1.6× (1 round)"),
+        ("generates_over.jax-textbook.small", "0.50× (1 round)"),
         ("generates_over.jax-textbook.xl", None),
     ],
 )
@@ -87,11 +87,11 @@ def test_shares_of_the_roofline(quoted: QuotedRows) -> None:
     assert set(small["products_text"]) == {"13.0 ms"}
 
 
-def test_tokens_a_second_with_their_interval(quoted: QuotedRows) -> None:
+def test_tokens_a_second_of_one_round_have_no_interval(quoted: QuotedRows) -> None:
     plotted = FIGURES["generation"].rows(quoted.results).set_index("variant")
     assert plotted.loc["vectorized", "tokens_text"] == "8,000"
-    assert (plotted["tokens_low"] < plotted["tokens_per_second"]).all()
-    assert (plotted["tokens_per_second"] < plotted["tokens_high"]).all()
+    assert plotted[["tokens_low", "tokens_high"]].isna().all(axis=None)
+    assert (plotted["text_at"] == plotted["tokens_per_second"]).all()
     assert "jax-textbook 16,000" in FIGURES["generation"].describe(plotted.reset_index())
 
 
