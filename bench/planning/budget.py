@@ -2,15 +2,11 @@
 
     step time   measured here, or projected by the cost model
     steps       minutes · (share of a training run that is spent in steps, from recorded runs) / step time
-    loss        the preset's own loss curve, else that of the trained preset nearest in size
-
-The error of a loss from another preset's curve is that curve's error plus the largest distance between recorded curves
-at that many tokens. With a single recorded curve that distance is unknown, and the loss has no error.
+    loss        a forecast from the training runs on record (``forecast.py``)
 """
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,23 +18,19 @@ import pandas as pd
 
 from bench.arms.variants import check_variant
 from bench.planning.calibration import calibrate
-from bench.planning.loss_curve import LossCurve, LossEstimate, fit_loss_curve
+from bench.planning.forecast import Forecast, fit_rates, forecast, misses_on_record, trained_runs
 from bench.planning.memory import predicted_session_bytes
 from bench.planning.projection import StepTime, fit_models, measured_cells
 from bench.records.grouping import grouped
 from bench.records.machine import fresh_machine
 from bench.records.protocol import sha256_text
-from bench.records.store import read_table, stored_runs
+from bench.records.store import read_table
 from bench.statistics.cells import CellSummary
 from bench.statistics.cost_model import LEAST_LOG_ERROR, CostModel, Estimate
 from tinygpt.corpora import CORPORA
 from tinygpt.errors import ConfigError, ResultsError
 from tinygpt.presets import PRESETS, get_preset
-from tinygpt.schedule import optimizer_text
 from tinygpt.system.memory import Memory, available_memory
-
-_EARLY_STEPS = (10, 20, 50, 100, 200, 400, 800)  # where a run's first training losses are taken
-_EARLY_WINDOW = 0.2  # times the step's number, to both sides
 
 
 @dataclass(frozen=True)
@@ -50,9 +42,7 @@ class BudgetRow:
         projected: the step was projected, not measured.
         steps: updates in the time.
         tokens: in these updates.
-        loss: on held-out text, nats per token; None if no curve reaches that far.
-        loss_error_known: ``loss.error`` is more than the curve's own.
-        curve_of: preset whose training run the loss comes from; None without one.
+        loss: forecast for held-out text; a sentence with the reason and a command if the record cannot tell.
         peak_bytes: predicted memory.
         fits: the memory is available.
     """
@@ -62,9 +52,7 @@ class BudgetRow:
     projected: bool
     steps: int
     tokens: int
-    loss: LossEstimate | None
-    loss_error_known: bool
-    curve_of: str | None
+    loss: Forecast | str
     peak_bytes: int
     fits: bool
 
@@ -134,7 +122,8 @@ def plan_budget(
         )
     scope = ("", "")
     model = fit_models(StepTime(scope, variant, *time) for time in seconds.items()).get(scope, {}).get(variant)
-    curves = loss_curves(runs, steps, corpus)
+    trained = trained_runs(runs, steps)
+    rates = fit_rates(misses_on_record(trained))
     share = _step_share(runs, steps, variant)
     rows = []
     for name in presets or PRESETS:
@@ -148,10 +137,10 @@ def plan_budget(
             continue
         entry, n_steps = PRESETS[name], int(minutes * 60.0 * share / step.seconds)
         tokens = n_steps * entry.tokens_per_step
-        loss = _expected_loss(curves, name, tokens)
+        loss = forecast(trained, rates, name, corpus, max(1, tokens))
         peak = predicted_session_bytes(variant, entry.model, entry.train)
         fits = peak <= memory.available
-        rows.append(BudgetRow(name, step, name not in seconds, n_steps, tokens, *loss, peak, fits))
+        rows.append(BudgetRow(name, step, name not in seconds, n_steps, tokens, loss, peak, fits))
     if not rows:
         raise ResultsError(
             f"{variant} was measured at too few presets to project {', '.join(presets)}",
@@ -178,67 +167,6 @@ def _cells_for(cells: list[CellSummary], machine_hash: str, variant: str) -> tup
     cells = [cell for cell in cells if cell.variant == variant]
     own = [cell for cell in cells if cell.machine_hash == machine_hash]
     return max(grouped(own or cells, lambda cell: cell.scope).values(), key=len, default=[]), bool(own)
-
-
-# ---- training runs ---------------------------------------------------------------------------------------
-
-
-def loss_curves(runs: pd.DataFrame, steps: pd.DataFrame, corpus: str) -> dict[str, LossCurve]:
-    """Return preset → curve of its longest training run on a text with the preset's own settings.
-
-    Runs of all machines count, because a loss depends on the machine only in its last digits.
-    """
-    curves: dict[str, LossCurve] = {}
-    trained = runs[(runs["kind"] == "train") & (runs["corpus"] == corpus) & runs["preset"].isin([*PRESETS])]
-    for run in sorted(stored_runs(trained), key=lambda run: run.steps_done, reverse=True):
-        if run.preset not in curves and _is_standard(run.protocol, run.preset):
-            curve = _curve_of(steps[steps["cell_id"] == run.cell_id], run.tokens_per_step)
-            if curve is not None:
-                curves[run.preset] = curve
-    return curves
-
-
-def _is_standard(protocol: str, preset: str) -> bool:
-    fields, train = json.loads(protocol), PRESETS[preset].train
-    plain = fields.get("optimizer") == optimizer_text(train) and fields.get("learning_rate") == train.learning_rate
-    return plain and fields.get("batch_size") == train.batch_size
-
-
-def _curve_of(steps: pd.DataFrame, tokens_per_step: int) -> LossCurve | None:
-    # The rows of a resumed run begin at the end of its first part; steps are counted over the whole run.
-    ordered = steps.sort_values("step")
-    numbers, losses = ordered["step"].to_numpy(np.float64), ordered["loss"].to_numpy(np.float64)
-    evaluated = ordered[ordered["held_out_loss"].notna()]
-    early_at, early = [], []
-    for step in _EARLY_STEPS:
-        window = losses[np.abs(numbers - step) <= _EARLY_WINDOW * step]
-        if len(window):
-            early_at.append(float(step * tokens_per_step))
-            early.append(float(window.mean()))
-    return fit_loss_curve(
-        [float(step) * tokens_per_step for step in evaluated["step"]],
-        [float(loss) for loss in evaluated["held_out_loss"]],
-        early_at,
-        early,
-    )
-
-
-def _expected_loss(
-    curves: dict[str, LossCurve], preset: str, tokens: int
-) -> tuple[LossEstimate | None, bool, str | None]:
-    """Return the loss after so many tokens, whether its error is known, and the preset of its curve."""
-    if not curves or tokens < 1:
-        return None, False, None
-    if preset in curves:
-        return curves[preset].at(tokens), True, preset
-    size = math.log(PRESETS[preset].model.n_parameters)
-    source = min(curves, key=lambda name: abs(math.log(PRESETS[name].model.n_parameters) - size))
-    nearest = curves[source].at(tokens)
-    if nearest is None:
-        return None, False, source
-    others = [other.loss for name, curve in curves.items() if name != source and (other := curve.at(tokens))]
-    spread = max((abs(loss - nearest.loss) for loss in others), default=0.0)
-    return LossEstimate(nearest.loss, nearest.error + spread, nearest.extrapolation), bool(others), source
 
 
 def _step_share(runs: pd.DataFrame, steps: pd.DataFrame, variant: str) -> float:
