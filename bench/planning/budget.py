@@ -1,8 +1,8 @@
 """The result to expect of some minutes of training: steps, tokens, and the loss.
 
-    step time   measured here, or projected by the cost model
-    steps       minutes · (share of a training run that is spent in steps, from recorded runs) / step time
-    loss        a forecast from the training runs on record (``forecast.py``)
+step time   measured here, or projected by the cost model
+steps       minutes · (share of a training run that is spent in steps, from recorded runs) / step time
+loss        a forecast from the training runs on record (``forecast.py``)
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import pandas as pd
 
 from bench.arms.variants import check_variant
 from bench.planning.calibration import calibrate
-from bench.planning.forecast import Forecast, fit_rates, forecast, misses_on_record, trained_runs
+from bench.planning.forecast import CannotTell, Forecast, fit_rates, forecast, misses_on_record, trained_runs
 from bench.planning.memory import predicted_session_bytes
 from bench.planning.projection import StepTime, fit_models, measured_cells
 from bench.records.grouping import grouped
@@ -42,7 +42,7 @@ class BudgetRow:
         projected: the step was projected, not measured.
         steps: updates in the time.
         tokens: in these updates.
-        loss: forecast for held-out text; a sentence with the reason and a command if the record cannot tell.
+        loss: forecast for held-out text, or the reason why there is none.
         peak_bytes: predicted memory.
         fits: the memory is available.
     """
@@ -52,7 +52,7 @@ class BudgetRow:
     projected: bool
     steps: int
     tokens: int
-    loss: Forecast | str
+    loss: Forecast | CannotTell
     peak_bytes: int
     fits: bool
 

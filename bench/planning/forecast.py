@@ -4,7 +4,7 @@
     spread   residual + size · |log2 of the parameters' ratio| + beyond · distance
 
 ``distance`` counts doublings of tokens from the nearest count that the run recorded, so a spread never shrinks on the
-way out. Of the runs on the text with the preset's recipe, the forecast takes the one with the smallest spread.
+way out. Of each preset's longest run on the text, the forecast takes the one with the smallest spread.
 The rates are the record's: every run is predicted by its own first parts and by the runs of other presets.
 """
 
@@ -50,9 +50,25 @@ class Forecast:
     bought: float = 0.0
 
     @property
-    def is_vague(self) -> bool:
-        """True if the interval is wider than the fall in loss that the tokens beyond the run's end buy."""
-        return self.stretch > 1.0 and 2.0 * self.spread > self.bought
+    def caveat(self) -> str:
+        """A clause if the interval is wider than the fall in loss beyond the run's end, else empty."""
+        if round(self.stretch, 1) <= 1.0 or 2.0 * self.spread <= self.bought:
+            return ""
+        return f"the tokens beyond that run's end buy {self.bought:.2f}, less than the {2.0 * self.spread:.2f} it spans"
+
+    def __str__(self) -> str:
+        return f"{self.loss:.2f} ± {max(self.spread, 0.01):.2f}"
+
+
+@dataclass(frozen=True)
+class CannotTell:
+    """The reason why the record gives no forecast, and the command that records a run which would."""
+
+    reason: str
+    command: str
+
+    def __str__(self) -> str:
+        return f"cannot tell: {self.reason}; to record a run: {self.command}"
 
 
 @dataclass(frozen=True)
@@ -198,10 +214,10 @@ def left_out_spreads(misses: Sequence[Miss]) -> list[tuple[Miss, float]]:
     return found
 
 
-def differences_of_texts(runs: Sequence[TrainedRun]) -> list[float]:
-    """Return how far losses on two texts are apart, at one preset, one highest rate and equal tokens."""
+def differences_of_texts(runs: Sequence[TrainedRun]) -> list[tuple[str, float]]:
+    """Return runs and their losses' distances from those on other texts, at one preset, rate and tokens."""
     return [
-        abs(other.curves[-1].at(tokens) - loss)
+        (run.cell_id, abs(other.curves[-1].at(tokens) - loss))
         for run in runs
         for other in runs
         if (run.preset, run.recipe[0]) == (other.preset, other.recipe[0]) and run.corpus != other.corpus
@@ -210,11 +226,13 @@ def differences_of_texts(runs: Sequence[TrainedRun]) -> list[float]:
     ]
 
 
-def forecast(runs: Sequence[TrainedRun], rates: Rates, preset: str, corpus: str, tokens: float) -> Forecast | str:
+def forecast(
+    runs: Sequence[TrainedRun], rates: Rates, preset: str, corpus: str, tokens: float
+) -> Forecast | CannotTell:
     """Return the forecast with the smallest spread, or the reason why there is none and the command that helps.
 
     Args:
-        runs: on record.
+        runs: on record, longest first.
         rates: fitted to the record.
         preset: to train with its own settings.
         corpus: text to train on.
@@ -224,7 +242,7 @@ def forecast(runs: Sequence[TrainedRun], rates: Rates, preset: str, corpus: str,
     recipe = (train.learning_rate, optimizer_text(train), True)
     same = [run for run in runs if (run.corpus, run.recipe) == (corpus, recipe)]
     found = []
-    for run in same:
+    for run in {run.preset: run for run in reversed(same)}.values():  # each preset's longest
         (apart, reach), curve = _apart_and_reach(run.preset, preset), run.curves[-1]
         spread, stretch = rates.spread(curve.residual, apart, curve.distance(tokens)), tokens / curve.last_tokens
         if stretch <= reach and math.isfinite(spread):
@@ -234,9 +252,8 @@ def forecast(runs: Sequence[TrainedRun], rates: Rates, preset: str, corpus: str,
     if found:
         return min(found, key=lambda one: one.spread)
     steps = math.ceil(tokens / BORROWED_REACH / PRESETS[preset].tokens_per_step)
-    return f"cannot tell: {_why_not(same, preset, corpus, tokens)}; to record a run: " + (
-        f"invoke train --preset {preset} --corpus {corpus} --recipe constant --steps {steps} --record"
-    )
+    command = f"invoke train --preset {preset} --corpus {corpus} --recipe constant --steps {steps} --record"
+    return CannotTell(_why_not(same, preset, corpus, tokens), command)
 
 
 def _apart_and_reach(source: str, preset: str) -> tuple[float, float]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from bench.planning.budget import Budget, BudgetRow, make_budget
+from bench.planning.forecast import CannotTell, Forecast
 from bench.statistics.cost_model import CostModel
 from bench.terminal.tables import add_row, make_table, print_fields
 from bench.training.advice import loss_text
@@ -91,13 +92,15 @@ def _notes(budget: Budget) -> list[str]:
         notes.append(f"~ projected, not measured. {_error_sentence(budget.model)}")
     if budget.text_bytes:
         notes.append("Passes: tokens over the size of the text.")
-    if any(row.loss is not None for row in rows):
+    if any(isinstance(row.loss, Forecast) for row in rows):
         notes.append("Loss: nats per byte on held-out text, from curves fitted to recorded training runs.")
-    others = sorted({row.curve_of for row in rows if row.loss and row.curve_of and row.curve_of != row.preset})
-    if others:
-        notes.append(f"* no long run of this preset is recorded: the curve of {' or '.join(others)}, nearest in size.")
-    if any(row.loss is None for row in rows):
-        notes.append(f"{DASH} no recorded run is long enough. To record one: invoke train --record")
+    if any("*" in loss_text(row) for row in rows):
+        notes.append("* from the run of another preset: the interval includes what that has cost on record.")
+    if any("?" in loss_text(row) for row in rows):
+        notes.append("? beyond the run's end, and the interval is wider than what those tokens buy.")
+    if unknown := [(row.preset, row.loss) for row in rows if isinstance(row.loss, CannotTell)]:
+        preset, why = unknown[-1]
+        notes.append(f"cannot tell, for example {preset}: {why.reason}. To record a run: {why.command}")
     if any(not row.fits for row in rows):
         notes.append("! does not fit into the available memory: invoke doctor")
     return notes
@@ -124,9 +127,10 @@ def _print_sentences(console: Console, budget: Budget, row: BudgetRow) -> None:
 
 
 def _loss_sentence(row: BudgetRow) -> str:
-    if row.loss is None:
-        return "no recorded training run is long enough; to record one: invoke train --record"
-    source = "its own recorded run" if row.curve_of == row.preset else f"the run of {row.curve_of}, nearest in size"
-    ratio = row.loss.extrapolation
-    beyond = f", {ratio:.1f} times as many tokens as in that run" if ratio > 1 else ""
-    return f"{loss_text(row).removesuffix(' *')} nats per byte on held-out text, from {source}{beyond}"
+    if isinstance(row.loss, CannotTell):
+        return str(row.loss)
+    source = "its own recorded run" if row.loss.source == row.preset else f"the run of {row.loss.source}"
+    beyond = f", {row.loss.stretch:.1f} times its tokens" if row.loss.stretch > 1 else ""
+    return f"{row.loss} nats per byte on held-out text, from {source}{beyond}" + (
+        f"; {row.loss.caveat}" if row.loss.caveat else ""
+    )

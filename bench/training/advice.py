@@ -1,8 +1,9 @@
 """Advice on what to train in some minutes: preset, steps and expected loss; after the run, the difference from it.
 
-The advice is the preset with the lowest expected loss of those that fit into memory. If no training run on the text is
-recorded, there are no loss curves: then the advice is the largest preset that reads at least ``TOKENS_PER_PARAMETER``
-bytes per parameter, because a larger model is no better with fewer.
+The advice is the preset that fits into memory and whose interval of the expected loss ends lowest. If another preset's
+interval begins below that end, the advice says that it cannot tell which of them is better. Without any forecast, the
+advice is the largest preset that reads at least ``TOKENS_PER_PARAMETER`` bytes per parameter, because a larger model
+is no better with fewer.
 
 The curves belong to the presets' own settings. With another recipe they still choose the preset, because there are no
 others, but the run has no expected loss: if the rate falls until the run's end, a long run's earlier losses are not
@@ -14,10 +15,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from bench.planning.budget import Budget, BudgetRow
+from bench.planning.forecast import CannotTell, Forecast
 from bench.training.record_training import Expected
 from tinygpt.errors import CapacityError
 from tinygpt.presets import PRESETS
-from tinygpt.terminal.quantities import DASH, duration, short_count, span
+from tinygpt.terminal.quantities import duration, short_count, span
 from tinygpt.training.events import StopRecord
 from tinygpt.training.plan import TrainingPlan
 
@@ -48,8 +50,10 @@ class Advice:
     @property
     def expected(self) -> Expected:
         """The expected result, for the run's row."""
-        loss = None if self.row.loss is None or self.other_settings else self.row.loss.loss
-        return Expected(self.minutes * 60.0, loss)
+        loss = self.row.loss
+        return Expected(
+            self.minutes * 60.0, loss.loss if isinstance(loss, Forecast) and not self.other_settings else None
+        )
 
     def for_run(self, plan: TrainingPlan) -> Advice:
         """Return the advice for a run with the plan's settings."""
@@ -68,10 +72,17 @@ def advise(budget: Budget) -> Advice:
         raise CapacityError("no preset fits into the available memory", "a smaller preset", "invoke doctor")
     if len(budget.rows) == 1:
         return Advice(fitting[0], budget.minutes, "as requested")
-    known = [row for row in fitting if row.loss is not None]
+    known = [(row.loss, row) for row in fitting if isinstance(row.loss, Forecast)]
     if known:
-        best = min(known, key=lambda row: row.loss.loss if row.loss else 0.0)
-        return Advice(best, budget.minutes, "the lowest expected loss")
+        best, chosen = min(known, key=lambda one: one[0].loss + one[0].spread)
+        close = [
+            row.preset for loss, row in known if row is chosen or loss.loss - loss.spread < best.loss + best.spread
+        ]
+        reason = "the lowest expected loss"
+        if len(close) > 1:
+            names = f"{', '.join(close[:-1])} and {close[-1]}"
+            reason = f"cannot tell which of {names} is better; its interval of the loss ends lowest"
+        return Advice(chosen, budget.minutes, reason)
     enough = [row for row in fitting if row.tokens >= TOKENS_PER_PARAMETER * PRESETS[row.preset].model.n_parameters]
     return Advice((enough or fitting[:1])[-1], budget.minutes, "the largest with enough text per parameter")
 
@@ -80,12 +91,15 @@ def advice_text(advice: Advice) -> str:
     """Return the advice in one sentence."""
     row = advice.row
     step = duration(row.step.seconds) + (" projected" if row.projected else "")
-    loss = "" if row.loss is None else f"; held-out loss about {loss_text(row).removesuffix(' *')} nats per byte"
-    if loss and advice.other_settings:
-        loss += f" with the preset's own settings, unknown with {advice.other_settings}"
+    if isinstance(row.loss, CannotTell):
+        loss = f"held-out loss: cannot tell, {row.loss.reason}"
+    else:
+        loss = f"held-out loss about {row.loss} nats per byte{row.loss.caveat and ' (' + row.loss.caveat + ')'}"
+        if advice.other_settings:
+            loss += f" with the preset's own settings, unknown with {advice.other_settings}"
     return (
         f"{span(advice.minutes)}: preset {row.preset} ({advice.reason}), {advice.steps:,} steps at {step} each, "
-        f"{short_count(row.tokens)} bytes of text{loss}"
+        f"{short_count(row.tokens)} bytes of text; {loss}"
     )
 
 
@@ -99,8 +113,7 @@ def outcome_text(expected: Expected, stop: StopRecord) -> str:
 
 
 def loss_text(row: BudgetRow) -> str:
-    """Return an expected loss with its error; a star marks another preset's curve, a dash a missing one."""
-    if row.loss is None:
-        return DASH
-    error = f" ± {max(row.loss.error, 0.01):.2f}" if row.loss_error_known else " ± ?"
-    return f"{row.loss.loss:.2f}{error}{'' if row.curve_of == row.preset else ' *'}"
+    """Return an expected loss; ``*`` marks another preset's curve, ``?`` an interval wider than the gain beyond it."""
+    if isinstance(row.loss, CannotTell):
+        return "cannot tell"
+    return f"{row.loss} {'*' if row.loss.source != row.preset else ''}{'?' if row.loss.caveat else ''}".rstrip()

@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from types import MappingProxyType
 
+import numpy as np
 import pandas as pd
 
 from bench.planning.budget import plan_budget
+from bench.planning.forecast import (
+    Forecast,
+    Miss,
+    differences_of_texts,
+    left_out_spreads,
+    misses_on_record,
+    trained_runs,
+)
 from bench.training.advice import loss_text
 from sitegen.rows.cells import cell_frame, of_scope, primary_cells
 from sitegen.rows.projections import cost_models
@@ -15,12 +26,20 @@ from sitegen.text import quantities
 from sitegen.text.markup import TableCell, html_table, nothing_yet, number_cell
 from tinygpt.errors import ResultsError
 from tinygpt.system.memory import Memory
-from tinygpt.terminal.quantities import short_count
+from tinygpt.terminal.quantities import DASH, short_count
 from tinygpt.terminal.visible import one_line
 
 BUDGET_MINUTES = 15.0
 BUDGET_ENGINE = "vectorized"
 BUDGET_CORPUS = "shakespeare"
+
+_SOURCES: MappingProxyType[str, Callable[[Miss], bool]] = MappingProxyType(
+    {
+        "its own first part, or a shorter run": lambda miss: not miss.doublings,
+        "another preset, within its tokens": lambda miss: miss.doublings > 0 and not miss.distance,
+        "another preset, up to four times its tokens": lambda miss: miss.doublings > 0 and miss.distance > 0,
+    }
+)
 
 _NO_MODEL = nothing_yet("The cost model needs one engine measured at two presets, and there is none", "invoke bench")
 
@@ -77,12 +96,49 @@ def budget_table(results: Results) -> str:
                 ),
                 "steps": number_cell(row.steps, quantities.whole),
                 "tokens": number_cell(row.tokens, short_count),
-                "expected held-out loss": TableCell(loss_text(row), sort=row.loss.loss if row.loss else None),
-                "by the curve of": one_line("" if row.loss is None else f"run of {row.curve_of}"),
+                "expected held-out loss": TableCell(loss_text(row), sort=getattr(row.loss, "loss", None)),
+                "from": one_line(f"run of {row.loss.source}" if isinstance(row.loss, Forecast) else row.loss.reason),
             }
             for row in budget.rows
         ],
     )
+
+
+def forecasts_table(results: Results) -> str:
+    """Recorded runs, predicted without themselves: the errors, the spreads, and the share of errors inside them."""
+    runs, steps = results.runs, results.steps
+    stated = left_out_spreads(misses_on_record(trained_runs(runs, steps)))
+    kinds = [(name, [one for one in stated if is_of(one[0])]) for name, is_of in _SOURCES.items()]
+    rows: list[dict[str, TableCell | str]] = [
+        {
+            "predicted from": name,
+            "runs": number_cell(len({miss.target for miss, _ in some}), quantities.whole),
+            "predictions": number_cell(len(some), quantities.whole),
+            "median error": number_cell(float(np.median([miss.error for miss, _ in some])), quantities.loss),
+            "median spread": number_cell(float(np.median([spread for _, spread in some])), quantities.loss),
+            "inside": number_cell(float(np.mean([miss.error <= spread for miss, spread in some])), quantities.percent),
+        }
+        for name, some in kinds
+        if some
+    ]
+    if not rows:
+        return nothing_yet("No training run is recorded that another predicts", "invoke train --record")
+    advised = (runs["expected_loss"] - runs["held_out_loss"]).abs().dropna()
+    texts = differences_of_texts(trained_runs(runs, steps, falling=True))
+    for name, n_runs, errors in (
+        ("advice before the run, older than these spreads", len(advised), advised.tolist()),
+        ("another text: no forecast", len({run for run, _ in texts}), [error for _, error in texts]),
+    ):
+        if errors:
+            counts = {
+                "runs": number_cell(n_runs, quantities.whole),
+                "predictions": number_cell(len(errors), quantities.whole),
+            }
+            error = number_cell(float(np.median(errors)), quantities.loss)
+            rows.append(
+                {"predicted from": name, **counts, "median error": error, "median spread": DASH, "inside": DASH}
+            )
+    return html_table("Recorded runs, predicted without themselves", rows)
 
 
 def _machine(runs: pd.DataFrame) -> str:

@@ -14,7 +14,7 @@ from sitegen.rows.cells import cell_frame, primary_cells
 from sitegen.rows.peers import generation_table, training_table
 from sitegen.rows.results import Results, row_dicts
 from sitegen.tables.comparisons import run_comparisons, runs_side_by_side
-from sitegen.tables.cost_tables import budget_table, cost_model_table, cost_terms_table
+from sitegen.tables.cost_tables import budget_table, cost_model_table, cost_terms_table, forecasts_table
 from sitegen.tables.samples import TRAIN_COMMAND, written_samples
 from sitegen.tables.speed_tables import failures_table, ratio_table
 from sitegen.tables.status import accelerator_status, status_table
@@ -164,6 +164,7 @@ TABLES: MappingProxyType[str, Callable[[Results], str]] = MappingProxyType(
         "cost_terms": cost_terms_table,
         "cost_model": cost_model_table,
         "budget": budget_table,
+        "forecasts": forecasts_table,
         "peers": training_table,
         "peers_generation": generation_table,
         "accelerator": accelerator_table,

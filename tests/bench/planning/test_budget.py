@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from bench.planning import calibration
-from bench.planning.budget import Budget, BudgetRow, loss_curves, plan_budget
+from bench.planning.budget import Budget, BudgetRow, plan_budget
 from bench.planning.calibration import calibrate
+from bench.planning.forecast import CannotTell, Forecast, trained_runs
 from bench.planning.memory import predicted_peak_bytes
 from bench.records.process_rows import Process, RunContext
 from bench.records.protocol import training_protocol
@@ -36,8 +37,8 @@ def bench_rows(seconds: dict[str, float], machine: str = MACHINE, run_id: str = 
     return Rows(runs, steps)
 
 
-def held_out(tokens: float) -> float:
-    return 1.5 + 1.1 / (1 + (tokens / 1.8e6) ** 1.2)
+def held_out(tokens: float, preset: str = "small") -> float:
+    return (1.45 if preset == "large" else 1.5) + 1.1 / (1 + (tokens / 1.8e6) ** 1.2)
 
 
 def training_rows(preset: str, steps: int, run_id: str, learning_rate: float | None = None) -> Rows:
@@ -50,7 +51,7 @@ def training_rows(preset: str, steps: int, run_id: str, learning_rate: float | N
     rows = [
         replace(
             process.step_row(step, 0.02, 2.6 + 2.9 * math.exp(-step / 30), 1.0, 0.02 * step),
-            held_out_loss=held_out(step * entry.tokens_per_step) if step % (steps // 10) == 0 else None,
+            held_out_loss=held_out(step * entry.tokens_per_step, preset) if step % (steps // 10) == 0 else None,
         )
         for step in range(1, steps + 1)
     ]
@@ -94,40 +95,43 @@ def test_presets_that_were_not_measured_are_projected(results_root):
 def test_a_preset_s_own_curve_is_preferred_and_another_one_is_named(results_root):
     found = budget(results(results_root, trained=("small", "large")), minutes=3)
     small, medium = row(found, "small"), row(found, "medium")
-    assert small.loss and small.curve_of == "small" and small.loss_error_known
+    assert isinstance(small.loss, Forecast) and small.loss.source == "small"
     assert small.loss.loss == pytest.approx(held_out(small.tokens), abs=0.03)
-    assert medium.loss and medium.curve_of == "small"  # nearer in size than large, in the logarithm
-    assert medium.loss_error_known and loss_text(medium).endswith(" *")
-    assert not loss_text(small).endswith("*")
+    assert isinstance(medium.loss, Forecast) and medium.loss.source == "small"  # nearer in size than large
+    assert medium.loss.spread > small.loss.spread
+    assert loss_text(medium).endswith(" *") and "*" not in loss_text(small)
 
 
-def test_with_a_single_curve_the_error_for_other_presets_is_unknown(results_root):
-    found = budget(results(results_root, trained=("small",)), minutes=3)
-    medium = row(found, "medium")
-    assert medium.loss and not medium.loss_error_known
-    assert "± ?" in loss_text(medium)
+def test_with_a_single_curve_nothing_is_said_of_other_presets(results_root):
+    medium = row(budget(results(results_root, trained=("small",)), minutes=3), "medium")
+    assert isinstance(medium.loss, CannotTell) and "no two presets were trained on one text" in medium.loss.reason
+    assert "--preset medium --corpus squares" in medium.loss.command
 
 
 def test_no_curve_no_loss(results_root):
     tiny = row(budget(results(results_root)), "tiny")
-    assert tiny.loss is None and tiny.curve_of is None and loss_text(tiny) == "–"
+    assert isinstance(tiny.loss, CannotTell) and loss_text(tiny) == "cannot tell"
 
 
 def test_a_run_with_another_learning_rate_or_text_is_another_curve(results_root):
+    def told(corpus: str) -> bool:
+        tables = read_table("runs", results_root), read_table("steps", results_root)
+        return isinstance(row(budget(tables, minutes=1, corpus=corpus), "small").loss, Forecast)
+
+    results(results_root)
     write_tables(results_root, "train-fast", training_rows("small", 1000, "train-fast", learning_rate=3e-3))
-    tables = read_table("runs", results_root), read_table("steps", results_root)
-    assert loss_curves(*tables, "squares") == {}
+    assert not told("squares")
     write_tables(results_root, "train-own", training_rows("small", 1000, "train-own"))
-    tables = read_table("runs", results_root), read_table("steps", results_root)
-    assert set(loss_curves(*tables, "squares")) == {"small"}
-    assert loss_curves(*tables, "shakespeare") == {}
+    assert told("squares") and not told("shakespeare")
 
 
-def test_a_preset_s_curve_is_that_of_its_longest_run(results_root):
+def test_of_a_preset_s_runs_the_longest_reaches_furthest(results_root):
     for number, steps in enumerate((1000, 3000, 2000)):
         write_tables(results_root, f"train-{number}", training_rows("small", steps, f"train-{number}"))
-    tables = read_table("runs", results_root), read_table("steps", results_root)
-    assert loss_curves(*tables, "squares")["small"].last_tokens == 3000 * PRESETS["small"].tokens_per_step
+    found = trained_runs(read_table("runs", results_root), read_table("steps", results_root))
+    assert [run.tokens[-1] / PRESETS["small"].tokens_per_step for run in found] == [3000, 2000, 1000]
+    small = row(budget(results(results_root), minutes=3), "small")
+    assert isinstance(small.loss, Forecast) and small.loss.stretch == pytest.approx(small.steps / 3000)
 
 
 def test_this_machine_s_own_rows_come_first(results_root):
@@ -145,11 +149,11 @@ def test_presets_that_do_not_fit_are_marked(results_root, console):
 
 
 def test_one_preset_is_described_in_sentences(results_root, console):
-    results(results_root, trained=("small",))
+    results(results_root, trained=("small", "large"))
     print_estimate(results_root, 15, "huge", "vectorized", "squares", console, MACHINE, ROOMY)
     printed = console.file.getvalue()
     assert "15 minutes of vectorized on this machine, text squares, preset huge" in printed
-    assert "projected" in printed and "from the run of small, nearest in size" in printed
+    assert "projected" in printed and "from the run of large" in printed
 
 
 @pytest.mark.parametrize("minutes", [0.0, -3.0, math.nan, math.inf])

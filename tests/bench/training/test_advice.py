@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench.planning.budget import Budget, BudgetRow
-from bench.planning.loss_curve import LossEstimate
+from bench.planning.forecast import CannotTell, Forecast
 from bench.records.store import read_table
 from bench.statistics.cost_model import Estimate
 from bench.training.advice import TOKENS_PER_PARAMETER, advice_text, advise, outcome_text
@@ -21,10 +21,11 @@ from tinygpt.training.plan import TrainingPlan
 from tinygpt.training.session import run_session
 
 
-def row(preset: str, steps: int, loss: float | None, fits: bool = True) -> BudgetRow:
-    expected = None if loss is None else LossEstimate(loss, 0.05, 1.0)
+def row(preset: str, steps: int, loss: float | None, fits: bool = True, spread: float = 0.05) -> BudgetRow:
+    unknown = CannotTell("no run on stories is on record", "invoke train --record")
+    expected = unknown if loss is None else Forecast(loss, spread, preset)
     tokens = steps * PRESETS[preset].tokens_per_step
-    return BudgetRow(preset, Estimate(0.02, 0.018, 0.022), False, steps, tokens, expected, True, preset, 10**8, fits)
+    return BudgetRow(preset, Estimate(0.02, 0.018, 0.022), False, steps, tokens, expected, 10**8, fits)
 
 
 def budget(*rows: BudgetRow) -> Budget:
@@ -38,6 +39,22 @@ def test_the_lowest_expected_loss_that_fits_is_chosen():
     text = advice_text(advice)
     for words in ("15 minutes", "preset small", "lowest expected loss", "4,000 steps", "1.60 ± 0.05"):
         assert words in text
+
+
+def test_overlapping_intervals_are_said_and_the_one_that_ends_lowest_is_chosen():
+    vague, narrow, worse = row("small", 4000, 1.5, spread=0.3), row("medium", 900, 1.6), row("large", 100, 2.2)
+    advice = advise(budget(vague, narrow, worse))
+    assert advice.row is narrow
+    assert advice.reason == "cannot tell which of small and medium is better; its interval of the loss ends lowest"
+    apart = advise(budget(row("small", 4000, 1.5), row("medium", 900, 1.7)))
+    assert (apart.row.preset, apart.reason) == ("small", "the lowest expected loss")
+
+
+def test_an_advice_says_when_the_tokens_buy_less_than_the_interval_spans():
+    vague = replace(row("small", 4000, None), loss=Forecast(1.49, 0.24, "small", 9.8, 0.29))
+    assert "1.49 ± 0.24 nats per byte (the tokens beyond that run's end buy 0.29, less" in advice_text(
+        advise(budget(vague))
+    )
 
 
 def test_another_recipe_has_the_same_choice_and_no_expected_loss():
