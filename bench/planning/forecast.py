@@ -27,6 +27,7 @@ from tinygpt.schedule import optimizer_text
 NOMINAL = 0.9  # share of the errors on record that a spread covers
 OWN_REACH, BORROWED_REACH = 16.0, 4.0  # times a run's tokens; no curve is used beyond
 _FEW_RUNS = 10  # so many runs show the error that one of ten exceeds; of fewer the largest error counts
+_LEAST_DISTANCE = 0.25  # doublings of tokens; a shorter way says nothing about the cost of a doubling
 _CUTS = 3  # first parts of a run that predict its rest
 _EARLIEST_STEP, _EARLY_GROWTH, _EARLY_WINDOW = 10, 1.25, 0.2  # the windows over which training losses are averaged
 
@@ -103,16 +104,16 @@ def trained_runs(runs: pd.DataFrame, steps: pd.DataFrame, falling: bool = False)
     for run in stored_runs(trained):
         fields = json.loads(run.protocol)
         optimizer = str(fields.get("optimizer"))
-        if run.cell_id not in by_cell or ("cosine" in optimizer and not falling):
+        # The rows of a resumed run begin at the end of its first part; steps are counted over the whole run.
+        rows = by_cell.get(run.cell_id, steps.head(0)).sort_values("step")
+        evaluated = rows[rows["held_out_loss"].notna()]
+        if len(evaluated) < MIN_EVALUATIONS or ("cosine" in optimizer and not falling):
             continue
         own_batch = fields.get("batch_size") == PRESETS[run.preset].train.batch_size
-        # The rows of a resumed run begin at the end of its first part; steps are counted over the whole run.
-        rows = by_cell[run.cell_id].sort_values("step")
-        evaluated = rows[rows["held_out_loss"].notna()]
         tokens = tuple((evaluated["step"] * float(run.tokens_per_step)).tolist())
         losses = tuple(evaluated["held_out_loss"].tolist())
         early = _early_losses(rows, evaluated["step"].min(), run.tokens_per_step)
-        ends = {*np.geomspace(MIN_EVALUATIONS, max(MIN_EVALUATIONS, len(tokens) - 1), _CUTS).astype(int), len(tokens)}
+        ends = {*np.geomspace(MIN_EVALUATIONS, len(tokens) - 0.5, _CUTS).astype(int), len(tokens)}
         fits = [fit_loss_curve(tokens[:end], losses[:end], early) for end in sorted(ends)]
         if fits[-1]:
             recipe = (fields.get("learning_rate"), optimizer, own_batch)
@@ -176,8 +177,9 @@ def fit_rates(misses: Sequence[Miss]) -> Rates:
     """
     over = [(miss, miss.error - miss.residual) for miss in misses]
     size = _covering([(m.target, extra / m.doublings) for m, extra in over if m.doublings and not m.distance])
-    own = [(m.target, extra / m.distance) for m, extra in over if not m.doublings]
-    far = [(m.target, (extra - size * m.doublings) / m.distance) for m, extra in over if m.doublings and m.distance]
+    away = [(m, extra) for m, extra in over if m.distance >= _LEAST_DISTANCE]
+    own = [(m.target, extra / m.distance) for m, extra in away if not m.doublings]
+    far = [(m.target, (extra - size * m.doublings) / m.distance) for m, extra in away if m.doublings]
     return Rates(max((_covering(rates) for rates in (own, far) if rates), default=math.inf), size)
 
 
@@ -205,13 +207,13 @@ def misses_on_record(runs: Sequence[TrainedRun]) -> list[Miss]:
 
 
 def left_out_spreads(misses: Sequence[Miss]) -> list[tuple[Miss, float]]:
-    """Return each miss with the spread that is stated for it while the predicted run is not on record."""
+    """Return each miss with the spread that is stated for it while the predicted run is not on record, if one is."""
     found = []
     for run in dict.fromkeys(miss.target for miss in misses):
         rates = fit_rates([miss for miss in misses if run not in (miss.source, miss.target)])
         own = [miss for miss in misses if miss.target == run]
         found += [(miss, rates.spread(miss.residual, miss.doublings, miss.distance)) for miss in own]
-    return found
+    return [(miss, spread) for miss, spread in found if math.isfinite(spread)]
 
 
 def differences_of_texts(runs: Sequence[TrainedRun]) -> list[tuple[str, float]]:
@@ -257,9 +259,14 @@ def forecast(
 
 
 def _apart_and_reach(source: str, preset: str) -> tuple[float, float]:
-    """Return the doublings of parameters between two presets, and how many times its tokens a curve reaches."""
+    """Return the doublings of parameters between two presets, and how many times its tokens a curve reaches.
+
+    Another preset is at least one doubling away, because its shape and batch differ too.
+    """
+    if source == preset:
+        return 0.0, OWN_REACH
     ratio = PRESETS[preset].model.n_parameters / PRESETS[source].model.n_parameters
-    return abs(math.log2(ratio)), OWN_REACH if source == preset else BORROWED_REACH
+    return max(1.0, abs(math.log2(ratio))), BORROWED_REACH
 
 
 def _why_not(same: Sequence[TrainedRun], preset: str, corpus: str, tokens: float) -> str:

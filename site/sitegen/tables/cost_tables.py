@@ -122,7 +122,7 @@ def forecasts_table(results: Results) -> str:
         if some
     ]
     if not rows:
-        return nothing_yet("No training run is recorded that another predicts", "invoke train --record")
+        return nothing_yet("No training runs that predict each other are recorded", "invoke train --record")
     advised = (runs["expected_loss"] - runs["held_out_loss"]).abs().dropna()
     texts = differences_of_texts(trained_runs(runs, steps, falling=True))
     for name, n_runs, errors in (

@@ -112,6 +112,13 @@ def test_a_noisy_run_still_holds_the_loss_at_four_times_its_tokens():
     assert abs(found.loss - 1.5 - 1.1 / (1 + (16e6 / 1.8e6) ** 1.2)) <= found.spread
 
 
+def test_presets_of_nearly_one_size_do_not_inflate_the_cost_of_size():
+    twins = [recorded("massive", 4e6), recorded("mega", 4e6, tau=1.4e6)]
+    misses = misses_on_record(twins)
+    assert {miss.doublings for miss in misses if miss.source != miss.target} == {1.0}
+    assert fit_rates(misses).size < 0.2
+
+
 def test_many_runs_state_nine_of_ten_errors_and_few_runs_all():
     misses = [Miss(f"run-{n}", f"run-{n}", 0.0, 1.0, n / 20, 0.0) for n in range(1, 21)]
     assert fit_rates(misses).beyond == pytest.approx(NOMINAL, abs=0.051)

@@ -17,7 +17,7 @@ from sitegen.rows.cells import cell_frame
 from sitegen.rows.projections import cost_models, mark_bridges, projected_cells, projected_ratios
 from sitegen.rows.ratios import ratio_frame
 from sitegen.rows.results import Results, load_results
-from sitegen.tables.cost_tables import budget_table, cost_model_table
+from sitegen.tables.cost_tables import budget_table, cost_model_table, forecasts_table
 from sitegen.text import quantities
 from sitegen.text.palette import DARK, LIGHT
 from tests.sitegen import example_rows as rows
@@ -129,6 +129,14 @@ def test_the_error_is_published(results: Results) -> None:
     assert table.count("<tr>") == 1 + sum(len(times) for times in rows.TIMES.values())
     for left in model.left_out:
         assert quantities.signed_percent(left.relative_error) in table
+
+
+def test_the_share_of_forecasts_that_held_is_shown_where_runs_predict_each_other(tmp_path: Path) -> None:
+    trained = [rows.training(f"train-{number}", steps=1000 + 500 * number) for number in range(3)]
+    one, several = (load_results(rows.store(tmp_path / str(len(some)), *some)) for some in (trained[:1], trained))
+    assert "No training runs that predict each other" in forecasts_table(one)
+    table = html.unescape(forecasts_table(several))
+    assert "its own first part, or a shorter run" in table and "100 %" in table
 
 
 def test_a_budget_is_told_for_every_preset(tmp_path: Path) -> None:
