@@ -10,9 +10,10 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from bench.records.row_files import AREAS, load_files
 from bench.records.rows import LOCAL
 from bench.records.schema import TABLES
-from bench.records.store import AREAS, load_files, table_file
+from bench.records.store import table_file
 from tinygpt.errors import ResultsError
 from tinygpt.system.files import replace_file
 
@@ -45,7 +46,7 @@ def merge_results(root: Path, folders: Sequence[Path]) -> list[Path]:
             found = _NAME.fullmatch(source.name)
             if found is None:
                 raise ResultsError(f"{source} is no file of results", "runs-, steps- and samples-RUN.parquet")
-            for file in load_files(found[1], [(area, source)], None):
+            for file in load_files(found[1], [(area, source)]).files:
                 target = table_file(root, area, found[1], file.run_id)
                 before = target if target.exists() else targets.setdefault(target, source)
                 if before.read_bytes() != source.read_bytes():

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.records.grouping import grouped
+from bench.records.row_files import table_rows
 from bench.records.rows import LOCAL, PUBLISHED, StoredRun
-from bench.records.store import WRITTEN, read_table, stored_runs, table_file, table_files
+from bench.records.store import WRITTEN, read_table, stored_runs, table_file
 from tinygpt.errors import ResultsError
 from tinygpt.system.files import replace_file
 
@@ -130,7 +131,7 @@ def publish(root: Path, run_ids: Iterable[str] | None = None) -> list[Path]:
         ResultsError: there is no such local run, or a file of it cannot be used. Nothing was added then.
         StorageError: the file system refused.
     """
-    areas = {file.run_id: file.area for file in table_files(root, "runs")}
+    areas = {file.run_id: file.area for file in table_rows(root, "runs").files}
     local = [run_id for run_id, area in areas.items() if area == LOCAL]
     wanted = local if run_ids is None else list(run_ids)
     for run_id in wanted:
@@ -139,7 +140,7 @@ def publish(root: Path, run_ids: Iterable[str] | None = None) -> list[Path]:
             raise ResultsError(f"run {run_id!r} {state}", ", ".join(local) or "no local run", "invoke results show")
     copies: list[tuple[Path, bytes]] = []
     for table in WRITTEN:
-        files = {file.run_id: file.path for file in table_files(root, table, areas=[LOCAL])}
+        files = {file.run_id: file.path for file in table_rows(root, table, areas=[LOCAL]).files}
         copies += [
             (table_file(root, PUBLISHED, table, run_id), files[run_id].read_bytes())
             for run_id in wanted

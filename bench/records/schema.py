@@ -142,6 +142,8 @@ def check_schema(table: str, schema: pa.Schema, where: str) -> int:
 def migrate(table: str, arrow: pa.Table, version: int) -> pa.Table:
     """A checked file's rows under this version's schema: nulls in columns that came later, today's names of engines."""
     schema = arrow_schema(table)
+    if arrow.schema.equals(schema, check_metadata=True):
+        return arrow
     for column in ("engine", "variant"):
         if version < 3 and column in arrow.column_names:
             names = [_RENAMED_IN_3.get(name, name) for name in arrow[column].to_pylist()]

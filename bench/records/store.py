@@ -9,9 +9,7 @@ by longer versions of themselves; once it has ended they do not change.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from itertools import accumulate
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,13 +18,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from bench.records.checks import RUN_ID, first_faults, to_arrow
-from bench.records.rows import LOCAL, PUBLISHED, KernelRow, Row, Rows, RunRow, SampleRow, StepRow, StoredRun, stored_run
-from bench.records.schema import TABLES, arrow_schema, check_schema, migrate
+from bench.records.checks import RUN_ID, to_arrow
+from bench.records.row_files import load_files, table_rows
+from bench.records.rows import LOCAL, KernelRow, Row, Rows, RunRow, SampleRow, StepRow, StoredRun, stored_run
+from bench.records.schema import TABLES
 from tinygpt.errors import ResultsError, unknown_name
-from tinygpt.system.files import remove_unfinished, replace_file, require_regular
-
-AREAS = (PUBLISHED, LOCAL)
+from tinygpt.system.files import remove_unfinished, replace_file
 
 R = TypeVar("R", bound=Row)
 
@@ -76,100 +73,6 @@ def _parquet(arrow: pa.Table) -> memoryview:
 # ---- reading -------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class RowFile:
-    """A file of a results folder that can be used.
-
-    Attributes:
-        area: ``published`` or ``local``.
-        path: its name says which table it holds, and no more.
-        rows: of one run, under this version's schema; at least one.
-    """
-
-    area: str
-    path: Path
-    rows: pa.Table
-
-    @property
-    def run_id(self) -> str:
-        """The run that its rows belong to."""
-        return str(self.rows["run_id"][0])
-
-
-def _read_file(table: str, path: Path) -> pa.Table:
-    """One file under this version's schema; its values are not checked yet.
-
-    Raises:
-        ResultsError: it is not Parquet, is cut short, or has another schema; the message names the file.
-    """
-    try:
-        require_regular(path)
-        with pq.ParquetFile(path) as file:
-            version = check_schema(table, file.schema_arrow, str(path))
-            arrow = file.read(columns=arrow_schema(table, version).names)
-        arrow.validate(full=True)  # texts that are not UTF-8 would fail where they are read, and name no file
-    except (pa.ArrowException, OSError) as error:
-        raise ResultsError(
-            f"{path} is not a readable Parquet file",
-            "files that invoke bench, invoke train --record or invoke results publish wrote",
-            f"move {path} out of the results folder",
-        ) from error
-    return migrate(table, arrow, version)
-
-
-def load_files(table: str, files: Iterable[tuple[str, Path]], problems: list[ResultsError] | None) -> list[RowFile]:
-    """Files of one table, checked value by value; those without rows are left out.
-
-    Args:
-        table: its name.
-        files: (area, file).
-        problems: takes an error for every file that cannot be used.
-
-    Raises:
-        ResultsError: a file cannot be used, and no ``problems`` were asked for.
-    """
-    found: list[ResultsError] = []
-    loaded: list[RowFile] = []
-    for area, path in files:
-        try:
-            loaded.append(RowFile(area, path, _read_file(table, path)))
-        except ResultsError as error:
-            found.append(error)
-    loaded = [file for file in loaded if file.rows.num_rows]
-    starts = [0, *accumulate(file.rows.num_rows for file in loaded[:-1])]
-    whole = pa.concat_tables([arrow_schema(table).empty_table(), *(file.rows for file in loaded)])
-    faults = first_faults(table, whole, starts)
-    found += [fault.error(loaded[number].path) for number, fault in faults.items()]
-    if found and problems is None:
-        raise found[0]
-    if problems is not None:
-        known = {*map(str, problems)}
-        problems += [problem for problem in found if str(problem) not in known]
-    return [file for number, file in enumerate(loaded) if number not in faults]
-
-
-def table_files(
-    root: Path, table: str, problems: list[ResultsError] | None = None, areas: Sequence[str] = AREAS
-) -> list[RowFile]:
-    """The files of a table that count, oldest run first: one for each run, whatever the files are called.
-
-    Of several with rows of one run (a copy, an older version that a synchronisation left behind, a local run that was
-    published), a published one counts before a local one, then the one with most rows, then the one of the run's name.
-
-    Raises:
-        ResultsError: a file cannot be used, and no ``problems`` were asked for.
-    """
-    paths = ((area, path) for area in areas for path in sorted((root / area).glob(f"{table}-*.parquet")))
-    best: dict[str, RowFile] = {}
-    for file in sorted(load_files(table, paths, problems), key=_preference):
-        best.setdefault(file.run_id, file)
-    return [best[run_id] for run_id in sorted(best)]
-
-
-def _preference(file: RowFile) -> tuple[bool, int, bool]:
-    return file.area != PUBLISHED, -file.rows.num_rows, not file.path.stem.endswith(f"-{file.run_id}")
-
-
 def read_run(root: Path, run_id: str) -> Rows:
     """One local run's rows, as they were written; none where a table has no file.
 
@@ -186,9 +89,8 @@ def read_run(root: Path, run_id: str) -> Rows:
 def _own_rows(root: Path, table: str, run_id: str) -> pa.Table:
     """The rows that count in a local run's own file of a table."""
     path = table_file(root, LOCAL, table, run_id)
-    files = load_files(table, [(LOCAL, path)] if path.exists() else [], None)
-    rows = files[0].rows if files else arrow_schema(table).empty_table()
-    return rows if table == "runs" or not files else _of_processes(rows, _own_rows(root, "runs", run_id))
+    rows = load_files(table, [(LOCAL, path)] if path.exists() else []).rows
+    return rows if table == "runs" or not len(rows) else _of_processes(rows, _own_rows(root, "runs", run_id))
 
 
 def _of_processes(rows: pa.Table, runs: pa.Table) -> pa.Table:
@@ -201,32 +103,38 @@ def _of_processes(rows: pa.Table, runs: pa.Table) -> pa.Table:
 
 
 def read_table(name: str, root: Path, problems: list[ResultsError] | None = None) -> pd.DataFrame:
-    """All rows of a table, published and local; rows of a process that has no row in ``runs`` are left out.
+    """One table of :func:`read_tables`."""
+    return read_tables(root, (name,), problems)[0]
+
+
+def read_tables(
+    root: Path, names: Iterable[str] = tuple(TABLES), problems: list[ResultsError] | None = None
+) -> list[pd.DataFrame]:
+    """All rows of some tables, published and local; rows of a process that has no row in ``runs`` are left out.
 
     Args:
-        name: ``runs``, ``steps``, ``samples`` or ``kernels``.
         root: the results folder; one that does not exist holds no rows.
+        names: of the tables: ``runs``, ``steps``, ``samples`` or ``kernels``.
         problems: takes an error for every file that cannot be used, and reading goes on without it.
 
     Returns:
-        the table's columns and ``origin`` (``published`` or ``local``), oldest run first. Null is NaN, so integer
+        each table's columns and ``origin`` (``published`` or ``local``), oldest run first. Null is NaN, so integer
         columns that may be null come as floats.
 
     Raises:
         ConfigError: there is no such table.
         ResultsError: a file cannot be used, and no ``problems`` were asked for. It is left as it is.
     """
-    if name not in TABLES:
-        raise unknown_name("table", name, TABLES, "invoke results show")
-    files = table_files(root, name, problems)
-    origins = [file.area for file in files for _ in range(file.rows.num_rows)]
-    rows = pa.concat_tables([arrow_schema(name).empty_table(), *(file.rows for file in files)])
-    rows = rows.append_column("origin", pa.array(origins, pa.string()))
-    if name != "runs":
-        runs = [file.rows for file in table_files(root, "runs", problems)]
-        rows = _of_processes(rows, pa.concat_tables([arrow_schema("runs").empty_table(), *runs]))
-    frame: pd.DataFrame = rows.to_pandas()
-    return frame
+    runs = table_rows(root, "runs", problems)
+    frames: list[pd.DataFrame] = []
+    for name in names:
+        if name not in TABLES:
+            raise unknown_name("table", name, TABLES, "invoke results show")
+        found = runs if name == "runs" else table_rows(root, name, problems)
+        areas = pa.array([file.area for file in found.files], pa.string()).take(pa.array(found.file_numbers()))
+        rows = found.rows.append_column("origin", areas)
+        frames.append((rows if name == "runs" else _of_processes(rows, runs.rows)).to_pandas())
+    return frames
 
 
 def stored_runs(runs: pd.DataFrame) -> list[StoredRun]:

@@ -16,7 +16,7 @@ from bench.arms.registry import REFERENCE
 from bench.measuring.runner import RunSummary
 from bench.records.grouping import grouped
 from bench.records.publishing import Publication
-from bench.records.store import read_table
+from bench.records.store import read_tables
 from bench.statistics.accelerator_ratios import EAGER, accelerator_summary, is_preset
 from bench.statistics.cells import CellSummary, cell_summary
 from bench.statistics.chosen_runs import chosen_cells, chosen_ratios
@@ -53,9 +53,7 @@ def print_results(
     """
     console = console or make_console(_WIDTH)
     problems: list[ResultsError] = []
-    runs = read_table("runs", results_root, problems)
-    steps = read_table("steps", results_root, problems)
-    kernels = read_table("kernels", results_root, problems)
+    runs, steps, kernels = read_tables(results_root, ("runs", "steps", "kernels"), problems)
     if run_id is not None:
         if run_id not in set(runs["run_id"]):
             raise ResultsError(f"there is no run {run_id!r}", "a run_id of the table", "invoke results show")

@@ -16,7 +16,7 @@ import pandas as pd
 
 from bench.arms.devices import of_processors
 from bench.records.rows import Kind
-from bench.records.store import read_table
+from bench.records.store import read_tables
 from bench.statistics.accelerator_ratios import accelerator_summary
 from bench.statistics.cells import CellSummary, cell_summary
 from bench.statistics.chosen_runs import ChosenRuns, complete_runs
@@ -76,7 +76,7 @@ def load_results(root: Path) -> Results:
     Raises:
         ResultsError: a file is not Parquet or has another schema.
     """
-    return Results(*(read_table(name, root) for name in ("runs", "steps", "samples", "kernels")))
+    return Results(*read_tables(root, ("runs", "steps", "samples", "kernels")))
 
 
 def row_dicts(frame: pd.DataFrame) -> list[dict[str, Any]]:
