@@ -11,11 +11,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
-from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -64,9 +62,11 @@ class TableRows:
     files: Sequence[RowFile]
     rows: pa.Table
 
-    def file_numbers(self) -> np.ndarray:
-        """The number of each row's file."""
-        return np.repeat(np.arange(len(self.files)), [file.n_rows for file in self.files])
+    def of_rows(self, texts: Sequence[str]) -> pa.DictionaryArray:
+        """A text of each file, as a column of its rows."""
+        numbers = np.repeat(np.arange(len(self.files)), [file.n_rows for file in self.files])
+        distinct = pa.array(texts, pa.string()).dictionary_encode()
+        return pa.DictionaryArray.from_arrays(distinct.indices.take(pa.array(numbers)), distinct.dictionary)
 
     def only(self, numbers: Sequence[int]) -> TableRows:
         """Some of the files, in the order of their numbers here."""
@@ -123,8 +123,7 @@ def load_files(table: str, paths: Sequence[tuple[str, Path]], problems: list[Res
     Raises:
         ResultsError: a file cannot be used, and no ``problems`` were asked for.
     """
-    with ThreadPoolExecutor() as pool:
-        read = [*pool.map(_read, repeat(table), paths)]
+    read = [_read(table, area, path) for area, path in paths]
     errors = [found for found in read if isinstance(found, ResultsError)]
     found = _joined(table, (part for part in read if isinstance(part, TableRows) and part.files))
     found = TableRows(found.files, found.rows.combine_chunks())
@@ -139,9 +138,8 @@ def load_files(table: str, paths: Sequence[tuple[str, Path]], problems: list[Res
     return found.only([number for number in range(len(found.files)) if number not in faults])
 
 
-def _read(table: str, where: tuple[str, Path]) -> TableRows | ResultsError:
+def _read(table: str, area: str, path: Path) -> TableRows | ResultsError:
     """One file, whose values are not checked yet, or the error about it."""
-    area, path = where
     try:
         require_regular(path)
         stamp = _stamp(path)

@@ -99,7 +99,9 @@ def _of_processes(rows: pa.Table, runs: pa.Table) -> pa.Table:
     ``runs`` is written last, so a runner that was killed between two files leaves steps of a process that has no row.
     That process is measured again, and the steps that it left do not count.
     """
-    return rows.filter(pc.is_in(rows["cell_id"], value_set=runs["cell_id"].combine_chunks()))
+    cells = rows["cell_id"].combine_chunks().dictionary_encode()
+    known = pc.is_in(cells.dictionary, value_set=runs["cell_id"].combine_chunks())
+    return rows if pc.all(known).as_py() else rows.filter(known.take(cells.indices))
 
 
 def read_table(name: str, root: Path, problems: list[ResultsError] | None = None) -> pd.DataFrame:
@@ -131,9 +133,12 @@ def read_tables(
         if name not in TABLES:
             raise unknown_name("table", name, TABLES, "invoke results show")
         found = runs if name == "runs" else table_rows(root, name, problems)
-        areas = pa.array([file.area for file in found.files], pa.string()).take(pa.array(found.file_numbers()))
-        rows = found.rows.append_column("origin", areas)
-        frames.append((rows if name == "runs" else _of_processes(rows, runs.rows)).to_pandas())
+        rows = found.rows.append_column("origin", found.of_rows([file.area for file in found.files]).cast(pa.string()))
+        if name != "runs":
+            rows = rows.set_column(0, "run_id", found.of_rows([file.run_id for file in found.files]))
+            rows = rows.set_column(1, "cell_id", rows["cell_id"].combine_chunks().dictionary_encode())
+            rows = _of_processes(rows, runs.rows)
+        frames.append(rows.to_pandas())
     return frames
 
 

@@ -68,12 +68,17 @@ def training_ratios(runs: pd.DataFrame, steps: pd.DataFrame) -> list[PeerRatio]:
         published places first, then by machine and model size; there the reference and this project's engine, then the
         peers in their table's order, then the roofline. Failed cells are included.
     """
-    return _ratios(cell_summary(runs, steps, ("bench", "peer", "roofline")), (REFERENCE, OURS, *PEERS))
+    return _ratios(cell_summary(_with_peers(runs), steps, ("bench", "peer", "roofline")), (REFERENCE, OURS, *PEERS))
 
 
 def generation_ratios(runs: pd.DataFrame, steps: pd.DataFrame) -> list[PeerRatio]:
     """The same for generation: a step is one text, ``tokens_per_second`` counts its tokens, no roofline is known."""
-    return _ratios(cell_summary(runs, steps, ("generation",)), (OURS, JAX_ON_CPU, *PEERS))
+    return _ratios(cell_summary(_with_peers(runs), steps, ("generation",)), (OURS, JAX_ON_CPU, *PEERS))
+
+
+def _with_peers(runs: pd.DataFrame) -> pd.DataFrame:
+    """Rows of runs in which a peer was measured, which are few among many."""
+    return runs[runs["run_id"].isin(runs["run_id"][runs["variant"].isin([*PEERS])])]
 
 
 def fastest(rows: Iterable[PeerRatio], variants: Sequence[str]) -> PeerRatio | None:

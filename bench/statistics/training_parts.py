@@ -7,8 +7,11 @@ from there.
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from bench.records.rows import StoredRun, extended
@@ -46,19 +49,18 @@ def joined_training(runs: pd.DataFrame, steps: pd.DataFrame) -> tuple[list[Train
         by step. A part whose predecessor is not on record stands alone.
     """
     by_id = {run.run_id: run for run in stored_runs(runs[runs["kind"] == "train"])}
-    of_run = {str(run_id): rows for run_id, rows in steps[steps["run_id"].isin(by_id)].groupby("run_id")}
     continued = {run.continues for run in by_id.values()}
-    joined_runs: list[TrainingRun] = []
-    joined_steps: list[pd.DataFrame] = [steps.head(0)]
-    for run_id, run in by_id.items():
-        if run_id in continued:
-            continue
-        parts = _parts(run, by_id)
-        chained = _chain([of_run.get(part.run_id, steps.head(0)) for part in parts])
-        chained = chained.assign(run_id=run_id, cell_id=run.cell_id)
-        joined_runs.append(_joined_run(parts, chained))
-        joined_steps.append(chained)
-    return joined_runs, pd.concat(joined_steps, ignore_index=True)
+    rows_of = steps.groupby("run_id", observed=True).indices
+    chains = [_chain(_parts(run, by_id), rows_of, steps) for name, run in by_id.items() if name not in continued]
+    last = [chain.parts[-1] for chain in chains]
+    of_chain = np.repeat(np.arange(len(chains)), [len(chain.rows) for chain in chains])
+    rows = steps.iloc[np.concatenate([np.zeros(0, int), *(chain.rows for chain in chains)])]
+    joined = rows.assign(
+        run_id=pd.Categorical.from_codes(of_chain, pd.Index([run.run_id for run in last], dtype="str")),
+        cell_id=pd.Categorical.from_codes(of_chain, pd.Index([run.cell_id for run in last], dtype="str")),
+        elapsed_seconds=np.concatenate([np.zeros(0), *(chain.elapsed_seconds for chain in chains)]),
+    )
+    return [_joined_run(chain, steps) for chain in chains], joined.reset_index(drop=True)
 
 
 def _parts(last: StoredRun, by_id: dict[str, StoredRun]) -> list[StoredRun]:
@@ -69,19 +71,32 @@ def _parts(last: StoredRun, by_id: dict[str, StoredRun]) -> list[StoredRun]:
     return parts
 
 
-def _chain(parts: list[pd.DataFrame]) -> pd.DataFrame:
-    chained = parts[0].sort_values("step")
-    for part in parts[1:]:
-        ordered = part.sort_values("step")
-        if ordered.empty:
+@dataclass(frozen=True)
+class _Chain:
+    """A run's parts, the positions of its steps in the table, and their time since the first part's start."""
+
+    parts: list[StoredRun]
+    rows: np.ndarray
+    elapsed_seconds: np.ndarray
+
+
+def _chain(parts: list[StoredRun], rows_of: Mapping[Hashable, Any], steps: pd.DataFrame) -> _Chain:
+    step, elapsed = steps["step"].to_numpy(), steps["elapsed_seconds"].to_numpy()
+    rows, seconds = np.zeros(0, int), np.zeros(0)
+    for part in parts:
+        more = rows_of.get(part.run_id, rows[:0])
+        if not len(more):
             continue
-        chained = chained[chained["step"] < ordered["step"].iloc[0]]
-        before = float(chained["elapsed_seconds"].iloc[-1]) if len(chained) else 0.0
-        chained = pd.concat([chained, ordered.assign(elapsed_seconds=ordered["elapsed_seconds"] + before)])
-    return chained
+        more = more[np.argsort(step[more], kind="stable")]
+        before = step[rows] < step[more[0]]
+        rows, seconds = rows[before], seconds[before]
+        seconds = np.concatenate([seconds, elapsed[more] + (seconds[-1] if len(seconds) else 0.0)])
+        rows = np.concatenate([rows, more])
+    return _Chain(parts, rows, seconds)
 
 
-def _joined_run(parts: list[StoredRun], steps: pd.DataFrame) -> TrainingRun:
+def _joined_run(chain: _Chain, steps: pd.DataFrame) -> TrainingRun:
+    parts, rows = chain.parts, chain.rows
     held_out = [part.held_out_loss for part in parts if part.held_out_loss is not None]
     firsts = [part.first_loss for part in parts if part.first_loss is not None]
     return extended(
@@ -90,7 +105,7 @@ def _joined_run(parts: list[StoredRun], steps: pd.DataFrame) -> TrainingRun:
         first_loss=firsts[0] if firsts else None,
         held_out_loss=held_out[-1] if held_out else None,
         wall_seconds=sum(part.wall_seconds for part in parts),
-        steps_done=int(steps["step"].max()) if len(steps) else parts[-1].steps_done,
+        steps_done=int(steps["step"].iloc[rows[-1]]) if len(rows) else parts[-1].steps_done,
         n_parts=len(parts),
-        train_loss=float(steps["loss"].tail(LOSS_WINDOW).mean()),
+        train_loss=float(steps["loss"].iloc[rows[-LOSS_WINDOW:]].mean()),
     )

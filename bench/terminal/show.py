@@ -34,6 +34,7 @@ from tinygpt.terminal.output import make_console, print_line
 from tinygpt.terminal.quantities import DASH, duration, or_dash, ratio
 
 _BASELINES = ("python", REFERENCE)
+_NEWEST = 50  # training runs that are shown unless all are asked for
 _WIDTH = 160  # columns in a pipe or a file
 
 
@@ -77,7 +78,7 @@ def print_results(
             arms = f"{floor.n_arms} pair{'s' * (floor.n_arms > 1)} of equal arms"
             text = f"noise floor: {floor.difference:.1%}, from {arms}"
             print_line(console, text)
-        _print_training(console, joined_training(runs, steps)[0])
+        _print_training(console, joined_training(runs, steps)[0], every_run or run_id is not None)
     for problem in problems[1:]:
         print_line(console, f"error: {problem}", "red")
     if problems:
@@ -239,13 +240,15 @@ def _ratio_texts(cells: list[CellSummary], baseline: str, choose: bool) -> Calla
     return text
 
 
-def _print_training(console: Console, runs: list[TrainingRun]) -> None:
+def _print_training(console: Console, runs: list[TrainingRun], every_run: bool) -> None:
     if not runs:
         return
+    runs = sorted(runs, key=lambda run: run.started_at)
+    shown = runs if every_run else runs[-_NEWEST:]
     print_line(console, "Training runs", "bold")
     left = ("started (UTC)", "origin", "preset", "corpus", "engine", "status")
     table = make_table(left, ("steps", "first loss", "training loss", "held-out loss"), no_wrap=False)
-    for run in sorted(runs, key=lambda run: run.started_at):
+    for run in shown:
         add_row(
             table,
             f"{run.started_at:%Y-%m-%d %H:%M}",
@@ -254,3 +257,5 @@ def _print_training(console: Console, runs: list[TrainingRun]) -> None:
             *(or_dash(loss, ".3f") for loss in (run.first_loss, run.train_loss, run.held_out_loss)),
         )
     console.print(table)
+    if len(shown) < len(runs):
+        print_line(console, as_called(f"{len(runs) - len(shown):,} older training runs: invoke results show --all"))
