@@ -7,7 +7,6 @@ from types import MappingProxyType
 from sitegen.figures import (
     accelerator,
     breakdown,
-    curve_rows,
     generation,
     kernel_forms,
     learning_rate,
@@ -22,6 +21,7 @@ from sitegen.figures import (
 )
 from sitegen.figures.base import Figure
 from sitegen.rows.accelerators import COMMAND as ACCELERATOR_COMMAND
+from sitegen.rows.curves import steps_and_failures
 from sitegen.rows.peers import GENERATION_COMMAND, TRAINING_COMMAND
 
 __all__ = ["FIGURES", "Figure"]
@@ -40,7 +40,7 @@ _FIGURES = (
         needs="one measured cell",
         command=_QUICK_COMMAND,
         module=speedup,
-        tabulated=curve_rows.steps_and_failures,
+        tabulated=steps_and_failures,
     ),
     Figure(
         "step_time",
@@ -52,7 +52,7 @@ _FIGURES = (
         needs="one measured cell",
         command=_QUICK_COMMAND,
         module=step_time,
-        tabulated=curve_rows.steps_and_failures,
+        tabulated=steps_and_failures,
     ),
     Figure(
         "roofline",

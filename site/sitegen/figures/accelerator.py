@@ -36,7 +36,7 @@ from sitegen.figures.axes import (
 from sitegen.figures.base import Drawing
 from sitegen.figures.descriptions import describe_ends, describe_failures
 from sitegen.figures.fields import CROSS, POINT, PRESET, TABLE, Field, cell_origin, exported, tooltip
-from sitegen.figures.layers import Values, stack_failures
+from sitegen.figures.layers import Values
 from sitegen.figures.menus import menu, show_menu, up_to
 from sitegen.rows.accelerators import (
     ON_ACCELERATOR,
@@ -47,7 +47,7 @@ from sitegen.rows.accelerators import (
     overtaking_words,
     step_flops,
 )
-from sitegen.rows.cells import CELL_TEXT
+from sitegen.rows.cells import CELL_TEXT, stack_failures
 from sitegen.rows.results import Results, row_dicts
 from sitegen.rows.series import BEST_ON_CPU, label_of, tier_of
 from sitegen.text import quantities

@@ -135,11 +135,3 @@ def reference_line(
         return [line]
     label = chart.mark_text(align="right", dy=-7, color=theme.muted, text=words)
     return [line, label.encode(y=y, x=alt.value(alt.ExprRef("width")))]
-
-
-def stack_failures(rows: pd.DataFrame) -> pd.Series:
-    """Number the failed rows of each preset (0, 1, …); 0 for rows that did not fail."""
-    failed = rows["state"] == "failed"
-    slots = pd.Series(0, index=rows.index, dtype=int)
-    slots[failed] = rows[failed].groupby("n_parameters").cumcount()
-    return slots

@@ -32,7 +32,8 @@ from sitegen.figures.fields import (
     tooltip,
     written,
 )  # fmt: skip
-from sitegen.figures.layers import Values, reference_line, stack_failures
+from sitegen.figures.layers import Values, reference_line
+from sitegen.rows.cells import stack_failures
 from sitegen.rows.peers import peer_frame
 from sitegen.rows.results import Results
 from sitegen.text import quantities

@@ -17,18 +17,11 @@ import pandas as pd
 from bench.arms.registry import ROOFLINE
 from sitegen.figures.axes import above, by_machine, frame, framed, log_domain, log_ticks, parameter_axis, view
 from sitegen.figures.base import Drawing
-from sitegen.figures.curve_rows import (
-    FIELDS,
-    OFF_SCALE,
-    SPEEDUP_MEASURE,
-    STEP_TIME_MEASURE,
-    curve_rows,
-    is_off_scale,
-)
 from sitegen.figures.descriptions import describe_ends, describe_failures, describe_projections
-from sitegen.figures.fields import CROSS, tooltip
+from sitegen.figures.fields import CROSS, POINT, PRESET, TABLE, VARIANT, Field, cell_origin, exported, tooltip
 from sitegen.figures.layers import Values, reference_line
 from sitegen.figures.menus import menu, show_menu, up_to
+from sitegen.rows.curves import OFF_SCALE, SPEEDUP_MEASURE, STEP_TIME_MEASURE, curve_rows, is_off_scale
 from sitegen.rows.series import label_of, order_series, words_of
 from sitegen.text import quantities
 from sitegen.text.palette import Theme
@@ -36,6 +29,23 @@ from sitegen.text.palette import Theme
 __all__ = ["FIELDS", "chart", "describe", "read"]
 
 read = curve_rows
+
+FIELDS = (
+    VARIANT,
+    PRESET,
+    Field("state", "state", TABLE),
+    Field("baseline", "baseline", POINT),
+    Field("value", "a step", TABLE, quantities.duration, missing="failed"),
+    Field("value_text", "value", POINT),
+    Field("interval", "interval", POINT | TABLE),
+    Field("detail", "that is", POINT | TABLE),
+    Field("verdict_text", "verdict", POINT | TABLE),
+    *cell_origin(code=POINT | TABLE),
+    *exported(
+        "measure", "tier", "n_parameters", "low", "high", "own_time", "baseline_time", "slot", "edge", "edge_text",
+        "bridge",
+    ),
+)  # fmt: skip
 
 MEASURES = {SPEEDUP_MEASURE: "how many times as fast", STEP_TIME_MEASURE: "time of one training step"}
 # Opacity of points: values that cannot be distinguished from noise are paler.

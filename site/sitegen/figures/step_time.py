@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sitegen.figures.curve_rows import FIELDS, step_rows
-from sitegen.figures.speedup import chart, describe
+from sitegen.figures.speedup import FIELDS, chart, describe
+from sitegen.rows.curves import step_rows
 
 __all__ = ["FIELDS", "chart", "describe", "read"]
 

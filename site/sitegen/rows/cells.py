@@ -176,6 +176,14 @@ def protocol_label(protocol: str, protocol_hash: str) -> str:
     return one_line(f"{counts_text}, {fields.get('corpus', '?')}, {protocol_hash[:8]}")
 
 
+def stack_failures(rows: pd.DataFrame) -> pd.Series:
+    """Number the failed rows of each preset (0, 1, …); 0 for rows that did not fail."""
+    failed = rows["state"] == "failed"
+    slots = pd.Series(0, index=rows.index, dtype=int)
+    slots[failed] = rows[failed].groupby("n_parameters").cumcount()
+    return slots
+
+
 # ---- the cells that prose quotes -------------------------------------------------------------------------
 
 

@@ -11,10 +11,10 @@ from bench.arms.suites import SUITES
 from bench.records.store import stored_runs
 from sitegen.rows.accelerators import accelerator_cells, accelerator_table, scaling_table
 from sitegen.rows.cells import cell_frame, primary_cells
-from sitegen.rows.peers import generation_table, training_table
 from sitegen.rows.results import Results, row_dicts
 from sitegen.tables.comparisons import run_comparisons, runs_side_by_side
 from sitegen.tables.cost_tables import budget_table, cost_model_table, cost_terms_table, forecasts_table
+from sitegen.tables.peer_tables import generation_table, training_table
 from sitegen.tables.samples import TRAIN_COMMAND, written_samples
 from sitegen.tables.speed_tables import failures_table, ratio_table
 from sitegen.tables.status import accelerator_status, status_table

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sitegen.figures.curve_rows import SPEEDUP_MEASURE, curve_rows
 from sitegen.rows.cells import cell_frame
+from sitegen.rows.curves import SPEEDUP_MEASURE, curve_rows
 from sitegen.rows.results import TRAINING_KINDS, Results, row_dicts
 from sitegen.rows.series import label_of, order_series
 from sitegen.text.markup import TableCell, code_cell, doubted_cell, grid_table, html_table, nothing_yet, status_cell

@@ -17,9 +17,9 @@ import vl_convert
 
 from sitegen.figures import FIGURES
 from sitegen.figures.axes import log_ticks, parameter_axis
-from sitegen.figures.curve_rows import OFF_SCALE, curve_rows, is_off_scale, steps_and_failures
 from sitegen.figures.render import STATIC_WIDTH, chart_spec
 from sitegen.figures.speedup import default_baseline
+from sitegen.rows.curves import OFF_SCALE, curve_rows, is_off_scale, steps_and_failures
 from sitegen.rows.results import Results, load_results
 from sitegen.tables.cost_tables import cost_terms_table
 from sitegen.tables.speed_tables import failures_table, ratio_table

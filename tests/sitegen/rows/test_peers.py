@@ -9,8 +9,8 @@ from sitegen.figures import FIGURES
 from sitegen.numbers.quoted_rows import QuotedRows
 from sitegen.numbers.registry import resolve_number
 from sitegen.rows.cells import cell_frame
-from sitegen.rows.peers import generation_table, training_table
 from sitegen.rows.results import TRAINING_KINDS, load_results
+from sitegen.tables.peer_tables import generation_table, training_table
 from tests.sitegen import example_rows as rows
 
 

@@ -19,9 +19,7 @@ import pandas as pd
 
 from bench.statistics.intervals import MIN_ROUNDS
 from bench.statistics.noise import NOISY_WIDTH
-from sitegen.figures.fields import POINT, PRESET, TABLE, VARIANT, Field, cell_origin, exported
-from sitegen.figures.layers import stack_failures
-from sitegen.rows.cells import cell_frame
+from sitegen.rows.cells import cell_frame, stack_failures
 from sitegen.rows.projections import mark_bridges, projected_cells, projected_ratios
 from sitegen.rows.ratios import ratio_frame
 from sitegen.rows.results import TRAINING_KINDS, Results, cached_frame, row_dicts
@@ -33,28 +31,10 @@ SPEEDUP_MEASURE, STEP_TIME_MEASURE = "speedup", "step_time"
 # Ratios below this are written at the lower edge: on the axis they would leave no room for the others.
 OFF_SCALE = 0.2
 
-FIELDS = (
-    VARIANT,
-    PRESET,
-    Field("state", "kind", TABLE),
-    Field("baseline", "baseline", POINT),
-    Field("value", "a step", TABLE, quantities.duration, missing="failed"),
-    Field("value_text", "value", POINT),
-    Field("interval", "interval", POINT | TABLE),
-    Field("detail", "that is", POINT | TABLE),
-    Field("verdict_text", "verdict", POINT | TABLE),
-    *cell_origin(code=POINT | TABLE),
-    *exported(
-        "measure", "tier", "n_parameters", "low", "high", "own_time", "baseline_time", "slot", "edge", "edge_text",
-        "bridge",
-    ),
-)  # fmt: skip
-_COLUMNS = [field.name for field in FIELDS]
-
 
 @cached_frame
 def step_rows(results: Results) -> pd.DataFrame:
-    """Columns of ``FIELDS``: step times, measured and projected, and the failed cells."""
+    """Step times, measured and projected, and the failed cells."""
     cells = cell_frame(results, TRAINING_KINDS)
     projected = projected_cells(cells)
     rows = pd.concat([cells, projected], ignore_index=True) if len(projected) else cells
@@ -70,11 +50,11 @@ def step_rows(results: Results) -> pd.DataFrame:
 
 
 def ratio_rows(results: Results) -> pd.DataFrame:
-    """Columns of ``FIELDS``: ratios for every baseline, measured and projected."""
+    """Ratios for every baseline, measured and projected."""
     cells = cell_frame(results, TRAINING_KINDS)
     ratios = ratio_frame(results, TRAINING_KINDS, _baselines(cells)).assign(state="measured")
     if ratios.empty:
-        return pd.DataFrame(columns=_COLUMNS)
+        return ratios
     projected = projected_ratios(cells)
     projected = projected[projected["baseline"].isin(ratios["baseline"])]
     rows = pd.concat([ratios, projected], ignore_index=True) if len(projected) else ratios
@@ -87,9 +67,9 @@ def ratio_rows(results: Results) -> pd.DataFrame:
 
 @cached_frame
 def curve_rows(results: Results) -> pd.DataFrame:
-    """Columns of ``FIELDS``: ratios, step times, and the failed cells, which belong to both."""
-    parts = [part for part in (ratio_rows(results), step_rows(results)) if len(part)]
-    rows = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=_COLUMNS)
+    """Ratios, step times, and the failed cells, which belong to both."""
+    ratios, steps = ratio_rows(results), step_rows(results)
+    rows = pd.concat([ratios, steps], ignore_index=True) if len(ratios) else steps
     return rows.assign(edge=_edge_slots(rows))
 
 
@@ -127,7 +107,7 @@ def _in_words(rows: pd.DataFrame, write: Any, series: list[str]) -> pd.DataFrame
     rows["edge_text"] = [
         f"↓ {value}" if low else "" for value, low in zip(rows["value_text"], is_off_scale(rows), strict=True)
     ]
-    return rows[_COLUMNS]
+    return rows
 
 
 def _verdict_text(row: dict[str, Any]) -> str:
