@@ -80,6 +80,11 @@ class Suite:
     generates: bool = False
 
     @property
+    def slow(self) -> set[str]:
+        """The variants that get a single round at every preset, where others get more."""
+        return {arm.variant for arm in self.arms} - {arm.variant for arm in self.arms if arm.rounds == self.rounds}
+
+    @property
     def cells(self) -> tuple[Cell, ...]:
         """All cells in running order: preset by preset, with rounds interleaved across variants."""
         cells: list[Cell] = []
@@ -218,17 +223,27 @@ def get_suite(name: str) -> Suite:
     return SUITES[name]
 
 
-def select_suite(suite: str, presets: Sequence[str] = (), engines: Sequence[str] = ()) -> Suite:
+def select_suite(
+    suite: str, presets: Sequence[str] = (), engines: Sequence[str] = (), rounds: int | None = None
+) -> Suite:
     """Select presets and engines of a suite, or extend it to others; empty selections are the suite's own.
 
     The reference engine joins every preset (with one round, unless it is selected). Generation needs no reference arm,
     because a worker replays its texts through the reference. Neither do the parts of a step, whose losses are compared
     with those of the same steps without timers.
 
+    Args:
+        suite: its name.
+        presets: the suite's when empty.
+        engines: the suite's when empty.
+        rounds: of every arm but those that get a single round because they are slow; the suite's when None.
+
     Raises:
-        ConfigError: a suite, preset, engine or option is unknown.
+        ConfigError: a suite, preset, engine or option is unknown, or there is no round.
     """
     base = get_suite(suite)
+    if rounds is not None and rounds < 1:
+        raise ConfigError(f"rounds is {rounds}", "1 or more", f"invoke bench --suite {suite}")
     wanted = {get_preset(name).name for name in presets} or {arm.preset for arm in base.arms}
     variants = list(dict.fromkeys(_checked(base, name) for name in engines))
     arms: list[Arm] = []
@@ -238,6 +253,8 @@ def select_suite(suite: str, presets: Sequence[str] = (), engines: Sequence[str]
         if variants or not declared:
             names = variants or dict.fromkeys(arm.variant for arm in base.arms)
             chosen = [_arm(base, variant, preset) for variant in names]
+        if rounds is not None:
+            chosen = [arm if arm.variant in base.slow else replace(arm, rounds=rounds) for arm in chosen]
         trains = not base.generates and any(arm.variant != KERNELS_VARIANT for arm in chosen)
         if trains and REFERENCE not in (arm.variant for arm in chosen):
             chosen = [replace(_arm(base, REFERENCE, preset), rounds=1), *chosen]
@@ -245,7 +262,7 @@ def select_suite(suite: str, presets: Sequence[str] = (), engines: Sequence[str]
         arms += sorted(chosen, key=lambda arm: arm.variant != REFERENCE)
     if not arms:
         raise ConfigError("nothing is selected", "at least one preset and engine", "invoke bench --suite quick")
-    return replace(base, arms=tuple(arms))
+    return replace(base, rounds=base.rounds if rounds is None else rounds, arms=tuple(arms))
 
 
 def _checked(suite: Suite, name: str) -> str:
@@ -270,9 +287,11 @@ def _arm(suite: Suite, variant: str, preset: str) -> Arm:
     raise ConfigError(f"suite full has no arm for preset {preset!r}", ", ".join(PRESETS))
 
 
-def repeat_command(suite: str, cell: Cell, corpus: str, seed: int) -> str:
+def repeat_command(suite: str, cell: Cell, corpus: str, seed: int, rounds: int) -> str:
     """Return the command that measures a cell's arm again, together with the reference."""
     words = ["invoke", "bench", "--suite", suite, "--presets", cell.preset, "--engines", cell.variant]
+    if suite in SUITES and rounds != SUITES[suite].rounds:
+        words += ["--rounds", str(rounds)]
     if corpus != DEFAULT_CORPUS:
         words += ["--corpus", corpus]
     if seed:

@@ -1,19 +1,21 @@
 """This checkout against another commit in one interleaved run: `invoke bench --against REV`.
 
-Every engine has three arms at each preset: the commit's, this checkout's, and the commit's again (the A/A arm, whose
-distance to the first is noise). The commit's arms run its own engines under its own worker, unpacked into a temporary
-folder; cells, rows and statistics are this checkout's. Slower cells are measured a second time, and only a cell that is
-slower twice counts.
+Every engine has two arms at each preset: the commit's and this checkout's. The commit's arms run its own engines under
+its own worker, unpacked into a temporary folder; cells, rows and statistics are this checkout's. The rounds are judged
+after 12, 18 and 24 of them (``bench.statistics.sequential``). A cell about which something can be said is measured no
+further, and what is undecided at the end is inconclusive. The error is divided among the cells (Bonferroni), so that a
+look at one cell does not depend on how the others end.
 """
 
 from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
 
 from bench.arms.labels import Label, read_label
@@ -22,32 +24,50 @@ from bench.measuring.run_plan import RunOptions, Tree
 from bench.measuring.runner import RunSummary, run_suite
 from bench.records.child import PROJECT
 from bench.records.git import GitError, run_git
+from bench.records.grouping import grouped
 from bench.records.provenance import Provenance
 from bench.records.store import read_table
 from bench.statistics.cells import cell_summary
-from bench.statistics.compare import THRESHOLD, Comparison, compare_cells
-from bench.statistics.intervals import MIN_ROUNDS
-from bench.statistics.noise import noise_floors
+from bench.statistics.compare import THRESHOLD, Comparison, Point, finding
+from bench.statistics.evidence import ERROR, Paired
+from bench.statistics.intervals import median
+from bench.statistics.sequential import PLANNED_ROUNDS, excluded_means, looks
 from tinygpt.corpora import Corpus
 from tinygpt.errors import ConfigError
 
 DEFAULT_PRESETS = ("small", "medium")
 DEFAULT_ENGINES = ("vectorized",)
-ROUNDS = MIN_ROUNDS
 
 
 @dataclass(frozen=True)
 class Regression:
-    """The comparisons with a commit (all cells, then the slower ones again), and the runs behind them."""
+    """The comparison with a commit, and the runs behind it."""
 
-    comparisons: tuple[Comparison, ...]
+    comparison: Comparison
     summaries: tuple[RunSummary, ...]
 
     @property
     def exit_code(self) -> int:
-        """130 if stopped; 1 if a run cannot be used; else the last comparison's."""
+        """130 if stopped; 1 if a run cannot be used; else the comparison's."""
         codes = [summary.exit_code for summary in self.summaries if summary.exit_code]
-        return codes[0] if codes else self.comparisons[-1].exit_code
+        return codes[0] if codes else self.comparison.exit_code
+
+
+@dataclass
+class _Series:
+    """A cell's rounds so far: medians of both sides in seconds, and how many there were at each look."""
+
+    before: list[float] = field(default_factory=list)
+    after: list[float] = field(default_factory=list)
+    seen: list[int] = field(default_factory=list)
+
+    def point(self, variant: str, preset: str, planned: int, n_cells: int, threshold: float) -> Point:
+        """What the rounds of all looks say."""
+        error = ERROR / n_cells
+        evidence = Paired(tuple(np.log(np.divide(self.before, self.after)).tolist()))
+        ends = evidence.ends_without(excluded_means(tuple(self.seen), planned, error)[-1])
+        seconds = float(np.median(self.before)), float(np.median(self.after))
+        return Point(variant, preset, *seconds, finding(evidence, ends, error, threshold, f"{self.seen[-1]} rounds"))
 
 
 def run_against(
@@ -58,6 +78,7 @@ def run_against(
     corpus: str | Corpus = DEFAULT_CORPUS,
     seed: int = 0,
     threshold: float = THRESHOLD,
+    rounds: int = PLANNED_ROUNDS,
     console: Console | None = None,
     project: Path = PROJECT,
     lock_file: Path | None = None,
@@ -72,6 +93,7 @@ def run_against(
         corpus: the text.
         seed: of starting weights and batches.
         threshold: relative difference up to which slower cells are accepted.
+        rounds: at most, of each arm.
         console: for progress.
         project: the checkout.
         lock_file: the machine's when None.
@@ -82,31 +104,66 @@ def run_against(
     """
     commit = _commit(project, revision)
     short = commit[:9]
+    if rounds < 1:
+        raise ConfigError(f"rounds is {rounds}", "1 or more", "invoke bench --against REV")
     suite = against_suite(short, presets or DEFAULT_PRESETS, engines or DEFAULT_ENGINES)
-    comparisons: list[Comparison] = []
+    cells = [(label.variant, arm.preset) for arm in suite.arms if not (label := read_label(arm.variant)).revision]
+    series: dict[tuple[str, str], _Series] = {cell: _Series() for cell in cells}
+    points: dict[tuple[str, str], Point] = {}
+    missing: dict[tuple[str, str], str] = {}
     summaries: list[RunSummary] = []
     with tempfile.TemporaryDirectory(prefix="tinygpt-") as folder:
         unpack(project, commit, Path(folder))
-        options = RunOptions(
-            lock_file=lock_file,
-            kind="against",
-            reference=suite.arms[0].variant,
-            trees={short: Tree(Path(folder), Provenance(commit, False))},
-        )
-        while len(comparisons) < 2 and suite.arms:
-            summaries.append(run_suite(suite, root, corpus, seed, console, options))
-            if summaries[-1].interrupted:
-                break
-            comparisons.append(_compare(root, summaries[-1].run_id, short, threshold))
-            slower = {(point.variant, point.preset) for point in comparisons[-1].points if point.slower}
-            suite = replace(
-                suite, arms=tuple(arm for arm in suite.arms if (read_label(arm.variant).variant, arm.preset) in slower)
+        done = 0
+        for look in looks(rounds):
+            arms = tuple(replace(arm, rounds=look - done) for arm in suite.arms)
+            options = RunOptions(
+                lock_file=lock_file,
+                kind="against",
+                reference=arms[0].variant,
+                trees={short: Tree(Path(folder), Provenance(commit, False))},
             )
-    return Regression(tuple(comparisons), tuple(summaries))
+            suite = replace(suite, rounds=look - done, arms=arms)
+            summaries.append(run_suite(suite, root, corpus, seed, console, options))
+            done = look
+            missing |= _add_rounds(series, root, summaries[-1].run_id)
+            measured = [cell for cell in series if series[cell].seen]
+            points |= {cell: series[cell].point(*cell, rounds, len(cells), threshold) for cell in measured}
+            open_cells = {cell for cell in measured if points[cell].finding.outcome == "inconclusive"} - missing.keys()
+            suite = replace(
+                suite,
+                arms=tuple(arm for arm in suite.arms if (read_label(arm.variant).variant, arm.preset) in open_cells),
+            )
+            if summaries[-1].interrupted or not suite.arms:
+                break
+    words = tuple(f"{variant} at {preset}: {why}" for (variant, preset), why in missing.items())
+    sides = f"commit {short}", "this checkout"
+    return Regression(Comparison(*sides, tuple(points.values()), words, threshold), tuple(summaries))
+
+
+def _add_rounds(series: Mapping[tuple[str, str], _Series], root: Path, run_id: str) -> dict[tuple[str, str], str]:
+    """Add the rounds of a run, and return why cells have none."""
+    runs, steps = read_table("runs", root), read_table("steps", root)
+    missing = {}
+    by_cell = grouped(
+        cell_summary(runs[runs["run_id"] == run_id], steps, ("against",)),
+        lambda cell: (read_label(cell.variant).variant, cell.preset),
+    )
+    for name, sides in by_cell.items():
+        before, after = sorted(sides, key=lambda cell: not read_label(cell.variant).revision)
+        both = sorted(before.round_times.keys() & after.round_times.keys())
+        if not both:
+            missing[name] = ", ".join(f"{cell.status} in {cell.variant}" for cell in (before, after))
+            continue
+        found = series[name]
+        found.before += [median(before.round_times[number]) for number in both]
+        found.after += [median(after.round_times[number]) for number in both]
+        found.seen.append(len(found.after))
+    return missing
 
 
 def against_suite(revision: str, presets: Sequence[str], engines: Sequence[str]) -> Suite:
-    """Return the suite: three arms of every engine at every preset, six rounds each.
+    """Return the suite: two arms of every engine at every preset.
 
     Raises:
         ConfigError: a preset or engine is unknown.
@@ -116,10 +173,9 @@ def against_suite(revision: str, presets: Sequence[str], engines: Sequence[str])
         if arm.variant not in engines:
             continue  # the added reference; here the commit's own arm is the reference
         arms += [
-            replace(arm, variant=label.text, rounds=ROUNDS)
-            for label in (Label(arm.variant, revision, 1), Label(arm.variant, None, 1), Label(arm.variant, revision, 2))
+            replace(arm, variant=label.text) for label in (Label(arm.variant, revision, 1), Label(arm.variant, None, 1))
         ]
-    return Suite(f"against {revision}", "", ROUNDS, tuple(arms))
+    return Suite(f"against {revision}", "", PLANNED_ROUNDS, tuple(arms))
 
 
 def unpack(project: Path, commit: str, folder: Path) -> None:
@@ -148,12 +204,3 @@ def _commit(project: Path, revision: str) -> str:
             "a commit, branch or tag",
             "git log --oneline",
         ) from error
-
-
-def _compare(root: Path, run_id: str, revision: str, threshold: float) -> Comparison:
-    runs, steps = read_table("runs", root), read_table("steps", root)
-    cells = cell_summary(runs[runs["run_id"] == run_id], steps, ("against",))
-    named = [(read_label(cell.variant), cell) for cell in cells]
-    before = [replace(cell, variant=name.variant) for name, cell in named if name.revision and name.copy == 1]
-    after = [replace(cell, variant=name.variant) for name, cell in named if not name.revision]
-    return compare_cells(before, after, noise_floors(cells), (f"commit {revision}", "this checkout"), threshold)

@@ -76,7 +76,7 @@ def _run_row(process: Process, outcome: Outcome, verdict: Verdict, command: str,
 
 def repetition(context: RunContext, cell: Cell, protocol: Protocol) -> str:
     """Return the command that repeats the measurement, in the run's own kind."""
-    command = repeat_command(context.suite, cell, protocol.corpus, protocol.seed)
+    command = repeat_command(context.suite, cell, protocol.corpus, protocol.seed, protocol.rounds)
     if context.kind != "against":
         return command
     words = shlex.split(command)

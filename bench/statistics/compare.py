@@ -1,35 +1,73 @@
-"""Two stored runs, or two commits, side by side: is the second slower?
+"""Two sides, cell by cell: is the second slower?
 
-Slower means all of: the interval of t_before / t_after lies below 1, the difference exceeds the A/A floor, and it
-exceeds the threshold. Runs that were not interleaved can differ by drift alone; `invoke bench --against` measures both
-sides in one run, and looks twice.
+    variants of one run    their rounds ran in turns: evidence by rounds
+    two commits in turns   `invoke bench --against`: likewise (bench.measuring.against)
+    two stored runs        only beside code that did not change and that both measured (bench.statistics.controls)
+
+Of each cell one thing is said, from the interval of t_before / t_after at a level that is corrected for the number of
+cells. The *threshold* is the loss that does not matter:
+
+    slower          the interval lies below 1, and a loss as large as the threshold is possible
+    faster          it lies above 1
+    not slower      a loss as large as the threshold is excluded
+    inconclusive    none of these: more rounds may tell
+    not comparable  two stored runs without a control
 """
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from typing import Literal
+
+import numpy as np
 
 from bench.arms.labels import is_copy
-from bench.records.grouping import grouped
+from bench.records.grouping import best_of_each, grouped
 from bench.records.protocol import require_same
+from bench.records.rows import Kind
 from bench.records.store import read_table
 from bench.statistics.cells import CellSummary, cell_summary
 from bench.statistics.chosen_runs import chosen_cells
-from bench.statistics.noise import NO_FLOOR, Floor, Floors, noise_floors, ratio_verdict
-from bench.statistics.ratios import Ratio, ratio_of_rounds
+from bench.statistics.controls import Record, is_unchanged
+from bench.statistics.evidence import Evidence, Paired, detectable, level_of
+from bench.statistics.ratios import speedups
 from tinygpt.errors import ResultsError
 
 THRESHOLD = 0.05  # slower by less than this is nothing to act on
 SLOWER = 3  # exit codes
 NOT_MEASURED = 4
+INCONCLUSIVE = 5
 
-Pair = tuple[CellSummary | None, CellSummary | None]  # None where a side has no such cell
+Outcome = Literal["slower", "faster", "not slower", "inconclusive", "not comparable"]
+KINDS: tuple[Kind, ...] = ("bench", "peer", "roofline")
 
 _COMMIT = re.compile(r"[0-9a-f]{4,40}")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What can be said of a cell.
+
+    Attributes:
+        speedup: t_before / t_after; above 1 the second side is faster.
+        low: lower end of its interval; NaN without evidence.
+        high: upper end, likewise.
+        detectable: the smallest relative difference that such an interval would probably show; NaN without evidence.
+        outcome: as the module says.
+        basis: rounds, or controls that were divided out, or why there is no evidence.
+    """
+
+    speedup: float
+    low: float
+    high: float
+    detectable: float
+    outcome: Outcome
+    basis: str
 
 
 @dataclass(frozen=True)
@@ -37,24 +75,18 @@ class Point:
     """One engine variant at one preset, before and after.
 
     Attributes:
-        variant: engine with its options.
+        variant: engine with its options; of two variants, the second.
         preset: model shape and batch.
         before_seconds: median step time.
         after_seconds: median step time.
-        ratio: t_before / t_after; above 1 the second side is faster.
-        floor: difference that is noise.
-        verdict: ``stable``, ``noisy`` or ``unresolved``.
-        slower: beyond interval, floor and threshold.
+        finding: what can be said of them.
     """
 
     variant: str
     preset: str
     before_seconds: float
     after_seconds: float
-    ratio: Ratio
-    floor: Floor
-    verdict: str
-    slower: bool
+    finding: Finding
 
 
 @dataclass(frozen=True)
@@ -77,18 +109,42 @@ class Comparison:
 
     @property
     def exit_code(self) -> int:
-        """``SLOWER`` if a point is, else ``NOT_MEASURED`` if there is none or some are missing, else 0."""
-        if any(point.slower for point in self.points):
+        """The first that applies: something is slower, something is missing, something is inconclusive; else 0."""
+        outcomes = {point.finding.outcome for point in self.points}
+        if "slower" in outcomes:
             return SLOWER
-        return NOT_MEASURED if self.missing or not self.points else 0
+        if self.missing or not self.points:
+            return NOT_MEASURED
+        return INCONCLUSIVE if "inconclusive" in outcomes else 0
+
+
+def finding(evidence: Evidence, ends: tuple[float, float], level: float, threshold: float, basis: str) -> Finding:
+    """What an interval of log(t_before / t_after) says.
+
+    Args:
+        evidence: whose interval it is.
+        ends: of the interval.
+        level: at which they are.
+        threshold: loss that does not matter.
+        basis: of the evidence, in words.
+    """
+    low, high = ends
+    outcome: Outcome = "slower" if high < 0 else "inconclusive"
+    if low > -math.log1p(threshold):
+        outcome = "faster" if low > 0 else "not slower"
+    seen = detectable(ends, level)
+    return Finding(math.exp(evidence.centre), math.exp(low), float(np.exp(high)), seen, outcome, basis)
+
+
+# ---- stored rows -----------------------------------------------------------------------------------------
 
 
 def compare_stored(root: Path, before: str, after: str, threshold: float = THRESHOLD) -> Comparison:
-    """Compare what two runs measured, or two commits (by the chosen run of each cell).
+    """Compare two stored sides: runs, commits (by the chosen run of each cell), or two variants of one run.
 
     Args:
         root: the results folder.
-        before: a run's id, or the beginning of a commit.
+        before: a run's id, the beginning of a commit, a variant, or ``RUN/VARIANT``.
         after: likewise.
         threshold: relative difference below which "slower" is nothing to act on.
 
@@ -96,13 +152,57 @@ def compare_stored(root: Path, before: str, after: str, threshold: float = THRES
         ResultsError: a side is not there, both are the same, or a cell's protocol or machine differ (with the fields).
     """
     runs, steps = read_table("runs", root), read_table("steps", root)
-    cells = cell_summary(runs, steps, ("bench", "peer"))
+    cells = cell_summary(runs, steps, KINDS)
+    variants = {cell.variant for cell in cells}
+    names = [_split(name, variants) for name in (before, after)]
+    if all(variant for _, variant in names):
+        return _compare_variants(cells, names, (before, after), threshold)
     sides = [_side(cells, name) for name in (before, after)]
     if {cell.run_id for cell in sides[0]} == {cell.run_id for cell in sides[1]}:
         raise ResultsError(
-            f"{before!r} and {after!r} are the same run", "two runs or commits", "invoke results show --all"
+            f"{before!r} and {after!r} are the same run",
+            "two runs or commits, or two variants of a run",
+            f"invoke compare {before}/VARIANT {after}/VARIANT",
         )
-    return compare_cells(sides[0], sides[1], noise_floors(cells), (before, after), threshold)
+    return compare_cells(Record(cells), sides[0], sides[1], (before, after), threshold)
+
+
+def _split(name: str, variants: set[str]) -> tuple[str, str]:
+    """The run and the variant that a side names; either may be empty."""
+    run, slash, variant = name.rpartition("/")
+    return (run, variant) if slash or variant in variants else (name, "")
+
+
+def _compare_variants(
+    cells: list[CellSummary], sides: Sequence[tuple[str, str]], names: tuple[str, str], threshold: float
+) -> Comparison:
+    """Compare two variants, preset by preset, in the newest run that measured both in most rounds."""
+    (run, before), (other, after) = sides
+    if run != other or before == after:
+        raise ResultsError(
+            f"{names[0]!r} and {names[1]!r} are no two variants of one run",
+            "RUN/VARIANT RUN/VARIANT, or two variants",
+            "invoke results show --all",
+        )
+    pairs = [
+        pair
+        for pair in speedups([cell for cell in cells if run in ("", cell.run_id)], before)
+        if pair.cell.variant == after
+    ]
+    chosen = best_of_each(
+        pairs,
+        lambda pair: pair.cell.place,
+        lambda pair: (pair.cell.is_clean, pair.ratio.has_interval, pair.cell.started_at),
+    )
+    evidence = [Paired(tuple(map(float, pair.ratio.logs))) for pair in chosen]
+    level = level_of(evidence)
+    points = []
+    for pair, found in zip(chosen, evidence, strict=True):
+        basis = f"{pair.ratio.n_rounds} rounds of {pair.cell.run_id}"
+        said = finding(found, found.ends(level), level, threshold, basis)
+        seconds = pair.baseline.seconds.median, pair.cell.seconds.median
+        points.append(Point(after, pair.cell.preset, *seconds, said))
+    return Comparison(*names, tuple(points), (), threshold)
 
 
 def _side(cells: list[CellSummary], name: str) -> list[CellSummary]:
@@ -116,38 +216,53 @@ def _side(cells: list[CellSummary], name: str) -> list[CellSummary]:
         chosen = chosen_cells(of_commit)
     if not chosen:
         raise ResultsError(
-            f"{name!r} names no run and no commit with clean rows", "a run_id or a commit", "invoke results show --all"
+            f"{name!r} names no run, no commit with clean rows and no variant",
+            "a run_id, a commit, a variant or RUN/VARIANT",
+            "invoke results show --all",
         )
-    return [cell for cell in chosen if not is_copy(cell.variant)]
+    return [cell for cell in chosen if not is_copy(cell.variant) and not is_unchanged(cell)]
 
 
 def compare_cells(
+    record: Record,
     before: Iterable[CellSummary],
     after: Iterable[CellSummary],
-    floors: Floors,
     names: tuple[str, str],
     threshold: float,
 ) -> Comparison:
-    """Compare cells that go by the same variants and presets.
+    """Compare cells of two runs that go by the same variants and presets.
 
     Args:
+        record: of all runs, whose unchanged code is the control.
         before: the first side.
         after: the second.
-        floors: of :func:`bench.statistics.noise.noise_floors`.
         names: of the sides, for people.
         threshold: as in :func:`compare_stored`.
 
     Raises:
         ResultsError: the protocol or the machine of a cell differ; every differing field is named.
     """
-    points, missing = [], []
+    pairs, missing = [], []
     for one, two in _pairs(before, after):
         if one and two and one.n_rounds and two.n_rounds:
-            points.append(_point(one, two, floors, threshold))
+            require_same("protocol", one.protocol, two.protocol)
+            require_same("machine", one.machine, two.machine)
+            pairs.append((one, two, *record.controlled(one, two)))
         elif known := one or two:
             reasons = filter(None, (_absence(one, names[0]), _absence(two, names[1])))
             missing.append(f"{known.variant} at {known.preset}: {', '.join(reasons)}")
+    level = level_of([found for *_, found, _ in pairs if found])
+    points = []
+    for one, two, found, basis in pairs:
+        before_seconds, after_seconds = one.seconds.median, two.seconds.median
+        said = Finding(before_seconds / after_seconds, math.nan, math.nan, math.nan, "not comparable", basis)
+        if found:
+            said = finding(found, found.ends(level), level, threshold, f"beside {basis}")
+        points.append(Point(two.variant, two.preset, before_seconds, after_seconds, said))
     return Comparison(*names, tuple(points), tuple(missing), threshold)
+
+
+Pair = tuple[CellSummary | None, CellSummary | None]  # None where a side has no such cell
 
 
 def _pairs(before: Iterable[CellSummary], after: Iterable[CellSummary]) -> list[Pair]:
@@ -168,17 +283,3 @@ def _absence(cell: CellSummary | None, name: str) -> str:
     if cell is None:
         return f"not measured in {name}"
     return "" if cell.n_rounds else f"{cell.status} in {name}"
-
-
-def _point(before: CellSummary, after: CellSummary, floors: Floors, threshold: float) -> Point:
-    require_same("protocol", before.protocol, after.protocol)
-    require_same("machine", before.machine, after.machine)
-    found = ratio_of_rounds(after.round_times, before.round_times)
-    if found is None:
-        raise ResultsError(f"{before.variant} at {before.preset} has no round in common", "rounds of equal number")
-    floor = floors.get(after.machine_hash, NO_FLOOR)
-    verdict = ratio_verdict(found, floor)
-    lost = 1.0 / found.speedup - 1.0  # of the time before
-    slower = verdict != "unresolved" and lost > threshold
-    seconds = before.seconds.median, after.seconds.median
-    return Point(before.variant, before.preset, *seconds, found, floor, verdict, slower)

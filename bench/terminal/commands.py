@@ -22,10 +22,11 @@ class BenchOptions:
     engines: tuple[str, ...] = option((), "comma-separated, variants too; the suite's when omitted")
     corpus: str = option("shakespeare", "text that batches are cut from")
     seed: int = option(0, "seed of the starting weights and the batches")
+    rounds: int | None = option(None, "rounds of each arm that is not slow; with --against, the most")
     kernels: bool = option(False, "measure the parts of a step and the forms of its kernels (the suite `kernels`)")
     resume: str = option("", "continue this run (or `last`), if machine, code and text are the same")
     against: str = option(
-        "", "measure this checkout against another commit, interleaved; exit code 3 if it is slower twice"
+        "", "measure this checkout against another commit, interleaved; exit code 3 if it is slower, 5 if undecided"
     )
     threshold: float = option(0.05, "with --against: the largest slowdown that is allowed")
 
@@ -42,12 +43,13 @@ def bench(options: BenchOptions) -> int:
         return summary.exit_code
     if options.against:
         from bench.measuring.against import run_against
+        from bench.statistics.sequential import PLANNED_ROUNDS
         from bench.terminal.show import print_comparison
 
         arms = (options.presets, options.engines, options.corpus, options.seed)
-        done = run_against(options.against, results_folder(), *arms, options.threshold)
-        for comparison in done.comparisons:
-            print_comparison(comparison)
+        rounds = PLANNED_ROUNDS if options.rounds is None else options.rounds
+        done = run_against(options.against, results_folder(), *arms, options.threshold, rounds)
+        print_comparison(done.comparison)
         return done.exit_code
     return measure(options)
 
@@ -58,7 +60,8 @@ def measure(options: BenchOptions) -> int:
     from bench.measuring.runner import run_suite
     from bench.terminal.show import print_run
 
-    selected = select_suite("kernels" if options.kernels else options.suite, options.presets, options.engines)
+    name = "kernels" if options.kernels else options.suite
+    selected = select_suite(name, options.presets, options.engines, options.rounds)
     summary = run_suite(selected, results_folder(), options.corpus, options.seed)
     print_run(summary, results_folder())
     return summary.exit_code
@@ -68,14 +71,14 @@ def measure(options: BenchOptions) -> int:
 class CompareOptions:
     """Options of compare."""
 
-    before: str = option(REQUIRED, "a run's id, or the first characters of a commit")
-    after: str = option(REQUIRED, "the same of the second run")
+    before: str = option(REQUIRED, "a run's id, the first characters of a commit, a variant, or RUN/VARIANT")
+    after: str = option(REQUIRED, "the same of the second side")
     threshold: float = option(0.05, "the largest slowdown that is allowed")
 
 
 @task(needs="bench")
 def compare(options: CompareOptions) -> int:
-    """Compare two stored runs or commits, cell by cell; exit code 3 if the second is slower, 4 if cells are missing."""
+    """Compare two stored runs, commits or variants; 3: slower, 4: cells missing, 5: inconclusive."""
     from bench.statistics.compare import compare_stored
     from bench.terminal.show import print_comparison
 

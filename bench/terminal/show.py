@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from rich.console import Console, JustifyMethod
 
@@ -20,7 +22,7 @@ from bench.records.store import read_tables
 from bench.statistics.accelerator_ratios import EAGER, accelerator_summary, is_preset
 from bench.statistics.cells import CellSummary, cell_summary
 from bench.statistics.chosen_runs import chosen_cells, chosen_ratios
-from bench.statistics.compare import Comparison
+from bench.statistics.compare import Comparison, Outcome, Point
 from bench.statistics.intervals import ends_in_words
 from bench.statistics.noise import cell_verdict, noise_floors, rounds_apart
 from bench.statistics.ratios import speedups
@@ -129,32 +131,51 @@ def print_merged(paths: Sequence[Path], console: Console | None = None) -> None:
 
 
 def print_comparison(comparison: Comparison, console: Console | None = None) -> None:
-    """Print each cell of two runs: both times, their ratio, the noise floor and a verdict."""
+    """Print each cell of both sides: its times, their ratio, what could have been seen, and what can be said."""
     console = console or make_console(_WIDTH)
     print_line(console, f"{comparison.before} → {comparison.after}", "bold")
-    right = ("before", "after", "times faster", "95 % interval", "noise floor", "verdict")
+    right = ("before", "after", "times faster", "interval", "could see", "outcome")
     table = make_table(("preset", "engine"), right)
     for point in comparison.points:
+        found = point.finding
+        visible = math.isfinite(found.detectable)
         add_row(
             table,
             *(point.preset, point.variant),
             *(duration(point.before_seconds), duration(point.after_seconds)),
-            *(f"{point.ratio.speedup:.3f}×", ends_in_words(point.ratio.low, point.ratio.high, "{:.3f}".format)),
-            f"{point.floor.difference:.1%}",
-            f"{point.verdict}, slower" if point.slower else point.verdict,
+            f"{found.speedup:.3f}×",
+            ends_in_words(found.low, found.high, "{:.3f}".format) if visible else "no interval",
+            f"{found.detectable:.1%}" if visible else DASH,
+            found.outcome,
         )
     if comparison.points:
         console.print(table)
     for line in comparison.missing:
         print_line(console, line)
-    slower = [f"{point.variant} at {point.preset}" for point in comparison.points if point.slower]
-    if slower:
-        text = f"Slower by more than {comparison.threshold:.0%}, the noise floor and the interval: {', '.join(slower)}."
-    elif not comparison.points:
-        text = "The two runs have no cell in common."
-    else:
-        text = f"Nothing is slower by more than {comparison.threshold:.0%}, the noise floor and the interval."
-    print_line(console, text)
+    for basis, points in grouped(comparison.points, lambda point: point.finding.basis).items():
+        print_line(console, f"{_cells_of(points)}: {basis}", "dim")
+    by_outcome = grouped(comparison.points, lambda point: point.finding.outcome)
+    for outcome, text in _OUTCOMES.items():
+        if outcome in by_outcome:
+            words = text.format(threshold=f"{comparison.threshold:.0%}")
+            print_line(console, f"{words}: {_cells_of(by_outcome[outcome])}.")
+    if not comparison.points:
+        print_line(console, "The two sides have no cell in common.")
+
+
+_OUTCOMES: Mapping[Outcome, str] = MappingProxyType(
+    {
+        "slower": "Slower",
+        "faster": "Faster",
+        "not slower": "Not slower by {threshold}",
+        "inconclusive": "Inconclusive; more rounds may tell (--rounds)",
+        "not comparable": "Not comparable, because an hour later a machine is another one",
+    }
+)
+
+
+def _cells_of(points: Iterable[Point]) -> str:
+    return ", ".join(f"{point.variant} at {point.preset}" for point in points)
 
 
 def _machine_line(cell: CellSummary) -> str:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 from bench.arms.labels import is_copy
 from bench.records.grouping import grouped
-from bench.records.rows import Kind, StoredRun
+from bench.records.rows import StoredRun
 from bench.records.store import stored_runs
 from bench.statistics.cells import CellSummary, cell_summary
-from bench.statistics.compare import THRESHOLD, Comparison, Point, compare_cells
-from bench.statistics.noise import noise_floors
+from bench.statistics.compare import KINDS, THRESHOLD, Comparison, Outcome, Point, compare_cells
+from bench.statistics.controls import Record, is_unchanged
+from bench.statistics.intervals import ends_in_words
 from sitegen.rows.machines import machine_label
-from sitegen.rows.ratios import interval_text
 from sitegen.rows.results import Results
 from sitegen.text import quantities
 from sitegen.text.escape import html_block
@@ -21,8 +23,6 @@ from tinygpt.errors import ResultsError
 from tinygpt.terminal.visible import one_line
 
 COMMAND = "invoke bench --suite quick"
-KINDS: tuple[Kind, ...] = ("bench", "peer")
-SLOWER, FASTER, UNCLEAR = "slower", "faster", "no clear difference"
 LIMIT = 10  # comparisons on the page; `invoke compare` compares any other pair
 
 
@@ -71,8 +71,9 @@ def _in_words(run: StoredRun) -> str:
 
 def _with_predecessors(cells: list[CellSummary]) -> Iterator[Comparison]:
     """Compare each run, newest first, with the earlier one that shares most cells; skip runs that share none."""
-    floors = noise_floors(cells)
-    timed = grouped((cell for cell in cells if cell.n_rounds and not is_copy(cell.variant)), lambda cell: cell.run_id)
+    record = Record(cells)
+    shown = (cell for cell in cells if cell.n_rounds and not is_copy(cell.variant) and not is_unchanged(cell))
+    timed = grouped(shown, lambda cell: cell.run_id)
     names = {run: {(cell.variant, cell.preset, cell.machine_hash) for cell in timed[run]} for run in timed}
     order = sorted(sorted(timed), key=lambda run: min(cell.started_at for cell in timed[run]), reverse=True)
     for index, after in enumerate(order):
@@ -80,7 +81,7 @@ def _with_predecessors(cells: list[CellSummary]) -> Iterator[Comparison]:
             if not names[before] & names[after]:
                 break
             try:
-                yield compare_cells(timed[before], timed[after], floors, (before, after), THRESHOLD)
+                yield compare_cells(record, timed[before], timed[after], (before, after), THRESHOLD)
             except ResultsError:  # another protocol: a run that shares fewer cells may share the protocol
                 continue
             break
@@ -96,31 +97,29 @@ def _details(answer: Comparison, about: dict[str, str]) -> str:
     )
 
 
+_STATES: Mapping[Outcome, str] = MappingProxyType({"slower": "bad", "faster": "good"})  # those with a colour
+
+
 def _counted(points: tuple[Point, ...]) -> str:
-    """Count the compared cells, and the slower and faster ones among them."""
-    verdicts = [_verdict(point) for point in points]
-    slower, faster = verdicts.count(SLOWER), verdicts.count(FASTER)
-    found = ", ".join(
-        [f'<span class="tg-state tg-state--bad">{slower} {SLOWER}</span>'] * (slower > 0)
-        + [f'<span class="tg-state tg-state--good">{faster} {FASTER}</span>'] * (faster > 0)
+    """Count the compared cells by what can be said of them."""
+    counts = Counter(point.finding.outcome for point in points)
+    words = (
+        f'<span class="tg-state tg-state--{_STATES.get(name, "open")}">{count} {name}</span>'
+        for name, count in counts.items()
     )
-    return f"{quantities.counted(len(points), 'cell')}, {found or UNCLEAR}"
-
-
-def _verdict(point: Point) -> str:
-    if point.slower:
-        return SLOWER
-    return FASTER if point.verdict != "unresolved" and point.ratio.speedup - 1.0 > THRESHOLD else UNCLEAR
+    return f"{quantities.counted(len(points), 'cell')}: {', '.join(words)}"
 
 
 def _row(point: Point) -> dict[str, TableCell | str]:
+    found = point.finding
     return {
         "engine": point.variant,
         "preset": point.preset,
         "before": number_cell(point.before_seconds, quantities.duration),
         "after": number_cell(point.after_seconds, quantities.duration),
-        "before ÷ after": number_cell(point.ratio.speedup, quantities.ratio),
-        "interval": interval_text(point.ratio),
-        "noise floor": TableCell(quantities.percent(point.floor.difference, 1), sort=point.floor.difference),
-        "verdict": _verdict(point),
+        "before ÷ after": number_cell(found.speedup, quantities.ratio),
+        "interval": ends_in_words(found.low, found.high, quantities.ratio),
+        "could see": number_cell(found.detectable, quantities.percent),
+        "outcome": found.outcome,
+        "basis": found.basis,
     }

@@ -90,6 +90,20 @@ def test_engines_outside_the_registry():
 
 def test_repeat_command_is_quoted_and_complete():
     cell = Cell("vectorized[threads=1]", "small", 2, 10)
-    command = repeat_command("quick", cell, "stories", 0)
+    command = repeat_command("quick", cell, "stories", 0, 1)
     assert command == "invoke bench --suite quick --presets small --engines 'vectorized[threads=1]' --corpus stories"
-    assert "--corpus" not in repeat_command("quick", cell, "shakespeare", 0)
+    assert "--corpus" not in repeat_command("quick", cell, "shakespeare", 0, 1)
+    more = repeat_command("quick", cell, "shakespeare", 0, 6)
+    assert more == "invoke bench --suite quick --presets small --engines 'vectorized[threads=1]' --rounds 6"
+
+
+def test_rounds_can_be_chosen_for_every_suite_and_slow_arms_keep_one():
+    for name in SUITES:
+        suite = select_suite(name, rounds=9)
+        assert suite.rounds == 9
+        assert {arm.rounds for arm in suite.arms} <= {1, 9}
+        assert {arm.variant for arm in suite.arms if arm.rounds == 1} == SUITES[name].slow
+    large = select_suite("full", ["behemoth"], ["vectorized"], 6)
+    assert [(arm.variant, arm.rounds) for arm in large.arms] == [("numpy", 1), ("vectorized", 6)]  # added as reference
+    with pytest.raises(ConfigError, match="rounds is 0"):
+        select_suite("quick", rounds=0)

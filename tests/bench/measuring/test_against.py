@@ -3,6 +3,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bench.measuring import against
@@ -11,7 +12,8 @@ from bench.measuring.runner import RunSummary
 from bench.records.rows import Rows
 from bench.records.store import read_table, write_tables
 from bench.statistics.cells import cell_summary
-from bench.statistics.compare import SLOWER
+from bench.statistics.compare import INCONCLUSIVE, NOT_MEASURED, SLOWER
+from bench.terminal.show import print_comparison
 from tests import ROOT
 from tests.bench.rows import run_row, step_rows
 from tests.git import git
@@ -38,60 +40,100 @@ def repository(tmp_path_factory) -> Path:
     return folder
 
 
-def test_the_other_commits_code_is_what_runs(repository, tmp_path, corpus, console, monkeypatch):
-    monkeypatch.setattr(against, "ROUNDS", 1)
+def test_the_other_commits_code_is_what_runs(repository, tmp_path, corpus, console):
     root = tmp_path / "results"
     done = run_against(
-        "slow", root, ["tiny"], ["numpy"], corpus, console=console, project=repository, lock_file=tmp_path / "lock"
-    )
+        "slow", root, ["tiny"], ["numpy"], corpus, rounds=1, console=console, project=repository,
+        lock_file=tmp_path / "lock",
+    )  # fmt: skip
     runs = read_table("runs", root)
-    assert runs["status"].tolist() == ["ok"] * 3
+    assert runs["status"].tolist() == ["ok"] * 2
     assert runs["kind"].unique().tolist() == ["against"]
     head = git(repository, "rev-parse", "HEAD")
-    assert runs["variant"].tolist() == [f"numpy@{head[:9]}", "numpy", f"numpy@{head[:9]}#2"]
-    assert (runs["commit"] == head).tolist() == [True, False, True]
+    assert runs["variant"].tolist() == [f"numpy@{head[:9]}", "numpy"]
+    assert (runs["commit"] == head).tolist() == [True, False]
     assert (
         runs["command"].iloc[1] == f"invoke bench --against {head[:9]} --presets tiny --engines numpy --corpus squares"
     )
     norms = read_table("steps", root).groupby("cell_id")["grad_norm"].max()[runs["cell_id"]]
-    assert (norms == MARK).tolist() == [True, False, True]
-    assert (len(done.comparisons), done.exit_code) == (1, 0)
+    assert (norms == MARK).tolist() == [True, False]
+    (point,) = done.comparison.points
+    assert point.before_seconds > 0.1 > point.after_seconds  # the commit sleeps
+    assert (point.finding.outcome, done.exit_code) == ("inconclusive", INCONCLUSIVE)  # one round excludes nothing
     assert runs["loss_drift"].iloc[1] < 1e-6
     assert not list((root / "local").glob("plan-*"))  # nothing that could be resumed
     # It enters no figure and no table.
     assert cell_summary(runs, read_table("steps", root)) == []
 
 
-@pytest.mark.parametrize(("second", "code"), [(13.0, SLOWER), (10.0, 0)])
-def test_slower_means_slower_twice(repository, tmp_path, console, monkeypatch, second, code):
-    looks: list[tuple[str, ...]] = []
+def simulated(times, looks, noise=0.02, fails=()):
+    """A ``run_suite`` that takes ``times`` milliseconds by (variant, preset), 10 by default, in noisy rounds."""
+    rng = np.random.default_rng(0)
 
     def measured(suite, root, corpus, seed, console, options):
-        looks.append(tuple(dict.fromkeys(arm.preset for arm in suite.arms)))
+        looks.append((suite.rounds, *dict.fromkeys(arm.preset for arm in suite.arms)))
         run_id = f"run-{len(looks)}"
-        times = {"vectorized": 13.0 if len(looks) == 1 else second}
         runs, steps = [], []
         for cell in suite.cells:
-            slow = times.get(cell.variant, 10.0) if cell.preset == "tiny" else 10.0
-            run = run_row(run_id, cell.variant, cell.preset, cell.round, rounds=6, kind="against")
+            status = "crashed" if cell.arm in fails else "ok"
+            run = run_row(
+                run_id, cell.variant, cell.preset, cell.round, rounds=suite.rounds, kind="against", status=status
+            )
             runs.append(run)
-            steps += step_rows(run, [slow * (1 + 0.001 * cell.round) / 1e3] * 15)
+            if status == "ok":
+                seconds = times.get(cell.arm, 10.0) * float(np.exp(noise * rng.standard_normal())) / 1e3
+                steps += step_rows(run, [seconds] * 15)
         write_tables(root, run_id, Rows(runs, steps))
         return RunSummary(run_id, ("ok",) * len(runs), len(runs), False, False)
 
-    monkeypatch.setattr(against, "run_suite", measured)
+    return measured
+
+
+def test_a_cell_is_measured_until_something_can_be_said(repository, tmp_path, console, monkeypatch):
+    looks: list[tuple[str, ...]] = []
+    times = {("vectorized", "tiny"): 13.0, ("vectorized", "medium"): 10.5}
+    monkeypatch.setattr(against, "run_suite", simulated(times, looks, noise=0.05))
+    done = run_against("slow", tmp_path, ["tiny", "small", "medium"], console=console, project=repository)
+    outcomes = {point.preset: point.finding.outcome for point in done.comparison.points}
+    assert outcomes["tiny"] == "slower"
+    assert done.exit_code == SLOWER
+    assert looks[0] == (12, "tiny", "small", "medium")
+    assert all("tiny" not in look for look in looks[1:])  # 30 % is seen after twelve rounds
+    assert sum(look[0] for look in looks) <= 24
+    print_comparison(done.comparison, console)
+    text = console.file.getvalue()
+    assert "Slower: vectorized at tiny" in text
+    assert "could see" in text
+
+
+def test_what_noise_hides_is_inconclusive_and_has_an_exit_code(repository, tmp_path, console, monkeypatch):
+    looks: list[tuple[str, ...]] = []
+    monkeypatch.setattr(against, "run_suite", simulated({}, looks, noise=0.4))
+    done = run_against("slow", tmp_path, ["tiny"], console=console, project=repository)
+    (point,) = done.comparison.points
+    assert [look[0] for look in looks] == [12, 6, 6]
+    assert (point.finding.outcome, done.exit_code) == ("inconclusive", INCONCLUSIVE)
+    assert 0.2 < point.finding.detectable < 1.0
+
+
+def test_a_cell_that_fails_is_missing(repository, tmp_path, console, monkeypatch):
+    looks: list[tuple[str, ...]] = []
+    monkeypatch.setattr(against, "run_suite", simulated({}, looks, fails={("vectorized", "tiny")}))
     done = run_against("slow", tmp_path, ["tiny", "small"], console=console, project=repository)
-    assert looks == [("tiny", "small"), ("tiny",)]  # only what was slower is looked at again
-    assert done.exit_code == code
+    assert [point.preset for point in done.comparison.points] == ["small"]
+    assert "vectorized at tiny" in done.comparison.missing[0] and "crashed" in done.comparison.missing[0]
+    assert done.exit_code == NOT_MEASURED
+    assert all("tiny" not in look for look in looks[1:])
 
 
 def test_suites_and_bad_input(repository, tmp_path):
     suite = against_suite("1a2b3c4d5", ["tiny"], ["vectorized", "numpy"])
-    assert [(cell.variant, cell.round) for cell in suite.cells[:8]] == [
-        ("numpy@1a2b3c4d5", 0), ("numpy", 0), ("numpy@1a2b3c4d5#2", 0),
-        ("vectorized@1a2b3c4d5", 0), ("vectorized", 0), ("vectorized@1a2b3c4d5#2", 0),
-        ("vectorized@1a2b3c4d5#2", 1), ("vectorized", 1),
+    assert [(cell.variant, cell.round) for cell in suite.cells[:6]] == [
+        ("numpy@1a2b3c4d5", 0), ("numpy", 0), ("vectorized@1a2b3c4d5", 0), ("vectorized", 0),
+        ("vectorized", 1), ("vectorized@1a2b3c4d5", 1),
     ]  # fmt: skip
+    with pytest.raises(ConfigError, match="rounds is 0"):
+        run_against("slow", tmp_path, rounds=0, project=repository)
     for revision in ("nowhere", "--output=x"):
         with pytest.raises(ConfigError, match="is no commit of this checkout"):
             run_against(revision, tmp_path, project=repository)

@@ -3,11 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from bench.arms.variants import kind_of
 from bench.records.rows import Rows
 from bench.records.store import write_tables
 from bench.statistics.cells import cell_summary
-from bench.statistics.compare import NOT_MEASURED, SLOWER, compare_stored
-from bench.statistics.noise import NO_FLOOR, Floor, cell_verdict, noise_floors, ratio_verdict
+from bench.statistics.compare import INCONCLUSIVE, NOT_MEASURED, SLOWER, compare_stored
+from bench.statistics.noise import Floor, cell_verdict, noise_floors, ratio_verdict
 from bench.statistics.ratios import Ratio
 from bench.terminal.show import print_comparison
 from tests.bench.rows import MACHINE, frames, run_row, step_rows
@@ -19,32 +20,72 @@ def write(root, run_id, times, commit="c" * 40, **changes):
     runs, steps = [], []
     for (variant, preset), milliseconds in times.items():
         for number in range(6):
-            run = run_row(run_id, variant, preset, number, rounds=6, commit=commit, **changes)
+            kind = kind_of(variant)
+            run = run_row(run_id, variant, preset, number, rounds=6, commit=commit, kind=kind, **changes)
             runs.append(run)
             steps += step_rows(run, [milliseconds / 1e3 * (1 + 0.002 * number)] * 15)
     write_tables(root, run_id, Rows(runs, steps))
 
 
+CONTROL = {("torch", "tiny"): 8.0, ("torch-compile", "tiny"): 6.0, ("roofline[whole]", "tiny"): 4.0}
 BEFORE = {("vectorized", "tiny"): 10.0, ("vectorized", "small"): 20.0}
 
 
+def hours(root, weathers, after=10.0, last="run-z"):
+    """Runs of unchanged controls, each an hour of its own weather; vectorized takes ``after`` in the last of them."""
+    for number, weather in enumerate(weathers):
+        run_id = last if number == len(weathers) - 1 else f"run-{number}"
+        ours = {("vectorized", "tiny"): after if run_id == last else 10.0}
+        write(root, run_id, {cell: time * weather for cell, time in (CONTROL | ours).items()})
+
+
+WEATHERS = (1.0, 1.2, 0.9, 1.3)
+
+
 @pytest.mark.parametrize(
-    ("after", "verdict", "code"),
-    [(8.0, "stable", 0), (10.2, "stable", 0), (10.4, "stable", 0), (11.0, "stable", SLOWER)],
+    ("after", "outcome", "code"),
+    [(8.0, "faster", 0), (10.0, "not slower", 0), (10.3, "not slower", 0), (12.0, "slower", SLOWER)],
 )
-def test_slower_is_beyond_interval_floor_and_threshold(results_root, console, after, verdict, code):
-    write(results_root, "run-a", BEFORE)
-    write(results_root, "run-b", BEFORE | {("vectorized", "tiny"): after})
-    comparison = compare_stored(results_root, "run-a", "run-b")
-    tiny, small = comparison.points
-    assert (tiny.preset, tiny.verdict, tiny.slower) == ("tiny", verdict, code == SLOWER)
-    assert tiny.ratio.speedup == pytest.approx(10.0 / after)
-    assert (small.verdict, small.slower, small.floor) == ("unresolved", False, NO_FLOOR)
-    assert comparison.exit_code == code
+def test_two_hours_are_compared_beside_what_did_not_change(results_root, console, after, outcome, code):
+    hours(results_root, WEATHERS, after)
+    comparison = compare_stored(results_root, "run-0", "run-z")
+    (point,) = comparison.points  # the controls are no question
+    assert point.after_seconds == pytest.approx(1.3 * after / 1e3 * 1.005)  # what the clock said
+    assert point.finding.speedup == pytest.approx(10.0 / after, rel=0.01)  # what the code says
+    assert (point.finding.outcome, comparison.exit_code) == (outcome, code)
+    assert point.finding.basis == "beside roofline[whole], torch, torch-compile"
     print_comparison(comparison, console)
     text = console.file.getvalue()
-    assert "run-a → run-b" in text
-    assert ("Slower by more than 5%" in text) == (code == SLOWER)
+    assert "run-0 → run-z" in text
+    assert ("Slower: vectorized at tiny." in text) == (code == SLOWER)
+
+
+def test_two_hours_without_a_control_are_words_and_never_an_alarm(results_root, console):
+    write(results_root, "run-a", BEFORE)
+    write(results_root, "run-b", BEFORE | {("vectorized", "tiny"): 30.0})
+    comparison = compare_stored(results_root, "run-a", "run-b")
+    assert {point.finding.outcome for point in comparison.points} == {"not comparable"}
+    assert comparison.exit_code == 0
+    print_comparison(comparison, console)
+    assert "no unchanged code was measured beside it" in console.file.getvalue()
+
+
+def test_a_spread_between_runs_that_is_not_known_is_no_evidence(results_root):
+    only_one = {("torch", "tiny"): 8.0, ("torch-compile", "tiny"): 6.0}
+    write(results_root, "run-a", BEFORE | only_one)
+    write(results_root, "run-b", BEFORE | {("vectorized", "tiny"): 30.0} | only_one)
+    tiny, _ = compare_stored(results_root, "run-a", "run-b").points
+    assert "too few runs of unchanged code" in tiny.finding.basis
+    assert tiny.finding.outcome == "not comparable"
+
+
+def test_hours_that_differ_for_unchanged_code_widen_the_interval(results_root):
+    for number, change in enumerate((1.0, 1.3, 0.8, 1.2)):
+        moved = {("torch", "tiny"): 8.0 * change}
+        write(results_root, f"run-{number}", {("vectorized", "tiny"): 10.0 + 2.0 * (number == 3)} | CONTROL | moved)
+    (point,) = compare_stored(results_root, "run-0", "run-3").points
+    assert point.finding.outcome == "inconclusive"
+    assert compare_stored(results_root, "run-0", "run-3").exit_code == INCONCLUSIVE
 
 
 def test_commits_are_compared_by_their_newest_clean_runs(results_root):
@@ -52,11 +93,27 @@ def test_commits_are_compared_by_their_newest_clean_runs(results_root):
     write(results_root, "run-b", BEFORE | {("vectorized", "tiny"): 5.0}, commit="b" * 40)
     write(results_root, "run-c", BEFORE, commit="b" * 40, dirty=True)
     points = compare_stored(results_root, "aaaa", "bbbb").points
-    assert points[0].ratio.speedup == pytest.approx(2.0)
-    with pytest.raises(ResultsError, match="'dddd' names no run and no commit"):
+    assert points[0].finding.speedup == pytest.approx(2.0)
+    with pytest.raises(ResultsError, match="'dddd' names no run, no commit"):
         compare_stored(results_root, "aaaa", "dddd")
     with pytest.raises(ResultsError, match="the same run"):
         compare_stored(results_root, "aaaa", "run-a")
+
+
+def test_two_variants_of_one_run_are_compared_by_their_rounds(results_root):
+    one, two = "vectorized[threads=1]", "vectorized[threads=2]"
+    write(results_root, "run-a", {(one, "tiny"): 10.0, (two, "tiny"): 6.0, (one, "small"): 20.0, (two, "small"): 11.0})
+    write(results_root, "run-b", {(one, "tiny"): 10.0})
+    for sides in ((one, two), (f"run-a/{one}", f"run-a/{two}")):
+        comparison = compare_stored(results_root, *sides)
+        assert [point.finding.outcome for point in comparison.points] == ["faster", "faster"]
+        assert comparison.exit_code == 0
+    back = compare_stored(results_root, two, one)
+    assert back.points[0].finding.speedup == pytest.approx(0.6)
+    assert back.exit_code == SLOWER
+    for wrong in (("run-a/" + one, "run-b/" + one), (one, one)):
+        with pytest.raises(ResultsError, match="no two variants of one run"):
+            compare_stored(results_root, *wrong)
 
 
 def test_cells_that_one_side_lacks_are_named_and_have_an_exit_code(results_root):

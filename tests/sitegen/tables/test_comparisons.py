@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from sitegen.rows.results import load_results
-from sitegen.tables.comparisons import LIMIT, UNCLEAR, run_comparisons, runs_side_by_side
+from sitegen.tables.comparisons import LIMIT, run_comparisons, runs_side_by_side
 from tests.sitegen import example_rows as rows
 
 LATER = rows.START + timedelta(days=1)
@@ -21,24 +21,29 @@ def text_of(page: str) -> str:
     return html.unescape(re.sub(r"<[^>]+>", " ", page))
 
 
-def test_two_runs_of_one_cell_are_compared_the_older_one_first(tmp_path: Path) -> None:
+def test_two_runs_of_one_cell_are_two_hours_the_older_one_first(tmp_path: Path) -> None:
     new = rounds("new", 16.0, started_at=LATER, suite="standard", commit="c0ffee1" + "0" * 33)
     text = text_of(run_comparisons(load_results(rows.store(tmp_path, rounds("old", 8.0), new))))
-    words = r"standard\s+at c0ffee1, 2026-11-21 12:00, after\s+quick\s+at unknown, 2026-11-20 12:00: 1 cell,\s+1 slower"
+    words = r"standard\s+at c0ffee1, 2026-11-21 12:00, after\s+quick\s+at unknown, 2026-11-20 12:00: 1 cell:\s+1 not"
     assert re.search(words, text)
     assert re.search(r"old\s+→\s+new", text)
+    assert "no unchanged code was measured beside it" in text
     assert "0.50×" in text
 
 
-def test_what_became_faster_is_counted_and_what_changed_little_is_not(tmp_path: Path) -> None:
-    little = rows.joined(*(rows.cell("vectorized", "tiny", 8.0, "old", number) for number in range(6)))
-    same = (rows.cell("vectorized", "tiny", 8.0, "new", number, started_at=LATER) for number in range(6))
-    new = rows.joined(rounds("new", 8.0, started_at=LATER), *same)
-    results = load_results(rows.store(tmp_path, rows.joined(rounds("old", 16.0), little), new))
-    text = text_of(run_comparisons(results))
-    assert re.search(r"2 cells,\s+1 faster", text)
-    assert "1 slower" not in text
-    assert text.count(UNCLEAR) == 1
+def test_beside_unchanged_code_slower_and_faster_are_counted(tmp_path: Path) -> None:
+    hours = []
+    for day, numpy in enumerate((8.0, 8.0, 8.0, 12.0)):
+        changes = {"started_at": rows.START + timedelta(days=day)}
+        peers = (
+            rows.cell(peer, "tiny", 4.0 * (1 + day / 10), f"day-{day}", number, kind="peer", **changes)
+            for peer in ("torch", "torch-compile")
+            for number in range(6)
+        )
+        hours.append(rows.joined(rounds(f"day-{day}", numpy, **changes), *peers))
+    text = text_of(run_comparisons(load_results(rows.store(tmp_path, *hours))))
+    assert re.search(r"1 cell:\s+1 slower", text)
+    assert "beside torch, torch-compile" in text
 
 
 def test_a_run_is_compared_with_the_one_that_shares_most_cells_and_nothing_that_shares_none(tmp_path: Path) -> None:

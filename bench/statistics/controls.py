@@ -1,0 +1,101 @@
+"""What two runs can say about one cell: code that did not change was measured in both, and is divided out.
+
+Another hour is another machine. Between two runs, unchanged code differs as well: peers and the matrix products alone
+are the control. Of a cell at a preset in one run, the *level* is the median over rounds of
+
+    log t_cell − mean over controls of log t_control
+
+The difference of two levels has the variance of both medians and twice that between runs. The latter is estimated from
+all pairs of runs on record, where each control in turn is the cell: there the true difference is 0.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from bench.records.grouping import grouped
+from bench.statistics.cells import CellSummary
+from bench.statistics.evidence import Controlled
+from bench.statistics.intervals import median
+
+ENOUGH_PAIRS = 5  # differences of unchanged code, below which the spread between runs is not known
+_OF_A_MEDIAN = math.sqrt(math.pi / 2)  # its standard deviation over that of a mean
+
+_CLOCK = 1e-6  # relative; no deviation is smaller than what a clock resolves
+
+Arms = Mapping[str, CellSummary]  # of one run at one preset, by variant
+
+
+@dataclass(frozen=True)
+class Level:
+    """Where a cell stood beside the controls in one run: its logarithm, the variance of it, and the rounds."""
+
+    value: float
+    variance: float
+    n_rounds: int
+
+
+class Record:
+    """All runs on record, and what they say about the spread between runs."""
+
+    def __init__(self, cells: Iterable[CellSummary]) -> None:
+        """Take the cells of all runs: engines, peers and the roofline."""
+        by_run = grouped((cell for cell in cells if cell.has_interval), lambda cell: cell.together)
+        self._runs = {key: {cell.variant: cell for cell in group} for key, group in by_run.items()}
+        unchanged = [self._difference(name, one, two) for name, one, two in self._unchanged()]
+        self.differences = [found for found in unchanged if found]
+
+    @property
+    def between_runs(self) -> float:
+        """Variance between runs of a level; NaN where too few pairs of runs are on record."""
+        if len(self.differences) < ENOUGH_PAIRS:
+            return math.nan
+        excess = [(one.value - two.value) ** 2 - one.variance - two.variance for one, two in self.differences]
+        return max(0.0, float(np.mean(excess)) / 2)
+
+    def controlled(self, before: CellSummary, after: CellSummary) -> tuple[Controlled | None, str]:
+        """The evidence on two cells of one variant in two runs, and the controls or the reason why there is none."""
+        one, two = (self._runs.get(cell.together, {}) for cell in (before, after))
+        levels = self._difference(before.variant, one, two) if before.variant in one.keys() & two.keys() else None
+        if levels is None:
+            return None, "no unchanged code was measured beside it in six rounds of both runs"
+        if math.isnan(self.between_runs):
+            return None, "too few runs of unchanged code are on record to know the spread between runs"
+        variance = sum(level.variance for level in levels) + 2 * self.between_runs
+        freedom = sum(level.n_rounds - 1 for level in levels)
+        names = ", ".join(sorted(_controls(before.variant, one, two)))
+        return Controlled(levels[0].value - levels[1].value, max(math.sqrt(variance), _CLOCK), freedom), names
+
+    def _unchanged(self) -> Iterable[tuple[str, Arms, Arms]]:
+        for runs in grouped(self._runs, lambda key: key[:-1]).values():
+            for one, two in combinations(sorted(runs), 2):
+                arms = self._runs[one], self._runs[two]
+                yield from ((name, *arms) for name in sorted(_controls("", *arms)))
+
+    @staticmethod
+    def _difference(name: str, one: Arms, two: Arms) -> tuple[Level, Level] | None:
+        controls = _controls(name, one, two)
+        return (_level(name, one, controls), _level(name, two, controls)) if controls else None
+
+
+def is_unchanged(cell: CellSummary) -> bool:
+    """True of code that no commit of this project changes: a peer of a pinned version, or the matrix products alone."""
+    return cell.kind in ("peer", "roofline")
+
+
+def _controls(name: str, one: Arms, two: Arms) -> set[str]:
+    """The unchanged code that both runs measured, other than the cell itself."""
+    return {other for other in one.keys() & two.keys() if is_unchanged(one[other])} - {name}
+
+
+def _level(name: str, arms: Arms, controls: set[str]) -> Level:
+    logs = {other: {n: math.log(median(times)) for n, times in arms[other].round_times.items()} for other in arms}
+    rounds = set(logs[name]).intersection(*(logs[other] for other in controls))
+    values = np.array([logs[name][n] - np.mean([logs[other][n] for other in controls]) for n in sorted(rounds)])
+    n = len(values)
+    return Level(float(np.median(values)), (_OF_A_MEDIAN * float(values.std(ddof=1))) ** 2 / n, n)
