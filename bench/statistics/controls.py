@@ -24,6 +24,7 @@ from bench.statistics.evidence import Controlled
 from bench.statistics.intervals import median
 
 ENOUGH_PAIRS = 5  # differences of unchanged code, below which the spread between runs is not known
+_NEWEST = 20  # runs at a preset that are compared with each other: pairs grow with the square
 _OF_A_MEDIAN = math.sqrt(math.pi / 2)  # its standard deviation over that of a mean
 
 _CLOCK = 1e-6  # relative; no deviation is smaller than what a clock resolves
@@ -73,7 +74,7 @@ class Record:
 
     def _unchanged(self) -> Iterable[tuple[str, Arms, Arms]]:
         for runs in grouped(self._runs, lambda key: key[:-1]).values():
-            for one, two in combinations(sorted(runs), 2):
+            for one, two in combinations(sorted(runs)[-_NEWEST:], 2):
                 arms = self._runs[one], self._runs[two]
                 yield from ((name, *arms) for name in sorted(_controls("", *arms)))
 
