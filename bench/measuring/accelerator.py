@@ -45,7 +45,7 @@ SUITE = "accelerator"
 REFERENCE = "torch-cuda"
 ORDER = (
     "rounds interleaved across engines within one process per preset, A B B A; "
-    f"up to {STEPS_TOGETHER} steps timed together"
+    f"up to {STEPS_TOGETHER} steps timed together; a probe before and after each round"
 )
 _DTYPES = MappingProxyType(
     {
@@ -146,7 +146,7 @@ def _round_rows(
 ) -> Rows:
     steps = [{"event": "step", **step} for step in event["steps"]]
     outcome = Outcome(
-        (*ready, *steps),
+        (*ready, *steps, *event.get("probes", ())),
         exit_code=0 if verdict.status == "ok" else None,
         started_at=datetime.fromisoformat(event["started_at"]),
         wall_seconds=float(steps[-1]["elapsed_seconds"]) if steps else 0.0,

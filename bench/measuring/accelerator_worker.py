@@ -26,12 +26,14 @@ import numpy as np
 from bench.arms.registry import ACCELERATOR_PEERS
 from bench.arms.variants import load
 from bench.measuring.event_log import EventLog
+from bench.measuring.probe import Probe
 from bench.records.child import look_here_last
 from bench.records.protocol import Protocol, protocol_from_json
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.data import BatchSampler
 from tinygpt.engines import Engine, OptimizerState, create_engine, format_variant
 from tinygpt.params import Arrays, initial_parameters
+from tinygpt.system.threads import available_cores
 
 
 def make(variant: str, model: ModelConfig, train: TrainConfig, seed: int) -> Engine:
@@ -55,6 +57,7 @@ def measure(task: dict[str, Any], write: Any) -> None:
     # Drawn once for all: drawing the largest preset's weights takes longer than a round of its steps.
     first = next(iter(protocols.values()))
     weights = initial_parameters(first.model, first.seed)
+    probe = Probe(available_cores())
 
     def attempt(variant: str, work: Any) -> None:
         try:
@@ -78,8 +81,10 @@ def measure(task: dict[str, Any], write: Any) -> None:
         protocol, engine = protocols[variant], engines[variant]
         began = datetime.now(UTC).isoformat()
         _reset(engine, weights)
+        before = probe.take(0)
         steps = timed_steps(engine, protocol, tokens)
-        write("round", variant=variant, round=number, steps=steps, started_at=began)
+        probes = [{"event": "probe", **reading} for reading in (before, probe.take(len(steps)))]
+        write("round", variant=variant, round=number, steps=steps, probes=probes, started_at=began)
         best = sorted(step["seconds"] for step in steps[protocol.warmup_steps :])
         print(f"{variant} round {number}: {best[len(best) // 2] * 1e3:.3f} ms, {steps[-1]['loss']:.5f}", flush=True)
 

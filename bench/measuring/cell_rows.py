@@ -1,4 +1,4 @@
-"""The rows of a worker's outcome, in all four tables."""
+"""The rows of a worker's outcome, in all five tables."""
 
 from __future__ import annotations
 
@@ -48,6 +48,7 @@ def outcome_rows(process: Process, outcome: Outcome, verdict: Verdict, command: 
         list(_step_rows(process, outcome)),
         [_sample_row(process, event) for event in outcome.of_kind("sample")],
         list(kernel_rows(process, outcome)),
+        [process.probe_row(number, event) for number, event in enumerate(outcome.of_kind("probe"))],
     )
 
 
@@ -55,6 +56,8 @@ def _run_row(process: Process, outcome: Outcome, verdict: Verdict, command: str,
     steps, ready = outcome.of_kind("step"), outcome.of_kind("ready")
     resolved = [event for event in (*ready, *outcome.of_kind("measured")) if event.get("resolved_variant")]
     evaluations = outcome.of_kind("evaluation")
+    peaks = [event["peak_bytes"] for event in outcome.events if event.get("peak_bytes")]
+    probes_own = sum(event.get("own_bytes", 0) for event in outcome.of_kind("probe"))
     row = process.run_row(verdict.status, command, outcome.started_at, outcome.wall_seconds, len(steps))
     return replace(
         row,
@@ -63,7 +66,7 @@ def _run_row(process: Process, outcome: Outcome, verdict: Verdict, command: str,
         error_tail=verdict.error_tail,
         tokens_per_step=TEXT_TOKENS if process.kind == "generation" else row.tokens_per_step,
         limit_seconds=limit_seconds,
-        peak_memory_bytes=max((e["peak_bytes"] for e in outcome.events if e.get("peak_bytes")), default=None),
+        peak_memory_bytes=max(peaks) - probes_own if peaks else None,
         setup_seconds=ready[0]["setup_seconds"] if ready else None,
         first_loss=steps[0].get("loss") if steps else None,
         last_loss=steps[-1].get("loss") if steps else None,

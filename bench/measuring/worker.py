@@ -1,9 +1,10 @@
 """The process of one cell: ``python -m bench.measuring.worker`` with the task as one line of JSON on stdin.
 
-A cell has three warm-up steps and fifteen measured ones; drawing a batch is not timed. Events are appended to a file,
-one JSON object per line, so that they survive any end of the process:
+A cell has three warm-up steps and fifteen measured ones; drawing a batch is not timed. The probe runs before the engine
+is made and after every block of steps. Events are appended to a file, one JSON object per line, so that they survive
+any end of the process:
 
-    machine → ready → step … step → measured → [sample] → done          or, at any point, error
+    machine → probe → ready → step … step → probe → … → measured → [sample] → done      or, at any point, error
 
 In cells that train nothing, a step is a pass over a step's matrix products, or a whole text.
 
@@ -32,6 +33,7 @@ from bench.measuring.event_log import EventLog
 from bench.measuring.generation import PROMPT, REGRET_TOLERANCE, generation_weights, largest_regret, resolved_generator
 from bench.measuring.peak_memory import peak_memory_bytes
 from bench.measuring.peer_preparation import require_override
+from bench.measuring.probe import Probe, probe_threads
 from bench.measuring.roofline import RooflinePass
 from bench.records.child import look_here_last
 from bench.records.machine import read_machine
@@ -48,22 +50,23 @@ SAMPLE = SamplingSettings(64, temperature=0.8, top_k=40)
 SAMPLE_MAX_PARAMETERS = 100_000_000
 
 
-def run_cell(task: dict[str, Any], log: EventLog) -> None:
+def run_cell(task: dict[str, Any], log: EventLog, probe: Probe) -> None:
     """Measure one cell.
 
     Args:
         task: ``kind``, ``variant``, ``protocol`` (canonical JSON), ``tokens`` (file of the training bytes), ``sample``
             (generate a text at the end).
         log: receives the events.
+        probe: runs between blocks of steps.
     """
     protocol = protocol_from_json(task["protocol"])
-    engine, losses = _train_steps(task["variant"], protocol, _sampler(task, protocol), log)
+    engine, losses = _train_steps(task["variant"], protocol, _sampler(task, protocol), log, probe)
     if task["sample"] and np.isfinite(losses[-1]) and engine.model.n_parameters <= SAMPLE_MAX_PARAMETERS:
         _write_sample(engine, protocol, losses[-1], log)
     log.write("done")
 
 
-def run_kernels(task: dict[str, Any], log: EventLog) -> None:
+def run_kernels(task: dict[str, Any], log: EventLog, probe: Probe) -> None:
     """Time the fused kernels in both forms, then the engine's steps as usual, then the same steps part by part.
 
     Raises:
@@ -76,7 +79,7 @@ def run_kernels(task: dict[str, Any], log: EventLog) -> None:
     for timing in form_times():
         log.write("form", **asdict(timing))
     # Drop the engine and its processes before the next one is made.
-    losses = _train_steps(OURS, protocol, _sampler(task, protocol), log)[1]
+    losses = _train_steps(OURS, protocol, _sampler(task, protocol), log, probe)[1]
     taken = timed_steps(protocol.model, protocol.train, _sampler(task, protocol), protocol.total_steps, protocol.seed)
     for number, step in enumerate(taken, 1):
         log.write("parts", step=number, seconds=step.seconds, parts=step.parts.tolist())
@@ -89,7 +92,9 @@ def _sampler(task: dict[str, Any], protocol: Protocol) -> BatchSampler:
     return BatchSampler(tokens, protocol.batch_size, protocol.context_length, protocol.seed)
 
 
-def _train_steps(variant: str, protocol: Protocol, sampler: BatchSampler, log: EventLog) -> tuple[Engine, list[float]]:
+def _train_steps(
+    variant: str, protocol: Protocol, sampler: BatchSampler, log: EventLog, probe: Probe
+) -> tuple[Engine, list[float]]:
     """Make an engine and time its first steps; return it and their losses."""
     started = time.perf_counter()
     engine = make_engine(variant, protocol.model, protocol.train, protocol.seed)
@@ -114,24 +119,26 @@ def _train_steps(variant: str, protocol: Protocol, sampler: BatchSampler, log: E
             grad_norm=float(result.grad_norm),
             peak_bytes=peak_memory_bytes(engine.process_ids() if step + 1 in memory_steps else ()),
         )
+        if (step + 1) % protocol.block_steps == 0:
+            log.write("probe", **probe.take(step + 1, engine.process_ids()))
         print(f"step {step + 1}/{protocol.total_steps}  {end - start:.4f} s  loss {loss:.4f}", flush=True)
     # Again, because some engines choose their kernels at the first batch.
     log.write("measured", **_resolved(variant, engine))
     return engine, losses
 
 
-def run_roofline(task: dict[str, Any], log: EventLog) -> None:
+def run_roofline(task: dict[str, Any], log: EventLog, probe: Probe) -> None:
     """Time a step's matrix products alone, one pass for each step of a training cell."""
     protocol = protocol_from_json(task["protocol"])
     threads, arrangement = available_cores(), variant_options(task["variant"])
     started = time.perf_counter()
     with RooflinePass(protocol.model, protocol.batch_size, arrangement, threads) as products:
         log.write_ready(started, f"{task['variant'].removesuffix(']')},threads={threads}]", threads)
-        _time_steps(protocol.total_steps, log, products.run)
+        _time_steps(protocol, log, probe, products.run)
     log.write("done")
 
 
-def run_generation(task: dict[str, Any], log: EventLog) -> None:
+def run_generation(task: dict[str, Any], log: EventLog, probe: Probe) -> None:
     """Time whole texts, then replay the last one through the reference.
 
     Raises:
@@ -145,24 +152,26 @@ def run_generation(task: dict[str, Any], log: EventLog) -> None:
     generator = load(GENERATORS[task["variant"]])(model, weights)
     log.write_ready(started, resolved_generator(task["variant"]), (peer and peer.threads) or available_cores())
     texts: list[np.ndarray] = []
-    _time_steps(protocol.total_steps, log, lambda: texts.append(generator(prompt, TEXT_TOKENS)))
+    _time_steps(protocol, log, probe, lambda: texts.append(generator(prompt, TEXT_TOKENS)))
     regret = largest_regret(model, weights, prompt, texts[-1])
     if any((text != texts[-1]).any() for text in texts) or not regret <= REGRET_TOLERANCE:
         raise DivergedError(f"a greedy token falls short of the reference's best by {regret:.2g} in its logit")
     log.write("done")
 
 
-def run_race(task: dict[str, Any], log: EventLog) -> None:
-    """Train by a recipe to its end, with evaluations."""
+def run_race(task: dict[str, Any], log: EventLog, probe: Probe) -> None:
+    """Train by a recipe to its end, with evaluations; the probe runs once more after it."""
     from bench.measuring.race_steps import train_to_the_end  # imports evaluation, which no other cell needs
 
-    train_to_the_end(task, protocol_from_json(task["protocol"]), log)
+    protocol = protocol_from_json(task["protocol"])
+    train_to_the_end(task, protocol, log)
+    log.write("probe", **probe.take(protocol.total_steps))
 
 
-def _time_steps(count: int, log: EventLog, work: Callable[[], None]) -> None:
+def _time_steps(protocol: Protocol, log: EventLog, probe: Probe, work: Callable[[], None]) -> None:
     """Repeat the work; each repetition is a step without a loss."""
     first_start = time.perf_counter()
-    for step in range(1, count + 1):
+    for step in range(1, protocol.total_steps + 1):
         start = time.perf_counter()
         work()
         end = time.perf_counter()
@@ -173,6 +182,8 @@ def _time_steps(count: int, log: EventLog, work: Callable[[], None]) -> None:
             elapsed_seconds=end - first_start,
             peak_bytes=peak_memory_bytes(),
         )
+        if step % protocol.block_steps == 0:
+            log.write("probe", **probe.take(step))
 
 
 def _resolved(variant: str, engine: Engine) -> dict[str, Any]:
@@ -225,7 +236,9 @@ def main() -> int:
     try:
         log.write("machine", machine=read_machine().canonical_json)
         require_override(task["variant"])
-        _RUN[task["kind"]](task, log)
+        probe = Probe(probe_threads(task["variant"]))
+        log.write("probe", **probe.take(0), own_bytes=probe.bytes)
+        _RUN[task["kind"]](task, log, probe)
     except Exception as error:  # its name is an event; its traceback on stderr becomes the row's error_tail
         traceback.print_exc()
         log.write("error", type=_kind(error), message=str(error))

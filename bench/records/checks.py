@@ -34,6 +34,7 @@ _KEYS = MappingProxyType(
         "runs": ("cell_id",),
         "steps": ("cell_id", "step"),
         "kernels": ("cell_id", "measure", "name", "worker", "form", "place", "repeat"),
+        "probes": ("cell_id", "number"),
     }
 )
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import secrets
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
+from typing import Any
 
 from bench.records.protocol import Protocol, sha256_text
 from bench.records.provenance import Provenance
-from bench.records.rows import KernelRow, Kind, Measure, RunRow, SampleRow, Status, StepRow
+from bench.records.rows import KernelRow, Kind, Measure, ProbeRow, RunRow, SampleRow, Status, StepRow
 from tinygpt.training.events import SampleRecord
 
 
@@ -151,3 +153,8 @@ class Process:
             is_warmup=repeat <= self.protocol.warmup_steps,
             seconds=seconds,
         )
+
+    def probe_row(self, number: int, reading: Mapping[str, Any]) -> ProbeRow:
+        """A probe's row; ``reading`` has its other columns, and may have more."""
+        values = {field.name: reading[field.name] for field in fields(ProbeRow) if field.name in reading}
+        return ProbeRow(run_id=self.run.run_id, cell_id=self.cell_id, number=number, **values)

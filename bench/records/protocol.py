@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from types import MappingProxyType
 from typing import Any
 
 from tinygpt.config import ModelConfig, TrainConfig
@@ -25,6 +27,14 @@ MEASURED_STEPS = 15
 TEXT_TOKENS = 256
 WARMUP_TEXTS = 1
 MEASURED_TEXTS = 5
+
+# Version 2 added the probe.
+_INTERLEAVED: Mapping[str, Any] = MappingProxyType(
+    {
+        "order": "rounds interleaved across engines, A B B A; a probe before each cell and after each block of steps",
+        "version": 2,
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -75,6 +85,11 @@ class Protocol:
     def total_steps(self) -> int:
         """Warm-up and measured steps together."""
         return self.warmup_steps + self.measured_steps
+
+    @property
+    def block_steps(self) -> int:
+        """Steps between two probes: as many as there are warm-ups."""
+        return self.warmup_steps
 
     @property
     def model(self) -> ModelConfig:
@@ -160,7 +175,7 @@ def benchmark_protocol(preset: str, corpus: str, corpus_sha256: str, seed: int, 
         warmup_steps=WARMUP_STEPS,
         measured_steps=MEASURED_STEPS,
         rounds=rounds,
-        order="rounds interleaved across engines, A B B A",
+        **_INTERLEAVED,
     )
 
 
@@ -179,7 +194,7 @@ def generation_protocol(preset: str, corpus: str, corpus_sha256: str, seed: int,
         warmup_steps=WARMUP_TEXTS,
         measured_steps=MEASURED_TEXTS,
         rounds=rounds,
-        order="rounds interleaved across engines, A B B A",
+        **_INTERLEAVED,
     )
     return replace(
         protocol,
@@ -219,7 +234,7 @@ def protocol_from_json(text: str) -> Protocol:
         return Protocol(**{**record, "betas": tuple(record["betas"])})
     except (ValueError, TypeError) as error:
         raise ResultsError(
-            f"a row's protocol cannot be read: {text[:60]!r}", "a protocol of version 1", "invoke results show"
+            f"a row's protocol cannot be read: {text[:60]!r}", "a protocol of version 1 or 2", "invoke results show"
         ) from error
 
 

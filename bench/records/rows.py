@@ -1,4 +1,4 @@
-"""The rows of the four tables as they are written: a frozen dataclass each, whose fields are the table's columns.
+"""The rows of the five tables as they are written: a frozen dataclass each, whose fields are the table's columns.
 
 A field's type is the column's, and ``| None`` says that the value may be absent; ``About`` says the rest. The files'
 schema (``bench.records.schema``), the checks of every value (``bench.records.checks``) and ``results/README.md`` follow
@@ -193,7 +193,45 @@ class KernelRow:
     ] = None
 
 
-Row = RunRow | StepRow | SampleRow | KernelRow
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeRow:
+    """One run of the probe, a fixed piece of work that shows how fast the machine is at that moment."""
+
+    run_id: Annotated[str, About("as in runs")]
+    cell_id: Annotated[str, About("as in runs")]
+    number: Annotated[int, About("in the cell, counted from 0; the first one is before the engine is made", least=0)]
+    step: Annotated[int, About("steps done before it, warm-ups included", "steps", least=0)]
+    threads: Annotated[int, About("threads that did its work at the same time", "threads", least=1)]
+    product_seconds: Annotated[
+        float, About("the matrix products, until the last thread was done", "s", least=SHORTEST, most=LONGEST)
+    ]
+    copy_seconds: Annotated[
+        float, About("the copies, until the last thread was done", "s", least=SHORTEST, most=LONGEST)
+    ]
+    steal_seconds: Annotated[
+        float | None,
+        About("processor time since the probe before that other virtual machines got; null if unknown", "s", least=0),
+    ] = None
+    waiting_seconds: Annotated[
+        float | None,
+        About("time since then in which a task waited for a processor (PSI); null if unknown", "s", least=0),
+    ] = None
+    voluntary_switches: Annotated[
+        int | None, About("context switches of the cell since then that it asked for; null if unknown", least=0)
+    ] = None
+    involuntary_switches: Annotated[
+        int | None, About("context switches since then that it did not ask for; null if unknown", least=0)
+    ] = None
+    page_faults: Annotated[
+        int | None, About("page faults of the cell since then that needed no disk; null if unknown", least=0)
+    ] = None
+    load: Annotated[float | None, About("the machine's load average over a minute; null if unknown", least=0)] = None
+    frequency_mhz: Annotated[float | None, About("mean clock of the processors; null if unknown", "MHz", least=0)] = (
+        None
+    )
+
+
+Row = RunRow | StepRow | SampleRow | KernelRow | ProbeRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +242,7 @@ class Rows:
     steps: Sequence[StepRow] = ()
     samples: Sequence[SampleRow] = ()
     kernels: Sequence[KernelRow] = ()
+    probes: Sequence[ProbeRow] = ()
 
     def __add__(self, more: Rows) -> Rows:
         """These rows and then those."""
@@ -212,6 +251,7 @@ class Rows:
             (*self.steps, *more.steps),
             (*self.samples, *more.samples),
             (*self.kernels, *more.kernels),
+            (*self.probes, *more.probes),
         )
 
 

@@ -1,4 +1,4 @@
-"""The four tables: every column with its type, unit and meaning, stored in the Parquet files themselves.
+"""The five tables: every column with its type, unit and meaning, stored in the Parquet files themselves.
 
 A row is written once and never edited. ``results/README.md`` lists the same columns; a test compares the two.
 
@@ -19,7 +19,7 @@ from typing import Literal, get_args, get_origin, get_type_hints
 
 import pyarrow as pa
 
-from bench.records.rows import About, KernelRow, Row, RunRow, SampleRow, StepRow
+from bench.records.rows import About, KernelRow, ProbeRow, Row, RunRow, SampleRow, StepRow
 from tinygpt.errors import ResultsError
 
 SCHEMA_VERSION = 3
@@ -27,7 +27,7 @@ VERSION_KEY = b"tinygpt.schema_version"
 TABLE_KEY = b"tinygpt.table"
 
 ROW_TYPES: Mapping[str, type[Row]] = MappingProxyType(
-    {"runs": RunRow, "steps": StepRow, "samples": SampleRow, "kernels": KernelRow}
+    {"runs": RunRow, "steps": StepRow, "samples": SampleRow, "kernels": KernelRow, "probes": ProbeRow}
 )
 
 # Type of a field → as a column is documented, and as it is stored.

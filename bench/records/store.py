@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -20,12 +20,10 @@ import pyarrow.parquet as pq
 
 from bench.records.checks import RUN_ID, to_arrow
 from bench.records.row_files import load_files, table_rows
-from bench.records.rows import LOCAL, KernelRow, Row, Rows, RunRow, SampleRow, StepRow, StoredRun, stored_run
-from bench.records.schema import TABLES
+from bench.records.rows import LOCAL, Rows, StoredRun, stored_run
+from bench.records.schema import ROW_TYPES, TABLES
 from tinygpt.errors import ResultsError, unknown_name
 from tinygpt.system.files import remove_unfinished, replace_file
-
-R = TypeVar("R", bound=Row)
 
 # ``runs`` last: a run that is there has everything that belongs to it.
 WRITTEN = (*(name for name in TABLES if name != "runs"), "runs")
@@ -80,10 +78,10 @@ def read_run(root: Path, run_id: str) -> Rows:
         ResultsError: a file cannot be used.
     """
 
-    def read(table: str, row_type: type[R]) -> tuple[R, ...]:
-        return tuple(row_type(**row) for row in _own_rows(root, table, run_id).to_pylist())
+    def read(table: str) -> Any:
+        return tuple(ROW_TYPES[table](**row) for row in _own_rows(root, table, run_id).to_pylist())
 
-    return Rows(read("runs", RunRow), read("steps", StepRow), read("samples", SampleRow), read("kernels", KernelRow))
+    return Rows(**{table: read(table) for table in ROW_TYPES})
 
 
 def _own_rows(root: Path, table: str, run_id: str) -> pa.Table:
@@ -116,7 +114,7 @@ def read_tables(
 
     Args:
         root: the results folder; one that does not exist holds no rows.
-        names: of the tables: ``runs``, ``steps``, ``samples`` or ``kernels``.
+        names: of the tables: ``runs``, ``steps``, ``samples``, ``kernels`` or ``probes``.
         problems: takes an error for every file that cannot be used, and reading goes on without it.
 
     Returns:

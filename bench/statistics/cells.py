@@ -93,8 +93,12 @@ def cell_summary(runs: pd.DataFrame, steps: pd.DataFrame, kinds: Sequence[Kind] 
 
 
 def _measured_seconds(steps: pd.DataFrame, cells: pd.Series) -> dict[str, np.ndarray]:
-    """Cell → seconds of its measured steps, in the order in which they ran."""
-    measured = (steps["cell_id"].isin(cells.tolist()) & ~steps["is_warmup"].astype(bool)).to_numpy(bool)
+    """Cell → seconds of its measured steps, in the order in which they ran.
+
+    Steps that end at the same moment were timed together and share their mean: one observation, not several.
+    """
+    counted = ~steps["is_warmup"].astype(bool) & ~steps.duplicated(["cell_id", "elapsed_seconds"])
+    measured = (steps["cell_id"].isin(cells.tolist()) & counted).to_numpy(bool)
     numbers, names = pd.factorize(steps["cell_id"][measured])
     seconds = steps["seconds"].to_numpy(np.float64)[measured][np.argsort(numbers, kind="stable")]
     counts = np.bincount(numbers, minlength=len(names))

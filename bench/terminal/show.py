@@ -29,6 +29,7 @@ from bench.statistics.ratios import speedups
 from bench.statistics.training_parts import TrainingRun, joined_training
 from bench.terminal.show_kernels import print_kernels
 from bench.terminal.show_peers import print_peers
+from bench.terminal.show_probes import print_probes
 from bench.terminal.tables import add_row, make_table
 from tinygpt.errors import ResultsError
 from tinygpt.terminal.command_name import as_called
@@ -56,7 +57,8 @@ def print_results(
     """
     console = console or make_console(_WIDTH)
     problems: list[ResultsError] = []
-    runs, steps, kernels = read_tables(results_root, ("runs", "steps", "kernels"), problems)
+    names = ("runs", "steps", "kernels", "probes")
+    runs, steps, kernels, probes = read_tables(results_root, names, problems)
     if run_id is not None:
         if run_id not in set(runs["run_id"]):
             raise ResultsError(f"there is no run {run_id!r}", "a run_id of the table", "invoke results show")
@@ -75,6 +77,7 @@ def print_results(
             at_presets = [cell for cell in accelerated if is_preset(cell)]
             _print_cells(console, accelerated, chosen_cells(at_presets), (EAGER,))
         print_peers(console, runs, steps)
+        print_probes(console, runs, steps, probes, every_run or run_id is not None)
         print_kernels(console, runs, steps, kernels)
         for floor in noise_floors(with_copies).values():
             arms = f"{floor.n_arms} pair{'s' * (floor.n_arms > 1)} of equal arms"

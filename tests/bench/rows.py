@@ -14,7 +14,7 @@ from bench.arms.variants import engine_name
 from bench.records.process_rows import Process, RunContext
 from bench.records.protocol import benchmark_protocol
 from bench.records.provenance import Provenance
-from bench.records.rows import LOCAL, KernelRow, Rows, RunRow, SampleRow, StepRow
+from bench.records.rows import LOCAL, KernelRow, ProbeRow, Rows, RunRow, SampleRow, StepRow
 
 MACHINE = json.dumps(
     {
@@ -87,6 +87,17 @@ def sample_row(run: RunRow, text: str = "once") -> SampleRow:
         prompt="", text=text, temperature=0.8, seed=0, n_tokens=4, tokens_per_second=1000.0, first_token_seconds=0.01,
         train_loss=5.0,
     )  # fmt: skip
+
+
+def probe_rows(run: RunRow, seconds: list[float]) -> list[ProbeRow]:
+    """Probes of these seconds before a run's process and after each block of three steps; a quarter is the copies."""
+    return [
+        ProbeRow(
+            run_id=run.run_id, cell_id=run.cell_id, number=number, step=3 * number, threads=2,
+            product_seconds=0.75 * time, copy_seconds=0.25 * time, page_faults=300 if number else None,
+        )
+        for number, time in enumerate(seconds)
+    ]  # fmt: skip
 
 
 # Seconds of each part in a step of a tenth of a second; the rest, 5 %, is dispatch.

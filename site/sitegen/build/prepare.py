@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sitegen.documents.pages import Page
-from sitegen.documents.posts import POSTS_FOLDER, Pin, pin_id, pin_of, pinned_results
+from sitegen.documents.posts import POSTS_FOLDER, Pin, pin_id, pin_of
 from sitegen.embedding.social import write_icons
 from sitegen.figures import FIGURES
 from sitegen.figures.publication import LIVE_FOLDER, PublishedFigure
@@ -86,7 +86,7 @@ def prepare_posts(pages: Sequence[Page], results: Results, generated: Path, cach
             wanted.setdefault(pin, set()).update(call.name for call in page.calls if call.macro == "figure")
     prepared = {}
     for pin, names in wanted.items():
-        quoted_rows = QuotedRows(pinned_results(results, pin))
+        quoted_rows = QuotedRows(results.only("run_id", pin))
         folder, rows = f"{POSTS_FOLDER}/{pin_id(pin)}/", quoted_rows.results
         figures = {
             name: render_figure(

@@ -41,16 +41,6 @@ def pin_id(pin: Pin) -> str:
     return hashlib.sha256("\n".join(sorted(pin)).encode()).hexdigest()[:8] if pin else ""
 
 
-def pinned_results(results: Results, pin: Pin) -> Results:
-    """The rows of some runs and no others."""
-    return Results(
-        *(
-            table[table["run_id"].isin(pin)].reset_index(drop=True)
-            for table in (results.runs, results.steps, results.samples, results.kernels)
-        )
-    )
-
-
 def name_landmarks(output: Path) -> None:
     """Name the navigation of every post in a built site for screen readers."""
     for page in output.rglob("*.html"):

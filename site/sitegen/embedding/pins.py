@@ -25,7 +25,7 @@ from bench.records.rows import PUBLISHED
 from sitegen.figures import FIGURES
 from sitegen.figures.publication import PINNED_FOLDER, Parameter, PublishedFigure, TableBehind
 from sitegen.figures.render import render_figure
-from sitegen.rows.results import Results, load_results
+from sitegen.rows.results import load_results
 from sitegen.text.errors import SiteError
 from sitegen.text.escape import json_text
 from sitegen.text.site_folders import CACHE, THEME
@@ -52,7 +52,7 @@ def pin_figure(root: Path, results: Path, name: str) -> PublishedFigure:
     if name not in FIGURES:
         raise unknown_name("figure", name, FIGURES, "invoke embed list")
     figure = FIGURES[name]
-    published = _published(load_results(results))
+    published = load_results(results).only("origin", [PUBLISHED])  # local ones are not in the repository
     with tempfile.TemporaryDirectory() as temporary:
         drawn = render_figure(figure, figure.rows(published), Path(temporary), root / CACHE)
         if drawn is None:
@@ -81,12 +81,6 @@ def read_pins(root: Path) -> dict[str, PublishedFigure]:
     folder = root / THEME / PINNED_FOLDER
     found = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
     return {path.name: _read_pin(path) for path in found}
-
-
-def _published(results: Results) -> Results:
-    """The published rows alone: local ones are not in the repository."""
-    tables = (results.runs, results.steps, results.samples, results.kernels)
-    return Results(*(table[table["origin"] == PUBLISHED] for table in tables))
 
 
 def _record(figure: PublishedFigure, content: dict[str, bytes], runs: list[str]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ throughout: one ratio never mixes published and local rows, nor rows of two mach
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import cached_property, wraps
 from pathlib import Path
@@ -16,6 +16,7 @@ import pandas as pd
 
 from bench.arms.devices import of_processors
 from bench.records.rows import Kind
+from bench.records.schema import TABLES
 from bench.records.store import read_tables
 from bench.statistics.accelerator_ratios import accelerator_summary
 from bench.statistics.cells import CellSummary, cell_summary
@@ -37,7 +38,13 @@ class Results:
     steps: pd.DataFrame
     samples: pd.DataFrame
     kernels: pd.DataFrame
+    probes: pd.DataFrame
     frames: dict[tuple[str, ...], pd.DataFrame] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def only(self, column: str, values: Collection[str]) -> Results:
+        """The rows with one of some values in a column that all tables have."""
+        tables = (getattr(self, name) for name in TABLES)
+        return Results(*(table[table[column].isin(values)].reset_index(drop=True) for table in tables))
 
     @cached_property
     def processor_runs(self) -> pd.DataFrame:
@@ -76,7 +83,7 @@ def load_results(root: Path) -> Results:
     Raises:
         ResultsError: a file is not Parquet or has another schema.
     """
-    return Results(*read_tables(root, ("runs", "steps", "samples", "kernels")))
+    return Results(*read_tables(root))
 
 
 def row_dicts(frame: pd.DataFrame) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from sitegen.rows.results import Results, row_dicts
 from sitegen.tables.comparisons import run_comparisons, runs_side_by_side
 from sitegen.tables.cost_tables import budget_table, cost_model_table, cost_terms_table, forecasts_table
 from sitegen.tables.peer_tables import generation_table, training_table
+from sitegen.tables.probe_table import probe_table
 from sitegen.tables.samples import TRAIN_COMMAND, written_samples
 from sitegen.tables.speed_tables import failures_table, ratio_table
 from sitegen.tables.status import accelerator_status, status_table
@@ -167,6 +168,7 @@ TABLES: MappingProxyType[str, Callable[[Results], str]] = MappingProxyType(
         "forecasts": forecasts_table,
         "peers": training_table,
         "peers_generation": generation_table,
+        "probes": probe_table,
         "accelerator": accelerator_table,
         "accelerator_scaling": scaling_table,
         "runs": runs_table,

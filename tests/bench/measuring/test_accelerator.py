@@ -24,6 +24,11 @@ ENGINES = AcceleratorOptions.engines
 CONTEXT = RunContext("20260101T000000Z-aaaaaaaa-0000", "accelerator", Provenance("c" * 40, False), MACHINE)
 
 
+PROBES = [
+    {"event": "probe", "step": step, "threads": 8, "product_seconds": 0.002, "copy_seconds": 0.001} for step in (0, 18)
+]
+
+
 def round_event(variant, number, losses):
     steps = [
         {"step": step, "seconds": 0.001, "loss": loss, "grad_norm": 1.0, "elapsed_seconds": 0.001 * step}
@@ -68,7 +73,7 @@ def test_a_workers_events_become_rows(corpus, results_root):
         *(round_event(name, number, curve) for name in variants[:2] for number in (0, 1)),
         round_event("torch-cuda-compile", 0, wrong),
         {"event": "error", "variant": "torch-cuda-graphs", "type": "OutOfMemoryError", "message": "CUDA out of memory"},
-        round_event(variants[-1], 0, wrong),
+        round_event(variants[-1], 0, wrong) | {"probes": PROBES},
         {"event": "done"},
     ]
     write_tables(results_root, CONTEXT.run_id, rows_of(CONTEXT, protocols, events, limit=480.0, stderr_tail=""))
@@ -81,6 +86,7 @@ def test_a_workers_events_become_rows(corpus, results_root):
     assert table["loss_drift"][variants[-1], 0] == pytest.approx(0.01)
     assert table["kind"].to_dict() == {key: "peer" if key[0] in ACCELERATOR_PEERS else "bench" for key in status}
     assert len(read_table("steps", results_root)) == 18 * 6
+    assert read_table("probes", results_root)["step"].tolist() == [0, 18]
     assert table["command"][variants[0], 0].startswith("invoke accelerator --out rows --presets tiny")
 
 

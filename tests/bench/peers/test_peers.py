@@ -234,6 +234,8 @@ def test_a_roofline_is_a_row_without_losses(results_root, corpus, console, tmp_p
     assert len(steps) == 2 * 18
     assert (steps["seconds"] > 0).all()
     assert steps["loss"].isna().all()
+    probes = read_table("probes", results_root)
+    assert probes.groupby("cell_id", sort=False)["step"].agg(list).tolist() == [[0, 3, 6, 9, 12, 15, 18]] * 2
 
 
 def test_a_text_is_a_step(results_root, corpus, console, tmp_path):
@@ -241,6 +243,7 @@ def test_a_text_is_a_step(results_root, corpus, console, tmp_path):
     runs, steps = run(suite, results_root, corpus, console, tmp_path)
     assert runs[["status", "kind", "tokens_per_step"]].values.tolist() == [["ok", "generation", 256]]
     assert steps["is_warmup"].tolist() == [True] + [False] * 5
+    assert read_table("probes", results_root)["step"].tolist() == [0, 1, 2, 3, 4, 5, 6]
 
 
 # ---- whether a text is right ------------------------------------------------------------------------------

@@ -16,14 +16,15 @@ from bench.records.rows import LOCAL, Rows
 from bench.records.schema import TABLES, arrow_schema
 from bench.records.store import read_table, table_file, write_tables
 from bench.terminal.show import print_results
-from tests.bench.rows import kernels_run, run_row, sample_row, step_rows
+from tests.bench.rows import kernels_run, probe_rows, run_row, sample_row, step_rows
 from tinygpt.errors import ResultsError
 
 
 def write_all(root, run_id="run-a"):
     """A run with rows in every table."""
     run = run_row(run_id, number=7)
-    write_tables(root, run_id, kernels_run(run_id) + Rows([run], step_rows(run, [0.1] * 15), [sample_row(run)]))
+    own = Rows([run], step_rows(run, [0.1] * 15), [sample_row(run)], probes=probe_rows(run, [0.003] * 7))
+    write_tables(root, run_id, kernels_run(run_id) + own)
     return root
 
 
@@ -82,6 +83,8 @@ BAD = [
     ("steps", "elapsed_seconds", math.nan),
     ("samples", "tokens_per_second", math.inf),
     ("samples", "temperature", math.nan),
+    ("probes", "product_seconds", 0.0),
+    ("probes", "page_faults", -1),
     ("kernels", "seconds", -0.1),
     ("kernels", "form", "fortran"),
     ("kernels", "worker", -1),

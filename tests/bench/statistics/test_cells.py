@@ -58,3 +58,10 @@ def test_training_runs_are_no_cells():
     runs, steps = frames((run_row(), [1.0] * 15))
     assert cell_summary(runs.iloc[:0], steps.iloc[:0]) == []
     assert speedups([], "numpy") == []
+
+
+def test_steps_that_were_timed_together_are_one_observation():
+    runs, steps = frames((run_row(), [0.1] * 3 + [0.4] * 3 + [0.2] * 9))
+    steps["elapsed_seconds"] = (steps["step"] - 1) // 3  # groups of three, the warm-ups a group of their own
+    (cell,) = cell_summary(runs, steps)
+    assert cell.round_times[0].tolist() == [0.1, 0.4, 0.2, 0.2, 0.2]

@@ -14,7 +14,7 @@ from sitegen.build.macros import PageMacros
 from sitegen.build.prepare import Prepared, prepare_posts
 from sitegen.documents.documents import Documents
 from sitegen.documents.pages import Page, read_pages
-from sitegen.documents.posts import check_posts, pin_of, pinned_results
+from sitegen.documents.posts import check_posts, pin_of
 from sitegen.embedding.pins import pin_figure
 from sitegen.numbers.quoted_rows import QuotedRows
 from sitegen.numbers.registry import resolve_number
@@ -102,8 +102,8 @@ def test_a_pin_reads_its_runs_and_no_others(tmp_path: Path) -> None:
     results = load_results(rows.store(tmp_path, rows.ladder("run-1"), faster()))
     name = "step_ms.numpy.small"
     assert resolve_number(name, QuotedRows(results)).text == "3.10 ms"
-    assert resolve_number(name, QuotedRows(pinned_results(results, ("run-1",)))).text == "31.0 ms"
-    assert resolve_number(name, QuotedRows(pinned_results(results, ("gone",)))).text is None
+    assert resolve_number(name, QuotedRows(results.only("run_id", ["run-1"]))).text == "31.0 ms"
+    assert resolve_number(name, QuotedRows(results.only("run_id", ["gone"]))).text is None
 
 
 def test_a_post_that_pins_nothing_or_misspells_a_run_is_a_problem(tmp_path: Path) -> None:

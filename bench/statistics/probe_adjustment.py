@@ -1,0 +1,96 @@
+"""What the probe says about a run: how busy the machine was in each round, and ratios without that.
+
+    probe of a round    the median time of its probes over that of the run's best round, by number of threads; from
+                        ``DISTURBED`` on the round is marked
+    adjusted step       its seconds over those of the probes at both ends of its block, times the best round's
+    adjusted ratio      that of bench.statistics.ratios, of adjusted steps
+
+No round is left out, and none is chosen by the times of its steps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from bench.arms.registry import OURS
+from bench.records.grouping import grouped
+from bench.records.rows import Kind
+from bench.statistics.cells import CellSummary, cell_summary
+from bench.statistics.ratios import Ratio, ratio_of_rounds
+
+DISTURBED = 1.15
+_KINDS: tuple[Kind, ...] = ("bench", "peer", "roofline", "generation")
+
+
+@dataclass(frozen=True, slots=True)
+class AdjustedRatio:
+    """A cell against our engine in the same run, as measured and adjusted by the probe.
+
+    Attributes:
+        cell: not ours.
+        ratio: its time over ours.
+        adjusted: the same of adjusted steps.
+        probes: of its rounds and ours, in their order, 1 in the best round of the run.
+    """
+
+    cell: CellSummary
+    ratio: Ratio
+    adjusted: Ratio
+    probes: tuple[float, ...]
+
+    @property
+    def n_disturbed(self) -> int:
+        """Rounds that are marked."""
+        return sum(probe > DISTURBED for probe in self.probes)
+
+
+def relative_probes(runs: pd.DataFrame, probes: pd.DataFrame) -> pd.DataFrame:
+    """Probes with their cell's preset and round, and their time over the best round's (column ``relative``)."""
+    cells = runs[["cell_id", "preset", "round"]].astype({"cell_id": str, "preset": str})  # not a file's own categories
+    found = probes.astype({"run_id": str, "cell_id": str}).merge(cells, on="cell_id")
+    seconds = found["product_seconds"] + found["copy_seconds"]
+    same = [found["run_id"], found["threads"]]
+    of_rounds = seconds.groupby([*same, found["preset"], found["round"]]).transform("median")
+    return found.assign(relative=seconds / of_rounds.groupby(same).transform("min"))
+
+
+def adjusted_steps(steps: pd.DataFrame, relative: pd.DataFrame) -> pd.DataFrame:
+    """Steps with their seconds adjusted by the probes at both ends of their block; those without such are left out.
+
+    Args:
+        steps: the table ``steps``.
+        relative: of :func:`relative_probes`.
+    """
+    found = relative[["cell_id", "step", "relative"]].sort_values("step", kind="stable")
+    order = steps.astype({"cell_id": str}).sort_values("step", kind="stable")
+    before = pd.merge_asof(order, found, on="step", by="cell_id", allow_exact_matches=False)["relative"]
+    after = pd.merge_asof(order, found, on="step", by="cell_id", direction="forward")["relative"]
+    adjusted = order.assign(seconds=order["seconds"].to_numpy() / np.mean([before, after], axis=0))
+    return adjusted.sort_index().dropna(subset="seconds")
+
+
+def adjusted_ratios(runs: pd.DataFrame, steps: pd.DataFrame, probes: pd.DataFrame) -> list[AdjustedRatio]:
+    """Every cell that has probes and was measured together with our engine, by machine and run, oldest run first."""
+    relative = relative_probes(runs, probes)
+    if relative.empty:
+        return []
+    probed = steps[steps["cell_id"].isin(relative["cell_id"])]
+    plain, adjusted = (
+        {cell.key: cell for cell in cell_summary(runs, table, _KINDS) if cell.n_rounds}
+        for table in (probed, adjusted_steps(probed, relative))
+    )
+    by_round = relative.groupby(["run_id", "preset", "round"])["relative"].median()
+    found = []
+    for group in grouped(plain.values(), lambda cell: cell.together).values():
+        for ours in (cell for cell in group if cell.variant == OURS):
+            for cell in (cell for cell in group if cell is not ours):
+                raw = ratio_of_rounds(ours.round_times, cell.round_times)
+                free = ratio_of_rounds(adjusted[ours.key].round_times, adjusted[cell.key].round_times)
+                numbers = sorted(set(ours.round_times) & set(cell.round_times))
+                if raw and free:
+                    seen = tuple(float(by_round[cell.run_id, cell.preset, number]) for number in numbers)
+                    found.append(AdjustedRatio(cell, raw, free, seen))
+    return sorted(found, key=lambda row: (row.cell.published_first[:2], row.cell.run_id, row.cell.n_parameters))

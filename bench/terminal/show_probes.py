@@ -1,0 +1,43 @@
+"""Ratios as measured and adjusted by the probe, and the rounds that the probe marks."""
+
+from __future__ import annotations
+
+import pandas as pd
+from rich.console import Console
+
+from bench.arms.registry import OURS
+from bench.records.grouping import grouped
+from bench.statistics.intervals import ends_in_words
+from bench.statistics.probe_adjustment import DISTURBED, adjusted_ratios
+from bench.statistics.ratios import Ratio
+from bench.terminal.tables import add_row, make_table
+
+
+def print_probes(
+    console: Console, runs: pd.DataFrame, steps: pd.DataFrame, probes: pd.DataFrame, every_run: bool
+) -> None:
+    """Print a table for the newest run with probes of each machine, or for every run; nothing if there are none."""
+    for ratios in grouped(adjusted_ratios(runs, steps, probes), lambda row: row.cell.scope).values():
+        by_run = grouped(ratios, lambda row: row.cell.run_id)
+        for run_id in by_run if every_run else [max(by_run)]:
+            title = f"Time over {OURS}'s, as measured and adjusted by the probe ({ratios[0].cell.origin}, run {run_id})"
+            headings = ("rounds", "measured", "interval", "adjusted", "interval", "slowest probe", "marked")
+            table = make_table(("preset", "engine"), headings, title=title, title_justify="left")
+            for row in by_run[run_id]:
+                add_row(
+                    table,
+                    row.cell.preset,
+                    row.cell.variant,
+                    str(row.ratio.n_rounds),
+                    *_texts(row.ratio),
+                    *_texts(row.adjusted),
+                    f"{max(row.probes):.2f}×",
+                    str(row.n_disturbed),
+                )
+            console.print(table)
+            text = f"marked: rounds whose probe took more than {DISTURBED} times as long as in the run's best round"
+            console.print(text, style="dim", highlight=False)
+
+
+def _texts(ratio: Ratio) -> tuple[str, str]:
+    return f"{ratio.speedup:.2f}×", ends_in_words(ratio.low, ratio.high, "{:.2f}".format)

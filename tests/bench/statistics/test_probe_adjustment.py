@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bench.records.rows import ProbeRow
+from bench.statistics.probe_adjustment import DISTURBED, adjusted_ratios, adjusted_steps, relative_probes
+from tests.bench.rows import frames, probe_rows, run_row
+
+CALM = 0.003
+
+
+def measured(rounds, threads=(2, 2)):
+    """Tables of two arms, 0.1 and 0.2 s a step, in rounds of (slowdown of the one, of the other)."""
+    cells, probes = [], []
+    for number, slowdowns in enumerate(rounds):
+        for variant, seconds, slowdown, count in zip(
+            ("vectorized", "torch"), (0.1, 0.2), slowdowns, threads, strict=True
+        ):
+            kind = "peer" if variant == "torch" else "bench"
+            run = run_row(variant=variant, number=number, rounds=len(rounds), kind=kind)
+            cells.append((run, [seconds * slowdown] * 15))
+            probes += [replace(row, threads=count) for row in probe_rows(run, [CALM * slowdown] * 7)]
+    return *frames(*cells), pd.DataFrame(probes, columns=list(ProbeRow.__dataclass_fields__))
+
+
+def test_a_slow_machine_is_divided_out_of_a_ratio_and_both_are_kept():
+    rounds = [(1, 1), (1, 1), (1, 2), (1, 2), (1, 2), (1, 1.5), (1, 2)]
+    (found,) = adjusted_ratios(*measured(rounds))
+    assert (found.cell.variant, found.cell.preset) == ("torch", "tiny")
+    assert found.ratio.speedup == pytest.approx(4.0)
+    assert (found.adjusted.speedup, found.adjusted.low, found.adjusted.high) == pytest.approx((2.0, 2.0, 2.0))
+
+
+def test_a_round_is_marked_by_its_probe_alone():
+    limit = DISTURBED
+    (found,) = adjusted_ratios(*measured([(1, 1), (limit - 0.01,) * 2, (limit + 0.01,) * 2, (1, 1), (3, 3), (1, 1)]))
+    assert found.probes == pytest.approx((1, limit - 0.01, limit + 0.01, 1, 3, 1))
+    assert found.n_disturbed == 2
+    assert found.ratio.n_rounds == found.adjusted.n_rounds == 6, "marked rounds count like the others"
+    runs, steps, probes = measured([(1, 1)] * 6)
+    steps["seconds"] *= np.where(steps["cell_id"].str.contains("/3$"), 5.0, 1.0)  # slow steps under a calm probe
+    assert adjusted_ratios(runs, steps, probes)[0].n_disturbed == 0
+
+
+def test_probes_are_compared_among_equal_numbers_of_threads():
+    runs, _, probes = measured([(1, 1)] * 6, threads=(2, 1))
+    probes.loc[probes["threads"] == 1, ["product_seconds", "copy_seconds"]] *= 0.6
+    assert relative_probes(runs, probes)["relative"].tolist() == pytest.approx([1.0] * len(probes))
+
+
+def test_a_step_is_adjusted_by_the_probes_at_both_ends_of_its_block():
+    run = run_row()
+    runs, steps = frames((run, [0.1] * 15))
+    probes = pd.DataFrame(probe_rows(run, [1.0, 1.0, 3.0, 1.0, 1.0, 1.0, 1.0]))
+    adjusted = adjusted_steps(steps, relative_probes(runs, probes))
+    assert adjusted["step"].tolist() == list(range(1, 19))
+    assert adjusted["seconds"].iloc[3:].tolist() == pytest.approx([0.05] * 6 + [0.1] * 9)
+
+
+def test_steps_after_the_last_probe_of_a_killed_cell_are_left_out():
+    run = run_row()
+    runs, steps = frames((run, [0.1] * 15))
+    assert len(adjusted_steps(steps, relative_probes(runs, pd.DataFrame(probe_rows(run, [1.0] * 4))))) == 9
+
+
+def test_rows_without_probes_have_no_adjusted_ratio():
+    runs, steps, probes = measured([(1, 1)] * 6)
+    assert adjusted_ratios(runs, steps, probes.iloc[:0]) == []
+    assert adjusted_ratios(runs, steps, probes[~probes["cell_id"].str.contains("torch")]) == []
+    few = adjusted_ratios(runs, steps, probes[~probes["cell_id"].str.contains("/5$")])
+    assert few[0].ratio.n_rounds == few[0].adjusted.n_rounds == 5, "both from the rounds that have probes"
