@@ -99,6 +99,7 @@ class ResultsOptions:
     dirs: tuple[str, ...] = option((), "with merge: results folders of other machines, comma-separated")
     format: str = option("csv", "of an export: csv, json or parquet")
     out: Path = option(Path("export"), "folder of an export")
+    replace: bool = option(False, "overwrite files of an earlier export")
 
 
 @task(needs="bench")
@@ -116,7 +117,7 @@ def results(options: ResultsOptions) -> None:
     elif options.action == "merge":
         show.print_merged(merge.merge_results(root, [*map(Path, options.dirs)]))
     else:
-        print(*export(root, options.out, options.format), sep="\n")
+        print(*export(root, options.out, options.format, options.replace), sep="\n")
 
 
 @dataclass(frozen=True, kw_only=True)

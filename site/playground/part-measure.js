@@ -102,8 +102,12 @@ async function rowsOf({ preset, kind, result, corpus, index, run }) {
 }
 
 function csv(rows) {
-  const cell = (value) =>
-    value === null ? "" : /[",\n]/.test(String(value)) ? `"${String(value).replaceAll('"', '""')}"` : String(value);
+  const cell = (value) => {
+    // A spreadsheet takes a text that begins so for a formula; bench/records/export.py does the same.
+    const formula = typeof value === "string" && /^[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]/.test(value);
+    const text = `${formula ? "'" : ""}${value ?? ""}`;
+    return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  };
   const names = Object.keys(rows[0]);
   return [names.join(","), ...rows.map((row) => names.map((name) => cell(row[name])).join(","))].join("\n") + "\n";
 }

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.records.export import csv_bytes
 from sitegen.documents.pages import Page
 from sitegen.documents.posts import Pin, pin_id, pin_of
 from sitegen.numbers.number import Number
@@ -111,7 +112,7 @@ def write_rows(results: Results, runs: Iterable[str], generated: Path) -> None:
             continue
         steps = results.steps.loc[results.steps["run_id"] == run, ["cell_id", *_STEP_COLUMNS]]
         joined = processes[_RUN_COLUMNS].merge(steps, on="cell_id", how="left")
-        joined.drop(columns="cell_id").to_csv(folder / f"{run}.csv", index=False, lineterminator="\n")
+        (folder / f"{run}.csv").write_bytes(csv_bytes(joined.drop(columns="cell_id")))
         written.add(f"{run}.csv")
     for path in folder.iterdir():
         if path.name not in written:

@@ -27,6 +27,7 @@ import pyarrow.parquet as pq
 import vl_convert
 from altair.utils.schemapi import debug_mode
 
+from bench.records.export import csv_bytes
 from sitegen.figures import Figure
 from sitegen.figures.axes import HEIGHT
 from sitegen.figures.fields import TABLE, Field, is_missing
@@ -73,7 +74,7 @@ def render_figure(
     compiled = _cached(cache, json.dumps(spec, sort_keys=True), "vega.json")
     dark = compiled.decode().replace(f'"theme":"{LIGHT.name}"', f'"theme":"{DARK.name}"')
     content = {
-        "csv": rows.to_csv(index=False, lineterminator="\n").encode(),
+        "csv": csv_bytes(rows),
         "parquet": _parquet(rows),
         "json": json_text(spec).encode(),
         "vega.json": compiled,

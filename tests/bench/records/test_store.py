@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 
 import pandas as pd
@@ -8,7 +7,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from bench.records.export import export
 from bench.records.publishing import candidates, publish
 from bench.records.rows import LOCAL, PUBLISHED, Rows, StoredRun, extended
 from bench.records.schema import SCHEMA_VERSION, TABLES, VERSION_KEY, arrow_schema
@@ -251,23 +249,3 @@ def test_published_files_never_change(results_root):
         publish(results_root)
     assert other.read_bytes() == b"somebody's"
     assert [path.name for path in (results_root / PUBLISHED).iterdir()] == [other.name]
-
-
-@pytest.mark.parametrize("format_name", ["csv", "json", "parquet"])
-def test_export(results_root, tmp_path, format_name):
-    write_run(results_root)
-    paths = export(results_root, tmp_path / "out", format_name)
-    assert [path.name for path in paths] == [f"{name}.{format_name}" for name in TABLES]
-    steps = paths[1]
-    if format_name == "csv":
-        seconds = pd.read_csv(steps)["seconds"].tolist()
-    elif format_name == "json":
-        seconds = [row["seconds"] for row in json.loads(steps.read_text())]
-    else:
-        seconds = pd.read_parquet(steps)["seconds"].tolist()
-    assert seconds == [99.0] * 3 + [0.1] * 15
-
-
-def test_export_knows_its_formats(results_root, tmp_path):
-    with pytest.raises(ConfigError, match="did you mean 'json'"):
-        export(results_root, tmp_path, "jsn")

@@ -1,18 +1,23 @@
 from __future__ import annotations
 
 import io
+import json
+import subprocess
+import sys
 from datetime import timedelta
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
 from bench.arms.suites import Arm, Suite
 from bench.measuring.progress import SuiteProgress
 from bench.measuring.runner import RunSummary
-from bench.records.rows import Rows
-from bench.records.store import table_file, write_tables
+from bench.records.rows import LOCAL, Rows
+from bench.records.store import read_table, table_file, write_tables
 from bench.terminal.show import print_results, print_run
-from tests.bench.rows import START, run_row, step_rows
+from tests.bench.rows import MACHINE, START, run_row, step_rows
 from tinygpt.errors import ResultsError
 
 
@@ -141,3 +146,38 @@ def test_progress_counts_down_from_limits_and_then_from_measured_rounds(terminal
     if not terminal:
         assert "\x1b" not in text
         assert "about" in text  # both arms have run
+
+
+def test_texts_of_a_file_do_not_reach_the_terminal_as_they_are(results_root):
+    """Escape sequences and reversed writing in every text of a row, in a file that the checks accept."""
+    bad = "\x1b]0;title\x07\x1b[31m\u202eevil\u2066\x9b2J"
+    machine = json.dumps(json.loads(MACHINE) | {"cpu": bad, "os": bad, "python": bad, "blas": bad})
+    runs = [
+        run_row("run-a", f"numpy{bad}", machine=machine),
+        run_row("run-a", "vectorized", machine=machine, preset="tiny", corpus=bad, commit=bad, status="crashed",
+                error_tail=f"first\n{bad}"),
+        run_row("run-a", "torch", machine=machine, kind="peer", status="crashed", error_tail=bad),
+        run_row("run-a", "numpy", machine=machine, number=4, kind="train", suite=bad, corpus=bad),
+    ]  # fmt: skip
+    steps = [step for run in (runs[0], runs[3]) for step in step_rows(run, [0.1] * 15)]
+    write_tables(results_root, "run-a", Rows(runs, steps))
+    shown = subprocess.run(
+        [sys.executable, "-c", "import sys; from pathlib import Path; from bench.terminal.show import print_results; "
+         "print_results(Path(sys.argv[1]), every_run=True)", str(results_root)],
+        capture_output=True, check=True,
+    ).stdout.decode()  # fmt: skip
+    assert shown.count("evil") > 5
+    assert {char for char in shown if char in "\x1b\x07\x9b\u202e\u2066"} == set()
+
+
+def test_an_error_shows_a_files_texts_visibly_and_cut(results_root):
+    """A value that is refused is quoted in the error: escaped, and not a megabyte of it."""
+    write_tables(results_root, "run-a", Rows([run_row()]))
+    path = table_file(results_root, LOCAL, "runs", "run-a")
+    table = pq.read_table(path)
+    bad = pa.array(["\x1b[31m\u202e" + "x" * 1_000_000], pa.string())
+    pq.write_table(table.set_column(table.schema.get_field_index("status"), table.schema.field("status"), bad), path)
+    with pytest.raises(ResultsError, match="column 'status'") as caught:
+        read_table("runs", results_root)
+    assert len(str(caught.value)) < 1000
+    assert not {"\x1b", "\u202e"} & set(str(caught.value))
