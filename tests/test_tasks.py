@@ -51,7 +51,7 @@ BAD_INPUT = {
     "nothing to keep": (["train", "--keep", "-1"], ["keep is -1", "0 or more"]),
     "nothing to resume in the background": (
         ["train", "--out", "x", "--resume", "--detach"],
-        ["x is no folder", "--auto-resume"],
+        ["there is no folder x to resume", "--auto-resume"],
     ),
     "unknown suite": (["bench", "--suite", "fast"], ["unknown suite 'fast'", "quick, standard, full"]),
     "unknown preset to measure": (
@@ -221,7 +221,7 @@ def test_the_threshold_is_that_of_comparisons():
 def test_help_after_a_task_and_before_it_is_the_same(typed):
     before = typed("--help", "train").stdout
     assert typed("train", "--steps", "3", "--help").stdout == before
-    assert "--start-from=STRING" in before
+    assert "--start-from=PATH" in before
 
 
 EXTRAS = (
@@ -269,7 +269,7 @@ def test_the_console_script_names_itself_in_what_it_says(tmp_path, monkeypatch, 
     monkeypatch.setattr(sys, "argv", ["/somewhere/bin/tinygpt", "train", "--preset", "smal"])
     with pytest.raises(SystemExit):
         main()
-    assert capfd.readouterr().err.strip().endswith("run: tinygpt train --preset small")
+    assert capfd.readouterr().err.strip().endswith("run: tinygpt --help train")
 
 
 def test_the_package_offers_the_same_tasks_whatever_tasks_py_is_near(tmp_path):

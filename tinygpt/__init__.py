@@ -4,37 +4,69 @@
 >>> generate_text(load_gallery_model("shakespeare"), "ROMEO:", temperature=0.8)
 """
 
-from tinygpt.checkpoints.checkpoint import load_checkpoint, save_checkpoint
+from tinygpt.checkpoints.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from tinygpt.checkpoints.trainable import load_engine
 from tinygpt.config import ModelConfig, TrainConfig
-from tinygpt.corpora import load_corpus
-from tinygpt.data import BatchSampler
+from tinygpt.corpora import CORPORA, Corpus, load_corpus
+from tinygpt.data import Batch, BatchSampler
 from tinygpt.engines import ENGINES, Engine, create_engine
-from tinygpt.errors import TinyGPTError
-from tinygpt.evaluation.inspection import attention_weights, next_token_probabilities, score_text
-from tinygpt.gallery import load_gallery_model
+from tinygpt.errors import (
+    CapacityError,
+    CheckpointError,
+    ConfigError,
+    CorpusError,
+    DivergedError,
+    FolderInUseError,
+    MissingDependencyError,
+    StorageError,
+    TinyGPTError,
+    WorkerError,
+)
+from tinygpt.evaluation.inspection import TextScore, attention_weights, next_token_probabilities, score_text
+from tinygpt.gallery import GalleryModel, gallery_names, load_gallery_model
 from tinygpt.generation.decoding import generate, generate_batch, generate_text, stream_text
+from tinygpt.generation.inference import InferenceModel
 from tinygpt.presets import PRESETS, Preset
+from tinygpt.recipes import RECIPES
 from tinygpt.system.numexpr_import import import_numexpr_early
-from tinygpt.training.trainer import Trainer
+from tinygpt.training.trainer import StepRecord, Trainer
 
 __version__ = "0.1.0"
 
 import_numexpr_early()  # before a module of this package, or pandas, imports it
 
 __all__ = [
+    "CORPORA",
     "ENGINES",
     "PRESETS",
+    "RECIPES",
+    "Batch",
     "BatchSampler",
+    "CapacityError",
+    "Checkpoint",
+    "CheckpointError",
+    "ConfigError",
+    "Corpus",
+    "CorpusError",
+    "DivergedError",
     "Engine",
+    "FolderInUseError",
+    "GalleryModel",
+    "InferenceModel",
+    "MissingDependencyError",
     "ModelConfig",
     "Preset",
+    "StepRecord",
+    "StorageError",
+    "TextScore",
     "TinyGPTError",
     "TrainConfig",
     "Trainer",
+    "WorkerError",
     "__version__",
     "attention_weights",
     "create_engine",
+    "gallery_names",
     "generate",
     "generate_batch",
     "generate_text",

@@ -14,21 +14,13 @@ Symbols of all dimensions, used in the whole project:
 
 from __future__ import annotations
 
-import math
-import reprlib
+import numbers
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tinygpt.errors import ConfigError
+from tinygpt.arguments import check_fields, number, whole_number, wrong
 
 _LARGEST = 2**31 - 1  # of a count: array sizes are products of at most two of them
-
-
-def _require_counts(config: object, least: int, *names: str) -> None:
-    for name in names:
-        value = getattr(config, name)
-        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= _LARGEST:
-            problem = f"{type(config).__name__}.{name} is {reprlib.repr(value)}"
-            raise ConfigError(problem, f"a whole number from {least} to {_LARGEST}")
 
 
 @dataclass(frozen=True)
@@ -47,12 +39,11 @@ class ModelConfig:
     layer_norm_eps: float = 1e-5
 
     def __post_init__(self) -> None:
-        _require_counts(self, 1, "n_layers", "d_model", "n_heads", "context_length", "vocab_size")
+        counts = ("n_layers", "d_model", "n_heads", "context_length", "vocab_size")
+        check_fields(self, whole_number, *counts, least=1, most=_LARGEST)
+        check_fields(self, number, "layer_norm_eps", above=True)
         if self.d_model % self.n_heads:
-            problem = f"ModelConfig.d_model is {self.d_model} with n_heads {self.n_heads}"
-            raise ConfigError(problem, "a d_model that n_heads divides")
-        if not (math.isfinite(self.layer_norm_eps) and self.layer_norm_eps > 0):
-            raise ConfigError(f"ModelConfig.layer_norm_eps is {self.layer_norm_eps!r}", "a finite number above 0")
+            raise wrong("d_model", self.d_model, f"a multiple of n_heads, {self.n_heads}")
 
     @property
     def head_dim(self) -> int:
@@ -111,20 +102,16 @@ class TrainConfig:
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        _require_counts(self, 1, "batch_size", "accumulation")
-        _require_counts(self, 0, "warmup_steps", "decay_steps")
-        for name, largest in (("decay_to", 1.0), ("dropout", 0.9)):
-            value = getattr(self, name)
-            if not 0.0 <= value <= largest:
-                raise ConfigError(f"TrainConfig.{name} is {value!r}", f"0 to {largest:g}")
-        for name in ("learning_rate", "eps", "grad_clip"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value > 0):
-                raise ConfigError(f"TrainConfig.{name} is {value!r}", "a finite number above 0")
-        if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0):
-            raise ConfigError(f"TrainConfig.weight_decay is {self.weight_decay!r}", "a finite number, 0 or more")
-        if len(self.betas) != 2 or not all(0.0 <= beta < 1.0 for beta in self.betas):
-            raise ConfigError(f"TrainConfig.betas is {self.betas!r}", "two numbers in [0, 1)")
+        check_fields(self, whole_number, "batch_size", "accumulation", least=1, most=_LARGEST)
+        check_fields(self, whole_number, "warmup_steps", "decay_steps", most=_LARGEST)
+        check_fields(self, number, "learning_rate", "eps", "grad_clip", above=True)
+        check_fields(self, number, "weight_decay")
+        check_fields(self, number, "decay_to", most=1.0)
+        check_fields(self, number, "dropout", most=0.9)
+        betas = tuple(self.betas) if isinstance(self.betas, Iterable) else ()
+        if len(betas) != 2 or not all(isinstance(beta, numbers.Real) and 0.0 <= beta < 1.0 for beta in betas):
+            raise wrong("betas", self.betas, "two numbers in [0, 1)")
+        object.__setattr__(self, "betas", tuple(map(float, betas)))
 
     @property
     def rows_per_step(self) -> int:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tinygpt.arguments import instance, whole_number, wrong
 from tinygpt.errors import CorpusError
 
 
@@ -24,7 +25,11 @@ class Tokenizer:
         """Encode text (as UTF-8) or bytes as token ids, (n,) uint8.
 
         Surrogate escapes, which Python makes of command-line bytes that are not UTF-8 (PEP 383), become these bytes.
+
+        Raises:
+            ConfigError: it is neither text nor bytes.
         """
+        instance("the text", text, (str, bytes), "a string or bytes")
         if isinstance(text, bytes):
             return np.frombuffer(text, np.uint8)
         try:
@@ -77,16 +82,23 @@ class BatchSampler:
         seed: seeds the windows' positions.
 
     Raises:
+        ConfigError: the stream is no such array, or a number is outside its range.
         CorpusError: the stream is shorter than one window.
     """
 
     def __init__(self, tokens: np.ndarray, batch_size: int, context_length: int, seed: int) -> None:
+        if not isinstance(tokens, np.ndarray) or tokens.ndim != 1 or tokens.dtype.kind not in "iu":
+            raise wrong("tokens", tokens, "an array of token ids (n,), such as corpus.train_tokens")
+        self.tokens = tokens
+        self.batch_size = whole_number("batch_size", batch_size, 1)
+        self.context_length = whole_number("context_length", context_length, 1)
+        self.seed = whole_number("seed", seed)
         if len(tokens) < context_length + 1:
             raise _too_short("the text", len(tokens), context_length)
-        self.tokens = tokens
-        self.batch_size = batch_size
-        self.context_length = context_length
-        self.seed = seed
+
+    def __repr__(self) -> str:
+        shape = f"{self.batch_size} × {self.context_length}"
+        return f"<batches of {shape} tokens from {len(self.tokens):,}, seed {self.seed}>"
 
     def batch(self, step: int, rows: slice = slice(None)) -> Batch:
         """Return a step's batch, or ``rows`` of it; steps are counted from 0."""
@@ -104,7 +116,12 @@ class BatchSampler:
 
 
 def _too_short(text: str, n_bytes: int, context_length: int) -> CorpusError:
-    return CorpusError(f"{text} has {n_bytes} bytes", f"at least {context_length + 1}, the context and one more")
+    return CorpusError(f"{text} has {in_bytes(n_bytes)}", f"at least {context_length + 1}, the context and one more")
+
+
+def in_bytes(count: int) -> str:
+    """Write a text's length in words: 1 byte, 2 bytes."""
+    return f"{count:,} byte{'' if count == 1 else 's'}"
 
 
 def evaluation_batches(

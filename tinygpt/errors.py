@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import reprlib
 from collections.abc import Iterable
 
 
@@ -29,9 +30,15 @@ class TinyGPTError(Exception):
         self.allowed = allowed
         self.run = run
 
+    __str__ = Exception.__str__  # KeyError would add quotes
+
 
 class ConfigError(TinyGPTError):
     """A configuration value, preset, engine or option is invalid."""
+
+
+class UnknownNameError(ConfigError, KeyError):
+    """A name is not in a table."""
 
 
 class CorpusError(TinyGPTError):
@@ -70,13 +77,14 @@ class MissingDependencyError(TinyGPTError):
     """An optional package is not installed; the message names its extra."""
 
 
-def unknown_name(kind: str, received: str, allowed: Iterable[str], run: str) -> ConfigError:
+def unknown_name(kind: str, received: object, allowed: Iterable[str], run: str = "") -> UnknownNameError:
     """Build the error for a name outside a table, with the nearest entry as a suggestion."""
     names = list(allowed)
-    return ConfigError(f"unknown {kind} {received!r}{did_you_mean(received, names)}", ", ".join(names), run)
+    problem = f"unknown {kind} {reprlib.repr(received)}{did_you_mean(received, names)}"
+    return UnknownNameError(problem, ", ".join(names), run)
 
 
-def did_you_mean(received: str, names: Iterable[str]) -> str:
+def did_you_mean(received: object, names: Iterable[str]) -> str:
     """Return the suggestion after an unknown name: the nearest known one, or nothing."""
-    nearest = difflib.get_close_matches(received.lower(), names, n=1, cutoff=0.5)
+    nearest = difflib.get_close_matches(str(received).lower(), names, n=1, cutoff=0.5)
     return f" (did you mean {nearest[0]!r}?)" if nearest else ""

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from tinygpt.arguments import instance
 from tinygpt.config import ModelConfig
 from tinygpt.errors import CheckpointError
 
@@ -61,11 +62,13 @@ def check_shapes(state: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int
 
     Raises:
         CheckpointError: names the first parameter that is missing, unknown or of another shape.
+        ConfigError: the state is no mapping.
     """
+    instance("weights", state, Mapping, "a mapping, name → array, such as state_dict()")
     for name, shape in shapes.items():
         if name not in state:
             raise CheckpointError(f"parameter {name!r} is missing", f"all {len(shapes)} parameters of the model")
-        if tuple(state[name].shape) != shape:
-            raise CheckpointError(f"parameter {name!r} has shape {tuple(state[name].shape)}", f"shape {shape}")
+        if np.shape(state[name]) != shape:
+            raise CheckpointError(f"parameter {name!r} has shape {np.shape(state[name])}", f"shape {shape}")
     if unknown := sorted(set(state) - set(shapes)):
         raise CheckpointError(f"parameter {unknown[0]!r} is unknown", f"the {len(shapes)} names of this model")

@@ -1,12 +1,11 @@
-"""The ladder of presets, tiny to behemoth, one row per model."""
+"""Presets: the ladder, tiny to behemoth, which suites measure, and further shapes; one row per model."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from types import MappingProxyType
 
 from tinygpt.config import ModelConfig, TrainConfig
-from tinygpt.errors import unknown_name
+from tinygpt.table import Table
 
 
 @dataclass(frozen=True)
@@ -36,26 +35,21 @@ _LADDER = {
     "behemoth": (24, 1280, 20, 512, 1),
 }
 
-PRESETS = MappingProxyType(
+LADDER = Table(
+    "preset",
     {
         name: Preset(name, ModelConfig(layers, d_model, heads, context), TrainConfig(batch_size=batch))
         for name, (layers, d_model, heads, context, batch) in _LADDER.items()
-    }
+    },
 )
-"""Name → preset, from the smallest to the largest."""
+"""Name → preset, from the smallest to the largest; suites measure these."""
 
-# Further shapes for training and comparisons; no suite measures them.
-MORE_PRESETS = MappingProxyType(
+PRESETS = Table(
+    "preset",
     {
+        **LADDER,
         # nanoGPT's recipe for a CPU (its README), with bytes for characters
-        "nanogpt": Preset("nanogpt", ModelConfig(4, 128, 4, 64), TrainConfig(batch_size=12))
-    }
+        "nanogpt": Preset("nanogpt", ModelConfig(4, 128, 4, 64), TrainConfig(batch_size=12)),
+    },
 )
-
-
-def get_preset(name: str) -> Preset:
-    """Look up a preset; the ConfigError for an unknown one suggests the nearest name."""
-    preset = PRESETS.get(name) or MORE_PRESETS.get(name)
-    if preset is None:
-        raise unknown_name("preset", name, (*PRESETS, *MORE_PRESETS), "invoke train --preset small")
-    return preset
+"""Name → preset: the ladder, and further shapes for training and comparisons."""

@@ -7,10 +7,9 @@ model's width, a warm-up that protects the weights from the first updates, and a
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 
 from tinygpt.config import ModelConfig, TrainConfig
-from tinygpt.errors import unknown_name
+from tinygpt.table import Table
 
 WARMUP_STEPS = 100
 _WARMUP_SHARE = 20  # a short run warms up over a twentieth of its updates
@@ -61,7 +60,8 @@ class Recipe:
         )
 
 
-RECIPES = MappingProxyType(
+RECIPES = Table(
+    "recipe",
     {
         recipe.name: recipe
         for recipe in (
@@ -72,12 +72,5 @@ RECIPES = MappingProxyType(
             Recipe("nanogpt", "nanoGPT's for characters: 1e-3, 100 updates of warm-up, cosine to a tenth", 1e-3, True,
                    True, (0.9, 0.99)),
         )
-    }
+    },
 )  # fmt: skip
-
-
-def get_recipe(name: str) -> Recipe:
-    """Look up a recipe; the ConfigError for an unknown one suggests the nearest name."""
-    if name not in RECIPES:
-        raise unknown_name("recipe", name, RECIPES, "invoke train --recipe cosine")
-    return RECIPES[name]

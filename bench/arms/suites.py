@@ -18,7 +18,7 @@ from bench.arms.registry import GENERATORS, REFERENCE, ROOFLINE_VARIANTS
 from bench.arms.variants import check_variant, engine_name, kind_of
 from bench.records.rows import Kind
 from tinygpt.errors import ConfigError, unknown_name
-from tinygpt.presets import PRESETS, get_preset
+from tinygpt.presets import LADDER, PRESETS
 
 DEFAULT_CORPUS = "shakespeare"
 
@@ -112,7 +112,7 @@ def _suite(
     """Make a suite from {variant: {preset: limit in seconds}}; the slow variant gets a single round."""
     arms = [
         Arm(variant, preset, by_preset[preset], 1 if variant == slow else rounds_at.get(preset, rounds))
-        for preset in PRESETS
+        for preset in LADDER
         for variant, by_preset in limits.items()
         if preset in by_preset
     ]
@@ -244,10 +244,10 @@ def select_suite(
     base = get_suite(suite)
     if rounds is not None and rounds < 1:
         raise ConfigError(f"rounds is {rounds}", "1 or more", f"invoke bench --suite {suite}")
-    wanted = {get_preset(name).name for name in presets} or {arm.preset for arm in base.arms}
+    wanted = {PRESETS[name].name for name in presets} or {arm.preset for arm in base.arms}
     variants = list(dict.fromkeys(_checked(base, name) for name in engines))
     arms: list[Arm] = []
-    for preset in (name for name in PRESETS if name in wanted):
+    for preset in (name for name in LADDER if name in wanted):
         declared = [arm for arm in base.arms if arm.preset == preset]
         chosen = declared
         if variants or not declared:
@@ -284,7 +284,7 @@ def _arm(suite: Suite, variant: str, preset: str) -> Arm:
                 if (arm.variant, arm.preset) == (name, preset):
                     # One round for a slow variant, the suite's own number for all others.
                     return Arm(variant, preset, arm.limit_seconds, min(arm.rounds, suite.rounds))
-    raise ConfigError(f"suite full has no arm for preset {preset!r}", ", ".join(PRESETS))
+    raise ConfigError(f"suite full has no arm for preset {preset!r}", ", ".join(LADDER))
 
 
 def repeat_command(suite: str, cell: Cell, corpus: str, seed: int, rounds: int) -> str:

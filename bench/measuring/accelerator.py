@@ -39,7 +39,7 @@ from bench.records.rows import Kind, Rows
 from bench.records.store import write_tables
 from tinygpt.corpora import Corpus, load_corpus
 from tinygpt.engines import parse_variant
-from tinygpt.presets import get_preset
+from tinygpt.presets import PRESETS
 
 SUITE = "accelerator"
 REFERENCE = "torch-cuda"
@@ -154,7 +154,7 @@ def _round_rows(
     kind: Kind = "peer" if variant in ACCELERATOR_PEERS else "bench"
     process = Process(context, kind, engine_name(variant), variant, int(event["round"]), protocol)
     preset, size = protocol.preset, protocol.batch_size
-    batch = [] if size == get_preset(preset).train.batch_size else ["--batch", str(size)]
+    batch = [] if size == PRESETS[preset].train.batch_size else ["--batch", str(size)]
     words = ["invoke", "accelerator", "--out", "rows", "--presets", preset, "--engines", f"'{variant}'", *batch]
     rows = outcome_rows(process, outcome, verdict, " ".join(words), limit)
     # The accelerator computes; the settings of the processor's BLAS do not matter.
@@ -163,7 +163,7 @@ def _round_rows(
 
 def measure_presets(options: AcceleratorOptions) -> int:
     """Measure presets until they are done or the time is over; return 0 if all of them were measured."""
-    presets = [get_preset(name).name for name in options.presets]
+    presets = [PRESETS[name].name for name in options.presets]
     check_engines(options.engines)
     corpus = load_corpus(options.corpus, path=options.corpus_file)
     machine = fresh_machine()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.arms.registry import STEPS_TOGETHER
-from tinygpt.presets import PRESETS
+from tinygpt.presets import LADDER
 from tinygpt.terminal.options import REQUIRED, option
 
 
@@ -15,7 +15,7 @@ class AcceleratorOptions:
     """Options of accelerator."""
 
     out: Path = option(REQUIRED, "folder for the rows")
-    presets: tuple[str, ...] = option(tuple(PRESETS), "comma-separated, in this order")
+    presets: tuple[str, ...] = option(tuple(LADDER), "comma-separated, in this order")
     engines: tuple[str, ...] = option(
         (
             f"jax[dispatch={STEPS_TOGETHER}]",

@@ -24,7 +24,7 @@ from tinygpt.generation.decoding import continue_prompt
 from tinygpt.generation.inference import InferenceModel
 from tinygpt.generation.sampling import SamplingSettings
 from tinygpt.params import Arrays, initial_parameters
-from tinygpt.presets import get_preset
+from tinygpt.presets import PRESETS
 
 PROMPT = b"\n"
 WIDER = 10.0  # times the starting weights' standard deviation of projections
@@ -82,7 +82,7 @@ def largest_regret(model: ModelConfig, weights: Arrays, prompt: np.ndarray, toke
     The reference engine reads the text window by window without a cache; position i of a window scores the token after
     it. After a full window, the next one starts with its last half.
     """
-    engine = create_engine("numpy", model, get_preset("tiny").train, weights=weights)
+    engine = create_engine("numpy", model, PRESETS["tiny"].train, weights=weights)
     text, context = np.concatenate([prompt, tokens]).astype(np.int64), model.context_length
     start, scored, regret = 0, len(prompt), 0.0
     while scored < len(text):

@@ -133,7 +133,7 @@ def read_plan(root: Path, run_id: str) -> RunPlan:
     if run_id == "last" and run_ids:
         run_id = run_ids[-1]
     if run_id not in run_ids:
-        raise ResultsError(f"there is no unfinished run {run_id!r}", ", ".join(run_ids) or "none", "invoke bench")
+        raise ResultsError(f"there is no unfinished run {run_id!r}", ", ".join(run_ids), "invoke bench")
     if table_file(root, PUBLISHED, "runs", run_id).exists():
         raise ResultsError(f"run {run_id} is published", "published files never change", "invoke bench")
     path = plan_file(root, run_id)

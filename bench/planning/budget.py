@@ -29,7 +29,7 @@ from bench.statistics.cells import CellSummary
 from bench.statistics.cost_model import LEAST_LOG_ERROR, CostModel, Estimate
 from tinygpt.corpora import CORPORA
 from tinygpt.errors import ConfigError, ResultsError
-from tinygpt.presets import PRESETS, get_preset
+from tinygpt.presets import LADDER, PRESETS
 from tinygpt.system.memory import Memory, available_memory
 
 
@@ -110,7 +110,7 @@ def plan_budget(
     if not (math.isfinite(minutes) and minutes > 0):
         raise ConfigError(f"minutes is {minutes:g}", "a number above 0", "invoke estimate --minutes 15")
     for name in presets:
-        get_preset(name)
+        PRESETS[name]
     cells, here = _cells_for(measured_cells(runs, steps), sha256_text(machine), variant)
     calibrated = measure is not None and not here
     seconds = measure() if measure and calibrated else {cell.preset: cell.seconds.median for cell in cells}
@@ -126,7 +126,7 @@ def plan_budget(
     rates = fit_rates(misses_on_record(trained))
     share = _step_share(runs, steps, variant)
     rows = []
-    for name in presets or PRESETS:
+    for name in presets or LADDER:
         if name in seconds:
             # A cell's interval is that of its median; on another day the median differs by more.
             low, high = (seconds[name] * math.exp(sign * LEAST_LOG_ERROR) for sign in (-1, 1))
@@ -135,7 +135,7 @@ def plan_budget(
             step = model.estimate(name)
         else:
             continue
-        entry, n_steps = PRESETS[name], int(minutes * 60.0 * share / step.seconds)
+        entry, n_steps = LADDER[name], int(minutes * 60.0 * share / step.seconds)
         tokens = n_steps * entry.tokens_per_step
         loss = forecast(trained, rates, name, corpus, max(1, tokens))
         peak = predicted_session_bytes(variant, entry.model, entry.train)

@@ -13,7 +13,7 @@ import numpy as np
 
 from bench.planning.memory import predicted_peak_bytes
 from tinygpt.engines import create_engine
-from tinygpt.presets import PRESETS
+from tinygpt.presets import LADDER
 from tinygpt.system.memory import Memory
 
 _WARM_UP, _STEPS = 2, 5
@@ -38,7 +38,7 @@ def calibrate(variant: str, memory: Memory, announce: Callable[[str], None]) -> 
     announce(f"no benchmark of {variant} on this machine is on record: taking a few steps, up to {_SECONDS:.0f} s")
     seconds: dict[str, float] = {}
     started, last = time.perf_counter(), 0.0
-    for name, preset in PRESETS.items():
+    for name, preset in LADDER.items():
         expected = _GROWTH * last * (_WARM_UP + _STEPS)
         fits = predicted_peak_bytes(variant, preset.model, preset.train) <= memory.available
         if seconds and (not fits or time.perf_counter() - started + expected > _SECONDS):
@@ -48,7 +48,7 @@ def calibrate(variant: str, memory: Memory, announce: Callable[[str], None]) -> 
 
 
 def _median_step(variant: str, name: str) -> float:
-    preset = PRESETS[name]
+    preset = LADDER[name]
     engine = create_engine(variant, preset.model, preset.train)
     tokens = np.random.default_rng(0).integers(0, 256, (preset.train.batch_size, preset.model.context_length + 1))
     times = []

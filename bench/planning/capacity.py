@@ -14,7 +14,7 @@ from bench.planning.memory import (
 )
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.errors import CapacityError
-from tinygpt.presets import PRESETS, get_preset
+from tinygpt.presets import LADDER, PRESETS
 from tinygpt.system.memory import Memory, available_memory
 from tinygpt.terminal.quantities import gibibytes
 from tinygpt.training.plan import TrainingPlan
@@ -60,7 +60,7 @@ def check_fit(variant: str, preset: str, memory: Memory | None = None, predict: 
     Raises:
         ConfigError: the preset, or an option of the variant, is unknown.
     """
-    entry = get_preset(preset)
+    entry = PRESETS[preset]
     return _fit(variant, entry.model, entry.train, memory, predict)
 
 
@@ -72,7 +72,7 @@ def _fit(variant: str, model: ModelConfig, train: TrainConfig, memory: Memory | 
 
 def largest_preset(variant: str, memory: Memory, predict: Predict = predicted_peak_bytes) -> str | None:
     """Return the preset with most parameters that fits with an engine; None if none does."""
-    fitting = [entry for entry in PRESETS.values() if predict(variant, entry.model, entry.train) <= memory.available]
+    fitting = [entry for entry in LADDER.values() if predict(variant, entry.model, entry.train) <= memory.available]
     return max(fitting, key=lambda entry: entry.model.n_parameters).name if fitting else None
 
 

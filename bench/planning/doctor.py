@@ -25,7 +25,7 @@ from bench.records.machine import Machine, busy_cores, fresh_machine
 from bench.records.protocol import sha256_text
 from tinygpt.engines import CPU_ENGINES, create_engine
 from tinygpt.errors import TinyGPTError
-from tinygpt.presets import PRESETS
+from tinygpt.presets import LADDER
 from tinygpt.system.memory import Memory, available_memory
 from tinygpt.system.threads import available_cores
 from tinygpt.terminal.quantities import gibibytes
@@ -96,7 +96,7 @@ def memory_needs() -> dict[str, dict[str, int]]:
     """Predict the peak bytes of ``invoke train``: preset → CPU engine → bytes."""
     return {
         name: {engine: predicted_session_bytes(engine, entry.model, entry.train) for engine in CPU_ENGINES}
-        for name, entry in PRESETS.items()
+        for name, entry in LADDER.items()
     }
 
 
@@ -123,7 +123,7 @@ def check_core(modules: Iterable[str] = _CORE) -> list[Finding]:
 
 def check_engines(engines: Iterable[str] = ("numpy", "vectorized")) -> list[Finding]:
     """Take a training step with each engine; the losses must agree and be near ln 256, as of an untrained model."""
-    preset = PRESETS["tiny"]
+    preset = LADDER["tiny"]
     shape = (preset.train.batch_size, preset.model.context_length)
     tokens = np.random.default_rng(0).integers(0, preset.model.vocab_size, (2, *shape))
     losses: dict[str, float] = {}

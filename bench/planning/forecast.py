@@ -21,7 +21,7 @@ import pandas as pd
 
 from bench.planning.loss_curve import MIN_EVALUATIONS, LossCurve, fit_loss_curve
 from bench.records.store import stored_runs
-from tinygpt.presets import PRESETS
+from tinygpt.presets import LADDER
 from tinygpt.schedule import optimizer_text
 
 NOMINAL = 0.9  # share of the errors on record that a spread covers
@@ -98,7 +98,7 @@ def trained_runs(runs: pd.DataFrame, steps: pd.DataFrame, falling: bool = False)
     Runs of all machines count, because a loss depends on the machine only in its last digits. Runs whose rate falls
     count only if asked for: the losses on the way to their end say nothing about shorter runs.
     """
-    trained = runs[(runs["kind"] == "train") & runs["preset"].isin([*PRESETS])]
+    trained = runs[(runs["kind"] == "train") & runs["preset"].isin([*LADDER])]
     by_cell = dict([*steps[steps["cell_id"].isin(trained["cell_id"])].groupby("cell_id")])
     found = []
     for run in stored_runs(trained):
@@ -109,7 +109,7 @@ def trained_runs(runs: pd.DataFrame, steps: pd.DataFrame, falling: bool = False)
         evaluated = rows[rows["held_out_loss"].notna()]
         if len(evaluated) < MIN_EVALUATIONS or ("cosine" in optimizer and not falling):
             continue
-        own_batch = fields.get("batch_size") == PRESETS[run.preset].train.batch_size
+        own_batch = fields.get("batch_size") == LADDER[run.preset].train.batch_size
         tokens = tuple((evaluated["step"] * float(run.tokens_per_step)).tolist())
         losses = tuple(evaluated["held_out_loss"].tolist())
         early = _early_losses(rows, evaluated["step"].min(), run.tokens_per_step)
@@ -240,7 +240,7 @@ def forecast(
         corpus: text to train on.
         tokens: to read, at least 1.
     """
-    train = PRESETS[preset].train
+    train = LADDER[preset].train
     recipe = (train.learning_rate, optimizer_text(train), True)
     same = [run for run in runs if (run.corpus, run.recipe) == (corpus, recipe)]
     found = []
@@ -253,7 +253,7 @@ def forecast(
             found.append(Forecast(loss, spread, run.preset, stretch, bought))
     if found:
         return min(found, key=lambda one: one.spread)
-    steps = math.ceil(tokens / BORROWED_REACH / PRESETS[preset].tokens_per_step)
+    steps = math.ceil(tokens / BORROWED_REACH / LADDER[preset].tokens_per_step)
     command = f"invoke train --preset {preset} --corpus {corpus} --recipe constant --steps {steps} --record"
     return CannotTell(_why_not(same, preset, corpus, tokens), command)
 
@@ -265,7 +265,7 @@ def _apart_and_reach(source: str, preset: str) -> tuple[float, float]:
     """
     if source == preset:
         return 0.0, OWN_REACH
-    ratio = PRESETS[preset].model.n_parameters / PRESETS[source].model.n_parameters
+    ratio = LADDER[preset].model.n_parameters / LADDER[source].model.n_parameters
     return max(1.0, abs(math.log2(ratio))), BORROWED_REACH
 
 

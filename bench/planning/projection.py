@@ -18,7 +18,7 @@ from bench.statistics.cells import CellSummary, cell_summary
 from bench.statistics.chosen_runs import chosen_cells
 from bench.statistics.cost_model import CostModel, Estimate, fit_cost_model
 from tinygpt.engines import CPU_ENGINES
-from tinygpt.presets import PRESETS
+from tinygpt.presets import LADDER
 
 
 class StepTime(NamedTuple):
@@ -51,7 +51,7 @@ def fit_models(times: Iterable[StepTime]) -> dict[Scope, dict[str, CostModel]]:
         times: one for each scope, variant and preset; presets that no longer exist are skipped.
     """
     models: dict[Scope, dict[str, CostModel]] = {}
-    own = (time for time in times if time.variant in CPU_ENGINES and time.preset in PRESETS and time.seconds > 0)
+    own = (time for time in times if time.variant in CPU_ENGINES and time.preset in LADDER and time.seconds > 0)
     for (scope, variant), group in grouped(own, lambda time: (time.scope, time.variant)).items():
         model = fit_cost_model(variant, {time.preset: time.seconds for time in group})
         if model is not None:
@@ -64,6 +64,6 @@ def project(models: Mapping[str, CostModel]) -> list[Projection]:
     return [
         Projection(variant, preset, model.estimate(preset))
         for variant, model in models.items()
-        for preset in PRESETS
+        for preset in LADDER
         if preset not in model.measured
     ]

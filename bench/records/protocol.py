@@ -16,7 +16,7 @@ from typing import Any
 
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.errors import ResultsError
-from tinygpt.presets import get_preset
+from tinygpt.presets import PRESETS
 from tinygpt.schedule import optimizer_text
 
 # Always these: no suite, option or environment changes them.
@@ -136,7 +136,7 @@ def sha256_text(text: str) -> str:
 
 
 def _protocol(preset: str, train: TrainConfig, corpus: str, corpus_sha256: str, seed: int, **counts: Any) -> Protocol:
-    model = get_preset(preset).model
+    model = PRESETS[preset].model
     return Protocol(
         preset=preset,
         n_layers=model.n_layers,
@@ -168,7 +168,7 @@ def benchmark_protocol(preset: str, corpus: str, corpus_sha256: str, seed: int, 
     """
     return _protocol(
         preset,
-        get_preset(preset).train,
+        PRESETS[preset].train,
         corpus,
         corpus_sha256,
         seed,
@@ -187,7 +187,7 @@ def generation_protocol(preset: str, corpus: str, corpus_sha256: str, seed: int,
     """
     protocol = _protocol(
         preset,
-        replace(get_preset(preset).train, batch_size=1),
+        replace(PRESETS[preset].train, batch_size=1),
         corpus,
         corpus_sha256,
         seed,

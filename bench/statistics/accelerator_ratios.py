@@ -26,7 +26,7 @@ from bench.statistics.cells import CellSummary, cell_summary
 from bench.statistics.chosen_runs import ChosenRuns
 from bench.statistics.cost_model import CostModel, fit_cost_model
 from bench.statistics.ratios import Speedup, speedup_of
-from tinygpt.presets import PRESETS
+from tinygpt.presets import LADDER
 
 EAGER, REPLAYED = "torch-cuda", "torch-cuda-graphs"  # the same kernels, launched one by one or as one graph
 
@@ -52,7 +52,7 @@ def is_exact(cell: CellSummary) -> bool:
 
 def is_preset(cell: CellSummary) -> bool:
     """True if a cell's batch was the preset's own."""
-    return cell.preset in PRESETS and batch_size(cell) == PRESETS[cell.preset].train.batch_size
+    return cell.preset in LADDER and batch_size(cell) == LADDER[cell.preset].train.batch_size
 
 
 def devices(cell: CellSummary) -> int:
@@ -150,7 +150,7 @@ def crossings(ours: Mapping[str, float], theirs: Mapping[str, float]) -> tuple[C
         sizes, times = (
             [math.log(value) for value in pair]
             for pair in (
-                [PRESETS[name].model.n_parameters for name in (before, after)],
+                [LADDER[name].model.n_parameters for name in (before, after)],
                 [ours[name] for name in (before, after)],
             )
         )
@@ -161,7 +161,7 @@ def crossings(ours: Mapping[str, float], theirs: Mapping[str, float]) -> tuple[C
 
 def common_presets(ours: Mapping[str, float], theirs: Mapping[str, float]) -> list[str]:
     """The presets that two curves share, smallest first."""
-    return [name for name in PRESETS if name in ours and name in theirs]
+    return [name for name in LADDER if name in ours and name in theirs]
 
 
 # ---- dispatch against work -------------------------------------------------------------------------------

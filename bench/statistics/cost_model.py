@@ -30,7 +30,7 @@ from scipy.optimize import nnls
 from bench.arms.step_work import Work, step_work
 from bench.arms.variants import engine_name
 from bench.records.protocol import canonical_json, sha256_text
-from tinygpt.presets import PRESETS
+from tinygpt.presets import LADDER
 
 MIN_PRESETS = 2
 LEAST_LOG_ERROR = math.log(1.1)
@@ -151,7 +151,7 @@ def fit_cost_model(variant: str, measured: Mapping[str, float]) -> CostModel | N
     Returns:
         None with fewer than ``MIN_PRESETS`` presets: nothing could be left out.
     """
-    ladder = {name: float(measured[name]) for name in PRESETS if name in measured}
+    ladder = {name: float(measured[name]) for name in LADDER if name in measured}
     if len(ladder) < MIN_PRESETS:
         return None
     terms = [term for term, least in _TERMS if len(ladder) >= least]
@@ -168,7 +168,7 @@ def fit_cost_model(variant: str, measured: Mapping[str, float]) -> CostModel | N
 
 
 def _work(variant: str, preset: str) -> Work:
-    entry = PRESETS[preset]
+    entry = LADDER[preset]
     return step_work(engine_name(variant), entry.model, entry.train)
 
 

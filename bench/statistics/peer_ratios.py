@@ -21,7 +21,7 @@ from bench.records.grouping import best_of_each, grouped
 from bench.statistics.cells import CellSummary, cell_summary
 from bench.statistics.chosen_runs import chosen_ratios
 from bench.statistics.ratios import Ratio, speedups
-from tinygpt.presets import get_preset
+from tinygpt.presets import PRESETS
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,5 +132,5 @@ def _rank(group: list[CellSummary], order: Sequence[str]) -> tuple[object, ...]:
 
 
 def _flops(preset: str) -> int:
-    shape = get_preset(preset)
+    shape = PRESETS[preset]
     return total_flops(step_products(shape.model, shape.train.batch_size))

@@ -18,7 +18,7 @@ from bench.planning.budget import Budget, BudgetRow
 from bench.planning.forecast import CannotTell, Forecast
 from bench.training.record_training import Expected
 from tinygpt.errors import CapacityError
-from tinygpt.presets import PRESETS
+from tinygpt.presets import LADDER
 from tinygpt.terminal.quantities import duration, short_count, span
 from tinygpt.training.events import StopRecord
 from tinygpt.training.plan import TrainingPlan
@@ -83,7 +83,7 @@ def advise(budget: Budget) -> Advice:
             names = f"{', '.join(close[:-1])} and {close[-1]}"
             reason = f"cannot tell which of {names} is better; its interval of the loss ends lowest"
         return Advice(chosen, budget.minutes, reason)
-    enough = [row for row in fitting if row.tokens >= TOKENS_PER_PARAMETER * PRESETS[row.preset].model.n_parameters]
+    enough = [row for row in fitting if row.tokens >= TOKENS_PER_PARAMETER * LADDER[row.preset].model.n_parameters]
     return Advice((enough or fitting[:1])[-1], budget.minutes, "the largest with enough text per parameter")
 
 

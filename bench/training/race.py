@@ -28,7 +28,7 @@ from bench.records.rows import StepRow
 from bench.records.store import write_tables
 from tinygpt.corpora import Corpus
 from tinygpt.errors import ConfigError
-from tinygpt.presets import get_preset
+from tinygpt.presets import PRESETS
 from tinygpt.training.plan import TrainingPlan
 
 SUITE = "race"
@@ -117,7 +117,7 @@ def run_race(
     """
     for variant in race.variants:
         check_variant(variant)
-    plan, train = race.plan, race.plan.train_config(get_preset(race.plan.preset).train)
+    plan, train = race.plan, race.plan.train_config(PRESETS[race.plan.preset].train)
     protocol = training_protocol(plan.preset, train, corpus.name, corpus.sha256, plan.seed, plan.steps)
     finishes = []
     with measurement_lock(lock_file), tempfile.TemporaryDirectory(prefix="tinygpt-race-") as name:

@@ -37,7 +37,7 @@ from tinygpt.corpora.corpus import Corpus
 from tinygpt.corpora.memorization import memorization_warning
 from tinygpt.engines import create_engine
 from tinygpt.generation.decoding import generate, generate_text
-from tinygpt.presets import get_preset
+from tinygpt.presets import PRESETS
 
 # ---- as exact as Python --------------------------------------------------------------------------------------------
 
@@ -121,7 +121,7 @@ def test_engine_agrees_with_python(
 
 
 def test_a_preset_agrees_with_python(browser: Browser, site: str) -> None:
-    ref = reference(get_preset("tiny").model, rows=16)
+    ref = reference(PRESETS["tiny"].model, rows=16)
     page = browser.new_page()
     page.goto(site + "playground/")
     answer = compared(page, site, ref, "relaxed", b"Once", 5)
@@ -135,7 +135,7 @@ def test_a_preset_agrees_with_python(browser: Browser, site: str) -> None:
 
 @pytest.mark.parametrize(("n_bytes", "preset"), [(5_000, "tiny"), (30_000, "small"), (400_000, "tiny")])
 def test_the_memorization_warning_is_pythons(browser: Browser, site: str, n_bytes: int, preset: str) -> None:
-    model = get_preset(preset).model
+    model = PRESETS[preset].model
     ours = memorization_warning(Corpus("a text", b"x" * n_bytes, b"", "", ""), model)
     page = browser.new_page()
     page.goto(site + "playground/")
@@ -246,7 +246,7 @@ def test_a_model_learns_is_kept_downloaded_and_forgotten(playground: Playground,
             page.get_by_role("button", name=f"Download {name}").click()
         download.value.save_as(tmp_path / name)
     checkpoint = load_checkpoint(tmp_path)
-    assert checkpoint.model == get_preset("tiny").model
+    assert checkpoint.model == PRESETS["tiny"].model
     save_checkpoint(tmp_path / "python", checkpoint)
     pythons = (tmp_path / "python/model.safetensors").read_bytes()
     assert tensors_of((tmp_path / "model.safetensors").read_bytes()) == tensors_of(pythons)

@@ -29,9 +29,9 @@ from tinygpt.gallery import load_gallery_model
 from tinygpt.gallery.quantized import quantize, stored_bytes
 from tinygpt.generation.decoding import generate_text
 from tinygpt.params import Arrays
-from tinygpt.presets import get_preset
+from tinygpt.presets import PRESETS
 
-TINY = get_preset("tiny").model
+TINY = PRESETS["tiny"].model
 VERSE = "ROMEO:\nA little mind that lives inside a page\nHas learnt one verse, and says it to the end.\n\n"
 SAVING = "Object.defineProperty(navigator, 'connection', { value: { saveData: true } });"
 

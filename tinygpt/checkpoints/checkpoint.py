@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygpt.arguments import folder, instance
 from tinygpt.checkpoints.gpt2_config import dropout_of, from_gpt2_config, to_gpt2_config
 from tinygpt.checkpoints.gpt2_weights import INDEX, read_gpt2_weights
 from tinygpt.checkpoints.layout import CONFIG, FILES, OPTIMIZER, STATE, WEIGHTS
@@ -33,6 +34,7 @@ from tinygpt.checkpoints.training_state import TrainingState
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.engines import Engine
 from tinygpt.errors import CheckpointError, ConfigError
+from tinygpt.generation.inference import LanguageModel, require_model
 from tinygpt.optim import OptimizerState
 from tinygpt.params import Arrays, check_shapes, parameter_shapes
 from tinygpt.system.files import require_regular, write_file
@@ -82,29 +84,37 @@ class Checkpoint:
         return f"<checkpoint: {self.model.summary}, step {self.step:,}>"
 
 
+def as_checkpoint(source: LanguageModel) -> Checkpoint:
+    """Return a model as a checkpoint, with as much of settings and AdamW's state as it has."""
+    if isinstance(source, Engine):
+        return Checkpoint(source.model, source.train, source.parameters(), source.optimizer_state())
+    if isinstance(source, Checkpoint):
+        return source
+    return Checkpoint(require_model(source), FOREIGN_TRAIN, source.state_dict())
+
+
 # ---- saving ------------------------------------------------------------------------------------------------
 
 
-def save_checkpoint(directory: str | Path, source: Checkpoint | Engine, *, keep: int = 0) -> Path:
+def save_checkpoint(directory: str | Path, source: LanguageModel, *, keep: int = 0) -> Path:
     """Write a checkpoint, so that the folder always has the complete old one or the complete new one.
 
     Other files in the folder stay.
 
     Args:
-        directory: the folder.
-        source: a checkpoint, or an engine with its weights, settings and AdamW's state.
+        directory: the folder, any but the current one.
+        source: a checkpoint, an engine with its weights, settings and AdamW's state, or another model.
         keep: number of the run's last checkpoints to keep beside this one; the best always stays.
 
     Returns:
         the folder.
 
     Raises:
+        ConfigError: the folder is the current one, or an argument is of another kind.
         CheckpointError: the weights or moments do not fit the model, or have values that are not finite.
         StorageError: the file system refused; the old checkpoint is intact.
     """
-    directory = Path(directory)
-    if isinstance(source, Engine):
-        source = Checkpoint(source.model, source.train, source.parameters(), source.optimizer_state())
+    directory, source = folder("directory", directory), as_checkpoint(source)
     model, train, weights = source.model, source.train, source.weights
     optimizer, training = source.optimizer, source.training
     _check_arrays(model, weights, "the weights")
@@ -184,6 +194,7 @@ def load_checkpoint(directory: str | Path, *, weights_only: bool = False) -> Che
     Raises:
         CheckpointError: the folder or a file is missing, damaged, of a newer format, or of another model.
     """
+    instance("directory", directory, (str, Path), "a folder's path")
     directory = Path(directory)
     if not directory.is_dir():
         problem = f"{directory} is a file" if directory.exists() else f"there is no folder {directory}"

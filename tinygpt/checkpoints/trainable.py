@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tinygpt.checkpoints.checkpoint import FOREIGN_TRAIN, Checkpoint, load_checkpoint
+from tinygpt.checkpoints.checkpoint import as_checkpoint, load_checkpoint
 from tinygpt.config import TrainConfig
 from tinygpt.engines import DEFAULT_ENGINE, Engine, create_engine
 from tinygpt.generation.inference import LanguageModel
@@ -21,23 +21,22 @@ def load_engine(
 ) -> Engine:
     """Make a trainable engine with a saved model's weights.
 
-    It includes a checkpoint's AdamW state, so that the next step is the one that the saved run would have taken.
+    It includes the AdamW state of a checkpoint or an engine, so that the next step is the one that it would have taken.
 
     Args:
         source: a checkpoint's folder, or a model: a loaded checkpoint, one of the gallery, another engine.
         name: an engine, or a variant such as ``vectorized[threads=1]``.
-        train: batch and optimiser settings; by default the checkpoint's, or a batch of 8 if it has none.
-        seed: seeds the dropout masks; by default the saved run's, or 0.
+        train: batch and optimiser settings; by default the model's own, or a batch of 8 if it has none.
+        seed: seeds the dropout masks; by default the saved run's or the engine's, or 0.
         options: engine options that override those in the name.
 
     Raises:
         CheckpointError: the folder or a file is missing, damaged, of a newer format, or of another model.
         ConfigError: the engine or an option is unknown, or the settings have dropout and the engine does not.
     """
-    model = load_checkpoint(source) if isinstance(source, str | Path) else source
-    saved = model if isinstance(model, Checkpoint) else Checkpoint(model.model, FOREIGN_TRAIN, model.state_dict())
+    saved = load_checkpoint(source) if isinstance(source, str | Path) else as_checkpoint(source)
     if seed is None:
-        seed = saved.training.seed if saved.training else 0
+        seed = saved.training.seed if saved.training else getattr(source, "seed", 0)
     engine = create_engine(name, saved.model, train or saved.train, seed, weights=saved.weights, **options)
     if saved.optimizer is not None:
         engine.load_optimizer_state(saved.optimizer)

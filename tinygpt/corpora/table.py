@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from types import MappingProxyType
 
+from tinygpt.arguments import instance
 from tinygpt.corpora import hub, kjv, python_source, shakespeare, textfile, tinyshakespeare
 from tinygpt.corpora.cache import cached
 from tinygpt.corpora.corpus import Corpus, Parts
 from tinygpt.corpora.stories import corpus as stories
 from tinygpt.errors import CorpusError, did_you_mean
 from tinygpt.system.home import expand_home
+from tinygpt.table import Table
 
 
 @dataclass(frozen=True)
@@ -82,26 +84,27 @@ _ENTRIES = (
     ),
 )  # fmt: skip
 
-CORPORA = MappingProxyType({entry.name: entry for entry in _ENTRIES})
+CORPORA = Table("corpus", {entry.name: entry for entry in _ENTRIES})
 
 
-def load_corpus(name: str, *, path: str | Path | None = None) -> Corpus:
+def load_corpus(name: str | Path, *, path: str | Path | None = None) -> Corpus:
     """Load a corpus from the cache, or build it.
 
     Args:
-        name: a name in the table, ``file:PATH``, or ``hf:OWNER/NAME``.
+        name: a name in the table, ``file:PATH``, ``hf:OWNER/NAME``, or the path of a file or a folder.
         path: a copy of ``tinyshakespeare`` to read instead of a download.
 
     Raises:
+        ConfigError: the name is neither text nor a path.
         CorpusError: the name is unknown, or the text is missing, empty, damaged or unreachable.
         MissingDependencyError: ``hf:`` needs the package ``datasets``.
     """
+    if isinstance(name, PurePath):
+        name = f"file:{name}"
+    instance("name", name, str, f"a path, or one of {', '.join(CORPORA)}")
     if path is not None and name != "tinyshakespeare":
-        raise CorpusError(
-            f"a corpus file was given for corpus {name!r}",
-            "--corpus-file with --corpus tinyshakespeare only",
-            f"the same command with --corpus file:{path}",
-        )
+        allowed = f"a file of tinyshakespeare only; the corpus 'file:{path}' is that file"
+        raise CorpusError(f"a corpus file was given for corpus {name!r}", allowed)
     prefix, colon, rest = name.partition(":")
     if colon and prefix in _FROM_USER:
         return _FROM_USER[prefix](name, rest)
@@ -109,8 +112,7 @@ def load_corpus(name: str, *, path: str | Path | None = None) -> Corpus:
     if entry is None or entry.build is None:
         is_file = PurePath(name).suffix or Path(name).exists()
         hint = f" (did you mean {f'file:{name}'!r}?)" if is_file else did_you_mean(name, CORPORA)
-        run = "the same command with --corpus stories, which needs no download"
-        raise CorpusError(f"unknown corpus {name!r}{hint}", ", ".join(CORPORA), run)
+        raise CorpusError(f"unknown corpus {name!r}{hint}", f"{', '.join(CORPORA)}; stories needs no download")
     if path is not None:
         parts = tinyshakespeare.build_from_file(str(path))
     elif entry.sha256 is None:  # depends on the machine, and is built as fast as it is read

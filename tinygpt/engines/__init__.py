@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from types import MappingProxyType, NoneType
 from typing import Any
 
 import numpy as np
 
+from tinygpt.arguments import instance, wrong
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.engines.base import Engine, StepResult
 from tinygpt.errors import ConfigError, unknown_name
 from tinygpt.optim import OptimizerState
+from tinygpt.table import Table
 
 __all__ = [
     "CPU_ENGINES",
@@ -22,7 +25,6 @@ __all__ = [
     "StepResult",
     "create_engine",
     "format_variant",
-    "get_engine",
     "parse_variant",
     "with_mesh",
 ]
@@ -36,7 +38,7 @@ class EngineEntry:
         module: the engine's module, imported only when the engine is made.
         class_name: its class in that module.
         summary: one line for listings.
-        options: option name → function that parses its text, as in ``vectorized[threads=1]``.
+        options: option name → type, as in ``vectorized[threads=1]``.
         placement: options for where, and in what order, the same numbers are computed; a resumed run may change them.
         extra: the extra of this package that it needs; None if it runs in every installation.
     """
@@ -44,19 +46,12 @@ class EngineEntry:
     module: str
     class_name: str
     summary: str
-    options: dict[str, Callable[[str], Any]]
+    options: Mapping[str, type]
     placement: frozenset[str] = frozenset()
     extra: str | None = None
 
 
-def yes_or_no(text: str) -> bool:
-    """Parse an option that is ``yes`` or ``no``; raise ValueError for any other text."""
-    if text not in ("yes", "no"):
-        raise ValueError(text)
-    return text == "yes"
-
-
-ENGINES = {
+_ENTRIES = {
     "python": EngineEntry(
         "tinygpt.engines.python", "PythonEngine", "standard library only, scalar loops: the honest 1×", {}
     ),
@@ -73,23 +68,38 @@ ENGINES = {
         "tinygpt.engines.jax.engine",
         "JaxEngine",
         "one compiled program on accelerators, several of them, or several hosts; needs the extra jax",
-        {"device": str, "mesh": str, "precision": str, "layers": str, "remat": yes_or_no, "dispatch": int},
+        {"device": str, "mesh": str, "precision": str, "layers": str, "remat": bool, "dispatch": int},
         placement=frozenset({"device", "mesh", "layers", "remat", "dispatch"}),
         extra="jax",
     ),
 }
+ENGINES = Table("engine", _ENTRIES)
 """Name → how to make the engine."""
 
 DEFAULT_ENGINE = "vectorized"
 # Engines that run in every installation.
 CPU_ENGINES = tuple(name for name, entry in ENGINES.items() if entry.extra is None)
 
+# Type of an option → its values in errors, and the function that reads one from text.
+_OPTION_TYPES: Mapping[type, tuple[str, Callable[[str], Any]]] = MappingProxyType(
+    {int: ("a whole number", int), str: ("text", str), bool: ("yes or no", {"yes": True, "no": False}.__getitem__)}
+)
 
-def get_engine(name: str) -> EngineEntry:
-    """Look up an engine; the ConfigError for an unknown name suggests the nearest one."""
-    if name not in ENGINES:
-        raise unknown_name("engine", name, ENGINES, f"invoke train --engine {DEFAULT_ENGINE}")
-    return ENGINES[name]
+
+def _read_option(engine: str, key: str, value: Any) -> Any:
+    """Return an option's value, given as such or as text; None stays, for the default."""
+    options, name = ENGINES[engine].options, f"option {key} of engine {engine!r}"
+    if key not in options:
+        raise unknown_name(f"option of engine {engine!r}:", key, options)
+    kind = options[key]
+    allowed, read = _OPTION_TYPES[kind]
+    if isinstance(value, str):
+        try:
+            return read(value)
+        except (ValueError, KeyError):
+            raise wrong(name, value, allowed) from None
+    instance(name, value, (kind, NoneType, np.integer) if kind is int else (kind, NoneType), allowed)
+    return value
 
 
 def parse_variant(text: str) -> tuple[str, dict[str, Any]]:
@@ -98,22 +108,17 @@ def parse_variant(text: str) -> tuple[str, dict[str, Any]]:
     Raises:
         ConfigError: the engine or an option is unknown, or an option's value cannot be read.
     """
+    instance("engine", text, str, "a name, such as 'numpy' or 'vectorized[threads=1]'")
     name, _, rest = text.partition("[")
-    entry = get_engine(name.strip())
+    name = name.strip()
+    ENGINES[name]  # raises the error for an unknown name
     options: dict[str, Any] = {}
     if rest and not rest.endswith("]"):
         raise ConfigError(f"engine {text!r} has no closing bracket", "NAME or NAME[option=value,…]")
     for item in filter(None, rest.removesuffix("]").split(",")):
         key, _, value = (part.strip() for part in item.partition("="))
-        if key not in entry.options:
-            raise unknown_name(f"option of engine {name!r}:", key, entry.options, f"invoke train --engine {name}")
-        try:
-            options[key] = entry.options[key](value)
-        except ValueError:
-            raise ConfigError(
-                f"option {key} of engine {name!r} is {value!r}", f"a value of type {entry.options[key].__name__}"
-            ) from None
-    return name.strip(), options
+        options[key] = _read_option(name, key, value)
+    return name, options
 
 
 def format_variant(name: str, options: dict[str, Any]) -> str:
@@ -130,8 +135,8 @@ def with_mesh(variant: str, mesh: str) -> str:
         ConfigError: the engine has no option ``mesh``.
     """
     name, options = parse_variant(variant)
-    if "mesh" not in get_engine(name).options:
-        raise ConfigError(f"engine {name!r} has no mesh", "the engine jax", "invoke train --engine jax --mesh data=2")
+    if "mesh" not in ENGINES[name].options:
+        raise ConfigError(f"engine {name!r} has no mesh", "the engine jax")
     return format_variant(name, options | {"mesh": mesh.replace("=", "").replace(",", "-").replace(" ", "")})
 
 
@@ -155,13 +160,11 @@ def create_engine(
         options: engine options that override those in the name.
 
     Raises:
-        ConfigError: the engine or an option is unknown.
+        ConfigError: the engine or an option is unknown, or an argument is of another kind.
         CheckpointError: the weights do not fit the model.
     """
     base_name, parsed = parse_variant(name)
     entry = ENGINES[base_name]
-    for key in options:
-        if key not in entry.options:
-            raise unknown_name(f"option of engine {base_name!r}:", key, entry.options, "invoke --help train")
+    options = {key: _read_option(base_name, key, value) for key, value in options.items()}
     engine_class: type[Engine] = getattr(import_module(entry.module), entry.class_name)
     return engine_class.create(model, train, seed, weights, **(parsed | options))

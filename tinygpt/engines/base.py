@@ -5,10 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NoReturn, Self, SupportsIndex
 
 import numpy as np
 
+from tinygpt.arguments import instance, whole_number
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.dropout import MaskDraw, mask_key
 from tinygpt.engines.processes import Processes
@@ -39,7 +40,7 @@ class Engine(ABC):
         processes: the processes that train this model.
 
     Raises:
-        ConfigError: the settings have dropout, and the engine does not.
+        ConfigError: an argument is of another kind, or the settings have dropout and the engine does not.
     """
 
     name: ClassVar[str]
@@ -48,12 +49,11 @@ class Engine(ABC):
     processes: Processes = Processes()
 
     def __init__(self, model: ModelConfig, train: TrainConfig) -> None:
+        instance("model", model, ModelConfig, "a ModelConfig, such as PRESETS['tiny'].model")
+        instance("train", train, TrainConfig, "a TrainConfig, such as PRESETS['tiny'].train")
         if train.dropout and not self.has_dropout:
-            raise ConfigError(
-                f"dropout is {train.dropout:g}, and engine {self.name!r} has none",
-                "dropout 0, or the engine numpy, vectorized or jax",
-                "invoke train --engine vectorized",
-            )
+            problem = f"dropout is {train.dropout:g}, and engine {self.name!r} has none"
+            raise ConfigError(problem, "dropout 0, or the engine numpy, vectorized or jax")
         self.model = model
         self.train = train
         self.seed = 0
@@ -73,12 +73,16 @@ class Engine(ABC):
             CheckpointError: the weights do not fit the model.
         """
         engine = cls(model, train, **options)
-        engine.seed = seed
+        engine.seed = seed = whole_number("seed", seed)
         engine.load_state_dict(initial_parameters(model, seed) if weights is None else weights)
         return engine
 
     def __repr__(self) -> str:
         return f"<engine {self.name}: {self.model.summary}>"
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
+        """Refuse copies and pickles, which would share this engine's weights and workers."""
+        raise ConfigError("an engine can be neither copied nor pickled", "load_engine(engine) for one with its weights")
 
     @abstractmethod
     def train_step(self, inputs: np.ndarray, targets: np.ndarray, learning_rate: float | None = None) -> StepResult:
@@ -123,6 +127,7 @@ class Engine(ABC):
 
     def loss(self, inputs: np.ndarray, targets: np.ndarray) -> float:
         """Return the mean cross-entropy in nats per token, log Σ exp(z) − z[target], without gradients."""
+        self._check_batch(inputs, targets)
         logits = self.logits(inputs).astype(np.float64)  # (B, T, V)
         logits -= logits.max(axis=-1, keepdims=True)
         log_normalizer = np.log(np.exp(logits).sum(axis=-1))  # (B, T)
@@ -163,9 +168,11 @@ class Engine(ABC):
     def _check_batch(self, inputs: np.ndarray, targets: np.ndarray | None = None) -> None:
         """Refuse token arrays that the model cannot read."""
         limit = self.model.context_length
+        arrays = {"inputs": inputs} if targets is None else {"inputs": inputs, "targets": targets}
+        for name, tokens in arrays.items():
+            instance(name, tokens, np.ndarray, "an array (batch, tokens) of integers")
         if inputs.ndim != 2 or inputs.shape[0] < 1 or not 1 <= inputs.shape[1] <= limit:
             raise ConfigError(f"inputs have shape {inputs.shape}", f"(batch, tokens) with 1 to {limit} tokens per row")
-        arrays = {"inputs": inputs} if targets is None else {"inputs": inputs, "targets": targets}
         for name, tokens in arrays.items():
             if tokens.shape != inputs.shape:
                 raise ConfigError(f"{name} have shape {tokens.shape}", f"the inputs' shape {inputs.shape}")

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tinygpt.arguments import whole_number
 from tinygpt.config import TrainConfig
 from tinygpt.data import Tokenizer
 from tinygpt.engines import Engine
 from tinygpt.engines.numpy import NumpyEngine
-from tinygpt.errors import ConfigError
 from tinygpt.evaluation.loss import bits, scoring_engine, text_loss
 from tinygpt.generation.decoding import prompt_tokens
-from tinygpt.generation.inference import InferenceModel, KeyValueCache, LanguageModel, as_inference_model
+from tinygpt.generation.inference import InferenceModel, KeyValueCache, LanguageModel, as_inference_model, require_model
 from tinygpt.layers import softmax
 
 
@@ -66,7 +66,7 @@ def next_token_probabilities(model: LanguageModel | InferenceModel, prompt: str 
     Raises:
         ConfigError: the prompt is longer than the context.
     """
-    tokens = prompt_tokens(prompt, model.model.context_length)
+    tokens = prompt_tokens(prompt, require_model(model).context_length)
     return softmax(as_inference_model(model).read(tokens, KeyValueCache(model.model)).astype(np.float64))
 
 
@@ -84,8 +84,8 @@ def attention_weights(model: LanguageModel, text: str | bytes, layer: int) -> np
     Raises:
         ConfigError: the text is longer than the context, or there is no such layer.
     """
-    if not 0 <= layer < model.model.n_layers:
-        raise ConfigError(f"layer is {layer}", f"0 to {model.model.n_layers - 1}")
-    tokens = prompt_tokens(text, model.model.context_length)
-    engine = NumpyEngine.create(model.model, TrainConfig(batch_size=1), weights=model.state_dict())
+    shape = require_model(model)
+    whole_number("layer", layer, 0, shape.n_layers - 1)
+    tokens = prompt_tokens(text, shape.context_length)
+    engine = NumpyEngine.create(shape, TrainConfig(batch_size=1), weights=model.state_dict())
     return engine.attention_weights(tokens[None])[layer][0]

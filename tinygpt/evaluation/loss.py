@@ -11,10 +11,10 @@ import math
 import numpy as np
 
 from tinygpt.config import TrainConfig
-from tinygpt.data import evaluation_batches
+from tinygpt.data import evaluation_batches, in_bytes
 from tinygpt.engines import DEFAULT_ENGINE, Engine, create_engine
 from tinygpt.errors import CorpusError
-from tinygpt.generation.inference import LanguageModel
+from tinygpt.generation.inference import LanguageModel, require_model
 
 _BATCH_TOKENS = 4096  # enough for fast products, few enough for small logits
 
@@ -26,14 +26,14 @@ def rows_for(context_length: int) -> int:
 
 def scoring_engine(model: LanguageModel, name: str = DEFAULT_ENGINE) -> Engine:
     """Make an engine with a model's weights and scoring's batch size."""
-    train = TrainConfig(batch_size=rows_for(model.model.context_length))
-    return create_engine(name, model.model, train, weights=model.state_dict())
+    shape = require_model(model)
+    return create_engine(name, shape, TrainConfig(rows_for(shape.context_length)), weights=model.state_dict())
 
 
 def text_loss(engine: Engine, tokens: np.ndarray) -> float:
     """Return the mean cross-entropy over a text (n,), nats per byte; raise a CorpusError below two bytes."""
     if len(tokens) < 2:
-        raise CorpusError(f"the text has {len(tokens)} bytes", "at least 2")
+        raise CorpusError(f"the text has {in_bytes(len(tokens))}", "at least 2")
     length = engine.model.context_length
     n_windows = (len(tokens) - 1) // length
     total = 0.0

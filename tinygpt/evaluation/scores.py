@@ -10,10 +10,10 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 
+from tinygpt.arguments import check_fields, whole_number
 from tinygpt.corpora import Corpus
 from tinygpt.data import Tokenizer
 from tinygpt.engines import DEFAULT_ENGINE
-from tinygpt.errors import ConfigError
 from tinygpt.evaluation.loss import bits, sample_loss, scoring_engine, text_loss
 from tinygpt.evaluation.overlap import Overlap, TextIndex
 from tinygpt.evaluation.verdict import Verdict, judge
@@ -45,8 +45,7 @@ class EvaluationSettings:
     top_k: int | None = None
 
     def __post_init__(self) -> None:
-        if self.n_texts < 1:
-            raise ConfigError(f"n_texts is {self.n_texts}", "1 or more", "invoke evaluate --texts 8")
+        check_fields(self, whole_number, "n_texts", least=1)
         _ = self.sampling  # checks the other fields
 
     @property

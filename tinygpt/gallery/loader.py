@@ -32,12 +32,12 @@ class GalleryModel:
         return f"<gallery model {self.card.name}: {self.model.summary}>"
 
 
-def gallery_names(root: Path = MODELS) -> tuple[str, ...]:
+def gallery_names(root: Path | None = None) -> tuple[str, ...]:
     """List the models in alphabetical order."""
-    return tuple(sorted(path.parent.name for path in root.glob(f"*/{CARD}")))
+    return tuple(sorted(path.parent.name for path in (root or MODELS).glob(f"*/{CARD}")))
 
 
-def load_gallery_model(name: str, root: Path = MODELS) -> GalleryModel:
+def load_gallery_model(name: str, root: Path | None = None) -> GalleryModel:
     """Load a model by name.
 
     Args:
@@ -50,9 +50,8 @@ def load_gallery_model(name: str, root: Path = MODELS) -> GalleryModel:
     """
     names = gallery_names(root)
     if name not in names:
-        run = "invoke gallery train NAME, or invoke sample --checkpoint DIR"
-        raise unknown_name("gallery model", name, names or ("none yet",), run)
-    folder = root / name
+        raise unknown_name("gallery model", name, names or ("none yet",))
+    folder = (root or MODELS) / name
     card = read_card(folder / CARD)
     model = card.model_config(str(folder / CARD))
     weights = read_stored(folder / WEIGHTS, model)

@@ -32,7 +32,7 @@ def quantize(weights: Mapping[str, np.ndarray], precision: str) -> Arrays:
         CheckpointError: a weight is not finite, or too large for float16.
     """
     if precision not in PRECISIONS:
-        raise unknown_name("precision", precision, PRECISIONS, "invoke gallery card NAME --precision int8")
+        raise unknown_name("precision", precision, PRECISIONS)
     stored: Arrays = {}
     for name, value in weights.items():
         largest = np.finfo(np.float16 if precision == "float16" else np.float32).max

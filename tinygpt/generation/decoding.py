@@ -15,10 +15,11 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from tinygpt.arguments import wrong
 from tinygpt.data import Tokenizer
 from tinygpt.errors import ConfigError
 from tinygpt.generation.inference import BatchCache, InferenceModel, KeyValueCache, LanguageModel
-from tinygpt.generation.inference.model import as_inference_model, require_threads
+from tinygpt.generation.inference.model import as_inference_model, require_model
 from tinygpt.generation.sampling import SamplingSettings, choose_token
 
 # A sequence needs a first token, and a text begins after a line break.
@@ -27,14 +28,11 @@ EMPTY_PROMPT = b"\n"
 
 def prompt_tokens(prompt: str | bytes, context_length: int) -> np.ndarray:
     """Return a prompt's token ids (n,); raise a ConfigError if it is longer than the context."""
-    tokens = Tokenizer.encode(prompt if len(prompt) else EMPTY_PROMPT)
+    tokens = Tokenizer.encode(prompt)
     if len(tokens) > context_length:
-        raise ConfigError(
-            f"the prompt has {len(tokens)} bytes, the model's context {context_length}",
-            f"a prompt of at most {context_length} bytes",
-            "invoke sample with a shorter --prompt",
-        )
-    return tokens
+        problem = f"the prompt has {len(tokens)} bytes, the model's context {context_length}"
+        raise ConfigError(problem, f"a prompt of at most {context_length} bytes")
+    return tokens if len(tokens) else Tokenizer.encode(EMPTY_PROMPT)
 
 
 def window_overlap(context_length: int) -> int:
@@ -80,8 +78,8 @@ def continue_prompt(
     model: LanguageModel | InferenceModel, prompt: str | bytes, settings: SamplingSettings, threads: int | None = None
 ) -> Iterator[int]:
     """Continue a prompt as :func:`generate` does."""
-    require_threads(threads)
-    return _continue(model, prompt_tokens(prompt, model.model.context_length), settings, threads)
+    context_length = require_model(model, threads).context_length
+    return _continue(model, prompt_tokens(prompt, context_length), settings, threads)
 
 
 def _continue(
@@ -141,12 +139,10 @@ def continue_prompts(
     threads: int | None = None,
 ) -> Iterator[np.ndarray]:
     """Continue prompts as :func:`generate_batch` does."""
-    if isinstance(prompts, str | bytes) or len(prompts) == 0:
-        raise ConfigError(
-            f"the prompts are {prompts!r}", "a list of at least one prompt", "invoke sample --prompt A --prompt B"
-        )
-    require_threads(threads)
-    tokens = [prompt_tokens(prompt, model.model.context_length) for prompt in prompts]
+    if isinstance(prompts, str | bytes) or not isinstance(prompts, Sequence) or not prompts:
+        raise wrong("prompts", prompts, "a list of at least one prompt")
+    context_length = require_model(model, threads).context_length
+    tokens = [prompt_tokens(prompt, context_length) for prompt in prompts]
     return _continue_batch(model, tokens, settings, threads)
 
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tinygpt.arguments import check_fields, number, whole_number
 from tinygpt.data import Tokenizer
-from tinygpt.errors import ConfigError, DivergedError
+from tinygpt.errors import DivergedError
 
 # Lower temperatures make no difference: any two different scores already differ by more than e^x can represent.
 COLDEST = 1e-250
@@ -38,18 +39,11 @@ class SamplingSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        run = "invoke sample --tokens 200 --temperature 0.8 --top-k 40 --seed 0"
-        for name, low, high in (("n_tokens", 1, None), ("top_k", 1, Tokenizer.vocab_size), ("seed", 0, None)):
-            value = getattr(self, name)
-            if name == "top_k" and value is None:
-                continue
-            is_integer = isinstance(value, int | np.integer) and not isinstance(value, bool)
-            if not is_integer or value < low or (high is not None and value > high):
-                allowed = f"a whole number, {low} or more" if high is None else f"a whole number from {low} to {high}"
-                raise ConfigError(f"{name} is {value!r}", allowed, run)
-        is_number = isinstance(self.temperature, int | float) and not isinstance(self.temperature, bool)
-        if not is_number or not math.isfinite(self.temperature) or self.temperature < 0:
-            raise ConfigError(f"temperature is {self.temperature!r}", "a finite number, 0 or more", run)
+        check_fields(self, whole_number, "n_tokens", least=1)
+        check_fields(self, whole_number, "seed")
+        check_fields(self, number, "temperature")
+        if self.top_k is not None:
+            check_fields(self, whole_number, "top_k", least=1, most=Tokenizer.vocab_size)
 
 
 def choose_token(scores: np.ndarray, settings: SamplingSettings, rng: np.random.Generator) -> int:
@@ -60,9 +54,7 @@ def choose_token(scores: np.ndarray, settings: SamplingSettings, rng: np.random.
     """
     best = int(scores.argmax())  # a NaN counts as the largest
     if not math.isfinite(scores[best]):
-        raise DivergedError(
-            f"the model's best score is {scores[best]}", "finite weights", "invoke sample with another --checkpoint"
-        )
+        raise DivergedError(f"the model's best score is {scores[best]}", "finite weights, of another checkpoint")
     if settings.temperature == 0:
         return best
     ranked = (-scores).argsort(kind="stable")[: settings.top_k]  # best first

@@ -112,7 +112,7 @@ def find_run(name: str, root: Path) -> Run:
         if folder.is_dir():
             return read_run(folder)
     known = [run.name for run in list_runs(root)] if root.is_dir() else []
-    raise unknown_name("run", name, known, "invoke runs")
+    raise unknown_name("run", name, known or (f"none in {root}",), "invoke runs")
 
 
 def read_run(folder: Path) -> Run:

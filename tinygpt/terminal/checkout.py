@@ -23,7 +23,7 @@ def checkout() -> Path:
     """Return the checkout, for tasks that build or test it; raise a ConfigError outside one."""
     root = checkout_or_here()
     if not is_checkout(root):
-        problem = f"there is no TinyGPT checkout in or above {root.name!r}"
+        problem = f"there is no TinyGPT checkout in or above {root}"
         raise ConfigError(problem, "the project's own folder", "cd to the checkout")
     return root
 

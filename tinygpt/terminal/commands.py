@@ -17,17 +17,17 @@ class RunsOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RestoreOptions(RunsOptions):
-    """Options of restore."""
+class RunOptions(RunsOptions):
+    """Options that select a run."""
 
     name: str = option(REQUIRED, "name or folder of the run")
 
 
 @dataclass(frozen=True, kw_only=True)
-class StopOptions(RestoreOptions):
+class StopOptions(RunOptions):
     """Options of stop."""
 
-    wait: int = option(600, "seconds to wait for its step and its save")
+    wait: int = option(600, "seconds to wait for the current step and the save")
 
 
 @task()
@@ -49,8 +49,8 @@ def stop(options: StopOptions) -> None:
 
 
 @task()
-def restore(options: RestoreOptions) -> None:
-    """Replace a run's damaged newest checkpoint by its newest sound kept one."""
+def restore(options: RunOptions) -> None:
+    """Replace a run's damaged newest checkpoint with the newest intact checkpoint that was kept."""
     from tinygpt.runs.manage import restore_run
 
     step, problem = restore_run(options.name, options.root)

@@ -43,11 +43,13 @@ class Reader:
     """A parser of option texts.
 
     Attributes:
+        kind: the kind of text, for ``--help``.
         allowed: the allowed texts, for errors.
         read: returns the value of a text or raises ValueError.
         words: all allowed texts, if they can be listed.
     """
 
+    kind: str
     allowed: str
     read: Callable[[str], Any]
     words: tuple[str, ...] = ()
@@ -100,6 +102,12 @@ class Option:
         values = self.default if isinstance(self.default, tuple) else (self.default,)
         texts = ["" if value is None else f"{value:g}" if isinstance(value, float) else str(value) for value in values]
         return ",".join(texts) or NONE
+
+    @property
+    def help_line(self) -> tuple[str, str]:
+        """The option with the kind of its value, and its help with the default, for ``--help``."""
+        default = "" if self.default_text in (OFF, NONE) else f" [{self.default_text}]"
+        return f"--{self.name}{'' if self.is_flag else f'={self.reader.kind}'}", f"{self.help}{default}"
 
 
 def option(default: T, help: str) -> T:
@@ -168,9 +176,10 @@ def split_names(text: str) -> list[str]:
 def _read(option: Option, task: str, text: str) -> Any:
     try:
         return option.reader.read(text)
-    except ValueError:
+    except (ValueError, OverflowError) as error:
         problem = f"{option.label} is {reprlib.repr(text)}{did_you_mean(text, option.reader.words)}"
-        raise ConfigError(problem, option.reader.allowed, f"invoke --help {task}") from None
+        limit = " below 2^63" if isinstance(error, OverflowError) else ""
+        raise ConfigError(problem, f"{option.reader.allowed}{limit}", f"invoke --help {task}") from None
 
 
 def _attribute_texts(received: type) -> dict[str, str]:
@@ -189,7 +198,7 @@ def _attribute_texts(received: type) -> dict[str, str]:
 def _whole(text: str) -> int:
     number = int(text)
     if abs(number) > _LARGEST:
-        raise ValueError(text)
+        raise OverflowError(text)
     return number
 
 
@@ -207,12 +216,12 @@ def _absent(text: str) -> None:
 
 _READERS: Mapping[Any, Reader] = MappingProxyType(
     {
-        bool: Reader("no value", bool),
-        int: Reader("a whole number below 2^63", _whole),
-        float: Reader("a finite number", _real),
-        str: Reader("text", str),
-        Path: Reader("a path", Path),
-        NoneType: Reader("", _absent),
+        bool: Reader("", "no value", bool),
+        int: Reader("INT", "a whole number", _whole),
+        float: Reader("NUMBER", "a finite number", _real),
+        str: Reader("TEXT", "text", str),
+        Path: Reader("PATH", "a path", Path),
+        NoneType: Reader("", "", _absent),
     }
 )
 
@@ -220,13 +229,14 @@ _READERS: Mapping[Any, Reader] = MappingProxyType(
 def _reader(annotation: Any) -> Reader:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Literal:
-        return Reader(", ".join(arguments), lambda text: arguments[arguments.index(text)], arguments)
+        words = ", ".join(arguments)
+        return Reader("|".join(arguments), words, lambda text: arguments[arguments.index(text)], arguments)
     if origin in (Union, UnionType):
         return _first_of([_reader(argument) for argument in sorted(arguments, key=lambda one: one is not NoneType)])
     if origin is tuple:
         each = _reader(arguments[0])
         allowed = f"{each.allowed}, or several between commas"
-        return Reader(allowed, lambda text: tuple(map(each.read, split_names(text))))
+        return Reader(f"{each.kind},…", allowed, lambda text: tuple(map(each.read, split_names(text))))
     return _READERS[annotation]
 
 
@@ -241,4 +251,6 @@ def _first_of(readers: list[Reader]) -> Reader:
                 continue
         return readers[-1].read(text)
 
-    return Reader(" or ".join(filter(None, (reader.allowed for reader in readers))), read)
+    parts = [(reader.kind, reader.allowed) for reader in readers if reader.allowed]
+    kinds, allowed = zip(*parts, strict=True)
+    return Reader("|".join(kinds), " or ".join(allowed), read)

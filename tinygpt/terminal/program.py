@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from invoke import Argument, Collection, Program
-from invoke.parser import Parser
+from invoke.parser import Parser, ParserContext
 
 from tinygpt import __version__
 from tinygpt.errors import ConfigError, did_you_mean, unknown_name
@@ -45,6 +45,18 @@ class Call(NamedTuple):
     given: dict[str, Any]
 
 
+class TaskHelp(ParserContext):
+    """The options of a task for ``--help``: Invoke's own context calls every value a STRING."""
+
+    def __init__(self, task: OptionsTask) -> None:
+        super().__init__(name=task.name)
+        self._lines = sorted(option.help_line for option in task.options)
+
+    def help_tuples(self) -> list[tuple[str, str | None]]:
+        """Return each option's line."""
+        return [*self._lines]
+
+
 class TaskProgram(Program):
     """A program that offers a collection of :class:`OptionsTask`."""
 
@@ -66,7 +78,7 @@ class TaskProgram(Program):
             else:
                 self.tasks, about = read_words(words, self.collection)  # type: ignore[assignment]
         if about:
-            help_option.value, self.parser = about, Parser(contexts=self.collection.to_contexts())
+            help_option.value, self.parser = about, Parser(contexts=[TaskHelp(self.collection[about])])
 
     def parse_cleanup(self) -> None:
         """Answer ``--help``, ``--list`` and completion; the reader may close the pipe early."""
@@ -103,7 +115,8 @@ def read_words(words: Iterable[str], tasks: Collection) -> tuple[list[Call], str
                 given[option.key] = value
         if missing := _missing(task, given):
             names = " and ".join(option.label for option in missing)
-            raise ConfigError(f"{task.name} was not given {names}", run=f"invoke --help {task.name}")
+            allowed = " and ".join(option.reader.allowed for option in missing)
+            raise ConfigError(f"{task.name} was not given {names}", allowed, f"invoke --help {task.name}")
         calls.append(Call(str(task.name), given))
     return calls, ""
 
@@ -131,7 +144,9 @@ def _take(task: OptionsTask, given: dict[str, Any], words: deque[str]) -> tuple[
     if not word.startswith("-"):
         if missing := _missing(task, given):
             return missing[0], word
-        hint = next((f" (did you mean '--{option.name} {word}'?)" for option in task.options if not option.is_flag), "")
+        first = next((name for name, option in options.items() if not option.is_flag), "")
+        is_free = first and options[first].key not in given and first not in words
+        hint = f" (did you mean '{first} {word}'?)" if is_free else ""
         raise ConfigError(f"{task.name} takes no value {word!r}{hint}", run=run)
     name, equals, value = word.partition("=")
     option = options.get(name)
@@ -139,7 +154,7 @@ def _take(task: OptionsTask, given: dict[str, Any], words: deque[str]) -> tuple[
         instead, why = _FOREIGN_OPTIONS.get(name.lstrip("-").replace("_", "-"), ("", ""))
         is_option = f"--{instead}" in options
         hint = f" ({why}did you mean '--{instead}'?)" if is_option else did_you_mean(name.replace("_", "-"), options)
-        raise ConfigError(f"{task.name} has no option {name!r}{hint}", run=run)
+        raise ConfigError(f"{task.name} has no option {name!r}{hint}", ", ".join(options) or "none", run)
     if option.is_flag:
         if equals:
             raise ConfigError(f"{name} has the value {value!r}", f"{name} alone", run)

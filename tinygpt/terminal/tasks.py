@@ -17,9 +17,9 @@ from typing import Any, get_type_hints
 
 from invoke import Argument, Context, Exit, Task
 
-from tinygpt.errors import MissingDependencyError, StorageError, TinyGPTError
+from tinygpt.errors import ConfigError, CorpusError, MissingDependencyError, StorageError, TinyGPTError
 from tinygpt.terminal.command_name import as_called
-from tinygpt.terminal.options import NONE, OFF, Option, options_of, read_options
+from tinygpt.terminal.options import Option, options_of, read_options
 from tinygpt.terminal.output import drop_output
 from tinygpt.terminal.visible import visible_text
 
@@ -53,7 +53,7 @@ class OptionsTask(Task[Callable[..., None]]):
 
         @functools.wraps(function)
         def body(_: Context, **given: Any) -> None:
-            with one_line_errors(needs):
+            with one_line_errors(needs, f"invoke --help {name}"):
                 code = function(*(read_options(kind, name, given) for kind in _received(function)))
             if code:
                 raise Exit(code=code)
@@ -67,13 +67,12 @@ class OptionsTask(Task[Callable[..., None]]):
         return tuple(option for kind in _received(self.body) for option in options_of(kind))
 
     def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:  # noqa: ARG002
-        """Return the options in Invoke's form, for ``--help`` and completion."""
+        """Return the options in Invoke's form, for completion."""
         return [
             Argument(
                 names=(option.name,),
                 attr_name=option.key if "-" in option.name else None,
                 kind=bool if option.is_flag else list if option.repeated else str,
-                help=option.help + ("" if option.default_text in (OFF, NONE) else f" [{option.default_text}]"),
                 positional=option.required,
             )
             for option in self.options
@@ -91,16 +90,18 @@ def task(*, needs: str = "", aliases: Sequence[str] = ()) -> Callable[[Callable[
 
 
 @contextmanager
-def one_line_errors(needs: str = "") -> Iterator[None]:
+def one_line_errors(needs: str = "", run: str = "") -> Iterator[None]:
     """Turn an error that the user can fix into its one line and its exit code.
 
     Args:
         needs: the extra that the block requires; by default derived from a missing module.
+        run: the next command after a wrong setting whose error names none.
     """
     try:
         yield
     except TinyGPTError as error:
-        raise Exit(_one_line(as_called(f"error: {error}")), error.exit_code) from None
+        hint = f"; run: {run}" if run and isinstance(error, ConfigError | CorpusError) and not error.run else ""
+        raise Exit(_one_line(as_called(f"error: {error}{hint}")), error.exit_code) from None
     except ModuleNotFoundError as error:
         module = (error.name or "").split(".")[0]
         if module not in EXTRA_OF:

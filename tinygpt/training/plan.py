@@ -7,15 +7,16 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from tinygpt.arguments import check_fields, folder, number, whole_number
 from tinygpt.config import TrainConfig
 from tinygpt.corpora import absolute_name
 from tinygpt.data import Tokenizer
 from tinygpt.engines import DEFAULT_ENGINE, parse_variant
-from tinygpt.errors import ConfigError, unknown_name
+from tinygpt.errors import unknown_name
 from tinygpt.generation.decoding import prompt_tokens
 from tinygpt.generation.sampling import SamplingSettings
-from tinygpt.presets import Preset, get_preset
-from tinygpt.recipes import get_recipe, preset_learning_rate
+from tinygpt.presets import PRESETS, Preset
+from tinygpt.recipes import RECIPES, preset_learning_rate
 
 
 def _is_round(step: int) -> bool:
@@ -123,41 +124,33 @@ class TrainingPlan(TrainingSettings):
         names = {part.name for part in fields(TrainingSettings)} & vars(options).keys()
         values = {name: getattr(options, name) for name in names} | more
         if values.get("learning_rate") == "auto":
-            values["learning_rate"] = preset_learning_rate(get_preset(values["preset"]).model)
+            values["learning_rate"] = preset_learning_rate(PRESETS[values["preset"]].model)
         return cls(**values)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "out", Path(self.out))
+        object.__setattr__(self, "out", folder("out", self.out))
         for name in ("start_from", "corpus_file"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, Path(getattr(self, name)).absolute())
         # A run may be resumed and evaluated from other folders.
         object.__setattr__(self, "corpus", absolute_name(self.corpus))
-        for name, least in (("steps", 1), ("seed", 0), ("eval_batches", 1), ("keep", 0)):
-            self._require_integer(name, getattr(self, name), least)
-        for name in ("eval_every", "sample_every", "checkpoint_every", "patience"):
-            if getattr(self, name) is not None:
-                self._require_integer(name, getattr(self, name), 1)
-        if not self.checkpoint_seconds > 0:
-            raise ConfigError(f"checkpoint_seconds is {self.checkpoint_seconds!r}", "a number above 0")
-        if str(self.out) in ("", "."):
-            raise ConfigError(f"out is {str(self.out)!r}", "a separate folder for the run", "invoke train --out DIR")
+        every = [name for name in ("eval_every", "sample_every", "checkpoint_every") if getattr(self, name) is not None]
+        check_fields(self, whole_number, "steps", "eval_batches", *every, least=1)
+        check_fields(self, whole_number, "seed", "keep")
+        check_fields(self, number, "checkpoint_seconds", above=True)
+        if self.patience is not None:
+            check_fields(self, whole_number, "patience", least=1)
         if self.schedule not in (None, "constant", "cosine"):
-            raise unknown_name("schedule", str(self.schedule), ("constant", "cosine"), "invoke train --recipe cosine")
+            raise unknown_name("schedule", self.schedule, ("constant", "cosine"))
         parse_variant(self.engine)
-        preset = get_preset(self.preset)
+        preset = PRESETS[self.preset]
         self.train_config(preset.train)
         prompt_tokens(self.prompt, preset.model.context_length)
-
-    @staticmethod
-    def _require_integer(name: str, value: object, least: int) -> None:
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise ConfigError(f"{name} is {value!r}", f"a whole number, {least} or more", "invoke --help train")
 
     @property
     def preset_entry(self) -> Preset:
         """The preset's row."""
-        return get_preset(self.preset)
+        return PRESETS[self.preset]
 
     @property
     def shown_prompt(self) -> str:
@@ -190,7 +183,7 @@ class TrainingPlan(TrainingSettings):
             ConfigError: the recipe is unknown, or a setting is outside its range.
         """
         if self.recipe is not None:
-            base = get_recipe(self.recipe).apply(base, self.preset_entry.model, self.steps)
+            base = RECIPES[self.recipe].apply(base, self.preset_entry.model, self.steps)
         names = ("learning_rate", "batch_size", "accumulation", "warmup_steps", "dropout")
         changes = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         if self.schedule is not None:

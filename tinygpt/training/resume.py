@@ -14,7 +14,7 @@ from tinygpt.checkpoints.retention import kept_checkpoints
 from tinygpt.checkpoints.training_state import TrainingState
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.corpora import Corpus
-from tinygpt.engines import format_variant, get_engine, parse_variant
+from tinygpt.engines import ENGINES, format_variant, parse_variant
 from tinygpt.errors import CheckpointError, ConfigError
 from tinygpt.generation.decoding import prompt_tokens
 from tinygpt.system.files import finished_name
@@ -79,9 +79,9 @@ def resumed_settings(out: Path) -> dict[str, Any]:
     """
     path = current_files(out, [STATE]).get(STATE)
     if path is None:
-        problem = "holds no checkpoint to resume from" if out.is_dir() else "is no folder: there is nothing to resume"
+        problem = f"{out} holds no checkpoint to resume from" if out.is_dir() else f"there is no folder {out} to resume"
         run = "the same command with --auto-resume, which then starts"
-        raise CheckpointError(f"{out} {problem}", "a folder that invoke train wrote", run)
+        raise CheckpointError(problem, "a folder that invoke train wrote", run)
     training = read_json(path).get("training")
     state = record_from_json(TrainingState, training, "training", str(out / STATE), defaults=True)
     own = {"preset": state.preset, "corpus": state.corpus, "engine": state.engine, "seed": state.seed}
@@ -144,7 +144,7 @@ def checkpoint_to_resume(plan: TrainingPlan, corpus: Corpus) -> Checkpoint:
 def _arithmetic(variant: str) -> tuple[str, dict[str, Any]]:
     """Return a variant without the options that a resumed run may change."""
     name, options = parse_variant(variant)
-    placement = get_engine(name).placement
+    placement = ENGINES[name].placement
     return name, {key: value for key, value in options.items() if key not in placement}
 
 
@@ -156,6 +156,6 @@ def resumed_options(planned: str, reported: Mapping[str, Any]) -> dict[str, Any]
         reported: the options that the first part's engine reported.
     """
     name, options = parse_variant(planned)
-    placement = get_engine(name).placement
+    placement = ENGINES[name].placement
     chosen = format_variant(name, {key: value for key, value in reported.items() if key not in placement})
     return {key: value for key, value in options.items() if key in placement} | parse_variant(chosen)[1]

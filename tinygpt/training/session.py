@@ -192,7 +192,7 @@ class _Session:
         loss = total / rows
         if not math.isfinite(loss):
             problem = f"the held-out loss is {loss} after step {self.step}"
-            raise DivergedError(problem, "a finite number", "invoke train with a smaller --learning-rate")
+            raise DivergedError(problem, "a finite number, as with a smaller learning rate")
         self.held_out_loss, self.evaluated = loss, self.step
         self._outdate_saved()
         yield EvaluationRecord(self.step, self._train_loss(), loss, self._elapsed())

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tinygpt.arguments import instance, whole_number, wrong
 from tinygpt.data import BatchSampler
 from tinygpt.engines.base import Engine
 from tinygpt.errors import DivergedError
@@ -62,19 +63,28 @@ class Trainer:
         schedule: Schedule | None = None,
         pauses_after: Callable[[int], bool] | None = None,
     ) -> None:
+        instance("engine", engine, Engine, "an engine, from create_engine or load_engine")
+        instance("sampler", sampler, BatchSampler, "a BatchSampler of a corpus's train_tokens")
+        if schedule is not None and not callable(schedule):
+            raise wrong("schedule", schedule, "a function of the step; TrainConfig has a constant rate")
         self.engine = engine
         self.sampler = sampler
         self.schedule = schedule
         self.pauses_after = pauses_after
         self.taken = 0
 
-    def run(self, first_step: int, n_steps: int) -> Iterator[StepRecord]:
-        """Take ``n_steps`` steps after the first ``first_step`` steps of the run.
+    def __repr__(self) -> str:
+        return f"<trainer of {self.engine!r} on {self.sampler!r}>"
+
+    def run(self, first_step: int = 0, n_steps: int | None = None) -> Iterator[StepRecord]:
+        """Take ``n_steps`` steps after the first ``first_step`` steps of the run; by default without end.
 
         Raises:
+            ConfigError: a number is not whole or negative.
             DivergedError: the loss or the gradient is not finite. The engine's weights are then unusable.
         """
-        self.taken, last = first_step, first_step + n_steps
+        self.taken = whole_number("first_step", first_step)
+        last = math.inf if n_steps is None else self.taken + whole_number("n_steps", n_steps)
         while self.taken < last:
             steps = range(self.taken, self.taken + self._together(self.taken, last))
             rates = [self._rate(step) for step in steps]
@@ -90,8 +100,7 @@ class Trainer:
                     raise DivergedError(
                         f"training diverged at step {step + 1}: loss {result.loss}, learning rate {rate:g}, "
                         f"gradient norm {result.grad_norm:g}",
-                        "a finite loss and gradient",
-                        f"invoke train --learning-rate {rate / 10:g}",
+                        f"a finite loss and gradient, as with a learning rate of {rate / 10:g}",
                     )
                 tokens = batch.inputs[0].size * self.engine.processes.count
                 yield StepRecord(step + 1, result.loss, result.grad_norm, rate, seconds, tokens)
@@ -99,7 +108,7 @@ class Trainer:
     def _rate(self, step: int) -> float:
         return learning_rate_at(self.engine.train, step) if self.schedule is None else self.schedule(step)
 
-    def _together(self, step: int, last: int) -> int:
+    def _together(self, step: int, last: float) -> int:
         """Return the number of steps to take at once: what the engine prefers, or one if a pause comes earlier."""
         count = self.engine.steps_per_dispatch
         inside = range(step + 1, step + count)

@@ -19,7 +19,7 @@ from bench.records.protocol import MEASURED_STEPS, WARMUP_STEPS
 from sitegen.commands.chromium import find_chromium
 from sitegen.commands.serve import serve_folder
 from sitegen.playground.publish import SOURCES, preset_entry
-from tinygpt.presets import get_preset
+from tinygpt.presets import PRESETS
 
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
 KERNELS = {"js": "plain JavaScript", "wasm": "WebAssembly"}
@@ -145,7 +145,7 @@ def measure_playground(root: Path) -> Iterator[Measured]:
 
 
 def _measure(goal: Goal, evaluate: Callable[[str, Any], Any], processor_seconds: Callable[[], float]) -> Measured:
-    preset = preset_entry(goal.preset) | {"eps": get_preset(goal.preset).model.layer_norm_eps}
+    preset = preset_entry(goal.preset) | {"eps": PRESETS[goal.preset].model.layer_norm_eps}
     training = goal.task == "train"
     steps = {"kind": goal.kernels, "warmupSteps": WARMUP_STEPS, "measuredSteps": MEASURED_STEPS}
     texts = {"texts": _TEXTS, "count": goal.tokens}

@@ -13,7 +13,7 @@ import pandas as pd
 
 from sitegen.rows.series import label_of, order_series, series_colors, series_shapes
 from sitegen.text.palette import Theme
-from tinygpt.presets import PRESETS
+from tinygpt.presets import LADDER
 
 HEIGHT = 380  # pixels of the plotting area
 LABEL_WIDTH = 46  # pixels: room for the widest label of any choice, because a view keeps its first margin
@@ -26,7 +26,7 @@ _ENOUGH_TICKS = 4
 def parameter_axis(rows: pd.DataFrame) -> alt.X:
     """The axis of model sizes: logarithmic, with a tick at each preset, labelled with name and parameter count."""
     present = sorted(set(rows["n_parameters"].dropna().astype(int)))
-    names = {preset.model.n_parameters: name for name, preset in PRESETS.items()}
+    names = {preset.model.n_parameters: name for name, preset in LADDER.items()}
     low, high = present[0], present[-1]
     groups: list[list[int]] = []
     for count in present:

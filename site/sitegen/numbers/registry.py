@@ -45,7 +45,7 @@ from sitegen.text.errors import SiteError
 from tinygpt.corpora import CORPORA
 from tinygpt.engines import ENGINES, parse_variant
 from tinygpt.errors import ConfigError, unknown_name
-from tinygpt.presets import PRESETS
+from tinygpt.presets import LADDER
 
 # ---- resolvers: (quoted rows, placeholders) → answer; they raise NotMeasured where a row is missing ---------
 
@@ -113,7 +113,7 @@ def _minutes(seconds: float) -> str:
 
 
 def _parameters(_: QuotedRows, preset: str) -> Answer:
-    return quantities.whole(PRESETS[preset].model.n_parameters), f"computed from the preset {preset}", ()
+    return quantities.whole(LADDER[preset].model.n_parameters), f"computed from the preset {preset}", ()
 
 
 def _count(count: Callable[[pd.DataFrame], int], source: str) -> Callable[..., Answer]:
@@ -126,7 +126,7 @@ def _count(count: Callable[[pd.DataFrame], int], source: str) -> Callable[..., A
 
 def _presets_measured(quoted: QuotedRows, engine: str) -> Answer:
     count = sum(variant == engine for variant, _ in quoted.measured)
-    return f"{count} of {len(PRESETS)}", f"presets at which {engine} was measured", quoted.runs_of(engine)
+    return f"{count} of {len(LADDER)}", f"presets at which {engine} was measured", quoted.runs_of(engine)
 
 
 def _of_model(write: Callable[..., str], source: str) -> Callable[..., Answer]:
@@ -311,7 +311,7 @@ PLACEHOLDERS: MappingProxyType[str, Callable[[str], None]] = MappingProxyType(
     {
         "ENGINE": _known_engine,
         "BASELINE": _known_engine,
-        "PRESET": _known("preset", PRESETS),
+        "PRESET": _known("preset", LADDER),
         "CORPUS": _known("corpus", CORPORA),
         "PART": _known("part", [part.replace(" ", "_") for part in PARTS]),
         "PEER": _known("peer", (REFERENCE, OURS, JAX_ON_CPU, *PEERS, BEST_TORCH, ROOFLINE)),

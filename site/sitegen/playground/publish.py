@@ -28,7 +28,7 @@ from sitegen.text import quantities
 from tinygpt.checkpoints.gpt2_config import to_gpt2_config
 from tinygpt.corpora.stories.corpus import write_story
 from tinygpt.gallery.loader import MODELS, WEIGHTS, gallery_names, load_gallery_model
-from tinygpt.presets import PRESETS
+from tinygpt.presets import LADDER
 
 SOURCES = Path("site/playground")  # under the checkout
 FOLDER = "playground"  # under the generated folder
@@ -116,7 +116,7 @@ def publish_playground(root: Path, generated: Path, quoted_rows: QuotedRows, gal
     for name, content in texts.items():
         (folder / "texts" / f"{name}.txt").write_bytes(content)
     index = {
-        "presets": [preset_entry(name) for name in PRESETS if name in TRAINABLE],
+        "presets": [preset_entry(name) for name in LADDER if name in TRAINABLE],
         "protocol": _protocol(),
         "columns": {table: [column.name for column in TABLES[table]] for table in ("runs", "steps")},
         "published": _published(quoted_rows),
@@ -128,7 +128,7 @@ def publish_playground(root: Path, generated: Path, quoted_rows: QuotedRows, gal
 
 def preset_entry(name: str) -> dict[str, Any]:
     """A preset in the page's own names."""
-    preset = PRESETS[name]
+    preset = LADDER[name]
     return {
         "name": name,
         "nLayers": preset.model.n_layers,

@@ -39,7 +39,7 @@ from sitegen.rows.results import TRAINING_KINDS, Results, row_dicts
 from sitegen.rows.series import BEST_ON_CPU, label_of, order_series
 from sitegen.text import quantities
 from sitegen.text.markup import TableCell, doubted_cell, html_table, nothing_yet, number_cell
-from tinygpt.presets import PRESETS
+from tinygpt.presets import LADDER
 
 COMMAND = "invoke accelerator --out rows && invoke results merge --dirs rows"
 ON_ACCELERATOR, ON_PROCESSOR = "accelerator", "processor"
@@ -59,7 +59,7 @@ def accelerator_cells(results: Results) -> pd.DataFrame:
     compared = compared_runs(own, torch_pairs(own))
     chosen = chosen_cells([cell for cell in own if counts(compared, cell)])
     attempts = of_accelerators(results.runs)
-    expected = attempts["preset"].map({name: preset.tokens_per_step for name, preset in PRESETS.items()})
+    expected = attempts["preset"].map({name: preset.tokens_per_step for name, preset in LADDER.items()})
     cells = cells_in_words(own, chosen, attempts[attempts["tokens_per_step"] == expected], _KINDS)
     by_arm = {cell.arm: cell for cell in chosen}
     arms = cells[["origin", "machine_hash", "preset", "variant"]].itertuples(index=False, name=None)
@@ -164,7 +164,7 @@ def dispatch_by_preset(lines: pd.DataFrame, line: str) -> dict[str, tuple[float,
 
 def step_flops(preset: str) -> float:
     """Floating-point operations in the matrix products of a step."""
-    entry = PRESETS[preset]
+    entry = LADDER[preset]
     return float(total_flops(step_products(entry.model, entry.train.batch_size)))
 
 

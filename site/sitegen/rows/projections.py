@@ -19,7 +19,7 @@ from sitegen.rows.ratios import RATIO_COLUMNS
 from sitegen.rows.results import ENGINE_KINDS, row_dicts
 from sitegen.text import quantities
 from sitegen.text.palette import order_variants
-from tinygpt.presets import PRESETS
+from tinygpt.presets import LADDER
 from tinygpt.terminal.visible import one_line
 
 PROJECTED = "projected"
@@ -55,7 +55,7 @@ def projected_cells(cells: pd.DataFrame) -> pd.DataFrame:
 
 
 def _projected_cell(scope: pd.Series, model: CostModel, found: Projection) -> dict[str, Any]:
-    entry, estimate, preset = PRESETS[found.preset], found.estimate, found.preset
+    entry, estimate, preset = LADDER[found.preset], found.estimate, found.preset
     return {
         **{name: scope[name] for name in ("origin", "machine_hash", "machine")},
         "engine": model.variant,

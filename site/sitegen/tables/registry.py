@@ -23,7 +23,7 @@ from sitegen.text import quantities
 from sitegen.text.markup import TableCell, code_cell, html_table, nothing_yet, number_cell, status_cell
 from tinygpt.corpora import CORPORA
 from tinygpt.engines import ENGINES
-from tinygpt.presets import PRESETS
+from tinygpt.presets import LADDER
 from tinygpt.terminal.visible import one_line
 
 
@@ -42,7 +42,7 @@ def presets_table() -> str:
                 "parameters": number_cell(preset.model.n_parameters, quantities.whole),
                 "tokens a step": number_cell(preset.tokens_per_step, quantities.whole),
             }
-            for name, preset in PRESETS.items()
+            for name, preset in LADDER.items()
         ],
     )
 
@@ -58,7 +58,7 @@ def engines_table(results: Results) -> str:
                 "engine": code_cell(name),
                 "what it is": entry.summary,
                 "options": ", ".join(entry.options) or "none",
-                "presets measured": number_cell(int(measured.get(name, 0)), lambda count: f"{count} of {len(PRESETS)}"),
+                "presets measured": number_cell(int(measured.get(name, 0)), lambda count: f"{count} of {len(LADDER)}"),
             }
             for name, entry in ENGINES.items()
         ],

@@ -16,7 +16,7 @@ from sitegen.text.escape import html_attribute, html_block
 from sitegen.text.markup import TableCell, code_cell, html_table, nothing_yet
 from sitegen.text.palette import order_variants
 from tinygpt.engines import CPU_ENGINES
-from tinygpt.presets import PRESETS
+from tinygpt.presets import LADDER
 from tinygpt.terminal.visible import one_line
 
 # Sort keys in seconds: after every measured step come the failures, then the cells that nothing is known of.
@@ -60,7 +60,7 @@ def _matrix(machine: str, cells: pd.DataFrame, expected: Sequence[str], command:
                 variant: _state(found.get((name, variant), []), f"{command} --presets {name} --engines {variant}")
                 for variant in variants
             }
-            for name, preset in PRESETS.items()
+            for name, preset in LADDER.items()
         ],
     )
 

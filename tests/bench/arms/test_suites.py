@@ -10,7 +10,7 @@ from tests.bench.faulty_engines import Raising
 from tinygpt.engines import CPU_ENGINES
 from tinygpt.errors import ConfigError
 from tinygpt.params import initial_parameters
-from tinygpt.presets import PRESETS
+from tinygpt.presets import LADDER
 
 
 def test_rounds_are_interleaved_and_alternate_direction():
@@ -29,9 +29,9 @@ def test_declared_suites():
     assert full >= {
         (variant, preset)
         for variant in (*CPU_ENGINES, *(name for name, peer in PEERS.items() if peer.trainer))
-        for preset in PRESETS
+        for preset in LADDER
     }
-    assert {arm.preset for arm in SUITES["full"].arms if arm.variant == "python"} == set(PRESETS)
+    assert {arm.preset for arm in SUITES["full"].arms if arm.variant == "python"} == set(LADDER)
     for suite in (suite for name, suite in SUITES.items() if not suite.generates and name != "kernels"):
         for preset in {arm.preset for arm in suite.arms}:
             first = next(cell for cell in suite.cells if cell.preset == preset)
@@ -77,7 +77,7 @@ def test_names_and_variants():
 
 
 def test_engines_outside_the_registry():
-    preset = PRESETS["tiny"]
+    preset = LADDER["tiny"]
     engine = make_engine("tests.bench.faulty_engines:Raising", preset.model, preset.train, 3)
     assert isinstance(engine, Raising)
     assert engine.seed == 3

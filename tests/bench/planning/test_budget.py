@@ -22,7 +22,7 @@ from bench.terminal.show_cost import print_estimate
 from bench.training.advice import loss_text
 from tests.bench.rows import MACHINE, START, run_row, step_rows
 from tinygpt.errors import ConfigError, ResultsError
-from tinygpt.presets import PRESETS
+from tinygpt.presets import LADDER
 from tinygpt.system.memory import Memory
 
 ROOMY = Memory(10**12, "plenty")
@@ -43,7 +43,7 @@ def held_out(tokens: float, preset: str = "small") -> float:
 
 def training_rows(preset: str, steps: int, run_id: str, learning_rate: float | None = None) -> Rows:
     """Rows of a run with a known curve of held-out loss, evaluated ten times; 20 ms per step, 90 % of the time."""
-    entry = PRESETS[preset]
+    entry = LADDER[preset]
 
     def loss_at(step: int) -> float:
         return held_out(step * entry.tokens_per_step, preset)
@@ -83,13 +83,13 @@ def test_steps_and_tokens_follow_from_the_time_and_the_share_spent_in_steps(resu
     assert found.step_share == pytest.approx(0.9)
     small = row(found, "small")
     assert abs(small.steps - 15 * 60 * 0.9 / 0.024) <= 1
-    assert small.tokens == small.steps * PRESETS["small"].tokens_per_step
+    assert small.tokens == small.steps * LADDER["small"].tokens_per_step
     assert not small.projected and small.step.seconds == 0.024
 
 
 def test_presets_that_were_not_measured_are_projected(results_root):
     found = budget(results(results_root))
-    assert [one.preset for one in found.rows] == [*PRESETS]
+    assert [one.preset for one in found.rows] == [*LADDER]
     assert [one.preset for one in found.rows if one.projected] == ["huge", "massive", "mega", "behemoth"]
     huge = row(found, "huge")
     assert huge.step.low < huge.step.seconds < huge.step.high
@@ -133,7 +133,7 @@ def test_of_a_preset_s_runs_the_longest_reaches_furthest(results_root):
     for number, steps in enumerate((1000, 3000, 2000)):
         write_tables(results_root, f"train-{number}", training_rows("small", steps, f"train-{number}"))
     found = trained_runs(read_table("runs", results_root), read_table("steps", results_root))
-    assert [run.tokens[-1] / PRESETS["small"].tokens_per_step for run in found] == [3000, 2000, 1000]
+    assert [run.tokens[-1] / LADDER["small"].tokens_per_step for run in found] == [3000, 2000, 1000]
     small = row(budget(results(results_root), minutes=3), "small")
     assert isinstance(small.loss, Forecast) and small.loss.stretch == pytest.approx(small.steps / 3000)
 
@@ -189,7 +189,7 @@ def test_a_machine_without_measurements_takes_a_few_steps(results_root):
 def test_calibration_takes_steps_at_presets_that_fit(monkeypatch):
     monkeypatch.setattr(calibration, "_SECONDS", 1e9)
     lines: list[str] = []
-    small = PRESETS["small"]
+    small = LADDER["small"]
     memory = Memory(predicted_peak_bytes("numpy", small.model, small.train), "a test")
     seconds = calibrate("numpy", memory, lines.append)
     assert [*seconds] == ["tiny", "small"]

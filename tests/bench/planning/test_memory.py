@@ -12,7 +12,7 @@ from bench.planning import memory
 from bench.planning.memory import is_lower_bound, predicted_peak_bytes, predicted_session_bytes
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.engines import CPU_ENGINES
-from tinygpt.presets import PRESETS
+from tinygpt.presets import LADDER
 
 # A process like the benchmark's worker, without the text: engine, two steps, and its own VmHWM.
 MEASURE = """
@@ -55,7 +55,7 @@ def measured_peak(variant: str, model: ModelConfig, train: TrainConfig) -> int:
 
 @pytest.mark.parametrize("preset", ["tiny", "small", "medium", "large", "xl"])
 def test_numpy_is_predicted_within_ten_per_cent(preset):
-    entry = PRESETS[preset]
+    entry = LADDER[preset]
     predicted = predicted_peak_bytes("numpy", entry.model, entry.train) - memory.TEXT_BYTES
     assert predicted == pytest.approx(measured_peak("numpy", entry.model, entry.train), rel=0.1)
 
@@ -74,7 +74,7 @@ def test_numpy_is_predicted_at_shapes_that_no_preset_has(model):
 @pytest.mark.parametrize("preset", ["tiny", "small", "medium", "large"])
 @pytest.mark.parametrize("team", ["threads", "processes"])
 def test_the_fast_engine_is_predicted_within_ten_per_cent(team, preset):
-    entry, variant = PRESETS[preset], f"vectorized[threads=2,team={team}]"
+    entry, variant = LADDER[preset], f"vectorized[threads=2,team={team}]"
     predicted = predicted_peak_bytes(variant, entry.model, entry.train) - memory.TEXT_BYTES
     # At tiny a process's own pages are most of it, and their number varies by some per cent from start to start.
     starts = 3 if preset == "tiny" else 1
@@ -83,7 +83,7 @@ def test_the_fast_engine_is_predicted_within_ten_per_cent(team, preset):
 
 
 def test_a_team_of_four_is_predicted_within_ten_per_cent():
-    entry, variant = PRESETS["small"], "vectorized[threads=4,team=processes]"
+    entry, variant = LADDER["small"], "vectorized[threads=4,team=processes]"
     predicted = predicted_peak_bytes(variant, entry.model, entry.train) - memory.TEXT_BYTES
     assert predicted == pytest.approx(measured_peak(variant, entry.model, entry.train), rel=0.1)
 
@@ -97,7 +97,7 @@ def test_python_is_predicted_within_fifteen_per_cent(model):
 
 @pytest.mark.parametrize("variant", ["numpy", "vectorized[threads=2,team=processes]"])
 def test_batch_dropout_and_accumulation_are_predicted(variant):
-    model, train = PRESETS["large"].model, TrainConfig(batch_size=2, dropout=0.1, accumulation=2)
+    model, train = LADDER["large"].model, TrainConfig(batch_size=2, dropout=0.1, accumulation=2)
     predicted = predicted_peak_bytes(variant, model, train) - memory.TEXT_BYTES
     assert predicted == pytest.approx(measured_peak(variant, model, train), rel=0.1)
 
@@ -110,7 +110,7 @@ def test_the_fast_engine_is_predicted_by_its_own_module(monkeypatch):
         return 10**9
 
     monkeypatch.setattr(memory, "predicted_bytes", predicted_bytes)
-    entry = PRESETS["small"]
+    entry = LADDER["small"]
     assert 1.0e9 < predicted_peak_bytes("vectorized[threads=3]", entry.model, entry.train) < 1.1e9
     predicted_peak_bytes("vectorized[threads=5]", entry.model, entry.train)
     assert calls == [(3, 16, 3), (3, 16, 5)]
@@ -119,21 +119,21 @@ def test_the_fast_engine_is_predicted_by_its_own_module(monkeypatch):
 @pytest.mark.parametrize("engine", CPU_ENGINES)
 def test_every_engine_of_the_registry_is_predicted(engine):
     assert not is_lower_bound(engine)
-    sizes = [predicted_peak_bytes(engine, entry.model, entry.train) for entry in PRESETS.values()]
+    sizes = [predicted_peak_bytes(engine, entry.model, entry.train) for entry in LADDER.values()]
     assert sizes == sorted(sizes), "a bigger preset needs more memory"
-    behemoth = PRESETS["behemoth"]
+    behemoth = LADDER["behemoth"]
     assert sizes[-1] > 16 * behemoth.model.n_parameters  # weights, gradient, two moments
 
 
 def test_an_unknown_class_gets_a_lower_bound():
-    behemoth = PRESETS["behemoth"]
+    behemoth = LADDER["behemoth"]
     assert is_lower_bound("package.module:Peer")
     least = predicted_peak_bytes("package.module:Peer", behemoth.model, behemoth.train)
     assert 16 * behemoth.model.n_parameters < least < 17 * behemoth.model.n_parameters
 
 
 def test_a_session_needs_room_for_its_checkpoint_and_its_rows():
-    mega = PRESETS["mega"]
+    mega = LADDER["mega"]
     steps = predicted_peak_bytes("vectorized", mega.model, mega.train)
     session = predicted_session_bytes("vectorized", mega.model, mega.train)
     batch = (8 + 1 + 8) * mega.train.rows_per_step * (mega.model.context_length + 1)
@@ -148,6 +148,6 @@ def test_a_session_needs_room_for_its_checkpoint_and_its_rows():
 def test_a_session_is_predicted_within_ten_per_cent(tmp_path, preset, engine):
     command = [sys.executable, "-c", MEASURE_SESSION, str(tmp_path / "out"), preset, engine]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    entry = PRESETS[preset]
+    entry = LADDER[preset]
     predicted = predicted_session_bytes(engine, entry.model, entry.train)
     assert predicted == pytest.approx(int(done.stdout.splitlines()[-1]), rel=0.1)

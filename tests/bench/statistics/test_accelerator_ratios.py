@@ -29,7 +29,7 @@ from bench.statistics.accelerator_ratios import (
 from bench.statistics.chosen_runs import counts
 from bench.terminal.show import print_results
 from tests.bench.rows import MACHINE, START, run_row, step_rows
-from tinygpt.presets import PRESETS
+from tinygpt.presets import LADDER
 
 GPU = json.dumps(json.loads(MACHINE) | {"accelerator": "Some GPU, driver 1"}, sort_keys=True)
 
@@ -38,7 +38,7 @@ def tables(*cells, rounds=6):
     """``(variant, preset, seconds, changes)`` → the two tables, as lists of rows."""
     runs, steps = [], []
     for variant, preset, seconds, changes in cells:
-        batch = changes.get("batch", PRESETS[preset].train.batch_size)
+        batch = changes.get("batch", LADDER[preset].train.batch_size)
         for number in range(rounds):
             kind = "peer" if variant in ACCELERATOR_PEERS else "bench"
             row = run_row("run-a", variant, preset, number, machine=GPU, kind=kind)
@@ -122,22 +122,22 @@ def test_curves_meet_between_two_presets():
         True,
         pytest.approx(4.0),
     )
-    sizes = [PRESETS[name].model.n_parameters for name in ("tiny", "small")]
+    sizes = [LADDER[name].model.n_parameters for name in ("tiny", "small")]
     assert meeting.n_parameters == pytest.approx(math.sqrt(sizes[0] * sizes[1]))
     assert crossings(ours, {"tiny": 8.0, "small": 8.0}) == ()
     assert not crossings(theirs, ours)[0].ahead
 
 
 def test_a_curve_of_dispatch_and_work_is_taken_apart():
-    flops = {name: 6.0 * preset.model.n_parameters * preset.tokens_per_step for name, preset in PRESETS.items()}
-    layers = {name: preset.model.n_layers for name, preset in PRESETS.items()}
-    step = {name: 2e-4 * layers[name] + flops[name] / 2e13 for name in PRESETS}
+    flops = {name: 6.0 * preset.model.n_parameters * preset.tokens_per_step for name, preset in LADDER.items()}
+    layers = {name: preset.model.n_layers for name, preset in LADDER.items()}
+    step = {name: 2e-4 * layers[name] + flops[name] / 2e13 for name in LADDER}
     model = dispatch_model("jax", step)
     assert model is not None
-    shares = [dispatch_share(model, name) for name in PRESETS]
+    shares = [dispatch_share(model, name) for name in LADDER]
     assert shares[0] > 0.9 > 0.4 > shares[-1]
     # Launches that run ahead: whichever takes longer, and no sum of the two.
-    ahead = {name: max(6e-3 * layers[name] ** 0.3, step[name]) for name in PRESETS}
+    ahead = {name: max(6e-3 * layers[name] ** 0.3, step[name]) for name in LADDER}
     assert dispatch_model("torch-cuda", ahead) is None
     assert dispatch_model("jax", {name: step[name] for name in ("tiny", "small", "medium")}) is None
 

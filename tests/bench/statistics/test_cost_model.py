@@ -9,14 +9,14 @@ from bench.planning.projection import StepTime, fit_models, project
 from bench.statistics.cost_model import LEAST_LOG_ERROR, fit_cost_model
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.params import parameter_shapes
-from tinygpt.presets import PRESETS
+from tinygpt.presets import LADDER
 
 OVERHEAD, RATE, BANDWIDTH = 4e-6, 250e9, 12e9
 
 
 def ideal(variant: str, presets: list[str], rate: float = RATE) -> dict[str, float]:
     """Step times of a machine that the model describes exactly."""
-    works = {name: step_work(variant, PRESETS[name].model, PRESETS[name].train) for name in presets}
+    works = {name: step_work(variant, LADDER[name].model, LADDER[name].train) for name in presets}
     return {
         name: OVERHEAD * work.calls + work.flops / rate + work.bytes / BANDWIDTH for name, work in works.items()
     }  # fmt: skip
@@ -25,9 +25,9 @@ def ideal(variant: str, presets: list[str], rate: float = RATE) -> dict[str, flo
 # ---- work --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", LADDER)
 def test_flops_are_three_forwards_of_every_product(preset):
-    model, train = PRESETS[preset].model, PRESETS[preset].train
+    model, train = LADDER[preset].model, LADDER[preset].train
     n, t = train.batch_size * model.context_length, model.context_length
     forward = 2 * n * model.vocab_size * model.d_model  # the tied head
     for name, shape in parameter_shapes(model).items():
@@ -59,7 +59,7 @@ def test_every_term_grows_with_what_it_counts():
 
 
 def test_known_constants_are_recovered():
-    model = fit_cost_model("numpy", ideal("numpy", [*PRESETS]))
+    model = fit_cost_model("numpy", ideal("numpy", [*LADDER]))
     assert model is not None
     assert model.overhead == pytest.approx(OVERHEAD, rel=1e-3)
     assert 1 / model.seconds_per_flop == pytest.approx(RATE, rel=1e-3)
@@ -68,7 +68,7 @@ def test_known_constants_are_recovered():
 
 
 def test_leaving_one_out_finds_the_preset_that_does_not_fit():
-    times = ideal("numpy", [*PRESETS])
+    times = ideal("numpy", [*LADDER])
     times["large"] *= 1.5
     model = fit_cost_model("numpy", times)
     assert model is not None
@@ -85,7 +85,7 @@ def test_no_coefficient_is_negative():
     model = fit_cost_model("numpy", falling)
     assert model is not None
     assert min(model.overhead, model.seconds_per_flop, model.seconds_per_byte) >= 0
-    assert all(model.estimate(name).seconds > 0 for name in PRESETS)
+    assert all(model.estimate(name).seconds > 0 for name in LADDER)
 
 
 @pytest.mark.parametrize(
@@ -127,12 +127,12 @@ def test_a_band_widens_beyond_the_measured_presets():
     assert model is not None
     widths = [math.log(model.estimate(name).high / model.estimate(name).low) for name in ("medium", "xl", "behemoth")]
     assert widths == sorted(widths) and widths[0] < widths[-1]
-    small, behemoth = (step_work("python", PRESETS[n].model, PRESETS[n].train).flops for n in ("small", "behemoth"))
+    small, behemoth = (step_work("python", LADDER[n].model, LADDER[n].train).flops for n in ("small", "behemoth"))
     assert widths[-1] >= 2 * LEAST_LOG_ERROR * math.log10(behemoth / small)
 
 
 def test_the_band_follows_the_errors_nearby():
-    times = ideal("numpy", [*PRESETS])
+    times = ideal("numpy", [*LADDER])
     del times["behemoth"]
     calm = fit_cost_model("numpy", times)
     rough = fit_cost_model("numpy", times | {"mega": times["mega"] * 1.4})
@@ -143,7 +143,7 @@ def test_the_band_follows_the_errors_nearby():
 
 
 def test_a_model_s_name_changes_with_what_it_was_fitted_to():
-    times = ideal("numpy", [*PRESETS])
+    times = ideal("numpy", [*LADDER])
     first, again = fit_cost_model("numpy", times), fit_cost_model("numpy", dict(reversed(times.items())))
     other = fit_cost_model("numpy", times | {"tiny": times["tiny"] * 1.01})
     assert first and again and other

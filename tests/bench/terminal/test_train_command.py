@@ -90,7 +90,7 @@ def test_a_typed_option_overrides_the_run_s(texts: Path, option: str, capsys: py
 
 
 def test_a_missing_checkpoint_is_an_error_and_auto_resume_starts(texts: Path, typed: Typed) -> None:
-    with pytest.raises(CheckpointError, match=r"run is no folder.*--auto-resume"):
+    with pytest.raises(CheckpointError, match=r"there is no folder run to resume.*--auto-resume"):
         read(out="run", resume=True)
     command = ["train", "--preset", "tiny", "--engine", "numpy", "--corpus", "file:plain.txt", "--out", "run"]
     command += ["--auto-resume", "--steps"]

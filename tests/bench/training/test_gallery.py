@@ -14,8 +14,8 @@ from tinygpt.corpora import CORPORA, Corpus
 from tinygpt.errors import CheckpointError, ConfigError
 from tinygpt.evaluation import EvaluationSettings
 from tinygpt.gallery import load_gallery_model
-from tinygpt.presets import get_preset
-from tinygpt.recipes import get_recipe
+from tinygpt.presets import PRESETS
+from tinygpt.recipes import RECIPES
 
 SENTENCES = "The fox saw a hen. <b>The hen</b> saw the fox. Off she went, over the wall and home again.\n"
 CORPUS = Corpus("fables", (SENTENCES * 40).encode(), (SENTENCES[::-1] * 4).encode(), "public domain", "written here")
@@ -36,7 +36,7 @@ def trained(tmp_path_factory):
 def test_every_row_of_the_table_can_be_planned(tmp_path):
     for entry in GALLERY.values():
         plan = entry.plan(tmp_path)
-        assert plan.corpus in CORPORA and get_preset(plan.preset) and get_recipe(str(plan.recipe))
+        assert plan.corpus in CORPORA and PRESETS[plan.preset] and RECIPES[str(plan.recipe)]
         assert plan.samples_after(1) and plan.samples_after(30) and plan.samples_after(3000)
         assert not plan.samples_after(29)
     with pytest.raises(ConfigError, match="did you mean 'kjv'"):

@@ -15,7 +15,7 @@ from tinygpt.data import BatchSampler
 from tinygpt.engines import create_engine
 from tinygpt.errors import ConfigError
 from tinygpt.evaluation.loss import text_loss
-from tinygpt.presets import get_preset
+from tinygpt.presets import PRESETS
 from tinygpt.training.plan import TrainingPlan
 from tinygpt.training.trainer import Trainer
 
@@ -56,7 +56,7 @@ def test_all_variants_do_the_same_work(raced):
     first, second = (steps[steps["run_id"] == finish.run_id].sort_values("step") for finish in result.finishes)
     np.testing.assert_allclose(first["loss"], second["loss"], rtol=1e-5)
     assert first["held_out_loss"].notna().tolist() == [False, True] * 3
-    preset = get_preset("tiny")
+    preset = PRESETS["tiny"]
     train = PLAN.train_config(preset.train)
     engine = create_engine("numpy", preset.model, train, 0)
     sampler = BatchSampler(CORPUS.train_tokens, 16, 32, 0)

@@ -17,7 +17,7 @@ from sitegen.tables.samples import samples_html
 from sitegen.text.markup import TableCell, html_table
 from tests.sitegen import example_rows as rows
 from tinygpt.engines import CPU_ENGINES
-from tinygpt.presets import PRESETS
+from tinygpt.presets import LADDER
 
 HOSTILE = [
     ("<script>alert(1)</script>", "</pre></figure><script>alert(2)</script>"),
@@ -103,7 +103,7 @@ def test_a_hostile_error_message_is_text_in_the_status_table(tmp_path: Path) -> 
 
 def test_the_status_matrix_has_every_preset_and_engine(measured: Results) -> None:
     text = Elements(TABLES["status"](measured)).text
-    for name in (*PRESETS, *CPU_ENGINES):
+    for name in (*LADDER, *CPU_ENGINES):
         assert name in text
     assert "13.0 ms" in text
     assert "timeout" in text

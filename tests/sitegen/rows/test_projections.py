@@ -21,7 +21,7 @@ from sitegen.tables.cost_tables import budget_table, cost_model_table, forecasts
 from sitegen.text import quantities
 from sitegen.text.palette import DARK, LIGHT
 from tests.sitegen import example_rows as rows
-from tinygpt.presets import PRESETS
+from tinygpt.presets import LADDER
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_no_aggregate_contains_a_projection(results: Results) -> None:
     quoted = QuotedRows(results)
     missing = resolve_number("speedup.vectorized.python.xl", quoted)
     assert missing.text is None
-    assert resolve_number("presets.measured.python", quoted).text == f"2 of {len(PRESETS)}"
+    assert resolve_number("presets.measured.python", quoted).text == f"2 of {len(LADDER)}"
     plotted = FIGURES["speedup"].rows(results)
     assert (plotted["state"] == "projected").any()
     assert default_baseline(plotted) == default_baseline(plotted[plotted["state"] != "projected"])
@@ -142,7 +142,7 @@ def test_the_share_of_forecasts_that_held_is_shown_where_runs_predict_each_other
 def test_a_budget_is_told_for_every_preset(tmp_path: Path) -> None:
     results = load_results(rows.store(tmp_path, rows.ladder(), rows.training(steps=1000)))
     table = html.unescape(budget_table(results))
-    assert all(f"<td>{preset}</td>" in table for preset in PRESETS)
+    assert all(f"<td>{preset}</td>" in table for preset in LADDER)
     assert "~" in table
 
 

@@ -64,7 +64,7 @@ def test_an_unknown_name_gets_the_nearest_one(received, meant):
     ) as error:
         load_corpus(received)
     assert all(name in str(error.value) for name in CORPORA)
-    assert "--corpus stories" in error.value.run
+    assert "stories needs no download" in error.value.allowed
 
 
 def test_a_corpus_file_is_for_tinyshakespeare_only(tmp_path):

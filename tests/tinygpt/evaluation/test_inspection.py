@@ -52,7 +52,7 @@ def test_a_score_is_the_mean_surprise_of_every_byte_but_the_first(model: Checkpo
     engine = create_engine("numpy", model.model, TrainConfig(batch_size=1), weights=model.weights)
     assert score_text(engine, TEXT) == score
     assert score_text(model, TEXT * 9).n_bytes == 9 * len(TEXT) - 1  # several windows
-    with pytest.raises(CorpusError, match="1 bytes"):
+    with pytest.raises(CorpusError, match="has 1 byte;"):
         score_text(model, "a")
 
 
@@ -64,7 +64,7 @@ def test_attention_is_causal_and_sums_to_one(model: Checkpoint) -> None:
         assert not weights[:, *np.triu_indices(len(TEXT), k=1)].any()
         assert (weights[:, *np.tril_indices(len(TEXT))] > 0).all()
     for layer in (-1, model.model.n_layers):
-        with pytest.raises(ConfigError, match=f"layer is {layer}; allowed: 0 to"):
+        with pytest.raises(ConfigError, match=f"layer is {layer}; allowed: a whole number from 0 to"):
             attention_weights(model, TEXT, layer)
 
 

@@ -98,7 +98,7 @@ def test_settings_out_of_range_are_refused_before_the_first_token(
 
 
 def test_a_prompt_longer_than_the_context_names_both_lengths(model: Checkpoint) -> None:
-    with pytest.raises(ConfigError, match=r"17 bytes.*context 16.*run: invoke sample"):
+    with pytest.raises(ConfigError, match=r"17 bytes.*context 16.*a prompt of at most 16 bytes$"):
         generate(model, "seventeen bytes..", 3)
     with pytest.raises(ConfigError, match="18 bytes"):
         generate(model, "é" * 9, 3)
@@ -159,7 +159,7 @@ def test_a_repeated_prompt_is_read_once(model: Checkpoint, monkeypatch: pytest.M
 
 @pytest.mark.parametrize("prompts", [[], (), "abc", b""])
 def test_a_batch_is_a_list_of_at_least_one_prompt(model: Checkpoint, prompts: object) -> None:
-    with pytest.raises(ConfigError, match=r"the prompts are .*at least one prompt.*run: invoke sample"):
+    with pytest.raises(ConfigError, match=r"^prompts is .*; allowed: a list of at least one prompt$"):
         generate_batch(model, prompts, 3)  # type: ignore[arg-type]
 
 

@@ -200,7 +200,7 @@ def test_a_resumed_run_repeats_the_uninterrupted_one_to_the_bit(
 
 def test_a_run_in_double_precision_is_resumed_to_the_bit_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small = Preset("tiny", ModelConfig(1, 8, 2, 8), TrainConfig(batch_size=2))
-    monkeypatch.setattr("tinygpt.training.plan.get_preset", lambda _name: small)
+    monkeypatch.setattr("tinygpt.training.plan.PRESETS", {"tiny": small})
     whole = list(run_session(plan(tmp_path / "whole", engine="python"), CORPUS))
     stop = StopRequest()
     wanted = plan(tmp_path / "run", engine="python")

@@ -127,7 +127,7 @@ class JaxEngine(Engine):
 
     def train_step(self, inputs: np.ndarray, targets: np.ndarray, learning_rate: float | None = None) -> StepResult:
         """Take one training step; each of several processes passes its own rows."""
-        if inputs.ndim != 2:
+        if not (isinstance(inputs, np.ndarray) and isinstance(targets, np.ndarray) and inputs.ndim == 2):
             self._check_batch(inputs, targets)  # raises the error
         return self.train_steps(inputs[None], targets[None], None if learning_rate is None else [learning_rate])[0]
 
@@ -234,7 +234,7 @@ def find_devices(kind: str) -> list[jax.Device]:
         ConfigError: there is no accelerator; the CPU is never used instead.
     """
     if kind not in DEVICES:
-        raise unknown_name("kind of device", kind, DEVICES, "invoke train --engine 'jax[device=cpu]'")
+        raise unknown_name("kind of device", kind, DEVICES)
     if kind == "cpu":
         return jax.devices("cpu")
     devices = jax.devices()

@@ -19,6 +19,7 @@ import jax.numpy as jnp
 from jax.lax import DotAlgorithmPreset, Precision
 from jax.typing import DTypeLike
 
+from tinygpt.arguments import whole_number
 from tinygpt.errors import ConfigError, unknown_name
 
 # Deeper models are scanned by default: at 24 layers the unrolled program takes minutes to compile.
@@ -89,15 +90,13 @@ def make_settings(
     Raises:
         ConfigError: a name is unknown, a number is out of range, or the platform lacks the arithmetic.
     """
-    run = "invoke train --engine"
     if precision not in PRECISIONS:
-        raise unknown_name("precision", precision, PRECISIONS, f"{run} 'jax[precision=bfloat16]'")
+        raise unknown_name("precision", precision, PRECISIONS)
     if layers not in LAYERS:
-        raise unknown_name("arrangement of layers", layers, LAYERS, f"{run} 'jax[layers=scanned]'")
-    if dispatch < 1:
-        raise ConfigError(f"dispatch is {dispatch}", "a whole number of steps, 1 or more", f"{run} 'jax[dispatch=8]'")
+        raise unknown_name("arrangement of layers", layers, LAYERS)
+    whole_number("dispatch", dispatch, 1)
     if PRECISIONS[precision].accelerators_only and platform == "cpu":
-        raise ConfigError(f"precision {precision} on a CPU", "float32 or bfloat16 there", f"{run} 'jax[device=cpu]'")
+        raise ConfigError(f"precision {precision} on a CPU", "float32 or bfloat16 there")
     scanned = layers == "scanned" or (layers == "auto" and n_layers > MOST_UNROLLED_LAYERS)
     # cuDNN's attention takes half-precision operands only.
     fused = platform in ("gpu", "cuda") and precision == "bfloat16"

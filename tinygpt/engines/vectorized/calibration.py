@@ -39,7 +39,7 @@ def choose_kernels(spec: str = "auto") -> KernelSet:
     chosen = names.split("+") if names else (list(KERNELS) if form == "numexpr" else [])
     for name in chosen:
         if name not in KERNELS:
-            raise unknown_name("kernel", name, KERNELS, "invoke train --engine 'vectorized[kernels=auto]'")
+            raise unknown_name("kernel", name, KERNELS)
     if chosen:
         numexpr.set_num_threads(1)  # the batch is spread over cores, never a kernel
     forms = {name: kernel.numexpr if name in chosen else kernel.numpy for name, kernel in KERNELS.items()}

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from tinygpt.arguments import whole_number
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.dropout import MaskDraw
 from tinygpt.engines.base import Engine, StepResult
@@ -63,14 +64,12 @@ class VectorizedEngine(Engine):
     ) -> None:
         super().__init__(model, train)
         cores = available_cores()
-        if threads is not None and threads < 1:
-            raise ConfigError(f"threads is {threads}", f"1 or more; this process may use {cores} cores")
-        if threads is not None and threads > cores:
+        if threads is not None and whole_number("threads", threads, 1) > cores:
             warnings.warn(
                 f"threads is {threads}, but this process may use {cores} cores: expect it to be slower", stacklevel=4
             )
         if team is not None and team not in TEAMS:
-            raise unknown_name("team", team, TEAMS, "invoke train --engine 'vectorized[team=threads]'")
+            raise unknown_name("team", team, TEAMS)
         self.threads = threads or cores
         self.kernels = choose_kernels(kernels)
         self.team = team or default_team()

@@ -15,7 +15,8 @@ from contextlib import AbstractContextManager
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from tinygpt.errors import ConfigError
+from tinygpt.arguments import whole_number, wrong
+from tinygpt.config import ModelConfig
 from tinygpt.generation.inference import many_rows
 from tinygpt.generation.inference.cache import BatchCache, KeyValueCache
 from tinygpt.generation.inference.folding import LanguageModel, fold
@@ -30,10 +31,14 @@ FEWEST_TOGETHER = 5
 THREADED_WORK = 50_000_000
 
 
-def require_threads(threads: int | None) -> None:
-    """Raise a ConfigError if a number of threads is below 1."""
-    if threads is not None and threads < 1:
-        raise ConfigError(f"threads is {threads}", "1 or more")
+def require_model(model: object, threads: int | None = None) -> ModelConfig:
+    """Return a model's shape; raise a ConfigError if it is no model, or if a number of threads is below 1."""
+    if threads is not None:
+        whole_number("threads", threads, 1)
+    shape = getattr(model, "model", None)
+    if not isinstance(shape, ModelConfig) or not (hasattr(model, "state_dict") or isinstance(model, InferenceModel)):
+        raise wrong("model", model, "an engine or a loaded model: load_checkpoint(DIR), load_gallery_model(NAME)")
+    return shape
 
 
 class InferenceModel:
@@ -46,15 +51,14 @@ class InferenceModel:
         threads: threads for passes over many rows; by default all cores. One row is read by one thread.
 
     Raises:
-        ConfigError: ``threads`` is below 1.
+        ConfigError: the source is no model, or ``threads`` is below 1.
     """
 
     def __init__(self, source: LanguageModel, threads: int | None = None) -> None:
-        require_threads(threads)
-        self.model = source.model
+        self.model = require_model(source, threads)
         self.threads = threads or available_cores()
         self.weights = fold(source)
-        self._one_row = OneRow(source.model, self.weights)
+        self._one_row = OneRow(self.model, self.weights)
 
     def __repr__(self) -> str:
         return f"<model for generation: {self.model.summary}>"
