@@ -27,7 +27,7 @@ from bench.measuring.runner import RunOptions, run_suite
 from bench.records.store import read_table
 from tests import ROOT
 from tinygpt.errors import ConfigError
-from tinygpt.presets import PRESETS
+from tinygpt.presets import LADDER
 
 OVERRIDDEN = "torch-mkl-avx512"
 
@@ -93,7 +93,7 @@ def test_the_benchmark_imports_no_rival_and_a_worker_no_tables():
 def test_suites_hold_every_rival():
     peers, generation = SUITES["peers"], SUITES["generation"]
     trained = {name for name, peer in PEERS.items() if peer.trainer}
-    for preset in PRESETS:
+    for preset in LADDER:
         variants = {arm.variant for arm in peers.arms if arm.preset == preset}
         assert variants == {"numpy", "vectorized", "roofline[whole]", "roofline[shared]"} | trained
     assert {arm.rounds for arm in peers.arms if arm.preset == "xl" and arm.variant != "numpy"} == {6}
@@ -250,7 +250,7 @@ def test_a_text_is_a_step(results_root, corpus, console, tmp_path):
 
 
 def test_a_greedy_text_has_no_regret_and_a_wrong_token_has(monkeypatch):
-    model = PRESETS["tiny"].model
+    model = LADDER["tiny"].model
     weights = generation_weights(model, seed=3)
     prompt = np.frombuffer(PROMPT, np.uint8)
     text = make_tinygpt_generator(model, weights)(prompt, 100)  # three windows
