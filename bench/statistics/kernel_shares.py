@@ -28,6 +28,7 @@ from bench.records.store import stored_runs
 from bench.statistics.intervals import Interval, median, median_interval
 from bench.statistics.ratios import Ratio, ratio_of_rounds
 from tinygpt.engines import parse_variant
+from tinygpt.terminal import quantities
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,9 +162,8 @@ def winner(time: FormTime) -> str:
     ends = (time.ratio.low, time.ratio.high) if time.ratio.has_interval else time.ratio.rounds
     if min(ends) <= 1.0 <= max(ends):
         return "neither"
-    return (
-        f"NumPy {time.ratio.speedup:.2g}×" if time.ratio.speedup > 1.0 else f"NumExpr {1.0 / time.ratio.speedup:.2g}×"
-    )
+    speedup = time.ratio.speedup
+    return f"NumPy {quantities.ratio(speedup)}" if speedup > 1.0 else f"NumExpr {quantities.ratio(1.0 / speedup)}"
 
 
 def _by_cell(timings: pd.DataFrame, cells: list[str]) -> dict[int, np.ndarray]:

@@ -12,7 +12,7 @@ from bench.statistics.intervals import ends_in_words
 from bench.statistics.kernel_shares import FormTime, PartShare, form_comparison, part_shares, winner
 from bench.terminal.tables import make_table
 from tinygpt.terminal.output import print_line
-from tinygpt.terminal.quantities import milliseconds
+from tinygpt.terminal.quantities import significant
 
 _PRESETS_PER_TABLE = 5
 _PLACES = {"cache": "from the cache", "memory": "from memory"}
@@ -36,10 +36,10 @@ def print_kernels(console: Console, runs: pd.DataFrame, steps: pd.DataFrame, ker
 def _print_parts(console: Console, presets: Mapping[str, Sequence[PartShare]]) -> None:
     table = make_table(("part",), [*presets], padding=_PADDING)
     for row in zip(*presets.values(), strict=True):
-        table.add_row(row[0].part, *(f"{milliseconds(part.seconds)} {part.share:4.0%}" for part in row))
+        table.add_row(row[0].part, *(f"{significant(part.seconds * 1e3)} {part.share:4.0%}" for part in row))
     table.add_section()
     firsts = [parts[0] for parts in presets.values()]
-    table.add_row("step", *(f"{milliseconds(part.step_seconds)} 100%" for part in firsts))
+    table.add_row("step", *(f"{significant(part.step_seconds * 1e3)} 100%" for part in firsts))
     table.add_row("stopwatch", *(f"{part.overhead:+4.0%}" for part in firsts))
     console.print(table)
 

@@ -13,7 +13,7 @@ from bench.records.grouping import grouped
 from bench.statistics.peer_ratios import PeerRatio, fastest, generation_ratios, training_ratios
 from bench.terminal.tables import make_table
 from tinygpt.terminal.output import print_line
-from tinygpt.terminal.quantities import DASH, milliseconds
+from tinygpt.terminal.quantities import DASH, ratio, significant
 
 _AS_INSTALLED = "torch"
 
@@ -85,11 +85,11 @@ def _number(row: PeerRatio | None, value: Callable[[PeerRatio], float], form: Ca
 
 
 def _time(row: PeerRatio | None) -> str:
-    return _number(row, lambda row: row.cell.seconds.median, milliseconds)
+    return _number(row, lambda row: row.cell.seconds.median * 1e3, significant)
 
 
 def _ratio(row: PeerRatio | None) -> str:
-    return _number(row, lambda row: row.speedup, "{:.2f}×".format)
+    return _number(row, lambda row: row.speedup, ratio)
 
 
 def _megabytes(row: PeerRatio | None) -> str:

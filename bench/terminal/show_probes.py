@@ -11,6 +11,7 @@ from bench.statistics.intervals import ends_in_words
 from bench.statistics.probe_adjustment import DISTURBED, adjusted_ratios
 from bench.statistics.ratios import Ratio
 from bench.terminal.tables import add_row, make_table
+from tinygpt.terminal.quantities import ratio
 
 
 def print_probes(
@@ -31,7 +32,7 @@ def print_probes(
                     str(row.ratio.n_rounds),
                     *_texts(row.ratio),
                     *_texts(row.adjusted),
-                    f"{max(row.probes):.2f}×",
+                    ratio(max(row.probes)),
                     str(row.n_disturbed),
                 )
             console.print(table)
@@ -39,5 +40,5 @@ def print_probes(
             console.print(text, style="dim", highlight=False)
 
 
-def _texts(ratio: Ratio) -> tuple[str, str]:
-    return f"{ratio.speedup:.2f}×", ends_in_words(ratio.low, ratio.high, "{:.2f}".format)
+def _texts(found: Ratio) -> tuple[str, str]:
+    return ratio(found.speedup), ends_in_words(found.low, found.high, ratio)

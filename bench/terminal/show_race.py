@@ -8,7 +8,7 @@ from bench.measuring.process import Event
 from bench.terminal.tables import add_row, make_table
 from bench.training.race import Finish, RaceResult
 from tinygpt.terminal.output import make_console, print_line
-from tinygpt.terminal.quantities import DASH, or_dash
+from tinygpt.terminal.quantities import DASH, or_dash, ratio
 
 
 def print_evaluation_line(variant: str, event: Event) -> None:
@@ -42,7 +42,7 @@ def _texts(finish: Finish, first: Finish) -> tuple[str, str, str, str, str]:
     return (
         finish.variant,
         "never" if seconds is None else f"{seconds:.1f} s",
-        f"{seconds / baseline:.2f}×" if seconds and baseline and finish is not first else DASH,
+        ratio(seconds / baseline) if seconds and baseline and finish is not first else DASH,
         or_dash(finish.best_loss, ".3f"),
         f"{finish.seconds:.1f} s",
     )

@@ -17,9 +17,9 @@ from sitegen.rows.cells import primary_cells
 from sitegen.rows.ratios import ratio_frame
 from sitegen.rows.results import Results, row_dicts
 from sitegen.rows.series import series_colors
-from sitegen.text import quantities
 from sitegen.text.escape import html_attribute, html_block
 from sitegen.text.palette import DARK, FONT_FAMILY, family, order_variants
+from tinygpt.terminal import quantities
 
 FAVICON, TOUCH_ICON, CARD = "favicon.svg", "touch-icon.png", "social.png"
 CARD_WIDTH, CARD_HEIGHT = 1200, 630  # pixels: 1.91 to 1, which no service crops

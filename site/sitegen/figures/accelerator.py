@@ -50,8 +50,8 @@ from sitegen.rows.accelerators import (
 from sitegen.rows.cells import CELL_TEXT, stack_failures
 from sitegen.rows.results import Results, row_dicts
 from sitegen.rows.series import BEST_ON_CPU, label_of, tier_of
-from sitegen.text import quantities
 from sitegen.text.palette import Theme
+from tinygpt.terminal import quantities
 
 STEP_TIME, RATE, DISPATCH = "step_time", "rate", "dispatch"
 MEASURES = {

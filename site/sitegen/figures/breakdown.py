@@ -18,8 +18,8 @@ from sitegen.figures.fields import ORIGIN, POINT, PRESET, TABLE, Field, exported
 from sitegen.rows.cells import interval_columns
 from sitegen.rows.machines import machine_label, numbered_labels, origin_words
 from sitegen.rows.results import Results, row_dicts
-from sitegen.text import quantities
 from sitegen.text.palette import Theme
+from tinygpt.terminal import quantities
 from tinygpt.terminal.visible import one_line
 
 _BAR = 38  # pixels from one bar to the next

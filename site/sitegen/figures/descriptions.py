@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from sitegen.text.quantities import counted
+from tinygpt.terminal.quantities import counted
 
 
 def describe_groups(rows: pd.DataFrame, by: str, words: Callable[[pd.DataFrame], str]) -> str:

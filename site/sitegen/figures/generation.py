@@ -19,8 +19,8 @@ from sitegen.rows.machines import numbered_labels
 from sitegen.rows.peers import peer_frame
 from sitegen.rows.results import Results, row_dicts
 from sitegen.rows.series import order_series
-from sitegen.text import quantities
 from sitegen.text.palette import Theme
+from tinygpt.terminal import quantities
 
 _LINE = 17  # pixels from one point to the next
 FIELDS = (

@@ -15,8 +15,8 @@ from sitegen.rows.cells import interval_columns
 from sitegen.rows.machines import machine_label, numbered_labels, origin_words
 from sitegen.rows.ratios import ratio_words
 from sitegen.rows.results import Results
-from sitegen.text import quantities
 from sitegen.text.palette import Theme
+from tinygpt.terminal import quantities
 
 _NAMES = {"numpy": "NumPy", "numexpr": "NumExpr"}
 _LINE = 30  # pixels from one kernel to the next

@@ -19,8 +19,8 @@ from sitegen.figures.layers import Values
 from sitegen.rows.cells import failure_reason
 from sitegen.rows.machines import origin_words
 from sitegen.rows.results import Results
-from sitegen.text import quantities
 from sitegen.text.palette import Theme
+from tinygpt.terminal import quantities
 from tinygpt.terminal.visible import one_line
 
 SUITE = "sweep"

@@ -18,8 +18,8 @@ from sitegen.figures.fields import COMMAND, END, MACHINE, POINT, TABLE, Field, e
 from sitegen.figures.layers import reference_line
 from sitegen.rows.results import Results
 from sitegen.rows.training import loss_frame
-from sitegen.text import quantities
 from sitegen.text.palette import Theme
+from tinygpt.terminal import quantities
 
 UNIFORM_LOSS = math.log(256)
 MAX_RUNS = 8  # more lines than this cannot be told apart

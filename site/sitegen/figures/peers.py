@@ -36,8 +36,8 @@ from sitegen.figures.layers import Values, reference_line
 from sitegen.rows.cells import stack_failures
 from sitegen.rows.peers import peer_frame
 from sitegen.rows.results import Results
-from sitegen.text import quantities
 from sitegen.text.palette import Theme
+from tinygpt.terminal import quantities
 
 FIELDS = (
     Field("variant", "peer", POINT | CROSS | TABLE),

@@ -22,8 +22,8 @@ from sitegen.figures.layers import Values, reference_line
 from sitegen.rows.cells import of_scope, status_text
 from sitegen.rows.machines import origin_words
 from sitegen.rows.results import Results
-from sitegen.text import quantities
 from sitegen.text.palette import Theme
+from tinygpt.terminal import quantities
 from tinygpt.terminal.visible import one_line
 
 FIELDS = (

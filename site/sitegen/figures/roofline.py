@@ -20,8 +20,8 @@ from sitegen.figures.menus import show_menu
 from sitegen.rows.peers import peer_frame
 from sitegen.rows.results import Results
 from sitegen.rows.series import tier_of
-from sitegen.text import quantities
 from sitegen.text.palette import Theme
+from tinygpt.terminal import quantities
 
 FIELDS = (
     VARIANT,

@@ -17,14 +17,15 @@ import pandas as pd
 from bench.arms.registry import ROOFLINE
 from sitegen.figures.axes import above, by_machine, frame, framed, log_domain, log_ticks, parameter_axis, view
 from sitegen.figures.base import Drawing
+from sitegen.figures.chart_texts import duration_expression, ratio_expression, tick_duration
 from sitegen.figures.descriptions import describe_ends, describe_failures, describe_projections
 from sitegen.figures.fields import CROSS, POINT, PRESET, TABLE, VARIANT, Field, cell_origin, exported, tooltip
 from sitegen.figures.layers import Values, reference_line
 from sitegen.figures.menus import menu, show_menu, up_to
 from sitegen.rows.curves import OFF_SCALE, SPEEDUP_MEASURE, STEP_TIME_MEASURE, curve_rows, is_off_scale
 from sitegen.rows.series import label_of, order_series, words_of
-from sitegen.text import quantities
 from sitegen.text.palette import Theme
+from tinygpt.terminal import quantities
 
 __all__ = ["FIELDS", "chart", "describe", "read"]
 
@@ -120,10 +121,7 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
 
 
 # Vega expressions for the value and its interval, as `quantities` writes them; empty for a failure.
-_WRITTEN = (
-    f"(datum.measure == '{STEP_TIME_MEASURE}' ? {quantities.duration_expression('{0}')} : "
-    f"{quantities.ratio_expression('{0}')})"
-)
+_WRITTEN = f"(datum.measure == '{STEP_TIME_MEASURE}' ? {duration_expression('{0}')} : {ratio_expression('{0}')})"
 _WORDS = {
     "value_text": f"isValid(datum.value) ? {_WRITTEN.format('datum.value')} : ''",
     "interval": f"isValid(datum.low) ? {_WRITTEN.format('datum.low')} + ' to ' + {_WRITTEN.format('datum.high')} : ''",
@@ -164,7 +162,7 @@ def _view(domain: list[float], clock: bool = False) -> dict[str, Any]:
     ticks = [second for second in _CLOCK if clock and domain[0] <= second <= domain[1]]
     if len(ticks) < 3:
         ticks = log_ticks(domain)
-    return view(domain, ticks, [quantities.tick_duration(tick) if clock else f"{tick:,.15g}×" for tick in ticks])
+    return view(domain, ticks, [tick_duration(tick) if clock else f"{tick:,.15g}×" for tick in ticks])
 
 
 def _measured_layers(values: Values, chart: alt.Chart, rows: pd.DataFrame, theme: Theme) -> list[alt.Chart]:

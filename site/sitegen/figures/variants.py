@@ -25,8 +25,8 @@ from sitegen.rows.machines import machine_label
 from sitegen.rows.ratios import shown_pairs
 from sitegen.rows.results import Results, row_dicts
 from sitegen.rows.series import series_shapes
-from sitegen.text import quantities
 from sitegen.text.palette import Theme
+from tinygpt.terminal import quantities
 from tinygpt.terminal.visible import one_line
 
 BENCH_COMMAND = "invoke bench --suite variants"

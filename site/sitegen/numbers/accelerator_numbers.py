@@ -26,7 +26,7 @@ from sitegen.rows.accelerators import (
     step_flops,
 )
 from sitegen.rows.ratios import quoted_ends, quoted_ratio, ratio_words
-from sitegen.text import quantities
+from tinygpt.terminal import quantities
 
 
 def name(quoted: QuotedAccelerator) -> Answer:

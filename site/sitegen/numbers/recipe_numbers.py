@@ -12,7 +12,7 @@ from sitegen.figures import FIGURES
 from sitegen.numbers.number import Answer, NotMeasured
 from sitegen.rows.peers import BEST_TORCH
 from sitegen.rows.results import Results
-from sitegen.text import quantities
+from tinygpt.terminal import quantities
 
 SWEEP_COMMAND = "invoke sweep --preset tiny --corpus shakespeare --steps 2000"
 RACE_COMMAND = "invoke race"

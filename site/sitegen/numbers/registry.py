@@ -40,12 +40,12 @@ from sitegen.rows.cells import code_text, evidence_text
 from sitegen.rows.machines import machine_label
 from sitegen.rows.peers import BEST_TORCH, GENERATION_COMMAND, TRAINING_COMMAND, evidence, find
 from sitegen.rows.ratios import Write, quoted_ends, quoted_ratio, ratio_words
-from sitegen.text import quantities
 from sitegen.text.errors import SiteError
 from tinygpt.corpora import CORPORA
 from tinygpt.engines import ENGINES, parse_variant
 from tinygpt.errors import ConfigError, unknown_name
 from tinygpt.presets import LADDER
+from tinygpt.terminal import quantities
 
 # ---- resolvers: (quoted rows, placeholders) → answer; they raise NotMeasured where a row is missing ---------
 

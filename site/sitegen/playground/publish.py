@@ -24,11 +24,11 @@ import tinygpt
 from bench.records.protocol import benchmark_protocol
 from bench.records.schema import TABLES
 from sitegen.numbers.quoted_rows import QuotedRows
-from sitegen.text import quantities
 from tinygpt.checkpoints.gpt2_config import to_gpt2_config
 from tinygpt.corpora.stories.corpus import write_story
 from tinygpt.gallery.loader import MODELS, WEIGHTS, gallery_names, load_gallery_model
 from tinygpt.presets import LADDER
+from tinygpt.terminal import quantities
 
 SOURCES = Path("site/playground")  # under the checkout
 FOLDER = "playground"  # under the generated folder

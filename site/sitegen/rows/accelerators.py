@@ -37,9 +37,9 @@ from sitegen.rows.machines import accelerator_name, machine_label
 from sitegen.rows.ratios import ratio_words
 from sitegen.rows.results import TRAINING_KINDS, Results, row_dicts
 from sitegen.rows.series import BEST_ON_CPU, label_of, order_series
-from sitegen.text import quantities
 from sitegen.text.markup import TableCell, doubted_cell, html_table, nothing_yet, number_cell
 from tinygpt.presets import LADDER
+from tinygpt.terminal import quantities
 
 COMMAND = "invoke accelerator --out rows && invoke results merge --dirs rows"
 ON_ACCELERATOR, ON_PROCESSOR = "accelerator", "processor"

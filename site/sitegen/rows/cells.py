@@ -22,8 +22,8 @@ from bench.statistics.chosen_runs import chosen_cells, chosen_failures, counts, 
 from bench.statistics.noise import cell_verdict, rounds_apart
 from sitegen.rows.machines import origin_words
 from sitegen.rows.results import ENGINE_KINDS, Results, cached_frame
-from sitegen.text import quantities
 from sitegen.text.palette import order_variants
+from tinygpt.terminal import quantities
 from tinygpt.terminal.visible import one_line
 
 # Columns of text that every cell has, for tooltips and tables.

@@ -24,7 +24,7 @@ from sitegen.rows.projections import mark_bridges, projected_cells, projected_ra
 from sitegen.rows.ratios import ratio_frame
 from sitegen.rows.results import TRAINING_KINDS, Results, cached_frame, row_dicts
 from sitegen.rows.series import SERIES, order_series, tier_of
-from sitegen.text import quantities
+from tinygpt.terminal import quantities
 
 SPEEDUP_MEASURE, STEP_TIME_MEASURE = "speedup", "step_time"
 

@@ -12,8 +12,8 @@ import pandas as pd
 
 from bench.arms.devices import on_accelerator
 from bench.records.rows import LOCAL, PUBLISHED, StoredRun
-from sitegen.text import quantities
 from sitegen.text.escape import html_block
+from tinygpt.terminal import quantities
 from tinygpt.terminal.visible import one_line
 
 # Parts of a processor's name that say nothing: trademarks, core counts (ours differ), nominal clocks.

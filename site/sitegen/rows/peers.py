@@ -13,7 +13,7 @@ from bench.statistics.peer_ratios import PeerRatio, fastest
 from sitegen.rows.cells import evidence_text, interval_columns
 from sitegen.rows.machines import origin_words
 from sitegen.rows.ratios import interval_text, ratio_evidence
-from sitegen.text import quantities
+from tinygpt.terminal import quantities
 from tinygpt.terminal.visible import one_line
 
 TRAINING_COMMAND = "invoke bench --suite peers"

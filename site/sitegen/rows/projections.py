@@ -17,9 +17,9 @@ from bench.statistics.cost_model import CostModel
 from sitegen.rows.cells import CELL_COLUMNS, interval_columns, primary_cells
 from sitegen.rows.ratios import RATIO_COLUMNS
 from sitegen.rows.results import ENGINE_KINDS, row_dicts
-from sitegen.text import quantities
 from sitegen.text.palette import order_variants
 from tinygpt.presets import LADDER
+from tinygpt.terminal import quantities
 from tinygpt.terminal.visible import one_line
 
 PROJECTED = "projected"

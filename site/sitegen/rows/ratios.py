@@ -15,8 +15,8 @@ from bench.statistics.noise import NO_FLOOR, noise_floors, ratio_verdict
 from bench.statistics.ratios import ENOUGH_RUNS, Ratio, Speedup, speedups
 from sitegen.rows.cells import CELL_TEXT, interval_columns, measured_cell, of_kinds
 from sitegen.rows.results import ENGINE_KINDS, Results, cached_frame
-from sitegen.text import quantities
 from sitegen.text.palette import order_variants
+from tinygpt.terminal import quantities
 
 RATIO_COLUMNS = (
     "origin", "machine_hash", "protocol_hash", "run_id", "baseline", "variant", "preset", "n_parameters", "speedup",

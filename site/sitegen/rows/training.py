@@ -9,7 +9,7 @@ from bench.statistics.training_parts import TrainingRun, joined_training
 from sitegen.rows.cells import status_text
 from sitegen.rows.machines import origin_words
 from sitegen.rows.results import Results
-from sitegen.text import quantities
+from tinygpt.terminal import quantities
 from tinygpt.terminal.visible import one_line
 
 POINTS_PER_RUN = 40

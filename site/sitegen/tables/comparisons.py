@@ -16,10 +16,10 @@ from bench.statistics.controls import Record, is_unchanged
 from bench.statistics.intervals import ends_in_words
 from sitegen.rows.machines import machine_label
 from sitegen.rows.results import Results
-from sitegen.text import quantities
 from sitegen.text.escape import html_block
 from sitegen.text.markup import TableCell, code_cell, html_table, nothing_yet, number_cell
 from tinygpt.errors import ResultsError
+from tinygpt.terminal import quantities
 from tinygpt.terminal.visible import one_line
 
 COMMAND = "invoke bench --suite quick"

@@ -22,10 +22,10 @@ from bench.training.advice import loss_text
 from sitegen.rows.cells import cell_frame, of_scope, primary_cells
 from sitegen.rows.projections import cost_models
 from sitegen.rows.results import Results
-from sitegen.text import quantities
 from sitegen.text.markup import TableCell, html_table, nothing_yet, number_cell
 from tinygpt.errors import ResultsError
 from tinygpt.system.memory import Memory
+from tinygpt.terminal import quantities
 from tinygpt.terminal.quantities import DASH, short_count
 from tinygpt.terminal.visible import one_line
 

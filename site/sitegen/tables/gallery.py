@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from bench.training.gallery import GALLERY
-from sitegen.text import quantities
 from sitegen.text.escape import html_attribute, html_block
 from sitegen.text.markup import nothing_yet
 from tinygpt.gallery import Card, gallery_names, load_gallery_model
+from tinygpt.terminal import quantities
 
 
 def gallery_cards() -> list[Card]:

@@ -11,8 +11,8 @@ from sitegen.rows.machines import machine_label
 from sitegen.rows.peers import GENERATION_COMMAND, TRAINING_COMMAND
 from sitegen.rows.ratios import ratio_words
 from sitegen.rows.results import Results
-from sitegen.text import quantities
 from sitegen.text.markup import TableCell, doubted_cell, html_table, nothing_yet, number_cell
+from tinygpt.terminal import quantities
 
 
 def training_table(results: Results) -> str:

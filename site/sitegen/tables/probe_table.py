@@ -7,8 +7,8 @@ from bench.statistics.ratios import Ratio
 from sitegen.rows.machines import machine_label
 from sitegen.rows.ratios import interval_text
 from sitegen.rows.results import Results
-from sitegen.text import quantities
 from sitegen.text.markup import TableCell, code_cell, html_table, nothing_yet, number_cell
+from tinygpt.terminal import quantities
 from tinygpt.terminal.visible import one_line
 
 

@@ -19,11 +19,11 @@ from sitegen.tables.probe_table import probe_table
 from sitegen.tables.samples import TRAIN_COMMAND, written_samples
 from sitegen.tables.speed_tables import failures_table, ratio_table
 from sitegen.tables.status import accelerator_status, status_table
-from sitegen.text import quantities
 from sitegen.text.markup import TableCell, code_cell, html_table, nothing_yet, number_cell, status_cell
 from tinygpt.corpora import CORPORA
 from tinygpt.engines import ENGINES
 from tinygpt.presets import LADDER
+from tinygpt.terminal import quantities
 from tinygpt.terminal.visible import one_line
 
 

@@ -8,9 +8,9 @@ import pandas as pd
 
 from bench.records.rows import PUBLISHED
 from sitegen.rows.results import Results, row_dicts
-from sitegen.text import quantities
 from sitegen.text.escape import html_block
 from sitegen.text.markup import nothing_yet
+from tinygpt.terminal import quantities
 
 MAX_MODELS = 24
 MAX_STEPS = 8  # earlier samples of one model, evenly spread

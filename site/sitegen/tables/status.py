@@ -11,12 +11,12 @@ from bench.records.grouping import grouped
 from sitegen.rows.accelerators import COMMAND, accelerator_cells
 from sitegen.rows.cells import cell_frame
 from sitegen.rows.results import Results, row_dicts
-from sitegen.text import quantities
 from sitegen.text.escape import html_attribute, html_block
 from sitegen.text.markup import TableCell, code_cell, html_table, nothing_yet
 from sitegen.text.palette import order_variants
 from tinygpt.engines import CPU_ENGINES
 from tinygpt.presets import LADDER
+from tinygpt.terminal import quantities
 from tinygpt.terminal.visible import one_line
 
 # Sort keys in seconds: after every measured step come the failures, then the cells that nothing is known of.

@@ -49,10 +49,10 @@ def test_the_forms_of_a_kernel_are_compared_where_they_lie(results_root):
     assert [form.nanoseconds.median for form in gelu] == pytest.approx([1.03, 10.3])  # warm-ups left out
     assert [form.ratio.speedup for form in gelu] == pytest.approx([10.0, 10.0])
     assert [form.is_chosen for form in gelu] == [True, False]
-    assert winner(gelu[0]) == "NumPy 10×"
+    assert winner(gelu[0]) == "NumPy 10.0×"
     adamw = [form for form in forms if form.kernel == "adamw"]
     assert [form.is_chosen for form in adamw] == [False, True, False, True]
-    assert [winner(form) for form in adamw if form.form == "numpy"] == ["neither", "NumExpr 1.5×"]
+    assert [winner(form) for form in adamw if form.form == "numpy"] == ["neither", "NumExpr 1.50×"]
 
 
 def test_one_run_is_chosen_for_a_preset_and_failures_say_nothing(results_root):
@@ -90,7 +90,7 @@ def test_the_terminal_shows_both_tables_within_80_columns(results_root, console)
     product = [line.split() for line in lines if line.strip().startswith("product")]
     assert product[0][1:] == ["38.0", "48%"] * 5
     assert product[1][1:] == ["38.0", "48%"]
-    assert any(line.split()[:1] == ["gelu"] and line.rstrip().endswith("NumPy 10×") for line in lines)
+    assert any(line.split()[:1] == ["gelu"] and line.rstrip().endswith("NumPy 10.0×") for line in lines)
     assert "vectorized[threads=2,kernels=numexpr:adamw]" in "".join(lines)
 
 

@@ -43,8 +43,8 @@ def test_results_show_cells_ratios_failures_and_training(measured, console):
     lines = console.file.getvalue().splitlines()
     assert lines[0].startswith("local: Some CPU, x86-64-v3, 2 cores, 8.0 GiB, Linux 6.1")
     fast = next(line for line in lines if "vectorized[threads=1]" in line)
-    assert "3 ms" in fast
-    assert "4×" in fast
+    assert "3.00 ms" in fast
+    assert "4.00×" in fast
     assert any("python at tiny: 1 of 1 failed: limit of 10 s reached" in line for line in lines)
     assert any("small" in line and "1.625" in line for line in lines)
 
@@ -54,8 +54,8 @@ def test_narrow_terminals_keep_the_important_columns(measured):
     print_results(measured, console)
     fast = next(line for line in console.file.getvalue().splitlines() if "vectorized[threads=1]" in line)
     assert len(fast) <= 80
-    assert "3 ms" in fast
-    assert "4×" in fast
+    assert "3.00 ms" in fast
+    assert "4.00×" in fast
 
 
 def test_without_results_the_command_to_run_is_printed(results_root, console):
@@ -86,7 +86,7 @@ def test_the_newest_run_is_shown_and_all_on_request(measured, console):
     fast = [line for line in console.file.getvalue().splitlines() if "vectorized[threads=1]" in line]
     assert len(fast) == 1
     # The newest time, but the ratio of the run that holds both engines.
-    assert ("2 ms" in fast[0], "4×" in fast[0], "ddddddd" in fast[0]) == (True, True, True)
+    assert ("2.00 ms" in fast[0], "4.00×" in fast[0], "ddddddd" in fast[0]) == (True, True, True)
     print_results(measured, console, every_run=True)
     assert sum("vectorized[threads=1]" in line for line in console.file.getvalue().splitlines()) == 3
 

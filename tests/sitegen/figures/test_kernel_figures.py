@@ -45,9 +45,9 @@ def test_each_kernel_says_who_wins_and_what_the_engine_took(tmp_path: Path) -> N
     plotted = FIGURES["kernel_forms"].rows(load_results(rows.store(tmp_path, rows.kernels())))
     assert len(plotted) == 3 * 2 * 2
     by_label = plotted.drop_duplicates("label").set_index("label")["faster"]
-    assert by_label["gelu, cache"] == "NumPy 12×"
+    assert by_label["gelu, cache"] == "NumPy 12.0×"
     assert by_label["normalize backward, memory"] == "neither"
-    assert by_label["adamw, memory"] == "NumExpr 1.3×"
+    assert by_label["adamw, memory"] == "NumExpr 1.33×"
     taken = plotted[plotted["taken"] == "yes"]
     assert set(zip(taken["kernel"], taken["form"], strict=True)) == {
         ("gelu", "NumPy"), ("normalize_backward", "NumPy"), ("adamw", "NumExpr"),
@@ -59,7 +59,7 @@ def test_the_stack_counts_from_numpy_and_each_stage_from_the_one_before(tmp_path
     tiny = plotted[plotted["preset"] == "tiny"].set_index("stage")
     assert tiny.index.tolist() == [*STAGES.values()]
     assert tiny["speedup"].tolist() == pytest.approx([0.01, 1.0, 2.0, 3.0, 4.0])
-    assert tiny["gain"].tolist() == ["", "100×", "2.0×", "1.5×", "1.3×"]
+    assert tiny["gain"].tolist() == ["", "100×", "2.00×", "1.50×", "1.33×"]
     assert tiny["evidence"]["default"] == "6 rounds"
     assert plotted[plotted["preset"] == "small"]["stage"].tolist() == [*STAGES.values()][1:]
 

@@ -17,6 +17,7 @@ import vl_convert
 
 from sitegen.figures import FIGURES
 from sitegen.figures.axes import log_ticks, parameter_axis
+from sitegen.figures.chart_texts import duration_expression, ratio_expression, tick_duration
 from sitegen.figures.render import STATIC_WIDTH, chart_spec
 from sitegen.figures.speedup import default_baseline
 from sitegen.rows.curves import OFF_SCALE, curve_rows, is_off_scale, steps_and_failures
@@ -24,9 +25,9 @@ from sitegen.rows.results import Results, load_results
 from sitegen.tables.cost_tables import cost_terms_table
 from sitegen.tables.speed_tables import failures_table, ratio_table
 from sitegen.text.palette import LIGHT
-from sitegen.text.quantities import duration, duration_expression, ratio, ratio_expression
 from tests.sitegen import example_rows as rows
 from tests.sitegen.charts import computed
+from tinygpt.terminal.quantities import duration, ratio
 
 FIGURE = FIGURES["speedup"]
 Spec = dict[str, Any]
@@ -115,8 +116,8 @@ def test_a_point_tells_what_it_is_worth_and_how_to_repeat_it(plotted: pd.DataFra
 
 
 def test_the_chart_writes_quantities_as_the_tables_do() -> None:
-    values = [1.234e-5, 0.0134, 0.998, 2.31, 119.0, 4321.0, 98765.0]
-    ratios = [0.00412, 0.85, 6.13, 13.7, 241.0, 1244.0]
+    values = [1.234e-5, 0.0134, 0.998, 0.9997, 2.31, 119.0, 4321.0, 98765.0]
+    ratios = [0.00412, 0.85, 6.13, 9.999, 13.7, 241.0, 1244.0]
     chart = alt.Chart(pd.DataFrame({"value": values + ratios, "time": [True] * len(values) + [False] * len(ratios)}))
     expression = f"datum.time ? {duration_expression('datum.value')} : {ratio_expression('datum.value')}"
     svg = vl_convert.vegalite_to_svg(
@@ -124,6 +125,9 @@ def test_the_chart_writes_quantities_as_the_tables_do() -> None:
     )
     written = [*map(duration, values), *map(ratio, ratios)]
     assert re.findall(r"<text[^>]*>([^<]+)</text>", svg) == written
+    assert [tick_duration(seconds) for seconds in (1e-5, 0.01, 10, 600, 36_000)] == [
+        "10 µs", "10 ms", "10 s", "10 min", "10 h",
+    ]  # fmt: skip
 
 
 def test_a_ratio_is_told_with_the_two_times_that_it_is_made_of(plotted: pd.DataFrame, spec: Spec) -> None:
@@ -183,7 +187,7 @@ def test_a_ratio_far_below_the_others_does_not_flatten_the_curve(tmp_path: Path)
     views = json.loads(parameters(spec)["frame"]["expr"].removesuffix("[view]").strip("()"))
     assert OFF_SCALE < views["numpy|engines"]["low"] < 1 < views["numpy|engines"]["high"] < 5
     svg = drawn(spec, baseline="numpy")
-    assert "↓ 0.0034×" in svg
+    assert "↓ 0.00344×" in svg
 
 
 def test_one_engine_is_shown_by_its_times_and_asks_nothing(tmp_path: Path) -> None:

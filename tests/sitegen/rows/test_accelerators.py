@@ -97,7 +97,7 @@ def test_lines_of_two_machines_stand_side_by_side(plotted: pd.DataFrame) -> None
          "processor-best": 176.0}
     )  # fmt: skip
     assert at_xl.loc["processor-best", "engine"] == "torch-mkl-avx512"
-    assert at_xl.loc["jax", "beside"] == "42× as fast as vectorized on the processor, another machine"
+    assert at_xl.loc["jax", "beside"] == "42.1× as fast as vectorized on the processor, another machine"
     # The batch of 64 is other work, and bfloat16 another arithmetic: shown when everything is, and never as the engine.
     assert at_xl["tier"].to_dict()[BFLOAT16] == 2
     assert (times.loc[times["variant"] == "jax", "engine"] == "jax[dispatch=3]").all()
@@ -165,17 +165,17 @@ def test_every_choice_draws_what_it_says(plotted: pd.DataFrame, measure: str, sh
         ("name", "Example GPU 80GB"),
         ("faster", "at every preset from tiny to xl"),
         ("eager_faster", "from a size between tiny and small on"),
-        ("ends", "6.7× at tiny and 42× at xl"),
+        ("ends", "6.67× at tiny and 42.1× at xl"),
         ("level", "2 of 6"),
-        ("over_torch_range", "0.80 to 1.0×"),
-        ("over_processor.small", "13×"),
+        ("over_torch_range", "0.800 to 1.02×"),
+        ("over_processor.small", "13.0×"),
         ("over_processor.huge", None),
-        ("over_torch.tiny", "0.83× (1 round)"),
+        ("over_torch.tiny", "0.833× (1 round)"),
         ("step_ms.small", "1.00 ms"),
         ("eager_ms.small", "7.00 ms"),
-        ("launches.tiny", "12× (1 round)"),
+        ("launches.tiny", "12.0× (1 round)"),
         ("rate.huge", "15,800 GFLOP/s"),
-        ("several.xl", "1.9× (1 round)"),
+        ("several.xl", "1.85× (1 round)"),
         ("several.tiny", None),
         ("loss.stories.small", "1.25"),
         ("minutes.stories.small", "0.52 min"),
@@ -205,14 +205,14 @@ def test_tables_hold_every_preset_and_every_mesh(quoted: QuotedRows) -> None:
     for words in (
         "PyTorch, CUDA graph",
         "3.80 ms",
-        "1.0× <small>no interval, 1 round",
-        "42×",
+        "1.02× <small>no interval, 1 round",
+        "42.1×",
         "published: Example GPU 80GB",
     ):
         assert words in table
     several = unescape(scaling_table(quoted.results))
     assert several.count("<tr>") == 2
-    assert "1.9× <small>" in several
+    assert "1.85× <small>" in several
 
 
 def test_the_status_page_has_the_accelerators_cells_apart(quoted: QuotedRows, tmp_path: Path) -> None:

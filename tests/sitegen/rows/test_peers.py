@@ -24,9 +24,9 @@ def quoted(tmp_path_factory: pytest.TempPathFactory) -> QuotedRows:
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("over.torch.small", "1.3× (1 round)"),
-        ("over.pytorch-best.small", "1.1× (1 round)"),
-        ("over.pytorch-best.xl", "1.3× (1 round)"),
+        ("over.torch.small", "1.30× (1 round)"),
+        ("over.pytorch-best.small", "1.10× (1 round)"),
+        ("over.pytorch-best.xl", "1.30× (1 round)"),
         ("rival_ms.torch-mkl-avx512.small", "22.0 ms"),
         ("rival_ms.torch-mkl-avx512.xl", None),
         ("roofline_share.vectorized.small", "65 % (1 round)"),
@@ -35,8 +35,8 @@ def quoted(tmp_path_factory: pytest.TempPathFactory) -> QuotedRows:
         ("gflops.roofline.small", "177 GFLOP/s"),
         ("rival_memory.jax-textbook.small", "105 MB"),
         ("generates.vectorized.small", "8,000"),
-        ("generates_over.pytorch-best.small", "1.6× (1 round)"),
-        ("generates_over.jax-textbook.small", "0.50× (1 round)"),
+        ("generates_over.pytorch-best.small", "1.56× (1 round)"),
+        ("generates_over.jax-textbook.small", "0.500× (1 round)"),
         ("generates_over.jax-textbook.xl", None),
     ],
 )
@@ -53,7 +53,7 @@ def test_a_missing_number_names_the_suite(quoted: QuotedRows) -> None:
 def test_tables_hold_a_column_for_each_peer_and_say_what_was_refused(quoted: QuotedRows) -> None:
     table = unescape(training_table(quoted.results))
     assert table.count("<tr>") == 3
-    for text in ('<th scope="col">torch-mkl-avx512</th>', "26.0 ms", "65 %", ">refused<", "1.3×"):
+    for text in ('<th scope="col">torch-mkl-avx512</th>', "26.0 ms", "65 %", ">refused<", "1.30×"):
         assert text in table
     assert "8,000" in unescape(generation_table(quoted.results))
 

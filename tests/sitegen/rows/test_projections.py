@@ -18,10 +18,10 @@ from sitegen.rows.projections import cost_models, mark_bridges, projected_cells,
 from sitegen.rows.ratios import ratio_frame
 from sitegen.rows.results import Results, load_results
 from sitegen.tables.cost_tables import budget_table, cost_model_table, forecasts_table
-from sitegen.text import quantities
 from sitegen.text.palette import DARK, LIGHT
 from tests.sitegen import example_rows as rows
 from tinygpt.presets import LADDER
+from tinygpt.terminal import quantities
 
 
 @pytest.fixture

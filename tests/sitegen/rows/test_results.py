@@ -18,7 +18,7 @@ def test_ratios_are_those_of_the_medians(tmp_path: Path) -> None:
     at_small = found[found["preset"] == "small"].iloc[0]
     assert abs(at_small["speedup"] - 31 / 13) < 1e-9
     assert at_small[["speedup_low", "speedup_high"]].isna().all()
-    assert at_small["evidence"] == "1 round of 2.4×"
+    assert at_small["evidence"] == "1 round of 2.38×"
     assert not (ratios["variant"] == ratios["baseline"]).any()
 
 

@@ -28,7 +28,7 @@ def test_two_runs_of_one_cell_are_two_hours_the_older_one_first(tmp_path: Path) 
     assert re.search(words, text)
     assert re.search(r"old\s+→\s+new", text)
     assert "no unchanged code was measured beside it" in text
-    assert "0.50×" in text
+    assert "0.500×" in text
 
 
 def test_beside_unchanged_code_slower_and_faster_are_counted(tmp_path: Path) -> None:
