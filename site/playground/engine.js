@@ -10,6 +10,7 @@
 // An engine trains or reads. One that reads holds the linear layers' matrices in panels, (outputs / p, inputs, p) for p
 // columns that the kernels make at a time: a token reads every weight once, and memory is fastest from end to end.
 
+import { attention, attentionBackward } from "./attention.js";
 import { heapSize, layOut, LINEAR, parameterShapes, size, VOCABULARY } from "./layout.js";
 
 /** AdamW and clipping as tinygpt.config.TrainConfig has them. */
@@ -145,7 +146,7 @@ export class Engine {
     const h = `h.${layer}`;
     this._norm(places.normed, block.xHat1, block.r1, `${h}.ln_1`, rows);
     this._linear(block.qkv, places.normed, `${h}.attn.c_attn`, rows, d, 3 * d, 0);
-    kernels.attention(block.mixed, block.p, block.qkv, batch, t, nHeads, d / nHeads);
+    attention(kernels, block.mixed, block.p, block.qkv, batch, t, nHeads, d / nHeads);
     this._linear(places.x, block.mixed, `${h}.attn.c_proj`, rows, d, d, 1);
     this._norm(places.normed, block.xHat2, block.r2, `${h}.ln_2`, rows);
     this._linear(block.wide, places.normed, `${h}.mlp.c_fc`, rows, d, 4 * d, 0);
@@ -240,7 +241,7 @@ export class Engine {
 
       inner(dNormed, dx, "attn.c_proj", d, d);
       outer(block.mixed, dx, "attn.c_proj", d, d);
-      kernels.attentionBackward(dWide, dNormed, block.p, block.qkv, places.dScores, batch, t, nHeads, d / nHeads);
+      attentionBackward(kernels, dWide, dNormed, block.p, block.qkv, places.dScores, batch, t, nHeads, d / nHeads);
       inner(dNormed, dWide, "attn.c_attn", d, 3 * d);
       again("ln_1", block.xHat1);
       outer(normed, dWide, "attn.c_attn", d, 3 * d);

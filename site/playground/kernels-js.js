@@ -10,7 +10,7 @@ const BLOCK_INNER = 256;
 const BLOCK_COLUMNS = 256;
 const PANEL_COLUMNS = 4;
 const PANELS = 0; // for a stride of B: it lies in panels already
-const QUERIES = 32; // so many queries go together; keys after the last of them are skipped
+const QUERIES = 32; // that attention.js takes at a time
 
 const GELU_SCALE = Math.sqrt(2 / Math.PI);
 const GELU_CUBIC = 0.044715;
@@ -284,66 +284,18 @@ export function createKernels(floats) {
 
   // ---- attention -------------------------------------------------------------------------------------------------
 
-  function attention(y, p, qkv, batch, t, heads, c) {
-    const d = heads * c;
-    const cool = 1 / Math.sqrt(c);
-    for (let b = 0; b < batch; b++) {
-      for (let h = 0; h < heads; h++) {
-        const q = qkv + b * t * 3 * d + h * c;
-        const k = q + d;
-        const v = k + d;
-        const probabilities = p + (b * heads + h) * t * t;
-        for (let i = 0; i < t; i += QUERIES) {
-          const rows = Math.min(QUERIES, t - i);
-          const seen = i + rows;
-          const scores = probabilities + i * t;
-          matmul(scores, t, q + i * 3 * d, 3 * d, 1, k, 1, 3 * d, rows, seen, c, 0, 0);
-          for (let r = 0; r < rows; r++) {
-            softmax(scores + r * t, i + r + 1, cool);
-            heap.fill(0, scores + r * t + i + r + 1, scores + r * t + seen);
-          }
-          matmul(y + (b * t + i) * d + h * c, d, scores, t, 1, v, 3 * d, 1, rows, c, seen, 0, 0);
-        }
-      }
+  function causalSoftmax(scores, t, i, rows, c) {
+    for (let r = 0; r < rows; r++) {
+      softmax(scores + r * t, i + r + 1, 1 / Math.sqrt(c));
+      heap.fill(0, scores + r * t + i + r + 1, scores + r * t + i + rows);
     }
   }
 
-  function attentionBackward(dqkv, dy, p, qkv, scratch, batch, t, heads, c) {
-    const d = heads * c;
-    const wide = 3 * d;
+  function causalSoftmaxBackward(ds, p, t, rows, seen, c) {
     const cool = 1 / Math.sqrt(c);
-    for (let b = 0; b < batch; b++) {
-      for (let h = 0; h < heads; h++) {
-        const q = qkv + b * t * wide + h * c;
-        const k = q + d;
-        const v = k + d;
-        const dq = dqkv + b * t * wide + h * c;
-        const dk = dq + d;
-        const dv = dk + d;
-        const probabilities = p + (b * heads + h) * t * t;
-        for (let i = 0; i < t; i += QUERIES) {
-          const rows = Math.min(QUERIES, t - i);
-          const seen = i + rows;
-          const up = dy + (b * t + i) * d + h * c;
-          matmul(scratch + i * t, t, up, d, 1, v, 1, wide, rows, seen, c, 0, 0);
-          for (let r = 0; r < rows; r++) {
-            const ds = scratch + (i + r) * t;
-            const row = probabilities + (i + r) * t;
-            const mean = dot(row, ds, seen);
-            for (let j = 0; j < seen; j++) heap[ds + j] = heap[row + j] * (heap[ds + j] - mean) * cool;
-          }
-          matmul(dq + i * wide, wide, scratch + i * t, t, 1, k, wide, 1, rows, c, seen, 0, 0);
-        }
-        // Keys from j on are seen by queries from j on only.
-        for (let j = 0; j < t; j += QUERIES) {
-          const rows = Math.min(QUERIES, t - j);
-          const later = t - j;
-          const from = j * t + j;
-          matmul(dk + j * wide, wide, scratch + from, 1, t, q + j * wide, wide, 1, rows, c, later, 0, 0);
-          const up = dy + (b * t + j) * d + h * c;
-          matmul(dv + j * wide, wide, probabilities + from, 1, t, up, d, 1, rows, c, later, 0, 0);
-        }
-      }
+    for (let r = 0; r < rows; r++, ds += t, p += t) {
+      const mean = dot(p, ds, seen);
+      for (let j = 0; j < seen; j++) heap[ds + j] = heap[p + j] * (heap[ds + j] - mean) * cool;
     }
   }
 
@@ -395,6 +347,7 @@ export function createKernels(floats) {
     heap,
     heapStart,
     panelColumns: PANEL_COLUMNS,
+    queries: QUERIES,
     matmul,
     matmulPanels,
     rowTimesPanels,
@@ -408,8 +361,8 @@ export function createKernels(floats) {
     geluBackward,
     softmaxRows,
     scale,
-    attention,
-    attentionBackward,
+    causalSoftmax,
+    causalSoftmaxBackward,
     remember,
     attentionStep,
     sumSquares,

@@ -37,13 +37,14 @@ export async function loadKernels(url) {
 export async function compileKernels(bytes) {
   const module = await WebAssembly.compile(bytes);
   const start = new WebAssembly.Instance(module, { env: { memory: new WebAssembly.Memory({ initial: 1 }) } });
-  const heapStart = start.exports.heapStart.value;
-  const panelColumns = start.exports.panelColumns.value;
+  const [heapStart, panelColumns, queries] = ["heapStart", "panelColumns", "queries"].map(
+    (name) => start.exports[name].value,
+  );
   return (floats) => {
     const size = 4 * (heapStart + floats);
     if (size > MOST_BYTES) throw new RangeError(`${size} bytes`);
     const memory = new WebAssembly.Memory({ initial: Math.ceil(size / PAGE_BYTES) });
     const { exports } = new WebAssembly.Instance(module, { env: { memory } });
-    return { ...exports, name: "wasm", heap: new Float32Array(memory.buffer), heapStart, panelColumns };
+    return { ...exports, name: "wasm", heap: new Float32Array(memory.buffer), heapStart, panelColumns, queries };
   };
 }

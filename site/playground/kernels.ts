@@ -7,5 +7,7 @@ export { heapStart, matmul, matmulPanels, panelColumns, rowTimesPanels } from ".
 export { add, columnSums, matrixTimesRow } from "./kernels/rows";
 export { layerNorm, layerNormBackward, scaleShift } from "./kernels/norm";
 export { gelu, geluBackward } from "./kernels/gelu";
-export { attention, attentionBackward, attentionStep, remember, scale, softmaxRows } from "./kernels/attention";
+export {
+  attentionStep, causalSoftmax, causalSoftmaxBackward, queries, remember, scale, softmaxRows,
+} from "./kernels/attention";
 export { adamw, sumSquares } from "./kernels/update";

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from sitegen.build.site import BuiltSite
 from sitegen.commands.chromium import find_chromium
@@ -103,3 +103,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def odd(folder: Path) -> Checkpoint:
     """A checkpoint of sizes that no vector width divides."""
     return save_odd_checkpoint(folder)
+
+
+@pytest.fixture
+def speedup_page(desktop: BrowserContext, address: str) -> Page:
+    """The page of the main figure."""
+    page = desktop.new_page()
+    page.goto(address + "speedup/")
+    return page

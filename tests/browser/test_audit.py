@@ -12,7 +12,7 @@ from urllib.request import ProxyHandler, build_opener
 
 import axe_playwright_python
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, Page
 
 from sitegen.build.html_addresses import read_page
 from sitegen.build.site import BuiltSite
@@ -168,9 +168,8 @@ def rgb(color: str) -> str:
     return "rgb({}, {}, {})".format(*(int(color[i : i + 2], 16) for i in (1, 3, 5)))
 
 
-def test_a_long_table_filters_and_says_how_much_is_left(desktop: BrowserContext, address: str) -> None:
-    page = desktop.new_page()
-    page.goto(address + "speedup/")
+def test_a_long_table_filters_and_says_how_much_is_left(speedup_page: Page) -> None:
+    page = speedup_page
     figure = page.locator("#figure-speedup")
     figure.locator("summary").click()
     rows = figure.locator("tbody tr")

@@ -6,7 +6,7 @@ Chromium is required: without it these tests fail, because a site that nobody lo
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext
+from playwright.sync_api import Browser, BrowserContext, Page
 
 from tests.browser.watching import Watched
 
@@ -50,9 +50,8 @@ def test_nothing_moves_when_a_picture_becomes_a_chart(
     context.close()
 
 
-def test_long_tables_scroll_by_themselves_and_can_be_reached(desktop: BrowserContext, address: str) -> None:
-    page = desktop.new_page()
-    page.goto(address + "speedup/")
+def test_long_tables_scroll_by_themselves_and_can_be_reached(speedup_page: Page) -> None:
+    page = speedup_page
     tables = page.locator(".tg-table--full")
     assert tables.count() > 0
     for index in range(tables.count()):
@@ -63,9 +62,8 @@ def test_long_tables_scroll_by_themselves_and_can_be_reached(desktop: BrowserCon
         assert table.evaluate("(table) => table.scrollHeight > table.clientHeight && table.tabIndex === 0")
 
 
-def test_pointing_at_a_mark_tells_where_it_comes_from(desktop: BrowserContext, address: str) -> None:
-    page = desktop.new_page()
-    page.goto(address + "speedup/")
+def test_pointing_at_a_mark_tells_where_it_comes_from(speedup_page: Page) -> None:
+    page = speedup_page
     figure = page.locator("#figure-speedup")
     figure.locator(".tg-chart--live").wait_for()
     tip = page.locator(".tg-tip--visible")

@@ -1,7 +1,6 @@
-// Softmax, and causal attention: forward, backward, and one query against a cache.
+// Softmax, its causal form for attention.js, and attention of one query to a cache.
 
 import { at, exp2, LOG2E, madd, sum4 } from "./common";
-import { matmul } from "./product";
 import { dot, matrixTimesRow } from "./rows";
 
 /** x = e^(scale x) / Σ e^(scale x) over n numbers. */
@@ -49,82 +48,33 @@ export function scale(x: i32, n: i32, factor: f32): void {
   for (let i = wide; i < n; i++) store<f32>(at(x + i), load<f32>(at(x + i)) * factor);
 }
 
-// So many queries go together; keys after the last of them are skipped.
-const QUERIES: i32 = 24;
+/** Queries that attention.js takes at a time. */
+export const queries: i32 = 24;
 
-/** y = softmax(q kᵀ / √C, causal) v for qkv (B, T, 3 H C); of p (B, H, T, T) is kept what a query may see. */
-export function attention(y: i32, p: i32, qkv: i32, batch: i32, t: i32, heads: i32, c: i32): void {
-  const d = heads * c;
+/** Rows i to i + rows of scores (T, T) become softmax(scores / √C) over what each query may see; the rest becomes 0. */
+export function causalSoftmax(scores: i32, t: i32, i: i32, rows: i32, c: i32): void {
   const cool: f32 = 1 / sqrt<f32>(<f32>c);
-  for (let b = 0; b < batch; b++) {
-    for (let h = 0; h < heads; h++) {
-      const q = qkv + b * t * 3 * d + h * c;
-      const k = q + d;
-      const v = k + d;
-      const probabilities = p + (b * heads + h) * t * t;
-      for (let i = 0; i < t; i += QUERIES) {
-        const rows = min(QUERIES, t - i);
-        const seen = i + rows;
-        const scores = probabilities + i * t;
-        matmul(scores, t, q + i * 3 * d, 3 * d, 1, k, 1, 3 * d, rows, seen, c, 0, 0);
-        for (let r = 0; r < rows; r++) {
-          softmax(scores + r * t, i + r + 1, cool);
-          for (let j = i + r + 1; j < seen; j++) store<f32>(at(scores + r * t + j), 0);
-        }
-        matmul(y + (b * t + i) * d + h * c, d, scores, t, 1, v, 3 * d, 1, rows, c, seen, 0, 0);
-      }
-    }
+  for (let r = 0; r < rows; r++, scores += t) {
+    softmax(scores, i + r + 1, cool);
+    for (let j = i + r + 1; j < i + rows; j++) store<f32>(at(scores + j), 0);
   }
 }
 
-/** dqkv (B, T, 3 H C) from dy (B, T, H C); scratch holds T T numbers. */
-export function attentionBackward(
-  dqkv: i32, dy: i32, p: i32, qkv: i32, scratch: i32, batch: i32, t: i32, heads: i32, c: i32,
-): void {
-  const d = heads * c;
-  const wide = 3 * d;
+/** ds becomes p (ds − Σ p ds) / √C, over `seen` numbers of each row; rows of ds and p are t apart. */
+export function causalSoftmaxBackward(ds: i32, p: i32, t: i32, rows: i32, seen: i32, c: i32): void {
   const cool: f32 = 1 / sqrt<f32>(<f32>c);
-  for (let b = 0; b < batch; b++) {
-    for (let h = 0; h < heads; h++) {
-      const q = qkv + b * t * wide + h * c;
-      const k = q + d;
-      const v = k + d;
-      const dq = dqkv + b * t * wide + h * c;
-      const dk = dq + d;
-      const dv = dk + d;
-      const probabilities = p + (b * heads + h) * t * t;
-      for (let i = 0; i < t; i += QUERIES) {
-        const rows = min(QUERIES, t - i);
-        const seen = i + rows;
-        const up = dy + (b * t + i) * d + h * c;
-        matmul(scratch + i * t, t, up, d, 1, v, 1, wide, rows, seen, c, 0, 0);
-        for (let r = 0; r < rows; r++) {
-          const ds = at(scratch + (i + r) * t);
-          const row = at(probabilities + (i + r) * t);
-          const mean = dot(row, ds, seen);
-          const mean4 = f32x4.splat(mean);
-          const cool4 = f32x4.splat(cool);
-          let j = 0;
-          for (; j + 4 <= seen; j += 4) {
-            const rest = f32x4.sub(v128.load(ds + 4 * j), mean4);
-            v128.store(ds + 4 * j, f32x4.mul(f32x4.mul(v128.load(row + 4 * j), rest), cool4));
-          }
-          for (; j < seen; j++) {
-            store<f32>(ds + 4 * j, load<f32>(row + 4 * j) * (load<f32>(ds + 4 * j) - mean) * cool);
-          }
-        }
-        matmul(dq + i * wide, wide, scratch + i * t, t, 1, k, wide, 1, rows, c, seen, 0, 0);
-      }
-      // Keys from j on are seen by queries from j on only.
-      for (let j = 0; j < t; j += QUERIES) {
-        const rows = min(QUERIES, t - j);
-        const later = t - j;
-        const from = j * t + j;
-        matmul(dk + j * wide, wide, scratch + from, 1, t, q + j * wide, wide, 1, rows, c, later, 0, 0);
-        const up = dy + (b * t + j) * d + h * c;
-        matmul(dv + j * wide, wide, probabilities + from, 1, t, up, d, 1, rows, c, later, 0, 0);
-      }
+  const cool4 = f32x4.splat(cool);
+  for (let r = 0; r < rows; r++) {
+    const d = at(ds + r * t);
+    const row = at(p + r * t);
+    const mean = dot(row, d, seen);
+    const mean4 = f32x4.splat(mean);
+    let j = 0;
+    for (; j + 4 <= seen; j += 4) {
+      const rest = f32x4.sub(v128.load(d + 4 * j), mean4);
+      v128.store(d + 4 * j, f32x4.mul(f32x4.mul(v128.load(row + 4 * j), rest), cool4));
     }
+    for (; j < seen; j++) store<f32>(d + 4 * j, load<f32>(row + 4 * j) * (load<f32>(d + 4 * j) - mean) * cool);
   }
 }
 

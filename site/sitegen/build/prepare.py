@@ -83,7 +83,7 @@ def prepare_posts(pages: Sequence[Page], results: Results, generated: Path, cach
     wanted: dict[Pin, set[str]] = {}
     for page in pages:
         if pin := pin_of(page):
-            wanted.setdefault(pin, set()).update(call.name for call in page.calls if call.macro == "figure")
+            wanted.setdefault(pin, set()).update(call.name for call in page.calls if call.kind == "figure")
     prepared = {}
     for pin, names in wanted.items():
         quoted_rows = QuotedRows(results.only("run_id", pin))

@@ -54,7 +54,7 @@ def anchor_of(name: str, pin: Pin) -> str:
 
 def quoted_numbers(pages: Sequence[Page]) -> tuple[QuotedNumber, ...]:
     """Every number that a page quotes by a literal name, ordered by name, newest rows before pinned ones."""
-    found = {(call.name, pin_of(page)) for page in pages for call in page.calls if call.macro == "number"}
+    found = {(call.name, pin_of(page)) for page in pages for call in page.calls if call.kind == "number"}
     return tuple(QuotedNumber(name, pin) for name, pin in sorted(found))
 
 

@@ -5,7 +5,7 @@ In paragraphs that begin with ``**Outcome.**`` or ``**Here.**``
     ``tinygpt/generation/decoding.py``   becomes a link to the file, ``docs/samples.md`` one to the page
     task #72                  leads to the roadmap
     figure ``speedup``        leads to the first page that shows it
-    ``invoke sample``         leads to the task reference
+    ``invoke sample``         leads to the task mention
 
 so that the Markdown needs no links. Files lead to the repository if its address is known (``REPO_URL``), else to a copy
 that is published with the site.
@@ -23,7 +23,7 @@ from markdown import Markdown
 from markdown.extensions import Extension
 from markdown.preprocessors import Preprocessor
 
-from sitegen.documents.pages import Page, pages_with
+from sitegen.documents.pages import Mention, Page, pages_with
 from sitegen.documents.roadmap import PAGE as ROADMAP
 from sitegen.figures import FIGURES
 from sitegen.text.escape import html_attribute, html_block
@@ -44,21 +44,6 @@ _FILE = re.compile(r".*(?:/.*|\.(?:py|md|yml|toml|json|js|css))$")
 _COMMAND = re.compile(r"^invoke ([a-z]+)")
 # Made by measuring or building, so not in the repository.
 _NOT_COMMITTED = ("results/local", "runs", "_site", ".site", "site/theme/assets/generated")
-
-
-@dataclass(frozen=True)
-class Reference:
-    """A name in an outcome.
-
-    Attributes:
-        kind: ``file``, ``task``, ``figure`` or ``command``.
-        name: as written.
-        line: in the page, from 1.
-    """
-
-    kind: str
-    name: str
-    line: int
 
 
 @dataclass(frozen=True)
@@ -89,9 +74,9 @@ class OutcomeTargets:
             return next((entry for entry in entries if (self.root / entry).is_file()), None)
         return path if (self.root / path).is_file() else None
 
-    def problem(self, reference: Reference) -> str | None:
-        """The reason why a reference leads nowhere; None if it has a target."""
-        kind, name = reference.kind, reference.name
+    def problem(self, mention: Mention) -> str | None:
+        """The reason why a mention leads nowhere; None if it has a target."""
+        kind, name = mention.kind, mention.name
         if kind == "file" and self.file(name) is None:
             return f"there is no file {name}"
         if kind == "task" and int(name) not in self.tasks:
@@ -107,10 +92,10 @@ class OutcomeTargets:
     def link(self, match: re.Match[str]) -> str:
         """A token of an outcome with its link, as Markdown of a page at the root of ``docs/``."""
         text = match.group()
-        reference = _reference(match, 0)
-        if reference is None or self.problem(reference):
+        mention = _mention(match, 0)
+        if mention is None or self.problem(mention):
             return text
-        kind, name = reference.kind, reference.name
+        kind, name = mention.kind, mention.name
         if kind == "task":
             return f"[{text}]({ROADMAP}#task-{name})"
         if kind == "figure":
@@ -135,9 +120,9 @@ class OutcomeTargets:
 
     def write_copies(self, generated: Path) -> None:
         """Copy the files that outcomes name into the generated folder, unless the repository's address is known."""
-        references = (reference for page in self.pages for reference in references_in(page.text))
-        for reference in references if not self.repository else ():
-            path = self.file(reference.name) if reference.kind == "file" else None
+        mentions = (mention for page in self.pages for mention in mentions_in(page.text))
+        for mention in mentions if not self.repository else ():
+            path = self.file(mention.name) if mention.kind == "file" else None
             if path is not None:
                 copy = generated / _copy(path)
                 copy.parent.mkdir(parents=True, exist_ok=True)
@@ -149,33 +134,33 @@ def _copy(path: PurePosixPath) -> str:
     return f"{FOLDER}/{path.with_name(path.name.replace('README', 'READ-ME'))}.txt"
 
 
-def references_in(text: str) -> Iterator[Reference]:
-    """The references in the outcomes of a page, in their order."""
+def mentions_in(text: str) -> Iterator[Mention]:
+    """The mentions in the outcomes of a page, in their order."""
     for paragraph in _PARAGRAPH.finditer(text):
         for token in _TOKEN.finditer(paragraph.group()):
             line = text.count("\n", 0, paragraph.start() + token.start()) + 1
-            if reference := _reference(token, line):
-                yield reference
+            if mention := _mention(token, line):
+                yield mention
 
 
-def _reference(token: re.Match[str], line: int) -> Reference | None:
+def _mention(token: re.Match[str], line: int) -> Mention | None:
     if token["figure"]:
-        return Reference("figure", token["figure"], line)
+        return Mention("figure", token["figure"], line)
     if token["task"]:
-        return Reference("task", token["task"][1:], line)
+        return Mention("task", token["task"][1:], line)
     code = token["code"] or ""
     if command := _COMMAND.match(code):
-        return Reference("command", command.group(1), line)
-    return Reference("file", code, line) if _PATH.match(code) and _FILE.match(code) else None
+        return Mention("command", command.group(1), line)
+    return Mention("file", code, line) if _PATH.match(code) and _FILE.match(code) else None
 
 
 def check_outcomes(targets: OutcomeTargets) -> list[str]:
-    """Find references without a target; each problem is one line naming page and line."""
+    """Find mentions without a target; each problem is one line naming page and line."""
     return [
-        f"docs/{page.uri}, line {reference.line}: {problem}"
+        f"docs/{page.uri}, line {mention.line}: {problem}"
         for page in targets.pages
-        for reference in references_in(page.text)
-        if (problem := targets.problem(reference))
+        for mention in mentions_in(page.text)
+        if (problem := targets.problem(mention))
     ]
 
 

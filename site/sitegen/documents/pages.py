@@ -19,16 +19,16 @@ _JINJA = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 
 
 @dataclass(frozen=True)
-class MacroCall:
-    """One use of a macro.
+class Mention:
+    """A name in a page: the argument of a macro, or a target of an outcome (``sitegen.documents.outcome_links``).
 
     Attributes:
-        macro: ``number``, ``figure``, ``table`` or ``machine``.
-        name: its argument; empty without one.
+        kind: the macro, or the kind of target.
+        name: as written; empty for a macro without an argument.
         line: in the page, from 1.
     """
 
-    macro: str
+    kind: str
     name: str
     line: int
 
@@ -51,10 +51,10 @@ class Page:
         return self.uri.startswith("devlog/posts/")
 
     @cached_property
-    def calls(self) -> tuple[MacroCall, ...]:
+    def calls(self) -> tuple[Mention, ...]:
         """The page's uses of macros with a literal name, in the order of the text."""
         return tuple(
-            MacroCall(call.group(1), call.group(2) or "", self.text.count("\n", 0, block.start() + call.start()) + 1)
+            Mention(call.group(1), call.group(2) or "", self.text.count("\n", 0, block.start() + call.start()) + 1)
             for block in _JINJA.finditer(self.text)
             for call in _CALL.finditer(block.group())
         )
@@ -73,5 +73,5 @@ def read_pages(docs: Path) -> tuple[Page, ...]:
 
 def pages_with(pages: Sequence[Page], macro: str, name: str) -> list[str]:
     """Paths of the pages that use a macro with a name, posts last. Links to a figure lead to the first."""
-    found = [page for page in pages if any((call.macro, call.name) == (macro, name) for call in page.calls)]
+    found = [page for page in pages if any((call.kind, call.name) == (macro, name) for call in page.calls)]
     return [page.uri for page in sorted(found, key=lambda page: page.is_post)]

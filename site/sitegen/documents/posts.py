@@ -68,7 +68,7 @@ def check_posts(pages: Sequence[Page], results: Results) -> list[str]:
         if page.calls and not pin:
             call = page.calls[0]
             problems.append(
-                f"{where} {call.line}: the post shows {call.macro}({call.name!r}) and pins no run; "
+                f"{where} {call.line}: the post shows {call.kind}({call.name!r}) and pins no run; "
                 "name the runs that it is about in its front matter: runs: [RUN_ID]"
             )
         if set(pin) & known:

@@ -21,7 +21,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sitegen.documents.outcome_links import references_in
+from sitegen.documents.outcome_links import mentions_in
 from sitegen.documents.pages import Page
 from sitegen.text.escape import html_block
 
@@ -86,7 +86,7 @@ def check_entries(entries: Sequence[Entry]) -> list[str]:
         seen.add(entry.anchor)
         if tuple(entry.parts) != PARTS:
             problems.append(f"{where} has the parts {', '.join(entry.parts) or 'none'}; it needs {', '.join(PARTS)}")
-        elif not any(references_in(entry.outcome)):
+        elif not any(mentions_in(entry.outcome)):
             problems.append(f"{where} has an outcome that names no file, task, figure or command")
     return problems
 

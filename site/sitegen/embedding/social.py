@@ -41,12 +41,7 @@ class CurvePoint:
 
 @dataclass(frozen=True)
 class Curve:
-    """Ratios with one baseline, on one machine.
-
-    Attributes:
-        baseline: the engine at 1×; empty without results.
-        lines: engine → its points by size.
-    """
+    """Ratios with one baseline on one machine: engine → points by size. The baseline is empty without results."""
 
     baseline: str
     lines: dict[str, tuple[CurvePoint, ...]]

@@ -28,12 +28,12 @@ from sitegen.figures.axes import (
     frame,
     framed,
     log_domain,
-    log_ticks,
     parameter_axis,
     short_count,
     view,
 )
 from sitegen.figures.base import Drawing
+from sitegen.figures.chart_texts import value_expressions
 from sitegen.figures.descriptions import describe_ends, describe_failures
 from sitegen.figures.fields import CROSS, POINT, PRESET, TABLE, Field, cell_origin, exported, tooltip
 from sitegen.figures.layers import Values
@@ -181,14 +181,13 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
 
 
 # Vega expressions for the texts that `_reading` writes; a crossing has its text in the data.
-_WRITTEN = (
-    f"(datum.measure == '{DISPATCH}' ? format({{0}} * 100, '.0f') + ' %' : format({{0}}, ',.3r') + "
-    f"(datum.measure == '{RATE}' ? ' GFLOP/s' : ' ms'))"
+_WORDS = value_expressions(
+    lambda value: (
+        f"(datum.measure == '{DISPATCH}' ? format({value} * 100, '.0f') + ' %' : format({value}, ',.3r') + "
+        f"(datum.measure == '{RATE}' ? ' GFLOP/s' : ' ms'))"
+    )
 )
-_WORDS = {
-    "value_text": f"datum.value_text || (isValid(datum.value) ? {_WRITTEN.format('datum.value')} : '')",
-    "interval": f"isValid(datum.low) ? {_WRITTEN.format('datum.low')} + ' to ' + {_WRITTEN.format('datum.high')} : ''",
-}
+_WORDS["value_text"] = f"datum.value_text || ({_WORDS['value_text']})"
 
 
 def _in_numbers(rows: pd.DataFrame) -> pd.DataFrame:
@@ -202,15 +201,16 @@ def _views(cells: pd.DataFrame, choices: tuple[str, ...]) -> dict[str, dict[str,
     views = {}
     for choice in choices:
         visible = up_to(cells, choice)
-        for measure, written in ((STEP_TIME, "{:,.15g}"), (RATE, "{:,.15g}"), (DISPATCH, "{:.3g} %")):
+        for measure in MEASURES:
             own = visible[visible["measure"] == measure]
             values = pd.concat([own["value"], own["low"], own["high"]]).astype(float)
             domain = log_domain(values, failures=measure == STEP_TIME and bool((own["state"] == "failed").any()))
-            ticks = log_ticks(domain)
-            scale = 100 if measure == DISPATCH else 1
-            texts = [written.format(tick * scale) for tick in ticks]
-            views[f"{measure}|{choice}"] = view(domain, ticks, texts)
+            views[f"{measure}|{choice}"] = view(domain, _share if measure == DISPATCH else "{:,.15g}".format)
     return views
+
+
+def _share(tick: float) -> str:
+    return f"{tick * 100:.3g} %"
 
 
 def describe(rows: pd.DataFrame) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -107,9 +107,10 @@ def log_scaled(channel: type[Channel], field: str, title: str, domain: list[floa
     return channel(f"{field}:Q", title=title, scale=alt.Scale(type="log", domain=domain, nice=False), axis=axis)
 
 
-def view(domain: list[float], ticks: Sequence[float], texts: Sequence[str]) -> dict[str, Any]:
-    """The axis of :func:`framed` for one choice of the reader: range, ticks and labels."""
-    return {"low": domain[0], "high": domain[1], "ticks": [*ticks], "texts": [*texts]}
+def view(domain: list[float], write: Callable[[float], str], ticks: Sequence[float] = ()) -> dict[str, Any]:
+    """The axis of :func:`framed` for one choice of the reader; ``ticks`` are used if there are at least three."""
+    shown = ticks if len(ticks) > 2 else log_ticks(domain)
+    return {"low": domain[0], "high": domain[1], "ticks": [*shown], "texts": [write(tick) for tick in shown]}
 
 
 def framed(field: str) -> alt.Y:

@@ -5,6 +5,8 @@ Stored, the texts of hundreds of points would be most of its data.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from tinygpt.terminal.quantities import TIME_UNITS
 
 
@@ -28,3 +30,12 @@ def tick_duration(seconds: float) -> str:
         if seconds < limit:
             return f"{seconds * scale:.3g} {unit}"
     return f"{seconds / 3600:.3g} h"
+
+
+def value_expressions(write: Callable[[str], str]) -> dict[str, str]:
+    """Vega expressions of ``value_text`` and ``interval``; ``write`` makes that of a number's text."""
+    value, low, high = (write(f"datum.{name}") for name in ("value", "low", "high"))
+    return {
+        "value_text": f"isValid(datum.value) ? {value} : ''",
+        "interval": f"isValid(datum.low) ? {low} + ' to ' + {high} : ''",
+    }

@@ -15,9 +15,17 @@ import altair as alt
 import pandas as pd
 
 from bench.arms.registry import ROOFLINE
-from sitegen.figures.axes import above, by_machine, frame, framed, log_domain, log_ticks, parameter_axis, view
+from sitegen.figures.axes import (
+    above,
+    by_machine,
+    frame,
+    framed,
+    log_domain,
+    parameter_axis,
+    view,
+)
 from sitegen.figures.base import Drawing
-from sitegen.figures.chart_texts import duration_expression, ratio_expression, tick_duration
+from sitegen.figures.chart_texts import duration_expression, ratio_expression, tick_duration, value_expressions
 from sitegen.figures.descriptions import describe_ends, describe_failures, describe_projections
 from sitegen.figures.fields import CROSS, POINT, PRESET, TABLE, VARIANT, Field, cell_origin, exported, tooltip
 from sitegen.figures.layers import Values, reference_line
@@ -120,11 +128,13 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     return alt.layer(*layers, *failures).add_params(*parameters).properties(title=above(title, theme))
 
 
-# Vega expressions for the value and its interval, as `quantities` writes them; empty for a failure.
-_WRITTEN = f"(datum.measure == '{STEP_TIME_MEASURE}' ? {duration_expression('{0}')} : {ratio_expression('{0}')})"
+# Vega expressions for the texts of a row, as `quantities` writes them; empty for a failure.
 _WORDS = {
-    "value_text": f"isValid(datum.value) ? {_WRITTEN.format('datum.value')} : ''",
-    "interval": f"isValid(datum.low) ? {_WRITTEN.format('datum.low')} + ' to ' + {_WRITTEN.format('datum.high')} : ''",
+    **value_expressions(
+        lambda value: (
+            f"(datum.measure == '{STEP_TIME_MEASURE}' ? {duration_expression(value)} : {ratio_expression(value)})"
+        )
+    ),
     "detail": "datum.own_time ? datum.own_time + ' against ' + datum.baseline_time + ' a step' : datum.detail",
 }
 
@@ -159,10 +169,10 @@ def _values(rows: pd.DataFrame) -> pd.Series:
 
 
 def _view(domain: list[float], clock: bool = False) -> dict[str, Any]:
-    ticks = [second for second in _CLOCK if clock and domain[0] <= second <= domain[1]]
-    if len(ticks) < 3:
-        ticks = log_ticks(domain)
-    return view(domain, ticks, [tick_duration(tick) if clock else f"{tick:,.15g}×" for tick in ticks])
+    if not clock:
+        return view(domain, "{:,.15g}×".format)
+    seconds = [second for second in _CLOCK if domain[0] <= second <= domain[1]]
+    return view(domain, tick_duration, seconds)
 
 
 def _measured_layers(values: Values, chart: alt.Chart, rows: pd.DataFrame, theme: Theme) -> list[alt.Chart]:

@@ -8,9 +8,11 @@ parts are placeholders for names of engines, presets and corpora. Values come fr
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
+from typing import Any, TypeVar
 
 import pandas as pd
 
@@ -47,6 +49,8 @@ from tinygpt.errors import ConfigError, unknown_name
 from tinygpt.presets import LADDER
 from tinygpt.terminal import quantities
 
+Row = TypeVar("Row")
+
 # ---- resolvers: (quoted rows, placeholders) → answer; they raise NotMeasured where a row is missing ---------
 
 
@@ -71,30 +75,37 @@ def _speedup_range(quoted: QuotedRows, engine: str, baseline: str) -> Answer:
     return quantities.between(low[0], high[1], quantities.ratio), source, runs
 
 
-def _of_cell(value: Callable[[CellSummary], float | None], write: Callable[[float], str]) -> Callable[..., Answer]:
-    def resolve(quoted: QuotedRows, engine: str, preset: str) -> Answer:
-        cell = require(quoted.measured.get((engine, preset)))
-        source = f"{engine} at {preset}, {evidence_text(cell)}, {code_text(cell)}; {_origin(cell)}"
-        return write(require(value(cell))), source, (cell.run_id,)
-
-    return resolve
+Candidates = Iterator[tuple[Row, str, str]]  # rows that may have a number, each with its source and the id of its run
 
 
-def _of_training(
-    value: Callable[[TrainingRun], float | None],
+def _value(
+    candidates: Callable[..., Candidates[Row]],
+    value: Callable[[Row], float | None],
     write: Callable[[float], str],
-    runs: Callable[[QuotedRows], list[TrainingRun]] = lambda quoted: quoted.training,
-) -> Callable[..., Answer]:
-    def resolve(quoted: QuotedRows, corpus: str, preset: str) -> Answer:
-        for run in runs(quoted):
-            number = value(run)
-            if (run.corpus, run.preset) == (corpus, preset) and number is not None and not math.isnan(number):
-                when = quantities.day(run.started_at)
-                source = f"{run.variant}, {run.steps_done} steps on {corpus}, {run.origin}, {when}"
-                return write(number), source, (run.run_id,)
+    command: str,
+) -> Pattern:
+    """The pattern of a value: that of the first candidate that has one."""
+
+    def resolve(*arguments: Any) -> Answer:
+        for row, source, run_id in candidates(*arguments):
+            number = value(row)
+            if number is not None and not math.isnan(number):
+                return write(number), source, (run_id,)
         raise NotMeasured
 
-    return resolve
+    return Pattern(resolve, command)
+
+
+def _cells(quoted: QuotedRows, engine: str, preset: str) -> Candidates[CellSummary]:
+    if cell := quoted.measured.get((engine, preset)):
+        yield cell, f"{engine} at {preset}, {evidence_text(cell)}, {code_text(cell)}; {_origin(cell)}", cell.run_id
+
+
+def _trainings(quoted: QuotedRows, corpus: str, preset: str, accelerator: bool = False) -> Candidates[TrainingRun]:
+    for run in quoted.accelerator_training if accelerator else quoted.training:
+        if (run.corpus, run.preset) == (corpus, preset):
+            when = quantities.day(run.started_at)
+            yield run, f"{run.variant}, {run.steps_done} steps on {corpus}, {run.origin}, {when}", run.run_id
 
 
 def _best_loss(quoted: QuotedRows, corpus: str, preset: str) -> Answer:
@@ -165,18 +176,13 @@ def _part_share(quoted: QuotedRows, part: str, preset: str) -> Answer:
     return quantities.percent(found.share), source, (found.run.run_id,)
 
 
-def _of_peer(
-    value: Callable[[PeerRatio], float | None],
-    write: Callable[[float], str],
-    rows: Callable[[QuotedRows], list[PeerRatio]] = lambda quoted: quoted.training_ratios,
-) -> Callable[..., Answer]:
-    def resolve(quoted: QuotedRows, peer: str, preset: str) -> Answer:
-        row = require(find(rows(quoted), peer, preset))
-        name = f"{peer} ({row.cell.variant})" if peer == BEST_TORCH else peer
-        source = f"{name} at {preset}, {evidence(row)}; {_origin(row.cell)}"
-        return write(require(value(row))), source, (row.cell.run_id,)
+def _peers(rows: Callable[[QuotedRows], list[PeerRatio]]) -> Callable[..., Candidates[PeerRatio]]:
+    def candidates(quoted: QuotedRows, peer: str, preset: str) -> Candidates[PeerRatio]:
+        if row := find(rows(quoted), peer, preset):
+            name = f"{peer} ({row.cell.variant})" if peer == BEST_TORCH else peer
+            yield row, f"{name} at {preset}, {evidence(row)}; {_origin(row.cell)}", row.cell.run_id
 
-    return resolve
+    return candidates
 
 
 def _ratio_of_peer(
@@ -193,6 +199,10 @@ def _ratio_of_peer(
 
 def _generation(quoted: QuotedRows) -> list[PeerRatio]:
     return quoted.generation_ratios
+
+
+_stepping = _peers(lambda quoted: quoted.training_ratios)
+_generating = _peers(_generation)
 
 
 def _of_results(resolve: Callable[..., Answer]) -> Callable[..., Answer]:
@@ -236,25 +246,25 @@ PATTERNS = MappingProxyType(
             _speedup, "invoke bench --presets {PRESET} --engines {ENGINE},{BASELINE}"
         ),
         "speedup_range.ENGINE.BASELINE": Pattern(_speedup_range, f"{_BENCH},{{BASELINE}}"),
-        "step_ms.ENGINE.PRESET": Pattern(_of_cell(lambda cell: cell.seconds.median, quantities.milliseconds), _CELL),
-        "tokens_per_s.ENGINE.PRESET": Pattern(
-            _of_cell(lambda cell: cell.tokens_per_second, quantities.significant), _CELL
+        "step_ms.ENGINE.PRESET": _value(_cells, lambda cell: cell.seconds.median, quantities.milliseconds, _CELL),
+        "tokens_per_s.ENGINE.PRESET": _value(
+            _cells, lambda cell: cell.tokens_per_second, quantities.significant, _CELL
         ),
-        "memory.ENGINE.PRESET": Pattern(_of_cell(lambda cell: cell.peak_memory_bytes, quantities.megabytes), _CELL),
+        "memory.ENGINE.PRESET": _value(_cells, lambda cell: cell.peak_memory_bytes, quantities.megabytes, _CELL),
         "params.PRESET": Pattern(_parameters),
-        "loss.held_out.CORPUS.PRESET": Pattern(_of_training(lambda run: run.held_out_loss, quantities.loss), _TRAIN),
-        "loss.first.CORPUS.PRESET": Pattern(_of_training(lambda run: run.first_loss, quantities.loss), _TRAIN),
-        "loss.train.CORPUS.PRESET": Pattern(_of_training(lambda run: run.train_loss, quantities.loss), _TRAIN),
-        "train_minutes.CORPUS.PRESET": Pattern(_of_training(lambda run: run.wall_seconds, _minutes), _TRAIN),
+        "loss.held_out.CORPUS.PRESET": _value(_trainings, lambda run: run.held_out_loss, quantities.loss, _TRAIN),
+        "loss.first.CORPUS.PRESET": _value(_trainings, lambda run: run.first_loss, quantities.loss, _TRAIN),
+        "loss.train.CORPUS.PRESET": _value(_trainings, lambda run: run.train_loss, quantities.loss, _TRAIN),
+        "train_minutes.CORPUS.PRESET": _value(_trainings, lambda run: run.wall_seconds, _minutes, _TRAIN),
         "over.PEER.PRESET": Pattern(_ratio_of_peer(lambda row: row.ratio), _PEERS),
-        "rival_ms.PEER.PRESET": Pattern(_of_peer(lambda row: row.cell.seconds.median, quantities.milliseconds), _PEERS),
-        "rival_memory.PEER.PRESET": Pattern(
-            _of_peer(lambda row: row.cell.peak_memory_bytes, quantities.megabytes), _PEERS
+        "rival_ms.PEER.PRESET": _value(_stepping, lambda row: row.cell.seconds.median, quantities.milliseconds, _PEERS),
+        "rival_memory.PEER.PRESET": _value(
+            _stepping, lambda row: row.cell.peak_memory_bytes, quantities.megabytes, _PEERS
         ),
         "roofline_share.PEER.PRESET": Pattern(_ratio_of_peer(lambda row: row.of_roofline, quantities.percent), _PEERS),
-        "gflops.PEER.PRESET": Pattern(_of_peer(lambda row: row.flops_per_second, quantities.gflops), _PEERS),
-        "generates.PEER.PRESET": Pattern(
-            _of_peer(lambda row: row.cell.tokens_per_second, quantities.significant, _generation), _GENERATE
+        "gflops.PEER.PRESET": _value(_stepping, lambda row: row.flops_per_second, quantities.gflops, _PEERS),
+        "generates.PEER.PRESET": _value(
+            _generating, lambda row: row.cell.tokens_per_second, quantities.significant, _GENERATE
         ),
         "generates_over.PEER.PRESET": Pattern(_ratio_of_peer(lambda row: row.ratio, rows=_generation), _GENERATE),
         "sweep.loss.RECIPE.RATE": Pattern(_of_results(loss_at_rate), SWEEP_COMMAND),
@@ -281,9 +291,8 @@ PATTERNS = MappingProxyType(
         "breakdown.PART.PRESET": Pattern(_part_share, "invoke bench --kernels --presets {PRESET}"),
         **{f"accelerator.{name}": _of_accelerator(name) for name in ACCELERATOR_ANSWERS},
         "accelerator.loss.CORPUS.PRESET": Pattern(_best_loss, _TRAIN_THERE),
-        "accelerator.minutes.CORPUS.PRESET": Pattern(
-            _of_training(lambda run: run.wall_seconds, _minutes, lambda quoted: quoted.accelerator_training),
-            _TRAIN_THERE,
+        "accelerator.minutes.CORPUS.PRESET": _value(
+            partial(_trainings, accelerator=True), lambda run: run.wall_seconds, _minutes, _TRAIN_THERE
         ),
         "presets.measured.ENGINE": Pattern(_presets_measured, _BENCH),
     }

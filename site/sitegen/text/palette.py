@@ -93,6 +93,23 @@ THEMES = (LIGHT, DARK)
 
 _IN_CHARTS = ("background", "raised", "ink", "muted", "line", "link", "accent", "good", "bad")
 _IN_PAGES = (*_IN_CHARTS, "header", "header_ink")
+# Role → Material's variables of that colour. Syntax colours are few, and readable on both backgrounds.
+_IN_MATERIAL = MappingProxyType(
+    {
+        "background": "default-bg-color",
+        "ink": "default-fg-color typeset-color code-fg-color code-hl-function-color code-hl-name-color "
+        "code-hl-variable-color",
+        "muted": "default-fg-color--light code-hl-operator-color code-hl-punctuation-color code-hl-comment-color "
+        "code-hl-generic-color",
+        "raised": "code-bg-color",
+        "link": "typeset-a-color code-hl-keyword-color",
+        "accent": "accent-fg-color code-hl-number-color code-hl-constant-color code-hl-special-color",
+        "good": "code-hl-string-color",
+        "header": "primary-fg-color primary-fg-color--light primary-fg-color--dark footer-bg-color "
+        "footer-bg-color--dark",
+        "header-ink": "primary-bg-color",
+    }
+)
 _DARK_FOR = MappingProxyType(
     {getattr(LIGHT, role): getattr(DARK, role) for role in _IN_CHARTS}
     | {color: DARK.engines[engine] for engine, color in LIGHT.engines.items()}
@@ -123,24 +140,8 @@ def css_variables() -> str:
 def _scheme_css(theme: Theme, scheme: str) -> str:
     own = {role.replace("_", "-"): getattr(theme, role) for role in _IN_PAGES}
     own |= {f"engine-{name}": color for name, color in theme.engines.items()}
-    material = {
-        "default-bg-color": "background",
-        "default-fg-color": "ink",
-        "default-fg-color--light": "muted",
-        "typeset-color": "ink",
-        "typeset-a-color": "link",
-        "primary-fg-color": "header",
-        "primary-fg-color--light": "header",
-        "primary-fg-color--dark": "header",
-        "primary-bg-color": "header-ink",
-        "accent-fg-color": "accent",
-        "code-bg-color": "raised",
-        "code-fg-color": "ink",
-        "footer-bg-color": "header",
-        "footer-bg-color--dark": "header",
-    }
     lines = [f"  --tg-{name}: {color};" for name, color in own.items()]
-    lines += [f"  --md-{name}: var(--tg-{source});" for name, source in material.items()]
+    lines += [f"  --md-{name}: var(--tg-{role});" for role, names in _IN_MATERIAL.items() for name in names.split()]
     return f'[data-md-color-scheme="{scheme}"] {{\n' + "\n".join(lines) + "\n}\n"
 
 

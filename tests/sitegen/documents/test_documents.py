@@ -10,7 +10,7 @@ import pytest
 
 from sitegen.build.site import BuiltSite, build_site
 from sitegen.commands.program import namespace
-from sitegen.documents.outcome_links import OutcomeTargets, check_outcomes, references_in
+from sitegen.documents.outcome_links import OutcomeTargets, check_outcomes, mentions_in
 from sitegen.documents.pages import Page, read_pages
 from sitegen.documents.qa_log import check_entries, qa_overview, read_entries
 from sitegen.documents.roadmap import check_tasks, read_tasks, roadmap_table
@@ -180,8 +180,8 @@ def test_the_log_of_this_project_is_whole_and_every_entry_links_to_what_shipped(
         section = re.split(r"<h[23] ", html[html.index(f'<h3 id="{entry.anchor}"') + 1 :], maxsplit=1)[0]
         outcome = section[section.index("<strong>Outcome.</strong>") :]
         assert Links(outcome).links, entry.title
-    assert {name.kind for name in references_in(page.text)} == {"file", "task", "figure", "command"}
-    assert {name.name for name in references_in(page.text) if name.kind == "figure"} <= set(FIGURES)
+    assert {name.kind for name in mentions_in(page.text)} == {"file", "task", "figure", "command"}
+    assert {name.name for name in mentions_in(page.text) if name.kind == "figure"} <= set(FIGURES)
 
 
 # ---- the roadmap ----------------------------------------------------------------------------------------

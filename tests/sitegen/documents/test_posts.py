@@ -122,9 +122,9 @@ def test_the_posts_of_this_project_pin_published_runs_and_show_a_chart() -> None
     runs = read_table("runs", ROOT / "results")
     published = set(runs.loc[runs["origin"] == "published", "run_id"])
     posts = [page for page in read_pages(ROOT / "docs") if page.is_post]
-    measured = [post for post in posts if any(call.macro in ("figure", "number", "table") for call in post.calls)]
+    measured = [post for post in posts if any(call.kind in ("figure", "number", "table") for call in post.calls)]
     assert len(measured) > len(posts) / 2
     for post in measured:
         assert pin_of(post), post.uri
         assert set(pin_of(post)) <= published, post.uri
-        assert any(call.macro == "figure" for call in post.calls), post.uri
+        assert any(call.kind == "figure" for call in post.calls), post.uri
