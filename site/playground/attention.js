@@ -11,7 +11,7 @@ function eachHead(batch, t, heads, c, visit) {
   }
 }
 
-/** y = softmax(q kᵀ / √C, causal) v; p keeps what a query may see, for the backward. */
+/** y = softmax(q kᵀ / √C, causal) v; p is for the backward. */
 export function attention(kernels, y, p, qkv, batch, t, heads, c) {
   const d = heads * c;
   const wide = 3 * d;

@@ -1,4 +1,4 @@
-// Small line charts as SVG: axes, lines with a mark of their own each, and a legend in words.
+// Small line charts as SVG: axes, lines that each have a point shape, and a legend.
 
 import { el, svg } from "./dom.js";
 
@@ -6,17 +6,17 @@ const WIDTH = 640;
 const HEIGHT = 260;
 const MARGIN = { left: 56, right: 12, top: 12, bottom: 40 };
 
-// The nth line's sign, so that colour is never the only difference.
-const MARKS = ["circle", "square", "diamond", "cross"];
+// The nth line's points: colour is never the only difference.
+const SHAPES = ["circle", "square", "diamond", "cross"];
 
-function mark(kind, x, y) {
+function pointPath(shape, x, y) {
   const paths = {
     circle: `M${x - 3.5},${y}a3.5,3.5 0 1,0 7,0a3.5,3.5 0 1,0 -7,0`,
     square: `M${x - 3},${y - 3}h6v6h-6z`,
     diamond: `M${x},${y - 4.5}l4.5,4.5l-4.5,4.5l-4.5,-4.5z`,
     cross: `M${x - 3.5},${y - 3.5}l7,7m0,-7l-7,7`,
   };
-  return paths[kind];
+  return paths[shape];
 }
 
 const shown = (value) => (Math.abs(value) >= 1000 ? value.toLocaleString("en") : String(Number(value.toPrecision(3))));
@@ -48,10 +48,10 @@ function axis(values, log, length) {
 }
 
 /**
- * A chart of lines.
+ * A line chart.
  *
  * @param {object} chart title, xLabel, yLabel, logX, logY, and lines: {name, points: [[x, y], …], marked}
- * @returns {HTMLElement} a figure; empty lines are left out
+ * @returns {HTMLElement} a figure, without lines that have no points
  */
 export function lineChart({ title, xLabel, yLabel, logX = false, logY = false, lines }) {
   const drawn = lines.filter((line) => line.points.length);
@@ -107,16 +107,16 @@ export function lineChart({ title, xLabel, yLabel, logX = false, logY = false, l
   );
   const legend = el("p", { class: "tgp-legend" });
   for (const [i, line] of drawn.entries()) {
-    const kind = MARKS[i % MARKS.length];
+    const shape = SHAPES[i % SHAPES.length];
     const path = line.points.map(([a, b], j) => `${j ? "L" : "M"}${px(a).toFixed(1)},${py(b).toFixed(1)}`).join("");
     picture.append(svg("path", { d: path, class: `tgp-line tgp-line-${i}` }));
     if (line.marked) {
       for (const [a, b] of line.points)
-        picture.append(svg("path", { d: mark(kind, px(a), py(b)), class: `tgp-mark tgp-line-${i}` }));
+        picture.append(svg("path", { d: pointPath(shape, px(a), py(b)), class: `tgp-mark tgp-line-${i}` }));
     }
     const sample = svg("svg", { viewBox: "0 0 24 12", "aria-hidden": "true" });
     sample.append(svg("path", { d: "M0,6H24", class: `tgp-line tgp-line-${i}` }));
-    if (line.marked) sample.append(svg("path", { d: mark(kind, 12, 6), class: `tgp-mark tgp-line-${i}` }));
+    if (line.marked) sample.append(svg("path", { d: pointPath(shape, 12, 6), class: `tgp-mark tgp-line-${i}` }));
     legend.append(el("span", {}, sample, ` ${line.name}`));
   }
   return el("figure", { class: "tgp-chart" }, picture, legend);

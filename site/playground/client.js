@@ -1,4 +1,4 @@
-// The page's end of the worker: a call is a promise, its progress a callback.
+// The page's side of the worker: a call is a promise, its progress a callback.
 
 export class Client {
   /**
@@ -17,7 +17,7 @@ export class Client {
     };
   }
 
-  /** Ask for a task; rejects with an Error whose message is for readers. */
+  /** Run a task; rejects with an Error whose message is for readers. */
   call(type, message = {}, { progress = () => {}, transfer = [] } = {}) {
     const id = this._next++;
     return new Promise((resolve, reject) => {
@@ -26,12 +26,12 @@ export class Client {
     });
   }
 
-  /** "stop", "pause" or "resume" the task that runs; "seen" confirms a piece of its progress. */
+  /** "stop", "pause" or "resume" the current task; "seen" confirms a piece of its progress. */
   control(type) {
     this._worker.postMessage({ type });
   }
 
-  /** End the worker, whatever it does. */
+  /** End the worker at once. */
   close() {
     this._worker.terminate();
     this._calls.clear();

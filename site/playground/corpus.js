@@ -1,4 +1,4 @@
-// Texts for training in the tab: how a text is split, batched, evaluated, and when it is too small for a model.
+// Texts for training in the tab: split, batches, evaluation, and a warning if a text is too small for a model.
 
 import { parameterCount } from "./layout.js";
 import { createRandom } from "./generate.js";
@@ -6,12 +6,12 @@ import { createRandom } from "./generate.js";
 const HELD_OUT_SHARE = 0.1;
 const EVALUATION_BATCHES = 4;
 
-// Bounds of tinygpt/corpora/memorization.py, where their reasons stand.
+// Limits of tinygpt/corpora/memorization.py, which explains them.
 const CONTEXTS_AT_LEAST = 300;
 const PARAMETERS_PER_BYTE_AT_MOST = 4;
 
 /**
- * Bytes to train on and bytes to hold out: the last tenth.
+ * Split a text into bytes to train on and bytes to hold out, its last tenth.
  *
  * @throws {Error} either part is shorter than one window
  */
@@ -27,37 +27,32 @@ export function splitText(bytes, contextLength) {
   return { train: bytes.subarray(0, bytes.length - heldOut), heldOut: bytes.subarray(bytes.length - heldOut) };
 }
 
-/** The batch of a step, counted from 0: random windows, always the same for the same seed and step. */
-export function drawBatch(tokens, batchSize, contextLength, seed, step) {
-  const random = createRandom(seed + step * 2 ** 32);
-  const starts = tokens.length - contextLength;
-  const batch = {
-    inputs: new Uint8Array(batchSize * contextLength),
-    targets: new Uint8Array(batchSize * contextLength),
-  };
-  for (let row = 0; row < batchSize; row++) {
-    const start = Math.floor(random() * starts);
+// The windows that begin at `starts`: inputs, and targets one position later.
+function windowsAt(starts, tokens, contextLength) {
+  const rows = starts.length;
+  const batch = { rows, inputs: new Uint8Array(rows * contextLength), targets: new Uint8Array(rows * contextLength) };
+  for (const [row, start] of starts.entries()) {
     batch.inputs.set(tokens.subarray(start, start + contextLength), row * contextLength);
     batch.targets.set(tokens.subarray(start + 1, start + contextLength + 1), row * contextLength);
   }
   return batch;
 }
 
-/** Consecutive windows of a held-out text, spread over it: the same ones at every evaluation. */
+/** The batch of a step, counted from 0: random windows, the same ones for the same seed and step. */
+export function drawBatch(tokens, batchSize, contextLength, seed, step) {
+  const random = createRandom(seed + step * 2 ** 32);
+  const draw = () => Math.floor(random() * (tokens.length - contextLength));
+  return windowsAt(Array.from({ length: batchSize }, draw), tokens, contextLength);
+}
+
+/** Windows spread evenly over a held-out text, the same ones at every evaluation. */
 export function evaluationBatches(tokens, batchSize, contextLength) {
   const windows = Math.floor((tokens.length - 1) / contextLength);
   const wanted = Math.min(windows, EVALUATION_BATCHES * batchSize);
   const chosen = Array.from({ length: wanted }, (_, i) => Math.floor((i * windows) / wanted) * contextLength);
   const batches = [];
   for (let i = 0; i < chosen.length; i += batchSize) {
-    const starts = chosen.slice(i, i + batchSize);
-    const rows = starts.length;
-    const batch = { rows, inputs: new Uint8Array(rows * contextLength), targets: new Uint8Array(rows * contextLength) };
-    for (const [row, start] of starts.entries()) {
-      batch.inputs.set(tokens.subarray(start, start + contextLength), row * contextLength);
-      batch.targets.set(tokens.subarray(start + 1, start + contextLength + 1), row * contextLength);
-    }
-    batches.push(batch);
+    batches.push(windowsAt(chosen.slice(i, i + batchSize), tokens, contextLength));
   }
   return batches;
 }
@@ -73,7 +68,7 @@ export function evaluate(engine, batches) {
   return total / rows;
 }
 
-/** A warning in plain words when a model will learn a text by heart, or null. */
+/** A warning if a model is going to memorize a text, or null. */
 export function memorizationWarning(nBytes, config) {
   const parameters = parameterCount(config);
   const againstContext = CONTEXTS_AT_LEAST * config.contextLength;

@@ -1,6 +1,6 @@
-// Elements made by hand. Text enters as text nodes, never as HTML: a model, a file or a prompt may hold anything.
+// Elements of the page. Text enters as text nodes, never as HTML, because a model, file or prompt may hold anything.
 
-/** An element: attributes, properties that are functions as listeners ("onclick"), and children (text or nodes). */
+/** An element with attributes and children (text or nodes); an attribute "onclick" and the like is a listener. */
 export function el(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   setAttributes(element, attributes);
@@ -8,7 +8,7 @@ export function el(tag, attributes = {}, ...children) {
   return element;
 }
 
-/** As el, in the SVG namespace. */
+/** An element in the SVG namespace. */
 export function svg(tag, attributes = {}, ...children) {
   const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
   setAttributes(element, attributes);
@@ -37,13 +37,37 @@ export function field(label, control, hint = "") {
 }
 field.count = 0;
 
+/** A button; `properties` are attributes besides its class. */
+export const button = (text, properties = {}, kind = "md-button") =>
+  el("button", { type: "button", class: kind, ...properties }, text);
+
+/** The button of a part's main task. */
+export const mainButton = (text) => button(text, {}, "md-button md-button--primary");
+
+/** A line for a task's progress and errors. */
+export const statusLine = () => el("p", { class: "tgp-status", role: "status" });
+
+/** A table from headings and rows of cells; the first cell of a row is its heading. */
+export function table(headings, rows) {
+  const cells = ([first, ...others]) => [
+    el("th", { scope: "row" }, first),
+    ...others.map((cell) => el("td", {}, ...[cell].flat())),
+  ];
+  return el(
+    "table",
+    {},
+    el("thead", {}, el("tr", {}, ...headings.map((text) => el("th", { scope: "col" }, text)))),
+    el("tbody", {}, ...rows.map((row) => el("tr", {}, ...cells(row)))),
+  );
+}
+
 /** A number input. */
 export const numberInput = (value, min, max, step = 1) => el("input", { type: "number", value, min, max, step });
 
 /** A menu of [value, text] pairs. */
 export const menu = (choices) => el("select", {}, ...choices.map(([value, text]) => el("option", { value }, text)));
 
-/** A number from an input, held to the input's own limits; throws in words if it is not one. */
+/** The number in an input; throws an error for readers if it is none, or outside the input's limits. */
 export function readNumber(input, name, whole = true) {
   const value = Number(input.value);
   const [low, high] = [Number(input.min), Number(input.max)];
@@ -61,7 +85,7 @@ export function readNumber(input, name, whole = true) {
   return value;
 }
 
-/** Hand the reader a file. */
+/** Download a file to the reader's disk. */
 export function download(name, parts, type) {
   const url = URL.createObjectURL(new Blob(parts, { type }));
   const link = el("a", { href: url, download: name });
@@ -71,7 +95,7 @@ export function download(name, parts, type) {
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
-/** A byte as it can be shown: letters as they are, spaces and line breaks by signs, others by number. */
+/** A byte as text: printable ASCII itself, space and line break as signs, others as a number. */
 export function byteName(byte) {
   if (byte === 32) return "␣";
   if (byte === 10) return "↵";
@@ -79,7 +103,7 @@ export function byteName(byte) {
   return `0x${byte.toString(16).padStart(2, "0")}`;
 }
 
-/** Seconds in words. */
+/** A duration as text. */
 export function duration(seconds) {
   if (seconds < 1) return `${Math.max(1, Math.round(seconds * 1000))} ms`;
   if (seconds < 90) return `${seconds.toFixed(seconds < 10 ? 1 : 0)} s`;
@@ -87,7 +111,7 @@ export function duration(seconds) {
   return `${(seconds / 3600).toFixed(1)} h`;
 }
 
-/** Bytes in words. */
+/** A size as text. */
 export const megabytes = (bytes) => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
 
 /** A count with separators. */

@@ -4,11 +4,11 @@
 //
 //   B sequences, T positions, D width, H heads, C = D / H, F = 4 D, V = 256 byte values, L blocks, N = B · T rows
 //
-// Everything lives in the kernels' heap of float32; an "offset" is an index into it. dx is ∂loss/∂x; gradients of
-// weights are overwritten by every backward, the gradient of the residual stream is added to.
+// All arrays are in the kernels' heap of float32; an "offset" is an index into it. dx is ∂loss/∂x. A backward
+// overwrites the gradients of weights and adds to that of the residual stream.
 //
-// An engine trains or reads. One that reads holds the linear layers' matrices in panels, (outputs / p, inputs, p) for p
-// columns that the kernels make at a time: a token reads every weight once, and memory is fastest from end to end.
+// An engine trains or reads. A reading engine stores the linear layers' matrices in panels, (outputs / p, inputs, p)
+// for the p columns that the kernels compute at a time: each token reads every weight once, fastest in sequence.
 
 import { attention, attentionBackward } from "./attention.js";
 import { heapSize, layOut, LINEAR, parameterShapes, size, VOCABULARY } from "./layout.js";
@@ -21,7 +21,7 @@ export class Engine {
   /**
    * @param {object} config nLayers, dModel, nHeads, contextLength, eps
    * @param {(floats: number) => object} createKernels of kernels-js.js or kernels-wasm.js
-   * @param {number} batchSize B to train with; 0 for a model that only reads and generates
+   * @param {number} batchSize B to train with; 0 for a reading engine
    * @throws {RangeError} the memory was refused
    */
   constructor(config, createKernels, batchSize = 0) {
@@ -61,7 +61,7 @@ export class Engine {
     return [this._arrays(this.places.firstMoments), this._arrays(this.places.secondMoments)];
   }
 
-  /** Copy weights in, from a map with every name. */
+  /** Copy weights from a map with every name. */
   load(weights) {
     const shapes = parameterShapes(this.config);
     for (const [name, view] of this._arrays(this.places.parameters)) {
@@ -72,7 +72,7 @@ export class Engine {
     this.length = 0;
   }
 
-  // Panels at an offset from a matrix (k, n); the last one is filled up with the zeros that a heap begins with.
+  // Store a matrix (k, n) as panels at an offset; the heap's zeros pad the last one.
   _loadPanels(to, matrix, [k, n]) {
     const { heap } = this;
     const { panelColumns } = this.kernels;
@@ -108,7 +108,7 @@ export class Engine {
    * Logits of `batch` sequences of `t` tokens: a view of the heap, valid until the next call.
    *
    * @param {ArrayLike<number>} tokens (batch · t)
-   * @param {(layer: number, block: object) => void} visit called after every block, for what it wants to look at
+   * @param {(layer: number, block: object) => void} visit called after every block
    */
   forward(tokens, batch, t, visit = () => {}) {
     const { heap, kernels, places } = this;
@@ -137,7 +137,7 @@ export class Engine {
     }
   }
 
-  // One block, from the residual stream `places.x` (rows, d) into it; what a backward needs stays in `places.blocks`.
+  // One block on the residual stream `places.x` (rows, d); `places.blocks` keeps the values for a backward.
   _forwardBlock(layer, batch, t) {
     const { kernels, places } = this;
     const { dModel: d, nHeads } = this.config;
@@ -156,19 +156,23 @@ export class Engine {
 
   _norm(y, xHat, r, name, rows) {
     const { kernels, places, config } = this;
-    const [gain, bias] = [`${name}.weight`, `${name}.bias`].map((part) => places.parameters.get(part));
+    const [gain, bias] = this._weightAndBias(name);
     kernels.layerNorm(y, xHat, r, places.x, gain, bias, rows, config.dModel, config.eps);
+  }
+
+  _weightAndBias(name, arrays = this.places.parameters) {
+    return [arrays.get(`${name}.weight`), arrays.get(`${name}.bias`)];
   }
 
   // y (rows, n) = x (rows, k) W + bias, or added to y.
   _linear(y, x, name, rows, k, n, add) {
     const { kernels, places } = this;
-    const [weight, bias] = [`${name}.weight`, `${name}.bias`].map((part) => places.parameters.get(part));
+    const [weight, bias] = this._weightAndBias(name);
     if (this.batchSize) kernels.matmul(y, n, x, k, 1, weight, n, 1, rows, n, k, add, bias);
     else kernels.matmulPanels(y, n, x, k, weight, rows, n, k, add, bias);
   }
 
-  /** Logits become softmax; returns the mean of −log softmax[target], nats per token. */
+  /** Replace logits by their softmax; returns the mean of −log softmax[target], nats per token. */
   _crossEntropy(targets, rows) {
     const { heap, kernels, places } = this;
     kernels.softmaxRows(places.logits, rows, VOCABULARY);
@@ -177,7 +181,7 @@ export class Engine {
     return loss / rows;
   }
 
-  /** Mean loss over `batch` sequences, nats per token; needs room for them (`batch` up to the engine's). */
+  /** Mean loss over `batch` sequences (at most the engine's), nats per token. */
   loss(inputs, targets, batch) {
     this.forward(inputs, batch, this.config.contextLength);
     return this._crossEntropy(targets, batch * this.config.contextLength);
@@ -204,18 +208,10 @@ export class Engine {
     kernels.matmul(dNormed, d, logits, VOCABULARY, 1, table, d, 1, rows, d, VOCABULARY, 0, 0);
     kernels.matmul(dTable, d, logits, 1, VOCABULARY, normed, d, 1, VOCABULARY, d, rows, 0, 0);
     heap.fill(0, dx, dx + rows * d);
-    const normBackward = (name, hat, r) =>
-      kernels.layerNormBackward(
-        dx,
-        g.get(`${name}.weight`),
-        g.get(`${name}.bias`),
-        dNormed,
-        hat,
-        r,
-        w.get(`${name}.weight`),
-        rows,
-        d,
-      );
+    const normBackward = (name, hat, r) => {
+      const [dGain, dBias] = this._weightAndBias(name, g);
+      kernels.layerNormBackward(dx, dGain, dBias, dNormed, hat, r, w.get(`${name}.weight`), rows, d);
+    };
     normBackward("ln_f", places.xHat, places.r);
 
     for (let layer = nLayers - 1; layer >= 0; layer--) {
@@ -225,11 +221,12 @@ export class Engine {
       const inner = (out, dy, name, k, n) =>
         kernels.matmul(out, k, dy, n, 1, w.get(`${h}.${name}.weight`), 1, n, rows, k, n, 0, 0);
       const outer = (x, dy, name, k, n) => {
-        kernels.matmul(g.get(`${h}.${name}.weight`), n, x, 1, k, dy, n, 1, k, n, rows, 0, 0);
-        kernels.columnSums(g.get(`${h}.${name}.bias`), dy, rows, n);
+        const [dWeight, dBias] = this._weightAndBias(`${h}.${name}`, g);
+        kernels.matmul(dWeight, n, x, 1, k, dy, n, 1, k, n, rows, 0, 0);
+        kernels.columnSums(dBias, dy, rows, n);
       };
       const again = (name, hat) =>
-        kernels.scaleShift(normed, hat, w.get(`${h}.${name}.weight`), w.get(`${h}.${name}.bias`), rows, d);
+        kernels.scaleShift(normed, hat, ...this._weightAndBias(`${h}.${name}`), rows, d);
 
       inner(dWide, dx, "mlp.c_proj", 4 * d, d);
       kernels.geluBackward(dWide, hidden, block.gate, block.wide, rows * 4 * d);
@@ -299,7 +296,7 @@ export class Engine {
   /**
    * Read tokens from an empty cache; returns the logits (V) after the last of them, valid until the next call.
    *
-   * Of the last block, only keys and values are needed of every position; the rest is computed for a single token.
+   * The last block computes keys and values for every position, and everything else for the last token alone.
    */
   read(tokens) {
     const { heap, kernels, places } = this;
@@ -314,7 +311,7 @@ export class Engine {
     const { xHat1, r1, qkv } = places.blocks[last];
     this._norm(places.normed, xHat1, r1, `h.${last}.ln_1`, t);
     const b = this._blocks()[last];
-    const from = d % kernels.panelColumns ? 0 : d; // keys and values, from a panel's beginning
+    const from = d % kernels.panelColumns ? 0 : d; // keys and values, if they begin with a panel
     const panels = b.attention + from * d;
     const n = 3 * d - from;
     kernels.matmulPanels(qkv + from, 3 * d, places.normed, d, panels, t, n, d, 0, b.attentionBias + from);
@@ -338,7 +335,7 @@ export class Engine {
     return this._head();
   }
 
-  // One block for the token at `position`, whose residual stream lies in `places.row.x`.
+  // One block for the token at `position`, whose residual stream is `places.row.x`.
   _blockStep(layer, position) {
     const { kernels, places } = this;
     const { dModel: d, nHeads, contextLength: room, eps } = this.config;
@@ -355,7 +352,7 @@ export class Engine {
     kernels.rowTimesPanels(x, wide, b.down, d, 4 * d, 1, b.downBias);
   }
 
-  // Keys and values of `rows` positions from `position` on go into the cache.
+  // Store keys and values of `rows` positions, from `position` on, in the cache.
   _remember(layer, qkv, position, rows) {
     const { dModel: d, nHeads, contextLength: room } = this.config;
     const { keys, values } = this._blocks()[layer];
@@ -363,18 +360,17 @@ export class Engine {
     this.kernels.remember(values, qkv + 2 * d, position, rows, room, nHeads, d / nHeads);
   }
 
-  // Logits of the token whose residual stream lies in `places.row.x`.
+  // Logits of the token whose residual stream is `places.row.x`.
   _head() {
     const { heap, kernels, places } = this;
     const { dModel: d, eps } = this.config;
     const { x, normed, hat, r, logits } = places.row;
-    const w = places.parameters;
-    kernels.layerNorm(normed, hat, r, x, w.get("ln_f.weight"), w.get("ln_f.bias"), 1, d, eps);
-    kernels.matrixTimesRow(logits, w.get("wte.weight"), normed, VOCABULARY, d);
+    kernels.layerNorm(normed, hat, r, x, ...this._weightAndBias("ln_f"), 1, d, eps);
+    kernels.matrixTimesRow(logits, places.parameters.get("wte.weight"), normed, VOCABULARY, d);
     return heap.subarray(logits, logits + VOCABULARY);
   }
 
-  // Offsets of every block's parameters and cache, looked up once: names cost more than a small model's arithmetic.
+  // Offsets of every block's parameters and cache, once: looking them up costs more than a small model's arithmetic.
   _blocks() {
     this._blockOffsets ??= Array.from({ length: this.config.nLayers }, (_, layer) => {
       const at = (name) => this.places.parameters.get(`h.${layer}.${name}`);

@@ -1,11 +1,11 @@
 // Text from a model, token by token: the policy of tinygpt/generation/decoding.py and tinygpt/generation/sampling.py.
 //
-// When the window is full, its last half is read afresh and generation goes on; both sides must slide the same way,
-// or texts part after T tokens. Equal scores rank by id, so temperature 0 is a function of the scores alone.
+// When the window is full, its last half is read again and generation goes on. Both implementations must slide the same
+// way, or texts differ after T tokens. Equal scores rank by id, so temperature 0 depends on the scores alone.
 
 import { VOCABULARY } from "./layout.js";
 
-const EMPTY_PROMPT = new Uint8Array([10]); // a line break is where a text begins afresh
+const EMPTY_PROMPT = new Uint8Array([10]); // texts begin after a line break
 
 /** A small seeded generator (sfc32): the same seed gives the same numbers in [0, 1). */
 export function createRandom(seed) {
@@ -59,7 +59,7 @@ function chooseToken(logits, { temperature, topK }, random, cumulative) {
     sum += logits[i];
     if (logits[i] > logits[best]) best = i;
   }
-  if (!Number.isFinite(sum)) throw new Error("The model's scores are not finite numbers: its weights are of no use.");
+  if (!Number.isFinite(sum)) throw new Error("The model's scores are not finite numbers: its weights are unusable.");
   if (temperature === 0 || topK === 1) return best;
   const candidates = topK > 0 && topK < logits.length ? largest(logits, topK) : null;
   const n = candidates ? topK : logits.length;
@@ -74,7 +74,7 @@ function chooseToken(logits, { temperature, topK }, random, cumulative) {
   return candidates ? candidates[position] : position;
 }
 
-// Ids of the k best scores, best first, by insertion: faster than sorting all of them for the k that people choose.
+// Ids of the k best scores, best first, by insertion: faster than sorting all for the usual k.
 function largest(scores, k) {
   const ids = new Uint8Array(k);
   let n = 0;
@@ -88,7 +88,7 @@ function largest(scores, k) {
 }
 
 /**
- * Continue a prompt without end; the caller stops asking.
+ * Continue a prompt without end, until the caller stops.
  *
  * @param {Engine} engine
  * @param {Uint8Array} prompt 1 to T tokens
@@ -97,7 +97,7 @@ function largest(scores, k) {
  */
 export function* generate(engine, prompt, settings) {
   const room = engine.config.contextLength;
-  const kept = Math.max(1, Math.floor(room / 2));
+  const half = Math.max(1, Math.floor(room / 2));
   const random = createRandom(settings.seed);
   const cumulative = new Float64Array(VOCABULARY);
   const recent = [...prompt];
@@ -107,6 +107,6 @@ export function* generate(engine, prompt, settings) {
     recent.push(token);
     if (recent.length > 2 * room) recent.splice(0, recent.length - room);
     yield token;
-    logits = engine.length < room ? engine.step(token) : engine.read(recent.slice(-kept));
+    logits = engine.length < room ? engine.step(token) : engine.read(recent.slice(-half));
   }
 }

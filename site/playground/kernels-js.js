@@ -1,7 +1,7 @@
-// GPT-2's loops in plain JavaScript: the 1× line of the page's curve, and what runs where there is no WebAssembly SIMD.
+// GPT-2's loops in plain JavaScript: the 1× line of the page's curve, and the kernels of browsers without SIMD.
 //
 // Every function has a twin of the same name and arguments in kernels.ts. Arguments that name arrays are element
-// offsets into one heap of float32. Sums are made in float64, which is what JavaScript's numbers are.
+// offsets into one heap of float32. Sums are in float64, JavaScript's type of numbers.
 
 const TILE_ROWS = 3;
 const TILE_COLUMNS = 2;
@@ -9,7 +9,7 @@ const BLOCK_ROWS = 48;
 const BLOCK_INNER = 256;
 const BLOCK_COLUMNS = 256;
 const PANEL_COLUMNS = 4;
-const PANELS = 0; // for a stride of B: it lies in panels already
+const PANELS = 0; // as a stride of B: B is in panels already
 const QUERIES = 32; // that attention.js takes at a time
 
 const GELU_SCALE = Math.sqrt(2 / Math.PI);
@@ -34,13 +34,13 @@ function exp(x) {
   return POWERS[n - LOWEST] * (p * r + 1);
 }
 
-// The product's panels belong to the module, not to an engine: of a constant V8 knows place and length when it compiles
-// the loop over it, and otherwise looks them up in every round, which costs as much as the arithmetic.
+// The panels of a product are constants of the module: V8 compiles the address and length of a constant into the loop,
+// and otherwise loads them in every iteration, which costs as much as the arithmetic.
 const packedA = new Float64Array(BLOCK_ROWS * BLOCK_INNER);
 const packedB = new Float64Array(BLOCK_INNER * BLOCK_COLUMNS);
 
-// One 3 × 2 tile, added to c; `rows` and `columns` say how much of it exists. Six sums and six products stay in
-// registers; a larger tile's do not. "| 0" says that indices are 32-bit integers.
+// Add one 3 × 2 tile to c, limited to `rows` and `columns`. Its six sums and six products stay in registers; those of a
+// larger tile do not. "| 0" makes indices 32-bit integers.
 function tile(heap, a, b, k, c, cRow, rows, columns) {
   let s00 = 0,
     s01 = 0,
@@ -71,9 +71,9 @@ function tile(heap, a, b, k, c, cRow, rows, columns) {
 }
 
 /**
- * Kernels over a heap of their own.
+ * Create kernels and their heap.
  *
- * @param {number} floats size of the heap that the caller needs
+ * @param {number} floats size of the heap
  * @throws {RangeError} the memory was refused
  */
 export function createKernels(floats) {
@@ -92,7 +92,7 @@ export function createKernels(floats) {
     }
   }
 
-  // Columns j to j + n and rows l to l + inner of B, whose k rows lie in panels.
+  // Columns j to j + n and rows l to l + inner of B, whose k rows are in panels.
   function packPanels(b, j, l, k, n, inner) {
     for (let i = 0; i < n; i += PANEL_COLUMNS) {
       const from = b + (j + i) * k + l * PANEL_COLUMNS;
@@ -144,7 +144,7 @@ export function createKernels(floats) {
     return s;
   }
 
-  // Rows of four at a time share what they are multiplied with.
+  // Four rows at a time share the values of x.
   function matrixTimesRow(y, w, x, n, k) {
     let i = 0;
     for (; i + 4 <= n; i += 4) {

@@ -1,10 +1,10 @@
-// Loads the compiled kernels.ts, with or without relaxed SIMD (fused multiply-add), and hands out kernels over memory
-// of exactly the size asked for. Growing a WebAssembly memory detaches every view of it, so it never grows.
+// Load the compiled kernels.ts, with or without relaxed SIMD (fused multiply-add), and create kernels with a memory of
+// fixed size: growing a WebAssembly memory would detach every view of it.
 
 const PAGE_BYTES = 65536;
 const MOST_BYTES = 2 ** 31; // offsets are signed 32-bit numbers of floats, and browsers refuse much more anyway
 
-// A module with one function, i8x16.popcnt(i8x16.splat(0)): valid only where SIMD is.
+// A module with one function, i8x16.popcnt(i8x16.splat(0)): valid only with SIMD.
 const SIMD_PROBE = new Uint8Array([
   0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11,
 ]);
@@ -25,7 +25,7 @@ export function kernelFile() {
  * Fetch and compile kernels once.
  *
  * @param {URL} url of one of the files
- * @returns {Promise<(floats: number) => object>} makes kernels over a new heap; throws RangeError if memory is refused
+ * @returns {Promise<(floats: number) => object>} creates kernels with a heap; throws RangeError if memory is refused
  */
 export async function loadKernels(url) {
   const response = await fetch(url);
@@ -33,7 +33,7 @@ export async function loadKernels(url) {
   return compileKernels(await response.arrayBuffer());
 }
 
-/** As loadKernels, from the file's bytes. */
+/** Compile kernels from the bytes of a file. */
 export async function compileKernels(bytes) {
   const module = await WebAssembly.compile(bytes);
   const start = new WebAssembly.Instance(module, { env: { memory: new WebAssembly.Memory({ initial: 1 }) } });

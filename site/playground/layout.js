@@ -1,10 +1,10 @@
-// Shapes of a model's parameters, and where everything of an engine lies in its heap.
+// Shapes of a model's parameters, and the layout of an engine's heap.
 //
 // Names and shapes are those of tinygpt/params.py.
 
 export const VOCABULARY = 256;
 
-/** Name → shape of every parameter, in the order that the forward pass meets them. */
+/** Name → shape of every parameter, in the order of the forward pass. */
 export function parameterShapes({ nLayers, dModel: d, contextLength }) {
   const shapes = new Map([
     ["wte.weight", [VOCABULARY, d]],
@@ -28,7 +28,7 @@ export function parameterShapes({ nLayers, dModel: d, contextLength }) {
   return shapes.set("ln_f.weight", [d]).set("ln_f.bias", [d]);
 }
 
-/** Trainable numbers of a shape. */
+/** Number of parameters of a configuration. */
 export function parameterCount({ nLayers, dModel: d, contextLength }) {
   return (VOCABULARY + contextLength) * d + nLayers * (12 * d * d + 13 * d) + 2 * d;
 }
@@ -37,11 +37,11 @@ export function parameterCount({ nLayers, dModel: d, contextLength }) {
 export const size = (shape) => shape.reduce((a, b) => a * b, 1);
 const padded = (n) => (n + 3) & ~3;
 
-/** What an engine that reads keeps in panels: the linear layers' matrices. */
+/** Names of the linear layers' matrices, which a reading engine stores in panels. */
 export const LINEAR = /\.(c_attn|c_proj|c_fc)\.weight$/;
-const PANEL_COLUMNS = 8; // at most, of any kernels
+const PANEL_COLUMNS = 8; // maximum over all kernels
 
-// Hands out room in a heap, one array after the other.
+// Allocates arrays in a heap, one after the other.
 class Layout {
   constructor(start) {
     this.end = start;
@@ -54,7 +54,7 @@ class Layout {
   }
 }
 
-/** Every offset that an engine uses. The same function measures (from 0) and places (from the heap's start). */
+/** Every offset of an engine's arrays, from `start`; with 0 it measures the heap. */
 export function layOut(config, rows, batch, training, start) {
   const { nLayers, dModel: d, nHeads, contextLength: t } = config;
   const layout = new Layout(start);
@@ -115,7 +115,7 @@ export function layOut(config, rows, batch, training, start) {
   return places;
 }
 
-/** Floats of heap that an engine takes: to train when `batchSize` is given, else to read and generate. */
+/** Floats of an engine's heap: to train if `batchSize` is given, else to read and generate. */
 export function heapSize(config, batchSize = 0) {
   const rows = Math.max(1, batchSize) * config.contextLength;
   return layOut(config, rows, Math.max(1, batchSize), batchSize > 0, 0).end;

@@ -1,11 +1,11 @@
 // Generate: choose or open a model, and watch it write. Bytes are shown as they arrive, through one decoder. On a first
-// visit the gallery's first model writes unasked.
+// visit the gallery's first model starts to write.
 
-import { count, duration, el, field, menu, numberInput, readNumber } from "./dom.js";
+import { button, count, duration, el, field, mainButton, menu, numberInput, readNumber, statusLine } from "./dom.js";
 import { openFiles, openGallery } from "./models.js";
 
-const SHOWN = 30_000; // characters at least; a text that grows without end would slow the page down
-const UNASKED_BYTES = 2_000_000; // so much is loaded at most before a reader asks for it, and nothing where data is dear
+const SHOWN = 30_000; // characters at least; an endless text would slow the page down
+const UNASKED_BYTES = 2_000_000; // largest model to load without a click
 
 function describe(model, offered) {
   if (!model && offered) return `No model is loaded yet; writing loads ${offered.title}.`;
@@ -16,8 +16,8 @@ function describe(model, offered) {
   return `${about}: ${count(parameters)} parameters, ${shape}${trained}.`;
 }
 
-/** Fill the place. */
-export function generatePart(place, app) {
+/** Fill the part's element. */
+export function generatePart(part, app) {
   const about = el("p", { class: "tgp-model" });
   const files = app.starter(el("input", { type: "file", multiple: true, accept: ".json,.safetensors" }));
   const prompt = el("textarea", { rows: 2, spellcheck: "false" }, app.offered?.prompt ?? "Once upon a time");
@@ -25,9 +25,9 @@ export function generatePart(place, app) {
   const temperature = numberInput(0.8, 0, 10, "any");
   const topK = numberInput(0, 0, 256);
   const seed = numberInput(0, 0, 2 ** 32 - 1);
-  const start = app.starter(el("button", { type: "button", class: "md-button md-button--primary" }, "Write"));
-  const stop = el("button", { type: "button", class: "md-button", disabled: true }, "Stop");
-  const status = el("p", { class: "tgp-status", role: "status" });
+  const start = app.starter(mainButton("Write"));
+  const stop = button("Stop", { disabled: true });
+  const status = statusLine();
   const written = el("pre", { class: "tgp-text", role: "group", tabindex: 0, "aria-label": "Generated text" });
 
   const { models } = app.index;
@@ -54,7 +54,7 @@ export function generatePart(place, app) {
       try {
         await use(entry.title, () => openGallery(app, entry));
       } catch (error) {
-        app.setModel(app.model); // the menu goes back to the model that is still there
+        app.setModel(app.model); // sets the menu back to the model in use
         throw error;
       }
       if (models.some((model) => model.prompt === prompt.value)) prompt.value = entry.prompt;
@@ -96,7 +96,7 @@ export function generatePart(place, app) {
   start.addEventListener("click", () => app.work(status, write));
   stop.addEventListener("click", () => app.client.control("stop"));
 
-  place.replaceChildren(
+  part.replaceChildren(
     about,
     el(
       "div",
@@ -118,7 +118,7 @@ export function generatePart(place, app) {
     written,
   );
   return () => {
-    const dear = navigator.connection?.saveData === true;
-    if (app.offered && app.offered.bytes <= UNASKED_BYTES && !dear) app.work(status, write);
+    const saveData = navigator.connection?.saveData === true;
+    if (app.offered && app.offered.bytes <= UNASKED_BYTES && !saveData) app.work(status, write);
   };
 }

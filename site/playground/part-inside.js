@@ -1,6 +1,6 @@
-// Look inside: what the model expects at each position of a prompt, and where one head of one layer looks.
+// Look inside: the probabilities of the next byte at each position of a prompt, and the attention of one head.
 
-import { byteName, el, field, menu, svg } from "./dom.js";
+import { byteName, el, field, mainButton, menu, statusLine, svg, table } from "./dom.js";
 
 const LONGEST = 48; // bytes of prompt that a figure can show
 const CELL = 14;
@@ -8,22 +8,19 @@ const CELL = 14;
 const percent = (share) => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`;
 
 function probabilityTable(positions) {
-  const head = ["read", "then expected, most likely first", "what came"].map((text) =>
-    el("th", { scope: "col" }, text),
-  );
   const rows = positions.map(({ token, likely, next }) => {
     const bars = likely.slice(0, 5).map(({ token: id, probability }) => {
       const bar = el("span", { class: "tgp-likely" }, el("b", {}, byteName(id)), ` ${percent(probability)}`);
       bar.style.setProperty("--share", probability.toFixed(3));
       return bar;
     });
-    const came = next ? `${byteName(next.token)}: ${percent(next.probability)}, rank ${next.rank}` : "";
-    return el("tr", {}, el("th", { scope: "row" }, byteName(token)), el("td", {}, ...bars), el("td", {}, came));
+    const actual = next ? `${byteName(next.token)}: ${percent(next.probability)}, rank ${next.rank}` : "";
+    return [byteName(token), bars, actual];
   });
   return el(
     "div",
     { class: "tg-table", tabindex: 0, role: "region", "aria-label": "Next-token probabilities" },
-    el("table", {}, el("thead", {}, el("tr", {}, ...head)), el("tbody", {}, ...rows)),
+    table(["read", "expected next, most likely first", "actual next"], rows),
   );
 }
 
@@ -31,8 +28,8 @@ function attentionFigure(positions, attention, layer, head) {
   const t = positions.length;
   const side = CELL * (t + 1);
   const label =
-    `Attention of layer ${layer + 1}, head ${head + 1}: every row is a position, and how dark a field is tells ` +
-    "how much it takes from the position of its column.";
+    `Attention of layer ${layer + 1}, head ${head + 1}: each row is a position; the darker a square, the more the ` +
+    "position takes from the position of that column.";
   const picture = svg("svg", {
     viewBox: `0 0 ${side} ${side}`,
     role: "img",
@@ -76,13 +73,13 @@ function attentionFigure(positions, attention, layer, head) {
   );
 }
 
-/** Fill the place. */
-export function insidePart(place, app) {
+/** Fill the part's element. */
+export function insidePart(part, app) {
   const prompt = el("input", { type: "text", value: "Once upon a time there was", maxlength: LONGEST });
   const layer = menu([]);
   const head = menu([]);
-  const start = app.starter(el("button", { type: "button", class: "md-button md-button--primary" }, "Look"));
-  const status = el("p", { class: "tgp-status", role: "status" });
+  const start = app.starter(mainButton("Look"));
+  const status = statusLine();
   const results = el("div", {});
 
   const fill = (select, n) =>
@@ -105,7 +102,7 @@ export function insidePart(place, app) {
     );
   };
   start.addEventListener("click", () => app.work(status, look));
-  place.replaceChildren(
+  part.replaceChildren(
     el("div", { class: "tgp-fields" }, field("Prompt to look at", prompt), field("Layer", layer), field("Head", head)),
     el("p", { class: "tgp-buttons" }, start),
     status,

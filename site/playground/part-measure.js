@@ -1,9 +1,9 @@
-// The curve in this tab: a training step in plain JavaScript against WebAssembly, preset by preset, beside the
-// published curve. The protocol is the pipeline's own (three warm-up steps, fifteen measured), and so is the form of
-// the rows: columns come from index.json, which the build writes from bench/records/schema.py.
+// The curve in this tab: training steps in plain JavaScript and in WebAssembly, preset by preset, and the published
+// curve. Protocol (three warm-up steps, fifteen measured) and columns of the rows are the pipeline's, from index.json.
 
 import { lineChart } from "./chart.js";
-import { count, download, duration, el } from "./dom.js";
+import { button, count, download, duration, el, mainButton, statusLine, table as tableOf } from "./dom.js";
+import { fetchText } from "./models.js";
 
 const KINDS = [
   ["js", "plain JavaScript"],
@@ -112,19 +112,19 @@ function csv(rows) {
   return [names.join(","), ...rows.map((row) => names.map((name) => cell(row[name])).join(","))].join("\n") + "\n";
 }
 
-/** Fill the place. */
-export function measurePart(place, app) {
+/** Fill the part's element. */
+export function measurePart(part, app) {
   const { presets, corpora, published } = app.index;
   const [corpus] = corpora;
   const boxes = presets.map((preset) => [
     preset,
     el("input", { type: "checkbox", checked: CHECKED.includes(preset.name) }),
   ]);
-  const start = app.starter(el("button", { type: "button", class: "md-button md-button--primary" }, "Measure"));
-  const stop = el("button", { type: "button", class: "md-button", disabled: true }, "Stop");
-  const asJson = el("button", { type: "button", class: "md-button", hidden: true }, "Download rows (JSON)");
-  const asCsv = el("button", { type: "button", class: "md-button", hidden: true }, "Download rows (CSV)");
-  const status = el("p", { class: "tgp-status", role: "status" });
+  const start = app.starter(mainButton("Measure"));
+  const stop = button("Stop", { disabled: true });
+  const asJson = button("Download rows (JSON)", { hidden: true });
+  const asCsv = button("Download rows (CSV)", { hidden: true });
+  const status = statusLine();
   const figure = el("div", {});
   const table = el("div", {});
   const tables = { runs: [], steps: [] };
@@ -149,21 +149,10 @@ export function measurePart(place, app) {
       }),
     );
     const time = (seconds) => (seconds ? duration(seconds) : "–");
-    const head = ["preset", ...KINDS.map(([, words]) => words), "times as fast"].map((text) =>
-      el("th", { scope: "col" }, text),
-    );
-    const body = [...cells].map(([{ name }, { js, wasm }]) =>
-      el(
-        "tr",
-        {},
-        el("th", { scope: "row" }, name),
-        el("td", {}, time(js)),
-        el("td", {}, time(wasm)),
-        el("td", {}, js && wasm ? `${(js / wasm).toPrecision(3)}×` : "–"),
-      ),
-    );
-    if (body.length)
-      table.replaceChildren(el("table", {}, el("thead", {}, el("tr", {}, ...head)), el("tbody", {}, ...body)));
+    const ratio = (js, wasm) => (js && wasm ? `${(js / wasm).toPrecision(3)}×` : "–");
+    const rows = [...cells].map(([{ name }, { js, wasm }]) => [name, time(js), time(wasm), ratio(js, wasm)]);
+    const headings = ["preset", ...KINDS.map(([, words]) => words), "times as fast"];
+    if (rows.length) table.replaceChildren(tableOf(headings, rows));
   };
 
   const measure = async () => {
@@ -171,9 +160,7 @@ export function measurePart(place, app) {
     if (!chosen.length) throw new Error("Choose at least one preset.");
     const kinds = KINDS.filter(([kind]) => kind === "js" || app.kernels === "wasm");
     status.textContent = "Loading the text…";
-    const response = await fetch(app.url(corpus.file));
-    if (!response.ok) throw new Error(`The text ${corpus.title} could not be loaded.`);
-    const text = new Uint8Array(await response.arrayBuffer());
+    const text = await fetchText(app, corpus);
     const startedAt = new Date().toISOString();
     const machine = await sha256(canonical(machineRecord()));
     const stamp = startedAt.replaceAll(/[-:]|\.\d+/g, "");
@@ -226,7 +213,7 @@ export function measurePart(place, app) {
   const choices = boxes.map(([{ name, parameters }, box]) =>
     el("label", { class: "tgp-check" }, box, ` ${name} (${count(parameters)})`),
   );
-  place.replaceChildren(
+  part.replaceChildren(
     el("fieldset", { class: "tgp-checks" }, el("legend", {}, "Presets"), ...choices),
     el("p", { class: "tgp-buttons" }, start, stop),
     status,

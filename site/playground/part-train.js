@@ -1,26 +1,27 @@
-// Train: a preset on a text, watched while it learns; kept in this browser until it is forgotten.
+// Train: a preset on a text, with its loss and samples; saved in this browser until the reader deletes it.
 
 import { lineChart } from "./chart.js";
-import { count, download, duration, el, field, megabytes, menu, numberInput, readNumber } from "./dom.js";
+import {
+  button, count, download, duration, el, field, mainButton, megabytes, menu, numberInput, readNumber, statusLine,
+} from "./dom.js";
+import { fetchText } from "./models.js";
 
 const OWN_TEXT = "own";
-const AT_EASE = ["tiny", "small", "medium"]; // presets that a tab trains in minutes
+const EASY = ["tiny", "small", "medium"]; // presets that a tab trains in minutes
 const PATIENCE_SECONDS = 600;
 const LIMIT_BYTES = 2 ** 31;
 
 async function textOf(app, choice, own) {
   if (choice !== OWN_TEXT) {
     const entry = app.index.corpora.find(({ name }) => name === choice);
-    const response = await fetch(app.url(entry.file));
-    if (!response.ok) throw new Error(`The text ${entry.title} could not be loaded.`);
-    return { bytes: new Uint8Array(await response.arrayBuffer()), name: entry.title };
+    return { bytes: await fetchText(app, entry), name: entry.title };
   }
   if (!own.trim()) throw new Error("The text is empty. Paste some, or choose another.");
   return { bytes: new TextEncoder().encode(own), name: "your text" };
 }
 
-// What a training would take, as sentences; `bad` when it cannot be done.
-function outlook({ bytes, secondsPerStep, warning }, steps, atEase) {
+// The estimate of a training as sentences; `bad` if this device cannot do it.
+function outlook({ bytes, secondsPerStep, warning }, steps, easy) {
   const seconds = steps * secondsPerStep;
   const memory = navigator.deviceMemory ? Math.min(LIMIT_BYTES, navigator.deviceMemory * 2 ** 29) : LIMIT_BYTES;
   if (bytes > memory) {
@@ -31,15 +32,15 @@ function outlook({ bytes, secondsPerStep, warning }, steps, atEase) {
   }
   const sentences = [
     `About ${duration(secondsPerStep)} a step, ${duration(seconds)} in all, ${megabytes(bytes)} of memory.`,
-    atEase ? "" : "A model of this size is more than a tab trains at ease.",
-    seconds > PATIENCE_SECONDS ? "That is long for a browser tab: fewer steps or a smaller preset would do." : "",
+    easy ? "" : "This model is large for a browser tab.",
+    seconds > PATIENCE_SECONDS ? "That is long for a browser tab: try fewer steps or a smaller preset." : "",
     warning,
   ];
   return { bad: false, text: sentences.filter(Boolean).join(" ") };
 }
 
-/** Fill the place. */
-export function trainPart(place, app) {
+/** Fill the part's element. */
+export function trainPart(part, app) {
   const { presets, corpora } = app.index;
   const preset = menu(presets.map(({ name, parameters }) => [name, `${name}, ${count(parameters)} parameters`]));
   const corpus = menu([...corpora.map(({ name, title }) => [name, title]), [OWN_TEXT, "my own text"]]);
@@ -56,14 +57,14 @@ export function trainPart(place, app) {
   const rate = numberInput(0.001, 0.000001, 1, "any");
   const seed = numberInput(0, 0, 2 ** 32 - 1);
   const prompt = el("input", { type: "text", value: "Once" });
-  const expected = el("p", { class: "tgp-status", role: "status" });
-  const start = app.starter(el("button", { type: "button", class: "md-button md-button--primary" }, "Train"));
-  const pause = el("button", { type: "button", class: "md-button", disabled: true }, "Pause");
-  const stop = el("button", { type: "button", class: "md-button", disabled: true }, "Stop");
-  const saveWeights = app.starter(el("button", { type: "button", class: "md-button" }, "Download model.safetensors"));
-  const saveConfig = app.starter(el("button", { type: "button", class: "md-button" }, "Download config.json"));
-  const forget = app.starter(el("button", { type: "button", class: "md-button" }, "Forget the kept model"));
-  const status = el("p", { class: "tgp-status", role: "status" });
+  const expected = statusLine();
+  const start = app.starter(mainButton("Train"));
+  const pause = button("Pause", { disabled: true });
+  const stop = button("Stop", { disabled: true });
+  const saveWeights = app.starter(button("Download model.safetensors"));
+  const saveConfig = app.starter(button("Download config.json"));
+  const erase = app.starter(button("Delete the saved model"));
+  const status = statusLine();
   const chart = el("div", {});
   const samples = el("div", {
     class: "tgp-samples",
@@ -83,23 +84,23 @@ export function trainPart(place, app) {
       config: loaded ?? { ...chosen, eps: 1e-5 },
       batchSize: chosen?.batchSize ?? (loaded.contextLength > 128 ? 4 : 16),
       title: loaded?.about ?? preset.value,
-      atEase: chosen ? AT_EASE.includes(chosen.name) : loaded.parameters <= presets[AT_EASE.length - 1].parameters,
+      easy: chosen ? EASY.includes(chosen.name) : loaded.parameters <= presets[EASY.length - 1].parameters,
     };
   };
 
-  // Estimated again after every change; only the newest answer is shown.
+  // Estimates after every change, and shows only the newest answer.
   let latest = 0;
-  const look = async () => {
+  const showEstimate = async () => {
     const turn = ++latest;
     const nBytes =
       corpus.value === OWN_TEXT
         ? new TextEncoder().encode(own.value).length
         : corpora.find(({ name }) => name === corpus.value).bytes;
-    const { config, batchSize, atEase } = shape();
+    const { config, batchSize, easy } = shape();
     try {
       const answer = await app.client.call("estimate", { config, batchSize, nBytes: Math.floor(nBytes * 0.9) });
       if (turn !== latest) return null;
-      const { bad, text } = outlook(answer, Number(steps.value) || 0, atEase);
+      const { bad, text } = outlook(answer, Number(steps.value) || 0, easy);
       expected.classList.toggle("tgp-bad", bad);
       expected.textContent = text;
       return bad;
@@ -111,13 +112,13 @@ export function trainPart(place, app) {
   const change = () => {
     ownField.hidden = corpus.value !== OWN_TEXT;
     preset.disabled = from.value === "loaded";
-    if (!start.disabled) look();
+    if (!start.disabled) showEstimate();
   };
   for (const control of [preset, corpus, from, steps, own]) control.addEventListener("change", change);
   app.onModel((model) => {
     from.lastElementChild.disabled = !model && !app.offered;
     saveWeights.hidden = saveConfig.hidden = !model;
-    forget.hidden = !model?.updates;
+    erase.hidden = !model?.updates;
     change();
   });
 
@@ -139,7 +140,7 @@ export function trainPart(place, app) {
     const planned = readNumber(steps, "Steps");
     if (from.value === "loaded") await app.needModel(status);
     const { config, batchSize, title } = shape();
-    if ((await look()) === true) throw new Error("This cannot be trained here; see above.");
+    if ((await showEstimate()) === true) throw new Error("This cannot be trained here; see above.");
     const { bytes, name } = await textOf(app, corpus.value, own.value);
     lines.train = [];
     lines.heldOut = [];
@@ -179,9 +180,8 @@ export function trainPart(place, app) {
       const { model, storage, stopped, done } = await app.client.call("train", message, { progress });
       app.setModel(model);
       const how = stopped ? `Stopped after ${count(done)} steps` : `Done: ${count(done)} steps`;
-      const where = storage === "kept" ? "kept in this browser" : storage;
       const [loss, heldOut] = [lines.train, lines.heldOut].map((points) => points.at(-1)?.[1].toFixed(3) ?? "not yet");
-      status.textContent = `${how} · loss ${loss} · held out ${heldOut} · ${where}`;
+      status.textContent = `${how} · loss ${loss} · held out ${heldOut} · ${storage}`;
     } finally {
       pause.disabled = stop.disabled = true;
     }
@@ -201,15 +201,15 @@ export function trainPart(place, app) {
     });
   saveWeights.addEventListener("click", () => save("model.safetensors"));
   saveConfig.addEventListener("click", () => save("config.json"));
-  forget.addEventListener("click", () =>
+  erase.addEventListener("click", () =>
     app.work(status, async () => {
-      await app.client.call("forget");
-      forget.hidden = true;
-      status.textContent = "Forgotten: after a reload nothing of it is left. Until then it is still the model above.";
+      await app.client.call("delete");
+      erase.hidden = true;
+      status.textContent = "Deleted from this browser. Until you reload the page, it is still the model above.";
     }),
   );
 
-  place.replaceChildren(
+  part.replaceChildren(
     el(
       "div",
       { class: "tgp-fields" },
@@ -227,11 +227,11 @@ export function trainPart(place, app) {
     status,
     chart,
     samples,
-    el("p", { class: "tgp-buttons" }, saveWeights, saveConfig, forget),
+    el("p", { class: "tgp-buttons" }, saveWeights, saveConfig, erase),
   );
 }
 
-// At most a few hundred points: means of equal stretches.
+// At most a few hundred points, each the mean of some consecutive ones.
 function thinned(points) {
   const stretch = Math.ceil(points.length / 300);
   if (stretch <= 1) return points;

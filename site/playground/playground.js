@@ -1,8 +1,8 @@
-// The playground page: finds its places in the page, starts the worker, and takes both down when the page is left.
+// The playground page: fills its parts, starts the worker, and ends both when the reader leaves.
 //
-// Each part of the page is a module that fills one place: `data-playground="generate"` and so on. Parts share an
-// `app`: the worker, what the site ships (index.json), the present model, and who is at work. A part may return what it
-// does unasked on a first visit.
+// Each part is a module that fills one element: `data-playground="generate"` and so on. Parts share an `app`: the
+// worker, the site's index (index.json), the current model, and the controls that start tasks. A part may return a
+// function to call on a first visit.
 
 import { Client } from "./client.js";
 import { el } from "./dom.js";
@@ -21,7 +21,7 @@ class App {
     this.client = new Client(new URL("./worker.js", import.meta.url));
     this.kernels = "js";
     this.model = null;
-    this.offered = index.models[0] ?? null; // the gallery's model that is loaded when one is needed
+    this.offered = index.models[0] ?? null; // gallery model to load if a part needs a model
     this._modelListeners = [];
     this._starters = [];
   }
@@ -40,7 +40,7 @@ class App {
     listener(this.model);
   }
 
-  /** Load the gallery's model unless there is a model already, telling so in `status`. */
+  /** Load the gallery's model unless there is a model; `status` shows it. */
   async needModel(status) {
     if (this.model || !this.offered) return;
     status.textContent = `Loading ${this.offered.title}…`;
@@ -48,15 +48,15 @@ class App {
     status.textContent = "";
   }
 
-  /** Controls that start a task of the worker: none can be used while one runs. */
+  /** Register a control that starts a task: it is disabled while a task runs. */
   starter(control) {
     this._starters.push(control);
     return control;
   }
 
-  /** Run a task, with its failure shown in `status`; returns its result, or null. */
+  /** Run a task; returns its result, or null after showing its error in `status`. */
   async work(status, task) {
-    const focused = document.activeElement; // a control that is disabled loses the keyboard
+    const focused = document.activeElement; // disabling a control takes its focus
     for (const control of this._starters) control.disabled = true;
     status.classList.remove("tgp-bad");
     try {
@@ -73,10 +73,10 @@ class App {
 }
 
 /**
- * Bring a page to life.
+ * Start the page.
  *
- * @param {HTMLElement} root holds the places
- * @returns {() => void} ends everything: the worker, observers and timers
+ * @param {HTMLElement} root holds the parts' elements
+ * @returns {() => void} ends the worker, observers and timers
  */
 export function mount(root) {
   const ends = [];
@@ -101,7 +101,7 @@ export function mount(root) {
     notice.textContent = started.notice;
     root.dataset.kernels = started.kernels;
     ends.push(showPressure(root.querySelector("[data-playground=status]")));
-    const greetings = Object.entries(PARTS).map(([name, part]) =>
+    const onFirstVisit = Object.entries(PARTS).map(([name, part]) =>
       part(root.querySelector(`[data-playground=${name}]`), app),
     );
     try {
@@ -110,10 +110,10 @@ export function mount(root) {
       if (model) app.setModel(model);
     } catch (error) {
       notice.textContent =
-        `${notice.textContent} The model kept in this browser could not be read (${error.message}).`.trim();
+        `${notice.textContent} The model saved in this browser could not be read (${error.message}).`.trim();
     }
     root.dataset.ready = "true";
-    if (!app.model) for (const greet of greetings) greet?.();
+    if (!app.model) for (const act of onFirstVisit) act?.();
   };
   begin().catch((error) => {
     notice.classList.add("tgp-bad");

@@ -1,7 +1,7 @@
-// How hard the processor is pressed, as a chip from green to red.
+// The load of the processor, as a chip from green to red.
 //
-// Chromium reports it through the Compute Pressure API. Elsewhere the lag of this page's own timer stands in for it,
-// and the chip says that it is an estimate.
+// Chromium reports it through the Compute Pressure API. Other browsers get an estimate from the lag of a timer, and the
+// chip says so.
 
 import { el } from "./dom.js";
 
@@ -19,7 +19,7 @@ const LAG_LIMITS = [
   [100, "serious"],
 ];
 
-/** Put a chip into a place; returns a function that ends it. */
+/** Add the chip to an element; returns a function that removes it. */
 export function showPressure(place) {
   const chip = el("span", { class: "tgp-pressure", role: "status" }, "Processor: …");
   place.append(chip);

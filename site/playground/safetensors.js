@@ -1,5 +1,5 @@
-// Safetensors files, read and written: eight bytes of header length, a JSON header, then the tensors' bytes.
-// A reader's file is checked before it is believed: lengths, types, shapes, offsets, names, and that values are finite.
+// Read and write safetensors files: eight bytes of header length, a JSON header, then the tensors' bytes.
+// Everything in a reader's file is checked: lengths, types, shapes, offsets, names, and that values are finite.
 // Format: https://github.com/huggingface/safetensors#format
 
 import { parameterShapes, VOCABULARY } from "./layout.js";
@@ -8,7 +8,7 @@ const LENGTH_BYTES = 8;
 const HEADER_AT_MOST = 100_000_000;
 const BYTES = { F32: 4, F16: 2, BF16: 2, I8: 1 };
 const LFS_POINTER = "version https://git-lfs";
-// Buffers that older versions of transformers stored with the weights, of whatever type.
+// Buffers of any type that older versions of transformers stored with the weights.
 const isMask = (name) => name.endsWith(".attn.bias") || name.endsWith(".attn.masked_bias");
 
 /** A file that cannot be used; the message is for readers. */
@@ -37,7 +37,7 @@ const isCount = (value) => Number.isSafeInteger(value) && value >= 0;
  *
  * @param {ArrayBuffer} buffer the file
  * @returns {Map<string, {shape: number[], data: Float32Array}>}
- * @throws {FileError} saying what is wrong
+ * @throws {FileError} the file is not usable
  */
 export function readTensors(buffer) {
   if (buffer.byteLength < LENGTH_BYTES)
@@ -111,7 +111,7 @@ function parseHeader(bytes) {
   return header;
 }
 
-// The tensors' bytes follow each other without a gap or an overlap, to the end of the file.
+// The tensors must fill the file, without gaps or overlaps.
 function checkCoverage(ranges, length) {
   ranges.sort((a, b) => a[0] - b[0] || a[1] - b[1]);
   let end = 0;
@@ -122,7 +122,7 @@ function checkCoverage(ranges, length) {
   if (end !== length) throw new FileError(`The file has ${length - end} bytes that belong to no tensor.`);
 }
 
-// What config.json must say for our layers to compute the same function, and what a missing key means.
+// Key of config.json → the value with which our layers compute the same function, and the value of a missing key.
 const FIXED = {
   model_type: ["gpt2", null],
   vocab_size: [VOCABULARY, 50257],
@@ -139,7 +139,7 @@ const SIZES = { nLayers: "n_layer", dModel: "n_embd", nHeads: "n_head", contextL
  *
  * @param {string} text
  * @returns {object} nLayers, dModel, nHeads, contextLength, eps
- * @throws {FileError} naming the first key that does not fit
+ * @throws {FileError} a value is not supported
  */
 export function readConfig(text) {
   let config = null;
@@ -153,28 +153,28 @@ export function readConfig(text) {
     const value = config[key] ?? missing;
     if (value !== required) {
       throw new FileError(
-        `config.json says ${key} ${JSON.stringify(value)}; this page needs ${JSON.stringify(required)}.`,
+        `config.json has ${key} ${JSON.stringify(value)}; this page needs ${JSON.stringify(required)}.`,
       );
     }
   }
   const activation = config.activation_function ?? TANH_GELUS[0];
   if (!TANH_GELUS.includes(activation)) {
     throw new FileError(
-      `config.json says activation_function ${JSON.stringify(activation)}; this page needs ${TANH_GELUS.join(" or ")}.`,
+      `config.json has activation_function ${JSON.stringify(activation)}; this page needs ${TANH_GELUS.join(" or ")}.`,
     );
   }
   const model = { eps: config.layer_norm_epsilon ?? 1e-5 };
   for (const [name, key] of Object.entries(SIZES)) {
     const value = config[key];
     if (!Number.isSafeInteger(value) || value < 1 || value > 1_000_000) {
-      throw new FileError(`config.json says ${key} ${JSON.stringify(value)}; a whole number of at least 1 is needed.`);
+      throw new FileError(`config.json has ${key} ${JSON.stringify(value)}; a whole number of at least 1 is needed.`);
     }
     model[name] = value;
   }
-  if (!(model.eps > 0)) throw new FileError("config.json says a layer_norm_epsilon that is not above 0.");
-  if (model.dModel % model.nHeads) throw new FileError("config.json says an n_embd that n_head does not divide.");
+  if (!(model.eps > 0)) throw new FileError("config.json has a layer_norm_epsilon that is not above 0.");
+  if (model.dModel % model.nHeads) throw new FileError("config.json has an n_embd that n_head does not divide.");
   if (![null, undefined, 4 * model.dModel].includes(config.n_inner)) {
-    throw new FileError(`config.json says n_inner ${config.n_inner}; ${4 * model.dModel} is needed.`);
+    throw new FileError(`config.json has n_inner ${config.n_inner}; ${4 * model.dModel} is needed.`);
   }
   return model;
 }
@@ -195,7 +195,7 @@ export function checkWeights(config, tensors) {
   for (const [name, tensor] of tensors) stored.set(name.replace(PREFIXES, ""), tensor);
   const head = stored.get("lm_head.weight");
   stored.delete("lm_head.weight");
-  if (head && !stored.has("wte.weight")) stored.set("wte.weight", head); // the two are one; some writers keep this name
+  if (head && !stored.has("wte.weight")) stored.set("wte.weight", head); // tied: one of two names
   const expected = 4 + 12 * config.nLayers;
   if (stored.size !== expected) {
     throw new FileError(`The file holds ${stored.size} parameters; config.json describes ${expected}.`);
@@ -215,7 +215,7 @@ export function checkWeights(config, tensors) {
   }
   const table = weights.get("wte.weight");
   if (head && (head.data.length !== table.length || head.data.some((value, i) => value !== table[i]))) {
-    throw new FileError("The file's lm_head differs from its embedding; this page knows tied heads only.");
+    throw new FileError("The file's lm_head differs from its embedding; this page supports tied heads only.");
   }
   return weights;
 }

@@ -1,4 +1,4 @@
-// The reader's trained model, kept in the browser's own storage (IndexedDB) until they forget it.
+// The reader's trained model in the browser's storage (IndexedDB), until the reader deletes it.
 
 const NAME = "tinygpt-playground";
 const STORE = "models";
@@ -29,11 +29,11 @@ async function withStore(mode, use) {
   }
 }
 
-/** Keep a model in place of the one before; rejects if the browser has no room or forbids storage. */
-export const keep = (record) => withStore("readwrite", (store) => store.put(record, KEY));
+/** Save a model, replacing the saved one; rejects if the browser has no room or forbids storage. */
+export const saveModel = (record) => withStore("readwrite", (store) => store.put(record, KEY));
 
-/** The kept model, or undefined. */
-export const kept = () => withStore("readonly", (store) => store.get(KEY));
+/** The saved model, or undefined. */
+export const savedModel = () => withStore("readonly", (store) => store.get(KEY));
 
-/** Delete the kept model. */
-export const forget = () => withStore("readwrite", (store) => store.delete(KEY));
+/** Delete the saved model. */
+export const deleteModel = () => withStore("readwrite", (store) => store.delete(KEY));

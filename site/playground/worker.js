@@ -1,9 +1,8 @@
-// The one worker: it holds the model and does all arithmetic, so that the page never waits.
+// The page's worker: it holds the model and does all arithmetic, so that the page never waits.
 //
-// Messages to it are {id, type, ...}; answers carry the id: {id, type: "progress" | "done" | "error", ...}. "stop",
-// "pause" and "resume" have no answer of their own: the task they act on ends or goes on. Tasks run one at a time.
-// The page says "seen" after every piece of progress, and streams wait for it: a page slower than the worker gets
-// larger pieces, and never a queue of them.
+// Messages to it are {id, type, ...}; answers have the same id: {id, type: "progress" | "done" | "error", ...}. Tasks
+// run one at a time. "stop", "pause" and "resume" act on the current one and have no answer. The page confirms each
+// piece of progress with "seen", and streams wait for it: a slow page gets larger pieces instead of a queue of them.
 
 import { Engine, TRAINING } from "./engine.js";
 import { heapSize, parameterCount, parameterShapes, VOCABULARY } from "./layout.js";
@@ -12,28 +11,28 @@ import { kernelFile, loadKernels } from "./kernels-wasm.js";
 import { checkWeights, readConfig, readTensors, writeConfig, writeTensors } from "./safetensors.js";
 import { createNormal, createRandom, generate, promptTokens } from "./generate.js";
 import { drawBatch, evaluate, evaluationBatches, memorizationWarning, splitText } from "./corpus.js";
-import { forget, keep, kept } from "./storage.js";
+import { deleteModel, savedModel, saveModel } from "./storage.js";
 
-const FLUSH_MS = 16; // of streamed tokens: a message for each would flood the page
-const REPORT_MS = 100; // of training steps
-const KEEP_MS = 20_000; // between copies of a running training in the browser's storage, and
-const KEEP_SHARE = 30; // at least so many times what the last copy took
+const FLUSH_MS = 16; // between messages with generated tokens
+const REPORT_MS = 100; // between messages on training steps
+const SAVE_MS = 20_000; // at least, between saves of a running training in the browser's storage, and
+const SAVE_FACTOR = 30; // at least this many times the duration of the last one
 const SAMPLE_TOKENS = 120;
 
-// Memory is all that throws a RangeError here.
+// Only refused memory throws a RangeError here.
 const REFUSED =
   "This device refused the memory that the model needs. Choose a smaller preset, or close other tabs; " +
   "everything else on this page works as before.";
 
 const kernels = { js: createPlainKernels };
 let model = null; // {config, weights, about, training: null or {updates, moments, seed, corpus}}
-let reader = null; // an engine with the model's weights, made when it is first needed
+let reader = null; // an engine with the model's weights, created when it is first needed
 let control = { stop: false, paused: false };
-let unseen = 0; // pieces of progress that the page has not dealt with yet
+let unseen = 0; // pieces of progress that the page has not confirmed yet
 
 // ---- turns ---------------------------------------------------------------------------------------------------------
 
-// Lets waiting messages in; a timer would cost 4 ms each time.
+// Lets waiting messages arrive; a timer would cost 4 ms each time.
 const channel = new MessageChannel();
 let wake = null;
 channel.port1.onmessage = () => wake();
@@ -86,7 +85,7 @@ function exportCheckpoint() {
 
 // ---- storage -------------------------------------------------------------------------------------------------------
 
-async function keepModel() {
+async function storeModel() {
   const { config, weights, about, training } = model;
   const tensors = named(config, weights);
   if (training) {
@@ -95,7 +94,7 @@ async function keepModel() {
     }
   }
   const { updates, seed, corpus } = training ?? {};
-  await keep({
+  await saveModel({
     config: JSON.stringify(writeConfig(config)),
     about,
     training: training && { updates, seed, corpus },
@@ -104,7 +103,7 @@ async function keepModel() {
 }
 
 async function restore() {
-  const record = await kept();
+  const record = await savedModel();
   if (!record) return { model: null };
   const config = readConfig(record.config);
   const groups = { "": new Map(), first_moment: new Map(), second_moment: new Map() };
@@ -159,7 +158,7 @@ function sampleText(engine, weights, prompt, seed) {
   return new TextDecoder().decode(Uint8Array.from(bytes));
 }
 
-// Weights of a training engine become the page's model.
+// Make the weights of a training engine the page's model.
 function adopt(engine, about, seed, corpus) {
   const moments = engine.moments().map(copyOf);
   setModel(engine.config, copyOf(engine.weights()), about, { updates: engine.updates, moments, seed, corpus });
@@ -195,7 +194,7 @@ async function train(task, post) {
   let heldOutLoss = evaluate(engine, batches);
   post({ step: first, heldOutLoss });
   let reported = performance.now();
-  let nextKeep = performance.now() + KEEP_MS;
+  let nextSave = performance.now() + SAVE_MS;
   let busyMs = 0;
   let done = 0;
   let storage = null;
@@ -203,13 +202,13 @@ async function train(task, post) {
     const begun = performance.now();
     adopt(engine, about, seed, corpus);
     try {
-      await keepModel();
-      storage = "kept";
+      await storeModel();
+      storage = "saved in this browser";
     } catch (error) {
-      storage = `not kept in this browser: ${error?.message ?? error}`;
+      storage = `not saved in this browser: ${error?.message ?? error}`;
     }
     const ended = performance.now();
-    nextKeep = ended + Math.max(KEEP_MS, KEEP_SHARE * (ended - begun));
+    nextSave = ended + Math.max(SAVE_MS, SAVE_FACTOR * (ended - begun));
   };
   while (done < steps && !control.stop) {
     const begun = performance.now();
@@ -238,7 +237,7 @@ async function train(task, post) {
       post({ ...speed, losses: losses.splice(0) });
       reported = performance.now();
     }
-    if (!last && performance.now() >= nextKeep) await save();
+    if (!last && performance.now() >= nextSave) await save();
     await turn();
     if (control.paused) await save();
     await whilePaused();
@@ -248,7 +247,7 @@ async function train(task, post) {
   return { model: describe(), storage, stopped: done < steps, done };
 }
 
-/** What a training would need: memory, seconds a step, and the memorization warning. */
+/** Estimate a training: memory, seconds a step, and the memorization warning. */
 function estimate({ config, batchSize, nBytes }) {
   const bytes = 4 * (heapSize(config, batchSize) + heapSize(config)); // to train, and to write samples
   const rows = batchSize * config.contextLength;
@@ -258,7 +257,7 @@ function estimate({ config, batchSize, nBytes }) {
 
 let measuredWork = 0;
 
-// Floating-point operations a second, from a few steps of a model that takes milliseconds.
+// Floating-point operations per second, from a few steps of a small model.
 function workPerSecond() {
   if (measuredWork) return measuredWork;
   const config = { nLayers: 2, dModel: 48, nHeads: 3, contextLength: 32, eps: 1e-5 };
@@ -346,12 +345,12 @@ function inspect({ prompt, layer, head }) {
 
 // ---- messages ------------------------------------------------------------------------------------------------------
 
-/** Prepare kernels; `only` "js" stays with plain JavaScript. */
+/** Load the fastest kernels, or with `only` "js" those in plain JavaScript. */
 async function start({ only }) {
   let notice = "";
   const file = kernelFile();
   if (only === "js") {
-    notice = "The address asks for plain JavaScript, so that is what computes.";
+    notice = "Plain JavaScript computes, as the address asks.";
   } else if (file) {
     try {
       kernels.wasm = await loadKernels(new URL(file, import.meta.url));
@@ -374,7 +373,7 @@ const TASKS = {
   measure,
   inspect,
   restore,
-  forget: () => forget().then(() => ({})),
+  delete: () => deleteModel().then(() => ({})),
 };
 
 const CONTROLS = {

@@ -230,11 +230,11 @@ def tensors_of(file: bytes) -> dict[str, tuple[str, list[int]]]:
 # ---- train ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_model_learns_is_kept_downloaded_and_forgotten(playground: Playground, tmp_path: Path) -> None:
+def test_a_model_learns_is_saved_downloaded_and_deleted(playground: Playground, tmp_path: Path) -> None:
     page, status = playground.page, playground.status("train")
     start_training(playground, steps=40)
     told = playground.wait_for(status, "Done: 40 steps")
-    assert "kept in this browser" in told
+    assert "saved in this browser" in told
     losses = [float(told.split(words)[1].split(" ")[0]) for words in ("loss ", "held out ")]
     assert max(losses) < 4.2 < math.log(256)
     samples = playground.part("train").locator(".tgp-samples pre")
@@ -271,8 +271,8 @@ def test_a_model_learns_is_kept_downloaded_and_forgotten(playground: Playground,
     playground.wait_for(status, "Done: 5 steps")
     assert "45 steps in this browser" in playground.part("generate").locator(".tgp-model").inner_text()
 
-    page.get_by_role("button", name="Forget the kept model").click()
-    playground.wait_for(status, "Forgotten")
+    page.get_by_role("button", name="Delete the saved model").click()
+    playground.wait_for(status, "Deleted")
     page.reload()
     playground.wait_until_ready()
     assert "No model yet" in playground.part("generate").locator(".tgp-model").inner_text()
@@ -291,7 +291,7 @@ def test_training_pauses_goes_on_and_stops(playground: Playground) -> None:
     page.get_by_role("button", name="Resume").click()
     page.wait_for_function("([e, t]) => e.textContent !== t", arg=[status.element_handle(), paused])
     page.get_by_role("button", name="Stop").nth(1).click()
-    assert "kept in this browser" in playground.wait_for(status, "Stopped after")
+    assert "saved in this browser" in playground.wait_for(status, "Stopped after")
     assert page.get_by_role("button", name="Train").is_enabled()
 
 
@@ -303,13 +303,13 @@ def test_warnings_come_before_training(playground: Playground) -> None:
     page.get_by_label("Steps").blur()
     told = playground.wait_for(expected, "long for a browser tab")
     assert " h in all" in told
-    assert "more than a tab trains at ease" in told
+    assert "large for a browser tab" in told
     assert "will memorize it" in told
     page.get_by_label("Text", exact=True).select_option("own")
     page.get_by_label("Preset", exact=True).select_option("tiny")
     page.get_by_label("Your text").fill("short, but long enough to train on. " * 20)
     page.get_by_label("Your text").blur()
-    assert "at ease" not in playground.wait_for(expected, "repeat it word for word")
+    assert "large" not in playground.wait_for(expected, "repeat it word for word")
 
 
 # ---- measure and look inside ---------------------------------------------------------------------------------------

@@ -93,7 +93,7 @@ def test_folders_of_other_programs_load_as_the_same_model_or_are_refused(
     for name, foreign in FOREIGN.items():
         open_files(*foreign.files(odd.model, odd.weights))
         if not foreign.loads:
-            playground.wait_for(status, re.compile("config.json says|The file"))
+            playground.wait_for(status, re.compile("config.json has|The file"))
             open_files(*plain)
         text = playground.write(next(counts))
         assert longest.startswith(text) or name == "float16", name

@@ -35,7 +35,7 @@ export function softmax(x: i32, n: i32, scale: f32): void {
   for (; p < end; p += 4) store<f32>(p, load<f32>(p) * share);
 }
 
-/** Every row of logits (rows, n) becomes its softmax. */
+/** Replace every row of logits (rows, n) by its softmax. */
 export function softmaxRows(logits: i32, rows: i32, n: i32): void {
   for (let i = 0; i < rows; i++) softmax(logits + i * n, n, 1);
 }
@@ -51,7 +51,7 @@ export function scale(x: i32, n: i32, factor: f32): void {
 /** Queries that attention.js takes at a time. */
 export const queries: i32 = 24;
 
-/** Rows i to i + rows of scores (T, T) become softmax(scores / √C) over what each query may see; the rest becomes 0. */
+/** Replace rows i to i + rows of scores (T, T) by softmax(scores / √C) over the keys that each query sees, then 0. */
 export function causalSoftmax(scores: i32, t: i32, i: i32, rows: i32, c: i32): void {
   const cool: f32 = 1 / sqrt<f32>(<f32>c);
   for (let r = 0; r < rows; r++, scores += t) {
@@ -60,7 +60,7 @@ export function causalSoftmax(scores: i32, t: i32, i: i32, rows: i32, c: i32): v
   }
 }
 
-/** ds becomes p (ds − Σ p ds) / √C, over `seen` numbers of each row; rows of ds and p are t apart. */
+/** Replace ds by p (ds − Σ p ds) / √C, over `seen` numbers of each row; rows of ds and p are t apart. */
 export function causalSoftmaxBackward(ds: i32, p: i32, t: i32, rows: i32, seen: i32, c: i32): void {
   const cool: f32 = 1 / sqrt<f32>(<f32>c);
   const cool4 = f32x4.splat(cool);
@@ -78,7 +78,7 @@ export function causalSoftmaxBackward(ds: i32, p: i32, t: i32, rows: i32, seen: 
   }
 }
 
-/** Put keys or values of rows (rows, 3 H C) into a cache (H, room, C), from `position` on. */
+/** Store keys or values of rows (rows, 3 H C) in a cache (H, room, C), from `position` on. */
 export function remember(cache: i32, x: i32, position: i32, rows: i32, room: i32, heads: i32, c: i32): void {
   for (let h = 0; h < heads; h++) {
     for (let i = 0; i < rows; i++) {

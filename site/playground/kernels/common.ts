@@ -1,4 +1,4 @@
-// What all kernels share: where arrays lie, sums over lanes, multiply-add, and the exponential.
+// Shared by all kernels: addresses, sums over lanes, multiply-add, and the exponential.
 //
 // Arguments that name arrays are element offsets into one heap of float32.
 
@@ -16,17 +16,17 @@ export function sum4(x: v128): f32 {
   );
 }
 
-// a b + c. Where the browser has relaxed SIMD this is one instruction, rounded once.
+// a b + c; with relaxed SIMD one instruction, rounded once.
 // @ts-ignore: decorator
 @inline
 export function madd(a: v128, b: v128, c: v128): v128 {
   return ASC_FEATURE_RELAXED_SIMD ? f32x4.relaxed_madd(a, b, c) : f32x4.add(f32x4.mul(a, b), c);
 }
 
-// Adding 1.5 · 2²³ rounds a float to a whole number, which then lies in the low bits of the sum.
+// Adding 1.5 · 2²³ rounds a float to a whole number, in the low bits of the sum.
 const ROUNDING: f32 = 12582912.0;
 
-/** e^x is 2 to the power of x times this. */
+/** e^x = 2^(x LOG2E). */
 export const LOG2E: f32 = 1.4426950408889634;
 
 // 2^x = 2^n 2^r with n = round(x) and |r| ≤ ½, 2^r by a polynomial fitted to it: relative error 1e-7.

@@ -30,13 +30,13 @@ function four(y: usize, gate: usize, x: usize): void {
   v128.store(y, f32x4.mul(x4, s));
 }
 
-/** y = GELU(x), element-wise; its gate is kept for the backward. y may be x. */
+/** y = GELU(x), element-wise; the gate is for the backward. y may be x. */
 export function gelu(y: i32, gate: i32, x: i32, n: i32): void {
   let to = at(y);
   let s = at(gate);
   let p = at(x);
   const end = p + 4 * n;
-  // Four at a time: a compiler makes the constants again in every round.
+  // Four at a time, because compilers load the constants again in every iteration.
   for (; p + 64 <= end; p += 64, s += 64, to += 64) {
     four(to, s, p);
     four(to + 16, s + 16, p + 16);
@@ -51,7 +51,7 @@ export function gelu(y: i32, gate: i32, x: i32, n: i32): void {
   }
 }
 
-/** dy becomes dx, and y is made again from x and its gate. */
+/** Replace dy by dx, and compute y again from x and its gate. */
 export function geluBackward(dy: i32, y: i32, gate: i32, x: i32, n: i32): void {
   const wide = n & ~3;
   for (let i = 0; i < wide; i += 4) {

@@ -3,7 +3,7 @@
 import { at, sum4 } from "./common";
 import { columnSums } from "./rows";
 
-/** y = gain · x̂ + bias over rows of d; x̂ and the reciprocal deviation r (rows) are kept for the backward. */
+/** y = gain · x̂ + bias over rows of d; x̂ and the reciprocal deviation r (rows) are for the backward. */
 export function layerNorm(
   y: i32, xHat: i32, r: i32, x: i32, gain: i32, bias: i32, rows: i32, d: i32, eps: f32,
 ): void {
@@ -40,7 +40,7 @@ export function layerNorm(
   scaleShift(y, xHat, gain, bias, rows, d);
 }
 
-/** y = gain · x̂ + bias: a norm's output, made again in the backward instead of being kept. */
+/** y = gain · x̂ + bias: the backward computes a norm's output again instead of storing it. */
 export function scaleShift(y: i32, xHat: i32, gain: i32, bias: i32, rows: i32, d: i32): void {
   for (let i = 0; i < rows; i++) {
     let to = at(y + i * d);

@@ -1,6 +1,6 @@
-// The product of matrices, after Goto & van de Geijn (2008, "Anatomy of high-performance matrix multiplication"): blocks
-// of both are copied into panels that fit the caches, and a 6 × 8 tile of the result stays in registers. Its twelve
-// vectors, two of B and one of A are all of the registers that a compiler has to give away on x86-64.
+// The product of matrices, after Goto & van de Geijn (2008, "Anatomy of high-performance matrix multiplication"):
+// blocks of both are copied into panels that fit the caches, and a 6 × 8 tile of the result stays in registers: its
+// twelve vectors, two of B and one of A are as many as a compiler can use on x86-64.
 
 import { at, madd } from "./common";
 
@@ -10,14 +10,14 @@ const BLOCK_ROWS: i32 = 96;
 const BLOCK_INNER: i32 = 256;
 const BLOCK_COLUMNS: i32 = 512;
 
-// The panels lie before the heap, in bytes; the first 64 stay free, so that offset 0 can mean "none".
+// Addresses of the panels, before the heap; the first 64 bytes stay free, so that offset 0 can mean "none".
 const PACKED_A: usize = 64;
 const PACKED_B: usize = PACKED_A + 4 * BLOCK_ROWS * BLOCK_INNER;
 const TILE: usize = PACKED_B + 4 * BLOCK_INNER * BLOCK_COLUMNS;
 const ZEROS: usize = TILE + 4 * TILE_ROWS * TILE_COLUMNS; // a row of a block, never written to
 const HEAP: usize = ZEROS + 4 * BLOCK_COLUMNS;
 
-const PANELS: i32 = 0; // for a stride of B: it lies in panels already
+const PANELS: i32 = 0; // as a stride of B: B is in panels already
 
 /** Columns of a panel. */
 export const panelColumns: i32 = TILE_COLUMNS;
@@ -115,7 +115,7 @@ function transpose(to: usize, p: usize, column: i32): void {
   v128.store(to, v128.shuffle<f64>(high01, high23, 1, 3), 96);
 }
 
-// One 6 × 8 tile: c = from + bias + Σ_l a_l b_l over packed panels; rows of `c` and `from` are so many bytes apart.
+// One 6 × 8 tile: c = from + bias + Σ_l a_l b_l over packed panels; `cRow` and `fromRow` are strides in bytes.
 function tile(a: usize, b: usize, k: i32, from: usize, fromRow: i32, bias: usize, c: usize, cRow: i32): void {
   const bias0 = v128.load(bias);
   const bias1 = v128.load(bias, 16);
@@ -177,7 +177,7 @@ function tile(a: usize, b: usize, k: i32, from: usize, fromRow: i32, bias: usize
   v128.store(c, s51, 16);
 }
 
-// A block of the result from A's panels and B's, whose columns are `bColumn` bytes apart.
+// A block of the result from the panels of A and B; columns of B are `bColumn` bytes apart.
 function tiles(
   from: usize, fromRow: i32, bias: usize, c: usize, cRow: i32, b: usize, bColumn: i32, m: i32, n: i32, k: i32,
 ): void {
@@ -236,14 +236,14 @@ export function matmul(
   }
 }
 
-/** The same for rows of a and B in panels (n / panelColumns, k, panelColumns), the last one filled up with zeros. */
+/** The same for B in panels (n / panelColumns, k, panelColumns), the last one padded with zeros. */
 export function matmulPanels(
   c: i32, cRow: i32, a: i32, aRow: i32, panels: i32, m: i32, n: i32, k: i32, accumulate: i32, bias: i32,
 ): void {
   matmul(c, cRow, a, aRow, 1, panels, PANELS, 0, m, n, k, accumulate, bias);
 }
 
-/** y = x B + bias for one row x (k) and B in panels; with `accumulate` added to y. Memory is read from end to end. */
+/** y = x B + bias for one row x (k) and B in panels; with `accumulate` added to y. Reads memory in sequence. */
 export function rowTimesPanels(y: i32, x: i32, panels: i32, n: i32, k: i32, accumulate: i32, bias: i32): void {
   let p = at(panels);
   for (let j = 0; j < n; j += TILE_COLUMNS) {

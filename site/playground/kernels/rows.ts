@@ -1,4 +1,4 @@
-// Sums of rows, and products with one row: what generation is made of.
+// Sums of rows, and the products with one row that generation consists of.
 
 import { at, madd, sum4 } from "./common";
 

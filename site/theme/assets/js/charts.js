@@ -1,15 +1,15 @@
-// Live charts in pages: each figure's pictures are replaced by the interactive chart when it scrolls into view.
+// Live charts in pages: the interactive chart replaces a figure's pictures shortly before it scrolls into view.
 //
-// Vega (one vendored file) is fetched for the first chart that becomes visible, so a page without charts never loads
-// it. Material's instant navigation swaps pages without reloading scripts: `document$` says when, and charts that left
-// the page are finalized. A change of the colour scheme redraws and keeps what the reader had chosen. What was chosen
-// stands in the address, as ?FIGURE.PARAMETER=OPTION, and an address with choices shows them.
+// Vega (one vendored file) is fetched for the first of them, so a page without charts never loads it. Material's
+// instant navigation swaps pages without reloading scripts: `document$` reports each page, and charts that left the
+// document are finalized. A change of the colour scheme redraws a chart and keeps the reader's choices. They are in the
+// address, as ?FIGURE.PARAMETER=OPTION, and apply when it is opened.
 (() => {
   "use strict";
 
   const scripts = new URL(".", document.currentScript.src);
   const site = new URL("../../", scripts);
-  const needed = [new URL("../vendor/vega-charts.min.js", scripts), new URL("figure.js", scripts)];
+  const libraries = [new URL("../vendor/vega-charts.min.js", scripts), new URL("figure.js", scripts)];
 
   const charts = new Map(); // element → {drawing, width, choices, turn}
   let loading = null;
@@ -24,7 +24,7 @@
     });
 
   const loadVega = () => {
-    loading ??= needed.reduce((before, url) => before.then(() => loadScript(url)), Promise.resolve());
+    loading ??= libraries.reduce((before, url) => before.then(() => loadScript(url)), Promise.resolve());
     return loading;
   };
 
@@ -50,7 +50,7 @@
     history.replaceState(history.state, "", writeChoices(new URL(location.href), figure, choices));
   };
 
-  // The address of one figure as it is seen now, without what was chosen in others.
+  // The address of one figure with its choices, without those of other figures.
   const viewAddress = (chart, figure) => {
     const url = new URL(location.pathname, location.origin);
     url.hash = `figure-${figure}`;
@@ -73,7 +73,7 @@
         await navigator.clipboard.writeText(address);
         status.textContent = "Copied";
       } catch {
-        status.textContent = address; // no clipboard here: the reader can copy it by hand
+        status.textContent = address; // no clipboard: the reader can copy it by hand
       }
     });
     bar.append(" · ", button, " ", status);
@@ -92,7 +92,7 @@
     if (!response.ok) throw new Error(`cannot load ${url.pathname}: ${response.status}`);
     const spec = await response.json();
     const isCurrent = () => turn === chart.turn && element.isConnected;
-    if (!isCurrent()) return; // the scheme or the page changed meanwhile
+    if (!isCurrent()) return; // the scheme or the page has changed
     chart.width = element.clientWidth;
     const drawing = await window.tinygptFigure.show(element, dark ? "dark" : "light", spec, {
       before: chart.drawing,
@@ -105,23 +105,23 @@
     addCopyButton(element, chart);
   };
 
-  // A picture stays, or comes, when a chart cannot be drawn; the reason belongs in the console.
+  // If a chart cannot be drawn, its picture is shown and the reason logged.
   const tryDraw = (element) =>
     draw(element).catch((error) => {
       console.error("chart:", error);
       element.classList.add("tg-chart--still");
     });
 
-  const seen = new IntersectionObserver(
+  const approaching = new IntersectionObserver(
     (entries) => {
       for (const entry of entries) {
         if (!entry.isIntersecting || charts.has(entry.target)) continue;
-        seen.unobserve(entry.target);
+        approaching.unobserve(entry.target);
         charts.set(entry.target, { choices: readChoices(entry.target.dataset.figure) });
         tryDraw(entry.target);
       }
     },
-    { rootMargin: "800px" }, // most figures show nothing before they live
+    { rootMargin: "800px" }, // most figures are blank until they are live
   );
 
   const forgetOldCharts = () => {
@@ -135,7 +135,7 @@
   const onPage = () => {
     forgetOldCharts();
     for (const element of document.querySelectorAll(".tg-chart[data-light]")) {
-      if (!charts.has(element)) seen.observe(element);
+      if (!charts.has(element)) approaching.observe(element);
     }
   };
 

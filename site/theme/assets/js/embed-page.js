@@ -1,8 +1,8 @@
-// A figure on a page of its own, made to be shown in a frame of another page.
+// A figure on its own page, for a frame in another page.
 //
-// The address chooses: ?theme=dark (light, dark, or auto: as the system is), and ?PARAMETER=OPTION for each menu. The
-// page sends its height to the page around it, for embed.js to use. It fetches no data: the frame may be sandboxed, and
-// then it has no origin that a server could let in.
+// The address has the choices: ?theme=dark (light, dark, or auto: like the system), and ?PARAMETER=OPTION for each
+// menu. The page posts its height to its parent, where embed.js uses it. It fetches no data, because a sandboxed frame
+// has no origin that a server could allow.
 (() => {
   "use strict";
 
@@ -33,11 +33,11 @@
   };
 
   const draw = async () => {
-    const mine = (turn += 1);
+    const mine = ++turn;
     const theme = scheme();
     document.body.setAttribute("data-md-color-scheme", SCHEMES[theme]);
     width = chart.clientWidth;
-    const made = await window.tinygptFigure.show(chart, theme, structuredClone(specs[theme]), {
+    const drawn = await window.tinygptFigure.show(chart, theme, structuredClone(specs[theme]), {
       before: drawing,
       choices,
       onChoice: (chosen) => {
@@ -46,15 +46,15 @@
       },
       isCurrent: () => mine === turn,
     });
-    drawing = made ?? drawing;
+    drawing = drawn ?? drawing;
   };
 
   const tryDraw = () => draw().catch((error) => console.error("chart:", error));
 
-  const tellHeight = () => {
+  const postHeight = () => {
     if (window.parent === window) return;
     const height = Math.ceil(document.body.getBoundingClientRect().height);
-    // To anyone: a height is no secret, and a page in a file or a sandbox has no origin to name.
+    // To any origin: a height is no secret, and a page in a file or a sandbox has no origin.
     window.parent.postMessage({ type: "tinygpt:height", height }, "*");
   };
 
@@ -64,7 +64,7 @@
     resizing = setTimeout(() => chart.clientWidth !== width && tryDraw(), 150);
   });
   prefersDark.addEventListener("change", tryDraw);
-  new ResizeObserver(tellHeight).observe(document.body);
+  new ResizeObserver(postHeight).observe(document.body);
   linkBack();
   tryDraw();
 })();

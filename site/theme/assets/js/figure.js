@@ -1,20 +1,20 @@
-// One live figure: a compiled Vega specification becomes a chart with its menus above it and a tooltip beside the pointer.
+// One live figure: a chart from a compiled Vega specification, with menus above it and a tooltip beside the pointer.
 //
-// Pages (charts.js) and embedded figures (embed-page.js) share this file. It needs no `unsafe-eval`, because expressions
-// are interpreted; and text from results reaches the document as text only, never as markup.
+// Pages (charts.js) and embedded figures (embed-page.js) share this file. It needs no `unsafe-eval`, because Vega
+// interprets the expressions. Text from results enters the document as text, never as markup.
 (() => {
   "use strict";
 
   const element = (name, className, text = "") => {
-    const made = document.createElement(name);
-    made.className = className;
-    made.textContent = text;
-    return made;
+    const created = document.createElement(name);
+    created.className = className;
+    created.textContent = text;
+    return created;
   };
 
   // ---- menus ----
 
-  // The parameters that a reader can choose, as menus; Vega would draw its own if it found them bound.
+  // Takes the menus out of a specification; Vega would draw its own for the parameters that it finds bound.
   const takeMenus = (spec) => {
     const menus = [];
     for (const signal of spec.signals) {
@@ -26,7 +26,7 @@
     return menus;
   };
 
-  // A choice travels as text, in an address: the option that is written like it, if there is one.
+  // The option that an address gives as text, if there is one.
   const optionOf = (menu, text) => menu.options.find((option) => String(option) === text);
 
   const menuElement = (menu, chosen, onChange) => {
@@ -87,12 +87,12 @@
 
   // ---- the chart ----
 
-  // Legends wrap by the width, and Vega lays them out before it knows the container's: set it beforehand.
+  // Legends wrap by the width, and Vega lays them out before it knows that of the container.
   const setRoom = (spec, width) => {
     for (const signal of spec.signals) if (signal.name === "room") signal.value = width;
   };
 
-  // A layer that a choice leaves empty would be announced as a graphic without a name.
+  // Screen readers would announce a layer that a choice leaves empty as a graphic without a name.
   const hideEmptyLayers = (plot) => {
     for (const layer of plot.querySelectorAll("g[role=graphics-symbol]")) {
       if (layer.hasChildNodes()) layer.removeAttribute("aria-hidden");
@@ -100,18 +100,18 @@
     }
   };
 
-  const PIECE = 8; // milliseconds of work between two looks at what the reader does
+  const PIECE = 8; // milliseconds of work between two pauses
 
-  // Lets the browser answer the reader and paint; `paused` is when it last had the chance.
-  let paused = 0;
+  // Lets the browser handle input and paint.
+  let paused = 0; // when it last could
   const pause = async () => {
     if (window.scheduler?.yield) await scheduler.yield();
     else await new Promise((done) => setTimeout(done));
     paused = performance.now();
   };
 
-  // Vega waits for a transform that returns a promise. One behind every data set and every layer gives the reader a turn
-  // in the first run, which computes and draws everything; later runs change little.
+  // Vega waits for a transform that returns a promise. One after each data set and layer lets the browser react during
+  // the first run, which computes and draws everything; later runs change little.
   class Pause extends vega.Transform {
     transform(_parameters, pulse) {
       const isDue = !this.value && performance.now() - paused > PIECE;
@@ -161,7 +161,7 @@
     await view.runAsync();
     if (state) await view.setState(state).runAsync();
     hideEmptyLayers(plot);
-    // Selections made on the chart itself live in stores of their own.
+    // Selections on the chart itself have data sets of their own.
     const selections = new Set(spec.usermeta?.selections ?? []);
     const selected = () =>
       view.getState({
@@ -176,14 +176,14 @@
     return { selected, finalize };
   };
 
-  // Draws a figure in a chart's element, and puts it in the place of what the element shows when it is complete.
-  //   before: what `show` returned for the drawing that the element shows, or null
-  //   choices: parameter → text of the option that the reader chose; others keep the figure's own choice
-  //   onChoice: called with all choices that differ from the figure's own after each change
-  //   isCurrent: asked when the drawing is complete, whether it is still wanted
-  // Returns the new drawing; null if it was not wanted any more.
+  // Draws a figure in a chart's element, and replaces the element's content when the drawing is complete.
+  //   before: the result of `show` for the drawing in the element, or null
+  //   choices: parameter → text of the option that the reader chose; other parameters keep their defaults
+  //   onChoice: called after each change with all choices that are not defaults
+  //   isCurrent: returns false if the drawing is obsolete when it is complete
+  // Returns the new drawing; null if it is obsolete.
   const show = async (chart, scheme, spec, { before, choices, onChoice, isCurrent }) => {
-    // Laid out, so that it can be measured, but shown only when it is complete.
+    // Laid out but invisible until it is complete.
     const host = element("div", "tg-live tg-live--coming");
     chart.append(host);
     try {

@@ -1,5 +1,5 @@
-// Brings the playground page to life and ends it when the reader leaves: Material's instant navigation keeps scripts
-// and workers running from page to page. Its modules are fetched on that page only.
+// Starts the playground on its page, and ends it when the reader leaves, because Material's instant navigation keeps
+// scripts and workers running. Its modules are fetched on that page only.
 (() => {
   "use strict";
 

@@ -1,14 +1,13 @@
-// The Q&A log's overview: words and phase choose which entries are listed and shown. Without scripts it is a plain list.
+// Filters the Q&A log by words and phase, in the overview and below it. Without scripts the overview is a plain list.
 (() => {
   "use strict";
 
-  // An entry is its heading and everything up to the next heading of its level or above.
+  // An entry: its heading and everything up to the next heading of the same or a higher level.
   const entryOf = (id) => {
     const heading = document.getElementById(id);
     const parts = [heading];
-    for (let next = heading?.nextElementSibling; next && !/^H[123]$/.test(next.tagName); next = next.nextElementSibling) {
-      parts.push(next);
-    }
+    let next = heading?.nextElementSibling;
+    for (; next && !/^H[123]$/.test(next.tagName); next = next.nextElementSibling) parts.push(next);
     return { parts, text: parts.map((part) => part?.textContent ?? "").join(" ").toLowerCase() };
   };
 
@@ -44,7 +43,7 @@
       count.textContent = shown === total ? `${total} questions` : `${shown} of ${total} questions`;
     };
 
-    // A permanent link leads to its entry whatever was filtered before.
+    // A permanent link to a hidden entry resets the filter.
     window.addEventListener("hashchange", () => {
       const target = location.hash && document.getElementById(location.hash.slice(1));
       if (!target?.hidden) return;

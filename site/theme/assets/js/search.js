@@ -1,7 +1,7 @@
-// Material's search, begun by the first word: its index is the site's largest file, and most readers never search.
+// Material's search, loaded with the first query: the index is the site's largest file, and most readers never search.
 //
-// Pages start this worker in place of Material's (main.html), whose name is in this one's address, and send it an index
-// without pages (sitegen.build.site). The messages are Material's own.
+// Pages start this worker instead of Material's (main.html), whose name is in this one's address, and send it an index
+// without pages (sitegen.build.site). The messages are those of Material.
 "use strict";
 
 const [SETUP, READY, QUERY, RESULT] = [0, 1, 2, 3];
@@ -11,7 +11,7 @@ const MATERIAL = `../javascripts/workers/${location.search.slice(1)}`;
 let setup = null;
 let search = null; // a promise of Material's worker, with the whole index
 
-const begin = async () => {
+const load = async () => {
   const index = setup.docs.length ? {} : await (await fetch(new URL(PAGES, location))).json();
   const worker = new Worker(new URL(MATERIAL, location));
   await new Promise((ready) => {
@@ -29,8 +29,8 @@ onmessage = async ({ data }) => {
   } else if (data.type === QUERY && data.data === "" && !search) {
     postMessage({ type: RESULT, data: { items: [] } });
   } else {
-    search ??= begin();
-    search.catch(() => (search = null)); // the next word tries again
+    search ??= load();
+    search.catch(() => (search = null)); // the next query tries again
     (await search).postMessage(data);
   }
 };

@@ -1,12 +1,12 @@
-// Tables that sort and filter, names for regions that Material leaves without one, a keyboard's access to what scrolls, and the
-// scripts that a page needs besides.
+// Sorting and filters for tables, names for regions that Material leaves unnamed, keyboard access to regions that
+// scroll, and further scripts for the pages that need them.
 (() => {
   "use strict";
 
   const sortValue = (row, column) => {
     const cell = row.cells[column];
     const text = cell?.dataset.sort ?? cell?.textContent ?? "";
-    // A number without such an attribute begins its cell: 1,240, 3.7× or 25 %, perhaps with an interval behind it.
+    // Without the attribute the cell begins with its number: 1,240, 3.7× or 25 %, perhaps followed by an interval.
     const plain = !cell?.dataset.sort && cell?.matches(".tg-numeric");
     const number = plain ? Number.parseFloat(text.replaceAll(",", "")) : Number(text);
     return text !== "" && Number.isFinite(number) ? number : text;
@@ -29,13 +29,13 @@
     table.tBodies[0].append(...rows);
   };
 
-  const FILTERED_FROM = 20; // rows; a shorter table is read faster than it is searched
+  const FILTERED_FROM = 20; // rows; a shorter table needs no filter
 
-  // Rows that hold every word stay; their number is announced to readers who do not see it.
+  // Shows the rows that have every word; screen readers announce their number.
   const makeFilterable = (table) => {
     const rows = [...table.tBodies[0].rows];
-    const place = table.closest(".tg-table");
-    if (!place || rows.length < FILTERED_FROM) return;
+    const region = table.closest(".tg-table");
+    if (!region || rows.length < FILTERED_FROM) return;
     const words = document.createElement("input");
     words.type = "search";
     words.placeholder = "words in a row";
@@ -44,7 +44,7 @@
     const label = document.createElement("label");
     label.className = "tg-filter";
     label.append("Filter ", words, count);
-    place.before(label);
+    region.before(label);
     words.addEventListener("input", () => {
       const wanted = words.value.toLowerCase().split(/\s+/).filter(Boolean);
       for (const row of rows) {
@@ -69,8 +69,8 @@
     }
   };
 
-  // Material leaves navigation regions without a name, or names them by a label without text; screen readers list
-  // them by name. The copy button of a code block is in a region of its own, which is none.
+  // Screen readers list navigation regions by name; Material leaves some without one, or names them by a label without
+  // text. The region around a code block's copy button is not navigation.
   const nameControls = () => {
     document.querySelector(".md-search[role=dialog]")?.setAttribute("aria-label", "Search");
     for (const nav of document.querySelectorAll("nav.md-nav[aria-labelledby]")) {
@@ -81,7 +81,7 @@
       nav.setAttribute("aria-label", title);
     }
     for (const nav of document.querySelectorAll(".md-code__nav:not([role])")) nav.setAttribute("role", "none");
-    // Parts of a table of contents are no regions of their own; two of them may have one name.
+    // Parts of a table of contents are not regions either; two of them may have the same name.
     for (const nav of document.querySelectorAll(".md-nav--secondary .md-nav")) {
       nav.removeAttribute("aria-label");
       nav.setAttribute("role", "none");
@@ -91,23 +91,22 @@
     }
   };
 
-  // What scrolls must be reachable by the keyboard; what fits must not be a stop. What is folded away and what
-  // a long table holds is not measured, because the browser would have to lay it out; and all are measured before any is
-  // changed, for the same reason.
-  const MEASURED = ".tg-math, .tg-table:not(.tg-table--full), .md-typeset__scrollwrap:not(.tg-table *), .tg-sample pre";
+  // Regions that scroll must be reachable by keyboard, and regions that fit must not be. Measuring makes the browser
+  // lay out a region, so folded parts and the content of long tables are not measured, and nothing changes in between.
+  const REGIONS = ".tg-math, .tg-table:not(.tg-table--full), .md-typeset__scrollwrap:not(.tg-table *), .tg-sample pre";
   const makeReachable = () => {
-    const seen = [...document.querySelectorAll(MEASURED)].filter((region) => !region.closest("details:not([open])"));
-    const scrolling = seen.map(
+    const regions = [...document.querySelectorAll(REGIONS)].filter((region) => !region.closest("details:not([open])"));
+    const scrolling = regions.map(
       (region) => region.scrollWidth > region.clientWidth || region.scrollHeight > region.clientHeight,
     );
-    for (const [index, region] of seen.entries()) {
+    for (const [index, region] of regions.entries()) {
       if (scrolling[index]) region.tabIndex = 0;
       else region.removeAttribute("tabindex");
     }
   };
 
-  // What is folded away and long comes when it is unfolded, from the page that its link leads to.
-  const bring = async ({ target }) => {
+  // A long folded part is loaded when it is unfolded, from the page that its link leads to.
+  const loadFolded = async ({ target }) => {
     const link = target.open ? target.querySelector(":scope > [data-part] > a") : null;
     const answer = link && (await fetch(link.href).catch(() => null));
     if (!answer?.ok || !link.isConnected) return;
@@ -118,14 +117,15 @@
     makeReachable();
   };
 
-  // Paper shows where these lead (site.css). Instant navigation makes every address complete, so an address does not show it.
-  const markElsewhere = () => {
+  // Print shows the addresses of external links (site.css). CSS cannot tell which they are: instant navigation makes
+  // all addresses complete.
+  const markExternal = () => {
     for (const link of document.querySelectorAll(".md-typeset a[href]")) {
-      link.toggleAttribute("data-elsewhere", link.host !== location.host);
+      link.toggleAttribute("data-external", link.host !== location.host);
     }
   };
 
-  // What few pages need is fetched for the first one that has it; from then on it follows `document$` by itself.
+  // Scripts for few pages, fetched for the first one that needs them; from then on they follow `document$` themselves.
   const PARTS = { ".tg-chart": "charts.js", ".tg-qa": "qa.js", ".tg-playground": "playground.js" };
   const folder = new URL(".", document.currentScript.src);
   const loadParts = () => {
@@ -140,25 +140,25 @@
 
   const onPage = () => {
     loadParts();
-    markElsewhere();
+    markExternal();
     document.querySelectorAll("table[data-sortable]").forEach(makeSortable);
     nameControls();
-    requestAnimationFrame(() => setTimeout(makeReachable)); // when the page is laid out and painted
+    requestAnimationFrame(() => setTimeout(makeReachable)); // after layout and paint
   };
 
-  // A long table that came near stays laid out (site.css): back there, in search and in a picture of the whole page.
+  // A long table that was laid out once stays so (site.css), for readers who return and for find in page.
   const keepLaidOut = ({ target, skipped }) => {
     if (!skipped) target.style.contentVisibility = "visible";
   };
 
-  // Copy buttons come after the page, one by one, and charts mark by mark, which have none; widths change with the window
-  // and when something unfolds.
+  // Copy buttons are added after the page. Charts have none, and add their marks one by one. Widths change with the
+  // window and when a part unfolds.
   new MutationObserver((changes) => {
     if (changes.some(({ target }) => !target.closest(".tg-chart"))) nameControls();
   }).observe(document.body, { childList: true, subtree: true });
   window.addEventListener("resize", makeReachable);
   document.addEventListener("toggle", makeReachable, true);
-  document.addEventListener("toggle", bring, true);
+  document.addEventListener("toggle", loadFolded, true);
   document.addEventListener("contentvisibilityautostatechange", keepLaidOut, true);
 
   if (window.document$) window.document$.subscribe(onPage);
