@@ -5,7 +5,7 @@ In paragraphs that begin with ``**Outcome.**`` or ``**Here.**``
     ``tinygpt/generation/decoding.py``   becomes a link to the file, ``docs/samples.md`` one to the page
     task #72                  leads to the roadmap
     figure ``speedup``        leads to the first page that shows it
-    ``invoke sample``         leads to the task mention
+    ``invoke sample``         leads to the task reference
 
 so that the Markdown needs no links. Files lead to the repository if its address is known (``REPO_URL``), else to a copy
 that is published with the site.
@@ -75,7 +75,7 @@ class OutcomeTargets:
         return path if (self.root / path).is_file() else None
 
     def problem(self, mention: Mention) -> str | None:
-        """The reason why a mention leads nowhere; None if it has a target."""
+        """Explain why a name has no target; None if it has one."""
         kind, name = mention.kind, mention.name
         if kind == "file" and self.file(name) is None:
             return f"there is no file {name}"
@@ -135,7 +135,7 @@ def _copy(path: PurePosixPath) -> str:
 
 
 def mentions_in(text: str) -> Iterator[Mention]:
-    """The mentions in the outcomes of a page, in their order."""
+    """The names in the outcomes of a page, in order."""
     for paragraph in _PARAGRAPH.finditer(text):
         for token in _TOKEN.finditer(paragraph.group()):
             line = text.count("\n", 0, paragraph.start() + token.start()) + 1
@@ -155,7 +155,7 @@ def _mention(token: re.Match[str], line: int) -> Mention | None:
 
 
 def check_outcomes(targets: OutcomeTargets) -> list[str]:
-    """Find mentions without a target; each problem is one line naming page and line."""
+    """Find names without a target; each problem is one line with page and line number."""
     return [
         f"docs/{page.uri}, line {mention.line}: {problem}"
         for page in targets.pages
