@@ -16,8 +16,8 @@ def visible_text(text: str, keep: str = "\n\t") -> str:
     """Replace characters that are invisible or reorder others: escape sequences, reversed writing.
 
     C0 controls become their pictures (␀ to ␟, ␡); C1 controls, format characters (bidirectional overrides, zero-width
-    characters, byte-order marks), private-use characters and line separators become ``‹U+202E›``; a lone surrogate,
-    which no UTF-8 file can hold, becomes U+FFFD.
+    characters, byte-order marks), private-use characters, noncharacters and line separators become ``‹U+202E›``; a lone
+    surrogate, which no UTF-8 file can hold, becomes U+FFFD.
 
     Args:
         text: any string.
@@ -42,7 +42,8 @@ def _visible(char: str) -> str:
         return _DELETE_PICTURE
     if category == "Cs":
         return "\ufffd"
-    return f"‹U+{code:04X}›" if category in _NAMED else char
+    noncharacter = 0xFDD0 <= code <= 0xFDEF or code & 0xFFFE == 0xFFFE  # which HTML does not allow either
+    return f"‹U+{code:04X}›" if category in _NAMED or noncharacter else char
 
 
 def encodable(text: str, stream: IO[str]) -> str:

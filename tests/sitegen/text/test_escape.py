@@ -43,6 +43,7 @@ def test_controls_and_direction_changes_become_visible_names() -> None:
     assert visible_text("a\x00\x1b\x7f\n") == "a␀␛␡\n"
     assert visible_text("x\u202ey\u200b\x85") == "x‹U+202E›y‹U+200B›‹U+0085›"
     assert visible_text("\ud800") == "\ufffd"
+    assert visible_text("\ufdd0\U0001ffff\u0378") == "‹U+FDD0›‹U+1FFFF›\u0378"
     assert visible_text("é 中 ×") == "é 中 ×"
 
 
