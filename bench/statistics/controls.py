@@ -52,12 +52,29 @@ class Record:
         self.differences = [found for found in unchanged if found]
 
     @property
+    def bare_mean_square(self) -> float:
+        """The same of the bare times, without controls."""
+        pairs = ((one[name].seconds.median, two[name].seconds.median) for name, one, two in self._unchanged())
+        return float(np.mean([math.log(before / after) ** 2 for before, after in pairs] or [math.nan]))
+
+    @property
+    def mean_square(self) -> float:
+        """Of the differences of unchanged code between two runs; NaN without any."""
+        return float(np.mean([(one.value - two.value) ** 2 for one, two in self.differences] or [math.nan]))
+
+    @property
     def between_runs(self) -> float:
         """Variance between runs of a level; NaN where too few pairs of runs are on record."""
         if len(self.differences) < ENOUGH_PAIRS:
             return math.nan
-        excess = [(one.value - two.value) ** 2 - one.variance - two.variance for one, two in self.differences]
-        return max(0.0, float(np.mean(excess)) / 2)
+        within = float(np.mean([one.variance + two.variance for one, two in self.differences]))
+        return max(0.0, self.mean_square - within) / 2
+
+    @property
+    def unchanged(self) -> list[Controlled]:
+        """The evidence on every unchanged code in two runs; none where the spread between runs is not known."""
+        known = self.differences if len(self.differences) >= ENOUGH_PAIRS else []
+        return [_controlled(one, two, self.between_runs) for one, two in known]
 
     def controlled(self, before: CellSummary, after: CellSummary) -> tuple[Controlled | None, str]:
         """The evidence on two cells of one variant in two runs, and the controls or the reason why there is none."""
@@ -67,10 +84,8 @@ class Record:
             return None, "no unchanged code was measured beside it in six rounds of both runs"
         if math.isnan(self.between_runs):
             return None, "too few runs of unchanged code are on record to know the spread between runs"
-        variance = sum(level.variance for level in levels) + 2 * self.between_runs
-        freedom = sum(level.n_rounds - 1 for level in levels)
         names = ", ".join(sorted(_controls(before.variant, one, two)))
-        return Controlled(levels[0].value - levels[1].value, max(math.sqrt(variance), _CLOCK), freedom), names
+        return _controlled(*levels, self.between_runs), names
 
     def _unchanged(self) -> Iterable[tuple[str, Arms, Arms]]:
         for runs in grouped(self._runs, lambda key: key[:-1]).values():
@@ -82,6 +97,12 @@ class Record:
     def _difference(name: str, one: Arms, two: Arms) -> tuple[Level, Level] | None:
         controls = _controls(name, one, two)
         return (_level(name, one, controls), _level(name, two, controls)) if controls else None
+
+
+def _controlled(before: Level, after: Level, between_runs: float) -> Controlled:
+    variance = before.variance + after.variance + 2 * between_runs
+    freedom = before.n_rounds + after.n_rounds - 2
+    return Controlled(before.value - after.value, max(math.sqrt(variance), _CLOCK), freedom)
 
 
 def is_unchanged(cell: CellSummary) -> bool:

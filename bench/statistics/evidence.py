@@ -23,6 +23,7 @@ from scipy.special import ndtri, stdtr, stdtrit
 
 ERROR = 0.05  # of calling an equal cell slower, or a slower one no slower, each
 POWER = 0.80  # at which an effect counts as one that could have been seen
+_NORMAL_POWER = 0.90  # what that takes by the normal distribution, because the width of an interval is estimated too
 
 
 class Evidence(Protocol):
@@ -50,7 +51,7 @@ def level_of(evidence: Sequence[Evidence], error: float = ERROR) -> float:
 def detectable(ends: tuple[float, float], level: float) -> float:
     """The true difference, relative, that an interval of this width excludes 0 for with probability ``POWER``."""
     reach = (ends[1] - ends[0]) / 2
-    return math.expm1(reach * (1 + float(ndtri(POWER)) / float(ndtri(1 - level)))) if reach < 10 else math.inf
+    return math.expm1(reach * (1 + float(ndtri(_NORMAL_POWER)) / float(ndtri(1 - level)))) if reach < 10 else math.inf
 
 
 @dataclass(frozen=True)

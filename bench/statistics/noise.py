@@ -1,8 +1,9 @@
 """What a measured point is worth: the noise floor, and a verdict in one word.
 
-The floor comes from A/A arms: the same engine measured twice in one run, as if it were two. One difference is one draw
-and no floor. All draws on a machine's record give the difference that the next one stays below with 95 %: Student's
-quantile with as many degrees of freedom as there are draws, times their root mean square. A verdict is one of:
+The floor comes from A/A arms: the same engine measured twice in one run, as if it were two. One difference is one draw:
+the next is larger half of the time. Beside n draws on a machine's record, the next takes any of n + 1 places with
+equal odds, whatever their distribution. From 19 on, one of them is exceeded with 5 %; before, the largest is, with 1 in
+n + 1. A verdict is one of:
 
     stable        six rounds or more, and the interval is at most 10 % wide
     noisy         the interval is wider than that
@@ -12,11 +13,8 @@ quantile with as many degrees of freedom as there are draws, times their root me
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-
-import numpy as np
-from scipy.special import stdtrit
 
 from bench.arms.labels import read_label
 from bench.records.grouping import grouped
@@ -30,13 +28,20 @@ APART = 1.25  # rounds of one arm that differ by more are named wherever the arm
 
 @dataclass(frozen=True, slots=True)
 class Floor:
-    """The difference of two equal arms that is noise, relative, and the number of A/A arms that say so."""
+    """The difference of two equal arms that is noise.
+
+    Attributes:
+        difference: relative.
+        n_arms: A/A arms that it comes from.
+        risk: probability that the next pair of equal arms differs by more.
+    """
 
     difference: float
     n_arms: int
+    risk: float
 
 
-NO_FLOOR = Floor(0.0, 0)  # without an A/A arm the interval alone decides
+NO_FLOOR = Floor(0.0, 0, 1.0)  # without an A/A arm the interval alone decides
 
 Floors = Mapping[str, Floor]  # by the machine's hash
 
@@ -56,12 +61,14 @@ def noise_floors(cells: Collection[CellSummary]) -> Floors:
         if pair and pair.ratio.has_interval:
             draws.append((copy.machine_hash, math.log(pair.ratio.speedup)))
     by_machine = grouped(draws, lambda draw: draw[0])
-    return {machine: _floor([log for _, log in found]) for machine, found in by_machine.items()}
+    return {machine: floor_from([log for _, log in found]) for machine, found in by_machine.items()}
 
 
-def _floor(logs: list[float]) -> Floor:
-    reach = float(stdtrit(len(logs), (1 + CONFIDENCE) / 2)) * math.sqrt(np.square(logs).mean())
-    return Floor(math.expm1(reach), len(logs))
+def floor_from(logs: Sequence[float]) -> Floor:
+    """The floor that some log ratios of equal arms give."""
+    n = len(logs)
+    rank = min(n, math.ceil(CONFIDENCE * (n + 1)))
+    return Floor(math.expm1(sorted(map(abs, logs))[rank - 1]), n, 1 - rank / (n + 1))
 
 
 def rounds_apart(cell: CellSummary) -> str:

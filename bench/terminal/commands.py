@@ -91,7 +91,9 @@ def compare(options: CompareOptions) -> int:
 class ResultsOptions:
     """Options of results."""
 
-    action: Literal["show", "publish", "merge", "export"] = option(REQUIRED, "show, publish, merge or export")
+    action: Literal["show", "publish", "merge", "export", "calibrate"] = option(
+        REQUIRED, "show, publish, merge, export, or calibrate: test the statistics by simulation on the rows"
+    )
     run_id: tuple[str, ...] = option((), "show or publish only this run")
     all: bool = option(False, "also show older runs of the same cells")
     force: bool = option(False, "also publish runs with uncommitted changes")
@@ -104,10 +106,10 @@ class ResultsOptions:
 
 @task(needs="bench")
 def results(options: ResultsOptions) -> None:
-    """Show results, publish local rows, merge other machines' rows, or export all rows."""
+    """Show results, publish local rows, merge other machines' rows, export all rows, or test the statistics on them."""
     from bench.records import merge, publishing
     from bench.records.export import export
-    from bench.terminal import show
+    from bench.terminal import show, show_calibration
 
     root = results_folder()
     if options.action == "show":
@@ -116,6 +118,8 @@ def results(options: ResultsOptions) -> None:
         show.print_publication(publishing.publish_runs(root, options.run_id, options.force, options.look_only))
     elif options.action == "merge":
         show.print_merged(merge.merge_results(root, [*map(Path, options.dirs)]))
+    elif options.action == "calibrate":
+        show_calibration.print_calibrations(root)
     else:
         print(*export(root, options.out, options.format, options.replace), sep="\n")
 

@@ -81,7 +81,7 @@ def print_results(
         print_kernels(console, runs, steps, kernels)
         for floor in noise_floors(with_copies).values():
             arms = f"{floor.n_arms} pair{'s' * (floor.n_arms > 1)} of equal arms"
-            text = f"noise floor: {floor.difference:.1%}, from {arms}"
+            text = f"noise floor: {floor.difference:.1%}, from {arms}; the next differs by more with {floor.risk:.0%}"
             print_line(console, text)
         _print_training(console, joined_training(runs, steps)[0], every_run or run_id is not None)
     for problem in problems[1:]:

@@ -6,7 +6,7 @@ throughout: one ratio never mixes published and local rows, nor rows of two mach
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, wraps
 from pathlib import Path
@@ -19,6 +19,7 @@ from bench.records.rows import Kind
 from bench.records.schema import TABLES
 from bench.records.store import read_tables
 from bench.statistics.accelerator_ratios import accelerator_summary
+from bench.statistics.calibration import Calibration, read_calibrations
 from bench.statistics.cells import CellSummary, cell_summary
 from bench.statistics.chosen_runs import ChosenRuns, complete_runs
 from bench.statistics.peer_ratios import PeerRatio, generation_ratios, one_roofline, training_ratios
@@ -31,7 +32,7 @@ TRAINING_KINDS: tuple[Kind, ...] = ("bench", "peer", "roofline")  # kinds of row
 class Results:
     """The tables, published and local rows together; the column ``origin`` distinguishes them.
 
-    ``frames`` holds the frames that :func:`cached_frame` keeps.
+    ``calibrations`` says how well the statistics fit the rows; ``frames`` holds those that :func:`cached_frame` keeps.
     """
 
     runs: pd.DataFrame
@@ -39,6 +40,7 @@ class Results:
     samples: pd.DataFrame
     kernels: pd.DataFrame
     probes: pd.DataFrame
+    calibrations: Sequence[Calibration] = field(default=(), kw_only=True)
     frames: dict[tuple[str, ...], pd.DataFrame] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def only(self, column: str, values: Collection[str]) -> Results:
@@ -83,7 +85,7 @@ def load_results(root: Path) -> Results:
     Raises:
         ResultsError: a file is not Parquet or has another schema.
     """
-    return Results(*read_tables(root))
+    return Results(*read_tables(root), calibrations=read_calibrations(root))
 
 
 def row_dicts(frame: pd.DataFrame) -> list[dict[str, Any]]:

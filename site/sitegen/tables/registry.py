@@ -12,6 +12,7 @@ from bench.records.store import stored_runs
 from sitegen.rows.accelerators import accelerator_cells, accelerator_table, scaling_table
 from sitegen.rows.cells import cell_frame, primary_cells
 from sitegen.rows.results import Results, row_dicts
+from sitegen.tables.calibration_tables import calibration_table, noise_table
 from sitegen.tables.comparisons import run_comparisons, runs_side_by_side
 from sitegen.tables.cost_tables import budget_table, cost_model_table, cost_terms_table, forecasts_table
 from sitegen.tables.peer_tables import generation_table, training_table
@@ -174,6 +175,8 @@ TABLES: MappingProxyType[str, Callable[[Results], str]] = MappingProxyType(
         "runs": runs_table,
         "runs_side_by_side": runs_side_by_side,
         "run_comparisons": run_comparisons,
+        "noise": noise_table,
+        "calibration": calibration_table,
         "samples_overview": samples_overview_table,
     }
 )

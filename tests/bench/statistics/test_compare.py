@@ -8,7 +8,7 @@ from bench.records.rows import Rows
 from bench.records.store import write_tables
 from bench.statistics.cells import cell_summary
 from bench.statistics.compare import INCONCLUSIVE, NOT_MEASURED, SLOWER, compare_stored
-from bench.statistics.noise import Floor, cell_verdict, noise_floors, ratio_verdict
+from bench.statistics.noise import Floor, cell_verdict, floor_from, noise_floors, ratio_verdict
 from bench.statistics.ratios import Ratio
 from bench.terminal.show import print_comparison
 from tests.bench.rows import MACHINE, frames, run_row, step_rows
@@ -158,7 +158,7 @@ def test_other_protocols_and_machines_are_refused_field_by_field(results_root):
     ],
 )
 def test_verdicts_on_ratios(low, speedup, high, rounds, verdict):
-    assert ratio_verdict(Ratio(speedup, low, high, (speedup,) * rounds), Floor(0.03, 9)) == verdict
+    assert ratio_verdict(Ratio(speedup, low, high, (speedup,) * rounds), Floor(0.03, 9, 0.1)) == verdict
 
 
 def test_verdicts_on_cells_and_floors_by_run():
@@ -179,5 +179,13 @@ def test_verdicts_on_cells_and_floors_by_run():
         "python": "timeout",
     }  # fmt: skip
     floors = noise_floors(summary)
-    (floor,) = floors.values()  # of one draw: Student's quantile with one degree of freedom, 12.7
-    assert (floor.n_arms, floor.difference) == (1, pytest.approx(1.02**12.706 - 1, rel=1e-3))
+    (floor,) = floors.values()
+    assert (floor.n_arms, floor.difference, floor.risk) == (1, pytest.approx(0.02), 0.5)
+
+
+def test_the_floor_is_the_largest_draw_until_there_are_nineteen():
+    draws = [0.01 * number for number in range(1, 40)]
+    three, nineteen, many = (floor_from(draws[:n]) for n in (3, 19, 39))
+    assert (three.difference, three.risk) == (pytest.approx(np.expm1(0.03)), 0.25)
+    assert (nineteen.difference, nineteen.risk) == (pytest.approx(np.expm1(0.19)), pytest.approx(0.05))
+    assert (many.difference, many.risk) == (pytest.approx(np.expm1(0.38)), pytest.approx(0.05))

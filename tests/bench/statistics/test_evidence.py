@@ -32,7 +32,7 @@ def test_few_rounds_exclude_nothing():
     assert Paired((0.5,) * 4).ends(0.05) == (-math.inf, math.inf)
     assert Paired((0.5,) * 5).ends(0.05) == (0.5, 0.5)  # 1 in 32
     assert detectable((-math.inf, math.inf), 0.05) == math.inf
-    assert detectable((-0.1, 0.1), 0.025) == pytest.approx(math.expm1(0.1 * (1 + norm.ppf(0.8) / norm.ppf(0.975))))
+    assert detectable((-0.1, 0.1), 0.025) == pytest.approx(math.expm1(0.1 * (1 + norm.ppf(0.9) / norm.ppf(0.975))))
 
 
 def test_many_cells_are_judged_more_strictly_unless_they_agree():

@@ -1,0 +1,221 @@
+"""How often each estimator keeps its promise, by simulation on real rounds: `invoke results calibrate`.
+
+    coverage       how often an interval holds the truth
+    false alarms   how often something is said about equal code
+    power          how often a true difference is seen
+
+A check that fails means that the estimator promises too much on such rows. The random numbers are the same every time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from bench.statistics.compare import THRESHOLD, Outcome, finding
+from bench.statistics.controls import Record
+from bench.statistics.evidence import ERROR, POWER, Paired, detectable, level_of
+from bench.statistics.intervals import CONFIDENCE, MIN_ROUNDS, median_interval
+from bench.statistics.noise import floor_from
+from bench.statistics.ratios import Ratio, combined
+from bench.statistics.real_rounds import CALM, NOISY, RealRounds
+from bench.statistics.sequential import PLANNED_ROUNDS, excluded_means, looks
+
+Aim = Literal["coverage", "false alarms", "power"]
+N_SIMULATED = 2000
+
+
+@dataclass(frozen=True)
+class Check:
+    """A promise and how often it was kept.
+
+    Attributes:
+        aim: coverage and power are promised at least, false alarms at most.
+        subject: the estimator.
+        condition: what was simulated.
+        promised: share of cases.
+        found: likewise.
+        n: cases.
+    """
+
+    aim: Aim
+    subject: str
+    condition: str
+    promised: float
+    found: float
+    n: int
+
+    @property
+    def holds(self) -> bool:
+        """True unless the promise is missed by more than three standard errors of the simulation."""
+        missed = self.found - self.promised if self.aim == "false alarms" else self.promised - self.found
+        return missed <= 3 * math.sqrt(self.promised * (1 - self.promised) / self.n)
+
+
+class _Draws:
+    """Rounds drawn from real ones, with replacement."""
+
+    def __init__(self) -> None:
+        self.rng = np.random.default_rng(0)
+
+    def rounds(self, sources: Sequence[np.ndarray], n: int) -> np.ndarray:
+        """Rounds of one of the sources (n,)."""
+        return self.rng.choice(sources[int(self.rng.integers(len(sources)))], n)
+
+    def equal_arms(self, pairs: Sequence[np.ndarray], n: int) -> np.ndarray:
+        """Log ratios of two equal arms (n,): in every round a coin decides which of a real pair comes first."""
+        return self.rounds(pairs, n) * self.rng.choice((-1.0, 1.0), n)
+
+
+# ---- intervals -------------------------------------------------------------------------------------------
+
+
+def coverage_of_rounds(real: RealRounds, _record: Record) -> list[Check]:
+    """Intervals of a cell and of a ratio, over rounds."""
+    draws = _Draws()
+    checks = []
+    for subject, sources in (("interval of a cell", real.arms), ("interval of a ratio", real.pairs)):
+        for n in (MIN_ROUNDS, 2 * MIN_ROUNDS):
+            found = [median_interval(draws.rounds(sources, n)) for _ in range(N_SIMULATED)]
+            share = float(np.mean([interval.low <= 0 <= interval.high for interval in found]))
+            checks.append(Check("coverage", subject, f"{n} rounds", CONFIDENCE, share, N_SIMULATED))
+    return checks
+
+
+def coverage_of_runs(real: RealRounds, record: Record) -> list[Check]:
+    """The ratio of several runs; each run moves the truth by what runs of unchanged code differ by."""
+    draws = _Draws()
+    between = math.sqrt(record.mean_square / 2) if record.differences else 0.0
+
+    def run() -> Ratio:
+        logs = draws.rounds(real.pairs, MIN_ROUNDS) + draws.rng.normal(0.0, between)
+        found = median_interval(logs)
+        ends = math.exp(found.median), math.exp(found.low), math.exp(found.high)
+        return Ratio(*ends, tuple(np.exp(logs).tolist()))
+
+    checks = []
+    for n in (2, 3, 4, 6):
+        found = [combined([run() for _ in range(n)]) for _ in range(N_SIMULATED)]
+        share = float(np.mean([ratio.low <= 1 <= ratio.high for ratio in found]))
+        checks.append(Check("coverage", "ratio of several runs", f"{n} runs", CONFIDENCE, share, N_SIMULATED))
+    return checks
+
+
+def exceeded_floors(real: RealRounds, _record: Record) -> list[Check]:
+    """The noise floor: how often the next pair of equal arms differs by more."""
+    draws = _Draws()
+
+    def draw() -> float:
+        return float(np.median(draws.equal_arms(real.pairs, MIN_ROUNDS)))
+
+    checks = []
+    for n in (3, 19):
+        floors = [floor_from([draw() for _ in range(n)]) for _ in range(N_SIMULATED)]
+        above = float(np.mean([abs(draw()) > math.log1p(floor.difference) for floor in floors]))
+        condition = f"{n} pairs of equal arms"
+        checks.append(Check("false alarms", "noise floor", condition, floors[0].risk, above, N_SIMULATED))
+    return checks
+
+
+# ---- comparisons -----------------------------------------------------------------------------------------
+
+
+def sequential_outcome(logs: np.ndarray, n_cells: int) -> tuple[Outcome, int]:
+    """The outcome of `invoke bench --against` for a cell with these log ratios, and the rounds that it took."""
+    error = ERROR / n_cells
+    seen = looks(PLANNED_ROUNDS)
+    for n, k in zip(seen, excluded_means(seen, PLANNED_ROUNDS, error), strict=True):
+        evidence = Paired(tuple(logs[:n].tolist()))
+        outcome = finding(evidence, evidence.ends_without(k), error, THRESHOLD, "").outcome
+        if outcome != "inconclusive":
+            break
+    return outcome, n
+
+
+_SUBJECT = "bench --against"
+
+
+def alarms_against(real: RealRounds, _record: Record) -> list[Check]:
+    """`--against` on equal commits: how often any cell is called slower; and how often a true loss is denied."""
+    draws = _Draws()
+    checks = []
+    for n_cells in (1, 2, 6):
+        n = N_SIMULATED // n_cells
+        alarms = [
+            any(
+                sequential_outcome(draws.equal_arms(real.pairs, PLANNED_ROUNDS), n_cells)[0] == "slower"
+                for _ in range(n_cells)
+            )
+            for _ in range(n)
+        ]
+        condition = f"equal commits, {n_cells} cell{'s' * (n_cells > 1)}"
+        checks.append(Check("false alarms", _SUBJECT, condition, ERROR, float(np.mean(alarms)), n))
+    for loss in (THRESHOLD, 2 * THRESHOLD):
+        denied = _share(draws, real.pairs, loss, "not slower") + _share(draws, real.pairs, loss, "faster")
+        checks.append(Check("false alarms", _SUBJECT, f"denies a loss of {loss:.0%}", ERROR, denied, N_SIMULATED))
+    return checks
+
+
+def power_against(real: RealRounds, _record: Record) -> list[Check]:
+    """`--against` on slower code, two cells being measured: set losses, and the loss that it says it could see."""
+    draws = _Draws()
+    checks = []
+    for weather, low, high, loss in (("calm", 0.0, CALM, 0.05), ("noisy", CALM, NOISY, 0.10)):
+        if pairs := real.with_spread(low, high):
+            condition = f"{loss:.0%} slower, {weather} machine"
+            found = _share(draws, pairs, loss, "slower")
+            checks.append(Check("power", _SUBJECT, condition, POWER, found, N_SIMULATED))
+    seen = []
+    for _ in range(N_SIMULATED):
+        source = [real.pairs[int(draws.rng.integers(len(real.pairs)))]]
+        equal = Paired(tuple(draws.equal_arms(source, PLANNED_ROUNDS).tolist()))
+        k = excluded_means(looks(), PLANNED_ROUNDS, ERROR / 2)[-1]
+        loss = detectable(equal.ends_without(k), ERROR / 2)
+        seen.append(sequential_outcome(draws.equal_arms(source, PLANNED_ROUNDS) - math.log1p(loss), 2)[0] == "slower")
+    condition = "as slow as it says that it could see"
+    return [*checks, Check("power", _SUBJECT, condition, POWER, float(np.mean(seen)), N_SIMULATED)]
+
+
+def _share(draws: _Draws, pairs: Sequence[np.ndarray], loss: float, outcome: Outcome) -> float:
+    """How often code that is slower by ``loss`` gets this outcome."""
+    logs = (draws.equal_arms(pairs, PLANNED_ROUNDS) - math.log1p(loss) for _ in range(N_SIMULATED))
+    return float(np.mean([sequential_outcome(found, 2)[0] == outcome for found in logs]))
+
+
+def alarms_of_variants(real: RealRounds, _record: Record) -> list[Check]:
+    """`compare` of two equal variants of one run at several presets: how often any is called slower."""
+    draws = _Draws()
+    checks = []
+    for n_cells in (1, 5):
+        alarms = []
+        for _ in range(N_SIMULATED // n_cells):
+            evidence = [Paired(tuple(draws.equal_arms(real.pairs, MIN_ROUNDS).tolist())) for _ in range(n_cells)]
+            level = level_of(evidence)
+            alarms.append(any(found.ends(level)[1] < 0 for found in evidence))
+        condition = f"equal variants of one run, {n_cells} preset{'s' * (n_cells > 1)}"
+        checks.append(Check("false alarms", "compare", condition, ERROR, float(np.mean(alarms)), len(alarms)))
+    return checks
+
+
+def alarms_of_runs(_real: RealRounds, record: Record) -> list[Check]:
+    """`compare` of stored runs: how often unchanged code on record is called slower or faster. Nothing is simulated."""
+    found = record.unchanged
+    alarms = [not low <= 0 <= high for low, high in (one.ends(ERROR / 2) for one in found)]
+    condition = "unchanged code in two runs on record"
+    return [Check("false alarms", "compare", condition, ERROR, float(np.mean(alarms)), len(found))] if found else []
+
+
+Simulation = Callable[[RealRounds, Record], list[Check]]
+SIMULATIONS: tuple[Simulation, ...] = (
+    coverage_of_rounds,
+    coverage_of_runs,
+    exceeded_floors,
+    alarms_against,
+    alarms_of_variants,
+    alarms_of_runs,
+    power_against,
+)

@@ -1,0 +1,90 @@
+"""Every estimator's promise, tested on the published rows; a miss of more than three standard errors fails."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from bench.records.store import read_table
+from bench.statistics import simulation
+from bench.statistics.calibration import calibrate, facts, read_calibrations
+from bench.statistics.cells import cell_summary
+from bench.statistics.compare import KINDS
+from bench.statistics.controls import Record
+from bench.statistics.real_rounds import noise_of, real_rounds
+from bench.statistics.simulation import SIMULATIONS, Check
+from tests import ROOT
+from tinygpt.errors import ResultsError
+
+
+@pytest.fixture(scope="module")
+def cells():
+    runs, steps = (read_table(name, ROOT / "results") for name in ("runs", "steps"))
+    return cell_summary(runs[runs["origin"] == "published"], steps, KINDS)
+
+
+@pytest.fixture(scope="module")
+def rows(cells):
+    return real_rounds(cells), Record(cells)
+
+
+@pytest.mark.parametrize("simulate", SIMULATIONS, ids=lambda simulate: simulate.__name__)
+def test_every_estimator_keeps_its_promise(rows, simulate):
+    checks = simulate(*rows)
+    assert checks
+    assert [check for check in checks if not check.holds] == []
+
+
+def test_the_random_numbers_are_the_same_every_time(rows):
+    assert simulation.coverage_of_rounds(*rows) == simulation.coverage_of_rounds(*rows)
+
+
+def test_the_promises_are_those_of_the_method(rows):
+    promised = {
+        (check.aim, check.condition): check.promised
+        for simulate in (simulation.power_against, simulation.alarms_against)
+        for check in simulate(*rows)
+    }
+    assert promised["power", "5% slower, calm machine"] == promised["power", "10% slower, noisy machine"] == 0.8
+    assert promised["false alarms", "equal commits, 6 cells"] == 0.05
+
+
+def test_the_noise_is_that_of_rounds_and_not_of_steps(cells):
+    noise = noise_of(cells)
+    assert noise.n_arms > 90
+    assert 0.05 < noise.between_rounds < 0.12
+    assert noise.over_independent > 2  # steps of a round are not independent observations
+    assert 0.1 < noise.neighbours < 0.5
+    assert 0.05 < noise.apart < 0.25
+
+
+def test_a_promise_is_missed_beyond_the_error_of_the_simulation():
+    assert Check("coverage", "", "", 0.95, 0.94, 2000).holds
+    assert not Check("coverage", "", "", 0.95, 0.90, 2000).holds
+    assert Check("false alarms", "", "", 0.05, 0.06, 2000).holds
+    assert not Check("false alarms", "", "", 0.05, 0.10, 2000).holds
+
+
+def test_the_task_stores_what_it_found_beside_the_rows(tmp_path, monkeypatch):
+    monkeypatch.setattr(simulation, "N_SIMULATED", 30)
+    shutil.copytree(ROOT / "results" / "published", tmp_path / "published")
+    (made,) = calibrate(tmp_path)
+    assert read_calibrations(tmp_path) == [made]
+    assert made.origin == "published"
+    assert dict(facts(made))["unchanged code in two runs (standard deviation)"].endswith("%")
+    path = tmp_path / "published" / "calibration.json"
+    path.write_text("{")
+    with pytest.raises(ResultsError, match="invoke results calibrate"):
+        read_calibrations(tmp_path)
+
+
+def test_the_published_file_is_of_published_rows(cells):
+    (stored,) = (found for found in read_calibrations(ROOT / "results") if found.origin == "published")
+    assert set(stored.run_ids) <= {cell.run_id for cell in cells}
+    assert all(check.holds for check in stored.checks)
+
+
+def test_too_few_rows_are_refused(results_root):
+    with pytest.raises(ResultsError, match="too few rows"):
+        calibrate(results_root)
