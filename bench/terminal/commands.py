@@ -78,7 +78,7 @@ class CompareOptions:
 
 @task(needs="bench")
 def compare(options: CompareOptions) -> int:
-    """Compare two stored runs, commits or variants; 3: slower, 4: cells missing, 5: inconclusive."""
+    """Compare two stored runs, commits or variants; exit code 3 if the second is slower, 5 if undecided."""
     from bench.statistics.compare import compare_stored
     from bench.terminal.show import print_comparison
 
