@@ -9,6 +9,7 @@ import math
 import numbers
 import os
 import reprlib
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -36,10 +37,11 @@ def whole_number(name: str, value: Any, least: int = 0, most: int | None = None)
 def number(name: str, value: Any, least: float = 0.0, most: float = math.inf, *, above: bool = False) -> float:
     """Check a finite number from ``least`` to ``most``, or ``above`` the least; return a NumPy one as a float."""
     is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if not is_number or not least <= value <= most or value == math.inf or (above and value == least):
+    plain = value if type(value) is int or not is_number else float(value)
+    if not is_number or not least <= plain <= min(most, sys.float_info.max) or (above and plain == least):
         limits = f" from {least:g} to {most:g}" if most < math.inf else f", {least:g} or more"
         raise wrong(name, value, f"a finite number{f' above {least:g}' if above else limits}")
-    return value if type(value) is int else float(value)
+    return plain
 
 
 def check_fields(settings: object, check: Callable[..., object], *names: str, **limits: Any) -> None:

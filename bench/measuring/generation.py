@@ -36,7 +36,7 @@ REGRET_TOLERANCE = 1e-3
 class Weights:
     """A model's shape and weights, in the form that ``InferenceModel`` reads; nothing is copied."""
 
-    model: ModelConfig
+    config: ModelConfig
     arrays: Arrays
 
     def state_dict(self) -> Arrays:

@@ -61,7 +61,7 @@ def run_cell(task: dict[str, Any], log: EventLog, probe: Probe) -> None:
     """
     protocol = protocol_from_json(task["protocol"])
     engine, losses = _train_steps(task["variant"], protocol, _sampler(task, protocol), log, probe)
-    if task["sample"] and np.isfinite(losses[-1]) and engine.model.n_parameters <= SAMPLE_MAX_PARAMETERS:
+    if task["sample"] and np.isfinite(losses[-1]) and engine.config.n_parameters <= SAMPLE_MAX_PARAMETERS:
         _write_sample(engine, protocol, losses[-1], log)
     log.write("done")
 

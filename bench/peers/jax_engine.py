@@ -109,7 +109,7 @@ class JaxEngine(Engine):
         self.state = self.state._replace(weights=_device_arrays(state))
 
     def _arrays(self, values: Weights) -> Arrays:
-        return {name: np.array(values[name]) for name in parameter_shapes(self.model)}
+        return {name: np.array(values[name]) for name in parameter_shapes(self.config)}
 
 
 def _device_arrays(values: Arrays) -> Weights:

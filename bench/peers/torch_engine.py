@@ -89,7 +89,7 @@ class TorchEngine(Engine):
         self._check_batch(inputs, targets)
         loss = self._backward(self._tokens(inputs), self._tokens(targets))
         grads: Arrays = {}
-        for name in parameter_shapes(self.model):
+        for name in parameter_shapes(self.config):
             gradient = self.tensors[name].grad
             assert gradient is not None  # every parameter takes part in every loss
             grads[name] = np.array(from_module(name, gradient))
@@ -102,7 +102,7 @@ class TorchEngine(Engine):
         return scores
 
     def parameters(self) -> Arrays:
-        return {name: from_module(name, self.tensors[name]) for name in parameter_shapes(self.model)}
+        return {name: from_module(name, self.tensors[name]) for name in parameter_shapes(self.config)}
 
     def optimizer_state(self) -> OptimizerState:
         states = {name: self.optimizer.state.get(tensor, {}) for name, tensor in self.tensors.items()}
@@ -114,7 +114,7 @@ class TorchEngine(Engine):
     def _moments(self, states: dict[str, dict[str, Any]], key: str) -> Arrays:
         return {
             name: np.array(from_module(name, states[name][key])) if states[name] else np.zeros(shape, np.float32)
-            for name, shape in parameter_shapes(self.model).items()
+            for name, shape in parameter_shapes(self.config).items()
         }
 
     def load_optimizer_state(self, state: OptimizerState) -> None:

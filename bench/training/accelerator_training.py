@@ -50,8 +50,8 @@ def measured_step_seconds(plan: TrainingPlan, corpus: Corpus) -> float:
 def whole_held_out_loss(folder: Path, engine_name: str, corpus: Corpus) -> float:
     """Return a checkpoint's loss over the whole held-out text, nats per token."""
     checkpoint = load_checkpoint(folder)
-    engine = create_engine(engine_name, checkpoint.model, checkpoint.train, weights=checkpoint.weights)
-    batches = evaluation_batches(corpus.held_out_tokens, checkpoint.train.batch_size, checkpoint.model.context_length)
+    engine = create_engine(engine_name, checkpoint.config, checkpoint.train, weights=checkpoint.weights)
+    batches = evaluation_batches(corpus.held_out_tokens, checkpoint.train.batch_size, checkpoint.config.context_length)
     losses = [engine.loss(batch.inputs, batch.targets) for batch in batches]
     return float(np.average(losses, weights=[batch.inputs.size for batch in batches]))
 

@@ -170,7 +170,7 @@ def make_card(
         )
     stored = quantize(best.weights, precision)
     data, read_back = stored_bytes(stored), dequantize(stored)
-    evaluation = evaluate_model(Checkpoint(best.model, best.train, read_back), corpus, settings)
+    evaluation = evaluate_model(Checkpoint(best.config, best.train, read_back), corpus, settings)
     machine = json.loads(fresh_machine())
     card = Card(
         version=CARD_VERSION,
@@ -180,14 +180,14 @@ def make_card(
         licence=corpus.licence,
         source=corpus.source,
         preset=plan.preset,
-        model=asdict(best.model),
-        n_parameters=best.model.n_parameters,
+        model=asdict(best.config),
+        n_parameters=best.config.n_parameters,
         engine=format_variant(parse_variant(plan.engine)[0], state.engine_options),
         recipe=optimizer_text(best.train),
         train=asdict(best.train) | {"betas": [*best.train.betas]},  # as JSON has it
         steps=state.step,
         planned_steps=plan.steps,
-        tokens=state.step * best.train.rows_per_step * best.model.context_length,
+        tokens=state.step * best.train.rows_per_step * best.config.context_length,
         seed=plan.seed,
         seconds=newest.training.elapsed_seconds,
         machine={"cpu": machine.get("cpu"), "cores": machine.get("cores")},

@@ -246,7 +246,7 @@ def test_a_model_learns_is_saved_downloaded_and_deleted(playground: Playground, 
             page.get_by_role("button", name=f"Download {name}").click()
         download.value.save_as(tmp_path / name)
     checkpoint = load_checkpoint(tmp_path)
-    assert checkpoint.model == PRESETS["tiny"].model
+    assert checkpoint.config == PRESETS["tiny"].model
     save_checkpoint(tmp_path / "python", checkpoint)
     pythons = (tmp_path / "python/model.safetensors").read_bytes()
     assert tensors_of((tmp_path / "model.safetensors").read_bytes()) == tensors_of(pythons)
@@ -351,7 +351,7 @@ def test_looking_inside_shows_what_python_computes(playground: Playground, folde
     rows = part.locator("tbody tr")
     rows.nth(9).wait_for()
     assert rows.count() == 10
-    engine = create_engine("numpy", odd.model, odd.train, seed=0)
+    engine = create_engine("numpy", odd.config, odd.train, seed=0)
     engine.load_state_dict(odd.weights)
     scores = engine.logits(np.frombuffer(b"Hello\x00 <i>", np.uint8)[None].astype(np.int64))[0]
     likeliest = np.exp(scores - scores.max(axis=-1, keepdims=True))

@@ -87,11 +87,11 @@ def test_folders_of_other_programs_load_as_the_same_model_or_are_refused(
             file.write_bytes(content)
         playground.open_checkpoint(*files)
 
-    plain = FOREIGN["as it is"].files(odd.model, odd.weights)
+    plain = FOREIGN["as it is"].files(odd.config, odd.weights)
     open_files(*plain)
     longest = playground.write(60)
     for name, foreign in FOREIGN.items():
-        open_files(*foreign.files(odd.model, odd.weights))
+        open_files(*foreign.files(odd.config, odd.weights))
         if not foreign.loads:
             playground.wait_for(status, re.compile("config.json has|The file"))
             open_files(*plain)

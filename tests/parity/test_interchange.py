@@ -63,7 +63,7 @@ def oracle_from(folder: Path, checkpoint: Checkpoint, train: TrainConfig) -> Ora
         name: parameter.detach().numpy()
         for name, parameter in GPT2LMHeadModel.from_pretrained(folder).transformer.named_parameters()
     }
-    oracle = Oracle(checkpoint.model, train, weights)
+    oracle = Oracle(checkpoint.config, train, weights)
     if checkpoint.optimizer is not None:
         for name, parameter in oracle.parameters.items():
             oracle.optimizer.state[parameter] = {
@@ -75,7 +75,7 @@ def oracle_from(folder: Path, checkpoint: Checkpoint, train: TrainConfig) -> Ora
 
 
 def assert_trains_alike(engine: Engine, oracle: Oracle, first: int) -> None:
-    sampler = sampler_of(engine.model)
+    sampler = sampler_of(engine.config)
     inputs = sampler.batch(1000).inputs
     np.testing.assert_allclose(engine.logits(inputs), oracle.logits(inputs), atol=1e-4)
     before = engine.loss(inputs, sampler.batch(1000).targets)
@@ -94,8 +94,8 @@ def assert_trains_alike(engine: Engine, oracle: Oracle, first: int) -> None:
 def test_a_folder_of_theirs_trains_on_here_as_it_does_there(tmp_path: Path, model: ModelConfig, variant: str) -> None:
     folder = foreign_folder(tmp_path / "theirs", model)
     checkpoint = load_checkpoint(folder)
-    assert checkpoint.model == model
-    engine = create_engine(variant, checkpoint.model, TRAIN)
+    assert checkpoint.config == model
+    engine = create_engine(variant, checkpoint.config, TRAIN)
     engine.load_state_dict(checkpoint.weights)
     assert_trains_alike(engine, oracle_from(folder, checkpoint, TRAIN), first=0)
 
@@ -132,8 +132,8 @@ def test_a_whole_run_from_their_folder_and_back(tmp_path: Path) -> None:
         checkpoint = load_checkpoint(tmp_path / "run" / part)
         model, info = GPT2LMHeadModel.from_pretrained(tmp_path / "run" / part, output_loading_info=True)
         assert not any(info.values()), info
-        inputs = sampler_of(checkpoint.model).batch(0).inputs
-        engine = create_engine("numpy", checkpoint.model, checkpoint.train)
+        inputs = sampler_of(checkpoint.config).batch(0).inputs
+        engine = create_engine("numpy", checkpoint.config, checkpoint.train)
         engine.load_state_dict(checkpoint.weights)
         with torch.no_grad():
             theirs = model.eval()(torch.from_numpy(inputs)).logits.numpy()

@@ -216,7 +216,7 @@ def test_a_session_takes_steps_together_and_its_checkpoint_reads_anywhere(tmp_pa
     checkpoint = load_checkpoint(tmp_path / "a")
     inputs = TOKENS[:64].reshape(2, 32).astype(np.int64)
     ours, theirs = (
-        create_engine(name, checkpoint.model, checkpoint.train) for name in ("jax[device=cpu]", "vectorized")
+        create_engine(name, checkpoint.config, checkpoint.train) for name in ("jax[device=cpu]", "vectorized")
     )
     for engine in (ours, theirs):
         engine.load_state_dict(checkpoint.weights)

@@ -62,7 +62,7 @@ def test_logits_agree(folder: Path, engine: Engine) -> None:
     theirs = logits_of(GPT2LMHeadModel.from_pretrained(folder), TOKENS)
     np.testing.assert_allclose(theirs, engine.logits(TOKENS), atol=1e-4)
     np.testing.assert_allclose(theirs, logits_of(AutoModelForCausalLM.from_pretrained(folder), TOKENS), atol=0)
-    ours = InferenceModel(load_checkpoint(folder)).extend(TOKENS[1], KeyValueCache(engine.model))
+    ours = InferenceModel(load_checkpoint(folder)).extend(TOKENS[1], KeyValueCache(engine.config))
     np.testing.assert_allclose(theirs[1], ours, atol=1e-4)
     assert np.abs(theirs).max() > 0.1, "logits this flat would agree with anything"
 
@@ -83,9 +83,9 @@ def test_what_save_pretrained_writes_loads_here(tmp_path: Path, dtype: torch.dty
     theirs = GPT2LMHeadModel(config).to(dtype)
     theirs.save_pretrained(tmp_path / "theirs")
     loaded = load_checkpoint(tmp_path / "theirs")
-    assert loaded.model == PRESET.model
+    assert loaded.config == PRESET.model
     assert loaded.training is None and loaded.optimizer is None
-    engine = create_engine("numpy", loaded.model, loaded.train)
+    engine = create_engine("numpy", loaded.config, loaded.train)
     engine.load_state_dict(loaded.weights)
     np.testing.assert_allclose(engine.logits(TOKENS), logits_of(theirs.float(), TOKENS), atol=1e-4)
 
@@ -93,7 +93,7 @@ def test_what_save_pretrained_writes_loads_here(tmp_path: Path, dtype: torch.dty
 def test_a_folder_goes_there_and_back_without_losing_a_bit(folder: Path, engine: Engine, tmp_path: Path) -> None:
     GPT2LMHeadModel.from_pretrained(folder).save_pretrained(tmp_path / "back")
     back = load_checkpoint(tmp_path / "back")
-    assert back.model == engine.model
+    assert back.config == engine.config
     for name, array in engine.state_dict().items():
         np.testing.assert_array_equal(back.weights[name], array)
 

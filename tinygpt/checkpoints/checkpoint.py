@@ -58,14 +58,14 @@ class Checkpoint:
     """A loaded checkpoint, which is also a model for :func:`tinygpt.generation.decoding.generate`.
 
     Attributes:
-        model: the model's shape.
+        config: the model's shape.
         train: batch and optimiser settings; for a folder of transformers, defaults with the folder's dropout.
         weights: name → float32 array of the shape in ``parameter_shapes``.
         optimizer: AdamW's state, if the folder has one.
         training: the run's state, if the folder has one.
     """
 
-    model: ModelConfig
+    config: ModelConfig
     train: TrainConfig
     weights: Arrays
     optimizer: OptimizerState | None = None
@@ -81,13 +81,13 @@ class Checkpoint:
         return {name: array.copy() for name, array in self.weights.items()}
 
     def __repr__(self) -> str:
-        return f"<checkpoint: {self.model.summary}, step {self.step:,}>"
+        return f"<checkpoint: {self.config.summary}, step {self.step:,}>"
 
 
 def as_checkpoint(source: LanguageModel) -> Checkpoint:
     """Return a model as a checkpoint, with as much of settings and AdamW's state as it has."""
     if isinstance(source, Engine):
-        return Checkpoint(source.model, source.train, source.parameters(), source.optimizer_state())
+        return Checkpoint(source.config, source.train, source.parameters(), source.optimizer_state())
     if isinstance(source, Checkpoint):
         return source
     return Checkpoint(require_model(source), FOREIGN_TRAIN, source.state_dict())
@@ -115,7 +115,7 @@ def save_checkpoint(directory: str | Path, source: LanguageModel, *, keep: int =
         StorageError: the file system refused; the old checkpoint is intact.
     """
     directory, source = folder("directory", directory), as_checkpoint(source)
-    model, train, weights = source.model, source.train, source.weights
+    model, train, weights = source.config, source.train, source.weights
     optimizer, training = source.optimizer, source.training
     _check_arrays(model, weights, "the weights")
     if optimizer is not None:

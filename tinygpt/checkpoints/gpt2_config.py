@@ -72,7 +72,7 @@ def from_gpt2_config(config: Mapping[str, Any], source: str) -> ModelConfig:
         raise CheckpointError(f"{source} has layer_norm_epsilon {eps!r}", "a number above 0")
     try:
         model = ModelConfig(**{field: config.get(key) for field, key in _SIZES.items()}, layer_norm_eps=eps)  # type: ignore[arg-type]
-    except (ConfigError, OverflowError) as error:
+    except ConfigError as error:
         raise CheckpointError(f"{source} does not describe a model: {error}") from None
     if config.get("n_inner") not in (None, model.d_hidden):
         raise CheckpointError(

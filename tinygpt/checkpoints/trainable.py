@@ -37,7 +37,7 @@ def load_engine(
     saved = load_checkpoint(source) if isinstance(source, str | Path) else as_checkpoint(source)
     if seed is None:
         seed = saved.training.seed if saved.training else getattr(source, "seed", 0)
-    engine = create_engine(name, saved.model, train or saved.train, seed, weights=saved.weights, **options)
+    engine = create_engine(name, saved.config, train or saved.train, seed, weights=saved.weights, **options)
     if saved.optimizer is not None:
         engine.load_optimizer_state(saved.optimizer)
     return engine

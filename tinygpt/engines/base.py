@@ -35,6 +35,8 @@ class Engine(ABC):
     """A GPT-2 that can be trained. Inputs and targets are integer arrays (B, T), values in [0, V).
 
     Attributes:
+        config: the model's shape.
+        train: batch and optimiser settings.
         seed: seeds the dropout masks; :meth:`create` sets it.
         steps_per_dispatch: the number of steps that :meth:`train_steps` prefers to take at once.
         processes: the processes that train this model.
@@ -54,7 +56,7 @@ class Engine(ABC):
         if train.dropout and not self.has_dropout:
             problem = f"dropout is {train.dropout:g}, and engine {self.name!r} has none"
             raise ConfigError(problem, "dropout 0, or the engine numpy, vectorized or jax")
-        self.model = model
+        self.config = model
         self.train = train
         self.seed = 0
 
@@ -78,7 +80,7 @@ class Engine(ABC):
         return engine
 
     def __repr__(self) -> str:
-        return f"<engine {self.name}: {self.model.summary}>"
+        return f"<engine {self.name}: {self.config.summary}>"
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
         """Refuse copies and pickles, which would share this engine's weights and workers."""
@@ -144,7 +146,7 @@ class Engine(ABC):
         Raises:
             CheckpointError: a name is missing or unknown, or a shape differs.
         """
-        shapes = parameter_shapes(self.model)
+        shapes = parameter_shapes(self.config)
         check_shapes(state, shapes)
         self._replace_parameters({name: np.asarray(state[name], np.float32) for name in shapes})
 
@@ -167,7 +169,7 @@ class Engine(ABC):
 
     def _check_batch(self, inputs: np.ndarray, targets: np.ndarray | None = None) -> None:
         """Refuse token arrays that the model cannot read."""
-        limit = self.model.context_length
+        limit = self.config.context_length
         arrays = {"inputs": inputs} if targets is None else {"inputs": inputs, "targets": targets}
         for name, tokens in arrays.items():
             instance(name, tokens, np.ndarray, "an array (batch, tokens) of integers")
@@ -178,9 +180,9 @@ class Engine(ABC):
                 raise ConfigError(f"{name} have shape {tokens.shape}", f"the inputs' shape {inputs.shape}")
             if not np.issubdtype(tokens.dtype, np.integer):
                 raise ConfigError(f"{name} hold {tokens.dtype}", "integers")
-            if int(tokens.min()) < 0 or int(tokens.max()) >= self.model.vocab_size:
+            if int(tokens.min()) < 0 or int(tokens.max()) >= self.config.vocab_size:
                 problem = f"{name} hold tokens from {tokens.min()} to {tokens.max()}"
-                raise ConfigError(problem, f"0 to {self.model.vocab_size - 1}")
+                raise ConfigError(problem, f"0 to {self.config.vocab_size - 1}")
 
 
 def as_array(values: Sequence[Sequence[float]], shape: tuple[int, ...], double: bool = False) -> np.ndarray:

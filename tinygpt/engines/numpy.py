@@ -72,12 +72,12 @@ class NumpyEngine(Engine):
         return linear(x, self.weights[f"{name}.weight"], self.weights[f"{name}.bias"])
 
     def _norm(self, name: str, x: np.ndarray) -> tuple[np.ndarray, NormCache]:
-        return layer_norm(x, self.weights[f"{name}.weight"], self.weights[f"{name}.bias"], self.model.layer_norm_eps)
+        return layer_norm(x, self.weights[f"{name}.weight"], self.weights[f"{name}.bias"], self.config.layer_norm_eps)
 
     def _block(self, x: np.ndarray, h: str, masks: Masks) -> tuple[np.ndarray, BlockCache]:
         """Run one pre-LayerNorm transformer block: x (B, T, D) → (B, T, D); ``masks`` are those of its two branches."""
         normed_1, norm_1 = self._norm(f"{h}.ln_1", x)
-        mixed, heads = attention(self._linear(f"{h}.attn.c_attn", normed_1), self.model.n_heads)
+        mixed, heads = attention(self._linear(f"{h}.attn.c_attn", normed_1), self.config.n_heads)
         x = x + dropped(self._linear(f"{h}.attn.c_proj", mixed), masks[0])
         normed_2, norm_2 = self._norm(f"{h}.ln_2", x)
         hidden = self._linear(f"{h}.mlp.c_fc", normed_2)  # (B, T, F)
@@ -89,7 +89,7 @@ class NumpyEngine(Engine):
         """Tokens (B, T) → logits (B, T, V), with the blocks' caches and the last norm's output and cache."""
         x = dropped(embed(inputs, self.weights["wte.weight"], self.weights["wpe.weight"]), masks[0])
         caches = []
-        for layer in range(self.model.n_layers):
+        for layer in range(self.config.n_layers):
             x, cache = self._block(x, f"h.{layer}", masks[1 + 2 * layer : 3 + 2 * layer])
             caches.append(cache)
         final, norm_f = self._norm("ln_f", x)
@@ -136,7 +136,7 @@ class NumpyEngine(Engine):
         v, d = w["wte.weight"].shape
         dwte_head = dlogits.reshape(-1, v).T @ final.reshape(-1, d)
         dx = self._norm_backward("ln_f", dlogits @ w["wte.weight"], norm_f, grads)
-        for layer in reversed(range(self.model.n_layers)):
+        for layer in reversed(range(self.config.n_layers)):
             dx = self._block_backward(dx, f"h.{layer}", caches[layer], masks[1 + 2 * layer : 3 + 2 * layer], grads)
         dx = dropped(dx, masks[0])
         dwte_embedding, grads["wpe.weight"] = embed_backward(dx, inputs, w["wte.weight"], w["wpe.weight"])
@@ -146,13 +146,13 @@ class NumpyEngine(Engine):
     # ---- dropout and accumulation ------------------------------------------------------------------------
 
     def _no_masks(self) -> Masks:
-        return [None] * n_sites(self.model.n_layers)
+        return [None] * n_sites(self.config.n_layers)
 
     def _masks(self, draw: MaskDraw | None, rows: slice, length: int) -> Masks:
         """Draw the masks of some rows of an update's batch."""
         if draw is None:
             return self._no_masks()
-        shape = (n_sites(self.model.n_layers), rows.stop - rows.start, length, self.model.d_model)
+        shape = (n_sites(self.config.n_layers), rows.stop - rows.start, length, self.config.d_model)
         masks = np.empty(shape, np.float32)
         draw.fill(masks, rows.start)
         return list(masks)

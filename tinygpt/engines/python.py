@@ -218,19 +218,19 @@ class PythonEngine(Engine):
 
     def _norm(self, name: str, x: Matrix) -> tuple[Matrix, Matrix, Row]:
         gain, bias = self.weights[f"{name}.weight"][0], self.weights[f"{name}.bias"][0]
-        return layer_norm(x, gain, bias, self.model.layer_norm_eps)
+        return layer_norm(x, gain, bias, self.config.layer_norm_eps)
 
     def _forward(self, tokens: list[int], length: int) -> tuple[Matrix, list[dict[str, Any]], dict[str, Any]]:
         """Stacked tokens (N,) → logits (N, V), and the caches of the blocks and of the last norm."""
         table, positions = self.weights["wte.weight"], self.weights["wpe.weight"]
         x = [[p + q for p, q in zip(table[t], positions[n % length], strict=True)] for n, t in enumerate(tokens)]
         blocks = []
-        for layer in range(self.model.n_layers):
+        for layer in range(self.config.n_layers):
             h = f"h.{layer}"
             b: dict[str, Any] = {}
             b["normed_1"], b["hat_1"], b["r_1"] = self._norm(f"{h}.ln_1", x)
             b["qkv"] = self._linear(f"{h}.attn.c_attn", b["normed_1"])
-            b["mixed"], b["weights"] = attention(b["qkv"], self.model.n_heads, length)
+            b["mixed"], b["weights"] = attention(b["qkv"], self.config.n_heads, length)
             x = add(x, self._linear(f"{h}.attn.c_proj", b["mixed"]))
             b["normed_2"], b["hat_2"], b["r_2"] = self._norm(f"{h}.ln_2", x)
             b["hidden"] = self._linear(f"{h}.mlp.c_fc", b["normed_2"])
@@ -263,18 +263,18 @@ class PythonEngine(Engine):
         dfinal = [[dot(row, column) for column in table_columns] for row in dlogits]
         dx = self._norm_backward("ln_f", dfinal, last["hat"], last["r"], g)
 
-        for layer in reversed(range(self.model.n_layers)):
+        for layer in reversed(range(self.config.n_layers)):
             h, b = f"h.{layer}", blocks[layer]
             d = self._linear_backward(f"{h}.mlp.c_proj", dx, b["activated"], g)
             d = gelu_backward(d, b["hidden"], b["tanh"])
             d = self._linear_backward(f"{h}.mlp.c_fc", d, b["normed_2"], g)
             dx = add(dx, self._norm_backward(f"{h}.ln_2", d, b["hat_2"], b["r_2"], g))
             d = self._linear_backward(f"{h}.attn.c_proj", dx, b["mixed"], g)
-            d = attention_backward(d, b["qkv"], b["weights"], self.model.n_heads, length)
+            d = attention_backward(d, b["qkv"], b["weights"], self.config.n_heads, length)
             d = self._linear_backward(f"{h}.attn.c_attn", d, b["normed_1"], g)
             dx = add(dx, self._norm_backward(f"{h}.ln_1", d, b["hat_1"], b["r_1"], g))
 
-        dpositions = [[0.0] * self.model.d_model for _ in range(self.model.context_length)]
+        dpositions = [[0.0] * self.config.d_model for _ in range(self.config.context_length)]
         for n, (token, row) in enumerate(zip(tokens, dx, strict=True)):
             for i, value in enumerate(row):
                 dtable[token][i] += value
@@ -313,19 +313,19 @@ class PythonEngine(Engine):
     def loss_and_gradients(self, inputs: Any, targets: Any) -> tuple[float, Any]:
         self._check_batch(inputs, targets)
         loss, grads = self._gradients(inputs.ravel().tolist(), targets.ravel().tolist(), inputs.shape[1])
-        return loss, as_arrays(grads, self.model)
+        return loss, as_arrays(grads, self.config)
 
     def logits(self, inputs: Any) -> Any:
         self._check_batch(inputs)
         rows = self._forward(inputs.ravel().tolist(), inputs.shape[1])[0]
-        return as_array(rows, (*inputs.shape, self.model.vocab_size))
+        return as_array(rows, (*inputs.shape, self.config.vocab_size))
 
     def parameters(self) -> Any:
-        return as_arrays(self.weights, self.model)
+        return as_arrays(self.weights, self.config)
 
     def optimizer_state(self) -> OptimizerState:
         first, second, weights = (
-            as_arrays(rows, self.model, double=True) for rows in (self.first_moment, self.second_moment, self.weights)
+            as_arrays(rows, self.config, double=True) for rows in (self.first_moment, self.second_moment, self.weights)
         )
         return OptimizerState(self.updates, first, second, weights)
 

@@ -67,7 +67,7 @@ def next_token_probabilities(model: LanguageModel | InferenceModel, prompt: str 
         ConfigError: the prompt is longer than the context.
     """
     tokens = prompt_tokens(prompt, require_model(model).context_length)
-    return softmax(as_inference_model(model).read(tokens, KeyValueCache(model.model)).astype(np.float64))
+    return softmax(as_inference_model(model).read(tokens, KeyValueCache(model.config)).astype(np.float64))
 
 
 def attention_weights(model: LanguageModel, text: str | bytes, layer: int) -> np.ndarray:

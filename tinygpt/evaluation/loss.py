@@ -34,7 +34,7 @@ def text_loss(engine: Engine, tokens: np.ndarray) -> float:
     """Return the mean cross-entropy over a text (n,), nats per byte; raise a CorpusError below two bytes."""
     if len(tokens) < 2:
         raise CorpusError(f"the text has {in_bytes(len(tokens))}", "at least 2")
-    length = engine.model.context_length
+    length = engine.config.context_length
     n_windows = (len(tokens) - 1) // length
     total = 0.0
     if n_windows:
@@ -60,7 +60,7 @@ def spread_sample(tokens: np.ndarray, size: int, window: int) -> np.ndarray:
 
 def sample_loss(engine: Engine, tokens: np.ndarray, size: int) -> float:
     """Return the mean cross-entropy over an evenly spread sample of ``size`` bytes of a text (n,), nats per byte."""
-    length = engine.model.context_length
+    length = engine.config.context_length
     sample = spread_sample(tokens, size, length)
     if sample.ndim == 1:
         return text_loss(engine, sample)

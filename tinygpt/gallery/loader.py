@@ -21,7 +21,7 @@ class GalleryModel:
     """A model with its card and weights (name → float32 array), for :func:`tinygpt.generation.decoding.generate`."""
 
     card: Card
-    model: ModelConfig
+    config: ModelConfig
     weights: Arrays
 
     def state_dict(self) -> Arrays:
@@ -29,7 +29,7 @@ class GalleryModel:
         return {name: array.copy() for name, array in self.weights.items()}
 
     def __repr__(self) -> str:
-        return f"<gallery model {self.card.name}: {self.model.summary}>"
+        return f"<gallery model {self.card.name}: {self.config.summary}>"
 
 
 def gallery_names(root: Path | None = None) -> tuple[str, ...]:

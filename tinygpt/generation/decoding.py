@@ -56,8 +56,8 @@ def generate(
     """Continue a prompt. The arguments are checked at once; equal arguments give equal tokens.
 
     Args:
-        model: an engine, a loaded checkpoint, or anything else with ``.model`` and ``.state_dict()``, whose weights are
-            folded before the first token; or an ``InferenceModel``, whose weights are folded already.
+        model: an engine, a loaded checkpoint, or anything else with ``.config`` and ``.state_dict()``, whose weights
+            are folded before the first token; or an ``InferenceModel``, whose weights are folded already.
         prompt: text (as UTF-8) or bytes, up to the context's length; an empty one becomes a line break.
         n_tokens: number of tokens to generate, at least 1.
         temperature: 0 for the best token each time, 1 for the model's own distribution.
@@ -87,7 +87,7 @@ def _continue(
 ) -> Iterator[int]:
     rng = np.random.default_rng(settings.seed)
     model = as_inference_model(source, threads)
-    cache = KeyValueCache(model.model)
+    cache = KeyValueCache(model.config)
     context, overlap = cache.room, window_overlap(cache.room)
     text = prompt.tolist()
     scores = model.read(prompt, cache)
@@ -151,8 +151,8 @@ def _continue_batch(
 ) -> Iterator[np.ndarray]:
     rngs = [np.random.default_rng(settings.seed + row) for row in range(len(prompts))]
     model = as_inference_model(source, threads)
-    cache = BatchCache(model.model, len(prompts))
-    context, overlap = model.model.context_length, window_overlap(model.model.context_length)
+    cache = BatchCache(model.config, len(prompts))
+    context, overlap = model.config.context_length, window_overlap(model.config.context_length)
     texts = [prompt.tolist() for prompt in prompts]
     scores = _read_prompts(model, prompts, cache)
     for remaining in reversed(range(settings.n_tokens)):
@@ -173,7 +173,7 @@ def _continue_batch(
 def _read_prompts(model: InferenceModel, prompts: list[np.ndarray], cache: BatchCache) -> np.ndarray:
     """Read every prompt into its row, equal ones once; return the scores after them, (B, V)."""
     first_row: dict[bytes, int] = {}
-    scores = np.empty((len(prompts), model.model.vocab_size), np.float32)
+    scores = np.empty((len(prompts), model.config.vocab_size), np.float32)
     for row, prompt in enumerate(prompts):
         source = first_row.setdefault(prompt.tobytes(), row)
         if source == row:

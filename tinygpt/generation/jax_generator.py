@@ -72,8 +72,8 @@ def generate_texts(
     Raises:
         ConfigError: a prompt is longer than the context, or there is no accelerator.
     """
-    tokens = [prompt_tokens(prompt, model.model.context_length) for prompt in prompts]
-    generator = JaxGenerator(model.model, model.state_dict(), device)
+    tokens = [prompt_tokens(prompt, model.config.context_length) for prompt in prompts]
+    generator = JaxGenerator(model.config, model.state_dict(), device)
     texts = [b""] * len(tokens)
     for length in sorted({len(row) for row in tokens}):
         # Rows keep their seeds, so only consecutive rows of one length share a call.

@@ -84,4 +84,4 @@ def print_samples(
 
 def _prompt_ids(model: LanguageModel, prompt: str | bytes) -> list[int]:
     """Return the token ids to print for a prompt: none for an empty one, although the model reads a line break."""
-    return prompt_tokens(prompt, model.model.context_length).tolist() if len(prompt) else []
+    return prompt_tokens(prompt, model.config.context_length).tolist() if len(prompt) else []

@@ -49,7 +49,7 @@ def starting_weights(plan: TrainingPlan) -> Checkpoint | None:
     if plan.start_from is None:
         return None
     checkpoint = load_checkpoint(plan.start_from)
-    prompt_tokens(plan.prompt, checkpoint.model.context_length)
+    prompt_tokens(plan.prompt, checkpoint.config.context_length)
     return checkpoint
 
 
@@ -119,7 +119,7 @@ def checkpoint_to_resume(plan: TrainingPlan, corpus: Corpus) -> Checkpoint:
     if plan.steps < state.step:
         problem = f"{plan.out} is at step {state.step:,}, and --steps asks for {plan.steps:,}"
         raise ConfigError(problem, f"{state.step:,} or more in the whole run", f"invoke sample --checkpoint {plan.out}")
-    model = plan.preset_entry.model if state.started_from is None else checkpoint.model
+    model = plan.preset_entry.model if state.started_from is None else checkpoint.config
     settings = (  # name, whether it is the same, in the checkpoint, in the plan
         ("preset", state.preset == plan.preset, state.preset, plan.preset),
         (  # by its hash: a file may have another name now
@@ -130,7 +130,7 @@ def checkpoint_to_resume(plan: TrainingPlan, corpus: Corpus) -> Checkpoint:
         ),
         ("seed", state.seed == plan.seed, state.seed, plan.seed),
         ("engine", _arithmetic(state.engine) == _arithmetic(plan.engine), state.engine, plan.engine),
-        ("model", checkpoint.model == model, checkpoint.model, model),
+        ("model", checkpoint.config == model, checkpoint.config, model),
     )
     if different := [f"{name} {saved} against {planned}" for name, same, saved, planned in settings if not same]:
         raise ConfigError(

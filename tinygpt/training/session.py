@@ -85,7 +85,7 @@ class _Session:
         if not resume and held is not None:
             require_free_folder(plan)
         source = checkpoint if resume else starting_weights(plan)
-        model = plan.preset_entry.model if source is None else source.model
+        model = plan.preset_entry.model if source is None else source.config
         train = plan.train_config(plan.preset_entry.train if checkpoint is None else checkpoint.train)
         sampler = BatchSampler(corpus.train_tokens, train.rows_per_step, model.context_length, plan.seed)
         self.held_out = evaluation_batches(
@@ -139,9 +139,9 @@ class _Session:
             self.engine.options(),
             corpus.sha256,
             corpus.size,
-            self.engine.model.n_parameters,
+            self.engine.config.n_parameters,
             self.first_step,
-            " ".join(filter(None, (corpus.warning, memorization_warning(corpus, self.engine.model)))) or None,
+            " ".join(filter(None, (corpus.warning, memorization_warning(corpus, self.engine.config)))) or None,
         )
         if not self._stop_requested():
             yield from self._between_steps()  # in case the part before was stopped before it did this
@@ -279,7 +279,7 @@ class _Session:
 
     def _checkpoint(self) -> Checkpoint:
         """Make a checkpoint without AdamW's state; its weights are the engine's own until the next step."""
-        return Checkpoint(self.engine.model, self.engine.train, self.engine.parameters(), training=self._state())
+        return Checkpoint(self.engine.config, self.engine.train, self.engine.parameters(), training=self._state())
 
     def _state(self) -> TrainingState:
         best_loss, best_step = self.best or (None, None)
@@ -329,7 +329,7 @@ def verify_checkpoint(directory: Path, expected: Checkpoint) -> None:
         for name, array in left.items():
             require(np.array_equal(array, right[name]), f"{kind} {name!r}")
 
-    for field in ("model", "train", "training"):
+    for field in ("config", "train", "training"):
         require(getattr(loaded, field) == getattr(expected, field), field)
     require_arrays(expected.weights, loaded.weights, "weight")
     if (saved := expected.optimizer) is not None:

@@ -48,7 +48,7 @@ def weights_only(folder: Path) -> Path:
 
 def test_everything_comes_back_exactly(good: Path) -> None:
     loaded = load_checkpoint(good)
-    assert (loaded.model, loaded.train, loaded.training) == (MODEL, TRAIN, state(5))
+    assert (loaded.config, loaded.train, loaded.training) == (MODEL, TRAIN, state(5))
     assert loaded.optimizer is not None and loaded.optimizer.step == 5
     for found, expected in (
         (loaded.weights, arrays(5)),

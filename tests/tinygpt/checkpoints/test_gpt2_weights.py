@@ -46,7 +46,7 @@ def edit_map(folder: Path, **changes: object) -> None:
 
 def test_several_files_load_as_one(sharded: Path) -> None:
     loaded = load_checkpoint(sharded)
-    assert loaded.model == MODEL and loaded.optimizer is None
+    assert loaded.config == MODEL and loaded.optimizer is None
     for name, array in arrays(5).items():
         np.testing.assert_array_equal(loaded.weights[name], array)
 

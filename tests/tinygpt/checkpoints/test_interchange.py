@@ -37,7 +37,7 @@ def train(engine: Engine, first: int, steps: int) -> list[float]:
 
 def load(variant: str, folder: Path) -> Engine:
     checkpoint = load_checkpoint(folder)
-    engine = create_engine(variant, checkpoint.model, checkpoint.train, seed=99)
+    engine = create_engine(variant, checkpoint.config, checkpoint.train, seed=99)
     engine.load_state_dict(checkpoint.weights)
     assert checkpoint.optimizer is not None
     engine.load_optimizer_state(checkpoint.optimizer)
@@ -74,7 +74,7 @@ def test_every_engine_reads_every_other_engines_checkpoint(saved: dict[str, Path
 def foreign(tmp_path: Path) -> Path:
     """A folder as transformers writes it, of a shape that no preset has."""
     engine = create_engine("numpy", ModelConfig(1, 24, 2, 20), TrainConfig(batch_size=2), seed=8)
-    save_checkpoint(tmp_path / "theirs", Checkpoint(engine.model, engine.train, engine.parameters()))
+    save_checkpoint(tmp_path / "theirs", Checkpoint(engine.config, engine.train, engine.parameters()))
     (tmp_path / "theirs" / STATE).unlink()
     return tmp_path / "theirs"
 
@@ -85,15 +85,15 @@ def test_a_run_starts_with_a_models_weights_and_shape(foreign: Path, tmp_path: P
     start = events[0]
     assert isinstance(start, StartRecord)
     checkpoint = load_checkpoint(foreign)
-    assert start.n_parameters == checkpoint.model.n_parameters
-    engine = create_engine("numpy", checkpoint.model, start.train)
+    assert start.n_parameters == checkpoint.config.n_parameters
+    engine = create_engine("numpy", checkpoint.config, start.train)
     engine.load_state_dict(checkpoint.weights)
     sampler = BatchSampler(CORPUS.train_tokens, start.train.batch_size, 20, wanted.seed)
     expected = [engine.train_step(b.inputs, b.targets).loss for b in map(sampler.batch, range(4))]
     assert [event.loss for event in events if isinstance(event, StepRecord)] == expected
     assert any(isinstance(event, SampleRecord) for event in events)
     saved = load_checkpoint(tmp_path / "run")
-    assert saved.model == checkpoint.model
+    assert saved.config == checkpoint.config
     assert saved.training is not None and saved.training.started_from == str(foreign)
 
 
@@ -121,10 +121,10 @@ def test_a_prompt_has_to_fit_the_model_that_is_read(foreign: Path, tmp_path: Pat
 
 def test_weights_without_moments_start_with_zero_moments(saved: dict[str, Path], tmp_path: Path) -> None:
     checkpoint = load_checkpoint(saved["numpy"])
-    save_checkpoint(tmp_path / "run", Checkpoint(checkpoint.model, checkpoint.train, checkpoint.weights))
+    save_checkpoint(tmp_path / "run", Checkpoint(checkpoint.config, checkpoint.train, checkpoint.weights))
     assert not (tmp_path / "run" / OPTIMIZER).exists()
     bare = load_checkpoint(tmp_path / "run")
     assert dataclasses.replace(checkpoint, weights={}, optimizer=None) == dataclasses.replace(bare, weights={})
-    engine = create_engine("numpy", bare.model, bare.train)
+    engine = create_engine("numpy", bare.config, bare.train)
     engine.load_state_dict(bare.weights)
     assert engine.optimizer_state().step == 0

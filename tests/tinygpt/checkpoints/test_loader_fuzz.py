@@ -56,7 +56,7 @@ def refuses(folder: Path) -> bool:
 
 def is_what_was_saved(loaded: Checkpoint) -> bool:
     assert loaded.optimizer is not None
-    return (loaded.model, loaded.train, loaded.training) == (MODEL, TRAIN, state(5)) and all(
+    return (loaded.config, loaded.train, loaded.training) == (MODEL, TRAIN, state(5)) and all(
         np.array_equal(found[name], array)
         for found, seed in ((loaded.weights, 5), (loaded.optimizer.first_moment, 1005))
         for name, array in arrays(seed).items()
@@ -179,7 +179,7 @@ def test_any_value_in_a_configuration_is_an_error_or_a_model_of_these_weights(
         (foreign / CONFIG).write_text(json.dumps(json.loads(whole) | {key: value}))
         if not refuses(foreign):
             loaded = load_checkpoint(foreign)
-            assert sum(array.size for array in loaded.weights.values()) == loaded.model.n_parameters
+            assert sum(array.size for array in loaded.weights.values()) == loaded.config.n_parameters
     finally:
         (foreign / CONFIG).write_bytes(whole)
 

@@ -26,7 +26,7 @@ def model() -> Checkpoint:
 
 
 def logits(model: Checkpoint, text: str | bytes) -> np.ndarray:
-    engine = create_engine("vectorized[threads=1]", model.model, TrainConfig(batch_size=1), weights=model.weights)
+    engine = create_engine("vectorized[threads=1]", model.config, TrainConfig(batch_size=1), weights=model.weights)
     return engine.logits(Tokenizer.encode(text)[None])[0]
 
 
@@ -49,7 +49,7 @@ def test_a_score_is_the_mean_surprise_of_every_byte_but_the_first(model: Checkpo
     assert score.nats == pytest.approx(np.mean(surprises), rel=1e-5)
     assert score.bits == pytest.approx(score.nats / math.log(2))
     assert score.perplexity == pytest.approx(math.exp(score.nats))
-    engine = create_engine("numpy", model.model, TrainConfig(batch_size=1), weights=model.weights)
+    engine = create_engine("numpy", model.config, TrainConfig(batch_size=1), weights=model.weights)
     assert score_text(engine, TEXT) == score
     assert score_text(model, TEXT * 9).n_bytes == 9 * len(TEXT) - 1  # several windows
     with pytest.raises(CorpusError, match="has 1 byte;"):
@@ -57,22 +57,22 @@ def test_a_score_is_the_mean_surprise_of_every_byte_but_the_first(model: Checkpo
 
 
 def test_attention_is_causal_and_sums_to_one(model: Checkpoint) -> None:
-    for layer in range(model.model.n_layers):
+    for layer in range(model.config.n_layers):
         weights = attention_weights(model, TEXT, layer)
-        assert weights.shape == (model.model.n_heads, len(TEXT), len(TEXT))
+        assert weights.shape == (model.config.n_heads, len(TEXT), len(TEXT))
         np.testing.assert_allclose(weights.sum(axis=-1), 1.0, rtol=1e-6)
         assert not weights[:, *np.triu_indices(len(TEXT), k=1)].any()
         assert (weights[:, *np.tril_indices(len(TEXT))] > 0).all()
-    for layer in (-1, model.model.n_layers):
+    for layer in (-1, model.config.n_layers):
         with pytest.raises(ConfigError, match=f"layer is {layer}; allowed: a whole number from 0 to"):
             attention_weights(model, TEXT, layer)
 
 
 def test_the_logits_are_made_with_these_attention_weights(model: Checkpoint) -> None:
     """Repeat the forward pass with the given attention weights."""
-    w, eps, n_heads = model.weights, model.model.layer_norm_eps, model.model.n_heads
+    w, eps, n_heads = model.weights, model.config.layer_norm_eps, model.config.n_heads
     x = embed(Tokenizer.encode(TEXT)[None], w["wte.weight"], w["wpe.weight"])
-    for layer in range(model.model.n_layers):
+    for layer in range(model.config.n_layers):
         h = f"h.{layer}"
         normed, _ = layer_norm(x, w[f"{h}.ln_1.weight"], w[f"{h}.ln_1.bias"], eps)
         qkv = linear(normed, w[f"{h}.attn.c_attn.weight"], w[f"{h}.attn.c_attn.bias"])

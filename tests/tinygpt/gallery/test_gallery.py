@@ -114,7 +114,7 @@ def test_a_model_loads_by_name_and_writes(shelf):
     root, weights = shelf
     assert gallery_names(root) == ("tiny",)
     found = load_gallery_model("tiny", root)
-    assert (found.model, found.card.steps, found.card.evolution[0]["step"]) == (MODEL, 10, 1)
+    assert (found.config, found.card.steps, found.card.evolution[0]["step"]) == (MODEL, 10, 1)
     assert len(list(generate(found, "", 20, seed=1))) == 20
     for name, value in found.state_dict().items():
         np.testing.assert_allclose(value, weights[name], atol=error_bound(weights, "int8") * 1.001)

@@ -34,7 +34,7 @@ def reader(model: Checkpoint, request: pytest.FixtureRequest, monkeypatch: pytes
 
 def scores_after_each(reader: InferenceModel, tokens: np.ndarray) -> np.ndarray:
     """Token by token: (n,) ids → (n, V)."""
-    cache = KeyValueCache(reader.model)
+    cache = KeyValueCache(reader.config)
     return np.array([reader.step(token, cache).copy() for token in tokens.tolist()])
 
 

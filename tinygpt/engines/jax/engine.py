@@ -88,7 +88,7 @@ class JaxEngine(Engine):
 
     def _compile(self) -> None:
         """Define the programs; XLA compiles each at its first call with a shape."""
-        model, train, settings = self.model, self.train, self.settings
+        model, train, settings = self.config, self.train, self.settings
         state_shardings = jax.tree.map(lambda value: value.sharding, self._state)
         self._updates = jax.jit(
             partial(updates, model=model, train=train, settings=settings),
@@ -144,7 +144,7 @@ class JaxEngine(Engine):
         parts = self.mesh_shape.size * self.train.accumulation
         if total % parts:
             raise ConfigError(f"a batch of {total} rows", f"a multiple of {parts}: devices times accumulation")
-        token_type = np.uint8 if self.model.vocab_size <= 256 else np.int32  # the fewest bytes to send
+        token_type = np.uint8 if self.config.vocab_size <= 256 else np.int32  # the fewest bytes to send
         both = np.stack([inputs, targets], axis=1).astype(token_type)  # (K, 2, own rows, T)
         rates: Any = np.array(learning_rates or [self.train.learning_rate] * count, np.float32)
         seed: Any = np.uint32(self.seed % 2**32) if self.settings.dropout else None
@@ -207,7 +207,7 @@ class JaxEngine(Engine):
         return _place(value, replicated(self._mesh))
 
     def _empty_state(self) -> State:
-        shapes = parameter_shapes(self.model)
+        shapes = parameter_shapes(self.config)
 
         def zeros() -> Tree:
             # Views of one number, which allocate nothing on the host.
@@ -217,14 +217,16 @@ class JaxEngine(Engine):
 
     def _placed(self, arrays: Arrays) -> Tree:
         """Copy arrays to the devices: JAX might share a NumPy array's memory, and donation would overwrite it."""
-        tree = to_state(arrays, self.model, self.settings)
+        tree = to_state(arrays, self.config, self.settings)
         placed: Tree = jax.tree.map(_place, tree, self._shardings)
         return placed
 
     def _gathered(self, tree: Tree) -> Arrays:
         """Copy a tree's whole arrays to this process's memory."""
         with runtime_errors():
-            return {name: np.array(value) for name, value in from_state(jax.tree.map(_fetch, tree), self.model).items()}
+            return {
+                name: np.array(value) for name, value in from_state(jax.tree.map(_fetch, tree), self.config).items()
+            }
 
 
 def find_devices(kind: str) -> list[jax.Device]:

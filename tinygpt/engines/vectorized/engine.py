@@ -87,7 +87,7 @@ class VectorizedEngine(Engine):
         self._interrupted = False
 
     def _new_mailbox(self, rows: int) -> Mailbox:
-        return Mailbox(rows, self.model.context_length, self.model.vocab_size, self._layout.workers)
+        return Mailbox(rows, self.config.context_length, self.config.vocab_size, self._layout.workers)
 
     def options(self) -> dict[str, Any]:
         """Return the options with ``auto`` and defaults resolved, so that a resumed run repeats them."""
@@ -156,7 +156,7 @@ class VectorizedEngine(Engine):
 
     def logits(self, inputs: np.ndarray) -> np.ndarray:
         self._check_batch(inputs)
-        out = np.empty((*inputs.shape, self.model.vocab_size), np.float32)
+        out = np.empty((*inputs.shape, self.config.vocab_size), np.float32)
         rows = max(1, self._mailbox.capacity // inputs.shape[1])
         for start in range(0, len(inputs), rows):
             part = slice(start, start + rows)

@@ -36,7 +36,7 @@ class LanguageModel(Protocol):
     """Anything with a shape and weights: an engine or a loaded checkpoint."""
 
     @property
-    def model(self) -> ModelConfig:
+    def config(self) -> ModelConfig:
         """The model's shape."""
 
     def state_dict(self) -> Arrays:
@@ -75,7 +75,7 @@ class FoldedWeights:
 
 def fold(source: LanguageModel) -> FoldedWeights:
     """Fold a model's weights into new memory; the source's arrays do not change."""
-    model = source.model
+    model = source.config
     d, f, v = model.d_model, model.d_hidden, model.vocab_size
     shapes = [(d + 1, 3 * d), (d + 1, d), (d + 1, f), (f + 1, d)] * model.n_layers + [(d + 1, v)]
     size = sum(rows * columns for rows, columns in shapes)

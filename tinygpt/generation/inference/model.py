@@ -35,7 +35,7 @@ def require_model(model: object, threads: int | None = None) -> ModelConfig:
     """Return a model's shape; raise a ConfigError if it is no model, or if a number of threads is below 1."""
     if threads is not None:
         whole_number("threads", threads, 1)
-    shape = getattr(model, "model", None)
+    shape = getattr(model, "config", None)
     if not isinstance(shape, ModelConfig) or not (hasattr(model, "state_dict") or isinstance(model, InferenceModel)):
         raise wrong("model", model, "an engine or a loaded model: load_checkpoint(DIR), load_gallery_model(NAME)")
     return shape
@@ -55,13 +55,13 @@ class InferenceModel:
     """
 
     def __init__(self, source: LanguageModel, threads: int | None = None) -> None:
-        self.model = require_model(source, threads)
+        self.config = require_model(source, threads)
         self.threads = threads or available_cores()
         self.weights = fold(source)
-        self._one_row = OneRow(self.model, self.weights)
+        self._one_row = OneRow(self.config, self.weights)
 
     def __repr__(self) -> str:
-        return f"<model for generation: {self.model.summary}>"
+        return f"<model for generation: {self.config.summary}>"
 
     @functools.cached_property
     def _blas(self) -> ThreadpoolController:
@@ -74,12 +74,12 @@ class InferenceModel:
             ConfigError: there are no tokens, or the sequence becomes longer than the context.
         """
         with self._threads_for(len(tokens)):
-            return many_rows.read(self.model, self.weights, tokens, cache, every=True)
+            return many_rows.read(self.config, self.weights, tokens, cache, every=True)
 
     def read(self, tokens: np.ndarray, cache: KeyValueCache) -> np.ndarray:
         """Read n more tokens as :meth:`extend` does; return only the scores after the last one, (V,)."""
         with self._threads_for(len(tokens)):
-            return many_rows.read(self.model, self.weights, tokens, cache, every=False)[0]
+            return many_rows.read(self.config, self.weights, tokens, cache, every=False)[0]
 
     def step(self, token: int, cache: KeyValueCache) -> np.ndarray:
         """Read one more token and return the scores after it, (V,), valid until the next step.
@@ -101,11 +101,11 @@ class InferenceModel:
             pairs = zip(tokens.tolist(), cache.rows, strict=True)
             return np.array([self.step(token, row).copy() for token, row in pairs])
         with self._threads_for(len(tokens)):
-            return many_rows.step(self.model, self.weights, tokens, cache)
+            return many_rows.step(self.config, self.weights, tokens, cache)
 
     def _threads_for(self, n_rows: int) -> AbstractContextManager[object]:
         """Limit BLAS to the useful number of threads for a pass over so many rows, for a block."""
-        threads = self.threads if n_rows * self.model.n_parameters >= THREADED_WORK else 1
+        threads = self.threads if n_rows * self.config.n_parameters >= THREADED_WORK else 1
         return self._blas.limit(limits=threads, user_api="blas")
 
 
