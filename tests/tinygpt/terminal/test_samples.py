@@ -113,7 +113,7 @@ def test_any_bytes_of_a_model_are_printed_as_complete_text(prompt: bytes, writte
     class Spoken:
         """A model whose tokens are given."""
 
-        model = ModelConfig(1, 8, 2, 16)
+        config = ModelConfig(1, 8, 2, 16)
 
     out = io.TextIOWrapper(Terminal(), encoding=encoding, write_through=True, newline="")  # type: ignore[type-var]
     with pytest.MonkeyPatch.context() as patch:
