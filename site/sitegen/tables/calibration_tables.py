@@ -5,8 +5,8 @@ from __future__ import annotations
 from bench.statistics.calibration import COMMAND, facts
 from bench.statistics.simulation import Check
 from sitegen.rows.results import Results
-from sitegen.text import quantities
 from sitegen.text.markup import TableCell, html_table, nothing_yet, number_cell, status_cell
+from tinygpt.terminal import quantities
 
 
 def noise_table(results: Results) -> str:
