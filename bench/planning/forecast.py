@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -28,6 +29,7 @@ NOMINAL = 0.9  # share of the errors on record that a spread covers
 OWN_REACH, BORROWED_REACH = 16.0, 4.0  # times a run's tokens; no curve is used beyond
 _FEW_RUNS = 10  # so many runs show the error that one of ten exceeds; of fewer the largest error counts
 _LEAST_DISTANCE = 0.25  # doublings of tokens; a shorter way says nothing about the cost of a doubling
+_MOST_ALIKE = 20
 _CUTS = 3  # first parts of a run that predict its rest
 _EARLIEST_STEP, _EARLY_GROWTH, _EARLY_WINDOW = 10, 1.25, 0.2  # the windows over which training losses are averaged
 
@@ -96,12 +98,14 @@ def trained_runs(runs: pd.DataFrame, steps: pd.DataFrame, falling: bool = False)
     """Return the recorded runs of known presets that have a curve, longest first.
 
     Runs of all machines count, because a loss depends on the machine only in its last digits. Runs whose rate falls
-    count only if asked for: the losses on the way to their end say nothing about shorter runs.
+    count only if asked for: the losses on the way to their end say nothing about shorter runs. Of runs that differ in
+    nothing but their seed and length, the newest ``_MOST_ALIKE`` count: fitting a curve takes milliseconds.
     """
     trained = runs[(runs["kind"] == "train") & runs["preset"].isin([*LADDER])]
     by_cell = dict([*steps[steps["cell_id"].isin(trained["cell_id"])].groupby("cell_id")])
     found = []
-    for run in stored_runs(trained):
+    alike: Counter[object] = Counter()
+    for run in reversed(stored_runs(trained)):
         fields = json.loads(run.protocol)
         optimizer = str(fields.get("optimizer"))
         # The rows of a resumed run begin at the end of its first part; steps are counted over the whole run.
@@ -110,15 +114,19 @@ def trained_runs(runs: pd.DataFrame, steps: pd.DataFrame, falling: bool = False)
         if len(evaluated) < MIN_EVALUATIONS or ("cosine" in optimizer and not falling):
             continue
         own_batch = fields.get("batch_size") == LADDER[run.preset].train.batch_size
+        recipe = (fields.get("learning_rate"), optimizer, own_batch)
+        alike[run.preset, run.corpus, recipe] += 1
+        if alike[run.preset, run.corpus, recipe] > _MOST_ALIKE:
+            continue
         tokens = tuple((evaluated["step"] * float(run.tokens_per_step)).tolist())
         losses = tuple(evaluated["held_out_loss"].tolist())
         early = _early_losses(rows, evaluated["step"].min(), run.tokens_per_step)
         ends = {*np.geomspace(MIN_EVALUATIONS, len(tokens) - 0.5, _CUTS).astype(int), len(tokens)}
         fits = [fit_loss_curve(tokens[:end], losses[:end], early) for end in sorted(ends)]
         if fits[-1]:
-            recipe = (fields.get("learning_rate"), optimizer, own_batch)
             curves = tuple(fit for fit in fits if fit)
             found.append(TrainedRun(run.cell_id, run.preset, str(run.corpus), recipe, tokens, losses, curves))
+    found.reverse()
     return sorted(found, key=lambda run: -run.tokens[-1])
 
 

@@ -26,6 +26,7 @@ PAGE = "numbers.md"
 FOLDER = "rows"  # under the generated folder
 
 # Run ids come from results and become file names.
+_MOST = 100  # runs that a number links
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _RUN_COLUMNS = [
     "cell_id", "kind", "variant", "preset", "round", "status", "corpus", "seed", "commit", "peak_memory_bytes",
@@ -86,16 +87,19 @@ def numbers_table(quoted: Sequence[QuotedNumber], rows: Mapping[Pin, QuotedRows]
 def _links(number: Number, generated_url: str) -> str:
     if not number.runs:
         return f"<code>{html_block(number.command)}</code>" if number.text is None else "none"
-    return " ".join(
-        f'<a href="{generated_url}{FOLDER}/{run}.csv" title="{run}">{run[-4:]}</a>'
-        for run in number.runs
-        if _RUN_ID.fullmatch(run)
-    )
+    linked = _linked(number)
+    links = [f'<a href="{generated_url}{FOLDER}/{run}.csv" title="{run}">{run[-4:]}</a>' for run in linked]
+    return " ".join(links) + (f" and {len(number.runs) - len(linked):,} more" if len(number.runs) > _MOST else "")
+
+
+def _linked(number: Number) -> list[str]:
+    """The runs of a number whose rows are a click away: the newest of very many."""
+    return [run for run in number.runs if _RUN_ID.fullmatch(run)][-_MOST:]
 
 
 def quoted_runs(quoted: Sequence[QuotedNumber], rows: Mapping[Pin, QuotedRows]) -> set[str]:
-    """The runs behind every number that a page quotes."""
-    return {run for _, number in _resolved(quoted, rows) for run in number.runs}
+    """The runs behind every number that a page quotes, as far as the page links them."""
+    return {run for _, number in _resolved(quoted, rows) for run in _linked(number)}
 
 
 def write_rows(results: Results, runs: Iterable[str], generated: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from types import MappingProxyType
 
 from bench.arms.labels import is_copy
@@ -57,12 +58,12 @@ def _commit(run: StoredRun) -> str:
 
 def run_comparisons(results: Results) -> str:
     """Compare the newest runs, each with the earlier one that shares most cells with it, as ``invoke compare`` does."""
-    found = list(_with_predecessors(cell_summary(results.runs, results.steps, KINDS)))
+    found = [*islice(_with_predecessors(cell_summary(results.runs, results.steps, KINDS)), LIMIT)]
     if not found:
         return nothing_yet("No two runs measured the same cell on one machine by one protocol", COMMAND)
     starts = stored_runs(results.runs.sort_values("started_at").drop_duplicates("run_id"))
     about = {run.run_id: _in_words(run) for run in starts}
-    return f'<div class="tg-comparisons">{"".join(_details(answer, about) for answer in found[:LIMIT])}</div>'
+    return f'<div class="tg-comparisons">{"".join(_details(answer, about) for answer in found)}</div>'
 
 
 def _in_words(run: StoredRun) -> str:

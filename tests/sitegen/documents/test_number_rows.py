@@ -8,8 +8,10 @@ import pandas as pd
 import pytest
 
 from sitegen.build.site import BuiltSite
+from sitegen.documents import number_rows
 from sitegen.documents.number_rows import FOLDER, anchor_of, numbers_table, quoted_numbers, quoted_runs, write_rows
 from sitegen.documents.pages import Page
+from sitegen.numbers.number import Number
 from sitegen.numbers.quoted_rows import QuotedRows
 from sitegen.rows.results import load_results
 from tests.sitegen import example_rows as rows
@@ -57,6 +59,14 @@ def test_the_rows_are_every_step_of_the_run_and_nothing_else(quoted: QuotedRows,
     assert list(cell["step"]) == [1, 2, 3, 4, 5, 6]
     assert cell.loc[~cell["is_warmup"].astype(bool), "seconds"].median() == pytest.approx(0.031, rel=0.02)
     assert (table.loc[table["status"] == "timeout", "step"].isna()).all()
+
+
+def test_a_number_of_very_many_runs_links_the_newest(quoted: QuotedRows, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = tuple(f"run-{number}" for number in range(1234))
+    monkeypatch.setattr(number_rows, "resolve_number", lambda *_: Number("1", "every run", "invoke bench", names))
+    asked, rows_of = quoted_numbers(PAGES[:1]), {(): quoted}
+    assert quoted_runs(asked, rows_of) == set(names[-100:])
+    assert "1233</a> and 1,134 more" in numbers_table(asked, rows_of, "")
 
 
 def test_a_run_id_from_results_never_becomes_a_path(tmp_path: Path) -> None:

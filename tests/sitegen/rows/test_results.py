@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from datetime import timedelta
 from pathlib import Path
 
@@ -39,6 +40,17 @@ def test_rows_of_two_machines_never_meet_in_a_ratio(tmp_path: Path) -> None:
     results = load_results(tmp_path)
     assert cell_frame(results)["machine"].nunique() == 2
     assert ratio_frame(results).empty
+
+
+def test_copies_of_files_change_nothing(tmp_path: Path) -> None:
+    rows.store(tmp_path, rows.ladder(), rows.kernels(), rows.training())
+    before = load_results(tmp_path)
+    for path in [*tmp_path.rglob("*.parquet")]:
+        shutil.copy(path, path.with_name(f"{path.stem} (1).parquet"))
+    after = load_results(tmp_path)
+    for name in ("runs", "steps", "samples", "kernels"):
+        assert getattr(after, name).equals(getattr(before, name)), name
+    assert cell_frame(after).equals(cell_frame(before))
 
 
 def later(days: int = 1) -> dict[str, object]:
