@@ -1,4 +1,4 @@
-"""What ``invoke NAME`` finds in a checkout: the tasks of ``sitegen.commands.program``, as ``tinygpt NAME`` does."""
+"""The tasks of ``sitegen.commands.program`` for ``invoke NAME`` in a checkout; ``tinygpt NAME`` runs the same."""
 
 import sys
 

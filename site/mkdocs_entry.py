@@ -1,4 +1,4 @@
-"""What mkdocs-macros loads, by path: makes the packages importable, then hands over to ``sitegen.build.macros``.
+"""Entry point of mkdocs-macros: makes the packages importable, then hands over to ``sitegen.build.macros``.
 
 With an editable install nothing has to be done; in a checkout without one, ``mkdocs build`` works all the same.
 """

@@ -70,10 +70,18 @@ def test_no_pickle():
             assert not {"pickle", "dill", "joblib", "marshal", "shelve"} & set(imported_roots(path)), path
 
 
+def test_docstrings_begin_with_a_verb_or_a_noun_phrase():
+    question = re.compile(r'"""(What|Whether|How|Where|Which|Who|When|Why)\b')
+    for folder in (*PACKAGES.values(), ROOT / "tests"):
+        for path in folder.rglob("*.py"):
+            text = path.read_text(encoding="utf-8")
+            assert not question.search(text), f"{path.relative_to(ROOT)}: {question.search(text)[0]}"
+
+
 def test_every_public_method_of_an_engine_has_a_docstring_of_its_own_or_an_inherited_one():
     """Ruff looks at the method alone, and overrides say nothing twice."""
     files = [*(ROOT / "tinygpt/engines").rglob("*.py"), *(ROOT / "bench/peers").glob("*.py")]
-    classes = {}  # by name; the two JaxEngine have the same base
+    classes = {}
     for path in files:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ClassDef):

@@ -22,7 +22,7 @@ def environment(python):
 
 
 def asked(extra=""):
-    """What an extra asks for, those that it names in its turn included; the core's and the build's for none."""
+    """Requirements of an extra and of the extras that it includes; the core's and the build's for none."""
     project = PROJECT["project"]
     items = project["optional-dependencies"][extra] if extra else project["dependencies"]
     for requirement in map(Requirement, items if extra else items + PROJECT["build-system"]["requires"]):

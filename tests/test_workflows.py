@@ -1,4 +1,4 @@
-"""Who may do what on GitHub: only this repository's own main is published, and only by what is named by its hash."""
+"""Rights on GitHub: only this repository's own main is published, and only by what is named by its hash."""
 
 import re
 

@@ -63,7 +63,7 @@ PEERS = MappingProxyType(
             Peer("torch-1-thread-mkl-avx512", "PyTorch eager on one thread, MKL overridden", "torch", "2.13.0", None,
                  _TORCH_ONE_THREAD, overridden=True, threads=1),
             Peer("jax-textbook", "JAX, the whole step as one compiled function", "jax", "0.10.2",
-                 "bench.peers.jax_engine:JaxEngine", "bench.peers.jax_generate:make_generator"),
+                 "bench.peers.jax_engine:JaxTextbookEngine", "bench.peers.jax_generate:make_generator"),
             Peer("transformers", "Hugging Face's generate over PyTorch eager", "transformers", "5", None,
                  "bench.peers.transformers_generate:make_generator"),
         )

@@ -27,8 +27,8 @@ from bench.arms.registry import ACCELERATOR_PEERS, STEPS_TOGETHER
 from bench.arms.variants import engine_name
 from bench.measuring.accelerator_options import AcceleratorOptions
 from bench.measuring.cell_rows import outcome_rows
+from bench.measuring.endings import CellEnd, compare_losses
 from bench.measuring.process import Event, Outcome
-from bench.measuring.verdict import Verdict, compare_losses
 from bench.records.child import python_command
 from bench.records.grouping import grouped
 from bench.records.machine import fresh_machine
@@ -111,23 +111,23 @@ def rows_of(
     for variant, protocol in protocols.items():
         rounds, ready, errors = (by_kind.get((variant, kind), []) for kind in ("round", "ready", "error"))
         for event in rounds:
-            verdict = compare_losses(losses(event), reference, is_exact=protocol.dtype == "float32")
-            rows += _round_rows(context, variant, protocol, event, ready, verdict, limit)
+            end = compare_losses(losses(event), reference, is_exact=protocol.dtype == "float32")
+            rows += _round_rows(context, variant, protocol, event, ready, end, limit)
         if errors or not rounds:
-            verdict = _failure(errors[-1] if errors else None, stderr_tail)
+            end = _failure(errors[-1] if errors else None, stderr_tail)
             empty: Event = {"round": len(rounds), "steps": [], "started_at": datetime.now(UTC).isoformat()}
-            rows += _round_rows(context, variant, protocol, empty, ready, verdict, limit)
+            rows += _round_rows(context, variant, protocol, empty, ready, end, limit)
     return rows
 
 
-def _failure(error: Event | None, stderr_tail: str | None) -> Verdict:
-    """Return the verdict on missing rounds: the variant's own error, the process's end, or the run's end."""
+def _failure(error: Event | None, stderr_tail: str | None) -> CellEnd:
+    """Return the end on missing rounds: the variant's own error, the process's end, or the run's end."""
     if error is None and stderr_tail is None:
-        return Verdict("interrupted", "the run's minutes were over")
+        return CellEnd("interrupted", "the run's minutes were over")
     reason = error or {"type": "the process", "message": stderr_tail or "ended early"}
     text = f"{reason['type']}: {reason['message']}"[-1500:]
     memory = any(word in text for word in ("OutOfMemory", "RESOURCE_EXHAUSTED", "CapacityError"))
-    return Verdict("oom" if memory else "crashed", text)
+    return CellEnd("oom" if memory else "crashed", text)
 
 
 def losses(event: Event) -> list[float]:
@@ -141,13 +141,13 @@ def _round_rows(
     protocol: Protocol,
     event: Event,
     ready: list[Event],
-    verdict: Verdict,
+    end: CellEnd,
     limit: float,
 ) -> Rows:
     steps = [{"event": "step", **step} for step in event["steps"]]
     outcome = Outcome(
         (*ready, *steps, *event.get("probes", ())),
-        exit_code=0 if verdict.status == "ok" else None,
+        exit_code=0 if end.status == "ok" else None,
         started_at=datetime.fromisoformat(event["started_at"]),
         wall_seconds=float(steps[-1]["elapsed_seconds"]) if steps else 0.0,
     )
@@ -156,7 +156,7 @@ def _round_rows(
     preset, size = protocol.preset, protocol.batch_size
     batch = [] if size == PRESETS[preset].train.batch_size else ["--batch", str(size)]
     words = ["invoke", "accelerator", "--out", "rows", "--presets", preset, "--engines", f"'{variant}'", *batch]
-    rows = outcome_rows(process, outcome, verdict, " ".join(words), limit)
+    rows = outcome_rows(process, outcome, end, " ".join(words), limit)
     # The accelerator computes; the settings of the processor's BLAS do not matter.
     return replace(rows, runs=[replace(rows.runs[0], threads=None, blas_kernel=None)])
 

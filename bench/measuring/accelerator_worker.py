@@ -27,7 +27,7 @@ from bench.arms.registry import ACCELERATOR_PEERS
 from bench.arms.variants import load
 from bench.measuring.event_log import EventLog
 from bench.measuring.probe import Probe
-from bench.records.child import look_here_last
+from bench.records.child import append_current_folder_to_path
 from bench.records.protocol import Protocol, protocol_from_json
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.data import BatchSampler
@@ -143,7 +143,7 @@ def _versions(variant: str) -> dict[str, Any]:
 
 def main() -> int:
     """Read the task from stdin and measure."""
-    look_here_last()
+    append_current_folder_to_path()
     task = json.loads(sys.stdin.readline())
     measure(task, EventLog(Path(task["events"])).write)
     return 0

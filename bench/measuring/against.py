@@ -62,7 +62,7 @@ class _Series:
     seen: list[int] = field(default_factory=list)
 
     def point(self, variant: str, preset: str, planned: int, n_cells: int, threshold: float) -> Point:
-        """What the rounds of all looks say."""
+        """The result of the rounds of all looks."""
         error = ERROR / n_cells
         evidence = Paired(tuple(np.log(np.divide(self.before, self.after)).tolist()))
         ends = evidence.ends_without(excluded_means(tuple(self.seen), planned, error)[-1])

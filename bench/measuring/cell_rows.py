@@ -10,8 +10,8 @@ from dataclasses import replace
 from bench.arms.kernel_parts import DISPATCH, PARTS
 from bench.arms.labels import read_label
 from bench.arms.suites import Cell, repeat_command
+from bench.measuring.endings import CellEnd
 from bench.measuring.process import Event, Outcome
-from bench.measuring.verdict import Verdict
 from bench.records.process_rows import Process, RunContext
 from bench.records.protocol import TEXT_TOKENS, Protocol
 from bench.records.rows import KernelRow, Rows, RunRow, SampleRow, StepRow
@@ -25,26 +25,26 @@ def machine_of(outcome: Outcome, fallback: str) -> str:
 
 
 def cell_rows(
-    context: RunContext, cell: Cell, protocol: Protocol, outcome: Outcome, verdict: Verdict, attempt: int = 0
+    context: RunContext, cell: Cell, protocol: Protocol, outcome: Outcome, end: CellEnd, attempt: int = 0
 ) -> Rows:
     """Return a cell's rows, including the steps of a process that did not reach its end."""
     process = Process(context, context.kind or cell.kind, cell.engine, cell.variant, cell.round, protocol, attempt)
-    return outcome_rows(process, outcome, verdict, repetition(context, cell, protocol), cell.limit_seconds)
+    return outcome_rows(process, outcome, end, repetition(context, cell, protocol), cell.limit_seconds)
 
 
-def outcome_rows(process: Process, outcome: Outcome, verdict: Verdict, command: str, limit_seconds: float) -> Rows:
+def outcome_rows(process: Process, outcome: Outcome, end: CellEnd, command: str, limit_seconds: float) -> Rows:
     """Return the rows of a worker.
 
     Args:
         process: the worker.
         outcome: its end and its events.
-        verdict: its status.
+        end: its status.
         command: the command that repeats it.
         limit_seconds: its time limit.
     """
     process = replace(process, run=replace(process.run, machine=machine_of(outcome, process.run.machine)))
     return Rows(
-        [_run_row(process, outcome, verdict, command, limit_seconds)],
+        [_run_row(process, outcome, end, command, limit_seconds)],
         list(_step_rows(process, outcome)),
         [_sample_row(process, event) for event in outcome.of_kind("sample")],
         list(kernel_rows(process, outcome)),
@@ -52,25 +52,25 @@ def outcome_rows(process: Process, outcome: Outcome, verdict: Verdict, command: 
     )
 
 
-def _run_row(process: Process, outcome: Outcome, verdict: Verdict, command: str, limit_seconds: float) -> RunRow:
+def _run_row(process: Process, outcome: Outcome, end: CellEnd, command: str, limit_seconds: float) -> RunRow:
     steps, ready = outcome.of_kind("step"), outcome.of_kind("ready")
     resolved = [event for event in (*ready, *outcome.of_kind("measured")) if event.get("resolved_variant")]
     evaluations = outcome.of_kind("evaluation")
     peaks = [event["peak_bytes"] for event in outcome.events if event.get("peak_bytes")]
     probes_own = sum(event.get("own_bytes", 0) for event in outcome.of_kind("probe"))
-    row = process.run_row(verdict.status, command, outcome.started_at, outcome.wall_seconds, len(steps))
+    row = process.run_row(end.status, command, outcome.started_at, outcome.wall_seconds, len(steps))
     return replace(
         row,
         exit_code=outcome.exit_code,
         signal=outcome.signal,
-        error_tail=verdict.error_tail,
+        error_tail=end.error_tail,
         tokens_per_step=TEXT_TOKENS if process.kind == "generation" else row.tokens_per_step,
         limit_seconds=limit_seconds,
         peak_memory_bytes=max(peaks) - probes_own if peaks else None,
         setup_seconds=ready[0]["setup_seconds"] if ready else None,
         first_loss=steps[0].get("loss") if steps else None,
         last_loss=steps[-1].get("loss") if steps else None,
-        loss_drift=verdict.loss_drift,
+        loss_drift=end.loss_drift,
         held_out_loss=evaluations[-1]["held_out_loss"] if evaluations else None,
         resolved_variant=resolved[-1]["resolved_variant"] if resolved else None,
         threads=process.threads(resolved[-1].get("threads")) if resolved else None,

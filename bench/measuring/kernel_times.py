@@ -206,7 +206,7 @@ _TILE_BYTES = 4 * 4 * TILE  # about four operands of four bytes per number
 
 
 @dataclass(frozen=True)
-class FormTime:
+class FormTiming:
     """One timing of a kernel.
 
     Attributes:
@@ -226,7 +226,7 @@ class FormTime:
     elements: int
 
 
-def form_times(far_bytes: int = _FAR_BYTES) -> Iterator[FormTime]:
+def form_times(far_bytes: int = _FAR_BYTES) -> Iterator[FormTiming]:
     """Time every kernel in both forms, alternating, on one thread; a pass through memory reads ``far_bytes``."""
     numexpr.set_num_threads(1)  # as in the engine, which divides the batch among threads
     rng = np.random.default_rng(0)
@@ -236,7 +236,7 @@ def form_times(far_bytes: int = _FAR_BYTES) -> Iterator[FormTime]:
                 for repeat in range(1, _WARMUP[place] + _REPEATS[place] + 1):
                     for form in FORMS if repeat % 2 else FORMS[::-1]:
                         seconds = _time_form(name, form, rng, far_bytes if place == "memory" else 0)
-                        yield FormTime(name, form, place, repeat, repeat <= _WARMUP[place], seconds, TILE)
+                        yield FormTiming(name, form, place, repeat, repeat <= _WARMUP[place], seconds, TILE)
 
 
 def _time_form(name: str, form: str, rng: np.random.Generator, n_bytes: int) -> float:

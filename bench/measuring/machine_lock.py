@@ -37,6 +37,6 @@ def measurement_lock(path: Path | None = None) -> Iterator[None]:
             raise BusyError(
                 f"process {holder.pid if holder else 'unknown'} is measuring on this machine",
                 "one measurement at a time",
-                "the same command when it has ended",
+                "the same command once it has finished",
             )
         yield

@@ -1,6 +1,6 @@
 """Run a suite: its cells one after another, each in its own process; rows are written after each cell.
 
-    lock ─► corpus ─► plan ─► for every cell: refuse, or run_worker ─► judge ─► rows ─► write_tables
+    lock ─► corpus ─► plan ─► for every cell: refuse, or run_worker ─► cell_end ─► rows ─► write_tables
 
 A failed cell becomes a row and does not stop the suite. Ctrl-C stops it: the current cell becomes an ``interrupted``
 row, and cells that have not started have no row. Any unfinished run can be resumed: its missing cells are measured
@@ -22,22 +22,22 @@ from bench.arms.registry import OURS
 from bench.arms.suites import DEFAULT_CORPUS, Cell, Suite
 from bench.measuring.announce import announce
 from bench.measuring.cell_rows import cell_rows, machine_of, median_step
-from bench.measuring.interrupts import stop_signals
+from bench.measuring.endings import CellEnd, cell_end
 from bench.measuring.machine_lock import measurement_lock
 from bench.measuring.peer_preparation import prepare
 from bench.measuring.process import Event, Outcome, run_worker
 from bench.measuring.progress import SuiteProgress
 from bench.measuring.run_plan import RunOptions, RunPlan, drop_plan, read_plan, unfinished, write_plan
-from bench.measuring.verdict import Verdict, judge
 from bench.records.machine import fresh_machine
 from bench.records.process_rows import RunContext, new_run_id
 from bench.records.protocol import Protocol, benchmark_protocol, generation_protocol, sha256_text
 from bench.records.provenance import code_sha256, read_provenance
 from bench.records.rows import Rows, RunRow, Status
-from bench.records.store import read_run, read_table, remove_leftovers, stored_runs, write_tables
+from bench.records.store import local_rows_of, read_table, remove_leftovers, stored_runs, write_tables
 from tinygpt.corpora import Corpus, load_corpus
 from tinygpt.data import BatchSampler
 from tinygpt.errors import ConfigError
+from tinygpt.system.stopping import signals_as_interrupts
 from tinygpt.terminal.command_name import as_called
 from tinygpt.terminal.output import make_console, print_line
 
@@ -139,7 +139,7 @@ def resume_run(
         remove_leftovers(results_root, plan.run_id)
         text = corpus or load_corpus(plan.corpus)
         plan.require_unchanged(replace(_plan(plan.suite, text, plan.seed), run_id=plan.run_id))
-        return _run(plan, read_run(results_root, plan.run_id), text, results_root, console, options)
+        return _run(plan, local_rows_of(results_root, plan.run_id), text, results_root, console, options)
 
 
 def _plan(suite: Suite, text: Corpus, seed: int) -> RunPlan:
@@ -194,7 +194,7 @@ class _Run:
         interrupted = False
         n_steps = max(protocol.total_steps for protocol in self.protocols.values())
         progress = SuiteProgress(self.console, cells, n_steps, n_done, self._earlier_seconds())
-        with stop_signals(), progress:
+        with signals_as_interrupts(), progress:
             try:
                 for index, cell in enumerate(cells):
                     progress.start_cell(index)
@@ -261,19 +261,19 @@ class _Run:
         reason = ready.refusal or (self.options.refuse(engine_cell) if cell.kind != "roofline" else None)
         if reason is None:
             outcome = self._measure(cell, protocol, progress, ready.environment)
-            verdict = judge(cell, protocol, outcome, self.reference.get(cell.preset))
+            end = cell_end(cell, protocol, outcome, self.reference.get(cell.preset))
         else:
-            outcome, verdict = Outcome(), Verdict("refused", reason)
+            outcome, end = Outcome(), CellEnd("refused", reason)
         steps = outcome.of_kind("step")
-        if verdict.status == "ok" and cell.variant == self.options.reference:
+        if end.status == "ok" and cell.variant == self.options.reference:
             self.reference.setdefault(cell.preset, [float(event["loss"]) for event in steps])
         self.machine_changed |= machine_of(outcome, self.context.machine) != self.context.machine
-        rows = cell_rows(self._context_of(cell), cell, protocol, outcome, verdict, len(self._attempts(cell)))
+        rows = cell_rows(self._context_of(cell), cell, protocol, outcome, end, len(self._attempts(cell)))
         self._check_clock(rows.runs[0])
         self.rows += rows  # in one assignment: after Ctrl-C there are all of the cell's rows or none
         write_tables(self.root, self.context.run_id, self.rows)
-        progress.end_cell(verdict.status, median_step(steps, protocol.warmup_steps), verdict.error_tail)
-        return verdict.status
+        progress.end_cell(end.status, median_step(steps, protocol.warmup_steps), end.error_tail)
+        return end.status
 
     def _context_of(self, cell: Cell) -> RunContext:
         """Return the run's context with the code that this cell ran."""

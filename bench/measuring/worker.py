@@ -35,7 +35,7 @@ from bench.measuring.peak_memory import peak_memory_bytes
 from bench.measuring.peer_preparation import require_override
 from bench.measuring.probe import Probe, probe_threads
 from bench.measuring.roofline import RooflinePass
-from bench.records.child import look_here_last
+from bench.records.child import append_current_folder_to_path
 from bench.records.machine import read_machine
 from bench.records.protocol import TEXT_TOKENS, Protocol, protocol_from_json
 from tinygpt.data import BatchSampler, Tokenizer
@@ -46,7 +46,7 @@ from tinygpt.generation.sampling import SamplingSettings
 from tinygpt.system.threads import available_cores
 
 SAMPLE = SamplingSettings(64, temperature=0.8, top_k=40)
-# After eighteen steps, a sample of a larger model is not worth its minutes and a second copy of the weights.
+# A sample after 18 steps is not worth a large model's minutes and a second copy of its weights.
 SAMPLE_MAX_PARAMETERS = 100_000_000
 
 
@@ -72,7 +72,7 @@ def run_kernels(task: dict[str, Any], log: EventLog, probe: Probe) -> None:
     Raises:
         DivergedError: timing the parts changed a loss.
     """
-    # Here, because it imports the engine's modules, which must not count in other engines' memory.
+    # Imported here because it loads the engine's modules, which must not count in other engines' memory.
     from bench.measuring.kernel_times import form_times, require_same_losses, timed_steps
 
     protocol = protocol_from_json(task["protocol"])
@@ -155,7 +155,7 @@ def run_generation(task: dict[str, Any], log: EventLog, probe: Probe) -> None:
     _time_steps(protocol, log, probe, lambda: texts.append(generator(prompt, TEXT_TOKENS)))
     regret = largest_regret(model, weights, prompt, texts[-1])
     if any((text != texts[-1]).any() for text in texts) or not regret <= REGRET_TOLERANCE:
-        raise DivergedError(f"a greedy token falls short of the reference's best by {regret:.2g} in its logit")
+        raise DivergedError(f"a greedy token's logit is {regret:.2g} below the reference's best")
     log.write("done")
 
 
@@ -229,7 +229,7 @@ _RUN = MappingProxyType(
 
 def main() -> int:
     """Read the task and measure; return 0 if all of it was done."""
-    look_here_last()
+    append_current_folder_to_path()
     task = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_parent, args=(sys.stdin,), daemon=True).start()
     log = EventLog(Path(task["events"]))

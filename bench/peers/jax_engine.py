@@ -21,7 +21,7 @@ from tinygpt.engines import Engine, OptimizerState, StepResult
 from tinygpt.params import Arrays, is_decayed, parameter_shapes
 
 
-class TrainingState(NamedTuple):
+class StepState(NamedTuple):
     """The state that a step replaces: weights, both moments, and the number of updates."""
 
     weights: Weights
@@ -31,8 +31,8 @@ class TrainingState(NamedTuple):
 
 
 def update(
-    state: TrainingState, tokens: Array, targets: Array, rate: Array, model: ModelConfig, train: TrainConfig
-) -> tuple[TrainingState, Array, Array]:
+    state: StepState, tokens: Array, targets: Array, rate: Array, model: ModelConfig, train: TrainConfig
+) -> tuple[StepState, Array, Array]:
     """Take a training step as a pure function; return the new state, the loss and the norm before clipping."""
     loss, grads = jax.value_and_grad(jax_model.loss)(state.weights, tokens, targets, model)
     norm = jnp.sqrt(sum(jnp.square(gradient).sum() for gradient in grads.values()))
@@ -48,10 +48,10 @@ def update(
         decay = train.weight_decay if is_decayed(weight.shape) else 0.0
         direction = (first[name] / correction1) / (jnp.sqrt(second[name] / correction2) + train.eps)
         weights[name] = weight * (1.0 - rate * decay) - rate * direction
-    return TrainingState(weights, first, second, step), loss, norm
+    return StepState(weights, first, second, step), loss, norm
 
 
-class JaxEngine(Engine):
+class JaxTextbookEngine(Engine):
     """GPT-2 in ``jax.numpy``, compiled by XLA."""
 
     name: ClassVar[str] = "jax-textbook"
@@ -63,7 +63,7 @@ class JaxEngine(Engine):
         def zeros() -> Weights:
             return {name: jnp.zeros(shape, jnp.float32) for name, shape in shapes.items()}
 
-        self.state = TrainingState(zeros(), zeros(), zeros(), jnp.zeros((), jnp.int32))
+        self.state = StepState(zeros(), zeros(), zeros(), jnp.zeros((), jnp.int32))
         self._step = jax.jit(partial(update, model=model, train=train), donate_argnums=0)
         self._gradients = jax.jit(jax.value_and_grad(partial(jax_model.loss, model=model)))
         self._logits = jax.jit(partial(jax_model.logits, model=model))
@@ -98,7 +98,7 @@ class JaxEngine(Engine):
         return OptimizerState(int(self.state.updates), first, second)
 
     def load_optimizer_state(self, state: OptimizerState) -> None:
-        self.state = TrainingState(
+        self.state = StepState(
             self.state.weights,
             _device_arrays(state.first_moment),
             _device_arrays(state.second_moment),

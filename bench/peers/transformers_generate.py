@@ -1,4 +1,4 @@
-"""Greedy generation by Hugging Face's ``generate``, which most people would call, over PyTorch eager.
+"""Greedy generation by Hugging Face's ``generate``, the usual call, on PyTorch eager.
 
 Its cache belongs to one call, and a call ends at the context. So each window is a separate call, which starts with the
 last half of the window before.

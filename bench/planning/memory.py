@@ -135,7 +135,7 @@ def _numpy_bytes(model: ModelConfig, train: TrainConfig, _threads: int) -> int:
 
 
 # CPython: a float object of 24 bytes, the list's pointer of 8, and lists that grow ahead of need. Numbers that live
-# from step to step also leave pools that new rows do not fill. Both figures are fitted.
+# from step to step also leave pools that new rows do not fill. Both numbers are fitted.
 _NUMBER_BYTES = 34.5
 _PARAMETER_BYTES = 42.0
 _NUMBERS_KEPT = MappingProxyType({"numpy": FLOAT32_BYTES, "python": _PARAMETER_BYTES})  # bytes of a parameter

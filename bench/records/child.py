@@ -19,7 +19,7 @@ def python_command(*arguments: str) -> list[str]:
     return [sys.executable, "-P", *arguments]
 
 
-def look_here_last() -> None:
+def append_current_folder_to_path() -> None:
     """Find modules of the current folder, where nothing else has their names."""
     sys.path.append(str(Path.cwd()))
 

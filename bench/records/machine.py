@@ -1,6 +1,6 @@
-"""What a machine is, as far as timings depend on it: never its name, its user's name or a path.
+"""A machine's fingerprint: everything that timings depend on, and never its name, its user's name or a path.
 
-The fingerprint is a flat record; its canonical JSON and that text's SHA-256 stand in every row. Quantities that
+The fingerprint is a flat record; its canonical JSON and that text's SHA-256 are stored in every row. Quantities that
 change from boot to boot without changing a timing (free memory, clock frequency, patch level of the system) are not
 in it, so that one machine keeps one hash.
 """
@@ -107,7 +107,7 @@ def read_machine() -> Machine:
 
 
 def _memory_limit_gib() -> float | None:
-    """What a control group grants, if that is less than the machine has."""
+    """The limit of a control group, if it is below what the machine has."""
     limit = memory_limit()
     return round(limit / _GIB, 1) if limit is not None and limit < psutil.virtual_memory().total else None
 

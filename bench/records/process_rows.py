@@ -22,14 +22,14 @@ def new_run_id(machine_hash: str) -> str:
 
 @dataclass(frozen=True)
 class RunContext:
-    """What all processes of a run share.
+    """The properties that all processes of a run share.
 
     Attributes:
         run_id: names the run.
         suite: the suite's name.
         provenance: which code.
         machine: canonical JSON of the fingerprint.
-        kind: of the rows; by each process's variant when None.
+        kind: the rows' kind; derived from the variant if None.
     """
 
     run_id: str
@@ -118,7 +118,7 @@ class Process:
         )
 
     def step_row(self, step: int, seconds: float, loss: float, grad_norm: float, elapsed_seconds: float) -> StepRow:
-        """A step's row; arguments as its columns."""
+        """A step's row; the arguments are the columns' values."""
         return StepRow(
             run_id=self.run.run_id,
             cell_id=self.cell_id,
@@ -142,7 +142,7 @@ class Process:
         )
 
     def kernel_row(self, measure: Measure, name: str, repeat: int, seconds: float) -> KernelRow:
-        """A timing's row, without what only parts or forms have; arguments as its columns."""
+        """A timing's row, without what only parts or forms have; the arguments are the columns' values."""
         return KernelRow(
             run_id=self.run.run_id,
             cell_id=self.cell_id,

@@ -1,8 +1,8 @@
-"""What was measured, as an object with a hash: two rows are comparable only if their protocols are the same.
+"""The conditions of a measurement, as an object with a hash: rows of different protocols are never compared.
 
-A benchmark is easily bent without a trace: fewer steps to get past a crash, another batch, another text. So every
+A benchmark is easy to skew unnoticed: fewer steps to get past a crash, another batch, another text. So every
 setting that changes what a number means is a field here. The record's canonical JSON (sorted keys, no spaces) and
-its SHA-256 stand in every row, and joining rows of different hashes is refused with the fields that differ.
+its SHA-256 are stored in every row, and joining rows of different hashes is refused with the fields that differ.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ class Protocol:
         batch_size: sequences per step.
         warmup_steps: steps taken before the measured ones, stored and marked.
         measured_steps: steps that count.
-        rounds: fresh processes per engine that the suite plans; how many a figure rests on stands beside it.
+        rounds: fresh processes per engine that the suite plans; the page shows how many were used.
         order: how the rounds of different engines follow each other.
-        threads: who decides about threads.
+        threads: how the thread count is set.
         dtype: of weights and arithmetic.
         corpus: the text's name.
         corpus_sha256: its hash.
@@ -104,7 +104,7 @@ class Protocol:
 
     @property
     def train(self) -> TrainConfig:
-        """Batch and AdamW's settings; what a recipe adds to them stands in ``optimizer``, in words."""
+        """Batch and AdamW's settings; a recipe's additions are described in ``optimizer``."""
         return TrainConfig(
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,

@@ -1,4 +1,4 @@
-"""Which code ran: the checkout's commit, whether its files differ from it, and a hash that tells when they change."""
+"""The code that ran: the checkout's commit, whether its files differ from it, and a hash that changes with them."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Publication:
-    """What was chosen, what was left out, and the files that were added (none when only looking)."""
+    """The rows that were chosen and left out, and the files that were added (none in a dry run)."""
 
     chosen: tuple[Candidate, ...]
     left_out: tuple[Candidate, ...]

@@ -22,6 +22,13 @@ OperandPlace = Literal["cache", "memory"]
 
 STATUSES: tuple[Status, ...] = get_args(Status)
 
+
+def _listed(choices: Any) -> str:
+    """The values of a literal type in words."""
+    *others, last = get_args(choices)
+    return f"{', '.join(others)} or {last}"
+
+
 # Where a row lies in a results folder.
 PUBLISHED = "published"
 LOCAL = "local"
@@ -59,14 +66,12 @@ class RunRow:
 
     run_id: Annotated[str, About("the command that made the row: UTC start, machine hash, random part")]
     cell_id: Annotated[str, About("run, variant, preset and round: one process")]
-    kind: Annotated[
-        Kind, About("bench, peer, roofline (products alone), generation, kernels (parts of a step), train or against")
-    ]
+    kind: Annotated[Kind, About(f"{_listed(Kind)}; roofline is the products alone, kernels the parts of a step")]
     engine: Annotated[str, About("engine without its options")]
     variant: Annotated[str, About("engine with its options, such as vectorized[threads=1]")]
     preset: Annotated[str, About("model shape and batch")]
     round: Annotated[int, About("repetition, counted from 0", least=0)]
-    status: Annotated[Status, About("ok, timeout, oom, crashed, diverged, refused or interrupted")]
+    status: Annotated[Status, About(_listed(Status))]
     exit_code: Annotated[int | None, About("of the process; null if a signal ended it or it never started")] = None
     signal: Annotated[str | None, About("signal that ended the process, such as SIGSEGV; null without one")] = None
     error_tail: Annotated[
@@ -281,12 +286,12 @@ class StoredRun(RunRow):
 
     @property
     def together(self) -> tuple[str, ...]:
-        """What both sides of a ratio share: place, protocol and run."""
+        """The key that both sides of a ratio share: place, protocol and run."""
         return *self.place, self.protocol_hash, self.run_id
 
     @property
     def key(self) -> tuple[str, ...]:
-        """What the rounds of a cell share: place, protocol, run and variant."""
+        """The key that the rounds of a cell share: place, protocol, run and variant."""
         return self.origin, self.machine_hash, self.preset, self.protocol_hash, self.run_id, self.variant
 
     @property

@@ -4,7 +4,7 @@ A row is written once and never edited. ``results/README.md`` lists the same col
 
 Versions only add: a column that came later may be null, and files of an older version are read with nulls in it.
 Version 2 added what an engine chose for itself, and the link between the parts of a resumed training run. Up to then,
-``jax`` was the name of a rival, a textbook step in JAX; since version 3 it is this project's engine, and the rival is
+``jax`` was the name of a peer, a textbook step in JAX; since version 3 it is this project's engine, and the peer is
 ``jax-textbook``. Older files are read under the new name. Version 3 also has what advice expected of a training run.
 """
 

@@ -1,4 +1,4 @@
-"""Where rows live: ``results/local/`` as they are measured, ``results/published/`` once they are published.
+"""The folders of rows: ``results/local/`` as they are measured, ``results/published/`` once they are published.
 
     results/<area>/<table>-<run_id>.parquet      one file per table and run
 
@@ -71,7 +71,7 @@ def _parquet(arrow: pa.Table) -> memoryview:
 # ---- reading -------------------------------------------------------------------------------------------
 
 
-def read_run(root: Path, run_id: str) -> Rows:
+def local_rows_of(root: Path, run_id: str) -> Rows:
     """One local run's rows, as they were written; none where a table has no file.
 
     Raises:

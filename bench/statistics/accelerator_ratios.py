@@ -1,4 +1,4 @@
-"""Where engine ``jax`` stands on an accelerator: beside PyTorch there, beside a processor, and on several devices.
+"""Engine ``jax`` on an accelerator: beside PyTorch there, beside a processor, and on several devices.
 
     over PyTorch   t_theirs / t_ours in one run at one preset, with its interval; above 1 this project is faster
     crossing       the size at which two curves of step time over parameters meet
@@ -115,7 +115,7 @@ def compared_runs(cells: Iterable[CellSummary], pairs: Iterable[Speedup]) -> Cho
 
 @dataclass(frozen=True)
 class Crossing:
-    """Where one curve of step time over parameters meets another, between two presets that both measured.
+    """The crossing of two curves of step time over parameters, between two presets that both measured.
 
     Attributes:
         before: the smaller preset.

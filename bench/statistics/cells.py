@@ -26,7 +26,7 @@ RoundTimes = dict[int, np.ndarray]  # round → seconds of the measured steps
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellSummary(StoredRun):
-    """What a run measured of a variant at a preset: the newest row, that is ok if any is, but for the following.
+    """A run's measurement of a variant at a preset: the newest row, an ok one if there is any, but for the following.
 
     ``peak_memory_bytes`` and ``wall_seconds`` are the largest of the rounds, ``dirty`` is true if it is for any row,
     and ``error_tail`` is the newest failure's.

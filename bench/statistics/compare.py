@@ -51,7 +51,7 @@ _COMMIT = re.compile(r"[0-9a-f]{4,40}")
 
 @dataclass(frozen=True)
 class Finding:
-    """What can be said of a cell.
+    """The comparison of a cell.
 
     Attributes:
         speedup: t_before / t_after; above 1 the second side is faster.
@@ -119,7 +119,7 @@ class Comparison:
 
 
 def finding(evidence: Evidence, ends: tuple[float, float], level: float, threshold: float, basis: str) -> Finding:
-    """What an interval of log(t_before / t_after) says.
+    """The change that an interval of log(t_before / t_after) shows.
 
     Args:
         evidence: whose interval it is.

@@ -1,4 +1,4 @@
-"""What two runs can say about one cell: code that did not change was measured in both, and is divided out.
+"""A cell compared between two runs: code that did not change was measured in both, and is divided out.
 
 Another hour is another machine. Between two runs, unchanged code differs as well: peers and the matrix products alone
 are the control. Of a cell at a preset in one run, the *level* is the median over rounds of
@@ -34,7 +34,7 @@ Arms = Mapping[str, CellSummary]  # of one run at one preset, by variant
 
 @dataclass(frozen=True)
 class Level:
-    """Where a cell stood beside the controls in one run: its logarithm, the variance of it, and the rounds."""
+    """The level of a cell beside the controls in one run: its logarithm, the variance of it, and the rounds."""
 
     value: float
     variance: float

@@ -1,4 +1,4 @@
-"""How well a difference is known: by rounds of one run, or by two runs and a control that both measured.
+"""The evidence for a difference: rounds of one run, or two runs and a control that both measured.
 
     Paired        logarithms of rounds' ratios, of arms that ran in turns. Wilcoxon's signed ranks: if the two arms are
                   equal, each logarithm is as likely above 0 as below it, by the same amount; nothing else is assumed
@@ -27,7 +27,7 @@ _NORMAL_POWER = 0.90  # what that takes by the normal distribution, because the 
 
 
 class Evidence(Protocol):
-    """What is known of log(t_before / t_after) of a cell."""
+    """The evidence for log(t_before / t_after) of a cell."""
 
     @property
     def centre(self) -> float:

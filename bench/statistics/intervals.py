@@ -58,7 +58,7 @@ def ends_in_words(low: float, high: float, write: Callable[[float], str]) -> str
 
 @cache
 def _order_statistics(n: int) -> tuple[int, float]:
-    """Which of n sorted values bound the interval, the k-th from either end, and its coverage."""
+    """Return k and a coverage: the k-th of n sorted values from either end bound the interval."""
     below = [1]  # 2^n P(Binomial(n, ½) ≤ i), a sum of binomial coefficients and so an integer
     ways = 1
     for i in range(1, n // 2 + 1):

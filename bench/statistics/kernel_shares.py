@@ -1,4 +1,4 @@
-"""What the rows of ``kernels`` say: the share of each part in a step, and the time of each kernel's two forms.
+"""Statistics of the rows of ``kernels``: the share of each part in a step, and the time of each kernel's two forms.
 
 Share of a part.  In each measured step, the mean over workers of the part's seconds; ``dispatch`` is the wall time less
 all the others. Summed over steps and rounds and divided by the summed wall time, so that the shares of a preset add up
@@ -66,7 +66,7 @@ class PartShare:
 
 
 @dataclass(frozen=True, slots=True)
-class FormTime:
+class ComparedForm:
     """A fused kernel in one of its forms.
 
     Attributes:
@@ -130,7 +130,7 @@ def _round_shares(rows: pd.DataFrame, workers: int) -> list[float]:
     return [*shares, 1.0 - sum(shares)]
 
 
-def form_comparison(runs: pd.DataFrame, kernels: pd.DataFrame) -> list[FormTime]:
+def form_comparison(runs: pd.DataFrame, kernels: pd.DataFrame) -> list[ComparedForm]:
     """Both forms of every fused kernel in both places, by machine.
 
     Args:
@@ -153,12 +153,12 @@ def form_comparison(runs: pd.DataFrame, kernels: pd.DataFrame) -> list[FormTime]
                 interval = median_interval([*map(median, times[form].values())])
                 is_chosen = (form == "numexpr") == (in_numexpr is None or kernel in in_numexpr)
                 counts = len(times[form]), sum(map(len, times[form].values()))
-                found.append(FormTime(run, kernel, place, form, interval, ratio, is_chosen, *counts))
+                found.append(ComparedForm(run, kernel, place, form, interval, ratio, is_chosen, *counts))
     return found
 
 
-def winner(time: FormTime) -> str:
-    """Which form is faster, and by how much; ``neither`` where the rounds, or their interval, do not agree."""
+def winner(time: ComparedForm) -> str:
+    """Name the faster form, and by how much; ``neither`` where the rounds, or their interval, do not agree."""
     ends = (time.ratio.low, time.ratio.high) if time.ratio.has_interval else time.ratio.rounds
     if min(ends) <= 1.0 <= max(ends):
         return "neither"

@@ -1,4 +1,4 @@
-"""What a measured point is worth: the noise floor, and a verdict in one word.
+"""The reliability of a measured point: the noise floor, and a verdict in one word.
 
 The floor comes from A/A arms: the same engine measured twice in one run, as if it were two. One difference is one draw:
 the next is larger half of the time. Beside n draws on a machine's record, the next takes any of n + 1 places with

@@ -42,7 +42,7 @@ class PeerRatio:
 
     @property
     def speedup(self) -> float:
-        """How many times faster we are; NaN where a side was not measured."""
+        """Their time over ours; NaN where a side was not measured."""
         return self.ratio.speedup if self.ratio else math.nan
 
     @property
@@ -52,7 +52,7 @@ class PeerRatio:
 
     @property
     def reason(self) -> str:
-        """Why the cell failed, in one line; empty if it did not."""
+        """The reason for a failure, in one line; empty without one."""
         lines = (self.cell.error_tail or "").strip().splitlines()
         return lines[-1] if lines and self.cell.status != "ok" else ""
 

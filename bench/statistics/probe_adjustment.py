@@ -1,4 +1,4 @@
-"""What the probe says about a run: how busy the machine was in each round, and ratios without that.
+"""The probe's record of a run: how busy the machine was in each round, and ratios without that.
 
     probe of a round    the median time of its probes over that of the run's best round, by number of threads; from
                         ``DISTURBED`` on the round is marked

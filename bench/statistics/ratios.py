@@ -1,4 +1,4 @@
-"""How many times faster one cell is than another: both come from one run, on one machine, under one protocol.
+"""Ratios of step times between two cells that come from one run, on one machine, under one protocol.
 
     ratio of a round    t_baseline / t_engine, of the medians of their steps in that round
     ratio of a run      the median of its rounds' ratios, by logarithms; its interval from six rounds on
@@ -26,7 +26,7 @@ ENOUGH_RUNS = 4  # the fewest whose spread says more than their own intervals do
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """How many times faster an engine is than a baseline.
+    """A baseline's time over an engine's.
 
     Attributes:
         speedup: t_baseline / t_engine.
@@ -129,7 +129,7 @@ def combined(ratios: Sequence[Ratio]) -> Ratio:
 
 
 def speedups(cells: Iterable[CellSummary], baseline: str) -> list[Speedup]:
-    """How many times faster than a baseline every variant is that was measured together with it.
+    """Pair a baseline with every variant that was measured together with it.
 
     Args:
         cells: of several runs, machines and protocols.

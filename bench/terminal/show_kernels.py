@@ -9,7 +9,7 @@ from rich.console import Console
 
 from bench.records.grouping import grouped
 from bench.statistics.intervals import ends_in_words
-from bench.statistics.kernel_shares import FormTime, PartShare, form_comparison, part_shares, winner
+from bench.statistics.kernel_shares import ComparedForm, PartShare, form_comparison, part_shares, winner
 from bench.terminal.tables import make_table
 from tinygpt.terminal.output import print_line
 from tinygpt.terminal.quantities import significant
@@ -44,7 +44,7 @@ def _print_parts(console: Console, presets: Mapping[str, Sequence[PartShare]]) -
     console.print(table)
 
 
-def _print_forms(console: Console, forms: Sequence[FormTime]) -> None:
+def _print_forms(console: Console, forms: Sequence[ComparedForm]) -> None:
     table = make_table(("kernel",), ("NumPy", "interval", "NumExpr", "interval", "faster by"), padding=_PADDING)
     for place, forms_there in grouped(forms, lambda form: form.place).items():
         table.add_section()

@@ -16,10 +16,10 @@ from pathlib import Path
 from bench.arms.suites import Cell
 from bench.arms.variants import check_variant
 from bench.measuring.cell_rows import outcome_rows
+from bench.measuring.endings import CellEnd, cell_end
 from bench.measuring.machine_lock import measurement_lock
 from bench.measuring.peer_preparation import prepare
 from bench.measuring.process import Event, Outcome, run_worker
-from bench.measuring.verdict import Verdict, judge
 from bench.records.machine import fresh_machine
 from bench.records.process_rows import Process, RunContext, new_run_id
 from bench.records.protocol import sha256_text, training_protocol
@@ -141,30 +141,30 @@ def run_race(
                 task["variant"] = variant
                 report = partial(on_event, variant)
                 outcome = run_worker(task, own, _LIMIT_SECONDS, report, preparation.environment)
-                verdict = judge(cell, protocol, outcome, None)
+                end = cell_end(cell, protocol, outcome, None)
             else:
-                outcome, verdict = Outcome(), Verdict("refused", preparation.refusal)
+                outcome, end = Outcome(), CellEnd("refused", preparation.refusal)
             run = RunContext(new_run_id(sha256_text(machine)), SUITE, provenance, machine)
             process = Process(run, "train", cell.engine, variant, 0, protocol)
             command = race_command(race, protocol.corpus, variant)
-            rows = outcome_rows(process, outcome, verdict, command, _LIMIT_SECONDS)
+            rows = outcome_rows(process, outcome, end, command, _LIMIT_SECONDS)
             write_tables(results_root, run.run_id, rows)
-            finishes.append(_finish(race, run.run_id, variant, verdict, rows.steps))
-            if verdict.status == "interrupted":
+            finishes.append(_finish(race, run.run_id, variant, end, rows.steps))
+            if end.status == "interrupted":
                 break
     return RaceResult(tuple(finishes), race.target)
 
 
-def _finish(race: Race, run_id: str, variant: str, verdict: Verdict, steps: Sequence[StepRow]) -> Finish:
+def _finish(race: Race, run_id: str, variant: str, end: CellEnd, steps: Sequence[StepRow]) -> Finish:
     losses = [(step.elapsed_seconds, step.held_out_loss) for step in steps if step.held_out_loss is not None]
     return Finish(
         run_id,
         variant,
-        verdict.status,
+        end.status,
         next((seconds for seconds, loss in losses if loss <= race.target), None),
         min((loss for _, loss in losses), default=None),
         steps[-1].elapsed_seconds if steps else 0.0,
-        verdict.error_tail and verdict.error_tail.splitlines()[-1],
+        end.error_tail and end.error_tail.splitlines()[-1],
     )
 
 

@@ -50,7 +50,7 @@ def watched(desktop: BrowserContext) -> Watched:
 
 @pytest.fixture(scope="session")
 def published(built: BuiltSite, host: tuple[Path, str]) -> str:
-    """Where the site lies on that host."""
+    """The site's address on that host."""
     place = host[0] / SUB_PATH.rstrip("/")
     place.parent.mkdir(parents=True)
     place.symlink_to(built.output)
@@ -95,7 +95,7 @@ def playground(browser: Browser, site: str) -> Iterator[Playground]:
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the odd checkpoint lies."""
+    """The folder of the odd checkpoint."""
     return tmp_path_factory.mktemp("checkpoint") / "odd"
 
 

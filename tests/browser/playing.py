@@ -29,7 +29,7 @@ STEPS, ROWS = 20, 3
 
 @dataclass(frozen=True)
 class Reference:
-    """What a Python engine computed.
+    """Results of a Python engine.
 
     Attributes:
         model: shape.

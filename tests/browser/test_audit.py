@@ -81,7 +81,7 @@ def test_every_page_is_quiet_fits_is_light_and_accessible(
 
 
 def limit_of(page: Page) -> int:
-    """What a page may weigh, by what is on it."""
+    """A page's allowed weight, which depends on its contents."""
     for selector, limit in ((".tg-chart", CHART_PAGE), (".tg-playground", PLAYGROUND)):
         if page.locator(selector).count():
             return limit
@@ -121,7 +121,7 @@ def test_below_a_deep_folder_every_link_leads_somewhere(built: BuiltSite, publis
 
 
 def links_of(address: str, text: bytes, folder: Path) -> Iterator[str]:
-    """What a page loads, links to, and says about itself, in full and without queries."""
+    """Addresses that a page loads, links to or states as its own, absolute and without queries."""
     (folder / "page.html").write_bytes(text)
     page = read_page(folder / "page.html")
     for _, link in (*page.linked, *page.loaded, *page.shared):

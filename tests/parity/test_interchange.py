@@ -58,7 +58,7 @@ def foreign_folder(folder: Path, model: ModelConfig, **settings: object) -> Path
 
 
 def oracle_from(folder: Path, checkpoint: Checkpoint, train: TrainConfig) -> Oracle:
-    """What from_pretrained makes of a folder, with the reference's optimiser and, if there are any, its moments."""
+    """Load a folder by from_pretrained, with the reference's optimiser and, if there are any, its moments."""
     weights = {
         name: parameter.detach().numpy()
         for name, parameter in GPT2LMHeadModel.from_pretrained(folder).transformer.named_parameters()

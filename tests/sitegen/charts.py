@@ -1,4 +1,4 @@
-"""What a chart writes by itself: expressions in its specification, carried out."""
+"""Expressions in a chart's specification, evaluated."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ HOSTILE = [(f"{SCRIPT}{QUOTES}", f"{CLOSING}{CONTROLS}{INVALID}")]
 
 
 def copy_checkout(target: Path) -> Path:
-    """What a build reads, copied, so that no test writes into the checkout."""
+    """Copy the inputs of a build, so that no test writes into the checkout."""
     shutil.copytree(ROOT / "docs", target / "docs")
     ignored = shutil.ignore_patterns("generated", "embed", "__pycache__")
     shutil.copytree(ROOT / "site", target / "site", ignore=ignored)

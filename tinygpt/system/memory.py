@@ -22,7 +22,7 @@ class Memory:
 
     Attributes:
         available: bytes.
-        limited_by: the limit that sets this figure, in words.
+        limited_by: the limit that sets this number, in words.
     """
 
     available: int

@@ -64,7 +64,7 @@ def parse_pressure(text: str) -> float:
     """Return the ten-second average of the ``some`` line, in per cent.
 
     Raises:
-        ValueError: there is no such figure.
+        ValueError: there is no such number.
     """
     if match := re.search(r"^some (?:.* )?avg10=(\S*)", text, re.MULTILINE):
         return float(match[1])

@@ -1,4 +1,6 @@
-"""Graceful stops: the first Ctrl-C, SIGTERM or hang-up requests a stop, the second one forces it.
+"""Signals: requests to stop that a run checks, signals as interrupts, and interrupts that wait.
+
+Of a run, the first Ctrl-C, SIGTERM or hang-up requests a stop, and the second one forces it.
 
 Outside a run, in a notebook say, Ctrl-C raises KeyboardInterrupt at once, except that an update of weights delays it.
 """
@@ -82,3 +84,26 @@ def interrupts_deferred() -> Iterator[None]:
         signal.signal(signal.SIGINT, default)
     if received:
         raise KeyboardInterrupt
+
+
+@contextmanager
+def signals_as_interrupts() -> Iterator[None]:
+    """Turn SIGTERM and SIGHUP into KeyboardInterrupt; without effect outside the main thread."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    # A hang-up that the parent ignores (nohup) stays ignored.
+    names = [
+        name
+        for name in ("SIGTERM", "SIGHUP")
+        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) not in (signal.SIG_IGN, None)
+    ]
+    if threading.current_thread() is not threading.main_thread():
+        names = []
+    before = {name: signal.signal(getattr(signal, name), stop) for name in names}
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(getattr(signal, name), handler)

@@ -257,8 +257,8 @@ PATTERNS = MappingProxyType(
         "loss.train.CORPUS.PRESET": _value(_trainings, lambda run: run.train_loss, quantities.loss, _TRAIN),
         "train_minutes.CORPUS.PRESET": _value(_trainings, lambda run: run.wall_seconds, _minutes, _TRAIN),
         "over.PEER.PRESET": Pattern(_ratio_of_peer(lambda row: row.ratio), _PEERS),
-        "rival_ms.PEER.PRESET": _value(_stepping, lambda row: row.cell.seconds.median, quantities.milliseconds, _PEERS),
-        "rival_memory.PEER.PRESET": _value(
+        "peer_ms.PEER.PRESET": _value(_stepping, lambda row: row.cell.seconds.median, quantities.milliseconds, _PEERS),
+        "peer_memory.PEER.PRESET": _value(
             _stepping, lambda row: row.cell.peak_memory_bytes, quantities.megabytes, _PEERS
         ),
         "roofline_share.PEER.PRESET": Pattern(_ratio_of_peer(lambda row: row.of_roofline, quantities.percent), _PEERS),

@@ -58,7 +58,7 @@ def _words(row: PeerRatio) -> dict[str, Any]:
 
 
 def evidence(row: PeerRatio) -> str:
-    """What a time rests on; nothing where the cell failed."""
+    """The steps and rounds behind a time; nothing where the cell failed."""
     return evidence_text(row.cell) if row.cell.n_rounds else ""
 
 

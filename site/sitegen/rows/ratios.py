@@ -100,7 +100,7 @@ def ratio_words(ratio: Ratio, write: Write = quantities.ratio) -> str:
 
 
 def ratio_evidence(ratio: Ratio, write: Write = quantities.ratio) -> str:
-    """What a ratio rests on: every run's ratio where several know it, the rounds themselves where they are few."""
+    """The evidence for a ratio: every run's ratio where several know it, the rounds themselves where they are few."""
     if ratio.runs:
         return f"{len(ratio.runs)} runs of {quantities.listed(map(write, ratio.runs))}"
     rounds = quantities.counted(ratio.n_rounds, "round")

@@ -1,4 +1,4 @@
-"""How the line of each variant looks in figures: its words, colour and shape, and the menu choice that shows it.
+"""The look of each variant's line in figures: its words, colour and shape, and the menu choice that shows it.
 
 The project's engines, the peers and the roofline are rows of one table, so that each looks the same in every figure.
 Variants that are not in the table (``vectorized[threads=1]``, a user's own engine) follow under their own names.

@@ -1,4 +1,4 @@
-"""Tables of the cost model: its errors, the terms of a step, and a quarter of an hour of training by its estimate."""
+"""Tables of the cost model: its errors, the terms of a step, and the predicted results of 15 minutes of training."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ def cost_model_table(results: Results) -> str:
     rows: list[dict[str, TableCell | str]] = [
         {
             "engine": name,
-            "preset left out": left.preset,
-            "measured": number_cell(left.measured_seconds, quantities.duration),
-            "predicted from the others": number_cell(left.predicted_seconds, quantities.duration),
-            "error": number_cell(left.relative_error, quantities.signed_percent),
+            "preset left out": fold.preset,
+            "measured": number_cell(fold.measured_seconds, quantities.duration),
+            "predicted from the others": number_cell(fold.predicted_seconds, quantities.duration),
+            "error": number_cell(fold.relative_error, quantities.signed_percent),
         }
         for name, model in cost_models(cell_frame(results)).items()
-        for left in model.left_out
+        for fold in model.left_out
     ]
     return html_table("Cross-validation of the cost model", rows) if rows else _NO_MODEL
 
@@ -71,7 +71,7 @@ def cost_terms_table(results: Results) -> str:
             columns = zip(("calls", "products", "memory traffic"), shares, strict=True)
             measured = number_cell(seconds, quantities.duration)
             rows.append({"engine": name, "preset": preset, "measured step": measured, **dict(columns)})
-    return html_table("What a step consists of, by the cost model", rows) if rows else _NO_MODEL
+    return html_table("Cost model: terms of a step", rows) if rows else _NO_MODEL
 
 
 def budget_table(results: Results) -> str:

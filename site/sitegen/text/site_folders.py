@@ -1,4 +1,4 @@
-"""Where a build writes: folders under the checkout, and their addresses under the site's."""
+"""Folders that a build writes, under the checkout, and their addresses under the site's."""
 
 from __future__ import annotations
 

@@ -28,9 +28,12 @@ def test_names_and_their_parts(text, label):
     assert is_copy(text) == (label.copy > 1)
 
 
-def test_a_copy_is_an_engine_and_another_commits_is_not():
+def test_label_of_a_copy_is_an_engine():
     assert check_variant("vectorized[threads = 1]#2") == "vectorized[threads=1]#2"
     assert (engine_name("vectorized[threads=1]#2"), kind_of("vectorized#2")) == ("vectorized", "bench")
+
+
+def test_label_of_another_commit_is_rejected():
     with pytest.raises(ConfigError, match="invoke bench --against 1a2b3c4"):
         check_variant("vectorized@1a2b3c4")
 

@@ -10,7 +10,7 @@ from bench.arms.registry import ACCELERATOR_PEERS, STEPS_TOGETHER
 from bench.measuring.accelerator import REFERENCE, check_engines, protocol_of, rows_of
 from bench.measuring.accelerator_options import AcceleratorOptions
 from bench.measuring.accelerator_worker import timed_steps
-from bench.measuring.verdict import compare_losses
+from bench.measuring.endings import compare_losses
 from bench.records import machine as machine_module
 from bench.records.process_rows import RunContext
 from bench.records.protocol import benchmark_protocol

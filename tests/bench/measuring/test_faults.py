@@ -21,10 +21,10 @@ import pytest
 from rich.console import Console
 
 from bench.arms.suites import Arm, Cell, Suite
+from bench.measuring.endings import cell_end
 from bench.measuring.process import Outcome
 from bench.measuring.run_plan import RunOptions
 from bench.measuring.runner import RunSummary, resume_run, run_suite
-from bench.measuring.verdict import judge
 from bench.records.protocol import benchmark_protocol
 from bench.records.provenance import Provenance
 from bench.records.rows import Rows
@@ -408,9 +408,9 @@ def test_an_error_means_a_status(corpus, kind, message, status):
     protocol = benchmark_protocol("tiny", corpus.name, corpus.sha256, 0, 1)
     events = ({"event": "error", "type": kind, "message": message},)
     outcome = Outcome(events, exit_code=1)
-    verdict = judge(Cell("vectorized", "tiny", 0, 30.0), protocol, outcome, None)
-    assert verdict.status == status
-    assert verdict.error_tail == f"{kind}: {message}, 0 of 18 steps done"
+    end = cell_end(Cell("vectorized", "tiny", 0, 30.0), protocol, outcome, None)
+    assert end.status == status
+    assert end.error_tail == f"{kind}: {message}, 0 of 18 steps done"
 
 
 @pytest.mark.parametrize(
@@ -420,17 +420,17 @@ def test_an_error_means_a_status(corpus, kind, message, status):
 def test_sigkill_is_want_of_memory_only_where_the_kernel_counted_one(corpus, counted, status, words):
     protocol = benchmark_protocol("tiny", corpus.name, corpus.sha256, 0, 1)
     outcome = Outcome(signal="SIGKILL", out_of_memory=counted)
-    verdict = judge(Cell("numpy", "tiny", 0, 30.0), protocol, outcome, None)
-    assert (verdict.status, verdict.error_tail) == (status, f"{words}, 0 of 18 steps done")
+    end = cell_end(Cell("numpy", "tiny", 0, 30.0), protocol, outcome, None)
+    assert (end.status, end.error_tail) == (status, f"{words}, 0 of 18 steps done")
 
 
 def test_a_clock_that_cannot_be_trusted_makes_the_cell_a_crash(corpus):
     protocol = benchmark_protocol("tiny", corpus.name, corpus.sha256, 0, 1)
     steps = tuple({"event": "step", "step": n + 1, "seconds": 0.1 if n else -0.2, "loss": 5.0} for n in range(18))
     outcome = Outcome((*steps, {"event": "done"}), exit_code=0)
-    verdict = judge(Cell("numpy", "tiny", 0, 30.0), protocol, outcome, None)
-    assert verdict.status == "crashed"
-    assert "a step took -0.2 s: the clock cannot be trusted" in verdict.error_tail
+    end = cell_end(Cell("numpy", "tiny", 0, 30.0), protocol, outcome, None)
+    assert end.status == "crashed"
+    assert "a step took -0.2 s: the clock cannot be trusted" in end.error_tail
 
 
 @pytest.mark.parametrize(
@@ -443,6 +443,6 @@ def test_a_clock_that_cannot_be_trusted_makes_the_cell_a_crash(corpus):
 )
 def test_a_timeout_names_the_suite_that_grants_more_only_if_it_does(corpus, cell, advice):
     protocol = benchmark_protocol(cell.preset, corpus.name, corpus.sha256, 0, 1)
-    verdict = judge(cell, protocol, Outcome(killed_for="limit"), None)
-    assert verdict.status == "timeout"
-    assert verdict.error_tail == f"limit of {cell.limit_seconds:g} s reached, 0 of 18 steps done{advice}"
+    end = cell_end(cell, protocol, Outcome(killed_for="limit"), None)
+    assert end.status == "timeout"
+    assert end.error_tail == f"limit of {cell.limit_seconds:g} s reached, 0 of 18 steps done{advice}"

@@ -11,9 +11,9 @@ from threadpoolctl import threadpool_info
 
 from bench.measuring import worker
 from bench.measuring.cell_rows import outcome_rows
+from bench.measuring.endings import CellEnd
 from bench.measuring.probe import Probe, probe_threads, read_counters
 from bench.measuring.process import Outcome
-from bench.measuring.verdict import Verdict
 from bench.records.protocol import benchmark_protocol, generation_protocol
 from tests.bench.rows import process
 from tinygpt.system.threads import available_cores
@@ -131,7 +131,7 @@ def test_a_cells_rows_hold_its_probes_and_its_peak_without_their_memory():
         {"event": "ready", "peak_bytes": 50_000, "setup_seconds": 0.1},
         readings[1],
     )
-    rows = outcome_rows(process(), Outcome(events, exit_code=0), Verdict("ok"), "invoke bench", 30.0)
+    rows = outcome_rows(process(), Outcome(events, exit_code=0), CellEnd("ok"), "invoke bench", 30.0)
     assert rows.runs[0].peak_memory_bytes == 49_000
     assert [(row.number, row.step, row.cell_id) for row in rows.probes] == [
         (0, 0, rows.runs[0].cell_id),

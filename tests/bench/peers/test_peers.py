@@ -34,7 +34,7 @@ OVERRIDDEN = "torch-mkl-avx512"
 
 @pytest.fixture
 def installed(monkeypatch):
-    """Every rival's package is there, whatever the machine has, on an AMD processor under Linux."""
+    """Every peer's package is there, whatever the machine has, on an AMD processor under Linux."""
     versions = {peer.package: f"{peer.version}+cpu" for peer in PEERS.values()}
     monkeypatch.setattr(preparation, "version", versions.__getitem__)
     monkeypatch.setattr(preparation, "cpu_model", lambda: "AMD Something 9")
@@ -79,7 +79,7 @@ def test_short_names_are_variants_of_a_kind_of_their_own():
         check_variant("roofline[fast]")
 
 
-def test_the_benchmark_imports_no_rival_and_a_worker_no_tables():
+def test_the_benchmark_imports_no_peer_and_a_worker_no_tables():
     code = (
         "import sys\n"
         "import bench.measuring.worker\n"
@@ -90,7 +90,7 @@ def test_the_benchmark_imports_no_rival_and_a_worker_no_tables():
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 
-def test_suites_hold_every_rival():
+def test_suites_hold_every_peer():
     peers, generation = SUITES["peers"], SUITES["generation"]
     trained = {name for name, peer in PEERS.items() if peer.trainer}
     for preset in LADDER:
@@ -190,7 +190,7 @@ def test_another_version_is_refused(installed, tmp_path, monkeypatch):
     assert prepare("transformers", tmp_path).refusal is None
 
 
-def test_what_is_no_rival_needs_nothing(tmp_path):
+def test_what_is_no_peer_needs_nothing(tmp_path):
     assert prepare("vectorized[threads=1]", tmp_path) == preparation.Preparation()
 
 
@@ -213,7 +213,7 @@ def run(suite, results_root, corpus, console, tmp_path):
     return read_table("runs", results_root), read_table("steps", results_root)
 
 
-def test_a_missing_rival_is_a_refused_row(results_root, corpus, console, tmp_path, monkeypatch):
+def test_a_missing_peer_is_a_refused_row(results_root, corpus, console, tmp_path, monkeypatch):
     def missing(package):
         raise PackageNotFoundError(package)
 

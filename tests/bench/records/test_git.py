@@ -1,4 +1,4 @@
-"""What git says becomes an answer or one line."""
+"""Git's output becomes an answer or an error of one line."""
 
 from __future__ import annotations
 

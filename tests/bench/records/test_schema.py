@@ -7,7 +7,7 @@ from dataclasses import fields
 
 import pytest
 
-from bench.measuring.verdict import LOSS_TOLERANCE
+from bench.measuring.endings import LOSS_TOLERANCE
 from bench.records.rows import STATUSES
 from bench.records.schema import ROW_TYPES, TABLES, arrow_schema
 from tests import ROOT

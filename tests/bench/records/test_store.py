@@ -10,7 +10,7 @@ import pytest
 from bench.records.publishing import candidates, publish
 from bench.records.rows import LOCAL, PUBLISHED, Rows, StoredRun, extended
 from bench.records.schema import SCHEMA_VERSION, TABLES, VERSION_KEY, arrow_schema
-from bench.records.store import read_run, read_table, stored_runs, table_file, write_tables
+from bench.records.store import local_rows_of, read_table, stored_runs, table_file, write_tables
 from tests import ROOT
 from tests.bench.rows import run_row, sample_row, step_rows
 from tinygpt.errors import ConfigError, ResultsError, StorageError
@@ -62,7 +62,7 @@ def test_files_carry_units_and_version(results_root):
 
 
 @pytest.mark.parametrize(("version", "name"), [(2, "jax-textbook"), (SCHEMA_VERSION, "jax")])
-def test_a_rivals_old_name_is_read_as_its_new_one(results_root, version, name):
+def test_a_peers_old_name_is_read_as_its_new_one(results_root, version, name):
     run = run_row(variant="jax", engine="jax", kind="peer")
     path = table_file(results_root, PUBLISHED, "runs", "run-a")
     path.parent.mkdir(parents=True)
@@ -92,7 +92,7 @@ def test_what_a_killed_runner_left_of_a_process_without_a_row_does_not_count(res
     both = steps + step_rows(lost, [0.2] * 15)
     write_tables(results_root, "run-a", Rows(steps=both))  # killed here, before the row in runs
     assert read_table("steps", results_root)["cell_id"].unique().tolist() == [run.cell_id]
-    assert len(read_run(results_root, "run-a").steps) == 18
+    assert len(local_rows_of(results_root, "run-a").steps) == 18
     write_tables(results_root, "run-a", Rows([run], steps))  # nothing of anybody's is taken away
     again = Rows([run, lost], both)
     write_tables(results_root, "run-a", again)
@@ -117,8 +117,8 @@ def test_a_run_is_read_as_it_was_written(results_root):
     run = run_row()
     rows = Rows([run], step_rows(run, [0.1] * 15), [sample_row(run)])
     write_tables(results_root, "run-a", rows)
-    assert read_run(results_root, "run-a") == rows + Rows()
-    assert read_run(results_root, "run-b") == Rows()
+    assert local_rows_of(results_root, "run-a") == rows + Rows()
+    assert local_rows_of(results_root, "run-b") == Rows()
 
 
 def good_bytes(root) -> bytes:

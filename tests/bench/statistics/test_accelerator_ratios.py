@@ -1,4 +1,4 @@
-"""Which rows are an accelerator's, and what is computed from them."""
+"""Recognition of an accelerator's rows, and the values that are computed from them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What macros put into pages: tables, samples and the status matrix."""
+"""Output of the macros in pages: tables, samples and the status matrix."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def test_the_style_sheets_use_the_palette_and_no_colour_of_their_own() -> None:
 
 
 def code_points(ranges: str) -> set[int]:
-    """What ``U+0020-007E,U+00A0`` means."""
+    """Code points in a range such as ``U+0020-007E,U+00A0``."""
     points: set[int] = set()
     for part in ranges.split(","):
         first, _, last = part.strip().removeprefix("U+").partition("-")

@@ -51,7 +51,7 @@ def spec(plotted: pd.DataFrame) -> Spec:
 
 
 def spec_of(plotted: pd.DataFrame) -> Spec:
-    """What is drawn of rows; that it is valid is tested for all figures in test_figures.py."""
+    """Specification of the chart, unvalidated: test_figures.py validates those of all figures."""
     return chart_spec(FIGURE, plotted, LIGHT, validate=False)
 
 

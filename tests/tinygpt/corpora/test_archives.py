@@ -272,7 +272,7 @@ def test_a_silent_failure_is_still_a_failure(tmp_path, monkeypatch):
 
 
 def test_scrub_takes_out_hosts():
-    assert archive.scrub("HTTPSConnectionPool(host='a.example', port=443): x") == (
+    assert archive.without_addresses("HTTPSConnectionPool(host='a.example', port=443): x") == (
         "HTTPSConnectionPool(host=(address), port=443): x"
     )
 

@@ -47,7 +47,7 @@ def available_bytes(device: jax.Device) -> int:
 
 
 def require_room(needed: int, available: int, user: str) -> None:
-    """Raise a CapacityError with both figures in bytes if ``user`` needs more than is available."""
+    """Raise a CapacityError with both sizes in bytes if ``user`` needs more than is available."""
     if needed > available:
         raise too_large(f"{user} needs {needed:,} bytes on each device, {available:,} are available")
 

@@ -41,7 +41,7 @@ _MEMORY_WORDS = (
 
 
 @dataclass(frozen=True)
-class Verdict:
+class CellEnd:
     """A status and its reason.
 
     Attributes:
@@ -55,17 +55,17 @@ class Verdict:
     loss_drift: float | None = None
 
 
-def judge(cell: Cell, protocol: Protocol, outcome: Outcome, reference: Sequence[float] | None) -> Verdict:
+def cell_end(cell: Cell, protocol: Protocol, outcome: Outcome, reference: Sequence[float] | None) -> CellEnd:
     """Decide a cell's status; ``reference`` has the reference engine's losses by step, if they are known."""
     status, reason = _status_of_process(cell, protocol, outcome)
     if status != "ok":
         # The reason comes last, because tables show the last line.
         tail = outcome.stderr_tail if status in ("crashed", "oom") else ""
-        return Verdict(status, scrub(f"{tail}\n{reason}".strip()))
+        return CellEnd(status, scrub(f"{tail}\n{reason}".strip()))
     return compare_losses([float(event["loss"]) for event in outcome.of_kind("step") if "loss" in event], reference)
 
 
-def compare_losses(losses: Sequence[float], reference: Sequence[float] | None, is_exact: bool = True) -> Verdict:
+def compare_losses(losses: Sequence[float], reference: Sequence[float] | None, is_exact: bool = True) -> CellEnd:
     """Compare losses with the reference's: drift = max over steps of |loss − reference| / |reference|.
 
     Args:
@@ -75,14 +75,14 @@ def compare_losses(losses: Sequence[float], reference: Sequence[float] | None, i
     """
     for step, loss in enumerate(losses, 1):
         if not math.isfinite(loss):
-            return Verdict("diverged", f"the loss of step {step} is {loss}")
+            return CellEnd("diverged", f"the loss of step {step} is {loss}")
     if not losses or reference is None:
-        return Verdict("ok")
+        return CellEnd("ok")
     drift = max(abs(ours - theirs) / abs(theirs) for ours, theirs in zip(losses, reference, strict=True))
     if is_exact and drift > LOSS_TOLERANCE:
         reason = f"losses leave the reference's by {drift:.2%}, allowed {LOSS_TOLERANCE:.1%}"
-        return Verdict("diverged", reason, drift)
-    return Verdict("ok", None, drift)
+        return CellEnd("diverged", reason, drift)
+    return CellEnd("ok", None, drift)
 
 
 def _status_of_process(cell: Cell, protocol: Protocol, outcome: Outcome) -> tuple[Status, str]:
