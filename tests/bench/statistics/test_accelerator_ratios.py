@@ -163,4 +163,4 @@ def test_the_terminal_shows_both_under_their_own_names(results_root, console):
     processor, _, accelerator = console.file.getvalue().partition("local: Some GPU, driver 1 beside Some CPU")
     assert "numpy" in processor and "jax" not in processor
     ours = next(line for line in accelerator.splitlines() if "jax[dispatch=3]" in line)
-    assert "1 ms" in ours and "4×" in ours
+    assert "1.00 ms" in ours and "4.00×" in ours
