@@ -27,7 +27,7 @@ COMMAND = "invoke results calibrate"
 
 @dataclass(frozen=True)
 class Calibration:
-    """What an area's rows say about the statistics.
+    """The statistics checked against an area's rows.
 
     Attributes:
         origin: the area.
@@ -107,7 +107,7 @@ def _read(path: Path) -> Calibration:
 
 
 def facts(found: Calibration) -> list[tuple[str, str]]:
-    """What the noise consists in, by names and values in words."""
+    """The components of the noise, by names and values in words."""
     noise = found.noise
     return [
         ("arms of six rounds or more", f"{noise.n_arms} in {len(found.run_ids)} runs"),

@@ -70,7 +70,7 @@ def _around_median(logs: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Noise:
-    """What the noise of the rows consists in; all but counts are relative.
+    """The components of the noise of the rows; all but counts are relative.
 
     Attributes:
         n_arms: arms of six rounds or more.

@@ -1,4 +1,4 @@
-"""How often each estimator keeps its promise, by simulation on real rounds: `invoke results calibrate`.
+"""The share of cases in which each estimator keeps its promise, by simulation on real rounds: `invoke results calibrate`.
 
     coverage       how often an interval holds the truth
     false alarms   how often something is said about equal code
@@ -181,7 +181,7 @@ def power_against(real: RealRounds, _record: Record) -> list[Check]:
 
 
 def _share(draws: _Draws, pairs: Sequence[np.ndarray], loss: float, outcome: Outcome) -> float:
-    """How often code that is slower by ``loss`` gets this outcome."""
+    """The share of comparisons in which code that is slower by ``loss`` gets this outcome."""
     logs = (draws.equal_arms(pairs, PLANNED_ROUNDS) - math.log1p(loss) for _ in range(N_SIMULATED))
     return float(np.mean([sequential_outcome(found, 2)[0] == outcome for found in logs]))
 

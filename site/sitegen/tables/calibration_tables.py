@@ -10,7 +10,7 @@ from tinygpt.terminal import quantities
 
 
 def noise_table(results: Results) -> str:
-    """What the noise of the rows consists in."""
+    """The components of the noise of the rows."""
     rows = [
         {"noise": name, "value": value, "rows": found.origin}
         for found in results.calibrations
