@@ -1,4 +1,4 @@
-"""The share of cases in which each estimator keeps its promise, by simulation on real rounds: `invoke results calibrate`.
+"""The share of cases in which an estimator keeps its promise, simulated on real rounds: `invoke results calibrate`.
 
     coverage       how often an interval holds the truth
     false alarms   how often something is said about equal code
