@@ -136,9 +136,10 @@ def run_plan(plan: TrainingPlan, options: TrainOptions, advice: Advice | None = 
 
     corpus = load_corpus(plan.corpus, path=plan.corpus_file)
     if index is not None:
+        from tinygpt.engines.jax.hosts import gather_configurations
         from tinygpt.training.same_plan import require_same_plan
 
-        require_same_plan(plan, corpus, options.resume)
+        require_same_plan(plan, corpus, options.resume, gather_configurations)
     first, stop = not index, StopRequest()
     events = run_session(plan, corpus, resume=options.resume, stop=stop, writes=first)
     if first:

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from tinygpt.corpora import Corpus
-from tinygpt.engines.jax.hosts import job, parse_meeting
+from tinygpt.engines.jax.hosts import gather_configurations, job, parse_meeting
 from tinygpt.generation.sampling import SamplingSettings
 from tinygpt.training.plan import TrainingPlan
 from tinygpt.training.same_plan import require_same_plan
@@ -35,7 +35,7 @@ def main() -> None:
     port, process, seed, steps, out = sys.argv[1:]
     own = plan(Path(out), int(seed), int(steps))
     with job(parse_meeting(f"127.0.0.1:{port}", process), own.engine, out) as index:
-        require_same_plan(own, CORPUS, resume=False)
+        require_same_plan(own, CORPUS, False, gather_configurations)
         events = list(run_session(own, CORPUS, writes=index == 0))
     if index == 0:
         json.dump([event.loss for event in events if isinstance(event, StepRecord)], sys.stdout)

@@ -16,8 +16,9 @@ import pytest
 from tests import ROOT
 from tests.parity.jax_process import CORPUS, plan
 from tinygpt.checkpoints.checkpoint import load_checkpoint
-from tinygpt.engines.jax.hosts import EXIT_CODE, Meeting, disagreements, parse_meeting
+from tinygpt.engines.jax.hosts import EXIT_CODE, Meeting, parse_meeting
 from tinygpt.errors import ConfigError
+from tinygpt.training.same_plan import disagreements
 from tinygpt.training.session import run_session
 from tinygpt.training.trainer import StepRecord
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import pickle
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from tinygpt import (
     ENGINES,
     PRESETS,
     BatchSampler,
+    MissingDependencyError,
     TinyGPTError,
     TrainConfig,
     Trainer,
@@ -176,6 +178,14 @@ def test_a_gallery_model_is_saved_and_an_engine_is_loaded_with_its_state(tmp_pat
     assert [record.loss for record in first] == [record.loss for record in second]
 
 
+def test_an_engine_names_the_extra_that_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "jax", None)
+    for name in [name for name in sys.modules if name.startswith("tinygpt.engines.jax")]:
+        monkeypatch.delitem(sys.modules, name)
+    with pytest.raises(MissingDependencyError, match=r"engine 'jax' needs jax.*pip install 'tinygpt\[jax\]'$"):
+        create_engine("jax", MODEL, TRAIN)
+
+
 def test_a_path_is_a_corpus(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("some text\n" * 500)
     assert load_corpus(tmp_path / "mine.txt").train == load_corpus(f"file:{tmp_path / 'mine.txt'}").train
@@ -189,6 +199,12 @@ def test_tables_are_read_only_and_can_be_copied_and_pickled() -> None:
     assert PRESETS.get("huge1") is None and "huge1" not in PRESETS and "nanogpt" in PRESETS
     with pytest.raises(KeyError, match=r"^unknown preset"):
         PRESETS["huge1"]
+
+
+def test_a_sampler_and_a_trainer_describe_themselves() -> None:
+    assert repr(SAMPLER) == "<batches of 2 × 3 tokens from 200, seed 0>"
+    assert repr(Trainer(ENGINE, SAMPLER)).startswith("<trainer of <engine numpy: 1 layers, width 4,")
+    assert repr(PRESETS).startswith("<presets: tiny, small, ")
 
 
 def test_no_signature_shows_a_path_of_this_machine() -> None:

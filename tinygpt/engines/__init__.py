@@ -13,7 +13,7 @@ import numpy as np
 from tinygpt.arguments import instance, wrong
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.engines.base import Engine, StepResult
-from tinygpt.errors import ConfigError, unknown_name
+from tinygpt.errors import ConfigError, MissingDependencyError, unknown_name
 from tinygpt.optim import OptimizerState
 from tinygpt.table import Table
 
@@ -162,9 +162,16 @@ def create_engine(
     Raises:
         ConfigError: the engine or an option is unknown, or an argument is of another kind.
         CheckpointError: the weights do not fit the model.
+        MissingDependencyError: the engine's extra is not installed.
     """
     base_name, parsed = parse_variant(name)
     entry = ENGINES[base_name]
     options = {key: _read_option(base_name, key, value) for key, value in options.items()}
-    engine_class: type[Engine] = getattr(import_module(entry.module), entry.class_name)
+    try:
+        engine_class: type[Engine] = getattr(import_module(entry.module), entry.class_name)
+    except ModuleNotFoundError as error:
+        if entry.extra is None:
+            raise
+        problem = f"engine {base_name!r} needs {error.name}, which is not installed"
+        raise MissingDependencyError(problem, run=f"python -m pip install 'tinygpt[{entry.extra}]'") from error
     return engine_class.create(model, train, seed, weights, **(parsed | options))

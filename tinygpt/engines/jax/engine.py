@@ -243,8 +243,7 @@ def find_devices(kind: str) -> list[jax.Device]:
     if devices[0].platform == "cpu":
         raise ConfigError(
             f"JAX {jax.__version__} found no accelerator, only {len(devices)} CPU device{'s'[: len(devices) > 1]}",
-            "a GPU or TPU with its JAX plugin (pip install 'jax[cuda13]')",
-            "invoke train --engine vectorized, or --engine 'jax[device=cpu]' to use JAX on the CPU",
+            "a GPU or TPU with its JAX plugin (pip install 'jax[cuda13]'), the engine vectorized, or 'jax[device=cpu]'",
         )
     return devices
 

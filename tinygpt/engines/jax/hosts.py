@@ -1,6 +1,6 @@
 """Several processes on one host or many: they connect, compare configurations, and detect a lost process.
 
-    connect ─► jax.distributed ─► require_agreement: configurations compared field by field ─► Watch
+    connect ─► jax.distributed ─► gather_configurations, which training/same_plan.py compares ─► Watch
 
 Process 0 writes the files. Every other process has a connection to it, which the system closes when either end dies for
 any reason; then the whole job ends at once. Otherwise the rest would wait in their next collective until the runtime's
@@ -95,14 +95,11 @@ def connect(meeting: Meeting, on_cpu: bool) -> None:
         ) from error
 
 
-def require_agreement(configuration: Mapping[str, Any]) -> None:
-    """Compare all processes' configurations, versions of JAX and devices.
-
-    Args:
-        configuration: name → JSON value, for all that has to be the same.
+def gather_configurations(configuration: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return all processes' configurations (name → JSON value), each with its version of JAX and its devices.
 
     Raises:
-        ConfigError: in every process, with each field that differs and its values.
+        ConfigError: the configuration is too long to send.
     """
     devices = f"{jax.local_device_count()} × {jax.local_devices()[0].device_kind}"
     mine = json.dumps({**configuration, "jax": jax.__version__, "devices": devices}, sort_keys=True).encode()
@@ -110,22 +107,7 @@ def require_agreement(configuration: Mapping[str, Any]) -> None:
         raise ConfigError(f"a configuration of {len(mine)} bytes", f"{_TEXT_BYTES} at most")
     padded = np.frombuffer(mine.ljust(_TEXT_BYTES), np.uint8)
     gathered = np.asarray(multihost_utils.process_allgather(padded)).reshape(-1, _TEXT_BYTES)
-    problems = disagreements([json.loads(row.tobytes()) for row in gathered])
-    if problems:
-        raise ConfigError(
-            f"the processes disagree: {'; '.join(problems)}", "one configuration", "the same command on every host"
-        )
-
-
-def disagreements(configurations: list[dict[str, Any]]) -> list[str]:
-    """Describe the fields that differ from process 0's."""
-    first = configurations[0]
-    return [
-        f"{name} is {other.get(name)!r} in process {index}, {first.get(name)!r} in process 0"
-        for index, other in enumerate(configurations[1:], 1)
-        for name in sorted({*first, *other})
-        if other.get(name) != first.get(name)
-    ]
+    return [json.loads(row.tobytes()) for row in gathered]
 
 
 class Watch:

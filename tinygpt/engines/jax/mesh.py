@@ -25,7 +25,6 @@ from tinygpt.params import parameter_shapes
 
 AXES = ("data", "fsdp")
 _FORM = "data=N, fsdp=N, or both: data=2,fsdp=4 (in a variant's brackets data2-fsdp4)"
-_RUN = "invoke train --engine jax --mesh data=2"
 
 
 @dataclass(frozen=True)
@@ -54,11 +53,11 @@ def parse_mesh(text: str) -> MeshShape:
     for part in re.split(r"[,-]", text):
         match = re.fullmatch(r"([a-z]+)=?(\d+)", part.strip())
         if match is None or int(match[2]) < 1:
-            raise ConfigError(f"mesh {text!r}", _FORM, _RUN)
+            raise ConfigError(f"mesh {text!r}", _FORM)
         if match[1] not in AXES:
-            raise unknown_name("axis of a mesh", match[1], AXES, _RUN)
+            raise unknown_name("axis of a mesh", match[1], AXES)
         if match[1] in sizes:
-            raise ConfigError(f"mesh {text!r} names axis {match[1]} twice", _FORM, _RUN)
+            raise ConfigError(f"mesh {text!r} names axis {match[1]} twice", _FORM)
         sizes[match[1]] = int(match[2])
     return MeshShape(**sizes)
 
