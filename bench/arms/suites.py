@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from bench.arms.kernel_parts import KERNELS_VARIANT
-from bench.arms.registry import GENERATORS, REFERENCE, ROOFLINE_VARIANTS
+from bench.arms.registry import GENERATORS, PEERS, REFERENCE, ROOFLINE_VARIANTS
 from bench.arms.variants import check_variant, engine_name, kind_of
 from bench.records.rows import Kind
 from tinygpt.errors import ConfigError, unknown_name
@@ -131,8 +131,7 @@ _NOISE = {preset: _STANDARD[preset] for preset in ("small", "medium")}
 
 # Peers take about as long as NumPy or less, after compiling a model.
 _PEER_LIMITS = {preset: limit + 240.0 for preset, limit in _FULL.items()}
-_UNCOMPILED = ("torch", "torch-mkl-avx512")
-_TRAINED = ("torch", "torch-compile", "torch-mkl-avx512", "torch-compile-mkl-avx512", "jax-textbook")
+_TRAINED = tuple(name for name, peer in PEERS.items() if peer.trainer)
 # A process of the largest presets takes minutes.
 _FEWER = {"huge": 2, "massive": 2, "mega": 2, "behemoth": 1}
 _STACK = {preset: _STANDARD[preset] for preset in ("tiny", "small", "medium", "large")}
@@ -154,7 +153,7 @@ SUITES = MappingProxyType(
                 "beyond tiny): under a quarter of an hour",
                 6,
                 {"numpy": _STANDARD, "vectorized": _STANDARD, "vectorized#2": _NOISE}
-                | dict.fromkeys(_UNCOMPILED, _STANDARD)
+                | {name: _STANDARD for name in _TRAINED if PEERS[name].is_standard}
                 | {"python": dict.fromkeys(_STANDARD, 10.0) | {"tiny": 180.0}},
                 slow="python",
             ),

@@ -16,7 +16,7 @@ from typing import Any
 
 from bench.arms.kernel_parts import KERNELS_VARIANT
 from bench.arms.labels import read_label
-from bench.arms.registry import PEERS, ROOFLINE, ROOFLINE_VARIANTS
+from bench.arms.registry import ALL_PEERS, PEERS, ROOFLINE, ROOFLINE_VARIANTS
 from bench.records.rows import Kind
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.engines import ENGINES, Engine, create_engine, parse_variant
@@ -76,8 +76,8 @@ def make_engine(variant: str, model: ModelConfig, train: TrainConfig, seed: int)
         ConfigError: the engine, option, module or class does not exist, or the class is not an engine.
     """
     target = variant
-    if variant in PEERS:
-        trainer = PEERS[variant].trainer
+    if variant in ALL_PEERS:
+        trainer = ALL_PEERS[variant].trainer
         if trainer is None:
             raise ConfigError(f"{variant!r} generates and does not train", "invoke bench --suite generation")
         target = trainer

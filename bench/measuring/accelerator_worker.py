@@ -23,25 +23,15 @@ from typing import Any
 
 import numpy as np
 
-from bench.arms.registry import ACCELERATOR_PEERS
-from bench.arms.variants import load
+from bench.arms.variants import make_engine
 from bench.measuring.event_log import EventLog
 from bench.measuring.probe import Probe
 from bench.records.child import append_current_folder_to_path
 from bench.records.protocol import Protocol, protocol_from_json
-from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.data import BatchSampler
-from tinygpt.engines import Engine, OptimizerState, create_engine, format_variant
+from tinygpt.engines import Engine, OptimizerState, format_variant
 from tinygpt.params import Arrays, initial_parameters
 from tinygpt.system.threads import available_cores
-
-
-def make(variant: str, model: ModelConfig, train: TrainConfig, seed: int) -> Engine:
-    """Make an engine of tinygpt or an accelerator peer, with the seed's weights."""
-    if variant not in ACCELERATOR_PEERS:
-        return create_engine(variant, model, train, seed)
-    engine_class: type[Engine] = load(ACCELERATOR_PEERS[variant])
-    return engine_class.create(model, train, seed)
 
 
 def measure(task: dict[str, Any], write: Any) -> None:
@@ -69,7 +59,7 @@ def measure(task: dict[str, Any], write: Any) -> None:
 
     def prepare(variant: str) -> None:
         protocol, started, began = protocols[variant], time.perf_counter(), datetime.now(UTC).isoformat()
-        engine = engines[variant] = make(variant, protocol.model, protocol.train, protocol.seed)
+        engine = engines[variant] = make_engine(variant, protocol.model, protocol.train, protocol.seed)
         batch = _sampler(protocol, tokens).batches(range(engine.steps_per_dispatch))
         engine.train_steps(batch.inputs, batch.targets)
         resolved = format_variant(variant.partition("[")[0], engine.options() | _versions(variant))

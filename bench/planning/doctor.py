@@ -20,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 import psutil
 
+from bench.arms.registry import PEERS
 from bench.planning.memory import predicted_session_bytes
 from bench.records.machine import Machine, busy_cores, fresh_machine
 from bench.records.protocol import sha256_text
@@ -265,7 +266,7 @@ _PARTS = (
     _Part("browser tests", ("playwright",), "dev"),
     _Part("corpora hf:…", ("datasets",), "hf"),
     _Part("parity tests", ("torch", "transformers", "jax"), "parity"),
-    _Part("peers", ("torch", "jax", "transformers"), "peers"),
+    _Part("peers", tuple(dict.fromkeys(peer.package for peer in PEERS.values())), "peers"),
 )
 
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import isnan, nan
 
 import pandas as pd
 from rich.console import Console
 
-from bench.arms.registry import JAX_ON_CPU, OURS, PEERS, ROOFLINE, TORCH
+from bench.arms.registry import COMPARED, JAX_ON_CPU, OURS, PEERS, ROOFLINE, TORCH
 from bench.records.grouping import grouped
 from bench.statistics.peer_ratios import PeerRatio, fastest, generation_ratios, training_ratios
 from bench.terminal.tables import make_table
 from tinygpt.terminal.output import print_line
 from tinygpt.terminal.quantities import DASH, ratio, significant
-
-_AS_INSTALLED = "torch"
 
 
 def print_peers(console: Console, runs: pd.DataFrame, steps: pd.DataFrame) -> None:
@@ -59,9 +57,8 @@ def _training_texts(rows: Sequence[PeerRatio], variants: Sequence[str]) -> dict[
         ROOFLINE: _time(products),
         "GFLOP/s": _number(products, lambda row: row.flops_per_second / 1e9, "{:,.0f}".format),
         "our share": _number(ours, lambda row: row.share, "{:.0%}".format),
-        f"over {_AS_INSTALLED}": _ratio(by_variant.get(_AS_INSTALLED)),
+        **_ratios(by_variant),
         "over best": _ratio(best),
-        "over JAX": _ratio(by_variant.get("jax-textbook")),
         "MB, ours / best": f"{_megabytes(ours)} / {_megabytes(best)}",
     }
 
@@ -72,7 +69,7 @@ def _generation_texts(rows: Sequence[PeerRatio], variants: Sequence[str]) -> dic
         name.replace("-", " "): _number(by_variant.get(name), lambda row: row.cell.tokens_per_second, "{:,.0f}".format)
         for name in variants
     }
-    return rates | {"over best": _ratio(fastest(rows, TORCH)), "over JAX": _ratio(by_variant.get("jax-textbook"))}
+    return rates | _ratios(by_variant) | {"over best": _ratio(fastest(rows, TORCH))}
 
 
 def _number(row: PeerRatio | None, value: Callable[[PeerRatio], float], form: Callable[[float], str]) -> str:
@@ -86,6 +83,10 @@ def _number(row: PeerRatio | None, value: Callable[[PeerRatio], float], form: Ca
 
 def _time(row: PeerRatio | None) -> str:
     return _number(row, lambda row: row.cell.seconds.median * 1e3, significant)
+
+
+def _ratios(by_variant: Mapping[str, PeerRatio]) -> dict[str, str]:
+    return {heading: _ratio(by_variant.get(name)) for heading, name in COMPARED.items()}
 
 
 def _ratio(row: PeerRatio | None) -> str:

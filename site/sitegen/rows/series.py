@@ -6,11 +6,11 @@ Variants that are not in the table (``vectorized[threads=1]``, a user's own engi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from bench.arms.registry import JAX_ON_CPU, OURS, REFERENCE, ROOFLINE
+from bench.arms.registry import ALL_PEERS, JAX_ON_CPU, OURS, REFERENCE, ROOFLINE
 from sitegen.text.palette import Theme, order_variants
 
 # Choices of the menu of lines; each adds lines to the one before it.
@@ -55,6 +55,23 @@ class Series:
     is_baseline: bool = False
 
 
+# Tier, colour and shape of peers, and whether others are compared with them. A peer without a row here is muted.
+_LOOKS: Mapping[str, tuple[str, int | None, int, bool]] = MappingProxyType(
+    {
+        "torch": (WITH_PEERS, 0, 3, True),
+        "torch-mkl-avx512": (WITH_PEERS, 1, 4, True),
+        "jax-textbook": (WITH_PEERS, 2, 5, True),
+        "torch-compile": (EVERYTHING, 3, 6, False),
+        "torch-compile-mkl-avx512": (EVERYTHING, 4, 7, False),
+        "torch-1-thread": (EVERYTHING, 3, 6, False),
+        "torch-1-thread-mkl-avx512": (EVERYTHING, 4, 7, False),
+        "torch-cuda": (WITH_PEERS, 0, 3, False),
+        "torch-cuda-graphs": (WITH_PEERS, 1, 4, False),
+        "torch-cuda-compile": (WITH_PEERS, 3, 0, False),
+        "torch-cuda-compile-graphs": (WITH_PEERS, 4, 7, False),
+    }
+)
+
 SERIES = MappingProxyType(
     {
         series.name: series
@@ -65,23 +82,10 @@ SERIES = MappingProxyType(
             Series("jax", "jax engine", "jax: the accelerators' engine", ENGINES_ONLY, 5, 6),
             Series(JAX_ON_CPU, "jax engine", "jax: the accelerators' engine, on the processor",
                    ENGINES_ONLY, 5, 6, True),
-            Series("torch", "PyTorch", "PyTorch, as installed", WITH_PEERS, 0, 3, True),
-            Series("torch-mkl-avx512", "PyTorch, AVX-512", "PyTorch, MKL overridden to AVX-512",
-                   WITH_PEERS, 1, 4, True),
-            Series("jax-textbook", "JAX", "JAX", WITH_PEERS, 2, 5, True),
-            Series("torch-compile", "torch.compile", "torch.compile", EVERYTHING, 3, 6),
-            Series("torch-compile-mkl-avx512", "compile, AVX-512", "torch.compile, MKL overridden to AVX-512",
-                   EVERYTHING, 4, 7),
-            Series("torch-1-thread", "PyTorch, 1 thread", "PyTorch, one thread", EVERYTHING, 3, 6),
-            Series("torch-1-thread-mkl-avx512", "1 thread, AVX-512", "PyTorch, one thread, MKL overridden to AVX-512",
-                   EVERYTHING, 4, 7),
-            Series("transformers", "transformers", "Hugging Face transformers", EVERYTHING, None, 0),
-            Series("torch-cuda", "PyTorch, GPU", "PyTorch on the accelerator", WITH_PEERS, 0, 3),
-            Series("torch-cuda-graphs", "PyTorch, CUDA graph", "PyTorch, the step as a CUDA graph",
-                   WITH_PEERS, 1, 4),
-            Series("torch-cuda-compile", "torch.compile, GPU", "torch.compile on the accelerator", WITH_PEERS, 3, 0),
-            Series("torch-cuda-compile-graphs", "torch.compile, CUDA graph", "torch.compile, the step as a CUDA graph",
-                   WITH_PEERS, 4, 7),
+            *(
+                Series(peer.name, peer.label, peer.words, *_LOOKS.get(peer.name, (EVERYTHING, None, 0, False)))
+                for peer in map(ALL_PEERS.__getitem__, dict.fromkeys([*_LOOKS, *ALL_PEERS]))
+            ),
             Series(BEST_ON_CPU, "fastest peer on the processor", "the fastest peer on the processor",
                    WITH_PEERS, None, 1),
             Series(ROOFLINE, "products alone", "the matrix products alone", WITH_PEERS, None, None),

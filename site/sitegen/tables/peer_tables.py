@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
-from bench.arms.registry import JAX_ON_CPU, OURS, PEERS, ROOFLINE, TORCH
+from bench.arms.registry import COMPARED, JAX_ON_CPU, OURS, PEERS, ROOFLINE, TORCH
 from bench.records.grouping import grouped
 from bench.statistics.peer_ratios import PeerRatio, fastest
 from sitegen.rows.machines import machine_label
@@ -29,7 +29,7 @@ def training_table(results: Results) -> str:
             {
                 "preset": _preset_cell(at_preset[0]),
                 OURS: _seconds_cell(ours),
-                "over torch": _speedup_cell(torch),
+                **_speedup_cells(by_variant),
                 "over PyTorch's best": _speedup_cell(best),
                 "share of the roofline": _share_cell(ours),
                 **{name: _seconds_cell(by_variant.get(name)) for name in names},
@@ -59,8 +59,8 @@ def generation_table(results: Results) -> str:
             {
                 "preset": _preset_cell(at_preset[0]),
                 **rates,
+                **_speedup_cells(by_variant),
                 "over PyTorch's best": _speedup_cell(fastest(at_preset, TORCH)),
-                "over JAX": _speedup_cell(by_variant.get("jax-textbook")),
                 "machine": machine_label(at_preset[0].cell),
             }
         )
@@ -78,6 +78,10 @@ def _preset_cell(row: PeerRatio) -> TableCell:
 
 def _seconds_cell(row: PeerRatio | None) -> TableCell:
     return _cell(row, lambda row: row.cell.seconds.median, quantities.milliseconds)
+
+
+def _speedup_cells(by_variant: Mapping[str, PeerRatio]) -> dict[str, TableCell]:
+    return {heading: _speedup_cell(by_variant.get(name)) for heading, name in COMPARED.items()}
 
 
 def _speedup_cell(row: PeerRatio | None) -> TableCell:
