@@ -26,10 +26,23 @@ async function sha256(text) {
   return [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
+// As bench/records/machine.py has it; the browser takes the place of Python.
 const machineRecord = () => ({
-  browser: navigator.userAgent,
-  cores: navigator.hardwareConcurrency ?? null,
-  memory_gib: navigator.deviceMemory ?? null,
+  cpu: "not disclosed by browsers",
+  arch_level: "WebAssembly",
+  cores: navigator.hardwareConcurrency ?? 1,
+  core_quota: null,
+  memory_gib: navigator.deviceMemory ?? 0,
+  memory_limit_gib: null,
+  os: navigator.platform,
+  python: navigator.userAgent,
+  numpy: "none",
+  numexpr: null,
+  blas: "none",
+  blas_version: null,
+  blas_kernel: null,
+  blas_threads: null,
+  accelerator: null,
 });
 
 /** Rows of the tables `runs` and `steps` for one measured cell. */
