@@ -54,7 +54,7 @@ def check_site(site: Path, site_url: str) -> list[str]:
 
     Args:
         site: the built folder.
-        site_url: the address it was built for; its path is what absolute paths (of the 404 page) begin with.
+        site_url: the address it was built for; absolute paths, those of the 404 page, begin with its path.
     """
     built = _Site(site.resolve(), site_url.rstrip("/") + "/", cache(read_page))
     checks = (_check_pages, _check_styles_and_pictures, _check_search, _check_own_addresses)

@@ -55,7 +55,7 @@ class Entry:
 
 
 def read_entries(page: Page) -> tuple[Entry, ...]:
-    """Read the entries of a log, in its order."""
+    """Read the entries of a log, in order."""
     entries: list[Entry] = []
     phase = ""
     for number, line in enumerate(page.text.splitlines(), 1):

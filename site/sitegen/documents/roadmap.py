@@ -53,12 +53,12 @@ class RoadmapTask:
 
     @property
     def is_open(self) -> bool:
-        """True while something is left to do."""
+        """True unless the task is done."""
         return self.state != "done"
 
 
 def read_tasks(page: Page) -> tuple[RoadmapTask, ...]:
-    """Read the tasks of a roadmap, in its order."""
+    """Read the tasks of a roadmap, in order."""
     return tuple(_task(lines) for lines in _sections(page.text))
 
 

@@ -42,7 +42,7 @@ def read(results: Results) -> pd.DataFrame:
     rows = peer_frame(results.generation_ratios)
     rows["label"] = numbered_labels(rows["preset"], rows["machine"])
     rate, seconds = rows["tokens_per_second"].astype(float), rows["seconds"].astype(float)
-    # Where there is no interval, the figure beside a point stands at the point.
+    # Without an interval, the number beside a point is placed at the point.
     rows["text_at"] = (rate * seconds / rows["seconds_low"].astype(float)).fillna(rate)
     rows["tokens_low"] = rate * seconds / rows["seconds_high"].astype(float)
     rows["tokens_high"] = rate * seconds / rows["seconds_low"].astype(float)

@@ -38,7 +38,7 @@ def name(quoted: QuotedAccelerator) -> Answer:
 
 
 def step_ms(line: str, quoted: QuotedAccelerator, preset: str) -> Answer:
-    """Milliseconds of a step on a line."""
+    """Milliseconds of a series' step."""
     cell = _cell(quoted, line, preset)
     source = f"{cell['variant']} at {preset}, {cell['evidence']}, {cell['code']}; {_origin(cell)}"
     return quantities.milliseconds(float(cell["seconds"])), source, (str(cell["run_id"]),)
@@ -75,7 +75,7 @@ def ends(quoted: QuotedAccelerator) -> Answer:
 
 
 def faster(line: str, quoted: QuotedAccelerator) -> Answer:
-    """The sizes at which a line of the accelerator is faster than our engine on the processor."""
+    """The sizes at which a series of the accelerator is faster than our engine on the processor."""
     theirs, ours = _curves(quoted, line)
     words = require(overtaking_words(ours, theirs))
     return words, _two_machines(quoted, f"by the line {line}"), _runs(_compared(quoted, line))
@@ -151,7 +151,7 @@ def _of_device(quoted: QuotedAccelerator, device: str) -> pd.DataFrame:
 
 
 def _cell(quoted: QuotedAccelerator, line: str, preset: str) -> pd.Series:
-    """The accelerator's measured cell on a line."""
+    """The measured cell of a series on the accelerator."""
     own = _of_device(quoted, ON_ACCELERATOR)
     found = own[(own["line"] == line) & (own["preset"] == preset)]
     if found.empty:

@@ -32,7 +32,7 @@ BEFORE = {("vectorized", "tiny"): 10.0, ("vectorized", "small"): 20.0}
 
 
 def hours(root, weathers, after=10.0, last="run-z"):
-    """Runs of unchanged controls, each an hour of its own weather; vectorized takes ``after`` in the last of them."""
+    """Runs with unchanged controls, each in conditions of its own; vectorized takes ``after`` in the last of them."""
     for number, weather in enumerate(weathers):
         run_id = last if number == len(weathers) - 1 else f"run-{number}"
         ours = {("vectorized", "tiny"): after if run_id == last else 10.0}
@@ -46,7 +46,7 @@ WEATHERS = (1.0, 1.2, 0.9, 1.3)
     ("after", "outcome", "code"),
     [(8.0, "faster", 0), (10.0, "not slower", 0), (10.3, "not slower", 0), (12.0, "slower", SLOWER)],
 )
-def test_two_hours_are_compared_beside_what_did_not_change(results_root, console, after, outcome, code):
+def test_runs_are_compared_beside_unchanged_controls(results_root, console, after, outcome, code):
     hours(results_root, WEATHERS, after)
     comparison = compare_stored(results_root, "run-0", "run-z")
     (point,) = comparison.points  # the controls are no question
@@ -60,7 +60,7 @@ def test_two_hours_are_compared_beside_what_did_not_change(results_root, console
     assert ("Slower: vectorized at tiny." in text) == (code == SLOWER)
 
 
-def test_two_hours_without_a_control_are_words_and_never_an_alarm(results_root, console):
+def test_runs_without_a_control_are_described_and_raise_no_alarm(results_root, console):
     write(results_root, "run-a", BEFORE)
     write(results_root, "run-b", BEFORE | {("vectorized", "tiny"): 30.0})
     comparison = compare_stored(results_root, "run-a", "run-b")
@@ -70,7 +70,7 @@ def test_two_hours_without_a_control_are_words_and_never_an_alarm(results_root, 
     assert "no unchanged code was measured beside it" in console.file.getvalue()
 
 
-def test_a_spread_between_runs_that_is_not_known_is_no_evidence(results_root):
+def test_an_unknown_spread_between_runs_is_no_evidence(results_root):
     only_one = {("torch", "tiny"): 8.0, ("torch-compile", "tiny"): 6.0}
     write(results_root, "run-a", BEFORE | only_one)
     write(results_root, "run-b", BEFORE | {("vectorized", "tiny"): 30.0} | only_one)
@@ -79,7 +79,7 @@ def test_a_spread_between_runs_that_is_not_known_is_no_evidence(results_root):
     assert tiny.finding.outcome == "not comparable"
 
 
-def test_hours_that_differ_for_unchanged_code_widen_the_interval(results_root):
+def test_differences_of_unchanged_code_widen_the_interval(results_root):
     for number, change in enumerate((1.0, 1.3, 0.8, 1.2)):
         moved = {("torch", "tiny"): 8.0 * change}
         write(results_root, f"run-{number}", {("vectorized", "tiny"): 10.0 + 2.0 * (number == 3)} | CONTROL | moved)

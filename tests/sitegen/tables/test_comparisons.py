@@ -21,7 +21,7 @@ def text_of(page: str) -> str:
     return html.unescape(re.sub(r"<[^>]+>", " ", page))
 
 
-def test_two_runs_of_one_cell_are_two_hours_the_older_one_first(tmp_path: Path) -> None:
+def test_two_runs_of_one_cell_are_listed_older_first(tmp_path: Path) -> None:
     new = rounds("new", 16.0, started_at=LATER, suite="standard", commit="c0ffee1" + "0" * 33)
     text = text_of(run_comparisons(load_results(rows.store(tmp_path, rounds("old", 8.0), new))))
     words = r"standard\s+at c0ffee1, 2026-11-21 12:00, after\s+quick\s+at unknown, 2026-11-20 12:00: 1 cell:\s+1 not"

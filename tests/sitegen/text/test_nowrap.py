@@ -10,18 +10,18 @@ def html(text: str) -> str:
     return markdown.markdown(text, extensions=["pymdownx.superfences", NoWrap()])
 
 
-def test_an_option_is_not_parted_from_its_hyphens() -> None:
+def test_an_option_is_not_split_at_its_hyphens() -> None:
     assert html("With `--preset` it is.") == '<p>With <code class="tg-together">--preset</code> it is.</p>'
 
 
-def test_in_longer_code_the_line_may_end_at_a_blank() -> None:
+def test_longer_code_may_break_at_a_space() -> None:
     assert html("`python -m invoke train --corpus-file PATH`") == (
         '<p><code>python <span class="tg-together">-m</span> invoke train '
         '<span class="tg-together">--corpus-file</span> PATH</code></p>'
     )
 
 
-def test_what_a_macro_wrote_counts_and_what_is_long_or_a_block_or_has_no_hyphen_does_not() -> None:
+def test_output_of_macros_counts_but_long_code_blocks_and_words_without_hyphens_do_not() -> None:
     assert html('<p><a href="x"><code>a&#45;b</code></a></p>') == (
         '<p><a href="x"><code class="tg-together">a&#45;b</code></a></p>'
     )
@@ -30,6 +30,6 @@ def test_what_a_macro_wrote_counts_and_what_is_long_or_a_block_or_has_no_hyphen_
     assert "tg-together" not in html(f"`{long}` `tiny` - dash\n\n```\ninvoke --list\n```\n")
 
 
-def test_a_role_of_sphinx_leaves_its_name() -> None:
+def test_a_sphinx_role_becomes_its_name() -> None:
     text = markdown.markdown("As :func:`load_model`, and :meth:`~a.b`; a time: `x`.", extensions=[Roles()])
     assert text == "<p>As <code>load_model</code>, and <code>~a.b</code>; a time: <code>x</code>.</p>"
