@@ -26,7 +26,7 @@ class TorchCudaEngine(TorchEngine):
     name: ClassVar[str] = "torch-cuda"
     steps_per_dispatch = STEPS_TOGETHER
 
-    def __init__(self, model: ModelConfig, train: TrainConfig, device: str = "cuda") -> None:
+    def __init__(self, model: ModelConfig, train: TrainConfig, device: str = "cuda:0") -> None:
         torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.allow_tf32 = False
         super().__init__(model, train, device)
@@ -38,6 +38,8 @@ class TorchCudaEngine(TorchEngine):
     def train_steps(
         self, inputs: np.ndarray, targets: np.ndarray, learning_rates: Sequence[float] | None = None
     ) -> list[StepResult]:
+        if self.device.type != "cpu":
+            torch.cuda.set_device(self.device)  # JAX in the same process makes another one current
         results = []
         rates: Iterable[float | None] = learning_rates or [None] * len(inputs)
         for batch, rate in zip(zip(inputs, targets, strict=True), rates, strict=True):
