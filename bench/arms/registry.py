@@ -14,8 +14,10 @@ REFERENCE = "numpy"  # all other engines' losses are compared with its losses, s
 JAX_ON_CPU = "jax[device=cpu]"  # plain ``jax`` requires an accelerator
 
 ROOFLINE = "roofline"
-ARRANGEMENTS = ("whole", "shared")
-ROOFLINE_VARIANTS = tuple(f"{ROOFLINE}[{name}]" for name in ARRANGEMENTS)
+WHOLE, SHARED, MKL, COLD = "whole", "shared", "mkl", "cold"  # bench.measuring.roofline
+ROOFLINE_VARIANTS = tuple(
+    f"{ROOFLINE}[{options}]" for options in (WHOLE, SHARED, f"{SHARED},{COLD}", f"{WHOLE},{MKL}", f"{SHARED},{MKL}")
+)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ numpy                              an engine of tinygpt
 vectorized[threads=1]              the same with options
 torch, jax-textbook, …             a peer (bench.arms.registry)
 package.module:ClassName           any other subclass of tinygpt's Engine that can be imported
-roofline[whole], roofline[shared]  a step's matrix products alone (bench.measuring.roofline)
+roofline[whole], …                 a step's matrix products alone (bench.measuring.roofline)
 kernels                            parts of a step, and forms of its fused kernels (bench.measuring.kernel_times)
 """
 

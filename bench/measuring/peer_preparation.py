@@ -17,8 +17,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from bench.arms.devices import on_accelerator
-from bench.arms.registry import PEERS, Peer
-from bench.arms.variants import engine_name
+from bench.arms.registry import MKL, PEERS, ROOFLINE, Peer
+from bench.arms.variants import engine_name, variant_options
 from bench.records.machine import cpu_model
 from tinygpt.engines import ENGINES
 from tinygpt.errors import TinyGPTError
@@ -45,7 +45,7 @@ class Preparation:
 
 def prepare(variant: str, folder: Path) -> Preparation:
     """Prepare the worker of a variant; the run's folder keeps the files that are built for it."""
-    peer = PEERS.get(variant)
+    peer = _peer(variant)
     if peer is None:
         return _prepare_engine(variant)
     problem = _missing_package(peer)
@@ -67,6 +67,13 @@ def prepare(variant: str, folder: Path) -> Preparation:
         return Preparation(refusal=f"LD_PRELOAD cannot hold {str(library)!r}; set TMPDIR to a path without : or spaces")
     preloaded = os.pathsep.join(filter(None, [str(library), os.environ.get("LD_PRELOAD", "")]))
     return Preparation(environment | {"LD_PRELOAD": preloaded})
+
+
+def _peer(variant: str) -> Peer | None:
+    """Return the peer whose worker a variant needs; the roofline's MKL is PyTorch's, overridden where that helps."""
+    if engine_name(variant) == ROOFLINE and MKL in variant_options(variant).split(","):
+        return PEERS["torch-mkl-avx512" if "AMD" in cpu_model().upper() else "torch"]
+    return PEERS.get(variant)
 
 
 def _prepare_engine(variant: str) -> Preparation:
@@ -110,7 +117,7 @@ def require_override(variant: str, maps: Path = Path("/proc/self/maps")) -> None
     Raises:
         UnpreparedError: it is not loaded. The loader skips what it cannot load, and MKL would run without it.
     """
-    peer = PEERS.get(variant)
+    peer = _peer(variant)
     if peer is not None and peer.overridden and f"/{_LIBRARY}\n" not in maps.read_text(encoding="utf-8"):
         raise UnpreparedError(f"the MKL override is not loaded: LD_PRELOAD is {os.environ.get('LD_PRELOAD', '')!r}")
 

@@ -34,7 +34,7 @@ from bench.measuring.generation import PROMPT, REGRET_TOLERANCE, generation_weig
 from bench.measuring.peak_memory import peak_memory_bytes
 from bench.measuring.peer_preparation import require_override
 from bench.measuring.probe import Probe, probe_threads
-from bench.measuring.roofline import RooflinePass
+from bench.measuring.roofline import roofline_pass
 from bench.records.child import append_current_folder_to_path
 from bench.records.machine import read_machine
 from bench.records.protocol import TEXT_TOKENS, Protocol, protocol_from_json
@@ -130,11 +130,11 @@ def _train_steps(
 def run_roofline(task: dict[str, Any], log: EventLog, probe: Probe) -> None:
     """Time a step's matrix products alone, one pass for each step of a training cell."""
     protocol = protocol_from_json(task["protocol"])
-    threads, arrangement = available_cores(), variant_options(task["variant"])
+    threads, options = available_cores(), variant_options(task["variant"]).split(",")
     started = time.perf_counter()
-    with RooflinePass(protocol.model, protocol.batch_size, arrangement, threads) as products:
+    with roofline_pass(protocol.model, protocol.batch_size, options, threads) as run:
         log.write_ready(started, f"{task['variant'].removesuffix(']')},threads={threads}]", threads)
-        _time_steps(protocol, log, probe, products.run)
+        _time_steps(protocol, log, probe, run)
     log.write("done")
 
 

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
-from bench.arms.registry import ARRANGEMENTS
+from bench.arms.registry import COLD, MKL, ROOFLINE_VARIANTS, SHARED
 from bench.arms.step_work import Product, step_products, total_flops
-from bench.measuring.roofline import ProductRunner, RooflinePass, share
+from bench.arms.variants import variant_options
+from bench.measuring import roofline
+from bench.measuring.roofline import ProductRunner, roofline_pass, share
 from tinygpt.config import ModelConfig
 from tinygpt.presets import PRESETS
 
@@ -52,25 +54,55 @@ def test_more_threads_than_tokens():
     assert [len(part) for part in share([product], 3)] == [0, 1, 1]
 
 
-def test_a_runner_makes_every_product_as_often_as_a_step(monkeypatch):
+def calls_of(product, options, monkeypatch):
+    """The operands of every call in a pass, and whether they are right."""
     made = []
     real = np.matmul
 
     def counted(a, b, out):
-        made.append((a.shape, b.shape, out.shape))
+        made.append((a, b, out))
         return real(a, b, out=out)
 
-    products = [Product("a", 1, 3, 4, 5, 2, "rows"), Product("b", 6, 3, 4, 5, 1, "batch")]
-    runner = ProductRunner(products)
     monkeypatch.setattr(np, "matmul", counted)
+    runner = ProductRunner([product], options)
+    made.clear()
     runner.run()
-    assert made == [((3, 4), (4, 5), (3, 5))] * 2 + [((6, 3, 4), (6, 4, 5), (6, 3, 5))]
+    monkeypatch.undo()
+    return made
 
 
-@pytest.mark.parametrize("arrangement", ARRANGEMENTS)
-def test_a_pass_holds_blas_to_its_threads_and_lets_go(arrangement):
+@pytest.mark.parametrize("product", [Product("a", 1, 3, 4, 5, 2, "rows"), Product("b", 6, 3, 4, 5, 1, "batch")])
+def test_a_runner_makes_every_product_as_often_as_a_step(product, monkeypatch):
+    made = calls_of(product, (SHARED,), monkeypatch)
+    batch = (product.batch,) if product.batch > 1 else ()
+    shapes = [(*batch, 3, 4), (*batch, 4, 5), (*batch, 3, 5)]
+    assert [[array.shape for array in call] for call in made] == [shapes] * product.count
+    for left, right, out in made:
+        assert np.allclose(out, left @ right, atol=1e-5)
+
+
+@pytest.mark.parametrize(("layout", "turned"), [(0, (False, False)), (1, (False, True)), (2, (True, False))])
+def test_the_fastest_of_three_layouts_is_taken(layout, turned, monkeypatch):
+    times = iter(1.0 if number == layout else 2.0 for number in range(3))
+    monkeypatch.setattr(roofline, "_seconds", lambda calls: next(times))
+    ((left, right, _),) = calls_of(Product("a", 1, 30, 40, 50, 1, "rows"), (), monkeypatch)
+    assert tuple(not array.flags.c_contiguous for array in (left, right)) == turned
+
+
+def test_cold_products_have_their_own_buffers_and_hot_ones_share_them(monkeypatch):
+    product = Product("a", 1, 30, 40, 50, 6, "rows")
+    for options, count in (((), 1), ((COLD,), 6)):
+        made = calls_of(product, options, monkeypatch)
+        assert len({left.ctypes.data for left, _, _ in made}) == count
+    monkeypatch.setattr(roofline, "_COLD_BYTES", 3 * 4 * (30 * 40 + 40 * 50 + 30 * 50))
+    assert len({left.ctypes.data for left, _, _ in calls_of(product, (COLD,), monkeypatch)}) == 3
+
+
+@pytest.mark.parametrize("variant", [name for name in ROOFLINE_VARIANTS if MKL not in name])
+def test_a_pass_holds_blas_to_its_threads_and_lets_go(variant):
     before = blas_threads()
-    with RooflinePass(MODEL, 4, arrangement, threads=2) as products:
-        assert blas_threads() == ({1} if arrangement == "shared" else {2})
-        products.run()
+    options = variant_options(variant).split(",")
+    with roofline_pass(MODEL, 4, options, threads=2) as run:
+        assert blas_threads() == ({1} if SHARED in options else {2})
+        run()
     assert blas_threads() == before

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.arms.registry import GENERATORS, JAX_ON_CPU, PEERS
+from bench.arms.registry import GENERATORS, JAX_ON_CPU, PEERS, ROOFLINE_VARIANTS
 from bench.arms.suites import SUITES, Arm, Suite, select_suite
 from bench.arms.variants import check_variant, kind_of
 from bench.measuring import peer_preparation as preparation
@@ -95,7 +95,7 @@ def test_suites_hold_every_peer():
     trained = {name for name, peer in PEERS.items() if peer.trainer}
     for preset in LADDER:
         variants = {arm.variant for arm in peers.arms if arm.preset == preset}
-        assert variants == {"numpy", "vectorized", "roofline[whole]", "roofline[shared]"} | trained
+        assert variants == {"numpy", "vectorized", *ROOFLINE_VARIANTS} | trained
     assert {arm.rounds for arm in peers.arms if arm.preset == "xl" and arm.variant != "numpy"} == {6}
     assert {arm.rounds for arm in peers.arms if arm.preset == "behemoth"} == {1}
     assert {arm.variant for arm in generation.arms} == {*GENERATORS}
@@ -119,7 +119,7 @@ def test_the_override_is_compiled_once_and_preloaded(installed, compiler, tmp_pa
     assert library.parent == tmp_path
     assert library.read_text() == OVERRIDE_SOURCE
     compiler.unlink()
-    assert prepare(OVERRIDDEN, tmp_path) == ready
+    assert prepare(OVERRIDDEN, tmp_path) == prepare("roofline[whole,mkl]", tmp_path) == ready
 
 
 def test_the_override_goes_before_what_is_preloaded_already(installed, compiler, tmp_path, monkeypatch):
