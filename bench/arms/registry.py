@@ -6,7 +6,8 @@ Nothing in ``tinygpt`` knows these peers.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 OURS = "vectorized"  # the engine that is compared with peers
@@ -36,6 +37,8 @@ class Peer:
         is_standard: it is measured in suite ``standard`` too, and not only beside all other peers.
         column: the tables of peers have a column "over …" with its time over ours; empty for none.
         on_accelerator: it runs on a GPU, in any version.
+        environment: variables of its worker. A peer that has any is set up as well as we know, so that it has the
+            override only where MKL needs it, and is not refused elsewhere.
     """
 
     name: str
@@ -51,29 +54,48 @@ class Peer:
     is_standard: bool = False
     column: str = ""
     on_accelerator: bool = False
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
-_EAGER = "bench.peers.torch_engine:TorchEngine"
-_COMPILED = "bench.peers.torch_engine:TorchCompileEngine"
-_TORCH_GENERATOR = "bench.peers.torch_generate:make_generator"
-_TORCH_ONE_THREAD = "bench.peers.torch_generate:make_one_thread_generator"
+_TORCH, _GENERATE = "bench.peers.torch_engine:", "bench.peers.torch_generate:"
+_EAGER, _COMPILED, _ONE_THREAD = (f"{_TORCH}Torch{name}Engine" for name in ("", "Compile", "OneThread"))
+_EAGER_TEXT, _COMPILED_TEXT, _ONE_THREAD_TEXT = (
+    f"{_GENERATE}make_{name}generator" for name in ("", "compiled_", "one_thread_")
+)
 _CUDA = "bench.peers.torch_cuda:TorchCuda"
+
+# glibc's allocator asks the system for memory once, in huge pages, and keeps it: no page faults after the first steps.
+_ALLOCATOR = {
+    "GLIBC_TUNABLES": "glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=17179869184:glibc.malloc.hugetlb=1",
+    "THP_MEM_ALLOC_ENABLE": "1",  # PyTorch's own switch: large tensors begin at huge pages
+}
+_AFFINITY = {"OMP_PROC_BIND": "close", "OMP_PLACES": "cores"}  # a thread stays on its core
 
 ALL_PEERS = MappingProxyType(
     {
         peer.name: peer
         for peer in (
-            Peer("torch", "PyTorch", "PyTorch, as installed", "torch", "2.13.0", _EAGER, _TORCH_GENERATOR,
+            Peer("torch", "PyTorch", "PyTorch, as installed", "torch", "2.13.0", _EAGER, _EAGER_TEXT,
                  is_standard=True, column="torch"),
-            Peer("torch-compile", "torch.compile", "torch.compile", "torch", "2.13.0", _COMPILED, compiles=True),
+            Peer("torch-compile", "torch.compile", "torch.compile", "torch", "2.13.0", _COMPILED, _COMPILED_TEXT,
+                 compiles=True),
             Peer("torch-mkl-avx512", "PyTorch, AVX-512", "PyTorch, MKL overridden to AVX-512", "torch", "2.13.0",
-                 _EAGER, _TORCH_GENERATOR, overridden=True, is_standard=True),
+                 _EAGER, _EAGER_TEXT, overridden=True, is_standard=True),
             Peer("torch-compile-mkl-avx512", "compile, AVX-512", "torch.compile, MKL overridden to AVX-512", "torch",
-                 "2.13.0", _COMPILED, overridden=True, compiles=True),
-            Peer("torch-1-thread", "PyTorch, 1 thread", "PyTorch, one thread", "torch", "2.13.0",
-                 generator=_TORCH_ONE_THREAD, threads=1),
+                 "2.13.0", _COMPILED, _COMPILED_TEXT, overridden=True, compiles=True),
+            Peer("torch-1-thread", "PyTorch, 1 thread", "PyTorch, one thread", "torch", "2.13.0", _ONE_THREAD,
+                 _ONE_THREAD_TEXT, threads=1),
             Peer("torch-1-thread-mkl-avx512", "1 thread, AVX-512", "PyTorch, one thread, MKL overridden to AVX-512",
-                 "torch", "2.13.0", generator=_TORCH_ONE_THREAD, overridden=True, threads=1),
+                 "torch", "2.13.0", _ONE_THREAD, _ONE_THREAD_TEXT, overridden=True, threads=1),
+            Peer("torch-tuned", "PyTorch, tuned", "PyTorch, MKL at its best, memory kept in huge pages", "torch",
+                 "2.13.0", _EAGER, overridden=True, environment=_ALLOCATOR),
+            Peer("torch-pinned", "PyTorch, pinned", "PyTorch, tuned, a core for each thread", "torch", "2.13.0", _EAGER,
+                 overridden=True, environment=_ALLOCATOR | _AFFINITY),
+            Peer("torch-step", "PyTorch, compiled step", "PyTorch, tuned, the whole step compiled", "torch", "2.13.0",
+                 f"{_TORCH}TorchStepEngine", overridden=True, compiles=True, environment=_ALLOCATOR),
+            Peer("torch-autotune", "PyTorch, max-autotune", "PyTorch, tuned, the step compiled with max-autotune",
+                 "torch", "2.13.0", f"{_TORCH}TorchAutotuneEngine", overridden=True, compiles=True,
+                 environment=_ALLOCATOR),
             Peer("jax-textbook", "JAX", "JAX", "jax", "0.10.2", "bench.peers.jax_engine:JaxTextbookEngine",
                  "bench.peers.jax_generate:make_generator", column="JAX"),
             Peer("transformers", "transformers", "Hugging Face transformers", "transformers", "5",
@@ -92,7 +114,7 @@ ALL_PEERS = MappingProxyType(
 PEERS = MappingProxyType({name: peer for name, peer in ALL_PEERS.items() if not peer.on_accelerator})
 ACCELERATOR_PEERS = MappingProxyType({name: peer for name, peer in ALL_PEERS.items() if peer.on_accelerator})
 
-# PyTorch as installed and overridden, eager and compiled, on all cores and on one. An expert would run the fastest.
+# Every way to run PyTorch on a processor. An expert would run the fastest.
 TORCH = tuple(peer.name for peer in PEERS.values() if peer.package == "torch")
 
 # Columns of ratios in the tables of peers: heading → variant.

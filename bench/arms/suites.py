@@ -160,7 +160,7 @@ SUITES = MappingProxyType(
             _suite(
                 "full",
                 "every preset, every engine, every peer and the matrix products alone: six interleaved rounds up to "
-                "xl, two up to mega, one of behemoth (plain Python one): two hours",
+                "xl, two up to mega, one of behemoth (plain Python one): five hours",
                 6,
                 {"numpy": _FULL, "vectorized": _FULL, "vectorized#2": _NOISE}
                 | dict.fromkeys(ROOFLINE_VARIANTS, _FULL)
@@ -173,7 +173,7 @@ SUITES = MappingProxyType(
             _suite(
                 "peers",
                 "the vectorized engine against PyTorch, JAX and the matrix products alone, tiny to behemoth: the "
-                "rounds of full; an hour or two (--presets narrows it)",
+                "rounds of full; several hours (--presets narrows it)",
                 6,
                 {"numpy": _FULL, "vectorized": _FULL}
                 | dict.fromkeys(ROOFLINE_VARIANTS, _FULL)

@@ -54,10 +54,12 @@ def prepare(variant: str, folder: Path) -> Preparation:
     if problem is not None:
         return Preparation(refusal=problem)
     # Compiled once for all rounds of the run.
-    environment = {"TORCHINDUCTOR_CACHE_DIR": str(folder / "inductor")} if peer.compiles else {}
+    environment = dict(peer.environment)
+    if peer.compiles:
+        environment["TORCHINDUCTOR_CACHE_DIR"] = str(folder / "inductor")
     if peer.package == "jax":
         environment["JAX_PLATFORMS"] = "cpu"
-    if not peer.overridden:
+    if not _needs_override(peer):
         return Preparation(environment)
     library, problem = build_override(folder)
     if library is None:
@@ -70,10 +72,14 @@ def prepare(variant: str, folder: Path) -> Preparation:
 
 
 def _peer(variant: str) -> Peer | None:
-    """Return the peer whose worker a variant needs; the roofline's MKL is PyTorch's, overridden where that helps."""
+    """Return the peer whose worker a variant needs; the roofline's MKL is that of a tuned PyTorch."""
     if engine_name(variant) == ROOFLINE and MKL in variant_options(variant).split(","):
-        return PEERS["torch-mkl-avx512" if "AMD" in cpu_model().upper() else "torch"]
+        return PEERS["torch-tuned"]
     return PEERS.get(variant)
+
+
+def _needs_override(peer: Peer) -> bool:
+    return peer.overridden and not (peer.environment and _no_override())
 
 
 def _prepare_engine(variant: str) -> Preparation:
@@ -89,12 +95,19 @@ def _prepare_engine(variant: str) -> Preparation:
     return Preparation({} if on_accelerator(variant) else {"JAX_PLATFORMS": "cpu"})
 
 
+def _no_override() -> str:
+    """Return why MKL needs no override on this machine or cannot have one; nothing if it is useful."""
+    if sys.platform != "linux":
+        return "the MKL override is a preloaded library, which needs Linux"
+    if "AMD" not in cpu_model().upper():
+        return f"the MKL override is for AMD processors; MKL chooses for itself on {cpu_model()}"
+    return ""
+
+
 def build_override(folder: Path) -> tuple[Path | None, str]:
     """Compile the MKL override; return its path, or None and the reason in one line."""
-    if sys.platform != "linux":
-        return None, "the MKL override is a preloaded library, which needs Linux"
-    if "AMD" not in cpu_model().upper():
-        return None, f"the MKL override is for AMD processors; MKL chooses for itself on {cpu_model()}"
+    if reason := _no_override():
+        return None, reason
     library = folder / _LIBRARY
     if library.exists():
         return library, ""
@@ -118,7 +131,7 @@ def require_override(variant: str, maps: Path = Path("/proc/self/maps")) -> None
         UnpreparedError: it is not loaded. The loader skips what it cannot load, and MKL would run without it.
     """
     peer = _peer(variant)
-    if peer is not None and peer.overridden and f"/{_LIBRARY}\n" not in maps.read_text(encoding="utf-8"):
+    if peer is not None and _needs_override(peer) and f"/{_LIBRARY}\n" not in maps.read_text(encoding="utf-8"):
         raise UnpreparedError(f"the MKL override is not loaded: LD_PRELOAD is {os.environ.get('LD_PRELOAD', '')!r}")
 
 

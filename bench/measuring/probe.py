@@ -56,6 +56,7 @@ class Probe:
         products, copies = np.split(numbers, [3 * _SIDE**2], axis=1)
         self._products, self._copies = products.reshape(threads, 3, _SIDE, _SIDE), copies.reshape(threads, 2, _COPIED)
         self._blas = ThreadpoolController().select(user_api="blas")
+        self._cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
         self._counters: Reading = {}
 
     def take(self, step: int, processes: Iterable[int] = ()) -> Reading:
@@ -87,6 +88,8 @@ class Probe:
 
     def _work(self, thread: int, ready: threading.Barrier, seconds: np.ndarray) -> None:
         (left, right, out), (source, target) = self._products[thread], self._copies[thread]
+        if thread and self._cores:  # not where a framework has pinned the thread that starts this one
+            os.sched_setaffinity(0, self._cores)
         np.matmul(left, right, out=out)  # the engine has used the caches since the last time
         np.copyto(target, source)
         ready.wait()

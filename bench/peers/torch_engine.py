@@ -1,4 +1,4 @@
-"""PyTorch on the CPU behind the engine interface: eager as installed, and through ``torch.compile``.
+"""PyTorch on the CPU behind the engine interface: eager, forward and backward compiled, and the whole step compiled.
 
 A step is a usual training step of its users: forward, ``backward()``, ``clip_grad_norm_`` over all tensors at once, the
 fused AdamW with decay on matrices and embeddings only, gradients dropped rather than zeroed. Float32 throughout, and as
@@ -12,7 +12,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+from torch.func import functional_call, grad_and_value
 
 from bench.peers.torch_model import TorchGPT2, from_module, to_module
 from tinygpt.config import ModelConfig, TrainConfig
@@ -20,17 +22,20 @@ from tinygpt.engines import Engine, OptimizerState, StepResult
 from tinygpt.params import Arrays, is_decayed, parameter_shapes
 from tinygpt.system.threads import available_cores
 
+Tensors = dict[str, Tensor]
+
 
 class TorchEngine(Engine):
     """PyTorch eager."""
 
     name: ClassVar[str] = "torch"
     compiles: ClassVar[bool] = False
+    threads: ClassVar[int | None] = None  # all that the process may use
     captures: ClassVar[bool] = False  # the step becomes a CUDA graph, whose rate is a tensor
 
     def __init__(self, model: ModelConfig, train: TrainConfig, device: str = "cpu") -> None:
         super().__init__(model, train)
-        torch.set_num_threads(available_cores())
+        torch.set_num_threads(self.threads or available_cores())
         self.device = torch.device(device)
         self.module = TorchGPT2(model).to(self.device)
         self.tensors = dict(self.module.named_parameters())
@@ -139,3 +144,69 @@ class TorchCompileEngine(TorchEngine):
 
     name: ClassVar[str] = "torch-compile"
     compiles: ClassVar[bool] = True
+
+
+class TorchOneThreadEngine(TorchEngine):
+    """PyTorch eager on one thread, which waits for no other."""
+
+    name: ClassVar[str] = "torch-1-thread"
+    threads: ClassVar[int | None] = 1
+
+
+class TorchStepEngine(TorchEngine):
+    """Forward, backward, clipping and AdamW as one compiled graph, whose weights and moments are updated in place.
+
+    The update is written out, because the optimizer's own would end the graph.
+    """
+
+    name: ClassVar[str] = "torch-step"
+    mode: ClassVar[str | None] = None
+
+    def __init__(self, model: ModelConfig, train: TrainConfig) -> None:
+        super().__init__(model, train)
+        self._updates, self._rate = torch.zeros(()), torch.tensor(train.learning_rate)
+        for tensor in self.tensors.values():
+            moments = {name: torch.zeros_like(tensor) for name in ("exp_avg", "exp_avg_sq")}
+            self.optimizer.state[tensor] = {"step": self._updates, **moments}
+        self._whole = torch.compile(self._update, dynamic=False, fullgraph=True, mode=self.mode)
+
+    def _set_rate(self, rate: float | None) -> None:
+        self._rate.fill_(self.train.learning_rate if rate is None else rate)
+
+    def _step(self, tokens: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        weights = {name: tensor.detach() for name, tensor in self.tensors.items()}
+        first, second = (
+            {name: self.optimizer.state[tensor][moment] for name, tensor in self.tensors.items()}
+            for moment in ("exp_avg", "exp_avg_sq")
+        )
+        result: tuple[Tensor, Tensor] = self._whole(weights, first, second, tokens, targets)
+        return result
+
+    def _loss(self, weights: Tensors, tokens: Tensor, targets: Tensor) -> Tensor:
+        scores = functional_call(self.module, weights, (tokens,))
+        return F.cross_entropy(scores.flatten(0, 1), targets.flatten())
+
+    def _update(
+        self, weights: Tensors, first: Tensors, second: Tensors, tokens: Tensor, targets: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        grads, loss = grad_and_value(self._loss)(weights, tokens, targets)
+        norm = torch.stack([gradient.square().sum() for gradient in grads.values()]).sum().sqrt()
+        factor = torch.clamp(self.train.grad_clip / (norm + 1e-6), max=1.0)
+        beta1, beta2 = self.train.betas
+        self._updates.add_(1)
+        correction1, correction2 = 1.0 - beta1**self._updates, 1.0 - beta2**self._updates
+        for name, weight in weights.items():
+            gradient = grads[name] * factor
+            first[name].mul_(beta1).add_(gradient, alpha=1.0 - beta1)
+            second[name].mul_(beta2).addcmul_(gradient, gradient, value=1.0 - beta2)
+            decay = self.train.weight_decay if is_decayed(tuple(weight.shape)) else 0.0
+            direction = (first[name] / correction1) / ((second[name] / correction2).sqrt() + self.train.eps)
+            weight.mul_(1.0 - self._rate * decay).sub_(self._rate * direction)
+        return loss, norm
+
+
+class TorchAutotuneEngine(TorchStepEngine):
+    """The same with every product's kernel chosen by measuring it first."""
+
+    name: ClassVar[str] = "torch-autotune"
+    mode: ClassVar[str | None] = "max-autotune-no-cudagraphs"

@@ -1,4 +1,4 @@
-"""Greedy generation in PyTorch eager: a key-value cache allocated once, fused attention over its filled part.
+"""Greedy generation in PyTorch, eager and compiled: a key-value cache allocated once, fused attention over it.
 
 The loop calls the functions below PyTorch's modules, which saves each token the modules' own calls. One pass reads a
 prompt or half a window again; then each token is a row.
@@ -38,19 +38,23 @@ class TorchGenerator:
 
     def extend(self, tokens: Tensor, start: int) -> Tensor:
         """Read tokens (n,) at positions from ``start``; return the last one's scores (V,)."""
+        end = start + len(tokens)
+        return self._read(tokens, slice(start, end), end, None)
+
+    def _read(self, tokens: Tensor, places: slice | Tensor, end: int, visible: Tensor | None) -> Tensor:
+        """Read tokens (n,) into places of the cache; attend to those before ``end`` that are ``visible`` (1, end)."""
         d, heads, eps = self.model.d_model, self.model.n_heads, self.model.layer_norm_eps
         n = len(tokens)
-        end = start + n
-        x = F.embedding(tokens, self.weights["wte.weight"]) + self.weights["wpe.weight"][start:end]  # (n, D)
+        x = F.embedding(tokens, self.weights["wte.weight"]) + self.weights["wpe.weight"][places]  # (n, D)
         for (g1, b1, wa, ba, wp, bp, g2, b2, wf, bf, wo, bo), (keys, values) in zip(
             self.blocks, self.caches, strict=True
         ):
             qkv = F.linear(F.layer_norm(x, (d,), g1, b1, eps), wa, ba)
             q, k, v = qkv.view(n, 3, heads, -1).permute(1, 2, 0, 3).unsqueeze(1)  # each (1, H, n, C)
-            keys[:, :, start:end] = k
-            values[:, :, start:end] = v
+            keys[:, :, places] = k
+            values[:, :, places] = v
             # A pass of several tokens always has an empty cache, so the plain causal mask fits.
-            mixed = F.scaled_dot_product_attention(q, keys[:, :, :end], values[:, :, :end], is_causal=n > 1)
+            mixed = F.scaled_dot_product_attention(q, keys[:, :, :end], values[:, :, :end], visible, is_causal=n > 1)
             x = x + F.linear(mixed.transpose(1, 2).reshape(n, d), wp, bp)
             hidden = F.gelu(F.linear(F.layer_norm(x, (d,), g2, b2, eps), wf, bf), approximate="tanh")
             x = x + F.linear(hidden, wo, bo)
@@ -73,6 +77,20 @@ class TorchGenerator:
         return text[len(prompt) :].numpy().astype(np.uint8)
 
 
+class TorchCompiledGenerator(TorchGenerator):
+    """The same with the pass of one token compiled: its cache has the context's full length, so shapes never change."""
+
+    def __init__(self, model: ModelConfig, weights: Arrays, threads: int) -> None:
+        super().__init__(model, weights, threads)
+        self._read_one = torch.compile(self._read, dynamic=False, fullgraph=True)
+
+    def extend(self, tokens: Tensor, start: int) -> Tensor:
+        if len(tokens) > 1:
+            return super().extend(tokens, start)
+        context, place = self.model.context_length, torch.tensor([start])
+        return self._read_one(tokens, place, context, torch.arange(context)[None] <= place)
+
+
 def make_generator(model: ModelConfig, weights: Arrays) -> Generator:
     """Make a generator of PyTorch eager on all cores."""
     return TorchGenerator(model, weights, available_cores()).run
@@ -81,3 +99,8 @@ def make_generator(model: ModelConfig, weights: Arrays) -> Generator:
 def make_one_thread_generator(model: ModelConfig, weights: Arrays) -> Generator:
     """Make a generator on one thread: at batch 1 a product can be too small to divide."""
     return TorchGenerator(model, weights, 1).run
+
+
+def make_compiled_generator(model: ModelConfig, weights: Arrays) -> Generator:
+    """Make a generator whose pass of one token is compiled, on all cores."""
+    return TorchCompiledGenerator(model, weights, available_cores()).run

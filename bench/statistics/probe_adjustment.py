@@ -10,6 +10,7 @@ No round is left out, and none is chosen by the times of its steps.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,12 +35,14 @@ class AdjustedRatio:
         ratio: its time over ours.
         adjusted: the same of adjusted steps.
         probes: of its rounds and ours, in their order, 1 in the best round of the run.
+        page_faults: of a step, the median over measured blocks; NaN where the system does not count them.
     """
 
     cell: CellSummary
     ratio: Ratio
     adjusted: Ratio
     probes: tuple[float, ...]
+    page_faults: float
 
     @property
     def n_disturbed(self) -> int:
@@ -48,8 +51,9 @@ class AdjustedRatio:
 
 
 def relative_probes(runs: pd.DataFrame, probes: pd.DataFrame) -> pd.DataFrame:
-    """Probes with their cell's preset and round, and their time over the best round's (column ``relative``)."""
-    cells = runs[["cell_id", "preset", "round"]].astype({"cell_id": str, "preset": str})  # not a file's own categories
+    """Probes with their cell's variant, preset and round, and, as ``relative``, their time over the best round's."""
+    names = ["cell_id", "variant", "preset"]
+    cells = runs[[*names, "round"]].astype(dict.fromkeys(names, str))  # not a file's own categories
     found = probes.astype({"run_id": str, "cell_id": str}).merge(cells, on="cell_id")
     seconds = found["product_seconds"] + found["copy_seconds"]
     same = [found["run_id"], found["threads"]]
@@ -82,6 +86,9 @@ def adjusted_ratios(runs: pd.DataFrame, steps: pd.DataFrame, probes: pd.DataFram
         {cell.key: cell for cell in cell_summary(runs, table, _KINDS) if cell.n_rounds}
         for table in (probed, adjusted_steps(probed, relative))
     )
+    blocks = relative[relative["number"] > 1]  # the first ends the warm-ups
+    faults = blocks["page_faults"] / relative.groupby("cell_id")["step"].diff()[blocks.index]
+    of_arms = faults.groupby([blocks["run_id"], blocks["variant"], blocks["preset"]]).median()
     by_round = relative.groupby(["run_id", "preset", "round"])["relative"].median()
     found = []
     for group in grouped(plain.values(), lambda cell: cell.together).values():
@@ -92,5 +99,6 @@ def adjusted_ratios(runs: pd.DataFrame, steps: pd.DataFrame, probes: pd.DataFram
                 numbers = sorted(set(ours.round_times) & set(cell.round_times))
                 if raw and free:
                     seen = tuple(float(by_round[cell.run_id, cell.preset, number]) for number in numbers)
-                    found.append(AdjustedRatio(cell, raw, free, seen))
+                    own_faults = of_arms.get((cell.run_id, cell.variant, cell.preset), math.nan)
+                    found.append(AdjustedRatio(cell, raw, free, seen, float(own_faults)))
     return sorted(found, key=lambda row: (row.cell.published_first[:2], row.cell.run_id, row.cell.n_parameters))

@@ -11,7 +11,7 @@ from bench.statistics.intervals import ends_in_words
 from bench.statistics.probe_adjustment import DISTURBED, adjusted_ratios
 from bench.statistics.ratios import Ratio
 from bench.terminal.tables import add_row, make_table
-from tinygpt.terminal.quantities import ratio
+from tinygpt.terminal.quantities import or_dash, ratio
 
 
 def print_probes(
@@ -22,7 +22,16 @@ def print_probes(
         by_run = grouped(ratios, lambda row: row.cell.run_id)
         for run_id in by_run if every_run else [max(by_run)]:
             title = f"Time over {OURS}'s, as measured and adjusted by the probe ({ratios[0].cell.origin}, run {run_id})"
-            headings = ("rounds", "measured", "interval", "adjusted", "interval", "slowest probe", "marked")
+            headings = (
+                "rounds",
+                "measured",
+                "interval",
+                "adjusted",
+                "interval",
+                "slowest probe",
+                "marked",
+                "faults/step",
+            )
             table = make_table(("preset", "engine"), headings, title=title, title_justify="left")
             for row in by_run[run_id]:
                 add_row(
@@ -34,6 +43,7 @@ def print_probes(
                     *_texts(row.adjusted),
                     ratio(max(row.probes)),
                     str(row.n_disturbed),
+                    or_dash(row.page_faults, ",.0f"),
                 )
             console.print(table)
             text = f"marked: rounds whose probe took more than {DISTURBED} times as long as in the run's best round"

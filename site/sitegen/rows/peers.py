@@ -18,7 +18,7 @@ from tinygpt.terminal.visible import one_line
 
 TRAINING_COMMAND = "invoke bench --suite peers"
 GENERATION_COMMAND = "invoke bench --suite generation"
-# A number may name this in place of a peer: the fastest of PyTorch's four variants.
+# A number may name this in place of a peer: the fastest way to run PyTorch.
 BEST_TORCH = "pytorch-best"
 
 _COLUMNS = (

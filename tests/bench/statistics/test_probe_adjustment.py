@@ -32,6 +32,7 @@ def test_a_slow_machine_is_divided_out_of_a_ratio_and_both_are_kept():
     (found,) = adjusted_ratios(*measured(rounds))
     assert (found.cell.variant, found.cell.preset) == ("torch", "tiny")
     assert found.ratio.speedup == pytest.approx(4.0)
+    assert found.page_faults == 100, "300 in a block of three steps"
     assert (found.adjusted.speedup, found.adjusted.low, found.adjusted.high) == pytest.approx((2.0, 2.0, 2.0))
 
 
