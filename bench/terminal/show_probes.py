@@ -13,6 +13,8 @@ from bench.statistics.ratios import Ratio
 from bench.terminal.tables import add_row, make_table
 from tinygpt.terminal.quantities import or_dash, ratio
 
+_NUMBERS = ("rounds", "measured", "interval", "adjusted", "interval", "slowest probe", "marked", "faults/step")
+
 
 def print_probes(
     console: Console, runs: pd.DataFrame, steps: pd.DataFrame, probes: pd.DataFrame, every_run: bool
@@ -22,17 +24,7 @@ def print_probes(
         by_run = grouped(ratios, lambda row: row.cell.run_id)
         for run_id in by_run if every_run else [max(by_run)]:
             title = f"Time over {OURS}'s, as measured and adjusted by the probe ({ratios[0].cell.origin}, run {run_id})"
-            headings = (
-                "rounds",
-                "measured",
-                "interval",
-                "adjusted",
-                "interval",
-                "slowest probe",
-                "marked",
-                "faults/step",
-            )
-            table = make_table(("preset", "engine"), headings, title=title, title_justify="left")
+            table = make_table(("preset", "engine"), _NUMBERS, title=title, title_justify="left")
             for row in by_run[run_id]:
                 add_row(
                     table,

@@ -60,6 +60,25 @@ def test_a_probe_does_its_work_on_its_threads_and_leaves_blas_as_it_was(threads)
         assert (source == target).all()
 
 
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system pins no threads")
+def test_a_framework_that_pins_its_threads_does_not_pin_the_probes():
+    cores = os.sched_getaffinity(0)
+    probe, seen = Probe(2), []
+    work = probe._work
+
+    def watched(thread, *rest):
+        work(thread, *rest)
+        seen.append((thread, os.sched_getaffinity(0)))
+
+    probe._work = watched
+    os.sched_setaffinity(0, {min(cores)})
+    try:
+        probe.take(0)
+    finally:
+        os.sched_setaffinity(0, cores)
+    assert dict(seen) == {0: {min(cores)}, 1: cores}
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="counters come from /proc")
 def test_counters_are_what_was_added_since_the_probe_before():
     probe = Probe(1)

@@ -119,7 +119,48 @@ def test_the_override_is_compiled_once_and_preloaded(installed, compiler, tmp_pa
     assert library.parent == tmp_path
     assert library.read_text() == OVERRIDE_SOURCE
     compiler.unlink()
-    assert prepare(OVERRIDDEN, tmp_path) == prepare("roofline[whole,mkl]", tmp_path) == ready
+    assert prepare(OVERRIDDEN, tmp_path) == ready
+
+
+def test_a_tuned_peer_has_its_environment_and_the_override_only_where_it_helps(
+    installed, compiler, tmp_path, monkeypatch
+):
+    ready = prepare("torch-tuned", tmp_path)
+    assert ready == prepare("roofline[whole,mkl]", tmp_path)
+    assert {"GLIBC_TUNABLES", "THP_MEM_ALLOC_ENABLE", "LD_PRELOAD"} == set(ready.environment)
+    assert prepare("torch-pinned", tmp_path).environment["OMP_PROC_BIND"] == "close"
+    assert prepare("roofline[whole]", tmp_path) == preparation.Preparation()
+    monkeypatch.setattr(preparation, "cpu_model", lambda: "Intel Xeon")
+    there = prepare("torch-tuned", tmp_path)
+    assert there.refusal is None
+    assert {"GLIBC_TUNABLES", "THP_MEM_ALLOC_ENABLE"} == set(there.environment)
+    require_override("torch-tuned", tmp_path / "none")
+    assert "for AMD processors" in str(prepare(OVERRIDDEN, tmp_path).refusal)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's allocator")
+def test_a_tuned_allocator_keeps_its_memory(tmp_path):
+    # Blocks of a size that glibc would map and unmap each time.
+    code = """
+import ctypes, resource
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    block = libc.malloc(48 * 2**20)
+    ctypes.memset(block, 1, 48 * 2**20)
+    libc.free(block)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+faults()
+print(faults())
+"""
+
+    def second(**environment):
+        command = [sys.executable, "-c", code]
+        return int(subprocess.run(command, env=os.environ | environment, capture_output=True, check=True).stdout)
+
+    assert second(**PEERS["torch-tuned"].environment) < 10
+    assert second() >= 10, "without the tunables the pages are new ones"
 
 
 def test_the_override_goes_before_what_is_preloaded_already(installed, compiler, tmp_path, monkeypatch):
