@@ -225,7 +225,7 @@ def test_the_original_s_tasks_keep_their_numbers_and_open_ones_reach_the_status_
 
 def test_a_task_is_shown_with_the_options_that_invoke_knows() -> None:
     text = re.sub(r"&#(\d+);", lambda match: chr(int(match.group(1))), task_html(namespace, "compare"))
-    for part in ("BEFORE", "AFTER", "required", "--threshold", "0.05", "3: slower"):
+    for part in ("BEFORE", "AFTER", "required", "--threshold", "0.05", "exit code 3"):
         assert part in text
     assert "no options" in task_html(namespace, "types")
     assert "`" not in task_html(namespace, "sample")  # helps are written for a terminal
