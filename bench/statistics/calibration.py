@@ -12,10 +12,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bench.records.rows import LOCAL, PUBLISHED
-from bench.records.store import read_table
+from bench.records.store import read_tables
 from bench.statistics.cells import cell_summary
 from bench.statistics.compare import KINDS
-from bench.statistics.controls import Record
+from bench.statistics.controls import Record, probe_rounds
 from bench.statistics.real_rounds import Noise, noise_of, real_rounds
 from bench.statistics.simulation import SIMULATIONS, Check
 from tinygpt.errors import ResultsError
@@ -57,11 +57,11 @@ def calibrate(root: Path, progress: Callable[[str], None] = lambda _: None) -> l
         ResultsError: no area has ``ENOUGH_ARMS`` arms of six rounds; or a file cannot be read.
         StorageError: a file cannot be written.
     """
-    runs, steps = read_table("runs", root), read_table("steps", root)
+    runs, steps, probes = read_tables(root, ("runs", "steps", "probes"))
     made = []
     for origin in (PUBLISHED, LOCAL):
         cells = cell_summary(runs[runs["origin"] == origin], steps, KINDS)
-        real, record = real_rounds(cells), Record(cells)
+        real, record = real_rounds(cells), Record(cells, probe_rounds(runs, probes))
         if len(real.arms) < ENOUGH_ARMS or not real.pairs:
             continue
         progress(origin)

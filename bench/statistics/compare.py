@@ -30,10 +30,10 @@ from bench.arms.labels import is_copy
 from bench.records.grouping import best_of_each, grouped
 from bench.records.protocol import require_same
 from bench.records.rows import Kind
-from bench.records.store import read_table
+from bench.records.store import read_tables
 from bench.statistics.cells import CellSummary, cell_summary
 from bench.statistics.chosen_runs import chosen_cells
-from bench.statistics.controls import Record, is_unchanged
+from bench.statistics.controls import Record, is_unchanged, probe_rounds
 from bench.statistics.evidence import Evidence, Paired, detectable, level_of
 from bench.statistics.ratios import speedups
 from tinygpt.errors import ResultsError
@@ -151,7 +151,7 @@ def compare_stored(root: Path, before: str, after: str, threshold: float = THRES
     Raises:
         ResultsError: a side is not there, both are the same, or a cell's protocol or machine differ (with the fields).
     """
-    runs, steps = read_table("runs", root), read_table("steps", root)
+    runs, steps, probes = read_tables(root, ("runs", "steps", "probes"))
     cells = cell_summary(runs, steps, KINDS)
     variants = {cell.variant for cell in cells}
     names = [_split(name, variants) for name in (before, after)]
@@ -164,7 +164,7 @@ def compare_stored(root: Path, before: str, after: str, threshold: float = THRES
             "two runs or commits, or two variants of a run",
             f"invoke compare {before}/VARIANT {after}/VARIANT",
         )
-    return compare_cells(Record(cells), sides[0], sides[1], (before, after), threshold)
+    return compare_cells(Record(cells, probe_rounds(runs, probes)), sides[0], sides[1], (before, after), threshold)
 
 
 def _split(name: str, variants: set[str]) -> tuple[str, str]:

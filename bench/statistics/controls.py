@@ -1,7 +1,7 @@
 """A cell compared between two runs: code that did not change was measured in both, and is divided out.
 
-Another hour is another machine. Between two runs, unchanged code differs as well: peers and the matrix products alone
-are the control. Of a cell at a preset in one run, the *level* is the median over rounds of
+Another hour is another machine. Between two runs, unchanged code differs as well: peers, the matrix products alone and
+the probe are the control. Of a cell at a preset in one run, the *level* is the median over rounds of
 
     log t_cell − mean over controls of log t_control
 
@@ -13,20 +13,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
+import pandas as pd
 
 from bench.records.grouping import grouped
-from bench.statistics.cells import CellSummary
+from bench.statistics.cells import CellSummary, RoundTimes
 from bench.statistics.evidence import Controlled
-from bench.statistics.intervals import median
+from bench.statistics.intervals import MIN_ROUNDS, median
 
 ENOUGH_PAIRS = 5  # differences of unchanged code, below which the spread between runs is not known
 _NEWEST = 20  # runs at a preset that are compared with each other: pairs grow with the square
 _OF_A_MEDIAN = math.sqrt(math.pi / 2)  # its standard deviation over that of a mean
 
+PROBE = "probe"
 _CLOCK = 1e-6  # relative; no deviation is smaller than what a clock resolves
 
 Arms = Mapping[str, CellSummary]  # of one run at one preset, by variant
@@ -41,13 +43,30 @@ class Level:
     n_rounds: int
 
 
+def probe_rounds(runs: pd.DataFrame, probes: pd.DataFrame) -> dict[tuple[str, str], RoundTimes]:
+    """Seconds of the probe by run and preset, then by round: of the cells with most threads, six rounds or more."""
+    cells = runs[["cell_id", "preset", "round"]].astype({"cell_id": str, "preset": str})
+    found = probes.astype({"run_id": str, "cell_id": str}).merge(cells, on="cell_id")
+    found["seconds"] = found["product_seconds"] + found["copy_seconds"]
+    arms: dict[tuple[str, str], RoundTimes] = {}
+    for (run_id, preset), group in found.groupby(["run_id", "preset"]):
+        widest = group[group["threads"] == group["threads"].max()]
+        rounds = {int(number): part.to_numpy(np.float64) for number, part in widest.groupby("round")["seconds"]}
+        if len(rounds) >= MIN_ROUNDS:
+            arms[str(run_id), str(preset)] = rounds
+    return arms
+
+
 class Record:
     """All runs on record, and what they say about the spread between runs."""
 
-    def __init__(self, cells: Iterable[CellSummary]) -> None:
-        """Take the cells of all runs: engines, peers and the roofline."""
+    def __init__(self, cells: Iterable[CellSummary], probes: Mapping[tuple[str, str], RoundTimes]) -> None:
+        """Take the cells of all runs, engines, peers and the roofline, and the probes of :func:`probe_rounds`."""
         by_run = grouped((cell for cell in cells if cell.has_interval), lambda cell: cell.together)
         self._runs = {key: {cell.variant: cell for cell in group} for key, group in by_run.items()}
+        for arms, (cell, *_) in zip(self._runs.values(), by_run.values(), strict=True):
+            if rounds := probes.get((cell.run_id, cell.preset)):
+                arms[PROBE] = replace(cell, variant=PROBE, kind="roofline", round_times=rounds)
         unchanged = [self._difference(name, one, two) for name, one, two in self._unchanged()]
         self.differences = [found for found in unchanged if found]
 

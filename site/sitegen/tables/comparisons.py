@@ -11,9 +11,9 @@ from bench.arms.labels import is_copy
 from bench.records.grouping import grouped
 from bench.records.rows import StoredRun
 from bench.records.store import stored_runs
-from bench.statistics.cells import CellSummary, cell_summary
+from bench.statistics.cells import cell_summary
 from bench.statistics.compare import KINDS, THRESHOLD, Comparison, Outcome, Point, compare_cells
-from bench.statistics.controls import Record, is_unchanged
+from bench.statistics.controls import Record, is_unchanged, probe_rounds
 from bench.statistics.intervals import ends_in_words
 from sitegen.rows.machines import machine_label
 from sitegen.rows.results import Results
@@ -58,7 +58,7 @@ def _commit(run: StoredRun) -> str:
 
 def run_comparisons(results: Results) -> str:
     """Compare the newest runs, each with the earlier one that shares most cells with it, as ``invoke compare`` does."""
-    found = [*islice(_with_predecessors(cell_summary(results.runs, results.steps, KINDS)), LIMIT)]
+    found = [*islice(_with_predecessors(results), LIMIT)]
     if not found:
         return nothing_yet("No two runs measured the same cell on one machine by one protocol", COMMAND)
     starts = stored_runs(results.runs.sort_values("started_at").drop_duplicates("run_id"))
@@ -70,9 +70,10 @@ def _in_words(run: StoredRun) -> str:
     return f"<b>{html_block(one_line(run.suite))}</b> at {_commit(run)}, {run.started_at:%Y-%m-%d %H:%M}"
 
 
-def _with_predecessors(cells: list[CellSummary]) -> Iterator[Comparison]:
+def _with_predecessors(results: Results) -> Iterator[Comparison]:
     """Compare each run, newest first, with the earlier one that shares most cells; skip runs that share none."""
-    record = Record(cells)
+    cells = cell_summary(results.runs, results.steps, KINDS)
+    record = Record(cells, probe_rounds(results.runs, results.probes))
     shown = (cell for cell in cells if cell.n_rounds and not is_copy(cell.variant) and not is_unchanged(cell))
     timed = grouped(shown, lambda cell: cell.run_id)
     names = {run: {(cell.variant, cell.preset, cell.machine_hash) for cell in timed[run]} for run in timed}

@@ -11,20 +11,21 @@ from bench.statistics.compare import INCONCLUSIVE, NOT_MEASURED, SLOWER, compare
 from bench.statistics.noise import Floor, cell_verdict, floor_from, noise_floors, ratio_verdict
 from bench.statistics.ratios import Ratio
 from bench.terminal.show import print_comparison
-from tests.bench.rows import MACHINE, frames, run_row, step_rows
+from tests.bench.rows import MACHINE, frames, probe_rows, run_row, step_rows
 from tinygpt.errors import ResultsError
 
 
-def write(root, run_id, times, commit="c" * 40, **changes):
+def write(root, run_id, times, commit="c" * 40, probe=None, **changes):
     """Six rounds of each variant: {(variant, preset): milliseconds}, each round a little slower than the last."""
-    runs, steps = [], []
+    runs, steps, probes = [], [], []
     for (variant, preset), milliseconds in times.items():
         for number in range(6):
             kind = kind_of(variant)
             run = run_row(run_id, variant, preset, number, rounds=6, commit=commit, kind=kind, **changes)
             runs.append(run)
             steps += step_rows(run, [milliseconds / 1e3 * (1 + 0.002 * number)] * 15)
-    write_tables(root, run_id, Rows(runs, steps))
+            probes += probe_rows(run, [probe] * 7) if probe else []
+    write_tables(root, run_id, Rows(runs, steps, probes=probes))
 
 
 CONTROL = {("torch", "tiny"): 8.0, ("torch-compile", "tiny"): 6.0, ("roofline[whole]", "tiny"): 4.0}
@@ -58,6 +59,16 @@ def test_runs_are_compared_beside_unchanged_controls(results_root, console, afte
     text = console.file.getvalue()
     assert "run-0 → run-z" in text
     assert ("Slower: vectorized at tiny." in text) == (code == SLOWER)
+
+
+def test_the_probe_is_a_control_too(results_root):
+    for number, weather in enumerate(WEATHERS):
+        times = {("torch", "tiny"): 8.0, ("roofline[whole]", "tiny"): 4.0, ("vectorized", "tiny"): 10.0}
+        slower = {cell: time * weather for cell, time in times.items()}
+        write(results_root, f"run-{number}", slower, probe=0.003 * weather)
+    (point,) = compare_stored(results_root, "run-0", "run-3").points
+    assert point.finding.basis == "beside probe, roofline[whole], torch"
+    assert point.finding.outcome == "not slower"
 
 
 def test_runs_without_a_control_are_described_and_raise_no_alarm(results_root, console):

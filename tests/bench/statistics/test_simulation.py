@@ -26,7 +26,7 @@ def cells():
 
 @pytest.fixture(scope="module")
 def rows(cells):
-    return real_rounds(cells), Record(cells)
+    return real_rounds(cells), Record(cells, {})
 
 
 @pytest.mark.parametrize("simulate", SIMULATIONS, ids=lambda simulate: simulate.__name__)
