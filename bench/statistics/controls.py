@@ -103,14 +103,14 @@ class Record:
             return None, "no unchanged code was measured beside it in six rounds of both runs"
         if math.isnan(self.between_runs):
             return None, "too few runs of unchanged code are on record to know the spread between runs"
-        names = ", ".join(sorted(_controls(before.variant, one, two)))
+        names = ", ".join(_controls(before.variant, one, two))
         return _controlled(*levels, self.between_runs), names
 
     def _unchanged(self) -> Iterable[tuple[str, Arms, Arms]]:
         for runs in grouped(self._runs, lambda key: key[:-1]).values():
             for one, two in combinations(sorted(runs)[-_NEWEST:], 2):
                 arms = self._runs[one], self._runs[two]
-                yield from ((name, *arms) for name in sorted(_controls("", *arms)))
+                yield from ((name, *arms) for name in _controls("", *arms))
 
     @staticmethod
     def _difference(name: str, one: Arms, two: Arms) -> tuple[Level, Level] | None:
@@ -129,12 +129,12 @@ def is_unchanged(cell: CellSummary) -> bool:
     return cell.kind in ("peer", "roofline")
 
 
-def _controls(name: str, one: Arms, two: Arms) -> set[str]:
+def _controls(name: str, one: Arms, two: Arms) -> list[str]:
     """The unchanged code that both runs measured, other than the cell itself."""
-    return {other for other in one.keys() & two.keys() if is_unchanged(one[other])} - {name}
+    return sorted(other for other in one.keys() & two.keys() - {name} if is_unchanged(one[other]))
 
 
-def _level(name: str, arms: Arms, controls: set[str]) -> Level:
+def _level(name: str, arms: Arms, controls: list[str]) -> Level:
     logs = {other: {n: math.log(median(times)) for n, times in arms[other].round_times.items()} for other in arms}
     rounds = set(logs[name]).intersection(*(logs[other] for other in controls))
     values = np.array([logs[name][n] - np.mean([logs[other][n] for other in controls]) for n in sorted(rounds)])
