@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from bench.arms.devices import of_processors
 from bench.records.rows import LOCAL, PUBLISHED
 from bench.records.store import read_tables
 from bench.statistics.cells import cell_summary
@@ -58,6 +59,7 @@ def calibrate(root: Path, progress: Callable[[str], None] = lambda _: None) -> l
         StorageError: a file cannot be written.
     """
     runs, steps, probes = read_tables(root, ("runs", "steps", "probes"))
+    runs = of_processors(runs)
     made = []
     for origin in (PUBLISHED, LOCAL):
         cells = cell_summary(runs[runs["origin"] == origin], steps, KINDS)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import chain, combinations
 
 import numpy as np
 import pandas as pd
@@ -67,8 +67,10 @@ class Record:
         for arms, (cell, *_) in zip(self._runs.values(), by_run.values(), strict=True):
             if rounds := probes.get((cell.run_id, cell.preset)):
                 arms[PROBE] = replace(cell, variant=PROBE, kind="roofline", round_times=rounds)
-        unchanged = [self._difference(name, one, two) for name, one, two in self._unchanged()]
-        self.differences = [found for found in unchanged if found]
+        self._differences: dict[str, list[tuple[Level, Level]]] = {}  # of unchanged code in two runs, by machine
+        for name, one, two in self._unchanged():
+            if levels := self._difference(name, one, two):
+                self._differences.setdefault(one[name].machine_hash, []).append(levels)
 
     @property
     def bare_mean_square(self) -> float:
@@ -79,21 +81,27 @@ class Record:
     @property
     def mean_square(self) -> float:
         """Of the differences of unchanged code between two runs; NaN without any."""
-        return float(np.mean([(one.value - two.value) ** 2 for one, two in self.differences] or [math.nan]))
+        found = chain.from_iterable(self._differences.values())
+        return float(np.mean([(one.value - two.value) ** 2 for one, two in found] or [math.nan]))
 
-    @property
-    def between_runs(self) -> float:
-        """Variance between runs of a level; NaN where too few pairs of runs are on record."""
-        if len(self.differences) < ENOUGH_PAIRS:
+    def between_runs(self, machine_hash: str) -> float:
+        """Variance between runs of a level on a machine; NaN where too few pairs of runs are on record."""
+        found = self._differences.get(machine_hash, [])
+        if len(found) < ENOUGH_PAIRS:
             return math.nan
-        within = float(np.mean([one.variance + two.variance for one, two in self.differences]))
-        return max(0.0, self.mean_square - within) / 2
+        excess = [(one.value - two.value) ** 2 - one.variance - two.variance for one, two in found]
+        return max(0.0, float(np.mean(excess))) / 2
 
     @property
     def unchanged(self) -> list[Controlled]:
         """The evidence on every unchanged code in two runs; none where the spread between runs is not known."""
-        known = self.differences if len(self.differences) >= ENOUGH_PAIRS else []
-        return [_controlled(one, two, self.between_runs) for one, two in known]
+        spreads = {machine: self.between_runs(machine) for machine in self._differences}
+        return [
+            _controlled(*levels, spreads[machine])
+            for machine, found in self._differences.items()
+            for levels in found
+            if not math.isnan(spreads[machine])
+        ]
 
     def controlled(self, before: CellSummary, after: CellSummary) -> tuple[Controlled | None, str]:
         """The evidence on two cells of one variant in two runs, and the controls or the reason why there is none."""
@@ -101,10 +109,11 @@ class Record:
         levels = self._difference(before.variant, one, two) if before.variant in one.keys() & two.keys() else None
         if levels is None:
             return None, "no unchanged code was measured beside it in six rounds of both runs"
-        if math.isnan(self.between_runs):
+        between_runs = self.between_runs(after.machine_hash)
+        if math.isnan(between_runs):
             return None, "too few runs of unchanged code are on record to know the spread between runs"
         names = ", ".join(_controls(before.variant, one, two))
-        return _controlled(*levels, self.between_runs), names
+        return _controlled(*levels, between_runs), names
 
     def _unchanged(self) -> Iterable[tuple[str, Arms, Arms]]:
         for runs in grouped(self._runs, lambda key: key[:-1]).values():

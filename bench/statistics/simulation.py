@@ -89,7 +89,7 @@ def coverage_of_rounds(real: RealRounds, _record: Record) -> list[Check]:
 def coverage_of_runs(real: RealRounds, record: Record) -> list[Check]:
     """The ratio of several runs; each run moves the truth by what runs of unchanged code differ by."""
     draws = _Draws()
-    between = math.sqrt(record.mean_square / 2) if record.differences else 0.0
+    between = math.sqrt(record.mean_square / 2) if record.unchanged else 0.0
 
     def run() -> Ratio:
         logs = draws.rounds(real.pairs, MIN_ROUNDS) + draws.rng.normal(0.0, between)

@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+from bench.arms.devices import of_processors
 from bench.records.store import read_table
 from bench.statistics import simulation
 from bench.statistics.calibration import calibrate, facts, read_calibrations
@@ -21,7 +22,7 @@ from tinygpt.errors import ResultsError
 @pytest.fixture(scope="module")
 def cells():
     runs, steps = (read_table(name, ROOT / "results") for name in ("runs", "steps"))
-    return cell_summary(runs[runs["origin"] == "published"], steps, KINDS)
+    return cell_summary(of_processors(runs[runs["origin"] == "published"]), steps, KINDS)
 
 
 @pytest.fixture(scope="module")
