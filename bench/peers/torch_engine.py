@@ -7,6 +7,7 @@ many threads as the process may use.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -35,7 +36,9 @@ class TorchEngine(Engine):
 
     def __init__(self, model: ModelConfig, train: TrainConfig, device: str = "cpu") -> None:
         super().__init__(model, train)
-        torch.set_num_threads(self.threads or available_cores())
+        # Where threads are bound to cores, this one is since PyTorch was imported, and sees no other core.
+        cores = torch.get_num_threads() if "OMP_PLACES" in os.environ else available_cores()
+        torch.set_num_threads(self.threads or cores)
         self.device = torch.device(device)
         self.module = TorchGPT2(model).to(self.device)
         self.tensors = dict(self.module.named_parameters())

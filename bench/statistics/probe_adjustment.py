@@ -2,7 +2,8 @@
 
     probe of a round    the median time of its probes over that of the run's best round, by number of threads; from
                         ``DISTURBED`` on the round is marked
-    adjusted step       its seconds over those of the probes at both ends of its block, times the best round's
+    adjusted step       its seconds over the geometric mean of its cell's probes, times the best round's. Single probes
+                        are too short to know their block: divided by those around it, two equal arms differ more
     adjusted ratio      that of bench.statistics.ratios, of adjusted steps
 
 No round is left out, and none is chosen by the times of its steps.
@@ -62,18 +63,16 @@ def relative_probes(runs: pd.DataFrame, probes: pd.DataFrame) -> pd.DataFrame:
 
 
 def adjusted_steps(steps: pd.DataFrame, relative: pd.DataFrame) -> pd.DataFrame:
-    """Steps with their seconds adjusted by the probes at both ends of their block; those without such are left out.
+    """Steps with their seconds divided by their cell's probe; those of cells without one are left out.
 
     Args:
         steps: the table ``steps``.
         relative: of :func:`relative_probes`.
     """
-    found = relative[["cell_id", "step", "relative"]].sort_values("step", kind="stable")
-    order = steps.astype({"cell_id": str}).sort_values("step", kind="stable")
-    before = pd.merge_asof(order, found, on="step", by="cell_id", allow_exact_matches=False)["relative"]
-    after = pd.merge_asof(order, found, on="step", by="cell_id", direction="forward")["relative"]
-    adjusted = order.assign(seconds=order["seconds"].to_numpy() / np.mean([before, after], axis=0))
-    return adjusted.sort_index().dropna(subset="seconds")
+    among = relative[relative["number"] > 0]  # the first is before the engine is made, perhaps by seconds
+    of_cells = np.exp(np.log(among["relative"]).groupby(among["cell_id"]).mean())
+    slowdown = steps["cell_id"].astype(str).map(of_cells)
+    return steps.assign(seconds=steps["seconds"] / slowdown).dropna(subset="seconds")
 
 
 def adjusted_ratios(runs: pd.DataFrame, steps: pd.DataFrame, probes: pd.DataFrame) -> list[AdjustedRatio]:
@@ -81,7 +80,7 @@ def adjusted_ratios(runs: pd.DataFrame, steps: pd.DataFrame, probes: pd.DataFram
     relative = relative_probes(runs, probes)
     if relative.empty:
         return []
-    probed = steps[steps["cell_id"].isin(relative["cell_id"])]
+    probed = steps[steps["cell_id"].isin(relative["cell_id"][relative["number"] > 0])]
     plain, adjusted = (
         {cell.key: cell for cell in cell_summary(runs, table, _KINDS) if cell.n_rounds}
         for table in (probed, adjusted_steps(probed, relative))

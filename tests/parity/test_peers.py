@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -9,9 +13,11 @@ from bench.arms.registry import GENERATORS, JAX_ON_CPU, PEERS
 from bench.arms.variants import load, make_engine
 from bench.measuring.generation import PROMPT, generation_weights, make_tinygpt_generator, resolved_generator
 from bench.peers.torch_cuda import TorchCudaEngine
+from tests import ROOT
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.data import BatchSampler
 from tinygpt.engines import OptimizerState
+from tinygpt.system.threads import available_cores
 
 MODEL = ModelConfig(n_layers=2, d_model=24, n_heads=3, context_length=16)
 TRAIN = TrainConfig(batch_size=4, learning_rate=1e-2)
@@ -98,3 +104,15 @@ def test_the_engine_for_accelerators_writes_the_same_on_a_processor():
     expected = make_tinygpt_generator(MODEL, weights)(tokens, 30)  # two windows
     assert load(GENERATORS[JAX_ON_CPU])(MODEL, weights)(tokens, 30).tolist() == expected.tolist()
     assert resolved_generator(JAX_ON_CPU).startswith("jax[device=cpu,version=")
+
+
+def test_threads_that_are_bound_to_cores_are_as_many_as_others():
+    code = (
+        "from bench.arms.variants import make_engine\n"
+        "from tinygpt.presets import PRESETS\n"
+        "tiny = PRESETS['tiny']\n"
+        "print(make_engine('torch-pinned', tiny.model, tiny.train, 0).options()['threads'])"
+    )
+    environment = os.environ | PEERS["torch-pinned"].environment
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, check=True)
+    assert int(done.stdout) == available_cores()

@@ -53,19 +53,20 @@ def test_probes_are_compared_among_equal_numbers_of_threads():
     assert relative_probes(runs, probes)["relative"].tolist() == pytest.approx([1.0] * len(probes))
 
 
-def test_a_step_is_adjusted_by_the_probes_at_both_ends_of_its_block():
-    run = run_row()
-    runs, steps = frames((run, [0.1] * 15))
-    probes = pd.DataFrame(probe_rows(run, [1.0, 1.0, 3.0, 1.0, 1.0, 1.0, 1.0]))
+def test_steps_are_adjusted_by_the_geometric_mean_of_their_cells_probes():
+    run, calm = run_row(), run_row(number=1)
+    runs, steps = frames((run, [0.1] * 15), (calm, [0.1] * 15))
+    # The first probe is before the engine is made.
+    probes = pd.DataFrame([*probe_rows(run, [9.0, 2.0, 8.0, 2.0, 8.0, 2.0, 8.0]), *probe_rows(calm, [1.0] * 7)])
     adjusted = adjusted_steps(steps, relative_probes(runs, probes))
-    assert adjusted["step"].tolist() == list(range(1, 19))
-    assert adjusted["seconds"].iloc[3:].tolist() == pytest.approx([0.05] * 6 + [0.1] * 9)
+    seconds = adjusted[~adjusted["is_warmup"]].groupby("cell_id", sort=False)["seconds"].unique().tolist()
+    assert np.concatenate(seconds) == pytest.approx([0.025, 0.1])
 
 
-def test_steps_after_the_last_probe_of_a_killed_cell_are_left_out():
+def test_a_cell_that_was_killed_before_its_second_probe_is_left_out():
     run = run_row()
     runs, steps = frames((run, [0.1] * 15))
-    assert len(adjusted_steps(steps, relative_probes(runs, pd.DataFrame(probe_rows(run, [1.0] * 4))))) == 9
+    assert adjusted_steps(steps, relative_probes(runs, pd.DataFrame(probe_rows(run, [1.0])))).empty
 
 
 def test_rows_without_probes_have_no_adjusted_ratio():
