@@ -160,7 +160,7 @@ SUITES = MappingProxyType(
             _suite(
                 "full",
                 "every preset, every engine, every peer and the matrix products alone: six interleaved rounds up to "
-                "xl, two up to mega, one of behemoth (plain Python one): five hours",
+                "xl, two up to mega, one of behemoth (plain Python one): several hours",
                 6,
                 {"numpy": _FULL, "vectorized": _FULL, "vectorized#2": _NOISE}
                 | dict.fromkeys(ROOFLINE_VARIANTS, _FULL)
