@@ -51,7 +51,7 @@ def test_two_runs_never_overlap(tmp_path, holder, corpus, console):
 
 
 def test_a_race_is_a_measurement_too(tmp_path, holder, corpus):
-    race = Race(TrainingPlan(tmp_path, preset="tiny", corpus=corpus.name, steps=1))
+    race = Race(TrainingPlan(tmp_path, preset="tiny", corpus=corpus.name, steps=1), ("numpy",), 1.9)
     with pytest.raises(BusyError, match=f"process {holder.pid} is measuring"):
         run_race(race, corpus, tmp_path / "results", lock_file=tmp_path / "lock")
     assert not (tmp_path / "results").exists()

@@ -84,7 +84,7 @@ def test_the_outcome_is_compared_with_the_advice(tmp_path):
     plan = TrainingPlan(tmp_path, preset="tiny")
     stop = StopRecord("finished", None, 0, 1000, plan, 1.5, 1.66, 990.0)
     assert outcome_text(Expected(900.0, 1.6), stop) == (
-        "it took 16.5 min instead of 15 min (+10%); held-out loss 1.660, expected 1.600"
+        "it took 16.5 min instead of 15.0 min (+10%); held-out loss 1.660, expected 1.600"
     )
     assert "expected" not in outcome_text(Expected(900.0, None), stop)
 
