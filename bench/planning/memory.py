@@ -22,7 +22,7 @@ from tinygpt.engines.vectorized.memory import predicted_bytes
 from tinygpt.system.threads import available_cores
 
 FLOAT32_BYTES = 4
-PROCESS_BYTES = 38_000_000  # interpreter, NumPy and this project's modules
+PROCESS_BYTES = 40_000_000  # interpreter, NumPy and this project's modules
 TEXT_BYTES = 5_000_000  # a built-in corpus
 RECORDING_BYTES = 105_000_000  # pandas, pyarrow and their tables
 _SESSION_BYTES = 6_000_000  # a session's checkpoints, evaluation and samples
