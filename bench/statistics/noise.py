@@ -7,6 +7,7 @@ n + 1. A verdict is one of:
 
     stable        six rounds or more, and the interval is at most 10 % wide
     noisy         the interval is wider than that
+    best round    of the roofline, whose time is that of its best round and has no interval
     unresolved    fewer than six rounds; or, of a ratio, its interval holds 1 or the floor is larger
 """
 
@@ -17,6 +18,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.arms.labels import read_label
+from bench.arms.registry import ROOFLINE
 from bench.records.grouping import grouped
 from bench.statistics.cells import CellSummary
 from bench.statistics.intervals import CONFIDENCE
@@ -80,6 +82,8 @@ def cell_verdict(cell: CellSummary) -> str:
     """The verdict on a cell; the status of one that has no time."""
     if not cell.n_rounds:
         return cell.status
+    if cell.variant == ROOFLINE:
+        return "best round"
     if not cell.has_interval:
         return "unresolved"
     return "noisy" if _width(cell.seconds.low, cell.seconds.high) > NOISY_WIDTH else "stable"

@@ -1,7 +1,7 @@
 """This project's engine among its peers: one run's times side by side, ratios, share of the roofline.
 
     ratio   t_peer / t_ours; above 1 we are faster
-    share   t_roofline / t_cell: of a step's time, what the matrix products alone would take
+    share   t_roofline / t_cell: of a step's time, what the matrix products alone would take in their best round
 
 Times come from one run at each preset: clean published code before uncommitted changes, then more peers, then more
 rounds, then the newest. Ratios and shares are those of ``bench.statistics.ratios``, over all runs that know them.
@@ -13,7 +13,6 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
 import pandas as pd
 
 from bench.arms.registry import JAX_ON_CPU, OURS, PEERS, REFERENCE, ROOFLINE
@@ -21,7 +20,7 @@ from bench.arms.step_work import step_products, total_flops
 from bench.records.grouping import best_of_each, grouped
 from bench.statistics.cells import CellSummary, cell_summary
 from bench.statistics.chosen_runs import chosen_ratios
-from bench.statistics.intervals import median, median_interval
+from bench.statistics.intervals import NO_INTERVAL
 from bench.statistics.ratios import Ratio, speedups
 from tinygpt.presets import PRESETS
 
@@ -31,7 +30,7 @@ class PeerRatio:
     """A cell of the chosen run: a peer's, one of this project's engines, or the roofline.
 
     Attributes:
-        cell: of the roofline, its fastest variant in its best round, under the name ``roofline``.
+        cell: of the roofline, its fastest variant under the name ``roofline``; its seconds are those of its best round.
         ratio: our time is the engine's, the cell's the baseline's; None where a side was not measured.
         of_roofline: the roofline's time over the cell's, likewise.
         flops_per_second: of a step's matrix products; NaN without a time.
@@ -116,22 +115,21 @@ def _ratios(cells: list[CellSummary], order: Sequence[str]) -> list[PeerRatio]:
 
 
 def one_roofline(cells: Iterable[CellSummary]) -> list[CellSummary]:
-    """The cells, with a run's fastest way to multiply, in its best round, under the name ``roofline``."""
+    """The cells, with a run's fastest way to multiply under the name ``roofline``.
+
+    Its seconds are its best round's, without an interval: noise can only make products slower.
+    """
     best = best_of_each(
         cells,
         lambda cell: (cell.together, ROOFLINE if cell.engine == ROOFLINE else cell.variant),
         lambda cell: (cell.n_rounds > 0, -cell.rounds[0] if cell.n_rounds else 0.0),
     )
-    return [_at_its_best(cell) if cell.engine == ROOFLINE else cell for cell in best]
-
-
-def _at_its_best(cell: CellSummary) -> CellSummary:
-    """The roofline's cell with the time of its best round in all rounds: noise can only make products slower."""
-    if not cell.n_rounds:
-        return replace(cell, variant=ROOFLINE)
-    best = np.array([cell.rounds[0]])
-    times = dict.fromkeys(cell.round_times, best)
-    return replace(cell, variant=ROOFLINE, round_times=times, seconds=median_interval([*map(median, times.values())]))
+    return [
+        replace(cell, variant=ROOFLINE, seconds=replace(NO_INTERVAL, median=min(cell.rounds, default=math.nan)))
+        if cell.engine == ROOFLINE
+        else cell
+        for cell in best
+    ]
 
 
 def _rank(group: list[CellSummary], order: Sequence[str]) -> tuple[object, ...]:

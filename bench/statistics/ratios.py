@@ -3,6 +3,8 @@
     ratio of a round    t_baseline / t_engine, of the medians of their steps in that round
     ratio of a run      the median of its rounds' ratios, by logarithms; its interval from six rounds on
     ratio of runs       :func:`combined`, where several runs measured both
+    share               a ratio whose baseline is the roofline: the products' best time in the run over the cell's in
+                        each of its rounds; all its spread is the cell's
 
 Every ratio on every page is one of these. A round in which only one of the two was measured enters none.
 """
@@ -16,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtrit
 
+from bench.arms.registry import ROOFLINE
 from bench.records.grouping import grouped
 from bench.records.protocol import require_same
 from bench.statistics.cells import CellSummary, RoundTimes
@@ -86,8 +89,15 @@ def speedup_of(cell: CellSummary, baseline: CellSummary) -> Speedup | None:
     require_same("machine", baseline.machine, cell.machine)
     if cell.run_id != baseline.run_id:
         return None
-    found = ratio_of_rounds(cell.round_times, baseline.round_times)
+    found = ratio_of_rounds(_times_beside(baseline, cell), _times_beside(cell, baseline))
     return Speedup(cell, baseline, found) if found else None
+
+
+def _times_beside(other: CellSummary, cell: CellSummary) -> RoundTimes:
+    """A cell's times by round; of the roofline its best time, in each of the other's rounds."""
+    if cell.variant != ROOFLINE:
+        return cell.round_times
+    return dict.fromkeys(other.round_times, np.array([cell.seconds.median]))
 
 
 def ratio_of_rounds(ours: RoundTimes, theirs: RoundTimes) -> Ratio | None:

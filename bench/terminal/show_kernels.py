@@ -54,7 +54,7 @@ def _print_forms(console: Console, forms: Sequence[ComparedForm]) -> None:
             texts = [
                 text
                 for time in times
-                for text in (f"{time.median:.3g}", ends_in_words(time.low, time.high, "{:.2g}".format))
+                for text in (f"{time.median:.3g}", ends_in_words(time.low, time.high, "{:.3g}".format))
             ]
             table.add_row(f"  {kernel}", *texts, winner(both[0]))
     console.print(table)

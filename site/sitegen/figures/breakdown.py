@@ -60,8 +60,8 @@ def read(results: Results) -> pd.DataFrame:
                 "step_text": quantities.duration(part.step_seconds),
                 "stopwatch": quantities.signed_percent(part.overhead, 1),
                 "evidence": one_line(
-                    f"{part.n_steps} steps in {part.n_rounds} rounds, {part.workers} workers, "
-                    f"{part.run.resolved_variant}"
+                    f"{quantities.counted(part.n_steps, 'step')} in {quantities.counted(part.n_rounds, 'round')}, "
+                    f"{part.workers} workers, {part.run.resolved_variant}"
                 ),
                 **origin_words(part.run),
             }

@@ -1,6 +1,6 @@
 """The matrix products alone as a share of each engine's step: the limit of any engine that is built on them.
 
-    share(variant, preset) = time of a step's products by themselves / median step time of the variant, in one run
+    share(variant, preset) = time of a step's products by themselves, in their best round / step time of the variant
 
 The rest to 100 % is everything but products: norms, GELU, softmax, loss, optimiser, and waiting.
 """
@@ -27,6 +27,7 @@ FIELDS = (
     VARIANT,
     PRESET,
     *written("share", "share of the roofline", quantities.percent, "share_text"),
+    Field("share_interval", "interval", POINT | TABLE),
     Field("time_text", "its step", POINT | TABLE),
     Field("products_text", "the products alone", POINT | TABLE),
     *FULL_ORIGIN,
@@ -39,6 +40,7 @@ def read(results: Results) -> pd.DataFrame:
     frame = peer_frame(results.training_ratios)
     products = frame[frame["variant"] == ROOFLINE].set_index(["machine", "preset"])["time_text"].to_dict()
     rows = frame[frame["share"].notna() & (frame["variant"] != ROOFLINE)].reset_index(drop=True)
+    rows["evidence"] = rows["share_evidence"]
     rows["tier"] = [tier_of(str(variant)) for variant in rows["variant"]]
     rows["products_text"] = [products.get(place, "") for place in zip(rows["machine"], rows["preset"], strict=True)]
     return rows

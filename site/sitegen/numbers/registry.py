@@ -172,7 +172,8 @@ _PART = "{engine}: its part of a step by cost model {id}, not measured by itself
 def _part_share(quoted: QuotedRows, part: str, preset: str) -> Answer:
     wanted = part.replace("_", " "), preset
     found = first(share for share in quoted.parts if (share.part, share.run.preset) == wanted)
-    source = f"{part} at {preset}, {found.n_steps} steps in {found.n_rounds} rounds"
+    rounds = quantities.counted(found.n_rounds, "round")
+    source = f"{part} at {preset}, {quantities.counted(found.n_steps, 'step')} in {rounds}"
     return quantities.percent(found.share), source, (found.run.run_id,)
 
 

@@ -136,8 +136,10 @@ def _shared(cell: CellSummary, row: CellSummary | StoredRun) -> dict[str, Any]:
 
 def evidence_text(cell: CellSummary) -> str:
     """The steps and rounds that a measured cell rests on, what is wrong with them, and its failed attempts."""
-    rounds = f"{cell.n_steps} steps in {quantities.counted(cell.n_rounds, 'round')}"
-    if not cell.has_interval:
+    rounds = f"{quantities.counted(cell.n_steps, 'step')} in {quantities.counted(cell.n_rounds, 'round')}"
+    if cell.variant == ROOFLINE:
+        rounds = f"{rounds}, the best of which counts"
+    elif not cell.has_interval:
         rounds = f"{rounds} of {quantities.listed(map(quantities.duration, cell.rounds))}, no interval"
     failed = _failures_text(cell) if cell.n_failed else ""
     return ", ".join(filter(None, (rounds, rounds_apart(cell), failed)))

@@ -24,7 +24,7 @@ BEST_TORCH = "pytorch-best"
 _COLUMNS = (
     "state", "variant", "preset", "n_parameters", "protocol_hash", "status", "seconds", "seconds_low", "seconds_high",
     "tokens_per_second", "speedup", "speedup_low", "speedup_high", "share", "time_text", "speedup_text", "interval",
-    "share_text", "evidence", "machine", "measured_on", "reason", "command",
+    "share_text", "share_interval", "share_evidence", "evidence", "machine", "measured_on", "reason", "command",
 )  # fmt: skip
 
 
@@ -34,7 +34,7 @@ def peer_frame(rows: Iterable[PeerRatio]) -> pd.DataFrame:
 
 
 def _words(row: PeerRatio) -> dict[str, Any]:
-    cell, ratio = row.cell, row.ratio
+    cell, ratio, share = row.cell, row.ratio, row.of_roofline
     low, high = (ratio.low, ratio.high) if ratio else (math.nan, math.nan)
     return {
         "state": "measured" if cell.n_rounds else "failed",
@@ -51,6 +51,8 @@ def _words(row: PeerRatio) -> dict[str, Any]:
         "speedup_text": quantities.ratio(row.speedup) if ratio else "",
         "interval": interval_text(ratio) if ratio else "",
         "share_text": "" if math.isnan(row.share) else quantities.percent(row.share),
+        "share_interval": interval_text(share, quantities.percent) if share else "",
+        "share_evidence": f"{evidence(row)}; share of {ratio_evidence(share, quantities.percent)}" if share else "",
         "evidence": f"{evidence(row)}; ratio of {ratio_evidence(ratio)}" if ratio else evidence(row),
         "reason": one_line(row.reason, 300),
         **origin_words(cell),

@@ -12,7 +12,7 @@ from bench.statistics.cells import CellSummary
 from bench.statistics.chosen_runs import chosen_cells, chosen_ratios
 from bench.statistics.intervals import ends_in_words
 from bench.statistics.noise import NO_FLOOR, noise_floors, ratio_verdict
-from bench.statistics.ratios import ENOUGH_RUNS, Ratio, Speedup, speedups
+from bench.statistics.ratios import Ratio, Speedup, speedups
 from sitegen.rows.cells import CELL_TEXT, interval_columns, measured_cell, of_kinds
 from sitegen.rows.results import ENGINE_KINDS, Results, cached_frame
 from sitegen.text.palette import order_variants
@@ -80,9 +80,8 @@ def interval_text(ratio: Ratio, write: Write = quantities.ratio) -> str:
 
 
 def quoted_ends(ratio: Ratio) -> tuple[float, float]:
-    """The range that prose quotes: of two or three runs, of the interval, or of the rounds where they are few."""
-    found = ratio.runs if 0 < len(ratio.runs) < ENOUGH_RUNS else (ratio.low, ratio.high)
-    ends = found if ratio.has_interval else ratio.runs or ratio.rounds
+    """The range that prose quotes: the ends of the table's interval; without one, of all rounds and runs."""
+    ends = (ratio.low, ratio.high) if ratio.has_interval else ratio.rounds + ratio.runs
     return min(ends), max(ends)
 
 

@@ -5,9 +5,10 @@ import math
 import pandas as pd
 import pytest
 
+from bench.statistics.noise import cell_verdict
 from bench.statistics.peer_ratios import fastest, generation_ratios, training_ratios
 from bench.terminal.show_peers import print_peers
-from tests.bench.rows import run_row, step_rows
+from tests.bench.rows import frames, rounds, run_row, step_rows
 
 KINDS = {"roofline[whole]": "roofline", "roofline[shared]": "roofline", "torch": "peer", "jax-textbook": "peer",
          "torch-compile-mkl-avx512": "peer"}  # fmt: skip
@@ -49,6 +50,23 @@ def test_ratios_shares_and_the_faster_roofline():
     best = fastest(rows, ("torch", "torch-compile-mkl-avx512", "torch-compile"))
     assert best.cell.seconds.median == pytest.approx(0.012)
     assert fastest(rows, ("transformers",)) is None
+
+
+def test_a_share_divides_the_best_products_by_every_round_of_the_step():
+    ours = [0.010, 0.012, 0.010, 0.015, 0.012, 0.008]
+    cells = [
+        *rounds("roofline[shared]", [0.007, 0.006, 0.008, 0.009], kind="roofline"),
+        *rounds("roofline[whole]", [0.010], kind="roofline"),
+        *rounds("torch", [0.020], kind="peer"),
+        *rounds("vectorized", ours),
+    ]
+    rows = training_ratios(*frames(*cells))
+    products, share = of("roofline", rows).cell, of("vectorized", rows).of_roofline
+    assert (products.seconds.median, products.rounds) == (0.006, (0.006, 0.007, 0.008, 0.009))
+    assert math.isnan(products.seconds.low) and cell_verdict(products) == "best round"
+    assert share.rounds == pytest.approx([0.006 / seconds for seconds in ours])
+    assert (share.speedup, share.low, share.high) == pytest.approx((6 / 120**0.5, 0.4, 0.75))
+    assert of("roofline", rows).ratio == share
 
 
 def test_one_run_is_chosen_and_its_peers_come_along():
