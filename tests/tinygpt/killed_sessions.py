@@ -130,6 +130,7 @@ def nothing(_taken: int) -> None:
 
 def main(folder: Path, engine: str, kills: int, seed: int) -> None:
     """Kill the run several times, then complete it."""
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)  # ignored where a shell started the tests in the background
     chance = random.Random(seed)
     run, log = folder / "run", folder / "losses.txt"
     for number in range(kills + 1):
