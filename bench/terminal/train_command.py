@@ -12,7 +12,6 @@ from tinygpt.errors import ConfigError
 from tinygpt.terminal.checkout import results_folder
 from tinygpt.terminal.options import option
 from tinygpt.terminal.tasks import task
-from tinygpt.terminal.visible import visible_text
 from tinygpt.training.plan import TrainingPlan, TrainingSettings
 from tinygpt.training.resume import resumed_settings
 
@@ -52,11 +51,7 @@ class TrainOptions(TrainingSettings):
             given["resume"] = has_checkpoint(out)
         if not given.get("resume"):
             return given
-        saved = resumed_settings(out)
-        for name, value in given.items():
-            if name in saved and saved[name] != value:
-                print(visible_text(f"--{name.replace('_', '-')} is {value}, was {saved[name]} so far"), flush=True)
-        return saved | given | {"out": out}
+        return resumed_settings(out) | given | {"out": out}
 
 
 def _default_out(corpus: str, preset: str) -> Path:

@@ -27,17 +27,17 @@ import numpy as np
 from tinygpt.arguments import folder, instance
 from tinygpt.checkpoints.gpt2_config import dropout_of, from_gpt2_config, to_gpt2_config
 from tinygpt.checkpoints.gpt2_weights import INDEX, read_gpt2_weights
-from tinygpt.checkpoints.layout import CONFIG, FILES, OPTIMIZER, STATE, WEIGHTS
+from tinygpt.checkpoints.layout import CONFIG, FILES, KEPT, OPTIMIZER, STATE, WEIGHTS
 from tinygpt.checkpoints.retention import drop_older, keep_newest, link_files
 from tinygpt.checkpoints.tensorfile import read_tensors, write_tensors
 from tinygpt.checkpoints.training_state import TrainingState
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.engines import Engine
-from tinygpt.errors import CheckpointError, ConfigError
+from tinygpt.errors import CheckpointError, ConfigError, StorageError
 from tinygpt.generation.inference import LanguageModel, require_model
 from tinygpt.optim import OptimizerState
 from tinygpt.params import Arrays, check_shapes, parameter_shapes
-from tinygpt.system.files import require_regular, write_file
+from tinygpt.system.files import require_regular, storage_errors, write_file
 from tinygpt.system.json_records import read_json, record_from_json
 from tinygpt.system.staging import current_files, finish_replacement, replace_files
 
@@ -112,7 +112,8 @@ def save_checkpoint(directory: str | Path, source: LanguageModel, *, keep: int =
     Raises:
         ConfigError: the folder is the current one, or an argument is of another kind.
         CheckpointError: the weights or moments do not fit the model, or have values that are not finite.
-        StorageError: the file system refused; the old checkpoint is intact.
+        StorageError: the file system refused; the old checkpoint is intact. If it only refused to keep that one among
+            the last, the new one is saved.
     """
     directory, source = folder("directory", directory), as_checkpoint(source)
     model, train, weights = source.config, source.train, source.weights
@@ -143,10 +144,17 @@ def save_checkpoint(directory: str | Path, source: LanguageModel, *, keep: int =
             "sha256": digests,
         }
         write_file(folder / STATE, [_json_bytes(state | {_CHECKSUM: _checksum(state)})])
-        if keep:
-            keep_newest(directory)
+        try:
+            with storage_errors(directory / KEPT):
+                if keep:
+                    keep_newest(directory)
+        except StorageError as error:
+            refused.append(error)
 
+    refused: list[StorageError] = []
     replace_files(directory, FILES, write)
+    if refused:
+        raise refused[0]
     drop_older(directory, keep, 0 if training is None else training.step)
     return directory
 

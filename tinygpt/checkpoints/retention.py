@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tinygpt.checkpoints.layout import FILES, KEPT, STATE
 from tinygpt.errors import StorageError
-from tinygpt.system.files import link_file
+from tinygpt.system.files import link_file, require_regular
 from tinygpt.system.staging import current_files, finish_replacement, replace_files
 
 _STEP = re.compile(r"step-(\d{8,})")
@@ -70,6 +70,8 @@ def drop_older(directory: Path, keep: int, step: int) -> None:
     Raises:
         OSError, StorageError: the file system refused.
     """
+    if (directory / KEPT).is_symlink():  # what it leads to is not this run's
+        return
     folders = _kept_folders(directory)
     staying = sorted((number for number in folders if number < step), reverse=True)[:keep]
     for number, folder in folders.items():
@@ -92,6 +94,7 @@ def link_files(source: Path, target: Path) -> None:
 def _step_of(state: Path) -> int | None:
     """Return the step in a training state, or None if it cannot be read."""
     try:
+        require_regular(state)
         step = json.loads(state.read_bytes())["training"]["step"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None

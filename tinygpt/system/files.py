@@ -81,12 +81,18 @@ def require_regular(path: Path) -> None:
 
 
 def open_to_append(path: Path) -> BinaryIO:
-    """Open a file for appending; a link of its name is refused, as what it points to would be written.
+    """Open a regular file for appending; a link of its name is refused, as what it points to would be written.
 
     Raises:
-        OSError: the file system refused.
+        OSError: the file system refused, or the path is something else.
     """
-    return os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644), "ab")
+    # A pipe without a reader would block.
+    safe = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    file = os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | safe, 0o644), "ab")
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    return file
 
 
 def write_file(path: Path, chunks: Iterable[bytes | memoryview]) -> None:

@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 from tinygpt.errors import FolderInUseError, StorageError
 from tinygpt.system.file_lock import open_lock, read_holder, take_lock
-from tinygpt.system.files import storage_errors
+from tinygpt.system.files import require_regular, storage_errors
 from tinygpt.system.process_identity import ProcessIdentity
 
 LOCK = ".tinygpt.lock"
@@ -87,6 +87,7 @@ def folder_lock(folder: Path, patience: float = _PATIENCE_SECONDS) -> Iterator[H
 def holder_of(folder: Path) -> ProcessIdentity | None:
     """Return the living process that holds a folder's lock, if any."""
     try:
+        require_regular(lock_path(folder))
         with lock_path(folder).open("rb") as file:
             holder = read_holder(file)
     except OSError:

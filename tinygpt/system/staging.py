@@ -22,7 +22,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tinygpt.errors import StorageError
-from tinygpt.system.files import flush_folder, storage_errors, write_file
+from tinygpt.system.files import flush_folder, require_regular, storage_errors, write_file
 
 SAVING, SAVED = ".saving", ".saved"
 MARK, _LIST = "made-by-tinygpt", "files.json"
@@ -112,6 +112,7 @@ def _remove(staging: Path, names: frozenset[str]) -> None:
 def _listed(staging: Path) -> frozenset[str] | None:
     """Read the names in a staging folder's list, None if it has none yet."""
     try:
+        require_regular(staging / _LIST)
         return frozenset(json.loads((staging / _LIST).read_bytes())) if (staging / MARK).is_file() else None
     except (OSError, ValueError, TypeError):
         return None

@@ -61,6 +61,8 @@ def _watch_live(
             if isinstance(event, StartRecord):
                 if event.warning:
                     output(partial(console.print, Text(event.warning, style="yellow")))
+                for change in event.changes:
+                    output(partial(console.print, Text(change)))
                 progress = RunProgress(event)
                 live = Live(LiveView(progress, stop), console=console, refresh_per_second=4)
                 output(live.start)
@@ -122,6 +124,7 @@ def plain_lines(event: Event, progress: RunProgress) -> Iterator[str]:
             )
             if event.warning:
                 yield f"warning: {event.warning}"
+            yield from event.changes
         case StepRecord():
             left, speed, pressure = progress.seconds_left, progress.tokens_per_second, read_pressure()
             yield (

@@ -24,6 +24,7 @@ class StartRecord:
         engine_options: the engine's options, with defaults resolved.
         first_step: number of steps in earlier parts of the run; 0 in a new run.
         warning: a warning about the text, if it is too small for the model or not plain text.
+        changes: a line for each setting that a resumed run no longer shares with its earlier parts.
     """
 
     plan: TrainingPlan
@@ -34,6 +35,7 @@ class StartRecord:
     n_parameters: int
     first_step: int
     warning: str | None
+    changes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

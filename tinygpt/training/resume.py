@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +130,12 @@ def checkpoint_to_resume(plan: TrainingPlan, corpus: Corpus) -> Checkpoint:
             f"{plan.corpus} ({corpus.sha256[:12]})",
         ),
         ("seed", state.seed == plan.seed, state.seed, plan.seed),
+        (  # a scheduler's command repeats the start
+            "start-from",
+            plan.start_from is None or str(plan.start_from) == state.started_from,
+            state.started_from,
+            plan.start_from,
+        ),
         ("engine", _arithmetic(state.engine) == _arithmetic(plan.engine), state.engine, plan.engine),
         ("model", checkpoint.config == model, checkpoint.config, model),
     )
@@ -139,6 +146,21 @@ def checkpoint_to_resume(plan: TrainingPlan, corpus: Corpus) -> Checkpoint:
             "the same command with those settings, or another --out without --resume",
         )
     return checkpoint
+
+
+def changed_settings(plan: TrainingPlan, train: TrainConfig, checkpoint: Checkpoint) -> tuple[str, ...]:
+    """Name each setting of a resumed run that differs from its checkpoint's, with both values."""
+    state = checkpoint.training
+    assert state is not None  # as checkpoint_to_resume checks
+    options = {part.name: f"--{part.metadata.get('option', part.name)}".replace("_", "-") for part in fields(plan)}
+    before = {"steps": state.planned_steps, "corpus": state.corpus, "engine": state.engine} | state.settings
+    before |= asdict(checkpoint.train)
+    now = vars(plan) | plan.stored_settings | asdict(train)
+    return tuple(
+        f"{options.get(name, name)} is {now[name]}, was {value} so far"
+        for name, value in before.items()
+        if name in now and now[name] != value
+    )
 
 
 def _arithmetic(variant: str) -> tuple[str, dict[str, Any]]:

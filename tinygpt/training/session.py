@@ -26,14 +26,20 @@ from tinygpt.checkpoints.training_state import TrainingState
 from tinygpt.corpora import Corpus, memorization_warning
 from tinygpt.data import BatchSampler, Tokenizer, evaluation_batches
 from tinygpt.engines import create_engine, parse_variant
-from tinygpt.errors import CheckpointError, DivergedError
+from tinygpt.errors import CheckpointError, DivergedError, StorageError
 from tinygpt.generation.decoding import TimedGeneration, continue_prompt
 from tinygpt.optim import OptimizerState
 from tinygpt.system.folder_lock import HeldFolder, folder_lock
 from tinygpt.system.stopping import StopRequest
 from tinygpt.training.events import CheckpointRecord, EvaluationRecord, Event, SampleRecord, StartRecord, StopRecord
 from tinygpt.training.plan import TrainingPlan
-from tinygpt.training.resume import checkpoint_to_resume, require_free_folder, resumed_options, starting_weights
+from tinygpt.training.resume import (
+    changed_settings,
+    checkpoint_to_resume,
+    require_free_folder,
+    resumed_options,
+    starting_weights,
+)
 from tinygpt.training.trainer import Trainer
 
 _RECENT = 20  # steps in the mean training loss
@@ -87,6 +93,7 @@ class _Session:
         source = checkpoint if resume else starting_weights(plan)
         model = plan.preset_entry.model if source is None else source.config
         train = plan.train_config(plan.preset_entry.train if checkpoint is None else checkpoint.train)
+        self.changes = () if checkpoint is None else changed_settings(plan, train, checkpoint)
         sampler = BatchSampler(corpus.train_tokens, train.rows_per_step, model.context_length, plan.seed)
         self.held_out = evaluation_batches(
             corpus.held_out_tokens, train.batch_size, model.context_length, plan.eval_batches
@@ -142,6 +149,7 @@ class _Session:
             self.engine.config.n_parameters,
             self.first_step,
             " ".join(filter(None, (corpus.warning, memorization_warning(corpus, self.engine.config)))) or None,
+            self.changes,
         )
         if not self._stop_requested():
             yield from self._between_steps()  # in case the part before was stopped before it did this
@@ -272,7 +280,11 @@ class _Session:
         checkpoint = self._checkpoint()
         if self.held is not None:
             self.held.require()
-            save_checkpoint(kept_folder(self.held.folder, BEST), checkpoint)
+            try:
+                save_checkpoint(kept_folder(self.held.folder, BEST), checkpoint)
+            except StorageError:
+                self.save_if_new()
+                raise
         return CheckpointRecord(
             self.step, self.plan.out / KEPT / BEST, time.perf_counter() - start, verified=False, best=True
         )

@@ -16,6 +16,7 @@ import pytest
 from tests import ROOT
 from tinygpt.errors import StorageError
 from tinygpt.runs.background import LOG, train_in_background
+from tinygpt.system.folder_lock import LOCK, require_free_lock
 from tinygpt.system.priority import step_back
 from tinygpt.training.plan import TrainingPlan
 
@@ -96,6 +97,18 @@ def test_stepping_back_reaches_every_thread() -> None:
     assert os.read(read, 3) == b"yes"
     os.close(read)
     os.close(write)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+@pytest.mark.parametrize("name", [LOG, LOCK])
+def test_a_pipe_in_the_run_s_folder_is_no_reason_to_wait(tmp_path: Path, name: str) -> None:
+    (tmp_path / "run").mkdir()
+    os.mkfifo(tmp_path / "run" / name)
+    if name == LOCK:
+        require_free_lock(tmp_path / "run")
+        return
+    with pytest.raises(StorageError, match=LOG):
+        train_in_background(TrainingPlan(tmp_path / "run", preset="tiny"), resume=False)
 
 
 def test_a_log_is_not_written_through_a_link(tmp_path: Path) -> None:

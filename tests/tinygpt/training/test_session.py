@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from tests import ROOT
 from tests.tinygpt.small_checkpoint import edit_state
 from tinygpt.checkpoints import checkpoint as checkpoint_module
 from tinygpt.checkpoints.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from tinygpt.checkpoints.layout import OPTIMIZER, STATE, WEIGHTS
+from tinygpt.checkpoints.layout import KEPT, OPTIMIZER, STATE, WEIGHTS
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.corpora import Corpus
 from tinygpt.data import BatchSampler, evaluation_batches
@@ -31,7 +32,7 @@ from tinygpt.generation.decoding import generate_text
 from tinygpt.generation.sampling import SamplingSettings
 from tinygpt.presets import PRESETS, Preset
 from tinygpt.runs.status import read_status, report_status
-from tinygpt.system.staging import SAVED
+from tinygpt.system.staging import SAVED, SAVING
 from tinygpt.system.stopping import StopRequest
 from tinygpt.training.events import CheckpointRecord, EvaluationRecord, Event, SampleRecord, StartRecord, StopRecord
 from tinygpt.training.plan import TrainingPlan
@@ -397,7 +398,7 @@ from pathlib import Path
 from dataclasses import replace
 from tests.tinygpt.training.test_session import CORPUS, plan
 from tinygpt.training.events import StopRecord
-from tinygpt.system.staging import SAVED
+from tinygpt.system.staging import SAVED, SAVING
 from tinygpt.training.session import run_session
 from tinygpt.training.trainer import StepRecord
 out, steps, wait_at = Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
@@ -511,3 +512,23 @@ def test_a_held_out_loss_that_is_no_number_is_divergence(tmp_path, monkeypatch):
     status = read_status(tmp_path / "run")
     assert status.state == "failed" and "held-out loss is nan" in status.error
     assert load_checkpoint(tmp_path / "run").training.step == 1
+
+
+@pytest.mark.parametrize("settings", [{"keep": 2, "eval_every": 100}, {"keep": 0, "eval_every": 1}])
+def test_the_newest_step_is_saved_when_a_further_copy_is_refused(tmp_path: Path, settings: dict[str, int]) -> None:
+    """The folder of kept checkpoints becomes a link during the run."""
+    mine = tmp_path / "elsewhere" / "step-00000001"
+    mine.mkdir(parents=True)
+    (mine / STATE).write_text("mine")
+    events = run_session(plan(tmp_path / "run", steps=3, checkpoint_every=3, **settings), CORPUS)
+    with pytest.raises(StorageError, match="checkpoints is a link"):
+        for event in events:
+            if isinstance(event, CheckpointRecord) and event.step == 1 and not event.best:
+                shutil.rmtree(tmp_path / "run" / KEPT, ignore_errors=True)
+                (tmp_path / "run" / KEPT).symlink_to(tmp_path / "elsewhere")
+                last = 1
+            elif isinstance(event, StepRecord):
+                last = event.step
+    assert load_checkpoint(tmp_path / "run").step == last
+    assert not (tmp_path / "run" / SAVING).exists()
+    assert (mine / STATE).read_text() == "mine"
