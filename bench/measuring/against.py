@@ -29,7 +29,7 @@ from bench.records.provenance import Provenance
 from bench.records.store import read_table
 from bench.statistics.cells import cell_summary
 from bench.statistics.compare import THRESHOLD, Comparison, Point, finding
-from bench.statistics.evidence import ERROR, Paired
+from bench.statistics.evidence import ERROR, Levels, Paired
 from bench.statistics.intervals import median
 from bench.statistics.sequential import PLANNED_ROUNDS, excluded_means, looks
 from tinygpt.corpora import Corpus
@@ -66,8 +66,9 @@ class _Series:
         error = ERROR / n_cells
         evidence = Paired(tuple(np.log(np.divide(self.before, self.after)).tolist()))
         ends = evidence.ends_without(excluded_means(tuple(self.seen), planned, error)[-1])
+        said = finding(evidence, ends, Levels(error, error), threshold, f"{self.seen[-1]} rounds")
         seconds = float(np.median(self.before)), float(np.median(self.after))
-        return Point(variant, preset, *seconds, finding(evidence, ends, error, threshold, f"{self.seen[-1]} rounds"))
+        return Point(variant, preset, *seconds, said)
 
 
 def run_against(

@@ -116,6 +116,7 @@ def facts(found: Calibration) -> list[tuple[str, str]]:
         ("spread of an arm's rounds (standard deviation, median over arms)", f"{noise.between_rounds:.1%}"),
         ("that spread over what independent steps would give", f"{noise.over_independent:.1f}×"),
         ("correlation of neighbouring steps in a round", f"{noise.neighbours:.2f}"),
+        ("correlation of the ratios of neighbouring rounds", f"{noise.neighbouring_rounds:.2f}"),
         ("rounds that took more than 1.25 times their arm's fastest", f"{noise.apart:.0%}"),
         ("spread of a round's ratio (standard deviation, median over pairs of arms)", f"{noise.of_ratio:.1%}"),
         ("unchanged code in two runs (standard deviation)", _spread(found.between_runs)),

@@ -34,7 +34,7 @@ from bench.records.store import read_tables
 from bench.statistics.cells import CellSummary, cell_summary
 from bench.statistics.chosen_runs import chosen_cells
 from bench.statistics.controls import Record, is_unchanged, probe_rounds
-from bench.statistics.evidence import Evidence, Paired, detectable, level_of
+from bench.statistics.evidence import Evidence, Levels, Paired, detectable, levels_of
 from bench.statistics.ratios import speedups
 from tinygpt.errors import ResultsError
 
@@ -57,6 +57,7 @@ class Finding:
         speedup: t_before / t_after; above 1 the second side is faster.
         low: lower end of its interval; NaN without evidence.
         high: upper end, likewise.
+        confidence: of the interval; NaN without evidence. Two-sided, so a level of 5 % each way is 90 %.
         detectable: the smallest relative difference that such an interval would probably show; NaN without evidence.
         outcome: as the module says.
         basis: rounds, or controls that were divided out, or why there is no evidence.
@@ -65,6 +66,7 @@ class Finding:
     speedup: float
     low: float
     high: float
+    confidence: float
     detectable: float
     outcome: Outcome
     basis: str
@@ -118,13 +120,13 @@ class Comparison:
         return INCONCLUSIVE if "inconclusive" in outcomes else 0
 
 
-def finding(evidence: Evidence, ends: tuple[float, float], level: float, threshold: float, basis: str) -> Finding:
+def finding(evidence: Evidence, ends: tuple[float, float], levels: Levels, threshold: float, basis: str) -> Finding:
     """The change that an interval of log(t_before / t_after) shows.
 
     Args:
         evidence: whose interval it is.
         ends: of the interval.
-        level: at which they are.
+        levels: at which they are.
         threshold: loss that does not matter.
         basis: of the evidence, in words.
     """
@@ -132,8 +134,8 @@ def finding(evidence: Evidence, ends: tuple[float, float], level: float, thresho
     outcome: Outcome = "slower" if high < 0 else "inconclusive"
     if low > -math.log1p(threshold):
         outcome = "faster" if low > 0 else "not slower"
-    seen = detectable(ends, level)
-    return Finding(math.exp(evidence.centre), math.exp(low), float(np.exp(high)), seen, outcome, basis)
+    interval = math.exp(low), float(np.exp(high)), levels.confidence
+    return Finding(math.exp(evidence.centre), *interval, detectable(ends, levels), outcome, basis)
 
 
 # ---- stored rows -----------------------------------------------------------------------------------------
@@ -195,11 +197,11 @@ def _compare_variants(
         lambda pair: (pair.cell.is_clean, pair.ratio.has_interval, pair.cell.started_at),
     )
     evidence = [Paired(tuple(map(float, pair.ratio.logs))) for pair in chosen]
-    level = level_of(evidence)
+    levels = levels_of(evidence)
     points = []
     for pair, found in zip(chosen, evidence, strict=True):
         basis = f"{pair.ratio.n_rounds} rounds of {pair.cell.run_id}"
-        said = finding(found, found.ends(level), level, threshold, basis)
+        said = finding(found, found.ends(levels), levels, threshold, basis)
         seconds = pair.baseline.seconds.median, pair.cell.seconds.median
         points.append(Point(after, pair.cell.preset, *seconds, said))
     return Comparison(*names, tuple(points), (), threshold)
@@ -251,13 +253,14 @@ def compare_cells(
         elif known := one or two:
             reasons = filter(None, (_absence(one, names[0]), _absence(two, names[1])))
             missing.append(f"{known.variant} at {known.preset}: {', '.join(reasons)}")
-    level = level_of([found for *_, found, _ in pairs if found])
+    levels = levels_of([found for *_, found, _ in pairs if found])
     points = []
     for one, two, found, basis in pairs:
         before_seconds, after_seconds = one.seconds.median, two.seconds.median
-        said = Finding(before_seconds / after_seconds, math.nan, math.nan, math.nan, "not comparable", basis)
+        unknown = (math.nan, math.nan, math.nan, math.nan)
+        said = Finding(before_seconds / after_seconds, *unknown, "not comparable", basis)
         if found:
-            said = finding(found, found.ends(level), level, threshold, f"beside {basis}")
+            said = finding(found, found.ends(levels), levels, threshold, f"beside {basis}")
         points.append(Point(two.variant, two.preset, before_seconds, after_seconds, said))
     return Comparison(*names, tuple(points), tuple(missing), threshold)
 

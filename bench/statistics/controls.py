@@ -6,7 +6,8 @@ the probe are the control. Of a cell at a preset in one run, the *level* is the 
     log t_cell − mean over controls of log t_control
 
 The difference of two levels has the variance of both medians and twice that between runs. The latter is estimated from
-all pairs of runs on record, where each control in turn is the cell: there the true difference is 0.
+all pairs of runs on record, where each control in turn is the cell: there the true difference is 0. Many pairs may come
+from few runs, so it has as many degrees of freedom as runs, less one.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from bench.statistics.cells import CellSummary, RoundTimes
 from bench.statistics.evidence import Controlled
 from bench.statistics.intervals import MIN_ROUNDS, median
 
-ENOUGH_PAIRS = 5  # differences of unchanged code, below which the spread between runs is not known
+ENOUGH_RUNS = 3  # of unchanged code, below which the spread between runs is not known
 _NEWEST = 20  # runs at a preset that are compared with each other: pairs grow with the square
 _OF_A_MEDIAN = math.sqrt(math.pi / 2)  # its standard deviation over that of a mean
 
@@ -36,11 +37,11 @@ Arms = Mapping[str, CellSummary]  # of one run at one preset, by variant
 
 @dataclass(frozen=True)
 class Level:
-    """The level of a cell beside the controls in one run: its logarithm, the variance of it, and the rounds."""
+    """The level of a cell beside the controls in one run: its logarithm, and the variance of it."""
 
+    run_id: str
     value: float
     variance: float
-    n_rounds: int
 
 
 def probe_rounds(runs: pd.DataFrame, probes: pd.DataFrame) -> dict[tuple[str, str], RoundTimes]:
@@ -85,19 +86,34 @@ class Record:
         return float(np.mean([(one.value - two.value) ** 2 for one, two in found] or [math.nan]))
 
     def between_runs(self, machine_hash: str) -> float:
-        """Variance between runs of a level on a machine; NaN where too few pairs of runs are on record."""
-        found = self._differences.get(machine_hash, [])
-        if len(found) < ENOUGH_PAIRS:
+        """Variance between runs of a level on a machine; NaN where too few runs are on record.
+
+        It is what the squared differences have beyond the variance of the rounds, and never less than the standard
+        error of their mean: few runs that happen to agree do not prove that runs agree.
+        """
+        found, freedom = self._differences.get(machine_hash, []), self.freedom(machine_hash)
+        if freedom < ENOUGH_RUNS - 1:
             return math.nan
-        excess = [(one.value - two.value) ** 2 - one.variance - two.variance for one, two in found]
-        return max(0.0, float(np.mean(excess))) / 2
+        square = float(np.mean([(one.value - two.value) ** 2 for one, two in found]))
+        of_rounds = float(np.mean([one.variance + two.variance for one, two in found]))
+        return max(square - of_rounds, square * math.sqrt(2 / freedom)) / 2
+
+    def freedom(self, machine_hash: str) -> int:
+        """Degrees of freedom of that variance: runs with unchanged code in common, less one."""
+        return len({level.run_id for levels in self._differences.get(machine_hash, []) for level in levels}) - 1
+
+    @property
+    def n_runs(self) -> int:
+        """Runs that the differences in :attr:`unchanged` come from."""
+        freedoms = (self.freedom(machine) for machine in self._differences)
+        return sum(freedom + 1 for freedom in freedoms if freedom >= ENOUGH_RUNS - 1)
 
     @property
     def unchanged(self) -> list[Controlled]:
         """The evidence on every unchanged code in two runs; none where the spread between runs is not known."""
         spreads = {machine: self.between_runs(machine) for machine in self._differences}
         return [
-            _controlled(*levels, spreads[machine])
+            _controlled(*levels, spreads[machine], self.freedom(machine))
             for machine, found in self._differences.items()
             for levels in found
             if not math.isnan(spreads[machine])
@@ -106,14 +122,16 @@ class Record:
     def controlled(self, before: CellSummary, after: CellSummary) -> tuple[Controlled | None, str]:
         """The evidence on two cells of one variant in two runs, and the controls or the reason why there is none."""
         one, two = (self._runs.get(cell.together, {}) for cell in (before, after))
-        levels = self._difference(before.variant, one, two) if before.variant in one.keys() & two.keys() else None
+        if before.variant not in one.keys() & two.keys():
+            return None, f"{before.variant} itself has fewer than six rounds in one of the runs"
+        levels = self._difference(before.variant, one, two)
         if levels is None:
             return None, "no unchanged code was measured beside it in six rounds of both runs"
         between_runs = self.between_runs(after.machine_hash)
         if math.isnan(between_runs):
             return None, "too few runs of unchanged code are on record to know the spread between runs"
         names = ", ".join(_controls(before.variant, one, two))
-        return _controlled(*levels, between_runs), names
+        return _controlled(*levels, between_runs, self.freedom(after.machine_hash)), names
 
     def _unchanged(self) -> Iterable[tuple[str, Arms, Arms]]:
         for runs in grouped(self._runs, lambda key: key[:-1]).values():
@@ -127,9 +145,8 @@ class Record:
         return (_level(name, one, controls), _level(name, two, controls)) if controls else None
 
 
-def _controlled(before: Level, after: Level, between_runs: float) -> Controlled:
+def _controlled(before: Level, after: Level, between_runs: float, freedom: int) -> Controlled:
     variance = before.variance + after.variance + 2 * between_runs
-    freedom = before.n_rounds + after.n_rounds - 2
     return Controlled(before.value - after.value, max(math.sqrt(variance), _CLOCK), freedom)
 
 
@@ -147,5 +164,5 @@ def _level(name: str, arms: Arms, controls: list[str]) -> Level:
     logs = {other: {n: math.log(median(times)) for n, times in arms[other].round_times.items()} for other in arms}
     rounds = set(logs[name]).intersection(*(logs[other] for other in controls))
     values = np.array([logs[name][n] - np.mean([logs[other][n] for other in controls]) for n in sorted(rounds)])
-    n = len(values)
-    return Level(float(np.median(values)), (_OF_A_MEDIAN * float(values.std(ddof=1))) ** 2 / n, n)
+    variance = (_OF_A_MEDIAN * float(values.std(ddof=1))) ** 2 / len(values)
+    return Level(arms[name].run_id, float(np.median(values)), variance)

@@ -4,19 +4,20 @@
                   equal, each logarithm is as likely above 0 as below it, by the same amount; nothing else is assumed
     Controlled    a difference between two runs, less that of code which did not change, with the spread between runs
 
-Both give the smaller one-sided probability of a difference as large as theirs, and the ends that exclude it at a level.
-Many cells are corrected for their number by Benjamini and Hochberg (:func:`level_of`): of the cells that are called
-slower, one in twenty may not be, and if none is, nothing is called slower in 19 of 20 comparisons. Holm's correction
+Both give the one-sided probabilities of a difference as large as theirs, and the ends that exclude it at a level. Many
+cells are corrected for their number by Benjamini and Hochberg (:func:`levels_of`): of the cells that are called slower,
+one in twenty may not be, and if none is, nothing is called slower in 19 of 20 comparisons. Each direction is corrected
+by itself, so that cells that are faster do not make it easier to call others slower. Holm's correction
 forbids even one false call among many true ones: six rounds could not show a difference that four presets agree on.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from scipy.special import ndtri, stdtr, stdtrit
@@ -24,6 +25,18 @@ from scipy.special import ndtri, stdtr, stdtrit
 ERROR = 0.05  # of calling an equal cell slower, or a slower one no slower, each
 POWER = 0.80  # at which an effect counts as one that could have been seen
 _NORMAL_POWER = 0.90  # what that takes by the normal distribution, because the width of an interval is estimated too
+
+
+class Levels(NamedTuple):
+    """A probability for each direction: as a level, that of calling an equal cell so."""
+
+    slower: float = ERROR
+    faster: float = ERROR
+
+    @property
+    def confidence(self) -> float:
+        """Of the interval whose ends are at these levels."""
+        return 1 - self.slower - self.faster
 
 
 class Evidence(Protocol):
@@ -34,24 +47,29 @@ class Evidence(Protocol):
         """The estimate."""
 
     @property
-    def p_value(self) -> float:
-        """The smaller of the two one-sided probabilities."""
+    def p_values(self) -> Levels:
+        """The one-sided probabilities."""
 
-    def ends(self, level: float) -> tuple[float, float]:
-        """An interval that errs with probability ``level`` on each side; infinite where the evidence is too thin."""
-
-
-def level_of(evidence: Sequence[Evidence], error: float = ERROR) -> float:
-    """The level at which each of several cells is judged: Benjamini and Hochberg's, from ``error`` / n to ``error``."""
-    p_values = sorted(found.p_value for found in evidence)
-    n = max(1, len(p_values))
-    return error / n * max([1, *(rank for rank, p in enumerate(p_values, 1) if p <= error * rank / n)])
+    def ends(self, levels: Levels) -> tuple[float, float]:
+        """An interval whose ends err with these probabilities; infinite where the evidence is too thin."""
 
 
-def detectable(ends: tuple[float, float], level: float) -> float:
-    """The true difference, relative, that an interval of this width excludes 0 for with probability ``POWER``."""
-    reach = (ends[1] - ends[0]) / 2
-    return math.expm1(reach * (1 + float(ndtri(_NORMAL_POWER)) / float(ndtri(1 - level)))) if reach < 10 else math.inf
+def levels_of(evidence: Sequence[Evidence], error: float = ERROR) -> Levels:
+    """The levels at which each of several cells is judged, from ``error`` / n to ``error``."""
+    n = max(1, len(evidence))
+
+    def level(p_values: Iterable[float]) -> float:
+        return error / n * max([1, *(rank for rank, p in enumerate(sorted(p_values), 1) if p <= error * rank / n)])
+
+    found = [one.p_values for one in evidence]
+    return Levels(level(p.slower for p in found), level(p.faster for p in found))
+
+
+def detectable(ends: tuple[float, float], levels: Levels) -> float:
+    """The true loss, relative, that an interval of this width excludes 0 for with probability ``POWER``."""
+    width = ends[1] - ends[0]
+    slower, faster = (-float(ndtri(level)) for level in levels)
+    return math.expm1(width * (slower + float(ndtri(_NORMAL_POWER))) / (slower + faster)) if width < 20 else math.inf
 
 
 @dataclass(frozen=True)
@@ -62,8 +80,8 @@ class Paired:
 
     @property
     def centre(self) -> float:
-        """The median of the rounds."""
-        return float(np.median(self.logs))
+        """The estimate of Hodges and Lehmann, the median of ``walsh``: always between the ends."""
+        return float(np.median(self.walsh))
 
     @cached_property
     def walsh(self) -> np.ndarray:
@@ -72,14 +90,15 @@ class Paired:
         return np.sort(((logs[:, None] + logs) / 2)[np.triu_indices(len(logs))])
 
     @property
-    def p_value(self) -> float:
-        """Of the signed ranks; ranks against the majority are as many as means of pairs on its other side."""
-        against = min(int((self.walsh <= 0).sum()), int((self.walsh >= 0).sum()))
-        return float(rank_sums(len(self.logs))[against])
+    def p_values(self) -> Levels:
+        """Of the signed ranks; ranks against a direction are as many as means of pairs on the other side of 0."""
+        sums = rank_sums(len(self.logs))
+        return Levels(float(sums[(self.walsh >= 0).sum()]), float(sums[(self.walsh <= 0).sum()]))
 
-    def ends(self, level: float) -> tuple[float, float]:
+    def ends(self, levels: Levels) -> tuple[float, float]:
         """Of one look at all rounds."""
-        return self.ends_without(int((rank_sums(len(self.logs)) <= level).sum()) - 1)
+        above, below = (int((rank_sums(len(self.logs)) <= level).sum()) - 1 for level in levels)
+        return self.ends_without(below)[0], self.ends_without(above)[1]
 
     def ends_without(self, k: int) -> tuple[float, float]:
         """The ends that leave out ``k`` means of pairs on each side; infinite for −1."""
@@ -110,11 +129,12 @@ class Controlled:
     freedom: int
 
     @property
-    def p_value(self) -> float:
+    def p_values(self) -> Levels:
         """By Student's distribution."""
-        return float(stdtr(self.freedom, -abs(self.centre) / self.deviation))
+        slower = float(stdtr(self.freedom, self.centre / self.deviation))
+        return Levels(slower, 1 - slower)
 
-    def ends(self, level: float) -> tuple[float, float]:
+    def ends(self, levels: Levels) -> tuple[float, float]:
         """By Student's quantiles."""
-        reach = float(stdtrit(self.freedom, 1 - level)) * self.deviation
-        return self.centre - reach, self.centre + reach
+        above, below = (float(stdtrit(self.freedom, 1 - level)) * self.deviation for level in levels)
+        return self.centre - below, self.centre + above

@@ -14,7 +14,7 @@ n + 1. A verdict is one of:
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.arms.labels import read_label
@@ -22,7 +22,7 @@ from bench.arms.registry import ROOFLINE
 from bench.records.grouping import grouped
 from bench.statistics.cells import CellSummary
 from bench.statistics.intervals import CONFIDENCE
-from bench.statistics.ratios import Ratio, speedup_of
+from bench.statistics.ratios import Ratio, Speedup, speedup_of
 
 NOISY_WIDTH = 0.10
 APART = 1.25  # rounds of one arm that differ by more are named wherever the arm is shown
@@ -54,16 +54,22 @@ def noise_floors(cells: Collection[CellSummary]) -> Floors:
     Args:
         cells: copies included.
     """
+    by_machine = grouped(copied_pairs(cells), lambda pair: pair.cell.machine_hash)
+    return {
+        machine: floor_from([math.log(pair.ratio.speedup) for pair in pairs]) for machine, pairs in by_machine.items()
+    }
+
+
+def copied_pairs(cells: Iterable[CellSummary]) -> list[Speedup]:
+    """Every A/A arm of six rounds beside its original."""
     measured = {cell.key: cell for cell in cells if cell.n_rounds}
-    draws: list[tuple[str, float]] = []
+    pairs = []
     for copy in measured.values():
         label = read_label(copy.variant)
         original = measured.get((*copy.key[:-1], label.text.partition("#")[0]))
         pair = speedup_of(copy, original) if label.copy > 1 and original else None
-        if pair and pair.ratio.has_interval:
-            draws.append((copy.machine_hash, math.log(pair.ratio.speedup)))
-    by_machine = grouped(draws, lambda draw: draw[0])
-    return {machine: floor_from([log for _, log in found]) for machine, found in by_machine.items()}
+        pairs += [pair] if pair and pair.ratio.has_interval else []
+    return pairs
 
 
 def floor_from(logs: Sequence[float]) -> Floor:

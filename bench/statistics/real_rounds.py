@@ -19,7 +19,7 @@ from bench.arms.labels import is_copy
 from bench.records.grouping import grouped
 from bench.statistics.cells import CellSummary
 from bench.statistics.intervals import median
-from bench.statistics.noise import APART
+from bench.statistics.noise import APART, copied_pairs
 
 CALM, NOISY = 0.08, 0.17  # standard deviation of a round's log ratio: at most, on a calm and on a noisy machine
 
@@ -31,10 +31,12 @@ class RealRounds:
     Attributes:
         arms: of each arm (rounds,).
         pairs: of the ratio of two arms of one run and preset (rounds,).
+        copies: of the ratio of an A/A arm to its original (rounds,), as they are.
     """
 
     arms: list[np.ndarray]
     pairs: list[np.ndarray]
+    copies: list[np.ndarray]
 
     def with_spread(self, low: float, high: float) -> list[np.ndarray]:
         """The pairs whose rounds have a standard deviation between two bounds."""
@@ -56,7 +58,8 @@ def real_rounds(cells: Collection[CellSummary]) -> RealRounds:
         for one, two in combinations(group, 2):
             if one.round_times.keys() == two.round_times.keys():
                 pairs.append(_around_median(logs[id(one)] - logs[id(two)]))
-    return RealRounds([_around_median(values) for values in logs.values()], pairs)
+    copies = [pair.ratio.logs for pair in copied_pairs(cells)]
+    return RealRounds([_around_median(values) for values in logs.values()], pairs, copies)
 
 
 def _logs(cell: CellSummary) -> np.ndarray:
@@ -77,6 +80,7 @@ class Noise:
         between_rounds: standard deviation of an arm's round medians; the median over arms.
         over_independent: how many times that is what independent steps would give.
         neighbours: correlation of neighbouring steps in a round; the mean.
+        neighbouring_rounds: correlation of the ratios of neighbouring rounds; the mean. Independent rounds have 0.
         apart: share of rounds that took more than 1.25 times their arm's fastest.
         of_ratio: standard deviation of a round's ratio; the median over pairs of arms.
     """
@@ -85,6 +89,7 @@ class Noise:
     between_rounds: float
     over_independent: float
     neighbours: float
+    neighbouring_rounds: float
     apart: float
     of_ratio: float
 
@@ -101,9 +106,14 @@ def noise_of(cells: Collection[CellSummary]) -> Noise:
         moved = [values - values.mean() for values in rounds if values.std() > 0]
         neighbours += [float(values[1:] @ values[:-1] / (values @ values)) for values in moved]
         apart += [*(medians - medians.min() > math.log(APART))]
-    of_ratio = [pair.std(ddof=1) for pair in real_rounds(cells).pairs]
+    pairs = real_rounds(cells).pairs
+    of_ratio = [pair.std(ddof=1) for pair in pairs]
+    centred = [(pair - pair.mean()) / pair.std() for pair in pairs if pair.std() > 0]
+    # Around their own mean, n independent rounds have a correlation of −1/n.
+    between = [float(values[1:] @ values[:-1]) / (len(values) - 1) + 1 / len(values) for values in centred]
     return Noise(
         len(arms),
         *(float(np.median(spreads)), float(np.median(np.divide(spreads, np.maximum(steps, 1e-12))))),
-        *(float(np.mean(neighbours)), float(np.mean(apart)), float(np.median(of_ratio))),
+        *(float(np.mean(neighbours)), float(np.mean(between or [math.nan]))),
+        *(float(np.mean(apart)), float(np.median(of_ratio))),
     )

@@ -147,7 +147,7 @@ def print_comparison(comparison: Comparison, console: Console | None = None) -> 
             *(point.preset, point.variant),
             *(duration(point.before_seconds), duration(point.after_seconds)),
             f"{found.speedup:.3f}×",
-            ends_in_words(found.low, found.high, "{:.3f}".format) if visible else "no interval",
+            f"{found.low:.3f} to {found.high:.3f} ({found.confidence:.0%})" if visible else "no interval",
             f"{found.detectable:.1%}" if visible else DASH,
             found.outcome,
         )
@@ -171,7 +171,7 @@ _OUTCOMES: Mapping[Outcome, str] = MappingProxyType(
         "slower": "Slower",
         "faster": "Faster",
         "not slower": "Not slower by {threshold}",
-        "inconclusive": "Inconclusive; more rounds may tell (--rounds)",
+        "inconclusive": "Inconclusive; a new comparison with more rounds may tell (--rounds)",
         "not comparable": "Not comparable, because an hour later a machine is another one",
     }
 )

@@ -23,8 +23,8 @@ def print_calibrations(root: Path, console: Console | None = None) -> None:
     for made in calibrate(root, lambda origin: print_line(console, f"Simulating on the {origin} rows.", "dim")):
         for name, value in facts(made):
             print_line(console, f"{name}: {value}")
-        table = make_table(("", "estimator", "case"), ("promised", "found", "of", ""))
+        table = make_table(("", "estimator", "case"), ("promised", "found", "tolerated", "of", ""))
         for check in made.checks:
-            shares = f"{check.promised:.0%}", f"{check.found:.1%}", f"{check.n:,}"
+            shares = f"{check.promised:.0%}", f"{check.found:.1%}", f"±{check.tolerance:.1%}", f"{check.n:,}"
             add_row(table, check.aim, check.subject, check.condition, *shares, "" if check.holds else "missed")
         console.print(table)

@@ -33,6 +33,7 @@ def _row(check: Check, origin: str) -> dict[str, TableCell | str]:
         "case": check.condition,
         "promised": TableCell(f"{bound} {quantities.percent(check.promised)}", sort=check.promised),
         "found": number_cell(check.found, lambda share: quantities.percent(share, 1)),
+        "tolerated": TableCell(f"± {quantities.percent(check.tolerance, 1)}", sort=check.tolerance),
         "cases": number_cell(check.n, quantities.whole),
         "holds": status_cell("ok") if check.holds else status_cell("missed"),
         "rows": origin,

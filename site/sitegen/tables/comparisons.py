@@ -121,6 +121,7 @@ def _row(point: Point) -> dict[str, TableCell | str]:
         "after": number_cell(point.after_seconds, quantities.duration),
         "before ÷ after": number_cell(found.speedup, quantities.ratio),
         "interval": ends_in_words(found.low, found.high, quantities.ratio),
+        "its level": number_cell(found.confidence, quantities.percent),
         "could see": number_cell(found.detectable, quantities.percent),
         "outcome": found.outcome,
         "basis": found.basis,

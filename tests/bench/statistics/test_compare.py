@@ -7,7 +7,8 @@ from bench.arms.variants import kind_of
 from bench.records.rows import Rows
 from bench.records.store import write_tables
 from bench.statistics.cells import cell_summary
-from bench.statistics.compare import INCONCLUSIVE, NOT_MEASURED, SLOWER, compare_stored
+from bench.statistics.compare import INCONCLUSIVE, KINDS, NOT_MEASURED, SLOWER, compare_stored
+from bench.statistics.controls import Record
 from bench.statistics.noise import Floor, cell_verdict, floor_from, noise_floors, ratio_verdict
 from bench.statistics.ratios import Ratio
 from bench.terminal.show import print_comparison
@@ -55,9 +56,11 @@ def test_runs_are_compared_beside_unchanged_controls(results_root, console, afte
     assert point.finding.speedup == pytest.approx(10.0 / after, rel=0.01)  # what the code says
     assert (point.finding.outcome, comparison.exit_code) == (outcome, code)
     assert point.finding.basis == "beside roofline[whole], torch, torch-compile"
+    assert point.finding.confidence == pytest.approx(0.90)
     print_comparison(comparison, console)
     text = console.file.getvalue()
     assert "run-0 → run-z" in text
+    assert "(90%)" in text
     assert ("Slower: vectorized at tiny." in text) == (code == SLOWER)
 
 
@@ -97,6 +100,34 @@ def test_differences_of_unchanged_code_widen_the_interval(results_root):
     (point,) = compare_stored(results_root, "run-0", "run-3").points
     assert point.finding.outcome == "inconclusive"
     assert compare_stored(results_root, "run-0", "run-3").exit_code == INCONCLUSIVE
+
+
+def test_a_cell_of_few_rounds_is_itself_the_reason():
+    cells = [
+        (run_row(run_id, variant, number=n, kind=kind_of(variant)), [0.01] * 15)
+        for run_id, rounds in (("run-a", 6), ("run-b", 2))
+        for variant, count in (("torch", 6), ("vectorized", rounds))
+        for n in range(count)
+    ]
+    summary = cell_summary(*frames(*cells), KINDS)
+    evidence, reason = Record(summary, {}).controlled(*(cell for cell in summary if cell.variant == "vectorized"))
+    assert evidence is None
+    assert reason == "vectorized itself has fewer than six rounds in one of the runs"
+
+
+def test_runs_that_agree_do_not_prove_that_runs_agree():
+    """Three runs whose differences are no more than their rounds explain."""
+    rng = np.random.default_rng(5)
+    cells = []
+    for run_id in ("run-a", "run-b", "run-c"):
+        for variant in ("torch", "torch-compile", "roofline[whole]"):
+            times = np.exp(rng.normal(0.0, 0.2, 12))
+            cells += [
+                (run_row(run_id, variant, number=n, kind=kind_of(variant)), [t] * 15) for n, t in enumerate(times)
+            ]
+    record = Record(cell_summary(*frames(*cells), KINDS), {})
+    assert record.between_runs(cells[0][0].machine_hash) > 0
+    assert (len(record.unchanged), record.n_runs, {found.freedom for found in record.unchanged}) == (9, 3, {2})
 
 
 def test_commits_are_compared_by_their_newest_clean_runs(results_root):
