@@ -3,8 +3,8 @@
     loss     a recorded run's curve at that many tokens, of the preset itself or of another one (borrowed)
     spread   residual + size · |log2 of the parameters' ratio| + beyond · distance
 
-``distance`` counts doublings of tokens from the nearest count that the run recorded, so a spread never shrinks on the
-way out. Of each preset's longest run on the text, the forecast takes the one with the smallest spread.
+``distance`` counts doublings of tokens from the nearest held-out evaluation, so a spread never shrinks on the way out.
+Of each preset's longest run on the text, the forecast takes the one with the smallest spread.
 The rates are the record's: every run is predicted by its own first parts and by the runs of other presets.
 """
 
@@ -254,7 +254,9 @@ def forecast(
     found = []
     for run in {run.preset: run for run in reversed(same)}.values():  # each preset's longest
         (apart, reach), curve = _apart_and_reach(run.preset, preset), run.curves[-1]
-        spread, stretch = rates.spread(curve.residual, apart, curve.distance(tokens)), tokens / curve.last_tokens
+        # Before the first evaluation the curve follows training losses, and no held-out loss has confirmed it there.
+        distance = max(curve.distance(tokens), math.log2(curve.first_tokens / tokens))
+        spread, stretch = rates.spread(curve.residual, apart, distance), tokens / curve.last_tokens
         if stretch <= reach and math.isfinite(spread):
             loss = curve.at(tokens)
             bought = curve.at(curve.last_tokens) - loss if stretch > 1.0 else 0.0

@@ -12,10 +12,12 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from bench.arms.devices import of_processors
 from bench.records.grouping import grouped
 from bench.records.rows import Scope
 from bench.statistics.cells import CellSummary, cell_summary
-from bench.statistics.chosen_runs import chosen_cells
+from bench.statistics.chosen_runs import chosen_cells, complete_runs
+from bench.statistics.compare import KINDS
 from bench.statistics.cost_model import CostModel, Estimate, fit_cost_model
 from tinygpt.engines import CPU_ENGINES
 from tinygpt.presets import LADDER
@@ -41,7 +43,9 @@ class Projection:
 
 def measured_cells(runs: pd.DataFrame, steps: pd.DataFrame) -> list[CellSummary]:
     """Return the measured cells among the chosen ones of each machine."""
-    return [cell for cell in chosen_cells(cell_summary(runs, steps)) if cell.n_rounds]
+    cells = cell_summary(runs, steps)
+    complete = complete_runs(cell_summary(of_processors(runs), steps, KINDS))
+    return [cell for cell in chosen_cells(cells, complete) if cell.n_rounds]
 
 
 def fit_models(times: Iterable[StepTime]) -> dict[Scope, dict[str, CostModel]]:

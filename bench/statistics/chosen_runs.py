@@ -51,10 +51,15 @@ def quoted_origin(origins: Iterable[str]) -> str:
     return PUBLISHED if PUBLISHED in set(origins) else LOCAL
 
 
-def chosen_cells(cells: Collection[CellSummary]) -> list[CellSummary]:
-    """The cell that is quoted for each engine variant and preset of a machine, in their order."""
+def chosen_cells(cells: Iterable[CellSummary], chosen: ChosenRuns = MappingProxyType({})) -> list[CellSummary]:
+    """The cell that is quoted for each engine variant and preset of a machine, in their order.
+
+    Args:
+        cells: of all runs.
+        chosen: complete runs, whose cells come first where there are any.
+    """
     return best_of_each(
-        _without_short_timeouts(cells),
+        _without_short_timeouts([cell for cell in cells if counts(chosen, cell)]),
         lambda cell: cell.arm,
         lambda cell: (cell.n_rounds > 0, cell.is_clean, cell.has_interval, cell.started_at),
     )

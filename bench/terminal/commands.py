@@ -71,7 +71,10 @@ def measure(options: BenchOptions) -> int:
 class CompareOptions:
     """Options of compare."""
 
-    before: str = option(REQUIRED, "a run's id, the first characters of a commit, a variant, or RUN/VARIANT")
+    before: str = option(
+        REQUIRED,
+        "a run's id, a commit's first characters, a variant or RUN/VARIANT, from `invoke results show --all`",
+    )
     after: str = option(REQUIRED, "the same of the second side")
     threshold: float = option(0.05, "the largest slowdown that is allowed")
 

@@ -4,37 +4,36 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from rich.console import Console, JustifyMethod
+from rich.console import Console
 
 from bench.arms.devices import of_processors, on_accelerator
 from bench.arms.labels import is_copy
 from bench.arms.registry import REFERENCE
+from bench.arms.variants import kind_of
 from bench.measuring.runner import RunSummary
 from bench.records.grouping import grouped
 from bench.records.publishing import Publication
 from bench.records.store import read_tables
 from bench.statistics.accelerator_ratios import EAGER, accelerator_summary, is_preset
 from bench.statistics.cells import CellSummary, cell_summary
-from bench.statistics.chosen_runs import chosen_cells, chosen_ratios
-from bench.statistics.compare import Comparison, Outcome, Point
-from bench.statistics.intervals import ends_in_words
-from bench.statistics.noise import cell_verdict, noise_floors, rounds_apart
+from bench.statistics.chosen_runs import ChosenRuns, chosen_cells, chosen_ratios, complete_runs
+from bench.statistics.compare import KINDS, Comparison, Outcome, Point
+from bench.statistics.noise import NO_FLOOR, Floors, cell_verdict, noise_floors, rounds_apart
 from bench.statistics.ratios import speedups
 from bench.statistics.training_parts import TrainingRun, joined_training
 from bench.terminal.show_kernels import print_kernels
 from bench.terminal.show_peers import print_peers
 from bench.terminal.show_probes import print_probes
-from bench.terminal.tables import add_row, make_table
+from bench.terminal.tables import UNRESOLVED, UNRESOLVED_NOTE, print_table, ratio_text
 from tinygpt.errors import ResultsError
 from tinygpt.terminal.command_name import as_called
 from tinygpt.terminal.output import make_console, print_line
-from tinygpt.terminal.quantities import DASH, duration, or_dash, ratio
+from tinygpt.terminal.quantities import DASH, between, duration, listed, or_dash
 
 _BASELINES = ("python", REFERENCE)
 _NEWEST = 50  # training runs that are shown unless all are asked for
@@ -66,24 +65,28 @@ def print_results(
     if runs.empty:
         print_line(console, as_called("Nothing is measured yet. Run: invoke bench --suite quick"))
     else:
-        with_copies = cell_summary(of_processors(runs), steps)
+        every_run = every_run or run_id is not None
+        measured = cell_summary(of_processors(runs), steps, KINDS)
+        with_copies = [cell for cell in measured if kind_of(cell.variant) == "bench"]
         cells = [cell for cell in with_copies if not is_copy(cell.variant)]
         accelerated = accelerator_summary(runs, steps)
-        if every_run or run_id:
-            _print_cells(console, cells, cells)
+        floors = noise_floors(with_copies)
+        if every_run:
+            _print_cells(console, cells, cells, floors=floors)
             _print_cells(console, accelerated, accelerated, (EAGER,))
         else:
-            _print_cells(console, cells, chosen_cells(cells))
-            at_presets = [cell for cell in accelerated if is_preset(cell)]
-            _print_cells(console, accelerated, chosen_cells(at_presets), (EAGER,))
+            chosen = complete_runs(measured)
+            _print_cells(console, cells, chosen_cells(cells, chosen), floors=floors, chosen=chosen)
+            at_presets = chosen_cells([cell for cell in accelerated if is_preset(cell)])
+            _print_cells(console, accelerated, at_presets, (EAGER,), chosen=MappingProxyType({}))
         print_peers(console, runs, steps)
-        print_probes(console, runs, steps, probes, every_run or run_id is not None)
+        print_probes(console, runs, steps, probes, every_run)
         print_kernels(console, runs, steps, kernels)
-        for floor in noise_floors(with_copies).values():
+        for floor in floors.values():
             arms = f"{floor.n_arms} pair{'s' * (floor.n_arms > 1)} of equal arms"
             text = f"noise floor: {floor.difference:.1%}, from {arms}; the next differs by more with {floor.risk:.0%}"
             print_line(console, text)
-        _print_training(console, joined_training(runs, steps)[0], every_run or run_id is not None)
+        _print_training(console, joined_training(runs, steps)[0], every_run)
     for problem in problems[1:]:
         print_line(console, f"error: {problem}", "red")
     if problems:
@@ -137,31 +140,32 @@ def print_comparison(comparison: Comparison, console: Console | None = None) -> 
     """Print each cell of both sides: its times, their ratio, what could have been seen, and what can be said."""
     console = console or make_console(_WIDTH)
     print_line(console, f"{comparison.before} → {comparison.after}", "bold")
-    right = ("before", "after", "times faster", "interval", "could see", "outcome")
-    table = make_table(("preset", "engine"), right)
+    rows = []
     for point in comparison.points:
         found = point.finding
         visible = math.isfinite(found.detectable)
-        add_row(
-            table,
-            *(point.preset, point.variant),
-            *(duration(point.before_seconds), duration(point.after_seconds)),
-            f"{found.speedup:.3f}×",
-            f"{found.low:.3f} to {found.high:.3f} ({found.confidence:.0%})" if visible else "no interval",
-            f"{found.detectable:.1%}" if visible else DASH,
-            found.outcome,
+        rows.append(
+            (
+                *(point.preset, point.variant),
+                *(duration(point.before_seconds), duration(point.after_seconds)),
+                f"{found.speedup:.3f}×",
+                f"{found.low:.3f} to {found.high:.3f} ({found.confidence:.0%})" if visible else "no interval",
+                f"{found.detectable:.1%}" if visible else DASH,
+                found.outcome,
+            )
         )
-    if comparison.points:
-        console.print(table)
+    if rows:
+        numbers = ("before", "after", "times faster", "interval", "could see", "outcome")
+        print_table(console, ("preset", "engine"), numbers, rows, ("could see", "before", "after"))
     for line in comparison.missing:
         print_line(console, line)
     for basis, points in grouped(comparison.points, lambda point: point.finding.basis).items():
-        print_line(console, f"{_cells_of(points)}: {basis}", "dim")
+        print_line(console, f"{_cells_of(points, comparison)}: {basis}", "dim")
     by_outcome = grouped(comparison.points, lambda point: point.finding.outcome)
     for outcome, text in _OUTCOMES.items():
         if outcome in by_outcome:
             words = text.format(threshold=f"{comparison.threshold:.0%}")
-            print_line(console, f"{words}: {_cells_of(by_outcome[outcome])}.")
+            print_line(console, f"{words}: {_cells_of(by_outcome[outcome], comparison)}.")
     if not comparison.points:
         print_line(console, "The two sides have no cell in common.")
 
@@ -177,8 +181,11 @@ _OUTCOMES: Mapping[Outcome, str] = MappingProxyType(
 )
 
 
-def _cells_of(points: Iterable[Point]) -> str:
-    return ", ".join(f"{point.variant} at {point.preset}" for point in points)
+def _cells_of(points: Sequence[Point], comparison: Comparison) -> str:
+    if len(points) == len(comparison.points) > 1:
+        return f"all {len(points)}"
+    by_variant = grouped(points, lambda point: point.variant).items()
+    return "; ".join(f"{variant} at {listed(point.preset for point in found)}" for variant, found in by_variant)
 
 
 def _machine_line(cell: CellSummary) -> str:
@@ -192,48 +199,44 @@ def _machine_line(cell: CellSummary) -> str:
     )
 
 
-@dataclass(frozen=True)
-class _Column:
-    """A column of the table of cells; a narrow terminal omits those that are ``wide_only``."""
-
-    heading: str
-    text: Callable[[CellSummary], str]
-    wide_only: bool = False
-    justify: JustifyMethod = "right"
-
-
-_CELL_COLUMNS = (
-    _Column("preset", lambda cell: cell.preset, justify="left"),
-    _Column("engine", lambda cell: cell.variant, justify="left"),
-    _Column("step", lambda cell: duration(cell.seconds.median) if cell.n_rounds else cell.status),
-    _Column("95 % interval", lambda cell: _interval_text(cell), wide_only=True),
-    _Column("rounds", lambda cell: str(cell.n_rounds or DASH), wide_only=True),
-    _Column("", rounds_apart, wide_only=True, justify="left"),
-    _Column("verdict", cell_verdict, wide_only=True, justify="left"),
-    _Column("tokens/s", lambda cell: f"{cell.tokens_per_second:,.0f}" if cell.n_rounds else DASH),
-    _Column("peak", lambda cell: f"{cell.peak_memory_bytes / 1e6:,.0f} MB" if cell.peak_memory_bytes else DASH),
+_CELL_COLUMNS: Mapping[str, Callable[[CellSummary], str]] = MappingProxyType(
+    {
+        "preset": lambda cell: cell.preset,
+        "engine": lambda cell: cell.variant,
+        "step": lambda cell: duration(cell.seconds.median) if cell.n_rounds else cell.status,
+        "95 % interval": lambda cell: _interval_text(cell),
+        "verdict": cell_verdict,
+        "rounds": lambda cell: f"{cell.n_rounds or DASH}{rounds_apart(cell).replace('rounds ', ', ')}",
+        "tokens/s": lambda cell: f"{cell.tokens_per_second:,.0f}" if cell.n_rounds else DASH,
+        "peak": lambda cell: f"{cell.peak_memory_bytes / 1e6:,.0f} MB" if cell.peak_memory_bytes else DASH,
+        "protocol": lambda cell: cell.protocol_hash[:8],
+        "code": lambda cell: cell.commit[:7] + "+" * bool(cell.dirty) if cell.commit else DASH,
+    }
 )
-_WIDE = 145  # columns of characters that the whole table needs
+_SPARE = ("protocol", "peak", "code", "tokens/s", "over python", "rounds")
+_ELSEWHERE = "*"
+_ELSEWHERE_NOTE = f"{_ELSEWHERE} the mean of several runs, or of another run than the time"
 
 
 def _print_cells(
-    console: Console, cells: list[CellSummary], shown: list[CellSummary], baselines: Sequence[str] = _BASELINES
+    console: Console,
+    cells: list[CellSummary],
+    shown: list[CellSummary],
+    baselines: Sequence[str] = _BASELINES,
+    floors: Floors = MappingProxyType({}),
+    chosen: ChosenRuns | None = None,
 ) -> None:
-    columns = [
-        *_CELL_COLUMNS,
-        *(_Column(f"over {name}", _ratio_texts(cells, name, len(shown) < len(cells))) for name in baselines),
-        _Column("protocol", lambda cell: cell.protocol_hash[:8], wide_only=True),
-        _Column("code", _code_text, wide_only=True, justify="left"),
-    ]
-    columns = [column for column in columns if console.width >= _WIDE or not column.wide_only]
-    for group in grouped(shown, lambda cell: cell.scope).values():
-        print_line(console, _machine_line(group[0]), "bold")
-        table = make_table(())
-        for column in columns:
-            table.add_column(column.heading, justify=column.justify, no_wrap=column.justify == "left", overflow="fold")
-        for cell in group:
-            add_row(table, *(column.text(cell) for column in columns))
-        console.print(table)
+    """Print cells with their ratios: of their own runs, or of the chosen runs where ``chosen`` is given."""
+    ratios = {f"over {name}": _ratio_texts(cells, name, floors, chosen) for name in reversed(baselines)}
+    columns = {**_CELL_COLUMNS, **ratios}
+    for (_, run_id), group in grouped(shown, lambda cell: (cell.scope, cell.run_id if chosen is None else "")).items():
+        print_line(console, (f"run {run_id}, " if run_id else "") + _machine_line(group[0]), "bold")
+        rows = [[text(cell) for text in columns.values()] for cell in group]
+        print_table(console, [*columns][:2], [*columns][2:], rows, _SPARE)
+        marked = {mark for row in rows for text in row[-len(ratios) :] for mark in (text[0], text[-1])}
+        for mark, note in ((UNRESOLVED, UNRESOLVED_NOTE), (_ELSEWHERE, _ELSEWHERE_NOTE)):
+            if mark in marked:
+                print_line(console, note, "dim")
         for cell in group:
             if cell.n_failed:
                 counts = f"{cell.n_failed} of {cell.n_attempts} failed"
@@ -242,24 +245,25 @@ def _print_cells(
 
 
 def _interval_text(cell: CellSummary) -> str:
-    if not cell.n_rounds:
-        return DASH
-    return ends_in_words(cell.seconds.low, cell.seconds.high, duration)
+    if not cell.has_interval:
+        return "no interval" if cell.n_rounds else DASH
+    return between(cell.seconds.low, cell.seconds.high, duration)
 
 
-def _code_text(cell: CellSummary) -> str:
-    return cell.commit[:7] + ("+" if cell.dirty else "") if cell.commit else DASH
-
-
-def _ratio_texts(cells: list[CellSummary], baseline: str, choose: bool) -> Callable[[CellSummary], str]:
-    """Return a function from a cell to the text of its ratio: of its own run, or of the chosen run."""
+def _ratio_texts(
+    cells: list[CellSummary], baseline: str, floors: Floors, chosen: ChosenRuns | None
+) -> Callable[[CellSummary], str]:
+    """Return a function from a cell to the text of its ratio, marked if it is unresolved or of other runs."""
     pairs = speedups(cells, baseline)
-    key: Callable[[CellSummary], object] = (lambda cell: cell.arm) if choose else (lambda cell: cell.key)
-    by_cell = {key(pair.cell): pair for pair in (chosen_ratios(pairs) if choose else pairs)}
+    key: Callable[[CellSummary], object] = (lambda cell: cell.key) if chosen is None else (lambda cell: cell.arm)
+    by_cell = {key(pair.cell): pair for pair in (pairs if chosen is None else chosen_ratios(pairs, chosen))}
 
     def text(cell: CellSummary) -> str:
         pair = by_cell.get(key(cell))
-        return ratio(pair.ratio.speedup) if pair and cell.variant != baseline else DASH
+        if pair is None or cell.variant == baseline:
+            return DASH
+        elsewhere = pair.cell.key != cell.key or len(pair.ratio.runs) > 1
+        return ratio_text(pair.ratio, floors.get(cell.machine_hash, NO_FLOOR)) + _ELSEWHERE * elsewhere
 
     return text
 
@@ -270,16 +274,16 @@ def _print_training(console: Console, runs: list[TrainingRun], every_run: bool) 
     runs = sorted(runs, key=lambda run: run.started_at)
     shown = runs if every_run else runs[-_NEWEST:]
     print_line(console, "Training runs", "bold")
-    left = ("started (UTC)", "origin", "preset", "corpus", "engine", "status")
-    table = make_table(left, ("steps", "first loss", "training loss", "held-out loss"), no_wrap=False)
-    for run in shown:
-        add_row(
-            table,
-            f"{run.started_at:%Y-%m-%d %H:%M}",
-            *(run.origin, run.preset, run.corpus, run.variant, run.status),
+    rows = [
+        (
+            *(f"{run.started_at:%Y-%m-%d %H:%M}", run.origin, run.preset, run.corpus, run.variant, run.status),
             f"{run.steps_done} of {run.measured_steps}",
             *(or_dash(loss, ".3f") for loss in (run.first_loss, run.train_loss, run.held_out_loss)),
         )
-    console.print(table)
+        for run in shown
+    ]
+    names = ("started (UTC)", "origin", "preset", "corpus", "engine", "status")
+    numbers = ("steps", "first loss", "training loss", "held-out loss")
+    print_table(console, names, numbers, rows, ("origin", "first loss", "training loss", "corpus"))
     if len(shown) < len(runs):
         print_line(console, as_called(f"{len(runs) - len(shown):,} older training runs: invoke results show --all"))

@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from bench.statistics.calibration import calibrate, facts
-from bench.terminal.tables import add_row, make_table
+from bench.terminal.tables import print_table
 from tinygpt.terminal.output import make_console, print_line
 
 _WIDTH = 130  # columns of a pipe or a file
@@ -23,8 +23,12 @@ def print_calibrations(root: Path, console: Console | None = None) -> None:
     for made in calibrate(root, lambda origin: print_line(console, f"Simulating on the {origin} rows.", "dim")):
         for name, value in facts(made):
             print_line(console, f"{name}: {value}")
-        table = make_table(("", "estimator", "case"), ("promised", "found", "tolerated", "of", ""))
-        for check in made.checks:
-            shares = f"{check.promised:.0%}", f"{check.found:.1%}", f"±{check.tolerance:.1%}", f"{check.n:,}"
-            add_row(table, check.aim, check.subject, check.condition, *shares, "" if check.holds else "missed")
-        console.print(table)
+        rows = [
+            (
+                *(check.aim, check.subject, check.condition),
+                *(f"{check.promised:.0%}", f"{check.found:.1%}", f"±{check.tolerance:.1%}", f"{check.n:,}"),
+                "" if check.holds else "missed",
+            )
+            for check in made.checks
+        ]
+        print_table(console, ("", "estimator", "case"), ("promised", "found", "tolerated", "of", ""), rows)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from rich.console import Console
+from rich.text import Text
 
 from bench.planning.budget import Budget, BudgetRow, make_budget
 from bench.planning.forecast import CannotTell, Forecast
 from bench.statistics.cost_model import CostModel
-from bench.terminal.tables import add_row, make_table, print_fields
+from bench.terminal.tables import print_fields, print_table
 from bench.training.advice import loss_text
 from tinygpt.system.memory import Memory
 from tinygpt.terminal.command_name import as_called
@@ -59,20 +60,15 @@ def _heading(budget: Budget) -> str:
 
 def _print_table(console: Console, budget: Budget) -> None:
     print_line(console, _heading(budget), "bold")
-    table = make_table(("preset",), ("step", "steps", "tokens", "passes", "expected loss", "memory"))
+    rows = []
     for row in budget.rows:
-        add_row(
-            table,
-            row.preset,
-            _step_text(row),
-            f"{row.steps:,}",
-            short_count(row.tokens),
-            _passes_text(budget, row),
-            loss_text(row),
-            gibibytes(row.peak_bytes) + ("" if row.fits else " !"),
-            style="" if row.fits else "dim",
+        texts = (
+            *(row.preset, _step_text(row), f"{row.steps:,}", short_count(row.tokens), _passes_text(budget, row)),
+            *(loss_text(row), gibibytes(row.peak_bytes) + ("" if row.fits else " !")),
         )
-    console.print(table)
+        rows.append([Text(text, "" if row.fits else "dim") for text in texts])
+    numbers = ("step", "steps", "tokens", "passes", "expected loss", "memory")
+    print_table(console, ("preset",), numbers, rows, ("passes", "tokens"))
     for note in _notes(budget):
         console.print(as_called(note), highlight=False, markup=False)
 
@@ -94,6 +90,7 @@ def _notes(budget: Budget) -> list[str]:
         notes.append("Passes: tokens over the size of the text.")
     if any(isinstance(row.loss, Forecast) for row in rows):
         notes.append("Loss: nats per byte on held-out text, from curves fitted to recorded training runs.")
+        notes.append("±: the error of such forecasts on record. What another seed changes is not included.")
     if any("*" in loss_text(row) for row in rows):
         notes.append("* from the run of another preset: the interval includes what that has cost on record.")
     if any("?" in loss_text(row) for row in rows):

@@ -8,9 +8,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from bench.planning.doctor import BROKEN, MISSING, NOTE, OK, Diagnosis, Finding, diagnose
-from bench.terminal.tables import make_table, print_fields
+from bench.terminal.tables import print_fields, print_table
 from tinygpt.engines import CPU_ENGINES
 from tinygpt.terminal.command_name import as_called
 from tinygpt.terminal.output import make_console
@@ -54,14 +55,12 @@ def _print_machine(console: Console, diagnosis: Diagnosis) -> None:
 
 def _print_needs(console: Console, diagnosis: Diagnosis) -> None:
     console.print("\nWhat fits: predicted peak memory of a training run", style="bold", highlight=False)
-    table = make_table(("preset",), CPU_ENGINES)
-    for preset, needs in diagnosis.needs.items():
-        cells = [
-            f"{gibibytes(count)}    " if count <= diagnosis.memory.available else f"[red]{gibibytes(count)} no[/] "
-            for count in needs.values()
-        ]
-        table.add_row(preset, *cells)
-    console.print(table)
+    free = diagnosis.memory.available
+    rows = (
+        [preset, *(Text(f"{gibibytes(n)} no", "red") if n > free else f"{gibibytes(n)}   " for n in needs.values())]
+        for preset, needs in diagnosis.needs.items()
+    )
+    print_table(console, ("preset",), CPU_ENGINES, rows)
 
 
 def _print_findings(console: Console, findings: tuple[Finding, ...]) -> None:

@@ -10,13 +10,12 @@ from rich.console import Console
 from bench.records.grouping import grouped
 from bench.statistics.intervals import ends_in_words
 from bench.statistics.kernel_shares import ComparedForm, PartShare, form_comparison, part_shares, winner
-from bench.terminal.tables import make_table
+from bench.terminal.tables import print_table
 from tinygpt.terminal.output import print_line
 from tinygpt.terminal.quantities import significant
 
 _PRESETS_PER_TABLE = 5
 _PLACES = {"cache": "from the cache", "memory": "from memory"}
-_PADDING = (0, 1, 0, 0)
 
 
 def print_kernels(console: Console, runs: pd.DataFrame, steps: pd.DataFrame, kernels: pd.DataFrame) -> None:
@@ -34,21 +33,23 @@ def print_kernels(console: Console, runs: pd.DataFrame, steps: pd.DataFrame, ker
 
 
 def _print_parts(console: Console, presets: Mapping[str, Sequence[PartShare]]) -> None:
-    table = make_table(("part",), [*presets], padding=_PADDING)
-    for row in zip(*presets.values(), strict=True):
-        table.add_row(row[0].part, *(f"{significant(part.seconds * 1e3)} {part.share:4.0%}" for part in row))
-    table.add_section()
     firsts = [parts[0] for parts in presets.values()]
-    table.add_row("step", *(f"{significant(part.step_seconds * 1e3)} 100%" for part in firsts))
-    table.add_row("stopwatch", *(f"{part.overhead:+4.0%}" for part in firsts))
-    console.print(table)
+    rows = [
+        *(
+            [row[0].part, *(f"{significant(part.seconds * 1e3)} {part.share:4.0%}" for part in row)]
+            for row in zip(*presets.values(), strict=True)
+        ),
+        (),
+        ["step", *(f"{significant(part.step_seconds * 1e3)} 100%" for part in firsts)],
+        ["stopwatch", *(f"{part.overhead:+4.0%}" for part in firsts)],
+    ]
+    print_table(console, ("part",), [*presets], rows)
 
 
 def _print_forms(console: Console, forms: Sequence[ComparedForm]) -> None:
-    table = make_table(("kernel",), ("NumPy", "interval", "NumExpr", "interval", "faster by"), padding=_PADDING)
+    rows: list[Sequence[str]] = []
     for place, forms_there in grouped(forms, lambda form: form.place).items():
-        table.add_section()
-        table.add_row(f"{_PLACES[place]}:")
+        rows += ((), (f"{_PLACES[place]}:",))
         for kernel, both in grouped(forms_there, lambda form: form.kernel).items():
             times = [form.nanoseconds for form in both]
             texts = [
@@ -56,6 +57,6 @@ def _print_forms(console: Console, forms: Sequence[ComparedForm]) -> None:
                 for time in times
                 for text in (f"{time.median:.3g}", ends_in_words(time.low, time.high, "{:.3g}".format))
             ]
-            table.add_row(f"  {kernel}", *texts, winner(both[0]))
-    console.print(table)
+            rows.append((f"  {kernel}", *texts, winner(both[0])))
+    print_table(console, ("kernel",), ("NumPy", "interval", "NumExpr", "interval", "faster by"), rows)
     print_line(console, f"Measured together with {forms[0].run.resolved_variant}.", "dim")

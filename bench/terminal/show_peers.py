@@ -11,9 +11,9 @@ from rich.console import Console
 from bench.arms.registry import COMPARED, JAX_ON_CPU, OURS, PEERS, ROOFLINE, TORCH
 from bench.records.grouping import grouped
 from bench.statistics.peer_ratios import PeerRatio, fastest, generation_ratios, training_ratios
-from bench.terminal.tables import make_table
+from bench.terminal.tables import UNRESOLVED_NOTE, print_table, ratio_text
 from tinygpt.terminal.output import print_line
-from tinygpt.terminal.quantities import DASH, ratio, significant
+from tinygpt.terminal.quantities import DASH, significant
 
 
 def print_peers(console: Console, runs: pd.DataFrame, steps: pd.DataFrame) -> None:
@@ -26,6 +26,8 @@ def print_peers(console: Console, runs: pd.DataFrame, steps: pd.DataFrame) -> No
             _print_table(console, f"{title} ({group[0].cell.origin})", group, texts)
 
 
+_SPARE = ("MB, ours / best", "GFLOP/s", ROOFLINE)
+
 Texts = Callable[[Sequence[PeerRatio], Sequence[str]], dict[str, str]]
 
 
@@ -33,18 +35,21 @@ def _print_table(console: Console, title: str, rows: Sequence[PeerRatio], texts:
     measured = {row.cell.variant for row in rows}
     variants = [name for name in (OURS, JAX_ON_CPU, *PEERS) if name in measured]
     lines = {name: texts(group, variants) for name, group in grouped(rows, lambda row: row.cell.preset).items()}
-    table = make_table(("preset",), title=title, title_justify="left", padding=(0, 1, 0, 0))
-    for heading in next(iter(lines.values())):
-        longest = max(map(len, heading.split()))  # a heading breaks between words only
-        table.add_column(heading, justify="right", overflow="fold", min_width=longest)
-    for name, line in lines.items():
-        table.add_row(name, *line.values())
-    console.print(table)
+    print_line(console, title, "bold")
+    table = ([name, *line.values()] for name, line in lines.items())
+    print_table(
+        console, ("preset",), [*next(iter(lines.values()))], table, (*_SPARE, *map(_heading, reversed(variants[2:])))
+    )
+    print_line(console, UNRESOLVED_NOTE, "dim")
     text = "best: PyTorch's fastest column; over: their time over ours, above 1 if this project is faster"
     console.print(text, style="dim", highlight=False)
     for reason, group in grouped((row for row in rows if row.reason), lambda row: row.reason).items():
         arms = ", ".join(f"{row.cell.variant} at {row.cell.preset}" for row in group)
         print_line(console, f"{arms}: {reason}")
+
+
+def _heading(variant: str) -> str:
+    return variant.replace("-", " ")
 
 
 def _training_texts(rows: Sequence[PeerRatio], variants: Sequence[str]) -> dict[str, str]:
@@ -53,7 +58,7 @@ def _training_texts(rows: Sequence[PeerRatio], variants: Sequence[str]) -> dict[
     products, ours = by_variant.get(ROOFLINE), by_variant.get(OURS)
     best = fastest(rows, TORCH)
     return {
-        **{name.replace("-", " "): _time(by_variant.get(name)) for name in variants},
+        **{_heading(name): _time(by_variant.get(name)) for name in variants},
         ROOFLINE: _time(products),
         "GFLOP/s": _number(products, lambda row: row.flops_per_second / 1e9, "{:,.0f}".format),
         "our share": _number(ours, lambda row: row.share, "{:.0%}".format),
@@ -66,7 +71,7 @@ def _training_texts(rows: Sequence[PeerRatio], variants: Sequence[str]) -> dict[
 def _generation_texts(rows: Sequence[PeerRatio], variants: Sequence[str]) -> dict[str, str]:
     by_variant = {row.cell.variant: row for row in rows}
     rates = {
-        name.replace("-", " "): _number(by_variant.get(name), lambda row: row.cell.tokens_per_second, "{:,.0f}".format)
+        _heading(name): _number(by_variant.get(name), lambda row: row.cell.tokens_per_second, "{:,.0f}".format)
         for name in variants
     }
     return rates | _ratios(by_variant) | {"over best": _ratio(fastest(rows, TORCH))}
@@ -90,7 +95,7 @@ def _ratios(by_variant: Mapping[str, PeerRatio]) -> dict[str, str]:
 
 
 def _ratio(row: PeerRatio | None) -> str:
-    return _number(row, lambda row: row.speedup, ratio)
+    return ratio_text(row.ratio) if row and row.cell.status == "ok" else _number(row, lambda row: row.speedup, str)
 
 
 def _megabytes(row: PeerRatio | None) -> str:

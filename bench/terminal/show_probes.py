@@ -10,10 +10,12 @@ from bench.records.grouping import grouped
 from bench.statistics.intervals import ends_in_words
 from bench.statistics.probe_adjustment import DISTURBED, adjusted_ratios
 from bench.statistics.ratios import Ratio
-from bench.terminal.tables import add_row, make_table
+from bench.terminal.tables import print_table, ratio_text
+from tinygpt.terminal.output import print_line
 from tinygpt.terminal.quantities import or_dash, ratio
 
 _NUMBERS = ("rounds", "measured", "interval", "adjusted", "interval", "slowest probe", "marked", "faults/step")
+_SPARE = ("faults/step", "slowest probe", "marked")
 
 
 def print_probes(
@@ -24,23 +26,19 @@ def print_probes(
         by_run = grouped(ratios, lambda row: row.cell.run_id)
         for run_id in by_run if every_run else [max(by_run)]:
             title = f"Time over {OURS}'s, as measured and adjusted by the probe ({ratios[0].cell.origin}, run {run_id})"
-            table = make_table(("preset", "engine"), _NUMBERS, title=title, title_justify="left")
-            for row in by_run[run_id]:
-                add_row(
-                    table,
-                    row.cell.preset,
-                    row.cell.variant,
-                    str(row.ratio.n_rounds),
-                    *_texts(row.ratio),
-                    *_texts(row.adjusted),
-                    ratio(max(row.probes)),
-                    str(row.n_disturbed),
-                    or_dash(row.page_faults, ",.0f"),
+            print_line(console, title, "bold")
+            rows = (
+                (
+                    *(row.cell.preset, row.cell.variant, str(row.ratio.n_rounds)),
+                    *(*_texts(row.ratio), *_texts(row.adjusted), ratio(max(row.probes))),
+                    *(str(row.n_disturbed), or_dash(row.page_faults, ",.0f")),
                 )
-            console.print(table)
+                for row in by_run[run_id]
+            )
+            print_table(console, ("preset", "engine"), _NUMBERS, rows, _SPARE)
             text = f"marked: rounds whose probe took more than {DISTURBED} times as long as in the run's best round"
             console.print(text, style="dim", highlight=False)
 
 
 def _texts(found: Ratio) -> tuple[str, str]:
-    return ratio(found.speedup), ends_in_words(found.low, found.high, ratio)
+    return ratio_text(found), ends_in_words(found.low, found.high, ratio)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 
 from bench.measuring.process import Event
-from bench.terminal.tables import add_row, make_table
+from bench.terminal.tables import print_table
 from bench.training.race import Finish, RaceResult
 from tinygpt.terminal.output import make_console, print_line
 from tinygpt.terminal.quantities import DASH, or_dash, ratio
@@ -26,10 +26,7 @@ def print_race(result: RaceResult, console: Console | None = None) -> None:
     console = console or make_console()
     first = result.finishes[0]
     right = (f"to {result.target:g} nats", f"{first.variant} is faster by", "lowest", "in total")
-    table = make_table(("engine",), right, no_wrap=False)
-    for finish in result.finishes:
-        add_row(table, *_texts(finish, first))
-    console.print(table)
+    print_table(console, ("engine",), right, (_texts(finish, first) for finish in result.finishes))
     for finish in result.finishes:
         if finish.reason:
             print_line(console, f"{finish.variant}: {finish.status}: {finish.reason}")

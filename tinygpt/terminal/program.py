@@ -115,8 +115,8 @@ def read_words(words: Iterable[str], tasks: Collection) -> tuple[list[Call], str
                 given[option.key] = value
         if missing := _missing(task, given):
             names = " and ".join(option.label for option in missing)
-            allowed = " and ".join(option.reader.allowed for option in missing)
-            raise ConfigError(f"{task.name} was not given {names}", allowed, f"invoke --help {task.name}")
+            kinds = (option.help if option.reader.allowed == "text" else option.reader.allowed for option in missing)
+            raise ConfigError(f"{task.name} was not given {names}", " and ".join(kinds), f"invoke --help {task.name}")
         calls.append(Call(str(task.name), given))
     return calls, ""
 

@@ -30,7 +30,7 @@ from bench.statistics.accelerator_ratios import (
     scaling,
     torch_pairs,
 )
-from bench.statistics.chosen_runs import chosen_cells, chosen_ratios, counts
+from bench.statistics.chosen_runs import chosen_cells, chosen_ratios
 from bench.statistics.ratios import Speedup, speedups
 from sitegen.rows.cells import cell_frame, cells_in_words, primary_cells
 from sitegen.rows.machines import accelerator_name, machine_label
@@ -57,7 +57,7 @@ def accelerator_cells(results: Results) -> pd.DataFrame:
     """
     own = [cell for cell in results.accelerator_cells if is_preset(cell)]
     compared = compared_runs(own, torch_pairs(own))
-    chosen = chosen_cells([cell for cell in own if counts(compared, cell)])
+    chosen = chosen_cells(own, compared)
     attempts = of_accelerators(results.runs)
     expected = attempts["preset"].map({name: preset.tokens_per_step for name, preset in LADDER.items()})
     cells = cells_in_words(own, chosen, attempts[attempts["tokens_per_step"] == expected], _KINDS)

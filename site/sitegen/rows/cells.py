@@ -18,7 +18,7 @@ from bench.arms.registry import ROOFLINE
 from bench.arms.variants import kind_of
 from bench.records.rows import Kind, StoredRun
 from bench.statistics.cells import CellSummary
-from bench.statistics.chosen_runs import chosen_cells, chosen_failures, counts, quoted_origin
+from bench.statistics.chosen_runs import chosen_cells, chosen_failures, quoted_origin
 from bench.statistics.noise import cell_verdict, rounds_apart
 from sitegen.rows.machines import origin_words
 from sitegen.rows.results import ENGINE_KINDS, Results, cached_frame
@@ -59,7 +59,7 @@ def cell_frame(results: Results, kinds: Sequence[Kind] = ENGINE_KINDS) -> pd.Dat
 def shown_cells(results: Results, kinds: Sequence[Kind] = ENGINE_KINDS) -> list[CellSummary]:
     """The cells of :func:`cell_frame`, each from its chosen run."""
     cells = of_kinds(results.cells, kinds)
-    return chosen_cells([cell for cell in cells if counts(results.complete_runs, cell)])
+    return chosen_cells(cells, results.complete_runs)
 
 
 def of_kinds(cells: Iterable[CellSummary], kinds: Sequence[Kind]) -> list[CellSummary]:

@@ -57,18 +57,22 @@ def spread(runs: list[TrainedRun], preset: str, tokens: float) -> float:
 
 
 @pytest.mark.parametrize("kind", SOURCES)
-@given(st.floats(0.001, 40), st.floats(0.001, 40))
-def test_the_spread_never_shrinks_with_tokens(kind, one, other):
+@given(st.floats(0.1, 40), st.floats(0.1, 40))
+def test_the_spread_never_shrinks_with_tokens_from_the_first_evaluation_on(kind, one, other):
     near, far = sorted((one, other))
     runs, preset = SOURCES[kind]
     assert spread(runs, preset, near * 4e6) <= spread(runs, preset, far * 4e6)
 
 
 @given(st.floats(0, 6), st.floats(0, 6), st.sampled_from(["small", "medium"]), st.booleans())
-def test_the_spread_never_shrinks_with_the_distance_from_the_nearest_recorded_tokens(one, other, preset, before):
+def test_the_spread_never_shrinks_with_the_distance_from_the_nearest_evaluation(one, other, preset, before):
     near, far = sorted((one, other))
-    edge, way = (4e3, -1) if before else (4e6, 1)
+    edge, way = (4e5, -1) if before else (4e6, 1)
     assert spread([SMALL], preset, edge * 2.0 ** (way * near)) <= spread([SMALL], preset, edge * 2.0 ** (way * far))
+
+
+def test_before_the_first_evaluation_the_spread_is_wider_than_the_curves_residual():
+    assert spread([SMALL], "small", 5e4) == pytest.approx(SMALL.curves[-1].residual + 3 * RATES.beyond)
 
 
 def test_no_borrowed_curve_reaches_beyond_four_times_its_tokens():
