@@ -14,6 +14,7 @@ from rich.console import Console
 from bench.arms.suites import Arm, Suite
 from bench.measuring.progress import SuiteProgress
 from bench.measuring.runner import RunSummary
+from bench.planning.projection import measured_cells
 from bench.records.rows import LOCAL, Rows
 from bench.records.store import read_table, table_file, write_tables
 from bench.terminal.show import print_results, print_run
@@ -49,13 +50,30 @@ def test_results_show_cells_ratios_failures_and_training(measured, console):
     assert any("small" in line and "1.625" in line for line in lines)
 
 
-def test_narrow_terminals_keep_the_important_columns(measured):
-    console = Console(file=io.StringIO(), width=80)
+@pytest.mark.parametrize("width", [80, 120, 200])
+def test_narrow_terminals_keep_the_important_columns(measured, width):
+    console = Console(file=io.StringIO(), width=width)
     print_results(measured, console)
-    fast = next(line for line in console.file.getvalue().splitlines() if "vectorized[threads=1]" in line)
-    assert len(fast) <= 80
-    assert "3.00 ms" in fast
-    assert "4.00×" in fast
+    fast = next(line for line in console.file.getvalue().splitlines() if "vectorized" in line)
+    assert len(fast) <= width
+    for text in ("3.00 ms", "no interval", "unresolved", "~4.00×"):
+        assert text in fast
+
+
+def test_the_run_that_measured_peers_is_shown_as_on_the_pages(results_root, console):
+    """A newer run without peers does not displace the picture that one run gives (``complete_runs``)."""
+    peers = [("numpy", "bench", 0.012), ("vectorized", "bench", 0.004), ("torch", "peer", 0.005)]
+    later = START + timedelta(days=1)
+    older = [(run_row("run-a", name, kind=kind), seconds) for name, kind, seconds in peers]
+    newer = [(run_row("run-b", name, started_at=later), seconds / 2) for name, _, seconds in peers[:2]]
+    for pairs in (older, newer):
+        steps = [row for run, seconds in pairs for row in step_rows(run, [seconds] * 15)]
+        write_tables(results_root, pairs[0][0].run_id, Rows([run for run, _ in pairs], steps))
+    print_results(results_root, console)
+    shown = next(line for line in console.file.getvalue().splitlines() if "vectorized" in line)
+    assert "4.00 ms" in shown and "2.00 ms" not in shown
+    cells = measured_cells(read_table("runs", results_root), read_table("steps", results_root))
+    assert {cell.variant: cell.seconds.median for cell in cells}["vectorized"] == pytest.approx(0.004)
 
 
 def test_without_results_the_command_to_run_is_printed(results_root, console):
@@ -85,8 +103,11 @@ def test_the_newest_run_is_shown_and_all_on_request(measured, console):
     print_results(measured, console)
     fast = [line for line in console.file.getvalue().splitlines() if "vectorized[threads=1]" in line]
     assert len(fast) == 1
-    # The newest time, but the ratio of the run that holds both engines.
-    assert ("2.00 ms" in fast[0], "4.00×" in fast[0], "ddddddd" in fast[0]) == (True, True, True)
+    # The newest time, but the ratio of the run that holds both engines, marked as such and as one round's.
+    assert ("2.00 ms" in fast[0], "~4.00×*" in fast[0], "ddddddd" in fast[0]) == (True, True, True)
+    notes = console.file.getvalue()
+    assert "~ unresolved: fewer than six rounds" in notes
+    assert "* the mean of several runs, or of another run than the time" in notes
     print_results(measured, console, every_run=True)
     assert sum("vectorized[threads=1]" in line for line in console.file.getvalue().splitlines()) == 3
 
