@@ -22,7 +22,7 @@ from bench.records.store import read_tables
 from bench.statistics.accelerator_ratios import EAGER, accelerator_summary, is_preset
 from bench.statistics.cells import CellSummary, cell_summary
 from bench.statistics.chosen_runs import ChosenRuns, chosen_cells, chosen_ratios, complete_runs
-from bench.statistics.compare import KINDS, Comparison, Outcome, Point
+from bench.statistics.compare import KINDS, Comparison, Finding, Outcome, Point
 from bench.statistics.noise import NO_FLOOR, Floors, cell_verdict, noise_floors, rounds_apart
 from bench.statistics.ratios import speedups
 from bench.statistics.training_parts import TrainingRun, joined_training
@@ -143,14 +143,13 @@ def print_comparison(comparison: Comparison, console: Console | None = None) -> 
     rows = []
     for point in comparison.points:
         found = point.finding
-        visible = math.isfinite(found.detectable)
         rows.append(
             (
                 *(point.preset, point.variant),
                 *(duration(point.before_seconds), duration(point.after_seconds)),
                 f"{found.speedup:.3f}×",
-                f"{found.low:.3f} to {found.high:.3f} ({found.confidence:.0%})" if visible else "no interval",
-                f"{found.detectable:.1%}" if visible else DASH,
+                _ends(found),
+                f"{found.detectable:.1%}" if math.isfinite(found.detectable) else DASH,
                 found.outcome,
             )
         )
@@ -168,6 +167,15 @@ def print_comparison(comparison: Comparison, console: Console | None = None) -> 
             print_line(console, f"{words}: {_cells_of(by_outcome[outcome], comparison)}.")
     if not comparison.points:
         print_line(console, "The two sides have no cell in common.")
+
+
+def _ends(found: Finding) -> str:
+    """The interval with its level; few rounds may know one end only."""
+    low, high = found.low > 0, math.isfinite(found.high)
+    if not (low or high):
+        return "no interval"
+    one = f"above {found.low:.3f}" if low else f"below {found.high:.3f}"
+    return f"{f'{found.low:.3f} to {found.high:.3f}' if low and high else one} ({found.confidence:.0%})"
 
 
 _OUTCOMES: Mapping[Outcome, str] = MappingProxyType(

@@ -10,7 +10,9 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
+from bench.statistics.compare import Comparison, Finding, Point
 from bench.statistics.ratios import Ratio
+from bench.terminal.show import print_comparison
 from bench.terminal.tables import print_table, ratio_text
 
 NAMES = ("preset", "engine")
@@ -76,3 +78,19 @@ def test_an_unresolved_ratio_is_marked():
     assert ratio_text(Ratio(1.1, 0.9, 1.2, rounds)) == "~1.10×", "the interval holds 1"
     assert ratio_text(Ratio(2.0, float("nan"), float("nan"), rounds[:5])) == "~2.00×", "five rounds"
     assert ratio_text(None) == "–"
+
+
+@pytest.mark.parametrize("width", [80, 120, 200])
+def test_a_comparison_keeps_its_ratio_interval_and_outcome(width):
+    inf = float("inf")
+    ends = {(1.9, 2.1): "1.900 to 2.100 (96%)", (1.9, inf): "above 1.900 (96%)", (0.0, 0.9): "below 0.900 (96%)"}
+    ends[0.0, inf] = "no interval"
+    found = [Finding(2.0, *pair, 0.96, inf, "inconclusive", "one run") for pair in ends]
+    points = tuple(Point("vectorized[team=threads]", "behemoth", 1.0, 0.5, one) for one in found)
+    console = Console(file=io.StringIO(), width=width)
+    print_comparison(Comparison("a", "b", points, (), 0.05), console)
+    text = console.file.getvalue()
+    rows = [line for line in text.splitlines() if line.startswith("behemoth")]
+    assert all(len(line) <= width and "2.000×" in line and "inconclusive" in line for line in rows)
+    assert all(words in line for line, words in zip(rows, ends.values(), strict=True))
+    assert "all 4: one run" in text
