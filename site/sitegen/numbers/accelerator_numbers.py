@@ -25,7 +25,7 @@ from sitegen.rows.accelerators import (
     overtaking_words,
     step_flops,
 )
-from sitegen.rows.ratios import quoted_ends, quoted_ratio, ratio_words
+from sitegen.rows.ratios import quoted_ends, quoted_range, quoted_ratio, ratio_words
 from tinygpt.terminal import quantities
 
 
@@ -110,12 +110,12 @@ def over_torch(quoted: QuotedAccelerator, preset: str) -> Answer:
 
 
 def over_torch_range(quoted: QuotedAccelerator) -> Answer:
-    """The lowest and the highest of these ratios."""
-    ordered = sorted(quoted.pairs, key=lambda pair: pair.ratio.speedup)
-    ends = first(ordered), ordered[-1]
-    low, high = (quoted_ends(pair.ratio) for pair in ends)
-    source = f"PyTorch's best over ours, at {' and '.join(pair.cell.preset for pair in ends)}"
-    return quantities.between(low[0], high[1], quantities.ratio), source, _runs_of(ordered)
+    """The widest ends of these ratios."""
+    first(quoted.pairs)
+    source = (
+        f"PyTorch's best over ours, the widest ends at {quantities.listed(pair.cell.preset for pair in quoted.pairs)}"
+    )
+    return quoted_range([pair.ratio for pair in quoted.pairs]), source, _runs_of(quoted.pairs)
 
 
 def level(quoted: QuotedAccelerator) -> Answer:

@@ -41,7 +41,7 @@ from sitegen.rows.accelerators import COMMAND as ACCELERATOR_COMMAND
 from sitegen.rows.cells import code_text, evidence_text
 from sitegen.rows.machines import machine_label
 from sitegen.rows.peers import BEST_TORCH, GENERATION_COMMAND, TRAINING_COMMAND, evidence, find
-from sitegen.rows.ratios import Write, quoted_ends, quoted_ratio, ratio_words
+from sitegen.rows.ratios import Write, quoted_range, quoted_ratio, ratio_words
 from sitegen.text.errors import SiteError
 from tinygpt.corpora import CORPORA
 from tinygpt.engines import ENGINES, parse_variant
@@ -66,13 +66,12 @@ def _quoted(subject: str, ratio: Ratio, cell: CellSummary, write: Write = quanti
 
 
 def _speedup_range(quoted: QuotedRows, engine: str, baseline: str) -> Answer:
-    pairs = sorted(quoted.pairs(engine, baseline), key=lambda pair: pair.ratio.speedup)
-    ends = first(pairs), pairs[-1]
-    presets = " and ".join(pair.cell.preset for pair in ends)
-    low, high = (quoted_ends(pair.ratio) for pair in ends)
-    runs = tuple(dict.fromkeys(pair.cell.run_id for pair in ends))
-    source = f"{engine} over {baseline}, {presets}; {_origin(pairs[0].cell)}"
-    return quantities.between(low[0], high[1], quantities.ratio), source, runs
+    pairs = [*quoted.pairs(engine, baseline)]
+    origin = _origin(first(pairs).cell)
+    presets = quantities.listed(pair.cell.preset for pair in pairs)
+    runs = tuple(dict.fromkeys(pair.cell.run_id for pair in pairs))
+    source = f"{engine} over {baseline}, the widest ends at {presets}; {origin}"
+    return quoted_range([pair.ratio for pair in pairs]), source, runs
 
 
 Candidates = Iterator[tuple[Row, str, str]]  # rows that may have a number, each with its source and the id of its run

@@ -85,6 +85,13 @@ def quoted_ends(ratio: Ratio) -> tuple[float, float]:
     return min(ends), max(ends)
 
 
+def quoted_range(ratios: Collection[Ratio]) -> str:
+    """Several ratios in prose: their widest ends, and a word where these contain 1."""
+    ends = [end for ratio in ratios for end in quoted_ends(ratio)]
+    low, high = min(ends), max(ends)
+    return quantities.between(low, high, quantities.ratio) + " (unresolved)" * (low <= 1 <= high)
+
+
 def quoted_ratio(ratio: Ratio, write: Write = quantities.ratio) -> str:
     """A ratio in prose: its range, and a word where it is in doubt."""
     each = " each" if ratio.runs else ""

@@ -167,7 +167,7 @@ def test_every_choice_draws_what_it_says(plotted: pd.DataFrame, measure: str, sh
         ("eager_faster", "from a size between tiny and small on"),
         ("ends", "6.67× at tiny and 42.1× at xl"),
         ("level", "2 of 6"),
-        ("over_torch_range", "0.800 to 1.02×"),
+        ("over_torch_range", "0.800 to 1.02× (unresolved)"),
         ("over_processor.small", "13.0×"),
         ("over_processor.huge", None),
         ("over_torch.tiny", "0.833× (1 round)"),

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from bench.statistics.ratios import Ratio
-from sitegen.rows.ratios import interval_text, quoted_ratio
+from sitegen.rows.ratios import interval_text, quoted_range, quoted_ratio
 from tinygpt.terminal import quantities
 
 FEW = Ratio(2.0, math.nan, math.nan, (1.8, 2.2), (2.0, 2.5))
@@ -25,3 +25,9 @@ def test_prose_quotes_the_interval_of_the_tables(ratio: Ratio, text: str) -> Non
     if ratio.has_interval:
         assert text.startswith(quantities.between(ratio.low, ratio.high, quantities.ratio))
         assert interval_text(ratio).startswith(f"{ratio.low:.3g}"[:4])
+
+
+def test_a_range_of_ratios_has_their_widest_ends() -> None:
+    wide, high = Ratio(1.3, 1.05, 1.9, (1.3,) * 6), Ratio(1.5, 1.4, 1.6, (1.5,) * 6)
+    assert quoted_range([wide, high]) == "1.05 to 1.90×"
+    assert quoted_range([high, Ratio(1.2, 0.9, 1.3, (1.2,) * 6)]) == "0.900 to 1.60× (unresolved)"
