@@ -34,9 +34,9 @@ _FIGURES = (
         "speedup",
         "How much faster, and at what size",
         "Medians over the model's size, ratios within one run. Bars are intervals. A full point is stable, a paler "
-        "one noisy or unresolved. Crosses at the bottom are cells that failed, arrows ratios below the axis. Hollow "
-        "points on dashed lines were not measured: a cost model projects them, and the broad bar is its band. The "
-        "dotted line is the matrix products alone.",
+        "one noisy, a hollow one unresolved. Crosses at the bottom are cells that failed, arrows ratios below the "
+        "axis. Hollow points on dashed lines were not measured: a cost model projects them, and the broad bar is its "
+        "band. The dotted line is the matrix products alone.",
         needs="one measured cell",
         command=_QUICK_COMMAND,
         module=speedup,
@@ -46,9 +46,9 @@ _FIGURES = (
         "step_time",
         "Time of one training step",
         "Median over the measured steps of every round: forward, backward, clipping and the AdamW update of one "
-        "batch. Both axes are logarithmic; bars are intervals, paler points are noisy or unresolved, crosses at the "
-        "bottom are cells that failed. Hollow points on dashed lines were not measured: a cost model projects them. "
-        "The dotted line is the matrix products alone.",
+        "batch. Both axes are logarithmic; bars are intervals, paler points are noisy, hollow ones unresolved, "
+        "crosses at the bottom are cells that failed. Hollow points on dashed lines were not measured: a cost model "
+        "projects them. The dotted line is the matrix products alone.",
         needs="one measured cell",
         command=_QUICK_COMMAND,
         module=step_time,

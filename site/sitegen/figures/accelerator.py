@@ -99,7 +99,7 @@ def read(results: Results) -> pd.DataFrame:
     rows["slot"] = stack_failures(rows)
     # Only the first crossing is labelled: several are too close together for words. Tooltips describe the others.
     crossing = rows["state"] == _CROSSING
-    rows["note"] = rows["value_text"].where(crossing & (crossing.cumsum() == 1), "")
+    rows["note"] = ("○ " + rows["value_text"]).where(crossing & (crossing.cumsum() == 1), "")
     return rows
 
 
@@ -171,10 +171,12 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     if (rows["state"] == _CROSSING).any():
         crossing = chosen.transform_filter(f"datum.state == '{_CROSSING}'")
         ring = crossing.mark_point(shape="circle", filled=False, size=260, strokeWidth=2, color=theme.ink)
-        words = crossing.mark_text(align="left", dx=14, dy=12, color=theme.ink)
+        # In the corner above all lines, because at a ring they would cross some.
+        words = crossing.mark_text(align="left", color=theme.ink)
+        corner = {"x": alt.value(8), "y": alt.value(4)}
         layers += [
             ring.encode(**values.place, tooltip=values.tooltip),
-            words.encode(**values.place, text="note:N"),
+            words.encode(**corner, text="note:N"),
         ]
     title = alt.ExprRef(f"({json.dumps(MEASURES)})[measure] + ' (log scale)'")
     return alt.layer(*layers, *failures).add_params(*parameters).properties(title=above(title, theme))

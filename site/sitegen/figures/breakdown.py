@@ -58,7 +58,8 @@ def read(results: Results) -> pd.DataFrame:
                 **interval_columns("share", part.share, part.share_low, part.share_high),
                 "time_text": quantities.duration(max(0.0, part.seconds)),
                 "step_text": quantities.duration(part.step_seconds),
-                "stopwatch": quantities.signed_percent(part.overhead, 1),
+                "stopwatch": quantities.signed_percent(part.overhead, 1)
+                + ", less than none, so noise" * (part.overhead < 0),
                 "evidence": one_line(
                     f"{quantities.counted(part.n_steps, 'step')} in {quantities.counted(part.n_rounds, 'round')}, "
                     f"{part.workers} workers, {part.run.resolved_variant}"

@@ -55,20 +55,20 @@ class Values:
         look = {"strokeWidth": self.bar, "opacity": 0.8} | mark
         return chart.mark_rule(**look).encode(**{**self.place, **across}, color=self.color)
 
-    def points(self, chart: alt.Chart, opacity: alt.Opacity | None = None) -> alt.Chart:
-        """Points at the values; ``opacity`` makes some paler."""
-        full = chart.mark_point(filled=True, size=self.size, opacity=alt.Undefined if opacity else 1)
+    def points(self, chart: alt.Chart, filled: alt.FillOpacity | None = None) -> alt.Chart:
+        """Points at the values; ``filled`` makes some paler."""
+        full = chart.mark_point(filled=True, size=self.size, opacity=1)
         return full.encode(
             **self.place,
             color=self.color,
             shape=self.shape,
-            opacity=opacity or alt.Undefined,
+            fillOpacity=filled or alt.Undefined,
             tooltip=self.tooltip,
         )
 
     def outlines(self, chart: alt.Chart, theme: Theme, width: float = 1.6, **encodings: Any) -> alt.Chart:
         """Hollow points, filled with the background so that they hide the line behind them."""
-        hollow = chart.mark_point(filled=False, fill=theme.background, size=80, strokeWidth=width, opacity=1)
+        hollow = chart.mark_point(filled=False, fill=theme.background, size=self.size, strokeWidth=width, opacity=1)
         return hollow.encode(**self.place, color=self.color, shape=self.shape, **encodings)
 
     def measured(self, chart: alt.Chart) -> list[alt.Chart]:
@@ -101,7 +101,7 @@ class Values:
     def below(self, chart: alt.Chart, slot: str) -> alt.Chart:
         """Values that are too small for the axis, as texts along the bottom edge; the field ``slot`` stacks them."""
         edge = alt.value(alt.ExprRef(f"height - 10 - 15 * datum.{slot}"))
-        return chart.mark_text(baseline="middle", fontSize=11).encode(
+        return chart.mark_text(align="left", dx=-5, baseline="middle", fontSize=11).encode(
             **{**self.place, "y": edge}, text="edge_text:N", color=self.color, tooltip=self.tooltip
         )
 

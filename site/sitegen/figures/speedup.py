@@ -57,8 +57,8 @@ FIELDS = (
 )  # fmt: skip
 
 MEASURES = {SPEEDUP_MEASURE: "how many times as fast", STEP_TIME_MEASURE: "time of one training step"}
-# Opacity of points: values that cannot be distinguished from noise are paler.
-VERDICTS = {"stable": 1.0, "noisy": 0.5, "unresolved": 0.15}
+# How full a point is: values that cannot be distinguished from noise are hollow, and an outline shows them all alike.
+VERDICTS = {"stable": 1.0, "noisy": 0.45, "unresolved": 0.0}
 # Ticks of times, in seconds; finer ones are used if a range holds too few of these.
 _CLOCK = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0, 60.0, 600.0, 3600.0, 36_000.0, 360_000.0)
 
@@ -92,6 +92,7 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
         tooltip(FIELDS),
         show.shape,
         ends=("low", "high"),
+        size=100,
     )
     failures = values.failed(chart, rows, tooltip(FIELDS, CROSS))
     if not (rows["state"] == "measured").any():
@@ -176,25 +177,26 @@ def _view(domain: list[float], clock: bool = False) -> dict[str, Any]:
 
 
 def _measured_layers(values: Values, chart: alt.Chart, rows: pd.DataFrame, theme: Theme) -> list[alt.Chart]:
-    """Lines, intervals, and points whose opacity follows the verdict; the bound of the products is dotted."""
+    """Lines, intervals, and points that the verdict fills; the bound of the products is dotted."""
     measured = chart.transform_filter("datum.state == 'measured'")
     present = [name for name in VERDICTS if (rows["verdict"] == name).any()]
-    opacity = alt.Opacity(
-        "verdict:N",
-        scale=alt.Scale(type="ordinal", domain=present, range=[VERDICTS[name] for name in present]),
-        legend=alt.Legend(
-            title=None,
-            orient="bottom",
-            columns=len(present),
-            symbolFillColor=theme.muted,
-            symbolStrokeColor=theme.muted,
-        ),
+    scale = alt.Scale(type="ordinal", domain=present, range=[VERDICTS[name] for name in present])
+    # Vega has no legend of fill opacity: the bars, which have no fill, carry one of fills that look like it.
+    legend = alt.Legend(
+        title=None,
+        orient="bottom",
+        columns=len(present),
+        symbolType="circle",
+        symbolStrokeColor=theme.muted,
+        symbolOpacity=1,
     )
+    fills = [f"{theme.muted}{round(255 * VERDICTS[name]):02x}" for name in present]
+    legend_of_fills = alt.Fill("verdict:N", scale=alt.Scale(domain=present, range=fills), legend=legend)
     layers = [
         values.line(measured.transform_filter(f"datum.variant != '{ROOFLINE}'"), **by_machine(rows)),
-        values.bars(measured),
+        values.bars(measured).encode(fill=legend_of_fills),
         values.outlines(measured, theme),
-        values.points(measured, opacity),
+        values.points(measured, alt.FillOpacity("verdict:N", scale=scale)),
     ]
     if (rows["variant"] == ROOFLINE).any():
         products = measured.transform_filter(f"datum.variant == '{ROOFLINE}'")

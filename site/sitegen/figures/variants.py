@@ -47,7 +47,7 @@ FIELDS = (
     VARIANT,
     *written("speedup", "times as fast as numpy", quantities.ratio, "speedup_text"),
     interval("speedup_low", "speedup_high", quantities.ratio),
-    Field("gain", "over the stage before", POINT | TABLE),
+    Field("gain", "over the stage before, no interval", POINT | TABLE),
     Field("time_text", "median step", POINT | TABLE),
     *ORIGIN,
     *exported("n_parameters", "stage", "position", "speedup_low", "speedup_high", "slot", "edge_text"),

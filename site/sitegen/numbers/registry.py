@@ -7,6 +7,7 @@ parts are placeholders for names of engines, presets and corpora. Values come fr
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -18,8 +19,10 @@ import pandas as pd
 
 from bench.arms.kernel_parts import PARTS
 from bench.arms.registry import JAX_ON_CPU, OURS, PEERS, REFERENCE, ROOFLINE
+from bench.records.grouping import grouped
 from bench.statistics.cells import CellSummary
 from bench.statistics.cost_model import CostModel
+from bench.statistics.intervals import MIN_ROUNDS
 from bench.statistics.peer_ratios import PeerRatio
 from bench.statistics.ratios import Ratio
 from bench.statistics.training_parts import TrainingRun
@@ -98,6 +101,12 @@ def _value(
 def _cells(quoted: QuotedRows, engine: str, preset: str) -> Candidates[CellSummary]:
     if cell := quoted.measured.get((engine, preset)):
         yield cell, f"{engine} at {preset}, {evidence_text(cell)}, {code_text(cell)}; {_origin(cell)}", cell.run_id
+
+
+def _step_ms(quoted: QuotedRows, engine: str, preset: str) -> Answer:
+    cell, source, run_id = first(_cells(quoted, engine, preset))
+    few = f" ({quantities.counted(cell.n_rounds, 'round')})" * (cell.n_rounds < MIN_ROUNDS)
+    return quantities.milliseconds(cell.seconds.median) + few, source, (run_id,)
 
 
 def _trainings(quoted: QuotedRows, corpus: str, preset: str, accelerator: bool = False) -> Candidates[TrainingRun]:
@@ -197,6 +206,28 @@ def _ratio_of_peer(
     return resolve
 
 
+def _unmeasured_peers(quoted: QuotedRows) -> Answer:
+    rows = require(quoted.training_ratios or None)
+    known = {row.cell.variant for row in (*rows, *quoted.generation_ratios)}
+    missing = [name for name in PEERS if name not in known]
+    return quantities.listed(missing or ["none"]), f"peers without a row; {_origin(rows[0].cell)}", ()
+
+
+_PRODUCTS = ("OpenBLAS in one layout", "the fastest of several libraries, layouts and ways to use threads")
+
+
+def _products_tried(quoted: QuotedRows) -> Answer:
+    """The ways of multiplying that the rooflines tried, by the version of their protocol."""
+    cells = [row.cell for row in quoted.training_ratios if row.cell.variant == ROOFLINE and row.cell.n_rounds]
+    source = f"versions of the protocols; {_origin(first(cells))}"
+    by_version = grouped(cells, lambda cell: int(json.loads(cell.protocol).get("version", 1)))
+    words = [
+        f"{_PRODUCTS[version > 1]} at {quantities.listed(cell.preset for cell in group)} (protocol {version})"
+        for version, group in sorted(by_version.items())
+    ]
+    return quantities.listed(words), source, tuple(dict.fromkeys(cell.run_id for cell in cells))
+
+
 def _generation(quoted: QuotedRows) -> list[PeerRatio]:
     return quoted.generation_ratios
 
@@ -246,7 +277,7 @@ PATTERNS = MappingProxyType(
             _speedup, "invoke bench --presets {PRESET} --engines {ENGINE},{BASELINE}"
         ),
         "speedup_range.ENGINE.BASELINE": Pattern(_speedup_range, f"{_BENCH},{{BASELINE}}"),
-        "step_ms.ENGINE.PRESET": _value(_cells, lambda cell: cell.seconds.median, quantities.milliseconds, _CELL),
+        "step_ms.ENGINE.PRESET": Pattern(_step_ms, _CELL),
         "tokens_per_s.ENGINE.PRESET": _value(
             _cells, lambda cell: cell.tokens_per_second, quantities.significant, _CELL
         ),
@@ -261,6 +292,8 @@ PATTERNS = MappingProxyType(
         "peer_memory.PEER.PRESET": _value(
             _stepping, lambda row: row.cell.peak_memory_bytes, quantities.megabytes, _PEERS
         ),
+        "roofline.tried": Pattern(_products_tried, TRAINING_COMMAND),
+        "peers.unmeasured": Pattern(_unmeasured_peers, TRAINING_COMMAND),
         "roofline_share.PEER.PRESET": Pattern(_ratio_of_peer(lambda row: row.of_roofline, quantities.percent), _PEERS),
         "gflops.PEER.PRESET": _value(_stepping, lambda row: row.flops_per_second, quantities.gflops, _PEERS),
         "generates.PEER.PRESET": _value(

@@ -1,4 +1,4 @@
-"""Accelerators as the site shows them: their cells, lines of them beside the processor's, and the page's tables.
+"""Accelerators as the site shows them: their cells, and lines of them beside the processor's.
 
 The figure draws these lines: our fastest float32 variant of engine ``jax`` at each preset, every peer on the
 accelerator, and on the processor that prose quotes ``vectorized`` and the fastest peer at each preset.
@@ -18,7 +18,6 @@ from bench.records.rows import Kind
 from bench.statistics.accelerator_ratios import (
     EAGER,
     REPLAYED,
-    batch_size,
     common_presets,
     compared_runs,
     crossings,
@@ -33,11 +32,9 @@ from bench.statistics.accelerator_ratios import (
 from bench.statistics.chosen_runs import chosen_cells, chosen_ratios
 from bench.statistics.ratios import Speedup, speedups
 from sitegen.rows.cells import cell_frame, cells_in_words, primary_cells
-from sitegen.rows.machines import accelerator_name, machine_label
-from sitegen.rows.ratios import ratio_words
-from sitegen.rows.results import TRAINING_KINDS, Results, row_dicts
-from sitegen.rows.series import BEST_ON_CPU, label_of, order_series
-from sitegen.text.markup import TableCell, doubted_cell, html_table, nothing_yet, number_cell
+from sitegen.rows.machines import accelerator_name
+from sitegen.rows.results import TRAINING_KINDS, Results
+from sitegen.rows.series import BEST_ON_CPU
 from tinygpt.presets import LADDER
 from tinygpt.terminal import quantities
 
@@ -186,74 +183,3 @@ def overtaking_words(ours: dict[str, float], theirs: dict[str, float]) -> str | 
         else:
             words += f" up to one {place}" if words else f"up to a size {place}"
     return words + (" on" if found[-1].ahead else "")
-
-
-# ---- tables ----------------------------------------------------------------------------------------------
-
-
-def accelerator_table(results: Results) -> str:
-    """A row for each accelerator and preset: every engine's step, and the ratios and rates that follow."""
-    lines = accelerator_lines(results)
-    own = lines[(lines["device"] == ON_ACCELERATOR) & (lines["state"] == "measured")]
-    if own.empty:
-        return nothing_yet("No accelerator is measured", COMMAND)
-    over_torch = {pair.cell.place: pair for pair in torch_pairs(results.accelerator_cells)}
-    on_processor = curve(lines[lines["device"] == ON_PROCESSOR], OURS)
-    peers = [name for name in order_series(own["line"]) if name != ACCELERATED]
-    rows: list[dict[str, TableCell | str]] = []
-    for (origin, machine, preset), group in own.groupby(["origin", "machine_hash", "preset"], sort=False):
-        times = {str(row["line"]): float(row["seconds"]) for row in row_dicts(group)}
-        on_machine = own[(own["origin"] == origin) & (own["machine_hash"] == machine)]
-        mine, pair = times.get(ACCELERATED), over_torch.get((str(origin), str(machine), str(preset)))
-        share = dispatch_by_preset(on_machine, ACCELERATED).get(str(preset))
-        processor_time = on_processor.get(str(preset))
-        both = processor_time / mine if mine and processor_time else None
-        rows.append(
-            {
-                "preset": TableCell(str(preset), sort=int(group.iloc[0]["n_parameters"])),
-                **{
-                    label_of(name): number_cell(times.get(name), quantities.milliseconds)
-                    for name in (ACCELERATED, *peers)
-                },
-                "PyTorch's best over ours": _pair_cell(pair),
-                f"{OURS} on the processor": number_cell(processor_time, quantities.milliseconds),
-                "processor over accelerator": number_cell(both, quantities.ratio),
-                "rate of ours": number_cell(step_flops(str(preset)) / mine if mine else None, quantities.gflops),
-                "dispatch in ours": number_cell(share[0] if share else None, quantities.percent),
-                "accelerator": str(group.iloc[0]["machine"]),
-            }
-        )
-    return html_table("Milliseconds of a training step on an accelerator", rows)
-
-
-def _pair_cell(pair: Speedup | None) -> TableCell:
-    if pair is None:
-        return TableCell("–")
-    return doubted_cell(quantities.ratio(pair.ratio.speedup), pair.ratio.speedup, ratio_words(pair.ratio))
-
-
-def scaling_table(results: Results) -> str:
-    """Several devices compared with one, with equal batches in one run."""
-    found = scaling(results.accelerator_cells)
-    if not found:
-        return nothing_yet(
-            "No two devices are measured beside one",
-            "invoke accelerator --out rows --presets behemoth --batch 8 "
-            "--engines 'jax[dispatch=3],jax[dispatch=3,mesh=data2]'",
-        )
-    return html_table(
-        "Several devices over one",
-        [
-            {
-                "preset": TableCell(pair.cell.preset, sort=pair.cell.n_parameters),
-                "engine": pair.cell.variant,
-                "devices": number_cell(devices(pair.cell), str),
-                "batch": number_cell(batch_size(pair.cell), str),
-                "on one device": number_cell(pair.baseline.seconds.median, quantities.milliseconds),
-                "on all": number_cell(pair.cell.seconds.median, quantities.milliseconds),
-                "times as fast": _pair_cell(pair),
-                "accelerator": machine_label(pair.cell),
-            }
-            for pair in found
-        ],
-    )

@@ -122,11 +122,16 @@ def _verdict_text(row: dict[str, Any]) -> str:
 
 
 def _edge_slots(rows: pd.DataFrame) -> pd.Series:
-    """Slots of ratios that are too small for the axis: above the failures of the preset, one above the other."""
-    failures = rows.loc[rows["state"] == "failed", "n_parameters"].value_counts()
+    """Slots of ratios that are too small for the axis: above all failures, every other preset's one higher.
+
+    On a phone, a text is wider than the distance to the next preset's text or cross.
+    """
+    failures = rows.loc[rows["state"] == "failed", "n_parameters"].value_counts().max()
     below = rows[is_off_scale(rows)]
-    position = below.groupby(["baseline", "n_parameters"]).cumcount()
-    return rows["n_parameters"].map(failures).fillna(0).astype(int) + position.reindex(rows.index, fill_value=0)
+    at_preset = below.groupby(["baseline", "n_parameters"])
+    turn = below.groupby("baseline")["n_parameters"].rank("dense").sub(1).mod(2)
+    slots = at_preset.cumcount() + turn * at_preset["variant"].transform("size")
+    return slots.add(0 if pd.isna(failures) else failures).reindex(rows.index, fill_value=0).astype(int)
 
 
 def is_off_scale(rows: pd.DataFrame) -> pd.Series:

@@ -9,9 +9,9 @@ from bench.records.grouping import grouped
 from bench.statistics.peer_ratios import PeerRatio, fastest
 from sitegen.rows.machines import machine_label
 from sitegen.rows.peers import GENERATION_COMMAND, TRAINING_COMMAND
-from sitegen.rows.ratios import ratio_words
 from sitegen.rows.results import Results
-from sitegen.text.markup import TableCell, doubted_cell, html_table, nothing_yet, number_cell
+from sitegen.tables.ratio_cells import ratio_cell
+from sitegen.text.markup import TableCell, html_table, nothing_yet, number_cell
 from tinygpt.terminal import quantities
 
 
@@ -58,9 +58,10 @@ def generation_table(results: Results) -> str:
         lines.append(
             {
                 "preset": _preset_cell(at_preset[0]),
-                **rates,
+                **{name: rate for name, rate in rates.items() if name == OURS},
                 **_speedup_cells(by_variant),
                 "over PyTorch's best": _speedup_cell(fastest(at_preset, TORCH)),
+                **rates,
                 "machine": machine_label(at_preset[0].cell),
             }
         )
@@ -87,13 +88,13 @@ def _speedup_cells(by_variant: Mapping[str, PeerRatio]) -> dict[str, TableCell]:
 def _speedup_cell(row: PeerRatio | None) -> TableCell:
     if row is None or not row.ratio:
         return _cell(row, lambda row: row.speedup, quantities.ratio)
-    return doubted_cell(quantities.ratio(row.speedup), row.speedup, ratio_words(row.ratio))
+    return ratio_cell(row.ratio)
 
 
 def _share_cell(row: PeerRatio | None) -> TableCell:
     if row is None or not row.of_roofline:
         return _cell(row, lambda row: row.share, quantities.percent)
-    return doubted_cell(quantities.percent(row.share), row.share, ratio_words(row.of_roofline, quantities.percent))
+    return ratio_cell(row.of_roofline, quantities.percent)
 
 
 def _memory_cell(row: PeerRatio | None) -> TableCell:

@@ -9,9 +9,10 @@ import pandas as pd
 
 from bench.arms.suites import SUITES
 from bench.records.store import stored_runs
-from sitegen.rows.accelerators import accelerator_cells, accelerator_table, scaling_table
+from sitegen.rows.accelerators import accelerator_cells
 from sitegen.rows.cells import cell_frame, primary_cells
 from sitegen.rows.results import Results, row_dicts
+from sitegen.tables.accelerator_tables import accelerator_table, scaling_table
 from sitegen.tables.calibration_tables import calibration_table, noise_table
 from sitegen.tables.comparisons import run_comparisons, runs_side_by_side
 from sitegen.tables.cost_tables import budget_table, cost_model_table, cost_terms_table, forecasts_table

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bench.arms.registry import OURS, REFERENCE
 from sitegen.rows.cells import cell_frame
 from sitegen.rows.curves import SPEEDUP_MEASURE, curve_rows
 from sitegen.rows.results import TRAINING_KINDS, Results, row_dicts
@@ -15,8 +16,10 @@ def ratio_table(results: Results) -> str:
     rows = rows[(rows["measure"] == SPEEDUP_MEASURE) & (rows["state"] == "measured")]
     if rows.empty:
         return nothing_yet("No speedup can be formed", "invoke bench --suite quick")
-    names = order_series(rows["variant"])
+    names = sorted(order_series(rows["variant"]), key=lambda name: (name == "python", name != OURS))
+    ranks = {name: rank for rank, name in enumerate(sorted(names, key=lambda name: name != REFERENCE))}
     lines: list[list[TableCell | str]] = []
+    rows = rows.sort_values(["baseline", "n_parameters"], key=lambda of: of.replace(ranks), kind="stable")
     for (machine, baseline, preset), group in rows.groupby(["machine", "baseline", "preset"], sort=False):
         found = {str(row["variant"]): row for row in row_dicts(group)}
         ratios = (_ratio_cell(found.get(name), is_own=name == baseline) for name in names)
@@ -31,8 +34,8 @@ def _ratio_cell(row: dict[str, object] | None, is_own: bool) -> TableCell:
     if row is None:
         return TableCell("1×", sort=1.0) if is_own else TableCell("–")
     doubt = "" if row["verdict"] == "stable" else f", {row['verdict']}"
-    words = f"{row['interval'] or 'no interval'}, {row['evidence']}{doubt}"
-    return doubted_cell(str(row["value_text"]), float(str(row["value"])), words)
+    short = f"{row['interval'] or 'no interval'}{doubt}"
+    return doubted_cell(str(row["value_text"]), float(str(row["value"])), short, str(row["evidence"]))
 
 
 def failures_table(results: Results) -> str:

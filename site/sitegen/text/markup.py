@@ -30,9 +30,10 @@ def number_cell(value: float | None, write: Callable[[float], str], missing: str
     return TableCell(missing) if value is None or math.isnan(value) else TableCell(write(value), sort=value)
 
 
-def doubted_cell(text: str, value: float, doubt: str) -> TableCell:
-    """A value and, smaller, what must be known to judge it; sorted by the value."""
-    return TableCell(text, sort=value, html=f"{html_block(text)} <small>{html_block(doubt)}</small>")
+def doubted_cell(text: str, value: float, doubt: str, evidence: str) -> TableCell:
+    """A value; in a second, smaller line what must be known to judge it; the evidence in a tooltip of that line."""
+    small = f'<small title="{html_attribute(evidence)}">{html_block(doubt)}</small>'
+    return TableCell(text, sort=value, html=f"{html_block(text)} {small}")
 
 
 def code_cell(text: str, sort: float | str | None = None) -> TableCell:

@@ -68,7 +68,7 @@ def test_an_old_post_says_the_same_after_newer_rows_landed(tmp_path: Path) -> No
     uri = "devlog/posts/then.md"
     rows.store(tmp_path / "results", rows.ladder("run-1"))
     post, page = (rendered(tmp_path, name, text) for name, text in ((uri, POST), ("index.md", PAGE)))
-    assert "[31&#46;0 ms](../../numbers.md#n-step-ms-numpy-small-" in post
+    assert "[31&#46;0 ms &#40;1 round&#41;](../../numbers.md#n-step-ms-numpy-small-" in post
     assert "31&#46;0 ms" in page
     assert 'id="figure-speedup"' in post
     rows.store(tmp_path / "results", faster())
@@ -101,8 +101,8 @@ def test_a_post_about_training_names_its_machine_too(tmp_path: Path) -> None:
 def test_a_pin_reads_its_runs_and_no_others(tmp_path: Path) -> None:
     results = load_results(rows.store(tmp_path, rows.ladder("run-1"), faster()))
     name = "step_ms.numpy.small"
-    assert resolve_number(name, QuotedRows(results)).text == "3.10 ms"
-    assert resolve_number(name, QuotedRows(results.only("run_id", ["run-1"]))).text == "31.0 ms"
+    assert resolve_number(name, QuotedRows(results)).text == "3.10 ms (1 round)"
+    assert resolve_number(name, QuotedRows(results.only("run_id", ["run-1"]))).text == "31.0 ms (1 round)"
     assert resolve_number(name, QuotedRows(results.only("run_id", ["gone"]))).text is None
 
 

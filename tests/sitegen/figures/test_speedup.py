@@ -20,7 +20,7 @@ from sitegen.figures.axes import log_ticks, parameter_axis
 from sitegen.figures.chart_texts import duration_expression, ratio_expression, tick_duration
 from sitegen.figures.render import STATIC_WIDTH, chart_spec
 from sitegen.figures.speedup import default_baseline
-from sitegen.rows.curves import OFF_SCALE, curve_rows, is_off_scale, steps_and_failures
+from sitegen.rows.curves import OFF_SCALE, _edge_slots, curve_rows, is_off_scale, steps_and_failures
 from sitegen.rows.results import Results, load_results
 from sitegen.tables.cost_tables import cost_terms_table
 from sitegen.tables.speed_tables import failures_table, ratio_table
@@ -148,8 +148,20 @@ def test_verdicts_are_drawn(tmp_path: Path) -> None:
     assert verdicts["step_time", "numpy"] == "stable"
     assert verdicts["step_time", "vectorized"] == "noisy: the interval is wider than 10 %"
     layers = spec_of(found)["layer"]
-    fills = [layer["encoding"]["opacity"]["scale"] for layer in layers if "opacity" in layer["encoding"]]
-    assert [(scale["domain"], scale["range"]) for scale in fills] == [(["stable", "noisy"], [1.0, 0.5])]
+    fills = [layer["encoding"]["fillOpacity"]["scale"] for layer in layers if "fillOpacity" in layer["encoding"]]
+    assert [(scale["domain"], scale["range"]) for scale in fills] == [(["stable", "noisy"], [1.0, 0.45])]
+    legends = [layer["encoding"]["fill"]["scale"] for layer in layers if "fill" in layer["encoding"]]
+    assert [(scale["domain"], scale["range"]) for scale in legends] == [
+        (["stable", "noisy"], [f"{LIGHT.muted}ff", f"{LIGHT.muted}73"])
+    ]
+
+
+def test_ratios_below_the_axis_keep_clear_of_crosses_and_of_each_other() -> None:
+    below = {"measure": "speedup", "state": "measured", "value": 0.01, "baseline": "numpy", "variant": "python"}
+    found = pd.DataFrame([below | {"n_parameters": size} for size in (70, 360, 840)])
+    failure = {"state": "failed", "n_parameters": 2700, "measure": None, "value": None, "baseline": None}
+    slots = _edge_slots(pd.concat([found, pd.DataFrame([failure])], ignore_index=True))
+    assert [*slots[:3]] == [1, 2, 1]  # slot 0 is that of the crosses
 
 
 def test_failures_belong_to_both_measures(plotted: pd.DataFrame) -> None:

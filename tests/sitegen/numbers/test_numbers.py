@@ -24,9 +24,9 @@ def quoted(tmp_path_factory: pytest.TempPathFactory) -> QuotedRows:
     [
         ("speedup.vectorized.numpy.small", "2.38× (1 round)"),
         ("speedup.numpy.python.small", "290× (1 round)"),
-        ("speedup_range.vectorized.numpy", "2.00 to 2.40×"),
-        ("step_ms.vectorized.small", "13.0 ms"),
-        ("step_ms.python.small", "9,000 ms"),
+        ("speedup_range.vectorized.numpy", "2.00 to 2.40× (tiny: 1 round; large: 1 round)"),
+        ("step_ms.vectorized.small", "13.0 ms (1 round)"),
+        ("step_ms.python.small", "9,000 ms (1 round)"),
         ("tokens_per_s.vectorized.small", "78,800"),
         ("params.small", "366,432"),
         ("memory.numpy.tiny", "92.8 MB"),
@@ -98,7 +98,7 @@ def test_no_name_fits_two_patterns() -> None:
 def test_with_published_rows_local_ones_are_not_quoted(tmp_path: Path) -> None:
     rows.store(tmp_path, rows.cell("numpy", "tiny", 8.0, run_id="a"))
     rows.store(tmp_path, rows.cell("numpy", "tiny", 99.0, run_id="b"), published=False)
-    assert resolve_number("step_ms.numpy.tiny", QuotedRows(load_results(tmp_path))).text == "8.00 ms"
+    assert resolve_number("step_ms.numpy.tiny", QuotedRows(load_results(tmp_path))).text == "8.00 ms (1 round)"
 
 
 def test_a_cell_that_failed_is_not_called_unmeasured(quoted: QuotedRows) -> None:

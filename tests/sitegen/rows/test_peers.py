@@ -33,6 +33,10 @@ def quoted(tmp_path_factory: pytest.TempPathFactory) -> QuotedRows:
         ("roofline_share.torch.small", "50 % (1 round)"),
         ("peer_ms.roofline.small", "13.0 ms"),
         ("gflops.roofline.small", "177 GFLOP/s"),
+        (
+            "roofline.tried",
+            "the fastest of several libraries, layouts and ways to use threads at small and xl (protocol 2)",
+        ),
         ("peer_memory.jax-textbook.small", "105 MB"),
         ("generates.vectorized.small", "8,000"),
         ("generates_over.pytorch-best.small", "1.56× (1 round)"),
@@ -42,6 +46,11 @@ def quoted(tmp_path_factory: pytest.TempPathFactory) -> QuotedRows:
 )
 def test_numbers_about_peers(quoted: QuotedRows, name: str, text: str | None) -> None:
     assert resolve_number(name, quoted).text == text
+
+
+def test_peers_without_rows_are_named(quoted: QuotedRows) -> None:
+    named = str(resolve_number("peers.unmeasured", quoted).text)
+    assert "torch-tuned" in named and "torch-mkl-avx512" not in named.replace("-1-thread-mkl", "")
 
 
 def test_a_missing_number_names_the_suite(quoted: QuotedRows) -> None:

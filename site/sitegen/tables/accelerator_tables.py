@@ -1,0 +1,83 @@
+"""Tables of the accelerators' page: every engine's step on each accelerator, and several devices beside one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from bench.arms.devices import ACCELERATED
+from bench.records.rows import Place
+from bench.statistics.accelerator_ratios import batch_size, devices, scaling, torch_pairs
+from bench.statistics.ratios import Speedup
+from sitegen.rows.accelerators import COMMAND, ON_ACCELERATOR, accelerator_lines, dispatch_by_preset, step_flops
+from sitegen.rows.cells import primary_cells
+from sitegen.rows.machines import machine_label
+from sitegen.rows.results import Results, row_dicts
+from sitegen.rows.series import label_of, order_series
+from sitegen.tables.ratio_cells import ratio_cell
+from sitegen.text.escape import html_block
+from sitegen.text.markup import TableCell, html_table, nothing_yet, number_cell
+from tinygpt.terminal import quantities
+
+
+def accelerator_table(results: Results) -> str:
+    """A table for each accelerator, the quoted one first."""
+    lines = accelerator_lines(results)
+    own = lines[(lines["device"] == ON_ACCELERATOR) & (lines["state"] == "measured")]
+    if own.empty:
+        return nothing_yet("No accelerator is measured", COMMAND)
+    best = {pair.cell.place: pair for pair in torch_pairs(results.accelerator_cells)}
+    quoted = set(primary_cells(own)["machine"])
+    groups = sorted(own.groupby("machine", sort=False), key=lambda group: group[0] not in quoted)
+    return "".join(_table_of(str(machine), cells, best) for machine, cells in groups)
+
+
+def _table_of(machine: str, cells: pd.DataFrame, best: Mapping[Place, Speedup]) -> str:
+    """Every engine's step at each preset on one accelerator, and the ratio, rate and share that follow."""
+    peers = [name for name in order_series(cells["line"]) if name != ACCELERATED]
+    shares = dispatch_by_preset(cells, ACCELERATED)
+    rows: list[dict[str, TableCell | str]] = []
+    for (origin, machine_hash, preset), group in cells.groupby(["origin", "machine_hash", "preset"], sort=False):
+        times = {str(row["line"]): float(row["seconds"]) for row in row_dicts(group)}
+        mine, pair = times.get(ACCELERATED), best.get((str(origin), str(machine_hash), str(preset)))
+        share = shares.get(str(preset))
+        rows.append(
+            {
+                "preset": TableCell(str(preset), sort=int(group.iloc[0]["n_parameters"])),
+                label_of(ACCELERATED): number_cell(mine, quantities.milliseconds),
+                "PyTorch's best over ours": ratio_cell(pair.ratio if pair else None),
+                **{label_of(name): number_cell(times.get(name), quantities.milliseconds) for name in peers},
+                "rate of ours": number_cell(step_flops(str(preset)) / mine if mine else None, quantities.gflops),
+                "dispatch in ours": number_cell(share[0] if share else None, quantities.percent),
+            }
+        )
+    table = html_table(f"Milliseconds of a training step on {machine}", rows)
+    return f'<p class="tg-machine">{html_block(machine)}</p>{table}'
+
+
+def scaling_table(results: Results) -> str:
+    """Several devices compared with one, with equal batches in one run."""
+    found = scaling(results.accelerator_cells)
+    if not found:
+        return nothing_yet(
+            "No two devices are measured beside one",
+            "invoke accelerator --out rows --presets behemoth --batch 8 "
+            "--engines 'jax[dispatch=3],jax[dispatch=3,mesh=data2]'",
+        )
+    return html_table(
+        "Several devices over one",
+        [
+            {
+                "preset": TableCell(pair.cell.preset, sort=pair.cell.n_parameters),
+                "engine": pair.cell.variant,
+                "devices": number_cell(devices(pair.cell), str),
+                "batch": number_cell(batch_size(pair.cell), str),
+                "on one device": number_cell(pair.baseline.seconds.median, quantities.milliseconds),
+                "on all": number_cell(pair.cell.seconds.median, quantities.milliseconds),
+                "times as fast": ratio_cell(pair.ratio),
+                "accelerator": machine_label(pair.cell),
+            }
+            for pair in found
+        ],
+    )
