@@ -7,7 +7,7 @@ import pytest
 
 from sitegen.figures import FIGURES
 from sitegen.numbers.quoted_rows import QuotedRows
-from sitegen.numbers.registry import resolve_number
+from sitegen.numbers.registry import _PRODUCTS, resolve_number
 from sitegen.rows.cells import cell_frame
 from sitegen.rows.results import TRAINING_KINDS, load_results
 from sitegen.tables.peer_tables import generation_table, training_table
@@ -33,10 +33,7 @@ def quoted(tmp_path_factory: pytest.TempPathFactory) -> QuotedRows:
         ("roofline_share.torch.small", "50 % (1 round)"),
         ("peer_ms.roofline.small", "13.0 ms"),
         ("gflops.roofline.small", "177 GFLOP/s"),
-        (
-            "roofline.tried",
-            "the fastest of several libraries, layouts and ways to use threads at small and xl (protocol 2)",
-        ),
+        ("roofline.tried", f"{_PRODUCTS[1]} at small and xl (protocol 2)"),
         ("peer_memory.jax-textbook.small", "105 MB"),
         ("generates.vectorized.small", "8,000"),
         ("generates_over.pytorch-best.small", "1.56× (1 round)"),
