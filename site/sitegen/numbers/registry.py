@@ -44,7 +44,7 @@ from sitegen.rows.accelerators import COMMAND as ACCELERATOR_COMMAND
 from sitegen.rows.cells import code_text, evidence_text
 from sitegen.rows.machines import machine_label
 from sitegen.rows.peers import BEST_TORCH, GENERATION_COMMAND, TRAINING_COMMAND, evidence, find
-from sitegen.rows.ratios import Write, quoted_range, quoted_ratio, ratio_words
+from sitegen.rows.ratios import Write, quoted_ends, quoted_range, quoted_ratio, ratio_words
 from sitegen.text.errors import SiteError
 from tinygpt.corpora import CORPORA
 from tinygpt.engines import ENGINES, parse_variant
@@ -74,7 +74,18 @@ def _speedup_range(quoted: QuotedRows, engine: str, baseline: str) -> Answer:
     presets = quantities.listed(pair.cell.preset for pair in pairs)
     runs = tuple(dict.fromkeys(pair.cell.run_id for pair in pairs))
     source = f"{engine} over {baseline}, the widest ends at {presets}; {origin}"
-    return quoted_range([pair.ratio for pair in pairs]), source, runs
+    # An end without an interval names its rounds.
+    ends = (
+        min(pairs, key=lambda pair: quoted_ends(pair.ratio)),
+        max(pairs, key=lambda pair: quoted_ends(pair.ratio)[1]),
+    )
+    few = {
+        pair.cell.preset: f"{quantities.counted(pair.ratio.n_rounds, 'round')}{' a run' * bool(pair.ratio.runs)}"
+        for pair in ends
+        if not pair.ratio.has_interval
+    }
+    words = "; ".join(f"{preset}: {rounds}" for preset, rounds in few.items())
+    return quoted_range([pair.ratio for pair in pairs]) + f" ({words})" * bool(few), source, runs
 
 
 Candidates = Iterator[tuple[Row, str, str]]  # rows that may have a number, each with its source and the id of its run
