@@ -75,6 +75,11 @@ BAD_INPUT = {
     "a corpus that is a file": (["train", "--corpus", "notes.txt"], ["'notes.txt'", "did you mean 'file:notes.txt'"]),
     "more steps than a number holds": (["train", "--steps", "1" * 401], ["--steps is '1111", "below 2^63"]),
     "more minutes than a number holds": (["train", "--minutes", "1" * 401], ["--minutes is '1111", "a finite number"]),
+    "an empty value, as of a variable that is not set": (["train", "--steps", "", "--out="], ["is empty", "allowed:"]),
+    "more minutes than a year has": (["train", "--minutes", "1e300"], ["minutes is 1e+300", "525,600", "run:"]),
+    "an estimate for a text that is not there": (["estimate", "--corpus", "file:/nope"], ["there is no file '/nope'"]),
+    "an estimate for an unknown corpus": (["estimate", "--corpus", "kvj"], ["unknown corpus 'kvj'", "'kjv'"]),
+    "a name longer than the system has": (["train", "--out", "x" * 300], ["too long", "run: invoke --help train"]),
     "unknown task": (["trian"], ["unknown task 'trian'", "did you mean 'train'", "run: invoke --list"]),
     "unknown task to be helped with": (["--help", "trian"], ["unknown task 'trian'", "did you mean 'train'"]),
     "unknown option": (
@@ -282,6 +287,22 @@ def test_the_package_offers_the_same_tasks_whatever_tasks_py_is_near(tmp_path):
     assert {"train", "sample", "bench", "site"} <= {
         line.split()[0] for line in done.stdout.splitlines() if line.strip()
     }
+
+
+@pytest.mark.parametrize("words", ["-D x", "-T x doctor", "-f /nosuch train", "-f .. train", "-D"])
+def test_options_before_the_task_have_one_line_errors_too(words, monkeypatch, capfd):
+    monkeypatch.setattr(sys, "argv", ["/somewhere/bin/tinygpt", *words.split()])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    error = capfd.readouterr().err
+    assert ended.value.code == 2
+    assert error.startswith("error: ") and error.count("\n") == 1 and error.endswith("run: tinygpt --help\n")
+
+
+def test_only_a_prompt_may_be_empty():
+    assert {
+        option.name for task in namespace.tasks.values() for option in task.options if option.may_be_empty
+    } == {"prompt"}  # fmt: skip
 
 
 def test_the_shell_completes_options(typed):

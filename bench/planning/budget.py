@@ -27,10 +27,12 @@ from bench.records.protocol import sha256_text
 from bench.records.store import read_table
 from bench.statistics.cells import CellSummary
 from bench.statistics.cost_model import LEAST_LOG_ERROR, CostModel, Estimate
-from tinygpt.corpora import CORPORA
+from tinygpt.corpora import CORPORA, require_corpus
 from tinygpt.errors import ConfigError, ResultsError
 from tinygpt.presets import LADDER, PRESETS
 from tinygpt.system.memory import Memory, available_memory
+
+MOST_MINUTES = 365 * 24 * 60
 
 
 @dataclass(frozen=True)
@@ -107,8 +109,9 @@ def plan_budget(
         ConfigError: the time is not above 0, or a preset does not exist.
         ResultsError: there are no step times of this engine.
     """
-    if not (math.isfinite(minutes) and minutes > 0):
-        raise ConfigError(f"minutes is {minutes:g}", "a number above 0", "invoke estimate --minutes 15")
+    if not 0 < minutes <= MOST_MINUTES:
+        allowed = f"a number above 0, and at most {MOST_MINUTES:,}, a year"
+        raise ConfigError(f"minutes is {minutes:g}", allowed, "invoke estimate --minutes 15")
     for name in presets:
         PRESETS[name]
     cells, here = _cells_for(measured_cells(runs, steps), sha256_text(machine), variant)
@@ -195,8 +198,13 @@ def make_budget(
     memory: Memory | None = None,
     announce: Callable[[str], None] = print,
 ) -> Budget:
-    """Make a budget from the stored tables or from a few steps now; arguments and errors as of :func:`plan_budget`."""
+    """Make a budget from the stored tables or from a few steps now; arguments and errors as of :func:`plan_budget`.
+
+    Raises:
+        CorpusError: there is no such corpus.
+    """
     variant, memory = check_variant(variant), memory or available_memory()
+    require_corpus(corpus)
     return plan_budget(
         read_table("runs", results_root),
         read_table("steps", results_root),

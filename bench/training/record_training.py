@@ -27,8 +27,9 @@ from bench.records.rows import Rows, SampleRow, Status, StepRow
 from bench.records.scrub import recorded_corpus, scrub
 from bench.records.store import write_tables
 from tinygpt.engines import format_variant
-from tinygpt.errors import DivergedError
+from tinygpt.errors import CheckpointError, DivergedError
 from tinygpt.system.files import replace_file
+from tinygpt.system.json_records import read_json
 from tinygpt.training.events import CheckpointRecord, EvaluationRecord, Event, SampleRecord, StartRecord, StopRecord
 from tinygpt.training.plan import TrainingPlan
 from tinygpt.training.trainer import StepRecord
@@ -166,10 +167,10 @@ class _Recorder:
 def _previous_part(start: StartRecord) -> str | None:
     """Return the run_id of the part that this one continues; None if its rows end before this one begins."""
     try:
-        record = json.loads((start.plan.out / RECORDED).read_text(encoding="utf-8"))
+        record = read_json(start.plan.out / RECORDED)
         reaches = start.first_step > 0 and int(record["step"]) >= start.first_step
         return str(record["run_id"]) if reaches else None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (CheckpointError, ValueError, KeyError, TypeError):
         return None
 
 

@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -28,8 +29,8 @@ from tinygpt.arguments import folder, instance
 from tinygpt.checkpoints.gpt2_config import dropout_of, from_gpt2_config, to_gpt2_config
 from tinygpt.checkpoints.gpt2_weights import INDEX, read_gpt2_weights
 from tinygpt.checkpoints.layout import CONFIG, FILES, KEPT, OPTIMIZER, STATE, WEIGHTS
-from tinygpt.checkpoints.retention import drop_older, keep_newest, link_files
-from tinygpt.checkpoints.tensorfile import read_tensors, write_tensors
+from tinygpt.checkpoints.retention import drop_older, keep_newest, kept_checkpoints, link_files
+from tinygpt.checkpoints.tensorfile import read_tensors, require_whole, write_tensors
 from tinygpt.checkpoints.training_state import TrainingState
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.engines import Engine
@@ -37,7 +38,7 @@ from tinygpt.errors import CheckpointError, ConfigError, StorageError
 from tinygpt.generation.inference import LanguageModel, require_model
 from tinygpt.optim import OptimizerState
 from tinygpt.params import Arrays, check_shapes, parameter_shapes
-from tinygpt.system.files import require_regular, storage_errors, write_file
+from tinygpt.system.files import storage_errors, write_file
 from tinygpt.system.json_records import read_json, record_from_json
 from tinygpt.system.staging import current_files, finish_replacement, replace_files
 
@@ -211,10 +212,13 @@ def load_checkpoint(directory: str | Path, *, weights_only: bool = False) -> Che
         version = _version(directory)
         try:
             return _load(directory, weights_only)
-        except CheckpointError:
+        except CheckpointError as error:
             # A run that is saving moved files during the read: read again.
-            if _version(directory) == version:
-                raise
+            if _version(directory) != version:
+                continue
+            if not error.run.startswith("git ") and kept_checkpoints(directory):
+                raise CheckpointError(error.problem, error.allowed, f"invoke restore {quote(str(directory))}") from None
+            raise
 
 
 def _version(directory: Path) -> dict[Path, tuple[int, int]]:
@@ -286,17 +290,19 @@ def _check_state(state: Mapping[str, Any], folder: Path, files: Mapping[str, Pat
     for name, digest in digests.items():
         if weights_only and name == OPTIMIZER:
             continue
+        path = files.get(name, folder / name)
+        (read_json if name == CONFIG else require_whole)(path)  # before its hash: a file of any size may be here
         try:
-            actual = _sha256(files.get(name, folder / name))
-        except FileNotFoundError:
-            raise CheckpointError(f"{folder / name} is missing", f"the files that {STATE} lists", _MAKE_ONE) from None
+            actual = _sha256(path)
         except OSError as error:
-            raise CheckpointError(f"cannot read {folder / name} ({error.strerror or error})", "a file") from None
+            problem = f"cannot read {path} ({error.strerror or error})"
+            raise CheckpointError(problem, "a regular file", f"ls -l {path}") from None
         if actual != digest:
             raise CheckpointError(
-                f"{folder / name} is damaged or not the file that {STATE} was written with",
-                f"SHA-256 {str(digest)[:12]}…, found {actual[:12]}…; without {STATE} and {OPTIMIZER}, {WEIGHTS} is "
-                "read on its own",
+                f"{folder / name} is damaged or not the file that {STATE} was written with "
+                f"(its SHA-256 is {actual[:12]}…, not {str(digest)[:12]}…)",
+                f"the file as it was saved; without {STATE} and {OPTIMIZER}, {WEIGHTS} is read on its own",
+                _MAKE_ONE,
             )
 
 
@@ -351,6 +357,5 @@ def _json_bytes(value: Any) -> bytes:
 
 
 def _sha256(path: Path) -> str:
-    require_regular(path)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -10,14 +10,14 @@ was the newest (a save never writes into an existing file), so keeping it takes 
 
 from __future__ import annotations
 
-import json
 import re
 from contextlib import suppress
 from pathlib import Path
 
 from tinygpt.checkpoints.layout import FILES, KEPT, STATE
-from tinygpt.errors import StorageError
-from tinygpt.system.files import link_file, require_regular
+from tinygpt.errors import CheckpointError, StorageError
+from tinygpt.system.files import link_file
+from tinygpt.system.json_records import read_json
 from tinygpt.system.staging import current_files, finish_replacement, replace_files
 
 _STEP = re.compile(r"step-(\d{8,})")
@@ -94,8 +94,7 @@ def link_files(source: Path, target: Path) -> None:
 def _step_of(state: Path) -> int | None:
     """Return the step in a training state, or None if it cannot be read."""
     try:
-        require_regular(state)
-        step = json.loads(state.read_bytes())["training"]["step"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        step = read_json(state)["training"]["step"]
+    except (CheckpointError, KeyError, TypeError):
         return None
     return step if isinstance(step, int) and 0 <= step < 10**18 else None

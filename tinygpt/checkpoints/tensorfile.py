@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,14 +19,13 @@ from safetensors import SafetensorError, safe_open
 
 from tinygpt.errors import CheckpointError
 from tinygpt.params import Arrays
-from tinygpt.system.files import require_regular, write_file
+from tinygpt.system.files import LFS_POINTER, require_regular, write_file
 from tinygpt.system.memory import require_memory
 
 # Stored type → NumPy type of its bytes, and the types for writing. bfloat16 is the upper half of a float32.
 _STORED_AS = {"F16": "<f2", "BF16": "<u2", "F32": "<f4", "F64": "<f8"}
 _WRITTEN_AS = {np.dtype(np.float64): "F64"}  # anything else is written as float32
 _LENGTH_BYTES = 8
-_LFS_POINTER = b"version https://git-lfs"
 _ALIGNMENT = 8
 
 
@@ -70,27 +70,44 @@ def read_tensors(
         CheckpointError: the file is missing, unreadable, truncated, not safetensors, or has another type of tensor.
         CapacityError: the tensors do not fit into memory.
     """
-    try:
+    require_whole(path)
+    with _refusals(path), path.open("rb") as file:
+        length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
+        header: dict[str, Any] = json.loads(file.read(length))
+        metadata = header.pop("__metadata__", None) or {}
+        data_start = _LENGTH_BYTES + length
+        numbers = sum(math.prod(entry["shape"]) for name, entry in header.items() if wanted(name))
+        require_memory(4 * numbers, f"{path}", "a machine with more memory")
+        tensors = {
+            name: _read_tensor(file, path, data_start, name, entry, keep_double)
+            for name, entry in header.items()
+            if wanted(name)
+        }
+    return tensors, metadata
+
+
+def require_whole(path: Path) -> None:
+    """Check a file's header (length, JSON, types, shapes, offsets), and its size against that; no tensor is read.
+
+    Raises:
+        CheckpointError: as in :func:`read_tensors`.
+    """
+    with _refusals(path):
         require_regular(path)
         with path.open("rb") as file:
-            if file.read(len(_LFS_POINTER)) == _LFS_POINTER:
+            if file.read(len(LFS_POINTER)) == LFS_POINTER:
                 raise CheckpointError(
                     f"{path} is a Git LFS pointer, not the file that it points to", "the file itself", "git lfs pull"
                 )
-        with safe_open(path, "numpy"):  # validates the header (length, JSON, types, shapes, offsets) and the file size
+        with safe_open(path, "numpy"):
             pass
-        with path.open("rb") as file:
-            length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
-            header: dict[str, Any] = json.loads(file.read(length))
-            metadata = header.pop("__metadata__", None) or {}
-            data_start = _LENGTH_BYTES + length
-            numbers = sum(math.prod(entry["shape"]) for name, entry in header.items() if wanted(name))
-            require_memory(4 * numbers, f"{path}", "a machine with more memory")
-            tensors = {
-                name: _read_tensor(file, path, data_start, name, entry, keep_double)
-                for name, entry in header.items()
-                if wanted(name)
-            }
+
+
+@contextmanager
+def _refusals(path: Path) -> Iterator[None]:
+    """Raise what reading a file may raise as a CheckpointError."""
+    try:
+        yield
     except FileNotFoundError:
         raise CheckpointError(
             f"{path} is missing", "a checkpoint folder with its files", "invoke train --out DIR"
@@ -102,8 +119,8 @@ def read_tensors(
             "invoke train --out DIR with a new folder",
         ) from None
     except OSError as error:
-        raise CheckpointError(f"cannot read {path} ({error.strerror or error})", "a readable file") from None
-    return tensors, metadata
+        problem = f"cannot read {path} ({error.strerror or error})"
+        raise CheckpointError(problem, "a regular file", f"ls -l {path}") from None
 
 
 def _read_tensor(

@@ -6,6 +6,6 @@
 
 from tinygpt.corpora.corpus import Corpus
 from tinygpt.corpora.memorization import memorization_warning
-from tinygpt.corpora.table import CORPORA, CorpusEntry, absolute_name, load_corpus
+from tinygpt.corpora.table import CORPORA, CorpusEntry, absolute_name, load_corpus, require_corpus
 
-__all__ = ["CORPORA", "Corpus", "CorpusEntry", "absolute_name", "load_corpus", "memorization_warning"]
+__all__ = ["CORPORA", "Corpus", "CorpusEntry", "absolute_name", "load_corpus", "memorization_warning", "require_corpus"]

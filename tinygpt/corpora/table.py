@@ -108,11 +108,9 @@ def load_corpus(name: str | Path, *, path: str | Path | None = None) -> Corpus:
     prefix, colon, rest = name.partition(":")
     if colon and prefix in _FROM_USER:
         return _FROM_USER[prefix](name, rest)
-    entry = CORPORA.get(name)
-    if entry is None or entry.build is None:
-        is_file = PurePath(name).suffix or Path(name).exists()
-        hint = f" (did you mean {f'file:{name}'!r}?)" if is_file else did_you_mean(name, CORPORA)
-        raise CorpusError(f"unknown corpus {name!r}{hint}", f"{', '.join(CORPORA)}; stories needs no download")
+    require_corpus(name)
+    entry = CORPORA[name]
+    assert entry.build is not None  # as require_corpus checks
     if path is not None:
         parts = tinyshakespeare.build_from_file(str(path))
     elif entry.sha256 is None:  # depends on the machine, and is built as fast as it is read
@@ -120,6 +118,20 @@ def load_corpus(name: str | Path, *, path: str | Path | None = None) -> Corpus:
     else:
         parts = cached(name, entry.build, entry.sha256)
     return _corpus(entry, name, parts)
+
+
+def require_corpus(name: str) -> None:
+    """Raise a CorpusError if there is no corpus of a name, without reading any text."""
+    prefix, colon, path = name.partition(":")
+    if colon and prefix in _FROM_USER:
+        if prefix == "file" and not expand_home(path).exists():
+            raise textfile.unusable(name, f"there is no file {path!r}")
+        return
+    entry = CORPORA.get(name)
+    if entry is None or entry.build is None:
+        is_file = PurePath(name).suffix or Path(name).exists()
+        hint = f" (did you mean {f'file:{name}'!r}?)" if is_file else did_you_mean(name, CORPORA)
+        raise CorpusError(f"unknown corpus {name!r}{hint}", f"{', '.join(CORPORA)}; stories needs no download")
 
 
 def _corpus(entry: CorpusEntry, name: str, parts: Parts, warning: str | None = None) -> Corpus:

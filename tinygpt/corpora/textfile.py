@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tinygpt.corpora.corpus import Parts
 from tinygpt.errors import CorpusError
+from tinygpt.system.files import LFS_POINTER
 from tinygpt.system.home import expand_home
 from tinygpt.system.memory import require_memory
 
@@ -31,7 +32,12 @@ _FORMATS = (
     (b"PK\x03\x04", "a zip archive", "unzip -p"),
     (b"%PDF-", "PDF", "pdftotext"),
 )
-_MANY_ZEROS = 0.3  # the share of zero bytes; UTF-8 text has fewer, UTF-16 text without a mark has half
+_MANY_ZEROS = 0.3  # the share of zero bytes; UTF-8 text has fewer
+# Which of four bytes in a row are mostly zero in Western text without a mark → its encoding.
+_ENCODINGS = {
+    (False, True, False, True): "UTF-16LE", (True, False, True, False): "UTF-16BE",
+    (False, True, True, True): "UTF-32LE", (True, True, True, False): "UTF-32BE",
+}  # fmt: skip
 
 
 def read_text(corpus: str, path: str) -> Parts:
@@ -58,7 +64,7 @@ def read_file(corpus: str, path: str) -> bytes:
     """
     data = _read(corpus, path)
     if not data:
-        raise _unusable(corpus, f"the file {path!r} is empty")
+        raise unusable(corpus, f"the file {path!r} is empty")
     return data
 
 
@@ -68,16 +74,22 @@ def _read(corpus: str, path: str) -> bytes:
         status = file.stat()
         if not stat.S_ISREG(status.st_mode):  # reading from a pipe may never end
             kind = "a folder" if stat.S_ISDIR(status.st_mode) else "no regular file"
-            raise _unusable(corpus, f"{path!r} is {kind}")
+            raise unusable(corpus, f"{path!r} is {kind}")
         require_memory(_COPIES * status.st_size, f"the text {path!r}", "head -c 1GB FILE > PART, and train on that")
-        return file.read_bytes()
+        data = file.read_bytes()
     except FileNotFoundError as error:
-        raise _unusable(corpus, f"there is no file {path!r}") from error
+        raise unusable(corpus, f"there is no file {path!r}") from error
     except (OSError, ValueError) as error:  # ValueError: a NUL character in the path
-        raise _unusable(corpus, f"cannot read {path!r}: {getattr(error, 'strerror', None) or error}") from error
+        raise unusable(corpus, f"cannot read {path!r}: {getattr(error, 'strerror', None) or error}") from error
+    if data.startswith(LFS_POINTER):
+        raise CorpusError(
+            f"{path!r} is a Git LFS pointer, not the text that it points to", "the file itself", "git lfs pull"
+        )
+    return data
 
 
-def _unusable(corpus: str, problem: str) -> CorpusError:
+def unusable(corpus: str, problem: str) -> CorpusError:
+    """Build the error for a user's own text."""
     run = f"the same command with --corpus {corpus.partition(':')[0]}:PATH"
     return CorpusError(problem, "a file with text in it", run)
 
@@ -103,6 +115,9 @@ def detect_format(data: bytes) -> tuple[str, str] | None:
         if data.startswith(start):
             return name, command
     if data and data.count(0) > _MANY_ZEROS * len(data):
+        zeros = tuple(data[place::4].count(0) > len(data) / 8 for place in range(4))
+        if encoding := _ENCODINGS.get(zeros):
+            return f"{encoding} without a mark", f"iconv -f {encoding} -t UTF-8"
         return "binary data: much of it is zero bytes", "strings"
     return None
 

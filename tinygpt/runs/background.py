@@ -23,7 +23,7 @@ from tinygpt.runs.status import RunStatus, read_status
 from tinygpt.system.files import open_to_append, storage_errors
 from tinygpt.system.folder_lock import require_free_lock
 from tinygpt.training.plan import TrainingPlan
-from tinygpt.training.resume import require_free_folder
+from tinygpt.training.resume import require_free_folder, require_own_folder
 
 LOG = "train.log"
 _MARK = "TINYGPT_DETACHED"
@@ -67,6 +67,7 @@ def train_in_background(plan: TrainingPlan, resume: bool, patience: float = 120.
     """
     if not hasattr(os, "setsid"):
         raise ConfigError("--detach is not possible here", "a system with sessions (Linux, macOS)", "invoke train")
+    require_own_folder(plan.out)
     if not resume:
         require_free_folder(plan)
     elif not has_checkpoint(plan.out):

@@ -21,6 +21,7 @@ from typing import BinaryIO
 
 from tinygpt.errors import StorageError
 
+LFS_POINTER = b"version https://git-lfs"  # the start of a file that Git LFS has not downloaded
 _UNFINISHED = re.compile(r"\.(.+)-[0-9a-f]{8}\.tmp")
 
 

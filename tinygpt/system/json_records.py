@@ -14,16 +14,19 @@ from tinygpt.errors import CheckpointError, ConfigError
 from tinygpt.system.files import require_regular
 
 Record = TypeVar("Record")
+_LARGEST = 2**24  # bytes of a file; ours have a few thousand, the index of a large model has less than a million
 
 
 def read_json(path: Path) -> dict[str, Any]:
     """Read a file's JSON object.
 
     Raises:
-        CheckpointError: the file is missing, unreadable, not JSON, or holds something else.
+        CheckpointError: the file is missing, unreadable, too large, not JSON, or holds something else.
     """
     try:
         require_regular(path)
+        if (size := path.stat().st_size) > _LARGEST:
+            raise ValueError(f"{size:,} bytes, and at most {_LARGEST:,} are read")
         value = json.loads(path.read_bytes(), parse_constant=_finite, parse_float=_finite)
     except FileNotFoundError:
         raise CheckpointError(
@@ -34,7 +37,8 @@ def read_json(path: Path) -> dict[str, Any]:
             f"{path} is not JSON ({error})", "the file as it was saved", "invoke train --out DIR"
         ) from None
     except OSError as error:
-        raise CheckpointError(f"cannot read {path} ({error.strerror or error})", "a readable file") from None
+        problem = f"cannot read {path} ({error.strerror or error})"
+        raise CheckpointError(problem, "a regular file", f"ls -l {path}") from None
     if not isinstance(value, dict):
         raise CheckpointError(f"{path} holds a JSON {type(value).__name__}", "a JSON object", "invoke train --out DIR")
     return value

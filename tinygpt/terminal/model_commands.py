@@ -23,7 +23,7 @@ class ModelOptions:
 class SampleOptions(ModelOptions):
     """Options of sample."""
 
-    prompt: Repeated[str] = option(("",), "text to continue; may be given several times")
+    prompt: Repeated[str] = option(("",), "text to continue; may be given several times", may_be_empty=True)
     tokens: int = option(256, "number of tokens to generate")
     temperature: float = option(0.8, "0 for the best token each time")
     top_k: int = option(0, "choose among the k best tokens; 0 for all")

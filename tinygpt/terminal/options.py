@@ -67,6 +67,7 @@ class Option:
         reader: the parser of its text.
         is_flag: it takes no value.
         repeated: it may be given several times.
+        may_be_empty: an empty text is a value; for all others it is a script's variable that is not set.
     """
 
     field: str
@@ -76,6 +77,7 @@ class Option:
     reader: Reader
     is_flag: bool = False
     repeated: bool = False
+    may_be_empty: bool = False
 
     @property
     def key(self) -> str:
@@ -110,12 +112,12 @@ class Option:
         return f"--{self.name}{'' if self.is_flag else f'={self.reader.kind}'}", f"{self.help}{default}"
 
 
-def option(default: T, help: str) -> T:
+def option(default: T, help: str, *, may_be_empty: bool = False) -> T:
     """Make a field of an options dataclass, with a default or ``REQUIRED`` and a help phrase without a full stop.
 
     It has the type of its default, so that mypy checks that against the annotation.
     """
-    field: T = dataclasses.field(default=default, metadata={"help": help})
+    field: T = dataclasses.field(default=default, metadata={"help": help, "may_be_empty": may_be_empty})
     return field
 
 
@@ -136,6 +138,7 @@ def options_of(received: type) -> tuple[Option, ...]:
                 _reader(get_args(annotation.__origin__)[0] if repeated else annotation),
                 is_flag=annotation is bool,
                 repeated=repeated,
+                may_be_empty=field.metadata.get("may_be_empty", False),
             )
         )
     return tuple(options)
@@ -174,6 +177,8 @@ def split_names(text: str) -> list[str]:
 
 
 def _read(option: Option, task: str, text: str) -> Any:
+    if not text and not option.may_be_empty:
+        raise ConfigError(f"{option.label} is empty", option.reader.allowed, f"invoke --help {task}")
     try:
         return option.reader.read(text)
     except (ValueError, OverflowError) as error:
@@ -209,11 +214,6 @@ def _real(text: str) -> float:
     return number
 
 
-def _absent(text: str) -> None:
-    if text:
-        raise ValueError(text)
-
-
 _READERS: Mapping[Any, Reader] = MappingProxyType(
     {
         bool: Reader("", "no value", bool),
@@ -221,7 +221,6 @@ _READERS: Mapping[Any, Reader] = MappingProxyType(
         float: Reader("NUMBER", "a finite number", _real),
         str: Reader("TEXT", "text", str),
         Path: Reader("PATH", "a path", Path),
-        NoneType: Reader("", "", _absent),
     }
 )
 
@@ -232,7 +231,7 @@ def _reader(annotation: Any) -> Reader:
         words = ", ".join(arguments)
         return Reader("|".join(arguments), words, lambda text: arguments[arguments.index(text)], arguments)
     if origin in (Union, UnionType):
-        return _first_of([_reader(argument) for argument in sorted(arguments, key=lambda one: one is not NoneType)])
+        return _first_of([_reader(argument) for argument in arguments if argument is not NoneType])
     if origin is tuple:
         each = _reader(arguments[0])
         allowed = f"{each.allowed}, or several between commas"

@@ -8,11 +8,12 @@ Invoke's own parser says "No idea what '--lr' is!" and takes an option without a
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from invoke import Argument, Collection, Program
+from invoke import Argument, Collection, Exit, Program
 from invoke.parser import Parser, ParserContext
 
 from tinygpt import __version__
@@ -69,6 +70,16 @@ class TaskProgram(Program):
         """Return the options before a task's name; ``invoke`` has already read those for finding tasks.py."""
         return [*super().core_args(), *(self.task_args() if self.binary == "invoke" else ())]
 
+    def parse_core(self, argv: list[str] | None) -> None:
+        """Read the options before a task's name."""
+        with _core_errors():
+            super().parse_core(argv)
+
+    def update_config(self, merge: bool = True) -> None:
+        """Apply these options."""
+        with _core_errors():
+            super().update_config(merge)
+
     def parse_tasks(self) -> None:
         """Read the words after the core options."""
         help_option, words = self.args.help, [*self.core.unparsed]
@@ -84,6 +95,19 @@ class TaskProgram(Program):
         """Answer ``--help``, ``--list`` and completion; the reader may close the pipe early."""
         with one_line_errors():
             super().parse_cleanup()
+
+
+@contextmanager
+def _core_errors() -> Iterator[None]:
+    """Turn what Invoke raises at its own options into one line; its reasons have no common base."""
+    try:
+        yield
+    except Exit:
+        raise
+    except Exception as error:
+        with one_line_errors():
+            problem = f"an option before the task cannot be used ({error})"
+            raise ConfigError(problem, "those of the program itself", "invoke --help") from None
 
 
 def read_words(words: Iterable[str], tasks: Collection) -> tuple[list[Call], str]:

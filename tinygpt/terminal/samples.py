@@ -43,10 +43,10 @@ def print_sample(
             out.flush()
         out.write("\n")
         out.flush()
-    info.write(
-        f"{tokens.n_tokens} tokens, {tokens.tokens_per_second:,.0f} tokens/s, "
-        f"first token after {1000 * tokens.first_token_seconds:.0f} ms\n"
-    )
+        info.write(
+            f"{tokens.n_tokens} tokens, {tokens.tokens_per_second:,.0f} tokens/s, "
+            f"first token after {1000 * tokens.first_token_seconds:.0f} ms\n"
+        )
 
 
 def print_samples(
@@ -78,8 +78,8 @@ def print_samples(
                 out.write(encodable(visible_text("".join(Tokenizer.decode_stream(tokens))), out) + "\n")
             out.flush()
             done += len(batch)
-    total, seconds = done * settings.n_tokens, time.perf_counter() - start
-    info.write(f"{total} tokens in {done} texts, {total / seconds:,.0f} tokens/s together\n")
+        total, seconds = done * settings.n_tokens, time.perf_counter() - start
+        info.write(f"{total} tokens in {done} texts, {total / seconds:,.0f} tokens/s together\n")
 
 
 def _prompt_ids(model: LanguageModel, prompt: str | bytes) -> list[int]:

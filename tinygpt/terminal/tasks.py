@@ -112,11 +112,13 @@ def one_line_errors(needs: str = "", run: str = "") -> Iterator[None]:
         drop_output()
         raise Exit(code=_READER_GONE) from None
     except OSError as error:
-        if error.filename is None:  # an error of a file has a name
+        name, allowed = error.filename, "a file or folder that this system can open"
+        if name is None:  # an error of a file has a name
             drop_output()
-        name = error.filename or "the output"
-        storage = StorageError(f"{name}: {error.strerror or error}", "files and folders that can be used")
-        raise Exit(_one_line(f"error: {storage}"), storage.exit_code) from None
+            name, allowed, run = "the output", "an output that can be written", "the same command with another output"
+        problem = f"{name}: {error.strerror or error}"
+        storage = StorageError(problem, allowed, run or "the same command with another path")
+        raise Exit(_one_line(as_called(f"error: {storage}")), storage.exit_code) from None
     except KeyboardInterrupt:
         raise Exit("stopped", 130) from None
 

@@ -71,7 +71,7 @@ class TrainingSettings:
     schedule: str | None = None
     dropout: float | None = None
     patience: int | None = None
-    prompt: str = ""
+    prompt: str = field(default="", metadata={"may_be_empty": True})
     keep: int = 2
     start_from: Path | None = None
     corpus_file: Path | None = None

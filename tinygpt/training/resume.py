@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, fields
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from tinygpt.checkpoints.checkpoint import Checkpoint, has_checkpoint, load_checkpoint
 from tinygpt.checkpoints.gpt2_config import from_gpt2_config
-from tinygpt.checkpoints.layout import CONFIG, STATE
+from tinygpt.checkpoints.layout import CONFIG, KEPT, STATE
 from tinygpt.checkpoints.retention import kept_checkpoints
 from tinygpt.checkpoints.training_state import TrainingState
 from tinygpt.config import ModelConfig, TrainConfig
@@ -31,13 +32,24 @@ RUN_FILES = frozenset({"status.json", "train.log", "recorded.json", LOCK, SAVING
 def require_free_folder(plan: TrainingPlan) -> None:
     """Raise a ConfigError if the folder of a new run has a checkpoint or other files."""
     out = plan.out
-    if has_checkpoint(out):
+    if current_files(out, [STATE]):
         problem = f"{out} already holds a checkpoint"
         raise ConfigError(problem, "a new folder, or --resume to continue", plan.resume_command())
     if out.is_dir() and any(finished_name(path.name) not in RUN_FILES for path in out.iterdir()):
         raise ConfigError(
-            f"{out} holds files but no checkpoint", "a new or empty folder", "invoke train --out DIR with another DIR"
+            f"{out} holds files but no checkpoint of a run",
+            "a new or empty folder",
+            "invoke train --out DIR with another DIR",
         )
+
+
+def require_own_folder(out: Path) -> None:
+    """Raise a ConfigError if a run's folder is one that another run keeps for its own saves."""
+    for run in out.absolute().parents:
+        is_run = current_files(run, [STATE]) or (run / "status.json").exists() or (run / LOCK).exists()
+        if is_run and out.absolute().relative_to(run).parts[0] in (SAVING, SAVED, KEPT):
+            run_elsewhere = "invoke train --out DIR with another DIR"
+            raise ConfigError(f"{out} is inside the run {run}, which replaces its files", "a new folder", run_elsewhere)
 
 
 def starting_weights(plan: TrainingPlan) -> Checkpoint | None:
@@ -78,13 +90,16 @@ def resumed_settings(out: Path) -> dict[str, Any]:
     Raises:
         CheckpointError: there is no checkpoint to resume from, or its state cannot be read.
     """
-    path = current_files(out, [STATE]).get(STATE)
-    if path is None:
-        problem = f"{out} holds no checkpoint to resume from" if out.is_dir() else f"there is no folder {out} to resume"
-        run = "the same command with --auto-resume, which then starts"
-        raise CheckpointError(problem, "a folder that invoke train wrote", run)
-    training = read_json(path).get("training")
-    state = record_from_json(TrainingState, training, "training", str(out / STATE), defaults=True)
+    with _restore_named(out):
+        path = current_files(out, [STATE]).get(STATE)
+        if path is None:
+            is_there = out.is_dir()
+            problem = f"{out} holds no checkpoint to resume from" if is_there else f"there is no folder {out} to resume"
+            run = "the same command with --auto-resume, which then starts"
+            run = "invoke train --out DIR with another DIR" if has_checkpoint(out) else run
+            raise CheckpointError(problem, "a folder that invoke train wrote", run)
+        training = read_json(path).get("training")
+        state = record_from_json(TrainingState, training, "training", str(out / STATE), defaults=True)
     own = {"preset": state.preset, "corpus": state.corpus, "engine": state.engine, "seed": state.seed}
     return own | {"steps": state.planned_steps} | state.settings
 
@@ -99,6 +114,18 @@ def newest_sound(directory: Path) -> tuple[int, Path] | None:
     return None
 
 
+@contextmanager
+def _restore_named(out: Path) -> Iterator[None]:
+    """Name the command that restores a kept checkpoint in the error of a damaged one, if a kept one is sound."""
+    try:
+        yield
+    except CheckpointError as error:
+        if (kept := newest_sound(out)) is None:
+            raise
+        run = f"invoke restore {quote(str(out))}, then --resume"
+        raise CheckpointError(error.problem, f"a whole checkpoint, as {kept[1]} is", run) from None
+
+
 def checkpoint_to_resume(plan: TrainingPlan, corpus: Corpus) -> Checkpoint:
     """Load the checkpoint in a plan's folder, and check that it is of the planned run.
 
@@ -106,13 +133,8 @@ def checkpoint_to_resume(plan: TrainingPlan, corpus: Corpus) -> Checkpoint:
         CheckpointError: there is no sound checkpoint, or it has no training state.
         ConfigError: it is another run's; the message names every field that differs.
     """
-    try:
+    with _restore_named(plan.out):
         checkpoint = load_checkpoint(plan.out)
-    except CheckpointError as error:
-        if (kept := newest_sound(plan.out)) is None:
-            raise
-        run = f"invoke restore {plan.out}, then --resume"
-        raise CheckpointError(error.problem, f"a whole checkpoint, as {kept[1]} is", run) from None
     state = checkpoint.training
     if state is None or checkpoint.optimizer is None:
         problem = f"{plan.out} holds weights but no training state"

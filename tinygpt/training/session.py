@@ -37,6 +37,7 @@ from tinygpt.training.resume import (
     changed_settings,
     checkpoint_to_resume,
     require_free_folder,
+    require_own_folder,
     resumed_options,
     starting_weights,
 )
@@ -62,12 +63,14 @@ def run_session(
 
     Raises:
         FolderInUseError: another process trains into the folder.
-        ConfigError: the folder is not empty, or the checkpoint belongs to another run.
+        ConfigError: the folder is not empty, or among another run's own, or the checkpoint belongs to another run.
         CorpusError: the text is too short for the context.
         CheckpointError: there is no sound checkpoint to resume from, or the first one did not read back.
         StorageError: a checkpoint could not be written; the one before is intact.
         DivergedError: the loss is not finite; the newest checkpoint is intact.
     """
+    if writes:
+        require_own_folder(plan.out)
     with stop or StopRequest() as stop, folder_lock(plan.out) if writes else nullcontext() as held:
         if held is not None:
             finish_save(plan.out)
@@ -199,8 +202,7 @@ class _Session:
             rows += len(batch.inputs)
         loss = total / rows
         if not math.isfinite(loss):
-            problem = f"the held-out loss is {loss} after step {self.step}"
-            raise DivergedError(problem, "a finite number, as with a smaller learning rate")
+            raise self._diverged(f"the held-out loss is {loss}")
         self.held_out_loss, self.evaluated = loss, self.step
         self._outdate_saved()
         yield EvaluationRecord(self.step, self._train_loss(), loss, self._elapsed())
@@ -230,6 +232,14 @@ class _Session:
             first_token_seconds=tokens.first_token_seconds,
             train_loss=self._train_loss(),
             held_out_loss=self.held_out_loss,
+        )
+
+    def _diverged(self, problem: str) -> DivergedError:
+        rate = self.engine.train.learning_rate
+        return DivergedError(
+            f"{problem} after step {self.step}, with learning rate {rate:g}",
+            "finite numbers, as with a smaller learning rate",
+            f"the same command with --learning-rate {rate / 10:g} and another --out",
         )
 
     def _stop_record(self) -> StopRecord:
@@ -268,7 +278,10 @@ class _Session:
         checkpoint = replace(self._checkpoint(), optimizer=self.engine.optimizer_state())
         if self.held is not None:
             self.held.require()
-            save_checkpoint(self.held.folder, checkpoint, keep=self.plan.keep)
+            try:
+                save_checkpoint(self.held.folder, checkpoint, keep=self.plan.keep)
+            except CheckpointError as error:  # the loss was finite, and the step after it no longer
+                raise self._diverged(error.problem) from None
             if verify:
                 verify_checkpoint(self.held.folder, checkpoint)
         self.saved, self.saved_at = self.step, time.perf_counter()

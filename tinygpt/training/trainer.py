@@ -101,6 +101,7 @@ class Trainer:
                         f"training diverged at step {step + 1}: loss {result.loss}, learning rate {rate:g}, "
                         f"gradient norm {result.grad_norm:g}",
                         f"a finite loss and gradient, as with a learning rate of {rate / 10:g}",
+                        f"the same command with --learning-rate {rate / 10:g} and another --out",
                     )
                 tokens = batch.inputs[0].size * self.engine.processes.count
                 yield StepRecord(step + 1, result.loss, result.grad_norm, rate, seconds, tokens)

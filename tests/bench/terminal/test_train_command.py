@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -136,3 +136,14 @@ def test_the_printed_command_is_enough(texts: Path, typed: Typed) -> None:
     training = load_checkpoint("my run").training
     assert training is not None and training.settings["keep"] == 5 and training.settings["patience"] == 7
     assert train.name == "train"
+
+
+@pytest.mark.parametrize("content", ["{", "{}", None])
+def test_a_damaged_state_beside_kept_checkpoints_names_restore(texts: Path, content: str | None) -> None:
+    plan = plan_of(read(out="run", preset="tiny", corpus="file:plain.txt", engine="numpy", steps="3"))
+    for _ in run_session(replace(plan, checkpoint_every=1), load_corpus(plan.corpus)):
+        pass
+    state = Path("run/training_state.json")
+    state.unlink() if content is None else state.write_text(content)
+    with pytest.raises(CheckpointError, match="run: invoke restore run, then --resume"):
+        read(out="run", resume=True)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from safetensors.numpy import load_file, save_file
 from tests import ROOT
 from tests.tinygpt.small_checkpoint import MODEL, TRAIN, arrays, edit_state, failure, save, state, step_of
 from tinygpt.checkpoints.checkpoint import Checkpoint, has_checkpoint, load_checkpoint, save_checkpoint
-from tinygpt.checkpoints.layout import CONFIG, OPTIMIZER, STATE, WEIGHTS
+from tinygpt.checkpoints.layout import CONFIG, KEPT, OPTIMIZER, STATE, WEIGHTS
 from tinygpt.errors import CheckpointError
 
 
@@ -331,7 +333,27 @@ def test_tampered_settings_are_refused(folder: Path, key: str) -> None:
 def test_the_optimizer_s_state_can_be_left_alone(folder: Path) -> None:
     whole = load_checkpoint(folder)
     (folder / OPTIMIZER).write_bytes(b"damaged")
-    assert "damaged" in failure(folder)
+    assert "not a whole safetensors file" in failure(folder)
     read = load_checkpoint(folder, weights_only=True)
     assert read.optimizer is None and read.training == whole.training
     assert all(np.array_equal(read.weights[name], array) for name, array in whole.weights.items())
+
+
+@pytest.mark.parametrize("alone", [False, True], ids=["with a state", "alone"])
+@pytest.mark.parametrize("name", [CONFIG, WEIGHTS, OPTIMIZER, STATE])
+def test_a_file_of_any_size_is_refused_at_once(folder: Path, name: str, alone: bool) -> None:
+    if alone and name in (OPTIMIZER, STATE):
+        return
+    if alone:
+        weights_only(folder)
+    os.truncate(folder / name, 10**11)  # sparse
+    start = time.monotonic()
+    assert name in failure(folder)
+    assert time.monotonic() - start < 5
+
+
+@pytest.mark.parametrize("name", [CONFIG, WEIGHTS, OPTIMIZER, STATE])
+def test_a_damaged_file_beside_kept_checkpoints_names_restore(folder: Path, name: str) -> None:
+    shutil.copytree(folder, folder / KEPT / "step-00000001")
+    (folder / name).write_bytes(b"{}")
+    assert f"run: invoke restore {folder}" in failure(folder)

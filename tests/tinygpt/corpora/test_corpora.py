@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
+from tests.foreign_checkpoints import LFS_POINTER
 from tinygpt import PRESETS
 from tinygpt.corpora import CORPORA, Corpus, load_corpus, memorization_warning, python_source, textfile, tinyshakespeare
 from tinygpt.corpora.cache import cached
@@ -273,7 +274,10 @@ def test_a_folder_is_its_texts_in_order(tmp_path):
     ("data", "words"),
     [
         ("a text\n".encode("utf-16"), "UTF-16, .*iconv -f UTF-16 -t UTF-8"),
-        ("a text\n".encode("utf-16-le"), "binary data: much of it is zero bytes"),
+        ("a text\n".encode("utf-16-le"), "UTF-16LE without a mark.*iconv -f UTF-16LE -t UTF-8"),
+        ("a text\n".encode("utf-16-be"), "UTF-16BE without a mark.*iconv -f UTF-16BE -t UTF-8"),
+        ("a text\n".encode("utf-32-le"), "UTF-32LE without a mark"),
+        ("a text\n".encode("utf-32-be"), "UTF-32BE without a mark"),
         ("a text\n".encode("utf-32"), "UTF-32"),
         (b"\xef\xbb\xbfa text\n", "UTF-8 with a byte-order mark.*tail -c [+]4"),
         (gzip.compress(b"a text\n" * 1000, mtime=0), "gzip, .*gunzip -c"),
@@ -290,6 +294,14 @@ def test_another_format_is_loaded_with_a_warning(tmp_path, data, words):
     (tmp_path / "notes.txt").write_bytes(data * 20)
     warning = load_corpus(f"file:{tmp_path / 'notes.txt'}").warning
     assert warning is None if words is None else re.search(f"file:notes.txt looks like {words}", warning)
+
+
+@pytest.mark.parametrize("where", ["text.txt", ""], ids=["a file", "a folder"])
+def test_a_git_lfs_pointer_is_no_text(tmp_path, where):
+    (tmp_path / "more.txt").write_text("some text\n" * 100)
+    (tmp_path / "text.txt").write_bytes(LFS_POINTER)
+    with pytest.raises(CorpusError, match=r"text\.txt' is a Git LFS pointer.*git lfs pull"):
+        load_corpus(f"file:{tmp_path / where}")
 
 
 # tinyshakespeare: from a server on this machine instead of the real one

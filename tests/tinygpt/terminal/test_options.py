@@ -93,7 +93,14 @@ def test_texts_become_values_of_the_annotated_types() -> None:
         dry=True, place=Path("p"),
     )  # fmt: skip
     assert cooking("--dish", "soup", "--heat", "-1.5").heat == -1.5
-    assert cooking("soup", "--heat", "", "--place=") == Cooking(dish="soup")
+
+
+@pytest.mark.parametrize("option", ["heat", "place", "seed", "mode", "spices", "notes", "dish"])
+def test_an_empty_value_is_refused(option: str) -> None:
+    given = ["--heat", "1"] if option == "dish" else ["soup"]
+    for words in ([f"--{option}="], [f"--{option}", ""]):
+        with pytest.raises(ConfigError, match=f"{'DISH' if option == 'dish' else f'--{option}'} is empty; allowed: "):
+            cooking(*given, *words)
 
 
 @pytest.mark.parametrize(

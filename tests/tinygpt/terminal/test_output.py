@@ -85,6 +85,8 @@ def test_training_needs_no_output(folder: Path, where: str) -> None:
     assert process.wait(120) == 0
     training = load_checkpoint(folder / "runs/run").training
     assert training is not None and training.step == 2
+    status = read_status(folder / "runs/run")
+    assert status is not None and "its output can no longer be written" in status.note
 
 
 def test_output_that_cannot_be_written_is_an_error(folder: Path) -> None:
@@ -92,7 +94,11 @@ def test_output_that_cannot_be_written_is_an_error(folder: Path) -> None:
         process = start(folder, "doctor", stdout=full, stderr=subprocess.PIPE)
         _, error = process.communicate(timeout=120)
     assert process.returncode == 2
-    assert error.decode().startswith("error: the output: No space left on device")
+    expected = "allowed: an output that can be written; run: the same command with another output"
+    assert error.decode().startswith("error: the output: No space left on device") and expected in error.decode()
+    process = start(folder, "doctor", preexec_fn=lambda: os.close(1), stderr=subprocess.PIPE)
+    _, error = process.communicate(timeout=120)
+    assert process.returncode == 2 and expected in error.decode() and error.count(b"\n") == 1
     (folder / "runs" / "some-run").mkdir(parents=True)
     process = start(folder, "runs", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None and process.stderr is not None

@@ -140,4 +140,4 @@ def test_a_reader_that_leaves_early_ends_the_sample_quietly() -> None:
     os.close(read)
     _, error = process.communicate(timeout=60)
     assert process.returncode == 0
-    assert "Traceback" not in error and "tokens/s" in error
+    assert error == ""

@@ -20,7 +20,7 @@ from tests import ROOT
 from tests.tinygpt.small_checkpoint import edit_state
 from tinygpt.checkpoints import checkpoint as checkpoint_module
 from tinygpt.checkpoints.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from tinygpt.checkpoints.layout import KEPT, OPTIMIZER, STATE, WEIGHTS
+from tinygpt.checkpoints.layout import BEST, KEPT, OPTIMIZER, STATE, WEIGHTS
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.corpora import Corpus
 from tinygpt.data import BatchSampler, evaluation_batches
@@ -507,7 +507,10 @@ def test_a_held_out_loss_that_is_no_number_is_divergence(tmp_path, monkeypatch):
     """Weights can be finite and too large for a forward pass."""
     monkeypatch.setattr(NumpyEngine, "loss", lambda *_: float("nan"))
     events = report_status(run_session(plan(tmp_path / "run", steps=4, eval_every=2), CORPUS))
-    with pytest.raises(DivergedError, match="the held-out loss is nan after step 2"):
+    with pytest.raises(
+        DivergedError,
+        match=r"the held-out loss is nan after step 2, with learning rate 0\.\d+; .*run: .*--learning-rate",
+    ):
         list(events)
     status = read_status(tmp_path / "run")
     assert status.state == "failed" and "held-out loss is nan" in status.error
@@ -532,3 +535,34 @@ def test_the_newest_step_is_saved_when_a_further_copy_is_refused(tmp_path: Path,
     assert load_checkpoint(tmp_path / "run").step == last
     assert not (tmp_path / "run" / SAVING).exists()
     assert (mine / STATE).read_text() == "mine"
+
+
+def test_a_rate_that_overflows_the_weights_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DivergedError, match=r"learning rate 1e\+308; .*--learning-rate 1e\+307"):
+        list(run_session(plan(tmp_path / "run", learning_rate=1e308), CORPUS))
+
+
+@pytest.mark.parametrize("name", [SAVING, SAVED, f"{KEPT}/step-5", f"{KEPT}/{BEST}"])
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_run_inside_another_run_s_own_folders_is_refused(tmp_path: Path, name: str, resume: bool) -> None:
+    list(run_session(plan(tmp_path / "run", steps=1), CORPUS))
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(ConfigError, match=r"is inside the run .*run, which replaces its files"):
+        next(run_session(plan(tmp_path / "run" / name), CORPUS, resume=resume))
+    assert sorted(tmp_path.rglob("*")) == before
+    list(run_session(plan(tmp_path / "elsewhere" / name, steps=1), CORPUS))
+
+
+@pytest.mark.parametrize("name", ["config.json", WEIGHTS])
+@pytest.mark.parametrize("kind", ["file", "folder", "link"])
+def test_a_user_s_own_files_are_no_checkpoint_to_resume(tmp_path: Path, name: str, kind: str) -> None:
+    path = tmp_path / "run" / name
+    path.parent.mkdir()
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "link":
+        path.symlink_to(tmp_path)
+    else:
+        path.write_text('{"mine": 1}')
+    with pytest.raises(ConfigError, match="holds files but no checkpoint of a run; allowed: a new or empty folder"):
+        next(run_session(plan(tmp_path / "run"), CORPUS))
