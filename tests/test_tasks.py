@@ -79,7 +79,10 @@ BAD_INPUT = {
     "more minutes than a year has": (["train", "--minutes", "1e300"], ["minutes is 1e+300", "525,600", "run:"]),
     "an estimate for a text that is not there": (["estimate", "--corpus", "file:/nope"], ["there is no file '/nope'"]),
     "an estimate for an unknown corpus": (["estimate", "--corpus", "kvj"], ["unknown corpus 'kvj'", "'kjv'"]),
-    "a name longer than the system has": (["train", "--out", "x" * 300], ["too long", "run: invoke --help train"]),
+    "a name longer than the system has": (
+        ["train", "--auto-resume", "--out", "x" * 300],
+        ["too long", "run: invoke --help train"],
+    ),
     "unknown task": (["trian"], ["unknown task 'trian'", "did you mean 'train'", "run: invoke --list"]),
     "unknown task to be helped with": (["--help", "trian"], ["unknown task 'trian'", "did you mean 'train'"]),
     "unknown option": (

@@ -27,7 +27,7 @@ from bench.records.protocol import sha256_text
 from bench.records.store import read_table
 from bench.statistics.cells import CellSummary
 from bench.statistics.cost_model import LEAST_LOG_ERROR, CostModel, Estimate
-from tinygpt.corpora import CORPORA, require_corpus
+from tinygpt.corpora import CORPORA
 from tinygpt.errors import ConfigError, ResultsError
 from tinygpt.presets import LADDER, PRESETS
 from tinygpt.system.memory import Memory, available_memory
@@ -198,13 +198,8 @@ def make_budget(
     memory: Memory | None = None,
     announce: Callable[[str], None] = print,
 ) -> Budget:
-    """Make a budget from the stored tables or from a few steps now; arguments and errors as of :func:`plan_budget`.
-
-    Raises:
-        CorpusError: there is no such corpus.
-    """
+    """Make a budget from the stored tables or from a few steps now; arguments and errors as of :func:`plan_budget`."""
     variant, memory = check_variant(variant), memory or available_memory()
-    require_corpus(corpus)
     return plan_budget(
         read_table("runs", results_root),
         read_table("steps", results_root),

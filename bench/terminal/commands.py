@@ -141,7 +141,9 @@ class EstimateOptions:
 def estimate(options: EstimateOptions) -> None:
     """Estimate the result of some minutes of training on this machine: steps, tokens and loss."""
     from bench.terminal.show_cost import print_estimate
+    from tinygpt.corpora import require_corpus
 
+    require_corpus(options.corpus)
     print_estimate(results_folder(), options.minutes, options.preset, options.engine, options.corpus)
 
 

@@ -102,6 +102,7 @@ def _advice(options: TrainOptions) -> Advice:
     """Return the advice for ``--minutes``, which sets the steps and needs the preset's own batch."""
     from bench.planning.budget import make_budget
     from bench.training.advice import advise
+    from tinygpt.corpora import require_corpus
 
     excluded = {
         "--steps": options.steps is not None,
@@ -112,6 +113,7 @@ def _advice(options: TrainOptions) -> Advice:
     }
     if given := [option for option, is_given in excluded.items() if is_given]:
         raise ConfigError(f"--minutes with {given[0]}", "one of the two", "invoke train --minutes 15")
+    require_corpus(options.corpus)
     minutes = float(options.minutes or 0)
     return advise(make_budget(results_folder(), minutes, options.preset or None, options.engine, options.corpus))
 

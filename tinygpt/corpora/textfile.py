@@ -34,7 +34,7 @@ _FORMATS = (
 )
 _MANY_ZEROS = 0.3  # the share of zero bytes; UTF-8 text has fewer
 # Which of four bytes in a row are mostly zero in Western text without a mark → its encoding.
-_ENCODINGS = {
+_ENCODINGS: dict[tuple[bool, ...], str] = {
     (False, True, False, True): "UTF-16LE", (True, False, True, False): "UTF-16BE",
     (False, True, True, True): "UTF-32LE", (True, True, True, False): "UTF-32BE",
 }  # fmt: skip

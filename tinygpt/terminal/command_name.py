@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 PROGRAM = "tinygpt"
-_COMMAND = re.compile(r"\binvoke (?=(?:--help )?[a-z]|--list)")
+_COMMAND = re.compile(r"\binvoke (?=--(?:help|list)\b|[a-z])")
 
 
 def program_name() -> str:
