@@ -292,7 +292,9 @@ def test_the_package_offers_the_same_tasks_whatever_tasks_py_is_near(tmp_path):
     }
 
 
-@pytest.mark.parametrize("words", ["-D x", "-T x doctor", "-f /nosuch train", "-f .. train", "-D"])
+@pytest.mark.parametrize(
+    "words", ["-D x", "-T x doctor", "-f /nosuch train", "-f .. train", "-D", "--list nosuch", "-F xx -l"]
+)
 def test_options_before_the_task_have_one_line_errors_too(words, monkeypatch, capfd):
     monkeypatch.setattr(sys, "argv", ["/somewhere/bin/tinygpt", *words.split()])
     with pytest.raises(SystemExit) as ended:

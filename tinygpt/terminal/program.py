@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from invoke import Argument, Collection, Exit, Program
+from invoke import Argument, Collection, Exit, ParseError, Program
 from invoke.parser import Parser, ParserContext
 
 from tinygpt import __version__
@@ -74,6 +74,8 @@ class TaskProgram(Program):
         """Read the options before a task's name."""
         with _core_errors():
             super().parse_core(argv)
+            if isinstance(self.args.list.value, str):  # Invoke would look for a group of tasks
+                raise ParseError(f"--list takes no value {self.args.list.value!r}")
 
     def update_config(self, merge: bool = True) -> None:
         """Apply these options."""
@@ -93,19 +95,19 @@ class TaskProgram(Program):
 
     def parse_cleanup(self) -> None:
         """Answer ``--help``, ``--list`` and completion; the reader may close the pipe early."""
-        with one_line_errors():
+        with _core_errors():
             super().parse_cleanup()
 
 
 @contextmanager
 def _core_errors() -> Iterator[None]:
     """Turn what Invoke raises at its own options into one line; its reasons have no common base."""
-    try:
-        yield
-    except Exit:
-        raise
-    except Exception as error:
-        with one_line_errors():
+    with one_line_errors():
+        try:
+            yield
+        except (Exit, ImportError, OSError):
+            raise
+        except Exception as error:
             problem = f"an option before the task cannot be used ({error})"
             raise ConfigError(problem, "those of the program itself", "invoke --help") from None
 
