@@ -40,6 +40,7 @@ from tinygpt.optim import OptimizerState
 from tinygpt.params import Arrays, check_shapes, parameter_shapes
 from tinygpt.system.files import storage_errors, write_file
 from tinygpt.system.json_records import read_json, record_from_json
+from tinygpt.system.memory import require_memory
 from tinygpt.system.staging import current_files, finish_replacement, replace_files
 
 FORMAT = "tinygpt-checkpoint"
@@ -293,6 +294,7 @@ def _check_state(state: Mapping[str, Any], folder: Path, files: Mapping[str, Pat
         path = files.get(name, folder / name)
         (read_json if name == CONFIG else require_whole)(path)  # before its hash: a file of any size may be here
         try:
+            require_memory(path.stat().st_size, str(path), "a machine with more memory")
             actual = _sha256(path)
         except OSError as error:
             problem = f"cannot read {path} ({error.strerror or error})"

@@ -18,7 +18,7 @@ from tests import ROOT
 from tests.tinygpt.small_checkpoint import MODEL, TRAIN, arrays, edit_state, failure, save, state, step_of
 from tinygpt.checkpoints.checkpoint import Checkpoint, has_checkpoint, load_checkpoint, save_checkpoint
 from tinygpt.checkpoints.layout import CONFIG, KEPT, OPTIMIZER, STATE, WEIGHTS
-from tinygpt.errors import CheckpointError
+from tinygpt.errors import CapacityError, CheckpointError
 
 
 @pytest.fixture(scope="module")
@@ -350,6 +350,14 @@ def test_a_file_of_any_size_is_refused_at_once(folder: Path, name: str, alone: b
     start = time.monotonic()
     assert name in failure(folder)
     assert time.monotonic() - start < 5
+
+
+def test_a_tensor_beyond_the_memory_is_refused_before_its_hash(folder: Path) -> None:
+    header = json.dumps({"wte.weight": {"dtype": "F32", "shape": [2**41], "data_offsets": [0, 2**43]}}).encode()
+    (folder / WEIGHTS).write_bytes(len(header).to_bytes(8, "little") + header)
+    os.truncate(folder / WEIGHTS, 8 + len(header) + 2**43)  # sparse
+    with pytest.raises(CapacityError, match=r"needs 8,192\.0 GiB of memory or more"):
+        load_checkpoint(folder)
 
 
 @pytest.mark.parametrize("name", [CONFIG, WEIGHTS, OPTIMIZER, STATE])
