@@ -80,6 +80,7 @@ def adjusted_ratios(runs: pd.DataFrame, steps: pd.DataFrame, probes: pd.DataFram
     relative = relative_probes(runs, probes)
     if relative.empty:
         return []
+    runs = runs[runs["run_id"].isin(relative["run_id"].unique())]
     probed = steps[steps["cell_id"].isin(relative["cell_id"][relative["number"] > 0])]
     plain, adjusted = (
         {cell.key: cell for cell in cell_summary(runs, table, _KINDS) if cell.n_rounds}
