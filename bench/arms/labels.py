@@ -35,7 +35,7 @@ class Label:
         return f"{self.variant}{revision}" + (f"#{self.copy}" if self.copy > 1 else "")
 
 
-@lru_cache(maxsize=4096)  # a few names stand in very many rows
+@lru_cache(maxsize=4096)  # a few names are in very many rows
 def read_label(text: str) -> Label:
     """Split a name into its parts; a name of another form is a variant as a whole."""
     match = _SUFFIXES.fullmatch(text)

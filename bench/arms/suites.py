@@ -58,10 +58,6 @@ class Cell:
         """Variant and preset."""
         return self.variant, self.preset
 
-    def id_in(self, run_id: str) -> str:
-        """Return the cell's name in a run."""
-        return f"{run_id}/{self.variant}/{self.preset}/{self.round}"
-
 
 @dataclass(frozen=True)
 class Suite:

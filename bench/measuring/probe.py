@@ -167,6 +167,6 @@ def _load() -> float | None:
 
 
 def _frequency(system: Path = Path("/sys")) -> float | None:
-    """Return the processors' mean frequency in MHz; virtual machines tell none."""
+    """Return the processors' mean frequency in MHz; virtual machines report none."""
     found = [float(text) for file in system.glob(_CPU_FILES) if (text := _text(file)).strip()]
     return sum(found) / len(found) / 1000 if found else None

@@ -14,7 +14,7 @@ from bench.records.store import read_tables
 from tinygpt.errors import ConfigError, unknown_name
 from tinygpt.system.files import replace_file
 
-# Columns of exported runs that stand in the protocol's JSON; the optimizer's text names the recipe as well.
+# Columns of exported runs that come from the protocol's JSON; the optimizer's text names the recipe as well.
 PROTOCOL_COLUMNS = ("learning_rate", "optimizer", "batch_size", "context_length", "dtype")
 
 # A spreadsheet takes a text that begins with one of these for a formula; the last four are wide forms of the first.

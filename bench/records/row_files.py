@@ -4,7 +4,7 @@
                     └─► files that are new or changed ─► read ─► check ─────────────┴─► one file for each run
 
 Opening a file takes a millisecond, so the rows of many are kept together in the user's cache folder. What is kept
-holds as long as a file's size, times and number on the disk do, and as the code that checked it is the same.
+is valid while a file's size, times and inode, and the code that checked it, are the same.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class RowFile:
         path: its name says which table it holds, and no more.
         run_id: the run that its rows belong to.
         n_rows: at least one.
-        stamp: size, times and number on the disk: others when the file has changed.
+        stamp: size, times and inode, which differ when the file has changed.
     """
 
     area: str
@@ -164,7 +164,7 @@ def _read(table: str, area: str, path: Path) -> TableRows | ResultsError:
 
 
 def _stamp(path: Path) -> tuple[int, ...]:
-    """None of these are a file's any more once it is written to or replaced; empty where there is no file."""
+    """Size, times and inode, which change when the file is written to or replaced; empty if there is no file."""
     with suppress(OSError):
         found = path.stat()
         return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
@@ -195,7 +195,7 @@ def _kept_rows(root: Path, table: str) -> TableRows:
 
 
 def _keep(root: Path, table: str, found: TableRows) -> None:
-    """Put rows into the cache; a cache that cannot be written is done without."""
+    """Put rows into the cache; nothing happens if it cannot be written."""
     listed = [(file.area, file.path.name, file.run_id, file.n_rows, file.stamp) for file in found.files]
     metadata = {_FILES: json.dumps(listed).encode(), _CODE: _code()}
     sink = pa.BufferOutputStream()

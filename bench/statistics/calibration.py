@@ -33,7 +33,7 @@ class Calibration:
     Attributes:
         origin: the area.
         run_ids: of the rows.
-        noise: in what it consists.
+        noise: its components.
         between_runs: standard deviation of log times of unchanged code between two runs; NaN without two.
         beside_controls: the same, with the controls divided out.
         checks: promises, and how often they were kept.

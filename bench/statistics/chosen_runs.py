@@ -70,7 +70,7 @@ def chosen_ratios(ratios: Iterable[Speedup], chosen: ChosenRuns = MappingProxyTy
 
     Args:
         ratios: of all runs.
-        chosen: complete runs, whose cells stand for the pair where there are any.
+        chosen: complete runs, whose cells are used for the pair where there are any.
 
     Returns:
         the chosen run's cells with the ratio of all runs that are as good.

@@ -74,16 +74,16 @@ class Record:
                 self._differences.setdefault(one[name].machine_hash, []).append(levels)
 
     @property
-    def bare_mean_square(self) -> float:
-        """The same of the bare times, without controls."""
-        pairs = ((one[name].seconds.median, two[name].seconds.median) for name, one, two in self._unchanged())
-        return float(np.mean([math.log(before / after) ** 2 for before, after in pairs] or [math.nan]))
-
-    @property
     def mean_square(self) -> float:
-        """Of the differences of unchanged code between two runs; NaN without any."""
+        """Mean square of the differences of unchanged code between two runs; NaN without any."""
         found = chain.from_iterable(self._differences.values())
         return float(np.mean([(one.value - two.value) ** 2 for one, two in found] or [math.nan]))
+
+    @property
+    def bare_mean_square(self) -> float:
+        """The same for the times alone, without controls."""
+        pairs = ((one[name].seconds.median, two[name].seconds.median) for name, one, two in self._unchanged())
+        return float(np.mean([math.log(before / after) ** 2 for before, after in pairs] or [math.nan]))
 
     def between_runs(self, machine_hash: str) -> float:
         """Variance between runs of a level on a machine; NaN where too few runs are on record.

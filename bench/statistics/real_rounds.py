@@ -1,4 +1,4 @@
-"""The noise of real rounds: what arms of six rounds and more show beside their own centre, and in what it consists.
+"""The noise of real rounds: how arms of six rounds and more vary around their centre, and what that consists of.
 
 A simulation draws from these rounds and from no distribution. The rounds of one arm stay together, because one hour is
 calm and another is not; two arms of one run keep the rounds that they shared, because the weather of a round is common.

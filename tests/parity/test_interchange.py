@@ -13,7 +13,7 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from tests.parity.oracle import Oracle
-from tests.tinygpt.training.test_session import CORPUS, plan
+from tests.tinygpt.training.small_runs import CORPUS, plan
 from tinygpt.checkpoints.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from tinygpt.checkpoints.gpt2_weights import INDEX
 from tinygpt.checkpoints.layout import WEIGHTS

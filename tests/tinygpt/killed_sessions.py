@@ -26,7 +26,7 @@ import psutil
 import tinygpt.checkpoints.checkpoint
 import tinygpt.checkpoints.tensorfile
 import tinygpt.system.files
-from tests.tinygpt.training.test_session import CORPUS, plan
+from tests.tinygpt.training.small_runs import CORPUS, plan
 from tinygpt.checkpoints.checkpoint import has_checkpoint, load_checkpoint
 from tinygpt.errors import WorkerError
 from tinygpt.system.staging import SAVED, SAVING

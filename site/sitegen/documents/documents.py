@@ -37,7 +37,7 @@ class Documents:
     Attributes:
         root: the checkout.
         pages: every page.
-        quoted_rows: the rows that numbers come from, by pin; the empty pin stands for the newest rows.
+        quoted_rows: the rows that numbers come from, by pin; the empty pin means the newest rows.
         collection: the Invoke tasks; None where they cannot be imported, and then there is no task reference.
         repository: its address, or empty.
     """

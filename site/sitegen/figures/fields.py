@@ -32,7 +32,7 @@ def text(value: object) -> str:
 
 
 def is_missing(value: object) -> bool:
-    """True for the values that stand for none: None, NaN and the empty text."""
+    """True for the values that mean "none": None, NaN and the empty text."""
     return value is None or value == "" or value != value
 
 

@@ -1,4 +1,4 @@
-"""The statistics tested on the rows: in what the noise consists, and which promises were kept."""
+"""The statistics tested on the rows: the components of the noise, and which promises were kept."""
 
 from __future__ import annotations
 

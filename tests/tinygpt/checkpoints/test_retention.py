@@ -11,7 +11,7 @@ import pytest
 
 from tests.tinygpt.small_checkpoint import MODEL, TRAIN, arrays, save, state, step_of
 from tests.tinygpt.system.test_staging import Crash, CrashAfter
-from tests.tinygpt.training.test_session import CORPUS, plan
+from tests.tinygpt.training.small_runs import CORPUS, plan
 from tinygpt.checkpoints.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from tinygpt.checkpoints.layout import FILES, OPTIMIZER, WEIGHTS
 from tinygpt.checkpoints.retention import kept_checkpoints

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.tinygpt.training.test_session import CORPUS, plan
+from tests.tinygpt.training.small_runs import CORPUS, plan
 from tinygpt.errors import FolderInUseError, StorageError
 from tinygpt.system.folder_lock import folder_lock, holder_of, lock_path, require_free_lock
 from tinygpt.system.process_identity import ProcessIdentity, _started

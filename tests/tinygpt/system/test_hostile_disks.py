@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tinygpt.training.test_session import CORPUS, plan
+from tests.tinygpt.training.small_runs import CORPUS, plan
 from tinygpt.checkpoints.checkpoint import load_checkpoint
 from tinygpt.checkpoints.layout import WEIGHTS
 from tinygpt.errors import TinyGPTError

@@ -1,69 +1,30 @@
-"""Sessions: the order of events, exact resumption, clean stops, and refusals without loss."""
+"""Sessions: the order of events, and refusals and failures without loss."""
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests import ROOT
-from tests.tinygpt.small_checkpoint import edit_state
+from tests.tinygpt.training.small_runs import CORPUS, losses, only, plan
 from tinygpt.checkpoints import checkpoint as checkpoint_module
-from tinygpt.checkpoints.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from tinygpt.checkpoints.layout import BEST, KEPT, OPTIMIZER, STATE, WEIGHTS
-from tinygpt.config import ModelConfig, TrainConfig
-from tinygpt.corpora import Corpus
+from tinygpt.checkpoints.checkpoint import load_checkpoint
+from tinygpt.checkpoints.layout import BEST, KEPT, STATE, WEIGHTS
 from tinygpt.data import BatchSampler, evaluation_batches
 from tinygpt.engines import create_engine
 from tinygpt.engines.numpy import NumpyEngine
-from tinygpt.engines.vectorized.engine import default_team
 from tinygpt.errors import CheckpointError, ConfigError, CorpusError, DivergedError, StorageError
 from tinygpt.generation.decoding import generate_text
-from tinygpt.generation.sampling import SamplingSettings
-from tinygpt.presets import PRESETS, Preset
+from tinygpt.presets import PRESETS
 from tinygpt.runs.status import read_status, report_status
 from tinygpt.system.staging import SAVED, SAVING
-from tinygpt.system.stopping import StopRequest
 from tinygpt.training.events import CheckpointRecord, EvaluationRecord, Event, SampleRecord, StartRecord, StopRecord
-from tinygpt.training.plan import TrainingPlan
 from tinygpt.training.session import run_session
 from tinygpt.training.trainer import StepRecord
-
-SENTENCES = "The fox saw a hen. The hen saw the fox. Off she went, over the wall and home again.\n"
-CORPUS = Corpus("fables", (SENTENCES * 40).encode(), (SENTENCES[::-1] * 10).encode(), "public domain", "written here")
-SAMPLING = SamplingSettings(12, temperature=0.8, top_k=40)
-
-
-def plan(out: Path, **changes: object) -> TrainingPlan:
-    base = TrainingPlan(
-        out, preset="tiny", corpus="fables", engine="numpy", steps=6, seed=3, eval_batches=2, sampling=SAMPLING
-    )
-    return replace(base, **changes)  # type: ignore[arg-type]
-
-
-def losses(events: list[Event]) -> list[float]:
-    return [event.loss for event in events if isinstance(event, StepRecord)]
-
-
-def only(events: list[Event], kind: type) -> list[Event]:
-    return [event for event in events if isinstance(event, kind)]
-
-
-@pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Event]]:
-    out = tmp_path_factory.mktemp("whole") / "run"
-    return out, list(run_session(plan(out, eval_every=2, sample_every=3, checkpoint_every=4), CORPUS))
-
 
 # ---- the stream ----------------------------------------------------------------------------------------------
 
@@ -162,120 +123,6 @@ def test_a_learning_rate_replaces_the_presets(tmp_path: Path) -> None:
     assert load_checkpoint(tmp_path / "run").train.learning_rate == 0.01
 
 
-# ---- resuming ------------------------------------------------------------------------------------------------
-
-
-def stop_after(session: Iterator[Event], stop: StopRequest, step: int) -> list[Event]:
-    events = []
-    for event in session:
-        events.append(event)
-        if isinstance(event, StepRecord) and event.step == step:
-            stop.request()
-    return events
-
-
-@pytest.mark.parametrize("step", [1, 3, 4])
-def test_a_resumed_run_repeats_the_uninterrupted_one_to_the_bit(
-    uninterrupted: tuple[Path, list[Event]], tmp_path: Path, step: int
-) -> None:
-    whole_out, whole = uninterrupted
-    wanted = plan(tmp_path / "run", eval_every=2, sample_every=3, checkpoint_every=4)
-    stop = StopRequest()
-    first = stop_after(run_session(wanted, CORPUS, stop=stop), stop, step)
-    assert isinstance(first[-1], StopRecord)
-    assert (first[-1].reason, first[-1].step, first[-1].exit_code) == ("interrupted", step, 0)
-    second = list(run_session(wanted, CORPUS, resume=True))
-    start = second[0]
-    assert isinstance(start, StartRecord) and start.first_step == step
-    assert losses(first) + losses(second) == losses(whole)
-    # What the first part was stopped before it could do, the second does first.
-    assert [(e.step, e.train_loss, e.held_out_loss) for e in first + second if isinstance(e, EvaluationRecord)] == [
-        (e.step, e.train_loss, e.held_out_loss) for e in whole if isinstance(e, EvaluationRecord)
-    ]
-    assert [e.text for e in first + second if isinstance(e, SampleRecord)] == [
-        e.text for e in whole if isinstance(e, SampleRecord)
-    ]
-    for name in (WEIGHTS, OPTIMIZER, "checkpoints/best/model.safetensors"):
-        assert (tmp_path / "run" / name).read_bytes() == (whole_out / name).read_bytes()
-
-
-def test_a_run_in_double_precision_is_resumed_to_the_bit_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    small = Preset("tiny", ModelConfig(1, 8, 2, 8), TrainConfig(batch_size=2))
-    monkeypatch.setattr("tinygpt.training.plan.PRESETS", {"tiny": small})
-    whole = list(run_session(plan(tmp_path / "whole", engine="python"), CORPUS))
-    stop = StopRequest()
-    wanted = plan(tmp_path / "run", engine="python")
-    first = stop_after(run_session(wanted, CORPUS, stop=stop), stop, 3)
-    second = list(run_session(wanted, CORPUS, resume=True))
-    assert losses(first) + losses(second) == losses(whole)
-    optimizer = load_checkpoint(tmp_path / "run").optimizer
-    assert optimizer is not None and optimizer.weights is not None
-    assert optimizer.weights["wte.weight"].dtype == np.float64
-
-
-def test_a_resumed_run_keeps_the_kernels_that_were_calibrated(tmp_path: Path) -> None:
-    wanted = plan(tmp_path / "run", steps=2, engine="vectorized[kernels=numexpr:gelu,threads=1]")
-    list(run_session(replace(wanted, steps=1), CORPUS))
-    # The same run under `auto`, as on a machine whose calibration would have another outcome.
-    training = json.loads((tmp_path / "run" / STATE).read_text())["training"]
-    edit_state(tmp_path / "run", training=training | {"engine": "vectorized"})
-    start = next(iter(run_session(replace(wanted, engine="vectorized"), CORPUS, resume=True)))
-    assert isinstance(start, StartRecord)
-    assert start.engine_options == {"threads": 1, "kernels": "numexpr:gelu", "team": default_team()}
-
-
-def test_a_finished_run_can_be_made_longer(tmp_path: Path) -> None:
-    list(run_session(plan(tmp_path / "run", steps=2), CORPUS))
-    nothing_left = list(run_session(plan(tmp_path / "run", steps=2), CORPUS, resume=True))
-    assert [type(event) for event in nothing_left] == [StartRecord, StopRecord]
-    longer = list(run_session(plan(tmp_path / "run", steps=4), CORPUS, resume=True))
-    whole = list(run_session(plan(tmp_path / "whole", steps=4), CORPUS))
-    assert losses(longer) == losses(whole)[2:]
-
-
-def test_a_resumed_run_keeps_its_learning_rate_by_default(tmp_path: Path) -> None:
-    list(run_session(plan(tmp_path / "run", steps=1, learning_rate=0.01), CORPUS))
-    kept = list(run_session(plan(tmp_path / "run", steps=2), CORPUS, resume=True))
-    changed = list(run_session(plan(tmp_path / "run", steps=3, learning_rate=0.002), CORPUS, resume=True))
-    assert [event.learning_rate for event in only(kept + changed, StepRecord)] == [0.01, 0.002]  # type: ignore[attr-defined]
-
-
-@pytest.mark.parametrize(
-    ("changes", "corpus", "expected"),
-    [
-        ({"preset": "small"}, CORPUS, ["preset tiny against small", "model"]),
-        ({"seed": 4}, CORPUS, ["seed 3 against 4"]),
-        ({"engine": "vectorized"}, CORPUS, ["engine numpy against vectorized"]),
-        ({"corpus": "tales"}, replace(CORPUS, train=CORPUS.train + b"!"), ["corpus fables (", "against tales ("]),
-        ({"seed": 5, "engine": "python"}, CORPUS, ["seed 3 against 5", "engine numpy against python"]),
-    ],
-)
-def test_another_runs_checkpoint_is_refused_with_every_field(
-    uninterrupted: tuple[Path, list[Event]], changes: dict[str, object], corpus: Corpus, expected: list[str]
-) -> None:
-    out, _ = uninterrupted
-    before = (out / STATE).read_bytes()
-    with pytest.raises(ConfigError, match="another run's") as caught:
-        list(run_session(plan(out, **changes), corpus, resume=True))
-    assert all(part in str(caught.value) for part in expected)
-    assert (out / STATE).read_bytes() == before
-
-
-def test_the_same_text_under_another_name_is_the_same_run(uninterrupted: tuple[Path, list[Event]]) -> None:
-    out, _ = uninterrupted
-    events = list(run_session(plan(out, corpus="file:moved.txt"), CORPUS, resume=True))
-    assert isinstance(events[-1], StopRecord)
-
-
-def test_resuming_nothing_or_bare_weights_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="holds no checkpoint"):
-        list(run_session(plan(tmp_path / "none"), CORPUS, resume=True))
-    weights = create_engine("numpy", PRESETS["tiny"].model, PRESETS["tiny"].train).state_dict()
-    save_checkpoint(tmp_path / "bare", Checkpoint(PRESETS["tiny"].model, PRESETS["tiny"].train, weights))
-    with pytest.raises(CheckpointError, match="no training state"):
-        list(run_session(plan(tmp_path / "bare"), CORPUS, resume=True))
-
-
 # ---- refusals and failures -----------------------------------------------------------------------------------
 
 
@@ -372,135 +219,6 @@ def test_invalid_plans_are_refused_when_made(changes: dict[str, object], expecte
     with pytest.raises(ConfigError, match="allowed: ") as caught:
         plan(**({"out": Path("run")} | changes))  # type: ignore[arg-type]
     assert expected in str(caught.value)
-
-
-# ---- signals -------------------------------------------------------------------------------------------------
-
-
-def test_handlers_are_restored() -> None:
-    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    with StopRequest() as stop:
-        assert signal.getsignal(signal.SIGINT) != before[0]
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(0.01)
-        assert stop.requested and stop.signal is signal.SIGTERM and not stop.abandoned
-        with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), signal.SIGINT)
-            time.sleep(1)
-        assert stop.abandoned
-    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
-
-
-PROGRAM = """
-import json, sys
-sys.path.insert(0, sys.argv[1])
-from pathlib import Path
-from dataclasses import replace
-from tests.tinygpt.training.test_session import CORPUS, plan
-from tinygpt.training.events import StopRecord
-from tinygpt.system.staging import SAVED, SAVING
-from tinygpt.training.session import run_session
-from tinygpt.training.trainer import StepRecord
-out, steps, wait_at = Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
-for event in run_session(plan(out, steps=steps, eval_every=1000, sample_every=1000), CORPUS, resume=out.exists()):
-    if isinstance(event, StepRecord):
-        print(json.dumps([event.step, event.loss]), flush=True)
-        if event.step == wait_at:
-            sys.stdin.read()
-    if isinstance(event, StopRecord):
-        print(json.dumps([event.reason, event.signal, event.step]), flush=True)
-        sys.exit(event.exit_code)
-"""
-
-
-def start(out: Path, steps: int, wait_at: int = 0) -> subprocess.Popen[str]:
-    """A run, new or resumed, that takes no step after ``wait_at`` before its input is closed."""
-    command = [sys.executable, "-c", PROGRAM, str(ROOT), str(out), str(steps), str(wait_at)]
-    pipe = subprocess.PIPE
-    return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, cwd=ROOT)
-
-
-def read(process: subprocess.Popen[str], until_step: int) -> list[list[object]]:
-    assert process.stdout is not None
-    lines = []
-    while not lines or lines[-1][0] != until_step:
-        line = process.stdout.readline()
-        assert line, process.communicate()[1]
-        lines.append(json.loads(line))
-    return lines
-
-
-def finish(process: subprocess.Popen[str]) -> list[list[object]]:
-    out, error = process.communicate(timeout=60)
-    assert not error, error
-    return [json.loads(line) for line in out.splitlines()]
-
-
-def test_a_run_stopped_by_signals_equals_an_uninterrupted_one(tmp_path: Path) -> None:
-    """Ctrl-C, then SIGTERM, then kill -9, each in a separate process; the losses are those of an uninterrupted run."""
-    steps = 24
-    whole = [
-        [event.step, event.loss]
-        for event in run_session(plan(tmp_path / "whole", steps=steps), CORPUS)
-        if isinstance(event, StepRecord)
-    ]
-    out = tmp_path / "run"
-    lines: list[list[object]] = []
-    for number, until in ((signal.SIGINT, 3), (signal.SIGTERM, 10)):
-        process = start(out, steps, wait_at=until + 4)
-        lines += read(process, until)
-        process.send_signal(number)
-        *rest, last = finish(process)
-        lines += rest
-        assert process.returncode == 128 + number
-        assert last == ["interrupted", number.name, lines[-1][0]]
-        assert lines[-1][0] in range(until, until + 5)
-    saved = load_checkpoint(out).training
-    assert saved is not None and saved.step == lines[-1][0]
-    process = start(out, steps, wait_at=saved.step + 4)
-    read(process, saved.step + 2)
-    process.kill()
-    process.communicate()
-    process = start(out, steps)  # from the last checkpoint, which kill -9 did not touch
-    *rest, last = finish(process)
-    assert last == ["finished", None, steps]
-    assert lines + rest == whole
-    assert (out / WEIGHTS).read_bytes() == (tmp_path / "whole" / WEIGHTS).read_bytes()
-
-
-def test_a_second_ctrl_c_abandons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    wanted = plan(tmp_path / "run", steps=10, eval_every=9)
-    session = run_session(wanted, CORPUS)
-    with pytest.raises(KeyboardInterrupt):
-        for event in session:
-            if isinstance(event, StepRecord) and event.step == 3:
-                os.kill(os.getpid(), signal.SIGINT)
-                os.kill(os.getpid(), signal.SIGINT)
-                time.sleep(1)
-    session.close()  # type: ignore[attr-defined]
-    state = load_checkpoint(tmp_path / "run").training
-    assert state is not None and state.step == 1  # the verified first one; nothing newer was saved
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-
-
-def test_a_save_that_was_killed_is_finished_by_the_next_run(tmp_path, monkeypatch):
-    out = tmp_path / "run"
-    list(run_session(plan(out, steps=4), CORPUS))
-    if (child := os.fork()) == 0:
-        replace = Path.replace
-
-        def killed(path, target):  # between the two sets of files
-            return os._exit(9) if target.parent == out else replace(path, target)
-
-        monkeypatch.setattr(Path, "replace", killed)
-        list(run_session(plan(out, steps=5, checkpoint_every=5), CORPUS, resume=True))
-        os._exit(0)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
-    assert (out / SAVED).is_dir()
-    assert load_checkpoint(out).training.step == 5
-    list(run_session(plan(out, steps=8), CORPUS, resume=True))
-    assert load_checkpoint(out).training.step == 8
-    assert not (out / SAVED).exists()
 
 
 def test_a_held_out_loss_that_is_no_number_is_divergence(tmp_path, monkeypatch):
