@@ -74,3 +74,4 @@ RECIPES = Table(
         )
     },
 )  # fmt: skip
+"""Name → settings beyond the preset."""

@@ -85,6 +85,7 @@ _ENTRIES = (
 )  # fmt: skip
 
 CORPORA = Table("corpus", {entry.name: entry for entry in _ENTRIES})
+"""Name → where the text comes from."""
 
 
 def load_corpus(name: str | Path, *, path: str | Path | None = None) -> Corpus:
