@@ -105,7 +105,7 @@ def test_every_public_method_of_an_engine_has_a_docstring_of_its_own_or_an_inher
 ROOMS = {
     "tinygpt": (
         "", "system", "corpora", "engines", "generation", "checkpoints", "gallery", "evaluation", "training", "runs",
-        "terminal",
+        "learn", "terminal",
     ),
     "bench": ("records", "arms", "statistics", "peers", "planning", "measuring", "training", "terminal"),
     "sitegen": (
