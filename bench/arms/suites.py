@@ -35,13 +35,18 @@ class Arm:
 
 @dataclass(frozen=True)
 class Cell:
-    """One round of an arm: one process, one row of ``runs``."""
+    """One round of an arm: one process, one row of ``runs``.
+
+    Attributes:
+        replaces: the marked round that its round measures again; None in a planned round.
+    """
 
     variant: str
     preset: str
     round: int
     limit_seconds: float
     generates: bool = False
+    replaces: int | None = None
 
     @property
     def kind(self) -> Kind:
@@ -83,17 +88,24 @@ class Suite:
     @property
     def cells(self) -> tuple[Cell, ...]:
         """All cells in running order: preset by preset, with rounds interleaved across variants."""
-        cells: list[Cell] = []
-        for preset in dict.fromkeys(arm.preset for arm in self.arms):
-            arms = [arm for arm in self.arms if arm.preset == preset]
-            for number in range(max(arm.rounds for arm in arms)):
-                direction = arms if number % 2 == 0 else arms[::-1]
-                cells += [
-                    Cell(arm.variant, preset, number, arm.limit_seconds, self.generates)
-                    for arm in direction
-                    if number < arm.rounds
-                ]
-        return tuple(cells)
+        rounds = {arm.preset: 0 for arm in self.arms}
+        for arm in self.arms:
+            rounds[arm.preset] = max(rounds[arm.preset], arm.rounds)
+        return tuple(
+            cell
+            for preset, count in rounds.items()
+            for number in range(count)
+            for cell in self.cells_of_round(preset, number)
+        )
+
+    def cells_of_round(self, preset: str, number: int, replaces: int | None = None) -> list[Cell]:
+        """The cells of a round in running order; one that measures another round again has the same arms."""
+        planned = number if replaces is None else replaces
+        arms = [arm for arm in self.arms if arm.preset == preset and planned < arm.rounds]
+        return [
+            Cell(arm.variant, preset, number, arm.limit_seconds, self.generates, replaces)
+            for arm in (arms if number % 2 == 0 else arms[::-1])
+        ]
 
 
 def _suite(

@@ -28,7 +28,8 @@ def cell_rows(
     context: RunContext, cell: Cell, protocol: Protocol, outcome: Outcome, end: CellEnd, attempt: int = 0
 ) -> Rows:
     """Return a cell's rows, including the steps of a process that did not reach its end."""
-    process = Process(context, context.kind or cell.kind, cell.engine, cell.variant, cell.round, protocol, attempt)
+    kind = context.kind or cell.kind
+    process = Process(context, kind, cell.engine, cell.variant, cell.round, protocol, attempt, cell.replaces)
     return outcome_rows(process, outcome, end, repetition(context, cell, protocol), cell.limit_seconds)
 
 

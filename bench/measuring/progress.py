@@ -79,9 +79,15 @@ class SuiteProgress:
         known = all(cell.arm in self._known for cell in self.cells[max(self._index, 0) :])
         return f"{'about' if known else 'at most'} {clock(self.seconds_left())} left"
 
-    def start_cell(self, index: int) -> None:
+    def add(self, cells: Sequence[Cell], n_done: int) -> None:
+        """Go on with more cells, of which an earlier part of the run has measured some."""
+        self.cells = [*self.cells, *cells]
+        self.n_done += n_done
+        self._bar.update(self._task, total=len(self.cells) * self.total_steps)
+
+    def start_cell(self, cell: Cell) -> None:
         """Show that a cell begins."""
-        self._index = index
+        self._index = self.cells.index(cell)
         self._cell_started = time.perf_counter()
         self._draw(0, force=True)
 
@@ -131,4 +137,5 @@ class SuiteProgress:
 
 
 def _describe(cell: Cell) -> str:
-    return f"{cell.variant} {cell.preset} round {cell.round + 1}"
+    again = "" if cell.replaces is None else f", again {cell.replaces + 1}"
+    return f"{cell.variant} {cell.preset} round {cell.round + 1}{again}"

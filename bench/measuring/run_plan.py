@@ -8,7 +8,7 @@ Only ``invoke bench --resume`` reads the plan; it is not published.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from bench.records.protocol import require_same
 from bench.records.provenance import Provenance
 from bench.records.rows import LOCAL, PUBLISHED, Kind
 from bench.records.store import table_file
+from bench.statistics.probe_adjustment import rounds_to_repeat
 from tinygpt.errors import ResultsError
 from tinygpt.system.files import replace_file
 
@@ -42,6 +43,7 @@ class RunOptions:
         lock_file: the machine's when None.
         kind: the rows' kind; that of each cell's variant when None.
         reference: the variant whose losses all others are compared with.
+        repeat: chooses rounds of a preset to measure once more, by their probes' time over the run's best.
         trees: other commits' code by the revision in an arm's label.
     """
 
@@ -49,6 +51,7 @@ class RunOptions:
     lock_file: Path | None = None
     kind: Kind | None = None
     reference: str = REFERENCE
+    repeat: Callable[[Mapping[int, float]], Sequence[int]] = rounds_to_repeat
     trees: Mapping[str, Tree] = field(default_factory=dict)
 
 

@@ -1,6 +1,7 @@
 """Run a suite: its cells one after another, each in its own process; rows are written after each cell.
 
     lock ─► corpus ─► plan ─► for every cell: refuse, or run_worker ─► cell_end ─► rows ─► write_tables
+                              then once more for the rounds that the probe marks
 
 A failed cell becomes a row and does not stop the suite. Ctrl-C stops it: the current cell becomes an ``interrupted``
 row, and cells that have not started have no row. Any unfinished run can be resumed: its missing cells are measured
@@ -11,16 +12,17 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import pandas as pd
 from rich.console import Console
 
 from bench.arms.labels import read_label
 from bench.arms.registry import OURS
 from bench.arms.suites import DEFAULT_CORPUS, Cell, Suite
-from bench.measuring.announce import announce
+from bench.measuring.announce import announce, announce_again
 from bench.measuring.cell_rows import cell_rows, machine_of, median_step
 from bench.measuring.endings import CellEnd, cell_end
 from bench.measuring.machine_lock import measurement_lock
@@ -34,6 +36,7 @@ from bench.records.protocol import Protocol, benchmark_protocol, generation_prot
 from bench.records.provenance import code_sha256, read_provenance
 from bench.records.rows import Rows, RunRow, Status
 from bench.records.store import local_rows_of, read_table, remove_leftovers, stored_runs, write_tables
+from bench.statistics.probe_adjustment import relative_probes, round_probes
 from tinygpt.corpora import Corpus, load_corpus
 from tinygpt.data import BatchSampler
 from tinygpt.errors import ConfigError
@@ -48,7 +51,7 @@ class RunSummary:
 
     Attributes:
         statuses: of the cells that have a row, in running order; the last one of a repeated cell.
-        n_planned: cells of the suite.
+        n_planned: cells of the suite and of the rounds that are measured again.
         interrupted: the run was stopped by the user.
         machine_changed: a worker reported another machine than the runner had at the start.
         code_changed: a worker may have run other code than the first one.
@@ -179,29 +182,24 @@ class _Run:
         # Workers read the bytes that were hashed here, and need neither a network nor a cache.
         self.tokens = scratch / "train.bin"
         self.tokens.write_bytes(text.train)
-        self.rows = rows
+        self.rows, self.cells = rows, plan.suite.cells
         self.reference = self._reference_losses()
         self.machine_changed = any(row.machine != plan.machine for row in rows.runs)
         self.code_changed = False
 
     def run(self) -> RunSummary:
-        cells = [cell for cell in self.plan.suite.cells if not self._is_done(cell)]
-        n_done = len(self.plan.suite.cells) - len(cells)
-        announce(self.console, self.plan.suite, cells, self.context.run_id if self.rows.runs else None)
+        cells = self._missing(self.cells)
         resumable = not self.options.trees  # another commit's code is unpacked only for this run
+        resumed = self.context.run_id if self.rows.runs else None
+        announce(self.console, self.plan.suite, cells, resumed, repeats=resumable)
         if resumable:
             write_plan(self.root, self.plan)
-        interrupted = False
         n_steps = max(protocol.total_steps for protocol in self.protocols.values())
+        n_done = len(self.cells) - len(cells)
         progress = SuiteProgress(self.console, cells, n_steps, n_done, self._earlier_seconds())
         with signals_as_interrupts(), progress:
             try:
-                for index, cell in enumerate(cells):
-                    progress.start_cell(index)
-                    status = self._run_cell(cell, progress)
-                    if status == "interrupted":
-                        interrupted = True
-                        break
+                interrupted = not (self._run_cells(cells, progress) and self._repeat_rounds(progress))
             except KeyboardInterrupt:  # between two cells, perhaps during a write
                 interrupted = True
                 write_tables(self.root, self.context.run_id, self.rows)
@@ -216,11 +214,45 @@ class _Run:
         return RunSummary(
             self.context.run_id,
             tuple(last.values()),
-            len(self.plan.suite.cells),
+            len(self.cells),
             interrupted,
             self.machine_changed,
             self.code_changed,
         )
+
+    def _run_cells(self, cells: Iterable[Cell], progress: SuiteProgress) -> bool:
+        """Measure cells; False if the user stopped one."""
+        for cell in cells:
+            progress.start_cell(cell)
+            if self._run_cell(cell, progress) == "interrupted":
+                return False
+        return True
+
+    def _repeat_rounds(self, progress: SuiteProgress) -> bool:
+        """Measure the planned rounds that the probe marks once more, all arms of each; False if the user stopped.
+
+        A resumed run chooses the same ones, because only planned rounds are looked at.
+        """
+        planned = pd.DataFrame([row for row in self.rows.runs if row.replaces is None])
+        probes: dict[str, dict[int, float]] = {}
+        if self.rows.probes:
+            of_rounds = round_probes(relative_probes(planned, pd.DataFrame(self.rows.probes)))
+            for preset in of_rounds.index.unique("preset"):
+                found = of_rounds.xs(preset, level="preset")
+                numbers = found.index.get_level_values("round").tolist()
+                probes[preset] = dict(zip(numbers, found.tolist(), strict=True))
+        again: list[Cell] = []
+        for preset in dict.fromkeys(cell.preset for cell in self.cells):
+            chosen = self.options.repeat(probes.get(preset, {}))
+            first = 1 + max(cell.round for cell in self.cells if cell.preset == preset)
+            for number, replaced in enumerate(chosen, first):
+                again += self.plan.suite.cells_of_round(preset, number, replaced)
+        cells = self._missing(again)
+        self.cells += tuple(again)
+        if cells:
+            announce_again(self.console, cells, probes)
+            progress.add(cells, len(again) - len(cells))
+        return self._run_cells(cells, progress)
 
     # ---- rows of earlier runs, and of this run's earlier part -----------------------------------------------
 
@@ -238,8 +270,9 @@ class _Run:
         key = (cell.variant, cell.preset, cell.round)
         return [row for row in self.rows.runs if (row.variant, row.preset, row.round) == key]
 
-    def _is_done(self, cell: Cell) -> bool:
-        return any(row.status != "interrupted" for row in self._attempts(cell))
+    def _missing(self, cells: Iterable[Cell]) -> list[Cell]:
+        """Return the cells that have no row or only ``interrupted`` ones."""
+        return [cell for cell in cells if all(row.status == "interrupted" for row in self._attempts(cell))]
 
     def _reference_losses(self) -> dict[str, list[float]]:
         """Return the losses of the reference's first good round, by preset."""

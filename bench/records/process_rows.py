@@ -51,6 +51,7 @@ class Process:
         round: repetition, counted from 0.
         protocol: how it measures.
         attempt: how many processes of the same round were stopped by hand before.
+        replaces: the round that this one measures again.
     """
 
     run: RunContext
@@ -60,6 +61,7 @@ class Process:
     round: int
     protocol: Protocol
     attempt: int = 0
+    replaces: int | None = None
 
     @property
     def cell_id(self) -> str:
@@ -115,6 +117,7 @@ class Process:
             steps_done=steps_done,
             wall_seconds=wall_seconds,
             blas_kernel=json.loads(run.machine).get("blas_kernel"),
+            replaces=self.replaces,
         )
 
     def step_row(self, step: int, seconds: float, loss: float, grad_norm: float, elapsed_seconds: float) -> StepRow:

@@ -129,6 +129,13 @@ class RunRow:
     expected_loss: Annotated[
         float | None, About("held-out loss that advice expected; null without any", "nats/token", since=3)
     ] = None
+    expected_spread: Annotated[
+        float | None,
+        About("its spread to both sides; null without any", "nats/token", since=4, least=0, most=LONGEST),
+    ] = None
+    replaces: Annotated[
+        int | None, About("round of the run that this one measures again; null in a planned round", since=4, least=0)
+    ] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ Versions only add: a column that came later may be null, and files of an older v
 Version 2 added what an engine chose for itself, and the link between the parts of a resumed training run. Up to then,
 ``jax`` was the name of a peer, a textbook step in JAX; since version 3 it is this project's engine, and the peer is
 ``jax-textbook``. Older files are read under the new name. Version 3 also has what advice expected of a training run.
+Version 4 added the spread of that, and the rounds that replace others.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import pyarrow as pa
 from bench.records.rows import About, KernelRow, ProbeRow, Row, RunRow, SampleRow, StepRow
 from tinygpt.errors import ResultsError
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 VERSION_KEY = b"tinygpt.schema_version"
 TABLE_KEY = b"tinygpt.table"
 

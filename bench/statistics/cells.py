@@ -3,6 +3,9 @@
 Centre and interval.  The observations are the medians of the rounds: rounds are independent processes, steps within one
 are not. Fewer than six rounds have no interval; ``rounds_apart`` then says all that is known of their spread.
 
+Replaced rounds.  A round that the probe marked is measured again after the planned ones. The new round counts as soon
+as all its arms have ended, whatever came out, and the times of the old one count no more; its failures still do.
+
 Grouping.  One run of the pipeline is one sample: rounds of different runs may have been measured at different commits
 and are never pooled. Which run is quoted for a cell is decided in ``bench.statistics.chosen_runs``.
 """
@@ -10,7 +13,7 @@ and are never pooled. Which run is quoted for a cell is decided in ``bench.stati
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +25,7 @@ from bench.records.store import stored_runs
 from bench.statistics.intervals import MIN_ROUNDS, NO_INTERVAL, Interval, median, median_interval
 
 RoundTimes = dict[int, np.ndarray]  # round → seconds of the measured steps
+Round = tuple[str, str, int]  # of a run, at a preset
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +39,7 @@ class CellSummary(StoredRun):
         n_attempts: processes; a round that was stopped by hand and measured again when the run went on counts once.
         n_failed: attempts that are not ok.
         seconds: of a step, over the medians of the rounds; NaN without an ok round.
-        round_times: seconds of the measured steps (n,), by rounds that are ok.
+        round_times: seconds of the measured steps (n,), by rounds that are ok and not replaced.
     """
 
     n_attempts: int
@@ -45,7 +49,7 @@ class CellSummary(StoredRun):
 
     @property
     def n_rounds(self) -> int:
-        """Rounds that are ok."""
+        """Rounds that are ok and not replaced."""
         return len(self.round_times)
 
     @property
@@ -88,8 +92,28 @@ def cell_summary(runs: pd.DataFrame, steps: pd.DataFrame, kinds: Sequence[Kind] 
     tried = runs[runs["kind"].isin([*kinds])]
     seconds = _measured_seconds(steps, tried["cell_id"])
     attempts = grouped(stored_runs(tried), lambda run: run.key)
-    cells = [_summarize(group, seconds) for group in attempts.values()]
+    replaced = replaced_rounds(runs)
+    cells = [_summarize(group, seconds, replaced) for group in attempts.values()]
     return sorted(cells, key=lambda cell: (cell.n_parameters, cell.variant, cell.started_at))
+
+
+def replaced_rounds(runs: pd.DataFrame) -> set[Round]:
+    """The rounds in whose place others count: all their arms have ended in the round that measures them again.
+
+    Args:
+        runs: the table ``runs``, with all kinds of rows of a run.
+    """
+    if runs["replaces"].isna().all():
+        return set()
+    ended: dict[Round, set[str]] = {}
+    again: dict[Round, Round] = {}
+    columns = ("run_id", "preset", "round", "variant", "replaces")
+    of_runs = runs[runs["status"] != "interrupted"]
+    for run_id, preset, number, variant, replaces in zip(*(of_runs[name].tolist() for name in columns), strict=True):
+        ended.setdefault((run_id, preset, number), set()).add(variant)
+        if not math.isnan(replaces):
+            again[run_id, preset, number] = run_id, preset, int(replaces)
+    return {old for new, old in again.items() if ended.get(old, set()) <= ended[new]}
 
 
 def _measured_seconds(steps: pd.DataFrame, cells: pd.Series) -> dict[str, np.ndarray]:
@@ -106,14 +130,18 @@ def _measured_seconds(steps: pd.DataFrame, cells: pd.Series) -> dict[str, np.nda
     return {str(name): seconds[end - count : end] for name, count, end in zip(names, counts, ends, strict=True)}
 
 
-def _summarize(group: list[StoredRun], seconds: Mapping[str, np.ndarray]) -> CellSummary:
+def _summarize(group: list[StoredRun], seconds: Mapping[str, np.ndarray], replaced: Collection[Round]) -> CellSummary:
     group = sorted(group, key=lambda run: run.started_at)
     ok = [run for run in group if run.status == "ok"]
     done = {run.round for run in ok}
     group = [run for run in group if run.status != "interrupted" or run.round not in done]
     failed = [run for run in group if run.status != "ok"]
     quoted = ok or group
-    times = {run.round: seconds[run.cell_id] for run in ok if run.cell_id in seconds}
+    times = {
+        run.round: seconds[run.cell_id]
+        for run in ok
+        if run.cell_id in seconds and (run.run_id, run.preset, run.round) not in replaced
+    }
     return extended(
         quoted[-1],
         CellSummary,

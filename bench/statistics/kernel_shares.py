@@ -25,6 +25,7 @@ from bench.arms.kernel_parts import DISPATCH, FORMS, PARTS, PLACES
 from bench.records.grouping import best_of_each, grouped
 from bench.records.rows import StoredRun
 from bench.records.store import stored_runs
+from bench.statistics.cells import replaced_rounds
 from bench.statistics.intervals import Interval, median, median_interval
 from bench.statistics.ratios import Ratio, ratio_of_rounds
 from tinygpt.engines import parse_variant
@@ -182,7 +183,12 @@ def _in_numexpr(resolved: str) -> set[str] | None:
 
 def _chosen(runs: pd.DataFrame, place: Callable[[StoredRun], tuple[str, ...]]) -> list[tuple[StoredRun, list[str]]]:
     """The newest row of each place's chosen run with the run's measured processes, published places first."""
-    good = stored_runs(runs[(runs["kind"] == "kernels") & (runs["status"] == "ok")])
+    replaced = replaced_rounds(runs)
+    good = [
+        run
+        for run in stored_runs(runs[(runs["kind"] == "kernels") & (runs["status"] == "ok")])
+        if (run.run_id, run.preset, run.round) not in replaced
+    ]
     cells = grouped(good, lambda run: (place(run), run.run_id))
     chosen = best_of_each(good, place, lambda run: (run.is_clean, len(cells[place(run), run.run_id]), run.started_at))
     ordered = sorted(chosen, key=lambda run: run.published_first)

@@ -6,12 +6,15 @@
                         are too short to know their block: divided by those around it, two equal arms differ more
     adjusted ratio      that of bench.statistics.ratios, of adjusted steps
 
-No round is left out, and none is chosen by the times of its steps.
+A marked round is measured once more after the planned ones, all arms of it (:func:`rounds_to_repeat`); the new round
+then counts in its place, whatever came out. The probe alone decides, never the time of a step.
 """
 
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +23,7 @@ import pandas as pd
 from bench.arms.registry import OURS
 from bench.records.grouping import grouped
 from bench.records.rows import Kind
-from bench.statistics.cells import CellSummary, cell_summary
+from bench.statistics.cells import CellSummary, cell_summary, replaced_rounds
 from bench.statistics.ratios import Ratio, ratio_of_rounds
 
 DISTURBED = 1.15
@@ -37,6 +40,7 @@ class AdjustedRatio:
         adjusted: the same of adjusted steps.
         probes: of its rounds and ours, in their order, 1 in the best round of the run.
         page_faults: of a step, the median over measured blocks; NaN where the system does not count them.
+        n_replaced: rounds of the run at this preset in whose place others count.
     """
 
     cell: CellSummary
@@ -44,6 +48,7 @@ class AdjustedRatio:
     adjusted: Ratio
     probes: tuple[float, ...]
     page_faults: float
+    n_replaced: int
 
     @property
     def n_disturbed(self) -> int:
@@ -60,6 +65,21 @@ def relative_probes(runs: pd.DataFrame, probes: pd.DataFrame) -> pd.DataFrame:
     same = [found["run_id"], found["threads"]]
     of_rounds = seconds.groupby([*same, found["preset"], found["round"]]).transform("median")
     return found.assign(relative=seconds / of_rounds.groupby(same).transform("min"))
+
+
+def round_probes(relative: pd.DataFrame) -> pd.Series:
+    """The probes of rounds by run, preset and round: the median of those of :func:`relative_probes`."""
+    return relative.groupby(["run_id", "preset", "round"])["relative"].median()
+
+
+def rounds_to_repeat(probes: Mapping[int, float]) -> list[int]:
+    """The rounds of a preset to measure once more: those that are marked, at most half, the slowest probes first.
+
+    Args:
+        probes: by planned round, over that of the run's best round.
+    """
+    marked = sorted((number for number in probes if probes[number] > DISTURBED), key=lambda number: -probes[number])
+    return sorted(marked[: len(probes) // 2])
 
 
 def adjusted_steps(steps: pd.DataFrame, relative: pd.DataFrame) -> pd.DataFrame:
@@ -89,7 +109,8 @@ def adjusted_ratios(runs: pd.DataFrame, steps: pd.DataFrame, probes: pd.DataFram
     blocks = relative[relative["number"] > 1]  # the first ends the warm-ups
     faults = blocks["page_faults"] / relative.groupby("cell_id")["step"].diff()[blocks.index]
     of_arms = faults.groupby([blocks["run_id"], blocks["variant"], blocks["preset"]]).median()
-    by_round = relative.groupby(["run_id", "preset", "round"])["relative"].median()
+    by_round, replaced = round_probes(relative), replaced_rounds(runs)
+    n_replaced = Counter((run_id, preset) for run_id, preset, _ in replaced)
     found = []
     for group in grouped(plain.values(), lambda cell: cell.together).values():
         for ours in (cell for cell in group if cell.variant == OURS):
@@ -100,5 +121,6 @@ def adjusted_ratios(runs: pd.DataFrame, steps: pd.DataFrame, probes: pd.DataFram
                 if raw and free:
                     seen = tuple(float(by_round[cell.run_id, cell.preset, number]) for number in numbers)
                     own_faults = of_arms.get((cell.run_id, cell.variant, cell.preset), math.nan)
-                    found.append(AdjustedRatio(cell, raw, free, seen, float(own_faults)))
+                    again = n_replaced[cell.run_id, cell.preset]
+                    found.append(AdjustedRatio(cell, raw, free, seen, float(own_faults), again))
     return sorted(found, key=lambda row: (row.cell.published_first[:2], row.cell.run_id, row.cell.n_parameters))

@@ -31,11 +31,13 @@ class RealRounds:
     Attributes:
         arms: of each arm (rounds,).
         pairs: of the ratio of two arms of one run and preset (rounds,).
+        weather: of what slowed both arms of a pair in each round, their mean (rounds,).
         copies: of the ratio of an A/A arm to its original (rounds,), as they are.
     """
 
     arms: list[np.ndarray]
     pairs: list[np.ndarray]
+    weather: list[np.ndarray]
     copies: list[np.ndarray]
 
     def with_spread(self, low: float, high: float) -> list[np.ndarray]:
@@ -53,13 +55,14 @@ def real_rounds(cells: Collection[CellSummary]) -> RealRounds:
     """The rounds of all arms that have an interval."""
     arms = six_round_arms(cells)
     logs = {id(cell): _logs(cell) for cell in arms}
-    pairs = []
+    pairs, weather = [], []
     for group in grouped(arms, lambda cell: cell.together).values():
         for one, two in combinations(group, 2):
             if one.round_times.keys() == two.round_times.keys():
                 pairs.append(_around_median(logs[id(one)] - logs[id(two)]))
+                weather.append((logs[id(one)] + logs[id(two)]) / 2)
     copies = [pair.ratio.logs for pair in copied_pairs(cells)]
-    return RealRounds([_around_median(values) for values in logs.values()], pairs, copies)
+    return RealRounds([_around_median(values) for values in logs.values()], pairs, weather, copies)
 
 
 def _logs(cell: CellSummary) -> np.ndarray:

@@ -21,6 +21,7 @@ from bench.statistics.controls import Record
 from bench.statistics.evidence import ERROR, POWER, Levels, Paired, detectable, levels_of
 from bench.statistics.intervals import CONFIDENCE, MIN_ROUNDS, median_interval
 from bench.statistics.noise import floor_from
+from bench.statistics.probe_adjustment import rounds_to_repeat
 from bench.statistics.ratios import Ratio, combined
 from bench.statistics.real_rounds import CALM, NOISY, RealRounds
 from bench.statistics.sequential import PLANNED_ROUNDS, excluded_means, looks
@@ -70,10 +71,10 @@ class _Draws:
         self.rng = np.random.default_rng(0)
 
     def rounds(self, sources: Sequence[np.ndarray], n: int) -> np.ndarray:
-        """Rounds of one of the sources (n,); its last round has its first as a neighbour."""
+        """Rounds of one of the sources (n, …); its last round has its first as a neighbour."""
         source = sources[int(self.rng.integers(len(sources)))]
         starts = self.rng.integers(len(source), size=-(-n // BLOCK))
-        return source[(starts[:, None] + np.arange(BLOCK)) % len(source)].ravel()[:n]
+        return source[(starts[:, None] + np.arange(BLOCK)) % len(source)].reshape(-1, *source.shape[1:])[:n]
 
     def equal_arms(self, pairs: Sequence[np.ndarray], n: int) -> np.ndarray:
         """Log ratios of two equal arms (n,): for every block a coin decides which of a real pair comes first."""
@@ -93,6 +94,28 @@ def coverage_of_rounds(real: RealRounds, _record: Record) -> list[Check]:
             share = float(np.mean([interval.low <= 0 <= interval.high for interval in found]))
             checks.append(Check("coverage", subject, f"{n} rounds", CONFIDENCE, share, N_SIMULATED))
     return checks
+
+
+def coverage_of_repeated_rounds(real: RealRounds, _record: Record) -> list[Check]:
+    """The interval of a ratio whose marked rounds were measured again.
+
+    What slowed both arms of a round is the best probe that there could be, so it stands for the probe. The arms differ
+    as they do: if they suffered differently in marked rounds, the interval would miss the median of all rounds.
+    """
+    draws = _Draws()
+    held = []
+    for _ in range(N_SIMULATED):
+        number = int(draws.rng.integers(len(real.pairs)))
+        both = np.column_stack([real.pairs[number], real.weather[number]])
+        rounds, spare = draws.rounds([both], MIN_ROUNDS), draws.rounds([both], MIN_ROUNDS)
+        probes = np.exp(rounds[:, 1] - rounds[:, 1].min())
+        again = rounds_to_repeat(dict(enumerate(probes.tolist())))
+        rounds[again] = spare[again]
+        interval = median_interval(rounds[:, 0])
+        held.append(interval.low <= 0 <= interval.high)
+    share = float(np.mean(held))
+    condition = f"{MIN_ROUNDS} rounds, marked ones measured again"
+    return [Check("coverage", "interval of a ratio", condition, CONFIDENCE, share, N_SIMULATED)]
 
 
 def coverage_of_runs(real: RealRounds, record: Record) -> list[Check]:
@@ -230,6 +253,7 @@ def alarms_of_runs(_real: RealRounds, record: Record) -> list[Check]:
 Simulation = Callable[[RealRounds, Record], list[Check]]
 SIMULATIONS: tuple[Simulation, ...] = (
     coverage_of_rounds,
+    coverage_of_repeated_rounds,
     coverage_of_runs,
     exceeded_floors,
     alarms_against,

@@ -14,8 +14,9 @@ from bench.terminal.tables import print_table, ratio_text
 from tinygpt.terminal.output import print_line
 from tinygpt.terminal.quantities import or_dash, ratio
 
-_NUMBERS = ("rounds", "measured", "interval", "adjusted", "interval", "slowest probe", "marked", "faults/step")
-_SPARE = ("faults/step", "slowest probe", "marked")
+_SHOWN = ("rounds", "measured", "interval", "adjusted", "interval")
+_WEATHER = ("slowest probe", "marked", "replaced", "faults/step")
+_SPARE = ("replaced", "faults/step", "slowest probe", "marked")
 
 
 def print_probes(
@@ -31,12 +32,15 @@ def print_probes(
                 (
                     *(row.cell.preset, row.cell.variant, str(row.ratio.n_rounds)),
                     *(*_texts(row.ratio), *_texts(row.adjusted), ratio(max(row.probes))),
-                    *(str(row.n_disturbed), or_dash(row.page_faults, ",.0f")),
+                    *(str(row.n_disturbed), str(row.n_replaced), or_dash(row.page_faults, ",.0f")),
                 )
                 for row in by_run[run_id]
             )
-            print_table(console, ("preset", "engine"), _NUMBERS, rows, _SPARE)
-            text = f"marked: rounds whose probe took more than {DISTURBED} times as long as in the run's best round"
+            print_table(console, ("preset", "engine"), (*_SHOWN, *_WEATHER), rows, _SPARE)
+            text = (
+                f"marked: rounds whose probe took more than {DISTURBED} times as long as in the run's best round; "
+                "replaced: marked rounds in whose place others count"
+            )
             console.print(text, style="dim", highlight=False)
 
 

@@ -50,10 +50,10 @@ class Advice:
     @property
     def expected(self) -> Expected:
         """The expected result, for the run's row."""
-        loss = self.row.loss
-        return Expected(
-            self.minutes * 60.0, loss.loss if isinstance(loss, Forecast) and not self.other_settings else None
-        )
+        loss, seconds = self.row.loss, self.minutes * 60.0
+        if isinstance(loss, CannotTell) or self.other_settings:
+            return Expected(seconds)
+        return Expected(seconds, loss.loss, loss.spread)
 
     def for_run(self, plan: TrainingPlan) -> Advice:
         """Return the advice for a run with the plan's settings."""
@@ -109,7 +109,8 @@ def outcome_text(expected: Expected, stop: StopRecord) -> str:
     time = f"{duration(stop.elapsed_seconds)} instead of {duration(expected.seconds)} ({off:+.0%})"
     if expected.loss is None or stop.held_out_loss is None:
         return f"it took {time}"
-    return f"it took {time}; held-out loss {stop.held_out_loss:.3f}, expected {expected.loss:.3f}"
+    spread = "" if expected.spread is None else f" ± {expected.spread:.3f}"
+    return f"it took {time}; held-out loss {stop.held_out_loss:.3f}, expected {expected.loss:.3f}{spread}"
 
 
 def loss_text(row: BudgetRow) -> str:

@@ -44,10 +44,12 @@ class Expected:
     Attributes:
         seconds: wall time.
         loss: on held-out text at the end, nats per byte; None if unknown.
+        spread: of the loss, to both sides; likewise.
     """
 
     seconds: float
-    loss: float | None
+    loss: float | None = None
+    spread: float | None = None
 
 
 def record_events(
@@ -157,6 +159,7 @@ class _Recorder:
             continues=self._continues,
             expected_seconds=expected.seconds if expected else None,
             expected_loss=expected.loss if expected else None,
+            expected_spread=expected.spread if expected else None,
         )
         write_tables(self._root, row.run_id, Rows([row], steps, self._samples))
         if plan.out.is_dir():

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from types import MappingProxyType
 
 import numpy as np
@@ -108,37 +109,36 @@ def forecasts_table(results: Results) -> str:
     """Recorded runs, predicted without themselves: the errors, the spreads, and the share of errors inside them."""
     runs, steps = results.runs, results.steps
     stated = left_out_spreads(misses_on_record(trained_runs(runs, steps)))
-    kinds = [(name, [one for one in stated if is_of(one[0])]) for name, is_of in _SOURCES.items()]
-    rows: list[dict[str, TableCell | str]] = [
-        {
-            "predicted from": name,
-            "runs": number_cell(len({miss.target for miss, _ in some}), quantities.whole),
-            "predictions": number_cell(len(some), quantities.whole),
-            "median error": number_cell(float(np.median([miss.error for miss, _ in some])), quantities.loss),
-            "median spread": number_cell(float(np.median([spread for _, spread in some])), quantities.loss),
-            "inside": number_cell(float(np.mean([miss.error <= spread for miss, spread in some])), quantities.percent),
-        }
-        for name, some in kinds
-        if some
-    ]
-    if not rows:
+    if not stated:
         return nothing_yet("No training runs that predict each other are recorded", "invoke train --record")
-    advised = (runs["expected_loss"] - runs["held_out_loss"]).abs().dropna()
+    predicted = {  # by source: run, error and stated spread of each prediction
+        name: [(miss.target, miss.error, spread) for miss, spread in stated if is_of(miss)]
+        for name, is_of in _SOURCES.items()
+    }
+    advised = runs.assign(error=(runs["expected_loss"] - runs["held_out_loss"]).abs()).dropna(subset="error")
+    advice = [*zip(advised["run_id"], advised["error"], advised["expected_spread"].astype(float), strict=True)]
+    predicted["advice before the run"] = [one for one in advice if not math.isnan(one[2])]
+    predicted["advice before the run, without a spread"] = [one for one in advice if math.isnan(one[2])]
     texts = differences_of_texts(trained_runs(runs, steps, falling=True))
-    for name, n_runs, errors in (
-        ("advice before the run, older than these spreads", len(advised), advised.tolist()),
-        ("another text: no forecast", len({run for run, _ in texts}), [error for _, error in texts]),
-    ):
-        if errors:
-            counts = {
-                "runs": number_cell(n_runs, quantities.whole),
-                "predictions": number_cell(len(errors), quantities.whole),
-            }
-            error = number_cell(float(np.median(errors)), quantities.loss)
-            rows.append(
-                {"predicted from": name, **counts, "median error": error, "median spread": DASH, "inside": DASH}
-            )
-    return html_table("Recorded runs, predicted without themselves", rows)
+    predicted["another text: no forecast"] = [(run, error, math.nan) for run, error in texts]
+    return html_table(
+        "Recorded runs, predicted without themselves",
+        [_predictions(name, found) for name, found in predicted.items() if found],
+    )
+
+
+def _predictions(source: str, found: Sequence[tuple[str, float, float]]) -> dict[str, TableCell | str]:
+    runs, errors, spreads = zip(*found, strict=True)
+    without = math.isnan(spreads[0])
+    inside = float(np.mean(np.array(errors) <= spreads))
+    return {
+        "predicted from": source,
+        "runs": number_cell(len({*runs}), quantities.whole),
+        "predictions": number_cell(len(errors), quantities.whole),
+        "median error": number_cell(float(np.median(errors)), quantities.loss),
+        "median spread": DASH if without else number_cell(float(np.median(spreads)), quantities.loss),
+        "inside": DASH if without else number_cell(inside, quantities.percent),
+    }
 
 
 def _machine(runs: pd.DataFrame) -> str:

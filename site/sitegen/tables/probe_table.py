@@ -27,6 +27,7 @@ def probe_table(results: Results) -> str:
                 "adjusted": _text(row.adjusted),
                 "slowest probe": number_cell(max(row.probes), quantities.ratio),
                 "rounds marked": TableCell(f"{row.n_disturbed} of {row.ratio.n_rounds}", sort=row.n_disturbed),
+                "rounds replaced": number_cell(row.n_replaced, quantities.whole),
                 "page faults a step": number_cell(row.page_faults, quantities.whole),
                 "run": code_cell(one_line(row.cell.run_id), sort=row.cell.run_id),
                 "machine": machine_label(row.cell),

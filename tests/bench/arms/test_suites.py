@@ -20,6 +20,14 @@ def test_rounds_are_interleaved_and_alternate_direction():
     ]  # fmt: skip
 
 
+def test_a_round_that_is_measured_again_has_the_arms_of_the_one_that_it_replaces():
+    suite = Suite("x", "", 3, (Arm("a", "tiny", 1, 3), Arm("b", "tiny", 1, 3), Arm("c", "tiny", 1, 1)))
+    assert [(cell.variant, cell.round, cell.replaces) for cell in suite.cells_of_round("tiny", 3, 0)] == [
+        ("c", 3, 0), ("b", 3, 0), ("a", 3, 0),
+    ]  # fmt: skip
+    assert [cell.variant for cell in suite.cells_of_round("tiny", 4, 1)] == ["a", "b"]
+
+
 def test_declared_suites():
     quick = {(arm.variant, arm.preset) for arm in SUITES["quick"].arms}
     assert quick == {(e, p) for e in ("numpy", "vectorized", "python") for p in ("tiny", "small", "medium")}

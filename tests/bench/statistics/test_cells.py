@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from bench.statistics.cells import cell_summary
+from bench.statistics.cells import cell_summary, replaced_rounds
 from bench.statistics.ratios import speedups
 from tests.bench.rows import MACHINE, frames, rounds, run_row
 
@@ -65,3 +65,35 @@ def test_steps_that_were_timed_together_are_one_observation():
     steps["elapsed_seconds"] = (steps["step"] - 1) // 3  # groups of three, the warm-ups a group of their own
     (cell,) = cell_summary(runs, steps)
     assert cell.round_times[0].tolist() == [0.1, 0.4, 0.2, 0.2, 0.2]
+
+
+def with_a_replacement(*rows):
+    """Six rounds of two arms, of which the third was slow, and rows of the round that measures it again."""
+    slow = [1.0, 1.0, 9.0, 1.0, 1.0, 1.0]
+    again = [(run_row(variant=name, number=6, replaces=2, **changes), seconds) for name, seconds, changes in rows]
+    return frames(*rounds("numpy", slow), *rounds("vectorized", slow), *again)
+
+
+def test_a_replacement_counts_in_the_place_of_its_round_however_it_came_out():
+    for seconds in (2.0, 20.0):
+        runs, steps = with_a_replacement(("numpy", [seconds] * 15, {}), ("vectorized", [3.0] * 15, {}))
+        for cell in cell_summary(runs, steps):
+            assert sorted(cell.round_times) == [0, 1, 3, 4, 5, 6]
+            assert (cell.n_rounds, cell.n_attempts, cell.n_failed) == (6, 7, 0)
+    assert replaced_rounds(runs) == {("run-a", "tiny", 2)}
+
+
+def test_a_replacement_counts_for_all_arms_or_for_none():
+    stopped = {"status": "interrupted", "error_tail": "stopped"}
+    for rows in ([], [("vectorized", [2.0] * 4, stopped)]):
+        runs, steps = with_a_replacement(("numpy", [2.0] * 15, {}), *rows)
+        assert replaced_rounds(runs) == set()
+        by_name = {cell.variant: cell for cell in cell_summary(runs, steps)}
+        assert sorted(by_name["vectorized"].round_times) == [0, 1, 2, 3, 4, 5]
+
+
+def test_a_failure_in_a_replacement_takes_the_round_from_its_arm():
+    crash = {"status": "crashed", "error_tail": "SIGSEGV"}
+    runs, steps = with_a_replacement(("numpy", [2.0] * 15, {}), ("vectorized", [2.0] * 4, crash))
+    numpy, vectorized = cell_summary(runs, steps)
+    assert (numpy.n_rounds, vectorized.n_rounds, vectorized.n_failed) == (6, 5, 1)

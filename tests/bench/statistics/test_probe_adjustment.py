@@ -7,7 +7,13 @@ import pandas as pd
 import pytest
 
 from bench.records.rows import ProbeRow
-from bench.statistics.probe_adjustment import DISTURBED, adjusted_ratios, adjusted_steps, relative_probes
+from bench.statistics.probe_adjustment import (
+    DISTURBED,
+    adjusted_ratios,
+    adjusted_steps,
+    relative_probes,
+    rounds_to_repeat,
+)
 from tests.bench.rows import frames, probe_rows, run_row
 
 CALM = 0.003
@@ -45,6 +51,42 @@ def test_a_round_is_marked_by_its_probe_alone():
     runs, steps, probes = measured([(1, 1)] * 6)
     steps["seconds"] *= np.where(steps["cell_id"].str.contains("/3$"), 5.0, 1.0)  # slow steps under a calm probe
     assert adjusted_ratios(runs, steps, probes)[0].n_disturbed == 0
+
+
+def test_at_most_half_of_the_rounds_are_repeated_and_the_most_disturbed_first():
+    assert rounds_to_repeat({0: 1.0, 1: DISTURBED, 2: DISTURBED + 0.01, 3: 1.1}) == [2]
+    assert rounds_to_repeat({0: 1.0, 1: 1.5, 2: 1.2, 3: 2.0, 4: 1.3, 5: 1.4}) == [1, 3, 5]
+    assert rounds_to_repeat({0: 1.0, 1: 9.0, 2: 8.0}) == [1]
+    assert rounds_to_repeat({0: 9.0}) == rounds_to_repeat({}) == []
+
+
+@pytest.mark.parametrize(("by_ratio", "is_fair"), [(False, True), (True, False)])
+def test_the_rule_does_not_bias_a_ratio_and_one_that_looks_at_results_does(by_ratio, is_fair):
+    """Two equal arms in weather that both feel, one more than the other in its own way: 4000 runs of six rounds."""
+    rng = np.random.default_rng(0)
+    ratios = []
+    for _ in range(4000):
+        weather = rng.exponential(0.15, (2, 6))  # of planned rounds, and of those that may replace them
+        logs = weather * rng.normal(0.0, 1.0, (2, 6))  # a busy round disturbs the ratio, in either direction
+        probes = np.exp(weather[0] - weather[0].min() + rng.normal(0.0, 0.02, 6))
+        again = np.flatnonzero(logs[0] < -0.1)[:3] if by_ratio else rounds_to_repeat(dict(enumerate(probes)))
+        logs[0, again] = logs[1, again]
+        ratios.append(np.median(logs[0]))
+    error = np.mean(ratios) / (np.std(ratios) / np.sqrt(len(ratios)))
+    assert (abs(error) < 3) == is_fair
+
+
+def test_the_rule_makes_ratios_less_noisy():
+    rng = np.random.default_rng(0)
+    before, after = [], []
+    for _ in range(2000):
+        weather = rng.exponential(0.15, (2, 6))
+        logs = weather * rng.normal(0.0, 1.0, (2, 6))
+        again = rounds_to_repeat(dict(enumerate(np.exp(weather[0] - weather[0].min()))))
+        before.append(np.median(logs[0]))
+        logs[0, again] = logs[1, again]
+        after.append(np.median(logs[0]))
+    assert np.std(after) < 0.9 * np.std(before)
 
 
 def test_probes_are_compared_among_equal_numbers_of_threads():

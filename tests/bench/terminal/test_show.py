@@ -152,12 +152,12 @@ def test_progress_counts_down_from_limits_and_then_from_measured_rounds(terminal
     console = Console(file=io.StringIO(), width=100, force_terminal=terminal)
     with SuiteProgress(console, SUITE.cells, 18) as progress:
         assert progress.seconds_left() == 300.0
-        progress.start_cell(0)
+        progress.start_cell(SUITE.cells[0])
         progress.show_step(3)
         progress.end_cell("ok", 0.0134, None)
         # The other round of numpy is now expected to take as long as this one, almost no time.
         assert 99.0 < progress.seconds_left() < 101.0
-        progress.start_cell(1)
+        progress.start_cell(SUITE.cells[1])
         progress.end_cell("timeout", float("nan"), "noise on stderr\nlimit of 50 s reached")
     text = console.file.getvalue()
     assert "1/4" in text

@@ -35,7 +35,7 @@ def budget(*rows: BudgetRow) -> Budget:
 def test_the_lowest_expected_loss_that_fits_is_chosen():
     rows = (row("tiny", 9000, 1.9), row("small", 4000, 1.6), row("medium", 900, 1.5, fits=False))
     advice = advise(budget(*rows, row("large", 100, 2.2)))
-    assert (advice.row.preset, advice.steps, advice.expected) == ("small", 4000, Expected(900.0, 1.6))
+    assert (advice.row.preset, advice.steps, advice.expected) == ("small", 4000, Expected(900.0, 1.6, 0.05))
     text = advice_text(advice)
     for words in ("15 minutes", "preset small", "lowest expected loss", "4,000 steps", "1.60 ± 0.05"):
         assert words in text
@@ -83,8 +83,8 @@ def test_an_error_if_no_preset_fits():
 def test_the_outcome_is_compared_with_the_advice(tmp_path):
     plan = TrainingPlan(tmp_path, preset="tiny")
     stop = StopRecord("finished", None, 0, 1000, plan, 1.5, 1.66, 990.0)
-    assert outcome_text(Expected(900.0, 1.6), stop) == (
-        "it took 16.5 min instead of 15.0 min (+10%); held-out loss 1.660, expected 1.600"
+    assert outcome_text(Expected(900.0, 1.6, 0.05), stop) == (
+        "it took 16.5 min instead of 15.0 min (+10%); held-out loss 1.660, expected 1.600 ± 0.050"
     )
     assert "expected" not in outcome_text(Expected(900.0, None), stop)
 
@@ -93,9 +93,10 @@ def test_the_advice_is_in_the_run_s_row(tmp_path):
     text = b"The fox saw a hen. The hen saw the fox. Off she went.\n" * 20
     corpus = Corpus("fables", text, text, "public domain", "here")
     plan = TrainingPlan(tmp_path / "run", preset="tiny", corpus="fables", engine="numpy", steps=2)
-    list(record_events(run_session(plan, corpus), tmp_path, expected=Expected(60.0, 5.0)))
+    list(record_events(run_session(plan, corpus), tmp_path, expected=Expected(60.0, 5.0, 0.25)))
     runs = read_table("runs", tmp_path)
-    assert (runs["expected_seconds"].iloc[0], runs["expected_loss"].iloc[0]) == (60.0, 5.0)
+    expected = runs[["expected_seconds", "expected_loss", "expected_spread"]]
+    assert expected.iloc[0].tolist() == [60.0, 5.0, 0.25]
     assert runs["wall_seconds"].iloc[0] < 60.0
     again = replace(plan, out=Path(tmp_path / "other"))
     list(record_events(run_session(again, corpus), tmp_path))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,17 @@ def test_the_share_of_forecasts_that_held_is_shown_where_runs_predict_each_other
     assert "No training runs that predict each other" in forecasts_table(one)
     table = html.unescape(forecasts_table(several))
     assert "its own first part, or a shorter run" in table and "100 %" in table
+    assert "advice" not in table
+
+
+def test_advice_counts_as_inside_where_its_spread_was_stored(tmp_path: Path) -> None:
+    advice = ({"expected_loss": 1.5, "expected_spread": 0.2}, {"expected_loss": 1.5, "expected_spread": 0.01},
+              {"expected_loss": 1.5}, {})  # fmt: skip
+    trained = [rows.training(f"train-{number}", steps=1000, **changes) for number, changes in enumerate(advice)]
+    table = forecasts_table(load_results(rows.store(tmp_path, *trained)))
+    with_spread, without = re.findall(r"<tr><td>advice before the run(.*?)</tr>", html.unescape(table), re.DOTALL)
+    assert re.findall(r">([^<>]+)</td>", with_spread) == ["2", "2", "0.05", "0.11", "50 %"]
+    assert without.startswith(", without a spread")
 
 
 def test_a_budget_is_told_for_every_preset(tmp_path: Path) -> None:

@@ -21,5 +21,5 @@ def test_both_ratios_stand_side_by_side(tmp_path: Path) -> None:
             run += cell + Rows(probes=probe_rows(cell.runs[0], [0.003 * slowdown] * 7))
     results = load_results(rows.store(tmp_path, run))
     text = re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", probe_table(results))))
-    assert "tiny torch 2.83×, 2.00× to 4.00× 2.00×, 2.00× to 2.00× 1.50× 3 of 6 100 run-1" in text
+    assert "tiny torch 2.83×, 2.00× to 4.00× 2.00×, 2.00× to 2.00× 1.50× 3 of 6 0 100 run-1" in text
     assert "No run on record has the probe" in probe_table(load_results(tmp_path / "none"))
