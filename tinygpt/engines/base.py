@@ -128,13 +128,17 @@ class Engine(ABC):
         """Replace AdamW's state, so that the next update continues an earlier run."""
 
     def loss(self, inputs: np.ndarray, targets: np.ndarray) -> float:
-        """Return the mean cross-entropy in nats per token, log Σ exp(z) − z[target], without gradients."""
+        """Return the mean cross-entropy in nats per token, without gradients."""
+        return float(self.token_losses(inputs, targets).mean())
+
+    def token_losses(self, inputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """Return each token's cross-entropy, log Σ exp(z) − z[target], nats, (B, T) float64, without gradients."""
         self._check_batch(inputs, targets)
         logits = self.logits(inputs).astype(np.float64)  # (B, T, V)
         logits -= logits.max(axis=-1, keepdims=True)
         log_normalizer = np.log(np.exp(logits).sum(axis=-1))  # (B, T)
         chosen = np.take_along_axis(logits, np.asarray(targets, np.int64)[..., None], axis=-1)[..., 0]
-        return float((log_normalizer - chosen).mean())
+        return log_normalizer - chosen
 
     def state_dict(self) -> Arrays:
         """Copy the weights: name → float32 array of the shape in ``parameter_shapes``."""

@@ -71,6 +71,17 @@ def sample_loss(engine: Engine, tokens: np.ndarray, size: int) -> float:
     return total / len(sample)
 
 
+def window_losses(engine: Engine, windows: np.ndarray) -> np.ndarray:
+    """Return the cross-entropy of every byte but the first of windows (N, T + 1), each alone: (N, T) float64, nats.
+
+    Raises:
+        ConfigError: T is larger than the model's context.
+    """
+    rows = rows_for(windows.shape[1] - 1)
+    parts = (windows[start : start + rows].astype(np.int64) for start in range(0, len(windows), rows))
+    return np.concatenate([engine.token_losses(part[:, :-1], part[:, 1:]) for part in parts])
+
+
 def bits(nats: float) -> float:
     """Convert nats to bits."""
     return nats / math.log(2.0)

@@ -6,8 +6,6 @@ forms and give the same bits. Delete ``kernels.json`` in the cache folder to mea
 
 from __future__ import annotations
 
-import json
-import logging
 import platform
 from functools import cache
 from pathlib import Path
@@ -16,11 +14,8 @@ import numexpr
 import numpy as np
 
 from tinygpt.engines.vectorized.kernels import KERNELS, TILE, KernelSet, calibration_seconds
-from tinygpt.errors import ConfigError, StorageError, unknown_name
-from tinygpt.system.files import replace_file
-from tinygpt.system.home import cache_folder
-
-_log = logging.getLogger(__name__)
+from tinygpt.errors import ConfigError, unknown_name
+from tinygpt.system.kept_values import kept_value
 
 # NumExpr has to be faster by this factor: near a tie, noise would decide.
 _MARGIN = 0.9
@@ -49,15 +44,13 @@ def choose_kernels(spec: str = "auto") -> KernelSet:
 @cache
 def calibrated_spec() -> str:
     """Return the faster forms on this machine, from the cache or from a measurement."""
-    path, key = cache_folder() / "kernels.json", _machine_key()
-    known = _read(path)
-    if key in known:
-        return known[key]
+    return kept_value("the choice of kernels", "kernels.json", _machine_key(), _measured_spec, _is_choice)
+
+
+def _measured_spec() -> str:
     numexpr.set_num_threads(1)
     seconds = {name: calibration_seconds(name) for name in KERNELS}
-    spec = _spec([name for name, (in_numpy, in_numexpr) in seconds.items() if in_numexpr < _MARGIN * in_numpy])
-    _write(path, known | {key: spec})
-    return spec
+    return _spec([name for name, (in_numpy, in_numexpr) in seconds.items() if in_numexpr < _MARGIN * in_numpy])
 
 
 def _machine_key() -> str:
@@ -81,27 +74,11 @@ def _spec(in_numexpr: list[str]) -> str:
     return "numexpr:" + "+".join(in_numexpr) if in_numexpr else "numpy"
 
 
-def _read(path: Path) -> dict[str, str]:
-    """Read the cached choices; a damaged file has none."""
-    try:
-        known = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    if not isinstance(known, dict):
-        return {}
-    return {key: spec for key, spec in known.items() if isinstance(spec, str) and spec != "auto" and _is_choice(spec)}
-
-
-def _is_choice(spec: str) -> bool:
+def _is_choice(spec: object) -> bool:
+    if not isinstance(spec, str) or spec == "auto":
+        return False
     try:
         choose_kernels(spec)
     except ConfigError:
         return False
     return True
-
-
-def _write(path: Path, known: dict[str, str]) -> None:
-    try:
-        replace_file(path, [json.dumps(known, indent=1).encode()])
-    except StorageError as error:
-        _log.warning("the choice of kernels is not kept, and will be measured again: %s", error.problem)
