@@ -1,6 +1,6 @@
 """Dropout masks as a pure function of (seed, update, row), independent of which and how many workers compute them.
 
-    x ← x · m / (1 − p)      m is 0 with probability p, else 1          (Srivastava et al. 2014)
+    x ← x · mask      mask is 0 with probability ``rate``, else 1 / (1 − rate)      (Srivastava et al. 2014)
 
 The generator is counter-based (Philox, Salmon et al. 2011): its key comes from the seed, its counter starts at the
 update's number and the row of the batch. So a resumed run repeats the masks without a saved generator state, and shards
@@ -27,7 +27,7 @@ def mask_key(seed: int) -> np.ndarray:
 
 
 def n_sites(n_layers: int) -> int:
-    """Return S, the number of sites with masks in a model."""
+    """Return the number of sites with masks in a model."""
     return 2 * n_layers + 1
 
 
@@ -36,7 +36,7 @@ class MaskDraw:
     """The masks of one update.
 
     Attributes:
-        rate: p, in steps of 2⁻¹⁶.
+        rate: the probability of a 0, in steps of 2⁻¹⁶.
         key: the generator's key, (2,) uint64.
         step: the update, counted from 0.
     """
@@ -49,7 +49,7 @@ class MaskDraw:
         """Draw masks for consecutive rows of the batch.
 
         Args:
-            masks: (S, B, T, D) float32, overwritten with 0 and 1 / (1 − p).
+            masks: (2 L + 1, B, T, D) float32, overwritten with 0 and 1 / (1 − rate).
             first_row: index of the first of the B rows in the update's whole batch.
         """
         sites, rows, length, width = masks.shape

@@ -53,17 +53,17 @@ def layer_norm(x: Array, gain: Array, bias: Array, eps: float) -> tuple[Array, t
 
 
 def layer_norm_backward(dy: Array, gain: Array, cache: tuple[Array, Array]) -> tuple[Array, Array, Array]:
-    """Let g = dy · gain = ∂loss/∂x̂. A change of one x changes x̂ directly, through the mean, and through r:
+    """Let dx̂ = dy · gain. A change of one x changes x̂ directly, through the mean, and through r:
 
         ∂x̂_j/∂x_i = r (δ_ij − 1/D − x̂_i x̂_j / D)
-        dx = r (g − mean(g) − x̂ · mean(g x̂))          means over the last axis
+        dx = r (dx̂ − mean(dx̂) − x̂ · mean(dx̂ · x̂))          means over the last axis
 
     Returns:
         dx (…, D), dgain (D,), dbias (D,).
     """
     x_hat, r = cache
-    g = dy * gain
-    dx = r * (g - g.mean(axis=-1, keepdims=True) - x_hat * (g * x_hat).mean(axis=-1, keepdims=True))
+    dx_hat = dy * gain
+    dx = r * (dx_hat - dx_hat.mean(axis=-1, keepdims=True) - x_hat * (dx_hat * x_hat).mean(axis=-1, keepdims=True))
     rows = tuple(range(dy.ndim - 1))
     return dx, (dy * x_hat).sum(axis=rows), dy.sum(axis=rows)
 
@@ -75,18 +75,18 @@ GELU_CUBIC = 0.044715
 
 
 def gelu(x: Array) -> tuple[Array, Array]:
-    """y = ½ x (1 + t) with t = tanh(√(2/π) (x + 0.044715 x³)), element-wise; the cache is t."""
-    t = np.tanh(GELU_SCALE * (x + GELU_CUBIC * x * x * x))
-    return 0.5 * x * (1.0 + t), t
+    """y = ½ x (1 + tanh a) with a = √(2/π) (x + 0.044715 x³), element-wise; the cache is tanh a."""
+    tanh = np.tanh(GELU_SCALE * (x + GELU_CUBIC * x * x * x))
+    return 0.5 * x * (1.0 + tanh), tanh
 
 
-def gelu_backward(dy: Array, x: Array, t: Array) -> Array:
-    """With u the argument of the tanh, dt/du = 1 − t² and du/dx = √(2/π) (1 + 3 · 0.044715 x²):
+def gelu_backward(dy: Array, x: Array, tanh: Array) -> Array:
+    """From ∂tanh a/∂a = 1 − tanh² a and ∂a/∂x = √(2/π) (1 + 3 · 0.044715 x²):
 
-    dx = dy · (½ (1 + t) + ½ x (1 − t²) du/dx)
+    dx = dy · (½ (1 + tanh a) + ½ x (1 − tanh² a) ∂a/∂x)
     """
-    du_dx = GELU_SCALE * (1.0 + 3.0 * GELU_CUBIC * x * x)
-    return dy * (0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * du_dx)
+    da_dx = GELU_SCALE * (1.0 + 3.0 * GELU_CUBIC * x * x)
+    return dy * (0.5 * (1.0 + tanh) + 0.5 * x * (1.0 - tanh * tanh) * da_dx)
 
 
 # ---- causal multi-head attention (Vaswani et al. 2017) ----------------------------------------------
@@ -111,40 +111,40 @@ def softmax(x: Array) -> Array:
 
 
 def attention(qkv: Array, n_heads: int) -> tuple[Array, tuple[Array, Array, Array, Array]]:
-    """Each position attends to itself and earlier ones: P = softmax(q kᵀ / √C + mask), y = P v.
+    """Each position attends to itself and earlier ones: A = softmax(q kᵀ / √C + mask), y = A v.
 
     Args:
         qkv: queries, keys and values, concatenated, (B, T, 3 D).
         n_heads: H.
 
     Returns:
-        y (B, T, D) and the cache q, k, v (B, H, T, C), P (B, H, T, T).
+        y (B, T, D) and the cache q, k, v (B, H, T, C), A (B, H, T, T).
     """
     q, k, v = (split_heads(part, n_heads) for part in np.split(qkv, 3, axis=-1))
     t, c = q.shape[-2:]
     scores = q @ k.swapaxes(-1, -2) / math.sqrt(c)  # (B, H, T, T)
     future = np.triu(np.ones((t, t), bool), k=1)
-    p = softmax(np.where(future, -np.inf, scores).astype(qkv.dtype))
-    return merge_heads(p @ v), (q, k, v, p)
+    weights = softmax(np.where(future, -np.inf, scores).astype(qkv.dtype))
+    return merge_heads(weights @ v), (q, k, v, weights)
 
 
 def attention_backward(dy: Array, cache: tuple[Array, Array, Array, Array]) -> Array:
-    """Backward through y = P v, the softmax, and S = q kᵀ / √C:
+    """Backward through y = A v, the softmax, and S = q kᵀ / √C, with t a query's position and s, s′ its keys':
 
-        dv = Pᵀ dy        dP = dy vᵀ
-        dS = P · (dP − Σ_j P dP)          from ∂P_j/∂S_i = P_j (δ_ij − P_i); zero where P is masked
+        dv = Aᵀ dy        dA = dy vᵀ
+        dS_ts = A_ts (dA_ts − Σ_s′ A_ts′ dA_ts′)     from ∂A_ts′/∂S_ts = A_ts′ (δ_ss′ − A_ts); zero where A is masked
         dq = dS k / √C    dk = dSᵀ q / √C
 
     Returns:
         dqkv (B, T, 3 D).
     """
-    q, k, v, p = cache
+    q, k, v, weights = cache
     dy_heads = split_heads(dy, q.shape[1])  # (B, H, T, C)
-    dv = p.swapaxes(-1, -2) @ dy_heads
-    dp = dy_heads @ v.swapaxes(-1, -2)  # (B, H, T, T)
-    ds = p * (dp - (p * dp).sum(axis=-1, keepdims=True)) / math.sqrt(q.shape[-1])
-    dq = ds @ k
-    dk = ds.swapaxes(-1, -2) @ q
+    dv = weights.swapaxes(-1, -2) @ dy_heads
+    dweights = dy_heads @ v.swapaxes(-1, -2)  # (B, H, T, T)
+    dscores = weights * (dweights - (weights * dweights).sum(axis=-1, keepdims=True)) / math.sqrt(q.shape[-1])
+    dq = dscores @ k
+    dk = dscores.swapaxes(-1, -2) @ q
     return np.concatenate([merge_heads(part) for part in (dq, dk, dv)], axis=-1)
 
 
@@ -173,15 +173,15 @@ def embed_backward(dx: Array, tokens: Array, token_table: Array, position_table:
 
 
 def cross_entropy(logits: Array, targets: Array) -> tuple[float, Array]:
-    """loss = mean over (B, T) of −log softmax(logits)[target], nats per token; the cache is the softmax."""
+    """loss = mean over (B, T) of −ln p[target] with p = softmax(logits), nats per token; the cache is p."""
     p = softmax(logits)  # (B, T, V)
-    shifted = logits - logits.max(axis=-1, keepdims=True)
-    log_p = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    below_maximum = logits - logits.max(axis=-1, keepdims=True)
+    log_p = below_maximum - np.log(np.exp(below_maximum).sum(axis=-1, keepdims=True))
     return float(-np.take_along_axis(log_p, targets[..., None], axis=-1).mean(dtype=np.float64)), p
 
 
 def cross_entropy_backward(p: Array, targets: Array) -> Array:
-    """∂(−log p_target)/∂logits = p − onehot(target), over the N = B·T positions of the mean."""
+    """dz = (p − onehot(target)) / N, from ∂ ln Σ_c e^z_c / ∂z_c = p_c; N = B·T positions of the mean."""
     dlogits = p.copy()
     rows = dlogits.reshape(-1, p.shape[-1])
     rows[np.arange(len(rows)), targets.reshape(-1)] -= 1.0

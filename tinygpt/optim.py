@@ -1,9 +1,11 @@
 """Gradient clipping and AdamW (Loshchilov & Hutter 2019), as plain array functions.
 
-    m ← β₁ m + (1 − β₁) g                v ← β₂ v + (1 − β₂) g²
-    p ← p (1 − η λ) − η m̂ / (√v̂ + ε)     m̂ = m / (1 − β₁ᵗ),  v̂ = v / (1 − β₂ᵗ)
+    m₁ ← β₁ m₁ + (1 − β₁) dθ            m₂ ← β₂ m₂ + (1 − β₂) dθ²
+    m̂₁ = m₁ / (1 − β₁^τ)                m̂₂ = m₂ / (1 − β₂^τ)
+    θ ← θ (1 − η λ) − η m̂₁ / (√m̂₂ + ε)
 
-The decay λ acts on matrices and embeddings only, and is not scaled by the moments: that is the W in AdamW.
+τ counts the updates from 1; the paper writes t, g, m and v for τ, dθ, m₁ and m₂. The decay λ acts on matrices and
+embeddings only, and is not scaled by the moments: that is the W in AdamW.
 """
 
 from __future__ import annotations
@@ -44,11 +46,11 @@ def adamw_update(
     """Make one AdamW update in place; all arrays have the same shape.
 
     Args:
-        parameter: p, updated.
-        gradient: g, already clipped.
-        first_moment: m, updated.
-        second_moment: v, updated.
-        step: t, counted from 1.
+        parameter: θ, updated.
+        gradient: dθ, already clipped.
+        first_moment: m₁, updated.
+        second_moment: m₂, updated.
+        step: τ, counted from 1.
         learning_rate: η of this step.
         config: β₁, β₂, ε and λ.
         decayed: this parameter has weight decay.
@@ -60,9 +62,9 @@ def adamw_update(
     second_moment += (1.0 - beta2) * gradient * gradient
     if decayed:
         parameter *= 1.0 - learning_rate * config.weight_decay
-    m_hat = first_moment / (1.0 - beta1**step)
-    v_hat = second_moment / (1.0 - beta2**step)
-    parameter -= learning_rate * m_hat / (np.sqrt(v_hat) + config.eps)
+    unbiased_first = first_moment / (1.0 - beta1**step)
+    unbiased_second = second_moment / (1.0 - beta2**step)
+    parameter -= learning_rate * unbiased_first / (np.sqrt(unbiased_second) + config.eps)
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ _FUNCTIONS: tuple[tuple[type, str, str], ...] = (
     (shard.Shard, "normalize", "normalisation"),
     (shard.Shard, "normalize_backward", "normalisation"),
     (shard.Shard, "head_backward", "normalisation"),  # outside its products: the last norm's backward
-    (projection.PlainProjection, "forward", "normalisation"),  # outside its product: gain and shift
+    (projection.PlainProjection, "forward", "normalisation"),  # outside its product: gain and bias
     (projection.PlainProjection, "backward", "normalisation"),
     (projection.FoldedProjection, "forward", "normalisation"),
     (projection.FoldedProjection, "backward", "normalisation"),

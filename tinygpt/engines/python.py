@@ -80,31 +80,33 @@ def layer_norm(x: Matrix, gain: Row, bias: Row, eps: float) -> tuple[Matrix, Mat
 
 
 def layer_norm_backward(dy: Matrix, gain: Row, x_hat: Matrix, reciprocals: Row) -> tuple[Matrix, Row, Row]:
-    """dx = r (g − mean(g) − x̂ mean(g x̂)) with g = dy · gain; dgain = Σ dy x̂; dbias = Σ dy."""
+    """dx = r (dx̂ − mean(dx̂) − x̂ mean(dx̂ · x̂)) with dx̂ = dy · gain; dgain = Σ_n dy · x̂; dbias = Σ_n dy."""
     dx, products = [], []
     for dy_row, hat_row, r in zip(dy, x_hat, reciprocals, strict=True):
-        g = list(map(mul, dy_row, gain))
-        mean_g, mean_gx = sum(g) / len(g), dot(g, hat_row) / len(g)
-        dx.append([r * (gi - mean_g - xi * mean_gx) for gi, xi in zip(g, hat_row, strict=True)])
+        dhat = list(map(mul, dy_row, gain))
+        mean, projected = sum(dhat) / len(dhat), dot(dhat, hat_row) / len(dhat)
+        dx.append([r * (d - mean - value * projected) for d, value in zip(dhat, hat_row, strict=True)])
         products.append(list(map(mul, dy_row, hat_row)))
     return dx, column_sums(products), column_sums(dy)
 
 
 def gelu(x: Matrix) -> tuple[Matrix, Matrix]:
-    """½ x (1 + t) with t = tanh(√(2/π)(x + 0.044715 x³)); the backward needs t."""
-    t = [[math.tanh(GELU_SCALE * (v + GELU_CUBIC * v * v * v)) for v in row] for row in x]
-    out = [[0.5 * v * (1.0 + u) for v, u in zip(row, t_row, strict=True)] for row, t_row in zip(x, t, strict=True)]
-    return out, t
+    """½ x (1 + tanh a) with a = √(2/π) (x + 0.044715 x³); the backward needs tanh a."""
+    tanh = [[math.tanh(GELU_SCALE * (v + GELU_CUBIC * v * v * v)) for v in row] for row in x]
+    out = [
+        [0.5 * v * (1.0 + u) for v, u in zip(row, tanh_row, strict=True)] for row, tanh_row in zip(x, tanh, strict=True)
+    ]
+    return out, tanh
 
 
-def gelu_backward(dy: Matrix, x: Matrix, t: Matrix) -> Matrix:
-    """dx = dy (½ (1 + t) + ½ x (1 − t²) √(2/π) (1 + 3 · 0.044715 x²))."""
+def gelu_backward(dy: Matrix, x: Matrix, tanh: Matrix) -> Matrix:
+    """dx = dy (½ (1 + tanh a) + ½ x (1 − tanh² a) √(2/π) (1 + 3 · 0.044715 x²))."""
     return [
         [
             d * (0.5 * (1.0 + u) + 0.5 * v * (1.0 - u * u) * GELU_SCALE * (1.0 + 3.0 * GELU_CUBIC * v * v))
-            for d, v, u in zip(dy_row, x_row, t_row, strict=True)
+            for d, v, u in zip(dy_row, x_row, tanh_row, strict=True)
         ]
-        for dy_row, x_row, t_row in zip(dy, x, t, strict=True)
+        for dy_row, x_row, tanh_row in zip(dy, x, tanh, strict=True)
     ]
 
 
@@ -121,30 +123,30 @@ def attention_head(q: Matrix, k: Matrix, v: Matrix) -> tuple[Matrix, Matrix]:
     scale = 1.0 / math.sqrt(len(q[0]))
     out, weights = [], []
     for t, query in enumerate(q):
-        p = softmax([dot(query, key) * scale for key in k[: t + 1]])
-        out.append([dot(p, list(column)) for column in zip(*v[: t + 1], strict=True)])
-        weights.append(p)
+        row = softmax([dot(query, key) * scale for key in k[: t + 1]])
+        out.append([dot(row, list(column)) for column in zip(*v[: t + 1], strict=True)])
+        weights.append(row)
     return out, weights
 
 
 def attention_head_backward(
     dy: Matrix, q: Matrix, k: Matrix, v: Matrix, weights: Matrix
 ) -> tuple[Matrix, Matrix, Matrix]:
-    """dq, dk, dv (T, C): dP = dy vᵀ, dS = P (dP − Σ P dP) / √C, dq = dS k, dk = dSᵀ q, dv = Pᵀ dy."""
+    """dq, dk, dv (T, C): dA = dy vᵀ, dS = A (dA − Σ A dA), dq = dS k / √C, dk = dSᵀ q / √C, dv = Aᵀ dy."""
     scale = 1.0 / math.sqrt(len(q[0]))
     ds = []
-    for t, p in enumerate(weights):
-        dp = [dot(dy[t], value) for value in v[: t + 1]]
-        mean = dot(p, dp)
-        ds.append([pi * (di - mean) * scale for pi, di in zip(p, dp, strict=True)])
+    for t, row in enumerate(weights):
+        drow = [dot(dy[t], value) for value in v[: t + 1]]
+        mean = dot(row, drow)
+        ds.append([weight * (d - mean) * scale for weight, d in zip(row, drow, strict=True)])
     k_columns, q_columns, dy_columns = transpose(k), transpose(q), transpose(dy)
     length = len(q)
     dq = [[dot(ds[t], column[: t + 1]) for column in k_columns] for t in range(length)]
-    # Column j of dS and of P: row t reaches j only when t ≥ j.
-    ds_below = [[ds[t][j] for t in range(j, length)] for j in range(length)]
-    p_below = [[weights[t][j] for t in range(j, length)] for j in range(length)]
-    dk = [[dot(ds_below[j], column[j:]) for column in q_columns] for j in range(length)]
-    dv = [[dot(p_below[j], column[j:]) for column in dy_columns] for j in range(length)]
+    # Column s of dS and of A: row t reaches s only when t ≥ s.
+    ds_below = [[ds[t][s] for t in range(s, length)] for s in range(length)]
+    a_below = [[weights[t][s] for t in range(s, length)] for s in range(length)]
+    dk = [[dot(ds_below[s], column[s:]) for column in q_columns] for s in range(length)]
+    dv = [[dot(a_below[s], column[s:]) for column in dy_columns] for s in range(length)]
     return dq, dk, dv
 
 

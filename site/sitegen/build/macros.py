@@ -40,6 +40,7 @@ from sitegen.text.maths import Maths
 from sitegen.text.nowrap import NoWrap
 from sitegen.text.roles import Roles
 from sitegen.text.site_folders import CACHE, GENERATED
+from sitegen.text.source_code import definitions
 from tinygpt.errors import unknown_name
 
 Value = TypeVar("Value")
@@ -65,7 +66,8 @@ def define_env(env: Any, collection: Collection | None = None) -> None:
         env.conf["markdown_extensions"] += [Maths(), OutcomeLinks(env.conf[_SHARED][1].targets), Roles(), NoWrap()]
     page = PageMacros(env, *env.conf[_SHARED])
     for macro in (
-        page.figure, page.table, page.samples, page.number, page.machine, page.task, page.snippets, page.gallery, *MARKS
+        page.figure, page.table, page.samples, page.number, page.machine, page.task, page.snippets, page.gallery,
+        page.source, *MARKS
     ):  # fmt: skip
         env.macro(macro)
 
@@ -157,6 +159,13 @@ class PageMacros:
     def samples(self) -> str:
         """All sampled texts."""
         return samples_html(self._prepared.quoted_rows.results)
+
+    def source(self, path: str, *names: str) -> str:
+        """Functions or classes of a Python file of the checkout, as a block of code."""
+        try:
+            return definitions(Path(self._env.project_dir, path), names)
+        except SiteError as error:
+            raise self._stop(path, str(error)) from None
 
     def gallery(self) -> str:
         """The models that come with the package: cards, texts, and how they were trained."""

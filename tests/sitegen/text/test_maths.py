@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import markdown
 import pytest
@@ -45,17 +46,21 @@ def test_a_formula_that_cannot_be_read_is_named() -> None:
         to_mathml(r"\foo x", display=True)
 
 
+def formula_pages(built: BuiltSite) -> list[Path]:
+    return [path for name in ("derivations", "fast", "learn") for path in (built.output / name).rglob("index.html")]
+
+
 def test_pages_carry_their_formulas_and_no_tex(built: BuiltSite) -> None:
     page = (built.output / "derivations/layer_norm/index.html").read_text()
     assert page.count("<math") > 20
-    for page_file in (built.output / "derivations").rglob("index.html"):
+    for page_file in formula_pages(built):
         text = re.sub(r"<(code|script|pre)\b.*?</\1>", "", page_file.read_text(), flags=re.DOTALL)
         assert "$" not in text, page_file.parent.name
 
 
 def test_the_font_of_formulas_has_every_sign_that_they_use(built: BuiltSite) -> None:
     covered = code_points(f"{LETTERS['formula']},{LETTERS['other']}")
-    for page_file in (built.output / "derivations").rglob("index.html"):
+    for page_file in formula_pages(built):
         for formula in re.findall(r"<math.*?</math>", page_file.read_text(), re.DOTALL):
             signs = set(re.sub(r"<[^>]*>|&\w+;", "", formula)) - {"\n", "\u2061"}  # a function's application is unseen
             assert {sign for sign in signs if ord(sign) not in covered} == set(), page_file.parent.name

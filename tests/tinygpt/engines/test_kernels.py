@@ -68,9 +68,9 @@ def test_totals_tell_when_a_row_leaves_the_safe_range(largest):
     assert not kernels.totals_are_safe(total)
 
 
-def test_shifted_rows_have_their_largest_visible_score_at_zero():
+def test_without_its_maximum_a_row_has_its_largest_visible_score_at_zero():
     scores = np.arange(16, dtype=np.float32).reshape(1, 4, 4) * 100
-    kernels.shift_rows(scores, np.tri(4, dtype=np.float32))
+    kernels.subtract_maximum(scores, np.tri(4, dtype=np.float32))
     assert (scores.max(axis=-1) == 0).all()
     assert (scores[0][np.tri(4) == 0] == -np.inf).all()
 

@@ -101,13 +101,13 @@ def test_a_norm_and_its_projection_match_their_plain_twins(form, names):
     pair.backward(dy.astype(np.float32), hat, room, 0, g, np.full((16, 1), 1 / 16, np.float32))
     pair.finish()
     dnormed, dweight, dbias = layers.linear_backward(dy * column_scale, normed, weight)
-    _, dgain, dshift = layers.layer_norm_backward(dnormed, gain, (x_hat, r))
+    _, dgain, dnorm_bias = layers.layer_norm_backward(dnormed, gain, (x_hat, r))
     grads = arena.gradients[0]
     for name, wanted in (
         (f"{names.projection}.weight", dweight),
         (f"{names.projection}.bias", dbias),
         (f"{names.norm}.weight", dgain),
-        (f"{names.norm}.bias", dshift),
+        (f"{names.norm}.bias", dnorm_bias),
     ):
         np.testing.assert_allclose(grads[name], wanted, atol=2e-4)
     centred = dnormed * gain - (dnormed * gain).mean(axis=-1, keepdims=True)

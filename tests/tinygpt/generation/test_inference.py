@@ -114,20 +114,20 @@ def test_large_models_are_output_first_and_small_ones_input_first() -> None:
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
-def test_scores_beyond_the_exponential_are_shifted(sign: float) -> None:
+def test_scores_beyond_the_exponential_lose_their_maximum(sign: float) -> None:
     """Use queries and keys so large that e^score is infinite, or zero for all positions that a token sees."""
     model = random_model()
     for layer in range(MODEL.n_layers):
         bias = model.weights[f"h.{layer}.attn.c_attn.bias"]
         bias[: MODEL.d_model] = 12.0
         bias[MODEL.d_model : 2 * MODEL.d_model] = sign * 12.0
-    slow = slow_logits_shifted(model, TOKENS.tolist())
+    slow = slow_logits_without_maximum(model, TOKENS.tolist())
     reader, cache = InferenceModel(model), KeyValueCache(MODEL)
     assert reader._one_row.step(int(TOKENS[0]), cache) is None and cache.length == 0
     np.testing.assert_allclose(scores_after_each(reader, TOKENS), slow, atol=2e-3)
 
 
-def slow_logits_shifted(model: Checkpoint, tokens: list[int]) -> np.ndarray:
+def slow_logits_without_maximum(model: Checkpoint, tokens: list[int]) -> np.ndarray:
     """Return the scores of the reference engine, whose softmax subtracts the maximum."""
     engine = create_engine("numpy", MODEL, TrainConfig(batch_size=1), seed=0)
     engine.load_state_dict(model.weights)

@@ -1,7 +1,8 @@
 """A training step as one program: forward, backward, clipping and AdamW; or several steps in a loop.
 
-    g = ∂loss/∂w · min(1, clip / (‖g‖ + 1e-6))
-    m = β₁ m + (1 − β₁) g,  v = β₂ v + (1 − β₂) g²,  w = w (1 − η λ) − η (m / (1 − β₁ᵗ)) / (√(v / (1 − β₂ᵗ)) + ε)
+    dθ ← dθ · min(1, clip / (‖dθ‖ + 1e-6))
+    m₁ ← β₁ m₁ + (1 − β₁) dθ            m₂ ← β₂ m₂ + (1 − β₂) dθ²
+    θ ← θ (1 − η λ) − η (m₁ / (1 − β₁^τ)) / (√(m₂ / (1 − β₂^τ)) + ε)
 
 (Loshchilov & Hutter 2019; the constants are those of ``tinygpt/optim.py``.) The state is donated, so that weights and
 moments are updated in place.

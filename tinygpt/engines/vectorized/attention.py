@@ -4,13 +4,13 @@ The equations are those of ``tinygpt/layers.py``, computed differently:
 
     * The projection already scales the queries by 1/√C, and all heads are read in place as strided views.
     * kᵀ and vᵀ are copied to contiguous memory: BLAS is slow when a small matrix is multiplied by a transposed view.
-    * Queries are processed in blocks. Block j reads only the keys up to its own end, and the upper triangle of the
+    * Queries are processed in blocks. A block reads only the keys up to its own end, and the upper triangle of the
       square on the diagonal is zeroed. With T = 512 this leaves 56 % of the (T, T) work.
-    * The weights stay unnormalised: E = exp(S), y = (E v) / total, so that only T·C numbers are divided, not T·T.
-      Backward with d = dy / total:  dv = Eᵀ d   dS = E · (d vᵀ − Σ_c d · y)   dq = dS k   dk = dSᵀ q
-    * The row sum Σ_c d · y is one more column of d against a row of −1 below vᵀ: the product subtracts it.
-    * exp is taken without a shift by the maximum. Its T row sums show whether a row's largest score left the range
-      where that is exact; only then are the scores computed again and shifted.
+    * The weights stay unnormalised: X = exp(S), Z = Σ_s X_ts, y = (X v) / Z: T·C numbers are divided, not T·T.
+      Backward with dY = dy / Z and ρ_t = dY_t · y_t:  dv = Xᵀ dY   dS = X (dY vᵀ − ρ)   dq = dS k   dk = dSᵀ q
+    * ρ is one more column of dY against a row of −1 below vᵀ: the product subtracts it.
+    * exp is taken without subtracting the maximum. The T row sums show whether a row's largest score left the range
+      where that is exact; only then are the scores computed again, and the maximum is subtracted.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from itertools import pairwise
 import numpy as np
 
 from tinygpt.config import ModelConfig
-from tinygpt.engines.vectorized.kernels import TILE, KernelSet, shift_rows, totals_are_safe
+from tinygpt.engines.vectorized.kernels import TILE, KernelSet, subtract_maximum, totals_are_safe
 from tinygpt.engines.vectorized.slab import Slab
 
 Array = np.ndarray
@@ -75,7 +75,7 @@ class Attention:
         self.blocks = [Block(start, stop, _groups(b, h, (stop - start) * stop)) for start, stop in query_blocks(length)]
         self.transposed = slab.empty(b, h, c + 1, t)  # kᵀ in the forward, vᵀ in the backward, and a row of −1
         self.transposed[:, :, c] = -1.0
-        self.heads = slab.empty(b, h, t, c)  # E v in the forward, a block's share of dv and dk in the backward
+        self.heads = slab.empty(b, h, t, c)  # X v in the forward, a block's share of dv and dk in the backward
         self.scaled_dy = slab.empty(b, h, t, c + 1)
         largest = max(
             (block.stop - block.start) * block.stop * (rows.stop - rows.start) * (heads.stop - heads.start)
@@ -120,7 +120,7 @@ class Attention:
         np.multiply(self.heads, buffers.inverse_total, out=self.by_head(mixed))
 
     def _weigh_and_mix(self, q: Array, kt: Array, v: Array, buffers: AttentionBuffers) -> None:
-        """Compute the exponentials, their totals, and heads ← E v, block by block."""
+        """Compute the exponentials, their totals, and heads ← X v, block by block."""
         for block, mask, exponentials in zip(self.blocks, self.masks, buffers.exponentials, strict=True):
             queries, width = slice(block.start, block.stop), block.stop
             for group in block.groups:
@@ -129,7 +129,7 @@ class Attention:
                 self.kernels.exponentials(e, mask, self.ones[:width], total)
                 if not totals_are_safe(total):
                     np.matmul(q[group][:, :, queries], kt[group][..., :width], out=e)
-                    shift_rows(e, mask)
+                    subtract_maximum(e, mask)
                     self.kernels.exponentials(e, mask, self.ones[:width], total)
                 np.matmul(e, v[group][:, :, :width], out=self.heads[group][:, :, queries])
 
@@ -138,9 +138,9 @@ class Attention:
         q, k, v = self._split(buffers.qkv)
         dq, dk, dv = self._split(dqkv)
         c = self.shape[-1]
-        d, d_and_sum, vt = self.scaled_dy[..., :c], self.scaled_dy, self.transposed
-        np.multiply(self.by_head(dmixed), buffers.inverse_total, out=d)
-        np.vecdot(d, self.by_head(mixed), out=d_and_sum[..., c])
+        scaled_dy, dy_and_rho, vt = self.scaled_dy[..., :c], self.scaled_dy, self.transposed
+        np.multiply(self.by_head(dmixed), buffers.inverse_total, out=scaled_dy)
+        np.vecdot(scaled_dy, self.by_head(mixed), out=dy_and_rho[..., c])
         vt[:, :, :c] = v.swapaxes(-1, -2)
         # In reverse order: the last block writes every key, the others add to it. Adding into strided views is slow;
         # with many blocks the sums have arrays of their own and are copied at the end.
@@ -151,10 +151,10 @@ class Attention:
             for group in block.groups:
                 e = exponentials[group]
                 ds = self.dscores[: e.size].reshape(e.shape)
-                np.matmul(d_and_sum[group][:, :, queries], vt[group][..., keys], out=ds)
+                np.matmul(dy_and_rho[group][:, :, queries], vt[group][..., keys], out=ds)
                 ds *= e
                 np.matmul(ds, k[group][:, :, keys], out=dq[group][:, :, queries])
-                for weights, rows, total in ((e, d, dv_sum), (ds, q, dk_sum)):
+                for weights, rows, total in ((e, scaled_dy, dv_sum), (ds, q, dk_sum)):
                     into = total[group][:, :, keys]
                     share = into if last else self.heads[group][:, :, keys]
                     np.matmul(weights.swapaxes(-1, -2), rows[group][:, :, queries], out=share)

@@ -56,38 +56,38 @@ def _run(expression: str, out: Array, **operands: Any) -> None:
 
 
 # ---- GELU: the activation and its derivative in one pass ----------------------------------------------
-# With s = ½ (1 + tanh(x (c₀ + c₁ x²))), c₀ = √(2/π), c₁ = 0.044715 c₀:
-#     y = x s        dy/dx = s + 2 y (1 − s) (c₀ + 3 c₁ x²)
-# because dtanh/du = 1 − tanh² = 4 s (1 − s). The backward is then a single multiplication.
+# With Φ = ½ (1 + tanh a), a = κ (x + 0.044715 x³), κ = √(2/π):
+#     y = x Φ        dy/dx = Φ + 2 y (1 − Φ) κ (1 + 3 · 0.044715 x²)
+# because ∂tanh a/∂a = 1 − tanh² a = 4 Φ (1 − Φ). The backward is then a single multiplication.
 
-_C0, _C1 = _f32(GELU_SCALE), _f32(GELU_SCALE * GELU_CUBIC)
+_LINEAR, _CUBIC = _f32(GELU_SCALE), _f32(GELU_SCALE * GELU_CUBIC)  # κ and 0.044715 κ
 
 
 def gelu_numpy(x: Array, y: Array, scratch: tuple[Array, Array]) -> None:
     """y ← GELU(x), x ← its derivative."""
-    s, w = scratch
-    np.multiply(x, x, out=w)
-    np.multiply(w, _C1, out=s)
-    s += _C0
-    s *= x
-    np.tanh(s, out=s)
-    s *= _f32(0.5)
-    s += _f32(0.5)
-    np.multiply(x, s, out=y)
-    w *= _f32(6.0) * _C1
-    w += _f32(2.0) * _C0
-    w *= y
-    np.subtract(_f32(1.0), s, out=x)
-    x *= w
-    x += s
+    phi, square = scratch
+    np.multiply(x, x, out=square)
+    np.multiply(square, _CUBIC, out=phi)
+    phi += _LINEAR
+    phi *= x
+    np.tanh(phi, out=phi)
+    phi *= _f32(0.5)
+    phi += _f32(0.5)
+    np.multiply(x, phi, out=y)
+    square *= _f32(6.0) * _CUBIC
+    square += _f32(2.0) * _LINEAR
+    square *= y
+    np.subtract(_f32(1.0), phi, out=x)
+    x *= square
+    x += phi
 
 
 def gelu_numexpr(x: Array, y: Array, scratch: tuple[Array, Array]) -> None:
     """y ← GELU(x), x ← its derivative."""
-    s = scratch[0]
-    _run("half + half * tanh(x * (c0 + c1 * x * x))", s, x=x, c0=_C0, c1=_C1, half=0.5)
-    np.multiply(x, s, out=y)
-    _run("s + y * (one - s) * (k0 + k1 * x * x)", x, x=x, y=y, s=s, one=1.0, k0=2.0 * _C0, k1=6.0 * _C1)
+    phi = scratch[0]
+    _run("half + half * tanh(x * (k1 + k3 * x * x))", phi, x=x, k1=_LINEAR, k3=_CUBIC, half=0.5)
+    np.multiply(x, phi, out=y)
+    _run("phi + y * (one - phi) * (k1 + k3 * x * x)", x, x=x, y=y, phi=phi, one=1.0, k1=2.0 * _LINEAR, k3=6.0 * _CUBIC)
 
 
 # ---- layer normalisation: the part that depends only on the rows -------------------------------------
@@ -114,20 +114,27 @@ def normalize_numexpr(x: Array, hat: Array, r: Array, eps: float, mean_vector: A
     _run("(x - mean) * r", hat, x=x, mean=mean, r=r)
 
 
-def normalize_backward_numpy(g: Array, hat: Array, r: Array, dx: Array, mean_vector: Array, scratch: Array) -> None:
-    """dx ← dx + r (g − hat · mean(g hat)) for g that sums to 0 over a row; the derivation is in layers.py."""
-    projected = np.vecdot(g, hat)[:, None]  # (n, 1)
+def normalize_backward_numpy(dhat: Array, hat: Array, r: Array, dx: Array, mean_vector: Array, scratch: Array) -> None:
+    """dx ← dx + r (dhat − hat · mean(dhat · hat)) for dhat that sums to 0 over a row; layers.py derives it."""
+    projected = np.vecdot(dhat, hat)[:, None]  # (n, 1)
     projected *= mean_vector[0]
     np.multiply(hat, projected, out=scratch)
-    g -= scratch
-    g *= r
-    dx += g
+    dhat -= scratch
+    dhat *= r
+    dx += dhat
 
 
-def normalize_backward_numexpr(g: Array, hat: Array, r: Array, dx: Array, mean_vector: Array, scratch: Array) -> None:  # noqa: ARG001 (one signature for both forms)
-    """dx ← dx + r (g − hat · mean(g hat)) for g that sums to 0 over a row; the derivation is in layers.py."""
-    projected = np.vecdot(g, hat)[:, None] * mean_vector[0]  # (n, 1)
-    _run("dx + r * (g - hat * projected)", dx, dx=dx, r=r, g=g, hat=hat, projected=projected)
+def normalize_backward_numexpr(
+    dhat: Array,
+    hat: Array,
+    r: Array,
+    dx: Array,
+    mean_vector: Array,
+    scratch: Array,  # noqa: ARG001 (one signature for both forms)
+) -> None:
+    """dx ← dx + r (dhat − hat · mean(dhat · hat)) for dhat that sums to 0 over a row; layers.py derives it."""
+    projected = np.vecdot(dhat, hat)[:, None] * mean_vector[0]  # (n, 1)
+    _run("dx + r * (dhat - hat * projected)", dx, dx=dx, r=r, dhat=dhat, hat=hat, projected=projected)
 
 
 # ---- a branch added to the residual stream -----------------------------------------------------------
@@ -146,18 +153,18 @@ def residual_numexpr(x: Array, branch: Array, bias: Array) -> None:
 
 # ---- attention's exponentials -------------------------------------------------------------------------
 # While every row's largest score is between −50 and 50, e^x neither overflows nor loses that term, dividing a
-# gradient by the row's total stays far from float32's smallest numbers, and the shift by the maximum is not needed.
+# gradient by the row's total stays far from float32's smallest numbers, and no maximum need be subtracted.
 # The totals show it: a total between e⁻⁵⁰ and e⁵⁰ means such a largest score, up to a factor of the row's length.
 
 _LEAST_TOTAL, _LARGEST_TOTAL = math.exp(-50.0), math.exp(50.0)
 
 
 def totals_are_safe(total: Array) -> bool:
-    """Return whether sums of unshifted exponentials are in the range where they are exact; NaN and infinity are not."""
+    """Return whether sums of plain exponentials are in the range where they are exact; NaN and infinity are not."""
     return bool(total.min() > _LEAST_TOTAL and total.max() < _LARGEST_TOTAL)
 
 
-def shift_rows(scores: Array, mask: Array) -> None:
+def subtract_maximum(scores: Array, mask: Array) -> None:
     """Subtract every row's largest visible score; scores (…, n, width), mask (n, width) is 1 where visible."""
     np.copyto(scores, _f32(-np.inf), where=mask == 0)  # a masked score must not be the maximum
     scores -= scores.max(axis=-1, keepdims=True)
@@ -189,14 +196,14 @@ class AdamWStep:
     clip: float
     beta1: float
     beta2: float
-    rate: float  # η / (1 − β₁ᵗ)
-    v_scale: float  # 1 / √(1 − β₂ᵗ)
+    rate: float  # η / (1 − β₁^τ)
+    second_scale: float  # 1 / √(1 − β₂^τ)
     eps: float
     decay: float  # 1 − η λ
 
     @classmethod
     def at(cls, step: int, learning_rate: float, clip: float, config: TrainConfig) -> AdamWStep:
-        """Return the constants of update ``step``, counted from 1."""
+        """Return the constants of update ``step``, τ, counted from 1."""
         beta1, beta2 = config.betas
         return cls(
             clip,
@@ -209,30 +216,30 @@ class AdamWStep:
         )
 
 
-def adamw_numpy(p: Array, g: Array, m: Array, v: Array, step: AdamWStep, scratch: Array) -> None:
-    """Update p, m and v in place from g times the step's clip factor; the caller applies weight decay."""
-    m *= _f32(step.beta1)
-    np.multiply(g, _f32((1.0 - step.beta1) * step.clip), out=scratch)
-    m += scratch
-    v *= _f32(step.beta2)
-    np.multiply(g, g, out=scratch)
+def adamw_numpy(theta: Array, dtheta: Array, m1: Array, m2: Array, step: AdamWStep, scratch: Array) -> None:
+    """Update θ, m₁ and m₂ in place from dθ times the step's clip factor; the caller applies weight decay."""
+    m1 *= _f32(step.beta1)
+    np.multiply(dtheta, _f32((1.0 - step.beta1) * step.clip), out=scratch)
+    m1 += scratch
+    m2 *= _f32(step.beta2)
+    np.multiply(dtheta, dtheta, out=scratch)
     scratch *= _f32((1.0 - step.beta2) * step.clip * step.clip)
-    v += scratch
-    # η̂ m / (s √v + ε) = (η̂ / s) m / (√v + ε / s), one pass fewer
-    np.sqrt(v, out=scratch)
-    scratch += _f32(step.eps / step.v_scale)
-    np.divide(m, scratch, out=scratch)
-    scratch *= _f32(step.rate / step.v_scale)
-    p -= scratch
+    m2 += scratch
+    # With η̂ = rate and σ = second_scale: η̂ m₁ / (σ √m₂ + ε) = (η̂ / σ) m₁ / (√m₂ + ε / σ), one pass fewer
+    np.sqrt(m2, out=scratch)
+    scratch += _f32(step.eps / step.second_scale)
+    np.divide(m1, scratch, out=scratch)
+    scratch *= _f32(step.rate / step.second_scale)
+    theta -= scratch
 
 
-def adamw_numexpr(p: Array, g: Array, m: Array, v: Array, step: AdamWStep, scratch: Array) -> None:  # noqa: ARG001 (one signature for both forms)
-    """Update p, m and v in place from g times the step's clip factor; the caller applies weight decay."""
+def adamw_numexpr(theta: Array, dtheta: Array, m1: Array, m2: Array, step: AdamWStep, scratch: Array) -> None:  # noqa: ARG001 (one signature for both forms)
+    """Update θ, m₁ and m₂ in place from dθ times the step's clip factor; the caller applies weight decay."""
     c1, c2 = (1.0 - step.beta1) * step.clip, (1.0 - step.beta2) * step.clip * step.clip
-    _run("b1 * m + c1 * g", m, m=m, g=g, b1=step.beta1, c1=c1)
-    _run("b2 * v + c2 * g * g", v, v=v, g=g, b2=step.beta2, c2=c2)
-    rate, eps = step.rate / step.v_scale, step.eps / step.v_scale
-    _run("p - rate * m / (sqrt(v) + eps)", p, p=p, m=m, v=v, rate=rate, eps=eps)
+    _run("b1 * m1 + c1 * dtheta", m1, m1=m1, dtheta=dtheta, b1=step.beta1, c1=c1)
+    _run("b2 * m2 + c2 * dtheta * dtheta", m2, m2=m2, dtheta=dtheta, b2=step.beta2, c2=c2)
+    rate, eps = step.rate / step.second_scale, step.eps / step.second_scale
+    _run("theta - rate * m1 / (sqrt(m2) + eps)", theta, theta=theta, m1=m1, m2=m2, rate=rate, eps=eps)
 
 
 # ---- the table, and the time of a tile ---------------------------------------------------------------------------

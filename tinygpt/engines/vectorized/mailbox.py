@@ -110,7 +110,7 @@ class Mailbox:
 
     @step.setter
     def step(self, step: AdamWStep) -> None:
-        self._step[:] = (step.clip, step.beta1, step.beta2, step.rate, step.v_scale, step.eps, step.decay)
+        self._step[:] = (step.clip, step.beta1, step.beta2, step.rate, step.second_scale, step.eps, step.decay)
 
     def rows_of(self, worker: int, workers: int) -> slice:
         """Return a worker's rows of the batch."""

@@ -1,16 +1,17 @@
 """A layer normalisation together with the projection that reads it, which cost less as one operation.
 
-With x̂ the normalised rows, the pair computes y = (x̂ · gain + shift) W + b. It has two forms, equal except for rounding:
+With x̂ the normalised rows and b_ln the norm's bias, the pair computes y = (x̂ · gain + b_ln) W + b. It has two forms,
+equal except for rounding:
 
-Plain     y = normed W + b, as written: passes over (N, D) for gain and shift, forward and backward.
-Folded    y = x̂ W′ + b′ with W′ = diag(gain) W and b′ = shift W + b. The passes are over the D rows of the weight, once
+Plain     y = normed W + b, as written: passes over (N, D) for gain and bias, forward and backward.
+Folded    y = x̂ W′ + b′ with W′ = diag(gain) W and b′ = b_ln W + b. The passes are over the D rows of the weight, once
           per step, instead of the N rows of the batch. W′ is then centred over its inputs. That leaves y unchanged
-          (x̂ sums to zero) and makes the input's gradient g = dy W′ᵀ sum to zero, so that the normalisation's
-          backward needs no mean of g.
+          (x̂ sums to zero) and makes the input's gradient dx̂ = dy W′ᵀ sum to zero, so that the normalisation's
+          backward needs no mean of dx̂.
 
           The batch gives dW′ and db′, from which follow
-              dW = diag(gain) dW′ + shift db′ᵀ     db = db′
-              dgain_i = Σ_o W_io dW′_io            dshift = W db′
+              dW = diag(gain) dW′ + b_lnᵀ db′      db = db′
+              dgain_i = Σ_o W_io dW′_io         db_ln = db′ Wᵀ
 
 In both forms the bias is the weight's last row and the input rows end in a 1, so that one product adds the bias in the
 forward and sums its gradient in the backward. Folding pays if the batch has a few times more rows than the weight.
@@ -52,7 +53,7 @@ class NormProjection(ABC):
     def __init__(self, names: NormNames, arena: Arena) -> None:
         p = arena.parameters
         self.names = names
-        self.gain, self.shift = p[f"{names.norm}.weight"], p[f"{names.norm}.bias"]
+        self.gain, self.norm_bias = p[f"{names.norm}.weight"], p[f"{names.norm}.bias"]
         self.weight, self.bias = p[f"{names.projection}.weight"], p[f"{names.projection}.bias"]
         self.joined = arena.joined(arena.flat_parameters, names.projection)  # (D + 1, O)
         self.arena = arena
@@ -69,7 +70,7 @@ class NormProjection(ABC):
 
     @abstractmethod
     def backward(self, dy: Array, hat: Array, normed: Array, gradient: int, out: Array, mean_vector: Array) -> None:
-        """out (N, D) ← g = ∂loss/∂x̂ less its mean over each row; write the gradients of the parameters.
+        """out (N, D) ← dx̂ less its mean over each row; write the gradients of the parameters.
 
         Args:
             dy: ∂loss/∂y, (N, O); may be overwritten.
@@ -90,12 +91,12 @@ class NormProjection(ABC):
 
 
 class PlainProjection(NormProjection):
-    """The plain form: gain and shift are applied to the rows."""
+    """The plain form: the norm's gain and bias are applied to the rows."""
 
     def _affine(self, hat: Array, normed: Array) -> None:
         rows = normed[:, :-1]
         np.multiply(hat[:, :-1], self.gain, out=rows)
-        rows += self.shift
+        rows += self.norm_bias
 
     def forward(self, hat: Array, normed: Array, out: Array) -> None:
         self._affine(hat, normed)
@@ -122,7 +123,7 @@ class PlainProjection(NormProjection):
 
 
 class FoldedProjection(NormProjection):
-    """The folded form: gain and shift are part of the weight, which lies in memory from ``allocate``."""
+    """The folded form: the norm's gain and bias are part of the weight, which lies in memory from ``allocate``."""
 
     def __init__(self, names: NormNames, arena: Arena, allocate: Allocate) -> None:
         super().__init__(names, arena)
@@ -132,7 +133,7 @@ class FoldedProjection(NormProjection):
     def refresh(self) -> None:
         weight = self.folded[:-1]
         np.multiply(self.weight, self.gain[:, None], out=weight)
-        np.matmul(self.shift, self.weight, out=self.folded[-1])
+        np.matmul(self.norm_bias, self.weight, out=self.folded[-1])
         self.folded[-1] += self.bias
         if self.names.scaled:
             self.folded[:, : self.names.scaled] *= np.float32(self.names.scale)
@@ -158,10 +159,10 @@ class FoldedProjection(NormProjection):
         for start in range(0, len(dweight), rows):
             part = dweight[start : start + rows]
             part *= self.gain[start : start + rows, None]
-            part += self.shift[start : start + rows, None] * dbias
+            part += self.norm_bias[start : start + rows, None] * dbias
 
 
-def norm_gradients(dy: Array, hat: Array, dgain: Array, dshift: Array) -> None:
-    """dgain ← Σ_n dy · x̂, dshift ← Σ_n dy; dy (N, D), hat (N, D + 1)."""
+def norm_gradients(dy: Array, hat: Array, dgain: Array, dbias: Array) -> None:
+    """dgain ← Σ_n dy · x̂, dbias ← Σ_n dy; dy (N, D), hat (N, D + 1)."""
     np.einsum("nd,nd->d", dy, hat[:, :-1], out=dgain)
-    np.matmul(np.ones((1, len(dy)), np.float32), dy, out=dshift[None])
+    np.matmul(np.ones((1, len(dy)), np.float32), dy, out=dbias[None])

@@ -31,7 +31,7 @@ from tinygpt.engines.vectorized.slab import Slab
 
 Array = np.ndarray
 
-# Absolute value of a logit up to which the softmax needs no shift by the maximum: e^80, summed over a vocabulary of
+# Absolute value of a logit up to which the softmax needs no maximum subtracted: e^80, summed over a vocabulary of
 # bytes, stays within float32, and e^−80 is far above its smallest number.
 _LARGEST_LOGIT = 80.0
 
@@ -217,10 +217,10 @@ class Shard:
         z.reshape(-1)[np.arange(len(z)) * z.shape[1] + chosen[:, 0]] -= np.float32(1.0 / positions)
         return loss
 
-    def normalize_backward(self, g: Array, hat: Array, r: Array) -> None:
-        """Add the norm's input gradient to x, the residual stream's gradient; g is overwritten."""
+    def normalize_backward(self, dhat: Array, hat: Array, r: Array) -> None:
+        """Add the norm's input gradient to x, the residual stream's gradient; dhat is overwritten."""
         for rows in self.row_tiles:
-            part = g[rows]
+            part = dhat[rows]
             self.kernels.normalize_backward(
                 part, hat[rows, :-1], r[rows], self.x[rows], self.mean_vector,
                 self.scratch[0][: part.size].reshape(part.shape),

@@ -1,6 +1,6 @@
 """A model's weights folded for inference: the same function with fewer operations, in one block of memory.
 
-Four identities, each exact in real arithmetic, shorten a block (``docs/derivations/generation.md`` derives them):
+Four identities, each exact in real arithmetic, shorten a block (``docs/fast/generation.md`` derives them):
 
 1. A LayerNorm's gain and bias move into the matrix that reads its output: (x̂ ⊙ g + b) W + c = x̂ (g ⊙ W) + (b W + c).
 2. Every reader of the residual stream first subtracts the mean over D. Subtracting it instead from everything that is
