@@ -83,9 +83,7 @@ def print_results(
         print_probes(console, runs, steps, probes, every_run)
         print_kernels(console, runs, steps, kernels)
         for floor in floors.values():
-            arms = f"{floor.n_arms} pair{'s' * (floor.n_arms > 1)} of equal arms"
-            text = f"noise floor: {floor.difference:.1%}, from {arms}; the next differs by more with {floor.risk:.0%}"
-            print_line(console, text)
+            print_line(console, f"noise floor: {floor}")
         _print_training(console, joined_training(runs, steps)[0], every_run)
     for problem in problems[1:]:
         print_line(console, f"error: {problem}", "red")

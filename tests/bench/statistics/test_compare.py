@@ -200,7 +200,7 @@ def test_other_protocols_and_machines_are_refused_field_by_field(results_root):
     ],
 )
 def test_verdicts_on_ratios(low, speedup, high, rounds, verdict):
-    assert ratio_verdict(Ratio(speedup, low, high, (speedup,) * rounds), Floor(0.03, 9, 0.1)) == verdict
+    assert ratio_verdict(Ratio(speedup, low, high, (speedup,) * rounds), Floor(0.03, 18, 9, 0.1)) == verdict
 
 
 def test_verdicts_on_cells_and_floors_by_run():
@@ -222,12 +222,13 @@ def test_verdicts_on_cells_and_floors_by_run():
     }  # fmt: skip
     floors = noise_floors(summary)
     (floor,) = floors.values()
-    assert (floor.n_arms, floor.difference, floor.risk) == (1, pytest.approx(0.02), 0.5)
+    assert (floor.n_pairs, floor.n_runs, floor.difference, floor.risk) == (1, 1, pytest.approx(0.02), 0.5)
 
 
-def test_the_floor_is_the_largest_draw_until_there_are_nineteen():
-    draws = [0.01 * number for number in range(1, 40)]
+def test_the_floor_is_the_largest_draw_until_there_are_nineteen_runs():
+    draws = [[0.01 * number, -0.005 * number] for number in range(1, 40)]
     three, nineteen, many = (floor_from(draws[:n]) for n in (3, 19, 39))
+    assert (three.n_pairs, three.n_runs) == (6, 3)
     assert (three.difference, three.risk) == (pytest.approx(np.expm1(0.03)), 0.25)
     assert (nineteen.difference, nineteen.risk) == (pytest.approx(np.expm1(0.19)), pytest.approx(0.05))
     assert (many.difference, many.risk) == (pytest.approx(np.expm1(0.38)), pytest.approx(0.05))

@@ -121,7 +121,9 @@ def test_the_noise_floor_is_shown_and_the_copy_is_not(measured, console):
     write_tables(measured, "run-b", Rows(runs, steps))
     print_results(measured, console)
     text = console.file.getvalue()
-    assert "noise floor: 2.0%, from 1 pair of equal arms; the next differs by more with 50%" in text
+    assert (
+        "noise floor: 2.0%, from 1 pair of equal arms in 1 run; the next run has a larger difference with 50%" in text
+    )
     assert "numpy#2" not in text
     assert "unresolved" in text  # one round
 
