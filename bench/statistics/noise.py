@@ -3,8 +3,8 @@
 The floor comes from A/A arms: the same engine measured twice in one run, as if it were two. The pairs of a run share
 its hour, so the run is the observation: the largest difference of its pairs. One run is one draw: the next is larger
 half of the time. Beside n runs on a machine's record, the next takes any of n + 1 places with equal odds, whatever
-their distribution. From 19 runs on, one of them is exceeded with 5 %; before, the largest is, with 1 in n + 1. A verdict is
-one of:
+their distribution. From 19 runs on, one of them is exceeded with 5 %; before, the largest is, with 1 in n + 1.
+A verdict is one of:
 
     stable        six rounds or more, and the interval is at most 10 % wide
     noisy         the interval is wider than that
