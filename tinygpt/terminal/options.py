@@ -8,7 +8,7 @@
 
     name ─► --port      annotation ─► parser, and the allowed values in errors      default      help
 
-The value of a ``REQUIRED`` field may be given without the option's name. Annotations are str, int, float, Path, bool
+The value of a ``REQUIRED`` field, or of one that is ``leading``, may be given without the option's name. Annotations are str, int, float, Path, bool
 (a flag), Literal (one of some words), X | None (may be absent), tuple[X, ...] (values separated by commas) and
 ``Repeated[X]`` (the option may be given several times). For a dataclass of the library, the helps come from the
 ``Attributes:`` of its docstring; ``field(metadata={"option": "batch"})`` changes an option's name.
@@ -68,6 +68,7 @@ class Option:
         is_flag: it takes no value.
         repeated: it may be given several times.
         may_be_empty: an empty text is a value; for all others it is a script's variable that is not set.
+        leading: it has a default, and its value may be given without the option's name all the same.
     """
 
     field: str
@@ -78,6 +79,7 @@ class Option:
     is_flag: bool = False
     repeated: bool = False
     may_be_empty: bool = False
+    leading: bool = False
 
     @property
     def key(self) -> str:
@@ -112,12 +114,12 @@ class Option:
         return f"--{self.name}{'' if self.is_flag else f'={self.reader.kind}'}", f"{self.help}{default}"
 
 
-def option(default: T, help: str, *, may_be_empty: bool = False) -> T:
+def option(default: T, help: str, *, may_be_empty: bool = False, leading: bool = False) -> T:
     """Make a field of an options dataclass, with a default or ``REQUIRED`` and a help phrase without a full stop.
 
     It has the type of its default, so that mypy checks that against the annotation.
     """
-    field: T = dataclasses.field(default=default, metadata={"help": help, "may_be_empty": may_be_empty})
+    field: T = dataclasses.field(default=default, metadata={"help": help, "may_be_empty": may_be_empty, "leading": leading})
     return field
 
 
@@ -139,6 +141,7 @@ def options_of(received: type) -> tuple[Option, ...]:
                 is_flag=annotation is bool,
                 repeated=repeated,
                 may_be_empty=field.metadata.get("may_be_empty", False),
+                leading=field.metadata.get("leading", False),
             )
         )
     return tuple(options)

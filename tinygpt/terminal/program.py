@@ -162,14 +162,19 @@ def _missing(task: OptionsTask, given: dict[str, Any]) -> list[Option]:
     return [option for option in task.options if option.required and option.key not in given]
 
 
+def _leading(task: OptionsTask, given: dict[str, Any]) -> list[Option]:
+    """List the options that need no name either, after those that are required."""
+    return [option for option in task.options if option.leading and option.key not in given]
+
+
 def _take(task: OptionsTask, given: dict[str, Any], words: deque[str]) -> tuple[Option, str | bool]:
     """Take an option with its value from the front of the words."""
     word = words.popleft()
     options = {f"--{option.name}": option for option in task.options}
     run = f"invoke --help {task.name}"
     if not word.startswith("-"):
-        if missing := _missing(task, given):
-            return missing[0], word
+        if nameless := [*_missing(task, given), *_leading(task, given)]:
+            return nameless[0], word
         first = next((name for name, option in options.items() if not option.is_flag), "")
         is_free = first and options[first].key not in given and first not in words
         hint = f" (did you mean '{first} {word}'?)" if is_free else ""

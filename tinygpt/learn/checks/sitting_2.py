@@ -1,0 +1,128 @@
+"""Checks of sitting 2: linear, GELU, softmax with cross-entropy, and their backwards."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from tinygpt import layers
+from tinygpt.learn.checks.pairs import Pair, check_backward, check_forward
+from tinygpt.learn.hints import Wrong, compare
+from tinygpt.learn.student import Student
+
+B, T, I, O, V = 3, 5, 6, 7, 11
+
+
+def _linear_pair() -> Pair:
+    rng = np.random.default_rng(1)
+    inputs = {"x": rng.normal(size=(B, T, I)), "weight": rng.normal(size=(I, O)), "bias": rng.normal(size=O)}
+    dy = rng.normal(size=(B, T, O))
+    sizes = {"N": B * T, "B": B, "T": T, "I": I, "O": O}
+    return Pair("linear", "linear_backward", inputs, "dx, dweight, dbias", layers.linear, dy, sizes=sizes)
+
+
+def linear_backward(student: Student) -> None:
+    """Rows on two leading axes, and widths that no wrong product fits."""
+    pair = _linear_pair()
+    dy, flat = pair.dy, pair.inputs["x"].reshape(-1, I)
+    assert dy is not None
+    suspects = {
+        "dweight": {"dy alone, summed over the rows: x is missing": np.tile(dy.sum((0, 1)), (I, 1)),
+                    "x alone, summed over the rows: dy is missing": np.tile(flat.sum(0)[:, None], (1, O))},
+        "dbias": {"the bias itself: the gradient of a sum with it is dy, summed over the rows": pair.inputs["bias"]},
+    }  # fmt: skip
+    check_backward(student, pair, suspects)
+
+
+def _gelu_pair() -> Pair:
+    x = np.concatenate([np.linspace(-4, 4, 17), [0.3, -0.7, 1.9]]).reshape(4, 5)
+    dy = np.random.default_rng(2).normal(size=x.shape)
+    return Pair("gelu", "gelu_backward", {"x": x}, "dx", lambda x: layers.gelu(x)[0], dy)
+
+
+def gelu(student: Student) -> None:
+    """Against the tanh form, which GPT-2 uses."""
+    pair = _gelu_pair()
+    x = pair.inputs["x"]
+    inner = layers.GELU_SCALE * (x + layers.GELU_CUBIC * x**3)
+    erf = np.vectorize(math.erf)(x / math.sqrt(2))
+    suspects = {
+        "the exact form with erf; GPT-2 uses the one with tanh": 0.5 * x * (1 + erf),
+        "the cubic term is missing": 0.5 * x * (1 + np.tanh(layers.GELU_SCALE * x)),
+        "√(2/π) multiplies x alone; it multiplies the cubic term too": 0.5
+        * x * (1 + np.tanh(layers.GELU_SCALE * x + layers.GELU_CUBIC * x**3)),
+        "√(2/π) is missing": 0.5 * x * (1 + np.tanh(x + layers.GELU_CUBIC * x**3)),
+        "½ (1 + tanh) without the factor x": 0.5 * (1 + np.tanh(inner)),
+        "this is ReLU": np.maximum(x, 0),
+    }  # fmt: skip
+    check_forward(student, pair, suspects)
+
+
+def gelu_backward(student: Student) -> None:
+    """Element by element, with numbers on both sides of 0."""
+    pair = _gelu_pair()
+    x, dy = pair.inputs["x"], pair.dy
+    assert dy is not None
+    t = np.tanh(layers.GELU_SCALE * (x + layers.GELU_CUBIC * x**3))
+    inner = layers.GELU_SCALE * (1 + 3 * layers.GELU_CUBIC * x**2)
+    suspects = {
+        "the product rule has two terms; the one through the tanh is missing": dy * 0.5 * (1 + t),
+        "the product rule has two terms; the one that differentiates the factor x is missing": dy * 0.5 * x * (1 - t**2) * inner,
+        "dy is missing: this is the derivative alone": 0.5 * (1 + t) + 0.5 * x * (1 - t**2) * inner,
+        "the chain rule stops at the tanh: the derivative of its argument is missing": dy * (0.5 * (1 + t) + 0.5 * x * (1 - t**2)),
+        "the derivative of the tanh's argument lacks the factor 3 of x³": dy
+        * (0.5 * (1 + t) + 0.5 * x * (1 - t**2) * layers.GELU_SCALE * (1 + layers.GELU_CUBIC * x**2)),
+        "the derivative of tanh is 1 − tanh², not 1 − tanh": dy * (0.5 * (1 + t) + 0.5 * x * (1 - t) * inner),
+    }  # fmt: skip
+    check_backward(student, pair, {"dx": suspects})
+
+
+def _loss_pair(scale: float = 1.0) -> Pair:
+    rng = np.random.default_rng(3)
+    logits, targets = scale * rng.normal(size=(B, T, V)), rng.integers(0, V, size=(B, T))
+    sizes = {"N": B * T, "B": B, "T": T, "V": V}
+
+    def loss(logits: np.ndarray, targets: np.ndarray) -> float:
+        return layers.cross_entropy(logits, targets)[0]
+
+    return Pair("cross_entropy", "cross_entropy_backward", {"logits": logits}, "dlogits", loss, None, [targets], sizes)
+
+
+def _picked(p: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    return np.take_along_axis(p, targets[..., None], axis=-1)[..., 0]
+
+
+def cross_entropy(student: Student) -> None:
+    """A mean over all positions, and scores too large for an exponential."""
+    pair = _loss_pair()
+    logits, targets = pair.inputs["logits"], pair.extra[0]
+    p = layers.softmax(logits)
+    suspects = {
+        "the logarithm of the mean probability; the loss is the mean of the logarithms": -math.log(_picked(p, targets).mean()),
+        "the mean of −p; the logarithm is missing": -_picked(p, targets).mean(),
+        "the score of the target alone; the logarithm of the sum of exponentials is missing": -_picked(logits, targets).mean(),
+        "the softmax runs over the positions; it has to run over the V scores of each": -np.log(
+            _picked(np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True), targets)).mean(),
+    }  # fmt: skip
+    check_forward(student, pair, suspects)
+    large = _loss_pair(scale=1000.0)
+    loss, _ = large.output(student)
+    if not np.isfinite(loss):
+        raise Wrong(f"loss is {loss:.3g} for scores near 1000: e^1000 overflows, so subtract each row's largest score first")
+    compare("loss, for scores near 1000,", loss, large.engine(*large.arguments), large.sizes)
+
+
+def cross_entropy_backward(student: Student) -> None:
+    """The gradient of the mean."""
+    pair = _loss_pair()
+    p, targets = layers.softmax(pair.inputs["logits"]), pair.extra[0]
+    onehot = np.eye(V)[targets]
+    suspects = {
+        "the probabilities alone: the target's 1 is not subtracted": p / targets.size,
+        "the probabilities alone, and not divided by the number of positions": p,
+        "1 is subtracted after the division by N; both are divided": p / targets.size - onehot,
+        "the derivative of −ln p by p; the softmax has to be differentiated too": -onehot / p / targets.size,
+    }
+    expected = check_backward(student, pair, {"dlogits": suspects})["dlogits"]
+    assert abs(expected.sum()) < 1e-6  # each row adds up to 0

@@ -1,0 +1,98 @@
+"""The course: five sittings, and the exercises of each. An exercise is one function of a student's file.
+
+    SITTINGS ─► Sitting 3 ─► its stub (stubs/sitting_3.py.txt) and its exercises, each with a check
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.resources import files
+
+from tinygpt.errors import unknown_name
+from tinygpt.learn.checks import sitting_1, sitting_2, sitting_3
+from tinygpt.learn.student import Student
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """One function to write.
+
+    Attributes:
+        name: the function.
+        read: the page and section that it follows from, below docs/.
+        check: raises a hint if the student's function is wrong.
+        seconds: time limit of the check.
+        planted: the stub is a whole function with a bug to find.
+    """
+
+    name: str
+    read: str
+    check: Callable[[Student], None]
+    seconds: int = 20
+    planted: bool = False
+
+
+@dataclass(frozen=True)
+class Sitting:
+    """A part of the course.
+
+    Attributes:
+        number: from 1.
+        title: its subjects.
+        exercises: in the order in which they build on each other.
+        needs: earlier sittings whose functions its file imports.
+    """
+
+    number: int
+    title: str
+    exercises: tuple[Exercise, ...]
+    needs: tuple[int, ...] = ()
+
+    @property
+    def file(self) -> str:
+        """The name of the student's file."""
+        return f"sitting_{self.number}.py"
+
+    @property
+    def stub(self) -> str:
+        """The text of the student's file before anything is written."""
+        return (files("tinygpt.learn") / "stubs" / f"{self.file}.txt").read_text("utf-8")
+
+
+_ONE = "learn/sitting_1.md"
+SITTINGS = (
+    Sitting(1, "bytes and n-grams", (
+        Exercise("to_ids", f"{_ONE}#bytes", sitting_1.to_ids),
+        Exercise("inputs_and_targets", f"{_ONE}#the-next-byte", sitting_1.inputs_and_targets),
+        Exercise("count_pairs", f"{_ONE}#counting", sitting_1.count_pairs),
+        Exercise("bigram_table", f"{_ONE}#probabilities", sitting_1.bigram_table),
+        Exercise("nats_per_byte", f"{_ONE}#the-loss", sitting_1.nats_per_byte),
+    )),
+    Sitting(2, "linear, GELU and softmax backward", (
+        Exercise("linear_backward", "derivations/linear.md#backwards", sitting_2.linear_backward),
+        Exercise("gelu", "derivations/gelu.md#gelu", sitting_2.gelu),
+        Exercise("gelu_backward", "derivations/gelu.md#the-derivative", sitting_2.gelu_backward),
+        Exercise("cross_entropy", "derivations/cross_entropy.md#cross-entropy", sitting_2.cross_entropy),
+        Exercise("cross_entropy_backward", "derivations/cross_entropy.md#backwards", sitting_2.cross_entropy_backward),
+    )),
+    Sitting(3, "layer norm and attention", (
+        Exercise("layer_norm", "derivations/layer_norm.md#layer-normalisation", sitting_3.layer_norm),
+        Exercise("layer_norm_backward", "derivations/layer_norm.md#backwards", sitting_3.layer_norm_backward),
+        Exercise("attention", "derivations/attention.md#attention", sitting_3.attention),
+        Exercise("attention_backward", "derivations/attention.md#backwards", sitting_3.attention_backward),
+        Exercise("split_heads", "learn/sitting_3.md#several-heads", sitting_3.split_heads),
+    )),
+)  # fmt: skip
+
+
+def sitting_of(number: int) -> Sitting:
+    """Return a sitting by its number.
+
+    Raises:
+        UnknownNameError: the course has no such sitting.
+    """
+    for sitting in SITTINGS:
+        if sitting.number == number:
+            return sitting
+    raise unknown_name("sitting", number, [str(sitting.number) for sitting in SITTINGS], "invoke learn")
