@@ -1,6 +1,6 @@
 """The course: five sittings, and the exercises of each. An exercise is one function of a student's file.
 
-    SITTINGS ─► Sitting 3 ─► its stub (stubs/sitting_3.py.txt) and its exercises, each with a check
+SITTINGS ─► Sitting 3 ─► its stub (stubs/sitting_3.py.txt) and its exercises, each with a check
 """
 
 from __future__ import annotations

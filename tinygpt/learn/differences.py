@@ -1,6 +1,6 @@
 """The derivative of any function, without a formula: move one input a little both ways and see the output change.
 
-    ∂f/∂x_i ≈ (f(x + h e_i) − f(x − h e_i)) / 2h          the error shrinks like h²
+∂f/∂x_i ≈ (f(x + h e_i) − f(x − h e_i)) / 2h          the error shrinks like h²
 """
 
 from __future__ import annotations

@@ -17,14 +17,15 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+from tinygpt.learn.check_one import TOO_LONG
 from tinygpt.learn.course import SITTINGS, Exercise, Sitting, sitting_of
 from tinygpt.system.files import replace_file, storage_errors
 
 State = Literal["passed", "not begun", "wrong"]
 PROGRESS = "progress.json"
-_PATIENCE = 5  # seconds that a process gets beyond its exercise's time limit, to start and to report
+_PATIENCE = 10  # seconds that a process gets beyond its exercise's time limit, to start and to report
 
 
 @dataclass(frozen=True)
@@ -93,15 +94,17 @@ def _grade(folder: Path, sitting: Sitting, exercise: Exercise) -> Grade:
     """Check one exercise in a process of its own."""
     with tempfile.TemporaryDirectory(prefix="tinygpt-learn-") as reports:
         report = Path(reports) / "grade.json"
-        command = [sys.executable, "-m", "tinygpt.learn.check_one", str(folder), str(sitting.number), exercise.name, str(report)]
+        limit = exercise.seconds
+        words = (str(folder), str(sitting.number), exercise.name, str(limit), str(report))
         path = os.pathsep.join(part for part in sys.path if part)  # a checkout that is not installed is found there
         try:
             done = subprocess.run(
-                command, stdin=subprocess.DEVNULL, timeout=exercise.seconds + _PATIENCE, check=False,
+                [sys.executable, "-m", "tinygpt.learn.check_one", *words],
+                stdin=subprocess.DEVNULL, timeout=limit + _PATIENCE, check=False,
                 env=os.environ | {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"},
             )  # fmt: skip
         except subprocess.TimeoutExpired:
-            return Grade(exercise, "wrong", f"still running after {exercise.seconds} s: does every loop end?")
+            return Grade(exercise, "wrong", TOO_LONG)
         try:
             state, hint = json.loads(report.read_bytes())
         except (OSError, ValueError):
@@ -129,7 +132,7 @@ def _digest(folder: Path, sitting: Sitting) -> str:
     return digest.hexdigest()
 
 
-def _read_progress(folder: Path) -> dict[str, dict[str, object]]:
+def _read_progress(folder: Path) -> dict[str, dict[str, Any]]:
     """Return the stored progress; nothing if there is none, or if the file is damaged: checking again restores it."""
     try:
         progress = json.loads((folder / PROGRESS).read_bytes())

@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 
 Array = np.ndarray
-Suspects = Mapping[str, Any]  # hint → the answer that the mistake gives, under the answer's name where there are several
+Suspects = Mapping[
+    str, Any
+]  # hint → the answer that the mistake gives, under the answer's name where there are several
 NO_SIZES: Mapping[str, float] = MappingProxyType({})
 _CLOSE = 1e-6  # of the largest number of an answer: far above the error of a central difference, far below a mistake
 _PLAIN = MappingProxyType({"2": 2.0, "½": 0.5, "ln 2": math.log(2), "1/ln 2": 1 / math.log(2)})
@@ -84,7 +86,7 @@ def is_close(got: Array, expected: Any) -> bool:
 
 
 def constant_factor(got: Array, expected: Array, sizes: Mapping[str, float]) -> str:
-    """Name the constant that turns the right answer into this one: ``−1``, ``2``, ``1/√C = 0.577``; empty if none does."""
+    """Name the constant that turns the right answer into this one, such as ``1/√C = 0.577``; empty if none does."""
     square = float(np.vdot(expected, expected))
     ratio = float(np.vdot(expected, got)) / square if square else 0.0
     if not ratio or not is_close(got, ratio * expected):
@@ -112,14 +114,18 @@ def _array(name: str, got: Any, expected: Array) -> Array:
         raise Wrong(f"{name} is a {type(got).__name__}, expected {_kind(expected)}")
     array = np.asarray(got)
     if array.shape != expected.shape:
-        raise Wrong(f"{name} has {_shape_text(array.shape)}, expected {_shape_text(expected.shape)}{_why(array, expected)}")
+        raise Wrong(
+            f"{name} has {_shape_text(array.shape)}, expected {_shape_text(expected.shape)}{_why(array, expected)}"
+        )
     whole = expected.dtype.kind in "iu"
     if array.dtype.kind not in ("iu" if whole else "iuf"):
         raise Wrong(f"{name} has dtype {array.dtype}, expected {'whole numbers, int64' if whole else 'float64'}")
     if whole and array.ndim and array.dtype.itemsize < 8:
         raise Wrong(f"{name} has dtype {array.dtype}, which counts up to {np.iinfo(array.dtype).max:,}; use int64")
     if not whole and array.dtype.kind == "f" and array.dtype.itemsize < 8:
-        raise Wrong(f"{name} has dtype {array.dtype} from float64 inputs: one of your arrays is made with another dtype")
+        raise Wrong(
+            f"{name} has dtype {array.dtype} from float64 inputs: one of your arrays is made with another dtype"
+        )
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         first = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0]) if array.ndim else ()
         what = "NaN" if np.isnan(array[first]) else "infinite"

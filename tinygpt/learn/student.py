@@ -1,6 +1,6 @@
 """A student's functions: loaded from a folder, called so that every way to fail has a hint.
 
-    sitting_3.py ─► Student ─► call("layer_norm", x, gain, bias) ─► what it returned, or Wrong, or NotBegun
+sitting_3.py ─► Student ─► call("layer_norm", x, gain, bias) ─► what it returned, or Wrong, or NotBegun
 """
 
 from __future__ import annotations
@@ -156,7 +156,9 @@ def _syntax(folder: Path, wrong: Wrong) -> str:
             return f"{path.name} cannot be read: {error.strerror}"
         except (SyntaxError, ValueError) as error:
             line = getattr(error, "lineno", None)
-            return f"{path.name}{f', line {line}' if line else ''}: {type(error).__name__}: {getattr(error, 'msg', error)}"
+            return (
+                f"{path.name}{f', line {line}' if line else ''}: {type(error).__name__}: {getattr(error, 'msg', error)}"
+            )
     return str(wrong)
 
 

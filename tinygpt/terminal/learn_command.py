@@ -14,7 +14,9 @@ class LearnOptions:
     """Options of learn."""
 
     sitting: int | None = option(None, "number of the sitting to check; all are listed when omitted", leading=True)
-    folder: Path = option(Path("learn"), "folder of your files; missing ones are written as stubs, others never touched")
+    folder: Path = option(
+        Path("learn"), "folder of your files; missing ones are written as stubs, others never touched"
+    )
 
 
 @task()

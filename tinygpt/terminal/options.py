@@ -8,10 +8,10 @@
 
     name ─► --port      annotation ─► parser, and the allowed values in errors      default      help
 
-The value of a ``REQUIRED`` field, or of one that is ``leading``, may be given without the option's name. Annotations are str, int, float, Path, bool
-(a flag), Literal (one of some words), X | None (may be absent), tuple[X, ...] (values separated by commas) and
-``Repeated[X]`` (the option may be given several times). For a dataclass of the library, the helps come from the
-``Attributes:`` of its docstring; ``field(metadata={"option": "batch"})`` changes an option's name.
+The value of a ``REQUIRED`` or ``leading`` field may be given without the option's name. Annotations are str, int,
+float, Path, bool (a flag), Literal (one of some words), X | None (may be absent), tuple[X, ...] (values separated by
+commas) and ``Repeated[X]`` (the option may be given several times). For a dataclass of the library, the helps come from
+the ``Attributes:`` of its docstring; ``field(metadata={"option": "batch"})`` changes an option's name.
 """
 
 from __future__ import annotations
@@ -119,7 +119,9 @@ def option(default: T, help: str, *, may_be_empty: bool = False, leading: bool =
 
     It has the type of its default, so that mypy checks that against the annotation.
     """
-    field: T = dataclasses.field(default=default, metadata={"help": help, "may_be_empty": may_be_empty, "leading": leading})
+    field: T = dataclasses.field(
+        default=default, metadata={"help": help, "may_be_empty": may_be_empty, "leading": leading}
+    )
     return field
 
 

@@ -1,5 +1,7 @@
 """Wrong solutions and the hint that each has to get: (exercise, a line of the solution, the same line wrong, the hint)."""
 
+# ruff: noqa: E501
+
 from __future__ import annotations
 
 from typing import NamedTuple
@@ -16,10 +18,20 @@ class Mutant(NamedTuple):
 
 SITTING_1 = (
     # shape, kind and dtype
-    Mutant("to_ids", 'np.frombuffer(text.encode("utf-8"), np.uint8).astype(np.int64)', "np.array([ord(c) for c in text])", "one a character"),
+    Mutant(
+        "to_ids",
+        'np.frombuffer(text.encode("utf-8"), np.uint8).astype(np.int64)',
+        "np.array([ord(c) for c in text])",
+        "one a character",
+    ),
     Mutant("to_ids", ".astype(np.int64)", "", "uint8, which counts up to 255"),
     Mutant("to_ids", ".astype(np.int64)", ".astype(float)", "expected whole numbers"),
-    Mutant("to_ids", 'np.frombuffer(text.encode("utf-8"), np.uint8).astype(np.int64)', "list(text.encode())", "ids is a list"),
+    Mutant(
+        "to_ids",
+        'np.frombuffer(text.encode("utf-8"), np.uint8).astype(np.int64)',
+        "list(text.encode())",
+        "ids is a list",
+    ),
     Mutant("to_ids", "return np.frombuffer", "np.frombuffer", "to_ids returns nothing"),
     Mutant("inputs_and_targets", "return ids[:-1], ids[1:]", "return ids, ids", "targets equal the inputs"),
     Mutant("inputs_and_targets", "return ids[:-1], ids[1:]", "return ids[:-1], ids[:-1]", "targets equal the inputs"),
@@ -29,27 +41,57 @@ SITTING_1 = (
     Mutant("inputs_and_targets", "return ids[:-1], ids[1:]", "return ids[:-1]", "expected 2"),
     Mutant("count_pairs", "np.add.at(counts, (inputs, targets), 1)", "counts[inputs, targets] += 1", "counted once"),
     Mutant("count_pairs", "(inputs, targets), 1", "(targets, inputs), 1", "transposed"),
-    Mutant("count_pairs", "inputs, targets = inputs_and_targets(ids)\n    np.add", "inputs, targets = ids, np.roll(ids, -1)\n    np.add", "last byte and the first"),
+    Mutant(
+        "count_pairs",
+        "inputs, targets = inputs_and_targets(ids)\n    np.add",
+        "inputs, targets = ids, np.roll(ids, -1)\n    np.add",
+        "last byte and the first",
+    ),
     Mutant("count_pairs", "np.zeros((V, V), np.int64)", "np.zeros((128, 128))", "IndexError"),
-    Mutant("bigram_table", "added / added.sum(axis=1, keepdims=True)", "added / counts.sum(axis=1, keepdims=True).clip(min=smoothing)", "left out of the row's total"),
+    Mutant(
+        "bigram_table",
+        "added / added.sum(axis=1, keepdims=True)",
+        "added / counts.sum(axis=1, keepdims=True).clip(min=smoothing)",
+        "left out of the row's total",
+    ),
     Mutant("bigram_table", "axis=1, keepdims=True", "axis=0, keepdims=True", "columns add up to 1"),
     Mutant("bigram_table", "added.sum(axis=1, keepdims=True)", "added.sum()", "the whole table adds up to 1"),
     Mutant("bigram_table", "axis=1, keepdims=True", "axis=1", "adds up to"),
     Mutant("bigram_table", "added = counts + smoothing", "added = counts", "NaN in the row"),
     Mutant("bigram_table", "added = counts + smoothing", "added = counts + 1", "1 is added"),
-    Mutant("bigram_table", "added = counts + smoothing", "added = counts; added += smoothing", "changes its argument `counts`"),
+    Mutant(
+        "bigram_table",
+        "added = counts + smoothing",
+        "added = counts; added += smoothing",
+        "changes its argument `counts`",
+    ),
     Mutant("nats_per_byte", "-np.log(", "np.log(", "sign"),
     Mutant("nats_per_byte", "-np.log(", "-np.log2(", "bits"),
     Mutant("nats_per_byte", ".mean()", ".sum()", "mean"),
-    Mutant("nats_per_byte", "-np.log(table[inputs, targets]).mean()", "-np.log(table[inputs, targets].mean())", "mean of the logarithms"),
-    Mutant("nats_per_byte", "-np.log(table[inputs, targets]).mean()", "np.exp(-np.log(table[inputs, targets]).mean())", "perplexity"),
+    Mutant(
+        "nats_per_byte",
+        "-np.log(table[inputs, targets]).mean()",
+        "-np.log(table[inputs, targets].mean())",
+        "mean of the logarithms",
+    ),
+    Mutant(
+        "nats_per_byte",
+        "-np.log(table[inputs, targets]).mean()",
+        "np.exp(-np.log(table[inputs, targets]).mean())",
+        "perplexity",
+    ),
     Mutant("nats_per_byte", "table[inputs, targets]", "table[targets, inputs]", "next byte as its row"),
     Mutant("nats_per_byte", "table[inputs, targets]", "table[inputs]", "the engine gives"),
 )
 
 SITTING_2 = (
     Mutant("linear_backward", "rows.T @ drows", "drows.T @ rows", "shape (7, 6), expected shape (6, 7): transposed"),
-    Mutant("linear_backward", "dweight = rows.T @ drows", "dweight = x.swapaxes(-1, -2) @ dy", "leading axes are not summed"),
+    Mutant(
+        "linear_backward",
+        "dweight = rows.T @ drows",
+        "dweight = x.swapaxes(-1, -2) @ dy",
+        "leading axes are not summed",
+    ),
     Mutant("linear_backward", "dbias = drows.sum(axis=0)", "dbias = drows.mean(axis=0)", "1/N"),
     Mutant("linear_backward", "dbias = drows.sum(axis=0)", "dbias = dy", "shape (3, 5, 7), expected shape (7,)"),
     Mutant("linear_backward", "dweight = rows.T @ drows", "dweight = rows.T @ drows / len(x)", "1/B"),
@@ -60,7 +102,12 @@ SITTING_2 = (
     Mutant("linear_backward", "return dx, dweight, dbias", "return dx, dbias, dweight", "dweight has shape (7,)"),
     Mutant("linear_backward", "dx = dy @ weight.T", "dx = (dy @ weight.T).astype(np.float32)", "float32 from float64"),
     Mutant("linear_backward", "dx = dy @ weight.T", "dx = dy @ weight.T; dy *= 2", "changes its argument `dy`"),
-    Mutant("linear_backward", "return dx, dweight, dbias", "linear.total = getattr(linear, 'total', 0) + dweight; return dx, linear.total, dbias", "called again"),
+    Mutant(
+        "linear_backward",
+        "return dx, dweight, dbias",
+        "linear.total = getattr(linear, 'total', 0) + dweight; return dx, linear.total, dbias",
+        "called again",
+    ),
     Mutant("linear_backward", "dx = dy @ weight.T", "dx = dy @ weight.T / 0", "infinite"),
     Mutant("gelu", "return 0.5 * x", "return x", "times 2"),
     Mutant("gelu", "x + CUBIC * x**3", "x", "cubic term is missing"),
@@ -86,7 +133,12 @@ SITTING_2 = (
     Mutant("cross_entropy_backward", "(p - onehot)", "p", "target's 1 is not subtracted"),
     Mutant("cross_entropy_backward", "(p - onehot) / targets.size", "(p - onehot) / len(targets)", "times T"),
     Mutant("cross_entropy_backward", "(p - onehot) / targets.size", "p / targets.size - onehot", "both are divided"),
-    Mutant("cross_entropy_backward", "return (p - onehot) / targets.size", "p -= onehot; return p / targets.size", "changes its argument `cache`"),
+    Mutant(
+        "cross_entropy_backward",
+        "return (p - onehot) / targets.size",
+        "p -= onehot; return p / targets.size",
+        "changes its argument `cache`",
+    ),
     Mutant("cross_entropy_backward", "(p - onehot)", "(-onehot / p)", "the softmax has to be differentiated"),
 )
 
@@ -119,8 +171,9 @@ SITTING_3 = (
     Mutant("attention", "np.tri(positions, dtype=bool)", "np.tri(positions, k=-1, dtype=bool)", "sees no position at all"),
     Mutant("attention", "np.tri(positions, dtype=bool)", "np.tri(positions, dtype=bool).T", "sees the future"),
     Mutant("attention", "scores, -np.inf)", "scores, 0.0)", "e^0 is 1"),
-    Mutant("attention", "exponentials.sum(axis=-1, keepdims=True)", "exponentials.sum(axis=-2, keepdims=True)", "runs over the queries"),
-    Mutant("attention", "return a @ v,", "return np.tril(np.ones_like(a)) @ v,", "the engine"),
+    Mutant("attention", "exponentials.sum(axis=-1, keepdims=True)", "exponentials.sum(axis=-2, keepdims=True)", "the softmax runs over the keys"),
+    Mutant("attention", "return a @ v,", "return np.tril(np.ones_like(a)) @ v,", "add up to 2 and have to add up to 1"),
+    Mutant("attention", "return a @ v,", "return a**2 / (a**2).sum(-1, keepdims=True) @ v,", "the engine"),
     Mutant("attention_backward", "ds = a * (da - (a * da).sum(axis=-1, keepdims=True))", "ds = da", "softmax's backward is missing"),
     Mutant("attention_backward", "(da - (a * da).sum(axis=-1, keepdims=True))", "da", "lacks the sum over the row"),
     Mutant("attention_backward", "(a * da).sum(axis=-1", "da.sum(axis=-1", "not weighted by A"),

@@ -23,7 +23,9 @@ def write_solutions(folder: Path, sitting: Sitting) -> None:
 
 
 @pytest.mark.parametrize(("sitting", "exercise"), EXERCISES, ids=lambda value: getattr(value, "name", ""))
-def test_an_exercise_is_solvable_and_its_stub_is_not_begun(sitting: Sitting, exercise: Exercise, tmp_path: Path) -> None:
+def test_an_exercise_is_solvable_and_its_stub_is_not_begun(
+    sitting: Sitting, exercise: Exercise, tmp_path: Path
+) -> None:
     for number in (*sitting.needs, sitting.number):
         (tmp_path / f"sitting_{number}.py").write_text(sitting_of(number).stub, "utf-8")
     assert grade(tmp_path, sitting.number, exercise) == ("not begun", "")

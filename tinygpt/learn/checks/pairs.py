@@ -1,7 +1,7 @@
 """The check of a backward: against differences of the student's own forward, then against the engine.
 
-    y, cache = forward(x, …)        loss = Σ y · dy, for a dy of random numbers
-    backward(dy, cache)  ?=  [loss(x + h) − loss(x − h)] / 2h, for each input
+y, cache = forward(x, …)        loss = Σ y · dy, for a dy of random numbers
+backward(dy, cache)  ?=  [loss(x + h) − loss(x − h)] / 2h, for each input
 """
 
 from __future__ import annotations
@@ -105,8 +105,12 @@ def check_backward(student: Student, pair: Pair, suspects: Mapping[str, Suspects
         for index, name in enumerate(names)
     }
     for name, answer in zip(names, answers, strict=True):
-        others = {f"this is {other}: the results are in another order": expected[other] for other in names if other != name}
-        compare(name, answer, expected[name], pair.sizes, {**suspects.get(name, NO_SIZES), **others}, "central differences")
+        others = {
+            f"this is {other}: the results are in another order": expected[other] for other in names if other != name
+        }
+        compare(
+            name, answer, expected[name], pair.sizes, {**suspects.get(name, NO_SIZES), **others}, "central differences"
+        )
     if not is_close(np.asarray(y), pair.engine(*pair.arguments)):
         raise Wrong(f"right for your own {pair.forward}, which differs from the engine's: check that first")
     return expected

@@ -11,25 +11,27 @@ from tinygpt.learn.checks.pairs import Pair, check_backward, check_forward
 from tinygpt.learn.hints import Wrong, compare
 from tinygpt.learn.student import Student
 
-B, T, I, O, V = 3, 5, 6, 7, 11
+B, T, V = 3, 5, 11
+_INPUTS, _OUTPUTS = 6, 7
 
 
 def _linear_pair() -> Pair:
     rng = np.random.default_rng(1)
-    inputs = {"x": rng.normal(size=(B, T, I)), "weight": rng.normal(size=(I, O)), "bias": rng.normal(size=O)}
-    dy = rng.normal(size=(B, T, O))
-    sizes = {"N": B * T, "B": B, "T": T, "I": I, "O": O}
+    shapes = {"x": (B, T, _INPUTS), "weight": (_INPUTS, _OUTPUTS), "bias": (_OUTPUTS,)}
+    inputs = {name: rng.normal(size=shape) for name, shape in shapes.items()}
+    dy = rng.normal(size=(B, T, _OUTPUTS))
+    sizes = {"N": B * T, "B": B, "T": T, "I": _INPUTS, "O": _OUTPUTS}
     return Pair("linear", "linear_backward", inputs, "dx, dweight, dbias", layers.linear, dy, sizes=sizes)
 
 
 def linear_backward(student: Student) -> None:
     """Rows on two leading axes, and widths that no wrong product fits."""
     pair = _linear_pair()
-    dy, flat = pair.dy, pair.inputs["x"].reshape(-1, I)
+    dy, flat = pair.dy, pair.inputs["x"].reshape(-1, _INPUTS)
     assert dy is not None
     suspects = {
-        "dweight": {"dy alone, summed over the rows: x is missing": np.tile(dy.sum((0, 1)), (I, 1)),
-                    "x alone, summed over the rows: dy is missing": np.tile(flat.sum(0)[:, None], (1, O))},
+        "dweight": {"dy alone, summed over the rows: x is missing": np.tile(dy.sum((0, 1)), (_INPUTS, 1)),
+                    "x alone, summed over the rows: dy is missing": np.tile(flat.sum(0)[:, None], (1, _OUTPUTS))},
         "dbias": {"the bias itself: the gradient of a sum with it is dy, summed over the rows": pair.inputs["bias"]},
     }  # fmt: skip
     check_backward(student, pair, suspects)
@@ -68,9 +70,11 @@ def gelu_backward(student: Student) -> None:
     inner = layers.GELU_SCALE * (1 + 3 * layers.GELU_CUBIC * x**2)
     suspects = {
         "the product rule has two terms; the one through the tanh is missing": dy * 0.5 * (1 + t),
-        "the product rule has two terms; the one that differentiates the factor x is missing": dy * 0.5 * x * (1 - t**2) * inner,
+        "the product rule has two terms; the one that differentiates the factor x is missing": dy
+        * 0.5 * x * (1 - t**2) * inner,
         "dy is missing: this is the derivative alone": 0.5 * (1 + t) + 0.5 * x * (1 - t**2) * inner,
-        "the chain rule stops at the tanh: the derivative of its argument is missing": dy * (0.5 * (1 + t) + 0.5 * x * (1 - t**2)),
+        "the chain rule stops at the tanh: the derivative of its argument is missing": dy
+        * (0.5 * (1 + t) + 0.5 * x * (1 - t**2)),
         "the derivative of the tanh's argument lacks the factor 3 of x³": dy
         * (0.5 * (1 + t) + 0.5 * x * (1 - t**2) * layers.GELU_SCALE * (1 + layers.GELU_CUBIC * x**2)),
         "the derivative of tanh is 1 − tanh², not 1 − tanh": dy * (0.5 * (1 + t) + 0.5 * x * (1 - t) * inner),
@@ -97,11 +101,12 @@ def cross_entropy(student: Student) -> None:
     """A mean over all positions, and scores too large for an exponential."""
     pair = _loss_pair()
     logits, targets = pair.inputs["logits"], pair.extra[0]
-    p = layers.softmax(logits)
+    p = _picked(layers.softmax(logits), targets)
     suspects = {
-        "the logarithm of the mean probability; the loss is the mean of the logarithms": -math.log(_picked(p, targets).mean()),
-        "the mean of −p; the logarithm is missing": -_picked(p, targets).mean(),
-        "the score of the target alone; the logarithm of the sum of exponentials is missing": -_picked(logits, targets).mean(),
+        "the logarithm of the mean probability; the loss is the mean of the logarithms": -math.log(p.mean()),
+        "the mean of −p; the logarithm is missing": -p.mean(),
+        "the score of the target alone; the logarithm of the sum of exponentials is missing": -_picked(
+            logits, targets).mean(),
         "the softmax runs over the positions; it has to run over the V scores of each": -np.log(
             _picked(np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True), targets)).mean(),
     }  # fmt: skip
@@ -109,7 +114,9 @@ def cross_entropy(student: Student) -> None:
     large = _loss_pair(scale=1000.0)
     loss, _ = large.output(student)
     if not np.isfinite(loss):
-        raise Wrong(f"loss is {loss:.3g} for scores near 1000: e^1000 overflows, so subtract each row's largest score first")
+        raise Wrong(
+            f"loss is {loss:.3g} for scores near 1000: e^1000 overflows, so subtract each row's largest score first"
+        )
     compare("loss, for scores near 1000,", loss, large.engine(*large.arguments), large.sizes)
 
 

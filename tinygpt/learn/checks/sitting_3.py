@@ -23,7 +23,9 @@ def _norm_pair() -> Pair:
         return layers.layer_norm(x, gain, bias, eps)[0]
 
     sizes = {"N": B * T, "D": D, "B": B, "T": T}
-    return Pair("layer_norm", "layer_norm_backward", inputs, "dx, dgain, dbias", norm, rng.normal(size=(B, T, D)), [_EPS], sizes)
+    return Pair(
+        "layer_norm", "layer_norm_backward", inputs, "dx, dgain, dbias", norm, rng.normal(size=(B, T, D)), [_EPS], sizes
+    )
 
 
 def layer_norm(student: Student) -> None:
@@ -95,8 +97,10 @@ def _row_sum_hint(student: Student, pair: Pair) -> str:
             f"a row of dx adds up to {total[0, 0]:.3g} and has to add up to 0: adding a number to all of x changes "
             "nothing, so look at the mean's path"
         )
-    along = (dx * (x - x.mean(-1, keepdims=True))).sum(-1)
-    return f"dx is right in the mean's path and wrong in the deviation's: its part along x̂ is {along[0, 0]:.3g} in the first row"
+    along = (dx * (x - x.mean(-1, keepdims=True))).sum(-1)[0, 0]
+    return (
+        f"dx is right in the mean's path and wrong in the deviation's: its part along x̂ is {along:.3g} in the first row"
+    )
 
 
 def _attention_pair(leading: tuple[int, ...] = (B,)) -> Pair:
@@ -142,8 +146,23 @@ def attention(student: Student) -> None:
     y = np.asarray(pair.output(student)[0])
     if y.shape == v.shape:
         accuse("y", y, suspects)
+        _require_weights_of_one(student, pair)
         _require_blind_to_the_future(student, pair, y)
     check_forward(student, pair, suspects)
+
+
+def _require_weights_of_one(student: Student, pair: Pair) -> None:
+    """Mix values that are all 1.
+
+    Raises:
+        Wrong: the mixture is another number.
+    """
+    q, k, v = pair.inputs.values()
+    totals = np.asarray(student.call(pair.forward, q, k, np.ones_like(v), returns="y, cache")[0])[0, :, 0]
+    for position, total in enumerate(totals):
+        if abs(total - 1) > 1e-9:
+            problem = f"the weights of position {position} add up to {total:.3g} and have to add up to 1"
+            raise Wrong(f"y: {problem}: the softmax runs over the keys that it sees")
 
 
 def _require_blind_to_the_future(student: Student, pair: Pair, y: np.ndarray) -> None:
@@ -186,16 +205,20 @@ def attention_backward(student: Student) -> None:
         "the sum in the softmax's backward is not weighted by A": a * (da - da.sum(-1, keepdims=True)),
         "the mean over the row where a sum is due": a * (da - (a * da).mean(-1, keepdims=True)),
     }
-    swap = {"dq": lambda s: s @ k / c, "dk": lambda s: s.swapaxes(-1, -2) @ q / c}
     suspects: dict[str, Suspects] = {
-        name: {hint: through(wrong) for hint, wrong in wrong_ds.items()} for name, through in swap.items()
+        "dq": {
+            "dS is transposed here: query t uses the keys s ≤ t": ds.swapaxes(-1, -2) @ k / c,
+            **{hint: wrong @ k / c for hint, wrong in wrong_ds.items()},
+        },
+        "dk": {
+            "dS is not transposed: key s is used by the queries t ≥ s": ds @ q / c,
+            **{hint: wrong.swapaxes(-1, -2) @ q / c for hint, wrong in wrong_ds.items()},
+        },
+        "dv": {
+            "A is not transposed: value s is used by the queries t ≥ s": a @ dy,
+            "dy alone: the weights are missing": dy,
+        },
     }
-    suspects["dv"] = {
-        "A is not transposed: value s is used by the queries t ≥ s": a @ dy,
-        "dy alone: the weights are missing": dy,
-    }
-    suspects["dk"] = {"dS is not transposed: key s is used by the queries t ≥ s": ds @ q / c, **suspects["dk"]}
-    suspects["dq"] = {"dS is transposed here: query t uses the keys s ≤ t": ds.swapaxes(-1, -2) @ k / c, **suspects["dq"]}
     check_backward(student, pair, suspects)
     _check_heads_axis(student)
 
@@ -220,8 +243,10 @@ def split_heads(student: Student) -> None:
     x = np.arange(B * T * D, dtype=float).reshape(B, T, D)
     expected = layers.split_heads(x, H)
     suspects = {
-        "a reshape alone mixes positions with columns: cut D into H · C first, then move the axis H": x.reshape(B, H, T, C),
-        "the columns go to the heads in turn; head h has the C columns from h · C on": x.reshape(B, T, C, H).transpose(0, 3, 1, 2),
+        "a reshape alone mixes positions with columns: cut D into H · C first, then move the axis H": x.reshape(
+            B, H, T, C),
+        "the columns go to the heads in turn; head h has the C columns from h · C on": x.reshape(
+            B, T, C, H).transpose(0, 3, 1, 2),
     }  # fmt: skip
     compare("heads", student.call("split_heads", x, H), expected, suspects=suspects)
     rng = np.random.default_rng(6)
