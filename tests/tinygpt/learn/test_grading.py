@@ -81,7 +81,7 @@ def test_a_loop_without_an_end_costs_its_exercise_alone(tmp_path: Path, monkeypa
     path.write_text(text, "utf-8")
     hint = "sitting_1.py, line 16: still running after the time limit: does every loop end?"
     assert grades_of(tmp_path, one_exercise("count_pairs", 3)) == {"count_pairs": ("wrong", hint)}
-    endless = "while True:\n        try: inputs_and_targets(ids)\n        except BaseException: pass"
+    endless = "while True:\n        try:\n            while True: pass\n        except BaseException: pass"
     path.write_text(text.replace("while True: pass", endless), "utf-8")
     monkeypatch.setattr("tinygpt.learn.grading._PATIENCE", 1)
     hint = "still running after the time limit: does every loop end?"
