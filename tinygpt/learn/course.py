@@ -70,17 +70,19 @@ SITTINGS = (
         Exercise("nats_per_byte", f"{_ONE}#the-loss", sitting_1.nats_per_byte),
     )),
     Sitting(2, "linear, GELU and softmax backward", (
-        Exercise("linear_backward", "derivations/linear.md#backwards", sitting_2.linear_backward),
-        Exercise("gelu", "derivations/gelu.md#gelu", sitting_2.gelu),
-        Exercise("gelu_backward", "derivations/gelu.md#the-derivative", sitting_2.gelu_backward),
-        Exercise("cross_entropy", "derivations/cross_entropy.md#cross-entropy", sitting_2.cross_entropy),
-        Exercise("cross_entropy_backward", "derivations/cross_entropy.md#backwards", sitting_2.cross_entropy_backward),
+        Exercise("linear_backward", "derivations/linear.md#backward", sitting_2.linear_backward),
+        Exercise("gelu", "derivations/gelu.md#forward", sitting_2.gelu),
+        Exercise("gelu_backward", "derivations/gelu.md#backward", sitting_2.gelu_backward),
+        Exercise("cross_entropy", "derivations/cross_entropy.md#softmax", sitting_2.cross_entropy),
+        Exercise(
+            "cross_entropy_backward", "derivations/cross_entropy.md#cross-entropy", sitting_2.cross_entropy_backward
+        ),
     )),
     Sitting(3, "layer norm and attention", (
-        Exercise("layer_norm", "derivations/layer_norm.md#layer-normalisation", sitting_3.layer_norm),
-        Exercise("layer_norm_backward", "derivations/layer_norm.md#backwards", sitting_3.layer_norm_backward),
-        Exercise("attention", "derivations/attention.md#attention", sitting_3.attention),
-        Exercise("attention_backward", "derivations/attention.md#backwards", sitting_3.attention_backward),
+        Exercise("layer_norm", "derivations/layer_norm.md#forward", sitting_3.layer_norm),
+        Exercise("layer_norm_backward", "derivations/layer_norm.md#backward", sitting_3.layer_norm_backward),
+        Exercise("attention", "derivations/attention.md#forward", sitting_3.attention),
+        Exercise("attention_backward", "derivations/attention.md#backward", sitting_3.attention_backward),
         Exercise("split_heads", "learn/sitting_3.md#several-heads", sitting_3.split_heads),
     )),
 )  # fmt: skip

@@ -1,0 +1,101 @@
+"""The course's pages: sections that exercises name exist, and the code on them does what the text says."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from markdown.extensions.toc import slugify
+
+from tests import ROOT
+from tests.tinygpt.learn.test_course import EXERCISES, SOLUTIONS
+from tinygpt.learn.course import SITTINGS, Exercise, Sitting
+from tinygpt.learn.student import forget_students
+
+PAGES = {sitting.number: ROOT / f"docs/learn/sitting_{sitting.number}.md" for sitting in SITTINGS}
+
+
+def sections(page: Path) -> dict[str, str]:
+    """Anchor → heading of every section."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text("utf-8"), re.MULTILINE)
+    return {slugify(heading, "-"): heading for heading in headings}
+
+
+@pytest.mark.parametrize(("sitting", "exercise"), EXERCISES, ids=lambda value: getattr(value, "name", ""))
+def test_an_exercise_names_a_section_and_its_page_asks_for_it(sitting: Sitting, exercise: Exercise) -> None:
+    page, _, anchor = exercise.read.partition("#")
+    assert anchor in sections(ROOT / "docs" / page), exercise.read
+    assert re.search(rf"\*\*[^*]*`{exercise.name}`", PAGES[sitting.number].read_text("utf-8")), exercise.name
+
+
+@pytest.mark.parametrize("sitting", SITTINGS, ids=lambda sitting: sitting.file)
+def test_a_stub_names_sections_that_exist(sitting: Sitting) -> None:
+    compile(sitting.stub, sitting.file, "exec")
+    named = re.findall(r"read: docs/(\S+\.md), (.+)", sitting.stub)
+    assert named or sitting.number == 1
+    for page, heading in named:
+        assert heading in sections(ROOT / "docs" / page).values(), f"{page}, {heading}"
+
+
+def run_blocks(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run the programs of a page beside the solutions."""
+    monkeypatch.syspath_prepend(SOLUTIONS)
+    forget_students()
+    text = PAGES[number].read_text("utf-8")
+    programs = [
+        block for block in re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL) if "import" in block
+    ]
+    assert programs
+    for program in programs:
+        exec(compile(program, PAGES[number].name, "exec"), {})
+    forget_students()
+
+
+def losses(text: str) -> list[float]:
+    return [float(number) for number in re.findall(r"([\d.]+) nats per byte", text)]
+
+
+def test_the_program_of_sitting_1_shows_what_the_page_says(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_blocks(1, monkeypatch)
+    _, one, little = losses(capsys.readouterr().out)
+    assert one < 5.545 / 2 and abs(one - little) < 0.01
+
+
+def test_the_program_of_sitting_2_comes_close_to_the_table(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_blocks(1, monkeypatch)
+    table = losses(capsys.readouterr().out)[-1]
+    run_blocks(2, monkeypatch)
+    first, *_, last = losses(capsys.readouterr().out)
+    assert 5.5 < first < 6.5 and abs(last - table) < 0.25
+
+
+def test_the_program_of_sitting_3_prints_what_the_page_says(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_blocks(3, monkeypatch)
+    even, _, sharp = capsys.readouterr().out.splitlines()
+    assert even == "0 [0.  0.5 1.  1.5]" and sharp == "50 [0.  1.  2.  1.5]"
+
+
+def test_the_notebook_runs_as_it_stands(tmp_path: Path) -> None:
+    notebook = json.loads((ROOT / "docs/learn/sitting_1.ipynb").read_text("utf-8"))
+    assert notebook["nbformat"] == 4
+    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert not any(cell["outputs"] or cell["execution_count"] for cell in cells), "outputs are made, never stored"
+    program = "\n".join("".join(cell["source"]) for cell in cells)
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{program}"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    orders = losses(done.stdout)
+    assert len(orders) == 4 and all(longer < shorter for shorter, longer in pairwise(orders))
