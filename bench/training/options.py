@@ -44,7 +44,7 @@ class SweepOptions:
     corpus: str = option("shakespeare", "text to train on")
     engine: str = option("vectorized", "python, numpy or vectorized")
     steps: int = option(2000, "updates of each run")
-    # Half-decades around the reference's rate, 3e-4, and the one that the original had for months, 3e-3.
+    # Half-decades around the reference's rate, 3e-4, and the original's default, 3e-3.
     rates: tuple[float, ...] = option((1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2), "comma-separated learning rates")
     recipes: tuple[str, ...] = option(
         ("constant", "warmup", "cosine"), "comma-separated: constant, warmup, cosine, nanogpt"

@@ -297,6 +297,7 @@ PATTERNS = MappingProxyType(
         "loss.held_out.CORPUS.PRESET": _value(_trainings, lambda run: run.held_out_loss, quantities.loss, _TRAIN),
         "loss.first.CORPUS.PRESET": _value(_trainings, lambda run: run.first_loss, quantities.loss, _TRAIN),
         "loss.train.CORPUS.PRESET": _value(_trainings, lambda run: run.train_loss, quantities.loss, _TRAIN),
+        "train_steps.CORPUS.PRESET": _value(_trainings, lambda run: run.steps_done, quantities.whole, _TRAIN),
         "train_minutes.CORPUS.PRESET": _value(_trainings, lambda run: run.wall_seconds, _minutes, _TRAIN),
         "over.PEER.PRESET": Pattern(_ratio_of_peer(lambda row: row.ratio), _PEERS),
         "peer_ms.PEER.PRESET": _value(_stepping, lambda row: row.cell.seconds.median, quantities.milliseconds, _PEERS),

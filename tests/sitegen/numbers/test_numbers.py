@@ -33,6 +33,7 @@ def quoted(tmp_path_factory: pytest.TempPathFactory) -> QuotedRows:
         ("loss.held_out.stories.small", "1.62"),
         ("loss.first.stories.small", "5.55"),
         ("loss.train.stories.small", "1.50"),
+        ("train_steps.stories.small", "400"),
         ("train_minutes.stories.small", "5.2 min"),
         ("count.cells", "12"),
         ("count.failed", "1"),
