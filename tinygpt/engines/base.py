@@ -182,7 +182,7 @@ class Engine(ABC):
         for name, tokens in arrays.items():
             if tokens.shape != inputs.shape:
                 raise ConfigError(f"{name} have shape {tokens.shape}", f"the inputs' shape {inputs.shape}")
-            if not np.issubdtype(tokens.dtype, np.integer):
+            if tokens.dtype.kind not in "iu":
                 raise ConfigError(f"{name} hold {tokens.dtype}", "integers")
             if int(tokens.min()) < 0 or int(tokens.max()) >= self.config.vocab_size:
                 problem = f"{name} hold tokens from {tokens.min()} to {tokens.max()}"

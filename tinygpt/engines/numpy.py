@@ -31,7 +31,7 @@ from tinygpt.layers import (
 )
 from tinygpt.optim import OptimizerState, adamw_update, clip_factor, global_norm
 from tinygpt.params import Arrays, is_decayed, parameter_shapes
-from tinygpt.system.stopping import interrupts_deferred
+from tinygpt.system.stopping import InterruptsDeferred
 
 NormCache = tuple[np.ndarray, np.ndarray]
 Masks = Sequence[np.ndarray | None]  # one per dropout site in data-flow order, (B, T, D) each; None without dropout
@@ -179,7 +179,7 @@ class NumpyEngine(Engine):
         norm = global_norm(grads.values())
         factor = clip_factor(norm, self.train.grad_clip)
         rate = self.train.learning_rate if learning_rate is None else learning_rate
-        with interrupts_deferred():
+        with InterruptsDeferred():
             self.updates += 1
             for name, parameter in self.weights.items():
                 adamw_update(

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.engines.base import Engine, StepResult, as_array, as_arrays
 from tinygpt.optim import OptimizerState
-from tinygpt.system.stopping import interrupts_deferred
+from tinygpt.system.stopping import InterruptsDeferred
 
 Row = list[float]
 Matrix = list[Row]
@@ -292,7 +292,7 @@ class PythonEngine(Engine):
         norm = math.sqrt(sum(dot(row, row) for gradient in grads.values() for row in gradient))
         clip = min(1.0, self.train.grad_clip / (norm + 1e-6))
         rate = self.train.learning_rate if learning_rate is None else learning_rate
-        with interrupts_deferred():
+        with InterruptsDeferred():
             self.updates += 1
             for name, gradient in grads.items():
                 decay = 1.0 if name in self.vectors else 1.0 - rate * self.train.weight_decay

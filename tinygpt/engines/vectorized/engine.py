@@ -27,7 +27,7 @@ from tinygpt.engines.vectorized.team import ProcessTeam, Team, ThreadTeam
 from tinygpt.errors import ConfigError, WorkerError, unknown_name
 from tinygpt.optim import OptimizerState, clip_factor
 from tinygpt.params import Arrays
-from tinygpt.system.stopping import interrupts_deferred
+from tinygpt.system.stopping import InterruptsDeferred
 from tinygpt.system.threads import available_cores
 
 TEAMS = {"threads": ThreadTeam, "processes": ProcessTeam}
@@ -115,7 +115,7 @@ class VectorizedEngine(Engine):
             make = ProcessTeam if self._forked else ThreadTeam
             self._team = make(self._phases, self._layout.workers, self._layout.blas_threads)
         try:
-            with interrupts_deferred():
+            with InterruptsDeferred():
                 self._team.run(phase)
         except BaseException:
             self._team, self._interrupted = None, phase is Phase.UPDATE
@@ -144,7 +144,7 @@ class VectorizedEngine(Engine):
     def train_step(self, inputs: np.ndarray, targets: np.ndarray, learning_rate: float | None = None) -> StepResult:
         loss, norm = self._gradients(inputs, targets, self._parts(len(inputs)), self._mask_draw(self.updates))
         rate = self.train.learning_rate if learning_rate is None else learning_rate
-        with interrupts_deferred():
+        with InterruptsDeferred():
             self.updates += 1
             self._mailbox.step = AdamWStep.at(self.updates, rate, clip_factor(norm, self.train.grad_clip), self.train)
             self._run(Phase.UPDATE)

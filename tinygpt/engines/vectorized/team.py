@@ -29,7 +29,7 @@ from threadpoolctl import ThreadpoolController
 from tinygpt.engines.vectorized.mailbox import shared_zeros
 from tinygpt.errors import CapacityError, WorkerError
 from tinygpt.system.control_groups import out_of_memory_kills
-from tinygpt.system.stopping import interrupts_deferred
+from tinygpt.system.stopping import InterruptsDeferred
 
 Work = Callable[[int, int], None]
 
@@ -90,7 +90,7 @@ class ProcessTeam(Team):
         self._counters_done = self._counters[2:, 0]
         self._ordered = 0
         self._kills_before = out_of_memory_kills()
-        with interrupts_deferred():  # an interrupt before a child ignores it would raise in both processes
+        with InterruptsDeferred():  # an interrupt before a child ignores it would raise in both processes
             self._processes = tuple(self._fork(worker) for worker in range(1, workers))
         self._finalizer = weakref.finalize(self, _dismiss, os.getpid(), self._counters, self._processes)
 
