@@ -240,7 +240,6 @@ def select_suite(
     with those of the same steps without timers.
 
     Args:
-        suite: its name.
         presets: the suite's when empty.
         engines: the suite's when empty.
         rounds: of every arm but those that get a single round because they are slow; the suite's when None.

@@ -99,9 +99,6 @@ def rows_of(
     """Return the rows of a worker's events: one row of ``runs`` for every round of a variant.
 
     Args:
-        context: the run.
-        protocols: by variant.
-        events: the worker's.
         limit: seconds of the whole run.
         stderr_tail: the end of the worker's stderr; None if it was stopped because the run's time was over.
     """

@@ -88,15 +88,10 @@ def run_against(
 
     Args:
         revision: a commit in any form that git accepts.
-        root: the results folder.
         presets: small and medium when empty.
         engines: ``vectorized`` when empty.
-        corpus: the text.
-        seed: of starting weights and batches.
         threshold: relative difference up to which slower cells are accepted.
         rounds: at most, of each arm.
-        console: for progress.
-        project: the checkout.
         lock_file: the machine's when None.
 
     Raises:

@@ -21,8 +21,6 @@ def announce(console: Console, suite: Suite, cells: Sequence[Cell], resumed: str
     """Print what will run.
 
     Args:
-        console: the output.
-        suite: the whole suite.
         cells: its cells that are not measured yet.
         resumed: the id of a resumed run, None for a new one.
         repeats: marked rounds are measured again.
@@ -61,8 +59,6 @@ def announce_again(console: Console, cells: Sequence[Cell], probes: Mapping[str,
     """Print which rounds are measured again, and why.
 
     Args:
-        console: the output.
-        cells: that are measured again.
         probes: of planned rounds over that of the run's best, by preset and round.
     """
     rounds = dict.fromkeys((cell.preset, cell.replaces) for cell in cells if cell.replaces is not None)

@@ -34,15 +34,7 @@ def cell_rows(
 
 
 def outcome_rows(process: Process, outcome: Outcome, end: CellEnd, command: str, limit_seconds: float) -> Rows:
-    """Return the rows of a worker.
-
-    Args:
-        process: the worker.
-        outcome: its end and its events.
-        end: its status.
-        command: the command that repeats it.
-        limit_seconds: its time limit.
-    """
+    """Return the rows of a worker."""
     process = replace(process, run=replace(process.run, machine=machine_of(outcome, process.run.machine)))
     return Rows(
         [_run_row(process, outcome, end, command, limit_seconds)],

@@ -45,7 +45,6 @@ class CellEnd:
     """A status and its reason.
 
     Attributes:
-        status: the row's.
         error_tail: last lines of stderr, then the reason; None if the status is ok.
         loss_drift: largest relative distance to the reference's losses; None if they were not compared.
     """

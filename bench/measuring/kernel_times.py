@@ -210,7 +210,6 @@ class FormTiming:
     """One timing of a kernel.
 
     Attributes:
-        form: ``numpy`` or ``numexpr``.
         place: of the operands, ``cache`` or ``memory``.
         repeat: counted from 1, warm-ups included.
         seconds: one call on one tile; from memory, the mean over the tiles of a pass.

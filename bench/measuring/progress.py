@@ -24,7 +24,6 @@ class SuiteProgress:
     """Shows the progress of a suite.
 
     Args:
-        console: the output.
         cells: in running order.
         total_steps: steps of each cell.
         n_done: cells that an earlier part of the run has measured.
@@ -99,7 +98,6 @@ class SuiteProgress:
         """Print the line of a cell that has ended.
 
         Args:
-            status: its row's.
             step_seconds: median of the measured steps, NaN without any.
             reason: the reason of a status that is not ``ok``.
         """

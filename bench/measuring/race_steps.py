@@ -25,8 +25,6 @@ def train_to_the_end(task: dict[str, Any], protocol: Protocol, log: EventLog) ->
     Args:
         task: ``variant``, ``schedule`` (fields of TrainConfig that the protocol has in words), ``tokens`` and
             ``held_out`` (files), ``evaluate_every`` (steps).
-        protocol: the recipe.
-        log: receives the events.
 
     Raises:
         DivergedError: a loss is not a finite number.

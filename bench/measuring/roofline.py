@@ -133,7 +133,6 @@ def roofline_pass(
     """Give a function that makes one pass and returns when every thread is done.
 
     Args:
-        model: the model's shape.
         batch_size: B.
         options: of one of ``ROOFLINE_VARIANTS``.
         threads: number of threads; inside the ``with``, the library has as many, or one in each if they share the work.

@@ -61,7 +61,6 @@ class RunPlan:
 
     Attributes:
         suite: the selected suite with all its arms, so that later changes of the suite do not change the run.
-        seed: of starting weights and batches.
         machine: the fingerprint, canonical JSON.
     """
 

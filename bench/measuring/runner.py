@@ -88,12 +88,9 @@ def run_suite(
     """Run every cell of a suite and write its rows to ``results_root/local``.
 
     Args:
-        suite: the arms.
         results_root: the results folder; made if missing.
-        corpus: a corpus or its name.
         seed: of every cell's starting weights and batches.
         console: for progress; the standard output when None.
-        options: of the run.
 
     Raises:
         BusyError: another measurement is running.
@@ -129,7 +126,6 @@ def resume_run(
         results_root: the results folder of the run.
         corpus: the run's text, if it cannot be loaded by its name.
         console: for progress; the standard output when None.
-        options: of the run.
 
     Raises:
         BusyError: another measurement is running.

@@ -56,7 +56,6 @@ def run_cell(task: dict[str, Any], log: EventLog, probe: Probe) -> None:
     Args:
         task: ``kind``, ``variant``, ``protocol`` (canonical JSON), ``tokens`` (file of the training bytes), ``sample``
             (generate a text at the end).
-        log: receives the events.
         probe: runs between blocks of steps.
     """
     protocol = protocol_from_json(task["protocol"])

@@ -42,11 +42,7 @@ class BudgetRow:
     Attributes:
         step: seconds of a step, with a band.
         projected: the step was projected, not measured.
-        steps: updates in the time.
-        tokens: in these updates.
         loss: forecast for held-out text, or the reason why there is none.
-        peak_bytes: predicted memory.
-        fits: the memory is available.
     """
 
     preset: str
@@ -64,7 +60,6 @@ class Budget:
     """The result to expect at every selected preset.
 
     Attributes:
-        rows: in order of size.
         model: of the projections; None with too few measured presets.
         step_share: share of a run's wall time that is spent in steps.
         text_bytes: size of the text; None if unknown without reading it.
@@ -95,13 +90,8 @@ def plan_budget(
     """Estimate the result of some minutes of training.
 
     Args:
-        runs: the table ``runs``, with ``origin``.
-        steps: the table ``steps``.
         minutes: above 0.
         machine: this machine's fingerprint, canonical JSON.
-        memory: the available memory.
-        variant: engine or variant.
-        corpus: name of the text.
         presets: all when empty.
         measure: measures step times if this machine has none in the tables; without it, another machine's are used.
 

@@ -25,8 +25,6 @@ def calibrate(variant: str, memory: Memory, announce: Callable[[str], None]) -> 
     """Take a few steps at every preset that is fast enough and fits into the memory.
 
     Args:
-        variant: engine or variant.
-        memory: the available memory.
         announce: called with a line for the user.
 
     Returns:

@@ -91,8 +91,6 @@ def require_room_to_train(plan: TrainingPlan, resume: bool = False, memory: Memo
     """Refuse a training run that does not fit with its own batch, dropout and accumulation.
 
     Args:
-        plan: the run.
-        resume: continue from a checkpoint.
         memory: the system's when None.
 
     Raises:

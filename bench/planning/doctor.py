@@ -39,9 +39,7 @@ class Finding:
     """The result of a check.
 
     Attributes:
-        subject: one or two words.
         state: ``ok``, ``note``, ``missing`` or ``broken``.
-        text: the result in words.
         fix: the command that fixes the problem; empty without a problem or a command.
     """
 
@@ -56,8 +54,6 @@ class Diagnosis:
     """The results of all checks.
 
     Attributes:
-        machine: the fingerprint that measurements carry.
-        memory: available to a new process.
         needs: preset → engine → predicted peak of a training run, bytes.
         findings: in the order of the checks.
     """

@@ -243,9 +243,7 @@ def forecast(
 
     Args:
         runs: on record, longest first.
-        rates: fitted to the record.
         preset: to train with its own settings.
-        corpus: text to train on.
         tokens: to read, at least 1.
     """
     train = LADDER[preset].train

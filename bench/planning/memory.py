@@ -43,7 +43,6 @@ def predicted_peak_bytes(variant: str, model: ModelConfig, train: TrainConfig) -
 
     Args:
         variant: an engine, or a variant such as ``vectorized[threads=1]``.
-        model: the model's shape.
         train: batch, dropout and accumulation.
 
     Raises:
@@ -75,7 +74,6 @@ def predicted_session_bytes(variant: str, model: ModelConfig, train: TrainConfig
 
     Args:
         variant: as in :func:`predicted_peak_bytes`.
-        model: the model's shape.
         train: batch, dropout and accumulation.
         recording: rows are written, which loads pandas and pyarrow.
     """

@@ -50,7 +50,6 @@ class Fault:
 
     Attributes:
         row: counted from 1.
-        column: its name.
         received: the value, at most a line.
         allowed: what there could be.
     """
@@ -70,7 +69,6 @@ def first_faults(table: str, arrow: pa.Table, starts: Sequence[int] = (0,)) -> d
     """The first fault of each file that has one, by the file's number.
 
     Args:
-        table: its name.
         arrow: rows of one or several files one after the other, in this version's schema.
         starts: number of each file's first row, from 0; no file is empty.
     """

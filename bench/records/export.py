@@ -49,7 +49,6 @@ def export(root: Path, out: Path, format_name: str = "csv", replace: bool = Fals
     """Write all rows, published and local, as one file per table; ``runs`` has ``PROTOCOL_COLUMNS`` as well.
 
     Args:
-        root: the results folder.
         out: folder to write into; made if missing.
         format_name: ``csv``, ``json`` or ``parquet``.
         replace: overwrite files of the same names.

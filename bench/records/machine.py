@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ import psutil
 from threadpoolctl import threadpool_info
 
 from bench.records.child import python_command, python_environment
-from bench.records.protocol import canonical_json, sha256_text
+from bench.records.protocol import HashedRecord
 from tinygpt.system.control_groups import core_quota, memory_limit
 from tinygpt.system.threads import available_cores
 
@@ -39,7 +39,7 @@ _X86_LEVELS = (
 
 
 @dataclass(frozen=True)
-class Machine:
+class Machine(HashedRecord):
     """The fingerprint.
 
     Attributes:
@@ -75,16 +75,6 @@ class Machine:
     blas_kernel: str | None
     blas_threads: int | None
     accelerator: str | None = None
-
-    @property
-    def canonical_json(self) -> str:
-        """The record as text."""
-        return canonical_json(asdict(self))
-
-    @property
-    def hash(self) -> str:
-        """SHA-256 of the canonical JSON, in hexadecimal."""
-        return sha256_text(self.canonical_json)
 
 
 def read_machine() -> Machine:

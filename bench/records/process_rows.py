@@ -25,9 +25,6 @@ class RunContext:
     """The properties that all processes of a run share.
 
     Attributes:
-        run_id: names the run.
-        suite: the suite's name.
-        provenance: which code.
         machine: canonical JSON of the fingerprint.
         kind: the rows' kind; derived from the variant if None.
     """
@@ -45,11 +42,9 @@ class Process:
 
     Attributes:
         run: what it shares with the run's other processes.
-        kind: of its rows.
         engine: without its options.
         variant: the engine with its options.
         round: repetition, counted from 0.
-        protocol: how it measures.
         attempt: how many processes of the same round were stopped by hand before.
         replaces: the round that this one measures again.
     """
@@ -82,11 +77,7 @@ class Process:
         """Its row of ``runs``, without what only some processes have: ``dataclasses.replace`` adds that.
 
         Args:
-            status: how it ended.
-            command: repeats the measurement.
             started_at: UTC.
-            wall_seconds: from start to end.
-            steps_done: steps that really ran.
         """
         protocol, run = self.protocol, self.run
         return RunRow(

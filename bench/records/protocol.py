@@ -19,6 +19,9 @@ from tinygpt.errors import ResultsError
 from tinygpt.presets import PRESETS
 from tinygpt.schedule import optimizer_text
 
+_MODEL_FIELDS = ("n_layers", "d_model", "n_heads", "context_length", "vocab_size")
+_TRAIN_FIELDS = ("batch_size", "learning_rate", "betas", "eps", "weight_decay", "grad_clip")
+
 # Always these: no suite, option or environment changes them.
 WARMUP_STEPS = 3
 MEASURED_STEPS = 15
@@ -37,8 +40,33 @@ _INTERLEAVED: Mapping[str, Any] = MappingProxyType(
 )
 
 
+def canonical_json(record: dict[str, Any]) -> str:
+    """A flat record as JSON with sorted keys and no spaces; NaN is refused."""
+    return json.dumps(record, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
+
+
+def sha256_text(text: str) -> str:
+    """SHA-256 of a text's UTF-8 bytes, in hexadecimal."""
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
 @dataclass(frozen=True)
-class Protocol:
+class HashedRecord:
+    """A flat record that rows store as text."""
+
+    @property
+    def canonical_json(self) -> str:
+        """The record as text that is the same on every machine."""
+        return canonical_json(asdict(self))
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the canonical JSON, in hexadecimal."""
+        return sha256_text(self.canonical_json)
+
+
+@dataclass(frozen=True)
+class Protocol(HashedRecord):
     """One way of measuring one preset.
 
     Attributes:
@@ -94,68 +122,26 @@ class Protocol:
     @property
     def model(self) -> ModelConfig:
         """The shape."""
-        return ModelConfig(
-            n_layers=self.n_layers,
-            d_model=self.d_model,
-            n_heads=self.n_heads,
-            context_length=self.context_length,
-            vocab_size=self.vocab_size,
-        )
+        return ModelConfig(**{name: getattr(self, name) for name in _MODEL_FIELDS})
 
     @property
     def train(self) -> TrainConfig:
         """Batch and AdamW's settings; a recipe's additions are described in ``optimizer``."""
-        return TrainConfig(
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            betas=self.betas,
-            eps=self.eps,
-            weight_decay=self.weight_decay,
-            grad_clip=self.grad_clip,
-        )
-
-    @property
-    def canonical_json(self) -> str:
-        """The record as text that is the same on every machine."""
-        return canonical_json(asdict(self))
-
-    @property
-    def hash(self) -> str:
-        """SHA-256 of the canonical JSON, in hexadecimal."""
-        return sha256_text(self.canonical_json)
-
-
-def canonical_json(record: dict[str, Any]) -> str:
-    """A flat record as JSON with sorted keys and no spaces; NaN is refused."""
-    return json.dumps(record, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
-
-
-def sha256_text(text: str) -> str:
-    """SHA-256 of a text's UTF-8 bytes, in hexadecimal."""
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+        return TrainConfig(**{name: getattr(self, name) for name in _TRAIN_FIELDS})
 
 
 def _protocol(preset: str, train: TrainConfig, corpus: str, corpus_sha256: str, seed: int, **counts: Any) -> Protocol:
     model = PRESETS[preset].model
     return Protocol(
         preset=preset,
-        n_layers=model.n_layers,
-        d_model=model.d_model,
-        n_heads=model.n_heads,
-        context_length=model.context_length,
-        vocab_size=model.vocab_size,
-        batch_size=train.batch_size,
+        **{name: getattr(model, name) for name in _MODEL_FIELDS},
+        **{name: getattr(train, name) for name in _TRAIN_FIELDS},
         threads="all that the process may use, unless the engine's variant says otherwise",
         dtype="float32",
         corpus=corpus,
         corpus_sha256=corpus_sha256,
         seed=seed,
         optimizer=optimizer_text(train),
-        learning_rate=train.learning_rate,
-        betas=train.betas,
-        eps=train.eps,
-        weight_decay=train.weight_decay,
-        grad_clip=train.grad_clip,
         **counts,
     )
 
@@ -166,17 +152,8 @@ def benchmark_protocol(preset: str, corpus: str, corpus_sha256: str, seed: int, 
     Raises:
         ConfigError: there is no such preset.
     """
-    return _protocol(
-        preset,
-        PRESETS[preset].train,
-        corpus,
-        corpus_sha256,
-        seed,
-        warmup_steps=WARMUP_STEPS,
-        measured_steps=MEASURED_STEPS,
-        rounds=rounds,
-        **_INTERLEAVED,
-    )
+    counts = {"warmup_steps": WARMUP_STEPS, "measured_steps": MEASURED_STEPS, "rounds": rounds}
+    return _protocol(preset, PRESETS[preset].train, corpus, corpus_sha256, seed, **counts, **_INTERLEAVED)
 
 
 def generation_protocol(preset: str, corpus: str, corpus_sha256: str, seed: int, rounds: int) -> Protocol:
@@ -185,19 +162,11 @@ def generation_protocol(preset: str, corpus: str, corpus_sha256: str, seed: int,
     Raises:
         ConfigError: there is no such preset.
     """
-    protocol = _protocol(
-        preset,
-        replace(PRESETS[preset].train, batch_size=1),
-        corpus,
-        corpus_sha256,
-        seed,
+    return replace(
+        benchmark_protocol(preset, corpus, corpus_sha256, seed, rounds),
+        batch_size=1,
         warmup_steps=WARMUP_TEXTS,
         measured_steps=MEASURED_TEXTS,
-        rounds=rounds,
-        **_INTERLEAVED,
-    )
-    return replace(
-        protocol,
         optimizer=f"none: {TEXT_TOKENS} greedy tokens after a prompt of one, key-value cache, "
         "full windows re-read from their last half",
     )
@@ -207,17 +176,8 @@ def training_protocol(
     preset: str, train: TrainConfig, corpus: str, corpus_sha256: str, seed: int, steps: int
 ) -> Protocol:
     """The protocol of a recorded training run: every step counts, one round."""
-    return _protocol(
-        preset,
-        train,
-        corpus,
-        corpus_sha256,
-        seed,
-        warmup_steps=0,
-        measured_steps=steps,
-        rounds=1,
-        order="a single training run",
-    )
+    counts = {"warmup_steps": 0, "measured_steps": steps, "rounds": 1, "order": "a single training run"}
+    return _protocol(preset, train, corpus, corpus_sha256, seed, **counts)
 
 
 def protocol_from_json(text: str) -> Protocol:

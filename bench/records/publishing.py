@@ -20,12 +20,9 @@ class Candidate:
     """A local run that is not published yet.
 
     Attributes:
-        run_id: its name.
         kind: ``bench``, ``train`` or ``against``.
-        suite: that planned it.
         presets: that it tried, in its order.
         commit: of the code; None outside a checkout.
-        statuses: number of cells by status.
         objections: why it should not be published, in words; empty for most.
     """
 
@@ -51,10 +48,7 @@ def publish_runs(root: Path, run_ids: Sequence[str] = (), force: bool = False, l
     """Copy local runs into the published ones, unless there are objections.
 
     Args:
-        root: the results folder.
         run_ids: which runs; every local run without an objection when empty.
-        force: despite objections.
-        look_only: choose, and add nothing.
 
     Raises:
         ResultsError: there is no such local run, a file cannot be used, or there are objections to a run that was
@@ -121,7 +115,6 @@ def publish(root: Path, run_ids: Iterable[str] | None = None) -> list[Path]:
     """Copy local runs into ``published``, checked file by file; local files stay.
 
     Args:
-        root: the results folder.
         run_ids: which runs; every local run when None.
 
     Returns:

@@ -116,7 +116,6 @@ def load_files(table: str, paths: Sequence[tuple[str, Path]], problems: list[Res
     """Files of one table, checked value by value; those without rows are left out.
 
     Args:
-        table: its name.
         paths: (area, file).
         problems: takes an error for every file that cannot be used.
 

@@ -48,12 +48,8 @@ class Column:
     """A column of a table.
 
     Attributes:
-        name: as in the files.
         type: ``text``, ``integer``, ``number`` (float64), ``yes/no`` or ``time`` (UTC, microseconds).
-        stored: the same as Arrow's type.
-        optional: whether it may be null.
         choices: the words that it may hold; empty where it may hold any.
-        about: the rest.
     """
 
     name: str

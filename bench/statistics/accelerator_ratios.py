@@ -74,9 +74,6 @@ def torch_pairs(cells: Iterable[CellSummary]) -> list[Speedup]:
     That is the one with a clean checkout before others, six rounds before fewer, the newest before older ones. Compared
     are the cells that do a preset's own work in float32 on one device.
 
-    Args:
-        cells: of :func:`accelerator_summary`.
-
     Returns:
         published places first, then by machine and model size.
     """
@@ -99,12 +96,7 @@ def _fastest(cells: Iterable[CellSummary]) -> CellSummary | None:
 
 
 def compared_runs(cells: Iterable[CellSummary], pairs: Iterable[Speedup]) -> ChosenRuns:
-    """The run that each preset's pair comes from.
-
-    Args:
-        cells: of :func:`accelerator_summary`.
-        pairs: of :func:`torch_pairs`.
-    """
+    """The run that each preset's pair comes from."""
     measured = grouped((cell for cell in cells if cell.n_rounds), lambda cell: (cell.place, cell.run_id))
     runs = [(pair.cell.place, pair.cell.run_id) for pair in pairs]
     return {place: (run_id, {cell.variant for cell in measured[place, run_id]}) for place, run_id in runs}
@@ -193,9 +185,6 @@ def dispatch_share(model: CostModel, preset: str) -> float:
 
 def scaling(cells: Iterable[CellSummary]) -> list[Speedup]:
     """Several devices over one: cells of engine ``jax`` with equal batches, measured in one run.
-
-    Args:
-        cells: of :func:`accelerator_summary`.
 
     Returns:
         a pair for each mesh of more than one device; the baseline is one device.

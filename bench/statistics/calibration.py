@@ -31,9 +31,6 @@ class Calibration:
     """The statistics checked against an area's rows.
 
     Attributes:
-        origin: the area.
-        run_ids: of the rows.
-        noise: its components.
         between_runs: standard deviation of log times of unchanged code between two runs; NaN without two.
         beside_controls: the same, with the controls divided out.
         checks: promises, and how often they were kept.
@@ -51,7 +48,6 @@ def calibrate(root: Path, progress: Callable[[str], None] = lambda _: None) -> l
     """Simulate on the rows of each area, and write the outcome beside them.
 
     Args:
-        root: the results folder.
         progress: called with each area's name before its turn.
 
     Raises:

@@ -37,7 +37,6 @@ class CellSummary(StoredRun):
 
     Attributes:
         n_attempts: processes; a round that was stopped by hand and measured again when the run went on counts once.
-        n_failed: attempts that are not ok.
         seconds: of a step, over the medians of the rounds; NaN without an ok round.
         round_times: seconds of the measured steps (n,), by rounds that are ok and not replaced.
     """
@@ -82,8 +81,6 @@ def cell_summary(runs: pd.DataFrame, steps: pd.DataFrame, kinds: Sequence[Kind] 
     """The engine variants and presets that each run tried, per area, machine and protocol.
 
     Args:
-        runs: the table ``runs``.
-        steps: the table ``steps``.
         kinds: of the rows that are summarized, one or several; others are left out.
 
     Returns:

@@ -55,7 +55,6 @@ def chosen_cells(cells: Iterable[CellSummary], chosen: ChosenRuns = MappingProxy
     """The cell that is quoted for each engine variant and preset of a machine, in their order.
 
     Args:
-        cells: of all runs.
         chosen: complete runs, whose cells come first where there are any.
     """
     return best_of_each(
@@ -69,7 +68,6 @@ def chosen_ratios(ratios: Iterable[Speedup], chosen: ChosenRuns = MappingProxyTy
     """The ratio that is quoted for each pair of engine variants at a preset of a machine, in their order.
 
     Args:
-        ratios: of all runs.
         chosen: complete runs, whose cells are used for the pair where there are any.
 
     Returns:
@@ -98,13 +96,7 @@ def _goodness(pair: Speedup) -> tuple[bool, bool]:
 def chosen_failures(
     runs: pd.DataFrame, cells: Iterable[CellSummary], kinds: Sequence[Kind] = ("bench",)
 ) -> list[StoredRun]:
-    """The failure worth showing for each engine variant and preset of a machine, where there is one.
-
-    Args:
-        runs: the table ``runs``.
-        cells: of :func:`chosen_cells`.
-        kinds: of the rows that count.
-    """
+    """The failure worth showing for each engine variant and preset of a machine, where there is one."""
     tried = stored_runs(runs[runs["kind"].isin([*kinds])])
     measured = {cell.arm: cell for cell in cells if cell.n_rounds}
 

@@ -78,7 +78,6 @@ class Point:
 
     Attributes:
         variant: engine with its options; of two variants, the second.
-        preset: model shape and batch.
         before_seconds: median step time.
         after_seconds: median step time.
         finding: what can be said of them.
@@ -98,9 +97,7 @@ class Comparison:
     Attributes:
         before: what the first side is, in words.
         after: what the second side is.
-        points: ordered by model size.
         missing: "variant at preset: why" for every cell of one side that the other has no time for.
-        threshold: what was asked for.
     """
 
     before: str
@@ -121,15 +118,7 @@ class Comparison:
 
 
 def finding(evidence: Evidence, ends: tuple[float, float], levels: Levels, threshold: float, basis: str) -> Finding:
-    """The change that an interval of log(t_before / t_after) shows.
-
-    Args:
-        evidence: whose interval it is.
-        ends: of the interval.
-        levels: at which they are.
-        threshold: loss that does not matter.
-        basis: of the evidence, in words.
-    """
+    """The change that an interval of log(t_before / t_after) shows."""
     low, high = ends
     outcome: Outcome = "slower" if high < 0 else "inconclusive"
     if low > -math.log1p(threshold):
@@ -145,7 +134,6 @@ def compare_stored(root: Path, before: str, after: str, threshold: float = THRES
     """Compare two stored sides: runs, commits (by the chosen run of each cell), or two variants of one run.
 
     Args:
-        root: the results folder.
         before: a run's id, the beginning of a commit, a variant, or ``RUN/VARIANT``.
         after: likewise.
         threshold: relative difference below which "slower" is nothing to act on.
@@ -236,10 +224,6 @@ def compare_cells(
 
     Args:
         record: of all runs, whose unchanged code is the control.
-        before: the first side.
-        after: the second.
-        names: of the sides, for people.
-        threshold: as in :func:`compare_stored`.
 
     Raises:
         ResultsError: the protocol or the machine of a cell differ; every differing field is named.

@@ -42,13 +42,7 @@ _TERMS = (("flops", 2), ("calls", 4), ("bytes", 5))
 
 @dataclass(frozen=True)
 class LeftOut:
-    """One preset, predicted by the model that was fitted without it.
-
-    Attributes:
-        preset: which.
-        measured_seconds: median of a step.
-        predicted_seconds: by the other presets.
-    """
+    """One preset, predicted by the model that was fitted without it."""
 
     preset: str
     measured_seconds: float
@@ -67,13 +61,7 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A step's time with its band.
-
-    Attributes:
-        seconds: the model's answer.
-        low: lower end of the band.
-        high: upper end.
-    """
+    """A step's time with its band."""
 
     seconds: float
     low: float
@@ -85,10 +73,7 @@ class CostModel:
     """A fitted model of one engine variant on one machine.
 
     Attributes:
-        variant: engine with its options.
         overhead: seconds per array operation; 0 if the term is absent or unused.
-        seconds_per_flop: the reciprocal of the rate.
-        seconds_per_byte: the reciprocal of the bandwidth.
         measured: preset → median step seconds that the fit rests on.
         left_out: the cross-validation, a row per preset.
     """
@@ -145,7 +130,6 @@ def fit_cost_model(variant: str, measured: Mapping[str, float]) -> CostModel | N
     """Fit one variant's measured presets.
 
     Args:
-        variant: engine with its options.
         measured: preset → median step seconds, all of one machine and above 0.
 
     Returns:

@@ -38,8 +38,6 @@ class PartShare:
 
     Attributes:
         run: the newest row of the chosen run.
-        part: one of ``PARTS``.
-        share: of the step.
         share_low: the lowest of a round.
         share_high: the highest.
         step_seconds: median step without a stopwatch.
@@ -72,9 +70,7 @@ class ComparedForm:
 
     Attributes:
         run: the newest row of the chosen run.
-        kernel: its name.
         place: where its operands lay.
-        form: ``numpy`` or ``numexpr``.
         nanoseconds: a number.
         ratio: NumExpr's time over NumPy's, the same of both forms.
         is_chosen: whether the engine took the form.
@@ -95,11 +91,6 @@ class ComparedForm:
 
 def part_shares(runs: pd.DataFrame, steps: pd.DataFrame, kernels: pd.DataFrame) -> list[PartShare]:
     """The share of every part in a step, by machine and preset.
-
-    Args:
-        runs: the table ``runs``.
-        steps: the table ``steps``.
-        kernels: the table ``kernels``.
 
     Returns:
         published machines first; parts in the order of ``PARTS``, presets by size.
@@ -132,12 +123,7 @@ def _round_shares(rows: pd.DataFrame, workers: int) -> list[float]:
 
 
 def form_comparison(runs: pd.DataFrame, kernels: pd.DataFrame) -> list[ComparedForm]:
-    """Both forms of every fused kernel in both places, by machine.
-
-    Args:
-        runs: the table ``runs``.
-        kernels: the table ``kernels``.
-    """
+    """Both forms of every fused kernel in both places, by machine."""
     found = []
     for run, cells in _chosen(runs, lambda run: run.scope):
         timings = kernels[

@@ -61,10 +61,6 @@ class PeerRatio:
 def training_ratios(runs: pd.DataFrame, steps: pd.DataFrame) -> list[PeerRatio]:
     """The cells of one run per preset and machine: ours, the peers' and the roofline's.
 
-    Args:
-        runs: the table ``runs``.
-        steps: the table ``steps``.
-
     Returns:
         published places first, then by machine and model size; there the reference and this project's engine, then the
         peers in their table's order, then the roofline. Failed cells are included.

@@ -83,12 +83,7 @@ def rounds_to_repeat(probes: Mapping[int, float]) -> list[int]:
 
 
 def adjusted_steps(steps: pd.DataFrame, relative: pd.DataFrame) -> pd.DataFrame:
-    """Steps with their seconds divided by their cell's probe; those of cells without one are left out.
-
-    Args:
-        steps: the table ``steps``.
-        relative: of :func:`relative_probes`.
-    """
+    """Steps with their seconds divided by their cell's probe; those of cells without one are left out."""
     among = relative[relative["number"] > 0]  # the first is before the engine is made, perhaps by seconds
     of_cells = np.exp(np.log(among["relative"]).groupby(among["cell_id"]).mean())
     slowdown = steps["cell_id"].astype(str).map(of_cells)

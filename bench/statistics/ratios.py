@@ -66,8 +66,6 @@ class Speedup:
     """A cell beside another one of its run.
 
     Attributes:
-        cell: the engine.
-        baseline: that it is compared with.
         ratio: t_baseline / t_cell.
     """
 

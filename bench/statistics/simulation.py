@@ -38,11 +38,8 @@ class Check:
 
     Attributes:
         aim: coverage and power are promised at least, false alarms at most.
-        subject: the estimator.
-        condition: what was simulated.
         promised: share of cases.
         found: likewise.
-        n: cases.
     """
 
     aim: Aim

@@ -42,7 +42,6 @@ def joined_training(runs: pd.DataFrame, steps: pd.DataFrame) -> tuple[list[Train
 
     Args:
         runs: the table ``runs``; rows of another kind are left out.
-        steps: the table ``steps``.
 
     Returns:
         the runs that no other part continues. And ``steps``, under the last part's ``run_id`` and ``cell_id``, ordered

@@ -43,7 +43,6 @@ def cell_frame(results: Results, kinds: Sequence[Kind] = ENGINE_KINDS) -> pd.Dat
     rather than steps, the newest. The table of runs has all the others.
 
     Args:
-        results: the tables.
         kinds: a selection of ``TRAINING_KINDS``.
 
     Returns:
@@ -73,8 +72,6 @@ def cells_in_words(
     """Return the measured cells and the failures that add something to them, as columns ``CELL_COLUMNS``.
 
     Args:
-        cells: all of them.
-        chosen: of ``bench.statistics.chosen_runs.chosen_cells``.
         attempts: rows of ``runs`` whose failures may be shown, if they are of these ``kinds``.
     """
     by_key = {cell.key: cell for cell in cells}

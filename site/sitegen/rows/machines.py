@@ -68,7 +68,6 @@ def machine_sentence(cells: pd.DataFrame, runs: pd.DataFrame) -> str:
     """Describe the machine of the quoted cells (at least one) in an HTML-escaped sentence.
 
     Args:
-        cells: of ``sitegen.rows.cells.primary_cells``.
         runs: the table of runs, which holds the fingerprint.
     """
     first = cells.iloc[0]
