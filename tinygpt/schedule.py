@@ -1,9 +1,9 @@
 """The learning rate of each update: warm-up, then a cosine (Loshchilov & Hutter 2017) or a constant rate.
 
-    τ ≤ τ_w    η τ / (τ_w + 1)                              τ_w updates of warm-up
-    τ > τ_w    η (f + (1 − f) · ½ (1 + cos(π · done)))        done = (τ − 1 − τ_w) / (τ_d − τ_w), at most 1
+    τ ≤ τ_w    η τ / (τ_w + 1)                               τ_w updates of warm-up
+    τ > τ_w    η (end + (1 − end) · ½ (1 + cos(π · done)))    done = (τ − 1 − τ_w) / (τ_d − τ_w), at most 1
 
-τ counts the updates from 1, the cosine ends after τ_d updates, and f is the share of η that is left there.
+τ counts the updates from 1, the cosine ends after τ_d updates, and ``end`` is the share of η that is left there.
 
 A rate depends only on the settings and the update's number, so a resumed run follows the same curve.
 """

@@ -2,13 +2,14 @@
 
 Four identities, each exact in real arithmetic, shorten a block (``docs/fast/generation.md`` derives them):
 
-1. A LayerNorm's gain and bias move into the matrix that reads its output: (x̂ ⊙ g + b) W + c = x̂ (g ⊙ W) + (b W + c).
+1. A LayerNorm's gain and bias move into the matrix that reads its output: (x̂ ⊙ g + b_ln) W + b =
+   x̂ (g ⊙ W) + (b_ln W + b).
 2. Every reader of the residual stream first subtracts the mean over D. Subtracting it instead from everything that is
    *written* (embeddings, the two output projections, their biases) keeps the stream centred, so that a normalisation
    is just x / √(mean(x²) + ε).
 3. 1/√C moves into the columns of the queries.
-4. With a³ = 0.044715 √(2/π) and w = a u, GELU's argument √(2/π) (u + 0.044715 u³) is w (w² + √(2/π)/a): a moves into
-   the matrix before, ½/a into the one after, and w (1 + tanh(w (w² + const))) remains.
+4. With α³ = 0.044715 √(2/π) and ξ = α x, GELU's argument √(2/π) (x + 0.044715 x³) is ξ (ξ² + √(2/π)/α): α moves into
+   the matrix before, ½/α into the one after, and ξ (1 + tanh(ξ (ξ² + const))) remains.
 
 A bias is one more row of its matrix, multiplied by a constant 1 at the end of the input.
 """
@@ -25,8 +26,8 @@ from tinygpt.config import ModelConfig
 from tinygpt.layers import GELU_CUBIC, GELU_SCALE
 from tinygpt.params import Arrays
 
-GELU_UNIT = (GELU_CUBIC * GELU_SCALE) ** (1.0 / 3.0)  # a
-GELU_LINEAR = np.float32(GELU_SCALE / GELU_UNIT)  # √(2/π) / a
+GELU_UNIT = (GELU_CUBIC * GELU_SCALE) ** (1.0 / 3.0)  # α
+GELU_LINEAR = np.float32(GELU_SCALE / GELU_UNIT)  # √(2/π) / α
 
 # Weights of more bytes do not fit in a core's own cache, so every token streams them from outer memory.
 STREAMED_BYTES = 16 << 20

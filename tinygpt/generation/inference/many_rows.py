@@ -112,14 +112,14 @@ def _normed(x: np.ndarray, eps: np.float32) -> np.ndarray:
     return x * scale
 
 
-def _activated(w: np.ndarray) -> np.ndarray:
-    """w (1 + tanh(w (w² + √(2/π)/a))): GELU without the scales that are folded into its matrices."""
-    curve = w * w
+def _activated(xi: np.ndarray) -> np.ndarray:
+    """ξ (1 + tanh(ξ (ξ² + √(2/π)/α))): GELU without the scales that are folded into its matrices."""
+    curve = xi * xi
     curve += GELU_LINEAR
-    curve *= w
+    curve *= xi
     np.tanh(curve, out=curve)
     curve += np.float32(1.0)
-    curve *= w
+    curve *= xi
     return curve
 
 
