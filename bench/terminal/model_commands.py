@@ -45,8 +45,11 @@ def sweep(options: SweepOptions) -> int:
 @task(needs="bench")
 def gallery(options: GalleryOptions) -> int:
     """Make a model of the gallery: train, evaluate, store in int8, write the card."""
-    from bench.training.gallery_run import train_for_gallery, write_to_gallery
+    from bench.training.gallery_run import regrade, train_for_gallery, write_to_gallery
 
+    if options.action == "judge":
+        regrade(options.name)
+        return 0
     if options.action == "train":
         code = train_for_gallery(options.name, options.out, results_folder(), options.resume, options.steps)
         if code:

@@ -11,7 +11,7 @@ from bench.planning.budget import Budget, BudgetRow, make_budget
 from bench.planning.forecast import CannotTell, Forecast
 from bench.statistics.cost_model import CostModel
 from bench.terminal.tables import print_fields, print_table
-from bench.training.advice import loss_text
+from bench.training.advice import grade_text, looks_text, loss_text
 from tinygpt.system.memory import Memory
 from tinygpt.terminal.command_name import as_called
 from tinygpt.terminal.output import make_console, print_line
@@ -65,10 +65,11 @@ def _print_table(console: Console, budget: Budget) -> None:
         texts = (
             *(row.preset, _step_text(row), f"{row.steps:,}", short_count(row.tokens), _passes_text(budget, row)),
             *(loss_text(row), gibibytes(row.peak_bytes) + ("" if row.fits else " !")),
+            grade_text(budget.corpus, row),
         )
         rows.append([Text(text, "" if row.fits else "dim") for text in texts])
-    numbers = ("step", "steps", "tokens", "passes", "expected loss", "memory")
-    print_table(console, ("preset",), numbers, rows, ("passes", "tokens"))
+    numbers = ("step", "steps", "tokens", "passes", "expected loss", "memory", "looks like")
+    print_table(console, ("preset",), numbers, rows, ("passes", "tokens", "looks like"))
     for note in _notes(budget):
         console.print(as_called(note), highlight=False, markup=False)
 
@@ -90,6 +91,7 @@ def _notes(budget: Budget) -> list[str]:
         notes.append("Passes: tokens over the size of the text.")
     if any(isinstance(row.loss, Forecast) for row in rows):
         notes.append("Loss: nats per byte on held-out text, from curves fitted to recorded training runs.")
+        notes.append("Looks like: the grades of counting models of that loss; invoke evaluate grades a model.")
         notes.append("±: the error of such forecasts on record. What another seed changes is not included.")
     if any("*" in loss_text(row) for row in rows):
         notes.append("* from the run of another preset: the interval includes what that has cost on record.")
@@ -118,6 +120,7 @@ def _print_sentences(console: Console, budget: Budget, row: BudgetRow) -> None:
         ("time", f"{duration(row.step.seconds)} per step ({source}); {budget.step_share:.0%} of a run is steps"),
         ("work", f"{row.steps:,} steps, {row.tokens:,} tokens{passes}"),
         ("loss", _loss_sentence(row)),
+        ("looks like", looks_text(budget.corpus, row)),
         ("memory", gibibytes(row.peak_bytes) + (" at the peak" if row.fits else ", more than is available")),
     ]
     print_fields(console, lines)

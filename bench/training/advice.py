@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from bench.planning.appearance import appearance
 from bench.planning.budget import Budget, BudgetRow
 from bench.planning.forecast import CannotTell, Forecast
 from bench.training.record_training import Expected
@@ -34,12 +35,14 @@ class Advice:
     Attributes:
         row: the chosen preset's row of the budget.
         reason: for this preset.
+        corpus: name of the text.
         other_settings: options of the run that differ from the preset's own settings, which the curves belong to.
     """
 
     row: BudgetRow
     minutes: float
     reason: str
+    corpus: str
     other_settings: str = ""
 
     @property
@@ -71,7 +74,7 @@ def advise(budget: Budget) -> Advice:
     if not fitting:
         raise CapacityError("no preset fits into the available memory", "a smaller preset", "invoke doctor")
     if len(budget.rows) == 1:
-        return Advice(fitting[0], budget.minutes, "as requested")
+        return Advice(fitting[0], budget.minutes, "as requested", budget.corpus)
     known = [(row.loss, row) for row in fitting if isinstance(row.loss, Forecast)]
     if known:
         best, chosen = min(known, key=lambda one: one[0].loss + one[0].spread)
@@ -82,9 +85,10 @@ def advise(budget: Budget) -> Advice:
         if len(close) > 1:
             names = f"{', '.join(close[:-1])} and {close[-1]}"
             reason = f"cannot tell which of {names} is better; its interval of the loss ends lowest"
-        return Advice(chosen, budget.minutes, reason)
+        return Advice(chosen, budget.minutes, reason, budget.corpus)
     enough = [row for row in fitting if row.tokens >= TOKENS_PER_PARAMETER * LADDER[row.preset].model.n_parameters]
-    return Advice((enough or fitting[:1])[-1], budget.minutes, "the largest with enough text per parameter")
+    largest = (enough or fitting[:1])[-1]
+    return Advice(largest, budget.minutes, "the largest with enough text per parameter", budget.corpus)
 
 
 def advice_text(advice: Advice) -> str:
@@ -97,6 +101,8 @@ def advice_text(advice: Advice) -> str:
         loss = f"held-out loss about {row.loss} nats per byte{row.loss.caveat and ' (' + row.loss.caveat + ')'}"
         if advice.other_settings:
             loss += f" with the preset's own settings, unknown with {advice.other_settings}"
+        else:
+            loss += f", {looks_text(advice.corpus, row)}"
     return (
         f"{span(advice.minutes)}: preset {row.preset} ({advice.reason}), {advice.steps:,} steps at {step} each, "
         f"{short_count(row.tokens)} bytes of text; {loss}"
@@ -118,3 +124,17 @@ def loss_text(row: BudgetRow) -> str:
     if isinstance(row.loss, CannotTell):
         return "cannot tell"
     return f"{row.loss} {'*' if row.loss.source != row.preset else ''}{'?' if row.loss.caveat else ''}".rstrip()
+
+
+def looks_text(corpus: str, row: BudgetRow) -> str:
+    """Describe what an expected loss will look like, by counting models and grades."""
+    if isinstance(row.loss, CannotTell):
+        return "cannot tell"
+    look = appearance(corpus, row.loss.loss, row.loss.spread)
+    return str(look) if look else "cannot tell what that looks like: no card has the counting models of this text"
+
+
+def grade_text(corpus: str, row: BudgetRow) -> str:
+    """Return the grades of an expected loss for a table."""
+    look = None if isinstance(row.loss, CannotTell) else appearance(corpus, row.loss.loss, row.loss.spread)
+    return look.grade if look else "cannot tell"

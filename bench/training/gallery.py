@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -25,11 +25,14 @@ from tinygpt.checkpoints.layout import BEST, KEPT
 from tinygpt.corpora import Corpus
 from tinygpt.engines import format_variant, parse_variant
 from tinygpt.errors import CheckpointError, unknown_name
-from tinygpt.evaluation import EvaluationSettings, evaluate_model
+from tinygpt.evaluation import EvaluationSettings, LossHistory, evaluate_model
+from tinygpt.evaluation.anchors import make_anchors
 from tinygpt.evaluation.loss import scoring_engine, text_loss
+from tinygpt.evaluation.subject import card_history
 from tinygpt.gallery.card import CARD_VERSION, Card
-from tinygpt.gallery.loader import CARD, MODELS, WEIGHTS
+from tinygpt.gallery.loader import CARD, MODELS, WEIGHTS, load_gallery_model
 from tinygpt.gallery.quantized import dequantize, quantize, stored_bytes
+from tinygpt.generation.inference import LanguageModel
 from tinygpt.generation.sampling import SamplingSettings
 from tinygpt.schedule import optimizer_text
 from tinygpt.system.files import replace_file, write_file
@@ -170,7 +173,8 @@ def make_card(
         )
     stored = quantize(best.weights, precision)
     data, read_back = stored_bytes(stored), dequantize(stored)
-    evaluation = evaluate_model(Checkpoint(best.config, best.train, read_back), corpus, settings)
+    now, lowest = state.held_out_loss, state.best_held_out_loss
+    history = None if now is None or lowest is None else LossHistory(lowest, now)
     machine = json.loads(fresh_machine())
     card = Card(
         version=CARD_VERSION,
@@ -199,10 +203,38 @@ def make_card(
         file_sha256=hashlib.sha256(data).hexdigest(),
         largest_error=max(float(np.abs(value - read_back[name]).max()) for name, value in best.weights.items()),
         float32_held_out_loss=text_loss(scoring_engine(best), corpus.held_out_tokens),
-        evaluation=json.loads(evaluation.as_json()),
+        evaluation=judged(Checkpoint(best.config, best.train, read_back), corpus, settings, history),
         evolution=tuple(read_evolution(plan.out)),
     )
     return card, data
+
+
+def judged(
+    model: LanguageModel, corpus: Corpus, settings: EvaluationSettings | None, history: LossHistory | None
+) -> dict[str, Any]:
+    """Evaluate a model for its card, beside the corpus's anchors."""
+    evaluation = evaluate_model(model, corpus, settings, history=history)
+    anchors = [asdict(anchor) for anchor in make_anchors(corpus, settings)]
+    return json.loads(evaluation.as_json()) | {"anchors": json.loads(json.dumps(anchors))}
+
+
+def judge_again(
+    name: str, corpus: Corpus, settings: EvaluationSettings | None = None, root: Path = MODELS
+) -> tuple[Card, bytes]:
+    """Evaluate a model of the gallery again, and return its card and its file of weights, which stays as it is.
+
+    Raises:
+        ConfigError: there is no such model.
+        CheckpointError: its files are damaged, or it was trained on another text.
+    """
+    model = load_gallery_model(name, root)
+    if model.card.corpus_sha256 != corpus.sha256:
+        raise CheckpointError(
+            f"the model {name} was trained on another text ({model.card.corpus_sha256[:12]}…)",
+            f"{corpus.name}, {corpus.sha256[:12]}…; the text of python is that of one version of the interpreter",
+        )
+    evaluation = judged(model, corpus, settings, card_history(model.card))
+    return replace(model.card, evaluation=evaluation), (root / name / WEIGHTS).read_bytes()
 
 
 def write_model(card: Card, data: bytes, root: Path = MODELS) -> Path:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from bench.training.gallery import GalleryEntry, get_entry, keep_evolution, make_card, write_model
+from bench.training.gallery import GalleryEntry, get_entry, judge_again, keep_evolution, make_card, write_model
 from bench.training.record_training import record_events
 from tinygpt.corpora import load_corpus
 from tinygpt.evaluation.overlap import TextIndex
+from tinygpt.gallery import Card
 from tinygpt.gallery.loader import load_gallery_model
 from tinygpt.runs.status import report_status
 from tinygpt.system.stopping import StopRequest
@@ -69,14 +70,28 @@ def write_to_gallery(name: str, out: Path | None, precision: str, steps: int | N
         CheckpointError: the run is not complete, or the written files cannot be read back.
     """
     entry, plan = _planned(name, out, steps)
-    card, data = make_card(entry, plan, load_corpus(entry.name), precision)
+    return _stored(*make_card(entry, plan, load_corpus(entry.name), precision))
+
+
+def regrade(name: str) -> Path:
+    """Evaluate a model of the gallery again, write its card, and print the scores; its weights stay as they are.
+
+    Raises:
+        ConfigError: there is no such model.
+        CheckpointError: its files are damaged, or its text is not on this machine.
+    """
+    return _stored(*judge_again(name, load_corpus(get_entry(name).name)))
+
+
+def _stored(card: Card, data: bytes) -> Path:
     folder = write_model(card, data)
-    load_gallery_model(name)
-    scores = card.evaluation
+    load_gallery_model(card.name)
+    scores, judgement = card.evaluation, card.evaluation["judgement"]
     print(
         f"{folder}: {card.file_bytes:,} bytes in {card.precision}, step {card.steps:,}, held-out loss "
-        f"{scores['held_out_loss']:.4f} ({card.float32_held_out_loss:.4f} before rounding), "
-        f"{scores['real_words']:.1%} real words, {scores['verbatim_windows']:.2%} verbatim windows: "
-        f"{scores['verdict']['word']}"
+        f"{scores['held_out_loss']:.4f} ({card.float32_held_out_loss:.4f} before rounding): {judgement['grade']}"
+        + (", memorized" if judgement["memorized"] else "")
     )
+    for reason in judgement["reasons"]:
+        print(f"  - {reason}")
     return folder

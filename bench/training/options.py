@@ -56,8 +56,10 @@ class SweepOptions:
 class GalleryOptions:
     """Options of gallery."""
 
-    action: Literal["train", "card"] = option(
-        REQUIRED, "train (then evaluate and store) or card (evaluate and store a finished run again)"
+    action: Literal["train", "card", "judge"] = option(
+        REQUIRED,
+        "train (then evaluate and store), card (evaluate and store a finished run again) or judge (evaluate the stored "
+        "weights again)",
     )
     name: str = option(REQUIRED, "shakespeare, kjv, python or stories")
     out: Path | None = option(None, "folder of the run; runs/gallery-NAME by default")

@@ -1,15 +1,19 @@
-"""Copied text: the longest substrings of a model's text that occur in the training text, byte for byte.
+"""Copied text: the substrings of a text that occur in the training text, byte for byte.
 
 The training text's suffixes are sorted once (a suffix array, by libdivsufsort through the package pydivsufsort:
 megabytes in a second). Bisection then finds the longest match from each byte on: the suffix with the longest common
 prefix is adjacent to the position where the rest of the text would be sorted in.
 
-Blanks are not copied text: a window counts only if at least half of it is not blank, and the longest copy is the one
-with the most other bytes.
+    text     ....CCCCCCCCCCCCCCCC.....CCCCCC....     C: a byte inside a match of at least ``WINDOW`` bytes
+    covered  the share of C
+
+Blanks are not copied text: a match counts only if half a window of it is not blank, only other bytes are counted, and
+the longest copy is the one with the most of them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,18 +30,18 @@ class Overlap:
 
     Attributes:
         longest: the longest substring that occurs in the training text.
-        windows: number of windows of ``WINDOW`` bytes in the texts, without the mostly blank ones.
-        verbatim: number of windows that occur in the training text.
+        covered: bytes of each text inside matches of at least ``WINDOW`` bytes, without blanks.
+        sizes: bytes of each text without blanks.
     """
 
     longest: bytes
-    windows: int
-    verbatim: int
+    covered: tuple[int, ...]
+    sizes: tuple[int, ...]
 
     @property
     def share(self) -> float:
-        """Share of verbatim windows; 0 without any windows."""
-        return self.verbatim / self.windows if self.windows else 0.0
+        """Share of covered bytes; 0 without any bytes."""
+        return sum(self.covered) / max(1, sum(self.sizes))
 
 
 class TextIndex:
@@ -72,11 +76,13 @@ class TextIndex:
         neighbours = (int(self._suffixes[index]) for index in (low - 1, low) if 0 <= index < len(self._suffixes))
         return max(_common(self.text[start : start + size], query) for start in neighbours)
 
-    def overlap(self, texts: list[bytes]) -> Overlap:
+    def overlap(self, texts: Sequence[bytes]) -> Overlap:
         """Measure the overlap of several texts, each separately."""
-        longest, most, windows, verbatim = b"", 0, 0, 0
+        longest, most, covered, sizes = b"", 0, [], []
         for text in texts:
-            ink = np.cumsum([0, *(byte not in _BLANK for byte in text)])  # (n + 1,), bytes that are not blank
+            inked = np.array([byte not in _BLANK for byte in text], bool)
+            ink = np.concatenate(([0], inked.cumsum()))  # (n + 1,), bytes that are not blank
+            copied = np.zeros(len(text), bool)
             # The match at the next byte is at most one byte shorter, so twice its length is a good first limit.
             match = 0
             for start in range(len(text)):
@@ -85,12 +91,14 @@ class TextIndex:
                 while match == limit and start + limit < len(text):
                     limit *= 2
                     match = self.longest_match(text[start : start + limit])
-                if ink[start + match] - ink[start] > most:
-                    longest, most = text[start : start + match], ink[start + match] - ink[start]
-                if start + WINDOW <= len(text) and 2 * (ink[start + WINDOW] - ink[start]) >= WINDOW:
-                    windows += 1
-                    verbatim += match >= WINDOW
-        return Overlap(longest, windows, verbatim)
+                matched = int(ink[start + match] - ink[start])
+                if matched > most:
+                    longest, most = text[start : start + match], matched
+                if match >= WINDOW and 2 * matched >= WINDOW:
+                    copied[start : start + match] = True
+            covered.append(int((copied & inked).sum()))
+            sizes.append(int(inked.sum()))
+        return Overlap(longest, tuple(covered), tuple(sizes))
 
 
 def _common(a: bytes, b: bytes) -> int:

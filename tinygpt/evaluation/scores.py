@@ -1,4 +1,8 @@
-"""Evaluation of a model: losses on text that it has seen and has not seen, and properties of the texts that it writes.
+"""Evaluation of a model: losses on text that it has seen and has not seen, measures of what it writes, and a grade.
+
+    corpus ─► ladder of counting models, held-out pieces, scrambled pieces
+    model  ─► losses, swap probe, loss by position; texts at temperature 1 ─► words, pairs, triples, copies
+    both   ─► grade and flag
 
 The model writes from a line break with the first seeds, none left out. The result depends only on the weights, the
 corpus and the settings, so it can be repeated exactly.
@@ -8,21 +12,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 from tinygpt.arguments import check_fields, whole_number
 from tinygpt.corpora import Corpus
-from tinygpt.data import Tokenizer
-from tinygpt.engines import DEFAULT_ENGINE
+from tinygpt.engines import DEFAULT_ENGINE, Engine
+from tinygpt.errors import CorpusError
+from tinygpt.evaluation.counted_swaps import counted_swaps
+from tinygpt.evaluation.grades import Judgement, LossHistory, ModelMeasures, judge
+from tinygpt.evaluation.ladder import Rung, corpus_ladder, standing
 from tinygpt.evaluation.loss import bits, sample_loss, scoring_engine, text_loss
-from tinygpt.evaluation.overlap import Overlap, TextIndex
-from tinygpt.evaluation.verdict import Verdict, judge
-from tinygpt.evaluation.words import distinct_share, lexicon, real_share, whole_words
+from tinygpt.evaluation.measures import Author, TextMeasures, as_text
+from tinygpt.evaluation.positions import PositionLosses, loss_by_position
+from tinygpt.evaluation.swaps import SwapResult, swap_probe
 from tinygpt.generation.decoding import continue_prompts
 from tinygpt.generation.inference import LanguageModel
 from tinygpt.generation.sampling import SamplingSettings
 
 _BITS_OF = ("train_loss", "held_out_loss")
+_MOST_TRAINING_BYTES = 100_000  # of the training text, for the loss on text that was seen
 
 
 @dataclass(frozen=True)
@@ -32,8 +40,8 @@ class EvaluationSettings:
     Attributes:
         n_texts: number of texts, with the seeds 0, 1, ….
         n_tokens: bytes of each text.
-        temperature: sampling temperature.
-        top_k: number of candidates per byte; None for all.
+        temperature: sampling temperature of the shown texts; texts are judged at 1, which is the model's own.
+        top_k: number of candidates per byte of the shown texts; None for all.
 
     Raises:
         ConfigError: a field is outside its range.
@@ -41,7 +49,7 @@ class EvaluationSettings:
 
     n_texts: int = 8
     n_tokens: int = 1000
-    temperature: float = 0.8
+    temperature: float = 1.0
     top_k: int | None = None
 
     def __post_init__(self) -> None:
@@ -52,6 +60,11 @@ class EvaluationSettings:
     def sampling(self) -> SamplingSettings:
         """Settings of the first text; each further one has the next seed."""
         return SamplingSettings(self.n_tokens, self.temperature, self.top_k)
+
+    @property
+    def judged(self) -> EvaluationSettings:
+        """The settings of the texts that are judged."""
+        return replace(self, temperature=1.0, top_k=None)
 
 
 @dataclass(frozen=True)
@@ -65,15 +78,13 @@ class Evaluation:
         held_out_loss: nats per byte over all of it.
         train_bytes: size of an evenly spread sample of the training text, at most that of the held-out text.
         train_loss: nats per byte over that sample.
-        real_words: share of the generated words that occur in the training text.
-        held_out_real_words: the same for as many bytes of held-out text.
-        words: number of generated words.
-        distinct: shares of distinct words, pairs and triples among the generated ones.
-        held_out_distinct: the same for as many bytes of held-out text.
-        longest_copy: the longest generated substring that occurs in the training text.
-        verbatim_windows: share of the generated 50-byte windows that occur in the training text.
-        held_out_verbatim_windows: the same for as many bytes of held-out text.
-        verdict: one word for these scores, with reasons.
+        ladder: the counting models of the same text.
+        measures: of the texts at temperature 1, beside the author's.
+        swaps: outcome of the swap probe; None if the held-out text has no two adjacent words of equal length.
+        counted_swaps: the same of the best counting model.
+        positions: losses by the length of the context; None if the held-out text is too short.
+        history: lowest and newest held-out loss of the model's own run; None if it is not known.
+        judgement: grade and flag, with reasons.
         settings: settings of the texts.
         texts: the generated texts, in the order of the seeds; bytes that are not UTF-8 are U+FFFD.
     """
@@ -84,15 +95,13 @@ class Evaluation:
     held_out_loss: float
     train_bytes: int
     train_loss: float
-    real_words: float
-    held_out_real_words: float
-    words: int
-    distinct: tuple[float, float, float]
-    held_out_distinct: tuple[float, float, float]
-    longest_copy: str
-    verbatim_windows: float
-    held_out_verbatim_windows: float
-    verdict: Verdict
+    ladder: tuple[Rung, ...]
+    measures: TextMeasures
+    swaps: SwapResult | None
+    counted_swaps: SwapResult | None
+    positions: PositionLosses | None
+    history: LossHistory | None
+    judgement: Judgement
     settings: EvaluationSettings
     texts: tuple[str, ...] = field(repr=False)
 
@@ -104,7 +113,8 @@ class Evaluation:
     def as_dict(self) -> dict[str, object]:
         """Return the scores as plain values, with the gap and the losses in bits."""
         in_bits = {f"{name}_bits": bits(getattr(self, name)) for name in _BITS_OF}
-        return asdict(self) | in_bits | {"gap": self.gap}
+        context = {"used_context": self.positions.used} if self.positions else {}
+        return asdict(self) | in_bits | {"gap": self.gap} | context
 
     def as_json(self) -> str:
         """Return the scores as JSON."""
@@ -117,6 +127,7 @@ def evaluate_model(
     settings: EvaluationSettings | None = None,
     engine: str = DEFAULT_ENGINE,
     announce: Callable[[str], None] = lambda _text: None,
+    history: LossHistory | None = None,
 ) -> Evaluation:
     """Evaluate a model on a corpus.
 
@@ -125,31 +136,34 @@ def evaluate_model(
         corpus: the corpus that it was trained on, or another one.
         settings: settings of the texts.
         engine: the engine that computes the losses.
-        announce: receives a line before each part, as some take half a minute.
+        announce: receives a line before each part, as some take several seconds.
+        history: held-out losses of the model's own run, if they are known.
 
     Raises:
-        CorpusError: a part of the corpus is shorter than two bytes.
+        CorpusError: a part of the corpus is too short: of the held-out text two bytes, of the training text eight.
         MissingDependencyError: the extra ``evaluate`` is not installed.
         DivergedError: the weights are not finite.
     """
     settings = settings or EvaluationSettings()
-    index = TextIndex(corpus.train)  # first: a missing package is an error before minutes are spent
-    announce(f"loss over the {len(corpus.held_out):,} held-out bytes, and over as many of the training text")
+    # First: a missing package is an error before minutes are spent.
+    author = Author(corpus, settings.n_texts, settings.n_tokens)
+    announce("counting models of the text; a second evaluation on it reads them from the cache")
+    ladder = corpus_ladder(corpus)
+    announce(f"loss over the {len(corpus.held_out):,} held-out bytes, swapped words, and loss by position")
     scorer = scoring_engine(model, engine)
     held_out_loss = text_loss(scorer, corpus.held_out_tokens)
-    size = min(len(corpus.train), len(corpus.held_out))
+    size = min(len(corpus.train), len(corpus.held_out), _MOST_TRAINING_BYTES)
     train_loss = sample_loss(scorer, corpus.train_tokens, size)
+    swaps, positions = _swaps(scorer, corpus), _positions(scorer, corpus)
     del scorer  # its workers end before the model writes
+    place = standing(held_out_loss, ladder)
+    counted = counted_swaps(corpus, place.best.order) if swaps else None
 
     announce(f"writing {settings.n_texts} texts, then looking for words and copies in the training text")
-    known = lexicon(corpus.train)
-    written = write_texts(model, settings)
-    own = _measure(written, index, known)
-    held_out = _measure(_pieces(corpus.held_out, settings), index, known)
-    verdict = judge(
-        train_loss, held_out_loss, own.real_words, own.distinct[1], held_out.distinct[1],
-        own.copied.share, held_out.copied.share,
-    )  # fmt: skip
+    judged = write_texts(model, settings.judged)
+    shown = judged if settings == settings.judged else write_texts(model, settings)
+    measures = author.measure(judged)
+    context = positions.used if positions else None
     return Evaluation(
         corpus=corpus.name,
         corpus_sha256=corpus.sha256,
@@ -157,35 +171,30 @@ def evaluate_model(
         held_out_loss=held_out_loss,
         train_bytes=size,
         train_loss=train_loss,
-        real_words=own.real_words,
-        held_out_real_words=held_out.real_words,
-        words=own.words,
-        distinct=own.distinct,
-        held_out_distinct=held_out.distinct,
-        longest_copy=_text(own.copied.longest),
-        verbatim_windows=own.copied.share,
-        held_out_verbatim_windows=held_out.copied.share,
-        verdict=verdict,
+        ladder=ladder,
+        measures=measures,
+        swaps=swaps,
+        counted_swaps=counted,
+        positions=positions,
+        history=history,
+        judgement=judge(measures, ModelMeasures(held_out_loss, place, swaps, counted, context, history)),
         settings=settings,
-        texts=tuple(map(_text, written)),
+        texts=tuple(map(as_text, shown)),
     )
 
 
-@dataclass(frozen=True)
-class _Measures:
-    """Properties of some texts; see :class:`Evaluation`."""
-
-    words: int
-    real_words: float
-    distinct: tuple[float, float, float]
-    copied: Overlap
+def _swaps(scorer: Engine, corpus: Corpus) -> SwapResult | None:
+    try:
+        return swap_probe(scorer, corpus.held_out)
+    except CorpusError:  # no two adjacent words of equal length
+        return None
 
 
-def _measure(texts: list[bytes], index: TextIndex, known: frozenset[str]) -> _Measures:
-    words = [whole_words(_text(text)) for text in texts]
-    every_word = [word for text in words for word in text]
-    distinct = (distinct_share(words, 1), distinct_share(words, 2), distinct_share(words, 3))
-    return _Measures(len(every_word), real_share(every_word, known), distinct, index.overlap(texts))
+def _positions(scorer: Engine, corpus: Corpus) -> PositionLosses | None:
+    try:
+        return loss_by_position(scorer, corpus.held_out_tokens)
+    except CorpusError:  # a text of a few contexts
+        return None
 
 
 def write_texts(model: LanguageModel, settings: EvaluationSettings) -> list[bytes]:
@@ -195,15 +204,3 @@ def write_texts(model: LanguageModel, settings: EvaluationSettings) -> list[byte
         for row, token in zip(rows, column.tolist(), strict=True):
             row.append(token)
     return list(map(bytes, rows))
-
-
-def _pieces(text: bytes, settings: EvaluationSettings) -> list[bytes]:
-    """Take evenly spread pieces of a text, as many and as long as the generated texts; fewer from a short text."""
-    size = min(settings.n_tokens, len(text))
-    count = min(settings.n_texts, max(1, len(text) // size))
-    last = len(text) - size
-    return [text[start : start + size] for start in (last * i // max(1, count - 1) for i in range(count))]
-
-
-def _text(data: bytes) -> str:
-    return Tokenizer.decode(Tokenizer.encode(data))

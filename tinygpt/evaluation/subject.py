@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from tinygpt.checkpoints.checkpoint import load_checkpoint
 from tinygpt.errors import ConfigError
-from tinygpt.gallery import load_gallery_model
+from tinygpt.evaluation.grades import LossHistory
+from tinygpt.gallery import Card, load_gallery_model
 from tinygpt.generation.inference import LanguageModel
 
 
@@ -18,11 +19,13 @@ class Subject:
         model: the model.
         corpus: name of the text that it was trained on; None if unknown.
         corpus_sha256: that text's hash.
+        history: held-out losses of its run; None if unknown.
     """
 
     model: LanguageModel
     corpus: str | None = None
     corpus_sha256: str | None = None
+    history: LossHistory | None = None
 
     def corpus_name(self, requested: str) -> str:
         """Return the requested corpus, or else the model's own; raise a ConfigError if there is neither."""
@@ -49,7 +52,21 @@ def load_subject(checkpoint: str, model: str) -> Subject:
         raise ConfigError(problem, "one of the two", "invoke sample --model shakespeare, or --checkpoint DIR")
     if model:
         gallery = load_gallery_model(model)
-        return Subject(gallery, gallery.card.corpus, gallery.card.corpus_sha256)
+        return Subject(gallery, gallery.card.corpus, gallery.card.corpus_sha256, card_history(gallery.card))
     loaded = load_checkpoint(checkpoint, weights_only=True)
     training = loaded.training
-    return Subject(loaded, training.corpus, training.corpus_sha256) if training else Subject(loaded)
+    if training is None:
+        return Subject(loaded)
+    now, lowest = training.held_out_loss, training.best_held_out_loss
+    history = None if now is None or lowest is None else LossHistory(lowest, now)
+    return Subject(loaded, training.corpus, training.corpus_sha256, history)
+
+
+def card_history(card: Card) -> LossHistory | None:
+    """Return the held-out losses of a gallery model's run up to its weights, from the samples on its card."""
+    losses = [
+        float(sample["held_out_loss"])
+        for sample in card.evolution
+        if sample["step"] <= card.steps and sample.get("held_out_loss") is not None
+    ]
+    return LossHistory(min(losses), losses[-1]) if losses else None

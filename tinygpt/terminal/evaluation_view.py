@@ -1,4 +1,4 @@
-"""An evaluation on a terminal: scores, verdict and reasons."""
+"""An evaluation on a terminal: scores beside the author's, the grade and its reasons."""
 
 from __future__ import annotations
 
@@ -7,44 +7,77 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from tinygpt.evaluation.grades import standing_text
+from tinygpt.evaluation.ladder import standing
 from tinygpt.evaluation.loss import bits
+from tinygpt.evaluation.measures import Interval
 from tinygpt.evaluation.scores import Evaluation
 from tinygpt.terminal.output import make_console
 from tinygpt.terminal.visible import visible_text
 
 _COPY_SHOWN = 60
+SHARES = {
+    "letters": "byte frequencies in common",
+    "words": "words that exist",
+    "pairs": "known pairs of words",
+    "triples": "known triples of pairs",
+    "lines": "lines that parse",
+    "returning": "words that return",
+}
+"""Name of a share → what it is the share of."""
 
 
 def print_evaluation(evaluation: Evaluation, console: Console | None = None) -> None:
-    """Print the scores beside those of the held-out text, and the verdict."""
+    """Print the scores beside those of the held-out text, and the grade."""
     console = console or make_console()
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("", style="dim")
-    table.add_column("the model", justify="right")
-    table.add_column("held-out text", justify="right")
+    for heading in ("the model", "the author", "scrambled"):
+        table.add_column(heading, justify="right")
     for row in _rows(evaluation):
         table.add_row(*map(escape, row))
-    console.print(f"evaluated on {visible_text(evaluation.corpus)}", style="bold", highlight=False, markup=False)
+    e = evaluation
+    lines = [
+        f"held-out loss {_loss(e.held_out_loss)}, all {e.held_out_bytes:,} bytes; training text {_loss(e.train_loss)}",
+        standing_text(e.held_out_loss, standing(e.held_out_loss, e.ladder)),
+        "counting models, bits a byte: " + ", ".join(f"{rung.order} {rung.bits:.2f}" for rung in e.ladder),
+    ]
+    console.print(f"evaluated on {visible_text(e.corpus)}", style="bold", highlight=False, markup=False)
+    for line in lines:
+        console.print(line, highlight=False, markup=False)
     console.print(table)
-    copy = evaluation.longest_copy
+    copy = e.measures.longest_copy
     shown = copy if len(copy) <= _COPY_SHOWN else f"{copy[:_COPY_SHOWN]}…"
     console.print(f"the longest copy: {visible_text(' '.join(shown.split()))!r}", highlight=False, markup=False)
-    console.print(f"verdict: {evaluation.verdict.word}", style="bold", highlight=False, markup=False)
-    for reason in evaluation.verdict.reasons:
+    console.print(f"grade, at temperature 1: {e.judgement}", style="bold", highlight=False, markup=False)
+    for reason in e.judgement.reasons:
         console.print(f"  - {reason}", highlight=False, markup=False)
+    for missing in e.judgement.missing:
+        console.print(f"  - missing: {missing}", style="dim", highlight=False, markup=False)
 
 
-def _rows(e: Evaluation) -> list[tuple[str, str, str]]:
-    def loss(value: float) -> str:
-        return f"{value:.3f} nats, {bits(value):.3f} bits"
+def _loss(nats: float) -> str:
+    return f"{nats:.3f} nats, {bits(nats):.3f} bits a byte"
 
-    names = ("distinct words", "distinct word pairs", "distinct word triples")
-    return [
-        (f"held-out loss per byte, all {e.held_out_bytes:,} bytes", loss(e.held_out_loss), ""),
-        (f"training loss per byte, {e.train_bytes:,} bytes", loss(e.train_loss), ""),
-        ("gap", f"{e.gap:+.3f} nats", ""),
-        (f"words that exist, of {e.words:,}", f"{e.real_words:.1%}", f"{e.held_out_real_words:.1%}"),
-        *((name, f"{a:.1%}", f"{b:.1%}") for name, a, b in zip(names, e.distinct, e.held_out_distinct, strict=True)),
-        ("verbatim 50-byte windows", f"{e.verbatim_windows:.2%}", f"{e.held_out_verbatim_windows:.2%}"),
-        ("longest verbatim copy", f"{len(e.longest_copy.encode()):,} bytes", ""),
+
+def _rows(e: Evaluation) -> list[tuple[str, str, str, str]]:
+    m = e.measures
+    rows = [
+        (SHARES[name], _interval(share.texts), _interval(share.author), f"{share.floor:.0%}")
+        for name, share in m.shares.items()
     ]
+    rows += [
+        ("distinct word pairs", f"{m.distinct[1]:.0%}", f"{m.author_distinct[1]:.0%}", ""),
+        ("bytes in copies of 50 and more", _interval(m.covered.texts), _interval(m.covered.author), ""),
+        ("longest copy, bytes", f"{m.longest_bytes:,}", f"{m.author_longest_bytes:,}", ""),
+    ]
+    if e.swaps and e.counted_swaps:
+        best = standing(e.held_out_loss, e.ladder).best.name
+        rows.append(("exchanged words noticed", f"{e.swaps.right:.0%}", "", f"{best} {e.counted_swaps.right:.0%}"))
+    if e.positions:
+        rows.append(("context in use, bytes", f"{e.positions.used} of {len(e.positions.losses)}", "", ""))
+    return rows
+
+
+def _interval(value: Interval) -> str:
+    return f"{value.share:.1%} [{value.low:.0%}, {value.high:.0%}]"

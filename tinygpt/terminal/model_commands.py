@@ -58,13 +58,13 @@ class EvaluateOptions(ModelOptions):
     corpus_file: str | None = option(None, "your own copy of the corpus tinyshakespeare")
     texts: int = option(8, "number of texts to write, with the seeds 0, 1, …")
     tokens: int = option(1000, "bytes of each text")
-    temperature: float = option(0.8, "sampling temperature of the texts")
+    temperature: float = option(1.0, "sampling temperature of the texts in the JSON; the grade is for texts at 1")
     json: bool = option(False, "print everything as JSON, texts included")
 
 
 @task(needs="evaluate")
 def evaluate(options: EvaluateOptions) -> None:
-    """Evaluate a model: held-out loss, real words, copied text, and a verdict."""
+    """Evaluate a model: held-out loss, words, grammar, copied text, and a grade."""
     from tinygpt.corpora import load_corpus
     from tinygpt.evaluation import EvaluationSettings, evaluate_model
     from tinygpt.evaluation.subject import load_subject
@@ -73,7 +73,8 @@ def evaluate(options: EvaluateOptions) -> None:
     settings = EvaluationSettings(options.texts, options.tokens, options.temperature)
     subject = load_subject(options.checkpoint, options.model)
     text = load_corpus(subject.corpus_name(options.corpus), path=options.corpus_file)
-    result = evaluate_model(subject.model, text, settings, announce=partial(print, file=sys.stderr, flush=True))
+    announce = partial(print, file=sys.stderr, flush=True)
+    result = evaluate_model(subject.model, text, settings, announce=announce, history=subject.history)
     if options.json:
         print(result.as_json())
         return

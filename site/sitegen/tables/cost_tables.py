@@ -19,7 +19,7 @@ from bench.planning.forecast import (
     misses_on_record,
     trained_runs,
 )
-from bench.training.advice import loss_text
+from bench.training.advice import grade_text, loss_text
 from sitegen.rows.cells import cell_frame, of_scope, primary_cells
 from sitegen.rows.projections import cost_models
 from sitegen.rows.results import Results
@@ -98,6 +98,7 @@ def budget_table(results: Results) -> str:
                 "steps": number_cell(row.steps, quantities.whole),
                 "tokens": number_cell(row.tokens, short_count),
                 "expected held-out loss": TableCell(loss_text(row), sort=getattr(row.loss, "loss", None)),
+                "looks like": grade_text(budget.corpus, row),
                 "from": one_line(f"run of {row.loss.source}" if isinstance(row.loss, Forecast) else row.loss.reason),
             }
             for row in budget.rows

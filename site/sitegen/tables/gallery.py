@@ -1,4 +1,5 @@
-"""The body of the gallery page: a card per model with its first text, and a page per model with its other texts.
+"""The body of the gallery page: a card per model with its grade, its first text and the texts that anchor the grades, and
+a page per model with the other texts.
 
 Every text is escaped. The card folds the other texts away: site.js fetches them when a reader unfolds them, and readers
 without scripts follow a link to their page.
@@ -10,10 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from bench.training.gallery import GALLERY
+from sitegen.tables.gallery_curve import curve_svg
 from sitegen.text.escape import html_attribute, html_block
-from sitegen.text.markup import nothing_yet
+from sitegen.text.markup import TableCell, grid_table, html_table, nothing_yet
+from tinygpt.evaluation.grades import BARS
+from tinygpt.evaluation.ladder import Rung
 from tinygpt.gallery import Card, gallery_names, load_gallery_model
 from tinygpt.terminal import quantities
+from tinygpt.terminal.evaluation_view import SHARES
+
+_EXCERPT = 110  # characters of a text in the table of grades
 
 
 def gallery_cards() -> list[Card]:
@@ -26,6 +33,12 @@ def gallery_cards() -> list[Card]:
     return [load_gallery_model(name).card for name in sorted(names, key=[*GALLERY, *names].index)]
 
 
+def grades_table() -> str:
+    """The rule of the grades: every bar with its reason."""
+    rows = [{"grade": bar.grade, "bar": bar.text, "reason": bar.reason} for bar in BARS]
+    return html_table("Grades", rows)
+
+
 def gallery_html(cards: list[Card]) -> str:
     """All cards, on one line of HTML."""
     if not cards:
@@ -34,9 +47,10 @@ def gallery_html(cards: list[Card]) -> str:
 
 
 def _card_html(card: Card) -> str:
-    evaluation = card.evaluation
+    judgement = card.evaluation["judgement"]
     details = "".join(f"<dt>{html_block(name)}</dt><dd>{html_block(value)}</dd>" for name, value in _details(card))
-    reasons = "".join(f"<li>{html_block(str(reason))}</li>" for reason in evaluation["verdict"]["reasons"])
+    reasons = "".join(f"<li>{html_block(str(reason))}</li>" for reason in judgement["reasons"])
+    missing = "".join(f"<li>missing: {html_block(str(reason))}</li>" for reason in judgement["missing"])
     first = "".join(_seeds(card)[:1])
     folded = "".join(
         f"<details><summary>{heading}</summary>"
@@ -45,9 +59,60 @@ def _card_html(card: Card) -> str:
     )
     return (
         f'<section class="tg-model"><h2>{html_block(card.name)}</h2>'
-        f"<p>Verdict: <strong>{html_block(str(evaluation['verdict']['word']))}</strong></p><ul>{reasons}</ul>"
-        f"{first}{folded}<dl>{details}</dl></section>"
+        f"<p>Grade: <strong>{html_block(_grade(judgement))}</strong></p><ul>{reasons}{missing}</ul>"
+        f"{first}{folded}{_anchors_html(card)}{_curve_html(card)}<dl>{details}</dl></section>"
     )
+
+
+def _grade(judgement: dict[str, Any]) -> str:
+    return str(judgement["grade"]) + (", memorized" if judgement["memorized"] else "")
+
+
+def _anchors_html(card: Card) -> str:
+    """The table of texts from noise to the author, with the model at its place."""
+    anchors = card.evaluation["anchors"]
+    rows = [
+        _anchor_row(
+            str(anchor["name"]),
+            Rung(**anchor["rung"]).bits if anchor["rung"] else None,
+            _grade(anchor["judgement"]),
+            str(anchor["text"]),
+        )
+        for anchor in anchors
+    ]
+    own = _anchor_row(
+        "this model",
+        float(card.evaluation["held_out_loss_bits"]),
+        _grade(card.evaluation["judgement"]),
+        str(card.evaluation["texts"][0]),
+        strong=True,
+    )
+    rows.insert(len(rows) - 1, own)  # before the author
+    return grid_table(f"Texts and their grades, {card.corpus}", ("writer", "bits a byte", "grade", "begins"), rows)
+
+
+def _anchor_row(name: str, bits: float | None, grade: str, text: str, strong: bool = False) -> list[TableCell | str]:
+    shown = " ".join(text.split())[:_EXCERPT]
+    cells = [TableCell(name), TableCell("–" if bits is None else f"{bits:.2f}", sort=bits), TableCell(grade)]
+    if strong:
+        cells = [TableCell(cell.text, cell.sort, f"<strong>{html_block(cell.text)}</strong>") for cell in cells]
+    return [*cells, TableCell(shown, html=f'<span class="tg-excerpt">{html_block(shown)}</span>')]
+
+
+def _curve_html(card: Card) -> str:
+    positions = card.evaluation["positions"]
+    if positions is None:
+        return ""
+    losses, used = positions["losses"], int(card.evaluation["used_context"])
+    label = (
+        f"Loss of {card.name} by the length of its context: {losses[0]:.2f} nats with one byte, {losses[-1]:.2f} with"
+    )
+    words = (
+        f"Loss on the same held-out bytes by the length of the context. From {used} bytes on, all further ones together "
+        f"gain less than {float(positions['threshold']):g} nats."
+    )
+    drawing = curve_svg(losses, used, f"{label} {len(losses)}; {used} in use")
+    return f'<figure class="tg-sample">{drawing}<figcaption>{html_block(words)}</figcaption></figure>'
 
 
 def _details(card: Card) -> list[tuple[str, str]]:
@@ -74,18 +139,19 @@ def _details(card: Card) -> list[tuple[str, str]]:
             f"{float(e['held_out_loss']):.4f} nats per byte ({float(e['held_out_loss_bits']):.3f} bits), "
             f"training text {float(e['train_loss']):.4f}",
         ),
-        (
-            "words that exist",
-            f"{quantities.percent(e['real_words'], 1)} of {quantities.whole(e['words'])}; in held-out text "
-            f"{quantities.percent(e['held_out_real_words'], 1)}",
+        *(
+            (name, _share_text(e["measures"]["shares"][key]))
+            for key, name in SHARES.items()
+            if key in e["measures"]["shares"]
         ),
-        ("distinct words, pairs, triples", _shares(e["distinct"])),
+        ("distinct words, pairs, triples", _shares(e["measures"]["distinct"])),
         (
-            "verbatim 50-byte windows",
-            f"{quantities.percent(e['verbatim_windows'], 2)}; of held-out text "
-            f"{quantities.percent(e['held_out_verbatim_windows'], 2)}; "
-            f"longest copy {quantities.whole(len(str(e['longest_copy']).encode()))} bytes",
+            "bytes in copies of 50 and more",
+            f"{_share_text(e['measures']['covered'])}; longest copy "
+            f"{quantities.whole(e['measures']['longest_bytes'])} bytes, the author's "
+            f"{quantities.whole(e['measures']['author_longest_bytes'])}",
         ),
+        *_swaps_detail(e),
         (
             "stored",
             f"{card.precision}, {quantities.megabytes(card.file_bytes)}; largest error of a weight "
@@ -93,6 +159,30 @@ def _details(card: Card) -> list[tuple[str, str]]:
         ),
         ("to make it again", card.command),
     ]
+
+
+def _swaps_detail(e: dict[str, Any]) -> list[tuple[str, str]]:
+    own, counted = e["swaps"], e["counted_swaps"]
+    if own is None or counted is None:
+        return []
+    return [
+        (
+            "exchanged words noticed",
+            f"{quantities.percent(own['right'])} of {quantities.whole(own['n_pairs'])} "
+            f"[{quantities.percent(own['low'])}, {quantities.percent(own['high'])}]; best counting model "
+            f"{quantities.percent(counted['right'])}",
+        )
+    ]
+
+
+def _share_text(measure: dict[str, Any]) -> str:
+    own, author = measure["texts"], measure["author"]
+    scrambled = f"; scrambled {quantities.percent(measure['floor'])}" if measure["floor"] else ""
+    return (
+        f"{quantities.percent(own['share'], 1)} [{quantities.percent(own['low'])}, {quantities.percent(own['high'])}]; "
+        f"the author {quantities.percent(author['share'], 1)} [{quantities.percent(author['low'])}, "
+        f"{quantities.percent(author['high'])}]{scrambled}"
+    )
 
 
 def _shares(values: Any) -> str:
@@ -119,12 +209,20 @@ def _evolution(card: Card) -> list[str]:
     return parts
 
 
+def _anchor_texts(card: Card) -> list[str]:
+    return [
+        _text_html(f"{anchor['name']}: {_grade(anchor['judgement'])}", str(anchor["text"]))
+        for anchor in card.evaluation["anchors"]
+    ]
+
+
 def _folded(card: Card) -> list[tuple[str, str, list[str]]]:
     """The folded parts that hold texts: id, heading, texts."""
-    seeds, evolution = _seeds(card)[1:], _evolution(card)
+    seeds, evolution, anchors = _seeds(card)[1:], _evolution(card), _anchor_texts(card)
     parts = [
         ("seeds", f"The other {len(seeds)} seeds, all of them", seeds),
         ("evolution", f"From noise to sentences, in {len(evolution)} samples", evolution),
+        ("anchors", f"The {len(anchors)} other writers of the table below, a text of each", anchors),
     ]
     return [part for part in parts if part[2]]
 

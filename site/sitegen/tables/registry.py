@@ -16,6 +16,7 @@ from sitegen.tables.accelerator_tables import accelerator_table, scaling_table
 from sitegen.tables.calibration_tables import calibration_table, noise_table
 from sitegen.tables.comparisons import run_comparisons, runs_side_by_side
 from sitegen.tables.cost_tables import budget_table, cost_model_table, cost_terms_table, forecasts_table
+from sitegen.tables.gallery import grades_table
 from sitegen.tables.peer_tables import generation_table, training_table
 from sitegen.tables.probe_table import probe_table
 from sitegen.tables.samples import TRAIN_COMMAND, written_samples
@@ -167,6 +168,7 @@ TABLES: MappingProxyType[str, Callable[[Results], str]] = MappingProxyType(
         "cost_terms": cost_terms_table,
         "cost_model": cost_model_table,
         "budget": budget_table,
+        "grades": lambda _: grades_table(),
         "forecasts": forecasts_table,
         "peers": training_table,
         "peers_generation": generation_table,
