@@ -1,4 +1,4 @@
-"""Evaluation of a model: a ladder of counting models, measures of its texts, and a grade; start at ``evaluate_model``."""
+"""Evaluation of a model: its place among counting models, measures of its texts, a grade; see ``evaluate_model``."""
 
 from tinygpt.evaluation.grades import GRADES, Judgement, LossHistory
 from tinygpt.evaluation.scores import Evaluation, EvaluationSettings, evaluate_model

@@ -1,7 +1,7 @@
 """Texts that anchor the grades: what noise, counting, shuffled words and the author look like, and the grade of each.
 
-A counting model is judged as any model is: by its texts, its loss, its swap probe, and the bytes that it looks back. Noise,
-shuffled words and the author's own pieces are texts without a model.
+A counting model is judged as any model is: by its texts, its loss, its swap probe, and the bytes that it looks back.
+Noise, shuffled words and the author's own pieces are texts without a model.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from tinygpt.corpora import Corpus
 from tinygpt.errors import CorpusError
-from tinygpt.evaluation.counting import CountingModel
 from tinygpt.evaluation.counted_swaps import counted_swaps
+from tinygpt.evaluation.counting import CountingModel
 from tinygpt.evaluation.grades import Judgement, ModelMeasures, judge
 from tinygpt.evaluation.ladder import Rung, corpus_ladder, standing
 from tinygpt.evaluation.measures import Author, as_text, spread

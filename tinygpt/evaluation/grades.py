@@ -1,7 +1,7 @@
-"""A grade for texts, and for the model that wrote them: *noise*, *letters*, *words*, *phrases*, *sentences*, *passages*.
+"""Grades of texts and of the model that wrote them: *noise*, *letters*, *words*, *phrases*, *sentences*, *passages*.
 
-Texts get a grade if they pass its bars and those of all grades below. ``BARS`` is the whole rule: each row has a grade, a
-bar and its reason. The bars come from the corpus, and none was set by looking at a model.
+Texts get a grade if they pass its bars and those of all grades below. ``BARS`` is the whole rule: each row has a grade,
+a bar and its reason. The bars come from the corpus, and none was set by looking at a trained model.
 
 "Nearer" is half way between the two shares, which is the same bar for every ability. A bar whose measure is missing is
 left out and named, but a grade without its first measure is not given. A share is missing if the author's own pieces
@@ -254,8 +254,8 @@ BARS = (
     ),
     Bar("phrases", "half of the author's share of distinct word pairs", "one phrase again and again is one", _distinct),
     Bar(
-        "sentences", "known triples among the triples of known pairs, nearer to the author's share than to that of words "
-        "drawn pair by pair", "pairs that fit need not make a clause",
+        "sentences", "known triples among the triples of known pairs, nearer to the author's share than to that of "
+        "words drawn pair by pair", "pairs that fit need not make a clause",
         _nearer("triples", "known triples of words", "words drawn by pairs"),
     ),
     Bar(
@@ -271,12 +271,13 @@ BARS = (
         "counting looks back seven bytes at most, and no sentence is that short", _beats_counting,
     ),
     Bar(
-        "sentences", "with a model: two exchanged words of equal length noticed as often as by the best counting model", "both orders have the same letters in the same words: the rest is grammar", _notices_swaps,
+        "sentences", "with a model: two exchanged words of equal length noticed as often as by the best counting model",
+        "both orders have the same letters in the same words: the rest is grammar", _notices_swaps,
     ),
     Bar("sentences", "not memorized", "a copy shows the author's grammar", _own_words),
     Bar(
-        "passages", "words of the second half that the first half has, nearer to the author's share than to that of two "
-        "halves of different pieces", "a passage keeps its subject",
+        "passages", "words of the second half that the first half has, nearer to the author's share than to that of "
+        "two halves of different pieces", "a passage keeps its subject",
         _nearer("returning", "words that return", "exchanged halves"),
     ),
     Bar(
@@ -284,7 +285,7 @@ BARS = (
         _uses_context,
     ),
 )  # fmt: skip
-"""The rule: grade, bar, reason, in the order of the grades; the first bar of a grade is the one that it cannot do without."""
+"""The rule, in the order of the grades; the first bar of a grade is the one that it cannot do without."""
 
 
 def standing_text(loss: float, standing: Standing) -> str:

@@ -4,8 +4,8 @@
     author   the same share of the held-out pieces, with its interval
     floor    the same share of the held-out pieces with that one thing destroyed (``scrambles.py``)
 
-Intervals are bootstraps over whole texts, because words of one text are not independent. The author's is that of as many
-pieces as there are texts, so that it shows how far a set of that size differs by chance.
+Intervals are bootstraps over whole texts, because words of one text are not independent. The author's is that of as
+many pieces as there are texts, so that it shows how far a set of that size differs by chance.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""The body of the gallery page: a card per model with its grade, its first text and the texts that anchor the grades, and
-a page per model with the other texts.
+"""The body of the gallery page: a card per model with its grade, a text and the texts that anchor the grades, and a
+page per model with the other texts.
 
 Every text is escaped. The card folds the other texts away: site.js fetches them when a reader unfolds them, and readers
 without scripts follow a link to their page.
@@ -108,8 +108,8 @@ def _curve_html(card: Card) -> str:
         f"Loss of {card.name} by the length of its context: {losses[0]:.2f} nats with one byte, {losses[-1]:.2f} with"
     )
     words = (
-        f"Loss on the same held-out bytes by the length of the context. From {used} bytes on, all further ones together "
-        f"gain less than {float(positions['threshold']):g} nats."
+        f"Loss on the same held-out bytes by the length of the context. From {used} bytes on, all further ones "
+        f"together gain less than {float(positions['threshold']):g} nats."
     )
     drawing = curve_svg(losses, used, f"{label} {len(losses)}; {used} in use")
     return f'<figure class="tg-sample">{drawing}<figcaption>{html_block(words)}</figcaption></figure>'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -200,7 +201,7 @@ def test_pieces_begin_at_a_line_and_do_not_overlap():
     pieces = pieces_of(text, 8, 500)
     assert len(pieces) == 8 and all(piece.startswith(b"line") and len(piece) == 500 for piece in pieces[:-1])
     starts = [text.index(piece) for piece in pieces]
-    assert all(b - a >= 500 for a, b in zip(starts, starts[1:], strict=False))
+    assert all(b - a >= 500 for a, b in pairwise(starts))
     assert pieces_of(b"abc", 8, 500) == [b"abc"]
 
 
