@@ -64,11 +64,11 @@ def _print_table(console: Console, budget: Budget) -> None:
     for row in budget.rows:
         texts = (
             *(row.preset, _step_text(row), f"{row.steps:,}", short_count(row.tokens), _passes_text(budget, row)),
-            *(loss_text(row), gibibytes(row.peak_bytes) + ("" if row.fits else " !")),
-            grade_text(budget.corpus, row),
+            *(loss_text(row), grade_text(budget.corpus, row)),
+            gibibytes(row.peak_bytes) + ("" if row.fits else " !"),
         )
         rows.append([Text(text, "" if row.fits else "dim") for text in texts])
-    numbers = ("step", "steps", "tokens", "passes", "expected loss", "memory", "looks like")
+    numbers = ("step", "steps", "tokens", "passes", "expected loss", "looks like", "memory")
     print_table(console, ("preset",), numbers, rows, ("passes", "tokens", "looks like"))
     for note in _notes(budget):
         console.print(as_called(note), highlight=False, markup=False)

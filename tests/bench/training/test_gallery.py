@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from bench.records.store import read_table
 from bench.training import gallery_run
-from bench.training.gallery import EVOLUTION, GALLERY, GalleryEntry, get_entry, make_card, read_evolution, write_model
+from bench.training.gallery import (
+    EVOLUTION,
+    GALLERY,
+    GalleryEntry,
+    get_entry,
+    judge_again,
+    make_card,
+    read_evolution,
+    write_model,
+)
 from sitegen.tables.gallery import gallery_html, texts_page
 from tinygpt.corpora import CORPORA, Corpus
 from tinygpt.errors import CheckpointError, ConfigError
@@ -66,7 +76,15 @@ def test_a_card_has_the_scores_of_the_stored_weights(trained):
     assert len(card.evaluation["texts"]) == 3
     assert abs(card.evaluation["held_out_loss"] - card.float32_held_out_loss) < 0.02
     assert 0 < card.largest_error < 0.01
-    assert card.evaluation["verdict"]["word"] == "learning"
+    assert card.evaluation["judgement"]["grade"] in ("noise", "letters")
+    anchors = {anchor["name"]: anchor["judgement"]["grade"] for anchor in card.evaluation["anchors"]}
+    assert [*anchors][:2] == ["noise", "unigram"] and [*anchors][-2:] == ["shuffled words", "the author"]
+    regraded, weights = judge_again("fables", CORPUS, settings, folder / "models")
+    assert weights == data
+    assert replace(regraded, evaluation=card.evaluation) == card
+    assert regraded.evaluation | {"history": None} == card.evaluation | {"history": None}
+    with pytest.raises(CheckpointError, match="trained on another text"):
+        judge_again("fables", Corpus("other", b"x" * 500, b"y" * 100, "none", "here"), settings, folder / "models")
     again, same = make_card(ENTRY, plan, CORPUS, "int8", settings)
     assert same == data and again.evaluation == card.evaluation
     larger, _ = make_card(ENTRY, plan, CORPUS, "float16", settings)
@@ -78,14 +96,18 @@ def test_the_page_shows_every_text_escaped(trained):
     card, _ = make_card(ENTRY, ENTRY.plan(folder / "run"), CORPUS, settings=EvaluationSettings(2, 30))
     hostile = json.loads(card.as_json())
     hostile["evaluation"]["texts"] = ["<script>alert(1)</script>", "{{ evil }}\n# heading"]
+    hostile["evaluation"]["anchors"][0]["text"] = "<script>alert(2)</script> {{ evil }}"
     hostile["corpus"] = "<img src=x>"
     model = type(card)(**{**hostile, "evolution": tuple(hostile["evolution"])})
     page, folded = gallery_html([model]), texts_page(model)
     for html in (page, folded):
         assert "<script" not in html and "<img" not in html and "{{" not in html
     assert "\n" not in page
-    assert (page.count("<figure"), folded.count("<figure")) == (1, 1 + len(card.evolution))
-    for part in ("seeds", "evolution"):
+    anchors = len(card.evaluation["anchors"])
+    curves = page.count('<svg class="tg-curve"')
+    assert (page.count("<figure"), folded.count("<figure")) == (1 + curves, 1 + len(card.evolution) + anchors)
+    assert page.count("<tr>") == 2 + anchors  # with the headings and the model
+    for part in ("seeds", "evolution", "anchors"):
         assert f'href="fables.html#{part}"' in page and f'id="{part}"' in folded
     assert "invoke" in gallery_html([])
 
