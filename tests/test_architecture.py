@@ -109,7 +109,8 @@ ROOMS = {
     ),
     "bench": ("records", "arms", "statistics", "peers", "planning", "measuring", "training", "terminal"),
     "sitegen": (
-        "text", "rows", "figures", "numbers", "tables", "documents", "embedding", "playground", "build", "commands",
+        "text", "rows", "experiments", "figures", "numbers",
+        "tables", "documents", "embedding", "playground", "build", "commands",
     ),
 }  # fmt: skip
 MOST_MODULES = 25  # in a folder, its __init__ not counted

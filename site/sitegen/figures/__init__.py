@@ -20,6 +20,16 @@ from sitegen.figures import (
     variants,
 )
 from sitegen.figures.base import Figure
+from sitegen.figures.lessons import (
+    attention_gradient,
+    gelu,
+    gradient_depth,
+    layer_norm_plane,
+    rates,
+    score_scale,
+    stream_backward,
+    stream_growth,
+)
 from sitegen.rows.accelerators import COMMAND as ACCELERATOR_COMMAND
 from sitegen.rows.curves import steps_and_failures
 from sitegen.rows.peers import GENERATION_COMMAND, TRAINING_COMMAND
@@ -157,6 +167,64 @@ _FIGURES = (
         needs="a recorded sweep",
         command="invoke sweep --preset tiny --corpus shakespeare --steps 2000",
         module=learning_rate,
+    ),
+    Figure(
+        "gelu",
+        "GELU and its derivative",
+        "Computed by the library's forward and backward. The dotted line is the function that GELU smooths.",
+        module=gelu,
+        tabulated=gelu.tabulated,
+    ),
+    Figure(
+        "layer_norm_plane",
+        "What layer norm projects",
+        "Rows of three numbers, seen along the direction (1, 1, 1), which is the cross. Small circles are rows "
+        "without their mean. Dividing by the deviation moves each to the large circle. Rows 2 and 3 differ by a "
+        "factor and a shift, and end at one point. Of a gradient, the backward keeps what lies along the circle.",
+        module=layer_norm_plane,
+    ),
+    Figure(
+        "attention_gradient",
+        "Four positions attend, and what the loss wants changed",
+        "The loss asks each query for more of one weight. A descent lowers the scores with a positive gradient and "
+        "raises those with a negative one. The future has no weight and no gradient. The first query has one key and "
+        "nothing to choose.",
+        module=attention_gradient,
+    ),
+    Figure(
+        "score_scale",
+        "To how many positions a query attends",
+        "Random queries and keys from N(0, 1); 32 positions are visible. The number is e to the entropy of the "
+        "weights: 32 if all are equal, 1 if one has everything.",
+        module=score_scale,
+    ),
+    Figure(
+        "stream_growth",
+        "How the stream grows in an untrained model",
+        "12 blocks of width 64, so 24 branches are added one after the other. The stream begins as the sum of two "
+        "embeddings.",
+        module=stream_growth,
+    ),
+    Figure(
+        "gradient_depth",
+        "The gradient on its way back through 24 branches",
+        "An untrained model, in double precision. Read from right to left: the gradient begins at the last branch. The "
+        "table also has the mean cosine between two positions of the stream.",
+        module=gradient_depth,
+    ),
+    Figure(
+        "stream_backward",
+        "The backward along the stream",
+        "The gallery's Shakespeare model, on two lines of a play. Read from the bottom to the top. On the left is the "
+        "norm of dx, beside it that of the gradient which a branch adds. Norms do not add up: directions differ.",
+        module=stream_backward,
+    ),
+    Figure(
+        "rates",
+        "The learning rate by recipe",
+        "A run of 2,000 updates at small, as the library's schedule gives it.",
+        module=rates,
+        tabulated=rates.tabulated,
     ),
 )
 

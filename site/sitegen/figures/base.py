@@ -41,18 +41,18 @@ class Figure:
         name: stable name, used by pages and in file names.
         title: heading above the chart.
         summary: text below it, on how to read it.
-        needs: measurements without which there is nothing to plot.
-        command: makes them.
         module: the figure's file.
+        needs: measurements without which there is nothing to plot; empty for a figure that is computed from the code.
+        command: makes them.
         tabulated: plotted rows → rows of the table behind the figure; all of them by default.
     """
 
     name: str
     title: str
     summary: str
-    needs: str
-    command: str
     module: FigureModule
+    needs: str = ""
+    command: str = ""
     tabulated: Callable[[pd.DataFrame], pd.DataFrame] = lambda rows: rows
 
     def rows(self, results: Results) -> pd.DataFrame:

@@ -28,6 +28,7 @@ from bench.statistics.ratios import Ratio
 from bench.statistics.training_parts import TrainingRun
 from bench.training.options import SweepOptions
 from sitegen.numbers.accelerator_numbers import ANSWERS as ACCELERATOR_ANSWERS
+from sitegen.numbers.lesson_numbers import ANSWERS as LESSON_ANSWERS
 from sitegen.numbers.number import Answer, NotMeasured, Number, first, require
 from sitegen.numbers.quoted_rows import QuotedRows
 from sitegen.numbers.recipe_numbers import (
@@ -339,6 +340,7 @@ PATTERNS = MappingProxyType(
         "accelerator.minutes.CORPUS.PRESET": _value(
             partial(_trainings, accelerator=True), lambda run: run.wall_seconds, _minutes, _TRAIN_THERE
         ),
+        **{name: Pattern(answer) for name, answer in LESSON_ANSWERS.items()},
         "presets.measured.ENGINE": Pattern(_presets_measured, _BENCH),
     }
 )
