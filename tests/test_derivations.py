@@ -1,4 +1,4 @@
-"""The pages under docs/derivations/ and docs/fast/ name what exists, and their figures follow from the code."""
+"""The pages of derivations/, fast/ and learn/ name what exists, and their figures follow from the code."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tests import ROOT
+from tests import test_documented_python as documented_python
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.engines.vectorized.attention import query_blocks
 from tinygpt.engines.vectorized.kernels import TILE
@@ -18,7 +19,8 @@ from tinygpt.params import initial_parameters
 from tinygpt.presets import PRESETS
 
 DERIVED, FAST = ROOT / "docs/derivations", ROOT / "docs/fast"
-PAGES = sorted((*DERIVED.glob("*.md"), *FAST.glob("*.md")))
+LESSONS = [ROOT / name for name in documented_python.LESSONS]
+PAGES = sorted((*DERIVED.glob("*.md"), *FAST.glob("*.md"), *LESSONS))
 CODE = "\n".join(path.read_text() for folder in ("tinygpt", "tests") for path in (ROOT / folder).rglob("*.py"))
 
 

@@ -16,6 +16,11 @@ _BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 # The rest needs a GPU or transformers.
 RUN = ("README.md", "docs/from_python.md", "docs/quickstart.md", "docs/reference/index.md")
 
+LESSONS = [
+    f"docs/learn/{name}.md"
+    for name in ("chain_rule", "dropout", "heads", "initialisation", "loss", "residuals", "schedules", "targets")
+]
+
 
 def blocks(page: Path) -> list[str]:
     return _BLOCK.findall(page.read_text(encoding="utf-8"))
@@ -44,7 +49,7 @@ def test_every_block_of_python_compiles(page: Path) -> None:
         compile(block, page.name, "exec")
 
 
-@pytest.mark.parametrize("page", ["docs/quickstart.md", "docs/reference/index.md"])
+@pytest.mark.parametrize("page", ["docs/quickstart.md", "docs/reference/index.md", *LESSONS])
 @pytest.mark.usefixtures("folder")
 def test_the_blocks_of_a_page_run(page: str) -> None:
     assert run_page(page)

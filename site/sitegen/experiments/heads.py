@@ -39,7 +39,7 @@ def heads() -> tuple[Head, ...]:
     back = rows[:, None] - np.arange(len(tokens))  # (rows, T)
     found = []
     for layer, (weights,) in enumerate(engine.attention_weights(tokens[None])):
-        for head, p in enumerate(weights):
-            distance = (p[rows] * back).sum(axis=-1).mean()
-            found.append(Head(layer, head, float(distance), float(p[rows, rows - 1].mean())))
+        for head, a in enumerate(weights):
+            distance = (a[rows] * back).sum(axis=-1).mean()
+            found.append(Head(layer, head, float(distance), float(a[rows, rows - 1].mean())))
     return tuple(found)

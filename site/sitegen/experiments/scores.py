@@ -42,10 +42,10 @@ def random_scores(width: int, scaled: bool) -> Scores:
     factor = 1.0 if scaled else math.sqrt(width)
     qkv[..., :width] *= factor  # a longer query undoes the division
     y, cache = attention(qkv, n_heads=1)
-    q, k, _, p = cache
+    q, k, _, a = cache
     seen = np.tri(POSITIONS, dtype=bool)
     scores = (q @ k.swapaxes(-1, -2) / math.sqrt(width))[:, :, seen]
-    last = p[:, :, -1]
+    last = a[:, :, -1]
     entropy = -(last * np.log(np.maximum(last, np.finfo(last.dtype).tiny))).sum(axis=-1)
     dq = attention_backward(rng.standard_normal(y.shape), cache)[..., :width] * factor
     return Scores(width, scaled, float(scores.std()), float(np.exp(entropy).mean()), float(dq.std()))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -16,11 +17,14 @@ from sitegen.experiments.scores import random_scores
 from sitegen.experiments.updates import distance_at_the_end, dropout_of_ones, first_update_share
 from sitegen.numbers.number import Answer
 from sitegen.numbers.quoted_rows import QuotedRows
+from tinygpt.corpora import load_corpus
+from tinygpt.evaluation.ladder import Rung, counting_ladder
 from tinygpt.evaluation.loss import bits
 from tinygpt.terminal import quantities
 
 LOSS = 1.9  # nats per byte: the subject of docs/learn/loss.md
 DROPOUT = 0.2
+_ORDERS = range(1, 7)
 
 
 def _answer(compute: Callable[[], str], source: str) -> Callable[[QuotedRows], Answer]:
@@ -74,6 +78,18 @@ def _gradient_ratio(scaled: bool) -> Callable[[QuotedRows], Answer]:
     return _answer(compute, f"norm of dx at the embedding over that at the end, {_untrained(scaled=scaled)}")
 
 
+@lru_cache
+def _ladder() -> tuple[Rung, ...]:
+    """Count in the beginning of the stories; docs/learn/loss.md has the same line."""
+    corpus = load_corpus("stories")
+    return counting_ladder(corpus.train[:300_000], corpus.held_out[:50_000], _ORDERS)
+
+
+def _rung(order: int, write: Callable[[Rung], str]) -> Callable[[QuotedRows], Answer]:
+    source = f"a Kneser-Ney model of order {order}, 300,000 bytes of stories counted and 50,000 others predicted"
+    return _answer(lambda: write(_ladder()[order - 1]), source)
+
+
 def _deviation_of_scores(width: int, scaled: bool) -> Callable[[QuotedRows], Answer]:
     return _answer(
         lambda: f"{random_scores(width, scaled).deviation:.1f}",
@@ -87,6 +103,8 @@ ANSWERS: MappingProxyType[str, Callable[[QuotedRows], Answer]] = MappingProxyTyp
         "lesson.loss.perplexity": _answer(lambda: f"{math.exp(LOSS):.1f}", f"e to {LOSS}"),
         "lesson.loss.probability": _answer(lambda: quantities.percent(math.exp(-LOSS)), f"e to -{LOSS}"),
         "lesson.loss.size": _answer(lambda: quantities.percent(bits(LOSS) / 8), f"{LOSS} / ln 2 / 8"),
+        **{f"lesson.ladder.nats.{order}": _rung(order, lambda rung: quantities.loss(rung.nats)) for order in _ORDERS},
+        **{f"lesson.ladder.bits.{order}": _rung(order, lambda rung: quantities.loss(rung.bits)) for order in _ORDERS},
         "lesson.scores.without": _deviation_of_scores(64, False),
         "lesson.scores.with": _deviation_of_scores(64, True),
         "lesson.heads.nearest": _answer(lambda: _place(_nearest()), "smallest mean distance back, two lines of a play"),

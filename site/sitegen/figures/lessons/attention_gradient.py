@@ -1,6 +1,6 @@
 """An attention of four positions: its weights, the gradient of the weights, and that of the scores.
 
-Keys are 2·I and values are I, of width 4. So q kᵀ / √4 is q, and y = P v is P: the weights and both gradients can be
+Keys are 2·I and values are I, of width 4. So q kᵀ / √4 is q, and y = A v is A: the weights and both gradients can be
 read off what the library's functions take and return. The loss asks each position for one weight, and is minus their
 sum.
 """
@@ -24,8 +24,8 @@ SCORES = ((0.5, 0.0, 0.0, 0.0), (1.0, 0.2, 0.0, 0.0), (-0.5, 1.5, 0.3, 0.0), (0.
 WANTED = (0, 0, 2, 1)  # the position that each one should attend to
 MATRICES = MappingProxyType(
     {
-        "weights": "The weights P: each row sums to 1",
-        "gradient of the weights": "∂loss/∂P: −1 where more is wanted",
+        "weights": "The weights A: each row sums to 1",
+        "gradient of the weights": "∂loss/∂A: −1 where more is wanted",
         "gradient of the scores": "∂loss/∂S: each row sums to 0",
     }
 )

@@ -1,4 +1,4 @@
-"""What layer norm projects: three numbers a position, seen along the direction (1, 1, 1).
+"""The projections of layer norm: three numbers a position, seen along the direction (1, 1, 1).
 
 Subtracting the mean moves x into the plane at right angles to (1, 1, 1), which is the drawing's. Dividing by the
 deviation moves it to the circle of radius √3. The backward takes the part of a gradient that lies along this circle.
