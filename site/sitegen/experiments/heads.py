@@ -1,4 +1,4 @@
-"""Where the heads of a trained model look."""
+"""The places that the heads of a trained model look at."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ def _moments(parameter: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 @lru_cache
 def first_update_share(learning_rate: float) -> float:
-    """How far the first update moves weights of N(0, 0.02), as a share of their standard deviation."""
+    """Compute the first update's length for weights of N(0, 0.02), as a share of their standard deviation."""
     rng = np.random.default_rng(0)
     weights = 0.02 * rng.standard_normal(_NUMBERS)
     gradient = 1e-4 * rng.standard_normal(_NUMBERS)
