@@ -78,6 +78,11 @@ def _gradient_ratio(scaled: bool) -> Callable[[QuotedRows], Answer]:
     return _answer(compute, f"norm of dx at the embedding over that at the end, {_untrained(scaled=scaled)}")
 
 
+def _slope(scaled: bool) -> Callable[[QuotedRows], Answer]:
+    source = f"mean of Σ A (1 − A) at a width of 64, {'with' if scaled else 'without'} 1/√C"
+    return _answer(lambda: f"{random_scores(64, scaled).slope:.2f}", source)
+
+
 @lru_cache
 def _ladder() -> tuple[Rung, ...]:
     """Count in the beginning of the stories; docs/learn/loss.md has the same line."""
@@ -99,60 +104,62 @@ def _deviation_of_scores(width: int, scaled: bool) -> Callable[[QuotedRows], Ans
 
 ANSWERS: MappingProxyType[str, Callable[[QuotedRows], Answer]] = MappingProxyType(
     {
-        "lesson.loss.bits": _answer(lambda: f"{bits(LOSS):.2f} bits", f"{LOSS} / ln 2"),
-        "lesson.loss.perplexity": _answer(lambda: f"{math.exp(LOSS):.1f}", f"e to {LOSS}"),
-        "lesson.loss.probability": _answer(lambda: quantities.percent(math.exp(-LOSS)), f"e to -{LOSS}"),
-        "lesson.loss.size": _answer(lambda: quantities.percent(bits(LOSS) / 8), f"{LOSS} / ln 2 / 8"),
-        **{f"lesson.ladder.nats.{order}": _rung(order, lambda rung: quantities.loss(rung.nats)) for order in _ORDERS},
-        **{f"lesson.ladder.bits.{order}": _rung(order, lambda rung: quantities.loss(rung.bits)) for order in _ORDERS},
-        "lesson.scores.without": _deviation_of_scores(64, False),
-        "lesson.scores.with": _deviation_of_scores(64, True),
-        "lesson.heads.nearest": _answer(lambda: _place(_nearest()), "smallest mean distance back, two lines of a play"),
-        "lesson.heads.previous": _answer(
+        "lesson.loss_bits": _answer(lambda: f"{bits(LOSS):.2f} bits", f"{LOSS} / ln 2"),
+        "lesson.loss_perplexity": _answer(lambda: f"{math.exp(LOSS):.1f}", f"e to {LOSS}"),
+        "lesson.loss_probability": _answer(lambda: quantities.percent(math.exp(-LOSS)), f"e to -{LOSS}"),
+        "lesson.loss_size": _answer(lambda: quantities.percent(bits(LOSS) / 8), f"{LOSS} / ln 2 / 8"),
+        **{f"lesson.ladder_nats_{order}": _rung(order, lambda rung: quantities.loss(rung.nats)) for order in _ORDERS},
+        **{f"lesson.ladder_bits_{order}": _rung(order, lambda rung: quantities.loss(rung.bits)) for order in _ORDERS},
+        "lesson.scores_without": _deviation_of_scores(64, False),
+        "lesson.scores_with": _deviation_of_scores(64, True),
+        "lesson.slope_without": _slope(False),
+        "lesson.slope_with": _slope(True),
+        "lesson.heads_nearest": _answer(lambda: _place(_nearest()), "smallest mean distance back, two lines of a play"),
+        "lesson.heads_previous": _answer(
             lambda: quantities.percent(_nearest().previous),
             "its mean weight of the byte before, on two lines of a play",
         ),
-        "lesson.heads.farthest": _answer(
+        "lesson.heads_farthest": _answer(
             lambda: _place(_farthest()), "largest mean distance back, two lines of a play"
         ),
-        "lesson.heads.distance": _answer(
+        "lesson.heads_distance": _answer(
             lambda: f"{_farthest().distance:.0f} bytes", "its mean distance back on two lines of a play"
         ),
-        "lesson.start.small": _loss_at(0.02),
-        "lesson.start.large": _loss_at(0.2),
-        "lesson.start.huge": _loss_at(1.0),
-        "lesson.growth.plain": _growth(False),
-        "lesson.growth.scaled": _growth(True),
-        "lesson.gradient.plain": _gradient_ratio(False),
-        "lesson.gradient.scaled": _gradient_ratio(True),
-        "lesson.gradient.bare": _answer(
+        "lesson.start_small": _loss_at(0.02),
+        "lesson.start_large": _loss_at(0.2),
+        "lesson.start_huge": _loss_at(1.0),
+        "lesson.growth_plain": _growth(False),
+        "lesson.growth_scaled": _growth(True),
+        "lesson.gradient_plain": _gradient_ratio(False),
+        "lesson.gradient_scaled": _gradient_ratio(True),
+        "lesson.gradient_bare": _answer(
             lambda: _power_of_ten(length(untrained(False, False).gradient[0])),
             f"norm of dx at the embedding of {_untrained(residual=False, norms=False)}",
         ),
-        "lesson.likeness.start": _likeness(True, 0),
-        "lesson.likeness.with.4": _likeness(True, 4),
-        "lesson.likeness.with.24": _likeness(True, 24),
-        "lesson.likeness.without.4": _likeness(False, 4),
-        "lesson.likeness.without.24": _likeness(False, 24),
-        "lesson.update.3e-4": _answer(
+        "lesson.likeness_start": _likeness(True, 0),
+        "lesson.likeness_with_4": _likeness(True, 4),
+        "lesson.likeness_with_24": _likeness(True, 24),
+        "lesson.likeness_without_4": _likeness(False, 4),
+        "lesson.likeness_without_24": _likeness(False, 24),
+        "lesson.update_3e-4": _answer(
             lambda: quantities.percent(first_update_share(3e-4), 1), "the first AdamW update of weights of N(0, 0.02)"
         ),
-        "lesson.update.3e-3": _answer(
+        "lesson.update_3e-3": _answer(
             lambda: quantities.percent(first_update_share(3e-3), 1), "the first AdamW update of weights of N(0, 0.02)"
         ),
-        "lesson.end.constant": _answer(
+        "lesson.end_constant": _answer(
             lambda: f"{distance_at_the_end(False):.3f}", "AdamW on ½ p² with noisy gradients, a constant rate"
         ),
-        "lesson.end.cosine": _answer(
+        "lesson.end_cosine": _answer(
             lambda: f"{distance_at_the_end(True):.3f}", "AdamW on ½ p² with noisy gradients, a cosine"
         ),
-        "lesson.dropout.share": _answer(
+        "lesson.dropout_share": _answer(
             lambda: quantities.percent(dropout_of_ones(DROPOUT).share, 1), f"the library's masks at {DROPOUT}"
         ),
-        "lesson.dropout.mean": _answer(
+        "lesson.dropout_mean": _answer(
             lambda: f"{dropout_of_ones(DROPOUT).mean:.3f}", f"ones under the library's masks at {DROPOUT}"
         ),
-        "lesson.dropout.deviation": _answer(
+        "lesson.dropout_deviation": _answer(
             lambda: f"{dropout_of_ones(DROPOUT).deviation:.3f}", f"ones under the library's masks at {DROPOUT}"
         ),
     }

@@ -145,8 +145,10 @@ def test_without_results_every_figure_says_how_to_make_some(tmp_path: Path) -> N
     root = one_page(tmp_path, text + '\n\n{{ samples() }}\n\n{{ machine() }} {{ number("step_ms.numpy.small") }}\n')
     built = build_site(root, Path("results"), Path("_site"))
     page = (built.output / "index.html").read_text()
-    assert built.figures == ()
-    assert page.count("tg-figure--empty") == len(FIGURES)
+    assert built.figures == tuple(
+        name for name, figure in FIGURES.items() if not figure.needs
+    )  # computed from the code
+    assert page.count("tg-figure--empty") == len(FIGURES) - len(built.figures)
     assert "not measured yet" in page
     assert "invoke bench --suite quick" in re.sub(r"<[^>]+>", "", page).replace("&#45;", "-")
 

@@ -57,6 +57,7 @@ def test_the_first_loss_is_the_vocabularys_and_half_the_variance_of_the_scores()
 def test_scores_have_the_deviation_of_their_derivation(width: int) -> None:
     assert random_scores(width, True).deviation == pytest.approx(1, rel=0.03)
     assert random_scores(width, False).deviation == pytest.approx(math.sqrt(width), rel=0.03)
+    assert random_scores(width, False).slope < random_scores(width, True).slope
     assert 1 <= random_scores(width, False).positions < random_scores(width, True).positions <= POSITIONS
 
 

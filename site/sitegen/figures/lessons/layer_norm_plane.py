@@ -20,7 +20,7 @@ from tinygpt.layers import layer_norm, layer_norm_backward
 
 # The third row is twice the second one, and 5 higher: it has the same result.
 X = np.array([[0.1, 1.0, 1.0], [1.0, 0.4, 0.5], [7.0, 5.8, 6.0], [-0.8, 1.7, -0.9]])
-GRADIENT = np.array([[0.9, 0.1, 0.6], [0.25, -0.7, 0.3], [0.25, -0.7, 0.3], [0.7, -0.5, -0.8]])
+GRADIENT = np.array([[0.9, 0.1, 0.6], [0.2, -0.5, 0.3], [0.2, -0.5, 0.3], [0.7, -0.5, -0.8]])
 _AXES = np.array([[1.0, -1.0, 0.0], [1.0, 1.0, -2.0]]) / np.sqrt([[2.0], [6.0]])  # of the plane
 _HALF = 2.4  # of the drawing's height, in units of the plane
 _FORWARD, _GIVEN, _KEPT = (

@@ -21,7 +21,7 @@ FIELDS = (
         "positions", f"positions attended to, of {POSITIONS}", POINT | TABLE, "{:.1f}".format, type="Q", format=".1f"
     ),
     Field("deviation", "standard deviation of the scores", POINT | TABLE, "{:.2f}".format, type="Q", format=".2f"),
-    Field("gradient", "gradient of a query", POINT | TABLE, "{:.2f}".format, type="Q", format=".2f"),
+    Field("slope", "Σ A (1 − A), the slope of the weights", POINT | TABLE, "{:.2f}".format, type="Q", format=".2f"),
 )
 
 
