@@ -24,7 +24,7 @@ from bench.planning.projection import StepTime, fit_models, measured_cells
 from bench.records.grouping import grouped
 from bench.records.machine import fresh_machine
 from bench.records.protocol import sha256_text
-from bench.records.store import read_table
+from bench.records.store import read_tables
 from bench.statistics.cells import CellSummary
 from bench.statistics.cost_model import LEAST_LOG_ERROR, CostModel, Estimate
 from tinygpt.corpora import CORPORA
@@ -140,16 +140,8 @@ def plan_budget(
             "a preset that was measured, or two measured ones",
             f"invoke bench --presets {','.join(presets)} --engines '{variant}'",
         )
-    return Budget(
-        minutes,
-        variant,
-        corpus,
-        tuple(rows),
-        model,
-        share,
-        CORPORA[corpus].n_bytes if corpus in CORPORA else None,
-        calibrated,
-    )
+    text_bytes = CORPORA[corpus].n_bytes if corpus in CORPORA else None
+    return Budget(minutes, variant, corpus, tuple(rows), model, share, text_bytes, calibrated)
 
 
 def _cells_for(cells: list[CellSummary], machine_hash: str, variant: str) -> tuple[list[CellSummary], bool]:
@@ -190,14 +182,6 @@ def make_budget(
 ) -> Budget:
     """Make a budget from the stored tables or from a few steps now; arguments and errors as of :func:`plan_budget`."""
     variant, memory = check_variant(variant), memory or available_memory()
-    return plan_budget(
-        read_table("runs", results_root),
-        read_table("steps", results_root),
-        minutes,
-        machine or fresh_machine(),
-        memory,
-        variant,
-        corpus,
-        (preset,) if preset else (),
-        partial(calibrate, variant, memory, announce),
-    )
+    runs, steps = read_tables(results_root, ("runs", "steps"))
+    measure, presets = partial(calibrate, variant, memory, announce), (preset,) if preset else ()
+    return plan_budget(runs, steps, minutes, machine or fresh_machine(), memory, variant, corpus, presets, measure)

@@ -130,22 +130,13 @@ def _cpuinfo(key: str) -> str | None:
     return found.group(1).strip() if found else None
 
 
-def _cpu_linux() -> str | None:
-    return _cpuinfo("model name") or _cpuinfo("Model") or _cpuinfo("Hardware")
-
-
-def _cpu_macos() -> str | None:
+def _printed(*command: str) -> str:
+    """The output of a program; nothing where it fails or cannot be run."""
     try:
-        done = subprocess.run(
-            ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"],
-            capture_output=True,
-            text=True,
-            timeout=5,
-            check=False,
-        )
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() or None
+        return ""
+    return "" if done.returncode else done.stdout.strip()
 
 
 def _cpu_windows() -> str | None:
@@ -162,8 +153,8 @@ def _cpu_windows() -> str | None:
 
 
 _CPU_READERS: dict[str, Callable[[], str | None]] = {
-    "Linux": _cpu_linux,
-    "Darwin": _cpu_macos,
+    "Linux": lambda: _cpuinfo("model name") or _cpuinfo("Model") or _cpuinfo("Hardware"),
+    "Darwin": lambda: _printed("/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"),
     "Windows": _cpu_windows,
 }
 
@@ -199,13 +190,9 @@ def accelerator() -> str | None:
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return None
-    command = [tool, "--query-gpu=name,driver_version", "--format=csv,noheader"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    lines = [line.strip() for line in done.stdout.splitlines() if line.strip()]
-    if done.returncode or not lines:
+    found = _printed(tool, "--query-gpu=name,driver_version", "--format=csv,noheader").splitlines()
+    lines = [line.strip() for line in found if line.strip()]
+    if not lines:
         return None
     names, drivers = zip(*(line.rpartition(", ")[::2] for line in lines), strict=True)
     counts = [f"{names.count(name)} × {name}" if names.count(name) > 1 else name for name in dict.fromkeys(names)]

@@ -20,8 +20,6 @@ Measure = Literal["step", "part", "form"]
 Form = Literal["numpy", "numexpr"]
 OperandPlace = Literal["cache", "memory"]
 
-STATUSES: tuple[Status, ...] = get_args(Status)
-
 
 def _listed(choices: Any) -> str:
     """The values of a literal type in words."""
@@ -130,8 +128,7 @@ class RunRow:
         float | None, About("held-out loss that advice expected; null without any", "nats/token", since=3)
     ] = None
     expected_spread: Annotated[
-        float | None,
-        About("its spread to both sides; null without any", "nats/token", since=4, least=0, most=LONGEST),
+        float | None, About("its spread to both sides; null without any", "nats/token", since=4, least=0, most=LONGEST)
     ] = None
     replaces: Annotated[
         int | None, About("round of the run that this one measures again; null in a planned round", since=4, least=0)
