@@ -225,7 +225,7 @@ def adamw_numpy(theta: Array, dtheta: Array, m1: Array, m2: Array, step: AdamWSt
     np.multiply(dtheta, dtheta, out=scratch)
     scratch *= _f32((1.0 - step.beta2) * step.clip * step.clip)
     m2 += scratch
-    # With η̂ = rate and σ = second_scale: η̂ m₁ / (σ √m₂ + ε) = (η̂ / σ) m₁ / (√m₂ + ε / σ), one pass fewer
+    # With η̂ = rate and ν = second_scale: η̂ m₁ / (ν √m₂ + ε) = (η̂ / ν) m₁ / (√m₂ + ε / ν), one pass fewer
     np.sqrt(m2, out=scratch)
     scratch += _f32(step.eps / step.second_scale)
     np.divide(m1, scratch, out=scratch)
