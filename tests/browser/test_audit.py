@@ -31,11 +31,11 @@ READY = "document.querySelectorAll('.tg-chart--live').length === document.queryS
 # A walk over all of them takes ten minutes: `invoke browser --every-page`.
 ONE_OF_EACH_KIND = (
     "", "404.html", "quickstart/", "speedup/", "gallery/", "playground/", "status/", "embed/", "embed/speedup/",
-    "derivations/attention/", "fast/attention/", "learn/glossary/", "reference/engines/", "qa_log/",
-    "roadmap/", "devlog/", "devlog/2026/11/23/the-curve-so-far/",
+    "derivations/attention/", "fast/attention/", "learn/by_hand/", "learn/glossary/", "learn/gpt/", "reference/engines/",
+    "qa_log/", "roadmap/", "devlog/", "devlog/2026/11/23/the-curve-so-far/",
 )  # fmt: skip
 
-SOME = ("", "speedup/", "playground/", "status/", "embed/speedup/", "qa_log/")
+SOME = ("", "speedup/", "learn/by_hand/", "playground/", "status/", "embed/speedup/", "qa_log/")
 
 # Bytes over the wire, compressed, on a first visit. Material's own script and style are 60 KB of each.
 CHART_PAGE = 300_000  # when the reader has seen every figure

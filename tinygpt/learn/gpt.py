@@ -62,9 +62,9 @@ def linear(w: Arrays, dw: Arrays, name: str, x: Array) -> tuple[Array, Back]:
     return x @ w[name + ".weight"] + w[name + ".bias"], back
 
 
-def layer_norm(w: Arrays, dw: Arrays, name: str, x: Array) -> tuple[Array, Back]:
+def layer_norm(w: Arrays, dw: Arrays, name: str, x: Array, eps: float = 1e-5) -> tuple[Array, Back]:
     """y = g x̂ + b with x̂ = r (x − mean) and r = 1 / √(variance + ε): each position gets mean 0 and variance 1."""
-    r = 1 / np.sqrt(x.var(axis=-1, keepdims=True) + 1e-5)  # (B, T, 1)
+    r = 1 / np.sqrt(x.var(axis=-1, keepdims=True) + eps)  # (B, T, 1)
     x_hat = r * (x - x.mean(axis=-1, keepdims=True))  # (B, T, D)
 
     def back(dy: Array) -> Array:

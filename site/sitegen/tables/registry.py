@@ -13,6 +13,7 @@ from sitegen.rows.accelerators import accelerator_cells
 from sitegen.rows.cells import cell_frame, primary_cells
 from sitegen.rows.results import Results, row_dicts
 from sitegen.tables.accelerator_tables import accelerator_table, scaling_table
+from sitegen.tables.by_hand import parameters_table, walk_html
 from sitegen.tables.calibration_tables import calibration_table, noise_table
 from sitegen.tables.comparisons import run_comparisons, runs_side_by_side
 from sitegen.tables.cost_tables import budget_table, cost_model_table, cost_terms_table, forecasts_table
@@ -154,13 +155,15 @@ def samples_overview_table(results: Results) -> str:
     )
 
 
-# Tables of configuration take no results.
+# Tables of configuration, and of the step by hand, take no results.
 TABLES: MappingProxyType[str, Callable[[Results], str]] = MappingProxyType(
     {
         "presets": lambda _: presets_table(),
         "engines": engines_table,
         "corpora": lambda _: corpora_table(),
         "suites": lambda _: suites_table(),
+        "by_hand": lambda _: walk_html(),
+        "by_hand_parameters": lambda _: parameters_table(),
         "status": status_table,
         "status_accelerators": accelerator_status,
         "speedup": ratio_table,

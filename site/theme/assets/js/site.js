@@ -126,7 +126,7 @@
   };
 
   // Scripts for few pages, fetched for the first one that needs them; from then on they follow `document$` themselves.
-  const PARTS = { ".tg-chart": "charts.js", ".tg-qa": "qa.js", ".tg-playground": "playground.js" };
+  const PARTS = { ".tg-chart": "charts.js", ".tg-qa": "qa.js", ".tg-playground": "playground.js", ".tg-walk": "walk.js" };
   const folder = new URL(".", document.currentScript.src);
   const loadParts = () => {
     for (const [selector, name] of Object.entries(PARTS)) {
