@@ -87,7 +87,7 @@ FORWARD = (
     ),
     Step(
         "forward", "S", "Scores: each question times each offer, without the future",
-        r"S = \frac{q k^\top}{\sqrt C} \qquad S_{ts} = -\infty \text{ for } s > t", ("S",),
+        r"S = \frac{q k^\top}{\sqrt C} \qquad \text{none for } s > t", ("S",),
     ),
     Step("forward", "A", "Softmax: scores become shares", r"A_{ts} = \frac{e^{S_{ts}}}{\sum_{s'} e^{S_{ts'}}}", ("A",)),
     Step("forward", "y2", "Each position mixes the values by its shares", r"y_2 = A v", ("y2",)),
