@@ -44,9 +44,12 @@ def _norm_back(x: str, y: str, name: str, beside: str, title: str) -> Step:
     """Return the step to ∂loss/∂x; ``beside`` names the gradient that came past the branch, or is empty."""
     way = r"r\,\bigl(\d\hat x - \operatorname{mean}(\d\hat x) - \hat x \operatorname{mean}(\d\hat x \odot \hat x)\bigr)"
     parts: tuple[str, ...] = (f"dx_hat_{name}",)
+    formula = rf"\d\hat x = \d {_tex(y)} \odot g_{name} \qquad "
     if beside:
         parts += (f"branch_{name}",)
-    formula = rf"\d\hat x = \d {_tex(y)} \odot g_{name} \qquad \d {_tex(x)} = {beside and _tex(beside) + ' + '}{way}"
+        formula += rf"\d {_tex(x)} = {_tex(beside)} + \text{{branch}} \qquad \text{{branch}} = {way}"
+    else:
+        formula += rf"\d {_tex(x)} = {way}"
     local = (
         r"\frac{\partial \hat x_j}{\partial x_i} = r \Bigl(\delta_{ij} - \tfrac1D - \tfrac1D\,\hat x_i \hat x_j\Bigr)"
     )
@@ -125,7 +128,8 @@ BACKWARD = (
     ),
     Step(
         "backward", "z", "Back through the softmax: probabilities minus the right answer",
-        r"\d z = p \odot \Bigl(\d p - \sum_c p \odot \d p\Bigr) = \tfrac13\,(p - 1 \text{ at the target})", ("dz",),
+        r"\d z = p \odot \Bigl(\d p - \sum_c p \odot \d p\Bigr) \qquad "
+        r"\d z = \tfrac13\,(p - 1 \text{ at the target})", ("dz",),
         r"\frac{\partial p_{c'}}{\partial z_c} = p_{c'} (\delta_{cc'} - p_c)",
     ),
     Step(
@@ -142,7 +146,7 @@ BACKWARD = (
     Step(
         "backward", "y5", "Back through GELU: times its slope",
         r"\d y_5 = \d y_6 \odot \mathrm{GELU}'(y_5)", ("slope", "dy5"),
-        r"\mathrm{GELU}'(y) = \tfrac12 (1 + \tanh a) + \tfrac12\, y\,(1 - \tanh^2 a)\, \frac{\partial a}{\partial y}",
+        r"\mathrm{GELU}'(y) = \tfrac12 (1 + \tanh a) + \tfrac12\, y\,(1 - \tanh^2 a)\, a'",
     ),
     _linear_back("y4", "y5", "up", "Back through the first linear layer"),
     _norm_back("x1", "y4", "2", "dx2", "Two ways meet: past the branch, and back through its norm"),
@@ -183,6 +187,9 @@ UPDATES = (
     ),
     Step(
         "update", "", "AdamW: clip, average, divide by the root of the mean square, decay; here for E",
+        r"m_1 = (1 - \beta_1) \frac{\d\theta}{\lVert \d\theta \rVert} \qquad "
+        r"m_2 = (1 - \beta_2) \Bigl(\frac{\d\theta}{\lVert \d\theta \rVert}\Bigr)^2 \qquad "
+        r"\hat m_1 = \frac{m_1}{1 - \beta_1} \qquad \hat m_2 = \frac{m_2}{1 - \beta_2} \qquad "
         r"\theta \leftarrow \theta - \eta\, \Bigl(\frac{\hat m_1}{\sqrt{\hat m_2} + \varepsilon} + \lambda\theta\Bigr)",
         ("norm", "clip", "m1_E", "m2_E", "E_adamw", "loss", "loss_adamw"),
     ),

@@ -25,8 +25,8 @@ _NAMES = MappingProxyType(
         "dE_head": r"\d E_{\mathrm{head}}",
         "dE_rows": r"\d E_{\mathrm{rows}}",
         "slope": r"\mathrm{GELU}'(y_5)",
-        "branch_1": r"\text{back through the branch}",
-        "branch_2": r"\text{back through the branch}",
+        "branch_1": r"\text{branch}",
+        "branch_2": r"\text{branch}",
         "norm": r"\lVert \d\theta \rVert",
         "clip": r"1 / \lVert \d\theta \rVert",
         "loss": r"\ell",
@@ -79,15 +79,19 @@ def _matrix(name: str, value: np.ndarray) -> str:
 
 
 def _step(number: int, step: Step, values: Mapping[str, np.ndarray]) -> str:
-    local = (
-        f'<p>The layer alone:</p><div class="tg-math">{to_mathml(step.local, display=True)}</div>' if step.local else ""
-    )
+    local = f"<p>The layer alone:</p>{_formulas(step.local)}" if step.local else ""
     return (
         f'<section class="tg-walk__step" data-node="{step.node}" data-way="{step.way}">'
         f"<p><strong>{number}. {_WAYS[step.way]}.</strong> {html_block(step.title)}</p>"
-        f'<div class="tg-math">{to_mathml(step.formula, display=True)}</div>{local}'
+        f"{_formulas(step.formula)}{local}"
         f'<div class="tg-walk__numbers">{"".join(_matrix(name, values[name]) for name in step.shown)}</div></section>'
     )
+
+
+def _formulas(tex: str) -> str:
+    """Formulas that stand side by side where there is room."""
+    parts = (f'<div class="tg-math">{to_mathml(part, display=True)}</div>' for part in tex.split(r"\qquad"))
+    return f'<div class="tg-walk__formulas">{"".join(parts)}</div>'
 
 
 # ---- the graph ---------------------------------------------------------------------------------------------
