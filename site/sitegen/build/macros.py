@@ -7,7 +7,7 @@ the build with an error that gives page and line.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,6 +22,7 @@ from sitegen.documents.number_rows import anchor_of
 from sitegen.documents.outcome_links import OutcomeLinks
 from sitegen.documents.pages import read_pages
 from sitegen.documents.posts import Pin, pin_of_meta
+from sitegen.documents.seed import asked_links, seed_table
 from sitegen.documents.task_reference import task_html
 from sitegen.embedding.embed_pages import oembed_link, snippets_html
 from sitegen.embedding.pins import read_pins
@@ -41,7 +42,7 @@ from sitegen.text.nowrap import NoWrap
 from sitegen.text.roles import Roles
 from sitegen.text.site_folders import CACHE, GENERATED
 from sitegen.text.source_code import definitions
-from tinygpt.errors import unknown_name
+from tinygpt.errors import UnknownNameError, unknown_name
 
 Value = TypeVar("Value")
 
@@ -67,7 +68,7 @@ def define_env(env: Any, collection: Collection | None = None) -> None:
     page = PageMacros(env, *env.conf[_SHARED])
     for macro in (
         page.figure, page.table, page.samples, page.number, page.machine, page.task, page.snippets, page.gallery,
-        page.source, *MARKS
+        page.source, page.seed, page.asked, *MARKS,
     ):  # fmt: skip
         env.macro(macro)
 
@@ -170,6 +171,17 @@ class PageMacros:
     def gallery(self) -> str:
         """The models that come with the package: cards, texts, and how they were trained."""
         return gallery_html(gallery_cards())
+
+    def seed(self, caller: Callable[[], str]) -> str:
+        """The original's log as a table, from the entries between the macro's two tags."""
+        return seed_table(caller(), self._documents.targets.linked)
+
+    def asked(self, *numbers: int | str) -> str:
+        """Links to entries of the original's log."""
+        try:
+            return asked_links(self._documents.seed, numbers)
+        except UnknownNameError as error:
+            raise self._stop("asked", str(error)) from None
 
     def number(self, name: str) -> str:
         """A measured figure as text, or a note that it is not measured yet."""

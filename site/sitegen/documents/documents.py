@@ -1,6 +1,6 @@
 """The pages as a whole: their numbers, names and outcomes are read once, checked, and turned into tables.
 
-docs/*.md ─► pages ─┬─► checks: typed numbers, outcomes, entries, tasks, posts; a problem ends the build
+docs/*.md ─► pages ─┬─► checks: typed numbers, outcomes, entries, log, tasks, posts; a problem ends the build
                     ├─► tables: roadmap, open tasks, numbers and their rows
                     └─► the Q&A log's overview, the task reference
 """
@@ -23,6 +23,8 @@ from sitegen.documents.qa_log import PAGE as QA_PAGE
 from sitegen.documents.qa_log import Entry, check_entries, qa_overview, read_entries
 from sitegen.documents.roadmap import PAGE as ROADMAP_PAGE
 from sitegen.documents.roadmap import RoadmapTask, check_tasks, read_tasks, roadmap_table
+from sitegen.documents.seed import PAGE as SEED_PAGE
+from sitegen.documents.seed import SeedEntry, check_seed, read_seed
 from sitegen.documents.task_reference import check_task_page, task_names
 from sitegen.documents.typed_numbers import check_typed_numbers
 from sitegen.numbers.quoted_rows import QuotedRows
@@ -59,6 +61,11 @@ class Documents:
         return tuple(entry for page in self._pages(QA_PAGE) for entry in read_entries(page))
 
     @cached_property
+    def seed(self) -> tuple[SeedEntry, ...]:
+        """The entries of the original's log."""
+        return tuple(entry for page in self._pages(SEED_PAGE) for entry in read_seed(page.text))
+
+    @cached_property
     def quoted_numbers(self) -> tuple[QuotedNumber, ...]:
         """Every number that a page quotes."""
         return quoted_numbers(self.pages)
@@ -90,6 +97,7 @@ def check_documents(documents: Documents) -> None:
         *check_typed_numbers(documents.pages),
         *check_outcomes(documents.targets),
         *check_entries(documents.entries),
+        *check_seed(documents.seed, documents.pages),
         *check_tasks(documents.tasks),
         *check_posts(documents.pages, documents.quoted_rows[()].results),
         *check_task_page(documents.pages, documents.targets.commands),
