@@ -90,7 +90,11 @@ def run_preset(
 
 
 def rows_of(
-    context: RunContext, protocols: dict[str, Protocol], events: Sequence[Event], limit: float, stderr_tail: str | None
+    context: RunContext,
+    protocols: dict[str, Protocol],
+    events: Sequence[Event],
+    limit: float,
+    stderr_tail: str | None,
 ) -> Rows:
     """Return the rows of a worker's events: one row of ``runs`` for every round of a variant.
 
@@ -129,7 +133,13 @@ def losses(event: Event) -> list[float]:
 
 
 def _round_rows(
-    context: RunContext, variant: str, protocol: Protocol, event: Event, ready: list[Event], end: CellEnd, limit: float
+    context: RunContext,
+    variant: str,
+    protocol: Protocol,
+    event: Event,
+    ready: list[Event],
+    end: CellEnd,
+    limit: float,
 ) -> Rows:
     steps = [{"event": "step", **step} for step in event["steps"]]
     outcome = Outcome(

@@ -17,7 +17,12 @@ class AcceleratorOptions:
     out: Path = option(REQUIRED, "folder for the rows")
     presets: tuple[str, ...] = option(tuple(LADDER), "comma-separated, in this order")
     engines: tuple[str, ...] = option(
-        (f"jax[dispatch={STEPS_TOGETHER}]", "torch-cuda", "torch-cuda-compile", "torch-cuda-graphs"),
+        (
+            f"jax[dispatch={STEPS_TOGETHER}]",
+            "torch-cuda",
+            "torch-cuda-compile",
+            "torch-cuda-graphs",
+        ),
         "comma-separated: variants of jax, and peers",
     )
     rounds: int = option(6, "of every engine at every preset")

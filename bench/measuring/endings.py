@@ -32,7 +32,12 @@ _ERROR_STATUS: Mapping[str, Status] = MappingProxyType(
 )
 
 # Words on stderr of libraries that run out of memory without a MemoryError, and of a thread that cannot start.
-_MEMORY_WORDS = ("MemoryError", "Cannot allocate memory", "std::bad_alloc", "Memory allocation still failed")
+_MEMORY_WORDS = (
+    "MemoryError",
+    "Cannot allocate memory",
+    "std::bad_alloc",
+    "Memory allocation still failed",
+)
 
 
 @dataclass(frozen=True)

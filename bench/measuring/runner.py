@@ -156,7 +156,14 @@ class _Run:
     """The state of one run: its rows so far, and the reference's losses by preset."""
 
     def __init__(
-        self, plan: RunPlan, rows: Rows, text: Corpus, root: Path, console: Console, options: RunOptions, scratch: Path
+        self,
+        plan: RunPlan,
+        rows: Rows,
+        text: Corpus,
+        root: Path,
+        console: Console,
+        options: RunOptions,
+        scratch: Path,
     ) -> None:
         self.plan, self.root, self.console, self.options, self.scratch = plan, root, console, options, scratch
         self.context = RunContext(plan.run_id, plan.suite.name, plan.provenance, plan.machine, options.kind)

@@ -175,7 +175,11 @@ def _time_steps(protocol: Protocol, log: EventLog, probe: Probe, work: Callable[
         work()
         end = time.perf_counter()
         log.write(
-            "step", step=step, seconds=end - start, elapsed_seconds=end - first_start, peak_bytes=peak_memory_bytes()
+            "step",
+            step=step,
+            seconds=end - start,
+            elapsed_seconds=end - first_start,
+            peak_bytes=peak_memory_bytes(),
         )
         if step % protocol.block_steps == 0:
             log.write("probe", **probe.take(step))

@@ -24,9 +24,10 @@ from bench.planning.projection import StepTime, fit_models, measured_cells
 from bench.records.grouping import grouped
 from bench.records.machine import fresh_machine
 from bench.records.protocol import sha256_text
-from bench.records.store import read_tables
+from bench.records.store import read_table
 from bench.statistics.cells import CellSummary
 from bench.statistics.cost_model import LEAST_LOG_ERROR, CostModel, Estimate
+from bench.statistics.training_parts import EXPERIMENTS
 from tinygpt.corpora import CORPORA
 from tinygpt.errors import ConfigError, ResultsError
 from tinygpt.presets import LADDER, PRESETS
@@ -140,8 +141,16 @@ def plan_budget(
             "a preset that was measured, or two measured ones",
             f"invoke bench --presets {','.join(presets)} --engines '{variant}'",
         )
-    text_bytes = CORPORA[corpus].n_bytes if corpus in CORPORA else None
-    return Budget(minutes, variant, corpus, tuple(rows), model, share, text_bytes, calibrated)
+    return Budget(
+        minutes,
+        variant,
+        corpus,
+        tuple(rows),
+        model,
+        share,
+        CORPORA[corpus].n_bytes if corpus in CORPORA else None,
+        calibrated,
+    )
 
 
 def _cells_for(cells: list[CellSummary], machine_hash: str, variant: str) -> tuple[list[CellSummary], bool]:
@@ -156,8 +165,8 @@ def _cells_for(cells: list[CellSummary], machine_hash: str, variant: str) -> tup
 
 def _step_share(runs: pd.DataFrame, steps: pd.DataFrame, variant: str) -> float:
     """Return the share of a run's wall time that its steps take: the median of recorded runs, 1 without any."""
-    # Sweeps and races evaluate much more often than a run does.
-    ordinary = (runs["kind"] == "train") & ~runs["suite"].isin(("sweep", "race"))
+    # Experiments evaluate much more often than a run does.
+    ordinary = (runs["kind"] == "train") & ~runs["suite"].isin(EXPERIMENTS)
     train = runs[ordinary & (runs["status"] == "ok")]
     own = train[train["variant"] == variant]
     seconds = steps.groupby("cell_id")["seconds"].sum()
@@ -182,6 +191,14 @@ def make_budget(
 ) -> Budget:
     """Make a budget from the stored tables or from a few steps now; arguments and errors as of :func:`plan_budget`."""
     variant, memory = check_variant(variant), memory or available_memory()
-    runs, steps = read_tables(results_root, ("runs", "steps"))
-    measure, presets = partial(calibrate, variant, memory, announce), (preset,) if preset else ()
-    return plan_budget(runs, steps, minutes, machine or fresh_machine(), memory, variant, corpus, presets, measure)
+    return plan_budget(
+        read_table("runs", results_root),
+        read_table("steps", results_root),
+        minutes,
+        machine or fresh_machine(),
+        memory,
+        variant,
+        corpus,
+        (preset,) if preset else (),
+        partial(calibrate, variant, memory, announce),
+    )

@@ -22,6 +22,7 @@ import pandas as pd
 
 from bench.planning.loss_curve import MIN_EVALUATIONS, LossCurve, fit_loss_curve
 from bench.records.store import stored_runs
+from bench.statistics.training_parts import CLINIC
 from tinygpt.presets import LADDER
 from tinygpt.schedule import optimizer_text
 
@@ -101,7 +102,7 @@ def trained_runs(runs: pd.DataFrame, steps: pd.DataFrame, falling: bool = False)
     count only if asked for: the losses on the way to their end say nothing about shorter runs. Of runs that differ in
     nothing but their seed and length, the newest ``_MOST_ALIKE`` count: fitting a curve takes milliseconds.
     """
-    trained = runs[(runs["kind"] == "train") & runs["preset"].isin([*LADDER])]
+    trained = runs[(runs["kind"] == "train") & (runs["suite"] != CLINIC) & runs["preset"].isin([*LADDER])]
     by_cell = dict([*steps[steps["cell_id"].isin(trained["cell_id"])].groupby("cell_id")])
     found = []
     alike: Counter[object] = Counter()

@@ -150,6 +150,14 @@ def _python_bytes(model: ModelConfig, train: TrainConfig, _threads: int) -> int:
     return int(PROCESS_BYTES + 1_000_000 + _NUMBER_BYTES * numbers + _PARAMETER_BYTES * 4 * model.n_parameters)
 
 
+# ---- the fast engine -------------------------------------------------------------------------------------
+
+
+def _vectorized_bytes(model: ModelConfig, train: TrainConfig, threads: int) -> int:
+    """Predict engine ``vectorized`` by its own module."""
+    return _resident(predicted_bytes(model, train, threads))
+
+
 _PREDICTORS: MappingProxyType[str, Callable[[ModelConfig, TrainConfig, int], int]] = MappingProxyType(
-    {"python": _python_bytes, "numpy": _numpy_bytes, "vectorized": lambda *work: _resident(predicted_bytes(*work))}
+    {"python": _python_bytes, "numpy": _numpy_bytes, "vectorized": _vectorized_bytes}
 )

@@ -130,13 +130,22 @@ def _cpuinfo(key: str) -> str | None:
     return found.group(1).strip() if found else None
 
 
-def _printed(*command: str) -> str:
-    """The output of a program; nothing where it fails or cannot be run."""
+def _cpu_linux() -> str | None:
+    return _cpuinfo("model name") or _cpuinfo("Model") or _cpuinfo("Hardware")
+
+
+def _cpu_macos() -> str | None:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        done = subprocess.run(
+            ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"],
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=False,
+        )
     except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return "" if done.returncode else done.stdout.strip()
+        return None
+    return done.stdout.strip() or None
 
 
 def _cpu_windows() -> str | None:
@@ -153,8 +162,8 @@ def _cpu_windows() -> str | None:
 
 
 _CPU_READERS: dict[str, Callable[[], str | None]] = {
-    "Linux": lambda: _cpuinfo("model name") or _cpuinfo("Model") or _cpuinfo("Hardware"),
-    "Darwin": lambda: _printed("/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"),
+    "Linux": _cpu_linux,
+    "Darwin": _cpu_macos,
     "Windows": _cpu_windows,
 }
 
@@ -190,9 +199,13 @@ def accelerator() -> str | None:
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return None
-    found = _printed(tool, "--query-gpu=name,driver_version", "--format=csv,noheader").splitlines()
-    lines = [line.strip() for line in found if line.strip()]
-    if not lines:
+    command = [tool, "--query-gpu=name,driver_version", "--format=csv,noheader"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    lines = [line.strip() for line in done.stdout.splitlines() if line.strip()]
+    if done.returncode or not lines:
         return None
     names, drivers = zip(*(line.rpartition(", ")[::2] for line in lines), strict=True)
     counts = [f"{names.count(name)} × {name}" if names.count(name) > 1 else name for name in dict.fromkeys(names)]

@@ -20,6 +20,8 @@ Measure = Literal["step", "part", "form"]
 Form = Literal["numpy", "numexpr"]
 OperandPlace = Literal["cache", "memory"]
 
+STATUSES: tuple[Status, ...] = get_args(Status)
+
 
 def _listed(choices: Any) -> str:
     """The values of a literal type in words."""
@@ -83,7 +85,7 @@ class RunRow:
     commit: Annotated[str | None, About("commit of the code; null outside a checkout")] = None
     dirty: Annotated[bool | None, About("whether the code differed from that commit; null outside a checkout")] = None
     started_at: Annotated[datetime, About("start of the process, UTC", least=EARLIEST, most=LATEST)]
-    suite: Annotated[str, About("suite that planned the cell; of a training run train, sweep, race or gallery")]
+    suite: Annotated[str, About("suite that planned the cell; of a training run train, sweep, race, clinic or gallery")]
     corpus: Annotated[str, About("name of the text")]
     corpus_sha256: Annotated[str, About("hash of the text")]
     seed: Annotated[int, About("of the starting weights and the batches")]
@@ -128,7 +130,8 @@ class RunRow:
         float | None, About("held-out loss that advice expected; null without any", "nats/token", since=3)
     ] = None
     expected_spread: Annotated[
-        float | None, About("its spread to both sides; null without any", "nats/token", since=4, least=0, most=LONGEST)
+        float | None,
+        About("its spread to both sides; null without any", "nats/token", since=4, least=0, most=LONGEST),
     ] = None
     replaces: Annotated[
         int | None, About("round of the run that this one measures again; null in a planned round", since=4, least=0)

@@ -21,9 +21,9 @@ import pandas as pd
 
 from bench.arms.devices import ACCELERATED, device_count, of_accelerators
 from bench.arms.registry import ACCELERATOR_PEERS
-from bench.records.grouping import grouped
+from bench.records.grouping import best_of_each, grouped
 from bench.statistics.cells import CellSummary, cell_summary
-from bench.statistics.chosen_runs import ChosenRuns, chosen_pairs
+from bench.statistics.chosen_runs import ChosenRuns
 from bench.statistics.cost_model import CostModel, fit_cost_model
 from bench.statistics.ratios import Speedup, speedup_of
 from tinygpt.presets import LADDER
@@ -83,7 +83,12 @@ def torch_pairs(cells: Iterable[CellSummary]) -> list[Speedup]:
         ours = _fastest(cell for cell in group if cell.engine == ACCELERATED)
         theirs = _fastest(cell for cell in group if cell.variant in ACCELERATOR_PEERS)
         pairs += [pair for pair in [ours and theirs and speedup_of(ours, theirs)] if pair]
-    return sorted(chosen_pairs(pairs), key=lambda pair: pair.cell.published_first)
+    chosen = best_of_each(
+        pairs,
+        lambda pair: pair.cell.place,
+        lambda pair: (pair.cell.is_clean, pair.ratio.has_interval, pair.cell.started_at),
+    )
+    return sorted(chosen, key=lambda pair: pair.cell.published_first)
 
 
 def _fastest(cells: Iterable[CellSummary]) -> CellSummary | None:
@@ -134,8 +139,13 @@ def crossings(ours: Mapping[str, float], theirs: Mapping[str, float]) -> tuple[C
         if (low > 0) == (high > 0):
             continue
         part = low / (low - high)
-        sizes = [math.log(LADDER[name].model.n_parameters) for name in (before, after)]
-        times = [math.log(ours[name]) for name in (before, after)]
+        sizes, times = (
+            [math.log(value) for value in pair]
+            for pair in (
+                [LADDER[name].model.n_parameters for name in (before, after)],
+                [ours[name] for name in (before, after)],
+            )
+        )
         size, time = (math.exp(ends[0] + part * (ends[1] - ends[0])) for ends in (sizes, times))
         found.append(Crossing(before, after, size, time, ahead=high > 0))
     return tuple(found)

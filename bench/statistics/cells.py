@@ -113,14 +113,6 @@ def replaced_rounds(runs: pd.DataFrame) -> set[Round]:
     return {old for new, old in again.items() if ended.get(old, set()) <= ended[new]}
 
 
-def probes_of_cells(runs: pd.DataFrame, probes: pd.DataFrame) -> pd.DataFrame:
-    """The table ``probes`` with the variant, preset and round of each probe's cell, and its ``seconds``."""
-    names = ["cell_id", "variant", "preset"]
-    cells = runs[[*names, "round"]].astype(dict.fromkeys(names, str))  # not a file's own categories
-    found = probes.astype({"run_id": str, "cell_id": str}).merge(cells, on="cell_id")
-    return found.assign(seconds=found["product_seconds"] + found["copy_seconds"])
-
-
 def _measured_seconds(steps: pd.DataFrame, cells: pd.Series) -> dict[str, np.ndarray]:
     """Cell → seconds of its measured steps, in the order in which they ran.
 

@@ -76,7 +76,8 @@ def chosen_ratios(ratios: Iterable[Speedup], chosen: ChosenRuns = MappingProxyTy
     quoted = []
     for group in grouped(ratios, lambda pair: (pair.cell.arm, pair.baseline.variant)).values():
         first = max(
-            group, key=lambda pair: (counts(chosen, pair.cell, pair.baseline), *_goodness(pair), pair.cell.started_at)
+            group,
+            key=lambda pair: (counts(chosen, pair.cell, pair.baseline), *_goodness(pair), pair.cell.started_at),
         )
         alike = [
             pair
@@ -86,11 +87,6 @@ def chosen_ratios(ratios: Iterable[Speedup], chosen: ChosenRuns = MappingProxyTy
         ordered = [first, *(pair for pair in alike if pair is not first)]
         quoted.append(replace(first, ratio=combined([pair.ratio for pair in ordered])))
     return quoted
-
-
-def chosen_pairs(pairs: Iterable[Speedup]) -> list[Speedup]:
-    """The pair that is quoted at each place by rules 2 to 4, in their order; runs are not combined."""
-    return best_of_each(pairs, lambda pair: pair.cell.place, lambda pair: (*_goodness(pair), pair.cell.started_at))
 
 
 def _goodness(pair: Speedup) -> tuple[bool, bool]:

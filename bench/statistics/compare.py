@@ -27,12 +27,12 @@ from typing import Literal
 import numpy as np
 
 from bench.arms.labels import is_copy
-from bench.records.grouping import grouped
+from bench.records.grouping import best_of_each, grouped
 from bench.records.protocol import require_same
 from bench.records.rows import Kind
 from bench.records.store import read_tables
 from bench.statistics.cells import CellSummary, cell_summary
-from bench.statistics.chosen_runs import chosen_cells, chosen_pairs
+from bench.statistics.chosen_runs import chosen_cells
 from bench.statistics.controls import Record, is_unchanged, probe_rounds
 from bench.statistics.evidence import Evidence, Levels, Paired, detectable, levels_of
 from bench.statistics.ratios import speedups
@@ -179,7 +179,11 @@ def _compare_variants(
         for pair in speedups([cell for cell in cells if run in ("", cell.run_id)], before)
         if pair.cell.variant == after
     ]
-    chosen = chosen_pairs(pairs)
+    chosen = best_of_each(
+        pairs,
+        lambda pair: pair.cell.place,
+        lambda pair: (pair.cell.is_clean, pair.ratio.has_interval, pair.cell.started_at),
+    )
     evidence = [Paired(tuple(map(float, pair.ratio.logs))) for pair in chosen]
     levels = levels_of(evidence)
     points = []

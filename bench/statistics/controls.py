@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from bench.records.grouping import grouped
-from bench.statistics.cells import CellSummary, RoundTimes, probes_of_cells
+from bench.statistics.cells import CellSummary, RoundTimes
 from bench.statistics.evidence import Controlled
 from bench.statistics.intervals import MIN_ROUNDS, median
 
@@ -46,7 +46,9 @@ class Level:
 
 def probe_rounds(runs: pd.DataFrame, probes: pd.DataFrame) -> dict[tuple[str, str], RoundTimes]:
     """Seconds of the probe by run and preset, then by round: of the cells with most threads, six rounds or more."""
-    found = probes_of_cells(runs, probes)
+    cells = runs[["cell_id", "preset", "round"]].astype({"cell_id": str, "preset": str})
+    found = probes.astype({"run_id": str, "cell_id": str}).merge(cells, on="cell_id")
+    found["seconds"] = found["product_seconds"] + found["copy_seconds"]
     arms: dict[tuple[str, str], RoundTimes] = {}
     for (run_id, preset), group in found.groupby(["run_id", "preset"]):
         widest = group[group["threads"] == group["threads"].max()]

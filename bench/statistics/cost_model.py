@@ -141,8 +141,14 @@ def fit_cost_model(variant: str, measured: Mapping[str, float]) -> CostModel | N
     terms = [term for term, least in _TERMS if len(ladder) >= least]
     values = _solve(variant, ladder, terms)
     left_out = tuple(_leave_out(variant, ladder, name, terms) for name in ladder)
-    overhead, per_flop, per_byte = (values.get(term, 0.0) for term in ("calls", "flops", "bytes"))
-    return CostModel(variant, overhead, per_flop, per_byte, ladder, left_out)
+    return CostModel(
+        variant,
+        overhead=values.get("calls", 0.0),
+        seconds_per_flop=values["flops"],
+        seconds_per_byte=values.get("bytes", 0.0),
+        measured=ladder,
+        left_out=left_out,
+    )
 
 
 def _work(variant: str, preset: str) -> Work:

@@ -23,7 +23,7 @@ import pandas as pd
 from bench.arms.registry import OURS
 from bench.records.grouping import grouped
 from bench.records.rows import Kind
-from bench.statistics.cells import CellSummary, cell_summary, probes_of_cells, replaced_rounds
+from bench.statistics.cells import CellSummary, cell_summary, replaced_rounds
 from bench.statistics.ratios import Ratio, ratio_of_rounds
 
 DISTURBED = 1.15
@@ -58,10 +58,13 @@ class AdjustedRatio:
 
 def relative_probes(runs: pd.DataFrame, probes: pd.DataFrame) -> pd.DataFrame:
     """Probes with their cell's variant, preset and round, and, as ``relative``, their time over the best round's."""
-    found = probes_of_cells(runs, probes)
+    names = ["cell_id", "variant", "preset"]
+    cells = runs[[*names, "round"]].astype(dict.fromkeys(names, str))  # not a file's own categories
+    found = probes.astype({"run_id": str, "cell_id": str}).merge(cells, on="cell_id")
+    seconds = found["product_seconds"] + found["copy_seconds"]
     same = [found["run_id"], found["threads"]]
-    of_rounds = found["seconds"].groupby([*same, found["preset"], found["round"]]).transform("median")
-    return found.assign(relative=found["seconds"] / of_rounds.groupby(same).transform("min"))
+    of_rounds = seconds.groupby([*same, found["preset"], found["round"]]).transform("median")
+    return found.assign(relative=seconds / of_rounds.groupby(same).transform("min"))
 
 
 def round_probes(relative: pd.DataFrame) -> pd.Series:

@@ -20,6 +20,11 @@ from bench.records.store import stored_runs
 # A single step's loss is mostly the luck of its batch: "the training loss" at the end is the mean over so many.
 LOSS_WINDOW = 50
 
+# The suite of the failure clinic, whose runs are broken on purpose.
+CLINIC = "clinic"
+# Suites that vary a setting or a fault: their losses are not those that a preset usually reaches.
+EXPERIMENTS = ("sweep", "race", CLINIC)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingRun(StoredRun):

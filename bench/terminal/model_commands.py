@@ -1,10 +1,10 @@
-"""The tasks race, sweep and gallery, which train models to compare or to publish."""
+"""The tasks race, sweep, clinic and gallery, which train models to compare or to publish."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from bench.training.options import GalleryOptions, RaceOptions, SweepOptions
+from bench.training.options import ClinicOptions, GalleryOptions, RaceOptions, SweepOptions
 from tinygpt.terminal.checkout import results_folder
 from tinygpt.terminal.quantities import or_dash
 from tinygpt.terminal.tasks import task
@@ -40,6 +40,19 @@ def sweep(options: SweepOptions) -> int:
         if point.exit_code:
             return point.exit_code
     return 0
+
+
+@task(needs="bench")
+def clinic(options: ClinicOptions) -> int:
+    """Train small models with one thing wrong each, record them, and run the checks that tell what is wrong."""
+    from bench.terminal.show_clinic import print_evaluation, print_outcomes
+    from bench.training.clinic import run_clinic
+    from bench.training.clinic_cases import chosen_cases
+    from tinygpt.corpora import load_corpus
+
+    cases, corpus = chosen_cases(options.cases), load_corpus(options.corpus)
+    runs = run_clinic(cases, corpus, options.steps, options.seed, results_folder(), print_evaluation)
+    return print_outcomes([*runs])
 
 
 @task(needs="bench")

@@ -53,6 +53,18 @@ class SweepOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ClinicOptions:
+    """Options of clinic."""
+
+    cases: tuple[str, ...] = option(
+        (), "comma-separated: healthy, shift, mask, rate, text, norm, score; all by default"
+    )
+    corpus: str = option("stories", "text to train on")
+    steps: int = option(800, "updates of each run")
+    seed: int = option(0, _SEED)
+
+
+@dataclass(frozen=True, kw_only=True)
 class GalleryOptions:
     """Options of gallery."""
 

@@ -58,6 +58,7 @@ def record_events(
     suite: str = "train",
     expected: Expected | None = None,
     code: Provenance | None = None,
+    command: str | None = None,
 ) -> Iterator[Event]:
     """Pass a session's events on and write their rows to ``results_root/local``; no rows without a StartRecord.
 
@@ -67,6 +68,7 @@ def record_events(
         suite: of the run's row.
         expected: the advice for this run.
         code: commit of the code that trains; the checkout's when omitted.
+        command: the command that repeats the run; `invoke train` with its settings when omitted.
 
     Raises:
         StorageError: the rows cannot be written.
@@ -78,7 +80,7 @@ def record_events(
     try:
         for event in events:
             if isinstance(event, StartRecord):
-                recorder = _Recorder(event, results_root, suite, expected, code or read_provenance())
+                recorder = _Recorder(event, results_root, suite, expected, code or read_provenance(), command)
             elif recorder:
                 recorder.add(event)
             yield event
@@ -101,7 +103,13 @@ class _Recorder:
     """The rows of a run that has started."""
 
     def __init__(
-        self, start: StartRecord, results_root: Path, suite: str, expected: Expected | None, code: Provenance
+        self,
+        start: StartRecord,
+        results_root: Path,
+        suite: str,
+        expected: Expected | None,
+        code: Provenance,
+        command: str | None,
     ) -> None:
         plan, machine = start.plan, fresh_machine()
         protocol = training_protocol(
@@ -110,6 +118,7 @@ class _Recorder:
         run = RunContext(new_run_id(sha256_text(machine)), suite, code, machine)
         self._process = Process(run, "train", engine_name(plan.engine), plan.engine, 0, protocol)
         self._start, self._root, self._expected = start, results_root, expected
+        self._command = command or training_command(plan)
         self._continues = _previous_part(start)
         self._started_at, self._clock = datetime.now(UTC), time.perf_counter()
         self._steps: list[StepRow] = []
@@ -145,7 +154,7 @@ class _Recorder:
         start, process, steps, stop, expected = self._start, self._process, self._steps, self._stop, self._expected
         plan, wall = start.plan, time.perf_counter() - self._clock
         row = replace(
-            process.run_row(status, training_command(plan), self._started_at, wall, len(steps)),
+            process.run_row(status, self._command, self._started_at, wall, len(steps)),
             exit_code=stop.exit_code if stop else None,
             signal=stop.signal if stop else None,
             error_tail=None if status == "ok" else scrub(reason or status),

@@ -17,6 +17,7 @@ from bench.records.provenance import Provenance
 from bench.records.publishing import publish
 from bench.records.rows import KernelRow, Rows, RunRow
 from bench.records.store import write_tables
+from bench.training.clinic_cases import CASES
 from tinygpt.config import TrainConfig
 from tinygpt.presets import PRESETS
 from tinygpt.recipes import RECIPES
@@ -308,6 +309,15 @@ def race(**changes: Any) -> list[Rows]:
         slowed = [replace(step, elapsed_seconds=step.elapsed_seconds * scale) for step in part.steps]
         parts.append(replace(part, steps=slowed))
     return parts
+
+
+def clinic(cases: Sequence[str] = (*CASES,), steps: int = 200, **changes: Any) -> list[Rows]:
+    """A run of each case of the clinic, all with the same losses."""
+    return [
+        training(f"clinic-{case}", "tiny", steps, variant="numpy", suite="clinic",
+                 resolved_variant=f"numpy[case={case}]", command=f"invoke clinic --cases {case}", **changes)
+        for case in cases
+    ]  # fmt: skip
 
 
 def store(root: Path, *parts: Rows, published: bool = True) -> Path:

@@ -34,6 +34,7 @@ from tinygpt.params import Arrays, is_decayed, parameter_shapes
 from tinygpt.system.stopping import InterruptsDeferred
 
 NormCache = tuple[np.ndarray, np.ndarray]
+HeadsCache = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # q, k, v, attention weights
 Masks = Sequence[np.ndarray | None]  # one per dropout site in data-flow order, (B, T, D) each; None without dropout
 
 
@@ -43,7 +44,7 @@ class BlockCache:
 
     normed_1: np.ndarray  # (N, D) input of c_attn
     norm_1: NormCache
-    heads: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # q, k, v, attention weights
+    heads: HeadsCache
     mixed: np.ndarray  # (N, D) input of attn.c_proj
     normed_2: np.ndarray  # (N, D) input of c_fc
     norm_2: NormCache
@@ -74,10 +75,13 @@ class NumpyEngine(Engine):
     def _norm(self, name: str, x: np.ndarray) -> tuple[np.ndarray, NormCache]:
         return layer_norm(x, self.weights[f"{name}.weight"], self.weights[f"{name}.bias"], self.config.layer_norm_eps)
 
+    def _attention(self, qkv: np.ndarray) -> tuple[np.ndarray, HeadsCache]:
+        return attention(qkv, self.config.n_heads)
+
     def _block(self, x: np.ndarray, h: str, masks: Masks) -> tuple[np.ndarray, BlockCache]:
         """Run one pre-LayerNorm transformer block: x (B, T, D) → (B, T, D); ``masks`` are those of its two branches."""
         normed_1, norm_1 = self._norm(f"{h}.ln_1", x)
-        mixed, heads = attention(self._linear(f"{h}.attn.c_attn", normed_1), self.config.n_heads)
+        mixed, heads = self._attention(self._linear(f"{h}.attn.c_attn", normed_1))
         x = x + dropped(self._linear(f"{h}.attn.c_proj", mixed), masks[0])
         normed_2, norm_2 = self._norm(f"{h}.ln_2", x)
         hidden = self._linear(f"{h}.mlp.c_fc", normed_2)  # (B, T, F)
@@ -106,6 +110,9 @@ class NumpyEngine(Engine):
         dx, grads[weight], grads[bias] = layer_norm_backward(dy, self.weights[weight], cache)
         return dx
 
+    def _attention_backward(self, dy: np.ndarray, heads: HeadsCache) -> np.ndarray:
+        return attention_backward(dy, heads)
+
     def _block_backward(self, dx: np.ndarray, h: str, cache: BlockCache, masks: Masks, grads: Arrays) -> np.ndarray:
         """∂loss/∂(block output) → ∂loss/∂(block input), both (B, T, D), the block's gradients into ``grads``.
 
@@ -116,7 +123,7 @@ class NumpyEngine(Engine):
         dnormed_2 = self._linear_backward(f"{h}.mlp.c_fc", dhidden, cache.normed_2, grads)
         dx = dx + self._norm_backward(f"{h}.ln_2", dnormed_2, cache.norm_2, grads)
         dmixed = self._linear_backward(f"{h}.attn.c_proj", dropped(dx, masks[0]), cache.mixed, grads)
-        dqkv = attention_backward(dmixed, cache.heads)
+        dqkv = self._attention_backward(dmixed, cache.heads)
         dnormed_1 = self._linear_backward(f"{h}.attn.c_attn", dqkv, cache.normed_1, grads)
         return dx + self._norm_backward(f"{h}.ln_1", dnormed_1, cache.norm_1, grads)
 

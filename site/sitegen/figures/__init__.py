@@ -7,6 +7,7 @@ from types import MappingProxyType
 from sitegen.figures import (
     accelerator,
     breakdown,
+    clinic,
     generation,
     kernel_forms,
     learning_rate,
@@ -31,6 +32,7 @@ from sitegen.figures.lessons import (
     stream_growth,
 )
 from sitegen.rows.accelerators import COMMAND as ACCELERATOR_COMMAND
+from sitegen.rows.clinic import CLINIC_COMMAND
 from sitegen.rows.curves import steps_and_failures
 from sitegen.rows.peers import GENERATION_COMMAND, TRAINING_COMMAND
 
@@ -225,6 +227,17 @@ _FIGURES = (
         "A run of 2,000 updates at small, as the library's schedule gives it.",
         module=rates,
         tabulated=rates.tabulated,
+    ),
+    Figure(
+        "clinic",
+        "What failures look like",
+        "One small model, equal steps and starting weights, one thing wrong in each run. Solid is the training loss "
+        "that the program reports, dashed the held-out loss that a sound program computes from the same weights. What "
+        "lies above the frame is drawn on its edge.",
+        needs="a run of the clinic",
+        command=CLINIC_COMMAND,
+        module=clinic,
+        tabulated=clinic.tabulated,
     ),
 )
 

@@ -1,4 +1,4 @@
-"""Numbers about sweeps and races, read from the rows that their figures plot."""
+"""Numbers about sweeps, races and the clinic, read from the rows that their figures plot."""
 
 from __future__ import annotations
 
@@ -7,15 +7,20 @@ from types import MappingProxyType
 import pandas as pd
 
 from bench.arms.registry import OURS, TORCH
+from bench.training.clinic_cases import CASES
 from bench.training.options import NANOGPT_TARGET
 from sitegen.figures import FIGURES
 from sitegen.numbers.number import Answer, NotMeasured
+from sitegen.rows.clinic import RECENT_STEPS, clinic_runs, clinic_steps
+from sitegen.rows.machines import machine_label
 from sitegen.rows.peers import BEST_TORCH
 from sitegen.rows.results import Results
 from tinygpt.terminal import quantities
 
 SWEEP_COMMAND = "invoke sweep --preset tiny --corpus shakespeare --steps 2000"
 RACE_COMMAND = "invoke race"
+
+CLINIC_SERIES = ("train", "held_out", "lowest")
 
 # Recipe of `invoke sweep` → its name in the figure.
 SWEPT = MappingProxyType(
@@ -90,3 +95,17 @@ def _first(rows: pd.DataFrame) -> pd.Series:
     if rows.empty:
         raise NotMeasured
     return rows.iloc[0]
+
+
+def clinic_loss(results: Results, series: str, case: str) -> Answer:
+    """A loss of the newest run of a case of the clinic; ``series`` is one of ``CLINIC_SERIES``."""
+    run = clinic_runs(results).get(case)
+    if run is None:
+        raise NotMeasured
+    steps = clinic_steps(results, run)
+    losses = steps["loss"].tail(RECENT_STEPS) if series == "train" else steps["held_out_loss"].dropna()
+    if losses.empty:
+        raise NotMeasured
+    value = {"train": losses.mean(), "held_out": losses.iloc[-1], "lowest": losses.min()}[series]
+    words = f"{CASES[case].title}, {quantities.whole(int(steps['step'].max()))} steps; {machine_label(run)}"
+    return quantities.loss(float(value)), words, (run.run_id,)

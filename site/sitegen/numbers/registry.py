@@ -26,16 +26,19 @@ from bench.statistics.intervals import MIN_ROUNDS
 from bench.statistics.peer_ratios import PeerRatio
 from bench.statistics.ratios import Ratio
 from bench.statistics.training_parts import TrainingRun
+from bench.training.clinic_cases import CASES
 from bench.training.options import SweepOptions
 from sitegen.numbers.accelerator_numbers import ANSWERS as ACCELERATOR_ANSWERS
 from sitegen.numbers.lesson_numbers import ANSWERS as LESSON_ANSWERS
 from sitegen.numbers.number import Answer, NotMeasured, Number, first, require
 from sitegen.numbers.quoted_rows import QuotedRows
 from sitegen.numbers.recipe_numbers import (
+    CLINIC_SERIES,
     RACE_COMMAND,
     SWEEP_COMMAND,
     SWEPT,
     best_of_recipe,
+    clinic_loss,
     loss_at_rate,
     race_lowest,
     race_ratio,
@@ -318,6 +321,7 @@ PATTERNS = MappingProxyType(
         "race.time.PEER": Pattern(_of_results(race_time), RACE_COMMAND),
         "race.over.PEER": Pattern(_of_results(race_ratio), RACE_COMMAND),
         "race.lowest.PEER": Pattern(_of_results(race_lowest), RACE_COMMAND),
+        "clinic.SERIES.CASE": Pattern(_of_results(clinic_loss), "invoke clinic --cases {CASE}"),
         "count.cells": Pattern(_count(len, "cells in the table of runs, failures included")),
         "count.failed": Pattern(_count(lambda runs: (runs["status"] != "ok").sum(), "cells whose status is not ok")),
         "count.machines": Pattern(_count(lambda runs: runs["machine_hash"].nunique(), "machines that measured them")),
@@ -373,6 +377,8 @@ PLACEHOLDERS: MappingProxyType[str, Callable[[str], None]] = MappingProxyType(
         "PEER": _known("peer", (REFERENCE, OURS, JAX_ON_CPU, *PEERS, BEST_TORCH, ROOFLINE)),
         "RECIPE": _known("recipe", SWEPT),
         "RATE": _known("rate", map(quantities.learning_rate, SweepOptions.rates)),
+        "SERIES": _known("series", CLINIC_SERIES),
+        "CASE": _known("case", CASES),
     }
 )
 

@@ -16,7 +16,11 @@ from sitegen.text.palette import Theme, order_variants
 # Choices of the menu of lines; each adds lines to the one before it.
 ENGINES_ONLY, WITH_PEERS, EVERYTHING = "engines", "peers", "all"
 TIERS = MappingProxyType(
-    {ENGINES_ONLY: "this project's engines", WITH_PEERS: "engines, PyTorch and JAX", EVERYTHING: "everything measured"}
+    {
+        ENGINES_ONLY: "this project's engines",
+        WITH_PEERS: "engines, PyTorch and JAX",
+        EVERYTHING: "everything measured",
+    }
 )
 
 BEST_ON_CPU = "processor-best"  # the fastest peer on the processor, preset by preset

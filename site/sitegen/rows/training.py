@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from bench.records.rows import PUBLISHED
-from bench.statistics.training_parts import TrainingRun, joined_training
+from bench.statistics.training_parts import EXPERIMENTS, TrainingRun, joined_training
 from sitegen.rows.cells import status_text
 from sitegen.rows.machines import origin_words
 from sitegen.rows.results import Results
@@ -14,14 +14,11 @@ from tinygpt.terminal.visible import one_line
 
 POINTS_PER_RUN = 40
 
-# Suites of training runs with a figure of their own; their losses are not those that a preset usually reaches.
-APART = ("sweep", "race")
-
 
 def training_runs(results: Results) -> list[TrainingRun]:
     """Training runs that took at least one step, newest first; the parts of a resumed run are one."""
     runs, _ = joined_training(results.runs, results.steps)
-    taken = [run for run in runs if run.first_loss is not None and run.suite not in APART]
+    taken = [run for run in runs if run.first_loss is not None and run.suite not in EXPERIMENTS]
     return sorted(taken, key=lambda run: run.started_at, reverse=True)
 
 
@@ -38,7 +35,7 @@ def loss_frame(results: Results, max_runs: int) -> pd.DataFrame:
         if steps.empty:
             continue
         label = f"{run.preset} on {run.corpus}, {run.variant}, {quantities.day(run.started_at)}"
-        part = pd.concat([_training_points(steps), _held_out_points(steps)], ignore_index=True)
+        part = pd.concat([training_points(steps), held_out_points(steps)], ignore_index=True)
         parts.append(
             part.assign(
                 run=one_line(label + ("" if run.origin == PUBLISHED else " (local)"), 90),
@@ -52,7 +49,8 @@ def loss_frame(results: Results, max_runs: int) -> pd.DataFrame:
     return _distinct_labels(parts) if parts else pd.DataFrame()
 
 
-def _training_points(steps: pd.DataFrame) -> pd.DataFrame:
+def training_points(steps: pd.DataFrame) -> pd.DataFrame:
+    """Points of a run's training loss, averaged over consecutive steps so that there are at most ``POINTS_PER_RUN``."""
     window = max(1, -(-len(steps) // POINTS_PER_RUN))
     groups = steps.reset_index(drop=True).groupby(lambda index: index // window)
     points = groups.agg(step=("step", "last"), seconds=("elapsed_seconds", "last"), loss=("loss", "mean"))
@@ -67,7 +65,8 @@ def _training_points(steps: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _held_out_points(steps: pd.DataFrame) -> pd.DataFrame:
+def held_out_points(steps: pd.DataFrame) -> pd.DataFrame:
+    """Points of a run's held-out loss, as measured."""
     points = steps[steps["held_out_loss"].notna()]
     return pd.DataFrame(
         {

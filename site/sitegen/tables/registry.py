@@ -15,6 +15,7 @@ from sitegen.rows.results import Results, row_dicts
 from sitegen.tables.accelerator_tables import accelerator_table, scaling_table
 from sitegen.tables.by_hand import parameters_table, walk_html
 from sitegen.tables.calibration_tables import calibration_table, noise_table
+from sitegen.tables.clinic import CLINIC_TABLES
 from sitegen.tables.comparisons import run_comparisons, runs_side_by_side
 from sitegen.tables.cost_tables import budget_table, cost_model_table, cost_terms_table, forecasts_table
 from sitegen.tables.gallery import grades_table
@@ -185,4 +186,5 @@ TABLES: MappingProxyType[str, Callable[[Results], str]] = MappingProxyType(
         "calibration": calibration_table,
         "samples_overview": samples_overview_table,
     }
+    | CLINIC_TABLES
 )

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from bench.records.rows import PUBLISHED
+from bench.statistics.training_parts import EXPERIMENTS
 from sitegen.rows.results import Results, row_dicts
 from sitegen.text.escape import html_block
 from sitegen.text.markup import nothing_yet
@@ -18,10 +19,10 @@ TRAIN_COMMAND = "invoke train --preset small --corpus shakespeare"
 
 
 def written_samples(results: Results) -> pd.DataFrame:
-    """Samples with the kind and the start of their runs, without sweeps, which train one small model many times."""
+    """Samples with the kind and the start of their runs, without experiments, which train a small model many times."""
     runs = results.runs[["cell_id", "kind", "suite", "started_at"]]
     samples = results.samples.merge(runs, on="cell_id", how="left")
-    return samples[samples["suite"] != "sweep"]
+    return samples[~samples["suite"].isin(EXPERIMENTS)]
 
 
 def samples_html(results: Results) -> str:
@@ -57,10 +58,10 @@ def _model_html(samples: pd.DataFrame) -> str:
     where = "" if first["origin"] == PUBLISHED else " · this machine (local)"
     title = f"{first['preset']} on {first['corpus']}"
     kind = " · benchmark cell, a few steps only" if first["kind"] == "bench" else ""
-    shown = "".join(_sample_html(record) for record in row_dicts(last))
+    shown = "".join(sample_html(record) for record in row_dicts(last))
     folded = (
         f"<details><summary>How it wrote earlier in training</summary>"
-        f"{''.join(_sample_html(record) for record in row_dicts(earlier))}</details>"
+        f"{''.join(sample_html(record) for record in row_dicts(earlier))}</details>"
         if not earlier.empty
         else ""
     )
@@ -71,7 +72,8 @@ def _model_html(samples: pd.DataFrame) -> str:
     )
 
 
-def _sample_html(sample: dict[str, Any]) -> str:
+def sample_html(sample: dict[str, Any]) -> str:
+    """One text with its settings and the losses at its step."""
     notes = [f"step {quantities.whole(sample['step'])}"]
     for label, column, write in (
         ("training loss", "train_loss", quantities.loss),

@@ -96,6 +96,7 @@ CASES: dict[str, tuple[Callable[[], list[Part]], set[str]]] = {
             *texts(),
             *rows.sweep(),
             *rows.race(),
+            *rows.clinic(),
             rows.accelerated(),
         ],
         {name for name in FIGURES if FIGURES[name].needs},
