@@ -13,14 +13,14 @@ from typing import Any
 from bench.training.gallery import GALLERY
 from sitegen.tables.gallery_curve import curve_svg
 from sitegen.text.escape import html_attribute, html_block
-from sitegen.text.markup import TableCell, grid_table, html_table, nothing_yet
-from tinygpt.evaluation.grades import BARS
-from tinygpt.evaluation.ladder import Rung
+from sitegen.text.markup import html_table, nothing_yet
+from tinygpt.evaluation.grades import BARS, standing_text
+from tinygpt.evaluation.ladder import Rung, standing
 from tinygpt.gallery import Card, gallery_names, load_gallery_model
 from tinygpt.terminal import quantities
 from tinygpt.terminal.evaluation_view import SHARES
 
-_EXCERPT = 110  # characters of a text in the table of grades
+_EXCERPT = 110  # characters of a text in the list of grades
 
 
 def gallery_cards() -> list[Card]:
@@ -49,7 +49,8 @@ def gallery_html(cards: list[Card]) -> str:
 def _card_html(card: Card) -> str:
     judgement = card.evaluation["judgement"]
     details = "".join(f"<dt>{html_block(name)}</dt><dd>{html_block(value)}</dd>" for name, value in _details(card))
-    reasons = "".join(f"<li>{html_block(str(reason))}</li>" for reason in judgement["reasons"])
+    others = [str(reason) for reason in judgement["reasons"] if _standing(card) not in str(reason)]
+    reasons = "".join(f"<li>{html_block(reason)}</li>" for reason in others)
     missing = "".join(f"<li>missing: {html_block(str(reason))}</li>" for reason in judgement["missing"])
     first = "".join(_seeds(card)[:1])
     folded = "".join(
@@ -59,7 +60,8 @@ def _card_html(card: Card) -> str:
     )
     return (
         f'<section class="tg-model"><h2>{html_block(card.name)}</h2>'
-        f"<p>Grade: <strong>{html_block(_grade(judgement))}</strong></p><ul>{reasons}{missing}</ul>"
+        f"<p>Grade: <strong>{html_block(_grade(judgement))}</strong></p><ul>"
+        f"<li>{html_block(_standing(card))}</li>{reasons}{missing}</ul>"
         f"{first}{folded}{_anchors_html(card)}{_curve_html(card)}<dl>{details}</dl></section>"
     )
 
@@ -68,35 +70,32 @@ def _grade(judgement: dict[str, Any]) -> str:
     return str(judgement["grade"]) + (", memorized" if judgement["memorized"] else "")
 
 
+def _standing(card: Card) -> str:
+    loss, ladder = float(card.evaluation["held_out_loss"]), [Rung(**rung) for rung in card.evaluation["ladder"]]
+    return standing_text(loss, standing(loss, ladder))
+
+
 def _anchors_html(card: Card) -> str:
-    """The table of texts from noise to the author, with the model at its place."""
-    anchors = card.evaluation["anchors"]
-    rows = [
-        _anchor_row(
+    """The beginnings of texts from noise to the author, each with its grade, and the model's before the author's."""
+    e = card.evaluation
+    items = [
+        _anchor_item(
             str(anchor["name"]),
             Rung(**anchor["rung"]).bits if anchor["rung"] else None,
             _grade(anchor["judgement"]),
             str(anchor["text"]),
         )
-        for anchor in anchors
+        for anchor in e["anchors"]
     ]
-    own = _anchor_row(
-        "this model",
-        float(card.evaluation["held_out_loss_bits"]),
-        _grade(card.evaluation["judgement"]),
-        str(card.evaluation["texts"][0]),
-        strong=True,
-    )
-    rows.insert(len(rows) - 1, own)  # before the author
-    return grid_table(f"Texts and their grades, {card.corpus}", ("writer", "bits a byte", "grade", "begins"), rows)
+    own = _anchor_item("this model", float(e["held_out_loss_bits"]), _grade(e["judgement"]), str(e["texts"][0]), "own")
+    return f'<ol class="tg-grades">{"".join([*items[:-1], own, *items[-1:]])}</ol>'
 
 
-def _anchor_row(name: str, bits: float | None, grade: str, text: str, strong: bool = False) -> list[TableCell | str]:
+def _anchor_item(name: str, bits: float | None, grade: str, text: str, kind: str = "") -> str:
     shown = " ".join(text.split())[:_EXCERPT]
-    cells = [TableCell(name), TableCell("–" if bits is None else f"{bits:.2f}", sort=bits), TableCell(grade)]
-    if strong:
-        cells = [TableCell(cell.text, cell.sort, f"<strong>{html_block(cell.text)}</strong>") for cell in cells]
-    return [*cells, TableCell(shown, html=f'<span class="tg-excerpt">{html_block(shown)}</span>')]
+    loss = "" if bits is None else f", {bits:.2f} bits a byte"
+    mark = f' class="tg-grades__{kind}"' if kind else ""
+    return f"<li{mark}>{html_block(name + loss)}: <strong>{html_block(grade)}</strong><q>{html_block(shown)}</q></li>"
 
 
 def _curve_html(card: Card) -> str:
@@ -221,8 +220,8 @@ def _folded(card: Card) -> list[tuple[str, str, list[str]]]:
     seeds, evolution, anchors = _seeds(card)[1:], _evolution(card), _anchor_texts(card)
     parts = [
         ("seeds", f"The other {len(seeds)} seeds, all of them", seeds),
-        ("evolution", f"From noise to sentences, in {len(evolution)} samples", evolution),
-        ("anchors", f"The {len(anchors)} other writers of the table below, a text of each", anchors),
+        ("evolution", f"How it learned, in {len(evolution)} samples", evolution),
+        ("anchors", f"The {len(anchors)} other writers of the list below, a text of each", anchors),
     ]
     return [part for part in parts if part[2]]
 

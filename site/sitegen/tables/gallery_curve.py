@@ -45,6 +45,6 @@ def curve_svg(losses: Sequence[float], used: int, label: str) -> str:
         f'<text x="{x(used) + nudge:.1f}" y="{_TOP + 9}" text-anchor="{side}">in use: {used}</text>'
         f'<polyline class="tg-curve__line" points="{points}"/>'
         f'<text x="{(_WIDTH + _LEFT) / 2:.0f}" y="{_HEIGHT - 5}" text-anchor="middle">bytes of context</text>'
-        f'<text x="{_LEFT}" y="{_TOP + 0:.0f}" dy="-1">nats</text>'
+        f'<text x="{_LEFT + 4}" y="{_TOP + 9}">nats</text>'
         "</svg>"
     )
