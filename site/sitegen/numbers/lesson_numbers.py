@@ -17,14 +17,14 @@ from sitegen.experiments.scores import random_scores
 from sitegen.experiments.updates import distance_at_the_end, dropout_of_ones, first_update_share
 from sitegen.numbers.number import Answer
 from sitegen.numbers.quoted_rows import QuotedRows
-from tinygpt.corpora import load_corpus
-from tinygpt.evaluation.ladder import Rung, counting_ladder
 from tinygpt.evaluation.loss import bits
+from tinygpt.gallery import load_gallery_model
 from tinygpt.terminal import quantities
 
 LOSS = 1.9  # nats per byte: the subject of docs/learn/loss.md
 DROPOUT = 0.2
-_ORDERS = range(1, 7)
+_ORDERS = (1, 2, 3, 4, 6, 8)  # of counting models
+_MODELS = ("shakespeare", "stories")
 
 
 def _answer(compute: Callable[[], str], source: str) -> Callable[[QuotedRows], Answer]:
@@ -84,15 +84,24 @@ def _slope(scaled: bool) -> Callable[[QuotedRows], Answer]:
 
 
 @lru_cache
-def _ladder() -> tuple[Rung, ...]:
-    """Count in the beginning of the stories; docs/learn/loss.md has the same line."""
-    corpus = load_corpus("stories")
-    return counting_ladder(corpus.train[:300_000], corpus.held_out[:50_000], _ORDERS)
+def _evaluation(name: str) -> dict[str, Any]:
+    """Return the evaluation in the card of a gallery model."""
+    return load_gallery_model(name).card.evaluation
 
 
-def _rung(order: int, write: Callable[[Rung], str]) -> Callable[[QuotedRows], Answer]:
-    source = f"a Kneser-Ney model of order {order}, 300,000 bytes of stories counted and 50,000 others predicted"
-    return _answer(lambda: write(_ladder()[order - 1]), source)
+def _rung(name: str, order: int) -> Callable[[QuotedRows], Answer]:
+    def compute() -> str:
+        return next(quantities.loss(rung["nats"]) for rung in _evaluation(name)["ladder"] if rung["order"] == order)
+
+    return _answer(compute, f"a Kneser-Ney model of order {order} on the held-out part of {name}, in its model's card")
+
+
+def _of_model(name: str) -> Callable[[QuotedRows], Answer]:
+    return _answer(lambda: quantities.loss(_evaluation(name)["held_out_loss"]), f"held-out loss, in the card of {name}")
+
+
+def _grade(name: str) -> Callable[[QuotedRows], Answer]:
+    return _answer(lambda: str(_evaluation(name)["judgement"]["grade"]), f"in the card of {name}")
 
 
 def _deviation_of_scores(width: int, scaled: bool) -> Callable[[QuotedRows], Answer]:
@@ -108,8 +117,9 @@ ANSWERS: MappingProxyType[str, Callable[[QuotedRows], Answer]] = MappingProxyTyp
         "lesson.loss_perplexity": _answer(lambda: f"{math.exp(LOSS):.1f}", f"e to {LOSS}"),
         "lesson.loss_probability": _answer(lambda: quantities.percent(math.exp(-LOSS)), f"e to -{LOSS}"),
         "lesson.loss_size": _answer(lambda: quantities.percent(bits(LOSS) / 8), f"{LOSS} / ln 2 / 8"),
-        **{f"lesson.ladder_nats_{order}": _rung(order, lambda rung: quantities.loss(rung.nats)) for order in _ORDERS},
-        **{f"lesson.ladder_bits_{order}": _rung(order, lambda rung: quantities.loss(rung.bits)) for order in _ORDERS},
+        **{f"lesson.ladder_{name}_{order}": _rung(name, order) for name in _MODELS for order in _ORDERS},
+        **{f"lesson.ladder_{name}_model": _of_model(name) for name in _MODELS},
+        **{f"lesson.grade_{name}": _grade(name) for name in _MODELS},
         "lesson.scores_without": _deviation_of_scores(64, False),
         "lesson.scores_with": _deviation_of_scores(64, True),
         "lesson.slope_without": _slope(False),

@@ -10,6 +10,7 @@ from sitegen.rows.projections import cost_models
 from sitegen.rows.results import load_results
 from sitegen.text.errors import SiteError
 from tests.sitegen import example_rows as rows
+from tinygpt.gallery import load_gallery_model
 from tinygpt.terminal import quantities
 
 
@@ -106,3 +107,12 @@ def test_a_cell_that_failed_is_not_called_unmeasured(quoted: QuotedRows) -> None
     assert resolve_number("step_ms.python.medium", quoted).source == "did not finish (timeout)"
     assert resolve_number("speedup.vectorized.python.medium", quoted).source == "did not finish (timeout)"
     assert resolve_number("step_ms.python.large", quoted).source == "not measured yet"
+
+
+def test_the_page_about_a_loss_says_what_the_cards_hold() -> None:
+    """docs/learn/loss.md says that one model is about as good as its highest rung, and the other beats all by far."""
+    best = {}
+    for name in ("shakespeare", "stories"):
+        evaluation = load_gallery_model(name).card.evaluation
+        best[name] = min(rung["nats"] for rung in evaluation["ladder"]) - evaluation["held_out_loss"]
+    assert abs(best["shakespeare"]) < 0.1 < best["stories"]
