@@ -9,7 +9,7 @@ from tinygpt.evaluation.counting import CountingModel
 from tinygpt.evaluation.swaps import SwapResult, swap_probe
 from tinygpt.system.kept_values import kept_value
 
-_PROBE = "swaps of modified Kneser-Ney 1"  # part of the cache's key: other pairs get another number
+_PROBE = "swaps of modified Kneser-Ney 2"  # part of the cache's key: other pairs get another number
 
 
 def counted_swaps(corpus: Corpus, order: int) -> SwapResult:

@@ -42,7 +42,7 @@ class CountingModel:
     """A Kneser–Ney model of bytes.
 
     Args:
-        train: the text to count, at least ``order`` bytes. Takes some 80 bytes of memory a byte of text for a moment.
+        train: the text to count, at least ``order`` bytes. For a moment, each takes some 50 bytes of memory.
         order: 1 to 8: the length of the counted pieces, so a byte is predicted from the ``order`` − 1 before it.
 
     Raises:
@@ -145,6 +145,8 @@ def sorted_grams(tokens: np.ndarray, k: int) -> np.ndarray:
 
 def count_grams(longest: np.ndarray, order: int, tokens: np.ndarray, k: int) -> Counts:
     """Count the k-grams of a text (n,), from its sorted grams of an order that is not lower: they begin with them."""
+    if k == order:
+        return tally(longest)
     grams = longest >> 8 * (order - k)
     last = sorted_grams(tokens[len(tokens) - order + 1 :], k)  # too near the end to begin a longer one
     return tally(np.insert(grams, grams.searchsorted(last), last))

@@ -27,8 +27,10 @@ from tinygpt.evaluation.counting import (
 )
 from tinygpt.evaluation.loss import bits
 from tinygpt.system.kept_values import kept_value
+from tinygpt.system.memory import require_memory
 
 ORDERS = range(1, HIGHEST_ORDER + 1)
+_BYTES_PER_BYTE = 30  # memory for a byte of training text, at least
 _METHOD = "modified Kneser-Ney 1"  # part of the cache's key: another way of counting gets another number
 
 
@@ -54,7 +56,7 @@ def counting_ladder(train: bytes, held_out: bytes, orders: Iterable[int] = ORDER
     """Measure the counting models of several orders; each rung is ``CountingModel(train, order).loss(held_out)``.
 
     Orders share their counts, so that the whole ladder takes little longer than its highest model: seconds for five
-    million bytes, and some 100 bytes of memory a byte of text.
+    million bytes, and some 50 bytes of memory a byte of training text.
 
     Args:
         train: the text to count.
@@ -67,12 +69,14 @@ def counting_ladder(train: bytes, held_out: bytes, orders: Iterable[int] = ORDER
     Raises:
         ConfigError: an order is out of range, or there is none.
         CorpusError: the training text is shorter than the highest order, or the held-out text than two bytes.
+        CapacityError: there is less memory than counting needs.
     """
     wanted = {whole_number("order", order, 1, HIGHEST_ORDER) for order in orders}
     if not wanted:
         raise wrong("orders", (), f"whole numbers from 1 to {HIGHEST_ORDER}")
     if len(held_out) < 2:
         raise CorpusError(f"the held-out text has {in_bytes(len(held_out))}", "at least 2")
+    require_memory(_BYTES_PER_BYTE * len(train), "counting the training text", "invoke evaluate on a smaller corpus")
     highest = max(wanted)
     tokens, text = training_tokens(train, highest), Tokenizer.encode(held_out)
     longest = sorted_grams(tokens, highest)

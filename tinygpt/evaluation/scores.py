@@ -113,7 +113,8 @@ class Evaluation:
     def as_dict(self) -> dict[str, object]:
         """Return the scores as plain values, with the gap and the losses in bits."""
         in_bits = {f"{name}_bits": bits(getattr(self, name)) for name in _BITS_OF}
-        context = {"used_context": self.positions.used} if self.positions else {}
+        p = self.positions
+        context = {"used_context": p.used, "used_context_between": p.used_between} if p else {}
         return asdict(self) | in_bits | {"gap": self.gap} | context
 
     def as_json(self) -> str:

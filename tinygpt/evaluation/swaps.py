@@ -1,7 +1,7 @@
 """The swap probe: is a line likelier as it was written than with two adjacent words exchanged?
 
-The two words have equal length, so both versions have the same letters in the same words, and nothing but their order
-can tell them apart. A model that spells well and knows no grammar guesses.
+The two words have equal length and no capital, so nothing but their order differs: blanks and line breaks stay where
+they are. A model that spells well and knows no grammar guesses.
 
 Both versions stand in the same window of held-out text, which has as much before the exchanged words as after them. The
 bytes before them are equal, so the difference is that of the words themselves and of what follows.
@@ -23,7 +23,8 @@ from tinygpt.evaluation.loss import window_losses
 
 N_PAIRS = 300
 WINDOW = 96  # bytes predicted around a pair, if the model's context is no shorter
-_LETTER = rb"[A-Za-z\x80-\xff]"  # bytes from 128 on are letters of UTF-8
+# A capital shows where a line or a name begins, which is spelling. Bytes from 128 on are letters of UTF-8.
+_LETTER = rb"[a-z\x80-\xff]"
 _WORD = rb"(%b+(?:'%b+)*)" % (_LETTER, _LETTER)
 _TWO_WORDS = re.compile(rb"(?<![\w\x80-\xff'])(?=%b %b(?![\w\x80-\xff']))" % (_WORD, _WORD))  # may overlap
 _TIE = 1e-9  # nats: the sums of a unigram's equal terms differ by rounding
@@ -73,8 +74,8 @@ def swap_probe(subject: Engine | CountingModel, held_out: bytes, n_pairs: int = 
 def swap_windows(text: bytes, length: int, n_pairs: int) -> tuple[np.ndarray, np.ndarray]:
     """Return windows of a text as it is and with two words exchanged, both (N, length + 1) uint8.
 
-    Words are equal in length and not in letters, with one blank between them, and together they take at most half of
-    a window.
+    The two words differ, have equal length and no capital; there is one blank between them, and together they take
+    at most half of a window.
 
     Raises:
         CorpusError: the text has no such pair, or is shorter than a window.
@@ -84,7 +85,7 @@ def swap_windows(text: bytes, length: int, n_pairs: int) -> tuple[np.ndarray, np
         for match in _TWO_WORDS.finditer(text)
         if match.start()  # a window's first byte is not predicted
         and len(match[1]) == len(match[2]) <= (length - 2) // 4
-        and match[1].lower() != match[2].lower()
+        and match[1] != match[2]
     ]
     if not spans or len(text) < length + 1:
         problem = f"the text has {len(spans)} pairs of different words of equal length in {len(text):,} bytes"

@@ -75,7 +75,9 @@ def _rows(e: Evaluation) -> list[tuple[str, str, str, str]]:
         best = standing(e.held_out_loss, e.ladder).best.name
         rows.append(("exchanged words noticed", f"{e.swaps.right:.0%}", "", f"{best} {e.counted_swaps.right:.0%}"))
     if e.positions:
-        rows.append(("context in use, bytes", f"{e.positions.used} of {len(e.positions.losses)}", "", ""))
+        low, high = e.positions.used_between
+        used = f"{e.positions.used} ({low} to {high}) of {len(e.positions.losses)}"
+        rows.append(("context in use, bytes", used, "", ""))
     return rows
 
 

@@ -103,12 +103,14 @@ def _curve_html(card: Card) -> str:
     if positions is None:
         return ""
     losses, used = positions["losses"], int(card.evaluation["used_context"])
+    low, high = card.evaluation["used_context_between"]
     label = (
         f"Loss of {card.name} by the length of its context: {losses[0]:.2f} nats with one byte, {losses[-1]:.2f} with"
     )
     words = (
-        f"Loss on the same held-out bytes by the length of the context. From {used} bytes on, all further ones "
-        f"together gain less than {float(positions['threshold']):g} nats."
+        f"Loss on the same {int(positions['n_targets']):,} held-out bytes by the length of the context. From {used} "
+        f"bytes on ({low} to {high} within two standard errors), all further ones together gain less than "
+        f"{float(positions['threshold']):g} nats."
     )
     drawing = curve_svg(losses, used, f"{label} {len(losses)}; {used} in use")
     return f'<figure class="tg-sample">{drawing}<figcaption>{html_block(words)}</figcaption></figure>'
