@@ -14,7 +14,7 @@ from tinygpt.evaluation.inspection import score_text
 from tinygpt.evaluation.loss import scoring_engine
 from tinygpt.evaluation.swaps import swap_probe, swap_windows, wilson_interval
 
-LINE = b"The cat sat on a red mat, don't they say; it was her own hat\nthat the the that was x_is of is_y 12 of. Sir Hal "
+LINE = b"The cat sat on a red mat, don't they; it was her own hat\nthat the the that was x_is of is_y 12 of. Sir Hal "
 
 
 def exchanged(text: bytes, length: int) -> set[bytes]:
