@@ -30,6 +30,8 @@ def grade(folder: Path, number: int, exercise: Exercise) -> tuple[str, str]:
         return "wrong", str(wrong)
     except TimeIsUp:  # outside of the student's own functions: a forward that is differentiated
         return "wrong", TOO_LONG
+    except Exception as error:  # an answer can have any form
+        return "wrong", f"the answer has a form that cannot be checked ({type(error).__name__}: {error})"
     return "passed", ""
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 
 from tinygpt.errors import unknown_name
-from tinygpt.learn.checks import sitting_1, sitting_2, sitting_3
+from tinygpt.learn.checks import sitting_1, sitting_2, sitting_3, sitting_4, sitting_5
 from tinygpt.learn.student import Student
 
 
@@ -84,6 +84,22 @@ SITTINGS = (
         Exercise("attention", "derivations/attention.md#forward", sitting_3.attention),
         Exercise("attention_backward", "derivations/attention.md#backward", sitting_3.attention_backward),
         Exercise("split_heads", "learn/sitting_3.md#several-heads", sitting_3.split_heads),
+    )),
+    Sitting(4, "assemble, AdamW, train", (
+        Exercise("block_backward", "learn/sitting_4.md#one-block", sitting_4.block_backward, 60),
+        Exercise("backward", "derivations/embedding.md#one-table-used-twice", sitting_4.backward, 60),
+        Exercise("clip", "derivations/adamw.md#clipping", sitting_4.clip),
+        Exercise("learning_rate", "learn/sitting_4.md#the-learning-rate", sitting_4.learning_rate),
+        Exercise("adamw", "derivations/adamw.md#the-update", sitting_4.adamw),
+        Exercise("train", "learn/sitting_4.md#train", sitting_4.train, 300),
+    ), needs=(2, 3)),
+    Sitting(5, "sample, judge, break", (
+        Exercise("score", "learn/sitting_5.md#judge", sitting_5.score),
+        Exercise("next_probabilities", "derivations/generation.md#choosing", sitting_5.next_probabilities),
+        Exercise("generate", "learn/sitting_5.md#sample", sitting_5.generate),
+        Exercise("cut_batch", "learn/sitting_5.md#break", sitting_5.cut_batch, planted=True),
+        Exercise("mixing_weights", "learn/sitting_5.md#break", sitting_5.mixing_weights, planted=True),
+        Exercise("residual_backward", "learn/sitting_5.md#break", sitting_5.residual_backward, planted=True),
     )),
 )  # fmt: skip
 

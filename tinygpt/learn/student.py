@@ -88,6 +88,8 @@ class Student:
             raise Wrong(f"{self._where(error)}still running after the time limit: does every loop end?") from None
         except (KeyboardInterrupt, GeneratorExit):
             raise
+        except Wrong as wrong:  # of a function that the check has passed to the student's
+            raise Wrong(f"{self._where(wrong)}{wrong}") from None
         except BaseException as error:  # SystemExit too: the student's code may call exit()
             raise Wrong(f"{self._where(error)}{type(error).__name__}: {' '.join(str(error).split())}") from None
 
