@@ -42,8 +42,8 @@ def test_a_stub_names_sections_that_exist(sitting: Sitting) -> None:
         assert heading in sections(ROOT / "docs" / page).values(), f"{page}, {heading}"
 
 
-def run_blocks(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run the programs of a page beside the solutions."""
+def run_blocks(number: int, monkeypatch: pytest.MonkeyPatch, *smaller: tuple[str, str]) -> None:
+    """Run the programs of a page beside the solutions, with numbers that take less time."""
     monkeypatch.syspath_prepend(SOLUTIONS)
     forget_students()
     text = PAGES[number].read_text("utf-8")
@@ -52,6 +52,9 @@ def run_blocks(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     ]
     assert programs
     for program in programs:
+        for usual, less in smaller:
+            assert usual in program
+            program = program.replace(usual, less)
         exec(compile(program, PAGES[number].name, "exec"), {})
     forget_students()
 
@@ -84,6 +87,22 @@ def test_the_program_of_sitting_3_prints_what_the_page_says(
     run_blocks(3, monkeypatch)
     even, _, sharp = capsys.readouterr().out.splitlines()
     assert even == "0 [0.  0.5 1.  1.5]" and sharp == "50 [0.  1.  2.  1.5]"
+
+
+def test_the_programs_of_sittings_4_and_5_train_judge_and_write(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run_blocks(4, monkeypatch, ("n_steps = 1000", "n_steps = 300"), ("3e-3, 50", "3e-3, 10"))
+    lines = capsys.readouterr().out.splitlines()
+    pairs = [[float(number) for number in re.findall(r"\d\.\d{3}", line)] for line in lines]
+    assert len(pairs) == 10 and all(abs(mine - engine) < 0.01 for mine, engine in pairs)
+    assert 4.0 < pairs[0][0] < 5.6 and pairs[-1][0] < 2.4
+    run_blocks(5, monkeypatch)
+    text = capsys.readouterr().out
+    model, table = losses(text)
+    assert 1.5 < model < 2.5 and 2.2 < table < 2.4
+    assert text.count("Once ") == 3 and text.count("--- temperature") == 3
 
 
 def test_the_notebook_runs_as_it_stands(tmp_path: Path) -> None:
