@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 
 from tinygpt.errors import unknown_name
-from tinygpt.learn.checks import sitting_1, sitting_2, sitting_3, sitting_4, sitting_5
+from tinygpt.learn.checks import sitting_1, sitting_2, sitting_3, sitting_4, sitting_5, training
 from tinygpt.learn.student import Student
 
 
@@ -91,7 +91,7 @@ SITTINGS = (
         Exercise("clip", "derivations/adamw.md#clipping", sitting_4.clip),
         Exercise("learning_rate", "learn/sitting_4.md#the-learning-rate", sitting_4.learning_rate),
         Exercise("adamw", "derivations/adamw.md#the-update", sitting_4.adamw),
-        Exercise("train", "learn/sitting_4.md#train", sitting_4.train, 300),
+        Exercise("train", "learn/sitting_4.md#train", training.train, 300),
     ), needs=(2, 3)),
     Sitting(5, "sample, judge, break", (
         Exercise("score", "learn/sitting_5.md#judge", sitting_5.score),

@@ -146,7 +146,7 @@ def _why(got: Array, expected: Array) -> str:
     if got.ndim == expected.ndim and got.ndim > 1 and got.shape == expected.swapaxes(-1, -2).shape:
         return ": transposed"
     if got.ndim > expected.ndim and got.shape[got.ndim - expected.ndim :] == expected.shape:
-        return ": the leading axes are not summed"
+        return ": not all leading axes are summed"
     return ""
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -114,6 +114,21 @@ def check_backward(student: Student, pair: Pair, suspects: Mapping[str, Suspects
     if not is_close(np.asarray(y), pair.engine(*pair.arguments)):
         raise Wrong(f"right for your own {pair.forward}, which differs from the engine's: check that first")
     return expected
+
+
+def check_single_axis(student: Student, pair: Pair) -> None:
+    """Repeat the check of a backward with the rows on one leading axis, (N, …).
+
+    Raises:
+        Wrong: the functions need two.
+    """
+    (name, x), *_ = pair.inputs.items()
+    dy = np.asarray(pair.dy)
+    rows = replace(pair, inputs={**pair.inputs, name: x.reshape(-1, x.shape[-1])}, dy=dy.reshape(-1, dy.shape[-1]))
+    try:
+        check_backward(student, rows)
+    except Wrong as wrong:
+        raise Wrong(f"right for (B, T, …), but not for rows on one leading axis, (N, …): {wrong}") from None
 
 
 def _require_begun(student: Student, pair: Pair) -> None:

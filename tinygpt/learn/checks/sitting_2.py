@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from tinygpt import layers
-from tinygpt.learn.checks.pairs import Pair, check_backward, check_forward
+from tinygpt.learn.checks.pairs import Pair, check_backward, check_forward, check_single_axis
 from tinygpt.learn.hints import Wrong, compare
 from tinygpt.learn.student import Student
 
@@ -35,6 +35,7 @@ def linear_backward(student: Student) -> None:
         "dbias": {"the bias itself: the gradient of a sum with it is dy, summed over the rows": pair.inputs["bias"]},
     }  # fmt: skip
     check_backward(student, pair, suspects)
+    check_single_axis(student, pair)
 
 
 def _gelu_pair() -> Pair:

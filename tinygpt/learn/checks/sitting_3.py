@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from tinygpt import layers
-from tinygpt.learn.checks.pairs import Pair, check_backward, check_forward
+from tinygpt.learn.checks.pairs import Pair, check_backward, check_forward, check_single_axis
 from tinygpt.learn.hints import NotBegun, Suspects, Wrong, accuse, compare, is_close
 from tinygpt.learn.student import Student
 
@@ -84,6 +84,7 @@ def layer_norm_backward(student: Student) -> None:
         check_backward(student, pair, suspects)
     except Wrong as wrong:
         raise Wrong(_row_sum_hint(student, pair) if "dx differs" in str(wrong) else str(wrong)) from None
+    check_single_axis(student, pair)
 
 
 def _row_sum_hint(student: Student, pair: Pair) -> str:

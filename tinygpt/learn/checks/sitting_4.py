@@ -1,4 +1,4 @@
-"""Checks of sitting 4: a block, the whole model, clipping, the rate, AdamW, and a training that the engine repeats.
+"""Checks of sitting 4: a block, the whole model, clipping, the rate, AdamW. ``training.py`` has the last one.
 
 The reference is ``tinygpt/learn/gpt.py``, whose gradients equal the engine's and which computes in any precision.
 """
@@ -12,15 +12,12 @@ from typing import Any
 import numpy as np
 
 from tinygpt.config import ModelConfig, TrainConfig
-from tinygpt.corpora import load_corpus
-from tinygpt.data import BatchSampler
-from tinygpt.engines import create_engine
 from tinygpt.learn import gpt
 from tinygpt.learn.differences import central_differences
 from tinygpt.learn.hints import NO_SIZES, NotBegun, Suspects, Wrong, compare, is_close
 from tinygpt.learn.student import Student
 from tinygpt.optim import clip_factor, global_norm
-from tinygpt.params import Arrays, initial_parameters, is_decayed
+from tinygpt.params import Arrays, initial_parameters
 from tinygpt.schedule import learning_rate_at
 
 B, T, D, H, L, V = 2, 5, 4, 2, 2, 7
@@ -120,7 +117,7 @@ def _branch(x: np.ndarray, w: Arrays, kind: str) -> tuple[np.ndarray, gpt.Back]:
 # ---- the whole model ------------------------------------------------------------------------------------
 
 
-def _gradients(
+def gradients_of(
     w: Arrays, tokens: np.ndarray, targets: np.ndarray, shape: ModelConfig
 ) -> tuple[float, Arrays, np.ndarray]:
     """Return the loss, all gradients, and those of the logits."""
@@ -151,7 +148,7 @@ def backward(student: Student) -> None:
         raise Wrong(f"forward has to work first: {wrong}") from None
     got = student.call("backward", cache)
     expected = {name: central_differences(functools.partial(loss, name=name), w[name]) for name in w}
-    right, gradients, _ = _gradients(w, tokens, targets, _SHAPE)
+    right, gradients, _ = gradients_of(w, tokens, targets, _SHAPE)
     suspects = {"wte.weight": _table_mistakes(w, tokens, targets, gradients["wte.weight"])}
     if isinstance(got, dict) and np.shape(got.get("wpe.weight", 0)) == (T, D):
         raise Wrong(
@@ -166,7 +163,7 @@ def _table_mistakes(w: Arrays, tokens: np.ndarray, targets: np.ndarray, right: n
     """Return the gradients that a token table has if a part of it is forgotten."""
     embedding, once = np.zeros_like(right), np.zeros_like(right)
     for row, target in zip(tokens, targets, strict=True):  # one sequence: the position table's gradient is dx itself
-        dx = _gradients(w, row[None], target[None], _SHAPE)[1]["wpe.weight"][:T] / B
+        dx = gradients_of(w, row[None], target[None], _SHAPE)[1]["wpe.weight"][:T] / B
         np.add.at(embedding, row, dx)
         once[row] = dx
     head = right - embedding
@@ -310,72 +307,3 @@ def adamw(student: Student) -> None:
         right = _adamw(weight, gradient, m1, m2, step)
         compare(f"weight after update {step}", answers[0], right, suspects=suspects)
         weight = right
-
-
-# ---- training -------------------------------------------------------------------------------------------
-
-_TRAINED = ModelConfig(n_layers=1, d_model=32, n_heads=4, context_length=32, vocab_size=256)
-_STEPS, _COMPARED = 150, 8
-
-
-def train(student: Student) -> None:
-    """The first losses to the digit, and the last ones beside the engine's."""
-    settings = TrainConfig(batch_size=8, learning_rate=3e-3, warmup_steps=10, decay_steps=_STEPS, decay_to=0.1)
-    sampler = BatchSampler(load_corpus("stories").train_tokens, settings.batch_size, _TRAINED.context_length, seed=0)
-    batches = [(batch.inputs, batch.targets) for batch in map(sampler.batch, range(_STEPS))]
-    rates = [learning_rate_at(settings, step) for step in range(_STEPS)]
-    w = {name: array.astype(np.float64) for name, array in initial_parameters(_TRAINED, 0).items()}
-    few = (batches[:_COMPARED], rates[:_COMPARED])
-    _, first = student.call("train", w, *few, 1, _TRAINED.n_heads, returns="weights, losses")
-    if not isinstance(first, list) or len(first) != _COMPARED:
-        raise Wrong(
-            f"losses has {np.size(first)} entries, expected a list with one for each of the {_COMPARED} batches"
-        )
-    suspects = {hint: _losses(w, *few, kind) for kind, hint in _TRAINING_MISTAKES.items()}
-    compare("losses", np.array(first, float), _losses(w, *few, ""), suspects=suspects, against="the engine")
-    weights, losses = student.call("train", w, batches, rates, 1, _TRAINED.n_heads, returns="weights, losses")
-    engine = create_engine("numpy", _TRAINED, settings, seed=0)
-    reached = [engine.train_step(*batch, rate).loss for batch, rate in zip(batches, rates, strict=True)]
-    mine, theirs = np.mean(losses[-20:]), np.mean(reached[-20:])
-    if not abs(mine - theirs) <= 0.02 * theirs:
-        raise Wrong(
-            f"the last losses are {mine:.3f} in the mean, and the engine reaches {theirs:.3f} on the same batches"
-        )
-    if not isinstance(weights, dict) or weights.keys() != w.keys():
-        raise Wrong("the weights that are returned have other names than those that were given")
-    if all(np.array_equal(weights[name], w[name]) for name in w):
-        raise Wrong("the weights that are returned are the first ones: return the trained ones")
-
-
-_TRAINING_MISTAKES = {
-    "frozen": "no loss follows from an update: the new weights are not used",
-    "no clipping": "the gradients are not clipped to norm 1",
-    "means": "the running means m1 and m2 start again at every update",
-    "step": "the step that AdamW gets stays at 1",
-    "decay": "gains and biases have weight decay too",
-    "no decay": "nothing has weight decay",
-    "rate": "every update has the first rate",
-    "after": "a loss is that after its update; the one before is asked for",
-}
-
-
-def _losses(w: Arrays, batches: list[tuple[np.ndarray, np.ndarray]], rates: list[float], mistake: str) -> np.ndarray:
-    """Return the losses of a training run, with a mistake or without."""
-    w, losses = dict(w), []
-    m1 = {name: np.zeros_like(array) for name, array in w.items()}
-    m2 = {name: np.zeros_like(array) for name, array in w.items()}
-    for step, ((tokens, targets), rate) in enumerate(zip(batches, rates, strict=True), 1):
-        loss, gradients, _ = _gradients(w, tokens, targets, _TRAINED)
-        factor = 1.0 if mistake == "no clipping" else clip_factor(global_norm(gradients.values()), 1.0)
-        counted = 1 if mistake == "step" else step
-        for name, gradient in gradients.items():
-            clipped = gradient * factor
-            keep = (0.0, 0.0) if mistake == "means" else (0.9, 0.95)
-            m1[name] = keep[0] * m1[name] + (1 - 0.9) * clipped
-            m2[name] = keep[1] * m2[name] + (1 - 0.95) * clipped**2
-            move = (m1[name] / (1 - 0.9**counted)) / (np.sqrt(m2[name] / (1 - 0.95**counted)) + 1e-8)
-            decay = {"decay": 0.1, "no decay": 0.0}.get(mistake, 0.1 if is_decayed(w[name].shape) else 0.0)
-            if mistake != "frozen":
-                w[name] = w[name] - (rates[0] if mistake == "rate" else rate) * (move + decay * w[name])
-        losses.append(_gradients(w, tokens, targets, _TRAINED)[0] if mistake == "after" else loss)
-    return np.array(losses)
