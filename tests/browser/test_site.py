@@ -137,7 +137,7 @@ def test_folded_texts_come_when_they_are_unfolded_and_have_a_page(browser: Brows
     page = watched.page
     page.goto(address + "gallery/")
     model = page.locator(".tg-model").first
-    assert model.locator(".tg-sample").count() == 1
+    assert model.locator(".tg-sample pre").count() == 1
     folded = model.locator("details").first
     href = folded.locator("a").evaluate("(link) => link.href")
     folded.locator("summary").click()
