@@ -38,7 +38,7 @@ class UnmaskedEngine(NumpyEngine):
 
 
 class NormBackwardEngine(NumpyEngine):
-    """A backward of layer normalisation that forgets the mean: dx = r (g − x̂ · mean(g x̂)), without − mean(g)."""
+    """A backward of layer normalisation that forgets the mean: dx = r (dx̂ − x̂ · mean(dx̂ · x̂)), without − mean(dx̂)."""
 
     def _norm_backward(self, name: str, dy: np.ndarray, cache: NormCache, grads: Arrays) -> np.ndarray:
         super()._norm_backward(name, dy, cache, grads)
