@@ -25,6 +25,7 @@ LETTERS = MappingProxyType(
     "box":
         "U+2500,U+2502,U+250C,U+2510,U+2514,U+2518,U+251C,U+2524,U+252C,U+2534,U+253C,U+25A0,"
         "U+25BA,U+25BC",
+    "upright": "U+0030-0039,U+0041-005A,U+0061-007A",
     "formula":
         "U+0020,U+0028-003E,U+0041-005B,U+005D,U+0061-007A,U+007C,U+00A0,U+00B1,U+00B7,U+00D7,U+02C6,"
         "U+0394,U+03A3,U+03A6,U+03B1-03C9,U+2016,U+2026,U+2032,U+210E,U+2113,U+2190,U+2192,U+21D2,"
@@ -44,6 +45,8 @@ FACES = (
     *(("Fira Sans", "400", f"fira-sans-400{part}", letters) for part, letters in _PARTS),
     *(("Fira Sans", "600 700", f"fira-sans-600{part}", letters) for part, letters in _PARTS),
     *(("Fira Code", "400", f"fira-code-400{part}", letters) for part, letters in (*_PARTS, ("-box", "box"))),
+    # Digits and upright names in formulas; a family of its own, as Fira Sans would bring its file of Greek letters.
+    ("Formula Names", "400", "fira-sans-400", "upright"),
     ("Noto Sans Math", "400", "noto-sans-math", "formula"),
     ("Noto Sans Math", "400", "noto-sans-math-more", "other"),
 )
