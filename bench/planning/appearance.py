@@ -1,7 +1,7 @@
 """The look of a text that a model of some loss writes: the nearest counting models, and the grades of their texts.
 
 The counting models of a corpus and the grades of what they write are on the card of its gallery model. Below the best
-of them a loss says little: a byte model gets there with phrases and with sentences.
+of them a loss says little: its texts may be graded higher or lower than those of the model that it beats.
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@ def coverage_of_rounds(real: RealRounds, _record: Record) -> list[Check]:
 def coverage_of_repeated_rounds(real: RealRounds, _record: Record) -> list[Check]:
     """The interval of a ratio whose marked rounds were measured again.
 
-    What slowed both arms of a round is the best probe that there could be, so it stands for the probe. The arms differ
+    What slowed both arms of a round is the best probe that there could be, so it is used as the probe. The arms differ
     as they do: if they suffered differently in marked rounds, the interval would miss the median of all rounds.
     """
     draws = _Draws()

@@ -12,7 +12,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,13 +22,13 @@ from bench.training.clinic_cases import Case
 from bench.training.clinic_checks import Findings, check
 from bench.training.record_training import record_events
 from tinygpt.corpora import Corpus
-from tinygpt.data import Batch, Tokenizer, evaluation_batches
+from tinygpt.data import Batch, evaluation_batches
 from tinygpt.engines.numpy import NumpyEngine
 from tinygpt.errors import DivergedError
-from tinygpt.generation.decoding import TimedGeneration, continue_prompt
 from tinygpt.system.stopping import StopRequest
-from tinygpt.training.events import EvaluationRecord, Event, SampleRecord, StartRecord, StopRecord
+from tinygpt.training.events import EvaluationRecord, Event, StartRecord, StopRecord
 from tinygpt.training.plan import TrainingPlan
+from tinygpt.training.samples import write_sample
 from tinygpt.training.trainer import Trainer
 
 PRESET = "tiny"
@@ -161,7 +161,8 @@ class _CaseRun:
                 if stop.requested:
                     break
             if step == plan.steps:
-                yield self._sample(_recent(losses), held_out_loss)
+                # Generation reads the weights alone and never sees a later byte, whatever the case.
+                yield write_sample(self.engine, plan, step, _recent(losses), held_out_loss)
             signal = None if step == plan.steps else stop.signal
             yield StopRecord(
                 "finished" if step == plan.steps else "interrupted",
@@ -179,22 +180,6 @@ class _CaseRun:
         self.sound.load_state_dict(self.engine.parameters())
         total = sum(self.sound.loss(batch.inputs, batch.targets) * len(batch.inputs) for batch in self.held_out)
         return total / sum(len(batch.inputs) for batch in self.held_out)
-
-    def _sample(self, train_loss: float, held_out_loss: float | None) -> SampleRecord:
-        """Continue the prompt. Generation reads the weights alone and never sees a later byte, whatever the case."""
-        plan = self.plan
-        tokens = TimedGeneration(continue_prompt(self.engine, plan.prompt, plan.sampling))
-        text = "".join(Tokenizer.decode_stream(tokens))
-        return SampleRecord(
-            step=plan.steps,
-            prompt=plan.shown_prompt,
-            text=text,
-            **asdict(plan.sampling),
-            tokens_per_second=tokens.tokens_per_second,
-            first_token_seconds=tokens.first_token_seconds,
-            train_loss=train_loss,
-            held_out_loss=held_out_loss,
-        )
 
     def findings(self) -> Findings:
         """Check the program with its trained weights, on a batch as it reads it."""

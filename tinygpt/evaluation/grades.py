@@ -1,15 +1,16 @@
 """Grades of texts and of the model that wrote them: *noise*, *letters*, *words*, *phrases*, *sentences*, *passages*.
 
 Texts get a grade if they pass its bars and those of all grades below. ``BARS`` is the whole rule: each row has a grade,
-a bar and its reason. The bars come from the corpus, and none was set by looking at a trained model.
+a bar and its reason. Shares are compared with the corpus's own; the five constants below are choices. None was set by
+looking at a trained model.
 
 "Nearer" is half way between the two shares, which is the same bar for every ability. A bar whose measure is missing is
 left out and named, but a grade without its first measure is not given. A share is missing if the author's own pieces
-cannot be told from the scrambled ones on so little text; losses, swaps and context are missing without a model.
+cannot be told from the scrambled ones in so little text; losses, swaps and context are missing without a model.
 
 *Memorized* is a flag beside the grade, raised by one of three signs:
 
-    covered    5 % more of the bytes stand in copies of 50 bytes and more than in the upper end of the author's interval
+    covered    bytes in copies of 50 bytes and more, as a share 5 % above the upper end of the author's interval
     longest    a copy of 100 bytes and more that is twice as long as the longest in all held-out pieces
     history    the held-out loss is 5 % above its own minimum
 

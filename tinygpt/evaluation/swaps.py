@@ -3,7 +3,7 @@
 The two words have equal length and no capital, so nothing but their order differs: blanks and line breaks stay where
 they are. A model that spells well and knows no grammar guesses.
 
-Both versions stand in the same window of held-out text, which has as much before the exchanged words as after them. The
+Both versions are scored in one window of held-out text, which has as much before the exchanged words as after them. The
 bytes before them are equal, so the difference is that of the words themselves and of what follows.
 """
 
@@ -53,7 +53,7 @@ def swap_probe(subject: Engine | CountingModel, held_out: bytes, n_pairs: int = 
 
     Args:
         subject: an engine with the model's weights, or a counting model.
-        held_out: the text; the pairs stand in its lines.
+        held_out: the text; the pairs come from its lines.
         n_pairs: the largest number of pairs.
 
     Raises:

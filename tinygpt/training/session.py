@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,10 +24,9 @@ from tinygpt.checkpoints.layout import BEST, KEPT
 from tinygpt.checkpoints.retention import kept_folder
 from tinygpt.checkpoints.training_state import TrainingState
 from tinygpt.corpora import Corpus, memorization_warning
-from tinygpt.data import BatchSampler, Tokenizer, evaluation_batches
+from tinygpt.data import BatchSampler, evaluation_batches
 from tinygpt.engines import create_engine, parse_variant
 from tinygpt.errors import CheckpointError, DivergedError, StorageError
-from tinygpt.generation.decoding import TimedGeneration, continue_prompt
 from tinygpt.optim import OptimizerState
 from tinygpt.system.folder_lock import HeldFolder, folder_lock
 from tinygpt.system.stopping import StopRequest
@@ -41,6 +40,7 @@ from tinygpt.training.resume import (
     resumed_options,
     starting_weights,
 )
+from tinygpt.training.samples import write_sample
 from tinygpt.training.trainer import Trainer
 
 _RECENT = 20  # steps in the mean training loss
@@ -218,21 +218,10 @@ class _Session:
         return self.step - self.best[1] >= patience * self.plan.evaluation_interval
 
     def _sample(self) -> SampleRecord:
-        plan = self.plan
-        tokens = TimedGeneration(continue_prompt(self.engine, plan.prompt, plan.sampling))
-        text = "".join(Tokenizer.decode_stream(tokens))
+        sample = write_sample(self.engine, self.plan, self.step, self._train_loss(), self.held_out_loss)
         self.sampled = self.step
         self._outdate_saved()
-        return SampleRecord(
-            step=self.step,
-            prompt=plan.shown_prompt,
-            text=text,
-            **asdict(plan.sampling),
-            tokens_per_second=tokens.tokens_per_second,
-            first_token_seconds=tokens.first_token_seconds,
-            train_loss=self._train_loss(),
-            held_out_loss=self.held_out_loss,
-        )
+        return sample
 
     def _diverged(self, problem: str) -> DivergedError:
         rate = self.engine.train.learning_rate
