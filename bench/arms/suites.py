@@ -14,7 +14,9 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from bench.arms.kernel_parts import KERNELS_VARIANT
-from bench.arms.registry import GENERATORS, PEERS, REFERENCE, ROOFLINE_VARIANTS
+from bench.arms.labels import read_label
+from bench.arms.landmarks import LANDMARKS
+from bench.arms.registry import GENERATORS, OURS, PEERS, REFERENCE, ROOFLINE_VARIANTS
 from bench.arms.variants import check_variant, engine_name, kind_of
 from bench.records.rows import Kind
 from tinygpt.errors import ConfigError, unknown_name
@@ -84,6 +86,11 @@ class Suite:
     def slow(self) -> set[str]:
         """The variants that get a single round at every preset, where others get more."""
         return {arm.variant for arm in self.arms} - {arm.variant for arm in self.arms if arm.rounds == self.rounds}
+
+    @property
+    def has_commits(self) -> bool:
+        """True if some arms are other commits' engines."""
+        return any(read_label(arm.variant).revision for arm in self.arms)
 
     @property
     def cells(self) -> tuple[Cell, ...]:
@@ -207,6 +214,13 @@ SUITES = MappingProxyType(
                 slow="python",
             ),
             _suite(
+                "history",
+                "the fast engine at landmarks of this project's history, at this checkout twice, and the reference, "
+                "tiny to large, twelve interleaved rounds: half an hour",
+                12,
+                dict.fromkeys((REFERENCE, OURS, f"{OURS}#2", *(mark.variant for mark in LANDMARKS)), _STACK),
+            ),
+            _suite(
                 "kernels",
                 "the parts of a vectorized step, and every fused kernel in its NumPy and NumExpr forms, tiny to xl: "
                 "three rounds, five minutes",
@@ -273,6 +287,8 @@ def select_suite(
 
 def _checked(suite: Suite, name: str) -> str:
     """Return a variant without spaces, if the suite can measure it."""
+    if name in {arm.variant for arm in suite.arms}:
+        return name
     if not suite.generates:
         return check_variant(name)
     if name not in GENERATORS:

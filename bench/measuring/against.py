@@ -9,8 +9,6 @@ look at one cell does not depend on how the others end.
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,13 +17,13 @@ import numpy as np
 from rich.console import Console
 
 from bench.arms.labels import Label, read_label
+from bench.arms.landmarks import short_commit
 from bench.arms.suites import DEFAULT_CORPUS, Arm, Suite, select_suite
-from bench.measuring.run_plan import RunOptions, Tree
+from bench.measuring.run_plan import RunOptions, no_repeats
 from bench.measuring.runner import RunSummary, run_suite
+from bench.measuring.trees import find_commit, unpacked
 from bench.records.child import PROJECT
-from bench.records.git import GitError, run_git
 from bench.records.grouping import grouped
-from bench.records.provenance import Provenance
 from bench.records.store import read_table
 from bench.statistics.cells import cell_summary
 from bench.statistics.compare import THRESHOLD, Comparison, Point, finding
@@ -98,8 +96,8 @@ def run_against(
         ConfigError: there is no such commit, or a preset or engine is unknown.
         BusyError, CorpusError, ResultsError, StorageError: as in :func:`bench.measuring.runner.run_suite`.
     """
-    commit = _commit(project, revision)
-    short = commit[:9]
+    commit = find_commit(project, revision)
+    short = short_commit(commit)
     if rounds < 1:
         raise ConfigError(f"rounds is {rounds}", "1 or more", "invoke bench --against REV")
     suite = against_suite(short, presets or DEFAULT_PRESETS, engines or DEFAULT_ENGINES)
@@ -108,8 +106,7 @@ def run_against(
     points: dict[tuple[str, str], Point] = {}
     missing: dict[tuple[str, str], str] = {}
     summaries: list[RunSummary] = []
-    with tempfile.TemporaryDirectory(prefix="tinygpt-") as folder:
-        unpack(project, commit, Path(folder))
+    with unpacked(project, [commit]) as trees:
         done = 0
         for look in looks(rounds):
             arms = tuple(replace(arm, rounds=look - done) for arm in suite.arms)
@@ -117,8 +114,8 @@ def run_against(
                 lock_file=lock_file,
                 kind="against",
                 reference=arms[0].variant,
-                repeat=lambda _: (),  # the rounds are counted, and their number spends the error
-                trees={short: Tree(Path(folder), Provenance(commit, False))},
+                repeat=no_repeats,  # the rounds are counted, and their number spends the error
+                trees=trees,
             )
             suite = replace(suite, rounds=look - done, arms=arms)
             summaries.append(run_suite(suite, root, corpus, seed, console, options))
@@ -173,31 +170,3 @@ def against_suite(revision: str, presets: Sequence[str], engines: Sequence[str])
             replace(arm, variant=label.text) for label in (Label(arm.variant, revision, 1), Label(arm.variant, None, 1))
         ]
     return Suite(f"against {revision}", "", PLANNED_ROUNDS, tuple(arms))
-
-
-def unpack(project: Path, commit: str, folder: Path) -> None:
-    """Unpack a commit's engines and worker into a folder.
-
-    Raises:
-        ConfigError: the commit has none.
-    """
-    archive = folder / "tree.tar"
-    try:
-        run_git(project, "archive", f"--output={archive}", commit, "--", "tinygpt", "bench")
-    except GitError as error:
-        raise ConfigError(
-            f"commit {commit[:9]} has no tinygpt or no bench", "a commit of this project", "git log"
-        ) from error
-    shutil.unpack_archive(archive, folder, filter="data")
-    archive.unlink()
-
-
-def _commit(project: Path, revision: str) -> str:
-    try:
-        return run_git(project, "rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}")
-    except GitError as error:
-        raise ConfigError(
-            f"{revision!r} is no commit of this checkout ({error.problem})",
-            "a commit, branch or tag",
-            "git log --oneline",
-        ) from error

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from bench.arms.kernel_parts import DISPATCH, PARTS
 from bench.arms.labels import read_label
-from bench.arms.suites import Cell, repeat_command
+from bench.arms.suites import SUITES, Cell, repeat_command
 from bench.measuring.endings import CellEnd
 from bench.measuring.process import Event, Outcome
 from bench.records.process_rows import Process, RunContext
@@ -73,7 +73,7 @@ def _run_row(process: Process, outcome: Outcome, end: CellEnd, command: str, lim
 def repetition(context: RunContext, cell: Cell, protocol: Protocol) -> str:
     """Return the command that repeats the measurement, in the run's own kind."""
     command = repeat_command(context.suite, cell, protocol.corpus, protocol.seed, protocol.rounds)
-    if context.kind != "against":
+    if context.kind != "against" or context.suite in SUITES:
         return command
     words = shlex.split(command)
     words[2:4] = ["--against", context.suite.rpartition(" ")[2]]

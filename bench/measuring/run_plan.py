@@ -26,6 +26,11 @@ from tinygpt.system.files import replace_file
 Refuse = Callable[[Cell], str | None]
 
 
+def no_repeats(_: Mapping[int, float]) -> Sequence[int]:
+    """Measure no round once more."""
+    return ()
+
+
 @dataclass(frozen=True)
 class Tree:
     """Another commit's engines and worker, unpacked into a folder."""

@@ -29,7 +29,7 @@ from bench.measuring.machine_lock import measurement_lock
 from bench.measuring.peer_preparation import prepare
 from bench.measuring.process import Event, Outcome, run_worker
 from bench.measuring.progress import SuiteProgress
-from bench.measuring.run_plan import RunOptions, RunPlan, drop_plan, read_plan, unfinished, write_plan
+from bench.measuring.run_plan import RunOptions, RunPlan, drop_plan, no_repeats, read_plan, unfinished, write_plan
 from bench.records.machine import fresh_machine
 from bench.records.process_rows import RunContext, new_run_id
 from bench.records.protocol import Protocol, benchmark_protocol, generation_protocol, sha256_text
@@ -187,7 +187,7 @@ class _Run:
         cells = self._missing(self.cells)
         resumable = not self.options.trees  # another commit's code is unpacked only for this run
         resumed = self.context.run_id if self.rows.runs else None
-        announce(self.console, self.plan.suite, cells, resumed, repeats=resumable)
+        announce(self.console, self.plan.suite, cells, resumed, self.options.repeat is not no_repeats)
         if resumable:
             write_plan(self.root, self.plan)
         n_steps = max(protocol.total_steps for protocol in self.protocols.values())

@@ -16,7 +16,8 @@ class BenchOptions:
     """Options of bench."""
 
     suite: str = option(
-        "quick", "quick (minutes), standard (a quarter of an hour), full, variants, peers (hours), or generation"
+        "quick",
+        "quick (minutes), standard (a quarter of an hour), full, variants, peers (hours), generation, history",
     )
     presets: tuple[str, ...] = option((), "comma-separated; the suite's when omitted")
     engines: tuple[str, ...] = option((), "comma-separated, variants too; the suite's when omitted")
@@ -58,11 +59,13 @@ def measure(options: BenchOptions) -> int:
     """Run a suite and print its results; return the process's exit code."""
     from bench.arms.suites import select_suite
     from bench.measuring.runner import run_suite
+    from bench.measuring.trees import run_commits
     from bench.terminal.show import print_run
 
     name = "kernels" if options.kernels else options.suite
     selected = select_suite(name, options.presets, options.engines, options.rounds)
-    summary = run_suite(selected, results_folder(), options.corpus, options.seed)
+    run = run_commits if selected.has_commits else run_suite
+    summary = run(selected, results_folder(), options.corpus, options.seed)
     print_run(summary, results_folder())
     return summary.exit_code
 

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
+from bench.arms.landmarks import LANDMARKS
 from bench.arms.registry import PEERS, REFERENCE
 from bench.arms.suites import SUITES, Arm, Cell, Suite, repeat_command, select_suite
 from bench.arms.variants import check_variant, engine_name, make_engine
+from bench.records.git import ask_git, run_git
+from tests import ROOT
 from tests.bench.faulty_engines import Raising
 from tinygpt.engines import CPU_ENGINES
 from tinygpt.errors import ConfigError
@@ -115,3 +120,24 @@ def test_rounds_can_be_chosen_for_every_suite_and_slow_arms_keep_one():
     assert [(arm.variant, arm.rounds) for arm in large.arms] == [("numpy", 1), ("vectorized", 6)]  # added as reference
     with pytest.raises(ConfigError, match="rounds is 0"):
         select_suite("quick", rounds=0)
+
+
+def test_the_history_measures_every_landmark_beside_this_checkout_and_the_reference():
+    history = SUITES["history"]
+    variants = {arm.variant for arm in history.arms}
+    assert variants == {"numpy", "vectorized", "vectorized#2", *(mark.variant for mark in LANDMARKS)}
+    assert len({mark.commit for mark in LANDMARKS}) == len(LANDMARKS) >= 12
+    assert [mark.day for mark in LANDMARKS] == sorted(mark.day for mark in LANDMARKS)
+    one = select_suite("history", ["large"], [LANDMARKS[0].variant])
+    assert [(arm.variant, arm.rounds) for arm in one.arms] == [("numpy", 1), (LANDMARKS[0].variant, 12)]
+    with pytest.raises(ConfigError, match="has a commit"):
+        select_suite("quick", ["tiny"], [LANDMARKS[0].variant])
+
+
+def test_landmarks_are_commits_of_this_project_in_their_order():
+    if ask_git(ROOT, "rev-parse", "--is-shallow-repository") != "false":
+        pytest.skip("needs the project's history")
+    days = run_git(ROOT, "log", "--no-walk=unsorted", "--format=%H %cs", *(mark.commit for mark in LANDMARKS))
+    assert days.splitlines() == [f"{mark.commit} {mark.day}" for mark in LANDMARKS]
+    for older, newer in pairwise([*(mark.commit for mark in LANDMARKS), "HEAD"]):
+        run_git(ROOT, "merge-base", "--is-ancestor", older, newer)

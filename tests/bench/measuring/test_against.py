@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from bench.arms.suites import SUITES, Arm
 from bench.measuring import against
 from bench.measuring.against import against_suite, run_against
 from bench.measuring.runner import RunSummary
+from bench.measuring.trees import run_commits
 from bench.records.rows import Rows
 from bench.records.store import read_table, write_tables
 from bench.statistics.cells import cell_summary
@@ -64,6 +67,23 @@ def test_the_other_commits_code_is_what_runs(repository, tmp_path, corpus, conso
     assert not list((root / "local").glob("plan-*"))  # nothing that could be resumed
     # It enters no figure and no table.
     assert cell_summary(runs, read_table("steps", root)) == []
+
+
+def test_a_suite_with_other_commits_runs_their_code_beside_this_checkouts(repository, tmp_path, corpus, console):
+    head = git(repository, "rev-parse", "HEAD")
+    arms = tuple(Arm(variant, "tiny", 60.0, 1) for variant in ("numpy", "numpy#2", f"numpy@{head[:9]}"))
+    suite = replace(SUITES["history"], rounds=1, arms=arms)
+    assert suite.has_commits and not SUITES["standard"].has_commits
+    done = run_commits(suite, tmp_path, corpus, console=console, project=repository, lock_file=tmp_path / "lock")
+    assert (done.exit_code, done.counts) == (0, {"ok": 3})
+    runs = read_table("runs", tmp_path)
+    assert (runs["kind"].unique().tolist(), runs["suite"].unique().tolist()) == (["against"], ["history"])
+    assert (runs["commit"] == head).tolist() == [False, False, True]
+    assert runs["command"].iloc[2] == (
+        f"invoke bench --suite history --presets tiny --engines numpy@{head[:9]} --rounds 1 --corpus squares"
+    )
+    norms = read_table("steps", tmp_path).groupby("cell_id")["grad_norm"].max()[runs["cell_id"]]
+    assert (norms == MARK).tolist() == [False, False, True]
 
 
 def simulated(times, looks, noise=0.02, fails=()):
