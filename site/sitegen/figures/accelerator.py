@@ -37,7 +37,7 @@ from sitegen.figures.chart_texts import value_expressions
 from sitegen.figures.descriptions import describe_ends, describe_failures
 from sitegen.figures.fields import CROSS, POINT, PRESET, TABLE, Field, cell_origin, exported, tooltip
 from sitegen.figures.layers import Values
-from sitegen.figures.menus import menu, show_menu, up_to
+from sitegen.figures.menus import in_first_view, menu, show_menu, up_to
 from sitegen.rows.accelerators import (
     ON_ACCELERATOR,
     ON_PROCESSOR,
@@ -95,7 +95,6 @@ def read(results: Results) -> pd.DataFrame:
                 readings += _crossings(row_dicts(cells), theirs)
     rows = pd.DataFrame(readings)
     rows["label"] = [label_of(str(line)) for line in rows["variant"]]
-    rows["tier"] = [tier_of(str(line)) for line in rows["variant"]]
     rows["slot"] = stack_failures(rows)
     # Only the first crossing is labelled: several are too close together for words. Tooltips describe the others.
     crossing = rows["state"] == _CROSSING
@@ -107,7 +106,8 @@ def _cell(record: dict[str, Any]) -> dict[str, Any]:
     """The columns that all rows of a cell share; those of a measure are empty."""
     shared = {name: record[name] for name in ("device", "preset", "n_parameters", "state", *CELL_TEXT)}
     empty = {"low": None, "high": None, "interval": "", "beside": "", "value": None, "value_text": ""}
-    return shared | empty | {"variant": record["line"], "engine": record["variant"]}
+    line = {"variant": record["line"], "tier": tier_of(str(record["line"]), record["origin"])}
+    return shared | empty | line | {"engine": record["variant"]}
 
 
 def _readings(
@@ -217,6 +217,7 @@ def _share(tick: float) -> str:
 
 def describe(rows: pd.DataFrame) -> str:
     """Describe step times at the ends of each line, and the sizes at which the accelerator is faster."""
+    rows = in_first_view(rows)
     times = rows[(rows["measure"] == STEP_TIME) & (rows["state"] == "measured")]
     theirs = _curve_of(times, OURS, ON_PROCESSOR)
     faster = []

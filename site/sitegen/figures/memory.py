@@ -27,10 +27,10 @@ from sitegen.figures.fields import (
     written,
 )
 from sitegen.figures.layers import Values
-from sitegen.figures.menus import show_menu
+from sitegen.figures.menus import in_first_view, show_menu
 from sitegen.rows.cells import cell_frame
 from sitegen.rows.results import Results
-from sitegen.rows.series import tier_of
+from sitegen.rows.series import tiers_of
 from sitegen.text.palette import Theme
 from tinygpt.terminal import quantities
 
@@ -60,7 +60,7 @@ def read(results: Results) -> pd.DataFrame:
         state="formula", variant=f"{BYTES_PER_PARAMETER} bytes a parameter", machine=""
     )
     floor["peak_bytes"] = floor["n_parameters"] * BYTES_PER_PARAMETER
-    cells["tier"] = [tier_of(str(variant)) for variant in cells["variant"]]
+    cells["tier"] = tiers_of(cells)
     rows = pd.concat([cells, floor.assign(tier=0)], ignore_index=True)
     rows["megabytes"] = rows["peak_bytes"] / 1e6
     return rows
@@ -87,5 +87,5 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
 
 def describe(rows: pd.DataFrame) -> str:
     """Describe the peak at the ends of each engine's range."""
-    ends = describe_ends(rows[rows["state"] == "measured"], "memory_text")
+    ends = describe_ends(in_first_view(rows[rows["state"] == "measured"]), "memory_text")
     return f"Peak memory of the training process, by model size. {ends}"

@@ -6,14 +6,14 @@ show    the lines drawn: ``engines``, ``peers`` too, or ``all`` (``sitegen.rows.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import altair as alt
 import pandas as pd
 
 from sitegen.figures.axes import variant_encodings
-from sitegen.rows.series import TIERS, order_series, tier_of
+from sitegen.rows.series import ENGINES_ONLY, TIERS, order_series
 from sitegen.text.palette import Theme
 
 
@@ -47,18 +47,31 @@ class Show:
 
 def show_menu(rows: pd.DataFrame, theme: Theme) -> Show:
     """The menu for rows with columns ``variant`` and ``tier``; at first it shows engines and peers."""
-    present = set(rows["tier"])
-    choices = [name for position, name in enumerate(TIERS) if position in present]
+    choices = _choices(rows)
     listed = {name: order_series(up_to(rows, name)["variant"]) for name in choices}
     color, shape = variant_encodings(rows["variant"], theme, alt.ExprRef(f"({json.dumps(listed)})[show]"))
-    start = choices[min(1, len(choices) - 1)] if tier_of("python") in present else choices[0]
     return Show(
         choices=tuple(choices),
-        parameter=menu("show", start, {name: TIERS[name] for name in choices}, "Show"),
+        parameter=menu("show", _opening(choices), {name: TIERS[name] for name in choices}, "Show"),
         condition=f"datum.tier <= indexof({json.dumps([*TIERS])}, show)",
         color=color,
         shape=shape,
     )
+
+
+def _choices(rows: pd.DataFrame) -> list[str]:
+    present = set(rows["tier"])
+    return [name for position, name in enumerate(TIERS) if position in present]
+
+
+def _opening(choices: Sequence[str]) -> str:
+    """The choice that a view opens with: engines and peers, or if there are no engines the first."""
+    return choices[min(1, len(choices) - 1)] if choices[0] == ENGINES_ONLY else choices[0]
+
+
+def in_first_view(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows that the view that opens shows, of at least one."""
+    return up_to(rows, _opening(_choices(rows)))
 
 
 def up_to(rows: pd.DataFrame, choice: str) -> pd.DataFrame:

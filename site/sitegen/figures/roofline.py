@@ -16,10 +16,10 @@ from sitegen.figures.base import Drawing
 from sitegen.figures.descriptions import describe_ends
 from sitegen.figures.fields import FULL_ORIGIN, POINT, PRESET, TABLE, VARIANT, Field, exported, tooltip, written
 from sitegen.figures.layers import Values, reference_line
-from sitegen.figures.menus import show_menu
+from sitegen.figures.menus import in_first_view, show_menu
 from sitegen.rows.peers import peer_frame
 from sitegen.rows.results import Results
-from sitegen.rows.series import tier_of
+from sitegen.rows.series import tiers_of
 from sitegen.text.palette import Theme
 from tinygpt.terminal import quantities
 
@@ -41,7 +41,7 @@ def read(results: Results) -> pd.DataFrame:
     products = frame[frame["variant"] == ROOFLINE].set_index(["machine", "preset"])["time_text"].to_dict()
     rows = frame[frame["share"].notna() & (frame["variant"] != ROOFLINE)].reset_index(drop=True)
     rows["evidence"] = rows["share_evidence"]
-    rows["tier"] = [tier_of(str(variant)) for variant in rows["variant"]]
+    rows["tier"] = tiers_of(rows)
     rows["products_text"] = [products.get(place, "") for place in zip(rows["machine"], rows["preset"], strict=True)]
     return rows
 
@@ -64,5 +64,5 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
 
 def describe(rows: pd.DataFrame) -> str:
     """Describe the share at the ends of each engine's range."""
-    ends = describe_ends(rows, "share_text")
+    ends = describe_ends(in_first_view(rows), "share_text")
     return f"Time of the matrix products alone over each engine's step, by model size. {ends}"

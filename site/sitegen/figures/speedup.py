@@ -29,7 +29,7 @@ from sitegen.figures.chart_texts import duration_expression, ratio_expression, t
 from sitegen.figures.descriptions import describe_ends, describe_failures, describe_projections
 from sitegen.figures.fields import CROSS, POINT, PRESET, TABLE, VARIANT, Field, cell_origin, exported, tooltip
 from sitegen.figures.layers import Values, reference_line
-from sitegen.figures.menus import menu, show_menu, up_to
+from sitegen.figures.menus import in_first_view, menu, show_menu, up_to
 from sitegen.rows.curves import OFF_SCALE, SPEEDUP_MEASURE, STEP_TIME_MEASURE, curve_rows, is_off_scale
 from sitegen.rows.series import label_of, order_series, words_of
 from sitegen.text.palette import Theme
@@ -69,15 +69,17 @@ def baselines(rows: pd.DataFrame) -> list[str]:
 
 
 def default_baseline(rows: pd.DataFrame) -> str:
-    """Python if it was measured at half as many presets as any other baseline or more, else the one measured at most.
+    """Of the baselines of most machines, Python if it has half as many presets as any other or more, else the widest.
 
-    Plain Python is the natural baseline but cannot finish large presets, and would leave out most of the curve.
+    Plain Python is the natural baseline but cannot finish large presets, and would leave out most of the curve. A
+    machine on which it was not measured would not be in the view at all.
     """
-    names = baselines(rows)
-    if not names:
-        return ""
     ratios = rows[(rows["measure"] == SPEEDUP_MEASURE) & (rows["state"] == "measured")]
+    if ratios.empty:
+        return ""
+    machines = ratios.groupby("baseline")["machine"].nunique()
     reach = ratios.groupby("baseline")["preset"].nunique()
+    names = [name for name in baselines(rows) if machines[name] == machines.max()]
     widest = max(names, key=lambda name: int(reach[name]))  # of equals the slowest, which comes first
     return "python" if "python" in names and 2 * reach["python"] >= reach[widest] else widest
 
@@ -206,8 +208,9 @@ def _measured_layers(values: Values, chart: alt.Chart, rows: pd.DataFrame, theme
 
 
 def describe(rows: pd.DataFrame) -> str:
-    """Describe the ends of the default baseline's curves, or of step times, and count failures and projections."""
+    """Describe the view that opens: the ends of the curves, and the number of failures and projections."""
     baseline = default_baseline(rows)
+    rows = in_first_view(rows)
     measured = rows[rows["state"] == "measured"]
     if baseline:
         ends = describe_ends(measured[measured["baseline"] == baseline], "value_text")

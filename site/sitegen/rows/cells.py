@@ -115,7 +115,6 @@ def _failed_cell(cell: CellSummary, failure: StoredRun) -> dict[str, Any]:
 def _shared(cell: CellSummary, row: CellSummary | StoredRun) -> dict[str, Any]:
     """Columns that measured and failed cells have in common; ``row`` is the measurement or the failure."""
     return {
-        "origin": cell.origin,
         "machine_hash": cell.machine_hash,
         "protocol_hash": cell.protocol_hash,
         "run_id": cell.run_id,

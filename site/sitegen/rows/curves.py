@@ -23,7 +23,7 @@ from sitegen.rows.cells import cell_frame, stack_failures
 from sitegen.rows.projections import mark_bridges, projected_cells, projected_ratios
 from sitegen.rows.ratios import ratio_frame
 from sitegen.rows.results import TRAINING_KINDS, Results, cached_frame, row_dicts
-from sitegen.rows.series import SERIES, order_series, tier_of
+from sitegen.rows.series import SERIES, order_series, tiers_of
 from tinygpt.terminal import quantities
 
 SPEEDUP_MEASURE, STEP_TIME_MEASURE = "speedup", "step_time"
@@ -93,7 +93,7 @@ def _in_words(rows: pd.DataFrame, write: Any, series: list[str]) -> pd.DataFrame
     # In the order of the legend, so that the failures of a preset stack in it too.
     ranks = {name: rank for rank, name in enumerate(order_series(rows["variant"]))}
     rows = rows.loc[rows["variant"].map(ranks).sort_values(kind="stable").index].reset_index(drop=True)
-    rows["tier"] = rows["variant"].map(tier_of)
+    rows["tier"] = tiers_of(rows)
     rows["bridge"] = mark_bridges(rows, series)
     rows["slot"] = stack_failures(rows)
     rows["value_text"] = ["" if pd.isna(value) else write(value) for value in rows["value"]]

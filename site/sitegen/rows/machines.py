@@ -42,8 +42,9 @@ def machine_label(row: StoredRun) -> str:
 
 
 def origin_words(row: StoredRun) -> dict[str, str]:
-    """Columns with the origin of a row: ``machine``, ``command`` and ``measured_on``."""
+    """Columns with the origin of a row: ``origin``, ``machine``, ``command`` and ``measured_on``."""
     return {
+        "origin": row.origin,
         "machine": machine_label(row),
         "command": one_line(row.command, 300),
         "measured_on": quantities.day(row.started_at),

@@ -24,7 +24,8 @@ BEST_TORCH = "pytorch-best"
 _COLUMNS = (
     "state", "variant", "preset", "n_parameters", "protocol_hash", "status", "seconds", "seconds_low", "seconds_high",
     "tokens_per_second", "speedup", "speedup_low", "speedup_high", "share", "time_text", "speedup_text", "interval",
-    "share_text", "share_interval", "share_evidence", "evidence", "machine", "measured_on", "reason", "command",
+    "share_text", "share_interval", "share_evidence", "evidence", "reason", "origin", "machine", "command",
+    "measured_on",
 )  # fmt: skip
 
 

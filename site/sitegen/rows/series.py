@@ -10,7 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+import pandas as pd
+
 from bench.arms.registry import ALL_PEERS, JAX_ON_CPU, OURS, REFERENCE, ROOFLINE
+from bench.arms.variants import kind_of
+from bench.records.rows import LOCAL, PUBLISHED
 from sitegen.text.palette import Theme, order_variants
 
 # Choices of the menu of lines; each adds lines to the one before it.
@@ -115,9 +119,17 @@ def words_of(variant: str) -> str:
     return SERIES[variant].words if variant in SERIES else variant
 
 
-def tier_of(variant: str) -> int:
-    """Index of the first choice of the menu that shows a variant."""
-    return list(TIERS).index(SERIES[variant].tier if variant in SERIES else EVERYTHING)
+def tier_of(variant: str, origin: str = PUBLISHED) -> int:
+    """Index of the first choice of the menu that shows a variant; local rows are in the view that opens."""
+    tier = SERIES[variant].tier if variant in SERIES else EVERYTHING
+    if origin == LOCAL and tier == EVERYTHING:
+        tier = WITH_PEERS if kind_of(variant) == "peer" else ENGINES_ONLY
+    return list(TIERS).index(tier)
+
+
+def tiers_of(rows: pd.DataFrame) -> list[int]:
+    """:func:`tier_of` for rows with columns ``variant`` and ``origin``."""
+    return [tier_of(str(variant), origin) for variant, origin in zip(rows["variant"], rows["origin"], strict=True)]
 
 
 def series_colors(variants: Sequence[str], theme: Theme) -> list[str]:

@@ -18,6 +18,7 @@ import vl_convert
 from sitegen.figures import FIGURES
 from sitegen.figures.axes import log_ticks, parameter_axis
 from sitegen.figures.chart_texts import duration_expression, ratio_expression, tick_duration
+from sitegen.figures.menus import up_to
 from sitegen.figures.render import STATIC_WIDTH, chart_spec
 from sitegen.figures.speedup import default_baseline
 from sitegen.rows.curves import OFF_SCALE, _edge_slots, curve_rows, is_off_scale, steps_and_failures
@@ -231,6 +232,44 @@ def test_machines_are_lines_of_their_own(tmp_path: Path) -> None:
     for _, pair in found[found["measure"] == "speedup"].groupby(["baseline", "variant", "preset"]):
         assert pair["machine"].is_unique
     assert "Other 1" in ratio_table(load_results(tmp_path))
+
+
+def my_bench(root: Path, *variants: str) -> pd.DataFrame:
+    """The figure's rows after a bench of some variants at small, here, beside a published ladder."""
+    rows.store(root, rows.ladder("theirs"), rows.cell("vectorized[threads=4]", "small", 11.0, "theirs-2"))
+    mine = rows.joined(*(rows.cell(name, "small", 9.0 + number, "mine") for number, name in enumerate(variants)))
+    rows.store(root, mine, published=False)
+    return FIGURE.rows(load_results(root))
+
+
+def test_the_view_that_opens_draws_what_was_measured_here(tmp_path: Path) -> None:
+    found = my_bench(tmp_path, "numpy", "vectorized[threads=1]", "vectorized[threads=2]")
+    local = found[found["machine"].str.startswith("this machine")]
+    assert set(local["tier"]) == {0}
+    spec = spec_of(found)
+    shown = parameters(spec)["show"]["value"]
+    baseline = parameters(spec)["baseline"]["value"]
+    assert baseline == "numpy" == default_baseline(found)
+    in_view = up_to(local[(local["measure"] == "speedup") & (local["baseline"] == baseline)], shown)
+    assert set(in_view["variant"]) == {"vectorized[threads=1]", "vectorized[threads=2]"}
+    assert "vectorized[threads=2]" in drawn(spec)
+    # A published variant is one of "everything measured", as before.
+    assert set(found.loc[found["variant"] == "vectorized[threads=4]", "tier"]) == {2}
+
+
+def test_the_words_for_a_chart_follow_the_view_that_opens(tmp_path: Path) -> None:
+    found = my_bench(tmp_path, "numpy", "vectorized[threads=1]")
+    words = FIGURE.describe(found)
+    assert "this machine (local)" in words
+    assert "vectorized[threads=1] 0.9" in words
+    assert "vectorized[threads=4]" not in words
+
+
+def test_a_baseline_that_was_not_measured_here_does_not_hide_what_was(tmp_path: Path) -> None:
+    whole = my_bench(tmp_path / "ours", "numpy", "vectorized")
+    assert default_baseline(whole) == "numpy"
+    rows.store(tmp_path / "theirs", rows.ladder("theirs"))
+    assert default_baseline(FIGURE.rows(load_results(tmp_path / "theirs"))) == "python"
 
 
 def test_no_results_have_no_rows(tmp_path: Path) -> None:
