@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from sitegen.commands.chromium import find_chromium
 from sitegen.commands.serve import make_server, running, serve_folder
 from tests.browser.playing import Playground, save_odd_checkpoint, served_below
 from tests.browser.watching import Watched
-from tests.sitegen.example import build_example
+from tests.sitegen.example import ADDRESSES, build_example
 from tinygpt.checkpoints.checkpoint import Checkpoint
 
 SUB_PATH = "some/sub/path/"
@@ -30,9 +31,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory, host: tuple[Path, str]) -> BuiltSite:
     """The example site, built for a folder deep below the host's root."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SITE_URL", host[1] + SUB_PATH)
-        return build_example(tmp_path_factory.mktemp("checkout"))
+    return build_example(tmp_path_factory.mktemp("checkout"), replace(ADDRESSES, site=host[1] + SUB_PATH))
 
 
 @pytest.fixture

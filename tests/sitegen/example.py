@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sitegen.build.site import BuiltSite, build_site
 from sitegen.embedding.pins import pin_figure
+from sitegen.text.addresses import Addresses
 from tests import ROOT
 from tests.sitegen import example_rows as rows
 
@@ -56,9 +57,12 @@ def store_example(results: Path) -> Path:
     return results
 
 
-def build_example(root: Path) -> BuiltSite:
+ADDRESSES = Addresses("https://example.org/tinygpt/", "https://github.com/example/tinygpt")
+
+
+def build_example(root: Path, addresses: Addresses = ADDRESSES) -> BuiltSite:
     """Build strictly, with one figure pinned."""
     copy_checkout(root)
     link_project(root)
     pin_figure(root, store_example(root / "results"), "speedup")
-    return build_site(root, Path("results"), Path("_site"))
+    return build_site(root, Path("results"), Path("_site"), addresses)

@@ -1,16 +1,15 @@
 """Tell in a second that the site is built already, so that a build can be skipped.
 
-A stamp beside the cache holds one hash: of every file that a build reads, the installed packages, the address that the
-site is built for, the day (pages give the age of results), and the state of the built folder. This module imports
+A stamp beside the cache holds one hash: of every file that a build reads, the installed packages, the addresses of the
+site and its code, the day (pages give the age of results), and the state of the built folder. This module imports
 nothing heavy, because loading the site's libraries takes longer than the check.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from importlib.metadata import distributions
 from pathlib import Path
@@ -19,15 +18,15 @@ STAMP = Path(".site/built")  # under the checkout: of the newest build
 _FOLDERS = ("docs", "site", "results", "bench", "tinygpt", "tests", ".github", ".ci")
 _FILES = ("*.py", "*.md", "*.toml", "*.yml", "LICENSE")  # in the checkout itself
 _GENERATED = ("site/theme/assets/generated", "site/theme/embed")  # written by a build
-_ENVIRONMENT = ("SITE_URL", "REPO_URL")
 
 
-def fingerprint(root: Path, results: Path) -> str:
+def fingerprint(root: Path, results: Path, addresses: Iterable[str]) -> str:
     """Hash everything that the outcome of a build depends on.
 
     Args:
         root: the checkout.
         results: the results folder, inside the checkout or elsewhere.
+        addresses: of the site and its code.
     """
     digest = hashlib.sha256()
 
@@ -37,7 +36,7 @@ def fingerprint(root: Path, results: Path) -> str:
             digest.update(len(data).to_bytes(8, "big") + data)
 
     add(datetime.now(UTC).date().isoformat(), sys.version)
-    add(*(f"{name}={os.environ.get(name, '')}" for name in _ENVIRONMENT))
+    add(*addresses)
     add(*sorted(f"{package.name}=={package.version}" for package in distributions()))
     for path in sorted({*_inputs(root), *_files_below(results)}):
         add(str(path), path.read_bytes())

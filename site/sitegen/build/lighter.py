@@ -48,8 +48,6 @@ _LINE_BREAK = re.compile(r"\s*\n\s*")
 # Written by sitegen.text.escape to pass through Markdown. Characters that mean something to HTML stay escaped.
 _ENTITY = re.compile(r"&#(\d{1,6});")
 _MEANINGFUL = frozenset("<>&\"'`={}\\")
-# Material would ask for a site map beside every such address; a blank hides it (sitegen.embedding.embed_pages).
-_FEED = re.compile(r'(<link rel="alternate)(" type="application/rss\+xml")')
 _COMMENT_LINE = re.compile(r"^\s*(?://.*)?\n|^[ \t]+", re.MULTILINE)
 _STRING = r""""(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'"""
 _CSS_TOKEN = re.compile(rf"/\*.*?\*/|{_STRING}|url\([^)\"']*\)|\s*[{{}};]\s*|\s+", re.DOTALL)
@@ -57,7 +55,7 @@ _CSS_TOKEN = re.compile(rf"/\*.*?\*/|{_STRING}|url\([^)\"']*\)|\s*[{{}};]\s*|\s+
 
 def lighter_page(text: str) -> str:
     """Drop indentation and empty lines from HTML, and replace entities by their letters where HTML allows it."""
-    parts = _AS_IT_IS.split(_FEED.sub(r"\1 \2", _ENTITY.sub(_letter, text)))
+    parts = _AS_IT_IS.split(_ENTITY.sub(_letter, text))
     # Three parts for each element that is left alone: the text before it, the element, its name.
     return "".join(
         _LINE_BREAK.sub("\n", part) if index % 3 == 0 else part for index, part in enumerate(parts) if index % 3 < 2

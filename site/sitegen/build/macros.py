@@ -34,6 +34,7 @@ from sitegen.rows.machines import machine_sentence
 from sitegen.tables.gallery import gallery_cards, gallery_html
 from sitegen.tables.registry import TABLES
 from sitegen.tables.samples import samples_html
+from sitegen.text.addresses import UNKNOWN_REPOSITORY, UNKNOWN_SITE
 from sitegen.text.errors import SiteError
 from sitegen.text.escape import html_attribute, html_block
 from sitegen.text.markup import nothing_yet
@@ -47,6 +48,11 @@ from tinygpt.errors import UnknownNameError, unknown_name
 Value = TypeVar("Value")
 
 _SHARED = "sitegen"  # key of the macros' input in the builder's configuration
+
+_NO_ADDRESS = (
+    "!!! warning\n\n    This site was built without its address. In what you copy, write the address at which it is"
+    f" served in place of <code>{UNKNOWN_SITE}</code>.\n\n"
+)
 
 # Numbers that are not measured yet link here, where the commands are.
 _MEASURE_COMMANDS = ("status.md", "measure")
@@ -68,7 +74,7 @@ def define_env(env: Any, collection: Collection | None = None) -> None:
     page = PageMacros(env, *env.conf[_SHARED])
     for macro in (
         page.figure, page.table, page.samples, page.number, page.machine, page.task, page.snippets, page.gallery,
-        page.source, page.seed, page.asked, *MARKS,
+        page.source, page.clone, page.seed, page.asked, *MARKS,
     ):  # fmt: skip
         env.macro(macro)
 
@@ -82,7 +88,7 @@ def _shared(env: Any, collection: Collection | None) -> tuple[dict[Pin, Prepared
     try:
         pinned = prepare_posts(pages, prepared.quoted_rows.results, root / GENERATED, root / CACHE) | {(): prepared}
         quoted_rows = {pin: part.quoted_rows for pin, part in pinned.items()}
-        documents = Documents(root, pages, quoted_rows, collection, str(extra.get("repository") or ""))
+        documents = Documents(root, pages, quoted_rows, collection, str(env.conf.get("repo_url") or ""))
         check_documents(documents)
         write_documents(documents, root / GENERATED)
     except SiteError as error:
@@ -138,7 +144,8 @@ class PageMacros:
             published = self._look_up(f"pinned {name}", pin, pinned)
         if published is None:
             return empty_figure_html(FIGURES[name])
-        if published.embeddable:  # main.html puts these into the page's head, where oEmbed records are looked for
+        if published.embeddable and self._site_url:
+            # main.html puts these into the page's head, where oEmbed records are looked for.
             self._env.page.meta.setdefault("oembed", []).append(oembed_link(published, self._site_url))
         url = self._place.url
         return figure_html(published, lambda address: str(get_relative_url(address, url)))
@@ -171,6 +178,10 @@ class PageMacros:
     def gallery(self) -> str:
         """The models that come with the package: cards, texts, and how they were trained."""
         return gallery_html(gallery_cards())
+
+    def clone(self) -> str:
+        """The line that fetches the code, for a block of commands."""
+        return f"git clone {self._env.conf.get('repo_url') or UNKNOWN_REPOSITORY} tinygpt && cd tinygpt"
 
     def seed(self, caller: Callable[[], str]) -> str:
         """The original's log as a table, from the entries between the macro's two tags."""
@@ -212,7 +223,7 @@ class PageMacros:
         if not found:
             return nothing_yet("There is no figure to embed", "invoke bench --suite quick")
         # Headings in Markdown appear in the table of contents.
-        return "\n\n".join(
+        return ("" if self._site_url else _NO_ADDRESS) + "\n\n".join(
             f"### {figure.name} {{ #{figure.name} }}\n\n"
             + snippets_html(figure, self._site_url, get_relative_url(figure.folder, self._place.url))
             for figure in found
@@ -230,7 +241,7 @@ class PageMacros:
 
     @property
     def _site_url(self) -> str:
-        return str(self._env.conf["site_url"])
+        return str(self._env.conf["site_url"] or "")
 
     def _look_up(self, kind: str, name: str, table: Mapping[str, Value]) -> Value:
         if name not in table:

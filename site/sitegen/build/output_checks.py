@@ -34,7 +34,7 @@ class _Site:
 
     Attributes:
         folder: absolute.
-        url: complete, ending in a slash.
+        url: complete, ending in a slash; empty if it is not known.
         read: an HTML file's path → its addresses and anchors; each file is read once.
     """
 
@@ -54,9 +54,10 @@ def check_site(site: Path, site_url: str) -> list[str]:
 
     Args:
         site: the built folder.
-        site_url: the address it was built for; absolute paths, those of the 404 page, begin with its path.
+        site_url: the address it was built for, with a slash at the end; empty if it is not known. Absolute paths, those
+            of the 404 page, begin with its path.
     """
-    built = _Site(site.resolve(), site_url.rstrip("/") + "/", cache(read_page))
+    built = _Site(site.resolve(), site_url, cache(read_page))
     checks = (_check_pages, _check_styles_and_pictures, _check_search, _check_own_addresses)
     return [problem for check in checks for problem in check(built)]
 
@@ -72,8 +73,9 @@ def _check_pages(site: _Site) -> Iterator[str]:
             if not _is_elsewhere(address) and (problem := _broken(site, address, path)):
                 yield f"{name}, line {line}: {problem}"
         for line, address in page.shared:
-            if not address.startswith(site.url):
-                yield f"{name}, line {line}: {address or 'an empty address'} is shared, and is not below {site.url}"
+            if not (site.url and address.startswith(site.url)):
+                below = site.url or "an address that is known"
+                yield f"{name}, line {line}: {address or 'an empty address'} is shared, and is not below {below}"
 
 
 def _check_styles_and_pictures(site: _Site) -> Iterator[str]:
@@ -103,6 +105,8 @@ def _check_search(site: _Site) -> Iterator[str]:
 
 def _check_own_addresses(site: _Site) -> Iterator[str]:
     """Check complete addresses of this site in every text file."""
+    if not site.url:
+        return
     own = re.compile(re.escape(site.url) + r"""[^\s"'<>\\`)\]}]*""")
     home = site.folder / "index.html"
     for name, path in site.files(*_TEXTS):
@@ -125,7 +129,7 @@ def _broken(site: _Site, address: str, page: Path) -> str:
     parts = urlsplit(address)
     path = unquote(parts.path)
     if path.startswith("/"):
-        base = urlsplit(site.url).path
+        base = urlsplit(site.url).path or "/"
         if not path.startswith(base):
             return f"{address} is an absolute path outside {base}"
         target = site.folder / path.removeprefix(base).lstrip("/")

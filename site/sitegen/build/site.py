@@ -19,6 +19,7 @@ from sitegen.embedding.embed_pages import write_embeds
 from sitegen.embedding.pins import read_pins
 from sitegen.embedding.social import CARD
 from sitegen.tables.gallery import gallery_cards, write_texts
+from sitegen.text.addresses import Addresses
 from sitegen.text.errors import SiteError, summarize_problems
 from sitegen.text.site_folders import GENERATED_URL
 
@@ -41,13 +42,14 @@ class BuiltSite:
     figures: tuple[str, ...]
 
 
-def build_site(root: Path, results: Path, output: Path) -> BuiltSite:
+def build_site(root: Path, results: Path, output: Path, addresses: Addresses) -> BuiltSite:
     """Build the site and check it.
 
     Args:
         root: the checkout, with ``mkdocs.yml``, ``docs/`` and ``site/``.
         results: the results folder, from the root if relative; one that does not exist holds no rows.
         output: the folder to build into, from the root if relative; its content is replaced.
+        addresses: of the site and its code.
 
     Raises:
         SiteError: the output folder holds something else; MkDocs failed, or warned of broken links or pages outside the
@@ -60,14 +62,15 @@ def build_site(root: Path, results: Path, output: Path) -> BuiltSite:
     refuse_unsafe_output(root, output)
     pins = read_pins(root)
     prepared = prepare(root, root / results)
-    site_url = _run_mkdocs(root, root / results, prepared, output)
+    _run_mkdocs(root, root / results, prepared, output, addresses)
     figures = [figure for figure in prepared.figures.values() if figure is not None]
-    write_embeds([*figures, *pins.values()], output, site_url)
+    write_embeds([*figures, *pins.values()], output, addresses.site)
     write_texts(gallery_cards(), output)
     name_landmarks(output)
     _set_search_aside(output)
+    _tell_links_from_translations(output)
     lighten_site(output)
-    problems = check_site(output, site_url)
+    problems = check_site(output, addresses.site)
     if problems:
         raise SiteError(
             f"the built site has {len(problems)} problems: {summarize_problems(problems)}",
@@ -83,6 +86,19 @@ def _set_search_aside(output: Path) -> None:
     whole = json.loads(index.read_text(encoding="utf-8"))
     index.rename(index.with_name("pages.json"))
     index.write_text(json.dumps(whole | {"docs": []}), encoding="utf-8")
+
+
+def _tell_links_from_translations(output: Path) -> None:
+    """Keep Material from taking feeds and oEmbed records, whose links have no language, for translations of the site.
+
+    It would fetch a site map beside every such address, from another host wherever the site is tried out.
+    """
+    every, translation = "link[rel=alternate]", "link[rel=alternate][hreflang]"
+    for script in output.glob("assets/javascripts/bundle.*.js"):
+        text = script.read_text(encoding="utf-8")
+        if every not in text:
+            raise SiteError(f"{script.name} finds translations in another way", f"a script that asks for {every}")
+        script.write_text(text.replace(every, translation), encoding="utf-8")
 
 
 def refuse_unsafe_output(root: Path, output: Path) -> None:
@@ -104,23 +120,31 @@ def refuse_unsafe_output(root: Path, output: Path) -> None:
         raise SiteError(f"{output} holds files that are not a built site", "an empty or new folder", "invoke site")
 
 
-def _run_mkdocs(root: Path, results: Path, prepared: Prepared, output: Path) -> str:
-    """Run MkDocs in this process; return the address that the site was built for."""
+def _run_mkdocs(root: Path, results: Path, prepared: Prepared, output: Path, addresses: Addresses) -> None:
+    """Run MkDocs in this process."""
     messages = _Messages()
     logger = logging.getLogger("mkdocs")
     logger.addHandler(messages)
     try:
-        config = load_config(str(root / "mkdocs.yml"), site_dir=str(output))
+        config = load_config(
+            str(root / "mkdocs.yml"),
+            site_dir=str(output),
+            site_url=addresses.site,
+            repo_url=addresses.repository,
+            edit_uri=addresses.edit_folder,
+        )
         config["extra"] |= {"results": str(results), PREPARED: prepared}
-        # Without a picture the feed names one called "None"; the address must be complete.
         if "rss" in config.plugins:
-            config.plugins["rss"].config["image"] = f"{config['site_url']}{GENERATED_URL}{CARD}"
+            if addresses.site:
+                # Without a picture the feed names one called "None"; the address must be complete.
+                config.plugins["rss"].config["image"] = f"{addresses.site}{GENERATED_URL}{CARD}"
+            else:  # the entries of a feed have complete addresses
+                config.plugins.pop("rss").config["enabled"] = False
         config.plugins.on_startup(command="build", dirty=False)
         try:
             mkdocs_build(config)
         finally:
             config.plugins.on_shutdown()
-        return str(config["site_url"])
     except SystemExit as stop:
         # Our macros exit with a sentence, strict mode and mkdocs-macros with a number.
         reason = stop.code if isinstance(stop.code, str) else messages.text()

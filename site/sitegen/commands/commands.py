@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
+import sys
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
 from invoke import Exit
@@ -28,17 +28,20 @@ class SiteOptions:
 def site(options: SiteOptions) -> None:
     """Build the site from docs/ and results/, unless it is there and nothing changed."""
     from sitegen.build.freshness import fingerprint, up_to_date, write_stamp
+    from sitegen.text.addresses import find_addresses
 
     root, results, start = checkout(), checkout_or_here() / "results", time.perf_counter()
     folder = (root / options.output).resolve()
-    inputs = fingerprint(root, results)
+    addresses = find_addresses(root)
+    _warn(addresses.site_warning("invoke site"), addresses.repository_warning())
+    inputs = fingerprint(root, results, astuple(addresses))
     if not options.force and up_to_date(root, folder, inputs):
         pages, seconds = sum(1 for _ in folder.rglob("*.html")), time.perf_counter() - start
         print(f"nothing changed ({seconds:.1f} s to see that): {pages} pages, {folder / 'index.html'}")
         return
     from sitegen.build.site import build_site
 
-    built = build_site(root, results, folder)
+    built = build_site(root, results, folder, addresses)
     write_stamp(root, built.output, inputs)
     print(f"built {built.n_pages} pages in {time.perf_counter() - start:.1f} s: {built.output / 'index.html'}")
 
@@ -55,9 +58,15 @@ class EmbedOptions:
 def embed(options: EmbedOptions) -> None:
     """Print the snippets that embed a figure elsewhere."""
     from sitegen.embedding.embed_command import figure_list, figure_snippets
+    from sitegen.text.addresses import find_addresses
 
     root, name = checkout(), options.name
-    print(figure_list() if name == "list" else figure_snippets(root, root / "results", name, options.pin))
+    if name == "list":
+        print(figure_list())
+        return
+    addresses = find_addresses(root)
+    print(figure_snippets(root, root / "results", name, options.pin, addresses))
+    _warn(addresses.site_warning(f"invoke embed {name}"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +116,11 @@ def playground(options: PlaygroundOptions) -> int:
     return int(options.check and changed > 0)
 
 
+def _warn(*lines: str) -> None:
+    for line in filter(None, lines):
+        print(line, file=sys.stderr, flush=True)
+
+
 def _print_checked(lines: Iterable[tuple[str, bool]]) -> None:
     """Print lines as they come, each with True if it misses a goal; exit with code 1 if one does."""
     n_missed = 0
@@ -147,19 +161,20 @@ class DeployOptions:
 def deploy(options: DeployOptions) -> None:
     """Build the site, check it, and push it to a branch."""
     from sitegen.build.site import build_site
-    from sitegen.commands.deploy import check_source, deploy_site, pages_address
+    from sitegen.commands.deploy import check_source, deploy_site
+    from sitegen.text.addresses import find_addresses
 
     root, remote, branch = checkout(), options.remote, options.branch
     source = check_source(root, remote, branch)
-    address = options.url or os.environ.get("SITE_URL", "") or pages_address(source.url)
+    known = find_addresses(root, source.url)
+    address = options.url or known.site
     if not address.startswith(("https://", "http://")):
         raise ConfigError(
             f"the address at which {remote} serves the site is {address or 'not known'!r}",
             "an address that begins with https://",
             "invoke deploy --url https://HOST/PATH/",
         )
-    os.environ["SITE_URL"] = address.rstrip("/") + "/"  # mkdocs.yml reads it
-    built = build_site(root, root / "results", Path("_site"))
+    built = build_site(root, root / "results", Path("_site"), replace(known, site=address.rstrip("/") + "/"))
     deployed = deploy_site(source, built.output, options.dry_run)
     files = f"{deployed.n_files} files for {address}, from {source.commit}"
     if not deployed.commit:

@@ -27,6 +27,7 @@ class DemoOptions:
 def demo(options: DemoOptions) -> int:
     """Train, measure and build the site in under five minutes; prints the page to open."""
     from sitegen.build.site import build_site
+    from sitegen.text.addresses import find_addresses
 
     root, start = checkout(), time.perf_counter()
 
@@ -42,7 +43,7 @@ def demo(options: DemoOptions) -> int:
     if (code := measure(BenchOptions(corpus=options.corpus))) == _INTERRUPTED:
         return code
     heading(3, "building the site")
-    built = build_site(root, root / "results", Path("_site"))
+    built = build_site(root, root / "results", Path("_site"), find_addresses(root))
     print(
         f"done in {(time.perf_counter() - start) / 60:.1f} minutes\n"
         f"  the page to open:    {(built.output / 'speedup' / 'index.html').as_uri()}\n"

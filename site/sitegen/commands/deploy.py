@@ -17,7 +17,6 @@ from bench.records.git import ask_git, run_git
 from sitegen.text.errors import SiteError
 
 BRANCH = "gh-pages"
-_GITHUB = re.compile(r"github\.com[:/](?P<owner>[^/]+)/(?P<name>[^/]+?)(?:\.git)?/?$")
 
 
 @dataclass(frozen=True)
@@ -86,15 +85,6 @@ def check_source(root: Path, remote: str, branch: str) -> Source:
     if branch == run_git(root, "branch", "--show-current"):
         raise SiteError(f"the branch {branch} is the one that holds the sources", f"another, such as {BRANCH}")
     return Source(root, run_git(root, "rev-parse", "--short=12", "HEAD"), remote, branch, url)
-
-
-def pages_address(url: str) -> str:
-    """Return the address at which GitHub serves a repository's pages; empty for a remote elsewhere."""
-    found = _GITHUB.search(url)
-    if found is None:
-        return ""
-    owner, name = found["owner"].lower(), found["name"]
-    return f"https://{owner}.github.io/" + ("" if name.lower() == f"{owner}.github.io" else f"{name}/")
 
 
 def deploy_site(source: Source, site: Path, dry_run: bool = False) -> Deployment:

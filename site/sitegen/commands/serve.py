@@ -14,11 +14,12 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from socketserver import TCPServer
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from sitegen.text.errors import SiteError
 
 HOST = "127.0.0.1"
+_LOCATION = re.compile(r"<loc>([^<]+)</loc>")
 _COMPRESSED = {".css", ".csv", ".html", ".js", ".json", ".mjs", ".svg", ".txt", ".xml"}  # as hosts of static sites do
 
 
@@ -82,10 +83,11 @@ def make_server(site: Path, port: int = 0) -> ThreadingHTTPServer:
 
 
 def _built_for(site: Path) -> str:
-    """The address that a site was built for, from its sitemap; empty without one."""
+    """The address that a site was built for, from its sitemap; empty if that has none, or relative ones."""
     sitemap = site / "sitemap.xml"
-    found = re.findall(r"<loc>([^<]+)</loc>", sitemap.read_text(encoding="utf-8")) if sitemap.is_file() else []
-    return min(found, key=len, default="")  # the home page's
+    found = _LOCATION.findall(sitemap.read_text(encoding="utf-8")) if sitemap.is_file() else []
+    home = min(found, key=len, default="")
+    return home if urlsplit(home).netloc else ""
 
 
 class _Server(ThreadingHTTPServer):
@@ -152,8 +154,13 @@ class _Handler(_QuietHandler):
 
     def _send_sitemap(self) -> None:
         """Send the sitemap with this server's address, because instant navigation only follows links that are in it."""
+        here = address_of(self.server)
+
+        def located(found: re.Match[str]) -> str:
+            return f"<loc>{urljoin(here, found[1].removeprefix(self._built_for))}</loc>"
+
         text = (Path(self.directory) / "sitemap.xml").read_text(encoding="utf-8")
-        body = text.replace(self._built_for, address_of(self.server)).encode()
+        body = _LOCATION.sub(located, text).encode()
         if "gzip" in self.headers.get("Accept-Encoding", ""):
             self._send(HTTPStatus.OK, "application/xml", gzip.compress(body, mtime=0), {"Content-Encoding": "gzip"})
         else:

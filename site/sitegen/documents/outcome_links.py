@@ -7,7 +7,7 @@ In paragraphs that begin with ``**Outcome.**`` or ``**Here.**``
     figure ``speedup``        leads to the first page that shows it
     ``invoke sample``         leads to the task reference
 
-so that the Markdown needs no links. Files lead to the repository if its address is known (``REPO_URL``), else to a copy
+so that the Markdown needs no links. Files lead to the repository if its address is known, else to a copy
 that is published with the site.
 """
 

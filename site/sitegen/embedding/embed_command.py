@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from mkdocs.config import load_config
-
 from sitegen.embedding.embed_pages import snippets
 from sitegen.embedding.pins import pin_figure, read_pins
 from sitegen.figures import FIGURES
 from sitegen.figures.publication import LIVE_FOLDER, PublishedFigure
 from sitegen.figures.render import render_figure
 from sitegen.rows.results import load_results
+from sitegen.text.addresses import UNKNOWN_SITE, Addresses
 from sitegen.text.errors import SiteError
 from sitegen.text.site_folders import CACHE, THEME
 from tinygpt.errors import unknown_name
@@ -24,7 +23,7 @@ def figure_list() -> str:
     return "\n".join(f"{name:<{width}}  {figure.title}" for name, figure in FIGURES.items())
 
 
-def figure_snippets(root: Path, results: Path, name: str, pin: bool) -> str:
+def figure_snippets(root: Path, results: Path, name: str, pin: bool, addresses: Addresses) -> str:
     """The snippets of a figure as text: of its current state, then of its pinned states.
 
     Args:
@@ -32,6 +31,7 @@ def figure_snippets(root: Path, results: Path, name: str, pin: bool) -> str:
         results: the results folder.
         name: name of the figure.
         pin: pin the current state first, and give only the snippets of that.
+        addresses: of the site and its code.
 
     Raises:
         ConfigError: there is no such figure.
@@ -39,24 +39,24 @@ def figure_snippets(root: Path, results: Path, name: str, pin: bool) -> str:
     """
     if name not in FIGURES:
         raise unknown_name("figure", name, FIGURES, "invoke embed list")
-    site_url = str(load_config(str(root / "mkdocs.yml"), plugins=[])["site_url"])
     if pin:
         pinned = pin_figure(root, results, name)
         folder = os.path.relpath(root / THEME / pinned.folder)
-        return f"{_text(pinned, site_url)}\n\nKept in {folder}: commit it, then invoke site publishes it."
+        return f"{_text(pinned, addresses.site)}\n\nKept in {folder}: commit it, then invoke site publishes it."
     figure = FIGURES[name]
     live = render_figure(figure, figure.rows(load_results(results)), root / THEME / LIVE_FOLDER / name, root / CACHE)
     if live is None:
         raise SiteError(f"there is nothing to embed: figure {name!r} needs {figure.needs}", run=figure.command)
     pins = [pinned for pinned in read_pins(root).values() if pinned.name == name]
-    return "\n\n".join(_text(publication, site_url) for publication in (live, *pins))
+    return "\n\n".join(_text(publication, addresses.site) for publication in (live, *pins))
 
 
 def _text(figure: PublishedFigure, site_url: str) -> str:
     kind = f"pinned as {figure.version}" if figure.pinned else "as the results are now"
     return "\n\n".join(
         [
-            f"{figure.title}, {kind}: {site_url}{figure.folder}",
+            f"{figure.title}, {kind}: {site_url or UNKNOWN_SITE}{figure.folder}",
+            *([] if site_url else [f"Write the address at which you serve the site in place of {UNKNOWN_SITE}"]),
             *(f"# {snippet.label}\n{snippet.text}" for snippet in snippets(figure, site_url)),
             *(f"# Choices by query\n{one.name}: {', '.join(one.options)}" for one in figure.parameters),
         ]

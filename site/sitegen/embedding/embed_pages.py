@@ -16,6 +16,7 @@ from urllib.parse import urlencode
 from sitegen.figures.figure_html import chart_html, table_html
 from sitegen.figures.publication import PublishedFigure
 from sitegen.figures.render import PNG_SCALE
+from sitegen.text.addresses import UNKNOWN_SITE
 from sitegen.text.escape import html_attribute, html_block, json_text
 
 PROVIDER = "TinyGPT"
@@ -48,13 +49,14 @@ def write_embeds(figures: Iterable[PublishedFigure], site: Path, site_url: str) 
     Args:
         figures: live and pinned ones.
         site: the built folder.
-        site_url: its address, with a slash at the end.
+        site_url: its address, with a slash at the end; records need it, so without one none is written.
     """
     homes = _pages_with_figures(site)
     for figure in figures:
         page = embed_page(figure, homes.get(figure.name), site_url, site)
         (site / figure.folder / "index.html").write_text(page, encoding="utf-8")
-        (site / oembed_file(figure)).write_text(oembed_record(figure, site_url), encoding="utf-8")
+        if site_url:
+            (site / oembed_file(figure)).write_text(oembed_record(figure, site_url), encoding="utf-8")
 
 
 def _pages_with_figures(site: Path) -> dict[str, str]:
@@ -77,7 +79,7 @@ def embed_page(figure: PublishedFigure, home: str | None, site_url: str, site: P
     Args:
         figure: to show.
         home: address, from the site's root, of the page that explains the figure; None if no page shows it any more.
-        site_url: the site's address.
+        site_url: the site's address, or empty.
         site: the built folder, with the figure's files.
     """
 
@@ -90,6 +92,7 @@ def embed_page(figure: PublishedFigure, home: str | None, site_url: str, site: P
     )
     link = _UP if home is None else f"{_UP}{home}#figure-{figure.name}"
     canonical = figure.folder if figure.pinned or home is None else home
+    named = [f'<link rel="canonical" href="{site_url}{canonical}">', oembed_link(figure, site_url)] if site_url else []
     pinned = " This is a pinned state of the figure; it does not change." if figure.pinned else ""
     lines = [
         "<!doctype html>",
@@ -98,8 +101,7 @@ def embed_page(figure: PublishedFigure, home: str | None, site_url: str, site: P
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f"<title>{html_block(figure.title)} · {PROVIDER}</title>",
         f'<meta name="description" content="{html_attribute(figure.summary)}">',
-        f'<link rel="canonical" href="{site_url}{canonical}">',
-        oembed_link(figure, site_url),
+        *named,
         f'<link rel="icon" href="{_UP}assets/{_ICON}">',
         *(f'<link rel="stylesheet" href="{_UP}assets/{name}">' for name in _STYLES),
         *(f'<script defer src="{_UP}assets/{name}"></script>' for name in _SCRIPTS),
@@ -126,13 +128,9 @@ def oembed_file(figure: PublishedFigure) -> str:
 
 
 def oembed_link(figure: PublishedFigure, site_url: str) -> str:
-    """The link in a page's head by which other sites find the record.
-
-    HTML ignores the blank in ``rel``, which hides the link from Material: Material would take the complete address for
-    that of a translation and fetch its site map, from another host wherever the site is tried out.
-    """
+    """The link in a page's head by which other sites find the record."""
     href, title = site_url + oembed_file(figure), html_attribute(figure.title)
-    return f'<link rel="alternate " type="application/json+oembed" href="{href}" title="{title}">'
+    return f'<link rel="alternate" type="application/json+oembed" href="{href}" title="{title}">'
 
 
 def oembed_record(figure: PublishedFigure, site_url: str) -> str:
@@ -158,7 +156,8 @@ def oembed_record(figure: PublishedFigure, site_url: str) -> str:
 
 
 def snippets(figure: PublishedFigure, site_url: str) -> list[Snippet]:
-    """The texts that show a figure on another site when pasted there."""
+    """The texts that show a figure on another site when pasted there; ``site_url`` may be empty."""
+    site_url = site_url or UNKNOWN_SITE
     address = {kind: site_url + figure.address(kind) for kind in figure.files}
     page, alt = site_url + figure.folder, html.escape(figure.description)
     chosen = urlencode({"theme": "dark"} | {parameter.name: parameter.initial for parameter in figure.parameters})

@@ -4,11 +4,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import astuple
 from pathlib import Path
 
 import pytest
 
 from sitegen.build.freshness import STAMP, fingerprint, up_to_date, write_stamp
+from sitegen.text.addresses import find_addresses
 from tests import ROOT
 
 
@@ -27,7 +29,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def inputs(root: Path) -> str:
-    return fingerprint(root, root / "results")
+    return fingerprint(root, root / "results", astuple(find_addresses(root)))
 
 
 def built(root: Path) -> bool:

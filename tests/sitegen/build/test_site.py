@@ -14,9 +14,10 @@ import yaml
 
 from sitegen.build.site import BuiltSite, build_site, refuse_unsafe_output
 from sitegen.figures import FIGURES
+from sitegen.text.addresses import Addresses
 from sitegen.text.errors import SiteError
 from tests import ROOT
-from tests.sitegen.example import copy_checkout
+from tests.sitegen.example import ADDRESSES, copy_checkout
 from tinygpt import __all__ as PUBLIC_NAMES
 
 
@@ -131,6 +132,24 @@ def test_the_devlog_has_a_feed_with_its_posts(built: BuiltSite) -> None:
     assert len(feed.findall(".//item")) == posts >= 1
 
 
+def test_every_page_links_to_the_code_and_to_its_own_source(built: BuiltSite) -> None:
+    repository = ADDRESSES.repository
+    for name in ("index", "speedup", "learn/gpt"):
+        page = (built.output / name.removesuffix("index") / "index.html").read_text()
+        assert f'<a href="{repository}" title="The repository" class="md-source">' in page
+        assert f'<a href="{repository}">The code</a>' in page
+        assert f'href="{repository}/edit/main/docs/{name}.md"' in page
+        # With Material's own mark its script would ask the host of the code for numbers of stars.
+        assert 'data-md-component="source"' not in page
+
+
+def test_feeds_and_records_are_links_that_any_program_finds(built: BuiltSite) -> None:
+    page = (built.output / "speedup/index.html").read_text()
+    assert page.count('<link rel="alternate" type="application/rss+xml"') == 2
+    (script,) = built.output.glob("assets/javascripts/bundle.*.js")
+    assert 'link[rel=alternate]"' not in script.read_text()  # Material would fetch a site map beside each
+
+
 def test_published_data_is_json_that_reads_back(built: BuiltSite) -> None:
     spec = json.loads((built.output / "embed/speedup/speedup.json").read_text())
     assert spec["usermeta"]["figure"] == "speedup"
@@ -140,10 +159,31 @@ def test_published_data_is_json_that_reads_back(built: BuiltSite) -> None:
 # ---- bad input ------------------------------------------------------------------------------------------
 
 
-def test_without_results_every_figure_says_how_to_make_some(tmp_path: Path) -> None:
-    text = "# Empty\n\n" + "\n\n".join(f'{{{{ figure("{name}") }}}}' for name in FIGURES)
-    root = one_page(tmp_path, text + '\n\n{{ samples() }}\n\n{{ machine() }} {{ number("step_ms.numpy.small") }}\n')
-    built = build_site(root, Path("results"), Path("_site"))
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> BuiltSite:
+    """A page with everything that needs results or addresses, built without any."""
+    figures = "\n\n".join(f'{{{{ figure("{name}") }}}}' for name in FIGURES)
+    others = (
+        '{{ samples() }}\n\n{{ machine() }} {{ number("step_ms.numpy.small") }}\n\n{{ clone() }}\n\n{{ snippets() }}'
+    )
+    root = one_page(tmp_path_factory.mktemp("empty"), f"# Empty\n\n{figures}\n\n{others}\n")
+    return build_site(root, Path("results"), Path("_site"), Addresses())
+
+
+def test_a_site_without_addresses_names_none(empty: BuiltSite) -> None:
+    page = (empty.output / "index.html").read_text()
+    for absent in ("canonical", "og:url", "og:image", "oembed", "md-source", 'rel="edit"', "The code"):
+        assert f"{absent}" not in page.replace("oEmbed", ""), absent
+    assert "git clone ADDRESS tinygpt" in page
+    assert "in place of <code>https://HOST/PATH/</code>" in page
+    assert "<loc>./</loc>" in (empty.output / "sitemap.xml").read_text()
+    assert not [*empty.output.glob("oembed-*.json")]
+    framed = (empty.output / f"embed/{empty.figures[0]}/index.html").read_text()
+    assert "canonical" not in framed
+
+
+def test_without_results_every_figure_says_how_to_make_some(empty: BuiltSite) -> None:
+    built = empty
     page = (built.output / "index.html").read_text()
     assert built.figures == tuple(
         name for name, figure in FIGURES.items() if not figure.needs
@@ -168,7 +208,7 @@ def test_without_results_every_figure_says_how_to_make_some(tmp_path: Path) -> N
 def test_an_unknown_name_or_a_broken_address_fails_the_build(tmp_path: Path, text: str, said: str) -> None:
     root = one_page(tmp_path, f"# Page\n\nfirst\n\nhere: {text}\n")
     with pytest.raises(SiteError, match=said):
-        build_site(root, Path("results"), Path("_site"))
+        build_site(root, Path("results"), Path("_site"), Addresses())
 
 
 def test_a_build_never_empties_sources_or_somebody_elses_files(tmp_path: Path) -> None:

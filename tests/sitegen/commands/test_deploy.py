@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench.records.git import GitError
-from sitegen.commands.deploy import Source, check_source, deploy_site, pages_address
+from sitegen.commands.deploy import Source, check_source, deploy_site
 from sitegen.text.errors import SiteError
 from tests.git import git
 
@@ -116,16 +116,3 @@ def test_a_folder_without_a_site_is_refused(checkout: Path) -> None:
     source = Source(checkout, "0" * 12, "origin", "gh-pages", "")
     with pytest.raises(SiteError, match="no built site"):
         deploy_site(source, checkout)
-
-
-@pytest.mark.parametrize(
-    ("url", "address"),
-    [
-        ("git@github.com:Someone/tinygpt.git", "https://someone.github.io/tinygpt/"),
-        ("https://github.com/someone/TinyGPT", "https://someone.github.io/TinyGPT/"),
-        ("https://github.com/someone/someone.github.io.git", "https://someone.github.io/"),
-        ("/srv/git/tinygpt", ""),
-    ],
-)
-def test_the_address_of_the_pages_follows_from_a_github_remote(url: str, address: str) -> None:
-    assert pages_address(url) == address

@@ -42,6 +42,13 @@ def test_the_sitemap_names_this_server_so_that_instant_navigation_works(address:
     assert f"<loc>{address}page/</loc>" in get(address + "sitemap.xml?x=1")
 
 
+def test_a_sitemap_of_relative_addresses_is_completed(tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text("home")
+    (tmp_path / "sitemap.xml").write_text("<urlset><loc>./</loc><loc>page/</loc></urlset>")
+    with running(make_server(tmp_path)) as url:
+        assert get(url + "sitemap.xml") == f"<urlset><loc>{url}</loc><loc>{url}page/</loc></urlset>"
+
+
 def test_a_missing_page_gets_the_sites_own_404(address: str) -> None:
     with pytest.raises(urllib.error.HTTPError) as caught:
         get(address + "none/")

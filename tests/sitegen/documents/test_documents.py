@@ -16,6 +16,7 @@ from sitegen.documents.qa_log import check_entries, qa_overview, read_entries
 from sitegen.documents.roadmap import check_tasks, read_tasks, roadmap_table
 from sitegen.documents.task_reference import check_task_page, task_html, task_names
 from sitegen.figures import FIGURES
+from sitegen.text.addresses import Addresses
 from sitegen.text.errors import SiteError
 from tests import ROOT
 from tests.sitegen.build.test_site import one_page
@@ -162,13 +163,13 @@ def test_a_name_that_leads_nowhere_is_a_problem_with_page_and_line(old: str, new
 def test_a_wrong_outcome_stops_the_build(tmp_path: Path) -> None:
     root = one_page(tmp_path, "# Page\n\n**Outcome.** It is in `tinygpt/nowhere.py`.\n")
     with pytest.raises(SiteError, match=r"docs/index\.md, line 3: there is no file tinygpt/nowhere\.py"):
-        build_site(root, Path("results"), Path("_site"))
+        build_site(root, Path("results"), Path("_site"), Addresses())
 
 
 def test_a_typed_figure_stops_the_build(tmp_path: Path) -> None:
     root = one_page(tmp_path, "# Page\n\nIt is 6.1× faster.\n")
     with pytest.raises(SiteError, match=r"docs/index\.md, line 3: the speedup '6\.1×' is typed by hand"):
-        build_site(root, Path("results"), Path("_site"))
+        build_site(root, Path("results"), Path("_site"), Addresses())
 
 
 def test_the_log_of_this_project_is_whole_and_every_entry_links_to_what_shipped(built: BuiltSite) -> None:

@@ -16,6 +16,7 @@ from sitegen.figures import FIGURES
 from sitegen.figures.publication import PublishedFigure
 from sitegen.figures.render import _parameters, render_figure
 from sitegen.rows.results import load_results
+from sitegen.text.addresses import Addresses
 from sitegen.text.errors import SiteError
 from tests import ROOT
 from tests.sitegen import example_rows as rows
@@ -69,7 +70,7 @@ def test_the_page_for_frames_has_a_strict_policy_and_nothing_that_the_policy_wou
 
 def test_pages_name_the_oembed_records_of_their_figures(built: BuiltSite) -> None:
     page = (built.output / "speedup/index.html").read_text()
-    named = re.findall(r'<link rel="alternate " type="application/json\+oembed" href="([^"]+)"', page)
+    named = re.findall(r'<link rel="alternate" type="application/json\+oembed" href="([^"]+)"', page)
     shown = re.findall(r'<figure class="tg-figure" id="figure-(\w+)"', page)
     assert named == [f"{URL}oembed-{name}.json" for name in shown]
     for address in named:
@@ -135,28 +136,34 @@ def test_menus_are_known_by_name_and_other_inputs_are_refused(published: Publish
 
 def test_the_task_lists_figures_and_prints_snippets(tmp_path: Path) -> None:
     assert {line.split()[0] for line in figure_list().splitlines()} == set(FIGURES)
-    (tmp_path / "mkdocs.yml").write_text(f"site_name: x\nsite_url: {URL}\n")
-    (tmp_path / "docs").mkdir()
     results = rows.store(tmp_path / "results", rows.ladder())
-    text = figure_snippets(tmp_path, results, "step_time", pin=False)
+    text = figure_snippets(tmp_path, results, "step_time", False, Addresses(URL))
     assert f"{URL}embed/step_time/" in text
     assert "<iframe" in text
-    pinned = figure_snippets(tmp_path, results, "step_time", pin=True)
+    pinned = figure_snippets(tmp_path, results, "step_time", True, Addresses(URL))
     assert re.search(rf"{URL}pinned/[0-9a-f]{{16}}/", pinned)
     assert "commit it" in pinned
-    both = figure_snippets(tmp_path, results, "step_time", pin=False)
+    both = figure_snippets(tmp_path, results, "step_time", False, Addresses(URL))
     assert both.startswith(text)
     assert "/pinned/" in both
 
 
+def test_snippets_of_a_site_without_an_address_say_so(tmp_path: Path) -> None:
+    results = rows.store(tmp_path / "results", rows.ladder())
+    text = figure_snippets(tmp_path, results, "step_time", False, Addresses())
+    assert "the address at which you serve the site in place of https://HOST/PATH/" in text
+    assert '<iframe src="https://HOST/PATH/embed/step_time/"' in text
+    assert "example.org" not in text
+
+
 def test_an_unknown_figure_is_one_line_with_the_nearest_name(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"unknown figure 'speedups'.*did you mean 'speedup'"):
-        figure_snippets(ROOT, tmp_path, "speedups", pin=False)
+        figure_snippets(ROOT, tmp_path, "speedups", False, Addresses(URL))
 
 
 def test_a_figure_without_rows_says_what_to_run(tmp_path: Path) -> None:
     with pytest.raises(SiteError, match=r"nothing to embed.*run: invoke bench"):
-        figure_snippets(ROOT, tmp_path, "speedup", pin=False)
+        figure_snippets(ROOT, tmp_path, "speedup", False, Addresses(URL))
 
 
 def test_a_results_file_whose_text_is_not_utf8_is_named(tmp_path: Path) -> None:
