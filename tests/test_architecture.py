@@ -107,7 +107,9 @@ ROOMS = {
         "", "system", "corpora", "engines", "generation", "checkpoints", "gallery", "evaluation", "training", "runs",
         "learn", "terminal",
     ),
-    "bench": ("records", "arms", "statistics", "peers", "planning", "measuring", "training", "terminal"),
+    "bench": (
+        "records", "arms", "statistics", "peers", "planning", "measuring", "training", "contributing", "terminal",
+    ),
     "sitegen": (
         "text", "rows", "experiments", "figures", "numbers",
         "tables", "documents", "embedding", "playground", "build", "commands",

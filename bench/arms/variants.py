@@ -35,6 +35,11 @@ def variant_options(variant: str) -> str:
     return variant.partition("[")[2].removesuffix("]")
 
 
+def is_outside(variant: str) -> bool:
+    """Return whether a variant is a class of the user's own."""
+    return _OUTSIDE.fullmatch(variant) is not None
+
+
 def check_variant(variant: str) -> str:
     """Check a variant's name without importing its class; return it without spaces.
 

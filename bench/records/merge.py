@@ -10,8 +10,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.records.row_files import AREAS, load_files
-from bench.records.rows import LOCAL
+from bench.records.row_files import load_files
+from bench.records.rows import LOCAL, OWN_AREAS
 from bench.records.schema import TABLES
 from bench.records.store import table_file
 from tinygpt.errors import ResultsError
@@ -60,6 +60,6 @@ def merge_results(root: Path, folders: Sequence[Path]) -> list[Path]:
 
 def _sources(folder: Path) -> list[tuple[str, Path]]:
     """(area to copy to, file) of a results folder or of a folder of files."""
-    inside = [(area, path) for area in AREAS for path in sorted((folder / area).glob("*.parquet"))]
-    area = folder.name if folder.name in AREAS else LOCAL
+    inside = [(area, path) for area in OWN_AREAS for path in sorted((folder / area).glob("*.parquet"))]
+    area = folder.name if folder.name in OWN_AREAS else LOCAL
     return inside or [(area, path) for path in sorted(folder.glob("*.parquet"))]

@@ -10,7 +10,7 @@ is valid while a file's size, times and inode, and the code that checked it, are
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -23,13 +23,12 @@ import pyarrow.parquet as pq
 from bench.records import checks, rows, schema
 from bench.records.checks import first_faults
 from bench.records.protocol import sha256_text
-from bench.records.rows import LOCAL, PUBLISHED
+from bench.records.rows import AREAS, OWN_AREAS
 from bench.records.schema import arrow_schema, check_schema, migrate
 from tinygpt.errors import ResultsError, StorageError
 from tinygpt.system.files import replace_file, require_regular
 from tinygpt.system.home import cache_folder
 
-AREAS = (PUBLISHED, LOCAL)
 MANY = 256  # files that are worth a place in the cache
 
 _FILES = b"tinygpt.files"
@@ -41,7 +40,7 @@ class RowFile:
     """A file that can be used.
 
     Attributes:
-        area: ``published`` or ``local``.
+        area: one of ``AREAS``.
         path: its name says which table it holds, and no more.
         run_id: the run that its rows belong to.
         n_rows: at least one.
@@ -68,6 +67,13 @@ class TableRows:
         distinct = pa.array(texts, pa.string()).dictionary_encode()
         return pa.DictionaryArray.from_arrays(distinct.indices.take(pa.array(numbers)), distinct.dictionary)
 
+    def by_file(self) -> Iterator[tuple[RowFile, pa.Table]]:
+        """Each file with its rows."""
+        start = 0
+        for file in self.files:
+            yield file, self.rows.slice(start, file.n_rows)
+            start += file.n_rows
+
     def only(self, numbers: Sequence[int]) -> TableRows:
         """Some of the files, in the order of their numbers here."""
         if [*numbers] == [*range(len(self.files))]:
@@ -79,12 +85,13 @@ class TableRows:
 
 
 def table_rows(
-    root: Path, table: str, problems: list[ResultsError] | None = None, areas: Sequence[str] = AREAS
+    root: Path, table: str, problems: list[ResultsError] | None = None, areas: Sequence[str] = OWN_AREAS
 ) -> TableRows:
     """The files of a table that count, oldest run first: one for each run, whatever the files are called.
 
     Of several with rows of one run (a copy, an older version that a synchronisation left behind, a local run that was
-    published), a published one counts before a local one, then the one with most rows, then the one of the run's name.
+    published), a published one counts before a local one, and that before a contributed one; then the one with most
+    rows, then the one of the run's name.
 
     Raises:
         ResultsError: a file cannot be used, and no ``problems`` were asked for.
@@ -103,7 +110,7 @@ def table_rows(
 
 
 def _rank(file: RowFile) -> tuple[object, ...]:
-    return file.area != PUBLISHED, -file.n_rows, not file.path.stem.endswith(f"-{file.run_id}"), file.path
+    return AREAS.index(file.area), -file.n_rows, not file.path.stem.endswith(f"-{file.run_id}"), file.path
 
 
 def _joined(table: str, parts: Iterable[TableRows]) -> TableRows:

@@ -29,9 +29,12 @@ def _listed(choices: Any) -> str:
     return f"{', '.join(others)} or {last}"
 
 
-# Where a row lies in a results folder.
+# Where a row lies in a results folder. Only what names all areas reads other people's rows.
 PUBLISHED = "published"
 LOCAL = "local"
+CONTRIBUTED = "contributed"
+OWN_AREAS = (PUBLISHED, LOCAL)
+AREAS = (*OWN_AREAS, CONTRIBUTED)
 
 Scope = tuple[str, str]  # origin, machine_hash
 Place = tuple[str, str, str]  # and preset

@@ -25,6 +25,11 @@ def scrub(text: str) -> str:
     return re.sub(rf"(?<!\w){re.escape(host)}(?!\w)", "(host)", text) if host else text
 
 
+def has_path(text: str) -> bool:
+    """True for a text with an absolute path, of whatever machine."""
+    return bool(_PATH.search(text) or _QUOTED_PATH.search(text))
+
+
 def recorded_corpus(name: str) -> str:
     """A corpus' name as rows have it: a text of the user's own goes by its file's name, not its path."""
     kind, colon, rest = name.partition(":")

@@ -1,4 +1,5 @@
-"""The folders of rows: ``results/local/`` as they are measured, ``results/published/`` once they are published.
+"""The folders of rows: ``results/local/`` as they are measured, ``results/published/`` once they are published, and
+``results/contributed/`` for those of other people's machines.
 
     results/<area>/<table>-<run_id>.parquet      one file per table and run
 
@@ -9,7 +10,7 @@ by longer versions of themselves; once it has ended they do not change.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ import pyarrow.parquet as pq
 
 from bench.records.checks import RUN_ID, to_arrow
 from bench.records.row_files import load_files, table_rows
-from bench.records.rows import LOCAL, Rows, StoredRun, stored_run
+from bench.records.rows import LOCAL, OWN_AREAS, Rows, StoredRun, stored_run
 from bench.records.schema import ROW_TYPES, TABLES
 from tinygpt.errors import ResultsError, unknown_name
 from tinygpt.system.files import remove_unfinished, replace_file
@@ -54,7 +55,7 @@ def write_tables(root: Path, run_id: str, rows: Rows) -> None:
             raise ResultsError(
                 f"{path} holds more rows of {name} than would be written", "rows are added, never taken away"
             )
-        replace_file(path, [_parquet(arrow)])
+        replace_file(path, [parquet_bytes(arrow)])
 
 
 def remove_leftovers(root: Path, run_id: str) -> None:
@@ -62,7 +63,8 @@ def remove_leftovers(root: Path, run_id: str) -> None:
     remove_unfinished(root / LOCAL, f"*-{run_id}.*")
 
 
-def _parquet(arrow: pa.Table) -> memoryview:
+def parquet_bytes(arrow: pa.Table) -> memoryview:
+    """A table as a Parquet file."""
     sink = pa.BufferOutputStream()
     pq.write_table(arrow, sink, compression="zstd", compression_level=9)
     return memoryview(sink.getvalue())
@@ -108,7 +110,10 @@ def read_table(name: str, root: Path, problems: list[ResultsError] | None = None
 
 
 def read_tables(
-    root: Path, names: Iterable[str] = tuple(TABLES), problems: list[ResultsError] | None = None
+    root: Path,
+    names: Iterable[str] = tuple(TABLES),
+    problems: list[ResultsError] | None = None,
+    areas: Sequence[str] = OWN_AREAS,
 ) -> list[pd.DataFrame]:
     """All rows of some tables, published and local; rows of a process that has no row in ``runs`` are left out.
 
@@ -116,21 +121,22 @@ def read_tables(
         root: the results folder; one that does not exist holds no rows.
         names: of the tables: ``runs``, ``steps``, ``samples``, ``kernels`` or ``probes``.
         problems: takes an error for every file that cannot be used, and reading goes on without it.
+        areas: contributed rows are among them only where a caller names that area.
 
     Returns:
-        each table's columns and ``origin`` (``published`` or ``local``), oldest run first. Null is NaN, so integer
-        columns that may be null come as floats.
+        each table's columns and ``origin`` (``published``, ``local`` or ``contributed``), oldest run first. Null is
+        NaN, so integer columns that may be null come as floats.
 
     Raises:
         ConfigError: there is no such table.
         ResultsError: a file cannot be used, and no ``problems`` were asked for. It is left as it is.
     """
-    runs = table_rows(root, "runs", problems)
+    runs = table_rows(root, "runs", problems, areas)
     frames: list[pd.DataFrame] = []
     for name in names:
         if name not in TABLES:
             raise unknown_name("table", name, TABLES, "invoke results show")
-        found = runs if name == "runs" else table_rows(root, name, problems)
+        found = runs if name == "runs" else table_rows(root, name, problems, areas)
         rows = found.rows.append_column("origin", found.of_rows([file.area for file in found.files]).cast(pa.string()))
         if name != "runs":
             rows = rows.set_column(0, "run_id", found.of_rows([file.run_id for file in found.files]))

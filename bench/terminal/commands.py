@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
+from tinygpt.errors import ConfigError
 from tinygpt.terminal.checkout import results_folder
 from tinygpt.terminal.options import REQUIRED, option
 from tinygpt.terminal.tasks import task
@@ -97,37 +100,87 @@ def compare(options: CompareOptions) -> int:
 class ResultsOptions:
     """Options of results."""
 
-    action: Literal["show", "publish", "merge", "export", "calibrate"] = option(
-        REQUIRED, "show, publish, merge, export, or calibrate: test the statistics by simulation on the rows"
+    action: Literal["show", "publish", "merge", "export", "calibrate", "pack", "add"] = option(
+        REQUIRED,
+        "show, publish, merge, export; pack: a run as one file, to give away; add: such a file to the contributed "
+        "rows; calibrate: test the statistics by simulation on the rows",
     )
-    run_id: tuple[str, ...] = option((), "show or publish only this run")
+    file: Path | None = option(None, "with add: a pack, or a folder of packs", leading=True)
+    run_id: tuple[str, ...] = option((), "show, publish or pack only this run")
     all: bool = option(False, "also show older runs of the same cells")
     force: bool = option(False, "also publish runs with uncommitted changes")
-    look_only: bool = option(False, "print the runs that would be published, and add nothing")
+    look_only: bool = option(False, "print what would be published or added, and add nothing")
     dirs: tuple[str, ...] = option((), "with merge: results folders of other machines, comma-separated")
     format: str = option("csv", "of an export: csv, json or parquet")
-    out: Path = option(Path("export"), "folder of an export")
+    out: Path = option(Path("export"), "folder of an export or a pack")
     replace: bool = option(False, "overwrite files of an earlier export")
 
 
 @task(needs="bench")
 def results(options: ResultsOptions) -> None:
-    """Show results, publish local rows, merge other machines' rows, export all rows, or test the statistics on them."""
-    from bench.records import merge, publishing
-    from bench.records.export import export
-    from bench.terminal import show, show_calibration
+    """Show, publish, merge, export, pack, add or calibrate: what is measured, and what becomes of it."""
+    _ACTIONS[options.action](options, results_folder())
 
-    root = results_folder()
-    if options.action == "show":
-        show.print_results(root, run_id=",".join(options.run_id) or None, every_run=options.all)
-    elif options.action == "publish":
-        show.print_publication(publishing.publish_runs(root, options.run_id, options.force, options.look_only))
-    elif options.action == "merge":
-        show.print_merged(merge.merge_results(root, [*map(Path, options.dirs)]))
-    elif options.action == "calibrate":
-        show_calibration.print_calibrations(root)
-    else:
-        print(*export(root, options.out, options.format, options.replace), sep="\n")
+
+def _show(options: ResultsOptions, root: Path) -> None:
+    from bench.terminal.show import print_results
+
+    print_results(root, run_id=",".join(options.run_id) or None, every_run=options.all)
+
+
+def _publish(options: ResultsOptions, root: Path) -> None:
+    from bench.records.publishing import publish_runs
+    from bench.terminal.show import print_publication
+
+    print_publication(publish_runs(root, options.run_id, options.force, options.look_only))
+
+
+def _merge(options: ResultsOptions, root: Path) -> None:
+    from bench.records.merge import merge_results
+    from bench.terminal.show import print_merged
+
+    print_merged(merge_results(root, [*map(Path, options.dirs)]))
+
+
+def _export(options: ResultsOptions, root: Path) -> None:
+    from bench.records.export import export
+
+    print(*export(root, options.out, options.format, options.replace), sep="\n")
+
+
+def _calibrate(_: ResultsOptions, root: Path) -> None:
+    from bench.terminal.show_calibration import print_calibrations
+
+    print_calibrations(root)
+
+
+def _pack(options: ResultsOptions, root: Path) -> None:
+    from bench.contributing.pack import make_pack
+    from bench.terminal.show_packs import print_pack
+
+    print_pack(make_pack(root, options.out, options.run_id))
+
+
+def _add(options: ResultsOptions, root: Path) -> None:
+    from bench.contributing.adding import add_packs
+    from bench.terminal.show_packs import print_additions
+
+    if options.file is None:
+        raise ConfigError("results add was not given a file", "a pack, or a folder of packs", "invoke results add FILE")
+    print_additions(add_packs(root, options.file, options.look_only))
+
+
+_ACTIONS: Mapping[str, Callable[[ResultsOptions, Path], None]] = MappingProxyType(
+    {
+        "show": _show,
+        "publish": _publish,
+        "merge": _merge,
+        "export": _export,
+        "calibrate": _calibrate,
+        "pack": _pack,
+        "add": _add,
+    }
+)
 
 
 @dataclass(frozen=True, kw_only=True)
