@@ -83,10 +83,12 @@ def _shared(env: Any, collection: Collection | None) -> tuple[dict[Pin, Prepared
     """Results and figures by pinned runs, and the handwritten documents, checked."""
     root, extra = Path(env.project_dir), env.conf["extra"]
     # sitegen.build.site passes what it prepared; without it, the builder was started directly.
-    prepared = extra.get(PREPARED) or prepare(root, root / str(extra.get("results", "results")))
+    site = str(env.conf["site_url"] or "")
+    prepared = extra.get(PREPARED) or prepare(root, root / str(extra.get("results", "results")), site)
     pages = read_pages(root / env.conf["docs_dir"])
     try:
-        pinned = prepare_posts(pages, prepared.quoted_rows.results, root / GENERATED, root / CACHE) | {(): prepared}
+        results = prepared.quoted_rows.results
+        pinned = prepare_posts(pages, results, root / GENERATED, root / CACHE, site) | {(): prepared}
         quoted_rows = {pin: part.quoted_rows for pin, part in pinned.items()}
         documents = Documents(root, pages, quoted_rows, collection, str(env.conf.get("repo_url") or ""))
         check_documents(documents)

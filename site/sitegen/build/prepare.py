@@ -14,8 +14,9 @@ from sitegen.documents.pages import Page
 from sitegen.documents.posts import POSTS_FOLDER, Pin, pin_id, pin_of
 from sitegen.embedding.social import write_icons
 from sitegen.figures import FIGURES
+from sitegen.figures.grammar.pictures import FONTS, font_face
 from sitegen.figures.publication import LIVE_FOLDER, PublishedFigure
-from sitegen.figures.render import FONTS, font_face, render_figure
+from sitegen.figures.render import render_figure
 from sitegen.numbers.quoted_rows import QuotedRows
 from sitegen.playground.publish import publish_playground
 from sitegen.rows.results import Results, load_results
@@ -34,12 +35,13 @@ class Prepared:
     figures: dict[str, PublishedFigure | None]
 
 
-def prepare(root: Path, results: Path) -> Prepared:
+def prepare(root: Path, results: Path, site: str = "") -> Prepared:
     """Generate every asset of a build.
 
     Args:
         root: the checkout.
         results: the results folder; one that does not exist holds no rows.
+        site: the site's address, for the words in pictures, or empty.
 
     Raises:
         ResultsError: a results file cannot be used.
@@ -47,7 +49,7 @@ def prepare(root: Path, results: Path) -> Prepared:
     loaded = load_results(results)
     folder = root / THEME / LIVE_FOLDER
     figures = {
-        name: render_figure(figure, figure.rows(loaded), folder / name, root / CACHE)
+        name: render_figure(figure, figure.rows(loaded), folder / name, root / CACHE, site=site)
         for name, figure in FIGURES.items()
     }
     _remove_stale(folder, figures)
@@ -70,7 +72,9 @@ def _remove_stale(folder: Path, figures: dict[str, PublishedFigure | None]) -> N
             shutil.rmtree(path)
 
 
-def prepare_posts(pages: Sequence[Page], results: Results, generated: Path, cache: Path) -> dict[Pin, Prepared]:
+def prepare_posts(
+    pages: Sequence[Page], results: Results, generated: Path, cache: Path, site: str = ""
+) -> dict[Pin, Prepared]:
     """Prepare the posts that pin runs: each pin gets quoted rows, and figures in a folder of its own.
 
     Args:
@@ -78,6 +82,7 @@ def prepare_posts(pages: Sequence[Page], results: Results, generated: Path, cach
         results: all rows.
         generated: the folder of generated assets.
         cache: keeps rendered pictures between builds.
+        site: the site's address, or empty.
     """
     shutil.rmtree(generated / POSTS_FOLDER, ignore_errors=True)
     wanted: dict[Pin, set[str]] = {}
@@ -90,7 +95,7 @@ def prepare_posts(pages: Sequence[Page], results: Results, generated: Path, cach
         folder, rows = f"{POSTS_FOLDER}/{pin_id(pin)}/", quoted_rows.results
         figures = {
             name: render_figure(
-                FIGURES[name], FIGURES[name].rows(rows), generated / folder, cache, GENERATED_URL + folder
+                FIGURES[name], FIGURES[name].rows(rows), generated / folder, cache, GENERATED_URL + folder, site
             )
             for name in sorted(names & set(FIGURES))
         }

@@ -61,7 +61,7 @@ def build_site(root: Path, results: Path, output: Path, addresses: Addresses) ->
     output = (root / output).resolve()
     refuse_unsafe_output(root, output)
     pins = read_pins(root)
-    prepared = prepare(root, root / results)
+    prepared = prepare(root, root / results, addresses.site)
     _run_mkdocs(root, root / results, prepared, output, addresses)
     figures = [figure for figure in prepared.figures.values() if figure is not None]
     write_embeds([*figures, *pins.values()], output, addresses.site)

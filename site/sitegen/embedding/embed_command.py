@@ -40,11 +40,12 @@ def figure_snippets(root: Path, results: Path, name: str, pin: bool, addresses: 
     if name not in FIGURES:
         raise unknown_name("figure", name, FIGURES, "invoke embed list")
     if pin:
-        pinned = pin_figure(root, results, name)
+        pinned = pin_figure(root, results, name, addresses.site)
         folder = os.path.relpath(root / THEME / pinned.folder)
         return f"{_text(pinned, addresses.site)}\n\nKept in {folder}: commit it, then invoke site publishes it."
     figure = FIGURES[name]
-    live = render_figure(figure, figure.rows(load_results(results)), root / THEME / LIVE_FOLDER / name, root / CACHE)
+    rows = figure.rows(load_results(results))
+    live = render_figure(figure, rows, root / THEME / LIVE_FOLDER / name, root / CACHE, site=addresses.site)
     if live is None:
         raise SiteError(f"there is nothing to embed: figure {name!r} needs {figure.needs}", run=figure.command)
     pins = [pinned for pinned in read_pins(root).values() if pinned.name == name]

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode
 
-from sitegen.figures.figure_html import chart_html, table_html
+from sitegen.figures.figure_html import chart_html, measure_html, source_html, table_html
+from sitegen.figures.grammar.words import PROJECT
 from sitegen.figures.publication import PublishedFigure
 from sitegen.figures.render import PNG_SCALE
 from sitegen.text.addresses import UNKNOWN_SITE
 from sitegen.text.escape import html_attribute, html_block, json_text
 
-PROVIDER = "TinyGPT"
 CONTENT_POLICY = "; ".join(
     (
         "default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self' data:", "font-src data:",
@@ -99,7 +99,7 @@ def embed_page(figure: PublishedFigure, home: str | None, site_url: str, site: P
         '<html lang="en"><head><meta charset="utf-8">',
         f'<meta http-equiv="Content-Security-Policy" content="{CONTENT_POLICY}">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>{html_block(figure.title)} · {PROVIDER}</title>",
+        f"<title>{html_block(figure.words.headline)} · {PROJECT}</title>",
         f'<meta name="description" content="{html_attribute(figure.summary)}">',
         *named,
         f'<link rel="icon" href="{_UP}assets/{_ICON}">',
@@ -107,11 +107,11 @@ def embed_page(figure: PublishedFigure, home: str | None, site_url: str, site: P
         *(f'<script defer src="{_UP}assets/{name}"></script>' for name in _SCRIPTS),
         '</head><body class="tg-embed" data-md-color-scheme="default"><main>',
         f'<figure class="tg-figure" id="figure-{figure.name}">'
-        f'<h1 class="tg-figure__title">{html_block(figure.title)}</h1>',
-        chart_html(figure, relative, ("light",)),
+        f'<h1 class="tg-figure__title">{html_block(figure.words.headline)}</h1>{measure_html(figure)}',
+        f"{chart_html(figure, relative, ('light',))}{source_html(figure)}",
         table_html(figure),
         f"<figcaption>{html_block(figure.summary)}{pinned} "
-        f'<a href="{link}" data-figure="{figure.name}" target="_blank" rel="noopener">{PROVIDER}</a></figcaption>',
+        f'<a href="{link}" data-figure="{figure.name}" target="_blank" rel="noopener">{PROJECT}</a></figcaption>',
         "</figure></main>",
         f'<script type="application/json" id="specifications">{{"light":{light},"dark":{dark}}}</script>',
         "</body></html>",
@@ -139,15 +139,15 @@ def oembed_record(figure: PublishedFigure, site_url: str) -> str:
         {
             "version": "1.0",
             "type": "rich",
-            "provider_name": PROVIDER,
+            "provider_name": PROJECT,
             "provider_url": site_url,
-            "title": figure.title,
+            "title": figure.words.headline,
             "html": _frame(figure, site_url),
             "width": figure.width,
             "height": _frame_height(figure),
             "thumbnail_url": site_url + figure.address("png"),
             "thumbnail_width": round(figure.width * PNG_SCALE),
-            "thumbnail_height": round(figure.height * PNG_SCALE),
+            "thumbnail_height": round(figure.picture_height * PNG_SCALE),
         }
     )
 
@@ -164,7 +164,7 @@ def snippets(figure: PublishedFigure, site_url: str) -> list[Snippet]:
     picture = (
         f'<a href="{page}"><picture>\n'
         f'  <source media="(prefers-color-scheme: dark)" srcset="{address["dark.svg"]}">\n'
-        f'  <img src="{address["light.svg"]}" width="{figure.width}" height="{figure.height}"\n'
+        f'  <img src="{address["light.svg"]}" width="{figure.width}" height="{figure.picture_height}"\n'
         f'       style="max-width:100%;height:auto" alt="{alt}">\n'
         "</picture></a>"
     )

@@ -19,10 +19,12 @@ import json
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from bench.records.rows import PUBLISHED
 from sitegen.figures import FIGURES
+from sitegen.figures.grammar.words import Words
 from sitegen.figures.publication import PINNED_FOLDER, Parameter, PublishedFigure, TableBehind
 from sitegen.figures.render import render_figure
 from sitegen.rows.results import load_results
@@ -34,16 +36,20 @@ from tinygpt.errors import unknown_name
 RECORD = "pin.json"
 HASH_LENGTH = 16  # hexadecimal digits: 64 bits are enough where a collision gains nothing
 
-_COPIED = ("name", "title", "summary", "description", "width", "height")  # attributes that the record has as they are
+# Attributes that the record has as they are.
+_COPIED = ("name", "title", "summary", "description", "width", "height", "above", "below")
+
+_WITHOUT_WORDS = MappingProxyType({"above": 0, "below": 0})  # pictures of pins that are older than their words
 
 
-def pin_figure(root: Path, results: Path, name: str) -> PublishedFigure:
+def pin_figure(root: Path, results: Path, name: str, site: str = "") -> PublishedFigure:
     """Pin the current state of a figure, drawn from published rows alone; pinning it again changes nothing.
 
     Args:
         root: the checkout.
         results: the results folder.
         name: name of the figure.
+        site: the site's address, for the words in pictures, or empty.
 
     Raises:
         SiteError: there are no published rows to draw.
@@ -54,7 +60,7 @@ def pin_figure(root: Path, results: Path, name: str) -> PublishedFigure:
     figure = FIGURES[name]
     published = load_results(results).only("origin", [PUBLISHED])  # local ones are not in the repository
     with tempfile.TemporaryDirectory() as temporary:
-        drawn = render_figure(figure, figure.rows(published), Path(temporary), root / CACHE)
+        drawn = render_figure(figure, figure.rows(published), Path(temporary), root / CACHE, site=site)
         if drawn is None:
             raise SiteError(
                 f"there is nothing to pin: figure {name!r} needs {figure.needs}, published",
@@ -85,6 +91,7 @@ def read_pins(root: Path) -> dict[str, PublishedFigure]:
 
 def _record(figure: PublishedFigure, content: dict[str, bytes], runs: list[str]) -> dict[str, Any]:
     return {name: getattr(figure, name) for name in _COPIED} | {
+        "words": asdict(figure.words),
         "runs": runs,
         "parameters": [asdict(parameter) for parameter in figure.parameters],
         "files": {
@@ -107,13 +114,15 @@ def _read_pin(folder: Path) -> PublishedFigure:
     data = path.read_bytes() if path.is_file() else b""
     if hashlib.sha256(data).hexdigest()[:HASH_LENGTH] != folder.name:
         raise refuse(RECORD)
-    record = json.loads(data)
+    record = {**_WITHOUT_WORDS, **json.loads(data)}
+    record.setdefault("words", {"headline": record["title"], "measure": "", "source": ""})
     for file in record["files"].values():
         path = folder / file["name"]
         if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != file["sha256"]:
             raise refuse(file["name"])
     return PublishedFigure(
         **{name: record[name] for name in _COPIED},
+        words=Words(**record["words"]),
         folder=f"{PINNED_FOLDER}{folder.name}/",
         files={kind: file["name"] for kind, file in record["files"].items()},
         version=folder.name,

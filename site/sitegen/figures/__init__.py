@@ -45,7 +45,8 @@ _FIGURES = (
     Figure(
         "speedup",
         "How much faster, and at what size",
-        "Medians over the model's size, ratios within one run. Bars are intervals. A full point is stable, a paler "
+        "How many times as fast as a baseline a training step is, by the model's size. Medians; ratios within one run.",
+        "Bars are intervals. A full point is stable, a paler "
         "one noisy, a hollow one unresolved. Crosses at the bottom are cells that failed, arrows ratios below the "
         "axis. Hollow points on dashed lines were not measured: a cost model projects them, and the broad bar is its "
         "band. The dotted line is the matrix products alone.",
@@ -57,8 +58,8 @@ _FIGURES = (
     Figure(
         "step_time",
         "Time of one training step",
-        "Median over the measured steps of every round: forward, backward, clipping and the AdamW update of one "
-        "batch. Both axes are logarithmic; bars are intervals, paler points are noisy, hollow ones unresolved, "
+        "The median time of forward, backward, clipping and the AdamW update of one batch, by the model's size.",
+        "Both axes are logarithmic; bars are intervals, paler points are noisy, hollow ones unresolved, "
         "crosses at the bottom are cells that failed. Hollow points on dashed lines were not measured: a cost model "
         "projects them. The dotted line is the matrix products alone.",
         needs="one measured cell",
@@ -69,8 +70,8 @@ _FIGURES = (
     Figure(
         "roofline",
         "How close to the limit",
-        "The time of the matrix products alone as a share of each engine's step, measured in the same run. The rest "
-        "is everything else. At the smallest models calling the product costs about as much as multiplying.",
+        "The time of the matrix products alone as a share of each engine's step, measured in the same run.",
+        "The rest is everything else. At the smallest models calling the product costs about as much as multiplying.",
         needs="engines measured beside a peer and the matrix products alone in one run",
         command=TRAINING_COMMAND,
         module=roofline,
@@ -78,7 +79,7 @@ _FIGURES = (
     Figure(
         "breakdown",
         "Where a step of the fast engine goes",
-        "Each bar is the wall time of a training step of vectorized with its defaults, averaged over the workers. "
+        "Wall time of a training step of vectorized with its defaults, part by part, averaged over the workers.",
         "Dispatch is the rest of the step: waiting for the other workers, handing out work, Python in between.",
         needs="a step of vectorized timed part by part",
         command=_KERNELS_COMMAND,
@@ -87,7 +88,8 @@ _FIGURES = (
     Figure(
         "kernel_forms",
         "NumPy against NumExpr, kernel by kernel",
-        "Time of a fused kernel per number on one thread, further left is faster. Operands lie in the cache, as "
+        "Time of a fused kernel per number on one thread; further left is faster.",
+        "Operands lie in the cache, as "
         "between two products of a step, or in memory, as in the optimiser's passes over large models.",
         needs="the fused kernels timed in both forms",
         command=_KERNELS_COMMAND,
@@ -96,7 +98,8 @@ _FIGURES = (
     Figure(
         "variants",
         "What each idea buys",
-        "Step time of numpy over that of each stage, within one run. One thread: buffers, fused kernels in tiles, "
+        "Step time of numpy over that of each stage, within one run.",
+        "One thread: buffers, fused kernels in tiles, "
         "folded norms, blocked attention. Threads, and by default processes where they can be forked: the batch "
         "spread over workers. Plain Python is far below the frame; its ratio is written at the edge.",
         needs="numpy and vectorized, on one thread and on all, in one run",
@@ -106,8 +109,8 @@ _FIGURES = (
     Figure(
         "memory",
         "Peak memory",
-        "The most memory the training process held (its own high-water mark). The dashed line is a formula: four "
-        "float32 numbers for each parameter (weight, gradient, two AdamW moments).",
+        "The most memory that the training process held, by the model's size (its own high-water mark).",
+        "The dashed line is a formula: four float32 numbers for each parameter (weight, gradient, two AdamW moments).",
         needs="one measured cell with its peak memory",
         command=_QUICK_COMMAND,
         module=memory,
@@ -115,8 +118,8 @@ _FIGURES = (
     Figure(
         "generation",
         "How fast it writes",
-        "Tokens a second of one text, greedy, with a key-value cache, prompt and re-reading included. Bars are "
-        "intervals, crosses at the left are generators that failed.",
+        "Tokens a second of one text, greedy, with a key-value cache, prompt and re-reading included.",
+        "Bars are intervals, crosses at the left are generators that failed.",
         needs="generation measured beside a peer in one run",
         command=GENERATION_COMMAND,
         module=generation,
@@ -124,6 +127,7 @@ _FIGURES = (
     Figure(
         "loss",
         "Loss against wall time",
+        "Nats per token over minutes of training: training loss, and loss on text the model never saw.",
         "Training loss (solid, averaged over consecutive steps) and loss on text the model never saw (dashed). When "
         "the two diverge, the model has begun to memorize.",
         needs="one training run",
@@ -134,7 +138,8 @@ _FIGURES = (
     Figure(
         "peers",
         "Against its peers: a training step",
-        "Each peer's step time over ours, by the model's size, within one run. Above the dashed line we are faster. "
+        "Each peer's step time over ours, by the model's size, within one run; above 1× we are faster.",
+        "Above the dashed line we are faster. "
         "The roofline is the time of the matrix products alone: it is below 1 by the share of our other work.",
         needs="the vectorized engine measured beside a peer in one run",
         command=TRAINING_COMMAND,
@@ -143,7 +148,8 @@ _FIGURES = (
     Figure(
         "accelerator",
         "An accelerator beside the processor",
-        "Medians over the model's size, with intervals; the same presets, batches and float32 on both. A ring marks "
+        "Milliseconds of a training step, by the model's size; the same presets, batches and float32 on both.",
+        "A ring marks "
         "the size at which an accelerator's curve meets our fast engine's on the processor. The two are two machines, "
         "with a line style each. The menu also shows the rate of the matrix products, and, for lines that a cost model "
         "fits, dispatch as a share of a step.",
@@ -155,6 +161,7 @@ _FIGURES = (
     Figure(
         "race",
         "The same loss, sooner",
+        "Held-out loss, nats per byte, over minutes of training.",
         "One recipe, the same batches and starting weights, each engine in its own process, one after the other. "
         "The clock stands still while the held-out loss is computed.",
         needs="a recorded race",
@@ -164,6 +171,7 @@ _FIGURES = (
     Figure(
         "learning_rate",
         "Held-out loss over the learning rate",
+        "Held-out loss at the end, nats per byte, by the highest rate and its schedule.",
         "Equal steps, text and starting weights; only the rate and its schedule differ. The distance between constant "
         "with and without a warm-up is the cost of the first hundred updates at that rate.",
         needs="a recorded sweep",
@@ -173,14 +181,16 @@ _FIGURES = (
     Figure(
         "gelu",
         "GELU and its derivative",
-        "Computed by the library's forward and backward. The dotted line is the function that GELU smooths.",
+        "Both functions over x, by the library's forward and backward.",
+        "The dotted line is the function that GELU smooths.",
         module=gelu,
         tabulated=gelu.tabulated,
     ),
     Figure(
         "layer_norm_plane",
         "What layer norm projects",
-        "Rows of three numbers, seen along the direction (1, 1, 1), which is the cross. Small circles are rows "
+        "Rows of three numbers, seen along the direction (1, 1, 1).",
+        "The cross is the direction (1, 1, 1). Small circles are rows "
         "without their mean. Dividing by the deviation moves each to the large circle. Rows 2 and 3 differ by a "
         "factor and a shift, and end at one point. Of a gradient, the backward keeps what lies along the circle.",
         module=layer_norm_plane,
@@ -188,6 +198,7 @@ _FIGURES = (
     Figure(
         "attention_gradient",
         "Four positions attend, and what the loss wants changed",
+        "The weights of four queries on four keys, and the gradients of the loss.",
         "The loss asks each query for more of one weight. A descent lowers the scores with a positive gradient and "
         "raises those with a negative one. The future has no weight and no gradient. The first query has one key and "
         "nothing to choose.",
@@ -196,6 +207,7 @@ _FIGURES = (
     Figure(
         "score_scale",
         "To how many positions a query attends",
+        "e to the entropy of the weights, by the width of a head; 32 positions are visible.",
         "Random queries and keys from N(0, 1); 32 positions are visible. The number is e to the entropy of the "
         "weights: 32 if all are equal, 1 if one has everything.",
         module=score_scale,
@@ -203,6 +215,7 @@ _FIGURES = (
     Figure(
         "stream_growth",
         "How the stream grows in an untrained model",
+        "Standard deviation of the stream after each branch of 12 blocks of width 64.",
         "12 blocks of width 64, so 24 branches are added one after the other. The stream begins as the sum of two "
         "embeddings.",
         module=stream_growth,
@@ -210,28 +223,32 @@ _FIGURES = (
     Figure(
         "gradient_depth",
         "The gradient on its way back through 24 branches",
-        "An untrained model, in double precision. Read from right to left: the gradient begins at the last branch. The "
+        "Norm of the stream's gradient after each branch of an untrained model, in double precision.",
+        "Read from right to left: the gradient begins at the last branch. The "
         "table also has the mean cosine between two positions of the stream.",
         module=gradient_depth,
     ),
     Figure(
         "stream_backward",
         "The backward along the stream",
-        "The gallery's Shakespeare model, on two lines of a play. Read from the bottom to the top. On the left is the "
+        "Norms of gradients in the gallery's Shakespeare model, on two lines of a play.",
+        "Read from the bottom to the top. On the left is the "
         "norm of dx, beside it that of the gradient which a branch adds. Norms do not add up: directions differ.",
         module=stream_backward,
     ),
     Figure(
         "rates",
         "The learning rate by recipe",
-        "A run of 2,000 updates at small, as the library's schedule gives it.",
+        "The rate of each update in a run of 2,000 at small, by the library's schedule.",
+        "Constant, after a warm-up, and with a cosine after it.",
         module=rates,
         tabulated=rates.tabulated,
     ),
     Figure(
         "clinic",
         "What failures look like",
-        "One small model, equal steps and starting weights, one thing wrong in each run. Solid is the training loss "
+        "Loss in nats per byte over training steps: one small model, equal starting weights, one fault in each run.",
+        "Solid is the training loss "
         "that the program reports, dashed the held-out loss that a sound program computes from the same weights. What "
         "lies above the frame is drawn on its edge.",
         needs="a run of the clinic",

@@ -36,6 +36,7 @@ from sitegen.figures.base import Drawing
 from sitegen.figures.chart_texts import value_expressions
 from sitegen.figures.descriptions import describe_ends, describe_failures
 from sitegen.figures.fields import CROSS, POINT, PRESET, TABLE, Field, cell_origin, exported, tooltip
+from sitegen.figures.grammar.words import short_machine
 from sitegen.figures.layers import Values
 from sitegen.figures.menus import in_first_view, menu, show_menu, up_to
 from sitegen.rows.accelerators import (
@@ -215,19 +216,37 @@ def _share(tick: float) -> str:
     return f"{tick * 100:.3g} %"
 
 
+def headline(rows: pd.DataFrame) -> str:
+    """State the sizes at which our engine on the first accelerator is faster than ours on the processor."""
+    found = _overtakings(rows)
+    if found:
+        return found[0]
+    words = row_dicts(rows[(rows["measure"] == STEP_TIME) & (rows["state"] == "measured")].head(1))
+    return f"A step of {words[0]['label']} takes {words[0]['value_text']}" if words else "No step could be measured"
+
+
 def describe(rows: pd.DataFrame) -> str:
     """Describe step times at the ends of each line, and the sizes at which the accelerator is faster."""
     rows = in_first_view(rows)
     times = rows[(rows["measure"] == STEP_TIME) & (rows["state"] == "measured")]
-    theirs = _curve_of(times, OURS, ON_PROCESSOR)
-    faster = []
-    for (machine, line), own in times[times["device"] == ON_ACCELERATOR].groupby(["machine", "variant"], sort=False):
-        words = overtaking_words(_curve_of(own, str(line), ON_ACCELERATOR), theirs)
-        if words:
-            faster.append(f"{label_of(str(line))} ({machine}) is faster than {OURS} on the processor {words}.")
+    faster = [f"{sentence}." for sentence in _overtakings(rows)]
     ends = describe_ends(times.assign(variant=times["label"]), "value_text")
     sentences = ["Milliseconds of a training step by model size, on an accelerator and on a processor.", ends, *faster]
     return " ".join(filter(None, sentences)) + describe_failures(rows)
+
+
+def _overtakings(rows: pd.DataFrame) -> list[str]:
+    """For each line of an accelerator, the sizes at which it is faster than our engine on the processor."""
+    times = rows[(rows["measure"] == STEP_TIME) & (rows["state"] == "measured")]
+    theirs = _curve_of(times, OURS, ON_PROCESSOR)
+    found = []
+    for (machine, line), own in times[times["device"] == ON_ACCELERATOR].groupby(["machine", "variant"], sort=False):
+        words = overtaking_words(_curve_of(own, str(line), ON_ACCELERATOR), theirs)
+        if words:
+            found.append(
+                f"{label_of(str(line))} on {short_machine(str(machine))} is faster than {OURS} on the processor {words}"
+            )
+    return found
 
 
 def _curve_of(times: pd.DataFrame, line: str, device: str) -> dict[str, float]:

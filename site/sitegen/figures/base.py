@@ -10,6 +10,7 @@ import altair as alt
 import pandas as pd
 
 from sitegen.figures.fields import Field, with_fields
+from sitegen.figures.grammar.words import Words, source_line
 from sitegen.rows.results import Results
 from sitegen.text.palette import Theme
 
@@ -29,6 +30,9 @@ class FigureModule(Protocol):
     def chart(self, rows: pd.DataFrame, theme: Theme) -> Drawing:
         """Draw the rows, of which there is at least one, in a theme."""
 
+    def headline(self, rows: pd.DataFrame) -> str:
+        """State the finding, no more surely than the rows do."""
+
     def describe(self, rows: pd.DataFrame) -> str:
         """Describe the chart in words, for readers who do not see it."""
 
@@ -39,7 +43,8 @@ class Figure:
 
     Attributes:
         name: stable name, used by pages and in file names.
-        title: heading above the chart.
+        title: its subject, in lists and tables.
+        measure: the quantity that it shows, and how it was read.
         summary: text below it, on how to read it.
         module: the figure's file.
         needs: measurements without which there is nothing to plot; empty for a figure that is computed from the code.
@@ -49,6 +54,7 @@ class Figure:
 
     name: str
     title: str
+    measure: str
     summary: str
     module: FigureModule
     needs: str = ""
@@ -58,6 +64,10 @@ class Figure:
     def rows(self, results: Results) -> pd.DataFrame:
         """The rows that are plotted and published."""
         return with_fields(self.module.read(results), self.module.FIELDS)
+
+    def words(self, rows: pd.DataFrame, site: str = "") -> Words:
+        """The words around the chart of some rows; ``site`` is the site's address, if it has one."""
+        return Words(self.module.headline(rows), self.measure, source_line(rows, site))
 
     def describe(self, rows: pd.DataFrame) -> str:
         """Describe the chart of some rows in words."""

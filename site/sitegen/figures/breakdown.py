@@ -25,6 +25,8 @@ from tinygpt.terminal.visible import one_line
 _BAR = 38  # pixels from one bar to the next
 _WRITTEN_FROM = 0.1  # bars of shares below this have no room for the number
 
+_PLURAL = {"product": "matrix products"}  # parts in a sentence, where their name alone is not enough
+
 
 def _tenths(share: float) -> str:
     return quantities.percent(share, 1)
@@ -111,6 +113,16 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
         .encode(x=alt.X("middle:Q"), y=y, text="share_text:N")
     )
     return alt.layer(bars, numbers).properties(height=_BAR * len(labels))
+
+
+def headline(rows: pd.DataFrame) -> str:
+    """State the largest part at both ends of the sizes."""
+    largest = rows.loc[rows.groupby("label", sort=False)["share"].idxmax()].sort_values("n_parameters")
+    ends = row_dicts(largest.iloc[[0, -1]].drop_duplicates("label"))
+    words = [
+        f"{row['share_text']} of a step at {row['label']} is {_PLURAL.get(row['part'], row['part'])}" for row in ends
+    ]
+    return "; ".join(words)
 
 
 def describe(rows: pd.DataFrame) -> str:

@@ -86,6 +86,18 @@ def tabulated(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[lines.cumcount(ascending=False) % every == 0]
 
 
+def headline(rows: pd.DataFrame) -> str:
+    """Count the faults whose reported loss looks better than the healthy run's while the true one is worse."""
+    last = rows.sort_values("step", kind="stable").groupby(["case", "series"], sort=False).tail(1)
+    ends = last.pivot(index="case", columns="series", values="loss").reindex(columns=[*_SERIES])
+    faults = ends.drop(index=HEALTHY, errors="ignore")
+    if HEALTHY not in ends.index or faults.empty:
+        return "The loss curve of each fault"
+    training, held_out = (ends.loc[HEALTHY, name] for name in _SERIES)
+    flattering = int(((faults["training"] < training) & (faults["held out"] > held_out)).sum())
+    return f"{flattering} of {len(faults)} faults lower the loss that training reports, and raise the held-out loss"
+
+
 def describe(rows: pd.DataFrame) -> str:
     """Describe the final losses of each case."""
     last = rows.sort_values("step", kind="stable").groupby(["title", "series"], sort=False).tail(1)

@@ -14,13 +14,37 @@ def figure_html(figure: PublishedFigure, relative: Callable[[str], str]) -> str:
     """The figure as HTML; ``relative`` turns an address from the site's root into one from the page."""
     embed = f' · <a href="{relative(figure.folder)}">Figure alone</a>' if figure.embeddable else ""
     return (
-        f'<figure class="tg-figure" id="figure-{figure.name}"'
-        f' style="--plot-height:{figure.height}px;--menus:{len(figure.parameters)}">'
-        f'<figcaption class="tg-figure__title">{html_block(figure.title)}</figcaption>'
-        f"{chart_html(figure, relative)}"
+        f'<figure class="tg-figure" id="figure-{figure.name}" style="{_room(figure)}">'
+        f'<figcaption><span class="tg-figure__title">{html_block(figure.words.headline)}</span>'
+        f"{measure_html(figure)}</figcaption>"
+        f"{chart_html(figure, relative)}{source_html(figure)}"
         f'<div class="tg-figure__words">{html_block(figure.summary)} '
         f'<span class="tg-downloads">Download: {_downloads(figure, relative)}{embed}</span></div>'
         f"{table_html(figure)}</figure>"
+    )
+
+
+def measure_html(figure: PublishedFigure) -> str:
+    """The measure below the headline; nothing for a figure that was pinned without."""
+    return _words("measure", figure.words.measure)
+
+
+def source_html(figure: PublishedFigure) -> str:
+    """The source below the chart; nothing for a figure that was pinned without."""
+    return _words("source", figure.words.source)
+
+
+def _words(kind: str, words: str) -> str:
+    return f'<span class="tg-figure__{kind}">{html_block(words)}</span>' if words else ""
+
+
+def _room(figure: PublishedFigure) -> str:
+    """The figure's sizes as CSS: of the chart, of its menus, and the part of its picture that is the chart."""
+    words = figure.above + figure.below
+    top = f"{100 * figure.above / words:.2f}%" if words else "0%"
+    return (
+        f"--plot-height:{figure.height}px;--menus:{len(figure.parameters)};"
+        f"--plot-shape:{figure.width}/{figure.height};--plot-top:{top}"
     )
 
 
@@ -28,7 +52,7 @@ def chart_html(
     figure: PublishedFigure, relative: Callable[[str], str], schemes: tuple[str, ...] = ("light", "dark")
 ) -> str:
     """The container of the live chart, with a picture in it for each colour scheme."""
-    size, alt = f'width="{figure.width}" height="{figure.height}"', html_attribute(figure.description)
+    size, alt = f'width="{figure.width}" height="{figure.picture_height}"', html_attribute(figure.description)
     pictures = "".join(
         f'<img class="tg-only-{scheme}" src="{_file(figure, f"{scheme}.svg", relative)}" {size} alt="{alt}"'
         ' loading="lazy">'

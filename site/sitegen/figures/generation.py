@@ -5,6 +5,7 @@ tokens per second = length of the text / median time of the whole text, prompt a
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import altair as alt
@@ -18,7 +19,7 @@ from sitegen.figures.layers import Values
 from sitegen.rows.machines import numbered_labels
 from sitegen.rows.peers import peer_frame
 from sitegen.rows.results import Results, row_dicts
-from sitegen.rows.series import order_series
+from sitegen.rows.series import label_of, order_series
 from sitegen.text.palette import Theme
 from tinygpt.terminal import quantities
 
@@ -74,6 +75,23 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
             numbers.encode(**place, x=alt.X("text_at:Q"), text="tokens_text:N"),
         ]
     return alt.layer(*layers, *failures).properties(height=_LINE * len(labels) * (len(variants) + 1))
+
+
+def headline(rows: pd.DataFrame) -> str:
+    """Name the fastest generator at each preset, or those whose intervals overlap with its."""
+    parts = []
+    for label, group in rows[rows["state"] == "measured"].groupby("label", sort=False):
+        ranked = group.assign(
+            low=group["tokens_low"].astype(float).fillna(0.0), high=group["tokens_high"].astype(float).fillna(math.inf)
+        ).sort_values("tokens_per_second", ascending=False)
+        level = ranked[ranked["high"] >= ranked["low"].iloc[0]]
+        names = quantities.listed(map(label_of, dict.fromkeys(level["variant"])))
+        if len(ranked) == 1:
+            parts.append(f"at {label} {names} writes {ranked['tokens_text'].iloc[0]} tokens a second")
+        else:
+            parts.append(f"at {label} {names} {'is fastest' if len(level) == 1 else 'lead, within the noise'}")
+    words = "; ".join(parts) or "no text could be measured"
+    return words[0].upper() + words[1:]
 
 
 def describe(rows: pd.DataFrame) -> str:

@@ -82,6 +82,15 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     return alt.layer(pairs, *values.measured(chart)).properties(height=_LINE * len(labels))
 
 
+def headline(rows: pd.DataFrame) -> str:
+    """Count the kernels in which each form is faster, where the rounds agree."""
+    faster = rows.drop_duplicates("label")["faster"].str.partition(" ")[0]
+    counts = {name: int((faster == name).sum()) for name in _NAMES.values()}
+    first, second = sorted(counts, key=lambda name: counts[name], reverse=True)
+    others = f", {second} in {counts[second]}" if counts[second] else ""
+    return f"{first} is faster in {counts[first]} of {len(faster)} comparisons{others}"
+
+
 def describe(rows: pd.DataFrame) -> str:
     """Describe which form is faster, for each kernel and place."""
     firsts = rows.drop_duplicates("label")

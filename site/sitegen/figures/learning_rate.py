@@ -18,7 +18,7 @@ from sitegen.figures.fields import COMMAND, MACHINE, POINT, TABLE, Field, export
 from sitegen.figures.layers import Values
 from sitegen.rows.cells import failure_reason
 from sitegen.rows.machines import origin_words
-from sitegen.rows.results import Results
+from sitegen.rows.results import Results, row_dicts
 from sitegen.text.palette import Theme
 from tinygpt.terminal import quantities
 from tinygpt.terminal.visible import one_line
@@ -31,7 +31,7 @@ FIELDS = (
     Field("status", "the run's end", POINT | TABLE),
     MACHINE,
     COMMAND,
-    *exported("recipe", "preset", "corpus", "loss", "state", "steps", "run_id"),
+    *exported("recipe", "preset", "corpus", "loss", "state", "steps", "run_id", "measured_on"),
 )
 
 
@@ -96,6 +96,17 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     measured = chart.transform_filter("datum.state == 'measured'")
     failures = values.failed(chart, rows, values.tooltip, y=alt.value(alt.ExprRef("height - 8")))
     return alt.layer(values.line(measured), values.points(measured), *failures)
+
+
+def headline(rows: pd.DataFrame) -> str:
+    """Compare the lowest loss of the best recipe with that of the worst, in the first sweep."""
+    same = (rows[["preset", "corpus", "steps"]] == rows[["preset", "corpus", "steps"]].iloc[0]).all(axis=1)
+    best = rows[same & (rows["state"] == "measured")].sort_values("loss").drop_duplicates("recipe")
+    if best.empty:
+        return "Every rate diverged"
+    words = [f"{row['recipe']} reaches {row['loss']:.2f} at a rate of {row['rate_text']}" for row in row_dicts(best)]
+    sentence = words[0] if len(words) == 1 else f"{words[0]}; {words[-1]}"
+    return f"{sentence[0].upper()}{sentence[1:]}, one run each"
 
 
 def describe(rows: pd.DataFrame) -> str:

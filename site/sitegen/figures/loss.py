@@ -80,6 +80,18 @@ def tabulated(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[lines.cumcount(ascending=False) % every == 0]
 
 
+def headline(rows: pd.DataFrame) -> str:
+    """State the final losses of the runs, on text they never saw where that was measured."""
+    held_out = (rows["series"] == _SERIES[1]).any()
+    series = _SERIES[1] if held_out else _SERIES[0]
+    last = rows[rows["series"] == series].sort_values("step", kind="stable").groupby("run", sort=False).tail(1)
+    losses = quantities.between(float(last["loss"].min()), float(last["loss"].max()), "{:.2f}".format)
+    seconds = last["minutes"] * 60
+    times = quantities.between(float(seconds.min()), float(seconds.max()), quantities.duration)
+    where = "on unseen text" if held_out else "in training"
+    return f"After {times}, the loss {where} is {losses} nats per token; a guess has {UNIFORM_LOSS:.2f}"
+
+
 def describe(rows: pd.DataFrame) -> str:
     """Describe the final losses of each run."""
     parts = []

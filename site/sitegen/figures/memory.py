@@ -9,6 +9,7 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
+from bench.arms.registry import OURS
 from bench.records.rows import Kind
 from sitegen.figures.axes import by_machine, log_domain, log_scaled, parameter_axis
 from sitegen.figures.base import Drawing
@@ -26,10 +27,11 @@ from sitegen.figures.fields import (
     tooltip,
     written,
 )
+from sitegen.figures.grammar.words import first_machine
 from sitegen.figures.layers import Values
 from sitegen.figures.menus import in_first_view, show_menu
 from sitegen.rows.cells import cell_frame
-from sitegen.rows.results import Results
+from sitegen.rows.results import Results, row_dicts
 from sitegen.rows.series import tiers_of
 from sitegen.text.palette import Theme
 from tinygpt.terminal import quantities
@@ -83,6 +85,17 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
         values.line(measured, **by_machine(cells)),
         values.points(measured),
     ).add_params(show.parameter)
+
+
+def headline(rows: pd.DataFrame) -> str:
+    """Compare the peak at the largest preset with the least that any engine needs."""
+    cells = rows[rows["state"] == "measured"]
+    own = cells[cells["variant"] == OURS]
+    largest = row_dicts(first_machine(own if len(own) else cells).sort_values("n_parameters").tail(1))[0]
+    least = largest["n_parameters"] * BYTES_PER_PARAMETER
+    times = quantities.significant(largest["peak_bytes"] / least, 2)
+    peak = f"{largest['variant']} needs {largest['memory_text']} of memory at {largest['preset']}"
+    return f"{peak}, {times} times the weights, gradients and moments"
 
 
 def describe(rows: pd.DataFrame) -> str:

@@ -8,12 +8,13 @@ below it.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import altair as alt
 import pandas as pd
 
-from bench.arms.registry import OURS, REFERENCE
+from bench.arms.registry import OURS, REFERENCE, ROOFLINE
 from sitegen.figures.axes import by_machine, log_domain, log_scaled, parameter_axis, variant_encodings
 from sitegen.figures.base import Drawing
 from sitegen.figures.descriptions import describe_ends, describe_failures
@@ -32,6 +33,7 @@ from sitegen.figures.fields import (
     tooltip,
     written,
 )  # fmt: skip
+from sitegen.figures.grammar.words import UNRESOLVED, first_machine
 from sitegen.figures.layers import Values, reference_line
 from sitegen.rows.cells import stack_failures
 from sitegen.rows.peers import peer_frame
@@ -86,6 +88,23 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
         *values.measured(measured),
         *failures,
     )
+
+
+def headline(rows: pd.DataFrame) -> str:
+    """Count the presets at which we are faster than every peer, and slower than one; the rest is not resolved."""
+    peers = first_machine(rows[(rows["state"] == "measured") & (rows["variant"] != ROOFLINE)])
+    ends = peers.assign(
+        low=peers["speedup_low"].astype(float).fillna(0.0), high=peers["speedup_high"].astype(float).fillna(math.inf)
+    )
+    sizes = ends.groupby("preset").agg(low=("low", "min"), high=("high", "min"))
+    ahead, behind = int((sizes["low"] > 1.0).sum()), int((sizes["high"] < 1.0).sum())
+    counts = {
+        "faster than every peer": ahead,
+        "slower than one": behind,
+        UNRESOLVED: len(sizes) - ahead - behind,
+    }
+    words = [f"{word} at {count}" for word, count in counts.items() if count]
+    return f"Of {len(sizes)} sizes, {OURS} is {', '.join(words)}" if words else "No peer was measured"
 
 
 def describe(rows: pd.DataFrame) -> str:

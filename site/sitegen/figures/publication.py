@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from sitegen.figures.grammar.words import Words
 from sitegen.text.markup import TableCell, grid_table
 
 LIVE_FOLDER = "embed/"
@@ -57,19 +58,22 @@ class PublishedFigure:
 
     Attributes:
         name: of the figure.
-        title: heading above the chart.
+        title: its subject, in lists and tables.
+        words: the headline, the measure and the source around the chart.
         summary: text below it, on how to read it.
         description: the chart in words, for readers who do not see it.
         folder: of the files, from the site's root, with a slash at the end.
         files: kind ("light.svg", "dark.svg", "png", "json", "vega.json", "dark.vega.json", "csv", "parquet") → name.
         version: changes with the files.
-        width, height: of the static pictures, pixels.
+        width, height: of the chart in the static pictures, pixels.
+        above, below: room of the words in them, pixels.
         parameters: choices for readers.
         table: the rows behind the figure.
     """
 
     name: str
     title: str
+    words: Words
     summary: str
     description: str
     folder: str
@@ -77,6 +81,8 @@ class PublishedFigure:
     version: str
     width: int
     height: int
+    above: int
+    below: int
     parameters: tuple[Parameter, ...]
     table: TableBehind
 
@@ -89,6 +95,11 @@ class PublishedFigure:
     def pinned(self) -> bool:
         """True for a permanent state of the figure."""
         return self.folder.startswith(PINNED_FOLDER)
+
+    @property
+    def picture_height(self) -> int:
+        """Height of the static pictures, words included, pixels."""
+        return self.above + self.height + self.below
 
     def address(self, kind: str) -> str:
         """A file's address from the site's root."""

@@ -21,7 +21,8 @@ from sitegen.figures.fields import COMMAND, END, MACHINE, POINT, TABLE, VARIANT,
 from sitegen.figures.layers import Values, reference_line
 from sitegen.rows.cells import of_scope, status_text
 from sitegen.rows.machines import origin_words
-from sitegen.rows.results import Results
+from sitegen.rows.results import Results, row_dicts
+from sitegen.rows.series import label_of
 from sitegen.text.palette import Theme
 from tinygpt.terminal import quantities
 from tinygpt.terminal.visible import one_line
@@ -35,7 +36,7 @@ FIELDS = (
     END,
     MACHINE,
     COMMAND,
-    *exported("preset", "corpus", "minutes", "loss", "run_id"),
+    *exported("preset", "corpus", "minutes", "loss", "run_id", "measured_on"),
 )
 
 
@@ -82,6 +83,18 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
         *reference_line("loss", NANOGPT_TARGET, theme, words, y),
         values.line(chart, **dashes(rows, "recipe")),
         values.points(chart),
+    )
+
+
+def headline(rows: pd.DataFrame) -> str:
+    """State when each engine reached the target, of the recipe that came first."""
+    own = rows[rows["recipe"] == rows["recipe"].iloc[0]]
+    reached = own[own["loss"] <= NANOGPT_TARGET].sort_values("minutes").drop_duplicates("variant")
+    times = [f"{label_of(str(row['variant']))} in {row['time_text']}" for row in row_dicts(reached)]
+    return (
+        f"A held-out loss of {NANOGPT_TARGET:g} is reached by {quantities.listed(times)}, one run each"
+        if times
+        else f"No engine reached a held-out loss of {NANOGPT_TARGET:g}"
     )
 
 

@@ -1,14 +1,14 @@
 """Figures as files: SVG in light and dark, PNG, the specification as Vega-Lite and as Vega, the plotted rows.
 
-vl-convert renders with a font from this folder, so that a picture has the same bytes on every machine. Specifications
-are compiled to Vega here, so that pages need not load Vega-Lite. Rendering and compiling take time, so they are done
-for the light theme alone (the dark one only exchanges colours), and each product is cached under the hash of the
-specification, the font and the converter's version.
+vl-convert renders with a font from this folder, so that a picture has the same bytes on every machine. Pictures have
+the figure's words in them (``sitegen.figures.grammar.pictures``); pages write them around the chart. Specifications are
+compiled to Vega here, so that pages need not load Vega-Lite. Rendering and compiling take time, so they are done for
+the light theme alone (the dark one only exchanges colours), and each product is cached under the hash of its input, the
+font and the converter's version.
 """
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import io
 import json
@@ -31,27 +31,24 @@ from bench.records.export import csv_bytes
 from sitegen.figures import Figure
 from sitegen.figures.axes import HEIGHT
 from sitegen.figures.fields import TABLE, Field, is_missing
+from sitegen.figures.grammar.pictures import FONTS, embed_font, lighter_svg, picture
 from sitegen.figures.publication import LIVE_FOLDER, Parameter, PublishedFigure, TableBehind
 from sitegen.rows.results import row_dicts
 from sitegen.text.errors import SiteError
 from sitegen.text.escape import json_text
-from sitegen.text.palette import DARK, FONT, LIGHT, Theme, chart_config, in_dark
+from sitegen.text.palette import DARK, LIGHT, Theme, chart_config, in_dark
 from tinygpt.system.files import replace_file
 from tinygpt.terminal.visible import one_line, visible_text
 
-FONTS = Path(__file__).parent / "fonts"
 STATIC_WIDTH = 760  # pixels; the live chart takes its container's width instead
 PNG_SCALE = 2.0
 TABLE_ROWS = 400  # more are in the CSV
-_TAG = re.compile(r'<(?!svg\b)[a-z](?:"[^"]*"|[^">])*>')
-_DESCRIPTION = re.compile(r'\s(?:aria-[a-z]+|role)="[^"]*"')
-_DECIMALS = re.compile(r"(\.\d\d)\d+")
 _MENUS = ("select", "radio")  # inputs that figure.js draws
 _DIGITS = 5  # of a number in a specification, finer than a pixel; the files with rows have all digits
 
 
 def render_figure(
-    figure: Figure, rows: pd.DataFrame, folder: Path, cache: Path, address: str = ""
+    figure: Figure, rows: pd.DataFrame, folder: Path, cache: Path, address: str = "", site: str = ""
 ) -> PublishedFigure | None:
     """Write a figure's files; return None, and write nothing, if there are no rows.
 
@@ -61,6 +58,7 @@ def render_figure(
         folder: for the files.
         cache: keeps pictures and compiled specifications between builds.
         address: of the folder in the site, with a slash at the end; that of the live figure when empty.
+        site: the site's address, for the words in pictures; empty if it has none.
 
     Raises:
         SiteError: the figure has an input that pages cannot show.
@@ -70,7 +68,9 @@ def render_figure(
     rows = visible_rows(rows)
     spec = chart_spec(figure, rows, LIGHT, validate=False)
     static = json.dumps({**spec, "width": STATIC_WIDTH}, sort_keys=True)
-    svg, png = _cached(cache, static, "svg"), _cached(cache, static, "png")
+    words = figure.words(rows, site)
+    drawn = picture(_cached(cache, static, "svg").decode(), words)
+    svg, png = embed_font(drawn.svg), _cached(cache, drawn.svg, "png")
     compiled = _cached(cache, json.dumps(spec, sort_keys=True), "vega.json")
     dark = compiled.decode().replace(f'"theme":"{LIGHT.name}"', f'"theme":"{DARK.name}"')
     content = {
@@ -79,8 +79,8 @@ def render_figure(
         "json": json_text(spec).encode(),
         "vega.json": compiled,
         "dark.vega.json": in_dark(dark).encode(),
-        "light.svg": svg,
-        "dark.svg": in_dark(svg.decode()).encode(),
+        "light.svg": svg.encode(),
+        "dark.svg": in_dark(svg).encode(),
         "png": png,
     }
     digest = hashlib.sha256()
@@ -88,17 +88,19 @@ def render_figure(
     for kind, data in sorted(content.items()):
         (folder / f"{figure.name}.{kind}").write_bytes(data)
         digest.update(data)
-    width, height = _svg_size(svg.decode())
     return PublishedFigure(
         name=figure.name,
         title=figure.title,
+        words=words,
         summary=figure.summary,
         description=figure.describe(rows),
         folder=address or f"{LIVE_FOLDER}{figure.name}/",
         files=MappingProxyType({kind: f"{figure.name}.{kind}" for kind in content}),
         version=digest.hexdigest()[:12],
-        width=width,
-        height=height,
+        width=drawn.width,
+        height=drawn.chart,
+        above=drawn.top,
+        below=drawn.height - drawn.top - drawn.chart,
         parameters=_parameters(figure.name, spec),
         table=_table_behind(figure, rows),
     )
@@ -196,18 +198,12 @@ def _parquet(rows: pd.DataFrame) -> bytes:
 # ---- the cache -----------------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=1)
-def _drawn(spec: str, vega_lite: str) -> str:
-    """The SVG from the converter; the PNG of the same specification is made from it."""
-    return vl_convert.vegalite_to_svg(spec, vl_version=vega_lite)
-
-
 def _svg(spec: str, vega_lite: str) -> bytes:
-    return _embed_font(lighter_svg(_drawn(spec, vega_lite))).encode()
+    return lighter_svg(vl_convert.vegalite_to_svg(spec, vl_version=vega_lite)).encode()
 
 
-def _png(spec: str, vega_lite: str) -> bytes:
-    return vl_convert.svg_to_png(_drawn(spec, vega_lite), scale=PNG_SCALE)
+def _png(svg: str, vega_lite: str) -> bytes:  # noqa: ARG001
+    return vl_convert.svg_to_png(svg, scale=PNG_SCALE)
 
 
 def _vega(spec: str, vega_lite: str) -> bytes:
@@ -227,11 +223,6 @@ def _in_columns(data: dict[str, Any]) -> dict[str, Any]:
         "values": [columns],
         "transform": [{"type": "flatten", "fields": [*columns]}, *data.get("transform", ())],
     }
-
-
-def lighter_svg(svg: str) -> str:
-    """Round a picture to a hundredth of a pixel and drop the descriptions of its marks, which images do not expose."""
-    return _TAG.sub(lambda tag: _DECIMALS.sub(r"\1", _DESCRIPTION.sub("", tag.group())), svg)
 
 
 _MAKERS: MappingProxyType[str, Callable[[str, str], bytes]] = MappingProxyType(
@@ -261,19 +252,3 @@ def _converter() -> str:
 @lru_cache(maxsize=1)
 def _register_fonts() -> None:
     vl_convert.register_font_directory(str(FONTS))
-
-
-def _embed_font(svg: str) -> str:
-    """Put the font into the picture, because an SVG in an ``<img>`` cannot use the page's fonts."""
-    return re.sub(r"(<svg\b[^>]*>)", lambda match: f"{match.group(1)}<style>{font_face()}</style>", svg, count=1)
-
-
-def font_face() -> str:
-    """The charts' font as a CSS rule with the font inlined."""
-    font = base64.b64encode((FONTS / "fira-sans-chart.woff2").read_bytes()).decode()
-    return f'@font-face{{font-family:"{FONT}";src:url(data:font/woff2;base64,{font}) format("woff2")}}'
-
-
-def _svg_size(svg: str) -> tuple[int, int]:
-    match = re.search(r'<svg\b[^>]*?\bwidth="([\d.]+)"[^>]*?\bheight="([\d.]+)"', svg)
-    return (round(float(match.group(1))), round(float(match.group(2)))) if match else (STATIC_WIDTH, 400)

@@ -10,15 +10,16 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
-from bench.arms.registry import ROOFLINE
+from bench.arms.registry import OURS, ROOFLINE
 from sitegen.figures.axes import LABEL_WIDTH, above, by_machine, parameter_axis
 from sitegen.figures.base import Drawing
 from sitegen.figures.descriptions import describe_ends
 from sitegen.figures.fields import FULL_ORIGIN, POINT, PRESET, TABLE, VARIANT, Field, exported, tooltip, written
+from sitegen.figures.grammar.words import first_machine
 from sitegen.figures.layers import Values, reference_line
 from sitegen.figures.menus import in_first_view, show_menu
 from sitegen.rows.peers import peer_frame
-from sitegen.rows.results import Results
+from sitegen.rows.results import Results, row_dicts
 from sitegen.rows.series import tiers_of
 from sitegen.text.palette import Theme
 from tinygpt.terminal import quantities
@@ -60,6 +61,15 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     bound = reference_line("bound", 1.0, theme, "the matrix products alone", strokeDash=[1, 3], strokeWidth=1.8)
     drawing = alt.layer(*bound, values.line(chart, **by_machine(rows)), values.points(chart))
     return drawing.add_params(show.parameter).properties(title=above("share of the roofline", theme))
+
+
+def headline(rows: pd.DataFrame) -> str:
+    """State the products' share of our step at both ends of the sizes."""
+    own = rows[rows["variant"] == OURS]
+    ends = row_dicts(first_machine(own if len(own) else rows).sort_values("n_parameters").iloc[[0, -1]])
+    name = ends[0]["variant"]
+    shares = [f"{row['share_text']} of a step at {row['preset']}" for row in ends[: 1 + (ends[0] != ends[1])]]
+    return f"In {name}, the matrix products alone are {quantities.listed(shares)}"
 
 
 def describe(rows: pd.DataFrame) -> str:

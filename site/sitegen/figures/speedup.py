@@ -14,7 +14,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from bench.arms.registry import ROOFLINE
+from bench.arms.registry import OURS, ROOFLINE
 from sitegen.figures.axes import (
     above,
     by_machine,
@@ -28,14 +28,16 @@ from sitegen.figures.base import Drawing
 from sitegen.figures.chart_texts import duration_expression, ratio_expression, tick_duration, value_expressions
 from sitegen.figures.descriptions import describe_ends, describe_failures, describe_projections
 from sitegen.figures.fields import CROSS, POINT, PRESET, TABLE, VARIANT, Field, cell_origin, exported, tooltip
+from sitegen.figures.grammar.words import UNRESOLVED, first_machine, in_doubt, parameters, short_ratio
 from sitegen.figures.layers import Values, reference_line
 from sitegen.figures.menus import in_first_view, menu, show_menu, up_to
 from sitegen.rows.curves import OFF_SCALE, SPEEDUP_MEASURE, STEP_TIME_MEASURE, curve_rows, is_off_scale
+from sitegen.rows.results import row_dicts
 from sitegen.rows.series import label_of, order_series, words_of
 from sitegen.text.palette import Theme
 from tinygpt.terminal import quantities
 
-__all__ = ["FIELDS", "chart", "describe", "read"]
+__all__ = ["FIELDS", "chart", "describe", "headline", "read"]
 
 read = curve_rows
 
@@ -205,6 +207,43 @@ def _measured_layers(values: Values, chart: alt.Chart, rows: pd.DataFrame, theme
         dotted = products.mark_line(strokeWidth=1.8, strokeDash=[1, 3], strokeCap="round")
         layers.insert(0, dotted.encode(**values.place, color=values.color, detail=["machine:N"]))
     return layers
+
+
+def headline(rows: pd.DataFrame) -> str:
+    """State our highest ratio that is told apart from 1×, and the one at the largest model."""
+    name = default_baseline(rows)
+    measured = rows[(rows["state"] == "measured") & (rows["variant"] == OURS)]
+    ratios = first_machine(measured[measured["baseline"] == name]).sort_values("n_parameters")
+    if ratios.empty:
+        return step_headline(rows)
+    resolved = ratios[ratios["verdict"] != UNRESOLVED]
+    largest = row_dicts(ratios.tail(1))[0]
+    there = _ratio_words(largest)
+    if resolved.empty:
+        return f"{OURS} is {there} as fast as {name} at {largest['preset']}"
+    best = row_dicts(resolved.loc[[resolved["value"].astype(float).idxmax()]])[0]
+    finding = f"{OURS} is {_ratio_words(best)} as fast as {name} at {best['preset']}"
+    if best["preset"] == largest["preset"]:
+        return finding
+    turn = "the gap narrows to" if largest["value"] < best["value"] else "it is"
+    return f"{finding}; at {parameters(largest['n_parameters'])} {turn} {there}"
+
+
+def _ratio_words(row: dict[str, Any]) -> str:
+    return in_doubt(row["value"], row["low"], row["high"], short_ratio, level=1.0)
+
+
+def step_headline(rows: pd.DataFrame) -> str:
+    """State the step time of our fast engine, or of what was measured, at both ends of the sizes."""
+    steps = rows[(rows["measure"] == STEP_TIME_MEASURE) & (rows["state"] == "measured")]
+    if steps.empty:
+        return "No step could be measured"
+    own = steps[steps["variant"] == (OURS if (steps["variant"] == OURS).any() else steps["variant"].iloc[0])]
+    ends = row_dicts(first_machine(own).sort_values("n_parameters").iloc[[0, -1]].drop_duplicates("preset"))
+    times = [
+        f"{in_doubt(row['value'], row['low'], row['high'], quantities.duration)} at {row['preset']}" for row in ends
+    ]
+    return f"A training step of {ends[0]['variant']} takes {quantities.listed(times)}"
 
 
 def describe(rows: pd.DataFrame) -> str:

@@ -19,6 +19,7 @@ from bench.statistics.ratios import Speedup, speedups
 from sitegen.figures.axes import by_machine, by_name, log_domain, log_scaled
 from sitegen.figures.base import Drawing
 from sitegen.figures.fields import ORIGIN, POINT, PRESET, TABLE, VARIANT, Field, exported, interval, tooltip, written
+from sitegen.figures.grammar.words import in_doubt, short_ratio
 from sitegen.figures.layers import Values
 from sitegen.rows.cells import interval_columns
 from sitegen.rows.machines import machine_label
@@ -131,6 +132,17 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     if below:
         layers.append(values.below(chart.transform_filter(f"datum.speedup < {OFF_SCALE}"), "slot"))
     return alt.layer(*layers)
+
+
+def headline(rows: pd.DataFrame) -> str:
+    """State the ranges of the ratios on one thread and by default, over all presets."""
+    ranges = []
+    for stage, words in (("one thread", "on one thread"), ("default", "with all workers")):
+        own = rows[rows["stage"] == stage]
+        low = own["speedup_low"].astype(float).fillna(own["speedup"]).min()
+        high = own["speedup_high"].astype(float).fillna(own["speedup"]).max()
+        ranges.append(f"{in_doubt(low, low, high, short_ratio, level=1.0)} {words}")
+    return f"Times as fast as {REFERENCE}: {', '.join(ranges)}"
 
 
 def describe(rows: pd.DataFrame) -> str:

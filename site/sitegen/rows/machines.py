@@ -18,7 +18,7 @@ from tinygpt.terminal.visible import one_line
 
 # Parts of a processor's name that say nothing: trademarks, core counts (ours differ), nominal clocks.
 _CPU_NOISE = re.compile(r"\((?:R|TM)\)|\bCPU\b|\bProcessor\b|\b\d+-Core\b|@ [\d.]+ ?GHz", re.IGNORECASE)
-_ORIGIN_WORDS = {PUBLISHED: "published", LOCAL: "this machine (local)"}
+ORIGIN_WORDS = {PUBLISHED: "published", LOCAL: "this machine (local)"}
 
 # Parts of the sentence about a machine; one that names an absent field is left out.
 _PHRASES = (
@@ -34,7 +34,7 @@ def machine_label(row: StoredRun) -> str:
     Two fingerprints can agree in processor and cores and differ in the BLAS; the hash distinguishes them.
     """
     fields = json.loads(row.machine)
-    where = _ORIGIN_WORDS.get(row.origin, row.origin)
+    where = ORIGIN_WORDS.get(row.origin, row.origin)
     if on_accelerator(row.variant):
         return one_line(f"{where}: {accelerator_name(fields)}, {row.machine_hash[:6]}")
     cpu = _CPU_NOISE.sub(" ", str(fields.get("cpu", "unknown processor")))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 import json
 import re
@@ -12,7 +13,8 @@ import pytest
 import vl_convert
 
 from sitegen.figures import FIGURES
-from sitegen.figures.render import STATIC_WIDTH, chart_spec, lighter_svg, render_figure
+from sitegen.figures.grammar.pictures import lighter_svg
+from sitegen.figures.render import STATIC_WIDTH, chart_spec, render_figure
 from sitegen.rows.results import Results, load_results
 from sitegen.text.escape import json_text
 from sitegen.text.palette import DARK, LIGHT, in_dark
@@ -132,6 +134,8 @@ def test_every_case_has_a_figure_or_none_on_purpose(
         svg = vl_convert.vegalite_to_svg(json.dumps({**spec, "width": STATIC_WIDTH}), vl_version="6.4")
         assert "NaN" not in svg
         assert figure.describe(plotted).endswith(".")
+        headline = figure.words(plotted).headline
+        assert 10 < len(headline) < 130 and not headline.endswith(".") and "nan" not in headline, headline
     assert found == drawn | COMPUTED
     assert "WARN" not in "".join(capfd.readouterr())  # Vega's "infinite extent" and the like
 
@@ -194,10 +198,14 @@ def test_rendered_files_agree_with_each_other_and_come_from_the_cache(
     pd.testing.assert_frame_equal(stored.mask(empty, 0), written.mask(empty, 0), check_dtype=False)
     assert (folder / rendered.files["png"]).read_bytes().startswith(b"\x89PNG")
     svg = (folder / rendered.files["light.svg"]).read_text()
+    texts = " ".join(html.unescape(text) for text in re.findall(r"<text[^>]*>([^<]+)</text>", svg))
+    for words in (rendered.words.headline, rendered.words.measure, "TinyGPT · Example 9000, 2 cores"):
+        assert words in texts
+    assert rendered.picture_height > rendered.height > 300
     assert "data:font/woff2;base64," in svg  # an image cannot use the page's fonts
     dark_spec = json.dumps(chart_spec(figure, plotted, DARK) | {"width": STATIC_WIDTH}, sort_keys=True)
-    dark = vl_convert.vegalite_to_svg(dark_spec, vl_version="6.4")
-    assert re.sub(r"<style>.*?</style>", "", (folder / rendered.files["dark.svg"]).read_text()) == lighter_svg(dark)
+    dark = lighter_svg(vl_convert.vegalite_to_svg(dark_spec, vl_version="6.4"))
+    assert dark.partition(">")[2] in (folder / rendered.files["dark.svg"]).read_text()
     assert rendered.width >= STATIC_WIDTH - 1
 
     def refuse(*_: object, **__: object) -> None:

@@ -115,6 +115,13 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     return alt.layer(cells, numbers, titles).properties(height=len(lines) * _ROW)
 
 
+def headline(rows: pd.DataFrame) -> str:
+    """State the largest sum of a row of the scores' gradient."""
+    scores = rows[rows["matrix"] == [*MATRICES][-1]]
+    largest = scores.groupby("query")["value"].sum().abs().max()
+    return f"What one score gains, the others of its row lose: the gradient of each row sums to {largest:.2f}"
+
+
 def describe(rows: pd.DataFrame) -> str:
     """Describe the last query's row in each matrix."""
     last = rows[rows["query"] == len(SCORES)]

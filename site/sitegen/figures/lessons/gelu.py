@@ -43,6 +43,12 @@ def tabulated(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["x"] * 2 % 1 == 0]
 
 
+def headline(rows: pd.DataFrame) -> str:
+    """State the lowest value and the largest slope."""
+    curve, slope = (rows.loc[rows["series"] == name, "y"] for name in _NAMES[:2])
+    return f"GELU dips to {curve.min():.2f}".replace("-", "−") + f", and its slope reaches {slope.max():.2f}"
+
+
 def describe(rows: pd.DataFrame) -> str:
     """Describe the extremes of both lines."""
     curve, slope = (rows[rows["series"] == name].set_index("x")["y"] for name in _NAMES[:2])

@@ -47,6 +47,17 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     return curves(rows, FIELDS, x, y, theme)
 
 
+def headline(rows: pd.DataFrame) -> str:
+    """Compare the gradients that reach the embedding."""
+    first = rows[rows["depth"] == 0].set_index("series")["gradient"]
+    kept, lost = first[_NAMES[True, True]], first[_NAMES[False, False]]
+    return (
+        f"With norms and residuals a gradient of {kept:.2g} reaches the embedding; without either, {lost:.0e}".replace(
+            "e-", "e−"
+        )
+    )
+
+
 def describe(rows: pd.DataFrame) -> str:
     """Describe the gradient at both ends of each line."""
     parts = [

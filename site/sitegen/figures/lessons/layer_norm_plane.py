@@ -17,6 +17,7 @@ from sitegen.figures.fields import POINT, TABLE, Field, exported, tooltip
 from sitegen.rows.results import Results
 from sitegen.text.palette import Theme
 from tinygpt.layers import layer_norm, layer_norm_backward
+from tinygpt.terminal import quantities
 
 # The third row is twice the second one, and 5 higher: it has the same result.
 X = np.array([[0.1, 1.0, 1.0], [1.0, 0.4, 0.5], [7.0, 5.8, 6.0], [-0.8, 1.7, -0.9]])
@@ -108,6 +109,13 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
         ),
         starts.mark_text(color=theme.ink, fontSize=12.5, dy=-12).encode(x=x, y=y, text="row:N"),
     ).properties(height=380)
+
+
+def headline(rows: pd.DataFrame) -> str:
+    """Name the rows that layer norm makes equal."""
+    ends = rows[rows["kind"] == _FORWARD].groupby("numbers", sort=False)["row"].agg(list)
+    equal = next((same for same in ends if len(same) > 1), [])
+    return f"Layer norm removes shift and factor: rows {quantities.listed(map(str, equal))} become one point"
 
 
 def describe(rows: pd.DataFrame) -> str:

@@ -52,6 +52,14 @@ def tabulated(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[(rows["step"] % 200 == 0) | (rows["step"] == STEPS - 1)]
 
 
+def headline(rows: pd.DataFrame) -> str:
+    """Compare the highest rates of the first and the last recipe."""
+    tops = {name: rows.loc[rows["series"] == name, "rate"].max() for name in _RECIPES}
+    (first, top), *_, (last, rate) = tops.items()
+    times = quantities.significant(top / rate, 2)
+    return f"Recipe {first} rises to {quantities.learning_rate(top)}, {times} times the rate of {last}"
+
+
 def describe(rows: pd.DataFrame) -> str:
     """Describe the first, highest and last rate of each recipe."""
     parts = []

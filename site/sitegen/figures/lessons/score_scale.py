@@ -44,6 +44,16 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     return curves(rows, FIELDS, x, y, theme)
 
 
+def headline(rows: pd.DataFrame) -> str:
+    """Compare the two forms at the largest width."""
+    width = rows["width"].max()
+    scaled, plain = (float(rows.loc[(rows["series"] == name) & (rows["width"] == width), "positions"].iloc[0])
+                     for name in dict.fromkeys(rows["series"]))  # fmt: skip
+    return (
+        f"At a width of {width}, a query attends to {scaled:.1f} positions with the scale 1/√C, to {plain:.1f} without"
+    )
+
+
 def describe(rows: pd.DataFrame) -> str:
     """Describe both ends of both lines."""
     parts = []

@@ -91,6 +91,12 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     ).properties(height=_STEP * (last + 1))
 
 
+def headline(rows: pd.DataFrame) -> str:
+    """Compare the gradients at both ends."""
+    first, last = rows["gradient"].iloc[0], rows["gradient"].iloc[-1]
+    return f"Branch by branch the gradient grows from {last:.3f} at the last norm to {first:.3f} at the embedding"
+
+
 def describe(rows: pd.DataFrame) -> str:
     """Describe the gradient at both ends and what each branch adds."""
     first, last = rows.iloc[0], rows.iloc[-1]

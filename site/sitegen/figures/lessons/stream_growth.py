@@ -38,6 +38,12 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     return curves(rows, FIELDS, x, y, theme)
 
 
+def headline(rows: pd.DataFrame) -> str:
+    """Compare the last sizes of the two kinds of starting weights."""
+    plain, scaled = (rows.loc[rows["series"] == name, "size"].iloc[-1] for name in _NAMES.values())
+    return f"After {rows['depth'].max()} branches the stream's deviation is {plain:.3f}; scaled, {scaled:.3f}"
+
+
 def describe(rows: pd.DataFrame) -> str:
     """Describe both ends of both lines."""
     parts = [

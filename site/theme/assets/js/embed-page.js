@@ -49,7 +49,12 @@
     drawing = drawn ?? drawing;
   };
 
-  const tryDraw = () => draw().catch((error) => console.error("chart:", error));
+  // If the chart cannot be drawn, its picture is shown and the reason logged.
+  const tryDraw = () =>
+    draw().catch((error) => {
+      console.error("chart:", error);
+      chart.classList.add("tg-chart--still");
+    });
 
   const postHeight = () => {
     if (window.parent === window) return;
