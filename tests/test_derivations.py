@@ -56,6 +56,7 @@ def test_pages_name_the_test_that_checks_them(page: Path) -> None:
 )
 def test_a_derivation_shows_its_code_and_has_a_forward_and_a_backward(page: Path) -> None:
     text = page.read_text()
+    assert re.search(r"## Plain code\n\nThe exercise comes first: .*\(\.\./learn/sitting_\d\.md#[\w-]+\)", text)
     assert "{{ source(" in text
     assert page.stem == "adamw" or re.search(r"^(## |\*\*)Backward", text, re.M)
 

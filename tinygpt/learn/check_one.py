@@ -9,23 +9,44 @@ import json
 import signal
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from tinygpt.learn.course import Exercise, sitting_of
-from tinygpt.learn.hints import NotBegun, Wrong
+from tinygpt.learn.course import Exercise, exercise_of, sitting_of
+from tinygpt.learn.hints import NotBegun, Unusable, Wrong
 from tinygpt.learn.student import TimeIsUp, is_stub, load_student
 
+State = Literal["passed", "not begun", "wrong", "not judged", "unusable"]
 TOO_LONG = "still running after the time limit: does every loop end?"
 
 
-def grade(folder: Path, number: int, exercise: Exercise) -> tuple[str, str]:
-    """Check an exercise in this process; return its state and a hint where it is wrong."""
+def grade(folder: Path, number: int, exercise: Exercise) -> tuple[State, str]:
+    """Check an exercise in this process; return its state and a hint where it is wrong.
+
+    A function that fails beside a wrong one that it uses is not judged: the fault may be the other's.
+    """
+    state, hint = _check(folder, number, exercise)
+    if state == "wrong":
+        for name in exercise.uses:
+            sitting, used = exercise_of(name)
+            state_of_used, hint_of_used = grade(folder, sitting.number, used)
+            if state_of_used == "not judged":
+                return "not judged", hint_of_used
+            if state_of_used != "passed":
+                where = "" if sitting.number == number else f" of {sitting.file}"
+                return "not judged", f"not judged: {name}{where} has to pass first"
+    return state, hint
+
+
+def _check(folder: Path, number: int, exercise: Exercise) -> tuple[State, str]:
     try:
-        if exercise.planted and is_stub(folder, number, exercise.name, sitting_of(number).stub):
+        student = load_student(folder, number)
+        if is_stub(folder, number, exercise.name, sitting_of(number).stub):
             return "not begun", ""
-        exercise.check(load_student(folder, number))
+        exercise.check(student)
     except NotBegun:
         return "not begun", ""
+    except Unusable as problem:
+        return "unusable", str(problem)
     except Wrong as wrong:
         return "wrong", str(wrong)
     except TimeIsUp:  # outside of the student's own functions: a forward that is differentiated

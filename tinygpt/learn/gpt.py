@@ -1,18 +1,14 @@
 """A GPT in one file: the model, its gradients by hand, AdamW and sampling. It needs NumPy and nothing else.
 
-    python gpt.py my.txt     trains a small model on a text, then writes one of its own
-
-Read from top to bottom. A layer returns its output y and a function `back`, which takes dy = ∂loss/∂y, returns dx =
-∂loss/∂x, and adds ∂loss/∂w[name] to dw[name]. A model is a chain of layers; its backward is that chain from the end.
-B sequences, T positions, D width, H heads of width C = D / H, F = 4 D, V symbols (one for each byte), L blocks.
+Run `python gpt.py my.txt`. Read from top to bottom. A layer returns its output y and a function `back`, which turns
+dy = ∂loss/∂y into dx = ∂loss/∂x and adds ∂loss/∂w[name] to dw[name]. A model is a chain of layers; its backward is that
+chain from the end. B sequences, T positions, D width, H heads of width C = D / H, F = 4 D, V = 256 bytes, L blocks.
 """
 
 import math
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 
 import numpy as np
 
@@ -46,8 +42,7 @@ def initial_weights(c: Config, seed: int) -> Arrays:
     for name, shape in (shapes | {"ln_f": (d,)}).items():
         std = np.float32(0.02 / math.sqrt(2 * c.n_layers if name.endswith("c_proj") else 1))
         w[name + ".weight"] = std * rng.standard_normal(shape, np.float32) if shape[1:] else np.ones(d, np.float32)
-        w[name + ".bias"] = np.zeros(shape[-1], np.float32)
-    del w["wte.bias"], w["wpe.bias"]  # the tables of symbols and of positions have none
+        w |= {} if name in ("wte", "wpe") else {name + ".bias": np.zeros(shape[-1], np.float32)}  # tables have no bias
     return w
 
 
@@ -119,7 +114,7 @@ def branch(w: Arrays, dw: Arrays, norm: str, first: str, middle: Layer, last: st
 def model(w: Arrays, dw: Arrays, c: Config, tokens: Array) -> tuple[Array, Callable[[Array], None]]:
     """Tokens (B, T) → scores z (B, T, V) of what comes next; back(dz) fills dw."""
     x = w["wte.weight"][tokens] + w["wpe.weight"][: tokens.shape[1]]  # what it is + where it stands: (B, T, D)
-    attend, backs = partial(attention, c.n_heads), []
+    attend, backs = lambda x: attention(c.n_heads, x), []
     for h in range(c.n_layers):  # one branch carries news between positions, the other works on each position alone
         x, back_attention = branch(w, dw, f"h.{h}.ln_1", f"h.{h}.attn.c_attn", attend, f"h.{h}.attn.c_proj", x)
         x, back_mlp = branch(w, dw, f"h.{h}.ln_2", f"h.{h}.mlp.c_fc", gelu, f"h.{h}.mlp.c_proj", x)
@@ -139,8 +134,9 @@ def model(w: Arrays, dw: Arrays, c: Config, tokens: Array) -> tuple[Array, Calla
 
 def cross_entropy(z: Array, targets: Array) -> tuple[float, Array]:
     """The mean of −log p at the targets, with p = softmax(z), in nats; and dz = (p − 1 at the target) / (B T)."""
-    p, hit = softmax(z), targets[..., None] == np.arange(z.shape[-1])  # both (B, T, V)
-    return float(-np.log(p[hit]).mean()), (p - hit) / targets.size
+    z, hit = z - z.max(axis=-1, keepdims=True), targets[..., None] == np.arange(z.shape[-1])  # both (B, T, V)
+    log_p = z - np.log(np.exp(z).sum(axis=-1, keepdims=True))  # a difference: as a quotient, p can round to 0
+    return float(-log_p[hit].mean()), (np.exp(log_p) - hit) / targets.size
 
 
 def adamw(w: Arrays, dw: Arrays, m1: Arrays, m2: Arrays, c: Config, step: int) -> None:
@@ -172,14 +168,14 @@ def generate(w: Arrays, c: Config, text: bytes, n: int, temperature: float, top_
 def main() -> None:
     """Train on the text that the command names, then write."""
     try:
-        text = np.frombuffer(Path(sys.argv[1]).read_bytes(), np.uint8)
-        c = Config(n_steps=int(sys.argv[2])) if sys.argv[2:] else Config()
+        file, steps = [*sys.argv[1:], Config.n_steps][:2]
+        text, c = np.fromfile(file, np.uint8), Config(n_steps=int(steps))
     except OSError as error:
-        raise SystemExit(f"{sys.argv[1]} cannot be read: {error.strerror}; run: python gpt.py my.txt") from None
-    except (IndexError, ValueError):
+        raise SystemExit(f"{file} cannot be read: {error.strerror or error}; run: python gpt.py my.txt") from None
+    except ValueError:
         raise SystemExit("run: python gpt.py TEXT [STEPS], such as python gpt.py my.txt 2000") from None
-    if len(text) <= c.context_length:
-        raise SystemExit(f"{sys.argv[1]} has {len(text)} bytes; a text needs at least {c.context_length + 1}")
+    if len(text) <= c.context_length or c.n_steps < 1:
+        raise SystemExit(f"{file} has {len(text)} bytes, STEPS = {steps}; needed: {c.context_length + 1} and 1 or more")
     w = initial_weights(c, seed=0)
     m1, m2 = ({name: np.zeros_like(weight) for name, weight in w.items()} for _ in (1, 2))
     for step in range(c.n_steps):
@@ -197,4 +193,8 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        sys.exit(130)

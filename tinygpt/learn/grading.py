@@ -17,20 +17,21 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from tinygpt.learn.check_one import TOO_LONG
+from tinygpt.errors import ConfigError
+from tinygpt.learn.check_one import TOO_LONG, State
 from tinygpt.learn.course import SITTINGS, Exercise, Sitting, sitting_of
+from tinygpt.learn.hints import Unusable
 from tinygpt.system.files import replace_file, storage_errors
 
-State = Literal["passed", "not begun", "wrong"]
 PROGRESS = "progress.json"
 _PATIENCE = 10  # seconds that a process gets beyond its exercise's time limit, to start and to report
 
 
 @dataclass(frozen=True)
 class Grade:
-    """The outcome of an exercise: its state, and one hint where it is wrong."""
+    """The outcome of an exercise: its state, and one hint where it did not pass."""
 
     exercise: Exercise
     state: State
@@ -51,6 +52,18 @@ class Standing:
         return not self.changed and self.passed == len(self.sitting.exercises)
 
 
+def require_folder(folder: Path) -> None:
+    """Refuse a path that can be no folder.
+
+    Raises:
+        ConfigError: it, or a part of it, is a file.
+    """
+    for part in (folder, *folder.parents):
+        if part.exists() and not part.is_dir():
+            problem = f"--folder is '{folder}', and {part} is no folder"
+            raise ConfigError(problem, "a folder, new or with files of the course", "invoke learn --folder DIR")
+
+
 def write_stubs(folder: Path, sitting: Sitting) -> list[str]:
     """Write the missing files of a sitting and of those that it needs; files that exist are left alone.
 
@@ -58,8 +71,10 @@ def write_stubs(folder: Path, sitting: Sitting) -> list[str]:
         the names of the new files.
 
     Raises:
+        ConfigError: the folder is a file.
         StorageError: the folder cannot be written.
     """
+    require_folder(folder)
     new = []
     with storage_errors(folder, "invoke learn --folder DIR"):
         folder.mkdir(parents=True, exist_ok=True)
@@ -75,6 +90,7 @@ def grade_sitting(folder: Path, sitting: Sitting) -> Iterator[Grade]:
     """Check the exercises of a sitting in order; store the progress after the last one.
 
     Raises:
+        Unusable: the student's file cannot be imported, so no exercise can be checked.
         StorageError: the progress cannot be written.
     """
     before, grades = _digest(folder, sitting), []
@@ -101,6 +117,7 @@ def _grade(folder: Path, sitting: Sitting, exercise: Exercise) -> Grade:
             done = subprocess.run(
                 [sys.executable, "-m", "tinygpt.learn.check_one", *words],
                 stdin=subprocess.DEVNULL, timeout=limit + _PATIENCE, check=False,
+                start_new_session=True,  # Ctrl-C ends this process, which ends that one
                 env=os.environ | {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"},
             )  # fmt: skip
         except subprocess.TimeoutExpired:
@@ -109,11 +126,18 @@ def _grade(folder: Path, sitting: Sitting, exercise: Exercise) -> Grade:
             state, hint = json.loads(report.read_bytes())
         except (OSError, ValueError):
             return Grade(exercise, "wrong", f"the check's process ended with code {done.returncode} and no result")
+    if state == "unusable":
+        raise Unusable(hint)
     return Grade(exercise, state, hint)
 
 
 def standings(folder: Path) -> list[Standing]:
-    """Return the progress that was stored, sitting by sitting, without checking anything again."""
+    """Return the progress that was stored, sitting by sitting, without checking anything again.
+
+    Raises:
+        ConfigError: the folder is a file.
+    """
+    require_folder(folder)
     progress, found = _read_progress(folder), []
     for sitting in SITTINGS:
         stored = progress.get(str(sitting.number), {})

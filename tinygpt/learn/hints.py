@@ -27,6 +27,10 @@ class Wrong(Exception):
     """An answer is wrong; the text is the hint."""
 
 
+class Unusable(Wrong):
+    """The student's file cannot be imported; the text says where and why."""
+
+
 class NotBegun(Exception):
     """The function is still the stub."""
 
@@ -75,14 +79,14 @@ def accuse(name: str, got: Array, suspects: Suspects) -> None:
             raise Wrong(f"{name}: {hint}")
 
 
-def is_close(got: Array, expected: Any) -> bool:
-    """Return whether two answers are equal but for rounding."""
+def is_close(got: Array, expected: Any, within: float = _CLOSE) -> bool:
+    """Return whether two answers are equal but for a share of the largest number."""
     expected = np.asarray(expected)
     if got.shape != expected.shape:
         return False
     scale = float(np.abs(expected).max(initial=0.0)) or 1.0
     with np.errstate(invalid="ignore"):
-        return bool(np.all(np.abs(got - expected) <= _CLOSE * scale))
+        return bool(np.all(np.abs(got - expected) <= within * scale))
 
 
 def constant_factor(got: Array, expected: Array, sizes: Mapping[str, float]) -> str:

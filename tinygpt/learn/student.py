@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import copy
 import importlib
+import re
 import sys
 import traceback
 import warnings
@@ -20,9 +21,10 @@ from typing import Any
 
 import numpy as np
 
-from tinygpt.learn.hints import NotBegun, Wrong
+from tinygpt.learn.hints import NotBegun, Unusable, Wrong
 
 MODULE = "sitting_{}"
+_SHAPES = re.compile(r"could not be broadcast .*?\(([\d,]*)\) \(([\d,]*)\)")
 
 
 class TimeIsUp(BaseException):
@@ -71,6 +73,21 @@ class Student:
         return result
 
     @contextmanager
+    def counted(self, name: str) -> Iterator[list[None]]:
+        """Yield a list that gets an entry for each call of a function."""
+        function, calls = getattr(self.module, name), []
+
+        def counting(*arguments: Any, **options: Any) -> Any:
+            calls.append(None)
+            return function(*arguments, **options)
+
+        setattr(self.module, name, counting)
+        try:
+            yield calls
+        finally:
+            setattr(self.module, name, function)
+
+    @contextmanager
     def _failures(self, name: str) -> Iterator[None]:
         """Turn what the student's code raises into a hint with the student's own line."""
         try:
@@ -91,7 +108,8 @@ class Student:
         except Wrong as wrong:  # of a function that the check has passed to the student's
             raise Wrong(f"{self._where(wrong)}{wrong}") from None
         except BaseException as error:  # SystemExit too: the student's code may call exit()
-            raise Wrong(f"{self._where(error)}{type(error).__name__}: {' '.join(str(error).split())}") from None
+            problem = " ".join(str(error).split())
+            raise Wrong(f"{self._where(error)}{type(error).__name__}: {problem}{_lost_axis(problem)}") from None
 
     def _where(self, error: BaseException) -> str:
         place = self._own_frame(error)
@@ -107,7 +125,7 @@ def load_student(folder: Path, sitting: int) -> Student:
     """Import a student's file; earlier imports of it are forgotten.
 
     Raises:
-        Wrong: it is not Python, or fails while it is imported.
+        Unusable: it is not Python, or fails while it is imported.
     """
     folder, name = folder.resolve(), MODULE.format(sitting)
     forget_students()
@@ -118,7 +136,7 @@ def load_student(folder: Path, sitting: int) -> Student:
         with student._failures(name):
             return Student(importlib.import_module(name), folder)
     except Wrong as wrong:
-        raise Wrong(_syntax(folder, wrong)) from None
+        raise Unusable(_syntax(folder, wrong)) from None
     finally:
         sys.path.remove(str(folder))
 
@@ -131,11 +149,14 @@ def forget_students() -> None:
 
 def is_stub(folder: Path, sitting: int, name: str, stub: str) -> bool:
     """Return whether a function has the same code as in the stub's text, whatever its comments."""
-    mine, theirs = (_functions(text) for text in ((folder / f"{MODULE.format(sitting)}.py").read_text("utf-8"), stub))
-    return name in mine and mine[name] == theirs.get(name)
+    try:
+        mine = _functions((folder / f"{MODULE.format(sitting)}.py").read_bytes())
+    except OSError:
+        return False
+    return name in mine and mine[name] == _functions(stub).get(name)
 
 
-def _functions(text: str) -> dict[str, str]:
+def _functions(text: str | bytes) -> dict[str, str]:
     """Return name → code of the functions of a Python text, without docstrings; empty if it is not Python."""
     try:
         tree = ast.parse(text)
@@ -162,6 +183,16 @@ def _syntax(folder: Path, wrong: Wrong) -> str:
                 f"{path.name}{f', line {line}' if line else ''}: {type(error).__name__}: {getattr(error, 'msg', error)}"
             )
     return str(wrong)
+
+
+def _lost_axis(problem: str) -> str:
+    """Explain two shapes that do not fit, if the second lacks an axis of the first: a sum or a mean has removed it."""
+    if found := _SHAPES.search(problem):
+        first, second = ([int(size) for size in shape.split(",") if size] for shape in found.groups())
+        longer, shorter = sorted((first, second), key=len, reverse=True)
+        if len(longer) > 1 and any(longer[:axis] + longer[axis + 1 :] == shorter for axis in range(len(longer))):
+            return ": a sum, mean or max has removed an axis; keepdims=True keeps it, with size 1"
+    return ""
 
 
 def _parameters(function: Any) -> tuple[str, ...]:

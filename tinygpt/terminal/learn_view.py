@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections import Counter
 from collections.abc import Mapping
@@ -10,13 +11,15 @@ from types import MappingProxyType
 
 from rich.console import Console
 
+from tinygpt.learn.check_one import State
 from tinygpt.learn.course import sitting_of
-from tinygpt.learn.grading import Grade, State, grade_sitting, standings, write_stubs
+from tinygpt.learn.grading import Grade, grade_sitting, standings, write_stubs
+from tinygpt.learn.hints import Unusable
 from tinygpt.terminal.output import make_console, print_line
 
 # state → mark and style
 _MARKS: Mapping[State, tuple[str, str]] = MappingProxyType(
-    {"passed": ("✓", "green"), "wrong": ("✗", "red"), "not begun": ("·", "dim")}
+    {"passed": ("✓", "green"), "wrong": ("✗", "red"), "not begun": ("·", "dim"), "not judged": ("·", "yellow")}
 )
 
 
@@ -46,12 +49,18 @@ def check_sitting(folder: Path, number: int) -> int:
         print_line(console, f"wrote {folder / name}")
     print_line(console, f"sitting {number}: {sitting.title}", "bold")
     widest, states = max(len(exercise.name) for exercise in sitting.exercises), Counter[State]()
-    for grade in grade_sitting(folder, sitting):
-        states[grade.state] += 1
-        _print_grade(console, grade, widest)
-        sys.stdout.flush()
-    passed, count = states["passed"], len(sitting.exercises)
     run = f"invoke learn {number}{_folder_option(folder)}"
+    try:
+        for grade in grade_sitting(folder, sitting):
+            states[grade.state] += 1
+            _print_grade(console, grade, widest)
+            sys.stdout.flush()
+    except Unusable as problem:
+        mark, style = _MARKS["wrong"]
+        print_line(console, f"  {mark} {problem}", style)
+        print_line(console, f"nothing was checked; repair that line, then: {run}")
+        return 1
+    passed, count = states["passed"], len(sitting.exercises)
     if passed == count:
         print_line(console, f"all {count} pass")
         return 0
@@ -63,10 +72,10 @@ def _print_grade(console: Console, grade: Grade, widest: int) -> None:
     mark, style = _MARKS[grade.state]
     indent = " " * (widest + 6)
     print_line(console, f"  {mark} {grade.exercise.name:<{widest}}  {grade.hint or grade.state}", style)
-    if grade.state != "passed":
+    if grade.state in ("wrong", "not begun"):
         print_line(console, f"{indent}read docs/{grade.exercise.read}", "dim")
 
 
 def _folder_option(folder: Path) -> str:
     """Return the option that a command needs to find the folder again."""
-    return "" if folder == Path("learn") else f" --folder {folder}"
+    return "" if folder == Path("learn") else f" --folder {shlex.quote(str(folder))}"

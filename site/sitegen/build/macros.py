@@ -171,7 +171,7 @@ class PageMacros:
         return samples_html(self._prepared.quoted_rows.results)
 
     def source(self, path: str, *names: str) -> str:
-        """Functions or classes of a Python file of the checkout, as a block of code."""
+        """Functions or classes of a Python file of the checkout, as a folded block of code."""
         try:
             return definitions(Path(self._env.project_dir, path), names)
         except SiteError as error:

@@ -10,7 +10,7 @@ from bench.training.clinic_cases import CASES
 from sitegen.rows.clinic import CLINIC_COMMAND, RECENT_STEPS, clinic_runs, clinic_steps
 from sitegen.rows.results import Results, row_dicts
 from sitegen.tables.samples import sample_html
-from sitegen.text.markup import TableCell, html_table, nothing_yet, number_cell, status_cell
+from sitegen.text.markup import TableCell, html_table, nothing_yet, number_cell
 from tinygpt.terminal import quantities
 
 
@@ -23,15 +23,13 @@ def clinic_table(results: Results) -> str:
     for name, run in runs.items():
         steps = clinic_steps(results, run)
         held_out = steps["held_out_loss"].dropna()
+        case = CASES[name].title
         rows.append(
             {
-                "case": CASES[name].title,
-                "training loss, as reported": number_cell(steps["loss"].tail(RECENT_STEPS).mean(), quantities.loss),
-                "held-out loss, by a sound program": number_cell(
-                    held_out.iloc[-1] if len(held_out) else None, quantities.loss
-                ),
-                "its lowest": number_cell(held_out.min() if len(held_out) else None, quantities.loss),
-                "the run's end": status_cell(run.status),
+                "case": case if run.status == "ok" else f"{case}, {run.status}",
+                "training": number_cell(steps["loss"].tail(RECENT_STEPS).mean(), quantities.loss),
+                "held out": number_cell(held_out.iloc[-1] if len(held_out) else None, quantities.loss),
+                "lowest held out": number_cell(held_out.min() if len(held_out) else None, quantities.loss),
             }
         )
     return html_table("The failure clinic", rows)

@@ -1,15 +1,16 @@
-"""Definitions of the package's code for pages, so that a page shows what runs."""
+"""Definitions of the package's code for pages, folded, so that a page shows what runs to those who ask for it."""
 
 from __future__ import annotations
 
 import ast
+import textwrap
 from pathlib import Path
 
 from sitegen.text.errors import SiteError
 
 
 def definitions(path: Path, names: tuple[str, ...]) -> str:
-    """Return functions or classes of a Python file, in the order of ``names``, as a fenced block.
+    """Return functions or classes of a Python file, in the order of ``names``, as a fenced block that is folded.
 
     Raises:
         SiteError: the file has no such definition at its top level.
@@ -23,4 +24,6 @@ def definitions(path: Path, names: tuple[str, ...]) -> str:
     missing = [name for name in names if name not in found]
     if missing or not names:
         raise SiteError(f"{path.name} has no {', '.join(missing) or 'names given'}; it defines {', '.join(found)}")
-    return "```python\n" + "\n\n\n".join(str(found[name]) for name in names) + "\n```"
+    code = "```python\n" + "\n\n\n".join(str(found[name]) for name in names) + "\n```"
+    listed = ", ".join(f"`{name}`" for name in names)
+    return f'??? example "{listed} in `{path.name}`"\n\n{textwrap.indent(code, "    ")}'

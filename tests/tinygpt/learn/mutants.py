@@ -16,6 +16,17 @@ class Mutant(NamedTuple):
     hint: str
 
 
+class Fault(NamedTuple):
+    """A function with one replaced text, an exercise that uses it, and the exercise that has to be named for it."""
+
+    sitting: int
+    function: str
+    right: str
+    wrong: str
+    judged: str
+    accused: str
+
+
 SITTING_1 = (
     # shape, kind and dtype
     Mutant(
@@ -48,6 +59,8 @@ SITTING_1 = (
         "last byte and the first",
     ),
     Mutant("count_pairs", "np.zeros((V, V), np.int64)", "np.zeros((128, 128))", "IndexError"),
+    Mutant("count_pairs", "np.zeros((V, V), np.int64)", "np.zeros((V, V), np.uint8)", "dtype uint8"),
+    Mutant("count_pairs", "np.zeros((V, V), np.int64)", "np.zeros((V, V), np.float16)", "dtype float16"),
     Mutant(
         "bigram_table",
         "added / added.sum(axis=1, keepdims=True)",
@@ -56,7 +69,8 @@ SITTING_1 = (
     ),
     Mutant("bigram_table", "axis=1, keepdims=True", "axis=0, keepdims=True", "columns add up to 1"),
     Mutant("bigram_table", "added.sum(axis=1, keepdims=True)", "added.sum()", "the whole table adds up to 1"),
-    Mutant("bigram_table", "axis=1, keepdims=True", "axis=1", "adds up to"),
+    Mutant("bigram_table", "axis=1, keepdims=True", "axis=1", "keepdims=True"),
+    Mutant("bigram_table", "added.sum(axis=1, keepdims=True)", "added.max(axis=1, keepdims=True)", "adds up to"),
     Mutant("bigram_table", "added = counts + smoothing", "added = counts", "NaN in the row"),
     Mutant("bigram_table", "added = counts + smoothing", "added = counts + 1", "1 is added"),
     Mutant(
@@ -128,9 +142,35 @@ SITTING_2 = (
     Mutant("gelu_backward", "1 + 3 * CUBIC", "1 + CUBIC", "factor 3"),
     Mutant("gelu_backward", "(1 - t**2)", "(1 - t)", "1 − tanh²"),
     Mutant("gelu_backward", "(1 - t**2)", "(1 - t**3)", "differs from central differences"),
+    Mutant(
+        "gelu_backward",
+        "x, t = cache",
+        "x, t = cache; return dy * (gelu(x + 1e-5)[0] - gelu(x - 1e-5)[0]) / 2e-5",
+        "calls gelu 2 times",
+    ),
+    Mutant(
+        "gelu_backward",
+        "x, t = cache",
+        "x, t = cache; f = lambda x: 0.5 * x * (1 + np.tanh(SCALE * (x + CUBIC * x**3))); return dy * (f(x + 6e-6) - f(x - 6e-6)) / 1.2e-5",
+        "as a finite difference is",
+    ),
     Mutant("cross_entropy", ".mean()", ".sum()", "times N"),
     Mutant("cross_entropy", "loss = -np", "loss = np", "sign"),
     Mutant("cross_entropy", "logits - logits.max(axis=-1, keepdims=True)", "logits", "overflows"),
+    Mutant("cross_entropy", "logits.max(axis=-1, keepdims=True)", "logits.max()", "each row's largest score"),
+    Mutant("cross_entropy", "log_p = shifted - np.log(sums)", "log_p = np.log(exponentials / sums)", "ln 0"),
+    Mutant(
+        "cross_entropy",
+        "sums = exponentials.sum(axis=-1, keepdims=True)",
+        "sums = exponentials.sum(axis=-1)",
+        "keepdims=True",
+    ),
+    Mutant(
+        "cross_entropy",
+        "loss = -np.take_along_axis(log_p, targets[..., None], axis=-1).mean()",
+        "loss = -(0.9 * np.take_along_axis(log_p, targets[..., None], axis=-1).mean() + 0.1 * log_p.mean())",
+        "label smoothing",
+    ),
     Mutant("cross_entropy", "-np.take_along_axis(log_p,", "-np.take_along_axis(np.exp(log_p),", "logarithm is missing"),
     Mutant("cross_entropy", "log_p = shifted - np.log(sums)", "log_p = logits", "sum of exponentials is missing"),
     Mutant("cross_entropy", "np.log(sums)\n", "np.log(sums) * 1.01\n", "the engine gives"),
@@ -139,6 +179,18 @@ SITTING_2 = (
     Mutant("cross_entropy_backward", "(p - onehot)", "p", "target's 1 is not subtracted"),
     Mutant("cross_entropy_backward", "(p - onehot) / targets.size", "(p - onehot) / len(targets)", "times T"),
     Mutant("cross_entropy_backward", "(p - onehot) / targets.size", "p / targets.size - onehot", "both are divided"),
+    Mutant(
+        "cross_entropy_backward",
+        "onehot = np.eye(p.shape[-1])[targets]",
+        "onehot = np.eye(p.shape[-1])[targets] / targets.size",
+        "a row of targets adds up to",
+    ),
+    Mutant(
+        "cross_entropy_backward",
+        "onehot = np.eye(p.shape[-1])[targets]",
+        "onehot = 0.9 * np.eye(p.shape[-1])[targets] + 0.1 / p.shape[-1]",
+        "label smoothing",
+    ),
     Mutant(
         "cross_entropy_backward",
         "return (p - onehot) / targets.size",
@@ -156,7 +208,7 @@ SITTING_3 = (
     Mutant("layer_norm", "(centred**2).mean(axis=-1, keepdims=True)", "x.var(axis=-1, ddof=1, keepdims=True)", "D − 1"),
     Mutant("layer_norm", "1 / np.sqrt(", "1 / (", "not by its root"),
     Mutant("layer_norm", "return gain * x_hat + bias,", "return x_hat,", "gain and bias are missing"),
-    Mutant("layer_norm", "centred = x - x.mean(axis=-1, keepdims=True)", "centred = x - x.mean(axis=-1)", "line 5: ValueError"),
+    Mutant("layer_norm", "centred = x - x.mean(axis=-1, keepdims=True)", "centred = x - x.mean(axis=-1)", "keepdims=True"),
     Mutant("layer_norm_backward", "u - mean - ", "u - ", "through the mean is missing"),
     Mutant("layer_norm_backward", " - x_hat * along", "", "1/√(variance + ε) is missing"),
     Mutant("layer_norm_backward", "(u - mean - x_hat * along)", "u", "taken as constants"),
@@ -178,6 +230,9 @@ SITTING_3 = (
     Mutant("attention", "np.tri(positions, dtype=bool)", "np.tri(positions, k=-1, dtype=bool)", "sees no position at all"),
     Mutant("attention", "np.tri(positions, dtype=bool)", "np.tri(positions, dtype=bool).T", "sees the future"),
     Mutant("attention", "scores, -np.inf)", "scores, 0.0)", "e^0 is 1"),
+    Mutant("attention", "np.exp(scores - scores.max(axis=-1, keepdims=True))", "np.exp(scores)", "e^1000 overflows"),
+    Mutant("attention", "np.exp(scores - scores.max(axis=-1, keepdims=True))", "np.exp(scores - scores.max())", "largest score that each row sees"),
+    Mutant("attention", "exponentials.sum(axis=-1, keepdims=True)", "exponentials.sum(axis=-1)", "keepdims=True"),
     Mutant("attention", "exponentials.sum(axis=-1, keepdims=True)", "exponentials.sum(axis=-2, keepdims=True)", "the softmax runs over the keys"),
     Mutant("attention", "return a @ v,", "return np.tril(np.ones_like(a)) @ v,", "add up to 2 and have to add up to 1"),
     Mutant("attention", "return a @ v,", "return a**2 / (a**2).sum(-1, keepdims=True) @ v,", "the engine"),
@@ -320,3 +375,23 @@ SITTING_5 = (
 )  # fmt: skip
 
 MUTANTS = {1: SITTING_1, 2: SITTING_2, 3: SITTING_3, 4: SITTING_4, 5: SITTING_5}
+
+# A right function beside a wrong one: the wrong one is accused.
+FAULTS = (
+    Fault(1, "inputs_and_targets", "return ids[:-1], ids[1:]", "return ids[1:], ids[:-1]", "count_pairs", "inputs_and_targets"),
+    Fault(1, "inputs_and_targets", "return ids[:-1], ids[1:]", "return ids[:-1], ids[:-1]", "nats_per_byte", "inputs_and_targets"),
+    Fault(2, "gelu", "return 0.5 * x", "return x", "gelu_backward", "gelu"),
+    Fault(2, "gelu", "return 0.5 * x * (1 + t)", "raise NotImplementedError; return x", "gelu_backward", "gelu"),
+    Fault(2, "cross_entropy", ".mean()", ".sum()", "cross_entropy_backward", "cross_entropy"),
+    Fault(3, "layer_norm", "keepdims=True) + eps)", "keepdims=True))", "layer_norm_backward", "layer_norm"),
+    Fault(3, "attention", " / np.sqrt(width)\n", "\n", "attention_backward", "attention"),
+    Fault(2, "gelu", "return 0.5 * x", "return x", "block_backward", "gelu of sitting_2.py"),
+    Fault(2, "gelu_backward", "(1 - t**2)", "(1 - t)", "block_backward", "gelu_backward of sitting_2.py"),
+    Fault(3, "attention_backward", "ds = a * (da", "ds = (da", "block_backward", "attention_backward of sitting_3.py"),
+    Fault(2, "cross_entropy_backward", "(p - onehot)", "p", "backward", "cross_entropy_backward of sitting_2.py"),
+    Fault(3, "layer_norm_backward", "u - mean - ", "u - ", "backward", "layer_norm_backward of sitting_3.py"),
+    Fault(4, "block_backward", "return dmiddle + d, g", "return d, g", "backward", "block_backward"),
+    Fault(4, "backward", "dx.sum(axis=0)", "dx.mean(axis=0)", "train", "backward"),
+    Fault(4, "adamw", "second = m2 / (1 - betas[1] ** step)", "second = m2", "train", "adamw"),
+    Fault(5, "next_probabilities", "- logits[kept].max()) / temp", "- logits[kept].max()) * temp", "generate", "next_probabilities"),
+)  # fmt: skip

@@ -3,6 +3,7 @@
 import ast
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -143,6 +144,12 @@ def test_every_gradient_by_finite_differences():
         np.testing.assert_allclose(dw[name], numerical, rtol=1e-5, atol=1e-8, err_msg=name)
 
 
+def test_a_probability_that_rounds_to_0_has_a_loss():
+    loss, dz = gpt.cross_entropy(np.array([[[0.0, 2000.0]]]), np.array([[0]]))
+    assert loss == 2000
+    np.testing.assert_array_equal(dz, [[[-1, 1]]])
+
+
 # ---- the command -------------------------------------------------------------------------------------------
 
 
@@ -186,13 +193,25 @@ def test_the_copied_file_trains_on_a_text_and_writes(alone, tmp_path):
         (("short.txt", "many"), "run: python gpt.py TEXT"),
         (("no.txt",), "no.txt cannot be read: No such file"),
         ((".",), ". cannot be read: Is a directory"),
-        (("short.txt",), "short.txt has 5 bytes; a text needs at least 65"),
+        (("short.txt",), "short.txt has 5 bytes, STEPS = 2000; needed: 65 and 1 or more"),
+        (("long.txt", "0"), "long.txt has 100 bytes, STEPS = 0; needed: 65 and 1 or more"),
+        (("long.txt", "-5"), "long.txt has 100 bytes, STEPS = -5; needed: 65 and 1 or more"),
     ],
 )
 def test_bad_input_gets_one_line(alone, tmp_path, arguments, message):
     (tmp_path / "short.txt").write_text("short")
+    (tmp_path / "long.txt").write_text(100 * "a")
     done = alone(*arguments)
     assert done.returncode != 0
     assert done.stderr.startswith(message)
     assert done.stderr.count("\n") == 1
     assert not done.stdout
+
+
+def test_an_interrupt_ends_with_one_line(tmp_path):
+    (tmp_path / "my.txt").write_text(100 * "a text ")
+    process = subprocess.Popen([sys.executable, "-I", FILE, "my.txt"], cwd=tmp_path, stdout=-1, stderr=-1, text=True)
+    assert process.stdout.readline().startswith("step 0: ")
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=20)
+    assert (process.returncode, errors) == (130, "stopped\n")

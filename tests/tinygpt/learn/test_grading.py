@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from tests.conftest import Typed
 from tests.tinygpt.learn.test_course import SOLUTIONS
 from tinygpt.learn import grading
 from tinygpt.learn.course import SITTINGS, Sitting, sitting_of
+from tinygpt.learn.hints import Unusable
 
 
 def grades_of(folder: Path, sitting: Sitting = SITTINGS[0]) -> dict[str, tuple[str, str]]:
@@ -63,7 +65,9 @@ def test_a_first_call_writes_stubs_and_a_solved_sitting_passes(typed: Typed, tmp
         (("learn", "9"), "unknown sitting 9; allowed: 1, 2"),
         (("learn", "three"), "--sitting is 'three'; allowed: a whole number"),
         (("learn", "1", "2"), "learn takes no value '2'"),
-        (("learn", "1", "--folder", "file"), "cannot write file"),
+        (("learn", "1", "--folder", "file"), "--folder is 'file', and file is no folder; allowed: a folder, new or"),
+        (("learn", "--folder", "file"), "--folder is 'file', and file is no folder; allowed: a folder, new or"),
+        (("learn", "--folder", "file/in"), "--folder is 'file/in', and file is no folder; allowed: a folder, new or"),
     ],
 )
 def test_bad_input_gets_one_clear_line(words: tuple[str, ...], part: str, typed: Typed, tmp_path: Path) -> None:
@@ -93,7 +97,6 @@ def test_a_loop_without_an_end_costs_its_exercise_alone(tmp_path: Path, monkeypa
     ("code", "hint"),
     [
         ("raise SystemExit(3)", "sitting_1.py, line 3: SystemExit: 3"),
-        ("import os; os._exit(3)", "the check's process ended with code 3"),
         ("def broken(:", "sitting_1.py, line 3: SyntaxError: invalid syntax"),
         ("import nosuchmodule", "sitting_1.py, line 3: ModuleNotFoundError: No module named 'nosuchmodule'"),
         ("input()", "sitting_1.py, line 3: EOFError"),
@@ -102,8 +105,24 @@ def test_a_loop_without_an_end_costs_its_exercise_alone(tmp_path: Path, monkeypa
 def test_a_file_that_cannot_be_imported_says_why(code: str, hint: str, tmp_path: Path) -> None:
     path = tmp_path / "sitting_1.py"
     path.write_text(f"import numpy as np\n\n{code}\n", "utf-8")
-    state, text = grades_of(tmp_path, one_exercise("to_ids"))["to_ids"]
-    assert state == "wrong" and hint in text
+    with pytest.raises(Unusable, match=re.escape(hint)):
+        grades_of(tmp_path, one_exercise("to_ids"))
+
+
+def test_what_stops_the_import_is_said_once(typed: Typed, tmp_path: Path) -> None:
+    path = solve(tmp_path / "learn", 1)
+    path.write_text("import numpy as np\nimport nosuchmodule\n", "utf-8")
+    done = typed("learn", "1")
+    assert done.returncode == 1
+    assert done.stdout.count("nosuchmodule") == 1 and "✗ sitting_1.py, line 2: ModuleNotFoundError" in done.stdout
+    assert "nothing was checked" in done.stdout
+
+
+def test_a_function_that_ends_the_process_is_wrong(tmp_path: Path) -> None:
+    path = solve(tmp_path, 1)
+    path.write_text(path.read_text("utf-8").replace("    return np.frombuffer", "    import os; os._exit(3)"), "utf-8")
+    hint = "the check's process ended with code 3 and no result"
+    assert grades_of(tmp_path, one_exercise("to_ids")) == {"to_ids": ("wrong", hint)}
 
 
 def test_a_damaged_progress_file_is_replaced(tmp_path: Path) -> None:
@@ -151,5 +170,5 @@ def test_an_interrupt_ends_the_check_and_leaves_the_files(tmp_path: Path) -> Non
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     _, errors = process.communicate(timeout=20)
     assert process.returncode == 130, errors
-    assert errors.strip().splitlines()[-1] == "stopped", errors
+    assert errors.strip() == "stopped"
     assert path.read_bytes() == before and not (tmp_path / "learn/progress.json").exists()

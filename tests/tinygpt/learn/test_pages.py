@@ -42,6 +42,21 @@ def test_a_stub_names_sections_that_exist(sitting: Sitting) -> None:
         assert heading in sections(ROOT / "docs" / page).values(), f"{page}, {heading}"
 
 
+@pytest.mark.parametrize("page", [*PAGES.values(), ROOT / "docs/learn/by_hand.md"], ids=lambda page: page.stem)
+def test_every_question_has_a_folded_answer(page: Path) -> None:
+    text = page.read_text("utf-8")
+    paragraphs = text.split("\n\n")
+    asking = [number for number, text in enumerate(paragraphs) if text.startswith("*Check yourself.*")]
+    listed = re.search(r"(?ms)^## (?:Questions|Try it on paper)\n(.*?)(?=^## |\Z)", text)
+    assert listed
+    questions = re.split(r"(?m)^\d\. ", listed[1])[1:]
+    assert len(questions) >= 4 and (asking or page.stem == "by_hand")
+    for number in asking:
+        assert paragraphs[number + 1] == '??? success "Answer"', paragraphs[number]
+    for question in questions:
+        assert re.search(r'\n\n    \?\?\? success "Answer"\n\n        \S', question), question
+
+
 def run_blocks(number: int, monkeypatch: pytest.MonkeyPatch, *smaller: tuple[str, str]) -> None:
     """Run the programs of a page beside the solutions, with numbers that take less time."""
     monkeypatch.syspath_prepend(SOLUTIONS)

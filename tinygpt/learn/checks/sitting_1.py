@@ -52,6 +52,14 @@ def count_pairs(student: Student) -> None:
         "the last byte and the first are counted as a pair": round_trip,
     }
     compare("counts", student.call("count_pairs", _IDS), counts, suspects=suspects, against="a count by hand")
+    many = np.tile(_IDS[:2], 70_000)  # more than any number of 16 bits
+    got, right = np.asarray(student.call("count_pairs", many)), _pair_counts(many)
+    first, second = many[:2]
+    if got[first, second] != right[first, second]:
+        raise Wrong(
+            f"counts has dtype {got.dtype}, in which a pair that occurs {right[first, second]:,.0f} times "
+            f"is counted as {got[first, second]:,}: use int64"
+        )
 
 
 def bigram_table(student: Student) -> None:
@@ -64,6 +72,8 @@ def bigram_table(student: Student) -> None:
         / np.maximum(counts.sum(axis=1, keepdims=True), smoothing),
         "the columns add up to 1; p(next | current) needs rows that do": added / added.sum(axis=0, keepdims=True),
         "the whole table adds up to 1; each row has to": added / added.sum(),
+        "a column is divided by a row's total; keepdims=True keeps the totals a column, (256, 1)": added
+        / added.sum(axis=1),
         "the smoothing is not added": counts / np.maximum(counts.sum(axis=1, keepdims=True), 1),
         "1 is added to each count and not the smoothing": (counts + 1) / (counts + 1).sum(axis=1, keepdims=True),
     }

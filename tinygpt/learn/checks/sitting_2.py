@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
 from tinygpt import layers
 from tinygpt.learn.checks.pairs import Pair, check_backward, check_forward, check_single_axis
-from tinygpt.learn.hints import Wrong, compare
+from tinygpt.learn.differences import precise_slopes
+from tinygpt.learn.hints import Wrong, compare, is_close
 from tinygpt.learn.student import Student
 
 B, T, V = 3, 5, 11
@@ -81,6 +83,19 @@ def gelu_backward(student: Student) -> None:
         "the derivative of tanh is 1 − tanh², not 1 − tanh": dy * (0.5 * (1 + t) + 0.5 * x * (1 - t) * inner),
     }  # fmt: skip
     check_backward(student, pair, {"dx": suspects})
+    _require_a_formula(student, pair)
+
+
+def _require_a_formula(student: Student, pair: Pair) -> None:
+    """Compare dx with a derivative of the student's own GELU that is as precise as a formula.
+
+    Raises:
+        Wrong: it is as rough as a finite difference.
+    """
+    _, cache = pair.output(student)
+    right = np.asarray(pair.dy) * precise_slopes(lambda x: student.module.gelu(x)[0], pair.inputs["x"])
+    if not is_close(student.call("gelu_backward", pair.dy, cache), right, within=2e-12):
+        raise Wrong("dx is right to ten digits or so, as a finite difference is; a formula is right to 15: derive one")
 
 
 def _loss_pair(scale: float = 1.0) -> Pair:
@@ -110,15 +125,22 @@ def cross_entropy(student: Student) -> None:
             logits, targets).mean(),
         "the softmax runs over the positions; it has to run over the V scores of each": -np.log(
             _picked(np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True), targets)).mean(),
+        "label smoothing: all of the truth is at the one byte that did come": -(
+            0.9 * np.log(p) + 0.1 * np.log(layers.softmax(logits)).mean(-1)).mean(),
     }  # fmt: skip
     check_forward(student, pair, suspects)
-    large = _loss_pair(scale=1000.0)
-    loss, _ = large.output(student)
-    if not np.isfinite(loss):
-        raise Wrong(
-            f"loss is {loss:.3g} for scores near 1000: e^1000 overflows, so subtract each row's largest score first"
-        )
-    compare("loss, for scores near 1000,", loss, large.engine(*large.arguments), large.sizes)
+    far = np.linspace(-1000, 1000, B * T).reshape(B, T, 1)
+    hints = {
+        "e^1000 overflows, so subtract each row's largest score first": replace(pair, inputs={"logits": logits + far}),
+        "a probability rounds to 0, and ln 0 is −∞: take ln p as a difference, and not of a quotient": (
+            _loss_pair(scale=1000.0)
+        ),
+    }
+    for hint, large in hints.items():
+        loss, _ = large.output(student)
+        if not np.isfinite(loss):
+            raise Wrong(f"loss is {loss:.3g} for scores near 1000: {hint}")
+        compare("loss, for scores near 1000,", loss, large.engine(*large.arguments), large.sizes)
 
 
 def cross_entropy_backward(student: Student) -> None:
@@ -132,5 +154,17 @@ def cross_entropy_backward(student: Student) -> None:
         "1 is subtracted after the division by N; both are divided": p / targets.size - onehot,
         "the derivative of −ln p by p; the softmax has to be differentiated too": -onehot / p / targets.size,
     }
-    expected = check_backward(student, pair, {"dlogits": suspects})["dlogits"]
-    assert abs(expected.sum()) < 1e-6  # each row adds up to 0
+    try:
+        check_backward(student, pair, {"dlogits": suspects})
+    except Wrong as wrong:
+        raise Wrong(_targets_hint(student, pair, p) if "dlogits differs" in str(wrong) else str(wrong)) from None
+
+
+def _targets_hint(student: Student, pair: Pair, p: np.ndarray) -> str:
+    """Return a hint from the targets that a gradient has, if it is the probabilities less the targets, over N."""
+    _, cache = pair.output(student)
+    truth = p - p.shape[0] * p.shape[1] * np.asarray(student.call(pair.backward, cache))
+    total = truth[0, 0].sum()
+    if not math.isclose(total, 1.0, rel_tol=1e-6):
+        return f"(p − targets) / N: a row of targets adds up to {total:.4g} and has to add up to 1"
+    return "(p − targets) / N: a row of targets has several numbers other than 0, as with label smoothing; it has one"
