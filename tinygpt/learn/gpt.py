@@ -168,7 +168,7 @@ def generate(w: Arrays, c: Config, text: bytes, n: int, temperature: float, top_
 def main() -> None:
     """Train on the text that the command names, then write."""
     try:
-        file, steps = [*sys.argv[1:], Config.n_steps][:2]
+        file, steps = [*sys.argv[1:], str(Config.n_steps)][:2]
         text, c = np.fromfile(file, np.uint8), Config(n_steps=int(steps))
     except OSError as error:
         raise SystemExit(f"{file} cannot be read: {error.strerror or error}; run: python gpt.py my.txt") from None

@@ -75,7 +75,8 @@ class Student:
     @contextmanager
     def counted(self, name: str) -> Iterator[list[None]]:
         """Yield a list that gets an entry for each call of a function."""
-        function, calls = getattr(self.module, name), []
+        function = getattr(self.module, name)
+        calls: list[None] = []
 
         def counting(*arguments: Any, **options: Any) -> Any:
             calls.append(None)

@@ -29,7 +29,7 @@ def clinic_table(results: Results) -> str:
                 "case": case if run.status == "ok" else f"{case}, {run.status}",
                 "training": number_cell(steps["loss"].tail(RECENT_STEPS).mean(), quantities.loss),
                 "held out": number_cell(held_out.iloc[-1] if len(held_out) else None, quantities.loss),
-                "lowest held out": number_cell(held_out.min() if len(held_out) else None, quantities.loss),
+                "lowest": number_cell(held_out.min() if len(held_out) else None, quantities.loss),
             }
         )
     return html_table("The failure clinic", rows)
