@@ -9,7 +9,8 @@ Among the runs that tried an engine at a preset on a machine, in this order:
 
 A ratio needs both sides from one run, so it is chosen by itself: rules 2 to 4 over the runs that hold both. What is
 quoted combines it with all other runs that hold both and rank as high by rules 2 and 3, under one protocol
-(``bench.statistics.ratios.combined``).
+(``bench.statistics.ratios.combined``). The pairs of this project's engine, the peers and the roofline come first from
+``peer_runs``, which the page of the peers shows, so that a ratio is the same on all pages.
 
 A failure is shown beside a measured cell only if it says something that the measurement does not: it happened in the
 same run or later, it was not stopped by hand, and if it is a timeout, its limit was not shorter than what the cell took
@@ -28,12 +29,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 from typing import TypeVar
 
 import pandas as pd
 
-from bench.arms.registry import OURS, PEERS, REFERENCE
+from bench.arms.registry import JAX_ON_CPU, OURS, PEERS, REFERENCE, ROOFLINE
 from bench.records.grouping import best_of_each, grouped
 from bench.records.rows import LOCAL, PUBLISHED, Kind, Place, StoredRun
 from bench.records.store import stored_runs
@@ -64,21 +66,24 @@ def chosen_cells(cells: Iterable[CellSummary], chosen: ChosenRuns = MappingProxy
     )
 
 
-def chosen_ratios(ratios: Iterable[Speedup], chosen: ChosenRuns = MappingProxyType({})) -> list[Speedup]:
+def chosen_ratios(
+    ratios: Iterable[Speedup],
+    chosen: ChosenRuns = MappingProxyType({}),
+    beside_peers: ChosenRuns = MappingProxyType({}),
+) -> list[Speedup]:
     """The ratio that is quoted for each pair of engine variants at a preset of a machine, in their order.
 
     Args:
         chosen: complete runs, whose cells are used for the pair where there are any.
+        beside_peers: of ``peer_runs``, in their place for pairs of the engine, the peers and the roofline.
 
     Returns:
         the chosen run's cells with the ratio of all runs that are as good.
     """
     quoted = []
     for group in grouped(ratios, lambda pair: (pair.cell.arm, pair.baseline.variant)).values():
-        first = max(
-            group,
-            key=lambda pair: (counts(chosen, pair.cell, pair.baseline), *_goodness(pair), pair.cell.started_at),
-        )
+        runs = beside_peers if _is_beside_peers(group[0]) else chosen
+        first = max(group, key=partial(_pair_rank, runs))
         alike = [
             pair
             for pair in sorted(group, key=lambda pair: pair.cell.started_at, reverse=True)
@@ -89,8 +94,13 @@ def chosen_ratios(ratios: Iterable[Speedup], chosen: ChosenRuns = MappingProxyTy
     return quoted
 
 
-def _goodness(pair: Speedup) -> tuple[bool, bool]:
-    return pair.cell.is_clean, pair.ratio.has_interval
+def _is_beside_peers(pair: Speedup) -> bool:
+    sides = {pair.cell.variant, pair.baseline.variant}
+    return ROOFLINE in sides or sides <= {OURS, JAX_ON_CPU, *PEERS}
+
+
+def _pair_rank(runs: ChosenRuns, pair: Speedup) -> tuple[object, ...]:
+    return counts(runs, pair.cell, pair.baseline), pair.cell.is_clean, pair.ratio.has_interval, pair.cell.started_at
 
 
 def chosen_failures(
@@ -148,6 +158,26 @@ def _rank(run: list[CellSummary]) -> tuple[object, ...]:
     rounds = {cell.variant: cell.n_rounds for cell in run}
     newest = max(cell.started_at for cell in run)
     return rounds[REFERENCE] >= rounds[OURS], len(rounds.keys() & PEERS.keys()), newest
+
+
+def peer_runs(cells: Iterable[CellSummary]) -> ChosenRuns:
+    """The run of every place that compares this project's engine with peers.
+
+    Clean code comes first, then the run that measured more of them, then more rounds, then the newest.
+    """
+    groups = grouped(cells, lambda cell: cell.together).values()
+    with_peers = [group for group in groups if {cell.variant for cell in group} & PEERS.keys()]
+    best = best_of_each(with_peers, lambda run: run[0].place, _peer_rank)
+    return {run[0].place: (run[0].run_id, {cell.variant for cell in run}) for run in best}
+
+
+def _peer_rank(run: list[CellSummary]) -> tuple[object, ...]:
+    """The id decides in the end, which begins with its run's time."""
+    ours = [cell.n_rounds for cell in run if cell.variant == OURS]
+    compared = {REFERENCE, OURS, JAX_ON_CPU, ROOFLINE, *PEERS}
+    measured = {cell.variant for cell in run if cell.n_rounds and cell.variant in compared}
+    clean = all(cell.is_clean for cell in run)
+    return any(ours), clean, len(measured), max(ours, default=0), run[0].run_id
 
 
 def counts(chosen: ChosenRuns, *cells: CellSummary) -> bool:

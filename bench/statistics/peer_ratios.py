@@ -3,8 +3,8 @@
     ratio   t_peer / t_ours; above 1 we are faster
     share   t_roofline / t_cell: of a step's time, what the matrix products alone would take in their best round
 
-Times come from one run at each preset: clean published code before uncommitted changes, then more peers, then more
-rounds, then the newest. Ratios and shares are those of ``bench.statistics.ratios``, over all runs that know them.
+Times come from one run at each preset (``bench.statistics.chosen_runs.peer_runs``). Ratios and shares are those of
+``bench.statistics.ratios``, over all runs that know them.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import pandas as pd
 
 from bench.arms.registry import JAX_ON_CPU, OURS, PEERS, REFERENCE, ROOFLINE
 from bench.arms.step_work import step_products, total_flops
-from bench.records.grouping import best_of_each, grouped
+from bench.records.grouping import best_of_each
 from bench.statistics.cells import CellSummary, cell_summary
-from bench.statistics.chosen_runs import chosen_ratios
+from bench.statistics.chosen_runs import chosen_ratios, peer_runs
 from bench.statistics.intervals import NO_INTERVAL
 from bench.statistics.ratios import Ratio, speedups
 from tinygpt.presets import PRESETS
@@ -31,7 +31,8 @@ class PeerRatio:
 
     Attributes:
         cell: of the roofline, its fastest variant under the name ``roofline``; its seconds are those of its best round.
-        ratio: our time is the engine's, the cell's the baseline's; None where a side was not measured.
+        ratio: our time is the engine's, the cell's the baseline's; None where a side was not measured, and of the
+            reference, whose ratio rests on more runs than these.
         of_roofline: the roofline's time over the cell's, likewise.
         flops_per_second: of a step's matrix products; NaN without a time.
     """
@@ -87,25 +88,21 @@ def fastest(rows: Iterable[PeerRatio], variants: Sequence[str]) -> PeerRatio | N
 def _ratios(cells: list[CellSummary], order: Sequence[str]) -> list[PeerRatio]:
     """The chosen run's cells of every place, compared."""
     cells = one_roofline(cells)
-    groups = grouped(cells, lambda cell: cell.together).values()
-    with_peers = [group for group in groups if {cell.variant for cell in group} & PEERS.keys()]
-    chosen = best_of_each(with_peers, lambda group: group[0].place, lambda group: _rank(group, order))
-    runs = {group[0].place: (group[0].run_id, {cell.variant for cell in group}) for group in chosen}
+    runs = peer_runs(cells)
     compared = [cell for cell in cells if cell.variant in (*order, ROOFLINE)]
     pairs = [
         pair
-        for name in dict.fromkeys(cell.variant for cell in compared)
+        for name in dict.fromkeys(cell.variant for cell in compared if cell.variant != REFERENCE)
         for pair in speedups([cell for cell in compared if cell.variant in (OURS, name)], name)
         if pair.cell.variant == OURS
     ]
-    over = {pair.baseline.arm: pair.ratio for pair in chosen_ratios(pairs, runs)}
-    share = {pair.cell.arm: pair.ratio for pair in chosen_ratios(speedups(compared, ROOFLINE), runs)}
+    over = {pair.baseline.arm: pair.ratio for pair in chosen_ratios(pairs, beside_peers=runs)}
+    share = {pair.cell.arm: pair.ratio for pair in chosen_ratios(speedups(compared, ROOFLINE), beside_peers=runs)}
     positions = {name: position for position, name in enumerate((*order, ROOFLINE))}
     rows = [
         PeerRatio(cell, over.get(cell.arm), share.get(cell.arm), _flops(cell.preset) / cell.seconds.median)
-        for group in chosen
-        for cell in group
-        if cell.variant in positions
+        for cell in cells
+        if cell.variant in positions and runs.get(cell.place, ("",))[0] == cell.run_id
     ]
     return sorted(rows, key=lambda row: (row.cell.published_first, positions[row.cell.variant]))
 
@@ -126,14 +123,6 @@ def one_roofline(cells: Iterable[CellSummary]) -> list[CellSummary]:
         else cell
         for cell in best
     ]
-
-
-def _rank(group: list[CellSummary], order: Sequence[str]) -> tuple[object, ...]:
-    """The id decides in the end, which begins with its run's time."""
-    mine = [cell.n_rounds for cell in group if cell.variant == OURS]
-    measured = {cell.variant for cell in group if cell.n_rounds and cell.variant in (*order, ROOFLINE)}
-    clean = all(cell.is_clean for cell in group)
-    return any(mine), clean, len(measured), max(mine, default=0), group[0].run_id
 
 
 def _flops(preset: str) -> int:

@@ -159,7 +159,7 @@ PEER_TIMES = {
 }  # fmt: skip
 
 
-def peers(preset: str = "small", scale: float = 1.0, torch_status: str = "ok") -> Rows:
+def peers(preset: str = "small", scale: float = 1.0, torch_status: str = "ok", **changes: Any) -> Rows:
     """One run of suite ``peers`` at a preset, its overridden PyTorch perhaps refused."""
     return joined(
         *(
@@ -170,6 +170,7 @@ def peers(preset: str = "small", scale: float = 1.0, torch_status: str = "ok") -
                 run_id=f"peers-{preset}",
                 kind=kind,
                 suite="peers",
+                **changes,
                 **(
                     {"status": torch_status, "error_tail": "no C compiler"}
                     if variant == "torch-mkl-avx512" and torch_status != "ok"

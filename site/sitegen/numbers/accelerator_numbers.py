@@ -28,6 +28,9 @@ from sitegen.rows.accelerators import (
 from sitegen.rows.ratios import quoted_ends, quoted_range, quoted_ratio, ratio_words
 from tinygpt.terminal import quantities
 
+# The word for the doubt of a ratio that no interval can be given to: its sides share no round.
+TWO_MACHINES = "medians of two machines"
+
 
 def name(quoted: QuotedAccelerator) -> Answer:
     """The accelerator's name, from its fingerprint."""
@@ -64,14 +67,22 @@ def launches(quoted: QuotedAccelerator, preset: str) -> Answer:
 def over_processor(quoted: QuotedAccelerator, preset: str) -> Answer:
     """Our step's time on the processor over ours on the accelerator: two machines."""
     ratio = require(_over_processor(quoted).get(preset))
-    return quantities.ratio(ratio), _two_machines(quoted, f"at {preset}"), _runs(_compared(quoted))
+    return (
+        f"{quantities.ratio(ratio)} ({TWO_MACHINES})",
+        _two_machines(quoted, f"at {preset}"),
+        _runs(_compared(quoted)),
+    )
 
 
 def ends(quoted: QuotedAccelerator) -> Answer:
     """The same at the smallest and the largest preset that both measured."""
     ratios = [*_over_processor(quoted).items()]
     parts = [f"{quantities.ratio(ratio)} at {preset}" for preset, ratio in (first(ratios), ratios[-1])]
-    return " and ".join(dict.fromkeys(parts)), _two_machines(quoted, "at both ends"), _runs(_compared(quoted))
+    return (
+        f"{' and '.join(dict.fromkeys(parts))} ({TWO_MACHINES})",
+        _two_machines(quoted, "at both ends"),
+        _runs(_compared(quoted)),
+    )
 
 
 def faster(line: str, quoted: QuotedAccelerator) -> Answer:

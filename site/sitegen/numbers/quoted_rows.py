@@ -5,7 +5,7 @@ Of these, the rows of the machine that measured most cells. Rows of accelerators
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 
 import pandas as pd
@@ -80,22 +80,26 @@ class QuotedRows:
         return quoted_accelerator(self.results)
 
     @cached_property
-    def bench_runs(self) -> pd.DataFrame:
-        """Benchmark rows of processors, published ones if there are any: every attempt of any status."""
-        runs = self.results.processor_runs
-        return published_else_local(runs[runs["kind"] == "bench"])
+    def measured_runs(self) -> pd.DataFrame:
+        """Rows of cells, published ones if there are any: every attempt of any status, on whatever computed it."""
+        runs = self.results.runs
+        return published_else_local(runs[runs["kind"] != "train"])
 
     @cached_property
     def training_ratios(self) -> list[PeerRatio]:
-        """Our training steps against the peers', of the first machine."""
-        rows = self.results.training_ratios
-        return [row for row in rows if row.cell.scope == rows[0].cell.scope]
+        """Our training steps against the peers', on the quoted machine if it measured any."""
+        return self._quoted(self.results.training_ratios)
 
     @cached_property
     def generation_ratios(self) -> list[PeerRatio]:
-        """Our generation of text against the peers', of the first machine."""
-        rows = self.results.generation_ratios
-        return [row for row in rows if row.cell.scope == rows[0].cell.scope]
+        """Our generation of text against the peers', likewise."""
+        return self._quoted(self.results.generation_ratios)
+
+    def _quoted(self, rows: Sequence[PeerRatio]) -> list[PeerRatio]:
+        """The rows of the quoted scope, else of the first one."""
+        scopes = [row.cell.scope for row in rows]
+        chosen = next((scope for scope in scopes if scope in self._scopes), *scopes[:1])
+        return [row for row in rows if row.cell.scope == chosen]
 
     @cached_property
     def parts(self) -> list[PartShare]:

@@ -66,7 +66,7 @@ def race_ratio(results: Results, peer: str) -> Answer:
     ours = _arrival(rows[rows["recipe"] == theirs["recipe"]], OURS)
     runs = tuple(str(row["run_id"]) for row in (ours, theirs))
     source = f"{_arrival_words(theirs)}; {_arrival_words(ours)}"
-    return quantities.ratio(theirs["minutes"] / ours["minutes"]), source, runs
+    return f"{quantities.ratio(theirs['minutes'] / ours['minutes'])} (one race each)", source, runs
 
 
 def race_lowest(results: Results, engine: str) -> Answer:

@@ -17,12 +17,16 @@ from typing import Any, TypeVar
 
 import pandas as pd
 
+from bench.arms.devices import of_accelerators, of_processors
 from bench.arms.kernel_parts import PARTS
 from bench.arms.registry import JAX_ON_CPU, OURS, PEERS, REFERENCE, ROOFLINE
 from bench.records.grouping import grouped
+from bench.records.rows import StoredRun
+from bench.records.store import stored_runs
 from bench.statistics.cells import CellSummary
 from bench.statistics.cost_model import CostModel
 from bench.statistics.intervals import MIN_ROUNDS
+from bench.statistics.noise import cell_verdict
 from bench.statistics.peer_ratios import PeerRatio
 from bench.statistics.ratios import Ratio
 from bench.statistics.training_parts import TrainingRun
@@ -46,7 +50,7 @@ from sitegen.numbers.recipe_numbers import (
 )
 from sitegen.rows.accelerators import COMMAND as ACCELERATOR_COMMAND
 from sitegen.rows.cells import code_text, evidence_text
-from sitegen.rows.machines import machine_label
+from sitegen.rows.machines import accelerator_of, machine_label, processor_of
 from sitegen.rows.peers import BEST_TORCH, GENERATION_COMMAND, TRAINING_COMMAND, evidence, find
 from sitegen.rows.ratios import Write, quoted_ends, quoted_range, quoted_ratio, ratio_words
 from sitegen.text.errors import SiteError
@@ -120,8 +124,16 @@ def _cells(quoted: QuotedRows, engine: str, preset: str) -> Candidates[CellSumma
 
 def _step_ms(quoted: QuotedRows, engine: str, preset: str) -> Answer:
     cell, source, run_id = first(_cells(quoted, engine, preset))
-    few = f" ({quantities.counted(cell.n_rounds, 'round')})" * (cell.n_rounds < MIN_ROUNDS)
-    return quantities.milliseconds(cell.seconds.median) + few, source, (run_id,)
+    few = cell.n_rounds < MIN_ROUNDS
+    doubt = quantities.counted(cell.n_rounds, "round") if few else cell_verdict(cell)
+    return quantities.milliseconds(cell.seconds.median) + f" ({doubt})" * (doubt != "stable"), source, (run_id,)
+
+
+def _days(quoted: QuotedRows, engine: str) -> Answer:
+    """The days of an engine's times, which name their runs on a page that has no room for ids."""
+    cells = [cell for (name, _), cell in quoted.measured.items() if name == engine]
+    days = dict.fromkeys(quantities.day(cell.started_at) for cell in sorted(cells, key=lambda cell: cell.started_at))
+    return quantities.listed(days), f"{engine}; {_origin(first(cells))}", quoted.runs_of(engine)
 
 
 def _trainings(quoted: QuotedRows, corpus: str, preset: str, accelerator: bool = False) -> Candidates[TrainingRun]:
@@ -152,8 +164,21 @@ def _parameters(_: QuotedRows, preset: str) -> Answer:
 
 def _count(count: Callable[[pd.DataFrame], int], source: str) -> Callable[..., Answer]:
     def resolve(quoted: QuotedRows) -> Answer:
-        runs = quoted.bench_runs
-        return str(count(runs)), source, tuple(dict.fromkeys(runs["run_id"]))
+        runs = quoted.measured_runs
+        return quantities.whole(count(runs)), source, tuple(dict.fromkeys(runs["run_id"]))
+
+    return resolve
+
+
+def _machines(
+    select: Callable[[pd.DataFrame], pd.DataFrame], name: Callable[[StoredRun], str]
+) -> Callable[[QuotedRows], Answer]:
+    """Count the machines that computed the selected rows, by name."""
+
+    def resolve(quoted: QuotedRows) -> Answer:
+        found = grouped(stored_runs(select(quoted.measured_runs)), name)
+        ids = tuple(dict.fromkeys(run.run_id for runs in found.values() for run in runs))
+        return str(len(found)), "; ".join(found) or "none", ids
 
     return resolve
 
@@ -225,7 +250,8 @@ def _unmeasured_peers(quoted: QuotedRows) -> Answer:
     rows = require(quoted.training_ratios or None)
     known = {row.cell.variant for row in (*rows, *quoted.generation_ratios)}
     missing = [name for name in PEERS if name not in known]
-    return quantities.listed(missing or ["none"]), f"peers without a row; {_origin(rows[0].cell)}", ()
+    text = f"Without a published row: {quantities.listed(missing)}." if missing else "Every peer has published rows."
+    return text, f"peers without a row; {_origin(rows[0].cell)}", ()
 
 
 _PRODUCTS = ("OpenBLAS in one layout", "the fastest of several libraries, layouts and ways to use threads")
@@ -293,6 +319,7 @@ PATTERNS = MappingProxyType(
         ),
         "speedup_range.ENGINE.BASELINE": Pattern(_speedup_range, f"{_BENCH},{{BASELINE}}"),
         "step_ms.ENGINE.PRESET": Pattern(_step_ms, _CELL),
+        "days.ENGINE": Pattern(_days, _BENCH),
         "tokens_per_s.ENGINE.PRESET": _value(
             _cells, lambda cell: cell.tokens_per_second, quantities.significant, _CELL
         ),
@@ -322,9 +349,10 @@ PATTERNS = MappingProxyType(
         "race.over.PEER": Pattern(_of_results(race_ratio), RACE_COMMAND),
         "race.lowest.PEER": Pattern(_of_results(race_lowest), RACE_COMMAND),
         "clinic.SERIES.CASE": Pattern(_of_results(clinic_loss), "invoke clinic --cases {CASE}"),
-        "count.cells": Pattern(_count(len, "cells in the table of runs, failures included")),
+        "count.cells": Pattern(_count(len, "cells of processors and accelerators, failures included")),
         "count.failed": Pattern(_count(lambda runs: (runs["status"] != "ok").sum(), "cells whose status is not ok")),
-        "count.machines": Pattern(_count(lambda runs: runs["machine_hash"].nunique(), "machines that measured them")),
+        "count.processors": Pattern(_machines(of_processors, lambda run: processor_of(run)[0])),
+        "count.accelerators": Pattern(_machines(of_accelerators, lambda run: accelerator_of(run)[0])),
         "cost.error.ENGINE": Pattern(
             _of_model(lambda model: quantities.percent(model.largest_error), _LEFT_OUT), _BENCH
         ),

@@ -37,8 +37,7 @@ def machine_label(row: StoredRun) -> str:
     where = ORIGIN_WORDS.get(row.origin, row.origin)
     if on_accelerator(row.variant):
         return one_line(f"{where}: {accelerator_name(fields)}, {row.machine_hash[:6]}")
-    cpu = _CPU_NOISE.sub(" ", str(fields.get("cpu", "unknown processor")))
-    return one_line(f"{where}: {' '.join(cpu.split())}, {fields.get('cores', '?')} cores, {row.machine_hash[:6]}")
+    return one_line(f"{where}: {processor_name(fields)}, {fields.get('cores', '?')} cores, {row.machine_hash[:6]}")
 
 
 def origin_words(row: StoredRun) -> dict[str, str]:
@@ -49,6 +48,22 @@ def origin_words(row: StoredRun) -> dict[str, str]:
         "command": one_line(row.command, 300),
         "measured_on": quantities.day(row.started_at),
     }
+
+
+def processor_name(fields: dict[str, Any]) -> str:
+    """The processor of a fingerprint, without what its maker's name adds to it."""
+    return " ".join(_CPU_NOISE.sub(" ", str(fields.get("cpu", "unknown processor"))).split())
+
+
+def processor_of(run: StoredRun) -> tuple[str, str]:
+    """A row's processor with its cores, and the row's area: what the machines on record are counted by."""
+    fields = json.loads(run.machine)
+    return one_line(f"{processor_name(fields)}, {fields.get('cores', '?')} cores"), run.origin
+
+
+def accelerator_of(run: StoredRun) -> tuple[str, str]:
+    """A row's accelerators, and the row's area."""
+    return accelerator_name(json.loads(run.machine)), run.origin
 
 
 def accelerator_name(fields: dict[str, Any]) -> str:

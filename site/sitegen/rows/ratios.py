@@ -31,7 +31,8 @@ def shown_pairs(
     cells = of_kinds(results.cells, kinds)
     names = [cell.variant for cell in cells if cell.n_rounds and (baselines is None or cell.variant in baselines)]
     pairs = (pair for baseline in order_variants(names) for pair in speedups(cells, baseline))
-    return chosen_ratios((pair for pair in pairs if pair.cell is not pair.baseline), results.complete_runs)
+    others = (pair for pair in pairs if pair.cell is not pair.baseline)
+    return chosen_ratios(others, results.complete_runs, results.peer_runs)
 
 
 @cached_frame
@@ -92,11 +93,17 @@ def quoted_range(ratios: Collection[Ratio]) -> str:
     return quantities.between(low, high, quantities.ratio) + " (unresolved)" * (low <= 1 <= high)
 
 
+WITHIN_ROUNDING = "interval within rounding"
+
+
 def quoted_ratio(ratio: Ratio, write: Write = quantities.ratio) -> str:
-    """A ratio in prose: its range, and a word where it is in doubt."""
+    """A ratio in prose: its range, and a word where it is in doubt or where both ends read alike."""
     each = " each" if ratio.runs else ""
     doubt = "unresolved" if ratio.has_interval else quantities.counted(ratio.n_rounds, "round") + each
-    return quantities.between(*quoted_ends(ratio), write) + f" ({doubt})" * (ratio_verdict(ratio) == "unresolved")
+    text = quantities.between(*quoted_ends(ratio), write)
+    if ratio_verdict(ratio) == "unresolved":
+        return f"{text} ({doubt})"
+    return text if " to " in text else f"{text} ({WITHIN_ROUNDING})"
 
 
 def ratio_words(ratio: Ratio, write: Write = quantities.ratio) -> str:

@@ -21,7 +21,7 @@ from bench.records.store import read_tables
 from bench.statistics.accelerator_ratios import accelerator_summary
 from bench.statistics.calibration import Calibration, read_calibrations
 from bench.statistics.cells import CellSummary, cell_summary
-from bench.statistics.chosen_runs import ChosenRuns, complete_runs
+from bench.statistics.chosen_runs import ChosenRuns, complete_runs, peer_runs
 from bench.statistics.peer_ratios import PeerRatio, generation_ratios, one_roofline, training_ratios
 
 ENGINE_KINDS: tuple[Kind, ...] = ("bench",)
@@ -62,6 +62,11 @@ class Results:
     def complete_runs(self) -> ChosenRuns:
         """The runs that processors' cells and ratios come from where possible."""
         return complete_runs(self.cells)
+
+    @cached_property
+    def peer_runs(self) -> ChosenRuns:
+        """The runs that ratios of our engine and the peers come from where possible."""
+        return peer_runs(self.cells)
 
     @cached_property
     def accelerator_cells(self) -> list[CellSummary]:

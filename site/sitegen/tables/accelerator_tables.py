@@ -15,8 +15,8 @@ from sitegen.rows.cells import primary_cells
 from sitegen.rows.machines import machine_label
 from sitegen.rows.results import Results, row_dicts
 from sitegen.rows.series import label_of, order_series
+from sitegen.tables.facets import facets
 from sitegen.tables.ratio_cells import ratio_cell
-from sitegen.text.escape import html_block
 from sitegen.text.markup import TableCell, html_table, nothing_yet, number_cell
 from tinygpt.terminal import quantities
 
@@ -30,7 +30,7 @@ def accelerator_table(results: Results) -> str:
     best = {pair.cell.place: pair for pair in torch_pairs(results.accelerator_cells)}
     quoted = set(primary_cells(own)["machine"])
     groups = sorted(own.groupby("machine", sort=False), key=lambda group: group[0] not in quoted)
-    return "".join(_table_of(str(machine), cells, best) for machine, cells in groups)
+    return facets((str(machine), _table_of(str(machine), cells, best)) for machine, cells in groups)
 
 
 def _table_of(machine: str, cells: pd.DataFrame, best: Mapping[Place, Speedup]) -> str:
@@ -52,8 +52,7 @@ def _table_of(machine: str, cells: pd.DataFrame, best: Mapping[Place, Speedup]) 
                 "dispatch in ours": number_cell(share[0] if share else None, quantities.percent),
             }
         )
-    table = html_table(f"Milliseconds of a training step on {machine}", rows)
-    return f'<p class="tg-machine">{html_block(machine)}</p>{table}'
+    return html_table(f"Milliseconds of a training step on {machine}", rows)
 
 
 def scaling_table(results: Results) -> str:

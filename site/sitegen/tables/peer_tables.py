@@ -1,110 +1,160 @@
-"""Tables of the peers' page: a step's time and a generated text's rate, with a column for each peer."""
+"""Tables of the peers' page: for each machine a heat table of ratios, peers by presets, and the times behind it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
-from bench.arms.registry import COMPARED, JAX_ON_CPU, OURS, PEERS, ROOFLINE, TORCH
+from bench.arms.registry import JAX_ON_CPU, OURS, PEERS, ROOFLINE, TORCH
 from bench.records.grouping import grouped
+from bench.records.rows import PUBLISHED
+from bench.statistics.noise import cell_verdict
 from bench.statistics.peer_ratios import PeerRatio, fastest
 from sitegen.rows.machines import machine_label
-from sitegen.rows.peers import GENERATION_COMMAND, TRAINING_COMMAND
+from sitegen.rows.peers import GENERATION_COMMAND, TRAINING_COMMAND, evidence
 from sitegen.rows.results import Results
-from sitegen.tables.ratio_cells import ratio_cell
-from sitegen.text.markup import TableCell, html_table, nothing_yet, number_cell
+from sitegen.rows.series import label_of
+from sitegen.tables.facets import facets
+from sitegen.tables.ratio_cells import heat_cell, heat_key, ratio_cell
+from sitegen.text.escape import html_attribute, html_block
+from sitegen.text.markup import TableCell, doubted_cell, grid_table, nothing_yet, status_cell
 from tinygpt.terminal import quantities
+from tinygpt.terminal.visible import one_line
+
+BEST = "PyTorch's best"
+_REASON = 48  # characters of a reason in a cell; all of it is in the tooltip
+
+AtPreset = Mapping[str, PeerRatio]  # by variant
+ByPreset = Mapping[str, AtPreset]
 
 
 def training_table(results: Results) -> str:
-    """Milliseconds of a step by preset: a column for each peer, and the ratios to ours."""
-    rows = results.training_ratios
-    if not rows:
-        return nothing_yet("No peer is measured", TRAINING_COMMAND)
-    names = _measured_names(rows, (*PEERS, ROOFLINE))
-    lines: list[dict[str, TableCell | str]] = []
-    for at_preset in grouped(rows, lambda row: row.cell.place).values():
-        by_variant = {row.cell.variant: row for row in at_preset}
-        ours, torch, best = by_variant.get(OURS), by_variant.get("torch"), fastest(at_preset, TORCH)
-        lines.append(
-            {
-                "preset": _preset_cell(at_preset[0]),
-                OURS: _seconds_cell(ours),
-                **_speedup_cells(by_variant),
-                "over PyTorch's best": _speedup_cell(best),
-                "share of the roofline": _share_cell(ours),
-                **{name: _seconds_cell(by_variant.get(name)) for name in names},
-                "peak memory: ours": _memory_cell(ours),
-                "torch's": _memory_cell(torch),
-                "PyTorch's best": _memory_cell(best),
-                "machine": machine_label(at_preset[0].cell),
-            }
-        )
-    return html_table("Milliseconds of a training step, against the peers", lines)
+    """Ratios of a training step by peer and preset; folded, the times, peaks of memory and shares of the roofline."""
+    return _tables(
+        results.training_ratios,
+        nothing_yet("No peer is measured", TRAINING_COMMAND),
+        TRAINING_COMMAND,
+        "a training step",
+        ("Times behind the ratios, memory, and our share of the roofline", _step_cell, (OURS, *PEERS, ROOFLINE)),
+    )
 
 
 def generation_table(results: Results) -> str:
-    """Tokens per second by preset: a column for each generator, and our ratios."""
-    rows = results.generation_ratios
+    """The same of generation; folded, tokens per second."""
+    return _tables(
+        results.generation_ratios,
+        nothing_yet("No generation is measured", GENERATION_COMMAND),
+        GENERATION_COMMAND,
+        "generation",
+        ("Tokens per second behind the ratios", _rate_cell, (OURS, JAX_ON_CPU, *PEERS)),
+    )
+
+
+Behind = tuple[str, Callable[[PeerRatio], TableCell], Sequence[str]]  # title, cell, and the variants of its rows
+
+
+def _tables(rows: Sequence[PeerRatio], nothing: str, command: str, subject: str, behind: Behind) -> str:
     if not rows:
-        return nothing_yet("No generation is measured", GENERATION_COMMAND)
-    names = _measured_names(rows, (OURS, JAX_ON_CPU, *PEERS))
-    lines: list[dict[str, TableCell | str]] = []
-    for at_preset in grouped(rows, lambda row: row.cell.place).values():
-        by_variant = {row.cell.variant: row for row in at_preset}
-        rates = {
-            name: _cell(by_variant.get(name), lambda row: row.cell.tokens_per_second, quantities.significant)
-            for name in names
-        }
-        lines.append(
-            {
-                "preset": _preset_cell(at_preset[0]),
-                **{name: rate for name, rate in rates.items() if name == OURS},
-                **_speedup_cells(by_variant),
-                "over PyTorch's best": _speedup_cell(fastest(at_preset, TORCH)),
-                **rates,
-                "machine": machine_label(at_preset[0].cell),
-            }
-        )
-    return html_table("Tokens a second, against the peers", lines)
+        return nothing
+    machines = grouped(rows, lambda row: machine_label(row.cell))
+    # As sitegen.tables.facets orders rows: the machine that prose quotes comes first.
+    order = sorted(machines, key=lambda name: (machines[name][0].cell.origin != PUBLISHED, -len(machines[name])))
+    return heat_key() + facets((name, _machine(machines[name], command, subject, behind)) for name in order)
 
 
-def _measured_names(rows: Iterable[PeerRatio], names: Iterable[str]) -> list[str]:
+def _machine(rows: Sequence[PeerRatio], command: str, subject: str, behind: Behind) -> str:
+    presets: ByPreset = {
+        preset: {row.cell.variant: row for row in group}
+        for preset, group in grouped(rows, lambda row: row.cell.preset).items()
+    }
+    title, cell, variants = behind
+    headings = [TableCell("", html=_heading(preset, [*found.values()])) for preset, found in presets.items()]
+    ratios = grid_table(
+        f"{subject.capitalize()}: each peer's time over ours",
+        ["its time ÷ ours", *headings],
+        [
+            [BEST, *(_heat(fastest([*found.values()], TORCH), "", names=True) for found in presets.values())],
+            *(
+                [_name(name), *(_heat(found.get(name), f"{command} --presets {at}") for at, found in presets.items())]
+                for name in _known(rows, (JAX_ON_CPU, *PEERS))
+            ),
+        ],
+    )
+    times = grid_table(
+        title,
+        ["median", *headings],
+        [
+            *(
+                [_name(name), *(_behind(found.get(name), cell) for found in presets.values())]
+                for name in _known(rows, variants)
+            ),
+            *_shares(presets),
+        ],
+    )
+    return f"{ratios}<details><summary>{html_block(title)}</summary>{times}</details>"
+
+
+def _heading(preset: str, rows: Iterable[PeerRatio]) -> str:
+    """A preset, and the day of the run that its column comes from."""
+    day = quantities.day(min(row.cell.started_at for row in rows))
+    return f'{html_block(preset)} <small><time datetime="{day}">{day}</time></small>'
+
+
+def _known(rows: Iterable[PeerRatio], names: Iterable[str]) -> list[str]:
     known = {row.cell.variant for row in rows}
     return [name for name in names if name in known]
 
 
-def _preset_cell(row: PeerRatio) -> TableCell:
-    return TableCell(row.cell.preset, sort=row.cell.n_parameters)
+def _name(variant: str) -> TableCell:
+    label = label_of(variant)
+    small = f" <small>{html_block(variant)}</small>" * (label != variant)
+    return TableCell(variant, variant, f"{html_block(label)}{small}")
 
 
-def _seconds_cell(row: PeerRatio | None) -> TableCell:
-    return _cell(row, lambda row: row.cell.seconds.median, quantities.milliseconds)
+def _heat(row: PeerRatio | None, command: str, names: bool = False) -> TableCell:
+    if row is None:
+        absent = f'<span class="tg-absent" title="{html_attribute(command)}">not measured</span>'
+        return TableCell("", html=absent, classes="tg-heat")
+    if row.ratio is None:
+        return _failed(row)
+    return heat_cell(row.ratio, f"; {row.cell.variant}" * names)
 
 
-def _speedup_cells(by_variant: Mapping[str, PeerRatio]) -> dict[str, TableCell]:
-    return {heading: _speedup_cell(by_variant.get(name)) for heading, name in COMPARED.items()}
+def _behind(row: PeerRatio | None, cell: Callable[[PeerRatio], TableCell]) -> TableCell:
+    if row is None:
+        return TableCell("–")
+    return cell(row) if row.cell.n_rounds else _failed(row)
 
 
-def _speedup_cell(row: PeerRatio | None) -> TableCell:
-    if row is None or not row.ratio:
-        return _cell(row, lambda row: row.speedup, quantities.ratio)
-    return ratio_cell(row.ratio)
+def _failed(row: PeerRatio) -> TableCell:
+    """The status of a cell without a ratio, and why."""
+    if row.cell.n_rounds:
+        return TableCell("", html='<span class="tg-absent">no common round</span>', classes="tg-heat")
+    reason, state = one_line(row.reason, 300), status_cell(row.cell.status).html
+    small = f'<small title="{html_attribute(reason)}">{html_block(one_line(reason, _REASON))}</small>'
+    return TableCell("", html=f"{state} {small}", classes="tg-heat")
 
 
-def _share_cell(row: PeerRatio | None) -> TableCell:
-    if row is None or not row.of_roofline:
-        return _cell(row, lambda row: row.share, quantities.percent)
-    return ratio_cell(row.of_roofline, quantities.percent)
+def _step_cell(row: PeerRatio) -> TableCell:
+    seconds, memory = row.cell.seconds.median, row.cell.peak_memory_bytes
+    text = quantities.milliseconds(seconds)
+    if memory is None or row.cell.variant == ROOFLINE:
+        return doubted_cell(text, seconds, quantities.gflops(row.flops_per_second), "rate of the products")
+    verdict = cell_verdict(row.cell)
+    doubt = "" if verdict == "stable" else f", {verdict}"
+    return doubted_cell(text, seconds, quantities.megabytes(memory) + doubt, f"{evidence(row)}; peak memory")
 
 
-def _memory_cell(row: PeerRatio | None) -> TableCell:
-    return _cell(row, lambda row: row.cell.peak_memory_bytes, quantities.megabytes)
+def _rate_cell(row: PeerRatio) -> TableCell:
+    rate = row.cell.tokens_per_second
+    return TableCell(quantities.significant(rate), sort=rate)
 
 
-def _cell(
-    row: PeerRatio | None, value: Callable[[PeerRatio], float | None], write: Callable[[float], str]
-) -> TableCell:
-    """A value, the status of a cell that failed, or a dash."""
-    if row is not None and not row.cell.n_rounds:
-        return TableCell(row.cell.status)
-    return number_cell(None if row is None else value(row), write)
+def _shares(presets: ByPreset) -> list[list[TableCell | str]]:
+    """Our share of the roofline, where there is one."""
+    ours = [found.get(OURS) for found in presets.values()]
+    if not any(row and row.of_roofline for row in ours):
+        return []
+    cells = (ratio_cell(row.of_roofline if row else None, quantities.percent) for row in ours)
+    # Without a sort key: a share has no place among times.
+    return [[f"share of the roofline: {OURS}", *(replace(cell, sort=None) for cell in cells)]]

@@ -19,6 +19,7 @@ from sitegen.tables.clinic import CLINIC_TABLES
 from sitegen.tables.comparisons import run_comparisons, runs_side_by_side
 from sitegen.tables.cost_tables import budget_table, cost_model_table, cost_terms_table, forecasts_table
 from sitegen.tables.gallery import grades_table
+from sitegen.tables.machine_tables import accelerators_table, processors_table, wanted_table
 from sitegen.tables.peer_tables import generation_table, training_table
 from sitegen.tables.probe_table import probe_table
 from sitegen.tables.samples import TRAIN_COMMAND, written_samples
@@ -167,6 +168,9 @@ TABLES: MappingProxyType[str, Callable[[Results], str]] = MappingProxyType(
         "by_hand_parameters": lambda _: parameters_table(),
         "status": status_table,
         "status_accelerators": accelerator_status,
+        "processors": processors_table,
+        "accelerators": accelerators_table,
+        "processors_wanted": wanted_table,
         "speedup": ratio_table,
         "failures": failures_table,
         "cost_terms": cost_terms_table,

@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
 from bench.arms.registry import OURS, REFERENCE
 from sitegen.rows.cells import cell_frame
 from sitegen.rows.curves import SPEEDUP_MEASURE, curve_rows
 from sitegen.rows.results import TRAINING_KINDS, Results, row_dicts
 from sitegen.rows.series import label_of, order_series
+from sitegen.tables.facets import by_machine, facets
 from sitegen.text.markup import TableCell, code_cell, doubted_cell, grid_table, html_table, nothing_yet, status_cell
 
 
 def ratio_table(results: Results) -> str:
-    """Every measured ratio: a row for each baseline and preset, a column for each engine and peer."""
+    """Every measured ratio, machine by machine: a row for each baseline and preset, a column for each variant."""
     rows = curve_rows(results)
     rows = rows[(rows["measure"] == SPEEDUP_MEASURE) & (rows["state"] == "measured")]
     if rows.empty:
         return nothing_yet("No speedup can be formed", "invoke bench --suite quick")
+    return facets((machine, _ratios_of(machine, group)) for machine, group in by_machine(rows))
+
+
+def _ratios_of(machine: str, rows: pd.DataFrame) -> str:
     names = sorted(order_series(rows["variant"]), key=lambda name: (name == "python", name != OURS))
     ranks = {name: rank for rank, name in enumerate(sorted(names, key=lambda name: name != REFERENCE))}
     lines: list[list[TableCell | str]] = []
     rows = rows.sort_values(["baseline", "n_parameters"], key=lambda of: of.replace(ranks), kind="stable")
-    for (machine, baseline, preset), group in rows.groupby(["machine", "baseline", "preset"], sort=False):
+    for (baseline, preset), group in rows.groupby(["baseline", "preset"], sort=False):
         found = {str(row["variant"]): row for row in row_dicts(group)}
         ratios = (_ratio_cell(found.get(name), is_own=name == baseline) for name in names)
         size = int(group.iloc[0]["n_parameters"])
-        lines.append([label_of(str(baseline)), TableCell(str(preset), sort=size), *ratios, str(machine)])
-    headings = ["times as fast as", "preset", *map(label_of, names), "machine"]  # two series may share a label
-    return grid_table("Ratios of step times, for every baseline", headings, lines)
+        lines.append([label_of(str(baseline)), TableCell(str(preset), sort=size), *ratios])
+    headings = ["times as fast as", "preset", *map(label_of, names)]  # two series may share a label
+    return grid_table(f"Ratios of step times, for every baseline, on {machine}", headings, lines)
 
 
 def _ratio_cell(row: dict[str, object] | None, is_own: bool) -> TableCell:

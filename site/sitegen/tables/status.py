@@ -11,6 +11,7 @@ from bench.records.grouping import grouped
 from sitegen.rows.accelerators import COMMAND, accelerator_cells
 from sitegen.rows.cells import cell_frame
 from sitegen.rows.results import Results, row_dicts
+from sitegen.tables.facets import by_machine, facets
 from sitegen.text.escape import html_attribute, html_block
 from sitegen.text.markup import TableCell, code_cell, html_table, nothing_yet
 from sitegen.text.palette import order_variants
@@ -41,11 +42,9 @@ def accelerator_status(results: Results) -> str:
 
 
 def _matrices(cells: pd.DataFrame, expected: Sequence[str], command: str) -> str:
-    parts = [
-        f'<p class="tg-machine">{html_block(str(machine))}</p>{_matrix(str(machine), group, expected, command)}'
-        for machine, group in cells.groupby("machine", sort=False)
-    ]
-    return "".join(parts) + _failures(cells)
+    return facets(
+        (machine, _matrix(machine, group, expected, command) + _failures(group)) for machine, group in by_machine(cells)
+    )
 
 
 def _matrix(machine: str, cells: pd.DataFrame, expected: Sequence[str], command: str) -> str:
@@ -79,7 +78,8 @@ def _state(known: list[dict[str, Any]], command: str) -> TableCell:
         age = f'<span class="tg-age"><time datetime="{day}">{day}</time>, {quantities.age(when)}</span>'
         if cell["state"] == "measured":
             sort = float(cell["seconds"])
-            parts.append(f"<strong>{html_block(quantities.duration(sort))}</strong>{age}")
+            doubt = "" if cell["verdict"] == "stable" else f" <small>{html_block(cell['verdict'])}</small>"
+            parts.append(f"<strong>{html_block(quantities.duration(sort))}</strong>{doubt}{age}")
         else:
             parts.append(_failed_html(cell, html_attribute(one_line(cell["reason"]))) + age)
     return TableCell("", sort=sort, html="".join(parts))

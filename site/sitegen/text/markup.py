@@ -18,11 +18,12 @@ _PLAIN = re.compile(r"(\d[\d,]*(?:\.\d+)?)( %|×?)")
 
 @dataclass(frozen=True)
 class TableCell:
-    """A table cell: its text, its sort key, and markup in place of the text."""
+    """A table cell or a heading: its text, its sort key, markup in place of the text, and classes of its own."""
 
     text: str
     sort: float | str | None = None
     html: str | None = None
+    classes: str = ""
 
 
 def number_cell(value: float | None, write: Callable[[float], str], missing: str = "–") -> TableCell:
@@ -52,9 +53,9 @@ def html_table(label: str, rows: Sequence[Mapping[str, TableCell | str]]) -> str
     return grid_table(label, [*rows[0]] if rows else [], [[*row.values()] for row in rows])
 
 
-def grid_table(label: str, headings: Sequence[str], rows: Sequence[Sequence[TableCell | str]]) -> str:
+def grid_table(label: str, headings: Sequence[TableCell | str], rows: Sequence[Sequence[TableCell | str]]) -> str:
     """Return a table on one line of HTML, so that no Markdown syntax can begin inside it; plain strings are escaped."""
-    head = "".join(f'<th scope="col">{html_block(heading)}</th>' for heading in headings)
+    head = "".join(f'<th scope="col">{_content(heading)}</th>' for heading in headings)
     body = "".join(f"<tr>{''.join(map(_cell_html, row))}</tr>" for row in rows)
     kind = "tg-table tg-table--full" if len(rows) >= _FULL else "tg-table"
     return (
@@ -63,17 +64,25 @@ def grid_table(label: str, headings: Sequence[str], rows: Sequence[Sequence[Tabl
     )
 
 
+def _content(cell: TableCell | str) -> str:
+    if isinstance(cell, str):
+        return html_block(cell)
+    return html_block(cell.text) if cell.html is None else cell.html
+
+
 def _cell_html(cell: TableCell | str) -> str:
     if isinstance(cell, str):
         cell = TableCell(cell)
-    content = cell.html if cell.html is not None else html_block(cell.text)
+    classes, sort = cell.classes, ""
     if cell.sort is None:
-        return f'<td class="tg-long">{content}</td>' if len(cell.text) > _LONG else f"<td>{content}</td>"
-    if isinstance(cell.sort, int | float):
-        if _reads_as(cell.text, cell.sort):
-            return f'<td class="tg-numeric">{content}</td>'
-        return f'<td class="tg-numeric" data-sort="{cell.sort:.{_SORT_DIGITS}g}">{content}</td>'
-    return f'<td data-sort="{html_attribute(cell.sort)}">{content}</td>'
+        classes += " tg-long" * (len(cell.text) > _LONG)
+    elif isinstance(cell.sort, str):
+        sort = f' data-sort="{html_attribute(cell.sort)}"'
+    else:
+        classes += " tg-numeric"
+        sort = "" if _reads_as(cell.text, cell.sort) else f' data-sort="{cell.sort:.{_SORT_DIGITS}g}"'
+    kind = f' class="{classes.strip()}"' if classes else ""
+    return f"<td{kind}{sort}>{_content(cell)}</td>"
 
 
 def _reads_as(text: str, value: float) -> bool:

@@ -59,7 +59,7 @@ def test_nothing_said_about_processors_changes(quoted: QuotedRows, tmp_path: Pat
     tables = "status", "speedup", "failures", "peers", "cost_terms", "cost_model", "budget"
     for name in tables:
         assert TABLES[name](quoted.results) == TABLES[name](without.results), name
-    numbers = ("count.cells", "count.machines", "speedup_range.vectorized.numpy", "train_minutes.stories.small",
+    numbers = ("count.processors", "speedup_range.vectorized.numpy", "train_minutes.stories.small",
                "loss.held_out.stories.small", "cost.error.vectorized", "presets.measured.jax")  # fmt: skip
     for name in numbers:
         assert resolve_number(name, quoted).text == resolve_number(name, without).text
@@ -166,10 +166,10 @@ def test_every_choice_draws_what_it_says(plotted: pd.DataFrame, measure: str, sh
         ("name", "Example GPU 80GB"),
         ("faster", "at every preset from tiny to xl"),
         ("eager_faster", "from a size between tiny and small on"),
-        ("ends", "6.67× at tiny and 42.1× at xl"),
+        ("ends", "6.67× at tiny and 42.1× at xl (medians of two machines)"),
         ("level", "2 of 6"),
         ("over_torch_range", "0.800 to 1.02× (unresolved)"),
-        ("over_processor.small", "13.0×"),
+        ("over_processor.small", "13.0× (medians of two machines)"),
         ("over_processor.huge", None),
         ("over_torch.tiny", "0.833× (1 round)"),
         ("step_ms.small", "1.00 ms"),

@@ -47,7 +47,9 @@ def test_numbers_about_peers(quoted: QuotedRows, name: str, text: str | None) ->
 
 def test_peers_without_rows_are_named(quoted: QuotedRows) -> None:
     named = str(resolve_number("peers.unmeasured", quoted).text)
-    assert "torch-tuned" in named and "torch-mkl-avx512" not in named.replace("-1-thread-mkl", "")
+    assert (
+        "torch-tuned" in named and named.endswith(".") and "torch-mkl-avx512" not in named.replace("-1-thread-mkl", "")
+    )
 
 
 def test_a_missing_number_names_the_suite(quoted: QuotedRows) -> None:
@@ -56,11 +58,15 @@ def test_a_missing_number_names_the_suite(quoted: QuotedRows) -> None:
     assert texts.command == "invoke bench --suite generation --presets huge"
 
 
-def test_tables_hold_a_column_for_each_peer_and_say_what_was_refused(quoted: QuotedRows) -> None:
+def test_tables_have_a_row_for_each_peer_and_say_what_was_refused_and_what_is_missing(quoted: QuotedRows) -> None:
     table = unescape(training_table(quoted.results))
-    assert table.count("<tr>") == 3
-    for text in ('<th scope="col">torch-mkl-avx512</th>', "26.0 ms", "65 %", ">refused<", "1.30×"):
-        assert text in table
+    ratios, times = table.split("<details>")
+    assert ratios.count("<tr>") == 1 + len(("best", "torch", "torch-mkl-avx512", "jax-textbook"))
+    assert times.count("<tr>") == 1 + len(("ours", "torch", "torch-mkl-avx512", "jax-textbook", "roofline", "share"))
+    for text in ("small <small>", "xl <small>", ">torch-mkl-avx512<", ">refused<", "no C compiler", "1.30×"):
+        assert text in ratios
+    for text in ("26.0 ms", "65 %", "105 MB"):
+        assert text in times
     assert "8,000" in unescape(generation_table(quoted.results))
 
 

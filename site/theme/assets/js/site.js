@@ -91,19 +91,31 @@
     }
   };
 
-  // Regions that scroll must be reachable by keyboard, and regions that fit must not be. Measuring makes the browser
-  // lay out a region, so folded parts and the content of long tables are not measured, and nothing changes in between.
-  const REGIONS = ".tg-math, .tg-table:not(.tg-table--full), .md-typeset__scrollwrap:not(.tg-table *), .tg-sample pre";
-  const makeReachable = () => {
-    const regions = [...document.querySelectorAll(REGIONS)].filter((region) => !region.closest("details:not([open])"));
-    const scrolling = regions.map(
-      (region) => region.scrollWidth > region.clientWidth || region.scrollHeight > region.clientHeight,
-    );
-    for (const [index, region] of regions.entries()) {
-      if (scrolling[index]) region.tabIndex = 0;
-      else region.removeAttribute("tabindex");
-    }
+  // The sides on which a region has more than it shows, so that the style sheet can show that it is cut.
+  const cutSides = (region) => {
+    const right = region.scrollWidth - region.clientWidth - region.scrollLeft;
+    const bottom = region.scrollHeight - region.clientHeight - region.scrollTop;
+    const sides = { left: region.scrollLeft, right, bottom };
+    return Object.keys(sides).filter((side) => sides[side] > 1);
   };
+
+  const markCut = (region, sides) => {
+    if (sides.length) region.dataset.cut = sides.join(" ");
+    else delete region.dataset.cut;
+  };
+
+  // Regions that scroll must be reachable by keyboard, and regions that fit must not be. A region is measured when its
+  // size is known or changes: at first, with the window, and when it is unfolded. Long tables are measured later.
+  const REGIONS = ".tg-math, .tg-table:not(.tg-table--full), .md-typeset__scrollwrap:not(.tg-table *), .tg-sample pre";
+  const sizes = new ResizeObserver((entries) => {
+    const cut = entries.map(({ target }) => cutSides(target));
+    for (const [index, { target }] of entries.entries()) {
+      if (cut[index].length) target.tabIndex = 0;
+      else target.removeAttribute("tabindex");
+      markCut(target, cut[index]);
+    }
+  });
+  const makeReachable = (part) => part.querySelectorAll(REGIONS).forEach((region) => sizes.observe(region));
 
   // A long folded part is loaded when it is unfolded, from the page that its link leads to.
   const loadFolded = async ({ target }) => {
@@ -114,7 +126,7 @@
     const part = other.getElementById(link.hash.slice(1));
     if (!part || !link.isConnected) return;
     link.parentNode.replaceWith(...part.children);
-    makeReachable();
+    makeReachable(target);
   };
 
   // Print shows the addresses of external links (site.css). CSS cannot tell which they are: instant navigation makes
@@ -126,7 +138,13 @@
   };
 
   // Scripts for few pages, fetched for the first one that needs them; from then on they follow `document$` themselves.
-  const PARTS = { ".tg-chart": "charts.js", ".tg-qa": "qa.js", ".tg-playground": "playground.js", ".tg-walk": "walk.js" };
+  const PARTS = {
+    ".tg-chart": "charts.js",
+    ".tg-facets > :nth-child(2)": "facets.js",
+    ".tg-playground": "playground.js",
+    ".tg-qa": "qa.js",
+    ".tg-walk": "walk.js",
+  };
   const folder = new URL(".", document.currentScript.src);
   const loadParts = () => {
     for (const [selector, name] of Object.entries(PARTS)) {
@@ -143,21 +161,21 @@
     markExternal();
     document.querySelectorAll("table[data-sortable]").forEach(makeSortable);
     nameControls();
-    requestAnimationFrame(() => setTimeout(makeReachable)); // after layout and paint
+    makeReachable(document);
   };
 
   // A long table that was laid out once stays so (site.css), for readers who return and for find in page.
   const keepLaidOut = ({ target, skipped }) => {
-    if (!skipped) target.style.contentVisibility = "visible";
+    if (skipped) return;
+    target.style.contentVisibility = "visible";
+    markCut(target, cutSides(target));
   };
 
-  // Copy buttons are added after the page. Charts have none, and add their marks one by one. Widths change with the
-  // window and when a part unfolds.
+  // Copy buttons are added after the page. Charts have none, and add their marks one by one.
   new MutationObserver((changes) => {
     if (changes.some(({ target }) => !target.closest(".tg-chart"))) nameControls();
   }).observe(document.body, { childList: true, subtree: true });
-  window.addEventListener("resize", makeReachable);
-  document.addEventListener("toggle", makeReachable, true);
+  document.addEventListener("scroll", ({ target }) => target.dataset?.cut && markCut(target, cutSides(target)), true);
   document.addEventListener("toggle", loadFolded, true);
   document.addEventListener("contentvisibilityautostatechange", keepLaidOut, true);
 
