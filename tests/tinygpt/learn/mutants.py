@@ -142,6 +142,7 @@ SITTING_2 = (
     Mutant("gelu_backward", "1 + 3 * CUBIC", "1 + CUBIC", "factor 3"),
     Mutant("gelu_backward", "(1 - t**2)", "(1 - t)", "1 − tanh²"),
     Mutant("gelu_backward", "(1 - t**2)", "(1 - t**3)", "differs from central differences"),
+    Mutant("gelu_backward", "inner = SCALE *", "inner = 0.79788456 *", "a rounded √(2/π)"),
     Mutant(
         "gelu_backward",
         "x, t = cache",

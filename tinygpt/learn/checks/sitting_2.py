@@ -95,7 +95,10 @@ def _require_a_formula(student: Student, pair: Pair) -> None:
     _, cache = pair.output(student)
     right = np.asarray(pair.dy) * precise_slopes(lambda x: student.module.gelu(x)[0], pair.inputs["x"])
     if not is_close(student.call("gelu_backward", pair.dy, cache), right, within=2e-12):
-        raise Wrong("dx is right to ten digits or so, as a finite difference is; a formula is right to 15: derive one")
+        raise Wrong(
+            "dx is right to ten digits or so, as a finite difference is, or a formula with a rounded √(2/π); a formula "
+            "with the constants of your gelu is right to 15"
+        )
 
 
 def _loss_pair(scale: float = 1.0) -> Pair:
