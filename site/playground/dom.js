@@ -64,8 +64,11 @@ export function table(headings, rows) {
 /** A number input. */
 export const numberInput = (value, min, max, step = 1) => el("input", { type: "number", value, min, max, step });
 
+/** The options of a menu, from [value, text] pairs. */
+export const options = (choices) => choices.map(([value, text]) => el("option", { value }, text));
+
 /** A menu of [value, text] pairs. */
-export const menu = (choices) => el("select", {}, ...choices.map(([value, text]) => el("option", { value }, text)));
+export const menu = (choices) => el("select", {}, ...options(choices));
 
 /** The number in an input; throws an error for readers if it is none, or outside the input's limits. */
 export function readNumber(input, name, whole = true) {

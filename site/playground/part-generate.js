@@ -1,11 +1,14 @@
 // Generate: choose or open a model, and watch it write. Bytes are shown as they arrive, through one decoder. On a first
 // visit the gallery's first model starts to write.
 
-import { button, count, duration, el, field, mainButton, menu, numberInput, readNumber, statusLine } from "./dom.js";
+import {
+  button, count, duration, el, field, mainButton, menu, numberInput, options, readNumber, statusLine,
+} from "./dom.js";
 import { openFiles, openGallery } from "./models.js";
 
 const SHOWN = 30_000; // characters at least; an endless text would slow the page down
 const UNASKED_BYTES = 2_000_000; // largest model to load without a click
+const KEPT = "in this browser"; // in the menu of models; no gallery model has a name with blanks
 
 function describe(model, offered) {
   if (!model && offered) return `No model is loaded yet; writing loads ${offered.title}.`;
@@ -31,12 +34,18 @@ export function generatePart(part, app) {
   const written = el("pre", { class: "tgp-text", role: "group", tabindex: 0, "aria-label": "Generated text" });
 
   const { models } = app.index;
-  const gallery = app.starter(menu(models.map(({ name, title }) => [name, title])));
-  gallery.append(el("option", { value: "", hidden: true }, "another model"));
+  const choice = app.starter(menu([]));
+  const choiceField = field("Model", choice);
   app.onModel((model) => {
     about.textContent = describe(model, app.offered);
-    const shown = model ? models.find(({ name }) => name === model.about) : app.offered;
-    gallery.value = shown?.name ?? "";
+    const choices = models.map(({ name, title }) => [name, title]);
+    if (app.kept) choices.push([KEPT, `${app.kept}, kept in this browser`]);
+    const name = model?.kept ? KEPT : (model?.about ?? app.offered?.name);
+    // A model that cannot be chosen again, such as a file's, is shown as long as it is in use.
+    if (name && !choices.some(([value]) => value === name)) choices.push([name, name]);
+    choice.replaceChildren(...options(choices));
+    choice.value = name ?? "";
+    choiceField.hidden = !choices.length;
   });
   const use = async (title, open) => {
     status.textContent = `Loading ${title}…`;
@@ -48,16 +57,17 @@ export function generatePart(part, app) {
     files.value = ""; // so that the same files can be chosen again
     if (chosen.length) app.work(status, () => use("the checkpoint", () => openFiles(app, chosen)));
   });
-  gallery.addEventListener("change", () => {
-    const entry = models.find(({ name }) => name === gallery.value);
+  choice.addEventListener("change", () => {
+    const entry = models.find(({ name }) => name === choice.value);
     app.work(status, async () => {
       try {
-        await use(entry.title, () => openGallery(app, entry));
+        if (entry) await use(entry.title, () => openGallery(app, entry));
+        else await use(app.kept, () => app.client.call("restore"));
       } catch (error) {
         app.setModel(app.model); // sets the menu back to the model in use
         throw error;
       }
-      if (models.some((model) => model.prompt === prompt.value)) prompt.value = entry.prompt;
+      if (entry && models.some((model) => model.prompt === prompt.value)) prompt.value = entry.prompt;
     });
   });
 
@@ -101,7 +111,7 @@ export function generatePart(part, app) {
     el(
       "div",
       { class: "tgp-fields" },
-      ...(models.length ? [field("Model", gallery)] : []),
+      choiceField,
       field("Open a checkpoint", files, "config.json and model.safetensors, together; they stay on this device"),
     ),
     field("Prompt", prompt),

@@ -118,7 +118,7 @@ export function trainPart(part, app) {
   app.onModel((model) => {
     from.lastElementChild.disabled = !model && !app.offered;
     saveWeights.hidden = saveConfig.hidden = !model;
-    erase.hidden = !model?.updates;
+    erase.hidden = !app.kept;
     change();
   });
 
@@ -203,8 +203,9 @@ export function trainPart(part, app) {
   saveConfig.addEventListener("click", () => save("config.json"));
   erase.addEventListener("click", () =>
     app.work(status, async () => {
-      await app.client.call("delete");
-      erase.hidden = true;
+      const { model } = await app.client.call("delete");
+      app.kept = null;
+      app.setModel(model);
       status.textContent = "Deleted from this browser. Until you reload the page, it is still the model above.";
     }),
   );

@@ -21,6 +21,7 @@ class App {
     this.client = new Client(new URL("./worker.js", import.meta.url));
     this.kernels = "js";
     this.model = null;
+    this.kept = null; // name of the model in this browser's storage
     this.offered = index.models[0] ?? null; // gallery model to load if a part needs a model
     this._modelListeners = [];
     this._starters = [];
@@ -32,6 +33,7 @@ class App {
 
   setModel(model) {
     this.model = model;
+    if (model?.kept) this.kept = model.about;
     for (const listener of this._modelListeners) listener(model);
   }
 

@@ -25,7 +25,7 @@ const REFUSED =
   "everything else on this page works as before.";
 
 const kernels = { js: createPlainKernels };
-let model = null; // {config, weights, about, training: null or {updates, moments, seed, corpus}}
+let model = null; // {config, weights, about, training: null or {updates, moments, seed, corpus}, kept: in storage}
 let reader = null; // an engine with the model's weights, created when it is first needed
 let control = { stop: false, paused: false };
 let unseen = 0; // pieces of progress that the page has not confirmed yet
@@ -48,12 +48,12 @@ const fastest = () => kernels.wasm ?? kernels.js;
 
 function describe() {
   if (!model) return null;
-  const { config, about, training } = model;
-  return { ...config, about, parameters: parameterCount(config), updates: training?.updates ?? 0 };
+  const { config, about, training, kept } = model;
+  return { ...config, about, parameters: parameterCount(config), updates: training?.updates ?? 0, kept };
 }
 
 function setModel(config, weights, about, training = null) {
-  model = { config, weights, about, training };
+  model = { config, weights, about, training, kept: false };
   reader = null;
 }
 
@@ -100,6 +100,7 @@ async function storeModel() {
     training: training && { updates, seed, corpus },
     tensors: writeTensors(tensors, {}),
   });
+  model.kept = true;
 }
 
 async function restore() {
@@ -114,6 +115,13 @@ async function restore() {
   }
   const [weights, ...moments] = Object.values(groups).map((group) => group.size && checkWeights(config, group));
   setModel(config, weights, record.about, record.training && { ...record.training, moments });
+  model.kept = true;
+  return { model: describe() };
+}
+
+async function forget() {
+  await deleteModel();
+  if (model) model.kept = false;
   return { model: describe() };
 }
 
@@ -373,7 +381,7 @@ const TASKS = {
   measure,
   inspect,
   restore,
-  delete: () => deleteModel().then(() => ({})),
+  delete: forget,
 };
 
 const CONTROLS = {

@@ -27,6 +27,38 @@ ODD = ModelConfig(n_layers=2, d_model=20, n_heads=2, context_length=41)
 STEPS, ROWS = 20, 3
 
 
+# A mark counts as drawn by its fill or its stroke, a line by its stroke alone.
+CONTRASTS = """([part, scheme]) => {
+    document.body.setAttribute("data-md-color-scheme", scheme);
+    const channels = (color) => (color.match(/[\\d.]+/g) ?? []).map(Number);
+    const light = ([r, g, b]) =>
+        [[r, 0.2126], [g, 0.7152], [b, 0.0722]]
+            .map(([value, share]) => [value / 255, share])
+            .map(([c, share]) => share * (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
+            .reduce((a, b) => a + b);
+    const behind = (element) => {
+        for (let at = element; at; at = at.parentElement) {
+            const [r, g, b, alpha = 1] = channels(getComputedStyle(at).backgroundColor);
+            if (alpha === 1 && r !== undefined) return light([r, g, b]);
+        }
+        return 1;
+    };
+    const found = {};
+    for (const path of document.querySelectorAll(`[data-playground=${part}] .tgp-chart path`)) {
+        const style = getComputedStyle(path);
+        const paints = path.classList.contains("tgp-mark") ? [style.stroke, style.fill] : [style.stroke];
+        const ground = behind(path);
+        const ratios = paints
+            .filter((paint) => paint !== "none")
+            .map((paint) => light(channels(paint)))
+            .map((paint) => (Math.max(paint, ground) + 0.05) / (Math.min(paint, ground) + 0.05));
+        const name = path.getAttribute("class");
+        found[name] = Math.min(found[name] ?? Infinity, ratios.length ? Math.max(...ratios) : 1);
+    }
+    return found;
+}"""
+
+
 @dataclass(frozen=True)
 class Reference:
     """Results of a Python engine.
@@ -153,6 +185,12 @@ class Playground(Watched):
         self.page.get_by_role("button", name="Write").click()
         self.wait_for(self.status("generate"), f"{tokens} tokens")
         return str(self.part("generate").locator(".tgp-text").evaluate("element => element.textContent"))
+
+    def contrasts(self, part: str, scheme: str) -> dict[str, float]:
+        """Class of each line and mark in a part's chart and legend → its least contrast with the background."""
+        found = self.page.evaluate(CONTRASTS, [part, scheme])
+        assert isinstance(found, dict)
+        return found
 
     def close(self) -> None:
         """Leave, after checking that nothing was asked of another host and nothing complained."""

@@ -219,6 +219,14 @@ def test_text_streams_and_stops_within_half_a_second(playground: Playground, fol
     assert written.inner_text() == stopped
 
 
+def assert_drawn(playground: Playground, part: str, n_lines: int) -> None:
+    """Every line and mark of a part's chart and legend stands out from the background, in light and dark."""
+    for scheme in ("default", "slate"):
+        contrasts = playground.contrasts(part, scheme)
+        assert {f"tgp-line tgp-line-{i}" for i in range(n_lines)} <= set(contrasts)
+        assert min(contrasts.values()) >= 3, (scheme, contrasts)  # what WCAG asks of graphics
+
+
 def tensors_of(file: bytes) -> dict[str, tuple[str, list[int]]]:
     """Name → type and shape; of the metadata, what transformers asks for."""
     header = json.loads(file[8 : 8 + int.from_bytes(file[:8], "little")])
@@ -240,6 +248,7 @@ def test_a_model_learns_is_saved_downloaded_and_deleted(playground: Playground, 
     samples = playground.part("train").locator(".tgp-samples pre")
     assert samples.count() == 10
     assert "held out" in (playground.part("train").locator(".tgp-legend").inner_text())
+    assert_drawn(playground, "train", n_lines=2)
 
     for name in ("model.safetensors", "config.json"):
         with page.expect_download() as download:
@@ -324,6 +333,7 @@ def test_the_curve_in_the_tab_downloads_as_rows_of_the_schema(playground: Playgr
     assert "×" in part.locator("tbody tr").inner_text()
     assert "published: " in part.locator(".tgp-legend").inner_text()
     assert "this tab" in part.locator(".tgp-legend").inner_text()
+    assert_drawn(playground, "measure", n_lines=2)
     with page.expect_download() as download:
         page.get_by_role("button", name="Download rows (JSON)").click()
     download.value.save_as(tmp_path / "rows.json")

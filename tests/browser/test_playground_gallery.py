@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -104,6 +105,19 @@ def test_a_first_visit_shows_readable_text_within_ten_seconds_unasked(
     about = opened.part("generate").locator(".tgp-model").inner_text()
     assert about.startswith(f"{FIRST_MODEL}, trained on ")
     assert "3 steps in this browser" in about
+
+    menu = opened.part("generate").get_by_label("Model")
+    page.reload()
+    opened.wait_until_ready()
+    kept = f"{FIRST_MODEL}, trained on children's stories from a grammar, kept in this browser"
+    assert menu.locator("option:checked").inner_text() == kept
+    menu.select_option(FIRST_MODEL)
+    opened.part("generate").locator(".tgp-model", has_text=re.compile(rf"^{FIRST_MODEL}: ")).wait_for()
+    menu.select_option(label=kept)
+    opened.part("generate").locator(".tgp-model", has_text="3 steps in this browser").wait_for()
+    page.get_by_role("button", name="Delete the saved model").click()
+    opened.wait_for(opened.status("train"), "Deleted")
+    assert [text for text in menu.locator("option").all_inner_texts() if "kept" in text] == []
 
     page.get_by_role("button", name="Look").click()
     opened.part("inside").locator("tbody tr").first.wait_for()
