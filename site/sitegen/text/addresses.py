@@ -29,7 +29,7 @@ _GITHUB = re.compile(r"https?://github\.com/(?P<owner>[^/]+)/(?P<name>[^/]+)")
 
 @dataclass(frozen=True)
 class Addresses:
-    """Where readers find the site and its code; each is empty if it is not known.
+    """The places where readers find the site and its code; each is empty if it is not known.
 
     Attributes:
         site: complete, with a slash at the end.
