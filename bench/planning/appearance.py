@@ -1,7 +1,7 @@
-"""The look of a text that a model of some loss writes: the nearest counting models, and the grades of their texts.
+"""The look of a text that a model of some loss writes: the nearest writers whose loss is known, and their grades.
 
-The counting models of a corpus and the grades of what they write are on the card of its gallery model. Below the best
-of them a loss says little: its texts may be graded higher or lower than those of the model that it beats.
+The writers are those on the card of the corpus's gallery model: the counting models, and the gallery's model itself. A
+better loss need not mean a better text, so past the best counting model a grade is the lowest of those that remain.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from tinygpt.gallery.card import read_card
 from tinygpt.gallery.loader import CARD, MODELS
 
 _NOISE = ("noise", math.log(256), GRADES[0])
-_Step = tuple[str, float, str]  # name of a counting model, its loss in nats per byte, and the grade of its texts
+_Step = tuple[str, float, str]  # a writer, its loss in nats per byte, and the grade of its texts
+_MODEL = "the gallery's model"
 
 
 @dataclass(frozen=True)
@@ -43,40 +44,41 @@ class Appearance:
         return f"{self.writers}: {self.grade}" + ("; which grade, a loss cannot tell" if self.highest is None else "")
 
 
-def counted_steps(corpus: str) -> list[_Step]:
-    """Return the counting models of a corpus with the grades of their texts, up to the best; none without a card."""
+def graded_writers(corpus: str) -> list[_Step]:
+    """Return the counting models of a corpus up to the best, and the gallery's model; none without a card."""
     for name in gallery_names():
         card = read_card(MODELS / name / CARD)
         if card.corpus == corpus:
-            found = [
-                (Rung(**anchor["rung"]), str(anchor["judgement"]["grade"]))
-                for anchor in card.evaluation.get("anchors", ())
-                if anchor["rung"]
+            e = card.evaluation
+            counted = [
+                (Rung(**anchor["rung"]), str(anchor["judgement"]["grade"])) for anchor in e["anchors"] if anchor["rung"]
             ]
-            best = min((rung.nats for rung, _ in found), default=0.0)
-            order = next((rung.order for rung, _ in found if rung.nats == best), 0)
-            return [(rung.name, rung.nats, grade) for rung, grade in found if rung.order <= order]
+            best = min(counted, key=lambda item: item[0].nats)[0]
+            steps = [(rung.name, rung.nats, grade) for rung, grade in counted if rung.order <= best.order]
+            return [*steps, (_MODEL, float(e["held_out_loss"]), str(e["judgement"]["grade"]))]
     return []
 
 
 def appearance(corpus: str, loss: float, spread: float = 0.0) -> Appearance | None:
-    """Return the look of texts of a model on a corpus; None if nothing was counted there.
+    """Return the look of texts of a model on a corpus; None if nothing was graded there.
 
     Args:
         corpus: name of the text.
         loss: expected held-out loss, nats per byte.
         spread: to both sides.
     """
-    counted = counted_steps(corpus)
-    if not counted:
+    known = graded_writers(corpus)
+    if not known:
         return None
+    *counted, model = known
     steps = [_NOISE, *counted]
     worst, best = _nearest(steps, loss + spread), _nearest(steps, loss - spread)
-    beyond = loss - spread < steps[-1][1]
-    if loss + spread < steps[-1][1]:
-        return Appearance("better than every counting model", steps[-1][2], None)
-    if beyond:
-        return Appearance(f"{_article(worst[0])} or better", worst[2], None)
+    if loss - spread < counted[-1][1]:  # better than every counting model, at least at best
+        lowest = min(worst[2], model[2], key=GRADES.index)
+        surely = loss + spread < counted[-1][1]
+        return Appearance(
+            "better than every counting model" if surely else f"{_article(worst[0])} or better", lowest, None
+        )
     names = [_article(step[0]) for step in (worst, best)]
     lowest, highest = sorted((worst[2], best[2]), key=GRADES.index)
     return Appearance(f"about {names[0]}" if worst == best else " to ".join(names), lowest, highest)

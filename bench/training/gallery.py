@@ -26,7 +26,7 @@ from tinygpt.corpora import Corpus
 from tinygpt.engines import format_variant, parse_variant
 from tinygpt.errors import CheckpointError, unknown_name
 from tinygpt.evaluation import EvaluationSettings, LossHistory, evaluate_model
-from tinygpt.evaluation.anchors import make_anchors
+from tinygpt.evaluation.anchors import draw_author, make_anchors
 from tinygpt.evaluation.loss import scoring_engine, text_loss
 from tinygpt.evaluation.subject import card_history
 from tinygpt.gallery.card import CARD_VERSION, Card
@@ -214,8 +214,11 @@ def judged(
 ) -> dict[str, Any]:
     """Evaluate a model for its card, beside the corpus's anchors."""
     evaluation = evaluate_model(model, corpus, settings, history=history)
-    anchors = [asdict(anchor) for anchor in make_anchors(corpus, settings)]
-    return json.loads(evaluation.as_json()) | {"anchors": json.loads(json.dumps(anchors))}
+    beside = {
+        "anchors": [asdict(anchor) for anchor in make_anchors(corpus, settings)],
+        "draws": asdict(draw_author(corpus, settings)),
+    }
+    return json.loads(evaluation.as_json()) | json.loads(json.dumps(beside))
 
 
 def judge_again(

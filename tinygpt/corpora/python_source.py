@@ -7,6 +7,7 @@ The SHA-256 of its path decides whether a module is held out, so the choice is t
 from __future__ import annotations
 
 import hashlib
+import os
 import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,11 +58,16 @@ def build(folder: Path | None = None) -> Parts:
 
 def _modules(folder: Path) -> Iterator[tuple[str, Path]]:
     """Yield each module's path inside the library and its file, ordered by path on every file system."""
-    found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*.py")}
-    for name, path in sorted(found.items()):
-        parts = name.split("/")
-        if not _SKIPPED_FOLDERS & set(parts) and not any(part.startswith(_SKIPPED_PREFIXES) for part in parts):
-            yield name, path
+    found = {}
+    for root, folders, files in os.walk(folder):
+        folders[:] = filter(_is_read, folders)  # skipped folders, which hold most of the files, are not even listed
+        paths = (Path(root, name) for name in files if name.endswith(".py") and _is_read(name))
+        found.update((path.relative_to(folder).as_posix(), path) for path in paths)
+    yield from sorted(found.items())
+
+
+def _is_read(name: str) -> bool:
+    return name not in _SKIPPED_FOLDERS and not name.startswith(_SKIPPED_PREFIXES)
 
 
 def _is_held_out(name: str) -> bool:

@@ -134,9 +134,9 @@ class Engine(ABC):
     def token_losses(self, inputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Return each token's cross-entropy, log Σ exp(z) − z[target], nats, (B, T) float64, without gradients."""
         self._check_batch(inputs, targets)
-        logits = self.logits(inputs).astype(np.float64)  # (B, T, V)
-        logits -= logits.max(axis=-1, keepdims=True)
-        log_normalizer = np.log(np.exp(logits).sum(axis=-1))  # (B, T)
+        logits = self.logits(inputs)  # (B, T, V) float32, whose exponentials take a third of float64's time
+        logits = logits - logits.max(axis=-1, keepdims=True)
+        log_normalizer = np.log(np.exp(logits).sum(axis=-1, dtype=np.float64))  # (B, T)
         chosen = np.take_along_axis(logits, np.asarray(targets, np.int64)[..., None], axis=-1)[..., 0]
         return log_normalizer - chosen
 

@@ -1,24 +1,37 @@
-"""Texts that anchor the grades: what noise, counting, shuffled words and the author look like, and the grade of each.
+"""Texts that anchor the grades: what noise, counting, impostors and the author look like, and the grade of each.
 
-A counting model is judged as any model is: by its texts, its loss, its swap probe, and the bytes that it looks back.
-Noise, shuffled words and the author's own pieces are texts without a model.
+A counting model is judged as any model is: by its texts, its loss, and the bytes that it looks back. The others are
+texts without a model:
+
+    noise, shuffled words     the author's text without its letters, without its order
+    half a text, twice        the second half repeats the first
+    shuffled lines            of the training text
+    stitches                  of 47 bytes each, copied from the training text
+    a recitation              750 bytes of the training text in one of the texts
+    mixed with noise          two of the texts are noise
+    the author                pieces of the held-out text
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from tinygpt.corpora import Corpus
-from tinygpt.errors import CorpusError
-from tinygpt.evaluation.counted_swaps import counted_swaps
 from tinygpt.evaluation.counting import CountingModel
 from tinygpt.evaluation.grades import Judgement, ModelMeasures, judge
-from tinygpt.evaluation.ladder import Rung, corpus_ladder, standing
-from tinygpt.evaluation.measures import Author, as_text, spread
+from tinygpt.evaluation.ladder import Ladder, Rung, corpus_ladder, standing
+from tinygpt.evaluation.measures import Author, as_text, is_recited
+from tinygpt.evaluation.pieces import random_pieces, spread
 from tinygpt.evaluation.scores import EvaluationSettings
 from tinygpt.evaluation.scrambles import scramble
-from tinygpt.evaluation.swaps import SwapResult
+
+_STITCH = 47  # bytes
+_RECITED = 0.75  # of a text
+_NOISY = 4  # one text in so many is noise
+_DRAWS = 20  # sets of the author's pieces
 
 
 @dataclass(frozen=True)
@@ -38,6 +51,19 @@ class Anchor:
     text: str
 
 
+@dataclass(frozen=True)
+class Draws:
+    """Grades of several sets of the author's own pieces, from random places.
+
+    Attributes:
+        grades: of each set.
+        memorized: the flag of each.
+    """
+
+    grades: tuple[str, ...]
+    memorized: tuple[bool, ...]
+
+
 def make_anchors(
     corpus: Corpus,
     settings: EvaluationSettings | None = None,
@@ -54,18 +80,17 @@ def make_anchors(
         CorpusError: a part of the corpus is too short; see :func:`tinygpt.evaluation.evaluate_model`.
     """
     settings = settings or EvaluationSettings()
-    author = Author(corpus, settings.n_texts, settings.n_tokens)
-    pieces = spread(author.pieces, settings.n_texts)
+    author, ladder = Author(corpus, settings.n_texts, settings.n_tokens), corpus_ladder(corpus)
+    own = spread(author.pieces, settings.n_texts)
 
-    def written() -> Iterator[tuple[str, Rung | None, list[bytes], ModelMeasures | None]]:
-        yield "noise", None, scramble("noise", pieces, author.known), None
-        for rung in corpus_ladder(corpus):
-            announce(f"a text of the {rung.name}")
-            model = CountingModel(corpus.train, rung.order)
-            texts = [model.generate(settings.n_tokens, seed) for seed in range(settings.n_texts)]
-            yield rung.name, rung, texts, _measures(corpus, rung)
-        yield "shuffled words", None, scramble("words", pieces, author.known), None
-        yield "the author", None, pieces, None
+    def written() -> Iterator[tuple[str, Rung | None, Sequence[bytes], ModelMeasures | None]]:
+        yield "noise", None, scramble("noise", own, author.known), None
+        for rung in ladder.rungs:
+            announce(f"a text of {rung}")
+            yield rung.name, rung, counted_texts(corpus, rung, settings), counted_measures(rung, ladder)
+        for name, write in IMPOSTORS.items():
+            yield name, None, write(corpus, author, own), None
+        yield "the author", None, own, None
 
     return tuple(
         Anchor(name, rung, judge(author.measure(texts), measures), as_text(texts[0]))
@@ -73,14 +98,81 @@ def make_anchors(
     )
 
 
-def _measures(corpus: Corpus, rung: Rung) -> ModelMeasures:
-    place = standing(rung.nats, corpus_ladder(corpus))
-    own, best = _swaps(corpus, rung.order), _swaps(corpus, place.best.order)
-    return ModelMeasures(rung.nats, place, own, best, rung.order - 1)
+def counted_texts(corpus: Corpus, rung: Rung, settings: EvaluationSettings, first_seed: int = 0) -> list[bytes]:
+    """Let a counting model write as a model does."""
+    model = CountingModel(corpus.train, rung.order)
+    return [model.generate(settings.n_tokens, first_seed + index) for index in range(settings.n_texts)]
 
 
-def _swaps(corpus: Corpus, order: int) -> SwapResult | None:
-    try:
-        return counted_swaps(corpus, order)
-    except CorpusError:  # no two adjacent words of equal length
-        return None
+def counted_measures(rung: Rung, ladder: Ladder) -> ModelMeasures:
+    """Return the measures of a counting model itself."""
+    return ModelMeasures(standing(rung.nats, ladder.parts[ladder.rungs.index(rung)], ladder), rung.order - 1)
+
+
+def draw_author(corpus: Corpus, settings: EvaluationSettings | None = None) -> Draws:
+    """Judge 20 sets of the author's pieces from random places, except those with a passage of the training text."""
+    settings = settings or EvaluationSettings()
+    author, rng = Author(corpus, settings.n_texts, settings.n_tokens), np.random.default_rng(0)
+    judged = []
+    for _ in range(_DRAWS):
+        pieces: list[bytes] = []
+        while len(pieces) < settings.n_texts:
+            found = random_pieces(corpus.held_out, settings.n_texts, settings.n_tokens, rng)
+            pieces += [piece for piece in found if not is_recited(author.index.matches(piece))]
+        judged.append(judge(author.measure(pieces[: settings.n_texts])))
+    return Draws(tuple(found.grade for found in judged), tuple(found.memorized for found in judged))
+
+
+# ---- impostors ---------------------------------------------------------------------------------------------
+
+
+def _shuffled_words(_corpus: Corpus, author: Author, own: Sequence[bytes]) -> list[bytes]:
+    return scramble("words", own, author.known)
+
+
+def _half_twice(_corpus: Corpus, _author: Author, own: Sequence[bytes]) -> list[bytes]:
+    return [piece[: len(piece) // 2] * 2 for piece in own]
+
+
+def _shuffled_lines(corpus: Corpus, _author: Author, own: Sequence[bytes]) -> list[bytes]:
+    lines = corpus.train.splitlines(keepends=True)
+    order = iter(np.random.default_rng(0).permutation(len(lines)))
+    texts = []
+    for piece in own:
+        text = b""
+        while len(text) < len(piece):
+            text += lines[next(order)]
+        texts.append(text[: len(piece)])
+    return texts
+
+
+def _stitches(corpus: Corpus, _author: Author, own: Sequence[bytes]) -> list[bytes]:
+    rng = np.random.default_rng(0)
+
+    def stitched(size: int) -> bytes:
+        starts = rng.integers(0, max(1, len(corpus.train) - _STITCH), -(-size // _STITCH))
+        return b"".join(corpus.train[start : start + _STITCH] for start in starts)[:size]
+
+    return [stitched(len(piece)) for piece in own]
+
+
+def _recitation(corpus: Corpus, _author: Author, own: Sequence[bytes]) -> list[bytes]:
+    first, size = own[0], int(_RECITED * len(own[0]))
+    start = corpus.train.find(b"\n", len(corpus.train) // 3) + 1
+    return [corpus.train[start : start + size] + first[size:], *own[1:]]
+
+
+def _mixed_with_noise(_corpus: Corpus, author: Author, own: Sequence[bytes]) -> list[bytes]:
+    n_noisy = max(1, len(own) // _NOISY)
+    return [*own[n_noisy:], *scramble("noise", own[:n_noisy], author.known)]
+
+
+IMPOSTORS: dict[str, Callable[[Corpus, Author, Sequence[bytes]], list[bytes]]] = {
+    "shuffled words": _shuffled_words,
+    "half a text, twice": _half_twice,
+    "shuffled lines of the training text": _shuffled_lines,
+    "stitches of 47 bytes": _stitches,
+    "a recitation of 750 bytes": _recitation,
+    "two texts of noise in eight": _mixed_with_noise,
+}
+"""Name → what writes as many and as long texts as the author's own."""

@@ -32,18 +32,25 @@ def scoring_engine(model: LanguageModel, name: str = DEFAULT_ENGINE) -> Engine:
 
 def text_loss(engine: Engine, tokens: np.ndarray) -> float:
     """Return the mean cross-entropy over a text (n,), nats per byte; raise a CorpusError below two bytes."""
+    return float(byte_losses(engine, tokens).mean())
+
+
+def byte_losses(engine: Engine, tokens: np.ndarray) -> np.ndarray:
+    """Return the cross-entropy of every byte but the first of a text (n,), (n − 1,) float64, nats.
+
+    Raises:
+        CorpusError: the text is shorter than two bytes.
+    """
     if len(tokens) < 2:
         raise CorpusError(f"the text has {in_bytes(len(tokens))}", "at least 2")
     length = engine.config.context_length
     n_windows = (len(tokens) - 1) // length
-    total = 0.0
-    if n_windows:
-        for batch in evaluation_batches(tokens, rows_for(length), length):
-            total += engine.loss(batch.inputs, batch.targets) * batch.inputs.size
+    batches = evaluation_batches(tokens, rows_for(length), length) if n_windows else []
+    losses = [engine.token_losses(batch.inputs, batch.targets).ravel() for batch in batches]
     rest = tokens[n_windows * length :].astype(np.int64)
     if len(rest) > 1:
-        total += engine.loss(rest[None, :-1], rest[None, 1:]) * (len(rest) - 1)
-    return total / (len(tokens) - 1)
+        losses.append(engine.token_losses(rest[None, :-1], rest[None, 1:]).ravel())
+    return np.concatenate(losses)
 
 
 def spread_sample(tokens: np.ndarray, size: int, window: int) -> np.ndarray:

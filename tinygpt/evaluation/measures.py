@@ -1,33 +1,50 @@
 """Measures of texts beside the author's: equally long pieces of the held-out text, and those pieces scrambled.
 
-    share    of a thing, counted in the texts together: words that exist, pairs of words that are known, …
-    author   the same share of the held-out pieces, with its interval
-    floor    the same share of the held-out pieces with that one thing destroyed (``scrambles.py``)
+    share    of a thing, counted in the texts together and in each alone: words that exist, bytes in copies, …
+    author   the same of the held-out pieces: the range of sets of as many pieces as there are texts, and of each piece
+    floor    the same of the held-out pieces with that one thing destroyed (``scrambles.py``), for abilities
 
-Intervals are bootstraps over whole texts, because words of one text are not independent. The author's is that of as
-many pieces as there are texts, so that it shows how far a set of that size differs by chance.
+An ability has a bar: all of the interval is nearer to the author than to the floor, or the share is what 99 of 100 sets
+of the author's pieces reach. What an author has little of, copies and repetitions, has a ceiling: 5 % of all texts above what 99 of 100 of
+these sets have, or 15 % of one text above his highest piece.
+
+Intervals are bootstraps over whole texts, because words of one text are not independent. A held-out piece with a
+passage of the training text in it shows nothing of the author's way of writing, and is left out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
 from tinygpt.corpora import Corpus
 from tinygpt.data import Tokenizer
-from tinygpt.evaluation.code_lines import parsing_lines
-from tinygpt.evaluation.overlap import Overlap, TextIndex
+from tinygpt.evaluation.code_lines import parsing_blocks, parsing_lines
+from tinygpt.evaluation.overlap import Matches, TextIndex, self_matches
+from tinygpt.evaluation.pieces import pieces_of, spread
 from tinygpt.evaluation.scrambles import scramble
-from tinygpt.evaluation.words import KnownWords, distinct_share, whole_words
+from tinygpt.evaluation.words import KnownWords, whole_words
+from tinygpt.system.kept_values import kept_value
 
-MOST_PIECES = 64  # of held-out text
-_RESAMPLES = 1000
+MOST_PIECES = 256  # of held-out text
+COPY_LENGTHS = (20, 30, 40, 50, 100, 200, 400)  # bytes: four words to a passage
+SHORTEST_WORD = 3  # letters: letters at random spell "a", "is" and half of all variables
+REPEATED = 30  # bytes that a text has had before
+ABOVE_AT_MOST = 0.05  # of all bytes, above the author's range: one sentence in each text
+ABOVE_IN_ONE_AT_MOST = 0.15  # of a text's bytes, above the author's highest piece: two or three sentences
+_BELOW_AT_LEAST = 0.9  # of the author's lowest piece: one of a few hundred is below it by chance
+_MOST_SCRAMBLED = 64  # pieces
+_RESAMPLES = 2000
 _LEVEL = (0.05, 0.95)  # one set in twenty is below, one above
+_ENDS = (0.01, 0.99)
 _CODE = 0.5  # share of the author's lines that parse from which the text is Python
+_RECITED = (400, 0.25)  # a piece with a quarter of its bytes in copies of 400 and more is itself in the training text
+_METHOD = "measures 2"  # part of the cache's key: other measures get another number
 
 
 @dataclass(frozen=True)
@@ -40,28 +57,78 @@ class Interval:
 
 
 @dataclass(frozen=True)
+class Reference:
+    """A share of the author's text.
+
+    Attributes:
+        share: of all pieces.
+        low, high: nine of ten sets of as many pieces as there are texts lie between.
+        least, most: 99 of 100 such sets reach the one, and 99 do not exceed the other.
+        lowest, highest: of single pieces.
+        floor: share in the scrambled pieces; 0 if there are none.
+        floor_high: 19 of 20 sets of scrambled pieces lie below.
+    """
+
+    share: float
+    low: float
+    high: float
+    least: float
+    most: float
+    lowest: float
+    highest: float
+    floor: float
+    floor_high: float
+
+
+@dataclass(frozen=True)
 class Measure:
     """A share of the texts beside the author's.
 
     Attributes:
-        texts: of the texts.
-        author: of as many equally long pieces of held-out text.
-        floor: share in the scrambled pieces.
+        texts: of all texts.
+        lowest, highest: of single texts.
+        author: the same of held-out pieces.
     """
 
     texts: Interval
-    author: Interval
-    floor: float
+    lowest: float
+    highest: float
+    author: Reference
 
     @property
     def half_way(self) -> float:
         """The middle between the scrambled pieces and the author's."""
-        return (self.floor + self.author.share) / 2
+        return (self.author.floor + self.author.share) / 2
+
+    @property
+    def bar(self) -> float:
+        """The lowest share that texts with this ability may have together."""
+        return min(self.half_way, self.author.least)
+
+    @property
+    def reached(self) -> bool:
+        """The texts are together nearer to the author, by more than chance, or as good as his own sets are."""
+        return self.texts.low >= self.half_way or self.texts.share >= self.author.least
+
+    @property
+    def bar_of_each(self) -> float:
+        """The share that each of them reaches."""
+        return min(self.bar, _BELOW_AT_LEAST * self.author.lowest)
 
     @property
     def tells(self) -> bool:
-        """The author's own interval is above the middle: at most one set of his pieces in twenty falls below."""
-        return self.author.low > self.half_way
+        """The bar is above what scrambled texts reach."""
+        return self.bar > self.author.floor_high
+
+    @property
+    def ceiling(self) -> float:
+        """The share that texts like the author's do not exceed together."""
+        return self.author.most + ABOVE_AT_MOST
+
+    @property
+    def ceiling_of_each(self) -> float:
+        """The share that none of them exceeds."""
+        return self.author.highest + ABOVE_IN_ONE_AT_MOST
 
 
 @dataclass(frozen=True)
@@ -69,20 +136,14 @@ class TextMeasures:
     """All measures of some texts.
 
     Attributes:
-        shares: key of ``MEASURES`` → measure; ``lines`` only where the author writes Python.
+        shares: key of ``MEASURES`` → measure; some are of code only, some of prose only.
         words: number of words.
-        distinct: shares of distinct words, pairs and triples.
-        author_distinct: the same for as many held-out pieces.
-        covered: share of bytes inside copies of 50 bytes and more, with the author's; its floor is 0.
         longest_copy: the longest substring that occurs in the training text, with its length in bytes.
         author_longest_bytes: length of the longest one in the held-out pieces.
     """
 
     shares: Mapping[str, Measure]
     words: int
-    distinct: tuple[float, float, float]
-    author_distinct: tuple[float, float, float]
-    covered: Measure
     longest_copy: str
     longest_bytes: int
     author_longest_bytes: int
@@ -91,25 +152,19 @@ class TextMeasures:
 _Count = tuple[float, float]  # of the thing in a text, and of all that could be it
 
 
-@dataclass(frozen=True)
 class _Text:
     """A text as the measures read it."""
 
-    data: bytes
-    text: str
-    words: list[str]
+    def __init__(self, data: bytes, author: Author) -> None:
+        self.data = data
+        self.text = as_text(data)
+        self.words = whole_words(self.text)
+        self.author = author
 
-    @classmethod
-    def of(cls, data: bytes) -> _Text:
-        return cls(data, as_text(data), whole_words(as_text(data)))
-
-
-@dataclass(frozen=True)
-class _Definition:
-    """A measure: how a text is counted, and the scramble that is its floor."""
-
-    floor: str
-    count: Callable[[_Text, Author], _Count]
+    @cached_property
+    def copies(self) -> Matches:
+        """Its matches in the training text."""
+        return self.author.index.matches(self.data)
 
 
 class Author:
@@ -125,62 +180,83 @@ class Author:
     """
 
     def __init__(self, corpus: Corpus, n_texts: int, n_bytes: int) -> None:
+        self.corpus = corpus
         self.index = TextIndex(corpus.train)
-        self.known = KnownWords(corpus.train)
-        self.byte_shares = _byte_shares(corpus.held_out)
         self.n_texts = n_texts
-        self.pieces = pieces_of(corpus.held_out, MOST_PIECES, n_bytes)
+        self.n_bytes = n_bytes
 
     @cached_property
-    def overlap(self) -> Overlap:
-        """The held-out pieces' own copies."""
-        return self.index.overlap(self.pieces)
+    def known(self) -> KnownWords:
+        """The words of the training text."""
+        return KnownWords(self.corpus.train)
+
+    @cached_property
+    def byte_shares(self) -> np.ndarray:
+        """The share of each byte in the held-out text, (256,)."""
+        return _byte_shares(self.corpus.held_out)
+
+    @property
+    def pieces(self) -> list[bytes]:
+        """The held-out pieces."""
+        return [text.data for text in self._own]
+
+    @cached_property
+    def _own(self) -> list[_Text]:
+        found = [_Text(piece, self) for piece in pieces_of(self.corpus.held_out, MOST_PIECES, self.n_bytes)]
+        return [text for text in found if not is_recited(text.copies)] or found
 
     @cached_property
     def writes_python(self) -> bool:
         """Most lines of the held-out pieces are Python."""
-        parsed, lines = np.sum([parsing_lines(piece.decode("utf-8", "replace")) for piece in self.pieces], axis=0)
+        parsed, lines = np.sum([parsing_lines(text.text) for text in self._own], axis=0)
         return bool(parsed >= _CODE * max(1, lines))
 
     @cached_property
-    def shares(self) -> Mapping[str, tuple[Interval, float]]:
-        """The author's interval and the floor of each measure."""
-        own = list(map(_Text.of, self.pieces))
-        return MappingProxyType(
-            {
-                name: (
-                    interval([measure.count(text, self) for text in own], self.n_texts),
-                    _share([measure.count(_Text.of(text), self) for text in self._scrambled(measure.floor)]),
-                )
-                for name, measure in MEASURES.items()
-                if name != "lines" or self.writes_python
-            }
-        )
+    def references(self) -> Mapping[str, Reference]:
+        """The author's side of each measure, from the cache folder if it was measured before."""
+        return MappingProxyType({name: Reference(**values) for name, values in self._kept["shares"].items()})
 
-    def _scrambled(self, kind: str) -> list[bytes]:
-        return scramble(kind, self.pieces, self.known)
+    @cached_property
+    def _kept(self) -> dict[str, Any]:
+        key = f"{_METHOD} {self.corpus.sha256} {self.n_texts} {self.n_bytes}"
+        return kept_value("the author's side of the measures", "authors.json", key, self._measured, _is_kept)
+
+    def _measured(self) -> dict[str, Any]:
+        kinds = {"code" if self.writes_python else "prose", "both"}
+        definitions = {name: definition for name, definition in MEASURES.items() if definition.kind in kinds}
+        return {
+            "longest": max(len(text.copies.longest) for text in self._own),
+            "shares": {name: asdict(self._reference(definition)) for name, definition in definitions.items()},
+        }
+
+    def _reference(self, definition: _Definition) -> Reference:
+        counts = [definition.count(text) for text in self._own]
+        singles, sets = list(map(_share, counts)), _sets(counts, self.n_texts)
+        floor = floor_high = 0.0
+        if definition.floor is not None:
+            scrambled = scramble(definition.floor, spread(self.pieces, _MOST_SCRAMBLED), self.known)
+            below = [definition.count(_Text(text, self)) for text in scrambled]
+            floor, floor_high = _share(below), float(np.quantile(_sets(below, self.n_texts), _LEVEL[1]))
+        low, high, least, most = map(float, np.quantile(sets, (*_LEVEL, *_ENDS)))
+        return Reference(_share(counts), low, high, least, most, min(singles), max(singles), floor, floor_high)
 
     def measure(self, texts: Sequence[bytes]) -> TextMeasures:
         """Measure some texts, at least one."""
-        read = list(map(_Text.of, texts))
-        copied = self.index.overlap(texts)
+        read = [_Text(text, self) for text in texts]
+        longest = max((text.copies.longest for text in read), key=len)
         return TextMeasures(
-            {
-                name: Measure(interval([MEASURES[name].count(text, self) for text in read]), author, floor)
-                for name, (author, floor) in self.shares.items()
-            },
+            {name: _measure(list(map(MEASURES[name].count, read)), own) for name, own in self.references.items()},
             sum(len(text.words) for text in read),
-            _distinct(read),
-            _distinct(list(map(_Text.of, spread(self.pieces, self.n_texts)))),
-            Measure(
-                interval(list(zip(copied.covered, copied.sizes, strict=True))),
-                interval(list(zip(self.overlap.covered, self.overlap.sizes, strict=True)), self.n_texts),
-                0.0,
-            ),
-            as_text(copied.longest),
-            len(copied.longest),
-            len(self.overlap.longest),
+            as_text(longest),
+            len(longest),
+            int(self._kept["longest"]),
         )
+
+
+def is_recited(copies: Matches) -> bool:
+    """Say if a text has a passage of the training text in it: a licence, a module that exists twice."""
+    least, share = _RECITED
+    return copies.covered(least) > share * copies.size
 
 
 def as_text(data: bytes) -> str:
@@ -188,47 +264,28 @@ def as_text(data: bytes) -> str:
     return Tokenizer.decode(Tokenizer.encode(data))
 
 
-def pieces_of(text: bytes, count: int, size: int) -> list[bytes]:
-    """Take evenly spread pieces of a text that do not overlap, each from a line break on where there is one.
-
-    A text that is shorter than ``size`` is one piece.
-    """
-    size = min(size, len(text))
-    count = min(count, max(1, len(text) // max(1, size + size // 2)))  # room for the way to a line break
-    last = len(text) - size
-    starts = [last * index // max(1, count - 1) for index in range(count)]
-    lines = [min(last, text.find(b"\n", start, start + size // 2) + 1 or start) for start in starts]
-    return [text[start : start + size] for start in lines]
+def interval(counts: Sequence[_Count]) -> Interval:
+    """Bootstrap the share of some texts."""
+    return Interval(_share(np.sum(counts, axis=0)), *map(float, np.quantile(_sets(counts, len(counts)), _LEVEL)))
 
 
-def spread(pieces: Sequence[bytes], count: int) -> list[bytes]:
-    """Take so many of the pieces, evenly spread."""
-    count = min(count, len(pieces))
-    return [pieces[index * len(pieces) // count] for index in range(count)]
+def _measure(counts: Sequence[_Count], author: Reference) -> Measure:
+    singles = list(map(_share, counts))
+    return Measure(interval(counts), min(singles), max(singles), author)
 
 
-def interval(counts: Sequence[_Count], sample: int | None = None) -> Interval:
-    """Bootstrap the share of some texts.
-
-    Args:
-        counts: of each text.
-        sample: number of texts to resample; all of them by default.
-    """
+def _sets(counts: Sequence[_Count], size: int) -> np.ndarray:
+    """Return the shares of random sets of so many texts."""
     table = np.array(counts, np.float64)  # (n, 2)
-    drawn = np.random.default_rng(0).integers(0, len(table), (_RESAMPLES, sample or len(table)))
+    drawn = np.random.default_rng(0).integers(0, len(table), (_RESAMPLES, size))
     hits, totals = table[drawn].sum(1).T
-    shares = hits / np.where(totals > 0, totals, 1.0)
-    return Interval(_share(counts), *map(float, np.quantile(shares, _LEVEL)))
+    return hits / np.where(totals > 0, totals, 1.0)
 
 
-def _share(counts: Sequence[_Count]) -> float:
-    hits, totals = np.sum(counts, axis=0)
+def _share(counts: Any) -> float:
+    """Return the share that one or several texts have together, 0 if there is nothing to count."""
+    hits, totals = np.reshape(counts, (-1, 2)).sum(axis=0)
     return float(hits / totals) if totals else 0.0
-
-
-def _distinct(texts: Sequence[_Text]) -> tuple[float, float, float]:
-    words = [text.words for text in texts]
-    return distinct_share(words, 1), distinct_share(words, 2), distinct_share(words, 3)
 
 
 def _byte_shares(text: bytes) -> np.ndarray:
@@ -236,34 +293,74 @@ def _byte_shares(text: bytes) -> np.ndarray:
     return np.bincount(np.frombuffer(text, np.uint8), minlength=256) / max(1, len(text))
 
 
+def _is_kept(value: object) -> bool:
+    names = {field.name for field in fields(Reference)}
+    return (
+        isinstance(value, dict)
+        and value.keys() == {"longest", "shares"}
+        and isinstance(value["shares"], dict)
+        and value["shares"].keys() <= MEASURES.keys()
+        and all(isinstance(own, dict) and own.keys() == names for own in value["shares"].values())
+    )
+
+
 # ---- the measures ------------------------------------------------------------------------------------------
 
 
-def _letters(text: _Text, author: Author) -> _Count:
+@dataclass(frozen=True)
+class _Definition:
+    """A measure.
+
+    Attributes:
+        count: counts a text.
+        floor: the scramble that destroys this one thing; None for what an author has little of.
+        kind: of text that it is for: ``prose``, ``code`` or ``both``.
+    """
+
+    count: Callable[[_Text], _Count]
+    floor: str | None = None
+    kind: str = "both"
+
+
+def _letters(text: _Text) -> _Count:
     """Bytes that are as frequent as the author's: what two histograms have in common."""
-    return float(np.minimum(_byte_shares(text.data), author.byte_shares).sum()) * len(text.data), len(text.data)
+    common = float(np.minimum(_byte_shares(text.data), text.author.byte_shares).sum())
+    return common * len(text.data), len(text.data)
 
 
-def _words(text: _Text, author: Author) -> _Count:
-    return sum(word in author.known for word in text.words), len(text.words)
+def _words(text: _Text) -> _Count:
+    longer = [word for word in text.words if len(word) >= SHORTEST_WORD]
+    return sum(word in text.author.known for word in longer), len(longer)
 
 
-def _returning(text: _Text, author: Author) -> _Count:
+def _returning(text: _Text) -> _Count:
     """Words of the second half that the first half has too, without the commonest: names, subjects, variables."""
     middle = len(text.words) // 2
     first = {*text.words[:middle]}
-    second = [word for word in text.words[middle:] if word not in author.known.commonest]
+    second = [word for word in text.words[middle:] if word not in text.author.known.commonest]
     return sum(word in first for word in second), len(second)
+
+
+def _repeated(text: _Text) -> _Count:
+    found = self_matches(text.data, REPEATED)
+    return found.covered(REPEATED), found.size
+
+
+def _copied(least: int) -> Callable[[_Text], _Count]:
+    return lambda text: (text.copies.covered(least), text.copies.size)
 
 
 MEASURES: Mapping[str, _Definition] = MappingProxyType(
     {
-        "letters": _Definition("noise", _letters),
-        "words": _Definition("letters", _words),
-        "pairs": _Definition("words", lambda text, author: author.known.known_pairs(text.words)),
-        "triples": _Definition("pairs", lambda text, author: author.known.known_triples(text.words)),
-        "lines": _Definition("words", lambda text, _author: parsing_lines(text.text)),
-        "returning": _Definition("halves", _returning),
+        "letters": _Definition(_letters, "noise"),
+        "words": _Definition(_words, "letters"),
+        "pairs": _Definition(lambda text: text.author.known.known_pairs(text.words), "words", "prose"),
+        "lines": _Definition(lambda text: parsing_lines(text.text), "words", "code"),
+        "triples": _Definition(lambda text: text.author.known.known_triples(text.words), "pairs", "prose"),
+        "blocks": _Definition(lambda text: parsing_blocks(text.text), "lines", "code"),
+        "returning": _Definition(_returning, "halves"),
+        "repeated": _Definition(_repeated),
+        **{f"copied_{least}": _Definition(_copied(least)) for least in COPY_LENGTHS},
     }
 )
 """Name → measure, in the order of the grades that need them."""

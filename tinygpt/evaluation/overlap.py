@@ -1,47 +1,84 @@
-"""Copied text: the substrings of a text that occur in the training text, byte for byte.
+"""Copied text: the substrings of a text that occur in the training text, byte for byte, or earlier in the text itself.
 
 The training text's suffixes are sorted once (a suffix array, by libdivsufsort through the package pydivsufsort:
-megabytes in a second). Bisection then finds the longest match from each byte on: the suffix with the longest common
-prefix is adjacent to the position where the rest of the text would be sorted in.
+megabytes in a second). Bisection among those that begin with the same two bytes then finds the longest match from each
+byte on: the suffix with the longest common prefix is adjacent to the position where the rest of the text would be
+sorted in.
 
-    text     ....CCCCCCCCCCCCCCCC.....CCCCCC....     C: a byte inside a match of at least ``WINDOW`` bytes
-    covered  the share of C
+    text     ....CCCCCCCCCCCCCCCC.....CCCCCC....     C: a byte inside a match of so many bytes or more
+    covered  the number of C
 
-Blanks are not copied text: a match counts only if half a window of it is not blank, only other bytes are counted, and
-the longest copy is the one with the most of them.
+Blanks are not copied text: a match counts only if it has half as many other bytes as the least length, only other
+bytes are counted, and the longest copy is the one with the most of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from tinygpt.errors import MissingDependencyError
 
-_BLANK = frozenset(b" \t\r\n\v\f")
-WINDOW = 50  # bytes, eight to ten words: longer than the phrases that a language repeats by itself
+_BLANK = np.isin(np.arange(256), np.frombuffer(b" \t\r\n\v\f", np.uint8))
+_FIRST_LIMIT = 100  # bytes of a match to look for at first
 
 
 @dataclass(frozen=True)
-class Overlap:
-    """The copied part of some texts.
+class Matches:
+    """The longest match from each byte of a text on.
 
     Attributes:
-        longest: the longest substring that occurs in the training text.
-        covered: bytes of each text inside matches of at least ``WINDOW`` bytes, without blanks.
-        sizes: bytes of each text without blanks.
+        text: n bytes.
+        lengths: of the matches, (n,).
     """
 
-    longest: bytes
-    covered: tuple[int, ...]
-    sizes: tuple[int, ...]
+    text: bytes
+    lengths: np.ndarray
+
+    @cached_property
+    def _ink(self) -> np.ndarray:
+        """Number of bytes before each place that are not blank, (n + 1,)."""
+        return np.append(0, (~_BLANK[np.frombuffer(self.text, np.uint8)]).cumsum())
+
+    @cached_property
+    def _matched(self) -> np.ndarray:
+        """Number of bytes in each match that are not blank, (n,)."""
+        places = np.arange(len(self.text))
+        return self._ink[places + self.lengths] - self._ink[places]
 
     @property
-    def share(self) -> float:
-        """Share of covered bytes; 0 without any bytes."""
-        return sum(self.covered) / max(1, sum(self.sizes))
+    def size(self) -> int:
+        """Number of bytes that are not blank."""
+        return int(self._ink[-1])
+
+    def covered(self, least: int) -> int:
+        """Count the bytes inside matches of at least so many bytes, without blanks."""
+        starts = np.flatnonzero((self.lengths >= least) & (2 * self._matched >= least))
+        edges = np.zeros(len(self.text) + 1, np.int64)
+        np.add.at(edges, starts, 1)
+        np.add.at(edges, starts + self.lengths[starts], -1)
+        return int(np.diff(self._ink)[edges.cumsum()[:-1] > 0].sum())
+
+    @property
+    def longest(self) -> bytes:
+        """The longest match."""
+        if not self.text:
+            return b""
+        start = int(self._matched.argmax())
+        return self.text[start : start + int(self.lengths[start])] if self._matched[start] else b""
+
+
+def self_matches(text: bytes, least: int) -> Matches:
+    """Match a text with what comes earlier in it: each byte has a match of ``least`` bytes, or none."""
+    seen: set[bytes] = set()
+    lengths = np.zeros(len(text), np.int64)
+    for start in range(len(text) - least + 1):
+        window = text[start : start + least]
+        lengths[start] = least if window in seen else 0
+        seen.add(window)
+    return Matches(text, lengths)
 
 
 class TextIndex:
@@ -61,44 +98,46 @@ class TextIndex:
                 "pip install 'tinygpt[evaluate]'",
             ) from error
         self.text = text
-        self._suffixes: np.ndarray = divsufsort(text)  # (n,), starts of the suffixes in order
+        suffixes: np.ndarray = divsufsort(text)  # (n,), starts of the suffixes in order
+        self._suffixes = memoryview(suffixes.view(suffixes.dtype.newbyteorder("=")))  # items are plain numbers
+        self._places = memoryview(_places_of_pairs(text))
 
     def longest_match(self, query: bytes) -> int:
         """Return the length of the longest prefix of the query that occurs in the text."""
-        low, high, size = 0, len(self._suffixes), len(query)
+        text, suffixes, size = self.text, self._suffixes, len(query)
+        pair = int.from_bytes(query[:2])
+        low, high = (self._places[pair], self._places[pair + 1]) if size > 1 else (0, len(text))
         while low < high:
             middle = (low + high) // 2
-            start = int(self._suffixes[middle])
-            if self.text[start : start + size] < query:
+            start = suffixes[middle]
+            if text[start : start + size] < query:
                 low = middle + 1
             else:
                 high = middle
-        neighbours = (int(self._suffixes[index]) for index in (low - 1, low) if 0 <= index < len(self._suffixes))
-        return max(_common(self.text[start : start + size], query) for start in neighbours)
+        neighbours = (suffixes[index] for index in (low - 1, low) if 0 <= index < len(text))
+        return max(_common(text[start : start + size], query) for start in neighbours)
 
-    def overlap(self, texts: Sequence[bytes]) -> Overlap:
-        """Measure the overlap of several texts, each separately."""
-        longest, most, covered, sizes = b"", 0, [], []
-        for text in texts:
-            inked = np.array([byte not in _BLANK for byte in text], bool)
-            ink = np.concatenate(([0], inked.cumsum()))  # (n + 1,), bytes that are not blank
-            copied = np.zeros(len(text), bool)
+    def matches(self, text: bytes) -> Matches:
+        """Find the longest match from each byte of a text on."""
+        lengths = np.zeros(len(text), np.int64)
+        match = 0
+        for start in range(len(text)):
             # The match at the next byte is at most one byte shorter, so twice its length is a good first limit.
-            match = 0
-            for start in range(len(text)):
-                limit = max(2 * WINDOW, 2 * match)
+            limit = max(_FIRST_LIMIT, 2 * match)
+            match = self.longest_match(text[start : start + limit])
+            while match == limit and start + limit < len(text):
+                limit *= 2
                 match = self.longest_match(text[start : start + limit])
-                while match == limit and start + limit < len(text):
-                    limit *= 2
-                    match = self.longest_match(text[start : start + limit])
-                matched = int(ink[start + match] - ink[start])
-                if matched > most:
-                    longest, most = text[start : start + match], matched
-                if match >= WINDOW and 2 * matched >= WINDOW:
-                    copied[start : start + match] = True
-            covered.append(int((copied & inked).sum()))
-            sizes.append(int(inked.sum()))
-        return Overlap(longest, tuple(covered), tuple(sizes))
+            lengths[start] = match
+        return Matches(text, lengths)
+
+
+def _places_of_pairs(text: bytes) -> np.ndarray:
+    """Return the number of suffixes that are sorted before each pair of bytes, (65537,) int64."""
+    tokens = np.frombuffer(text, np.uint8).astype(np.uint16)
+    places = np.append(0, np.bincount(tokens[:-1] << 8 | tokens[1:], minlength=65536).cumsum())
+    places[int(tokens[-1]) << 8 :] += 1  # the last byte is a suffix by itself
+    return places
 
 
 def _common(a: bytes, b: bytes) -> int:

@@ -27,7 +27,7 @@ from tinygpt.engines import Engine
 from tinygpt.errors import CorpusError
 from tinygpt.evaluation.loss import window_losses
 
-N_PREDICTED = 200_000  # bytes to predict, about; seconds for a model of a million weights
+N_PREDICTED = 110_000  # bytes to predict, about; seconds for a model of a million weights
 _FEWEST = 2  # stretches: one has no standard error
 THRESHOLD = 0.05  # nats per byte: a sample of this size has standard errors of 0.01 to 0.02 there
 _SURE = 2.0  # standard errors

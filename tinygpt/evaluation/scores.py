@@ -20,8 +20,8 @@ from tinygpt.engines import DEFAULT_ENGINE, Engine
 from tinygpt.errors import CorpusError
 from tinygpt.evaluation.counted_swaps import counted_swaps
 from tinygpt.evaluation.grades import Judgement, LossHistory, ModelMeasures, judge
-from tinygpt.evaluation.ladder import Rung, corpus_ladder, standing
-from tinygpt.evaluation.loss import bits, sample_loss, scoring_engine, text_loss
+from tinygpt.evaluation.ladder import Rung, Standing, corpus_ladder, parts_of, standing
+from tinygpt.evaluation.loss import bits, byte_losses, sample_loss, scoring_engine
 from tinygpt.evaluation.measures import Author, TextMeasures, as_text
 from tinygpt.evaluation.positions import PositionLosses, loss_by_position
 from tinygpt.evaluation.swaps import SwapResult, swap_probe
@@ -30,7 +30,7 @@ from tinygpt.generation.inference import LanguageModel
 from tinygpt.generation.sampling import SamplingSettings
 
 _BITS_OF = ("train_loss", "held_out_loss")
-_MOST_TRAINING_BYTES = 100_000  # of the training text, for the loss on text that was seen
+_MOST_TRAINING_BYTES = 50_000  # of the training text, for the loss on text that was seen
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,7 @@ class Evaluation:
         train_bytes: size of an evenly spread sample of the training text, at most that of the held-out text.
         train_loss: nats per byte over that sample.
         ladder: the counting models of the same text.
+        standing: of the held-out loss among them.
         measures: of the texts at temperature 1, beside the author's.
         swaps: outcome of the swap probe; None if the held-out text has no two adjacent words of equal length.
         counted_swaps: the same of the best counting model.
@@ -96,6 +97,7 @@ class Evaluation:
     train_bytes: int
     train_loss: float
     ladder: tuple[Rung, ...]
+    standing: Standing
     measures: TextMeasures
     swaps: SwapResult | None
     counted_swaps: SwapResult | None
@@ -115,7 +117,7 @@ class Evaluation:
         in_bits = {f"{name}_bits": bits(getattr(self, name)) for name in _BITS_OF}
         p = self.positions
         context = {"used_context": p.used, "used_context_between": p.used_between} if p else {}
-        return asdict(self) | in_bits | {"gap": self.gap} | context
+        return asdict(self) | in_bits | {"gap": self.gap, "standing_text": str(self.standing)} | context
 
     def as_json(self) -> str:
         """Return the scores as JSON."""
@@ -152,12 +154,12 @@ def evaluate_model(
     ladder = corpus_ladder(corpus)
     announce(f"loss over the {len(corpus.held_out):,} held-out bytes, swapped words, and loss by position")
     scorer = scoring_engine(model, engine)
-    held_out_loss = text_loss(scorer, corpus.held_out_tokens)
+    losses = byte_losses(scorer, corpus.held_out_tokens)
     size = min(len(corpus.train), len(corpus.held_out), _MOST_TRAINING_BYTES)
     train_loss = sample_loss(scorer, corpus.train_tokens, size)
     swaps, positions = _swaps(scorer, corpus), _positions(scorer, corpus)
     del scorer  # its workers end before the model writes
-    place = standing(held_out_loss, ladder)
+    place = standing(float(losses.mean()), parts_of(losses), ladder)
     counted = counted_swaps(corpus, place.best.order) if swaps else None
 
     announce(f"writing {settings.n_texts} texts, then looking for words and copies in the training text")
@@ -169,16 +171,17 @@ def evaluate_model(
         corpus=corpus.name,
         corpus_sha256=corpus.sha256,
         held_out_bytes=len(corpus.held_out),
-        held_out_loss=held_out_loss,
+        held_out_loss=place.nats,
         train_bytes=size,
         train_loss=train_loss,
-        ladder=ladder,
+        ladder=ladder.rungs,
+        standing=place,
         measures=measures,
         swaps=swaps,
         counted_swaps=counted,
         positions=positions,
         history=history,
-        judgement=judge(measures, ModelMeasures(held_out_loss, place, swaps, counted, context, history)),
+        judgement=judge(measures, ModelMeasures(place, context, history)),
         settings=settings,
         texts=tuple(map(as_text, shown)),
     )

@@ -4,6 +4,7 @@
     letters    the text's own bytes, shuffled: their frequencies are left
     words      its own words, shuffled: spelling is left, and punctuation stays in its place
     pairs      words drawn so that each follows one that it follows in the training text: no three need fit
+    lines      its own lines, shuffled: each may parse, and none belongs to the one above it
     halves     the second half of another piece: each half is the author's, and they have nothing to do with each other
 
 Each keeps what the one before it destroys and lacks what the author's own text has, so the author and a scramble
@@ -67,6 +68,11 @@ def _pairs(pieces: Sequence[bytes], known: KnownWords, rng: np.random.Generator)
     return [_with_words(piece, chain) for piece in pieces]
 
 
+def _lines(pieces: Sequence[bytes], _known: KnownWords, rng: np.random.Generator) -> list[bytes]:
+    rows = [piece.split(b"\n") for piece in pieces]
+    return [b"\n".join(lines[i] for i in rng.permutation(len(lines))) for lines in rows]
+
+
 def _halves(pieces: Sequence[bytes], _known: KnownWords, _rng: np.random.Generator) -> list[bytes]:
     # Neighbours may share a scene, so the other half comes from half the pieces further.
     others = [pieces[(index + (len(pieces) + 1) // 2) % len(pieces)] for index in range(len(pieces))]
@@ -80,5 +86,5 @@ def _with_words(piece: bytes, change: Callable[[list[str]], list[str]]) -> bytes
 
 
 SCRAMBLES: Mapping[str, _Scramble] = MappingProxyType(
-    {"noise": _noise, "letters": _letters, "words": _words, "pairs": _pairs, "halves": _halves}
+    {"noise": _noise, "letters": _letters, "words": _words, "pairs": _pairs, "lines": _lines, "halves": _halves}
 )

@@ -9,8 +9,7 @@ shortest words.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from itertools import islice
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -84,12 +83,3 @@ def _is_in(values: np.ndarray, ordered: np.ndarray) -> tuple[np.ndarray, np.ndar
     inside = places < len(ordered)
     found[inside] = ordered[places[inside]] == values[inside]
     return found, places
-
-
-def distinct_share(texts: Iterable[Sequence[str]], n: int) -> float:
-    """Return the share of distinct n-grams of words (distinct-n, Li et al. 2016), or 0 without any.
-
-    No n-gram spans two texts, each of which is a list of words.
-    """
-    grams = [gram for words in texts for gram in zip(*(islice(words, start, None) for start in range(n)), strict=False)]
-    return len(set(grams)) / len(grams) if grams else 0.0

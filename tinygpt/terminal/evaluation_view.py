@@ -7,10 +7,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from tinygpt.evaluation.grades import standing_text
-from tinygpt.evaluation.ladder import standing
 from tinygpt.evaluation.loss import bits
-from tinygpt.evaluation.measures import Interval
+from tinygpt.evaluation.measures import COPY_LENGTHS, REPEATED, SHORTEST_WORD, Interval, Reference
 from tinygpt.evaluation.scores import Evaluation
 from tinygpt.terminal.output import make_console
 from tinygpt.terminal.visible import visible_text
@@ -18,11 +16,14 @@ from tinygpt.terminal.visible import visible_text
 _COPY_SHOWN = 60
 SHARES = {
     "letters": "byte frequencies in common",
-    "words": "words that exist",
+    "words": f"words of {SHORTEST_WORD} letters and more that exist",
     "pairs": "known pairs of words",
-    "triples": "known triples of pairs",
     "lines": "lines that parse",
+    "triples": "known triples of pairs",
+    "blocks": "blocks that parse",
     "returning": "words that return",
+    "repeated": f"bytes that repeat {REPEATED} and more of the same text",
+    **{f"copied_{least}": f"bytes in copies of {least} and more" for least in COPY_LENGTHS},
 }
 """Name of a share → what it is the share of."""
 
@@ -39,7 +40,7 @@ def print_evaluation(evaluation: Evaluation, console: Console | None = None) -> 
     e = evaluation
     lines = [
         f"held-out loss {_loss(e.held_out_loss)}, all {e.held_out_bytes:,} bytes; training text {_loss(e.train_loss)}",
-        standing_text(e.held_out_loss, standing(e.held_out_loss, e.ladder)),
+        str(e.standing),
         "counting models, bits a byte: " + ", ".join(f"{rung.order} {rung.bits:.2f}" for rung in e.ladder),
     ]
     console.print(f"evaluated on {visible_text(e.corpus)}", style="bold", highlight=False, markup=False)
@@ -63,17 +64,16 @@ def _loss(nats: float) -> str:
 def _rows(e: Evaluation) -> list[tuple[str, str, str, str]]:
     m = e.measures
     rows = [
-        (SHARES[name], _interval(share.texts), _interval(share.author), f"{share.floor:.0%}")
+        (
+            SHARES[name], _interval(share.texts), _interval(share.author),
+            f"{share.author.floor:.0%}" if share.author.floor else "",
+        )
         for name, share in m.shares.items()
-    ]
-    rows += [
-        ("distinct word pairs", f"{m.distinct[1]:.0%}", f"{m.author_distinct[1]:.0%}", ""),
-        ("bytes in copies of 50 and more", _interval(m.covered.texts), _interval(m.covered.author), ""),
-        ("longest copy, bytes", f"{m.longest_bytes:,}", f"{m.author_longest_bytes:,}", ""),
-    ]
+    ]  # fmt: skip
+    rows.append(("longest copy, bytes", f"{m.longest_bytes:,}", f"{m.author_longest_bytes:,}", ""))
     if e.swaps and e.counted_swaps:
-        best = standing(e.held_out_loss, e.ladder).best.name
-        rows.append(("exchanged words noticed", f"{e.swaps.right:.0%}", "", f"{best} {e.counted_swaps.right:.0%}"))
+        counted = f"{e.standing.best.name} {e.counted_swaps.right:.0%}"
+        rows.append(("exchanged words noticed, not graded", f"{e.swaps.right:.0%}", "", counted))
     if e.positions:
         low, high = e.positions.used_between
         used = f"{e.positions.used} ({low} to {high}) of {len(e.positions.losses)}"
@@ -81,5 +81,5 @@ def _rows(e: Evaluation) -> list[tuple[str, str, str, str]]:
     return rows
 
 
-def _interval(value: Interval) -> str:
+def _interval(value: Interval | Reference) -> str:
     return f"{value.share:.1%} [{value.low:.0%}, {value.high:.0%}]"

@@ -14,8 +14,8 @@ from bench.training.gallery import GALLERY
 from sitegen.tables.gallery_curve import curve_svg
 from sitegen.text.escape import html_attribute, html_block
 from sitegen.text.markup import html_table, nothing_yet
-from tinygpt.evaluation.grades import BARS, standing_text
-from tinygpt.evaluation.ladder import Rung, standing
+from tinygpt.evaluation.grades import BARS, GRADES
+from tinygpt.evaluation.ladder import Rung
 from tinygpt.gallery import Card, gallery_names, load_gallery_model
 from tinygpt.terminal import quantities
 from tinygpt.terminal.evaluation_view import SHARES
@@ -49,7 +49,8 @@ def gallery_html(cards: list[Card]) -> str:
 def _card_html(card: Card) -> str:
     judgement = card.evaluation["judgement"]
     details = "".join(f"<dt>{html_block(name)}</dt><dd>{html_block(value)}</dd>" for name, value in _details(card))
-    others = [str(reason) for reason in judgement["reasons"] if _standing(card) not in str(reason)]
+    standing = str(card.evaluation["standing_text"])
+    others = [str(reason) for reason in judgement["reasons"] if standing not in str(reason)]
     reasons = "".join(f"<li>{html_block(reason)}</li>" for reason in others)
     missing = "".join(f"<li>missing: {html_block(str(reason))}</li>" for reason in judgement["missing"])
     first = "".join(_seeds(card)[:1])
@@ -61,18 +62,13 @@ def _card_html(card: Card) -> str:
     return (
         f'<section class="tg-model"><h2>{html_block(card.name)}</h2>'
         f"<p>Grade: <strong>{html_block(_grade(judgement))}</strong></p><ul>"
-        f"<li>{html_block(_standing(card))}</li>{reasons}{missing}</ul>"
+        f"<li>{html_block(standing)}</li>{reasons}{missing}</ul>"
         f"{first}{folded}{_anchors_html(card)}{_curve_html(card)}<dl>{details}</dl></section>"
     )
 
 
 def _grade(judgement: dict[str, Any]) -> str:
     return str(judgement["grade"]) + (", memorized" if judgement["memorized"] else "")
-
-
-def _standing(card: Card) -> str:
-    loss, ladder = float(card.evaluation["held_out_loss"]), [Rung(**rung) for rung in card.evaluation["ladder"]]
-    return standing_text(loss, standing(loss, ladder))
 
 
 def _anchors_html(card: Card) -> str:
@@ -88,11 +84,22 @@ def _anchors_html(card: Card) -> str:
         for anchor in e["anchors"]
     ]
     own = _anchor_item("this model", float(e["held_out_loss_bits"]), _grade(e["judgement"]), str(e["texts"][0]), "own")
-    return f'<ol class="tg-grades">{"".join([*items[:-1], own, *items[-1:]])}</ol>'
+    return f'<ol class="tg-grades">{"".join([*items[:-1], own, *items[-1:]])}</ol><p>{html_block(_draws(e))}</p>'
+
+
+def _draws(e: dict[str, Any]) -> str:
+    """The grades of further sets of the author's pieces."""
+    grades, flags = e["draws"]["grades"], e["draws"]["memorized"]
+    highest = max(grades, key=GRADES.index)
+    return (
+        f"Of {len(grades)} further sets of the author's pieces, from random places, {grades.count(highest)} are graded "
+        f"{highest}, and {sum(flags) or 'none'} memorized."
+    )
 
 
 def _anchor_item(name: str, bits: float | None, grade: str, text: str, kind: str = "") -> str:
-    shown = " ".join(text.split())[:_EXCERPT]
+    words = " ".join(text.split())
+    shown = words if len(words) <= _EXCERPT else f"{words[:_EXCERPT].rstrip()}…"
     loss = "" if bits is None else f", {bits:.2f} bits a byte"
     mark = f' class="tg-grades__{kind}"' if kind else ""
     return f"<li{mark}>{html_block(name + loss)}: <strong>{html_block(grade)}</strong><q>{html_block(shown)}</q></li>"
@@ -145,11 +152,9 @@ def _details(card: Card) -> list[tuple[str, str]]:
             for key, name in SHARES.items()
             if key in e["measures"]["shares"]
         ),
-        ("distinct words, pairs, triples", _shares(e["measures"]["distinct"])),
         (
-            "bytes in copies of 50 and more",
-            f"{_share_text(e['measures']['covered'])}; longest copy "
-            f"{quantities.whole(e['measures']['longest_bytes'])} bytes, the author's "
+            "longest copy",
+            f"{quantities.whole(e['measures']['longest_bytes'])} bytes; the author's "
             f"{quantities.whole(e['measures']['author_longest_bytes'])}",
         ),
         *_swaps_detail(e),
@@ -168,7 +173,7 @@ def _swaps_detail(e: dict[str, Any]) -> list[tuple[str, str]]:
         return []
     return [
         (
-            "exchanged words noticed",
+            "exchanged words noticed (not graded)",
             f"{quantities.percent(own['right'])} of {quantities.whole(own['n_pairs'])} "
             f"[{quantities.percent(own['low'])}, {quantities.percent(own['high'])}]; best counting model "
             f"{quantities.percent(counted['right'])}",
@@ -178,16 +183,12 @@ def _swaps_detail(e: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _share_text(measure: dict[str, Any]) -> str:
     own, author = measure["texts"], measure["author"]
-    scrambled = f"; scrambled {quantities.percent(measure['floor'])}" if measure["floor"] else ""
+    scrambled = f"; scrambled {quantities.percent(author['floor'])}" if author["floor"] else ""
     return (
         f"{quantities.percent(own['share'], 1)} [{quantities.percent(own['low'])}, {quantities.percent(own['high'])}]; "
         f"the author {quantities.percent(author['share'], 1)} [{quantities.percent(author['low'])}, "
         f"{quantities.percent(author['high'])}]{scrambled}"
     )
-
-
-def _shares(values: Any) -> str:
-    return ", ".join(quantities.percent(value, 1) for value in values)
 
 
 def _text_html(caption: str, text: str) -> str:

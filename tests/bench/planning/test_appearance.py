@@ -5,18 +5,21 @@ from __future__ import annotations
 import pytest
 
 from bench.planning import appearance as module
-from bench.planning.appearance import appearance, counted_steps
+from bench.planning.appearance import appearance, graded_writers
 from bench.training.advice import advice_text, advise, grade_text
 from tests.bench.training.test_advice import budget, row
 from tinygpt.evaluation.grades import GRADES
 from tinygpt.gallery import gallery_names
 
-STEPS = [("unigram", 3.3, "letters"), ("bigram", 2.5, "letters"), ("trigram", 2.1, "words"), ("4-gram", 1.8, "words")]
+STEPS = [
+    ("unigram", 3.3, "letters"), ("bigram", 2.5, "letters"), ("trigram", 2.1, "words"), ("4-gram", 1.8, "phrases"),
+    ("the gallery's model", 1.5, "words"),
+]  # fmt: skip
 
 
 @pytest.fixture
 def counted(monkeypatch):
-    monkeypatch.setattr(module, "counted_steps", {"stories": STEPS}.get)
+    monkeypatch.setattr(module, "graded_writers", {"stories": STEPS}.get)
 
 
 @pytest.mark.parametrize(
@@ -26,7 +29,7 @@ def counted(monkeypatch):
         (3.2, 0.05, "about a unigram: letters"),
         (2.1, 0.1, "about a trigram: words"),
         (2.3, 0.2, "a bigram to a trigram: letters to words"),
-        (1.95, 0.14, "a trigram to a 4-gram: words"),
+        (1.95, 0.14, "a trigram to a 4-gram: words to phrases"),
         (1.82, 0.1, "a 4-gram or better: words or better; which grade, a loss cannot tell"),
         (1.5, 0.2, "better than every counting model: words or better; which grade, a loss cannot tell"),
     ],
@@ -44,13 +47,16 @@ def test_advice_says_what_its_loss_looks_like(counted):
 
 
 def test_a_text_without_a_card_cannot_be_told():
-    assert counted_steps("another") == []
+    assert graded_writers("another") == []
     assert appearance("another", 2.0) is None
 
 
-def test_every_card_has_its_counting_models():
+def test_every_card_has_its_counting_models_and_no_grade_above_the_models_own_is_promised():
     for name in gallery_names():
-        names, losses, grades = zip(*counted_steps(name), strict=True)
+        *counted, model = graded_writers(name)
+        names, losses, grades = zip(*counted, model, strict=True)
         assert names[:3] == ("unigram", "bigram", "trigram")
-        assert [*losses] == sorted(losses, reverse=True)
+        assert [*losses[:-1]] == sorted(losses[:-1], reverse=True)
         assert {*grades} <= {*GRADES}
+        lowest = appearance(name, min(losses) - 0.1).lowest
+        assert GRADES.index(lowest) <= GRADES.index(grades[-1])

@@ -18,8 +18,8 @@ from tinygpt.engines import create_engine
 from tinygpt.errors import ConfigError, CorpusError, MissingDependencyError
 from tinygpt.evaluation import EvaluationSettings, evaluate_model
 from tinygpt.evaluation.loss import sample_loss, text_loss
-from tinygpt.evaluation.overlap import WINDOW, TextIndex
-from tinygpt.evaluation.words import KnownWords, distinct_share, whole_words, words_of
+from tinygpt.evaluation.overlap import TextIndex, self_matches
+from tinygpt.evaluation.words import KnownWords, whole_words, words_of
 from tinygpt.generation.decoding import generate
 from tinygpt.layers import softmax
 
@@ -98,14 +98,6 @@ def test_words_pairs_and_triples_of_a_text_are_known():
     assert KnownWords(b"").known_pairs(["a", "b"]) == (0, 1)
 
 
-def test_distinct_n_grams_stay_within_a_text():
-    texts = [["a", "b", "a", "b"], ["b", "a"]]
-    assert distinct_share(texts, 1) == pytest.approx(2 / 6)
-    assert distinct_share(texts, 2) == pytest.approx(2 / 4)  # ab ba ab | ba
-    assert distinct_share(texts, 3) == pytest.approx(2 / 2)
-    assert distinct_share([["a"]], 2) == 0.0
-
-
 # ---- copies --------------------------------------------------------------------------------------------------
 
 
@@ -120,23 +112,31 @@ def test_matches_are_those_of_a_plain_search():
         assert index.longest_match(query) == expected
 
 
+def test_matches_at_the_ends_of_a_text_of_few_letters():
+    rng = np.random.default_rng(0)
+    for _ in range(100):
+        text, query = (bytes(rng.integers(97, 100, size).tolist()) for size in (20, int(rng.integers(1, 9))))
+        expected = max(n for n in range(len(query) + 1) if query[:n] in text)
+        assert TextIndex(text).longest_match(query) == expected, (text, query)
+
+
 def test_covered_bytes_and_the_longest_copy():
     text = STORY.encode()
     copied = text[100:180]
-    query = b"\x00" * 60 + copied + b"\x00" * 60
-    found = TextIndex(text).overlap([query, b"short"])
+    found = TextIndex(text).matches(b"\x00" * 60 + copied + b"\x00" * 60)
     assert found.longest == copied
-    assert found.covered == (sum(byte != 32 for byte in copied), 0) and found.sizes == (120 + found.covered[0], 5)
-    assert found.share == pytest.approx(found.covered[0] / (125 + found.covered[0]))
-    assert TextIndex(text).overlap([text[::-1]]).covered == (0,)
-    assert TextIndex(text).overlap([copied[: WINDOW - 1]]).share == 0.0
+    assert found.covered(50) == found.covered(80) == sum(byte != 32 for byte in copied)
+    assert found.covered(81) == 0 and found.size == 120 + found.covered(50)
+    assert TextIndex(text).matches(text[::-1]).covered(50) == 0
+    assert TextIndex(text).matches(b"").covered(1) == 0
 
 
-def test_short_copies_in_a_row_cover_everything():
-    """One that copies 54 bytes at a time has 5 verbatim windows of 50 in 54 bytes, and not a byte of its own."""
+@pytest.mark.parametrize("size", [54, 49, 47, 45])
+def test_short_copies_in_a_row_cover_everything_at_some_length(size):
     text = STORY.encode()
-    stitched = b"".join(text[start : start + 54] for start in (700, 13, 402, 250, 99, 600))
-    assert TextIndex(text).overlap([stitched]).share == 1.0
+    stitched = b"".join(text[start : start + size] for start in (700, 13, 402, 250, 99, 600))
+    found = TextIndex(text).matches(stitched)
+    assert found.covered(30) == found.size and found.covered(100) == 0
 
 
 def test_blanks_are_no_copied_text():
@@ -144,17 +144,24 @@ def test_blanks_are_no_copied_text():
         b"def first():\n" + b" " * 400 + b"\n" * 300 + b"return a sentence of more than fifty bytes, copied whole\n"
     )
     index = TextIndex(training)
-    blank = index.overlap([b" " * 200 + b"\n" * 200])
-    assert (blank.covered, blank.sizes, blank.longest) == ((0,), (0,), b"")
-    copied = index.overlap([b" " * 200 + b"return a sentence of more than fifty bytes, copied whole" + b"\n" * 200])
+    blank = index.matches(b" " * 200 + b"\n" * 200)
+    assert (blank.covered(50), blank.size, blank.longest) == (0, 0, b"")
+    copied = index.matches(b" " * 200 + b"return a sentence of more than fifty bytes, copied whole" + b"\n" * 200)
     assert copied.longest.strip() == b"return a sentence of more than fifty bytes, copied whole"
-    assert copied.covered == copied.sizes == (47,)
+    assert copied.covered(50) == copied.size == 47
 
 
 def test_a_long_copy_is_found_completely():
     text = bytes(np.random.default_rng(1).integers(0, 256, 5000).tolist())
-    found = TextIndex(text).overlap([text[500:4500]])
-    assert (found.longest, found.share) == (text[500:4500], 1.0)
+    found = TextIndex(text).matches(text[500:4500])
+    assert found.longest == text[500:4500] and found.covered(400) == found.size
+
+
+def test_a_text_repeats_what_it_has_had_before():
+    line = b"a line of forty bytes, give or take one."
+    assert self_matches(line * 3, 30).covered(30) == 2 * 32  # without blanks
+    assert self_matches(line + line[::-1], 30).covered(30) == 0
+    assert self_matches(line[:20] * 2, 30).covered(30) == 0
 
 
 def test_a_missing_package_names_its_extra(monkeypatch):
@@ -180,9 +187,9 @@ def test_a_large_model_on_863_bytes_is_called_memorized():
     result = evaluate_model(engine, corpus, EvaluationSettings(4, 200, temperature=0.3), engine="vectorized[threads=1]")
     assert result.judgement.memorized
     assert result.train_loss < 0.6 < 3.0 < result.held_out_loss
-    assert result.measures.covered.texts.share > 0.5
+    assert result.measures.shares["copied_50"].texts.share > 0.5
     assert result.measures.longest_bytes > 60
-    assert any("copies of 50 bytes" in reason for reason in result.judgement.reasons)
+    assert any("bytes in copies of 50 and more" in reason for reason in result.judgement.reasons)
 
 
 def test_an_evaluation_is_the_same_every_time_and_survives_json(engine):
