@@ -14,15 +14,17 @@ texts without a model:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
+from types import MappingProxyType
 
 import numpy as np
 
 from tinygpt.corpora import Corpus
 from tinygpt.evaluation.counting import CountingModel
 from tinygpt.evaluation.grades import Judgement, ModelMeasures, judge
-from tinygpt.evaluation.ladder import Ladder, Rung, corpus_ladder, standing
+from tinygpt.evaluation.ladder import Rung, corpus_ladder, standing
 from tinygpt.evaluation.measures import Author, as_text, is_recited
 from tinygpt.evaluation.pieces import random_pieces, spread
 from tinygpt.evaluation.scores import EvaluationSettings
@@ -87,7 +89,8 @@ def make_anchors(
         yield "noise", None, scramble("noise", own, author.known), None
         for rung in ladder.rungs:
             announce(f"a text of {rung}")
-            yield rung.name, rung, counted_texts(corpus, rung, settings), counted_measures(rung, ladder)
+            place = standing(rung.nats, ladder.parts[rung.order - 1], ladder)
+            yield rung.name, rung, _counted_texts(corpus, rung, settings), ModelMeasures(place, rung.order - 1)
         for name, write in IMPOSTORS.items():
             yield name, None, write(corpus, author, own), None
         yield "the author", None, own, None
@@ -98,15 +101,9 @@ def make_anchors(
     )
 
 
-def counted_texts(corpus: Corpus, rung: Rung, settings: EvaluationSettings, first_seed: int = 0) -> list[bytes]:
-    """Let a counting model write as a model does."""
+def _counted_texts(corpus: Corpus, rung: Rung, settings: EvaluationSettings) -> list[bytes]:
     model = CountingModel(corpus.train, rung.order)
-    return [model.generate(settings.n_tokens, first_seed + index) for index in range(settings.n_texts)]
-
-
-def counted_measures(rung: Rung, ladder: Ladder) -> ModelMeasures:
-    """Return the measures of a counting model itself."""
-    return ModelMeasures(standing(rung.nats, ladder.parts[ladder.rungs.index(rung)], ladder), rung.order - 1)
+    return [model.generate(settings.n_tokens, seed) for seed in range(settings.n_texts)]
 
 
 def draw_author(corpus: Corpus, settings: EvaluationSettings | None = None) -> Draws:
@@ -118,7 +115,7 @@ def draw_author(corpus: Corpus, settings: EvaluationSettings | None = None) -> D
         pieces: list[bytes] = []
         while len(pieces) < settings.n_texts:
             found = random_pieces(corpus.held_out, settings.n_texts, settings.n_tokens, rng)
-            pieces += [piece for piece in found if not is_recited(author.index.matches(piece))]
+            pieces += [piece for piece in found if not is_recited(author.index.matches(piece))] or found
         judged.append(judge(author.measure(pieces[: settings.n_texts])))
     return Draws(tuple(found.grade for found in judged), tuple(found.memorized for found in judged))
 
@@ -136,7 +133,7 @@ def _half_twice(_corpus: Corpus, _author: Author, own: Sequence[bytes]) -> list[
 
 def _shuffled_lines(corpus: Corpus, _author: Author, own: Sequence[bytes]) -> list[bytes]:
     lines = corpus.train.splitlines(keepends=True)
-    order = iter(np.random.default_rng(0).permutation(len(lines)))
+    order = cycle(np.random.default_rng(0).permutation(len(lines)))
     texts = []
     for piece in own:
         text = b""
@@ -167,12 +164,14 @@ def _mixed_with_noise(_corpus: Corpus, author: Author, own: Sequence[bytes]) -> 
     return [*own[n_noisy:], *scramble("noise", own[:n_noisy], author.known)]
 
 
-IMPOSTORS: dict[str, Callable[[Corpus, Author, Sequence[bytes]], list[bytes]]] = {
-    "shuffled words": _shuffled_words,
-    "half a text, twice": _half_twice,
-    "shuffled lines of the training text": _shuffled_lines,
-    "stitches of 47 bytes": _stitches,
-    "a recitation of 750 bytes": _recitation,
-    "two texts of noise in eight": _mixed_with_noise,
-}
+IMPOSTORS: Mapping[str, Callable[[Corpus, Author, Sequence[bytes]], list[bytes]]] = MappingProxyType(
+    {
+        "shuffled words": _shuffled_words,
+        "half a text, twice": _half_twice,
+        "shuffled lines of the training text": _shuffled_lines,
+        "stitches of 47 bytes": _stitches,
+        "a recitation of 750 bytes": _recitation,
+        "two texts of noise in eight": _mixed_with_noise,
+    }
+)
 """Name → what writes as many and as long texts as the author's own."""

@@ -1,8 +1,8 @@
 """Grades of texts and of the model that wrote them: *noise*, *letters*, *words*, *phrases*, *sentences*, *passages*.
 
 Texts get a grade if they pass its bars and those of all grades below. ``BARS`` is the whole rule: each row has a grade,
-a bar and its reason. Shares are compared with the corpus's own (``measures.py``). None of the constants was set by
-looking at a trained model.
+a bar and its reason. Shares are compared with the corpus's own (``measures.py``, ``shares.py``). None of the constants
+was set by looking at a trained model.
 
 A bar holds for the texts together and for each of them: six texts of the author's and two of noise are no passages. A
 bar whose measure is missing is left out and named, but a grade without its first measure is not given. A share is
@@ -24,7 +24,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tinygpt.evaluation.ladder import Standing
-from tinygpt.evaluation.measures import COPY_LENGTHS, Measure, TextMeasures
+from tinygpt.evaluation.measures import COPY_LENGTHS, TextMeasures
+from tinygpt.evaluation.shares import Measure
 
 GRADES = ("noise", "letters", "words", "phrases", "sentences", "passages")
 

@@ -4,12 +4,7 @@
     author   the same of the held-out pieces: the range of sets of as many pieces as there are texts, and of each piece
     floor    the same of the held-out pieces with that one thing destroyed (``scrambles.py``), for abilities
 
-An ability has a bar: all of the interval is nearer to the author than to the floor, or the share is what 99 of 100 sets
-of the author's pieces reach. What an author has little of, copies and repetitions, has a ceiling: 5 % of all texts above what 99 of 100 of
-these sets have, or 15 % of one text above his highest piece.
-
-Intervals are bootstraps over whole texts, because words of one text are not independent. A held-out piece with a
-passage of the training text in it shows nothing of the author's way of writing, and is left out.
+A held-out piece with a passage of the training text in it shows nothing of how the author writes, and is left out.
 """
 
 from __future__ import annotations
@@ -28,6 +23,7 @@ from tinygpt.evaluation.code_lines import parsing_blocks, parsing_lines
 from tinygpt.evaluation.overlap import Matches, TextIndex, self_matches
 from tinygpt.evaluation.pieces import pieces_of, spread
 from tinygpt.evaluation.scrambles import scramble
+from tinygpt.evaluation.shares import Count, Measure, Reference, measure_of, reference_of
 from tinygpt.evaluation.words import KnownWords, whole_words
 from tinygpt.system.kept_values import kept_value
 
@@ -35,100 +31,10 @@ MOST_PIECES = 256  # of held-out text
 COPY_LENGTHS = (20, 30, 40, 50, 100, 200, 400)  # bytes: four words to a passage
 SHORTEST_WORD = 3  # letters: letters at random spell "a", "is" and half of all variables
 REPEATED = 30  # bytes that a text has had before
-ABOVE_AT_MOST = 0.05  # of all bytes, above the author's range: one sentence in each text
-ABOVE_IN_ONE_AT_MOST = 0.15  # of a text's bytes, above the author's highest piece: two or three sentences
-_BELOW_AT_LEAST = 0.9  # of the author's lowest piece: one of a few hundred is below it by chance
 _MOST_SCRAMBLED = 64  # pieces
-_RESAMPLES = 2000
-_LEVEL = (0.05, 0.95)  # one set in twenty is below, one above
-_ENDS = (0.01, 0.99)
 _CODE = 0.5  # share of the author's lines that parse from which the text is Python
 _RECITED = (400, 0.25)  # a piece with a quarter of its bytes in copies of 400 and more is itself in the training text
 _METHOD = "measures 2"  # part of the cache's key: other measures get another number
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A share with the ends of its interval: nine of ten sets of such texts lie inside."""
-
-    share: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class Reference:
-    """A share of the author's text.
-
-    Attributes:
-        share: of all pieces.
-        low, high: nine of ten sets of as many pieces as there are texts lie between.
-        least, most: 99 of 100 such sets reach the one, and 99 do not exceed the other.
-        lowest, highest: of single pieces.
-        floor: share in the scrambled pieces; 0 if there are none.
-        floor_high: 19 of 20 sets of scrambled pieces lie below.
-    """
-
-    share: float
-    low: float
-    high: float
-    least: float
-    most: float
-    lowest: float
-    highest: float
-    floor: float
-    floor_high: float
-
-
-@dataclass(frozen=True)
-class Measure:
-    """A share of the texts beside the author's.
-
-    Attributes:
-        texts: of all texts.
-        lowest, highest: of single texts.
-        author: the same of held-out pieces.
-    """
-
-    texts: Interval
-    lowest: float
-    highest: float
-    author: Reference
-
-    @property
-    def half_way(self) -> float:
-        """The middle between the scrambled pieces and the author's."""
-        return (self.author.floor + self.author.share) / 2
-
-    @property
-    def bar(self) -> float:
-        """The lowest share that texts with this ability may have together."""
-        return min(self.half_way, self.author.least)
-
-    @property
-    def reached(self) -> bool:
-        """The texts are together nearer to the author, by more than chance, or as good as his own sets are."""
-        return self.texts.low >= self.half_way or self.texts.share >= self.author.least
-
-    @property
-    def bar_of_each(self) -> float:
-        """The share that each of them reaches."""
-        return min(self.bar, _BELOW_AT_LEAST * self.author.lowest)
-
-    @property
-    def tells(self) -> bool:
-        """The bar is above what scrambled texts reach."""
-        return self.bar > self.author.floor_high
-
-    @property
-    def ceiling(self) -> float:
-        """The share that texts like the author's do not exceed together."""
-        return self.author.most + ABOVE_AT_MOST
-
-    @property
-    def ceiling_of_each(self) -> float:
-        """The share that none of them exceeds."""
-        return self.author.highest + ABOVE_IN_ONE_AT_MOST
 
 
 @dataclass(frozen=True)
@@ -147,9 +53,6 @@ class TextMeasures:
     longest_copy: str
     longest_bytes: int
     author_longest_bytes: int
-
-
-_Count = tuple[float, float]  # of the thing in a text, and of all that could be it
 
 
 class _Text:
@@ -230,22 +133,20 @@ class Author:
         }
 
     def _reference(self, definition: _Definition) -> Reference:
-        counts = [definition.count(text) for text in self._own]
-        singles, sets = list(map(_share, counts)), _sets(counts, self.n_texts)
-        floor = floor_high = 0.0
-        if definition.floor is not None:
-            scrambled = scramble(definition.floor, spread(self.pieces, _MOST_SCRAMBLED), self.known)
-            below = [definition.count(_Text(text, self)) for text in scrambled]
-            floor, floor_high = _share(below), float(np.quantile(_sets(below, self.n_texts), _LEVEL[1]))
-        low, high, least, most = map(float, np.quantile(sets, (*_LEVEL, *_ENDS)))
-        return Reference(_share(counts), low, high, least, most, min(singles), max(singles), floor, floor_high)
+        kind = definition.floor
+        scrambled = scramble(kind, spread(self.pieces, _MOST_SCRAMBLED), self.known) if kind else []
+        return reference_of(
+            list(map(definition.count, self._own)),
+            [definition.count(_Text(text, self)) for text in scrambled],
+            self.n_texts,
+        )
 
     def measure(self, texts: Sequence[bytes]) -> TextMeasures:
         """Measure some texts, at least one."""
         read = [_Text(text, self) for text in texts]
         longest = max((text.copies.longest for text in read), key=len)
         return TextMeasures(
-            {name: _measure(list(map(MEASURES[name].count, read)), own) for name, own in self.references.items()},
+            {name: measure_of(list(map(MEASURES[name].count, read)), own) for name, own in self.references.items()},
             sum(len(text.words) for text in read),
             as_text(longest),
             len(longest),
@@ -262,30 +163,6 @@ def is_recited(copies: Matches) -> bool:
 def as_text(data: bytes) -> str:
     """Decode bytes; those that are not UTF-8 become U+FFFD."""
     return Tokenizer.decode(Tokenizer.encode(data))
-
-
-def interval(counts: Sequence[_Count]) -> Interval:
-    """Bootstrap the share of some texts."""
-    return Interval(_share(np.sum(counts, axis=0)), *map(float, np.quantile(_sets(counts, len(counts)), _LEVEL)))
-
-
-def _measure(counts: Sequence[_Count], author: Reference) -> Measure:
-    singles = list(map(_share, counts))
-    return Measure(interval(counts), min(singles), max(singles), author)
-
-
-def _sets(counts: Sequence[_Count], size: int) -> np.ndarray:
-    """Return the shares of random sets of so many texts."""
-    table = np.array(counts, np.float64)  # (n, 2)
-    drawn = np.random.default_rng(0).integers(0, len(table), (_RESAMPLES, size))
-    hits, totals = table[drawn].sum(1).T
-    return hits / np.where(totals > 0, totals, 1.0)
-
-
-def _share(counts: Any) -> float:
-    """Return the share that one or several texts have together, 0 if there is nothing to count."""
-    hits, totals = np.reshape(counts, (-1, 2)).sum(axis=0)
-    return float(hits / totals) if totals else 0.0
 
 
 def _byte_shares(text: bytes) -> np.ndarray:
@@ -317,23 +194,23 @@ class _Definition:
         kind: of text that it is for: ``prose``, ``code`` or ``both``.
     """
 
-    count: Callable[[_Text], _Count]
+    count: Callable[[_Text], Count]
     floor: str | None = None
     kind: str = "both"
 
 
-def _letters(text: _Text) -> _Count:
+def _letters(text: _Text) -> Count:
     """Bytes that are as frequent as the author's: what two histograms have in common."""
     common = float(np.minimum(_byte_shares(text.data), text.author.byte_shares).sum())
     return common * len(text.data), len(text.data)
 
 
-def _words(text: _Text) -> _Count:
+def _words(text: _Text) -> Count:
     longer = [word for word in text.words if len(word) >= SHORTEST_WORD]
     return sum(word in text.author.known for word in longer), len(longer)
 
 
-def _returning(text: _Text) -> _Count:
+def _returning(text: _Text) -> Count:
     """Words of the second half that the first half has too, without the commonest: names, subjects, variables."""
     middle = len(text.words) // 2
     first = {*text.words[:middle]}
@@ -341,12 +218,12 @@ def _returning(text: _Text) -> _Count:
     return sum(word in first for word in second), len(second)
 
 
-def _repeated(text: _Text) -> _Count:
+def _repeated(text: _Text) -> Count:
     found = self_matches(text.data, REPEATED)
     return found.covered(REPEATED), found.size
 
 
-def _copied(least: int) -> Callable[[_Text], _Count]:
+def _copied(least: int) -> Callable[[_Text], Count]:
     return lambda text: (text.copies.covered(least), text.copies.size)
 
 

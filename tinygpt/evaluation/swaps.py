@@ -1,7 +1,8 @@
 """The swap probe: is a line likelier as it was written than with two adjacent words exchanged?
 
 The two words have equal length and no capital, so nothing but their order differs: blanks and line breaks stay where
-they are. A model that spells well and knows no grammar guesses.
+they are. A model that spells well and knows no grammar guesses. But an exchange also breaks the few bytes at its seams,
+which a counting model of a high order notices as often as a trained one: no grade depends on the outcome.
 
 Both versions are scored in one window of held-out text, which has as much before the exchanged words as after them. The
 bytes before them are equal, so the difference is that of the words themselves and of what follows.

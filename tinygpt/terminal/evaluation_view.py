@@ -8,8 +8,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from tinygpt.evaluation.loss import bits
-from tinygpt.evaluation.measures import COPY_LENGTHS, REPEATED, SHORTEST_WORD, Interval, Reference
+from tinygpt.evaluation.measures import COPY_LENGTHS, REPEATED, SHORTEST_WORD
 from tinygpt.evaluation.scores import Evaluation
+from tinygpt.evaluation.shares import Interval, Reference
 from tinygpt.terminal.output import make_console
 from tinygpt.terminal.visible import visible_text
 

@@ -23,6 +23,7 @@ from sitegen.tables.gallery import gallery_html, texts_page
 from tinygpt.corpora import CORPORA, Corpus
 from tinygpt.errors import CheckpointError, ConfigError
 from tinygpt.evaluation import EvaluationSettings
+from tinygpt.evaluation.anchors import IMPOSTORS
 from tinygpt.gallery import load_gallery_model
 from tinygpt.presets import PRESETS
 from tinygpt.recipes import RECIPES
@@ -78,7 +79,8 @@ def test_a_card_has_the_scores_of_the_stored_weights(trained):
     assert 0 < card.largest_error < 0.01
     assert card.evaluation["judgement"]["grade"] in ("noise", "letters")
     anchors = {anchor["name"]: anchor["judgement"]["grade"] for anchor in card.evaluation["anchors"]}
-    assert [*anchors][:2] == ["noise", "unigram"] and [*anchors][-2:] == ["shuffled words", "the author"]
+    assert [*anchors][:2] == ["noise", "unigram"] and [*anchors][-7:] == [*IMPOSTORS, "the author"]
+    assert len(card.evaluation["draws"]["grades"]) == len(card.evaluation["draws"]["memorized"]) == 20
     regraded, weights = judge_again("fables", CORPUS, settings, folder / "models")
     assert weights == data
     assert replace(regraded, evaluation=card.evaluation) == card
@@ -97,6 +99,7 @@ def test_the_page_shows_every_text_escaped(trained):
     hostile = json.loads(card.as_json())
     hostile["evaluation"]["texts"] = ["<script>alert(1)</script>", "{{ evil }}\n# heading"]
     hostile["evaluation"]["anchors"][0]["text"] = "<script>alert(2)</script> {{ evil }}"
+    hostile["evaluation"]["anchors"][1]["text"] = "word " * 50
     hostile["corpus"] = "<img src=x>"
     model = type(card)(**{**hostile, "evolution": tuple(hostile["evolution"])})
     page, folded = gallery_html([model]), texts_page(model)
@@ -107,6 +110,8 @@ def test_the_page_shows_every_text_escaped(trained):
     curves = page.count('<svg class="tg-curve"')
     assert (page.count("<figure"), folded.count("<figure")) == (1 + curves, 1 + len(card.evolution) + anchors)
     assert page.count("<q>") == 1 + anchors  # with the model
+    assert f"<q>{'word ' * 21}word…</q>" in page  # what is cut says so
+    assert "Of 20 further sets of the author" in page
     for part in ("seeds", "evolution", "anchors"):
         assert f'href="fables.html#{part}"' in page and f'id="{part}"' in folded
     assert "invoke" in gallery_html([])

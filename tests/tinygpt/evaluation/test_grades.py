@@ -15,10 +15,11 @@ from tinygpt.evaluation.code_lines import parsing_blocks, parsing_lines
 from tinygpt.evaluation.counting import CountingModel
 from tinygpt.evaluation.grades import GRADES, LossHistory, ModelMeasures, judge
 from tinygpt.evaluation.ladder import Rung, Standing
-from tinygpt.evaluation.measures import MEASURES, Author, Interval, Measure, Reference, TextMeasures, interval
+from tinygpt.evaluation.measures import MEASURES, Author, TextMeasures
 from tinygpt.evaluation.pieces import pieces_of, random_pieces, spread
 from tinygpt.evaluation.scores import EvaluationSettings
 from tinygpt.evaluation.scrambles import SCRAMBLES, scramble
+from tinygpt.evaluation.shares import Interval, Measure, Reference, interval
 from tinygpt.evaluation.words import words_of
 from tinygpt.gallery import gallery_names, load_gallery_model
 
@@ -28,7 +29,7 @@ N_TEXTS, SIZE = 8, 1000
 @pytest.fixture(scope="module", params=["stories", "python"])
 def corpus(request):
     whole = load_corpus(request.param)
-    return replace(whole, train=whole.train[:1_000_000], held_out=whole.held_out[:120_000])
+    return replace(whole, train=whole.train[:800_000], held_out=whole.held_out[:100_000])
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +68,7 @@ def test_what_the_author_did_not_write_does_not_get_the_authors_grade(corpus, au
 
 def test_half_a_counting_models_text_doubled_is_graded_no_higher_than_the_whole(corpus, author):
     model = CountingModel(corpus.train, 8)
-    texts = [model.generate(SIZE, seed) for seed in range(N_TEXTS)]
+    texts = [model.generate(SIZE, seed) for seed in range(4)]
     whole, doubled = (judge(author.measure(written)) for written in (texts, [text[:500] * 2 for text in texts]))
     assert GRADES.index(doubled.grade) <= GRADES.index(whole.grade) < GRADES.index(GRADES[-1])
 
@@ -105,7 +106,8 @@ def test_on_every_card_the_author_is_recognized_and_no_one_else(name):
 
 
 def test_further_sets_of_the_authors_pieces_are_judged(corpus):
-    draws = draw_author(replace(corpus, train=corpus.train[:200_000]), EvaluationSettings(2, 300))
+    short = replace(corpus, train=corpus.train[:100_000], held_out=corpus.held_out[:20_000])
+    draws = draw_author(short, EvaluationSettings(2, 300))
     assert len(draws.grades) == len(draws.memorized) == 20
     assert draws.grades.count(GRADES[0]) == 0
 
