@@ -174,14 +174,14 @@ class Standing:
         return self.low > 0
 
     def __str__(self) -> str:
-        value, between = f"{bits(self.nats):.2f} bits a byte", f"[{self.low:.2f}, {self.high:.2f}]"
+        value, between = f"{bits(self.nats):.2f} bits a byte", f"[{self.low:z.2f}, {self.high:z.2f}]"
         if self.nats == self.best.nats:
             return f"{value}, those of the best counting model, {self.best}"
         if self.beats_all:
             return f"{value}, {self.saved_bits:.2f} {between} fewer than the best counting model, {self.best}"
         if self.high >= 0:
-            return f"{value}, as many as the best counting model, {self.best}, give or take: {between} fewer"
-        lacks = f"{-self.saved_bits:.2f} [{-self.high:.2f}, {-self.low:.2f}] more than the best one, {self.best}"
+            return f"{value}, the same within chance as the best counting model, {self.best}: {between} fewer"
+        lacks = f"{-self.saved_bits:.2f} [{-self.high:z.2f}, {-self.low:z.2f}] more than the best one, {self.best}"
         if self.beaten is None:
             return f"{value}, no better than any counting model; {lacks}"
         return f"{value}, between {self.beaten} and {self.better} among the counting models; {lacks}"

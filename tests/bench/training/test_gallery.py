@@ -110,7 +110,7 @@ def test_the_page_shows_every_text_escaped(trained):
     curves = page.count('<svg class="tg-curve"')
     assert (page.count("<figure"), folded.count("<figure")) == (1 + curves, 1 + len(card.evolution) + anchors)
     assert page.count("<q>") == 1 + anchors  # with the model
-    assert f"<q>{'word ' * 21}word…</q>" in page  # what is cut says so
+    assert f"<q>{'word ' * 21}word&#8230;</q>" in page  # what is cut ends in an ellipsis
     assert "Of 20 further sets of the author" in page
     for part in ("seeds", "evolution", "anchors"):
         assert f'href="fables.html#{part}"' in page and f'id="{part}"' in folded
