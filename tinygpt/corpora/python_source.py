@@ -58,7 +58,7 @@ def build(folder: Path | None = None) -> Parts:
 
 def _modules(folder: Path) -> Iterator[tuple[str, Path]]:
     """Yield each module's path inside the library and its file, ordered by path on every file system."""
-    found = {}
+    found: dict[str, Path] = {}
     for root, folders, files in os.walk(folder):
         folders[:] = filter(_is_read, folders)  # skipped folders, which hold most of the files, are not even listed
         paths = (Path(root, name) for name in files if name.endswith(".py") and _is_read(name))

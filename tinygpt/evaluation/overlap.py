@@ -99,8 +99,8 @@ class TextIndex:
             ) from error
         self.text = text
         suffixes: np.ndarray = divsufsort(text)  # (n,), starts of the suffixes in order
-        self._suffixes = memoryview(suffixes.view(suffixes.dtype.newbyteorder("=")))  # items are plain numbers
-        self._places = memoryview(_places_of_pairs(text))
+        self._suffixes = suffixes.view(suffixes.dtype.newbyteorder("=")).data  # items are plain numbers
+        self._places = _places_of_pairs(text).data
 
     def longest_match(self, query: bytes) -> int:
         """Return the length of the longest prefix of the query that occurs in the text."""
