@@ -112,7 +112,7 @@ ROOMS = {
     ),
     "sitegen": (
         "text", "rows", "experiments", "figures", "numbers",
-        "tables", "documents", "embedding", "playground", "build", "commands",
+        "tables", "documents", "embedding", "playground", "api", "build", "commands",
     ),
 }  # fmt: skip
 MOST_MODULES = 25  # in a folder, its __init__ not counted

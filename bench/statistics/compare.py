@@ -3,6 +3,7 @@
     variants of one run    their rounds ran in turns: evidence by rounds
     two commits in turns   `invoke bench --against`: likewise (bench.measuring.against)
     two stored runs        only beside code that did not change and that both measured (bench.statistics.controls)
+    two machines           likewise: faster or slower than that code would be there
 
 Of each cell one thing is said, from the interval of t_before / t_after at a level that is corrected for the number of
 cells. The *threshold* is the loss that does not matter:
@@ -22,7 +23,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -46,7 +47,7 @@ INCONCLUSIVE = 5
 Outcome = Literal["slower", "faster", "not slower", "inconclusive", "not comparable"]
 KINDS: tuple[Kind, ...] = ("bench", "peer", "roofline")
 
-_COMMIT = re.compile(r"[0-9a-f]{4,40}")
+_HASH = re.compile(r"[0-9a-f]{4,64}")
 
 
 @dataclass(frozen=True)
@@ -131,10 +132,10 @@ def finding(evidence: Evidence, ends: tuple[float, float], levels: Levels, thres
 
 
 def compare_stored(root: Path, before: str, after: str, threshold: float = THRESHOLD) -> Comparison:
-    """Compare two stored sides: runs, commits (by the chosen run of each cell), or two variants of one run.
+    """Compare two stored sides: runs, commits, machines (by the chosen run of each cell), or two variants of one run.
 
     Args:
-        before: a run's id, the beginning of a commit, a variant, or ``RUN/VARIANT``.
+        before: a run's id, the beginning of a commit or of a machine's hash, a variant, or ``RUN/VARIANT``.
         after: likewise.
         threshold: relative difference below which "slower" is nothing to act on.
 
@@ -147,14 +148,16 @@ def compare_stored(root: Path, before: str, after: str, threshold: float = THRES
     names = [_split(name, variants) for name in (before, after)]
     if all(variant for _, variant in names):
         return _compare_variants(cells, names, (before, after), threshold)
-    sides = [_side(cells, name) for name in (before, after)]
-    if {cell.run_id for cell in sides[0]} == {cell.run_id for cell in sides[1]}:
+    sides = [find_side(cells, name) for name in (before, after)]
+    if {cell.run_id for cell in sides[0].cells} == {cell.run_id for cell in sides[1].cells}:
         raise ResultsError(
             f"{before!r} and {after!r} are the same run",
             "two runs or commits, or two variants of a run",
             f"invoke compare {before}/VARIANT {after}/VARIANT",
         )
-    return compare_cells(Record(cells, probe_rounds(runs, probes)), sides[0], sides[1], (before, after), threshold)
+    record = Record(cells, probe_rounds(runs, probes))
+    across = any(side.is_machine for side in sides)
+    return compare_cells(record, sides[0].cells, sides[1].cells, (before, after), threshold, across)
 
 
 def _split(name: str, variants: set[str]) -> tuple[str, str]:
@@ -195,22 +198,52 @@ def _compare_variants(
     return Comparison(*names, tuple(points), (), threshold)
 
 
-def _side(cells: list[CellSummary], name: str) -> list[CellSummary]:
-    chosen = [cell for cell in cells if cell.run_id == name]
-    if not chosen and _COMMIT.fullmatch(name):
-        of_commit = [cell for cell in cells if (cell.commit or "").startswith(name) and not cell.dirty]
-        if len({cell.commit for cell in of_commit}) > 1:
-            raise ResultsError(
-                f"several commits begin with {name!r}", "more of its digits", "invoke results show --all"
-            )
-        chosen = chosen_cells(of_commit)
-    if not chosen:
-        raise ResultsError(
-            f"{name!r} names no run, no commit with clean rows and no variant",
-            "a run_id, a commit, a variant or RUN/VARIANT",
-            "invoke results show --all",
-        )
-    return [cell for cell in chosen if not is_copy(cell.variant) and not is_unchanged(cell)]
+class Side(NamedTuple):
+    """One side of a comparison: its cells, without copies and unchanged code; ``is_machine`` is true of a machine's."""
+
+    cells: list[CellSummary]
+    is_machine: bool = False
+
+
+def find_side(cells: Iterable[CellSummary], name: str) -> Side:
+    """The side that a name stands for.
+
+    Raises:
+        ResultsError: it names nothing, or several commits or machines.
+    """
+    compared = [cell for cell in cells if not is_copy(cell.variant) and not is_unchanged(cell)]
+    if found := [cell for cell in compared if cell.run_id == name]:
+        return Side(found)
+    if _HASH.fullmatch(name):
+        of_commit = [cell for cell in compared if (cell.commit or "").startswith(name) and not cell.dirty]
+        if found := side_of_commit(_only_one("commits", name, of_commit, {cell.commit for cell in of_commit})):
+            return Side(found)
+        of_machine = [cell for cell in compared if cell.machine_hash.startswith(name)]
+        _only_one("machines", name, of_machine, {cell.machine_hash for cell in of_machine})
+        if found := side_of_machine(of_machine):
+            return Side(found, is_machine=True)
+    raise ResultsError(
+        f"{name!r} names no run, no commit or machine with clean rows and no variant",
+        "a run_id, a commit, a machine's hash, a variant or RUN/VARIANT",
+        "invoke results show --all",
+    )
+
+
+def _only_one(kind: str, name: str, cells: list[CellSummary], names: set[str | None]) -> list[CellSummary]:
+    if len(names) > 1:
+        raise ResultsError(f"several {kind} begin with {name!r}", "more of its digits", "invoke results show --all")
+    return cells
+
+
+def side_of_commit(cells: Iterable[CellSummary]) -> list[CellSummary]:
+    """The chosen cells of a commit: of a clean checkout."""
+    return chosen_cells(cell for cell in cells if not cell.dirty)
+
+
+def side_of_machine(cells: Iterable[CellSummary]) -> list[CellSummary]:
+    """The chosen cells of a machine by each protocol: of clean checkouts."""
+    groups = grouped((cell for cell in cells if cell.is_clean), lambda cell: cell.protocol_hash).values()
+    return [cell for group in groups for cell in chosen_cells(group)]
 
 
 def compare_cells(
@@ -219,20 +252,23 @@ def compare_cells(
     after: Iterable[CellSummary],
     names: tuple[str, str],
     threshold: float,
+    across: bool = False,
 ) -> Comparison:
     """Compare cells of two runs that go by the same variants and presets.
 
     Args:
         record: of all runs, whose unchanged code is the control.
+        across: a side is a machine. Cells then go by their protocol too, and machines may differ.
 
     Raises:
         ResultsError: the protocol or the machine of a cell differ; every differing field is named.
     """
     pairs, missing = [], []
-    for one, two in _pairs(before, after):
+    for one, two in _pairs(before, after, across):
         if one and two and one.n_rounds and two.n_rounds:
             require_same("protocol", one.protocol, two.protocol)
-            require_same("machine", one.machine, two.machine)
+            if not across:
+                require_same("machine", one.machine, two.machine)
             pairs.append((one, two, *record.controlled(one, two)))
         elif known := one or two:
             reasons = filter(None, (_absence(one, names[0]), _absence(two, names[1])))
@@ -252,10 +288,11 @@ def compare_cells(
 Pair = tuple[CellSummary | None, CellSummary | None]  # None where a side has no such cell
 
 
-def _pairs(before: Iterable[CellSummary], after: Iterable[CellSummary]) -> list[Pair]:
-    """Both sides of each variant and preset, by model size and variant."""
+def _pairs(before: Iterable[CellSummary], after: Iterable[CellSummary], across: bool) -> list[Pair]:
+    """Both sides of each variant and preset, and protocol if a side is a machine, by model size and variant."""
     ours, theirs = (
-        grouped(cells, lambda cell: (cell.n_parameters, cell.variant, cell.preset)) for cells in (before, after)
+        grouped(cells, lambda cell: (cell.n_parameters, cell.variant, cell.preset, cell.protocol_hash * across))
+        for cells in (before, after)
     )
     absent: list[CellSummary | None] = [None]
     pairs: list[Pair] = []

@@ -127,11 +127,12 @@ class Record:
         levels = self._difference(before.variant, one, two)
         if levels is None:
             return None, "no unchanged code was measured beside it in six rounds of both runs"
-        between_runs = self.between_runs(after.machine_hash)
+        machines = (before.machine_hash, after.machine_hash)
+        between_runs = sum(map(self.between_runs, machines)) / len(machines)
         if math.isnan(between_runs):
             return None, "too few runs of unchanged code are on record to know the spread between runs"
         names = ", ".join(_controls(before.variant, one, two))
-        return _controlled(*levels, between_runs, self.freedom(after.machine_hash)), names
+        return _controlled(*levels, between_runs, min(map(self.freedom, machines))), names
 
     def _unchanged(self) -> Iterable[tuple[str, Arms, Arms]]:
         for runs in grouped(self._runs, lambda key: key[:-1]).values():

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-_SCRIPTS = ("assets/js/*.js", "assets/generated/playground/*.js")  # ours; the libraries come minified
+_SCRIPTS = ("assets/js/**/*.js", "assets/generated/playground/*.js")  # ours; the libraries come minified
 _FOREIGN = ("assets/stylesheets/*.css", "assets/_mkdocstrings.css")
 
 

@@ -11,17 +11,16 @@ from mkdocs.commands.build import build as mkdocs_build
 from mkdocs.config import load_config
 from mkdocs.exceptions import MkDocsException
 
+from sitegen.api.publish import publish_api
 from sitegen.build.lighter import lighten_site
 from sitegen.build.output_checks import check_site
 from sitegen.build.prepare import PREPARED, Prepared, prepare
 from sitegen.documents.posts import name_landmarks
 from sitegen.embedding.embed_pages import write_embeds
 from sitegen.embedding.pins import read_pins
-from sitegen.embedding.social import CARD
 from sitegen.tables.gallery import gallery_cards, write_texts
 from sitegen.text.addresses import Addresses
 from sitegen.text.errors import SiteError, summarize_problems
-from sitegen.text.site_folders import GENERATED_URL
 
 # Folders of a checkout that a build must never empty.
 _SOURCES = ("site", "docs", "results", "tests", "tinygpt", "bench", ".git", ".github", ".ci")
@@ -62,13 +61,14 @@ def build_site(root: Path, results: Path, output: Path, addresses: Addresses) ->
     refuse_unsafe_output(root, output)
     pins = read_pins(root)
     prepared = prepare(root, root / results, addresses.site)
-    _run_mkdocs(root, root / results, prepared, output, addresses)
+    summary = _run_mkdocs(root, root / results, prepared, output, addresses)
     figures = [figure for figure in prepared.figures.values() if figure is not None]
     write_embeds([*figures, *pins.values()], output, addresses.site)
     write_texts(gallery_cards(), output)
     name_landmarks(output)
     _set_search_aside(output)
     _tell_links_from_translations(output)
+    publish_api(prepared.quoted_rows.results, root / results, output, addresses.site, summary)
     lighten_site(output)
     problems = check_site(output, addresses.site)
     if problems:
@@ -120,8 +120,8 @@ def refuse_unsafe_output(root: Path, output: Path) -> None:
         raise SiteError(f"{output} holds files that are not a built site", "an empty or new folder", "invoke site")
 
 
-def _run_mkdocs(root: Path, results: Path, prepared: Prepared, output: Path, addresses: Addresses) -> None:
-    """Run MkDocs in this process."""
+def _run_mkdocs(root: Path, results: Path, prepared: Prepared, output: Path, addresses: Addresses) -> str:
+    """Run MkDocs in this process; return its sentence on the site."""
     messages = _Messages()
     logger = logging.getLogger("mkdocs")
     logger.addHandler(messages)
@@ -134,17 +134,12 @@ def _run_mkdocs(root: Path, results: Path, prepared: Prepared, output: Path, add
             edit_uri=addresses.edit_folder,
         )
         config["extra"] |= {"results": str(results), PREPARED: prepared}
-        if "rss" in config.plugins:
-            if addresses.site:
-                # Without a picture the feed names one called "None"; the address must be complete.
-                config.plugins["rss"].config["image"] = f"{addresses.site}{GENERATED_URL}{CARD}"
-            else:  # the entries of a feed have complete addresses
-                config.plugins.pop("rss").config["enabled"] = False
         config.plugins.on_startup(command="build", dirty=False)
         try:
             mkdocs_build(config)
         finally:
             config.plugins.on_shutdown()
+        return str(config["site_description"])
     except SystemExit as stop:
         # Our macros exit with a sentence, strict mode and mkdocs-macros with a number.
         reason = stop.code if isinstance(stop.code, str) else messages.text()

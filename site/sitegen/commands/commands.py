@@ -50,23 +50,29 @@ def site(options: SiteOptions) -> None:
 class EmbedOptions:
     """Options of embed."""
 
-    name: str = option(REQUIRED, "of a figure; `list` lists all of them")
+    name: str = option(REQUIRED, "of a figure, or of a badge, ENGINE/BASELINE/PRESET; `list` lists all of them")
+    badge: bool = option(False, "of a badge and not of a figure")
     pin: bool = option(False, "keep the current state under a permanent address")
 
 
 @task(needs="site")
 def embed(options: EmbedOptions) -> None:
-    """Print the snippets that embed a figure elsewhere."""
+    """Print the snippets that embed a figure or a badge elsewhere."""
     from sitegen.embedding.embed_command import figure_list, figure_snippets
     from sitegen.text.addresses import find_addresses
 
     root, name = checkout(), options.name
-    if name == "list":
-        print(figure_list())
-        return
     addresses = find_addresses(root)
-    print(figure_snippets(root, root / "results", name, options.pin, addresses))
-    _warn(addresses.site_warning(f"invoke embed {name}"))
+    if options.badge:
+        from sitegen.api.badges import badge_snippets
+
+        print(badge_snippets(root / "results", name, addresses.site))
+    elif name == "list":
+        print(figure_list())
+    else:
+        print(figure_snippets(root, root / "results", name, options.pin, addresses))
+    if name != "list":
+        _warn(addresses.site_warning(f"invoke embed {name}"))
 
 
 @dataclass(frozen=True, kw_only=True)

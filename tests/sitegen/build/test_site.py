@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 import sys
-import xml.etree.ElementTree
 from pathlib import Path
 
 import pytest
@@ -43,8 +42,7 @@ def one_page(root: Path, text: str) -> Path:
     (root / "site/theme/404.html").unlink()  # it links to the pages that are missing here
     config = (root / "mkdocs.yml").read_text()
     config = re.sub(r"^nav:.*?(?=^theme:)", "", config, flags=re.MULTILINE | re.DOTALL)
-    config = re.sub(r"^  - blog:.*?(?=^  - rss:)", "", config, flags=re.MULTILINE | re.DOTALL)
-    config = re.sub(r"^  - rss:.*?(?=^markdown_extensions:)", "\n", config, flags=re.MULTILINE | re.DOTALL)
+    config = re.sub(r"^  - blog:.*?(?=^markdown_extensions:)", "\n", config, flags=re.MULTILINE | re.DOTALL)
     (root / "mkdocs.yml").write_text(config)
     return root
 
@@ -71,7 +69,7 @@ def test_the_build_is_strict_offline_and_needs_no_hook() -> None:
     assert theme["font"] is False
     plugins = {name: options for entry in config["plugins"] for name, options in  # type: ignore[attr-defined]
                (entry.items() if isinstance(entry, dict) else [(entry, {})])}  # fmt: skip
-    assert set(plugins) == {"search", "macros", "blog", "rss", "mkdocstrings"}
+    assert set(plugins) == {"search", "macros", "blog", "mkdocstrings"}
     assert plugins["macros"]["on_undefined"] == "strict"
     assert plugins["macros"]["on_error_fail"] is True
 
@@ -126,12 +124,6 @@ def test_the_search_finds_every_public_name_in_the_reference(built: BuiltSite) -
     assert {*PUBLIC_NAMES} - {"__version__"} <= found
 
 
-def test_the_devlog_has_a_feed_with_its_posts(built: BuiltSite) -> None:
-    feed = xml.etree.ElementTree.parse(built.output / "feed_rss_created.xml")
-    posts = len(list((ROOT / "docs/devlog/posts").glob("*.md")))
-    assert len(feed.findall(".//item")) == posts >= 1
-
-
 def test_every_page_links_to_the_code_and_to_its_own_source(built: BuiltSite) -> None:
     repository = ADDRESSES.repository
     for name in ("index", "speedup", "learn/gpt"):
@@ -145,7 +137,7 @@ def test_every_page_links_to_the_code_and_to_its_own_source(built: BuiltSite) ->
 
 def test_feeds_and_records_are_links_that_any_program_finds(built: BuiltSite) -> None:
     page = (built.output / "speedup/index.html").read_text()
-    assert page.count('<link rel="alternate" type="application/rss+xml"') == 2
+    assert page.count('<link rel="alternate" type="application/rss+xml"') == 1
     (script,) = built.output.glob("assets/javascripts/bundle.*.js")
     assert 'link[rel=alternate]"' not in script.read_text()  # Material would fetch a site map beside each
 

@@ -109,25 +109,28 @@ def test_the_style_asks_for_fonts_by_the_letters_that_the_readme_puts_into_them(
     assert set(re.findall(r"\$\(letters (\w+)", readme)) == set(LETTERS)
 
 
-def test_the_vendored_script_is_the_one_that_the_readme_tells_how_to_make() -> None:
+def test_the_vendored_scripts_are_those_that_the_readme_tells_how_to_make() -> None:
     vendor = THEME / "assets/vendor"
     readme = (vendor / "README.md").read_text()
-    bundle = vendor / "vega-charts.min.js"
+    bundles = {path.name for path in vendor.glob("*.min.js")}
     assert {path.name for path in vendor.iterdir()} == {
-        "README.md", "LICENSES.txt", bundle.name,
+        "README.md", "LICENSES.txt", *bundles, "parquet.entry.mjs",
         "vega-charts.entry.mjs", "vega-charts.transforms.mjs", "vega-charts.unused.mjs",
     }  # fmt: skip
-    assert f"`{hashlib.sha256(bundle.read_bytes()).hexdigest()}`" in readme
+    assert bundles == {"vega-charts.min.js", "parquet.min.js"}
+    for bundle in bundles:
+        assert f"`{hashlib.sha256((vendor / bundle).read_bytes()).hexdigest()}`" in readme, bundle
     assert f"npm install vega@{alt.VEGA_VERSION}." in readme
     bundled = set(re.findall(r"^\| `([a-z0-9-]+)` \| \d", readme, re.MULTILINE))
     headings = re.findall(r"^== (.+) ==$", (vendor / "LICENSES.txt").read_text(), re.MULTILINE)
     licensed = {name for heading in headings for name in heading.split(", ")}
     assert bundled == licensed
-    assert {"vega-view", "vega-interpreter", "d3-scale"} <= bundled
+    assert {"vega-view", "vega-interpreter", "d3-scale", "hyparquet", "fzstd"} <= bundled
+    assert set(re.findall(r"(?:hyparquet|fzstd)@([\d.]+)", readme)) <= set(re.findall(r"\| ([\d.]+) \|", readme))
 
 
 def test_the_themes_own_files_name_no_other_host(tmp_path: Path) -> None:
     (tmp_path / "index.html").write_text("<p>x</p>")
-    for path in [*(THEME / "assets/js").glob("*.js"), *(THEME / "assets/css").glob("*.css"), *THEME.glob("*.html")]:
+    for path in [*(THEME / "assets/js").rglob("*.js"), *(THEME / "assets/css").glob("*.css"), *THEME.glob("*.html")]:
         assert not re.search(r"https?://", path.read_text()), path.name
     assert check_site(tmp_path, "https://example.org/") == []

@@ -140,6 +140,7 @@
   // Scripts for few pages, fetched for the first one that needs them; from then on they follow `document$` themselves.
   const PARTS = {
     ".tg-chart": "charts.js",
+    ".tg-compare": "compare.js",
     ".tg-facets > :nth-child(2)": "facets.js",
     ".tg-playground": "playground.js",
     ".tg-qa": "qa.js",
