@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from bench.arms.variants import kind_of
+from bench.records.protocol import sha256_text
 from bench.records.rows import Rows
 from bench.records.store import write_tables
 from bench.statistics.cells import cell_summary
@@ -140,6 +141,22 @@ def test_commits_are_compared_by_their_newest_clean_runs(results_root):
         compare_stored(results_root, "aaaa", "dddd")
     with pytest.raises(ResultsError, match="the same run"):
         compare_stored(results_root, "aaaa", "run-a")
+
+
+def test_two_machines_are_compared_beside_code_that_ran_unchanged_on_both(results_root):
+    other = MACHINE.replace("Some CPU", "Other CPU")
+    for number, weather in enumerate(WEATHERS):
+        times = {cell: time * weather for cell, time in (CONTROL | {("vectorized", "tiny"): 10.0}).items()}
+        write(results_root, f"run-a{number}", times)
+        twice = {cell: time * weather * 2 for cell, time in (CONTROL | {("vectorized", "tiny"): 8.0}).items()}
+        write(results_root, f"run-b{number}", twice, machine=other)
+    here, there = sha256_text(MACHINE), sha256_text(other)
+    (point,) = compare_stored(results_root, here[:12], there).points
+    assert point.after_seconds > point.before_seconds  # the other machine is slower
+    assert point.finding.speedup == pytest.approx(10.0 / 8.0, rel=0.01)  # but less so than for unchanged code
+    assert point.finding.outcome == "faster"
+    with pytest.raises(ResultsError, match="different machines"):
+        compare_stored(results_root, "run-a0", "run-b0")
 
 
 def test_two_variants_of_one_run_are_compared_by_their_rounds(results_root):
