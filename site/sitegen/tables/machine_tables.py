@@ -14,7 +14,8 @@ from bench.statistics.cells import CellSummary
 from sitegen.rows.machines import accelerator_of, processor_of
 from sitegen.rows.processor_kinds import PROCESSOR_KINDS, processor_kind
 from sitegen.rows.results import Results
-from sitegen.text.markup import TableCell, code_cell, html_table, nothing_yet, number_cell
+from sitegen.text.escape import html_attribute
+from sitegen.text.markup import TableCell, html_table, nothing_yet, number_cell
 from tinygpt.presets import LADDER
 from tinygpt.terminal import quantities
 
@@ -107,5 +108,5 @@ def _presets_cell(presets: Collection[str]) -> TableCell:
 def _wanted_cell(presets: Collection[str], command: str) -> TableCell:
     if presets:
         return TableCell(", ".join(name for name in LADDER if name in presets), sort=len(presets))
-    wanted = f'<span class="tg-state">wanted</span> {code_cell(command).html}'
+    wanted = f'<span class="tg-state" title="{html_attribute(command)}">wanted</span>'
     return TableCell("wanted", sort=0, html=wanted)

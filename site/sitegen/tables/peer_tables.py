@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -31,6 +32,7 @@ ByPreset = Mapping[str, AtPreset]
 def training_table(results: Results) -> str:
     """Ratios of a training step by peer and preset; folded, the times, peaks of memory and shares of the roofline."""
     return _tables(
+        results,
         results.training_ratios,
         nothing_yet("No peer is measured", TRAINING_COMMAND),
         TRAINING_COMMAND,
@@ -42,6 +44,7 @@ def training_table(results: Results) -> str:
 def generation_table(results: Results) -> str:
     """The same of generation; folded, tokens per second."""
     return _tables(
+        results,
         results.generation_ratios,
         nothing_yet("No generation is measured", GENERATION_COMMAND),
         GENERATION_COMMAND,
@@ -53,12 +56,16 @@ def generation_table(results: Results) -> str:
 Behind = tuple[str, Callable[[PeerRatio], TableCell], Sequence[str]]  # title, cell, and the variants of its rows
 
 
-def _tables(rows: Sequence[PeerRatio], nothing: str, command: str, subject: str, behind: Behind) -> str:
+def _tables(
+    results: Results, rows: Sequence[PeerRatio], nothing: str, command: str, subject: str, behind: Behind
+) -> str:
     if not rows:
         return nothing
     machines = grouped(rows, lambda row: machine_label(row.cell))
-    # As sitegen.tables.facets orders rows: the machine that prose quotes comes first.
-    order = sorted(machines, key=lambda name: (machines[name][0].cell.origin != PUBLISHED, -len(machines[name])))
+    # The machine that prose quotes comes first: of the published ones, that with most cells.
+    cells = Counter(cell.machine_hash for cell in results.cells)
+    first = {name: group[0].cell for name, group in machines.items()}
+    order = sorted(first, key=lambda name: (first[name].origin != PUBLISHED, -cells[first[name].machine_hash]))
     return heat_key() + facets((name, _machine(machines[name], command, subject, behind)) for name in order)
 
 
