@@ -9,6 +9,29 @@ from playwright.sync_api import BrowserContext, Frame, Page, Request
 # Every attack of the example site does one of these when it runs.
 HACKED = "document.title === 'hacked' || window.hacked === true"
 
+# Pairs of texts of a chart that cover each other, but for the edges of their boxes.
+OVERLAPS = """(() => {
+    const shown = [...document.querySelectorAll(".tg-plot svg text")].filter(
+        (text) => text.textContent.trim() && getComputedStyle(text).opacity > 0 && text.getAttribute("opacity") !== "0"
+    );
+    const boxes = shown.map((text) => [text.textContent, text.getBoundingClientRect()]);
+    const found = [];
+    for (const [i, [one, a]] of boxes.entries())
+        for (const [other, b] of boxes.slice(i + 1)) {
+            const across = Math.min(a.right, b.right) - Math.max(a.left, b.left);
+            const down = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
+            if (across > 2 && down > 4) found.push(`${one} / ${other}`);
+        }
+    return found;
+})()"""
+# Lines of a chart that have no stroke, or that of the background.
+UNSEEN_LINES = """(() => {
+    const back = getComputedStyle(document.body).backgroundColor;
+    const lines = [...document.querySelectorAll(".tg-plot .mark-line path")];
+    const strokes = lines.map((path) => getComputedStyle(path).stroke);
+    return strokes.filter((stroke) => stroke === "none" || stroke === back).length;
+})()"""
+
 
 class Watched:
     """A page whose requests and console are kept."""

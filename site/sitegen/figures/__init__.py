@@ -46,10 +46,10 @@ _FIGURES = (
         "speedup",
         "How much faster, and at what size",
         "How many times as fast as a baseline a training step is, by the model's size. Medians; ratios within one run.",
-        "Bars are intervals. A full point is stable, a paler "
-        "one noisy, a hollow one unresolved. Crosses at the bottom are cells that failed, arrows ratios below the "
-        "axis. Hollow points on dashed lines were not measured: a cost model projects them, and the broad bar is its "
-        "band. The dotted line is the matrix products alone.",
+        "A solid line is measured, a band an interval. A full point is stable, a hollow one noisy or unresolved. "
+        "Crosses are cells that failed. Ratios below the axis are written at the bottom. Dashed lines were not "
+        "measured: a cost model projects them. No engine can enter the grey band, the time of the matrix products "
+        "alone. Peers are grey until you point at them.",
         needs="one measured cell",
         command=_QUICK_COMMAND,
         module=speedup,
@@ -59,9 +59,9 @@ _FIGURES = (
         "step_time",
         "Time of one training step",
         "The median time of forward, backward, clipping and the AdamW update of one batch, by the model's size.",
-        "Both axes are logarithmic; bars are intervals, paler points are noisy, hollow ones unresolved, "
-        "crosses at the bottom are cells that failed. Hollow points on dashed lines were not measured: a cost model "
-        "projects them. The dotted line is the matrix products alone.",
+        "Both axes are logarithmic. A solid line is measured, a band an interval. A full point is stable, a "
+        "hollow one noisy or unresolved. Crosses are cells that failed. Dashed lines were not measured: a cost "
+        "model projects them. No engine can enter the grey band, the time of the matrix products alone.",
         needs="one measured cell",
         command=_QUICK_COMMAND,
         module=step_time,
@@ -89,8 +89,8 @@ _FIGURES = (
         "kernel_forms",
         "NumPy against NumExpr, kernel by kernel",
         "Time of a fused kernel per number on one thread; further left is faster.",
-        "Operands lie in the cache, as "
-        "between two products of a step, or in memory, as in the optimiser's passes over large models.",
+        "Operands lie in the cache, as between two products of a step, or in memory, as in the optimiser's passes "
+        "over large models.",
         needs="the fused kernels timed in both forms",
         command=_KERNELS_COMMAND,
         module=kernel_forms,
@@ -99,9 +99,9 @@ _FIGURES = (
         "variants",
         "What each idea buys",
         "Step time of numpy over that of each stage, within one run.",
-        "One thread: buffers, fused kernels in tiles, "
-        "folded norms, blocked attention. Threads, and by default processes where they can be forked: the batch "
-        "spread over workers. Plain Python is far below the frame; its ratio is written at the edge.",
+        "One thread: buffers, fused kernels in tiles, folded norms, blocked attention. Threads, and by default "
+        "processes where they can be forked: the batch spread over workers. Plain Python is far below the frame; "
+        "its ratio is written at the edge.",
         needs="numpy and vectorized, on one thread and on all, in one run",
         command=variants.BENCH_COMMAND,
         module=variants,
@@ -110,7 +110,8 @@ _FIGURES = (
         "memory",
         "Peak memory",
         "The most memory that the training process held, by the model's size (its own high-water mark).",
-        "The dashed line is a formula: four float32 numbers for each parameter (weight, gradient, two AdamW moments).",
+        "The grey band is below a formula: four float32 numbers for each parameter (weight, gradient, two AdamW "
+        "moments).",
         needs="one measured cell with its peak memory",
         command=_QUICK_COMMAND,
         module=memory,
@@ -119,7 +120,7 @@ _FIGURES = (
         "generation",
         "How fast it writes",
         "Tokens a second of one text, greedy, with a key-value cache, prompt and re-reading included.",
-        "Bars are intervals, crosses at the left are generators that failed.",
+        "Bands are intervals, crosses at the left are generators that failed.",
         needs="generation measured beside a peer in one run",
         command=GENERATION_COMMAND,
         module=generation,
@@ -128,8 +129,8 @@ _FIGURES = (
         "loss",
         "Loss against wall time",
         "Nats per token over minutes of training: training loss, and loss on text the model never saw.",
-        "Training loss (solid, averaged over consecutive steps) and loss on text the model never saw (dashed). When "
-        "the two diverge, the model has begun to memorize.",
+        "The thin lines are training loss, averaged over consecutive steps; those with points are loss on text "
+        "the model never saw. When the two diverge, the model has begun to memorize.",
         needs="one training run",
         command="invoke train --preset small --corpus shakespeare --record",
         module=loss,
@@ -139,8 +140,8 @@ _FIGURES = (
         "peers",
         "Against its peers: a training step",
         "Each peer's step time over ours, by the model's size, within one run; above 1× we are faster.",
-        "Above the dashed line we are faster. "
-        "The roofline is the time of the matrix products alone: it is below 1 by the share of our other work.",
+        "Above the line at 1× vectorized is faster. No peer can enter the grey band, the time of the matrix "
+        "products alone.",
         needs="the vectorized engine measured beside a peer in one run",
         command=TRAINING_COMMAND,
         module=peers,
@@ -149,10 +150,9 @@ _FIGURES = (
         "accelerator",
         "An accelerator beside the processor",
         "Milliseconds of a training step, by the model's size; the same presets, batches and float32 on both.",
-        "A ring marks "
-        "the size at which an accelerator's curve meets our fast engine's on the processor. The two are two machines, "
-        "with a line style each. The menu also shows the rate of the matrix products, and, for lines that a cost model "
-        "fits, dispatch as a share of a step.",
+        "A ring marks the size at which an accelerator's curve meets our fast engine's on the processor. The two "
+        "are two machines, and each line is named with its chip. The buttons also show the rate of the matrix "
+        "products, and, for lines that a cost model fits, dispatch as a share of a step.",
         needs="one preset measured on an accelerator",
         command=ACCELERATOR_COMMAND,
         module=accelerator,
@@ -163,7 +163,8 @@ _FIGURES = (
         "The same loss, sooner",
         "Held-out loss, nats per byte, over minutes of training.",
         "One recipe, the same batches and starting weights, each engine in its own process, one after the other. "
-        "The clock stands still while the held-out loss is computed.",
+        "The clock does not run while the held-out loss is computed. The view is cropped to where the race is "
+        "decided; the downloads have the rest.",
         needs="a recorded race",
         command="invoke race --preset nanogpt --corpus tinyshakespeare --steps 2000",
         module=race,
@@ -172,8 +173,8 @@ _FIGURES = (
         "learning_rate",
         "Held-out loss over the learning rate",
         "Held-out loss at the end, nats per byte, by the highest rate and its schedule.",
-        "Equal steps, text and starting weights; only the rate and its schedule differ. The distance between constant "
-        "with and without a warm-up is the cost of the first hundred updates at that rate.",
+        "Equal steps, text and starting weights; only the rate and its schedule differ. The distance between "
+        "constant with and without a warm-up is the cost of the first hundred updates at that rate.",
         needs="a recorded sweep",
         command="invoke sweep --preset tiny --corpus shakespeare --steps 2000",
         module=learning_rate,
@@ -182,7 +183,7 @@ _FIGURES = (
         "gelu",
         "GELU and its derivative",
         "Both functions over x, by the library's forward and backward.",
-        "The dotted line is the function that GELU smooths.",
+        "max(0, x) is the function that GELU smooths.",
         module=gelu,
         tabulated=gelu.tabulated,
     ),
@@ -190,18 +191,18 @@ _FIGURES = (
         "layer_norm_plane",
         "What layer norm projects",
         "Rows of three numbers, seen along the direction (1, 1, 1).",
-        "The cross is the direction (1, 1, 1). Small circles are rows "
-        "without their mean. Dividing by the deviation moves each to the large circle. Rows 2 and 3 differ by a "
-        "factor and a shift, and end at one point. Of a gradient, the backward keeps what lies along the circle.",
+        "The cross is the direction (1, 1, 1). Small circles are rows without their mean. Dividing by the "
+        "deviation moves each to the large circle. Rows 2 and 3 differ by a factor and a shift, and end at one "
+        "point. Of a gradient, the backward keeps what lies along the circle.",
         module=layer_norm_plane,
     ),
     Figure(
         "attention_gradient",
         "Four positions attend, and what the loss wants changed",
         "The weights of four queries on four keys, and the gradients of the loss.",
-        "The loss asks each query for more of one weight. A descent lowers the scores with a positive gradient and "
-        "raises those with a negative one. The future has no weight and no gradient. The first query has one key and "
-        "nothing to choose.",
+        "The loss asks each query for more of one weight. A descent lowers the scores with a positive gradient "
+        "and raises those with a negative one. The future has no weight and no gradient. The first query has one "
+        "key and nothing to choose.",
         module=attention_gradient,
     ),
     Figure(
@@ -224,16 +225,16 @@ _FIGURES = (
         "gradient_depth",
         "The gradient on its way back through 24 branches",
         "Norm of the stream's gradient after each branch of an untrained model, in double precision.",
-        "Read from right to left: the gradient begins at the last branch. The "
-        "table also has the mean cosine between two positions of the stream.",
+        "Read from right to left: the gradient begins at the last branch. The table also has the mean cosine "
+        "between two positions of the stream.",
         module=gradient_depth,
     ),
     Figure(
         "stream_backward",
         "The backward along the stream",
         "Norms of gradients in the gallery's Shakespeare model, on two lines of a play.",
-        "Read from the bottom to the top. On the left is the "
-        "norm of dx, beside it that of the gradient which a branch adds. Norms do not add up: directions differ.",
+        "Read from the bottom to the top. On the left is the norm of dx, beside it that of the gradient which a "
+        "branch adds. Norms do not add up: directions differ.",
         module=stream_backward,
     ),
     Figure(
@@ -248,9 +249,8 @@ _FIGURES = (
         "clinic",
         "What failures look like",
         "Loss in nats per byte over training steps: one small model, equal starting weights, one fault in each run.",
-        "Solid is the training loss "
-        "that the program reports, dashed the held-out loss that a sound program computes from the same weights. What "
-        "lies above the frame is drawn on its edge.",
+        "The thin lines are the training loss that the program reports, those with points the held-out loss that "
+        "a sound program computes from the same weights. What lies above the frame is drawn on its edge.",
         needs="a run of the clinic",
         command=CLINIC_COMMAND,
         module=clinic,

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import altair as alt
@@ -24,7 +25,7 @@ from bench.arms.registry import OURS
 from bench.statistics.accelerator_ratios import crossings
 from sitegen.figures.axes import (
     above,
-    by_machine,
+    at_size,
     frame,
     framed,
     log_domain,
@@ -36,6 +37,7 @@ from sitegen.figures.base import Drawing
 from sitegen.figures.chart_texts import value_expressions
 from sitegen.figures.descriptions import describe_ends, describe_failures
 from sitegen.figures.fields import CROSS, POINT, PRESET, TABLE, Field, cell_origin, exported, tooltip
+from sitegen.figures.grammar.line_names import LineNames, log_level
 from sitegen.figures.grammar.words import short_machine
 from sitegen.figures.layers import Values
 from sitegen.figures.menus import in_first_view, menu, show_menu, up_to
@@ -75,7 +77,7 @@ FIELDS = (
     Field(DISPATCH, "dispatch", TABLE, exported=False),
     Field("beside", "that is", POINT | TABLE),
     *cell_origin(code=POINT),
-    *exported("measure", "state", "tier", "n_parameters", "value", "low", "high", "note", "slot"),
+    *exported("measure", "state", "tier", "n_parameters", "value", "low", "high", "note", "slot", "line_name"),
 )
 
 
@@ -96,11 +98,27 @@ def read(results: Results) -> pd.DataFrame:
                 readings += _crossings(row_dicts(cells), theirs)
     rows = pd.DataFrame(readings)
     rows["label"] = [label_of(str(line)) for line in rows["variant"]]
+    rows["line_name"] = _line_names(rows)
     rows["slot"] = stack_failures(rows)
     # Only the first crossing is labelled: several are too close together for words. Tooltips describe the others.
     crossing = rows["state"] == _CROSSING
-    rows["note"] = ("○ " + rows["value_text"]).where(crossing & (crossing.cumsum() == 1), "")
+    rows["note"] = ("ring: level at " + rows["n_parameters"].map(short_count)).where(
+        crossing & (crossing.cumsum() == 1), ""
+    )
     return rows
+
+
+def _line_names(rows: pd.DataFrame) -> pd.Series:
+    """Names of lines; those of several accelerators have the chip in them."""
+    own = rows[rows["device"] == ON_ACCELERATOR]
+    chips = {machine: _chip(short_machine(machine)) for machine in own["machine"].unique()}
+    names = rows["label"].str.removesuffix(", GPU")
+    return names.where(rows["device"] != ON_ACCELERATOR, names + ", " + rows["machine"].map(chips).fillna(""))
+
+
+def _chip(machine: str) -> str:
+    """The word of an accelerator's name that has a digit: NVIDIA H100 80GB HBM3 → H100."""
+    return next((word for word in machine.split() if any(map(str.isdigit, word))), machine)
 
 
 def _cell(record: dict[str, Any]) -> dict[str, Any]:
@@ -152,23 +170,27 @@ def _crossings(cells: list[dict[str, Any]], theirs: dict[str, float]) -> list[di
 
 
 def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
-    """Lines over parameters, log-log, a line style for each machine, with intervals, crossings and failures."""
+    """Lines over parameters, log-log, each named with its chip, with intervals, crossings and failures."""
     cells = rows[rows["state"] != _CROSSING]
-    show = show_menu(cells, theme)
-    chart = alt.Chart(_in_numbers(rows)).transform_filter(show.condition).transform_calculate(**_WORDS)
-    values = Values(
-        {"x": parameter_axis(cells), "y": framed("value")}, show.color, tooltip(FIELDS), show.shape, ("low", "high")
-    )
+    show = show_menu(cells, theme, machines=False)
+    look = replace(show.look, names=LineNames("line_name", {name: name for name in dict.fromkeys(rows["line_name"])}))
+    chart = alt.Chart(_in_numbers(at_size(rows))).transform_filter(show.condition).transform_calculate(**_WORDS)
+    place = {"x": parameter_axis(cells, look.names), "y": framed("value")}
+    values = Values(place, look, tooltip(FIELDS), ("low", "high"))
     only_times = chart.transform_filter(f"measure == '{STEP_TIME}'")
     failures = values.failed(only_times, cells, tooltip(FIELDS, CROSS))
     measures = {name: words for name, words in MEASURES.items() if (rows["measure"] == name).any()}
-    parameters = [menu("measure", STEP_TIME, measures, "Measure"), show.parameter]
+    parameters = [menu("measure", STEP_TIME, measures, "Measure"), *show.parameters]
     if not (rows["state"] == "measured").any():
         return alt.layer(*failures).add_params(*parameters)
     parameters.append(frame(_views(cells, show.choices), "measure + '|' + show"))
     chosen = chart.transform_filter("datum.measure == measure")
     measured = chosen.transform_filter("datum.state == 'measured'")
-    layers = [values.line(measured, **by_machine(cells)), *values.measured(measured)]
+    layers = [
+        values.line(measured, detail=["line_name:N"]),
+        *values.measured(measured),
+        *values.names(measured, log_level("value", "frame.low", "frame.high"), theme),
+    ]
     if (rows["state"] == _CROSSING).any():
         crossing = chosen.transform_filter(f"datum.state == '{_CROSSING}'")
         ring = crossing.mark_point(shape="circle", filled=False, size=260, strokeWidth=2, color=theme.ink)

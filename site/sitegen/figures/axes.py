@@ -5,53 +5,75 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Any, TypeVar
 
 import altair as alt
+import numpy as np
 import pandas as pd
 
-from sitegen.rows.series import label_of, order_series, series_colors, series_shapes
+from sitegen.figures.grammar.line_names import LineNames
+from sitegen.rows.series import is_rival, label_of, order_series, series_colors, series_shapes
 from sitegen.text.palette import Theme
 from tinygpt.presets import LADDER
 
 HEIGHT = 380  # pixels of the plotting area
+_SIZES = frozenset(preset.model.n_parameters for preset in LADDER.values())
 LABEL_WIDTH = 46  # pixels: room for the widest label of any choice, because a view keeps its first margin
 
-# Sizes that differ by less than the first factor share a tick; by less than the second, they get short labels.
-_SAME_SIZE, _CLOSE = 1.1, 1.7
+# The least distance of two presets on the axis of sizes, in powers of ten. Two of about one size would be one place,
+# and every line through both would have a jog.
+_SPREAD = 0.36
 _ENOUGH_TICKS = 4
+_ROOMY = 0.45  # presets that are this far from both neighbours have their parameter count below their name
 
 
-def parameter_axis(rows: pd.DataFrame) -> alt.X:
-    """The axis of model sizes: logarithmic, with a tick at each preset, labelled with name and parameter count."""
-    present = sorted(set(rows["n_parameters"].dropna().astype(int)))
-    names = {preset.model.n_parameters: name for name, preset in LADDER.items()}
-    low, high = present[0], present[-1]
-    groups: list[list[int]] = []
-    for count in present:
-        # Presets of about one size share a tick.
-        if groups and count < groups[-1][0] * _SAME_SIZE:
-            groups[-1].append(count)
-        else:
-            groups.append([count])
-    ticks = [group[0] for group in groups]
-    labels = {}
-    for before, group, after in zip([0, *ticks], groups, [*ticks[1:], math.inf], strict=False):
-        label = " · ".join(names.get(count, "") for count in group)
-        # If the next preset is close, there is only room for the name.
-        close = before * _CLOSE > group[0] or group[0] * _CLOSE > after
-        labels[str(group[0])] = label if close else [label, short_count(group[0])]
+def at_size(rows: pd.DataFrame) -> pd.DataFrame:
+    """Add ``at_size``, the place on the axis of sizes: log10(parameters), with close presets spread."""
+    sizes = _sizes(rows)
+    places = np.interp(np.log10(rows["n_parameters"].astype(float)), np.log10(sizes), _places(sizes))
+    return rows.assign(at_size=places)
+
+
+def _sizes(rows: pd.DataFrame) -> list[int]:
+    """The presets' sizes in some rows; a point between two of them is none."""
+    present = set(rows["n_parameters"].dropna().astype(int))
+    return sorted(present & _SIZES or present)
+
+
+def _places(sizes: Sequence[int]) -> list[float]:
+    places = [round(math.log10(sizes[0]), 4)]
+    for before, size in pairwise(sizes):
+        places.append(round(places[-1] + max(math.log10(size / before), _SPREAD), 4))
+    return places
+
+
+def parameter_axis(rows: pd.DataFrame, names: LineNames) -> alt.X:
+    """The axis of model sizes, for rows of :func:`at_size`: a tick at each preset, with name and parameter count.
+
+    ``names`` has the room at the right edge.
+    """
+    present = _sizes(rows)
+    presets = {preset.model.n_parameters: name for name, preset in LADDER.items()}
+    ticks = _places(present)
+    labels = []
+    for before, tick, after, count in zip([-math.inf, *ticks], ticks, [*ticks[1:], math.inf], present, strict=False):
+        roomy = min(tick - before, after - tick) > _ROOMY
+        name = presets.get(count, short_count(count))
+        labels.append([name, short_count(count)] if roomy else name)
     return alt.X(
-        "n_parameters:Q",
-        title="parameters of the model (log scale)",
+        "at_size:Q",
+        title="parameters (log scale; close sizes are spread)",
         # Widened, so that a single preset has an axis too and no point lies on the frame.
-        scale=alt.Scale(type="log", domain=[low / 1.5, high * 1.5], nice=False),
+        scale=alt.Scale(domain=[ticks[0] - 0.15, ticks[-1] + 0.15], range=names.range, nice=False, zero=False),
         axis=alt.Axis(
             values=ticks,
-            labelExpr=f"({json.dumps(labels)})[datum.value]",
+            labelExpr=f"({json.dumps(labels)})[indexof({ticks}, datum.value)]",
             labelOverlap="greedy",
-            labelSeparation=6,
+            labelSeparation=4,
+            titleAnchor="start",
             grid=False,
         ),
     )
@@ -102,6 +124,7 @@ def log_scaled(channel: type[Channel], field: str, title: str, domain: list[floa
         values=log_ticks(domain),
         labelExpr="format(datum.value, ',~r')" + (f" + '{unit}'" if unit else ""),
         labelOverlap="greedy",
+        labelSeparation=4,
         minExtent=LABEL_WIDTH if channel is alt.Y else alt.Undefined,
     )
     return channel(f"{field}:Q", title=title, scale=alt.Scale(type="log", domain=domain, nice=False), axis=axis)
@@ -134,37 +157,56 @@ def frame(views: Mapping[str, Mapping[str, Any]], choice: str) -> alt.Parameter:
     return alt.param(name="frame", expr=f"({json.dumps(views)})[{choice}]")
 
 
-Look = TypeVar("Look", alt.Color, alt.Shape, alt.StrokeDash)
+Named = TypeVar("Named", alt.Color, alt.Shape)
 
 
-def by_name(channel: type[Look], field: str, names: Sequence[str], looks: Sequence[Any], **legend: Any) -> Look:
-    """A colour, shape or line style for each name, cycling through ``looks``, with a legend below the chart."""
-    shown = {"title": None, "orient": "bottom", "columns": legend_columns(names)} | legend
+def by_name(
+    channel: type[Named], field: str, names: Sequence[str], looks: Sequence[Any], legend: bool = True, **shown: Any
+) -> Named:
+    """A colour or shape for each name, cycling through ``looks``; a legend is below the chart."""
+    place = {"title": None, "orient": "bottom", "columns": legend_columns(names), "symbolOpacity": 1} | shown
     return channel(
         f"{field}:N",
         scale=alt.Scale(domain=[*names], range=[looks[index % len(looks)] for index in range(len(names))]),
-        legend=alt.Legend(**shown),
+        legend=alt.Legend(**place) if legend else None,
     )
 
 
-def variant_encodings(
-    variants: Iterable[str], theme: Theme, listed: alt.ExprRef | None = None
-) -> tuple[alt.Color, alt.Shape]:
-    """Colour and shape by engine variant, with one legend for both.
+@dataclass(frozen=True)
+class Look:
+    """How variants look.
 
-    ``listed`` is a Vega expression for the variants in the legend, where the reader chooses; all by default.
+    Attributes:
+        color: a rival's is grey until a reader points at it, where there are engines to compare it with.
+        full: the colour alone; of failures, which keep it.
+        shape: of points.
+        names: at the ends of lines.
     """
+
+    color: Any
+    full: alt.Color
+    shape: alt.Shape
+    names: LineNames
+
+
+def variant_look(variants: Iterable[str], theme: Theme) -> Look:
+    """Colour, shape and name by engine variant."""
     names = order_series(variants)
-    labels = {name: label_of(name) for name in names}
-    legend = {
-        "columns": legend_columns([*labels.values()]),
-        "symbolSize": 90,
-        # Names come from results: JSON keeps them from being read as code.
-        "labelExpr": f"({json.dumps(labels)})[datum.value]",
-        "values": alt.Undefined if listed is None else listed,
-    }
-    color = by_name(alt.Color, "variant", names, series_colors(names, theme), **legend)
-    return color, by_name(alt.Shape, "variant", names, series_shapes(names), **legend)
+    own = [name for name in names if not is_rival(name)]
+    full = by_name(alt.Color, "variant", names, series_colors(names, theme), legend=False)
+    return Look(
+        pointed("variant", own, full, theme) if own else full,
+        full,
+        by_name(alt.Shape, "variant", names, series_shapes(names), legend=False),
+        LineNames("variant", {name: label_of(name) for name in names}),
+    )
+
+
+def pointed(field: str, own: Sequence[str], color: alt.Color, theme: Theme) -> Any:
+    """Grey for all but a chart's ``own`` lines, and the one at which the reader points (``figure.js``)."""
+    return alt.condition(
+        f"datum.{field} === pointed || indexof({json.dumps([*own])}, datum.{field}) >= 0", color, alt.value(theme.rival)
+    )
 
 
 def legend_columns(labels: Sequence[str]) -> alt.ExprRef:
@@ -176,26 +218,12 @@ def legend_columns(labels: Sequence[str]) -> alt.ExprRef:
     return alt.ExprRef(f"max(1, min({len(labels)}, floor((room - 60) / {pixels})))")
 
 
-STROKE = MappingProxyType({"symbolType": "stroke", "symbolSize": 400})  # symbols in a legend of line styles
-_DASHES = ([1, 0], [7, 4], [2, 3], [9, 3, 2, 3])
+STROKE = MappingProxyType({"symbolType": "stroke", "symbolSize": 400})  # symbols in a legend of lines
 
 
-def dashes(rows: pd.DataFrame, field: str, **legend: Any) -> dict[str, Any]:
-    """Encode a field as line style, if it has more than one value."""
-    names = list(dict.fromkeys(rows[field]))
-    if len(names) < 2:
-        return {}
-    return {"strokeDash": by_name(alt.StrokeDash, field, names, _DASHES, **{"columns": 1, **STROKE, **legend})}
-
-
-def by_machine(rows: pd.DataFrame) -> dict[str, Any]:
-    """Encodings that draw a line for each machine: machines are never pooled."""
-    return {"detail": ["machine:N"], **dashes(rows, "machine", labelLimit=alt.ExprRef("room - 110"))}
-
-
-def minutes_axis() -> alt.X:
-    """The axis of a training run's minutes."""
-    scale = alt.Scale(zero=True, nice=False)
+def minutes_axis(**scale: Any) -> alt.X:
+    """The axis of a training run's minutes; ``scale`` replaces properties of its scale."""
+    scale = alt.Scale(**{"zero": True, "nice": False} | scale)
     return alt.X("minutes:Q", title="minutes of training", scale=scale, axis=alt.Axis(tickCount=6))
 
 

@@ -13,7 +13,7 @@ import altair as alt
 import pandas as pd
 
 from bench.training.clinic_cases import CASES, HEALTHY
-from sitegen.figures.axes import STROKE, by_name
+from sitegen.figures.axes import by_name
 from sitegen.figures.base import Drawing
 from sitegen.figures.fields import COMMAND, END, MACHINE, POINT, TABLE, Field, exported, tooltip
 from sitegen.figures.layers import reference_line
@@ -54,7 +54,6 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     titles = [CASES[name].title for name in names]
     palette = [theme.engines["python"], theme.engines["vectorized"], theme.engines["numpy"], *theme.spare]
     color = by_name(alt.Color, "title", titles, palette, symbolType="stroke", labelLimit=0)
-    dash = by_name(alt.StrokeDash, "series", _SERIES, ([1, 0], [5, 4]), **STROKE)
     failures = {name: CASES[name].title for name in names if name != HEALTHY}
     choice = menu("fault", _ALL, {_ALL: "training losses of all cases"} | failures, "Show")
     both = f"(datum.case === fault || datum.case === {json.dumps(HEALTHY)})"
@@ -68,13 +67,14 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
         f"fault === {json.dumps(_ALL)} ? datum.series === {json.dumps(_SERIES[0])} : {both}"
     )
     place = {"x": x, "y": y}
-    points = shown.transform_filter(f"datum.series === {json.dumps(_SERIES[1])}")
+    training, held_out = (shown.transform_filter(f"datum.series === {json.dumps(name)}") for name in _SERIES)
     # Wide, invisible targets: a thin line is hard to hit with a finger.
     targets = shown.mark_point(size=220, opacity=0, filled=True, aria=False)
     return alt.layer(
         *reference_line("shown_loss", UNIFORM_LOSS, theme, "a uniform guess: ln 256", y),
-        shown.mark_line(strokeWidth=2.2, opacity=0.9).encode(**place, color=color, strokeDash=dash),
-        points.mark_point(filled=True, size=40, opacity=1).encode(**place, color=color),
+        training.mark_line(strokeWidth=1.6, opacity=0.8).encode(**place, color=color),
+        held_out.mark_line(strokeWidth=2.2).encode(**place, color=color),
+        held_out.mark_point(filled=True, size=40, opacity=1).encode(**place, color=color),
         targets.encode(**place, tooltip=tooltip(FIELDS)),
     ).add_params(choice)
 

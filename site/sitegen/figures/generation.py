@@ -5,13 +5,14 @@ tokens per second = length of the text / median time of the whole text, prompt a
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import replace
 
 import altair as alt
 import pandas as pd
 
-from sitegen.figures.axes import log_domain, log_scaled, variant_encodings
+from sitegen.figures.axes import log_domain, log_scaled, variant_look
 from sitegen.figures.base import Drawing
 from sitegen.figures.descriptions import describe_failures, describe_groups
 from sitegen.figures.fields import FULL_ORIGIN, POINT, PRESET, TABLE, Field, exported, interval, tooltip, written
@@ -53,11 +54,11 @@ def read(results: Results) -> pd.DataFrame:
 def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     """A group of points for each preset, logarithmic, each with its interval and its number."""
     labels, variants = list(dict.fromkeys(rows["label"])), order_series(rows["variant"])
-    color, shape = variant_encodings(variants, theme)
+    look = variant_look(variants, theme)
     y = alt.Y("label:N", title=None, sort=labels, scale=alt.Scale(paddingInner=0.2, paddingOuter=0.1))
     offset = alt.YOffset("variant:N", sort=variants, scale=alt.Scale(domain=variants))
     place = {"y": y, "yOffset": offset}
-    values = Values(place, color, tooltip(FIELDS), shape, ("tokens_low", "tokens_high"), axis="x", bar=1.8)
+    values = Values(place, look, tooltip(FIELDS), ("tokens_low", "tokens_high"), axis="x")
     chart = alt.Chart(rows)
     failures = values.failed(chart, rows, values.tooltip, x=alt.value(8))
     layers: list[alt.Chart] = []
@@ -66,13 +67,16 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
             pd.concat([rows["tokens_per_second"], rows["tokens_low"], rows["tokens_high"]]).astype(float),
             failures=bool(failures),
         )
-        domain[1] *= (domain[1] / domain[0]) ** 0.12  # room for the number beside the last point
         x = log_scaled(alt.X, "tokens_per_second", "tokens a second (log scale)", domain)
+        x["scale"]["range"] = look.names.range  # room for the words beside the last point
         measured = chart.transform_filter("datum.state == 'measured'")
+        measured = measured.transform_calculate(
+            words=f"({json.dumps(dict(look.names.labels))})[datum.variant] + ' ' + datum.tokens_text"
+        )
         numbers = measured.mark_text(align="left", dx=9, baseline="middle", fontSize=11)
         layers = [
             *replace(values, place={"x": x, **place}).measured(measured),
-            numbers.encode(**place, x=alt.X("text_at:Q"), text="tokens_text:N"),
+            numbers.encode(**place, x=alt.X("text_at:Q"), text="words:N", color=look.color),
         ]
     return alt.layer(*layers, *failures).properties(height=_LINE * len(labels) * (len(variants) + 1))
 

@@ -7,9 +7,10 @@ import pandas as pd
 
 from bench.statistics.intervals import ends_in_words
 from bench.statistics.kernel_shares import form_comparison, winner
-from sitegen.figures.axes import by_name, log_domain, log_scaled
+from sitegen.figures.axes import Look, by_name, log_domain, log_scaled
 from sitegen.figures.base import Drawing
 from sitegen.figures.fields import ORIGIN, POINT, TABLE, Field, exported, tooltip
+from sitegen.figures.grammar.line_names import LineNames
 from sitegen.figures.layers import Values
 from sitegen.rows.cells import interval_columns
 from sitegen.rows.machines import machine_label, numbered_labels, origin_words
@@ -67,15 +68,16 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     domain = log_domain(pd.concat([rows[f"nanoseconds{end}"] for end in ("", "_low", "_high")]))
     x = log_scaled(alt.X, "nanoseconds", "ns a number (log scale)", domain)
     colors = [theme.engines["numpy"], theme.engines["vectorized"]]
+    color = by_name(alt.Color, "form", forms, colors, symbolSize=90)
     values = Values(
         {"x": x, "y": y},
-        by_name(alt.Color, "form", forms, colors, symbolSize=90),
+        Look(
+            color, color, by_name(alt.Shape, "form", forms, ["circle", "square"], symbolSize=90), LineNames("form", {})
+        ),
         tooltip(FIELDS),
-        by_name(alt.Shape, "form", forms, ["circle", "square"], symbolSize=90),
         ("nanoseconds_low", "nanoseconds_high"),
         axis="x",
         size=90,
-        bar=2,
     )
     chart = alt.Chart(rows)
     pairs = chart.mark_line(color=theme.line, strokeWidth=2).encode(**values.place, detail="label:N")

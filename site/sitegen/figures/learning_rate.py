@@ -12,9 +12,10 @@ import altair as alt
 import pandas as pd
 
 from bench.records.store import stored_runs
-from sitegen.figures.axes import by_name
+from sitegen.figures.axes import LABEL_WIDTH, Look, above, by_name
 from sitegen.figures.base import Drawing
 from sitegen.figures.fields import COMMAND, MACHINE, POINT, TABLE, Field, exported, tooltip, written
+from sitegen.figures.grammar.line_names import LineNames, linear_level
 from sitegen.figures.layers import Values
 from sitegen.rows.cells import failure_reason
 from sitegen.rows.machines import origin_words
@@ -74,7 +75,7 @@ def read(results: Results) -> pd.DataFrame:
 
 def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     """Lines of held-out loss over the rate, log scale; crosses where training diverged."""
-    # If all lines share preset, text and steps, the legend's title has them: a phone has no room for them in each line.
+    # If all lines share preset, text and steps, the title has them: there is no room for them at each line.
     swept = rows[["preset", "corpus", "steps"]].drop_duplicates()
     name, shared = "series", None
     if len(swept) == 1:
@@ -82,20 +83,32 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
         name, shared = "recipe", f"{preset} on {corpus}, {quantities.whole(steps)} steps"
     series = list(dict.fromkeys(rows[name]))
     palette = [theme.engines["numpy"], *theme.spare, theme.engines["vectorized"]]
-    color = by_name(alt.Color, name, series, palette, title=shared, titleLimit=0, labelLimit=0)
+    color = by_name(alt.Color, name, series, palette, legend=False)
+    names = LineNames(name, {line: line.replace(", then constant", "").replace(" and ", ", ") for line in series})
     low, high = float(rows["rate"].min()), float(rows["rate"].max())
     x = alt.X(
         "rate:Q",
         title="learning rate at its highest (log scale)",
-        scale=alt.Scale(type="log", domain=[low / 1.5, high * 1.5], nice=False),
-        axis=alt.Axis(values=sorted(set(rows["rate"])), format="~g", grid=False, labelOverlap="greedy"),
+        scale=alt.Scale(type="log", domain=[low / 1.5, high * 1.5], range=names.range, nice=False),
+        axis=alt.Axis(
+            values=sorted(set(rows["rate"])), format="~g", grid=False, labelOverlap="greedy", labelSeparation=4
+        ),
     )
-    y = alt.Y("loss:Q", title="held-out loss at the end, nats per byte", scale=alt.Scale(zero=False))
-    values = Values({"x": x, "y": y}, color, tooltip(FIELDS), size=90)
+    bottom, top = float(rows["loss"].min()), float(rows["loss"].max())
+    pad = max(0.02, (top - bottom) * 0.08)
+    domain = (round(bottom - pad, 4), round(top + pad, 4)) if top >= bottom else (0.0, 1.0)
+    y = alt.Y("loss:Q", title=None, scale=alt.Scale(domain=[*domain], nice=False), axis=alt.Axis(minExtent=LABEL_WIDTH))
+    values = Values({"x": x, "y": y}, Look(color, color, alt.Undefined, names), tooltip(FIELDS), size=90)
     chart = alt.Chart(rows)
     measured = chart.transform_filter("datum.state == 'measured'")
     failures = values.failed(chart, rows, values.tooltip, y=alt.value(alt.ExprRef("height - 8")))
-    return alt.layer(values.line(measured), values.points(measured), *failures)
+    title = "nats per byte" + (f"; {shared}" if shared else "")
+    return alt.layer(
+        values.line(measured),
+        values.points(measured),
+        *values.names(measured, linear_level("loss", *domain), theme),
+        *failures,
+    ).properties(title=above(title, theme))
 
 
 def headline(rows: pd.DataFrame) -> str:

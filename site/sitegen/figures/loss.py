@@ -12,7 +12,7 @@ from dataclasses import replace
 import altair as alt
 import pandas as pd
 
-from sitegen.figures.axes import STROKE, by_name, minutes_axis
+from sitegen.figures.axes import by_name, minutes_axis
 from sitegen.figures.base import Drawing
 from sitegen.figures.fields import COMMAND, END, MACHINE, POINT, TABLE, Field, exported, tooltip
 from sitegen.figures.layers import reference_line
@@ -49,7 +49,7 @@ def read(results: Results) -> pd.DataFrame:
 
 
 def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
-    """Lines of loss over minutes: solid for training, dashed with points for held out."""
+    """Lines of loss over minutes: thin and pale for training, with points for held out."""
     runs = list(dict.fromkeys(rows["run"]))
     palette = [theme.engines["vectorized"], theme.engines["numpy"], *theme.spare]
     color = by_name(alt.Color, "run", runs, palette, symbolType="stroke")
@@ -60,15 +60,15 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
         title="loss, nats per token",
         scale=alt.Scale(domain=[min(1.0, math.floor(float(rows["loss"].min()))), top], nice=False),
     )
-    dash = by_name(alt.StrokeDash, "series", _SERIES, ([1, 0], [5, 4]), **STROKE)
     chart = alt.Chart(rows)
-    held_out = chart.transform_filter("datum.series == 'held out'").mark_point(filled=True, size=55, opacity=1)
+    training, held_out = (chart.transform_filter(f"datum.series == '{series}'") for series in _SERIES)
     # Wide, invisible targets: a thin line is hard to hit with a finger.
     targets = chart.mark_point(size=220, opacity=0, filled=True, aria=False)
     return alt.layer(
         *reference_line("loss", UNIFORM_LOSS, theme, "a uniform guess: ln 256", y),
-        chart.mark_line(strokeWidth=2, opacity=0.9).encode(x=x, y=y, color=color, strokeDash=dash),
-        held_out.encode(x=x, y=y, color=color, tooltip=tooltip(FIELDS)),
+        training.mark_line(strokeWidth=1.2, opacity=0.55).encode(x=x, y=y, color=color),
+        held_out.mark_line(strokeWidth=2.2).encode(x=x, y=y, color=color),
+        held_out.mark_point(filled=True, size=55, opacity=1).encode(x=x, y=y, color=color, tooltip=tooltip(FIELDS)),
         targets.encode(x=x, y=y, tooltip=tooltip(FIELDS)),
     )
 

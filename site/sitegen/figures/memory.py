@@ -11,7 +11,7 @@ import pandas as pd
 
 from bench.arms.registry import OURS
 from bench.records.rows import Kind
-from sitegen.figures.axes import by_machine, log_domain, log_scaled, parameter_axis
+from sitegen.figures.axes import at_size, log_domain, log_scaled, parameter_axis
 from sitegen.figures.base import Drawing
 from sitegen.figures.descriptions import describe_ends
 from sitegen.figures.fields import (
@@ -27,8 +27,9 @@ from sitegen.figures.fields import (
     tooltip,
     written,
 )
+from sitegen.figures.grammar.line_names import log_level
 from sitegen.figures.grammar.words import first_machine
-from sitegen.figures.layers import Values
+from sitegen.figures.layers import Values, limit
 from sitegen.figures.menus import in_first_view, show_menu
 from sitegen.rows.cells import cell_frame
 from sitegen.rows.results import Results, row_dicts
@@ -69,22 +70,25 @@ def read(results: Results) -> pd.DataFrame:
 
 
 def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
-    """Lines of megabytes over parameters, log-log, with the formula dashed."""
+    """Lines of megabytes over parameters, log-log; the limit is the formula."""
     cells = rows[rows["state"] == "measured"]
     show = show_menu(cells, theme)
-    x = parameter_axis(rows)
-    y = log_scaled(alt.Y, "megabytes", "peak memory, MB (log scale)", log_domain(rows["megabytes"]))
-    values = Values({"x": x, "y": y}, show.color, tooltip(FIELDS), show.shape, size=95)
-    chart = alt.Chart(rows).transform_filter(show.condition)
+    domain = log_domain(rows["megabytes"])
+    place = {
+        "x": parameter_axis(rows, show.look.names),
+        "y": log_scaled(alt.Y, "megabytes", "peak memory, MB (log scale)", domain),
+    }
+    values = Values(place, show.look, tooltip(FIELDS), size=95)
+    chart = alt.Chart(at_size(rows)).transform_filter(show.condition)
     measured = chart.transform_filter("datum.state == 'measured'")
     formula = chart.transform_filter("datum.state == 'formula'")
-    end = formula.transform_filter(f"datum.n_parameters == {int(rows['n_parameters'].max())}")
+    words = f"limit: {BYTES_PER_PARAMETER} bytes a parameter"
     return alt.layer(
-        formula.mark_line(strokeDash=[3, 3], color=theme.muted).encode(x=x, y=y),
-        end.mark_text(align="right", dx=-6, dy=-12, color=theme.muted).encode(x=x, y=y, text="variant:N"),
-        values.line(measured, **by_machine(cells)),
+        *limit(formula, place, "height", theme, show.look.names, "height - 12", words),
+        values.line(measured),
         values.points(measured),
-    ).add_params(show.parameter)
+        *values.names(measured, log_level("megabytes", *map(str, domain)), theme),
+    ).add_params(*show.parameters)
 
 
 def headline(rows: pd.DataFrame) -> str:

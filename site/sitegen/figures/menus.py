@@ -1,4 +1,4 @@
-"""Menus of a figure. Their names do not change, because links set them.
+"""Choices that a figure offers. Their names do not change, because links set them.
 
 show    the lines drawn: ``engines``, ``peers`` too, or ``all`` (``sitegen.rows.series``), in every figure with peers
 """
@@ -12,51 +12,66 @@ from dataclasses import dataclass
 import altair as alt
 import pandas as pd
 
-from sitegen.figures.axes import variant_encodings
-from sitegen.rows.series import ENGINES_ONLY, TIERS, order_series
+from sitegen.figures.axes import Look, variant_look
+from sitegen.figures.grammar.words import first_machine, short_machine
+from sitegen.rows.series import ENGINES_ONLY, TIERS
 from sitegen.text.palette import Theme
+
+# Choices that are buttons, side by side.
+_MOST_BUTTONS, _LONGEST_BUTTON = 9, 34
 
 
 def menu(name: str, value: str, options: Mapping[str, str], heading: str) -> alt.Parameter:
-    """A parameter with a start value, bound to a menu (value → its words) if there is more than one option."""
+    """A parameter with a start value; more than one option (value → its words) are a row of buttons.
+
+    Options that are long or many are a menu.
+    """
     if len(options) < 2:
         return alt.param(name=name, value=value)
     labels = [*options.values()]
-    bind = alt.binding_select(options=[*options], labels=labels, name=f"{heading} ")
+    short = len(labels) <= _MOST_BUTTONS and max(map(len, labels)) <= _LONGEST_BUTTON
+    bind = (alt.binding_radio if short else alt.binding_select)(options=[*options], labels=labels, name=f"{heading} ")
     return alt.param(name=name, value=value, bind=bind)
+
+
+def machine_menu(rows: pd.DataFrame) -> tuple[alt.Parameter, str]:
+    """Buttons for the machines, which are never in one picture, and the Vega expression of the rows to draw."""
+    machines = [machine for machine in dict.fromkeys(rows["machine"]) if machine]
+    start = str(first_machine(rows)["machine"].iloc[0])
+    parameter = menu("machine", start, {machine: short_machine(machine) for machine in machines}, "Machine")
+    return parameter, "!datum.machine || datum.machine === machine"
 
 
 @dataclass(frozen=True)
 class Show:
-    """The menu of lines, and the encodings that depend on it.
+    """The choice of lines, and their look.
 
     Attributes:
         choices: those that show more than the one before.
-        parameter: ``show``.
+        parameters: ``show`` and ``machine``.
         condition: Vega expression, true for rows to draw.
-        color: of the variants, with a legend of those that are shown.
-        shape: likewise.
+        look: of the variants.
     """
 
     choices: tuple[str, ...]
-    parameter: alt.Parameter
+    parameters: tuple[alt.Parameter, ...]
     condition: str
-    color: alt.Color
-    shape: alt.Shape
+    look: Look
 
 
-def show_menu(rows: pd.DataFrame, theme: Theme) -> Show:
-    """The menu for rows with columns ``variant`` and ``tier``; at first it shows engines and peers."""
+def show_menu(rows: pd.DataFrame, theme: Theme, machines: bool = True) -> Show:
+    """The choice for rows with columns ``variant`` and ``tier``; at first it shows engines and peers.
+
+    ``machines`` adds the choice of one machine.
+    """
     choices = _choices(rows)
-    listed = {name: order_series(up_to(rows, name)["variant"]) for name in choices}
-    color, shape = variant_encodings(rows["variant"], theme, alt.ExprRef(f"({json.dumps(listed)})[show]"))
-    return Show(
-        choices=tuple(choices),
-        parameter=menu("show", _opening(choices), {name: TIERS[name] for name in choices}, "Show"),
-        condition=f"datum.tier <= indexof({json.dumps([*TIERS])}, show)",
-        color=color,
-        shape=shape,
-    )
+    parameters = [menu("show", _opening(choices), {name: TIERS[name] for name in choices}, "Show")]
+    condition = f"datum.tier <= indexof({json.dumps([*TIERS])}, show)"
+    if machines:
+        machine, of_machine = machine_menu(rows)
+        parameters.append(machine)
+        condition = f"{condition} && ({of_machine})"
+    return Show(tuple(choices), tuple(parameters), condition, variant_look(rows["variant"], theme))
 
 
 def _choices(rows: pd.DataFrame) -> list[str]:

@@ -9,13 +9,12 @@ below it.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import altair as alt
 import pandas as pd
 
 from bench.arms.registry import OURS, REFERENCE, ROOFLINE
-from sitegen.figures.axes import by_machine, log_domain, log_scaled, parameter_axis, variant_encodings
+from sitegen.figures.axes import at_size, log_domain, log_scaled, parameter_axis
 from sitegen.figures.base import Drawing
 from sitegen.figures.descriptions import describe_ends, describe_failures
 from sitegen.figures.fields import (
@@ -33,11 +32,14 @@ from sitegen.figures.fields import (
     tooltip,
     written,
 )  # fmt: skip
+from sitegen.figures.grammar.line_names import log_level
 from sitegen.figures.grammar.words import UNRESOLVED, first_machine
-from sitegen.figures.layers import Values, reference_line
+from sitegen.figures.layers import Values, limit, reference_line
+from sitegen.figures.menus import in_first_view, show_menu
 from sitegen.rows.cells import stack_failures
 from sitegen.rows.peers import peer_frame
 from sitegen.rows.results import Results
+from sitegen.rows.series import tiers_of
 from sitegen.text.palette import Theme
 from tinygpt.terminal import quantities
 
@@ -53,7 +55,7 @@ FIELDS = (
     MACHINE,
     Field("protocol", "protocol", CROSS),
     COMMAND,
-    *exported("state", "n_parameters", "speedup_low", "speedup_high", "slot", "measured_on"),
+    *exported("state", "tier", "n_parameters", "speedup_low", "speedup_high", "slot", "measured_on"),
 )
 
 
@@ -66,28 +68,34 @@ def read(results: Results) -> pd.DataFrame:
         return rows.head(0)
     rows["protocol"] = [f"protocol {name[:8]}" for name in rows["protocol_hash"]]
     rows["slot"] = stack_failures(rows)
+    rows["tier"] = tiers_of(rows)
     return rows
 
 
 def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     """Lines of the ratio over parameters, log-log, with intervals, our own 1×, and failures at the bottom."""
-    variants = list(dict.fromkeys(rows["variant"]))
-    color, shape = variant_encodings(variants, theme)
+    show = show_menu(rows, theme)
     ends = ("speedup_low", "speedup_high")
-    place = {"x": parameter_axis(rows)}
-    values = Values(place, color, tooltip(FIELDS), shape, ends, size=95)
-    chart = alt.Chart(rows)
-    failures = values.failed(chart, rows, tooltip(FIELDS, CROSS))
-    domain = log_domain(pd.concat([pd.Series([1.0]), *(rows[name] for name in ("speedup", *ends))]), bool(failures))
-    title = "their time over ours: above 1× we are faster (log scale)"
-    values = replace(values, place={**place, "y": log_scaled(alt.Y, "speedup", title, domain, "×")})
+    failed = bool((rows["state"] == "failed").any())
+    domain = log_domain(pd.concat([pd.Series([1.0]), *(rows[name] for name in ("speedup", *ends))]), failed)
+    look = show.look
+    title = f"their time over that of {OURS} (log scale)"
+    place = {"x": parameter_axis(rows, look.names), "y": log_scaled(alt.Y, "speedup", title, domain, "×")}
+    values = Values(place, look, tooltip(FIELDS), ends, size=95)
+    chart = alt.Chart(at_size(rows)).transform_filter(show.condition)
     measured = chart.transform_filter("datum.state == 'measured'")
+    peers = measured.transform_filter(f"datum.variant != '{ROOFLINE}'")
+    products = measured.transform_filter(f"datum.variant == '{ROOFLINE}'")
+    bottom = 15 * (int(rows["slot"].max()) + 1) if failed else 0
+    words = "limit of the products"
     return alt.layer(
-        *reference_line("one", 1.0, theme, opacity=0.9),
-        values.line(measured, **by_machine(rows)),
-        *values.measured(measured),
-        *failures,
-    )
+        *limit(products, place, "height", theme, look.names, f"height - {bottom + 8}", words),
+        *reference_line("one", 1.0, theme, names=look.names),
+        values.line(peers),
+        *values.measured(peers),
+        *values.names(peers, log_level("speedup", *map(str, domain)), theme),
+        *values.failed(chart, rows, tooltip(FIELDS, CROSS)),
+    ).add_params(*show.parameters)
 
 
 def headline(rows: pd.DataFrame) -> str:
@@ -109,5 +117,5 @@ def headline(rows: pd.DataFrame) -> str:
 
 def describe(rows: pd.DataFrame) -> str:
     """Describe the ratio at the ends of each peer's range, and the number of failures."""
-    ends = describe_ends(rows[rows["state"] == "measured"], "speedup_text")
+    ends = describe_ends(in_first_view(rows[rows["state"] == "measured"]), "speedup_text")
     return f"Step time of each peer over ours, by model size; above 1 we are faster. {ends}{describe_failures(rows)}"

@@ -1,13 +1,14 @@
 """Held-out loss over the time of training, engine by engine.
 
 All engines of a recipe train on the same batches with the same rates, and the clock stops during evaluations
-(``bench.training.race``). The figure shows the races on the text and the machine of the newest one; if they are by
-several recipes, line styles distinguish those.
+(``bench.training.race``). The figure shows the races on the text and the machine of the newest one, cropped to where
+they are decided; the downloads have everything.
 """
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import altair as alt
 import pandas as pd
@@ -15,9 +16,10 @@ import pandas as pd
 from bench.records.store import stored_runs
 from bench.training.options import NANOGPT_TARGET
 from bench.training.race import SUITE
-from sitegen.figures.axes import dashes, minutes_axis, variant_encodings
+from sitegen.figures.axes import minutes_axis, variant_look
 from sitegen.figures.base import Drawing
 from sitegen.figures.fields import COMMAND, END, MACHINE, POINT, TABLE, VARIANT, Field, exported, tooltip
+from sitegen.figures.grammar.line_names import LineNames, linear_level
 from sitegen.figures.layers import Values, reference_line
 from sitegen.rows.cells import of_scope, status_text
 from sitegen.rows.machines import origin_words
@@ -27,6 +29,8 @@ from sitegen.text.palette import Theme
 from tinygpt.terminal import quantities
 from tinygpt.terminal.visible import one_line
 
+_ABOVE = 0.35  # nats above the target at which the view begins
+_AFTER = 1.15  # of the time at which the last engine reaches the target
 FIELDS = (
     VARIANT,
     Field("recipe", "recipe", POINT | TABLE),
@@ -73,17 +77,42 @@ def read(results: Results) -> pd.DataFrame:
 
 
 def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
-    """Lines of held-out loss over minutes of training, and a rule at nanoGPT's final loss."""
-    color, shape = variant_encodings(dict.fromkeys(rows["variant"]), theme)
-    y = alt.Y("loss:Q", title="held-out loss, nats per byte", scale=alt.Scale(zero=False))
-    values = Values({"x": minutes_axis(), "y": y}, color, tooltip(FIELDS), shape, size=45)
-    chart = alt.Chart(rows)
-    words = f"{NANOGPT_TARGET:g}: about where nanoGPT's recipe ends"
+    """Lines of held-out loss over minutes of training where the race is decided, and a rule at the target."""
+    first, last, low, high = _decided(rows)
+    recipes = list(dict.fromkeys(rows["recipe"]))
+    rows = rows.assign(line=rows["variant"] + (("; " + rows["recipe"]) if len(recipes) > 1 else ""))
+    labels = {
+        str(row["line"]): label_of(str(row["variant"])) + f", {row['preset']}" * (row["recipe"] != recipes[0])
+        for row in row_dicts(rows.drop_duplicates("line"))
+    }
+    look = replace(variant_look(rows["variant"], theme), names=LineNames("line", labels))
+    y = alt.Y("loss:Q", title="held-out loss, nats per byte", scale=alt.Scale(domain=[low, high], nice=False))
+    x = minutes_axis(domain=[first, last], range=look.names.range, zero=False)
+    values = Values({"x": x, "y": y}, look, tooltip(FIELDS), size=45)
+    near = (rows["minutes"].between(first, last)) & (rows["loss"].between(low, high))
+    chart = alt.Chart(rows[near])
+    words = f"{NANOGPT_TARGET:g}: nanoGPT's recipe"
     return alt.layer(
-        *reference_line("loss", NANOGPT_TARGET, theme, words, y),
-        values.line(chart, **dashes(rows, "recipe")),
+        *reference_line("loss", NANOGPT_TARGET, theme, words, y, names=look.names),
+        values.line(chart, detail=["line:N"]),
         values.points(chart),
+        *values.names(chart, linear_level("loss", low, high), theme),
     )
+
+
+def _decided(rows: pd.DataFrame) -> tuple[float, float, float, float]:
+    """First and last minute, lowest and highest loss of the view: from well above the target until all are past it.
+
+    Without an engine that reaches the target, the view holds everything.
+    """
+    reached = rows[rows["loss"] <= NANOGPT_TARGET].groupby(["variant", "recipe"])["minutes"].min()
+    if reached.empty:
+        return 0.0, float(rows["minutes"].max()), float(rows["loss"].min()) - 0.05, float(rows["loss"].max()) + 0.05
+    last = float(reached.max()) * _AFTER
+    seen = rows[rows["minutes"] <= last]
+    high = NANOGPT_TARGET + _ABOVE
+    first = float(seen.loc[seen["loss"] <= high, "minutes"].min())
+    return first, last, min(NANOGPT_TARGET, float(seen["loss"].min())) - 0.03, high
 
 
 def headline(rows: pd.DataFrame) -> str:

@@ -126,8 +126,10 @@ def chart_spec(figure: Figure, rows: pd.DataFrame, theme: Theme, validate: bool 
     spec["datasets"] = _data_of_use(spec.pop("datasets"), spec)
     spec["config"] = chart_config(theme)
     selections = [parameter["name"] for parameter in spec.get("params", []) if "select" in parameter]
-    # Legends wrap by it; figure.js sets it to the container's width.
-    spec["params"] = [*spec.get("params", []), {"name": "room", "value": STATIC_WIDTH}]
+    # Legends and names of lines are laid out by ``room``; figure.js sets it to the container's width, and ``pointed``
+    # to the line at which the reader points.
+    shared = [{"name": "room", "value": STATIC_WIDTH}, {"name": "pointed", "value": ""}]
+    spec["params"] = [*spec.get("params", []), *shared]
     spec = {"width": "container", "height": HEIGHT} | spec
     spec["autosize"] = {"type": "fit-x", "contains": "padding"}
     spec["description"] = figure.describe(rows)

@@ -11,12 +11,13 @@ import altair as alt
 import pandas as pd
 
 from bench.arms.registry import OURS, ROOFLINE
-from sitegen.figures.axes import LABEL_WIDTH, above, by_machine, parameter_axis
+from sitegen.figures.axes import LABEL_WIDTH, above, at_size, parameter_axis
 from sitegen.figures.base import Drawing
 from sitegen.figures.descriptions import describe_ends
 from sitegen.figures.fields import FULL_ORIGIN, POINT, PRESET, TABLE, VARIANT, Field, exported, tooltip, written
+from sitegen.figures.grammar.line_names import linear_level
 from sitegen.figures.grammar.words import first_machine
-from sitegen.figures.layers import Values, reference_line
+from sitegen.figures.layers import Values, limit
 from sitegen.figures.menus import in_first_view, show_menu
 from sitegen.rows.peers import peer_frame
 from sitegen.rows.results import Results, row_dicts
@@ -48,19 +49,28 @@ def read(results: Results) -> pd.DataFrame:
 
 
 def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
-    """Lines of the share over parameters; the bound at 100 %."""
+    """Lines of the share over parameters; above 100 % is the limit."""
     show = show_menu(rows, theme)
+    top = max(1.12, float(rows["share"].max()) * 1.05)
     y = alt.Y(
         "share:Q",
         title=None,
-        scale=alt.Scale(domain=[0, max(1.05, float(rows["share"].max()) * 1.05)], nice=False),
+        scale=alt.Scale(domain=[0, top], nice=False),
         axis=alt.Axis(format="%", tickCount=6, minExtent=LABEL_WIDTH),
     )
-    values = Values({"x": parameter_axis(rows), "y": y}, show.color, tooltip(FIELDS), show.shape)
-    chart = alt.Chart(rows).transform_filter(show.condition)
-    bound = reference_line("bound", 1.0, theme, "the matrix products alone", strokeDash=[1, 3], strokeWidth=1.8)
-    drawing = alt.layer(*bound, values.line(chart, **by_machine(rows)), values.points(chart))
-    return drawing.add_params(show.parameter).properties(title=above("share of the roofline", theme))
+    chart = alt.Chart(at_size(rows)).transform_filter(show.condition)
+    values = Values({"x": parameter_axis(rows, show.look.names), "y": y}, show.look, tooltip(FIELDS))
+    bound = chart.transform_aggregate(groupby=["at_size"], share="min(share)").transform_calculate(share="1")
+    return (
+        alt.layer(
+            *limit(bound, values.place, "0", theme, show.look.names, "10", "limit of the products"),
+            values.line(chart),
+            values.points(chart),
+            *values.names(chart, linear_level("share", 0, top), theme),
+        )
+        .add_params(*show.parameters)
+        .properties(title=above("share of the roofline", theme))
+    )
 
 
 def headline(rows: pd.DataFrame) -> str:

@@ -17,7 +17,7 @@ import pandas as pd
 from bench.arms.registry import OURS, ROOFLINE
 from sitegen.figures.axes import (
     above,
-    by_machine,
+    at_size,
     frame,
     framed,
     log_domain,
@@ -28,12 +28,13 @@ from sitegen.figures.base import Drawing
 from sitegen.figures.chart_texts import duration_expression, ratio_expression, tick_duration, value_expressions
 from sitegen.figures.descriptions import describe_ends, describe_failures, describe_projections
 from sitegen.figures.fields import CROSS, POINT, PRESET, TABLE, VARIANT, Field, cell_origin, exported, tooltip
+from sitegen.figures.grammar.line_names import log_level
 from sitegen.figures.grammar.words import UNRESOLVED, first_machine, in_doubt, parameters, short_ratio
-from sitegen.figures.layers import Values, reference_line
+from sitegen.figures.layers import Values, limit, reference_line
 from sitegen.figures.menus import in_first_view, menu, show_menu, up_to
 from sitegen.rows.curves import OFF_SCALE, SPEEDUP_MEASURE, STEP_TIME_MEASURE, curve_rows, is_off_scale
 from sitegen.rows.results import row_dicts
-from sitegen.rows.series import label_of, order_series, words_of
+from sitegen.rows.series import label_of, order_series
 from sitegen.text.palette import Theme
 from tinygpt.terminal import quantities
 
@@ -59,8 +60,6 @@ FIELDS = (
 )  # fmt: skip
 
 MEASURES = {SPEEDUP_MEASURE: "how many times as fast", STEP_TIME_MEASURE: "time of one training step"}
-# How full a point is: values that cannot be distinguished from noise are hollow, and an outline shows them all alike.
-VERDICTS = {"stable": 1.0, "noisy": 0.45, "unresolved": 0.0}
 # Ticks of times, in seconds; finer ones are used if a range holds too few of these.
 _CLOCK = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0, 60.0, 600.0, 3600.0, 36_000.0, 360_000.0)
 
@@ -87,47 +86,51 @@ def default_baseline(rows: pd.DataFrame) -> str:
 
 
 def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
-    """Lines over parameters, log-log, with three menus, intervals, verdicts, and failures at the bottom."""
+    """Lines over parameters, log-log, with choices, intervals, verdicts, and failures at the bottom."""
     show = show_menu(rows, theme)
-    chart = alt.Chart(_in_numbers(rows)).transform_filter(show.condition).transform_calculate(**_WORDS)
-    values = Values(
-        {"x": parameter_axis(rows), "y": framed("value")},
-        show.color,
-        tooltip(FIELDS),
-        show.shape,
-        ends=("low", "high"),
-        size=100,
-    )
+    names = show.look.names
+    chart = alt.Chart(_in_numbers(at_size(rows))).transform_filter(show.condition).transform_calculate(**_WORDS)
+    place = {"x": parameter_axis(rows, names), "y": framed("value")}
+    values = Values(place, show.look, tooltip(FIELDS), ends=("low", "high"), size=100)
     failures = values.failed(chart, rows, tooltip(FIELDS, CROSS))
     if not (rows["state"] == "measured").any():
-        return alt.layer(*failures).add_params(show.parameter)
+        return alt.layer(*failures).add_params(*show.parameters)
     measures = {name: words for name, words in MEASURES.items() if (rows["measure"] == name).any()}
     options = baselines(rows)
+    is_time = f"measure == '{STEP_TIME_MEASURE}'"
     parameters = [
         menu("measure", next(iter(measures)), measures, "Measure"),
-        menu("baseline", default_baseline(rows), {name: words_of(name) for name in options}, "Baseline (1×)"),
-        show.parameter,
-        alt.param(name="view", expr=f"(measure == '{STEP_TIME_MEASURE}' ? '' : baseline) + '|' + show"),
+        menu("baseline", default_baseline(rows), {name: label_of(name) for name in options}, "Baseline"),
+        *show.parameters,
+        alt.param(name="view", expr=f"({is_time} ? '' : baseline) + '|' + show"),
         frame(_views(rows, options, show.choices), "view"),
     ]
-    chosen = chart.transform_filter(
-        f"datum.measure == measure && (measure == '{STEP_TIME_MEASURE}' || datum.baseline == baseline)"
-    )
-    on_scale = chosen.transform_filter(f"measure == '{STEP_TIME_MEASURE}' || datum.value >= {OFF_SCALE}")
+    chosen = chart.transform_filter(f"datum.measure == measure && ({is_time} || datum.baseline == baseline)")
+    on_scale = chosen.transform_filter(f"{is_time} || datum.value >= {OFF_SCALE}")
+    drawn = on_scale.transform_filter(f"datum.state != 'failed' && datum.variant != '{ROOFLINE}'")
+    engines = drawn.transform_filter("datum.state == 'measured'")
     layers: list[alt.Chart] = []
-    if (rows["state"] == "projected").any():
-        layers += values.projected(on_scale, theme, tooltip(FIELDS, command="to measure it"))
+    if (rows["variant"] == ROOFLINE).any():
+        products = on_scale.transform_filter(f"datum.variant == '{ROOFLINE}'")
+        crosses = 15 * (int(rows["slot"].max()) + 1)
+        at = f"{is_time} ? height - {crosses + 8} : 8"
+        layers += limit(products, place, f"{is_time} ? height : 0", theme, names, at, "limit of the products")
     if options:
-        words = alt.ExprRef("'1× = ' + baseline")
-        only_ratios = f"measure == '{SPEEDUP_MEASURE}'"
-        layers += reference_line("one", 1.0, theme, words, condition=only_ratios, opacity=0.9)
-    layers += _measured_layers(values, on_scale, rows, theme)
+        layers += reference_line("one", 1.0, theme, condition=f"measure == '{SPEEDUP_MEASURE}'", names=names)
+    if (rows["state"] == "projected").any():
+        layers += values.projected(on_scale, tooltip(FIELDS, command="to measure it"))
+    layers += [
+        values.line(engines),
+        *values.by_verdict(engines, theme),
+        *values.names(drawn, log_level("value", "frame.low", "frame.high"), theme),
+    ]
     if is_off_scale(rows).any():
         below = chosen.transform_filter(f"datum.state == 'measured' && measure == '{SPEEDUP_MEASURE}'")
-        layers.append(values.below(below.transform_filter(f"datum.value < {OFF_SCALE}"), "edge"))
+        below = below.transform_filter(f"datum.value < {OFF_SCALE} && datum.edge_text != ''")
+        layers.append(values.below(below, "edge", x=alt.value(14)))
     labels = json.dumps({name: label_of(name) for name in options})
     title = alt.ExprRef(
-        f"measure == '{STEP_TIME_MEASURE}' ? 'time of one training step (log scale)' : "
+        f"{is_time} ? 'time of one training step (log scale)' : "
         f"'times as fast as ' + ({labels})[baseline] + ' (log scale)'"
     )
     return alt.layer(*layers, *failures).add_params(*parameters).properties(title=above(title, theme))
@@ -178,35 +181,6 @@ def _view(domain: list[float], clock: bool = False) -> dict[str, Any]:
         return view(domain, "{:,.15g}×".format)
     seconds = [second for second in _CLOCK if domain[0] <= second <= domain[1]]
     return view(domain, tick_duration, seconds)
-
-
-def _measured_layers(values: Values, chart: alt.Chart, rows: pd.DataFrame, theme: Theme) -> list[alt.Chart]:
-    """Lines, intervals, and points that the verdict fills; the bound of the products is dotted."""
-    measured = chart.transform_filter("datum.state == 'measured'")
-    present = [name for name in VERDICTS if (rows["verdict"] == name).any()]
-    scale = alt.Scale(type="ordinal", domain=present, range=[VERDICTS[name] for name in present])
-    # Vega has no legend of fill opacity: the bars, which have no fill, carry one of fills that look like it.
-    legend = alt.Legend(
-        title=None,
-        orient="bottom",
-        columns=len(present),
-        symbolType="circle",
-        symbolStrokeColor=theme.muted,
-        symbolOpacity=1,
-    )
-    fills = [f"{theme.muted}{round(255 * VERDICTS[name]):02x}" for name in present]
-    legend_of_fills = alt.Fill("verdict:N", scale=alt.Scale(domain=present, range=fills), legend=legend)
-    layers = [
-        values.line(measured.transform_filter(f"datum.variant != '{ROOFLINE}'"), **by_machine(rows)),
-        values.bars(measured).encode(fill=legend_of_fills),
-        values.outlines(measured, theme),
-        values.points(measured, alt.FillOpacity("verdict:N", scale=scale)),
-    ]
-    if (rows["variant"] == ROOFLINE).any():
-        products = measured.transform_filter(f"datum.variant == '{ROOFLINE}'")
-        dotted = products.mark_line(strokeWidth=1.8, strokeDash=[1, 3], strokeCap="round")
-        layers.insert(0, dotted.encode(**values.place, color=values.color, detail=["machine:N"]))
-    return layers
 
 
 def headline(rows: pd.DataFrame) -> str:

@@ -8,6 +8,7 @@ folding, blocked attention), its workers as threads, and as processes, which is 
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import altair as alt
@@ -16,11 +17,13 @@ import pandas as pd
 from bench.arms.registry import REFERENCE
 from bench.records.grouping import best_of_each, grouped
 from bench.statistics.ratios import Speedup, speedups
-from sitegen.figures.axes import by_machine, by_name, log_domain, log_scaled
+from sitegen.figures.axes import Look, by_name, log_domain, log_scaled
 from sitegen.figures.base import Drawing
 from sitegen.figures.fields import ORIGIN, POINT, PRESET, TABLE, VARIANT, Field, exported, interval, tooltip, written
+from sitegen.figures.grammar.line_names import LineNames, log_level
 from sitegen.figures.grammar.words import in_doubt, short_ratio
 from sitegen.figures.layers import Values
+from sitegen.figures.menus import machine_menu
 from sitegen.rows.cells import interval_columns
 from sitegen.rows.machines import machine_label
 from sitegen.rows.ratios import shown_pairs
@@ -39,6 +42,11 @@ STAGES = {
     "vectorized[threads=1]": "one thread",
     "vectorized[team=threads]": "threads",
     "vectorized": "default",
+}
+_LABELS: dict[str, Any] = {
+    "labelAngle": 0,
+    "labelExpr": "split(datum.label, ' ')",
+    "labelFontSize": alt.ExprRef("room < 500 ? 10 : 12"),
 }
 _NEEDED = (REFERENCE, "vectorized[threads=1]", "vectorized")  # without these a run shows no stack
 OFF_SCALE = 0.25  # ratios below this are text at the lower edge: on the axis they would flatten everything else
@@ -116,22 +124,31 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     presets = list(dict.fromkeys(rows.sort_values("n_parameters")["preset"]))
     stages = [stage for stage in STAGES.values() if stage in set(rows["stage"])]
     colors = [*theme.engines.values(), *theme.spare][: len(presets)]
-    color = by_name(alt.Color, "preset", presets, colors, symbolSize=90)
-    shape = by_name(alt.Shape, "preset", presets, series_shapes(presets), symbolSize=90)
+    color = by_name(alt.Color, "preset", presets, colors, legend=False)
+    shape = by_name(alt.Shape, "preset", presets, series_shapes(presets), legend=False)
+    names = LineNames("preset", {preset: preset for preset in presets})
+    machine, of_machine = machine_menu(rows)
     on_axis = rows[rows["speedup"] >= OFF_SCALE]
     below = len(on_axis) < len(rows)
     domain = log_domain(
         pd.concat([pd.Series([1.0]), on_axis["speedup"], on_axis["speedup_low"], on_axis["speedup_high"]]), below
     )
-    x = alt.X("stage:N", title=None, sort=stages, scale=alt.Scale(domain=stages), axis=alt.Axis(labelAngle=0))
+    scale = alt.Scale(type="point", domain=stages, range=names.range, padding=0.5)
+    x = alt.X("stage:N", title=None, sort=stages, scale=scale, axis=alt.Axis(**_LABELS))
     y = log_scaled(alt.Y, "speedup", "times as fast as numpy (log scale)", domain, "×")
-    values = Values({"x": x, "y": y}, color, tooltip(FIELDS), shape, ("speedup_low", "speedup_high"), size=95)
-    chart = alt.Chart(rows)
+    look = Look(color, color, shape, names)
+    values = Values({"x": x, "y": y}, look, tooltip(FIELDS), ("speedup_low", "speedup_high"), size=95)
+    chart = alt.Chart(rows).transform_filter(of_machine)
     shown = chart.transform_filter(f"datum.speedup >= {OFF_SCALE}")
-    layers = [values.line(shown, order="position:Q", **by_machine(rows)), *values.measured(shown)]
+    last = shown.transform_filter(f"datum.stage == {json.dumps(stages[-1])}")
+    layers = [
+        values.line(shown, order="position:Q"),
+        *values.measured(shown),
+        *values.names(last, log_level("speedup", *map(str, domain)), theme),
+    ]
     if below:
         layers.append(values.below(chart.transform_filter(f"datum.speedup < {OFF_SCALE}"), "slot"))
-    return alt.layer(*layers)
+    return alt.layer(*layers).add_params(machine)
 
 
 def headline(rows: pd.DataFrame) -> str:

@@ -23,7 +23,7 @@ from sitegen.rows.cells import cell_frame, stack_failures
 from sitegen.rows.projections import mark_bridges, projected_cells, projected_ratios
 from sitegen.rows.ratios import ratio_frame
 from sitegen.rows.results import TRAINING_KINDS, Results, cached_frame, row_dicts
-from sitegen.rows.series import SERIES, order_series, tiers_of
+from sitegen.rows.series import SERIES, label_of, order_series, tiers_of
 from tinygpt.terminal import quantities
 
 SPEEDUP_MEASURE, STEP_TIME_MEASURE = "speedup", "step_time"
@@ -70,7 +70,8 @@ def curve_rows(results: Results) -> pd.DataFrame:
     """Ratios, step times, and the failed cells, which belong to both."""
     ratios, steps = ratio_rows(results), step_rows(results)
     rows = pd.concat([ratios, steps], ignore_index=True) if len(ratios) else steps
-    return rows.assign(edge=_edge_slots(rows))
+    texts, slots = _edges(rows)
+    return rows.assign(edge=slots, edge_text=texts)
 
 
 def steps_and_failures(rows: pd.DataFrame) -> pd.DataFrame:
@@ -103,10 +104,7 @@ def _in_words(rows: pd.DataFrame, write: Any, series: list[str]) -> pd.DataFrame
     ]
     rows["verdict"] = rows["verdict"].where(rows["state"] == "measured", rows["state"])
     rows["verdict_text"] = [_verdict_text(row) for row in row_dicts(rows)]
-    rows["edge"] = 0
-    rows["edge_text"] = [
-        f"↓ {value}" if low else "" for value, low in zip(rows["value_text"], is_off_scale(rows), strict=True)
-    ]
+    rows["edge"], rows["edge_text"] = 0, ""
     return rows
 
 
@@ -121,17 +119,21 @@ def _verdict_text(row: dict[str, Any]) -> str:
     return "unresolved: not told apart from 1×"
 
 
-def _edge_slots(rows: pd.DataFrame) -> pd.Series:
-    """Slots of ratios that are too small for the axis: above all failures, every other preset's one higher.
+def _edges(rows: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+    """One text for the ratios of a line that are too small for the axis, at its first of them, and the text's slot.
 
-    On a phone, a text is wider than the distance to the next preset's text or cross.
+    A text for each ratio would be wider, on a phone, than the distance to the next preset's. The slots are above all
+    failures.
     """
     failures = rows.loc[rows["state"] == "failed", "n_parameters"].value_counts().max()
-    below = rows[is_off_scale(rows)]
-    at_preset = below.groupby(["baseline", "n_parameters"])
-    turn = below.groupby("baseline")["n_parameters"].rank("dense").sub(1).mod(2)
-    slots = at_preset.cumcount() + turn * at_preset["variant"].transform("size")
-    return slots.add(0 if pd.isna(failures) else failures).reindex(rows.index, fill_value=0).astype(int)
+    texts, slots = pd.Series("", index=rows.index), pd.Series(0, index=rows.index)
+    below = rows[is_off_scale(rows)].sort_values("n_parameters", kind="stable")
+    for _, view in below.groupby(["machine", "baseline"], sort=False):
+        for slot, (variant, line) in enumerate(view.groupby("variant", sort=False)):
+            values = ", ".join(f"{row['value_text']} at {row['preset']}" for row in row_dicts(line))
+            texts[line.index[0]] = f"{label_of(str(variant))} ↓ {values}"
+            slots[line.index[0]] = slot + (0 if pd.isna(failures) else int(failures))
+    return texts, slots
 
 
 def is_off_scale(rows: pd.DataFrame) -> pd.Series:

@@ -127,6 +127,11 @@ def tier_of(variant: str, origin: str = PUBLISHED) -> int:
     return list(TIERS).index(tier)
 
 
+def is_rival(variant: str) -> bool:
+    """True for a peer: its line is grey until a reader points at it."""
+    return kind_of(variant) == "peer" if variant not in SERIES else SERIES[variant].tier != ENGINES_ONLY
+
+
 def tiers_of(rows: pd.DataFrame) -> list[int]:
     """:func:`tier_of` for rows with columns ``variant`` and ``origin``."""
     return [tier_of(str(variant), origin) for variant, origin in zip(rows["variant"], rows["origin"], strict=True)]

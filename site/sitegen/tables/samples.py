@@ -26,7 +26,7 @@ def written_samples(results: Results) -> pd.DataFrame:
 
 
 def samples_html(results: Results) -> str:
-    """The last samples of every model, with its earlier ones folded below them; one line of HTML."""
+    """The samples of every model over its training, the last of which is shown first; one line of HTML."""
     models = written_samples(results)
     if models.empty:
         return nothing_yet("No model has written anything", f"{TRAIN_COMMAND} --record")
@@ -58,18 +58,20 @@ def _model_html(samples: pd.DataFrame) -> str:
     where = "" if first["origin"] == PUBLISHED else " · this machine (local)"
     title = f"{first['preset']} on {first['corpus']}"
     kind = " · benchmark cell, a few steps only" if first["kind"] == "bench" else ""
-    shown = "".join(sample_html(record) for record in row_dicts(last))
-    folded = (
-        f"<details><summary>How it wrote earlier in training</summary>"
-        f"{''.join(sample_html(record) for record in row_dicts(earlier))}</details>"
-        if not earlier.empty
-        else ""
-    )
+    has_course = not earlier.empty
+    course = _course_html(pd.concat([earlier, last.head(1)])) if has_course else ""
+    shown = "".join(sample_html(record) for record in row_dicts(last.iloc[has_course:]))
     return (
         f'<section class="tg-model"><h3>{html_block(title)}</h3>'
         f'<p class="tg-model__facts">{html_block(str(first["engine"]))}, {quantities.whole(last_step)} steps'
-        f"{html_block(kind)}{html_block(where)}</p>{shown}{folded}</section>"
+        f"{html_block(kind)}{html_block(where)}</p>{course}{shown}</section>"
     )
+
+
+def _course_html(samples: pd.DataFrame) -> str:
+    """One model's texts from the first to the last, which a slider (``site.js``) shows one at a time."""
+    texts = "".join(sample_html(record) for record in row_dicts(samples))
+    return f'<div class="tg-course" data-label="From noise to sentences">{texts}</div>'
 
 
 def sample_html(sample: dict[str, Any]) -> str:

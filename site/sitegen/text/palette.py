@@ -33,6 +33,8 @@ class Theme:
         accent: the project's own colour: the curve in the logo.
         header: behind the top bar, whose text is ``header_ink``.
         good, bad: states in tables; always beside a word.
+        rival: lines of peers until a reader points at one.
+        limit: the band that no engine can enter.
         engines: engine → colour; the spare colours go to variants and peers.
     """
 
@@ -49,6 +51,8 @@ class Theme:
     header_ink: str
     good: str
     bad: str
+    rival: str
+    limit: str
     engines: MappingProxyType[str, str]
     spare: tuple[str, ...]
 
@@ -67,6 +71,8 @@ LIGHT = Theme(
     header_ink="#fdfcfa",
     good="#00704f",
     bad="#b3261e",
+    rival="#868c97",
+    limit="#e6e4df",
     engines=MappingProxyType({"python": "#5b6472", "numpy": "#0072b2", "vectorized": "#d55e00"}),
     spare=("#4da358", "#211b73", "#b0749a", "#474c14", "#6d4075", "#520840"),
 )
@@ -85,13 +91,15 @@ DARK = Theme(
     header_ink="#e6e9ef",
     good="#5fd3a6",
     bad="#ff8f85",
+    rival="#78818f",
+    limit="#232a36",
     engines=MappingProxyType({"python": "#aab4c3", "numpy": "#56b4e9", "vectorized": "#ff8b3d"}),
     spare=("#298138", "#7e8bec", "#f9cde8", "#c8d082", "#8d5397", "#b9669e"),
 )
 
 THEMES = (LIGHT, DARK)
 
-_IN_CHARTS = ("background", "raised", "ink", "muted", "line", "link", "accent", "good", "bad")
+_IN_CHARTS = ("background", "raised", "ink", "muted", "line", "link", "accent", "good", "bad", "rival", "limit")
 _IN_PAGES = (*_IN_CHARTS, "header", "header_ink")
 # Role → Material's variables of that colour. Syntax colours are few, and readable on both backgrounds.
 _IN_MATERIAL = MappingProxyType(

@@ -7,6 +7,7 @@ import math
 import re
 from copy import deepcopy
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,13 @@ import pytest
 import vl_convert
 
 from sitegen.figures import FIGURES
-from sitegen.figures.axes import log_ticks, parameter_axis
+from sitegen.figures.axes import at_size, log_ticks, parameter_axis
 from sitegen.figures.chart_texts import duration_expression, ratio_expression, tick_duration
+from sitegen.figures.grammar.line_names import LineNames
 from sitegen.figures.menus import up_to
 from sitegen.figures.render import STATIC_WIDTH, chart_spec
 from sitegen.figures.speedup import default_baseline
-from sitegen.rows.curves import OFF_SCALE, _edge_slots, curve_rows, is_off_scale, steps_and_failures
+from sitegen.rows.curves import OFF_SCALE, _edges, curve_rows, is_off_scale, steps_and_failures
 from sitegen.rows.results import Results, load_results
 from sitegen.tables.cost_tables import cost_terms_table
 from sitegen.tables.speed_tables import failures_table, ratio_table
@@ -77,8 +79,9 @@ def test_the_menus_are_named_as_links_have_them_and_worded(spec: Spec) -> None:
         "show": ["engines", "peers"],
     }
     labels = dict(zip(menus["baseline"], found["baseline"]["bind"]["labels"], strict=True))
-    assert labels["torch"] == "PyTorch, as installed"
-    assert labels["torch-mkl-avx512"] == "PyTorch, MKL overridden to AVX-512"
+    assert labels["torch"] == "PyTorch"
+    assert labels["torch-mkl-avx512"] == "PyTorch, AVX-512"
+    assert found["baseline"]["bind"]["input"] == "radio"  # a row of buttons
     assert (found["measure"]["value"], found["baseline"]["value"], found["show"]["value"]) == (
         "speedup", "numpy", "peers",
     )  # fmt: skip
@@ -90,10 +93,17 @@ def test_the_menus_are_named_as_links_have_them_and_worded(spec: Spec) -> None:
 def test_every_choice_draws_what_it_says(spec: Spec, measure: str, baseline: str, show: str) -> None:
     svg = drawn(spec, measure=measure, baseline=baseline, show=show)
     assert "NaN" not in svg and "undefined" not in svg
-    title = "time of one training step" if measure == "step_time" else "times as fast as"
+    name = {"python": "python", "torch": "PyTorch"}[baseline]
+    title = "time of one training step" if measure == "step_time" else f"times as fast as {name}"
     assert title in svg
-    assert (f"1× = {baseline}" in svg) == (measure == "speedup")
-    assert ("PyTorch, AVX-512" in svg) == (show == "peers")  # in the legend
+    # At the end of its line, where it has one: no run has both plain Python and a peer.
+    has_line = show == "peers" and (measure, baseline) != ("speedup", "python")
+    assert (">PyTorch, AVX-512</text>" in svg) == has_line
+
+
+def test_a_peer_is_grey_until_a_reader_points_at_it(spec: Spec) -> None:
+    fills = [re.search(r'fill="(#\w+)"[^>]*>PyTorch</text>', drawn(spec, pointed=line)) for line in ("", "torch")]
+    assert [found.group(1) for found in fills if found] == [LIGHT.rival, LIGHT.spare[0]]
 
 
 def test_each_ratio_is_of_all_runs_that_know_it(plotted: pd.DataFrame) -> None:
@@ -148,21 +158,27 @@ def test_verdicts_are_drawn(tmp_path: Path) -> None:
     verdicts = found.set_index(["measure", "variant"])["verdict_text"]
     assert verdicts["step_time", "numpy"] == "stable"
     assert verdicts["step_time", "vectorized"] == "noisy: the interval is wider than 10 %"
-    layers = spec_of(found)["layer"]
-    fills = [layer["encoding"]["fillOpacity"]["scale"] for layer in layers if "fillOpacity" in layer["encoding"]]
-    assert [(scale["domain"], scale["range"]) for scale in fills] == [(["stable", "noisy"], [1.0, 0.45])]
-    legends = [layer["encoding"]["fill"]["scale"] for layer in layers if "fill" in layer["encoding"]]
-    assert [(scale["domain"], scale["range"]) for scale in legends] == [
-        (["stable", "noisy"], [f"{LIGHT.muted}ff", f"{LIGHT.muted}73"])
-    ]
+    points = re.findall(
+        r'<path aria-label="[^"]*" role="graphics-symbol" aria-roledescription="point"[^>]*>',
+        drawn(spec_of(found), measure="step_time"),
+    )
+    hollow = [f'fill="{LIGHT.background}"' in point for point in points]
+    assert sorted(hollow) == [False, True]  # numpy's is full, and the noisy one is not
 
 
-def test_ratios_below_the_axis_keep_clear_of_crosses_and_of_each_other() -> None:
-    below = {"measure": "speedup", "state": "measured", "value": 0.01, "baseline": "numpy", "variant": "python"}
-    found = pd.DataFrame([below | {"n_parameters": size} for size in (70, 360, 840)])
-    failure = {"state": "failed", "n_parameters": 2700, "measure": None, "value": None, "baseline": None}
-    slots = _edge_slots(pd.concat([found, pd.DataFrame([failure])], ignore_index=True))
-    assert [*slots[:3]] == [1, 2, 1]  # slot 0 is that of the crosses
+def test_ratios_below_the_axis_are_one_text_a_line_clear_of_crosses_and_of_each_other() -> None:
+    below = {"measure": "speedup", "state": "measured", "value": 0.01, "value_text": "0.01×", "baseline": "numpy"}
+    found = pd.DataFrame(
+        [
+            below | {"machine": "m", "variant": variant, "preset": preset, "n_parameters": size}
+            for variant, sizes in (("python", {"tiny": 70, "small": 360}), ("slow", {"tiny": 70}))
+            for preset, size in sizes.items()
+        ]
+    )
+    failure = {"state": "failed", "n_parameters": 2700, "machine": "m", "variant": "python"}
+    texts, slots = _edges(pd.concat([found, pd.DataFrame([failure])], ignore_index=True))
+    assert [*texts[:3]] == ["python ↓ 0.01× at tiny, 0.01× at small", "", "slow ↓ 0.01× at tiny"]
+    assert [slots[0], slots[2]] == [1, 2]  # slot 0 is that of the crosses
 
 
 def test_failures_belong_to_both_measures(plotted: pd.DataFrame) -> None:
@@ -200,7 +216,7 @@ def test_a_ratio_far_below_the_others_does_not_flatten_the_curve(tmp_path: Path)
     views = json.loads(parameters(spec)["frame"]["expr"].removesuffix("[view]").strip("()"))
     assert OFF_SCALE < views["numpy|engines"]["low"] < 1 < views["numpy|engines"]["high"] < 5
     svg = drawn(spec, baseline="numpy")
-    assert "↓ 0.00344×" in svg
+    assert "python ↓ " in svg and "0.00344× at small" in svg
 
 
 def test_one_engine_is_shown_by_its_times_and_asks_nothing(tmp_path: Path) -> None:
@@ -222,13 +238,14 @@ def test_only_failures_are_crosses_with_a_legend(tmp_path: Path) -> None:
     assert drawn(spec_of(found)).count('aria-roledescription="point"') == 2
 
 
-def test_machines_are_lines_of_their_own(tmp_path: Path) -> None:
+def test_machines_are_a_choice_and_never_in_one_picture(tmp_path: Path) -> None:
     other = rows.MACHINE | {"cpu": "Other 1", "cores": 8}
     rows.store(tmp_path, rows.ladder("a"))
     rows.store(tmp_path, rows.ladder("b", scale=0.5, machine=other), published=False)
     found = FIGURE.rows(load_results(tmp_path))
-    lines = [layer for layer in spec_of(found)["layer"] if "strokeDash" in layer["encoding"]]
-    assert [len(line["encoding"]["strokeDash"]["scale"]["domain"]) for line in lines] == [2]
+    menu = parameters(spec_of(found))["machine"]
+    assert len(menu["bind"]["options"]) == 2
+    assert menu["value"].startswith("this machine (local)")  # what was measured here opens first
     for _, pair in found[found["measure"] == "speedup"].groupby(["baseline", "variant", "preset"]):
         assert pair["machine"].is_unique
     assert "Other 1" in ratio_table(load_results(tmp_path))
@@ -291,12 +308,13 @@ def test_tables_tell_ratios_failures_and_terms(results: Results) -> None:
     assert terms.count("<tr>") == 1 + 2 + 5 + 5
 
 
-def test_presets_of_one_size_share_a_tick_and_close_ones_drop_their_counts() -> None:
-    axis = parameter_axis(pd.DataFrame({"n_parameters": [6_416_896, 9_608_704, 25_039_872, 25_138_176, 473_244_160]}))
-    shown = axis.to_dict()["axis"]
-    assert shown["values"] == [6_416_896, 9_608_704, 25_039_872, 473_244_160]
-    for label in ('"6416896": "xl"', '"9608704": "huge"', '"25039872": ["massive \\u00b7 mega", "25 M"]'):
-        assert label in shown["labelExpr"]
+def test_presets_of_one_size_are_spread_in_order_and_close_ones_drop_their_counts() -> None:
+    sizes = pd.DataFrame({"n_parameters": [6_416_896, 9_608_704, 25_039_872, 25_138_176, 473_244_160]})
+    shown = parameter_axis(sizes, LineNames("variant", {})).to_dict()["axis"]
+    places = at_size(sizes)["at_size"].tolist()
+    assert shown["values"] == places
+    assert min(after - before for before, after in pairwise(places)) > 0.3  # no line jumps where two sizes are equal
+    assert '"xl", "huge", "massive", "mega", ["behemoth", "473 M"]' in shown["labelExpr"]
 
 
 @pytest.mark.parametrize(

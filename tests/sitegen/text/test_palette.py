@@ -44,9 +44,7 @@ TO_LAB = np.array(
 
 def seen(color: str, vision: str) -> np.ndarray:
     """OKLab coordinates of ``#rrggbb`` as a reader with this vision sees it."""
-    coded = np.array([int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)])
-    linear = np.where(coded <= 0.04045, coded / 12.92, ((coded + 0.055) / 1.055) ** 2.4)
-    return TO_LAB @ np.cbrt(TO_CONES @ np.clip(VISION[vision] @ linear, 0, 1))
+    return TO_LAB @ np.cbrt(TO_CONES @ np.clip(VISION[vision] @ linear(color), 0, 1))
 
 
 def test_the_distance_knows_black_white_and_what_the_colour_blind_confuse() -> None:
@@ -57,7 +55,7 @@ def test_the_distance_knows_black_white_and_what_the_colour_blind_confuse() -> N
 
 
 def test_every_colour_of_a_chart_has_one_dark_counterpart() -> None:
-    roles = ("background", "raised", "ink", "muted", "line", "link", "accent", "good", "bad")
+    roles = ("background", "raised", "ink", "muted", "line", "link", "accent", "good", "bad", "rival", "limit")
     pairs = [(getattr(LIGHT, role), getattr(DARK, role)) for role in roles]
     pairs += [(LIGHT.engines[engine], DARK.engines[engine]) for engine in LIGHT.engines]
     pairs += zip(LIGHT.spare, DARK.spare, strict=True)
@@ -75,6 +73,29 @@ def test_lines_of_a_chart_stay_apart_for_every_reader(theme: Theme, vision: str)
     }
     close = {pair: round(distance, 3) for pair, distance in distances.items() if distance < APART[vision]}
     assert close == {}
+
+
+def contrast(one: str, other: str) -> float:
+    """Contrast of two colours as WCAG 2 defines it."""
+    luminances = sorted(float(np.array([0.2126, 0.7152, 0.0722]) @ linear(color)) for color in (one, other))
+    return (luminances[1] + 0.05) / (luminances[0] + 0.05)
+
+
+def linear(color: str) -> np.ndarray:
+    coded = np.array([int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+    return np.where(coded <= 0.04045, coded / 12.92, ((coded + 0.055) / 1.055) ** 2.4)
+
+
+@pytest.mark.parametrize("theme", THEMES, ids=lambda theme: theme.name)
+def test_every_mark_and_every_text_is_seen_on_its_background(theme: Theme) -> None:
+    marks = {**theme.engines, **{f"spare {index}": color for index, color in enumerate(theme.spare)}}
+    marks |= {"rival": theme.rival}
+    texts = {name: getattr(theme, name) for name in ("ink", "muted", "link", "good", "bad")}
+    weak = {name: color for name, color in marks.items() if contrast(color, theme.background) < 3.0}
+    weak |= {name: color for name, color in texts.items() if contrast(color, theme.background) < 4.5}
+    weak |= {"text on the limit": theme.muted} if contrast(theme.muted, theme.limit) < 4.5 else {}
+    assert weak == {}
+    assert contrast(theme.limit, theme.background) > 1.1  # a band that is seen
 
 
 def test_paper_is_light_whatever_the_screen_is() -> None:

@@ -79,9 +79,10 @@ def short_ratio(value: float) -> str:
 
 
 def first_machine(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the machine that has most of the published ones; of all rows, if none is published."""
-    published = rows[rows["machine"].str.startswith(ORIGIN_WORDS[PUBLISHED])]
-    machines = (published if len(published) else rows)["machine"].value_counts(sort=True)
+    """The rows of the machine that a figure opens with: the reader's own, else the one with most rows."""
+    named = rows.loc[rows["machine"].fillna("") != "", "machine"]
+    local = named[~named.str.startswith(ORIGIN_WORDS[PUBLISHED])]
+    machines = (local if len(local) else named).value_counts(sort=True)
     return rows[rows["machine"] == machines.index[0]] if len(machines) else rows
 
 

@@ -13,7 +13,7 @@ from sitegen.rows.results import Results
 from sitegen.text.palette import Theme
 from tinygpt.layers import gelu, gelu_backward
 
-_NAMES = ("GELU", "its derivative", "max(0, x), for comparison")
+_NAMES = ("GELU", "its derivative", "max(0, x)")
 FIELDS = (
     Field("series", "line", POINT | TABLE),
     Field("x", "x", POINT | TABLE, "{:.2f}".format, type="Q", format=".2f"),
@@ -33,9 +33,9 @@ def read(results: Results) -> pd.DataFrame:  # noqa: ARG001
 
 def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     """Three lines over x."""
-    y = alt.Y("y:Q", title=None, scale=alt.Scale(domain=[-0.5, 3], clamp=False, nice=False))
-    visible = rows[rows["y"] <= 3]
-    return curves(visible, FIELDS, alt.X("x:Q", title="x", scale=alt.Scale(nice=False)), y, theme)
+    y = alt.Y("y:Q", title=None, axis=alt.Axis(tickCount=5))
+    visible = rows[rows["y"] <= 3]  # each line as far as it is in the frame
+    return curves(visible, FIELDS, alt.X("x:Q", title="x", scale=alt.Scale(nice=False)), y, theme, (-0.5, 3.0))
 
 
 def tabulated(rows: pd.DataFrame) -> pd.DataFrame:

@@ -19,9 +19,9 @@ FIELDS = (
     Field("likeness", "mean cosine between two positions", POINT | TABLE, "{:.3f}".format, type="Q", format=".3f"),
 )
 _NAMES = {
-    (True, True): "norm, added to the stream",
-    (False, True): "norm, replaces the stream",
-    (False, False): "no norm, replaces the stream",
+    (True, True): "norm and residual",
+    (False, True): "norm, no residual",
+    (False, False): "neither",
 }
 
 
@@ -41,10 +41,10 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     y = alt.Y(
         "gradient:Q",
         title="norm of the gradient (log scale)",
-        scale=alt.Scale(type="log"),
         axis=alt.Axis(labelExpr="datum.value == 1 ? '1' : format(datum.value, '.0e')", tickCount=6),
     )
-    return curves(rows, FIELDS, x, y, theme)
+    low, high = float(rows["gradient"].min()), float(rows["gradient"].max())
+    return curves(rows, FIELDS, x, y, theme, (low / 10, high * 10), log=True)
 
 
 def headline(rows: pd.DataFrame) -> str:

@@ -44,7 +44,7 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
         title="learning rate",
         axis=alt.Axis(labelExpr="datum.value ? format(datum.value, '.1~e') : '0'", tickCount=5),
     )
-    return curves(rows, FIELDS, x, y, theme)
+    return curves(rows, FIELDS, x, y, theme, (0.0, float(rows["rate"].max()) * 1.05))
 
 
 def tabulated(rows: pd.DataFrame) -> pd.DataFrame:

@@ -40,8 +40,8 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
         scale=alt.Scale(type="log", base=2, nice=False),
         axis=alt.Axis(values=list(WIDTHS), grid=False),
     )
-    y = alt.Y("positions:Q", title=f"positions attended to, of {POSITIONS}", scale=alt.Scale(domain=[0, POSITIONS]))
-    return curves(rows, FIELDS, x, y, theme)
+    y = alt.Y("positions:Q", title=f"positions attended to, of {POSITIONS}")
+    return curves(rows, FIELDS, x, y, theme, (0.0, float(POSITIONS)))
 
 
 def headline(rows: pd.DataFrame) -> str:

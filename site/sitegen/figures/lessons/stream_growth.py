@@ -34,8 +34,8 @@ def read(results: Results) -> pd.DataFrame:  # noqa: ARG001
 def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     """Two lines over the depth."""
     x = alt.X("depth:Q", title="branches passed", scale=alt.Scale(nice=False), axis=alt.Axis(tickMinStep=1, grid=False))
-    y = alt.Y("size:Q", title="standard deviation of the stream", scale=alt.Scale(zero=True))
-    return curves(rows, FIELDS, x, y, theme)
+    y = alt.Y("size:Q", title="standard deviation of the stream")
+    return curves(rows, FIELDS, x, y, theme, (0.0, float(rows["size"].max()) * 1.05))
 
 
 def headline(rows: pd.DataFrame) -> str:

@@ -1,4 +1,5 @@
-// One live figure: a chart from a compiled Vega specification, with menus above it and a tooltip beside the pointer.
+// One live figure: a chart from a compiled Vega specification, with choices above it, and a tooltip for each point:
+// under a pointer, a finger, or the arrow keys.
 //
 // Pages (charts.js) and embedded figures (embed-page.js) share this file. It needs no `unsafe-eval`, because Vega
 // interprets the expressions. Text from results enters the document as text, never as markup.
@@ -19,8 +20,9 @@
     const menus = [];
     for (const signal of spec.signals) {
       if (!signal.bind) continue;
-      const { name, options, labels = options } = signal.bind;
-      menus.push({ signal: signal.name, label: name ?? signal.name, options, labels, initial: signal.value });
+      const { input, name, options, labels = options } = signal.bind;
+      const make = input === "radio" ? buttonsElement : selectElement;
+      menus.push({ signal: signal.name, label: name ?? signal.name, options, labels, initial: signal.value, make });
       delete signal.bind;
     }
     return menus;
@@ -29,7 +31,7 @@
   // The option that an address gives as text, if there is one.
   const optionOf = (menu, text) => menu.options.find((option) => String(option) === text);
 
-  const menuElement = (menu, chosen, onChange) => {
+  const selectElement = (menu, chosen, onChange) => {
     const label = element("label", "tg-menu");
     const select = element("select", "tg-menu__select");
     label.append(element("span", "tg-menu__name", menu.label.trim()), select);
@@ -41,6 +43,23 @@
     }
     select.addEventListener("change", () => onChange(menu.options[select.selectedIndex]));
     return label;
+  };
+
+  let rows = 0; // of buttons so far: each needs a name of its own
+
+  const buttonsElement = (menu, chosen, onChange) => {
+    const row = element("fieldset", "tg-menu tg-buttons");
+    const name = `tg-${menu.signal}-${(rows += 1)}`;
+    row.append(element("legend", "tg-menu__name", menu.label.trim()));
+    for (const [index, option] of menu.options.entries()) {
+      const label = element("label", "tg-button");
+      const input = element("input", "");
+      Object.assign(input, { type: "radio", name, value: String(option), checked: option === chosen });
+      input.addEventListener("change", () => onChange(option));
+      label.append(input, element("span", "", String(menu.labels[index])));
+      row.append(label);
+    }
+    return row;
   };
 
   // ---- tooltip ----
@@ -62,27 +81,115 @@
     tip.append(rows);
   };
 
-  const placeTip = (event) => {
+  // Beside a point of the screen, where there is room.
+  const placeTip = (x, y) => {
     const { width, height } = tip.getBoundingClientRect();
-    const right = event.clientX + OFFSET;
-    const below = event.clientY + OFFSET;
-    const left = right + width > window.innerWidth ? event.clientX - OFFSET - width : right;
-    const top = below + height > window.innerHeight ? event.clientY - OFFSET - height : below;
+    const right = x + OFFSET;
+    const below = y + OFFSET;
+    const left = right + width > window.innerWidth ? x - OFFSET - width : right;
+    const top = below + height > window.innerHeight ? y - OFFSET - height : below;
     tip.style.left = `${Math.max(4, Math.min(left, window.innerWidth - width - 4))}px`;
     tip.style.top = `${Math.max(4, Math.min(top, window.innerHeight - height - 4))}px`;
   };
 
-  const showTip = (_handler, event, _item, value) => {
+  const hideTip = () => tip?.classList.remove("tg-tip--visible");
+
+  const showTip = (value, x, y) => {
+    if (value === null || value === undefined || value === "") {
+      hideTip();
+      return;
+    }
     if (!tip?.isConnected) {
       tip = element("div", "tg-tip");
-      tip.setAttribute("role", "tooltip");
+      tip.setAttribute("role", "status"); // read aloud when the arrow keys move on
       document.body.append(tip);
     }
-    const shown = value !== null && value !== undefined && value !== "";
-    tip.classList.toggle("tg-tip--visible", shown);
-    if (!shown) return;
     fillTip(value);
-    placeTip(event);
+    tip.classList.add("tg-tip--visible");
+    placeTip(x, y);
+  };
+
+  // ---- points: by pointer, finger and keys ----
+
+  const FINGER = 26; // pixels around a tap in which a point is taken to be meant
+  const STEPS = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
+
+  // The marks with a tooltip, line by line. Vega keeps a mark's data at its element.
+  const pointsOf = (plot) =>
+    [...plot.querySelectorAll(".mark-symbol path, .mark-rect path, .mark-text text")].filter(
+      (mark) => mark.__data__?.tooltip && mark.getBoundingClientRect().width,
+    );
+
+  const middleOf = (mark) => {
+    const { left, top, width, height } = mark.getBoundingClientRect();
+    return [left + width / 2, top + height / 2];
+  };
+
+  const nearest = (plot, x, y) => {
+    let best = null;
+    let reach = FINGER;
+    for (const mark of pointsOf(plot)) {
+      const [left, top] = middleOf(mark);
+      const distance = Math.hypot(left - x, top - y);
+      if (distance < reach) [best, reach] = [mark, distance];
+    }
+    return best;
+  };
+
+  // A plot is one stop of the Tab key; arrow keys go from point to point. A tap takes the nearest point.
+  // Returns a function that ends it.
+  const makePointsReachable = (plot, view, hasLines) => {
+    let at = null; // the mark that is shown
+    const point = (datum) => {
+      const line = datum?.variant ?? "";
+      if (hasLines && view.signal("pointed") !== line) view.signal("pointed", line).runAsync();
+    };
+    const leave = () => {
+      at?.classList.remove("tg-at");
+      at = null;
+      point(null);
+      hideTip();
+    };
+    const goTo = (mark) => {
+      at?.classList.remove("tg-at");
+      at = mark;
+      mark.classList.add("tg-at");
+      point(mark.__data__.datum);
+      showTip(mark.__data__.tooltip, ...middleOf(mark));
+    };
+    view.tooltip((_handler, event, _item, value) => {
+      if (event.pointerType !== "touch") showTip(value, event.clientX, event.clientY);
+    });
+    view.addEventListener("pointermove", (event, item) => {
+      if (event.pointerType !== "touch") point(item?.datum);
+    });
+    plot.addEventListener("click", (event) => {
+      const mark = nearest(plot, event.clientX, event.clientY);
+      if (mark) goTo(mark);
+      else leave();
+    });
+    plot.tabIndex = 0;
+    plot.setAttribute("role", "group");
+    plot.setAttribute("aria-label", "Points of the chart: arrow keys go from one to the next");
+    plot.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") leave();
+      const step = STEPS[event.key];
+      if (!step) return;
+      const marks = pointsOf(plot);
+      if (!marks.length) return;
+      event.preventDefault();
+      const place = marks.indexOf(at);
+      goTo(marks[place < 0 ? (step > 0 ? 0 : marks.length - 1) : (place + step + marks.length) % marks.length]);
+    });
+    plot.addEventListener("blur", leave);
+    const elsewhere = (event) => {
+      if (at && !plot.contains(event.target)) leave();
+    };
+    document.addEventListener("pointerdown", elsewhere);
+    return () => {
+      leave();
+      document.removeEventListener("pointerdown", elsewhere);
+    };
   };
 
   // ---- the chart ----
@@ -139,7 +246,7 @@
     const runtime = vega.parse(spec, null, { ast: true });
     await pause();
     const view = new vega.View(runtime, { expr: vega.expressionInterpreter, renderer: "svg", container: plot });
-    view.tooltip(showTip);
+    const endPoints = makePointsReachable(plot, view, spec.signals.some(({ name }) => name === "pointed"));
     const current = new Map();
     const changed = () =>
       Object.fromEntries(
@@ -150,7 +257,7 @@
       current.set(menu, chosen);
       view.signal(menu.signal, chosen);
       bar.append(
-        menuElement(menu, chosen, (option) => {
+        menu.make(menu, chosen, (option) => {
           current.set(menu, option);
           view.signal(menu.signal, option).runAsync().then(() => hideEmptyLayers(plot));
           onChoice(changed());
@@ -170,7 +277,7 @@
         recurse: false,
       });
     const finalize = () => {
-      tip?.classList.remove("tg-tip--visible");
+      endPoints();
       view.finalize();
     };
     return { selected, finalize };

@@ -141,6 +141,7 @@
   const PARTS = {
     ".tg-chart": "charts.js",
     ".tg-compare": "compare.js",
+    ".tg-course": "course.js",
     ".tg-facets > :nth-child(2)": "facets.js",
     ".tg-playground": "playground.js",
     ".tg-qa": "qa.js",

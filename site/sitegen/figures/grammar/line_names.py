@@ -1,0 +1,94 @@
+"""Names at the ends of lines, in place of a legend: a column at the right edge, each name beside its line's last point.
+
+Names that would be too close are moved apart, as little as possible. With positions ``y`` from the top, in order, and a
+distance of ``GAP``, each is placed between two positions that keep the distance: pushed down by those above it, and
+pushed up by those below:
+
+    t_i = y_i - i GAP;   name_i = i GAP + (max(t_1 … t_i) + min(t_i … t_n)) / 2
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import altair as alt
+
+from sitegen.text.palette import Theme
+
+GAP = 14  # pixels from one name to the next
+_LETTER = 6.3  # pixels, of a letter
+_LEAD = 16  # pixels from the plot to the names
+_SORTED = [alt.SortField("level", order="ascending")]
+
+
+def log_level(field: str, low: str, high: str) -> str:
+    """Pixels from the top of a value on a logarithmic axis; the ends are Vega expressions."""
+    return f"height * (1 - log(datum.{field} / {low}) / log({high} / {low}))"
+
+
+def linear_level(field: str, low: float, high: float) -> str:
+    """Pixels from the top of a value on a linear axis."""
+    return f"height * (1 - (datum.{field} - {low}) / {high - low})"
+
+
+@dataclass(frozen=True)
+class LineNames:
+    """The names of a chart's lines.
+
+    Attributes:
+        field: column that identifies a line.
+        labels: its values → names.
+    """
+
+    field: str
+    labels: Mapping[str, str]
+
+    @property
+    def room(self) -> str:
+        """Width of the column as a Vega expression: a third of a narrow chart at most, where long names are cut."""
+        return f"min({round(_LETTER * max(map(len, self.labels.values()), default=1)) + _LEAD + 8}, room * 0.34)"
+
+    @property
+    def range(self) -> list[Any]:
+        """The horizontal range that leaves the column free."""
+        return [0, alt.ExprRef(f"width - {self.room}")]
+
+    def layers(
+        self, chart: alt.Chart, place: Mapping[str, Any], color: Any, level: str, theme: Theme
+    ) -> list[alt.Chart]:
+        """The names, and thin lines that lead to them.
+
+        Args:
+            chart: the rows of the lines that are drawn.
+            place: encodings of x and y.
+            color: of the names.
+            level: Vega expression of a row's pixels from the top.
+            theme: gives the colour of the thin lines.
+        """
+        x = str(place["x"].to_dict()["field"])
+        ends = (
+            chart.transform_joinaggregate(groupby=[self.field], last=f"max({x})")
+            .transform_filter(f"datum.{x} === datum.last")
+            .transform_calculate(level=level)
+            .transform_window(position="row_number()", sort=_SORTED, frame=[None, 0])
+            .transform_calculate(packed=f"datum.level - {GAP} * datum.position")
+            .transform_window(down="max(packed)", sort=_SORTED, frame=[None, 0], ignorePeers=True)
+            .transform_window(up="min(packed)", sort=_SORTED, frame=[0, None], ignorePeers=True)
+            .transform_calculate(
+                at=f"{GAP} * datum.position + (datum.down + datum.up) / 2",
+                # Names come from results: JSON keeps them from being read as code.
+                line_name=f"({json.dumps(dict(self.labels))})[datum.{self.field}]",
+            )
+        )
+        at = alt.value(alt.ExprRef("datum.at"))
+        left = f"width - {self.room} + {_LEAD}"
+        lead = ends.mark_rule(color=theme.line, tooltip=None).encode(
+            x=place["x"], y=place["y"], x2=alt.value(alt.ExprRef(f"{left} - 3")), y2=at
+        )
+        names = ends.mark_text(
+            align="left", baseline="middle", fontSize=11.5, limit=alt.ExprRef(f"{self.room} - {_LEAD}"), tooltip=None
+        )
+        return [lead, names.encode(x=alt.value(alt.ExprRef(left)), y=at, text="line_name:N", color=color)]
