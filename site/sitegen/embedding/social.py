@@ -13,6 +13,7 @@ from pathlib import Path
 
 import vl_convert
 
+from sitegen.figures.axes import spread
 from sitegen.rows.cells import primary_cells
 from sitegen.rows.ratios import ratio_frame
 from sitegen.rows.results import Results, row_dicts
@@ -24,6 +25,7 @@ from tinygpt.terminal import quantities
 FAVICON, TOUCH_ICON, CARD = "favicon.svg", "touch-icon.png", "social.png"
 CARD_WIDTH, CARD_HEIGHT = 1200, 630  # pixels: 1.91 to 1, which no service crops
 _ICON = 48  # side of the favicon in its own units
+_LETTER = 0.55  # width of a letter over the font's size, at most
 _TOUCH_SCALE = 3.75  # to 180 pixels, for a phone's home screen
 
 TITLE = "TinyGPT"
@@ -58,12 +60,14 @@ class _Plot:
 
     def place(self, points: Sequence[CurvePoint], within: Sequence[CurvePoint]) -> list[tuple[float, float]]:
         """Points → (x, y); ``within`` gives the ranges. Ratios below 1× are put on the bottom line."""
-        sizes = [math.log(point.n_parameters) for point in within]
+        sizes = sorted({point.n_parameters for point in within})
+        places = dict(zip(sizes, spread(sizes), strict=True))
+        left, right = places[sizes[0]], places[sizes[-1]]
         reach = max(math.log(max(point.speedup for point in within)), 1e-9)
-        span = max(max(sizes) - min(sizes), 1e-9)
+        span = max(right - left, 1e-9)
         return [
             (
-                self.left + (self.right - self.left) * (math.log(point.n_parameters) - min(sizes)) / span,
+                self.left + (self.right - self.left) * (places[point.n_parameters] - left) / span,
                 self.bottom - (self.bottom - self.top) * max(0.0, math.log(point.speedup)) / reach,
             )
             for point in points
@@ -138,8 +142,13 @@ def card_svg(curve: Curve) -> str:
         x, y = places[best]
         parts.append(_text(x, y - 24, quantities.ratio(line[best].speedup), 34, color, "middle"))
     if points:
-        presets = {point.preset: point for point in points}
+        presets = {point.preset: point for point in sorted(points, key=lambda point: point.n_parameters)}
+        free = 0.0  # right of the last label
         for name, (x, _) in zip(presets, plot.place([*presets.values()], points), strict=True):
+            half = _LETTER * 25 * len(name) / 2
+            if x - half < free:  # no room between its neighbours
+                continue
+            free = x + half + 8
             parts.append(_text(x, plot.bottom + 38, name, 25, DARK.muted, "middle"))
         caption = f"times faster than {curve.baseline}, over the model's size"
         parts.append(_text(90, CARD_HEIGHT - 28, caption, 25, DARK.muted))

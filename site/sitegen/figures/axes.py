@@ -33,7 +33,7 @@ _ROOMY = 0.45  # presets that are this far from both neighbours have their param
 def at_size(rows: pd.DataFrame) -> pd.DataFrame:
     """Add ``at_size``, the place on the axis of sizes: log10(parameters), with close presets spread."""
     sizes = _sizes(rows)
-    places = np.interp(np.log10(rows["n_parameters"].astype(float)), np.log10(sizes), _places(sizes))
+    places = np.interp(np.log10(rows["n_parameters"].astype(float)), np.log10(sizes), spread(sizes))
     return rows.assign(at_size=places)
 
 
@@ -43,7 +43,8 @@ def _sizes(rows: pd.DataFrame) -> list[int]:
     return sorted(present & _SIZES or present)
 
 
-def _places(sizes: Sequence[int]) -> list[float]:
+def spread(sizes: Sequence[int]) -> list[float]:
+    """Places of sizes in ascending order: log10, and never closer than ``_SPREAD``."""
     places = [round(math.log10(sizes[0]), 4)]
     for before, size in pairwise(sizes):
         places.append(round(places[-1] + max(math.log10(size / before), _SPREAD), 4))
@@ -57,7 +58,7 @@ def parameter_axis(rows: pd.DataFrame, names: LineNames) -> alt.X:
     """
     present = _sizes(rows)
     presets = {preset.model.n_parameters: name for name, preset in LADDER.items()}
-    ticks = _places(present)
+    ticks = spread(present)
     labels = []
     for before, tick, after, count in zip([-math.inf, *ticks], ticks, [*ticks[1:], math.inf], present, strict=False):
         roomy = min(tick - before, after - tick) > _ROOMY

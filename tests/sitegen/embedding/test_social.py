@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
+from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -14,6 +15,7 @@ from sitegen.embedding import social
 from sitegen.rows.results import Results, load_results
 from tests import ROOT
 from tests.sitegen import example_rows as rows
+from tinygpt.presets import LADDER
 
 FONTS = ROOT / "site/sitegen/figures/fonts"
 
@@ -56,6 +58,18 @@ def test_without_results_there_are_axes_and_no_curve(tmp_path: Path) -> None:
     assert social.favicon_svg(curve).count("<path") == 1
     card = " ".join(ElementTree.fromstring(social.card_svg(curve)).itertext())
     assert "Nothing measured yet" in card
+
+
+def test_labels_of_the_card_do_not_cover_each_other() -> None:
+    points = tuple(
+        social.CurvePoint(name, preset.model.n_parameters, 3.0 - 0.1 * number)
+        for number, (name, preset) in enumerate(LADDER.items())
+    )
+    card = ElementTree.fromstring(social.card_svg(social.Curve("numpy", {"vectorized": points})))
+    labels = [node for node in card if node.text in LADDER]
+    assert len(labels) >= 6
+    boxes = [(float(node.attrib["x"]), 0.5 * 25 * len(node.text or "") / 2) for node in labels]
+    assert all(after - half > before + width for (before, width), (after, half) in pairwise(boxes))
 
 
 def test_the_files_are_what_a_page_says_they_are(results: Results, tmp_path: Path) -> None:
