@@ -1,4 +1,4 @@
-"""Axes, legends and line styles, the same in every figure."""
+"""Axes, legends and the look of variants, the same in every figure."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ def by_name(
 
 @dataclass(frozen=True)
 class Look:
-    """How variants look.
+    """Look of variants.
 
     Attributes:
         color: a rival's is grey until a reader points at it, where there are engines to compare it with.
@@ -224,8 +224,8 @@ STROKE = MappingProxyType({"symbolType": "stroke", "symbolSize": 400})  # symbol
 
 def minutes_axis(**scale: Any) -> alt.X:
     """The axis of a training run's minutes; ``scale`` replaces properties of its scale."""
-    scale = alt.Scale(**{"zero": True, "nice": False} | scale)
-    return alt.X("minutes:Q", title="minutes of training", scale=scale, axis=alt.Axis(tickCount=6))
+    shown = alt.Scale(**{"zero": True, "nice": False} | scale)
+    return alt.X("minutes:Q", title="minutes of training", scale=shown, axis=alt.Axis(tickCount=6))
 
 
 def above(words: str | alt.ExprRef, theme: Theme) -> alt.Title:

@@ -21,7 +21,7 @@ from sitegen.text.palette import Theme
 GAP = 14  # pixels from one name to the next
 _LETTER = 6.3  # pixels, of a letter
 _LEAD = 16  # pixels from the plot to the names
-_SORTED = [alt.SortField("level", order="ascending")]
+_SORTED: list[alt.SortField | dict[str, str]] = [alt.SortField("level", order="ascending")]
 
 
 def log_level(field: str, low: str, high: str) -> str:
