@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Frame, Locator
+from playwright.sync_api import Browser, BrowserContext
 
 from sitegen.build.site import BuiltSite
 from sitegen.commands.serve import serve_folder
-from tests.browser.watching import HACKED, OVERLAPS, UNSEEN_LINES, Watched, wait_until
+from tests.browser.watching import HACKED, OVERLAPS, UNSEEN_LINES, Watched, buttons, choose, chosen, wait_until
 
 BASELINE = "vectorized"  # one that the speedup figure does not choose by itself
 LIVE = ".tg-chart--live"
@@ -37,18 +37,6 @@ def alone(built: BuiltSite) -> list[str]:
     pinned = [f"pinned/{path.name}/" for path in (built.output / "pinned").iterdir()]
     assert pinned
     return [f"embed/{name}/" for name in built.figures] + pinned
-
-
-def buttons(figure: Locator | Frame, name: str = "Baseline") -> Locator:
-    return figure.get_by_role("group", name=name, exact=True)
-
-
-def chosen(figure: Locator | Frame) -> str:
-    return buttons(figure).locator("input:checked").input_value()
-
-
-def choose(figure: Locator | Frame, option: str) -> None:
-    buttons(figure).locator(f"input[value='{option}']").check(force=True)
 
 
 # ---- figures alone ---------------------------------------------------------------------------------------

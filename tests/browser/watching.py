@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from playwright.sync_api import BrowserContext, Frame, Page, Request
+from playwright.sync_api import BrowserContext, Frame, Locator, Page, Request
 
 # Every attack of the example site does one of these when it runs.
 HACKED = "document.title === 'hacked' || window.hacked === true"
@@ -57,6 +57,21 @@ class Watched:
     def foreign(self, *addresses: str) -> list[str]:
         """Requests to anything but the servers under test."""
         return [url for url in self.requests if not url.startswith((*addresses, "data:", "blob:"))]
+
+
+def buttons(figure: Locator | Frame, name: str = "Baseline") -> Locator:
+    """The row of buttons of a choice."""
+    return figure.get_by_role("group", name=name, exact=True)
+
+
+def chosen(figure: Locator | Frame) -> str:
+    """The baseline of a figure."""
+    return buttons(figure).locator("input:checked").input_value()
+
+
+def choose(figure: Locator | Frame, option: str) -> None:
+    """Choose another baseline."""
+    buttons(figure).locator(f"input[value='{option}']").check(force=True)
 
 
 def wait_until(frame: Page | Frame, condition: str, seconds: float = 20.0) -> None:

@@ -58,9 +58,8 @@ def _model_html(samples: pd.DataFrame) -> str:
     where = "" if first["origin"] == PUBLISHED else " · this machine (local)"
     title = f"{first['preset']} on {first['corpus']}"
     kind = " · benchmark cell, a few steps only" if first["kind"] == "bench" else ""
-    has_course = not earlier.empty
-    course = _course_html(pd.concat([earlier, last.head(1)])) if has_course else ""
-    shown = "".join(sample_html(record) for record in row_dicts(last.iloc[has_course:]))
+    course = "" if earlier.empty else _course_html(pd.concat([earlier, last.head(1)]))
+    shown = "".join(sample_html(record) for record in row_dicts(last.iloc[1:] if course else last))
     return (
         f'<section class="tg-model"><h3>{html_block(title)}</h3>'
         f'<p class="tg-model__facts">{html_block(str(first["engine"]))}, {quantities.whole(last_step)} steps'

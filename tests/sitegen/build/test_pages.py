@@ -125,9 +125,11 @@ def test_local_rows_stand_beside_published_ones_with_a_label(tmp_path: Path) -> 
     assert "this machine &#40;local&#41;" in text
 
 
-def test_samples_at_the_end_are_shown_and_earlier_ones_folded(measured: Results) -> None:
+def test_samples_of_a_training_are_in_the_open_from_the_first_to_the_last(measured: Results) -> None:
     page = samples_html(measured)
-    assert page.index("step 400") < page.index("<details>") < page.index("step 200")
+    course = page.partition('<div class="tg-course"')[2].partition("</div>")[0]
+    assert course.index("step 200") < course.index("step 400")
+    assert "<details>" not in page[: page.index(course) + len(course)]
 
 
 def test_a_machine_is_named_without_noise_and_described_in_full(measured: Results) -> None:
