@@ -98,7 +98,7 @@ class QuotedRows:
     def _quoted(self, rows: Sequence[PeerRatio]) -> list[PeerRatio]:
         """The rows of the quoted scope, else of the first one."""
         scopes = [row.cell.scope for row in rows]
-        chosen = next((scope for scope in scopes if scope in self._scopes), *scopes[:1])
+        chosen = next((scope for scope in scopes if scope in self._scopes), scopes[0] if scopes else None)
         return [row for row in rows if row.cell.scope == chosen]
 
     @cached_property

@@ -72,6 +72,7 @@ def test_tables_have_a_row_for_each_peer_and_say_what_was_refused_and_what_is_mi
 
 def test_without_peers_the_page_says_what_to_run(tmp_path: Path) -> None:
     results = load_results(rows.store(tmp_path, rows.ladder()))
+    assert resolve_number("over.torch.small", QuotedRows(results)).text is None
     assert "invoke bench --suite peers" in unescape(training_table(results))
     assert "invoke bench --suite generation" in unescape(generation_table(results))
     assert FIGURES["peers"].rows(results).empty
