@@ -11,8 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 from bench.arms.labels import read_label
-from bench.arms.registry import ACCELERATOR_PEERS
-from bench.arms.variants import engine_name, variant_options
+from bench.arms.variants import engine_name, is_accelerator_peer, variant_options
 
 if TYPE_CHECKING:
     import pandas as pd  # a worker must not import it: 75 MB of every measured peak
@@ -24,7 +23,7 @@ _MESH = re.compile(r"\bmesh=([a-z0-9-]+)")
 def on_accelerator(variant: str) -> bool:
     """Return whether a variant computes on an accelerator: engine ``jax`` without ``device=cpu``, or a CUDA peer."""
     name = read_label(variant).variant
-    if name in ACCELERATOR_PEERS:
+    if is_accelerator_peer(name):
         return True
     return engine_name(name) == ACCELERATED and "device=cpu" not in variant_options(name).split(",")
 

@@ -1,6 +1,9 @@
-"""Names in the measurements of ``invoke bench --kernels``, in a module that does not import the engine."""
+"""Names in the measurements of ``invoke bench --kernels`` and ``invoke accelerator``, in a module that imports no engine."""
 
 from __future__ import annotations
+
+import re
+from types import MappingProxyType
 
 KERNELS_VARIANT = "kernels"  # the variant's name in suites
 
@@ -21,3 +24,22 @@ PARTS = (
 # Forms of a fused kernel, and the places of its operands when it is timed.
 FORMS = ("numpy", "numexpr")
 PLACES = ("cache", "memory")
+
+# Kinds of kernels on a GPU: kind → pattern of names by cuBLAS, cuDNN, CUTLASS, PyTorch, Triton and XLA. The first that
+# matches counts; scores that are stored count as products and reductions. The last kind is all the rest.
+REST = "element-wise"
+_KERNEL_KINDS = MappingProxyType(
+    {
+        "attention": re.compile(r"fmha|flash|sdpa|compute_dot_do_o"),
+        "products": re.compile(r"gemm|cutlass|nvjet|cublas|_dot_|xmma"),
+        "copies": re.compile(r"(?i)memcpy|memset|copy_kernel|batchedcopy|dynamic_update_slice|concatenate|transpose|slice"),
+        "reductions": re.compile(r"(?i)reduce|norm|softmax|triton_(red|per)_|gammabeta"),
+    }
+)
+GAPS = "gaps"
+DEVICE_PARTS = ("products", "attention", "reductions", REST, "copies", GAPS)
+
+
+def kind_of_kernel(name: str) -> str:
+    """Return the kind of a GPU's kernel by its name."""
+    return next((kind for kind, pattern in _KERNEL_KINDS.items() if pattern.search(name)), REST)

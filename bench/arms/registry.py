@@ -12,6 +12,8 @@ from types import MappingProxyType
 
 OURS = "vectorized"  # the engine that is compared with peers
 REFERENCE = "numpy"  # all other engines' losses are compared with its losses, so it runs at every preset
+FLOAT32, TF32, BFLOAT16 = "float32", "tf32", "bfloat16"
+PEER_PRECISIONS = (FLOAT32, TF32, BFLOAT16)  # of peers on an accelerator; engine ``jax`` has them too
 JAX_ON_CPU = "jax[device=cpu]"  # plain ``jax`` requires an accelerator
 
 ROOFLINE = "roofline"

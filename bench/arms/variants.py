@@ -3,6 +3,7 @@
 numpy                              an engine of tinygpt
 vectorized[threads=1]              the same with options
 torch, jax-textbook, …             a peer (bench.arms.registry)
+torch-cuda[precision=bfloat16]     a peer on an accelerator, in an arithmetic of its own
 package.module:ClassName           any other subclass of tinygpt's Engine that can be imported
 roofline[whole], …                 a step's matrix products alone (bench.measuring.roofline)
 kernels                            parts of a step, and forms of its fused kernels (bench.measuring.kernel_times)
@@ -16,7 +17,7 @@ from typing import Any
 
 from bench.arms.kernel_parts import KERNELS_VARIANT
 from bench.arms.labels import read_label
-from bench.arms.registry import ALL_PEERS, PEERS, ROOFLINE, ROOFLINE_VARIANTS
+from bench.arms.registry import ACCELERATOR_PEERS, FLOAT32, PEER_PRECISIONS, PEERS, ROOFLINE, ROOFLINE_VARIANTS
 from bench.records.rows import Kind
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.engines import ENGINES, Engine, create_engine, parse_variant
@@ -38,6 +39,27 @@ def variant_options(variant: str) -> str:
 def is_outside(variant: str) -> bool:
     """Return whether a variant is a class of the user's own."""
     return _OUTSIDE.fullmatch(variant) is not None
+
+
+def is_accelerator_peer(variant: str) -> bool:
+    """Return whether a variant is a peer on an accelerator, in any arithmetic."""
+    return engine_name(variant) in ACCELERATOR_PEERS
+
+
+def precision_of(variant: str) -> str:
+    """Return the arithmetic of a variant on an accelerator.
+
+    Raises:
+        ConfigError: the engine, an option or the arithmetic is unknown.
+    """
+    if not is_accelerator_peer(variant):
+        return str(parse_variant(variant)[1].get("precision", FLOAT32))
+    key, _, precision = variant_options(variant).partition("=")
+    if key not in ("", "precision"):
+        raise ConfigError(f"engine {engine_name(variant)!r} has no option {key!r}", "precision")
+    if (precision or FLOAT32) not in PEER_PRECISIONS:
+        raise unknown_name("precision", precision, PEER_PRECISIONS)
+    return precision or FLOAT32
 
 
 def check_variant(variant: str) -> str:
@@ -80,9 +102,11 @@ def make_engine(variant: str, model: ModelConfig, train: TrainConfig, seed: int)
     Raises:
         ConfigError: the engine, option, module or class does not exist, or the class is not an engine.
     """
-    target = variant
-    if variant in ALL_PEERS:
-        trainer = ALL_PEERS[variant].trainer
+    target, options = variant, {}
+    if is_accelerator_peer(variant):
+        target, options = str(ACCELERATOR_PEERS[engine_name(variant)].trainer), {"precision": precision_of(variant)}
+    elif variant in PEERS:
+        trainer = PEERS[variant].trainer
         if trainer is None:
             raise ConfigError(f"{variant!r} generates and does not train", "invoke bench --suite generation")
         target = trainer
@@ -91,7 +115,7 @@ def make_engine(variant: str, model: ModelConfig, train: TrainConfig, seed: int)
     engine_class = load(target)
     if not (isinstance(engine_class, type) and issubclass(engine_class, Engine)):
         raise ConfigError(f"{variant!r} is not an engine", "a subclass of tinygpt.engines.Engine")
-    return engine_class.create(model, train, seed)
+    return engine_class.create(model, train, seed, **options)
 
 
 def load(target: str) -> Any:

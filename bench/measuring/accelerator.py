@@ -23,8 +23,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from bench.arms.registry import ACCELERATOR_PEERS, STEPS_TOGETHER
-from bench.arms.variants import engine_name
+from bench.arms.registry import STEPS_TOGETHER
+from bench.arms.variants import engine_name, is_accelerator_peer, precision_of
 from bench.measuring.accelerator_options import AcceleratorOptions
 from bench.measuring.cell_rows import outcome_rows
 from bench.measuring.endings import CellEnd, compare_losses
@@ -38,7 +38,6 @@ from bench.records.provenance import vouched_provenance
 from bench.records.rows import Kind, Rows
 from bench.records.store import write_tables
 from tinygpt.corpora import Corpus, load_corpus
-from tinygpt.engines import parse_variant
 from tinygpt.presets import PRESETS
 
 SUITE = "accelerator"
@@ -60,8 +59,7 @@ _DTYPES = MappingProxyType(
 def protocol_of(variant: str, preset: str, corpus: Corpus, rounds: int, batch: int | None = None) -> Protocol:
     """Return the protocol of a variant's rows, which includes its arithmetic."""
     base = benchmark_protocol(preset, corpus.name, corpus.sha256, seed=0, rounds=rounds)
-    precision = "float32" if variant in ACCELERATOR_PEERS else parse_variant(variant)[1].get("precision", "float32")
-    return replace(base, order=ORDER, dtype=_DTYPES[precision], batch_size=batch or base.batch_size)
+    return replace(base, order=ORDER, dtype=_DTYPES[precision_of(variant)], batch_size=batch or base.batch_size)
 
 
 def run_preset(
@@ -106,10 +104,12 @@ def rows_of(
     by_kind = grouped((e for e in events if "variant" in e), lambda event: (event["variant"], event["event"]))
     reference = next((losses(event) for event in by_kind.get((REFERENCE, "round"), ())), None)
     for variant, protocol in protocols.items():
-        rounds, ready, errors = (by_kind.get((variant, kind), []) for kind in ("round", "ready", "error"))
+        kinds = ("round", "ready", "error", "kernels")
+        rounds, ready, errors, kernels = (by_kind.get((variant, kind), []) for kind in kinds)
         for event in rounds:
             end = compare_losses(losses(event), reference, is_exact=protocol.dtype == "float32")
-            rows += _round_rows(context, variant, protocol, event, ready, end, limit)
+            recorded = kernels if event is rounds[-1] else []  # once, after the last round
+            rows += _round_rows(context, variant, protocol, event, [*ready, *recorded], end, limit)
         if errors or not rounds:
             end = _failure(errors[-1] if errors else None, stderr_tail)
             empty: Event = {"round": len(rounds), "steps": [], "started_at": datetime.now(UTC).isoformat()}
@@ -137,18 +137,18 @@ def _round_rows(
     variant: str,
     protocol: Protocol,
     event: Event,
-    ready: list[Event],
+    others: list[Event],
     end: CellEnd,
     limit: float,
 ) -> Rows:
     steps = [{"event": "step", **step} for step in event["steps"]]
     outcome = Outcome(
-        (*ready, *steps, *event.get("probes", ())),
+        (*others, *steps, *event.get("probes", ())),
         exit_code=0 if end.status == "ok" else None,
         started_at=datetime.fromisoformat(event["started_at"]),
         wall_seconds=float(steps[-1]["elapsed_seconds"]) if steps else 0.0,
     )
-    kind: Kind = "peer" if variant in ACCELERATOR_PEERS else "bench"
+    kind: Kind = "peer" if is_accelerator_peer(variant) else "bench"
     process = Process(context, kind, engine_name(variant), variant, int(event["round"]), protocol)
     preset, size = protocol.preset, protocol.batch_size
     batch = [] if size == PRESETS[preset].train.batch_size else ["--batch", str(size)]
@@ -199,5 +199,4 @@ def check_engines(engines: Sequence[str]) -> None:
         ConfigError: a name or an option is unknown.
     """
     for name in engines:
-        if name not in ACCELERATOR_PEERS:
-            parse_variant(name)
+        precision_of(name)

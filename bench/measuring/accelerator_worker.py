@@ -2,12 +2,13 @@
 
     for every engine: make it, take a group of steps (everything compiles)      setup
     for every round, A B B A: the seed's weights, then 3 + 15 steps             measured
+    for every engine on a GPU, once: the kernels of a group of steps            recorded
 
 A fresh process per round would compile for minutes and step for a second. So rounds share a process, and each starts
 from the same weights and empty moments: their losses must repeat. Several steps in one call are timed together, and
 each gets its share; this holds for engines with a dispatch of several steps and for peers, whose steps are queued.
 
-Events go to a file, one JSON object per line with its variant: ready, round, error.
+Events go to a file, one JSON object per line with its variant: ready, round, kernels, error.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from bench.arms.variants import make_engine
+from bench.measuring.device_kernels import can_record, kernels_of_step
 from bench.measuring.event_log import EventLog
 from bench.measuring.probe import Probe
 from bench.records.child import append_current_folder_to_path
@@ -78,11 +80,19 @@ def measure(task: dict[str, Any], write: Any) -> None:
         best = sorted(step["seconds"] for step in steps[protocol.warmup_steps :])
         print(f"{variant} round {number}: {best[len(best) // 2] * 1e3:.3f} ms, {steps[-1]['loss']:.5f}", flush=True)
 
+    def record_kernels(variant: str) -> None:
+        protocol, engine = protocols[variant], engines[variant]
+        batch = _sampler(protocol, tokens).batches(range(engine.steps_per_dispatch))
+        kinds = kernels_of_step(lambda: engine.train_steps(batch.inputs, batch.targets), engine.steps_per_dispatch)
+        write("kernels", variant=variant, kinds=kinds)
+
     for variant in protocols:
         attempt(variant, prepare)
     for number in range(task["rounds"]):
         for variant in list(engines)[:: 1 if number % 2 == 0 else -1]:
             attempt(variant, run_round)
+    for variant in list(engines) if can_record() else ():
+        attempt(variant, record_kernels)
     write("done")
 
 

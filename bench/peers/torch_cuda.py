@@ -1,6 +1,7 @@
 """PyTorch on a GPU behind the engine interface: eager, through ``torch.compile``, and as a captured CUDA graph.
 
-Float32 with TF32 off. A step is that of ``bench/peers/torch_engine.py``. Steps of one call are queued one after
+Products are in float32 with TF32 off, in TF32, or in bfloat16 by autocast, whose weights, moments, norms and loss stay
+in float32. A step is that of ``bench/peers/torch_engine.py``. Steps of one call are queued one after
 another, and their losses are fetched once at the end, so that the processor runs ahead of the GPU, as in a loop that
 rarely logs.
 """
@@ -14,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.arms.registry import STEPS_TOGETHER
+from bench.arms.registry import BFLOAT16, FLOAT32, STEPS_TOGETHER, TF32
 from bench.peers.torch_engine import TorchEngine
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.engines import StepResult
@@ -26,18 +27,22 @@ class TorchCudaEngine(TorchEngine):
     name: ClassVar[str] = "torch-cuda"
     steps_per_dispatch = STEPS_TOGETHER
 
-    def __init__(self, model: ModelConfig, train: TrainConfig, device: str = "cuda:0") -> None:
-        torch.backends.cuda.matmul.allow_tf32 = False
-        torch.backends.cudnn.allow_tf32 = False
+    def __init__(
+        self, model: ModelConfig, train: TrainConfig, device: str = "cuda:0", precision: str = FLOAT32
+    ) -> None:
+        self.precision = precision
         super().__init__(model, train, device)
+        if precision == BFLOAT16:
+            self.loss_of = torch.autocast(self.device.type, torch.bfloat16, cache_enabled=False)(self.loss_of)
 
     def options(self) -> dict[str, Any]:
-        """Return the version."""
-        return {"version": torch.__version__}
+        """Return the version and the arithmetic."""
+        return {"version": torch.__version__, "precision": self.precision}
 
     def train_steps(
         self, inputs: np.ndarray, targets: np.ndarray, learning_rates: Sequence[float] | None = None
     ) -> list[StepResult]:
+        torch.backends.cuda.matmul.allow_tf32 = self.precision == TF32  # a setting of the process
         if self.device.type != "cpu":
             torch.cuda.set_device(self.device)  # JAX in the same process makes another one current
         results = []

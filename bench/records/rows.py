@@ -204,7 +204,8 @@ class KernelRow:
         float, About("of the step, of the part within it, or of one call of the kernel", "s", least=0, most=LONGEST)
     ]
     elements: Annotated[
-        int | None, About("that a call of the kernel goes over; null unless it is a form", "numbers", least=1)
+        int | None,
+        About("numbers that a call of the kernel goes over; of a part on a GPU, its kernels; null otherwise", least=1)
     ] = None
 
 

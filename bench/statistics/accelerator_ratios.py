@@ -20,7 +20,7 @@ from typing import Any
 import pandas as pd
 
 from bench.arms.devices import ACCELERATED, device_count, of_accelerators
-from bench.arms.registry import ACCELERATOR_PEERS
+from bench.arms.variants import is_accelerator_peer
 from bench.records.grouping import best_of_each, grouped
 from bench.statistics.cells import CellSummary, cell_summary
 from bench.statistics.chosen_runs import ChosenRuns
@@ -81,7 +81,7 @@ def torch_pairs(cells: Iterable[CellSummary]) -> list[Speedup]:
     pairs = []
     for group in grouped(alike, lambda cell: cell.together).values():
         ours = _fastest(cell for cell in group if cell.engine == ACCELERATED)
-        theirs = _fastest(cell for cell in group if cell.variant in ACCELERATOR_PEERS)
+        theirs = _fastest(cell for cell in group if is_accelerator_peer(cell.variant))
         pairs += [pair for pair in [ours and theirs and speedup_of(ours, theirs)] if pair]
     chosen = best_of_each(
         pairs,
