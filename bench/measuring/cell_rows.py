@@ -109,7 +109,7 @@ def kernel_rows(process: Process, outcome: Outcome) -> Iterator[KernelRow]:
     for event in outcome.of_kind("kernels"):
         for name, (seconds, number) in event["kinds"].items():
             after = process.protocol.total_steps + 1  # a step of its own, after the last that is timed
-            yield replace(process.kernel_row("part", name, after, seconds), elements=round(number))
+            yield replace(process.kernel_row("part", name, after, seconds), worker=0, elements=round(number))
     for event in outcome.of_kind("form"):
         timing = process.kernel_row("form", event["kernel"], event["repeat"], event["seconds"])
         names = ("form", "place", "is_warmup", "elements")

@@ -48,6 +48,7 @@ def test_an_arithmetic_of_its_own_has_a_protocol_of_its_own(corpus):
     hashes = [protocol_of(name, "tiny", corpus, rounds=6).hash for name in names]
     assert hashes[0] == hashes[1] == hashes[2]
     assert len(set(hashes)) == 3
+    assert [protocol_of(f"{REFERENCE}[precision={p}]", "tiny", corpus, 6).hash for p in ("tf32", "bfloat16")] == hashes[3:]
     processor = benchmark_protocol("tiny", corpus.name, corpus.sha256, seed=0, rounds=6)
     assert processor.hash not in hashes, "steps timed together are not compared with steps timed alone"
     assert protocol_of("jax", "behemoth", corpus, 6, batch=8).batch_size == 8
@@ -74,6 +75,7 @@ def test_a_workers_events_become_rows(corpus, results_root):
         round_event("torch-cuda-compile", 0, wrong),
         {"event": "error", "variant": "torch-cuda-graphs", "type": "OutOfMemoryError", "message": "CUDA out of memory"},
         round_event(variants[-1], 0, wrong) | {"probes": PROBES},
+        {"event": "kernels", "variant": variants[0], "kinds": {"products": [0.0006, 59.0], "copies": [0.0001, 3.0]}},
         {"event": "done"},
     ]
     write_tables(results_root, CONTEXT.run_id, rows_of(CONTEXT, protocols, events, limit=480.0, stderr_tail=""))
@@ -87,6 +89,9 @@ def test_a_workers_events_become_rows(corpus, results_root):
     assert table["kind"].to_dict() == {key: "peer" if key[0] in ACCELERATOR_PEERS else "bench" for key in status}
     assert len(read_table("steps", results_root)) == 18 * 6
     assert read_table("probes", results_root)["step"].tolist() == [0, 18]
+    kernels = read_table("kernels", results_root)
+    assert kernels[["name", "seconds", "elements"]].values.tolist() == [["products", 0.0006, 59], ["copies", 0.0001, 3]]
+    assert set(kernels["cell_id"]) == {table["cell_id"][variants[0], 1]}, "once, after the last round"
     assert table["command"][variants[0], 0].startswith("invoke accelerator --out rows --presets tiny")
 
 
