@@ -1,4 +1,4 @@
-"""Names in the measurements of ``invoke bench --kernels`` and ``invoke accelerator``, in a module that imports no engine."""
+"""Names of the parts of a step, and of the kinds of kernels on a GPU, in a module that imports no engine."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _KERNEL_KINDS = MappingProxyType(
     {
         "attention": re.compile(r"fmha|flash|sdpa|compute_dot_do_o"),
         "products": re.compile(r"gemm|cutlass|nvjet|cublas|_dot_|xmma"),
-        "copies": re.compile(r"(?i)memcpy|memset|copy_kernel|batchedcopy|dynamic_update_slice|concatenate|transpose|slice"),
+        "copies": re.compile(r"(?i)memcpy|memset|copy_kernel|batchedcopy|slice|concatenate|transpose"),
         "reductions": re.compile(r"(?i)reduce|norm|softmax|triton_(red|per)_|gammabeta"),
     }
 )

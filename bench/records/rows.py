@@ -205,7 +205,7 @@ class KernelRow:
     ]
     elements: Annotated[
         int | None,
-        About("numbers that a call of the kernel goes over; of a part on a GPU, its kernels; null otherwise", least=1)
+        About("numbers that a call of the kernel goes over; of a part on a GPU, its kernels; null otherwise", least=1),
     ] = None
 
 

@@ -20,6 +20,7 @@ from typing import Any
 import pandas as pd
 
 from bench.arms.devices import ACCELERATED, device_count, of_accelerators
+from bench.arms.registry import FLOAT32
 from bench.arms.variants import is_accelerator_peer
 from bench.records.grouping import best_of_each, grouped
 from bench.statistics.cells import CellSummary, cell_summary
@@ -45,9 +46,14 @@ def batch_size(cell: CellSummary) -> int:
     return int(_protocol(cell).get("batch_size", 0))
 
 
+def arithmetic(cell: CellSummary) -> str:
+    """A cell's arithmetic, in words."""
+    return str(_protocol(cell).get("dtype"))
+
+
 def is_exact(cell: CellSummary) -> bool:
     """True if a cell computed in float32."""
-    return _protocol(cell).get("dtype") == "float32"
+    return arithmetic(cell) == FLOAT32
 
 
 def is_preset(cell: CellSummary) -> bool:
@@ -77,7 +83,16 @@ def torch_pairs(cells: Iterable[CellSummary]) -> list[Speedup]:
     Returns:
         published places first, then by machine and model size.
     """
-    alike = (cell for cell in cells if cell.n_rounds and is_exact(cell) and is_preset(cell) and devices(cell) == 1)
+    return _best_pairs(cell for cell in cells if is_exact(cell) and is_preset(cell))
+
+
+def precision_pairs(cells: Iterable[CellSummary]) -> list[Speedup]:
+    """The same for the cells whose products are in less than float32, with any batch; both sides in one arithmetic."""
+    return _best_pairs(cell for cell in cells if not is_exact(cell))
+
+
+def _best_pairs(cells: Iterable[CellSummary]) -> list[Speedup]:
+    alike = (cell for cell in cells if cell.n_rounds and devices(cell) == 1)
     pairs = []
     for group in grouped(alike, lambda cell: cell.together).values():
         ours = _fastest(cell for cell in group if cell.engine == ACCELERATED)
@@ -85,7 +100,7 @@ def torch_pairs(cells: Iterable[CellSummary]) -> list[Speedup]:
         pairs += [pair for pair in [ours and theirs and speedup_of(ours, theirs)] if pair]
     chosen = best_of_each(
         pairs,
-        lambda pair: pair.cell.place,
+        lambda pair: (pair.cell.place, batch_size(pair.cell), arithmetic(pair.cell)),
         lambda pair: (pair.cell.is_clean, pair.ratio.has_interval, pair.cell.started_at),
     )
     return sorted(chosen, key=lambda pair: pair.cell.published_first)

@@ -159,10 +159,10 @@ def dispatch_by_preset(lines: pd.DataFrame, line: str) -> dict[str, tuple[float,
     return {preset: (dispatch_share(model, preset), details) for preset in model.measured}
 
 
-def step_flops(preset: str) -> float:
-    """Floating-point operations in the matrix products of a step."""
+def step_flops(preset: str, batch: int | None = None) -> float:
+    """Floating-point operations in the matrix products of a step, with the preset's own batch by default."""
     entry = LADDER[preset]
-    return float(total_flops(step_products(entry.model, entry.train.batch_size)))
+    return float(total_flops(step_products(entry.model, batch or entry.train.batch_size)))
 
 
 def overtaking_words(ours: dict[str, float], theirs: dict[str, float]) -> str | None:

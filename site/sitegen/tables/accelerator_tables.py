@@ -7,8 +7,17 @@ from collections.abc import Mapping
 import pandas as pd
 
 from bench.arms.devices import ACCELERATED
+from bench.arms.kernel_parts import DEVICE_PARTS
 from bench.records.rows import Place
-from bench.statistics.accelerator_ratios import batch_size, devices, scaling, torch_pairs
+from bench.statistics.accelerator_ratios import (
+    arithmetic,
+    batch_size,
+    devices,
+    precision_pairs,
+    scaling,
+    torch_pairs,
+)
+from bench.statistics.device_steps import device_steps
 from bench.statistics.ratios import Speedup
 from sitegen.rows.accelerators import COMMAND, ON_ACCELERATOR, accelerator_lines, dispatch_by_preset, step_flops
 from sitegen.rows.cells import primary_cells
@@ -19,6 +28,11 @@ from sitegen.tables.facets import facets
 from sitegen.tables.ratio_cells import ratio_cell
 from sitegen.text.markup import TableCell, html_table, nothing_yet, number_cell
 from tinygpt.terminal import quantities
+
+PRECISION_COMMAND = (
+    "invoke accelerator --out rows --engines 'jax[dispatch=3,precision=bfloat16],torch-cuda[precision=bfloat16],"
+    "torch-cuda-compile-graphs[precision=bfloat16]'"
+)
 
 
 def accelerator_table(results: Results) -> str:
@@ -53,6 +67,57 @@ def _table_of(machine: str, cells: pd.DataFrame, best: Mapping[Place, Speedup]) 
             }
         )
     return html_table(f"Milliseconds of a training step on {machine}", rows)
+
+
+def precision_table(results: Results) -> str:
+    """Both frameworks in TF32 and bfloat16, at the batches that were measured."""
+    found = precision_pairs(results.accelerator_cells)
+    if not found:
+        return nothing_yet("No arithmetic but float32 is measured on both sides", PRECISION_COMMAND)
+    return html_table(
+        "Milliseconds of a training step in less than float32",
+        [
+            {
+                "preset": TableCell(pair.cell.preset, sort=pair.cell.n_parameters),
+                "batch": number_cell(batch_size(pair.cell), str),
+                "arithmetic": arithmetic(pair.cell),
+                label_of(ACCELERATED): number_cell(pair.cell.seconds.median, quantities.milliseconds),
+                "PyTorch's best": number_cell(pair.baseline.seconds.median, quantities.milliseconds),
+                "its variant": pair.baseline.variant,
+                "PyTorch's best over ours": ratio_cell(pair.ratio),
+                "rate of ours": number_cell(
+                    step_flops(pair.cell.preset, batch_size(pair.cell)) / pair.cell.seconds.median, quantities.gflops
+                ),
+                "accelerator": machine_label(pair.cell),
+            }
+            for pair in found
+        ],
+    )
+
+
+def kernels_table(results: Results) -> str:
+    """The kernels of a step by kind, and the gaps between them."""
+    found = device_steps(results.accelerator_cells, results.runs, results.kernels)
+    if not found:
+        return nothing_yet("No step's kernels are recorded", COMMAND)
+    return html_table(
+        "Milliseconds of a training step by kind of kernel",
+        [
+            {
+                "preset": TableCell(step.cell.preset, sort=step.cell.n_parameters),
+                "batch": number_cell(batch_size(step.cell), str),
+                "engine": step.cell.variant,
+                "kernels": number_cell(step.n_kernels, str),
+                **{
+                    name: number_cell(seconds, quantities.milliseconds)
+                    for name, seconds in zip(DEVICE_PARTS, step.seconds, strict=True)
+                },
+                "step": number_cell(step.cell.seconds.median, quantities.milliseconds),
+                "accelerator": machine_label(step.cell),
+            }
+            for step in found
+        ],
+    )
 
 
 def scaling_table(results: Results) -> str:

@@ -48,7 +48,8 @@ def test_an_arithmetic_of_its_own_has_a_protocol_of_its_own(corpus):
     hashes = [protocol_of(name, "tiny", corpus, rounds=6).hash for name in names]
     assert hashes[0] == hashes[1] == hashes[2]
     assert len(set(hashes)) == 3
-    assert [protocol_of(f"{REFERENCE}[precision={p}]", "tiny", corpus, 6).hash for p in ("tf32", "bfloat16")] == hashes[3:]
+    peers = (f"{REFERENCE}[precision={precision}]" for precision in ("tf32", "bfloat16"))
+    assert [protocol_of(name, "tiny", corpus, rounds=6).hash for name in peers] == hashes[3:]
     processor = benchmark_protocol("tiny", corpus.name, corpus.sha256, seed=0, rounds=6)
     assert processor.hash not in hashes, "steps timed together are not compared with steps timed alone"
     assert protocol_of("jax", "behemoth", corpus, 6, batch=8).batch_size == 8

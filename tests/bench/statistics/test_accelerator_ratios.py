@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from bench.arms.devices import device_count, of_accelerators, of_processors, on_accelerator
+from bench.arms.kernel_parts import DEVICE_PARTS, kind_of_kernel
 from bench.arms.registry import ACCELERATOR_PEERS
 from bench.records.protocol import sha256_text
 from bench.records.rows import Rows
@@ -23,10 +24,12 @@ from bench.statistics.accelerator_ratios import (
     devices,
     dispatch_model,
     dispatch_share,
+    precision_pairs,
     scaling,
     torch_pairs,
 )
 from bench.statistics.chosen_runs import counts
+from bench.statistics.device_steps import device_steps
 from bench.terminal.show import print_results
 from tests.bench.rows import MACHINE, START, run_row, step_rows
 from tinygpt.presets import LADDER
@@ -164,3 +167,55 @@ def test_the_terminal_shows_both_under_their_own_names(results_root, console):
     assert "numpy" in processor and "jax" not in processor
     ours = next(line for line in accelerator.splitlines() if "jax[dispatch=3]" in line)
     assert "1.00 ms" in ours and "4.00×" in ours
+
+
+def test_less_than_float32_is_compared_within_one_arithmetic():
+    half = {"batch": 16}
+    cells = [
+        *summary(
+            ("jax[precision=bfloat16]", "tiny", 0.002, half), ("torch-cuda[precision=bfloat16]", "tiny", 0.003, half)
+        ),
+        *summary(("jax", "tiny", 0.004, {}), ("torch-cuda", "tiny", 0.001, {})),
+    ]
+    own = [
+        replace(cell, protocol=json.dumps(json.loads(cell.protocol) | {"dtype": "products in bfloat16"}))
+        if "bfloat16" in cell.variant
+        else cell
+        for cell in cells
+    ]
+    (pair,) = precision_pairs(own)
+    assert pair.ratio.speedup == pytest.approx(1.5)
+    assert {pair.cell.variant for pair in torch_pairs(own)} == {"jax"}
+
+
+def test_gaps_are_the_step_less_its_kernels():
+    cells = summary(("jax", "tiny", 0.004, {}))
+    runs, _ = tables(("jax", "tiny", 0.004, {}))
+    names = ["products", "copies"]
+    kernels = pd.DataFrame(
+        {
+            "run_id": "run-a", "cell_id": runs[-1].cell_id, "preset": "tiny", "measure": "part", "name": names,
+            "seconds": [0.002, 0.0005], "elements": [7, 3],
+        }
+    )  # fmt: skip
+    (step,) = device_steps(cells, pd.DataFrame(runs), kernels)
+    parts = dict(zip(DEVICE_PARTS, step.seconds, strict=True))
+    assert step.n_kernels == 10
+    assert parts["attention"] == 0.0
+    assert parts["gaps"] == pytest.approx(cells[0].seconds.median - 0.0025)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("sm80_xmma_gemm_f32f32_tn_n_tilesize32x32x8", "products"),
+        ("void cutlass::Kernel2<cutlass_80_simt_sgemm_64x64>", "products"),
+        ("fmha_cutlassF_f32_aligned_64x64_rf_sm80(PyTorchMemEffAttention)", "attention"),
+        ("input_reduce_fusion_10", "reductions"),
+        ("Memcpy DtoD (Device -> Device)", "copies"),
+        ("loop_dynamic_update_slice_fusion_13", "copies"),
+        ("loop_multiply_tanh_fusion", "element-wise"),
+    ],
+)
+def test_a_kernels_kind_goes_by_its_name(name, kind):
+    assert kind_of_kernel(name) == kind

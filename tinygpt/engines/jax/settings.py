@@ -22,8 +22,8 @@ from jax.typing import DTypeLike
 from tinygpt.arguments import whole_number
 from tinygpt.errors import ConfigError, unknown_name
 
-# Deeper models are scanned by default. A loop over layers copies what the backward needs in and out of stacked arrays: a
-# tenth of behemoth's step in float32 and a quarter in bfloat16, for a program that compiles in half of the time.
+# Deeper models are scanned by default. A loop over layers copies what the backward needs in and out of stacked arrays:
+# a tenth of behemoth's step in float32 and a quarter in bfloat16, for a program that compiles in half of the time.
 MOST_UNROLLED_LAYERS = 32
 # Deeper models keep an array per parameter: copying gradients into flat arrays would take longer than it saves.
 MOST_ARENA_LAYERS = 16
