@@ -102,7 +102,8 @@ def make_engine(variant: str, model: ModelConfig, train: TrainConfig, seed: int)
     Raises:
         ConfigError: the engine, option, module or class does not exist, or the class is not an engine.
     """
-    target, options = variant, {}
+    target = variant
+    options: dict[str, Any] = {}
     if is_accelerator_peer(variant):
         target, options = str(ACCELERATOR_PEERS[engine_name(variant)].trainer), {"precision": precision_of(variant)}
     elif variant in PEERS:

@@ -28,7 +28,6 @@ def can_record() -> bool:
 def kernels_of_step(run: Callable[[], object], n_steps: int) -> KernelTimes:
     """Record the kernels of a call that takes steps; return each kind's seconds and number, for one step."""
     import torch
-    from torch.autograd import DeviceType
     from torch.profiler import ProfilerActivity, profile
 
     with profile(activities=[ProfilerActivity.CUDA]) as recorded:
@@ -36,7 +35,7 @@ def kernels_of_step(run: Callable[[], object], n_steps: int) -> KernelTimes:
         torch.cuda.synchronize()
     found: dict[str, tuple[float, float]] = {}
     for event in recorded.events():
-        if event.device_type == DeviceType.CUDA:
+        if event.device_type.name == "CUDA":
             kind = kind_of_kernel(event.name)
             seconds, number = found.get(kind, (0.0, 0.0))
             found[kind] = seconds + event.device_time * 1e-6 / n_steps, number + 1 / n_steps
