@@ -1,4 +1,4 @@
-"""The macros of pages: ``figure``, ``table``, ``samples``, ``number``, ``machine``, ``task`` and more.
+"""The macros of pages: ``figure``, ``table``, ``samples``, ``number``, ``machine`` and more.
 
 A macro returns one line, so that it can be used in a list or an admonition without breaking it. An unknown name stops
 the build with an error that gives page and line.
@@ -10,6 +10,7 @@ import posixpath
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from invoke import Collection
@@ -23,7 +24,6 @@ from sitegen.documents.outcome_links import OutcomeLinks
 from sitegen.documents.pages import read_pages
 from sitegen.documents.posts import Pin, pin_of_meta
 from sitegen.documents.seed import asked_links, seed_table
-from sitegen.documents.task_reference import task_html
 from sitegen.embedding.embed_pages import oembed_link, snippets_html
 from sitegen.embedding.pins import read_pins
 from sitegen.figures import FIGURES
@@ -31,9 +31,11 @@ from sitegen.figures.figure_html import empty_figure_html, figure_html
 from sitegen.numbers.number_marks import MARKS
 from sitegen.numbers.registry import resolve_number
 from sitegen.rows.machines import machine_sentence
+from sitegen.tables.gallery import FOLDER as GALLERY
 from sitegen.tables.gallery import gallery_cards, gallery_html
 from sitegen.tables.registry import TABLES
 from sitegen.tables.samples import samples_html
+from sitegen.tables.writing import gallery_finding, writing_html
 from sitegen.text.addresses import UNKNOWN_REPOSITORY, UNKNOWN_SITE
 from sitegen.text.errors import SiteError
 from sitegen.text.escape import html_attribute, html_block
@@ -48,6 +50,8 @@ from tinygpt.errors import UnknownNameError, unknown_name
 Value = TypeVar("Value")
 
 _SHARED = "sitegen"  # key of the macros' input in the builder's configuration
+
+FINDINGS = MappingProxyType({"gallery": lambda: gallery_finding(gallery_cards())})
 
 _NO_ADDRESS = (
     "!!! warning\n\n    This site was built without its address. In what you copy, write the address at which it is"
@@ -73,8 +77,8 @@ def define_env(env: Any, collection: Collection | None = None) -> None:
         env.conf["markdown_extensions"] += [Maths(), OutcomeLinks(env.conf[_SHARED][1].targets), Roles(), NoWrap()]
     page = PageMacros(env, *env.conf[_SHARED])
     for macro in (
-        page.figure, page.table, page.samples, page.number, page.machine, page.task, page.snippets, page.gallery,
-        page.source, page.clone, page.seed, page.asked, *MARKS,
+        page.figure, page.table, page.samples, page.number, page.machine, page.snippets, page.gallery,
+        page.source, page.finding, page.writing, page.clone, page.seed, page.asked, *MARKS,
     ):  # fmt: skip
         env.macro(macro)
 
@@ -158,14 +162,6 @@ class PageMacros:
             return DOCUMENT_TABLES[name](self._documents)
         return self._look_up("table", name, TABLES)(self._prepared.quoted_rows.results)
 
-    def task(self, name: str) -> str:
-        """An Invoke task and its options."""
-        collection = self._documents.collection
-        if collection is None:
-            return "<p>The tasks cannot be imported here.</p>"
-        self._look_up("task", name, collection.tasks)
-        return task_html(collection, name)
-
     def samples(self) -> str:
         """All sampled texts."""
         return samples_html(self._prepared.quoted_rows.results)
@@ -180,6 +176,14 @@ class PageMacros:
     def gallery(self) -> str:
         """The models that come with the package: cards, texts, and how they were trained."""
         return gallery_html(gallery_cards())
+
+    def finding(self, name: str) -> str:
+        """A computed sentence for a page's heading."""
+        return html_block(self._look_up("finding", name, FINDINGS)())
+
+    def writing(self) -> str:
+        """The gallery's best model at work: a text that is typed out, and goes on when the reader asks for it."""
+        return writing_html(gallery_cards(), get_relative_url(f"{GALLERY}/", self._place.url))
 
     def clone(self) -> str:
         """The line that fetches the code, for a block of commands."""

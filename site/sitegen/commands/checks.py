@@ -90,11 +90,12 @@ class LintOptions:
 
 @task(needs="dev")
 def lint(options: LintOptions) -> int:
-    """Check style, formatting and the workflows' permissions."""
+    """Check style, formatting, options in the pages and the workflows' permissions."""
     fix, check = (["--fix"], []) if options.fix else ([], ["--check"])
     return _check(
         ["ruff", "check", *fix, "."],
         ["ruff", "format", *check, "."],
+        ["sitegen.commands.plain_documents", *fix],
         ["zizmor", "--offline", "--quiet", "--pedantic", ".github"],
         # Without shellcheck and pyflakes, so that the result does not depend on what is installed.
         ["jactionlint", "--strict-exit", "--shellcheck=", "--pyflakes="],

@@ -5,8 +5,9 @@ filled in by a macro or marked: ``quoted("9.7×")`` (history of another project)
 or size that was chosen) or ``derived("5.545")`` (arithmetic that can be repeated on paper). Anything else stops the
 build.
 
-The check reads the source with macro calls and formulas blanked out; headings, tables, code and descriptions count. A
-product of dimensions (8×8), the line 1× that ratios refer to, a version or a plain count is not a measured number.
+The check reads the source with macro calls, formulas and what the program writes blanked out; headings, tables, code
+and descriptions count. A product of dimensions (8×8), the line 1× that ratios refer to, a version or a plain count is
+not a measured number.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections.abc import Iterable, Iterator
 from types import MappingProxyType
 
 from sitegen.documents.pages import Page
+from sitegen.documents.plain_blocks import BLOCK
 
 _NUMBER = r"(?<![\w.,#/-])~?\d(?:[\d.,\u00a0\u202f]*\d)?(?:e-?\d+)?"
 # Between the number and its unit: nothing, a blank, or the entity that keeps the two on one line.
@@ -52,7 +54,7 @@ _LINK_TARGET = re.compile(r"https?://\S+|(?<=\])\([^)\s]*|\{ ?[#.:][^}\n]*\}|<[^
 def typed_numbers(text: str) -> Iterator[tuple[int, str, str]]:
     """Yield line (from 1), kind and text of the measured numbers typed in a Markdown source, in its order."""
     prose = text
-    for pattern in (_MACRO, _FORMULA, _LINK_TARGET):
+    for pattern in (BLOCK, _MACRO, _FORMULA, _LINK_TARGET):
         prose = pattern.sub(_blank, prose)
     found: dict[int, tuple[str, str]] = {}
     for kind, pattern in KINDS.items():

@@ -71,38 +71,32 @@ def engines_table(results: Results) -> str:
     )
 
 
-def corpora_table() -> str:
+def corpora_rows() -> list[dict[str, TableCell | str]]:
     """The corpora that have a name, with sizes, hashes and licences."""
-    return html_table(
-        "Corpora",
-        [
-            {
-                "corpus": code_cell(name),
-                "what it is": entry.summary,
-                "size": "" if entry.n_bytes is None else quantities.megabytes(entry.n_bytes),
-                "SHA-256": code_cell(entry.sha256[:12]) if entry.sha256 else "computed when it is read",
-                "licence": entry.licence,
-                "network": "once, then cached" if entry.needs_network else "none",
-            }
-            for name, entry in CORPORA.items()
-        ],
-    )
+    return [
+        {
+            "corpus": code_cell(name),
+            "what it is": entry.summary,
+            "size": "" if entry.n_bytes is None else quantities.megabytes(entry.n_bytes),
+            "SHA-256": code_cell(entry.sha256[:12]) if entry.sha256 else "computed when it is read",
+            "licence": entry.licence,
+            "network": "once, then cached" if entry.needs_network else "none",
+        }
+        for name, entry in CORPORA.items()
+    ]
 
 
-def suites_table() -> str:
+def suites_rows() -> list[dict[str, TableCell | str]]:
     """The suites of the measuring pipeline."""
-    return html_table(
-        "Suites",
-        [
-            {
-                "suite": code_cell(suite.name),
-                "what it measures": suite.summary,
-                "rounds": number_cell(suite.rounds, str),
-                "processes": number_cell(len(suite.cells), str),
-            }
-            for suite in SUITES.values()
-        ],
-    )
+    return [
+        {
+            "suite": code_cell(suite.name),
+            "what it measures": suite.summary,
+            "rounds": number_cell(suite.rounds, str),
+            "processes": number_cell(len(suite.cells), str),
+        }
+        for suite in SUITES.values()
+    ]
 
 
 def runs_table(results: Results, limit: int = 300) -> str:
@@ -162,8 +156,8 @@ TABLES: MappingProxyType[str, Callable[[Results], str]] = MappingProxyType(
     {
         "presets": lambda _: presets_table(),
         "engines": engines_table,
-        "corpora": lambda _: corpora_table(),
-        "suites": lambda _: suites_table(),
+        "corpora": lambda _: html_table("Corpora", corpora_rows()),
+        "suites": lambda _: html_table("Suites", suites_rows()),
         "by_hand": lambda _: walk_html(),
         "by_hand_parameters": lambda _: parameters_table(),
         "status": status_table,

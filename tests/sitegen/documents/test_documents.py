@@ -14,7 +14,7 @@ from sitegen.documents.outcome_links import OutcomeTargets, check_outcomes, ment
 from sitegen.documents.pages import Page, read_pages
 from sitegen.documents.qa_log import check_entries, qa_overview, read_entries
 from sitegen.documents.roadmap import check_tasks, read_tasks, roadmap_table
-from sitegen.documents.task_reference import check_task_page, task_html, task_names
+from sitegen.documents.task_reference import check_task_page, task_names, task_rows, task_summary
 from sitegen.figures import FIGURES
 from sitegen.text.addresses import Addresses
 from sitegen.text.errors import SiteError
@@ -225,17 +225,19 @@ def test_the_original_s_tasks_keep_their_numbers_and_open_ones_reach_the_status_
 
 
 def test_a_task_is_shown_with_the_options_that_invoke_knows() -> None:
-    text = re.sub(r"&#(\d+);", lambda match: chr(int(match.group(1))), task_html(namespace, "compare"))
-    for part in ("BEFORE", "AFTER", "required", "--threshold", "0.05", "exit code 3"):
+    text = task_summary(namespace, "compare") + str(task_rows(namespace, "compare"))
+    for part in ("`BEFORE`", "`AFTER`", "required", "`--threshold`", "0.05", "exit code 3"):
         assert part in text
-    assert "no options" in task_html(namespace, "types")
-    assert "`" not in task_html(namespace, "sample")  # helps are written for a terminal
+    assert task_rows(namespace, "types") == []
+    assert "``" not in str(task_rows(namespace, "sample"))  # helps are written for a terminal
 
 
 def test_the_reference_leaves_no_task_out() -> None:
     pages = read_pages(ROOT / "docs")
     assert check_task_page(pages, task_names(namespace)) == []
-    assert check_task_page(pages, frozenset({"juggle"})) == ["docs/tasks.md: the task juggle is missing"]
+    assert check_task_page(pages, frozenset({"juggle"})) == [
+        "docs/tasks.md: the task juggle is missing; write <!-- task juggle --> and run invoke lint --fix"
+    ]
 
 
 # ---- the API reference ----------------------------------------------------------------------------------

@@ -146,6 +146,7 @@
     ".tg-playground": "playground.js",
     ".tg-qa": "qa.js",
     ".tg-walk": "walk.js",
+    ".tg-writing": "writing.js",
   };
   const folder = new URL(".", document.currentScript.src);
   const loadParts = () => {
