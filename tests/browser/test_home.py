@@ -1,0 +1,46 @@
+"""The home page: a recorded text that is typed out, and a model that writes only when the reader asks for it."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Browser
+
+from sitegen.tables.gallery import gallery_cards
+from sitegen.tables.writing import best_card
+from tests.browser.watching import Watched, wait_until
+
+
+@pytest.mark.parametrize("motion", ["reduce", "no-preference"])
+def test_the_recorded_text_is_whole_at_once_or_typed_out_in_place(browser: Browser, address: str, motion: str) -> None:
+    with browser.new_context(reduced_motion=motion) as context:  # type: ignore[arg-type]
+        watched = Watched(context)
+        page = watched.page
+        page.goto(address)
+        text = page.locator(".tg-writing pre")
+        page.locator(".tg-writing__live button").wait_for()
+        recorded = str(best_card(gallery_cards()).evaluation["texts"][0])
+        assert recorded.startswith(str(text.evaluate("element => element.textContent")))
+        rest = "(document.querySelector('.tg-writing__rest')?.textContent ?? '').length"
+        height = text.evaluate("element => element.scrollHeight")
+        if motion == "reduce":
+            assert page.evaluate(rest) == 0
+        else:
+            first = page.evaluate(rest)
+            assert first > 0
+            wait_until(page, f"{rest} < {first}")
+        assert text.evaluate("element => element.scrollHeight") == height
+        assert not [url for url in watched.requests if "/playground/" in url]
+
+
+def test_the_model_is_fetched_and_writes_when_it_is_asked_to(browser: Browser, address: str) -> None:
+    with browser.new_context(reduced_motion="reduce") as context:
+        watched = Watched(context)
+        page = watched.page
+        page.goto(address)
+        recorded = page.locator(".tg-writing pre").inner_text()
+        page.get_by_role("button", name="Let it write").click()
+        page.locator(".tg-writing__live span", has_text="written in this tab").wait_for()
+        assert page.locator(".tg-writing pre").inner_text() != recorded
+        assert [url for url in watched.requests if url.endswith(f"/{best_card(gallery_cards()).name}.safetensors")]
+        assert watched.foreign(address) == []
+        assert watched.complaints == []
