@@ -8,6 +8,7 @@ that is not resolved says so: a badge makes no other claim than the pages do.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ from sitegen.rows.results import TRAINING_KINDS, Results, load_results, row_dict
 from sitegen.text.addresses import UNKNOWN_SITE
 from sitegen.text.errors import SiteError
 from sitegen.text.escape import json_text
-from tinygpt.errors import unknown_name
+from tinygpt.errors import ConfigError
 from tinygpt.terminal import quantities
 
 BADGES = f"{FOLDER}badges/"
@@ -109,7 +110,12 @@ def badge_snippets(results: Path, name: str, site_url: str) -> str:
     if name == "list":
         return "\n".join(f"{badge.name}  {badge.message}" for badge in found.values())
     if name not in found:
-        raise unknown_name("badge", name, found, "invoke embed list --badge")
+        closest = difflib.get_close_matches(name, found, 1, 0) or [*found]
+        raise ConfigError(
+            f"unknown badge {name!r} (did you mean {closest[0]!r}?)",
+            f"ENGINE/BASELINE/PRESET, {len(found)} in all",
+            "invoke embed list --badge",
+        )
     badge = found[name]
     site_url = site_url or UNKNOWN_SITE
     endpoint = site_url + badge.file

@@ -107,4 +107,5 @@ def _copied(cell: CellSummary, folder: Path, site: Path) -> dict[str, Any]:
 
 def _entry(side: Side) -> dict[str, Any]:
     cells = [[cell.run_id, cell.preset, cell.protocol_hash, cell.variant] for cell in side.cells]
-    return {"kind": side.kind, "name": side.name, "label": side.label, "cells": cells}
+    machine = side.cells[0].machine_hash if side.kind != "commit" else None  # a commit may have been on several
+    return {"kind": side.kind, "name": side.name, "label": side.label, "machine": machine, "cells": cells}

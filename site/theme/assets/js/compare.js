@@ -68,14 +68,17 @@
     return { named, select };
   };
 
-  // The newest run, and the one that shares most cells with it.
+  // The newest run that shares a cell with an earlier one of its machine, after the one that shares most.
   const firstChoice = ({ sides }) => {
-    const cells = ({ cells: all }) => all.map(([, ...cell]) => JSON.stringify(cell));
-    const [newest, ...others] = sides.filter(({ kind }) => kind === "run");
-    if (!others.length) return [newest, newest];
-    const own = new Set(cells(newest));
-    const shared = (side) => cells(side).filter((cell) => own.has(cell)).length;
-    return [others.reduce((best, side) => (shared(side) > shared(best) ? side : best)), newest];
+    const names = ({ cells }) => new Set(cells.map(([, ...cell]) => JSON.stringify(cell)));
+    const runs = sides.filter(({ kind }) => kind === "run").map((side) => ({ side, cells: names(side) }));
+    for (const [at, newest] of runs.entries()) {
+      const shared = ({ cells }) => [...cells].filter((cell) => newest.cells.has(cell)).length;
+      const earlier = runs.slice(at + 1).filter(({ side }) => side.machine === newest.side.machine);
+      const most = Math.max(0, ...earlier.map(shared));
+      if (most) return [earlier.find((run) => shared(run) === most).side, newest.side];
+    }
+    return [sides.at(-1), sides[0]];
   };
 
   const compare = async (index, before, after) => {
