@@ -130,3 +130,12 @@ def test_scripts_are_ours_and_install_what_is_locked():
         assert "${{" not in script, f"{name}: GitHub would write a value into the script; take it from env"
         assert not re.search(r"\b(curl|wget|npx|uvx|pipx)\b", script)
         assert "pip install" not in script or script == UNLOCKED[name]
+
+
+def test_a_pull_request_with_a_pack_is_validated_and_nothing_more():
+    workflow = WORKFLOWS["contributed.yml"]
+    assert workflow["on"] == {"pull_request": {"paths": ["results/packs/**"]}}
+    (job,) = workflow["jobs"].values()
+    scripts = [step["run"] for step in job["steps"] if "run" in step]
+    assert scripts == [".ci/install", "python -m invoke results add results/packs --look-only"]
+    assert not any("env" in step for step in (workflow, job, *job["steps"]))

@@ -10,17 +10,21 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from bench.arms.landmarks import LANDMARKS
+from bench.arms.registry import OURS, REFERENCE
 from bench.arms.variants import engine_name
+from bench.records.checks import to_arrow
 from bench.records.process_rows import Process, RunContext
 from bench.records.protocol import benchmark_protocol, sha256_text, training_protocol
 from bench.records.provenance import Provenance
 from bench.records.publishing import publish
-from bench.records.rows import KernelRow, Rows, RunRow
-from bench.records.store import write_tables
+from bench.records.rows import CONTRIBUTED, KernelRow, Rows, RunRow
+from bench.records.store import parquet_bytes, table_file, write_tables
 from bench.training.clinic_cases import CASES
 from tinygpt.config import TrainConfig
 from tinygpt.presets import PRESETS
 from tinygpt.recipes import RECIPES
+from tinygpt.system.files import replace_file
 from tinygpt.training.events import SampleRecord
 
 START = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -319,6 +323,32 @@ def clinic(cases: Sequence[str] = (*CASES,), steps: int = 200, **changes: Any) -
                  resolved_variant=f"numpy[case={case}]", command=f"invoke clinic --cases {case}", **changes)
         for case in cases
     ]  # fmt: skip
+
+
+def history(run_id: str = "history-1", presets: Sequence[str] = ("tiny", "small")) -> Rows:
+    """One run of suite ``history`` in six rounds: the first landmarks are slow, all others as fast as the checkout."""
+    scales = {REFERENCE: 2.0, OURS: 1.0, f"{OURS}#2": 1.01} | {mark.variant: 1.0 for mark in LANDMARKS}
+    scales |= {LANDMARKS[0].variant: 3.0, LANDMARKS[1].variant: 3.0}
+    commits = {mark.variant: mark.commit for mark in LANDMARKS}
+    changes = {"kind": "against", "suite": "history", "dirty": False}
+    return joined(
+        *(
+            cell(variant, preset, 5.0 * scale * (1 + (number * 3 + index) % 5 / 500), run_id, number,
+                 commit=commits.get(variant, "d" * 40), **changes)
+            for preset in presets
+            for index, (variant, scale) in enumerate(scales.items())
+            for number in range(6)
+        )
+    )  # fmt: skip
+
+
+def contribute(root: Path, *parts: Rows) -> Path:
+    """Store parts as other people's rows, as if each had come in a pack."""
+    for part in parts:
+        for name in ("runs", "steps"):
+            arrow = to_arrow(name, getattr(part, name))
+            replace_file(table_file(root, CONTRIBUTED, name, part.runs[0].run_id), [parquet_bytes(arrow)])
+    return root
 
 
 def store(root: Path, *parts: Rows, published: bool = True) -> Path:

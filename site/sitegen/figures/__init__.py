@@ -9,9 +9,11 @@ from sitegen.figures import (
     breakdown,
     clinic,
     generation,
+    history,
     kernel_forms,
     learning_rate,
     loss,
+    machines,
     memory,
     peers,
     race,
@@ -34,6 +36,7 @@ from sitegen.figures.lessons import (
 from sitegen.rows.accelerators import COMMAND as ACCELERATOR_COMMAND
 from sitegen.rows.clinic import CLINIC_COMMAND
 from sitegen.rows.curves import steps_and_failures
+from sitegen.rows.history import COMMAND as HISTORY_COMMAND
 from sitegen.rows.peers import GENERATION_COMMAND, TRAINING_COMMAND
 
 __all__ = ["FIGURES", "Figure"]
@@ -115,6 +118,26 @@ _FIGURES = (
         needs="one measured cell with its peak memory",
         command=_QUICK_COMMAND,
         module=memory,
+    ),
+    Figure(
+        "history",
+        "The fast engine, commit by commit",
+        "How many times as fast as numpy a training step of vectorized is, as it was at each commit. One run.",
+        "Every commit took turns with the others and with the numpy of the checkout that measured, which is the last "
+        "commit. Bars are intervals.",
+        needs="the landmarks measured in one run",
+        command=HISTORY_COMMAND,
+        module=history,
+    ),
+    Figure(
+        "machines",
+        "The same on other machines",
+        "How many times as fast as numpy a training step of vectorized is, by the model's size. Ratios within one run.",
+        "Each line is a machine. Lines whose name begins with contributed are other people's measurements: they were "
+        "checked, and no number on any other page rests on them.",
+        needs="a contributed machine",
+        command="invoke results add FILE",
+        module=machines,
     ),
     Figure(
         "generation",

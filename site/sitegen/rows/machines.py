@@ -11,14 +11,14 @@ from typing import Any
 import pandas as pd
 
 from bench.arms.devices import on_accelerator
-from bench.records.rows import LOCAL, PUBLISHED, StoredRun
+from bench.records.rows import CONTRIBUTED, LOCAL, PUBLISHED, StoredRun
 from sitegen.text.escape import html_block
 from tinygpt.terminal import quantities
 from tinygpt.terminal.visible import one_line
 
 # Parts of a processor's name that say nothing: trademarks, core counts (ours differ), nominal clocks.
 _CPU_NOISE = re.compile(r"\((?:R|TM)\)|\bCPU\b|\bProcessor\b|\b\d+-Core\b|@ [\d.]+ ?GHz", re.IGNORECASE)
-ORIGIN_WORDS = {PUBLISHED: "published", LOCAL: "this machine (local)"}
+ORIGIN_WORDS = {PUBLISHED: "published", LOCAL: "this machine (local)", CONTRIBUTED: "contributed"}
 
 # Parts of the sentence about a machine; one that names an absent field is left out.
 _PHRASES = (

@@ -7,7 +7,7 @@ throughout: one ratio never mixes published and local rows, nor rows of two mach
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, wraps
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec
@@ -15,7 +15,7 @@ from typing import Any, Concatenate, ParamSpec
 import pandas as pd
 
 from bench.arms.devices import of_processors
-from bench.records.rows import Kind
+from bench.records.rows import CONTRIBUTED, Kind
 from bench.records.schema import TABLES
 from bench.records.store import read_tables
 from bench.statistics.accelerator_ratios import accelerator_summary
@@ -33,6 +33,7 @@ class Results:
     """The tables, published and local rows together; the column ``origin`` distinguishes them.
 
     ``calibrations`` says how well the statistics fit the rows; ``frames`` holds those that :func:`cached_frame` keeps.
+    ``contributed`` holds other people's rows, apart from all others: what does not name them cannot quote them.
     """
 
     runs: pd.DataFrame
@@ -41,6 +42,7 @@ class Results:
     kernels: pd.DataFrame
     probes: pd.DataFrame
     calibrations: Sequence[Calibration] = field(default=(), kw_only=True)
+    contributed: Results | None = field(default=None, kw_only=True)
     frames: dict[tuple[str, ...], pd.DataFrame] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def only(self, column: str, values: Collection[str]) -> Results:
@@ -90,7 +92,8 @@ def load_results(root: Path) -> Results:
     Raises:
         ResultsError: a file is not Parquet or has another schema.
     """
-    return Results(*read_tables(root), calibrations=read_calibrations(root))
+    own = Results(*read_tables(root), calibrations=read_calibrations(root))
+    return replace(own, contributed=Results(*read_tables(root, areas=(CONTRIBUTED,))))
 
 
 def row_dicts(frame: pd.DataFrame) -> list[dict[str, Any]]:

@@ -17,8 +17,10 @@ from sitegen.tables.by_hand import parameters_table, walk_html
 from sitegen.tables.calibration_tables import calibration_table, noise_table
 from sitegen.tables.clinic import CLINIC_TABLES
 from sitegen.tables.comparisons import run_comparisons, runs_side_by_side
+from sitegen.tables.contributed import contributed_table
 from sitegen.tables.cost_tables import budget_table, cost_model_table, cost_terms_table, forecasts_table
 from sitegen.tables.gallery import grades_table
+from sitegen.tables.history import changes_table, landmarks_table, runs_by_commit_table
 from sitegen.tables.machine_tables import accelerators_table, processors_table, wanted_table
 from sitegen.tables.peer_tables import generation_table, training_table
 from sitegen.tables.probe_table import probe_table
@@ -182,6 +184,10 @@ TABLES: MappingProxyType[str, Callable[[Results], str]] = MappingProxyType(
         "runs": runs_table,
         "runs_side_by_side": runs_side_by_side,
         "run_comparisons": run_comparisons,
+        "contributed": contributed_table,
+        "history_changes": changes_table,
+        "history_landmarks": lambda _: landmarks_table(),
+        "history_runs": runs_by_commit_table,
         "noise": noise_table,
         "calibration": calibration_table,
         "samples_overview": samples_overview_table,

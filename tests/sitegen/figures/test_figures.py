@@ -21,6 +21,7 @@ from sitegen.text.palette import DARK, LIGHT, in_dark
 from tests.sitegen import example_rows as rows
 
 Part = dict[str, list[dict[str, object]]]
+MANY = 10
 HOSTILE = "</script><script>alert(1)</script>\u202e\x00"
 
 
@@ -100,9 +101,11 @@ CASES: dict[str, tuple[Callable[[], list[Part]], set[str]]] = {
             *rows.race(),
             *rows.clinic(),
             rows.accelerated(),
+            rows.history(),
         ],
         {name for name in FIGURES if FIGURES[name].needs},
     ),
+    "history": (lambda: [rows.history()], {"history"}),
     "two machines": (two_machines, {"speedup", "step_time", "memory"}),
     "peers": (peers, {"speedup", "step_time", "memory", "peers", "roofline"}),
     "texts": (texts, {"generation"}),
@@ -115,7 +118,10 @@ CASES: dict[str, tuple[Callable[[], list[Part]], set[str]]] = {
 
 
 def results_of(tmp_path: Path, parts: list[Part]) -> Results:
-    return load_results(rows.store(tmp_path, *parts))
+    root = rows.store(tmp_path, *parts)
+    if len(parts) > MANY:  # the case that draws everything
+        rows.contribute(root, rows.ladder("elsewhere", machine=rows.MACHINE | {"cpu": "Laptop 7"}))
+    return load_results(root)
 
 
 @pytest.mark.parametrize("case", CASES)
