@@ -9,11 +9,9 @@ from sitegen.figures import (
     breakdown,
     clinic,
     generation,
-    history,
     kernel_forms,
     learning_rate,
     loss,
-    machines,
     memory,
     peers,
     race,
@@ -33,6 +31,7 @@ from sitegen.figures.lessons import (
     stream_backward,
     stream_growth,
 )
+from sitegen.figures.record import history, machines
 from sitegen.rows.accelerators import COMMAND as ACCELERATOR_COMMAND
 from sitegen.rows.clinic import CLINIC_COMMAND
 from sitegen.rows.curves import steps_and_failures

@@ -1,0 +1,1 @@
+"""Figures of the record itself: over the commits of this project, and over people's machines."""
