@@ -326,7 +326,7 @@ def clinic(cases: Sequence[str] = (*CASES,), steps: int = 200, **changes: Any) -
 
 
 def history(run_id: str = "history-1", presets: Sequence[str] = ("tiny", "small")) -> Rows:
-    """One run of suite ``history`` in twelve rounds: the first landmarks are slow, all others as fast as the checkout."""
+    """One run of suite ``history`` in twelve rounds: the first landmarks are slow, all others as the checkout."""
     scales = {REFERENCE: 2.0, OURS: 1.0, f"{OURS}#2": 1.01} | {mark.variant: 1.0 for mark in LANDMARKS}
     scales |= {LANDMARKS[0].variant: 3.0, LANDMARKS[1].variant: 3.0}
     commits = {mark.variant: mark.commit for mark in LANDMARKS}
