@@ -123,7 +123,7 @@ _FIGURES = (
         "The fast engine, commit by commit",
         "How many times as fast as numpy a training step of vectorized is, as it was at each commit. One run.",
         "Every commit took turns with the others and with the numpy of the checkout that measured, which is the last "
-        "commit. Bars are intervals.",
+        "commit. Bands are intervals.",
         needs="the landmarks measured in one run",
         command=HISTORY_COMMAND,
         module=history,

@@ -7,6 +7,7 @@ The reference is this checkout's, so that a line moves only where the fast engin
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import altair as alt
@@ -14,9 +15,10 @@ import pandas as pd
 
 from bench.arms.registry import OURS, REFERENCE
 from bench.statistics.noise import NO_FLOOR, noise_floors, ratio_verdict
-from sitegen.figures.axes import by_name, log_domain, log_scaled
+from sitegen.figures.axes import Look, by_name, log_domain, log_scaled
 from sitegen.figures.base import Drawing
 from sitegen.figures.fields import ORIGIN, POINT, PRESET, TABLE, Field, exported, interval, tooltip, written
+from sitegen.figures.grammar.line_names import LineNames, log_level
 from sitegen.figures.grammar.words import in_doubt, short_ratio
 from sitegen.figures.layers import Values, reference_line
 from sitegen.rows.cells import interval_columns
@@ -71,22 +73,26 @@ def read(results: Results) -> pd.DataFrame:
 
 
 def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
-    """A line for each preset over the commits, with intervals."""
+    """A line for each preset over the commits, with intervals and its name at the end."""
     presets = list(dict.fromkeys(rows.sort_values("n_parameters")["preset"]))
     labels = list(dict.fromkeys(rows.sort_values("position")["label"]))
     colors = [*theme.engines.values(), *theme.spare][: len(presets)]
-    color = by_name(alt.Color, "preset", presets, colors, symbolSize=90)
-    shape = by_name(alt.Shape, "preset", presets, series_shapes(presets), symbolSize=90)
+    color = by_name(alt.Color, "preset", presets, colors, legend=False)
+    shape = by_name(alt.Shape, "preset", presets, series_shapes(presets), legend=False)
+    names = LineNames("preset", {preset: preset for preset in presets})
     ends = ("speedup_low", "speedup_high")
     domain = log_domain(pd.concat([pd.Series([1.0]), *(rows[name] for name in ("speedup", *ends))]), False)
-    x = alt.X("label:O", title=None, sort=labels, scale=alt.Scale(domain=labels), axis=alt.Axis(labelAngle=-45))
+    scale = alt.Scale(type="point", domain=labels, range=names.range, padding=0.5)
+    x = alt.X("label:N", title=None, sort=labels, scale=scale, axis=alt.Axis(labelAngle=-45, grid=False))
     y = log_scaled(alt.Y, "speedup", f"{OURS}: times as fast as {REFERENCE} (log scale)", domain, "×")
-    values = Values({"x": x, "y": y}, color, tooltip(FIELDS), shape, ends, size=85)
+    values = Values({"x": x, "y": y}, Look(color, color, shape, names), tooltip(FIELDS), ends, size=85)
     chart = alt.Chart(rows)
+    last = chart.transform_filter(f"datum.label == {json.dumps(labels[-1])}")
     return alt.layer(
-        *reference_line("one", 1.0, theme, opacity=0.9),
+        *reference_line("one", 1.0, theme, f"1× = {REFERENCE}", names=names),
         values.line(chart, order="position:Q"),
-        *values.measured(chart),
+        *values.by_verdict(chart, theme),
+        *values.names(last, log_level("speedup", *map(str, domain)), theme),
     )
 
 

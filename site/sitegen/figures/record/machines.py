@@ -12,9 +12,11 @@ import pandas as pd
 
 from bench.arms.registry import OURS, REFERENCE
 from bench.records.rows import CONTRIBUTED, PUBLISHED
-from sitegen.figures.axes import by_name, log_domain, log_scaled, parameter_axis
+from sitegen.figures.axes import Look, at_size, by_name, log_domain, log_scaled, parameter_axis
 from sitegen.figures.base import Drawing
 from sitegen.figures.fields import ORIGIN, POINT, PRESET, TABLE, Field, exported, interval, tooltip, written
+from sitegen.figures.grammar.line_names import LineNames, log_level
+from sitegen.figures.grammar.words import short_machine
 from sitegen.figures.layers import Values, reference_line
 from sitegen.rows.contributed import machine_ratios
 from sitegen.rows.results import row_dicts
@@ -35,18 +37,23 @@ FIELDS = (
 
 
 def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
-    """A line for each machine over the model's size, with intervals."""
-    names = list(dict.fromkeys(rows["machine"]))
-    colors = [*theme.engines.values(), *theme.spare]
-    legend = {"columns": 1, "labelLimit": alt.ExprRef("room - 60"), "symbolSize": 90}
-    color = by_name(alt.Color, "machine", names, colors, **legend)
-    shape = by_name(alt.Shape, "machine", names, series_shapes(names), **legend)
+    """A line for each machine over the model's size, with intervals and its name at the end."""
+    machines = list(dict.fromkeys(rows["machine"]))
+    color = by_name(alt.Color, "machine", machines, [*theme.engines.values(), *theme.spare], legend=False)
+    shape = by_name(alt.Shape, "machine", machines, series_shapes(machines), legend=False)
+    names = LineNames("machine", {machine: short_machine(machine) for machine in machines})
     ends = ("speedup_low", "speedup_high")
     domain = log_domain(pd.concat([pd.Series([1.0]), *(rows[name] for name in ("speedup", *ends))]), False)
     y = log_scaled(alt.Y, "speedup", f"{OURS}: times as fast as {REFERENCE} (log scale)", domain, "×")
-    values = Values({"x": parameter_axis(rows), "y": y}, color, tooltip(FIELDS), shape, ends, size=95)
-    chart = alt.Chart(rows)
-    return alt.layer(*reference_line("one", 1.0, theme, opacity=0.9), values.line(chart), *values.measured(chart))
+    place = {"x": parameter_axis(rows, names), "y": y}
+    values = Values(place, Look(color, color, shape, names), tooltip(FIELDS), ends, size=95)
+    chart = alt.Chart(at_size(rows))
+    return alt.layer(
+        *reference_line("one", 1.0, theme, f"1× = {REFERENCE}", names=names),
+        values.line(chart),
+        *values.by_verdict(chart, theme),
+        *values.names(chart, log_level("speedup", *map(str, domain)), theme),
+    )
 
 
 def headline(rows: pd.DataFrame) -> str:
