@@ -66,7 +66,7 @@ def test_contributed_rows_are_on_their_own_page_and_change_nothing_elsewhere(tmp
     before = load_results(root)
     faster = rows.ladder("elsewhere", scale=0.1, machine=rows.MACHINE | {"cpu": "<b>Laptop</b>\u202e 7"})
     after = load_results(rows.contribute(root, faster, rows.stack("elsewhere-2")))
-    for name in ("count.cells", "count.machines", "speedup_range.vectorized.numpy", "cost.error.vectorized"):
+    for name in ("count.cells", "count.processors", "speedup_range.vectorized.numpy", "cost.error.vectorized"):
         assert resolve_number(name, QuotedRows(after)).text == resolve_number(name, QuotedRows(before)).text, name
     for name, table in TABLES.items():
         assert name == "contributed" or table(after) == table(before), name

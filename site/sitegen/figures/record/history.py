@@ -89,7 +89,7 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     chart = alt.Chart(rows)
     last = chart.transform_filter(f"datum.label == {json.dumps(labels[-1])}")
     return alt.layer(
-        *reference_line("one", 1.0, theme, f"1× = {REFERENCE}", names=names),
+        *reference_line("one", 1.0, theme, names=names),
         values.line(chart, order="position:Q"),
         *values.by_verdict(chart, theme),
         *values.names(last, log_level("speedup", *map(str, domain)), theme),
