@@ -184,7 +184,7 @@ def test_every_snippet_has_a_copy_button(desktop: BrowserContext, address: str) 
     first = blocks.first
     first.hover()
     first.get_by_role("button").click()
-    wait_until(page, "navigator.clipboard.readText().then((text) => text.startsWith('<iframe src='))")
+    wait_until(page, "navigator.clipboard.readText().then((text) => text.startsWith('<a href='))")
     assert page.evaluate("navigator.clipboard.readText()").count("\n") >= 1
 
 

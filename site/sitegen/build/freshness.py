@@ -20,13 +20,13 @@ _FILES = ("*.py", "*.md", "*.toml", "*.yml", "LICENSE")  # in the checkout itsel
 _GENERATED = ("site/theme/assets/generated", "site/theme/embed")  # written by a build
 
 
-def fingerprint(root: Path, results: Path, addresses: Iterable[str]) -> str:
+def fingerprint(root: Path, results: Path, settings: Iterable[str]) -> str:
     """Hash everything that the outcome of a build depends on.
 
     Args:
         root: the checkout.
         results: the results folder, inside the checkout or elsewhere.
-        addresses: of the site and its code.
+        settings: the addresses of the site and its code, and the rows to draw.
     """
     digest = hashlib.sha256()
 
@@ -36,7 +36,7 @@ def fingerprint(root: Path, results: Path, addresses: Iterable[str]) -> str:
             digest.update(len(data).to_bytes(8, "big") + data)
 
     add(datetime.now(UTC).date().isoformat(), sys.version)
-    add(*addresses)
+    add(*settings)
     add(*sorted(f"{package.name}=={package.version}" for package in distributions()))
     for path in sorted({*_inputs(root), *_files_below(results)}):
         add(str(path), path.read_bytes())

@@ -24,8 +24,9 @@ from sitegen.documents.outcome_links import OutcomeLinks
 from sitegen.documents.pages import read_pages
 from sitegen.documents.posts import Pin, pin_of_meta
 from sitegen.documents.seed import asked_links, seed_table
-from sitegen.embedding.embed_pages import oembed_link, snippets_html
+from sitegen.embedding.embed_pages import oembed_link
 from sitegen.embedding.pins import read_pins
+from sitegen.embedding.snippets import FORMS, figure_snippets_html, snippets, snippets_html
 from sitegen.figures import FIGURES
 from sitegen.figures.figure_html import empty_figure_html, figure_html
 from sitegen.numbers.number_marks import MARKS
@@ -77,7 +78,7 @@ def define_env(env: Any, collection: Collection | None = None) -> None:
         env.conf["markdown_extensions"] += [Maths(), OutcomeLinks(env.conf[_SHARED][1].targets), Roles(), NoWrap()]
     page = PageMacros(env, *env.conf[_SHARED])
     for macro in (
-        page.figure, page.table, page.samples, page.number, page.machine, page.snippets, page.gallery,
+        page.figure, page.table, page.samples, page.number, page.machine, page.snippet, page.snippets, page.gallery,
         page.source, page.finding, page.writing, page.clone, page.seed, page.asked, *MARKS,
     ):  # fmt: skip
         env.macro(macro)
@@ -150,9 +151,10 @@ class PageMacros:
             published = self._look_up(f"pinned {name}", pin, pinned)
         if published is None:
             return empty_figure_html(FIGURES[name])
-        if published.embeddable and self._site_url:
+        embedded = published if pin else self._prepared.embedded.get(name)
+        if embedded is not None and self._site_url:
             # main.html puts these into the page's head, where oEmbed records are looked for.
-            self._env.page.meta.setdefault("oembed", []).append(oembed_link(published, self._site_url))
+            self._env.page.meta.setdefault("oembed", []).append(oembed_link(embedded, self._site_url))
         url = self._place.url
         return figure_html(published, lambda address: str(get_relative_url(address, url)))
 
@@ -223,15 +225,23 @@ class PageMacros:
         # A post may pin runs without cells: of generation, or of training.
         return machine_sentence(runs if quoted.cells.empty else quoted.cells, runs)
 
+    def snippet(self, name: str, form: str) -> str:
+        """The snippets of one form for a figure (``sitegen.embedding.snippets.FORMS``)."""
+        self._look_up("form", form, dict.fromkeys(FORMS))
+        figure = self._prepared.embedded.get(name)
+        if figure is None:
+            return nothing_yet("There is no figure to embed", self._look_up("figure", name, FIGURES).command)
+        return snippets_html(one for one in snippets(figure, self._site_url) if one.form == form)
+
     def snippets(self) -> str:
         """The snippets that embed each figure elsewhere."""
-        found = [figure for figure in self._prepared.figures.values() if figure is not None]
+        found = [*self._prepared.embedded.values()]
         if not found:
             return nothing_yet("There is no figure to embed", "invoke bench --suite quick")
         # Headings in Markdown appear in the table of contents.
         return ("" if self._site_url else _NO_ADDRESS) + "\n\n".join(
             f"### {figure.name} {{ #{figure.name} }}\n\n"
-            + snippets_html(figure, self._site_url, get_relative_url(figure.folder, self._place.url))
+            + figure_snippets_html(figure, self._site_url, get_relative_url(figure.folder, self._place.url))
             for figure in found
         )
 

@@ -18,6 +18,7 @@ from sitegen.build.prepare import PREPARED, Prepared, prepare
 from sitegen.documents.posts import name_landmarks
 from sitegen.embedding.embed_pages import write_embeds
 from sitegen.embedding.pins import read_pins
+from sitegen.rows.choice import EVERYTHING, Choice
 from sitegen.tables.gallery import gallery_cards, write_texts
 from sitegen.text.addresses import Addresses
 from sitegen.text.errors import SiteError, summarize_problems
@@ -33,7 +34,7 @@ class BuiltSite:
     Attributes:
         output: the folder.
         n_pages: HTML pages in it.
-        figures: names of the figures that had rows to plot.
+        figures: names of the figures that other sites can show.
     """
 
     output: Path
@@ -41,7 +42,7 @@ class BuiltSite:
     figures: tuple[str, ...]
 
 
-def build_site(root: Path, results: Path, output: Path, addresses: Addresses) -> BuiltSite:
+def build_site(root: Path, results: Path, output: Path, addresses: Addresses, choice: Choice = EVERYTHING) -> BuiltSite:
     """Build the site and check it.
 
     Args:
@@ -49,8 +50,10 @@ def build_site(root: Path, results: Path, output: Path, addresses: Addresses) ->
         results: the results folder, from the root if relative; one that does not exist holds no rows.
         output: the folder to build into, from the root if relative; its content is replaced.
         addresses: of the site and its code.
+        choice: of the rows that figures draw.
 
     Raises:
+        ConfigError: there are no rows of the choice.
         SiteError: the output folder holds something else; MkDocs failed, or warned of broken links or pages outside the
             navigation; a page uses an unknown figure, table or number; or the built pages have broken links or load
             something from another host.
@@ -60,10 +63,9 @@ def build_site(root: Path, results: Path, output: Path, addresses: Addresses) ->
     output = (root / output).resolve()
     refuse_unsafe_output(root, output)
     pins = read_pins(root)
-    prepared = prepare(root, root / results, addresses.site)
+    prepared = prepare(root, root / results, addresses.site, choice)
     summary = _run_mkdocs(root, root / results, prepared, output, addresses)
-    figures = [figure for figure in prepared.figures.values() if figure is not None]
-    write_embeds([*figures, *pins.values()], output, addresses.site)
+    write_embeds([*prepared.framed, *pins.values()], output, addresses.site)
     write_texts(gallery_cards(), output)
     name_landmarks(output)
     _set_search_aside(output)
@@ -77,7 +79,7 @@ def build_site(root: Path, results: Path, output: Path, addresses: Addresses) ->
             "no broken links, and nothing loaded from another host",
             "invoke site, after fixing the pages",
         )
-    return BuiltSite(output, sum(1 for _ in output.rglob("*.html")), tuple(figure.name for figure in figures))
+    return BuiltSite(output, sum(1 for _ in output.rglob("*.html")), tuple(prepared.embedded))
 
 
 def _set_search_aside(output: Path) -> None:

@@ -22,26 +22,29 @@ class SiteOptions:
 
     output: Path = option(Path("_site"), "folder to build into")
     force: bool = option(False, "build even if nothing changed")
+    run: str = option("", "draw the rows of one run, by its run_id; figures without such rows are as always")
+    variants: tuple[str, ...] = option((), "comma-separated: draw only these; figures without them are as always")
 
 
 @task(needs="site")
 def site(options: SiteOptions) -> None:
     """Build the site from docs/ and results/, unless it is there and nothing changed."""
     from sitegen.build.freshness import fingerprint, up_to_date, write_stamp
+    from sitegen.rows.choice import Choice
     from sitegen.text.addresses import find_addresses
 
     root, results, start = checkout(), checkout_or_here() / "results", time.perf_counter()
     folder = (root / options.output).resolve()
-    addresses = find_addresses(root)
+    addresses, choice = find_addresses(root), Choice(options.run, options.variants)
     _warn(addresses.site_warning("invoke site"), addresses.repository_warning())
-    inputs = fingerprint(root, results, astuple(addresses))
+    inputs = fingerprint(root, results, (*astuple(addresses), choice.run, *choice.variants))
     if not options.force and up_to_date(root, folder, inputs):
         pages, seconds = sum(1 for _ in folder.rglob("*.html")), time.perf_counter() - start
         print(f"nothing changed ({seconds:.1f} s to see that): {pages} pages, {folder / 'index.html'}")
         return
     from sitegen.build.site import build_site
 
-    built = build_site(root, results, folder, addresses)
+    built = build_site(root, results, folder, addresses, choice)
     write_stamp(root, built.output, inputs)
     print(f"built {built.n_pages} pages in {time.perf_counter() - start:.1f} s: {built.output / 'index.html'}")
 
@@ -53,16 +56,20 @@ class EmbedOptions:
     name: str = option(REQUIRED, "of a figure, or of a badge, ENGINE/BASELINE/PRESET; `list` lists all of them")
     badge: bool = option(False, "of a badge and not of a figure")
     pin: bool = option(False, "keep the current state under a permanent address")
+    run: str = option("", "draw the rows of one run, by its run_id, local ones too; published rows when omitted")
+    variants: tuple[str, ...] = option((), "comma-separated; draw only these")
+    address: str = option("", "at which the site is served; the one setting of the site when omitted")
 
 
 @task(needs="site")
 def embed(options: EmbedOptions) -> None:
     """Print the snippets that embed a figure or a badge elsewhere."""
     from sitegen.embedding.embed_command import figure_list, figure_snippets
+    from sitegen.rows.choice import Choice
     from sitegen.text.addresses import find_addresses
 
     root, name = checkout(), options.name
-    addresses = find_addresses(root)
+    addresses = find_addresses(root, site=options.address)
     if options.badge:
         from sitegen.api.badges import badge_snippets
 
@@ -70,7 +77,8 @@ def embed(options: EmbedOptions) -> None:
     elif name == "list":
         print(figure_list())
     else:
-        print(figure_snippets(root, root / "results", name, options.pin, addresses))
+        choice = Choice(options.run, options.variants)
+        print(figure_snippets(root, root / "results", name, options.pin, addresses, choice))
     if name != "list":
         _warn(addresses.site_warning(f"invoke embed {name}"))
 

@@ -22,11 +22,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from bench.records.rows import PUBLISHED
 from sitegen.figures import FIGURES
 from sitegen.figures.grammar.words import Words
 from sitegen.figures.publication import PINNED_FOLDER, Parameter, PublishedFigure, TableBehind
 from sitegen.figures.render import render_figure
+from sitegen.rows.choice import EVERYTHING, Choice
 from sitegen.rows.results import load_results
 from sitegen.text.errors import SiteError
 from sitegen.text.escape import json_text
@@ -42,33 +42,36 @@ _COPIED = ("name", "title", "summary", "description", "width", "height", "above"
 _WITHOUT_WORDS = MappingProxyType({"above": 0, "below": 0})  # pictures of pins that are older than their words
 
 
-def pin_figure(root: Path, results: Path, name: str, site: str = "") -> PublishedFigure:
-    """Pin the current state of a figure, drawn from published rows alone; pinning it again changes nothing.
+def pin_figure(root: Path, results: Path, name: str, site: str = "", choice: Choice = EVERYTHING) -> PublishedFigure:
+    """Pin the current state of a figure; pinning it again changes nothing.
+
+    It is drawn from published rows alone, unless the choice names a local run.
 
     Args:
         root: the checkout.
         results: the results folder.
         name: name of the figure.
-        site: the site's address, for the words in pictures, or empty.
+        site: the site's address, for the words in pictures; empty if it has none.
+        choice: of rows.
 
     Raises:
-        SiteError: there are no published rows to draw.
+        SiteError: there are no such rows to draw.
         ConfigError: there is no such figure.
     """
     if name not in FIGURES:
         raise unknown_name("figure", name, FIGURES, "invoke embed list")
     figure = FIGURES[name]
-    published = load_results(results).only("origin", [PUBLISHED])  # local ones are not in the repository
+    embedded = choice.to_embed(load_results(results))
     with tempfile.TemporaryDirectory() as temporary:
-        drawn = render_figure(figure, figure.rows(published), Path(temporary), root / CACHE, site=site)
+        drawn = render_figure(figure, choice.rows(figure.rows, embedded), Path(temporary), root / CACHE, site=site)
         if drawn is None:
             raise SiteError(
-                f"there is nothing to pin: figure {name!r} needs {figure.needs}, published",
-                "results in results/published/",
-                f"{figure.command}, then invoke results publish",
+                f"there is nothing to pin: figure {name!r} needs {figure.needs}, {choice.words}",
+                "published rows, or those of a run",
+                f"{figure.command}, then invoke results publish or invoke embed {name} --run RUN_ID",
             )
         content = {file: (Path(temporary) / file).read_bytes() for file in drawn.files.values()}
-    record = json_text(_record(drawn, content, sorted(set(published.runs["run_id"])))).encode()
+    record = json_text(_record(drawn, content, choice.run_ids(embedded))).encode()
     digest = hashlib.sha256(record).hexdigest()[:HASH_LENGTH]
     folder = root / THEME / PINNED_FOLDER / digest
     folder.mkdir(parents=True, exist_ok=True)

@@ -13,6 +13,7 @@ from sitegen.figures.grammar.words import Words
 from sitegen.text.markup import TableCell, grid_table
 
 LIVE_FOLDER = "embed/"
+WITH_LOCAL_ROWS = "-with-local-rows"  # after a figure's name: the folder of what pages show and other sites do not
 PINNED_FOLDER = "pinned/"
 
 # Downloads in the order of the page: kind of file, its name in words.

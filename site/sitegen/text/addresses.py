@@ -12,7 +12,6 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from bench.records.git import ask_git
 from sitegen.text.errors import SiteError
@@ -23,6 +22,7 @@ BRANCH = "main"  # that readers edit; CI publishes no other
 
 _WEB = re.compile(r"(?P<scheme>https?)://(?:[^@/]*@)?(?P<host>[\w.-]+(?::\d+)?)/(?P<path>[\w.~/-]+)")
 _SSH = re.compile(r"(?:ssh://)?(?:[\w.-]+@)?(?P<host>[\w.-]+)(?::\d+)?[:/](?P<path>[\w.~/-]+)")
+_SITE = re.compile(r"https?://[\w.-]+(?::\d+)?(?:/[\w.~%/-]*)?")
 _PUBLIC_HOST = re.compile(r"(?:[\w-]+\.)+[a-z]{2,}", re.IGNORECASE)
 _GITHUB = re.compile(r"https?://github\.com/(?P<owner>[^/]+)/(?P<name>[^/]+)")
 
@@ -63,19 +63,21 @@ class Addresses:
         )
 
 
-def find_addresses(root: Path, remote: str = "") -> Addresses:
+def find_addresses(root: Path, remote: str = "", site: str = "") -> Addresses:
     """Read the addresses from the environment, and derive the others from a git remote.
 
     Args:
         root: the checkout.
         remote: address of a remote; ``origin``, or else the only one, when empty.
+        site: the site's address as an option has it; the environment's when empty.
 
     Raises:
-        SiteError: an address in the environment is none.
+        SiteError: an address in the environment or in the option is none.
     """
     given_site, given_repository = (os.environ.get(name, "") for name in (SITE_VARIABLE, REPOSITORY_VARIABLE))
-    if given_site and not urlsplit(given_site).netloc:
-        raise SiteError(f"{SITE_VARIABLE} is {given_site!r}", f"a complete address, such as {UNKNOWN_SITE}")
+    named, given_site = ("the address", site) if site else (SITE_VARIABLE, given_site)
+    if given_site and not _SITE.fullmatch(given_site):
+        raise SiteError(f"{named} is {given_site!r}", f"a complete address, such as {UNKNOWN_SITE}")
     repository = web_address(given_repository or remote or _remote_of(root))
     if given_repository and not repository:
         raise SiteError(

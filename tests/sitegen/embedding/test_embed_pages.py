@@ -6,22 +6,26 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from bench.records.store import read_table
 from sitegen.build.site import BuiltSite
 from sitegen.embedding.embed_command import figure_list, figure_snippets
-from sitegen.embedding.embed_pages import CONTENT_POLICY, oembed_file, oembed_record, snippets
+from sitegen.embedding.embed_pages import CONTENT_POLICY, oembed_file, oembed_record
+from sitegen.embedding.snippets import snippets
 from sitegen.figures import FIGURES
 from sitegen.figures.publication import PublishedFigure
 from sitegen.figures.render import _parameters, render_figure
+from sitegen.rows.choice import Choice
 from sitegen.rows.results import load_results
 from sitegen.text.addresses import Addresses
 from sitegen.text.errors import SiteError
+from sitegen.text.site_folders import THEME
 from tests import ROOT
 from tests.sitegen import example_rows as rows
 from tests.sitegen.example import store_example
-from tinygpt.errors import ConfigError, ResultsError
+from tinygpt.errors import ConfigError, ResultsError, TinyGPTError
 
 URL = "https://example.org/tinygpt/"
 
@@ -91,10 +95,10 @@ def test_an_oembed_record_is_safe_anywhere_and_shows_the_frame(published: Publis
     text = oembed_record(published, URL)
     assert not set("<>&") & set(text)
     record = json.loads(text)
-    ((tag, attributes),) = Tags(record["html"]).found
-    assert tag == "iframe"
+    (tag, attributes), (last, script) = Tags(record["html"]).found
+    assert (tag, last, script["src"]) == ("iframe", "script", f"{URL}embed.js")
     assert attributes["src"] == f"{URL}embed/speedup/"
-    assert attributes["sandbox"] == "allow-scripts allow-popups"
+    assert attributes["sandbox"] == "allow-scripts allow-popups allow-popups-to-escape-sandbox"
     assert int(attributes["height"] or 0) == record["height"] > published.height
     assert oembed_file(published) == "oembed-speedup.json"
     assert {key for key in record if key.startswith("thumbnail")} == {
@@ -154,6 +158,59 @@ def test_snippets_of_a_site_without_an_address_say_so(tmp_path: Path) -> None:
     assert "the address at which you serve the site in place of https://HOST/PATH/" in text
     assert '<iframe src="https://HOST/PATH/embed/step_time/"' in text
     assert "example.org" not in text
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A published ladder, and beside it a local run of two variants."""
+    root = tmp_path_factory.mktemp("checkout")
+    rows.store(root / "results", rows.ladder("theirs"))
+    mine = rows.joined(*(rows.cell(name, "small", 9.0, "mine") for name in ("numpy", "vectorized[threads=2]")))
+    rows.store(root / "results", mine, published=False)
+    return root
+
+
+def embedded_machines(root: Path, folder: str) -> set[str]:
+    """Areas of the machines in the only data file of a folder."""
+    (path,) = (root / THEME / folder).glob("*.parquet")
+    return {machine.partition(":")[0] for machine in pd.read_parquet(path)["machine"]}
+
+
+def test_pictures_for_other_sites_have_published_rows_until_a_run_is_asked_for(checkout: Path) -> None:
+    figure_snippets(checkout, checkout / "results", "step_time", False, Addresses(URL))
+    assert embedded_machines(checkout, "embed/step_time") == {"published"}
+    text = figure_snippets(checkout, checkout / "results", "step_time", False, Addresses(URL), Choice("mine"))
+    found = re.search(rf"{URL}(pinned/[0-9a-f]{{16}}/)", text)
+    assert found
+    assert embedded_machines(checkout, found[1]) == {"this machine (local)"}
+    assert "vectorized[threads=2]" in html.unescape(text)  # in the alternative text
+
+
+@pytest.mark.parametrize(
+    ("name", "choice", "problem"),
+    [
+        ("step_time", Choice("min"), r"unknown run 'min' \(did you mean 'mine'\?\); .*invoke results show"),
+        ("step_time", Choice(variants=("vectorised",)), r"unknown variant 'vectorised' \(did you mean 'vectorized'"),
+        ("step_time", Choice(variants=("vectorized[threads=2]",)), r"nothing to pin.*published.*--run RUN_ID"),
+        ("gelu", Choice("mine"), "'gelu' is computed by the library"),
+        ("clinic", Choice(variants=("numpy",)), "'clinic' has no variants to choose"),
+    ],
+)
+def test_a_choice_that_draws_nothing_is_one_line(checkout: Path, name: str, choice: Choice, problem: str) -> None:
+    with pytest.raises(TinyGPTError, match=problem) as caught:
+        figure_snippets(checkout, checkout / "results", name, False, Addresses(URL), choice)
+    assert "\n" not in str(caught.value)
+
+
+def test_pages_show_local_rows_and_frames_of_their_own_do_too(built: BuiltSite) -> None:
+    page = (built.output / "speedup/index.html").read_text()
+    assert "embed/speedup-with-local-rows/speedup.vega.json" in page
+    public, local = (
+        (built.output / f"embed/speedup{kind}/index.html").read_text() for kind in ("", "-with-local-rows")
+    )
+    assert "this machine (local)" in local
+    assert "this machine (local)" not in public
+    assert "embed/speedup-with-local-rows/" not in (built.output / "embed/index.html").read_text()
 
 
 def test_an_unknown_figure_is_one_line_with_the_nearest_name(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -102,3 +103,12 @@ def test_an_unknown_address_is_a_warning_with_the_way_to_set_it() -> None:
 def test_only_the_known_host_has_pages_to_edit() -> None:
     assert Addresses(repository="https://github.com/a/b").edit_folder == "edit/main/docs/"
     assert Addresses(repository="https://git.example.org/a/b").edit_folder == ""
+
+
+@pytest.mark.parametrize(
+    "value", ["example.org", "https://", "ftp://example.org/", "https://a b/", "https://a/?x=1", "javascript:alert(1)"]
+)
+def test_an_address_on_the_command_line_is_checked(root: Path, value: str) -> None:
+    assert find_addresses(root, site="https://me.example/x").site == "https://me.example/x/"
+    with pytest.raises(SiteError, match=f"^the address is {re.escape(repr(value))}; allowed: a complete address"):
+        find_addresses(root, site=value)

@@ -60,13 +60,18 @@ def picture(chart: str, words: Words) -> Picture:
 def _lines(words: str, size: float, color: str, width: int, y: float) -> tuple[str, float]:
     """A wrapped paragraph whose upper edge is at ``y``, and its lower edge; empty words take no room."""
     drawn = ""
-    for line in textwrap.wrap(words, int((width - 2 * _MARGIN) / (size * _LETTER))):
+    for line in wrapped(words, size, width - 2 * _MARGIN):
         y += size * _LEADING
         drawn += (
             f'<text x="{_MARGIN}" y="{y - size * 0.3:.1f}" font-family="{FONT_FAMILY}" font-size="{size}"'
             f' fill="{color}">{html_block(line)}</text>'
         )
     return drawn, y
+
+
+def wrapped(words: str, size: float, width: float) -> list[str]:
+    """Break words into lines of some width in pixels, about as a browser does at that size."""
+    return textwrap.wrap(words, int(width / (size * _LETTER)))
 
 
 def svg_size(svg: str) -> tuple[int, int]:

@@ -1,8 +1,9 @@
 // A figure on its own page, for a frame in another page.
 //
 // The address has the choices: ?theme=dark (light, dark, or auto: like the system), and ?PARAMETER=OPTION for each
-// menu. The page posts its height to its parent, where embed.js uses it. It fetches no data, because a sandboxed frame
-// has no origin that a server could allow.
+// menu. The page posts the height that it needs to its parent, where embed.js uses it. In a page without embed.js the
+// plot takes the height that is left in the frame, so that nothing is cut and nothing scrolls. It fetches no data, because
+// a sandboxed frame has no origin that a server could allow.
 (() => {
   "use strict";
 
@@ -47,6 +48,7 @@
       isCurrent: () => mine === turn,
     });
     drawing = drawn ?? drawing;
+    fit();
   };
 
   // If the chart cannot be drawn, its picture is shown and the reason logged.
@@ -56,20 +58,27 @@
       chart.classList.add("tg-chart--still");
     });
 
-  const postHeight = () => {
+  const WAIT = 200; // milliseconds in which a parent with embed.js has answered
+  let waiting = 0;
+
+  // The height of the page with a plot of its own height.
+  const needed = () => Math.ceil(document.body.getBoundingClientRect().height) - (drawing?.stretched() ?? 0);
+
+  const fit = () => {
     if (window.parent === window) return;
-    const height = Math.ceil(document.body.getBoundingClientRect().height);
     // To any origin: a height is no secret, and a page in a file or a sandbox has no origin.
-    window.parent.postMessage({ type: "tinygpt:height", height }, "*");
+    window.parent.postMessage({ type: "tinygpt:height", height: needed() }, "*");
+    clearTimeout(waiting);
+    waiting = setTimeout(() => drawing?.stretch(window.innerHeight - needed()), WAIT);
   };
 
   let resizing = 0;
   window.addEventListener("resize", () => {
     clearTimeout(resizing);
-    resizing = setTimeout(() => chart.clientWidth !== width && tryDraw(), 150);
+    resizing = setTimeout(() => (chart.clientWidth === width ? fit() : tryDraw()), 150);
   });
   prefersDark.addEventListener("change", tryDraw);
-  new ResizeObserver(postHeight).observe(document.body);
+  new ResizeObserver(fit).observe(document.body);
   linkBack();
   tryDraw();
 })();

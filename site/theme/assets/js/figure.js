@@ -233,7 +233,9 @@
     for (const step of [...spec.data, ...spec.marks]) (step.transform ??= []).push({ type: "pause" });
   };
 
-  // Draws into an empty element that is in the document; see `show`. Returns {selected, finalize}.
+  const LEAST = 0.4; // of its height that a plot keeps
+
+  // Draws into an empty element that is in the document; see `show`. Returns {selected, finalize, stretch, stretched}.
   const draw = async (host, spec, { choices, state, onChoice }) => {
     const menus = takeMenus(spec);
     setRoom(spec, host.clientWidth);
@@ -276,11 +278,20 @@
         data: (name) => Boolean(name) && name.endsWith("_store"),
         recurse: false,
       });
+    // Makes the plot higher than its specification says, or lower; charts of several plots keep their height.
+    const plain = typeof spec.height === "number" ? spec.height : null;
+    let added = 0;
+    const stretch = async (pixels) => {
+      const wanted = plain === null ? 0 : Math.max(Math.round(pixels), Math.round(plain * (LEAST - 1)));
+      if (wanted === added) return;
+      await view.height(plain + wanted).runAsync();
+      added = wanted;
+    };
     const finalize = () => {
       endPoints();
       view.finalize();
     };
-    return { selected, finalize };
+    return { selected, finalize, stretch, stretched: () => added };
   };
 
   // Draws a figure in a chart's element, and replaces the element's content when the drawing is complete.
