@@ -158,7 +158,8 @@
       showTip(mark.__data__.tooltip, ...middleOf(mark));
     };
     view.tooltip((_handler, event, _item, value) => {
-      if (event.pointerType !== "touch") showTip(value, event.clientX, event.clientY);
+      // Without an event when the view ends.
+      if (event && event.pointerType !== "touch") showTip(value, event.clientX, event.clientY);
     });
     view.addEventListener("pointermove", (event, item) => {
       if (event.pointerType !== "touch") point(item?.datum);
