@@ -105,13 +105,14 @@
   };
 
   // Regions that scroll must be reachable by keyboard, and regions that fit must not be. A region is measured when its
-  // size is known or changes: at first, with the window, and when it is unfolded. Long tables are measured later.
-  const REGIONS = ".tg-math, .tg-table:not(.tg-table--full), .md-typeset__scrollwrap:not(.tg-table *), .tg-sample pre";
+  // size is known or changes: at first, with the window, and when it is unfolded. Of long tables, only those that are visible
+  // have content to measure now; the others always scroll.
+  const REGIONS = ".tg-math, .tg-table, .md-typeset__scrollwrap:not(.tg-table *), .tg-sample pre";
   const sizes = new ResizeObserver((entries) => {
     const cut = entries.map(({ target }) => cutSides(target));
     for (const [index, { target }] of entries.entries()) {
       if (cut[index].length) target.tabIndex = 0;
-      else target.removeAttribute("tabindex");
+      else if (!target.matches(".tg-table--full")) target.removeAttribute("tabindex");
       markCut(target, cut[index]);
     }
   });
