@@ -186,7 +186,7 @@ class Look:
 
     color: Any
     full: alt.Color
-    shape: alt.Shape
+    shape: Any
     names: LineNames
 
 

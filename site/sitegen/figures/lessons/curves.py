@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import altair as alt
 import pandas as pd
@@ -40,8 +41,10 @@ def curves(
     color = by_name(
         alt.Color, "series", series, [theme.engines["vectorized"], theme.engines["numpy"], theme.muted], legend=False
     )
-    x["scale"]["range"] = names.range
-    y.scale = alt.Scale(type="log" if log else "linear", domain=[*domain], nice=False)
+    # By name, because Altair's attributes of these names are methods.
+    channels: tuple[Any, Any] = (x, y)
+    channels[0]["scale"]["range"] = names.range
+    channels[1]["scale"] = alt.Scale(type="log" if log else "linear", domain=[*domain], nice=False)
     field = str(y.to_dict()["field"])
     level = log_level(field, *map(str, domain)) if log else linear_level(field, *domain)
     chart = alt.Chart(rows)
