@@ -103,7 +103,8 @@ def headline(rows: pd.DataFrame) -> str:
         in_doubt(row["speedup"], row["speedup_low"], row["speedup_high"], short_ratio, level=1.0)
         for row in (row_dicts(own)[end] for end in (0, -1))
     )
-    return f"{OURS} went from {first} to {last} {REFERENCE} at {own['preset'].iloc[0]}, over {len(own)} commits"
+    way = "up" if own["speedup"].iloc[-1] > own["speedup"].iloc[0] else "down"
+    return f"At {own['preset'].iloc[0]}, {OURS} is {last} {REFERENCE}: {way} from {first}, over {len(own)} commits"
 
 
 def describe(rows: pd.DataFrame) -> str:
