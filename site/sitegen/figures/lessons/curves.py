@@ -42,9 +42,10 @@ def curves(
         alt.Color, "series", series, [theme.engines["vectorized"], theme.engines["numpy"], theme.muted], legend=False
     )
     # By name, because Altair's attributes of these names are methods.
-    channels: tuple[Any, Any] = (x, y)
-    channels[0]["scale"]["range"] = names.range
-    channels[1]["scale"] = alt.Scale(type="log" if log else "linear", domain=[*domain], nice=False)
+    across: Any = x
+    up: Any = y
+    across["scale"]["range"] = names.range
+    up["scale"] = alt.Scale(type="log" if log else "linear", domain=[*domain], nice=False)
     field = str(y.to_dict()["field"])
     level = log_level(field, *map(str, domain)) if log else linear_level(field, *domain)
     chart = alt.Chart(rows)
