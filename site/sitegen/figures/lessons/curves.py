@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import altair as alt
 import pandas as pd
@@ -42,11 +42,11 @@ def curves(
         alt.Color, "series", series, [theme.engines["vectorized"], theme.engines["numpy"], theme.muted], legend=False
     )
     # By name, because Altair's attributes of these names are methods.
-    across: Any = x
-    up: Any = y
+    across = cast(Any, x)
+    up = cast(Any, y)
     across["scale"]["range"] = names.range
     up["scale"] = alt.Scale(type="log" if log else "linear", domain=[*domain], nice=False)
-    field = str(y.to_dict()["field"])
+    field = str(up.to_dict()["field"])
     level = log_level(field, *map(str, domain)) if log else linear_level(field, *domain)
     chart = alt.Chart(rows)
     targets = chart.mark_point(size=220, opacity=0, filled=True, aria=False)
