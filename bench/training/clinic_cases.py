@@ -85,7 +85,7 @@ _CASES = (
     Case(HEALTHY, "healthy"),
     Case("shift", "targets not shifted", sampler=UnshiftedSampler),
     Case("mask", "no causal mask", engine=UnmaskedEngine),
-    Case("rate", "rate ten times too hot", rate=10.0),
+    Case("rate", "rate ten times too high", rate=10.0),
     Case("text", "863 bytes of text", train_bytes=863),
     Case("norm", "layer norm's backward without the mean", engine=NormBackwardEngine),
     Case("score", "attention's backward without 1/√C", engine=ScoreBackwardEngine),
