@@ -229,7 +229,7 @@ def _views(cells: pd.DataFrame, choices: tuple[str, ...]) -> dict[str, dict[str,
         for measure in MEASURES:
             own = visible[visible["measure"] == measure]
             values = pd.concat([own["value"], own["low"], own["high"]]).astype(float)
-            domain = log_domain(values, failures=measure == STEP_TIME and bool((own["state"] == "failed").any()))
+            domain = log_domain(values, strips=int(measure == STEP_TIME and (own["state"] == "failed").any()))
             views[f"{measure}|{choice}"] = view(domain, _share if measure == DISPATCH else "{:,.15g}".format)
     return views
 

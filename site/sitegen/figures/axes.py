@@ -80,10 +80,10 @@ def parameter_axis(rows: pd.DataFrame, names: LineNames) -> alt.X:
     )
 
 
-def log_domain(values: pd.Series, failures: bool = False) -> list[float]:
+def log_domain(values: pd.Series, strips: int = 0) -> list[float]:
     """The range of a logarithmic axis around the positive values, at least a factor of 2 wide.
 
-    ``failures`` leaves room at the bottom for their crosses.
+    ``strips`` is the number of rows of crosses and texts that need room at the bottom.
     """
     positive = values[values > 0].dropna()
     low, high = (float(positive.min()), float(positive.max())) if len(positive) else (1.0, 1.0)
@@ -91,7 +91,7 @@ def log_domain(values: pd.Series, failures: bool = False) -> list[float]:
         middle = math.sqrt(low * high)
         low, high = middle / math.sqrt(2), middle * math.sqrt(2)
     span = high / low
-    return [low / span ** (0.18 if failures else 0.06), high * span**0.06]
+    return [low / span ** (0.06 + 0.1 * strips), high * span**0.06]
 
 
 # First digits of ticks, from the sparsest choice to the densest.

@@ -65,7 +65,7 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     if (rows["state"] == "measured").any():
         domain = log_domain(
             pd.concat([rows["tokens_per_second"], rows["tokens_low"], rows["tokens_high"]]).astype(float),
-            failures=bool(failures),
+            strips=int(bool(failures)),
         )
         x = log_scaled(alt.X, "tokens_per_second", "tokens a second (log scale)", domain)
         x["scale"]["range"] = look.names.range  # room for the words beside the last point

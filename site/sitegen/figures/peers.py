@@ -77,7 +77,7 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     show = show_menu(rows, theme)
     ends = ("speedup_low", "speedup_high")
     failed = bool((rows["state"] == "failed").any())
-    domain = log_domain(pd.concat([pd.Series([1.0]), *(rows[name] for name in ("speedup", *ends))]), failed)
+    domain = log_domain(pd.concat([pd.Series([1.0]), *(rows[name] for name in ("speedup", *ends))]), int(failed))
     look = show.look
     title = f"their time over that of {OURS} (log scale)"
     place = {"x": parameter_axis(rows, look.names), "y": log_scaled(alt.Y, "speedup", title, domain, "×")}

@@ -112,7 +112,7 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     layers: list[alt.Chart] = []
     if (rows["variant"] == ROOFLINE).any():
         products = on_scale.transform_filter(f"datum.variant == '{ROOFLINE}'")
-        crosses = 15 * (int(rows["slot"].max()) + 1)
+        crosses = 15 * _strips(rows)
         at = f"{is_time} ? height - {crosses + 8} : 8"
         layers += limit(products, place, f"{is_time} ? height : 0", theme, names, at, "limit of the products")
     if options:
@@ -161,15 +161,21 @@ def _views(rows: pd.DataFrame, options: list[str], shown: Iterable[str]) -> dict
     views = {}
     for tier in shown:
         visible = up_to(rows, tier)
-        failures = bool((visible["state"] == "failed").any())
+        crosses = _strips(visible)
         times = visible[visible["measure"] == STEP_TIME_MEASURE]
         if len(times):
-            views[f"|{tier}"] = _view(log_domain(_values(times), failures), clock=True)
+            views[f"|{tier}"] = _view(log_domain(_values(times), crosses), clock=True)
         for name in options:
             ratios = visible[(visible["measure"] == SPEEDUP_MEASURE) & (visible["baseline"] == name)]
             values = pd.concat([pd.Series([1.0]), _values(ratios[ratios["value"] >= OFF_SCALE])])
-            views[f"{name}|{tier}"] = _view(log_domain(values, failures or bool(is_off_scale(ratios).any())))
+            views[f"{name}|{tier}"] = _view(log_domain(values, crosses + bool(is_off_scale(ratios).any())))
     return views
+
+
+def _strips(rows: pd.DataFrame) -> int:
+    """Number of rows of crosses along the bottom edge."""
+    failed = rows[rows["state"] == "failed"]
+    return int(failed["slot"].max()) + 1 if len(failed) else 0
 
 
 def _values(rows: pd.DataFrame) -> pd.Series:

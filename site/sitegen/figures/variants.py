@@ -131,7 +131,7 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     on_axis = rows[rows["speedup"] >= OFF_SCALE]
     below = len(on_axis) < len(rows)
     domain = log_domain(
-        pd.concat([pd.Series([1.0]), on_axis["speedup"], on_axis["speedup_low"], on_axis["speedup_high"]]), below
+        pd.concat([pd.Series([1.0]), on_axis["speedup"], on_axis["speedup_low"], on_axis["speedup_high"]]), int(below)
     )
     scale = alt.Scale(type="point", domain=stages, range=names.range, padding=0.5)
     x = alt.X("stage:N", title=None, sort=stages, scale=scale, axis=alt.Axis(**_LABELS))

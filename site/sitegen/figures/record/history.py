@@ -81,7 +81,7 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     shape = by_name(alt.Shape, "preset", presets, series_shapes(presets), legend=False)
     names = LineNames("preset", {preset: preset for preset in presets})
     ends = ("speedup_low", "speedup_high")
-    domain = log_domain(pd.concat([pd.Series([1.0]), *(rows[name] for name in ("speedup", *ends))]), False)
+    domain = log_domain(pd.concat([pd.Series([1.0]), *(rows[name] for name in ("speedup", *ends))]))
     scale = alt.Scale(type="point", domain=labels, range=names.range, padding=0.5)
     x = alt.X("label:N", title=None, sort=labels, scale=scale, axis=alt.Axis(labelAngle=-45, grid=False))
     y = log_scaled(alt.Y, "speedup", f"{OURS}: times as fast as {REFERENCE} (log scale)", domain, "×")

@@ -43,7 +43,7 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     shape = by_name(alt.Shape, "machine", machines, series_shapes(machines), legend=False)
     names = LineNames("machine", {machine: short_machine(machine) for machine in machines})
     ends = ("speedup_low", "speedup_high")
-    domain = log_domain(pd.concat([pd.Series([1.0]), *(rows[name] for name in ("speedup", *ends))]), False)
+    domain = log_domain(pd.concat([pd.Series([1.0]), *(rows[name] for name in ("speedup", *ends))]))
     y = log_scaled(alt.Y, "speedup", f"{OURS}: times as fast as {REFERENCE} (log scale)", domain, "×")
     place = {"x": parameter_axis(rows, names), "y": y}
     values = Values(place, Look(color, color, shape, names), tooltip(FIELDS), ends, size=95)
