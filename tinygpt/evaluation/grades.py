@@ -253,7 +253,7 @@ BARS = (
     ),
     Bar(
         "sentences", "words that exist: its interval meets the author's, or is one word in a hundred below it",
-        "a reader stumbles over every word that is none", _spells,
+        "a reader stumbles over every word that does not exist", _spells,
     ),
     Bar(
         "sentences", "with a model: a held-out loss below that of every counting model, by more than chance",

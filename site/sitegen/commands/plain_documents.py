@@ -1,4 +1,4 @@
-"""Compare the options and tables that stand in pages with the program, or write them: a tool of ``invoke lint``."""
+"""Compare the options and tables in the pages with the program, or write them: a tool of ``invoke lint``."""
 
 from __future__ import annotations
 

@@ -47,11 +47,11 @@ _FIGURES = (
     Figure(
         "speedup",
         "How much faster, and at what size",
-        "How many times as fast as a baseline a training step is, by the model's size. Medians; ratios within one run.",
+        "Speed of a training step relative to a baseline, by the model's size. Medians; ratios within one run.",
         "A solid line is measured, a band an interval. A full point is stable, a hollow one noisy or unresolved. "
-        "Crosses are cells that failed. Ratios below the axis are written at the bottom. Dashed lines were not "
-        "measured: a cost model projects them. No engine can enter the grey band, the time of the matrix products "
-        "alone. Peers are grey until you point at them.",
+        "Crosses are cells that failed. Ratios below the axis are written at the bottom. Dashed lines are projections "
+        "of a cost model. The grey band is the limit of the matrix products. Peers are grey until you point at "
+        "them.",
         needs="one measured cell",
         command=_QUICK_COMMAND,
         module=speedup,
@@ -62,8 +62,8 @@ _FIGURES = (
         "Time of one training step",
         "The median time of forward, backward, clipping and the AdamW update of one batch, by the model's size.",
         "Both axes are logarithmic. A solid line is measured, a band an interval. A full point is stable, a "
-        "hollow one noisy or unresolved. Crosses are cells that failed. Dashed lines were not measured: a cost "
-        "model projects them. No engine can enter the grey band, the time of the matrix products alone.",
+        "hollow one noisy or unresolved. Crosses are cells that failed. Dashed lines are projections of a cost "
+        "model. The grey band is the limit of the matrix products.",
         needs="one measured cell",
         command=_QUICK_COMMAND,
         module=step_time,
@@ -73,7 +73,7 @@ _FIGURES = (
         "roofline",
         "How close to the limit",
         "The time of the matrix products alone as a share of each engine's step, measured in the same run.",
-        "The rest is everything else. At the smallest models calling the product costs about as much as multiplying.",
+        "The rest of a step is everything else. At the smallest models, a call costs about as much as its product.",
         needs="engines measured beside a peer and the matrix products alone in one run",
         command=TRAINING_COMMAND,
         module=roofline,
@@ -82,7 +82,7 @@ _FIGURES = (
         "breakdown",
         "Where a step of the fast engine goes",
         "Wall time of a training step of vectorized with its defaults, part by part, averaged over the workers.",
-        "Dispatch is the rest of the step: waiting for the other workers, handing out work, Python in between.",
+        "Dispatch is the rest of the step: distributing work, waiting for other workers, Python in between.",
         needs="a step of vectorized timed part by part",
         command=_KERNELS_COMMAND,
         module=breakdown,
@@ -90,9 +90,9 @@ _FIGURES = (
     Figure(
         "kernel_forms",
         "NumPy against NumExpr, kernel by kernel",
-        "Time of a fused kernel per number on one thread; further left is faster.",
-        "Operands lie in the cache, as between two products of a step, or in memory, as in the optimiser's passes "
-        "over large models.",
+        "Time per number of each fused kernel, on one thread; further left is faster.",
+        "Operands come from the cache, as between two products of a step, or from memory, as in the optimiser's "
+        "passes over large models.",
         needs="the fused kernels timed in both forms",
         command=_KERNELS_COMMAND,
         module=kernel_forms,
@@ -102,7 +102,7 @@ _FIGURES = (
         "What each idea buys",
         "Step time of numpy over that of each stage, within one run.",
         "One thread: buffers, fused kernels in tiles, folded norms, blocked attention. Threads, and by default "
-        "processes where they can be forked: the batch spread over workers. Plain Python is far below the frame; "
+        "processes where they can be forked: the batch divided among workers. Plain Python is far below the frame; "
         "its ratio is written at the edge.",
         needs="numpy and vectorized, on one thread and on all, in one run",
         command=variants.BENCH_COMMAND,
@@ -111,9 +111,8 @@ _FIGURES = (
     Figure(
         "memory",
         "Peak memory",
-        "The most memory that the training process held, by the model's size (its own high-water mark).",
-        "The grey band is below a formula: four float32 numbers for each parameter (weight, gradient, two AdamW "
-        "moments).",
+        "Peak memory of the training process, by the model's size.",
+        "The grey band ends at four float32 numbers for each parameter (weight, gradient, two AdamW moments).",
         needs="one measured cell with its peak memory",
         command=_QUICK_COMMAND,
         module=memory,
@@ -121,9 +120,8 @@ _FIGURES = (
     Figure(
         "history",
         "The fast engine, commit by commit",
-        "How many times as fast as numpy a training step of vectorized is, as it was at each commit. One run.",
-        "Every commit took turns with the others and with the numpy of the checkout that measured, which is the last "
-        "commit. Bands are intervals.",
+        "Speed of a training step of vectorized relative to numpy, at each commit. One run.",
+        "All commits were measured in turns, beside the numpy of the last one. Bands are intervals.",
         needs="the landmarks measured in one run",
         command=HISTORY_COMMAND,
         module=history,
@@ -131,9 +129,9 @@ _FIGURES = (
     Figure(
         "machines",
         "The same on other machines",
-        "How many times as fast as numpy a training step of vectorized is, by the model's size. Ratios within one run.",
-        "Each line is a machine. Lines whose name begins with contributed are other people's measurements: they were "
-        "checked, and no number on any other page rests on them.",
+        "Speed of a training step of vectorized relative to numpy, by the model's size. Ratios within one run.",
+        "Each line is a machine. Names that begin with contributed are other people's measurements: they were "
+        "checked, and no number on another page uses them.",
         needs="a contributed machine",
         command="invoke results add FILE",
         module=machines,
@@ -141,8 +139,8 @@ _FIGURES = (
     Figure(
         "generation",
         "How fast it writes",
-        "Tokens a second of one text, greedy, with a key-value cache, prompt and re-reading included.",
-        "Bands are intervals, crosses at the left are generators that failed.",
+        "Tokens per second of one text, greedy, with a key-value cache, prompt and re-reading included.",
+        "Bands are intervals. Crosses at the left are generators that failed.",
         needs="generation measured beside a peer in one run",
         command=GENERATION_COMMAND,
         module=generation,
@@ -150,9 +148,9 @@ _FIGURES = (
     Figure(
         "loss",
         "Loss against wall time",
-        "Nats per token over minutes of training: training loss, and loss on text the model never saw.",
-        "The thin lines are training loss, averaged over consecutive steps; those with points are loss on text "
-        "the model never saw. When the two diverge, the model has begun to memorize.",
+        "Training loss and loss on held-out text, nats per token, over minutes of training.",
+        "Thin lines are training loss, averaged over consecutive steps; lines with points are loss on text that the "
+        "model never saw. When the two diverge, the model has begun to memorize.",
         needs="one training run",
         command="invoke train --preset small --corpus shakespeare --record",
         module=loss,
@@ -162,8 +160,7 @@ _FIGURES = (
         "peers",
         "Against its peers: a training step",
         "Each peer's step time over ours, by the model's size, within one run; above 1× we are faster.",
-        "Above the line at 1× vectorized is faster. No peer can enter the grey band, the time of the matrix "
-        "products alone.",
+        "Above the line at 1×, vectorized is faster. The grey band is the limit of the matrix products.",
         needs="the vectorized engine measured beside a peer in one run",
         command=TRAINING_COMMAND,
         module=peers,
@@ -172,9 +169,9 @@ _FIGURES = (
         "accelerator",
         "An accelerator beside the processor",
         "Milliseconds of a training step, by the model's size; the same presets, batches and float32 on both.",
-        "A ring marks the size at which an accelerator's curve meets our fast engine's on the processor. The two "
-        "are two machines, and each line is named with its chip. The buttons also show the rate of the matrix "
-        "products, and, for lines that a cost model fits, dispatch as a share of a step.",
+        "A ring marks the size at which an accelerator's curve crosses that of our fast engine on the processor. "
+        "These are two machines, and each line is named with its chip. The buttons also show the rate of the matrix "
+        "products and, for lines that a cost model fits, dispatch as a share of a step.",
         needs="one preset measured on an accelerator",
         command=ACCELERATOR_COMMAND,
         module=accelerator,
@@ -185,8 +182,8 @@ _FIGURES = (
         "The same loss, sooner",
         "Held-out loss, nats per byte, over minutes of training.",
         "One recipe, the same batches and starting weights, each engine in its own process, one after the other. "
-        "The clock does not run while the held-out loss is computed. The view is cropped to where the race is "
-        "decided; the downloads have the rest.",
+        "The clock stops while the held-out loss is computed. The view shows only where the race is decided; the "
+        "downloads have the rest.",
         needs="a recorded race",
         command="invoke race --preset nanogpt --corpus tinyshakespeare --steps 2000",
         module=race,
@@ -194,8 +191,8 @@ _FIGURES = (
     Figure(
         "learning_rate",
         "Held-out loss over the learning rate",
-        "Held-out loss at the end, nats per byte, by the highest rate and its schedule.",
-        "Equal steps, text and starting weights; only the rate and its schedule differ. The distance between "
+        "Held-out loss at the end of training, nats per byte, by the highest rate and the schedule.",
+        "Steps, text and starting weights are equal; only the rate and its schedule differ. The distance between "
         "constant with and without a warm-up is the cost of the first hundred updates at that rate.",
         needs="a recorded sweep",
         command="invoke sweep --preset tiny --corpus shakespeare --steps 2000",
@@ -271,8 +268,8 @@ _FIGURES = (
         "clinic",
         "What failures look like",
         "Loss in nats per byte over training steps: one small model, equal starting weights, one fault in each run.",
-        "The thin lines are the training loss that the program reports, those with points the held-out loss that "
-        "a sound program computes from the same weights. What lies above the frame is drawn on its edge.",
+        "Thin lines are the training loss that the program reports; lines with points are the held-out loss that "
+        "a correct program computes from the same weights. Values above the frame are drawn on its edge.",
         needs="a run of the clinic",
         command=CLINIC_COMMAND,
         module=clinic,

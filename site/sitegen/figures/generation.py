@@ -1,4 +1,4 @@
-"""Generation speed: tokens a second of one text with a key-value cache, for our engine and its peers.
+"""Generation speed: tokens per second of one text with a key-value cache, for our engine and its peers.
 
 tokens per second = length of the text / median time of the whole text, prompt and re-reading included
 """
@@ -28,7 +28,7 @@ _LINE = 17  # pixels from one point to the next
 FIELDS = (
     Field("variant", "generator", POINT | TABLE),
     PRESET,
-    *written("tokens_per_second", "tokens a second", quantities.significant, "tokens_text", missing="failed"),
+    *written("tokens_per_second", "tokens per second", quantities.significant, "tokens_text", missing="failed"),
     interval("tokens_low", "tokens_high", quantities.significant),
     Field("time_text", "a text", POINT | TABLE),
     Field("speedup_text", "its time over ours", POINT | TABLE),
@@ -67,7 +67,7 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
             pd.concat([rows["tokens_per_second"], rows["tokens_low"], rows["tokens_high"]]).astype(float),
             strips=int(bool(failures)),
         )
-        x = log_scaled(alt.X, "tokens_per_second", "tokens a second (log scale)", domain)
+        x = log_scaled(alt.X, "tokens_per_second", "tokens per second (log scale)", domain)
         x["scale"]["range"] = look.names.range  # room for the words beside the last point
         measured = chart.transform_filter("datum.state == 'measured'")
         measured = measured.transform_calculate(
@@ -91,7 +91,7 @@ def headline(rows: pd.DataFrame) -> str:
         level = ranked[ranked["high"] >= ranked["low"].iloc[0]]
         names = quantities.listed(map(label_of, dict.fromkeys(level["variant"])))
         if len(ranked) == 1:
-            parts.append(f"at {label} {names} writes {ranked['tokens_text'].iloc[0]} tokens a second")
+            parts.append(f"at {label} {names} writes {ranked['tokens_text'].iloc[0]} tokens per second")
         else:
             parts.append(f"at {label} {names} {'is fastest' if len(level) == 1 else 'lead, within the noise'}")
     words = "; ".join(parts) or "no text could be measured"
@@ -99,10 +99,10 @@ def headline(rows: pd.DataFrame) -> str:
 
 
 def describe(rows: pd.DataFrame) -> str:
-    """Describe each generator's tokens a second, preset by preset."""
+    """Describe each generator's tokens per second, preset by preset."""
 
     def words(group: pd.DataFrame) -> str:
         return ", ".join(f"{row['variant']} {row['tokens_text']}" for row in row_dicts(group))
 
     groups = describe_groups(rows[rows["state"] == "measured"], "label", words)
-    return f"Tokens a second of one generated text. {groups}{describe_failures(rows)}"
+    return f"Tokens per second of one generated text. {groups}{describe_failures(rows)}"

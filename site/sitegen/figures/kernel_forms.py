@@ -97,4 +97,4 @@ def describe(rows: pd.DataFrame) -> str:
     """Describe which form is faster, for each kernel and place."""
     firsts = rows.drop_duplicates("label")
     parts = "; ".join(f"{label}: {faster}" for label, faster in zip(firsts["label"], firsts["faster"], strict=True))
-    return f"Nanoseconds a number of each fused kernel in NumPy's and NumExpr's form. Faster, and by how much: {parts}."
+    return f"Nanoseconds per number of each fused kernel in NumPy and NumExpr. Faster, and by how much: {parts}."

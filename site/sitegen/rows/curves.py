@@ -43,7 +43,7 @@ def step_rows(results: Results) -> pd.DataFrame:
     rows = rows.rename(columns=names).assign(measure=STEP_TIME_MEASURE, baseline=None)
     rows.loc[failed, "measure"] = None
     detail = [
-        "" if pd.isna(rate) else f"{quantities.whole(rate)} tokens a second" for rate in rows["tokens_per_second"]
+        "" if pd.isna(rate) else f"{quantities.whole(rate)} tokens per second" for rate in rows["tokens_per_second"]
     ]
     rows = rows.assign(detail=detail, own_time="", baseline_time="")
     return _in_words(rows, quantities.duration, ["origin", "machine_hash", "variant"])

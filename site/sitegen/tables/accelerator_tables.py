@@ -73,7 +73,7 @@ def precision_table(results: Results) -> str:
     """Both frameworks in TF32 and bfloat16, at the batches that were measured."""
     found = precision_pairs(results.accelerator_cells)
     if not found:
-        return nothing_yet("No arithmetic but float32 is measured on both sides", PRECISION_COMMAND)
+        return nothing_yet("Only float32 is measured on both sides", PRECISION_COMMAND)
     return html_table(
         "Milliseconds of a training step in less than float32",
         [
@@ -125,7 +125,7 @@ def scaling_table(results: Results) -> str:
     found = scaling(results.accelerator_cells)
     if not found:
         return nothing_yet(
-            "No two devices are measured beside one",
+            "No run compares several devices with one",
             "invoke accelerator --out rows --presets behemoth --batch 8 "
             "--engines 'jax[dispatch=3],jax[dispatch=3,mesh=data2]'",
         )

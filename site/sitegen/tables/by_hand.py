@@ -89,7 +89,7 @@ def _step(number: int, step: Step, values: Mapping[str, np.ndarray]) -> str:
 
 
 def _formulas(tex: str) -> str:
-    """Formulas that stand side by side where there is room."""
+    """Formulas side by side where there is room."""
     parts = (f'<div class="tg-math">{to_mathml(part, display=True)}</div>' for part in tex.split(r"\qquad"))
     return f'<div class="tg-walk__formulas">{"".join(parts)}</div>'
 

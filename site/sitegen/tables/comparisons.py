@@ -92,7 +92,7 @@ def _with_predecessors(results: Results) -> Iterator[Comparison]:
 def _details(answer: Comparison, about: dict[str, str]) -> str:
     table = html_table(f"{answer.before} and {answer.after}", [_row(point) for point in answer.points])
     before, after = (f"<code>{html_block(one_line(run_id))}</code>" for run_id in (answer.before, answer.after))
-    alone = f"; cells timed in one of the two only: {len(answer.missing)}" if answer.missing else ""
+    alone = f"; cells timed in only one of the two: {len(answer.missing)}" if answer.missing else ""
     return (
         f"<details><summary>{about[answer.after]}, after {about[answer.before]}: {_counted(answer.points)}</summary>"
         f"<p>{before} → {after}{alone}.</p>{table}</details>"

@@ -123,7 +123,7 @@ def forecasts_table(results: Results) -> str:
     texts = differences_of_texts(trained_runs(runs, steps, falling=True))
     predicted["another text: no forecast"] = [(run, error, math.nan) for run, error in texts]
     return html_table(
-        "Recorded runs, predicted without themselves",
+        "Recorded runs, each predicted by rates fitted without it",
         [_predictions(name, found) for name, found in predicted.items() if found],
     )
 

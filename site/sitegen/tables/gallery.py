@@ -93,7 +93,7 @@ def _draws(e: dict[str, Any]) -> str:
     highest = max(grades, key=GRADES.index)
     return (
         f"Of {len(grades)} further sets of the author's pieces, from random places, {grades.count(highest)} are graded "
-        f"{highest}, and {sum(flags) or 'none'} memorized."
+        f"{highest}, and {sum(flags) or 'none'} flagged as memorized."
     )
 
 
@@ -116,7 +116,7 @@ def _curve_html(card: Card) -> str:
     )
     words = (
         f"Loss on the same {int(positions['n_targets']):,} held-out bytes by the length of the context. From {used} "
-        f"bytes on ({low} to {high} within two standard errors), all further ones together gain less than "
+        f"bytes on ({low} to {high} within two standard errors), all further bytes together gain less than "
         f"{float(positions['threshold']):g} nats."
     )
     drawing = curve_svg(losses, used, f"{label} {len(losses)}; {used} in use")
@@ -222,9 +222,9 @@ def _folded(card: Card) -> list[tuple[str, str, list[str]]]:
     """The folded parts that hold texts: id, heading, texts."""
     seeds, evolution, anchors = _seeds(card)[1:], _evolution(card), _anchor_texts(card)
     parts = [
-        ("seeds", f"The other {len(seeds)} seeds, all of them", seeds),
+        ("seeds", f"All of the other {len(seeds)} seeds", seeds),
         ("evolution", f"How it learned, in {len(evolution)} samples", evolution),
-        ("anchors", f"The {len(anchors)} other writers of the list below, a text of each", anchors),
+        ("anchors", f"A text by each of the {len(anchors)} other writers in the list below", anchors),
     ]
     return [part for part in parts if part[2]]
 

@@ -37,7 +37,7 @@ def training_table(results: Results) -> str:
         nothing_yet("No peer is measured", TRAINING_COMMAND),
         TRAINING_COMMAND,
         "a training step",
-        ("Times behind the ratios, memory, and our share of the roofline", _step_cell, (OURS, *PEERS, ROOFLINE)),
+        ("Times behind the ratios, memory, and shares of the roofline", _step_cell, (OURS, *PEERS, ROOFLINE)),
     )
 
 

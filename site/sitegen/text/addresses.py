@@ -2,7 +2,7 @@
 
     origin  ──►  https://github.com/OWNER/NAME  ──►  https://OWNER.github.io/NAME/
 
-``REPO_URL`` overrides the first address and ``SITE_URL`` the second. An address that nobody gave stays empty, and pages
+``REPO_URL`` overrides the first address and ``SITE_URL`` the second. An address that is not set stays empty, and pages
 leave out what needs it.
 """
 

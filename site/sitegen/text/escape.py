@@ -33,7 +33,7 @@ def html_attribute(text: str) -> str:
 
 
 def json_text(value: Any) -> str:
-    """Encode as JSON that may stand inside ``<script>``: it holds no ``<``, ``>``, ``&`` or line separator.
+    """Encode as JSON that is safe inside ``<script>``: it holds no ``<``, ``>``, ``&`` or line separator.
 
     Raises:
         ValueError: the value holds NaN or an infinity, which JSON does not have.

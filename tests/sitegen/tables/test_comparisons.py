@@ -54,7 +54,7 @@ def test_a_run_is_compared_with_the_one_that_shares_most_cells_and_nothing_that_
     results = load_results(rows.store(tmp_path, near, few, other, rows.joined(*both)))
     text = text_of(run_comparisons(results))
     assert re.findall(r"(\w+)\s+→\s+(\w+)", text) == [("near", "new"), ("near", "few")]
-    assert "cells timed in one of the two only: 1" in text
+    assert "cells timed in only one of the two: 1" in text
 
 
 def test_runs_of_two_machines_or_protocols_are_not_compared(tmp_path: Path) -> None:
