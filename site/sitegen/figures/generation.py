@@ -82,20 +82,26 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
 
 
 def headline(rows: pd.DataFrame) -> str:
-    """Name the fastest generator at each preset, or those whose intervals overlap with its."""
-    parts = []
+    """Name the fastest generator, or the two that share the lead because their intervals overlap, and where."""
+    places: dict[str, list[str]] = {}
     for label, group in rows[rows["state"] == "measured"].groupby("label", sort=False):
-        ranked = group.assign(
-            low=group["tokens_low"].astype(float).fillna(0.0), high=group["tokens_high"].astype(float).fillna(math.inf)
-        ).sort_values("tokens_per_second", ascending=False)
-        level = ranked[ranked["high"] >= ranked["low"].iloc[0]]
-        names = quantities.listed(map(label_of, dict.fromkeys(level["variant"])))
-        if len(ranked) == 1:
-            parts.append(f"at {label} {names} writes {ranked['tokens_text'].iloc[0]} tokens per second")
-        else:
-            parts.append(f"at {label} {names} {'is fastest' if len(level) == 1 else 'lead, within the noise'}")
-    words = "; ".join(parts) or "no text could be measured"
+        places.setdefault(_lead(group), []).append(f"at {label}")
+    words = "; ".join(f"{lead} {quantities.listed(labels)}" for lead, labels in places.items())
+    words = words or "no text could be measured"
     return words[0].upper() + words[1:]
+
+
+def _lead(group: pd.DataFrame) -> str:
+    """Say which of the generators of one preset and machine lead, if that is resolved."""
+    ranked = group.assign(
+        low=group["tokens_low"].astype(float).fillna(0.0), high=group["tokens_high"].astype(float).fillna(math.inf)
+    ).sort_values("tokens_per_second", ascending=False)
+    level = ranked[ranked["high"] >= ranked["low"].iloc[0]]
+    names = quantities.listed(map(label_of, dict.fromkeys(level["variant"])))
+    if len(ranked) == 1:
+        return f"{names} writes {ranked['tokens_text'].iloc[0]} tokens per second"
+    endings = {1: f"{names} is fastest", 2: f"{names} share the lead"}
+    return endings.get(len(level), "the lead is within the noise")
 
 
 def describe(rows: pd.DataFrame) -> str:
