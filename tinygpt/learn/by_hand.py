@@ -1,6 +1,6 @@
 r"""One training step by hand: three tokens, width two, three symbols, one block, one head, and every number by name.
 
-The text is abac: the model reads a, b, a and should say b, a, c. ``python -m tinygpt.learn.by_hand`` prints the numbers in
+The text is abac: the model reads a, b, a and should predict b, a, c. ``python -m tinygpt.learn.by_hand`` prints the numbers in
 the order of the work: forward, backward, an update by plain descent, an update by AdamW.
 
     x0 ─┬─► norm y1 ─► q k v ─► S ─► A ─► y2 ─► y3 ─┬─► x1 ─┬─► norm y4 ─► y5 ─► GELU y6 ─► y7 ─┬─► x2 ─► norm y8 ─► z ─► p ─► loss

@@ -85,21 +85,21 @@ FORWARD = (
     Step("forward", "x0", "A row for the symbol plus a row for the position", r"x_0 = E_u + P", ("E", "P", "x0")),
     _norm("x0", "y1", "1", "Norm before attention"),
     Step(
-        "forward", "qkv", "What each position asks, offers and hands on",
+        "forward", "qkv", "Queries, keys and values of each position",
         r"(q, k, v) = y_1 W_{\mathrm{qkv}} + b_{\mathrm{qkv}}", ("W_qkv", "b_qkv", "q", "k", "v"),
     ),
     Step(
-        "forward", "S", "Scores: each question times each offer, without the future",
+        "forward", "S", "Scores: each query times each key, without the future",
         r"S = \frac{q k^\top}{\sqrt C} \qquad \text{none for } s > t", ("S",),
     ),
-    Step("forward", "A", "Softmax: scores become shares", r"A_{ts} = \frac{e^{S_{ts}}}{\sum_{s'} e^{S_{ts'}}}", ("A",)),
-    Step("forward", "y2", "Each position mixes the values by its shares", r"y_2 = A v", ("y2",)),
+    Step("forward", "A", "Softmax: scores become weights", r"A_{ts} = \frac{e^{S_{ts}}}{\sum_{s'} e^{S_{ts'}}}", ("A",)),
+    Step("forward", "y2", "Each position mixes the values by its weights", r"y_2 = A v", ("y2",)),
     _linear("y2", "y3", "o", "Linear layer after attention"),
     Step("forward", "x1", "The branch is added to the stream", r"x_1 = x_0 + y_3", ("x1",)),
     _norm("x1", "y4", "2", "Norm before the two-layer network"),
     _linear("y4", "y5", "up", "First linear layer"),
     Step(
-        "forward", "y6", "GELU: positive numbers pass, negative ones hardly",
+        "forward", "y6", "GELU: positive numbers pass, negative ones shrink",
         r"y_6 = \tfrac12\, y_5\,(1 + \tanh a) \qquad a = \sqrt{2/\pi}\,(y_5 + 0.044715\, y_5^3)", ("y6",),
     ),
     _linear("y6", "y7", "down", "Second linear layer"),
@@ -118,7 +118,7 @@ FORWARD = (
 
 BACKWARD = (
     Step(
-        "backward", "loss", "The way back starts with a one", r"\d\ell = 1", ("dloss",),
+        "backward", "loss", "The backward starts with a 1", r"\d\ell = 1", ("dloss",),
         r"\frac{\partial \ell}{\partial \ell} = 1",
     ),
     Step(
@@ -139,7 +139,7 @@ BACKWARD = (
     ),
     _norm_back("x2", "y8", "f", "", "Back through the last norm"),
     Step(
-        "backward", "y7", "A sum hands its gradient to both sides", r"\d y_7 = \d x_2", ("dy7",),
+        "backward", "y7", "A sum passes its gradient to both sides", r"\d y_7 = \d x_2", ("dy7",),
         r"\frac{\partial x_2}{\partial y_7} = 1",
     ),
     _linear_back("y6", "y7", "down", "Back through the second linear layer"),
@@ -149,14 +149,14 @@ BACKWARD = (
         r"\mathrm{GELU}'(y) = \tfrac12 (1 + \tanh a) + \tfrac12\, y\,(1 - \tanh^2 a)\, a'",
     ),
     _linear_back("y4", "y5", "up", "Back through the first linear layer"),
-    _norm_back("x1", "y4", "2", "dx2", "Two ways meet: past the branch, and back through its norm"),
+    _norm_back("x1", "y4", "2", "dx2", "Two gradients meet: past the branch, and through its norm"),
     Step(
-        "backward", "y3", "A sum hands its gradient to both sides", r"\d y_3 = \d x_1", ("dy3",),
+        "backward", "y3", "A sum passes its gradient to both sides", r"\d y_3 = \d x_1", ("dy3",),
         r"\frac{\partial x_1}{\partial y_3} = 1",
     ),
     _linear_back("y2", "y3", "o", "Back through the linear layer after attention"),
     Step(
-        "backward", "A", "How much each share matters: the gradient times each value",
+        "backward", "A", "Back through the mixing: the gradient times each value",
         r"\d A = \d y_2\, v^\top", ("dA",), r"\frac{\partial y_{ti}}{\partial A_{ts}} = v_{si}",
     ),
     Step(
@@ -164,7 +164,7 @@ BACKWARD = (
         r"\frac{\partial A_{ts'}}{\partial S_{ts}} = A_{ts'} (\delta_{ss'} - A_{ts})",
     ),
     Step(
-        "backward", "qkv", "Questions, offers and values",
+        "backward", "qkv", "Back to queries, keys and values",
         r"\d q = \frac{\d S\, k}{\sqrt C} \qquad \d k = \frac{\d S^\top q}{\sqrt C} \qquad \d v = A^\top \d y_2",
         ("dq", "dk", "dv"),
         r"\frac{\partial S_{ts}}{\partial q_{ti}} = \frac{k_{si}}{\sqrt C} \qquad "
@@ -172,9 +172,9 @@ BACKWARD = (
         r"\frac{\partial y_{ti}}{\partial v_{si}} = A_{ts}",
     ),
     _linear_back("y1", "qkv", "qkv", "Back through the linear layer before attention"),
-    _norm_back("x0", "y1", "1", "dx1", "Two ways meet: past the branch, and back through its norm"),
+    _norm_back("x0", "y1", "1", "dx1", "Two gradients meet: past the branch, and through its norm"),
     Step(
-        "backward", "u", "Each row of a table collects from all places that read it",
+        "backward", "u", "A row of a table sums the gradients of all places that read it",
         r"\d E = \d E_{\mathrm{head}} + \d E_{\mathrm{rows}} \qquad \d P = \d x_0", ("dE_head", "dE_rows", "dE", "dP"),
         r"\frac{\partial x_{ti}}{\partial E_{ci}} = 1 \text{ if } u_t = c, \text{ else } 0",
     ),

@@ -113,9 +113,9 @@ def branch(w: Arrays, dw: Arrays, norm: str, first: str, middle: Layer, last: st
 
 def model(w: Arrays, dw: Arrays, c: Config, tokens: Array) -> tuple[Array, Callable[[Array], None]]:
     """Tokens (B, T) → scores z (B, T, V) of what comes next; back(dz) fills dw."""
-    x = w["wte.weight"][tokens] + w["wpe.weight"][: tokens.shape[1]]  # what it is + where it stands: (B, T, D)
+    x = w["wte.weight"][tokens] + w["wpe.weight"][: tokens.shape[1]]  # the byte + its position: (B, T, D)
     attend, backs = lambda x: attention(c.n_heads, x), []
-    for h in range(c.n_layers):  # one branch carries news between positions, the other works on each position alone
+    for h in range(c.n_layers):  # one branch moves information between positions, the other works on each alone
         x, back_attention = branch(w, dw, f"h.{h}.ln_1", f"h.{h}.attn.c_attn", attend, f"h.{h}.attn.c_proj", x)
         x, back_mlp = branch(w, dw, f"h.{h}.ln_2", f"h.{h}.mlp.c_fc", gelu, f"h.{h}.mlp.c_proj", x)
         backs += [back_attention, back_mlp]

@@ -53,7 +53,7 @@ class Standing:
 
 
 def require_folder(folder: Path) -> None:
-    """Refuse a path that can be no folder.
+    """Refuse a path that cannot be a folder.
 
     Raises:
         ConfigError: it, or a part of it, is a file.
@@ -132,7 +132,7 @@ def _grade(folder: Path, sitting: Sitting, exercise: Exercise) -> Grade:
 
 
 def standings(folder: Path) -> list[Standing]:
-    """Return the progress that was stored, sitting by sitting, without checking anything again.
+    """Return the stored progress of each sitting, without checking anything again.
 
     Raises:
         ConfigError: the folder is a file.

@@ -1,4 +1,4 @@
-"""From a wrong answer to one hint: what is wrong with it, in the order in which a student can use it.
+"""From a wrong answer to one hint: the first fault that applies, in the order in which a student can use it.
 
     got ─► kind ─► shape ─► dtype ─► finite ─► equal? ─► transposed ─► a known mistake ─► a constant factor ─► the place
 

@@ -19,7 +19,7 @@ def to_ids(student: Student) -> None:
     characters = np.array([ord(char) for char in _TEXT])
     got = student.call("to_ids", _TEXT)
     if np.shape(got) == characters.shape:
-        raise Wrong(f"ids has {len(characters)} numbers, one a character; the text has {len(_IDS)} bytes in UTF-8")
+        raise Wrong(f"ids has {len(characters)} numbers, one per character; the text has {len(_IDS)} bytes in UTF-8")
     compare("ids", got, _IDS)
 
 
@@ -68,14 +68,14 @@ def bigram_table(student: Student) -> None:
     added = counts + smoothing
     table = added / added.sum(axis=1, keepdims=True)
     suspects = {
-        "the smoothing is added to the counts and left out of the row's total": added
+        "the smoothing is added to the counts but left out of the row's total": added
         / np.maximum(counts.sum(axis=1, keepdims=True), smoothing),
         "the columns add up to 1; p(next | current) needs rows that do": added / added.sum(axis=0, keepdims=True),
         "the whole table adds up to 1; each row has to": added / added.sum(),
-        "a column is divided by a row's total; keepdims=True keeps the totals a column, (256, 1)": added
+        "each column is divided by a row's total; keepdims=True gives the totals the shape (256, 1)": added
         / added.sum(axis=1),
         "the smoothing is not added": counts / np.maximum(counts.sum(axis=1, keepdims=True), 1),
-        "1 is added to each count and not the smoothing": (counts + 1) / (counts + 1).sum(axis=1, keepdims=True),
+        "1 is added to each count instead of the smoothing": (counts + 1) / (counts + 1).sum(axis=1, keepdims=True),
     }
     got = student.call("bigram_table", counts, smoothing)
     if np.shape(got) == table.shape and np.isnan(np.asarray(got, float)).any():
@@ -104,11 +104,11 @@ def nats_per_byte(student: Student) -> None:
     p = table[_IDS[:-1], _IDS[1:]]
     suspects = {
         "this is the perplexity, e to the loss; the loss is its logarithm": math.exp(-np.log(p).mean()),
-        "the logarithm of the mean probability; the loss is the mean of the logarithms": -math.log(p.mean()),
+        "this is the logarithm of the mean probability; the loss is the mean of the logarithms": -math.log(p.mean()),
         "the table is read with the next byte as its row": -np.log(table[_IDS[1:], _IDS[:-1]]).mean(),
-        "the sum over the pairs; the loss is their mean": -np.log(p).sum(),
-        "divided by the number of bytes; there is one pair less": -np.log(p).sum() / len(_IDS),
-        "in bits (log2); a nat is the natural logarithm's": -np.log2(p).mean(),
-        "the sign: a probability's logarithm is negative, and a loss is not": np.log(p).mean(),
+        "this is the sum over the pairs; the loss is their mean": -np.log(p).sum(),
+        "divided by the number of bytes; there is one pair fewer": -np.log(p).sum() / len(_IDS),
+        "this is in bits (log2); nats use the natural logarithm": -np.log2(p).mean(),
+        "the sign is wrong: the logarithm of a probability is negative, a loss is not": np.log(p).mean(),
     }
     compare("loss", student.call("nats_per_byte", table, _IDS), -np.log(p).mean(), suspects=suspects)

@@ -53,12 +53,12 @@ def gelu(student: Student) -> None:
     inner = layers.GELU_SCALE * (x + layers.GELU_CUBIC * x**3)
     erf = np.vectorize(math.erf)(x / math.sqrt(2))
     suspects = {
-        "the exact form with erf; GPT-2 uses the one with tanh": 0.5 * x * (1 + erf),
+        "this is the exact form with erf; GPT-2 uses the one with tanh": 0.5 * x * (1 + erf),
         "the cubic term is missing": 0.5 * x * (1 + np.tanh(layers.GELU_SCALE * x)),
-        "√(2/π) multiplies x alone; it multiplies the cubic term too": 0.5
+        "√(2/π) multiplies x alone; it has to multiply the cubic term too": 0.5
         * x * (1 + np.tanh(layers.GELU_SCALE * x + layers.GELU_CUBIC * x**3)),
         "√(2/π) is missing": 0.5 * x * (1 + np.tanh(x + layers.GELU_CUBIC * x**3)),
-        "½ (1 + tanh) without the factor x": 0.5 * (1 + np.tanh(inner)),
+        "this is ½ (1 + tanh) without the factor x": 0.5 * (1 + np.tanh(inner)),
         "this is ReLU": np.maximum(x, 0),
     }  # fmt: skip
     check_forward(student, pair, suspects)
@@ -122,20 +122,20 @@ def cross_entropy(student: Student) -> None:
     logits, targets = pair.inputs["logits"], pair.extra[0]
     p = _picked(layers.softmax(logits), targets)
     suspects = {
-        "the logarithm of the mean probability; the loss is the mean of the logarithms": -math.log(p.mean()),
-        "the mean of −p; the logarithm is missing": -p.mean(),
-        "the score of the target alone; the logarithm of the sum of exponentials is missing": -_picked(
+        "this is the logarithm of the mean probability; the loss is the mean of the logarithms": -math.log(p.mean()),
+        "this is the mean of −p; the logarithm is missing": -p.mean(),
+        "this is the score of the target alone; the logarithm of the sum of exponentials is missing": -_picked(
             logits, targets).mean(),
         "the softmax runs over the positions; it has to run over the V scores of each": -np.log(
             _picked(np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True), targets)).mean(),
-        "label smoothing: all of the truth is at the one byte that did come": -(
+        "label smoothing: the whole truth has to be at the actual next byte": -(
             0.9 * np.log(p) + 0.1 * np.log(layers.softmax(logits)).mean(-1)).mean(),
     }  # fmt: skip
     check_forward(student, pair, suspects)
     far = np.linspace(-1000, 1000, B * T).reshape(B, T, 1)
     hints = {
         "e^1000 overflows, so subtract each row's largest score first": replace(pair, inputs={"logits": logits + far}),
-        "a probability rounds to 0, and ln 0 is −∞: take ln p as a difference, and not of a quotient": (
+        "a probability rounds to 0, and ln 0 is −∞: compute ln p as a difference, not from a quotient": (
             _loss_pair(scale=1000.0)
         ),
     }
@@ -152,10 +152,10 @@ def cross_entropy_backward(student: Student) -> None:
     p, targets = layers.softmax(pair.inputs["logits"]), pair.extra[0]
     onehot = np.eye(V)[targets]
     suspects = {
-        "the probabilities alone: the target's 1 is not subtracted": p / targets.size,
-        "the probabilities alone, and not divided by the number of positions": p,
+        "these are the probabilities alone: the target's 1 is not subtracted": p / targets.size,
+        "these are the probabilities alone, and not divided by the number of positions": p,
         "1 is subtracted after the division by N; both are divided": p / targets.size - onehot,
-        "the derivative of −ln p by p; the softmax has to be differentiated too": -onehot / p / targets.size,
+        "this is the slope of −ln p along p; the softmax has to be differentiated too": -onehot / p / targets.size,
     }
     try:
         check_backward(student, pair, {"dlogits": suspects})

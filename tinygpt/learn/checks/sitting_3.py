@@ -72,7 +72,7 @@ def layer_norm_backward(student: Student) -> None:
             "a sum over the row where a mean is due": dx(gain * dy, mean=D, along=D),
             "a sum over the row where a mean is due, in the mean's path": dx(gain * dy, mean=D),
             "a sum over the row where a mean is due, in the deviation's path": dx(gain * dy, along=D),
-            "a sign: the paths through mean and deviation are subtracted": dx(gain * dy, mean=-1, along=-1),
+            "the sign is wrong: the paths through mean and deviation are subtracted": dx(gain * dy, mean=-1, along=-1),
         },
         "dgain": {
             "the gain multiplies x̂, not x": (dy * x).sum((0, 1)),
@@ -192,7 +192,7 @@ def _require_blind_to_the_future(student: Student, pair: Pair, y: np.ndarray) ->
     for t, s in np.argwhere(sees & ~_PAST):
         raise Wrong(f"mask: y at position {t} changes with the key and value at {s}: it sees the future")
     for t, s in np.argwhere(~sees & _PAST):
-        raise Wrong(f"mask: y at position {t} does not notice the key and value at {s}, which it may see")
+        raise Wrong(f"mask: y at position {t} does not depend on the key and value at {s}, which it may see")
 
 
 def attention_backward(student: Student) -> None:
@@ -211,7 +211,7 @@ def attention_backward(student: Student) -> None:
         "the softmax's backward lacks the factor A": np.where(_PAST, da - (a * da).sum(-1, keepdims=True), 0),
         "the sum in the softmax's backward runs over the queries": a * (da - (a * da).sum(-2, keepdims=True)),
         "the sum in the softmax's backward is not weighted by A": a * (da - da.sum(-1, keepdims=True)),
-        "the mean over the row where a sum is due": a * (da - (a * da).mean(-1, keepdims=True)),
+        "this is the mean over the row where a sum is due": a * (da - (a * da).mean(-1, keepdims=True)),
     }
     suspects: dict[str, Suspects] = {
         "dq": {

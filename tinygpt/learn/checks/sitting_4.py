@@ -76,7 +76,7 @@ def block_backward(student: Student) -> None:
     expected = {name: central_differences(functools.partial(loss, name=name), w[name]) for name in w}
     into_attention = {
         "the gradient goes past the network as well as through it: x + f(x) has two paths": network(dy),
-        "attention's branch gets dy; by then the network's part has been added to it": dy,
+        "attention's branch gets dy; by then the network's part has to be added to it": dy,
     }
     mistakes = {"attn.c_proj.bias": {hint: stream.sum((0, 1)) for hint, stream in into_attention.items()}}
     _compare_gradients(gradients, expected, {"B": B, "T": T, "D": D}, mistakes)
@@ -84,7 +84,7 @@ def block_backward(student: Student) -> None:
     dmiddle = dy + network(dy)
     suspects = {
         "the gradient goes past attention as well as through it: x + f(x) has two paths": attention(dmiddle),
-        "past attention goes dy; by then the network's part has been added to it": dy + attention(dmiddle),
+        "dy goes past attention; by then the network's part has to be added to it": dy + attention(dmiddle),
         "what comes through the two branches is missing": dy,
     }
     compare("dx", dx, right, {"B": B, "T": T}, suspects, "central differences")
@@ -178,9 +178,9 @@ def clip(student: Student) -> None:
     norm = global_norm(long.values())
     clipped, got = student.call("clip", long, 1.0, returns="gradients, norm")
     suspects = {
-        "the square of the norm; its root is missing": norm**2,
-        "the norm after clipping; the one before is asked for": 1.0,
-        "the sum of the arrays' norms; it is the root of the sum of all squares": sum(
+        "this is the square of the norm; its root is missing": norm**2,
+        "this is the norm after clipping; return the one before": 1.0,
+        "this is the sum of the arrays' norms; the norm is the root of the sum of all squares": sum(
             map(np.linalg.norm, long.values())
         ),
     }
@@ -226,12 +226,12 @@ def learning_rate(student: Student) -> None:
             peak * steps / (warmup + 1), right),
         "the warm-up is step / warmup_steps; the first update then has the rate 0": curve(peak * steps / warmup, right),
         "the warm-up ends one step early: divide by warmup_steps + 1": curve(peak * (steps + 1) / warmup, right),
-        "the cosine ends at 0; it ends at floor · peak": curve(right, peak * turn),
-        "a straight line falls after the warm-up; it is half a cosine": curve(
+        "the cosine ends at 0; it has to end at floor · peak": curve(right, peak * turn),
+        "after the warm-up the rate falls along a straight line; it has to be half a cosine": curve(
             right, peak * (floor + (1 - floor) * (1 - ended.clip(0, 1)))),
-        "the cosine begins at step 0; it begins after the warm-up": curve(
+        "the cosine begins at step 0; it has to begin after the warm-up": curve(
             right, peak * (floor + (1 - floor) * 0.5 * (1 + np.cos(np.pi * from_zero.clip(0, 1))))),
-        "after n_steps the rate rises again; it stays at floor · peak": curve(
+        "after n_steps the rate rises again; it has to stay at floor · peak": curve(
             right, peak * (floor + (1 - floor) * 0.5 * (1 + np.cos(np.pi * ended)))),
     }  # fmt: skip
     compare("the rate at the steps 0, 1, …", got, right, suspects=suspects)
@@ -262,13 +262,13 @@ _UPDATE_MISTAKES = {
     "first": "the bias correction of m1 is missing",
     "second": "the bias correction of m2 is missing",
     "step": "the bias corrections use step + 1; the step is counted from 1 already",
-    "under": "ε stands under the root; it is added to the root",
+    "under": "ε is under the root; it has to be added to the root",
     "root": "the root of m2 is missing",
     "eps": "ε is missing",
-    "mean": "the gradient itself is divided; it is its running mean m1",
+    "mean": "the gradient itself is divided; divide its running mean m1",
     "no decay": "the weight decay is missing",
     "rate": "the weight decay is not multiplied by the rate",
-    "sign": "the sign: the update goes against the gradient",
+    "sign": "the sign is wrong: the update goes against the gradient",
 }
 
 

@@ -24,9 +24,9 @@ def score(student: Student) -> None:
     compare("bits per byte", got[1], nats / math.log(2), suspects={
         "the same as in nats": nats, "a nat is more than a bit: divide by ln 2": nats * math.log(2)})  # fmt: skip
     compare("perplexity", got[2], math.exp(nats), suspects={
-        "2 to the nats; it is e to the nats, or 2 to the bits": 2**nats,
-        "e to the bits; it is 2 to the bits, or e to the nats": math.exp(nats / math.log(2)),
-        "the mean of 1/p; perplexity is e to the mean of −ln p": np.exp(-log_p).mean()})  # fmt: skip
+        "this is 2 to the nats; perplexity is e to the nats, or 2 to the bits": 2**nats,
+        "this is e to the bits; perplexity is 2 to the bits, or e to the nats": math.exp(nats / math.log(2)),
+        "this is the mean of 1/p; perplexity is e to the mean of −ln p": np.exp(-log_p).mean()})  # fmt: skip
 
 
 def next_probabilities(student: Student) -> None:
@@ -35,8 +35,8 @@ def next_probabilities(student: Student) -> None:
     plain, cold = softmax(logits), softmax(logits / 0.5)
     _chosen(student, logits, 1.0, 0, plain, {})
     _chosen(student, logits, 0.5, 0, cold, {
-        "the temperature multiplies the scores; it divides them": softmax(logits * 0.5),
-        "the temperature divides the probabilities; it divides the scores": plain / 0.5,
+        "the temperature multiplies the scores; it has to divide them": softmax(logits * 0.5),
+        "the temperature divides the probabilities; it has to divide the scores": plain / 0.5,
         "the temperature is not used": plain})  # fmt: skip
     kept = np.isin(np.arange(V), np.argsort(-logits)[:3])
     dropped = np.where(kept, plain, 0.0)
@@ -134,7 +134,7 @@ def mixing_weights(student: Student) -> None:
     right = softmax(np.where(np.tri(6, dtype=bool), scores, -np.inf))
     got = student.call("mixing_weights", q, k)
     if np.shape(got) == right.shape and np.isnan(np.asarray(got, float)).any():
-        raise Wrong("A is NaN in a row: a position that sees nothing, itself included")
+        raise Wrong("A is NaN in a row: its position sees nothing, not even itself")
     suspects = {
         "the planted bug is still in it: which weights of row 0 are not 0, and which may be?": softmax(
             np.where(np.tri(6, k=1, dtype=bool), scores, -np.inf)),
@@ -152,4 +152,4 @@ def residual_backward(student: Student) -> None:
     compare("dx", got, dy + dy @ matrix, suspects={
         "the planted bug is still in it: y = x + f(x) uses x twice": dy @ matrix,
         "the path through the branch is missing": dy,
-        "the branch gets the sum; it gets dy": dy + (dy + dy @ matrix) @ matrix})  # fmt: skip
+        "the branch gets the sum; it has to get dy": dy + (dy + dy @ matrix) @ matrix})  # fmt: skip

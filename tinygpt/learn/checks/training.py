@@ -40,7 +40,7 @@ def train(student: Student) -> None:
     mine, theirs = np.mean(losses[-20:]), np.mean(reached[-20:])
     if not abs(mine - theirs) <= 0.02 * theirs:
         raise Wrong(
-            f"the last losses are {mine:.3f} in the mean, and the engine reaches {theirs:.3f} on the same batches"
+            f"the mean of the last losses is {mine:.3f}, and the engine reaches {theirs:.3f} on the same batches"
         )
     if not isinstance(weights, dict) or weights.keys() != w.keys():
         raise Wrong("the weights that are returned have other names than those that were given")
@@ -49,14 +49,14 @@ def train(student: Student) -> None:
 
 
 _TRAINING_MISTAKES = {
-    "frozen": "no loss follows from an update: the new weights are not used",
+    "frozen": "no update changes the loss: the new weights are not used",
     "no clipping": "the gradients are not clipped to norm 1",
     "means": "the running means m1 and m2 start again at every update",
     "step": "the step that AdamW gets stays at 1",
     "decay": "gains and biases have weight decay too",
     "no decay": "nothing has weight decay",
     "rate": "every update has the first rate",
-    "after": "a loss is that after its update; the one before is asked for",
+    "after": "each loss is the one after its update; return the one before",
 }
 
 
