@@ -92,7 +92,7 @@ FORWARD = (
         "forward", "S", "Scores: each query times each key, without the future",
         r"S = \frac{q k^\top}{\sqrt C} \qquad \text{none for } s > t", ("S",),
     ),
-    Step("forward", "A", "Softmax: scores become weights", r"A_{ts} = \frac{e^{S_{ts}}}{\sum_{s'} e^{S_{ts'}}}", ("A",)),
+    Step("forward", "A", "Softmax gives the weights", r"A_{ts} = \frac{e^{S_{ts}}}{\sum_{s'} e^{S_{ts'}}}", ("A",)),
     Step("forward", "y2", "Each position mixes the values by its weights", r"y_2 = A v", ("y2",)),
     _linear("y2", "y3", "o", "Linear layer after attention"),
     Step("forward", "x1", "The branch is added to the stream", r"x_1 = x_0 + y_3", ("x1",)),

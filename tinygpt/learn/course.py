@@ -22,7 +22,7 @@ class Exercise:
         name: the function.
         read: the page and section that it follows from, below docs/.
         check: raises a hint if the student's function is wrong.
-        uses: exercises whose functions this one calls, or is compared with. A wrong one is not judged while one of them fails.
+        uses: exercises whose functions this one calls, or is compared with; a wrong one waits until they pass.
         seconds: time limit of the check.
     """
 

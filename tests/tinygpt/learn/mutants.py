@@ -258,7 +258,7 @@ SITTING_3 = (
 SITTING_4 = (
     Mutant("block_backward", "dmiddle = dy + d\n", "dmiddle = d\n", "past the network as well as through it"),
     Mutant("block_backward", "return dmiddle + d, g", "return d, g", "past attention as well as through it"),
-    Mutant("block_backward", "return dmiddle + d, g", "return dy + d, g", "past attention goes dy"),
+    Mutant("block_backward", "return dmiddle + d, g", "return dy + d, g", "dy goes past attention"),
     Mutant("block_backward", "return dmiddle + d, g", "return g", "expected 2: dx, gradients"),
     Mutant(
         "block_backward", "linear_backward(dmiddle, from_heads)", "linear_backward(dy, from_heads)", "branch gets dy"
