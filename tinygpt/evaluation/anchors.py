@@ -9,6 +9,8 @@ texts without a model:
     stitches                  of 47 bytes each, copied from the training text
     a recitation              750 bytes of the training text in one of the texts
     mixed with noise          two of the texts are noise
+    near-copies               of the training text, every fifth word replaced
+    swapped words             the author's text, every fifth word exchanged with the next
     the author                pieces of the held-out text
 """
 
@@ -28,7 +30,7 @@ from tinygpt.evaluation.ladder import Rung, corpus_ladder, standing
 from tinygpt.evaluation.measures import Author, as_text, is_recited
 from tinygpt.evaluation.pieces import random_pieces, spread
 from tinygpt.evaluation.scores import EvaluationSettings
-from tinygpt.evaluation.scrambles import scramble
+from tinygpt.evaluation.scrambles import scramble, with_words
 
 _STITCH = 47  # bytes
 _RECITED = 0.75  # of a text
@@ -143,6 +145,40 @@ def _shuffled_lines(corpus: Corpus, _author: Author, own: Sequence[bytes]) -> li
     return texts
 
 
+def _every_fifth_word(
+    change: Callable[[list[str], int, np.random.Generator], None],
+) -> Callable[[Sequence[bytes]], list[bytes]]:
+    def write(pieces: Sequence[bytes]) -> list[bytes]:
+        rng = np.random.default_rng(0)
+
+        def changed(words: list[str]) -> list[str]:
+            for index in range(0, len(words) - 1, 5):
+                change(words, index, rng)
+            return words
+
+        return [with_words(piece, changed) for piece in pieces]
+
+    return write
+
+
+def _replace(words: list[str], index: int, rng: np.random.Generator) -> None:
+    words[index] = words[rng.integers(len(words))]
+
+
+def _swap(words: list[str], index: int, _rng: np.random.Generator) -> None:
+    words[index], words[index + 1] = words[index + 1], words[index]
+
+
+def _near_copy(corpus: Corpus, _author: Author, own: Sequence[bytes]) -> list[bytes]:
+    size = len(own[0])
+    starts = np.linspace(0, max(0, len(corpus.train) - size), len(own), dtype=int)
+    return _every_fifth_word(_replace)([corpus.train[start : start + size] for start in starts])
+
+
+def _swapped(_corpus: Corpus, _author: Author, own: Sequence[bytes]) -> list[bytes]:
+    return _every_fifth_word(_swap)(own)
+
+
 def _stitches(corpus: Corpus, _author: Author, own: Sequence[bytes]) -> list[bytes]:
     rng = np.random.default_rng(0)
 
@@ -172,6 +208,8 @@ IMPOSTORS: Mapping[str, Callable[[Corpus, Author, Sequence[bytes]], list[bytes]]
         "stitches of 47 bytes": _stitches,
         "a recitation of 750 bytes": _recitation,
         "two texts of noise in eight": _mixed_with_noise,
+        "training text, every fifth word replaced": _near_copy,
+        "the author, every fifth word swapped with the next": _swapped,
     }
 )
 """Name → what writes as many and as long texts as the author's own."""

@@ -44,7 +44,7 @@ def _letters(pieces: Sequence[bytes], _known: KnownWords, rng: np.random.Generat
 
 
 def _words(pieces: Sequence[bytes], _known: KnownWords, rng: np.random.Generator) -> list[bytes]:
-    return [_with_words(piece, lambda words: [words[i] for i in rng.permutation(len(words))]) for piece in pieces]
+    return [with_words(piece, lambda words: [words[i] for i in rng.permutation(len(words))]) for piece in pieces]
 
 
 def _pairs(pieces: Sequence[bytes], known: KnownWords, rng: np.random.Generator) -> list[bytes]:
@@ -65,7 +65,7 @@ def _pairs(pieces: Sequence[bytes], known: KnownWords, rng: np.random.Generator)
                 number = int(following[rng.integers(starts[number], ends[number])])
         return drawn
 
-    return [_with_words(piece, chain) for piece in pieces]
+    return [with_words(piece, chain) for piece in pieces]
 
 
 def _lines(pieces: Sequence[bytes], _known: KnownWords, rng: np.random.Generator) -> list[bytes]:
@@ -79,7 +79,8 @@ def _halves(pieces: Sequence[bytes], _known: KnownWords, _rng: np.random.Generat
     return [a[: len(a) // 2] + b[len(b) // 2 :] for a, b in zip(pieces, others, strict=True)]
 
 
-def _with_words(piece: bytes, change: Callable[[list[str]], list[str]]) -> bytes:
+def with_words(piece: bytes, change: Callable[[list[str]], list[str]]) -> bytes:
+    """Replace the words of a piece of text by others, one for one; what is between them stays."""
     text = piece.decode("utf-8", errors="replace")
     words = iter(change(WORD.findall(text)))
     return WORD.sub(lambda _match: next(words), text).encode()

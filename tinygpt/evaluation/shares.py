@@ -18,6 +18,7 @@ import numpy as np
 ABOVE_AT_MOST = 0.05  # of all bytes, above the author's range: one sentence in each text
 ABOVE_IN_ONE_AT_MOST = 0.15  # of a text's bytes, above the author's highest piece: two or three sentences
 _BELOW_AT_LEAST = 0.9  # of the author's lowest piece: one of a few hundred is below it by chance
+_BELOW_LEAST_AT_MOST = 0.01  # below what 99 of 100 sets reach: several shares have to reach it at once
 _RESAMPLES = 2000
 _LEVEL = (0.05, 0.95)  # one set in twenty is below, one above
 _ENDS = (0.01, 0.99)
@@ -92,6 +93,12 @@ class Measure:
     def bar_of_each(self) -> float:
         """The share that each of them reaches."""
         return min(self.bar, _BELOW_AT_LEAST * self.author.lowest)
+
+    @property
+    def is_the_authors(self) -> bool:
+        """The texts reach what 99 of 100 of his sets do, and each of them what his lowest piece does, nearly."""
+        least = self.author.least - _BELOW_LEAST_AT_MOST
+        return self.texts.share >= least and self.lowest >= _BELOW_AT_LEAST * self.author.lowest
 
     @property
     def tells(self) -> bool:

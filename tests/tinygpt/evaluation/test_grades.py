@@ -55,15 +55,17 @@ def test_the_author_gets_the_highest_grade_that_texts_alone_allow(author):
 
 
 COPIES = {"shuffled lines of the training text", "stitches of 47 bytes", "a recitation of 750 bytes"}
+NEAR_COPY = "training text, every fifth word replaced"  # a copy unless the author repeats himself as much
 
 
 @pytest.mark.parametrize("name", IMPOSTORS)
 def test_what_the_author_did_not_write_does_not_get_the_authors_grade(corpus, author, name):
     texts = IMPOSTORS[name](corpus, author, own_texts(author))
-    assert [*map(len, texts)] == [SIZE] * N_TEXTS
+    assert len(texts) == N_TEXTS
+    assert all(0.9 * SIZE < len(text) < 1.1 * SIZE for text in texts)
     found = judge(author.measure(texts))
     assert found.grade != GRADES[-1]
-    assert found.memorized is (name in COPIES)
+    assert name == NEAR_COPY or found.memorized is (name in COPIES)
 
 
 def test_half_a_counting_models_text_doubled_is_graded_no_higher_than_the_whole(corpus, author):
@@ -100,7 +102,7 @@ def test_on_every_card_the_author_is_recognized_and_no_one_else(name):
     anchors = {anchor["name"]: anchor["judgement"] for anchor in e["anchors"]}
     passed = [name for name, found in anchors.items() if found["grade"] == GRADES[-1] and not found["memorized"]]
     assert passed == ["the author"]
-    assert {name for name, found in anchors.items() if found["memorized"]} == COPIES
+    assert {name for name, found in anchors.items() if found["memorized"]} - {NEAR_COPY} == COPIES
     draws = [(GRADES[-1], False) == found for found in zip(e["draws"]["grades"], e["draws"]["memorized"], strict=True)]
     assert len(draws) == 20 and sum(draws) >= 19
 

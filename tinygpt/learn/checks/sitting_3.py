@@ -208,6 +208,7 @@ def attention_backward(student: Student) -> None:
         "the softmax's backward is missing: this takes dA for dS": da,
         "the softmax's backward is missing: this takes dA for dS, where the mask lets it through": da * _PAST,
         "the softmax's backward lacks the sum over the row: all weights of a row change together": a * da,
+        "the softmax's backward has its diagonal alone: a score moves every weight of its row": a * (1 - a) * da,
         "the softmax's backward lacks the factor A": np.where(_PAST, da - (a * da).sum(-1, keepdims=True), 0),
         "the sum in the softmax's backward runs over the queries": a * (da - (a * da).sum(-2, keepdims=True)),
         "the sum in the softmax's backward is not weighted by A": a * (da - da.sum(-1, keepdims=True)),
