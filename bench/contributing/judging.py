@@ -88,6 +88,8 @@ def require_plausible(name: str, tables: Mapping[str, pa.Table], root: Path) -> 
     Raises:
         ResultsError: the first objection.
     """
+    if "steps" not in tables:
+        raise refused(name, "no step was measured", "a run with at least one measured cell")
     frames = {table: arrow.to_pandas() for table, arrow in tables.items() if table != "runs"}
     runs = [RunRow(**row) for row in tables["runs"].to_pylist()]
     rows = _Rows(runs, frames["steps"], frames.get("probes", pd.DataFrame({"cell_id": []})), root)

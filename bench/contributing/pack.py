@@ -56,7 +56,7 @@ def make_pack(root: Path, out: Path, run_ids: Sequence[str] = ()) -> Path:
     found = [run for run in candidates(root) if run.kind in TRAINS]
     names = [run.run_id for run in found]
     if len(run_ids) > 1 or not {*run_ids} <= {*names} or not found:
-        problem = f"{', '.join(run_ids)} cannot be packed" if run_ids else "there is no run to pack"
+        problem = f"{', '.join(run_ids)} is not one local run" if run_ids else "there is no run to pack"
         raise ResultsError(problem, ", ".join(names[-5:]) or "a local run", "invoke bench --suite standard")
     run = found[-1] if not run_ids else found[names.index(run_ids[0])]
     if run.objections:

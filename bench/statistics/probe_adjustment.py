@@ -86,7 +86,7 @@ def adjusted_steps(steps: pd.DataFrame, relative: pd.DataFrame) -> pd.DataFrame:
     """Steps with their seconds divided by their cell's probe; those of cells without one are left out."""
     among = relative[relative["number"] > 0]  # the first is before the engine is made, perhaps by seconds
     of_cells = np.exp(np.log(among["relative"]).groupby(among["cell_id"]).mean())
-    slowdown = steps["cell_id"].astype(str).map(of_cells)
+    slowdown = steps["cell_id"].astype(str).map(of_cells).astype(float)  # of text if no cell was measured
     return steps.assign(seconds=steps["seconds"] / slowdown).dropna(subset="seconds")
 
 

@@ -83,12 +83,20 @@ def test_a_run_that_would_be_refused_is_not_packed(tmp_path, changes, why):
     assert not (tmp_path / "export").exists()
 
 
+def test_a_run_that_measured_nothing_is_one_line(tmp_path):
+    rows = measured_run()
+    failed = [replace(run, status="timeout", first_loss=None, last_loss=None) for run in rows.runs]
+    write_tables(tmp_path, RUN, Rows(failed, probes=rows.probes))
+    with pytest.raises(ResultsError, match="no step was measured"):
+        make_pack(tmp_path, tmp_path / "export")
+
+
 def test_only_a_local_run_of_engines_can_be_packed(tmp_path):
     with pytest.raises(ResultsError, match=r"there is no run to pack.*invoke bench --suite standard"):
         make_pack(tmp_path, tmp_path)
     run = run_row("trained", kind="train")
     write_tables(tmp_path, "trained", Rows([run], step_rows(run, [0.1] * 15)))
-    with pytest.raises(ResultsError, match="trained cannot be packed"):
+    with pytest.raises(ResultsError, match="trained is not one local run"):
         make_pack(tmp_path, tmp_path, ["trained"])
 
 

@@ -111,6 +111,13 @@ def test_a_cell_that_was_killed_before_its_second_probe_is_left_out():
     assert adjusted_steps(steps, relative_probes(runs, pd.DataFrame(probe_rows(run, [1.0])))).empty
 
 
+def test_a_run_of_failures_has_no_adjusted_ratio():
+    runs, steps, probes = measured([(1, 1)] * 6)
+    first = probes.groupby("cell_id").head(1)
+    assert adjusted_ratios(runs.assign(status="timeout"), steps.iloc[:0], first) == []
+    assert adjusted_ratios(runs.assign(status="timeout"), steps.iloc[:0].astype({"cell_id": "str"}), first) == []
+
+
 def test_rows_without_probes_have_no_adjusted_ratio():
     runs, steps, probes = measured([(1, 1)] * 6)
     assert adjusted_ratios(runs, steps, probes.iloc[:0]) == []
