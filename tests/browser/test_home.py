@@ -7,7 +7,20 @@ from playwright.sync_api import Browser
 
 from sitegen.tables.gallery import gallery_cards
 from sitegen.tables.writing import best_card
-from tests.browser.watching import Watched, wait_until
+from tests.browser.watching import Watched, read_first_chart, wait_until
+
+FIRST_SIGHT = 115_000  # bytes over the wire, compressed: style, script, fonts and the picture of the curve
+
+
+def test_the_charts_library_waits_until_the_curve_is_being_read(watched: Watched, address: str) -> None:
+    page = watched.page
+    page.goto(address)
+    page.locator(".tg-writing__live button").wait_for()
+    page.wait_for_load_state("networkidle")
+    assert watched.bytes_received() < FIRST_SIGHT
+    assert not [url for url in watched.requests if "/vendor/" in url]
+    read_first_chart(page)
+    assert watched.complaints == []
 
 
 @pytest.mark.parametrize("motion", ["reduce", "no-preference"])

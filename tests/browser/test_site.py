@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
-from tests.browser.watching import Watched, buttons, choose, chosen
+from tests.browser.watching import Watched, buttons, choose, chosen, read_first_chart
 
 
 def test_the_menu_redraws_and_the_colour_scheme_keeps_what_was_chosen(browser: Browser, address: str) -> None:
@@ -44,7 +44,7 @@ def test_nothing_moves_when_a_picture_becomes_a_chart(
             .observe({ type: "layout-shift", buffered: true });"""
     )
     page.goto(address + place)
-    page.locator("#figure-speedup .tg-chart--live").wait_for()
+    read_first_chart(page)
     page.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
     assert page.evaluate("moved") < 0.02
     context.close()
@@ -86,14 +86,14 @@ def test_pointing_at_a_mark_tells_where_it_comes_from(speedup_page: Page) -> Non
 def test_instant_navigation_keeps_the_page_and_brings_charts_to_life(watched: Watched, address: str) -> None:
     page = watched.page
     page.goto(address)
-    page.locator(".tg-chart--live").first.wait_for()
+    read_first_chart(page)
     page.evaluate("window.sameDocument = true")
     page.locator(".md-typeset a", has_text="gallery").first.click()
     page.wait_for_url("**/gallery/")
     page.locator(".tg-sample").first.wait_for()
     page.locator(".md-tabs a", has_text="Results").first.click()
     page.wait_for_url("**/speedup/")
-    page.locator("#figure-speedup .tg-chart--live").wait_for()
+    read_first_chart(page)
     assert page.evaluate("window.sameDocument") is True
     assert sum("vega-charts.min.js" in url for url in watched.requests) == 1
     assert page.locator("table[data-sortable=ready]").count() > 0

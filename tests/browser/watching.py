@@ -74,6 +74,13 @@ def choose(figure: Locator | Frame, option: str) -> None:
     buttons(figure).locator(f"input[value='{option}']").check(force=True)
 
 
+def read_first_chart(page: Page) -> None:
+    """Bring the first chart to where it is read, and wait until it is live."""
+    chart = page.locator(".tg-chart").first
+    chart.evaluate("chart => chart.scrollIntoView()")
+    chart.and_(page.locator(".tg-chart--live")).wait_for()
+
+
 def wait_until(frame: Page | Frame, condition: str, seconds: float = 20.0) -> None:
     """Wait for a condition in a page whose policy forbids evaluating text, as Playwright's own waiting does."""
     deadline = time.monotonic() + seconds

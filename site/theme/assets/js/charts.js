@@ -1,4 +1,4 @@
-// Live charts in pages: the interactive chart replaces a figure's pictures shortly before it scrolls into view.
+// Live charts in pages: the interactive chart replaces a figure's pictures when it scrolls into view, or shortly before.
 //
 // Vega (one vendored file) is fetched for the first of them, so a page without charts never loads it. Material's
 // instant navigation swaps pages without reloading scripts: `document$` reports each page, and charts that left the
@@ -112,17 +112,24 @@
       element.classList.add("tg-chart--still");
     });
 
-  const approaching = new IntersectionObserver(
-    (entries) => {
-      for (const entry of entries) {
-        if (!entry.isIntersecting || charts.has(entry.target)) continue;
-        approaching.unobserve(entry.target);
-        charts.set(entry.target, { choices: readChoices(entry.target.dataset.figure) });
-        tryDraw(entry.target);
-      }
-    },
-    { rootMargin: "800px" }, // most figures are blank until they are live
-  );
+  const observe = (rootMargin) => {
+    const observer = new IntersectionObserver(
+      (entries) => {
+        for (const { isIntersecting, target } of entries) {
+          if (!isIntersecting || charts.has(target)) continue;
+          observer.unobserve(target);
+          charts.set(target, { choices: readChoices(target.dataset.figure) });
+          tryDraw(target);
+        }
+      },
+      { rootMargin },
+    );
+    return observer;
+  };
+
+  // Most figures are blank until they are live. The first one shows its picture, and can wait until it is being read.
+  const [approaching, reached] = ["800px", "0px 0px -15%"].map(observe);
+  const showsPicture = (element) => [...element.querySelectorAll("img")].some((picture) => picture.offsetParent);
 
   const forgetOldCharts = () => {
     for (const [element, chart] of charts) {
@@ -135,7 +142,7 @@
   const onPage = () => {
     forgetOldCharts();
     for (const element of document.querySelectorAll(".tg-chart[data-light]")) {
-      if (!charts.has(element)) approaching.observe(element);
+      if (!charts.has(element)) (showsPicture(element) ? reached : approaching).observe(element);
     }
   };
 
