@@ -1,15 +1,16 @@
 """Names at the ends of lines, in place of a legend: a column at the right edge, each name beside its line's last point.
 
 Names that would be too close are moved apart, as little as possible. With positions ``y`` from the top, in order, and a
-distance of ``GAP``, each is placed between two positions that keep the distance: pushed down by those above it, and
-pushed up by those below:
+distance of ``GAP``, or more of names in several lines, each is placed between two positions that keep the distance:
+pushed down by those above it, and pushed up by those below. With s_i, the sum of heights above the middle of name i:
 
-    t_i = y_i - i GAP;   name_i = i GAP + (max(t_1 … t_i) + min(t_i … t_n)) / 2
+    t_i = y_i - s_i;   name_i = s_i + (max(t_1 … t_i) + min(t_i … t_n)) / 2
 """
 
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,8 @@ import altair as alt
 from sitegen.text.palette import Theme
 
 GAP = 14  # pixels from one name to the next
+_LINE = 12  # pixels from one line of a name to the next
+_WRAPPED = 15  # letters in a line of a name for which a narrow chart has no room otherwise
 _LETTER = 6.3  # pixels, of a letter
 _LEAD = 16  # pixels from the plot to the names
 _SORTED: list[alt.SortField | dict[str, str]] = [alt.SortField("level", order="ascending")]
@@ -48,7 +51,7 @@ class LineNames:
 
     @property
     def room(self) -> str:
-        """Width of the column as a Vega expression: a third of a narrow chart at most, where long names are cut."""
+        """Width of the column as a Vega expression: a third of a narrow chart at most, where long names are wrapped."""
         return f"min({round(_LETTER * max(map(len, self.labels.values()), default=1)) + _LEAD + 8}, room * 0.34)"
 
     @property
@@ -69,26 +72,30 @@ class LineNames:
             theme: gives the colour of the thin lines.
         """
         x = str(place["x"].to_dict()["field"])
+        # Names come from results: JSON keeps them from being read as code.
+        whole = f"({json.dumps({key: [name] for key, name in self.labels.items()})})[datum.{self.field}]"
+        parts = {key: textwrap.wrap(name, _WRAPPED, break_long_words=False) for key, name in self.labels.items()}
+        fits = f"{_LETTER} * length({whole}[0]) <= {self.room} - {_LEAD}"
         ends = (
             chart.transform_joinaggregate(groupby=[self.field], last=f"max({x})")
             .transform_filter(f"datum.{x} === datum.last")
-            .transform_calculate(level=level)
-            .transform_window(position="row_number()", sort=_SORTED, frame=[None, 0])
-            .transform_calculate(packed=f"datum.level - {GAP} * datum.position")
+            .transform_calculate(level=level, line_name=f"{fits} ? {whole} : ({json.dumps(parts)})[datum.{self.field}]")
+            .transform_calculate(height=f"{GAP} + {_LINE} * (length(datum.line_name) - 1)")
+            .transform_window(through="sum(height)", sort=_SORTED, frame=[None, 0], ignorePeers=True)
+            .transform_calculate(above="datum.through - datum.height / 2")
+            .transform_calculate(packed="datum.level - datum.above")
             .transform_window(down="max(packed)", sort=_SORTED, frame=[None, 0], ignorePeers=True)
             .transform_window(up="min(packed)", sort=_SORTED, frame=[0, None], ignorePeers=True)
-            .transform_calculate(
-                at=f"{GAP} * datum.position + (datum.down + datum.up) / 2",
-                # Names come from results: JSON keeps them from being read as code.
-                line_name=f"({json.dumps(dict(self.labels))})[datum.{self.field}]",
-            )
+            .transform_calculate(at="datum.above + (datum.down + datum.up) / 2")
         )
         at = alt.value(alt.ExprRef("datum.at"))
+        first = alt.value(alt.ExprRef(f"datum.at - (datum.height - {GAP}) / 2"))  # of its lines
         left = f"width - {self.room} + {_LEAD}"
         lead = ends.mark_rule(color=theme.line, tooltip=None).encode(
             x=place["x"], y=place["y"], x2=alt.value(alt.ExprRef(f"{left} - 3")), y2=at
         )
+        limit = alt.ExprRef(f"{self.room} - {_LEAD}")
         names = ends.mark_text(
-            align="left", baseline="middle", fontSize=11.5, limit=alt.ExprRef(f"{self.room} - {_LEAD}"), tooltip=None
+            align="left", baseline="middle", fontSize=11.5, lineHeight=_LINE, limit=limit, tooltip=None
         )
-        return [lead, names.encode(x=alt.value(alt.ExprRef(left)), y=at, text="line_name:N", color=color)]
+        return [lead, names.encode(x=alt.value(alt.ExprRef(left)), y=first, text="line_name:N", color=color)]

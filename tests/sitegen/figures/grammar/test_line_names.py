@@ -17,8 +17,8 @@ from sitegen.text.palette import LIGHT
 HEIGHT = 300
 
 
-def placed(ends: dict[str, float]) -> dict[str, float]:
-    """Names → pixels from the top, for lines over 0 to 1 that end at these values of an axis from 0 to 100."""
+def drawn(ends: dict[str, float], width: int = 500) -> str:
+    """The picture of lines over 0 to 1 that end at these values of an axis from 0 to 100."""
     rows = pd.DataFrame([{"line": name, "x": x, "y": end} for name, end in ends.items() for x in (0.0, 1.0)])
     names = LineNames("line", {name: name for name in ends})
     place = {
@@ -27,8 +27,13 @@ def placed(ends: dict[str, float]) -> dict[str, float]:
     }
     layers = names.layers(alt.Chart(rows), place, alt.value("black"), linear_level("y", 0, 100), LIGHT)
     spec = alt.layer(*layers).properties(height=HEIGHT).to_dict(validate=False)
-    spec |= {"width": 500, "params": [{"name": "room", "value": 500}]}
-    svg = vl_convert.vegalite_to_svg(json.dumps(spec), vl_version="6.4")
+    spec |= {"width": width, "params": [{"name": "room", "value": width}]}
+    return str(vl_convert.vegalite_to_svg(json.dumps(spec), vl_version="6.4"))
+
+
+def placed(ends: dict[str, float]) -> dict[str, float]:
+    """Names → pixels from the top."""
+    svg = drawn(ends)
     found = re.findall(r"translate\(([\d.]+),(-?[\d.]+)\)[^>]*>(line \w)</text>", svg)
     assert len({x for x, _, _ in found}) == 1  # one column
     return {name: float(y) for _, y, name in found}
@@ -47,3 +52,13 @@ def test_names_of_lines_that_end_together_are_moved_apart_around_them() -> None:
     assert [name for name, _ in sorted(tops.items(), key=lambda item: item[1])][:2] == ["line a", "line b"]
     middle = (together[0] + together[-1]) / 2
     assert middle == pytest.approx(tops["line e"] - 0.45 * HEIGHT, abs=2)  # as far up as down
+
+
+def test_a_narrow_chart_wraps_the_names_that_it_would_cut_and_keeps_them_apart() -> None:
+    name, other = "torch.compile, CUDA graph, GPU 7", "PyTorch, CUDA graph, GPU 7"
+    assert f">{name}</text>" in drawn({name: 50.0, other: 50.0}, width=900)
+    narrow = drawn({name: 50.2, other: 50.0}, width=340)
+    words = re.findall(r"<tspan[^>]*>([^<]+)</tspan>", narrow)
+    assert words == ["torch.compile,", "CUDA graph, GPU", "7", "PyTorch, CUDA", "graph, GPU 7"]
+    upper, lower = (float(y) for y in re.findall(r"translate\([\d.]+,(-?[\d.]+)\)[^>]*><tspan", narrow))
+    assert lower - upper > 3 * 11
