@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sitegen.build.site import BuiltSite, build_site
+from sitegen.build.site import BuiltSite
 from sitegen.commands.program import namespace
 from sitegen.documents.outcome_links import OutcomeTargets, check_outcomes, mentions_in
 from sitegen.documents.pages import Page, read_pages
@@ -16,10 +16,9 @@ from sitegen.documents.qa_log import check_entries, qa_overview, read_entries
 from sitegen.documents.roadmap import check_tasks, read_tasks, roadmap_table
 from sitegen.documents.task_reference import check_task_page, task_names, task_rows, task_summary
 from sitegen.figures import FIGURES
-from sitegen.text.addresses import Addresses
 from sitegen.text.errors import SiteError
 from tests import ROOT
-from tests.sitegen.build.test_site import one_page
+from tests.sitegen.build.test_site import build_page
 
 ENTRY = """# Log
 
@@ -161,15 +160,13 @@ def test_a_name_that_leads_nowhere_is_a_problem_with_page_and_line(old: str, new
 
 
 def test_a_wrong_outcome_stops_the_build(tmp_path: Path) -> None:
-    root = one_page(tmp_path, "# Page\n\n**Outcome.** It is in `tinygpt/nowhere.py`.\n")
     with pytest.raises(SiteError, match=r"docs/index\.md, line 3: there is no file tinygpt/nowhere\.py"):
-        build_site(root, Path("results"), Path("_site"), Addresses())
+        build_page(tmp_path, "# Page\n\n**Outcome.** It is in `tinygpt/nowhere.py`.\n")
 
 
 def test_a_typed_figure_stops_the_build(tmp_path: Path) -> None:
-    root = one_page(tmp_path, "# Page\n\nIt is 6.1× faster.\n")
     with pytest.raises(SiteError, match=r"docs/index\.md, line 3: the speedup '6\.1×' is typed by hand"):
-        build_site(root, Path("results"), Path("_site"), Addresses())
+        build_page(tmp_path, "# Page\n\nIt is 6.1× faster.\n")
 
 
 def test_the_log_of_this_project_is_whole_and_every_entry_links_to_what_shipped(built: BuiltSite) -> None:

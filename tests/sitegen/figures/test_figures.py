@@ -71,10 +71,11 @@ def only_failures_on_a_gpu() -> list[Part]:
     return [rows.on_gpu("jax[dispatch=3]", "mega", 0.0, status="oom", error_tail=HOSTILE)]
 
 
-COMPUTED = {name for name, figure in FIGURES.items() if not figure.needs}  # from the code; they are always drawn
-# case → (rows, figures of rows that have something to draw)
+MEASURED = {name for name, figure in FIGURES.items() if figure.needs}
+COMPUTED = FIGURES.keys() - MEASURED  # from the code: every case draws the same, so that one is enough
+# case → (rows, figures that have something to draw)
 CASES: dict[str, tuple[Callable[[], list[Part]], set[str]]] = {
-    "nothing": (list, set()),
+    "nothing": (list, COMPUTED),
     "one engine": (one_engine, {"speedup", "step_time", "memory"}),
     "only failures": (only_failures, {"speedup", "step_time"}),
     "single point": (single_point, {"speedup", "step_time", "memory"}),
@@ -103,7 +104,7 @@ CASES: dict[str, tuple[Callable[[], list[Part]], set[str]]] = {
             rows.accelerated(),
             rows.history(),
         ],
-        {name for name in FIGURES if FIGURES[name].needs},
+        MEASURED,
     ),
     "history": (lambda: [rows.history()], {"history"}),
     "two machines": (two_machines, {"speedup", "step_time", "memory"}),
@@ -132,8 +133,7 @@ def test_every_case_has_a_figure_or_none_on_purpose(
     results = results_of(tmp_path, make())
     found = set()
     for name, figure in FIGURES.items():
-        plotted = figure.rows(results)
-        if plotted.empty:
+        if name in COMPUTED - drawn or (plotted := figure.rows(results)).empty:
             continue
         found.add(name)
         spec = chart_spec(figure, plotted, LIGHT)
@@ -142,7 +142,7 @@ def test_every_case_has_a_figure_or_none_on_purpose(
         assert figure.describe(plotted).endswith(".")
         headline = figure.words(plotted).headline
         assert 10 < len(headline) < 130 and not headline.endswith(".") and "nan" not in headline, headline
-    assert found == drawn | COMPUTED
+    assert found == drawn
     assert "WARN" not in "".join(capfd.readouterr())  # Vega's "infinite extent" and the like
 
 
