@@ -353,9 +353,9 @@ def contribute(root: Path, *parts: Rows) -> Path:
 
 def store(root: Path, *parts: Rows, published: bool = True) -> Path:
     """Write each part as its own run; returns the results folder."""
-    for part in parts:
-        run_id = part.runs[0].run_id
+    run_ids = [part.runs[0].run_id for part in parts]
+    for run_id, part in zip(run_ids, parts, strict=True):
         write_tables(root, run_id, part)
-        if published:
-            publish(root, [run_id])
+    if published and parts:
+        publish(root, run_ids)
     return root

@@ -125,12 +125,17 @@ def results_of(tmp_path: Path, parts: list[Part]) -> Results:
     return load_results(root)
 
 
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    return results_of(tmp_path_factory.mktemp("everything"), CASES["everything"][0]())
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_every_case_has_a_figure_or_none_on_purpose(
-    case: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    case: str, everything: Results, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     make, drawn = CASES[case]
-    results = results_of(tmp_path, make())
+    results = everything if case == "everything" else results_of(tmp_path, make())
     found = set()
     for name, figure in FIGURES.items():
         if name in COMPUTED - drawn or (plotted := figure.rows(results)).empty:
@@ -144,11 +149,6 @@ def test_every_case_has_a_figure_or_none_on_purpose(
         assert 10 < len(headline) < 130 and not headline.endswith(".") and "nan" not in headline, headline
     assert found == drawn
     assert "WARN" not in "".join(capfd.readouterr())  # Vega's "infinite extent" and the like
-
-
-@pytest.fixture(scope="module")
-def everything(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    return results_of(tmp_path_factory.mktemp("everything"), CASES["everything"][0]())
 
 
 @pytest.mark.parametrize("name", FIGURES)
