@@ -39,7 +39,7 @@ def _change_row(change: Change) -> Mapping[str, TableCell | str]:
         "interval": ends_in_words(found.low, found.high, quantities.ratio),
         "what changed": change.after.change,
         "commit": code_cell(change.after.commit[:7]),
-        "after": code_cell(change.before.commit[:7]),
+        "compared with": code_cell(change.before.commit[:7]),
         "day": str(change.after.day),
         "could see": number_cell(found.detectable, quantities.percent),
         "rounds": found.basis,
