@@ -24,6 +24,7 @@ from sitegen.tables.registry import TABLES
 from sitegen.text.palette import LIGHT
 from tests.sitegen import example_rows as rows
 from tests.sitegen.charts import computed
+from tinygpt.terminal.quantities import short_count
 
 FIGURE = FIGURES["accelerator"]
 MESH = "jax[dispatch=3,mesh=data2]"
@@ -109,11 +110,11 @@ def test_the_crossing_lies_where_the_lines_meet(plotted: pd.DataFrame) -> None:
     assert (meeting["variant"], meeting["preset"]) == ("torch-cuda", "tiny to small")
     assert 70_464 < meeting["n_parameters"] < 366_432
     assert 6.0 < meeting["value"] < 7.0
-    assert meeting["note"] == f"○ {meeting['value_text']}"
+    assert meeting["note"] == f"ring: level at {short_count(meeting['n_parameters'])}"
     assert (plotted.loc[plotted["state"] != "crossing", "note"] == "").all()
     words = FIGURE.describe(plotted)
     assert "is faster than vectorized on the processor from a size between tiny and small on." in words
-    assert "jax engine (published: Example GPU 80GB" in words
+    assert "jax engine on Example GPU 80GB is faster" in words
     assert "at every preset from tiny to xl." in words
 
 
@@ -157,7 +158,7 @@ def test_every_choice_draws_what_it_says(plotted: pd.DataFrame, measure: str, sh
     titles = {"step_time": "milliseconds of a training step", "rate": "GFLOP/s", "dispatch": "that is dispatch"}
     assert f"{titles[measure]}" in svg
     assert ("PyTorch, CUDA graph" in svg) == (show == "all")
-    assert ("level with vectorized at about" in svg) == (measure == "step_time" and show == "all")
+    assert ("ring: level at" in svg) == (measure == "step_time" and show == "all")
 
 
 @pytest.mark.parametrize(

@@ -76,21 +76,21 @@ def test_no_aggregate_contains_a_projection(results: Results) -> None:
 
 @pytest.mark.parametrize("theme", [LIGHT, DARK])
 @pytest.mark.parametrize("name", ["speedup", "step_time"])
-def test_projected_points_are_hollow_and_their_lines_dashed(results: Results, name: str, theme: Any) -> None:
+def test_projected_points_are_strokes_and_their_lines_dashed(results: Results, name: str, theme: Any) -> None:
     figure = FIGURES[name]
     plotted = figure.rows(results)
     assert "projection" in figure.describe(plotted)
     layers = chart_spec(figure, plotted, theme)["layer"]
     projected = [layer for layer in layers if "projected" in json.dumps(layer.get("transform", []))]
     points = [layer["mark"] for layer in projected if layer["mark"]["type"] == "point"]
-    assert [(mark["filled"], mark["fill"]) for mark in points] == [(False, theme.background)]
+    assert [mark["shape"] for mark in points] == ["stroke"]
     assert [layer["mark"]["type"] for layer in projected] == ["rule", "point"]
     lines = [layer["mark"] for layer in layers if "bridge" in json.dumps(layer.get("transform", []))]
     assert [("strokeDash" in mark, mark["type"]) for mark in lines] == [(True, "line")]
-    # Solid lines, filled points and interval bars are of measured rows alone.
+    # Round points, hollow or full, are of measured rows alone.
     for layer in layers:
         mark = layer["mark"]
-        if mark["type"] == "point" and mark.get("filled"):
+        if mark["type"] == "point" and "shape" not in mark:
             assert "datum.state == 'measured'" in json.dumps(layer["transform"])
 
 
