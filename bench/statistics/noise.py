@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench.arms.labels import read_label
 from bench.arms.registry import ROOFLINE
@@ -108,11 +108,17 @@ def cell_verdict(cell: CellSummary) -> str:
 
 
 def ratio_verdict(found: Ratio, floor: Floor = NO_FLOOR) -> str:
-    """The verdict on a ratio."""
+    """The verdict on a ratio, by a floor or by the one that the ratio has from :func:`with_floor`."""
     holds_one = found.low <= 1.0 <= found.high
-    if not found.has_interval or holds_one or abs(math.log(found.speedup)) <= math.log1p(floor.difference):
+    noise = max(floor.difference, found.noise)
+    if not found.has_interval or holds_one or abs(math.log(found.speedup)) <= math.log1p(noise):
         return "unresolved"
     return "noisy" if _width(found.low, found.high) > NOISY_WIDTH else "stable"
+
+
+def with_floor(ratio: Ratio, machine_hash: str, floors: Floors) -> Ratio:
+    """The ratio with its machine's floor, so that its verdict is the same wherever it is shown."""
+    return replace(ratio, noise=floors.get(machine_hash, NO_FLOOR).difference)
 
 
 def _width(low: float, high: float) -> float:

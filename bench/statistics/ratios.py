@@ -37,6 +37,7 @@ class Ratio:
         high: upper end, likewise.
         rounds: the ratio of each round that measured both, in their order.
         runs: where several runs are combined, the ratio of each, the chosen run's first.
+        noise: the machine's noise floor, a relative difference; 0 where none is known.
     """
 
     speedup: float
@@ -44,6 +45,7 @@ class Ratio:
     high: float
     rounds: tuple[float, ...]
     runs: tuple[float, ...] = ()
+    noise: float = 0.0
 
     @property
     def n_rounds(self) -> int:

@@ -23,7 +23,7 @@ from bench.records.grouping import grouped
 from bench.records.rows import PUBLISHED
 from bench.statistics.cells import CellSummary
 from bench.statistics.chosen_runs import chosen_cells
-from bench.statistics.noise import NO_FLOOR, cell_verdict, noise_floors, ratio_verdict
+from bench.statistics.noise import cell_verdict, ratio_verdict
 from bench.statistics.ratios import Ratio
 from sitegen.rows.cells import shown_cells
 from sitegen.rows.machines import machine_label
@@ -78,10 +78,8 @@ def file_name(name: str) -> str:
 
 def _ratios(published: Results) -> dict[tuple[str, ...], dict[str, Any]]:
     """Ratios to the reference by machine, preset and variant."""
-    floors = noise_floors(published.cells)
     return {
-        pair.cell.arm: ratio_fields(pair.ratio)
-        | {"run": pair.cell.run_id, "verdict": ratio_verdict(pair.ratio, floors.get(pair.cell.machine_hash, NO_FLOOR))}
+        pair.cell.arm: ratio_fields(pair.ratio) | {"run": pair.cell.run_id, "verdict": ratio_verdict(pair.ratio)}
         for pair in shown_pairs(published, TRAINING_KINDS, (REFERENCE,))
     }
 

@@ -38,7 +38,7 @@ from sitegen.figures.chart_texts import value_expressions
 from sitegen.figures.descriptions import describe_ends, describe_failures
 from sitegen.figures.fields import CROSS, POINT, PRESET, TABLE, Field, cell_origin, exported, tooltip
 from sitegen.figures.grammar.line_names import LineNames, log_level
-from sitegen.figures.grammar.words import short_machine
+from sitegen.figures.grammar.words import UNRESOLVED, short_machine
 from sitegen.figures.layers import Values
 from sitegen.figures.menus import in_first_view, menu, show_menu, up_to
 from sitegen.rows.accelerators import (
@@ -188,7 +188,7 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     measured = chosen.transform_filter("datum.state == 'measured'")
     layers = [
         values.line(measured, detail=["line_name:N"]),
-        *values.measured(measured),
+        *values.by_verdict(measured, theme),
         *values.names(measured, log_level("value", "frame.low", "frame.high"), theme),
     ]
     if (rows["state"] == _CROSSING).any():
@@ -265,10 +265,19 @@ def _overtakings(rows: pd.DataFrame) -> list[str]:
     for (machine, line), own in times[times["device"] == ON_ACCELERATOR].groupby(["machine", "variant"], sort=False):
         words = overtaking_words(_curve_of(own, str(line), ON_ACCELERATOR), theirs)
         if words:
-            found.append(
-                f"{label_of(str(line))} on {short_machine(str(machine))} is faster than {OURS} on the processor {words}"
-            )
+            name = f"{label_of(str(line))} on {short_machine(str(machine))}"
+            doubt = _doubt(own, times[(times["variant"] == OURS) & (times["device"] == ON_PROCESSOR)])
+            found.append(f"{name} is faster than {OURS} on the processor {words}{doubt}")
     return found
+
+
+def _doubt(own: pd.DataFrame, theirs: pd.DataFrame) -> str:
+    """The number of presets at which a time of either side is not resolved, in words; nothing without one."""
+    both = own.merge(theirs, on="preset", suffixes=("", "_theirs"))
+    open_ = int(((both["verdict"] == UNRESOLVED) | (both["verdict_theirs"] == UNRESOLVED)).sum())
+    if not open_:
+        return ""
+    return f" ({UNRESOLVED})" if open_ == len(both) else f" ({UNRESOLVED} at {open_} of {len(both)})"
 
 
 def _curve_of(times: pd.DataFrame, line: str, device: str) -> dict[str, float]:

@@ -6,16 +6,18 @@ tokens per second = length of the text / median time of the whole text, prompt a
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import replace
+from typing import Any
 
 import altair as alt
 import pandas as pd
 
+from bench.arms.registry import OURS
 from sitegen.figures.axes import log_domain, log_scaled, variant_look
 from sitegen.figures.base import Drawing
 from sitegen.figures.descriptions import describe_failures, describe_groups
 from sitegen.figures.fields import FULL_ORIGIN, POINT, PRESET, TABLE, Field, exported, interval, tooltip, written
+from sitegen.figures.grammar.words import UNRESOLVED, first_machine, where
 from sitegen.figures.layers import Values
 from sitegen.rows.machines import numbered_labels
 from sitegen.rows.peers import peer_frame
@@ -32,6 +34,7 @@ FIELDS = (
     interval("tokens_low", "tokens_high", quantities.significant),
     Field("time_text", "a text", POINT | TABLE),
     Field("speedup_text", "its time over ours", POINT | TABLE),
+    Field("verdict", "ratio is", POINT | TABLE),
     Field("status", "status", POINT),
     Field("reason", "reason", POINT | TABLE),
     *FULL_ORIGIN,
@@ -40,8 +43,10 @@ FIELDS = (
 
 
 def read(results: Results) -> pd.DataFrame:
-    """One row per generator and preset of the preset's chosen run, failures included."""
+    """One row per generator and preset of the preset's chosen run, failures included; the first machine's first."""
     rows = peer_frame(results.generation_ratios)
+    opens = rows["machine"].isin(first_machine(rows[rows["state"] == "measured"])["machine"])
+    rows = pd.concat([rows[opens], rows[~opens]], ignore_index=True)
     rows["label"] = numbered_labels(rows["preset"], rows["machine"])
     rate, seconds = rows["tokens_per_second"].astype(float), rows["seconds"].astype(float)
     # Without an interval, the number beside a point is placed at the point.
@@ -82,26 +87,32 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
 
 
 def headline(rows: pd.DataFrame) -> str:
-    """Name the fastest generator, or the two that share the lead because their intervals overlap, and where."""
+    """Name the fastest generator of the first machine, or those that it is not told apart from, size by size."""
+    measured = rows[rows["state"] == "measured"]
     places: dict[str, list[str]] = {}
-    for label, group in rows[rows["state"] == "measured"].groupby("label", sort=False):
-        places.setdefault(_lead(group), []).append(f"at {label}")
-    words = "; ".join(f"{lead} {quantities.listed(labels)}" for lead, labels in places.items())
-    words = words or "no text could be measured"
-    return words[0].upper() + words[1:]
+    for preset, group in first_machine(measured).groupby("preset", sort=False):
+        places.setdefault(_lead(group), []).append(str(preset))
+    found = [f"{lead} at {quantities.listed(presets)}" for lead, presets in places.items()]
+    return f"Generation{where(measured)}: {'; '.join(found)}" if found else "No text could be measured"
 
 
 def _lead(group: pd.DataFrame) -> str:
     """Say which of the generators of one preset and machine lead, if that is resolved."""
-    ranked = group.assign(
-        low=group["tokens_low"].astype(float).fillna(0.0), high=group["tokens_high"].astype(float).fillna(math.inf)
-    ).sort_values("tokens_per_second", ascending=False)
-    level = ranked[ranked["high"] >= ranked["low"].iloc[0]]
-    names = quantities.listed(map(label_of, dict.fromkeys(level["variant"])))
+    ranked = row_dicts(group.sort_values("tokens_per_second", ascending=False))
     if len(ranked) == 1:
-        return f"{names} writes {ranked['tokens_text'].iloc[0]} tokens per second"
+        return f"{label_of(ranked[0]['variant'])} writes {ranked[0]['tokens_text']} tokens per second"
+    level = [ranked[0], *(row for row in ranked[1:] if not _is_behind(row, ranked[0]))]
+    names = quantities.listed(dict.fromkeys(label_of(row["variant"]) for row in level))
     endings = {1: f"{names} is fastest", 2: f"{names} share the lead"}
-    return endings.get(len(level), "the lead is within the noise")
+    return endings.get(len(level), f"the lead is {UNRESOLVED}")
+
+
+def _is_behind(row: dict[str, Any], leader: dict[str, Any]) -> bool:
+    """True where a generator is told apart from the leader: by its ratio to ours, two others by their intervals."""
+    if OURS in (row["variant"], leader["variant"]):
+        other = row if leader["variant"] == OURS else leader
+        return bool(other["verdict"] not in ("", UNRESOLVED))
+    return bool(row["tokens_high"] < leader["tokens_low"])
 
 
 def describe(rows: pd.DataFrame) -> str:

@@ -8,8 +8,6 @@ below it.
 
 from __future__ import annotations
 
-import math
-
 import altair as alt
 import pandas as pd
 
@@ -33,7 +31,7 @@ from sitegen.figures.fields import (
     written,
 )  # fmt: skip
 from sitegen.figures.grammar.line_names import log_level
-from sitegen.figures.grammar.words import UNRESOLVED, first_machine
+from sitegen.figures.grammar.words import UNRESOLVED, first_machine, where
 from sitegen.figures.layers import Values, limit, reference_line
 from sitegen.figures.menus import in_first_view, show_menu
 from sitegen.rows.cells import stack_failures
@@ -48,6 +46,7 @@ FIELDS = (
     PRESET,
     *written("speedup", "its time over ours", quantities.ratio, "speedup_text", missing="failed"),
     Field("interval", "interval", POINT | TABLE),
+    Field("verdict", "verdict", POINT | TABLE),
     Field("time_text", "its step", POINT | TABLE),
     STATUS,
     REASON,
@@ -92,7 +91,7 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
         *limit(products, place, "height", theme, look.names, f"height - {bottom + 8}", words),
         *reference_line("one", 1.0, theme, names=look.names),
         values.line(peers),
-        *values.measured(peers),
+        *values.by_verdict(peers, theme),
         *values.names(peers, log_level("speedup", *map(str, domain)), theme),
         *values.failed(chart, rows, tooltip(FIELDS, CROSS)),
     ).add_params(*show.parameters)
@@ -100,19 +99,22 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
 
 def headline(rows: pd.DataFrame) -> str:
     """Count the presets at which we are faster than every peer, and slower than one; the rest is not resolved."""
-    peers = first_machine(rows[(rows["state"] == "measured") & (rows["variant"] != ROOFLINE)])
-    ends = peers.assign(
-        low=peers["speedup_low"].astype(float).fillna(0.0), high=peers["speedup_high"].astype(float).fillna(math.inf)
-    )
-    sizes = ends.groupby("preset").agg(low=("low", "min"), high=("high", "min"))
-    ahead, behind = int((sizes["low"] > 1.0).sum()), int((sizes["high"] < 1.0).sum())
+    measured = rows[(rows["state"] == "measured") & (rows["variant"] != ROOFLINE)]
+    peers = first_machine(measured)
+    resolved = peers["verdict"] != UNRESOLVED
+    sides = peers.assign(ahead=resolved & (peers["speedup"] > 1.0), behind=resolved & (peers["speedup"] < 1.0))
+    sizes = sides.groupby("preset").agg(ahead=("ahead", "all"), behind=("behind", "any"))
+    ahead, behind = int(sizes["ahead"].sum()), int(sizes["behind"].sum())
     counts = {
-        "faster than every peer": ahead,
+        "faster than all": ahead,
         "slower than one": behind,
         UNRESOLVED: len(sizes) - ahead - behind,
     }
     words = [f"{word} at {count}" for word, count in counts.items() if count]
-    return f"Of {len(sizes)} sizes, {OURS} is {', '.join(words)}" if words else "No peer was measured"
+    if not words:
+        return "No peer was measured"
+    subject = f"{OURS}{where(measured)} against every way to run PyTorch and JAX"
+    return f"{subject}: {', '.join(words)} of {quantities.counted(len(sizes), 'size')}"
 
 
 def describe(rows: pd.DataFrame) -> str:

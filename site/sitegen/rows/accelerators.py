@@ -71,11 +71,13 @@ def accelerator_lines(results: Results) -> pd.DataFrame:
     """Cells of accelerators and, for comparison, of the processor, each with its line.
 
     Returns:
-        columns ``CELL_COLUMNS``, ``device`` and ``line``; no row where no accelerator was measured.
+        columns ``CELL_COLUMNS``, ``device`` and ``line``, the quoted accelerator first; no row where none was measured.
     """
     cells = accelerator_cells(results)
     if cells.empty:
         return cells.assign(device="", line="")
+    quoted = cells["machine_hash"].isin(primary_cells(cells)["machine_hash"])
+    cells = pd.concat([cells[quoted], cells[~quoted]], ignore_index=True)
     parts = [cells.assign(device=ON_ACCELERATOR, line=_lines_of(cells))]
     compared = _processor_lines(primary_cells(cell_frame(results, TRAINING_KINDS)))
     if len(compared):

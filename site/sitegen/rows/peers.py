@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from bench.arms.registry import TORCH
+from bench.statistics.noise import ratio_verdict
 from bench.statistics.peer_ratios import PeerRatio, fastest
 from sitegen.rows.cells import evidence_text, interval_columns
 from sitegen.rows.machines import origin_words
@@ -24,7 +25,7 @@ BEST_TORCH = "pytorch-best"
 _COLUMNS = (
     "state", "variant", "preset", "n_parameters", "protocol_hash", "status", "seconds", "seconds_low", "seconds_high",
     "tokens_per_second", "speedup", "speedup_low", "speedup_high", "share", "time_text", "speedup_text", "interval",
-    "share_text", "share_interval", "share_evidence", "evidence", "reason", "origin", "machine", "command",
+    "share_text", "share_interval", "share_evidence", "evidence", "verdict", "reason", "origin", "machine", "command",
     "measured_on",
 )  # fmt: skip
 
@@ -55,6 +56,7 @@ def _words(row: PeerRatio) -> dict[str, Any]:
         "share_interval": interval_text(share, quantities.percent) if share else "",
         "share_evidence": f"{evidence(row)}; share of {ratio_evidence(share, quantities.percent)}" if share else "",
         "evidence": f"{evidence(row)}; ratio of {ratio_evidence(ratio)}" if ratio else evidence(row),
+        "verdict": ratio_verdict(ratio) if ratio else "",
         "reason": one_line(row.reason, 300),
         **origin_words(cell),
     }

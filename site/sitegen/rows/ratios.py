@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -11,7 +12,7 @@ from bench.records.rows import Kind
 from bench.statistics.cells import CellSummary
 from bench.statistics.chosen_runs import chosen_cells, chosen_ratios
 from bench.statistics.intervals import ends_in_words
-from bench.statistics.noise import NO_FLOOR, noise_floors, ratio_verdict
+from bench.statistics.noise import ratio_verdict, with_floor
 from bench.statistics.ratios import Ratio, Speedup, speedups
 from sitegen.rows.cells import CELL_TEXT, interval_columns, measured_cell, of_kinds
 from sitegen.rows.results import ENGINE_KINDS, Results, cached_frame
@@ -32,7 +33,8 @@ def shown_pairs(
     names = [cell.variant for cell in cells if cell.n_rounds and (baselines is None or cell.variant in baselines)]
     pairs = (pair for baseline in order_variants(names) for pair in speedups(cells, baseline))
     others = (pair for pair in pairs if pair.cell is not pair.baseline)
-    return chosen_ratios(others, results.complete_runs, results.peer_runs)
+    chosen = chosen_ratios(others, results.complete_runs, results.peer_runs)
+    return [replace(pair, ratio=with_floor(pair.ratio, pair.cell.machine_hash, results.floors)) for pair in chosen]
 
 
 @cached_frame
@@ -44,7 +46,6 @@ def ratio_frame(
     ``evidence`` says if one of the two engines alone was measured again since; ``verdict`` weighs the ratio against the
     A/A arms of its run.
     """
-    floors = noise_floors(results.cells)
     cells = [cell for cell in of_kinds(results.cells, kinds) if cell.n_rounds]
     words = {cell.key: measured_cell(cell) for cell in cells}
     newest = {cell.arm: cell for cell in chosen_cells(cells)}
@@ -56,7 +57,7 @@ def ratio_frame(
             "baseline_seconds": pair.baseline.seconds.median,
             "rounds": pair.ratio.n_rounds,
             "evidence": f"{ratio_evidence(pair.ratio)}{_measured_since(pair, newest)}",
-            "verdict": ratio_verdict(pair.ratio, floors.get(pair.cell.machine_hash, NO_FLOOR)),
+            "verdict": ratio_verdict(pair.ratio),
         }
         for pair in shown_pairs(results, kinds, baselines)
     ]

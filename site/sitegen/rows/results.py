@@ -6,7 +6,7 @@ throughout: one ratio never mixes published and local rows, nor rows of two mach
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, wraps
 from pathlib import Path
@@ -22,6 +22,7 @@ from bench.statistics.accelerator_ratios import accelerator_summary
 from bench.statistics.calibration import Calibration, read_calibrations
 from bench.statistics.cells import CellSummary, cell_summary
 from bench.statistics.chosen_runs import ChosenRuns, complete_runs, peer_runs
+from bench.statistics.noise import Floors, noise_floors, with_floor
 from bench.statistics.peer_ratios import PeerRatio, generation_ratios, one_roofline, training_ratios
 
 ENGINE_KINDS: tuple[Kind, ...] = ("bench",)
@@ -61,6 +62,11 @@ class Results:
         return one_roofline(cell_summary(self.processor_runs, self.steps, TRAINING_KINDS))
 
     @cached_property
+    def floors(self) -> Floors:
+        """The noise floors of processors, which every ratio on them is judged by."""
+        return noise_floors(self.cells)
+
+    @cached_property
     def complete_runs(self) -> ChosenRuns:
         """The runs that processors' cells and ratios come from where possible."""
         return complete_runs(self.cells)
@@ -78,12 +84,18 @@ class Results:
     @cached_property
     def training_ratios(self) -> list[PeerRatio]:
         """Our training steps against the peers'."""
-        return training_ratios(self.runs, self.steps)
+        return self._judged(training_ratios(self.runs, self.steps))
 
     @cached_property
     def generation_ratios(self) -> list[PeerRatio]:
         """Our generation of text against the peers'."""
-        return generation_ratios(self.runs, self.steps)
+        return self._judged(generation_ratios(self.runs, self.steps))
+
+    def _judged(self, rows: Iterable[PeerRatio]) -> list[PeerRatio]:
+        """The rows, each ratio with the floor of its machine."""
+        return [
+            replace(row, ratio=row.ratio and with_floor(row.ratio, row.cell.machine_hash, self.floors)) for row in rows
+        ]
 
 
 def load_results(root: Path) -> Results:

@@ -20,7 +20,6 @@ from bench.statistics.accelerator_ratios import (
 from bench.statistics.device_steps import device_steps
 from bench.statistics.ratios import Speedup
 from sitegen.rows.accelerators import COMMAND, ON_ACCELERATOR, accelerator_lines, dispatch_by_preset, step_flops
-from sitegen.rows.cells import primary_cells
 from sitegen.rows.machines import machine_label
 from sitegen.rows.results import Results, row_dicts
 from sitegen.rows.series import label_of, order_series
@@ -42,8 +41,7 @@ def accelerator_table(results: Results) -> str:
     if own.empty:
         return nothing_yet("No accelerator is measured", COMMAND)
     best = {pair.cell.place: pair for pair in torch_pairs(results.accelerator_cells)}
-    quoted = set(primary_cells(own)["machine"])
-    groups = sorted(own.groupby("machine", sort=False), key=lambda group: group[0] not in quoted)
+    groups = own.groupby("machine", sort=False)
     return facets((str(machine), _table_of(str(machine), cells, best)) for machine, cells in groups)
 
 

@@ -86,6 +86,13 @@ def first_machine(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["machine"] == machines.index[0]] if len(machines) else rows
 
 
+def where(rows: pd.DataFrame) -> str:
+    """The machine that a figure opens with, for a headline: words only where there are several."""
+    if rows["machine"].nunique() < 2:
+        return ""
+    return f" on {short_machine(str(first_machine(rows)['machine'].iloc[0]))}"
+
+
 def parameters(count: float) -> str:
     """A model's size in a headline: 473 M parameters."""
     return f"{quantities.short_count(count)} parameters"

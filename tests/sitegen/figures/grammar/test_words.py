@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import html
+import json
 import math
 import re
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -13,7 +16,13 @@ import pytest
 from sitegen.figures import FIGURES
 from sitegen.figures.grammar.pictures import picture
 from sitegen.figures.grammar.words import Words, in_doubt, short_ratio, source_line
-from sitegen.rows.results import load_results
+from sitegen.figures.render import chart_spec
+from sitegen.numbers.quoted_rows import QuotedRows
+from sitegen.numbers.registry import resolve_number
+from sitegen.rows.ratios import ratio_frame
+from sitegen.rows.results import TRAINING_KINDS, load_results
+from sitegen.tables.peer_tables import training_table
+from sitegen.text.palette import LIGHT
 from tests.sitegen import example_rows as rows
 from tests.sitegen.figures.test_figures import Part
 
@@ -58,7 +67,72 @@ def test_a_peer_that_is_level_is_not_beaten(tmp_path: Path) -> None:
     words = headline(
         tmp_path, rows.peers("small"), rows.peers("xl", scale=12.0, torch_status="refused"), figure="peers"
     )
-    assert words.startswith("Of 2 sizes, vectorized is ")
+    assert words == "vectorized against every way to run PyTorch and JAX: unresolved at 2 of 2 sizes"
+
+
+def six_rounds(make: Callable[..., Part], **changes: object) -> Part:
+    return rows.joined(*(make(round_number=number, **changes) for number in range(6)))
+
+
+def equal_arms(difference: float) -> Part:
+    """An engine and its copy that differ: the machine's noise floor."""
+    times = {"numpy": 8.0, "numpy#2": 8.0 * (1 + difference)}
+    cells = partial(rows.cell, preset="tiny", run_id="arms")
+    return rows.joined(*(six_rounds(partial(cells, name, milliseconds=time)) for name, time in times.items()))
+
+
+@pytest.mark.parametrize(
+    ("difference", "finding", "colour", "verdict"),
+    [(0.01, "faster than all", "above-2", "stable"), (0.2, "unresolved", "open", "unresolved")],
+)
+def test_headline_colour_prose_and_point_share_the_verdict_with_the_noise_floor(
+    tmp_path: Path, difference: float, finding: str, colour: str, verdict: str
+) -> None:
+    results = load_results(rows.store(tmp_path, six_rounds(rows.peers), equal_arms(difference)))
+    figure = FIGURES["peers"]
+    plotted = figure.rows(results)
+    assert figure.words(plotted).headline.endswith(f": {finding} at 1 of 1 size")
+    (best,) = plotted[plotted["variant"] == "torch-mkl-avx512"].to_dict("records")
+    assert (best["speedup_text"], best["verdict"]) == ("1.10×", verdict)
+    table = training_table(results).partition("</p>")[2]  # after the key
+    assert re.findall(r"tg-heat--([\w-]+)", table)[0] == colour
+    said = resolve_number("over.torch-mkl-avx512.small", QuotedRows(results)).text
+    assert ("unresolved" in str(said)) == (verdict == "unresolved")
+    ratios = ratio_frame(results, TRAINING_KINDS, ("torch-mkl-avx512",)).set_index("variant")
+    assert ratios.loc["vectorized", "verdict"] == verdict
+
+
+@pytest.mark.parametrize("name", ["peers", "accelerator"])
+def test_points_of_few_rounds_are_hollow(tmp_path: Path, name: str) -> None:
+    figure = FIGURES[name]
+    plotted = figure.rows(load_results(rows.store(tmp_path, rows.ladder(), rows.peers(), rows.accelerated())))
+    drawn = plotted[(plotted["state"] == "measured") & (plotted["variant"] != "roofline")]
+    assert set(drawn["verdict"]) == {"unresolved"}
+    points = [layer for layer in chart_spec(figure, plotted, LIGHT)["layer"] if layer["mark"]["type"] == "point"]
+    filters = {
+        layer["mark"]["filled"]: json.dumps(layer["transform"]) for layer in points if "shape" in layer["encoding"]
+    }
+    assert "!(indexof(['stable'" in filters[False] and "!(indexof" not in filters[True]
+
+
+def test_the_accelerators_headline_is_about_the_quoted_one_and_names_its_doubt(tmp_path: Path) -> None:
+    other = rows.GPU | {"accelerator": "Other GPU 1"}
+    first = rows.on_gpu("jax[dispatch=3]", "tiny", 1.0, "gpu-0", machine=other)
+    results = load_results(rows.store(tmp_path, first, rows.ladder(), rows.accelerated()))
+    words = FIGURES["accelerator"].words(FIGURES["accelerator"].rows(results)).headline
+    assert QuotedRows(results).accelerator.name == "Example GPU 80GB"
+    assert words.startswith("jax engine on Example GPU 80GB is faster than vectorized")
+    assert words.endswith("(unresolved)")
+
+
+def test_the_headline_of_generation_is_about_one_machine_and_its_verdicts(tmp_path: Path) -> None:
+    other = rows.texts("other", machine=rows.MACHINE | {"cpu": "Other 1"})
+    here = six_rounds(rows.texts, presets=("small", "xl"), run_id="texts-2")
+    words = "Generation on Example 9000, 2 cores: JAX is fastest at small and xl"
+    assert headline(tmp_path / "both", other, here, figure="generation") == words
+    assert headline(tmp_path / "one", here, figure="generation") == "Generation: JAX is fastest at small and xl"
+    few = rows.texts()
+    assert headline(tmp_path / "few", few, figure="generation") == "Generation: the lead is unresolved at small"
 
 
 def test_the_source_names_machines_dates_and_an_address_if_there_is_one() -> None:
