@@ -113,9 +113,9 @@ def test_the_crossing_lies_where_the_lines_meet(plotted: pd.DataFrame) -> None:
     assert meeting["note"] == f"ring: level at {short_count(meeting['n_parameters'])}"
     assert (plotted.loc[plotted["state"] != "crossing", "note"] == "").all()
     words = FIGURE.describe(plotted)
-    assert "is faster than vectorized on the processor from a size between tiny and small on." in words
+    assert "is faster than vectorized on the processor from a size between tiny and small on (unresolved)." in words
     assert "jax engine on Example GPU 80GB is faster" in words
-    assert "at every preset from tiny to xl." in words
+    assert "at every preset from tiny to xl (unresolved)." in words
 
 
 def test_the_table_behind_has_a_line_for_each_cell_with_its_readings(plotted: pd.DataFrame) -> None:
