@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.arms.registry import TORCH
+from bench.arms.registry import OURS, TORCH
 from bench.statistics.noise import ratio_verdict
 from bench.statistics.peer_ratios import PeerRatio, fastest
 from sitegen.rows.cells import evidence_text, interval_columns
@@ -56,7 +56,7 @@ def _words(row: PeerRatio) -> dict[str, Any]:
         "share_interval": interval_text(share, quantities.percent) if share else "",
         "share_evidence": f"{evidence(row)}; share of {ratio_evidence(share, quantities.percent)}" if share else "",
         "evidence": f"{evidence(row)}; ratio of {ratio_evidence(ratio)}" if ratio else evidence(row),
-        "verdict": ratio_verdict(ratio) if ratio else "",
+        "verdict": ratio_verdict(ratio) if ratio and cell.variant != OURS else "",
         "reason": one_line(row.reason, 300),
         **origin_words(cell),
     }

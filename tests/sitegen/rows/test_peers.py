@@ -103,6 +103,7 @@ def test_shares_of_the_roofline(quoted: QuotedRows) -> None:
 def test_tokens_a_second_of_one_round_have_no_interval(quoted: QuotedRows) -> None:
     plotted = FIGURES["generation"].rows(quoted.results).set_index("variant")
     assert plotted.loc["vectorized", "tokens_text"] == "8,000"
+    assert plotted["verdict"].to_dict() == dict.fromkeys(plotted.index, "unresolved") | {"vectorized": ""}
     assert plotted[["tokens_low", "tokens_high"]].isna().all(axis=None)
     assert (plotted["text_at"] == plotted["tokens_per_second"]).all()
     assert "jax-textbook 16,000" in FIGURES["generation"].describe(plotted.reset_index())
