@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from textwrap import shorten
 
 import altair as alt
 import pandas as pd
@@ -19,17 +20,20 @@ from sitegen.text.palette import Theme
 
 # Choices that are buttons, side by side.
 _MOST_BUTTONS, _LONGEST_BUTTON = 9, 34
+_LONGEST_MACHINE = 60  # a machine's own button, which may be a line of its own
 
 
-def menu(name: str, value: str, options: Mapping[str, str], heading: str) -> alt.Parameter:
+def menu(
+    name: str, value: str, options: Mapping[str, str], heading: str, longest: int = _LONGEST_BUTTON
+) -> alt.Parameter:
     """A parameter with a start value; more than one option (value → its words) are a row of buttons.
 
-    Options that are long or many are a menu.
+    Options that are longer than ``longest`` letters, or many, are a menu.
     """
     if len(options) < 2:
         return alt.param(name=name, value=value)
     labels = [*options.values()]
-    short = len(labels) <= _MOST_BUTTONS and max(map(len, labels)) <= _LONGEST_BUTTON
+    short = len(labels) <= _MOST_BUTTONS and max(map(len, labels)) <= longest
     bind = (alt.binding_radio if short else alt.binding_select)(options=[*options], labels=labels, name=f"{heading} ")
     return alt.param(name=name, value=value, bind=bind)
 
@@ -38,7 +42,8 @@ def machine_menu(rows: pd.DataFrame) -> tuple[alt.Parameter, str]:
     """Buttons for the machines, which are never in one picture, and the Vega expression of the rows to draw."""
     machines = [machine for machine in dict.fromkeys(rows["machine"]) if machine]
     start = str(first_machine(rows)["machine"].iloc[0])
-    parameter = menu("machine", start, {machine: short_machine(machine) for machine in machines}, "Machine")
+    words = {machine: shorten(short_machine(machine), _LONGEST_MACHINE, placeholder="…") for machine in machines}
+    parameter = menu("machine", start, words, "Machine", _LONGEST_MACHINE)
     return parameter, "!datum.machine || datum.machine === machine"
 
 
