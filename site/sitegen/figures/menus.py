@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from textwrap import shorten
 
 import altair as alt
 import pandas as pd
@@ -42,9 +41,13 @@ def machine_menu(rows: pd.DataFrame) -> tuple[alt.Parameter, str]:
     """Buttons for the machines, which are never in one picture, and the Vega expression of the rows to draw."""
     machines = [machine for machine in dict.fromkeys(rows["machine"]) if machine]
     start = str(first_machine(rows)["machine"].iloc[0])
-    words = {machine: shorten(short_machine(machine), _LONGEST_MACHINE, placeholder="…") for machine in machines}
+    words = {machine: _cut(short_machine(machine)) for machine in machines}
     parameter = menu("machine", start, words, "Machine", _LONGEST_MACHINE)
     return parameter, "!datum.machine || datum.machine === machine"
+
+
+def _cut(words: str) -> str:
+    return words if len(words) <= _LONGEST_MACHINE else f"{words[: _LONGEST_MACHINE - 1]}…"
 
 
 @dataclass(frozen=True)
