@@ -198,7 +198,8 @@ def test_hostile_results_show_as_text_in_pages_tooltips_and_frames(desktop: Brow
         page.goto(address + place)
         figure = page.locator("#figure-speedup")
         figure.locator(LIVE).wait_for()
-        buttons(figure, "Machine").locator("input:not(:checked)").first.check(force=True)  # the published rows
+        if place == "speedup/":  # a frame has the published rows alone
+            buttons(figure, "Machine").locator("input:not(:checked)").first.check(force=True)
         figure.locator("svg.marks path[aria-label*='crashed']").last.hover(force=True)
         tip = page.locator(".tg-tip--visible")
         tip.wait_for()
