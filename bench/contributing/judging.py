@@ -1,11 +1,11 @@
-"""Is a pack what a run of this project on one machine would have written?
+"""Check that a pack is what a run of this project on one machine would have written.
 
     texts ─► code ─► machine ─► protocol ─► processes ─► steps ─► losses ─► speed        the first objection refuses it
 
-The protocol is made again from the preset and the text's name, and the command from the suite; so nothing that a page
-shows, or that a reader may copy, was chosen by whoever made the pack, but for the names in the machine's fingerprint,
-and these have a narrow alphabet. The losses must be those of the reference in the same pack, and the reference's those
-on record: weights and batches follow from the seed.
+The protocol is made again from the preset and the text's name, and the command from the suite. So the pack's maker
+chooses nothing that a page shows or a reader may copy, except the names in the machine's fingerprint, and these have a
+narrow alphabet. The losses must be those of the reference in the same pack, and the reference's those on record:
+weights and batches follow from the seed.
 """
 
 from __future__ import annotations

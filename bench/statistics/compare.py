@@ -206,7 +206,7 @@ class Side(NamedTuple):
 
 
 def find_side(cells: Iterable[CellSummary], name: str) -> Side:
-    """The side that a name stands for.
+    """Return the side with a name.
 
     Raises:
         ResultsError: it names nothing, or several commits or machines.
