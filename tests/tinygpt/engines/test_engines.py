@@ -73,6 +73,20 @@ def test_pytorch_parity(variant, reference, many_cores):
         assert_close(value[trained], reference[f"end.{name}"][trained], 1e-3)
 
 
+@pytest.mark.parametrize("scale", [1.0, 2000.0], ids=["scores near 0", "scores beyond an exponential"])
+@pytest.mark.parametrize("variant", [variant for variant in VARIANTS if variant != "python"])
+def test_a_tokens_loss_is_that_of_its_logits(variant, scale, many_cores):
+    engine = create_engine(variant, REFERENCE_MODEL, REFERENCE_TRAIN)
+    engine.load_state_dict({name: scale * value for name, value in engine.state_dict().items()})
+    batch = reference_batches()[0]
+    inputs, targets = (np.tile(tokens, (3, 1)) for tokens in (batch.inputs, batch.targets))  # more rows than a batch
+    logits = engine.logits(inputs).astype(np.float64)
+    chosen = np.take_along_axis(logits, targets[..., None], axis=-1)[..., 0]
+    losses = engine.token_losses(inputs, targets)
+    assert losses.dtype == np.float64
+    np.testing.assert_allclose(losses, np.logaddexp.reduce(logits, axis=-1) - chosen, rtol=2e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize(("variant", "preset"), [("python", None), ("vectorized", "tiny"), ("vectorized", "small")])
 def test_fifty_steps_stay_within_a_tenth_of_a_percent_of_the_reference(variant, preset):
     # Engine python gets a model that is small enough for a test; the presets are for the fast engines.

@@ -161,6 +161,8 @@ SITTING_2 = (
     Mutant("cross_entropy", "logits - logits.max(axis=-1, keepdims=True)", "logits", "overflows"),
     Mutant("cross_entropy", "logits.max(axis=-1, keepdims=True)", "logits.max()", "each row's largest score"),
     Mutant("cross_entropy", "log_p = shifted - np.log(sums)", "log_p = np.log(exponentials / sums)", "ln 0"),
+    Mutant("cross_entropy", "shifted - np.log(sums)", "np.log(exponentials / sums + 1e-12)", "compute ln p without p"),
+    Mutant("cross_entropy", "shifted - np.log(sums)", "np.log(np.maximum(exponentials / sums, 1e-9))", "without p"),
     Mutant(
         "cross_entropy",
         "sums = exponentials.sum(axis=-1, keepdims=True)",

@@ -32,6 +32,7 @@ class Mailbox:
         self.capacity = rows * length
         self._tokens, self._targets, self._shape = integers(self.capacity), integers(self.capacity), integers(2)
         self._logits, self._vocab_size = shared_zeros(self.capacity * vocab_size), vocab_size
+        self._token_losses = shared_zeros(2 * self.capacity).view(np.float64)
         self._step = shared_zeros(2 * 7).view(np.float64)
         self._place, self._rate = integers(3), shared_zeros(2).view(np.float64)
         self._key = shared_zeros(2 * 2).view(np.uint64)
@@ -102,6 +103,12 @@ class Mailbox:
         """Scores (B, T, V)."""
         batch, length = self.shape
         return self._logits[: batch * length * self._vocab_size].reshape(batch, length, self._vocab_size)
+
+    @property
+    def token_losses(self) -> np.ndarray:
+        """Cross-entropies (B, T), nats."""
+        batch, length = self.shape
+        return self._token_losses[: batch * length].reshape(batch, length)
 
     @property
     def step(self) -> AdamWStep:

@@ -43,7 +43,7 @@ def predicted_bytes(model: ModelConfig, train: TrainConfig, threads: int) -> int
     numbers = (3 + layout.shards + (train.accumulation > 1)) * model.n_parameters
     if layout.folded:
         numbers += model.n_layers * (model.d_model + 1) * 7 * model.d_model
-    numbers += train.batch_size * model.context_length * (model.vocab_size + 4)  # the mailbox
+    numbers += train.batch_size * model.context_length * (model.vocab_size + 6)  # the mailbox
     for rows in row_slices(train.batch_size, layout.shards):
         numbers += shard_numbers(model, rows.stop - rows.start, model.context_length, train.dropout > 0)
     return FLOAT32_BYTES * numbers + _FORKED_BYTES * (layout.workers - 1)

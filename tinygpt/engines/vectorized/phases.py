@@ -5,6 +5,7 @@
     REDUCE      over the worker's range of the arena: sum the gradients, finish those of folded weights, square
     UPDATE      over the same range: clip, AdamW, fold the new weights
     LOGITS      forward on the worker's rows
+    LOSSES      the same, and each token's cross-entropy
 
 All workers wait for each other between two phases. A phase reads its arguments from the mailbox and writes its results
 to the mailbox or the arena.
@@ -32,6 +33,7 @@ class Phase(IntEnum):
     UPDATE = 2
     LOGITS = 3
     ACCUMULATE = 4
+    LOSSES = 5
 
 
 class Phases:
@@ -66,6 +68,7 @@ class Phases:
             Phase.UPDATE: self._update,
             Phase.LOGITS: self._logits,
             Phase.ACCUMULATE: self._accumulate,
+            Phase.LOSSES: self._losses,
         }
 
     def __call__(self, phase: int, worker: int) -> None:
@@ -129,3 +132,10 @@ class Phases:
             rows, shard = self._shard(worker)
             out = self.mailbox.logits[rows]
             out[...] = shard.forward(self.mailbox.tokens[rows]).reshape(out.shape)
+
+    def _losses(self, worker: int) -> None:
+        if worker < self.n_active:
+            rows, shard = self._shard(worker)
+            shard.forward(self.mailbox.tokens[rows])
+            losses, _ = shard.token_losses(self.mailbox.targets[rows])
+            self.mailbox.token_losses[rows] = losses.reshape(-1, self.mailbox.shape[1])

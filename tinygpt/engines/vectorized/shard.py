@@ -204,18 +204,23 @@ class Shard:
 
     # ---- pieces of the backward --------------------------------------------------------------------------
 
-    def loss_and_dlogits(self, targets: Array, positions: int) -> float:
-        """Return the sum of the losses; logits ← (softmax − onehot) / positions, in place."""
+    def token_losses(self, targets: Array) -> tuple[Array, Array]:
+        """Return each row's cross-entropy, (N, 1) float64, and its sum of exponentials; logits ← e^logits."""
         z, chosen = self.logits, targets.reshape(-1, 1)
         if not max(float(z.max()), -float(z.min())) < _LARGEST_LOGIT:  # also if one is NaN
             z -= z.max(axis=-1, keepdims=True)
         target_z = np.take_along_axis(z, chosen, axis=-1).astype(np.float64)
         np.exp(z, out=z)
         total = np.matmul(z, self.ones_v)  # (N, 1)
-        loss = float((np.log(total.astype(np.float64)) - target_z).sum())
+        return np.log(total.astype(np.float64)) - target_z, total
+
+    def loss_and_dlogits(self, targets: Array, positions: int) -> float:
+        """Return the sum of the losses; logits ← (softmax − onehot) / positions, in place."""
+        losses, total = self.token_losses(targets)
+        z = self.logits
         z *= np.float32(1.0 / positions) / total
-        z.reshape(-1)[np.arange(len(z)) * z.shape[1] + chosen[:, 0]] -= np.float32(1.0 / positions)
-        return loss
+        z.reshape(-1)[np.arange(len(z)) * z.shape[1] + targets.reshape(-1)] -= np.float32(1.0 / positions)
+        return float(losses.sum())
 
     def normalize_backward(self, dhat: Array, hat: Array, r: Array) -> None:
         """Add the norm's input gradient to x, the residual stream's gradient; dhat is overwritten."""
