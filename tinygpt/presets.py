@@ -1,4 +1,4 @@
-"""Presets: the ladder, tiny to behemoth, which suites measure, and further shapes; one row per model."""
+"""Presets: the ladder, micro to behemoth, which suites measure, and further shapes; one row per model."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ class Preset:
 
 # name: layers, d_model, heads, context, batch
 _LADDER = {
+    # of the "microgpt" programs, one file of plain Python each; theirs differ in vocabulary, norm and activation
+    "micro": (1, 16, 4, 16, 1),
     "tiny": (2, 48, 3, 32, 16),
     "small": (3, 96, 3, 64, 16),
     "medium": (4, 128, 4, 96, 16),

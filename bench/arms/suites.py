@@ -135,10 +135,11 @@ def _suite(
 
 
 # Limits in seconds. A cell of NumPy takes a small part of its limit on two idle cores. On busy cores it may take many
-# times as long and must still end by itself. Plain Python gets too little time beyond tiny on purpose: the timeout is
-# the result, and ten minutes would only delay it. In `full` it ends at small.
-_QUICK = {"tiny": 30.0, "small": 60.0, "medium": 90.0}
-_STANDARD = {"tiny": 60.0, "small": 60.0, "medium": 90.0, "large": 180.0, "xl": 240.0}
+# times as long and must still end by itself. In `standard` plain Python gets too little time beyond tiny on purpose:
+# the timeout is the result, and ten minutes would only delay it. In `full` it ends at small.
+_QUICK = {"micro": 30.0, "tiny": 30.0, "small": 60.0, "medium": 90.0}
+_PARTS = {"tiny": 60.0, "small": 60.0, "medium": 90.0, "large": 180.0, "xl": 240.0}
+_STANDARD = {"micro": 60.0} | _PARTS
 _FULL = _STANDARD | {"huge": 600.0, "massive": 900.0, "mega": 900.0, "behemoth": 3600.0}
 
 # The A/A arm (bench.arms.labels): the distance of two equal engines is the noise floor.
@@ -158,18 +159,18 @@ SUITES = MappingProxyType(
         for suite in (
             _suite(
                 "quick",
-                "three engines, tiny to medium, one round: about two minutes on two cores",
+                "three engines, micro to medium, one round (plain Python at micro alone): half a minute on two cores",
                 1,
-                {"numpy": _QUICK, "vectorized": _QUICK, "python": {"tiny": 180.0, "small": 10.0, "medium": 10.0}},
+                {"numpy": _QUICK, "vectorized": _QUICK, "python": {"micro": 60.0}},
             ),
             _suite(
                 "standard",
-                "three engines and PyTorch, tiny to xl, six interleaved rounds (plain Python one, with ten seconds "
+                "three engines and PyTorch, micro to xl, six interleaved rounds (plain Python one, with ten seconds "
                 "beyond tiny): under a quarter of an hour",
                 6,
                 {"numpy": _STANDARD, "vectorized": _STANDARD, "vectorized#2": _NOISE}
                 | {name: _STANDARD for name in _TRAINED if PEERS[name].is_standard}
-                | {"python": dict.fromkeys(_STANDARD, 10.0) | {"tiny": 180.0}},
+                | {"python": dict.fromkeys(_STANDARD, 10.0) | {"micro": 60.0, "tiny": 180.0}},
                 slow="python",
             ),
             _suite(
@@ -187,7 +188,7 @@ SUITES = MappingProxyType(
             ),
             _suite(
                 "peers",
-                "the vectorized engine against PyTorch, JAX and the matrix products alone, tiny to behemoth: the "
+                "the vectorized engine against PyTorch, JAX and the matrix products alone, micro to behemoth: the "
                 "rounds of full; several hours (--presets narrows it)",
                 6,
                 {"numpy": _FULL, "vectorized": _FULL}
@@ -225,7 +226,7 @@ SUITES = MappingProxyType(
                 "the parts of a vectorized step, and every fused kernel in its NumPy and NumExpr forms, tiny to xl: "
                 "three rounds, five minutes",
                 3,
-                {KERNELS_VARIANT: _STANDARD},
+                {KERNELS_VARIANT: _PARTS},
             ),
         )
     }

@@ -18,7 +18,6 @@ from tinygpt.system.memory import Memory
 
 _WARM_UP, _STEPS = 2, 5
 _SECONDS = 15.0  # in total; a preset that would take longer is not started
-_GROWTH = 5.0  # upper bound on the ratio of step times of two neighbouring presets
 
 
 def calibrate(variant: str, memory: Memory, announce: Callable[[str], None]) -> dict[str, float]:
@@ -35,13 +34,15 @@ def calibrate(variant: str, memory: Memory, announce: Callable[[str], None]) -> 
     """
     announce(f"no benchmark of {variant} on this machine is on record: taking a few steps, up to {_SECONDS:.0f} s")
     seconds: dict[str, float] = {}
-    started, last = time.perf_counter(), 0.0
+    started, pace = time.perf_counter(), 0.0  # seconds per token and parameter; larger presets have a better one
     for name, preset in LADDER.items():
-        expected = _GROWTH * last * (_WARM_UP + _STEPS)
+        work = preset.tokens_per_step * preset.model.n_parameters
+        expected = pace * work * (_WARM_UP + _STEPS)
         fits = predicted_peak_bytes(variant, preset.model, preset.train) <= memory.available
         if seconds and (not fits or time.perf_counter() - started + expected > _SECONDS):
             break
-        last = seconds[name] = _median_step(variant, name)
+        seconds[name] = _median_step(variant, name)
+        pace = seconds[name] / work
     return seconds
 
 

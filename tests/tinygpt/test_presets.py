@@ -11,6 +11,7 @@ from tinygpt.presets import LADDER, PRESETS
 
 # preset: layers, d_model, heads, context, batch, parameters
 PUBLISHED = {
+    "micro": (1, 16, 4, 16, 1, 7_664),
     "tiny": (2, 48, 3, 32, 16, 70_464),
     "small": (3, 96, 3, 64, 16, 366_432),
     "medium": (4, 128, 4, 96, 16, 838_400),
@@ -23,7 +24,7 @@ PUBLISHED = {
 }
 
 
-def test_the_ladder_has_nine_presets_in_order_of_size():
+def test_the_ladder_has_ten_presets_in_order_of_size():
     assert list(LADDER) == list(PUBLISHED)
     sizes = [preset.model.n_parameters for preset in LADDER.values()]
     assert sizes == sorted(sizes)

@@ -25,7 +25,7 @@ class DemoOptions:
 
 @task(needs="site")
 def demo(options: DemoOptions) -> int:
-    """Train, measure and build the site in under five minutes; prints the page to open."""
+    """Train, measure and build the site in under four minutes; prints the page to open."""
     from sitegen.build.site import build_site
     from sitegen.text.addresses import find_addresses
 

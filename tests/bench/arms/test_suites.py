@@ -35,7 +35,8 @@ def test_a_round_that_is_measured_again_has_the_arms_of_the_one_that_it_replaces
 
 def test_declared_suites():
     quick = {(arm.variant, arm.preset) for arm in SUITES["quick"].arms}
-    assert quick == {(e, p) for e in ("numpy", "vectorized", "python") for p in ("tiny", "small", "medium")}
+    fast = {(engine, preset) for engine in ("numpy", "vectorized") for preset in ("micro", "tiny", "small", "medium")}
+    assert quick == fast | {("python", "micro")}, "plain Python gets a point in seconds"
     assert SUITES["standard"].rounds == SUITES["full"].rounds == 6
     standard, full = ({(arm.variant, arm.preset) for arm in SUITES[name].arms} for name in ("standard", "full"))
     assert {variant for variant, _ in standard} >= {*CPU_ENGINES, "torch", "torch-mkl-avx512"}

@@ -90,7 +90,7 @@ def test_steps_and_tokens_follow_from_the_time_and_the_share_spent_in_steps(resu
 def test_presets_that_were_not_measured_are_projected(results_root):
     found = budget(results(results_root))
     assert [one.preset for one in found.rows] == [*LADDER]
-    assert [one.preset for one in found.rows if one.projected] == ["huge", "massive", "mega", "behemoth"]
+    assert [one.preset for one in found.rows if one.projected] == ["micro", "huge", "massive", "mega", "behemoth"]
     huge = row(found, "huge")
     assert huge.step.low < huge.step.seconds < huge.step.high
     assert found.model is not None and set(found.model.measured) == set(SECONDS)
@@ -192,6 +192,6 @@ def test_calibration_takes_steps_at_presets_that_fit(monkeypatch):
     small = LADDER["small"]
     memory = Memory(predicted_peak_bytes("numpy", small.model, small.train), "a test")
     seconds = calibrate("numpy", memory, lines.append)
-    assert [*seconds] == ["tiny", "small"]
+    assert [*seconds] == ["micro", "tiny", "small"]
     assert 0 < seconds["tiny"] < seconds["small"]
     assert lines == ["no benchmark of numpy on this machine is on record: taking a few steps, up to 1000000000 s"]

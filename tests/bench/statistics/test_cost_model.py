@@ -169,4 +169,4 @@ def test_machines_are_not_pooled_and_only_our_plain_engines_are_projected():
     }
     assert models[("local", "a")]["numpy"].seconds_per_flop < models[("local", "b")]["numpy"].seconds_per_flop
     projected = project(models[("local", "a")])
-    assert [found.preset for found in projected] == ["large", "xl", "huge", "massive", "mega", "behemoth"]
+    assert [found.preset for found in projected] == ["micro", "large", "xl", "huge", "massive", "mega", "behemoth"]

@@ -40,7 +40,7 @@ def quoted(tmp_path_factory: pytest.TempPathFactory) -> QuotedRows:
         ("count.failed", "1"),
         ("count.processors", "1"),
         ("count.accelerators", "0"),
-        ("presets.measured.vectorized", "5 of 9"),
+        ("presets.measured.vectorized", "5 of 10"),
         ("breakdown.product.small", "50 %"),
         ("breakdown.attention_product.tiny", "10 %"),
         ("breakdown.product.huge", None),

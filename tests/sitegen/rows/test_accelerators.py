@@ -24,6 +24,7 @@ from sitegen.tables.registry import TABLES
 from sitegen.text.palette import LIGHT
 from tests.sitegen import example_rows as rows
 from tests.sitegen.charts import computed
+from tinygpt.presets import LADDER
 from tinygpt.terminal.quantities import short_count
 
 FIGURE = FIGURES["accelerator"]
@@ -67,7 +68,7 @@ def test_nothing_said_about_processors_changes(quoted: QuotedRows, tmp_path: Pat
 
 
 def test_an_engine_for_accelerators_counts_as_measured_on_an_accelerator(quoted: QuotedRows, tmp_path: Path) -> None:
-    counted = r"<code>jax</code>.*?(\d) of 9"
+    counted = rf"<code>jax</code>.*?(\d+) of {len(LADDER)}"
     without = load_results(rows.store(tmp_path, rows.ladder()))
     assert re.findall(counted, TABLES["engines"](without)) == ["0"]
     presets = {run.preset for run in rows.accelerated().runs if run.engine == "jax"}
