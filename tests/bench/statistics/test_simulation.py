@@ -31,30 +31,29 @@ def rows(cells):
     return real_rounds(cells), Record(cells, {})
 
 
+# Some of the promises of the method, each by the simulation that must have checked it.
+PROMISES = {
+    "alarms_against": {("false alarms", "equal commits, 6 cells"): 0.05},
+    "alarms_of_variants": {
+        ("false alarms", "variants of one run, 10 equal and 10 faster"): 0.05,
+        ("false alarms", "A/A arms on record"): 0.05,
+    },
+    "power_against": {("power", "5% slower, calm machine"): 0.8, ("power", "10% slower, noisy machine"): 0.8},
+}
+
+
 @pytest.mark.parametrize("simulate", SIMULATIONS, ids=lambda simulate: simulate.__name__)
 def test_every_estimator_keeps_its_promise(rows, simulate):
     checks = simulate(*rows)
     assert checks
     assert [check for check in checks if not check.holds] == []
+    promised = {(check.aim, check.condition): check.promised for check in checks}
+    assert promised.items() >= PROMISES.get(simulate.__name__, {}).items()
 
 
-def test_the_random_numbers_are_the_same_every_time(rows):
+def test_the_random_numbers_are_the_same_every_time(rows, monkeypatch):
+    monkeypatch.setattr(simulation, "N_SIMULATED", 50)
     assert simulation.coverage_of_rounds(*rows) == simulation.coverage_of_rounds(*rows)
-
-
-def test_the_promises_are_those_of_the_method(rows):
-    promised = {
-        (check.aim, check.condition): check.promised
-        for simulate in (simulation.power_against, simulation.alarms_against)
-        for check in simulate(*rows)
-    }
-    assert promised["power", "5% slower, calm machine"] == promised["power", "10% slower, noisy machine"] == 0.8
-    assert promised["false alarms", "equal commits, 6 cells"] == 0.05
-
-
-def test_faster_cells_are_in_the_calibration(rows):
-    conditions = {check.condition for check in simulation.alarms_of_variants(*rows)}
-    assert {"variants of one run, 10 equal and 10 faster", "A/A arms on record"} <= conditions
 
 
 def test_pairs_of_few_runs_count_as_runs(rows):
