@@ -91,6 +91,9 @@ def _built_for(site: Path) -> str:
 
 
 class _Server(ThreadingHTTPServer):
+    # A browser opens many connections at once. One that finds no place in the queue is tried again only after a second.
+    request_queue_size = 128
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Report an error in a request, unless the browser closed the connection."""
         if not isinstance(sys.exception(), ConnectionError):
