@@ -120,7 +120,7 @@ def chart_spec(figure: Figure, rows: pd.DataFrame, theme: Theme, validate: bool 
 
     ``validate`` has Altair check it against Vega-Lite's schema, which takes longer than everything else here.
     """
-    with debug_mode(validate):  # otherwise Altair also checks every part of the chart as it is made
+    with debug_mode(False):  # otherwise Altair also checks every part of the chart as it is made
         spec: dict[str, Any] = figure.module.chart(rows, theme).to_dict(validate=validate)
     spec.pop("$schema", None)  # a link that nothing needs, on a page that loads nothing from elsewhere
     spec["datasets"] = _data_of_use(spec.pop("datasets"), spec)
