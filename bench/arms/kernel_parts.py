@@ -36,6 +36,10 @@ _KERNEL_KINDS = MappingProxyType(
         "reductions": re.compile(r"(?i)reduce|norm|softmax|triton_(red|per)_|gammabeta"),
     }
 )
+# A square product of this size, timed beside the steps: the card's peak, which a step's rate is compared with.
+PEAK_SIZE = 8192
+PEAK = f"product of {PEAK_SIZE}"
+
 GAPS = "gaps"
 DEVICE_PARTS = ("products", "attention", "reductions", REST, "copies", GAPS)
 

@@ -56,10 +56,18 @@ _DTYPES = MappingProxyType(
 )
 
 
-def protocol_of(variant: str, preset: str, corpus: Corpus, rounds: int, batch: int | None = None) -> Protocol:
-    """Return the protocol of a variant's rows, which includes its arithmetic."""
+def protocol_of(
+    variant: str, preset: str, corpus: Corpus, rounds: int, batch: int | None = None, context: int | None = None
+) -> Protocol:
+    """Return the protocol of a variant's rows, which includes its arithmetic; batch and context may be one's own."""
     base = benchmark_protocol(preset, corpus.name, corpus.sha256, seed=0, rounds=rounds)
-    return replace(base, order=ORDER, dtype=_DTYPES[precision_of(variant)], batch_size=batch or base.batch_size)
+    return replace(
+        base,
+        order=ORDER,
+        dtype=_DTYPES[precision_of(variant)],
+        batch_size=batch or base.batch_size,
+        context_length=context or base.context_length,
+    )
 
 
 def run_preset(
@@ -150,9 +158,13 @@ def _round_rows(
     )
     kind: Kind = "peer" if is_accelerator_peer(variant) else "bench"
     process = Process(context, kind, engine_name(variant), variant, int(event["round"]), protocol)
-    preset, size = protocol.preset, protocol.batch_size
-    batch = [] if size == PRESETS[preset].train.batch_size else ["--batch", str(size)]
-    words = ["invoke", "accelerator", "--out", "rows", "--presets", preset, "--engines", f"'{variant}'", *batch]
+    preset = PRESETS[protocol.preset]
+    own = {
+        "--batch": (protocol.batch_size, preset.train.batch_size),
+        "--context": (protocol.context_length, preset.model.context_length),
+    }
+    words = ["invoke", "accelerator", "--out", "rows", "--presets", preset.name, "--engines", f"'{variant}'"]
+    words += [word for name, (size, usual) in own.items() if size != usual for word in (name, str(size))]
     rows = outcome_rows(process, outcome, end, " ".join(words), limit)
     # The accelerator computes; the settings of the processor's BLAS do not matter.
     return replace(rows, runs=[replace(rows.runs[0], threads=None, blas_kernel=None)])
@@ -178,7 +190,8 @@ def measure_presets(options: AcceleratorOptions) -> int:
                 continue
             print(f"== {preset}, {left:.0f} s left", flush=True)
             protocols = {
-                name: protocol_of(name, preset, corpus, options.rounds, options.batch) for name in options.engines
+                name: protocol_of(name, preset, corpus, options.rounds, options.batch, options.context)
+                for name in options.engines
             }
             variants = {name: protocol.canonical_json for name, protocol in protocols.items()}
             task = {"variants": variants, "tokens": str(tokens), "rounds": options.rounds}

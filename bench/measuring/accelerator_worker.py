@@ -3,6 +3,7 @@
     for every engine: make it, take a group of steps (everything compiles)      setup
     for every round, A B B A: the seed's weights, then 3 + 15 steps             measured
     for every engine on a GPU, once: the kernels of a group of steps            recorded
+    for every arithmetic on a GPU:   a large product, the card's peak            measured
 
 A fresh process per round would compile for minutes and step for a second. So rounds share a process, and each starts
 from the same weights and empty moments: their losses must repeat. Several steps in one call are timed together, and
@@ -24,8 +25,10 @@ from typing import Any
 
 import numpy as np
 
-from bench.arms.variants import make_engine
-from bench.measuring.device_kernels import can_record, kernels_of_step
+from bench.arms.kernel_parts import PEAK
+from bench.arms.registry import PEER_PRECISIONS
+from bench.arms.variants import make_engine, precision_of
+from bench.measuring.device_kernels import can_record, kernels_of_step, peak_seconds
 from bench.measuring.event_log import EventLog
 from bench.measuring.probe import Probe
 from bench.records.child import append_current_folder_to_path
@@ -50,6 +53,7 @@ def measure(task: dict[str, Any], write: Any) -> None:
     first = next(iter(protocols.values()))
     weights = initial_parameters(first.model, first.seed)
     probe = Probe(available_cores())
+    peaks: dict[str, float] = {}
 
     def attempt(variant: str, work: Any) -> None:
         try:
@@ -84,6 +88,11 @@ def measure(task: dict[str, Any], write: Any) -> None:
         protocol, engine = protocols[variant], engines[variant]
         batch = _sampler(protocol, tokens).batches(range(engine.steps_per_dispatch))
         kinds = kernels_of_step(lambda: engine.train_steps(batch.inputs, batch.targets), engine.steps_per_dispatch)
+        precision = precision_of(variant)
+        if precision in PEER_PRECISIONS:
+            if precision not in peaks:
+                peaks[precision] = peak_seconds(precision)
+            kinds = {**kinds, PEAK: (peaks[precision], 1.0)}
         write("kernels", variant=variant, kinds=kinds)
 
     for variant in protocols:

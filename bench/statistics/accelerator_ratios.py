@@ -46,6 +46,11 @@ def batch_size(cell: CellSummary) -> int:
     return int(_protocol(cell).get("batch_size", 0))
 
 
+def context_length(cell: CellSummary) -> int:
+    """Tokens of a cell's sequence."""
+    return int(_protocol(cell).get("context_length", 0))
+
+
 def arithmetic(cell: CellSummary) -> str:
     """A cell's arithmetic, in words."""
     return str(_protocol(cell).get("dtype"))
@@ -57,8 +62,10 @@ def is_exact(cell: CellSummary) -> bool:
 
 
 def is_preset(cell: CellSummary) -> bool:
-    """True if a cell's batch was the preset's own."""
-    return cell.preset in LADDER and batch_size(cell) == LADDER[cell.preset].train.batch_size
+    """True if a cell's batch and context were the preset's own."""
+    preset = LADDER.get(cell.preset)
+    own = preset and (preset.train.batch_size, preset.model.context_length)
+    return own == (batch_size(cell), context_length(cell))
 
 
 def devices(cell: CellSummary) -> int:
@@ -86,9 +93,9 @@ def torch_pairs(cells: Iterable[CellSummary]) -> list[Speedup]:
     return _best_pairs(cell for cell in cells if is_exact(cell) and is_preset(cell))
 
 
-def precision_pairs(cells: Iterable[CellSummary]) -> list[Speedup]:
-    """The same for the cells whose products are in less than float32, with any batch; both sides in one arithmetic."""
-    return _best_pairs(cell for cell in cells if not is_exact(cell))
+def other_pairs(cells: Iterable[CellSummary]) -> list[Speedup]:
+    """The same for all other cells on one device: less than float32, or a batch or context that is not the preset's."""
+    return _best_pairs(cell for cell in cells if not (is_exact(cell) and is_preset(cell)))
 
 
 def _best_pairs(cells: Iterable[CellSummary]) -> list[Speedup]:
@@ -100,7 +107,7 @@ def _best_pairs(cells: Iterable[CellSummary]) -> list[Speedup]:
         pairs += [pair for pair in [ours and theirs and speedup_of(ours, theirs)] if pair]
     chosen = best_of_each(
         pairs,
-        lambda pair: (pair.cell.place, batch_size(pair.cell), arithmetic(pair.cell)),
+        lambda pair: (pair.cell.place, batch_size(pair.cell), context_length(pair.cell), arithmetic(pair.cell)),
         lambda pair: (pair.cell.is_clean, pair.ratio.has_interval, pair.cell.started_at),
     )
     return sorted(chosen, key=lambda pair: pair.cell.published_first)

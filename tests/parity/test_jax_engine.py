@@ -24,6 +24,7 @@ from tinygpt.engines.jax import engine as jax_engine
 from tinygpt.engines.jax.engine import find_devices
 from tinygpt.engines.jax.mesh import MeshShape, check_mesh, parse_mesh
 from tinygpt.engines.jax.model import HALVED_FROM
+from tinygpt.engines.jax.settings import compiler_options
 from tinygpt.errors import CapacityError, ConfigError
 from tinygpt.generation.decoding import generate
 from tinygpt.generation.jax_generator import generate_texts
@@ -194,6 +195,16 @@ def test_options_that_make_no_sense_are_refused(options, said):
 
 
 # ---- sessions, checkpoints, texts --------------------------------------------------------------------------
+
+
+def test_the_installed_compiler_knows_the_options_of_a_gpu():
+    def compiled(options):
+        return jax.jit(lambda x: x + 1, compiler_options=options).lower(1.0).compile()
+
+    assert compiler_options("cpu") is None
+    compiled(compiler_options("gpu"))
+    with pytest.raises(jax.errors.JaxRuntimeError, match="xla_gpu_no_such_option"):
+        compiled({"xla_gpu_no_such_option": "1"})
 
 
 def test_a_session_takes_steps_together_and_its_checkpoint_reads_anywhere(tmp_path):

@@ -7,7 +7,7 @@ accelerator, and on the processor that prose quotes ``vectorized`` and the faste
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -161,10 +161,11 @@ def dispatch_by_preset(lines: pd.DataFrame, line: str) -> dict[str, tuple[float,
     return {preset: (dispatch_share(model, preset), details) for preset in model.measured}
 
 
-def step_flops(preset: str, batch: int | None = None) -> float:
-    """Floating-point operations in the matrix products of a step, with the preset's own batch by default."""
+def step_flops(preset: str, batch: int | None = None, context: int | None = None) -> float:
+    """FLOPs of the matrix products of a step, with the preset's own batch and context by default."""
     entry = LADDER[preset]
-    return float(total_flops(step_products(entry.model, batch or entry.train.batch_size)))
+    model = replace(entry.model, context_length=context or entry.model.context_length)
+    return float(total_flops(step_products(model, batch or entry.train.batch_size)))
 
 
 def overtaking_words(ours: dict[str, float], theirs: dict[str, float]) -> str | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from functools import partial
 
 import pandas as pd
 
@@ -12,11 +14,13 @@ from bench.records.rows import Place
 from bench.statistics.accelerator_ratios import (
     arithmetic,
     batch_size,
+    context_length,
     devices,
-    precision_pairs,
+    other_pairs,
     scaling,
     torch_pairs,
 )
+from bench.statistics.cells import CellSummary
 from bench.statistics.device_steps import device_steps
 from bench.statistics.ratios import Speedup
 from sitegen.rows.accelerators import COMMAND, ON_ACCELERATOR, accelerator_lines, dispatch_by_preset, step_flops
@@ -68,29 +72,41 @@ def _table_of(machine: str, cells: pd.DataFrame, best: Mapping[Place, Speedup]) 
 
 
 def precision_table(results: Results) -> str:
-    """Both frameworks in TF32 and bfloat16, at the batches that were measured."""
-    found = precision_pairs(results.accelerator_cells)
+    """Both frameworks in TF32 and bfloat16, and with batches and contexts that are not the preset's."""
+    found = other_pairs(results.accelerator_cells)
     if not found:
         return nothing_yet("Only float32 is measured on both sides", PRECISION_COMMAND)
+    steps = device_steps(results.accelerator_cells, results.runs, results.kernels)
+    peaks = {(step.cell.arm, step.cell.protocol): step.peak for step in steps}
     return html_table(
-        "Milliseconds of a training step in less than float32",
+        "Milliseconds of a training step in other arithmetic, batches and contexts",
         [
             {
                 "preset": TableCell(pair.cell.preset, sort=pair.cell.n_parameters),
-                "batch": number_cell(batch_size(pair.cell), str),
+                **_size(pair.cell),
                 "arithmetic": arithmetic(pair.cell),
                 label_of(ACCELERATED): number_cell(pair.cell.seconds.median, quantities.milliseconds),
                 "PyTorch's best": number_cell(pair.baseline.seconds.median, quantities.milliseconds),
                 "its variant": pair.baseline.variant,
                 "PyTorch's best over ours": ratio_cell(pair.ratio),
-                "rate of ours": number_cell(
-                    step_flops(pair.cell.preset, batch_size(pair.cell)) / pair.cell.seconds.median, quantities.gflops
+                "rate of ours": number_cell(_rate(pair.cell), quantities.gflops),
+                "of the card's peak": number_cell(
+                    _rate(pair.cell) / peaks.get((pair.cell.arm, pair.cell.protocol), math.nan), quantities.percent
                 ),
+                "losses differ by": number_cell(pair.cell.loss_drift, partial(quantities.percent, digits=2)),
                 "accelerator": machine_label(pair.cell),
             }
             for pair in found
         ],
     )
+
+
+def _size(cell: CellSummary) -> dict[str, TableCell | str]:
+    return {"batch": number_cell(batch_size(cell), str), "context": number_cell(context_length(cell), str)}
+
+
+def _rate(cell: CellSummary) -> float:
+    return step_flops(cell.preset, batch_size(cell), context_length(cell)) / cell.seconds.median
 
 
 def kernels_table(results: Results) -> str:
@@ -103,7 +119,7 @@ def kernels_table(results: Results) -> str:
         [
             {
                 "preset": TableCell(step.cell.preset, sort=step.cell.n_parameters),
-                "batch": number_cell(batch_size(step.cell), str),
+                **_size(step.cell),
                 "engine": step.cell.variant,
                 "kernels": number_cell(step.n_kernels, str),
                 **{
@@ -134,7 +150,7 @@ def scaling_table(results: Results) -> str:
                 "preset": TableCell(pair.cell.preset, sort=pair.cell.n_parameters),
                 "engine": pair.cell.variant,
                 "devices": number_cell(devices(pair.cell), str),
-                "batch": number_cell(batch_size(pair.cell), str),
+                **_size(pair.cell),
                 "on one device": number_cell(pair.baseline.seconds.median, quantities.milliseconds),
                 "on all": number_cell(pair.cell.seconds.median, quantities.milliseconds),
                 "times as fast": ratio_cell(pair.ratio),

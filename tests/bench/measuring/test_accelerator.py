@@ -10,6 +10,7 @@ from bench.arms.registry import ACCELERATOR_PEERS, STEPS_TOGETHER
 from bench.measuring.accelerator import REFERENCE, check_engines, protocol_of, rows_of
 from bench.measuring.accelerator_options import AcceleratorOptions
 from bench.measuring.accelerator_worker import timed_steps
+from bench.measuring.device_kernels import shared
 from bench.measuring.endings import compare_losses
 from bench.records import machine as machine_module
 from bench.records.process_rows import RunContext
@@ -52,7 +53,8 @@ def test_an_arithmetic_of_its_own_has_a_protocol_of_its_own(corpus):
     assert [protocol_of(name, "tiny", corpus, rounds=6).hash for name in peers] == hashes[3:]
     processor = benchmark_protocol("tiny", corpus.name, corpus.sha256, seed=0, rounds=6)
     assert processor.hash not in hashes, "steps timed together are not compared with steps timed alone"
-    assert protocol_of("jax", "behemoth", corpus, 6, batch=8).batch_size == 8
+    longer = protocol_of("jax", "behemoth", corpus, 6, batch=8, context=4096)
+    assert (longer.batch_size, longer.context_length, longer.model.context_length) == (8, 4096, 4096)
 
 
 def test_groups_divide_the_protocols_steps(corpus):
@@ -84,7 +86,8 @@ def test_a_workers_events_become_rows(corpus, results_root):
     status = table["status"].to_dict()
     assert status == {
         (variants[0], 0): "ok", (variants[0], 1): "ok", (REFERENCE, 0): "ok", (REFERENCE, 1): "ok",
-        ("torch-cuda-compile", 0): "diverged", ("torch-cuda-graphs", 0): "oom", (variants[-1], 0): "ok",
+        ("torch-cuda-compile", 0): "diverged", ("torch-cuda-graphs", 0): "oom",
+        ("torch-cuda-compile-graphs", 0): "crashed", (variants[-1], 0): "ok",
     }  # fmt: skip
     assert table["loss_drift"][variants[-1], 0] == pytest.approx(0.01)
     assert table["kind"].to_dict() == {key: "peer" if key[0] in ACCELERATOR_PEERS else "bench" for key in status}
@@ -96,10 +99,24 @@ def test_a_workers_events_become_rows(corpus, results_root):
     assert table["command"][variants[0], 0].startswith("invoke accelerator --out rows --presets tiny")
 
 
+def test_a_rows_command_names_a_batch_and_a_context_of_ones_own(corpus):
+    sizes = {None: "", 4096: " --batch 2 --context 4096"}
+    for context, words in sizes.items():
+        protocols = {REFERENCE: protocol_of(REFERENCE, "tiny", corpus, 1, context and 2, context)}
+        (row,) = rows_of(CONTEXT, protocols, [], limit=480.0, stderr_tail="").runs
+        assert row.command == f"invoke accelerator --out rows --presets tiny --engines '{REFERENCE}'{words}"
+
+
+def test_kernels_that_run_together_share_the_time():
+    spans = [("products", 0.0, 4.0), ("reductions", 1.0, 3.0), ("products", 2.0, 3.0), ("copies", 5.0, 6.0)]
+    assert shared(spans) == pytest.approx({"products": 1 + 1 / 2 + 2 / 3 + 1, "reductions": 1 / 2 + 1 / 3, "copies": 1})
+    assert shared([]) == {}
+
+
 def test_a_process_that_ended_early_is_a_row_for_each_of_its_engines(corpus):
     protocols = {name: protocol_of(name, "tiny", corpus, rounds=1) for name in ENGINES}
     rows = rows_of(CONTEXT, protocols, [], limit=480.0, stderr_tail="Segmentation fault")
-    assert [row.status for row in rows.runs] == ["crashed"] * 4
+    assert [row.status for row in rows.runs] == ["crashed"] * len(ENGINES)
     assert all("Segmentation fault" in row.error_tail for row in rows.runs)
     assert not rows.steps
 

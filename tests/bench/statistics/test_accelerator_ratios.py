@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from bench.arms.devices import device_count, of_accelerators, of_processors, on_accelerator
-from bench.arms.kernel_parts import DEVICE_PARTS, kind_of_kernel
+from bench.arms.kernel_parts import DEVICE_PARTS, PEAK, kind_of_kernel
 from bench.arms.registry import ACCELERATOR_PEERS
 from bench.records.protocol import sha256_text
 from bench.records.rows import Rows
@@ -20,11 +20,12 @@ from bench.statistics.accelerator_ratios import (
     accelerator_summary,
     batch_size,
     compared_runs,
+    context_length,
     crossings,
     devices,
     dispatch_model,
     dispatch_share,
-    precision_pairs,
+    other_pairs,
     scaling,
     torch_pairs,
 )
@@ -42,13 +43,15 @@ def tables(*cells, rounds=6):
     runs, steps = [], []
     for variant, preset, seconds, changes in cells:
         batch = changes.get("batch", LADDER[preset].train.batch_size)
+        context = changes.get("context", LADDER[preset].model.context_length)
+        sizes = {"batch_size": batch, "context_length": context}
         for number in range(rounds):
             kind = "peer" if variant in ACCELERATOR_PEERS else "bench"
             row = run_row("run-a", variant, preset, number, machine=GPU, kind=kind)
-            protocol = json.dumps(json.loads(row.protocol) | {"batch_size": batch}, sort_keys=True)
-            own = {name: value for name, value in changes.items() if name != "batch"}
+            protocol = json.dumps(json.loads(row.protocol) | sizes, sort_keys=True)
+            own = {name: value for name, value in changes.items() if name not in ("batch", "context")}
             row = replace(row, **({"protocol": protocol, "protocol_hash": sha256_text(protocol)} | own))
-            row = replace(row, cell_id=f"{row.run_id}/{variant}/{preset}/{batch}/{number}")
+            row = replace(row, cell_id=f"{row.run_id}/{variant}/{preset}/{batch}/{context}/{number}")
             runs.append(row)
             steps += step_rows(row, [seconds * (1 + number / 1000)] * 15)
     return runs, steps
@@ -183,24 +186,40 @@ def test_less_than_float32_is_compared_within_one_arithmetic():
         else cell
         for cell in cells
     ]
-    (pair,) = precision_pairs(own)
+    (pair,) = other_pairs(own)
     assert pair.ratio.speedup == pytest.approx(1.5)
     assert {pair.cell.variant for pair in torch_pairs(own)} == {"jax"}
+
+
+def test_another_batch_or_context_is_not_the_presets():
+    cells = summary(
+        *(
+            (variant, "tiny", 0.002, changes)
+            for changes in ({}, {"batch": 64}, {"context": 4096})
+            for variant in ("jax", "torch-cuda")
+        )
+    )
+    own = LADDER["tiny"]
+    usual = (own.train.batch_size, own.model.context_length)
+    sizes = [(batch_size(pair.cell), context_length(pair.cell)) for pair in other_pairs(cells)]
+    assert sorted(sizes) == sorted([(64, usual[1]), (usual[0], 4096)])
+    assert [(batch_size(pair.cell), context_length(pair.cell)) for pair in torch_pairs(cells)] == [usual]
 
 
 def test_gaps_are_the_step_less_its_kernels():
     cells = summary(("jax", "tiny", 0.004, {}))
     runs, _ = tables(("jax", "tiny", 0.004, {}))
-    names = ["products", "copies"]
+    names = ["products", "copies", PEAK]
     kernels = pd.DataFrame(
         {
             "run_id": "run-a", "cell_id": runs[-1].cell_id, "preset": "tiny", "measure": "part", "name": names,
-            "seconds": [0.002, 0.0005], "elements": [7, 3],
+            "seconds": [0.002, 0.0005, 0.01], "elements": [7, 3, 1],
         }
     )  # fmt: skip
     (step,) = device_steps(cells, pd.DataFrame(runs), kernels)
     parts = dict(zip(DEVICE_PARTS, step.seconds, strict=True))
     assert step.n_kernels == 10
+    assert step.peak == pytest.approx(2 * 8192**3 / 0.01)
     assert parts["attention"] == 0.0
     assert parts["gaps"] == pytest.approx(cells[0].seconds.median - 0.0025)
 

@@ -33,7 +33,7 @@ from tinygpt.engines.jax.mesh import (
     tree_shardings,
 )
 from tinygpt.engines.jax.processes import JaxProcesses, runtime_errors
-from tinygpt.engines.jax.settings import make_settings
+from tinygpt.engines.jax.settings import compiler_options, make_settings
 from tinygpt.engines.jax.step import State, updates
 from tinygpt.errors import ConfigError, unknown_name
 from tinygpt.optim import OptimizerState
@@ -94,6 +94,7 @@ class JaxEngine(Engine):
             partial(updates, model=model, train=train, settings=settings),
             donate_argnums=0,
             out_shardings=(state_shardings, replicated(self._mesh)),
+            compiler_options=compiler_options(self._mesh.devices.flat[0].platform),
         )
         plain = partial(gpt2.loss, key=None, model=model, settings=settings)
 

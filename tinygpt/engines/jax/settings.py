@@ -22,8 +22,8 @@ from jax.typing import DTypeLike
 from tinygpt.arguments import whole_number
 from tinygpt.errors import ConfigError, unknown_name
 
-# Deeper models are scanned by default. A loop over layers copies what the backward needs in and out of stacked arrays:
-# a tenth of behemoth's step in float32 and a quarter in bfloat16, for a program that compiles in half of the time.
+# Deeper models are scanned by default. A loop over layers copies what the backward needs in and out of stacked arrays,
+# for a program that compiles in half of the time.
 MOST_UNROLLED_LAYERS = 32
 # Deeper models keep an array per parameter: copying gradients into flat arrays would take longer than it saves.
 MOST_ARENA_LAYERS = 16
@@ -53,6 +53,12 @@ PRECISIONS = MappingProxyType(
     }
 )
 LAYERS = ("auto", "unrolled", "scanned")
+
+# XLA's options for the training program, by JAX's name of the platform. A GPU runs a step as a captured graph; in it,
+# kernels that do not need each other run side by side. The sums of a backward, which take few of a GPU's processors for
+# a long time, then run beside its products.
+_CONCURRENT = MappingProxyType({"xla_gpu_command_buffer_scheduling_mode": "CONCURRENT"})
+_GPUS = ("gpu", "cuda")
 
 
 @dataclass(frozen=True)
@@ -102,6 +108,11 @@ def make_settings(
         raise ConfigError(f"precision {precision} on a CPU", "float32 or bfloat16 there")
     scanned = layers == "scanned" or (layers == "auto" and n_layers > MOST_UNROLLED_LAYERS)
     # cuDNN's attention takes half-precision operands only.
-    fused = platform in ("gpu", "cuda") and precision == "bfloat16"
+    fused = platform in _GPUS and precision == "bfloat16"
     arena = not (scanned or cut) and n_layers <= MOST_ARENA_LAYERS
     return Settings(precision, scanned, arena, remat, dispatch, dropout, fused)
+
+
+def compiler_options(platform: str) -> dict[str, str] | None:
+    """Return XLA's options for the training program on a platform; None for the defaults."""
+    return dict(_CONCURRENT) if platform in _GPUS else None
