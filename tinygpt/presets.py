@@ -52,6 +52,8 @@ PRESETS = Table(
         **LADDER,
         # nanoGPT's recipe for a CPU (its README), with bytes for characters
         "nanogpt": Preset("nanogpt", ModelConfig(4, 128, 4, 64), TrainConfig(batch_size=12)),
+        # medium with a longer context, for runs of several minutes: as many bytes a step, each predicted from more
+        "medium256": Preset("medium256", ModelConfig(4, 128, 4, 256), TrainConfig(batch_size=6)),
     },
 )
 """Name → preset: the ladder, and further shapes for training and comparisons."""

@@ -24,6 +24,8 @@ from tinygpt.recipes import RECIPES
 from tinygpt.system.memory import Memory
 
 RECIPE, WITHOUT_MUON = "muon", "stable"
+# From the cheapest step to the dearest.
+CANDIDATES = ("tiny", "small", "medium", "medium256", "large", "xl", "huge")
 _STEP_SHARE = 0.94  # the rest: evaluations, samples, checkpoints
 _CALIBRATION_SHARE = 0.05  # of the minutes, at most
 # Passes over the text → dropout, from the sweeps of docs/recipes.md.
@@ -58,10 +60,15 @@ def plan_minutes(
         ends: on record, of this recipe.
         spent: seconds of this command so far, which count.
         text_bytes: size of the training text.
-        presets: all when empty.
+        presets: ``CANDIDATES`` when empty.
     """
     seconds = calibrate(
-        variant, memory, announce, lambda preset: train_for(preset, recipe), _CALIBRATION_SHARE * 60 * minutes, presets
+        variant,
+        memory,
+        announce,
+        lambda preset: train_for(preset, recipe),
+        _CALIBRATION_SHARE * 60 * minutes,
+        presets or CANDIDATES,
     )
     left = max(1.0, 60.0 * minutes - spent - min(15.0, _CALIBRATION_SHARE * 60 * minutes))
     rows = []

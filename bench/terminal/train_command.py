@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class TrainOptions(TrainingSettings):
     """Options of train."""
 
-    preset: str = option("", "small when omitted; tiny, medium, large, xl, huge, massive, mega, behemoth, or nanogpt")
+    preset: str = option("", "small when omitted; tiny to behemoth as in the table of presets, nanogpt or medium256")
     steps: int | None = option(None, "updates in the whole run; 1000 when omitted")
     minutes: float | None = option(
         None,

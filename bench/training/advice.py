@@ -24,7 +24,7 @@ from bench.records.store import read_table
 from bench.training.record_training import Expected
 from tinygpt.corpora import Corpus
 from tinygpt.errors import CapacityError
-from tinygpt.presets import LADDER
+from tinygpt.presets import PRESETS
 from tinygpt.system.memory import Memory, available_memory
 from tinygpt.terminal.quantities import duration, short_count, span
 from tinygpt.training.events import EvaluationRecord, Event, PlanRecord, StopRecord
@@ -100,7 +100,7 @@ def _advise(budget: Budget, ends: Sequence[EndOfRun]) -> Advice:
         ranked = _lowest(known, [row for row in known.rows if row.fits])
         own = next(row for row in fitting if row.preset == ranked.row.preset)
         return replace(ranked, row=own, reason=f"{ranked.reason} on {known.corpus}", corpus=budget.corpus)
-    enough = [row for row in fitting if row.tokens >= TOKENS_PER_PARAMETER * LADDER[row.preset].model.n_parameters]
+    enough = [row for row in fitting if row.tokens >= TOKENS_PER_PARAMETER * PRESETS[row.preset].model.n_parameters]
     largest = (enough or fitting[:1])[-1]
     return Advice(largest, budget.minutes, "the largest with enough text per parameter", budget.corpus)
 

@@ -28,7 +28,7 @@ class RaceOptions:
     preset: str = option("nanogpt", "model and batch; nanogpt is nanoGPT's for a CPU")
     corpus: str = option("tinyshakespeare", "text to train on")
     corpus_file: Path | None = option(None, _CORPUS_FILE)
-    recipe: str = option("nanogpt", "constant, warmup, cosine or nanogpt")
+    recipe: str = option("nanogpt", "constant, warmup, cosine, stable, muon or nanogpt")
     steps: int = option(2000, "updates")
     learning_rate: float | None = option(None, _RATE)
     dropout: float | None = option(None, "share of the numbers that dropout sets to 0; peers have no dropout")
@@ -47,7 +47,7 @@ class SweepOptions:
     # Half-decades around the reference's rate, 3e-4, and the original's default, 3e-3.
     rates: tuple[float, ...] = option((1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2), "comma-separated learning rates")
     recipes: tuple[str, ...] = option(
-        ("constant", "warmup", "cosine"), "comma-separated: constant, warmup, cosine, nanogpt"
+        ("constant", "warmup", "cosine"), "comma-separated: constant, warmup, cosine, stable, muon, nanogpt"
     )
     seed: int = option(0, _SEED)
 
@@ -117,7 +117,7 @@ class AcceleratorTrainingOptions:
     engine: str = option("jax[dispatch=8]", "a variant of jax")
     corpus: str = option("shakespeare", "text to train on")
     corpus_file: Path | None = option(None, _CORPUS_FILE)
-    recipe: str = option("nanogpt", "constant, warmup, cosine or nanogpt")
+    recipe: str = option("nanogpt", "constant, warmup, cosine, stable, muon or nanogpt")
     learning_rate: float | None = option(None, _RATE)
     dropout: float = option(0.2, "share of the numbers that dropout sets to 0")
     batch: int = option(64, "sequences in a batch")

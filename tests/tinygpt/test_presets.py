@@ -71,7 +71,7 @@ def test_only_matrices_and_embeddings_decay():
 
 
 def test_unknown_preset_names_the_nearest_one():
-    with pytest.raises(ConfigError, match=r"unknown preset 'smal' \(did you mean 'small'\?\).*behemoth, nanogpt$"):
+    with pytest.raises(ConfigError, match=r"unknown preset 'smal' \(did you mean 'small'\?\).*nanogpt, medium256$"):
         PRESETS["smal"]
 
 

@@ -37,7 +37,7 @@ class TrainingSettings:
     A resumed run keeps its own settings unless a recipe, or an option between it and the dropout, is given.
 
     Attributes:
-        preset: tiny, small, medium, large, xl, huge, massive, mega, behemoth, or nanogpt.
+        preset: tiny, small, medium, large, xl, huge, massive, mega, behemoth, nanogpt or medium256.
         corpus: shakespeare, kjv, python, stories, tinyshakespeare, file:PATH or hf:OWNER/NAME.
         engine: python, numpy, vectorized or jax, with options as in ``vectorized[threads=1]``.
         seed: seed of the starting weights and the batches.

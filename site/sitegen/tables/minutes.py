@@ -1,4 +1,4 @@
-"""What N minutes buy: runs by the clock, races to a loss, the texts of both, and the ablation of the recipe."""
+"""Tables of runs by the clock, races to a loss, their texts, and the ablation of the recipe."""
 
 from __future__ import annotations
 

@@ -248,5 +248,5 @@ def test_the_reference_comes_from_the_docstrings(built: BuiltSite) -> None:
     index = Links((built.output / "reference/index.html").read_text()).links
     assert "generation/#tinygpt.generation.decoding.generate_text" in index
     engines = (built.output / "reference/vectorized/index.html").read_text()
-    assert "one AdamW update" in engines  # of Engine.train_step, whose docstring the override inherits
+    assert "and make one update" in engines  # of Engine.train_step, whose docstring the override inherits
     assert not list(built.output.rglob("objects.inv"))  # nothing here is an inventory of others, or for them
