@@ -137,7 +137,9 @@ def advise_minutes(
     presets = (preset,) if preset else ()
     memory = memory or available_memory()
     budget = plan_minutes(ends, minutes, spent, variant, corpus.name, len(corpus.train), memory, presets, recipe, print)
-    return advise(budget, ends)
+    advice = advise(budget, ends)
+    only = not preset and len(budget.rows) == 1
+    return replace(advice, reason="the only one that was timed in this time") if only else advice
 
 
 def advice_text(advice: Advice) -> str:

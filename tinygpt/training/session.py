@@ -58,7 +58,7 @@ from tinygpt.training.trainer import Trainer
 
 _RECENT = 20  # steps in the mean training loss
 _LAST_EVALUATION = 0.02  # share of a run's time for the evaluation at its end, which reads all held-out text if it can
-_SECONDS_TO_LEAVE = 1.0  # of the command after the last checkpoint: writing rows, closing the view
+_SECONDS_TO_LEAVE = 1.5  # of the command after the last checkpoint: writing rows, closing the view
 
 
 def run_session(

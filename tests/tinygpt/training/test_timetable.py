@@ -66,7 +66,7 @@ def test_a_run_by_the_clock_ends_with_its_time_and_its_rate(tmp_path: Path) -> N
     start = time.perf_counter()
     events = list(run_session(timed, CORPUS))
     seconds = time.perf_counter() - start
-    assert seconds < 60 * MINUTES + 0.5
+    assert seconds < 60 * MINUTES + 2.0
     rates = [event.learning_rate for event in only(events, StepRecord)]  # type: ignore[attr-defined]
     assert rates[-1] < 0.7 * max(rates)
     stop, planned = events[-1], only(events, PlanRecord)
@@ -80,18 +80,25 @@ def test_a_run_by_the_clock_ends_with_its_time_and_its_rate(tmp_path: Path) -> N
 
 
 def test_a_stopped_run_has_the_rest_of_its_time(tmp_path: Path) -> None:
-    timed = plan(tmp_path / "run", minutes=MINUTES, steps=10_000, recipe="muon")
+    minutes = 0.1
+    timed = plan(tmp_path / "run", minutes=minutes, steps=10_000, recipe="muon")
     session = run_session(timed, CORPUS)
     for event in session:
         if isinstance(event, StepRecord) and event.step == 5:
             session.close()  # type: ignore[attr-defined]
             break
     state = load_checkpoint(tmp_path / "run").training
-    assert state is not None and state.step == 5 and 0 < state.elapsed_seconds < 60 * MINUTES
+    assert state is not None and state.step == 5 and 0 < state.elapsed_seconds < 60 * minutes
+    later = plan(
+        tmp_path / "run", minutes=minutes, steps=10_000, seconds_before=60 * minutes - state.elapsed_seconds - 1.5
+    )
     start = time.perf_counter()
-    rest = list(run_session(plan(tmp_path / "run", minutes=MINUTES, steps=10_000), CORPUS, resume=True))
-    assert time.perf_counter() - start < 60 * MINUTES - state.elapsed_seconds + 0.5
-    assert only(rest, StepRecord)[0].step == 6  # type: ignore[attr-defined]
+    rest = list(run_session(later, CORPUS, resume=True))
+    assert time.perf_counter() - start < 4.0, "the seconds before the session count too"
+    steps = only(rest, StepRecord)
+    assert not steps or steps[0].step == 6  # type: ignore[attr-defined]
+    stop = rest[-1]
+    assert isinstance(stop, StopRecord) and stop.reason == "finished"
 
 
 def test_a_time_of_nothing_is_refused(tmp_path: Path) -> None:
