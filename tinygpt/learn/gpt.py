@@ -6,6 +6,7 @@ chain from the end. B sequences, T positions, D width, H heads of width C = D / 
 """
 
 import math
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -66,8 +67,7 @@ def layer_norm(w: Arrays, dw: Arrays, name: str, x: Array, eps: float = 1e-5) ->
         dw[name + ".weight"] += (dy * x_hat).sum(axis=(0, 1))
         dw[name + ".bias"] += dy.sum(axis=(0, 1))
         dx_hat = dy * w[name + ".weight"]  # x moves x̂ directly, through the mean, and through r: three terms
-        along = (dx_hat * x_hat).mean(axis=-1, keepdims=True)  # (B, T, 1)
-        return r * (dx_hat - dx_hat.mean(axis=-1, keepdims=True) - x_hat * along)
+        return r * (dx_hat - dx_hat.mean(-1, keepdims=True) - x_hat * (dx_hat * x_hat).mean(-1, keepdims=True))
 
     return w[name + ".weight"] * x_hat + w[name + ".bias"], back
 
@@ -167,13 +167,15 @@ def generate(w: Arrays, c: Config, text: bytes, n: int, temperature: float, top_
 
 def main() -> None:
     """Train on the text that the command names, then write."""
+    given = [*sys.argv[1:], str(Config.n_steps)]
+    if len(given) not in (2, 3) or given[0].startswith("-") or not given[1].removeprefix("-").isdecimal():
+        print("run: python gpt.py TEXT [STEPS], such as python gpt.py my.txt 2000", file=sys.stderr)
+        sys.exit(given[0] not in ("-h", "--help"))
+    (file, steps), c = given[:2], Config(n_steps=int(given[1]))
     try:
-        file, steps = [*sys.argv[1:], str(Config.n_steps)][:2]
-        text, c = np.fromfile(file, np.uint8), Config(n_steps=int(steps))
+        text = np.fromfile(file, np.uint8)
     except OSError as error:
         raise SystemExit(f"{file} cannot be read: {error.strerror or error}; run: python gpt.py my.txt") from None
-    except ValueError:
-        raise SystemExit("run: python gpt.py TEXT [STEPS], such as python gpt.py my.txt 2000") from None
     if len(text) <= c.context_length or c.n_steps < 1:
         raise SystemExit(f"{file} has {len(text)} bytes, STEPS = {steps}; needed: {c.context_length + 1} and 1 or more")
     w = initial_weights(c, seed=0)
@@ -193,8 +195,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        sys.exit(130)
+    for name in {"SIGINT", "SIGPIPE"} & {*dir(signal)}:  # Ctrl-C and `| head` end it without a traceback
+        signal.signal(getattr(signal, name), signal.SIG_DFL)
+    main()
