@@ -1,18 +1,22 @@
 """Make the built site smaller: strip white space and comments from pages, scripts and styles, and drop unused rules.
 
 Material's style sheet covers every extension, and this site uses few of them. A rule is dropped if its selector names a
-class, or a value of an attribute, that no page has and no script can set; a custom property, if nothing reads it. Pages
-look and read as before.
+class, or a value of an attribute, that no page has and no script can set; a custom property, if nothing reads it. The
+sheets of a page become one. Pages look and read as before.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 _SCRIPTS = ("assets/js/**/*.js", "assets/generated/playground/*.js")  # ours; the libraries come minified
 _FOREIGN = ("assets/stylesheets/*.css", "assets/_mkdocstrings.css")
+_SHEETS = "assets/stylesheets/"  # a sibling of the folder of fonts, as the folder of every sheet is
+_LINKED = re.compile(r'(?:<link rel="stylesheet" href="([^"]*)assets/([^"]+\.css)">\s*)+')
+_LINK = re.compile(r'href="[^"]*?(assets/[^"]+\.css)"')
 
 
 def lighten_site(site: Path) -> None:
@@ -25,9 +29,31 @@ def lighten_site(site: Path) -> None:
     names, foreign = names_in(pages, scripts), _found(site, *_FOREIGN)
     # Properties come after the rules: many are read only by rules that are dropped.
     styles |= {path: _rewrite(path, lambda style: without_idle_rules(style, names)) for path in foreign}
-    read = properties_read(styles.values(), [*pages, *scripts])
+    read = properties_read(styles.values(), pages, names)
     for path in foreign:
         _rewrite(path, lambda style: without_idle_properties(style, read))
+    join_styles(site)
+
+
+def join_styles(site: Path) -> None:
+    """Join the style sheets that pages link to one after the other: one request, and better compressed.
+
+    The name of a joined sheet changes with its content, so that no browser shows a page with an older one.
+    """
+    replaced: set[str] = set()
+
+    def joined(links: re.Match[str]) -> str:
+        names = _LINK.findall(links[0])
+        style = "".join((site / name).read_text(encoding="utf-8") for name in names)
+        target = f"{_SHEETS}{hashlib.sha256(style.encode()).hexdigest()[:8]}.css"
+        replaced.update(names)
+        (site / target).write_text(style, encoding="utf-8")
+        return f'<link rel="stylesheet" href="{links[1]}{target}">\n'
+
+    for page in site.rglob("*.html"):
+        _rewrite(page, lambda text: _LINKED.sub(joined, text, count=1))
+    for name in replaced:
+        (site / name).unlink()
 
 
 def _found(site: Path, *patterns: str) -> list[Path]:
@@ -89,6 +115,8 @@ _IGNORED = re.compile(rf"{_PARENTHESES}|[*^$]=[^\]]*\]")  # holds no complete na
 _WORD = re.compile(r"[\w-]+")
 _PROPERTY = re.compile(rf"(?<=[{{;])(--[\w-]+):(?:{_STRING}|[^;\"'}}])*;?")
 _READ = re.compile(r"var\(\s*(--[\w-]+)")
+# Features of Material that a site may not use: the beginnings of their names, which its script has in any case.
+_FEATURES = ("md-annotation", "md-mermaid", "md-source__fact", "md-tag", "md-tooltip", "md-version")
 # Classes that Material's script sets, and that are not in it as a whole word with a dash.
 _GIVEN = frozenset({"js", "tabbed-control--next", "tabbed-control--prev"})
 
@@ -96,8 +124,10 @@ _GIVEN = frozenset({"js", "tabbed-control--next", "tabbed-control--prev"})
 def names_in(pages: Iterable[str], scripts: Iterable[str]) -> frozenset[str]:
     """Collect the classes of pages, and the words with a dash in scripts: the others are variables and prose."""
     lists = (names for page in pages for found in _NAMES_OF_TAG.findall(page) for names in found)
-    in_scripts = {word for script in scripts for word in _WORD.findall(script) if "-" in word.strip("-")}
-    return _GIVEN.union(in_scripts, *map(str.split, lists))
+    in_pages = frozenset[str]().union(*map(str.split, lists))
+    idle = tuple(name for name in _FEATURES if not any(found.startswith(name) for found in in_pages))
+    words = {word for script in scripts for word in _WORD.findall(script) if "-" in word.strip("-")}
+    return _GIVEN | in_pages | {word for word in words if not word.strip("-").startswith(idle)}
 
 
 def without_idle_rules(style: str, names: frozenset[str]) -> str:
@@ -116,9 +146,9 @@ def can_match(selector: str, names: frozenset[str]) -> bool:
     return "\\" in selector or names.issuperset(of_class or value for of_class, value in found)
 
 
-def properties_read(styles: Iterable[str], others: Iterable[str]) -> frozenset[str]:
-    """Collect the custom properties that styles read, or that pages and scripts name."""
-    by_others = {word for text in others for word in _WORD.findall(text) if word.startswith("--")}
+def properties_read(styles: Iterable[str], pages: Iterable[str], names: frozenset[str]) -> frozenset[str]:
+    """Collect the custom properties that styles read, or that pages or scripts name: the latter are among ``names``."""
+    by_others = {word for page in pages for word in _WORD.findall(page) if word.startswith("--")}.union(names)
     return frozenset(by_others.union(*map(_READ.findall, styles)))
 
 

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
 from sitegen.build.lighter import (
     can_match,
+    join_styles,
     lighter_page,
     lighter_script,
     lighter_style,
@@ -16,9 +18,9 @@ from sitegen.build.lighter import (
 )
 from sitegen.build.site import BuiltSite
 
-PAGE = """<html><body dir="ltr" data-md-color-primary="custom"><p class="shown also" style="--a:var(--inline)">
+PAGE = """<html><body dir="ltr" data-md-color-primary="custom"><p class="shown also md-tags" style="--a:var(--inline)">
     <b class=bare>an unknown note</b><a href="unknown">"""
-SCRIPT = """element.className = "made-later"; count--; unknown = 1;
+SCRIPT = """element.className = "made-later md-version__list md-tag-icon"; count--; unknown = 1;
     element.style.setProperty("--set-by-script", 1)"""
 NAMES = names_in([PAGE], [SCRIPT])
 
@@ -44,6 +46,8 @@ NAMES = names_in([PAGE], [SCRIPT])
         ("[dir=rtl] .shown", False),
         ('[data-md-color-primary="red"]', False),
         (".un\\:known", True),
+        (".md-version__list", False),
+        (".md-tag-icon", True),
     ],
 )
 def test_a_selector_stays_unless_nothing_can_match_it(selector: str, kept: bool) -> None:
@@ -52,7 +56,7 @@ def test_a_selector_stays_unless_nothing_can_match_it(selector: str, kept: bool)
 
 def lighter(*styles: str) -> list[str]:
     ruled = [without_idle_rules(lighter_style(style), NAMES) for style in styles]
-    read = properties_read(ruled, [PAGE, SCRIPT])
+    read = properties_read(ruled, [PAGE], NAMES)
     return [without_idle_properties(style, read) for style in ruled]
 
 
@@ -102,11 +106,32 @@ def test_a_script_keeps_its_lines_of_code() -> None:
 
 
 def test_the_built_site_wears_what_its_pages_need(built: BuiltSite) -> None:
-    (style,) = (built.output / "assets/stylesheets").glob("main.*.css")
-    text = style.read_text()
-    assert style.stat().st_size < 110_000  # as it comes, 137,000
+    home = (built.output / "index.html").read_text()
+    (sheet,) = re.findall(r'<link rel="stylesheet" href="([^"]+)"', home)
+    text = (built.output / sheet).read_text()
+    assert len(text) < 110_000  # Material's alone, as it comes: 137,000
     for needed in (".md-typeset", ".md-search__input", ".md-nav__link", ".md-code__button"):
         assert needed in text, needed
     assert "[dir=rtl]" not in text
-    home = (built.output / "index.html").read_text()
+    assert "md-annotation" not in text
+    assert not [*built.output.rglob("main.*.css")]
     assert not re.search(r"\n\s*\n", re.sub(r"<(pre|script)\b.*?</\1>", "-", home, flags=re.DOTALL))
+
+
+def test_the_sheets_of_a_page_become_one_named_by_its_content(tmp_path: Path) -> None:
+    for name, style in {"css/a.css": "p{top:0}", "generated/b.css": "p{left:0}", "css/c.css": "p{right:0}"}.items():
+        (tmp_path / "assets" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "assets" / name).write_text(style)
+    (tmp_path / "assets/stylesheets").mkdir()
+    links = [f'<link rel="stylesheet" href="{{}}assets/{name}.css">' for name in ("css/a", "generated/b", "css/c")]
+    for page, start in {"index.html": "", "deep/index.html": "../", "404.html": "/sub/path/"}.items():
+        (tmp_path / page).parent.mkdir(exist_ok=True)
+        (tmp_path / page).write_text(f"<head>{links[0]}\n{links[1]}</head><body>{links[2]}</body>".format(*3 * [start]))
+    join_styles(tmp_path)
+    (sheet,) = (tmp_path / "assets/stylesheets").iterdir()
+    assert sheet.read_text() == "p{top:0}p{left:0}"
+    for page, start in {"index.html": "", "deep/index.html": "../", "404.html": "/sub/path/"}.items():
+        text = (tmp_path / page).read_text()
+        assert f'<head><link rel="stylesheet" href="{start}assets/stylesheets/{sheet.name}">' in text
+        assert f"<body>{links[2].format(start)}" in text
+    assert [path.name for path in tmp_path.rglob("*.css") if path != sheet] == ["c.css"]
