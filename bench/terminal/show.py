@@ -152,8 +152,8 @@ def print_comparison(comparison: Comparison, console: Console | None = None) -> 
             )
         )
     if rows:
-        numbers = ("before", "after", "times faster", "interval", "could see", "outcome")
-        print_table(console, ("preset", "engine"), numbers, rows, ("could see", "before", "after"))
+        numbers = ("before", "after", "times faster", "interval", "detectable from", "outcome")
+        print_table(console, ("preset", "engine"), numbers, rows, ("detectable from", "before", "after"))
     for line in comparison.missing:
         print_line(console, line)
     for basis, points in grouped(comparison.points, lambda point: point.finding.basis).items():

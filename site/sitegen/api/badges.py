@@ -16,7 +16,7 @@ from types import MappingProxyType
 from urllib.parse import quote
 
 from bench.arms.variants import kind_of
-from sitegen.api.measurements import FOLDER, published_only
+from sitegen.api.measurements import FOLDER
 from sitegen.rows.cells import primary_cells
 from sitegen.rows.ratios import ratio_frame
 from sitegen.rows.results import TRAINING_KINDS, Results, load_results, row_dicts
@@ -104,7 +104,7 @@ def badge_snippets(results: Path, name: str, site_url: str) -> str:
         ConfigError: there is no such badge.
         SiteError: there is none at all.
     """
-    found = badges(published_only(load_results(results)))
+    found = badges(load_results(results).published)
     if not found:
         raise SiteError("no published ratio for a badge", "rows in results/published", "invoke results publish")
     if name == "list":

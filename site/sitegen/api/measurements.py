@@ -20,7 +20,6 @@ from typing import Any
 
 from bench.arms.registry import REFERENCE
 from bench.records.grouping import grouped
-from bench.records.rows import PUBLISHED
 from bench.statistics.cells import CellSummary
 from bench.statistics.chosen_runs import chosen_cells
 from bench.statistics.noise import cell_verdict, ratio_verdict
@@ -35,13 +34,6 @@ from tinygpt.terminal.visible import one_line
 SCHEMA = 1
 FOLDER = "api/"
 LATEST, INDEX = f"{FOLDER}latest.json", f"{FOLDER}index.json"
-
-
-def published_only(results: Results) -> Results:
-    """The published rows; the results themselves, with all that they have computed, if there are no others."""
-    if (results.runs["origin"] == PUBLISHED).all():
-        return results
-    return results.only("origin", [PUBLISHED])
 
 
 def write_measurements(published: Results, site: Path) -> None:

@@ -8,7 +8,7 @@ from sitegen.api.badges import write_badges
 from sitegen.api.comparisons import INDEX as COMPARED
 from sitegen.api.comparisons import write_comparisons
 from sitegen.api.feeds import JSON_FEED, RSS, posts_of, write_feeds
-from sitegen.api.measurements import INDEX, LATEST, published_only, write_measurements
+from sitegen.api.measurements import INDEX, LATEST, write_measurements
 from sitegen.api.twins import Link, add_links, built_articles, write_twins
 from sitegen.embedding.social import CARD
 from sitegen.rows.results import Results
@@ -31,9 +31,8 @@ def publish_api(results: Results, folder: Path, site: Path, site_url: str, summa
         site_url: its address, with a slash at the end, or empty.
         summary: one sentence on the site.
     """
-    published = published_only(results)
-    write_measurements(published, site)
-    write_badges(published, site)
+    write_measurements(results.published, site)
+    write_badges(results.published, site)
     write_comparisons(results, folder, site)
     pages = [*built_articles(site, site_url)]
     write_twins(pages, site, site_url, summary, _DATA)

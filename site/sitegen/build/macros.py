@@ -32,10 +32,12 @@ from sitegen.figures.figure_html import empty_figure_html, figure_html
 from sitegen.numbers.number_marks import MARKS
 from sitegen.numbers.registry import resolve_number
 from sitegen.rows.machines import machine_sentence
+from sitegen.rows.results import Results
 from sitegen.tables.gallery import FOLDER as GALLERY
 from sitegen.tables.gallery import gallery_cards, gallery_html
+from sitegen.tables.history import changes_finding
 from sitegen.tables.registry import TABLES
-from sitegen.tables.samples import samples_html
+from sitegen.tables.samples import samples_finding, samples_html
 from sitegen.tables.writing import gallery_finding, writing_html
 from sitegen.text.addresses import UNKNOWN_REPOSITORY, UNKNOWN_SITE
 from sitegen.text.errors import SiteError
@@ -52,7 +54,10 @@ Value = TypeVar("Value")
 
 _SHARED = "sitegen"  # key of the macros' input in the builder's configuration
 
-FINDINGS = MappingProxyType({"gallery": lambda: gallery_finding(gallery_cards())})
+# Sentences for headings; further names are those of figures, whose headlines they are.
+FINDINGS: Mapping[str, Callable[[Results], str]] = MappingProxyType(
+    {"gallery": lambda _: gallery_finding(gallery_cards()), "history": changes_finding, "samples": samples_finding}
+)
 
 _NO_ADDRESS = (
     "!!! warning\n\n    This site was built without its address. In what you copy, write the address at which it is"
@@ -181,7 +186,10 @@ class PageMacros:
 
     def finding(self, name: str) -> str:
         """A computed sentence for a page's heading."""
-        return html_block(self._look_up("finding", name, FINDINGS)())
+        if name in FINDINGS:
+            return html_block(FINDINGS[name](self._prepared.quoted_rows.results))
+        figure = self._look_up("finding", name, self._prepared.figures)
+        return html_block(figure.words.headline if figure else FIGURES[name].title)
 
     def writing(self) -> str:
         """The gallery's best model at work: a text that is typed out, and goes on when the reader asks for it."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import html
 import json
+import posixpath
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 
 from sitegen.build.html_addresses import CSS_ADDRESS, BuiltPage, read_page
 
+_HOME = "index.html"
 _SCHEME = re.compile(r"^[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 # Suffix → patterns of the addresses that such a file loads.
 _ADDRESSES = {
@@ -25,7 +27,7 @@ _ADDRESSES = {
     ".svg": (CSS_ADDRESS, re.compile(r"""\b(?:xlink:)?href\s*=\s*["']([^"']*)["']""")),
 }
 # Files that may name addresses of the site in full: pages (embedding snippets too), feeds, the sitemap, oEmbed.
-_TEXTS = {".html", ".json", ".txt", ".webmanifest", ".xml"}
+_TEXTS = (".html", ".json", ".txt", ".webmanifest", ".xml")
 
 
 @dataclass(frozen=True)
@@ -33,20 +35,22 @@ class _Site:
     """A built site and the address that it was built for.
 
     Attributes:
-        folder: absolute.
+        folder: its place.
         url: complete, ending in a slash; empty if it is not known.
-        read: an HTML file's path → its addresses and anchors; each file is read once.
+        names: of all files, relative to the folder.
+        read: an HTML file's name → its addresses and anchors; each file is read once.
     """
 
     folder: Path
     url: str
-    read: Callable[[Path], BuiltPage]
+    names: frozenset[str]
+    read: Callable[[str], BuiltPage]
 
-    def files(self, *suffixes: str) -> Iterator[tuple[str, Path]]:
-        """Files with one of these endings: name relative to the site, and path."""
-        for path in sorted(self.folder.rglob("*")):
-            if path.suffix in suffixes and path.is_file():
-                yield path.relative_to(self.folder).as_posix(), path
+    def texts(self, *suffixes: str) -> Iterator[tuple[str, str]]:
+        """Names and contents of the files with one of these endings."""
+        for name in sorted(self.names):
+            if name.endswith(suffixes):
+                yield name, (self.folder / name).read_text(encoding="utf-8")
 
 
 def check_site(site: Path, site_url: str) -> list[str]:
@@ -57,20 +61,21 @@ def check_site(site: Path, site_url: str) -> list[str]:
         site_url: the address it was built for, with a slash at the end; empty if it is not known. Absolute paths, those
             of the 404 page, begin with its path.
     """
-    built = _Site(site.resolve(), site_url, cache(read_page))
+    names = frozenset(path.relative_to(site).as_posix() for path in site.rglob("*") if path.is_file())
+    built = _Site(site, site_url, names, cache(lambda name: read_page(site / name)))
     checks = (_check_pages, _check_styles_and_pictures, _check_search, _check_own_addresses)
     return [problem for check in checks for problem in check(built)]
 
 
 def _check_pages(site: _Site) -> Iterator[str]:
-    for name, path in site.files(".html"):
-        page = site.read(path)
+    for name in sorted(name for name in site.names if name.endswith(".html")):
+        page = site.read(name)
         for anchor in sorted(page.repeated):
             yield f"{name}: the id {anchor!r} occurs twice"
         for line, address in page.loaded:
-            yield from _check_loaded(site, f"{name}, line {line}", path, address)
+            yield from _check_loaded(site, f"{name}, line {line}", name, address)
         for line, address in page.linked:
-            if not _is_elsewhere(address) and (problem := _broken(site, address, path)):
+            if not _is_elsewhere(address) and (problem := _broken(site, address, name)):
                 yield f"{name}, line {line}: {problem}"
         for line, address in page.shared:
             if not (site.url and address.startswith(site.url)):
@@ -79,28 +84,26 @@ def _check_pages(site: _Site) -> Iterator[str]:
 
 
 def _check_styles_and_pictures(site: _Site) -> Iterator[str]:
-    for name, path in site.files(*_ADDRESSES):
-        text = path.read_text(encoding="utf-8")
-        for address in (address for pattern in _ADDRESSES[path.suffix] for address in pattern.findall(text)):
+    for name, text in site.texts(*_ADDRESSES):
+        patterns = _ADDRESSES[posixpath.splitext(name)[1]]
+        for address in (address for pattern in patterns for address in pattern.findall(text)):
             if not address.startswith("#"):  # a gradient or clipping path of its own
-                yield from _check_loaded(site, name, path, address)
+                yield from _check_loaded(site, name, name, address)
 
 
-def _check_loaded(site: _Site, place: str, path: Path, address: str) -> Iterator[str]:
+def _check_loaded(site: _Site, place: str, name: str, address: str) -> Iterator[str]:
     if _is_elsewhere(address):
         yield f"{place}: loads {address} from another host"
-    elif problem := _broken(site, address, path):
+    elif problem := _broken(site, address, name):
         yield f"{place}: {problem}"
 
 
 def _check_search(site: _Site) -> Iterator[str]:
     """Check the addresses of the search index, which are relative to the home page."""
-    path = site.folder / "search/pages.json"
-    if not path.is_file():
-        return
-    for entry in json.loads(path.read_text(encoding="utf-8"))["docs"]:
-        if problem := _broken(site, entry["location"], site.folder / "index.html"):
-            yield f"search/pages.json: {problem}"
+    for name, text in site.texts("search/pages.json"):
+        for entry in json.loads(text)["docs"]:
+            if problem := _broken(site, entry["location"], _HOME):
+                yield f"{name}: {problem}"
 
 
 def _check_own_addresses(site: _Site) -> Iterator[str]:
@@ -108,12 +111,10 @@ def _check_own_addresses(site: _Site) -> Iterator[str]:
     if not site.url:
         return
     own = re.compile(re.escape(site.url) + r"""[^\s"'<>\\`)\]}]*""")
-    home = site.folder / "index.html"
-    for name, path in site.files(*_TEXTS):
-        text = html.unescape(path.read_text(encoding="utf-8"))
-        for address in sorted(set(own.findall(text))):
+    for name, text in site.texts(*_TEXTS):
+        for address in sorted(set(own.findall(html.unescape(text)))):
             relative = address.removeprefix(site.url).rstrip(".,;:")
-            if problem := _broken(site, relative, home):
+            if problem := _broken(site, relative, _HOME):
                 yield f"{name}: {problem.replace(relative, address, 1)}"
 
 
@@ -122,8 +123,8 @@ def _is_elsewhere(address: str) -> bool:
     return address.startswith("//") or (_SCHEME.match(address) is not None and not address.startswith("data:"))
 
 
-def _broken(site: _Site, address: str, page: Path) -> str:
-    """Explain why an address without a host is broken; empty if it is not."""
+def _broken(site: _Site, address: str, page: str) -> str:
+    """Explain why an address without a host, in a file of some name, is broken; empty if it is not."""
     if address.startswith("data:"):
         return ""
     parts = urlsplit(address)
@@ -132,19 +133,19 @@ def _broken(site: _Site, address: str, page: Path) -> str:
         base = urlsplit(site.url).path or "/"
         if not path.startswith(base):
             return f"{address} is an absolute path outside {base}"
-        target = site.folder / path.removeprefix(base).lstrip("/")
+        target = path.removeprefix(base).lstrip("/")
     else:
-        target = page.parent / path if path else page
-    target = target.resolve()
-    if not target.is_relative_to(site.folder):
+        target = posixpath.join(posixpath.dirname(page), path) if path else page
+    target = posixpath.normpath(target)
+    if target.split("/")[0] == "..":
         return f"{address} leads out of the site"
-    if target.is_dir():
-        target = target / "index.html"
-    if not target.is_file():
+    if target not in site.names:
+        target = posixpath.normpath(posixpath.join(target, _HOME))
+    if target not in site.names:
         return f"{address} leads nowhere"
     fragment = unquote(parts.fragment)
     # Fragments of Material (#__tabbed, #only-light …) are states, not places.
-    is_place = bool(fragment) and not fragment.startswith("__") and target.suffix == ".html"
+    is_place = bool(fragment) and not fragment.startswith("__") and target.endswith(".html")
     if is_place and fragment not in site.read(target).anchors:
-        return f"{address} names an anchor that {target.relative_to(site.folder).as_posix()} does not have"
+        return f"{address} names an anchor that {target} does not have"
     return ""

@@ -64,6 +64,7 @@ def prepare(root: Path, results: Path, site: str = "", choice: Choice = EVERYTHI
         ResultsError: a results file cannot be used.
     """
     loaded = load_results(results)
+    loaded = loaded.published if choice.public else loaded
     choice.check(loaded)
     public = choice.to_embed(loaded)
     rendered = {name: _render_both(root, figure, loaded, public, site, choice) for name, figure in FIGURES.items()}

@@ -36,7 +36,7 @@ def site(options: SiteOptions) -> None:
     root, results, start = checkout(), checkout_or_here() / "results", time.perf_counter()
     folder = (root / options.output).resolve()
     addresses, choice = find_addresses(root), Choice(options.run, options.variants)
-    _warn(addresses.site_warning("invoke site"), addresses.repository_warning())
+    _warn(addresses.site_warning(), addresses.repository_warning())
     inputs = fingerprint(root, results, (*astuple(addresses), choice.run, *choice.variants))
     if not options.force and up_to_date(root, folder, inputs):
         pages, seconds = sum(1 for _ in folder.rglob("*.html")), time.perf_counter() - start
@@ -79,8 +79,6 @@ def embed(options: EmbedOptions) -> None:
     else:
         choice = Choice(options.run, options.variants)
         print(figure_snippets(root, root / "results", name, options.pin, addresses, choice))
-    if name != "list":
-        _warn(addresses.site_warning(f"invoke embed {name}"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,9 +172,12 @@ class DeployOptions:
 @task(needs="site")
 def deploy(options: DeployOptions) -> None:
     """Build the site, check it, and push it to a branch."""
+    from bench.records.rows import LOCAL
     from sitegen.build.site import build_site
     from sitegen.commands.deploy import check_source, deploy_site
+    from sitegen.rows.choice import PUBLIC
     from sitegen.text.addresses import find_addresses
+    from tinygpt.terminal.quantities import counted
 
     root, remote, branch = checkout(), options.remote, options.branch
     source = check_source(root, remote, branch)
@@ -188,7 +189,10 @@ def deploy(options: DeployOptions) -> None:
             "an address that begins with https://",
             "invoke deploy --url https://HOST/PATH/",
         )
-    built = build_site(root, root / "results", Path("_site"), replace(known, site=address.rstrip("/") + "/"))
+    if n_local := sum(1 for _ in (root / "results" / LOCAL).glob("runs-*.parquet")):
+        print(f"left out: {counted(n_local, 'local run')}; a deployed site has published and contributed rows only")
+    known = replace(known, site=address.rstrip("/") + "/")
+    built = build_site(root, root / "results", Path("_site"), known, PUBLIC)
     deployed = deploy_site(source, built.output, options.dry_run)
     files = f"{deployed.n_files} files for {address}, from {source.commit}"
     if not deployed.commit:

@@ -17,6 +17,8 @@ from sitegen.text.errors import SiteError
 from sitegen.text.site_folders import CACHE, THEME
 from tinygpt.errors import ConfigError, unknown_name
 
+_NO_ADDRESS = f"Write the address at which you serve the site in place of {UNKNOWN_SITE}, or name it: --address"
+
 
 def figure_list() -> str:
     """Names and titles of all figures."""
@@ -83,7 +85,7 @@ def _text(figure: PublishedFigure, site_url: str) -> str:
     return "\n\n".join(
         [
             f"{figure.title}, {kind}: {site_url or UNKNOWN_SITE}{figure.folder}",
-            *([] if site_url else [f"Write the address at which you serve the site in place of {UNKNOWN_SITE}"]),
+            *([] if site_url else [_NO_ADDRESS]),
             *(f"# {snippet.label}\n{snippet.text}" for snippet in snippets(figure, site_url)),
             *(f"# Choices by query\n{one.name}: {', '.join(one.options)}" for one in figure.parameters),
         ]

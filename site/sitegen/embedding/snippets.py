@@ -27,6 +27,7 @@ class Snippet:
 
 def snippets(figure: PublishedFigure, site_url: str) -> list[Snippet]:
     """The snippets of a figure; ``site_url`` may be empty."""
+    record = "oEmbed record" if site_url else "oEmbed record, which a site that knows its address has"
     site_url = site_url or UNKNOWN_SITE
     address = {kind: site_url + figure.address(kind) for kind in figure.files}
     page, alt = site_url + figure.folder, html.escape(figure.description)
@@ -46,7 +47,7 @@ def snippets(figure: PublishedFigure, site_url: str) -> list[Snippet]:
         Snippet(FRAME, "Frame without the script", frame_html(figure, site_url)),
         Snippet(FRAME, "Frame in dark colours, with choices made", frame_html(figure, site_url, f"?{chosen}", True)),
         Snippet(OEMBED, "Address for sites that support oEmbed", page),
-        Snippet(OEMBED, "oEmbed record", site_url + oembed_file(figure)),
+        Snippet(OEMBED, record, site_url + oembed_file(figure)),
         Snippet(DATA, "Plotted rows and specifications", files),
     ]
 

@@ -22,6 +22,7 @@ import pandas as pd
 
 from bench.arms.devices import ACCELERATED
 from bench.arms.registry import OURS
+from bench.arms.variants import variant_options
 from bench.statistics.accelerator_ratios import crossings
 from sitegen.figures.axes import (
     above,
@@ -112,8 +113,15 @@ def _line_names(rows: pd.DataFrame) -> pd.Series:
     """Names of lines; those of several accelerators have the chip in them."""
     own = rows[rows["device"] == ON_ACCELERATOR]
     chips = {machine: _chip(short_machine(machine)) for machine in own["machine"].unique()}
-    names = rows["label"].str.removesuffix(", GPU")
+    names = rows["variant"].map(_in_words)
     return names.where(rows["device"] != ON_ACCELERATOR, names + ", " + rows["machine"].map(chips).fillna(""))
+
+
+def _in_words(line: str) -> str:
+    """A line's name, which a narrow chart can wrap: jax[mesh=2,precision=bfloat16] → jax engine, mesh 2, bfloat16."""
+    options = [option.partition("=") for option in variant_options(line).split(",")]
+    values = (f"{name} {value}" if value.isdigit() else value or name for name, _, value in options)
+    return ", ".join(filter(None, [label_of(line.partition("[")[0]).removesuffix(", GPU"), *values]))
 
 
 def _chip(machine: str) -> str:

@@ -120,21 +120,56 @@ def chart_spec(figure: Figure, rows: pd.DataFrame, theme: Theme, validate: bool 
 
     ``validate`` has Altair check it against Vega-Lite's schema, which takes longer than everything else here.
     """
-    with debug_mode(False):  # otherwise Altair also checks every part of the chart as it is made
+    data = _Datasets()
+    alt.data_transformers.register("sitegen", data)
+    # Altair otherwise also checks every part of the chart as it is made.
+    with debug_mode(False), alt.data_transformers.enable("sitegen"):
         spec: dict[str, Any] = figure.module.chart(rows, theme).to_dict(validate=validate)
     spec.pop("$schema", None)  # a link that nothing needs, on a page that loads nothing from elsewhere
-    spec["datasets"] = _data_of_use(spec.pop("datasets"), spec)
+    spec["datasets"] = _data_of_use(data.records, spec)
     spec["config"] = chart_config(theme)
     selections = [parameter["name"] for parameter in spec.get("params", []) if "select" in parameter]
     # Legends and names of lines are laid out by ``room``; figure.js sets it to the container's width, and ``pointed``
     # to the line at which the reader points.
     shared = [{"name": "room", "value": STATIC_WIDTH}, {"name": "pointed", "value": ""}]
     spec["params"] = [*spec.get("params", []), *shared]
+    headlines = _headlines(figure, rows, spec["params"])
     spec = {"width": "container", "height": HEIGHT} | spec
     spec["autosize"] = {"type": "fit-x", "contains": "padding"}
     spec["description"] = figure.describe(rows)
-    spec["usermeta"] = {"figure": figure.name, "theme": theme.name, "selections": selections}
+    spec["usermeta"] = {"figure": figure.name, "theme": theme.name, "selections": selections, "headlines": headlines}
     return spec
+
+
+def _headlines(figure: Figure, rows: pd.DataFrame, parameters: list[dict[str, Any]]) -> dict[str, str]:
+    """The finding of each machine that a reader can choose, but for that of the one that the figure opens with."""
+    choices = [parameter for parameter in parameters if parameter["name"] == "machine" and "bind" in parameter]
+    return {
+        machine: figure.module.headline(rows[rows["machine"].fillna("").isin(["", machine])])
+        for choice in choices
+        for machine in choice["bind"]["options"]
+        if machine != choice["value"]
+    }
+
+
+class _Datasets:
+    """Altair's hook for the data of layers: converts each frame once, however many layers draw it.
+
+    Attributes:
+        records: the rows of the frames, by the names that the specification has for them.
+    """
+
+    def __init__(self) -> None:
+        self.records: dict[str, Any] = {}
+        self._frames: list[pd.DataFrame] = []
+
+    def __call__(self, frame: Any, /, *_: Any, **__: Any) -> dict[str, str]:
+        position = next((place for place, known in enumerate(self._frames) if known is frame), len(self._frames))
+        name = f"rows_{position + 1}"
+        if name not in self.records:
+            self._frames.append(frame)
+            self.records[name] = alt.to_values(frame)["values"]
+        return {"name": name}
 
 
 def _data_of_use(datasets: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any]:

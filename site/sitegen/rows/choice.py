@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from bench.records.rows import PUBLISHED
 from sitegen.rows.results import Results
 from tinygpt.errors import ConfigError, did_you_mean, unknown_name
 
@@ -19,10 +18,12 @@ class Choice:
     Attributes:
         run: its ``run_id``, published or local; every run when empty.
         variants: every variant when empty.
+        public: without local rows.
     """
 
     run: str = ""
     variants: tuple[str, ...] = ()
+    public: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.run or self.variants)
@@ -53,8 +54,7 @@ class Choice:
 
     def to_embed(self, results: Results) -> Results:
         """The results that pictures for other sites are drawn from: published rows, unless a run was asked for."""
-        whole = self.run or (results.runs["origin"] == PUBLISHED).all()
-        return results if whole else results.only("origin", [PUBLISHED])
+        return results if self.run else results.published
 
     def rows(self, read: Callable[[Results], pd.DataFrame], results: Results) -> pd.DataFrame:
         """The rows that ``read`` makes of the results; those that were asked for are in the view that opens."""
@@ -68,3 +68,4 @@ class Choice:
 
 
 EVERYTHING = Choice()
+PUBLIC = Choice(public=True)

@@ -15,7 +15,7 @@ from typing import Any, Concatenate, ParamSpec
 import pandas as pd
 
 from bench.arms.devices import of_processors
-from bench.records.rows import CONTRIBUTED, Kind
+from bench.records.rows import CONTRIBUTED, PUBLISHED, Kind
 from bench.records.schema import TABLES
 from bench.records.store import read_tables
 from bench.statistics.accelerator_ratios import accelerator_summary
@@ -50,6 +50,14 @@ class Results:
         """The rows with one of some values in a column that all tables have."""
         tables = (getattr(self, name) for name in TABLES)
         return Results(*(table[table[column].isin(values)].reset_index(drop=True) for table in tables))
+
+    @cached_property
+    def published(self) -> Results:
+        """The same without local rows; itself, with all that it has computed, if it has none."""
+        if (self.runs["origin"] == PUBLISHED).all():
+            return self
+        kept = self.only("origin", [PUBLISHED])
+        return replace(kept, calibrations=self.calibrations, contributed=self.contributed)
 
     @cached_property
     def processor_runs(self) -> pd.DataFrame:

@@ -122,7 +122,7 @@ def _row(point: Point) -> dict[str, TableCell | str]:
         "before ÷ after": number_cell(found.speedup, quantities.ratio),
         "interval": ends_in_words(found.low, found.high, quantities.ratio),
         "its level": number_cell(found.confidence, quantities.percent),
-        "could see": number_cell(found.detectable, quantities.percent),
+        "detectable from": number_cell(found.detectable, quantities.percent),
         "outcome": found.outcome,
         "basis": found.basis,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -18,6 +19,19 @@ from sitegen.text.markup import TableCell, code_cell, html_table, nothing_yet, n
 from tinygpt.terminal import quantities
 
 _STATES: Mapping[str, str] = MappingProxyType({"slower": "bad", "faster": "good"})
+
+
+def changes_finding(results: Results) -> str:
+    """The changes in one sentence: how many made the engine faster or slower, beyond noise."""
+    changes = history_changes(results)
+    if not changes:
+        return "No commit has been measured yet"
+    real = Counter(change.found.outcome for change in changes if change.is_significant)
+    rest = len(changes) - real.total()
+    return (
+        f"Of {len(changes)} measured changes, {real['faster']} made the engine faster and {real['slower']} slower;"
+        f" {rest} cannot be told from noise"
+    )
 
 
 def changes_table(results: Results) -> str:
@@ -41,7 +55,7 @@ def _change_row(change: Change) -> Mapping[str, TableCell | str]:
         "commit": code_cell(change.after.commit[:7]),
         "compared with": code_cell(change.before.commit[:7]),
         "day": str(change.after.day),
-        "could see": number_cell(found.detectable, quantities.percent),
+        "detectable from": number_cell(found.detectable, quantities.percent),
         "rounds": found.basis,
     }
 

@@ -25,7 +25,7 @@ from sitegen.tables.machine_tables import accelerators_table, processors_table, 
 from sitegen.tables.minutes import MINUTES_TABLES
 from sitegen.tables.peer_tables import generation_table, training_table
 from sitegen.tables.probe_table import probe_table
-from sitegen.tables.samples import TRAIN_COMMAND, written_samples
+from sitegen.tables.samples import TRAIN_COMMAND, trained_samples
 from sitegen.tables.speed_tables import failures_table, ratio_table
 from sitegen.tables.status import accelerator_status, status_table
 from sitegen.text.markup import TableCell, code_cell, html_table, nothing_yet, number_cell, status_cell
@@ -128,12 +128,9 @@ def runs_table(results: Results, limit: int = 300) -> str:
 
 def samples_overview_table(results: Results) -> str:
     """One row for each model that was trained to write: its last sample's losses and generation speed."""
-    samples = written_samples(results)
-    samples = samples[samples["kind"] == "train"]
-    if samples.empty:
+    last = trained_samples(results)
+    if last.empty:
         return nothing_yet("No samples are recorded", f"{TRAIN_COMMAND} --record")
-    last = samples.sort_values("step").groupby(["corpus", "preset", "engine", "run_id"], sort=False).tail(1)
-    last = last.sort_values("step", ascending=False, kind="stable")
     absent = "not recorded"
     return html_table(
         "Models that wrote samples",

@@ -12,6 +12,7 @@ from sitegen.rows.results import Results, row_dicts
 from sitegen.text.escape import html_block
 from sitegen.text.markup import nothing_yet
 from tinygpt.terminal import quantities
+from tinygpt.terminal.visible import one_line
 
 MAX_MODELS = 24
 MAX_STEPS = 8  # earlier samples of one model, evenly spread
@@ -23,6 +24,27 @@ def written_samples(results: Results) -> pd.DataFrame:
     runs = results.runs[["cell_id", "kind", "suite", "started_at"]]
     samples = results.samples.merge(runs, on="cell_id", how="left")
     return samples[~samples["suite"].isin(EXPERIMENTS)]
+
+
+def trained_samples(results: Results) -> pd.DataFrame:
+    """The last sample of each model that was trained to write, of the longest run first."""
+    samples = written_samples(results)
+    samples = samples[samples["kind"] == "train"].sort_values("step")
+    last = samples.groupby(["corpus", "preset", "engine", "run_id"], sort=False).tail(1)
+    return last.sort_values("step", ascending=False, kind="stable")
+
+
+def samples_finding(results: Results) -> str:
+    """The models in one sentence: how many wrote, and the lowest loss that one of them reached."""
+    last = trained_samples(results)
+    if last.empty:
+        return "No model has written anything yet"
+    wrote = f"Texts of {quantities.counted(len(last), 'trained model')}"
+    best = last.sort_values("held_out_loss").iloc[0]
+    if pd.isna(best["held_out_loss"]):
+        return wrote
+    loss, corpus = quantities.loss(best["held_out_loss"]), one_line(best["corpus"], 40)
+    return f"{wrote}; the lowest loss on unseen text is {loss} nats per token, on {corpus}"
 
 
 def samples_html(results: Results) -> str:

@@ -61,9 +61,11 @@ def writing_html(cards: Sequence[Card], gallery: str) -> str:
     )
     return (
         f'<figure class="tg-writing" data-model="{html_attribute(card.name)}">'
-        f'<pre tabindex="0" aria-label="A text of the model {html_attribute(card.name)}">{html_block(shown)}</pre>'
+        f'<pre tabindex="0" role="group" aria-label="A text of the model {html_attribute(card.name)}">'
+        f"{html_block(shown)}</pre>"
         f"<figcaption>The model <em>{html_block(card.name)}</em>: {html_block(about)}"
-        f' <a href="{gallery}">All of its texts</a></figcaption>'
+        f' <a href="{gallery}">All of its texts</a>'
         '<p class="tg-writing__live" hidden><button type="button" class="md-button">Let it write, in this tab</button>'
-        f' <span role="status">loads {html_block(quantities.megabytes(card.file_bytes))}</span></p></figure>'
+        f' <span role="status">loads {html_block(quantities.megabytes(card.file_bytes))}</span></p>'
+        "</figcaption></figure>"
     )

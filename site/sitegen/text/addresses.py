@@ -44,13 +44,13 @@ class Addresses:
         """The part of an address under which GitHub edits a page's source; empty for another host."""
         return f"edit/{BRANCH}/docs/" if _GITHUB.fullmatch(self.repository) else ""
 
-    def site_warning(self, task: str) -> str:
-        """The consequences of a site whose address is not known, and the way to name it to ``task``; empty if it is."""
+    def site_warning(self) -> str:
+        """The consequences of a site whose address is not known, and the way to name it; empty if it is."""
         if self.site:
             return ""
         return (
-            f"warning: the site's address is not known: snippets say {UNKNOWN_SITE}, and feeds, oEmbed records,"
-            f" canonical links and pictures for shared links are left out; run: {SITE_VARIABLE}={UNKNOWN_SITE} {task}"
+            f"warning: the site's address is not known: snippets say {UNKNOWN_SITE}, and the site has no feeds, oEmbed"
+            f" records, canonical links or preview pictures; run: {SITE_VARIABLE}={UNKNOWN_SITE} invoke site"
         )
 
     def repository_warning(self) -> str:

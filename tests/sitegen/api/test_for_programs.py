@@ -13,7 +13,7 @@ import pytest
 from bench.records.rows import PUBLISHED
 from sitegen.api.badges import badge_snippets, badges
 from sitegen.api.comparisons import write_comparisons
-from sitegen.api.measurements import SCHEMA, published_only, write_measurements
+from sitegen.api.measurements import SCHEMA, write_measurements
 from sitegen.build.site import BuiltSite
 from sitegen.commands.serve import serve_folder
 from sitegen.rows.results import Results, load_results
@@ -47,7 +47,7 @@ def read(path: Path) -> Any:
 def test_every_published_measurement_is_in_the_files_with_interval_and_machine(
     results: tuple[Results, Path], tmp_path: Path
 ) -> None:
-    write_measurements(published_only(results[0]), tmp_path)
+    write_measurements(results[0].published, tmp_path)
     index, latest = read(tmp_path / "api/index.json"), read(tmp_path / "api/latest.json")
     assert index["schema"] == latest["schema"] == SCHEMA
     assert all((tmp_path / name).is_file() for name in index["files"])
@@ -66,7 +66,7 @@ def test_every_published_measurement_is_in_the_files_with_interval_and_machine(
 
 
 def test_a_badge_gives_a_resolved_ratio_and_says_so_where_it_is_not(results: tuple[Results, Path]) -> None:
-    found = badges(published_only(results[0]))
+    found = badges(results[0].published)
     assert found["vectorized/numpy/tiny"].record == {
         "schemaVersion": 1, "label": "TinyGPT vectorized", "message": "2.00× numpy at tiny", "color": "blue",
     }  # fmt: skip

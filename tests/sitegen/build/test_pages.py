@@ -13,7 +13,7 @@ from sitegen.rows.cells import cell_frame, primary_cells
 from sitegen.rows.machines import machine_label, machine_sentence
 from sitegen.rows.results import Results, load_results
 from sitegen.tables.registry import TABLES
-from sitegen.tables.samples import samples_html
+from sitegen.tables.samples import samples_finding, samples_html
 from sitegen.text.markup import TableCell, html_table
 from tests.sitegen import example_rows as rows
 from tinygpt.engines import CPU_ENGINES
@@ -55,6 +55,8 @@ def test_a_sweep_is_one_model_over_and_over_and_shows_no_samples(tmp_path: Path)
     assert "kept" in samples_html(results)
     assert "swept" not in samples_html(results)
     assert TABLES["samples_overview"](results).count("<tr>") == 2
+    assert samples_finding(results).startswith("Texts of 1 trained model; the lowest loss on unseen text is ")
+    assert samples_finding(load_results(tmp_path / "absent")) == "No model has written anything yet"
 
 
 @pytest.mark.parametrize("name", TABLES)

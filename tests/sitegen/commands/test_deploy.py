@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 
 from bench.records.git import GitError
+from sitegen.build.site import BuiltSite
 from sitegen.commands.deploy import Source, check_source, deploy_site
+from sitegen.rows.choice import PUBLIC
 from sitegen.text.errors import SiteError
+from tests.conftest import Typed
 from tests.git import git
 
 
@@ -24,7 +27,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     root = tmp_path / "checkout"
     root.mkdir()
     git(root, "init", "--quiet", "--initial-branch", "main")
-    (root / ".gitignore").write_text("/_site/\n*.csv\n")
+    (root / ".gitignore").write_text("/_site/\n/results/local/\n*.csv\n")
     (root / "source.txt").write_text("source")
     git(root, "add", ".")
     git(root, "commit", "--quiet", "-m", "first")
@@ -116,3 +119,24 @@ def test_a_folder_without_a_site_is_refused(checkout: Path) -> None:
     source = Source(checkout, "0" * 12, "origin", "gh-pages", "")
     with pytest.raises(SiteError, match="no built site"):
         deploy_site(source, checkout)
+
+
+def test_local_rows_are_left_out_and_the_command_says_so(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch, typed: Typed
+) -> None:
+    (checkout / "results/local").mkdir(parents=True)
+    (checkout / "results/local/runs-mine.parquet").touch()
+    asked: list[object] = []
+
+    def build(*arguments: object) -> BuiltSite:
+        asked.extend(arguments)
+        return BuiltSite(checkout / "_site", 1, ())
+
+    monkeypatch.setattr("sitegen.build.site.build_site", build)
+    monkeypatch.setattr("sitegen.commands.commands.checkout", lambda: checkout)
+    done = typed("deploy", "--url", "https://example.org/", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert asked[-1] is PUBLIC
+    first, last = done.stdout.splitlines()
+    assert first == "left out: 1 local run; a deployed site has published and contributed rows only"
+    assert last.startswith("would push ")

@@ -145,8 +145,8 @@ def test_every_case_has_a_figure_or_none_on_purpose(
         svg = vl_convert.vegalite_to_svg(json.dumps({**spec, "width": STATIC_WIDTH}), vl_version="6.4")
         assert "NaN" not in svg
         assert figure.describe(plotted).endswith(".")
-        headline = figure.words(plotted).headline
-        assert 10 < len(headline) < 130 and not headline.endswith(".") and "nan" not in headline, headline
+        for headline in (figure.words(plotted).headline, *spec["usermeta"]["headlines"].values()):
+            assert 10 < len(headline) < 130 and not headline.endswith(".") and "nan" not in headline, headline
     assert found == drawn
     assert "WARN" not in "".join(capfd.readouterr())  # Vega's "infinite extent" and the like
 

@@ -243,9 +243,12 @@ def test_machines_are_a_choice_and_never_in_one_picture(tmp_path: Path) -> None:
     rows.store(tmp_path, rows.ladder("a"))
     rows.store(tmp_path, rows.ladder("b", scale=0.5, machine=other), published=False)
     found = FIGURE.rows(load_results(tmp_path))
-    menu = parameters(spec_of(found))["machine"]
+    spec = spec_of(found)
+    menu = parameters(spec)["machine"]
     assert len(menu["bind"]["options"]) == 2
     assert menu["value"].startswith("this machine (local)")  # what was measured here opens first
+    theirs = FIGURE.rows(load_results(tmp_path).published)
+    assert spec["usermeta"]["headlines"] == {theirs["machine"].iloc[0]: FIGURE.words(theirs).headline}
     for _, pair in found[found["measure"] == "speedup"].groupby(["baseline", "variant", "preset"]):
         assert pair["machine"].is_unique
     assert "Other 1" in ratio_table(load_results(tmp_path))

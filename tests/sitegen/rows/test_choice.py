@@ -45,8 +45,9 @@ def test_what_other_sites_show_is_published_unless_a_run_is_asked_for(results: R
     everything, run = Choice(), Choice(HERE)
     assert {machine for machine, _ in drawn(everything, everything.to_embed(results))} == {"published"}
     assert {machine for machine, _ in drawn(run, run.to_embed(results))} == {"this machine (local)"}
-    published = results.only("origin", ["published"])
+    published = everything.to_embed(results)
     assert everything.to_embed(published) is published
+    assert published.calibrations is results.calibrations
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from sitegen.numbers.quoted_rows import QuotedRows
 from sitegen.numbers.registry import resolve_number
 from sitegen.rows.history import history_changes, history_points, releases
 from sitegen.rows.results import load_results
+from sitegen.tables.history import changes_finding
 from sitegen.tables.registry import TABLES
 from tests.sitegen import example_rows as rows
 
@@ -43,12 +44,15 @@ def test_the_significant_change_comes_first_and_the_floor_holds_back_the_rest(re
         assert change.found.outcome == "faster" and change.is_significant
         assert change.after.commit == LANDMARKS[2].commit
     assert not any(change.is_significant for change in others)
+    finding = f"Of {len(changes)} measured changes, 2 made the engine faster and 0 slower; {len(others)} cannot be told"
+    assert changes_finding(results) == f"{finding} from noise"
     table = unescape(TABLES["history_changes"](results))
     assert table.index("faster") < table.index(LANDMARKS[2].change) < table.index(LANDMARKS[3].change)
 
 
 def test_without_rows_the_pages_say_what_to_run(tmp_path):
     nothing = load_results(tmp_path)
+    assert changes_finding(nothing) == "No commit has been measured yet"
     assert "invoke bench --suite history" in unescape(TABLES["history_changes"](nothing))
     assert "invoke bench --suite standard" in unescape(TABLES["history_runs"](nothing))
     assert "No machine has been contributed yet" in TABLES["contributed"](nothing)

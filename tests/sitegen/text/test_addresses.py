@@ -95,9 +95,9 @@ def test_an_address_that_is_none_is_refused(root: Path, monkeypatch: pytest.Monk
 
 def test_an_unknown_address_is_a_warning_with_the_way_to_set_it() -> None:
     nothing, all_known = Addresses(), Addresses("https://a.example/", "https://b.example/c")
-    assert "SITE_URL=https://HOST/PATH/ invoke site" in nothing.site_warning("invoke site")
+    assert "SITE_URL=https://HOST/PATH/ invoke site" in nothing.site_warning()
     assert "git remote add origin URL" in nothing.repository_warning()
-    assert all_known.site_warning("invoke site") == all_known.repository_warning() == ""
+    assert all_known.site_warning() == all_known.repository_warning() == ""
 
 
 def test_only_the_known_host_has_pages_to_edit() -> None:

@@ -251,6 +251,14 @@
     const view = new vega.View(runtime, { expr: vega.expressionInterpreter, renderer: "svg", container: plot });
     const endPoints = makePointsReachable(plot, view, spec.signals.some(({ name }) => name === "pointed"));
     const current = new Map();
+    // The page has the finding of the machine that the figure opens with.
+    const title = host.closest(".tg-figure")?.querySelector(".tg-figure__title");
+    const tellFinding = () => {
+      const machine = current.get(menus.find(({ signal }) => signal === "machine"));
+      if (!title || !machine) return;
+      title.dataset.first ??= title.textContent;
+      title.textContent = spec.usermeta.headlines?.[machine] ?? title.dataset.first;
+    };
     const changed = () =>
       Object.fromEntries(
         menus.filter((menu) => current.get(menu) !== menu.initial).map((menu) => [menu.signal, String(current.get(menu))]),
@@ -263,6 +271,7 @@
         menu.make(menu, chosen, (option) => {
           current.set(menu, option);
           view.signal(menu.signal, option).runAsync().then(() => hideEmptyLayers(plot));
+          tellFinding();
           onChoice(changed());
         }),
       );
@@ -271,6 +280,7 @@
     await view.runAsync();
     if (state) await view.setState(state).runAsync();
     hideEmptyLayers(plot);
+    tellFinding();
     // Selections on the chart itself have data sets of their own.
     const selections = new Set(spec.usermeta?.selections ?? []);
     const selected = () =>

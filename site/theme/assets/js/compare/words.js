@@ -69,7 +69,7 @@ const sentenceOf = (points, threshold, across) => {
 const distance = ({ low, high }) => Math.max(Math.log(low), -Math.log(high));
 const capital = (text) => text[0].toUpperCase() + text.slice(1);
 
-const HEADINGS = ["engine", "preset", "before", "after", "before ÷ after", "interval", "could see", "outcome"];
+const HEADINGS = ["engine", "preset", "before", "after", "before ÷ after", "interval", "detectable from", "outcome"];
 
 const tableOf = (points) => ({
   headings: HEADINGS,
