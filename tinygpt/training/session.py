@@ -219,7 +219,7 @@ class _Session:
         samples = tenth if self.timetable else self.plan.samples_after(step)
         if step and self.sampled != step and (last or samples):
             yield self._sample()
-        if self.timetable and (last or tenth or step >= self.plan.steps):
+        if step and self.timetable and (last or tenth or step >= self.plan.steps):
             yield self._plan_again(self.timetable)
 
     # ---- the clock ---------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from sitegen.rows.minutes import ABLATION_COMMAND, MINUTES_COMMAND, TARGETS, abl
 from sitegen.rows.results import Results, row_dicts
 from sitegen.rows.series import label_of
 from sitegen.tables.samples import sample_html
+from sitegen.text.escape import html_block
 from sitegen.text.markup import TableCell, html_table, nothing_yet, number_cell
 from tinygpt.terminal import quantities
 
@@ -46,7 +47,7 @@ def minutes_texts(results: Results) -> str:
         samples = results.samples[results.samples["cell_id"] == one.run.cell_id]
         if len(samples):
             last = row_dicts(samples.sort_values("step").tail(1))[0]
-            shown.append(f"<section><h3>{one.minutes:g} min</h3>{sample_html(last)}</section>")
+            shown.append(f"<section><h3>{html_block(f'{one.minutes:g} min')}</h3>{sample_html(last)}</section>")
     if not shown:
         return nothing_yet("No run by the clock has written anything", MINUTES_COMMAND)
     return f'<div class="tg-samples tg-side" data-search-exclude>{"".join(shown)}</div>'
@@ -76,43 +77,27 @@ def targets_table(results: Results) -> str:
 
 def ablation_table(results: Results) -> str:
     """The recipe with one thing changed at a time: mean loss over the seeds, their range, and the difference."""
-    groups = ablated(results)
-    if not groups:
-        return nothing_yet("No ablation is recorded", ABLATION_COMMAND)
-    (preset, steps), ideas = max(groups.items(), key=lambda item: (len(item[1]), item[0][1]))
-    recipe = next((one.mean for one in ideas if one.idea == "none"), None)
     rows: list[dict[str, TableCell | str]] = []
-    for one in ideas:
-        low, high = min(one.losses), max(one.losses)
-        worth = None if recipe is None or one.idea == "none" else one.mean - recipe
-        rows.append(
-            {
-                "change": IDEAS[one.idea].words,
-                "held-out loss": number_cell(one.mean, _loss),
-                "of the seeds": f"{_loss(low)} to {_loss(high)}",
-                "seeds": number_cell(len(one.losses), quantities.whole),
-                "difference": number_cell(worth, "{:+.3f}".format),
-            }
-        )
-    return html_table(f"The recipe with one thing changed, {preset}, {quantities.whole(steps)} steps", rows)
-
-
-def lengths_table(results: Results) -> str:
-    """The recipe at several presets and lengths: the record behind the expected losses."""
-    groups = ablated(results)
-    rows: list[dict[str, TableCell | str]] = [
-        {
-            "preset": preset,
-            "steps": number_cell(steps, quantities.whole),
-            "change": IDEAS[one.idea].words,
-            "held-out loss": number_cell(one.mean, _loss),
-            "seeds": number_cell(len(one.losses), quantities.whole),
-        }
-        for (preset, steps), ideas in groups.items()
-        for one in ideas
-        if one.idea in ("none", "dropout", "more-dropout")
-    ]
-    return html_table("The recipe at several lengths", rows) if rows else nothing_yet("No ablation", ABLATION_COMMAND)
+    for (preset, steps), ideas in ablated(results).items():
+        recipe = next((one.mean for one in ideas if one.idea == "none"), None)
+        if len(ideas) < 2 or recipe is None:
+            continue
+        for one in ideas:
+            worth = None if one.idea == "none" else one.mean - recipe
+            rows.append(
+                {
+                    "preset": preset,
+                    "steps": number_cell(steps, quantities.whole),
+                    "change": IDEAS[one.idea].words,
+                    "held-out loss": number_cell(one.mean, _loss),
+                    "of the seeds": f"{_loss(min(one.losses))} to {_loss(max(one.losses))}",
+                    "seeds": number_cell(len(one.losses), quantities.whole),
+                    "difference": number_cell(worth, "{:+.3f}".format),
+                }
+            )
+    return (
+        html_table("The recipe with one thing changed", rows) if rows else nothing_yet("No ablation", ABLATION_COMMAND)
+    )
 
 
 MINUTES_TABLES: MappingProxyType[str, Callable[[Results], str]] = MappingProxyType(
@@ -121,6 +106,5 @@ MINUTES_TABLES: MappingProxyType[str, Callable[[Results], str]] = MappingProxyTy
         "minutes_texts": minutes_texts,
         "minutes_targets": targets_table,
         "ablation": ablation_table,
-        "ablation_lengths": lengths_table,
     }
 )

@@ -101,6 +101,12 @@ def test_a_stopped_run_has_the_rest_of_its_time(tmp_path: Path) -> None:
     assert isinstance(stop, StopRecord) and stop.reason == "finished"
 
 
+def test_a_time_that_is_over_before_the_first_step_takes_one(tmp_path: Path) -> None:
+    events = list(run_session(plan(tmp_path / "run", minutes=1e-4), CORPUS))
+    stop = events[-1]
+    assert isinstance(stop, StopRecord) and (stop.reason, stop.step, stop.plan.steps) == ("finished", 1, 1)
+
+
 def test_a_time_of_nothing_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="minutes is 0"):
         plan(tmp_path / "run", minutes=0.0)
