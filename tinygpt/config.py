@@ -19,8 +19,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tinygpt.arguments import check_fields, number, whole_number, wrong
+from tinygpt.errors import unknown_name
 
 _LARGEST = 2**31 - 1  # of a count: array sizes are products of at most two of them
+DECAY_SHAPES = ("cosine", "linear")
+OPTIMIZERS = ("adamw", "muon")
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Batch and AdamW settings (Loshchilov & Hutter 2019); the defaults are the reference's.
+    """Batch and optimiser settings; the defaults are the reference's.
 
     Attributes:
         batch_size: B, sequences whose activations are in memory at once.
@@ -81,9 +84,12 @@ class TrainConfig:
         grad_clip: largest global L2 norm of a gradient.
         accumulation: number of batches whose gradients make one update.
         warmup_steps: number of updates over which the rate rises.
-        decay_steps: the update at which the cosine ends; 0 for a constant rate.
-        decay_to: the share of the rate at the end of the cosine.
+        decay_steps: the update at which the rate has fallen; 0 for a constant rate.
+        decay_to: the share of the rate that is left then.
+        decay_shape: ``cosine`` or ``linear``.
+        decay_from: the share of the updates after the warm-up that keep the full rate before it falls.
         dropout: share of the numbers that dropout sets to 0.
+        optimizer: ``adamw`` (Loshchilov & Hutter 2019), or ``muon`` for the blocks' matrices (``tinygpt/muon.py``).
 
     Raises:
         ConfigError: a field is outside its range.
@@ -99,7 +105,10 @@ class TrainConfig:
     warmup_steps: int = 0
     decay_steps: int = 0
     decay_to: float = 0.1
+    decay_shape: str = "cosine"
+    decay_from: float = 0.0
     dropout: float = 0.0
+    optimizer: str = "adamw"
 
     def __post_init__(self) -> None:
         check_fields(self, whole_number, "batch_size", "accumulation", least=1, most=_LARGEST)
@@ -107,6 +116,10 @@ class TrainConfig:
         check_fields(self, number, "learning_rate", "eps", "grad_clip", above=True)
         check_fields(self, number, "weight_decay")
         check_fields(self, number, "decay_to", most=1.0)
+        check_fields(self, number, "decay_from", most=0.99)
+        for name, known in (("decay_shape", DECAY_SHAPES), ("optimizer", OPTIMIZERS)):
+            if getattr(self, name) not in known:
+                raise unknown_name(name, getattr(self, name), known)
         check_fields(self, number, "dropout", most=0.9)
         betas = tuple(self.betas) if isinstance(self.betas, Iterable) else ()
         if len(betas) != 2 or not all(isinstance(beta, numbers.Real) and 0.0 <= beta < 1.0 for beta in betas):

@@ -1,12 +1,15 @@
 """Named recipes of training settings beyond shape and batch. A new recipe is one new row.
 
-Measurements always use ``constant``, the reference's settings. ``cosine`` trains models that write well: a rate for the
-model's width, a warm-up that protects the weights from the first updates, and a decay to a tenth.
+Measurements always use ``constant``, the reference's settings. ``muon`` gives the lowest loss for a time, and
+``--minutes`` uses it; ``stable`` is its schedule with AdamW alone. ``docs/recipes.md`` has the sweeps.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any
 
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.table import Table
@@ -14,18 +17,42 @@ from tinygpt.table import Table
 WARMUP_STEPS = 100
 _WARMUP_SHARE = 20  # a short run warms up over a twentieth of its updates
 
-# The rate has to fall with the width (Yang et al. 2022); 2e-3 at a width of 128 was found by experiment.
-_RATE_TIMES_WIDTH = 0.256
+# The rate has to fall with the width (Yang et al. 2022); sweeps at widths of 96, 128 and 192 found the best rates near
+# 0.6, 0.5 and 0.4 over the width.
+_RATE_TIMES_WIDTH = 0.5
 
 
 def preset_learning_rate(model: ModelConfig) -> float:
-    """Return a good rate for a run with warm-up and decay at this width: 0.256 / D, rounded to two digits."""
+    """Return a good rate for a run with warm-up and decay at this width: 0.5 / D, rounded to two digits."""
     return float(f"{_RATE_TIMES_WIDTH / model.d_model:.1e}")
 
 
 def warmup_for(steps: int) -> int:
     """Return the number of warm-up updates: 100, or a twentieth of a short run."""
     return min(WARMUP_STEPS, steps // _WARMUP_SHARE)
+
+
+@dataclass(frozen=True)
+class Decay:
+    """The fall of a rate until the last update; fields as in :class:`TrainConfig`."""
+
+    shape: str
+    begin: float
+    to: float
+
+
+# Name of ``--schedule`` → the fall; None for a rate that stays.
+SCHEDULES: Mapping[str, Decay | None] = MappingProxyType(
+    {"constant": None, "cosine": Decay("cosine", 0.0, 0.1), "stable": Decay("linear", 0.5, 0.0)}
+)
+
+
+def schedule_settings(name: str, steps: int) -> dict[str, Any]:
+    """Return the fields of :class:`TrainConfig` that a schedule sets, for a run of ``steps`` updates."""
+    fall = SCHEDULES[name]
+    if fall is None:
+        return {"decay_steps": 0}
+    return {"decay_steps": steps, "decay_shape": fall.shape, "decay_from": fall.begin, "decay_to": fall.to}
 
 
 @dataclass(frozen=True)
@@ -37,26 +64,32 @@ class Recipe:
         summary: one line for listings.
         learning_rate: None for the preset's own constant rate, 0 for :func:`preset_learning_rate`, or a rate.
         warms_up: the rate rises at first.
-        decays: the rate falls along a cosine to a tenth by the last update.
-        betas: AdamW's β₁ and β₂.
+        schedule: a name in ``SCHEDULES``.
+        betas: β₁ and β₂.
+        optimizer: ``adamw`` or ``muon``.
+        weight_decay: λ.
     """
 
     name: str
     summary: str
-    learning_rate: float | None
-    warms_up: bool
-    decays: bool
-    betas: tuple[float, float]
+    learning_rate: float | None = None
+    warms_up: bool = True
+    schedule: str = "constant"
+    betas: tuple[float, float] = (0.9, 0.95)
+    optimizer: str = "adamw"
+    weight_decay: float = 0.1
 
     def apply(self, train: TrainConfig, model: ModelConfig, steps: int) -> TrainConfig:
-        """Return the settings for a run of ``steps`` updates; batch, decay, clipping and dropout do not change."""
+        """Return the settings for a run of ``steps`` updates; batch, clipping and dropout do not change."""
         rate = train.learning_rate if self.learning_rate is None else self.learning_rate
         return replace(
             train,
             learning_rate=rate or preset_learning_rate(model),
             betas=self.betas,
             warmup_steps=warmup_for(steps) if self.warms_up else 0,
-            decay_steps=steps if self.decays else 0,
+            optimizer=self.optimizer,
+            weight_decay=self.weight_decay,
+            **schedule_settings(self.schedule, steps),
         )
 
 
@@ -65,12 +98,16 @@ RECIPES = Table(
     {
         recipe.name: recipe
         for recipe in (
-            Recipe("constant", "the reference's constant rate; every measurement uses it", None, False, False,
-                   (0.9, 0.95)),
-            Recipe("warmup", "the preset's constant rate after a warm-up", None, True, False, (0.9, 0.95)),
-            Recipe("cosine", "a rate for the model's width, warm-up, cosine to a tenth", 0.0, True, True, (0.9, 0.99)),
-            Recipe("nanogpt", "nanoGPT's for characters: 1e-3, 100 updates of warm-up, cosine to a tenth", 1e-3, True,
-                   True, (0.9, 0.99)),
+            Recipe("constant", "the reference's constant rate; every measurement uses it", warms_up=False),
+            Recipe("warmup", "the preset's constant rate after a warm-up"),
+            Recipe("cosine", "a rate for the model's width, warm-up, cosine to a tenth", 0.0, schedule="cosine",
+                   betas=(0.9, 0.99)),
+            Recipe("stable", "a rate for the width that stays for half of the updates and falls to 0", 0.0,
+                   schedule="stable", betas=(0.9, 0.99)),
+            Recipe("muon", "the same with Muon for the blocks' matrices: the lowest loss", 0.0, schedule="stable",
+                   betas=(0.9, 0.99), optimizer="muon", weight_decay=0.3),
+            Recipe("nanogpt", "nanoGPT's for characters: 1e-3, 100 updates of warm-up, cosine to a tenth", 1e-3,
+                   schedule="cosine", betas=(0.9, 0.99)),
         )
     },
 )  # fmt: skip

@@ -76,6 +76,7 @@ class TorchCudaGraphEngine(TorchCudaEngine):
 
     name: ClassVar[str] = "torch-cuda-graphs"
     captures: ClassVar[bool] = True
+    optimizers: ClassVar[tuple[str, ...]] = ("adamw",)
 
     _graph: Any = None
 

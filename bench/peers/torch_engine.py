@@ -18,7 +18,9 @@ from torch import Tensor
 from torch.func import functional_call, grad_and_value
 
 from bench.peers.torch_model import TorchGPT2, from_module, to_module
-from tinygpt.config import ModelConfig, TrainConfig
+from bench.peers.torch_muon import Orthogonalize, muon_step, orthogonalize
+from tinygpt import muon
+from tinygpt.config import OPTIMIZERS, ModelConfig, TrainConfig
 from tinygpt.engines import Engine, OptimizerState, StepResult
 from tinygpt.params import Arrays, is_decayed, parameter_shapes
 from tinygpt.system.threads import available_cores
@@ -33,6 +35,7 @@ class TorchEngine(Engine):
     compiles: ClassVar[bool] = False
     threads: ClassVar[int | None] = None  # all that the process may use
     captures: ClassVar[bool] = False  # the step becomes a CUDA graph, whose rate is a tensor
+    optimizers: ClassVar[tuple[str, ...]] = OPTIMIZERS
 
     def __init__(self, model: ModelConfig, train: TrainConfig, device: str = "cpu") -> None:
         super().__init__(model, train)
@@ -42,8 +45,12 @@ class TorchEngine(Engine):
         self.device = torch.device(device)
         self.module = TorchGPT2(model).to(self.device)
         self.tensors = dict(self.module.named_parameters())
-        decayed = [tensor for tensor in self.tensors.values() if is_decayed(tuple(tensor.shape))]
-        others = [tensor for tensor in self.tensors.values() if not is_decayed(tuple(tensor.shape))]
+        orthogonalized = [name for name in self.tensors if train.optimizer == "muon" and muon.is_orthogonalized(name)]
+        self.momenta = {name: torch.zeros_like(self.tensors[name]) for name in orthogonalized}
+        adamw = [tensor for name, tensor in self.tensors.items() if name not in self.momenta]
+        decayed = [tensor for tensor in adamw if is_decayed(tuple(tensor.shape))]
+        others = [tensor for tensor in adamw if not is_decayed(tuple(tensor.shape))]
+        self.orthogonalize: Orthogonalize = torch.compile(orthogonalize) if self.compiles else orthogonalize
         rate = torch.tensor(train.learning_rate, device=self.device) if self.captures else train.learning_rate
         self.optimizer = torch.optim.AdamW(
             [{"params": decayed, "weight_decay": train.weight_decay}, {"params": others, "weight_decay": 0.0}],
@@ -77,6 +84,9 @@ class TorchEngine(Engine):
         loss = self._backward(tokens, targets)
         norm = torch.nn.utils.clip_grad_norm_(self.tensors.values(), self.train.grad_clip, foreach=True)
         self.optimizer.step()
+        if self.momenta:
+            rate = float(self.optimizer.param_groups[0]["lr"])
+            muon_step(self.tensors, self.momenta, rate, self.train, self.orthogonalize)
         return loss, norm
 
     def _set_rate(self, rate: float | None) -> None:
@@ -115,9 +125,10 @@ class TorchEngine(Engine):
     def optimizer_state(self) -> OptimizerState:
         states = {name: self.optimizer.state.get(tensor, {}) for name, tensor in self.tensors.items()}
         steps = [int(state["step"]) for state in states.values() if state]
-        return OptimizerState(
-            max(steps, default=0), self._moments(states, "exp_avg"), self._moments(states, "exp_avg_sq")
-        )
+        first = self._moments(states, "exp_avg") | {
+            name: np.array(from_module(name, m)) for name, m in self.momenta.items()
+        }
+        return OptimizerState(max(steps, default=0), first, self._moments(states, "exp_avg_sq"))
 
     def _moments(self, states: dict[str, dict[str, Any]], key: str) -> Arrays:
         return {
@@ -128,6 +139,9 @@ class TorchEngine(Engine):
     def load_optimizer_state(self, state: OptimizerState) -> None:
         """Write the state in place, because a captured graph reads it there."""
         for name, tensor in self.tensors.items():
+            if name in self.momenta:
+                self.momenta[name].copy_(to_module(name, state.first_moment[name]))
+                continue
             entry = self.optimizer.state[tensor]
             if not entry:
                 entry["step"] = torch.zeros((), device=self.device)
@@ -164,6 +178,7 @@ class TorchStepEngine(TorchEngine):
 
     name: ClassVar[str] = "torch-step"
     mode: ClassVar[str | None] = None
+    optimizers: ClassVar[tuple[str, ...]] = ("adamw",)
 
     def __init__(self, model: ModelConfig, train: TrainConfig) -> None:
         super().__init__(model, train)

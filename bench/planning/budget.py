@@ -77,6 +77,13 @@ class Budget:
     calibrated: bool = False
 
 
+def check_minutes(minutes: float) -> None:
+    """Raise a ConfigError unless the time is above 0 and at most a year."""
+    if not 0 < minutes <= MOST_MINUTES:
+        allowed = f"a number above 0, and at most {MOST_MINUTES:,}, a year"
+        raise ConfigError(f"minutes is {minutes:g}", allowed, "invoke estimate --minutes 15")
+
+
 def plan_budget(
     runs: pd.DataFrame,
     steps: pd.DataFrame,
@@ -100,9 +107,7 @@ def plan_budget(
         ConfigError: the time is not above 0, or a preset does not exist.
         ResultsError: there are no step times of this engine.
     """
-    if not 0 < minutes <= MOST_MINUTES:
-        allowed = f"a number above 0, and at most {MOST_MINUTES:,}, a year"
-        raise ConfigError(f"minutes is {minutes:g}", allowed, "invoke estimate --minutes 15")
+    check_minutes(minutes)
     for name in presets:
         PRESETS[name]
     cells, here = _cells_for(measured_cells(runs, steps), sha256_text(machine), variant)

@@ -1,4 +1,4 @@
-"""Step times of a machine without measurements: a few steps of the smallest presets, which are not stored.
+"""Step times of this machine now: a few steps of the smallest presets, which are not stored.
 
 This is no measurement in the sense of the method: one process, no interleaving, no rounds. It is enough for an
 estimate, whose cost model has an error.
@@ -12,8 +12,9 @@ from collections.abc import Callable
 import numpy as np
 
 from bench.planning.memory import predicted_peak_bytes
+from tinygpt.config import TrainConfig
 from tinygpt.engines import create_engine
-from tinygpt.presets import LADDER
+from tinygpt.presets import LADDER, PRESETS, Preset
 from tinygpt.system.memory import Memory
 
 _WARM_UP, _STEPS = 2, 5
@@ -21,11 +22,21 @@ _SECONDS = 15.0  # in total; a preset that would take longer is not started
 _GROWTH = 5.0  # upper bound on the ratio of step times of two neighbouring presets
 
 
-def calibrate(variant: str, memory: Memory, announce: Callable[[str], None]) -> dict[str, float]:
+def calibrate(
+    variant: str,
+    memory: Memory,
+    announce: Callable[[str], None],
+    train_of: Callable[[Preset], TrainConfig] = lambda preset: preset.train,
+    seconds: float = _SECONDS,
+    presets: tuple[str, ...] = (),
+) -> dict[str, float]:
     """Take a few steps at every preset that is fast enough and fits into the memory.
 
     Args:
         announce: called with a line for the user.
+        train_of: returns the settings to train a preset with.
+        seconds: in total, at most 15.
+        presets: the ladder's when empty.
 
     Returns:
         preset → median seconds of a step, for at least one preset.
@@ -33,22 +44,23 @@ def calibrate(variant: str, memory: Memory, announce: Callable[[str], None]) -> 
     Raises:
         ConfigError: the engine cannot be made.
     """
-    announce(f"no benchmark of {variant} on this machine is on record: taking a few steps, up to {_SECONDS:.0f} s")
-    seconds: dict[str, float] = {}
+    limit = min(_SECONDS, seconds)
+    announce(f"timing a few steps of {variant}, up to {limit:.0f} s")
+    found: dict[str, float] = {}
     started, last = time.perf_counter(), 0.0
-    for name, preset in LADDER.items():
+    for name in presets or LADDER:
+        preset = PRESETS[name]
         expected = _GROWTH * last * (_WARM_UP + _STEPS)
         fits = predicted_peak_bytes(variant, preset.model, preset.train) <= memory.available
-        if seconds and (not fits or time.perf_counter() - started + expected > _SECONDS):
+        if found and (not fits or time.perf_counter() - started + expected > limit):
             break
-        last = seconds[name] = _median_step(variant, name)
-    return seconds
+        last = found[name] = _median_step(variant, preset, train_of(preset))
+    return found
 
 
-def _median_step(variant: str, name: str) -> float:
-    preset = LADDER[name]
-    engine = create_engine(variant, preset.model, preset.train)
-    tokens = np.random.default_rng(0).integers(0, 256, (preset.train.batch_size, preset.model.context_length + 1))
+def _median_step(variant: str, preset: Preset, train: TrainConfig) -> float:
+    engine = create_engine(variant, preset.model, train)
+    tokens = np.random.default_rng(0).integers(0, 256, (train.batch_size, preset.model.context_length + 1))
     times = []
     for _ in range(_WARM_UP + _STEPS):
         start = time.perf_counter()

@@ -24,7 +24,7 @@ from bench.planning.loss_curve import MIN_EVALUATIONS, LossCurve, fit_loss_curve
 from bench.records.store import stored_runs
 from bench.statistics.training_parts import CLINIC
 from tinygpt.presets import LADDER
-from tinygpt.schedule import optimizer_text
+from tinygpt.schedule import falls, optimizer_text
 
 NOMINAL = 0.9  # share of the errors on record that a spread covers
 OWN_REACH, BORROWED_REACH = 16.0, 4.0  # times a run's tokens; no curve is used beyond
@@ -112,7 +112,7 @@ def trained_runs(runs: pd.DataFrame, steps: pd.DataFrame, falling: bool = False)
         # The rows of a resumed run begin at the end of its first part; steps are counted over the whole run.
         rows = by_cell.get(run.cell_id, steps.head(0)).sort_values("step")
         evaluated = rows[rows["held_out_loss"].notna()]
-        if len(evaluated) < MIN_EVALUATIONS or ("cosine" in optimizer and not falling):
+        if len(evaluated) < MIN_EVALUATIONS or (falls(optimizer) and not falling):
             continue
         own_batch = fields.get("batch_size") == LADDER[run.preset].train.batch_size
         recipe = (fields.get("learning_rate"), optimizer, own_batch)

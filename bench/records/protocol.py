@@ -173,11 +173,21 @@ def generation_protocol(preset: str, corpus: str, corpus_sha256: str, seed: int,
 
 
 def training_protocol(
-    preset: str, train: TrainConfig, corpus: str, corpus_sha256: str, seed: int, steps: int
+    preset: str,
+    train: TrainConfig,
+    corpus: str,
+    corpus_sha256: str,
+    seed: int,
+    steps: int,
+    minutes: float | None = None,
 ) -> Protocol:
-    """The protocol of a recorded training run: every step counts, one round."""
+    """The protocol of a recorded training run: every step counts, one round.
+
+    With ``minutes``, the run ends by the clock, and ``steps`` is what was planned at its start.
+    """
     counts = {"warmup_steps": 0, "measured_steps": steps, "rounds": 1, "order": "a single training run"}
-    return _protocol(preset, train, corpus, corpus_sha256, seed, **counts)
+    protocol = _protocol(preset, train, corpus, corpus_sha256, seed, **counts)
+    return replace(protocol, optimizer=optimizer_text(train, minutes))
 
 
 def protocol_from_json(text: str) -> Protocol:

@@ -88,7 +88,9 @@ class RunRow:
     commit: Annotated[str | None, About("commit of the code; null outside a checkout")] = None
     dirty: Annotated[bool | None, About("whether the code differed from that commit; null outside a checkout")] = None
     started_at: Annotated[datetime, About("start of the process, UTC", least=EARLIEST, most=LATEST)]
-    suite: Annotated[str, About("suite that planned the cell; of a training run train, sweep, race, clinic or gallery")]
+    suite: Annotated[
+        str, About("suite that planned the cell; of a training run train, sweep, ablation, race, clinic or gallery")
+    ]
     corpus: Annotated[str, About("name of the text")]
     corpus_sha256: Annotated[str, About("hash of the text")]
     seed: Annotated[int, About("of the starting weights and the batches")]

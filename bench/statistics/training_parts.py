@@ -23,7 +23,7 @@ LOSS_WINDOW = 50
 # The suite of the failure clinic, whose runs are broken on purpose.
 CLINIC = "clinic"
 # Suites that vary a setting or a fault: their losses are not those that a preset usually reaches.
-EXPERIMENTS = ("sweep", "race", CLINIC)
+EXPERIMENTS = ("sweep", "ablation", "race", CLINIC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

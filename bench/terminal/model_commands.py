@@ -1,10 +1,10 @@
-"""The tasks race, sweep, clinic and gallery, which train models to compare or to publish."""
+"""The tasks race, sweep, ablate, clinic and gallery, which train models to compare or to publish."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from bench.training.options import ClinicOptions, GalleryOptions, RaceOptions, SweepOptions
+from bench.training.options import AblateOptions, ClinicOptions, GalleryOptions, RaceOptions, SweepOptions
 from tinygpt.terminal.checkout import results_folder
 from tinygpt.terminal.quantities import or_dash
 from tinygpt.terminal.tasks import task
@@ -39,6 +39,25 @@ def sweep(options: SweepOptions) -> int:
         print(f"{point.recipe:<10} {point.learning_rate:<8g} {point.status:<12} held-out loss {loss}", flush=True)
         if point.exit_code:
             return point.exit_code
+    return 0
+
+
+@task(needs="bench")
+def ablate(options: AblateOptions) -> int:
+    """Train a recipe with one thing changed at a time, with several seeds, and record every run."""
+    from bench.records.provenance import vouched_provenance
+    from bench.training.ablation import run_ablation
+    from tinygpt.corpora import load_corpus
+    from tinygpt.training.plan import TrainingPlan
+
+    plan = TrainingPlan.of(options, out=Path("runs/ablation"), steps=options.steps)
+    corpus = load_corpus(options.corpus, path=options.corpus_file)
+    code = vouched_provenance(options.commit)
+    for outcome in run_ablation(plan, corpus, results_folder(), options.ideas, options.seeds, code):
+        loss = "diverged" if outcome.held_out_loss is None else f"{outcome.held_out_loss:.4f}"
+        print(f"{outcome.idea:<13} seed {outcome.seed}  {outcome.steps:,} steps  held-out loss {loss}", flush=True)
+        if outcome.exit_code:
+            return outcome.exit_code
     return 0
 
 

@@ -27,7 +27,8 @@ class TrainOptions(TrainingSettings):
     steps: int | None = option(None, "updates in the whole run; 1000 when omitted")
     minutes: float | None = option(
         None,
-        "instead of --steps: choose steps and a preset for this time, and record the run; needs the extra `bench`",
+        "wall time of the whole command instead of --steps: chooses a preset and the recipe muon, and records the run; "
+        "needs the extra `bench`",
     )
     out: Path | None = option(None, "folder of the checkpoint; runs/CORPUS-PRESET when omitted")
     resume: bool = option(
@@ -61,12 +62,17 @@ def _default_out(corpus: str, preset: str) -> Path:
 @task()
 def train(options: TrainOptions) -> int:
     """Train a preset on a corpus; Ctrl-C saves, --resume continues."""
+    import time
+
+    import psutil
+
     from bench.planning.capacity import require_room_to_train
     from tinygpt.runs.background import become_detached, train_in_background
     from tinygpt.system.priority import step_back
     from tinygpt.terminal.runs_view import print_started
 
-    advice = _advice(options) if options.minutes is not None else None
+    begun = psutil.Process().create_time()  # the time of the command counts, not that of the steps alone
+    advice = None if options.minutes is None or options.resume else _advice(options, time.time() - begun)
     preset = options.preset or (advice.row.preset if advice else TrainingSettings.preset)
     plan = TrainingPlan.of(
         options,
@@ -75,6 +81,10 @@ def train(options: TrainOptions) -> int:
         engine=with_mesh(options.engine, options.mesh) if options.mesh else options.engine,
         steps=advice.steps if advice else TrainingPlan.steps if options.steps is None else options.steps,
         record=options.record or advice is not None,
+        recipe=_recipe(options) if advice else options.recipe,
+        dropout=_dropout(options, advice) if advice else options.dropout,
+        minutes=options.minutes,
+        seconds_before=0.0 if options.minutes is None else time.time() - begun,
     )
     if advice:
         from bench.training.advice import advice_text
@@ -98,24 +108,37 @@ def train(options: TrainOptions) -> int:
     return run_plan(plan, options, advice)
 
 
-def _advice(options: TrainOptions) -> Advice:
+def _recipe(options: TrainOptions) -> str:
+    """Return the recipe for ``--minutes``: the given one, or the best that the engine has."""
+    from bench.planning.by_the_clock import RECIPE, WITHOUT_MUON
+    from tinygpt.engines import engine_class
+
+    return options.recipe or (RECIPE if "muon" in engine_class(options.engine).optimizers else WITHOUT_MUON)
+
+
+def _dropout(options: TrainOptions, advice: Advice) -> float | None:
+    from tinygpt.engines import engine_class
+
+    return advice.dropout if options.dropout is None and engine_class(options.engine).has_dropout else options.dropout
+
+
+def _advice(options: TrainOptions, spent: float) -> Advice:
     """Return the advice for ``--minutes``, which sets the steps and needs the preset's own batch."""
-    from bench.planning.budget import make_budget
-    from bench.training.advice import advise
-    from tinygpt.corpora import require_corpus
+    from bench.training.advice import advise_minutes
+    from tinygpt.corpora import load_corpus
 
     excluded = {
         "--steps": options.steps is not None,
-        "--resume": options.resume,
-        "--auto-resume": options.auto_resume,
         "--batch": options.batch_size is not None,
         "--accumulate": options.accumulation is not None,
+        "--hosts": bool(options.hosts or options.process),
+        "--start-from": options.start_from is not None,
     }
     if given := [option for option, is_given in excluded.items() if is_given]:
         raise ConfigError(f"--minutes with {given[0]}", "one of the two", "invoke train --minutes 15")
-    require_corpus(options.corpus)
-    minutes = float(options.minutes or 0)
-    return advise(make_budget(results_folder(), minutes, options.preset or None, options.engine, options.corpus))
+    corpus = load_corpus(options.corpus, path=options.corpus_file)
+    minutes, preset = float(options.minutes or 0), options.preset or None
+    return advise_minutes(results_folder(), minutes, spent, options.engine, corpus, preset, _recipe(options))
 
 
 def run_plan(plan: TrainingPlan, options: TrainOptions, advice: Advice | None = None, index: int | None = None) -> int:
@@ -147,8 +170,15 @@ def run_plan(plan: TrainingPlan, options: TrainOptions, advice: Advice | None = 
         from bench.training.record_training import record_events
 
         events = record_events(events, results_folder(), expected=advice.expected if advice else None)
+    shown: list[str] = []
+    if advice:
+        from bench.training.advice import with_outlook
+
+        events = with_outlook(events, advice.ends, shown)
     code = 0
     for event in events:
+        while shown:
+            print(shown.pop(), flush=True)
         if isinstance(event, StopRecord):
             code = event.exit_code
             if advice and not code:

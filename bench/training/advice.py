@@ -1,31 +1,38 @@
-"""Advice on what to train in some minutes: preset, steps and expected loss; after the run, the difference from it.
+"""Advice on what to train in some minutes: preset, dropout and expected loss; after the run, the difference from it.
 
 The advice is the preset that fits into memory and whose interval of the expected loss ends lowest. If another preset's
-interval begins below that end, the advice says that it cannot tell which of them is better. Without any forecast, the
-advice is the largest preset that reads at least ``TOKENS_PER_PARAMETER`` bytes per parameter, because a larger model
-is no better with fewer.
+interval begins below that end, the advice says that it cannot tell which of them is better. Of a text without runs on
+record it expects no loss before the run; the presets are then ranked by their losses on the text that the record knows
+best. Without any forecast, the advice is the largest preset that reads at least ``TOKENS_PER_PARAMETER`` bytes per
+parameter, because a larger model is no better with fewer.
 
-The curves belong to the presets' own settings. With another recipe they still choose the preset, because there are no
-others, but the run has no expected loss: if the rate falls until the run's end, a long run's earlier losses are not
-those of shorter runs.
+While the run goes on, its own evaluations say how it will end, on any text.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from bench.planning.appearance import appearance
-from bench.planning.budget import Budget, BudgetRow
+from bench.planning.budget import Budget, BudgetRow, check_minutes
+from bench.planning.by_the_clock import dropout_for, has_forecast, on_a_known_text, plan_minutes
+from bench.planning.final_losses import EndOfRun, ends_of_runs, outlook
 from bench.planning.forecast import CannotTell, Forecast
+from bench.records.store import read_table
 from bench.training.record_training import Expected
+from tinygpt.corpora import Corpus
 from tinygpt.errors import CapacityError
 from tinygpt.presets import LADDER
+from tinygpt.system.memory import Memory, available_memory
 from tinygpt.terminal.quantities import duration, short_count, span
-from tinygpt.training.events import StopRecord
+from tinygpt.training.events import EvaluationRecord, Event, PlanRecord, StopRecord
 from tinygpt.training.plan import TrainingPlan
 
 # About the value of Hoffmann et al. (2022) for compute-optimal training.
 TOKENS_PER_PARAMETER = 20
+_OUTLOOKS = (0.2, 0.5)  # shares of a run after which its end is estimated
 
 
 @dataclass(frozen=True)
@@ -36,14 +43,18 @@ class Advice:
         row: the chosen preset's row of the budget.
         reason: for this preset.
         corpus: name of the text.
-        other_settings: options of the run that differ from the preset's own settings, which the curves belong to.
+        dropout: by the number of passes over the text.
+        other_settings: options of the run that differ from those that the record's losses belong to.
+        ends: the ends of runs on record, for the outlook.
     """
 
     row: BudgetRow
     minutes: float
     reason: str
     corpus: str
+    dropout: float = 0.0
     other_settings: str = ""
+    ends: tuple[EndOfRun, ...] = ()
 
     @property
     def steps(self) -> int:
@@ -59,54 +70,109 @@ class Advice:
         return Expected(seconds, loss.loss, loss.spread)
 
     def for_run(self, plan: TrainingPlan) -> Advice:
-        """Return the advice for a run with the plan's settings."""
-        own = plan.preset_entry.train
-        return self if plan.train_config(own) == own else replace(self, other_settings=plan.options_text())
+        """Return the advice for a run with the plan's settings, which may have others than its recipe's."""
+        own = replace(plan, learning_rate=None, batch_size=None, accumulation=None, warmup_steps=None, schedule=None)
+        base = plan.preset_entry.train
+        same = plan.train_config(base) == own.train_config(base) and plan.patience is None
+        return self if same else replace(self, other_settings=plan.options_text())
 
 
-def advise(budget: Budget) -> Advice:
+def advise(budget: Budget, ends: Sequence[EndOfRun] = ()) -> Advice:
     """Choose one of the budget's presets; a single one is the user's choice.
 
     Raises:
         CapacityError: none fits into the available memory.
     """
+    advice = _advise(budget, ends)
+    passes = advice.row.tokens / budget.text_bytes if budget.text_bytes else 0.0
+    return replace(advice, dropout=dropout_for(passes), ends=tuple(ends))
+
+
+def _advise(budget: Budget, ends: Sequence[EndOfRun]) -> Advice:
     fitting = [row for row in budget.rows if row.fits]
     if not fitting:
         raise CapacityError("no preset fits into the available memory", "a smaller preset", "invoke doctor")
     if len(budget.rows) == 1:
         return Advice(fitting[0], budget.minutes, "as requested", budget.corpus)
-    known = [(row.loss, row) for row in fitting if isinstance(row.loss, Forecast)]
-    if known:
-        best, chosen = min(known, key=lambda one: one[0].loss + one[0].spread)
-        close = [
-            row.preset for loss, row in known if row is chosen or loss.loss - loss.spread < best.loss + best.spread
-        ]
-        reason = "the lowest expected loss"
-        if len(close) > 1:
-            names = f"{', '.join(close[:-1])} and {close[-1]}"
-            reason = f"cannot tell which of {names} is better; its interval of the loss ends lowest"
-        return Advice(chosen, budget.minutes, reason, budget.corpus)
+    if has_forecast(budget):
+        return _lowest(budget, fitting)
+    if (known := on_a_known_text(budget, ends)) is not None:
+        ranked = _lowest(known, [row for row in known.rows if row.fits])
+        own = next(row for row in fitting if row.preset == ranked.row.preset)
+        return replace(ranked, row=own, reason=f"{ranked.reason} on {known.corpus}", corpus=budget.corpus)
     enough = [row for row in fitting if row.tokens >= TOKENS_PER_PARAMETER * LADDER[row.preset].model.n_parameters]
     largest = (enough or fitting[:1])[-1]
     return Advice(largest, budget.minutes, "the largest with enough text per parameter", budget.corpus)
 
 
+def _lowest(budget: Budget, fitting: Sequence[BudgetRow]) -> Advice:
+    known = [(row.loss, row) for row in fitting if isinstance(row.loss, Forecast)]
+    best, chosen = min(known, key=lambda one: one[0].loss + one[0].spread)
+    close = [row.preset for loss, row in known if row is chosen or loss.loss - loss.spread < best.loss + best.spread]
+    reason = "the lowest expected loss"
+    if len(close) > 1:
+        names = f"{', '.join(close[:-1])} and {close[-1]}"
+        reason = f"cannot tell which of {names} is better; its interval of the loss ends lowest"
+    return Advice(chosen, budget.minutes, reason, budget.corpus)
+
+
+def advise_minutes(
+    results_root: Path,
+    minutes: float,
+    spent: float,
+    variant: str,
+    corpus: Corpus,
+    preset: str | None,
+    recipe: str,
+    memory: Memory | None = None,
+) -> Advice:
+    """Take a few steps and choose what to train in some minutes; ``spent`` are the command's seconds so far.
+
+    Raises:
+        ConfigError: the time is not above 0.
+        CapacityError: no preset fits into the available memory.
+    """
+    check_minutes(minutes)
+    ends = ends_of_runs(read_table("runs", results_root), read_table("steps", results_root), recipe)
+    presets = (preset,) if preset else ()
+    memory = memory or available_memory()
+    budget = plan_minutes(ends, minutes, spent, variant, corpus.name, len(corpus.train), memory, presets, recipe, print)
+    return advise(budget, ends)
+
+
 def advice_text(advice: Advice) -> str:
     """Return the advice in one sentence."""
     row = advice.row
-    step = duration(row.step.seconds) + (" projected" if row.projected else "")
     if isinstance(row.loss, CannotTell):
-        loss = f"held-out loss: cannot tell, {row.loss.reason}"
+        loss = f"held-out loss: cannot tell yet, {row.loss.reason}; a fifth of the time will show"
     else:
         loss = f"held-out loss about {row.loss} nats per byte{row.loss.caveat and ' (' + row.loss.caveat + ')'}"
         if advice.other_settings:
-            loss += f" with the preset's own settings, unknown with {advice.other_settings}"
+            loss += f" with the recipe's own settings, unknown with {advice.other_settings}"
         else:
             loss += f", {looks_text(advice.corpus, row)}"
     return (
-        f"{span(advice.minutes)}: preset {row.preset} ({advice.reason}), {advice.steps:,} steps at {step} each, "
-        f"{short_count(row.tokens)} bytes of text; {loss}"
+        f"{span(advice.minutes)}: preset {row.preset} ({advice.reason}), about {advice.steps:,} steps at "
+        f"{duration(row.step.seconds)} each, {short_count(row.tokens)} bytes of text; {loss}"
     )
+
+
+def with_outlook(events: Iterable[Event], ends: Sequence[EndOfRun], shown: list[str]) -> Iterator[Event]:
+    """Pass a session's events on, and append a sentence on the run's end at a fifth and at half of it to ``shown``."""
+    evaluation: EvaluationRecord | None = None
+    waiting = list(_OUTLOOKS)
+    for event in events:
+        yield event
+        if isinstance(event, EvaluationRecord):
+            evaluation = event
+        if isinstance(event, PlanRecord) and evaluation is not None and waiting:
+            share = event.step / event.plan.steps
+            if waiting[0] - 0.02 <= share < 1.0 and (found := outlook(ends, share)) is not None:
+                waiting.pop(0)
+                low, high = (evaluation.held_out_loss * (found.ratio + sign * found.miss) for sign in (-1, 1))
+                shown.append(
+                    f"at {share:.0%} of the time: expected at the end, a held-out loss of {low:.2f} to {high:.2f}"
+                )
 
 
 def outcome_text(expected: Expected, stop: StopRecord) -> str:

@@ -53,6 +53,34 @@ class SweepOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AblateOptions:
+    """Options of ablate."""
+
+    preset: str = option("medium", "model and batch")
+    corpus: str = option("tinyshakespeare", "text to train on")
+    corpus_file: Path | None = option(None, _CORPUS_FILE)
+    engine: str = option("vectorized", "numpy, vectorized or jax")
+    recipe: str = option("muon", "the recipe that the ideas change")
+    steps: int = option(3000, "updates of each run")
+    ideas: tuple[str, ...] = option(
+        (
+            "none",
+            "adamw",
+            "adamw-cosine",
+            "cosine",
+            "half-rate",
+            "double-rate",
+            "half-batch",
+            "double-batch",
+            "dropout",
+        ),
+        "comma-separated, also constant, no-warmup and more-dropout",
+    )
+    seeds: tuple[int, ...] = option((0, 1, 2), "comma-separated seeds of the starting weights and the batches")
+    commit: str = option("", "commit of the code, for a copy without the history")
+
+
+@dataclass(frozen=True, kw_only=True)
 class ClinicOptions:
     """Options of clinic."""
 

@@ -113,7 +113,13 @@ class _Recorder:
     ) -> None:
         plan, machine = start.plan, fresh_machine()
         protocol = training_protocol(
-            plan.preset, start.train, recorded_corpus(plan.corpus), start.corpus_sha256, plan.seed, plan.steps
+            plan.preset,
+            start.train,
+            recorded_corpus(plan.corpus),
+            start.corpus_sha256,
+            plan.seed,
+            plan.steps,
+            plan.minutes,
         )
         run = RunContext(new_run_id(sha256_text(machine)), suite, code, machine)
         self._process = Process(run, "train", engine_name(plan.engine), plan.engine, 0, protocol)
@@ -189,7 +195,8 @@ def _previous_part(start: StartRecord) -> str | None:
 def training_command(plan: TrainingPlan) -> str:
     """Return the command that trains the same model again, without the machine's folders."""
     words = ["invoke", "train", "--preset", plan.preset, "--corpus", recorded_corpus(plan.corpus)]
-    words += ["--engine", plan.engine, "--steps", str(plan.steps), "--seed", str(plan.seed)]
+    length = ["--steps", str(plan.steps)] if plan.minutes is None else ["--minutes", f"{plan.minutes:g}"]
+    words += ["--engine", plan.engine, *length, "--seed", str(plan.seed)]
     words += shlex.split(plan.options_text())
     if plan.prompt:
         words += ["--prompt", plan.shown_prompt]

@@ -24,7 +24,7 @@ from tinygpt.errors import ConfigError
 from tinygpt.generation.sampling import SamplingSettings
 from tinygpt.presets import LADDER, PRESETS
 from tinygpt.recipes import RECIPES, preset_learning_rate
-from tinygpt.schedule import learning_rate_at, optimizer_text
+from tinygpt.schedule import falls, learning_rate_at, optimizer_text
 from tinygpt.training.events import SampleRecord, StopRecord
 from tinygpt.training.plan import TrainingPlan
 from tinygpt.training.session import run_session
@@ -57,6 +57,15 @@ def test_the_rate_warms_up_and_follows_a_cosine_down() -> None:
     assert all(a >= b for a, b in pairwise(rates[4:]))
 
 
+def test_a_rate_can_stay_before_it_falls_to_nothing() -> None:
+    train = TrainConfig(8, 1.0, warmup_steps=4, decay_steps=104, decay_to=0.0, decay_shape="linear", decay_from=0.5)
+    rates = [learning_rate_at(train, step) for step in range(110)]
+    assert set(rates[4:55]) == {1.0}
+    assert rates[79] == pytest.approx(0.5) and rates[104:] == pytest.approx([0.0] * 6)
+    assert optimizer_text(train, minutes=5).endswith("linear from 0.5 of the way to 0 of the rate after 5 minutes")
+    assert falls(optimizer_text(train)) and falls(optimizer_text(train, 5)) and not falls(optimizer_text(TRAIN))
+
+
 def test_a_recipe_is_described_in_words() -> None:
     train = TrainConfig(8, warmup_steps=4, decay_steps=9, dropout=0.1, accumulation=2)
     assert optimizer_text(train) == (
@@ -66,7 +75,15 @@ def test_a_recipe_is_described_in_words() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"dropout": 1.0}, {"dropout": -0.1}, {"accumulation": 0}, {"warmup_steps": -1}, {"decay_to": math.nan}]
+    "wrong",
+    [
+        {"dropout": 1.0},
+        {"dropout": -0.1},
+        {"accumulation": 0},
+        {"warmup_steps": -1},
+        {"decay_to": math.nan},
+        {"decay_from": 1.0},
+    ],
 )
 def test_settings_outside_their_range_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match=f"{next(iter(wrong))} is"):
@@ -225,10 +242,12 @@ def test_a_recipe_and_single_settings_over_it(tmp_path: Path) -> None:
     wanted = plan(tmp_path, preset="medium", recipe="cosine", steps=1000, dropout=0.1, accumulation=2, warmup_steps=7)
     train = wanted.train_config(preset.train)
     assert train == TrainConfig(
-        16, 2e-3, (0.9, 0.99), accumulation=2, warmup_steps=7, decay_steps=1000, decay_to=0.1, dropout=0.1
+        16, 3.9e-3, (0.9, 0.99), accumulation=2, warmup_steps=7, decay_steps=1000, decay_to=0.1, dropout=0.1
     )
     assert wanted.options_text() == "--recipe cosine --accumulate 2 --warmup 7 --dropout 0.1"
     assert replace(wanted, schedule="constant").train_config(preset.train).decay_steps == 0
+    stable = replace(wanted, schedule="stable").train_config(preset.train)
+    assert (stable.decay_shape, stable.decay_from, stable.decay_to, stable.decay_steps) == ("linear", 0.5, 0.0, 1000)
     nanogpt = plan(tmp_path, preset="nanogpt", recipe="nanogpt", steps=2000).train_config(PRESETS["nanogpt"].train)
     assert nanogpt == TrainConfig(12, 1e-3, (0.9, 0.99), warmup_steps=100, decay_steps=2000)
     for wrong, message in (({"recipe": "cosin"}, "did you mean 'cosine'"), ({"schedule": "step"}, "schedule 'step'")):
@@ -239,7 +258,7 @@ def test_a_recipe_and_single_settings_over_it(tmp_path: Path) -> None:
 def test_a_wider_model_gets_a_lower_rate() -> None:
     rates = [preset_learning_rate(preset.model) for preset in LADDER.values()]
     assert rates == sorted(rates, reverse=True)
-    assert (preset_learning_rate(PRESETS["medium"].model), rates[0]) == (2e-3, 5.3e-3)
+    assert (preset_learning_rate(PRESETS["medium"].model), rates[0]) == (3.9e-3, 1e-2)
 
 
 def test_a_session_follows_the_recipe_and_resumes_it_to_the_bit(tmp_path: Path) -> None:

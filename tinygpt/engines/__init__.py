@@ -24,6 +24,7 @@ __all__ = [
     "OptimizerState",
     "StepResult",
     "create_engine",
+    "engine_class",
     "format_variant",
     "parse_variant",
     "with_mesh",
@@ -165,13 +166,24 @@ def create_engine(
         MissingDependencyError: the engine's extra is not installed.
     """
     base_name, parsed = parse_variant(name)
-    entry = ENGINES[base_name]
     options = {key: _read_option(base_name, key, value) for key, value in options.items()}
+    return engine_class(name).create(model, train, seed, weights, **(parsed | options))
+
+
+def engine_class(name: str) -> type[Engine]:
+    """Return the class of an engine or variant, which says what the engine has.
+
+    Raises:
+        ConfigError: the engine or an option is unknown.
+        MissingDependencyError: the engine's extra is not installed.
+    """
+    base_name, _ = parse_variant(name)
+    entry = ENGINES[base_name]
     try:
-        engine_class: type[Engine] = getattr(import_module(entry.module), entry.class_name)
+        found: type[Engine] = getattr(import_module(entry.module), entry.class_name)
     except ModuleNotFoundError as error:
         if entry.extra is None:
             raise
         problem = f"engine {base_name!r} needs {error.name}, which is not installed"
         raise MissingDependencyError(problem, run=f"python -m pip install 'tinygpt[{entry.extra}]'") from error
-    return engine_class.create(model, train, seed, weights, **(parsed | options))
+    return found

@@ -42,11 +42,12 @@ class Engine(ABC):
         processes: the processes that train this model.
 
     Raises:
-        ConfigError: an argument is of another kind, or the settings have dropout and the engine does not.
+        ConfigError: an argument is of another kind, or the settings have dropout or an optimiser that the engine lacks.
     """
 
     name: ClassVar[str]
     has_dropout: ClassVar[bool] = False
+    optimizers: ClassVar[tuple[str, ...]] = ("adamw",)
     steps_per_dispatch: int = 1
     processes: Processes = Processes()
 
@@ -56,6 +57,9 @@ class Engine(ABC):
         if train.dropout and not self.has_dropout:
             problem = f"dropout is {train.dropout:g}, and engine {self.name!r} has none"
             raise ConfigError(problem, "dropout 0, or the engine numpy, vectorized or jax")
+        if train.optimizer not in self.optimizers:
+            problem = f"the optimizer is {train.optimizer}, and engine {self.name!r} has {', '.join(self.optimizers)}"
+            raise ConfigError(problem, "its own, as with --recipe stable, or the engine numpy, vectorized or jax")
         self.config = model
         self.train = train
         self.seed = 0
@@ -88,7 +92,7 @@ class Engine(ABC):
 
     @abstractmethod
     def train_step(self, inputs: np.ndarray, targets: np.ndarray, learning_rate: float | None = None) -> StepResult:
-        """Do a forward and backward pass with dropout, clip to ``train.grad_clip``, and make one AdamW update.
+        """Do a forward and backward pass with dropout, clip to ``train.grad_clip``, and make one update.
 
         Args:
             inputs: token ids (B, T), where B counts the rows of all accumulated batches.
@@ -117,7 +121,7 @@ class Engine(ABC):
 
     @abstractmethod
     def optimizer_state(self) -> OptimizerState:
-        """Return a copy of AdamW's state."""
+        """Return a copy of the optimiser's state."""
 
     @abstractmethod
     def _replace_parameters(self, state: Arrays) -> None:
@@ -125,7 +129,7 @@ class Engine(ABC):
 
     @abstractmethod
     def load_optimizer_state(self, state: OptimizerState) -> None:
-        """Replace AdamW's state, so that the next update continues an earlier run."""
+        """Replace the optimiser's state, so that the next update continues an earlier run."""
 
     def loss(self, inputs: np.ndarray, targets: np.ndarray) -> float:
         """Return the mean cross-entropy in nats per token, without gradients."""

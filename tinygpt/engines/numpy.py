@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from tinygpt.config import ModelConfig, TrainConfig
+from tinygpt.config import OPTIMIZERS, ModelConfig, TrainConfig
 from tinygpt.dropout import MaskDraw, dropped, n_sites
 from tinygpt.engines.base import Engine, StepResult
 from tinygpt.layers import (
@@ -29,6 +29,7 @@ from tinygpt.layers import (
     linear,
     linear_backward,
 )
+from tinygpt.muon import is_orthogonalized, muon_update
 from tinygpt.optim import OptimizerState, adamw_update, clip_factor, global_norm
 from tinygpt.params import Arrays, is_decayed, parameter_shapes
 from tinygpt.system.stopping import InterruptsDeferred
@@ -58,6 +59,7 @@ class NumpyEngine(Engine):
 
     name: ClassVar[str] = "numpy"
     has_dropout: ClassVar[bool] = True
+    optimizers: ClassVar[tuple[str, ...]] = OPTIMIZERS
 
     def __init__(self, model: ModelConfig, train: TrainConfig) -> None:
         super().__init__(model, train)
@@ -189,6 +191,10 @@ class NumpyEngine(Engine):
         with InterruptsDeferred():
             self.updates += 1
             for name, parameter in self.weights.items():
+                if self.train.optimizer == "muon" and is_orthogonalized(name):
+                    gradient = grads[name] * factor
+                    muon_update(name, parameter, gradient, self.first_moment[name], rate, self.train)
+                    continue
                 adamw_update(
                     parameter,
                     grads[name] * factor,

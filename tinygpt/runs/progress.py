@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from tinygpt.training.events import CheckpointRecord, EvaluationRecord, Event, SampleRecord, StartRecord, StopRecord
+from tinygpt.training.events import (
+    CheckpointRecord,
+    EvaluationRecord,
+    Event,
+    PlanRecord,
+    SampleRecord,
+    StartRecord,
+    StopRecord,
+)
 from tinygpt.training.trainer import StepRecord
 
 _RECENT = 20  # steps in the mean loss and speed
@@ -42,6 +50,8 @@ class RunProgress:
                 self.sample = event
             case CheckpointRecord(best=False):
                 self.checkpoint = event
+            case PlanRecord():
+                self.start = replace(self.start, plan=event.plan)
             case StopRecord():
                 self.stopped = event
 

@@ -161,6 +161,7 @@ class _Reporter:
         evaluation = progress.evaluation
         self.status = replace(
             self.status,
+            steps=progress.start.plan.steps,
             step=progress.step,
             loss=progress.train_loss,
             held_out_loss=self.status.held_out_loss if evaluation is None else evaluation.held_out_loss,

@@ -90,6 +90,14 @@ class CheckpointRecord:
 
 
 @dataclass(frozen=True)
+class PlanRecord:
+    """A run by the clock was planned again: its number of steps has changed."""
+
+    step: int
+    plan: TrainingPlan
+
+
+@dataclass(frozen=True)
 class StopRecord:
     """The last event: the run has ended or was stopped, and its checkpoint is saved.
 
@@ -110,4 +118,4 @@ class StopRecord:
     elapsed_seconds: float
 
 
-Event = StartRecord | StepRecord | EvaluationRecord | SampleRecord | CheckpointRecord | StopRecord
+Event = StartRecord | StepRecord | EvaluationRecord | SampleRecord | CheckpointRecord | PlanRecord | StopRecord

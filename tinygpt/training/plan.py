@@ -16,7 +16,7 @@ from tinygpt.errors import unknown_name
 from tinygpt.generation.decoding import prompt_tokens
 from tinygpt.generation.sampling import SamplingSettings
 from tinygpt.presets import PRESETS, Preset
-from tinygpt.recipes import RECIPES, preset_learning_rate
+from tinygpt.recipes import RECIPES, SCHEDULES, preset_learning_rate, schedule_settings
 
 
 def _is_round(step: int) -> bool:
@@ -41,13 +41,14 @@ class TrainingSettings:
         corpus: shakespeare, kjv, python, stories, tinyshakespeare, file:PATH or hf:OWNER/NAME.
         engine: python, numpy, vectorized or jax, with options as in ``vectorized[threads=1]``.
         seed: seed of the starting weights and the batches.
-        recipe: constant (the reference's, which every measurement uses), warmup, cosine or nanogpt; by default the
-            preset's own settings.
+        recipe: constant (the reference's, which every measurement uses), warmup, cosine, stable, muon or nanogpt; by
+            default the preset's own settings.
         learning_rate: a rate instead of the recipe's; auto for the one that fits the preset's width.
         batch_size: sequences in a batch, instead of the preset's.
         accumulation: batches whose gradients make one update.
         warmup_steps: updates over which the learning rate rises, instead of the recipe's.
-        schedule: cosine for a rate that falls until the run's end, or constant; by default the recipe's.
+        schedule: constant, cosine (to a tenth) or stable (constant for half of the run, then to 0); by default the
+            recipe's.
         dropout: share of the numbers that dropout sets to 0; off by default.
         patience: stop after this many evaluations without a lower held-out loss; by default never.
         prompt: prompt of the samples; a line break if empty.
@@ -80,7 +81,7 @@ class TrainingSettings:
 
 
 # Options that a run's folder stores besides the engine, the text, and the batch and optimiser settings.
-_STORED_SETTINGS = ("patience", "prompt", "keep", "corpus_file", "record", "gentle")
+_STORED_SETTINGS = ("minutes", "patience", "prompt", "keep", "corpus_file", "record", "gentle")
 # Options that change a preset's own settings.
 _DEPARTURES = (
     "recipe", "learning_rate", "batch_size", "accumulation", "warmup_steps", "schedule", "dropout", "patience",
@@ -93,7 +94,9 @@ class TrainingPlan(TrainingSettings):
 
     Attributes:
         out: folder of the checkpoint.
-        steps: number of updates in the whole run, including those before a resume.
+        steps: number of updates in the whole run, including those before a resume; of a run by the clock, an estimate.
+        minutes: wall time of the whole run, over all its parts, instead of its steps.
+        seconds_before: time that this command spent before the session, which counts.
         learning_rate: a rate instead of the recipe's.
         eval_every: steps between evaluations on the held-out text; None for a tenth of the run.
         eval_batches: batches of held-out text per evaluation, always the same ones.
@@ -109,6 +112,8 @@ class TrainingPlan(TrainingSettings):
 
     out: Path
     steps: int = 1000
+    minutes: float | None = field(default=None, kw_only=True)
+    seconds_before: float = field(default=0.0, kw_only=True)
     learning_rate: float | None = field(default=None, kw_only=True)
     eval_every: int | None = None
     eval_batches: int = 8
@@ -138,10 +143,12 @@ class TrainingPlan(TrainingSettings):
         check_fields(self, whole_number, "steps", "eval_batches", *every, least=1)
         check_fields(self, whole_number, "seed", "keep")
         check_fields(self, number, "checkpoint_seconds", above=True)
+        if self.minutes is not None:
+            check_fields(self, number, "minutes", above=True)
         if self.patience is not None:
             check_fields(self, whole_number, "patience", least=1)
-        if self.schedule not in (None, "constant", "cosine"):
-            raise unknown_name("schedule", self.schedule, ("constant", "cosine"))
+        if self.schedule is not None and self.schedule not in SCHEDULES:
+            raise unknown_name("schedule", self.schedule, SCHEDULES)
         parse_variant(self.engine)
         preset = PRESETS[self.preset]
         self.train_config(preset.train)
@@ -187,7 +194,7 @@ class TrainingPlan(TrainingSettings):
         names = ("learning_rate", "batch_size", "accumulation", "warmup_steps", "dropout")
         changes = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         if self.schedule is not None:
-            changes["decay_steps"] = self.steps if self.schedule == "cosine" else 0
+            changes |= schedule_settings(self.schedule, self.steps)
         return replace(base, **changes)
 
     def options_text(self) -> str:

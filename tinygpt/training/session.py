@@ -1,10 +1,13 @@
 """A training session: steps, evaluations, samples and checkpoints in one stream of events.
 
-    StartRecord, then per step: StepRecord [CheckpointRecord] [EvaluationRecord] [SampleRecord], then StopRecord
+    StartRecord
+    per step: StepRecord [CheckpointRecord] [EvaluationRecord] [SampleRecord] [PlanRecord]
+    StopRecord
 
 The first checkpoint is written after the first step, loaded again and compared: a run that cannot be saved should fail
 at its start, not at its end. More follow every few minutes and at every lowest held-out loss. Batches, learning rates
-and all random draws are pure functions of (seed, step), so a resumed run equals an uninterrupted one to the bit.
+and all random draws are pure functions of (seed, step), so a resumed run equals an uninterrupted one to the bit. A run
+that has a time instead of a number of steps follows the clock (``timetable.py``), and has the same batches and draws.
 """
 
 from __future__ import annotations
@@ -24,13 +27,22 @@ from tinygpt.checkpoints.layout import BEST, KEPT
 from tinygpt.checkpoints.retention import kept_folder
 from tinygpt.checkpoints.training_state import TrainingState
 from tinygpt.corpora import Corpus, memorization_warning
-from tinygpt.data import BatchSampler, evaluation_batches
+from tinygpt.data import Batch, BatchSampler, evaluation_batches
 from tinygpt.engines import create_engine, parse_variant
 from tinygpt.errors import CheckpointError, DivergedError, StorageError
 from tinygpt.optim import OptimizerState
+from tinygpt.schedule import learning_rate_at
 from tinygpt.system.folder_lock import HeldFolder, folder_lock
 from tinygpt.system.stopping import StopRequest
-from tinygpt.training.events import CheckpointRecord, EvaluationRecord, Event, SampleRecord, StartRecord, StopRecord
+from tinygpt.training.events import (
+    CheckpointRecord,
+    EvaluationRecord,
+    Event,
+    PlanRecord,
+    SampleRecord,
+    StartRecord,
+    StopRecord,
+)
 from tinygpt.training.plan import TrainingPlan
 from tinygpt.training.resume import (
     changed_settings,
@@ -41,9 +53,12 @@ from tinygpt.training.resume import (
     starting_weights,
 )
 from tinygpt.training.samples import write_sample
+from tinygpt.training.timetable import Timetable
 from tinygpt.training.trainer import Trainer
 
 _RECENT = 20  # steps in the mean training loss
+_LAST_EVALUATION = 0.02  # share of a run's time for the evaluation at its end, which reads all held-out text if it can
+_SECONDS_TO_LEAVE = 1.0  # of the command after the last checkpoint: writing rows, closing the view
 
 
 def run_session(
@@ -89,6 +104,7 @@ class _Session:
     def __init__(
         self, plan: TrainingPlan, corpus: Corpus, resume: bool, stop: StopRequest, held: HeldFolder | None
     ) -> None:
+        self.started, self.earlier_seconds = time.perf_counter(), 0.0
         self.plan, self.corpus, self.stop, self.held = plan, corpus, stop, held
         checkpoint = checkpoint_to_resume(plan, corpus) if resume else None
         if not resume and held is not None:
@@ -107,12 +123,10 @@ class _Session:
             options = resumed_options(plan.engine, checkpoint.training.engine_options)
         weights = None if source is None else source.weights
         self.engine = create_engine(name, model, train, plan.seed, weights=weights, **options)
-        self.trainer = Trainer(self.engine, sampler, pauses_after=plan.pauses_after)
         self.step = 0
         self.recent: deque[float] = deque(maxlen=_RECENT)
         self.held_out_loss: float | None = None
         self.best: tuple[float, int] | None = None  # held-out loss, step
-        self.earlier_seconds = 0.0
         self.stopped_early = False
         self.started_from = None if plan.start_from is None else str(plan.start_from)
         if checkpoint is not None:
@@ -125,7 +139,14 @@ class _Session:
         if state is not None:  # None in an older format: both are done
             self.evaluated = self.step if state.evaluated_step is None else state.evaluated_step
             self.sampled = self.step if state.sampled_step is None else state.sampled_step
-        self.started = self.saved_at = time.perf_counter()
+        self.saved_at = time.perf_counter()
+        self.timetable = None if plan.minutes is None else Timetable(60.0 * plan.minutes, self._elapsed)
+        timed = self.timetable is not None
+        self.trainer = Trainer(
+            self.engine, sampler, self._timed_rate if timed else None, None if timed else plan.pauses_after
+        )
+        self.over = self.step >= plan.steps
+        self.save_seconds = self.sample_seconds = self.batch_seconds = 0.0  # of the newest
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         state, optimizer = checkpoint.training, checkpoint.optimizer
@@ -157,7 +178,7 @@ class _Session:
         if not self._stop_requested():
             yield from self._between_steps()  # in case the part before was stopped before it did this
             self.stopped_early = self._has_stalled()  # likewise
-            if not self.stopped_early:
+            if not (self.stopped_early or self.over):
                 yield from self._steps()
         if self.saved != self.step:
             yield self._save()
@@ -165,7 +186,8 @@ class _Session:
 
     def _steps(self) -> Iterator[Event]:
         plan = self.plan
-        for record in self.trainer.run(self.step, plan.steps - self.step):
+        remaining = None if self.timetable else plan.steps - self.step
+        for record in self.trainer.run(self.step, remaining):
             self.step = self.trainer.taken
             self.recent.append(record.loss)
             yield record
@@ -173,6 +195,7 @@ class _Session:
                 continue  # the weights are those of the last step taken at once
             if self.saved < 0:
                 yield self._save(verify=True)
+            self.over = self._is_over(record.seconds)
             if self._stop_requested():
                 return
             yield from self._between_steps()
@@ -181,25 +204,64 @@ class _Session:
             if self._has_stalled():
                 self.stopped_early = True
                 return
+            if self.over:
+                return
 
     def _between_steps(self) -> Iterator[Event]:
         """Evaluate and sample if due and not yet done; both are due after the last step."""
-        step, last = self.step, self.step >= self.plan.steps
-        if step and self.evaluated != step and (last or step % self.plan.evaluation_interval == 0):
+        step, last = self.step, self.over
+        tenth = self.timetable is not None and self.timetable.next_tenth()
+        evaluates = tenth if self.timetable else step % self.plan.evaluation_interval == 0
+        if step and self.evaluated != step and (last or evaluates):
             yield from self._evaluate()
         if self._stop_requested():
             return
-        if step and self.sampled != step and (last or self.plan.samples_after(step)):
+        samples = tenth if self.timetable else self.plan.samples_after(step)
+        if step and self.sampled != step and (last or samples):
             yield self._sample()
+        if self.timetable and (last or tenth or step >= self.plan.steps):
+            yield self._plan_again(self.timetable)
+
+    # ---- the clock ---------------------------------------------------------------------------------------
+
+    def _timed_rate(self, step: int) -> float:
+        assert self.timetable is not None
+        return learning_rate_at(self.engine.train, step, self.timetable.done)
+
+    def _is_over(self, step_seconds: float) -> bool:
+        if self.timetable is None:
+            return self.step >= self.plan.steps
+        return self.timetable.is_over(step_seconds)
+
+    def _last_batches(self) -> list[Batch]:
+        """Return the held-out batches of the last evaluation: all of them, or as many as fit into its time."""
+        assert self.timetable is not None
+        limit = self.plan.eval_batches
+        if self.batch_seconds:
+            limit = max(limit, int(_LAST_EVALUATION * self.timetable.seconds / self.batch_seconds))
+        model, train = self.engine.config, self.engine.train
+        return evaluation_batches(self.corpus.held_out_tokens, train.batch_size, model.context_length, limit)
+
+    def _plan_again(self, timetable: Timetable) -> PlanRecord:
+        """Set the number of steps and the time for the end to what was seen so far."""
+        last_evaluation = len(self._last_batches()) * self.batch_seconds
+        timetable.keep_for_the_end(last_evaluation + self.sample_seconds + 2 * self.save_seconds + _SECONDS_TO_LEAVE)
+        steps = self.step if self.over else timetable.planned_steps(self.step)
+        if steps != self.plan.steps:
+            self.plan = replace(self.plan, steps=steps)
+            self._outdate_saved()
+        return PlanRecord(self.step, self.plan)
 
     def _evaluate(self) -> Iterator[Event]:
         """Evaluate on the held-out batches and save the best weights; yield nothing if stopped half-way."""
-        total, rows = 0.0, 0
-        for batch in self.held_out:
+        total, rows, start = 0.0, 0, time.perf_counter()
+        batches = self._last_batches() if self.timetable and self.over else self.held_out
+        for batch in batches:
             if self._stop_requested():
                 return
             total += self.engine.loss(batch.inputs, batch.targets) * len(batch.inputs)
             rows += len(batch.inputs)
+        self.batch_seconds = (time.perf_counter() - start) / len(batches)
         loss = total / rows
         if not math.isfinite(loss):
             raise self._diverged(f"the held-out loss is {loss}")
@@ -218,7 +280,9 @@ class _Session:
         return self.step - self.best[1] >= patience * self.plan.evaluation_interval
 
     def _sample(self) -> SampleRecord:
+        start = time.perf_counter()
         sample = write_sample(self.engine, self.plan, self.step, self._train_loss(), self.held_out_loss)
+        self.sample_seconds = time.perf_counter() - start
         self.sampled = self.step
         self._outdate_saved()
         return sample
@@ -232,7 +296,7 @@ class _Session:
         )
 
     def _stop_record(self) -> StopRecord:
-        finished = self.step >= self.plan.steps or self.stopped_early
+        finished = self.over or self.stopped_early
         signal = None if finished else self.stop.signal
         return StopRecord(
             "stopped early" if self.stopped_early else "finished" if finished else "interrupted",
@@ -274,7 +338,8 @@ class _Session:
             if verify:
                 verify_checkpoint(self.held.folder, checkpoint)
         self.saved, self.saved_at = self.step, time.perf_counter()
-        return CheckpointRecord(self.step, self.plan.out, self.saved_at - start, verify)
+        self.save_seconds = self.saved_at - start
+        return CheckpointRecord(self.step, self.plan.out, self.save_seconds, verify)
 
     def _save_best(self) -> CheckpointRecord:
         """Save the weights alone, for sampling."""
@@ -324,7 +389,7 @@ class _Session:
         return float(np.mean(self.recent))
 
     def _elapsed(self) -> float:
-        return self.earlier_seconds + time.perf_counter() - self.started
+        return self.earlier_seconds + self.plan.seconds_before + time.perf_counter() - self.started
 
 
 def verify_checkpoint(directory: Path, expected: Checkpoint) -> None:

@@ -8,7 +8,7 @@ from invoke import Collection
 
 from bench.terminal.accelerator_commands import accelerator, accelerator_train
 from bench.terminal.commands import bench, compare, doctor, estimate, results
-from bench.terminal.model_commands import clinic, gallery, race, sweep
+from bench.terminal.model_commands import ablate, clinic, gallery, race, sweep
 from bench.terminal.train_command import train
 from sitegen.commands.checks import browser, checks, lint, parity, test, types
 from sitegen.commands.commands import audit, deploy, embed, playground, serve, site
@@ -21,8 +21,8 @@ from tinygpt.terminal.program import TaskProgram
 
 namespace = Collection(
     train, sample, evaluate, learn, runs, stop, restore, bench, compare, results, estimate, doctor, site, embed, serve,
-    playground, audit, deploy, race, sweep, clinic, gallery, accelerator, accelerator_train, demo, test, browser,
-    parity, lint, types, checks,
+    playground, audit, deploy, race, sweep, ablate, clinic, gallery, accelerator, accelerator_train, demo, test,
+    browser, parity, lint, types, checks,
 )  # fmt: skip
 
 

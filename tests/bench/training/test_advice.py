@@ -8,15 +8,16 @@ from pathlib import Path
 import pytest
 
 from bench.planning.budget import Budget, BudgetRow
+from bench.planning.final_losses import EndOfRun
 from bench.planning.forecast import CannotTell, Forecast
 from bench.records.store import read_table
 from bench.statistics.cost_model import Estimate
-from bench.training.advice import TOKENS_PER_PARAMETER, advice_text, advise, outcome_text
+from bench.training.advice import TOKENS_PER_PARAMETER, advice_text, advise, outcome_text, with_outlook
 from bench.training.record_training import Expected, record_events
 from tinygpt.corpora import Corpus
 from tinygpt.errors import CapacityError
 from tinygpt.presets import PRESETS
-from tinygpt.training.events import StopRecord
+from tinygpt.training.events import EvaluationRecord, PlanRecord, StopRecord
 from tinygpt.training.plan import TrainingPlan
 from tinygpt.training.session import run_session
 
@@ -37,7 +38,7 @@ def test_the_lowest_expected_loss_that_fits_is_chosen():
     advice = advise(budget(*rows, row("large", 100, 2.2)))
     assert (advice.row.preset, advice.steps, advice.expected) == ("small", 4000, Expected(900.0, 1.6, 0.05))
     text = advice_text(advice)
-    for words in ("15 minutes", "preset small", "lowest expected loss", "4,000 steps", "1.60 ± 0.05"):
+    for words in ("15 minutes", "preset small", "lowest expected loss", "about 4,000 steps", "1.60 ± 0.05"):
         assert words in text
 
 
@@ -57,14 +58,42 @@ def test_an_advice_says_when_the_tokens_buy_less_than_the_interval_spans():
     )
 
 
-def test_another_recipe_has_the_same_choice_and_no_expected_loss():
+def test_other_settings_have_the_same_choice_and_no_expected_loss():
     advice = advise(budget(row("tiny", 9000, 1.9), row("small", 4000, 1.6)))
-    assert advice.for_run(TrainingPlan(Path("runs/a"), recipe="constant")) == advice
-    other = advice.for_run(TrainingPlan(Path("runs/a"), recipe="cosine", dropout=0.1))
+    assert advice.for_run(TrainingPlan(Path("runs/a"), recipe="muon", dropout=0.1)) == advice
+    other = advice.for_run(TrainingPlan(Path("runs/a"), recipe="muon", learning_rate=1e-3))
     assert (other.row.preset, other.steps, other.expected) == ("small", 4000, Expected(900.0, None))
     text = advice_text(other)
-    assert text.endswith("with the preset's own settings, unknown with --recipe cosine --dropout 0.1")
+    assert text.endswith("with the recipe's own settings, unknown with --recipe muon --learning-rate 0.001")
     assert "1.60 ± 0.05 nats per byte" in text
+
+
+def test_an_unknown_text_is_ranked_on_the_best_known_one_and_the_loss_is_shown_on_the_way():
+    ends = [
+        EndOfRun(preset, "fables", tokens, loss, {0.2: 1.2 + tokens / 1e9, 0.5: 1.1})
+        for preset, gain in (("tiny", 0.0), ("small", 0.2))
+        for tokens, loss in ((1e6, 2.0 - gain), (9e6, 1.8 - gain))
+    ]
+    advice = advise(budget(row("tiny", 9000, None), row("small", 4000, None)), ends)
+    assert (advice.row.preset, advice.reason) == ("small", "the lowest expected loss on fables")
+    assert advice.expected == Expected(900.0) and advice.dropout == 0.0
+    assert "cannot tell yet" in advice_text(advice)
+    plan = TrainingPlan(Path("runs/a"), steps=100)
+    shown: list[str] = []
+    events = [
+        EvaluationRecord(20, 2.5, 2.4, 1.0),
+        PlanRecord(20, plan),
+        EvaluationRecord(30, 2.4, 2.3, 1.0),
+        PlanRecord(30, plan),
+    ]
+    assert list(with_outlook(iter(events), ends, shown)) == events
+    assert shown == ["at 20% of the time: expected at the end, a held-out loss of 1.99 to 2.00"]
+
+
+def test_a_text_that_is_read_often_gets_dropout():
+    read = replace(budget(row("small", 40_000, 1.6)), text_bytes=4_000_000)
+    assert advise(read).dropout > 0.0
+    assert advise(replace(read, text_bytes=40_000_000)).dropout == 0.0
 
 
 def test_without_curves_the_largest_preset_with_enough_text_is_chosen():

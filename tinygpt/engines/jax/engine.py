@@ -17,7 +17,7 @@ from jax import Array
 from jax.experimental import multihost_utils
 from jax.sharding import NamedSharding
 
-from tinygpt.config import ModelConfig, TrainConfig
+from tinygpt.config import OPTIMIZERS, ModelConfig, TrainConfig
 from tinygpt.engines.base import Engine, StepResult
 from tinygpt.engines.jax import model as gpt2
 from tinygpt.engines.jax.layout import Tree, as_model, as_state, from_state, to_state
@@ -54,6 +54,7 @@ class JaxEngine(Engine):
 
     name: ClassVar[str] = "jax"
     has_dropout: ClassVar[bool] = True
+    optimizers: ClassVar[tuple[str, ...]] = OPTIMIZERS
 
     def __init__(
         self,

@@ -33,14 +33,16 @@ BLOCKS = "blocks"
 MATRICES, VECTORS = "matrices", "vectors"
 
 
-def to_tree(arrays: Mapping[str, Any], model: ModelConfig, scanned: bool) -> Tree:
+def to_tree(
+    arrays: Mapping[str, Any], model: ModelConfig, scanned: bool, stack: Callable[[list[Any]], Any] = np.stack
+) -> Tree:
     """Arrange values by name (arrays, shapes or other properties of parameters) in a tree; stack arrays if scanned."""
     layers = [
         {name.removeprefix(h): arrays[name] for name in parameter_shapes(model) if name.startswith(h)}
         for h in (f"h.{layer}." for layer in range(model.n_layers))
     ]
     tree: Tree = {name: arrays[name] for name in parameter_shapes(model) if not name.startswith("h.")}
-    tree[BLOCKS] = {name: np.stack([layer[name] for layer in layers]) for name in layers[0]} if scanned else layers
+    tree[BLOCKS] = {name: stack([layer[name] for layer in layers]) for name in layers[0]} if scanned else layers
     return tree
 
 
@@ -76,7 +78,14 @@ def as_model(state: Tree, model: ModelConfig) -> Tree:
 
 def as_state(tree: Tree, model: ModelConfig, settings: Settings) -> Tree:
     """Turn the model's tree into the state's, inside a program."""
-    return _to_arena(from_tree(tree, model), model, jnp.concatenate) if settings.arena else tree
+    return named_as_state(from_tree(tree, model), model, settings) if settings.arena else tree
+
+
+def named_as_state(arrays: Mapping[str, Any], model: ModelConfig, settings: Settings) -> Tree:
+    """Arrange JAX's arrays by name in the state's tree, inside a program."""
+    if settings.arena:
+        return _to_arena(arrays, model, jnp.concatenate)
+    return to_tree(arrays, model, settings.scanned, jnp.stack)
 
 
 def decayed(model: ModelConfig, settings: Settings) -> Tree:

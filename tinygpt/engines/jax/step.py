@@ -1,24 +1,26 @@
-"""A training step as one program: forward, backward, clipping and AdamW; or several steps in a loop.
+"""A training step as one program: forward, backward, clipping and AdamW or Muon; or several steps in a loop.
 
     dθ ← dθ · min(1, clip / (‖dθ‖ + 1e-6))
     m₁ ← β₁ m₁ + (1 − β₁) dθ            m₂ ← β₂ m₂ + (1 − β₂) dθ²
     θ ← θ (1 − η λ) − η (m₁ / (1 − β₁^τ)) / (√(m₂ / (1 − β₂^τ)) + ε)
 
-(Loshchilov & Hutter 2019; the constants are those of ``tinygpt/optim.py``.) The state is donated, so that weights and
-moments are updated in place.
+(Loshchilov & Hutter 2019; the constants are those of ``tinygpt/optim.py``, Muon's are in ``tinygpt/muon.py``.)
+The state is donated, so that weights and moments are updated in place.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from tinygpt import muon
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.engines.jax import model as gpt2
-from tinygpt.engines.jax.layout import Tree, as_model, as_state, decayed
+from tinygpt.engines.jax.layout import Tree, as_model, as_state, decayed, from_state, named_as_state
 from tinygpt.engines.jax.settings import Settings
 
 
@@ -61,21 +63,49 @@ def update(
     step = state.updates + 1
     correction1, correction2 = 1.0 - beta1**step, 1.0 - beta2**step
 
-    def advance(
-        weight: Array, gradient: Array, first: Array, second: Array, decays: bool
-    ) -> tuple[Array, Array, Array]:
-        gradient = gradient * factor
-        first = beta1 * first + (1.0 - beta1) * gradient
-        second = beta2 * second + (1.0 - beta2) * jnp.square(gradient)
-        direction = (first / correction1) / (jnp.sqrt(second / correction2) + train.eps)
-        shrunk = weight * (1.0 - rate * train.weight_decay) if decays else weight
-        return shrunk - rate * direction, first, second
+    grads = jax.tree.map(lambda gradient: gradient * factor, grads)
+    first = jax.tree.map(lambda m, g: beta1 * m + (1.0 - beta1) * g, state.first_moment, grads)
+    second = jax.tree.map(lambda m, g: beta2 * m + (1.0 - beta2) * jnp.square(g), state.second_moment, grads)
+    directions = jax.tree.map(lambda m, v: (m / correction1) / (jnp.sqrt(v / correction2) + train.eps), first, second)
+    if train.optimizer == "muon":
+        directions, second = _with_muon(directions, first, second, grads, model, train, settings)
 
-    moments = state.first_moment, state.second_moment
-    triples = jax.tree.map(advance, state.weights, grads, *moments, decayed(model, settings))
-    structure = jax.tree.structure(state.weights)
-    weights, first, second = jax.tree.transpose(structure, jax.tree.structure((0, 0, 0)), triples)
+    def advance(weight: Array, direction: Array, decays: bool) -> Array:
+        shrunk = weight * (1.0 - rate * train.weight_decay) if decays else weight
+        return shrunk - rate * direction
+
+    weights = jax.tree.map(advance, state.weights, directions, decayed(model, settings))
     return State(weights, first, second, step), jnp.stack([loss, norm])
+
+
+def _with_muon(
+    directions: Tree, first: Tree, second: Tree, grads: Tree, model: ModelConfig, train: TrainConfig, settings: Settings
+) -> tuple[Tree, Tree]:
+    """Return the directions with Muon's for the blocks' matrices, and the second moments with zeros there."""
+    momenta, gradients = from_state(first, model), from_state(grads, model)
+    named: dict[str, Any] = from_state(directions, model)
+    squares: dict[str, Any] = from_state(second, model)
+    beta1 = train.betas[0]
+    for name in filter(muon.is_orthogonalized, named):
+        ahead = beta1 * momenta[name] + (1.0 - beta1) * gradients[name]
+        parts = jnp.split(ahead, muon.n_matrices(name), axis=1)
+        named[name] = jnp.concatenate(
+            [muon.scale(part.shape) * orthogonalize(part, settings) for part in parts], axis=1
+        )
+        squares[name] = jnp.zeros_like(squares[name])
+    return named_as_state(named, model, settings), named_as_state(squares, model, settings)
+
+
+def orthogonalize(matrix: Array, settings: Settings) -> Array:
+    """Return the nearly orthogonal matrix with the same singular vectors, (I, O), as ``tinygpt/muon.py`` does."""
+    a, b, c = muon.COEFFICIENTS
+    product = partial(jnp.matmul, precision=settings.arithmetic.precision)
+    x = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
+    x = x / (jnp.linalg.norm(x) + muon.SMALLEST)
+    for _ in range(muon.ITERATIONS):
+        square = product(x, x.T)
+        x = a * x + product(b * square + c * product(square, square), x)
+    return x if matrix.shape[0] <= matrix.shape[1] else x.T
 
 
 def loss_and_gradients(

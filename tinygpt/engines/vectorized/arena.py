@@ -11,7 +11,7 @@ units. A unit is a norm with the projection that reads it, or a projection alone
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,12 +82,14 @@ class Arena:
         bounds = [min(starts, key=lambda s: abs(s - self.size * index / workers)) for index in range(workers + 1)]
         return slice(bounds[worker], bounds[worker + 1])
 
-    def tiles(self, owned: slice) -> list[Tile]:
-        """Cut a range into tiles."""
+    def tiles(self, owned: slice, without: Iterable[str] = ()) -> list[Tile]:
+        """Cut a range into tiles, without some of its parameters."""
+        bounds = [owned.start, *(b for name in without for b in (self.slices[name].start, self.slices[name].stop))]
+        bounds.append(owned.stop)
+        runs = [range(start, stop) for start, stop in zip(bounds[::2], bounds[1::2], strict=True)]
         decayed = [self.slices[name] for name, shape in self.shapes.items() if is_decayed(shape)]
         tiles = []
-        for start in range(owned.start, owned.stop, TILE):
-            stop = min(start + TILE, owned.stop)
+        for start, stop in ((at, min(at + TILE, run.stop)) for run in runs for at in run[::TILE]):
             parts = ((max(part.start, start), min(part.stop, stop)) for part in decayed)
             tiles.append(Tile(slice(start, stop), tuple(slice(a, b) for a, b in parts if a < b)))
         return tiles

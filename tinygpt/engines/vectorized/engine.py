@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tinygpt.arguments import whole_number
-from tinygpt.config import ModelConfig, TrainConfig
+from tinygpt.config import OPTIMIZERS, ModelConfig, TrainConfig
 from tinygpt.dropout import MaskDraw
 from tinygpt.engines.base import Engine, StepResult
 from tinygpt.engines.vectorized.calibration import choose_kernels
@@ -53,6 +53,7 @@ class VectorizedEngine(Engine):
 
     name: ClassVar[str] = "vectorized"
     has_dropout: ClassVar[bool] = True
+    optimizers: ClassVar[tuple[str, ...]] = OPTIMIZERS
 
     def __init__(
         self,

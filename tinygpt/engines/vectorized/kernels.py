@@ -200,6 +200,7 @@ class AdamWStep:
     second_scale: float  # 1 / √(1 − β₂^τ)
     eps: float
     decay: float  # 1 − η λ
+    learning_rate: float  # η
 
     @classmethod
     def at(cls, step: int, learning_rate: float, clip: float, config: TrainConfig) -> AdamWStep:
@@ -213,6 +214,7 @@ class AdamWStep:
             (1.0 - beta2**step) ** -0.5,
             config.eps,
             1.0 - learning_rate * config.weight_decay,
+            learning_rate,
         )
 
 

@@ -3,7 +3,7 @@
     GRADIENTS   forward and backward on the worker's rows of the batch
     ACCUMULATE  over the worker's range of the arena: add the gradients to a sum, if another batch follows
     REDUCE      over the worker's range of the arena: sum the gradients, finish those of folded weights, square
-    UPDATE      over the same range: clip, AdamW, fold the new weights
+    UPDATE      over the same range: clip, AdamW or Muon, fold the new weights
     LOGITS      forward on the worker's rows
 
 All workers wait for each other between two phases. A phase reads its arguments from the mailbox and writes its results
@@ -22,6 +22,7 @@ from tinygpt.engines.vectorized.kernels import TILE, KernelSet
 from tinygpt.engines.vectorized.layout import Layout
 from tinygpt.engines.vectorized.mailbox import Mailbox, row_slices
 from tinygpt.engines.vectorized.shard import Shard, layer_projections
+from tinygpt.muon import is_orthogonalized, muon_update
 
 
 class Phase(IntEnum):
@@ -52,6 +53,15 @@ class Phases:
         self._every_pair = [pair for layer in self.projections for pair in (layer.attention, layer.mlp)]
         ranges = [self.arena.worker_range(worker, layout.workers) for worker in range(layout.workers)]
         self._tiles = [self.arena.tiles(owned) for owned in ranges]
+        orthogonalized = [name for name in self.arena.shapes if train.optimizer == "muon" and is_orthogonalized(name)]
+        self._matrices = [
+            [name for name in orthogonalized if owned.start <= self.arena.slices[name].start < owned.stop]
+            for owned in ranges
+        ]
+        self._adamw_tiles = [
+            self.arena.tiles(owned, names) for owned, names in zip(ranges, self._matrices, strict=True)
+        ]
+        self._momenta = self.arena.views(self.arena.flat_first_moment)
         starts = [self.arena.slices[f"{pair.names.norm}.weight"].start for pair in self._every_pair]
         self._pairs = [
             [pair for pair, start in zip(self._every_pair, starts, strict=True) if owned.start <= start < owned.stop]
@@ -120,7 +130,12 @@ class Phases:
         self.mailbox.squares[worker] = self.arena.squared_norm(tiles)
 
     def _update(self, worker: int) -> None:
-        self.arena.update(self._tiles[worker], self.mailbox.step, self.kernels, self._scratch[worker])
+        step, arena = self.mailbox.step, self.arena
+        arena.update(self._adamw_tiles[worker], step, self.kernels, self._scratch[worker])
+        for name in self._matrices[worker]:
+            gradient = arena.gradients[0][name]
+            gradient *= np.float32(step.clip)
+            muon_update(name, arena.parameters[name], gradient, self._momenta[name], step.learning_rate, self.train)
         for pair in self._pairs[worker]:
             pair.refresh()
 
