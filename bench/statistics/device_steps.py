@@ -8,7 +8,6 @@ The kernels are those of a few steps after the last measured round, the median i
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -26,13 +25,13 @@ class DeviceStep:
         cell: its measured rounds.
         seconds: of each of ``DEVICE_PARTS``, in their order.
         n_kernels: in a step.
-        peak: FLOP/s of a large product in the step's arithmetic; NaN where none was timed.
+        peak: FLOP/s of a large product in the step's arithmetic; None where none was timed.
     """
 
     cell: CellSummary
     seconds: tuple[float, ...]
     n_kernels: int
-    peak: float
+    peak: float | None
 
 
 def device_steps(cells: Iterable[CellSummary], runs: pd.DataFrame, kernels: pd.DataFrame) -> list[DeviceStep]:
@@ -46,7 +45,7 @@ def device_steps(cells: Iterable[CellSummary], runs: pd.DataFrame, kernels: pd.D
         if group is None or not cell.n_rounds:
             continue
         own = group.set_index("name")
-        peak = 2 * PEAK_SIZE**3 / float(own["seconds"].get(PEAK, math.nan))
+        peak = 2 * PEAK_SIZE**3 / float(own["seconds"][PEAK]) if PEAK in own.index else None
         own = own.drop(index=PEAK, errors="ignore")
         parts = [float(own["seconds"].get(name, 0.0)) for name in DEVICE_PARTS if name != GAPS]
         seconds = (*parts, cell.seconds.median - sum(parts))

@@ -10,6 +10,8 @@ import pandas as pd
 
 from bench.arms.devices import ACCELERATED
 from bench.arms.kernel_parts import DEVICE_PARTS
+from bench.arms.registry import FLOAT32
+from bench.arms.variants import precision_of
 from bench.records.rows import Place
 from bench.statistics.accelerator_ratios import (
     arithmetic,
@@ -39,9 +41,10 @@ PRECISION_COMMAND = (
 
 
 def accelerator_table(results: Results) -> str:
-    """A table for each accelerator, the quoted one first."""
+    """A table of float32 for each accelerator, the quoted one first."""
     lines = accelerator_lines(results)
     own = lines[(lines["device"] == ON_ACCELERATOR) & (lines["state"] == "measured")]
+    own = own[own["variant"].map(precision_of) == FLOAT32]
     if own.empty:
         return nothing_yet("No accelerator is measured", COMMAND)
     best = {pair.cell.place: pair for pair in torch_pairs(results.accelerator_cells)}
@@ -77,7 +80,8 @@ def precision_table(results: Results) -> str:
     if not found:
         return nothing_yet("Only float32 is measured on both sides", PRECISION_COMMAND)
     steps = device_steps(results.accelerator_cells, results.runs, results.kernels)
-    peaks = {(step.cell.arm, step.cell.protocol): step.peak for step in steps}
+    steps.sort(key=lambda step: step.cell.started_at)
+    peaks = {(step.cell.scope, arithmetic(step.cell)): step.peak for step in steps if step.peak is not None}
     return html_table(
         "Milliseconds of a training step in other arithmetic, batches and contexts",
         [
@@ -91,7 +95,7 @@ def precision_table(results: Results) -> str:
                 "PyTorch's best over ours": ratio_cell(pair.ratio),
                 "rate of ours": number_cell(_rate(pair.cell), quantities.gflops),
                 "of the card's peak": number_cell(
-                    _rate(pair.cell) / peaks.get((pair.cell.arm, pair.cell.protocol), math.nan), quantities.percent
+                    _rate(pair.cell) / peaks.get((pair.cell.scope, arithmetic(pair.cell)), math.nan), quantities.percent
                 ),
                 "losses differ by": number_cell(pair.cell.loss_drift, partial(quantities.percent, digits=2)),
                 "accelerator": machine_label(pair.cell),

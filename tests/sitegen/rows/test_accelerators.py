@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 
@@ -11,15 +12,17 @@ import pandas as pd
 import pytest
 import vl_convert
 
+from bench.arms.kernel_parts import PEAK, PEAK_SIZE
+from bench.records.rows import KernelRow, Rows
 from sitegen.figures import FIGURES
 from sitegen.figures.render import STATIC_WIDTH, chart_spec
 from sitegen.numbers.quoted_rows import QuotedRows
 from sitegen.numbers.registry import PATTERNS, resolve_number
-from sitegen.rows.accelerators import overtaking_words
+from sitegen.rows.accelerators import overtaking_words, step_flops
 from sitegen.rows.cells import cell_frame
 from sitegen.rows.results import load_results
 from sitegen.rows.training import loss_frame
-from sitegen.tables.accelerator_tables import accelerator_table, scaling_table
+from sitegen.tables.accelerator_tables import accelerator_table, kernels_table, precision_table, scaling_table
 from sitegen.tables.registry import TABLES
 from sitegen.text.palette import LIGHT
 from tests.sitegen import example_rows as rows
@@ -212,9 +215,28 @@ def test_tables_hold_every_preset_and_every_mesh(quoted: QuotedRows) -> None:
         "published: Example GPU 80GB",
     ):
         assert words in table
+    assert "bfloat16" not in table, "a table of float32"
     several = unescape(scaling_table(quoted.results))
     assert several.count("<tr>") == 2
     assert "1.85× <small" in several
+
+
+def test_other_arithmetic_is_compared_with_the_cards_peak_in_it(tmp_path: Path) -> None:
+    ours = rows.on_gpu(BFLOAT16, "xl", 2.0)
+    peak = 4 * step_flops("xl") / 0.002  # FLOP/s, of which the step above reaches a quarter
+    part = KernelRow(
+        run_id=ours.runs[0].run_id, cell_id=ours.runs[0].cell_id, preset="xl", measure="part", worker=0, repeat=19,
+        is_warmup=False, name="products", seconds=0.0015, elements=10,
+    )  # fmt: skip
+    large = replace(part, name=PEAK, seconds=2 * PEAK_SIZE**3 / peak, elements=1)
+    theirs = rows.on_gpu("torch-cuda[precision=bfloat16]", "xl", 3.0)
+    results = load_results(rows.store(tmp_path, ours + theirs + Rows(kernels=[part, large])))
+    table = unescape(precision_table(results))
+    assert table.count("<tr>") == 2
+    for words in ("products and branches in bfloat16", "1.50× <small", "25 %"):
+        assert words in table
+    kernels = unescape(kernels_table(results))
+    assert kernels.count("<tr>") == 2 and "1.50 ms" in kernels and "0.500 ms" in kernels
 
 
 def test_the_status_page_has_the_accelerators_cells_apart(quoted: QuotedRows, tmp_path: Path) -> None:
