@@ -7,7 +7,6 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from types import MappingProxyType
 from typing import Any, TypeVar
 
 import altair as alt
@@ -205,9 +204,9 @@ def variant_look(variants: Iterable[str], theme: Theme) -> Look:
 
 def pointed(field: str, own: Sequence[str], color: alt.Color, theme: Theme) -> Any:
     """Grey for all but a chart's ``own`` lines, and the one at which the reader points (``figure.js``)."""
-    return alt.condition(
-        f"datum.{field} === pointed || indexof({json.dumps([*own])}, datum.{field}) >= 0", color, alt.value(theme.rival)
-    )
+    shown = f"datum.{field} === pointed || indexof({json.dumps([*own])}, datum.{field}) >= 0"
+    # An object: Altair would look for the class of a dictionary again in every layer.
+    return alt.ColorValue(theme.rival, condition={"test": shown, **color.to_dict()})
 
 
 def legend_columns(labels: Sequence[str]) -> alt.ExprRef:
@@ -217,9 +216,6 @@ def legend_columns(labels: Sequence[str]) -> alt.ExprRef:
     """
     pixels = 30 + 6.5 * max((len(label) for label in labels), default=1)
     return alt.ExprRef(f"max(1, min({len(labels)}, floor((room - 60) / {pixels})))")
-
-
-STROKE = MappingProxyType({"symbolType": "stroke", "symbolSize": 400})  # symbols in a legend of lines
 
 
 def minutes_axis(**scale: Any) -> alt.X:

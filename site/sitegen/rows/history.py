@@ -68,14 +68,12 @@ class Change:
 
     Attributes:
         found: t_before / t_after, judged as `invoke compare` does, all changes of the run together.
-        p_value: the smaller one-sided probability of so large a difference between equal code.
         floor: of the machine.
     """
 
     before: HistoryPoint
     after: HistoryPoint
     found: Finding
-    p_value: float
     floor: Floor
 
     @property
@@ -128,7 +126,7 @@ def history_changes(results: Results) -> list[Change]:
     for ((before, after), ratio), found in zip(known, evidence, strict=True):
         said = finding(found, found.ends(levels), levels, THRESHOLD, f"{ratio.n_rounds} rounds")
         floor = floors.get(after.pair.cell.machine_hash, NO_FLOOR)
-        changes.append(Change(before, after, said, min(found.p_values), floor))
+        changes.append(Change(before, after, said, floor))
     return sorted(changes, key=lambda change: (not change.is_significant, -abs(log(change.found.speedup))))
 
 

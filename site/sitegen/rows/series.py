@@ -114,11 +114,6 @@ def label_of(variant: str) -> str:
     return SERIES[variant].label if variant in SERIES else variant
 
 
-def words_of(variant: str) -> str:
-    """A variant's name in menus."""
-    return SERIES[variant].words if variant in SERIES else variant
-
-
 def tier_of(variant: str, origin: str = PUBLISHED) -> int:
     """Index of the first choice of the menu that shows a variant; local rows are in the view that opens."""
     tier = SERIES[variant].tier if variant in SERIES else EVERYTHING

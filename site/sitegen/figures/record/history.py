@@ -43,6 +43,14 @@ FIELDS = (
     *exported("label", "position", "n_parameters", "speedup_low", "speedup_high"),
 )
 
+# A narrow chart has no room for the days.
+_LABELS: dict[str, Any] = {
+    "labelAngle": -45,
+    "grid": False,
+    "labelExpr": "room < 500 ? split(datum.label, ',')[0] : datum.label",
+    "labelFontSize": alt.ExprRef("room < 500 ? 9 : 11"),
+}
+
 
 def read(results: Results) -> pd.DataFrame:
     """One row per landmark and preset, in the order of the history; this checkout comes last."""
@@ -83,7 +91,7 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     ends = ("speedup_low", "speedup_high")
     domain = log_domain(pd.concat([pd.Series([1.0]), *(rows[name] for name in ("speedup", *ends))]))
     scale = alt.Scale(type="point", domain=labels, range=names.range, padding=0.5)
-    x = alt.X("label:N", title=None, sort=labels, scale=scale, axis=alt.Axis(labelAngle=-45, grid=False))
+    x = alt.X("label:N", title=None, sort=labels, scale=scale, axis=alt.Axis(**_LABELS))
     y = log_scaled(alt.Y, "speedup", f"{OURS}: times as fast as {REFERENCE} (log scale)", domain, "×")
     values = Values({"x": x, "y": y}, Look(color, color, shape, names), tooltip(FIELDS), ends, size=85)
     chart = alt.Chart(rows)
