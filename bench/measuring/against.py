@@ -30,6 +30,7 @@ from bench.statistics.compare import THRESHOLD, Comparison, Point, finding
 from bench.statistics.evidence import ERROR, Levels, Paired
 from bench.statistics.intervals import median
 from bench.statistics.sequential import PLANNED_ROUNDS, excluded_means, looks
+from tinygpt.arguments import number
 from tinygpt.corpora import Corpus
 from tinygpt.errors import ConfigError
 
@@ -93,9 +94,10 @@ def run_against(
         lock_file: the machine's when None.
 
     Raises:
-        ConfigError: there is no such commit, or a preset or engine is unknown.
+        ConfigError: there is no such commit, a preset or engine is unknown, or a number is out of range.
         BusyError, CorpusError, ResultsError, StorageError: as in :func:`bench.measuring.runner.run_suite`.
     """
+    number("threshold", threshold, 0.001, 1)
     commit = find_commit(project, revision)
     short = short_commit(commit)
     if rounds < 1:

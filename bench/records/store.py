@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from bench.records.checks import RUN_ID, to_arrow
-from bench.records.row_files import load_files, table_rows
+from bench.records.row_files import TableRows, load_files, table_rows
 from bench.records.rows import LOCAL, OWN_AREAS, Rows, StoredRun, stored_run
 from bench.records.schema import ROW_TYPES, TABLES
 from tinygpt.errors import ResultsError, unknown_name
@@ -137,6 +137,8 @@ def read_tables(
         if name not in TABLES:
             raise unknown_name("table", name, TABLES, "invoke results show")
         found = runs if name == "runs" else table_rows(root, name, problems, areas)
+        if name == "steps":
+            _report_lost(runs, found, problems)
         rows = found.rows.append_column("origin", found.of_rows([file.area for file in found.files]).cast(pa.string()))
         if name != "runs":
             rows = rows.set_column(0, "run_id", found.of_rows([file.run_id for file in found.files]))
@@ -144,6 +146,25 @@ def read_tables(
             rows = _of_processes(rows, runs.rows)
         frames.append(rows.to_pandas())
     return frames
+
+
+def _report_lost(runs: TableRows, steps: TableRows, problems: list[ResultsError] | None) -> None:
+    """Report runs whose steps are lost: their times would vanish from every comparison without a word.
+
+    Raises:
+        ResultsError: there is one, and no ``problems`` were asked for.
+    """
+    took_steps = pc.and_(pc.equal(runs.rows["status"], "ok"), pc.greater(runs.rows["steps_done"], 0))
+    taken = set(pc.unique(runs.of_rows([file.run_id for file in runs.files]).filter(took_steps)).to_pylist())
+    for run_id in sorted(taken - {file.run_id for file in steps.files}):
+        path = next(file.path for file in runs.files if file.run_id == run_id)
+        lost = path.with_name(f"steps-{run_id}.parquet")
+        if lost.exists():  # it cannot be used, which is an error of its own
+            continue
+        error = ResultsError(f"{lost} is missing, but {path.name} has steps", "both files, or neither", "git status")
+        if problems is None:
+            raise error
+        problems.append(error)
 
 
 def stored_runs(runs: pd.DataFrame) -> list[StoredRun]:

@@ -41,6 +41,7 @@ from bench.records.rows import LOCAL, PUBLISHED, Kind, Place, StoredRun
 from bench.records.store import stored_runs
 from bench.statistics.cells import CellSummary
 from bench.statistics.ratios import Speedup, combined
+from bench.statistics.sessions import sessions
 
 R = TypeVar("R", bound=CellSummary | StoredRun)
 
@@ -86,11 +87,11 @@ def chosen_ratios(
         first = max(group, key=partial(_pair_rank, runs))
         alike = [
             pair
-            for pair in sorted(group, key=lambda pair: pair.cell.started_at, reverse=True)
+            for pair in group
             if pair.cell.protocol_hash == first.cell.protocol_hash and pair.cell.is_clean == first.cell.is_clean
         ]
-        ordered = [first, *(pair for pair in alike if pair is not first)]
-        quoted.append(replace(first, ratio=combined([pair.ratio for pair in ordered])))
+        by_session = sessions(alike, lambda pair: pair.cell.started_at)
+        quoted.append(replace(first, ratio=combined([[pair.ratio for pair in session] for session in by_session])))
     return quoted
 
 

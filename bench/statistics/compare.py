@@ -37,6 +37,7 @@ from bench.statistics.chosen_runs import chosen_cells
 from bench.statistics.controls import Record, is_unchanged, probe_rounds
 from bench.statistics.evidence import Evidence, Levels, Paired, detectable, levels_of
 from bench.statistics.ratios import speedups
+from tinygpt.arguments import number
 from tinygpt.errors import ResultsError
 
 THRESHOLD = 0.05  # slower by less than this is nothing to act on
@@ -140,8 +141,10 @@ def compare_stored(root: Path, before: str, after: str, threshold: float = THRES
         threshold: relative difference below which "slower" is nothing to act on.
 
     Raises:
+        ConfigError: the threshold is not between 0.001 and 1.
         ResultsError: a side is not there, both are the same, or a cell's protocol or machine differ (with the fields).
     """
+    number("threshold", threshold, 0.001, 1)
     runs, steps, probes = read_tables(root, ("runs", "steps", "probes"))
     cells = cell_summary(runs, steps, KINDS)
     variants = {cell.variant for cell in cells}
@@ -169,7 +172,7 @@ def _split(name: str, variants: set[str]) -> tuple[str, str]:
 def _compare_variants(
     cells: list[CellSummary], sides: Sequence[tuple[str, str]], names: tuple[str, str], threshold: float
 ) -> Comparison:
-    """Compare two variants, preset by preset, in the newest run that measured both in most rounds."""
+    """Compare two variants at each preset of each machine, in its newest clean run with six rounds of both, if any."""
     (run, before), (other, after) = sides
     if run != other or before == after:
         raise ResultsError(
@@ -177,6 +180,8 @@ def _compare_variants(
             "RUN/VARIANT RUN/VARIANT, or two variants",
             "invoke results show --all",
         )
+    if run:
+        find_side(cells, run)  # raises the error for a run that is not there
     pairs = [
         pair
         for pair in speedups([cell for cell in cells if run in ("", cell.run_id)], before)

@@ -6,8 +6,8 @@ the probe are the control. Of a cell at a preset in one run, the *level* is the 
     log t_cell − mean over controls of log t_control
 
 The difference of two levels has the variance of both medians and twice that between runs. The latter is estimated from
-all pairs of runs on record, where each control in turn is the cell: there the true difference is 0. Many pairs may come
-from few runs, so it has as many degrees of freedom as runs, less one.
+all pairs of runs of two sessions, where each control in turn is the cell: there the true difference is 0. Many pairs
+may come from few sessions, so it has as many degrees of freedom as sessions, less one.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ from bench.records.grouping import grouped
 from bench.statistics.cells import CellSummary, RoundTimes
 from bench.statistics.evidence import Controlled
 from bench.statistics.intervals import MIN_ROUNDS, median
+from bench.statistics.sessions import sessions
 
-ENOUGH_RUNS = 3  # of unchanged code, below which the spread between runs is not known
+ENOUGH_SESSIONS = 3  # with unchanged code, below which the spread between runs is not known
 _NEWEST = 20  # runs at a preset that are compared with each other: pairs grow with the square
 _OF_A_MEDIAN = math.sqrt(math.pi / 2)  # its standard deviation over that of a mean
 
@@ -65,6 +66,7 @@ class Record:
         """Take the cells of all runs, engines, peers and the roofline, and the probes of :func:`probe_rounds`."""
         by_run = grouped((cell for cell in cells if cell.has_interval), lambda cell: cell.together)
         self._runs = {key: {cell.variant: cell for cell in group} for key, group in by_run.items()}
+        self._sessions = _sessions_of(chain.from_iterable(by_run.values()))
         for arms, (cell, *_) in zip(self._runs.values(), by_run.values(), strict=True):
             if rounds := probes.get((cell.run_id, cell.preset)):
                 arms[PROBE] = replace(cell, variant=PROBE, kind="roofline", round_times=rounds)
@@ -92,21 +94,22 @@ class Record:
         error of their mean: few runs that happen to agree do not prove that runs agree.
         """
         found, freedom = self._differences.get(machine_hash, []), self.freedom(machine_hash)
-        if freedom < ENOUGH_RUNS - 1:
+        if freedom < ENOUGH_SESSIONS - 1:
             return math.nan
         square = float(np.mean([(one.value - two.value) ** 2 for one, two in found]))
         of_rounds = float(np.mean([one.variance + two.variance for one, two in found]))
         return max(square - of_rounds, square * math.sqrt(2 / freedom)) / 2
 
     def freedom(self, machine_hash: str) -> int:
-        """Degrees of freedom of that variance: runs with unchanged code in common, less one."""
-        return len({level.run_id for levels in self._differences.get(machine_hash, []) for level in levels}) - 1
+        """Degrees of freedom of that variance: sessions with unchanged code in common, less one."""
+        found = chain.from_iterable(self._differences.get(machine_hash, []))
+        return len({self._sessions[level.run_id] for level in found}) - 1
 
     @property
-    def n_runs(self) -> int:
-        """Runs that the differences in :attr:`unchanged` come from."""
+    def n_sessions(self) -> int:
+        """Sessions that the differences in :attr:`unchanged` come from."""
         freedoms = (self.freedom(machine) for machine in self._differences)
-        return sum(freedom + 1 for freedom in freedoms if freedom >= ENOUGH_RUNS - 1)
+        return sum(freedom + 1 for freedom in freedoms if freedom >= ENOUGH_SESSIONS - 1)
 
     @property
     def unchanged(self) -> list[Controlled]:
@@ -130,20 +133,31 @@ class Record:
         machines = (before.machine_hash, after.machine_hash)
         between_runs = sum(map(self.between_runs, machines)) / len(machines)
         if math.isnan(between_runs):
-            return None, "too few runs of unchanged code are on record to know the spread between runs"
+            return None, "too few sessions with unchanged code are on record to know the spread between runs"
         names = ", ".join(_controls(before.variant, one, two))
         return _controlled(*levels, between_runs, min(map(self.freedom, machines))), names
 
     def _unchanged(self) -> Iterable[tuple[str, Arms, Arms]]:
         for runs in grouped(self._runs, lambda key: key[:-1]).values():
             for one, two in combinations(sorted(runs)[-_NEWEST:], 2):
-                arms = self._runs[one], self._runs[two]
-                yield from ((name, *arms) for name in _controls("", *arms))
+                if self._sessions[one[-1]] != self._sessions[two[-1]]:
+                    arms = self._runs[one], self._runs[two]
+                    yield from ((name, *arms) for name in _controls("", *arms))
 
     @staticmethod
     def _difference(name: str, one: Arms, two: Arms) -> tuple[Level, Level] | None:
         controls = _controls(name, one, two)
         return (_level(name, one, controls), _level(name, two, controls)) if controls else None
+
+
+def _sessions_of(cells: Iterable[CellSummary]) -> dict[str, tuple[str, int]]:
+    """The session of every run: its machine, and a number."""
+    return {
+        cell.run_id: (machine, number)
+        for machine, group in grouped(cells, lambda cell: cell.machine_hash).items()
+        for number, session in enumerate(sessions(group, lambda cell: cell.started_at))
+        for cell in session
+    }
 
 
 def _controlled(before: Level, after: Level, between_runs: float, freedom: int) -> Controlled:

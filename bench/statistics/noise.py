@@ -1,9 +1,9 @@
 """The reliability of a measured point: the noise floor, and a verdict in one word.
 
-The floor comes from A/A arms: the same engine measured twice in one run, as if it were two. The pairs of a run share
-its hour, so the run is the observation: the largest difference of its pairs. One run is one draw: the next is larger
-half of the time. Beside n runs on a machine's record, the next takes any of n + 1 places with equal odds, whatever
-their distribution. From 19 runs on, one of them is exceeded with 5 %; before, the largest is, with 1 in n + 1.
+The floor comes from A/A arms: the same engine measured twice in one run, as if it were two. The pairs of a session
+share its hours, so the session is the observation: the largest difference of its pairs. One session is one draw: the
+next is larger half of the time. Beside n sessions on a machine's record, the next takes any of n + 1 places with equal
+odds, whatever their distribution. From 19 on, one of them is exceeded with 5 %; before, the largest, with 1 in n + 1.
 A verdict is one of:
 
     stable        six rounds or more, and the interval is at most 10 % wide
@@ -24,6 +24,7 @@ from bench.records.grouping import grouped
 from bench.statistics.cells import CellSummary
 from bench.statistics.intervals import CONFIDENCE
 from bench.statistics.ratios import Ratio, Speedup, speedup_of
+from bench.statistics.sessions import sessions
 from tinygpt.terminal.quantities import counted
 
 NOISY_WIDTH = 0.10
@@ -37,19 +38,19 @@ class Floor:
     Attributes:
         difference: relative.
         n_pairs: pairs of equal arms that it comes from.
-        n_runs: runs that these come from.
-        risk: probability that a pair of equal arms of the next run differs by more, if that has as many pairs.
+        n_sessions: sessions that these come from.
+        risk: probability that a pair of equal arms of the next session differs by more, if that has as many pairs.
     """
 
     difference: float
     n_pairs: int
-    n_runs: int
+    n_sessions: int
     risk: float
 
     def __str__(self) -> str:
-        pairs, runs = counted(self.n_pairs, "pair"), counted(self.n_runs, "run")
-        found = f"{self.difference:.1%}, from {pairs} of equal arms in {runs}"
-        return f"{found}; the next run has a larger difference with {self.risk:.0%}"
+        pairs, hours = counted(self.n_pairs, "pair"), counted(self.n_sessions, "session")
+        found = f"{self.difference:.1%}, from {pairs} of equal arms in {hours}"
+        return f"{found}; the next session has a larger difference with {self.risk:.0%}"
 
 
 NO_FLOOR = Floor(0.0, 0, 0, 1.0)  # without an A/A arm the interval alone decides
@@ -64,10 +65,14 @@ def noise_floors(cells: Collection[CellSummary]) -> Floors:
         cells: copies included.
     """
     by_machine = grouped(copied_pairs(cells), lambda pair: pair.cell.machine_hash)
-    by_run = {machine: grouped(pairs, lambda pair: pair.cell.run_id) for machine, pairs in by_machine.items()}
     return {
-        machine: floor_from([[math.log(pair.ratio.speedup) for pair in run] for run in runs.values()])
-        for machine, runs in by_run.items()
+        machine: floor_from(
+            [
+                [math.log(pair.ratio.speedup) for pair in session]
+                for session in sessions(pairs, lambda pair: pair.cell.started_at)
+            ]
+        )
+        for machine, pairs in by_machine.items()
     }
 
 
@@ -83,12 +88,12 @@ def copied_pairs(cells: Iterable[CellSummary]) -> list[Speedup]:
     return pairs
 
 
-def floor_from(runs: Sequence[Sequence[float]]) -> Floor:
-    """The floor that the log ratios of equal arms give, run by run."""
-    n = len(runs)
+def floor_from(by_session: Sequence[Sequence[float]]) -> Floor:
+    """The floor that the log ratios of equal arms give, session by session."""
+    n = len(by_session)
     rank = min(n, math.ceil(CONFIDENCE * (n + 1)))
-    largest = sorted(max(map(abs, logs)) for logs in runs)
-    return Floor(math.expm1(largest[rank - 1]), sum(map(len, runs)), n, 1 - rank / (n + 1))
+    largest = sorted(max(map(abs, logs)) for logs in by_session)
+    return Floor(math.expm1(largest[rank - 1]), sum(map(len, by_session)), n, 1 - rank / (n + 1))
 
 
 def rounds_apart(cell: CellSummary) -> str:

@@ -24,7 +24,7 @@ from bench.records.protocol import require_same
 from bench.statistics.cells import CellSummary, RoundTimes
 from bench.statistics.intervals import CONFIDENCE, MIN_ROUNDS, median, median_interval
 
-ENOUGH_RUNS = 4  # the fewest whose spread says more than their own intervals do
+ENOUGH_SESSIONS = 4  # the fewest whose spread says more than the intervals of their runs do
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Ratio:
         low: lower end of its interval; NaN below six rounds.
         high: upper end, likewise.
         rounds: the ratio of each round that measured both, in their order.
-        runs: where several runs are combined, the ratio of each, the chosen run's first.
+        runs: where several runs are combined, the ratio of each, by time.
         noise: the machine's noise floor, a relative difference; 0 where none is known.
     """
 
@@ -115,23 +115,25 @@ def ratio_of_rounds(ours: RoundTimes, theirs: RoundTimes) -> Ratio | None:
     return Ratio(math.exp(found.median), math.exp(found.low), math.exp(found.high), tuple(map(math.exp, logs)))
 
 
-def combined(ratios: Sequence[Ratio]) -> Ratio:
-    """One ratio from those of several runs, the chosen run's first: the mean of their logarithms.
+def combined(sessions: Sequence[Sequence[Ratio]]) -> Ratio:
+    """One ratio from those of several runs: the mean over the sessions of the mean of their runs, by logarithms.
 
-    The runs are the observations, because a run's interval does not know how the next run differs. From
-    ``ENOUGH_RUNS`` on, the interval is Student's, with the spread of the runs. Two or three runs cannot estimate a
-    spread: low and high are then the widest ends of their own intervals. Runs of fewer than six rounds count only
-    where there is no other.
+    The sessions are the observations, because the runs of one share its hours, and no run's interval knows how the
+    next session differs. From ``ENOUGH_SESSIONS`` on, the interval is Student's, with their spread. Two or three cannot
+    estimate a spread: low and high are then the widest ends of the runs' own intervals. Runs of fewer than six rounds
+    count only where there is no other.
     """
-    good = [ratio for ratio in ratios if ratio.has_interval] or ratios
+    has_intervals = any(ratio.has_interval for session in sessions for ratio in session)
+    kept = [[ratio for ratio in session if ratio.has_interval or not has_intervals] for session in sessions]
+    good = [ratio for session in kept for ratio in session]
     if len(good) == 1:
         return good[0]
-    logs = np.log([ratio.speedup for ratio in good])
+    logs = np.array([np.log([ratio.speedup for ratio in session]).mean() for session in kept if session])
     centre = float(logs.mean())
     low, high = np.log([ratio.low for ratio in good]).min(), np.log([ratio.high for ratio in good]).max()
-    if good[0].has_interval and len(good) >= ENOUGH_RUNS:
-        quantile = float(stdtrit(len(good) - 1, (1 + CONFIDENCE) / 2))
-        reach = quantile * float(logs.std(ddof=1)) / math.sqrt(len(good))
+    if has_intervals and len(logs) >= ENOUGH_SESSIONS:
+        quantile = float(stdtrit(len(logs) - 1, (1 + CONFIDENCE) / 2))
+        reach = quantile * float(logs.std(ddof=1)) / math.sqrt(len(logs))
         low, high = centre - reach, centre + reach
     deepest = max(good, key=lambda ratio: ratio.n_rounds)
     runs = tuple(ratio.speedup for ratio in good)

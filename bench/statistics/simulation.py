@@ -25,6 +25,7 @@ from bench.statistics.probe_adjustment import rounds_to_repeat
 from bench.statistics.ratios import Ratio, combined
 from bench.statistics.real_rounds import CALM, NOISY, RealRounds
 from bench.statistics.sequential import PLANNED_ROUNDS, excluded_means, looks
+from tinygpt.terminal.quantities import counted
 
 Aim = Literal["coverage", "false alarms", "power"]
 N_SIMULATED = 2000
@@ -116,37 +117,42 @@ def coverage_of_repeated_rounds(real: RealRounds, _record: Record) -> list[Check
 
 
 def coverage_of_runs(real: RealRounds, record: Record) -> list[Check]:
-    """The ratio of several runs; each run moves the truth by what runs of unchanged code differ by."""
+    """The ratio of several runs; each session moves the truth by what runs of unchanged code differ by."""
     draws = _Draws()
     between = math.sqrt(record.mean_square / 2) if record.unchanged else 0.0
 
-    def run() -> Ratio:
-        logs = draws.rounds(real.pairs, MIN_ROUNDS) + draws.rng.normal(0.0, between)
+    def session(n_runs: int) -> list[Ratio]:
+        moved = draws.rng.normal(0.0, between)
+        return [run(moved) for _ in range(n_runs)]
+
+    def run(moved: float) -> Ratio:
+        logs = draws.rounds(real.pairs, MIN_ROUNDS) + moved
         found = median_interval(logs)
         ends = math.exp(found.median), math.exp(found.low), math.exp(found.high)
         return Ratio(*ends, tuple(np.exp(logs).tolist()))
 
     checks = []
-    for n in (2, 3, 4, 6):
-        found = [combined([run() for _ in range(n)]) for _ in range(N_SIMULATED)]
+    for n, each in ((2, 1), (2, 2), (3, 1), (4, 1), (6, 1)):
+        found = [combined([session(each) for _ in range(n)]) for _ in range(N_SIMULATED)]
         share = float(np.mean([ratio.low <= 1 <= ratio.high for ratio in found]))
-        checks.append(Check("coverage", "ratio of several runs", f"{n} runs", CONFIDENCE, share, N_SIMULATED))
+        condition = f"{n} sessions of {counted(each, 'run')}"
+        checks.append(Check("coverage", "ratio of several runs", condition, CONFIDENCE, share, N_SIMULATED))
     return checks
 
 
 def exceeded_floors(real: RealRounds, _record: Record) -> list[Check]:
-    """The noise floor: how often a pair of the next run differs by more; the two pairs of a run share its hour."""
+    """The noise floor: how often a pair of the next session differs by more; the two pairs of one share its hours."""
     draws = _Draws()
 
-    def run() -> list[float]:
+    def session() -> list[float]:
         hour = [real.pairs[int(draws.rng.integers(len(real.pairs)))]]
         return [float(np.median(draws.equal_arms(hour, MIN_ROUNDS))) for _ in range(2)]
 
     checks = []
     for n in (3, 19):
-        floors = [floor_from([run() for _ in range(n)]) for _ in range(N_SIMULATED)]
-        above = float(np.mean([max(map(abs, run())) > math.log1p(floor.difference) for floor in floors]))
-        condition = f"{n} runs with two pairs of equal arms each"
+        floors = [floor_from([session() for _ in range(n)]) for _ in range(N_SIMULATED)]
+        above = float(np.mean([max(map(abs, session())) > math.log1p(floor.difference) for floor in floors]))
+        condition = f"{n} sessions with two pairs of equal arms each"
         checks.append(Check("false alarms", "noise floor", condition, floors[0].risk, above, N_SIMULATED))
     return checks
 
@@ -240,12 +246,13 @@ def alarms_of_variants(real: RealRounds, _record: Record) -> list[Check]:
 def alarms_of_runs(_real: RealRounds, record: Record) -> list[Check]:
     """`compare` of stored runs: how often unchanged code on record is called slower or faster. Nothing is simulated.
 
-    Pairs of the same runs share what happened in them, so the runs are counted as cases.
+    Pairs of the same sessions share what happened in them, so the sessions are counted as cases.
     """
-    found = record.unchanged
+    if not (found := record.unchanged):
+        return []
     alarms = [not low <= 0 <= high for low, high in (one.ends(Levels(ERROR / 2, ERROR / 2)) for one in found)]
-    condition = f"unchanged code on record, {len(found)} pairs from {record.n_runs} runs"
-    return [Check("false alarms", "compare", condition, ERROR, float(np.mean(alarms)), record.n_runs)] if found else []
+    condition = f"unchanged code on record, {len(found)} pairs from {record.n_sessions} sessions"
+    return [Check("false alarms", "compare", condition, ERROR, float(np.mean(alarms)), record.n_sessions)]
 
 
 Simulation = Callable[[RealRounds, Record], list[Check]]

@@ -10,7 +10,7 @@ import pytest
 from bench.records.publishing import candidates, publish
 from bench.records.rows import LOCAL, PUBLISHED, Rows, StoredRun, extended
 from bench.records.schema import SCHEMA_VERSION, TABLES, VERSION_KEY, arrow_schema
-from bench.records.store import local_rows_of, read_table, stored_runs, table_file, write_tables
+from bench.records.store import local_rows_of, read_table, read_tables, stored_runs, table_file, write_tables
 from tests import ROOT
 from tests.bench.rows import run_row, sample_row, step_rows
 from tinygpt.errors import ConfigError, ResultsError, StorageError
@@ -238,6 +238,17 @@ def test_publish_refuses_what_is_not_there_or_damaged(results_root):
     assert not (results_root / PUBLISHED).exists()
     with pytest.raises(ResultsError, match="run id"):
         table_file(results_root, LOCAL, "runs", "../../etc")
+
+
+def test_lost_steps_are_named_and_do_not_take_their_run_out_of_sight(results_root):
+    write_run(results_root)
+    write_run(results_root, "run-b")
+    table_file(results_root, LOCAL, "steps", "run-b").unlink()
+    with pytest.raises(ResultsError, match=r"steps-run-b.parquet is missing, but runs-run-b.parquet has steps"):
+        read_tables(results_root)
+    problems: list[ResultsError] = []
+    (steps,) = read_tables(results_root, ("steps",), problems)
+    assert len(steps) == 18 and len(problems) == 1
 
 
 def test_published_files_never_change(results_root):

@@ -14,7 +14,7 @@ from bench.statistics.noise import Floor, cell_verdict, floor_from, noise_floors
 from bench.statistics.ratios import Ratio
 from bench.terminal.show import print_comparison
 from tests.bench.rows import MACHINE, frames, probe_rows, run_row, step_rows
-from tinygpt.errors import ResultsError
+from tinygpt.errors import ConfigError, ResultsError
 
 
 def write(root, run_id, times, commit="c" * 40, probe=None, **changes):
@@ -90,7 +90,7 @@ def test_an_unknown_spread_between_runs_is_no_evidence(results_root):
     write(results_root, "run-a", BEFORE | only_one)
     write(results_root, "run-b", BEFORE | {("vectorized", "tiny"): 30.0} | only_one)
     tiny, _ = compare_stored(results_root, "run-a", "run-b").points
-    assert "too few runs of unchanged code" in tiny.finding.basis
+    assert "too few sessions with unchanged code" in tiny.finding.basis
     assert tiny.finding.outcome == "not comparable"
 
 
@@ -128,7 +128,7 @@ def test_runs_that_agree_do_not_prove_that_runs_agree():
             ]
     record = Record(cell_summary(*frames(*cells), KINDS), {})
     assert record.between_runs(cells[0][0].machine_hash) > 0
-    assert (len(record.unchanged), record.n_runs, {found.freedom for found in record.unchanged}) == (9, 3, {2})
+    assert (len(record.unchanged), record.n_sessions, {found.freedom for found in record.unchanged}) == (9, 3, {2})
 
 
 def test_commits_are_compared_by_their_newest_clean_runs(results_root):
@@ -141,6 +141,11 @@ def test_commits_are_compared_by_their_newest_clean_runs(results_root):
         compare_stored(results_root, "aaaa", "dddd")
     with pytest.raises(ResultsError, match="the same run"):
         compare_stored(results_root, "aaaa", "run-a")
+    with pytest.raises(ResultsError, match="'nosuch' names no run"):
+        compare_stored(results_root, "nosuch/vectorized", "nosuch/numpy")
+    for threshold in (-1.0, 0.0, 5.0):
+        with pytest.raises(ConfigError, match=r"threshold is .* allowed: a finite number from 0.001 to 1"):
+            compare_stored(results_root, "aaaa", "bbbb", threshold)
 
 
 def test_two_machines_are_compared_beside_code_that_ran_unchanged_on_both(results_root):
@@ -239,13 +244,13 @@ def test_verdicts_on_cells_and_floors_by_run():
     }  # fmt: skip
     floors = noise_floors(summary)
     (floor,) = floors.values()
-    assert (floor.n_pairs, floor.n_runs, floor.difference, floor.risk) == (1, 1, pytest.approx(0.02), 0.5)
+    assert (floor.n_pairs, floor.n_sessions, floor.difference, floor.risk) == (1, 1, pytest.approx(0.02), 0.5)
 
 
-def test_the_floor_is_the_largest_draw_until_there_are_nineteen_runs():
+def test_the_floor_is_the_largest_draw_until_there_are_nineteen_sessions():
     draws = [[0.01 * number, -0.005 * number] for number in range(1, 40)]
     three, nineteen, many = (floor_from(draws[:n]) for n in (3, 19, 39))
-    assert (three.n_pairs, three.n_runs) == (6, 3)
+    assert (three.n_pairs, three.n_sessions) == (6, 3)
     assert (three.difference, three.risk) == (pytest.approx(np.expm1(0.03)), 0.25)
     assert (nineteen.difference, nineteen.risk) == (pytest.approx(np.expm1(0.19)), pytest.approx(0.05))
     assert (many.difference, many.risk) == (pytest.approx(np.expm1(0.38)), pytest.approx(0.05))

@@ -73,7 +73,7 @@ def test_one_run_is_chosen_and_its_peers_come_along():
     old = measured(ours=0.010)
     new = measured("run-b", ours=0.005)
     assert run_ids(*old, *new) == {"run-b"}
-    assert of("torch", training_ratios(*tables(*old, *new))).ratio.runs == pytest.approx((5.0, 2.5))
+    assert of("torch", training_ratios(*tables(*old, *new))).ratio.runs == pytest.approx((2.5, 5.0))
     fewer = [cell for cell in measured("run-d") if cell[0] != "jax-textbook"]
     assert run_ids(*old, *fewer) == {"run-a"}
     # A newer run without our own engine compares nothing, and is not chosen.

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
 
 from bench.statistics.cells import cell_summary
 from bench.statistics.ratios import Ratio, combined, ratio_of_rounds, speedup_of, speedups
+from bench.statistics.sessions import sessions
 from tests.bench.rows import MACHINE, frames, rounds, run_row
 from tinygpt.errors import ResultsError
 
@@ -37,22 +39,35 @@ def run_of(speedup: float, spread: float = 1.1, n_rounds: int = 6) -> Ratio:
 
 
 def test_several_runs_show_all_their_ratios_and_the_widest_ends():
-    both = combined([run_of(3.6), run_of(3.0, 1.3)])
+    both = combined([[run_of(3.6)], [run_of(3.0, 1.3)]])
     assert both.runs == (3.6, 3.0)
     assert both.speedup == pytest.approx((3.6 * 3.0) ** 0.5)
     assert (both.low, both.high) == pytest.approx((3.0 / 1.3, 3.6 * 1.1))
 
 
-def test_from_four_runs_on_their_spread_makes_the_interval():
-    four = combined([run_of(x) for x in (2.0, 2.2, 1.8, 2.1)])
+def test_from_four_sessions_on_their_spread_makes_the_interval():
+    four = combined([[run_of(x)] for x in (2.0, 2.2, 1.8, 2.1)])
     logs = np.log([2.0, 2.2, 1.8, 2.1])
     reach = 3.1824 * logs.std(ddof=1) / 2  # Student's quantile with three degrees of freedom
     assert (np.log(four.low), np.log(four.high)) == pytest.approx((logs.mean() - reach, logs.mean() + reach), abs=1e-4)
 
 
+def test_the_runs_of_one_session_are_one_observation():
+    ratio = combined([[run_of(x) for x in (2.0, 2.2, 1.8, 2.1)], [run_of(4.0)]])
+    assert ratio.runs == (2.0, 2.2, 1.8, 2.1, 4.0)
+    assert ratio.speedup == pytest.approx(((2.0 * 2.2 * 1.8 * 2.1) ** 0.25 * 4.0) ** 0.5)
+    assert (ratio.low, ratio.high) == pytest.approx((1.8 / 1.1, 4.0 * 1.1))
+
+
+def test_a_session_goes_on_until_an_hour_passes_without_a_run():
+    day = datetime(2026, 1, 1, tzinfo=UTC)
+    starts = [day + timedelta(hours=hours) for hours in (1.7, 0, 0.6, 2.8)]
+    assert sessions(starts, lambda start: start) == [[starts[1], starts[2]], [starts[0]], [starts[3]]]
+
+
 def test_runs_of_few_rounds_count_only_where_there_is_no_other():
-    assert combined([run_of(9.0, n_rounds=1), run_of(3.0)]) == run_of(3.0)
-    few = combined([run_of(9.0, n_rounds=1), run_of(4.0, n_rounds=2)])
+    assert combined([[run_of(9.0, n_rounds=1), run_of(3.0)]]) == run_of(3.0)
+    few = combined([[run_of(9.0, n_rounds=1)], [run_of(4.0, n_rounds=2)]])
     assert few.runs == (9.0, 4.0) and math.isnan(few.low) and not few.has_interval
 
 

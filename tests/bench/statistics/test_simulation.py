@@ -56,9 +56,9 @@ def test_the_random_numbers_are_the_same_every_time(rows, monkeypatch):
     assert simulation.coverage_of_rounds(*rows) == simulation.coverage_of_rounds(*rows)
 
 
-def test_pairs_of_few_runs_count_as_runs(rows):
+def test_pairs_of_few_sessions_count_as_sessions(rows):
     (check,) = simulation.alarms_of_runs(*rows)
-    assert check.condition == f"unchanged code on record, {len(rows[1].unchanged)} pairs from {check.n} runs"
+    assert check.condition == f"unchanged code on record, {len(rows[1].unchanged)} pairs from {check.n} sessions"
     assert check.n < len(rows[1].unchanged) / 5
     assert {found.freedom for found in rows[1].unchanged} == {check.n - 1}
 
