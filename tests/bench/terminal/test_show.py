@@ -122,7 +122,8 @@ def test_the_noise_floor_is_shown_and_the_copy_is_not(measured, console):
     print_results(measured, console)
     text = console.file.getvalue()
     assert (
-        "noise floor: 2.0%, from 1 pair of equal arms in 1 session; the next session has a larger difference with 50%" in text
+        "noise floor: 2.0%, from 1 pair of equal arms in 1 session; the next session has a larger difference with 50%"
+        in text
     )
     assert "numpy#2" not in text
     assert "unresolved" in text  # one round
