@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import altair as alt
 import numpy as np
@@ -206,7 +206,7 @@ def pointed(field: str, own: Sequence[str], color: alt.Color, theme: Theme) -> A
     """Grey for all but a chart's ``own`` lines, and the one at which the reader points (``figure.js``)."""
     shown = f"datum.{field} === pointed || indexof({json.dumps([*own])}, datum.{field}) >= 0"
     # An object: Altair would look for the class of a dictionary again in every layer.
-    return alt.ColorValue(theme.rival, condition={"test": shown, **color.to_dict()})
+    return alt.ColorValue(theme.rival, condition={"test": shown} | cast(dict[str, Any], color.to_dict()))
 
 
 def legend_columns(labels: Sequence[str]) -> alt.ExprRef:
