@@ -25,9 +25,10 @@ from tinygpt.checkpoints.layout import BEST, KEPT
 from tinygpt.corpora import Corpus
 from tinygpt.engines import format_variant, parse_variant
 from tinygpt.errors import CheckpointError, unknown_name
-from tinygpt.evaluation import EvaluationSettings, LossHistory, evaluate_model
 from tinygpt.evaluation.anchors import draw_author, make_anchors
+from tinygpt.evaluation.grades import LossHistory
 from tinygpt.evaluation.loss import scoring_engine, text_loss
+from tinygpt.evaluation.scores import EvaluationSettings, evaluate_model
 from tinygpt.evaluation.subject import card_history
 from tinygpt.gallery.card import CARD_VERSION, Card
 from tinygpt.gallery.loader import CARD, MODELS, WEIGHTS, load_gallery_model

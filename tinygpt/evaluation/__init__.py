@@ -1,6 +1,4 @@
-"""Evaluation of a model: its place among counting models, measures of its texts, a grade; see ``evaluate_model``."""
+"""Evaluation of a model: its place among counting models, measures of its texts, a grade; see ``scores``.
 
-from tinygpt.evaluation.grades import GRADES, Judgement, LossHistory
-from tinygpt.evaluation.scores import Evaluation, EvaluationSettings, evaluate_model
-
-__all__ = ["GRADES", "Evaluation", "EvaluationSettings", "Judgement", "LossHistory", "evaluate_model"]
+The package imports none of its modules: most programs that import ``tinygpt`` evaluate nothing.
+"""

@@ -66,7 +66,7 @@ class EvaluateOptions(ModelOptions):
 def evaluate(options: EvaluateOptions) -> None:
     """Evaluate a model: held-out loss, words, grammar, copied text, and a grade."""
     from tinygpt.corpora import load_corpus
-    from tinygpt.evaluation import EvaluationSettings, evaluate_model
+    from tinygpt.evaluation.scores import EvaluationSettings, evaluate_model
     from tinygpt.evaluation.subject import load_subject
     from tinygpt.terminal.evaluation_view import print_evaluation
 

@@ -22,8 +22,8 @@ from bench.training.gallery import (
 from sitegen.tables.gallery import gallery_html, texts_page
 from tinygpt.corpora import CORPORA, Corpus
 from tinygpt.errors import CheckpointError, ConfigError
-from tinygpt.evaluation import EvaluationSettings
 from tinygpt.evaluation.anchors import IMPOSTORS
+from tinygpt.evaluation.scores import EvaluationSettings
 from tinygpt.gallery import load_gallery_model
 from tinygpt.presets import PRESETS
 from tinygpt.recipes import RECIPES

@@ -16,9 +16,9 @@ from tinygpt.corpora.textfile import split
 from tinygpt.data import BatchSampler, Tokenizer
 from tinygpt.engines import create_engine
 from tinygpt.errors import ConfigError, CorpusError, MissingDependencyError
-from tinygpt.evaluation import EvaluationSettings, evaluate_model
 from tinygpt.evaluation.loss import sample_loss, text_loss
 from tinygpt.evaluation.overlap import TextIndex, self_matches
+from tinygpt.evaluation.scores import EvaluationSettings, evaluate_model
 from tinygpt.evaluation.words import KnownWords, whole_words, words_of
 from tinygpt.generation.decoding import generate
 from tinygpt.layers import softmax
