@@ -116,3 +116,20 @@ def test_threads_that_are_bound_to_cores_are_as_many_as_others():
     environment = os.environ | PEERS["torch-pinned"].environment
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, check=True)
     assert int(done.stdout) == available_cores()
+
+
+def test_the_peer_s_muon_is_ours_and_its_state_comes_back() -> None:
+    model = ModelConfig(n_layers=2, d_model=16, n_heads=2, context_length=12)
+    train = TrainConfig(4, learning_rate=1e-2, betas=(0.9, 0.99), optimizer="muon")
+    ours, theirs, again = (make(model, train, 3) for make in (NumpyEngine.create, TorchEngine.create, TorchEngine.create))
+    rng = np.random.default_rng(0)
+    batches = rng.integers(0, 256, (4, 2, 4, 12))
+    for inputs, targets in batches[:3]:
+        expected, found = ours.train_step(inputs, targets), theirs.train_step(inputs, targets)
+        assert found.loss == pytest.approx(expected.loss, rel=1e-5)
+    for name, value in ours.parameters().items():
+        np.testing.assert_allclose(theirs.parameters()[name], value, atol=2e-4, err_msg=name)
+    again.load_state_dict(theirs.state_dict())
+    again.load_optimizer_state(theirs.optimizer_state())
+    assert again.train_step(*batches[3]).loss == theirs.train_step(*batches[3]).loss
+    np.testing.assert_allclose(again.parameters()["h.0.attn.c_attn.weight"], theirs.parameters()["h.0.attn.c_attn.weight"])
