@@ -74,7 +74,7 @@ class TorchEngine(Engine):
 
     def _backward(self, tokens: Tensor, targets: Tensor) -> Tensor:
         """Leave new gradients on the tensors and return the loss."""
-        self.optimizer.zero_grad(set_to_none=True)
+        self.module.zero_grad(set_to_none=True)
         loss = self.loss_of(tokens, targets)
         loss.backward()
         return loss.detach()
