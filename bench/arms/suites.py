@@ -159,16 +159,16 @@ SUITES = MappingProxyType(
         for suite in (
             _suite(
                 "quick",
-                "three engines, micro to medium, one round (plain Python at micro alone): half a minute on two cores",
+                "four engines, micro to medium, one round (plain Python at micro alone): half a minute on two cores",
                 1,
-                {"numpy": _QUICK, "vectorized": _QUICK, "python": {"micro": 60.0}},
+                {"numpy": _QUICK, "vectorized": _QUICK, "compiled": _QUICK, "python": {"micro": 60.0}},
             ),
             _suite(
                 "standard",
-                "three engines and PyTorch, micro to xl, six interleaved rounds (plain Python one, with ten seconds "
+                "four engines and PyTorch, micro to xl, six interleaved rounds (plain Python one, with ten seconds "
                 "beyond tiny): under a quarter of an hour",
                 6,
-                {"numpy": _STANDARD, "vectorized": _STANDARD, "vectorized#2": _NOISE}
+                {"numpy": _STANDARD, "vectorized": _STANDARD, "vectorized#2": _NOISE, "compiled": _STANDARD}
                 | {name: _STANDARD for name in _TRAINED if PEERS[name].is_standard}
                 | {"python": dict.fromkeys(_STANDARD, 10.0) | {"micro": 60.0, "tiny": 180.0}},
                 slow="python",
@@ -178,7 +178,7 @@ SUITES = MappingProxyType(
                 "every preset, every engine, every peer and the matrix products alone: six interleaved rounds up to "
                 "xl, two up to mega, one of behemoth (plain Python one): several hours",
                 6,
-                {"numpy": _FULL, "vectorized": _FULL, "vectorized#2": _NOISE}
+                {"numpy": _FULL, "vectorized": _FULL, "vectorized#2": _NOISE, "compiled": _FULL}
                 | dict.fromkeys(ROOFLINE_VARIANTS, _FULL)
                 | dict.fromkeys(_TRAINED, _PEER_LIMITS)
                 # At tiny and small plain Python ends within these; beyond, a few steps or none.
@@ -188,10 +188,10 @@ SUITES = MappingProxyType(
             ),
             _suite(
                 "peers",
-                "the vectorized engine against PyTorch, JAX and the matrix products alone, micro to behemoth: the "
+                "the fast engines against PyTorch, JAX and the matrix products alone, micro to behemoth: the "
                 "rounds of full; several hours (--presets narrows it)",
                 6,
-                {"numpy": _FULL, "vectorized": _FULL}
+                {"numpy": _FULL, "vectorized": _FULL, "compiled": _FULL}
                 | dict.fromkeys(ROOFLINE_VARIANTS, _FULL)
                 | dict.fromkeys(_TRAINED, _PEER_LIMITS),
                 slow=REFERENCE,
@@ -207,11 +207,12 @@ SUITES = MappingProxyType(
             ),
             _suite(
                 "variants",
-                "the gain of each idea: numpy, then vectorized on one thread, with threads and with processes, tiny to "
-                "large, six interleaved rounds (plain Python one, at tiny): ten minutes",
+                "the gain of each idea: numpy, vectorized on one thread, with threads and with processes, then compiled on "
+                "one thread and with all, tiny to large, six interleaved rounds (plain Python one, at tiny): ten minutes",
                 6,
                 {"numpy": _STACK, "python": {"tiny": 300.0}}
-                | dict.fromkeys(("vectorized[threads=1]", "vectorized[team=threads]", "vectorized"), _STACK),
+                | dict.fromkeys(("vectorized[threads=1]", "vectorized[team=threads]", "vectorized"), _STACK)
+                | dict.fromkeys(("compiled[threads=1]", "compiled"), _STACK),
                 slow="python",
             ),
             _suite(

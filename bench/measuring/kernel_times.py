@@ -40,7 +40,7 @@ from tinygpt.engines.vectorized import attention, projection, shard
 from tinygpt.engines.vectorized.kernels import KERNELS, TILE
 from tinygpt.engines.vectorized.layout import Layout
 from tinygpt.engines.vectorized.mailbox import shared_zeros
-from tinygpt.engines.vectorized.phases import Phases
+from tinygpt.engines.vectorized.phases import VectorizedPhases
 from tinygpt.errors import DivergedError
 from tinygpt.system.threads import available_cores
 
@@ -61,8 +61,8 @@ _FUNCTIONS: tuple[tuple[type, str, str], ...] = (
     (shard.Shard, "loss_and_dlogits", "loss"),
     (attention.Attention, "forward", "attention"),
     (attention.Attention, "backward", "attention"),
-    (Phases, "_reduce", "optimiser"),
-    (Phases, "_update", "optimiser"),
+    (VectorizedPhases, "_reduce", "optimiser"),
+    (VectorizedPhases, "_update", "optimiser"),
 )
 # Modules whose products are timed, and the products' part.
 _PRODUCTS = ((shard, "product"), (projection, "product"), (attention, "attention product"))
@@ -129,16 +129,16 @@ def timed_parts(workers: int) -> Iterator[np.ndarray]:
     """
     watch = Stopwatch()
     seconds = shared_zeros(2 * workers * len(PARTS)).view(np.float64).reshape(workers, len(PARTS))
-    run_phase = Phases.__call__
+    run_phase = VectorizedPhases.__call__
 
-    def timed_phase(self: Phases, phase: int, worker: int) -> None:
+    def timed_phase(self: VectorizedPhases, phase: int, worker: int) -> None:
         watch.start()
         run_phase(self, phase, worker)
         watch.switch(_REST)
         seconds[worker, :_REST] += watch.seconds[:_REST]
 
     with ExitStack() as patches:
-        patches.enter_context(_replaced(Phases, "__call__", timed_phase))
+        patches.enter_context(_replaced(VectorizedPhases, "__call__", timed_phase))
         for owner, name, part in _FUNCTIONS:
             patches.enter_context(_replaced(owner, name, watch.timed(vars(owner)[name], part)))
         for module, part in _PRODUCTS:

@@ -85,14 +85,14 @@ def _needs_override(peer: Peer) -> bool:
 def _prepare_engine(variant: str) -> Preparation:
     """Prepare an engine of this project or any other class."""
     entry = ENGINES.get(engine_name(variant))
-    if entry is None or entry.extra is None:
+    if entry is None or entry.needs is None:
         return Preparation()
     try:
-        version(entry.extra)
+        version(entry.needs)
     except PackageNotFoundError:
-        return Preparation(refusal=f"{entry.extra} is not installed; run: pip install -e '.[{entry.extra}]'")
+        return Preparation(refusal=f"{entry.needs} is not installed; run: pip install -e '.[{entry.extra}]'")
     # On the processor JAX must see nothing else, as for the peer in JAX.
-    return Preparation({} if on_accelerator(variant) else {"JAX_PLATFORMS": "cpu"})
+    return Preparation({} if entry.needs != "jax" or on_accelerator(variant) else {"JAX_PLATFORMS": "cpu"})
 
 
 def _no_override() -> str:

@@ -18,6 +18,7 @@ from bench.arms.variants import engine_name
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.dropout import n_sites
 from tinygpt.engines import parse_variant
+from tinygpt.engines.compiled.memory import predicted_bytes as compiled_bytes
 from tinygpt.engines.vectorized.memory import predicted_bytes
 from tinygpt.system.threads import available_cores
 
@@ -150,7 +151,7 @@ def _python_bytes(model: ModelConfig, train: TrainConfig, _threads: int) -> int:
     return int(PROCESS_BYTES + 1_000_000 + _NUMBER_BYTES * numbers + _PARAMETER_BYTES * 4 * model.n_parameters)
 
 
-# ---- the fast engine -------------------------------------------------------------------------------------
+# ---- the fast engines ------------------------------------------------------------------------------------
 
 
 def _vectorized_bytes(model: ModelConfig, train: TrainConfig, threads: int) -> int:
@@ -158,6 +159,11 @@ def _vectorized_bytes(model: ModelConfig, train: TrainConfig, threads: int) -> i
     return _resident(predicted_bytes(model, train, threads))
 
 
+def _compiled_bytes(model: ModelConfig, train: TrainConfig, threads: int) -> int:
+    """Predict engine ``compiled`` by its own module."""
+    return _resident(compiled_bytes(model, train, threads))
+
+
 _PREDICTORS: MappingProxyType[str, Callable[[ModelConfig, TrainConfig, int], int]] = MappingProxyType(
-    {"python": _python_bytes, "numpy": _numpy_bytes, "vectorized": _vectorized_bytes}
+    {"python": _python_bytes, "numpy": _numpy_bytes, "vectorized": _vectorized_bytes, "compiled": _compiled_bytes}
 )

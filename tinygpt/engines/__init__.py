@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
+from importlib.util import find_spec
 from types import MappingProxyType, NoneType
 from typing import Any
 
@@ -18,6 +21,8 @@ from tinygpt.optim import OptimizerState
 from tinygpt.table import Table
 
 __all__ = [
+    "AUTO",
+    "CORE_ENGINES",
     "CPU_ENGINES",
     "ENGINES",
     "Engine",
@@ -25,10 +30,14 @@ __all__ = [
     "StepResult",
     "create_engine",
     "engine_class",
+    "fastest_engine",
     "format_variant",
     "parse_variant",
+    "resolve_variant",
     "with_mesh",
 ]
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -42,6 +51,7 @@ class EngineEntry:
         options: option name → type, as in ``vectorized[threads=1]``.
         placement: options for where, and in what order, the same numbers are computed; a resumed run may change them.
         extra: the extra of this package that it needs; None if it runs in every installation.
+        needs: the module of that extra without which it cannot be made.
     """
 
     module: str
@@ -50,6 +60,7 @@ class EngineEntry:
     options: Mapping[str, type]
     placement: frozenset[str] = frozenset()
     extra: str | None = None
+    needs: str | None = None
 
 
 _ENTRIES = {
@@ -65,6 +76,14 @@ _ENTRIES = {
         "preallocated buffers, fused NumExpr/NumPy kernels, the batch sharded over all cores: the fast one",
         {"threads": int, "kernels": str, "team": str},
     ),
+    "compiled": EngineEntry(
+        "tinygpt.engines.compiled.engine",
+        "CompiledEngine",
+        "the same with every loop compiled by Numba, on threads that share no lock; needs the extra fast",
+        {"threads": int, "kernels": str, "team": str},
+        extra="fast",
+        needs="numba",
+    ),
     "jax": EngineEntry(
         "tinygpt.engines.jax.engine",
         "JaxEngine",
@@ -72,19 +91,47 @@ _ENTRIES = {
         {"device": str, "mesh": str, "precision": str, "layers": str, "remat": bool, "dispatch": int},
         placement=frozenset({"device", "mesh", "layers", "remat", "dispatch"}),
         extra="jax",
+        needs="jax",
     ),
 }
 ENGINES = Table("engine", _ENTRIES)
 """Name → how to make the engine."""
 
-DEFAULT_ENGINE = "vectorized"
+AUTO = "auto"
+DEFAULT_ENGINE = AUTO
 # Engines that run in every installation.
-CPU_ENGINES = tuple(name for name, entry in ENGINES.items() if entry.extra is None)
+CORE_ENGINES = tuple(name for name, entry in ENGINES.items() if entry.extra is None)
+# Engines for the processor, from the slowest to the fastest.
+CPU_ENGINES = (*CORE_ENGINES, "compiled")
 
 # Type of an option → its values in errors, and the function that reads one from text.
 _OPTION_TYPES: Mapping[type, tuple[str, Callable[[str], Any]]] = MappingProxyType(
     {int: ("a whole number", int), str: ("text", str), bool: ("yes or no", {"yes": True, "no": False}.__getitem__)}
 )
+
+
+@cache
+def fastest_engine() -> str:
+    """Return the fastest engine for the processor that this installation can make."""
+    return next(name for name in reversed(CPU_ENGINES) if _is_usable(ENGINES[name]))
+
+
+def _is_usable(entry: EngineEntry) -> bool:
+    if entry.needs is None:
+        return True
+    if find_spec(entry.needs) is None:
+        return False
+    try:
+        import_module(entry.module)
+    except ImportError as error:  # a Python or NumPy that it does not know
+        _log.warning("engine %s is not used, because %s cannot be imported: %s", entry.module, entry.needs, error)
+        return False
+    return True
+
+
+def resolve_variant(text: str) -> str:
+    """Return a variant with the name of a real engine: ``auto[threads=1]`` → ``compiled[threads=1]``."""
+    return format_variant(*parse_variant(text)) if text.partition("[")[0].strip() == AUTO else text
 
 
 def _read_option(engine: str, key: str, value: Any) -> Any:
@@ -106,12 +153,14 @@ def _read_option(engine: str, key: str, value: Any) -> Any:
 def parse_variant(text: str) -> tuple[str, dict[str, Any]]:
     """Split ``vectorized[threads=1,kernels=numpy]`` into the engine's name and its options.
 
+    ``auto`` is the fastest engine that this machine has.
+
     Raises:
         ConfigError: the engine or an option is unknown, or an option's value cannot be read.
     """
     instance("engine", text, str, "a name, such as 'numpy' or 'vectorized[threads=1]'")
     name, _, rest = text.partition("[")
-    name = name.strip()
+    name = fastest_engine() if name.strip() == AUTO else name.strip()
     ENGINES[name]  # raises the error for an unknown name
     options: dict[str, Any] = {}
     if rest and not rest.endswith("]"):
@@ -181,9 +230,11 @@ def engine_class(name: str) -> type[Engine]:
     entry = ENGINES[base_name]
     try:
         found: type[Engine] = getattr(import_module(entry.module), entry.class_name)
-    except ModuleNotFoundError as error:
+    except ImportError as error:  # also from an installed module that does not know this Python
         if entry.extra is None:
             raise
         problem = f"engine {base_name!r} needs {error.name}, which is not installed"
+        if not isinstance(error, ModuleNotFoundError):
+            problem = f"engine {base_name!r} needs {entry.needs}, which cannot be imported: {error}"
         raise MissingDependencyError(problem, run=f"python -m pip install 'tinygpt[{entry.extra}]'") from error
     return found

@@ -56,10 +56,10 @@ class Engine(ABC):
         instance("train", train, TrainConfig, "a TrainConfig, such as PRESETS['tiny'].train")
         if train.dropout and not self.has_dropout:
             problem = f"dropout is {train.dropout:g}, and engine {self.name!r} has none"
-            raise ConfigError(problem, "dropout 0, or the engine numpy, vectorized or jax")
+            raise ConfigError(problem, "dropout 0, or the engine numpy, vectorized, compiled or jax")
         if train.optimizer not in self.optimizers:
             problem = f"the optimizer is {train.optimizer}, and engine {self.name!r} has {', '.join(self.optimizers)}"
-            raise ConfigError(problem, "its own, as with --recipe stable, or the engine numpy, vectorized or jax")
+            raise ConfigError(problem, "its own, as with --recipe stable, or the engine numpy, vectorized, compiled or jax")
         self.config = model
         self.train = train
         self.seed = 0

@@ -11,7 +11,7 @@ from tinygpt.arguments import check_fields, folder, number, whole_number
 from tinygpt.config import TrainConfig
 from tinygpt.corpora import absolute_name
 from tinygpt.data import Tokenizer
-from tinygpt.engines import DEFAULT_ENGINE, parse_variant
+from tinygpt.engines import DEFAULT_ENGINE, parse_variant, resolve_variant
 from tinygpt.errors import unknown_name
 from tinygpt.generation.decoding import prompt_tokens
 from tinygpt.generation.sampling import SamplingSettings
@@ -39,7 +39,8 @@ class TrainingSettings:
     Attributes:
         preset: tiny, small, medium, large, xl, huge, massive, mega, behemoth, nanogpt or medium256.
         corpus: shakespeare, kjv, python, stories, tinyshakespeare, file:PATH or hf:OWNER/NAME.
-        engine: python, numpy, vectorized or jax, with options as in ``vectorized[threads=1]``.
+        engine: python, numpy, vectorized, compiled or jax, with options as in ``vectorized[threads=1]``; auto for the
+            fastest that this machine has.
         seed: seed of the starting weights and the batches.
         recipe: constant (the reference's, which every measurement uses), warmup, cosine, stable, muon or nanogpt; by
             default the preset's own settings.
@@ -150,6 +151,7 @@ class TrainingPlan(TrainingSettings):
         if self.schedule is not None and self.schedule not in SCHEDULES:
             raise unknown_name("schedule", self.schedule, SCHEDULES)
         parse_variant(self.engine)
+        object.__setattr__(self, "engine", resolve_variant(self.engine))  # rows and checkpoints name the real one
         preset = PRESETS[self.preset]
         self.train_config(preset.train)
         prompt_tokens(self.prompt, preset.model.context_length)

@@ -41,7 +41,9 @@ STAGES = {
     REFERENCE: "numpy",
     "vectorized[threads=1]": "one thread",
     "vectorized[team=threads]": "threads",
-    "vectorized": "default",
+    "vectorized": "processes",
+    "compiled[threads=1]": "compiled, one thread",
+    "compiled": "compiled",
 }
 _LABELS: dict[str, Any] = {
     "labelAngle": 0,

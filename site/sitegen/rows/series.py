@@ -87,6 +87,7 @@ SERIES = MappingProxyType(
             Series("python", "python", "python: plain loops", ENGINES_ONLY, None, 0, True),
             Series(REFERENCE, "numpy", "numpy: the reference", ENGINES_ONLY, None, 1, True),
             Series(OURS, "vectorized", "vectorized: the fast engine", ENGINES_ONLY, None, 2, True),
+            Series("compiled", "compiled", "compiled: its loops compiled", ENGINES_ONLY, None, 7, True),
             Series("jax", "jax engine", "jax: the accelerators' engine", ENGINES_ONLY, 5, 6),
             Series(JAX_ON_CPU, "jax engine", "jax: the accelerators' engine, on the processor",
                    ENGINES_ONLY, 5, 6, True),

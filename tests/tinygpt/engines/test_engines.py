@@ -24,7 +24,12 @@ VARIANTS = [
     "vectorized[kernels=numpy,threads=2]",
     "vectorized[kernels=numexpr,threads=2]",
     "vectorized[kernels=numpy,threads=8]",  # more threads than rows
+    "compiled[threads=1]",
+    "compiled[threads=2]",
+    "compiled[threads=2,team=processes]",
+    "compiled[threads=8]",
 ]
+FAST = ("vectorized", "compiled")
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +92,9 @@ def test_a_tokens_loss_is_that_of_its_logits(variant, scale, many_cores):
     np.testing.assert_allclose(losses, np.logaddexp.reduce(logits, axis=-1) - chosen, rtol=2e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize(("variant", "preset"), [("python", None), ("vectorized", "tiny"), ("vectorized", "small")])
+@pytest.mark.parametrize(
+    ("variant", "preset"), [("python", None), *((engine, preset) for engine in FAST for preset in ("tiny", "small"))]
+)
 def test_fifty_steps_stay_within_a_tenth_of_a_percent_of_the_reference(variant, preset):
     # Engine python gets a model that is small enough for a test; the presets are for the fast engines.
     model = PRESETS[preset].model if preset else ModelConfig(2, 16, 2, 8)
@@ -102,7 +109,7 @@ def test_fifty_steps_stay_within_a_tenth_of_a_percent_of_the_reference(variant, 
         assert abs(loss / expected - 1.0) < 1e-3
 
 
-@pytest.mark.parametrize("variant", ["python", "numpy", "vectorized"])
+@pytest.mark.parametrize("variant", CPU_ENGINES)
 def test_overfits_one_batch(variant):
     model, train = ModelConfig(2, 16, 2, 8), TrainConfig(batch_size=2, learning_rate=1e-2)
     engine = create_engine(variant, model, train, seed=0)
@@ -134,21 +141,23 @@ def test_weights_and_optimizer_state_move_between_engines(variant):
         assert actual.loss == pytest.approx(expected.loss, rel=1e-5)
 
 
-def test_the_vectorized_engine_repeats_itself_to_the_bit():
+@pytest.mark.parametrize("variant", ["vectorized[kernels=numpy]", "compiled"])
+def test_a_fast_engine_repeats_itself_to_the_bit(variant):
     preset = PRESETS["tiny"]
     tokens = np.random.default_rng(0).integers(0, 256, 5000).astype(np.uint8)
     sampler = BatchSampler(tokens, preset.train.batch_size, preset.model.context_length, seed=1)
     runs = []
     for _ in range(2):
-        engine = create_engine("vectorized", preset.model, preset.train, seed=3, threads=2, kernels="numpy")
+        engine = create_engine(variant, preset.model, preset.train, seed=3, threads=2)
         runs.append([engine.train_step(b.inputs, b.targets).loss for b in map(sampler.batch, range(5))])
     assert runs[0] == runs[1]
 
 
-def test_a_large_score_does_not_overflow_the_vectorized_softmax():
+@pytest.mark.parametrize("variant", FAST)
+def test_a_large_score_does_not_overflow_the_softmax(variant):
     model, train = ModelConfig(1, 8, 2, 6), TrainConfig(batch_size=2)
     inputs = np.random.default_rng(0).integers(0, 256, (2, 6))
-    engines = [create_engine(name, model, train, seed=0) for name in ("numpy", "vectorized")]
+    engines = [create_engine(name, model, train, seed=0) for name in ("numpy", variant)]
     state = engines[0].state_dict()
     state["h.0.attn.c_attn.weight"] *= 3000.0
     state["ln_f.weight"] *= 5000.0

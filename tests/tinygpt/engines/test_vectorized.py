@@ -22,7 +22,7 @@ from tinygpt.engines.vectorized.calibration import choose_kernels
 from tinygpt.engines.vectorized.layout import Layout
 from tinygpt.engines.vectorized.mailbox import Mailbox, private_zeros, row_slices
 from tinygpt.engines.vectorized.memory import predicted_bytes, shard_numbers
-from tinygpt.engines.vectorized.phases import Phases
+from tinygpt.engines.vectorized.phases import VectorizedPhases
 from tinygpt.engines.vectorized.projection import FoldedProjection, NormNames, PlainProjection
 from tinygpt.engines.vectorized.shard import Shard
 from tinygpt.engines.vectorized.slab import Slab
@@ -317,7 +317,7 @@ def test_the_predicted_workspace_is_what_a_shard_takes(name):
     preset = PRESETS[name]
     layout = Layout.of(preset.model, preset.train, 2)
     box = Mailbox(preset.train.batch_size, preset.model.context_length, 256, 2)
-    phases = Phases(preset.model, preset.train, choose_kernels("numpy"), layout, box, private_zeros)
+    phases = VectorizedPhases(preset.model, preset.train, layout, box, private_zeros, choose_kernels("numpy"))
     for part in row_slices(preset.train.batch_size, layout.shards):
         rows, length = part.stop - part.start, preset.model.context_length
         shard = Shard(preset.model, phases.arena, phases.projections, rows, length, phases.kernels, 0)

@@ -22,6 +22,8 @@ from tinygpt.params import Arrays, is_decayed, parameter_shapes
 
 Allocate = Callable[[int], np.ndarray]
 
+_LINE = 16  # numbers, a line of the cache: gradients do not share one
+
 # The first parameter of every unit except the embeddings, with which the arena begins.
 _UNIT_STARTS = (".ln_1.weight", ".attn.c_proj.weight", ".ln_2.weight", ".mlp.c_proj.weight", "ln_f.weight")
 
@@ -55,7 +57,9 @@ class Arena:
         self.flat_parameters = allocate(end)
         self.flat_first_moment = allocate(end)
         self.flat_second_moment = allocate(end)
-        self.flat_gradients = [allocate(end) for _ in range(workers)]
+        apart = -(-end // _LINE) * _LINE
+        self.stacked_gradients = allocate(workers * apart).reshape(workers, apart)
+        self.flat_gradients = [row[:end] for row in self.stacked_gradients]
         self.flat_accumulated = allocate(end) if accumulates else None
         self.parameters = self.views(self.flat_parameters)
         self.gradients = [self.views(flat) for flat in self.flat_gradients]

@@ -19,11 +19,12 @@ from tinygpt.arguments import whole_number
 from tinygpt.config import OPTIMIZERS, ModelConfig, TrainConfig
 from tinygpt.dropout import MaskDraw
 from tinygpt.engines.base import Engine, StepResult
+from tinygpt.engines.vectorized.arena import Allocate
 from tinygpt.engines.vectorized.calibration import choose_kernels
 from tinygpt.engines.vectorized.kernels import AdamWStep
 from tinygpt.engines.vectorized.layout import Layout
 from tinygpt.engines.vectorized.mailbox import Mailbox, private_zeros, shared_zeros
-from tinygpt.engines.vectorized.phases import Phase, Phases
+from tinygpt.engines.vectorized.phases import Phase, Phases, VectorizedPhases
 from tinygpt.engines.vectorized.team import ProcessTeam, Team, ThreadTeam
 from tinygpt.errors import ConfigError, WorkerError, unknown_name
 from tinygpt.optim import OptimizerState, clip_factor
@@ -73,20 +74,38 @@ class VectorizedEngine(Engine):
         if team is not None and team not in TEAMS:
             raise unknown_name("team", team, TEAMS)
         self.threads = threads or cores
-        self.kernels = choose_kernels(kernels)
-        self.team = team or default_team()
+        self._choose_kernels(kernels)
+        self.team = team or self._default_team()
         if self.team == "processes" and not hasattr(os, "fork"):
             raise ConfigError("team is 'processes', which this system cannot fork", "threads")
         self.updates = 0
-        self._layout = Layout.of(model, train, self.threads)
+        self._layout = Layout.of(model, train, self.threads, self._folds())
         self._forked = self.team == "processes" and self._layout.workers > 1
         self._mailbox = self._new_mailbox(train.batch_size)
-        self._phases = Phases(
-            model, train, self.kernels, self._layout, self._mailbox, shared_zeros if self._forked else private_zeros
-        )
+        self._phases = self._new_phases(shared_zeros if self._forked else private_zeros)
         self.arena = self._phases.arena
         self._team: Team | None = None
         self._interrupted = False
+
+    # ---- the parts in which engine ``compiled`` differs --------------------------------------------------
+
+    def _default_team(self) -> str:
+        return default_team()
+
+    def _choose_kernels(self, kernels: str) -> None:
+        self.kernels = choose_kernels(kernels)
+
+    def _folds(self) -> bool:
+        return True
+
+    def _new_phases(self, allocate: Allocate) -> Phases[Any]:
+        return VectorizedPhases(self.config, self.train, self._layout, self._mailbox, allocate, self.kernels)
+
+    def _new_team(self) -> Team:
+        make = ProcessTeam if self._forked else ThreadTeam
+        return make(self._phases, self._layout.workers, self._layout.blas_threads)
+
+    # ---- phases ------------------------------------------------------------------------------------------
 
     def _new_mailbox(self, rows: int) -> Mailbox:
         return Mailbox(rows, self.config.context_length, self.config.vocab_size, self._layout.workers)
@@ -114,8 +133,7 @@ class VectorizedEngine(Engine):
                 "load_state_dict and load_optimizer_state, or invoke train --resume",
             )
         if self._team is None:  # workers start when first needed
-            make = ProcessTeam if self._forked else ThreadTeam
-            self._team = make(self._phases, self._layout.workers, self._layout.blas_threads)
+            self._team = self._new_team()
         try:
             with InterruptsDeferred():
                 self._team.run(phase)
@@ -140,7 +158,10 @@ class VectorizedEngine(Engine):
             self._mailbox.post(inputs[part], targets[part], inputs.size, part.start, masks)
             self._run(Phase.GRADIENTS)
             loss += float(self._mailbox.losses[: self._phases.n_active].sum()) / inputs.size
-            self._run(Phase.REDUCE if part is parts[-1] else Phase.ACCUMULATE)
+            if part is parts[-1]:
+                self._run(Phase.REDUCE)
+            elif not self._phases.accumulates_in_place:
+                self._run(Phase.ACCUMULATE)
         return loss, float(np.sqrt(self._mailbox.squares.sum()))
 
     def train_step(self, inputs: np.ndarray, targets: np.ndarray, learning_rate: float | None = None) -> StepResult:

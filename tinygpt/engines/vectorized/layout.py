@@ -30,12 +30,12 @@ class Layout:
     folded: bool
 
     @classmethod
-    def of(cls, model: ModelConfig, train: TrainConfig, threads: int) -> Layout:
-        """Choose the layout for a model, a batch and a number of threads."""
+    def of(cls, model: ModelConfig, train: TrainConfig, threads: int, folds: bool = True) -> Layout:
+        """Choose the layout for a model, a batch and a number of threads, of an engine that can fold norms or not."""
         shards = min(threads, train.batch_size)
         return cls(
             shards,
             min(threads, max(shards, _UPDATE_WORKERS)),
             max(1, threads // shards),
-            train.batch_size * model.context_length >= _FOLD_FROM * model.d_model,
+            folds and train.batch_size * model.context_length >= _FOLD_FROM * model.d_model,
         )

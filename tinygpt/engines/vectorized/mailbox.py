@@ -67,6 +67,14 @@ class Mailbox:
             self._key[:] = masks.key
 
     @property
+    def arrays(self) -> tuple[np.ndarray, ...]:
+        """All arrays, flat, for compiled code."""
+        return (
+            self._tokens, self._targets, self._shape, self._place, self._rate, self._step, self.losses, self.squares,
+            self._logits, self._token_losses,
+        )  # fmt: skip
+
+    @property
     def positions(self) -> int:
         """Number of positions in the mean loss."""
         return int(self._place[0])

@@ -37,13 +37,18 @@ def shard_numbers(model: ModelConfig, batch: int, length: int, dropout: bool = F
     return model.n_layers * layer + attention + shared + masks
 
 
+def mailbox_numbers(model: ModelConfig, train: TrainConfig) -> int:
+    """Count the numbers in the mailbox: logits, and tokens, targets and losses of 8 bytes."""
+    return train.batch_size * model.context_length * (model.vocab_size + 6)
+
+
 def predicted_bytes(model: ModelConfig, train: TrainConfig, threads: int) -> int:
     """Predict the bytes of a training engine: parameters, moments, gradients, folded weights and workspaces."""
     layout = Layout.of(model, train, threads)
     numbers = (3 + layout.shards + (train.accumulation > 1)) * model.n_parameters
     if layout.folded:
         numbers += model.n_layers * (model.d_model + 1) * 7 * model.d_model
-    numbers += train.batch_size * model.context_length * (model.vocab_size + 6)  # the mailbox
+    numbers += mailbox_numbers(model, train)
     for rows in row_slices(train.batch_size, layout.shards):
         numbers += shard_numbers(model, rows.stop - rows.start, model.context_length, train.dropout > 0)
     return FLOAT32_BYTES * numbers + _FORKED_BYTES * (layout.workers - 1)

@@ -13,7 +13,9 @@ to the mailbox or the arena.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from enum import IntEnum
+from typing import ClassVar, Generic, TypeVar
 
 import numpy as np
 
@@ -24,6 +26,8 @@ from tinygpt.engines.vectorized.layout import Layout
 from tinygpt.engines.vectorized.mailbox import Mailbox, row_slices
 from tinygpt.engines.vectorized.shard import Shard, layer_projections
 from tinygpt.muon import is_orthogonalized, muon_update
+
+Room = TypeVar("Room")
 
 
 class Phase(IntEnum):
@@ -37,41 +41,93 @@ class Phase(IntEnum):
     LOSSES = 5
 
 
-class Phases:
-    """The model in memory that ``allocate`` shares among the workers, and the work of each phase on it."""
+class Phases(ABC, Generic[Room]):
+    """The model in memory that ``allocate`` shares among the workers, and the work of each phase on it.
+
+    A subclass does the work, for rows of the batch in a workspace of its own kind, ``Room``.
+    """
+
+    accumulates_in_place: ClassVar[bool] = False  # GRADIENTS adds to the earlier batches' gradients itself
+
+    def __init__(
+        self, model: ModelConfig, train: TrainConfig, layout: Layout, mailbox: Mailbox, allocate: Allocate
+    ) -> None:
+        self.model, self.train, self.layout, self.mailbox = model, train, layout, mailbox
+        sums = train.accumulation > 1 and not self.accumulates_in_place
+        self.arena = Arena(model, layout.shards, allocate, accumulates=sums)
+        self._ranges = [self.arena.worker_range(worker, layout.workers) for worker in range(layout.workers)]
+        orthogonalized = [name for name in self.arena.shapes if train.optimizer == "muon" and is_orthogonalized(name)]
+        self._matrices = [
+            [name for name in orthogonalized if owned.start <= self.arena.slices[name].start < owned.stop]
+            for owned in self._ranges
+        ]
+        self._momenta = self.arena.views(self.arena.flat_first_moment)
+        # Per worker, because threads share this object: (rows, length) → workspace.
+        self._rooms: list[dict[tuple[int, int], Room]] = [{} for _ in self._ranges]
+
+    @abstractmethod
+    def __call__(self, phase: int, worker: int) -> None:
+        """Run a worker's part of a phase."""
+
+    @property
+    def n_active(self) -> int:
+        """Number of workers with rows of the batch."""
+        return min(self.layout.shards, self.mailbox.shape[0])
+
+    def room(self, worker: int) -> tuple[slice, Room]:
+        """Return the worker's rows and its workspace for them, which is made once per shape."""
+        rows, length = self.mailbox.rows_of(worker, self.n_active), self.mailbox.shape[1]
+        rooms, key = self._rooms[worker], (rows.stop - rows.start, length)
+        if key not in rooms:
+            # Keep the buffers of the training shape, and those of at most one other shape.
+            part = row_slices(self.train.batch_size, self.layout.shards)[worker]
+            for other in rooms.keys() - {(part.stop - part.start, self.model.context_length)}:
+                del rooms[other]
+            rooms[key] = self._new_room(worker, *key)
+        return rows, rooms[key]
+
+    def refresh(self) -> None:
+        """Prepare the parameters for the phases after they were replaced."""
+
+    def _update_matrices(self, worker: int) -> None:
+        """Update the matrices in a worker's range that Muon updates."""
+        step, arena = self.mailbox.step, self.arena
+        for name in self._matrices[worker]:
+            gradient = arena.gradients[0][name]
+            gradient *= np.float32(step.clip)
+            muon_update(name, arena.parameters[name], gradient, self._momenta[name], step.learning_rate, self.train)
+
+    @abstractmethod
+    def _new_room(self, worker: int, rows: int, length: int) -> Room:
+        """Make a worker's workspace for rows of a length."""
+
+
+class VectorizedPhases(Phases[Shard]):
+    """The phases with NumPy's calls and fused kernels."""
 
     def __init__(
         self,
         model: ModelConfig,
         train: TrainConfig,
-        kernels: KernelSet,
         layout: Layout,
         mailbox: Mailbox,
         allocate: Allocate,
+        kernels: KernelSet,
     ) -> None:
-        self.model, self.train, self.kernels, self.layout, self.mailbox = model, train, kernels, layout, mailbox
-        self.arena = Arena(model, layout.shards, allocate, accumulates=train.accumulation > 1)
+        super().__init__(model, train, layout, mailbox, allocate)
+        self.kernels = kernels
         self.projections = layer_projections(model, self.arena, allocate if layout.folded else None)
         self._every_pair = [pair for layer in self.projections for pair in (layer.attention, layer.mlp)]
-        ranges = [self.arena.worker_range(worker, layout.workers) for worker in range(layout.workers)]
-        self._tiles = [self.arena.tiles(owned) for owned in ranges]
-        orthogonalized = [name for name in self.arena.shapes if train.optimizer == "muon" and is_orthogonalized(name)]
-        self._matrices = [
-            [name for name in orthogonalized if owned.start <= self.arena.slices[name].start < owned.stop]
-            for owned in ranges
-        ]
+        self._tiles = [self.arena.tiles(owned) for owned in self._ranges]
         self._adamw_tiles = [
-            self.arena.tiles(owned, names) for owned, names in zip(ranges, self._matrices, strict=True)
+            self.arena.tiles(owned, names) for owned, names in zip(self._ranges, self._matrices, strict=True)
         ]
-        self._momenta = self.arena.views(self.arena.flat_first_moment)
         starts = [self.arena.slices[f"{pair.names.norm}.weight"].start for pair in self._every_pair]
         self._pairs = [
             [pair for pair, start in zip(self._every_pair, starts, strict=True) if owned.start <= start < owned.stop]
-            for owned in ranges
+            for owned in self._ranges
         ]
-        self._scratch = [np.empty(TILE, np.float32) for _ in ranges]
-        # Per worker, because threads share this object: (rows, length) → workspace.
-        self._shards: list[dict[tuple[int, int], Shard]] = [{} for _ in ranges]
+        self._scratch = [np.empty(TILE, np.float32) for _ in self._ranges]
         self._work = {
             Phase.GRADIENTS: self._gradients,
             Phase.REDUCE: self._reduce,
@@ -82,36 +138,20 @@ class Phases:
         }
 
     def __call__(self, phase: int, worker: int) -> None:
-        """Run a worker's part of a phase."""
         self._work[Phase(phase)](worker)
 
     def refresh(self) -> None:
-        """Fold the parameters again after they were replaced."""
         for pair in self._every_pair:
             pair.refresh()
 
-    @property
-    def n_active(self) -> int:
-        """Number of workers with rows of the batch."""
-        return min(self.layout.shards, self.mailbox.shape[0])
-
-    def _shard(self, worker: int) -> tuple[slice, Shard]:
-        """Return the worker's rows and its workspace for them, which is made once per shape."""
-        rows, length = self.mailbox.rows_of(worker, self.n_active), self.mailbox.shape[1]
-        shards, key = self._shards[worker], (rows.stop - rows.start, length)
-        if key not in shards:
-            # Keep the buffers of the training shape, and those of at most one other shape.
-            part = row_slices(self.train.batch_size, self.layout.shards)[worker]
-            for other in shards.keys() - {(part.stop - part.start, self.model.context_length)}:
-                del shards[other]
-            shards[key] = Shard(
-                self.model, self.arena, self.projections, *key, self.kernels, worker, self.train.dropout > 0
-            )
-        return rows, shards[key]
+    def _new_room(self, worker: int, rows: int, length: int) -> Shard:
+        return Shard(
+            self.model, self.arena, self.projections, rows, length, self.kernels, worker, self.train.dropout > 0
+        )
 
     def _gradients(self, worker: int) -> None:
         if worker < self.n_active:
-            rows, shard = self._shard(worker)
+            rows, shard = self.room(worker)
             box, masks = self.mailbox, self.mailbox.masks
             if masks is not None:
                 shard.draw_masks(masks, box.first_row + rows.start)
@@ -133,24 +173,20 @@ class Phases:
         self.mailbox.squares[worker] = self.arena.squared_norm(tiles)
 
     def _update(self, worker: int) -> None:
-        step, arena = self.mailbox.step, self.arena
-        arena.update(self._adamw_tiles[worker], step, self.kernels, self._scratch[worker])
-        for name in self._matrices[worker]:
-            gradient = arena.gradients[0][name]
-            gradient *= np.float32(step.clip)
-            muon_update(name, arena.parameters[name], gradient, self._momenta[name], step.learning_rate, self.train)
+        self.arena.update(self._adamw_tiles[worker], self.mailbox.step, self.kernels, self._scratch[worker])
+        self._update_matrices(worker)
         for pair in self._pairs[worker]:
             pair.refresh()
 
     def _logits(self, worker: int) -> None:
         if worker < self.n_active:
-            rows, shard = self._shard(worker)
+            rows, shard = self.room(worker)
             out = self.mailbox.logits[rows]
             out[...] = shard.forward(self.mailbox.tokens[rows]).reshape(out.shape)
 
     def _losses(self, worker: int) -> None:
         if worker < self.n_active:
-            rows, shard = self._shard(worker)
+            rows, shard = self.room(worker)
             shard.forward(self.mailbox.tokens[rows])
             losses, _ = shard.token_losses(self.mailbox.targets[rows])
             self.mailbox.token_losses[rows] = losses.reshape(-1, self.mailbox.shape[1])

@@ -1,0 +1,121 @@
+"""Decorators for compiled functions, and the cache of their machine code.
+
+    loop    a part that others call; the compiler may fuse a product with a sum, and nothing else
+    sums    the same, and it may also reorder sums, which vector instructions need
+    entry   a function that Python calls without the interpreter's lock; its code is kept on disk
+
+Neither assumes that numbers are finite: NaN and infinity pass through everything as they should.
+
+The cache is a folder ``compiled`` beside the other things that can be made again. Numba keys every function by its
+arguments, the processor and its vector instructions; the folder's name adds the versions and the sources, because a
+function's code contains that of the functions that it calls.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import llvmlite
+import numba
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
+from numba.extending import intrinsic
+
+from tinygpt.system.home import cache_folder
+
+_log = logging.getLogger(__name__)
+
+_FUSED = {"contract", "nsz", "arcp"}
+_REORDERED = _FUSED | {"reassoc"}
+
+loop = njit(fastmath=_FUSED, error_model="numpy")
+sums = njit(fastmath=_REORDERED, error_model="numpy")
+
+
+def entry(function: Callable[..., Any]) -> Any:
+    """Compile a function that Python calls; its code is kept on disk."""
+    return njit(nogil=True, error_model="numpy")(function)
+
+
+@intrinsic
+def distinct(_context: Any) -> Any:
+    """Promise that the arrays which a function gets do not overlap: its loops then need no checks of that."""
+
+    def mark(context: Any, builder: Any, _signature: Any, _arguments: Any) -> Any:
+        for argument in builder.function.args:
+            if isinstance(argument.type, ir.PointerType) and argument.type.pointee == ir.FloatType():
+                argument.add_attribute("noalias")
+        return context.get_dummy_value()
+
+    return types.void(), mark
+
+
+# ---- the cache -----------------------------------------------------------------------------------------
+
+
+@cache
+def code_folder() -> Path:
+    """Return the folder of the compiled code of these sources and versions. It may not exist yet."""
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    parts = [numba.__version__, llvmlite.__version__, np.__version__, *(path.read_text("utf-8") for path in sources)]
+    return cache_folder() / "compiled" / hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+class _Locator(_CacheLocator):  # type: ignore[misc] (Numba is not typed)
+    """The folder of compiled code, whose name already depends on the sources."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._name = function.__qualname__
+
+    def get_cache_path(self) -> str:
+        return str(code_folder())
+
+    def get_source_stamp(self) -> str:
+        return code_folder().name
+
+    def get_disambiguator(self) -> str:
+        return self._name
+
+    @classmethod
+    def from_function(cls, function: Callable[..., Any], _file: str) -> _Locator:
+        return cls(function)
+
+
+class _CacheFiles(CompileResultCacheImpl):  # type: ignore[misc]
+    _locator_classes = (_Locator,)
+
+
+class _CodeCache(FunctionCache):  # type: ignore[misc]
+    """Numba's cache of a function, in our folder. One that cannot be used gives a warning."""
+
+    _impl_class = _CacheFiles
+
+    def load_overload(self, signature: Any, target: Any) -> Any:
+        try:
+            return super().load_overload(signature, target)
+        except Exception as error:  # whatever a damaged file raises
+            _log.warning("compiled code in %s cannot be read (%s), and is made again", self.cache_path, error)
+            return None
+
+    def save_overload(self, signature: Any, data: Any) -> None:
+        try:
+            super().save_overload(signature, data)
+        except OSError as error:
+            _log.warning(
+                "compiled code is not kept, and the next start compiles again: %s (%s)", self.cache_path, error.strerror
+            )
+
+
+def prepare(function: Any, *arguments: Any) -> None:
+    """Compile an entry for arguments of these types, or read its code from the cache."""
+    if not isinstance(function._cache, _CodeCache):
+        function._cache = _CodeCache(function.py_func)
+    function.compile(tuple(map(numba.typeof, arguments)))

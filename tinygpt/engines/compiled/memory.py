@@ -1,0 +1,36 @@
+"""Bytes of the engine's arrays, computed from the shapes before they exist, and without Numba.
+
+Symbols as in ``config.py``; N = B·T rows of a shard. A test compares the count with a real workspace.
+"""
+
+from __future__ import annotations
+
+from tinygpt.config import ModelConfig, TrainConfig
+from tinygpt.dropout import n_sites
+from tinygpt.engines.vectorized.attention import query_blocks
+from tinygpt.engines.vectorized.layout import Layout
+from tinygpt.engines.vectorized.mailbox import row_slices
+from tinygpt.engines.vectorized.memory import FLOAT32_BYTES, attention_scores, mailbox_numbers
+
+# Numba with LLVM, and the code that was read from the cache; compiling takes some 100 MB more, once.
+NUMBA_BYTES = 92_000_000
+
+
+def workspace_numbers(model: ModelConfig, batch: int, length: int, dropout: bool = False) -> int:
+    """Count the numbers in the workspace of B rows of T tokens."""
+    n, d, f, v = batch * length, model.d_model, model.d_hidden, model.vocab_size
+    # x̂ and r of two norms, q k v, the attention's weights and output, GELU's output and derivative
+    layer = 2 * (n * d + n) + 3 * n * d + attention_scores(model, batch, length) + n * d + 2 * n * f
+    # the stream, a norm's output, a branch, the wide gradient; the last x̂ and r; logits; a block's scores, a row
+    scores = max((stop - start) * stop for start, stop in query_blocks(length))
+    shared = 3 * n * d + n * f + n * d + n + n * v + scores + v
+    return model.n_layers * layer + shared + (n_sites(model.n_layers) * n * d if dropout else 0)
+
+
+def predicted_bytes(model: ModelConfig, train: TrainConfig, threads: int) -> int:
+    """Predict the bytes of a training engine: Numba, parameters, moments, gradients and workspaces."""
+    layout = Layout.of(model, train, threads, folds=False)
+    numbers = (3 + layout.shards) * model.n_parameters + mailbox_numbers(model, train)
+    for rows in row_slices(train.batch_size, layout.shards):
+        numbers += workspace_numbers(model, rows.stop - rows.start, model.context_length, train.dropout > 0)
+    return FLOAT32_BYTES * numbers + NUMBA_BYTES

@@ -1,0 +1,119 @@
+"""Counters that threads and processes wait for in compiled code, without the interpreter and its lock.
+
+A counter is a whole number of 8 bytes, alone on its cache line. What was written before a counter was raised is seen by
+whoever sees the raised counter (release and acquire). A waiting thread polls, and yields its core now and then: on a
+busy machine, the one that it waits for may need it. One that waits for long sleeps between polls, first briefly.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from functools import cache
+from typing import Any
+
+import llvmlite.binding
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from tinygpt.engines.compiled.blas import address
+from tinygpt.engines.compiled.compiling import loop
+
+_BYTES = 64  # of a cache line, which a counter has for itself
+_POLLS = 32  # between two yields
+_YIELDS = 400  # before an idle worker sleeps: some tenths of a millisecond
+_SHORTEST, _LONGEST = 50, 5000  # microseconds of sleep
+_GROWTH = 20  # each sleep is longer by a twentieth, so that a late wake-up costs about a twentieth of the wait
+
+_YIELD, _SLEEP = "tinygpt_yield", "tinygpt_sleep"
+_WINDOWS = os.name == "nt"
+_MICROSECONDS = 1000 if _WINDOWS else 1  # in the unit of the system's sleep
+
+
+@cache
+def find_pauses() -> None:
+    """Let compiled code link the system's functions for yielding and sleeping."""
+    library = getattr(ctypes, "windll").kernel32 if _WINDOWS else ctypes.CDLL(None)  # noqa: B009 (absent elsewhere)
+    names = ("SwitchToThread", "Sleep") if _WINDOWS else ("sched_yield", "usleep")
+    for symbol, name in zip((_YIELD, _SLEEP), names, strict=True):
+        llvmlite.binding.add_symbol(symbol, ctypes.cast(getattr(library, name), ctypes.c_void_p).value)
+
+
+@intrinsic
+def _read(_context: Any, place: Any) -> Any:
+    """Return the number at an address, and let later reads see what was written before it."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        pointer = builder.inttoptr(arguments[0], ir.IntType(64).as_pointer())
+        return builder.load_atomic(pointer, "acquire", 8)
+
+    return types.int64(types.int64), generate
+
+
+@intrinsic
+def _write(_context: Any, place: Any, value: Any) -> Any:
+    """Write a number to an address, after everything that was written before."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> None:
+        pointer = builder.inttoptr(arguments[0], ir.IntType(64).as_pointer())
+        builder.store_atomic(arguments[1], pointer, "release", 8)
+
+    return types.void(types.int64, types.int64), generate
+
+
+@intrinsic
+def _give_way(_context: Any) -> Any:
+    def generate(context: Any, builder: Any, _signature: Any, _arguments: Any) -> Any:
+        kind = ir.FunctionType(ir.IntType(32), [])
+        builder.call(cgutils.get_or_insert_function(builder.module, kind, _YIELD), [])
+        return context.get_dummy_value()
+
+    return types.void(), generate
+
+
+@intrinsic
+def _sleep(_context: Any, duration: Any) -> Any:
+    def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        kind = ir.FunctionType(ir.IntType(32), [ir.IntType(32)])
+        function = cgutils.get_or_insert_function(builder.module, kind, _SLEEP)
+        builder.call(function, [builder.trunc(arguments[0], ir.IntType(32))])
+        return context.get_dummy_value()
+
+    return types.void(types.int64), generate
+
+
+@loop
+def set_counter(counters: np.ndarray, index: int, value: int) -> None:
+    """Set a counter."""
+    _write(address(counters) + index * _BYTES, value)
+
+
+@loop
+def wait_until(counters: np.ndarray, index: int, value: int) -> None:
+    """Wait until a counter has at least a value, ready at every moment."""
+    place = address(counters) + index * _BYTES
+    polls = 0
+    while _read(place) < value:
+        polls += 1
+        if polls % _POLLS == 0:
+            _give_way()
+
+
+@loop
+def wait_for_change(counters: np.ndarray, index: int, value: int) -> int:
+    """Wait until a counter is no longer a value, at rest after a while; return what it is."""
+    place = address(counters) + index * _BYTES
+    polls, pause = 0, _SHORTEST
+    found = _read(place)
+    while found == value:
+        polls += 1
+        if polls > _POLLS * _YIELDS:
+            _sleep(pause // _MICROSECONDS)
+            pause = min(pause + pause // _GROWTH, _LONGEST)
+        elif polls % _POLLS == 0:
+            _give_way()
+        found = _read(place)
+    return found
