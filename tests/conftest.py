@@ -43,9 +43,17 @@ def interruptible():
 
 @pytest.fixture(autouse=True, scope="session")
 def own_cache(tmp_path_factory):
-    """Keep the user's corpus cache out of the tests, and the tests out of the user's cache."""
+    """Keep the user's corpus cache out of the tests, and the tests out of the user's cache.
+
+    Only compiled code is kept, in pytest's own cache: it takes half a minute, and its folder's name is that of its
+    sources.
+    """
     patch = pytest.MonkeyPatch()
-    patch.setenv("TINYGPT_CACHE", str(tmp_path_factory.mktemp("cache")))
+    cache = tmp_path_factory.mktemp("cache")
+    patch.setenv("TINYGPT_CACHE", str(cache))
+    compiled = ROOT / ".pytest_cache" / "compiled"
+    compiled.mkdir(parents=True, exist_ok=True)
+    (cache / "compiled").symlink_to(compiled)
     yield
     patch.undo()
 

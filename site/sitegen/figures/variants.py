@@ -3,7 +3,8 @@
     ratio(stage, preset) = median step time of numpy / the stage's, rounds paired as in ``bench.statistics.ratios``
 
 Stages build on each other: plain Python, textbook NumPy, the fast engine on one thread (buffers, fused kernels, tiles,
-folding, blocked attention), its workers as threads, and as processes, which is the default where there is ``fork``.
+folding, blocked attention), its workers as threads, and as processes, which is the default where there is ``fork``;
+then the same compiled, on one thread and on all.
 """
 
 from __future__ import annotations
@@ -156,8 +157,10 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
 def headline(rows: pd.DataFrame) -> str:
     """State the ranges of the ratios on one thread and by default, over all presets."""
     ranges = []
-    for stage, words in (("one thread", "on one thread"), ("default", "with all workers")):
+    for stage, words in (("one thread", "on one thread"), ("processes", "with all workers"), ("compiled", "compiled")):
         own = rows[rows["stage"] == stage]
+        if own.empty:  # rows from before this stage
+            continue
         low = own["speedup_low"].astype(float).fillna(own["speedup"]).min()
         high = own["speedup_high"].astype(float).fillna(own["speedup"]).max()
         ranges.append(f"{in_doubt(low, low, high, short_ratio, level=1.0)} {words}")

@@ -16,7 +16,7 @@ MODEL = ModelConfig(n_layers=2, d_model=16, n_heads=2, context_length=8)
 TRAIN = TrainConfig(batch_size=2, accumulation=2)
 ENGINES = (
     "python", "numpy", "vectorized[threads=2,kernels=numpy,team=threads]",
-    "vectorized[threads=2,kernels=numpy,team=processes]",
+    "vectorized[threads=2,kernels=numpy,team=processes]", "compiled[threads=2]", "compiled[threads=2,team=processes]",
 )  # fmt: skip
 
 

@@ -16,6 +16,8 @@ import pytest
 from tinygpt import layers
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.engines import create_engine
+from tinygpt.engines.compiled.memory import workspace_numbers
+from tinygpt.engines.compiled.workspace import make_workspace
 from tinygpt.engines.vectorized.arena import Arena
 from tinygpt.engines.vectorized.attention import Attention, query_blocks
 from tinygpt.engines.vectorized.calibration import choose_kernels
@@ -135,11 +137,15 @@ def test_ranges_cover_the_arena_once_and_only_matrices_decay(workers):
 # ---- teams -----------------------------------------------------------------------------------------------
 
 
+FAST = ("vectorized[kernels=numpy]", "compiled")
+
+
+@pytest.mark.parametrize("variant", FAST)
 @pytest.mark.parametrize("rows", [4, 3, 1])
-def test_threads_and_processes_give_the_same_bits(rows, many_cores):
+def test_threads_and_processes_give_the_same_bits(rows, variant, many_cores):
     results = []
     for team in ("threads", "processes"):
-        engine = create_engine("vectorized", MODEL, TRAIN, seed=1, threads=3, kernels="numpy", team=team)
+        engine = create_engine(variant, MODEL, TRAIN, seed=1, threads=3, team=team)
         steps = [engine.train_step(*batch(step)) for step in range(3)]
         loss, gradients = engine.loss_and_gradients(*batch(9, rows))
         results.append((steps, loss, gradients, engine.logits(batch(9, rows)[0]), engine.state_dict()))
@@ -151,9 +157,10 @@ def test_threads_and_processes_give_the_same_bits(rows, many_cores):
     assert all((state[name] == other[4][name]).all() for name in state)
 
 
+@pytest.mark.parametrize("variant", FAST)
 @pytest.mark.parametrize("team", ["threads", "processes"])
-def test_a_batch_larger_than_the_configured_one_works(team):
-    engine = create_engine("vectorized", MODEL, TRAIN, seed=1, threads=2, kernels="numpy", team=team)
+def test_a_batch_larger_than_the_configured_one_works(team, variant):
+    engine = create_engine(variant, MODEL, TRAIN, seed=1, threads=2, team=team)
     reference = create_engine("numpy", MODEL, TRAIN, seed=1)
     engine.train_step(*batch(1))
     reference.train_step(*batch(1))
@@ -165,8 +172,9 @@ def test_a_batch_larger_than_the_configured_one_works(team):
     np.testing.assert_allclose(engine.logits(inputs), reference.logits(inputs), atol=1e-5)
 
 
-def test_workers_end_with_their_engine():
-    engine = create_engine("vectorized", MODEL, TRAIN, threads=2, kernels="numpy", team="processes")
+@pytest.mark.parametrize("variant", FAST)
+def test_workers_end_with_their_engine(variant):
+    engine = create_engine(variant, MODEL, TRAIN, threads=2, team="processes")
     assert engine.process_ids() == ()
     engine.train_step(*batch())
     (worker,) = engine.process_ids()
@@ -292,10 +300,10 @@ def test_more_threads_than_cores_warns_and_an_unknown_team_is_named():
 
 
 @pytest.mark.parametrize("team", ["threads", "processes"])
-@pytest.mark.parametrize("kernels", ["numpy", "numexpr"])
-def test_steady_state_allocates_nothing_that_grows(team, kernels):
+@pytest.mark.parametrize("variant", [*FAST, "vectorized[kernels=numexpr]"])
+def test_steady_state_allocates_nothing_that_grows(team, variant):
     model, train = ModelConfig(2, 32, 2, 16), TrainConfig(batch_size=8)
-    engine = create_engine("vectorized", model, train, threads=2, kernels=kernels, team=team)
+    engine = create_engine(variant, model, train, threads=2, team=team)
     inputs, targets = batch(0, 8, 16)
     for _ in range(3):
         engine.train_step(inputs, targets)
@@ -322,6 +330,15 @@ def test_the_predicted_workspace_is_what_a_shard_takes(name):
         rows, length = part.stop - part.start, preset.model.context_length
         shard = Shard(preset.model, phases.arena, phases.projections, rows, length, phases.kernels, 0)
         assert shard.slab.size == pytest.approx(shard_numbers(preset.model, rows, length), rel=0.02)
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.1])
+@pytest.mark.parametrize("name", ["tiny", "small", "large"])
+def test_the_predicted_workspace_is_what_compiled_rows_take(name, dropout):
+    preset = PRESETS[name]
+    rows, length, slab = 3, preset.model.context_length, Slab()
+    make_workspace(preset.model, Arena(preset.model, 1, private_zeros), rows, length, dropout > 0, slab)
+    assert slab.size == pytest.approx(workspace_numbers(preset.model, rows, length, dropout > 0), rel=0.002)
 
 
 def test_predicted_bytes_grow_with_everything_that_takes_memory():

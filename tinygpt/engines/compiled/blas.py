@@ -17,10 +17,10 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import get_cython_function_address, intrinsic
+from numba.extending import get_cython_function_address
 from threadpoolctl import threadpool_info
 
-from tinygpt.engines.compiled.compiling import loop
+from tinygpt.engines.compiled.compiling import intrinsic, loop
 
 _SYMBOL = "tinygpt_sgemm"
 # The C interface's names, with the bits of its integers: those of NumPy's wheel first.
@@ -131,7 +131,7 @@ def _by_reference(_context: Any, builder: Any, _signature: Any, arguments: Any) 
 @loop
 def address(array: np.ndarray) -> int:
     """Return the address of an array's first number."""
-    return np.int64(array.ctypes.data)
+    return np.int64(array.ctypes.data)  # type: ignore[return-value]
 
 
 # ---- the three products of a linear layer, on contiguous matrices --------------------------------------

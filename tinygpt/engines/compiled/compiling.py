@@ -16,7 +16,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -27,11 +28,14 @@ import numpy as np
 from llvmlite import ir
 from numba import njit, types
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
-from numba.extending import intrinsic
+from numba.extending import intrinsic as _intrinsic
 
+from tinygpt.system.file_lock import open_lock, take_lock
 from tinygpt.system.home import cache_folder
 
 _log = logging.getLogger(__name__)
+
+intrinsic: Any = _intrinsic  # what it makes is called with other arguments than it is written with
 
 _FUSED = {"contract", "nsz", "arcp"}
 _REORDERED = _FUSED | {"reassoc"}
@@ -69,7 +73,7 @@ def code_folder() -> Path:
     return cache_folder() / "compiled" / hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
-class _Locator(_CacheLocator):  # type: ignore[misc] (Numba is not typed)
+class _Locator(_CacheLocator):
     """The folder of compiled code, whose name already depends on the sources."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -89,11 +93,11 @@ class _Locator(_CacheLocator):  # type: ignore[misc] (Numba is not typed)
         return cls(function)
 
 
-class _CacheFiles(CompileResultCacheImpl):  # type: ignore[misc]
-    _locator_classes = (_Locator,)
+class _CacheFiles(CompileResultCacheImpl):
+    _locator_classes: Any = (_Locator,)
 
 
-class _CodeCache(FunctionCache):  # type: ignore[misc]
+class _CodeCache(FunctionCache):
     """Numba's cache of a function, in our folder. One that cannot be used gives a warning."""
 
     _impl_class = _CacheFiles
@@ -115,7 +119,31 @@ class _CodeCache(FunctionCache):  # type: ignore[misc]
 
 
 def prepare(function: Any, *arguments: Any) -> None:
-    """Compile an entry for arguments of these types, or read its code from the cache."""
+    """Compile an entry for arguments of these types, or read its code from the cache.
+
+    One process compiles, and others that need the same code wait for it.
+    """
+    types_of = tuple(map(numba.typeof, arguments))
+    if types_of in function.overloads:
+        return
     if not isinstance(function._cache, _CodeCache):
         function._cache = _CodeCache(function.py_func)
-    function.compile(tuple(map(numba.typeof, arguments)))
+    with _alone():
+        if function._cache.load_overload(types_of, function.targetctx) is None:
+            _log.warning("compiling engine compiled for this processor, once: about half a minute")
+        function.compile(types_of)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Wait until no other process compiles; a folder that cannot be written has nothing to wait for."""
+    try:
+        code_folder().mkdir(parents=True, exist_ok=True)
+        lock = open_lock(code_folder() / "lock")
+    except OSError:
+        yield
+        return
+    with lock:
+        while not take_lock(lock):
+            time.sleep(0.1)
+        yield

@@ -1,7 +1,7 @@
 """Engine ``compiled``: engine ``vectorized`` with its passes, sums and updates compiled by Numba.
 
-Batches are cut into shards as there. But a worker's whole part of a phase is one call that holds no lock, so the workers
-are threads, on every system.
+Batches are cut into shards as there. But a worker's whole part of a phase is one call that holds no lock, so the
+workers are threads, on every system.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
     x = n ln 2 + r,  n whole,  |r| ≤ ½ ln 2        e^x = 2^(n−1) · 2 e^r
 
-2 e^r is a polynomial of degree 6 through the Chebyshev nodes of the interval. docs/fast/compiled.md derives the bound of
+2 e^r is a polynomial of degree 6 through the Chebyshev nodes of the interval. docs/fast/compiled.md derives a bound of
 its error. Results below 2⁻¹²⁵ are 0, results above float32's largest number are infinite, and NaN stays NaN.
 """
 
@@ -21,7 +21,13 @@ LN2_HIGH, LN2_LOW = np.float32(0.693359375), np.float32(-2.1219444005469057e-4)
 LEAST, LARGEST = np.float32(-87.3), np.float32(88.8)
 # 2 e^r, constant first; tests/tinygpt/engines/test_exponential.py computes them again.
 COEFFICIENTS = (
-    np.float32(2.0), np.float32(2.0), np.float32(1.0), np.float32(0.3333283066749573), np.float32(0.08333270251750946), np.float32(0.01675025187432766), np.float32(0.0027882216963917017),
+    np.float32(2.0),
+    np.float32(2.0),
+    np.float32(1.0),
+    np.float32(0.3333283066749573),
+    np.float32(0.08333270251750946),
+    np.float32(0.01675025187432766),
+    np.float32(0.0027882216963917017),
 )
 _C0, _C1, _C2, _C3, _C4, _C5, _C6 = COEFFICIENTS
 

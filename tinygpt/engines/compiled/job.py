@@ -1,7 +1,7 @@
 """A worker's job: all that its part of a step reads and writes, and the compiled function that does it.
 
-``work`` is the only function of the engine that Python calls, so that everything is compiled once. It runs one phase, or
-serves as a member of a team: it waits for orders and runs their phases, until one is not for it.
+``work`` is the only function of the engine that Python calls, so that everything is compiled once. It runs one phase,
+or serves as a member of a team: it waits for orders and runs their phases, until one is not for it.
 """
 
 from __future__ import annotations

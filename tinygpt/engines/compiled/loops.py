@@ -203,11 +203,11 @@ _LEAST_TOTAL, _LARGEST_TOTAL = np.float32(math.exp(-50.0)), np.float32(math.exp(
 
 @sums
 def exponentials(scores: Array, scale: np.float32, shift: np.float32, weights: Array) -> np.float32:
-    """weights ← e^(scores · scale − shift); return their sum."""
+    """weights ← e^((scores − shift) · scale); return their sum."""
     distinct()
     total = _ZERO
     for j in range(len(scores)):
-        value = exponential(scores[j] * scale - shift)
+        value = exponential((scores[j] - shift) * scale)
         weights[j] = value
         total += value
     return total
@@ -215,13 +215,13 @@ def exponentials(scores: Array, scale: np.float32, shift: np.float32, weights: A
 
 @loop
 def safe_exponentials(scores: Array, scale: np.float32, weights: Array) -> tuple[np.float32, np.float32]:
-    """weights ← e^(scores · scale − shift); return their sum and the shift, which is 0 or the largest score."""
+    """weights ← e^((scores − shift) · scale); return their sum and the shift, which is 0 or the largest score."""
     shift = _ZERO
     total = exponentials(scores, scale, shift, weights)
     if not _LEAST_TOTAL < total < _LARGEST_TOTAL:  # also if it is NaN
-        shift = scores[0] * scale
+        shift = scores[0]
         for j in range(1, len(scores)):
-            shift = max(shift, scores[j] * scale)
+            shift = max(shift, scores[j])
         total = exponentials(scores, scale, shift, weights)
     return total, shift
 
@@ -235,7 +235,7 @@ def times(row: Array, factor: np.float32) -> None:
 
 @sums
 def cross_entropy(logits: Array, targets: Array, share: np.float32, row: Array, losses: Array) -> float:
-    """Return the sum of losses (N), written, of logits (N, V); logits ← (softmax − onehot) · share. row has V numbers."""
+    """Write the losses (N) of logits (N, V), return their sum; logits ← (softmax − onehot) · share. row: V numbers."""
     loss = 0.0
     for i in range(len(logits)):
         z = logits[i]

@@ -17,10 +17,9 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
 from tinygpt.engines.compiled.blas import address
-from tinygpt.engines.compiled.compiling import loop
+from tinygpt.engines.compiled.compiling import intrinsic, loop
 
 _BYTES = 64  # of a cache line, which a counter has for itself
 _POLLS = 32  # between two yields
