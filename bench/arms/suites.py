@@ -208,8 +208,8 @@ SUITES = MappingProxyType(
             _suite(
                 "variants",
                 "the gain of each idea: numpy, vectorized on one thread, with threads and with processes, then "
-                "compiled on one thread and on all, tiny to large, six interleaved rounds (plain Python one, at tiny): a "
-                "quarter of an hour",
+                "compiled on one thread and on all, tiny to large, six interleaved rounds (plain Python one, at tiny): "
+                "a quarter of an hour",
                 6,
                 {"numpy": _STACK, "python": {"tiny": 300.0}}
                 | dict.fromkeys(("vectorized[threads=1]", "vectorized[team=threads]", "vectorized"), _STACK)

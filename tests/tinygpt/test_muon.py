@@ -71,7 +71,8 @@ def test_the_blocks_matrices_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize(
-    "variant", ["vectorized[threads=1]", "vectorized[threads=2,team=processes]", "jax[device=cpu]"]
+    "variant",
+    ["vectorized[threads=1]", "vectorized[threads=2,team=processes]", "compiled[threads=2]", "jax[device=cpu]"],
 )
 def test_engines_agree_on_muons_updates(variant: str) -> None:
     if variant.startswith("jax"):
@@ -99,7 +100,7 @@ def test_scanned_layers_have_the_same_update() -> None:
         assert first.loss == pytest.approx(second.loss, rel=1e-5)
 
 
-@pytest.mark.parametrize("variant", ["numpy", "vectorized[threads=1]"])
+@pytest.mark.parametrize("variant", ["numpy", "vectorized[threads=1]", "compiled[threads=2]"])
 def test_a_resumed_engine_repeats_the_updates_to_the_bit(variant: str) -> None:
     whole, again = (create_engine(variant, MODEL, TRAIN, seed=5) for _ in range(2))
     for step in range(2):

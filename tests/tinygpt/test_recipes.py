@@ -144,7 +144,9 @@ def test_dropouts_gradient_is_that_of_the_loss() -> None:
     replace(TRAIN, accumulation=3),
     replace(TRAIN, accumulation=2, dropout=0.1),
 ])  # fmt: skip
-@pytest.mark.parametrize("variant", ["vectorized[threads=1]", "vectorized[team=threads,threads=2]"])
+@pytest.mark.parametrize(
+    "variant", ["vectorized[threads=1]", "vectorized[team=threads,threads=2]", "compiled[threads=2]"]
+)
 def test_the_fast_engine_repeats_the_reference(train: TrainConfig, variant: str) -> None:
     reference, fast = (create_engine(name, MODEL, train, seed=5) for name in ("numpy", variant))
     for step in range(4):
@@ -156,7 +158,7 @@ def test_the_fast_engine_repeats_the_reference(train: TrainConfig, variant: str)
         np.testing.assert_allclose(fast.parameters()[name], value, atol=3e-5)
 
 
-@pytest.mark.parametrize("engine", ["numpy", "vectorized[threads=1]"])
+@pytest.mark.parametrize("engine", ["numpy", "vectorized[threads=1]", "compiled[threads=2]"])
 def test_accumulating_batches_is_one_large_batch(engine: str) -> None:
     inputs, targets = batch(8)
     parts = create_engine(engine, MODEL, replace(TRAIN, accumulation=2), seed=2)
@@ -168,26 +170,29 @@ def test_accumulating_batches_is_one_large_batch(engine: str) -> None:
         np.testing.assert_allclose(parts.parameters()[name], value, atol=1e-5)
 
 
-def test_workers_share_the_same_masks_to_the_bit() -> None:
+@pytest.mark.parametrize("name", ["vectorized", "compiled"])
+def test_workers_share_the_same_masks_to_the_bit(name: str) -> None:
     train = replace(TRAIN, dropout=0.5)
-    engines = [create_engine(f"vectorized[threads={n},team=threads]", MODEL, train, seed=5) for n in (1, 2)]
+    engines = [create_engine(f"{name}[threads={n},team=threads]", MODEL, train, seed=5) for n in (1, 2)]
     losses = [[engine.train_step(*batch(4, step)).loss for step in range(3)] for engine in engines]
     assert losses[0] == pytest.approx(losses[1], rel=1e-6)
 
 
-def test_processes_see_the_masks_too() -> None:
+@pytest.mark.parametrize("name", ["vectorized", "compiled"])
+def test_processes_see_the_masks_too(name: str) -> None:
     train = replace(TRAIN, dropout=0.5, accumulation=2)
-    variants = [f"vectorized[threads=2,team={team}]" for team in ("threads", "processes")]
+    variants = [f"{name}[threads=2,team={team}]" for team in ("threads", "processes")]
     engines = [create_engine(variant, MODEL, train, seed=5) for variant in variants]
     losses = [[engine.train_step(*batch(8, step)).loss for step in range(3)] for engine in engines]
     assert losses[0] == losses[1]
 
 
-def test_a_resumed_engine_draws_the_masks_of_the_update_it_is_at() -> None:
+@pytest.mark.parametrize("variant", ["vectorized[threads=1]", "compiled[threads=1]"])
+def test_a_resumed_engine_draws_the_masks_of_the_update_it_is_at(variant: str) -> None:
     train = replace(TRAIN, dropout=0.3)
-    whole = create_engine("vectorized[threads=1]", MODEL, train, seed=5)
+    whole = create_engine(variant, MODEL, train, seed=5)
     losses = [whole.train_step(*batch(4, step)).loss for step in range(2)]
-    again = create_engine("vectorized[threads=1]", MODEL, train, seed=5)
+    again = create_engine(variant, MODEL, train, seed=5)
     again.load_state_dict(whole.state_dict())
     again.load_optimizer_state(whole.optimizer_state())
     assert [again.train_step(*batch(4, step)).loss for step in (2, 3)] == [

@@ -192,7 +192,7 @@ def chart_config(theme: Theme) -> dict[str, object]:
 
 
 def order_variants(variants: Sequence[str]) -> list[str]:
-    """Sort variants and drop repetitions: our engines in the palette's order, each followed by its variants, then others."""
+    """Sort variants and drop repetitions: the palette's engines, each followed by its variants, then the others."""
     ranks = {engine: rank for rank, engine in enumerate(LIGHT.engines)}
 
     def key(variant: str) -> tuple[int, str, str]:

@@ -35,7 +35,11 @@ def test_a_round_that_is_measured_again_has_the_arms_of_the_one_that_it_replaces
 
 def test_declared_suites():
     quick = {(arm.variant, arm.preset) for arm in SUITES["quick"].arms}
-    fast = {(engine, preset) for engine in ("numpy", "vectorized", "compiled") for preset in ("micro", "tiny", "small", "medium")}
+    fast = {
+        (engine, preset)
+        for engine in ("numpy", "vectorized", "compiled")
+        for preset in ("micro", "tiny", "small", "medium")
+    }
     assert quick == fast | {("python", "micro")}, "plain Python gets a point in seconds"
     assert SUITES["standard"].rounds == SUITES["full"].rounds == 6
     standard, full = ({(arm.variant, arm.preset) for arm in SUITES[name].arms} for name in ("standard", "full"))

@@ -41,13 +41,13 @@ class Job(NamedTuple):
     gradients: Array  # (shards, P or a few more)
     first_moment: Array  # (P,)
     second_moment: Array  # (P,)
-    parts: Array  # (parts, 3) the worker's range of the arena: start, stop, whether it has weight decay
+    parts: Array  # (parts, 3) the worker's range of the arena: start, stop, kind
     tokens: Array  # flat
     targets: Array  # flat
     shape: Array  # (2,) B, T of the batch
     place: Array  # (3,) positions in the mean loss, the batch's first row among accumulated ones, dropout's step
     rate: Array  # (1,) of dropout
-    step: Array  # (7,) AdamW's constants
+    step: Array  # (8,) AdamW's constants
     losses: Array  # (workers,)
     squares: Array  # (workers,)
     logits: Array  # flat

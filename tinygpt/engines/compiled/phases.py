@@ -10,6 +10,7 @@ from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.engines.compiled.blas import find_sgemm
 from tinygpt.engines.compiled.compiling import prepare
 from tinygpt.engines.compiled.job import Job, work
+from tinygpt.engines.compiled.update import DECAYED, MUON, PLAIN
 from tinygpt.engines.compiled.waiting import find_pauses
 from tinygpt.engines.compiled.workspace import Workspace, make_workspace
 from tinygpt.engines.vectorized.arena import Allocate
@@ -32,7 +33,7 @@ class CompiledPhases(Phases[Workspace]):
         self, model: ModelConfig, train: TrainConfig, layout: Layout, mailbox: Mailbox, allocate: Allocate
     ) -> None:
         super().__init__(model, train, layout, mailbox, allocate)
-        self._parts = [self._parts_of(owned) for owned in self._ranges]
+        self._parts = [self._parts_of(worker) for worker in range(layout.workers)]
         self._idle = make_workspace(model, self.arena, 1, 1, dropout=False)
         find_sgemm()
         find_pauses()
@@ -44,10 +45,14 @@ class CompiledPhases(Phases[Workspace]):
 
     def needs_python(self, phase: Phase) -> bool:
         """Return whether a worker has something to begin a phase with."""
+        if phase is Phase.UPDATE:
+            return self.train.optimizer == "muon"
         return phase is Phase.GRADIENTS and self.mailbox.masks is not None
 
     def begin(self, phase: Phase, worker: int) -> None:
-        """Draw the masks of the worker's rows, if there is dropout."""
+        """Draw the masks of the worker's rows, if there is dropout, or update the matrices of its range with Muon."""
+        if phase is Phase.UPDATE:
+            self._update_matrices(worker)
         masks = self.mailbox.masks
         if phase is Phase.GRADIENTS and masks is not None and worker < self.n_active:
             rows, workspace = self.room(worker)
@@ -72,12 +77,13 @@ class CompiledPhases(Phases[Workspace]):
             *self.mailbox.arrays,
         )  # fmt: skip
 
-    def _parts_of(self, owned: slice) -> Array:
-        """Cut a range into parts with and without weight decay: (parts, 3) of start, stop, decay."""
-        parts = [
-            (max(part.start, owned.start), min(part.stop, owned.stop), is_decayed(self.arena.shapes[name]))
-            for name, part in self.arena.slices.items()
-        ]
+    def _parts_of(self, worker: int) -> Array:
+        """Cut a worker's range into parts: (parts, 3) of start, stop, and the kind of update."""
+        owned, parts = self._ranges[worker], []
+        for name, part in self.arena.slices.items():
+            start, stop = max(part.start, owned.start), min(part.stop, owned.stop)
+            kind = DECAYED if is_decayed(self.arena.shapes[name]) else PLAIN
+            parts.append((start, stop, MUON if name in self._matrices[worker] else kind))
         return np.array([part for part in parts if part[0] < part[1]], np.int64).reshape(-1, 3)
 
     def _new_room(self, worker: int, rows: int, length: int) -> Workspace:  # noqa: ARG002 (one signature for all)

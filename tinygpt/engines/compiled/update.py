@@ -13,6 +13,8 @@ from tinygpt.engines.compiled.compiling import distinct, loop, sums
 
 Array = np.ndarray
 
+PLAIN, DECAYED, MUON = 0, 1, 2  # kinds of parts of the arena
+
 _CHUNK = 4096  # numbers that are summed, and squared while they are in the first-level cache
 
 
@@ -71,8 +73,8 @@ def update(theta: Array, dtheta: Array, m1: Array, m2: Array, parts: Array, step
         dtheta: the reduced gradient.
         m1: the first moments.
         m2: the second moments.
-        parts: (parts, 3): start, stop, and whether the part has weight decay.
-        step: an ``AdamWStep``, float64: clip, β₁, β₂, η̂, ν, ε, 1 − η λ.
+        parts: (parts, 3): start, stop, and PLAIN, DECAYED or MUON, whose update is not made here.
+        step: an ``AdamWStep``, float64: clip, β₁, β₂, η̂, ν, ε, 1 − η λ, η.
     """
     clip, beta1, beta2, scale = step[0], step[1], step[2], step[4]
     constants = (
@@ -81,5 +83,8 @@ def update(theta: Array, dtheta: Array, m1: Array, m2: Array, parts: Array, step
     )  # fmt: skip
     for part in range(len(parts)):
         a, b = parts[part, 0], parts[part, 1]
-        decay = np.float32(step[6]) if parts[part, 2] else np.float32(1.0)
+        kind = parts[part, 2]
+        if kind == MUON:
+            continue
+        decay = np.float32(step[6]) if kind == DECAYED else np.float32(1.0)
         _adamw(theta[a:b], dtheta[a:b], m1[a:b], m2[a:b], constants, decay)
