@@ -59,9 +59,7 @@ class Engine(ABC):
             raise ConfigError(problem, "dropout 0, or the engine numpy, vectorized, compiled or jax")
         if train.optimizer not in self.optimizers:
             problem = f"the optimizer is {train.optimizer}, and engine {self.name!r} has {', '.join(self.optimizers)}"
-            raise ConfigError(
-                problem, "its own, as with --recipe stable, or the engine numpy, vectorized, compiled or jax"
-            )
+            raise ConfigError(problem, "its own, as with --recipe stable, or another engine than python")
         self.config = model
         self.train = train
         self.seed = 0
