@@ -80,16 +80,20 @@ class _Locator(_CacheLocator):
         self._name = function.__qualname__
 
     def get_cache_path(self) -> str:
+        """Return the folder."""
         return str(code_folder())
 
     def get_source_stamp(self) -> str:
+        """Return what the code is a function of, besides types and processor."""
         return code_folder().name
 
     def get_disambiguator(self) -> str:
+        """Return the function's name in the folder."""
         return self._name
 
     @classmethod
     def from_function(cls, function: Callable[..., Any], _file: str) -> _Locator:
+        """Return a function's locator; it does not touch the folder."""
         return cls(function)
 
 
@@ -103,6 +107,7 @@ class _CodeCache(FunctionCache):
     _impl_class = _CacheFiles
 
     def load_overload(self, signature: Any, target: Any) -> Any:
+        """Return code from the cache, or None."""
         try:
             return super().load_overload(signature, target)
         except Exception as error:  # whatever a damaged file raises
@@ -110,6 +115,7 @@ class _CodeCache(FunctionCache):
             return None
 
     def save_overload(self, signature: Any, data: Any) -> None:
+        """Keep code in the cache."""
         try:
             super().save_overload(signature, data)
         except OSError as error:
