@@ -10,8 +10,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bench.arms.registry import GENERATORS, JAX_ON_CPU, PEERS
+from bench.arms.registry import GENERATORS, JAX_ON_CPU, PEER_PRECISIONS, PEERS
 from bench.arms.variants import load, make_engine
+from bench.measuring.device_kernels import peak_seconds
 from bench.measuring.generation import PROMPT, generation_weights, make_tinygpt_generator, resolved_generator
 from bench.peers.torch_cuda import TorchCudaEngine
 from tests import ROOT
@@ -131,3 +132,8 @@ def test_the_peer_s_muon_is_ours_and_its_state_comes_back():
     again.load_optimizer_state(theirs.optimizer_state())
     assert again.train_step(last.inputs, last.targets).loss == theirs.train_step(last.inputs, last.targets).loss
     assert_close(again.parameters(), theirs.parameters(), 1e-6)
+
+
+@pytest.mark.parametrize("precision", PEER_PRECISIONS)
+def test_a_large_product_is_timed_in_every_arithmetic(precision):
+    assert 0.0 < peak_seconds(precision, "cpu", size=32) < peak_seconds(precision, "cpu", size=512)
