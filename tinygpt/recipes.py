@@ -1,7 +1,7 @@
 """Named recipes of training settings beyond shape and batch. A new recipe is one new row.
 
-Measurements always use ``constant``, the reference's settings. ``muon`` gives the lowest loss for a time, and
-``--minutes`` uses it; ``stable`` is its schedule with AdamW alone. ``docs/recipes.md`` has the sweeps.
+Measurements always use ``constant``, the reference's settings. ``--minutes`` uses ``muon``; ``stable`` is its
+schedule with AdamW alone. ``docs/minutes.md`` has the ablation.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ RECIPES = Table(
                    betas=(0.9, 0.99)),
             Recipe("stable", "a rate for the width that stays for half of the updates and falls to 0", 0.0,
                    schedule="stable", betas=(0.9, 0.99)),
-            Recipe("muon", "the same with Muon for the blocks' matrices: the lowest loss", 0.0, schedule="stable",
+            Recipe("muon", "the same with Muon for the blocks' matrices", 0.0, schedule="stable",
                    betas=(0.9, 0.99), optimizer="muon", weight_decay=0.3),
             Recipe("nanogpt", "nanoGPT's for characters: 1e-3, 100 updates of warm-up, cosine to a tenth", 1e-3,
                    schedule="cosine", betas=(0.9, 0.99)),
