@@ -158,5 +158,5 @@ def test_a_missing_page_gets_the_sites_own_404(browser: Browser, address: str) -
     assert answer is not None
     assert answer.status == 404
     page.locator(".tg-lost a", has_text="Status").click()
-    page.locator("h1", has_text="Status").wait_for()
+    page.locator("h1", has_text="vectorized is measured at").wait_for()
     context.close()
