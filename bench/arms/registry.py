@@ -15,6 +15,7 @@ REFERENCE = "numpy"  # all other engines' losses are compared with its losses, s
 FLOAT32, TF32, BFLOAT16 = "float32", "tf32", "bfloat16"
 PEER_PRECISIONS = (FLOAT32, TF32, BFLOAT16)  # of peers on an accelerator; engine ``jax`` has them too
 JAX_ON_CPU = "jax[device=cpu]"  # plain ``jax`` requires an accelerator
+COMPILED = "compiled"
 
 ROOFLINE = "roofline"
 WHOLE, SHARED, MKL, COLD = "whole", "shared", "mkl", "cold"  # bench.measuring.roofline
@@ -129,6 +130,7 @@ STEPS_TOGETHER = 3
 GENERATORS = MappingProxyType(
     {
         OURS: "bench.measuring.generation:make_tinygpt_generator",
+        COMPILED: "bench.measuring.generation:make_compiled_generator",
         JAX_ON_CPU: "bench.measuring.generation:make_jax_generator",
     }
     | {peer.name: peer.generator for peer in PEERS.values() if peer.generator is not None}

@@ -45,12 +45,21 @@ class Weights:
 
 
 def make_tinygpt_generator(model: ModelConfig, weights: Arrays) -> Generator:
-    """Make this project's own generator, :func:`tinygpt.generation.decoding.continue_prompt`."""
-    prepared = InferenceModel(Weights(model, weights))
+    """Make this project's own generator, :func:`tinygpt.generation.decoding.continue_prompt`, on NumPy."""
+    return _own_generator(InferenceModel(Weights(model, weights), compiled=False))
 
+
+def make_compiled_generator(model: ModelConfig, weights: Arrays) -> Generator:
+    """Make the same in the compiled loop; it is compiled, or read from the disk, before the first text."""
+    generator = _own_generator(InferenceModel(Weights(model, weights), compiled=True))
+    generator(np.frombuffer(PROMPT, np.uint8), 2)
+    return generator
+
+
+def _own_generator(model: InferenceModel) -> Generator:
     def run(prompt: np.ndarray, n_tokens: int) -> np.ndarray:
         settings = SamplingSettings(n_tokens, temperature=0.0)
-        return np.fromiter(continue_prompt(prepared, prompt.tobytes(), settings), np.uint8)
+        return np.fromiter(continue_prompt(model, prompt.tobytes(), settings), np.uint8)
 
     return run
 

@@ -11,7 +11,7 @@ window and random choices.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -87,6 +87,9 @@ def _continue(
 ) -> Iterator[int]:
     rng = np.random.default_rng(settings.seed)
     model = as_inference_model(source, threads)
+    if model.is_compiled(settings.n_tokens):
+        yield from (int(token) for (token,) in _continue_batch(model, [prompt], settings, None))
+        return
     cache = KeyValueCache(model.config)
     context, overlap = cache.room, window_overlap(cache.room)
     text = prompt.tolist()
@@ -152,22 +155,57 @@ def _continue_batch(
     rngs = [np.random.default_rng(settings.seed + row) for row in range(len(prompts))]
     model = as_inference_model(source, threads)
     cache = BatchCache(model.config, len(prompts))
-    context, overlap = model.config.context_length, window_overlap(model.config.context_length)
-    texts = [prompt.tolist() for prompt in prompts]
-    scores = _read_prompts(model, prompts, cache)
-    for remaining in reversed(range(settings.n_tokens)):
-        tokens = [choose_token(row, settings, rng) for row, rng in zip(scores, rngs, strict=True)]
-        for text, token in zip(texts, tokens, strict=True):
-            text.append(token)
-        yield np.array(tokens, np.uint8)
-        if remaining == 0:
-            return
-        for text, row in zip(texts, cache.rows, strict=True):
-            if row.length == context:
-                row.length = 0
-                if overlap > 1:  # the newest token is read with those of the other rows
-                    model.read(np.array(text[-overlap:-1]), row)
-        scores = model.step_batch(np.array(tokens), cache)
+    texts = [bytearray(prompt.tobytes()) for prompt in prompts]
+    tokens = _choose(_read_prompts(model, prompts, cache), settings, rngs)
+    advance = _advancing(model, cache, settings, rngs)
+    remaining = settings.n_tokens - 1
+    _append(tokens, texts)
+    yield tokens.copy()
+    while remaining:
+        _make_room(model, texts, cache)
+        for following in advance(tokens, remaining):
+            tokens, remaining = following, remaining - 1
+            _append(tokens, texts)
+            yield tokens.copy()
+
+
+# (newest tokens (B,), a number) → at most so many times the next tokens (B,), at least once
+Advance = Callable[[np.ndarray, int], Iterator[np.ndarray]]
+
+
+def _advancing(
+    model: InferenceModel, cache: BatchCache, settings: SamplingSettings, rngs: list[np.random.Generator]
+) -> Advance:
+    if model.is_compiled(settings.n_tokens * len(cache.rows)):
+        from tinygpt.generation.compiled.rows import CompiledTurns  # imports Numba
+
+        return CompiledTurns(model, cache, settings, rngs).advance
+
+    def one_token(tokens: np.ndarray, _most: int) -> Iterator[np.ndarray]:
+        yield _choose(model.step_batch(tokens, cache), settings, rngs)
+
+    return one_token
+
+
+def _choose(scores: np.ndarray, settings: SamplingSettings, rngs: list[np.random.Generator]) -> np.ndarray:
+    """Choose a token for each row of scores (B, V)."""
+    chosen = [choose_token(row, settings, rng) for row, rng in zip(scores, rngs, strict=True)]
+    return np.array(chosen, np.uint8)
+
+
+def _append(tokens: np.ndarray, texts: list[bytearray]) -> None:
+    for text, token in zip(texts, tokens.tolist(), strict=True):
+        text.append(token)
+
+
+def _make_room(model: InferenceModel, texts: list[bytearray], cache: BatchCache) -> None:
+    """Read the last half of a full window again, but for the newest token, which is read with those of other rows."""
+    overlap = window_overlap(model.config.context_length)
+    for text, row in zip(texts, cache.rows, strict=True):
+        if row.length == row.room:
+            row.length = 0
+            if overlap > 1:
+                model.read(np.frombuffer(bytes(text[-overlap:-1]), np.uint8), row)
 
 
 def _read_prompts(model: InferenceModel, prompts: list[np.ndarray], cache: BatchCache) -> np.ndarray:

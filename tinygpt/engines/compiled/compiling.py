@@ -65,10 +65,14 @@ def distinct(_context: Any) -> Any:
 # ---- the cache -----------------------------------------------------------------------------------------
 
 
+_COMPILED = ("engines/compiled", "generation/compiled")  # folders of the package with functions that are compiled
+
+
 @cache
 def code_folder() -> Path:
     """Return the folder of the compiled code of these sources and versions. It may not exist yet."""
-    sources = sorted(Path(__file__).parent.glob("*.py"))
+    package = Path(__file__).parents[2]
+    sources = sorted(path for name in _COMPILED for path in (package / name).glob("*.py"))
     parts = [numba.__version__, llvmlite.__version__, np.__version__, *(path.read_text("utf-8") for path in sources)]
     return cache_folder() / "compiled" / hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 

@@ -61,6 +61,7 @@ class FoldedWeights:
     Attributes:
         streamed: matrices are output-first in memory, so that a product with one row reads them as one stream, a dot
             product per output; else input-first. The views' shapes are the same.
+        arena: all matrices, flat, in the order of use.
         tokens: centred token embeddings (V, D).
         positions: centred position embeddings (T, D).
         blocks: the L blocks.
@@ -68,6 +69,7 @@ class FoldedWeights:
     """
 
     streamed: bool
+    arena: np.ndarray
     tokens: np.ndarray
     positions: np.ndarray
     blocks: tuple[FoldedBlock, ...]
@@ -107,7 +109,7 @@ def fold(source: LanguageModel) -> FoldedWeights:
     head = matrices[-1]
     np.multiply(w["ln_f.weight"][:, None], w["wte.weight"].T, out=head[:-1])
     head[-1] = w["wte.weight"] @ w["ln_f.bias"]
-    return FoldedWeights(streamed, _centred(w["wte.weight"]), _centred(w["wpe.weight"]), blocks, head)
+    return FoldedWeights(streamed, arena, _centred(w["wte.weight"]), _centred(w["wpe.weight"]), blocks, head)
 
 
 def _centred(x: np.ndarray) -> np.ndarray:

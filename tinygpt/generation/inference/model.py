@@ -17,6 +17,8 @@ from threadpoolctl import ThreadpoolController
 
 from tinygpt.arguments import whole_number, wrong
 from tinygpt.config import ModelConfig
+from tinygpt.engines import fastest_engine
+from tinygpt.errors import MissingDependencyError
 from tinygpt.generation.inference import many_rows
 from tinygpt.generation.inference.cache import BatchCache, KeyValueCache
 from tinygpt.generation.inference.folding import LanguageModel, fold
@@ -27,8 +29,16 @@ from tinygpt.system.threads import available_cores
 # output, and the loss exceeds the gain of reading it once.
 FEWEST_TOGETHER = 5
 
+# Tokens of a generation from which importing the compiled loop pays.
+COMPILED_TOKENS = 10_000
+
 # Rows × parameters of a pass from which several threads pay.
 THREADED_WORK = 50_000_000
+
+
+def has_compiled_loop() -> bool:
+    """Return whether Numba is installed, and knows this Python."""
+    return fastest_engine() == "compiled"
 
 
 def require_model(model: object, threads: int | None = None) -> ModelConfig:
@@ -49,14 +59,20 @@ class InferenceModel:
     Args:
         source: an engine or a loaded checkpoint.
         threads: threads for passes over many rows; by default all cores. One row is read by one thread.
+        compiled: generate in a compiled loop; by default where it is installed and a generation is long enough.
 
     Raises:
         ConfigError: the source is no model, or ``threads`` is below 1.
+        MissingDependencyError: the compiled loop is asked for and not installed.
     """
 
-    def __init__(self, source: LanguageModel, threads: int | None = None) -> None:
+    def __init__(self, source: LanguageModel, threads: int | None = None, compiled: bool | None = None) -> None:
         self.config = require_model(source, threads)
+        if compiled and not has_compiled_loop():
+            problem = "the compiled loop needs numba, which is not installed"
+            raise MissingDependencyError(problem, run="python -m pip install 'tinygpt[fast]'")
         self.threads = threads or available_cores()
+        self.compiled = compiled
         self.weights = fold(source)
         self._one_row = OneRow(self.config, self.weights)
 
@@ -102,6 +118,10 @@ class InferenceModel:
             return np.array([self.step(token, row).copy() for token, row in pairs])
         with self._threads_for(len(tokens)):
             return many_rows.step(self.config, self.weights, tokens, cache)
+
+    def is_compiled(self, n_tokens: int) -> bool:
+        """Return whether a generation of so many tokens takes the compiled loop."""
+        return n_tokens >= COMPILED_TOKENS and has_compiled_loop() if self.compiled is None else self.compiled
 
     def _threads_for(self, n_rows: int) -> AbstractContextManager[object]:
         """Limit BLAS to the useful number of threads for a pass over so many rows, for a block."""

@@ -1,0 +1,96 @@
+"""A turn of the compiled loop: several rows of a batch are continued by several tokens in one call.
+
+A turn ends after some hundredths of a second, so that a reader sees the text grow, or when a row has no more room. Rows
+are divided among threads, which need nothing from each other: a row never depends on those beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from tinygpt.config import ModelConfig
+from tinygpt.engines.compiled.compiling import prepare
+from tinygpt.errors import DivergedError
+from tinygpt.generation.compiled.loop import continue_rows
+from tinygpt.generation.inference.cache import BatchCache
+from tinygpt.generation.inference.model import InferenceModel
+from tinygpt.generation.sampling import COLDEST, SamplingSettings
+
+_TURN_BYTES = 200_000_000  # of weights read in a turn: some hundredths of a second
+
+
+@dataclass(frozen=True)
+class _Share:
+    """The rows of a thread, from ``first`` on, and its work space."""
+
+    first: int
+    rows: int
+    room: tuple[np.ndarray, ...]
+    heap: np.ndarray
+
+    @classmethod
+    def of(cls, model: ModelConfig, first: int, rows: int) -> _Share:
+        d, f, v, t = model.d_model, model.d_hidden, model.vocab_size, model.context_length
+        wide = (np.zeros((rows, width), np.float32) for width in (d, d, 3 * d, d, d, f, v))
+        long = (np.zeros(t, np.float32) for _ in range(2))
+        return cls(first, rows, (*wide, *long), np.zeros(v, np.int64))
+
+
+class CompiledTurns:
+    """The rows of a cache, and how they are continued. The first one compiles, or reads the code from the disk."""
+
+    def __init__(
+        self, model: InferenceModel, cache: BatchCache, settings: SamplingSettings, rngs: list[np.random.Generator]
+    ) -> None:
+        self._model, self._cache, self._settings, self._rngs = model, cache, settings, rngs
+        rows = len(cache.rows)
+        threads = min(model.threads, rows)
+        edges = [rows * number // threads for number in range(threads + 1)]
+        self._shares = [_Share.of(model.config, first, end - first) for first, end in pairwise(edges)]
+        self._most = max(1, _TURN_BYTES // model.weights.arena.nbytes)
+        none = np.zeros((rows, 1), np.uint8), np.zeros((rows, 0)), np.zeros(rows, np.int64)
+        prepare(continue_rows, *self._arguments(self._shares[0], *none))
+
+    def advance(self, tokens: np.ndarray, most: int) -> Iterator[np.ndarray]:
+        """Read the rows' newest tokens (B,); yield the next ones, at most so many times.
+
+        Raises:
+            DivergedError: a best score is not finite.
+        """
+        rows, n = len(tokens), min(most, self._most, min(row.room - row.length for row in self._cache.rows))
+        texts = np.empty((rows, n + 1), np.uint8)
+        texts[:, 0] = tokens
+        drawn = np.zeros((rows, n)) if self._settings.temperature == 0 else np.stack([r.random(n) for r in self._rngs])
+        lengths = np.array([row.length for row in self._cache.rows])
+
+        def run(share: _Share) -> bool:
+            finite: bool = continue_rows(*self._arguments(share, texts, drawn, lengths))
+            return finite
+
+        if len(self._shares) == 1:
+            finite = [run(self._shares[0])]
+        else:
+            with ThreadPoolExecutor(len(self._shares)) as threads:
+                finite = list(threads.map(run, self._shares))
+        if not all(finite):
+            raise DivergedError("the model's best score is not finite", "finite weights, of another checkpoint")
+        for row, length in zip(self._cache.rows, lengths.tolist(), strict=True):
+            row.length = length
+        yield from texts[:, 1:].T
+
+    def _arguments(
+        self, share: _Share, texts: np.ndarray, drawn: np.ndarray, lengths: np.ndarray
+    ) -> tuple[object, ...]:
+        model, own = self._model, slice(share.first, share.first + share.rows)
+        weights, settings = model.weights, self._settings
+        return (
+            texts[own], drawn[own], max(float(settings.temperature), COLDEST) if settings.temperature else 0.0,
+            settings.top_k or model.config.vocab_size,
+            weights.tokens, weights.positions, weights.arena, weights.streamed, np.float32(model.config.layer_norm_eps),
+            self._cache.keys, self._cache.values, lengths, share.first, share.room, share.heap,
+        )  # fmt: skip
