@@ -95,7 +95,7 @@ def test_suites_hold_every_peer():
     trained = {name for name, peer in PEERS.items() if peer.trainer}
     for preset in LADDER:
         variants = {arm.variant for arm in peers.arms if arm.preset == preset}
-        assert variants == {"numpy", "vectorized", *ROOFLINE_VARIANTS} | trained
+        assert variants == {"numpy", "vectorized", "compiled", *ROOFLINE_VARIANTS} | trained
     assert {arm.rounds for arm in peers.arms if arm.preset == "xl" and arm.variant != "numpy"} == {6}
     assert {arm.rounds for arm in peers.arms if arm.preset == "behemoth"} == {1}
     assert {arm.variant for arm in generation.arms} == {*GENERATORS}
