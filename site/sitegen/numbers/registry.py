@@ -12,11 +12,13 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
 import pandas as pd
 
+import tinygpt
 from bench.arms.devices import of_accelerators, of_processors
 from bench.arms.kernel_parts import PARTS
 from bench.arms.registry import JAX_ON_CPU, OURS, PEERS, REFERENCE, ROOFLINE
@@ -160,6 +162,14 @@ def _minutes(seconds: float) -> str:
 
 def _parameters(_: QuotedRows, preset: str) -> Answer:
     return quantities.whole(LADDER[preset].model.n_parameters), f"computed from the preset {preset}", ()
+
+
+def _code_lines(_: QuotedRows, engine: str) -> Answer:
+    module = Path(*ENGINES[engine].module.removesuffix(".engine").split("."))
+    path = Path(tinygpt.__file__).parents[1] / module
+    files = path.glob("*.py") if path.is_dir() else [path.with_suffix(".py")]
+    lines = sum(bool(line.strip()) for file in files for line in file.read_text("utf-8").splitlines())
+    return quantities.whole(lines), f"counted in {module.as_posix()}, without empty lines", ()
 
 
 def _count(count: Callable[[pd.DataFrame], int], source: str) -> Callable[..., Answer]:
@@ -325,6 +335,7 @@ PATTERNS = MappingProxyType(
         ),
         "memory.ENGINE.PRESET": _value(_cells, lambda cell: cell.peak_memory_bytes, quantities.megabytes, _CELL),
         "params.PRESET": Pattern(_parameters),
+        "code_lines.ENGINE": Pattern(_code_lines),
         "loss.held_out.CORPUS.PRESET": _value(_trainings, lambda run: run.held_out_loss, quantities.loss, _TRAIN),
         "loss.first.CORPUS.PRESET": _value(_trainings, lambda run: run.first_loss, quantities.loss, _TRAIN),
         "loss.train.CORPUS.PRESET": _value(_trainings, lambda run: run.train_loss, quantities.loss, _TRAIN),

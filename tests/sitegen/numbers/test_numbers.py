@@ -9,6 +9,7 @@ from sitegen.numbers.registry import PATTERNS, resolve_number
 from sitegen.rows.projections import cost_models
 from sitegen.rows.results import load_results
 from sitegen.text.errors import SiteError
+from tests import ROOT
 from tests.sitegen import example_rows as rows
 from tinygpt.gallery import load_gallery_model
 from tinygpt.terminal import quantities
@@ -53,6 +54,12 @@ def test_a_number_reads_as_prose_wants_it(quoted: QuotedRows, name: str, text: s
     found = resolve_number(name, quoted)
     assert found.text == text
     assert found.source
+
+
+def test_an_engines_lines_are_those_of_its_files(quoted: QuotedRows) -> None:
+    text = (ROOT / "tinygpt/engines/numpy.py").read_text(encoding="utf-8")
+    assert resolve_number("code_lines.numpy", quoted).text == str(sum(bool(line.strip()) for line in text.splitlines()))
+    assert resolve_number("code_lines.vectorized", quoted).text.startswith("1,")  # a folder
 
 
 def test_the_terms_of_a_step_are_those_of_its_cost_model(quoted: QuotedRows) -> None:
