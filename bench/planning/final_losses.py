@@ -4,7 +4,7 @@
     spread   twice the seeds' standard deviation, plus the largest error of a length that is left out
 
 The losses on the way to such an end say nothing about shorter runs, so only ends count. But a run's own evaluations
-say how it will end: the ratio of the last loss to one on the way hardly differs between texts.
+say how it will end: the ratio of the last loss to one on the way is about the same in runs of about the same length.
 """
 
 from __future__ import annotations
@@ -141,10 +141,14 @@ class Outlook:
     miss: float
 
 
-def outlook(ends: Sequence[EndOfRun], share: float) -> Outlook | None:
-    """Return the ratio at the nearest tenth, from runs of any preset and text; None with fewer than three of them."""
+def outlook(ends: Sequence[EndOfRun], share: float, tokens: float) -> Outlook | None:
+    """Return the ratio at the nearest tenth, from runs of any preset and text that read about as many tokens.
+
+    A short run falls further after a tenth than a long one. None with fewer than three runs within ``REACH``.
+    """
     part = min(_PARTS, key=lambda known: abs(known - share))
-    ratios = [1.0 / end.ways[part] for end in ends if part in end.ways]
+    near = [end for end in ends if tokens / REACH <= end.tokens <= tokens * REACH]
+    ratios = [1.0 / end.ways[part] for end in near if part in end.ways]
     if len(ratios) < 3:
         return None
     middle = float(np.median(ratios))

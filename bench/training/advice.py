@@ -6,7 +6,7 @@ record it expects no loss before the run; the presets are then ranked by their l
 best. Without any forecast, the advice is the largest preset that reads at least ``TOKENS_PER_PARAMETER`` bytes per
 parameter, because a larger model is no better with fewer.
 
-While the run goes on, its own evaluations say how it will end, on any text.
+While the run goes on, its own evaluations say how it will end, on any text, if runs of about its length are on record.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ def advice_text(advice: Advice) -> str:
     """Return the advice in one sentence."""
     row = advice.row
     if isinstance(row.loss, CannotTell):
-        loss = f"held-out loss: cannot tell yet, {row.loss.reason}; a fifth of the time will show"
+        loss = f"held-out loss: cannot tell, {row.loss.reason}"
     else:
         loss = f"held-out loss about {row.loss} nats per byte{row.loss.caveat and ' (' + row.loss.caveat + ')'}"
         if advice.other_settings:
@@ -170,7 +170,8 @@ def with_outlook(events: Iterable[Event], ends: Sequence[EndOfRun], shown: list[
             evaluation = event
         if isinstance(event, PlanRecord) and evaluation is not None and waiting:
             share = event.step / event.plan.steps
-            if waiting[0] - 0.02 <= share < 1.0 and (found := outlook(ends, share)) is not None:
+            tokens = float(event.plan.steps * event.plan.preset_entry.tokens_per_step)
+            if waiting[0] - 0.02 <= share < 1.0 and (found := outlook(ends, share, tokens)) is not None:
                 waiting.pop(0)
                 low, high = (evaluation.held_out_loss * (found.ratio + sign * found.miss) for sign in (-1, 1))
                 shown.append(

@@ -47,8 +47,9 @@ def test_beyond_twice_the_longest_run_the_record_cannot_tell() -> None:
 
 def test_a_run_s_own_way_says_how_it_ends() -> None:
     ends = [end(1e5, 1.0, _2=ratio) for ratio in (1.25, 1.28, 1.3)]
-    found = outlook(ends, 0.21)
+    found = outlook(ends, 0.21, 1e5)
     assert found is not None
     assert found.ratio == pytest.approx(1 / 1.28)
     assert found.miss == pytest.approx(1 / 1.25 - 1 / 1.28)
-    assert outlook(ends[:2], 0.2) is None and outlook(ends, 0.5) is None
+    assert outlook(ends[:2], 0.2, 1e5) is None and outlook(ends, 0.5, 1e5) is None
+    assert outlook(ends, 0.2, 2.1e5) is None, "a longer run falls less on the rest of its way"
