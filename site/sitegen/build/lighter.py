@@ -116,9 +116,8 @@ _WORD = re.compile(r"[\w-]+")
 _PROPERTY = re.compile(rf"(?<=[{{;])(--[\w-]+):(?:{_STRING}|[^;\"'}}])*;?")
 _READ = re.compile(r"var\(\s*(--[\w-]+)")
 # Features of Material that a site may not use: the beginnings of their names, which its script has in any case.
-_FEATURES = ("md-annotation", "md-mermaid", "md-source__fact", "md-tag", "md-tooltip", "md-version")
-# Classes that Material's script sets, and that are not in it as a whole word with a dash.
-_GIVEN = frozenset({"js", "tabbed-control--next", "tabbed-control--prev"})
+_FEATURES = ("md-annotation", "md-mermaid", "md-source__fact", "md-tag", "md-tooltip", "md-version", "tabbed")
+_GIVEN = frozenset({"js"})  # set by Material's script, and no word with a dash
 
 
 def names_in(pages: Iterable[str], scripts: Iterable[str]) -> frozenset[str]:

@@ -20,7 +20,7 @@ from sitegen.build.site import BuiltSite
 
 PAGE = """<html><body dir="ltr" data-md-color-primary="custom"><p class="shown also md-tags" style="--a:var(--inline)">
     <b class=bare>an unknown note</b><a href="unknown">"""
-SCRIPT = """element.className = "made-later md-version__list md-tag-icon"; count--; unknown = 1;
+SCRIPT = """element.className = "made-later md-version__list md-tag-icon tabbed-control"; count--; unknown = 1;
     element.style.setProperty("--set-by-script", 1)"""
 NAMES = names_in([PAGE], [SCRIPT])
 
@@ -32,7 +32,7 @@ NAMES = names_in([PAGE], [SCRIPT])
         (".shown", True),
         (".bare", True),
         (".js .made-later:hover", True),
-        (".tabbed-control--next", True),
+        (".js .tabbed-control", False),
         (".note", False),
         ("p > kbd.shown", True),
         ("body p+b:not(kbd)::before", True),
