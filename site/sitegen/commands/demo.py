@@ -39,7 +39,7 @@ def demo(options: DemoOptions) -> int:
     plan = TrainingPlan(out=out, preset="small", corpus=options.corpus, steps=1000)
     if code := run_plan(plan, TrainOptions(record=True)):
         return code
-    heading(2, "measuring three engines, one fresh process per cell")
+    heading(2, "measuring the engines, one fresh process per cell")
     if (code := measure(BenchOptions(corpus=options.corpus))) == _INTERRUPTED:
         return code
     heading(3, "building the site")
