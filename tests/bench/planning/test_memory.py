@@ -11,7 +11,7 @@ import pytest
 from bench.planning import memory
 from bench.planning.memory import is_lower_bound, predicted_peak_bytes, predicted_session_bytes
 from tinygpt.config import ModelConfig, TrainConfig
-from tinygpt.engines import CPU_ENGINES
+from tinygpt.engines import CPU_ENGINES, create_engine
 from tinygpt.presets import LADDER
 
 # A kernel that maps files in large folios counts 6 MB more of a process's libraries, and there are two processes.
@@ -72,6 +72,14 @@ def test_numpy_is_predicted_at_shapes_that_no_preset_has(model):
     train = TrainConfig(batch_size=4)
     predicted = predicted_peak_bytes("numpy", model, train) - memory.TEXT_BYTES
     assert predicted == pytest.approx(measured_peak("numpy", model, train), rel=0.1, abs=MAPPED_AHEAD)
+
+
+@pytest.mark.parametrize("preset", ["tiny", "large"])
+def test_the_compiled_engine_is_predicted_within_ten_per_cent(preset):
+    entry, variant = LADDER[preset], "compiled[threads=2]"
+    create_engine(variant, entry.model, entry.train)  # compiles, if the cache has no code
+    predicted = predicted_peak_bytes(variant, entry.model, entry.train) - memory.TEXT_BYTES
+    assert predicted == pytest.approx(measured_peak(variant, entry.model, entry.train), rel=0.1, abs=MAPPED_AHEAD)
 
 
 @pytest.mark.parametrize("preset", ["tiny", "small", "medium", "large"])

@@ -12,8 +12,8 @@ from tinygpt.engines.vectorized.layout import Layout
 from tinygpt.engines.vectorized.mailbox import row_slices
 from tinygpt.engines.vectorized.memory import FLOAT32_BYTES, attention_scores, mailbox_numbers
 
-# Numba with LLVM, and the code that was read from the cache; compiling takes some 100 MB more, once.
-NUMBA_BYTES = 92_000_000
+# Numba with LLVM, and the code that was read from the cache. Compiling it takes some 200 MB more, once.
+NUMBA_BYTES = 145_000_000
 
 
 def workspace_numbers(model: ModelConfig, batch: int, length: int, dropout: bool = False) -> int:
