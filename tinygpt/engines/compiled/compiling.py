@@ -17,7 +17,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -114,8 +114,12 @@ class _CodeCache(FunctionCache):
         """Return code from the cache, or None."""
         try:
             return super().load_overload(signature, target)
+        except OSError:  # there is nothing to read; saving gives the warning
+            return None
         except Exception as error:  # whatever a damaged file raises
             _log.warning("compiled code in %s cannot be read (%s), and is made again", self.cache_path, error)
+            with suppress(OSError):
+                self.flush()  # an empty index in place of the damaged one
             return None
 
     def save_overload(self, signature: Any, data: Any) -> None:

@@ -1,0 +1,128 @@
+"""The compiled engine's surroundings: the choice of auto, the cache of code, and what is missing or broken."""
+
+import importlib
+import os
+
+import numpy as np
+import pytest
+
+from tinygpt import engines
+from tinygpt.config import ModelConfig, TrainConfig
+from tinygpt.engines import create_engine, fastest_engine, parse_variant, resolve_variant
+from tinygpt.engines.compiled import compiling
+from tinygpt.errors import ConfigError, MissingDependencyError
+
+MODEL, TRAIN = ModelConfig(1, 8, 2, 6), TrainConfig(batch_size=2)
+
+
+@pytest.fixture
+def asked_again():
+    """Ask for the fastest engine again, in this test and after it."""
+    fastest_engine.cache_clear()
+    yield
+    fastest_engine.cache_clear()
+
+
+def test_auto_is_the_compiled_engine_where_numba_is_installed(asked_again):
+    assert parse_variant("auto[threads=1]") == ("compiled", {"threads": 1})
+    assert resolve_variant("auto[threads=1]") == "compiled[threads=1]"
+    assert resolve_variant("numpy") == "numpy"
+
+
+def test_without_numba_auto_goes_on_and_the_engine_names_its_extra(asked_again, monkeypatch):
+    imported = importlib.import_module
+
+    def without_numba(name):
+        if name.startswith("tinygpt.engines.compiled"):
+            raise ModuleNotFoundError("No module named 'numba'", name="numba")
+        return imported(name)
+
+    monkeypatch.setattr(engines, "find_spec", lambda name: None)
+    monkeypatch.setattr(engines, "import_module", without_numba)
+    assert resolve_variant("auto") == "vectorized"
+    with pytest.raises(
+        MissingDependencyError, match=r"^engine 'compiled' needs numba, .*pip install 'tinygpt\[fast\]'$"
+    ):
+        create_engine("compiled", MODEL, TRAIN)
+
+
+def test_a_numba_that_does_not_know_this_python_is_named(asked_again, monkeypatch, caplog):
+    def fails(name):
+        raise ImportError("Numba needs NumPy 2.3 or less")
+
+    monkeypatch.setattr(engines, "import_module", fails)
+    assert fastest_engine() == "vectorized"
+    assert "numba cannot be imported: Numba needs NumPy 2.3 or less" in caplog.text
+    with pytest.raises(MissingDependencyError, match="which cannot be imported: Numba needs NumPy") as caught:
+        create_engine("compiled", MODEL, TRAIN)
+    assert "\n" not in str(caught.value)
+
+
+def test_processes_need_a_fork_and_kernels_an_engine_that_has_them(monkeypatch):
+    with pytest.raises(ConfigError, match="kernels is 'numba'; allowed: auto, numpy, numexpr"):
+        create_engine("vectorized[kernels=numba]", MODEL, TRAIN)
+    monkeypatch.delattr(os, "fork")
+    with pytest.raises(ConfigError, match="which this system cannot fork; allowed: threads"):
+        create_engine("compiled[team=processes]", MODEL, TRAIN)
+
+
+# ---- the cache of compiled code --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def folder(monkeypatch, tmp_path):
+    """An empty cache folder."""
+    monkeypatch.setenv("TINYGPT_CACHE", str(tmp_path))
+    compiling.code_folder.cache_clear()
+    yield tmp_path / "compiled"
+    compiling.code_folder.cache_clear()
+
+
+def new_entry():
+    @compiling.entry
+    def doubled(x):
+        return x + x
+
+    return doubled
+
+
+def hits(function):
+    return sum(function.stats.cache_hits.values())
+
+
+def test_code_is_compiled_once_and_read_after_that(folder, caplog):
+    for start in range(2):
+        function = new_entry()
+        compiling.prepare(function, np.ones(1, np.float32))
+        np.testing.assert_array_equal(function(np.ones(3, np.float32)), 2.0)
+        assert hits(function) == start
+    assert caplog.text.count("compiling engine compiled") == 1
+    assert list(folder.glob("*/*.nbc"))
+
+
+def test_code_of_another_processor_is_not_used(folder, monkeypatch):
+    compiling.prepare(new_entry(), np.ones(1, np.float32))
+    monkeypatch.setattr("numba.core.codegen.JITCPUCodegen.magic_tuple", lambda self: ("another", "processor", ""))
+    other = new_entry()
+    compiling.prepare(other, np.ones(1, np.float32))
+    assert hits(other) == 0
+
+
+def test_damaged_code_is_made_again(folder, caplog):
+    compiling.prepare(new_entry(), np.ones(1, np.float32))
+    for path in folder.glob("*/*.nb?"):
+        path.write_bytes(path.read_bytes()[:20])
+    function = new_entry()
+    compiling.prepare(function, np.ones(1, np.float32))
+    np.testing.assert_array_equal(function(np.ones(3, np.float32)), 2.0)
+    assert "cannot be read" in caplog.text
+
+
+def test_a_folder_that_cannot_be_written_gives_one_line(folder, monkeypatch, caplog):
+    (folder.parent / "file").write_text("")
+    monkeypatch.setenv("TINYGPT_CACHE", str(folder.parent / "file"))
+    compiling.code_folder.cache_clear()
+    function = new_entry()
+    compiling.prepare(function, np.ones(1, np.float32))
+    np.testing.assert_array_equal(function(np.ones(3, np.float32)), 2.0)
+    assert caplog.text.count("compiled code is not kept") == 1
