@@ -18,6 +18,9 @@ from tests import ROOT
 # Test processes run side by side, one a core. With a thread a core in each of them, BLAS spends more than half of the
 # suite's processor time waiting for threads that do not run. Here, because NumPy reads it when it is imported.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# The suite starts hundreds of processes. Each would translate every module that it imports.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 LOCAL = {"127.0.0.1", "::1", "localhost"}
 

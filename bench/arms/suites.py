@@ -8,6 +8,7 @@ Rounds of a preset alternate direction (A B, B A, A B, …), so that a drift of 
 
 from __future__ import annotations
 
+import logging
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,10 +20,13 @@ from bench.arms.landmarks import LANDMARKS
 from bench.arms.registry import GENERATORS, OURS, PEERS, REFERENCE, ROOFLINE_VARIANTS
 from bench.arms.variants import check_variant, engine_name, kind_of
 from bench.records.rows import Kind
+from tinygpt.engines import ENGINES, is_usable
 from tinygpt.errors import ConfigError, unknown_name
 from tinygpt.presets import LADDER, PRESETS
 
 DEFAULT_CORPUS = "shakespeare"
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -254,7 +258,8 @@ def select_suite(
 
     The reference engine joins every preset (with one round, unless it is selected). Generation needs no reference arm,
     because a worker replays its texts through the reference. Neither do the parts of a step, whose losses are compared
-    with those of the same steps without timers.
+    with those of the same steps without timers. Engines of a suite that this installation cannot make are left out,
+    with a warning; one that is named stays, and ends as a row.
 
     Args:
         presets: the suite's when empty.
@@ -269,6 +274,8 @@ def select_suite(
         raise ConfigError(f"rounds is {rounds}", "1 or more", f"invoke bench --suite {suite}")
     wanted = {PRESETS[name].name for name in presets} or {arm.preset for arm in base.arms}
     variants = list(dict.fromkeys(_checked(base, name) for name in engines))
+    if not variants:
+        base = _with_usable_engines(base)
     arms: list[Arm] = []
     for preset in (name for name in LADDER if name in wanted):
         declared = [arm for arm in base.arms if arm.preset == preset]
@@ -286,6 +293,14 @@ def select_suite(
     if not arms:
         raise ConfigError("nothing is selected", "at least one preset and engine", "invoke bench --suite quick")
     return replace(base, rounds=base.rounds if rounds is None else rounds, arms=tuple(arms))
+
+
+def _with_usable_engines(suite: Suite) -> Suite:
+    names = dict.fromkeys(engine_name(arm.variant) for arm in suite.arms)
+    missing = [name for name in names if name in ENGINES and not is_usable(name)]
+    for name in missing:
+        _log.warning("engine %s is not measured: it needs the extra %s", name, ENGINES[name].extra)
+    return replace(suite, arms=tuple(arm for arm in suite.arms if engine_name(arm.variant) not in missing))
 
 
 def _checked(suite: Suite, name: str) -> str:

@@ -32,6 +32,7 @@ __all__ = [
     "engine_class",
     "fastest_engine",
     "format_variant",
+    "is_usable",
     "parse_variant",
     "resolve_variant",
     "with_mesh",
@@ -113,10 +114,13 @@ _OPTION_TYPES: Mapping[type, tuple[str, Callable[[str], Any]]] = MappingProxyTyp
 @cache
 def fastest_engine() -> str:
     """Return the fastest engine for the processor that this installation can make."""
-    return next(name for name in reversed(CPU_ENGINES) if _is_usable(ENGINES[name]))
+    return next(name for name in reversed(CPU_ENGINES) if is_usable(name))
 
 
-def _is_usable(entry: EngineEntry) -> bool:
+@cache
+def is_usable(name: str) -> bool:
+    """Return whether this installation can make an engine, by its name."""
+    entry = ENGINES[name]
     if entry.needs is None:
         return True
     if find_spec(entry.needs) is None:

@@ -5,6 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from bench.arms import suites
 from bench.arms.landmarks import LANDMARKS
 from bench.arms.registry import PEERS, REFERENCE
 from bench.arms.suites import SUITES, Arm, Cell, Suite, repeat_command, select_suite
@@ -77,6 +78,14 @@ def test_selection_reaches_beyond_the_suite():
     assert {arm.limit_seconds for arm in suite.arms} == {600.0}
     everything = select_suite("quick")
     assert {(a.variant, a.preset) for a in everything.arms} == {(a.variant, a.preset) for a in SUITES["quick"].arms}
+
+
+def test_an_engine_that_is_not_installed_is_left_out_unless_it_is_named(monkeypatch, caplog):
+    monkeypatch.setattr(suites, "is_usable", lambda name: name != "compiled")
+    assert "compiled" in {arm.variant for arm in SUITES["quick"].arms}
+    assert "compiled" not in {arm.variant for arm in select_suite("quick").arms}
+    assert "engine compiled is not measured: it needs the extra fast" in caplog.text
+    assert "compiled" in {arm.variant for arm in select_suite("quick", engines=["compiled"]).arms}
 
 
 @pytest.mark.parametrize(
