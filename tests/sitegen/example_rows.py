@@ -203,7 +203,14 @@ def texts(run_id: str = "texts", presets: Sequence[str] = ("small",), jax_status
 
 
 # Milliseconds of a step by stage of the stack; plain Python, at the smallest preset, comes to its own.
-STACK_TIMES = {"numpy": 30.0, "vectorized[threads=1]": 15.0, "vectorized[team=threads]": 10.0, "vectorized": 7.5}
+STACK_TIMES = {
+    "numpy": 30.0,
+    "vectorized[threads=1]": 15.0,
+    "vectorized[team=threads]": 10.0,
+    "vectorized": 7.5,
+    "compiled[threads=1]": 6.0,
+    "compiled": 5.0,
+}
 
 
 def stack(run_id: str = "stack-1", presets: Sequence[str] = ("tiny", "small"), **changes: Any) -> Rows:

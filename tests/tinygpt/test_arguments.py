@@ -63,8 +63,8 @@ def trainer(*arguments: Any) -> object:
 
 
 CALLS: list[tuple[Callable[[], object], str]] = [
-    (lambda: PRESETS["huge1"], "unknown preset 'huge1' (did you mean 'huge'?); allowed: tiny, small"),
-    (lambda: PRESETS[None], "unknown preset None; allowed: tiny, small"),
+    (lambda: PRESETS["huge1"], "unknown preset 'huge1' (did you mean 'huge'?); allowed: micro, tiny, small"),
+    (lambda: PRESETS[None], "unknown preset None; allowed: micro, tiny, small"),
     (lambda: ENGINES["numpi"], "unknown engine 'numpi' (did you mean 'numpy'?); allowed: python, numpy"),
     (lambda: generate_text("runs/x", "a"), "model is 'runs/x'; allowed: an engine or a loaded model"),
     (lambda: generate(PRESETS["tiny"], "a", 3), "model is of type Preset; allowed: an engine or a loaded model"),
@@ -204,7 +204,7 @@ def test_tables_are_read_only_and_can_be_copied_and_pickled() -> None:
 def test_a_sampler_and_a_trainer_describe_themselves() -> None:
     assert repr(SAMPLER) == "<batches of 2 × 3 tokens from 200, seed 0>"
     assert repr(Trainer(ENGINE, SAMPLER)).startswith("<trainer of <engine numpy: 1 layers, width 4,")
-    assert repr(PRESETS).startswith("<presets: tiny, small, ")
+    assert repr(PRESETS).startswith("<presets: micro, tiny, small, ")
 
 
 def test_no_signature_shows_a_path_of_this_machine() -> None:

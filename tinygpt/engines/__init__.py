@@ -117,7 +117,6 @@ def fastest_engine() -> str:
     return next(name for name in reversed(CPU_ENGINES) if is_usable(name))
 
 
-@cache
 def is_usable(name: str) -> bool:
     """Return whether this installation can make an engine, by its name."""
     entry = ENGINES[name]

@@ -73,7 +73,7 @@ LIGHT = Theme(
     bad="#b3261e",
     rival="#868c97",
     limit="#e6e4df",
-    engines=MappingProxyType({"python": "#5b6472", "numpy": "#0072b2", "vectorized": "#d55e00", "compiled": "#0b7a75"}),
+    engines=MappingProxyType({"python": "#5b6472", "numpy": "#0072b2", "vectorized": "#d55e00", "compiled": "#9a1aff"}),
     spare=("#4da358", "#211b73", "#b0749a", "#474c14", "#6d4075", "#520840"),
 )
 
@@ -93,7 +93,7 @@ DARK = Theme(
     bad="#ff8f85",
     rival="#78818f",
     limit="#232a36",
-    engines=MappingProxyType({"python": "#aab4c3", "numpy": "#56b4e9", "vectorized": "#ff8b3d", "compiled": "#2ec4b6"}),
+    engines=MappingProxyType({"python": "#aab4c3", "numpy": "#56b4e9", "vectorized": "#ff8b3d", "compiled": "#904dff"}),
     spare=("#298138", "#7e8bec", "#f9cde8", "#c8d082", "#8d5397", "#b9669e"),
 )
 

@@ -154,7 +154,8 @@ def test_the_truths_on_record_are_inside_the_stated_intervals(published):
         inside = [
             miss.error <= wide for miss, wide in stated if (miss.doublings > 0, miss.distance > 0) == (borrowed, beyond)
         ]
-        assert 0.85 <= np.mean(inside) <= 0.995, (borrowed, beyond, len(inside))
+        most = 0.995 if len(inside) > 60 else 1.0  # of a few, all may be inside
+        assert 0.85 <= np.mean(inside) <= most, (borrowed, beyond, len(inside))
 
 
 def test_a_left_out_run_is_inside_the_forecast_of_the_others(published):

@@ -117,5 +117,7 @@ def test_the_suites_measure_what_the_figures_need():
     kernels = SUITES["kernels"]
     assert {cell.kind for cell in kernels.cells} == {"kernels"}
     stack = {arm.variant for arm in SUITES["variants"].arms if arm.preset == "large"}
-    assert stack == {"numpy", "vectorized[threads=1]", "vectorized[team=threads]", "vectorized"}
+    assert stack == {
+        "numpy", "vectorized[threads=1]", "vectorized[team=threads]", "vectorized", "compiled[threads=1]", "compiled",
+    }  # fmt: skip
     assert {arm.rounds for arm in SUITES["variants"].arms if arm.variant != "python"} == {6}
