@@ -15,7 +15,7 @@ from tinygpt.training.plan import TrainingPlan
 
 
 def test_every_idea_changes_what_it_says(tmp_path):
-    plan = TrainingPlan(tmp_path / "unused", preset="tiny", corpus="fables", engine="numpy", recipe="muon", steps=4)
+    plan = TrainingPlan(tmp_path / "unused", preset="micro", corpus="fables", engine="numpy", recipe="muon", steps=4)
     ideas = ("none", "adamw", "double-rate", "double-batch")
     outcomes = list(run_ablation(plan, CORPUS, tmp_path, ideas, seeds=(0, 1)))
     assert [(one.idea, one.seed) for one in outcomes] == [(idea, seed) for seed in (0, 1) for idea in ideas]
@@ -24,7 +24,7 @@ def test_every_idea_changes_what_it_says(tmp_path):
     protocols = [json.loads(text) for text in runs["protocol"][:4]]
     assert [fields["optimizer"].startswith("Muon") for fields in protocols] == [True, False, True, True]
     assert protocols[2]["learning_rate"] == 2 * protocols[0]["learning_rate"]
-    assert (protocols[3]["batch_size"], protocols[3]["measured_steps"]) == (32, 2)
+    assert (protocols[3]["batch_size"], protocols[3]["measured_steps"]) == (2, 2)
     assert outcomes[0].held_out_loss != outcomes[4].held_out_loss
     ends = ends_of_runs(runs, read_table("steps", tmp_path), "muon")
     assert [end.loss for end in ends] == [one.held_out_loss for one in outcomes if one.idea == "none"]
