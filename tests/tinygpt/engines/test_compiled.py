@@ -8,7 +8,7 @@ import pytest
 
 from tinygpt import engines
 from tinygpt.config import ModelConfig, TrainConfig
-from tinygpt.engines import create_engine, fastest_engine, is_usable, parse_variant, resolve_variant
+from tinygpt.engines import create_engine, fastest_engine, parse_variant, resolve_variant
 from tinygpt.engines.compiled import compiling
 from tinygpt.errors import ConfigError, MissingDependencyError
 
@@ -18,11 +18,9 @@ MODEL, TRAIN = ModelConfig(1, 8, 2, 6), TrainConfig(batch_size=2)
 @pytest.fixture
 def asked_again():
     """Ask which engines can be made again, in this test and after it."""
-    for asked in (fastest_engine, is_usable):
-        asked.cache_clear()
+    fastest_engine.cache_clear()
     yield
-    for asked in (fastest_engine, is_usable):
-        asked.cache_clear()
+    fastest_engine.cache_clear()
 
 
 def test_auto_is_the_compiled_engine_where_numba_is_installed(asked_again):
