@@ -10,6 +10,7 @@ from tinygpt import engines
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.engines import create_engine, fastest_engine, parse_variant, resolve_variant
 from tinygpt.engines.compiled import compiling
+from tinygpt.engines.compiled.job import work
 from tinygpt.errors import ConfigError, MissingDependencyError
 
 MODEL, TRAIN = ModelConfig(1, 8, 2, 6), TrainConfig(batch_size=2)
@@ -126,3 +127,13 @@ def test_a_folder_that_cannot_be_written_gives_one_line(folder, monkeypatch, cap
     compiling.prepare(function, np.ones(1, np.float32))
     np.testing.assert_array_equal(function(np.ones(3, np.float32)), 2.0)
     assert caplog.text.count("compiled code is not kept") == 1
+
+
+def test_both_teams_run_the_same_code():
+    tokens = np.zeros((2, 6), np.int64)
+    losses = {
+        create_engine(f"compiled[threads=2,team={team}]", MODEL, TRAIN).train_step(tokens, tokens).loss
+        for team in ("threads", "processes")
+    }
+    assert len(losses) == 1
+    assert len(work.signatures) == 1

@@ -41,7 +41,7 @@ class CompiledPhases(Phases[Workspace]):
 
     def __call__(self, phase: int, worker: int) -> None:
         self.begin(Phase(phase), worker)
-        work(self.job(worker), phase, _NO_TEAM, 0)
+        work(self.job(worker), int(phase), _NO_TEAM, 0)  # an enumeration would be compiled apart
 
     def needs_python(self, phase: Phase) -> bool:
         """Return whether a worker has something to begin a phase with."""
