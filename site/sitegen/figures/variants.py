@@ -47,8 +47,11 @@ STAGES = {
     "compiled": "compiled",
 }
 _LABELS: dict[str, Any] = {
-    "labelAngle": 0,
-    "labelExpr": "split(datum.label, ' ')",
+    # On a phone there is room for seven names only if they are turned.
+    "labelAngle": alt.ExprRef("room < 500 ? 270 : 0"),
+    "labelAlign": alt.ExprRef("room < 500 ? 'right' : 'center'"),
+    "labelBaseline": alt.ExprRef("room < 500 ? 'middle' : 'top'"),
+    "labelExpr": "room < 500 ? datum.label : split(datum.label, ' ')",
     "labelFontSize": alt.ExprRef("room < 500 ? 10 : 12"),
 }
 _NEEDED = (REFERENCE, "vectorized[threads=1]", "vectorized")  # without these a run shows no stack

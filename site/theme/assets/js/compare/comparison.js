@@ -81,7 +81,7 @@ const controlled = (before, after, spreads) => {
   if (!controls.length) return { basis: "no unchanged code was measured beside it in six rounds of both runs" };
   const known = [before, after].map(({ machineHash }) => spreads[machineHash]);
   if (!known.every(Boolean)) {
-    return { basis: "too few runs of unchanged code are on record to know the spread between runs" };
+    return { basis: "too few sessions with unchanged code are on record to know the spread between runs" };
   }
   const [first, second] = [one, two].map((arms) => level(name, arms, controls));
   const betweenRuns = (known[0].variance + known[1].variance) / 2;
