@@ -16,7 +16,7 @@ from tinygpt.engines import DEFAULT_ENGINE, Engine, create_engine
 from tinygpt.errors import CorpusError
 from tinygpt.generation.inference import LanguageModel, require_model
 
-_BATCH_TOKENS = 4096  # enough for fast products, few enough for small logits
+_BATCH_TOKENS = 1536  # enough for fast products, few enough for the cache
 
 
 def rows_for(context_length: int) -> int:
