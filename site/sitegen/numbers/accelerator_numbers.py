@@ -29,7 +29,7 @@ from sitegen.rows.ratios import quoted_ends, quoted_range, quoted_ratio, ratio_w
 from tinygpt.terminal import quantities
 
 # The word for the doubt of a ratio that no interval can be given to: its sides share no round.
-TWO_MACHINES = "medians of two machines"
+TWO_MACHINES = "medians of two machines, no interval"
 
 
 def name(quoted: QuotedAccelerator) -> Answer:
