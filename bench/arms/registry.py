@@ -30,7 +30,6 @@ class Peer:
 
     Attributes:
         label: in legends and tooltips.
-        words: in menus.
         version: the measured version; another one is refused, so that a row's commit determines it.
         trainer: ``module:Class`` of its engine; None if it only generates.
         generator: ``module:function`` that makes its generator; None if it only trains.
@@ -46,7 +45,6 @@ class Peer:
 
     name: str
     label: str
-    words: str
     package: str
     version: str
     trainer: str | None = None
@@ -78,39 +76,33 @@ ALL_PEERS = MappingProxyType(
     {
         peer.name: peer
         for peer in (
-            Peer("torch", "PyTorch", "PyTorch, as installed", "torch", "2.13.0", _EAGER, _EAGER_TEXT,
-                 is_standard=True, column="torch"),
-            Peer("torch-compile", "torch.compile", "torch.compile", "torch", "2.13.0", _COMPILED, _COMPILED_TEXT,
-                 compiles=True),
-            Peer("torch-mkl-avx512", "PyTorch, AVX-512", "PyTorch, MKL overridden to AVX-512", "torch", "2.13.0",
-                 _EAGER, _EAGER_TEXT, overridden=True, is_standard=True),
-            Peer("torch-compile-mkl-avx512", "compile, AVX-512", "torch.compile, MKL overridden to AVX-512", "torch",
-                 "2.13.0", _COMPILED, _COMPILED_TEXT, overridden=True, compiles=True),
-            Peer("torch-1-thread", "PyTorch, 1 thread", "PyTorch, one thread", "torch", "2.13.0", _ONE_THREAD,
-                 _ONE_THREAD_TEXT, threads=1),
-            Peer("torch-1-thread-mkl-avx512", "1 thread, AVX-512", "PyTorch, one thread, MKL overridden to AVX-512",
-                 "torch", "2.13.0", _ONE_THREAD, _ONE_THREAD_TEXT, overridden=True, threads=1),
-            Peer("torch-tuned", "PyTorch, tuned", "PyTorch, MKL at its best, memory kept in huge pages", "torch",
-                 "2.13.0", _EAGER, overridden=True, environment=_ALLOCATOR),
-            Peer("torch-pinned", "PyTorch, pinned", "PyTorch, tuned, a core for each thread", "torch", "2.13.0", _EAGER,
-                 overridden=True, environment=_ALLOCATOR | _AFFINITY),
-            Peer("torch-step", "PyTorch, compiled step", "PyTorch, tuned, the whole step compiled", "torch", "2.13.0",
-                 f"{_TORCH}TorchStepEngine", overridden=True, compiles=True, environment=_ALLOCATOR),
-            Peer("torch-autotune", "PyTorch, max-autotune", "PyTorch, tuned, the step compiled with max-autotune",
-                 "torch", "2.13.0", f"{_TORCH}TorchAutotuneEngine", overridden=True, compiles=True,
-                 environment=_ALLOCATOR),
-            Peer("jax-textbook", "JAX", "JAX", "jax", "0.10.2", "bench.peers.jax_engine:JaxTextbookEngine",
+            Peer("torch", "PyTorch", "torch", "2.13.0", _EAGER, _EAGER_TEXT, is_standard=True, column="torch"),
+            Peer("torch-compile", "torch.compile", "torch", "2.13.0", _COMPILED, _COMPILED_TEXT, compiles=True),
+            Peer("torch-mkl-avx512", "PyTorch, AVX-512", "torch", "2.13.0", _EAGER, _EAGER_TEXT, overridden=True,
+                 is_standard=True),
+            Peer("torch-compile-mkl-avx512", "compile, AVX-512", "torch", "2.13.0", _COMPILED, _COMPILED_TEXT,
+                 overridden=True, compiles=True),
+            Peer("torch-1-thread", "PyTorch, 1 thread", "torch", "2.13.0", _ONE_THREAD, _ONE_THREAD_TEXT, threads=1),
+            Peer("torch-1-thread-mkl-avx512", "1 thread, AVX-512", "torch", "2.13.0", _ONE_THREAD, _ONE_THREAD_TEXT,
+                 overridden=True, threads=1),
+            Peer("torch-tuned", "PyTorch, tuned", "torch", "2.13.0", _EAGER, overridden=True, environment=_ALLOCATOR),
+            Peer("torch-pinned", "PyTorch, pinned", "torch", "2.13.0", _EAGER, overridden=True,
+                 environment=_ALLOCATOR | _AFFINITY),
+            Peer("torch-step", "PyTorch, compiled step", "torch", "2.13.0", f"{_TORCH}TorchStepEngine",
+                 overridden=True, compiles=True, environment=_ALLOCATOR),
+            Peer("torch-autotune", "PyTorch, max-autotune", "torch", "2.13.0", f"{_TORCH}TorchAutotuneEngine",
+                 overridden=True, compiles=True, environment=_ALLOCATOR),
+            Peer("jax-textbook", "JAX", "jax", "0.10.2", "bench.peers.jax_engine:JaxTextbookEngine",
                  "bench.peers.jax_generate:make_generator", column="JAX"),
-            Peer("transformers", "transformers", "Hugging Face transformers", "transformers", "5",
+            Peer("transformers", "transformers", "transformers", "5",
                  generator="bench.peers.transformers_generate:make_generator"),
-            Peer("torch-cuda", "PyTorch, GPU", "PyTorch on the GPU", "torch", "", f"{_CUDA}Engine",
+            Peer("torch-cuda", "PyTorch, GPU", "torch", "", f"{_CUDA}Engine", on_accelerator=True),
+            Peer("torch-cuda-compile", "torch.compile, GPU", "torch", "", f"{_CUDA}CompileEngine",
                  on_accelerator=True),
-            Peer("torch-cuda-compile", "torch.compile, GPU", "torch.compile on the GPU", "torch", "",
-                 f"{_CUDA}CompileEngine", on_accelerator=True),
-            Peer("torch-cuda-graphs", "PyTorch, CUDA graph", "PyTorch, the step as a CUDA graph", "torch", "",
-                 f"{_CUDA}GraphEngine", on_accelerator=True),
-            Peer("torch-cuda-compile-graphs", "torch.compile, CUDA graph", "torch.compile, the step as a CUDA graph",
-                 "torch", "", f"{_CUDA}CompileGraphEngine", on_accelerator=True),
+            Peer("torch-cuda-graphs", "PyTorch, CUDA graph", "torch", "", f"{_CUDA}GraphEngine",
+                 on_accelerator=True),
+            Peer("torch-cuda-compile-graphs", "torch.compile, CUDA graph", "torch", "", f"{_CUDA}CompileGraphEngine",
+                 on_accelerator=True),
         )
     }
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The look of each variant's line in figures: its words, colour and shape, and the menu choice that shows it.
+"""The look of each variant's line in figures: its name, colour and shape, and the menu choice that shows it.
 
 The project's engines, the peers and the roofline are rows of one table, so that each looks the same in every figure.
 Variants that are not in the table (``vectorized[threads=1]``, a user's own engine) follow under their own names.
@@ -42,7 +42,6 @@ class Series:
     Attributes:
         name: the variant, as rows have it.
         label: in legends and tooltips.
-        words: in menus.
         tier: first choice of the menu that shows it.
         spare: index of its colour among the theme's spare ones, unless the theme has a colour for the engine; None for
             the muted colour.
@@ -52,7 +51,6 @@ class Series:
 
     name: str
     label: str
-    words: str
     tier: str
     spare: int | None
     shape: int | None
@@ -84,20 +82,18 @@ SERIES = MappingProxyType(
     {
         series.name: series
         for series in (
-            Series("python", "python", "python: plain loops", ENGINES_ONLY, None, 0, True),
-            Series(REFERENCE, "numpy", "numpy: the reference", ENGINES_ONLY, None, 1, True),
-            Series(OURS, "vectorized", "vectorized: the fast engine", ENGINES_ONLY, None, 2, True),
-            Series("compiled", "compiled", "compiled: its loops compiled", ENGINES_ONLY, None, 7, True),
-            Series("jax", "jax engine", "jax: the accelerators' engine", ENGINES_ONLY, 5, 6),
-            Series(JAX_ON_CPU, "jax engine", "jax: the accelerators' engine, on the processor",
-                   ENGINES_ONLY, 5, 6, True),
+            Series("python", "python", ENGINES_ONLY, None, 0, True),
+            Series(REFERENCE, "numpy", ENGINES_ONLY, None, 1, True),
+            Series(OURS, "vectorized", ENGINES_ONLY, None, 2, True),
+            Series("compiled", "compiled", ENGINES_ONLY, None, 7, True),
+            Series("jax", "jax engine", ENGINES_ONLY, 5, 6),
+            Series(JAX_ON_CPU, "jax engine", ENGINES_ONLY, 5, 6, True),
             *(
-                Series(peer.name, peer.label, peer.words, *_LOOKS.get(peer.name, (EVERYTHING, None, 0, False)))
+                Series(peer.name, peer.label, *_LOOKS.get(peer.name, (EVERYTHING, None, 0, False)))
                 for peer in map(ALL_PEERS.__getitem__, dict.fromkeys([*_LOOKS, *ALL_PEERS]))
             ),
-            Series(BEST_ON_CPU, "fastest peer on the processor", "the fastest peer on the processor",
-                   WITH_PEERS, None, 1),
-            Series(ROOFLINE, "products alone", "the matrix products alone", WITH_PEERS, None, None),
+            Series(BEST_ON_CPU, "fastest peer on the processor", WITH_PEERS, None, 1),
+            Series(ROOFLINE, "products alone", WITH_PEERS, None, None),
         )
     }
 )  # fmt: skip

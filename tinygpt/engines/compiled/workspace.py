@@ -54,7 +54,7 @@ class Workspace(NamedTuple):
     scores: Array  # flat, the largest block of queries
     row: Array  # (V,)
     zeros: Array  # (D,)
-    sums: Array  # (D,) sums that nobody needs
+    sums: Array  # (D,) sums that are not read
     masks: Array  # (2 L + 1, N, D) dropout's; (0, N, D) without
 
 
