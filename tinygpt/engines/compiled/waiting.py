@@ -1,8 +1,8 @@
 """Counters that threads and processes wait for in compiled code, without the interpreter and its lock.
 
-A counter is a whole number of 8 bytes, alone on its cache line. A thread that sees a raised counter also sees all that was
-written before (release and acquire). A waiting thread polls, and yields its core now and then: on a busy machine, the one
-that it waits for may need it. One that waits for long sleeps between polls, first briefly.
+A counter is a whole number of 8 bytes, alone on its cache line. A thread that sees a raised counter also sees all that
+was written before (release and acquire). A waiting thread polls, and yields its core now and then: on a busy machine,
+the one that it waits for may need it. One that waits for long sleeps between polls, first briefly.
 """
 
 from __future__ import annotations
