@@ -39,7 +39,8 @@ def test_the_core_package_needs_the_core_dependencies_only():
     # datasets: the optional corpus `hf:`; pydivsufsort: copied text, in evaluations
     allowed = core | sys.stdlib_module_names | {"tinygpt", "datasets", "pydivsufsort"}
     # imported when that engine is made
-    engines = {"engines/jax/": {"jax"}, "generation/jax_": {"jax"}, "engines/compiled/": {"numba", "llvmlite"}}
+    numba = {"numba", "llvmlite"}
+    engines = {"engines/jax/": {"jax"}, "generation/jax_": {"jax"}, "engines/loops/": numba, "engines/compiled/": numba}
     for path in PACKAGES["tinygpt"].rglob("*.py"):
         name = path.relative_to(PACKAGES["tinygpt"]).as_posix()
         own = set().union(*(modules for folder, modules in engines.items() if name.startswith(folder)))

@@ -9,8 +9,8 @@ import pytest
 from tinygpt import engines
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.engines import create_engine, fastest_engine, parse_variant, resolve_variant
-from tinygpt.engines.compiled import compiling
 from tinygpt.engines.compiled.job import work
+from tinygpt.engines.loops import compiling
 from tinygpt.errors import ConfigError, MissingDependencyError
 
 MODEL, TRAIN = ModelConfig(1, 8, 2, 6), TrainConfig(batch_size=2)

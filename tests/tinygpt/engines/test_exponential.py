@@ -6,8 +6,8 @@ from numpy.polynomial import chebyshev
 
 numba = pytest.importorskip("numba")
 
-from tinygpt.engines.compiled.compiling import loop  # noqa: E402
-from tinygpt.engines.compiled.exponential import COEFFICIENTS, exponential  # noqa: E402
+from tinygpt.engines.loops.compiling import loop  # noqa: E402
+from tinygpt.engines.loops.exponential import COEFFICIENTS, exponential  # noqa: E402
 
 # Of the result, as docs/fast/compiled.md derives it.
 BOUND = 1.5 * 2.0**-23

@@ -14,7 +14,7 @@ from tinygpt.generation.sampling import COLDEST, SamplingSettings, choose_token
 
 pytest.importorskip("numba")
 
-from tinygpt.engines.compiled.compiling import entry, prepare
+from tinygpt.engines.loops.compiling import entry, prepare
 from tinygpt.generation.compiled import choice, rows
 
 PROMPTS = ["a", b"sixteen bytes ok", "", "abc", b"a"]

@@ -16,8 +16,8 @@ import math
 import numpy as np
 
 from tinygpt.engines.compiled.blas import address, sgemm
-from tinygpt.engines.compiled.compiling import loop
-from tinygpt.engines.compiled.loops import causal_softmax, causal_softmax_backward
+from tinygpt.engines.loops.compiling import loop
+from tinygpt.engines.loops.layers import causal_softmax, causal_softmax_backward
 
 Array = np.ndarray
 

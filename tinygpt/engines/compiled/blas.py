@@ -20,7 +20,7 @@ from numba.core import cgutils
 from numba.extending import get_cython_function_address
 from threadpoolctl import threadpool_info
 
-from tinygpt.engines.compiled.compiling import intrinsic, loop
+from tinygpt.engines.loops.compiling import intrinsic, loop
 
 _SYMBOL = "tinygpt_sgemm"
 # The C interface's names, with the bits of its integers: those of NumPy's wheel first.

@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinygpt.engines.compiled.compiling import entry, loop
-from tinygpt.engines.compiled.loops import cross_entropy
 from tinygpt.engines.compiled.passes import backward, forward
-from tinygpt.engines.compiled.update import reduce, update
 from tinygpt.engines.compiled.waiting import set_counter, wait_for_change, wait_until
 from tinygpt.engines.compiled.workspace import Workspace
+from tinygpt.engines.loops.compiling import entry, loop
+from tinygpt.engines.loops.layers import cross_entropy
+from tinygpt.engines.loops.update import reduce, update
 from tinygpt.engines.vectorized.phases import Phase
 
 Array = np.ndarray

@@ -10,20 +10,6 @@ import numpy as np
 
 from tinygpt.engines.compiled.attention import attend, attend_backward
 from tinygpt.engines.compiled.blas import multiply, multiply_by_transposed, multiply_transposed
-from tinygpt.engines.compiled.compiling import loop
-from tinygpt.engines.compiled.loops import (
-    add_masked,
-    add_rows,
-    apply_gain,
-    embed,
-    embed_backward,
-    fill_rows,
-    gelu,
-    gelu_backward,
-    mask_rows,
-    normalize,
-    normalize_backward,
-)
 from tinygpt.engines.compiled.workspace import (
     LN_1,
     LN_1_BIAS,
@@ -42,6 +28,20 @@ from tinygpt.engines.compiled.workspace import (
     WIDEN,
     WIDEN_BIAS,
     Workspace,
+)
+from tinygpt.engines.loops.compiling import loop
+from tinygpt.engines.loops.layers import (
+    add_masked,
+    add_rows,
+    apply_gain,
+    embed,
+    embed_backward,
+    fill_rows,
+    gelu,
+    gelu_backward,
+    mask_rows,
+    normalize,
+    normalize_backward,
 )
 
 Array = np.ndarray

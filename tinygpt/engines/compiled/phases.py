@@ -8,11 +8,11 @@ import numpy as np
 
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.engines.compiled.blas import find_sgemm
-from tinygpt.engines.compiled.compiling import prepare
 from tinygpt.engines.compiled.job import Job, work
-from tinygpt.engines.compiled.update import DECAYED, MUON, PLAIN
 from tinygpt.engines.compiled.waiting import find_pauses
 from tinygpt.engines.compiled.workspace import Workspace, make_workspace
+from tinygpt.engines.loops.compiling import prepare
+from tinygpt.engines.loops.update import DECAYED, MUON, PLAIN
 from tinygpt.engines.vectorized.arena import Allocate
 from tinygpt.engines.vectorized.layout import Layout
 from tinygpt.engines.vectorized.mailbox import Mailbox

@@ -19,7 +19,7 @@ from numba import types
 from numba.core import cgutils
 
 from tinygpt.engines.compiled.blas import address
-from tinygpt.engines.compiled.compiling import intrinsic, loop
+from tinygpt.engines.loops.compiling import intrinsic, loop
 
 _BYTES = 64  # of a cache line, which a counter has for itself
 _POLLS = 32  # between two yields

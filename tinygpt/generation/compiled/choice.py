@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from tinygpt.engines.compiled.compiling import loop
+from tinygpt.engines.loops.compiling import loop
 
 Array = np.ndarray
 

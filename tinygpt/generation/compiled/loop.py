@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinygpt.engines.compiled.compiling import entry
+from tinygpt.engines.loops.compiling import entry
 from tinygpt.generation.compiled.choice import choose
 from tinygpt.generation.compiled.token import read_tokens
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinygpt.engines.compiled.compiling import distinct, loop, sums
+from tinygpt.engines.loops.compiling import distinct, loop, sums
 
 Array = np.ndarray
 

@@ -14,7 +14,7 @@ from itertools import pairwise
 import numpy as np
 
 from tinygpt.config import ModelConfig
-from tinygpt.engines.compiled.compiling import prepare
+from tinygpt.engines.loops.compiling import prepare
 from tinygpt.errors import DivergedError
 from tinygpt.generation.compiled.loop import continue_rows
 from tinygpt.generation.inference.cache import BatchCache

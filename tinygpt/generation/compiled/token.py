@@ -9,9 +9,9 @@ import math
 
 import numpy as np
 
-from tinygpt.engines.compiled.compiling import distinct, loop, sums
-from tinygpt.engines.compiled.exponential import exponential
-from tinygpt.engines.compiled.loops import safe_exponentials, times
+from tinygpt.engines.loops.compiling import distinct, loop, sums
+from tinygpt.engines.loops.exponential import exponential
+from tinygpt.engines.loops.layers import safe_exponentials, times
 from tinygpt.generation.compiled.products import mix, times_inputs, times_outputs
 from tinygpt.generation.inference.folding import GELU_LINEAR
 

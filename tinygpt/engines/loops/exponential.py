@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinygpt.engines.compiled.compiling import loop
+from tinygpt.engines.loops.compiling import loop
 
 # Adding this number rounds to a whole one, and leaves n + 126 in the last bits: 2^(n−1), once they are the exponent.
 _ROUND = np.float32(1.5 * 2**23 + 126)

@@ -10,8 +10,8 @@ import math
 
 import numpy as np
 
-from tinygpt.engines.compiled.compiling import distinct, loop, sums
-from tinygpt.engines.compiled.exponential import exponential
+from tinygpt.engines.loops.compiling import distinct, loop, sums
+from tinygpt.engines.loops.exponential import exponential
 from tinygpt.layers import GELU_CUBIC, GELU_SCALE
 
 Array = np.ndarray

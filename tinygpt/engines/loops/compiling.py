@@ -65,7 +65,8 @@ def distinct(_context: Any) -> Any:
 # ---- the cache -----------------------------------------------------------------------------------------
 
 
-_COMPILED = ("engines/compiled", "generation/compiled")  # folders of the package with functions that are compiled
+# Folders of the package with functions that are compiled.
+_COMPILED = ("engines/loops", "engines/compiled", "generation/compiled")
 
 
 @cache
