@@ -8,6 +8,7 @@ from typing import Any
 from tinygpt.checkpoints.checkpoint import as_checkpoint, load_checkpoint
 from tinygpt.config import TrainConfig
 from tinygpt.engines import DEFAULT_ENGINE, Engine, create_engine
+from tinygpt.errors import ConfigError
 from tinygpt.generation.inference import LanguageModel
 
 
@@ -32,12 +33,17 @@ def load_engine(
 
     Raises:
         CheckpointError: the folder or a file is missing, damaged, of a newer format, or of another model.
-        ConfigError: the engine or an option is unknown, or the settings have dropout and the engine does not.
+        ConfigError: the engine or an option is unknown, or the settings have dropout and the engine does not, or
+            they have another optimiser than the saved state.
     """
     saved = load_checkpoint(source) if isinstance(source, str | Path) else as_checkpoint(source)
     if seed is None:
         seed = saved.training.seed if saved.training else getattr(source, "seed", 0)
-    engine = create_engine(name, saved.config, train or saved.train, seed, weights=saved.weights, **options)
+    train = train or saved.train
+    if saved.optimizer is not None and train.optimizer != saved.train.optimizer:
+        problem = f"the saved optimiser's state is of {saved.train.optimizer}, and the settings have {train.optimizer}"
+        raise ConfigError(problem, saved.train.optimizer, "create_engine with weights=, which starts without it")
+    engine = create_engine(name, saved.config, train, seed, weights=saved.weights, **options)
     if saved.optimizer is not None:
         engine.load_optimizer_state(saved.optimizer)
     return engine

@@ -143,6 +143,7 @@ def checkpoint_to_resume(plan: TrainingPlan, corpus: Corpus) -> Checkpoint:
         problem = f"{plan.out} is at step {state.step:,}, and --steps asks for {plan.steps:,}"
         raise ConfigError(problem, f"{state.step:,} or more in the whole run", f"invoke sample --checkpoint {plan.out}")
     model = plan.preset_entry.model if state.started_from is None else checkpoint.config
+    train = plan.train_config(checkpoint.train)
     settings = (  # name, whether it is the same, in the checkpoint, in the plan
         ("preset", state.preset == plan.preset, state.preset, plan.preset),
         (  # by its hash: a file may have another name now
@@ -159,6 +160,12 @@ def checkpoint_to_resume(plan: TrainingPlan, corpus: Corpus) -> Checkpoint:
             plan.start_from,
         ),
         ("engine", _arithmetic(state.engine) == _arithmetic(plan.engine), state.engine, plan.engine),
+        (  # of which the moments are
+            "optimizer",
+            checkpoint.train.optimizer == train.optimizer,
+            checkpoint.train.optimizer,
+            train.optimizer,
+        ),
         ("model", checkpoint.config == model, checkpoint.config, model),
     )
     if different := [f"{name} {saved} against {planned}" for name, same, saved, planned in settings if not same]:

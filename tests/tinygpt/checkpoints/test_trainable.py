@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from tinygpt.data import BatchSampler
 from tinygpt.engines import create_engine
 from tinygpt.errors import CheckpointError, ConfigError
 from tinygpt.gallery import load_gallery_model
+from tinygpt.optim import OptimizerState
+from tinygpt.params import Arrays
 from tinygpt.training.trainer import StepRecord, Trainer
 
 MODEL = ModelConfig(n_layers=2, d_model=8, n_heads=2, context_length=6)
@@ -27,7 +30,14 @@ def numbers(records: list[StepRecord]) -> list[tuple[int, float, float]]:
 
 
 @pytest.mark.parametrize(
-    ("variant", "train"), [("python", TRAIN), ("numpy", DROPPING), ("vectorized[threads=1,kernels=numpy]", DROPPING)]
+    ("variant", "train"),
+    [
+        ("python", TRAIN),
+        ("numpy", DROPPING),
+        ("vectorized[threads=1,kernels=numpy]", DROPPING),
+        ("compiled[threads=1]", DROPPING),
+        ("compiled[threads=2,team=processes]", DROPPING),
+    ],
 )
 def test_an_engine_continues_to_the_bit(tmp_path: Path, variant: str, train: TrainConfig) -> None:
     engine = create_engine(variant, MODEL, train, seed=5)
@@ -52,10 +62,14 @@ def test_a_model_without_settings_trains_with_given_ones() -> None:
         np.testing.assert_array_equal(value, model.weights[name])
 
 
-def test_other_settings_over_the_checkpoints_own(tmp_path: Path) -> None:
+def trained_state() -> tuple[Arrays, OptimizerState]:
     engine = create_engine("numpy", MODEL, TRAIN)
     list(Trainer(engine, SAMPLER).run(0, 2))
-    checkpoint = Checkpoint(MODEL, TRAIN, engine.state_dict(), engine.optimizer_state())
+    return engine.state_dict(), engine.optimizer_state()
+
+
+def test_other_settings_over_the_checkpoints_own() -> None:
+    checkpoint = Checkpoint(MODEL, TRAIN, *trained_state())
     slower = TrainConfig(batch_size=3, learning_rate=1e-5)
     again = load_engine(checkpoint, "numpy", train=slower)
     assert again.train == slower
@@ -63,6 +77,9 @@ def test_other_settings_over_the_checkpoints_own(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_loaded_is_refused(tmp_path: Path) -> None:
+    saved = Checkpoint(MODEL, TRAIN, *trained_state())
+    with pytest.raises(ConfigError, match="state is of adamw, and the settings have muon; allowed: adamw; run: "):
+        load_engine(saved, "numpy", train=replace(TRAIN, optimizer="muon"))
     with pytest.raises(CheckpointError, match="there is no folder"):
         load_engine(tmp_path / "nowhere")
     with pytest.raises(ConfigError, match="did you mean 'numpy'"):

@@ -109,6 +109,7 @@ def test_a_resumed_run_keeps_its_learning_rate_by_default(tmp_path: Path) -> Non
         ({"preset": "small"}, CORPUS, ["preset tiny against small", "model"]),
         ({"seed": 4}, CORPUS, ["seed 3 against 4"]),
         ({"engine": "vectorized"}, CORPUS, ["engine numpy against vectorized"]),
+        ({"recipe": "muon"}, CORPUS, ["optimizer adamw against muon"]),
         ({"corpus": "tales"}, replace(CORPUS, train=CORPUS.train + b"!"), ["corpus fables (", "against tales ("]),
         ({"seed": 5, "engine": "python"}, CORPUS, ["seed 3 against 5", "engine numpy against python"]),
     ],
