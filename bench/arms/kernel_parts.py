@@ -21,8 +21,8 @@ PARTS = (
     DISPATCH,
 )
 
-# Forms of a fused kernel, and the places of its operands when it is timed.
-FORMS = ("numpy", "numexpr")
+# Forms of a fused kernel with their names in prose, NumPy's first, and the places of its operands when it is timed.
+FORMS = MappingProxyType({"numpy": "NumPy", "exp": "NumPy exp", "numexpr": "NumExpr", "numba": "Numba"})
 PLACES = ("cache", "memory")
 
 # Kinds of kernels on a GPU: kind → pattern of names by cuBLAS, cuDNN, CUTLASS, PyTorch, Triton and XLA. The first that

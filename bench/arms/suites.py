@@ -19,8 +19,9 @@ from bench.arms.labels import read_label
 from bench.arms.landmarks import LANDMARKS
 from bench.arms.registry import GENERATORS, OURS, PEERS, REFERENCE, ROOFLINE_VARIANTS
 from bench.arms.variants import check_variant, engine_name, kind_of
+from bench.records.grouping import grouped
 from bench.records.rows import Kind
-from tinygpt.engines import ENGINES, is_usable
+from tinygpt.engines import ENGINES, missing_extra
 from tinygpt.errors import ConfigError, unknown_name
 from tinygpt.presets import LADDER, PRESETS
 
@@ -211,12 +212,13 @@ SUITES = MappingProxyType(
             ),
             _suite(
                 "variants",
-                "the gain of each idea: numpy, vectorized on one thread, with threads and with processes, then "
-                "compiled on one thread and on all, tiny to large, six interleaved rounds (plain Python one, at tiny): "
-                "a quarter of an hour",
+                "the gain of each idea: numpy, vectorized on one thread, with threads, with processes and with "
+                "compiled kernels, then compiled on one thread and on all, tiny to large, six interleaved rounds "
+                "(plain Python one, at tiny): a quarter of an hour",
                 6,
                 {"numpy": _STACK, "python": {"tiny": 300.0}}
                 | dict.fromkeys(("vectorized[threads=1]", "vectorized[team=threads]", "vectorized"), _STACK)
+                | {"vectorized[kernels=numba]": _STACK}
                 | dict.fromkeys(("compiled[threads=1]", "compiled"), _STACK),
                 slow="python",
             ),
@@ -229,7 +231,7 @@ SUITES = MappingProxyType(
             ),
             _suite(
                 "kernels",
-                "the parts of a vectorized step, and every fused kernel in its NumPy and NumExpr forms, tiny to xl: "
+                "the parts of a vectorized step, and every fused kernel in each of its forms, tiny to xl: "
                 "three rounds, five minutes",
                 3,
                 {KERNELS_VARIANT: _PARTS},
@@ -258,7 +260,7 @@ def select_suite(
 
     The reference engine joins every preset (with one round, unless it is selected). Generation needs no reference arm,
     because a worker replays its texts through the reference. Neither do the parts of a step, whose losses are compared
-    with those of the same steps without timers. Engines of a suite that this installation cannot make are left out,
+    with those of the same steps without timers. Variants of a suite that this installation cannot make are left out,
     with a warning; one that is named stays, and ends as a row.
 
     Args:
@@ -275,7 +277,7 @@ def select_suite(
     wanted = {PRESETS[name].name for name in presets} or {arm.preset for arm in base.arms}
     variants = list(dict.fromkeys(_checked(base, name) for name in engines))
     if not variants:
-        base = _with_usable_engines(base)
+        base = _with_usable_variants(base)
     arms: list[Arm] = []
     for preset in (name for name in LADDER if name in wanted):
         declared = [arm for arm in base.arms if arm.preset == preset]
@@ -295,12 +297,13 @@ def select_suite(
     return replace(base, rounds=base.rounds if rounds is None else rounds, arms=tuple(arms))
 
 
-def _with_usable_engines(suite: Suite) -> Suite:
-    names = dict.fromkeys(engine_name(arm.variant) for arm in suite.arms)
-    missing = [name for name in names if name in ENGINES and not is_usable(name)]
-    for name in missing:
-        _log.warning("engine %s is not measured: it needs the extra %s", name, ENGINES[name].extra)
-    return replace(suite, arms=tuple(arm for arm in suite.arms if engine_name(arm.variant) not in missing))
+def _with_usable_variants(suite: Suite) -> Suite:
+    variants = [name for name in dict.fromkeys(arm.variant for arm in suite.arms) if engine_name(name) in ENGINES]
+    lacking = grouped(variants, lambda name: missing_extra(read_label(name).variant))
+    for extra in filter(None, lacking):
+        _log.warning("not measured without the extra %s: %s", extra.name, ", ".join(lacking[extra]))
+    usable = {*lacking.get(None, ())}
+    return replace(suite, arms=tuple(arm for arm in suite.arms if arm.variant in usable or arm.variant not in variants))
 
 
 def _checked(suite: Suite, name: str) -> str:

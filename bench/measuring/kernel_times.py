@@ -1,4 +1,4 @@
-"""The parts of a training step of ``vectorized``, and the times of each fused kernel in its two forms.
+"""The parts of a training step of ``vectorized``, and the times of each fused kernel in its forms.
 
 Parts of a step.  The engine runs as usual, with its workers; only the functions that do a part's work are wrapped. A
 wrapper switches its thread's stopwatch to the part, and back when the function ends. So every moment of a worker's
@@ -31,13 +31,14 @@ import numexpr
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from bench.arms.kernel_parts import DISPATCH, FORMS, PARTS, PLACES
+from bench.arms.kernel_parts import DISPATCH, PARTS, PLACES
 from bench.arms.registry import OURS
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.data import BatchSampler
 from tinygpt.engines import create_engine
 from tinygpt.engines.vectorized import attention, projection, shard
-from tinygpt.engines.vectorized.kernels import KERNELS, TILE
+from tinygpt.engines.vectorized.forms import KERNELS, form_of, has_form, installed_forms
+from tinygpt.engines.vectorized.kernels import TILE
 from tinygpt.engines.vectorized.layout import Layout
 from tinygpt.engines.vectorized.mailbox import shared_zeros
 from tinygpt.engines.vectorized.phases import VectorizedPhases
@@ -226,22 +227,22 @@ class FormTiming:
 
 
 def form_times(far_bytes: int = _FAR_BYTES) -> Iterator[FormTiming]:
-    """Time every kernel in both forms, alternating, on one thread; a pass through memory reads ``far_bytes``."""
+    """Time every kernel in all installed forms, in turns, on one thread; a pass through memory reads ``far_bytes``."""
     numexpr.set_num_threads(1)  # as in the engine, which divides the batch among threads
     rng = np.random.default_rng(0)
     with threadpool_limits(1, user_api="blas"):
         for name in KERNELS:
+            forms = [form for form in installed_forms() if has_form(name, form)]
             for place in PLACES:
                 for repeat in range(1, _WARMUP[place] + _REPEATS[place] + 1):
-                    for form in FORMS if repeat % 2 else FORMS[::-1]:
+                    for form in forms if repeat % 2 else forms[::-1]:
                         seconds = _time_form(name, form, rng, far_bytes if place == "memory" else 0)
                         yield FormTiming(name, form, place, repeat, repeat <= _WARMUP[place], seconds, TILE)
 
 
 def _time_form(name: str, form: str, rng: np.random.Generator, n_bytes: int) -> float:
     """Return the mean seconds of a call over one pass of at least ``n_bytes`` of tiles."""
-    kernel = KERNELS[name]
-    run: Callable[..., None] = getattr(kernel, form)
+    kernel, run = KERNELS[name], form_of(name, form)
     # Fresh operands each time: repeated in-place kernels would drift to infinity.
     tiles = [kernel.arguments(lambda size: rng.standard_normal(size, np.float32))]
     while len(tiles) * _TILE_BYTES < n_bytes:

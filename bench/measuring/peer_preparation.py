@@ -17,10 +17,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from bench.arms.devices import on_accelerator
+from bench.arms.labels import read_label
 from bench.arms.registry import MKL, PEERS, ROOFLINE, Peer
 from bench.arms.variants import engine_name, variant_options
 from bench.records.machine import cpu_model
-from tinygpt.engines import ENGINES
+from tinygpt.engines import ENGINES, extras_of
+from tinygpt.engines.extras import JAX
 from tinygpt.errors import TinyGPTError
 
 OVERRIDE_SOURCE = """\
@@ -84,15 +86,14 @@ def _needs_override(peer: Peer) -> bool:
 
 def _prepare_engine(variant: str) -> Preparation:
     """Prepare an engine of this project or any other class."""
-    entry = ENGINES.get(engine_name(variant))
-    if entry is None or entry.needs is None:
-        return Preparation()
-    try:
-        version(entry.needs)
-    except PackageNotFoundError:
-        return Preparation(refusal=f"{entry.needs} is not installed; run: pip install -e '.[{entry.extra}]'")
+    extras = extras_of(read_label(variant).variant) if engine_name(variant) in ENGINES else []
+    for extra in extras:
+        try:
+            version(extra.needs)
+        except PackageNotFoundError:
+            return Preparation(refusal=f"{extra.needs} is not installed; run: pip install -e '.[{extra.name}]'")
     # On the processor JAX must see nothing else, as for the peer in JAX.
-    return Preparation({} if entry.needs != "jax" or on_accelerator(variant) else {"JAX_PLATFORMS": "cpu"})
+    return Preparation({"JAX_PLATFORMS": "cpu"} if JAX in extras and not on_accelerator(variant) else {})
 
 
 def _no_override() -> str:

@@ -66,7 +66,7 @@ def run_cell(task: dict[str, Any], log: EventLog, probe: Probe) -> None:
 
 
 def run_kernels(task: dict[str, Any], log: EventLog, probe: Probe) -> None:
-    """Time the fused kernels in both forms, then the engine's steps as usual, then the same steps part by part.
+    """Time the fused kernels in all forms, then the engine's steps as usual, then the same steps part by part.
 
     Raises:
         DivergedError: timing the parts changed a loss.

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args
 Status = Literal["ok", "timeout", "oom", "crashed", "diverged", "refused", "interrupted"]
 Kind = Literal["bench", "peer", "roofline", "generation", "kernels", "train", "against"]
 Measure = Literal["step", "part", "form"]
-Form = Literal["numpy", "numexpr"]
+Form = Literal["numpy", "exp", "numexpr", "numba"]
 OperandPlace = Literal["cache", "memory"]
 
 STATUSES: tuple[Status, ...] = get_args(Status)
@@ -196,7 +196,7 @@ class KernelRow:
     measure: Annotated[Measure, About("step (wall time), part (of a step) or form (of a fused kernel)")]
     name: Annotated[str, About("of the part or the kernel; for a step, step")]
     worker: Annotated[int | None, About("whose time it is, counted from 0; null unless it is a part", least=0)] = None
-    form: Annotated[Form | None, About("numpy or numexpr; null unless it is a form")] = None
+    form: Annotated[Form | None, About(f"{_listed(Form)}; null unless it is a form")] = None
     place: Annotated[
         OperandPlace | None, About("where the operands lay, cache or memory; null unless it is a form")
     ] = None

@@ -1,4 +1,4 @@
-"""Statistics of the rows of ``kernels``: the share of each part in a step, and the time of each kernel's two forms.
+"""Statistics of the rows of ``kernels``: the share of each part in a step, and the time of each kernel's forms.
 
 Share of a part.  In each measured step, the mean over workers of the part's seconds; ``dispatch`` is the wall time less
 all the others. Summed over steps and rounds and divided by the summed wall time, so that the shares of a preset add up
@@ -14,7 +14,7 @@ more rounds, then the newest.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -29,6 +29,7 @@ from bench.statistics.cells import replaced_rounds
 from bench.statistics.intervals import Interval, median, median_interval
 from bench.statistics.ratios import Ratio, ratio_of_rounds
 from tinygpt.engines import parse_variant
+from tinygpt.engines.vectorized.forms import NUMPY, read_choice
 from tinygpt.terminal import quantities
 
 
@@ -72,7 +73,7 @@ class ComparedForm:
         run: the newest row of the chosen run.
         place: where its operands lay.
         nanoseconds: a number.
-        ratio: NumExpr's time over NumPy's, the same of both forms.
+        ratio: NumPy's time over its own; None for NumPy's form.
         is_chosen: whether the engine took the form.
         n_cells: processes.
         n_timings: in all of them.
@@ -83,7 +84,7 @@ class ComparedForm:
     place: str
     form: str
     nanoseconds: Interval
-    ratio: Ratio
+    ratio: Ratio | None
     is_chosen: bool
     n_cells: int
     n_timings: int
@@ -123,48 +124,45 @@ def _round_shares(rows: pd.DataFrame, workers: int) -> list[float]:
 
 
 def form_comparison(runs: pd.DataFrame, kernels: pd.DataFrame) -> list[ComparedForm]:
-    """Both forms of every fused kernel in both places, by machine."""
+    """Every form of every fused kernel in both places, by machine; NumPy's first."""
     found = []
     for run, cells in _chosen(runs, lambda run: run.scope):
         timings = kernels[
             kernels["cell_id"].isin(cells) & (kernels["measure"] == "form") & ~kernels["is_warmup"].astype(bool)
         ].assign(nanoseconds=lambda frame: 1e9 * frame["seconds"] / frame["elements"])
-        in_numexpr = _in_numexpr(str(run.resolved_variant))
+        chosen = read_choice(str(parse_variant(str(run.resolved_variant))[1].get("kernels", NUMPY)))
         for place, kernel in product(PLACES, dict.fromkeys(timings["name"])):
             group = timings[(timings["name"] == kernel) & (timings["place"] == place)]
-            times = {form: _by_cell(group[group["form"] == form], cells) for form in FORMS}
-            ratio = ratio_of_rounds(times["numpy"], times["numexpr"])
-            if ratio is None:
-                continue
-            for form in FORMS:
-                interval = median_interval([*map(median, times[form].values())])
-                is_chosen = (form == "numexpr") == (in_numexpr is None or kernel in in_numexpr)
-                counts = len(times[form]), sum(map(len, times[form].values()))
-                found.append(ComparedForm(run, kernel, place, form, interval, ratio, is_chosen, *counts))
+            by_form = {form: times for form in FORMS if (times := _by_cell(group[group["form"] == form], cells))}
+            ratios = {form: ratio_of_rounds(times, by_form.get(NUMPY, {})) for form, times in by_form.items()}
+            measured = [form for form, ratio in ratios.items() if ratio is not None]
+            for form in measured if len(measured) > 1 else ():
+                times = by_form[form]
+                interval = median_interval([*map(median, times.values())])
+                counts = len(times), sum(map(len, times.values()))
+                own = None if form == NUMPY else ratios[form]
+                found.append(ComparedForm(run, kernel, place, form, interval, own, chosen[kernel] == form, *counts))
     return found
 
 
-def winner(time: ComparedForm) -> str:
-    """Name the faster form, and by how much; ``neither`` where the rounds, or their interval, do not agree."""
-    ends = (time.ratio.low, time.ratio.high) if time.ratio.has_interval else time.ratio.rounds
+def winner(forms: Sequence[ComparedForm]) -> str:
+    """Name the fastest form, and by how much: NumPy over the fastest other one, or that one over NumPy.
+
+    ``neither`` where the rounds, or their interval, do not agree.
+    """
+    ratios = {form.form: form.ratio for form in forms if form.ratio}
+    rival, ratio = max(ratios.items(), key=lambda item: item[1].speedup)
+    ends = (ratio.low, ratio.high) if ratio.has_interval else ratio.rounds
     if min(ends) <= 1.0 <= max(ends):
         return "neither"
-    speedup = time.ratio.speedup
-    return f"NumPy {quantities.ratio(speedup)}" if speedup > 1.0 else f"NumExpr {quantities.ratio(1.0 / speedup)}"
+    faster, times = (rival, ratio.speedup) if ratio.speedup > 1.0 else (NUMPY, 1.0 / ratio.speedup)
+    return f"{FORMS[faster]} {quantities.ratio(times)}"
 
 
 def _by_cell(timings: pd.DataFrame, cells: list[str]) -> dict[int, np.ndarray]:
     """Nanoseconds a number by process."""
     groups = {str(cell): group.to_numpy(np.float64) for cell, group in timings.groupby("cell_id")["nanoseconds"]}
     return {index: groups[cell] for index, cell in enumerate(cells) if cell in groups}
-
-
-def _in_numexpr(resolved: str) -> set[str] | None:
-    """Kernels that an engine runs in NumExpr's form; None for all of them."""
-    form, _, names = str(parse_variant(resolved)[1].get("kernels", "numpy")).partition(":")
-    if form != "numexpr":
-        return set()
-    return set(names.split("+")) if names else None
 
 
 def _chosen(runs: pd.DataFrame, place: Callable[[StoredRun], tuple[str, ...]]) -> list[tuple[StoredRun, list[str]]]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 from rich.console import Console
 
+from bench.arms.kernel_parts import FORMS
 from bench.records.grouping import grouped
 from bench.statistics.intervals import ends_in_words
 from bench.statistics.kernel_shares import ComparedForm, PartShare, form_comparison, part_shares, winner
@@ -50,13 +51,11 @@ def _print_forms(console: Console, forms: Sequence[ComparedForm]) -> None:
     rows: list[Sequence[str]] = []
     for place, forms_there in grouped(forms, lambda form: form.place).items():
         rows += ((), (f"{_PLACES[place]}:",))
-        for kernel, both in grouped(forms_there, lambda form: form.kernel).items():
-            times = [form.nanoseconds for form in both]
-            texts = [
-                text
-                for time in times
-                for text in (f"{time.median:.3g}", ends_in_words(time.low, time.high, "{:.3g}".format))
-            ]
-            rows.append((f"  {kernel}", *texts, winner(both[0])))
-    print_table(console, ("kernel",), ("NumPy", "interval", "NumExpr", "interval", "faster by"), rows)
+        for kernel, own in grouped(forms_there, lambda form: form.kernel).items():
+            for form in own:
+                time, first = form.nanoseconds, form is own[0]
+                ends = ends_in_words(time.low, time.high, "{:.3g}".format)
+                title, fastest = (f"  {kernel}", winner(own)) if first else ("", "")
+                rows.append((title, FORMS[form.form], f"{time.median:.3g}", ends, fastest))
+    print_table(console, ("kernel", "form"), ("ns", "interval", "faster by"), rows)
     print_line(console, f"Measured together with {forms[0].run.resolved_variant}.", "dim")

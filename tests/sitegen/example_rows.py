@@ -208,6 +208,7 @@ STACK_TIMES = {
     "vectorized[threads=1]": 15.0,
     "vectorized[team=threads]": 10.0,
     "vectorized": 7.5,
+    "vectorized[kernels=numba]": 6.5,
     "compiled[threads=1]": 6.0,
     "compiled": 5.0,
 }

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import logging
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
-from importlib.util import find_spec
 from types import MappingProxyType, NoneType
 from typing import Any
 
@@ -16,7 +15,8 @@ import numpy as np
 from tinygpt.arguments import instance, wrong
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.engines.base import Engine, StepResult
-from tinygpt.errors import ConfigError, MissingDependencyError, unknown_name
+from tinygpt.engines.extras import FAST, JAX, Extra
+from tinygpt.errors import ConfigError, unknown_name
 from tinygpt.optim import OptimizerState
 from tinygpt.table import Table
 
@@ -30,15 +30,14 @@ __all__ = [
     "StepResult",
     "create_engine",
     "engine_class",
+    "extras_of",
     "fastest_engine",
     "format_variant",
-    "is_usable",
+    "missing_extra",
     "parse_variant",
     "resolve_variant",
     "with_mesh",
 ]
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -51,8 +50,8 @@ class EngineEntry:
         summary: one line for listings.
         options: option name → type, as in ``vectorized[threads=1]``.
         placement: options for where, and in what order, the same numbers are computed; a resumed run may change them.
-        extra: the extra of this package that it needs; None if it runs in every installation.
-        needs: the module of that extra without which it cannot be made.
+        extra: the extra that it needs; None if it runs in every installation.
+        option_extras: word in an option's value → the extra that it needs.
     """
 
     module: str
@@ -60,8 +59,8 @@ class EngineEntry:
     summary: str
     options: Mapping[str, type]
     placement: frozenset[str] = frozenset()
-    extra: str | None = None
-    needs: str | None = None
+    extra: Extra | None = None
+    option_extras: Mapping[str, Extra] = field(default_factory=dict)
 
 
 _ENTRIES = {
@@ -76,14 +75,14 @@ _ENTRIES = {
         "VectorizedEngine",
         "preallocated buffers, fused NumExpr/NumPy kernels, the batch sharded over all cores: the fast one",
         {"threads": int, "kernels": str, "team": str},
+        option_extras={"numba": FAST},
     ),
     "compiled": EngineEntry(
         "tinygpt.engines.compiled.engine",
         "CompiledEngine",
         "the same with every loop compiled by Numba, on threads that share no lock; needs the extra fast",
         {"threads": int, "kernels": str, "team": str},
-        extra="fast",
-        needs="numba",
+        extra=FAST,
     ),
     "jax": EngineEntry(
         "tinygpt.engines.jax.engine",
@@ -91,8 +90,7 @@ _ENTRIES = {
         "one compiled program on accelerators, several of them, or several hosts; needs the extra jax",
         {"device": str, "mesh": str, "precision": str, "layers": str, "remat": bool, "dispatch": int},
         placement=frozenset({"device", "mesh", "layers", "remat", "dispatch"}),
-        extra="jax",
-        needs="jax",
+        extra=JAX,
     ),
 }
 ENGINES = Table("engine", _ENTRIES)
@@ -114,22 +112,21 @@ _OPTION_TYPES: Mapping[type, tuple[str, Callable[[str], Any]]] = MappingProxyTyp
 @cache
 def fastest_engine() -> str:
     """Return the fastest engine for the processor that this installation can make."""
-    return next(name for name in reversed(CPU_ENGINES) if is_usable(name))
+    return next(name for name in reversed(CPU_ENGINES) if missing_extra(name) is None)
 
 
-def is_usable(name: str) -> bool:
-    """Return whether this installation can make an engine, by its name."""
+def extras_of(variant: str) -> list[Extra]:
+    """List the extras that a variant needs."""
+    name, options = parse_variant(variant)
     entry = ENGINES[name]
-    if entry.needs is None:
-        return True
-    if find_spec(entry.needs) is None:
-        return False
-    try:
-        import_module(entry.module)
-    except ImportError as error:  # a Python or NumPy that it does not know
-        _log.warning("engine %s is not used, because %s cannot be imported: %s", entry.module, entry.needs, error)
-        return False
-    return True
+    words = {word for value in options.values() for word in re.split("[:+]", str(value))}
+    needed = (entry.extra, *(entry.option_extras.get(word) for word in words))
+    return [extra for extra in needed if extra is not None]
+
+
+def missing_extra(variant: str) -> Extra | None:
+    """Return an extra that a variant needs and this installation lacks."""
+    return next((extra for extra in extras_of(variant) if not extra.is_installed()), None)
 
 
 def resolve_variant(text: str) -> str:
@@ -141,7 +138,9 @@ def _read_option(engine: str, key: str, value: Any) -> Any:
     """Return an option's value, given as such or as text; None stays, for the default."""
     options, name = ENGINES[engine].options, f"option {key} of engine {engine!r}"
     if key not in options:
-        raise unknown_name(f"option of engine {engine!r}:", key, options)
+        others = [other for other, entry in ENGINES.items() if key in entry.options]
+        run = f"the same with --engine '{others[0]}[{key}={value}]'" if others else ""
+        raise unknown_name(f"option of engine {engine!r}:", key, options or ("none",), run)
     kind = options[key]
     allowed, read = _OPTION_TYPES[kind]
     if isinstance(value, str):
@@ -231,13 +230,7 @@ def engine_class(name: str) -> type[Engine]:
     """
     base_name, _ = parse_variant(name)
     entry = ENGINES[base_name]
-    try:
-        found: type[Engine] = getattr(import_module(entry.module), entry.class_name)
-    except ImportError as error:  # also from an installed module that does not know this Python
-        if entry.extra is None:
-            raise
-        problem = f"engine {base_name!r} needs {error.name}, which is not installed"
-        if not isinstance(error, ModuleNotFoundError):
-            problem = f"engine {base_name!r} needs {entry.needs}, which cannot be imported: {error}"
-        raise MissingDependencyError(problem, run=f"python -m pip install 'tinygpt[{entry.extra}]'") from error
+    extra, user = entry.extra, f"engine {base_name!r}"
+    module = import_module(entry.module) if extra is None else extra.module(entry.module, user)
+    found: type[Engine] = getattr(module, entry.class_name)
     return found

@@ -16,6 +16,7 @@ from sitegen.figures import (
     peers,
     race,
     roofline,
+    rungs,
     speedup,
     step_time,
     variants,
@@ -89,11 +90,11 @@ _FIGURES = (
     ),
     Figure(
         "kernel_forms",
-        "NumPy against NumExpr, kernel by kernel",
+        "The forms of each kernel",
         "Time per number of each fused kernel, on one thread; further left is faster.",
         "Operands come from the cache, as between two products of a step, or from memory, as in the optimiser's "
         "passes over large models.",
-        needs="the fused kernels timed in both forms",
+        needs="the fused kernels timed in each form",
         command=_KERNELS_COMMAND,
         module=kernel_forms,
     ),
@@ -102,11 +103,22 @@ _FIGURES = (
         "What each idea buys",
         "Step time of numpy over that of each stage, within one run.",
         "One thread: buffers, fused kernels in tiles, folded norms, blocked attention. Threads, and by default "
-        "processes where they can be forked: the batch divided among workers. Plain Python is far below the frame; "
+        "processes where they can be forked: the batch divided among workers. Numba kernels: the same with the loops "
+        "of engine compiled between NumPy's products. Plain Python is far below the frame; "
         "its ratio is written at the edge.",
         needs="numpy and vectorized, on one thread and on all, in one run",
         command=variants.BENCH_COMMAND,
         module=variants,
+    ),
+    Figure(
+        "rungs",
+        "What each rung costs and buys",
+        "Step time of numpy over that of each rung, within one run, with the lines of code of the rung.",
+        "Lines are those of the engine's own files and of the rungs that it uses, counted without empty ones when the "
+        "page was built. Plain Python is far below the frame; its ratio is written at the edge.",
+        needs="numpy and vectorized, on one thread and on all, in one run",
+        command=variants.BENCH_COMMAND,
+        module=rungs,
     ),
     Figure(
         "memory",

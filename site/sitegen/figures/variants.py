@@ -4,12 +4,13 @@
 
 Stages build on each other: plain Python, textbook NumPy, the fast engine on one thread (buffers, fused kernels, tiles,
 folding, blocked attention), its workers as threads, and as processes, which is the default where there is ``fork``;
-then the same compiled, on one thread and on all.
+its kernels compiled; then all of it compiled, on one thread and on all.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import altair as alt
@@ -43,16 +44,9 @@ STAGES = {
     "vectorized[threads=1]": "one thread",
     "vectorized[team=threads]": "threads",
     "vectorized": "processes",
+    "vectorized[kernels=numba]": "Numba kernels",
     "compiled[threads=1]": "compiled, one thread",
     "compiled": "compiled",
-}
-_LABELS: dict[str, Any] = {
-    # On a phone there is room for seven names only if they are turned.
-    "labelAngle": alt.ExprRef("room < 500 ? 270 : 0"),
-    "labelAlign": alt.ExprRef("room < 500 ? 'right' : 'center'"),
-    "labelBaseline": alt.ExprRef("room < 500 ? 'middle' : 'top'"),
-    "labelExpr": "room < 500 ? datum.label : split(datum.label, ' ')",
-    "labelFontSize": alt.ExprRef("room < 500 ? 10 : 12"),
 }
 _NEEDED = (REFERENCE, "vectorized[threads=1]", "vectorized")  # without these a run shows no stack
 OFF_SCALE = 0.25  # ratios below this are text at the lower edge: on the axis they would flatten everything else
@@ -127,8 +121,23 @@ def _stack_rows(stack: list[Speedup], results: Results) -> list[dict[str, Any]]:
 
 def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     """A line for each preset over the stages, logarithmic, with intervals; plain Python as text at the lower edge."""
+    stages = {stage: stage.split() for stage in STAGES.values() if stage in set(rows["stage"])}
+    return stack_chart(rows, theme, "stage", stages, FIELDS)
+
+
+def stack_chart(
+    rows: pd.DataFrame, theme: Theme, field: str, labels: Mapping[str, Sequence[str]], fields: Iterable[Field]
+) -> Drawing:
+    """Draw a line for each preset through its stages, whose names are in a field.
+
+    Args:
+        rows: one per preset and stage.
+        theme: gives the colours.
+        field: the stage's name.
+        labels: name → its lines on the axis, in order.
+        fields: of the tooltip.
+    """
     presets = list(dict.fromkeys(rows.sort_values("n_parameters")["preset"]))
-    stages = [stage for stage in STAGES.values() if stage in set(rows["stage"])]
     colors = [*theme.engines.values(), *theme.spare][: len(presets)]
     color = by_name(alt.Color, "preset", presets, colors, legend=False)
     shape = by_name(alt.Shape, "preset", presets, series_shapes(presets), legend=False)
@@ -139,14 +148,14 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     domain = log_domain(
         pd.concat([pd.Series([1.0]), on_axis["speedup"], on_axis["speedup_low"], on_axis["speedup_high"]]), int(below)
     )
-    scale = alt.Scale(type="point", domain=stages, range=names.range, padding=0.5)
-    x = alt.X("stage:N", title=None, sort=stages, scale=scale, axis=alt.Axis(**_LABELS))
     y = log_scaled(alt.Y, "speedup", "times as fast as numpy (log scale)", domain, "×")
     look = Look(color, color, shape, names)
-    values = Values({"x": x, "y": y}, look, tooltip(FIELDS), ("speedup_low", "speedup_high"), size=95)
+    scale = alt.Scale(type="point", domain=[*labels], range=names.range, padding=0.5)
+    x = alt.X(f"{field}:N", title=None, sort=[*labels], scale=scale, axis=_turned_axis(labels))
+    values = Values({"x": x, "y": y}, look, tooltip(fields), ("speedup_low", "speedup_high"), size=95)
     chart = alt.Chart(rows).transform_filter(of_machine)
     shown = chart.transform_filter(f"datum.speedup >= {OFF_SCALE}")
-    last = shown.transform_filter(f"datum.stage == {json.dumps(stages[-1])}")
+    last = shown.transform_filter(f"datum.position == {rows['position'].max()}")
     layers = [
         values.line(shown, order="position:Q"),
         *values.measured(shown),
@@ -155,6 +164,18 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     if below:
         layers.append(values.below(chart.transform_filter(f"datum.speedup < {OFF_SCALE}"), "slot"))
     return alt.layer(*layers).add_params(machine)
+
+
+def _turned_axis(labels: Mapping[str, Sequence[str]]) -> alt.Axis:
+    """An axis whose labels are lines of words; on a phone there is room for them only if they are turned."""
+    text = f"({json.dumps(labels)})[datum.value]"
+    return alt.Axis(
+        labelAngle=alt.ExprRef("room < 500 ? 270 : 0"),
+        labelAlign=alt.ExprRef("room < 500 ? 'right' : 'center'"),
+        labelBaseline=alt.ExprRef("room < 500 ? 'middle' : 'top'"),
+        labelExpr=f"room < 500 ? join({text}, ' ') : {text}",
+        labelFontSize=alt.ExprRef("room < 500 ? 10 : 12"),
+    )
 
 
 def headline(rows: pd.DataFrame) -> str:

@@ -12,13 +12,11 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
 import pandas as pd
 
-import tinygpt
 from bench.arms.devices import of_accelerators, of_processors
 from bench.arms.kernel_parts import PARTS
 from bench.arms.registry import JAX_ON_CPU, OURS, PEERS, REFERENCE, ROOFLINE
@@ -55,6 +53,7 @@ from sitegen.rows.cells import code_text, evidence_text
 from sitegen.rows.machines import accelerator_of, machine_label, processor_of
 from sitegen.rows.peers import BEST_TORCH, GENERATION_COMMAND, TRAINING_COMMAND, evidence, find
 from sitegen.rows.ratios import Write, quoted_ends, quoted_range, quoted_ratio, ratio_words
+from sitegen.rows.rungs import RUNGS, all_sources, code_lines
 from sitegen.text.errors import SiteError
 from tinygpt.corpora import CORPORA
 from tinygpt.engines import ENGINES, parse_variant
@@ -165,11 +164,10 @@ def _parameters(_: QuotedRows, preset: str) -> Answer:
 
 
 def _code_lines(_: QuotedRows, engine: str) -> Answer:
-    module = Path(*ENGINES[engine].module.removesuffix(".engine").split("."))
-    path = Path(tinygpt.__file__).parents[1] / module
-    files = path.glob("*.py") if path.is_dir() else [path.with_suffix(".py")]
-    lines = sum(bool(line.strip()) for file in files for line in file.read_text("utf-8").splitlines())
-    return quantities.whole(lines), f"counted in {module.as_posix()}, without empty lines", ()
+    if engine not in RUNGS:
+        raise unknown_name("rung", engine, RUNGS)
+    counted = ", ".join(f"tinygpt/{name}" for name in all_sources(engine))
+    return quantities.whole(code_lines(engine)), f"counted in {counted}, without empty lines", ()
 
 
 def _count(count: Callable[[pd.DataFrame], int], source: str) -> Callable[..., Answer]:

@@ -14,6 +14,7 @@ from bench.records.git import ask_git, run_git
 from tests import ROOT
 from tests.bench.faulty_engines import Raising
 from tinygpt.engines import CPU_ENGINES
+from tinygpt.engines.extras import FAST
 from tinygpt.errors import ConfigError
 from tinygpt.params import initial_parameters
 from tinygpt.presets import LADDER
@@ -81,10 +82,12 @@ def test_selection_reaches_beyond_the_suite():
 
 
 def test_an_engine_that_is_not_installed_is_left_out_unless_it_is_named(monkeypatch, caplog):
-    monkeypatch.setattr(suites, "is_usable", lambda name: name != "compiled")
+    lacks = {"compiled": FAST, "vectorized[kernels=numba]": FAST, "compiled[threads=1]": FAST}
+    monkeypatch.setattr(suites, "missing_extra", lacks.get)
     assert "compiled" in {arm.variant for arm in SUITES["quick"].arms}
     assert "compiled" not in {arm.variant for arm in select_suite("quick").arms}
-    assert "engine compiled is not measured: it needs the extra fast" in caplog.text
+    assert "not measured without the extra fast: compiled" in caplog.text
+    assert {*lacks} & {arm.variant for arm in select_suite("variants").arms} == set()
     assert "compiled" in {arm.variant for arm in select_suite("quick", engines=["compiled"]).arms}
 
 

@@ -47,12 +47,13 @@ def test_the_forms_of_a_kernel_are_compared_where_they_lie(results_root):
     gelu = [form for form in forms if (form.kernel, form.place) == ("gelu", "cache")]
     assert [form.form for form in gelu] == ["numpy", "numexpr"]
     assert [form.nanoseconds.median for form in gelu] == pytest.approx([1.03, 10.3])  # warm-ups left out
-    assert [form.ratio.speedup for form in gelu] == pytest.approx([10.0, 10.0])
+    assert gelu[0].ratio is None
+    assert gelu[1].ratio.speedup == pytest.approx(0.1)
     assert [form.is_chosen for form in gelu] == [True, False]
-    assert winner(gelu[0]) == "NumPy 10.0×"
+    assert winner(gelu) == "NumPy 10.0×"
     adamw = [form for form in forms if form.kernel == "adamw"]
     assert [form.is_chosen for form in adamw] == [False, True, False, True]
-    assert [winner(form) for form in adamw if form.form == "numpy"] == ["neither", "NumExpr 1.50×"]
+    assert [winner(adamw[:2]), winner(adamw[2:])] == ["neither", "NumExpr 1.50×"]
 
 
 def test_one_run_is_chosen_for_a_preset_and_failures_say_nothing(results_root):
@@ -118,6 +119,7 @@ def test_the_suites_measure_what_the_figures_need():
     assert {cell.kind for cell in kernels.cells} == {"kernels"}
     stack = {arm.variant for arm in SUITES["variants"].arms if arm.preset == "large"}
     assert stack == {
-        "numpy", "vectorized[threads=1]", "vectorized[team=threads]", "vectorized", "compiled[threads=1]", "compiled",
+        "numpy", "vectorized[threads=1]", "vectorized[team=threads]", "vectorized", "vectorized[kernels=numba]",
+        "compiled[threads=1]", "compiled",
     }  # fmt: skip
     assert {arm.rounds for arm in SUITES["variants"].arms if arm.variant != "python"} == {6}

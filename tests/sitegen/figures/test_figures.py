@@ -84,7 +84,7 @@ CASES: dict[str, tuple[Callable[[], list[Part]], set[str]]] = {
         lambda: [rows.ladder(), rows.training(steps=60)],
         {"speedup", "step_time", "memory", "loss"},
     ),
-    "stack": (lambda: [rows.stack()], {"speedup", "step_time", "memory", "variants"}),
+    "stack": (lambda: [rows.stack()], {"speedup", "step_time", "memory", "variants", "rungs"}),
     "kernels": (lambda: [rows.kernels()], {"breakdown", "kernel_forms"}),
     "kernels of two machines": (
         lambda: [rows.kernels("a"), rows.kernels("b", machine=rows.MACHINE | {"cpu": "Other 1"})],
@@ -114,7 +114,7 @@ CASES: dict[str, tuple[Callable[[], list[Part]], set[str]]] = {
     "accelerators": (accelerators, {"speedup", "step_time", "memory", "accelerator"}),
     "an accelerator alone": (lambda: [rows.accelerated()], {"accelerator"}),
     "only failures on an accelerator": (only_failures_on_a_gpu, {"accelerator"}),
-    "variants": (variants, {"speedup", "step_time", "memory", "variants"}),
+    "variants": (variants, {"speedup", "step_time", "memory", "variants", "rungs"}),
 }
 
 

@@ -11,6 +11,7 @@ from sitegen.rows.results import load_results
 from sitegen.text.errors import SiteError
 from tests import ROOT
 from tests.sitegen import example_rows as rows
+from tinygpt.errors import UnknownNameError
 from tinygpt.gallery import load_gallery_model
 from tinygpt.terminal import quantities
 
@@ -56,10 +57,16 @@ def test_a_number_reads_as_prose_wants_it(quoted: QuotedRows, name: str, text: s
     assert found.source
 
 
-def test_an_engines_lines_are_those_of_its_files(quoted: QuotedRows) -> None:
-    text = (ROOT / "tinygpt/engines/numpy.py").read_text(encoding="utf-8")
-    assert resolve_number("code_lines.numpy", quoted).text == str(sum(bool(line.strip()) for line in text.splitlines()))
+def test_a_rungs_lines_are_those_of_its_files_and_of_what_it_builds_on(quoted: QuotedRows) -> None:
+    text = (ROOT / "tinygpt/engines/python.py").read_text(encoding="utf-8")
+    lines = sum(bool(line.strip()) for line in text.splitlines())
+    assert resolve_number("code_lines.python", quoted).text == str(lines)
     assert resolve_number("code_lines.vectorized", quoted).text.startswith("1,")  # a folder
+    compiled = resolve_number("code_lines.compiled", quoted)
+    assert compiled.text.startswith("3,")
+    assert "tinygpt/engines/vectorized, tinygpt/engines/loops, tinygpt/engines/compiled" in compiled.source
+    with pytest.raises(UnknownNameError, match="unknown rung"):
+        resolve_number("code_lines.jax", quoted)
 
 
 def test_the_terms_of_a_step_are_those_of_its_cost_model(quoted: QuotedRows) -> None:

@@ -6,9 +6,8 @@ import os
 import numpy as np
 import pytest
 
-from tinygpt import engines
 from tinygpt.config import ModelConfig, TrainConfig
-from tinygpt.engines import create_engine, fastest_engine, parse_variant, resolve_variant
+from tinygpt.engines import create_engine, extras, fastest_engine, parse_variant, resolve_variant
 from tinygpt.engines.compiled.job import work
 from tinygpt.engines.loops import compiling
 from tinygpt.errors import ConfigError, MissingDependencyError
@@ -38,8 +37,8 @@ def test_without_numba_auto_goes_on_and_the_engine_names_its_extra(asked_again, 
             raise ModuleNotFoundError("No module named 'numba'", name="numba")
         return imported(name)
 
-    monkeypatch.setattr(engines, "find_spec", lambda name: None)
-    monkeypatch.setattr(engines, "import_module", without_numba)
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
+    monkeypatch.setattr(extras, "import_module", without_numba)
     assert resolve_variant("auto") == "vectorized"
     with pytest.raises(
         MissingDependencyError, match=r"^engine 'compiled' needs numba, .*pip install 'tinygpt\[fast\]'$"
@@ -51,7 +50,7 @@ def test_a_numba_that_does_not_know_this_python_is_named(asked_again, monkeypatc
     def fails(name):
         raise ImportError("Numba needs NumPy 2.3 or less")
 
-    monkeypatch.setattr(engines, "import_module", fails)
+    monkeypatch.setattr(extras, "import_module", fails)
     assert fastest_engine() == "vectorized"
     assert "numba cannot be imported: Numba needs NumPy 2.3 or less" in caplog.text
     with pytest.raises(MissingDependencyError, match="which cannot be imported: Numba needs NumPy") as caught:
@@ -59,12 +58,21 @@ def test_a_numba_that_does_not_know_this_python_is_named(asked_again, monkeypatc
     assert "\n" not in str(caught.value)
 
 
-def test_processes_need_a_fork_and_kernels_an_engine_that_has_them(monkeypatch):
-    with pytest.raises(ConfigError, match="kernels is 'numba'; allowed: auto, numpy, numexpr"):
-        create_engine("vectorized[kernels=numba]", MODEL, TRAIN)
+def test_processes_need_a_fork(monkeypatch):
     monkeypatch.delattr(os, "fork")
-    with pytest.raises(ConfigError, match="which this system cannot fork; allowed: threads"):
-        create_engine("compiled[team=processes]", MODEL, TRAIN)
+    for engine in ("vectorized", "compiled"):
+        with pytest.raises(ConfigError, match="which this system cannot fork; allowed: threads"):
+            create_engine(f"{engine}[team=processes]", MODEL, TRAIN)
+
+
+@pytest.mark.parametrize("engine", ["python", "numpy", "jax", "compiled"])
+def test_an_engine_without_these_kernels_names_one_that_has_them(engine):
+    with pytest.raises(
+        ConfigError, match=r"allowed: .*run: the same with --engine .vectorized\[kernels=numba\]"
+    ) as caught:
+        create_engine(f"{engine}[kernels=numba]", MODEL, TRAIN)
+    assert "\n" not in str(caught.value)
+    assert "kernels" in str(caught.value) and engine in str(caught.value)
 
 
 # ---- the cache of compiled code --------------------------------------------------------------------------

@@ -23,6 +23,8 @@ VARIANTS = [
     "vectorized[kernels=numpy,threads=1]",
     "vectorized[kernels=numpy,threads=2]",
     "vectorized[kernels=numexpr,threads=2]",
+    "vectorized[kernels=exp,threads=1]",
+    "vectorized[kernels=numba,threads=2]",
     "vectorized[kernels=numpy,threads=8]",  # more threads than rows
     "compiled[threads=1]",
     "compiled[threads=2]",
@@ -93,7 +95,13 @@ def test_a_tokens_loss_is_that_of_its_logits(variant, scale, many_cores):
 
 
 @pytest.mark.parametrize(
-    ("variant", "preset"), [("python", None), *((engine, preset) for engine in FAST for preset in ("tiny", "small"))]
+    ("variant", "preset"),
+    [
+        ("python", None),
+        *((engine, preset) for engine in FAST for preset in ("tiny", "small")),
+        ("compiled[team=processes]", "tiny"),
+        ("vectorized[kernels=numba]", "tiny"),
+    ],
 )
 def test_fifty_steps_stay_within_a_tenth_of_a_percent_of_the_reference(variant, preset):
     # Engine python gets a model that is small enough for a test; the presets are for the fast engines.
@@ -141,7 +149,10 @@ def test_weights_and_optimizer_state_move_between_engines(variant):
         assert actual.loss == pytest.approx(expected.loss, rel=1e-5)
 
 
-@pytest.mark.parametrize("variant", ["vectorized[kernels=numpy]", "compiled"])
+@pytest.mark.parametrize(
+    "variant",
+    ["vectorized[kernels=numpy]", "vectorized[kernels=numba]", "compiled", "compiled[team=processes]"],
+)
 def test_a_fast_engine_repeats_itself_to_the_bit(variant):
     preset = PRESETS["tiny"]
     tokens = np.random.default_rng(0).integers(0, 256, 5000).astype(np.uint8)
@@ -219,7 +230,7 @@ def test_variant_text():
         ("vectorized[thread=1]", "did you mean 'threads'"),
         ("vectorized[threads=two]", "'two'"),
         ("vectorized[threads=0]", "threads is 0"),
-        ("vectorized[kernels=fast]", "allowed: auto, numpy, numexpr"),
+        ("vectorized[kernels=fast]", "allowed: auto, fastest, numpy"),
         ("vectorized[kernels=numexpr:gelo]", "did you mean 'gelu'"),
         ("vectorized[threads=1", "closing bracket"),
     ],

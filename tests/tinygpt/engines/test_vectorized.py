@@ -137,7 +137,7 @@ def test_ranges_cover_the_arena_once_and_only_matrices_decay(workers):
 # ---- teams -----------------------------------------------------------------------------------------------
 
 
-FAST = ("vectorized[kernels=numpy]", "compiled")
+FAST = ("vectorized[kernels=numpy]", "vectorized[kernels=numba]", "compiled")
 
 
 @pytest.mark.parametrize("variant", FAST)
@@ -183,15 +183,16 @@ def test_workers_end_with_their_engine(variant):
     assert not psutil.pid_exists(worker)
 
 
+@pytest.mark.parametrize("variant", ["vectorized[kernels=numpy]", "compiled"])
 @pytest.mark.parametrize(
     ("how", "kills", "error", "words"),
     [
         (signal.SIGKILL, 4, WorkerError, r"ended by signal 9 \(SIGKILL\)"),
-        (signal.SIGKILL, 5, CapacityError, "killed a worker process of the vectorized engine for lack of memory"),
+        (signal.SIGKILL, 5, CapacityError, "killed a worker process of the engine for lack of memory"),
         (signal.SIGSEGV, 5, WorkerError, r"ended by signal 11 \(SIGSEGV\)"),
     ],
 )
-def test_a_lost_worker_is_a_one_line_error_and_the_engine_still_works(how, kills, error, words, monkeypatch):
+def test_a_lost_worker_is_a_one_line_error_and_the_engine_still_works(how, kills, error, words, variant, monkeypatch):
     serve = ProcessTeam._serve
 
     def serve_without_a_trace(*arguments):
@@ -201,7 +202,7 @@ def test_a_lost_worker_is_a_one_line_error_and_the_engine_still_works(how, kills
     monkeypatch.setattr(ProcessTeam, "_serve", serve_without_a_trace)
     counts = iter([4])  # the kernel's counts: before the workers started, and later
     monkeypatch.setattr("tinygpt.engines.vectorized.team.out_of_memory_kills", lambda: next(counts, kills))
-    engine = create_engine("vectorized", MODEL, TRAIN, threads=2, kernels="numpy", team="processes")
+    engine = create_engine(variant, MODEL, TRAIN, threads=2, team="processes")
     twin = create_engine("numpy", MODEL, TRAIN)
     engine.train_step(*batch())
     twin.train_step(*batch())
@@ -256,9 +257,10 @@ def test_after_an_interrupt_no_worker_writes_any_more(team, monkeypatch):
         assert first.train_step(*batch(step)) == second.train_step(*batch(step))
 
 
+@pytest.mark.parametrize("variant", ["vectorized[kernels=numpy]", "compiled"])
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_workers_ignore_signals_to_the_group(stop):
-    engine = create_engine("vectorized", MODEL, TRAIN, threads=2, kernels="numpy", team="processes")
+def test_workers_ignore_signals_to_the_group(stop, variant):
+    engine = create_engine(variant, MODEL, TRAIN, threads=2, team="processes")
     before = engine.train_step(*batch())
     os.kill(engine.process_ids()[0], stop)
     time.sleep(0.05)

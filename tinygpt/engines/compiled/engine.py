@@ -1,7 +1,7 @@
 """Engine ``compiled``: engine ``vectorized`` with its passes, sums and updates compiled by Numba.
 
 Batches are cut into shards as there. But a worker's whole part of a phase is one call that holds no lock, so the
-workers are threads, on every system.
+workers are threads, on every system. (The same loops as kernels between NumPy's calls: ``vectorized[kernels=numba]``.)
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from tinygpt.engines.compiled.phases import CompiledPhases
 from tinygpt.engines.compiled.team import CompiledTeam
 from tinygpt.engines.vectorized.arena import Allocate
 from tinygpt.engines.vectorized.engine import VectorizedEngine
-from tinygpt.engines.vectorized.phases import Phases
 from tinygpt.engines.vectorized.team import Team
+from tinygpt.errors import ConfigError
 
 WHOLE = "whole"
 
@@ -24,7 +24,7 @@ class CompiledEngine(VectorizedEngine):
 
     Args:
         threads: cores to use; by default all that this process may use.
-        kernels: ``whole`` for passes that are compiled as a whole. Anything else is as for engine ``vectorized``.
+        kernels: ``whole``, because passes are compiled as a whole.
         team: ``threads`` or ``processes``.
 
     Raises:
@@ -32,6 +32,7 @@ class CompiledEngine(VectorizedEngine):
     """
 
     name: ClassVar[str] = "compiled"
+    _phases: CompiledPhases
 
     def __init__(
         self,
@@ -41,29 +42,26 @@ class CompiledEngine(VectorizedEngine):
         kernels: str = WHOLE,
         team: str | None = None,
     ) -> None:
-        self._is_whole = kernels == WHOLE
         super().__init__(model, train, threads, kernels, team)
 
     def options(self) -> dict[str, Any]:
-        kernels = WHOLE if self._is_whole else self.kernels.spec
-        return {"threads": self.threads, "kernels": kernels, "team": self.team}
+        return {"threads": self.threads, "kernels": WHOLE, "team": self.team}
 
     def _default_team(self) -> str:
-        return "threads" if self._is_whole else super()._default_team()
+        return "threads"
 
     def _choose_kernels(self, kernels: str) -> None:
-        if not self._is_whole:
-            super()._choose_kernels(kernels)
+        if kernels != WHOLE:
+            problem = f"kernels is {kernels!r}, and engine 'compiled' has none between its loops"
+            raise ConfigError(problem, WHOLE, f"the same with --engine 'vectorized[kernels={kernels}]'")
 
     def _folds(self) -> bool:
-        return not self._is_whole
+        return False
 
-    def _new_phases(self, allocate: Allocate) -> Phases[Any]:
-        if not self._is_whole:
-            return super()._new_phases(allocate)
+    def _new_phases(self, allocate: Allocate) -> CompiledPhases:
         return CompiledPhases(self.config, self.train, self._layout, self._mailbox, allocate)
 
     def _new_team(self) -> Team:
-        if isinstance(self._phases, CompiledPhases) and self.team == "threads":
+        if self.team == "threads":
             return CompiledTeam(self._phases, self._layout.workers, self._layout.blas_threads)
         return super()._new_team()

@@ -4,6 +4,7 @@
     exponential.py   e^x as a polynomial
     layers.py        what is between the products, forward and backward side by side
     update.py        the sum of the gradients, and AdamW
+    kernels.py       the loops as a form of the fused kernels of ``vectorized``
 
 Numba is imported with these modules.
 """

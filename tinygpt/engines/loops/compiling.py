@@ -46,7 +46,7 @@ sums = njit(fastmath=_REORDERED, error_model="numpy")
 
 def entry(function: Callable[..., Any]) -> Any:
     """Compile a function that Python calls; its code is kept on disk."""
-    return njit(nogil=True, error_model="numpy")(function)
+    return njit(nogil=True, fastmath=_FUSED, error_model="numpy")(function)
 
 
 @intrinsic
@@ -133,10 +133,13 @@ class _CodeCache(FunctionCache):
             )
 
 
-def prepare(function: Any, *arguments: Any) -> None:
+def prepare(
+    function: Any, *arguments: Any, title: str = "engine compiled", duration: str = "about half a minute"
+) -> None:
     """Compile an entry for arguments of these types, or read its code from the cache.
 
-    One process compiles, and others that need the same code wait for it.
+    One process compiles, and others that need the same code wait for it. A line says what is compiled, and how long it
+    takes.
     """
     types_of = tuple(map(numba.typeof, arguments))
     if types_of in function.overloads:
@@ -145,7 +148,7 @@ def prepare(function: Any, *arguments: Any) -> None:
         function._cache = _CodeCache(function.py_func)
     with _alone():
         if function._cache.load_overload(types_of, function.targetctx) is None:
-            _log.warning("compiling engine compiled for this processor, once: about half a minute")
+            _log.warning("compiling %s for this processor, once: %s", title, duration)
         function.compile(types_of)
 
 

@@ -50,6 +50,29 @@ def embed_backward(tokens: Array, dx: Array, dtable: Array, dplaces: Array) -> N
 
 
 @sums
+def moments(row: Array, eps: np.float32) -> tuple[np.float32, np.float32]:
+    """Return a row's mean, and 1/σ."""
+    share = np.float32(1.0 / len(row))
+    total = _ZERO
+    for j in range(len(row)):
+        total += row[j]
+    mean = total * share
+    squares = _ZERO
+    for j in range(len(row)):
+        squares += (row[j] - mean) * (row[j] - mean)
+    return mean, _ONE / math.sqrt(squares * share + eps)
+
+
+@sums
+def dot(a: Array, b: Array) -> np.float32:
+    """Return Σ a b over the length of a."""
+    total = _ZERO
+    for j in range(len(a)):
+        total += a[j] * b[j]
+    return total
+
+
+@sums
 def normalize(
     x: Array, gain: Array, bias: Array, eps: np.float32, hat: Array, r: Array, normed: Array, following: Array
 ) -> None:
@@ -59,16 +82,8 @@ def normalize(
     """
     distinct()
     rows, width = x.shape
-    share = np.float32(1.0 / width)
     for i in range(rows):
-        total = _ZERO
-        for j in range(width):
-            total += x[i, j]
-        mean = total * share
-        squares = _ZERO
-        for j in range(width):
-            squares += (x[i, j] - mean) * (x[i, j] - mean)
-        scale = _ONE / math.sqrt(squares * share + eps)
+        mean, scale = moments(x[i], eps)
         r[i] = scale
         for j in range(width):
             value = (x[i, j] - mean) * scale

@@ -50,9 +50,20 @@ def reduce(gradients: Array, count: int, parts: Array) -> float:
 
 
 @loop
-def _adamw(
+def adamw_constants(step: Array) -> tuple[np.float32, ...]:
+    """Return β₁, β₂, (1 − β₁) clip, (1 − β₂) clip², η̂ / ν and ε / ν of an ``AdamWStep``, or of its numbers."""
+    clip, beta1, beta2, scale = step[0], step[1], step[2], step[4]
+    return (
+        np.float32(beta1), np.float32(beta2), np.float32((1.0 - beta1) * clip),
+        np.float32((1.0 - beta2) * clip * clip), np.float32(step[3] / scale), np.float32(step[5] / scale),
+    )  # fmt: skip
+
+
+@loop
+def update_part(
     theta: Array, dtheta: Array, m1: Array, m2: Array, constants: tuple[np.float32, ...], decay: np.float32
 ) -> None:
+    """Update θ, m₁ and m₂ from dθ; first θ ← θ · decay."""
     distinct()
     beta1, beta2, share1, share2, rate, eps = constants
     for i in range(len(theta)):
@@ -76,15 +87,11 @@ def update(theta: Array, dtheta: Array, m1: Array, m2: Array, parts: Array, step
         parts: (parts, 3): start, stop, and PLAIN, DECAYED or MUON, whose update is not made here.
         step: an ``AdamWStep``, float64: clip, β₁, β₂, η̂, ν, ε, 1 − η λ, η.
     """
-    clip, beta1, beta2, scale = step[0], step[1], step[2], step[4]
-    constants = (
-        np.float32(beta1), np.float32(beta2), np.float32((1.0 - beta1) * clip),
-        np.float32((1.0 - beta2) * clip * clip), np.float32(step[3] / scale), np.float32(step[5] / scale),
-    )  # fmt: skip
+    constants = adamw_constants(step)
     for part in range(len(parts)):
         a, b = parts[part, 0], parts[part, 1]
         kind = parts[part, 2]
         if kind == MUON:
             continue
         decay = np.float32(step[6]) if kind == DECAYED else np.float32(1.0)
-        _adamw(theta[a:b], dtheta[a:b], m1[a:b], m2[a:b], constants, decay)
+        update_part(theta[a:b], dtheta[a:b], m1[a:b], m2[a:b], constants, decay)

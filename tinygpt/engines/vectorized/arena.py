@@ -17,7 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from tinygpt.config import ModelConfig
-from tinygpt.engines.vectorized.kernels import TILE, AdamWStep, KernelSet
+from tinygpt.engines.vectorized.forms import KernelSet
+from tinygpt.engines.vectorized.kernels import TILE, AdamWStep
 from tinygpt.params import Arrays, is_decayed, parameter_shapes
 
 Allocate = Callable[[int], np.ndarray]

@@ -21,7 +21,8 @@ from itertools import pairwise
 import numpy as np
 
 from tinygpt.config import ModelConfig
-from tinygpt.engines.vectorized.kernels import TILE, KernelSet, subtract_maximum, totals_are_safe
+from tinygpt.engines.vectorized.forms import KernelSet
+from tinygpt.engines.vectorized.kernels import TILE, subtract_maximum, totals_are_safe
 from tinygpt.engines.vectorized.slab import Slab
 
 Array = np.ndarray

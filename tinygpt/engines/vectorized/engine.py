@@ -46,7 +46,7 @@ class VectorizedEngine(Engine):
 
     Args:
         threads: cores to use; by default all that this process may use.
-        kernels: ``auto``, ``numpy``, ``numexpr``, or a mixed choice such as ``numexpr:adamw``.
+        kernels: ``auto``, ``fastest``, ``numpy``, ``numexpr``, ``numba``, or a mixed choice such as ``numba:adamw``.
         team: ``threads`` or ``processes``; by default the faster one on this system.
 
     Raises:

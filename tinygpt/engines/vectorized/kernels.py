@@ -1,8 +1,8 @@
-"""Fused element-wise kernels, each in a NumPy and a NumExpr form.
+"""Fused element-wise kernels in NumPy and in NumExpr.
 
 A NumPy form is a chain of ufuncs with ``out=`` over a tile that fits in the core's cache. A NumExpr form compiles the
-chain into one pass. Which one is faster depends on the processor's vector instructions and on where the operands are,
-so ``calibration`` measures both.
+chain into one pass. Which one is faster depends on the processor's vector instructions and on where the operands are.
+``forms`` has the table of all forms, the compiled ones of ``tinygpt.engines.loops`` included.
 
 Every kernel works in place on float32 tiles: rows of a matrix, attention matrices, or a part of the arena. Constants
 enter NumExpr as named float32 operands: a literal would turn the expression into float64.
@@ -12,10 +12,7 @@ from __future__ import annotations
 
 import math
 import threading
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numexpr
 import numpy as np
@@ -58,7 +55,8 @@ def _run(expression: str, out: Array, **operands: Any) -> None:
 # ---- GELU: the activation and its derivative in one pass ----------------------------------------------
 # With Φ = ½ (1 + tanh a), a = κ (x + 0.044715 x³), κ = √(2/π):
 #     y = x Φ        dy/dx = Φ + 2 y (1 − Φ) κ (1 + 3 · 0.044715 x²)
-# because ∂tanh a/∂a = 1 − tanh² a = 4 Φ (1 − Φ). The backward is then a single multiplication.
+# because ∂tanh a/∂a = 1 − tanh² a = 4 Φ (1 − Φ). The backward is then a single multiplication. Where NumPy has no
+# vector instructions for tanh, Φ = 1 / (1 + e^(−2a)) takes less time.
 
 _LINEAR, _CUBIC = _f32(GELU_SCALE), _f32(GELU_SCALE * GELU_CUBIC)  # κ and 0.044715 κ
 
@@ -73,6 +71,25 @@ def gelu_numpy(x: Array, y: Array, scratch: tuple[Array, Array]) -> None:
     np.tanh(phi, out=phi)
     phi *= _f32(0.5)
     phi += _f32(0.5)
+    _gelu_of(x, y, phi, square)
+
+
+def gelu_exp(x: Array, y: Array, scratch: tuple[Array, Array]) -> None:
+    """y ← GELU(x), x ← its derivative; with Φ = 1 / (1 + e^(−2a)), where e^(−2a) may be infinite."""
+    phi, square = scratch
+    np.multiply(x, x, out=square)
+    np.multiply(square, _f32(-2.0) * _CUBIC, out=phi)
+    phi -= _f32(2.0) * _LINEAR
+    phi *= x
+    with np.errstate(over="ignore"):
+        np.exp(phi, out=phi)
+    phi += _f32(1.0)
+    np.divide(_f32(1.0), phi, out=phi)
+    _gelu_of(x, y, phi, square)
+
+
+def _gelu_of(x: Array, y: Array, phi: Array, square: Array) -> None:
+    """y ← x Φ, x ← the derivative, from Φ and x²."""
     np.multiply(x, phi, out=y)
     square *= _f32(6.0) * _CUBIC
     square += _f32(2.0) * _LINEAR
@@ -95,7 +112,8 @@ def gelu_numexpr(x: Array, y: Array, scratch: tuple[Array, Array]) -> None:
 
 
 def normalize_numpy(x: Array, hat: Array, r: Array, eps: float, mean_vector: Array) -> None:
-    """hat ← (x − mean) r, r ← 1/√(var + ε); x (n, D), hat (n, D) or a view of it, r (n, 1)."""
+    """hat ← (x − mean) r, r ← 1/√(var + ε); x (n, D), hat (n, D or more), r (n, 1)."""
+    hat = hat[:, : x.shape[1]]
     np.subtract(x, np.matmul(x, mean_vector), out=hat)
     np.vecdot(hat, hat, out=r[:, 0])
     r *= mean_vector[0]
@@ -106,7 +124,8 @@ def normalize_numpy(x: Array, hat: Array, r: Array, eps: float, mean_vector: Arr
 
 
 def normalize_numexpr(x: Array, hat: Array, r: Array, eps: float, mean_vector: Array) -> None:
-    """hat ← (x − mean) r, r ← 1/√(var + ε); x (n, D), hat (n, D) or a view of it, r (n, 1)."""
+    """hat ← (x − mean) r, r ← 1/√(var + ε); shapes as in :func:`normalize_numpy`."""
+    hat = hat[:, : x.shape[1]]
     mean = np.matmul(x, mean_vector)  # (n, 1)
     np.subtract(x, mean, out=hat)
     np.vecdot(hat, hat, out=r[:, 0])
@@ -116,6 +135,7 @@ def normalize_numexpr(x: Array, hat: Array, r: Array, eps: float, mean_vector: A
 
 def normalize_backward_numpy(dhat: Array, hat: Array, r: Array, dx: Array, mean_vector: Array, scratch: Array) -> None:
     """dx ← dx + r (dhat − hat · mean(dhat · hat)) for dhat that sums to 0 over a row; layers.py derives it."""
+    hat = hat[:, : dhat.shape[1]]
     projected = np.vecdot(dhat, hat)[:, None]  # (n, 1)
     projected *= mean_vector[0]
     np.multiply(hat, projected, out=scratch)
@@ -125,14 +145,10 @@ def normalize_backward_numpy(dhat: Array, hat: Array, r: Array, dx: Array, mean_
 
 
 def normalize_backward_numexpr(
-    dhat: Array,
-    hat: Array,
-    r: Array,
-    dx: Array,
-    mean_vector: Array,
-    scratch: Array,  # noqa: ARG001 (one signature for both forms)
+    dhat: Array, hat: Array, r: Array, dx: Array, mean_vector: Array, scratch: Array
 ) -> None:
     """dx ← dx + r (dhat − hat · mean(dhat · hat)) for dhat that sums to 0 over a row; layers.py derives it."""
+    hat = hat[:, : dhat.shape[1]]
     projected = np.vecdot(dhat, hat)[:, None] * mean_vector[0]  # (n, 1)
     _run("dx + r * (dhat - hat * projected)", dx, dx=dx, r=r, dhat=dhat, hat=hat, projected=projected)
 
@@ -173,7 +189,7 @@ def subtract_maximum(scores: Array, mask: Array) -> None:
 def exponentials_numpy(scores: Array, mask: Array, ones: Array, total: Array) -> None:
     """scores ← e^scores · mask, total ← its row sums.
 
-    scores (…, n, width), mask (n, width) of ones and zeros, ones (width, 1), total (…, n, 1).
+    scores (B, H, n, width), mask (n, width) of ones and zeros, ones (width, 1), total (B, H, n, 1).
     """
     np.exp(scores, out=scores)
     scores *= mask
@@ -189,8 +205,7 @@ def exponentials_numexpr(scores: Array, mask: Array, ones: Array, total: Array) 
 # ---- AdamW over a tile of the arena (equations in optim.py) -------------------------------------------
 
 
-@dataclass(frozen=True)
-class AdamWStep:
+class AdamWStep(NamedTuple):
     """The constants of one update, shared by every tile."""
 
     clip: float
@@ -235,97 +250,10 @@ def adamw_numpy(theta: Array, dtheta: Array, m1: Array, m2: Array, step: AdamWSt
     theta -= scratch
 
 
-def adamw_numexpr(theta: Array, dtheta: Array, m1: Array, m2: Array, step: AdamWStep, scratch: Array) -> None:  # noqa: ARG001 (one signature for both forms)
+def adamw_numexpr(theta: Array, dtheta: Array, m1: Array, m2: Array, step: AdamWStep, scratch: Array) -> None:
     """Update θ, m₁ and m₂ in place from dθ times the step's clip factor; the caller applies weight decay."""
     c1, c2 = (1.0 - step.beta1) * step.clip, (1.0 - step.beta2) * step.clip * step.clip
     _run("b1 * m1 + c1 * dtheta", m1, m1=m1, dtheta=dtheta, b1=step.beta1, c1=c1)
     _run("b2 * m2 + c2 * dtheta * dtheta", m2, m2=m2, dtheta=dtheta, b2=step.beta2, c2=c2)
     rate, eps = step.rate / step.second_scale, step.eps / step.second_scale
     _run("theta - rate * m1 / (sqrt(m2) + eps)", theta, theta=theta, m1=m1, m2=m2, rate=rate, eps=eps)
-
-
-# ---- the table, and the time of a tile ---------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Kernel:
-    """A kernel's two forms, and a function that makes the arguments for one tile."""
-
-    numpy: Callable[..., None]
-    numexpr: Callable[..., None]
-    arguments: Callable[[Callable[[int], Array]], tuple[Any, ...]]
-
-
-_TILE_ROWS, _TILE_WIDTH = 128, TILE // 128
-_STEP = AdamWStep.at(1, 3e-4, 1.0, TrainConfig(batch_size=1))
-
-
-def _rows(draw: Callable[[int], Array], count: int) -> list[Array]:
-    return [draw(TILE).reshape(_TILE_ROWS, _TILE_WIDTH) for _ in range(count)]
-
-
-def _mean_vector(width: int) -> Array:
-    return np.full((width, 1), 1.0 / width, np.float32)
-
-
-KERNELS: dict[str, Kernel] = {
-    "gelu": Kernel(gelu_numpy, gelu_numexpr, lambda draw: (*_rows(draw, 2), tuple(_rows(draw, 2)))),
-    "normalize": Kernel(
-        normalize_numpy, normalize_numexpr,
-        lambda draw: (*_rows(draw, 2), np.ones((_TILE_ROWS, 1), _f32), 1e-5, _mean_vector(_TILE_WIDTH)),
-    ),
-    "normalize_backward": Kernel(
-        normalize_backward_numpy, normalize_backward_numexpr,
-        lambda draw: (
-            *_rows(draw, 2), np.ones((_TILE_ROWS, 1), _f32), *_rows(draw, 1), _mean_vector(_TILE_WIDTH),
-            *_rows(draw, 1),
-        ),
-    ),
-    "residual": Kernel(residual_numpy, residual_numexpr, lambda draw: (*_rows(draw, 2), draw(_TILE_WIDTH))),
-    "exponentials": Kernel(
-        exponentials_numpy, exponentials_numexpr,
-        lambda draw: (
-            draw(TILE).reshape(-1, 64, 128), np.tri(64, 128, 64, _f32), np.ones((128, 1), _f32),
-            np.empty((TILE // (64 * 128), 64, 1), _f32),
-        ),
-    ),
-    "adamw": Kernel(
-        adamw_numpy, adamw_numexpr,
-        lambda draw: (*(draw(TILE) for _ in range(3)), np.abs(draw(TILE)), _STEP, draw(TILE)),
-    ),
-}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class KernelSet:
-    """The chosen form of each kernel: one attribute per row of :data:`KERNELS`.
-
-    Attributes:
-        spec: the choice as text for ``calibration.choose_kernels``: ``numpy``, ``numexpr``, or
-            ``numexpr:adamw+gelu`` for those in NumExpr and the rest in NumPy.
-    """
-
-    spec: str
-    gelu: Callable[..., None]
-    normalize: Callable[..., None]
-    normalize_backward: Callable[..., None]
-    residual: Callable[..., None]
-    exponentials: Callable[..., None]
-    adamw: Callable[..., None]
-
-
-def calibration_seconds(name: str, repeats: int = 7) -> tuple[float, float]:
-    """Return the best time of one tile in each form, (NumPy, NumExpr), in seconds."""
-    kernel = KERNELS[name]
-    rng = np.random.default_rng(0)
-    best = []
-    for form in (kernel.numpy, kernel.numexpr):
-        times = []
-        for _ in range(repeats):
-            # New operands each time: in-place kernels applied repeatedly would drift to infinity.
-            arguments = kernel.arguments(lambda n: rng.standard_normal(n, np.float32))
-            start = time.perf_counter()
-            form(*arguments)
-            times.append(time.perf_counter() - start)
-        best.append(min(times))
-    return best[0], best[1]

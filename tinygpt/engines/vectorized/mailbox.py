@@ -4,7 +4,6 @@ and the results."""
 from __future__ import annotations
 
 import mmap
-from dataclasses import astuple, fields
 from itertools import pairwise
 
 import numpy as np
@@ -34,7 +33,7 @@ class Mailbox:
         self._tokens, self._targets, self._shape = integers(self.capacity), integers(self.capacity), integers(2)
         self._logits, self._vocab_size = shared_zeros(self.capacity * vocab_size), vocab_size
         self._token_losses = shared_zeros(2 * self.capacity).view(np.float64)
-        self._step = shared_zeros(2 * len(fields(AdamWStep))).view(np.float64)
+        self._step = shared_zeros(2 * len(AdamWStep._fields)).view(np.float64)
         self._place, self._rate = integers(3), shared_zeros(2).view(np.float64)
         self._key = shared_zeros(2 * 2).view(np.uint64)
         self.losses = shared_zeros(2 * workers).view(np.float64)
@@ -126,7 +125,7 @@ class Mailbox:
 
     @step.setter
     def step(self, step: AdamWStep) -> None:
-        self._step[:] = astuple(step)
+        self._step[:] = step
 
     def rows_of(self, worker: int, workers: int) -> slice:
         """Return a worker's rows of the batch."""

@@ -21,7 +21,8 @@ import numpy as np
 
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.engines.vectorized.arena import Allocate, Arena
-from tinygpt.engines.vectorized.kernels import TILE, KernelSet
+from tinygpt.engines.vectorized.forms import KernelSet
+from tinygpt.engines.vectorized.kernels import TILE
 from tinygpt.engines.vectorized.layout import Layout
 from tinygpt.engines.vectorized.mailbox import Mailbox, row_slices
 from tinygpt.engines.vectorized.shard import Shard, layer_projections

@@ -19,7 +19,8 @@ from tinygpt.config import ModelConfig
 from tinygpt.dropout import MaskDraw, n_sites
 from tinygpt.engines.vectorized.arena import Allocate, Arena
 from tinygpt.engines.vectorized.attention import Attention, AttentionBuffers
-from tinygpt.engines.vectorized.kernels import TILE, KernelSet
+from tinygpt.engines.vectorized.forms import KernelSet
+from tinygpt.engines.vectorized.kernels import TILE
 from tinygpt.engines.vectorized.projection import (
     FoldedProjection,
     NormNames,
@@ -160,7 +161,7 @@ class Shard:
         """hat, r ← the normalised rows of the residual stream, and their reciprocal deviations."""
         for rows in self.row_tiles:
             self.kernels.normalize(
-                self.x[rows], hat[rows, :-1], r[rows], self.model.layer_norm_eps, self.mean_vector
+                self.x[rows], hat[rows], r[rows], self.model.layer_norm_eps, self.mean_vector
             )  # fmt: skip
 
     def activate(self, hidden: Array, activated: Array) -> None:
@@ -227,7 +228,7 @@ class Shard:
         for rows in self.row_tiles:
             part = dhat[rows]
             self.kernels.normalize_backward(
-                part, hat[rows, :-1], r[rows], self.x[rows], self.mean_vector,
+                part, hat[rows], r[rows], self.x[rows], self.mean_vector,
                 self.scratch[0][: part.size].reshape(part.shape),
             )  # fmt: skip
 

@@ -172,15 +172,15 @@ def _check_alive(process: int, kills_before: int) -> None:
     try:
         ended, status = os.waitpid(process, os.WNOHANG)
     except ChildProcessError:  # other code has reaped it
-        raise WorkerError("a worker process of the vectorized engine has ended", run=_RUN) from None
+        raise WorkerError("a worker process of the engine has ended", run=_RUN) from None
     if not ended:
         return
     code = os.waitstatus_to_exitcode(status)
     if -code == signal.SIGKILL and out_of_memory_kills() > kills_before:
-        problem = "the system killed a worker process of the vectorized engine for lack of memory"
+        problem = "the system killed a worker process of the engine for lack of memory"
         raise CapacityError(problem, "memory for every worker", _RUN)
     how = f"by signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"with exit code {code}, see above"
-    raise WorkerError(f"a worker process of the vectorized engine ended {how}", run=_RUN)
+    raise WorkerError(f"a worker process of the engine ended {how}", run=_RUN)
 
 
 def _dismiss(owner: int, counters: np.ndarray, processes: tuple[int, ...]) -> None:
