@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,6 +24,30 @@ sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 LOCAL = {"127.0.0.1", "::1", "localhost"}
+
+# The first of two processes builds the site that many tests look at, which takes a minute. Meanwhile the second one has
+# these files, longest first; then come the others, those with many tests first.
+BUILDS = "tests/sitegen/build/test_site.py"
+LONG = (
+    "tests/test_documented_commands.py", "tests/bench/measuring/test_faults.py", "tests/tinygpt/learn/test_course.py",
+    "tests/tinygpt/engines/test_engines.py", "tests/bench/planning/test_memory.py",
+    "tests/tinygpt/training/test_killed_sessions.py", "tests/bench/measuring/test_killed_runs.py",
+    "tests/tinygpt/terminal/test_output.py", "tests/sitegen/figures/test_figures.py",
+    "tests/sitegen/figures/test_speedup.py", "tests/tinygpt/learn/test_pages.py",
+    "tests/bench/measuring/test_kernel_times.py", "tests/bench/records/test_many_runs.py",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put long files first, so that at the end no process waits for another that has just begun one of them."""
+    place = {name: number for number, name in enumerate((BUILDS, *LONG))}
+    files = [item.nodeid.partition("::")[0] for item in items]
+    size = Counter(files)
+
+    def rank(named: tuple[str, pytest.Item]) -> tuple[int, int]:
+        return place.get(named[0], len(place)), -size[named[0]]
+
+    items[:] = [item for _, item in sorted(zip(files, items, strict=True), key=rank)]
 
 
 @pytest.fixture(autouse=True)

@@ -16,8 +16,9 @@ from tinygpt.terminal.options import option
 from tinygpt.terminal.tasks import missing_extra, task
 
 _PROGRAMS = ("zizmor",)  # tools that are not Python modules
-# Two processes, because many tests wait for processes of their own; the tests of a file share fixtures.
-_TWO_AT_A_TIME = ("--numprocesses=2", "--dist=loadfile")
+# Two processes, because many tests wait for processes of their own; the tests of a file share fixtures. The order is
+# that of tests/conftest.py.
+_TWO_AT_A_TIME = ("--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder")
 
 
 def _tool(name: str, *arguments: str) -> int:
