@@ -23,6 +23,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -244,9 +245,8 @@ def _time_form(name: str, form: str, rng: np.random.Generator, n_bytes: int) -> 
     """Return the mean seconds of a call over one pass of at least ``n_bytes`` of tiles."""
     kernel, run = KERNELS[name], form_of(name, form)
     # Fresh operands each time: repeated in-place kernels would drift to infinity.
-    tiles = [kernel.arguments(lambda size: rng.standard_normal(size, np.float32))]
-    while len(tiles) * _TILE_BYTES < n_bytes:
-        tiles.append(kernel.arguments(lambda size: rng.standard_normal(size, np.float32)))
+    drawn = kernel.arguments(lambda size: rng.standard_normal(size, np.float32))
+    tiles = [drawn, *(deepcopy(drawn) for _ in range(1, -(-n_bytes // _TILE_BYTES)))]
     start = time.perf_counter()
     for arguments in tiles:
         run(*arguments)

@@ -115,7 +115,7 @@ def test_everything_has_its_own_name_back_afterwards():
 
 
 def test_a_run_from_start_to_rows(results_root, corpus, console):
-    suite = replace(select_suite("kernels", ["tiny"]), arms=(Arm("kernels", "tiny", 60.0, 1),))
+    suite = replace(select_suite("kernels", ["tiny"]), arms=(Arm("kernels", "tiny", 600.0, 1),))
     summary = run_suite(
         suite, results_root, corpus, console=console, options=RunOptions(lock_file=results_root / "lock")
     )
