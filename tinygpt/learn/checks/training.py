@@ -9,7 +9,7 @@ from tinygpt.corpora import load_corpus
 from tinygpt.data import BatchSampler
 from tinygpt.engines import create_engine
 from tinygpt.learn.checks.sitting_4 import gradients_of
-from tinygpt.learn.hints import Wrong, compare, is_close
+from tinygpt.learn.hints import Wrong, accuse, compare, is_close
 from tinygpt.learn.student import Student
 from tinygpt.optim import clip_factor, global_norm
 from tinygpt.params import Arrays, initial_parameters, is_decayed
@@ -33,9 +33,10 @@ def train(student: Student) -> None:
             f"losses has {np.size(first)} entries, expected a list with one for each of the {_COMPARED} batches"
         )
     first, right = np.array(first, float), _losses(w, *few, "")
-    wrong = not is_close(first, right)
-    suspects = {hint: _losses(w, *few, kind) for kind, hint in _TRAINING_MISTAKES.items() if wrong}
-    compare("losses", first, right, suspects=suspects, against="the engine")
+    if not is_close(first, right):
+        for mistake, hint in _TRAINING_MISTAKES.items():  # one after the other: each takes a while
+            accuse("losses", first, {hint: _losses(w, *few, mistake)})
+    compare("losses", first, right, against="the engine")
     weights, losses = student.call("train", w, batches, rates, 1, _TRAINED.n_heads, returns="weights, losses")
     engine = create_engine("numpy", _TRAINED, settings, seed=0)
     reached = [engine.train_step(*batch, rate).loss for batch, rate in zip(batches, rates, strict=True)]
