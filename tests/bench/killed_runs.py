@@ -30,7 +30,7 @@ from tests.bench.conftest import TEXT
 from tinygpt.corpora import Corpus
 
 CORPUS = Corpus("squares", TEXT[:-2000], TEXT[-2000:], "", "")
-ROUNDS = 6
+ROUNDS = 3
 VARIANTS = ("numpy", "numpy#2")
 _MOST_KILLS = 500
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cProfile
 import pstats
+import shutil
 from io import StringIO
 
 import pytest
@@ -38,9 +39,14 @@ def same(before, root) -> bool:
     return all(one.equals(other) for one, other in zip(before, read_tables(root), strict=True))
 
 
-def test_a_file_is_opened_again_only_when_it_has_changed(tmp_path, opened, cache):
-    root = write_many(tmp_path / "results", 2 * MANY)
-    opened.clear()
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory):
+    """Results of more runs than are read without a cache."""
+    return write_many(tmp_path_factory.mktemp("stored"), 2 * MANY)
+
+
+def test_a_file_is_opened_again_only_when_it_has_changed(tmp_path, opened, cache, stored):
+    root = shutil.copytree(stored, tmp_path / "results")
     before = read_tables(root)
     files = sorted(path.name for path in (root / LOCAL).iterdir())
     assert sorted(opened) == files
@@ -61,10 +67,9 @@ def test_a_file_is_opened_again_only_when_it_has_changed(tmp_path, opened, cache
     assert sorted(opened) == [name for name in files if name.startswith("runs-") and name != gone.name]
 
 
-def test_a_cache_that_cannot_be_written_is_done_without(tmp_path, cache):
+def test_a_cache_that_cannot_be_written_is_done_without(cache, stored):
     cache.write_text("no folder")
-    root = write_many(tmp_path / "results", 2 * MANY)
-    assert same(read_tables(root), root)
+    assert same(read_tables(stored), stored)
 
 
 def test_few_files_are_not_kept(tmp_path, cache):
@@ -76,7 +81,8 @@ def test_few_files_are_not_kept(tmp_path, cache):
 def test_a_run_more_costs_little(tmp_path, monkeypatch):
     """Counted in calls of functions, which no load on the machine changes."""
     monkeypatch.setattr("os.fsync", lambda descriptor: None)
-    few, many = 210, 250  # both have more training runs than are shown
+    monkeypatch.setattr("bench.terminal.show._NEWEST", 8)
+    few, many = 36, 48  # both have more training runs than are shown
     root = write_many(tmp_path / "results", many)
 
     def calls() -> int:
