@@ -20,6 +20,7 @@ from tinygpt.checkpoints.layout import WEIGHTS
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.data import BatchSampler
 from tinygpt.engines import Engine, create_engine
+from tinygpt.engines.vectorized.forms import FORMS
 from tinygpt.training.session import run_session
 from tinygpt.training.trainer import StepRecord
 
@@ -27,7 +28,7 @@ STEPS = 20
 # Shapes that no preset has: any GPT-2 of bytes is welcome.
 SHAPES = [ModelConfig(2, 40, 5, 24), ModelConfig(1, 16, 1, 9, layer_norm_eps=1e-6), ModelConfig(3, 24, 4, 16)]
 TRAIN = TrainConfig(batch_size=4, learning_rate=3e-3)
-VARIANTS = ["numpy", "vectorized[threads=2,kernels=numpy]", "vectorized[threads=2,kernels=numexpr]"]
+VARIANTS = ["numpy", *(f"vectorized[threads=2,kernels={form}]" for form in FORMS), "compiled[threads=2]"]
 
 
 def sampler_of(model: ModelConfig) -> BatchSampler:

@@ -10,12 +10,21 @@ from tests.parity.oracle import Oracle
 from tests.reference import N_STEPS, REFERENCE_FILE, REFERENCE_MODEL, REFERENCE_TRAIN, reference_batches
 from tinygpt.data import BatchSampler
 from tinygpt.engines import create_engine
+from tinygpt.engines.vectorized.forms import FORMS
 from tinygpt.params import initial_parameters
 from tinygpt.presets import PRESETS
 
 
 @pytest.mark.parametrize("preset_name", ["tiny", "small"])
-@pytest.mark.parametrize("variant", ["numpy", "vectorized[kernels=numpy]", "vectorized[kernels=numexpr]"])
+@pytest.mark.parametrize(
+    "variant",
+    [
+        "numpy",
+        *(f"vectorized[kernels={form}]" for form in FORMS),
+        "compiled[team=threads]",
+        "compiled[team=processes]",
+    ],
+)
 def test_engine_follows_pytorch_on_a_preset(variant, preset_name):
     preset = PRESETS[preset_name]
     tokens = np.random.default_rng(0).integers(32, 127, 20_000).astype(np.uint8)

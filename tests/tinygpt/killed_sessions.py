@@ -28,7 +28,9 @@ import tinygpt.checkpoints.tensorfile
 import tinygpt.system.files
 from tests.tinygpt.training.small_runs import CORPUS, plan
 from tinygpt.checkpoints.checkpoint import has_checkpoint, load_checkpoint
+from tinygpt.engines import create_engine
 from tinygpt.errors import WorkerError
+from tinygpt.presets import PRESETS
 from tinygpt.system.staging import SAVED, SAVING
 from tinygpt.training.events import EvaluationRecord
 from tinygpt.training.session import run_session
@@ -131,6 +133,7 @@ def nothing(_taken: int) -> None:
 def main(folder: Path, engine: str, kills: int, seed: int) -> None:
     """Kill the run several times, then complete it."""
     signal.signal(signal.SIGQUIT, signal.SIG_DFL)  # ignored where a shell started the tests in the background
+    create_engine(engine, PRESETS["tiny"].model, PRESETS["tiny"].train)  # imported and compiled before the first fork
     chance = random.Random(seed)
     run, log = folder / "run", folder / "losses.txt"
     for number in range(kills + 1):

@@ -75,8 +75,9 @@ def test_numpy_is_predicted_at_shapes_that_no_preset_has(model):
 
 
 @pytest.mark.parametrize("preset", ["tiny", "large"])
-def test_the_compiled_engine_is_predicted_within_ten_per_cent(preset):
-    entry, variant = LADDER[preset], "compiled[threads=2]"
+@pytest.mark.parametrize("team", ["threads", "processes"])
+def test_the_compiled_engine_is_predicted_within_ten_per_cent(team, preset):
+    entry, variant = LADDER[preset], f"compiled[threads=2,team={team}]"
     create_engine(variant, entry.model, entry.train)  # compiles, if the cache has no code
     predicted = predicted_peak_bytes(variant, entry.model, entry.train) - memory.TEXT_BYTES
     assert predicted == pytest.approx(measured_peak(variant, entry.model, entry.train), rel=0.1, abs=MAPPED_AHEAD)
@@ -106,7 +107,7 @@ def test_python_is_predicted_within_fifteen_per_cent(model):
     assert predicted == pytest.approx(measured_peak("python", model, train), rel=0.15)
 
 
-@pytest.mark.parametrize("variant", ["numpy", "vectorized[threads=2,team=processes]"])
+@pytest.mark.parametrize("variant", ["numpy", "vectorized[threads=2,team=processes]", "compiled[threads=2]"])
 def test_batch_dropout_and_accumulation_are_predicted(variant):
     model, train = LADDER["large"].model, TrainConfig(batch_size=2, dropout=0.1, accumulation=2)
     predicted = predicted_peak_bytes(variant, model, train) - memory.TEXT_BYTES
@@ -155,7 +156,9 @@ def test_a_session_needs_room_for_its_checkpoint_and_its_rows():
     assert predicted_session_bytes("numpy", mega.model, mega.train) < steps + 5 * 4 * mega.model.n_parameters
 
 
-@pytest.mark.parametrize(("preset", "engine"), [("small", "vectorized"), ("large", "vectorized"), ("small", "numpy")])
+@pytest.mark.parametrize(
+    ("preset", "engine"), [("small", "vectorized"), ("large", "vectorized"), ("large", "compiled"), ("small", "numpy")]
+)
 def test_a_session_is_predicted_within_ten_per_cent(tmp_path, preset, engine):
     command = [sys.executable, "-c", MEASURE_SESSION, str(tmp_path / "out"), preset, engine]
     done = subprocess.run(command, capture_output=True, text=True, check=True)

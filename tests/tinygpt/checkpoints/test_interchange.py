@@ -27,6 +27,9 @@ VARIANTS = (
     "numpy",
     "vectorized[threads=2,kernels=numpy,team=threads]",
     "vectorized[threads=1,kernels=numexpr]",
+    "vectorized[threads=1,kernels=numba]",
+    "compiled[threads=2]",
+    "compiled[threads=2,team=processes]",
 )
 
 

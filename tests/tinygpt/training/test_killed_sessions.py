@@ -21,6 +21,8 @@ KILLS = 12
         "numpy",
         "vectorized[threads=2,kernels=numpy,team=processes]",
         "vectorized[threads=2,kernels=numexpr,team=threads]",
+        "compiled[threads=2,team=threads]",
+        "compiled[threads=2,team=processes]",
     ],
 )
 def test_a_repeatedly_killed_run_equals_an_uninterrupted_one(engine: str, tmp_path: Path) -> None:
