@@ -13,14 +13,13 @@ from functools import cache
 from typing import Any
 
 import llvmlite.binding
-import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import get_cython_function_address
 from threadpoolctl import threadpool_info
 
-from tinygpt.engines.loops.compiling import intrinsic, loop
+from tinygpt.engines.loops.compiling import intrinsic
 
 _SYMBOL = "tinygpt_sgemm"
 # The C interface's names, with the bits of its integers: those of NumPy's wheel first.
@@ -126,33 +125,3 @@ def _by_reference(_context: Any, builder: Any, _signature: Any, arguments: Any) 
     ]  # fmt: skip
     kind = ir.FunctionType(ir.VoidType(), [value.type for value in values])
     builder.call(cgutils.get_or_insert_function(builder.module, kind, _SYMBOL), values)
-
-
-@loop
-def address(array: np.ndarray) -> int:
-    """Return the address of an array's first number."""
-    return np.int64(array.ctypes.data)  # type: ignore[return-value]
-
-
-# ---- the three products of a linear layer, on contiguous matrices --------------------------------------
-
-
-@loop
-def multiply(a: np.ndarray, b: np.ndarray, c: np.ndarray, beta: np.float32) -> None:
-    """c (M, N) ← a (M, K) b (K, N) + beta c."""
-    k, n = b.shape
-    sgemm(0, 0, len(a), n, k, address(a), k, address(b), n, beta, address(c), n)
-
-
-@loop
-def multiply_by_transposed(a: np.ndarray, b: np.ndarray, c: np.ndarray, beta: np.float32) -> None:
-    """c (M, N) ← a (M, K) bᵀ, b (N, K), + beta c."""
-    n, k = b.shape
-    sgemm(0, 1, len(a), n, k, address(a), k, address(b), k, beta, address(c), n)
-
-
-@loop
-def multiply_transposed(a: np.ndarray, b: np.ndarray, c: np.ndarray, beta: np.float32) -> None:
-    """c (M, N) ← aᵀ b, a (K, M), b (K, N), + beta c."""
-    m, n = c.shape
-    sgemm(1, 0, m, n, len(a), address(a), m, address(b), n, beta, address(c), n)

@@ -21,7 +21,7 @@ from tinygpt.engines.vectorized.phases import Phase
 Array = np.ndarray
 
 _GRADIENTS, _REDUCE, _UPDATE, _LOGITS = map(int, (Phase.GRADIENTS, Phase.REDUCE, Phase.UPDATE, Phase.LOGITS))
-_ZERO, _ONE = np.float32(0.0), np.float32(1.0)
+_ZERO = np.float32(0.0)
 
 # An order is (its number · 2 + 1 if its phase begins in Python) · 16 + the phase, so that one write contains all of it.
 PHASES = IN_PYTHON = 16
@@ -76,7 +76,7 @@ def _pass(job: Job, active: int, phase: int) -> None:
     share, losses = np.float32(1.0 / job.place[0]), job.token_losses[first:last]
     job.losses[worker] = cross_entropy(s.logits, job.targets[first:last], share, s.row, losses)
     if trains:
-        backward(s, job.parameters, job.gradients[worker], tokens, masked, _ZERO if is_first else _ONE)
+        backward(s, job.parameters, job.gradients[worker], tokens, masked, not is_first)
 
 
 @loop

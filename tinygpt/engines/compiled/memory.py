@@ -15,15 +15,34 @@ from tinygpt.engines.vectorized.memory import FLOAT32_BYTES, attention_scores, m
 # Numba with LLVM, and the code that was read from the cache. Compiling it takes some 200 MB more, once.
 NUMBA_BYTES = 145_000_000
 
+# The room for products, in numbers: a row of zeros, a panel of B, and strips of A of the same depth.
+START = 64
+DEPTH = 128
+PANEL = 64 * DEPTH
+STRIP = 48
+_VECTOR = 16  # of the widest processors
+
+
+def _filled(count: int, unit: int) -> int:
+    return -(-count // unit) * unit
+
+
+def room_numbers(model: ModelConfig, length: int) -> int:
+    """Count the numbers in the room for products, or for the four packed matrices of a head."""
+    size = model.head_dim
+    strips = _filled(max(model.d_hidden, model.vocab_size), STRIP) * DEPTH  # of GELU's output or the logits
+    head = _filled(size, _VECTOR) * _filled(length, START) + 3 * _filled(length, _VECTOR) * _filled(size, START)
+    return START + max(PANEL + strips, head)
+
 
 def workspace_numbers(model: ModelConfig, batch: int, length: int, dropout: bool = False) -> int:
     """Count the numbers in the workspace of B rows of T tokens."""
     n, d, f, v = batch * length, model.d_model, model.d_hidden, model.vocab_size
     # x̂ and r of two norms, q k v, the attention's weights and output, GELU's output and derivative
     layer = 2 * (n * d + n) + 3 * n * d + attention_scores(model, batch, length) + n * d + 2 * n * f
-    # the stream, a norm's output, a branch, the wide gradient; the last x̂ and r; logits; a block's scores, a row
+    # the stream, a norm's output, a branch, the wide gradient; the last x̂ and r; logits, scores, a row, a room
     scores = max((stop - start) * stop for start, stop in query_blocks(length))
-    shared = 3 * n * d + n * f + n * d + n + n * v + scores + v
+    shared = 3 * n * d + n * f + n * d + n + n * v + scores + v + room_numbers(model, length)
     return model.n_layers * layer + shared + (n_sites(model.n_layers) * n * d if dropout else 0)
 
 

@@ -18,7 +18,7 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
-from tinygpt.engines.compiled.blas import address
+from tinygpt.engines.compiled.products import address
 from tinygpt.engines.loops.compiling import intrinsic, loop
 
 _BYTES = 64  # of a cache line, which a counter has for itself

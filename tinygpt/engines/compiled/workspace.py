@@ -11,6 +11,7 @@ import numpy as np
 
 from tinygpt.config import ModelConfig
 from tinygpt.dropout import n_sites
+from tinygpt.engines.compiled.memory import START, room_numbers
 from tinygpt.engines.vectorized.arena import Arena
 from tinygpt.engines.vectorized.attention import query_blocks
 from tinygpt.engines.vectorized.slab import Slab
@@ -53,6 +54,8 @@ class Workspace(NamedTuple):
     dqkv: Array  # (N, 3 D) in the memory of wide: never used at the same time
     scores: Array  # flat, the largest block of queries
     row: Array  # (V,)
+    room: Array  # flat, for products
+    nothing: Array  # (0, 1) the start of a product that is added to nothing
     zeros: Array  # (D,)
     sums: Array  # (D,) sums that are not read
     masks: Array  # (2 L + 1, N, D) dropout's; (0, N, D) without
@@ -68,6 +71,8 @@ def make_workspace(
     sizes = [batch * model.n_heads * (stop - start) * stop for start, stop in bounds]
     begins = np.cumsum([0, *sizes])
     wide = slab.empty(n, f)
+    room = slab.empty(room_numbers(model, length))
+    room[:START] = 0.0
     starts = {name: part.start for name, part in arena.slices.items()}
     return Workspace(
         batch=batch,
@@ -92,6 +97,8 @@ def make_workspace(
         dqkv=wide.reshape(-1)[: n * 3 * d].reshape(n, 3 * d),
         scores=slab.empty(max((stop - start) * stop for start, stop in bounds)),
         row=slab.empty(v),
+        room=room,
+        nothing=room[:0].reshape(0, 1),
         zeros=np.zeros(d, np.float32),
         sums=np.zeros(d, np.float32),
         masks=slab.empty(n_sites(model.n_layers) if dropout else 0, n, d),

@@ -167,16 +167,6 @@ def gelu_backward(dy: Array, derivative: Array, dbias: Array) -> None:
 
 
 @loop
-def fill_rows(rows: Array, bias: Array) -> None:
-    """Set every row to the bias, to which a product is then added."""
-    distinct()
-    count, width = rows.shape
-    for i in range(count):
-        for j in range(width):
-            rows[i, j] = bias[j]
-
-
-@loop
 def add_rows(dy: Array, dbias: Array) -> None:
     """Add the sum over rows of dy (N, O) to dbias."""
     distinct()
