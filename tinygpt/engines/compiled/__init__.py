@@ -1,6 +1,8 @@
 """Engine ``compiled``: the arena, mailbox and layout of ``vectorized``, with every loop compiled by Numba.
 
-    blas.py          sgemm as compiled code calls it, and the three products of a linear layer
+    tiles.py         register tiles, in the compiler's own language
+    blas.py          sgemm as compiled code calls it
+    products.py      matrix products, and the three of a linear layer
     attention.py     causal attention in blocks
     workspace.py     the arrays of some rows of a batch
     passes.py        forward and backward, one function each

@@ -21,7 +21,9 @@ from tinygpt.engines.loops.compiling import loop
 
 Array = np.ndarray
 
-LARGEST = 1024 * 1024  # numbers of B, 4 MiB, which is more than a core's cache holds
+# Numbers of B. With AVX-512, 4 MiB: more than a core's cache holds. A library comes close to the limit of narrower
+# vectors, and only for small matrices is its copying the larger part.
+LARGEST = 1024 * 1024 if LANES == 16 else 64 * 1024
 _ZERO, _ONE = np.float32(0.0), np.float32(1.0)
 
 
@@ -59,7 +61,7 @@ def pack(source: int, apart: int, turned: int, rows: int, columns: int, target: 
     else:
         for i in range(rows):
             for j in range(0, columns, LANES):
-                move(source + i * apart + BYTES * j, target + BYTES * (i * width + j), columns - j)
+                move(source + i * apart + BYTES * j, target + BYTES * (i * width + j), columns - j, LANES)
 
 
 @loop
@@ -99,7 +101,9 @@ def product(
     """
     if n * k > LARGEST:
         if start != c and start != room:
-            pack(start, 0, 0, m, n, c, n)
+            for i in range(m):
+                for j in range(0, n, LANES):
+                    move(start + BYTES * j, c + i * c_apart + BYTES * j, n - j, n - j)
         beta = _ZERO if start == room else _ONE
         sgemm(turn_a, turn_b, m, n, k, a, a_apart // BYTES, b, b_apart // BYTES, beta, c, c_apart // BYTES)
         return
@@ -137,7 +141,8 @@ def product(
 
 
 @loop
-def _product(turn_a: int, turn_b: int, k: int, a: Array, b: Array, start: Array, c: Array, room: Array) -> None:
+def multiply_arrays(turn_a: int, turn_b: int, k: int, a: Array, b: Array, start: Array, c: Array, room: Array) -> None:
+    """c (M, N) ← start + op(a) op(b); K is the length of the sums."""
     m, n = c.shape
     product(
         turn_a, turn_b, m, n, k, address(a), BYTES * a.shape[1], address(b), BYTES * b.shape[1],
@@ -149,16 +154,16 @@ def _product(turn_a: int, turn_b: int, k: int, a: Array, b: Array, start: Array,
 @loop
 def multiply(a: Array, b: Array, start: Array, c: Array, room: Array) -> None:
     """c (M, N) ← start + a (M, K) b (K, N)."""
-    _product(0, 0, len(b), a, b, start, c, room)
+    multiply_arrays(0, 0, len(b), a, b, start, c, room)
 
 
 @loop
 def multiply_by_transposed(a: Array, b: Array, start: Array, c: Array, room: Array) -> None:
     """c (M, N) ← start + a (M, K) bᵀ, b (N, K)."""
-    _product(0, 1, a.shape[1], a, b, start, c, room)
+    multiply_arrays(0, 1, a.shape[1], a, b, start, c, room)
 
 
 @loop
 def multiply_transposed(a: Array, b: Array, start: Array, c: Array, room: Array) -> None:
     """c (M, N) ← start + aᵀ b, a (K, M), b (K, N)."""
-    _product(1, 0, len(a), a, b, start, c, room)
+    multiply_arrays(1, 0, len(a), a, b, start, c, room)

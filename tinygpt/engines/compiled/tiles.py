@@ -134,7 +134,7 @@ def _one_shape(
         for address in a_rows
     ]
     added = [
-        _call(builder, f"llvm.fma.v{LANES}f32", _VECTOR, a_vectors[row], b_vectors[vector], total)
+        _call(builder, f"llvm.fmuladd.v{LANES}f32", _VECTOR, a_vectors[row], b_vectors[vector], total)
         for (row, vector), total in zip(places, sums, strict=True)
     ]
     following = [
@@ -154,16 +154,16 @@ def _one_shape(
 
 
 @intrinsic
-def move(_context: Any, source: Any, target: Any, count: Any) -> Any:
-    """Copy up to a vector of numbers, and zeros after them to fill the vector."""
+def move(_context: Any, source: Any, target: Any, count: Any, written: Any) -> Any:
+    """Copy ``count`` numbers, and zeros after them until ``written``; of both at most a vector."""
 
     def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        source, target, count = arguments
+        source, target, count, written = arguments
         vector = _load(builder, _at(builder, source), _mask(builder, count))
-        builder.store(vector, _at(builder, target), align=BYTES)
+        _store(builder, vector, _at(builder, target), _mask(builder, written))
         return context.get_dummy_value()
 
-    return types.void(*[types.int64] * 3), generate
+    return types.void(*[types.int64] * 4), generate
 
 
 @intrinsic

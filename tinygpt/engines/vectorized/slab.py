@@ -14,6 +14,13 @@ _BLOCK = 8 * 1024 * 1024  # numbers, 32 MiB
 _ALIGN = 16  # numbers, a line of the cache
 
 
+def _aligned(size: int) -> np.ndarray:
+    """Allocate numbers from the start of a line. NumPy's blocks begin within one, and wide vectors would lie on two."""
+    block = np.empty(size + _ALIGN, np.float32)
+    start = -(block.ctypes.data // block.itemsize) % _ALIGN
+    return block[start : start + size]
+
+
 class Slab:
     """Allocator of float32 arrays."""
 
@@ -28,8 +35,8 @@ class Slab:
         padded = -(-size // _ALIGN) * _ALIGN
         if padded > len(self._rest):
             if padded >= _BLOCK // 4:
-                return np.empty(shape, np.float32)  # large enough for its own block
-            self._rest = np.empty(_BLOCK, np.float32)
+                return _aligned(size).reshape(shape)  # large enough for its own block
+            self._rest = _aligned(_BLOCK)
         part, self._rest = self._rest[:size], self._rest[padded:]
         return part.reshape(shape)
 
