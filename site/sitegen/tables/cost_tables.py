@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 
 from bench.planning.budget import plan_budget
+from bench.planning.by_the_clock import RECIPE
+from bench.planning.final_losses import ends_of_runs, left_out_outlooks
 from bench.planning.forecast import (
     Forecast,
     Miss,
@@ -120,6 +122,9 @@ def forecasts_table(results: Results) -> str:
     advice = [*zip(advised["run_id"], advised["error"], advised["expected_spread"].astype(float), strict=True)]
     predicted["advice before the run"] = [one for one in advice if not math.isnan(one[2])]
     predicted["advice before the run, without a spread"] = [one for one in advice if math.isnan(one[2])]
+    clocked = ends_of_runs(runs, steps, RECIPE)
+    for share, words in ((0.2, "a fifth"), (0.5, "half")):
+        predicted[f"a run by recipe {RECIPE}, after {words} of it"] = left_out_outlooks(clocked, share)
     texts = differences_of_texts(trained_runs(runs, steps, falling=True))
     predicted["another text: no forecast"] = [(run, error, math.nan) for run, error in texts]
     return html_table(
