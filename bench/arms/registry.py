@@ -16,6 +16,7 @@ FLOAT32, TF32, BFLOAT16 = "float32", "tf32", "bfloat16"
 PEER_PRECISIONS = (FLOAT32, TF32, BFLOAT16)  # of peers on an accelerator; engine ``jax`` has them too
 JAX_ON_CPU = "jax[device=cpu]"  # plain ``jax`` requires an accelerator
 COMPILED = "compiled"
+FAST = (OURS, COMPILED)  # this project's engines whose fastest is quoted where all of them may be meant
 
 ROOFLINE = "roofline"
 WHOLE, SHARED, MKL, COLD = "whole", "shared", "mkl", "cold"  # bench.measuring.roofline

@@ -12,6 +12,7 @@ kernels                            parts of a step, and forms of its fused kerne
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
@@ -20,7 +21,7 @@ from bench.arms.labels import read_label
 from bench.arms.registry import ACCELERATOR_PEERS, FLOAT32, PEER_PRECISIONS, PEERS, ROOFLINE, ROOFLINE_VARIANTS
 from bench.records.rows import Kind
 from tinygpt.config import ModelConfig, TrainConfig
-from tinygpt.engines import ENGINES, Engine, create_engine, parse_variant
+from tinygpt.engines import ENGINES, Engine, create_engine, parse_variant, resolve_variant
 from tinygpt.errors import ConfigError, unknown_name
 
 _OUTSIDE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
@@ -63,7 +64,7 @@ def precision_of(variant: str) -> str:
 
 
 def check_variant(variant: str) -> str:
-    """Check a variant's name without importing its class; return it without spaces.
+    """Check a variant's name without importing its class; return it without spaces, ``auto`` as the real engine.
 
     Raises:
         ConfigError: the engine or an option is unknown.
@@ -71,7 +72,7 @@ def check_variant(variant: str) -> str:
     label = read_label("".join(variant.split()))
     if label.revision is not None:
         raise ConfigError(f"engine {variant!r} has a commit", "an engine", f"invoke bench --against {label.revision}")
-    name = label.variant
+    name = resolve_variant(label.variant)
     if engine_name(name) == ROOFLINE:
         if name not in ROOFLINE_VARIANTS:
             raise unknown_name("engine", name, ROOFLINE_VARIANTS, "invoke bench --suite peers")
@@ -81,7 +82,7 @@ def check_variant(variant: str) -> str:
         raise unknown_name("engine", engine_name(name), (*ENGINES, *PEERS), "invoke bench --suite quick")
     elif name not in PEERS and not _OUTSIDE.fullmatch(name):
         parse_variant(name)
-    return label.text
+    return replace(label, variant=name).text
 
 
 def kind_of(variant: str) -> Kind:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from bench.arms.variants import engine_name, make_engine
 from bench.measuring.event_log import EventLog
 from bench.measuring.peak_memory import peak_memory_bytes
 from bench.records.protocol import Protocol
+from tinygpt.config import TrainConfig
 from tinygpt.data import BatchSampler
 from tinygpt.engines import format_variant
 from tinygpt.evaluation.loss import text_loss
@@ -23,13 +23,13 @@ def train_to_the_end(task: dict[str, Any], protocol: Protocol, log: EventLog) ->
     """Train, and report every step and every evaluation.
 
     Args:
-        task: ``variant``, ``schedule`` (fields of TrainConfig that the protocol has in words), ``tokens`` and
-            ``held_out`` (files), ``evaluate_every`` (steps).
+        task: ``variant``, ``train`` (the fields of TrainConfig, some of which the protocol has only in words),
+            ``tokens`` and ``held_out`` (files), ``evaluate_every`` (steps).
 
     Raises:
         DivergedError: a loss is not a finite number.
     """
-    model, train, steps = protocol.model, replace(protocol.train, **task["schedule"]), protocol.total_steps
+    model, train, steps = protocol.model, TrainConfig(**task["train"]), protocol.total_steps
     tokens, held_out = (np.frombuffer(Path(task[name]).read_bytes(), np.uint8) for name in ("tokens", "held_out"))
     started = time.perf_counter()
     engine = make_engine(task["variant"], model, train, protocol.seed)

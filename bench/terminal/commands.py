@@ -8,6 +8,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
+from bench.training.options import ENGINE
+from tinygpt.engines import DEFAULT_ENGINE
 from tinygpt.errors import ConfigError
 from tinygpt.terminal.checkout import results_folder
 from tinygpt.terminal.options import REQUIRED, option
@@ -189,7 +191,7 @@ class EstimateOptions:
 
     minutes: float = option(15.0, "of training")
     preset: str | None = option(None, "one preset, in more detail; all when omitted")
-    engine: str = option("vectorized", "python, numpy or vectorized")
+    engine: str = option(DEFAULT_ENGINE, ENGINE)
     corpus: str = option("shakespeare", "text to train on")
 
 

@@ -12,15 +12,16 @@ from tinygpt.terminal.tasks import task
 
 @task(needs="bench")
 def race(options: RaceOptions) -> int:
-    """Train one recipe with several engines, one after another, and record when each reaches a loss."""
+    """Train recipes with several engines, one after another, and record when each reaches a loss."""
     from bench.terminal.show_race import print_evaluation_line, print_race
-    from bench.training.race import Race, run_race
+    from bench.training.race import Race, programs, run_race
     from tinygpt.corpora import load_corpus
     from tinygpt.training.plan import TrainingPlan
 
     plan = TrainingPlan.of(options, out=Path("runs/race"), steps=options.steps)
     corpus = load_corpus(options.corpus, path=options.corpus_file)
-    settings = Race(plan, options.engines, options.target)
+    racing = programs(plan, options.engines, options.nanogpt, options.seeds)
+    settings = Race(racing, options.target, options.evaluations)
     result = run_race(settings, corpus, results_folder(), print_evaluation_line)
     print_race(result)
     return result.exit_code

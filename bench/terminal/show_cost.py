@@ -12,6 +12,7 @@ from bench.planning.forecast import CannotTell, Forecast
 from bench.statistics.cost_model import CostModel
 from bench.terminal.tables import print_fields, print_table
 from bench.training.advice import grade_text, looks_text, loss_text
+from tinygpt.engines import DEFAULT_ENGINE
 from tinygpt.system.memory import Memory
 from tinygpt.terminal.command_name import as_called
 from tinygpt.terminal.output import make_console, print_line
@@ -22,7 +23,7 @@ def print_estimate(
     results_root: Path,
     minutes: float,
     preset: str | None = None,
-    variant: str = "vectorized",
+    variant: str = DEFAULT_ENGINE,
     corpus: str = "shakespeare",
     console: Console | None = None,
     machine: str | None = None,

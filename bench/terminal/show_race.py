@@ -1,4 +1,4 @@
-"""A race in the terminal: a line per variant, with its time relative to the first one's."""
+"""A race in the terminal: a line per program, with its time relative to the first one's of the same seed."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from tinygpt.terminal.output import make_console, print_line
 from tinygpt.terminal.quantities import DASH, or_dash, ratio
 
 
-def print_evaluation_line(variant: str, event: Event) -> None:
-    """Print an evaluation of a variant; other events print nothing."""
+def print_evaluation_line(program: str, event: Event) -> None:
+    """Print an evaluation of a program; other events print nothing."""
     if event["event"] == "evaluation":
         print(
-            f"{variant}  step {event['step']:,}  {event['elapsed_seconds']:.1f} s of training  "
+            f"{program}  step {event['step']:,}  {event['elapsed_seconds']:.1f} s of training  "
             f"held-out loss {event['held_out_loss']:.4f}",
             flush=True,
         )
@@ -24,20 +24,33 @@ def print_evaluation_line(variant: str, event: Event) -> None:
 def print_race(result: RaceResult, console: Console | None = None) -> None:
     """Print the times to the target."""
     console = console or make_console()
-    first = result.finishes[0]
-    right = (f"to {result.target:g} nats", f"{first.variant} is faster by", "lowest", "in total")
-    print_table(console, ("engine",), right, (_texts(finish, first) for finish in result.finishes))
+    firsts = {finish.program.plan.seed: finish for finish in reversed(_in_order(result))}
+    lead = _in_order(result)[0].program
+    right = (f"to {result.target:g} nats", f"over {lead.variant}, {lead.plan.preset}", "lowest", "in total")
+    rows = (_texts(finish, firsts[finish.program.plan.seed]) for finish in _in_order(result))
+    print_table(console, ("program",), right, rows)
     for finish in result.finishes:
         if finish.reason:
-            print_line(console, f"{finish.variant}: {finish.status}: {finish.reason}")
+            print_line(console, f"{finish.program.name}: {finish.status}: {finish.reason}")
+    print_line(console, f"rows: run {result.run_id}")
+
+
+def _in_order(result: RaceResult) -> list[Finish]:
+    """The finishes by seed, and of each seed in the first one's order, whatever the running order was."""
+    names = [(finish.program.variant, finish.program.plan.preset) for finish in result.finishes]
+    return sorted(
+        result.finishes,
+        key=lambda finish: (finish.program.round, names.index((finish.program.variant, finish.program.plan.preset))),
+    )
 
 
 def _texts(finish: Finish, first: Finish) -> tuple[str, str, str, str, str]:
+    name = finish.program.name
     if finish.status != "ok" and not finish.seconds:
-        return finish.variant, finish.status, DASH, DASH, DASH
+        return name, finish.status, DASH, DASH, DASH
     seconds, baseline = finish.seconds_to_target, first.seconds_to_target
     return (
-        finish.variant,
+        name,
         "never" if seconds is None else f"{seconds:.1f} s",
         ratio(seconds / baseline) if seconds and baseline and finish is not first else DASH,
         or_dash(finish.best_loss, ".3f"),

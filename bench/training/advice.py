@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bench.arms.variants import check_variant
 from bench.planning.appearance import appearance
 from bench.planning.budget import Budget, BudgetRow, check_minutes
 from bench.planning.by_the_clock import dropout_for, has_forecast, on_a_known_text, plan_minutes
@@ -134,6 +135,7 @@ def advise_minutes(
         CapacityError: no preset fits into the available memory.
     """
     check_minutes(minutes)
+    variant = check_variant(variant)
     ends = ends_of_runs(read_table("runs", results_root), read_table("steps", results_root), recipe)
     presets = (preset,) if preset else ()
     memory = memory or available_memory()
@@ -147,7 +149,7 @@ def advice_text(advice: Advice) -> str:
     """Return the advice in one sentence."""
     row = advice.row
     if isinstance(row.loss, CannotTell):
-        loss = f"held-out loss: cannot tell, {row.loss.reason}"
+        loss = f"held-out loss: cannot tell yet, {row.loss.reason}; the run shows it after a fifth of its time"
     else:
         loss = f"held-out loss about {row.loss} nats per byte{row.loss.caveat and ' (' + row.loss.caveat + ')'}"
         if advice.other_settings:

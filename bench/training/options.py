@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from tinygpt.engines import DEFAULT_ENGINE
 from tinygpt.terminal.options import REQUIRED, option
 
 # nanoGPT's README has 1.88 for its CPU recipe, an average over random batches. Over the whole held-out tenth the recipe
@@ -13,6 +14,8 @@ from tinygpt.terminal.options import REQUIRED, option
 NANOGPT_TARGET = 1.9
 
 _SEED = "seed of the starting weights and the batches"
+_SEEDS = "comma-separated seeds of the starting weights and the batches"
+ENGINE = "an engine that trains; auto for the fastest that this machine has"
 _CORPUS_FILE = "your own copy of the corpus tinyshakespeare"
 _RATE = "a rate instead of the recipe's"
 
@@ -22,8 +25,8 @@ class RaceOptions:
     """Options of race."""
 
     engines: tuple[str, ...] = option(
-        ("vectorized", "torch", "torch-mkl-avx512"),
-        "comma-separated, of this project and peers; ratios are against the first",
+        (DEFAULT_ENGINE, "torch", "torch-mkl-avx512"),
+        "comma-separated, of this project (auto for its fastest) and peers; ratios are against the first",
     )
     preset: str = option("nanogpt", "model and batch; nanogpt is nanoGPT's for a CPU")
     corpus: str = option("tinyshakespeare", "text to train on")
@@ -33,7 +36,9 @@ class RaceOptions:
     learning_rate: float | None = option(None, _RATE)
     dropout: float | None = option(None, "share of the numbers that dropout sets to 0; peers have no dropout")
     target: float = option(NANOGPT_TARGET, "held-out loss to reach, nats per byte")
-    seed: int = option(0, _SEED)
+    nanogpt: tuple[str, ...] = option((), "engines that train nanoGPT's recipe for a CPU in the same race")
+    evaluations: int = option(40, "evaluations of each program, at which the loss is looked at")
+    seeds: tuple[int, ...] = option((0,), _SEEDS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +47,7 @@ class SweepOptions:
 
     preset: str = option("tiny", "model and batch")
     corpus: str = option("shakespeare", "text to train on")
-    engine: str = option("vectorized", "python, numpy or vectorized")
+    engine: str = option(DEFAULT_ENGINE, ENGINE)
     steps: int = option(2000, "updates of each run")
     # Half-decades around the reference's rate, 3e-4, and the original's default, 3e-3.
     rates: tuple[float, ...] = option((1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2), "comma-separated learning rates")
@@ -59,7 +64,7 @@ class AblateOptions:
     preset: str = option("medium", "model and batch")
     corpus: str = option("tinyshakespeare", "text to train on")
     corpus_file: Path | None = option(None, _CORPUS_FILE)
-    engine: str = option("vectorized", "numpy, vectorized or jax")
+    engine: str = option(DEFAULT_ENGINE, ENGINE)
     recipe: str = option("muon", "the recipe that the ideas change")
     steps: int = option(3000, "updates of each run")
     ideas: tuple[str, ...] = option(
@@ -76,7 +81,7 @@ class AblateOptions:
         ),
         "comma-separated, also constant, no-warmup and more-dropout",
     )
-    seeds: tuple[int, ...] = option((0, 1, 2), "comma-separated seeds of the starting weights and the batches")
+    seeds: tuple[int, ...] = option((0, 1, 2), _SEEDS)
     commit: str = option("", "commit of the code, for a copy without the history")
 
 

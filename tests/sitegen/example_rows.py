@@ -104,10 +104,12 @@ def training(
     texts: Sequence[tuple[str, str]] = (("Once upon a time", " there was a fox.\nIt ran."),),
     variant: str = "vectorized",
     train: TrainConfig | None = None,
+    corpus: str = "stories",
+    minutes: float | None = None,
     **changes: Any,
 ) -> Rows:
     """Rows of one recorded training run whose loss falls, with samples at the middle and the end."""
-    protocol = training_protocol(preset, train or PRESETS[preset].train, "stories", CORPUS_HASH, 0, steps)
+    protocol = training_protocol(preset, train or PRESETS[preset].train, corpus, CORPUS_HASH, 0, steps, minutes)
     run = RunContext(run_id, "train", Provenance(None, None), canonical(MACHINE))
     process = Process(run, "train", engine_name(variant), variant, 0, protocol)
 
@@ -117,7 +119,7 @@ def training(
     def held_out(step: int) -> float | None:
         return loss(step) + 0.15 if step % 100 == 0 else None
 
-    command = f"invoke train --preset {preset} --corpus stories"
+    command = f"invoke train --preset {preset} --corpus {corpus}"
     row = replace(
         process.run_row("ok", command, START + timedelta(hours=1), 312.0, steps),
         exit_code=0, peak_memory_bytes=90_000_000 + 40 * protocol.model.n_parameters, setup_seconds=0.1,
@@ -314,11 +316,22 @@ def sweep(preset: str = "tiny", steps: int = 20, run_id: str = "sweep") -> list[
     return parts
 
 
+def by_the_clock() -> list[Rows]:
+    """Runs of one and of five minutes."""
+    runs = {1.0: ("tiny", 200), 5.0: ("small", 400)}
+    recipe = RECIPES["muon"]
+    return [
+        training(f"clock-{minutes:g}", preset, steps, corpus="tinyshakespeare", minutes=minutes,
+                 train=recipe.apply(PRESETS[preset].train, PRESETS[preset].model, steps))
+        for minutes, (preset, steps) in runs.items()
+    ]  # fmt: skip
+
+
 def race(**changes: Any) -> list[Rows]:
     """A race between our engine and a peer that takes twice as long."""
     parts = []
     for variant, scale in (("vectorized", 1.0), ("torch", 2.0)):
-        part = training(f"race-{variant}", "small", 400, (), variant, suite="race", **changes)
+        part = training(f"race-{variant}", "nanogpt", 400, (), variant, suite="race", **changes)
         slowed = [replace(step, elapsed_seconds=step.elapsed_seconds * scale) for step in part.steps]
         parts.append(replace(part, steps=slowed))
     return parts

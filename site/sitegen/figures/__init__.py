@@ -13,6 +13,7 @@ from sitegen.figures import (
     learning_rate,
     loss,
     memory,
+    minutes,
     peers,
     race,
     roofline,
@@ -37,6 +38,7 @@ from sitegen.rows.accelerators import COMMAND as ACCELERATOR_COMMAND
 from sitegen.rows.clinic import CLINIC_COMMAND
 from sitegen.rows.curves import steps_and_failures
 from sitegen.rows.history import COMMAND as HISTORY_COMMAND
+from sitegen.rows.minutes import MINUTES_COMMAND, RACE_COMMAND
 from sitegen.rows.peers import GENERATION_COMMAND, TRAINING_COMMAND
 
 __all__ = ["FIGURES", "Figure"]
@@ -193,12 +195,22 @@ _FIGURES = (
         "race",
         "The same loss, sooner",
         "Held-out loss, nats per byte, over minutes of training.",
-        "One recipe, the same batches and starting weights, each engine in its own process, one after the other. "
-        "The clock stops while the held-out loss is computed. The view shows only where the race is decided; the "
-        "downloads have the rest.",
+        "Programs of one recipe have the same batches and starting weights. Each runs in its own process, one after "
+        "the other. The clock stops while the held-out loss is computed. The view shows only where the race is "
+        "decided; the downloads have the rest.",
         needs="a recorded race",
-        command="invoke race --preset nanogpt --corpus tinyshakespeare --steps 2000",
+        command=RACE_COMMAND,
         module=race,
+    ),
+    Figure(
+        "minutes",
+        "Held-out loss over the minutes of runs by the clock",
+        "Held-out loss, nats per byte, over the minutes since the run began.",
+        "Each line is one command that ended after its minutes. The rate falls to nothing with the time, so the loss "
+        "falls most at the end. On the way a part of the held-out text is read, at the end all of it.",
+        needs="a run by the clock",
+        command=MINUTES_COMMAND,
+        module=minutes,
     ),
     Figure(
         "learning_rate",

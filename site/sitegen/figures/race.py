@@ -1,4 +1,4 @@
-"""Held-out loss over the time of training, engine by engine.
+"""Held-out loss over the time of training, program by program; a line for each seed.
 
 All engines of a recipe train on the same batches with the same rates, and the clock stops during evaluations
 (``bench.training.race``). The figure shows the races on the text and the machine of the newest one, cropped to where
@@ -37,6 +37,7 @@ FIELDS = (
     Field("loss_text", "held-out loss", POINT | TABLE),
     Field("time_text", "after", POINT | TABLE),
     Field("step", "step", POINT | TABLE, quantities.whole, type="Q"),
+    Field("seed", "seed", POINT | TABLE, quantities.whole, type="Q"),
     END,
     MACHINE,
     COMMAND,
@@ -63,6 +64,7 @@ def read(results: Results) -> pd.DataFrame:
                     "recipe": recipe,
                     "preset": run.preset,
                     "corpus": one_line(run.corpus, 40),
+                    "seed": run.seed,
                     "step": step,
                     "minutes": seconds / 60,
                     "time_text": quantities.duration(seconds),
@@ -94,7 +96,7 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     words = f"{NANOGPT_TARGET:g}: nanoGPT's recipe"
     return alt.layer(
         *reference_line("loss", NANOGPT_TARGET, theme, words, y, names=look.names),
-        values.line(chart, detail=["line:N"]),
+        values.line(chart, detail=["line:N", "seed:N"]),
         values.points(chart),
         *values.names(chart, linear_level("loss", low, high), theme),
     )
@@ -105,7 +107,7 @@ def _decided(rows: pd.DataFrame) -> tuple[float, float, float, float]:
 
     Without an engine that reaches the target, the view holds everything.
     """
-    reached = rows[rows["loss"] <= NANOGPT_TARGET].groupby(["variant", "recipe"])["minutes"].min()
+    reached = rows[rows["loss"] <= NANOGPT_TARGET].groupby(["variant", "recipe", "seed"])["minutes"].min()
     if reached.empty:
         return 0.0, float(rows["minutes"].max()), float(rows["loss"].min()) - 0.05, float(rows["loss"].max()) + 0.05
     last = float(reached.max()) * _AFTER
@@ -116,22 +118,31 @@ def _decided(rows: pd.DataFrame) -> tuple[float, float, float, float]:
 
 
 def headline(rows: pd.DataFrame) -> str:
-    """State when each engine reached the target, of the recipe that came first."""
-    own = rows[rows["recipe"] == rows["recipe"].iloc[0]]
-    reached = own[own["loss"] <= NANOGPT_TARGET].sort_values("minutes").drop_duplicates("variant")
-    times = [f"{label_of(str(row['variant']))} in {row['time_text']}" for row in row_dicts(reached)]
-    return (
-        f"A held-out loss of {NANOGPT_TARGET:g} is reached by {quantities.listed(times)}, one run each"
-        if times
-        else f"No engine reached a held-out loss of {NANOGPT_TARGET:g}"
-    )
+    """State when each program reached the target."""
+    reached = rows[rows["loss"] <= NANOGPT_TARGET].sort_values("minutes", kind="stable")
+    first = reached.drop_duplicates(["variant", "recipe", "seed"])
+    several = rows["recipe"].nunique() > 1
+    times = [
+        label_of(str(variant)) + f" at {group['preset'].iloc[0]}" * several + f" in {_time(group)}"
+        for (variant, _), group in first.groupby(["variant", "recipe"], sort=False)
+    ]
+    if not times:
+        return f"No engine reached a held-out loss of {NANOGPT_TARGET:g}"
+    each = {1: "one run"}.get(n := int(rows["seed"].nunique()), f"{n} runs")
+    return f"A held-out loss of {NANOGPT_TARGET:g} is reached by {quantities.listed(times)}, {each} each"
+
+
+def _time(reached: pd.DataFrame) -> str:
+    """The time of the first evaluation at the target, over the seeds."""
+    seconds = reached["minutes"] * 60
+    return quantities.between(float(seconds.min()), float(seconds.max()), quantities.duration)
 
 
 def describe(rows: pd.DataFrame) -> str:
-    """Describe when each engine reached the target, and its lowest loss."""
+    """Describe when each program reached the target, and its lowest loss."""
     parts = []
     for (variant, recipe), group in rows.groupby(["variant", "recipe"], sort=False):
-        reached = group[group["loss"] <= NANOGPT_TARGET].sort_values("step")
-        when = f"after {reached['time_text'].iloc[0]}" if len(reached) else "never"
+        reached = group[group["loss"] <= NANOGPT_TARGET].sort_values("step").drop_duplicates("seed")
+        when = f"after {_time(reached)}" if len(reached) else "never"
         parts.append(f"{variant} ({recipe}) at {NANOGPT_TARGET:g} {when}, lowest {group['loss'].min():.3f}")
     return f"Held-out loss over time of training. {'; '.join(parts)}."

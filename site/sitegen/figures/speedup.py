@@ -14,7 +14,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from bench.arms.registry import OURS, ROOFLINE
+from bench.arms.registry import FAST, ROOFLINE
 from sitegen.figures.axes import (
     above,
     at_size,
@@ -190,23 +190,31 @@ def _view(domain: list[float], clock: bool = False) -> dict[str, Any]:
 
 
 def headline(rows: pd.DataFrame) -> str:
-    """State our highest ratio that is told apart from 1×, and the one at the largest model."""
+    """State our highest ratio that is told apart from 1×, and the one at the largest model, each with its engine."""
     name = default_baseline(rows)
-    measured = rows[(rows["state"] == "measured") & (rows["variant"] == OURS)]
-    ratios = first_machine(measured[measured["baseline"] == name]).sort_values("n_parameters")
+    measured = rows[(rows["state"] == "measured") & rows["variant"].isin(FAST) & (rows["baseline"] == name)]
+    ratios = _fastest_of_each(first_machine(measured))
     if ratios.empty:
         return step_headline(rows)
     resolved = ratios[ratios["verdict"] != UNRESOLVED]
     largest = row_dicts(ratios.tail(1))[0]
     there = _ratio_words(largest)
     if resolved.empty:
-        return f"{OURS} is {there} as fast as {name} at {largest['preset']}"
+        return f"{largest['variant']} is {there} as fast as {name} at {largest['preset']}"
     best = row_dicts(resolved.loc[[resolved["value"].astype(float).idxmax()]])[0]
-    finding = f"{OURS} is {_ratio_words(best)} as fast as {name} at {best['preset']}"
+    finding = f"{best['variant']} is {_ratio_words(best)} as fast as {name} at {best['preset']}"
     if best["preset"] == largest["preset"]:
         return finding
     turn = "the gap narrows to" if largest["value"] < best["value"] else "it is"
+    if largest["variant"] != best["variant"]:
+        turn = f"{largest['variant']} is"
     return f"{finding}; at {parameters(largest['n_parameters'])} {turn} {there}"
+
+
+def _fastest_of_each(ratios: pd.DataFrame) -> pd.DataFrame:
+    """The row of our fastest engine at each size, by size."""
+    best = ratios.sort_values("value", kind="stable").drop_duplicates("preset", keep="last")
+    return best.sort_values("n_parameters")
 
 
 def _ratio_words(row: dict[str, Any]) -> str:
@@ -218,7 +226,8 @@ def step_headline(rows: pd.DataFrame) -> str:
     steps = rows[(rows["measure"] == STEP_TIME_MEASURE) & (rows["state"] == "measured")]
     if steps.empty:
         return "No step could be measured"
-    own = steps[steps["variant"] == (OURS if (steps["variant"] == OURS).any() else steps["variant"].iloc[0])]
+    names = [name for name in FAST if (steps["variant"] == name).any()]
+    own = steps[steps["variant"] == (names[-1] if names else steps["variant"].iloc[0])]
     ends = row_dicts(first_machine(own).sort_values("n_parameters").iloc[[0, -1]].drop_duplicates("preset"))
     times = [
         f"{in_doubt(row['value'], row['low'], row['high'], quantities.duration)} at {row['preset']}" for row in ends

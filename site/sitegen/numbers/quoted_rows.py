@@ -11,6 +11,7 @@ from functools import cached_property
 import pandas as pd
 
 from bench.arms.devices import on_accelerator
+from bench.arms.registry import FAST, OURS
 from bench.records.rows import Scope
 from bench.statistics.cells import CellSummary
 from bench.statistics.chosen_runs import quoted_origin
@@ -50,6 +51,11 @@ class QuotedRows:
         """The measured cells of the quoted scope by variant and preset."""
         cells = (cell for cell in shown_cells(self.results) if cell.n_rounds and cell.scope in self._scopes)
         return {(cell.variant, cell.preset): cell for cell in cells}
+
+    def fastest(self, preset: str) -> str:
+        """Our fastest engine that the quoted scope measured at a preset; that of the comparisons if none."""
+        found = [cell for name in FAST if (cell := self.measured.get((name, preset)))]
+        return min(found, key=lambda cell: cell.seconds.median).variant if found else OURS
 
     def pairs(self, engine: str, baseline: str) -> list[Speedup]:
         """The quoted scope's cells of an engine (or variant) with those of a baseline."""

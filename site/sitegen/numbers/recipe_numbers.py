@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import MappingProxyType
 
 import pandas as pd
 
-from bench.arms.registry import OURS, TORCH
+from bench.arms.registry import TORCH
 from bench.training.clinic_cases import CASES
 from bench.training.options import NANOGPT_TARGET
 from sitegen.figures import FIGURES
 from sitegen.numbers.number import Answer, NotMeasured
 from sitegen.rows.clinic import RECENT_STEPS, clinic_runs, clinic_steps
 from sitegen.rows.machines import machine_label
+from sitegen.rows.minutes import RACE_COMMAND, sooner
 from sitegen.rows.peers import BEST_TORCH
 from sitegen.rows.results import Results
+from sitegen.rows.series import is_rival
 from tinygpt.terminal import quantities
 
 SWEEP_COMMAND = "invoke sweep --preset tiny --corpus shakespeare --steps 2000"
-RACE_COMMAND = "invoke race"
+# A number may name this in place of an engine: the one of this project that is there first.
+FASTEST_OF_OURS = "ours"
 
 CLINIC_SERIES = ("train", "held_out", "lowest")
 
@@ -53,37 +57,64 @@ def _newest_sweep(results: Results) -> pd.DataFrame:
     return rows[(rows[names] == newest[names]).all(axis=1)]
 
 
-def race_time(results: Results, engine: str) -> Answer:
-    """The time of training until nanoGPT's loss was reached."""
-    row = _arrival(FIGURES["race"].rows(results), engine)
+def race_time(results: Results, racer: str) -> Answer:
+    """The time of training by nanoGPT's recipe until its loss was reached."""
+    row = _arrival(_nanogpt(results), racer)
     return quantities.duration(row["minutes"] * 60), _arrival_words(row), (str(row["run_id"]),)
 
 
 def race_ratio(results: Results, peer: str) -> Answer:
-    """A peer's time to nanoGPT's loss over ours, by the same recipe."""
-    rows = FIGURES["race"].rows(results)
-    theirs = _arrival(rows, peer)
-    ours = _arrival(rows[rows["recipe"] == theirs["recipe"]], OURS)
-    runs = tuple(str(row["run_id"]) for row in (ours, theirs))
+    """A peer's time to nanoGPT's loss over ours, by nanoGPT's recipe."""
+    rows = _nanogpt(results)
+    ours, theirs = _arrival(rows, FASTEST_OF_OURS), _arrival(rows, peer)
+    runs = tuple(dict.fromkeys(str(row["run_id"]) for row in (ours, theirs)))
     source = f"{_arrival_words(theirs)}; {_arrival_words(ours)}"
     return f"{quantities.ratio(theirs['minutes'] / ours['minutes'])} (one race each)", source, runs
 
 
-def race_lowest(results: Results, engine: str) -> Answer:
+def race_engine(results: Results) -> Answer:
+    """The name of our engine that reaches nanoGPT's loss first by nanoGPT's recipe."""
+    row = _arrival(_nanogpt(results), FASTEST_OF_OURS)
+    return str(row["variant"]), _arrival_words(row), (str(row["run_id"]),)
+
+
+def race_lowest(results: Results, racer: str) -> Answer:
     """The lowest held-out loss of an engine's races, and the time of training that took."""
     rows = FIGURES["race"].rows(results)
-    row = _first(rows[rows["variant"].isin(_variants(engine))].sort_values("loss"))
+    row = _first(rows[_is_racer(rows, racer)].sort_values("loss"))
     text = f"{quantities.loss(row['loss'])} after {quantities.duration(row['minutes'] * 60)}"
     return text, f"{row['variant']}, {row['recipe']}; {row['machine']}", (str(row["run_id"]),)
 
 
-def _variants(engine: str) -> tuple[str, ...]:
-    return TORCH if engine == BEST_TORCH else (engine,)
+def race_sooner(results: Results) -> Answer:
+    """Time of nanoGPT's recipe in the fastest PyTorch until its lowest loss, over our program's until that loss."""
+    found = sooner(results)
+    if found is None:
+        raise NotMeasured
+    text = quantities.between(min(found.ratios), max(found.ratios), quantities.ratio)
+    words = [f"{race.first.variant}, {race.first.preset}, {race.steps} steps" for race in (found.ours, found.theirs)]
+    source = f"{words[0]} beside {words[1]}, seed by seed in one run; {machine_label(found.ours.first)}"
+    return f"{text} ({quantities.counted(len(found.ratios), 'seed')})", source, (found.ours.first.run_id,)
 
 
-def _arrival(rows: pd.DataFrame, engine: str) -> pd.Series:
-    """The evaluation at which an engine first had nanoGPT's loss; of several variants, the earliest."""
-    reached = rows[rows["variant"].isin(_variants(engine)) & (rows["loss"] <= NANOGPT_TARGET)]
+def _nanogpt(results: Results) -> pd.DataFrame:
+    """The rows of races by nanoGPT's recipe."""
+    rows = FIGURES["race"].rows(results)
+    return rows[rows["preset"] == "nanogpt"] if len(rows) else rows
+
+
+def _is_racer(rows: pd.DataFrame, racer: str) -> pd.Series:
+    """True for rows of a variant, of any PyTorch, or of any engine of this project."""
+    if racer == FASTEST_OF_OURS:
+        return ~rows["variant"].map(is_rival)
+    return rows["variant"].isin(TORCH if racer == BEST_TORCH else (racer,))
+
+
+def _arrival(rows: pd.DataFrame, racer: str) -> pd.Series:
+    """The evaluation at which a racer first had nanoGPT's loss; of several variants, the earliest."""
+    if rows.empty:
+        raise NotMeasured
+    reached = rows[_is_racer(rows, racer) & (rows["loss"] <= NANOGPT_TARGET)]
     return _first(reached.sort_values("minutes", kind="stable"))
 
 
@@ -109,3 +140,18 @@ def clinic_loss(results: Results, series: str, case: str) -> Answer:
     value = {"train": losses.mean(), "held_out": losses.iloc[-1], "lowest": losses.min()}[series]
     words = f"{CASES[case].title}, {quantities.whole(int(steps['step'].max()))} steps; {machine_label(run)}"
     return quantities.loss(float(value)), words, (run.run_id,)
+
+
+# Form of a name → the function that takes the results and the placeholders, and the command that measures it.
+ANSWERS: MappingProxyType[str, tuple[Callable[..., Answer], str]] = MappingProxyType(
+    {
+        "sweep.loss.RECIPE.RATE": (loss_at_rate, SWEEP_COMMAND),
+        "sweep.best.RECIPE": (best_of_recipe, SWEEP_COMMAND),
+        "race.time.RACER": (race_time, RACE_COMMAND),
+        "race.over.RACER": (race_ratio, RACE_COMMAND),
+        "race.lowest.RACER": (race_lowest, RACE_COMMAND),
+        "race.engine": (race_engine, RACE_COMMAND),
+        "race.sooner": (race_sooner, RACE_COMMAND),
+        "clinic.SERIES.CASE": (clinic_loss, "invoke clinic --cases {CASE}"),
+    }
+)

@@ -19,7 +19,7 @@ import pandas as pd
 
 from bench.arms.devices import of_accelerators, of_processors
 from bench.arms.kernel_parts import PARTS
-from bench.arms.registry import JAX_ON_CPU, OURS, PEERS, REFERENCE, ROOFLINE
+from bench.arms.registry import JAX_ON_CPU, OURS, PEERS, REFERENCE, ROOFLINE, TORCH
 from bench.records.grouping import grouped
 from bench.records.rows import StoredRun
 from bench.records.store import stored_runs
@@ -36,18 +36,8 @@ from sitegen.numbers.accelerator_numbers import ANSWERS as ACCELERATOR_ANSWERS
 from sitegen.numbers.lesson_numbers import ANSWERS as LESSON_ANSWERS
 from sitegen.numbers.number import Answer, NotMeasured, Number, first, require
 from sitegen.numbers.quoted_rows import QuotedRows
-from sitegen.numbers.recipe_numbers import (
-    CLINIC_SERIES,
-    RACE_COMMAND,
-    SWEEP_COMMAND,
-    SWEPT,
-    best_of_recipe,
-    clinic_loss,
-    loss_at_rate,
-    race_lowest,
-    race_ratio,
-    race_time,
-)
+from sitegen.numbers.recipe_numbers import ANSWERS as RECIPE_ANSWERS
+from sitegen.numbers.recipe_numbers import CLINIC_SERIES, FASTEST_OF_OURS, SWEPT
 from sitegen.rows.accelerators import COMMAND as ACCELERATOR_COMMAND
 from sitegen.rows.cells import code_text, evidence_text
 from sitegen.rows.machines import accelerator_of, machine_label, processor_of
@@ -97,6 +87,8 @@ def _speedup_range(quoted: QuotedRows, engine: str, baseline: str) -> Answer:
     return quoted_range([pair.ratio for pair in pairs]) + f" ({words})" * bool(few), source, runs
 
 
+FASTEST = "fastest"  # in the place of an engine, in names that have a preset
+
 Candidates = Iterator[tuple[Row, str, str]]  # rows that may have a number, each with its source and the id of its run
 
 
@@ -128,6 +120,12 @@ def _step_ms(quoted: QuotedRows, engine: str, preset: str) -> Answer:
     few = cell.n_rounds < MIN_ROUNDS
     doubt = quantities.counted(cell.n_rounds, "round") if few else cell_verdict(cell)
     return quantities.milliseconds(cell.seconds.median) + f" ({doubt})" * (doubt != "stable"), source, (run_id,)
+
+
+def _fastest(quoted: QuotedRows, preset: str) -> Answer:
+    """The name of our fastest engine at a preset, which may stand for an engine in other names."""
+    cell, source, run_id = first(_cells(quoted, quoted.fastest(preset), preset))
+    return cell.variant, source, (run_id,)
 
 
 def _days(quoted: QuotedRows, engine: str) -> Answer:
@@ -352,12 +350,6 @@ PATTERNS = MappingProxyType(
             _generating, lambda row: row.cell.tokens_per_second, quantities.significant, _GENERATE
         ),
         "generates_over.PEER.PRESET": Pattern(_ratio_of_peer(lambda row: row.ratio, rows=_generation), _GENERATE),
-        "sweep.loss.RECIPE.RATE": Pattern(_of_results(loss_at_rate), SWEEP_COMMAND),
-        "sweep.best.RECIPE": Pattern(_of_results(best_of_recipe), SWEEP_COMMAND),
-        "race.time.PEER": Pattern(_of_results(race_time), RACE_COMMAND),
-        "race.over.PEER": Pattern(_of_results(race_ratio), RACE_COMMAND),
-        "race.lowest.PEER": Pattern(_of_results(race_lowest), RACE_COMMAND),
-        "clinic.SERIES.CASE": Pattern(_of_results(clinic_loss), "invoke clinic --cases {CASE}"),
         "count.cells": Pattern(_count(len, "cells of processors and accelerators, failures included")),
         "count.failed": Pattern(_count(lambda runs: (runs["status"] != "ok").sum(), "cells whose status is not ok")),
         "count.processors": Pattern(_machines(of_processors, lambda run: processor_of(run)[0])),
@@ -382,14 +374,17 @@ PATTERNS = MappingProxyType(
             partial(_trainings, accelerator=True), lambda run: run.wall_seconds, _minutes, _TRAIN_THERE
         ),
         **{name: Pattern(answer) for name, answer in LESSON_ANSWERS.items()},
+        **{name: Pattern(_of_results(answer), command) for name, (answer, command) in RECIPE_ANSWERS.items()},
         "presets.measured.ENGINE": Pattern(_presets_measured, _BENCH),
+        "fastest.PRESET": Pattern(_fastest, "invoke bench --suite standard --presets {PRESET}"),
     }
 )
 
 
 def _known_engine(text: str) -> None:
     try:
-        parse_variant(text)
+        if text != FASTEST:
+            parse_variant(text)
     except ConfigError:
         raise unknown_name("engine", text, ENGINES, "invoke site") from None
 
@@ -412,6 +407,7 @@ PLACEHOLDERS: MappingProxyType[str, Callable[[str], None]] = MappingProxyType(
         "CORPUS": _known("corpus", CORPORA),
         "PART": _known("part", [part.replace(" ", "_") for part in PARTS]),
         "PEER": _known("peer", (REFERENCE, OURS, JAX_ON_CPU, *PEERS, BEST_TORCH, ROOFLINE)),
+        "RACER": _known("engine", (FASTEST_OF_OURS, BEST_TORCH, *ENGINES, *TORCH)),
         "RECIPE": _known("recipe", SWEPT),
         "RATE": _known("rate", map(quantities.learning_rate, SweepOptions.rates)),
         "SERIES": _known("series", CLINIC_SERIES),
@@ -438,6 +434,8 @@ def _resolve(name: str, quoted: QuotedRows) -> Number:
             PLACEHOLDERS[kind](value)
         except ConfigError as error:
             raise SiteError(f"number {name!r}: {error.problem}", error.allowed) from None
+    if placeholders.get("ENGINE") == FASTEST:
+        placeholders["ENGINE"] = quoted.fastest(placeholders["PRESET"])
     command = pattern.command.format(**placeholders)
     try:
         text, source, runs = pattern.resolve(quoted, *placeholders.values())

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from bench.arms.registry import TORCH
 from bench.records.grouping import grouped
 from bench.records.rows import StoredRun
 from bench.records.store import stored_runs
@@ -18,6 +19,7 @@ from bench.training.ablation import SUITE as ABLATION
 from bench.training.race import SUITE as RACE
 from sitegen.rows.cells import of_scope
 from sitegen.rows.results import Results
+from sitegen.rows.series import is_rival
 from tinygpt.presets import PRESETS
 from tinygpt.recipes import RECIPES
 from tinygpt.schedule import optimizer_text
@@ -27,8 +29,11 @@ CORPUS = "tinyshakespeare"
 TARGETS = (1.88, 1.60, 1.4697)
 MINUTES_COMMAND = f"invoke train --minutes 5 --corpus {CORPUS}"
 ABLATION_COMMAND = "invoke ablate"
+RACE_COMMAND = "invoke race --preset small --recipe muon --steps 600 --target 1.88 --engines auto,torch --nanogpt torch"
 _BY_CLOCK = re.compile(r" of the rate after ([\d.]+) minutes")
 _NOWHERE = Path("unused")
+
+Curve = tuple[tuple[float, float], ...]  # seconds and loss, rising in time
 
 
 @dataclass(frozen=True)
@@ -54,41 +59,103 @@ def clock_runs(results: Results) -> list[ClockRun]:
 
 @dataclass(frozen=True)
 class Raced:
-    """A run of a race.
+    """A program of a race: the runs of one variant by one recipe, one a seed.
 
     Attributes:
-        seconds: target → seconds of training until the loss was first at or below it; absent if never.
-        total: seconds of training.
+        curves: seed → seconds of training and held-out loss at every evaluation.
     """
 
-    run: StoredRun
+    runs: tuple[StoredRun, ...]
     recipe: str
     steps: int
-    seconds: dict[float, float]
-    lowest: float
-    total: float
+    curves: Mapping[int, Curve]
+
+    @property
+    def first(self) -> StoredRun:
+        """The run of the first seed, for what all share."""
+        return self.runs[0]
+
+    @property
+    def lowest(self) -> list[float]:
+        """The lowest loss of every seed."""
+        return [min(loss for _, loss in curve) for curve in self.curves.values()]
+
+    @property
+    def totals(self) -> list[float]:
+        """Seconds of training of every seed."""
+        return [curve[-1][0] for curve in self.curves.values()]
+
+    def seconds_to(self, target: float) -> list[float]:
+        """Seconds of training until the loss was first at or below a target, of the seeds that reached it."""
+        return [seconds for curve in self.curves.values() if (seconds := arrival(curve, target)) is not None]
+
+
+def arrival(curve: Curve, target: float) -> float | None:
+    """Return the seconds at which a curve is first at or below a target; None if never."""
+    return next((seconds for seconds, loss in curve if loss <= target), None)
 
 
 def raced(results: Results) -> list[Raced]:
-    """Return the races on the text and machine of the newest one, the newest of each variant and protocol."""
+    """Return the races on the text and machine of the newest one, the newest run of each variant and protocol."""
     runs = results.runs[(results.runs["suite"] == RACE) & (results.runs["status"] == "ok")]
     runs = runs[runs["corpus"] == CORPUS].sort_values("started_at", kind="stable")
     same = of_scope(runs, runs.tail(1)).drop_duplicates(["variant", "protocol_hash"], keep="last")
+    curves = {run.cell_id: curve_of(results, run) for run in stored_runs(same)}
     found = []
-    for run in stored_runs(same):
-        rows = results.steps[results.steps["cell_id"] == run.cell_id].sort_values("step")
-        rows = rows[rows["held_out_loss"].notna()]
-        if rows.empty:
-            continue
-        reached = {
-            target: float(rows.loc[rows["held_out_loss"] <= target, "elapsed_seconds"].iloc[0])
-            for target in TARGETS
-            if (rows["held_out_loss"] <= target).any()
-        }
-        steps = int(json.loads(run.protocol)["measured_steps"])
-        lowest, total = float(rows["held_out_loss"].min()), float(rows["elapsed_seconds"].iloc[-1])
-        found.append(Raced(run, recipe_of(run), steps, reached, lowest, total))
+    for (_, _, recipe, steps), group in grouped(
+        (run for run in stored_runs(same) if curves[run.cell_id]),
+        lambda run: (run.variant, run.preset, recipe_of(run), int(json.loads(run.protocol)["measured_steps"])),
+    ).items():
+        found.append(Raced(tuple(group), recipe, steps, {run.seed: curves[run.cell_id] for run in group}))
     return found
+
+
+def curve_of(results: Results, run: StoredRun) -> Curve:
+    """Return the seconds and the held-out loss at every evaluation of a run."""
+    rows = results.steps[results.steps["cell_id"] == run.cell_id].sort_values("step")
+    rows = rows[rows["held_out_loss"].notna()]
+    return tuple(zip(rows["elapsed_seconds"].tolist(), rows["held_out_loss"].tolist(), strict=True))
+
+
+@dataclass(frozen=True)
+class Sooner:
+    """Our program beside nanoGPT's recipe in PyTorch, both of one run.
+
+    Attributes:
+        ratios: seconds of theirs over ours, each until the lowest loss of theirs, one a seed.
+    """
+
+    ours: Raced
+    theirs: Raced
+    ratios: tuple[float, ...]
+
+
+def sooner(results: Results) -> Sooner | None:
+    """Compare the newest race that has nanoGPT's recipe in PyTorch with our fastest program in it.
+
+    Of PyTorch's variants, the fastest. Seeds of which ours never has that loss do not count; None if no seed is left.
+    """
+    races = raced(results)
+    theirs = [race for race in races if race.recipe == race.first.preset == "nanogpt" and race.first.variant in TORCH]
+    newest = max((race.first.run_id for race in theirs), default=None)
+    pairs = []
+    for ours in races:
+        if is_rival(ours.first.variant) or ours.recipe == "nanogpt" or ours.first.run_id != newest:
+            continue
+        for race in theirs:
+            ratios = [
+                last / own
+                for seed, curve in race.curves.items()
+                if seed in ours.curves
+                for last, loss in [min(curve, key=lambda point: point[1])]
+                if (own := arrival(ours.curves[seed], loss)) is not None
+            ]
+            if race.first.run_id == newest and ratios:
+                pairs.append(Sooner(ours, race, tuple(ratios)))
+    if not pairs:
+        return None
+    fastest = min((pair.theirs for pair in pairs), key=lambda race: np.median(race.totals))
+    return max((pair for pair in pairs if pair.theirs is fastest), key=lambda pair: np.median(pair.ratios))
 
 
 def recipe_of(run: StoredRun) -> str:

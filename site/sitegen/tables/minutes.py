@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import MappingProxyType
 
 from bench.training.ablation import IDEAS
-from sitegen.rows.minutes import ABLATION_COMMAND, MINUTES_COMMAND, TARGETS, ablated, clock_runs, raced
+from sitegen.rows.minutes import ABLATION_COMMAND, MINUTES_COMMAND, RACE_COMMAND, TARGETS, ablated, clock_runs, raced
 from sitegen.rows.results import Results, row_dicts
 from sitegen.rows.series import label_of
 from sitegen.tables.samples import sample_html
@@ -54,25 +54,31 @@ def minutes_texts(results: Results) -> str:
 
 
 def targets_table(results: Results) -> str:
-    """Time of training until each race had a loss."""
+    """Time of training until each program of a race had a loss, over its seeds."""
     races = raced(results)
     if not races:
-        return nothing_yet("No race is recorded", "invoke race")
+        return nothing_yet("No race is recorded", RACE_COMMAND)
     return html_table(
         "Time to a loss",
         [
             {
-                "engine": label_of(race.run.variant),
-                "preset": race.run.preset,
+                "engine": label_of(race.first.variant),
+                "preset": race.first.preset,
                 "recipe": race.recipe,
                 "steps": number_cell(race.steps, quantities.whole),
-                **{f"to {target:g}": number_cell(race.seconds.get(target), quantities.duration) for target in TARGETS},
-                "lowest": number_cell(race.lowest, _loss),
-                "in total": number_cell(race.total, quantities.duration),
+                **{f"to {target:g}": _over_seeds(race.seconds_to(target), quantities.duration) for target in TARGETS},
+                "lowest": _over_seeds(race.lowest, _loss),
+                "in total": _over_seeds(race.totals, quantities.duration),
+                "seeds": number_cell(len(race.curves), quantities.whole),
             }
             for race in races
         ],
     )
+
+
+def _over_seeds(values: Sequence[float], write: Callable[[float], str]) -> TableCell:
+    """The least and the greatest of the seeds' values; a dash without any."""
+    return TableCell(quantities.between(min(values), max(values), write), min(values)) if values else TableCell("–")
 
 
 def ablation_table(results: Results) -> str:

@@ -100,6 +100,7 @@ CASES: dict[str, tuple[Callable[[], list[Part]], set[str]]] = {
             *texts(),
             *rows.sweep(),
             *rows.race(),
+            *rows.by_the_clock(),
             *rows.clinic(),
             rows.accelerated(),
             rows.history(),

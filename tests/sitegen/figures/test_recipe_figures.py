@@ -52,7 +52,7 @@ def test_a_race_shows_every_engine_and_when_it_was_there(results):
     steps = results.steps[results.steps["run_id"] == "race-torch"]
     reached = steps[steps["held_out_loss"] <= NANOGPT_TARGET]["elapsed_seconds"]
     assert reached.min() == theirs[theirs["loss"] <= NANOGPT_TARGET]["minutes"].min() * 60
-    assert f"torch (small, 400 steps) at {NANOGPT_TARGET:g} after 7.50 min" in FIGURES["race"].describe(plotted)
+    assert f"torch (nanogpt, 400 steps) at {NANOGPT_TARGET:g} after 7.50 min" in FIGURES["race"].describe(plotted)
 
 
 @pytest.mark.parametrize(
@@ -67,6 +67,9 @@ def test_a_race_shows_every_engine_and_when_it_was_there(results):
         ("race.over.pytorch-best", "2.00× (one race each)"),
         ("race.over.torch-compile", None),
         ("race.time.torch", "7.50 min"),
+        ("race.engine", "vectorized"),
+        ("race.time.ours", "3.75 min"),
+        ("race.sooner", None),
     ],
 )
 def test_what_prose_says_of_them_is_what_they_show(results, name, text):
@@ -77,7 +80,7 @@ def test_what_prose_says_of_them_is_what_they_show(results, name, text):
 
 
 def test_the_lowest_loss_of_all_races_comes_with_its_time(results):
-    text = resolve_number("race.lowest.vectorized", QuotedRows(results)).text
+    text = resolve_number("race.lowest.ours", QuotedRows(results)).text
     plotted = FIGURES["race"].rows(results).query("variant == 'vectorized'")
     row = plotted.loc[plotted["loss"].idxmin()]
     assert text == f"{row['loss']:.2f} after {row['time_text']}"
@@ -92,7 +95,7 @@ def test_the_newest_sweep_speaks(tmp_path):
 def test_two_recipes_are_two_lines_of_one_engine(tmp_path):
     other = rows.training("race-other", "tiny", 200, (), suite="race")
     plotted = FIGURES["race"].rows(load_results(rows.store(tmp_path, *rows.race(), other)))
-    assert set(plotted[plotted["variant"] == "vectorized"]["recipe"]) == {"small, 400 steps", "tiny, 200 steps"}
+    assert set(plotted[plotted["variant"] == "vectorized"]["recipe"]) == {"nanogpt, 400 steps", "tiny, 200 steps"}
 
 
 def test_sweeps_and_races_stay_out_of_the_other_figures(results):
@@ -105,3 +108,15 @@ def test_without_them_there_is_nothing_to_plot(tmp_path):
     for name in ("learning_rate", "race"):
         assert FIGURES[name].rows(others).empty
         assert FIGURES[name].command.startswith(("invoke sweep", "invoke race"))
+
+
+def test_runs_by_the_clock_are_lines_that_end_with_their_finding(tmp_path):
+    figure = FIGURES["minutes"]
+    plotted = figure.rows(load_results(rows.store(tmp_path, *rows.by_the_clock(), rows.training())))
+    assert plotted.groupby("line")["evaluated"].apply(list).to_dict() == {
+        "1 min, tiny": ["a part of the held-out text", "the whole held-out text"],
+        "5 min, small": ["a part of the held-out text"] * 3 + ["the whole held-out text"],
+    }
+    ends = plotted.groupby("line")["loss"].last()
+    words = "Held-out loss on tinyshakespeare: 1 minute buys {:.3f} and 5 minutes buy {:.3f}".format(*ends)
+    assert figure.words(plotted).headline == words

@@ -63,6 +63,25 @@ def test_the_headline_is_the_best_ratio_and_that_of_the_largest_model(tmp_path: 
     assert headline(tmp_path, rows.joined(*cells)) == words
 
 
+def test_the_headline_follows_our_fastest_engine_at_each_size_and_names_it(tmp_path: Path) -> None:
+    times = {"tiny": {"numpy": 8.0, "vectorized": 2.0, "compiled": 1.0}, "xl": {"numpy": 300.0, "vectorized": 200.0}}
+    cells = [
+        rows.cell(variant, preset, milliseconds, round_number=number)
+        for number in range(6)
+        for preset, engines in times.items()
+        for variant, milliseconds in engines.items()
+    ]
+    part = rows.joined(*cells)
+    words = "compiled is 8.0× as fast as numpy at tiny; at 6.42 M parameters vectorized is 1.5×"
+    assert headline(tmp_path, part) == words
+    quoted = QuotedRows(load_results(tmp_path))
+    found = {name: str(resolve_number(name, quoted).text) for name in ("fastest.tiny", "fastest.xl")}
+    assert found == {"fastest.tiny": "compiled", "fastest.xl": "vectorized"}
+    for preset, engine in (("tiny", "compiled"), ("xl", "vectorized")):
+        own = resolve_number(f"speedup.{engine}.numpy.{preset}", quoted)
+        assert resolve_number(f"speedup.fastest.numpy.{preset}", quoted) == own
+
+
 def test_a_peer_that_is_level_is_not_beaten(tmp_path: Path) -> None:
     words = headline(
         tmp_path, rows.peers("small"), rows.peers("xl", scale=12.0, torch_status="refused"), figure="peers"
