@@ -22,6 +22,7 @@ from sitegen.tables.cost_tables import budget_table, cost_model_table, cost_term
 from sitegen.tables.gallery import grades_table
 from sitegen.tables.history import changes_table, landmarks_table, runs_by_commit_table
 from sitegen.tables.machine_tables import accelerators_table, processors_table, wanted_table
+from sitegen.tables.micro import micro_table
 from sitegen.tables.minutes import MINUTES_TABLES
 from sitegen.tables.peer_tables import generation_table, training_table
 from sitegen.tables.probe_table import probe_table
@@ -189,6 +190,7 @@ TABLES: MappingProxyType[str, Callable[[Results], str]] = MappingProxyType(
         "noise": noise_table,
         "calibration": calibration_table,
         "samples_overview": samples_overview_table,
+        "micro": micro_table,
     }
     | CLINIC_TABLES
     | MINUTES_TABLES
