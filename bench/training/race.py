@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from bench.arms.suites import Cell
 from bench.arms.variants import check_variant
@@ -34,7 +36,7 @@ from tinygpt.training.plan import TrainingPlan
 
 SUITE = "race"
 # nanoGPT's recipe for a CPU (its README): the preset, the recipe and the steps.
-NANOGPT = {"preset": "nanogpt", "recipe": "nanogpt", "steps": 2000}
+NANOGPT: Mapping[str, Any] = MappingProxyType({"preset": "nanogpt", "recipe": "nanogpt", "steps": 2000})
 _LIMIT_SECONDS = 4 * 3600.0
 
 

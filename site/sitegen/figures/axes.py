@@ -118,8 +118,10 @@ def log_ticks(domain: list[float]) -> list[float]:
 Channel = TypeVar("Channel", alt.X, alt.Y)
 
 
-def log_scaled(channel: type[Channel], field: str, title: str, domain: list[float], unit: str = "") -> Channel:
-    """A logarithmic axis with round ticks; ``unit`` follows their labels."""
+def log_scaled(
+    channel: type[Channel], field: str, title: str, domain: list[float], unit: str = "", **scale: Any
+) -> Channel:
+    """A logarithmic axis with round ticks; ``unit`` follows their labels; ``scale`` is added to its scale."""
     axis = alt.Axis(
         values=log_ticks(domain),
         labelExpr="format(datum.value, ',~r')" + (f" + '{unit}'" if unit else ""),
@@ -127,7 +129,9 @@ def log_scaled(channel: type[Channel], field: str, title: str, domain: list[floa
         labelSeparation=4,
         minExtent=LABEL_WIDTH if channel is alt.Y else alt.Undefined,
     )
-    return channel(f"{field}:Q", title=title, scale=alt.Scale(type="log", domain=domain, nice=False), axis=axis)
+    return channel(
+        f"{field}:Q", title=title, scale=alt.Scale(type="log", domain=domain, nice=False, **scale), axis=axis
+    )
 
 
 def view(domain: list[float], write: Callable[[float], str], ticks: Sequence[float] = ()) -> dict[str, Any]:

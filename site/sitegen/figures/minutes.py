@@ -6,6 +6,8 @@ the time, so only the end shows what the minutes bought.
 
 from __future__ import annotations
 
+from typing import Any
+
 import altair as alt
 import pandas as pd
 
@@ -70,8 +72,8 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     y = alt.Y(
         "loss:Q", title=None, scale=alt.Scale(domain=[low, high], nice=False), axis=alt.Axis(minExtent=LABEL_WIDTH)
     )
-    x = log_scaled(alt.X, "minutes", "minutes since the run began (log scale)", log_domain(seen["minutes"]))
-    x.scale.range = look.names.range
+    title = "minutes since the run began (log scale)"
+    x = log_scaled(alt.X, "minutes", title, log_domain(seen["minutes"]), range=look.names.range)
     values = Values({"x": x, "y": y}, look, tooltip(FIELDS), size=60)
     chart = alt.Chart(seen)
     rules = [
@@ -88,15 +90,15 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     ).properties(title=above("held-out loss, nats per byte", theme))
 
 
-def _ends(rows: pd.DataFrame) -> list[dict[str, object]]:
+def _ends(rows: pd.DataFrame) -> list[dict[str, Any]]:
     """The last evaluation of each run, the shortest run first."""
     return row_dicts(rows.groupby("line", sort=False).tail(1))
 
 
 def headline(rows: pd.DataFrame) -> str:
     """State the loss at the end of each number of minutes."""
-    ends = [f"{row['planned']:g} minutes buy {row['loss']:.3f}".replace("1 minutes buy", "1 minute buys")
-            for row in _ends(rows)]  # fmt: skip
+    words = {True: "minute buys", False: "minutes buy"}
+    ends = [f"{row['planned']:g} {words[row['planned'] == 1]} {row['loss']:.3f}" for row in _ends(rows)]
     return f"Held-out loss on {CORPUS}: {quantities.listed(ends)}"
 
 

@@ -106,7 +106,7 @@ def _nanogpt(results: Results) -> pd.DataFrame:
 def _is_racer(rows: pd.DataFrame, racer: str) -> pd.Series:
     """True for rows of a variant, of any PyTorch, or of any engine of this project."""
     if racer == FASTEST_OF_OURS:
-        return ~rows["variant"].map(is_rival)
+        return ~rows["variant"].map(is_rival).astype(bool)
     return rows["variant"].isin(TORCH if racer == BEST_TORCH else (racer,))
 
 
