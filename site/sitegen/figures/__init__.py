@@ -10,12 +10,8 @@ from sitegen.figures import (
     clinic,
     generation,
     kernel_forms,
-    learning_rate,
-    loss,
     memory,
-    minutes,
     peers,
-    race,
     roofline,
     rungs,
     speedup,
@@ -34,6 +30,7 @@ from sitegen.figures.lessons import (
     stream_growth,
 )
 from sitegen.figures.record import history, machines
+from sitegen.figures.training import learning_rate, loss, minutes, race
 from sitegen.rows.accelerators import COMMAND as ACCELERATOR_COMMAND
 from sitegen.rows.clinic import CLINIC_COMMAND
 from sitegen.rows.curves import steps_and_failures

@@ -6,7 +6,7 @@ import pytest
 
 from bench.training.options import NANOGPT_TARGET
 from sitegen.figures import FIGURES
-from sitegen.figures.learning_rate import recipe_words
+from sitegen.figures.training.learning_rate import recipe_words
 from sitegen.numbers.quoted_rows import QuotedRows
 from sitegen.numbers.registry import resolve_number
 from sitegen.rows.results import load_results

@@ -1,0 +1,1 @@
+"""Figures of training runs: losses over the time, races, runs by the clock, and learning rates."""
