@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy.optimize import least_squares
@@ -65,7 +66,7 @@ def fit_loss_curve(
     x, y = np.asarray(tokens, np.float64), np.asarray(losses, np.float64)
     if len(x) < MIN_EVALUATIONS or not np.isfinite(y).all():
         return None
-    fitted = _fit(x, y)
+    fitted = _fit(tuple(x.tolist()), tuple(y.tolist()))
     apart = [abs(loss - y[0]) for t, loss in early if t == x[0]]
     return LossCurve(
         fitted,
@@ -81,8 +82,10 @@ def _curve(parameters: _Parameters, tokens: np.ndarray) -> np.ndarray:
     return a + b / (1.0 + np.exp(c * (np.log(tokens) - log_tau)))
 
 
-def _fit(x: np.ndarray, y: np.ndarray) -> _Parameters:
+@lru_cache(maxsize=4096)  # tables fit the same runs again
+def _fit(tokens: tuple[float, ...], losses: tuple[float, ...]) -> _Parameters:
     """Fit by least squares from a fixed start, so that equal data give equal curves."""
+    x, y = np.array(tokens), np.array(losses)
     middle, lowest = float(np.log(np.median(x))), float(y.min())
     start = [0.7 * lowest, 0.7 * float(y.max()), middle, 1.0]
     bounds = ([0.0, 1e-3, middle - 6.0, 0.1], [lowest, _UNTRAINED, middle + 4.0, 3.0])
