@@ -36,8 +36,9 @@ def test_imports_point_one_way(package):
 def test_the_core_package_needs_the_core_dependencies_only():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     core = {re.split(r"[<>=\[]", item)[0] for item in project["dependencies"]}
-    # datasets: the optional corpus `hf:`; pydivsufsort: copied text, in evaluations
-    allowed = core | sys.stdlib_module_names | {"tinygpt", "datasets", "pydivsufsort"}
+    # datasets: the optional corpus `hf:`; pydivsufsort: copied text; the last two: other tokens than bytes
+    extras = {"datasets", "pydivsufsort", "tokenizers", "huggingface_hub"}
+    allowed = core | sys.stdlib_module_names | {"tinygpt"} | extras
     # imported when that engine is made
     numba = {"numba", "llvmlite"}
     engines = {"engines/jax/": {"jax"}, "generation/jax_": {"jax"}, "engines/loops/": numba, "engines/compiled/": numba}
@@ -51,6 +52,7 @@ def test_importing_tinygpt_does_not_need_the_extras():
     code = (
         "import sys\n"
         "extras = ('pandas', 'pyarrow', 'scipy', 'altair', 'mkdocs', 'torch', 'datasets', 'jax', 'numba')\n"
+        "extras += ('tokenizers', 'huggingface_hub')\n"
         "sys.modules |= dict.fromkeys(extras)\n"
         "import tinygpt\n"
         "assert tinygpt.create_engine and tinygpt.generation.decoding and tinygpt.load_checkpoint and tinygpt.PRESETS"
@@ -108,8 +110,8 @@ def test_every_public_method_of_an_engine_has_a_docstring_of_its_own_or_an_inher
 # root are the first room of tinygpt; bench and sitegen have none there.
 ROOMS = {
     "tinygpt": (
-        "", "system", "corpora", "engines", "generation", "checkpoints", "gallery", "evaluation", "training", "runs",
-        "learn", "terminal",
+        "", "system", "tokenizers", "corpora", "engines", "generation", "checkpoints", "gallery", "evaluation",
+        "training", "runs", "learn", "terminal",
     ),
     "bench": (
         "records", "arms", "statistics", "peers", "planning", "measuring", "training", "contributing", "terminal",

@@ -11,10 +11,10 @@ from sitegen.commands.program import main, namespace
 from tests import ROOT
 from tinygpt.checkpoints.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from tinygpt.config import ModelConfig, TrainConfig
-from tinygpt.data import Tokenizer
 from tinygpt.generation.sampling import SamplingSettings
 from tinygpt.params import initial_parameters
 from tinygpt.terminal.samples import print_sample
+from tinygpt.tokenizers import BYTES
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +147,7 @@ def test_a_results_file_that_is_not_parquet_is_named(typed, tmp_path):
 
 def test_bytes_of_the_command_line_that_are_not_text_reach_the_model(checkpoint):
     prompt, expected = b"caf\xe9", io.StringIO()
-    assert Tokenizer.encode(os.fsdecode(prompt)).tobytes() == prompt
+    assert BYTES.encode(os.fsdecode(prompt)).tobytes() == prompt
     settings = SamplingSettings(40, 0.9, None, 3)
     print_sample(load_checkpoint(checkpoint), prompt, settings, out=expected, info=io.StringIO())
     options = ["--checkpoint", str(checkpoint), "--tokens", "40", "--temperature", "0.9", "--seed", "3"]

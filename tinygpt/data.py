@@ -1,64 +1,16 @@
-"""From text to batches: bytes are the tokens, and a batch is a pure function of (seed, step).
+"""From tokens to batches: a batch is a pure function of (seed, step).
 
 So engines with the same seed read identical batches, and a resumed run continues exactly where it stopped.
 """
 
 from __future__ import annotations
 
-import codecs
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from tinygpt.arguments import instance, whole_number, wrong
+from tinygpt.arguments import whole_number, wrong
 from tinygpt.errors import CorpusError
-
-
-class Tokenizer:
-    """One token per byte: text ↔ UTF-8 bytes ↔ ids 0 to 255. Every byte string round-trips."""
-
-    vocab_size = 256
-
-    @staticmethod
-    def encode(text: str | bytes) -> np.ndarray:
-        """Encode text (as UTF-8) or bytes as token ids, (n,) uint8.
-
-        Surrogate escapes, which Python makes of command-line bytes that are not UTF-8 (PEP 383), become these bytes.
-
-        Raises:
-            ConfigError: it is neither text nor bytes.
-        """
-        instance("the text", text, (str, bytes), "a string or bytes")
-        if isinstance(text, bytes):
-            return np.frombuffer(text, np.uint8)
-        try:
-            return np.frombuffer(text.encode("utf-8", errors="surrogateescape"), np.uint8)
-        except UnicodeEncodeError:  # other lone surrogates
-            return np.frombuffer(text.encode("utf-8", errors="surrogatepass"), np.uint8)
-
-    @staticmethod
-    def decode_bytes(tokens: np.ndarray) -> bytes:
-        """Decode token ids to bytes."""
-        return np.asarray(tokens, np.uint8).tobytes()
-
-    @staticmethod
-    def decode(tokens: np.ndarray) -> str:
-        """Decode token ids to text; bytes that are not UTF-8 become U+FFFD."""
-        return Tokenizer.decode_bytes(tokens).decode("utf-8", errors="replace")
-
-    @staticmethod
-    def decode_stream(tokens: Iterable[int]) -> Iterator[str]:
-        """Decode a token stream as it arrives, in whole characters.
-
-        An incomplete UTF-8 sequence is held back until it is complete; bytes that are not UTF-8 become U+FFFD.
-        """
-        decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-        for token in tokens:
-            if text := decoder.decode(bytes((token,))):
-                yield text
-        if rest := decoder.decode(b"", final=True):
-            yield rest
 
 
 @dataclass(frozen=True)
@@ -115,13 +67,18 @@ class BatchSampler:
         return Batch(np.stack([batch.inputs for batch in batches]), np.stack([batch.targets for batch in batches]))
 
 
-def _too_short(text: str, n_bytes: int, context_length: int) -> CorpusError:
-    return CorpusError(f"{text} has {in_bytes(n_bytes)}", f"at least {context_length + 1}, the context and one more")
+def _too_short(text: str, n_tokens: int, context_length: int) -> CorpusError:
+    return CorpusError(f"{text} has {in_tokens(n_tokens)}", f"at least {context_length + 1}, the context and one more")
 
 
 def in_bytes(count: int) -> str:
     """Write a text's length in words: 1 byte, 2 bytes."""
     return f"{count:,} byte{'' if count == 1 else 's'}"
+
+
+def in_tokens(count: int) -> str:
+    """Write a number of tokens in words: 1 token, 2 tokens."""
+    return f"{count:,} token{'' if count == 1 else 's'}"
 
 
 def evaluation_batches(

@@ -38,12 +38,13 @@ from bench.measuring.roofline import roofline_pass
 from bench.records.child import append_current_folder_to_path
 from bench.records.machine import read_machine
 from bench.records.protocol import TEXT_TOKENS, Protocol, protocol_from_json
-from tinygpt.data import BatchSampler, Tokenizer
+from tinygpt.data import BatchSampler
 from tinygpt.engines import Engine, format_variant
 from tinygpt.errors import DivergedError
 from tinygpt.generation.decoding import TimedGeneration, continue_prompt
 from tinygpt.generation.sampling import SamplingSettings
 from tinygpt.system.threads import available_cores
+from tinygpt.tokenizers import BYTES
 
 SAMPLE = SamplingSettings(64, temperature=0.8, top_k=40)
 # A sample after 18 steps is not worth a large model's minutes and a second copy of its weights.
@@ -195,7 +196,7 @@ def _write_sample(engine: Engine, protocol: Protocol, loss: float, log: EventLog
     """Generate a text after all measurements."""
     settings = replace(SAMPLE, seed=protocol.seed)
     tokens = TimedGeneration(continue_prompt(engine, "", settings))
-    text = "".join(Tokenizer.decode_stream(tokens))
+    text = "".join(BYTES.decode_stream(tokens))
     log.write(
         "sample",
         step=protocol.total_steps,

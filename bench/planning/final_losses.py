@@ -23,6 +23,7 @@ import pandas as pd
 
 from bench.planning.forecast import CannotTell, Forecast
 from bench.records.grouping import grouped
+from bench.records.protocol import reads_bytes
 from bench.records.store import stored_runs
 from bench.statistics.training_parts import CLINIC
 from tinygpt.presets import PRESETS
@@ -61,6 +62,8 @@ def ends_of_runs(runs: pd.DataFrame, steps: pd.DataFrame, recipe: str) -> list[E
         if run.preset not in PRESETS or run.steps_done < 1:
             continue
         preset, fields = PRESETS[run.preset], json.loads(run.protocol)
+        if not reads_bytes(fields):
+            continue
         train = RECIPES[recipe].apply(preset.train, preset.model, run.steps_done)
         same = _rule(str(fields["optimizer"])) == _rule(optimizer_text(train))
         if not same or any(fields[name] != getattr(train, name) for name in ("learning_rate", "batch_size")):

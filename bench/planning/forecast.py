@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 
 from bench.planning.loss_curve import MIN_EVALUATIONS, LossCurve, fit_loss_curve
+from bench.records.protocol import reads_bytes
 from bench.records.store import stored_runs
 from bench.statistics.training_parts import CLINIC
 from tinygpt.presets import LADDER
@@ -40,7 +41,7 @@ class Forecast:
     """An expected held-out loss.
 
     Attributes:
-        loss: nats per token.
+        loss: nats per byte.
         spread: to both sides.
         source: preset of the run whose curve it is.
         stretch: tokens over those of that run; above 1 beyond its end.
@@ -108,6 +109,8 @@ def trained_runs(runs: pd.DataFrame, steps: pd.DataFrame, falling: bool = False)
     alike: Counter[object] = Counter()
     for run in reversed(stored_runs(trained)):
         fields = json.loads(run.protocol)
+        if not reads_bytes(fields):
+            continue
         optimizer = str(fields.get("optimizer"))
         # The rows of a resumed run begin at the end of its first part; steps are counted over the whole run.
         rows = by_cell.get(run.cell_id, steps.head(0)).sort_values("step")
@@ -148,7 +151,7 @@ class Miss(NamedTuple):
         target: cell_id of the run that is predicted; the same if its first part predicts it.
         doublings: of parameters, between the two.
         distance: doublings of tokens, from the nearest that the curve was fitted to.
-        error: in nats per token.
+        error: in nats per byte.
         residual: of the curve.
     """
 

@@ -1,6 +1,6 @@
 """Held-out loss as a function of tokens, fitted to a training run.
 
-    L(t) = a + b / (1 + (t / τ)^c)          t tokens, L nats per token
+    L(t) = a + b / (1 + (t / τ)^c)          t tokens, L nats per byte
 
 For t ≫ τ this is the power law a + b τ^c t^−c. Below τ it is flat: from the first tokens a model learns the
 frequencies of bytes and their pairs, and the loss stays there until it learns more structure. Before the first
@@ -60,7 +60,7 @@ def fit_loss_curve(
 
     Args:
         tokens: before each evaluation, rising, above 0.
-        losses: held-out losses, nats per token.
+        losses: held-out losses, nats per byte.
         early: tokens and training loss, rising; one at the first evaluation shows how far the two losses are apart.
     """
     x, y = np.asarray(tokens, np.float64), np.asarray(losses, np.float64)

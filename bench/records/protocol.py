@@ -18,9 +18,11 @@ from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.errors import ResultsError
 from tinygpt.presets import PRESETS
 from tinygpt.schedule import optimizer_text
+from tinygpt.tokenizers import BYTES, Tokenizer
 
 _MODEL_FIELDS = ("n_layers", "d_model", "n_heads", "context_length", "vocab_size")
 _TRAIN_FIELDS = ("batch_size", "learning_rate", "betas", "eps", "weight_decay", "grad_clip")
+_TOKENIZER = "tokenizer_sha256"
 
 # Always these: no suite, option or environment changes them.
 WARMUP_STEPS = 3
@@ -82,6 +84,7 @@ class Protocol(HashedRecord):
         corpus_sha256: its hash.
         seed: of the starting weights and the batches.
         optimizer: update rule, with whatever a training recipe adds to it; its settings follow.
+        tokenizer_sha256: hash of the tokenizer; None, and not in the JSON, for bytes.
         version: of this record's meaning.
     """
 
@@ -108,6 +111,12 @@ class Protocol(HashedRecord):
     weight_decay: float
     grad_clip: float
     version: int = 1
+    tokenizer_sha256: str | None = None
+
+    @property
+    def canonical_json(self) -> str:
+        """The record as text; rows of bytes are older than other tokenizers and keep the text that they had."""
+        return canonical_json({name: value for name, value in asdict(self).items() if name != _TOKENIZER or value})
 
     @property
     def total_steps(self) -> int:
@@ -180,6 +189,7 @@ def training_protocol(
     seed: int,
     steps: int,
     minutes: float | None = None,
+    tokenizer: Tokenizer = BYTES,
 ) -> Protocol:
     """The protocol of a recorded training run: every step counts, one round.
 
@@ -187,7 +197,9 @@ def training_protocol(
     """
     counts = {"warmup_steps": 0, "measured_steps": steps, "rounds": 1, "order": "a single training run"}
     protocol = _protocol(preset, train, corpus, corpus_sha256, seed, **counts)
-    return replace(protocol, optimizer=optimizer_text(train, minutes))
+    own = None if tokenizer is BYTES else tokenizer.hash
+    text = optimizer_text(train, minutes)
+    return replace(protocol, optimizer=text, vocab_size=tokenizer.vocab_size, tokenizer_sha256=own)
 
 
 def protocol_from_json(text: str) -> Protocol:
@@ -199,13 +211,18 @@ def protocol_from_json(text: str) -> Protocol:
     try:
         record = json.loads(text)
         names = {field.name for field in fields(Protocol)}
-        if not isinstance(record, dict) or set(record) != names:
+        if not isinstance(record, dict) or set(record) | {_TOKENIZER} != names:
             raise ValueError
         return Protocol(**{**record, "betas": tuple(record["betas"])})
     except (ValueError, TypeError) as error:
         raise ResultsError(
             f"a row's protocol cannot be read: {text[:60]!r}", "a protocol of version 1 or 2", "invoke results show"
         ) from error
+
+
+def reads_bytes(record: Mapping[str, Any]) -> bool:
+    """True for the protocol, as parsed JSON, of a model of bytes; as many tokens of others are more text."""
+    return not record.get(_TOKENIZER)
 
 
 def difference(a: dict[str, Any], b: dict[str, Any]) -> list[tuple[str, Any, Any]]:

@@ -109,12 +109,12 @@ class RunRow:
         float | None,
         About("making the engine: import, weights, buffers; null if it failed", "s", least=0, most=LONGEST),
     ] = None
-    first_loss: Annotated[float | None, About("loss of the first step; null without steps", "nats/token")] = None
-    last_loss: Annotated[float | None, About("loss of the last step; null without steps", "nats/token")] = None
+    first_loss: Annotated[float | None, About("loss of the first step; null without steps", "nats/byte")] = None
+    last_loss: Annotated[float | None, About("loss of the last step; null without steps", "nats/byte")] = None
     loss_drift: Annotated[
         float | None, About("largest relative distance to the reference's losses; null if not compared")
     ] = None
-    held_out_loss: Annotated[float | None, About("last loss on held-out text; null if not evaluated", "nats/token")] = (
+    held_out_loss: Annotated[float | None, About("last loss on held-out text; null if not evaluated", "nats/byte")] = (
         None
     )
     wall_seconds: Annotated[float, About("from the start of the process to its end", "s", least=0, most=LONGEST)]
@@ -132,11 +132,11 @@ class RunRow:
         float | None, About("wall time that advice expected; null without advice", "s", since=3, least=0, most=LONGEST)
     ] = None
     expected_loss: Annotated[
-        float | None, About("held-out loss that advice expected; null without any", "nats/token", since=3)
+        float | None, About("held-out loss that advice expected; null without any", "nats/byte", since=3)
     ] = None
     expected_spread: Annotated[
         float | None,
-        About("its spread to both sides; null without any", "nats/token", since=4, least=0, most=LONGEST),
+        About("its spread to both sides; null without any", "nats/byte", since=4, least=0, most=LONGEST),
     ] = None
     replaces: Annotated[
         int | None, About("round of the run that this one measures again; null in a planned round", since=4, least=0)
@@ -154,13 +154,13 @@ class StepRow:
     seconds: Annotated[
         float, About("forward, backward, clipping and AdamW update of one batch", "s", least=SHORTEST, most=LONGEST)
     ]
-    loss: Annotated[float, About("mean cross-entropy of the batch before the update", "nats/token")]
+    loss: Annotated[float, About("mean cross-entropy of the batch before the update", "nats/byte")]
     grad_norm: Annotated[float, About("global L2 norm of the gradient before clipping")]
     elapsed_seconds: Annotated[
         float, About("from the first step's start to this step's end", "s", least=0, most=LONGEST)
     ]
     held_out_loss: Annotated[
-        float | None, About("loss on held-out text after the step; null if not evaluated", "nats/token")
+        float | None, About("loss on held-out text after the step; null if not evaluated", "nats/byte")
     ] = None
 
 
@@ -182,8 +182,8 @@ class SampleRow:
     n_tokens: Annotated[int, About("tokens generated", "tokens", least=0)]
     tokens_per_second: Annotated[float, About("decoding speed", "tokens/s", least=0, most=LONGEST)]
     first_token_seconds: Annotated[float, About("time to the first token", "s", least=0, most=LONGEST)]
-    train_loss: Annotated[float, About("training loss at that step", "nats/token")]
-    held_out_loss: Annotated[float | None, About("newest held-out loss; null if not evaluated", "nats/token")] = None
+    train_loss: Annotated[float, About("training loss at that step", "nats/byte")]
+    held_out_loss: Annotated[float | None, About("newest held-out loss; null if not evaluated", "nats/byte")] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,7 +48,7 @@ def measured_step_seconds(plan: TrainingPlan, corpus: Corpus) -> float:
 
 
 def whole_held_out_loss(folder: Path, engine_name: str, corpus: Corpus) -> float:
-    """Return a checkpoint's loss over the whole held-out text, nats per token."""
+    """Return a checkpoint's loss over the whole held-out text, nats per byte."""
     checkpoint = load_checkpoint(folder)
     engine = create_engine(engine_name, checkpoint.config, checkpoint.train, weights=checkpoint.weights)
     batches = evaluation_batches(corpus.held_out_tokens, checkpoint.train.batch_size, checkpoint.config.context_length)

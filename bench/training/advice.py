@@ -28,6 +28,7 @@ from tinygpt.errors import CapacityError
 from tinygpt.presets import PRESETS
 from tinygpt.system.memory import Memory, available_memory
 from tinygpt.terminal.quantities import duration, short_count, span
+from tinygpt.tokenizers import BYTES
 from tinygpt.training.events import EvaluationRecord, Event, PlanRecord, StopRecord
 from tinygpt.training.plan import TrainingPlan
 
@@ -75,7 +76,11 @@ class Advice:
         """Return the advice for a run with the plan's settings, which may have others than its recipe's."""
         own = replace(plan, learning_rate=None, batch_size=None, accumulation=None, warmup_steps=None, schedule=None)
         base = plan.preset_entry.train
-        same = plan.train_config(base) == own.train_config(base) and plan.patience is None
+        same = (
+            plan.train_config(base) == own.train_config(base)
+            and plan.patience is None
+            and plan.tokenizer in (None, BYTES.name)
+        )
         return self if same else replace(self, other_settings=plan.options_text())
 
 

@@ -120,6 +120,7 @@ class _Recorder:
             plan.seed,
             plan.steps,
             plan.minutes,
+            start.tokenizer,
         )
         run = RunContext(new_run_id(sha256_text(machine)), suite, code, machine)
         self._process = Process(run, "train", engine_name(plan.engine), plan.engine, 0, protocol)
@@ -197,7 +198,7 @@ def training_command(plan: TrainingPlan) -> str:
     words = ["invoke", "train", "--preset", plan.preset, "--corpus", recorded_corpus(plan.corpus)]
     length = ["--steps", str(plan.steps)] if plan.minutes is None else ["--minutes", f"{plan.minutes:g}"]
     words += ["--engine", plan.engine, *length, "--seed", str(plan.seed)]
-    words += shlex.split(plan.options_text())
+    words += shlex.split(scrub(plan.options_text()))
     if plan.prompt:
         words += ["--prompt", plan.shown_prompt]
     return shlex.join([*words, "--record"])

@@ -6,20 +6,23 @@ Needs torch and transformers; run by ``invoke parity``.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel
+from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel, pipeline
 
 from tinygpt.checkpoints.checkpoint import load_checkpoint, save_checkpoint
 from tinygpt.checkpoints.layout import CONFIG, WEIGHTS
 from tinygpt.engines import Engine, create_engine
 from tinygpt.errors import CheckpointError
-from tinygpt.generation.decoding import generate
+from tinygpt.generation.decoding import generate, generate_text
 from tinygpt.generation.inference import InferenceModel, KeyValueCache
 from tinygpt.presets import PRESETS
+from tinygpt.tokenizers import BYTES
+from tinygpt.tokenizers.training import train_bpe
 
 PRESET = PRESETS["tiny"]
 TOKENS = np.random.default_rng(0).integers(0, 256, (3, PRESET.model.context_length))
@@ -105,8 +108,39 @@ def test_every_key_of_our_configuration_means_something_to_transformers(folder: 
     assert {key: theirs[key] for key in ours} == ours
 
 
-def test_gpt2s_own_vocabulary_is_refused(tmp_path: Path) -> None:
+TEXT = "Once upon a time there was a dog, and once upon a time there was a cat. "
+BPE = train_bpe("bpe:300", 300, (TEXT * 40).encode())
+
+
+@pytest.fixture(scope="module", params=["bytes", "bpe"])
+def with_tokenizer(request: pytest.FixtureRequest, engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    model = engine
+    if request.param == "bpe":
+        model = create_engine("numpy", replace(PRESET.model, vocab_size=BPE.vocab_size), PRESET.train, seed=5)
+        model.tokenizer = BPE
+    return save_checkpoint(tmp_path_factory.mktemp(request.param) / "run", model)
+
+
+def test_a_pipeline_writes_our_greedy_text(with_tokenizer: Path) -> None:
+    prompt, ours = "Once upon", load_checkpoint(with_tokenizer)
+    found = pipeline("text-generation", model=str(with_tokenizer))(prompt, max_new_tokens=20, do_sample=False)
+    assert found[0]["generated_text"] == prompt + generate_text(ours, prompt, 20, temperature=0)
+
+
+def test_tokens_agree_and_come_back(with_tokenizer: Path, tmp_path: Path) -> None:
+    ours, theirs = load_checkpoint(with_tokenizer).tokenizer, AutoTokenizer.from_pretrained(with_tokenizer)
+    for text in (TEXT, "  é€\N{GRINNING FACE}\n\n\0x", ""):
+        assert theirs(text)["input_ids"] == ours.encode(text).tolist()
+        assert theirs.decode(theirs(text)["input_ids"]) == text
+    theirs.save_pretrained(tmp_path)
+    GPT2LMHeadModel.from_pretrained(with_tokenizer).save_pretrained(tmp_path)
+    back = load_checkpoint(tmp_path).tokenizer
+    assert (back is BYTES) == (ours is BYTES)
+    np.testing.assert_array_equal(back.encode(TEXT), ours.encode(TEXT))
+
+
+def test_another_vocabulary_without_its_tokenizer_is_refused(tmp_path: Path) -> None:
     GPT2LMHeadModel(GPT2Config(vocab_size=300, n_positions=8, n_embd=4, n_layer=1, n_head=1)).save_pretrained(tmp_path)
-    with pytest.raises(CheckpointError, match="vocab_size 300"):
+    with pytest.raises(CheckpointError, match=r"no tokenizer\.json, and its vocab_size is 300"):
         load_checkpoint(tmp_path)
     assert (tmp_path / WEIGHTS).exists()

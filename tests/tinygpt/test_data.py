@@ -2,52 +2,12 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from tinygpt.data import BatchSampler, Tokenizer, evaluation_batches
+from tinygpt.data import BatchSampler, evaluation_batches
 from tinygpt.errors import CorpusError
+from tinygpt.tokenizers import BYTES
 
-STREAM = Tokenizer.encode(bytes(range(256)) * 4)
-
-
-@given(st.binary(max_size=300))
-def test_any_bytes_survive_the_round_trip(data):
-    tokens = Tokenizer.encode(data)
-    assert tokens.dtype == np.uint8
-    assert Tokenizer.decode_bytes(tokens) == data
-
-
-def test_text_is_utf8_and_broken_text_is_marked():
-    assert Tokenizer.encode("é").tolist() == [0xC3, 0xA9]
-    assert Tokenizer.decode(np.array([0xC3, 0xA9], np.int64)) == "é"
-    assert Tokenizer.decode(np.array([0x41, 0xC3])) == "A\N{REPLACEMENT CHARACTER}"
-
-
-@given(text=st.text())
-def test_streamed_text_is_the_text_in_whole_characters(text):
-    pieces = list(Tokenizer.decode_stream(text.encode()))
-    assert "".join(pieces) == text
-    assert all(len(piece) == 1 for piece in pieces)
-
-
-@given(data=st.binary())
-def test_streamed_bytes_are_always_valid_text(data):
-    pieces = list(Tokenizer.decode_stream(data))
-    assert "".join(pieces) == data.decode("utf-8", errors="replace") == Tokenizer.decode(np.frombuffer(data, np.uint8))
-    "".join(pieces).encode("utf-8", errors="strict")
-
-
-def test_text_comes_as_soon_as_a_character_is_whole():
-    consumed = []
-
-    def tokens():
-        for token in "aé€".encode():
-            consumed.append(token)
-            yield token
-
-    counts = [len(consumed) for _ in Tokenizer.decode_stream(tokens())]
-    assert counts == [1, 3, 6]
+STREAM = BYTES.encode(bytes(range(256)) * 4)
 
 
 def test_targets_are_the_inputs_one_later():
@@ -69,13 +29,13 @@ def test_a_batch_depends_on_seed_and_step_only():
 
 
 def test_every_window_can_be_drawn_including_the_last():
-    sampler = BatchSampler(Tokenizer.encode(b"abcdef"), batch_size=64, context_length=3, seed=0)
-    assert {Tokenizer.decode(row) for row in sampler.batch(0).inputs} == {"abc", "bcd", "cde"}
+    sampler = BatchSampler(BYTES.encode(b"abcdef"), batch_size=64, context_length=3, seed=0)
+    assert {BYTES.decode(row) for row in sampler.batch(0).inputs} == {"abc", "bcd", "cde"}
 
 
 def test_a_stream_of_one_window_is_enough_and_one_byte_less_is_not():
     assert BatchSampler(STREAM[:9], 2, 8, seed=0).batch(0).inputs.tolist() == [list(range(8))] * 2
-    with pytest.raises(CorpusError, match="8 bytes; allowed: at least 9"):
+    with pytest.raises(CorpusError, match="8 tokens; allowed: at least 9"):
         BatchSampler(STREAM[:8], 2, 8, seed=0)
 
 
@@ -97,7 +57,7 @@ def test_evaluation_limit_spreads_over_the_whole_stream():
 
 
 def test_evaluation_refuses_a_stream_without_a_window():
-    with pytest.raises(CorpusError, match="held-out text has 8 bytes; allowed: at least 9"):
+    with pytest.raises(CorpusError, match="held-out text has 8 tokens; allowed: at least 9"):
         evaluation_batches(STREAM[:8], batch_size=1, context_length=8)
 
 

@@ -12,9 +12,10 @@ from tests import ROOT
 from tests.tinygpt.small_checkpoint import MODEL, TRAIN, arrays, state
 from tinygpt.checkpoints.checkpoint import Checkpoint
 from tinygpt.corpora.corpus import Corpus, Parts
-from tinygpt.data import BatchSampler, Tokenizer
+from tinygpt.data import BatchSampler
 from tinygpt.generation.inference import InferenceModel
 from tinygpt.optim import OptimizerState
+from tinygpt.tokenizers import BYTES
 
 TEXT = b"Once upon a time there was a text. " * 1000
 CHECKPOINT = Checkpoint(MODEL, TRAIN, arrays(1), OptimizerState(5, arrays(2), arrays(3)), state(5))
@@ -46,7 +47,7 @@ def test_the_package_is_typed() -> None:
         (CHECKPOINT.optimizer, "OptimizerState(step=5)"),
         (Corpus("mine", TEXT, TEXT, "yours", "your disk"), "<corpus mine: 35,000 bytes to train on, 35,000 held out>"),
         (Parts(TEXT, TEXT), "Parts()"),
-        (BatchSampler(Tokenizer.encode(TEXT), 4, 8, 0).batch(0), "<batch of 4 × 8 tokens>"),
+        (BatchSampler(BYTES.encode(TEXT), 4, 8, 0).batch(0), "<batch of 4 × 8 tokens>"),
         (InferenceModel(CHECKPOINT), "<model for generation: 1 layers, width 4,"),
         (tinygpt.create_engine("numpy", MODEL, TRAIN), "<engine numpy: 1 layers, width 4,"),
         (tinygpt.load_gallery_model("stories"), "<gallery model stories: 4 layers, width 128,"),

@@ -4,12 +4,13 @@
     model.safetensors       the weights, under Hugging Face GPT-2 names
     optimizer.safetensors   AdamW's moments, first_moment.NAME and second_moment.NAME, and the update count; an engine
                             that computes in double precision stores them so, with its weights as weight.NAME
+    tokenizer.json          text ↔ ids, with tokenizer_config.json, as transformers' fast tokenizers read it
     training_state.json     format version, batch and optimiser settings, the run's state, the SHA-256 of the other
                             files and of its own contents, so that a damaged or exchanged file is detected
     checkpoints/            the last ones before this and the best (see tinygpt/checkpoints/retention.py)
 
 The files are replaced atomically (see tinygpt/system/staging.py). A folder with only the first two, as save_pretrained
-writes it, loads as well, and so does one whose weights are in several files.
+writes it, loads as well if its tokens are bytes or it has a tokenizer.json. Its weights may be in several files.
 """
 
 from __future__ import annotations
@@ -28,29 +29,32 @@ import numpy as np
 from tinygpt.arguments import folder, instance
 from tinygpt.checkpoints.gpt2_config import dropout_of, from_gpt2_config, to_gpt2_config
 from tinygpt.checkpoints.gpt2_weights import INDEX, read_gpt2_weights
-from tinygpt.checkpoints.layout import CONFIG, FILES, KEPT, OPTIMIZER, STATE, WEIGHTS
+from tinygpt.checkpoints.layout import CONFIG, FILES, KEPT, OPTIMIZER, STATE, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS
 from tinygpt.checkpoints.retention import drop_older, keep_newest, kept_checkpoints, link_files
 from tinygpt.checkpoints.tensorfile import read_tensors, require_whole, write_tensors
+from tinygpt.checkpoints.tokenizer_files import read_tokenizer, to_tokenizer_config
 from tinygpt.checkpoints.training_state import TrainingState
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.engines import Engine
 from tinygpt.errors import CheckpointError, ConfigError, StorageError
-from tinygpt.generation.inference import LanguageModel, require_model
+from tinygpt.generation.inference import LanguageModel
+from tinygpt.generation.inference.model import model_tokenizer, require_model
 from tinygpt.optim import OptimizerState
 from tinygpt.params import Arrays, check_shapes, parameter_shapes
 from tinygpt.system.files import storage_errors, write_file
 from tinygpt.system.json_records import read_json, record_from_json
 from tinygpt.system.memory import require_memory
 from tinygpt.system.staging import current_files, finish_replacement, replace_files
+from tinygpt.tokenizers import BYTES, Tokenizer
 
 FORMAT = "tinygpt-checkpoint"
-FORMAT_VERSION = 3  # 1 had no hash of config.json and of the state itself, 2 had no settings of the command
+FORMAT_VERSION = 4  # 1 had no hash of config.json and of the state itself, 2 no settings of the command, 3 no tokenizer
 
 # Default settings for training a model that has none of its own.
 FOREIGN_TRAIN = TrainConfig(batch_size=8)
 
 _KINDS = _FIRST, _SECOND, _WEIGHT = "first_moment", "second_moment", "weight"
-_HASHED = (CONFIG, WEIGHTS, OPTIMIZER)
+_HASHED = (CONFIG, WEIGHTS, TOKENIZER, OPTIMIZER)
 _CHECKSUM = "checksum"
 _MAKE_ONE = "invoke train --out DIR"
 
@@ -65,6 +69,7 @@ class Checkpoint:
         weights: name → float32 array of the shape in ``parameter_shapes``.
         optimizer: AdamW's state, if the folder has one.
         training: the run's state, if the folder has one.
+        tokenizer: text ↔ ids.
     """
 
     config: ModelConfig
@@ -72,6 +77,7 @@ class Checkpoint:
     weights: Arrays
     optimizer: OptimizerState | None = None
     training: TrainingState | None = None
+    tokenizer: Tokenizer = BYTES
 
     @property
     def step(self) -> int:
@@ -89,10 +95,11 @@ class Checkpoint:
 def as_checkpoint(source: LanguageModel) -> Checkpoint:
     """Return a model as a checkpoint, with as much of settings and AdamW's state as it has."""
     if isinstance(source, Engine):
-        return Checkpoint(source.config, source.train, source.parameters(), source.optimizer_state())
+        state = source.optimizer_state()
+        return Checkpoint(source.config, source.train, source.parameters(), state, tokenizer=source.tokenizer)
     if isinstance(source, Checkpoint):
         return source
-    return Checkpoint(require_model(source), FOREIGN_TRAIN, source.state_dict())
+    return Checkpoint(require_model(source), FOREIGN_TRAIN, source.state_dict(), tokenizer=model_tokenizer(source))
 
 
 # ---- saving ------------------------------------------------------------------------------------------------
@@ -120,6 +127,7 @@ def save_checkpoint(directory: str | Path, source: LanguageModel, *, keep: int =
     directory, source = folder("directory", directory), as_checkpoint(source)
     model, train, weights = source.config, source.train, source.weights
     optimizer, training = source.optimizer, source.training
+    tokenizer = model_tokenizer(source)
     _check_arrays(model, weights, "the weights")
     if optimizer is not None:
         for kind, arrays in _kinds(optimizer).items():
@@ -129,6 +137,8 @@ def save_checkpoint(directory: str | Path, source: LanguageModel, *, keep: int =
     def write(folder: Path) -> None:
         names = list(parameter_shapes(model))
         write_file(folder / CONFIG, [_json_bytes(to_gpt2_config(model, train.dropout))])
+        write_file(folder / TOKENIZER, [_json_bytes(tokenizer.content)])
+        write_file(folder / TOKENIZER_CONFIG, [_json_bytes(to_tokenizer_config(model))])
         write_tensors(
             folder / WEIGHTS, {name: np.asarray(weights[name], np.float32) for name in names}, {"format": "pt"}
         )
@@ -193,7 +203,7 @@ def has_checkpoint(directory: str | Path) -> bool:
 
 
 def load_checkpoint(directory: str | Path, *, weights_only: bool = False) -> Checkpoint:
-    """Read a checkpoint folder of any engine, or of transformers with a byte vocabulary.
+    """Read a checkpoint folder of any engine, or of transformers.
 
     float16, bfloat16 and float64 weights become float32. After a crash during a save, the complete version is read.
 
@@ -253,7 +263,9 @@ def _load(folder: Path, weights_only: bool) -> Checkpoint:
     _check_arrays(model, weights, f"the weights of {folder}")
     weights = {name: weights[name] for name in parameter_shapes(model)}
     if state is None:
-        return Checkpoint(model, replace(FOREIGN_TRAIN, dropout=dropout_of(config)), weights)
+        tokenizer = read_tokenizer(files, folder, model.vocab_size, TOKENIZER)
+        train = replace(FOREIGN_TRAIN, dropout=dropout_of(config))
+        return Checkpoint(model, train, weights, tokenizer=tokenizer)
     source = str(folder / STATE)
     older = state["format_version"] < FORMAT_VERSION
     train = record_from_json(TrainConfig, state.get("train"), "train", source, defaults=older)
@@ -266,7 +278,10 @@ def _load(folder: Path, weights_only: bool) -> Checkpoint:
         raise CheckpointError(
             f"{OPTIMIZER} of {folder} is from step {optimizer.step}", f"step {training.step}, as {STATE} says"
         )
-    return Checkpoint(model, train, weights, optimizer, training)
+    own = files if TOKENIZER in state["sha256"] else {}  # a file of that name may have been there before
+    name = str((training.settings.get("tokenizer") if training else None) or TOKENIZER)
+    tokenizer = read_tokenizer(own, folder, model.vocab_size, Path(name).name)
+    return Checkpoint(model, train, weights, optimizer, training, tokenizer)
 
 
 def _check_state(state: Mapping[str, Any], folder: Path, files: Mapping[str, Path], weights_only: bool) -> None:
@@ -278,7 +293,7 @@ def _check_state(state: Mapping[str, Any], folder: Path, files: Mapping[str, Pat
     if isinstance(version, bool) or not isinstance(version, int) or not 1 <= version <= FORMAT_VERSION:
         problem = f"{source} has format version {version!r}"
         raise CheckpointError(problem, f"1 to {FORMAT_VERSION}", "git pull, or install the version that wrote it")
-    needed = {WEIGHTS} if version == 1 else {CONFIG, WEIGHTS}
+    needed = {WEIGHTS} | ({CONFIG} if version > 1 else set()) | ({TOKENIZER} if version > 3 else set())
     digests = state.get("sha256")
     if not isinstance(digests, dict) or set(digests) - {OPTIMIZER} != needed:
         raise CheckpointError(
@@ -292,7 +307,7 @@ def _check_state(state: Mapping[str, Any], folder: Path, files: Mapping[str, Pat
         if weights_only and name == OPTIMIZER:
             continue
         path = files.get(name, folder / name)
-        (read_json if name == CONFIG else require_whole)(path)  # before its hash: a file of any size may be here
+        (require_whole if name in (WEIGHTS, OPTIMIZER) else read_json)(path)  # before its hash: it may be of any size
         try:
             require_memory(path.stat().st_size, str(path), "a machine with more memory")
             actual = _sha256(path)

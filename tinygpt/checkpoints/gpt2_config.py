@@ -6,13 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from tinygpt.config import ModelConfig
-from tinygpt.data import Tokenizer
 from tinygpt.errors import CheckpointError, ConfigError
 
 # Values for which our layers compute the same function, and transformers' defaults for missing keys.
 _FIXED: dict[str, tuple[Any, Any]] = {  # key: (required, default)
     "model_type": ("gpt2", None),
-    "vocab_size": (Tokenizer.vocab_size, 50257),
     "tie_word_embeddings": (True, True),
     "scale_attn_weights": (True, True),
     "scale_attn_by_inverse_layer_idx": (False, False),
@@ -20,6 +18,7 @@ _FIXED: dict[str, tuple[Any, Any]] = {  # key: (required, default)
 }
 _SIZES = {"n_layers": "n_layer", "d_model": "n_embd", "n_heads": "n_head", "context_length": "n_positions"}
 _DEFAULT_EPS = 1e-5
+_DEFAULT_VOCABULARY = 50257
 _TANH_GELUS = ("gelu_new", "gelu_pytorch_tanh", "gelu_fast")  # three implementations of one function
 _DROPOUTS = {"embd_pdrop": True, "resid_pdrop": True, "attn_pdrop": False}  # key: TinyGPT has dropout there
 _DEFAULT_DROPOUT, _HIGHEST_DROPOUT = 0.1, 0.9
@@ -28,7 +27,7 @@ _DEFAULT_DROPOUT, _HIGHEST_DROPOUT = 0.1, 0.9
 def to_gpt2_config(model: ModelConfig, dropout: float = 0.0) -> dict[str, Any]:
     """Return the contents of config.json, with the dropout rate for further training.
 
-    Bytes have no begin or end token, hence the explicit nulls.
+    Bytes have no begin or end token, and texts go on until they are cut: hence the explicit nulls.
     """
     return {
         "architectures": ["GPT2LMHeadModel"],
@@ -70,8 +69,9 @@ def from_gpt2_config(config: Mapping[str, Any], source: str) -> ModelConfig:
     eps = config.get("layer_norm_epsilon", _DEFAULT_EPS)
     if isinstance(eps, bool) or not isinstance(eps, int | float):
         raise CheckpointError(f"{source} has layer_norm_epsilon {eps!r}", "a number above 0")
+    sizes: dict[str, Any] = {field: config.get(key) for field, key in _SIZES.items()}
     try:
-        model = ModelConfig(**{field: config.get(key) for field, key in _SIZES.items()}, layer_norm_eps=eps)  # type: ignore[arg-type]
+        model = ModelConfig(**sizes, vocab_size=config.get("vocab_size", _DEFAULT_VOCABULARY), layer_norm_eps=eps)
     except ConfigError as error:
         raise CheckpointError(f"{source} does not describe a model: {error}") from None
     if config.get("n_inner") not in (None, model.d_hidden):

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from tinygpt.tokenizers.names import TOKENIZER
+
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 OPTIMIZER, STATE = "optimizer.safetensors", "training_state.json"
-FILES = frozenset({CONFIG, WEIGHTS, OPTIMIZER, STATE})
+TOKENIZER_CONFIG = "tokenizer_config.json"
+RESUMABLE = frozenset({CONFIG, WEIGHTS, OPTIMIZER, STATE})  # without one of them, a run cannot go on
+FILES = RESUMABLE | {TOKENIZER, TOKENIZER_CONFIG}
 
 KEPT = "checkpoints"  # the folder of earlier checkpoints
 BEST = "best"

@@ -14,7 +14,7 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
-from tinygpt.checkpoints.layout import FILES, KEPT, STATE
+from tinygpt.checkpoints.layout import FILES, KEPT, RESUMABLE, STATE
 from tinygpt.errors import CheckpointError, StorageError
 from tinygpt.system.files import link_file
 from tinygpt.system.json_records import read_json
@@ -52,10 +52,10 @@ def keep_newest(directory: Path) -> None:
         OSError, StorageError: the file system refused.
     """
     step = _step_of(directory / STATE)
-    if step is None or not all((directory / name).is_file() for name in FILES):
+    if step is None or not all((directory / name).is_file() for name in RESUMABLE):
         return
     folder = kept_folder(directory, f"step-{step:08}")
-    if current_files(folder, FILES).keys() != FILES:
+    if not current_files(folder, FILES).keys() >= RESUMABLE:
         replace_files(folder, FILES, lambda new: link_files(directory, new))
 
 

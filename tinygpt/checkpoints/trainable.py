@@ -44,6 +44,7 @@ def load_engine(
         problem = f"the saved optimiser's state is of {saved.train.optimizer}, and the settings have {train.optimizer}"
         raise ConfigError(problem, saved.train.optimizer, "create_engine with weights=, which starts without it")
     engine = create_engine(name, saved.config, train, seed, weights=saved.weights, **options)
+    engine.tokenizer = saved.tokenizer
     if saved.optimizer is not None:
         engine.load_optimizer_state(saved.optimizer)
     return engine

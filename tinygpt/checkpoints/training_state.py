@@ -22,8 +22,8 @@ class TrainingState:
         corpus_sha256: its hash, which detects a changed text.
         engine: the engine's variant in the command, such as ``vectorized[threads=1]``.
         engine_options: the engine's options, with defaults resolved.
-        recent_losses: training losses of the last steps, oldest first, nats per token.
-        held_out_loss: the newest evaluation, nats per token.
+        recent_losses: training losses of the last steps, oldest first, nats per byte.
+        held_out_loss: the newest evaluation, nats per byte.
         best_held_out_loss: the lowest evaluation so far.
         best_step: the step of that evaluation.
         elapsed_seconds: time spent in the run so far, over all its parts.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Container, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 
-from tinygpt.data import Tokenizer
+from tinygpt.system.memory import require_memory
 
 
 @dataclass(frozen=True)
@@ -18,8 +18,8 @@ class Corpus:
 
     Attributes:
         name: the name it was loaded by; for a user's file the file name only, without its folder.
-        train: bytes to draw batches from.
-        held_out: bytes that only evaluation reads.
+        train: bytes to draw batches from; of a large file a view of the file, which is not in memory.
+        held_out: bytes that only evaluation reads; likewise.
         licence: the terms of use, in a sentence.
         source: where it came from.
         warning: a reason why the bytes may not be plain text, or None.
@@ -48,15 +48,22 @@ class Corpus:
         """Bytes in both parts together."""
         return len(self.train) + len(self.held_out)
 
+    def in_memory(self) -> Corpus:
+        """Return the corpus with both parts as bytes; raise a CapacityError if they do not fit."""
+        if isinstance(self.train, bytes) and isinstance(self.held_out, bytes):
+            return self
+        require_memory(self.size, f"the text {self.name!r}", "head -c 1GB FILE > PART, and take that as the corpus")
+        return replace(self, train=bytes(self.train), held_out=bytes(self.held_out))
+
     @property
     def train_tokens(self) -> np.ndarray:
-        """Token ids of the training part, (n,) uint8."""
-        return Tokenizer.encode(self.train)
+        """The training part as ids of bytes, (n,) uint8."""
+        return np.frombuffer(self.train, np.uint8)
 
     @property
     def held_out_tokens(self) -> np.ndarray:
-        """Token ids of the held-out part, (n,) uint8."""
-        return Tokenizer.encode(self.held_out)
+        """The held-out part as ids of bytes, (n,) uint8."""
+        return np.frombuffer(self.held_out, np.uint8)
 
 
 @dataclass(frozen=True)

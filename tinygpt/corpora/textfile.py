@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import stat
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ HELD_OUT_SHARE = 10  # the last tenth
 # Two windows of the longest context of a preset (512), and one more byte.
 HELD_OUT_AT_LEAST = 2 * 512 + 1
 _COPIES = 2  # of a text in memory during the split
+_MAPPED_FROM = 2**26  # bytes of a file that is mapped into memory instead of read
+_LOOKED_AT = 2**20  # bytes at the start of a text that show its format
 
 # First bytes of files that are not plain UTF-8 text, their format, and the command that converts them.
 _FORMATS = (
@@ -56,25 +59,28 @@ def read_text(corpus: str, path: str) -> Parts:
 
 
 def read_file(corpus: str, path: str) -> bytes:
-    """Read a file's bytes.
+    """Read a file's bytes, or map a large file into memory: then only the pages in use take room there.
 
     Raises:
         CorpusError: it is missing, no regular file, unreadable or empty.
         CapacityError: it does not fit into memory.
     """
-    data = _read(corpus, path)
+    data = _read(corpus, path, may_map=True)
     if not data:
         raise unusable(corpus, f"the file {path!r} is empty")
     return data
 
 
-def _read(corpus: str, path: str) -> bytes:
+def _read(corpus: str, path: str, may_map: bool = False) -> bytes:
     file = expand_home(path)
     try:
         status = file.stat()
         if not stat.S_ISREG(status.st_mode):  # reading from a pipe may never end
             kind = "a folder" if stat.S_ISDIR(status.st_mode) else "no regular file"
             raise unusable(corpus, f"{path!r} is {kind}")
+        if may_map and status.st_size >= _MAPPED_FROM:
+            with file.open("rb") as opened:
+                return memoryview(mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ))
         require_memory(_COPIES * status.st_size, f"the text {path!r}", "head -c 1GB FILE > PART, and train on that")
         data = file.read_bytes()
     except FileNotFoundError as error:
@@ -124,7 +130,7 @@ def detect_format(data: bytes) -> tuple[str, str] | None:
 
 def format_warning(name: str, data: bytes) -> str | None:
     """Return the warning before training on bytes that are not plain text, or None."""
-    if (found := detect_format(data)) is None:
+    if (found := detect_format(bytes(data[:_LOOKED_AT]))) is None:
         return None
     return f"{name} looks like {found[0]}, and the model will learn these bytes as they are; its text: {found[1]} FILE"
 

@@ -16,6 +16,7 @@ from tinygpt.engines.processes import Processes
 from tinygpt.errors import ConfigError
 from tinygpt.optim import OptimizerState
 from tinygpt.params import Arrays, check_shapes, initial_parameters, parameter_shapes
+from tinygpt.tokenizers import BYTES, Tokenizer
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Engine(ABC):
         config: the model's shape.
         train: batch and optimiser settings.
         seed: seeds the dropout masks; :meth:`create` sets it.
+        tokenizer: of the text that it learns; that of bytes unless it is set.
         steps_per_dispatch: the number of steps that :meth:`train_steps` prefers to take at once.
         processes: the processes that train this model.
 
@@ -50,6 +52,7 @@ class Engine(ABC):
     optimizers: ClassVar[tuple[str, ...]] = ("adamw",)
     steps_per_dispatch: int = 1
     processes: Processes = Processes()
+    tokenizer: Tokenizer = BYTES
 
     def __init__(self, model: ModelConfig, train: TrainConfig) -> None:
         instance("model", model, ModelConfig, "a ModelConfig, such as PRESETS['tiny'].model")

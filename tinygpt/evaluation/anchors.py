@@ -27,10 +27,11 @@ from tinygpt.corpora import Corpus
 from tinygpt.evaluation.counting import CountingModel
 from tinygpt.evaluation.grades import Judgement, ModelMeasures, judge
 from tinygpt.evaluation.ladder import Rung, corpus_ladder, standing
-from tinygpt.evaluation.measures import Author, as_text, is_recited
+from tinygpt.evaluation.measures import Author, is_recited
 from tinygpt.evaluation.pieces import random_pieces, spread
 from tinygpt.evaluation.scores import EvaluationSettings
 from tinygpt.evaluation.scrambles import scramble, with_words
+from tinygpt.tokenizers import as_text
 
 _STITCH = 47  # bytes
 _RECITED = 0.75  # of a text

@@ -28,14 +28,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from tinygpt.arguments import whole_number
-from tinygpt.data import Tokenizer, in_bytes
+from tinygpt.data import in_bytes
 from tinygpt.errors import CorpusError
 from tinygpt.generation.decoding import EMPTY_PROMPT
 from tinygpt.generation.sampling import SamplingSettings, choose_token
+from tinygpt.tokenizers import BYTES
 
 HIGHEST_ORDER = 8  # bytes in the 64 bits of a k-gram
 _FALLBACK = (0.5, 1.0, 1.5)
-UNIFORM = 1 / Tokenizer.vocab_size
+UNIFORM = 1 / BYTES.vocab_size
 
 
 class CountingModel:
@@ -72,7 +73,7 @@ class CountingModel:
         Returns:
             (…, n) float64. Byte i is predicted from as many as there are before it, up to ``order`` − 1.
         """
-        tokens = text if isinstance(text, np.ndarray) else Tokenizer.encode(text)
+        tokens = text if isinstance(text, np.ndarray) else BYTES.encode(text)
         p = np.full(tokens.shape, UNIFORM)
         for level in self._levels:
             later = p[..., level.order - 1 :]
@@ -91,7 +92,7 @@ class CountingModel:
 
     def next_byte_probabilities(self, context: bytes) -> np.ndarray:
         """Return the distribution over the byte after a text of any length, (256,) float64."""
-        p = np.full(Tokenizer.vocab_size, UNIFORM)
+        p = np.full(BYTES.vocab_size, UNIFORM)
         for level in self._levels[: len(context) + 1]:
             level.distribution(int.from_bytes(context[len(context) - level.order + 1 :]), p)
         return p
@@ -123,7 +124,7 @@ def training_tokens(train: bytes, order: int) -> np.ndarray:
     """Return a text's token ids (n,); raise a CorpusError if it is shorter than the order."""
     if len(train) < order:
         raise CorpusError(f"the training text has {in_bytes(len(train))}", f"at least {order} for order {order}")
-    return Tokenizer.encode(train)
+    return BYTES.encode(train)
 
 
 def grams_of(tokens: np.ndarray, k: int) -> np.ndarray:

@@ -9,12 +9,12 @@ import numpy as np
 
 from tinygpt.arguments import whole_number
 from tinygpt.config import TrainConfig
-from tinygpt.data import Tokenizer
 from tinygpt.engines import Engine
 from tinygpt.engines.numpy import NumpyEngine
-from tinygpt.evaluation.loss import bits, scoring_engine, text_loss
+from tinygpt.evaluation.loss import bits, byte_losses, scoring_engine
 from tinygpt.generation.decoding import prompt_tokens
 from tinygpt.generation.inference import InferenceModel, KeyValueCache, LanguageModel, as_inference_model, require_model
+from tinygpt.generation.inference.model import model_tokenizer
 from tinygpt.layers import softmax
 
 
@@ -23,7 +23,7 @@ class TextScore:
     """A model's score on a text.
 
     Attributes:
-        n_bytes: number of predicted bytes: all but the first.
+        n_bytes: number of predicted bytes: all but those of the first token.
         nats: mean cross-entropy, nats per byte.
     """
 
@@ -46,14 +46,14 @@ def score_text(model: LanguageModel, text: str | bytes) -> TextScore:
 
     Args:
         model: an engine, which computes the score, or a loaded model, for which the reference engine does.
-        text: text (as UTF-8) or bytes, at least two bytes.
+        text: text (as UTF-8) or bytes, at least two tokens.
 
     Raises:
         CorpusError: the text is shorter.
     """
-    tokens = Tokenizer.encode(text)
     engine = model if isinstance(model, Engine) else scoring_engine(model, NumpyEngine.name)
-    return TextScore(len(tokens) - 1, text_loss(engine, tokens))
+    losses = byte_losses(engine, model_tokenizer(engine).encode(text))
+    return TextScore(len(losses), float(losses.mean()))
 
 
 def next_token_probabilities(model: LanguageModel | InferenceModel, prompt: str | bytes) -> np.ndarray:
@@ -66,7 +66,7 @@ def next_token_probabilities(model: LanguageModel | InferenceModel, prompt: str 
     Raises:
         ConfigError: the prompt is longer than the context.
     """
-    tokens = prompt_tokens(prompt, require_model(model).context_length)
+    tokens = prompt_tokens(prompt, require_model(model).context_length, model_tokenizer(model))
     return softmax(as_inference_model(model).read(tokens, KeyValueCache(model.config)).astype(np.float64))
 
 
@@ -86,6 +86,6 @@ def attention_weights(model: LanguageModel, text: str | bytes, layer: int) -> np
     """
     shape = require_model(model)
     whole_number("layer", layer, 0, shape.n_layers - 1)
-    tokens = prompt_tokens(text, shape.context_length)
+    tokens = prompt_tokens(text, shape.context_length, model_tokenizer(model))
     engine = NumpyEngine.create(shape, TrainConfig(batch_size=1), weights=model.state_dict())
     return engine.attention_weights(tokens[None])[layer][0]

@@ -17,7 +17,7 @@ import numpy as np
 
 from tinygpt.arguments import whole_number, wrong
 from tinygpt.corpora import Corpus
-from tinygpt.data import Tokenizer, in_bytes
+from tinygpt.data import in_bytes
 from tinygpt.errors import CorpusError
 from tinygpt.evaluation.counting import (
     HIGHEST_ORDER,
@@ -32,6 +32,7 @@ from tinygpt.evaluation.counting import (
 from tinygpt.evaluation.loss import bits
 from tinygpt.system.kept_values import kept_value
 from tinygpt.system.memory import require_memory
+from tinygpt.tokenizers import BYTES
 
 ORDERS = range(1, HIGHEST_ORDER + 1)
 _BYTES_PER_BYTE = 30  # memory for a byte of training text, at least
@@ -102,7 +103,7 @@ def counting_ladder(train: bytes, held_out: bytes, orders: Iterable[int] = ORDER
         raise CorpusError(f"the held-out text has {in_bytes(len(held_out))}", "at least 2")
     require_memory(_BYTES_PER_BYTE * len(train), "counting the training text", "invoke evaluate on a smaller corpus")
     highest = max(wanted)
-    tokens, text = training_tokens(train, highest), Tokenizer.encode(held_out)
+    tokens, text = training_tokens(train, highest), BYTES.encode(held_out)
     longest = sorted_grams(tokens, highest)
     rungs, parts = [], []
     lower = np.full(len(text), UNIFORM)  # P of every byte by the shorter contexts

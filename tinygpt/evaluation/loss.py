@@ -1,6 +1,7 @@
-"""The loss over a whole text: every byte but the first is predicted once, from the bytes before it in its window.
+"""The loss over a whole text: every token but the first is predicted once, from those before it in its window.
 
-Windows of T bytes are adjacent, so a byte is predicted from T/2 others on average. The loss is deterministic: the same
+Windows of T tokens are adjacent, so a token is predicted from T/2 others on average. A token's loss is divided evenly
+among its bytes, so that models of different tokenizers have losses of the same text. The loss is deterministic: equal
 weights on the same engine give the same value.
 """
 
@@ -11,10 +12,11 @@ import math
 import numpy as np
 
 from tinygpt.config import TrainConfig
-from tinygpt.data import evaluation_batches, in_bytes
+from tinygpt.data import evaluation_batches, in_tokens
 from tinygpt.engines import DEFAULT_ENGINE, Engine, create_engine
 from tinygpt.errors import CorpusError
-from tinygpt.generation.inference import LanguageModel, require_model
+from tinygpt.generation.inference import LanguageModel
+from tinygpt.generation.inference.model import model_tokenizer, require_model
 
 _BATCH_TOKENS = 1536  # enough for fast products, few enough for the cache
 
@@ -27,22 +29,28 @@ def rows_for(context_length: int) -> int:
 def scoring_engine(model: LanguageModel, name: str = DEFAULT_ENGINE) -> Engine:
     """Make an engine with a model's weights and scoring's batch size."""
     shape = require_model(model)
-    return create_engine(name, shape, TrainConfig(rows_for(shape.context_length)), weights=model.state_dict())
+    engine = create_engine(name, shape, TrainConfig(rows_for(shape.context_length)), weights=model.state_dict())
+    engine.tokenizer = model_tokenizer(model)
+    return engine
 
 
 def text_loss(engine: Engine, tokens: np.ndarray) -> float:
-    """Return the mean cross-entropy over a text (n,), nats per byte; raise a CorpusError below two bytes."""
+    """Return the mean cross-entropy over a text of n ids, nats per byte; raise a CorpusError below two."""
     return float(byte_losses(engine, tokens).mean())
 
 
 def byte_losses(engine: Engine, tokens: np.ndarray) -> np.ndarray:
-    """Return the cross-entropy of every byte but the first of a text (n,), (n − 1,) float64, nats.
+    """Return the cross-entropy of every byte of a text but those of its first token, float64, nats.
+
+    Args:
+        engine: with the model's weights and its tokenizer.
+        tokens: the text's ids (n,).
 
     Raises:
-        CorpusError: the text is shorter than two bytes.
+        CorpusError: the text is shorter than two tokens.
     """
     if len(tokens) < 2:
-        raise CorpusError(f"the text has {in_bytes(len(tokens))}", "at least 2")
+        raise CorpusError(f"the text has {in_tokens(len(tokens))}", "at least 2")
     length = engine.config.context_length
     n_windows = (len(tokens) - 1) // length
     batches = evaluation_batches(tokens, rows_for(length), length) if n_windows else []
@@ -50,11 +58,12 @@ def byte_losses(engine: Engine, tokens: np.ndarray) -> np.ndarray:
     rest = tokens[n_windows * length :].astype(np.int64)
     if len(rest) > 1:
         losses.append(engine.token_losses(rest[None, :-1], rest[None, 1:]).ravel())
-    return np.concatenate(losses)
+    lengths = engine.tokenizer.byte_lengths(tokens[1:])
+    return np.repeat(np.concatenate(losses) / lengths, lengths)
 
 
 def spread_sample(tokens: np.ndarray, size: int, window: int) -> np.ndarray:
-    """Take about ``size`` bytes of a text as evenly spread pieces of ``window`` + 1; a shorter text as it is.
+    """Take about ``size`` tokens of a text as evenly spread pieces of ``window`` + 1; a shorter text as it is.
 
     Each piece is scored as one window, so that no prediction crosses a seam.
     """
@@ -67,7 +76,8 @@ def spread_sample(tokens: np.ndarray, size: int, window: int) -> np.ndarray:
 
 def sample_loss(engine: Engine, tokens: np.ndarray, size: int) -> float:
     """Return the mean cross-entropy over an evenly spread sample of ``size`` bytes of a text (n,), nats per byte."""
-    length = engine.config.context_length
+    length, tokenizer = engine.config.context_length, engine.tokenizer
+    size = int(size * tokenizer.tokens_per_byte(tokens[:size]))
     sample = spread_sample(tokens, size, length)
     if sample.ndim == 1:
         return text_loss(engine, sample)
@@ -75,11 +85,11 @@ def sample_loss(engine: Engine, tokens: np.ndarray, size: int) -> float:
     for start in range(0, len(sample), rows):
         part = sample[start : start + rows].astype(np.int64)
         total += engine.loss(part[:, :-1], part[:, 1:]) * len(part)
-    return total / len(sample)
+    return total / len(sample) * tokenizer.tokens_per_byte(sample[:, 1:])
 
 
 def window_losses(engine: Engine, windows: np.ndarray) -> np.ndarray:
-    """Return the cross-entropy of every byte but the first of windows (N, T + 1), each alone: (N, T) float64, nats.
+    """Return the cross-entropy of every token but the first of windows (N, T + 1), each alone: (N, T) float64, nats.
 
     Raises:
         ConfigError: T is larger than the model's context.

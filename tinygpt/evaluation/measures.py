@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 
 from tinygpt.corpora import Corpus
-from tinygpt.data import Tokenizer
 from tinygpt.evaluation.code_lines import parsing_blocks, parsing_lines
 from tinygpt.evaluation.overlap import Matches, TextIndex, self_matches
 from tinygpt.evaluation.pieces import pieces_of, spread
@@ -26,6 +25,7 @@ from tinygpt.evaluation.scrambles import scramble
 from tinygpt.evaluation.shares import Count, Measure, Reference, measure_of, reference_of
 from tinygpt.evaluation.words import KnownWords, whole_words
 from tinygpt.system.kept_values import kept_value
+from tinygpt.tokenizers import as_text
 
 MOST_PIECES = 256  # of held-out text
 COPY_LENGTHS = (20, 30, 40, 50, 100, 200, 400)  # bytes: four words to a passage
@@ -158,11 +158,6 @@ def is_recited(copies: Matches) -> bool:
     """Say if a text has a passage of the training text in it: a licence, a module that exists twice."""
     least, share = _RECITED
     return copies.covered(least) > share * copies.size
-
-
-def as_text(data: bytes) -> str:
-    """Decode bytes; those that are not UTF-8 become U+FFFD."""
-    return Tokenizer.decode(Tokenizer.encode(data))
 
 
 def _byte_shares(text: bytes) -> np.ndarray:

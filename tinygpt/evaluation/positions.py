@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tinygpt.arguments import number, whole_number
-from tinygpt.data import in_bytes
+from tinygpt.data import in_tokens
 from tinygpt.engines import Engine
 from tinygpt.errors import CorpusError
 from tinygpt.evaluation.loss import window_losses
@@ -35,14 +35,15 @@ _SURE = 2.0  # standard errors
 
 @dataclass(frozen=True)
 class PositionLosses:
-    """Losses of the same bytes by the length of their context.
+    """Losses of the same tokens by the length of their context.
 
     Attributes:
-        losses: nats per byte; item t is the loss at position t, with t + 1 bytes of context.
+        losses: nats per byte; item t is the loss at position t, with t + 1 tokens of context.
         errors: standard error of each one's distance from the mean of the longest eighth, nats per byte.
-        n_targets: number of bytes behind each loss.
+        n_targets: number of tokens behind each loss.
         n_windows: number of windows in which they were predicted.
         threshold: the gain that counts, nats per byte.
+        bytes_per_token: of the predicted tokens.
     """
 
     losses: tuple[float, ...]
@@ -50,10 +51,16 @@ class PositionLosses:
     n_targets: int
     n_windows: int
     threshold: float
+    bytes_per_token: float = 1.0
+
+    @property
+    def context_bytes(self) -> int:
+        """The longest context, in bytes."""
+        return round(len(self.losses) * self.bytes_per_token)
 
     @property
     def used(self) -> int:
-        """The context that the model uses: with this length, all longer ones gain no more than the threshold."""
+        """The context that the model uses, in bytes: all longer ones gain no more than the threshold."""
         return self._length(0.0)
 
     @property
@@ -66,7 +73,8 @@ class PositionLosses:
         losses = np.array(self.losses)
         gain = losses - losses[-_longest(len(losses)) :].mean() + errors * np.array(self.errors)
         above = np.flatnonzero(gain > self.threshold)
-        return min(int(above[-1]) + 2, len(losses)) if len(above) else 1
+        length = min(int(above[-1]) + 2, len(losses)) if len(above) else 1
+        return round(length * self.bytes_per_token)
 
 
 def loss_by_position(
@@ -76,13 +84,13 @@ def loss_by_position(
 
     Args:
         engine: an engine with the model's weights.
-        tokens: held-out text (n,).
-        n_predicted: number of bytes to predict, about; at least two stretches of (2 T − 1) T are.
+        tokens: ids of held-out text (n,).
+        n_predicted: number of tokens to predict, about; at least two stretches of (2 T − 1) T are.
         threshold: nats per byte, above 0.
 
     Raises:
         ConfigError: the number or the threshold is out of range.
-        CorpusError: the text is shorter than two stretches of 3 T − 1 bytes.
+        CorpusError: the text is shorter than two stretches of 3 T − 1 tokens.
     """
     whole_number("n_predicted", n_predicted, 1)
     number("threshold", threshold, above=True)
@@ -90,7 +98,7 @@ def loss_by_position(
     size = 3 * length - 1
     if len(tokens) < _FEWEST * size:
         raise CorpusError(
-            f"the text has {in_bytes(len(tokens))}", f"at least {_FEWEST * size:,} for a context of {length}"
+            f"the text has {in_tokens(len(tokens))}", f"at least {_FEWEST * size:,} for a context of {length}"
         )
     n_stretches = min(max(_FEWEST, n_predicted // ((2 * length - 1) * length)), len(tokens) // size)
     starts = np.linspace(0, len(tokens) - size, n_stretches).astype(np.int64)
@@ -100,7 +108,9 @@ def loss_by_position(
     for start in starts:
         losses = window_losses(engine, tokens[start + window + np.arange(length + 1)])  # (2 T − 1, T)
         stretches.append(losses[length - 1 + target - position, position].mean(axis=0))  # over the same T bytes
-    curves = np.array(stretches)  # (stretches, T)
+    predicted = np.concatenate([tokens[start + length : start + 2 * length] for start in starts])
+    per_byte = engine.tokenizer.tokens_per_byte(predicted)
+    curves = np.array(stretches) * per_byte  # (stretches, T)
     distances = curves - curves[:, -_longest(length) :].mean(axis=1, keepdims=True)
     errors = distances.std(axis=0, ddof=1) / np.sqrt(n_stretches)
     return PositionLosses(
@@ -109,6 +119,7 @@ def loss_by_position(
         n_targets=n_stretches * length,
         n_windows=n_stretches * len(window),
         threshold=threshold,
+        bytes_per_token=1.0 / per_byte,
     )
 
 

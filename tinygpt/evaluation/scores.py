@@ -14,20 +14,25 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 
+import numpy as np
+
 from tinygpt.arguments import check_fields, whole_number
 from tinygpt.corpora import Corpus
+from tinygpt.corpora.token_files import corpus_tokens
 from tinygpt.engines import DEFAULT_ENGINE, Engine
 from tinygpt.errors import CorpusError
 from tinygpt.evaluation.counted_swaps import counted_swaps
 from tinygpt.evaluation.grades import Judgement, LossHistory, ModelMeasures, judge
 from tinygpt.evaluation.ladder import Rung, Standing, corpus_ladder, parts_of, standing
 from tinygpt.evaluation.loss import bits, byte_losses, sample_loss, scoring_engine
-from tinygpt.evaluation.measures import Author, TextMeasures, as_text
+from tinygpt.evaluation.measures import Author, TextMeasures
 from tinygpt.evaluation.positions import PositionLosses, loss_by_position
 from tinygpt.evaluation.swaps import SwapResult, swap_probe
 from tinygpt.generation.decoding import continue_prompts
 from tinygpt.generation.inference import LanguageModel
+from tinygpt.generation.inference.model import model_tokenizer
 from tinygpt.generation.sampling import SamplingSettings
+from tinygpt.tokenizers import as_text
 
 _BITS_OF = ("train_loss", "held_out_loss")
 _MOST_TRAINING_BYTES = 50_000  # of the training text, for the loss on text that was seen
@@ -88,6 +93,7 @@ class Evaluation:
         judgement: grade and flag, with reasons.
         settings: settings of the texts.
         texts: the generated texts, in the order of the seeds; bytes that are not UTF-8 are U+FFFD.
+        bytes_per_token: mean over the held-out text; 1 for a model of bytes.
     """
 
     corpus: str
@@ -106,18 +112,29 @@ class Evaluation:
     judgement: Judgement
     settings: EvaluationSettings
     texts: tuple[str, ...] = field(repr=False)
+    bytes_per_token: float = 1.0
 
     @property
     def gap(self) -> float:
         """Held-out loss minus training loss, nats per byte."""
         return self.held_out_loss - self.train_loss
 
+    @property
+    def held_out_loss_per_token(self) -> float:
+        """Nats per token of the model's own tokenizer, which no other tokenizer's can be compared with."""
+        return self.held_out_loss * self.bytes_per_token
+
     def as_dict(self) -> dict[str, object]:
         """Return the scores as plain values, with the gap and the losses in bits."""
         in_bits = {f"{name}_bits": bits(getattr(self, name)) for name in _BITS_OF}
+        own = {
+            "gap": self.gap,
+            "held_out_loss_per_token": self.held_out_loss_per_token,
+            "standing_text": str(self.standing),
+        }
         p = self.positions
         context = {"used_context": p.used, "used_context_between": p.used_between} if p else {}
-        return asdict(self) | in_bits | {"gap": self.gap, "standing_text": str(self.standing)} | context
+        return asdict(self) | in_bits | context | own
 
     def as_json(self) -> str:
         """Return the scores as JSON."""
@@ -148,16 +165,18 @@ def evaluate_model(
         DivergedError: the weights are not finite.
     """
     settings = settings or EvaluationSettings()
+    corpus = corpus.in_memory()
     # First: a missing package is an error before minutes are spent.
     author = Author(corpus, settings.n_texts, settings.n_tokens)
     announce("counting models of the text; a second evaluation on it reads them from the cache")
     ladder = corpus_ladder(corpus)
     announce(f"loss over the {len(corpus.held_out):,} held-out bytes, swapped words, and loss by position")
     scorer = scoring_engine(model, engine)
-    losses = byte_losses(scorer, corpus.held_out_tokens)
+    tokens = corpus_tokens(corpus, scorer.tokenizer)
+    losses = byte_losses(scorer, tokens.held_out)
     size = min(len(corpus.train), len(corpus.held_out), _MOST_TRAINING_BYTES)
-    train_loss = sample_loss(scorer, corpus.train_tokens, size)
-    swaps, positions = _swaps(scorer, corpus), _positions(scorer, corpus)
+    train_loss = sample_loss(scorer, tokens.train, size)
+    swaps, positions = _swaps(scorer, corpus), _positions(scorer, tokens.held_out)
     del scorer  # its workers end before the model writes
     place = standing(float(losses.mean()), parts_of(losses), ladder)
     counted = counted_swaps(corpus, place.best.order) if swaps else None
@@ -184,6 +203,7 @@ def evaluate_model(
         judgement=judge(measures, ModelMeasures(place, context, history)),
         settings=settings,
         texts=tuple(map(as_text, shown)),
+        bytes_per_token=len(corpus.held_out) / len(tokens.held_out),
     )
 
 
@@ -194,17 +214,19 @@ def _swaps(scorer: Engine, corpus: Corpus) -> SwapResult | None:
         return None
 
 
-def _positions(scorer: Engine, corpus: Corpus) -> PositionLosses | None:
+def _positions(scorer: Engine, held_out: np.ndarray) -> PositionLosses | None:
     try:
-        return loss_by_position(scorer, corpus.held_out_tokens)
+        return loss_by_position(scorer, held_out)
     except CorpusError:  # a text of a few contexts
         return None
 
 
 def write_texts(model: LanguageModel, settings: EvaluationSettings) -> list[bytes]:
     """Generate texts from a line break, with the seeds 0, 1, …, each equal to that of ``generate`` with its seed."""
-    rows = [bytearray() for _ in range(settings.n_texts)]
+    pieces, rows = model_tokenizer(model).pieces, [bytearray() for _ in range(settings.n_texts)]
     for column in continue_prompts(model, [""] * settings.n_texts, settings.sampling):
         for row, token in zip(rows, column.tolist(), strict=True):
-            row.append(token)
-    return list(map(bytes, rows))
+            row += pieces[token]
+        if min(map(len, rows)) >= settings.n_tokens:
+            break
+    return [bytes(row[: settings.n_tokens]) for row in rows]

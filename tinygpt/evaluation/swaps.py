@@ -16,11 +16,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tinygpt.data import Tokenizer
 from tinygpt.engines import Engine
 from tinygpt.errors import CorpusError
 from tinygpt.evaluation.counting import CountingModel
 from tinygpt.evaluation.loss import window_losses
+from tinygpt.tokenizers import BYTES
 
 N_PAIRS = 300
 WINDOW = 96  # bytes predicted around a pair, if the model's context is no shorter
@@ -64,12 +64,22 @@ def swap_probe(subject: Engine | CountingModel, held_out: bytes, n_pairs: int = 
     written, swapped = swap_windows(held_out, length, n_pairs)
     both = np.concatenate([written, swapped])
     if isinstance(subject, Engine):
-        nats = window_losses(subject, both).sum(axis=1)
+        nats = _window_nats(subject, both)
     else:
         nats = -subject.log_probabilities(both)[:, 1:].sum(axis=1)
     margin = nats[len(written) :] - nats[: len(written)]  # nats that the exchange costs
     n, right = len(margin), float((margin > _TIE).sum() + 0.5 * (abs(margin) <= _TIE).sum())
     return SwapResult(n, right / n, *wilson_interval(right, n))
+
+
+def _window_nats(engine: Engine, windows: np.ndarray) -> np.ndarray:
+    """Return the loss of each window of bytes (N, n) after its first token, (N,) nats; equally long ones together."""
+    rows = [engine.tokenizer.encode(window.tobytes()) for window in windows]
+    sizes, nats = np.array([len(row) for row in rows]), np.zeros(len(rows))
+    for size in np.unique(sizes[sizes > 1]):
+        members = np.flatnonzero(sizes == size)
+        nats[members] = window_losses(engine, np.stack([rows[member] for member in members])).sum(axis=1)
+    return nats
 
 
 def swap_windows(text: bytes, length: int, n_pairs: int) -> tuple[np.ndarray, np.ndarray]:
@@ -91,7 +101,7 @@ def swap_windows(text: bytes, length: int, n_pairs: int) -> tuple[np.ndarray, np
     if not spans or len(text) < length + 1:
         problem = f"the text has {len(spans)} pairs of different words of equal length in {len(text):,} bytes"
         raise CorpusError(problem, f"at least one, in {length + 1} bytes or more")
-    tokens = Tokenizer.encode(text)
+    tokens = BYTES.encode(text)
     chosen = np.unique(np.linspace(0, len(spans) - 1, min(n_pairs, len(spans))).round().astype(np.int64))
     written, swapped = [], []
     for start, stop in (spans[index] for index in chosen):

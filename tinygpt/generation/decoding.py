@@ -15,24 +15,35 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from tinygpt.arguments import wrong
-from tinygpt.data import Tokenizer
+from tinygpt.arguments import whole_number, wrong
 from tinygpt.errors import ConfigError
 from tinygpt.generation.inference import BatchCache, InferenceModel, KeyValueCache, LanguageModel
-from tinygpt.generation.inference.model import as_inference_model, require_model
+from tinygpt.generation.inference.model import as_inference_model, model_tokenizer, require_model
 from tinygpt.generation.sampling import SamplingSettings, choose_token
+from tinygpt.tokenizers import BYTES, Tokenizer
 
 # A sequence needs a first token, and a text begins after a line break.
 EMPTY_PROMPT = b"\n"
 
 
-def prompt_tokens(prompt: str | bytes, context_length: int) -> np.ndarray:
+def prompt_tokens(prompt: str | bytes, context_length: int, tokenizer: Tokenizer = BYTES) -> np.ndarray:
     """Return a prompt's token ids (n,); raise a ConfigError if it is longer than the context."""
-    tokens = Tokenizer.encode(prompt)
+    tokens = tokenizer.encode(prompt)
     if len(tokens) > context_length:
-        problem = f"the prompt has {len(tokens)} bytes, the model's context {context_length}"
-        raise ConfigError(problem, f"a prompt of at most {context_length} bytes")
-    return tokens if len(tokens) else Tokenizer.encode(EMPTY_PROMPT)
+        unit = "bytes" if tokenizer is BYTES else "tokens"
+        problem = f"the prompt has {len(tokens)} {unit}, the model's context {context_length}"
+        raise ConfigError(problem, f"a prompt of at most {context_length} {unit}")
+    return tokens if len(tokens) else tokenizer.encode(EMPTY_PROMPT)
+
+
+def model_prompt(
+    model: LanguageModel | InferenceModel, prompt: str | bytes, settings: SamplingSettings, threads: int | None
+) -> np.ndarray:
+    """Return a prompt's ids for a model; raise a ConfigError if one of the arguments does not fit it."""
+    shape = require_model(model, threads)
+    if settings.top_k is not None:
+        whole_number("top_k", settings.top_k, 1, shape.vocab_size)
+    return prompt_tokens(prompt, shape.context_length, model_tokenizer(model))
 
 
 def window_overlap(context_length: int) -> int:
@@ -61,12 +72,12 @@ def generate(
         prompt: text (as UTF-8) or bytes, up to the context's length; an empty one becomes a line break.
         n_tokens: number of tokens to generate, at least 1.
         temperature: 0 for the best token each time, 1 for the model's own distribution.
-        top_k: choose among the k best tokens only, 1 to 256.
+        top_k: choose among the k best tokens only, 1 to V.
         seed: seeds the random choices.
         threads: threads for reading prompts; by default all cores. An ``InferenceModel`` has its own number.
 
     Returns:
-        an iterator over the new token ids, 0 to 255.
+        an iterator over the new token ids, 0 to V − 1.
 
     Raises:
         ConfigError: the prompt is longer than the context, or a setting is outside its range.
@@ -78,8 +89,7 @@ def continue_prompt(
     model: LanguageModel | InferenceModel, prompt: str | bytes, settings: SamplingSettings, threads: int | None = None
 ) -> Iterator[int]:
     """Continue a prompt as :func:`generate` does."""
-    context_length = require_model(model, threads).context_length
-    return _continue(model, prompt_tokens(prompt, context_length), settings, threads)
+    return _continue(model, model_prompt(model, prompt, settings, threads), settings, threads)
 
 
 def _continue(
@@ -127,7 +137,7 @@ def generate_batch(
     digits of float32, the choice may differ.) The other arguments are those of :func:`generate`.
 
     Returns:
-        an iterator over ``n_tokens`` arrays (B,) uint8, the rows' next token ids.
+        an iterator over ``n_tokens`` arrays (B,), the rows' next token ids.
 
     Raises:
         ConfigError: there are no prompts, one is longer than the context, or a setting is outside its range.
@@ -144,8 +154,7 @@ def continue_prompts(
     """Continue prompts as :func:`generate_batch` does."""
     if isinstance(prompts, str | bytes) or not isinstance(prompts, Sequence) or not prompts:
         raise wrong("prompts", prompts, "a list of at least one prompt")
-    context_length = require_model(model, threads).context_length
-    tokens = [prompt_tokens(prompt, context_length) for prompt in prompts]
+    tokens = [model_prompt(model, prompt, settings, threads) for prompt in prompts]
     return _continue_batch(model, tokens, settings, threads)
 
 
@@ -155,7 +164,7 @@ def _continue_batch(
     rngs = [np.random.default_rng(settings.seed + row) for row in range(len(prompts))]
     model = as_inference_model(source, threads)
     cache = BatchCache(model.config, len(prompts))
-    texts = [bytearray(prompt.tobytes()) for prompt in prompts]
+    texts = [prompt.tolist() for prompt in prompts]
     tokens = _choose(_read_prompts(model, prompts, cache), settings, rngs)
     advance = _advancing(model, cache, settings, rngs)
     remaining = settings.n_tokens - 1
@@ -190,22 +199,22 @@ def _advancing(
 def _choose(scores: np.ndarray, settings: SamplingSettings, rngs: list[np.random.Generator]) -> np.ndarray:
     """Choose a token for each row of scores (B, V)."""
     chosen = [choose_token(row, settings, rng) for row, rng in zip(scores, rngs, strict=True)]
-    return np.array(chosen, np.uint8)
+    return np.array(chosen, np.min_scalar_type(scores.shape[1] - 1))
 
 
-def _append(tokens: np.ndarray, texts: list[bytearray]) -> None:
+def _append(tokens: np.ndarray, texts: list[list[int]]) -> None:
     for text, token in zip(texts, tokens.tolist(), strict=True):
         text.append(token)
 
 
-def _make_room(model: InferenceModel, texts: list[bytearray], cache: BatchCache) -> None:
+def _make_room(model: InferenceModel, texts: list[list[int]], cache: BatchCache) -> None:
     """Read the last half of a full window again, but for the newest token, which is read with those of other rows."""
     overlap = window_overlap(model.config.context_length)
     for text, row in zip(texts, cache.rows, strict=True):
         if row.length == row.room:
             row.length = 0
             if overlap > 1:
-                model.read(np.frombuffer(bytes(text[-overlap:-1]), np.uint8), row)
+                model.read(np.array(text[-overlap:-1]), row)
 
 
 def _read_prompts(model: InferenceModel, prompts: list[np.ndarray], cache: BatchCache) -> np.ndarray:
@@ -240,7 +249,7 @@ def generate_text(
     Bytes that are not UTF-8 become U+FFFD.
     """
     settings = SamplingSettings(n_tokens, temperature, top_k, seed)
-    return Tokenizer.decode(np.fromiter(continue_prompt(model, prompt, settings, threads), np.uint8))
+    return model_tokenizer(model).decode(continue_prompt(model, prompt, settings, threads))
 
 
 def stream_text(
@@ -255,7 +264,7 @@ def stream_text(
 ) -> Iterator[str]:
     """Yield the text of :func:`generate_text` in pieces as it is generated, in whole characters."""
     settings = SamplingSettings(n_tokens, temperature, top_k, seed)
-    return Tokenizer.decode_stream(continue_prompt(model, prompt, settings, threads))
+    return model_tokenizer(model).decode_stream(continue_prompt(model, prompt, settings, threads))
 
 
 # ---- timing ------------------------------------------------------------------------------------------------

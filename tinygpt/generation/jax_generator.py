@@ -25,6 +25,7 @@ from tinygpt.engines.jax.settings import PRECISIONS
 from tinygpt.errors import ConfigError
 from tinygpt.generation.decoding import prompt_tokens, window_overlap
 from tinygpt.generation.inference import LanguageModel
+from tinygpt.generation.inference.model import model_tokenizer
 from tinygpt.generation.sampling import COLDEST, SamplingSettings
 from tinygpt.params import Arrays
 
@@ -45,7 +46,7 @@ class JaxGenerator:
         self._program = jax.jit(partial(continuation, model=model), static_argnames="settings")
 
     def run(self, prompts: np.ndarray, settings: SamplingSettings) -> np.ndarray:
-        """Continue prompts of one length: token ids (B, n) → (B, n_tokens) uint8.
+        """Continue prompts of one length: token ids (B, n) → (B, n_tokens).
 
         Raises:
             ConfigError: the prompts are empty or longer than the context.
@@ -61,7 +62,7 @@ class JaxGenerator:
             jax.device_put(uniforms.T.astype(np.float32), self._device),
             settings=replace(settings, seed=0),  # the numbers are drawn: a new seed must not compile a new program
         )
-        return np.asarray(tokens).astype(np.uint8)
+        return np.asarray(tokens)
 
 
 def generate_texts(
@@ -72,7 +73,8 @@ def generate_texts(
     Raises:
         ConfigError: a prompt is longer than the context, or there is no accelerator.
     """
-    tokens = [prompt_tokens(prompt, model.config.context_length) for prompt in prompts]
+    tokenizer = model_tokenizer(model)
+    tokens = [prompt_tokens(prompt, model.config.context_length, tokenizer) for prompt in prompts]
     generator = JaxGenerator(model.config, model.state_dict(), device)
     texts = [b""] * len(tokens)
     for length in sorted({len(row) for row in tokens}):
@@ -81,7 +83,7 @@ def generate_texts(
         for first, last in _runs(members):
             own = replace(settings, seed=settings.seed + first)
             rows = generator.run(np.stack(tokens[first : last + 1]), own)
-            texts[first : last + 1] = [row.tobytes() for row in rows]
+            texts[first : last + 1] = [tokenizer.decode_bytes(row) for row in rows]
     return texts
 
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from tinygpt.arguments import check_fields, number, whole_number
-from tinygpt.data import Tokenizer
 from tinygpt.errors import DivergedError
 
 # Lower temperatures make no difference: any two different scores already differ by more than e^x can represent.
@@ -26,7 +25,7 @@ class SamplingSettings:
     Attributes:
         n_tokens: number of tokens to generate, at least 1.
         temperature: 0 takes the best token; 1 samples from the model's own distribution.
-        top_k: keep only the k best tokens, 1 to 256; None keeps all.
+        top_k: keep only the k best tokens; None keeps all.
         seed: seeds the random choices.
 
     Raises:
@@ -43,7 +42,7 @@ class SamplingSettings:
         check_fields(self, whole_number, "seed")
         check_fields(self, number, "temperature")
         if self.top_k is not None:
-            check_fields(self, whole_number, "top_k", least=1, most=Tokenizer.vocab_size)
+            check_fields(self, whole_number, "top_k", least=1)
 
 
 def choose_token(scores: np.ndarray, settings: SamplingSettings, rng: np.random.Generator) -> int:

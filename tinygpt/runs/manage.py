@@ -82,7 +82,7 @@ class Run:
 
     @property
     def loss(self) -> float | None:
-        """Mean training loss of the newest steps, nats per token."""
+        """Mean training loss of the newest steps, nats per byte."""
         if self.status is not None:
             return self.status.loss
         recent = () if self.training is None else self.training.recent_losses
@@ -90,7 +90,7 @@ class Run:
 
     @property
     def held_out_loss(self) -> float | None:
-        """The newest evaluation, nats per token."""
+        """The newest evaluation, nats per byte."""
         known = self.status or self.training
         return known.held_out_loss if known else None
 

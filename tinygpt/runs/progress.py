@@ -57,7 +57,7 @@ class RunProgress:
 
     @property
     def train_loss(self) -> float | None:
-        """Mean loss of the newest steps, nats per token."""
+        """Mean loss of the newest steps, nats per byte."""
         return sum(record.loss for record in self.recent) / len(self.recent) if self.recent else None
 
     @property

@@ -38,8 +38,8 @@ class RunStatus:
         step: number of updates so far.
         steps: number of updates in the whole run.
         saved_step: step of the newest checkpoint that this process wrote.
-        loss: mean training loss of the newest steps, nats per token.
-        held_out_loss: the newest evaluation, nats per token.
+        loss: mean training loss of the newest steps, nats per byte.
+        held_out_loss: the newest evaluation, nats per byte.
         tokens_per_second: training speed.
         step_seconds: time of the newest step.
         seconds_left: time left at this speed.

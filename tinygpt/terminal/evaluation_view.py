@@ -40,7 +40,8 @@ def print_evaluation(evaluation: Evaluation, console: Console | None = None) -> 
         table.add_row(*map(escape, row))
     e = evaluation
     lines = [
-        f"held-out loss {_loss(e.held_out_loss)}, all {e.held_out_bytes:,} bytes; training text {_loss(e.train_loss)}",
+        f"held-out loss {_loss(e.held_out_loss)}{_per_token(e)}, all {e.held_out_bytes:,} bytes; "
+        f"training text {_loss(e.train_loss)}",
         str(e.standing),
         "counting models, bits a byte: " + ", ".join(f"{rung.order} {rung.bits:.2f}" for rung in e.ladder),
     ]
@@ -62,6 +63,11 @@ def _loss(nats: float) -> str:
     return f"{nats:.3f} nats, {bits(nats):.3f} bits a byte"
 
 
+def _per_token(e: Evaluation) -> str:
+    """Add the loss per token of a model whose tokens are not bytes."""
+    return "" if e.bytes_per_token == 1.0 else f" ({e.held_out_loss_per_token:.3f} nats a token)"
+
+
 def _rows(e: Evaluation) -> list[tuple[str, str, str, str]]:
     m = e.measures
     rows = [
@@ -77,7 +83,7 @@ def _rows(e: Evaluation) -> list[tuple[str, str, str, str]]:
         rows.append(("exchanged words noticed, not graded", f"{e.swaps.right:.0%}", "", counted))
     if e.positions:
         low, high = e.positions.used_between
-        used = f"{e.positions.used} ({low} to {high}) of {len(e.positions.losses)}"
+        used = f"{e.positions.used} ({low} to {high}) of {e.positions.context_bytes}"
         rows.append(("context in use, bytes", used, "", ""))
     return rows
 

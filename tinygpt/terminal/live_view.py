@@ -20,7 +20,7 @@ from tinygpt.system.stopping import StopRequest
 from tinygpt.terminal.command_name import as_called
 from tinygpt.terminal.output import OptionalOutput, make_console
 from tinygpt.terminal.panel import LiveView
-from tinygpt.terminal.quantities import clock
+from tinygpt.terminal.quantities import clock, losses
 from tinygpt.terminal.visible import encodable, visible_text
 from tinygpt.training.events import CheckpointRecord, EvaluationRecord, Event, SampleRecord, StartRecord, StopRecord
 from tinygpt.training.trainer import StepRecord
@@ -114,11 +114,13 @@ def _close(events: Iterable[Event]) -> None:
 
 def plain_lines(event: Event, progress: RunProgress) -> Iterator[str]:
     """Format an event as lines for a log; control characters in a model's text become pictures."""
+    each = progress.start.bytes_per_token
     match event:
         case StartRecord():
-            plan = event.plan
+            plan, name = event.plan, event.tokenizer.name
+            tokenizer = "" if each == 1.0 else f"tokenizer {visible_text(name)} ({each:.2f} bytes a token), "
             yield (
-                f"{plan.preset}, {event.n_parameters:,} parameters, engine {plan.engine}, corpus "
+                f"{plan.preset}, {event.n_parameters:,} parameters, engine {plan.engine}, {tokenizer}corpus "
                 f"{visible_text(plan.corpus)} ({event.corpus_bytes:,} bytes), steps {event.first_step:,} to "
                 f"{plan.steps:,}, out {visible_text(str(plan.out))}"
             )
@@ -128,13 +130,13 @@ def plain_lines(event: Event, progress: RunProgress) -> Iterator[str]:
         case StepRecord():
             left, speed, pressure = progress.seconds_left, progress.tokens_per_second, read_pressure()
             yield (
-                f"step {event.step:,}/{progress.start.plan.steps:,}  loss {event.loss:.4f}  "
+                f"step {event.step:,}/{progress.start.plan.steps:,}  loss {losses(event.loss, each)}  "
                 f"{speed or 0:,.0f} tokens/s  {clock(left or 0)} left  CPU {pressure.level}, {pressure.describe()}"
             )
         case EvaluationRecord():
             yield (
-                f"evaluation at step {event.step:,}: training loss {event.train_loss:.4f}, "
-                f"held-out loss {event.held_out_loss:.4f}"
+                f"evaluation at step {event.step:,}: training loss {losses(event.train_loss, each)}, "
+                f"held-out loss {losses(event.held_out_loss, each)}"
             )
         case SampleRecord():
             yield f"sample at step {event.step:,}, {event.tokens_per_second:,.0f} tokens/s:"

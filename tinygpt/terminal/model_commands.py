@@ -15,7 +15,7 @@ from tinygpt.terminal.tasks import task
 class ModelOptions:
     """Options that select a model."""
 
-    checkpoint: str = option("", "folder from `invoke train`, or any GPT-2 folder with a byte vocabulary")
+    checkpoint: str = option("", "folder from `invoke train`, or any GPT-2 folder of bytes or with a tokenizer.json")
     model: str = option("", "a gallery model instead, such as shakespeare, which comes with the package")
 
 

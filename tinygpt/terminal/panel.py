@@ -78,7 +78,9 @@ class LiveView:
             curve = sparkline(progress.losses, max(8, min(_CURVE_CELLS, width - 34)))
             trained = Text.assemble((f"{loss:.3f}", "bold"), "  ", (curve, "cyan"))
         if evaluation is not None:
-            at = f"  at step {evaluation.step:,}"
+            each = progress.start.bytes_per_token
+            at = "" if each == 1.0 else f" a byte, {evaluation.held_out_loss * each:.3f} a token"
+            at += f"  at step {evaluation.step:,}"
             held_out = Text.assemble((f"{evaluation.held_out_loss:.3f}", "bold"), (at, "dim"))
         table.add_row("training loss", trained)
         table.add_row("held-out loss", held_out)

@@ -109,8 +109,13 @@ def whole(count: float) -> str:
 
 
 def loss(value: float) -> str:
-    """A loss in nats per token."""
+    """A loss in nats per byte."""
     return f"{value:.2f}"
+
+
+def losses(per_byte: float, bytes_per_token: float) -> str:
+    """A loss in nats per byte and, where a token has several bytes, per token."""
+    return f"{per_byte:.4f}" + ("" if bytes_per_token == 1.0 else f" a byte ({per_byte * bytes_per_token:.4f} a token)")
 
 
 def counted(count: int, noun: str, plural: str = "") -> str:

@@ -9,9 +9,9 @@ from dataclasses import replace
 from itertools import chain
 from typing import TextIO
 
-from tinygpt.data import Tokenizer
 from tinygpt.generation.decoding import TimedGeneration, continue_prompt, continue_prompts, prompt_tokens
 from tinygpt.generation.inference import InferenceModel, LanguageModel
+from tinygpt.generation.inference.model import model_tokenizer
 from tinygpt.generation.sampling import SamplingSettings
 from tinygpt.terminal.output import reader_may_leave
 from tinygpt.terminal.visible import encodable, visible_text
@@ -38,7 +38,7 @@ def print_sample(
     tokens = TimedGeneration(continue_prompt(model, prompt, settings))
     prompt_ids = _prompt_ids(model, prompt)
     with reader_may_leave():
-        for text in Tokenizer.decode_stream(chain(prompt_ids, tokens)):
+        for text in model_tokenizer(model).decode_stream(chain(prompt_ids, tokens)):
             out.write(encodable(visible_text(text), out))
             out.flush()
         out.write("\n")
@@ -75,7 +75,7 @@ def print_samples(
             for row, prompt in enumerate(batch):
                 out.write(f"--- {done + row + 1} of {texts}, seed {settings.seed + done + row}\n")
                 tokens = chain(_prompt_ids(model, prompt), (int(column[row]) for column in columns))
-                out.write(encodable(visible_text("".join(Tokenizer.decode_stream(tokens))), out) + "\n")
+                out.write(encodable(visible_text("".join(model_tokenizer(model).decode_stream(tokens))), out) + "\n")
             out.flush()
             done += len(batch)
         total, seconds = done * settings.n_tokens, time.perf_counter() - start
@@ -84,4 +84,4 @@ def print_samples(
 
 def _prompt_ids(model: LanguageModel, prompt: str | bytes) -> list[int]:
     """Return the token ids to print for a prompt: none for an empty one, although the model reads a line break."""
-    return prompt_tokens(prompt, model.config.context_length).tolist() if len(prompt) else []
+    return prompt_tokens(prompt, model.config.context_length, model_tokenizer(model)).tolist() if len(prompt) else []

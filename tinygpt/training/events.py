@@ -1,6 +1,6 @@
 """Events of a training session, which views print and recorders store.
 
-In all of them ``step`` counts the updates so far, losses are in nats per token, and ``train_loss`` is the mean over the
+In all of them ``step`` counts the updates so far, losses are in nats per byte, and ``train_loss`` is the mean over the
 recent steps. ``elapsed_seconds`` is the time spent in the run, including earlier parts.
 """
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tinygpt.config import TrainConfig
+from tinygpt.tokenizers import BYTES, Tokenizer
 from tinygpt.training.plan import TrainingPlan
 from tinygpt.training.trainer import StepRecord
 
@@ -25,6 +26,8 @@ class StartRecord:
         first_step: number of steps in earlier parts of the run; 0 in a new run.
         warning: a warning about the text, if it is too small for the model or not plain text.
         changes: a line for each setting that a resumed run no longer shares with its earlier parts.
+        tokenizer: of the text and the model.
+        bytes_per_token: mean over the training text; a loss per byte times this is one per token.
     """
 
     plan: TrainingPlan
@@ -36,6 +39,8 @@ class StartRecord:
     first_step: int
     warning: str | None
     changes: tuple[str, ...] = ()
+    tokenizer: Tokenizer = BYTES
+    bytes_per_token: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tinygpt.arguments import check_fields, folder, number, whole_number
-from tinygpt.config import TrainConfig
+from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.corpora import absolute_name
-from tinygpt.data import Tokenizer
 from tinygpt.engines import DEFAULT_ENGINE, parse_variant, resolve_variant
 from tinygpt.errors import unknown_name
 from tinygpt.generation.decoding import prompt_tokens
 from tinygpt.generation.sampling import SamplingSettings
 from tinygpt.presets import PRESETS, Preset
 from tinygpt.recipes import RECIPES, SCHEDULES, preset_learning_rate, schedule_settings
+from tinygpt.tokenizers import BYTES, absolute_tokenizer, as_text, expected_vocab_size, text_bytes
 
 
 def _is_round(step: int) -> bool:
@@ -39,6 +39,8 @@ class TrainingSettings:
     Attributes:
         preset: tiny, small, medium, large, xl, huge, massive, mega, behemoth, nanogpt or medium256.
         corpus: shakespeare, kjv, python, stories, tinyshakespeare, file:PATH or hf:OWNER/NAME.
+        tokenizer: bytes, bpe:2048 (trained on the corpus), gpt2, or the path of a tokenizer.json; bytes by default, and
+            with --start-from that of the weights.
         engine: python, numpy, vectorized, compiled or jax, with options as in ``vectorized[threads=1]``; auto for the
             fastest that this machine has.
         seed: seed of the starting weights and the batches.
@@ -54,8 +56,8 @@ class TrainingSettings:
         patience: stop after this many evaluations without a lower held-out loss; by default never.
         prompt: prompt of the samples; a line break if empty.
         keep: number of earlier checkpoints that stay in the folder.
-        start_from: a checkpoint folder to train further, ours or a GPT-2 of transformers with a byte vocabulary: its
-            shape and weights replace the preset's.
+        start_from: a checkpoint folder to train further, ours or a GPT-2 of transformers: its shape, weights and
+            tokenizer replace the preset's.
         corpus_file: your own copy of the corpus tinyshakespeare.
         record: write the run's steps and samples to results/local/; needs the extra ``bench``.
         gentle: give way to everything else on this machine.
@@ -63,6 +65,7 @@ class TrainingSettings:
 
     preset: str = "small"
     corpus: str = "shakespeare"
+    tokenizer: str | None = None
     engine: str = DEFAULT_ENGINE
     seed: int = 0
     recipe: str | None = None
@@ -82,10 +85,11 @@ class TrainingSettings:
 
 
 # Options that a run's folder stores besides the engine, the text, and the batch and optimiser settings.
-_STORED_SETTINGS = ("minutes", "patience", "prompt", "keep", "corpus_file", "record", "gentle")
+_STORED_SETTINGS = ("tokenizer", "minutes", "patience", "prompt", "keep", "corpus_file", "record", "gentle")
 # Options that change a preset's own settings.
 _DEPARTURES = (
-    "recipe", "learning_rate", "batch_size", "accumulation", "warmup_steps", "schedule", "dropout", "patience",
+    "tokenizer", "recipe", "learning_rate", "batch_size", "accumulation", "warmup_steps", "schedule", "dropout",
+    "patience",
 )  # fmt: skip
 
 
@@ -140,6 +144,8 @@ class TrainingPlan(TrainingSettings):
                 object.__setattr__(self, name, Path(getattr(self, name)).absolute())
         # A run may be resumed and evaluated from other folders.
         object.__setattr__(self, "corpus", absolute_name(self.corpus))
+        if self.tokenizer is not None:
+            object.__setattr__(self, "tokenizer", absolute_tokenizer(self.tokenizer))
         every = [name for name in ("eval_every", "sample_every", "checkpoint_every") if getattr(self, name) is not None]
         check_fields(self, whole_number, "steps", "eval_batches", *every, least=1)
         check_fields(self, whole_number, "seed", "keep")
@@ -154,7 +160,8 @@ class TrainingPlan(TrainingSettings):
         object.__setattr__(self, "engine", resolve_variant(self.engine))  # rows and checkpoints name the real one
         preset = PRESETS[self.preset]
         self.train_config(preset.train)
-        prompt_tokens(self.prompt, preset.model.context_length)
+        if self.tokenizer in (None, BYTES.name):
+            prompt_tokens(self.prompt, preset.model.context_length)
 
     @property
     def preset_entry(self) -> Preset:
@@ -162,9 +169,14 @@ class TrainingPlan(TrainingSettings):
         return PRESETS[self.preset]
 
     @property
+    def model(self) -> ModelConfig:
+        """The preset's shape with the tokenizer's vocabulary, as far as its name says it."""
+        return replace(self.preset_entry.model, vocab_size=expected_vocab_size(self.tokenizer or BYTES.name))
+
+    @property
     def shown_prompt(self) -> str:
         """The prompt as text for files: bytes that are not UTF-8 are U+FFFD."""
-        return Tokenizer.decode(Tokenizer.encode(self.prompt))
+        return as_text(text_bytes(self.prompt))
 
     @property
     def evaluation_interval(self) -> int:

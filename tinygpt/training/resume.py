@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -18,11 +18,11 @@ from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.corpora import Corpus
 from tinygpt.engines import ENGINES, format_variant, parse_variant
 from tinygpt.errors import CheckpointError, ConfigError
-from tinygpt.generation.decoding import prompt_tokens
 from tinygpt.system.files import finished_name
 from tinygpt.system.folder_lock import LOCK
 from tinygpt.system.json_records import read_json, record_from_json
 from tinygpt.system.staging import SAVED, SAVING, current_files
+from tinygpt.tokenizers import BYTES, Tokenizer, load_tokenizer
 from tinygpt.training.plan import TrainingPlan
 
 # Files of a run that ended before its first checkpoint, and the folder of an empty volume.
@@ -56,14 +56,33 @@ def starting_weights(plan: TrainingPlan) -> Checkpoint | None:
     """Load the model that a new run starts from, if the plan names one.
 
     Raises:
-        CheckpointError: the folder has no sound checkpoint with a byte vocabulary.
-        ConfigError: the plan's prompt is longer than that model's context.
+        CheckpointError: the folder has no sound checkpoint, or no tokenizer.
     """
     if plan.start_from is None:
         return None
-    checkpoint = load_checkpoint(plan.start_from)
-    prompt_tokens(plan.prompt, checkpoint.config.context_length)
-    return checkpoint
+    return load_checkpoint(plan.start_from)
+
+
+def run_tokenizer(plan: TrainingPlan, corpus: Corpus, source: Checkpoint | None) -> Tokenizer:
+    """Return the tokenizer of a run: the plan's, which has to be that of the weights if it continues some.
+
+    Args:
+        source: the weights that it continues from or starts from.
+
+    Raises:
+        ConfigError: the tokenizer is another one than that of the weights, or cannot be made.
+        MissingDependencyError: it needs the package ``tokenizers``, which is not installed.
+    """
+    if source is None:
+        return load_tokenizer(plan.tokenizer or BYTES.name, corpus)
+    state, own = source.training, source.tokenizer
+    same_run = state is not None and state.corpus_sha256 == corpus.sha256
+    if plan.tokenizer is None or (state and same_run and state.settings.get("tokenizer") == plan.tokenizer):
+        return own
+    if load_tokenizer(plan.tokenizer, corpus).hash != own.hash:
+        problem = f"tokenizer {plan.tokenizer!r} is not that of the weights, {own.name!r} of {own.vocab_size:,} tokens"
+        raise ConfigError(problem, "the tokenizer that they were trained with", "the same command without --tokenizer")
+    return own
 
 
 def shape_and_settings(plan: TrainingPlan, resume: bool = False) -> tuple[ModelConfig, TrainConfig]:
@@ -72,7 +91,7 @@ def shape_and_settings(plan: TrainingPlan, resume: bool = False) -> tuple[ModelC
     The settings of a resumed run are those of its checkpoint, changed by the plan. An unreadable folder is ignored; the
     session raises its error.
     """
-    model, base = plan.preset_entry.model, plan.preset_entry.train
+    model, base = plan.model, plan.preset_entry.train
     source = plan.out if resume else plan.start_from
     if source is not None:
         files = current_files(source, (CONFIG, STATE))
@@ -142,7 +161,8 @@ def checkpoint_to_resume(plan: TrainingPlan, corpus: Corpus) -> Checkpoint:
     if plan.steps < state.step:
         problem = f"{plan.out} is at step {state.step:,}, and --steps asks for {plan.steps:,}"
         raise ConfigError(problem, f"{state.step:,} or more in the whole run", f"invoke sample --checkpoint {plan.out}")
-    model = plan.preset_entry.model if state.started_from is None else checkpoint.config
+    own = replace(plan.preset_entry.model, vocab_size=checkpoint.config.vocab_size)  # its tokenizer is checked later
+    model = own if state.started_from is None else checkpoint.config
     train = plan.train_config(checkpoint.train)
     settings = (  # name, whether it is the same, in the checkpoint, in the plan
         ("preset", state.preset == plan.preset, state.preset, plan.preset),

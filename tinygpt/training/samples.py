@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from tinygpt.data import Tokenizer
 from tinygpt.engines import Engine
 from tinygpt.generation.decoding import TimedGeneration, continue_prompt
 from tinygpt.training.events import SampleRecord
@@ -16,7 +15,7 @@ def write_sample(
 ) -> SampleRecord:
     """Continue the plan's prompt with the weights after a step; the losses are recorded beside the text."""
     tokens = TimedGeneration(continue_prompt(engine, plan.prompt, plan.sampling))
-    text = "".join(Tokenizer.decode_stream(tokens))
+    text = "".join(engine.tokenizer.decode_stream(tokens))
     return SampleRecord(
         step=step,
         prompt=plan.shown_prompt,

@@ -27,9 +27,11 @@ from tinygpt.checkpoints.layout import BEST, KEPT
 from tinygpt.checkpoints.retention import kept_folder
 from tinygpt.checkpoints.training_state import TrainingState
 from tinygpt.corpora import Corpus, memorization_warning
+from tinygpt.corpora.token_files import corpus_tokens
 from tinygpt.data import Batch, BatchSampler, evaluation_batches
 from tinygpt.engines import create_engine, parse_variant
 from tinygpt.errors import CheckpointError, DivergedError, StorageError
+from tinygpt.generation.decoding import prompt_tokens
 from tinygpt.optim import OptimizerState
 from tinygpt.schedule import learning_rate_at
 from tinygpt.system.folder_lock import HeldFolder, folder_lock
@@ -50,6 +52,7 @@ from tinygpt.training.resume import (
     require_free_folder,
     require_own_folder,
     resumed_options,
+    run_tokenizer,
     starting_weights,
 )
 from tinygpt.training.samples import write_sample
@@ -110,12 +113,16 @@ class _Session:
         if not resume and held is not None:
             require_free_folder(plan)
         source = checkpoint if resume else starting_weights(plan)
-        model = plan.preset_entry.model if source is None else source.config
+        tokenizer = run_tokenizer(plan, corpus, source)
+        self.tokens = corpus_tokens(corpus, tokenizer)
+        own = replace(plan.preset_entry.model, vocab_size=tokenizer.vocab_size)
+        model = own if source is None else source.config
+        prompt_tokens(plan.prompt, model.context_length, tokenizer)
         train = plan.train_config(plan.preset_entry.train if checkpoint is None else checkpoint.train)
         self.changes = () if checkpoint is None else changed_settings(plan, train, checkpoint)
-        sampler = BatchSampler(corpus.train_tokens, train.rows_per_step, model.context_length, plan.seed)
+        sampler = BatchSampler(self.tokens.train, train.rows_per_step, model.context_length, plan.seed)
         self.held_out = evaluation_batches(
-            corpus.held_out_tokens, train.batch_size, model.context_length, plan.eval_batches
+            self.tokens.held_out, train.batch_size, model.context_length, plan.eval_batches
         )
         name, options = parse_variant(plan.engine)
         if checkpoint is not None and checkpoint.training is not None:
@@ -123,6 +130,7 @@ class _Session:
             options = resumed_options(plan.engine, checkpoint.training.engine_options)
         weights = None if source is None else source.weights
         self.engine = create_engine(name, model, train, plan.seed, weights=weights, **options)
+        self.engine.tokenizer = tokenizer
         self.step = 0
         self.recent: deque[float] = deque(maxlen=_RECENT)
         self.held_out_loss: float | None = None
@@ -174,6 +182,8 @@ class _Session:
             self.first_step,
             " ".join(filter(None, (corpus.warning, memorization_warning(corpus, self.engine.config)))) or None,
             self.changes,
+            self.tokens.tokenizer,
+            self.tokens.bytes_per_token,
         )
         if not self._stop_requested():
             yield from self._between_steps()  # in case the part before was stopped before it did this
@@ -189,6 +199,7 @@ class _Session:
         remaining = None if self.timetable else plan.steps - self.step
         for record in self.trainer.run(self.step, remaining):
             self.step = self.trainer.taken
+            record = replace(record, loss=record.loss / self.tokens.bytes_per_token)
             self.recent.append(record.loss)
             yield record
             if record.step < self.step:
@@ -240,7 +251,7 @@ class _Session:
         if self.batch_seconds:
             limit = max(limit, int(_LAST_EVALUATION * self.timetable.seconds / self.batch_seconds))
         model, train = self.engine.config, self.engine.train
-        return evaluation_batches(self.corpus.held_out_tokens, train.batch_size, model.context_length, limit)
+        return evaluation_batches(self.tokens.held_out, train.batch_size, model.context_length, limit)
 
     def _plan_again(self, timetable: Timetable) -> PlanRecord:
         """Set the number of steps and the time for the end to what was seen so far."""
@@ -254,15 +265,16 @@ class _Session:
 
     def _evaluate(self) -> Iterator[Event]:
         """Evaluate on the held-out batches and save the best weights; yield nothing if stopped half-way."""
-        total, rows, start = 0.0, 0, time.perf_counter()
+        total, rows, n_bytes, start = 0.0, 0, 0, time.perf_counter()
         batches = self._last_batches() if self.timetable and self.over else self.held_out
         for batch in batches:
             if self._stop_requested():
                 return
             total += self.engine.loss(batch.inputs, batch.targets) * len(batch.inputs)
             rows += len(batch.inputs)
+            n_bytes += int(self.tokens.tokenizer.byte_lengths(batch.targets).sum())
         self.batch_seconds = (time.perf_counter() - start) / len(batches)
-        loss = total / rows
+        loss = total / rows * (rows * self.engine.config.context_length / n_bytes)  # per token, then per byte
         if not math.isfinite(loss):
             raise self._diverged(f"the held-out loss is {loss}")
         self.held_out_loss, self.evaluated = loss, self.step
@@ -358,7 +370,13 @@ class _Session:
 
     def _checkpoint(self) -> Checkpoint:
         """Make a checkpoint without AdamW's state; its weights are the engine's own until the next step."""
-        return Checkpoint(self.engine.config, self.engine.train, self.engine.parameters(), training=self._state())
+        return Checkpoint(
+            self.engine.config,
+            self.engine.train,
+            self.engine.parameters(),
+            training=self._state(),
+            tokenizer=self.tokens.tokenizer,
+        )
 
     def _state(self) -> TrainingState:
         best_loss, best_step = self.best or (None, None)
@@ -410,6 +428,7 @@ def verify_checkpoint(directory: Path, expected: Checkpoint) -> None:
 
     for field in ("config", "train", "training"):
         require(getattr(loaded, field) == getattr(expected, field), field)
+    require(loaded.tokenizer.hash == expected.tokenizer.hash, "tokenizer")
     require_arrays(expected.weights, loaded.weights, "weight")
     if (saved := expected.optimizer) is not None:
         read = loaded.optimizer or OptimizerState(-1, {}, {})

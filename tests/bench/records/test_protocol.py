@@ -9,11 +9,14 @@ from bench.records.protocol import (
     benchmark_protocol,
     difference,
     protocol_from_json,
+    reads_bytes,
     require_same,
     training_protocol,
 )
 from tinygpt.errors import ResultsError
 from tinygpt.presets import PRESETS
+from tinygpt.tokenizers import BYTES
+from tinygpt.tokenizers.json_tokenizer import JsonTokenizer
 
 
 def protocol(**changes):
@@ -67,3 +70,15 @@ def test_a_damaged_protocol_is_refused(text):
 def test_training_protocol_counts_every_step():
     made = training_protocol("small", PRESETS["small"].train, "stories", "00" * 32, seed=2, steps=500)
     assert (made.warmup_steps, made.measured_steps, made.seed) == (0, 500, 2)
+
+
+def test_a_tokenizer_other_than_bytes_is_part_of_the_protocol():
+    settings = ("tiny", PRESETS["tiny"].train, "stories", "00" * 32, 0, 10)
+    plain, again = training_protocol(*settings), training_protocol(*settings, tokenizer=BYTES)
+    assert plain == again and "tokenizer" not in plain.canonical_json  # as in rows that are older than tokenizers
+    other = training_protocol(*settings, tokenizer=JsonTokenizer("other", {**BYTES.content, "normalizer": {}}))
+    assert other.hash != plain.hash
+    assert protocol_from_json(other.canonical_json) == other
+    with pytest.raises(ResultsError, match=r"tokenizer_sha256 '.*' against '\(absent\)'"):
+        require_same("protocol", other.canonical_json, plain.canonical_json)
+    assert reads_bytes(json.loads(plain.canonical_json)) and not reads_bytes(json.loads(other.canonical_json))

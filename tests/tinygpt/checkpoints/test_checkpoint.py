@@ -224,8 +224,8 @@ def test_files_that_are_not_json_objects_are_refused(folder: Path, name: str, co
     [
         ({"model_type": "llama"}, "model_type 'llama'"),
         ({"model_type": "absent"}, "model_type None"),
-        ({"vocab_size": 50257}, "vocab_size 50257"),
-        ({"vocab_size": "absent"}, "vocab_size 50257"),
+        ({"vocab_size": 50257}, "wte.weight"),
+        ({"vocab_size": "absent"}, "wte.weight"),
         ({"activation_function": "relu"}, "activation_function 'relu'"),
         ({"tie_word_embeddings": False}, "tie_word_embeddings False"),
         ({"scale_attn_weights": False}, "scale_attn_weights False"),

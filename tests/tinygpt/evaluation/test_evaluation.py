@@ -13,7 +13,7 @@ import pytest
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.corpora import Corpus
 from tinygpt.corpora.textfile import split
-from tinygpt.data import BatchSampler, Tokenizer
+from tinygpt.data import BatchSampler
 from tinygpt.engines import create_engine
 from tinygpt.errors import ConfigError, CorpusError, MissingDependencyError
 from tinygpt.evaluation.loss import sample_loss, text_loss
@@ -22,6 +22,8 @@ from tinygpt.evaluation.scores import EvaluationSettings, evaluate_model
 from tinygpt.evaluation.words import KnownWords, whole_words, words_of
 from tinygpt.generation.decoding import generate
 from tinygpt.layers import softmax
+from tinygpt.tokenizers import BYTES
+from tinygpt.tokenizers.training import train_bpe
 
 MODEL = ModelConfig(n_layers=1, d_model=16, n_heads=2, context_length=16)
 STORY = (
@@ -46,7 +48,7 @@ def engine():
 
 @pytest.mark.parametrize("size", [2, 16, 17, 18, 100, 1025])
 def test_every_byte_but_the_first_is_scored_once(engine, size):
-    tokens = Tokenizer.encode((STORY * 2)[:size])
+    tokens = BYTES.encode((STORY * 2)[:size])
     losses = []
     for start in range(0, size - 1, 16):
         window = tokens[start : start + 17].astype(np.int64)
@@ -58,11 +60,11 @@ def test_every_byte_but_the_first_is_scored_once(engine, size):
 
 def test_a_text_without_a_byte_to_predict_is_refused(engine):
     with pytest.raises(CorpusError, match="has 1 byte;"):
-        text_loss(engine, Tokenizer.encode("a"))
+        text_loss(engine, BYTES.encode("a"))
 
 
 def test_a_sample_of_a_text_represents_all_of_it(engine):
-    tokens = Tokenizer.encode(STORY * 20)
+    tokens = BYTES.encode(STORY * 20)
     assert sample_loss(engine, tokens, 4000) == pytest.approx(text_loss(engine, tokens), abs=0.02)
     assert sample_loss(engine, tokens, len(tokens)) == text_loss(engine, tokens)
     assert sample_loss(engine, tokens[:9], 100) == text_loss(engine, tokens[:9])
@@ -208,7 +210,29 @@ def test_an_evaluation_is_the_same_every_time_and_survives_json(engine):
     )
     for seed, text in enumerate(first.texts):
         tokens = list(generate(engine, "", 60, temperature=0.5, seed=seed))
-        assert text == Tokenizer.decode(np.array(tokens))
+        assert text == BYTES.decode(np.array(tokens))
+
+
+def test_a_model_of_other_tokens_is_evaluated_per_byte():
+    corpus = Corpus("story", STORY.encode() * 4, STORY.encode() * 2, "MIT", "here")
+    bpe = train_bpe("bpe:300", 300, corpus.train)
+    model = create_engine("numpy", replace(MODEL, vocab_size=bpe.vocab_size), TrainConfig(batch_size=4), seed=1)
+    model.tokenizer = bpe
+    result = evaluate_model(model, corpus, EvaluationSettings(2, 60), engine="numpy")
+    tokens = bpe.encode(corpus.held_out)
+    assert result.bytes_per_token == len(corpus.held_out) / len(tokens) > 1.5
+    nats = sum(  # of every window of 16 tokens
+        model.token_losses(tokens[None, i : i + 17][:, :-1].astype(int), tokens[None, i + 1 : i + 17].astype(int)).sum()
+        for i in range(0, len(tokens) - 1, 16)
+    )
+    assert result.held_out_loss == pytest.approx(
+        nats / (len(corpus.held_out) - len(bpe.decode_bytes(tokens[:1]))), rel=1e-6
+    )
+    assert result.held_out_loss_per_token == pytest.approx(math.log(300), rel=0.05)  # it has learnt nothing
+    assert result.train_loss == pytest.approx(result.held_out_loss, rel=0.05)
+    assert 0 < result.swaps.right < 1
+    assert result.positions.context_bytes == round(16 * result.positions.bytes_per_token) > 24
+    assert result.positions.losses[-1] == pytest.approx(result.held_out_loss, rel=0.1)
 
 
 def test_the_settings_of_texts_are_checked():

@@ -10,12 +10,12 @@ import pytest
 from tests.tinygpt.slow_gpt2 import random_model
 from tinygpt.checkpoints.checkpoint import Checkpoint
 from tinygpt.config import TrainConfig
-from tinygpt.data import Tokenizer
 from tinygpt.engines import create_engine
 from tinygpt.errors import ConfigError, CorpusError
 from tinygpt.evaluation.inspection import attention_weights, next_token_probabilities, score_text
 from tinygpt.generation.inference import InferenceModel
 from tinygpt.layers import embed, gelu, layer_norm, linear, merge_heads, softmax, split_heads
+from tinygpt.tokenizers import BYTES
 
 TEXT = "a cat sat"
 
@@ -27,7 +27,7 @@ def model() -> Checkpoint:
 
 def logits(model: Checkpoint, text: str | bytes) -> np.ndarray:
     engine = create_engine("vectorized[threads=1]", model.config, TrainConfig(batch_size=1), weights=model.weights)
-    return engine.logits(Tokenizer.encode(text)[None])[0]
+    return engine.logits(BYTES.encode(text)[None])[0]
 
 
 def test_probabilities_are_those_of_the_logits(model: Checkpoint) -> None:
@@ -71,7 +71,7 @@ def test_attention_is_causal_and_sums_to_one(model: Checkpoint) -> None:
 def test_the_logits_are_made_with_these_attention_weights(model: Checkpoint) -> None:
     """Repeat the forward pass with the given attention weights."""
     w, eps, n_heads = model.weights, model.config.layer_norm_eps, model.config.n_heads
-    x = embed(Tokenizer.encode(TEXT)[None], w["wte.weight"], w["wpe.weight"])
+    x = embed(BYTES.encode(TEXT)[None], w["wte.weight"], w["wpe.weight"])
     for layer in range(model.config.n_layers):
         h = f"h.{layer}"
         normed, _ = layer_norm(x, w[f"{h}.ln_1.weight"], w[f"{h}.ln_1.bias"], eps)

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from tests.tinygpt.slow_gpt2 import random_model
-from tinygpt.data import Tokenizer
 from tinygpt.errors import ConfigError, CorpusError
 from tinygpt.evaluation.inspection import next_token_probabilities
 from tinygpt.evaluation.loss import scoring_engine
 from tinygpt.evaluation.positions import PositionLosses, loss_by_position
+from tinygpt.tokenizers import BYTES
 
 MODEL = random_model()
 LENGTH = MODEL.config.context_length
@@ -20,7 +20,7 @@ TEXT = (b"Most of the bees kept to the roof; the rest, so it was said, had taken
 
 
 def test_every_loss_is_the_mean_over_the_same_bytes() -> None:
-    found = loss_by_position(scoring_engine(MODEL, "numpy"), Tokenizer.encode(TEXT))
+    found = loss_by_position(scoring_engine(MODEL, "numpy"), BYTES.encode(TEXT))
     size = 3 * LENGTH - 1
     count = len(TEXT) // size
     starts = np.linspace(0, len(TEXT) - size, count).astype(int)
@@ -49,8 +49,8 @@ def test_the_used_context_is_where_the_rest_gains_less_than_the_threshold() -> N
 
 def test_what_cannot_be_measured_is_refused() -> None:
     engine = scoring_engine(MODEL, "numpy")
-    with pytest.raises(CorpusError, match="has 9 bytes; allowed: at least"):
-        loss_by_position(engine, Tokenizer.encode(TEXT[:9]))
+    with pytest.raises(CorpusError, match="has 9 tokens; allowed: at least"):
+        loss_by_position(engine, BYTES.encode(TEXT[:9]))
     for arguments in ({"n_predicted": 0}, {"threshold": 0.0}):
         with pytest.raises(ConfigError):
-            loss_by_position(engine, Tokenizer.encode(TEXT), **arguments)
+            loss_by_position(engine, BYTES.encode(TEXT), **arguments)

@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 
 from tests import ROOT
 from tinygpt.config import ModelConfig, TrainConfig
-from tinygpt.data import Tokenizer
 from tinygpt.engines import Engine, create_engine
 from tinygpt.errors import ConfigError
 from tinygpt.generation.decoding import generate
 from tinygpt.generation.sampling import SamplingSettings
 from tinygpt.terminal.samples import print_sample, print_samples
 from tinygpt.terminal.visible import encodable, visible_text
+from tinygpt.tokenizers import BYTES
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def test_several_samples_are_each_the_prompt_and_its_continuation(engine: Engine
     print_samples(engine, ["Héllo", "", "b\x1b"], SamplingSettings(20, 0.9, 50, 2), out=out, info=info)
     expected = ""
     for row, prompt in enumerate(("Héllo", "", "b\x1b")):
-        text = "".join(Tokenizer.decode_stream([*prompt.encode(), *generate(engine, prompt, 20, 0.9, 50, 2 + row)]))
+        text = "".join(BYTES.decode_stream([*prompt.encode(), *generate(engine, prompt, 20, 0.9, 50, 2 + row)]))
         expected += f"--- {row + 1} of 3, seed {2 + row}\n{visible_text(text)}\n"
     assert out.getvalue() == expected
     assert re.fullmatch(r"60 tokens in 3 texts, [\d,]+ tokens/s together\n", info.getvalue())
@@ -60,7 +60,7 @@ def test_several_samples_are_each_the_prompt_and_its_continuation(engine: Engine
 def test_a_sample_is_the_prompt_and_its_continuation(engine: Engine) -> None:
     out, info = io.StringIO(), io.StringIO()
     print_sample(engine, "Héllo", SamplingSettings(30, 0.9, 50, 2), out=out, info=info)
-    expected = "".join(Tokenizer.decode_stream([*"Héllo".encode(), *generate(engine, "Héllo", 30, 0.9, 50, 2)]))
+    expected = "".join(BYTES.decode_stream([*"Héllo".encode(), *generate(engine, "Héllo", 30, 0.9, 50, 2)]))
     assert out.getvalue() == visible_text(expected) + "\n"
     assert re.fullmatch(r"30 tokens, [\d,]+ tokens/s, first token after \d+ ms\n", info.getvalue())
 

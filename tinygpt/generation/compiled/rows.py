@@ -53,7 +53,8 @@ class CompiledTurns:
         edges = [rows * number // threads for number in range(threads + 1)]
         self._shares = [_Share.of(model.config, first, end - first) for first, end in pairwise(edges)]
         self._most = max(1, _TURN_BYTES // model.weights.arena.nbytes)
-        none = np.zeros((rows, 1), np.uint8), np.zeros((rows, 0)), np.zeros(rows, np.int64)
+        self._dtype = np.min_scalar_type(model.config.vocab_size - 1)
+        none = np.zeros((rows, 1), self._dtype), np.zeros((rows, 0)), np.zeros(rows, np.int64)
         prepare(continue_rows, *self._arguments(self._shares[0], *none))
 
     def advance(self, tokens: np.ndarray, most: int) -> Iterator[np.ndarray]:
@@ -63,7 +64,7 @@ class CompiledTurns:
             DivergedError: a best score is not finite.
         """
         rows, n = len(tokens), min(most, self._most, min(row.room - row.length for row in self._cache.rows))
-        texts = np.empty((rows, n + 1), np.uint8)
+        texts = np.empty((rows, n + 1), self._dtype)
         texts[:, 0] = tokens
         drawn = np.zeros((rows, n)) if self._settings.temperature == 0 else np.stack([r.random(n) for r in self._rngs])
         lengths = np.array([row.length for row in self._cache.rows])

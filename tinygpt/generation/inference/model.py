@@ -18,12 +18,13 @@ from threadpoolctl import ThreadpoolController
 from tinygpt.arguments import whole_number, wrong
 from tinygpt.config import ModelConfig
 from tinygpt.engines import fastest_engine
-from tinygpt.errors import MissingDependencyError
+from tinygpt.errors import ConfigError, MissingDependencyError
 from tinygpt.generation.inference import many_rows
 from tinygpt.generation.inference.cache import BatchCache, KeyValueCache
 from tinygpt.generation.inference.folding import LanguageModel, fold
 from tinygpt.generation.inference.one_row import OneRow
 from tinygpt.system.threads import available_cores
+from tinygpt.tokenizers import BYTES, Tokenizer
 
 # Fewer sequences are faster one by one: a product with so few columns reads its matrix slower than a dot product per
 # output, and the loss exceeds the gain of reading it once.
@@ -51,6 +52,16 @@ def require_model(model: object, threads: int | None = None) -> ModelConfig:
     return shape
 
 
+def model_tokenizer(model: object) -> Tokenizer:
+    """Return a model's tokenizer, bytes if it names none; raise a ConfigError if its vocabulary is another."""
+    tokenizer: Tokenizer = getattr(model, "tokenizer", BYTES)
+    size = require_model(model).vocab_size
+    if tokenizer.vocab_size != size:
+        problem = f"tokenizer {tokenizer.name!r} has {tokenizer.vocab_size:,} tokens, the model {size:,}"
+        raise ConfigError(problem, "the tokenizer that the model was trained with")
+    return tokenizer
+
+
 class InferenceModel:
     """A snapshot of a model's weights for scoring the next token of growing sequences.
 
@@ -74,6 +85,7 @@ class InferenceModel:
         self.threads = threads or available_cores()
         self.compiled = compiled
         self.weights = fold(source)
+        self.tokenizer = getattr(source, "tokenizer", BYTES)
         self._one_row = OneRow(self.config, self.weights)
 
     def __repr__(self) -> str:
