@@ -54,7 +54,7 @@ FORMAT_VERSION = 4  # 1 had no hash of config.json and of the state itself, 2 no
 FOREIGN_TRAIN = TrainConfig(batch_size=8)
 
 _KINDS = _FIRST, _SECOND, _WEIGHT = "first_moment", "second_moment", "weight"
-_HASHED = (CONFIG, WEIGHTS, TOKENIZER, OPTIMIZER)
+_HASHED = (CONFIG, WEIGHTS, TOKENIZER, TOKENIZER_CONFIG, OPTIMIZER)
 _CHECKSUM = "checksum"
 _MAKE_ONE = "invoke train --out DIR"
 
@@ -293,7 +293,7 @@ def _check_state(state: Mapping[str, Any], folder: Path, files: Mapping[str, Pat
     if isinstance(version, bool) or not isinstance(version, int) or not 1 <= version <= FORMAT_VERSION:
         problem = f"{source} has format version {version!r}"
         raise CheckpointError(problem, f"1 to {FORMAT_VERSION}", "git pull, or install the version that wrote it")
-    needed = {WEIGHTS} | ({CONFIG} if version > 1 else set()) | ({TOKENIZER} if version > 3 else set())
+    needed = {WEIGHTS, *([CONFIG] if version > 1 else []), *([TOKENIZER, TOKENIZER_CONFIG] if version > 3 else [])}
     digests = state.get("sha256")
     if not isinstance(digests, dict) or set(digests) - {OPTIMIZER} != needed:
         raise CheckpointError(

@@ -17,7 +17,7 @@ from safetensors.numpy import load_file, save_file
 from tests import ROOT
 from tests.tinygpt.small_checkpoint import MODEL, TRAIN, arrays, edit_state, failure, save, state, step_of
 from tinygpt.checkpoints.checkpoint import Checkpoint, has_checkpoint, load_checkpoint, save_checkpoint
-from tinygpt.checkpoints.layout import CONFIG, KEPT, OPTIMIZER, STATE, WEIGHTS
+from tinygpt.checkpoints.layout import CONFIG, KEPT, OPTIMIZER, STATE, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS
 from tinygpt.errors import CapacityError, CheckpointError
 
 
@@ -253,7 +253,7 @@ def test_configurations_of_other_models_are_refused(folder: Path, changes: dict[
     ("changes", "expected"),
     [
         ({"format": "other"}, "format 'other'"),
-        ({"format_version": 4}, "format version 4"),
+        ({"format_version": 5}, "format version 5"),
         ({"format_version": 0}, "format version 0"),
         ({"format_version": True}, "format version True"),
         ({"format_version": "1"}, "format version '1'"),
@@ -298,7 +298,7 @@ def test_exchanged_weights_are_detected(folder: Path) -> None:
 
 def test_a_save_without_optimizer_drops_the_old_one(folder: Path) -> None:
     save_checkpoint(folder, Checkpoint(MODEL, TRAIN, arrays(9)))
-    assert sorted(path.name for path in folder.iterdir()) == [CONFIG, WEIGHTS, STATE]
+    assert sorted(path.name for path in folder.iterdir()) == [CONFIG, WEIGHTS, TOKENIZER, TOKENIZER_CONFIG, STATE]
     assert load_checkpoint(folder).optimizer is None
 
 

@@ -16,9 +16,10 @@ from tests.tinygpt.small_checkpoint import MODEL, TRAIN, arrays, failure, save, 
 from tinygpt.checkpoints.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from tinygpt.checkpoints.gpt2_config import dropout_of, from_gpt2_config, to_gpt2_config
 from tinygpt.checkpoints.gpt2_weights import INDEX
-from tinygpt.checkpoints.layout import CONFIG, OPTIMIZER, STATE, WEIGHTS
+from tinygpt.checkpoints.layout import CONFIG, OPTIMIZER, STATE, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS
 from tinygpt.config import TrainConfig
 from tinygpt.errors import CapacityError, CheckpointError
+from tinygpt.tokenizers import BYTES
 
 SHARDS = ("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors")
 
@@ -151,7 +152,9 @@ def test_a_checkpoint_of_format_1_loads(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     save(folder)
     written = json.loads((folder / STATE).read_text())
-    del written["checksum"], written["sha256"][CONFIG]
+    for name in (CONFIG, TOKENIZER, TOKENIZER_CONFIG):
+        del written["sha256"][name]
+    del written["checksum"]
     for name in ("evaluated_step", "sampled_step", "started_from"):
         del written["training"][name]
     for name in ("accumulation", "warmup_steps", "decay_steps", "decay_to", "dropout"):
@@ -159,6 +162,7 @@ def test_a_checkpoint_of_format_1_loads(tmp_path: Path) -> None:
     (folder / STATE).write_text(json.dumps(written | {"format_version": 1}))
     loaded = load_checkpoint(folder)
     assert (loaded.train, loaded.training) == (TRAIN, state(5))
+    assert loaded.tokenizer is BYTES
     del written["training"]["seed"]
     (folder / STATE).write_text(json.dumps(written | {"format_version": 1}))
     assert "lacks the field 'seed'" in failure(folder)
@@ -190,7 +194,7 @@ def test_a_git_lfs_pointer_is_named(tmp_path: Path) -> None:
     assert "is a Git LFS pointer" in failure(tmp_path) and "git lfs pull" in failure(tmp_path)
 
 
-@pytest.mark.parametrize("name", [CONFIG, WEIGHTS, OPTIMIZER, STATE])
+@pytest.mark.parametrize("name", [CONFIG, WEIGHTS, OPTIMIZER, STATE, TOKENIZER, TOKENIZER_CONFIG])
 def test_a_pipe_is_refused_at_once(tmp_path: Path, name: str) -> None:
     save(tmp_path)
     (tmp_path / name).unlink()

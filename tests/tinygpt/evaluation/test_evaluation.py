@@ -59,7 +59,7 @@ def test_every_byte_but_the_first_is_scored_once(engine, size):
 
 
 def test_a_text_without_a_byte_to_predict_is_refused(engine):
-    with pytest.raises(CorpusError, match="has 1 byte;"):
+    with pytest.raises(CorpusError, match="has 1 token;"):
         text_loss(engine, BYTES.encode("a"))
 
 

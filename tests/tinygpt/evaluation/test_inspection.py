@@ -52,7 +52,7 @@ def test_a_score_is_the_mean_surprise_of_every_byte_but_the_first(model: Checkpo
     engine = create_engine("numpy", model.config, TrainConfig(batch_size=1), weights=model.weights)
     assert score_text(engine, TEXT) == score
     assert score_text(model, TEXT * 9).n_bytes == 9 * len(TEXT) - 1  # several windows
-    with pytest.raises(CorpusError, match="has 1 byte;"):
+    with pytest.raises(CorpusError, match="has 1 token;"):
         score_text(model, "a")
 
 
