@@ -29,7 +29,7 @@ import numpy as np
 from tinygpt.arguments import folder, instance
 from tinygpt.checkpoints.gpt2_config import dropout_of, from_gpt2_config, to_gpt2_config
 from tinygpt.checkpoints.gpt2_weights import INDEX, read_gpt2_weights
-from tinygpt.checkpoints.layout import CONFIG, FILES, KEPT, OPTIMIZER, STATE, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS
+from tinygpt.checkpoints.layout import CONFIG, FILES, KEPT, OPTIMIZER, STATE, TOKENIZER_CONFIG, WEIGHTS
 from tinygpt.checkpoints.retention import drop_older, keep_newest, kept_checkpoints, link_files
 from tinygpt.checkpoints.tensorfile import read_tensors, require_whole, write_tensors
 from tinygpt.checkpoints.tokenizer_files import read_tokenizer, to_tokenizer_config
@@ -46,6 +46,7 @@ from tinygpt.system.json_records import read_json, record_from_json
 from tinygpt.system.memory import require_memory
 from tinygpt.system.staging import current_files, finish_replacement, replace_files
 from tinygpt.tokenizers import BYTES, Tokenizer
+from tinygpt.tokenizers.names import TOKENIZER
 
 FORMAT = "tinygpt-checkpoint"
 FORMAT_VERSION = 4  # 1 had no hash of config.json and of the state itself, 2 no settings of the command, 3 no tokenizer

@@ -114,6 +114,7 @@ def test_any_bytes_of_a_model_are_printed_as_complete_text(prompt: bytes, writte
         """A model whose tokens are given."""
 
         config = ModelConfig(1, 8, 2, 16)
+        state_dict = dict
 
     out = io.TextIOWrapper(Terminal(), encoding=encoding, write_through=True, newline="")  # type: ignore[type-var]
     with pytest.MonkeyPatch.context() as patch:
