@@ -24,8 +24,10 @@ from tinygpt.errors import (
 )
 from tinygpt.evaluation.inspection import TextScore, attention_weights, next_token_probabilities, score_text
 from tinygpt.gallery import GalleryModel, gallery_names, load_gallery_model
+from tinygpt.generation.conversation import Conversation
 from tinygpt.generation.decoding import generate, generate_batch, generate_text, stream_text
 from tinygpt.generation.inference import InferenceModel
+from tinygpt.generation.sampling import SamplingSettings
 from tinygpt.presets import PRESETS, Preset
 from tinygpt.recipes import RECIPES
 from tinygpt.system.numexpr_import import import_numexpr_early
@@ -46,6 +48,7 @@ __all__ = [
     "Checkpoint",
     "CheckpointError",
     "ConfigError",
+    "Conversation",
     "Corpus",
     "CorpusError",
     "DivergedError",
@@ -56,6 +59,7 @@ __all__ = [
     "MissingDependencyError",
     "ModelConfig",
     "Preset",
+    "SamplingSettings",
     "StepRecord",
     "StorageError",
     "TextScore",

@@ -40,7 +40,8 @@ def number(name: str, value: Any, least: float = 0.0, most: float = math.inf, *,
     plain = value if type(value) is int or not is_number else float(value)
     if not is_number or not least <= plain <= min(most, sys.float_info.max) or (above and plain == least):
         limits = f" from {least:g} to {most:g}" if most < math.inf else f", {least:g} or more"
-        raise wrong(name, value, f"a finite number{f' above {least:g}' if above else limits}")
+        beyond = f" above {least:g}" + (f", at most {most:g}" if most < math.inf else "")
+        raise wrong(name, value, f"a finite number{beyond if above else limits}")
     return plain
 
 

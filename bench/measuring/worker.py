@@ -202,7 +202,7 @@ def _write_sample(engine: Engine, protocol: Protocol, loss: float, log: EventLog
         step=protocol.total_steps,
         prompt="",
         text=text,
-        **asdict(settings),
+        **settings.recorded,
         tokens_per_second=tokens.tokens_per_second,
         first_token_seconds=tokens.first_token_seconds,
         train_loss=loss,

@@ -234,7 +234,16 @@ def test_a_session_takes_steps_together_and_its_checkpoint_reads_anywhere(tmp_pa
     assert np.abs(ours.logits(inputs) - theirs.logits(inputs)).max() < 1e-4
 
 
-@pytest.mark.parametrize("choice", [{"temperature": 0.0}, {"temperature": 0.8, "top_k": 5}])
+@pytest.mark.parametrize(
+    "choice",
+    [
+        {"temperature": 0.0},
+        {"temperature": 0.8, "top_k": 5},
+        {"top_p": 0.8, "repetition_penalty": 1.5},
+        {"min_p": 0.05, "top_p": 0.9},
+        {"temperature": 0.0, "repetition_penalty": 1.5, "stop_strings": [b"q"], "eos_token_id": 33},
+    ],
+)
 def test_a_batch_of_texts_is_what_each_prompt_gets_alone(choice):
     model = Weights(MODEL, generation_weights(MODEL, seed=4))
     prompts = ["hello", "world", "a prompt of 16 b", ""]

@@ -11,8 +11,9 @@ from tinygpt.arguments import whole_number
 from tinygpt.config import TrainConfig
 from tinygpt.engines import Engine
 from tinygpt.engines.numpy import NumpyEngine
+from tinygpt.errors import ConfigError
 from tinygpt.evaluation.loss import bits, byte_losses, scoring_engine
-from tinygpt.generation.decoding import prompt_tokens
+from tinygpt.generation.decoding import prompt_note, prompt_tokens
 from tinygpt.generation.inference import InferenceModel, KeyValueCache, LanguageModel, as_inference_model, require_model
 from tinygpt.generation.inference.model import model_tokenizer
 from tinygpt.layers import softmax
@@ -61,10 +62,7 @@ def next_token_probabilities(model: LanguageModel | InferenceModel, prompt: str 
 
     Args:
         model: an engine, a loaded model, or an ``InferenceModel``.
-        prompt: text (as UTF-8) or bytes, up to the context's length; an empty one becomes a line break.
-
-    Raises:
-        ConfigError: the prompt is longer than the context.
+        prompt: text (as UTF-8) or bytes; one longer than the context keeps its end, an empty one becomes a line break.
     """
     tokens = prompt_tokens(prompt, require_model(model).context_length, model_tokenizer(model))
     return softmax(as_inference_model(model).read(tokens, KeyValueCache(model.config)).astype(np.float64))
@@ -86,6 +84,9 @@ def attention_weights(model: LanguageModel, text: str | bytes, layer: int) -> np
     """
     shape = require_model(model)
     whole_number("layer", layer, 0, shape.n_layers - 1)
-    tokens = prompt_tokens(text, shape.context_length, model_tokenizer(model))
+    tokenizer = model_tokenizer(model)
+    tokens = prompt_tokens(text, shape.context_length, tokenizer)
+    if note := prompt_note(text, shape.context_length, tokenizer):
+        raise ConfigError(note, f"a text of at most {shape.context_length} tokens")
     engine = NumpyEngine.create(shape, TrainConfig(batch_size=1), weights=model.state_dict())
     return engine.attention_weights(tokens[None])[layer][0]

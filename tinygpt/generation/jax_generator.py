@@ -23,10 +23,12 @@ from tinygpt.engines.jax.layout import BLOCKS, Tree, to_tree
 from tinygpt.engines.jax.model import attend, feed_forward, layer_norm, linear
 from tinygpt.engines.jax.settings import PRECISIONS
 from tinygpt.errors import ConfigError
-from tinygpt.generation.decoding import prompt_tokens, window_overlap
+from tinygpt.generation.decoding import prompt_tokens
+from tinygpt.generation.growing import window_overlap
 from tinygpt.generation.inference import LanguageModel
 from tinygpt.generation.inference.model import model_tokenizer
 from tinygpt.generation.sampling import COLDEST, SamplingSettings
+from tinygpt.generation.text_end import until_end
 from tinygpt.params import Arrays
 
 Cache = tuple[Array, Array]  # keys and values, each (L, B, H, T, C)
@@ -46,7 +48,7 @@ class JaxGenerator:
         self._program = jax.jit(partial(continuation, model=model), static_argnames="settings")
 
     def run(self, prompts: np.ndarray, settings: SamplingSettings) -> np.ndarray:
-        """Continue prompts of one length: token ids (B, n) → (B, n_tokens).
+        """Continue prompts of one length: token ids (B, n) → (B, max_new_tokens), beyond the texts' ends too.
 
         Raises:
             ConfigError: the prompts are empty or longer than the context.
@@ -54,13 +56,14 @@ class JaxGenerator:
         if not 1 <= prompts.shape[1] <= self.model.context_length:
             raise ConfigError(f"prompts of {prompts.shape[1]} tokens", f"1 to {self.model.context_length}")
         uniforms = np.stack(
-            [np.random.default_rng(settings.seed + row).random(settings.n_tokens) for row in range(len(prompts))]
+            [np.random.default_rng(settings.seed + row).random(settings.max_new_tokens) for row in range(len(prompts))]
         )
         tokens = self._program(
             self._weights,
             jax.device_put(prompts.astype(np.int32), self._device),
             jax.device_put(uniforms.T.astype(np.float32), self._device),
-            settings=replace(settings, seed=0),  # the numbers are drawn: a new seed must not compile a new program
+            # What the program does not read must not compile a new one: the numbers are drawn, the ends found later.
+            settings=replace(settings, seed=0, stop_strings=(), eos_token_id=None),
         )
         return np.asarray(tokens)
 
@@ -71,7 +74,7 @@ def generate_texts(
     """Continue prompts of any lengths, those of equal length together. Row i has the seed ``settings.seed + i``.
 
     Raises:
-        ConfigError: a prompt is longer than the context, or there is no accelerator.
+        ConfigError: there is no accelerator.
     """
     tokenizer = model_tokenizer(model)
     tokens = [prompt_tokens(prompt, model.config.context_length, tokenizer) for prompt in prompts]
@@ -83,7 +86,9 @@ def generate_texts(
         for first, last in _runs(members):
             own = replace(settings, seed=settings.seed + first)
             rows = generator.run(np.stack(tokens[first : last + 1]), own)
-            texts[first : last + 1] = [tokenizer.decode_bytes(row) for row in rows]
+            texts[first : last + 1] = [
+                tokenizer.decode_bytes(until_end(row.tolist(), settings, tokenizer)) for row in rows
+            ]
     return texts
 
 
@@ -104,44 +109,55 @@ def _runs(indices: list[int]) -> list[tuple[int, int]]:
 def continuation(
     weights: Tree, prompts: Array, uniforms: Array, model: ModelConfig, settings: SamplingSettings
 ) -> Array:
-    """Continue prompts (B, n) by ``n_tokens`` ids over several windows; uniforms are (n_tokens, B)."""
-    context, overlap, n_tokens = model.context_length, window_overlap(model.context_length), settings.n_tokens
+    """Continue prompts (B, n) by n ids, ``max_new_tokens``, over several windows; uniforms are (n, B)."""
+    context, overlap, n_tokens = model.context_length, window_overlap(model.context_length), settings.max_new_tokens
     write = partial(window, weights, model=model, settings=settings)
+    rows = jnp.arange(len(prompts))[:, None]
+    seen = jnp.zeros((len(prompts), model.vocab_size), bool).at[rows, prompts].set(True)
     # A full window gives the scores of one more token, which begins the next window.
     first = min(n_tokens, context - prompts.shape[1] + 1)
-    text = write(prompts, uniforms[:first])  # (B, first)
+    seen, text = write(seen, prompts, uniforms[:first])  # (B, first)
     per_window = context - overlap + 1
     n_full, n_last = divmod(n_tokens - first, per_window)
     tail = jnp.concatenate([prompts, text], axis=1)[:, -overlap:]
 
-    def next_window(tail: Array, drawn: Array) -> tuple[Array, Array]:
-        new = write(tail, drawn)
-        return jnp.concatenate([tail, new], axis=1)[:, -overlap:], new
+    def next_window(state: tuple[Array, Array], drawn: Array) -> tuple[tuple[Array, Array], Array]:
+        seen, tail = state
+        seen, new = write(seen, tail, drawn)
+        return (seen, jnp.concatenate([tail, new], axis=1)[:, -overlap:]), new
 
     if n_full:
         drawn = uniforms[first : first + n_full * per_window].reshape(n_full, per_window, -1)
-        tail, windows = lax.scan(next_window, tail, drawn)  # (windows, B, per_window)
+        (seen, tail), windows = lax.scan(next_window, (seen, tail), drawn)  # (windows, B, per_window)
         text = jnp.concatenate([text, jnp.moveaxis(windows, 0, 1).reshape(text.shape[0], -1)], axis=1)
     # The last, shorter window is traced separately, so that no token is wasted.
-    return jnp.concatenate([text, write(tail, uniforms[-n_last:])], axis=1) if n_last else text
+    return jnp.concatenate([text, write(seen, tail, uniforms[-n_last:])[1]], axis=1) if n_last else text
 
 
-def window(weights: Tree, tokens: Array, uniforms: Array, model: ModelConfig, settings: SamplingSettings) -> Array:
-    """Read tokens (B, n) from position 0 and continue them: an id per row of ``uniforms`` (m, B), as (B, m)."""
+def window(
+    weights: Tree, seen: Array, tokens: Array, uniforms: Array, model: ModelConfig, settings: SamplingSettings
+) -> tuple[Array, Array]:
+    """Read tokens (B, n) from position 0 and continue them: an id per row of ``uniforms`` (m, B).
+
+    Returns:
+        the tokens that each text has, (B, V), and the ids (B, m).
+    """
     b, n = tokens.shape
     shape = (model.n_layers, b, model.n_heads, model.context_length, model.head_dim)
     cache, scores = extend(weights, model, (jnp.zeros(shape), jnp.zeros(shape)), tokens, 0)
-    first = choose_tokens(scores, uniforms[0], settings)
+    rows = jnp.arange(b)
+    first = choose_tokens(penalized(scores, seen, settings), uniforms[0], settings)
 
-    def step(state: tuple[Cache, Array], each: tuple[Array, Array]) -> tuple[tuple[Cache, Array], Array]:
-        cache, token = state
+    def step(state: tuple[Cache, Array, Array], each: tuple[Array, Array]) -> tuple[tuple[Cache, Array, Array], Array]:
+        cache, seen, token = state
         position, drawn = each
         cache, scores = extend(weights, model, cache, token[:, None], position)
-        token = choose_tokens(scores, drawn, settings)
-        return (cache, token), token
+        token = choose_tokens(penalized(scores, seen, settings), drawn, settings)
+        return (cache, seen.at[rows, token].set(True), token), token
 
-    _, rest = lax.scan(step, (cache, first), (n + jnp.arange(len(uniforms) - 1), uniforms[1:]))
-    return jnp.concatenate([first[None], rest]).T
+    state = cache, seen.at[rows, first].set(True), first
+    (_, seen, _), rest = lax.scan(step, state, (n + jnp.arange(len(uniforms) - 1), uniforms[1:]))
+    return seen, jnp.concatenate([first[None], rest]).T
 
 
 def extend(weights: Tree, model: ModelConfig, cache: Cache, tokens: Array, start: Array | int) -> tuple[Cache, Array]:
@@ -169,14 +185,26 @@ def extend(weights: Tree, model: ModelConfig, cache: Cache, tokens: Array, start
     return cache, jnp.matmul(last, weights["wte.weight"].T, precision=arithmetic.precision)
 
 
+def penalized(scores: Array, seen: Array, settings: SamplingSettings) -> Array:
+    """Apply the repetition penalty to scores (B, V) of the tokens that each text has, a mask (B, V)."""
+    if not settings.penalizes:
+        return scores
+    return jnp.where(seen, scores * jnp.where(scores < 0, *settings.penalty_factors), scores)
+
+
 def choose_tokens(scores: Array, uniforms: Array, settings: SamplingSettings) -> Array:
-    """Choose a token for each row of scores (B, V), as ``tinygpt/generation/sampling.py`` does."""
+    """Choose a token for each row of penalized scores (B, V), as ``tinygpt/generation/sampling.py`` does."""
     if settings.temperature == 0:
         return jnp.argmax(scores, axis=-1).astype(jnp.int32)
     ranked = jnp.argsort(-scores, axis=-1, stable=True)[:, : settings.top_k]  # best first
     best = jnp.take_along_axis(scores, ranked, axis=-1)
-    cumulative = jnp.exp((best - best[:, :1]) / max(settings.temperature, COLDEST)).cumsum(-1)
+    weights = jnp.exp((best - best[:, :1]) / max(settings.temperature, COLDEST))
+    if settings.top_p < 1:
+        better = weights.cumsum(-1) - weights  # than each token
+        weights = jnp.where((better < settings.top_p * weights.sum(-1, keepdims=True)).at[:, 0].set(True), weights, 0)
+    weights = jnp.where(weights >= settings.min_p, weights, 0)
+    cumulative = weights.cumsum(-1)
     place = (cumulative <= uniforms[:, None] * cumulative[:, -1:]).sum(-1)
-    # In float32 a product may round up to the total: then the last token is chosen.
-    place = jnp.minimum(place, ranked.shape[-1] - 1)
+    # In float32 a product may round up to the total: then the last token with a weight is chosen.
+    place = jnp.minimum(place, (weights > 0).sum(-1) - 1)
     return jnp.take_along_axis(ranked, place[:, None], axis=-1)[:, 0].astype(jnp.int32)

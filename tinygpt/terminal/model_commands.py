@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 
 from tinygpt.errors import ConfigError
@@ -24,15 +24,27 @@ class SampleOptions(ModelOptions):
     """Options of sample."""
 
     prompt: Repeated[str] = option(("",), "text to continue; may be given several times", may_be_empty=True)
-    tokens: int = option(256, "number of tokens to generate")
+    max_new_tokens: int = option(256, "number of tokens to generate; `--tokens` is the same", also="tokens")
     temperature: float = option(0.8, "0 for the best token each time")
     top_k: int = option(0, "choose among the k best tokens; 0 for all")
-    seed: int = option(0, "seed of the random choices; each further text has the next one")
+    top_p: float = option(1.0, "choose among the best tokens that together have this probability")
+    min_p: float = option(0.0, "choose among tokens with at least this share of the best one's probability")
+    repetition_penalty: float = option(1.0, "divides the scores of tokens that the text already has")
+    stop_strings: Repeated[str] = option((), "text that ends the writing; may be given several times")
+    eos_token_id: int | None = option(None, "token that ends the writing and is not written, such as 10, a line break")
+    seed: int = option(0, "seed of the random choices; each further text or turn has the next one")
     count: int = option(1, "texts for each prompt")
+    interactive: bool = option(
+        False, "write in turns with the model: Ctrl-C ends its turn, an empty line or Ctrl-D the session"
+    )
 
     def __post_init__(self) -> None:
         if self.count < 1:
             raise ConfigError(f"--count is {self.count}", "1 or more", "invoke sample --checkpoint PATH --count 3")
+        if self.interactive and (self.count > 1 or len(self.prompt) > 1):
+            raise ConfigError(
+                "--interactive with several texts", "one text", "invoke sample --model NAME --interactive"
+            )
 
 
 @task()
@@ -40,11 +52,16 @@ def sample(options: SampleOptions) -> None:
     """Stream text from a checkpoint or a gallery model, token by token; print several texts one after the other."""
     from tinygpt.evaluation.subject import load_model
     from tinygpt.generation.sampling import SamplingSettings
+    from tinygpt.terminal.conversation_view import converse
     from tinygpt.terminal.samples import print_sample, print_samples
 
+    names = {part.name for part in fields(SamplingSettings)}
+    given = {name: value for name, value in vars(options).items() if name in names}
+    settings = SamplingSettings(**given | {"top_k": options.top_k or None})
     model = load_model(options.checkpoint, options.model)
-    settings = SamplingSettings(options.tokens, options.temperature, options.top_k or None, options.seed)
-    if len(options.prompt) == options.count == 1:
+    if options.interactive:
+        converse(model, options.prompt[0], settings)
+    elif len(options.prompt) == options.count == 1:
         print_sample(model, options.prompt[0], settings)
     else:
         print_samples(model, options.prompt, settings, options.count)

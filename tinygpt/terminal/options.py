@@ -69,6 +69,7 @@ class Option:
         repeated: it may be given several times.
         may_be_empty: an empty text is a value; for all others it is a script's variable that is not set.
         leading: it has a default, and its value may be given without the option's name all the same.
+        also: another name for it, or none.
     """
 
     field: str
@@ -80,6 +81,12 @@ class Option:
     repeated: bool = False
     may_be_empty: bool = False
     leading: bool = False
+    also: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Its names, as typed without the two dashes."""
+        return (self.name, self.also) if self.also else (self.name,)
 
     @property
     def key(self) -> str:
@@ -114,13 +121,13 @@ class Option:
         return f"--{self.name}{'' if self.is_flag else f'={self.reader.kind}'}", f"{self.help}{default}"
 
 
-def option(default: T, help: str, *, may_be_empty: bool = False, leading: bool = False) -> T:
+def option(default: T, help: str, *, may_be_empty: bool = False, leading: bool = False, also: str = "") -> T:
     """Make a field of an options dataclass, with a default or ``REQUIRED`` and a help phrase without a full stop.
 
     It has the type of its default, so that mypy checks that against the annotation.
     """
     field: T = dataclasses.field(
-        default=default, metadata={"help": help, "may_be_empty": may_be_empty, "leading": leading}
+        default=default, metadata={"help": help, "may_be_empty": may_be_empty, "leading": leading, "also": also}
     )
     return field
 
@@ -144,6 +151,7 @@ def options_of(received: type) -> tuple[Option, ...]:
                 repeated=repeated,
                 may_be_empty=field.metadata.get("may_be_empty", False),
                 leading=field.metadata.get("leading", False),
+                also=field.metadata.get("also", ""),
             )
         )
     return tuple(options)

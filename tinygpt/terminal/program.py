@@ -30,12 +30,15 @@ _FOREIGN_OPTIONS = MappingProxyType(
     | dict.fromkeys(("iters", "max-iters", "max-steps", "updates"), ("steps", ""))
     | dict.fromkeys(
         ("layers", "n-layers", "heads", "n-heads", "width", "d-model", "context", "context-length", "block-size"),
-        ("preset", "the preset decides the model's shape; "),
+        ("preset", "the preset decides the model's shape, as in 'small[n_layers=4,d_model=96]'; "),
     )
     | dict.fromkeys(("device", "gpu", "cuda"), ("engine", "the engine decides where it runs, jax on a GPU; "))
     | {"model": ("preset", "")}
     | dict.fromkeys(("dataset", "data"), ("corpus", ""))
-    | dict.fromkeys(("n-tokens", "length", "max-tokens", "max-new-tokens"), ("tokens", ""))
+    | dict.fromkeys(("n-tokens", "length", "max-tokens"), ("max-new-tokens", ""))
+    | dict.fromkeys(("stop", "stop-string"), ("stop-strings", ""))
+    | dict.fromkeys(("num-return-sequences", "n"), ("count", ""))
+    | dict.fromkeys(("eval-interval",), ("eval-every", ""))
 )
 
 
@@ -170,7 +173,7 @@ def _leading(task: OptionsTask, given: dict[str, Any]) -> list[Option]:
 def _take(task: OptionsTask, given: dict[str, Any], words: deque[str]) -> tuple[Option, str | bool]:
     """Take an option with its value from the front of the words."""
     word = words.popleft()
-    options = {f"--{option.name}": option for option in task.options}
+    options = {f"--{name}": option for option in task.options for name in option.names}
     run = f"invoke --help {task.name}"
     if not word.startswith("-"):
         if nameless := [*_missing(task, given), *_leading(task, given)]:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import TextIO
 
-from tinygpt.generation.decoding import TimedGeneration, continue_prompt, continue_prompts, prompt_tokens
+import numpy as np
+
+from tinygpt.generation.decoding import TimedGeneration, continue_prompt, continue_prompts, prompt_note
 from tinygpt.generation.inference import InferenceModel, LanguageModel
 from tinygpt.generation.inference.model import model_tokenizer
 from tinygpt.generation.sampling import SamplingSettings
 from tinygpt.terminal.output import reader_may_leave
 from tinygpt.terminal.visible import encodable, visible_text
+from tinygpt.tokenizers import Tokenizer
 
 _BATCH = 64  # texts at once: their caches fit into memory, and the first ones come soon
 
@@ -30,17 +33,12 @@ def print_sample(
     """Print a prompt and its continuation token by token to ``out``, then one line about the speed to ``info``.
 
     The default streams are standard output and standard error.
-
-    Raises:
-        ConfigError: the prompt is longer than the context.
     """
     out, info = out or sys.stdout, info or sys.stderr
     tokens = TimedGeneration(continue_prompt(model, prompt, settings))
-    prompt_ids = _prompt_ids(model, prompt)
+    _print_notes(model, [prompt], info)
     with reader_may_leave():
-        for text in model_tokenizer(model).decode_stream(chain(prompt_ids, tokens)):
-            out.write(encodable(visible_text(text), out))
-            out.flush()
+        print_stream(chain(model_tokenizer(model).encode(prompt).tolist(), tokens), model_tokenizer(model), out)
         out.write("\n")
         out.flush()
         info.write(
@@ -63,25 +61,38 @@ def print_samples(
     Text i has the seed ``settings.seed + i``. The default streams are standard output and standard error.
 
     Raises:
-        ConfigError: there are no prompts, or one is longer than the context.
+        ConfigError: there are no prompts.
     """
     out, info = out or sys.stdout, info or sys.stderr
     start = time.perf_counter()
-    prepared, texts, done = InferenceModel(model), len(prompts) * count, 0
+    prepared, texts, done, total = InferenceModel(model), len(prompts) * count, 0, 0
+    _print_notes(model, prompts, info)
     with reader_may_leave():
+        tokenizer = model_tokenizer(model)
         while done < texts:
             batch = [prompts[text // count] for text in range(done, min(done + _BATCH, texts))]
             columns = list(continue_prompts(prepared, batch, replace(settings, seed=settings.seed + done)))
+            rows = np.reshape(columns, (-1, len(batch))).T
+            total += int((rows >= 0).sum())
             for row, prompt in enumerate(batch):
                 out.write(f"--- {done + row + 1} of {texts}, seed {settings.seed + done + row}\n")
-                tokens = chain(_prompt_ids(model, prompt), (int(column[row]) for column in columns))
-                out.write(encodable(visible_text("".join(model_tokenizer(model).decode_stream(tokens))), out) + "\n")
+                tokens = chain(tokenizer.encode(prompt).tolist(), rows[row][rows[row] >= 0].tolist())
+                out.write(encodable(visible_text("".join(tokenizer.decode_stream(tokens))), out) + "\n")
             out.flush()
             done += len(batch)
-        total, seconds = done * settings.n_tokens, time.perf_counter() - start
+        seconds = time.perf_counter() - start
         info.write(f"{total} tokens in {done} texts, {total / seconds:,.0f} tokens/s together\n")
 
 
-def _prompt_ids(model: LanguageModel, prompt: str | bytes) -> list[int]:
-    """Return the token ids to print for a prompt: none for an empty one, although the model reads a line break."""
-    return prompt_tokens(prompt, model.config.context_length, model_tokenizer(model)).tolist() if len(prompt) else []
+def print_stream(tokens: Iterable[int], tokenizer: Tokenizer, out: TextIO) -> None:
+    """Print tokens as they come, in whole characters."""
+    for text in tokenizer.decode_stream(tokens):
+        out.write(encodable(visible_text(text), out))
+        out.flush()
+
+
+def _print_notes(model: LanguageModel, prompts: Sequence[str | bytes], info: TextIO) -> None:
+    """Print a note about each prompt that is longer than the context, the same note once."""
+    tokenizer = model_tokenizer(model)
+    notes = (prompt_note(prompt, model.config.context_length, tokenizer) for prompt in prompts)
+    info.writelines(f"note: {note}\n" for note in dict.fromkeys(filter(None, notes)))

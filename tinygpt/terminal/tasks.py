@@ -70,7 +70,7 @@ class OptionsTask(Task[Callable[..., None]]):
         """Return the options in Invoke's form, for completion."""
         return [
             Argument(
-                names=(option.name,),
+                names=option.names,
                 attr_name=option.key if "-" in option.name else None,
                 kind=bool if option.is_flag else list if option.repeated else str,
                 positional=option.required,

@@ -59,7 +59,7 @@ class SampleRecord:
 
     Attributes:
         text: the continuation of the prompt; bytes that are not UTF-8 are U+FFFD.
-        n_tokens: number of generated tokens; this and the next three fields are ``SamplingSettings``.
+        n_tokens: number of generated tokens; this and the next three fields are of ``SamplingSettings``.
         tokens_per_second: decoding speed.
         held_out_loss: the newest evaluation, if any.
     """

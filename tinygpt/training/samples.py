@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 from tinygpt.engines import Engine
 from tinygpt.generation.decoding import TimedGeneration, continue_prompt
 from tinygpt.training.events import SampleRecord
@@ -20,7 +18,7 @@ def write_sample(
         step=step,
         prompt=plan.shown_prompt,
         text=text,
-        **asdict(plan.sampling),
+        **plan.sampling.recorded,
         tokens_per_second=tokens.tokens_per_second,
         first_token_seconds=tokens.first_token_seconds,
         train_loss=train_loss,

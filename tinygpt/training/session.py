@@ -31,7 +31,7 @@ from tinygpt.corpora.token_files import corpus_tokens
 from tinygpt.data import Batch, BatchSampler, evaluation_batches
 from tinygpt.engines import create_engine, parse_variant
 from tinygpt.errors import CheckpointError, DivergedError, StorageError
-from tinygpt.generation.decoding import prompt_tokens
+from tinygpt.generation.decoding import prompt_note
 from tinygpt.optim import OptimizerState
 from tinygpt.schedule import learning_rate_at
 from tinygpt.system.folder_lock import HeldFolder, folder_lock
@@ -117,7 +117,6 @@ class _Session:
         self.tokens = corpus_tokens(corpus, tokenizer)
         own = replace(plan.preset_entry.model, vocab_size=tokenizer.vocab_size)
         model = own if source is None else source.config
-        prompt_tokens(plan.prompt, model.context_length, tokenizer)
         train = plan.train_config(plan.preset_entry.train if checkpoint is None else checkpoint.train)
         self.changes = () if checkpoint is None else changed_settings(plan, train, checkpoint)
         sampler = BatchSampler(self.tokens.train, train.rows_per_step, model.context_length, plan.seed)
@@ -180,7 +179,7 @@ class _Session:
             corpus.size,
             self.engine.config.n_parameters,
             self.first_step,
-            " ".join(filter(None, (corpus.warning, memorization_warning(corpus, self.engine.config)))) or None,
+            " ".join(filter(None, self._warnings())) or None,
             self.changes,
             self.tokens.tokenizer,
             self.tokens.bytes_per_token,
@@ -193,6 +192,11 @@ class _Session:
         if self.saved != self.step:
             yield self._save()
         yield self._stop_record()
+
+    def _warnings(self) -> tuple[str | None, ...]:
+        model = self.engine.config
+        prompt = prompt_note(self.plan.prompt, model.context_length, self.tokens.tokenizer)
+        return self.corpus.warning, memorization_warning(self.corpus, model), prompt
 
     def _steps(self) -> Iterator[Event]:
         plan = self.plan

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,7 @@ from tinygpt.checkpoints.checkpoint import Checkpoint
 from tinygpt.errors import DivergedError, MissingDependencyError
 from tinygpt.generation.decoding import generate, generate_batch
 from tinygpt.generation.inference import InferenceModel
-from tinygpt.generation.sampling import COLDEST, SamplingSettings, choose_token
+from tinygpt.generation.sampling import COLDEST, SamplingSettings, choose_token, penalized
 
 pytest.importorskip("numba")
 
@@ -33,15 +35,23 @@ def layout(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.mark.usefixtures("layout")
 @pytest.mark.parametrize("settings", [(0.0, None), (0.8, 5), (1.3, None)])
+@pytest.mark.parametrize("more", [{}, {"top_p": 0.7, "repetition_penalty": 1.4}, {"min_p": 0.1, "top_p": 0.95}])
 @pytest.mark.parametrize("prompt", [b"x", b"sixteen bytes ok"])
 def test_it_writes_the_bytes_of_the_numpy_loop(
-    model: Checkpoint, prompt: bytes, settings: tuple[float, int | None]
+    model: Checkpoint, prompt: bytes, settings: tuple[float, int | None], more: dict[str, Any]
 ) -> None:
     texts = [
-        list(generate(InferenceModel(model, compiled=compiled), prompt, 45, *settings, seed=3))
+        list(generate(InferenceModel(model, compiled=compiled), prompt, 45, *settings, seed=3, **more))
         for compiled in (False, True)
     ]
     assert texts[0] == texts[1] and len(set(texts[0])) > 1
+
+
+def test_a_text_that_ends_inside_a_turn_ends_there(model: Checkpoint) -> None:
+    reader = InferenceModel(model, compiled=True)
+    whole = bytes(generate(reader, "a", 45, seed=2))
+    assert bytes(generate(reader, "a", 45, seed=2, stop_strings=[whole[5:7]])) == whole[: whole.find(whole[5:7]) + 2]
+    assert bytes(generate(reader, "a", 45, seed=2, eos_token_id=whole[5])) == whole[: whole.find(whole[5])]
 
 
 @pytest.mark.usefixtures("layout")
@@ -60,20 +70,31 @@ def test_the_length_of_a_turn_changes_no_text(model: Checkpoint, monkeypatch: py
 
 
 @entry
-def choose_each(scores, drawn, temperature, top_k, heap, chosen):
+def choose_each(scores, drawn, temperature, top_k, top_p, min_p, below, above, seen, heap, chosen):
     for row in range(len(scores)):
-        chosen[row] = choice.choose(scores[row], drawn[row], temperature, top_k, heap)
+        if below != 1.0:
+            choice.penalize(scores[row], seen[row], below, above)
+        chosen[row] = choice.choose(scores[row], drawn[row], temperature, top_k, top_p, min_p, heap)
 
 
 @pytest.mark.parametrize(("temperature", "top_k"), [(0.0, None), (1.0, None), (0.3, 40), (2.0, 1), (1e-300, 7)])
-def test_a_token_is_chosen_as_by_numpy(temperature: float, top_k: int | None) -> None:
+@pytest.mark.parametrize(
+    ("top_p", "min_p", "penalty"), [(1.0, 0.0, 1.0), (0.9, 0.0, 1.3), (1.0, 0.2, 0.7), (0.5, 0.05, 3)]
+)
+def test_a_token_is_chosen_as_by_numpy(
+    temperature: float, top_k: int | None, top_p: float, min_p: float, penalty: float
+) -> None:
     rng = np.random.default_rng(0)
     scores = rng.standard_normal((300, 256)).astype(np.float32)
     scores[100:200] = scores[100:200].round(1)  # many are equal, and rank by id
     scores[200:, 3:250] = -np.inf
     drawn, chosen = rng.random(300), np.zeros(300, np.int64)
     heap, divisor = np.zeros(256, np.int64), max(temperature, COLDEST) if temperature else 0.0
-    arguments = scores, drawn, divisor, top_k or 256, heap, chosen
+    seen = rng.random((300, 256)) < 0.5
+    settings = SamplingSettings(1, temperature, top_k, top_p=top_p, min_p=min_p, repetition_penalty=penalty)
+    given = [penalized(row, of_text, settings).copy() for row, of_text in zip(scores, seen, strict=True)]
+    more = float(top_p), float(min_p), *settings.penalty_factors, seen
+    arguments = scores, drawn, divisor, top_k or 256, *more, heap, chosen
     prepare(choose_each, *arguments)
     choose_each(*arguments)
 
@@ -81,8 +102,8 @@ def test_a_token_is_chosen_as_by_numpy(temperature: float, top_k: int | None) ->
         def __init__(self, number: float) -> None:
             self.random = lambda: number
 
-    settings = SamplingSettings(1, temperature, top_k)
-    expected = [choose_token(row, settings, Drawn(number)) for row, number in zip(scores, drawn, strict=True)]  # type: ignore[arg-type]
+    assert [*map(bytes, scores)] == [*map(bytes, given)]
+    expected = [choose_token(row, settings, Drawn(number)) for row, number in zip(given, drawn, strict=True)]  # type: ignore[arg-type]
     assert chosen.tolist() == expected
 
 

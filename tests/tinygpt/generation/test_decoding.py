@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,14 @@ from tinygpt.checkpoints.checkpoint import Checkpoint
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.engines import create_engine
 from tinygpt.errors import ConfigError
-from tinygpt.generation.decoding import TimedGeneration, generate, generate_batch, generate_text, stream_text
+from tinygpt.generation.decoding import (
+    TimedGeneration,
+    generate,
+    generate_batch,
+    generate_text,
+    prompt_note,
+    stream_text,
+)
 from tinygpt.generation.inference import InferenceModel
 
 
@@ -74,10 +82,10 @@ def test_top_1_is_greedy(model: Checkpoint) -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
-        {"n_tokens": 0},
-        {"n_tokens": -1},
-        {"n_tokens": 2.0},
-        {"n_tokens": True},
+        {"max_new_tokens": 0},
+        {"max_new_tokens": -1},
+        {"max_new_tokens": 2.0},
+        {"max_new_tokens": True},
         {"temperature": -0.1},
         {"temperature": math.nan},
         {"temperature": math.inf},
@@ -94,14 +102,55 @@ def test_settings_out_of_range_are_refused_before_the_first_token(
     model: Checkpoint, arguments: dict[str, object]
 ) -> None:
     with pytest.raises(ConfigError, match=f"{next(iter(arguments))} is .*allowed: .*"):
-        generate(model, "a", **({"n_tokens": 3} | arguments))  # type: ignore[arg-type]
+        generate(model, "a", **({"max_new_tokens": 3} | arguments))  # type: ignore[arg-type]
 
 
-def test_a_prompt_longer_than_the_context_names_both_lengths(model: Checkpoint) -> None:
-    with pytest.raises(ConfigError, match=r"17 bytes.*context 16.*a prompt of at most 16 bytes$"):
-        generate(model, "seventeen bytes..", 3)
-    with pytest.raises(ConfigError, match="18 bytes"):
-        generate(model, "é" * 9, 3)
+def test_a_prompt_longer_than_the_context_keeps_its_end(model: Checkpoint) -> None:
+    assert list(generate(model, "and seventeen bytes", 30)) == list(generate(model, " seventeen bytes", 30))
+    assert rows_of(model, ["é" * 9, "a"], 30, 1.0) == rows_of(model, ["é" * 8, "a"], 30, 1.0)
+    assert prompt_note("é" * 9, 16) == "the prompt has 18 bytes, and the model sees the last 16 of them, its context"
+    assert prompt_note("é" * 8, 16) is None
+
+
+# ---- the end of a text ---------------------------------------------------------------------------------------
+
+
+def test_a_stop_string_ends_a_text_and_is_its_end(model: Checkpoint) -> None:
+    whole = bytes(generate(model, "a", 45, seed=2))
+    stop = whole[20:23]
+    assert whole.count(stop) == 1
+    assert bytes(generate(model, "a", 45, seed=2, stop_strings=[b"never written", stop])) == whole[:23]
+    text = whole.decode("latin-1")
+    assert generate_text(model, "a", 45, seed=2, stop_strings=stop) == whole[:23].decode(errors="replace"), text
+    assert bytes(
+        generate(model, whole[20:22], 45, seed=2, stop_strings=[stop])
+    )  # a prompt's bytes begin no stop string
+
+
+def test_the_end_mark_is_no_part_of_a_text(model: Checkpoint) -> None:
+    whole = bytes(generate(model, "a", 45, seed=2))
+    assert bytes(generate(model, "a", 45, seed=2, eos_token_id=whole[9])) == whole[: whole.index(whole[9])]
+    assert list(generate(model, "a", 45, seed=2, eos_token_id=whole[0])) == []
+
+
+@pytest.mark.usefixtures("fewest_together")
+def test_the_texts_of_a_batch_end_each_for_itself(model: Checkpoint) -> None:
+    whole = [bytes(generate(model, "a", 45, seed=seed)) for seed in (5, 6, 7)]
+    settings = {"stop_strings": [whole[0][4:7]], "eos_token_id": whole[1][11]}
+    alone = [list(generate(model, "a", 45, seed=seed, **settings)) for seed in (5, 6, 7)]  # type: ignore[arg-type]
+    columns = list(generate_batch(model, ["a", "a", "a"], 45, seed=5, **settings))  # type: ignore[arg-type]
+    assert len(columns) == max(map(len, alone)) and len({*map(len, alone)}) > 1
+    together = np.array(columns).T
+    assert [row[row >= 0].tolist() for row in together] == alone
+    assert [len(row) for row in alone] == [int((row >= 0).cumprod().sum()) for row in together]
+
+
+@pytest.mark.parametrize("options", [{"top_p": 0.5}, {"min_p": 0.2}, {"repetition_penalty": 2.0}])
+def test_options_change_a_text_and_hold_in_a_batch(model: Checkpoint, options: dict[str, Any]) -> None:
+    found = list(generate(model, "a", 45, seed=2, **options))
+    assert found != list(generate(model, "a", 45, seed=2))
+    batch = np.array(list(generate_batch(model, ["b", "a"], 45, seed=1, **options)))
+    assert batch[:, 1].tolist() == found
 
 
 # ---- several prompts -----------------------------------------------------------------------------------------
@@ -164,9 +213,7 @@ def test_a_batch_is_a_list_of_at_least_one_prompt(model: Checkpoint, prompts: ob
 
 
 def test_a_batch_is_checked_before_its_first_token(model: Checkpoint) -> None:
-    with pytest.raises(ConfigError, match=r"17 bytes.*context 16"):
-        generate_batch(model, ["a", "seventeen bytes.."], 3)
-    with pytest.raises(ConfigError, match="n_tokens is 0"):
+    with pytest.raises(ConfigError, match="max_new_tokens is 0"):
         generate_batch(model, ["a"], 0)
 
 
@@ -179,8 +226,8 @@ def test_text_is_the_decoded_tokens(model: Checkpoint) -> None:
     assert text == tokens.decode("utf-8", errors="replace")
     pieces = list(stream_text(model, "a", 30, 0.9, 50, 4))
     assert len(pieces) > 10 and "".join(pieces) == text
-    with pytest.raises(ConfigError, match="17 bytes"):
-        stream_text(model, "seventeen bytes..")
+    with pytest.raises(ConfigError, match="temperature is -1"):
+        stream_text(model, "a", temperature=-1)
 
 
 def test_timing_excludes_the_consumer(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from tests import ROOT
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.engines import Engine, create_engine
-from tinygpt.errors import ConfigError
 from tinygpt.generation.decoding import generate
 from tinygpt.generation.sampling import SamplingSettings
 from tinygpt.terminal.samples import print_sample, print_samples
@@ -85,11 +84,30 @@ def test_every_piece_is_flushed_as_it_comes(engine: Engine) -> None:
     assert len(out.flushed) > 10 and out.flushed == sorted(out.flushed)
 
 
-def test_nothing_is_printed_for_a_prompt_that_does_not_fit(engine: Engine) -> None:
-    out = io.StringIO()
-    with pytest.raises(ConfigError, match="17 bytes"):
-        print_sample(engine, "x" * 17, SamplingSettings(5), out=out, info=out)
-    assert out.getvalue() == ""
+def test_a_prompt_that_does_not_fit_is_printed_whole_with_one_note(engine: Engine) -> None:
+    prompt, note = (
+        "y" + "x" * 16,
+        "note: the prompt has 17 bytes, and the model sees the last 16 of them, its context\n",
+    )
+    for show in (
+        print_sample,
+        lambda engine, prompt, *rest, **streams: print_samples(engine, [prompt] * 2, *rest, **streams),
+    ):
+        out, info = io.StringIO(), io.StringIO()
+        show(engine, prompt, SamplingSettings(5), out=out, info=info)
+        assert prompt in out.getvalue() and info.getvalue().startswith(note) and info.getvalue().count("note") == 1
+
+
+def test_samples_end_each_at_its_own_stop_string(engine: Engine) -> None:
+    whole = bytes(generate(engine, "a", 20, seed=2))
+    out, info = io.StringIO(), io.StringIO()
+    print_samples(engine, ["a", "a"], SamplingSettings(20, seed=2, stop_strings=[whole[3:6]]), out=out, info=info)
+    first, second = out.getvalue().split("--- ")[1:]
+    assert first.splitlines(keepends=True)[0] == "1 of 2, seed 2\n"
+    assert "".join(first.splitlines(keepends=True)[1:]) == visible_text("a" + whole[:6].decode(errors="replace")) + "\n"
+    written = bytes(generate(engine, "a", 20, seed=3, stop_strings=[whole[3:6]]))
+    assert second == f"2 of 2, seed 3\n{visible_text('a' + written.decode(errors='replace'))}\n"
+    assert info.getvalue().startswith(f"{6 + len(written)} tokens in 2 texts")
 
 
 @settings(max_examples=80, deadline=None)

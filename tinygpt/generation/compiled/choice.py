@@ -18,12 +18,22 @@ NONE = -1  # the best score is not finite
 
 
 @loop
-def choose(scores: Array, drawn: float, temperature: float, top_k: int, heap: Array) -> int:
+def penalize(scores: Array, seen: Array, below: np.float32, above: np.float32) -> None:
+    """Multiply the scores (V,) of a text's tokens, a mask (V,), by the factor of those below 0 or of the rest."""
+    for token in range(len(scores)):
+        if seen[token]:
+            scores[token] *= below if scores[token] < 0 else above
+
+
+@loop
+def choose(scores: Array, drawn: float, temperature: float, top_k: int, top_p: float, min_p: float, heap: Array) -> int:
     """Choose an id from scores (V,), with a number drawn from [0, 1).
 
     Args:
         temperature: 0 takes the best.
         top_k: number of best scores to choose from.
+        top_p: probability that the best of these have together.
+        min_p: least share of the best one's probability.
         heap: room for V whole numbers.
     """
     best = 0
@@ -44,6 +54,14 @@ def choose(scores: Array, drawn: float, temperature: float, top_k: int, heap: Ar
     else:
         for token in range(len(scores)):
             total += _weight(scores, token, best, temperature)
+    if top_p < 1.0 or min_p > 0.0:
+        enough, total = top_p * total, 0.0
+        _fill(heap, scores)
+        for taken in range(top_k):
+            weight = _weight(scores, _take(heap, len(heap) - taken, scores), best, temperature)
+            if weight < min_p or (taken > 0 and total >= enough):
+                break
+            total += weight
     _fill(heap, scores)
     reached, token = 0.0, best
     for taken in range(top_k):

@@ -45,16 +45,21 @@ class CompiledTurns:
     """The rows of a cache, and how they are continued. The first one compiles, or reads the code from the disk."""
 
     def __init__(
-        self, model: InferenceModel, cache: BatchCache, settings: SamplingSettings, rngs: list[np.random.Generator]
+        self,
+        model: InferenceModel,
+        cache: BatchCache,
+        settings: SamplingSettings,
+        rngs: list[np.random.Generator],
+        seen: np.ndarray,
     ) -> None:
-        self._model, self._cache, self._settings, self._rngs = model, cache, settings, rngs
+        self._model, self._cache, self._settings, self._rngs, self._seen = model, cache, settings, rngs, seen
         rows = len(cache.rows)
         threads = min(model.threads, rows)
         edges = [rows * number // threads for number in range(threads + 1)]
         self._shares = [_Share.of(model.config, first, end - first) for first, end in pairwise(edges)]
         self._most = max(1, _TURN_BYTES // model.weights.arena.nbytes)
         self._dtype = np.min_scalar_type(model.config.vocab_size - 1)
-        none = np.zeros((rows, 1), self._dtype), np.zeros((rows, 0)), np.zeros(rows, np.int64)
+        none = np.zeros((rows, 1), self._dtype), np.zeros((rows, 0)), np.zeros(rows, np.int64), seen.copy()
         prepare(continue_rows, *self._arguments(self._shares[0], *none))
 
     def advance(self, tokens: np.ndarray, most: int) -> Iterator[np.ndarray]:
@@ -68,9 +73,10 @@ class CompiledTurns:
         texts[:, 0] = tokens
         drawn = np.zeros((rows, n)) if self._settings.temperature == 0 else np.stack([r.random(n) for r in self._rngs])
         lengths = np.array([row.length for row in self._cache.rows])
+        seen = self._seen.copy()  # a text may end inside the turn
 
         def run(share: _Share) -> bool:
-            finite: bool = continue_rows(*self._arguments(share, texts, drawn, lengths))
+            finite: bool = continue_rows(*self._arguments(share, texts, drawn, lengths, seen))
             return finite
 
         if len(self._shares) == 1:
@@ -85,13 +91,14 @@ class CompiledTurns:
         yield from texts[:, 1:].T
 
     def _arguments(
-        self, share: _Share, texts: np.ndarray, drawn: np.ndarray, lengths: np.ndarray
+        self, share: _Share, texts: np.ndarray, drawn: np.ndarray, lengths: np.ndarray, seen: np.ndarray
     ) -> tuple[object, ...]:
         model, own = self._model, slice(share.first, share.first + share.rows)
         weights, settings = model.weights, self._settings
         return (
             texts[own], drawn[own], max(float(settings.temperature), COLDEST) if settings.temperature else 0.0,
-            settings.top_k or model.config.vocab_size,
+            settings.top_k or model.config.vocab_size, float(settings.top_p), float(settings.min_p),
+            *settings.penalty_factors, seen[own],
             weights.tokens, weights.positions, weights.arena, weights.streamed, np.float32(model.config.layer_norm_eps),
             self._cache.keys, self._cache.values, lengths, share.first, share.room, share.heap,
         )  # fmt: skip
