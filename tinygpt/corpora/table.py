@@ -74,7 +74,8 @@ _ENTRIES = (
         sha256="9ac41865c3d542edd97dd2106609422f553da41c82bd5bb886a09f4e61b5bfae",
     ),
     CorpusEntry(
-        "file:PATH", "a file of your own, any bytes, or a folder of text files; held out: the last tenth",
+        "file:PATH",
+        "a file of your own, any bytes, or a folder of text files; held out: the last tenth of every file",
         "yours to know", "your disk", needs_network=False,
     ),
     CorpusEntry(

@@ -1,11 +1,11 @@
-"""The user's own text: a file or a folder of files, of any bytes, split near the end."""
+"""The user's own text: a file or a folder of files, of any bytes, each split near its end."""
 
 from __future__ import annotations
 
 import mmap
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from tinygpt.corpora.corpus import Parts
@@ -54,7 +54,7 @@ def read_text(corpus: str, path: str) -> Parts:
         raise CorpusError(f"corpus {corpus!r} names no file", "file:PATH", "the same command with a path")
     folder = expand_home(path)
     if folder.is_dir():
-        return split_documents([data for file in _files_below(folder) if (data := _read(corpus, str(file)))], corpus)
+        return split(*_some([data for file in _files_below(folder) if (data := _read(corpus, str(file)))], corpus))
     return split(read_file(corpus, path))
 
 
@@ -135,32 +135,50 @@ def format_warning(name: str, data: bytes) -> str | None:
     return f"{name} looks like {found[0]}, and the model will learn these bytes as they are; its text: {found[1]} FILE"
 
 
-def split(data: bytes) -> Parts:
-    """Hold out the last tenth, or more of a small text so that one window of evaluation fits.
+def split(*texts: bytes) -> Parts:
+    """Hold out the last tenth of every text, or more of small texts so that one window of evaluation fits.
 
-    That is a tenth, at least 1,025 bytes, and at most a third: 863 bytes split into 576 and 287. The cut moves forward
-    to the start of a character, so that no UTF-8 sequence is broken. The sampler refuses a text that is too short for
-    the model's context.
+    That is a tenth of all, at least 1,025 bytes, and at most a third: 863 bytes split into 576 and 287. A cut moves
+    forward to the start of a character, so that no UTF-8 sequence is broken. Several texts are joined as documents. The
+    sampler refuses a text that is too short for the model's context.
     """
-    n_held_out = max(len(data) // HELD_OUT_SHARE, min(HELD_OUT_AT_LEAST, len(data) // 3))
-    cut = len(data) - n_held_out
-    for step in range(4):
-        if data[cut + step : cut + step + 1] and data[cut + step] & 0xC0 != 0x80:  # not a continuation byte
-            return Parts(data[: cut + step], data[cut + step :])
-    return Parts(data[:cut], data[cut:])
+    size = sum(map(len, texts))
+    n_held_out = max(size // HELD_OUT_SHARE, min(HELD_OUT_AT_LEAST, size // 3))
+    cuts = [_start_of_character(text, len(text) - -(-len(text) * n_held_out // size)) for text in texts]
+    halves = [(text[:cut], text[cut:]) for text, cut in zip(texts, cuts, strict=True)]
+    if len(texts) == 1:
+        return Parts(*halves[0])
+    separator = _separator(texts)
+    return Parts(*(separator.join([*filter(None, side), b""]) for side in zip(*halves, strict=True)))
 
 
-def split_documents(documents: list[bytes], corpus: str) -> Parts:
-    """Join documents and hold out whole ones at the end. A blank line separates documents of several lines.
+def _start_of_character(data: bytes, cut: int) -> int:
+    for place in range(cut, min(cut + 4, len(data))):
+        if data[place] & 0xC0 != 0x80:  # not a continuation byte
+            return place
+    return cut
 
-    Raises:
-        CorpusError: there is no document.
-    """
+
+def _some(documents: list[bytes], corpus: str) -> list[bytes]:
     if not documents:
         raise CorpusError(
             f"corpus {corpus!r} holds no text", "files or rows with text", "the same command with another"
         )
-    separator = b"\n\n" if any(b"\n" in document.strip() for document in documents) else b"\n"
+    return documents
+
+
+def _separator(documents: Iterable[bytes]) -> bytes:
+    """Return a line break, or a blank line if a document has several lines."""
+    return b"\n\n" if any(b"\n" in document.strip() for document in documents) else b"\n"
+
+
+def split_documents(documents: list[bytes], corpus: str) -> Parts:
+    """Join the rows of a data set and hold out whole ones at the end.
+
+    Raises:
+        CorpusError: there is no document.
+    """
+    separator = _separator(_some(documents, corpus))
     sizes = [len(document) + len(separator) for document in documents]
     wanted = sum(sizes) // HELD_OUT_SHARE
     cut, n_held_out = len(documents), 0

@@ -255,7 +255,7 @@ def test_a_text_that_does_not_fit_into_memory_is_refused_with_both_figures(tmp_p
         load_corpus(f"file:{tmp_path / 'sparse.txt'}")
 
 
-def test_a_folder_is_its_texts_in_order(tmp_path):
+def test_a_folder_is_its_texts_in_order_with_the_end_of_each_held_out(tmp_path):
     (tmp_path / "b" / ".git").mkdir(parents=True)
     for name, data in {
         "a.txt": b"first\nline\n" * 50, "b/c.md": b"second\n" * 50, "b/d.txt": b"third\n" * 20, "empty": b"",
@@ -265,8 +265,13 @@ def test_a_folder_is_its_texts_in_order(tmp_path):
     (tmp_path / "link.txt").symlink_to(tmp_path / "a.txt")
     corpus = load_corpus(f"file:{tmp_path}")
     assert corpus.name == f"file:{tmp_path.name}"
-    assert corpus.train == b"first\nline\n" * 50 + b"\n\n" + b"second\n" * 50 + b"\n\n"
-    assert corpus.held_out == b"third\n" * 20 + b"\n\n"
+    texts = (b"first\nline\n" * 50, b"second\n" * 50, b"third\n" * 20)
+    cuts = (366, 233, 80)  # a third of each, because all together are short
+    for part, sides in (
+        (corpus.train, (slice(0, cut) for cut in cuts)),
+        (corpus.held_out, (slice(cut, None) for cut in cuts)),
+    ):
+        assert part == b"".join(text[side] + b"\n\n" for text, side in zip(texts, sides, strict=True))
     assert corpus.warning is None
 
 
