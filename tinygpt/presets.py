@@ -1,10 +1,19 @@
-"""Presets: the ladder, micro to behemoth, which suites measure, and further shapes; one row per model."""
+"""Presets: the ladder, micro to behemoth, which suites measure, and further shapes; one row per model.
+
+``small[n_layers=4,d_model=160]`` is a preset with a shape of one's own. Its heads keep the preset's width, as those of
+GPT-2's sizes do, unless ``n_heads`` is given.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
+from tinygpt.brackets import Bracketed, with_options
 from tinygpt.config import ModelConfig, TrainConfig
+from tinygpt.errors import ConfigError
 from tinygpt.table import Table
 
 
@@ -46,7 +55,56 @@ LADDER = Table(
 )
 """Name → preset, from the smallest to the largest; suites measure these."""
 
-PRESETS = Table(
+SHAPE_OPTIONS: Mapping[str, type] = MappingProxyType(
+    dict.fromkeys(("n_layers", "d_model", "n_heads", "context_length", "batch_size"), int)
+)
+"""Options of a preset in brackets, as in ``ModelConfig`` and ``TrainConfig``."""
+
+
+class PresetTable(Table[Preset]):
+    """Presets by name, and by name with options in brackets.
+
+    Raises:
+        ConfigError: a name, an option or its value is not allowed, or the heads do not divide the width.
+    """
+
+    def __getitem__(self, name: str) -> Preset:
+        if not (isinstance(name, str) and "[" in name):
+            return super().__getitem__(name)
+        base, options = self._shapes.parse(name)
+        return _with_shape(self[base], options)
+
+    def __contains__(self, name: object) -> bool:
+        if not (isinstance(name, str) and "[" in name):
+            return super().__contains__(name)
+        with suppress(ConfigError):
+            return bool(self[name])
+        return False
+
+    def _options_of(self, name: str) -> Mapping[str, type]:
+        super().__getitem__(name)
+        return SHAPE_OPTIONS
+
+    @property
+    def _shapes(self) -> Bracketed:
+        return Bracketed("preset", "'small' or 'small[n_layers=4]'", self._options_of)
+
+
+def _with_shape(base: Preset, options: Mapping[str, int]) -> Preset:
+    """Change a preset; its name has the options that make a difference, in the order of their table."""
+    width, of_head = options.get("d_model", base.model.d_model), base.model.head_dim
+    if width % of_head and "n_heads" not in options:
+        problem = f"d_model is {width}, and the heads of preset {base.name!r} are {of_head} wide"
+        raise ConfigError(problem, f"a multiple of {of_head}, or with n_heads that divide it")
+    own = {name: getattr(base.model, name, base.train.batch_size) for name in SHAPE_OPTIONS}
+    own["n_heads"] = width // of_head
+    shape = {**own, **options}
+    train = replace(base.train, batch_size=shape.pop("batch_size"))
+    changes = {name: options[name] for name in own if options.get(name, own[name]) != own[name]}
+    return Preset(with_options(base.name, changes), replace(base.model, **shape), train)
+
+
+PRESETS = PresetTable(
     "preset",
     {
         **LADDER,

@@ -279,7 +279,7 @@ def select_suite(
     if not variants:
         base = _with_usable_variants(base)
     arms: list[Arm] = []
-    for preset in (name for name in LADDER if name in wanted):
+    for preset in sorted(wanted, key=lambda name: PRESETS[name].model.n_parameters):
         declared = [arm for arm in base.arms if arm.preset == preset]
         chosen = declared
         if variants or not declared:
@@ -319,15 +319,25 @@ def _checked(suite: Suite, name: str) -> str:
 
 def _arm(suite: Suite, variant: str, preset: str) -> Arm:
     """Make an arm with the limit of the variant, its engine or the reference, in this suite or a larger one."""
+    like = _of_the_ladder(preset)
     if suite.generates:
-        return Arm(variant, preset, _GENERATION.get(preset, _FULL["mega"]), suite.rounds)
+        return Arm(variant, preset, _GENERATION.get(like, _FULL["mega"]), suite.rounds)
     for name in (variant, engine_name(variant), REFERENCE):
         for source in (suite, SUITES["full"], SUITES["peers"]):
             for arm in source.arms:
-                if (arm.variant, arm.preset) == (name, preset):
+                if (arm.variant, arm.preset) == (name, like):
                     # One round for a slow variant, the suite's own number for all others.
                     return Arm(variant, preset, arm.limit_seconds, min(arm.rounds, suite.rounds))
     raise ConfigError(f"suite full has no arm for preset {preset!r}", ", ".join(LADDER))
+
+
+def _of_the_ladder(preset: str) -> str:
+    """Return the preset whose limits another shape has: the first of the ladder with at least as much work a step."""
+
+    def work(name: str) -> int:
+        return PRESETS[name].model.n_parameters * PRESETS[name].tokens_per_step
+
+    return preset if preset in LADDER else next((name for name in LADDER if work(name) >= work(preset)), [*LADDER][-1])
 
 
 def repeat_command(suite: str, cell: Cell, corpus: str, seed: int, rounds: int) -> str:

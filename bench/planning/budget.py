@@ -8,6 +8,7 @@ loss        a forecast from the training runs on record (``forecast.py``)
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -108,8 +109,7 @@ def plan_budget(
         ResultsError: there are no step times of this engine.
     """
     check_minutes(minutes)
-    for name in presets:
-        PRESETS[name]
+    presets = tuple(PRESETS[name].name for name in presets)
     cells, here = _cells_for(measured_cells(runs, steps), sha256_text(machine), variant)
     calibrated = measure is not None and not here
     seconds = measure() if measure and calibrated else {cell.preset: cell.seconds.median for cell in cells}
@@ -134,7 +134,7 @@ def plan_budget(
             step = model.estimate(name)
         else:
             continue
-        entry, n_steps = LADDER[name], int(minutes * 60.0 * share / step.seconds)
+        entry, n_steps = PRESETS[name], int(minutes * 60.0 * share / step.seconds)
         tokens = n_steps * entry.tokens_per_step
         loss = forecast(trained, rates, name, corpus, max(1, tokens))
         peak = predicted_session_bytes(variant, entry.model, entry.train)
@@ -144,7 +144,7 @@ def plan_budget(
         raise ResultsError(
             f"{variant} was measured at too few presets to project {', '.join(presets)}",
             "a preset that was measured, or two measured ones",
-            f"invoke bench --presets {','.join(presets)} --engines '{variant}'",
+            f"invoke bench --presets {shlex.quote(','.join(presets))} --engines '{variant}'",
         )
     return Budget(
         minutes,

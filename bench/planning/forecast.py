@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from bench.planning.loss_curve import MIN_EVALUATIONS, LossCurve, fit_loss_curve
 from bench.records.protocol import reads_bytes
 from bench.records.store import stored_runs
 from bench.statistics.training_parts import CLINIC
-from tinygpt.presets import LADDER
+from tinygpt.presets import LADDER, PRESETS
 from tinygpt.schedule import falls, optimizer_text
 
 NOMINAL = 0.9  # share of the errors on record that a spread covers
@@ -250,7 +251,7 @@ def forecast(
         preset: to train with its own settings.
         tokens: to read, at least 1.
     """
-    train = LADDER[preset].train
+    train = PRESETS[preset].train
     recipe = (train.learning_rate, optimizer_text(train), True)
     same = [run for run in runs if (run.corpus, run.recipe) == (corpus, recipe)]
     found = []
@@ -265,8 +266,10 @@ def forecast(
             found.append(Forecast(loss, spread, run.preset, stretch, bought))
     if found:
         return min(found, key=lambda one: one.spread)
-    steps = math.ceil(tokens / BORROWED_REACH / LADDER[preset].tokens_per_step)
-    command = f"invoke train --preset {preset} --corpus {corpus} --recipe constant --steps {steps} --record"
+    steps = math.ceil(tokens / BORROWED_REACH / PRESETS[preset].tokens_per_step)
+    command = (
+        f"invoke train --preset {shlex.quote(preset)} --corpus {corpus} --recipe constant --steps {steps} --record"
+    )
     return CannotTell(_why_not(same, preset, corpus, tokens), command)
 
 
@@ -277,7 +280,7 @@ def _apart_and_reach(source: str, preset: str) -> tuple[float, float]:
     """
     if source == preset:
         return 0.0, OWN_REACH
-    ratio = LADDER[preset].model.n_parameters / LADDER[source].model.n_parameters
+    ratio = PRESETS[preset].model.n_parameters / PRESETS[source].model.n_parameters
     return max(1.0, abs(math.log2(ratio))), BORROWED_REACH
 
 

@@ -140,10 +140,10 @@ class Protocol(HashedRecord):
 
 
 def _protocol(preset: str, train: TrainConfig, corpus: str, corpus_sha256: str, seed: int, **counts: Any) -> Protocol:
-    model = PRESETS[preset].model
+    entry = PRESETS[preset]
     return Protocol(
-        preset=preset,
-        **{name: getattr(model, name) for name in _MODEL_FIELDS},
+        preset=entry.name,
+        **{name: getattr(entry.model, name) for name in _MODEL_FIELDS},
         **{name: getattr(train, name) for name in _TRAIN_FIELDS},
         threads="all that the process may use, unless the engine's variant says otherwise",
         dtype="float32",

@@ -30,7 +30,7 @@ from scipy.optimize import nnls
 from bench.arms.step_work import Work, step_work
 from bench.arms.variants import engine_name
 from bench.records.protocol import canonical_json, sha256_text
-from tinygpt.presets import LADDER
+from tinygpt.presets import LADDER, PRESETS
 
 MIN_PRESETS = 2
 LEAST_LOG_ERROR = math.log(1.1)
@@ -152,7 +152,7 @@ def fit_cost_model(variant: str, measured: Mapping[str, float]) -> CostModel | N
 
 
 def _work(variant: str, preset: str) -> Work:
-    entry = LADDER[preset]
+    entry = PRESETS[preset]
     return step_work(engine_name(variant), entry.model, entry.train)
 
 

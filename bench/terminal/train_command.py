@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tinygpt.checkpoints.checkpoint import has_checkpoint
 from tinygpt.engines import with_mesh
 from tinygpt.errors import ConfigError
+from tinygpt.presets import PRESETS
 from tinygpt.terminal.checkout import results_folder
 from tinygpt.terminal.options import option
 from tinygpt.terminal.tasks import task
@@ -23,7 +25,11 @@ if TYPE_CHECKING:
 class TrainOptions(TrainingSettings):
     """Options of train."""
 
-    preset: str = option("", "small when omitted; tiny to behemoth as in the table of presets, nanogpt or medium256")
+    preset: str = option(
+        "",
+        "small when omitted; tiny to behemoth as in the table of presets, nanogpt or medium256, with options for "
+        "another shape as in `small[n_layers=4,d_model=160]`: n_layers, d_model, n_heads, context_length, batch_size",
+    )
     steps: int | None = option(None, "updates in the whole run; 1000 when omitted")
     minutes: float | None = option(
         None,
@@ -56,7 +62,9 @@ class TrainOptions(TrainingSettings):
 
 
 def _default_out(corpus: str, preset: str) -> Path:
-    return Path(f"runs/{corpus.partition(':')[0]}-{preset}")
+    """Name a run's folder by text and preset, without the brackets of the preset's options."""
+    words = re.split(r"[\[\],]+", PRESETS[preset].name.rstrip("]"))
+    return Path(f"runs/{'-'.join((corpus.partition(':')[0], *words))}")
 
 
 @task()
@@ -131,6 +139,7 @@ def _advice(options: TrainOptions, spent: float) -> Advice:
         "--steps": options.steps is not None,
         "--batch": options.batch_size is not None,
         "--accumulate": options.accumulation is not None,
+        "--eval-every": options.eval_every is not None,
         "--hosts": bool(options.hosts or options.process),
         "--start-from": options.start_from is not None,
     }

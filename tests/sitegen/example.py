@@ -46,6 +46,8 @@ def store_example(results: Path) -> Path:
         rows.training("train-1", texts=HOSTILE, corpus=f"corpus {CLOSING}", command=f"invoke train {CONTROLS}"),
         rows.stack(presets=("huge", "mega")),
         rows.kernels(),
+        rows.shaped(),
+        rows.training("shape-2", rows.SHAPE),
         rows.cell("numpy", "behemoth", 0.0, "hostile-1", **failed),
         rows.joined(
             rows.cell("numpy", "tiny", 8.0, "hostile-2"), rows.cell(f"peer[{CLOSING}]", "tiny", 5.0, "hostile-2")

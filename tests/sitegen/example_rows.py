@@ -158,6 +158,16 @@ def ladder(run_id: str = "run-1", scale: float = 1.0, **changes: Any) -> Rows:
     return joined(*cells, late)
 
 
+SHAPE = "small[n_layers=4,d_model=160]"
+
+
+def shaped(run_id: str = "shape-1", preset: str = SHAPE, **changes: Any) -> Rows:
+    """Cells of two engines at a shape of one's own."""
+    return joined(
+        *(cell(variant, preset, time, run_id, **changes) for variant, time in (("numpy", 90.0), ("vectorized", 40.0)))
+    )
+
+
 PEER_TIMES = {
     "numpy": ("bench", 62.0), "vectorized": ("bench", 20.0), "roofline[whole]": ("roofline", 14.0),
     "roofline[shared]": ("roofline", 13.0), "torch": ("peer", 26.0), "torch-mkl-avx512": ("peer", 22.0),

@@ -97,3 +97,53 @@ def test_model_config_refuses_invalid_values(fields):
 def test_train_config_refuses_invalid_values(fields):
     with pytest.raises(ConfigError, match="allowed:"):
         TrainConfig(**({"batch_size": 4} | fields))
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "shape"),  # shape: layers, d_model, heads, context, batch
+    [
+        ("small[n_layers=4,d_model=160]", "small[n_layers=4,d_model=160]", (4, 160, 5, 64, 16)),
+        (" small [ d_model = 160 , n_layers = 4 ] ", "small[n_layers=4,d_model=160]", (4, 160, 5, 64, 16)),
+        ("small[d_model=160,n_heads=2]", "small[d_model=160,n_heads=2]", (3, 160, 2, 64, 16)),
+        ("small[d_model=160,n_heads=5]", "small[d_model=160]", (3, 160, 5, 64, 16)),
+        ("small[n_layers=3,batch_size=16]", "small", (3, 96, 3, 64, 16)),
+        ("tiny[context_length=48,batch_size=2]", "tiny[context_length=48,batch_size=2]", (2, 48, 3, 48, 2)),
+        ("small[]", "small", (3, 96, 3, 64, 16)),
+    ],
+)
+def test_a_preset_with_a_shape_of_ones_own_has_one_name(text, name, shape):
+    preset = PRESETS[text]
+    model = preset.model
+    found = (model.n_layers, model.d_model, model.n_heads, model.context_length, preset.train.batch_size)
+    assert (preset.name, found) == (name, shape)
+    assert text in PRESETS and PRESETS[name] == preset
+    assert preset.train.learning_rate == 3e-4
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("smal[n_layers=4]", r"unknown preset 'smal' \(did you mean 'small'\?\)"),
+        (
+            "small[layers=4]",
+            r"unknown option of preset 'small': 'layers' \(did you mean 'n_layers'\?\); allowed: n_layers",
+        ),
+        ("small[n_layers=four]", "option n_layers of preset 'small' is 'four'; allowed: a whole number$"),
+        ("small[n_layers]", "option n_layers of preset 'small' is ''; allowed: a whole number$"),
+        ("small[n_layers=0]", "n_layers is 0; allowed: a whole number from 1"),
+        ("small[batch_size=-1]", "batch_size is -1; allowed: a whole number from 1"),
+        ("small[d_model=0]", "d_model is 0; allowed: a whole number from 1"),
+        ("small[context_length=99999999999]", "context_length is 99999999999; allowed: a whole number from 1 to"),
+        (
+            "small[d_model=100]",
+            "d_model is 100, and the heads of preset 'small' are 32 wide; allowed: a multiple of 32",
+        ),
+        ("small[d_model=160,n_heads=3]", "d_model is 160; allowed: a multiple of n_heads, 3$"),
+        ("small[n_layers=4", "preset 'small\\[n_layers=4' has no closing bracket"),
+        ("small[n_layers=4,n_layers=5]", "option n_layers is given twice in preset"),
+    ],
+)
+def test_a_shape_that_cannot_be_is_refused_in_one_line(text, message):
+    with pytest.raises(ConfigError, match=message):
+        PRESETS[text]
+    assert text not in PRESETS and text not in LADDER

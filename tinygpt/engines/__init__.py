@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
-from types import MappingProxyType, NoneType
 from typing import Any
 
 import numpy as np
 
-from tinygpt.arguments import instance, wrong
+from tinygpt.brackets import Bracketed, with_options
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.engines.base import Engine, StepResult
 from tinygpt.engines.extras import FAST, JAX, Extra
-from tinygpt.errors import ConfigError, unknown_name
+from tinygpt.errors import ConfigError
 from tinygpt.optim import OptimizerState
 from tinygpt.table import Table
 
@@ -103,11 +102,6 @@ CORE_ENGINES = tuple(name for name, entry in ENGINES.items() if entry.extra is N
 # Engines for the processor, from the slowest to the fastest.
 CPU_ENGINES = (*CORE_ENGINES, "compiled")
 
-# Type of an option → its values in errors, and the function that reads one from text.
-_OPTION_TYPES: Mapping[type, tuple[str, Callable[[str], Any]]] = MappingProxyType(
-    {int: ("a whole number", int), str: ("text", str), bool: ("yes or no", {"yes": True, "no": False}.__getitem__)}
-)
-
 
 @cache
 def fastest_engine() -> str:
@@ -134,22 +128,17 @@ def resolve_variant(text: str) -> str:
     return format_variant(*parse_variant(text)) if text.partition("[")[0].strip() == AUTO else text
 
 
-def _read_option(engine: str, key: str, value: Any) -> Any:
-    """Return an option's value, given as such or as text; None stays, for the default."""
-    options, name = ENGINES[engine].options, f"option {key} of engine {engine!r}"
-    if key not in options:
-        others = [other for other, entry in ENGINES.items() if key in entry.options]
-        run = f"the same with --engine '{others[0]}[{key}={value}]'" if others else ""
-        raise unknown_name(f"option of engine {engine!r}:", key, options or ("none",), run)
-    kind = options[key]
-    allowed, read = _OPTION_TYPES[kind]
-    if isinstance(value, str):
-        try:
-            return read(value)
-        except (ValueError, KeyError):
-            raise wrong(name, value, allowed) from None
-    instance(name, value, (kind, NoneType, np.integer) if kind is int else (kind, NoneType), allowed)
-    return value
+def _options_of(name: str) -> Mapping[str, type]:
+    return ENGINES[name].options
+
+
+def _engine_with(key: str, value: Any) -> str:
+    """Name an engine that has an option."""
+    others = [other for other, entry in ENGINES.items() if key in entry.options]
+    return f"the same with --engine '{others[0]}[{key}={value}]'" if others else ""
+
+
+_VARIANTS = Bracketed("engine", "'numpy' or 'vectorized[threads=1]'", _options_of, _engine_with)
 
 
 def parse_variant(text: str) -> tuple[str, dict[str, Any]]:
@@ -160,24 +149,13 @@ def parse_variant(text: str) -> tuple[str, dict[str, Any]]:
     Raises:
         ConfigError: the engine or an option is unknown, or an option's value cannot be read.
     """
-    instance("engine", text, str, "a name, such as 'numpy' or 'vectorized[threads=1]'")
-    name, _, rest = text.partition("[")
-    name = fastest_engine() if name.strip() == AUTO else name.strip()
-    ENGINES[name]  # raises the error for an unknown name
-    options: dict[str, Any] = {}
-    if rest and not rest.endswith("]"):
-        raise ConfigError(f"engine {text!r} has no closing bracket", "NAME or NAME[option=value,…]")
-    for item in filter(None, rest.removesuffix("]").split(",")):
-        key, _, value = (part.strip() for part in item.partition("="))
-        options[key] = _read_option(name, key, value)
-    return name, options
+    if isinstance(text, str) and text.partition("[")[0].strip() == AUTO:
+        text = text.replace(AUTO, fastest_engine(), 1)
+    return _VARIANTS.parse(text)
 
 
-def format_variant(name: str, options: dict[str, Any]) -> str:
-    """Write a variant, as :func:`parse_variant` reads it."""
-    words = {True: "yes", False: "no"}
-    texts = [f"{key}={words[value] if isinstance(value, bool) else value}" for key, value in options.items()]
-    return f"{name}[{','.join(texts)}]" if texts else name
+format_variant = with_options
+"""Write a variant, as :func:`parse_variant` reads it."""
 
 
 def with_mesh(variant: str, mesh: str) -> str:
@@ -217,7 +195,7 @@ def create_engine(
         MissingDependencyError: the engine's extra is not installed.
     """
     base_name, parsed = parse_variant(name)
-    options = {key: _read_option(base_name, key, value) for key, value in options.items()}
+    options = {key: _VARIANTS.read(base_name, key, value) for key, value in options.items()}
     return engine_class(name).create(model, train, seed, weights, **(parsed | options))
 
 

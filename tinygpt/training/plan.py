@@ -12,7 +12,6 @@ from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.corpora import absolute_name
 from tinygpt.engines import DEFAULT_ENGINE, parse_variant, resolve_variant
 from tinygpt.errors import unknown_name
-from tinygpt.generation.decoding import prompt_tokens
 from tinygpt.generation.sampling import SamplingSettings
 from tinygpt.presets import PRESETS, Preset
 from tinygpt.recipes import RECIPES, SCHEDULES, preset_learning_rate, schedule_settings
@@ -34,10 +33,12 @@ def _tenth(steps: int) -> int:
 class TrainingSettings:
     """Settings of a training run except its length, shared by the plan and the options of ``invoke train``.
 
-    A resumed run keeps its own settings unless a recipe, or an option between it and the dropout, is given.
+    A resumed run keeps its own settings unless a recipe, or an option between it and the clipping, is given.
 
     Attributes:
-        preset: tiny, small, medium, large, xl, huge, massive, mega, behemoth, nanogpt or medium256.
+        preset: tiny, small, medium, large, xl, huge, massive, mega, behemoth, nanogpt or medium256, with options for
+            another shape as in ``small[n_layers=4,d_model=160]``: n_layers, d_model, n_heads, context_length,
+            batch_size.
         corpus: shakespeare, kjv, python, stories, tinyshakespeare, file:PATH or hf:OWNER/NAME.
         tokenizer: bytes, bpe:2048 (trained on the corpus), gpt2, or the path of a tokenizer.json; bytes by default, and
             with --start-from that of the weights.
@@ -53,6 +54,11 @@ class TrainingSettings:
         schedule: constant, cosine (to a tenth) or stable (constant for half of the run, then to 0); by default the
             recipe's.
         dropout: share of the numbers that dropout sets to 0; off by default.
+        weight_decay: decay of matrices and embeddings, instead of the recipe's.
+        betas: decays of the two moments, as in 0.9,0.95, instead of the recipe's.
+        grad_clip: largest norm of a gradient, instead of 1.
+        eval_every: updates between evaluations on the held-out text; a tenth of the run when omitted.
+        checkpoint_every: updates between checkpoints, besides those by time.
         patience: stop after this many evaluations without a lower held-out loss; by default never.
         prompt: prompt of the samples; a line break if empty.
         keep: number of earlier checkpoints that stay in the folder.
@@ -75,6 +81,11 @@ class TrainingSettings:
     warmup_steps: int | None = field(default=None, metadata={"option": "warmup"})
     schedule: str | None = None
     dropout: float | None = None
+    weight_decay: float | None = None
+    betas: tuple[float, ...] | None = None
+    grad_clip: float | None = None
+    eval_every: int | None = None
+    checkpoint_every: int | None = None
     patience: int | None = None
     prompt: str = field(default="", metadata={"may_be_empty": True})
     keep: int = 2
@@ -85,11 +96,14 @@ class TrainingSettings:
 
 
 # Options that a run's folder stores besides the engine, the text, and the batch and optimiser settings.
-_STORED_SETTINGS = ("tokenizer", "minutes", "patience", "prompt", "keep", "corpus_file", "record", "gentle")
+_STORED_SETTINGS = (
+    "tokenizer", "minutes", "eval_every", "checkpoint_every", "patience", "prompt", "keep", "corpus_file", "record",
+    "gentle",
+)  # fmt: skip
 # Options that change a preset's own settings.
 _DEPARTURES = (
     "tokenizer", "recipe", "learning_rate", "batch_size", "accumulation", "warmup_steps", "schedule", "dropout",
-    "patience",
+    "weight_decay", "betas", "grad_clip", "patience",
 )  # fmt: skip
 
 
@@ -103,16 +117,14 @@ class TrainingPlan(TrainingSettings):
         minutes: wall time of the whole run, over all its parts, instead of its steps.
         seconds_before: time that this command spent before the session, which counts.
         learning_rate: a rate instead of the recipe's.
-        eval_every: steps between evaluations on the held-out text; None for a tenth of the run.
         eval_batches: batches of held-out text per evaluation, always the same ones.
         sample_every: steps between samples; None for a tenth of the run.
         early_samples: write samples also after 1, 10, 30, 100, … steps.
         sampling: settings of the samples, with the same random choices every time.
-        checkpoint_every: steps between checkpoints; None for checkpoints by time only.
         checkpoint_seconds: the longest time between checkpoints.
 
     Raises:
-        ConfigError: an unknown preset or engine, a number outside its range, or a prompt longer than the context.
+        ConfigError: an unknown preset or engine, or a number outside its range.
     """
 
     out: Path
@@ -120,12 +132,10 @@ class TrainingPlan(TrainingSettings):
     minutes: float | None = field(default=None, kw_only=True)
     seconds_before: float = field(default=0.0, kw_only=True)
     learning_rate: float | None = field(default=None, kw_only=True)
-    eval_every: int | None = None
     eval_batches: int = 8
     sample_every: int | None = None
     early_samples: bool = False
     sampling: SamplingSettings = field(default_factory=lambda: SamplingSettings(160, temperature=0.8, top_k=40))
-    checkpoint_every: int | None = None
     checkpoint_seconds: float = 120.0
 
     @classmethod
@@ -159,9 +169,9 @@ class TrainingPlan(TrainingSettings):
         parse_variant(self.engine)
         object.__setattr__(self, "engine", resolve_variant(self.engine))  # rows and checkpoints name the real one
         preset = PRESETS[self.preset]
+        object.__setattr__(self, "preset", preset.name)
         self.train_config(preset.train)
-        if self.tokenizer in (None, BYTES.name):
-            prompt_tokens(self.prompt, preset.model.context_length)
+        text_bytes(self.prompt)
 
     @property
     def preset_entry(self) -> Preset:
@@ -205,7 +215,10 @@ class TrainingPlan(TrainingSettings):
         """
         if self.recipe is not None:
             base = RECIPES[self.recipe].apply(base, self.preset_entry.model, self.steps)
-        names = ("learning_rate", "batch_size", "accumulation", "warmup_steps", "dropout")
+        names = (
+            "learning_rate", "batch_size", "accumulation", "warmup_steps", "dropout", "weight_decay", "betas",
+            "grad_clip",
+        )  # fmt: skip
         changes = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         if self.schedule is not None:
             changes |= schedule_settings(self.schedule, self.steps)
@@ -218,7 +231,8 @@ class TrainingPlan(TrainingSettings):
             value = getattr(self, part.name)
             if part.name in _DEPARTURES and value is not None:
                 option = part.metadata.get("option", part.name).replace("_", "-")
-                words += [f"--{option}", value if isinstance(value, str) else repr(value)]
+                texts = value if isinstance(value, tuple) else (value,)
+                words += [f"--{option}", ",".join(text if isinstance(text, str) else repr(text) for text in texts)]
         return shlex.join(words)
 
     @property

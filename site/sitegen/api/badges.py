@@ -64,15 +64,19 @@ def badges(published: Results) -> dict[str, Badge]:
     found = {}
     for row in row_dicts(primary_cells(frame)):
         engine, baseline, preset = row["variant"], row["baseline"], row["preset"]
-        if kind_of(engine) == "bench" and kind_of(baseline) != "roofline" and _is_plain(engine) and _is_plain(baseline):
+        if (
+            kind_of(engine) == "bench"
+            and kind_of(baseline) != "roofline"
+            and all(map(_is_plain, (engine, baseline, preset)))
+        ):
             name = f"{engine}/{baseline}/{preset}"
             found[name] = Badge(name, f"TinyGPT {engine}", _message(row, baseline, preset), _COLORS[row["verdict"]])
     return found
 
 
-def _is_plain(variant: str) -> bool:
+def _is_plain(name: str) -> bool:
     """True of names that are parts of an address as they are: without options, modules or paths."""
-    return all(letter.isalnum() or letter in "-_" for letter in variant)
+    return all(letter.isalnum() or letter in "-_" for letter in name)
 
 
 def _message(row: Mapping[str, float | str], baseline: str, preset: str) -> str:

@@ -37,9 +37,10 @@ def at_size(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _sizes(rows: pd.DataFrame) -> list[int]:
-    """The presets' sizes in some rows; a point between two of them is none."""
+    """The sizes in some rows that get a place: the ladder's, and those beyond its ends; others lie between two."""
     present = set(rows["n_parameters"].dropna().astype(int))
-    return sorted(present & _SIZES or present)
+    ladder = present & _SIZES or present
+    return sorted(ladder | {size for size in present if not min(ladder) <= size <= max(ladder)})
 
 
 def spread(sizes: Sequence[int]) -> list[float]:

@@ -10,6 +10,7 @@ its kernels compiled; then all of it compiled, on one thread and on all.
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -112,7 +113,7 @@ def _stack_rows(stack: list[Speedup], results: Results) -> list[dict[str, Any]]:
                 "edge_text": f"{pair.cell.preset} {quantities.ratio(speedup)}",
                 "evidence": quantities.counted(pair.ratio.n_rounds, "round") + where,
                 "machine": machine_label(pair.cell),
-                "command": one_line(f"{BENCH_COMMAND} --presets {pair.cell.preset}"),
+                "command": one_line(f"{BENCH_COMMAND} --presets {shlex.quote(pair.cell.preset)}"),
                 "measured_on": quantities.day(pair.cell.started_at),
             }
         )

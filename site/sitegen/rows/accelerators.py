@@ -35,7 +35,7 @@ from sitegen.rows.cells import cell_frame, cells_in_words, primary_cells
 from sitegen.rows.machines import accelerator_name
 from sitegen.rows.results import TRAINING_KINDS, Results
 from sitegen.rows.series import BEST_ON_CPU
-from tinygpt.presets import LADDER
+from tinygpt.presets import LADDER, PRESETS
 from tinygpt.terminal import quantities
 
 COMMAND = "invoke accelerator --out rows && invoke results merge --dirs rows"
@@ -163,7 +163,7 @@ def dispatch_by_preset(lines: pd.DataFrame, line: str) -> dict[str, tuple[float,
 
 def step_flops(preset: str, batch: int | None = None, context: int | None = None) -> float:
     """FLOPs of the matrix products of a step, with the preset's own batch and context by default."""
-    entry = LADDER[preset]
+    entry = PRESETS[preset]
     model = replace(entry.model, context_length=context or entry.model.context_length)
     return float(total_flops(step_products(model, batch or entry.train.batch_size)))
 

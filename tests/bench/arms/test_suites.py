@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -158,3 +159,18 @@ def test_landmarks_are_commits_of_this_project_in_their_order():
     assert days.splitlines() == [f"{mark.commit} {mark.day}" for mark in LANDMARKS]
     for older, newer in pairwise([*(mark.commit for mark in LANDMARKS), "HEAD"]):
         run_git(ROOT, "merge-base", "--is-ancestor", older, newer)
+
+
+@pytest.mark.parametrize(
+    ("preset", "like"),
+    [("small[n_layers=4,d_model=160]", "large"), ("nanogpt", "medium"), ("behemoth[n_layers=30]", "behemoth")],
+)
+def test_a_preset_beside_the_ladder_has_the_limits_of_the_next_one_on_it(preset, like):
+    shaped, ladder = (select_suite("full", [name], ["vectorized", "python"]) for name in (preset, like))
+    assert {arm.preset for arm in shaped.arms} == {preset}
+    assert [replace(arm, preset=like) for arm in shaped.arms] == [*ladder.arms]
+    both = select_suite("quick", ["small", "small[d_model=96, batch_size=2]"], ["vectorized"])
+    assert {arm.preset for arm in both.arms} == {"small", "small[batch_size=2]"}
+    assert "--presets 'small[batch_size=2]'" in repeat_command(
+        "quick", Cell("numpy", "small[batch_size=2]", 0, 1), "x", 0, 1
+    )

@@ -106,6 +106,15 @@ def test_a_preset_s_own_curve_is_preferred_and_another_one_is_named(results_root
     assert " *" in loss_text(medium) and "*" not in loss_text(small)
 
 
+def test_a_shape_of_ones_own_is_projected_between_the_ladder_s_and_its_loss_borrowed(results_root):
+    found = budget(results(results_root, trained=("small", "large")), ("small[d_model=160, n_layers=4]", "small"), 3)
+    shaped, small = found.rows
+    assert shaped.preset == "small[n_layers=4,d_model=160]" and shaped.projected
+    assert small.step.seconds < shaped.step.low < shaped.step.seconds < SECONDS["large"]
+    assert isinstance(shaped.loss, Forecast) and shaped.loss.source == "small"
+    assert shaped.tokens == shaped.steps * 16 * 64 and shaped.peak_bytes > small.peak_bytes
+
+
 def test_with_a_single_curve_nothing_is_said_of_other_presets(results_root):
     medium = row(budget(results(results_root, trained=("small",)), minutes=3), "medium")
     assert isinstance(medium.loss, CannotTell) and "no two presets were trained on one text" in medium.loss.reason

@@ -82,3 +82,13 @@ def test_a_tokenizer_other_than_bytes_is_part_of_the_protocol():
     with pytest.raises(ResultsError, match=r"tokenizer_sha256 '.*' against '\(absent\)'"):
         require_same("protocol", other.canonical_json, plain.canonical_json)
     assert reads_bytes(json.loads(plain.canonical_json)) and not reads_bytes(json.loads(other.canonical_json))
+
+
+def test_a_shape_of_ones_own_has_one_name_and_its_numbers_in_the_protocol():
+    one, other = (
+        benchmark_protocol(preset, "stories", "00" * 32, seed=0, rounds=1)
+        for preset in ("tiny[d_model=64,n_layers=3]", "tiny[n_layers=3, d_model=64, n_heads=4]")
+    )
+    assert one.hash == other.hash and one.preset == "tiny[n_layers=3,d_model=64]"
+    assert (one.n_layers, one.d_model, one.n_heads, one.context_length, one.batch_size) == (3, 64, 4, 32, 16)
+    assert protocol_from_json(one.canonical_json) == one

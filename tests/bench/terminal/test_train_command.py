@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,13 @@ from typing import Any
 import pytest
 
 from bench.terminal.train_command import TrainOptions, train
+from bench.training.record_training import training_command
 from tests.conftest import Typed
 from tinygpt.checkpoints.checkpoint import load_checkpoint
 from tinygpt.config import TrainConfig
 from tinygpt.corpora import load_corpus
 from tinygpt.errors import CheckpointError
+from tinygpt.presets import PRESETS
 from tinygpt.terminal.options import read_options
 from tinygpt.training.events import StartRecord
 from tinygpt.training.plan import TrainingPlan, TrainingSettings
@@ -24,7 +27,8 @@ TYPED: dict[str, Any] = {
     "preset": "tiny", "corpus": "file:plain.txt", "engine": "numpy", "seed": "7", "recipe": "cosine",
     "learning_rate": "0.002", "batch": "3", "accumulate": "2", "warmup": "4", "schedule": "constant", "dropout": "0.1",
     "patience": "5", "prompt": "caf\udce9 \n", "keep": "6", "record": True, "gentle": True, "corpus_file": "copy.txt",
-    "steps": "30",
+    "steps": "30", "weight_decay": "0.05", "betas": "0.8,0.98", "grad_clip": "2.5", "eval_every": "9",
+    "checkpoint_every": "7",
 }  # fmt: skip
 # Options of the process, not of the training.
 OF_THIS_PROCESS = {
@@ -71,7 +75,10 @@ def test_a_resumed_run_keeps_every_setting_from_any_folder(texts: Path, monkeypa
     (texts / "elsewhere").mkdir()
     monkeypatch.chdir(texts / "elsewhere")
     again = plan_of(read(out="../run", resume=True))
-    in_the_checkpoint = {"recipe", "learning_rate", "batch_size", "accumulation", "warmup_steps", "schedule", "dropout"}
+    in_the_checkpoint = {
+        "recipe", "learning_rate", "batch_size", "accumulation", "warmup_steps", "schedule", "dropout", "weight_decay",
+        "betas", "grad_clip",
+    }  # fmt: skip
     for field in fields(TrainingSettings):
         if field.name not in in_the_checkpoint:
             assert getattr(again, field.name) == getattr(first, field.name), field.name
@@ -147,3 +154,30 @@ def test_a_damaged_state_beside_kept_checkpoints_names_restore(texts: Path, cont
     state.unlink() if content is None else state.write_text(content)
     with pytest.raises(CheckpointError, match="run: invoke restore run, then --resume"):
         read(out="run", resume=True)
+
+
+def test_a_shape_of_ones_own_is_named_in_the_run_and_resumed(texts: Path, typed: Typed) -> None:
+    shape = "tiny[n_layers=1,d_model=32,batch_size=2]"
+    options = ["train", "--corpus", "file:plain.txt", "--engine", "numpy"]
+    done = typed(*options, "--preset", " tiny[d_model=32, n_layers=1, batch_size=2]", "--steps", "2")
+    assert done.returncode == 0, done.stderr
+    out = Path("runs/file-tiny-n_layers=1-d_model=32-batch_size=2")
+    checkpoint = load_checkpoint(out)
+    assert checkpoint.training is not None and checkpoint.training.preset == shape
+    assert (checkpoint.config, checkpoint.train.batch_size) == (PRESETS[shape].model, 2)
+    done = typed("train", "--resume", "--out", str(out), "--steps", "4")
+    assert done.returncode == 0, done.stderr
+    done = typed(*options, "--preset", "tiny[n_layers=2]", "--resume", "--out", str(out), "--steps", "6")
+    assert done.returncode == 2 and f"preset {shape} against tiny" in done.stderr
+    done = typed(*options, "--preset", "tiny[d_model=50]")
+    assert done.returncode == 2 and "d_model is 50" in done.stderr and "n_heads" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_recorded_command_has_the_settings_of_the_optimiser(texts: Path) -> None:
+    plan = plan_of(read(preset="tiny[n_layers=1]", weight_decay="0.05", betas="0.8,0.98", grad_clip="2"))
+    words = shlex.split(training_command(plan))
+    assert words[words.index("--preset") + 1] == "tiny[n_layers=1]"
+    again = plan_of(read(**{words[i][2:].replace("-", "_"): words[i + 1] for i in range(2, len(words) - 1, 2)}))
+    assert again.train_config(again.preset_entry.train) == plan.train_config(plan.preset_entry.train)
+    assert (again.weight_decay, again.betas, again.grad_clip) == (0.05, (0.8, 0.98), 2.0)

@@ -84,6 +84,20 @@ CASES: dict[str, tuple[Callable[[], list[Part]], set[str]]] = {
         lambda: [rows.ladder(), rows.training(steps=60)],
         {"speedup", "step_time", "memory", "loss"},
     ),
+    "a shape of one's own": (
+        lambda: [
+            rows.ladder(),
+            rows.shaped(),
+            rows.training(preset=rows.SHAPE, steps=60),
+            rows.texts("t", [rows.SHAPE]),
+        ],
+        {"speedup", "step_time", "memory", "loss", "generation"},
+    ),
+    "a shape of one's own alone": (lambda: [rows.shaped()], {"speedup", "step_time", "memory"}),
+    "a shape beyond the ladder's end": (
+        lambda: [rows.ladder(), rows.shaped(preset="xl[n_layers=9]")],
+        {"speedup", "step_time", "memory"},
+    ),
     "stack": (lambda: [rows.stack()], {"speedup", "step_time", "memory", "variants", "rungs"}),
     "kernels": (lambda: [rows.kernels()], {"breakdown", "kernel_forms"}),
     "kernels of two machines": (
