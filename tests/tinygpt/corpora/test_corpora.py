@@ -250,9 +250,15 @@ def test_an_unreadable_file_gives_the_reason(tmp_path, monkeypatch):
 
 def test_a_text_that_does_not_fit_into_memory_is_refused_with_both_figures(tmp_path):
     with (tmp_path / "sparse.txt").open("wb") as file:
+        file.write(b"words\n" * 1000)
         file.truncate(2**43)
-    with pytest.raises(CapacityError, match=r"needs 16,384\.0 GiB of memory or more, and .* leaves [\d.]+ GiB"):
-        load_corpus(f"file:{tmp_path / 'sparse.txt'}")
+    refused = r"needs [\d,]+\.0 GiB of memory or more, and .* leaves [\d.]+ GiB"
+    with pytest.raises(CapacityError, match=refused):
+        load_corpus(f"file:{tmp_path}")  # a folder, whose files are joined
+    mapped = load_corpus(f"file:{tmp_path / 'sparse.txt'}")
+    assert mapped.size == 2**43 and bytes(mapped.train[:6]) == b"words\n"
+    with pytest.raises(CapacityError, match=refused):
+        mapped.in_memory()
 
 
 def test_a_folder_is_its_texts_in_order_with_the_end_of_each_held_out(tmp_path):
