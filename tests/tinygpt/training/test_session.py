@@ -145,7 +145,7 @@ def test_a_new_run_refuses_a_folder_with_files(tmp_path: Path) -> None:
 
 def test_a_text_that_is_too_short_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     for corpus in (replace(CORPUS, train=b"short"), replace(CORPUS, held_out=b"short")):
-        with pytest.raises(CorpusError, match="5 bytes"):
+        with pytest.raises(CorpusError, match="5 tokens"):
             list(run_session(plan(tmp_path / "run"), corpus))
     assert not (tmp_path / "run").exists()
 
