@@ -28,7 +28,7 @@ TYPED: dict[str, Any] = {
     "learning_rate": "0.002", "batch": "3", "accumulate": "2", "warmup": "4", "schedule": "constant", "dropout": "0.1",
     "patience": "5", "prompt": "caf\udce9 \n", "keep": "6", "record": True, "gentle": True, "corpus_file": "copy.txt",
     "steps": "30", "weight_decay": "0.05", "betas": "0.8,0.98", "grad_clip": "2.5", "eval_every": "9",
-    "checkpoint_every": "7",
+    "checkpoint_every": "7", "tokenizer": "bytes",
 }  # fmt: skip
 # Options of the process, not of the training.
 OF_THIS_PROCESS = {

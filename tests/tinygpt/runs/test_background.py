@@ -80,7 +80,7 @@ def test_a_run_that_cannot_start_is_refused_at_once_and_leaves_nothing(folder: P
     words = ["train", "--preset", "tiny", "--corpus", "file:short.txt", "--out", "runs/none", "--detach"]
     done = invoke(folder, *words)
     assert done.returncode == 2
-    assert len(done.stderr.strip().splitlines()) == 1 and "bytes" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1 and "the text has" in done.stderr
     assert not (folder / "runs" / "none").exists()
 
 

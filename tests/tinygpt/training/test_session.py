@@ -211,7 +211,6 @@ def test_a_closed_stream_saves_the_run(tmp_path: Path) -> None:
         ({"engine": "nump"}, "did you mean 'numpy'"),
         ({"engine": "vectorized[threds=2]"}, "did you mean 'threads'"),
         ({"learning_rate": -1.0}, "learning_rate is -1.0"),
-        ({"prompt": "x" * 33}, "33 bytes"),
         ({"out": Path()}, "out is '.'"),
     ],
 )

@@ -13,7 +13,7 @@ import numpy as np
 from tinygpt.engines.compiled.passes import backward, forward
 from tinygpt.engines.compiled.waiting import set_counter, wait_for_change, wait_until
 from tinygpt.engines.compiled.workspace import Workspace
-from tinygpt.engines.loops.compiling import entry, loop
+from tinygpt.engines.loops.compiling import entry, part
 from tinygpt.engines.loops.layers import cross_entropy
 from tinygpt.engines.loops.update import reduce, update
 from tinygpt.engines.vectorized.phases import Phase
@@ -54,7 +54,7 @@ class Job(NamedTuple):
     token_losses: Array  # flat, float64
 
 
-@loop
+@part
 def _pass(job: Job, active: int, phase: int) -> None:
     """Run the forward on the worker's rows; then copy the logits, or compute the losses and maybe the gradients."""
     trains = phase == _GRADIENTS
@@ -79,7 +79,7 @@ def _pass(job: Job, active: int, phase: int) -> None:
         backward(s, job.parameters, job.gradients[worker], tokens, masked, not is_first)
 
 
-@loop
+@part
 def _run(job: Job, phase: int) -> None:
     """Run the worker's part of a phase."""
     active = min(job.shards, job.shape[0])

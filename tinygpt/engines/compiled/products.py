@@ -17,7 +17,7 @@ import numpy as np
 from tinygpt.engines.compiled.blas import sgemm
 from tinygpt.engines.compiled.memory import DEPTH, PANEL, START, STRIP
 from tinygpt.engines.compiled.tiles import BYTES, LANES, ROWS, WIDTH, move, tile, transpose
-from tinygpt.engines.loops.compiling import loop
+from tinygpt.engines.loops.compiling import kept_whole, loop
 
 Array = np.ndarray
 
@@ -51,6 +51,7 @@ def pack(source: int, apart: int, turned: int, rows: int, columns: int, target: 
 
     Its columns are filled to whole vectors with zeros. So are its rows, if it is turned.
     """
+    kept_whole()
     if turned:
         for j in range(0, columns, LANES):
             for i in range(0, rows, LANES):
@@ -78,6 +79,7 @@ def times_panels(
     c: int, c_row: int,
 ) -> None:  # fmt: skip
     """C (m, n) ← start + A (m, depth) B, for the first ``depth`` rows of a B in panels. A ``start_row`` of 0: zeros."""
+    kept_whole()
     for j in range(0, n, WIDTH):
         begin = start + BYTES * j if start_row else start
         i = 0
@@ -99,6 +101,7 @@ def product(
 
     ``start`` is C itself, or one row for all (``start_apart`` is 0), or nothing: ``room``, which begins with zeros.
     """
+    kept_whole()
     if n * k > LARGEST:
         if start != c and start != room:
             for i in range(m):

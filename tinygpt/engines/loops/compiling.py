@@ -2,6 +2,7 @@
 
     loop    a part that others call; the compiler may fuse a product with a sum, and nothing else
     sums    the same, and it may also reorder sums, which vector instructions need
+    part    a part of the only function that calls it: it is not compiled apart, which takes seconds
     entry   a function that Python calls without the interpreter's lock; its code is kept on disk
 
 Neither assumes that numbers are finite: NaN and infinity pass through everything as they should.
@@ -42,6 +43,7 @@ _REORDERED = _FUSED | {"reassoc"}
 
 loop = njit(fastmath=_FUSED, error_model="numpy")
 sums = njit(fastmath=_REORDERED, error_model="numpy")
+part = njit(fastmath=_FUSED, error_model="numpy", inline="always")
 
 
 def entry(function: Callable[..., Any]) -> Any:
@@ -57,6 +59,17 @@ def distinct(_context: Any) -> Any:
         for argument in builder.function.args:
             if isinstance(argument.type, ir.PointerType) and argument.type.pointee == ir.FloatType():
                 argument.add_attribute("noalias")
+        return context.get_dummy_value()
+
+    return types.void(), mark
+
+
+@intrinsic
+def kept_whole(_context: Any) -> Any:
+    """Keep a function out of those that call it: it is large, and compiled once instead of once for each call."""
+
+    def mark(context: Any, builder: Any, _signature: Any, _arguments: Any) -> Any:
+        builder.function.attributes.add("noinline")
         return context.get_dummy_value()
 
     return types.void(), mark
