@@ -8,7 +8,7 @@ import pytest
 from bench.measuring.machine_lock import BusyError, measurement_lock
 from bench.measuring.run_plan import RunOptions
 from bench.measuring.runner import run_suite
-from bench.training.race import Race, run_race
+from bench.training.race import Race, programs, run_race
 from tests.bench.measuring.test_faults import faulty_suite
 from tinygpt.system.home import user_temporary
 from tinygpt.training.plan import TrainingPlan
@@ -51,7 +51,7 @@ def test_two_runs_never_overlap(tmp_path, holder, corpus, console):
 
 
 def test_a_race_is_a_measurement_too(tmp_path, holder, corpus):
-    race = Race(TrainingPlan(tmp_path, preset="tiny", corpus=corpus.name, steps=1), ("numpy",), 1.9)
+    race = Race(programs(TrainingPlan(tmp_path, preset="tiny", corpus=corpus.name, steps=1), ("numpy",)), 1.9)
     with pytest.raises(BusyError, match=f"process {holder.pid} is measuring"):
         run_race(race, corpus, tmp_path / "results", lock_file=tmp_path / "lock")
     assert not (tmp_path / "results").exists()
