@@ -47,7 +47,7 @@ def store_example(results: Path) -> Path:
         rows.stack(presets=("huge", "mega")),
         rows.kernels(),
         rows.shaped(),
-        rows.training("shape-2", rows.SHAPE),
+        rows.training("shape-2", rows.SHAPE, texts=()),
         rows.cell("numpy", "behemoth", 0.0, "hostile-1", **failed),
         rows.joined(
             rows.cell("numpy", "tiny", 8.0, "hostile-2"), rows.cell(f"peer[{CLOSING}]", "tiny", 5.0, "hostile-2")

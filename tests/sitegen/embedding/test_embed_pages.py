@@ -118,7 +118,7 @@ def test_snippets_hold_no_markup_but_their_own(published: PublishedFigure) -> No
     source = dict(Tags(chosen).found)["iframe"]["src"]
     assert source is not None
     assert source.startswith(f"{URL}embed/speedup/?theme=dark&")
-    assert "&baseline=numpy" in source
+    assert "&baseline=python" in source
 
 
 def test_every_file_of_a_figure_is_offered(published: PublishedFigure) -> None:
@@ -129,7 +129,7 @@ def test_every_file_of_a_figure_is_offered(published: PublishedFigure) -> None:
 
 def test_menus_are_known_by_name_and_other_inputs_are_refused(published: PublishedFigure) -> None:
     baseline = next(parameter for parameter in published.parameters if parameter.name == "baseline")
-    assert baseline.initial == "numpy"
+    assert baseline.initial == "python"
     assert {"python", "numpy", "vectorized"} <= set(baseline.options)
     with pytest.raises(SiteError, match="input 'range'; allowed: select or radio"):
         _parameters("speedup", {"params": [{"name": "size", "bind": {"input": "range"}}]})
