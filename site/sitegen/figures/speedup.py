@@ -192,8 +192,9 @@ def _view(domain: list[float], clock: bool = False) -> dict[str, Any]:
 def headline(rows: pd.DataFrame) -> str:
     """State our highest ratio that is told apart from 1×, and the one at the largest model, each with its engine."""
     name = default_baseline(rows)
-    measured = rows[(rows["state"] == "measured") & rows["variant"].isin(FAST) & (rows["baseline"] == name)]
-    ratios = _fastest_of_each(first_machine(measured))
+    shown = first_machine(rows)
+    ours = (shown["state"] == "measured") & shown["variant"].isin(FAST) & (shown["baseline"] == name)
+    ratios = _fastest_of_each(shown[ours])
     if ratios.empty:
         return step_headline(rows)
     resolved = ratios[ratios["verdict"] != UNRESOLVED]
@@ -223,12 +224,13 @@ def _ratio_words(row: dict[str, Any]) -> str:
 
 def step_headline(rows: pd.DataFrame) -> str:
     """State the step time of our fast engine, or of what was measured, at both ends of the sizes."""
-    steps = rows[(rows["measure"] == STEP_TIME_MEASURE) & (rows["state"] == "measured")]
+    shown = first_machine(rows)
+    steps = shown[(shown["measure"] == STEP_TIME_MEASURE) & (shown["state"] == "measured")]
     if steps.empty:
         return "No step could be measured"
     names = [name for name in FAST if (steps["variant"] == name).any()]
     own = steps[steps["variant"] == (names[-1] if names else steps["variant"].iloc[0])]
-    ends = row_dicts(first_machine(own).sort_values("n_parameters").iloc[[0, -1]].drop_duplicates("preset"))
+    ends = row_dicts(own.sort_values("n_parameters").iloc[[0, -1]].drop_duplicates("preset"))
     times = [
         f"{in_doubt(row['value'], row['low'], row['high'], quantities.duration)} at {row['preset']}" for row in ends
     ]

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -80,6 +81,22 @@ def test_the_headline_follows_our_fastest_engine_at_each_size_and_names_it(tmp_p
     for preset, engine in (("tiny", "compiled"), ("xl", "vectorized")):
         own = resolve_number(f"speedup.{engine}.numpy.{preset}", quoted)
         assert resolve_number(f"speedup.fastest.numpy.{preset}", quoted) == own
+
+
+def test_the_headline_is_about_the_machine_that_the_figure_opens_with(tmp_path: Path) -> None:
+    def cells(run_id: str, times: dict[str, float], **machine: Any) -> Part:
+        return rows.joined(
+            *(
+                rows.cell(name, "tiny", time, run_id, round_number=i, **machine)
+                for i in range(6)
+                for name, time in times.items()
+            )
+        )
+
+    ladder = {"numpy": 8.0, "vectorized": 4.0, "torch": 6.0, "torch-step": 5.0, "jax-textbook": 7.0}
+    other = {"numpy": 8.0, "vectorized": 4.0, "compiled": 1.0}
+    parts = cells("run-1", ladder), cells("run-2", other, machine=rows.MACHINE | {"cpu": "Other 1"})
+    assert headline(tmp_path, *parts) == "vectorized is 2.0× as fast as numpy at tiny"
 
 
 def test_a_peer_that_is_level_is_not_beaten(tmp_path: Path) -> None:
