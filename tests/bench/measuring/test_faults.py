@@ -254,6 +254,7 @@ def start_runner(folder: Path) -> tuple[subprocess.Popen[str], list[int]]:
     while not pid_file.exists():
         assert time.monotonic() < deadline and runner.poll() is None, "the second cell never began to hang"
         time.sleep(0.05)
+    time.sleep(0.5)  # the runner reads the steps before it
     return runner, [int(pid) for pid in pid_file.read_text().split()]
 
 
