@@ -123,7 +123,7 @@ def _step_ms(quoted: QuotedRows, engine: str, preset: str) -> Answer:
 
 
 def _fastest(quoted: QuotedRows, preset: str) -> Answer:
-    """The name of our fastest engine at a preset, which may stand for an engine in other names."""
+    """The name of our fastest engine at a preset."""
     cell, source, run_id = first(_cells(quoted, quoted.fastest(preset), preset))
     return cell.variant, source, (run_id,)
 

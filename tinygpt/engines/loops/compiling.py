@@ -5,7 +5,7 @@
     part    a part of the only function that calls it: it is not compiled apart, which takes seconds
     entry   a function that Python calls without the interpreter's lock; its code is kept on disk
 
-Neither assumes that numbers are finite: NaN and infinity pass through everything as they should.
+None assumes that numbers are finite: NaN and infinity pass through everything as they should.
 
 The cache is a folder ``compiled`` beside the other things that can be made again. Numba keys every function by its
 arguments, the processor and its vector instructions; the folder's name adds the versions and the sources, because a
