@@ -57,6 +57,19 @@ BAD_INPUT = {
     "a run that is not there to restore": (["restore", "nowhere"], ["unknown run 'nowhere'"]),
     "a folder of runs that is not there": (["runs"], ["there is no folder runs", "run: invoke train"]),
     "a start that is recorded": (["train", "--start-from", "x", "--record"], ["--record with --start-from"]),
+    "a start with a preset": (
+        ["train", "--start-from", "x", "--preset", "tiny"],
+        ["--preset with --start-from", "--context and --batch"],
+    ),
+    "a context without a start": (
+        ["train", "--preset", "tiny", "--context", "16"],
+        ["--context without --start-from", "run: invoke train --preset 'tiny[context_length=16]'"],
+    ),
+    "a start that is not there": (
+        ["train", "--start-from", "shakespear"],
+        ["shakespear", "did you mean 'shakespeare'"],
+    ),
+    "a mistyped GPT-2": (["sample", "--checkpoint", "gtp2"], ["no folder gtp2", "did you mean 'gpt2'", "run:"]),
     "minutes with a batch": (["train", "--minutes", "5", "--batch", "4"], ["--minutes with --batch", "one of the two"]),
     "nothing to keep": (["train", "--keep", "-1"], ["keep is -1", "0 or more"]),
     "nothing to resume in the background": (
@@ -237,7 +250,7 @@ def test_the_threshold_is_that_of_comparisons():
 def test_help_after_a_task_and_before_it_is_the_same(typed):
     before = typed("--help", "train").stdout
     assert typed("train", "--steps", "3", "--help").stdout == before
-    assert "--start-from=PATH" in before
+    assert "--start-from=TEXT" in before
 
 
 EXTRAS = (

@@ -68,7 +68,11 @@ class BatchSampler:
 
 
 def _too_short(text: str, n_tokens: int, context_length: int) -> CorpusError:
-    return CorpusError(f"{text} has {in_tokens(n_tokens)}", f"at least {context_length + 1}, the context and one more")
+    return CorpusError(
+        f"{text} has {in_tokens(n_tokens)}",
+        f"at least {context_length + 1}, the context and one more",
+        "the same command with a longer text or a shorter context",
+    )
 
 
 def in_bytes(count: int) -> str:

@@ -1,7 +1,7 @@
 """Named recipes of training settings beyond shape and batch. A new recipe is one new row.
 
 Measurements always use ``constant``, the reference's settings. ``--minutes`` uses ``muon``; ``stable`` is its
-schedule with AdamW alone. ``docs/minutes.md`` has the ablation.
+schedule with AdamW alone. ``docs/minutes.md`` has the ablation. ``--start-from`` uses ``finetune``.
 """
 
 from __future__ import annotations
@@ -22,9 +22,14 @@ _WARMUP_SHARE = 20  # a short run warms up over a twentieth of its updates
 _RATE_TIMES_WIDTH = 0.5
 
 
-def preset_learning_rate(model: ModelConfig) -> float:
-    """Return a good rate for a run with warm-up and decay at this width: 0.5 / D, rounded to two digits."""
-    return float(f"{_RATE_TIMES_WIDTH / model.d_model:.1e}")
+# Trained weights are as far as a schedule that ends at a tenth of its rate has brought them, and a higher rate would
+# undo what it found. At GPT-2's width of 768 a tenth is 6.5e-5; the usual rates there are 3e-5 to 1e-4.
+_FINE_TUNING_SHARE = 0.1
+
+
+def preset_learning_rate(model: ModelConfig, share: float = 1.0) -> float:
+    """Return a good rate for a run with warm-up and decay at this width, or a share of it: 0.5 / D, to two digits."""
+    return float(f"{share * _RATE_TIMES_WIDTH / model.d_model:.1e}")
 
 
 def warmup_for(steps: int) -> int:
@@ -63,6 +68,7 @@ class Recipe:
         name: the value of ``--recipe``.
         summary: one line for listings.
         learning_rate: None for the preset's own constant rate, 0 for :func:`preset_learning_rate`, or a rate.
+        share: of the rate for the width.
         warms_up: the rate rises at first.
         schedule: a name in ``SCHEDULES``.
         betas: β₁ and β₂.
@@ -78,13 +84,14 @@ class Recipe:
     betas: tuple[float, float] = (0.9, 0.95)
     optimizer: str = "adamw"
     weight_decay: float = 0.1
+    share: float = 1.0
 
     def apply(self, train: TrainConfig, model: ModelConfig, steps: int) -> TrainConfig:
         """Return the settings for a run of ``steps`` updates; batch, clipping and dropout do not change."""
         rate = train.learning_rate if self.learning_rate is None else self.learning_rate
         return replace(
             train,
-            learning_rate=rate or preset_learning_rate(model),
+            learning_rate=rate or preset_learning_rate(model, self.share),
             betas=self.betas,
             warmup_steps=warmup_for(steps) if self.warms_up else 0,
             optimizer=self.optimizer,
@@ -108,6 +115,8 @@ RECIPES = Table(
                    betas=(0.9, 0.99), optimizer="muon", weight_decay=0.3),
             Recipe("nanogpt", "nanoGPT's for characters: 1e-3, 100 updates of warm-up, cosine to a tenth", 1e-3,
                    schedule="cosine", betas=(0.9, 0.99)),
+            Recipe("finetune", "cosine from a tenth of the rate: for weights that are trained already", 0.0,
+                   schedule="cosine", betas=(0.9, 0.99), share=_FINE_TUNING_SHARE),
         )
     },
 )  # fmt: skip

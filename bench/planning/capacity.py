@@ -99,16 +99,18 @@ def require_room_to_train(plan: TrainingPlan, resume: bool = False, memory: Memo
     """
 
     def needed(name: str, model: ModelConfig, train: TrainConfig) -> int:
-        return predicted_session_bytes(name, model, plan.train_config(train), plan.record)
+        return predicted_session_bytes(name, model, plan.train_config(train, model), plan.record)
 
     fit = _fit(plan.engine, *shape_and_settings(plan, resume), memory, needed)
     if fit.fits:
         return
     options = plan.options_text()
     fixes = ["the same command with --ignore-memory to try anyway"]
-    if fit.largest_that_fits:
+    if plan.start_from:
+        fixes.insert(0, "the same command with a smaller --context")
+    elif fit.largest_that_fits:
         fixes.insert(0, f"invoke train --preset {fit.largest_that_fits} --engine '{plan.engine}' {options}".strip())
     if plan.batch_size:
         fixes.insert(0, "a smaller --batch, with --accumulate for as many sequences in an update")
-    subject = f"training {plan.preset} with {plan.engine}" + (f" and {options}" if options else "")
+    subject = f"training {plan.title} with {plan.engine}" + (f" and {options}" if options else "")
     raise CapacityError(fit.describe(subject), run=", or ".join(fixes))

@@ -52,8 +52,9 @@ class TrainOptions(TrainingSettings):
     @classmethod
     def complete(cls, given: dict[str, Any]) -> dict[str, Any]:
         """Add the settings of a resumed run to the typed options."""
-        preset, corpus = given.get("preset") or TrainingSettings.preset, given.get("corpus", TrainingSettings.corpus)
-        out = given.get("out") or _default_out(corpus, preset)
+        out = given.get("out") or _default_out(
+            given.get("corpus", TrainingSettings.corpus), given.get("preset", ""), given.get("start_from")
+        )
         if given.get("auto_resume"):
             given["resume"] = has_checkpoint(out)
         if not given.get("resume"):
@@ -61,9 +62,10 @@ class TrainOptions(TrainingSettings):
         return resumed_settings(out) | given | {"out": out}
 
 
-def _default_out(corpus: str, preset: str) -> Path:
-    """Name a run's folder by text and preset, without the brackets of the preset's options."""
-    words = re.split(r"[\[\],]+", PRESETS[preset].name.rstrip("]"))
+def _default_out(corpus: str, preset: str, start_from: str | None) -> Path:
+    """Name a run's folder by text and preset, without the brackets of the preset's options, or by the model's name."""
+    name = Path(start_from).name if start_from else PRESETS[preset or TrainingSettings.preset].name
+    words = re.split(r"[\[\],]+", name.rstrip("]"))
     return Path(f"runs/{'-'.join((corpus.partition(':')[0], *words))}")
 
 
@@ -85,7 +87,7 @@ def train(options: TrainOptions) -> int:
     plan = TrainingPlan.of(
         options,
         preset=preset,
-        out=options.out or _default_out(options.corpus, preset),
+        out=options.out or _default_out(options.corpus, preset, options.start_from),
         engine=with_mesh(options.engine, options.mesh) if options.mesh else options.engine,
         steps=advice.steps if advice else TrainingPlan.steps if options.steps is None else options.steps,
         record=options.record or advice is not None,
@@ -99,6 +101,9 @@ def train(options: TrainOptions) -> int:
 
         advice = advice.for_run(plan)
         print(advice_text(advice), flush=True)
+    if options.preset and plan.start_from and not options.resume:
+        run = "the same command without --preset; --context and --batch are options"
+        raise ConfigError("--preset with --start-from", "one of the two: a model has a shape of its own", run)
     if plan.record and plan.start_from:
         raise ConfigError("--record with --start-from", "one of the two: recorded runs start from their seed")
     if not options.ignore_memory:

@@ -73,7 +73,7 @@ def run_sweep(
 
 
 def _run(plan: TrainingPlan, corpus: Corpus, results_root: Path) -> SweepPoint:
-    assert plan.recipe is not None and plan.learning_rate is not None
+    assert plan.recipe is not None and isinstance(plan.learning_rate, float)
     point = SweepPoint(plan.recipe, plan.learning_rate, "ok", None)
     try:
         for event in record_events(run_session(plan, corpus), results_root, SUITE):

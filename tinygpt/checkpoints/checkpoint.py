@@ -10,7 +10,7 @@
     checkpoints/            the last ones before this and the best (see tinygpt/checkpoints/retention.py)
 
 The files are replaced atomically (see tinygpt/system/staging.py). A folder with only the first two, as save_pretrained
-writes it, loads as well if its tokens are bytes or it has a tokenizer.json. Its weights may be in several files.
+writes it, loads as well if its tokens are bytes or it has a tokenizer. Its weights may be in several files.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ import hashlib
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from shlex import quote
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -46,13 +47,12 @@ from tinygpt.system.json_records import read_json, record_from_json
 from tinygpt.system.memory import require_memory
 from tinygpt.system.staging import current_files, finish_replacement, replace_files
 from tinygpt.tokenizers import BYTES, Tokenizer
-from tinygpt.tokenizers.names import TOKENIZER
+from tinygpt.tokenizers.files import TOKENIZER, TOKENIZER_FILES
 
 FORMAT = "tinygpt-checkpoint"
 FORMAT_VERSION = 4  # 1 had no hash of config.json and of the state itself, 2 no settings of the command, 3 no tokenizer
 
-# Default settings for training a model that has none of its own.
-FOREIGN_TRAIN = TrainConfig(batch_size=8)
+_FOREIGN_TOKENS = 1024  # in a batch of a model that has no settings of its own
 
 _KINDS = _FIRST, _SECOND, _WEIGHT = "first_moment", "second_moment", "weight"
 _HASHED = (CONFIG, WEIGHTS, TOKENIZER, TOKENIZER_CONFIG, OPTIMIZER)
@@ -93,6 +93,16 @@ class Checkpoint:
         return f"<checkpoint: {self.config.summary}, step {self.step:,}>"
 
 
+def settings_without_state(model: ModelConfig, config: Mapping[str, Any] = MappingProxyType({})) -> TrainConfig:
+    """Return settings for training a model that has none of its own: a batch of 1,024 tokens, and its dropout.
+
+    Args:
+        config: its config.json, if there is one.
+    """
+    dropout = dropout_of(config) if config else 0.0
+    return TrainConfig(max(1, _FOREIGN_TOKENS // model.context_length), dropout=dropout)
+
+
 def as_checkpoint(source: LanguageModel) -> Checkpoint:
     """Return a model as a checkpoint, with as much of settings and AdamW's state as it has."""
     if isinstance(source, Engine):
@@ -100,7 +110,8 @@ def as_checkpoint(source: LanguageModel) -> Checkpoint:
         return Checkpoint(source.config, source.train, source.parameters(), state, tokenizer=source.tokenizer)
     if isinstance(source, Checkpoint):
         return source
-    return Checkpoint(require_model(source), FOREIGN_TRAIN, source.state_dict(), tokenizer=model_tokenizer(source))
+    train = settings_without_state(require_model(source))
+    return Checkpoint(source.config, train, source.state_dict(), tokenizer=model_tokenizer(source))
 
 
 # ---- saving ------------------------------------------------------------------------------------------------
@@ -244,7 +255,7 @@ def _version(directory: Path) -> dict[Path, tuple[int, int]]:
 
 
 def _load(folder: Path, weights_only: bool) -> Checkpoint:
-    files = current_files(folder, (*FILES, INDEX))
+    files = current_files(folder, (*FILES, INDEX, *TOKENIZER_FILES))
     if not files.keys() & {CONFIG, WEIGHTS, INDEX}:
         raise CheckpointError(f"{folder} holds no checkpoint", f"a folder with {CONFIG} and {WEIGHTS}", _MAKE_ONE)
     state = read_json(files[STATE]) if STATE in files else None
@@ -264,9 +275,8 @@ def _load(folder: Path, weights_only: bool) -> Checkpoint:
     _check_arrays(model, weights, f"the weights of {folder}")
     weights = {name: weights[name] for name in parameter_shapes(model)}
     if state is None:
-        tokenizer = read_tokenizer(files, folder, model.vocab_size, TOKENIZER)
-        train = replace(FOREIGN_TRAIN, dropout=dropout_of(config))
-        return Checkpoint(model, train, weights, tokenizer=tokenizer)
+        tokenizer = read_tokenizer(files, folder, model.vocab_size)
+        return Checkpoint(model, settings_without_state(model, config), weights, tokenizer=tokenizer)
     source = str(folder / STATE)
     older = state["format_version"] < FORMAT_VERSION
     train = record_from_json(TrainConfig, state.get("train"), "train", source, defaults=older)

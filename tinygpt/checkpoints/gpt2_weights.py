@@ -7,7 +7,7 @@ safetensors' own helper writes it, the head is the embedding.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path, PurePath
 
 import numpy as np
@@ -20,6 +20,7 @@ from tinygpt.system.json_records import read_json
 
 INDEX = "model.safetensors.index.json"
 _PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
+_CONVERT = "GPT2LMHeadModel.from_pretrained(NAME).save_pretrained(DIR) in transformers writes it, if you trust the file"
 
 _PREFIXES = ("_orig_mod.", "module.", "transformer.")  # of torch.compile, DataParallel and GPT2LMHeadModel
 _HEAD = "lm_head.weight"
@@ -35,11 +36,25 @@ def read_gpt2_weights(folder: Path) -> Arrays:
     if not (folder / WEIGHTS).exists() and (folder / INDEX).exists():
         return _tied(_read_shards(folder), folder / INDEX)
     if not (folder / WEIGHTS).exists():
-        for name in _PICKLES:
-            if (folder / name).exists():
-                problem = f"{folder / name} is a pickle, which may run code when it is read"
-                raise CheckpointError(problem, f"{WEIGHTS}, as save_pretrained of a newer transformers writes it")
+        refuse_pickles({name for name in _PICKLES if (folder / name).exists()}, str(folder))
     return _tied(_read_file(folder / WEIGHTS, lambda _name: True), folder / WEIGHTS)
+
+
+def refuse_pickles(names: Collection[str], source: str) -> None:
+    """Raise a CheckpointError if one of these files, all without safetensors, is a pickle: data is read, never code."""
+    for name in _PICKLES:
+        if name in names:
+            problem = f"{source}/{name} is a pickle, which may run code when it is read"
+            raise CheckpointError(problem, f"{WEIGHTS}: data, never code", _CONVERT)
+
+
+def shard_names(folder: Path) -> tuple[str, ...]:
+    """Return the names of the files in an index.
+
+    Raises:
+        CheckpointError: the index is missing or damaged, or names anything but safetensors files beside it.
+    """
+    return tuple(sorted(set(_places(folder).values())))
 
 
 def _read_file(path: Path, wanted: Callable[[str], bool]) -> Arrays:
@@ -48,14 +63,9 @@ def _read_file(path: Path, wanted: Callable[[str], bool]) -> Arrays:
 
 def _read_shards(folder: Path) -> Arrays:
     """Read the parameters in an index from the files that it names."""
-    index = read_json(folder / INDEX)
-    places = index.get("weight_map")
-    if not isinstance(places, dict) or not all(isinstance(place, str) for place in places.values()):
-        raise CheckpointError(f"{folder / INDEX} has no weight_map", "an object: parameter to file")
+    places = _places(folder)
     tensors: Arrays = {}
-    for place in sorted(set(places.values())):
-        if PurePath(place).name != place or "\\" in place or not place.endswith(".safetensors"):
-            raise CheckpointError(f"{folder / INDEX} names the file {place!r:.60}", "safetensors files beside it")
+    for place in shard_names(folder):
         names = {name for name, file in places.items() if file == place}
         tensors |= _read_file(folder / place, names.__contains__)
     missing = sorted(name for name in places if name not in tensors and not name.endswith(_MASKS))
@@ -64,6 +74,17 @@ def _read_shards(folder: Path) -> Arrays:
             f"parameter {missing[0]!r} is not in {folder / places[missing[0]]}", f"it in the file that {INDEX} names"
         )
     return tensors
+
+
+def _places(folder: Path) -> dict[str, str]:
+    """Read an index: parameter → file."""
+    places = read_json(folder / INDEX).get("weight_map")
+    if not isinstance(places, dict) or not all(isinstance(place, str) for place in places.values()):
+        raise CheckpointError(f"{folder / INDEX} has no weight_map", "an object: parameter to file")
+    for place in places.values():
+        if PurePath(place).name != place or "\\" in place or not place.endswith(".safetensors"):
+            raise CheckpointError(f"{folder / INDEX} names the file {place!r:.60}", "safetensors files beside it")
+    return places
 
 
 def _tied(stored: Arrays, source: Path) -> Arrays:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tinygpt.tokenizers.names import TOKENIZER
+from tinygpt.tokenizers.files import TOKENIZER
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 OPTIMIZER, STATE = "optimizer.safetensors", "training_state.json"

@@ -134,8 +134,9 @@ def _read_tensor(
     if raw.size != math.prod(entry["shape"]):
         raise CheckpointError(f"tensor {name!r} of {path} is truncated", "the whole file")
     if entry["dtype"] == "BF16":
-        raw = (raw.astype(np.uint32) << 16).view(np.float32)
-    if keep_double and entry["dtype"] == "F64":
-        return raw.astype(np.float64).reshape(entry["shape"])
+        bits = raw.astype(np.uint32)
+        bits <<= 16
+        raw = bits.view(np.float32)
+    wanted = np.float64 if keep_double and entry["dtype"] == "F64" else np.float32
     with np.errstate(over="ignore"):  # a float64 beyond float32 becomes inf, which the caller refuses
-        return raw.astype(np.float32).reshape(entry["shape"])
+        return raw.astype(wanted, copy=False).reshape(entry["shape"])

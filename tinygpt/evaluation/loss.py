@@ -1,18 +1,21 @@
 """The loss over a whole text: every token but the first is predicted once, from those before it in its window.
 
-Windows of T tokens are adjacent, so a token is predicted from T/2 others on average. A token's loss is divided evenly
-among its bytes, so that models of different tokenizers have losses of the same text. The loss is deterministic: equal
-weights on the same engine give the same value.
+Windows of T tokens are adjacent, so a token is predicted from T/2 others on average. Windows that begin every S < T
+tokens overlap: each scores only the S tokens that no earlier one did, from at least T − S others, and all take T/S
+times as long. A token's loss is divided evenly among its bytes, so that models of different tokenizers have losses of
+the same text. The loss is deterministic: equal weights on the same engine give the same value.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
+from tinygpt.arguments import whole_number
 from tinygpt.config import TrainConfig
-from tinygpt.data import evaluation_batches, in_tokens
+from tinygpt.data import in_tokens
 from tinygpt.engines import DEFAULT_ENGINE, Engine, create_engine
 from tinygpt.errors import CorpusError
 from tinygpt.generation.inference import LanguageModel
@@ -49,17 +52,46 @@ def byte_losses(engine: Engine, tokens: np.ndarray) -> np.ndarray:
     Raises:
         CorpusError: the text is shorter than two tokens.
     """
+    lengths = engine.tokenizer.byte_lengths(tokens[1:])
+    return np.repeat(token_losses(engine, tokens) / lengths, lengths)
+
+
+def token_losses(
+    engine: Engine,
+    tokens: np.ndarray,
+    stride: int | None = None,
+    scored: Callable[[int], None] = lambda _tokens: None,
+) -> np.ndarray:
+    """Return the cross-entropy of every token of a text but the first, float64, nats.
+
+    Args:
+        engine: with the model's weights.
+        tokens: the text's ids (n,).
+        stride: tokens from one window to the next; by default the context T.
+        scored: receives the number of tokens that have a loss, from time to time.
+
+    Raises:
+        CorpusError: the text is shorter than two tokens.
+        ConfigError: the stride is not from 1 to T.
+    """
     if len(tokens) < 2:
         raise CorpusError(f"the text has {in_tokens(len(tokens))}", "at least 2")
-    length = engine.config.context_length
-    n_windows = (len(tokens) - 1) // length
-    batches = evaluation_batches(tokens, rows_for(length), length) if n_windows else []
-    losses = [engine.token_losses(batch.inputs, batch.targets).ravel() for batch in batches]
-    rest = tokens[n_windows * length :].astype(np.int64)
-    if len(rest) > 1:
-        losses.append(engine.token_losses(rest[None, :-1], rest[None, 1:]).ravel())
-    lengths = engine.tokenizer.byte_lengths(tokens[1:])
-    return np.repeat(np.concatenate(losses) / lengths, lengths)
+    n, length = len(tokens) - 1, engine.config.context_length
+    stride = length if stride is None else whole_number("stride", stride, 1, length)
+    losses, done = np.empty(n), 0
+    starts = np.arange(0, n - length + 1, stride)  # of whole windows
+    for first in range(0, len(starts), rows_for(length)):
+        rows = starts[first : first + rows_for(length)]
+        windows = tokens[rows[:, None] + np.arange(length + 1)].astype(np.int64)
+        for start, row in zip(rows, engine.token_losses(windows[:, :-1], windows[:, 1:]), strict=True):
+            losses[done : start + length] = row[done - start :]
+            done = start + length
+        scored(done)
+    if done < n:  # one shorter window
+        rest = tokens[len(starts) * stride :].astype(np.int64)
+        losses[done:] = engine.token_losses(rest[None, :-1], rest[None, 1:])[0, done - len(starts) * stride :]
+        scored(n)
+    return losses
 
 
 def spread_sample(tokens: np.ndarray, size: int, window: int) -> np.ndarray:

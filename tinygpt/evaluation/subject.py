@@ -1,13 +1,13 @@
-"""The subject of an evaluation: a checkpoint folder or a gallery model, and the text that it was trained on."""
+"""The subject of an evaluation: a model, and the text that it was trained on, if that is known."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tinygpt.checkpoints.checkpoint import load_checkpoint
 from tinygpt.errors import ConfigError
 from tinygpt.evaluation.grades import LossHistory
-from tinygpt.gallery import Card, load_gallery_model
+from tinygpt.gallery import Card, GalleryModel, load_gallery_model
+from tinygpt.gallery.sources import load_source
 from tinygpt.generation.inference import LanguageModel
 
 
@@ -36,24 +36,29 @@ class Subject:
 
 
 def load_model(checkpoint: str, model: str) -> LanguageModel:
-    """Load a checkpoint folder or a gallery model by name; errors are those of :func:`load_subject`."""
+    """Load a model; arguments and errors are those of :func:`load_subject`."""
     return load_subject(checkpoint, model).model
 
 
 def load_subject(checkpoint: str, model: str) -> Subject:
-    """Load a checkpoint folder or a gallery model, with the name and hash of its text.
+    """Load a model, with the name and hash of its text.
+
+    Args:
+        checkpoint: a name as for :func:`tinygpt.gallery.sources.load_source`.
+        model: a name of the gallery.
 
     Raises:
         ConfigError: both or neither are given, or the gallery has no such model.
-        CheckpointError: the files are missing or damaged.
+        CheckpointError: there is no such model, or its files are damaged.
+        MissingDependencyError: it is a model of the hub, and the extra ``hub`` is not installed.
     """
     if bool(checkpoint) == bool(model):
         problem = "both --checkpoint and --model are given" if model else "neither --checkpoint nor --model is given"
         raise ConfigError(problem, "one of the two", "invoke sample --model shakespeare, or --checkpoint DIR")
-    if model:
-        gallery = load_gallery_model(model)
-        return Subject(gallery, gallery.card.corpus, gallery.card.corpus_sha256, card_history(gallery.card))
-    loaded = load_checkpoint(checkpoint, weights_only=True)
+    loaded = load_gallery_model(model) if model else load_source(checkpoint)
+    if isinstance(loaded, GalleryModel):
+        card = loaded.card
+        return Subject(loaded, card.corpus, card.corpus_sha256, card_history(card))
     training = loaded.training
     if training is None:
         return Subject(loaded)

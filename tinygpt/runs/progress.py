@@ -30,6 +30,7 @@ class RunProgress:
     losses: list[float] = field(default_factory=list)
     recent: deque[StepRecord] = field(default_factory=lambda: deque(maxlen=_RECENT))
     evaluation: EvaluationRecord | None = None
+    before: EvaluationRecord | None = None  # the first step, of a run that starts from weights
     sample: SampleRecord | None = None
     checkpoint: CheckpointRecord | None = None
     stopped: StopRecord | None = None
@@ -46,6 +47,7 @@ class RunProgress:
                 self.recent.append(event)
             case EvaluationRecord():
                 self.evaluation = event
+                self.before = self.before if event.step else event
             case SampleRecord():
                 self.sample = event
             case CheckpointRecord(best=False):

@@ -141,7 +141,7 @@ class _Reporter:
             pid=own.pid,
             process_started=own.started,
             host=platform.node(),
-            preset=plan.preset,
+            preset=plan.title,
             engine=plan.engine,
             corpus=plan.corpus,
             step=start.first_step,

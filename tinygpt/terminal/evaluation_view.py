@@ -1,6 +1,9 @@
-"""An evaluation on a terminal: scores beside the author's, the grade and its reasons."""
+"""An evaluation on a terminal: scores beside the author's, the grade and its reasons; or the loss of a text file."""
 
 from __future__ import annotations
+
+import sys
+import time
 
 from rich import box
 from rich.console import Console
@@ -9,12 +12,14 @@ from rich.table import Table
 
 from tinygpt.evaluation.loss import bits
 from tinygpt.evaluation.measures import COPY_LENGTHS, REPEATED, SHORTEST_WORD
+from tinygpt.evaluation.perplexity import TextLoss
 from tinygpt.evaluation.scores import Evaluation
 from tinygpt.evaluation.shares import Interval, Reference
 from tinygpt.terminal.output import make_console
 from tinygpt.terminal.visible import visible_text
 
 _COPY_SHOWN = 60
+_SECONDS_BETWEEN = 10.0  # lines about progress
 SHARES = {
     "letters": "byte frequencies in common",
     "words": f"words of {SHORTEST_WORD} letters and more that exist",
@@ -90,3 +95,32 @@ def _rows(e: Evaluation) -> list[tuple[str, str, str, str]]:
 
 def _interval(value: Interval | Reference) -> str:
     return f"{value.share:.1%} [{value.low:.0%}, {value.high:.0%}]"
+
+
+# ---- a text file -----------------------------------------------------------------------------------------------
+
+
+class Announcer:
+    """Prints the progress of a long evaluation to standard error."""
+
+    def __init__(self) -> None:
+        self.printed_at = time.monotonic()
+
+    def __call__(self, done: int, total: int) -> None:
+        """Print a line if the last one is some seconds old."""
+        if time.monotonic() - self.printed_at >= _SECONDS_BETWEEN:
+            self.printed_at = time.monotonic()
+            print(f"{done:,} of {total:,} tokens", file=sys.stderr, flush=True)
+
+
+def print_text_loss(loss: TextLoss) -> None:
+    """Print the loss over a text file in all its units, and its windows."""
+    first, longest = loss.context - loss.stride + 1, loss.context
+    print(
+        f"{visible_text(loss.text)}: {loss.n_bytes:,} bytes in {loss.n_tokens:,} tokens of "
+        f"{visible_text(loss.tokenizer)}, {loss.n_bytes / loss.n_tokens:.2f} bytes a token\n"
+        f"loss {loss.per_byte:.4f} nats a byte, {bits(loss.per_byte):.4f} bits a byte; "
+        f"{loss.per_token:.4f} nats a token, perplexity {loss.perplexity:,.2f} a token\n"
+        f"windows of {loss.context:,} tokens, every {loss.stride:,}: a token is predicted from {first:,} to "
+        f"{longest:,} before it, fewer at the start of the text"
+    )

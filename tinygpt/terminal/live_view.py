@@ -76,7 +76,7 @@ def _watch_live(
             output(live.stop)
         _close(events)
     if progress is not None and progress.stopped is not None:
-        line = Text(closing_line(progress.stopped))
+        line = Text(closing_line(progress.stopped, progress))
         output(partial(console.print, line, soft_wrap=True))  # a command stays one line to copy
 
 
@@ -120,8 +120,8 @@ def plain_lines(event: Event, progress: RunProgress) -> Iterator[str]:
             plan, name = event.plan, event.tokenizer.name
             tokenizer = "" if each == 1.0 else f"tokenizer {visible_text(name)} ({each:.2f} bytes a token), "
             yield (
-                f"{plan.preset}, {event.n_parameters:,} parameters, engine {plan.engine}, {tokenizer}corpus "
-                f"{visible_text(plan.corpus)} ({event.corpus_bytes:,} bytes), steps {event.first_step:,} to "
+                f"{visible_text(plan.title)}, {event.n_parameters:,} parameters, engine {plan.engine}, {tokenizer}"
+                f"corpus {visible_text(plan.corpus)} ({event.corpus_bytes:,} bytes), steps {event.first_step:,} to "
                 f"{plan.steps:,}, out {visible_text(str(plan.out))}"
             )
             if event.warning:
@@ -147,18 +147,24 @@ def plain_lines(event: Event, progress: RunProgress) -> Iterator[str]:
             best, path = "the best so far, " if event.best else "", visible_text(str(event.path))
             yield f"saved {best}step {event.step:,} to {path} in {event.seconds:.1f} s{checked}"
         case StopRecord():
-            yield closing_line(event)
+            yield closing_line(event, progress)
 
 
-def closing_line(event: StopRecord) -> str:
+def closing_line(event: StopRecord, progress: RunProgress) -> str:
     """Format how a run ended, with the next command."""
-    return as_called(_closing_line(event))
+    before = progress.before
+    values = {
+        "training loss": event.train_loss,
+        "held-out loss": event.held_out_loss,
+        "before the first step": None if before is None else before.held_out_loss,
+    }
+    each = progress.start.bytes_per_token
+    shown = [f", {name} {losses(value, each, 3)}" for name, value in values.items() if value is not None]
+    return as_called(_closing_line(event, "".join(shown)))
 
 
-def _closing_line(event: StopRecord) -> str:
+def _closing_line(event: StopRecord, losses: str) -> str:
     plan = event.plan
-    losses = "" if event.train_loss is None else f", training loss {event.train_loss:.3f}"
-    losses += "" if event.held_out_loss is None else f", held-out loss {event.held_out_loss:.3f}"
     if event.reason == "finished":
         head = f"finished step {event.step:,} of {plan.steps:,} after {clock(event.elapsed_seconds)}{losses}"
         return f"{head}; try: invoke sample --checkpoint {shlex.quote(str(plan.out))}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, fields
 from functools import partial
+from pathlib import Path
 
 from tinygpt.errors import ConfigError
 from tinygpt.terminal.options import Repeated, option
@@ -15,8 +16,12 @@ from tinygpt.terminal.tasks import task
 class ModelOptions:
     """Options that select a model."""
 
-    checkpoint: str = option("", "folder from `invoke train`, or any GPT-2 folder of bytes or with a tokenizer.json")
-    model: str = option("", "a gallery model instead, such as shakespeare, which comes with the package")
+    checkpoint: str = option(
+        "",
+        "folder from `invoke train`, a GPT-2 folder with its tokenizer, a gallery model such as shakespeare, or a "
+        "model of the hub such as gpt2 or OWNER/NAME, with the extra `hub`",
+    )
+    model: str = option("", "a gallery model by name, as --checkpoint takes it too")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +54,7 @@ class SampleOptions(ModelOptions):
 
 @task()
 def sample(options: SampleOptions) -> None:
-    """Stream text from a checkpoint or a gallery model, token by token; print several texts one after the other."""
+    """Stream text from a model, token by token; print several texts one after the other."""
     from tinygpt.evaluation.subject import load_model
     from tinygpt.generation.sampling import SamplingSettings
     from tinygpt.terminal.conversation_view import converse
@@ -71,6 +76,12 @@ def sample(options: SampleOptions) -> None:
 class EvaluateOptions(ModelOptions):
     """Options of evaluate."""
 
+    text: Path | None = option(
+        None, "a text file instead: only its loss per byte and per token, and the perplexity, over all of it"
+    )
+    stride: int | None = option(
+        None, "with --text: tokens from one window to the next; the model's context when omitted"
+    )
     corpus: str = option("", "text to evaluate on; by default the model's own")
     corpus_file: str | None = option(None, "your own copy of the corpus tinyshakespeare")
     texts: int = option(8, "number of texts to write, with the seeds 0, 1, …")
@@ -78,10 +89,19 @@ class EvaluateOptions(ModelOptions):
     temperature: float = option(1.0, "sampling temperature of the texts in the JSON; the grade is for texts at 1")
     json: bool = option(False, "print everything as JSON, texts included")
 
+    def __post_init__(self) -> None:
+        if self.text and self.corpus:
+            raise ConfigError("--text with --corpus", "one of the two")
+        if self.stride is not None and not self.text:
+            raise ConfigError("--stride without --text", "a file", "invoke evaluate --text FILE --stride 512")
+
 
 @task(needs="evaluate")
 def evaluate(options: EvaluateOptions) -> None:
-    """Evaluate a model: held-out loss, words, grammar, copied text, and a grade."""
+    """Evaluate a model: held-out loss, words, grammar, copied text, and a grade; or the loss of a text file alone."""
+    if options.text:
+        _evaluate_text(options, options.text)
+        return
     from tinygpt.corpora import load_corpus
     from tinygpt.evaluation.scores import EvaluationSettings, evaluate_model
     from tinygpt.evaluation.subject import load_subject
@@ -98,3 +118,17 @@ def evaluate(options: EvaluateOptions) -> None:
     print_evaluation(result)
     if subject.corpus_sha256 not in (None, text.sha256):
         print("note: this is not the text that the model was trained on; copies are searched in it anyway")
+
+
+def _evaluate_text(options: EvaluateOptions, text: Path) -> None:
+    """Print the loss of a text file; it needs no extra."""
+    from tinygpt.evaluation.perplexity import text_file_loss
+    from tinygpt.evaluation.subject import load_model
+    from tinygpt.terminal.evaluation_view import Announcer, print_text_loss
+
+    model = load_model(options.checkpoint, options.model)
+    result = text_file_loss(model, text, options.stride, scored=Announcer())
+    if options.json:
+        print(result.as_json())
+    else:
+        print_text_loss(result)

@@ -51,7 +51,7 @@ class LiveView:
     def _title(self) -> Text:
         start = self.progress.start
         return Text.assemble(
-            (start.plan.preset, "bold"),
+            (visible_text(start.plan.title), "bold"),
             f" · {start.n_parameters:,} parameters · {start.plan.engine} · {visible_text(start.plan.corpus)}",
         )
 
@@ -81,6 +81,8 @@ class LiveView:
             each = progress.start.bytes_per_token
             at = "" if each == 1.0 else f" a byte, {evaluation.held_out_loss * each:.3f} a token"
             at += f"  at step {evaluation.step:,}"
+            if (before := progress.before) is not None and before is not evaluation:
+                at += f", {before.held_out_loss:.3f} before"
             held_out = Text.assemble((f"{evaluation.held_out_loss:.3f}", "bold"), (at, "dim"))
         table.add_row("training loss", trained)
         table.add_row("held-out loss", held_out)

@@ -113,9 +113,12 @@ def loss(value: float) -> str:
     return f"{value:.2f}"
 
 
-def losses(per_byte: float, bytes_per_token: float) -> str:
-    """A loss in nats per byte and, where a token has several bytes, per token."""
-    return f"{per_byte:.4f}" + ("" if bytes_per_token == 1.0 else f" a byte ({per_byte * bytes_per_token:.4f} a token)")
+def losses(per_byte: float, bytes_per_token: float, digits: int = 4) -> str:
+    """A loss in nats per byte and, where a token has several bytes, per token; a dash for NaN."""
+    if math.isnan(per_byte):
+        return DASH
+    text = f"{per_byte:.{digits}f}"
+    return text if bytes_per_token == 1.0 else f"{text} a byte ({per_byte * bytes_per_token:.{digits}f} a token)"
 
 
 def counted(count: int, noun: str, plural: str = "") -> str:

@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import Protocol
 
 from tinygpt.arguments import instance
-from tinygpt.errors import CheckpointError, ConfigError, MissingDependencyError, unknown_name
+from tinygpt.errors import CheckpointError, ConfigError, unknown_name
 from tinygpt.system.home import expand_home
-from tinygpt.system.json_records import read_json
+from tinygpt.system.hub import SHORT_NAMES, cached_file, fetch
 from tinygpt.tokenizers.byte_tokenizer import BYTES
+from tinygpt.tokenizers.files import TOKENIZER, TOKENIZER_FILES, read_content
 from tinygpt.tokenizers.json_tokenizer import library, tokenizer_of
 from tinygpt.tokenizers.tokenizer import Tokenizer
 from tinygpt.tokenizers.training import FEWEST, MOST, cached_bpe
 
-TOKENIZER = "tokenizer.json"
-_GPT2_REPOSITORIES = ("openai-community/gpt2", "gpt2")  # today's name, and the one in older caches
 _GPT2_TOKENS = 50_257
+_FILES, _RUN = f"a {TOKENIZER}, or a folder with one", "invoke train --tokenizer PATH"
 
 
 class TrainingText(Protocol):
@@ -108,36 +108,29 @@ def _load_bpe(name: str, corpus: TrainingText | None) -> Tokenizer:
 
 def _load_file(name: str, _corpus: TrainingText | None) -> Tokenizer:
     path = expand_home(name)
-    path = path / TOKENIZER if path.is_dir() else path
-    return _read(path.name, path)
+    return _read(TOKENIZER if path.is_dir() else path.name, path)
 
 
 def _load_gpt2(name: str, _corpus: TrainingText | None) -> Tokenizer:
     library(name)
-    from huggingface_hub import hf_hub_download, try_to_load_from_cache
-
-    for repository in _GPT2_REPOSITORIES:
-        if isinstance(path := try_to_load_from_cache(repository, TOKENIZER), str):
-            return _read(name, Path(path))
+    repository = SHORT_NAMES[name]
     try:
-        return _read(name, Path(hf_hub_download(_GPT2_REPOSITORIES[0], TOKENIZER)))
-    except (ConfigError, MissingDependencyError):
-        raise
-    except Exception as error:  # the library's transport raises many types of error
-        raise ConfigError(
-            f"tokenizer 'gpt2' is not in the hub's cache, and the hub could not be reached ({type(error).__name__})",
-            f"a network once, or a folder with GPT-2's {TOKENIZER}",
-            f"the same command when connected, or with --tokenizer FOLDER/{TOKENIZER}",
-        ) from None
+        path = cached_file(repository, TOKENIZER) or fetch(repository, [TOKENIZER]) / TOKENIZER
+    except CheckpointError as error:
+        raise ConfigError(f"tokenizer {name!r}: {error.problem}", error.allowed, error.run) from None
+    return _read(name, path)
 
 
 def _read(name: str, path: Path) -> Tokenizer:
+    """Read a tokenizer.json, whatever its name, or the tokenizer of a folder."""
+    folder = {file: path / file for file in TOKENIZER_FILES if (path / file).exists()} if path.is_dir() else None
     try:
-        return tokenizer_of(name, read_json(path))
+        found = read_content({TOKENIZER: path} if folder is None else folder)
     except CheckpointError as error:
-        raise ConfigError(
-            error.problem, f"a {TOKENIZER}, or a folder with one", "invoke train --tokenizer PATH"
-        ) from None
+        raise ConfigError(error.problem, _FILES, _RUN) from None
+    if found is None:
+        raise ConfigError(f"{path} holds no {TOKENIZER}", _FILES, _RUN)
+    return tokenizer_of(name, found[1])
 
 
 _BPE = _Kind(r"bpe:[0-9]{0,9}", "bpe:2048", _size, _load_bpe)

@@ -1,7 +1,8 @@
 """Events of a training session, which views print and recorders store.
 
 In all of them ``step`` counts the updates so far, losses are in nats per byte, and ``train_loss`` is the mean over the
-recent steps. ``elapsed_seconds`` is the time spent in the run, including earlier parts.
+recent steps, not a number before the first one. ``elapsed_seconds`` is the time spent in the run, including earlier
+parts.
 """
 
 from __future__ import annotations

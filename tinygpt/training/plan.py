@@ -11,7 +11,8 @@ from tinygpt.arguments import check_fields, folder, number, whole_number
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.corpora import absolute_name
 from tinygpt.engines import DEFAULT_ENGINE, parse_variant, resolve_variant
-from tinygpt.errors import unknown_name
+from tinygpt.errors import ConfigError, unknown_name
+from tinygpt.gallery.sources import absolute_source
 from tinygpt.generation.sampling import SamplingSettings
 from tinygpt.presets import PRESETS, Preset
 from tinygpt.recipes import RECIPES, SCHEDULES, preset_learning_rate, schedule_settings
@@ -45,10 +46,11 @@ class TrainingSettings:
         engine: python, numpy, vectorized, compiled or jax, with options as in ``vectorized[threads=1]``; auto for the
             fastest that this machine has.
         seed: seed of the starting weights and the batches.
-        recipe: constant (the reference's, which every measurement uses), warmup, cosine, stable, muon or nanogpt; by
-            default the preset's own settings.
-        learning_rate: a rate instead of the recipe's; auto for the one that fits the preset's width.
-        batch_size: sequences in a batch, instead of the preset's.
+        recipe: constant (the reference's, which every measurement uses), warmup, cosine, stable, muon, nanogpt or
+            finetune; by default the preset's own settings, and with --start-from finetune.
+        learning_rate: a rate instead of the recipe's; auto for the one that fits the model's width.
+        batch_size: sequences in a batch, instead of the preset's or, with --start-from, the model's.
+        context_length: tokens in a sequence with --start-from; the model's own by default, and at most that.
         accumulation: batches whose gradients make one update.
         warmup_steps: updates over which the learning rate rises, instead of the recipe's.
         schedule: constant, cosine (to a tenth) or stable (constant for half of the run, then to 0); by default the
@@ -62,8 +64,8 @@ class TrainingSettings:
         patience: stop after this many evaluations without a lower held-out loss; by default never.
         prompt: prompt of the samples; a line break if empty.
         keep: number of earlier checkpoints that stay in the folder.
-        start_from: a checkpoint folder to train further, ours or a GPT-2 of transformers: its shape, weights and
-            tokenizer replace the preset's.
+        start_from: a model to train further, in the place of a preset: a folder, ours or a GPT-2 of transformers, a
+            gallery model, or one of the hub such as gpt2. It brings its shape, weights, batch and tokenizer.
         corpus_file: your own copy of the corpus tinyshakespeare.
         record: write the run's steps and samples to results/local/; needs the extra ``bench``.
         gentle: give way to everything else on this machine.
@@ -77,6 +79,7 @@ class TrainingSettings:
     recipe: str | None = None
     learning_rate: float | Literal["auto"] | None = None
     batch_size: int | None = field(default=None, metadata={"option": "batch"})
+    context_length: int | None = field(default=None, metadata={"option": "context"})
     accumulation: int | None = field(default=None, metadata={"option": "accumulate"})
     warmup_steps: int | None = field(default=None, metadata={"option": "warmup"})
     schedule: str | None = None
@@ -89,7 +92,7 @@ class TrainingSettings:
     patience: int | None = None
     prompt: str = field(default="", metadata={"may_be_empty": True})
     keep: int = 2
-    start_from: Path | None = None
+    start_from: str | None = None
     corpus_file: Path | None = None
     record: bool = False
     gentle: bool = False
@@ -102,8 +105,8 @@ _STORED_SETTINGS = (
 )  # fmt: skip
 # Options that change a preset's own settings.
 _DEPARTURES = (
-    "tokenizer", "recipe", "learning_rate", "batch_size", "accumulation", "warmup_steps", "schedule", "dropout",
-    "weight_decay", "betas", "grad_clip", "patience",
+    "tokenizer", "recipe", "learning_rate", "batch_size", "context_length", "accumulation", "warmup_steps", "schedule",
+    "dropout", "weight_decay", "betas", "grad_clip", "patience", "start_from",
 )  # fmt: skip
 
 
@@ -116,7 +119,6 @@ class TrainingPlan(TrainingSettings):
         steps: number of updates in the whole run, including those before a resume; of a run by the clock, an estimate.
         minutes: wall time of the whole run, over all its parts, instead of its steps.
         seconds_before: time that this command spent before the session, which counts.
-        learning_rate: a rate instead of the recipe's.
         eval_batches: batches of held-out text per evaluation, always the same ones.
         sample_every: steps between samples; None for a tenth of the run.
         early_samples: write samples also after 1, 10, 30, 100, … steps.
@@ -131,7 +133,6 @@ class TrainingPlan(TrainingSettings):
     steps: int = 1000
     minutes: float | None = field(default=None, kw_only=True)
     seconds_before: float = field(default=0.0, kw_only=True)
-    learning_rate: float | None = field(default=None, kw_only=True)
     eval_batches: int = 8
     sample_every: int | None = None
     early_samples: bool = False
@@ -142,16 +143,19 @@ class TrainingPlan(TrainingSettings):
     def of(cls, options: object, **more: Any) -> TrainingPlan:
         """Make the plan of a run with the settings among these options; ``more`` adds or replaces fields."""
         names = {part.name for part in fields(TrainingSettings)} & vars(options).keys()
-        values = {name: getattr(options, name) for name in names} | more
-        if values.get("learning_rate") == "auto":
-            values["learning_rate"] = preset_learning_rate(PRESETS[values["preset"]].model)
-        return cls(**values)
+        return cls(**{name: getattr(options, name) for name in names} | more)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "out", folder("out", self.out))
-        for name in ("start_from", "corpus_file"):
-            if getattr(self, name) is not None:
-                object.__setattr__(self, name, Path(getattr(self, name)).absolute())
+        if self.corpus_file is not None:
+            object.__setattr__(self, "corpus_file", Path(self.corpus_file).absolute())
+        if self.start_from is not None:
+            object.__setattr__(self, "start_from", absolute_source(self.start_from))
+        if self.context_length is not None:
+            check_fields(self, whole_number, "context_length", least=1)
+            if self.start_from is None:
+                shape = f"--preset '{self.preset}[context_length={self.context_length}]'"
+                raise ConfigError("--context without --start-from", "the preset's own", f"invoke train {shape}")
         # A run may be resumed and evaluated from other folders.
         object.__setattr__(self, "corpus", absolute_name(self.corpus))
         if self.tokenizer is not None:
@@ -184,6 +188,11 @@ class TrainingPlan(TrainingSettings):
         return replace(self.preset_entry.model, vocab_size=expected_vocab_size(self.tokenizer or BYTES.name))
 
     @property
+    def title(self) -> str:
+        """The name of the model that is trained: the preset's, or that of the weights it starts from."""
+        return self.preset if self.start_from is None else Path(self.start_from).name
+
+    @property
     def shown_prompt(self) -> str:
         """The prompt as text for files: bytes that are not UTF-8 are U+FFFD."""
         return as_text(text_bytes(self.prompt))
@@ -207,19 +216,26 @@ class TrainingPlan(TrainingSettings):
         saves = self.checkpoint_every is not None and step % self.checkpoint_every == 0
         return saves or step % self.evaluation_interval == 0 or self.samples_after(step)
 
-    def train_config(self, base: TrainConfig) -> TrainConfig:
+    def train_config(self, base: TrainConfig, model: ModelConfig | None = None) -> TrainConfig:
         """Return batch and optimiser settings: a base, changed by this plan's recipe and then by its single settings.
+
+        Args:
+            base: the settings to change.
+            model: the shape that a rate has to fit; by default the preset's.
 
         Raises:
             ConfigError: the recipe is unknown, or a setting is outside its range.
         """
+        model = model or self.preset_entry.model
         if self.recipe is not None:
-            base = RECIPES[self.recipe].apply(base, self.preset_entry.model, self.steps)
+            base = RECIPES[self.recipe].apply(base, model, self.steps)
         names = (
             "learning_rate", "batch_size", "accumulation", "warmup_steps", "dropout", "weight_decay", "betas",
             "grad_clip",
         )  # fmt: skip
         changes = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        if self.learning_rate == "auto":
+            changes["learning_rate"] = preset_learning_rate(model)
         if self.schedule is not None:
             changes |= schedule_settings(self.schedule, self.steps)
         return replace(base, **changes)

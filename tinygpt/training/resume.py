@@ -10,20 +10,21 @@ from shlex import quote
 from typing import Any
 
 from tinygpt.checkpoints.checkpoint import Checkpoint, has_checkpoint, load_checkpoint
-from tinygpt.checkpoints.gpt2_config import from_gpt2_config
-from tinygpt.checkpoints.layout import CONFIG, KEPT, STATE
+from tinygpt.checkpoints.layout import KEPT, STATE
 from tinygpt.checkpoints.retention import kept_checkpoints
 from tinygpt.checkpoints.training_state import TrainingState
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.corpora import Corpus
 from tinygpt.engines import ENGINES, format_variant, parse_variant
 from tinygpt.errors import CheckpointError, ConfigError
+from tinygpt.gallery.sources import folder_shape
 from tinygpt.system.files import finished_name
 from tinygpt.system.folder_lock import LOCK
 from tinygpt.system.json_records import read_json, record_from_json
 from tinygpt.system.staging import SAVED, SAVING, current_files
 from tinygpt.tokenizers import BYTES, Tokenizer, load_tokenizer
 from tinygpt.training.plan import TrainingPlan
+from tinygpt.training.starting import starting_shape
 
 # Files of a run that ended before its first checkpoint, and the folder of an empty volume.
 RUN_FILES = frozenset({"status.json", "train.log", "recorded.json", LOCK, SAVING, SAVED, "lost+found"})
@@ -50,17 +51,6 @@ def require_own_folder(out: Path) -> None:
         if is_run and out.absolute().relative_to(run).parts[0] in (SAVING, SAVED, KEPT):
             run_elsewhere = "invoke train --out DIR with another DIR"
             raise ConfigError(f"{out} is inside the run {run}, which replaces its files", "a new folder", run_elsewhere)
-
-
-def starting_weights(plan: TrainingPlan) -> Checkpoint | None:
-    """Load the model that a new run starts from, if the plan names one.
-
-    Raises:
-        CheckpointError: the folder has no sound checkpoint, or no tokenizer.
-    """
-    if plan.start_from is None:
-        return None
-    return load_checkpoint(plan.start_from)
 
 
 def run_tokenizer(plan: TrainingPlan, corpus: Corpus, source: Checkpoint | None) -> Tokenizer:
@@ -92,15 +82,12 @@ def shape_and_settings(plan: TrainingPlan, resume: bool = False) -> tuple[ModelC
     session raises its error.
     """
     model, base = plan.model, plan.preset_entry.train
-    source = plan.out if resume else plan.start_from
-    if source is not None:
-        files = current_files(source, (CONFIG, STATE))
-        with suppress(CheckpointError, KeyError):
-            model = from_gpt2_config(read_json(files[CONFIG]), str(source / CONFIG))
-            if resume:
-                state = read_json(files[STATE])
-                base = record_from_json(TrainConfig, state.get("train"), "train", str(source / STATE), defaults=True)
-    return model, plan.train_config(base)
+    with suppress(CheckpointError):
+        if resume:
+            model, base = folder_shape(plan.out)
+        elif plan.start_from is not None:
+            model, base = starting_shape(plan)
+    return model, plan.train_config(base, model)
 
 
 def resumed_settings(out: Path) -> dict[str, Any]:
@@ -120,7 +107,7 @@ def resumed_settings(out: Path) -> dict[str, Any]:
         training = read_json(path).get("training")
         state = record_from_json(TrainingState, training, "training", str(out / STATE), defaults=True)
     own = {"preset": state.preset, "corpus": state.corpus, "engine": state.engine, "seed": state.seed}
-    return own | {"steps": state.planned_steps} | state.settings
+    return own | {"steps": state.planned_steps, "start_from": state.started_from} | state.settings
 
 
 def newest_sound(directory: Path) -> tuple[int, Path] | None:
@@ -163,7 +150,7 @@ def checkpoint_to_resume(plan: TrainingPlan, corpus: Corpus) -> Checkpoint:
         raise ConfigError(problem, f"{state.step:,} or more in the whole run", f"invoke sample --checkpoint {plan.out}")
     own = replace(plan.preset_entry.model, vocab_size=checkpoint.config.vocab_size)  # its tokenizer is checked later
     model = own if state.started_from is None else checkpoint.config
-    train = plan.train_config(checkpoint.train)
+    train = plan.train_config(checkpoint.train, model)
     settings = (  # name, whether it is the same, in the checkpoint, in the plan
         ("preset", state.preset == plan.preset, state.preset, plan.preset),
         (  # by its hash: a file may have another name now
@@ -175,10 +162,11 @@ def checkpoint_to_resume(plan: TrainingPlan, corpus: Corpus) -> Checkpoint:
         ("seed", state.seed == plan.seed, state.seed, plan.seed),
         (  # a scheduler's command repeats the start
             "start-from",
-            plan.start_from is None or str(plan.start_from) == state.started_from,
+            plan.start_from in (None, state.started_from),
             state.started_from,
             plan.start_from,
         ),
+        ("context", plan.context_length in (None, model.context_length), model.context_length, plan.context_length),
         ("engine", _arithmetic(state.engine) == _arithmetic(plan.engine), state.engine, plan.engine),
         (  # of which the moments are
             "optimizer",

@@ -1,6 +1,7 @@
 """A training session: steps, evaluations, samples and checkpoints in one stream of events.
 
     StartRecord
+    of a run that starts from weights: EvaluationRecord CheckpointRecord SampleRecord
     per step: StepRecord [CheckpointRecord] [EvaluationRecord] [SampleRecord] [PlanRecord]
     StopRecord
 
@@ -53,9 +54,9 @@ from tinygpt.training.resume import (
     require_own_folder,
     resumed_options,
     run_tokenizer,
-    starting_weights,
 )
 from tinygpt.training.samples import write_sample
+from tinygpt.training.starting import starting_weights
 from tinygpt.training.timetable import Timetable
 from tinygpt.training.trainer import Trainer
 
@@ -116,8 +117,8 @@ class _Session:
         tokenizer = run_tokenizer(plan, corpus, source)
         self.tokens = corpus_tokens(corpus, tokenizer)
         own = replace(plan.preset_entry.model, vocab_size=tokenizer.vocab_size)
-        model = own if source is None else source.config
-        train = plan.train_config(plan.preset_entry.train if checkpoint is None else checkpoint.train)
+        model, base = (own, plan.preset_entry.train) if source is None else (source.config, source.train)
+        train = plan.train_config(base, model)
         self.changes = () if checkpoint is None else changed_settings(plan, train, checkpoint)
         sampler = BatchSampler(self.tokens.train, train.rows_per_step, model.context_length, plan.seed)
         self.held_out = evaluation_batches(
@@ -135,7 +136,7 @@ class _Session:
         self.held_out_loss: float | None = None
         self.best: tuple[float, int] | None = None  # held-out loss, step
         self.stopped_early = False
-        self.started_from = None if plan.start_from is None else str(plan.start_from)
+        self.started_from = plan.start_from
         if checkpoint is not None:
             self._restore(checkpoint)
         self.first_step = self.step
@@ -223,16 +224,20 @@ class _Session:
                 return
 
     def _between_steps(self) -> Iterator[Event]:
-        """Evaluate and sample if due and not yet done; both are due after the last step."""
+        """Evaluate and sample if due and not yet done; both are due after the last step, and before the first one too
+        if the weights can do something already.
+        """
         step, last = self.step, self.over
         tenth = self.timetable is not None and self.timetable.next_tenth()
+        if not step and self.started_from is None:
+            return
         evaluates = tenth if self.timetable else step % self.plan.evaluation_interval == 0
-        if step and self.evaluated != step and (last or evaluates):
+        if self.evaluated != step and (last or evaluates):
             yield from self._evaluate()
         if self._stop_requested():
             return
         samples = tenth if self.timetable else self.plan.samples_after(step)
-        if step and self.sampled != step and (last or samples):
+        if self.sampled != step and (last or samples):
             yield self._sample()
         if step and self.timetable and (last or tenth or step >= self.plan.steps):
             yield self._plan_again(self.timetable)
@@ -408,7 +413,8 @@ class _Session:
         return self.engine.processes.any(self.stop.requested)
 
     def _train_loss(self) -> float:
-        return float(np.mean(self.recent))
+        """Return the mean loss of the recent steps; not a number before the first one."""
+        return float(np.mean(self.recent)) if self.recent else math.nan
 
     def _elapsed(self) -> float:
         return self.earlier_seconds + self.plan.seconds_before + time.perf_counter() - self.started

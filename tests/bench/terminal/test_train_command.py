@@ -33,6 +33,7 @@ TYPED: dict[str, Any] = {
 # Options of the process, not of the training.
 OF_THIS_PROCESS = {
     "out", "resume", "auto_resume", "detach", "ignore_memory", "minutes", "mesh", "hosts", "process", "start_from",
+    "context",
 }  # fmt: skip
 
 
@@ -107,8 +108,8 @@ def test_a_typed_option_overrides_the_run_s(texts: Path, option: str) -> None:
 def test_resuming_refuses_another_start_and_names_nothing_before_a_refusal(
     texts: Path, typed: Typed, flag: str
 ) -> None:
-    options = ["--preset", "tiny", "--engine", "numpy", "--corpus", "file:plain.txt", "--steps", "2"]
-    assert typed("train", *options, "--out", "first").returncode == 0
+    options = ["--engine", "numpy", "--corpus", "file:plain.txt", "--steps", "2"]
+    assert typed("train", *options, "--preset", "tiny", "--out", "first").returncode == 0
     assert typed("train", *options, "--out", "run", "--start-from", "first").returncode == 0
     done = typed("train", flag, "--out", "run", "--start-from", "other", "--steps", "3")
     assert done.returncode == 2 and "start-from" in done.stderr and "other" in done.stderr

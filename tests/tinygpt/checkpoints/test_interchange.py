@@ -83,7 +83,7 @@ def foreign(tmp_path: Path) -> Path:
 
 
 def test_a_run_starts_with_a_models_weights_and_shape(foreign: Path, tmp_path: Path) -> None:
-    wanted = plan(tmp_path / "run", steps=4, start_from=foreign)
+    wanted = plan(tmp_path / "run", steps=4, recipe="constant", start_from=foreign)
     events = list(run_session(wanted, CORPUS))
     start = events[0]
     assert isinstance(start, StartRecord)
@@ -101,8 +101,8 @@ def test_a_run_starts_with_a_models_weights_and_shape(foreign: Path, tmp_path: P
 
 
 def test_such_a_run_is_resumed_without_naming_its_start(foreign: Path, tmp_path: Path) -> None:
-    whole = list(run_session(plan(tmp_path / "whole", steps=4, start_from=foreign), CORPUS))
-    list(run_session(plan(tmp_path / "run", steps=2, start_from=foreign), CORPUS))
+    whole = list(run_session(plan(tmp_path / "whole", steps=4, recipe="constant", start_from=foreign), CORPUS))
+    list(run_session(plan(tmp_path / "run", steps=2, recipe="constant", start_from=foreign), CORPUS))
     for path in foreign.iterdir():
         path.unlink()
     resumed = list(run_session(plan(tmp_path / "run", steps=4), CORPUS, resume=True))

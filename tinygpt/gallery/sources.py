@@ -1,0 +1,85 @@
+"""Models by name: a folder, a model of the gallery, or one of the Hugging Face hub.
+
+runs/first, ./gpt2      a folder that exists comes first
+shakespeare             the gallery
+gpt2, OWNER/NAME        the hub, and its cache (see tinygpt/system/hub.py); hf:OWNER/NAME is never a path
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tinygpt.checkpoints.checkpoint import Checkpoint, load_checkpoint, settings_without_state
+from tinygpt.checkpoints.gpt2_config import from_gpt2_config
+from tinygpt.checkpoints.hub_models import hub_model_folder, hub_model_shape
+from tinygpt.checkpoints.layout import CONFIG, STATE
+from tinygpt.config import ModelConfig, TrainConfig
+from tinygpt.errors import CheckpointError, did_you_mean
+from tinygpt.gallery.loader import GalleryModel, gallery_names, load_gallery_model
+from tinygpt.system.home import expand_home
+from tinygpt.system.hub import SHORT_NAMES, repository_of
+from tinygpt.system.json_records import read_json, record_from_json
+from tinygpt.system.staging import current_files
+
+_MAKE_ONE = "invoke train --out DIR"
+
+
+def load_source(name: str | Path) -> Checkpoint | GalleryModel:
+    """Load a model by name, without AdamW's state.
+
+    Raises:
+        CheckpointError: there is no such model, or its files are damaged or of a model that TinyGPT cannot compute.
+        MissingDependencyError: it is a model of the hub, and the extra ``hub`` is not installed.
+    """
+    name = str(name)
+    if _is_gallery(name):
+        return load_gallery_model(name)
+    if (repository := _repository(name)) is not None:
+        return load_checkpoint(hub_model_folder(repository), weights_only=True)
+    if not expand_home(name).exists():
+        known = (*gallery_names(), *SHORT_NAMES)
+        problem = f"there is no folder {name}{did_you_mean(name, known)}"
+        raise CheckpointError(problem, f"a checkpoint folder, {', '.join(known)}, or OWNER/NAME of the hub", _MAKE_ONE)
+    return load_checkpoint(expand_home(name), weights_only=True)
+
+
+def source_shape(name: str) -> tuple[ModelConfig, TrainConfig]:
+    """Return a model's shape and settings without reading its weights; errors are those of :func:`load_source`."""
+    if _is_gallery(name):
+        shape = load_gallery_model(name).config
+        return shape, settings_without_state(shape)
+    if (repository := _repository(name)) is not None:
+        shape = hub_model_shape(repository)
+        return shape, settings_without_state(shape)
+    return folder_shape(expand_home(name))
+
+
+def folder_shape(folder: Path) -> tuple[ModelConfig, TrainConfig]:
+    """Return the shape and settings of the checkpoint in a folder without reading its weights.
+
+    Raises:
+        CheckpointError: they are missing or damaged.
+    """
+    files = current_files(folder, (CONFIG, STATE))
+    shape = from_gpt2_config(read_json(files.get(CONFIG, folder / CONFIG)), str(folder / CONFIG))
+    if STATE not in files:
+        return shape, settings_without_state(shape)
+    train = read_json(files[STATE]).get("train")
+    return shape, record_from_json(TrainConfig, train, "train", str(folder / STATE), defaults=True)
+
+
+def absolute_source(name: str | Path) -> str:
+    """Return the name of the same model as seen from any folder: a path becomes absolute."""
+    name = str(name)
+    return name if _is_gallery(name) or _repository(name) else str(expand_home(name).absolute())
+
+
+def _is_gallery(name: str) -> bool:
+    return name in gallery_names() and not expand_home(name).exists()
+
+
+def _repository(name: str) -> str | None:
+    """Return the repository that a name means; None for a path, also of a missing folder in one that exists."""
+    path = Path(name)
+    inside = path.parent != Path() and path.parent.is_dir()
+    return None if inside or path.exists() else repository_of(name)
