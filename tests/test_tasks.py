@@ -65,10 +65,6 @@ BAD_INPUT = {
         ["train", "--preset", "tiny", "--context", "16"],
         ["--context without --start-from", "run: invoke train --preset 'tiny[context_length=16]'"],
     ),
-    "a start that is not there": (
-        ["train", "--start-from", "shakespear"],
-        ["shakespear", "did you mean 'shakespeare'"],
-    ),
     "a mistyped GPT-2": (["sample", "--checkpoint", "gtp2"], ["no folder gtp2", "did you mean 'gpt2'", "run:"]),
     "minutes with a batch": (["train", "--minutes", "5", "--batch", "4"], ["--minutes with --batch", "one of the two"]),
     "nothing to keep": (["train", "--keep", "-1"], ["keep is -1", "0 or more"]),
