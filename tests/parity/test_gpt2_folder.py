@@ -15,7 +15,7 @@ import torch
 from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel, pipeline
 
 from tests.parity.oracle import Oracle
-from tests.tinygpt.gpt2_folder import BPE, MODEL
+from tests.tinygpt.gpt2_folder import BPE, END, MODEL, write_pair
 from tests.tinygpt.training.small_runs import CORPUS, plan
 from tinygpt.checkpoints.checkpoint import load_checkpoint
 from tinygpt.checkpoints.gpt2_weights import INDEX
@@ -23,7 +23,6 @@ from tinygpt.checkpoints.layout import TOKENIZER, WEIGHTS
 from tinygpt.config import TrainConfig
 from tinygpt.engines import create_engine
 from tinygpt.generation.decoding import generate_text
-from tinygpt.tokenizers.files import MERGES, VOCABULARY
 from tinygpt.training.session import run_session
 
 UPDATES = 10
@@ -110,14 +109,8 @@ def test_a_fine_tuned_folder_needs_no_line_of_ours(folder: Path, tmp_path: Path)
     assert write(prompt, max_new_tokens=8, do_sample=False)[0]["generated_text"] == prompt + ours
 
 
-def test_the_older_pair_of_files_is_the_tokenizer_of_transformers(folder: Path, tmp_path: Path) -> None:
-    older, model = published(tmp_path / "gpt2"), BPE.content["model"]
-    (older / TOKENIZER).unlink()
-    end = "<|endoftext|>"
-    vocabulary = {text: token for text, token in model["vocab"].items() if token < 299} | {end: 299}
-    merges = [" ".join(merge) for merge in model["merges"] if "".join(merge) in vocabulary]
-    (older / VOCABULARY).write_text(json.dumps(vocabulary))
-    (older / MERGES).write_text("\n".join(["#version: 0.2", *merges, ""]), encoding="utf-8")
+def test_the_older_pair_of_files_is_the_tokenizer_of_transformers(tmp_path: Path) -> None:
+    older = write_pair(published(tmp_path / "gpt2"))
     ours, theirs = load_checkpoint(older).tokenizer, AutoTokenizer.from_pretrained(older)
-    for text in ("The fox saw a hen.", f"a {end} b{end}", "  é€\N{GRINNING FACE}\n\n\tx"):
+    for text in ("The fox saw a hen.", f"a {END} b{END}", "  é€\N{GRINNING FACE}\n\n\tx"):
         assert theirs(text)["input_ids"] == ours.encode(text).tolist()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from fnmatch import fnmatch
 from pathlib import Path
+from types import SimpleNamespace
 
 
 class RepositoryNotFoundError(OSError):
@@ -40,13 +41,16 @@ class HubDouble:
             raise RepositoryNotFoundError(name)
         return self.root / name
 
-    def list_repo_files(self, name: str) -> list[str]:
+    def _files(self, name: str) -> list[str]:
         folder = self._repository(name)
         return [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
 
+    def model_info(self, name: str) -> SimpleNamespace:
+        return SimpleNamespace(siblings=[SimpleNamespace(rfilename=file) for file in self._files(name)])
+
     def snapshot_download(self, name: str, allow_patterns: list[str]) -> str:
         self.cache.joinpath(name).mkdir(parents=True, exist_ok=True)
-        for file in self.list_repo_files(name):
+        for file in self._files(name):
             if any(fnmatch(file, pattern) for pattern in allow_patterns):
                 shutil.copyfile(self.root / name / file, self.cache / name / file)
         return str(self.cache / name)

@@ -52,7 +52,8 @@ def cached_file(repository: str, file: str) -> Path | None:
 
 def listed_files(repository: str) -> frozenset[str]:
     """Return the names of a repository's files, asked over the network; errors are those of :func:`fetch`."""
-    return frozenset(_asked(repository, lambda client: client.list_repo_files(repository)))
+    siblings = _asked(repository, lambda client: client.model_info(repository).siblings)
+    return frozenset(file.rfilename for file in siblings or ())
 
 
 def fetch(repository: str, files: Iterable[str]) -> Path:

@@ -36,7 +36,7 @@ def test_a_folder_comes_first_then_the_gallery_then_the_hub(hub: HubDouble) -> N
 def test_a_mistyped_path_is_no_question_to_the_hub(hub: HubDouble) -> None:
     Path("runs").mkdir()
     for name in ("runs/frist", "./gpt2", "a/b/c", "/nowhere"):
-        with pytest.raises(CheckpointError, match=f"there is no folder {name}; allowed: a checkpoint folder, kjv"):
+        with pytest.raises(CheckpointError, match=f"there is no folder {name}.*; allowed: a checkpoint folder, kjv"):
             load_source(name)
     with pytest.raises(CheckpointError, match=r"there is no folder shakespear \(did you mean 'shakespeare'"):
         load_source("shakespear")

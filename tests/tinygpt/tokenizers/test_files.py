@@ -5,46 +5,37 @@ from pathlib import Path
 
 import pytest
 
-from tests.tinygpt.gpt2_folder import BPE, MODEL, write_gpt2
+from tests.tinygpt.gpt2_folder import BPE, END, LAST, MODEL, write_gpt2, write_pair
 from tinygpt.checkpoints.checkpoint import load_checkpoint
 from tinygpt.checkpoints.layout import TOKENIZER
 from tinygpt.errors import CheckpointError, ConfigError
 from tinygpt.tokenizers import load_tokenizer
 from tinygpt.tokenizers.files import ADDED, MERGES, VOCABULARY
 
-END = "<|endoftext|>"
 TEXT = "The fox saw 3 hens,\n\n  over thé wall 🦊!"
 
 
 @pytest.fixture
 def pair(tmp_path: Path) -> Path:
     """A folder with vocab.json and merges.txt, whose last token ends a text."""
-    folder, model = write_gpt2(tmp_path / "gpt2"), BPE.content["model"]
-    (folder / TOKENIZER).unlink()
-    vocabulary = {text: token for text, token in model["vocab"].items() if token < 299} | {END: 299}
-    (folder / VOCABULARY).write_text(json.dumps(vocabulary))
-    merges = (merge.split() if isinstance(merge, str) else merge for merge in model["merges"])
-    kept = [" ".join(merge) for merge in merges if "".join(merge) in vocabulary]
-    (folder / MERGES).write_text("\n".join(["#version: 0.2", *kept, ""]), encoding="utf-8")
-    return folder
+    return write_pair(write_gpt2(tmp_path / "gpt2"))
 
 
 def test_the_pair_is_the_same_tokenizer(pair: Path) -> None:
     tokenizer = load_checkpoint(pair).tokenizer
     assert (tokenizer.name, tokenizer.vocab_size) == (VOCABULARY, MODEL.vocab_size)
-    last = BPE.pieces[299]
-    assert last not in TEXT.encode()
+    assert BPE.pieces[LAST] not in TEXT.encode()
     assert tokenizer.encode(TEXT).tolist() == BPE.encode(TEXT).tolist()
     assert tokenizer.decode(tokenizer.encode(TEXT)) == TEXT
-    assert tokenizer.encode(f"a{END}b").tolist() == [*BPE.encode("a"), 299, *BPE.encode("b")]
+    assert tokenizer.encode(f"a{END}b").tolist() == [*BPE.encode("a"), LAST, *BPE.encode("b")]
     assert load_tokenizer(str(pair)).hash == tokenizer.hash
 
 
 def test_further_tokens_are_read(pair: Path) -> None:
-    (pair / ADDED).write_text(json.dumps({"<pad>": 300}))
-    with pytest.raises(CheckpointError, match=r"vocab\.json has 301 tokens and the weights 300"):
+    (pair / ADDED).write_text(json.dumps({"<pad>": LAST + 1}))
+    with pytest.raises(CheckpointError, match=rf"vocab\.json has {LAST + 2} tokens and the weights {LAST + 1}"):
         load_checkpoint(pair)
-    assert load_tokenizer(str(pair)).encode("<pad>").tolist() == [300]
+    assert load_tokenizer(str(pair)).encode("<pad>").tolist() == [LAST + 1]
 
 
 def test_tokenizer_json_comes_before_the_pair(pair: Path) -> None:
@@ -72,7 +63,7 @@ def test_damaged_files_are_one_line(pair: Path, file: str, content: bytes, messa
 
 def test_a_half_of_the_pair_is_none(pair: Path) -> None:
     (pair / MERGES).unlink()
-    with pytest.raises(CheckpointError, match=r"holds no tokenizer\.json, and its vocab_size is 300"):
+    with pytest.raises(CheckpointError, match=rf"holds no tokenizer\.json, and its vocab_size is {LAST + 1}"):
         load_checkpoint(pair)
     with pytest.raises(ConfigError, match=r"holds no tokenizer\.json"):
         load_tokenizer(str(pair))

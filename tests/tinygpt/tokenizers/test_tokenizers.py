@@ -156,9 +156,11 @@ def test_gpt2_comes_from_the_hubs_cache_or_is_one_clear_line(monkeypatch, tmp_pa
     assert load_tokenizer("gpt2").name == "gpt2"
     monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_: None)
 
-    def offline(*_):
+    def offline(*_, **__):
         raise OSError("no route")
 
-    monkeypatch.setattr(huggingface_hub, "hf_hub_download", offline)
-    with pytest.raises(ConfigError, match=r"'gpt2' is not in the hub's cache, and the hub could not be reached"):
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", offline)
+    with pytest.raises(
+        ConfigError, match=r"'gpt2': openai-community/gpt2 is not in the hub's cache, and the hub could"
+    ):
         load_tokenizer("gpt2")
