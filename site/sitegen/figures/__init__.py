@@ -159,7 +159,7 @@ _FIGURES = (
     Figure(
         "loss",
         "Loss against wall time",
-        "Training loss and loss on held-out text, nats per token, over minutes of training.",
+        "Training loss and loss on held-out text, nats per byte, over minutes of training.",
         "Thin lines are training loss, averaged over consecutive steps; lines with points are loss on text that the "
         "model never saw. When the two diverge, the model has begun to memorize.",
         needs="one training run",

@@ -27,6 +27,7 @@ LABEL_WIDTH = 46  # pixels: room for the widest label of any choice, because a v
 _SPREAD = 0.36
 _ENOUGH_TICKS = 4
 _ROOMY = 0.45  # presets that are this far from both neighbours have their parameter count below their name
+_NAME = 46  # pixels of the longest preset's name, with a gap
 
 
 def at_size(rows: pd.DataFrame) -> pd.DataFrame:
@@ -54,26 +55,30 @@ def spread(sizes: Sequence[int]) -> list[float]:
 def parameter_axis(rows: pd.DataFrame, names: LineNames) -> alt.X:
     """The axis of model sizes, for rows of :func:`at_size`: a tick at each preset, with name and parameter count.
 
-    ``names`` has the room at the right edge.
+    Where a name does not fit between its neighbours, every second one is a line lower. ``names`` has the room at the
+    right edge.
     """
     present = _sizes(rows)
     presets = {preset.model.n_parameters: name for name, preset in LADDER.items()}
     ticks = spread(present)
-    labels = []
-    for before, tick, after, count in zip([-math.inf, *ticks], ticks, [*ticks[1:], math.inf], present, strict=False):
-        roomy = min(tick - before, after - tick) > _ROOMY
+    gaps = [math.inf, *(after - before for before, after in pairwise(ticks)), math.inf]
+    in_a_row, in_two = [], []
+    for position, (count, *sides) in enumerate(zip(present, gaps, gaps[1:], strict=False)):
         name = presets.get(count, short_count(count))
-        labels.append([name, short_count(count)] if roomy else name)
+        label = [name, short_count(count)] if min(sides) > _ROOMY else [name]
+        in_a_row.append(label)
+        in_two.append(["", name] if position % 2 and len(label) == 1 else label)
+    domain = [ticks[0] - 0.15, ticks[-1] + 0.15]
+    fits = f"(width - {names.room}) * {min(gaps[1:-1], default=1.0) / (domain[1] - domain[0]):.4f} >= {_NAME}"
     return alt.X(
         "at_size:Q",
         title="parameters (log scale; close sizes are spread)",
         # Widened, so that a single preset has an axis too and no point lies on the frame.
-        scale=alt.Scale(domain=[ticks[0] - 0.15, ticks[-1] + 0.15], range=names.range, nice=False, zero=False),
+        scale=alt.Scale(domain=domain, range=names.range, nice=False, zero=False),
         axis=alt.Axis(
             values=ticks,
-            labelExpr=f"({json.dumps(labels)})[indexof({ticks}, datum.value)]",
-            labelOverlap="greedy",
-            labelSeparation=4,
+            labelExpr=f"({fits} ? {json.dumps(in_a_row)} : {json.dumps(in_two)})[indexof({ticks}, datum.value)]",
+            labelOverlap=False,
             titleAnchor="start",
             grid=False,
         ),

@@ -116,7 +116,7 @@ def _verdict_text(row: dict[str, Any]) -> str:
         return str(row["verdict"])
     if row["rounds"] < MIN_ROUNDS:
         return f"unresolved: fewer than {MIN_ROUNDS} rounds"
-    return "unresolved: not told apart from 1×"
+    return "unresolved: cannot be distinguished from 1×"
 
 
 def _edges(rows: pd.DataFrame) -> tuple[pd.Series, pd.Series]:

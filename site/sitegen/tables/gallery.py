@@ -61,10 +61,17 @@ def _card_html(card: Card) -> str:
     )
     return (
         f'<section class="tg-model"><h2>{html_block(card.name)}</h2>'
-        f"<p>Grade: <strong>{html_block(_grade(judgement))}</strong></p><ul>"
+        f"{_scale_html(judgement)}<ul>"
         f"<li>{html_block(standing)}</li>{reasons}{missing}</ul>"
         f"{first}{folded}{_anchors_html(card)}{_curve_html(card)}<dl>{details}</dl></section>"
     )
+
+
+def _scale_html(judgement: dict[str, Any]) -> str:
+    """All grades from the lowest to the highest, with the model's marked."""
+    own = str(judgement["grade"])
+    marks = {own: f"<strong>{html_block(_grade(judgement))}</strong>"}
+    return f'<p class="tg-scale">Grade: {" · ".join(marks.get(grade, html_block(grade)) for grade in GRADES)}</p>'
 
 
 def _grade(judgement: dict[str, Any]) -> str:

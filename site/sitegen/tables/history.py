@@ -30,7 +30,7 @@ def changes_finding(results: Results) -> str:
     rest = len(changes) - real.total()
     return (
         f"Of {len(changes)} measured changes, {real['faster']} made the engine faster and {real['slower']} slower;"
-        f" {rest} cannot be told from noise"
+        f" {rest} are within the noise"
     )
 
 

@@ -51,9 +51,7 @@ PUBLISHED = (
 def micro_table(results: Results) -> str:
     """Our engines at micro on the machine that measured it last, then the published times."""
     cells = [cell for cell in shown_cells(results) if cell.preset == _PRESET.name and cell.n_rounds]
-    if not cells:
-        return nothing_yet("No engine is measured at micro", COMMAND)
-    newest = max(cells, key=lambda cell: cell.started_at)
+    newest = max(cells, key=lambda cell: cell.started_at, default=None)
     rows: list[dict[str, TableCell | str]] = [
         {
             "program": cell.variant,
@@ -63,7 +61,7 @@ def micro_table(results: Results) -> str:
             "source": quantities.day(cell.started_at),
         }
         for cell in cells
-        if cell.scope == newest.scope
+        if newest and cell.scope == newest.scope
     ]
     rows += [
         {
@@ -75,4 +73,5 @@ def micro_table(results: Results) -> str:
         }
         for one in PUBLISHED
     ]
-    return html_table("A step of micro, and of microgpt programs", rows)
+    table = html_table("A step of micro, and of microgpt programs", rows)
+    return table if cells else f"{nothing_yet('No engine of ours is measured at micro', COMMAND)}{table}"

@@ -44,7 +44,7 @@ def samples_finding(results: Results) -> str:
     if pd.isna(best["held_out_loss"]):
         return wrote
     loss, corpus = quantities.loss(best["held_out_loss"]), one_line(best["corpus"], 40)
-    return f"{wrote}; the lowest loss on unseen text is {loss} nats per token, on {corpus}"
+    return f"{wrote}; the lowest loss on unseen text is {loss} nats per byte, on {corpus}"
 
 
 def samples_html(results: Results) -> str:

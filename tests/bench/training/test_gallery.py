@@ -112,6 +112,9 @@ def test_the_page_shows_every_text_escaped(trained):
     assert page.count("<q>") == 1 + anchors  # with the model
     assert f"<q>{'word ' * 21}word&#8230;</q>" in page  # what is cut ends in an ellipsis
     assert "Of 20 further sets of the author" in page
+    scale = page.split("Grade: ")[1].split("</p>")[0]
+    assert scale.startswith(("noise", "<strong>noise")) and scale.endswith("sentences · passages")
+    assert f"<strong>{card.evaluation['judgement']['grade']}" in scale
     for part in ("seeds", "evolution", "anchors"):
         assert f'href="fables.html#{part}"' in page and f'id="{part}"' in folded
     assert "invoke" in gallery_html([])

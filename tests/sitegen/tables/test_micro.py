@@ -22,5 +22,6 @@ def test_our_times_and_the_published_ones_have_their_machines_and_sources(tmp_pa
     assert table.count("<tr>") == 1 + 2 + len(PUBLISHED)
 
 
-def test_without_a_cell_the_command_is_named(tmp_path):
-    assert "invoke bench" in micro_table(load_results(tmp_path))
+def test_without_a_cell_the_command_is_named_above_the_published_times(tmp_path):
+    table = unescape(micro_table(load_results(tmp_path)))
+    assert "invoke bench" in table and table.count("<tr>") == 1 + len(PUBLISHED)

@@ -30,7 +30,7 @@ _SERIES = ("training", "held out")
 FIELDS = (
     Field("run", "run", POINT | TABLE),
     Field("series", "loss", POINT | TABLE),
-    Field("loss", "nats per token", POINT | TABLE, "{:.3f}".format, type="Q", format=".3f"),
+    Field("loss", "nats per byte", POINT | TABLE, "{:.3f}".format, type="Q", format=".3f"),
     Field("minutes", "minutes", POINT | TABLE, quantities.significant, type="Q", format=".3~r"),
     Field("averaged", "averaged over", POINT),
     Field("step", "step", POINT | TABLE, quantities.whole, type="Q"),
@@ -38,7 +38,7 @@ FIELDS = (
     replace(MACHINE, shown=POINT),
     COMMAND,
     *exported("variant", "preset", "corpus", "measured_on"),
-    Field("loss_text", derive=lambda rows: map("{:.3f} nats per token".format, rows["loss"])),
+    Field("loss_text", derive=lambda rows: map("{:.3f} nats per byte".format, rows["loss"])),
     Field("time_text", derive=lambda rows: (quantities.duration(minutes * 60) for minutes in rows["minutes"])),
 )
 
@@ -57,7 +57,7 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     top = max(UNIFORM_LOSS, float(rows["loss"].max())) + 0.25
     y = alt.Y(
         "loss:Q",
-        title="loss, nats per token",
+        title="loss, nats per byte",
         scale=alt.Scale(domain=[min(1.0, math.floor(float(rows["loss"].min()))), top], nice=False),
     )
     chart = alt.Chart(rows)
@@ -89,7 +89,7 @@ def headline(rows: pd.DataFrame) -> str:
     seconds = last["minutes"] * 60
     times = quantities.between(float(seconds.min()), float(seconds.max()), quantities.duration)
     where = "on unseen text" if held_out else "in training"
-    return f"After {times}, the loss {where} is {losses} nats per token; a guess has {UNIFORM_LOSS:.2f}"
+    return f"After {times}, the loss {where} is {losses} nats per byte; a guess has {UNIFORM_LOSS:.2f}"
 
 
 def describe(rows: pd.DataFrame) -> str:
