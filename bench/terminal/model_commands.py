@@ -64,7 +64,7 @@ def ablate(options: AblateOptions) -> int:
 
 @task(needs="bench")
 def clinic(options: ClinicOptions) -> int:
-    """Train small models with one thing wrong each, record them, and run the checks that tell what is wrong."""
+    """Train small models with one thing wrong each, record them, and run the checks that find it."""
     from bench.terminal.show_clinic import print_evaluation, print_outcomes
     from bench.training.clinic import run_clinic
     from bench.training.clinic_cases import chosen_cases

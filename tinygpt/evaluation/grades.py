@@ -184,7 +184,7 @@ def _nearer(name: str, thing: str, floor: str) -> Callable[[_Evidence], _Outcome
         if measure is None:
             return None
         if not measure.tells:
-            return f"{thing}: so little text does not tell the author's from {floor}"
+            return f"{thing}: too little text to distinguish the author's from {floor}"
         passed = measure.reached and measure.lowest >= measure.bar_of_each
         share = (
             f"{measure.lowest:.0%} of one text, at least {measure.author.lowest:.0%} of each piece of the author's"

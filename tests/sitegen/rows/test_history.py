@@ -44,8 +44,8 @@ def test_the_significant_change_comes_first_and_the_floor_holds_back_the_rest(re
         assert change.found.outcome == "faster" and change.is_significant
         assert change.after.commit == LANDMARKS[2].commit
     assert not any(change.is_significant for change in others)
-    finding = f"Of {len(changes)} measured changes, 2 made the engine faster and 0 slower; {len(others)} cannot be told"
-    assert changes_finding(results) == f"{finding} from noise"
+    finding = f"Of {len(changes)} measured changes, 2 made the engine faster and 0 slower"
+    assert changes_finding(results) == f"{finding}; {len(others)} are within the noise"
     table = unescape(TABLES["history_changes"](results))
     assert table.index("faster") < table.index(LANDMARKS[2].change) < table.index(LANDMARKS[3].change)
 

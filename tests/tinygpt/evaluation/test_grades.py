@@ -235,7 +235,7 @@ def test_the_bar_is_half_way_or_what_the_author_reaches():
 def test_a_grade_whose_own_share_cannot_tell_is_not_given():
     found = judge(shares(triples=a_measure(0.96, replace(ABLE, least=0.44))))
     assert found.grade == "phrases"
-    assert any("known triples of words: so little text" in missing for missing in found.missing)
+    assert any("known triples of words: too little text" in missing for missing in found.missing)
 
 
 # ---- what the bars are made of -----------------------------------------------------------------------------
