@@ -18,12 +18,18 @@ import numbers
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tinygpt.arguments import check_fields, number, whole_number, wrong
-from tinygpt.errors import unknown_name
+from tinygpt.arguments import check_fields, instance, number, whole_number, wrong
+from tinygpt.errors import ConfigError, unknown_name
+from tinygpt.lora import Lora, parse_lora
 
 _LARGEST = 2**31 - 1  # of a count: array sizes are products of at most two of them
 DECAY_SHAPES = ("cosine", "linear")
 OPTIMIZERS = ("adamw", "muon")
+
+
+def _text(name: str, value: object) -> str:
+    instance(name, value, str, "text")
+    return str(value)
 
 
 @dataclass(frozen=True)
@@ -90,9 +96,11 @@ class TrainConfig:
         decay_from: the share of the updates after the warm-up that keep the full rate before it falls.
         dropout: share of the numbers that dropout sets to 0.
         optimizer: ``adamw`` (Loshchilov & Hutter 2019), or ``muon`` for the blocks' matrices (``tinygpt/muon.py``).
+        train_only: the modules to train, such as ``h.10-11,ln_f``; all if empty (``tinygpt/trained.py``).
+        lora: the adapter to train instead, such as ``rank=8,alpha=16,on=attn+mlp``; none if empty.
 
     Raises:
-        ConfigError: a field is outside its range.
+        ConfigError: a field is outside its range, or two of them exclude each other.
     """
 
     batch_size: int
@@ -109,6 +117,8 @@ class TrainConfig:
     decay_from: float = 0.0
     dropout: float = 0.0
     optimizer: str = "adamw"
+    train_only: str = ""
+    lora: str = ""
 
     def __post_init__(self) -> None:
         check_fields(self, whole_number, "batch_size", "accumulation", least=1, most=_LARGEST)
@@ -125,6 +135,25 @@ class TrainConfig:
         if len(betas) != 2 or not all(isinstance(beta, numbers.Real) and 0.0 <= beta < 1.0 for beta in betas):
             raise wrong("betas", self.betas, "two numbers in [0, 1)")
         object.__setattr__(self, "betas", tuple(map(float, betas)))
+        check_fields(self, _text, "train_only", "lora")
+        if self.lora:
+            object.__setattr__(self, "lora", str(parse_lora(self.lora)))
+            if self.train_only:
+                raise ConfigError(
+                    "--lora with --train-only", "one of the two: an adapter leaves all weights as they are"
+                )
+            if self.optimizer == "muon":
+                raise ConfigError("the optimizer muon with --lora", "adamw, as with --recipe stable")
+
+    @property
+    def adapter(self) -> Lora | None:
+        """The shape of the adapter, or None without LoRA."""
+        return parse_lora(self.lora) if self.lora else None
+
+    @property
+    def freezes(self) -> bool:
+        """Some weights are not trained."""
+        return bool(self.train_only or self.lora)
 
     @property
     def rows_per_step(self) -> int:

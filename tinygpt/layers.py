@@ -38,6 +38,28 @@ def linear_backward(dy: Array, x: Array, weight: Array) -> tuple[Array, Array, A
     return dy @ weight.T, flat_x.T @ flat_dy, flat_dy.sum(axis=0)
 
 
+# ---- LoRA (Hu et al. 2021): an addition of low rank to a frozen linear layer ---------------------------
+
+
+def lora(x: Array, a: Array, b: Array, scale: float) -> Array:
+    """scale (x A) B, which is added to x W + b; x (…, I), A (I, r), B (r, O) → (…, O)."""
+    return (x @ a) @ b * x.dtype.type(scale)
+
+
+def lora_backward(dy: Array, x: Array, a: Array, b: Array, scale: float) -> tuple[Array, Array, Array]:
+    """Two linear layers in a row, u = x A and y = scale u B; u (N, r) has few columns and is computed again:
+
+        dB = scale uᵀ dy        du = scale dy Bᵀ        dA = xᵀ du        dx = du Aᵀ
+
+    Returns:
+        dx (…, I), which is added to dy Wᵀ, dA (I, r), dB (r, O).
+    """
+    flat_x = x.reshape(-1, x.shape[-1])  # (N, I)
+    scaled = dy.reshape(-1, dy.shape[-1]) * dy.dtype.type(scale)  # (N, O)
+    du = scaled @ b.T  # (N, r)
+    return (du @ a.T).reshape(x.shape), flat_x.T @ du, (flat_x @ a).T @ scaled
+
+
 # ---- layer normalisation (Ba et al. 2016) ------------------------------------------------------------
 
 

@@ -59,4 +59,6 @@ def optimizer_text(train: TrainConfig, minutes: float | None = None) -> str:
         parts.append(f"dropout {train.dropout:g} on embeddings and residual branches")
     if train.accumulation > 1:
         parts.append(f"{train.accumulation} batches accumulated")
+    if train.freezes:
+        parts.append(f"LoRA {train.lora}" if train.lora else f"training {train.train_only} only")
     return "; ".join(parts)

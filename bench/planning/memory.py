@@ -11,6 +11,7 @@ Symbols as in ``tinygpt/config.py``; N = B·T, P parameters, A = B·H·T² atten
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from types import MappingProxyType
 
@@ -21,6 +22,7 @@ from tinygpt.engines import parse_variant
 from tinygpt.engines.compiled.memory import predicted_bytes as compiled_bytes
 from tinygpt.engines.vectorized.memory import predicted_bytes
 from tinygpt.system.threads import available_cores
+from tinygpt.trained import n_stored, n_trained, trained_shapes
 
 FLOAT32_BYTES = 4
 PROCESS_BYTES = 40_000_000  # interpreter, NumPy and this project's modules
@@ -32,8 +34,8 @@ _ALLOCATOR_SLACK = 4_500_000
 
 _BATCH_BYTES = 8 + 1 + 8  # per token of an update's batch: its position in the text, the byte, the id
 
-# A session's first checkpoint is read back and compared: a copy of both moments, and three arrays read.
-_CHECKPOINT_COPIES = 5
+# A session's first checkpoint is read back and compared: beside the weights, a copy of both moments, and both read.
+_MOMENT_COPIES = 4
 
 
 def predicted_peak_bytes(variant: str, model: ModelConfig, train: TrainConfig) -> int:
@@ -78,12 +80,13 @@ def predicted_session_bytes(variant: str, model: ModelConfig, train: TrainConfig
         train: batch, dropout and accumulation.
         recording: rows are written, which loads pandas and pyarrow.
     """
-    steps = predicted_peak_bytes(variant, model, train)
-    copies = _CHECKPOINT_COPIES * FLOAT32_BYTES * model.n_parameters
+    steps, trained = predicted_peak_bytes(variant, model, train), n_trained(model, train)
+    read = trained if train.lora else model.n_parameters  # weights; the base of an adapter is not read again
+    copies = FLOAT32_BYTES * (read + _MOMENT_COPIES * trained)
     # Between steps the textbook engines keep weights and moments; the others keep all their buffers.
     between, number = steps, _NUMBERS_KEPT.get(engine_name(variant))
     if number is not None:
-        between = min(steps, PROCESS_BYTES + TEXT_BYTES + int(3 * number * model.n_parameters))
+        between = min(steps, PROCESS_BYTES + TEXT_BYTES + int(number * (n_stored(model, train) + 2 * trained)))
     batch = _BATCH_BYTES * train.rows_per_step * (model.context_length + 1)
     return max(steps, between + copies) + batch + _SESSION_BYTES + (RECORDING_BYTES if recording else 0)
 
@@ -107,7 +110,7 @@ def _kept_numbers(model: ModelConfig, rows: int, scores: float) -> float:
 
 
 def _numpy_bytes(model: ModelConfig, train: TrainConfig, _threads: int) -> int:
-    """Predict engine ``numpy``: the largest sum of live arrays in a step, besides weights and moments (3 P).
+    """Predict engine ``numpy``: the largest sum of live arrays in a step, besides weights and moments.
 
     In the first block's backward nearly all gradients exist, and so do the forward's caches. ``attention_backward``
     holds 22 N·D (13 of the branch's gradients so far, nine more inside) with two score-sized arrays, or in its middle
@@ -117,9 +120,11 @@ def _numpy_bytes(model: ModelConfig, train: TrainConfig, _threads: int) -> int:
     """
     n, d, t = train.batch_size * model.context_length, model.d_model, model.context_length
     scores = train.batch_size * model.n_heads * t * t
-    p, kept = model.n_parameters, _kept_numbers(model, train.batch_size, scores)
+    p, kept = n_trained(model, train), _kept_numbers(model, train.batch_size, scores)
     attention_pending = (model.vocab_size + t) * d + 3 * d * d + 5 * d  # later gradients
     block_pending = (model.vocab_size + t) * d + 8 * d * d + 11 * d
+    if train.freezes:  # some of them, or none
+        attention_pending = block_pending = 0
     if train.dropout:
         kept += n_sites(model.n_layers) * n * d
     sums = 2 * p if train.accumulation > 1 else 0  # of the earlier batches, and the last one's gradients
@@ -128,9 +133,9 @@ def _numpy_bytes(model: ModelConfig, train: TrainConfig, _threads: int) -> int:
         sums + kept + 14 * n * d + 3 * scores + p - attention_pending,
         sums + kept + 25 * n * d + p - block_pending,
         sums + p,
-        p + 6 * max(4 * d * d, model.vocab_size * d, t * d),
+        p + 6 * max(map(math.prod, trained_shapes(model, train).values())),
     )
-    return _resident(FLOAT32_BYTES * (3 * p + max(moments)))
+    return _resident(FLOAT32_BYTES * (n_stored(model, train) + 2 * p + max(moments)))
 
 
 # CPython: a float object of 24 bytes, the list's pointer of 8, and lists that grow ahead of need. Numbers that live

@@ -39,6 +39,14 @@ def test_linear(rng):
     assert_gradients(lambda: (layers.linear(x, w, b) * dy).sum(), [(x, dx), (w, dw), (b, db)])
 
 
+def test_lora(rng):
+    x, a, b = rng.normal(size=(2, 3, 4)), rng.normal(size=(4, 2)), rng.normal(size=(2, 5))
+    dy = rng.normal(size=(2, 3, 5))
+    dx, da, db = layers.lora_backward(dy, x, a, b, 1.7)
+    assert_gradients(lambda: (layers.lora(x, a, b, 1.7) * dy).sum(), [(x, dx), (a, da), (b, db)])
+    np.testing.assert_allclose(layers.lora(x, a, b, 1.7), x @ (1.7 * a @ b))
+
+
 def test_layer_norm(rng):
     x, gain, bias = rng.normal(size=(2, 3, 6)), rng.normal(size=6), rng.normal(size=6)
     dy = rng.normal(size=x.shape)

@@ -2,8 +2,10 @@
 
     config.json             the shape, as transformers' GPT2LMHeadModel.from_pretrained expects it
     model.safetensors       the weights, under Hugging Face GPT-2 names
-    optimizer.safetensors   AdamW's moments, first_moment.NAME and second_moment.NAME, and the update count; an engine
-                            that computes in double precision stores them so, with its weights as weight.NAME
+    adapter_config.json     in place of the weights a LoRA adapter, with adapter_model.safetensors, as PEFT saves it
+    optimizer.safetensors   AdamW's moments of what is trained, first_moment.NAME and second_moment.NAME, and the update
+                            count; an engine that computes in double precision stores them so, with its weights as
+                            weight.NAME
     tokenizer.json          text ↔ ids, with tokenizer_config.json, as transformers' fast tokenizers read it
     training_state.json     format version, batch and optimiser settings, the run's state, the SHA-256 of the other
                             files and of its own contents, so that a damaged or exchanged file is detected
@@ -17,9 +19,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from shlex import quote
 from types import MappingProxyType
@@ -28,9 +30,26 @@ from typing import Any
 import numpy as np
 
 from tinygpt.arguments import folder, instance
+from tinygpt.checkpoints.adapter_files import (
+    read_adapter,
+    read_adapter_config,
+    to_adapter_config,
+    weights_sha256,
+    write_adapter,
+)
 from tinygpt.checkpoints.gpt2_config import dropout_of, from_gpt2_config, to_gpt2_config
 from tinygpt.checkpoints.gpt2_weights import INDEX, read_gpt2_weights
-from tinygpt.checkpoints.layout import CONFIG, FILES, KEPT, OPTIMIZER, STATE, TOKENIZER_CONFIG, WEIGHTS
+from tinygpt.checkpoints.layout import (
+    ADAPTER,
+    ADAPTER_CONFIG,
+    CONFIG,
+    FILES,
+    KEPT,
+    OPTIMIZER,
+    STATE,
+    TOKENIZER_CONFIG,
+    WEIGHTS,
+)
 from tinygpt.checkpoints.retention import drop_older, keep_newest, kept_checkpoints, link_files
 from tinygpt.checkpoints.tensorfile import read_tensors, require_whole, write_tensors
 from tinygpt.checkpoints.tokenizer_files import read_tokenizer, to_tokenizer_config
@@ -40,6 +59,7 @@ from tinygpt.engines import Engine
 from tinygpt.errors import CheckpointError, ConfigError, StorageError
 from tinygpt.generation.inference import LanguageModel
 from tinygpt.generation.inference.model import model_tokenizer, require_model
+from tinygpt.lora import Shapes, adapter_shapes, merged
 from tinygpt.optim import OptimizerState
 from tinygpt.params import Arrays, check_shapes, parameter_shapes
 from tinygpt.system.files import storage_errors, write_file
@@ -48,14 +68,17 @@ from tinygpt.system.memory import require_memory
 from tinygpt.system.staging import current_files, finish_replacement, replace_files
 from tinygpt.tokenizers import BYTES, Tokenizer
 from tinygpt.tokenizers.files import TOKENIZER, TOKENIZER_FILES
+from tinygpt.trained import trained_shapes
 
 FORMAT = "tinygpt-checkpoint"
-FORMAT_VERSION = 4  # 1 had no hash of config.json and of the state itself, 2 no settings of the command, 3 no tokenizer
+# 1 had no hash of config.json and of the state itself, 2 no settings of the command, 3 no tokenizer, 4 nothing frozen
+FORMAT_VERSION = 5
 
 _FOREIGN_TOKENS = 1024  # in a batch of a model that has no settings of its own
 
 _KINDS = _FIRST, _SECOND, _WEIGHT = "first_moment", "second_moment", "weight"
-_HASHED = (CONFIG, WEIGHTS, TOKENIZER, TOKENIZER_CONFIG, OPTIMIZER)
+_HASHED = (CONFIG, WEIGHTS, ADAPTER, ADAPTER_CONFIG, TOKENIZER, TOKENIZER_CONFIG, OPTIMIZER)
+_TENSORS = (WEIGHTS, ADAPTER, OPTIMIZER)
 _CHECKSUM = "checksum"
 _MAKE_ONE = "invoke train --out DIR"
 
@@ -67,10 +90,12 @@ class Checkpoint:
     Attributes:
         config: the model's shape.
         train: batch and optimiser settings; for a folder of transformers, defaults with the folder's dropout.
-        weights: name → float32 array of the shape in ``parameter_shapes``.
+        weights: name → float32 array of the shape in ``parameter_shapes``; of an adapter, those of its base.
         optimizer: AdamW's state, if the folder has one.
         training: the run's state, if the folder has one.
         tokenizer: text ↔ ids.
+        adapter: name → array of a LoRA adapter, whose shape is in ``train``; None without one.
+        base: the folder or name of the adapter's base.
     """
 
     config: ModelConfig
@@ -79,6 +104,8 @@ class Checkpoint:
     optimizer: OptimizerState | None = None
     training: TrainingState | None = None
     tokenizer: Tokenizer = BYTES
+    adapter: Arrays | None = None
+    base: str | None = None
 
     @property
     def step(self) -> int:
@@ -86,8 +113,21 @@ class Checkpoint:
         return self.optimizer.step if self.optimizer else self.training.step if self.training else 0
 
     def state_dict(self) -> Arrays:
-        """Copy the weights."""
-        return {name: array.copy() for name, array in self.weights.items()}
+        """Copy the weights, an adapter folded in."""
+        lora, adapter = self.train.adapter, self.adapter or {}
+        weights = self.weights if lora is None else merged(self.weights, adapter, lora.scale)
+        return {name: array.copy() for name, array in weights.items()}
+
+    def with_context(self, length: int) -> Checkpoint:
+        """Return the same model with the first rows of its position table."""
+        positions = self.weights["wpe.weight"][:length]
+        model = replace(self.config, context_length=length)
+        return replace(self, config=model, weights=self.weights | {"wpe.weight": positions})
+
+    def folded(self) -> Checkpoint:
+        """Return the same model without an adapter, and without the state of its training."""
+        train = replace(self.train, lora="")
+        return Checkpoint(self.config, train, self.state_dict(), tokenizer=self.tokenizer)
 
     def __repr__(self) -> str:
         return f"<checkpoint: {self.config.summary}, step {self.step:,}>"
@@ -106,8 +146,9 @@ def settings_without_state(model: ModelConfig, config: Mapping[str, Any] = Mappi
 def as_checkpoint(source: LanguageModel) -> Checkpoint:
     """Return a model as a checkpoint, with as much of settings and AdamW's state as it has."""
     if isinstance(source, Engine):
-        state = source.optimizer_state()
-        return Checkpoint(source.config, source.train, source.parameters(), state, tokenizer=source.tokenizer)
+        state, adapter = source.optimizer_state(), source.adapter() or None
+        weights, tokenizer = source.parameters(), source.tokenizer
+        return Checkpoint(source.config, source.train, weights, state, tokenizer=tokenizer, adapter=adapter)
     if isinstance(source, Checkpoint):
         return source
     train = settings_without_state(require_model(source))
@@ -140,24 +181,29 @@ def save_checkpoint(directory: str | Path, source: LanguageModel, *, keep: int =
     model, train, weights = source.config, source.train, source.weights
     optimizer, training = source.optimizer, source.training
     tokenizer = model_tokenizer(source)
-    _check_arrays(model, weights, "the weights")
+    shapes, trained = parameter_shapes(model), trained_shapes(model, train)
+    _check_arrays(shapes, weights, "the weights")
+    if source.adapter is not None:
+        _check_arrays(trained, source.adapter, "the adapter")
     if optimizer is not None:
         for kind, arrays in _kinds(optimizer).items():
             if arrays is not None:
-                _check_arrays(model, arrays, f"AdamW's {kind}")
+                _check_arrays(trained, arrays, f"AdamW's {kind}")
 
     def write(folder: Path) -> None:
-        names = list(parameter_shapes(model))
         write_file(folder / CONFIG, [_json_bytes(to_gpt2_config(model, train.dropout))])
         write_file(folder / TOKENIZER, [_json_bytes(tokenizer.content)])
         write_file(folder / TOKENIZER_CONFIG, [_json_bytes(to_tokenizer_config(model))])
-        write_tensors(
-            folder / WEIGHTS, {name: np.asarray(weights[name], np.float32) for name in names}, {"format": "pt"}
-        )
+        if source.adapter is not None and train.adapter is not None:
+            write_file(folder / ADAPTER_CONFIG, [_json_bytes(to_adapter_config(train.adapter, source.base))])
+            write_adapter(folder / ADAPTER, source.adapter)
+        else:
+            write_tensors(
+                folder / WEIGHTS, {name: np.asarray(weights[name], np.float32) for name in shapes}, {"format": "pt"}
+            )
         if optimizer is not None:
-            tensors = {
-                f"{kind}.{name}": arrays[name] for kind, arrays in _kinds(optimizer).items() if arrays for name in names
-            }
+            kinds = _kinds(optimizer).items()
+            tensors = {f"{kind}.{name}": arrays[name] for kind, arrays in kinds if arrays for name in trained}
             write_tensors(folder / OPTIMIZER, tensors, {"format": "np", "step": str(optimizer.step)})
         digests = {name: _sha256(folder / name) for name in _HASHED if (folder / name).exists()}
         state = {
@@ -214,14 +260,15 @@ def has_checkpoint(directory: str | Path) -> bool:
 # ---- loading -----------------------------------------------------------------------------------------------
 
 
-def load_checkpoint(directory: str | Path, *, weights_only: bool = False) -> Checkpoint:
-    """Read a checkpoint folder of any engine, or of transformers.
+def load_checkpoint(directory: str | Path, *, weights_only: bool = False, base: Checkpoint | None = None) -> Checkpoint:
+    """Read a checkpoint folder of any engine, or of transformers, or an adapter of PEFT.
 
     float16, bfloat16 and float64 weights become float32. After a crash during a save, the complete version is read.
 
     Args:
         directory: the folder.
         weights_only: whether to leave AdamW's state, two thirds of the bytes, unread and unchecked.
+        base: the base of an adapter; by default the folder that the adapter names.
 
     Raises:
         CheckpointError: the folder or a file is missing, damaged, of a newer format, or of another model.
@@ -234,7 +281,7 @@ def load_checkpoint(directory: str | Path, *, weights_only: bool = False) -> Che
     while True:
         version = _version(directory)
         try:
-            return _load(directory, weights_only)
+            return _load(directory, weights_only, base)
         except CheckpointError as error:
             # A run that is saving moved files during the read: read again.
             if _version(directory) != version:
@@ -254,9 +301,9 @@ def _version(directory: Path) -> dict[Path, tuple[int, int]]:
     return version
 
 
-def _load(folder: Path, weights_only: bool) -> Checkpoint:
+def _load(folder: Path, weights_only: bool, base: Checkpoint | None) -> Checkpoint:
     files = current_files(folder, (*FILES, INDEX, *TOKENIZER_FILES))
-    if not files.keys() & {CONFIG, WEIGHTS, INDEX}:
+    if not files.keys() & {CONFIG, WEIGHTS, INDEX, ADAPTER_CONFIG}:
         raise CheckpointError(f"{folder} holds no checkpoint", f"a folder with {CONFIG} and {WEIGHTS}", _MAKE_ONE)
     state = read_json(files[STATE]) if STATE in files else None
     if state is None and OPTIMIZER in files:
@@ -265,6 +312,38 @@ def _load(folder: Path, weights_only: bool) -> Checkpoint:
         )
     if state is not None:
         _check_state(state, folder, files, weights_only)
+    model = _with_adapter(folder, files, base) if is_adapter(files) else _whole_model(folder, files)
+    if state is None:
+        if model.adapter is not None and not files.keys() & {*TOKENIZER_FILES}:
+            return model  # with the tokenizer of its base
+        return replace(model, tokenizer=read_tokenizer(files, folder, model.config.vocab_size))
+    source = str(folder / STATE)
+    older = state["format_version"] < FORMAT_VERSION
+    train = record_from_json(TrainConfig, state.get("train"), "train", source, defaults=older)
+    training = state.get("training")
+    if training is not None:
+        training = record_from_json(TrainingState, training, "training", source, defaults=older)
+    if model.adapter is not None:
+        _check_base(model, train, training, folder)
+    has_optimizer = OPTIMIZER in state["sha256"] and not weights_only
+    optimizer = _read_optimizer(files[OPTIMIZER], trained_shapes(model.config, train)) if has_optimizer else None
+    if optimizer is not None and training is not None and optimizer.step != training.step:
+        raise CheckpointError(
+            f"{OPTIMIZER} of {folder} is from step {optimizer.step}", f"step {training.step}, as {STATE} says"
+        )
+    own = files if TOKENIZER in state["sha256"] else {}  # a file of that name may have been there before
+    name = str((training.settings.get("tokenizer") if training else None) or TOKENIZER)
+    tokenizer = read_tokenizer(own, folder, model.config.vocab_size, Path(name).name)
+    return replace(model, train=train, optimizer=optimizer, training=training, tokenizer=tokenizer)
+
+
+def is_adapter(files: Container[str]) -> bool:
+    """Return whether a folder with these files holds an adapter, and not a whole model."""
+    return ADAPTER_CONFIG in files and WEIGHTS not in files and INDEX not in files
+
+
+def _whole_model(folder: Path, files: Mapping[str, Path]) -> Checkpoint:
+    """Read the weights of a folder; the tokenizer is another file."""
     config = read_json(files.get(CONFIG, folder / CONFIG))
     weights = read_gpt2_weights(files[WEIGHTS].parent if WEIGHTS in files else folder)
     model = from_gpt2_config(config, str(folder / CONFIG))
@@ -272,27 +351,38 @@ def _load(folder: Path, weights_only: bool) -> Checkpoint:
     if len(weights) != 4 + 12 * model.n_layers:
         problem = f"{folder} holds {len(weights)} parameters"
         raise CheckpointError(problem, f"{4 + 12 * model.n_layers}, as {CONFIG} says n_layer {model.n_layers}")
-    _check_arrays(model, weights, f"the weights of {folder}")
+    _check_arrays(parameter_shapes(model), weights, f"the weights of {folder}")
     weights = {name: weights[name] for name in parameter_shapes(model)}
-    if state is None:
-        tokenizer = read_tokenizer(files, folder, model.vocab_size)
-        return Checkpoint(model, settings_without_state(model, config), weights, tokenizer=tokenizer)
-    source = str(folder / STATE)
-    older = state["format_version"] < FORMAT_VERSION
-    train = record_from_json(TrainConfig, state.get("train"), "train", source, defaults=older)
-    training = state.get("training")
-    if training is not None:
-        training = record_from_json(TrainingState, training, "training", source, defaults=older)
-    has_optimizer = OPTIMIZER in state["sha256"] and not weights_only
-    optimizer = _read_optimizer(files[OPTIMIZER], model) if has_optimizer else None
-    if optimizer is not None and training is not None and optimizer.step != training.step:
-        raise CheckpointError(
-            f"{OPTIMIZER} of {folder} is from step {optimizer.step}", f"step {training.step}, as {STATE} says"
-        )
-    own = files if TOKENIZER in state["sha256"] else {}  # a file of that name may have been there before
-    name = str((training.settings.get("tokenizer") if training else None) or TOKENIZER)
-    tokenizer = read_tokenizer(own, folder, model.vocab_size, Path(name).name)
-    return Checkpoint(model, train, weights, optimizer, training, tokenizer)
+    return Checkpoint(model, settings_without_state(model, config), weights)
+
+
+def _with_adapter(folder: Path, files: Mapping[str, Path], base: Checkpoint | None) -> Checkpoint:
+    """Read an adapter onto its base."""
+    settings = read_adapter_config(files[ADAPTER_CONFIG])
+    if base is None:
+        if settings.base is None or not Path(settings.base).is_dir():
+            problem = f"the base of the adapter {folder}, {settings.base or 'which it does not name'}, is not here"
+            raise CheckpointError(
+                problem, "the folder of its base", f"--checkpoint BASE --adapter {quote(str(folder))}"
+            )
+        base = load_checkpoint(settings.base, weights_only=True)
+    base = base if base.adapter is None else base.folded()
+    if CONFIG in files:
+        own = from_gpt2_config(read_json(files[CONFIG]), str(folder / CONFIG))
+        base = base.with_context(min(own.context_length, base.config.context_length))
+    lora, adapter = read_adapter(files, settings)
+    _check_arrays(adapter_shapes(parameter_shapes(base.config), lora), adapter, f"the adapter {folder}")
+    train = replace(base.train, optimizer="adamw", train_only="", lora=str(lora))
+    return replace(base, train=train, optimizer=None, training=None, adapter=adapter, base=settings.base)
+
+
+def _check_base(model: Checkpoint, train: TrainConfig, training: TrainingState | None, folder: Path) -> None:
+    """Check an adapter against the state beside it: its shape, and the weights that it was trained on."""
+    if train.lora != model.train.lora:
+        raise CheckpointError(f"the adapter {folder} has {model.train.lora}", f"{train.lora}, as {STATE} says")
+    if training is not None and training.base_sha256 not in (None, weights_sha256(model.weights)):
+        problem = f"the adapter {folder} was trained on other weights than those of {model.base or 'this base'}"
+        raise CheckpointError(problem, "the base as it was", f"--checkpoint BASE --adapter {quote(str(folder))}")
 
 
 def _check_state(state: Mapping[str, Any], folder: Path, files: Mapping[str, Path], weights_only: bool) -> None:
@@ -304,7 +394,8 @@ def _check_state(state: Mapping[str, Any], folder: Path, files: Mapping[str, Pat
     if isinstance(version, bool) or not isinstance(version, int) or not 1 <= version <= FORMAT_VERSION:
         problem = f"{source} has format version {version!r}"
         raise CheckpointError(problem, f"1 to {FORMAT_VERSION}", "git pull, or install the version that wrote it")
-    needed = {WEIGHTS, *([CONFIG] if version > 1 else []), *([TOKENIZER, TOKENIZER_CONFIG] if version > 3 else [])}
+    needed = {ADAPTER, ADAPTER_CONFIG} if is_adapter(files) else {WEIGHTS}
+    needed |= {*([CONFIG] if version > 1 else []), *([TOKENIZER, TOKENIZER_CONFIG] if version > 3 else [])}
     digests = state.get("sha256")
     if not isinstance(digests, dict) or set(digests) - {OPTIMIZER} != needed:
         raise CheckpointError(
@@ -318,7 +409,7 @@ def _check_state(state: Mapping[str, Any], folder: Path, files: Mapping[str, Pat
         if weights_only and name == OPTIMIZER:
             continue
         path = files.get(name, folder / name)
-        (require_whole if name in (WEIGHTS, OPTIMIZER) else read_json)(path)  # before its hash: it may be of any size
+        (require_whole if name in _TENSORS else read_json)(path)  # before its hash: it may be of any size
         try:
             require_memory(path.stat().st_size, str(path), "a machine with more memory")
             actual = _sha256(path)
@@ -341,7 +432,7 @@ def _is_sound(state: Mapping[str, Any]) -> bool:
         return False
 
 
-def _read_optimizer(path: Path, model: ModelConfig) -> OptimizerState:
+def _read_optimizer(path: Path, trained: Shapes) -> OptimizerState:
     tensors, metadata = read_tensors(path, keep_double=True)
     kinds: dict[str, Arrays] = {}
     for name, array in tensors.items():
@@ -354,7 +445,7 @@ def _read_optimizer(path: Path, model: ModelConfig) -> OptimizerState:
         raise CheckpointError(f"{path} has step {step!r}", "a whole number, 0 or more")
     for kind in _KINDS:
         if kind in kinds or kind != _WEIGHT:
-            _check_arrays(model, kinds.get(kind, {}), f"{kind} of {path}")
+            _check_arrays(trained, kinds.get(kind, {}), f"{kind} of {path}")
     return OptimizerState(int(step), kinds[_FIRST], kinds[_SECOND], kinds.get(_WEIGHT))
 
 
@@ -366,10 +457,10 @@ def _kinds(optimizer: OptimizerState) -> dict[str, Arrays | None]:
 # ---- both ways ---------------------------------------------------------------------------------------------
 
 
-def _check_arrays(model: ModelConfig, arrays: Mapping[str, np.ndarray], title: str) -> None:
+def _check_arrays(shapes: Shapes, arrays: Mapping[str, np.ndarray], title: str) -> None:
     """Check names, shapes and finiteness; a value that is not finite would spread to all others."""
     try:
-        check_shapes(arrays, parameter_shapes(model))
+        check_shapes(arrays, shapes)
     except CheckpointError as error:
         raise CheckpointError(f"{title}: {error.problem}", error.allowed, error.run) from None
     for name, array in arrays.items():

@@ -14,7 +14,7 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
-from tinygpt.checkpoints.layout import FILES, KEPT, RESUMABLE, STATE
+from tinygpt.checkpoints.layout import FILES, KEPT, STATE, is_resumable
 from tinygpt.errors import CheckpointError, StorageError
 from tinygpt.system.files import link_file
 from tinygpt.system.json_records import read_json
@@ -52,10 +52,10 @@ def keep_newest(directory: Path) -> None:
         OSError, StorageError: the file system refused.
     """
     step = _step_of(directory / STATE)
-    if step is None or not all((directory / name).is_file() for name in RESUMABLE):
+    if step is None or not is_resumable(name for name in FILES if (directory / name).is_file()):
         return
     folder = kept_folder(directory, f"step-{step:08}")
-    if not current_files(folder, FILES).keys() >= RESUMABLE:
+    if not is_resumable(current_files(folder, FILES)):
         replace_files(folder, FILES, lambda new: link_files(directory, new))
 
 

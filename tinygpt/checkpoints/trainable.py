@@ -11,6 +11,8 @@ from tinygpt.engines import DEFAULT_ENGINE, Engine, create_engine
 from tinygpt.errors import ConfigError
 from tinygpt.generation.inference import LanguageModel
 
+_ALL = "all weights"
+
 
 def load_engine(
     source: str | Path | LanguageModel,
@@ -40,10 +42,15 @@ def load_engine(
     if seed is None:
         seed = saved.training.seed if saved.training else getattr(source, "seed", 0)
     train = train or saved.train
-    if saved.optimizer is not None and train.optimizer != saved.train.optimizer:
-        problem = f"the saved optimiser's state is of {saved.train.optimizer}, and the settings have {train.optimizer}"
-        raise ConfigError(problem, saved.train.optimizer, "create_engine with weights=, which starts without it")
-    engine = create_engine(name, saved.config, train, seed, weights=saved.weights, **options)
+    for setting in ("optimizer", "train_only", "lora"):  # of which the moments are
+        before, now = getattr(saved.train, setting), getattr(train, setting)
+        if saved.optimizer is not None and before != now:
+            before, now = before or _ALL, now or _ALL
+            problem = f"the saved optimiser's state is of {before}, and the settings have {now}"
+            raise ConfigError(problem, before, "create_engine with weights=, which starts without it")
+    if saved.adapter is not None and not train.lora:
+        saved = saved.folded()
+    engine = create_engine(name, saved.config, train, seed, weights=saved.weights, adapter=saved.adapter, **options)
     engine.tokenizer = saved.tokenizer
     if saved.optimizer is not None:
         engine.load_optimizer_state(saved.optimizer)

@@ -177,6 +177,7 @@ def create_engine(
     seed: int = 0,
     *,
     weights: Mapping[str, np.ndarray] | None = None,
+    adapter: Mapping[str, np.ndarray] | None = None,
     **options: Any,
 ) -> Engine:
     """Make an engine with a seed's starting weights, or with given ones.
@@ -187,6 +188,7 @@ def create_engine(
         train: batch and optimiser settings.
         seed: equal seeds give every engine identical weights and identical dropout masks.
         weights: starting weights in place of the seed's, such as another engine's ``state_dict()``.
+        adapter: LoRA's starting arrays in place of the seed's, such as another engine's ``adapter()``.
         options: engine options that override those in the name.
 
     Raises:
@@ -196,7 +198,7 @@ def create_engine(
     """
     base_name, parsed = parse_variant(name)
     options = {key: _VARIANTS.read(base_name, key, value) for key, value in options.items()}
-    return engine_class(name).create(model, train, seed, weights, **(parsed | options))
+    return engine_class(name).create(model, train, seed, weights, adapter, **(parsed | options))
 
 
 def engine_class(name: str) -> type[Engine]:

@@ -14,9 +14,11 @@ from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.dropout import MaskDraw, mask_key
 from tinygpt.engines.processes import Processes
 from tinygpt.errors import ConfigError
+from tinygpt.lora import initial_adapter, merged
 from tinygpt.optim import OptimizerState
 from tinygpt.params import Arrays, check_shapes, initial_parameters, parameter_shapes
 from tinygpt.tokenizers import BYTES, Tokenizer
+from tinygpt.trained import trained_shapes
 
 
 @dataclass(frozen=True)
@@ -42,14 +44,18 @@ class Engine(ABC):
         tokenizer: of the text that it learns; that of bytes unless it is set.
         steps_per_dispatch: the number of steps that :meth:`train_steps` prefers to take at once.
         processes: the processes that train this model.
+        trained: name → shape of the arrays that training changes: all parameters, some, or those of an adapter.
+        lora: the adapter's settings; None without one.
 
     Raises:
-        ConfigError: an argument is of another kind, or the settings have dropout or an optimiser that the engine lacks.
+        ConfigError: an argument is of another kind, or the settings have dropout, an optimiser or frozen weights that
+            the engine lacks.
     """
 
     name: ClassVar[str]
     has_dropout: ClassVar[bool] = False
     optimizers: ClassVar[tuple[str, ...]] = ("adamw",)
+    can_freeze: ClassVar[bool] = False
     steps_per_dispatch: int = 1
     processes: Processes = Processes()
     tokenizer: Tokenizer = BYTES
@@ -63,8 +69,13 @@ class Engine(ABC):
         if train.optimizer not in self.optimizers:
             problem = f"the optimizer is {train.optimizer}, and engine {self.name!r} has {', '.join(self.optimizers)}"
             raise ConfigError(problem, "its own, as with --recipe stable, or another engine than python")
+        if train.freezes and not self.can_freeze:
+            problem = f"engine {self.name!r} trains all weights, and the settings have "
+            problem += f"--lora {train.lora}" if train.lora else f"--train-only {train.train_only}"
+            raise ConfigError(problem, "the engine numpy, vectorized or compiled", "the same with --engine auto")
         self.config = model
         self.train = train
+        self.lora, self.trained = train.adapter, trained_shapes(model, train)
         self.seed = 0
 
     @classmethod
@@ -74,6 +85,7 @@ class Engine(ABC):
         train: TrainConfig,
         seed: int = 0,
         weights: Mapping[str, np.ndarray] | None = None,
+        adapter: Mapping[str, np.ndarray] | None = None,
         **options: Any,
     ) -> Self:
         """Make an engine that is ready to train; arguments as for :func:`tinygpt.engines.create_engine`.
@@ -84,6 +96,8 @@ class Engine(ABC):
         engine = cls(model, train, **options)
         engine.seed = seed = whole_number("seed", seed)
         engine.load_state_dict(initial_parameters(model, seed) if weights is None else weights)
+        if adapter is not None:
+            engine.load_adapter(adapter)
         return engine
 
     def __repr__(self) -> str:
@@ -112,7 +126,7 @@ class Engine(ABC):
 
     @abstractmethod
     def loss_and_gradients(self, inputs: np.ndarray, targets: np.ndarray) -> tuple[float, Arrays]:
-        """Return the mean loss in nats per token and ∂loss/∂parameter by name; update nothing."""
+        """Return the mean loss in nats per token and ∂loss/∂parameter by name of what is trained; update nothing."""
 
     @abstractmethod
     def logits(self, inputs: np.ndarray) -> np.ndarray:
@@ -120,7 +134,7 @@ class Engine(ABC):
 
     @abstractmethod
     def parameters(self) -> Arrays:
-        """Return the current weights by name, read-only and valid until the next step."""
+        """Return the current weights by name, read-only and valid until the next step; with LoRA, those of the base."""
 
     @abstractmethod
     def optimizer_state(self) -> OptimizerState:
@@ -128,7 +142,7 @@ class Engine(ABC):
 
     @abstractmethod
     def _replace_parameters(self, state: Arrays) -> None:
-        """Replace the weights; names and shapes are checked."""
+        """Replace the weights or the adapter; names and shapes are checked."""
 
     @abstractmethod
     def load_optimizer_state(self, state: OptimizerState) -> None:
@@ -147,12 +161,18 @@ class Engine(ABC):
         chosen = np.take_along_axis(logits, np.asarray(targets, np.int64)[..., None], axis=-1)[..., 0]
         return log_normalizer - chosen
 
+    def adapter(self) -> Arrays:
+        """Return LoRA's current arrays by name, read-only and valid until the next step; none without LoRA."""
+        return {}
+
     def state_dict(self) -> Arrays:
-        """Copy the weights: name → float32 array of the shape in ``parameter_shapes``."""
-        return {name: np.array(value, np.float32) for name, value in self.parameters().items()}
+        """Copy the weights, an adapter folded in: name → float32 array of the shape in ``parameter_shapes``."""
+        weights = self.parameters()
+        weights = weights if self.lora is None else merged(weights, self.adapter(), self.lora.scale)
+        return {name: np.array(value, np.float32) for name, value in weights.items()}
 
     def load_state_dict(self, state: Mapping[str, np.ndarray]) -> None:
-        """Replace the weights.
+        """Replace the weights. An adapter starts anew, so that the model is the one of these weights.
 
         Raises:
             CheckpointError: a name is missing or unknown, or a shape differs.
@@ -160,6 +180,20 @@ class Engine(ABC):
         shapes = parameter_shapes(self.config)
         check_shapes(state, shapes)
         self._replace_parameters({name: np.asarray(state[name], np.float32) for name in shapes})
+        if self.lora is not None:
+            self._replace_parameters(initial_adapter(shapes, self.lora, self.seed))
+
+    def load_adapter(self, adapter: Mapping[str, np.ndarray]) -> None:
+        """Replace the adapter.
+
+        Raises:
+            CheckpointError: a name is missing or unknown, or a shape differs.
+            ConfigError: the settings have no LoRA.
+        """
+        if self.lora is None:
+            raise ConfigError("an adapter without the setting lora", "TrainConfig(lora='rank=8,alpha=16,on=attn+mlp')")
+        check_shapes(adapter, self.trained)
+        self._replace_parameters({name: np.asarray(adapter[name], np.float32) for name in self.trained})
 
     def process_ids(self) -> tuple[int, ...]:
         """List the processes that compute for this one; their memory counts as its own."""

@@ -28,11 +28,15 @@ from tinygpt.layers import (
     layer_norm_backward,
     linear,
     linear_backward,
+    lora,
+    lora_backward,
 )
+from tinygpt.lora import adapter_names
 from tinygpt.muon import is_orthogonalized, muon_update
 from tinygpt.optim import OptimizerState, adamw_update, clip_factor, global_norm
 from tinygpt.params import Arrays, is_decayed, parameter_shapes
 from tinygpt.system.stopping import InterruptsDeferred
+from tinygpt.trained import EMBEDDINGS, lowest_trained
 
 NormCache = tuple[np.ndarray, np.ndarray]
 HeadsCache = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # q, k, v, attention weights
@@ -60,19 +64,30 @@ class NumpyEngine(Engine):
     name: ClassVar[str] = "numpy"
     has_dropout: ClassVar[bool] = True
     optimizers: ClassVar[tuple[str, ...]] = OPTIMIZERS
+    can_freeze: ClassVar[bool] = True
 
     def __init__(self, model: ModelConfig, train: TrainConfig) -> None:
         super().__init__(model, train)
-        shapes = parameter_shapes(model)
+        shapes = parameter_shapes(model) | self.trained
         self.weights: Arrays = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
-        self.first_moment: Arrays = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
-        self.second_moment: Arrays = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+        self.first_moment: Arrays = {name: np.zeros(shape, np.float32) for name, shape in self.trained.items()}
+        self.second_moment: Arrays = {name: np.zeros(shape, np.float32) for name, shape in self.trained.items()}
+        self.lowest = lowest_trained(self.trained, model.n_layers)
         self.updates = 0
 
     # ---- forward -----------------------------------------------------------------------------------------
 
     def _linear(self, name: str, x: np.ndarray) -> np.ndarray:
-        return linear(x, self.weights[f"{name}.weight"], self.weights[f"{name}.bias"])
+        y = linear(x, self.weights[f"{name}.weight"], self.weights[f"{name}.bias"])
+        adapter = self._adapter(name)
+        return y if adapter is None else y + lora(x, *adapter)
+
+    def _adapter(self, name: str) -> tuple[np.ndarray, np.ndarray, float] | None:
+        """Return A, B and α / r of a linear layer, or None if it has no adapter."""
+        if self.lora is None:
+            return None
+        a, b = adapter_names(name)
+        return (self.weights[a], self.weights[b], self.lora.scale) if a in self.weights else None
 
     def _norm(self, name: str, x: np.ndarray) -> tuple[np.ndarray, NormCache]:
         return layer_norm(x, self.weights[f"{name}.weight"], self.weights[f"{name}.bias"], self.config.layer_norm_eps)
@@ -104,12 +119,22 @@ class NumpyEngine(Engine):
     # ---- backward ----------------------------------------------------------------------------------------
 
     def _linear_backward(self, name: str, dy: np.ndarray, x: np.ndarray, grads: Arrays) -> np.ndarray:
-        dx, grads[f"{name}.weight"], grads[f"{name}.bias"] = linear_backward(dy, x, self.weights[f"{name}.weight"])
-        return dx
+        weight = self.weights[f"{name}.weight"]
+        if f"{name}.weight" in self.trained:
+            dx, grads[f"{name}.weight"], grads[f"{name}.bias"] = linear_backward(dy, x, weight)
+            return dx
+        dx = dy @ weight.T
+        if (adapter := self._adapter(name)) is None:
+            return dx
+        a, b = adapter_names(name)
+        dx_low, grads[a], grads[b] = lora_backward(dy, x, *adapter)
+        return dx + dx_low
 
     def _norm_backward(self, name: str, dy: np.ndarray, cache: NormCache, grads: Arrays) -> np.ndarray:
         weight, bias = f"{name}.weight", f"{name}.bias"
-        dx, grads[weight], grads[bias] = layer_norm_backward(dy, self.weights[weight], cache)
+        dx, dgain, dbias = layer_norm_backward(dy, self.weights[weight], cache)
+        if weight in self.trained:
+            grads[weight], grads[bias] = dgain, dbias
         return dx
 
     def _attention_backward(self, dy: np.ndarray, heads: HeadsCache) -> np.ndarray:
@@ -143,14 +168,15 @@ class NumpyEngine(Engine):
         dlogits = cross_entropy_backward(probabilities, targets)
         # logits = final · wteᵀ: the head's share of the tied table's gradient; the embedding's comes last.
         v, d = w["wte.weight"].shape
-        dwte_head = dlogits.reshape(-1, v).T @ final.reshape(-1, d)
+        dwte_head = dlogits.reshape(-1, v).T @ final.reshape(-1, d) if "wte.weight" in self.trained else 0.0
         dx = self._norm_backward("ln_f", dlogits @ w["wte.weight"], norm_f, grads)
-        for layer in reversed(range(self.config.n_layers)):
+        for layer in reversed(range(max(0, self.lowest), self.config.n_layers)):
             dx = self._block_backward(dx, f"h.{layer}", caches[layer], masks[1 + 2 * layer : 3 + 2 * layer], grads)
-        dx = dropped(dx, masks[0])
-        dwte_embedding, grads["wpe.weight"] = embed_backward(dx, inputs, w["wte.weight"], w["wpe.weight"])
-        grads["wte.weight"] = dwte_head + dwte_embedding
-        return loss, {name: grads[name] for name in w}
+        if self.lowest == EMBEDDINGS:
+            dx = dropped(dx, masks[0])
+            dwte_embedding, grads["wpe.weight"] = embed_backward(dx, inputs, w["wte.weight"], w["wpe.weight"])
+            grads["wte.weight"] = dwte_head + dwte_embedding
+        return loss, {name: grads[name] for name in self.trained}
 
     # ---- dropout and accumulation ------------------------------------------------------------------------
 
@@ -190,7 +216,8 @@ class NumpyEngine(Engine):
         rate = self.train.learning_rate if learning_rate is None else learning_rate
         with InterruptsDeferred():
             self.updates += 1
-            for name, parameter in self.weights.items():
+            for name in self.trained:
+                parameter = self.weights[name]
                 if self.train.optimizer == "muon" and is_orthogonalized(name):
                     gradient = grads[name] * factor
                     muon_update(name, parameter, gradient, self.first_moment[name], rate, self.train)
@@ -217,7 +244,10 @@ class NumpyEngine(Engine):
         return [cache.heads[3] for cache in self._forward(inputs, self._no_masks())[1]]
 
     def parameters(self) -> Arrays:
-        return dict(self.weights)
+        return {name: self.weights[name] for name in parameter_shapes(self.config)}
+
+    def adapter(self) -> Arrays:
+        return {name: self.weights[name] for name in self.trained} if self.lora else {}
 
     def optimizer_state(self) -> OptimizerState:
         return OptimizerState(
@@ -227,7 +257,7 @@ class NumpyEngine(Engine):
         )
 
     def _replace_parameters(self, state: Arrays) -> None:
-        self.weights = {name: value.copy() for name, value in state.items()}
+        self.weights |= {name: value.copy() for name, value in state.items()}
 
     def load_optimizer_state(self, state: OptimizerState) -> None:
         self.updates = state.step

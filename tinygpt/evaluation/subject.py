@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tinygpt.checkpoints.checkpoint import Checkpoint
 from tinygpt.errors import ConfigError
 from tinygpt.evaluation.grades import LossHistory
 from tinygpt.gallery import Card, GalleryModel, load_gallery_model
-from tinygpt.gallery.sources import load_source
+from tinygpt.gallery.sources import load_adapted, load_source
 from tinygpt.generation.inference import LanguageModel
 
 
@@ -35,27 +36,31 @@ class Subject:
         return requested or str(self.corpus)
 
 
-def load_model(checkpoint: str, model: str) -> LanguageModel:
+def load_model(checkpoint: str, model: str, adapter: str = "") -> LanguageModel:
     """Load a model; arguments and errors are those of :func:`load_subject`."""
-    return load_subject(checkpoint, model).model
+    return load_subject(checkpoint, model, adapter).model
 
 
-def load_subject(checkpoint: str, model: str) -> Subject:
+def load_subject(checkpoint: str, model: str, adapter: str = "") -> Subject:
     """Load a model, with the name and hash of its text.
 
     Args:
         checkpoint: a name as for :func:`tinygpt.gallery.sources.load_source`.
         model: a name of the gallery.
+        adapter: the folder of a LoRA adapter on that model, or on the base that it names.
 
     Raises:
-        ConfigError: both or neither are given, or the gallery has no such model.
+        ConfigError: both or none are given, or the gallery has no such model.
         CheckpointError: there is no such model, or its files are damaged.
         MissingDependencyError: it is a model of the hub, and the extra ``hub`` is not installed.
     """
-    if bool(checkpoint) == bool(model):
+    if (checkpoint and model) or not (checkpoint or model or adapter):
         problem = "both --checkpoint and --model are given" if model else "neither --checkpoint nor --model is given"
         raise ConfigError(problem, "one of the two", "invoke sample --model shakespeare, or --checkpoint DIR")
-    loaded = load_gallery_model(model) if model else load_source(checkpoint)
+    if adapter:
+        loaded: Checkpoint | GalleryModel = load_adapted(adapter, checkpoint or model)
+    else:
+        loaded = load_gallery_model(model) if model else load_source(checkpoint)
     if isinstance(loaded, GalleryModel):
         card = loaded.card
         return Subject(loaded, card.corpus, card.corpus_sha256, card_history(card))

@@ -9,12 +9,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tinygpt.checkpoints.checkpoint import Checkpoint, load_checkpoint, settings_without_state
+from tinygpt.checkpoints.adapter_files import read_adapter_config
+from tinygpt.checkpoints.checkpoint import (
+    Checkpoint,
+    as_checkpoint,
+    is_adapter,
+    load_checkpoint,
+    settings_without_state,
+)
 from tinygpt.checkpoints.gpt2_config import from_gpt2_config
+from tinygpt.checkpoints.gpt2_weights import INDEX
 from tinygpt.checkpoints.hub_models import hub_model_folder, hub_model_shape
-from tinygpt.checkpoints.layout import CONFIG, STATE
+from tinygpt.checkpoints.layout import ADAPTER_CONFIG, CONFIG, STATE, WEIGHTS
 from tinygpt.config import ModelConfig, TrainConfig
-from tinygpt.errors import CheckpointError, did_you_mean
+from tinygpt.errors import CheckpointError, ConfigError, did_you_mean
 from tinygpt.gallery.loader import GalleryModel, gallery_names, load_gallery_model
 from tinygpt.system.home import expand_home
 from tinygpt.system.hub import SHORT_NAMES, repository_of
@@ -40,7 +48,37 @@ def load_source(name: str | Path) -> Checkpoint | GalleryModel:
         known = (*gallery_names(), *SHORT_NAMES)
         problem = f"there is no folder {name}{did_you_mean(name, known)}"
         raise CheckpointError(problem, f"a checkpoint folder, {', '.join(known)}, or OWNER/NAME of the hub", _MAKE_ONE)
-    return load_checkpoint(expand_home(name), weights_only=True)
+    return load_run(expand_home(name), weights_only=True)
+
+
+def load_run(folder: Path, weights_only: bool = False) -> Checkpoint:
+    """Load a folder as :func:`load_checkpoint` does; an adapter's base may be any model that has a name."""
+    return load_checkpoint(folder, weights_only=weights_only, base=_named_base(folder))
+
+
+def load_adapted(adapter: str, base: str = "") -> Checkpoint:
+    """Load a LoRA adapter on a base with a name, by default on the one that it names.
+
+    Raises:
+        ConfigError: the folder holds a whole model.
+        CheckpointError: the base is not here, or the files are missing, damaged or of another shape.
+    """
+    folder = expand_home(adapter)
+    if not base:
+        loaded = load_run(folder, weights_only=True)
+    else:
+        loaded = load_checkpoint(folder, weights_only=True, base=as_checkpoint(load_source(base)))
+    if loaded.adapter is None:
+        raise ConfigError(f"{adapter} holds a whole model", "the folder of an adapter", f"--checkpoint {adapter}")
+    return loaded
+
+
+def _named_base(folder: Path) -> Checkpoint | None:
+    """Return the base that the adapter in a folder names; None without an adapter, or where there is no such model."""
+    files = current_files(folder, (ADAPTER_CONFIG, WEIGHTS, INDEX))
+    name = read_adapter_config(files[ADAPTER_CONFIG]).base if is_adapter(files) else None
+    is_here = name and (_is_gallery(name) or _repository(name) or expand_home(name).exists())
+    return as_checkpoint(load_source(name)) if name and is_here else None
 
 
 def source_shape(name: str) -> tuple[ModelConfig, TrainConfig]:

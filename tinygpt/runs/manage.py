@@ -26,10 +26,11 @@ from pathlib import Path
 
 import psutil
 
-from tinygpt.checkpoints.checkpoint import has_checkpoint, load_checkpoint, restore_checkpoint
+from tinygpt.checkpoints.checkpoint import has_checkpoint, restore_checkpoint
 from tinygpt.checkpoints.layout import STATE
 from tinygpt.checkpoints.training_state import TrainingState
 from tinygpt.errors import CheckpointError, ConfigError, TinyGPTError, unknown_name
+from tinygpt.gallery.sources import load_run
 from tinygpt.runs.status import RunStatus, correct_status, read_status
 from tinygpt.system.folder_lock import folder_lock, holder_of
 from tinygpt.system.json_records import read_json, record_from_json
@@ -212,7 +213,7 @@ def restore_run(name: str, root: Path) -> tuple[int, str | None]:
     folder = find_run(name, root).folder
     with folder_lock(folder):
         try:
-            training = load_checkpoint(folder).training
+            training = load_run(folder).training
         except CheckpointError as error:
             if (kept := newest_sound(folder)) is None:
                 raise CheckpointError(error.problem, "a whole checkpoint; none of the kept ones is") from None

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from tinygpt.errors import ConfigError
-from tinygpt.terminal.options import Repeated, option
+from tinygpt.terminal.options import REQUIRED, Repeated, option
 from tinygpt.terminal.tasks import task
 
 
@@ -22,6 +22,7 @@ class ModelOptions:
         "model of the hub such as gpt2 or OWNER/NAME, with the extra `hub`",
     )
     model: str = option("", "a gallery model by name, as --checkpoint takes it too")
+    adapter: str = option("", "folder of a LoRA adapter, ours or PEFT's, for that model; by default for its own base")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +64,7 @@ def sample(options: SampleOptions) -> None:
     names = {part.name for part in fields(SamplingSettings)}
     given = {name: value for name, value in vars(options).items() if name in names}
     settings = SamplingSettings(**given | {"top_k": options.top_k or None})
-    model = load_model(options.checkpoint, options.model)
+    model = load_model(options.checkpoint, options.model, options.adapter)
     if options.interactive:
         converse(model, options.prompt[0], settings)
     elif len(options.prompt) == options.count == 1:
@@ -108,7 +109,7 @@ def evaluate(options: EvaluateOptions) -> None:
     from tinygpt.terminal.evaluation_view import print_evaluation
 
     settings = EvaluationSettings(options.texts, options.tokens, options.temperature)
-    subject = load_subject(options.checkpoint, options.model)
+    subject = load_subject(options.checkpoint, options.model, options.adapter)
     text = load_corpus(subject.corpus_name(options.corpus), path=options.corpus_file)
     announce = partial(print, file=sys.stderr, flush=True)
     result = evaluate_model(subject.model, text, settings, announce=announce, history=subject.history)
@@ -126,9 +127,31 @@ def _evaluate_text(options: EvaluateOptions, text: Path) -> None:
     from tinygpt.evaluation.subject import load_model
     from tinygpt.terminal.evaluation_view import Announcer, print_text_loss
 
-    model = load_model(options.checkpoint, options.model)
+    model = load_model(options.checkpoint, options.model, options.adapter)
     result = text_file_loss(model, text, options.stride, scored=Announcer())
     if options.json:
         print(result.as_json())
     else:
         print_text_loss(result)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MergeOptions:
+    """Options of merge."""
+
+    adapter: str = option(REQUIRED, "folder of a LoRA adapter, ours or PEFT's")
+    out: Path = option(REQUIRED, "folder for the whole model, which transformers reads")
+    checkpoint: str = option("", "folder of the base, instead of the one that the adapter names")
+
+
+@task()
+def merge(options: MergeOptions) -> None:
+    """Fold a LoRA adapter into its base: a checkpoint of whole weights."""
+    from tinygpt.checkpoints.checkpoint import has_checkpoint, save_checkpoint
+    from tinygpt.gallery.sources import load_adapted
+
+    if has_checkpoint(options.out):
+        raise ConfigError(f"{options.out} already holds a checkpoint", "a new folder", "the same with another --out")
+    adapted = load_adapted(options.adapter, options.checkpoint)
+    save_checkpoint(options.out, adapted.folded())
+    print(f"{options.out}: {adapted.config.summary}, with {adapted.train.lora} folded in")

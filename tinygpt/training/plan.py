@@ -59,6 +59,10 @@ class TrainingSettings:
         weight_decay: decay of matrices and embeddings, instead of the recipe's.
         betas: decays of the two moments, as in 0.9,0.95, instead of the recipe's.
         grad_clip: largest norm of a gradient, instead of 1.
+        train_only: modules to train, the others stay as they are: wte, wpe, ln_f, a layer or several as in h.10-11, or
+            a part of them as in h.*.attn; comma-separated.
+        lora: train an adapter of low rank instead of the weights, such as rank=8,alpha=16,on=attn+mlp; on= also takes
+            attn.c_attn, attn.c_proj, mlp.c_fc and mlp.c_proj; needs --start-from.
         eval_every: updates between evaluations on the held-out text; a tenth of the run when omitted.
         checkpoint_every: updates between checkpoints, besides those by time.
         patience: stop after this many evaluations without a lower held-out loss; by default never.
@@ -87,6 +91,8 @@ class TrainingSettings:
     weight_decay: float | None = None
     betas: tuple[float, ...] | None = None
     grad_clip: float | None = None
+    train_only: str | None = None
+    lora: str | None = None
     eval_every: int | None = None
     checkpoint_every: int | None = None
     patience: int | None = None
@@ -106,7 +112,7 @@ _STORED_SETTINGS = (
 # Options that change a preset's own settings.
 _DEPARTURES = (
     "tokenizer", "recipe", "learning_rate", "batch_size", "context_length", "accumulation", "warmup_steps", "schedule",
-    "dropout", "weight_decay", "betas", "grad_clip", "patience", "start_from",
+    "dropout", "weight_decay", "betas", "grad_clip", "train_only", "lora", "patience", "start_from",
 )  # fmt: skip
 
 
@@ -231,7 +237,7 @@ class TrainingPlan(TrainingSettings):
             base = RECIPES[self.recipe].apply(base, model, self.steps)
         names = (
             "learning_rate", "batch_size", "accumulation", "warmup_steps", "dropout", "weight_decay", "betas",
-            "grad_clip",
+            "grad_clip", "train_only", "lora",
         )  # fmt: skip
         changes = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         if self.learning_rate == "auto":

@@ -9,7 +9,7 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from tinygpt.checkpoints.checkpoint import Checkpoint, has_checkpoint, load_checkpoint
+from tinygpt.checkpoints.checkpoint import Checkpoint, has_checkpoint
 from tinygpt.checkpoints.layout import KEPT, STATE
 from tinygpt.checkpoints.retention import kept_checkpoints
 from tinygpt.checkpoints.training_state import TrainingState
@@ -17,7 +17,7 @@ from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.corpora import Corpus
 from tinygpt.engines import ENGINES, format_variant, parse_variant
 from tinygpt.errors import CheckpointError, ConfigError
-from tinygpt.gallery.sources import folder_shape
+from tinygpt.gallery.sources import folder_shape, load_run
 from tinygpt.system.files import finished_name
 from tinygpt.system.folder_lock import LOCK
 from tinygpt.system.json_records import read_json, record_from_json
@@ -114,7 +114,7 @@ def newest_sound(directory: Path) -> tuple[int, Path] | None:
     """Find the newest kept checkpoint from which a run can be resumed: its step and folder."""
     for step, path in kept_checkpoints(directory).items():
         with suppress(CheckpointError):
-            checkpoint = load_checkpoint(path)
+            checkpoint = load_run(path)
             if checkpoint.training is not None and checkpoint.optimizer is not None:
                 return step, path
     return None
@@ -140,7 +140,7 @@ def checkpoint_to_resume(plan: TrainingPlan, corpus: Corpus) -> Checkpoint:
         ConfigError: it is another run's; the message names every field that differs.
     """
     with _restore_named(plan.out):
-        checkpoint = load_checkpoint(plan.out)
+        checkpoint = load_run(plan.out)
     state = checkpoint.training
     if state is None or checkpoint.optimizer is None:
         problem = f"{plan.out} holds weights but no training state"
@@ -168,11 +168,14 @@ def checkpoint_to_resume(plan: TrainingPlan, corpus: Corpus) -> Checkpoint:
         ),
         ("context", plan.context_length in (None, model.context_length), model.context_length, plan.context_length),
         ("engine", _arithmetic(state.engine) == _arithmetic(plan.engine), state.engine, plan.engine),
-        (  # of which the moments are
-            "optimizer",
-            checkpoint.train.optimizer == train.optimizer,
-            checkpoint.train.optimizer,
-            train.optimizer,
+        *(  # of which the moments are
+            (
+                name.replace("_", "-"),
+                getattr(checkpoint.train, name) == getattr(train, name),
+                getattr(checkpoint.train, name) or "none",
+                getattr(train, name) or "none",
+            )
+            for name in ("optimizer", "train_only", "lora")
         ),
         ("model", checkpoint.config == model, checkpoint.config, model),
     )

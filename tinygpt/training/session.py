@@ -23,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tinygpt.checkpoints.adapter_files import weights_sha256
 from tinygpt.checkpoints.checkpoint import Checkpoint, finish_save, load_checkpoint, save_checkpoint
 from tinygpt.checkpoints.layout import BEST, KEPT
 from tinygpt.checkpoints.retention import kept_folder
@@ -128,8 +129,11 @@ class _Session:
         if checkpoint is not None and checkpoint.training is not None:
             # A resumed run repeats the calibrated kernels and the number of threads of its first part.
             options = resumed_options(plan.engine, checkpoint.training.engine_options)
-        weights = None if source is None else source.weights
-        self.engine = create_engine(name, model, train, plan.seed, weights=weights, **options)
+        weights, adapter = (None, None) if source is None else (source.weights, source.adapter)
+        self.engine = create_engine(name, model, train, plan.seed, weights=weights, adapter=adapter, **options)
+        self.base = self.base_sha256 = None
+        if source is not None and train.lora:
+            self.base, self.base_sha256 = source.base, weights_sha256(source.weights)
         self.engine.tokenizer = tokenizer
         self.step = 0
         self.recent: deque[float] = deque(maxlen=_RECENT)
@@ -385,6 +389,8 @@ class _Session:
             self.engine.parameters(),
             training=self._state(),
             tokenizer=self.tokens.tokenizer,
+            adapter=self.engine.adapter() or None,
+            base=self.base,
         )
 
     def _state(self) -> TrainingState:
@@ -404,6 +410,7 @@ class _Session:
             best_step=best_step,
             elapsed_seconds=self._elapsed(),
             started_from=self.started_from,
+            base_sha256=self.base_sha256,
             evaluated_step=max(0, self.evaluated),
             sampled_step=max(0, self.sampled),
             settings=self.plan.stored_settings,
@@ -426,7 +433,8 @@ def verify_checkpoint(directory: Path, expected: Checkpoint) -> None:
     Raises:
         CheckpointError: names the first difference.
     """
-    loaded = load_checkpoint(directory)
+    base = None if expected.adapter is None else replace(expected, adapter=None)
+    loaded = load_checkpoint(directory, base=base)
 
     def require(equal: bool, name: str) -> None:
         if not equal:
@@ -440,6 +448,7 @@ def verify_checkpoint(directory: Path, expected: Checkpoint) -> None:
         require(getattr(loaded, field) == getattr(expected, field), field)
     require(loaded.tokenizer.hash == expected.tokenizer.hash, "tokenizer")
     require_arrays(expected.weights, loaded.weights, "weight")
+    require_arrays(expected.adapter or {}, loaded.adapter or {}, "adapter")
     if (saved := expected.optimizer) is not None:
         read = loaded.optimizer or OptimizerState(-1, {}, {})
         require(read.step == saved.step, "optimiser step")

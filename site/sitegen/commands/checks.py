@@ -77,7 +77,7 @@ def browser(options: BrowserOptions) -> int:
 @task(needs="parity")
 def parity() -> int:
     """Compare with PyTorch, transformers and JAX, live."""
-    for module in ("torch", "transformers", "jax"):
+    for module in ("torch", "transformers", "jax", "peft"):
         __import__(module)
     return _check(["pytest", "tests/parity", *_TWO_AT_A_TIME])
 

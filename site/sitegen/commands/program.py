@@ -15,13 +15,13 @@ from sitegen.commands.commands import audit, deploy, embed, playground, serve, s
 from sitegen.commands.demo import demo
 from tinygpt.terminal.commands import restore, runs, stop
 from tinygpt.terminal.learn_command import learn
-from tinygpt.terminal.model_commands import evaluate, sample
+from tinygpt.terminal.model_commands import evaluate, merge, sample
 from tinygpt.terminal.output import prepare_output
 from tinygpt.terminal.program import TaskProgram
 
 namespace = Collection(
-    train, sample, evaluate, learn, runs, stop, restore, bench, compare, results, estimate, doctor, site, embed, serve,
-    playground, audit, deploy, race, sweep, ablate, clinic, gallery, accelerator, accelerator_train, demo, test,
+    train, sample, evaluate, merge, learn, runs, stop, restore, bench, compare, results, estimate, doctor, site, embed,
+    serve, playground, audit, deploy, race, sweep, ablate, clinic, gallery, accelerator, accelerator_train, demo, test,
     browser, parity, lint, types, checks,
 )  # fmt: skip
 

@@ -11,6 +11,7 @@ from tinygpt.engines.vectorized.attention import query_blocks
 from tinygpt.engines.vectorized.layout import Layout
 from tinygpt.engines.vectorized.mailbox import row_slices
 from tinygpt.engines.vectorized.memory import FLOAT32_BYTES, attention_scores, mailbox_numbers
+from tinygpt.trained import n_stored, n_trained
 
 # Numba with LLVM, and the code that was read from the cache. Compiling it takes some 200 MB more, once.
 NUMBA_BYTES = 145_000_000
@@ -35,21 +36,22 @@ def room_numbers(model: ModelConfig, length: int) -> int:
     return START + max(PANEL + strips, head)
 
 
-def workspace_numbers(model: ModelConfig, batch: int, length: int, dropout: bool = False) -> int:
-    """Count the numbers in the workspace of B rows of T tokens."""
+def workspace_numbers(model: ModelConfig, batch: int, length: int, dropout: bool = False, low: int = 0) -> int:
+    """Count the numbers in the workspace of B rows of T tokens; ``low`` is the sum of all adapters' ranks."""
     n, d, f, v = batch * length, model.d_model, model.d_hidden, model.vocab_size
     # x̂ and r of two norms, q k v, the attention's weights and output, GELU's output and derivative
     layer = 2 * (n * d + n) + 3 * n * d + attention_scores(model, batch, length) + n * d + 2 * n * f
     # the stream, a norm's output, a branch, the wide gradient; the last x̂ and r; logits, scores, a row, a room
     scores = max((stop - start) * stop for start, stop in query_blocks(length))
     shared = 3 * n * d + n * f + n * d + n + n * v + scores + v + room_numbers(model, length)
-    return model.n_layers * layer + shared + (n_sites(model.n_layers) * n * d if dropout else 0)
+    return model.n_layers * layer + shared + (n_sites(model.n_layers) * n * d if dropout else 0) + n * low
 
 
 def predicted_bytes(model: ModelConfig, train: TrainConfig, threads: int) -> int:
     """Predict the bytes of a training engine: Numba, parameters, moments, gradients and workspaces."""
     layout = Layout.of(model, train, threads, folds=False)
-    numbers = (3 + layout.shards) * model.n_parameters + mailbox_numbers(model, train)
+    numbers = n_stored(model, train) + (2 + layout.shards) * n_trained(model, train) + mailbox_numbers(model, train)
+    low = 0 if train.adapter is None else model.n_layers * len(train.adapter.on) * train.adapter.rank
     for rows in row_slices(train.batch_size, layout.shards):
-        numbers += workspace_numbers(model, rows.stop - rows.start, model.context_length, train.dropout > 0)
+        numbers += workspace_numbers(model, rows.stop - rows.start, model.context_length, train.dropout > 0, low)
     return FLOAT32_BYTES * numbers + NUMBA_BYTES

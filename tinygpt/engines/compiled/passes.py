@@ -41,6 +41,7 @@ from tinygpt.engines.loops.layers import (
     mask_rows,
     normalize,
     normalize_backward,
+    times,
 )
 
 Array = np.ndarray
@@ -60,6 +61,56 @@ def matrix(flat: Array, start: int, rows: int, columns: int) -> Array:
     return flat[start : start + rows * columns].reshape(rows, columns)
 
 
+# ---- linear layers: ``place`` is a weight's column of ``Workspace.offsets`` ----------------------------------
+
+
+@loop
+def linear(s: Workspace, w: Array, layer: int, place: int, x: Array, start: Array, out: Array) -> None:
+    """out (N, O) ← start + x W for x (N, I), and an adapter's addition."""
+    multiply(x, matrix(w, s.offsets[layer, place], x.shape[1], out.shape[1]), start, out, s.room)
+    at = s.adapters[layer, place]
+    if at[2] >= 0:
+        low = s.low[at[2]]
+        multiply(x, matrix(w, at[0], x.shape[1], low.shape[1]), s.nothing, low, s.room)
+        times(low.reshape(low.size), s.scale)
+        multiply(low, matrix(w, at[1], low.shape[1], out.shape[1]), out, out, s.room)
+
+
+@loop
+def reads_input(s: Workspace, layer: int, place: int) -> bool:
+    """Return whether a linear layer's backward reads its input: the weight is trained, or has an adapter."""
+    return s.trained[layer, place] >= 0 or s.adapters[layer, place, 2] >= 0
+
+
+@loop
+def linear_backward(
+    s: Workspace, w: Array, g: Array, layer: int, place: int, x: Array, dy: Array, dx: Array, adds: bool
+) -> None:
+    """dx (N, I) ← ∂loss/∂x for dy (N, O); write or add the gradients of the weight, or of its adapter."""
+    rows, columns = dx.shape[1], dy.shape[1]
+    if s.trained[layer, place] >= 0:
+        add_weight(s, x, dy, matrix(g, s.trained[layer, place], rows, columns), adds)
+    multiply_by_transposed(dy, matrix(w, s.offsets[layer, place], rows, columns), s.nothing, dx, s.room)
+    at = s.adapters[layer, place]
+    if at[2] >= 0:
+        low = s.low[at[2]]
+        rank = low.shape[1]
+        add_weight(s, low, dy, matrix(g, at[1], rank, columns), adds)
+        multiply_by_transposed(dy, matrix(w, at[1], rank, columns), s.nothing, low, s.room)
+        times(low.reshape(low.size), s.scale)
+        add_weight(s, x, low, matrix(g, at[0], rows, rank), adds)
+        multiply_by_transposed(low, matrix(w, at[0], rows, rank), dx, dx, s.room)
+
+
+@loop
+def add_weight(s: Workspace, x: Array, dy: Array, dweight: Array, adds: bool) -> None:
+    """dweight (I, O) ← xᵀ dy, for x (N, I) and dy (N, O), and what is there before if it ``adds``."""
+    multiply_transposed(x, dy, dweight if adds else s.nothing, dweight, s.room)
+
+
+# ---- the passes ------------------------------------------------------------------------------------------
+
+
 @loop
 def forward(s: Workspace, w: Array, tokens: Array, masked: bool) -> None:
     """Tokens (B, T) → s.logits (N, V)."""
@@ -77,13 +128,13 @@ def forward(s: Workspace, w: Array, tokens: Array, masked: bool) -> None:
             s.hat[first], s.r[first], normed, s.zeros if masked else bias,
         )  # fmt: skip
         qkv = s.qkv[layer]
-        multiply(normed, matrix(w, at[QKV], d, 3 * d), matrix(w, at[QKV_BIAS], 1, 3 * d), qkv, s.room)
+        linear(s, w, layer, QKV, normed, matrix(w, at[QKV_BIAS], 1, 3 * d), qkv)
         attend(qkv, s.blocks, s.batch, s.heads, s.scores, s.weights[layer], s.mixed[layer], s.room)
         if masked:
-            multiply(s.mixed[layer], matrix(w, at[MIX], d, d), s.nothing, s.branch, s.room)
+            linear(s, w, layer, MIX, s.mixed[layer], s.nothing, s.branch)
             add_masked(x, s.branch, bias, s.masks[1 + first])
         else:
-            multiply(s.mixed[layer], matrix(w, at[MIX], d, d), x, x, s.room)
+            linear(s, w, layer, MIX, s.mixed[layer], x, x)
 
         bias = vector(w, at[NARROW_BIAS], d)
         normalize(
@@ -91,13 +142,13 @@ def forward(s: Workspace, w: Array, tokens: Array, masked: bool) -> None:
             s.hat[second], s.r[second], normed, s.zeros if masked else bias,
         )  # fmt: skip
         hidden, activated = s.derivative[layer], s.activated[layer]
-        multiply(normed, matrix(w, at[WIDEN], d, f), matrix(w, at[WIDEN_BIAS], 1, f), hidden, s.room)
+        linear(s, w, layer, WIDEN, normed, matrix(w, at[WIDEN_BIAS], 1, f), hidden)
         gelu(hidden.reshape(hidden.size), activated.reshape(activated.size))
         if masked:
-            multiply(activated, matrix(w, at[NARROW], f, d), s.nothing, s.branch, s.room)
+            linear(s, w, layer, NARROW, activated, s.nothing, s.branch)
             add_masked(x, s.branch, bias, s.masks[1 + second])
         else:
-            multiply(activated, matrix(w, at[NARROW], f, d), x, x, s.room)
+            linear(s, w, layer, NARROW, activated, x, x)
     last = len(s.hat) - 1
     gain, bias = vector(w, s.ends[LN_F], d), vector(w, s.ends[LN_F_BIAS], d)
     normalize(x, gain, bias, s.eps, s.hat[last], s.r[last], normed, s.zeros)
@@ -105,79 +156,85 @@ def forward(s: Workspace, w: Array, tokens: Array, masked: bool) -> None:
 
 
 @loop
-def add_weight(s: Workspace, x: Array, dy: Array, dweight: Array, adds: bool) -> None:
-    """dweight (I, O) ← xᵀ dy, for x (N, I) and dy (N, O), and what is there before if it ``adds``."""
-    multiply_transposed(x, dy, dweight if adds else s.nothing, dweight, s.room)
+def summed(s: Workspace, g: Array, at: int, size: int, spare: int) -> Array:
+    """Return the vector into which a gradient is summed: at its place, or one that is not read if that is -1."""
+    return vector(g, at, size) if at >= 0 else vector(s.sums[spare], 0, size)
+
+
+@loop
+def rows_of(g: Array, at: int, rows: int, columns: int) -> Array:
+    """Return a table's gradient, or a matrix without rows if it is frozen."""
+    return matrix(g, max(at, 0), rows if at >= 0 else 0, columns)
 
 
 @loop
 def backward(s: Workspace, w: Array, g: Array, tokens: Array, masked: bool, adds: bool) -> None:
-    """Write the gradients of all parameters to g, or add them to those there; s.logits holds the logits' gradient."""
+    """Write the gradients of what is trained to g, or add them to those there; s.logits holds the logits' gradient."""
     dx, normed, d = s.x, s.normed, s.x.shape[1]
     f, v = s.wide.shape[1], s.logits.shape[1]
-    table, dtable = matrix(w, s.ends[TABLE], v, d), matrix(g, s.ends[TABLE], v, d)
-    dplaces = matrix(g, s.ends[PLACES], s.context, d)
+    ends, layers = s.trained_ends, len(s.offsets)
+    table, dtable = matrix(w, s.ends[TABLE], v, d), rows_of(g, ends[TABLE], v, d)
+    dplaces = rows_of(g, ends[PLACES], s.context, d)
     if not adds:  # vectors are sums, and begin with nothing; products overwrite the matrices
         dplaces[:] = _ZERO
-        vector(g, s.ends[LN_F], d)[:] = _ZERO
-        vector(g, s.ends[LN_F_BIAS], d)[:] = _ZERO
-        for layer in range(len(s.offsets)):
-            at = s.offsets[layer]
-            vector(g, at[LN_1], 2 * d)[:] = _ZERO
-            vector(g, at[QKV_BIAS], 3 * d)[:] = _ZERO
-            vector(g, at[MIX_BIAS], d)[:] = _ZERO
-            vector(g, at[LN_2], 2 * d)[:] = _ZERO
-            vector(g, at[WIDEN_BIAS], f)[:] = _ZERO
-            vector(g, at[NARROW_BIAS], d)[:] = _ZERO
+        summed(s, g, ends[LN_F], 2 * d, 0)[:] = _ZERO
+        for layer in range(layers):
+            at = s.trained[layer]
+            summed(s, g, at[LN_1], 2 * d, 0)[:] = _ZERO
+            summed(s, g, at[QKV_BIAS], 3 * d, 0)[:] = _ZERO
+            summed(s, g, at[MIX_BIAS], d, 0)[:] = _ZERO
+            summed(s, g, at[LN_2], 2 * d, 0)[:] = _ZERO
+            summed(s, g, at[WIDEN_BIAS], f, 0)[:] = _ZERO
+            summed(s, g, at[NARROW_BIAS], d, 0)[:] = _ZERO
 
-    layers = len(s.offsets)
-    add_weight(s, s.logits, normed, dtable, adds)
+    if ends[TABLE] >= 0:
+        add_weight(s, s.logits, normed, dtable, adds)
     multiply(s.logits, table, s.nothing, s.branch, s.room)
     dx[:] = _ZERO
     # The sum of the stream's gradient over rows is the bias's gradient of the branch that was added last.
-    following = s.sums if masked else vector(g, s.offsets[layers - 1, NARROW_BIAS], d)
+    following = -1 if masked else s.trained[layers - 1, NARROW_BIAS]
     normalize_backward(
         s.branch, s.hat[2 * layers], s.r[2 * layers], vector(w, s.ends[LN_F], d), dx,
-        vector(g, s.ends[LN_F], d), vector(g, s.ends[LN_F_BIAS], d), following,
+        summed(s, g, ends[LN_F], d, 0), summed(s, g, ends[LN_F_BIAS], d, 1), summed(s, g, following, d, 2),
     )  # fmt: skip
-    for layer in range(layers - 1, -1, -1):
-        at, first, second = s.offsets[layer], 2 * layer, 2 * layer + 1
+    for layer in range(layers - 1, max(s.lowest, 0) - 1, -1):
+        places, at, first, second = s.offsets[layer], s.trained[layer], 2 * layer, 2 * layer + 1
         dy = dx
         if masked:
             mask_rows(dx, s.masks[1 + second], normed)
             dy = normed
-            add_rows(dy, vector(g, at[NARROW_BIAS], d))
-        add_weight(s, s.activated[layer], dy, matrix(g, at[NARROW], f, d), adds)
-        multiply_by_transposed(dy, matrix(w, at[NARROW], f, d), s.nothing, s.wide, s.room)
-        gelu_backward(s.wide, s.derivative[layer], vector(g, at[WIDEN_BIAS], f))
-        gain = vector(w, at[LN_2], d)
-        apply_gain(s.hat[second], gain, vector(w, at[LN_2_BIAS], d), normed)
-        add_weight(s, normed, s.wide, matrix(g, at[WIDEN], d, f), adds)
-        multiply_by_transposed(s.wide, matrix(w, at[WIDEN], d, f), s.nothing, s.branch, s.room)
-        following = s.sums if masked else vector(g, at[MIX_BIAS], d)
+            add_rows(dy, summed(s, g, at[NARROW_BIAS], d, 0))
+        linear_backward(s, w, g, layer, NARROW, s.activated[layer], dy, s.wide, adds)
+        gelu_backward(s.wide, s.derivative[layer], summed(s, g, at[WIDEN_BIAS], f, 0))
+        gain = vector(w, places[LN_2], d)
+        if reads_input(s, layer, WIDEN):
+            apply_gain(s.hat[second], gain, vector(w, places[LN_2_BIAS], d), normed)
+        linear_backward(s, w, g, layer, WIDEN, normed, s.wide, s.branch, adds)
+        following = -1 if masked else at[MIX_BIAS]
         normalize_backward(
             s.branch, s.hat[second], s.r[second], gain, dx,
-            vector(g, at[LN_2], d), vector(g, at[LN_2_BIAS], d), following,
+            summed(s, g, at[LN_2], d, 0), summed(s, g, at[LN_2_BIAS], d, 1), summed(s, g, following, d, 2),
         )  # fmt: skip
 
         dy = dx
         if masked:
             mask_rows(dx, s.masks[1 + first], normed)
             dy = normed
-            add_rows(dy, vector(g, at[MIX_BIAS], d))
-        add_weight(s, s.mixed[layer], dy, matrix(g, at[MIX], d, d), adds)
-        multiply_by_transposed(dy, matrix(w, at[MIX], d, d), s.nothing, s.branch, s.room)
+            add_rows(dy, summed(s, g, at[MIX_BIAS], d, 0))
+        linear_backward(s, w, g, layer, MIX, s.mixed[layer], dy, s.branch, adds)
         attend_backward(s.qkv[layer], s.blocks, s.batch, s.heads, s.scores, s.weights[layer], s.branch, s.dqkv, s.room)
-        add_rows(s.dqkv, vector(g, at[QKV_BIAS], 3 * d))
-        gain = vector(w, at[LN_1], d)
-        apply_gain(s.hat[first], gain, vector(w, at[LN_1_BIAS], d), normed)
-        add_weight(s, normed, s.dqkv, matrix(g, at[QKV], d, 3 * d), adds)
-        multiply_by_transposed(s.dqkv, matrix(w, at[QKV], d, 3 * d), s.nothing, s.branch, s.room)
-        following = s.sums if masked or layer == 0 else vector(g, s.offsets[layer - 1, NARROW_BIAS], d)
+        if at[QKV_BIAS] >= 0:
+            add_rows(s.dqkv, vector(g, at[QKV_BIAS], 3 * d))
+        gain = vector(w, places[LN_1], d)
+        if reads_input(s, layer, QKV):
+            apply_gain(s.hat[first], gain, vector(w, places[LN_1_BIAS], d), normed)
+        linear_backward(s, w, g, layer, QKV, normed, s.dqkv, s.branch, adds)
+        following = -1 if masked or layer == 0 else s.trained[layer - 1, NARROW_BIAS]
         normalize_backward(
             s.branch, s.hat[first], s.r[first], gain, dx,
-            vector(g, at[LN_1], d), vector(g, at[LN_1_BIAS], d), following,
+            summed(s, g, at[LN_1], d, 0), summed(s, g, at[LN_1_BIAS], d, 1), summed(s, g, following, d, 2),
         )  # fmt: skip
-    if masked:
-        mask_rows(dx, s.masks[0], dx)
-    embed_backward(tokens, dx, dtable, dplaces)
+    if s.lowest < 0:
+        if masked:
+            mask_rows(dx, s.masks[0], dx)
+        embed_backward(tokens, dx, dtable, dplaces)

@@ -5,6 +5,7 @@ Compiled functions get it as one named tuple. Symbols as in ``tinygpt/config.py`
 
 from __future__ import annotations
 
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +16,8 @@ from tinygpt.engines.compiled.memory import START, room_numbers
 from tinygpt.engines.vectorized.arena import Arena
 from tinygpt.engines.vectorized.attention import query_blocks
 from tinygpt.engines.vectorized.slab import Slab
+from tinygpt.lora import adapter_names
+from tinygpt.trained import lowest_trained
 
 Array = np.ndarray
 
@@ -38,6 +41,11 @@ class Workspace(NamedTuple):
     eps: np.float32
     offsets: Array  # (L, 12) where each block's parameters begin in the arena, by BLOCK
     ends: Array  # (4,) the same for the parameters outside the blocks, by ENDS
+    trained: Array  # (L, 12) where their gradients begin, which is the same place; -1 for frozen ones
+    trained_ends: Array  # (4,) likewise
+    lowest: int  # the lowest trained layer, -1 for the embeddings
+    adapters: Array  # (L, 12, 3) of a weight: where A and B of its adapter begin, and its number; -1 without one
+    scale: np.float32  # adapters' α / r
     blocks: Array  # (blocks, 3) of queries: first, first after it, where the weights begin
     x: Array  # (N, D) the residual stream in the forward, its gradient in the backward
     hat: Array  # (2 L + 1, N, D) normalised rows
@@ -56,8 +64,9 @@ class Workspace(NamedTuple):
     row: Array  # (V,)
     room: Array  # flat, for products
     nothing: Array  # (0, 1) the start of a product that is added to nothing
+    low: Array  # (adapters, N, r) x A times the scale, then its gradient
     zeros: Array  # (D,)
-    sums: Array  # (D,) sums that are not read
+    sums: Array  # (3, F) sums that are not read, apart from each other
     masks: Array  # (2 L + 1, N, D) dropout's; (0, N, D) without
 
 
@@ -74,6 +83,8 @@ def make_workspace(
     room = slab.empty(room_numbers(model, length))
     room[:START] = 0.0
     starts = {name: part.start for name, part in arena.slices.items()}
+    trained = {name: start if name in arena.trained else -1 for name, start in starts.items()}
+    adapters, rank = _adapters(model, arena)
     return Workspace(
         batch=batch,
         heads=model.n_heads,
@@ -81,6 +92,11 @@ def make_workspace(
         eps=np.float32(model.layer_norm_eps),
         offsets=np.array([[starts[f"h.{layer}.{name}"] for name in BLOCK] for layer in range(layers)], np.int64),
         ends=np.array([starts[name] for name in ENDS], np.int64),
+        trained=np.array([[trained[f"h.{layer}.{name}"] for name in BLOCK] for layer in range(layers)], np.int64),
+        trained_ends=np.array([trained[name] for name in ENDS], np.int64),
+        lowest=lowest_trained(arena.trained, layers),
+        adapters=adapters,
+        scale=np.float32(arena.lora.scale if arena.lora else 0.0),
         blocks=np.array([(*bound, begin) for bound, begin in zip(bounds, begins, strict=False)], np.int64),
         x=slab.empty(n, d),
         hat=slab.empty(2 * layers + 1, n, d),
@@ -99,7 +115,19 @@ def make_workspace(
         row=slab.empty(v),
         room=room,
         nothing=room[:0].reshape(0, 1),
+        low=slab.empty(int(adapters[..., 2].max()) + 1, n, rank),
         zeros=np.zeros(d, np.float32),
-        sums=np.zeros(d, np.float32),
+        sums=np.zeros((3, f), np.float32),
         masks=slab.empty(n_sites(model.n_layers) if dropout else 0, n, d),
     )
+
+
+def _adapters(model: ModelConfig, arena: Arena) -> tuple[Array, int]:
+    """Return ``Workspace.adapters``, and the rank."""
+    places = np.full((model.n_layers, len(BLOCK), 3), -1, np.int64)
+    if arena.lora is None:
+        return places, 0
+    for number, (layer, module) in enumerate(product(range(model.n_layers), arena.lora.on)):
+        a, b = (arena.slices[name].start for name in adapter_names(f"h.{layer}.{module}"))
+        places[layer, BLOCK.index(f"{module}.weight")] = a, b, number
+    return places, arena.lora.rank

@@ -35,15 +35,18 @@ def embed(tokens: Array, table: Array, places: Array, x: Array) -> None:
 
 @loop
 def embed_backward(tokens: Array, dx: Array, dtable: Array, dplaces: Array) -> None:
-    """Add dx (N, D) to the rows of the tokens and of the places."""
+    """Add dx (N, D) to the rows of the tokens and of the places; a frozen table has no rows."""
     distinct()
     length, width = tokens.shape[1], dx.shape[1]
     for i in range(len(dx)):
         place = i % length
         token = tokens[i // length, place]
-        for j in range(width):
-            dtable[token, j] += dx[i, j]
-            dplaces[place, j] += dx[i, j]
+        if len(dtable) > 0:
+            for j in range(width):
+                dtable[token, j] += dx[i, j]
+        if len(dplaces) > 0:
+            for j in range(width):
+                dplaces[place, j] += dx[i, j]
 
 
 # ---- layer normalisation -------------------------------------------------------------------------------

@@ -2,10 +2,11 @@
 
 Flat storage turns clipping and AdamW into a few tiled passes over contiguous memory, however many layers there are.
 The order is that of the data flow, so a projection's bias follows its weight: together they are one (I + 1, O) matrix,
-which an input with a column of ones multiplies in one product.
+which an input with a column of ones multiplies in one product. What is trained comes first, LoRA adapters included, and
+what is frozen after it: moments and gradients have the first part alone, at the same places.
 
 The work after the gradients is divided by ranges: each worker owns a range of the arena that begins and ends between
-units. A unit is a norm with the projection that reads it, or a projection alone, or an end of the model.
+units. A unit is a norm with the projection that reads it, or a projection alone, or an adapter, or an end of the model.
 """
 
 from __future__ import annotations
@@ -16,17 +17,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tinygpt.config import ModelConfig
+from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.engines.vectorized.forms import KernelSet
 from tinygpt.engines.vectorized.kernels import TILE, AdamWStep
 from tinygpt.params import Arrays, is_decayed, parameter_shapes
+from tinygpt.trained import trained_shapes
 
 Allocate = Callable[[int], np.ndarray]
 
 _LINE = 16  # numbers, a line of the cache: gradients do not share one
 
 # The first parameter of every unit except the embeddings, with which the arena begins.
-_UNIT_STARTS = (".ln_1.weight", ".attn.c_proj.weight", ".ln_2.weight", ".mlp.c_proj.weight", "ln_f.weight")
+_UNIT_STARTS = (
+    ".ln_1.weight", ".attn.c_proj.weight", ".ln_2.weight", ".mlp.c_proj.weight", "ln_f.weight", ".lora_A",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -45,29 +49,44 @@ class Arena:
         workers: number of gradients; they are summed in order into the first.
         allocate: makes a zeroed float32 array of a length, in memory that all workers share.
         accumulates: make room for the sum of earlier batches' gradients.
+        train: the settings that say what is trained; everything when None.
+
+    Attributes:
+        trained: name → shape of what is trained.
+        size: the numbers of these, and of each moment and gradient.
     """
 
-    def __init__(self, model: ModelConfig, workers: int, allocate: Allocate, accumulates: bool = False) -> None:
-        self.shapes = parameter_shapes(model)
+    def __init__(
+        self,
+        model: ModelConfig,
+        workers: int,
+        allocate: Allocate,
+        accumulates: bool = False,
+        train: TrainConfig | None = None,
+    ) -> None:
+        self.trained = parameter_shapes(model) if train is None else trained_shapes(model, train)
+        self.lora = None if train is None else train.adapter
+        self.shapes = self.trained | parameter_shapes(model)  # a trained name keeps its place at the front
         self.slices: dict[str, slice] = {}
         end = 0
         for name, shape in self.shapes.items():
             start, end = end, end + math.prod(shape)
             self.slices[name] = slice(start, end)
-        self.size = end
+        self.size = size = sum(map(math.prod, self.trained.values()))
         self.flat_parameters = allocate(end)
-        self.flat_first_moment = allocate(end)
-        self.flat_second_moment = allocate(end)
-        apart = -(-end // _LINE) * _LINE
+        self.flat_first_moment = allocate(size)
+        self.flat_second_moment = allocate(size)
+        apart = -(-size // _LINE) * _LINE
         self.stacked_gradients = allocate(workers * apart).reshape(workers, apart)
-        self.flat_gradients = [row[:end] for row in self.stacked_gradients]
-        self.flat_accumulated = allocate(end) if accumulates else None
+        self.flat_gradients = [row[:size] for row in self.stacked_gradients]
+        self.flat_accumulated = allocate(size) if accumulates else None
         self.parameters = self.views(self.flat_parameters)
         self.gradients = [self.views(flat) for flat in self.flat_gradients]
 
     def views(self, flat: np.ndarray) -> Arrays:
-        """Return shaped views into a flat array by name, in data-flow order."""
-        return {name: flat[self.slices[name]].reshape(shape) for name, shape in self.shapes.items()}
+        """Return shaped views into a flat array by name, in its order: of everything, or of what is trained."""
+        shapes = self.trained if len(flat) == self.size else self.shapes
+        return {name: flat[self.slices[name]].reshape(shape) for name, shape in shapes.items()}
 
     def joined(self, flat: np.ndarray, projection: str) -> np.ndarray:
         """Return a projection's weight with its bias as the last row: (I + 1, O), a view."""
@@ -76,14 +95,15 @@ class Arena:
 
     def fill(self, flat: np.ndarray, values: Mapping[str, np.ndarray]) -> None:
         """Copy named arrays into a flat array."""
-        for name, part in self.views(flat).items():
-            part[...] = values[name]
+        views = self.views(flat)
+        for name, value in values.items():
+            views[name][...] = value
 
     # ---- ranges: the workers' shares after the gradients -------------------------------------------------------
 
     def worker_range(self, worker: int, workers: int) -> slice:
         """Return the range that a worker owns: about an equal share, cut between units."""
-        starts = [0, *(self.slices[name].start for name in self.shapes if name.endswith(_UNIT_STARTS)), self.size]
+        starts = [0, *(self.slices[name].start for name in self.trained if name.endswith(_UNIT_STARTS)), self.size]
         bounds = [min(starts, key=lambda s: abs(s - self.size * index / workers)) for index in range(workers + 1)]
         return slice(bounds[worker], bounds[worker + 1])
 

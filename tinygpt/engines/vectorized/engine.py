@@ -28,7 +28,7 @@ from tinygpt.engines.vectorized.phases import Phase, Phases, VectorizedPhases
 from tinygpt.engines.vectorized.team import ProcessTeam, Team, ThreadTeam
 from tinygpt.errors import ConfigError, WorkerError, unknown_name
 from tinygpt.optim import OptimizerState, clip_factor
-from tinygpt.params import Arrays
+from tinygpt.params import Arrays, parameter_shapes
 from tinygpt.system.stopping import InterruptsDeferred
 from tinygpt.system.threads import available_cores
 
@@ -56,6 +56,7 @@ class VectorizedEngine(Engine):
     name: ClassVar[str] = "vectorized"
     has_dropout: ClassVar[bool] = True
     optimizers: ClassVar[tuple[str, ...]] = OPTIMIZERS
+    can_freeze: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -202,7 +203,10 @@ class VectorizedEngine(Engine):
             yield part
 
     def parameters(self) -> Arrays:
-        return dict(self.arena.parameters)
+        return {name: self.arena.parameters[name] for name in parameter_shapes(self.config)}
+
+    def adapter(self) -> Arrays:
+        return {name: self.arena.parameters[name] for name in self.trained} if self.lora else {}
 
     def optimizer_state(self) -> OptimizerState:
         arena = self.arena

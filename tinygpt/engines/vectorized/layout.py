@@ -31,11 +31,14 @@ class Layout:
 
     @classmethod
     def of(cls, model: ModelConfig, train: TrainConfig, threads: int, folds: bool = True) -> Layout:
-        """Choose the layout for a model, a batch and a number of threads, of an engine that can fold norms or not."""
+        """Choose the layout for a model, a batch and a number of threads, of an engine that can fold norms or not.
+
+        Weights that fold change together: a run with frozen ones does not fold.
+        """
         shards = min(threads, train.batch_size)
         return cls(
             shards,
             min(threads, max(shards, _UPDATE_WORKERS)),
             max(1, threads // shards),
-            folds and train.batch_size * model.context_length >= _FOLD_FROM * model.d_model,
+            folds and not train.freezes and train.batch_size * model.context_length >= _FOLD_FROM * model.d_model,
         )

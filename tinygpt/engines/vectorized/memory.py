@@ -11,6 +11,7 @@ from tinygpt.engines.vectorized.attention import query_blocks
 from tinygpt.engines.vectorized.kernels import TILE
 from tinygpt.engines.vectorized.layout import Layout
 from tinygpt.engines.vectorized.mailbox import row_slices
+from tinygpt.trained import n_stored, n_trained
 
 FLOAT32_BYTES = 4
 # Pages that a worker process writes after the fork, and so no longer shares with its parent.
@@ -45,7 +46,7 @@ def mailbox_numbers(model: ModelConfig, train: TrainConfig) -> int:
 def predicted_bytes(model: ModelConfig, train: TrainConfig, threads: int) -> int:
     """Predict the bytes of a training engine: parameters, moments, gradients, folded weights and workspaces."""
     layout = Layout.of(model, train, threads)
-    numbers = (3 + layout.shards + (train.accumulation > 1)) * model.n_parameters
+    numbers = n_stored(model, train) + (2 + layout.shards + (train.accumulation > 1)) * n_trained(model, train)
     if layout.folded:
         numbers += model.n_layers * (model.d_model + 1) * 7 * model.d_model
     numbers += mailbox_numbers(model, train)

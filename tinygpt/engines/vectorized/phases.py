@@ -55,9 +55,9 @@ class Phases(ABC, Generic[Room]):
     ) -> None:
         self.model, self.train, self.layout, self.mailbox = model, train, layout, mailbox
         sums = train.accumulation > 1 and not self.accumulates_in_place
-        self.arena = Arena(model, layout.shards, allocate, accumulates=sums)
+        self.arena = Arena(model, layout.shards, allocate, sums, train)
         self._ranges = [self.arena.worker_range(worker, layout.workers) for worker in range(layout.workers)]
-        orthogonalized = [name for name in self.arena.shapes if train.optimizer == "muon" and is_orthogonalized(name)]
+        orthogonalized = [name for name in self.arena.trained if train.optimizer == "muon" and is_orthogonalized(name)]
         self._matrices = [
             [name for name in orthogonalized if owned.start <= self.arena.slices[name].start < owned.stop]
             for owned in self._ranges

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tinygpt.engines.vectorized.adapter import adapter_of
 from tinygpt.engines.vectorized.arena import Allocate, Arena
 from tinygpt.engines.vectorized.kernels import TILE
 
@@ -93,6 +94,10 @@ class NormProjection(ABC):
 class PlainProjection(NormProjection):
     """The plain form: the norm's gain and bias are applied to the rows."""
 
+    def __init__(self, names: NormNames, arena: Arena) -> None:
+        super().__init__(names, arena)
+        self.adapter = adapter_of(arena, names.projection)
+
     def _affine(self, hat: Array, normed: Array) -> None:
         rows = normed[:, :-1]
         np.multiply(hat[:, :-1], self.gain, out=rows)
@@ -101,17 +106,24 @@ class PlainProjection(NormProjection):
     def forward(self, hat: Array, normed: Array, out: Array) -> None:
         self._affine(hat, normed)
         np.matmul(normed, self.joined, out=out)
+        if self.adapter is not None:
+            self.adapter.forward(normed[:, :-1], out)
         if self.names.scaled:
             out[:, : self.names.scaled] *= np.float32(self.names.scale)
 
     def backward(self, dy: Array, hat: Array, normed: Array, gradient: int, out: Array, mean_vector: Array) -> None:
-        grads = self.arena.gradients[gradient]
+        grads, is_trained = self.arena.gradients[gradient], f"{self.names.projection}.weight" in self.arena.trained
         if self.names.scaled:
             dy[:, : self.names.scaled] *= np.float32(self.names.scale)
-        self._affine(hat, normed)
-        np.matmul(normed.T, dy, out=self.arena.joined(self.arena.flat_gradients[gradient], self.names.projection))
+        if is_trained or self.adapter is not None:
+            self._affine(hat, normed)
+        if is_trained:
+            np.matmul(normed.T, dy, out=self.arena.joined(self.arena.flat_gradients[gradient], self.names.projection))
         np.matmul(dy, self.weight.T, out=out)
-        norm_gradients(out, hat, grads[f"{self.names.norm}.weight"], grads[f"{self.names.norm}.bias"])
+        if self.adapter is not None:
+            self.adapter.backward(normed[:, :-1], dy, out, gradient)
+        if f"{self.names.norm}.weight" in self.arena.trained:
+            norm_gradients(out, hat, grads[f"{self.names.norm}.weight"], grads[f"{self.names.norm}.bias"])
         out *= self.gain
         out -= np.matmul(out, mean_vector)
 

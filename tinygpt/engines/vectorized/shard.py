@@ -17,6 +17,7 @@ import numpy as np
 
 from tinygpt.config import ModelConfig
 from tinygpt.dropout import MaskDraw, n_sites
+from tinygpt.engines.vectorized.adapter import Adapter, adapter_of
 from tinygpt.engines.vectorized.arena import Allocate, Arena
 from tinygpt.engines.vectorized.attention import Attention, AttentionBuffers
 from tinygpt.engines.vectorized.forms import KernelSet
@@ -29,6 +30,7 @@ from tinygpt.engines.vectorized.projection import (
     norm_gradients,
 )
 from tinygpt.engines.vectorized.slab import Slab
+from tinygpt.trained import EMBEDDINGS, lowest_trained
 
 Array = np.ndarray
 
@@ -39,10 +41,12 @@ _LARGEST_LOGIT = 80.0
 
 @dataclass(frozen=True)
 class LayerProjections:
-    """The two pairs of norm and projection in a block."""
+    """The two pairs of norm and projection in a block, and the adapters of the projections that end its branches."""
 
     attention: NormProjection
     mlp: NormProjection
+    attention_end: Adapter | None
+    mlp_end: Adapter | None
 
 
 def layer_projections(model: ModelConfig, arena: Arena, allocate: Allocate | None) -> list[LayerProjections]:
@@ -56,6 +60,8 @@ def layer_projections(model: ModelConfig, arena: Arena, allocate: Allocate | Non
         LayerProjections(
             pair(NormNames(f"h.{layer}.ln_1", f"h.{layer}.attn.c_attn", model.d_model, scale)),
             pair(NormNames(f"h.{layer}.ln_2", f"h.{layer}.mlp.c_fc")),
+            adapter_of(arena, f"h.{layer}.attn.c_proj"),
+            adapter_of(arena, f"h.{layer}.mlp.c_proj"),
         )
         for layer in range(model.n_layers)
     ]
@@ -99,6 +105,7 @@ class Shard:
         n, d, f, v = batch * length, model.d_model, model.d_hidden, model.vocab_size
         self.model, self.arena, self.projections = model, arena, projections
         self.batch, self.length, self.kernels, self.gradient = batch, length, kernels, gradient
+        self.lowest = lowest_trained(arena.trained, model.n_layers)  # where the backward ends
         self.slab = slab = Slab()
         self.attention = Attention(model, batch, length, kernels, slab)
         self.layers = [
@@ -182,6 +189,8 @@ class Shard:
             projections.attention.forward(buffers.hat_1, self.normed, buffers.attention.qkv)
             self.attention.forward(buffers.attention, buffers.mixed)
             np.matmul(buffers.mixed, self.arena.joined(self.arena.flat_parameters, f"{h}.attn.c_proj"), out=self.branch)
+            if projections.attention_end is not None:
+                projections.attention_end.forward(buffers.mixed[:, :-1], self.branch)
             self._mask(self.branch, 1 + 2 * layer, masked)
             self.x += self.branch
 
@@ -190,6 +199,8 @@ class Shard:
             projections.mlp.forward(buffers.hat_2, self.normed, buffers.derivative)
             self.activate(buffers.derivative, buffers.activated)
             np.matmul(buffers.activated, w[f"{h}.mlp.c_proj.weight"], out=self.branch)
+            if projections.mlp_end is not None:
+                projections.mlp_end.forward(buffers.activated, self.branch)
             if masked:
                 self.branch += w[f"{h}.mlp.c_proj.bias"]
                 self._mask(self.branch, 2 + 2 * layer, masked)
@@ -235,9 +246,11 @@ class Shard:
     def head_backward(self) -> None:
         """Compute from the logits' gradient the tied table's share, the last norm's gradients, and x ← ∂loss/∂x."""
         w, g = self.arena.parameters, self.arena.gradients[self.gradient]
-        np.matmul(self.logits.T, self.normed[:, :-1], out=g["wte.weight"])  # the embedding's share is added last
+        if "wte.weight" in g:
+            np.matmul(self.logits.T, self.normed[:, :-1], out=g["wte.weight"])  # the embedding's share is added last
         np.matmul(self.logits, w["wte.weight"], out=self.branch)
-        norm_gradients(self.branch, self.final_hat, g["ln_f.weight"], g["ln_f.bias"])
+        if "ln_f.weight" in g:
+            norm_gradients(self.branch, self.final_hat, g["ln_f.weight"], g["ln_f.bias"])
         self.branch *= w["ln_f.weight"]
         self.branch -= np.matmul(self.branch, self.mean_vector)
         self.x[...] = 0.0
@@ -257,12 +270,15 @@ class Shard:
         self.head_backward()
         w, g = self.arena.parameters, self.arena.gradients[self.gradient]
         flat_g, dx = self.arena.flat_gradients[self.gradient], self.x
-        for layer in reversed(range(self.model.n_layers)):
+        for layer in reversed(range(max(0, self.lowest), self.model.n_layers)):
             h, projections, buffers = f"h.{layer}", self.projections[layer], self.layers[layer]
             dy = self._masked(dx, 2 + 2 * layer, masked)
-            np.matmul(buffers.activated.T, dy, out=g[f"{h}.mlp.c_proj.weight"])
-            np.matmul(self.ones_row, dy, out=g[f"{h}.mlp.c_proj.bias"][None])
+            if f"{h}.mlp.c_proj.weight" in g:
+                np.matmul(buffers.activated.T, dy, out=g[f"{h}.mlp.c_proj.weight"])
+                np.matmul(self.ones_row, dy, out=g[f"{h}.mlp.c_proj.bias"][None])
             np.matmul(dy, w[f"{h}.mlp.c_proj.weight"].T, out=self.wide)
+            if projections.mlp_end is not None:
+                projections.mlp_end.backward(buffers.activated, dy, self.wide, self.gradient)
             self.wide *= buffers.derivative
             projections.mlp.backward(
                 self.wide, buffers.hat_2, self.normed, self.gradient, self.branch, self.mean_vector
@@ -270,24 +286,30 @@ class Shard:
             self.normalize_backward(self.branch, buffers.hat_2, buffers.r_2)
 
             dy = self._masked(dx, 1 + 2 * layer, masked)
-            np.matmul(buffers.mixed.T, dy, out=self.arena.joined(flat_g, f"{h}.attn.c_proj"))
+            if f"{h}.attn.c_proj.weight" in g:
+                np.matmul(buffers.mixed.T, dy, out=self.arena.joined(flat_g, f"{h}.attn.c_proj"))
             np.matmul(dy, w[f"{h}.attn.c_proj.weight"].T, out=self.branch)
+            if projections.attention_end is not None:
+                projections.attention_end.backward(buffers.mixed[:, :-1], dy, self.branch, self.gradient)
             self.attention.backward(buffers.attention, buffers.mixed, self.branch, self.dqkv)
             projections.attention.backward(
                 self.dqkv, buffers.hat_1, self.normed, self.gradient, self.branch, self.mean_vector
             )
             self.normalize_backward(self.branch, buffers.hat_1, buffers.r_1)
-        self._mask(dx, 0, masked)
-        self.embed_backward(tokens)
+        if self.lowest == EMBEDDINGS:
+            self._mask(dx, 0, masked)
+            self.embed_backward(tokens)
         return loss
 
     def embed_backward(self, tokens: Array) -> None:
         """Add dx to the table rows of the tokens and positions."""
         g = self.arena.gradients[self.gradient]
-        flat = tokens.reshape(-1)
-        order = np.argsort(flat, kind="stable")
-        present, starts = np.unique(flat[order], return_index=True)
-        np.take(self.x, order, axis=0, out=self.branch, mode="clip")
-        g["wte.weight"][present] += np.add.reduceat(self.branch, starts, axis=0)
-        g["wpe.weight"][self.length :] = 0.0
-        np.sum(self.x.reshape(self.batch, self.length, -1), axis=0, out=g["wpe.weight"][: self.length])
+        if "wte.weight" in g:
+            flat = tokens.reshape(-1)
+            order = np.argsort(flat, kind="stable")
+            present, starts = np.unique(flat[order], return_index=True)
+            np.take(self.x, order, axis=0, out=self.branch, mode="clip")
+            g["wte.weight"][present] += np.add.reduceat(self.branch, starts, axis=0)
+        if "wpe.weight" in g:
+            g["wpe.weight"][self.length :] = 0.0
+            np.sum(self.x.reshape(self.batch, self.length, -1), axis=0, out=g["wpe.weight"][: self.length])
