@@ -54,7 +54,7 @@ def test_an_engine_continues_to_the_bit(tmp_path: Path, variant: str, train: Tra
 def test_a_model_without_settings_trains_with_given_ones() -> None:
     model = load_gallery_model("stories")
     engine = load_engine(model, "numpy")
-    assert engine.train.batch_size == 8
+    assert engine.train.batch_size == 1024 // model.config.context_length
     train = TrainConfig(batch_size=2)
     engine = load_engine(model, "vectorized", train=train, seed=3, threads=1)
     assert (engine.train, engine.seed, engine.options()["threads"]) == (train, 3, 1)
