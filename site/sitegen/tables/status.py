@@ -43,7 +43,8 @@ def accelerator_status(results: Results) -> str:
 
 def _matrices(cells: pd.DataFrame, expected: Sequence[str], command: str) -> str:
     return facets(
-        (machine, _matrix(machine, group, expected, command) + _failures(group)) for machine, group in by_machine(cells)
+        (machine, _matrix(machine, group, expected, command) + _failures(machine, group))
+        for machine, group in by_machine(cells)
     )
 
 
@@ -90,12 +91,12 @@ def _failed_html(cell: dict[str, Any], title: str = "") -> str:
     return f'<span class="tg-state tg-state--bad"{attribute}>{html_block(cell["status"])}</span>'
 
 
-def _failures(cells: pd.DataFrame) -> str:
+def _failures(machine: str, cells: pd.DataFrame) -> str:
     failed = cells[cells["state"] == "failed"]
     if failed.empty:
         return "<p>No cell on record failed.</p>"
     table = html_table(
-        "Cells that failed",
+        f"Cells that failed on {machine}",
         [
             {
                 "engine": cell["variant"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -112,6 +113,15 @@ def test_the_status_matrix_has_every_preset_and_engine(measured: Results) -> Non
     assert "no step within 600 s" in text
     assert "2026-11-20" in text
     assert "not measured" in text
+
+
+def test_tables_of_two_machines_have_names_of_their_own(tmp_path: Path) -> None:
+    parts = [
+        rows.cell("numpy", "tiny", 5.0, status="timeout", run_id=name, machine=rows.MACHINE | {"cpu": f"Chip {name}"})
+        for name in ("one", "two")
+    ]
+    named = re.findall(r'aria-label="([^"]+)"', TABLES["status"](load_results(rows.store(tmp_path, *parts))))
+    assert len(named) == 4 == len(set(named))
 
 
 def test_without_results_the_status_page_says_how_to_make_some(tmp_path: Path) -> None:

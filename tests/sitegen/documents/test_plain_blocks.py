@@ -18,6 +18,12 @@ def test_pages_hold_the_options_and_tables_of_the_program(name: str) -> None:
     assert not re.search(r"^\{\{ (task|table)\(", text, re.MULTILINE)
 
 
+def test_every_column_of_a_page_has_a_heading() -> None:
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    empty = re.compile(r"^\|(?:[^\n]*\|)?[ ]+\|[^\n]*\n\|[ :|-]+\|$", re.MULTILINE)
+    assert [page.name for page in pages if empty.search(page.read_text(encoding="utf-8"))] == []
+
+
 def test_every_page_that_the_readme_names_for_options_is_plain() -> None:
     readme = (ROOT / "README.md").read_text()
     assert {"quickstart.md", "tasks.md"} <= {*PLAIN_PAGES}
