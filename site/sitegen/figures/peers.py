@@ -98,7 +98,7 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
 
 
 def headline(rows: pd.DataFrame) -> str:
-    """Count the presets at which we are faster than PyTorch as it comes, than every peer, and slower than one."""
+    """Count the presets at which we are ahead of PyTorch as it comes, and of the fastest peer, or behind it."""
     measured = rows[(rows["state"] == "measured") & (rows["variant"] != ROOFLINE)]
     peers = first_machine(measured)
     resolved = peers["verdict"] != UNRESOLVED
@@ -106,18 +106,19 @@ def headline(rows: pd.DataFrame) -> str:
     sizes = sides.groupby("preset").agg(ahead=("ahead", "all"), behind=("behind", "any"))
     ahead, behind = int(sizes["ahead"].sum()), int(sizes["behind"].sum())
     counts = {
-        "faster than all": ahead,
-        "slower than one": behind,
+        "ahead": ahead,
+        "behind": behind,
         UNRESOLVED: len(sizes) - ahead - behind,
     }
     words = [f"{word} at {count}" for word, count in counts.items() if count]
     if not words:
         return "No peer was measured"
-    subject, total = f"{OURS}{where(measured)}", quantities.counted(len(sizes), "size")
+    machine, total = where(measured).removeprefix(" on "), quantities.counted(len(sizes), "size")
+    subject, found = f"On {machine}, {OURS}" if machine else OURS, quantities.listed(words)
     plain = int(sides.loc[sides["variant"] == TORCH[0], "ahead"].sum())
     if not plain or plain == ahead:
-        return f"{subject} against every way to run PyTorch and JAX: {', '.join(words)} of {total}"
-    return f"{subject} is faster than PyTorch as installed at {plain} of {total}; against all peers: {', '.join(words)}"
+        return f"{subject} against the fastest of PyTorch and JAX: {found} of {total}"
+    return f"{subject} is faster than PyTorch as installed at {plain} of {total}; against the fastest peer: {found}"
 
 
 def describe(rows: pd.DataFrame) -> str:

@@ -103,7 +103,7 @@ def test_a_peer_that_is_level_is_not_beaten(tmp_path: Path) -> None:
     words = headline(
         tmp_path, rows.peers("small"), rows.peers("xl", scale=12.0, torch_status="refused"), figure="peers"
     )
-    assert words == "vectorized against every way to run PyTorch and JAX: unresolved at 2 of 2 sizes"
+    assert words == "vectorized against the fastest of PyTorch and JAX: unresolved at 2 of 2 sizes"
 
 
 def six_rounds(make: Callable[..., Part], **changes: object) -> Part:
@@ -119,7 +119,7 @@ def equal_arms(difference: float) -> Part:
 
 @pytest.mark.parametrize(
     ("difference", "finding", "colour", "verdict"),
-    [(0.01, "faster than all", "above-2", "stable"), (0.2, "unresolved", "open", "unresolved")],
+    [(0.01, "ahead", "above-2", "stable"), (0.2, "unresolved", "open", "unresolved")],
 )
 def test_headline_colour_prose_and_point_share_the_verdict_with_the_noise_floor(
     tmp_path: Path, difference: float, finding: str, colour: str, verdict: str
