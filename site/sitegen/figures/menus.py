@@ -39,9 +39,8 @@ def menu(
 
 def machine_menu(rows: pd.DataFrame) -> tuple[alt.Parameter, str]:
     """Buttons for the machines, which are never in one picture, and the Vega expression of the rows to draw."""
-    machines = [machine for machine in dict.fromkeys(rows["machine"]) if machine]
     start = str(first_machine(rows)["machine"].iloc[0])
-    words = {machine: _cut(short_machine(machine)) for machine in machines}
+    words = {machine: _cut(short_machine(machine)) for machine in dict.fromkeys([start, *rows["machine"]]) if machine}
     parameter = menu("machine", start, words, "Machine", _LONGEST_MACHINE)
     return parameter, "!datum.machine || datum.machine === machine"
 

@@ -72,12 +72,19 @@ def accelerator_name(fields: dict[str, Any]) -> str:
 
 
 def numbered_labels(names: Iterable[str], machines: Iterable[str]) -> list[str]:
-    """Label rows by name, with the machine's number added for every machine but the first."""
-    numbers = {machine: number for number, machine in enumerate(dict.fromkeys(machines), 1)}
-    return [
-        name if numbers[machine] == 1 else f"{name}, machine {numbers[machine]}"
-        for name, machine in zip(names, machines, strict=True)
-    ]
+    """Label rows by name, and for every machine but the first by its chip, or its number if two have that chip.
+
+    Args:
+        names: of the rows.
+        machines: their labels, by :func:`machine_label`.
+    """
+    labels = [*machines]
+    chips = {label: label.partition(": ")[2].partition(",")[0] for label in labels}
+    added = dict.fromkeys(labels, "")
+    for number, label in enumerate([*added][1:], 2):
+        is_alone = [*chips.values()].count(chips[label]) == 1
+        added[label] = f", {chips[label]}" if is_alone else f", machine {number}"
+    return [f"{name}{added[label]}" for name, label in zip(names, labels, strict=True)]
 
 
 def machine_sentence(cells: pd.DataFrame, runs: pd.DataFrame) -> str:

@@ -11,6 +11,7 @@ from sitegen.figures import FIGURES
 from sitegen.figures.breakdown import part_colors
 from sitegen.figures.render import chart_spec
 from sitegen.figures.variants import OFF_SCALE, STAGES
+from sitegen.rows.machines import numbered_labels
 from sitegen.rows.results import load_results
 from sitegen.text.palette import DARK, LIGHT, Theme
 from tests.sitegen import example_rows as rows
@@ -32,8 +33,10 @@ def test_a_bar_is_a_whole_step(tmp_path: Path) -> None:
 def test_machines_have_bars_of_their_own(tmp_path: Path) -> None:
     other = rows.kernels("b", machine=rows.MACHINE | {"cpu": "Other 1"})
     plotted = FIGURES["breakdown"].rows(load_results(rows.store(tmp_path, rows.kernels("a"), other)))
-    assert set(plotted["label"]) == {"tiny", "small", "tiny, machine 2", "small, machine 2"}
+    assert set(plotted["label"]) == {"tiny", "small", "tiny, Other 1", "small, Other 1"}
     assert plotted.groupby("label")["machine"].nunique().tolist() == [1] * 4
+    machines = [f"published: {words}" for words in ("One, 2 cores, a1", "Two, 2 cores, a2", "Two, 4 cores, a3")]
+    assert numbered_labels(["tiny"] * 3, machines) == ["tiny", "tiny, machine 2", "tiny, machine 3"]
 
 
 @pytest.mark.parametrize("theme", [LIGHT, DARK])
