@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-OURS = "vectorized"  # the engine that is compared with peers
+OURS = "vectorized"  # the engine that needs no extra
 REFERENCE = "numpy"  # all other engines' losses are compared with its losses, so it runs at every preset
 FLOAT32, TF32, BFLOAT16 = "float32", "tf32", "bfloat16"
 PEER_PRECISIONS = (FLOAT32, TF32, BFLOAT16)  # of peers on an accelerator; engine ``jax`` has them too
 JAX_ON_CPU = "jax[device=cpu]"  # plain ``jax`` requires an accelerator
 COMPILED = "compiled"
-FAST = (OURS, COMPILED)  # this project's engines whose fastest is quoted where all of them may be meant
+FAST = (OURS, COMPILED)  # this project's engines on a processor; the fastest is quoted and compared with peers
 
 ROOFLINE = "roofline"
 WHOLE, SHARED, MKL, COLD = "whole", "shared", "mkl", "cold"  # bench.measuring.roofline

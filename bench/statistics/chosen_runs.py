@@ -35,7 +35,7 @@ from typing import TypeVar
 
 import pandas as pd
 
-from bench.arms.registry import JAX_ON_CPU, OURS, PEERS, REFERENCE, ROOFLINE
+from bench.arms.registry import FAST, JAX_ON_CPU, OURS, PEERS, REFERENCE, ROOFLINE
 from bench.records.grouping import best_of_each, grouped
 from bench.records.rows import LOCAL, PUBLISHED, Kind, Place, StoredRun
 from bench.records.store import stored_runs
@@ -97,7 +97,7 @@ def chosen_ratios(
 
 def _is_beside_peers(pair: Speedup) -> bool:
     sides = {pair.cell.variant, pair.baseline.variant}
-    return ROOFLINE in sides or sides <= {OURS, JAX_ON_CPU, *PEERS}
+    return ROOFLINE in sides or sides <= {*FAST, JAX_ON_CPU, *PEERS}
 
 
 def _pair_rank(runs: ChosenRuns, pair: Speedup) -> tuple[object, ...]:
@@ -175,7 +175,7 @@ def peer_runs(cells: Iterable[CellSummary]) -> ChosenRuns:
 def _peer_rank(run: list[CellSummary]) -> tuple[object, ...]:
     """The id decides in the end, which begins with its run's time."""
     ours = [cell.n_rounds for cell in run if cell.variant == OURS]
-    compared = {REFERENCE, OURS, JAX_ON_CPU, ROOFLINE, *PEERS}
+    compared = {REFERENCE, *FAST, JAX_ON_CPU, ROOFLINE, *PEERS}
     measured = {cell.variant for cell in run if cell.n_rounds and cell.variant in compared}
     clean = all(cell.is_clean for cell in run)
     return any(ours), clean, len(measured), max(ours, default=0), run[0].run_id

@@ -1,4 +1,4 @@
-"""This project's engine among its peers: one run's times side by side, ratios, share of the roofline.
+"""This project's fastest engine among its peers: one run's times side by side, ratios, share of the roofline.
 
     ratio   t_peer / t_ours; above 1 we are faster
     share   t_roofline / t_cell: of a step's time, what the matrix products alone would take in their best round
@@ -15,9 +15,9 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from bench.arms.registry import COMPILED, JAX_ON_CPU, OURS, PEERS, REFERENCE, ROOFLINE
+from bench.arms.registry import FAST, JAX_ON_CPU, OURS, PEERS, REFERENCE, ROOFLINE
 from bench.arms.step_work import step_products, total_flops
-from bench.records.grouping import best_of_each
+from bench.records.grouping import best_of_each, grouped
 from bench.statistics.cells import CellSummary, cell_summary
 from bench.statistics.chosen_runs import chosen_ratios, peer_runs
 from bench.statistics.intervals import NO_INTERVAL
@@ -30,6 +30,7 @@ class PeerRatio:
     """A cell of the chosen run: a peer's, one of this project's engines, or the roofline.
 
     Attributes:
+        ours: this project's fastest engine of that run, which the ratio compares with.
         cell: of the roofline, its fastest variant under the name ``roofline``; its seconds are those of its best round.
         ratio: our time is the engine's, the cell's the baseline's; None where a side was not measured, and of the
             reference, whose ratio rests on more runs than these.
@@ -37,6 +38,7 @@ class PeerRatio:
         flops_per_second: of a step's matrix products; NaN without a time.
     """
 
+    ours: str
     cell: CellSummary
     ratio: Ratio | None
     of_roofline: Ratio | None
@@ -66,12 +68,12 @@ def training_ratios(runs: pd.DataFrame, steps: pd.DataFrame) -> list[PeerRatio]:
         published places first, then by machine and model size; there the reference and this project's engine, then the
         peers in their table's order, then the roofline. Failed cells are included.
     """
-    return _ratios(cell_summary(_with_peers(runs), steps, ("bench", "peer", "roofline")), (REFERENCE, OURS, *PEERS))
+    return _ratios(cell_summary(_with_peers(runs), steps, ("bench", "peer", "roofline")), (REFERENCE, *FAST, *PEERS))
 
 
 def generation_ratios(runs: pd.DataFrame, steps: pd.DataFrame) -> list[PeerRatio]:
     """The same for generation: a step is one text, ``tokens_per_second`` counts its tokens, no roofline is known."""
-    return _ratios(cell_summary(_with_peers(runs), steps, ("generation",)), (OURS, COMPILED, JAX_ON_CPU, *PEERS))
+    return _ratios(cell_summary(_with_peers(runs), steps, ("generation",)), (*FAST, JAX_ON_CPU, *PEERS))
 
 
 def _with_peers(runs: pd.DataFrame) -> pd.DataFrame:
@@ -89,22 +91,31 @@ def _ratios(cells: list[CellSummary], order: Sequence[str]) -> list[PeerRatio]:
     """The chosen run's cells of every place, compared."""
     cells = one_roofline(cells)
     runs = peer_runs(cells)
+    chosen = [cell for cell in cells if runs.get(cell.place, ("",))[0] == cell.run_id]
+    ours = {place: _fastest_of_ours(group) for place, group in grouped(chosen, lambda cell: cell.place).items()}
     compared = [cell for cell in cells if cell.variant in (*order, ROOFLINE)]
     pairs = [
         pair
         for name in dict.fromkeys(cell.variant for cell in compared if cell.variant != REFERENCE)
-        for pair in speedups([cell for cell in compared if cell.variant in (OURS, name)], name)
-        if pair.cell.variant == OURS
+        for pair in speedups([cell for cell in compared if cell.variant in (*FAST, name)], name)
+        if pair.cell.variant == ours.get(pair.cell.place)
     ]
     over = {pair.baseline.arm: pair.ratio for pair in chosen_ratios(pairs, beside_peers=runs)}
     share = {pair.cell.arm: pair.ratio for pair in chosen_ratios(speedups(compared, ROOFLINE), beside_peers=runs)}
     positions = {name: position for position, name in enumerate((*order, ROOFLINE))}
     rows = [
-        PeerRatio(cell, over.get(cell.arm), share.get(cell.arm), _flops(cell.preset) / cell.seconds.median)
-        for cell in cells
-        if cell.variant in positions and runs.get(cell.place, ("",))[0] == cell.run_id
+        PeerRatio(
+            ours[cell.place], cell, over.get(cell.arm), share.get(cell.arm), _flops(cell.preset) / cell.seconds.median
+        )
+        for cell in chosen
+        if cell.variant in positions
     ]
     return sorted(rows, key=lambda row: (row.cell.published_first, positions[row.cell.variant]))
+
+
+def _fastest_of_ours(run: Iterable[CellSummary]) -> str:
+    measured = [cell for cell in run if cell.variant in FAST and cell.n_rounds]
+    return min(measured, key=lambda cell: cell.seconds.median).variant if measured else OURS
 
 
 def one_roofline(cells: Iterable[CellSummary]) -> list[CellSummary]:

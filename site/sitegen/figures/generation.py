@@ -12,7 +12,6 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from bench.arms.registry import OURS
 from sitegen.figures.axes import log_domain, log_scaled, variant_look
 from sitegen.figures.base import Drawing
 from sitegen.figures.descriptions import describe_failures, describe_groups
@@ -109,8 +108,8 @@ def _lead(group: pd.DataFrame) -> str:
 
 def _is_behind(row: dict[str, Any], leader: dict[str, Any]) -> bool:
     """True where a generator is told apart from the leader: by its ratio to ours, two others by their intervals."""
-    if OURS in (row["variant"], leader["variant"]):
-        other = row if leader["variant"] == OURS else leader
+    if row["ours"] in (row["variant"], leader["variant"]):
+        other = row if leader["variant"] == row["ours"] else leader
         return bool(other["verdict"] not in ("", UNRESOLVED))
     return bool(row["tokens_high"] < leader["tokens_low"])
 

@@ -1,4 +1,4 @@
-"""The step time of each peer, and of the matrix products alone, over ours.
+"""The step time of each peer, and of the matrix products alone, over that of our fastest engine.
 
     ratio(other, preset) = median step time of the other / ours, within one run on one machine
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
-from bench.arms.registry import OURS, REFERENCE, ROOFLINE, TORCH
+from bench.arms.registry import FAST, REFERENCE, ROOFLINE, TORCH
 from sitegen.figures.axes import at_size, log_domain, log_scaled, parameter_axis
 from sitegen.figures.base import Drawing
 from sitegen.figures.descriptions import describe_ends, describe_failures
@@ -59,9 +59,9 @@ FIELDS = (
 
 
 def read(results: Results) -> pd.DataFrame:
-    """One row per peer (or roofline) and preset, failed cells included; none if no ratio could be formed."""
+    """One row per preset and peer, roofline or slower engine of ours, failures included; none without a ratio."""
     rows = peer_frame(results.training_ratios)
-    rows = rows[~rows["variant"].isin([REFERENCE, OURS])]
+    rows = rows[(rows["variant"] != REFERENCE) & (rows["variant"] != rows["ours"])]
     rows = rows[(rows["state"] == "failed") | rows["speedup"].notna()].reset_index(drop=True)
     if rows.empty or not rows["speedup"].notna().any():
         return rows.head(0)
@@ -78,7 +78,7 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     failed = bool((rows["state"] == "failed").any())
     domain = log_domain(pd.concat([pd.Series([1.0]), *(rows[name] for name in ("speedup", *ends))]), int(failed))
     look = show.look
-    title = f"their time over that of {OURS} (log scale)"
+    title = "their time over that of our fastest engine (log scale)"
     place = {"x": parameter_axis(rows, look.names), "y": log_scaled(alt.Y, "speedup", title, domain, "×")}
     values = Values(place, look, tooltip(FIELDS), ends, size=95)
     chart = alt.Chart(at_size(rows)).transform_filter(show.condition)
@@ -99,7 +99,7 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
 
 def headline(rows: pd.DataFrame) -> str:
     """Count the presets at which we are ahead of PyTorch as it comes, and of the fastest peer, or behind it."""
-    measured = rows[(rows["state"] == "measured") & (rows["variant"] != ROOFLINE)]
+    measured = rows[(rows["state"] == "measured") & ~rows["variant"].isin([*FAST, ROOFLINE])]
     peers = first_machine(measured)
     resolved = peers["verdict"] != UNRESOLVED
     sides = peers.assign(ahead=resolved & (peers["speedup"] > 1.0), behind=resolved & (peers["speedup"] < 1.0))
@@ -114,11 +114,14 @@ def headline(rows: pd.DataFrame) -> str:
     if not words:
         return "No peer was measured"
     machine, total = where(measured).removeprefix(" on "), quantities.counted(len(sizes), "size")
-    subject, found = f"On {machine}, {OURS}" if machine else OURS, quantities.listed(words)
+    names, found = quantities.listed(dict.fromkeys(peers["ours"])), quantities.listed(words)
+    subject = f"On {machine}, {names}" if machine else names
     plain = int(sides.loc[sides["variant"] == TORCH[0], "ahead"].sum())
     if not plain or plain == ahead:
         return f"{subject} against the fastest of PyTorch and JAX: {found} of {total}"
-    return f"{subject} is faster than PyTorch as installed at {plain} of {total}; against the fastest peer: {found}"
+    verb = "is" if peers["ours"].nunique() == 1 else "are"
+    found = f"against the fastest peer: {found}"
+    return f"{subject} {verb} faster than PyTorch as installed at {plain} of {total}; {found}"
 
 
 def describe(rows: pd.DataFrame) -> str:

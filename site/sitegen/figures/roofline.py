@@ -10,7 +10,7 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
-from bench.arms.registry import OURS, ROOFLINE
+from bench.arms.registry import ROOFLINE
 from sitegen.figures.axes import LABEL_WIDTH, above, at_size, parameter_axis
 from sitegen.figures.base import Drawing
 from sitegen.figures.descriptions import describe_ends
@@ -75,11 +75,12 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
 
 def headline(rows: pd.DataFrame) -> str:
     """State the products' share of our step at both ends of the sizes."""
-    own = rows[rows["variant"] == OURS]
+    own = rows[rows["variant"] == rows["ours"]]
     ends = row_dicts(first_machine(own if len(own) else rows).sort_values("n_parameters").iloc[[0, -1]])
-    name = ends[0]["variant"]
-    shares = [f"{row['share_text']} of a step at {row['preset']}" for row in ends[: 1 + (ends[0] != ends[1])]]
-    return f"In {name}, the matrix products alone are {quantities.listed(shares)}"
+    ends = ends[: 1 + (ends[0] != ends[1])]
+    names = quantities.listed(dict.fromkeys(row["variant"] for row in ends))
+    shares = [f"{row['share_text']} of a step at {row['preset']}" for row in ends]
+    return f"In {names}, the matrix products alone are {quantities.listed(shares)}"
 
 
 def describe(rows: pd.DataFrame) -> str:

@@ -15,14 +15,12 @@ from sitegen.numbers.number import Answer, NotMeasured
 from sitegen.rows.clinic import RECENT_STEPS, clinic_runs, clinic_steps
 from sitegen.rows.machines import machine_label
 from sitegen.rows.minutes import RACE_COMMAND, sooner
-from sitegen.rows.peers import BEST_TORCH
+from sitegen.rows.peers import BEST_TORCH, FASTEST_OF_OURS
 from sitegen.rows.results import Results
 from sitegen.rows.series import is_rival
 from tinygpt.terminal import quantities
 
 SWEEP_COMMAND = "invoke sweep --preset tiny --corpus shakespeare --steps 2000"
-# A number may name this in place of an engine: the one of this project that is there first.
-FASTEST_OF_OURS = "ours"
 
 CLINIC_SERIES = ("train", "held_out", "lowest")
 

@@ -19,7 +19,7 @@ import pandas as pd
 
 from bench.arms.devices import of_accelerators, of_processors
 from bench.arms.kernel_parts import PARTS
-from bench.arms.registry import JAX_ON_CPU, OURS, PEERS, REFERENCE, ROOFLINE, TORCH
+from bench.arms.registry import FAST, JAX_ON_CPU, PEERS, REFERENCE, ROOFLINE, TORCH
 from bench.records.grouping import grouped
 from bench.records.rows import StoredRun
 from bench.records.store import stored_runs
@@ -37,11 +37,11 @@ from sitegen.numbers.lesson_numbers import ANSWERS as LESSON_ANSWERS
 from sitegen.numbers.number import Answer, NotMeasured, Number, first, require
 from sitegen.numbers.quoted_rows import QuotedRows
 from sitegen.numbers.recipe_numbers import ANSWERS as RECIPE_ANSWERS
-from sitegen.numbers.recipe_numbers import CLINIC_SERIES, FASTEST_OF_OURS, SWEPT
+from sitegen.numbers.recipe_numbers import CLINIC_SERIES, SWEPT
 from sitegen.rows.accelerators import COMMAND as ACCELERATOR_COMMAND
 from sitegen.rows.cells import code_text, evidence_text
 from sitegen.rows.machines import accelerator_of, machine_label, processor_of
-from sitegen.rows.peers import BEST_TORCH, GENERATION_COMMAND, TRAINING_COMMAND, evidence, find
+from sitegen.rows.peers import BEST_TORCH, FASTEST_OF_OURS, GENERATION_COMMAND, TRAINING_COMMAND, evidence, find
 from sitegen.rows.ratios import Write, quoted_ends, quoted_range, quoted_ratio, ratio_words
 from sitegen.rows.rungs import RUNGS, all_sources, code_lines
 from sitegen.text.errors import SiteError
@@ -234,7 +234,7 @@ def _part_share(quoted: QuotedRows, part: str, preset: str) -> Answer:
 def _peers(rows: Callable[[QuotedRows], list[PeerRatio]]) -> Callable[..., Candidates[PeerRatio]]:
     def candidates(quoted: QuotedRows, peer: str, preset: str) -> Candidates[PeerRatio]:
         if row := find(rows(quoted), peer, preset):
-            name = f"{peer} ({row.cell.variant})" if peer == BEST_TORCH else peer
+            name = f"{peer} ({row.cell.variant})" if peer != row.cell.variant else peer
             yield row, f"{name} at {preset}, {evidence(row)}; {_origin(row.cell)}", row.cell.run_id
 
     return candidates
@@ -406,7 +406,7 @@ PLACEHOLDERS: MappingProxyType[str, Callable[[str], None]] = MappingProxyType(
         "PRESET": _known("preset", LADDER),
         "CORPUS": _known("corpus", CORPORA),
         "PART": _known("part", [part.replace(" ", "_") for part in PARTS]),
-        "PEER": _known("peer", (REFERENCE, OURS, JAX_ON_CPU, *PEERS, BEST_TORCH, ROOFLINE)),
+        "PEER": _known("peer", (REFERENCE, FASTEST_OF_OURS, *FAST, JAX_ON_CPU, *PEERS, BEST_TORCH, ROOFLINE)),
         "RACER": _known("engine", (FASTEST_OF_OURS, BEST_TORCH, *ENGINES, *TORCH)),
         "RECIPE": _known("recipe", SWEPT),
         "RATE": _known("rate", map(quantities.learning_rate, SweepOptions.rates)),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.arms.registry import OURS, TORCH
+from bench.arms.registry import FAST, TORCH
 from bench.statistics.noise import ratio_verdict
 from bench.statistics.peer_ratios import PeerRatio, fastest
 from sitegen.rows.cells import evidence_text, interval_columns
@@ -21,10 +21,11 @@ TRAINING_COMMAND = "invoke bench --suite peers"
 GENERATION_COMMAND = "invoke bench --suite generation"
 # A number may name this in place of a peer: the fastest way to run PyTorch.
 BEST_TORCH = "pytorch-best"
+FASTEST_OF_OURS = "ours"  # likewise: the engine that peers are compared with
 
 _COLUMNS = (
-    "state", "variant", "preset", "n_parameters", "protocol_hash", "status", "seconds", "seconds_low", "seconds_high",
-    "tokens_per_second", "speedup", "speedup_low", "speedup_high", "share", "time_text", "speedup_text", "interval",
+    "state", "variant", "ours", "preset", "n_parameters", "protocol_hash", "status",
+    "seconds", "seconds_low", "seconds_high", "tokens_per_second", "speedup", "speedup_low", "speedup_high", "share", "time_text", "speedup_text", "interval",
     "share_text", "share_interval", "share_evidence", "evidence", "verdict", "reason", "origin", "machine", "command",
     "measured_on",
 )  # fmt: skip
@@ -41,6 +42,7 @@ def _words(row: PeerRatio) -> dict[str, Any]:
     return {
         "state": "measured" if cell.n_rounds else "failed",
         "variant": cell.variant,
+        "ours": row.ours,
         "preset": cell.preset,
         "n_parameters": cell.n_parameters,
         "protocol_hash": cell.protocol_hash,
@@ -56,7 +58,7 @@ def _words(row: PeerRatio) -> dict[str, Any]:
         "share_interval": interval_text(share, quantities.percent) if share else "",
         "share_evidence": f"{evidence(row)}; share of {ratio_evidence(share, quantities.percent)}" if share else "",
         "evidence": f"{evidence(row)}; ratio of {ratio_evidence(ratio)}" if ratio else evidence(row),
-        "verdict": ratio_verdict(ratio) if ratio and cell.variant != OURS else "",
+        "verdict": ratio_verdict(ratio) if ratio and cell.variant != row.ours else "",
         "reason": one_line(row.reason, 300),
         **origin_words(cell),
     }
@@ -68,6 +70,6 @@ def evidence(row: PeerRatio) -> str:
 
 
 def find(rows: Iterable[PeerRatio], variant: str, preset: str) -> PeerRatio | None:
-    """Return the measured row of a variant, or of the best PyTorch, at a preset."""
+    """Return the measured row of a variant, of the best PyTorch, or of our fastest engine, at a preset."""
     at_preset = [row for row in rows if row.cell.preset == preset]
-    return fastest(at_preset, TORCH if variant == BEST_TORCH else (variant,))
+    return fastest(at_preset, {BEST_TORCH: TORCH, FASTEST_OF_OURS: FAST}.get(variant, (variant,)))

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from bench.arms.registry import COMPILED, JAX_ON_CPU, OURS, PEERS, ROOFLINE, TORCH
+from bench.arms.registry import FAST, JAX_ON_CPU, PEERS, ROOFLINE, TORCH
 from bench.records.grouping import grouped
 from bench.records.rows import PUBLISHED
 from bench.statistics.noise import cell_verdict
@@ -37,7 +37,7 @@ def training_table(results: Results) -> str:
         nothing_yet("No peer is measured", TRAINING_COMMAND),
         TRAINING_COMMAND,
         "a training step",
-        ("Times behind the ratios, memory, and shares of the roofline", _step_cell, (OURS, *PEERS, ROOFLINE)),
+        ("Times behind the ratios, memory, and shares of the roofline", _step_cell, (*FAST, *PEERS, ROOFLINE)),
     )
 
 
@@ -49,7 +49,7 @@ def generation_table(results: Results) -> str:
         nothing_yet("No generation is measured", GENERATION_COMMAND),
         GENERATION_COMMAND,
         "generation",
-        ("Tokens per second behind the ratios", _rate_cell, (OURS, COMPILED, JAX_ON_CPU, *PEERS)),
+        ("Tokens per second behind the ratios", _rate_cell, (*FAST, JAX_ON_CPU, *PEERS)),
     )
 
 
@@ -83,7 +83,7 @@ def _machine(rows: Sequence[PeerRatio], command: str, subject: str, behind: Behi
             [BEST, *(_heat(fastest([*found.values()], TORCH), "", names=True) for found in presets.values())],
             *(
                 [_name(name), *(_heat(found.get(name), f"{command} --presets {at}") for at, found in presets.items())]
-                for name in _known(rows, (COMPILED, JAX_ON_CPU, *PEERS))
+                for name in _known(rows, (*FAST, JAX_ON_CPU, *PEERS))
             ),
         ],
     )
@@ -101,10 +101,10 @@ def _machine(rows: Sequence[PeerRatio], command: str, subject: str, behind: Behi
     return f"{ratios}<details><summary>{html_block(title)}</summary>{times}</details>"
 
 
-def _heading(preset: str, rows: Iterable[PeerRatio]) -> str:
-    """A preset, and the day of the run that its column comes from."""
+def _heading(preset: str, rows: Sequence[PeerRatio]) -> str:
+    """A preset, our engine there, and the day of the run that its column comes from."""
     day = quantities.day(min(row.cell.started_at for row in rows))
-    return f'{html_block(preset)} <small><time datetime="{day}">{day}</time></small>'
+    return f'{html_block(preset)} <small>{rows[0].ours}</small> <small><time datetime="{day}">{day}</time></small>'
 
 
 def _known(rows: Iterable[PeerRatio], names: Iterable[str]) -> list[str]:
@@ -158,10 +158,12 @@ def _rate_cell(row: PeerRatio) -> TableCell:
 
 
 def _shares(presets: ByPreset) -> list[list[TableCell | str]]:
-    """Our share of the roofline, where there is one."""
-    ours = [found.get(OURS) for found in presets.values()]
-    if not any(row and row.of_roofline for row in ours):
-        return []
-    cells = (ratio_cell(row.of_roofline if row else None, quantities.percent) for row in ours)
-    # Without a sort key: a share has no place among times.
-    return [[f"share of the roofline: {OURS}", *(replace(cell, sort=None) for cell in cells)]]
+    """Our engines' shares of the roofline, where there are any."""
+    lines: list[list[TableCell | str]] = []
+    for name in FAST:
+        ours = [found.get(name) for found in presets.values()]
+        if any(row and row.of_roofline for row in ours):
+            cells = (ratio_cell(row.of_roofline if row else None, quantities.percent) for row in ours)
+            # Without a sort key: a share has no place among times.
+            lines.append([f"share of the roofline: {name}", *(replace(cell, sort=None) for cell in cells)])
+    return lines
