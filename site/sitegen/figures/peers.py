@@ -120,8 +120,8 @@ def headline(rows: pd.DataFrame) -> str:
     if not plain or plain == ahead:
         return f"{subject} against the fastest of PyTorch and JAX: {found} of {total}"
     verb = "is" if peers["ours"].nunique() == 1 else "are"
-    found = f"against the fastest peer: {found}"
-    return f"{subject} {verb} faster than PyTorch as installed at {plain} of {total}; {found}"
+    found = f"{subject} {verb} faster than PyTorch as installed at {plain} of {total}"
+    return f"{found}; against all peers: {', '.join(words)}"
 
 
 def describe(rows: pd.DataFrame) -> str:

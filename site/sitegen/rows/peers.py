@@ -25,7 +25,8 @@ FASTEST_OF_OURS = "ours"  # likewise: the engine that peers are compared with
 
 _COLUMNS = (
     "state", "variant", "ours", "preset", "n_parameters", "protocol_hash", "status",
-    "seconds", "seconds_low", "seconds_high", "tokens_per_second", "speedup", "speedup_low", "speedup_high", "share", "time_text", "speedup_text", "interval",
+    "seconds", "seconds_low", "seconds_high", "tokens_per_second",
+    "speedup", "speedup_low", "speedup_high", "share", "time_text", "speedup_text", "interval",
     "share_text", "share_interval", "share_evidence", "evidence", "verdict", "reason", "origin", "machine", "command",
     "measured_on",
 )  # fmt: skip
