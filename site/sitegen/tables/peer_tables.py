@@ -75,6 +75,7 @@ def _machine(rows: Sequence[PeerRatio], command: str, subject: str, behind: Behi
         for preset, group in grouped(rows, lambda row: row.cell.preset).items()
     }
     title, cell, variants = behind
+    others = [row for row in rows if row.cell.variant != row.ours]
     headings = [TableCell("", html=_heading(preset, [*found.values()])) for preset, found in presets.items()]
     ratios = grid_table(
         f"{subject.capitalize()}: each peer's time over ours",
@@ -83,7 +84,7 @@ def _machine(rows: Sequence[PeerRatio], command: str, subject: str, behind: Behi
             [BEST, *(_heat(fastest([*found.values()], TORCH), "", names=True) for found in presets.values())],
             *(
                 [_name(name), *(_heat(found.get(name), f"{command} --presets {at}") for at, found in presets.items())]
-                for name in _known(rows, (*FAST, JAX_ON_CPU, *PEERS))
+                for name in _known(others, (*FAST, JAX_ON_CPU, *PEERS))
             ),
         ],
     )
@@ -122,6 +123,8 @@ def _heat(row: PeerRatio | None, command: str, names: bool = False) -> TableCell
     if row is None:
         absent = f'<span class="tg-absent" title="{html_attribute(command)}">not measured</span>'
         return TableCell("", html=absent, classes="tg-heat")
+    if row.cell.variant == row.ours:
+        return TableCell("", html='<span class="tg-absent">ours</span>', classes="tg-heat")
     if row.ratio is None:
         return _failed(row)
     return heat_cell(row.ratio, f"; {row.cell.variant}" * names)

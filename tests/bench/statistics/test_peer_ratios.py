@@ -52,6 +52,16 @@ def test_ratios_shares_and_the_faster_roofline():
     assert fastest(rows, ("transformers",)) is None
 
 
+@pytest.mark.parametrize(("seconds", "ours"), [(0.005, "compiled"), (0.020, "vectorized")])
+def test_peers_are_compared_with_the_fastest_of_our_engines(seconds, ours):
+    rows = training_ratios(*tables(*measured(), ("compiled", seconds, {"run_id": "run-a"})))
+    assert {row.ours for row in rows} == {ours}
+    times = {"compiled": seconds, "vectorized": 0.010}
+    assert of("torch", rows).speedup == pytest.approx(0.025 / times[ours])
+    [slower] = times.keys() - {ours}
+    assert of(slower, rows).speedup == pytest.approx(times[slower] / times[ours])
+
+
 def test_a_share_divides_the_best_products_by_every_round_of_the_step():
     ours = [0.010, 0.012, 0.010, 0.015, 0.012, 0.008]
     cells = [
