@@ -120,8 +120,8 @@ def headline(rows: pd.DataFrame) -> str:
     if not plain or plain == ahead:
         return f"{subject} against the fastest of PyTorch and JAX: {found} of {total}"
     verb = "is" if peers["ours"].nunique() == 1 else "are"
-    found = f"{subject} {verb} faster than PyTorch as installed at {plain} of {total}"
-    return f"{found}; against all peers: {', '.join(words)}"
+    lead = f"{subject} {verb} faster than PyTorch as installed at {plain} of {total}"
+    return f"{lead}; against the fastest peer: {found}"
 
 
 def describe(rows: pd.DataFrame) -> str:
