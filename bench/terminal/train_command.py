@@ -27,7 +27,7 @@ class TrainOptions(TrainingSettings):
 
     preset: str = option(
         "",
-        "small when omitted; tiny to behemoth as in the table of presets, nanogpt or medium256, with options for "
+        "small when omitted; tiny to behemoth as in the table of presets, nanogpt, medium256 or gpt2, with options for "
         "another shape as in `small[n_layers=4,d_model=160]`: n_layers, d_model, n_heads, context_length, batch_size",
     )
     steps: int | None = option(None, "updates in the whole run; 1000 when omitted")

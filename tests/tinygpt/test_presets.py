@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from tinygpt.checkpoints.gpt2_config import from_gpt2_config
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.errors import ConfigError
 from tinygpt.params import initial_parameters, is_decayed, parameter_shapes
@@ -40,6 +41,20 @@ def test_preset_matches_the_published_table_to_the_unit(name):
     assert sum(math.prod(shape) for shape in parameter_shapes(model).values()) == parameters
 
 
+def test_gpt2_is_what_its_configuration_describes():
+    config = {
+        "model_type": "gpt2",
+        "n_layer": 12,
+        "n_embd": 768,
+        "n_head": 12,
+        "n_positions": 1024,
+        "vocab_size": 50257,
+    }
+    assert PRESETS["gpt2"].model == from_gpt2_config(config, "config.json")
+    assert PRESETS["gpt2"].model.n_parameters == 124_439_808
+    assert "gpt2" not in LADDER
+
+
 def test_training_defaults_are_the_references():
     # The original project trained for months at ten times this learning rate; this assertion is why we cannot.
     for preset in PRESETS.values():
@@ -71,7 +86,8 @@ def test_only_matrices_and_embeddings_decay():
 
 
 def test_unknown_preset_names_the_nearest_one():
-    with pytest.raises(ConfigError, match=r"unknown preset 'smal' \(did you mean 'small'\?\).*nanogpt, medium256$"):
+    words = r"unknown preset 'smal' \(did you mean 'small'\?\).*nanogpt, medium256, gpt2$"
+    with pytest.raises(ConfigError, match=words):
         PRESETS["smal"]
 
 

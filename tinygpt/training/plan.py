@@ -37,8 +37,8 @@ class TrainingSettings:
     A resumed run keeps its own settings unless a recipe, or an option between it and the clipping, is given.
 
     Attributes:
-        preset: tiny, small, medium, large, xl, huge, massive, mega, behemoth, nanogpt or medium256, with options for
-            another shape as in ``small[n_layers=4,d_model=160]``: n_layers, d_model, n_heads, context_length,
+        preset: tiny, small, medium, large, xl, huge, massive, mega, behemoth, nanogpt, medium256 or gpt2, with options
+            for another shape as in ``small[n_layers=4,d_model=160]``: n_layers, d_model, n_heads, context_length,
             batch_size.
         corpus: shakespeare, kjv, python, stories, tinyshakespeare, file:PATH or hf:OWNER/NAME.
         tokenizer: bytes, bpe:2048 (trained on the corpus), gpt2, or the path of a tokenizer.json; bytes by default, and
