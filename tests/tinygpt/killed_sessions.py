@@ -1,12 +1,12 @@
 """A process that starts a training run, kills it at a random moment, resumes it, kills it again, and so on.
 
-    python -m tests.tinygpt.killed_sessions FOLDER ENGINE KILLS SEED
+    python -m tests.tinygpt.killed_sessions FOLDER ENGINE KILLS SEED [LORA]
 
 The runs are forks of this process, so that each starts at once and the kills hit work, not imports. Every run saves
 after every step, and is killed some steps after its start. Half of the kills hit a save: kill -9 before the n-th call
 of the file system. The others come after some processor time, at any point, in the ways of ``ENDS``. FOLDER/losses.txt
 gets the losses of all runs, bit by bit, and a line for the files of every killed run. After the kills one run is
-completed, and then one that was never killed, in FOLDER/whole.
+completed, and then one that was never killed, in FOLDER/whole. With LORA, all of them train an adapter of FOLDER/base.
 """
 
 from __future__ import annotations
@@ -27,9 +27,10 @@ import tinygpt.checkpoints.checkpoint
 import tinygpt.checkpoints.tensorfile
 import tinygpt.system.files
 from tests.tinygpt.training.small_runs import CORPUS, plan
-from tinygpt.checkpoints.checkpoint import has_checkpoint, load_checkpoint
+from tinygpt.checkpoints.checkpoint import Checkpoint, has_checkpoint, load_checkpoint, save_checkpoint
 from tinygpt.engines import create_engine
 from tinygpt.errors import WorkerError
+from tinygpt.params import initial_parameters
 from tinygpt.presets import PRESETS
 from tinygpt.system.staging import SAVED, SAVING
 from tinygpt.training.events import EvaluationRecord
@@ -130,12 +131,16 @@ def nothing(_taken: int) -> None:
     """Do not kill."""
 
 
-def main(folder: Path, engine: str, kills: int, seed: int) -> None:
+def main(folder: Path, engine: str, kills: int, seed: int, lora: str = "") -> None:
     """Kill the run several times, then complete it."""
     signal.signal(signal.SIGQUIT, signal.SIG_DFL)  # ignored where a shell started the tests in the background
     create_engine(engine, PRESETS["tiny"].model, PRESETS["tiny"].train)  # imported and compiled before the first fork
     chance = random.Random(seed)
-    run, log = folder / "run", folder / "losses.txt"
+    run, log, changes = folder / "run", folder / "losses.txt", {}
+    if lora:
+        small = PRESETS["tiny"]
+        base = Checkpoint(small.model, small.train, initial_parameters(small.model, 1))
+        changes = {"lora": lora, "start_from": str(save_checkpoint(folder / "base", base))}
     for number in range(kills + 1):
         steps, share = chance.choice((0, 1, 2, 3, 4)), chance.random()
         child = os.fork()
@@ -146,7 +151,7 @@ def main(folder: Path, engine: str, kills: int, seed: int) -> None:
             try:
                 train(
                     run, engine, log, partial(kill_soon, steps, share, end) if number < kills else nothing,
-                    checkpoint_every=1,
+                    checkpoint_every=1, **changes,
                 )  # fmt: skip
             except WorkerError:
                 os._exit(_LOST_A_WORKER)
@@ -163,8 +168,8 @@ def main(folder: Path, engine: str, kills: int, seed: int) -> None:
         state = load_checkpoint(run).training if has_checkpoint(run) else None
         with log.open("a") as file:
             file.write(f"{CHECKPOINTED} {0 if state is None else state.step} {half_way}\n")
-    train(folder / "whole", engine, folder / "whole.txt", nothing)
+    train(folder / "whole", engine, folder / "whole.txt", nothing, **changes)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), *sys.argv[5:])

@@ -11,23 +11,24 @@ import pytest
 
 from tests import ROOT, environment
 from tests.tinygpt.killed_sessions import CHECKPOINTED, STEPS
+from tinygpt.checkpoints.layout import ADAPTER, OPTIMIZER, WEIGHTS
 
 KILLS = 12
 
 
 @pytest.mark.parametrize(
-    "engine",
+    ("engine", "lora"),
     [
-        "numpy",
-        "vectorized[threads=2,kernels=numpy,team=processes]",
-        "vectorized[threads=2,kernels=numexpr,team=threads]",
-        "compiled[threads=2,team=threads]",
-        "compiled[threads=2,team=processes]",
+        ("numpy", "rank=4,alpha=8,on=attn+mlp"),
+        ("vectorized[threads=2,kernels=numpy,team=processes]", ""),
+        ("vectorized[threads=2,kernels=numexpr,team=threads]", ""),
+        ("compiled[threads=2,team=threads]", ""),
+        ("compiled[threads=2,team=processes]", ""),
     ],
 )
-def test_a_repeatedly_killed_run_equals_an_uninterrupted_one(engine: str, tmp_path: Path) -> None:
+def test_a_repeatedly_killed_run_equals_an_uninterrupted_one(engine: str, lora: str, tmp_path: Path) -> None:
     subprocess.run(
-        [sys.executable, "-m", "tests.tinygpt.killed_sessions", str(tmp_path), engine, str(KILLS), "5"],
+        [sys.executable, "-m", "tests.tinygpt.killed_sessions", str(tmp_path), engine, str(KILLS), "5", lora],
         cwd=ROOT,
         env=environment(),
         check=True,
@@ -47,7 +48,9 @@ def test_a_repeatedly_killed_run_equals_an_uninterrupted_one(engine: str, tmp_pa
     for before, line in itertools.pairwise(lines):
         if line.startswith(CHECKPOINTED) and before.startswith("loss"):
             assert int(line.split()[1]) >= int(before.split()[1]) - 1
-    for name in ("model.safetensors", "optimizer.safetensors", "checkpoints/best/model.safetensors"):
+    stored = ADAPTER if lora else WEIGHTS
+    for name in (stored, OPTIMIZER, f"checkpoints/best/{stored}"):
         assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
     left = sorted(path.name for path in tmp_path.iterdir())
-    assert left == ["losses.txt", "run", "whole", "whole.txt"], "no lock and no half-written folder is left"
+    expected = [*(["base"] if lora else []), "losses.txt", "run", "whole", "whole.txt"]
+    assert left == expected, "no lock and no half-written folder is left"
