@@ -54,7 +54,8 @@ def predicted_peak_bytes(variant: str, model: ModelConfig, train: TrainConfig) -
     if is_lower_bound(variant):  # weights, gradients and two moments
         return PROCESS_BYTES + TEXT_BYTES + 4 * FLOAT32_BYTES * model.n_parameters
     threads = parse_variant(variant)[1].get("threads") or available_cores()
-    return TEXT_BYTES + _PREDICTORS[engine_name(variant)](model, train, threads)
+    made = PROCESS_BYTES + 2 * FLOAT32_BYTES * n_stored(model, train)  # given weights, and the engine's own
+    return TEXT_BYTES + max(made, _PREDICTORS[engine_name(variant)](model, train, threads))
 
 
 def is_lower_bound(variant: str) -> bool:

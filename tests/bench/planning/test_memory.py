@@ -117,9 +117,9 @@ def test_batch_dropout_and_accumulation_are_predicted(variant):
 @pytest.mark.parametrize("frozen", [{"lora": "rank=8"}, {"train_only": "h.5,ln_f"}], ids=["lora", "layers"])
 @pytest.mark.parametrize("variant", ["numpy", "vectorized[threads=2,team=processes]", "compiled[threads=2]"])
 def test_what_is_frozen_is_predicted(variant, frozen):
-    model, train = ModelConfig(6, 512, 8, 32), TrainConfig(batch_size=2, **frozen)
+    model, train = ModelConfig(6, 256, 8, 128), TrainConfig(batch_size=8, **frozen)
     predicted = predicted_peak_bytes(variant, model, train) - memory.TEXT_BYTES
-    assert predicted < 0.7 * (predicted_peak_bytes(variant, model, TrainConfig(batch_size=2)) - memory.TEXT_BYTES)
+    assert predicted < predicted_peak_bytes(variant, model, TrainConfig(batch_size=8)) - memory.TEXT_BYTES - 40e6
     assert predicted == pytest.approx(measured_peak(variant, model, train), rel=0.1, abs=MAPPED_AHEAD)
 
 
