@@ -28,6 +28,8 @@ _SPREAD = 0.36
 _ENOUGH_TICKS = 4
 _ROOMY = 0.45  # presets that are this far from both neighbours have their parameter count below their name
 _NAME = 46  # pixels of the longest preset's name, with a gap
+_LINES = ((0,), (0, 1), (0, 2, 1))  # of successive names, on one to three lines
+_BLANK = "\N{ZERO WIDTH SPACE}"  # Vega trims blanks, and a line without a character has no height
 
 
 def at_size(rows: pd.DataFrame) -> pd.DataFrame:
@@ -55,29 +57,32 @@ def spread(sizes: Sequence[int]) -> list[float]:
 def parameter_axis(rows: pd.DataFrame, names: LineNames) -> alt.X:
     """The axis of model sizes, for rows of :func:`at_size`: a tick at each preset, with name and parameter count.
 
-    Where a name does not fit between its neighbours, every second one is a line lower. ``names`` has the room at the
+    Where a name does not fit between its neighbours, names are on two or three lines. ``names`` has the room at the
     right edge.
     """
     present = _sizes(rows)
     presets = {preset.model.n_parameters: name for name, preset in LADDER.items()}
     ticks = spread(present)
     gaps = [math.inf, *(after - before for before, after in pairwise(ticks)), math.inf]
-    in_a_row, in_two = [], []
+    labels: list[list[list[str]]] = [[] for _ in _LINES]
     for position, (count, *sides) in enumerate(zip(present, gaps, gaps[1:], strict=False)):
         name = presets.get(count, short_count(count))
-        label = [name, short_count(count)] if min(sides) > _ROOMY else [name]
-        in_a_row.append(label)
-        in_two.append(["", name] if position % 2 and len(label) == 1 else label)
+        for lines, shown in zip(_LINES, labels, strict=True):
+            if min(sides) > _ROOMY:
+                shown.append([name, short_count(count), _BLANK])  # always the height of three lines
+            else:
+                shown.append([*[_BLANK] * lines[position % len(lines)], name])
     domain = [ticks[0] - 0.15, ticks[-1] + 0.15]
-    fits = f"(width - {names.room}) * {min(gaps[1:-1], default=1.0) / (domain[1] - domain[0]):.4f} >= {_NAME}"
+    gap = f"(width - {names.room}) * {min(gaps[1:-1], default=1.0) / (domain[1] - domain[0]):.4f}"
+    n_lines = f"clamp(ceil({_NAME} / ({gap})), 1, {len(_LINES)})"
     return alt.X(
         "at_size:Q",
-        title="parameters (log scale; close sizes are spread)",
+        title="parameters (log scale, close ones spread)",
         # Widened, so that a single preset has an axis too and no point lies on the frame.
         scale=alt.Scale(domain=domain, range=names.range, nice=False, zero=False),
         axis=alt.Axis(
             values=ticks,
-            labelExpr=f"({fits} ? {json.dumps(in_a_row)} : {json.dumps(in_two)})[indexof({ticks}, datum.value)]",
+            labelExpr=f"({json.dumps(labels, ensure_ascii=False)})[{n_lines} - 1][indexof({ticks}, datum.value)]",
             labelOverlap=False,
             titleAnchor="start",
             grid=False,
