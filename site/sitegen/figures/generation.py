@@ -37,7 +37,7 @@ FIELDS = (
     Field("status", "status", POINT),
     Field("reason", "reason", POINT | TABLE),
     *FULL_ORIGIN,
-    *exported("state", "label", "n_parameters", "tokens_low", "tokens_high", "text_at"),
+    *exported("state", "label", "ours", "n_parameters", "tokens_low", "tokens_high", "text_at"),
 )
 
 

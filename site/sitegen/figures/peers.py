@@ -54,7 +54,7 @@ FIELDS = (
     MACHINE,
     Field("protocol", "protocol", CROSS),
     COMMAND,
-    *exported("state", "tier", "n_parameters", "speedup_low", "speedup_high", "slot", "measured_on"),
+    *exported("state", "tier", "ours", "n_parameters", "speedup_low", "speedup_high", "slot", "measured_on"),
 )
 
 

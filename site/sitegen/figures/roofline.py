@@ -33,7 +33,7 @@ FIELDS = (
     Field("time_text", "its step", POINT | TABLE),
     Field("products_text", "the products alone", POINT | TABLE),
     *FULL_ORIGIN,
-    *exported("state", "tier", "n_parameters"),
+    *exported("state", "tier", "ours", "n_parameters"),
 )
 
 
