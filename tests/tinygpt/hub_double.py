@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from fnmatch import fnmatch
 from pathlib import Path
@@ -22,13 +23,14 @@ class HubDouble:
     Attributes:
         asked: what a network would have been needed for.
         offline: there is no network.
+        full: there is no room on the disk.
         gated: repositories that ask for consent.
     """
 
     def __init__(self, root: Path, cache: Path) -> None:
         self.root, self.cache = root, cache
         self.asked: list[str] = []
-        self.offline = False
+        self.offline = self.full = False
         self.gated: set[str] = set()
 
     def _repository(self, name: str) -> Path:
@@ -49,6 +51,8 @@ class HubDouble:
         return SimpleNamespace(siblings=[SimpleNamespace(rfilename=file) for file in self._files(name)])
 
     def snapshot_download(self, name: str, allow_patterns: list[str]) -> str:
+        if self.full:
+            raise OSError(errno.ENOSPC, "no room")
         self.cache.joinpath(name).mkdir(parents=True, exist_ok=True)
         for file in self._files(name):
             if any(fnmatch(file, pattern) for pattern in allow_patterns):

@@ -5,13 +5,15 @@ A model that transformers has fetched is there already. Callers choose files by 
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from tinygpt.errors import CheckpointError, MissingDependencyError
+from tinygpt.errors import CheckpointError, MissingDependencyError, StorageError
 
 SHORT_NAMES = MappingProxyType(
     {
@@ -28,6 +30,7 @@ _REFUSALS = {
     "GatedRepoError": ("gives {0} only to accounts that have agreed to its terms", "hf auth login, after agreeing"),
     "RepositoryNotFoundError": ("has no public model {0}", "the same command with another OWNER/NAME"),
 }
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES}
 _Answer = TypeVar("_Answer")
 
 
@@ -62,6 +65,7 @@ def fetch(repository: str, files: Iterable[str]) -> Path:
     Raises:
         MissingDependencyError: the package ``huggingface_hub`` is not installed.
         CheckpointError: there is no network, no such repository, or no right to read it.
+        StorageError: the cache cannot be written.
     """
     return Path(_asked(repository, lambda client: client.snapshot_download(repository, allow_patterns=list(files))))
 
@@ -84,6 +88,9 @@ def _asked(repository: str, question: Callable[[Any], _Answer]) -> _Answer:
         for kind, (problem, run) in _REFUSALS.items():
             if kind in kinds:
                 raise CheckpointError(f"the hub {problem.format(repository)}", "a model that it shows", run) from None
+        if getattr(error, "errno", None) in _DISK:
+            problem = f"cannot keep {repository} in the hub's cache: {os.strerror(error.errno)}"  # type: ignore[attr-defined]
+            raise StorageError(problem, "a disk with room, as HF_HOME names one", "the same command again") from None
         raise CheckpointError(
             f"{repository} is not in the hub's cache, and the hub could not be reached ({type(error).__name__})",
             "a network once, or a folder with the files",

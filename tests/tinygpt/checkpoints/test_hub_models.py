@@ -113,6 +113,10 @@ def test_what_the_hub_refuses_is_one_line(hub: HubDouble) -> None:
     assert f"the hub has no public model {NAME}" in refusal()
     hub.gated.add(NAME)
     assert f"gives {NAME} only to accounts that have agreed" in refusal()
+    hub.gated.clear()
+    write_gpt2(hub.root / NAME)
+    hub.full = True
+    assert f"cannot keep {NAME} in the hub's cache: No space left on device; allowed: a disk with room" in refusal()
     hub.offline = True
     message = refusal()
     assert f"{NAME} is not in the hub's cache, and the hub could not be reached (ConnectionError)" in message
