@@ -14,6 +14,8 @@ import math
 
 import numpy as np
 
+from tinygpt.score_blocks import row_blocks
+
 Array = np.ndarray
 
 
@@ -202,9 +204,50 @@ def cross_entropy(logits: Array, targets: Array) -> tuple[float, Array]:
     return float(-np.take_along_axis(log_p, targets[..., None], axis=-1).mean(dtype=np.float64)), p
 
 
-def cross_entropy_backward(p: Array, targets: Array) -> Array:
-    """dz = (p − onehot(target)) / N, from ∂ ln Σ_c e^z_c / ∂z_c = p_c; N = B·T positions of the mean."""
+def cross_entropy_backward(p: Array, targets: Array, positions: int | None = None) -> Array:
+    """dz = (p − onehot(target)) / N, from ∂ ln Σ_c e^z_c / ∂z_c = p_c; N = B·T positions of the mean.
+
+    ``positions`` is N if these are only some of them.
+    """
     dlogits = p.copy()
     rows = dlogits.reshape(-1, p.shape[-1])
     rows[np.arange(len(rows)), targets.reshape(-1)] -= 1.0
-    return dlogits / targets.size
+    return dlogits / (positions or targets.size)
+
+
+def token_losses(logits: Array, targets: Array) -> Array:
+    """Return −ln p[target] of each position, nats, float64; logits (…, V), targets (…)."""
+    below_maximum = logits - logits.max(axis=-1, keepdims=True)
+    log_normalizer = np.log(np.exp(below_maximum).sum(axis=-1, dtype=np.float64))
+    chosen = np.take_along_axis(below_maximum, np.asarray(targets, np.int64)[..., None], axis=-1)[..., 0]
+    losses: Array = log_normalizer - chosen
+    return losses
+
+
+# ---- the tied head with its loss ----------------------------------------------------------------------
+
+
+def tied_head(x: Array, table: Array, targets: Array, is_trained: bool = True) -> tuple[float, Array, Array]:
+    """The loss of z = x tableᵀ and its gradients, for x (B, T, D), a table (V, D) and targets (B, T).
+
+    From dz, the gradient of the scores (B, T, V):
+
+        dx = dz table        dtable = dzᵀ x  (summed over all positions)
+
+    A score is of one position only, and the loss and dtable are sums over positions. So a block of positions goes
+    through all of it before the next one begins, and only its scores exist.
+
+    Returns:
+        loss, dx (B, T, D), dtable (V, D), which is 0 unless the table ``is_trained``.
+    """
+    loss, dx, dtable = 0.0, np.empty_like(x), np.zeros_like(table)
+    length, width = x.shape[1], len(table)
+    for part in row_blocks(length, len(x) * width):
+        block = x[:, part]  # (B, t, D)
+        part_loss, p = cross_entropy(block @ table.T, targets[:, part])
+        dlogits = cross_entropy_backward(p, targets[:, part], targets.size)  # (B, t, V)
+        loss += part_loss * (block.shape[1] / length)
+        dx[:, part] = dlogits @ table
+        if is_trained:
+            dtable += dlogits.reshape(-1, width).T @ block.reshape(-1, block.shape[-1])
+    return loss, dx, dtable

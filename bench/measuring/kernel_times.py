@@ -53,14 +53,14 @@ _FUNCTIONS: tuple[tuple[type, str, str], ...] = (
     (shard.Shard, "forward", "normalisation"),  # outside its calls: adding branches to the stream
     (shard.Shard, "normalize", "normalisation"),
     (shard.Shard, "normalize_backward", "normalisation"),
-    (shard.Shard, "head_backward", "normalisation"),  # outside its products: the last norm's backward
+    (shard.Shard, "last_norm_backward", "normalisation"),
     (projection.PlainProjection, "forward", "normalisation"),  # outside its product: gain and bias
     (projection.PlainProjection, "backward", "normalisation"),
     (projection.FoldedProjection, "forward", "normalisation"),
     (projection.FoldedProjection, "backward", "normalisation"),
     (shard.Shard, "activate", "activation"),
     (shard.Shard, "forward_backward", "activation"),  # outside its calls: multiplying by GELU's derivative
-    (shard.Shard, "loss_and_dlogits", "loss"),
+    (shard.Shard, "head", "loss"),  # outside its products
     (attention.Attention, "forward", "attention"),
     (attention.Attention, "backward", "attention"),
     (VectorizedPhases, "_reduce", "optimiser"),

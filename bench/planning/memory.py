@@ -21,6 +21,7 @@ from tinygpt.dropout import n_sites
 from tinygpt.engines import parse_variant
 from tinygpt.engines.compiled.memory import predicted_bytes as compiled_bytes
 from tinygpt.engines.vectorized.memory import predicted_bytes
+from tinygpt.score_blocks import block_rows
 from tinygpt.system.threads import available_cores
 from tinygpt.trained import n_stored, n_trained, trained_shapes
 
@@ -100,39 +101,45 @@ def _resident(live: float) -> int:
 
 
 def _kept_numbers(model: ModelConfig, rows: int, scores: float) -> float:
-    """Count the numbers that live through the whole backward, besides parameters: the caches and the loss's arrays.
+    """Count the numbers that live through the whole backward, besides parameters: the caches.
 
     Per block 20 N·D (both norms' outputs and x̂: 4, q k v: 3, the attention's output: 1, GELU's input, tanh and
-    output: 12), the attention weights, and two deviations per row. Then logits, softmax and its gradient (3 N·V), the
-    last norm's output and x̂ (2 N·D), and the head's share of the embedding's gradient (V·D).
+    output: 12), the attention weights, and two deviations per row. Then the last norm's output and x̂ (2 N·D), and the
+    head's share of the embedding's gradient (V·D).
     """
     n, d, v = rows * model.context_length, model.d_model, model.vocab_size
-    return model.n_layers * (20 * n * d + scores + 2 * n) + 3 * n * v + 2 * n * d + v * d
+    return model.n_layers * (20 * n * d + scores + 2 * n) + 2 * n * d + v * d
 
 
 def _numpy_bytes(model: ModelConfig, train: TrainConfig, _threads: int) -> int:
     """Predict engine ``numpy``: the largest sum of live arrays in a step, besides weights and moments.
 
-    In the first block's backward nearly all gradients exist, and so do the forward's caches. ``attention_backward``
-    holds 22 N·D (13 of the branch's gradients so far, nine more inside) with two score-sized arrays, or in its middle
-    14 N·D with three. ``gelu_backward``, before the attention's gradients, holds 25 N·D. If parameters outweigh
+    The head holds its input's gradient (N·D) and, of a block of positions, four arrays of the scores' size, or two and
+    the block's share of the table's gradient. In the first block's backward nearly all gradients exist, and so do the
+    forward's caches. ``attention_backward`` holds 22 N·D (13 of the branch's gradients so far, nine more inside) with
+    two score-sized arrays, or in its middle 14 N·D with three. ``gelu_backward``, before the attention's gradients,
+    holds 25 N·D. At the end the embedding's share of the table's gradient and the sum are there. If parameters outweigh
     activations, the peak is the update: all gradients, and of the largest matrix the clipped gradient and five
     temporaries. Dropout keeps a mask per site, accumulation two gradients between batches.
     """
-    n, d, t = train.batch_size * model.context_length, model.d_model, model.context_length
+    n, d, t, v = train.batch_size * model.context_length, model.d_model, model.context_length, model.vocab_size
     scores = train.batch_size * model.n_heads * t * t
     p, kept = n_trained(model, train), _kept_numbers(model, train.batch_size, scores)
-    attention_pending = (model.vocab_size + t) * d + 3 * d * d + 5 * d  # later gradients
-    block_pending = (model.vocab_size + t) * d + 8 * d * d + 11 * d
+    attention_pending = (v + t) * d + 3 * d * d + 5 * d  # later gradients
+    block_pending = (v + t) * d + 8 * d * d + 11 * d
     if train.freezes:  # some of them, or none
         attention_pending = block_pending = 0
     if train.dropout:
         kept += n_sites(model.n_layers) * n * d
     sums = 2 * p if train.accumulation > 1 else 0  # of the earlier batches, and the last one's gradients
+    width = train.batch_size * v
+    block = block_rows(t, width) * width
     moments = (
+        sums + kept + n * d + max(4 * block, 2 * block + v * d),
         sums + kept + 22 * n * d + 2 * scores + p - attention_pending,
         sums + kept + 14 * n * d + 3 * scores + p - attention_pending,
         sums + kept + 25 * n * d + p - block_pending,
+        sums + kept + n * d + p + v * d,
         sums + p,
         p + 6 * max(map(math.prod, trained_shapes(model, train).values())),
     )
@@ -149,11 +156,12 @@ _NUMBERS_KEPT = MappingProxyType({"numpy": FLOAT32_BYTES, "python": _PARAMETER_B
 def _python_bytes(model: ModelConfig, train: TrainConfig, _threads: int) -> int:
     """Predict engine ``python``: the same arrays as lists of float objects, with only the visible half of the scores.
 
-    It takes all rows of an update at once, including those of accumulated batches.
+    Logits, softmax and its gradient live through the backward too. It takes all rows of an update at once, including
+    those of accumulated batches.
     """
     n, d, t = train.rows_per_step * model.context_length, model.d_model, model.context_length
     scores = train.rows_per_step * model.n_heads * t * (t + 1) / 2
-    numbers = _kept_numbers(model, train.rows_per_step, scores) + 22 * n * d + 2 * scores
+    numbers = _kept_numbers(model, train.rows_per_step, scores) + 3 * n * model.vocab_size + 22 * n * d + 2 * scores
     return int(PROCESS_BYTES + 1_000_000 + _NUMBER_BYTES * numbers + _PARAMETER_BYTES * 4 * model.n_parameters)
 
 

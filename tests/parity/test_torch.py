@@ -8,6 +8,7 @@ from safetensors.numpy import load_file
 
 from tests.parity.oracle import Oracle
 from tests.reference import N_STEPS, REFERENCE_FILE, REFERENCE_MODEL, REFERENCE_TRAIN, reference_batches
+from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.data import BatchSampler
 from tinygpt.engines import create_engine
 from tinygpt.engines.vectorized.forms import FORMS
@@ -57,3 +58,49 @@ def test_the_committed_answers_are_what_pytorch_says_today():
     np.testing.assert_allclose(oracle.logits(batches[0].inputs), stored["logits"], atol=1e-5)
     losses = [oracle.train_step(batch.inputs, batch.targets)[0] for batch in batches[:N_STEPS]]
     np.testing.assert_allclose(losses, stored["step_losses"], rtol=1e-4)
+
+
+GPT2_VOCABULARY = ModelConfig(n_layers=2, d_model=16, n_heads=2, context_length=64, vocab_size=50_257)
+GPT2_BATCH = TrainConfig(batch_size=6)  # on two threads, each has scores for two blocks
+
+
+def gpt2_batches():
+    tokens = np.random.default_rng(0).integers(0, GPT2_VOCABULARY.vocab_size, 5000).astype(np.uint16)
+    sampler = BatchSampler(tokens, GPT2_BATCH.batch_size, GPT2_VOCABULARY.context_length, seed=1)
+    return [sampler.batch(step) for step in range(10)]
+
+
+@pytest.fixture(scope="module")
+def gpt2_answers():
+    oracle = Oracle(GPT2_VOCABULARY, GPT2_BATCH, initial_parameters(GPT2_VOCABULARY, seed=2))
+    batches = gpt2_batches()
+    logits = oracle.logits(batches[0].inputs)
+    loss_and_gradients = oracle.loss_and_gradients(batches[0].inputs, batches[0].targets)
+    return logits, loss_and_gradients, [oracle.train_step(batch.inputs, batch.targets) for batch in batches]
+
+
+@pytest.mark.parametrize(
+    "variant",
+    [
+        "numpy",
+        "vectorized[team=threads,threads=2]",
+        "vectorized[team=processes,threads=2]",
+        "compiled[team=threads,threads=2]",
+        "compiled[team=processes,threads=2]",
+        "jax[device=cpu]",
+    ],
+)
+def test_gpt2s_vocabulary(variant, gpt2_answers):
+    expected_logits, (expected_loss, expected), steps = gpt2_answers
+    batches = gpt2_batches()
+    engine = create_engine(variant, GPT2_VOCABULARY, GPT2_BATCH, seed=2)
+    assert np.abs(engine.logits(batches[0].inputs) - expected_logits).max() < 1e-4
+    assert engine.loss(batches[0].inputs, batches[0].targets) == pytest.approx(expected_loss, rel=1e-6)
+    loss, gradients = engine.loss_and_gradients(batches[0].inputs, batches[0].targets)
+    assert loss == pytest.approx(expected_loss, rel=1e-6)
+    for name, gradient in gradients.items():
+        scale = np.abs(expected[name]).max()
+        assert np.abs(gradient - expected[name]).max() < 1e-4 * scale, name
+    for batch, (step_loss, step_norm) in zip(batches, steps, strict=True):
+        result = engine.train_step(batch.inputs, batch.targets)
+        assert (result.loss, result.grad_norm) == pytest.approx((step_loss, step_norm), rel=1e-4)

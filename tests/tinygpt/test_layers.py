@@ -102,3 +102,14 @@ def test_cross_entropy(rng):
 def test_cross_entropy_of_equal_logits_is_the_log_of_the_vocabulary():
     loss, _ = layers.cross_entropy(np.zeros((1, 2, 256)), np.array([[0, 255]]))
     assert loss == pytest.approx(np.log(256))
+
+
+@pytest.mark.parametrize("scores", [2 * 9 * 5, 2 * 9 * 2, 1], ids=["one block", "blocks and a rest", "a position each"])
+def test_tied_head_in_blocks(rng, monkeypatch, scores):
+    monkeypatch.setattr("tinygpt.score_blocks.MOST_SCORES", scores)
+    x, table = rng.normal(size=(2, 5, 4)), rng.normal(size=(9, 4))
+    targets = rng.integers(0, 9, size=(2, 5))
+    loss, dx, dtable = layers.tied_head(x, table, targets)
+    assert loss == pytest.approx(layers.cross_entropy(x @ table.T, targets)[0], rel=1e-12)
+    assert loss == pytest.approx(layers.token_losses(x @ table.T, targets).mean(), rel=1e-12)
+    assert_gradients(lambda: layers.tied_head(x, table, targets)[0], [(x, dx), (table, dtable)])

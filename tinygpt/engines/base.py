@@ -14,9 +14,11 @@ from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.dropout import MaskDraw, mask_key
 from tinygpt.engines.processes import Processes
 from tinygpt.errors import ConfigError
+from tinygpt.layers import token_losses
 from tinygpt.lora import initial_adapter, merged
 from tinygpt.optim import OptimizerState
 from tinygpt.params import Arrays, check_shapes, initial_parameters, parameter_shapes
+from tinygpt.score_blocks import row_blocks
 from tinygpt.tokenizers import BYTES, Tokenizer
 from tinygpt.trained import trained_shapes
 
@@ -155,11 +157,9 @@ class Engine(ABC):
     def token_losses(self, inputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Return each token's cross-entropy, log Σ exp(z) − z[target], nats, (B, T) float64, without gradients."""
         self._check_batch(inputs, targets)
-        logits = self.logits(inputs)  # (B, T, V) float32, whose exponentials take a third of float64's time
-        logits = logits - logits.max(axis=-1, keepdims=True)
-        log_normalizer = np.log(np.exp(logits).sum(axis=-1, dtype=np.float64))  # (B, T)
-        chosen = np.take_along_axis(logits, np.asarray(targets, np.int64)[..., None], axis=-1)[..., 0]
-        return log_normalizer - chosen
+        rows, width = len(inputs), inputs.shape[1] * self.config.vocab_size
+        blocks = row_blocks(rows, width)
+        return np.concatenate([token_losses(self.logits(inputs[part]), targets[part]) for part in blocks])
 
     def adapter(self) -> Arrays:
         """Return LoRA's current arrays by name, read-only and valid until the next step; none without LoRA."""

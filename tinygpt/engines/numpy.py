@@ -18,8 +18,6 @@ from tinygpt.engines.base import Engine, StepResult
 from tinygpt.layers import (
     attention,
     attention_backward,
-    cross_entropy,
-    cross_entropy_backward,
     embed,
     embed_backward,
     gelu,
@@ -30,11 +28,14 @@ from tinygpt.layers import (
     linear_backward,
     lora,
     lora_backward,
+    tied_head,
+    token_losses,
 )
 from tinygpt.lora import adapter_names
 from tinygpt.muon import is_orthogonalized, muon_update
 from tinygpt.optim import OptimizerState, adamw_update, clip_factor, global_norm
 from tinygpt.params import Arrays, is_decayed, parameter_shapes
+from tinygpt.score_blocks import row_blocks
 from tinygpt.system.stopping import InterruptsDeferred
 from tinygpt.trained import EMBEDDINGS, lowest_trained
 
@@ -106,15 +107,15 @@ class NumpyEngine(Engine):
         x = x + dropped(self._linear(f"{h}.mlp.c_proj", activated), masks[1])
         return x, BlockCache(normed_1, norm_1, heads, mixed, normed_2, norm_2, hidden, hidden_tanh, activated)
 
-    def _forward(self, inputs: np.ndarray, masks: Masks) -> tuple[np.ndarray, list[BlockCache], np.ndarray, NormCache]:
-        """Tokens (B, T) → logits (B, T, V), with the blocks' caches and the last norm's output and cache."""
+    def _forward(self, inputs: np.ndarray, masks: Masks) -> tuple[np.ndarray, list[BlockCache], NormCache]:
+        """Tokens (B, T) → the last norm's output (B, T, D), for the head, with the caches of blocks and norm."""
         x = dropped(embed(inputs, self.weights["wte.weight"], self.weights["wpe.weight"]), masks[0])
         caches = []
         for layer in range(self.config.n_layers):
             x, cache = self._block(x, f"h.{layer}", masks[1 + 2 * layer : 3 + 2 * layer])
             caches.append(cache)
         final, norm_f = self._norm("ln_f", x)
-        return final @ self.weights["wte.weight"].T, caches, final, norm_f  # the head is the embedding, transposed
+        return final, caches, norm_f
 
     # ---- backward ----------------------------------------------------------------------------------------
 
@@ -161,15 +162,11 @@ class NumpyEngine(Engine):
     def _pass(self, inputs: np.ndarray, targets: np.ndarray, masks: Masks) -> tuple[float, Arrays]:
         """Do the forward and backward pass of one batch."""
         w = self.weights
-        logits, caches, final, norm_f = self._forward(inputs, masks)
-        loss, probabilities = cross_entropy(logits, targets)
-
+        final, caches, norm_f = self._forward(inputs, masks)
+        # The head is the embedding, transposed; the embedding's share of the table's gradient is added last.
+        loss, dfinal, dwte_head = tied_head(final, w["wte.weight"], targets, "wte.weight" in self.trained)
         grads: Arrays = {}
-        dlogits = cross_entropy_backward(probabilities, targets)
-        # logits = final · wteᵀ: the head's share of the tied table's gradient; the embedding's comes last.
-        v, d = w["wte.weight"].shape
-        dwte_head = dlogits.reshape(-1, v).T @ final.reshape(-1, d) if "wte.weight" in self.trained else 0.0
-        dx = self._norm_backward("ln_f", dlogits @ w["wte.weight"], norm_f, grads)
+        dx = self._norm_backward("ln_f", dfinal, norm_f, grads)
         for layer in reversed(range(max(0, self.lowest), self.config.n_layers)):
             dx = self._block_backward(dx, f"h.{layer}", caches[layer], masks[1 + 2 * layer : 3 + 2 * layer], grads)
         if self.lowest == EMBEDDINGS:
@@ -236,7 +233,16 @@ class NumpyEngine(Engine):
 
     def logits(self, inputs: np.ndarray) -> np.ndarray:
         self._check_batch(inputs)
-        return self._forward(inputs, self._no_masks())[0].astype(np.float32, copy=False)
+        final = self._forward(inputs, self._no_masks())[0]
+        return (final @ self.weights["wte.weight"].T).astype(np.float32, copy=False)
+
+    def token_losses(self, inputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        self._check_batch(inputs, targets)
+        final, table = self._forward(inputs, self._no_masks())[0], self.weights["wte.weight"]
+        length, losses = inputs.shape[1], np.empty(inputs.shape, np.float64)
+        for part in row_blocks(length, len(inputs) * len(table)):
+            losses[:, part] = token_losses(final[:, part] @ table.T, targets[:, part])
+        return losses
 
     def attention_weights(self, inputs: np.ndarray) -> list[np.ndarray]:
         """Return the attention weights for tokens (B, T): an array (B, H, T, T) for each layer."""

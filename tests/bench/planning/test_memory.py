@@ -174,3 +174,16 @@ def test_a_session_is_predicted_within_ten_per_cent(tmp_path, preset, engine):
     entry = LADDER[preset]
     predicted = predicted_session_bytes(engine, entry.model, entry.train)
     assert predicted == pytest.approx(int(done.stdout.splitlines()[-1]), rel=0.1, abs=MAPPED_AHEAD)
+
+
+GPT2_VOCABULARY = ModelConfig(n_layers=1, d_model=64, n_heads=2, context_length=64, vocab_size=50_257)
+
+
+@pytest.mark.parametrize(
+    "variant",
+    ["numpy", "vectorized[threads=2,team=threads]", "vectorized[threads=2,team=processes]", "compiled[threads=2]"],
+)
+def test_a_large_vocabulary_is_predicted_within_ten_per_cent(variant):
+    train = TrainConfig(batch_size=6)  # 74 MiB of scores, of which a block has 32 MiB or less
+    predicted = predicted_peak_bytes(variant, GPT2_VOCABULARY, train) - memory.TEXT_BYTES
+    assert predicted == pytest.approx(measured_peak(variant, GPT2_VOCABULARY, train), rel=0.1)

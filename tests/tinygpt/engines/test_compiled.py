@@ -2,13 +2,14 @@
 
 import importlib
 import os
+import time
 
 import numpy as np
 import pytest
 
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.engines import create_engine, extras, fastest_engine, parse_variant, resolve_variant
-from tinygpt.engines.compiled.job import work
+from tinygpt.engines.compiled.job import NOTHING, work
 from tinygpt.engines.loops import compiling
 from tinygpt.errors import ConfigError, MissingDependencyError
 
@@ -145,3 +146,16 @@ def test_both_teams_run_the_same_code():
     }
     assert len(losses) == 1
     assert len(work.signatures) == 1
+
+
+def test_a_thread_that_starts_late_runs_no_phase_of_its_own():
+    engine = create_engine("compiled[threads=2]", MODEL, TRAIN)
+    engine._mailbox.post(np.zeros((2, 6), np.int64), np.zeros((2, 6), np.int64), positions=12)
+    engine.arena.flat_gradients[1][:] = 7.0
+    team = engine._new_team()  # its thread begins while a batch is there, and nothing is ordered
+    deadline = time.monotonic() + 20
+    while team._counters[8] != NOTHING and time.monotonic() < deadline:
+        time.sleep(0.001)
+    time.sleep(0.02)
+    assert team._counters[8] == NOTHING
+    assert (engine.arena.flat_gradients[1] == 7.0).all()

@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinygpt.engines.compiled.passes import backward, forward
+from tinygpt.engines.compiled.head import head, scores
+from tinygpt.engines.compiled.passes import backward, forward, table_gradient, token_table
 from tinygpt.engines.compiled.waiting import set_counter, wait_for_change, wait_until
 from tinygpt.engines.compiled.workspace import Workspace
 from tinygpt.engines.loops.compiling import entry, part
-from tinygpt.engines.loops.layers import cross_entropy
 from tinygpt.engines.loops.update import reduce, update
 from tinygpt.engines.vectorized.phases import Phase
 
@@ -56,7 +56,7 @@ class Job(NamedTuple):
 
 @part
 def _pass(job: Job, active: int, phase: int) -> None:
-    """Run the forward on the worker's rows; then copy the logits, or compute the losses and maybe the gradients."""
+    """Run the forward on the worker's rows; then compute the scores, or the losses and maybe the gradients."""
     trains = phase == _GRADIENTS
     s, worker, length = job.workspace, job.worker, job.shape[1]
     is_first = job.place[1] == 0
@@ -69,14 +69,16 @@ def _pass(job: Job, active: int, phase: int) -> None:
     tokens = job.tokens[first:last].reshape(s.batch, length)
     masked = trains and job.rate[0] > 0.0
     forward(s, job.parameters, tokens, masked)
+    table = token_table(s, job.parameters)
     if phase == _LOGITS:
-        v = s.logits.shape[1]
-        job.logits[first * v : last * v] = s.logits.reshape(s.logits.size)
+        v = len(table)
+        scores(s, s.normed, table, job.logits[first * v : last * v].reshape(last - first, v))
         return
-    share, losses = np.float32(1.0 / job.place[0]), job.token_losses[first:last]
-    job.losses[worker] = cross_entropy(s.logits, job.targets[first:last], share, s.row, losses)
+    share, losses, g = np.float32(1.0 / job.place[0]), job.token_losses[first:last], job.gradients[worker]
+    dtable = table_gradient(s, g)
+    job.losses[worker] = head(s, table, job.targets[first:last], share, losses, dtable, trains, not is_first)
     if trains:
-        backward(s, job.parameters, job.gradients[worker], tokens, masked, not is_first)
+        backward(s, job.parameters, g, tokens, masked, not is_first)
 
 
 @part

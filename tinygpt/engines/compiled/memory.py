@@ -11,6 +11,7 @@ from tinygpt.engines.vectorized.attention import query_blocks
 from tinygpt.engines.vectorized.layout import Layout
 from tinygpt.engines.vectorized.mailbox import row_slices
 from tinygpt.engines.vectorized.memory import FLOAT32_BYTES, attention_scores, mailbox_numbers
+from tinygpt.score_blocks import block_rows
 from tinygpt.trained import n_stored, n_trained
 
 # Numba with LLVM, and the code that was read from the cache. Compiling it takes some 200 MB more, once.
@@ -21,6 +22,7 @@ START = 64
 DEPTH = 128
 PANEL = 64 * DEPTH
 STRIP = 48
+PART = 1024  # entries of the token table that the head multiplies with at a time
 _VECTOR = 16  # of the widest processors
 
 
@@ -31,7 +33,7 @@ def _filled(count: int, unit: int) -> int:
 def room_numbers(model: ModelConfig, length: int) -> int:
     """Count the numbers in the room for products, or for the four packed matrices of a head."""
     size = model.head_dim
-    strips = _filled(max(model.d_hidden, model.vocab_size), STRIP) * DEPTH  # of GELU's output or the logits
+    strips = _filled(max(model.d_hidden, min(model.vocab_size, PART)), STRIP) * DEPTH  # of GELU's output or the logits
     head = _filled(size, _VECTOR) * _filled(length, START) + 3 * _filled(length, _VECTOR) * _filled(size, START)
     return START + max(PANEL + strips, head)
 
@@ -41,9 +43,9 @@ def workspace_numbers(model: ModelConfig, batch: int, length: int, dropout: bool
     n, d, f, v = batch * length, model.d_model, model.d_hidden, model.vocab_size
     # x̂ and r of two norms, q k v, the attention's weights and output, GELU's output and derivative
     layer = 2 * (n * d + n) + 3 * n * d + attention_scores(model, batch, length) + n * d + 2 * n * f
-    # the stream, a norm's output, a branch, the wide gradient; the last x̂ and r; logits, scores, a row, a room
+    # the stream, a norm's output, a branch, the wide gradient; last x̂ and r; a block's logits, scores, a row, a room
     scores = max((stop - start) * stop for start, stop in query_blocks(length))
-    shared = 3 * n * d + n * f + n * d + n + n * v + scores + v + room_numbers(model, length)
+    shared = 3 * n * d + n * f + n * d + n + block_rows(n, v) * v + scores + v + room_numbers(model, length)
     return model.n_layers * layer + shared + (n_sites(model.n_layers) * n * d if dropout else 0) + n * low
 
 

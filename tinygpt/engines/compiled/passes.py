@@ -112,12 +112,23 @@ def add_weight(s: Workspace, x: Array, dy: Array, dweight: Array, adds: bool) ->
 
 
 @loop
+def token_table(s: Workspace, w: Array) -> Array:
+    """Return the token table (V, D)."""
+    return matrix(w, s.ends[TABLE], len(s.row), s.x.shape[1])
+
+
+@loop
+def table_gradient(s: Workspace, g: Array) -> Array:
+    """Return the token table's gradient (V, D), or a matrix without rows if it is frozen."""
+    return rows_of(g, s.trained_ends[TABLE], len(s.row), s.x.shape[1])
+
+
+@loop
 def forward(s: Workspace, w: Array, tokens: Array, masked: bool) -> None:
-    """Tokens (B, T) → s.logits (N, V)."""
+    """Tokens (B, T) → s.normed (N, D), the last norm's output, for the head."""
     x, normed, d = s.x, s.normed, s.x.shape[1]
-    f, v = s.wide.shape[1], s.logits.shape[1]
-    table = matrix(w, s.ends[TABLE], v, d)
-    embed(tokens, table, matrix(w, s.ends[PLACES], s.context, d), x)
+    f = s.wide.shape[1]
+    embed(tokens, token_table(s, w), matrix(w, s.ends[PLACES], s.context, d), x)
     if masked:
         mask_rows(x, s.masks[0], x)
     for layer in range(len(s.offsets)):
@@ -152,7 +163,6 @@ def forward(s: Workspace, w: Array, tokens: Array, masked: bool) -> None:
     last = len(s.hat) - 1
     gain, bias = vector(w, s.ends[LN_F], d), vector(w, s.ends[LN_F_BIAS], d)
     normalize(x, gain, bias, s.eps, s.hat[last], s.r[last], normed, s.zeros)
-    multiply_by_transposed(normed, table, s.nothing, s.logits, s.room)
 
 
 @loop
@@ -169,11 +179,12 @@ def rows_of(g: Array, at: int, rows: int, columns: int) -> Array:
 
 @loop
 def backward(s: Workspace, w: Array, g: Array, tokens: Array, masked: bool, adds: bool) -> None:
-    """Write the gradients of what is trained to g, or add them to those there; s.logits holds the logits' gradient."""
+    """Write the gradients of what is trained to g, or add them to those there.
+
+    The head was here before: its share of the table's gradient is in g, and s.branch holds ∂loss/∂normed.
+    """
     dx, normed, d = s.x, s.normed, s.x.shape[1]
-    f, v = s.wide.shape[1], s.logits.shape[1]
-    ends, layers = s.trained_ends, len(s.offsets)
-    table, dtable = matrix(w, s.ends[TABLE], v, d), rows_of(g, ends[TABLE], v, d)
+    f, ends, layers = s.wide.shape[1], s.trained_ends, len(s.offsets)
     dplaces = rows_of(g, ends[PLACES], s.context, d)
     if not adds:  # vectors are sums, and begin with nothing; products overwrite the matrices
         dplaces[:] = _ZERO
@@ -187,9 +198,6 @@ def backward(s: Workspace, w: Array, g: Array, tokens: Array, masked: bool, adds
             summed(s, g, at[WIDEN_BIAS], f, 0)[:] = _ZERO
             summed(s, g, at[NARROW_BIAS], d, 0)[:] = _ZERO
 
-    if ends[TABLE] >= 0:
-        add_weight(s, s.logits, normed, dtable, adds)
-    multiply(s.logits, table, s.nothing, s.branch, s.room)
     dx[:] = _ZERO
     # The sum of the stream's gradient over rows is the bias's gradient of the branch that was added last.
     following = -1 if masked else s.trained[layers - 1, NARROW_BIAS]
@@ -237,4 +245,4 @@ def backward(s: Workspace, w: Array, g: Array, tokens: Array, masked: bool, adds
     if s.lowest < 0:
         if masked:
             mask_rows(dx, s.masks[0], dx)
-        embed_backward(tokens, dx, dtable, dplaces)
+        embed_backward(tokens, dx, table_gradient(s, g), dplaces)

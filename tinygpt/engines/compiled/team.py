@@ -23,7 +23,9 @@ _LINE = 8  # numbers of a counter, which has a cache line for itself
 
 def new_counters(workers: int) -> np.ndarray:
     """Return the counters of a team: the newest order, and the last that each of the other workers has completed."""
-    return shared_zeros(2 * _LINE * max(1, workers)).view(np.int64)
+    counters = shared_zeros(2 * _LINE * max(1, workers)).view(np.int64)
+    counters[0] = NOTHING  # 0 would be a phase, which a thread would run without its rows
+    return counters
 
 
 class CompiledTeam(Team):

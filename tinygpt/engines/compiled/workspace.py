@@ -12,11 +12,12 @@ import numpy as np
 
 from tinygpt.config import ModelConfig
 from tinygpt.dropout import n_sites
-from tinygpt.engines.compiled.memory import START, room_numbers
+from tinygpt.engines.compiled.memory import PART, START, room_numbers
 from tinygpt.engines.vectorized.arena import Arena
 from tinygpt.engines.vectorized.attention import query_blocks
 from tinygpt.engines.vectorized.slab import Slab
 from tinygpt.lora import adapter_names
+from tinygpt.score_blocks import block_rows
 from tinygpt.trained import lowest_trained
 
 Array = np.ndarray
@@ -56,7 +57,8 @@ class Workspace(NamedTuple):
     mixed: Array  # (L, N, D) attention's output
     derivative: Array  # (L, N, F) GELU's; its input before
     activated: Array  # (L, N, F)
-    logits: Array  # (N, V)
+    logits: Array  # (R, V) of a block of rows
+    part: int  # entries of the table that the head multiplies with at a time
     branch: Array  # (N, D)
     wide: Array  # (N, F) a gradient
     dqkv: Array  # (N, 3 D) in the memory of wide: never used at the same time
@@ -107,7 +109,8 @@ def make_workspace(
         mixed=slab.empty(layers, n, d),
         derivative=slab.empty(layers, n, f),
         activated=slab.empty(layers, n, f),
-        logits=slab.empty(n, v),
+        logits=slab.empty(block_rows(n, v), v),
+        part=min(v, PART),
         branch=slab.empty(n, d),
         wide=wide,
         dqkv=wide.reshape(-1)[: n * 3 * d].reshape(n, 3 * d),

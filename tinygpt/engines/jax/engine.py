@@ -107,11 +107,15 @@ class JaxEngine(Engine):
             return loss, as_state(grads, model, settings)
 
         def logits(weights: Tree, tokens: Array) -> Array:
-            return gpt2.logits(as_model(weights, model), tokens, None, model, settings)
+            return gpt2.logits(as_model(weights, model), tokens, model, settings)
+
+        def token_losses(weights: Tree, tokens: Array, targets: Array) -> Array:
+            return gpt2.token_losses(as_model(weights, model), tokens, targets, model, settings)
 
         self._loss = jax.jit(loss, out_shardings=replicated(self._mesh))
         self._gradients = jax.jit(gradients, out_shardings=(replicated(self._mesh), self._shardings))
         self._logits = jax.jit(logits, out_shardings=replicated(self._mesh))
+        self._token_losses = jax.jit(token_losses, out_shardings=replicated(self._mesh))
 
     def options(self) -> dict[str, Any]:
         """Return the variant's options, including the defaults."""
@@ -166,6 +170,13 @@ class JaxEngine(Engine):
         self._check_batch(inputs, targets)
         with runtime_errors():
             return float(self._loss(self._state.weights, self._place_tokens(inputs), self._place_tokens(targets)))
+
+    def token_losses(self, inputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        self._check_batch(inputs, targets)
+        with runtime_errors():
+            tokens = self._place_tokens(inputs), self._place_tokens(targets)
+            losses = np.array(self._token_losses(self._state.weights, *tokens), np.float64)
+        return losses.reshape(inputs.shape)
 
     def loss_and_gradients(self, inputs: np.ndarray, targets: np.ndarray) -> tuple[float, Arrays]:
         self._check_batch(inputs, targets)

@@ -33,7 +33,7 @@ def needed_bytes(model: ModelConfig, train: TrainConfig, shape: MeshShape, setti
     scores = 0 if settings.fused_attention else 2 * rows * model.n_heads * t * t * _FLOAT32_BYTES
     layer = _NUMBERS_KEPT * n * d * width + scores
     activations = layer + model.n_layers * n * d * _FLOAT32_BYTES if settings.remat else model.n_layers * layer
-    ends = 3 * n * model.vocab_size * _FLOAT32_BYTES
+    ends = 3 * min(n * model.vocab_size, settings.most_scores) * _FLOAT32_BYTES  # scores, softmax and their gradient
     copies = 6 if settings.arena else 4
     return copies * _FLOAT32_BYTES * model.n_parameters // shape.fsdp + activations + ends
 

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from tinygpt.config import ModelConfig
+from tinygpt.engines.jax.head import block_count, blocked_loss, blocked_losses, losses, scores
 from tinygpt.engines.jax.layout import BLOCKS, Tree
 from tinygpt.engines.jax.settings import Arithmetic, Settings
 
@@ -24,6 +25,9 @@ Layer = dict[str, Array]
 
 # From this context length on, attention takes the queries in two halves; below, more kernels cost what they save.
 HALVED_FROM = 256
+
+# Up to this vocabulary, a product picks the embeddings; beyond, its 2 N V D operations cost more than a scatter.
+PICKED_UP_TO = 1024
 
 
 def layer_norm(x: Array, gain: Array, bias: Array, eps: float) -> Array:
@@ -96,18 +100,21 @@ def block(x: Array, w: Layer, key: Array | None, shape: tuple[int, int, int], ep
 def embed(weights: Tree, tokens: Array) -> Array:
     """Token ids (B, T) → (N, D).
 
-    A product with a one-hot matrix picks the rows. It is exact, and its gradient is a product too; the gradient of
-    indexing would be a scatter of N rows into V.
+    From a small table, a product with a one-hot matrix picks the rows. It is exact, and its gradient is a product too;
+    the gradient of indexing is a scatter of N rows into V.
     """
     b, t = tokens.shape
     table = weights["wte.weight"]
-    picks = jax.nn.one_hot(tokens.reshape(-1), table.shape[0], dtype=table.dtype)  # (N, V)
-    x = jnp.matmul(picks, table, precision=lax.Precision.HIGHEST)
+    if len(table) <= PICKED_UP_TO:
+        picks = jax.nn.one_hot(tokens.reshape(-1), len(table), dtype=table.dtype)  # (N, V)
+        x = jnp.matmul(picks, table, precision=lax.Precision.HIGHEST)
+    else:
+        x = table[tokens.reshape(-1)]
     return (x.reshape(b, t, -1) + weights["wpe.weight"][:t]).reshape(b * t, -1)
 
 
-def logits(weights: Tree, tokens: Array, key: Array | None, model: ModelConfig, settings: Settings) -> Array:
-    """Token ids (B, T) → scores (N, V), float32; with dropout if there is a key."""
+def hidden(weights: Tree, tokens: Array, key: Array | None, model: ModelConfig, settings: Settings) -> Array:
+    """Token ids (B, T) → the last norm's output (N, D); with dropout if there is a key."""
     b, t = tokens.shape
     layer_of: Callable[..., Array] = partial(
         block, shape=(b, t, model.n_heads), eps=model.layer_norm_eps, settings=settings
@@ -124,22 +131,30 @@ def logits(weights: Tree, tokens: Array, key: Array | None, model: ModelConfig, 
     else:
         for index, layer in enumerate(blocks):
             x = layer_of(x, layer, None if keys is None else keys[index])
-    final = layer_norm(x, weights["ln_f.weight"], weights["ln_f.bias"], model.layer_norm_eps)
-    arithmetic = settings.arithmetic
-    table = weights["wte.weight"].astype(arithmetic.dtype)
-    scores = jnp.matmul(final.astype(arithmetic.dtype), table.T, precision=arithmetic.precision)
-    return scores.astype(jnp.float32)
+    return layer_norm(x, weights["ln_f.weight"], weights["ln_f.bias"], model.layer_norm_eps)
+
+
+def logits(weights: Tree, tokens: Array, model: ModelConfig, settings: Settings) -> Array:
+    """Token ids (B, T) → scores (N, V), float32."""
+    final = hidden(weights, tokens, None, model, settings)
+    return scores(final, weights["wte.weight"], settings.arithmetic)
 
 
 def loss(
     weights: Tree, tokens: Array, targets: Array, key: Array | None, model: ModelConfig, settings: Settings
 ) -> Array:
-    """Mean cross-entropy in nats per token, a scalar: log Σ exp(z) − z[target].
+    """Mean cross-entropy in nats per token, a scalar; with dropout if there is a key."""
+    final, table = hidden(weights, tokens, key, model, settings), weights["wte.weight"]
+    b, t = tokens.shape
+    count = block_count((b, t), model.vocab_size, settings.most_scores)
+    if count == 1:
+        return losses(scores(final, table, settings.arithmetic), targets).mean()
+    return blocked_loss(final, table, targets.reshape(-1), (b, t), count, settings.arithmetic)
 
-    A comparison of ids picks the target's score and fuses with the surrounding operations; indexing would be a scatter
-    in the backward.
-    """
-    scores = logits(weights, tokens, key, model, settings)  # (N, V)
-    is_target = jnp.arange(scores.shape[-1]) == targets.reshape(-1, 1)
-    chosen = jnp.where(is_target, scores, 0.0).sum(-1)
-    return (jax.nn.logsumexp(scores, axis=-1) - chosen).mean()
+
+def token_losses(weights: Tree, tokens: Array, targets: Array, model: ModelConfig, settings: Settings) -> Array:
+    """Cross-entropies (N,), nats, of token ids and targets (B, T)."""
+    final = hidden(weights, tokens, None, model, settings)
+    b, t = tokens.shape
+    count = block_count((b, t), model.vocab_size, settings.most_scores)
+    return blocked_losses(final, weights["wte.weight"], targets.reshape(-1), (b, t), count, settings.arithmetic)

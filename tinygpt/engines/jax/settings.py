@@ -21,12 +21,15 @@ from jax.typing import DTypeLike
 
 from tinygpt.arguments import whole_number
 from tinygpt.errors import ConfigError, unknown_name
+from tinygpt.score_blocks import MOST_SCORES
 
 # Deeper models are scanned by default. A loop over layers copies what the backward needs in and out of stacked arrays,
 # for a program that compiles in half of the time.
 MOST_UNROLLED_LAYERS = 32
 # Deeper models keep an array per parameter: copying gradients into flat arrays would take longer than it saves.
 MOST_ARENA_LAYERS = 16
+# An accelerator needs larger blocks of scores than a processor to be busy: these have 512 MiB.
+_ACCELERATORS_SCORES = 2**27
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,7 @@ class Settings:
         dispatch: number of steps in one call.
         dropout: share of numbers that training sets to zero, at the sites of ``tinygpt/dropout.py``.
         fused_attention: attention is the platform's own kernel, which never stores the scores.
+        most_scores: scores of the head in a block.
     """
 
     precision: str
@@ -82,6 +86,7 @@ class Settings:
     dispatch: int
     dropout: float
     fused_attention: bool
+    most_scores: int
 
     @property
     def arithmetic(self) -> Arithmetic:
@@ -110,7 +115,8 @@ def make_settings(
     # cuDNN's attention takes half-precision operands only.
     fused = platform in _GPUS and precision == "bfloat16"
     arena = not (scanned or cut) and n_layers <= MOST_ARENA_LAYERS
-    return Settings(precision, scanned, arena, remat, dispatch, dropout, fused)
+    most_scores = MOST_SCORES if platform == "cpu" else _ACCELERATORS_SCORES
+    return Settings(precision, scanned, arena, remat, dispatch, dropout, fused, most_scores)
 
 
 def compiler_options(platform: str) -> dict[str, str] | None:

@@ -181,7 +181,7 @@ class VectorizedEngine(Engine):
     def logits(self, inputs: np.ndarray) -> np.ndarray:
         self._check_batch(inputs)
         out = np.empty((*inputs.shape, self.config.vocab_size), np.float32)
-        for part in self._posted(inputs):
+        for part in self._posted(self._mailbox.scored, inputs):
             self._run(Phase.LOGITS)
             out[part] = self._mailbox.logits
         return out
@@ -189,14 +189,14 @@ class VectorizedEngine(Engine):
     def token_losses(self, inputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         self._check_batch(inputs, targets)
         out = np.empty(inputs.shape, np.float64)
-        for part in self._posted(inputs, targets):
+        for part in self._posted(self._mailbox.capacity, inputs, targets):
             self._run(Phase.LOSSES)
             out[part] = self._mailbox.token_losses
         return out
 
-    def _posted(self, inputs: np.ndarray, targets: np.ndarray | None = None) -> Iterator[slice]:
-        """Post one part of a batch after the other, each as large as the mailbox, and yield its rows."""
-        rows = max(1, self._mailbox.capacity // inputs.shape[1])
+    def _posted(self, most: int, inputs: np.ndarray, targets: np.ndarray | None = None) -> Iterator[slice]:
+        """Post one part of a batch after the other, each with as many whole rows as ``most`` tokens allow."""
+        rows = max(1, most // inputs.shape[1])
         for start in range(0, len(inputs), rows):
             part = slice(start, start + rows)
             self._mailbox.post(inputs[part], None if targets is None else targets[part])

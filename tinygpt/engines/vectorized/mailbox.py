@@ -10,6 +10,7 @@ import numpy as np
 
 from tinygpt.dropout import MaskDraw
 from tinygpt.engines.vectorized.kernels import AdamWStep
+from tinygpt.score_blocks import block_rows
 
 
 def private_zeros(size: int) -> np.ndarray:
@@ -23,7 +24,12 @@ def shared_zeros(size: int) -> np.ndarray:
 
 
 class Mailbox:
-    """Shared arrays for batches of up to ``rows`` × ``length`` tokens, and a loss and a squared norm per worker."""
+    """Shared arrays for batches of up to ``rows`` × ``length`` tokens, and a loss and a squared norm per worker.
+
+    Attributes:
+        capacity: most tokens in a batch.
+        scored: most tokens in a batch whose scores are asked for. Their memory is taken when it is first written to.
+    """
 
     def __init__(self, rows: int, length: int, vocab_size: int, workers: int) -> None:
         def integers(size: int) -> np.ndarray:
@@ -31,7 +37,8 @@ class Mailbox:
 
         self.capacity = rows * length
         self._tokens, self._targets, self._shape = integers(self.capacity), integers(self.capacity), integers(2)
-        self._logits, self._vocab_size = shared_zeros(self.capacity * vocab_size), vocab_size
+        self.scored = min(self.capacity, max(workers * length, block_rows(self.capacity, vocab_size)))
+        self._logits, self._vocab_size = shared_zeros(self.scored * vocab_size), vocab_size
         self._token_losses = shared_zeros(2 * self.capacity).view(np.float64)
         self._step = shared_zeros(2 * len(AdamWStep._fields)).view(np.float64)
         self._place, self._rate = integers(3), shared_zeros(2).view(np.float64)

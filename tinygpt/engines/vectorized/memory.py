@@ -11,16 +11,24 @@ from tinygpt.engines.vectorized.attention import query_blocks
 from tinygpt.engines.vectorized.kernels import TILE
 from tinygpt.engines.vectorized.layout import Layout
 from tinygpt.engines.vectorized.mailbox import row_slices
+from tinygpt.score_blocks import block_count, block_rows
 from tinygpt.trained import n_stored, n_trained
 
 FLOAT32_BYTES = 4
 # Pages that a worker process writes after the fork, and so no longer shares with its parent.
 _FORKED_BYTES = 6_500_000
+_TABLE_PART = 2**20  # numbers
 
 
 def attention_scores(model: ModelConfig, batch: int, length: int) -> int:
     """Count the scores that a layer keeps: every block of queries against the keys up to its end."""
     return batch * model.n_heads * sum((stop - start) * stop for start, stop in query_blocks(length))
+
+
+def table_part(model: ModelConfig, rows: int) -> int:
+    """Return to how many entries of the table's gradient a block of rows adds at a time; 0 if there is one block."""
+    entries = max(1, _TABLE_PART // model.d_model)
+    return min(model.vocab_size, entries) if block_count(rows, model.vocab_size) > 1 else 0
 
 
 def shard_numbers(model: ModelConfig, batch: int, length: int, dropout: bool = False) -> int:
@@ -32,15 +40,17 @@ def shard_numbers(model: ModelConfig, batch: int, length: int, dropout: bool = F
     blocks = query_blocks(length)
     # transposed keys, E v, scaled dy, one group's scores, and with many blocks the sums of dk and dv
     attention = h * batch * (model.head_dim + 1) * length * 2 + n * d + TILE + (2 * n * d if len(blocks) > 2 else 0)
-    # the stream, a branch, the wide gradient; a norm's output, the last x̂ and r; logits; scratch
-    shared = 2 * n * d + n * model.d_hidden + 2 * n * (d + 1) + n + n * v + TILE + max(TILE, d)
+    # the stream, a branch, the wide gradient; a norm's output, the last x̂ and r; a block's scores and a
+    # part of the table's gradient; scratch
+    shared = 2 * n * d + n * model.d_hidden + 2 * n * (d + 1) + n + block_rows(n, v) * v + TILE + max(TILE, d)
+    shared += table_part(model, n) * d
     masks = (n_sites(model.n_layers) + 1) * n * d if dropout else 0
     return model.n_layers * layer + attention + shared + masks
 
 
 def mailbox_numbers(model: ModelConfig, train: TrainConfig) -> int:
-    """Count the numbers in the mailbox: logits, and tokens, targets and losses of 8 bytes."""
-    return train.batch_size * model.context_length * (model.vocab_size + 6)
+    """Count the numbers in the mailbox: tokens, targets and losses of 8 bytes. Training asks for no scores."""
+    return train.batch_size * model.context_length * 6
 
 
 def predicted_bytes(model: ModelConfig, train: TrainConfig, threads: int) -> int:

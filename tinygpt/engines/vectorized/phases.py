@@ -182,12 +182,12 @@ class VectorizedPhases(Phases[Shard]):
     def _logits(self, worker: int) -> None:
         if worker < self.n_active:
             rows, shard = self.room(worker)
-            out = self.mailbox.logits[rows]
-            out[...] = shard.forward(self.mailbox.tokens[rows]).reshape(out.shape)
+            shard.forward(self.mailbox.tokens[rows])
+            shard.logits(slice(None), self.mailbox.logits[rows].reshape(-1, self.model.vocab_size))
 
     def _losses(self, worker: int) -> None:
         if worker < self.n_active:
             rows, shard = self.room(worker)
             shard.forward(self.mailbox.tokens[rows])
-            losses, _ = shard.token_losses(self.mailbox.targets[rows])
+            losses = shard.token_losses(self.mailbox.targets[rows])
             self.mailbox.token_losses[rows] = losses.reshape(-1, self.mailbox.shape[1])

@@ -22,6 +22,7 @@ from tinygpt.engines.vectorized.arena import Allocate, Arena
 from tinygpt.engines.vectorized.attention import Attention, AttentionBuffers
 from tinygpt.engines.vectorized.forms import KernelSet
 from tinygpt.engines.vectorized.kernels import TILE
+from tinygpt.engines.vectorized.memory import table_part
 from tinygpt.engines.vectorized.projection import (
     FoldedProjection,
     NormNames,
@@ -30,12 +31,14 @@ from tinygpt.engines.vectorized.projection import (
     norm_gradients,
 )
 from tinygpt.engines.vectorized.slab import Slab
+from tinygpt.score_blocks import block_rows, row_blocks
+from tinygpt.tokenizers import BYTES
 from tinygpt.trained import EMBEDDINGS, lowest_trained
 
 Array = np.ndarray
 
 # Absolute value of a logit up to which the softmax needs no maximum subtracted: e^80, summed over a vocabulary of
-# bytes, stays within float32, and e^−80 is far above its smallest number.
+# bytes, stays within float32, and e^−80 is far above its smallest number. A larger vocabulary has a smaller bound.
 _LARGEST_LOGIT = 80.0
 
 
@@ -124,7 +127,10 @@ class Shard:
         self.x = slab.empty(n, d)  # the residual stream in the forward, its gradient in the backward; updated in place
         self.normed = slab.with_ones(n, d)  # a norm's output, where a projection needs it
         self.final_hat, self.final_r = slab.with_ones(n, d), slab.empty(n, 1)
-        self.logits = slab.empty(n, v)
+        self.blocks = row_blocks(n, v)
+        self.scores = slab.empty(block_rows(n, v), v)
+        self.table_part = slab.empty(table_part(model, n), d)
+        self.largest_logit = _LARGEST_LOGIT - math.log(max(1.0, v / BYTES.vocab_size))
         self.branch = slab.empty(n, d)
         self.wide = slab.empty(n, f)
         self.dqkv = self.wide.reshape(-1)[: n * 3 * d].reshape(n, 3 * d)  # never used at the same time as wide
@@ -178,8 +184,8 @@ class Shard:
             x = flat[start : start + TILE]
             self.kernels.gelu(x, out[start : start + TILE], (self.scratch[0][: len(x)], self.scratch[1][: len(x)]))
 
-    def forward(self, tokens: Array, masked: bool = False) -> Array:
-        """Tokens (B, T) → logits (N, V), in this shard's buffer; ``masked`` applies the drawn masks."""
+    def forward(self, tokens: Array, masked: bool = False) -> None:
+        """Tokens (B, T) → the last norm's output in ``normed``, for the head; ``masked`` applies the drawn masks."""
         w = self.arena.parameters
         self.embed(tokens)
         self._mask(self.x, 0, masked)
@@ -212,27 +218,59 @@ class Shard:
         final = self.normed[:, :-1]
         np.multiply(self.final_hat[:, :-1], w["ln_f.weight"], out=final)
         final += w["ln_f.bias"]
-        return np.matmul(final, w["wte.weight"].T, out=self.logits)
 
-    # ---- pieces of the backward --------------------------------------------------------------------------
+    # ---- the head ----------------------------------------------------------------------------------------
 
-    def token_losses(self, targets: Array) -> tuple[Array, Array]:
-        """Return each row's cross-entropy, (N, 1) float64, and its sum of exponentials; logits ← e^logits."""
-        z, chosen = self.logits, targets.reshape(-1, 1)
-        if not max(float(z.max()), -float(z.min())) < _LARGEST_LOGIT:  # also if one is NaN
+    def logits(self, rows: slice, out: Array) -> Array:
+        """out (R, V) ← the scores of some rows."""
+        return np.matmul(self.normed[rows, :-1], self.arena.parameters["wte.weight"].T, out=out)
+
+    def _block(self, rows: slice) -> Array:
+        return self.logits(rows, self.scores[: rows.stop - rows.start])
+
+    def token_losses(self, targets: Array) -> Array:
+        """Return each row's cross-entropy, (N, 1) float64."""
+        targets = targets.reshape(-1)
+        return np.concatenate([self.block_losses(self._block(rows), targets[rows])[0] for rows in self.blocks])
+
+    def block_losses(self, z: Array, targets: Array) -> tuple[Array, Array]:
+        """Return the cross-entropies of scores (R, V), (R, 1) float64, and the sums of exponentials; z ← e^z."""
+        if not max(float(z.max()), -float(z.min())) < self.largest_logit:  # also if one is NaN
             z -= z.max(axis=-1, keepdims=True)
-        target_z = np.take_along_axis(z, chosen, axis=-1).astype(np.float64)
+        target_z = np.take_along_axis(z, targets[:, None], axis=-1).astype(np.float64)
         np.exp(z, out=z)
-        total = np.matmul(z, self.ones_v)  # (N, 1)
+        total = np.matmul(z, self.ones_v)  # (R, 1)
         return np.log(total.astype(np.float64)) - target_z, total
 
-    def loss_and_dlogits(self, targets: Array, positions: int) -> float:
-        """Return the sum of the losses; logits ← (softmax − onehot) / positions, in place."""
-        losses, total = self.token_losses(targets)
-        z = self.logits
+    def loss_and_dlogits(self, z: Array, targets: Array, positions: int) -> float:
+        """Return the sum of the losses of scores (R, V); z ← (softmax − onehot) / positions, in place."""
+        losses, total = self.block_losses(z, targets)
         z *= np.float32(1.0 / positions) / total
-        z.reshape(-1)[np.arange(len(z)) * z.shape[1] + targets.reshape(-1)] -= np.float32(1.0 / positions)
+        z.reshape(-1)[np.arange(len(z)) * z.shape[1] + targets] -= np.float32(1.0 / positions)
         return float(losses.sum())
+
+    def head(self, targets: Array, positions: int) -> float:
+        """Return the sum of the losses; the table's gradient ← the head's share, and branch ← ∂loss/∂normed.
+
+        A block of rows goes through all of it before the next one begins.
+        """
+        loss, targets = 0.0, targets.reshape(-1)
+        table, dtable = self.arena.parameters["wte.weight"], self.arena.gradients[self.gradient].get("wte.weight")
+        for rows in self.blocks:
+            z, x = self._block(rows), self.normed[rows, :-1]
+            loss += self.loss_and_dlogits(z, targets[rows], positions)
+            np.matmul(z, table, out=self.branch[rows])
+            if dtable is None:  # the table is frozen
+                continue
+            if rows.start == 0:
+                np.matmul(z.T, x, out=dtable)  # the embedding's share is added last
+                continue
+            for start in range(0, len(table), len(self.table_part)):
+                part = dtable[start : start + len(self.table_part)]
+                part += np.matmul(z[:, start : start + len(part)].T, x, out=self.table_part[: len(part)])
+        return loss
+
+    # ---- pieces of the backward --------------------------------------------------------------------------
 
     def normalize_backward(self, dhat: Array, hat: Array, r: Array) -> None:
         """Add the norm's input gradient to x, the residual stream's gradient; dhat is overwritten."""
@@ -243,12 +281,9 @@ class Shard:
                 self.scratch[0][: part.size].reshape(part.shape),
             )  # fmt: skip
 
-    def head_backward(self) -> None:
-        """Compute from the logits' gradient the tied table's share, the last norm's gradients, and x ← ∂loss/∂x."""
+    def last_norm_backward(self) -> None:
+        """Compute from branch, ∂loss/∂normed, the last norm's gradients, and x ← ∂loss/∂x."""
         w, g = self.arena.parameters, self.arena.gradients[self.gradient]
-        if "wte.weight" in g:
-            np.matmul(self.logits.T, self.normed[:, :-1], out=g["wte.weight"])  # the embedding's share is added last
-        np.matmul(self.logits, w["wte.weight"], out=self.branch)
         if "ln_f.weight" in g:
             norm_gradients(self.branch, self.final_hat, g["ln_f.weight"], g["ln_f.bias"])
         self.branch *= w["ln_f.weight"]
@@ -266,10 +301,10 @@ class Shard:
             masked: apply the drawn masks.
         """
         self.forward(tokens, masked)
-        loss = self.loss_and_dlogits(targets, positions)
-        self.head_backward()
+        loss = self.head(targets, positions)
         w, g = self.arena.parameters, self.arena.gradients[self.gradient]
         flat_g, dx = self.arena.flat_gradients[self.gradient], self.x
+        self.last_norm_backward()
         for layer in reversed(range(max(0, self.lowest), self.model.n_layers)):
             h, projections, buffers = f"h.{layer}", self.projections[layer], self.layers[layer]
             dy = self._masked(dx, 2 + 2 * layer, masked)
