@@ -250,4 +250,5 @@ def tied_head(x: Array, table: Array, targets: Array, is_trained: bool = True) -
         dx[:, part] = dlogits @ table
         if is_trained:
             dtable += dlogits.reshape(-1, width).T @ block.reshape(-1, block.shape[-1])
+        del p, dlogits  # before the next block's
     return loss, dx, dtable
