@@ -65,13 +65,15 @@ def parameter_axis(rows: pd.DataFrame, names: LineNames) -> alt.X:
     ticks = spread(present)
     gaps = [math.inf, *(after - before for before, after in pairwise(ticks)), math.inf]
     labels: list[list[list[str]]] = [[] for _ in _LINES]
-    for position, (count, *sides) in enumerate(zip(present, gaps, gaps[1:], strict=False)):
+    position = 0  # after the last name with a count below it, which the next one avoids
+    for count, *sides in zip(present, gaps, gaps[1:], strict=False):
         name = presets.get(count, short_count(count))
+        position = 0 if min(sides) > _ROOMY else position + 1
         for lines, shown in zip(_LINES, labels, strict=True):
-            if min(sides) > _ROOMY:
-                shown.append([name, short_count(count), _BLANK])  # always the height of three lines
-            else:
+            if position:
                 shown.append([*[_BLANK] * lines[position % len(lines)], name])
+            else:
+                shown.append([name, short_count(count), _BLANK])  # always the height of three lines
     domain = [ticks[0] - 0.15, ticks[-1] + 0.15]
     gap = f"(width - {names.room}) * {min(gaps[1:-1], default=1.0) / (domain[1] - domain[0]):.4f}"
     n_lines = f"clamp(ceil({_NAME} / ({gap})), 1, {len(_LINES)})"
@@ -83,6 +85,7 @@ def parameter_axis(rows: pd.DataFrame, names: LineNames) -> alt.X:
         axis=alt.Axis(
             values=ticks,
             labelExpr=f"({json.dumps(labels, ensure_ascii=False)})[{n_lines} - 1][indexof({ticks}, datum.value)]",
+            labelFontSize=alt.ExprRef(f"{n_lines} > 2 ? 10.5 : 12"),
             labelOverlap=False,
             titleAnchor="start",
             grid=False,
