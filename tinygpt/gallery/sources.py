@@ -1,7 +1,7 @@
 """Models by name: a folder, a model of the gallery, or one of the Hugging Face hub.
 
 runs/first, ./gpt2      a folder that exists comes first
-shakespeare             the gallery
+shakespeare             the gallery; stories-shakespeare is one of its adapters, on its base
 gpt2, OWNER/NAME        the hub, and its cache (see tinygpt/system/hub.py); hf:OWNER/NAME is never a path
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tinygpt.checkpoints.adapter_files import read_adapter_config
+from tinygpt.checkpoints.adapter_files import read_adapter_config, weights_sha256
 from tinygpt.checkpoints.checkpoint import (
     Checkpoint,
     as_checkpoint,
@@ -23,6 +23,8 @@ from tinygpt.checkpoints.hub_models import hub_model_folder, hub_model_shape
 from tinygpt.checkpoints.layout import ADAPTER_CONFIG, CONFIG, STATE, WEIGHTS
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.errors import CheckpointError, ConfigError, did_you_mean
+from tinygpt.gallery.adapter_card import ADAPTERS, gallery_adapters, read_adapter_card
+from tinygpt.gallery.card import REPAIR
 from tinygpt.gallery.loader import GalleryModel, gallery_names, load_gallery_model
 from tinygpt.system.home import expand_home
 from tinygpt.system.hub import SHORT_NAMES, repository_of
@@ -44,11 +46,27 @@ def load_source(name: str | Path) -> Checkpoint | GalleryModel:
         return load_gallery_model(name)
     if (repository := _repository(name)) is not None:
         return load_checkpoint(hub_model_folder(repository), weights_only=True)
+    if _is_adapter(name):
+        return load_gallery_adapter(name)
     if not expand_home(name).exists():
-        known = (*gallery_names(), *SHORT_NAMES)
+        known = (*gallery_names(), *gallery_adapters(), *SHORT_NAMES)
         problem = f"there is no folder {name}{did_you_mean(name, known)}"
         raise CheckpointError(problem, f"a checkpoint folder, {', '.join(known)}, or OWNER/NAME of the hub", _MAKE_ONE)
     return load_run(expand_home(name), weights_only=True)
+
+
+def load_gallery_adapter(name: str) -> Checkpoint:
+    """Load an adapter of the gallery on its base.
+
+    Raises:
+        ConfigError: there is no such adapter.
+        CheckpointError: its files are damaged, or the base is not the one that it was trained on.
+    """
+    card = read_adapter_card(name)
+    loaded = load_run(ADAPTERS / name, weights_only=True)
+    if weights_sha256(loaded.weights) != card.base_sha256:
+        raise CheckpointError(f"the adapter {name} was trained on another {card.base}", "the base as it was", REPAIR)
+    return loaded
 
 
 def load_run(folder: Path, weights_only: bool = False) -> Checkpoint:
@@ -65,7 +83,7 @@ def load_adapted(adapter: str, base: str = "") -> Checkpoint:
     """
     folder = expand_home(adapter)
     if not base:
-        loaded = load_run(folder, weights_only=True)
+        loaded = load_gallery_adapter(adapter) if _is_adapter(adapter) else load_run(folder, weights_only=True)
     else:
         loaded = load_checkpoint(folder, weights_only=True, base=as_checkpoint(load_source(base)))
     if loaded.adapter is None:
@@ -86,6 +104,8 @@ def source_shape(name: str) -> tuple[ModelConfig, TrainConfig]:
     if _is_gallery(name):
         shape = load_gallery_model(name).config
         return shape, settings_without_state(shape)
+    if _is_adapter(name):
+        return source_shape(read_adapter_card(name).base)
     if (repository := _repository(name)) is not None:
         shape = hub_model_shape(repository)
         return shape, settings_without_state(shape)
@@ -109,11 +129,15 @@ def folder_shape(folder: Path) -> tuple[ModelConfig, TrainConfig]:
 def absolute_source(name: str | Path) -> str:
     """Return the name of the same model as seen from any folder: a path becomes absolute."""
     name = str(name)
-    return name if _is_gallery(name) or _repository(name) else str(expand_home(name).absolute())
+    return name if _is_gallery(name) or _is_adapter(name) or _repository(name) else str(expand_home(name).absolute())
 
 
 def _is_gallery(name: str) -> bool:
     return name in gallery_names() and not expand_home(name).exists()
+
+
+def _is_adapter(name: str) -> bool:
+    return name in gallery_adapters() and not expand_home(name).exists()
 
 
 def _repository(name: str) -> str | None:

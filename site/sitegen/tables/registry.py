@@ -20,6 +20,7 @@ from sitegen.tables.comparisons import run_comparisons, runs_side_by_side
 from sitegen.tables.contributed import contributed_table
 from sitegen.tables.cost_tables import budget_table, cost_model_table, cost_terms_table, forecasts_table
 from sitegen.tables.gallery import grades_table
+from sitegen.tables.gallery_adapters import adapters_table
 from sitegen.tables.history import changes_table, landmarks_table, runs_by_commit_table
 from sitegen.tables.machine_tables import accelerators_table, processors_table, wanted_table
 from sitegen.tables.micro import micro_table
@@ -172,6 +173,7 @@ TABLES: MappingProxyType[str, Callable[[Results], str]] = MappingProxyType(
         "cost_model": cost_model_table,
         "budget": budget_table,
         "grades": lambda _: grades_table(),
+        "adapters": lambda _: adapters_table(),
         "forecasts": forecasts_table,
         "peers": training_table,
         "peers_generation": generation_table,
