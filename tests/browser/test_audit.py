@@ -14,9 +14,10 @@ import axe_playwright_python
 import pytest
 from playwright.sync_api import Browser, Page
 
-from sitegen.build.html_addresses import read_page
+from sitegen.build.html_addresses import addresses_of
 from sitegen.build.site import BuiltSite
 from sitegen.commands.audit import pages_of
+from sitegen.text.html_tree import read_html
 from sitegen.text.palette import DARK, LIGHT
 from tests.browser.watching import HACKED, Watched, scroll_through, wait_until
 
@@ -99,7 +100,7 @@ def test_the_search_works_though_its_index_comes_only_when_it_is_opened(watched:
     assert watched.complaints == []
 
 
-def test_below_a_deep_folder_every_link_leads_somewhere(built: BuiltSite, published: str, tmp_path: Path) -> None:
+def test_below_a_deep_folder_every_link_leads_somewhere(built: BuiltSite, published: str) -> None:
     """Followed from the home page over HTTP, as a reader or a search engine would."""
     browse = build_opener(ProxyHandler({})).open
     waiting, seen, broken = [published], {published}, []
@@ -111,7 +112,7 @@ def test_below_a_deep_folder_every_link_leads_somewhere(built: BuiltSite, publis
         except HTTPError as error:
             broken.append(f"{address}: {error.code}")
             continue
-        for link in links_of(address, text, tmp_path):
+        for link in links_of(address, text):
             if link.startswith(published) and link not in seen:
                 seen.add(link)
                 waiting.append(link)
@@ -123,10 +124,9 @@ def test_below_a_deep_folder_every_link_leads_somewhere(built: BuiltSite, publis
     assert listed - visited == set()
 
 
-def links_of(address: str, text: bytes, folder: Path) -> Iterator[str]:
+def links_of(address: str, text: bytes) -> Iterator[str]:
     """Addresses that a page loads, links to or states as its own, absolute and without queries."""
-    (folder / "page.html").write_bytes(text)
-    page = read_page(folder / "page.html")
+    page = addresses_of(read_html(text.decode()))
     for _, link in (*page.linked, *page.loaded, *page.shared):
         yield re.sub(r"\?.*", "", urldefrag(urljoin(address, link))[0])
 

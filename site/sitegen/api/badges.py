@@ -16,13 +16,12 @@ from types import MappingProxyType
 from urllib.parse import quote
 
 from bench.arms.variants import kind_of
-from sitegen.api.measurements import FOLDER
+from sitegen.api.measurements import FOLDER, write_json
 from sitegen.rows.cells import primary_cells
 from sitegen.rows.ratios import ratio_frame
 from sitegen.rows.results import TRAINING_KINDS, Results, load_results, row_dicts
 from sitegen.text.addresses import UNKNOWN_SITE
 from sitegen.text.errors import SiteError
-from sitegen.text.escape import json_text
 from tinygpt.errors import ConfigError
 from tinygpt.terminal import quantities
 
@@ -91,9 +90,7 @@ def _message(row: Mapping[str, float | str], baseline: str, preset: str) -> str:
 def write_badges(published: Results, site: Path) -> None:
     """Write the endpoint of every badge into a built site."""
     for badge in badges(published).values():
-        path = site / badge.file
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json_text(badge.record), encoding="utf-8")
+        write_json(site / badge.file, badge.record)
 
 
 def badge_snippets(results: Path, name: str, site_url: str) -> str:

@@ -23,10 +23,9 @@ from bench.records.store import table_file
 from bench.statistics.cells import CellSummary, cell_summary
 from bench.statistics.compare import KINDS, THRESHOLD, side_of_commit, side_of_machine
 from bench.statistics.controls import Record, is_unchanged, probe_rounds
-from sitegen.api.measurements import FOLDER, SCHEMA
+from sitegen.api.measurements import FOLDER, SCHEMA, write_json
 from sitegen.rows.machines import machine_label
 from sitegen.rows.results import Results
-from sitegen.text.escape import json_text
 from tinygpt.terminal.visible import one_line
 
 INDEX = f"{FOLDER}compare.json"
@@ -67,8 +66,7 @@ def write_comparisons(results: Results, folder: Path, site: Path) -> None:
         },
         "sides": [_entry(side) for side in shown],
     }
-    (site / INDEX).parent.mkdir(parents=True, exist_ok=True)
-    (site / INDEX).write_text(json_text(index), encoding="utf-8")
+    write_json(site / INDEX, index)
 
 
 def sides(cells: Iterable[CellSummary]) -> Iterable[Side]:

@@ -16,10 +16,10 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from pathlib import Path
 
-from sitegen.api.html_tree import Element
-from sitegen.api.twins import BuiltArticle
+from sitegen.api.articles import Article
 from sitegen.embedding.embed_pages import DEVLOG
 from sitegen.figures.grammar.words import PROJECT
+from sitegen.text.html_tree import Element
 
 RSS, JSON_FEED = "feed_rss_created.xml", "feed_json_created.json"
 TITLE = f"{PROJECT} devlog"
@@ -40,30 +40,22 @@ class Post:
     content: str
 
 
-def posts_of(pages: Iterable[BuiltArticle], site_url: str) -> list[Post]:
+def posts_of(articles: Iterable[Article], site_url: str) -> list[Post]:
     """The posts among the pages of a site, newest first."""
     found = []
-    for page in pages:
-        if dated := _POST.fullmatch(page.url):
+    for article in articles:
+        if dated := _POST.fullmatch(article.url):
             year, month, day = map(int, dated.groups())
             date = datetime(year, month, day, tzinfo=UTC)
-            article = page.article
             content = _EMPTY_LINES.sub("\n", _without_title(article.content).inner_html()).strip()
-            found.append(Post(site_url + page.url, article.title, article.description, date, content))
+            found.append(Post(site_url + article.url, article.title, article.description, date, content))
     return sorted(found, key=lambda post: (post.date, post.url), reverse=True)
 
 
 def _without_title(content: Element) -> Element:
     """An article without its first heading, which feeds have as the title."""
     title = content.find("h1")
-
-    def kept(element: Element) -> Element:
-        children = [
-            child if isinstance(child, str) else kept(child) for child in element.children if child is not title
-        ]
-        return Element(element.tag, element.attributes, children)
-
-    return kept(content)
+    return content.without(lambda _, child: child is title)
 
 
 def write_feeds(posts: list[Post], site: Path, site_url: str, summary: str, picture: str) -> None:

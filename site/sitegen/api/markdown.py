@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from urllib.parse import quote
 
-from sitegen.api.html_tree import Element
+from sitegen.text.html_tree import Element
 
 _BLANKS = re.compile(r"\s+")
 _MARKS = re.compile(r"([\\`*_\[\]<])")  # would begin Markdown in running text

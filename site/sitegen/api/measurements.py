@@ -51,7 +51,7 @@ def write_measurements(published: Results, site: Path) -> None:
         **{f"{FOLDER}engines/{file_name(name)}.json": found for name, found in engines.items()},
     }
     for name, found in files.items():
-        _write(site / name, _document(found, machines))
+        write_json(site / name, _document(found, machines))
     index = {
         "schema": SCHEMA,
         "reference": REFERENCE,
@@ -60,7 +60,7 @@ def write_measurements(published: Results, site: Path) -> None:
         "machines": {name: machine["label"] for name, machine in machines.items()},
         "files": [*files],
     }
-    _write(site / INDEX, index)
+    write_json(site / INDEX, index)
 
 
 def file_name(name: str) -> str:
@@ -130,6 +130,7 @@ def _number(value: float) -> float | None:
     return float(f"{value:.6g}") if math.isfinite(value) else None
 
 
-def _write(path: Path, document: Mapping[str, Any]) -> None:
+def write_json(path: Path, document: Mapping[str, Any]) -> None:
+    """Write a file for programs; its folder is made if it is not there."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json_text(document), encoding="utf-8")

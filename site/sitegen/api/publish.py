@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
+from sitegen.api.articles import read_articles
 from sitegen.api.badges import write_badges
 from sitegen.api.comparisons import INDEX as COMPARED
 from sitegen.api.comparisons import write_comparisons
-from sitegen.api.feeds import JSON_FEED, RSS, posts_of, write_feeds
+from sitegen.api.feeds import posts_of, write_feeds
 from sitegen.api.measurements import INDEX, LATEST, write_measurements
-from sitegen.api.twins import Link, add_links, built_articles, write_twins
+from sitegen.api.twins import write_twins
 from sitegen.embedding.social import CARD
 from sitegen.rows.results import Results
+from sitegen.text.html_tree import Element
 from sitegen.text.site_folders import GENERATED_URL
 
 _DATA = {
@@ -21,26 +24,23 @@ _DATA = {
 }
 
 
-def publish_api(results: Results, folder: Path, site: Path, site_url: str, summary: str) -> None:
+def publish_api(
+    results: Results, folder: Path, site: Path, pages: Mapping[str, Element], site_url: str, summary: str
+) -> None:
     """Write measurements, badges, comparisons, twins, ``llms.txt`` and, if the site's address is known, the feeds.
 
     Args:
         results: all rows; programs get the published ones.
         folder: the results folder.
         site: the built folder.
+        pages: its pages by the names of their files.
         site_url: its address, with a slash at the end, or empty.
         summary: one sentence on the site.
     """
     write_measurements(results.published, site)
     write_badges(results.published, site)
     write_comparisons(results, folder, site)
-    pages = [*built_articles(site, site_url)]
-    write_twins(pages, site, site_url, summary, _DATA)
-    links = [Link("text/markdown", "index.md", "This page in Markdown", beside=True)]
+    articles = [*read_articles(pages, site_url)]
+    write_twins(articles, site, site_url, summary, _DATA)
     if site_url:  # entries of a feed have complete addresses
-        write_feeds(posts_of(pages, site_url), site, site_url, summary, f"{site_url}{GENERATED_URL}{CARD}")
-        links += [
-            Link("application/rss+xml", RSS, "Devlog, whole posts"),
-            Link("application/feed+json", JSON_FEED, "Devlog, whole posts"),
-        ]
-    add_links(pages, links)
+        write_feeds(posts_of(articles, site_url), site, site_url, summary, f"{site_url}{GENERATED_URL}{CARD}")

@@ -1,11 +1,11 @@
-"""The addresses and anchors of an HTML file: those that the browser fetches and those that readers follow."""
+"""The addresses and anchors of an HTML page: those that the browser fetches and those that readers follow."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from html.parser import HTMLParser
-from pathlib import Path
+
+from sitegen.text.html_tree import Element
 
 # Element → attributes whose address the browser fetches by itself.
 _LOADED = {
@@ -28,8 +28,8 @@ CSS_ADDRESS = re.compile(r"""(?:url\(\s*|@import\s+)["']?([^"')\s;]+)""")
 
 
 @dataclass
-class BuiltPage:
-    """Addresses and anchors of one HTML file.
+class PageAddresses:
+    """Addresses and anchors of one page.
 
     Attributes:
         linked: addresses that a reader can follow, with their lines.
@@ -46,56 +46,36 @@ class BuiltPage:
     repeated: set[str] = field(default_factory=set)
 
 
-def read_page(path: Path) -> BuiltPage:
-    """Parse one HTML file."""
-    reader = _Reader()
-    reader.feed(path.read_text(encoding="utf-8"))
-    reader.close()
-    return reader.page
+def addresses_of(page: Element) -> PageAddresses:
+    """Collect the addresses of a page (``sitegen.text.html_tree.read_html``)."""
+    found = PageAddresses()
+    for element in page.walk():
+        if element.attributes:
+            _note_element(found, element.tag, element.line, element.attributes)
+        if element.tag == "style":
+            found.loaded += [(element.line, address) for address in CSS_ADDRESS.findall(element.text)]
+    return found
 
 
-class _Reader(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.page = BuiltPage()
-        self._in_style = False
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        values = {name: value or "" for name, value in attrs}
-        line, page = self.getpos()[0], self.page
-        self._note_anchors(tag, values)
-        page.linked += [(line, values[name]) for name in _LINKED.get(tag, ()) if name in values]
-        loaded = [address for name in _LOADED.get(tag, ()) for address in _addresses(name, values.get(name))]
-        page.loaded += [(line, address) for address in (*loaded, *CSS_ADDRESS.findall(values.get("style", "")))]
-        if tag == "link" and "href" in values:
-            naming = set(values.get("rel", "").lower().split()) <= _NAMING_LINKS
-            (page.linked if naming else page.loaded).append((line, values["href"]))
-        if tag == "meta":
-            self._note_meta(line, values)
-        self._in_style = tag == "style"
-
-    def handle_data(self, data: str) -> None:
-        if self._in_style:
-            self.page.loaded += [(self.getpos()[0], address) for address in CSS_ADDRESS.findall(data)]
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag == "style":
-            self._in_style = False
-
-    def _note_anchors(self, tag: str, values: dict[str, str]) -> None:
-        if "id" in values:
-            if values["id"] in self.page.anchors:
-                self.page.repeated.add(values["id"])
-            self.page.anchors.add(values["id"])
-        if tag == "a" and "name" in values:
-            self.page.anchors.add(values["name"])
-
-    def _note_meta(self, line: int, values: dict[str, str]) -> None:
+def _note_element(found: PageAddresses, tag: str, line: int, values: dict[str, str]) -> None:
+    if "id" in values:
+        if values["id"] in found.anchors:
+            found.repeated.add(values["id"])
+        found.anchors.add(values["id"])
+    if tag == "a" and "name" in values:
+        found.anchors.add(values["name"])
+    found.linked += [(line, values[name]) for name in _LINKED.get(tag, ()) if name in values]
+    loaded = [address for name in _LOADED.get(tag, ()) for address in _addresses(name, values.get(name))]
+    found.loaded += [(line, address) for address in (*loaded, *CSS_ADDRESS.findall(values.get("style", "")))]
+    if tag == "link" and "href" in values:
+        naming = set(values.get("rel", "").lower().split()) <= _NAMING_LINKS
+        (found.linked if naming else found.loaded).append((line, values["href"]))
+    if tag == "meta":
         content = values.get("content", "")
         if values.get("property", values.get("name", "")).lower() in _SHARED:
-            self.page.shared.append((line, content))
+            found.shared.append((line, content))
         if values.get("http-equiv", "").lower() == "refresh" and "=" in content:
-            self.page.linked.append((line, content.partition("=")[2].strip(" '\"")))
+            found.linked.append((line, content.partition("=")[2].strip(" '\"")))
 
 
 def _addresses(attribute: str, value: str | None) -> list[str]:

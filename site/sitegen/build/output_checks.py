@@ -11,13 +11,13 @@ import html
 import json
 import posixpath
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from sitegen.build.html_addresses import CSS_ADDRESS, BuiltPage, read_page
+from sitegen.build.html_addresses import CSS_ADDRESS, PageAddresses, addresses_of
+from sitegen.text.html_tree import Element
 
 _HOME = "index.html"
 _SCHEME = re.compile(r"^[a-z][a-z0-9+.-]*:", re.IGNORECASE)
@@ -38,13 +38,13 @@ class _Site:
         folder: its place.
         url: complete, ending in a slash; empty if it is not known.
         names: of all files, relative to the folder.
-        read: an HTML file's name → its addresses and anchors; each file is read once.
+        pages: addresses and anchors of its pages, by their names.
     """
 
     folder: Path
     url: str
     names: frozenset[str]
-    read: Callable[[str], BuiltPage]
+    pages: Mapping[str, PageAddresses]
 
     def texts(self, *suffixes: str) -> Iterator[tuple[str, str]]:
         """Names and contents of the files with one of these endings."""
@@ -53,23 +53,23 @@ class _Site:
                 yield name, (self.folder / name).read_text(encoding="utf-8")
 
 
-def check_site(site: Path, site_url: str) -> list[str]:
+def check_site(site: Path, pages: Mapping[str, Element], site_url: str) -> list[str]:
     """Problems of a built site, each as one line naming the file, and the line of a page.
 
     Args:
         site: the built folder.
+        pages: the trees of its pages, by their names.
         site_url: the address it was built for, with a slash at the end; empty if it is not known. Absolute paths, those
             of the 404 page, begin with its path.
     """
     names = frozenset(path.relative_to(site).as_posix() for path in site.rglob("*") if path.is_file())
-    built = _Site(site, site_url, names, cache(lambda name: read_page(site / name)))
+    built = _Site(site, site_url, names, {name: addresses_of(page) for name, page in pages.items()})
     checks = (_check_pages, _check_styles_and_pictures, _check_search, _check_own_addresses)
     return [problem for check in checks for problem in check(built)]
 
 
 def _check_pages(site: _Site) -> Iterator[str]:
-    for name in sorted(name for name in site.names if name.endswith(".html")):
-        page = site.read(name)
+    for name, page in sorted(site.pages.items()):
         for anchor in sorted(page.repeated):
             yield f"{name}: the id {anchor!r} occurs twice"
         for line, address in page.loaded:
@@ -112,7 +112,9 @@ def _check_own_addresses(site: _Site) -> Iterator[str]:
         return
     own = re.compile(re.escape(site.url) + r"""[^\s"'<>\\`)\]}]*""")
     for name, text in site.texts(*_TEXTS):
-        for address in sorted(set(own.findall(html.unescape(text)))):
+        # An entity may be a part of an address, or a quotation mark that ends it.
+        found = {match[0] for whole in set(own.findall(text)) if (match := own.match(html.unescape(whole)))}
+        for address in sorted(found):
             relative = address.removeprefix(site.url).rstrip(".,;:")
             if problem := _broken(site, relative, _HOME):
                 yield f"{name}: {problem.replace(relative, address, 1)}"
@@ -146,6 +148,6 @@ def _broken(site: _Site, address: str, page: str) -> str:
     fragment = unquote(parts.fragment)
     # Fragments of Material (#__tabbed, #only-light …) are states, not places.
     is_place = bool(fragment) and not fragment.startswith("__") and target.endswith(".html")
-    if is_place and fragment not in site.read(target).anchors:
+    if is_place and fragment not in site.pages[target].anchors:
         return f"{address} names an anchor that {target} does not have"
     return ""

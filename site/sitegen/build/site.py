@@ -22,6 +22,7 @@ from sitegen.rows.choice import EVERYTHING, Choice
 from sitegen.tables.gallery import gallery_cards, write_texts
 from sitegen.text.addresses import Addresses
 from sitegen.text.errors import SiteError, summarize_problems
+from sitegen.text.html_tree import read_site
 
 # Folders of a checkout that a build must never empty.
 _SOURCES = ("site", "docs", "results", "tests", "tinygpt", "bench", ".git", ".github", ".ci")
@@ -70,16 +71,17 @@ def build_site(root: Path, results: Path, output: Path, addresses: Addresses, ch
     name_landmarks(output)
     _set_search_aside(output)
     _tell_links_from_translations(output)
-    publish_api(prepared.quoted_rows.results, root / results, output, addresses.site, summary)
     lighten_site(output)
-    problems = check_site(output, addresses.site)
+    pages = read_site(output)
+    publish_api(prepared.quoted_rows.results, root / results, output, pages, addresses.site, summary)
+    problems = check_site(output, pages, addresses.site)
     if problems:
         raise SiteError(
             f"the built site has {len(problems)} problems: {summarize_problems(problems)}",
             "no broken links, and nothing loaded from another host",
             "invoke site, after fixing the pages",
         )
-    return BuiltSite(output, sum(1 for _ in output.rglob("*.html")), tuple(prepared.embedded))
+    return BuiltSite(output, len(pages), tuple(prepared.embedded))
 
 
 def _set_search_aside(output: Path) -> None:

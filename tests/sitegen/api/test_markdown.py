@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import pytest
 
-from sitegen.api.html_tree import read_article
+from sitegen.api.articles import Article, read_article
 from sitegen.api.markdown import to_markdown
+from sitegen.text.html_tree import read_html
 
 
-def article(inside: str, address: str = "https://example.org/site/page/"):
+def article(inside: str, site_url: str = "https://example.org/site/") -> Article:
     found = read_article(
-        f'<head><meta name="description" content="About it"></head><article>{inside}</article>', address
+        read_html(f'<head><meta name="description" content="About it"></head><article>{inside}</article>'),
+        "page/",
+        site_url,
     )
     assert found is not None
     return found
@@ -71,11 +74,11 @@ def test_a_page_has_its_title_and_description_and_relative_links_stay_where_its_
     found = article('<h1>A page</h1><p><a href="../b/">b</a></p>', "")
     assert (found.title, found.description) == ("A page", "About it")
     assert "[b](../b/)" in to_markdown(found.content)
-    assert read_article("<p>moved</p>", "") is None
+    assert read_article(read_html("<p>moved</p>"), "page/", "") is None
 
 
 def test_several_articles_of_an_index_are_all_its_content() -> None:
     page = "<main><div><h1>Log</h1><article><h2>a</h2></article><article><h2>b</h2></article></div></main>"
-    found = read_article(page, "")
+    found = read_article(read_html(page), "page/", "")
     assert found is not None
     assert to_markdown(found.content) == "# Log\n\n## a\n\n## b\n"

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from sitegen.build.output_checks import check_site
+from sitegen.text.html_tree import read_site
 
 URL = "https://example.org/tinygpt/"
 
@@ -26,8 +27,12 @@ def site(tmp_path: Path, body: str = "") -> Path:
     return tmp_path
 
 
+def problems_of(folder: Path) -> list[str]:
+    return check_site(folder, read_site(folder), URL)
+
+
 def test_a_sound_site_has_no_problem(tmp_path: Path) -> None:
-    assert check_site(site(tmp_path), URL) == []
+    assert problems_of(site(tmp_path)) == []
 
 
 @pytest.mark.parametrize(
@@ -59,7 +64,7 @@ def test_a_sound_site_has_no_problem(tmp_path: Path) -> None:
     ],
 )
 def test_a_problem_is_found_and_names_the_page(tmp_path: Path, body: str, said: str) -> None:
-    problems = check_site(site(tmp_path, body), URL)
+    problems = problems_of(site(tmp_path, body))
     assert len(problems) == 1
     assert problems[0].startswith("index.html")
     assert said in problems[0]
@@ -68,7 +73,7 @@ def test_a_problem_is_found_and_names_the_page(tmp_path: Path, body: str, said: 
 def test_style_sheets_are_read_too(tmp_path: Path) -> None:
     root = site(tmp_path)
     (root / "assets/site.css").write_text('a{background:url("none.svg")} b{background:url(https://x.example/y)}')
-    problems = check_site(root, URL)
+    problems = problems_of(root)
     assert problems == [
         "assets/site.css: none.svg leads nowhere",
         "assets/site.css: loads https://x.example/y from another host",
@@ -90,7 +95,7 @@ def test_files_that_are_no_pages_are_read_too(tmp_path: Path, name: str, text: s
     root = site(tmp_path)
     (root / name).parent.mkdir(exist_ok=True)
     (root / name).write_text(text)
-    problems = check_site(root, URL)
+    problems = problems_of(root)
     assert len(problems) == 1
     assert problems[0].startswith(name)
     assert said in problems[0]
