@@ -77,7 +77,7 @@ def fit_loss_curve(
     )
 
 
-def _curve(parameters: _Parameters, tokens: np.ndarray) -> np.ndarray:
+def _curve(parameters: Sequence[float], tokens: np.ndarray) -> np.ndarray:
     a, b, log_tau, c = parameters
     return a + b / (1.0 + np.exp(c * (np.log(tokens) - log_tau)))
 
@@ -89,6 +89,15 @@ def _fit(tokens: tuple[float, ...], losses: tuple[float, ...]) -> _Parameters:
     middle, lowest = float(np.log(np.median(x))), float(y.min())
     start = [0.7 * lowest, 0.7 * float(y.max()), middle, 1.0]
     bounds = ([0.0, 1e-3, middle - 6.0, 0.1], [lowest, _UNTRAINED, middle + 4.0, 3.0])
-    solution = least_squares(lambda q: _curve((q[0], q[1], q[2], q[3]), x) - y, start, bounds=bounds)
+    solution = least_squares(lambda q: _curve(q, x) - y, start, lambda q: _slopes(q, x), bounds)
     a, b, log_tau, c = (float(value) for value in solution.x)
     return a, b, log_tau, c
+
+
+def _slopes(parameters: Sequence[float], tokens: np.ndarray) -> np.ndarray:
+    """∂L/∂(a, b, log τ, c), (n, 4), with s = 1 / (1 + (t / τ)^c) and ∂s/∂(c log (t / τ)) = −s (1 − s)."""
+    _, b, log_tau, c = parameters
+    away = np.log(tokens) - log_tau
+    share = 1.0 / (1.0 + np.exp(c * away))
+    slope = -b * share * (1.0 - share)
+    return np.stack([np.ones_like(share), share, -c * slope, away * slope], axis=1)

@@ -24,11 +24,12 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", 
 def csv_bytes(frame: pd.DataFrame) -> bytes:
     """A frame as CSV. A text that a spreadsheet would take for a formula begins with an apostrophe; numbers stay."""
 
-    def cell(value: object) -> object:
-        return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+    def column(values: pd.Series) -> pd.Series:
+        texts = values.unique() if values.dtype.kind == "O" else ()  # few of many rows
+        formulas = {text: f"'{text}" for text in texts if isinstance(text, str) and text.startswith(_FORMULA)}
+        return values.map(lambda value: formulas.get(value, value)) if formulas else values
 
-    columns = {name: values.map(cell) if values.dtype.kind == "O" else values for name, values in frame.items()}
-    safe = pd.DataFrame(columns)
+    safe = pd.DataFrame({name: column(values) for name, values in frame.items()})
     text: str = safe.to_csv(index=False, lineterminator="\n")
     if "\r" in text:  # it would end a line if its cell were not quoted, and the next begin with anything
         text = safe.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)

@@ -118,8 +118,8 @@ def _measured_seconds(steps: pd.DataFrame, cells: pd.Series) -> dict[str, np.nda
 
     Steps that end at the same moment were timed together and share their mean: one observation, not several.
     """
-    counted = ~steps["is_warmup"].astype(bool) & ~steps.duplicated(["cell_id", "elapsed_seconds"])
-    measured = (steps["cell_id"].isin(cells.tolist()) & counted).to_numpy(bool)
+    steps = steps[steps["cell_id"].isin(cells.tolist())]
+    measured = (~steps["is_warmup"].astype(bool) & ~steps.duplicated(["cell_id", "elapsed_seconds"])).to_numpy(bool)
     numbers, names = pd.factorize(steps["cell_id"][measured])
     seconds = steps["seconds"].to_numpy(np.float64)[measured][np.argsort(numbers, kind="stable")]
     counts = np.bincount(numbers, minlength=len(names))

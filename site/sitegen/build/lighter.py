@@ -114,6 +114,7 @@ _NAMES_OF_TAG = re.compile(rf"""\b(?:class|{_CHOSEN})=(?:"([^"]*)"|([^\s>"']+))"
 _IGNORED = re.compile(rf"{_PARENTHESES}|[*^$]=[^\]]*\]")  # holds no complete names
 _WORD = re.compile(r"[\w-]+")
 _PROPERTY = re.compile(rf"(?<=[{{;])(--[\w-]+):(?:{_STRING}|[^;\"'}}])*;?")
+_CUSTOM = re.compile(r"--[\w-]+")
 _READ = re.compile(r"var\(\s*(--[\w-]+)")
 # Features of Material that a site may not use: the beginnings of their names, which its script has in any case.
 _FEATURES = ("md-annotation", "md-mermaid", "md-source__fact", "md-tag", "md-tooltip", "md-version", "tabbed")
@@ -122,10 +123,10 @@ _GIVEN = frozenset({"js"})  # set by Material's script, and no word with a dash
 
 def names_in(pages: Iterable[str], scripts: Iterable[str]) -> frozenset[str]:
     """Collect the classes of pages, and the words with a dash in scripts: the others are variables and prose."""
-    lists = (names for page in pages for found in _NAMES_OF_TAG.findall(page) for names in found)
+    lists = {names for page in pages for found in set(_NAMES_OF_TAG.findall(page)) for names in found}
     in_pages = frozenset[str]().union(*map(str.split, lists))
     idle = tuple(name for name in _FEATURES if not any(found.startswith(name) for found in in_pages))
-    words = {word for script in scripts for word in _WORD.findall(script) if "-" in word.strip("-")}
+    words = {word for script in scripts for word in set(_WORD.findall(script)) if "-" in word.strip("-")}
     return _GIVEN | in_pages | {word for word in words if not word.strip("-").startswith(idle)}
 
 
@@ -147,7 +148,7 @@ def can_match(selector: str, names: frozenset[str]) -> bool:
 
 def properties_read(styles: Iterable[str], pages: Iterable[str], names: frozenset[str]) -> frozenset[str]:
     """Collect the custom properties that styles read, or that pages or scripts name: the latter are among ``names``."""
-    by_others = {word for page in pages for word in _WORD.findall(page) if word.startswith("--")}.union(names)
+    by_others = {name for page in pages for name in _CUSTOM.findall(page)}.union(names)
     return frozenset(by_others.union(*map(_READ.findall, styles)))
 
 

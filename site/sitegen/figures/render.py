@@ -93,7 +93,7 @@ def render_figure(
         title=figure.title,
         words=words,
         summary=figure.summary,
-        description=figure.describe(rows),
+        description=spec["description"],
         folder=address or f"{LIVE_FOLDER}{figure.name}/",
         files=MappingProxyType({kind: f"{figure.name}.{kind}" for kind in content}),
         version=digest.hexdigest()[:12],
