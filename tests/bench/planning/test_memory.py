@@ -56,7 +56,7 @@ def measured_peak(variant: str, model: ModelConfig, train: TrainConfig) -> int:
     return int(done.stdout)
 
 
-@pytest.mark.parametrize("preset", ["tiny", "small", "medium", "large", "xl"])
+@pytest.mark.parametrize("preset", ["tiny", "medium", "xl"])
 def test_numpy_is_predicted_within_ten_per_cent(preset):
     entry = LADDER[preset]
     predicted = predicted_peak_bytes("numpy", entry.model, entry.train) - memory.TEXT_BYTES
@@ -74,8 +74,7 @@ def test_numpy_is_predicted_at_shapes_that_no_preset_has(model):
     assert predicted == pytest.approx(measured_peak("numpy", model, train), rel=0.1, abs=MAPPED_AHEAD)
 
 
-@pytest.mark.parametrize("preset", ["tiny", "large"])
-@pytest.mark.parametrize("team", ["threads", "processes"])
+@pytest.mark.parametrize(("team", "preset"), [("processes", "tiny"), ("threads", "large")])
 def test_the_compiled_engine_is_predicted_within_ten_per_cent(team, preset):
     entry, variant = LADDER[preset], f"compiled[threads=2,team={team}]"
     create_engine(variant, entry.model, entry.train)  # compiles, if the cache has no code
@@ -83,8 +82,9 @@ def test_the_compiled_engine_is_predicted_within_ten_per_cent(team, preset):
     assert predicted == pytest.approx(measured_peak(variant, entry.model, entry.train), rel=0.1, abs=MAPPED_AHEAD)
 
 
-@pytest.mark.parametrize("preset", ["tiny", "small", "medium", "large"])
-@pytest.mark.parametrize("team", ["threads", "processes"])
+@pytest.mark.parametrize(
+    ("team", "preset"), [("processes", "tiny"), ("threads", "small"), ("processes", "medium"), ("threads", "large")]
+)
 def test_the_fast_engine_is_predicted_within_ten_per_cent(team, preset):
     entry, variant = LADDER[preset], f"vectorized[threads=2,team={team}]"
     predicted = predicted_peak_bytes(variant, entry.model, entry.train) - memory.TEXT_BYTES

@@ -81,8 +81,8 @@ def test_few_files_are_not_kept(tmp_path, cache):
 def test_a_run_more_costs_little(tmp_path, monkeypatch):
     """Counted in calls of functions, which no load on the machine changes."""
     monkeypatch.setattr("os.fsync", lambda descriptor: None)
-    monkeypatch.setattr("bench.terminal.show._NEWEST", 8)
-    few, many = 36, 48  # both have more training runs than are shown
+    monkeypatch.setattr("bench.terminal.show._NEWEST", 3)
+    few, many = 16, 24  # both have more training runs than are shown, and are kept in the cache
     root = write_many(tmp_path / "results", many)
 
     def calls() -> int:
