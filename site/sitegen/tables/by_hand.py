@@ -67,15 +67,21 @@ def _matrix(name: str, value: np.ndarray) -> str:
     rows = tuple(SYMBOLS) if _HAS_SYMBOLS.fullmatch(name) else _POSITIONS if len(lines) == 3 else ()
     columns = _COLUMNS.get(name.removeprefix("d"), ())
     head = "".join(f'<th scope="col">{symbol}</th>' for symbol in columns)
-    body = [f"<td>{'</td><td>'.join(map(html_block, line))}</td>" for line in lines]
+    body = ["".join(map(_number, line)) for line in lines]
     if rows:
         body = [f'<th scope="row">{symbol}</th>{line}' for symbol, line in zip(rows, body, strict=True)]
     return (
-        f'<table class="tg-matrix{" tg-matrix--given" * (name in PARAMETERS)}" data-name="{name}">'
+        f'<table class="tg-matrix{" tg-matrix--given" * (name in PARAMETERS)}">'
         f"<caption>{to_mathml(tex_name(name), display=False)}</caption>"
         + (f"<thead><tr><td></td>{head}</tr></thead>" if head else "")
         + f"<tbody><tr>{'</tr><tr>'.join(body)}</tr></tbody></table>"
     )
+
+
+def _number(text: str) -> str:
+    """A number in a matrix; an infinite one is drawn in the font of formulas, which the page has already."""
+    kind = ' class="tg-matrix__open"' if "∞" in text else ""
+    return f"<td{kind}>{html_block(text)}</td>"
 
 
 def _step(number: int, step: Step, values: Mapping[str, np.ndarray]) -> str:

@@ -13,7 +13,7 @@ _FULL = 20  # rows that fill the height which site.css gives a table
 _LONG = 60  # characters; longer table cells may wrap
 _SORT_DIGITS = 4  # more than a table cell shows; random-looking digits compress worst in a long table
 # A number that site.js reads from a table cell's text: plain, as a ratio or as a share.
-_PLAIN = re.compile(r"(\d[\d,]*(?:\.\d+)?)( %|×?)")
+_PLAIN = re.compile(r"([−+]?\d[\d,]*(?:\.\d+)?)( %|×?)")
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def _reads_as(text: str, value: float) -> bool:
     found = _PLAIN.fullmatch(text)
     if found is None:
         return False
-    read, share = float(found[1].replace(",", "")), found[2] == " %"
+    read, share = float(found[1].replace(",", "").replace("−", "-")), found[2] == " %"
     return abs(read - value * 100) <= 0.5 if share else math.isclose(read, value, rel_tol=0.05)
 
 

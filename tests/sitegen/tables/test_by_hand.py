@@ -1,5 +1,6 @@
 """Every number on the page of one step by hand is one of ``tinygpt.learn.by_hand``, which has tests of its own."""
 
+import re
 from html import unescape
 from html.parser import HTMLParser
 
@@ -13,7 +14,7 @@ from tinygpt.learn.by_hand_steps import BACKWARD, FORWARD, STEPS
 
 
 class Matrices(HTMLParser):
-    """The small tables of a page: (name, rows of texts), and the places of all ways through the graph."""
+    """The small tables of a page, each as rows of texts, and the places of all ways through the graph."""
 
     def __init__(self, html):
         super().__init__()
@@ -22,10 +23,10 @@ class Matrices(HTMLParser):
 
     def handle_starttag(self, tag, attributes):
         given = dict(attributes)
-        if "data-name" in given:
-            self.found.append((given["data-name"], []))
+        if tag == "table":
+            self.found.append([])
         if tag == "tr" and self.found:
-            self.found[-1][1].append([])
+            self.found[-1].append([])
         if tag == "section":
             self.steps.append((given["data-way"], given["data-node"]))
         if given.get("class") == "tg-walk__node":
@@ -34,7 +35,7 @@ class Matrices(HTMLParser):
 
     def handle_data(self, data):
         if self._in_cell:
-            self.found[-1][1][-1].append(data)
+            self.found[-1][-1].append(data)
 
     def handle_endtag(self, tag):
         self._in_cell = False
@@ -50,9 +51,10 @@ def page():
 
 
 def test_every_number_of_the_walk_is_one_of_the_step(page):
-    values = numbers()
-    assert [name for name, _ in page.found] == [name for step in STEPS for name in step.shown]
-    for name, rows in page.found:
+    values, names = numbers(), [name for step in STEPS for name in step.shown]
+    captions = re.findall("<caption>(.*?)</caption>", walk_html())
+    assert captions == [to_mathml(tex_name(name), display=False) for name in names]
+    for name, rows in zip(names, page.found, strict=True):
         shown = np.array([[value_of(text) for text in row] for row in rows if row])
         np.testing.assert_allclose(shown, np.atleast_2d(values[name]), atol=5.1e-5, err_msg=name)
 

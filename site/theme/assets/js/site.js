@@ -8,7 +8,7 @@
     const text = cell?.dataset.sort ?? cell?.textContent ?? "";
     // Without the attribute the cell begins with its number: 1,240, 3.7× or 25 %, perhaps followed by an interval.
     const plain = !cell?.dataset.sort && cell?.matches(".tg-numeric");
-    const number = plain ? Number.parseFloat(text.replaceAll(",", "")) : Number(text);
+    const number = plain ? Number.parseFloat(text.replaceAll(",", "").replace("−", "-")) : Number(text);
     return text !== "" && Number.isFinite(number) ? number : text;
   };
 
