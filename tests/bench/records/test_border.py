@@ -91,10 +91,14 @@ BAD = [
 ]
 
 
+@pytest.fixture(scope="module")
+def two_runs(tmp_path_factory):
+    return write_all(write_all(tmp_path_factory.mktemp("two") / "results"), "run-z")
+
+
 @pytest.mark.parametrize(("table", "column", "value"), BAD)
-def test_a_value_that_no_run_writes_is_refused_by_name(results_root, tmp_path, console, table, column, value):
-    write_all(results_root)
-    write_all(results_root, "run-z")
+def test_a_value_that_no_run_writes_is_refused_by_name(results_root, two_runs, tmp_path, console, table, column, value):
+    shutil.copytree(two_runs, results_root)
     path = table_file(results_root, LOCAL, table, "run-z")
     row = 0 if table == "samples" else 1
     spoil(path, table, column, value, row)
