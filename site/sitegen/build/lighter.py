@@ -2,7 +2,7 @@
 
 Material's style sheet covers every extension, and this site uses few of them. A rule is dropped if its selector names a
 class, or a value of an attribute, that no page has and no script can set; a custom property, if nothing reads it. The
-sheets of a page become one. Pages look and read as before.
+sheets of a page become one, but for that of the reference, which only its pages have. Pages look and read as before.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 _SCRIPTS = ("assets/js/**/*.js", "assets/generated/playground/*.js")  # ours; the libraries come minified
-_FOREIGN = ("assets/stylesheets/*.css", "assets/_mkdocstrings.css")
+_REFERENCE, _REFERENCE_SHEET = 'class="doc ', "assets/_mkdocstrings.css"
+_FOREIGN = ("assets/stylesheets/*.css", _REFERENCE_SHEET)
 _SHEETS = "assets/stylesheets/"  # a sibling of the folder of fonts, as the folder of every sheet is
 _LINKED = re.compile(r'(?:<link rel="stylesheet" href="([^"]*)assets/([^"]+\.css)">\s*)+')
+_REFERENCE_LINK = re.compile(rf'<link rel="stylesheet" href="[^"]*{re.escape(_REFERENCE_SHEET)}">\s*')
 _LINK = re.compile(r'href="[^"]*?(assets/[^"]+\.css)"')
 
 
@@ -51,9 +53,18 @@ def join_styles(site: Path) -> None:
         return f'<link rel="stylesheet" href="{links[1]}{target}">\n'
 
     for page in site.rglob("*.html"):
-        _rewrite(page, lambda text: _LINKED.sub(joined, text, count=1))
+        _rewrite(page, lambda text: _LINKED.sub(joined, reference_style_last(text), count=1))
     for name in replaced:
         (site / name).unlink()
+
+
+def reference_style_last(page: str) -> str:
+    """Put the sheet of the reference behind the others on its pages, and leave it out of all others."""
+    link = _REFERENCE_LINK.search(page)
+    if link is None:
+        return page
+    without = page.replace(link[0], "", 1)
+    return without.replace("</head>", f"{link[0].strip()}</head>", 1) if _REFERENCE in page else without
 
 
 def _found(site: Path, *patterns: str) -> list[Path]:

@@ -13,6 +13,7 @@ from sitegen.build.lighter import (
     lighter_style,
     names_in,
     properties_read,
+    reference_style_last,
     without_idle_properties,
     without_idle_rules,
 )
@@ -116,6 +117,15 @@ def test_the_built_site_wears_what_its_pages_need(built: BuiltSite) -> None:
     assert "md-annotation" not in text
     assert not [*built.output.rglob("main.*.css")]
     assert not re.search(r"\n\s*\n", re.sub(r"<(pre|script)\b.*?</\1>", "-", home, flags=re.DOTALL))
+
+
+def test_only_the_reference_has_its_style_sheet() -> None:
+    own, others = '<link rel="stylesheet" href="../assets/_mkdocstrings.css">', '<link rel="stylesheet" href="b.css">'
+    page = f"<head>{own}\n{others}</head><body>{{}}</body>"
+    assert reference_style_last(page.format("text")) == f"<head>{others}</head><body>text</body>"
+    documented = '<div class="doc doc-object">x</div>'
+    assert reference_style_last(page.format(documented)) == f"<head>{others}{own}</head><body>{documented}</body>"
+    assert reference_style_last(others) == others
 
 
 def test_the_sheets_of_a_page_become_one_named_by_its_content(tmp_path: Path) -> None:
