@@ -1,7 +1,7 @@
 """HTML as a tree of elements, read in one pass: what the checks, the twins in Markdown and the feeds look at.
 
-For pages as a build writes them: values with a ``>`` or a blank in them are quoted. Markup that nobody closed is
-closed where an element around it ends.
+For pages as a build writes them: values with a ``>`` or a blank in them are quoted. An element without an end tag ends
+with the element around it.
 """
 
 from __future__ import annotations

@@ -10,7 +10,8 @@ from sitegen.text.html_tree import Element, read_html
     [
         ('<p id="a" hidden>x</p>', '<p id="a" hidden="">x</p>'),
         ("<p>a<br>b<img src=x.png></p>c", '<p>a<br>b<img src="x.png"></p>c'),
-        ('<p title="a > b" lang=\'"\'>&lt;b&gt; &amp;amp;</p>', '<p title="a &gt; b" lang="&quot;">&lt;b&gt; &amp;amp;</p>'),
+        ('<p title="a > b" lang=\'"\'>x</p>', '<p title="a &gt; b" lang="&quot;">x</p>'),
+        ("<p>&lt;b&gt; &amp;amp;</p>", "<p>&lt;b&gt; &amp;amp;</p>"),
         ("<!doctype html><!-- <p> --><P>x</P>", "<p>x</p>"),
         ("<script>if (a < b) { '<p>' }</script><p>x</p>", "<script>if (a &lt; b) { '&lt;p&gt;' }</script><p>x</p>"),
         ('<svg><path d="M0 0"/><g/></svg><p>x</p>', '<svg><path d="M0 0"></path><g></g></svg><p>x</p>'),
