@@ -25,6 +25,13 @@ CUT_WITHOUT_A_SIGN = """() => {
 }"""
 
 
+# Headings whose lines below the first are on each other.
+COVERED_HEADINGS = """() => [...document.querySelectorAll("th")].filter((heading) => {
+  const boxes = [...heading.querySelectorAll("small")].map((line) => line.getBoundingClientRect());
+  return boxes.some((box, i) => i && box.top < boxes[i - 1].bottom - 1);
+}).map((heading) => heading.textContent)"""
+
+
 def open_all(page: Page, address: str) -> None:
     """Open a page with all that is folded, and wait until its regions are measured."""
     page.goto(address)
@@ -50,6 +57,7 @@ def test_no_table_is_cut_without_a_sign(browser: Browser, address: str, width: i
         for place in ("status/", "peers/", "speedup/", "accelerators/", "numbers/", "method/"):
             open_all(page, address + place)
             assert page.evaluate(CUT_WITHOUT_A_SIGN) == [], place
+            assert page.evaluate(COVERED_HEADINGS) == [], place
 
 
 def test_the_sign_is_gone_where_nothing_is_left(browser: Browser, address: str) -> None:
