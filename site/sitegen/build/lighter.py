@@ -87,7 +87,7 @@ _ENTITY = re.compile(r"&#(\d{1,6});")
 _MEANINGFUL = frozenset("<>&\"'`={}\\")
 _COMMENT_LINE = re.compile(r"^\s*(?://.*)?\n|^[ \t]+", re.MULTILINE)
 _STRING = r""""(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'"""
-_CSS_TOKEN = re.compile(rf"/\*.*?\*/|{_STRING}|url\([^)\"']*\)|\s*[{{}};]\s*|\s+", re.DOTALL)
+_CSS_TOKEN = re.compile(rf"/\*.*?\*/|{_STRING}|url\([^)\"']*\)|\s*[{{}};]\s*|[:,]\s+|\s+", re.DOTALL)
 
 
 def lighter_page(text: str) -> str:
