@@ -261,6 +261,7 @@ _PARTS = (
     _Part("tests", ("pytest", "xdist", "hypothesis", "ruff", "mypy"), "dev"),
     _Part("browser tests", ("playwright",), "dev"),
     _Part("corpora hf:…", ("datasets",), "hf"),
+    _Part("models of the hub", ("huggingface_hub", "tokenizers"), "hub"),
     _Part("parity tests", ("torch", "transformers", "jax"), "parity"),
     _Part("peers", tuple(dict.fromkeys(peer.package for peer in PEERS.values())), "peers"),
 )
