@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from tinygpt.rounding import ROUNDINGS
+
 OURS = "vectorized"  # the engine that needs no extra
 REFERENCE = "numpy"  # all other engines' losses are compared with its losses, so it runs at every preset
 FLOAT32, TF32, BFLOAT16 = "float32", "tf32", "bfloat16"
@@ -97,6 +99,8 @@ ALL_PEERS = MappingProxyType(
                  "bench.peers.jax_generate:make_generator", column="JAX"),
             Peer("transformers", "transformers", "transformers", "5",
                  generator="bench.peers.transformers_generate:make_generator"),
+            Peer("onnxruntime", "onnxruntime", "onnxruntime", "1.32.0",
+                 generator="bench.peers.onnx_generate:make_generator"),
             Peer("torch-cuda", "PyTorch, GPU", "torch", "", f"{_CUDA}Engine", on_accelerator=True),
             Peer("torch-cuda-compile", "torch.compile, GPU", "torch", "", f"{_CUDA}CompileEngine",
                  on_accelerator=True),
@@ -119,11 +123,21 @@ COMPARED = MappingProxyType({f"over {peer.column}": peer.name for peer in PEERS.
 # Steps that an accelerator gets in one call; a divisor of both the warm-up and the measured steps.
 STEPS_TOGETHER = 3
 
+# Generators of weights in fewer bytes: variant → precision.
+ROUNDED = MappingProxyType({f"{COMPILED}[precision={precision}]": precision for precision in ROUNDINGS})
+
+
+def installed_as(variant: str) -> str:
+    """Return the variant whose extras a variant needs: for a generator of weights in fewer bytes, its engine."""
+    return COMPILED if variant in ROUNDED else variant
+
+
 # Generators: variant → module:function, this project's first.
 GENERATORS = MappingProxyType(
     {
         OURS: "bench.measuring.generation:make_tinygpt_generator",
         COMPILED: "bench.measuring.generation:make_compiled_generator",
+        **dict.fromkeys(ROUNDED, "bench.measuring.generation:make_compiled_generator"),
         JAX_ON_CPU: "bench.measuring.generation:make_jax_generator",
     }
     | {peer.name: peer.generator for peer in PEERS.values() if peer.generator is not None}

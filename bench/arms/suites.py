@@ -17,7 +17,7 @@ from types import MappingProxyType
 from bench.arms.kernel_parts import KERNELS_VARIANT
 from bench.arms.labels import read_label
 from bench.arms.landmarks import LANDMARKS
-from bench.arms.registry import GENERATORS, OURS, PEERS, REFERENCE, ROOFLINE_VARIANTS
+from bench.arms.registry import GENERATORS, OURS, PEERS, REFERENCE, ROOFLINE_VARIANTS, installed_as
 from bench.arms.variants import check_variant, engine_name, kind_of
 from bench.records.grouping import grouped
 from bench.records.rows import Kind
@@ -299,7 +299,7 @@ def select_suite(
 
 def _with_usable_variants(suite: Suite) -> Suite:
     variants = [name for name in dict.fromkeys(arm.variant for arm in suite.arms) if engine_name(name) in ENGINES]
-    lacking = grouped(variants, lambda name: missing_extra(read_label(name).variant))
+    lacking = grouped(variants, lambda name: missing_extra(installed_as(read_label(name).variant)))
     for extra in filter(None, lacking):
         _log.warning("not measured without the extra %s: %s", extra.name, ", ".join(lacking[extra]))
     usable = {*lacking.get(None, ())}

@@ -20,11 +20,12 @@ from bench.arms.registry import JAX_ON_CPU, PEERS
 from bench.peers import Generator
 from tinygpt.config import ModelConfig
 from tinygpt.engines import create_engine
-from tinygpt.generation.decoding import continue_prompt
+from tinygpt.generation.decoding import continue_tokens
 from tinygpt.generation.inference import InferenceModel
 from tinygpt.generation.sampling import SamplingSettings
 from tinygpt.params import Arrays, initial_parameters
 from tinygpt.presets import PRESETS
+from tinygpt.rounding import FLOAT32, rounded
 
 PROMPT = b"\n"
 WIDER = 10.0  # times the starting weights' standard deviation of projections
@@ -45,13 +46,13 @@ class Weights:
 
 
 def make_tinygpt_generator(model: ModelConfig, weights: Arrays) -> Generator:
-    """Make this project's own generator, :func:`tinygpt.generation.decoding.continue_prompt`, on NumPy."""
+    """Make this project's own generator, :func:`tinygpt.generation.decoding.continue_tokens`, on NumPy."""
     return _own_generator(InferenceModel(Weights(model, weights), compiled=False))
 
 
-def make_compiled_generator(model: ModelConfig, weights: Arrays) -> Generator:
+def make_compiled_generator(model: ModelConfig, weights: Arrays, precision: str = FLOAT32) -> Generator:
     """Make the same in the compiled loop; it is compiled, or read from the disk, before the first text."""
-    generator = _own_generator(InferenceModel(Weights(model, weights), compiled=True))
+    generator = _own_generator(InferenceModel(Weights(model, weights), compiled=True, precision=precision))
     generator(np.frombuffer(PROMPT, np.uint8), 2)
     return generator
 
@@ -59,7 +60,7 @@ def make_compiled_generator(model: ModelConfig, weights: Arrays) -> Generator:
 def _own_generator(model: InferenceModel) -> Generator:
     def run(prompt: np.ndarray, n_tokens: int) -> np.ndarray:
         settings = SamplingSettings(n_tokens, temperature=0.0)
-        return np.fromiter(continue_prompt(model, prompt.tobytes(), settings), np.uint8)
+        return np.fromiter(continue_tokens(model, prompt, settings), np.int64)
 
     return run
 
@@ -76,13 +77,17 @@ def make_jax_generator(model: ModelConfig, weights: Arrays) -> Generator:
     return run
 
 
-def generation_weights(model: ModelConfig, seed: int) -> Arrays:
-    """Return starting weights with wider projections in the blocks, so that texts depend on all earlier tokens."""
+def generation_weights(model: ModelConfig, seed: int, precision: str = FLOAT32) -> Arrays:
+    """Return starting weights with wider projections in the blocks, so that texts depend on all earlier tokens.
+
+    At another precision than float32 they are rounded, so that a generator of that precision and the reference that
+    replays its texts have the same weights.
+    """
     weights = initial_parameters(model, seed)
     for name, value in weights.items():
         if ".c_" in name and name.endswith(".weight"):
             value *= np.float32(WIDER)
-    return weights
+    return rounded(weights, precision)
 
 
 def largest_regret(model: ModelConfig, weights: Arrays, prompt: np.ndarray, tokens: np.ndarray) -> float:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from bench.arms.devices import on_accelerator
 from bench.arms.labels import read_label
-from bench.arms.registry import MKL, PEERS, ROOFLINE, Peer
+from bench.arms.registry import MKL, PEERS, ROOFLINE, Peer, installed_as
 from bench.arms.variants import engine_name, variant_options
 from bench.records.machine import cpu_model
 from tinygpt.engines import ENGINES, extras_of
@@ -86,7 +86,7 @@ def _needs_override(peer: Peer) -> bool:
 
 def _prepare_engine(variant: str) -> Preparation:
     """Prepare an engine of this project or any other class."""
-    extras = extras_of(read_label(variant).variant) if engine_name(variant) in ENGINES else []
+    extras = extras_of(installed_as(read_label(variant).variant)) if engine_name(variant) in ENGINES else []
     for extra in extras:
         try:
             version(extra.needs)

@@ -27,7 +27,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from bench.arms.registry import GENERATORS, OURS, PEERS
+from bench.arms.registry import GENERATORS, OURS, PEERS, ROUNDED
 from bench.arms.variants import engine_name, load, make_engine, variant_options
 from bench.measuring.event_log import EventLog
 from bench.measuring.generation import PROMPT, REGRET_TOLERANCE, generation_weights, largest_regret, resolved_generator
@@ -146,10 +146,11 @@ def run_generation(task: dict[str, Any], log: EventLog, probe: Probe) -> None:
     """
     protocol = protocol_from_json(task["protocol"])
     model, prompt = protocol.model, np.frombuffer(PROMPT, np.uint8)
-    weights = generation_weights(model, protocol.seed)
+    rounding = {"precision": ROUNDED[task["variant"]]} if task["variant"] in ROUNDED else {}
+    weights = generation_weights(model, protocol.seed, **rounding)
     peer = PEERS.get(task["variant"])
     started = time.perf_counter()
-    generator = load(GENERATORS[task["variant"]])(model, weights)
+    generator = load(GENERATORS[task["variant"]])(model, weights, **rounding)
     log.write_ready(started, resolved_generator(task["variant"]), (peer and peer.threads) or available_cores())
     texts: list[np.ndarray] = []
     _time_steps(protocol, log, probe, lambda: texts.append(generator(prompt, TEXT_TOKENS)))

@@ -85,6 +85,6 @@ def make_generator(model: ModelConfig, weights: Arrays) -> Generator:
     program = jax.jit(partial(continuation, model=model), static_argnames="n_tokens")
 
     def run(prompt: np.ndarray, n_tokens: int) -> np.ndarray:
-        return np.asarray(program(on_device, prompt.astype(np.int32), n_tokens=n_tokens)).astype(np.uint8)
+        return np.asarray(program(on_device, prompt.astype(np.int32), n_tokens=n_tokens))
 
     return run

@@ -74,7 +74,7 @@ class TorchGenerator:
                 scores = self.extend(text[length - unread : length], read)
                 torch.argmax(scores, out=text[length])
                 read, unread, length = read + unread, 1, length + 1
-        return text[len(prompt) :].numpy().astype(np.uint8)
+        return text[len(prompt) :].numpy()
 
 
 class TorchCompiledGenerator(TorchGenerator):

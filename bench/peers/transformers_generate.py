@@ -54,6 +54,6 @@ def make_generator(model: ModelConfig, weights: Arrays) -> Generator:
             )
             text = torch.cat([text, written[:, unread:]], dim=1)
             unread = max(1, context // 2)
-        return text[0, len(prompt) :].numpy().astype(np.uint8)
+        return text[0, len(prompt) :].numpy()
 
     return run

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from bench.arms.registry import FAST, JAX_ON_CPU, OURS, PEERS, REFERENCE, ROOFLINE
+from bench.arms.registry import FAST, JAX_ON_CPU, OURS, PEERS, REFERENCE, ROOFLINE, ROUNDED
 from bench.arms.step_work import step_products, total_flops
 from bench.records.grouping import best_of_each, grouped
 from bench.statistics.cells import CellSummary, cell_summary
@@ -73,7 +73,7 @@ def training_ratios(runs: pd.DataFrame, steps: pd.DataFrame) -> list[PeerRatio]:
 
 def generation_ratios(runs: pd.DataFrame, steps: pd.DataFrame) -> list[PeerRatio]:
     """The same for generation: a step is one text, ``tokens_per_second`` counts its tokens, no roofline is known."""
-    return _ratios(cell_summary(_with_peers(runs), steps, ("generation",)), (*FAST, JAX_ON_CPU, *PEERS))
+    return _ratios(cell_summary(_with_peers(runs), steps, ("generation",)), (*FAST, *ROUNDED, JAX_ON_CPU, *PEERS))
 
 
 def _with_peers(runs: pd.DataFrame) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from math import isnan, nan
 import pandas as pd
 from rich.console import Console
 
-from bench.arms.registry import COMPARED, FAST, JAX_ON_CPU, PEERS, ROOFLINE, TORCH
+from bench.arms.registry import COMPARED, FAST, JAX_ON_CPU, PEERS, ROOFLINE, ROUNDED, TORCH
 from bench.records.grouping import grouped
 from bench.statistics.peer_ratios import PeerRatio, fastest, generation_ratios, training_ratios
 from bench.terminal.tables import UNRESOLVED_NOTE, print_table, ratio_text
@@ -33,7 +33,7 @@ Texts = Callable[[Sequence[PeerRatio], Sequence[str]], dict[str, str]]
 
 def _print_table(console: Console, title: str, rows: Sequence[PeerRatio], texts: Texts) -> None:
     measured = {row.cell.variant for row in rows}
-    variants = [name for name in (*FAST, JAX_ON_CPU, *PEERS) if name in measured]
+    variants = [name for name in (*FAST, *ROUNDED, JAX_ON_CPU, *PEERS) if name in measured]
     lines = {name: texts(group, variants) for name, group in grouped(rows, lambda row: row.cell.preset).items()}
     print_line(console, title, "bold")
     table = ([name, *line.values()] for name, line in lines.items())

@@ -94,13 +94,14 @@ def continue_prompt(
     model: LanguageModel | InferenceModel, prompt: str | bytes, settings: SamplingSettings, threads: int | None = None
 ) -> Iterator[int]:
     """Continue a prompt as :func:`generate` does."""
-    tokens = _continue(model, model_prompt(model, prompt, settings, threads), settings, threads)
+    tokens = continue_tokens(model, model_prompt(model, prompt, settings, threads), settings, threads)
     return until_end(tokens, settings, model_tokenizer(model))
 
 
-def _continue(
-    source: LanguageModel | InferenceModel, prompt: np.ndarray, settings: SamplingSettings, threads: int | None
+def continue_tokens(
+    source: LanguageModel | InferenceModel, prompt: np.ndarray, settings: SamplingSettings, threads: int | None = None
 ) -> Iterator[int]:
+    """Continue a prompt of ids (n,), 1 to T of them, as :func:`generate` does, and go on after the text's end."""
     rng = np.random.default_rng(settings.seed)
     model = as_inference_model(source, threads)
     if model.is_compiled(settings.max_new_tokens):

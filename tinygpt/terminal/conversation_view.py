@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import BinaryIO, TextIO
 
 from tinygpt.generation.conversation import Conversation
-from tinygpt.generation.inference import LanguageModel
+from tinygpt.generation.inference import InferenceModel, LanguageModel
 from tinygpt.generation.inference.model import model_tokenizer
 from tinygpt.generation.sampling import SamplingSettings
 from tinygpt.terminal.output import reader_may_leave
@@ -16,7 +16,7 @@ from tinygpt.terminal.samples import print_stream
 
 
 def converse(
-    model: LanguageModel,
+    model: LanguageModel | InferenceModel,
     prompt: str,
     settings: SamplingSettings,
     *,

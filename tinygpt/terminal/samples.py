@@ -13,7 +13,7 @@ import numpy as np
 
 from tinygpt.generation.decoding import TimedGeneration, continue_prompt, continue_prompts, prompt_note
 from tinygpt.generation.inference import InferenceModel, LanguageModel
-from tinygpt.generation.inference.model import model_tokenizer
+from tinygpt.generation.inference.model import as_inference_model, model_tokenizer
 from tinygpt.generation.sampling import SamplingSettings
 from tinygpt.terminal.output import reader_may_leave
 from tinygpt.terminal.visible import encodable, visible_text
@@ -23,7 +23,7 @@ _BATCH = 64  # texts at once: their caches fit into memory, and the first ones c
 
 
 def print_sample(
-    model: LanguageModel,
+    model: LanguageModel | InferenceModel,
     prompt: str | bytes,
     settings: SamplingSettings,
     *,
@@ -48,7 +48,7 @@ def print_sample(
 
 
 def print_samples(
-    model: LanguageModel,
+    model: LanguageModel | InferenceModel,
     prompts: Sequence[str | bytes],
     settings: SamplingSettings,
     count: int = 1,
@@ -65,7 +65,7 @@ def print_samples(
     """
     out, info = out or sys.stdout, info or sys.stderr
     start = time.perf_counter()
-    prepared, texts, done, total = InferenceModel(model), len(prompts) * count, 0, 0
+    prepared, texts, done, total = as_inference_model(model), len(prompts) * count, 0, 0
     _print_notes(model, prompts, info)
     with reader_may_leave():
         tokenizer = model_tokenizer(model)
@@ -91,7 +91,7 @@ def print_stream(tokens: Iterable[int], tokenizer: Tokenizer, out: TextIO) -> No
         out.flush()
 
 
-def _print_notes(model: LanguageModel, prompts: Sequence[str | bytes], info: TextIO) -> None:
+def _print_notes(model: LanguageModel | InferenceModel, prompts: Sequence[str | bytes], info: TextIO) -> None:
     """Print a note about each prompt that is longer than the context, the same note once."""
     tokenizer = model_tokenizer(model)
     notes = (prompt_note(prompt, model.config.context_length, tokenizer) for prompt in prompts)

@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 import pandas as pd
 
-from bench.arms.registry import ALL_PEERS, JAX_ON_CPU, OURS, REFERENCE, ROOFLINE
+from bench.arms.registry import ALL_PEERS, JAX_ON_CPU, OURS, REFERENCE, ROOFLINE, ROUNDED
 from bench.arms.variants import kind_of
 from bench.records.rows import LOCAL, PUBLISHED
 from sitegen.text.palette import Theme, order_variants
@@ -71,6 +71,7 @@ _LOOKS: Mapping[str, tuple[str, int | None, int, bool]] = MappingProxyType(
         "torch-pinned": (EVERYTHING, 1, 7, False),
         "torch-step": (EVERYTHING, 3, 0, False),
         "torch-autotune": (EVERYTHING, 4, 1, False),
+        "onnxruntime": (WITH_PEERS, 5, 1, True),
         "torch-cuda": (WITH_PEERS, 0, 3, False),
         "torch-cuda-graphs": (WITH_PEERS, 1, 4, False),
         "torch-cuda-compile": (WITH_PEERS, 3, 0, False),
@@ -86,6 +87,10 @@ SERIES = MappingProxyType(
             Series(REFERENCE, "numpy", ENGINES_ONLY, None, 1, True),
             Series(OURS, "vectorized", ENGINES_ONLY, None, 2, True),
             Series("compiled", "compiled", ENGINES_ONLY, None, 7, True),
+            *(
+                Series(name, f"compiled, {precision}", ENGINES_ONLY, index, 7)
+                for index, (name, precision) in enumerate(ROUNDED.items(), 1)
+            ),
             Series("jax", "jax engine", ENGINES_ONLY, 5, 6),
             Series(JAX_ON_CPU, "jax engine", ENGINES_ONLY, 5, 6, True),
             *(

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from bench.arms.registry import FAST, JAX_ON_CPU, PEERS, ROOFLINE, TORCH
+from bench.arms.registry import FAST, JAX_ON_CPU, PEERS, ROOFLINE, ROUNDED, TORCH
 from bench.records.grouping import grouped
 from bench.records.rows import PUBLISHED
 from bench.statistics.noise import cell_verdict
@@ -49,7 +49,7 @@ def generation_table(results: Results) -> str:
         nothing_yet("No generation is measured", GENERATION_COMMAND),
         GENERATION_COMMAND,
         "generation",
-        ("Tokens per second behind the ratios", _rate_cell, (*FAST, JAX_ON_CPU, *PEERS)),
+        ("Tokens per second behind the ratios", _rate_cell, (*FAST, *ROUNDED, JAX_ON_CPU, *PEERS)),
     )
 
 
@@ -84,7 +84,7 @@ def _machine(rows: Sequence[PeerRatio], command: str, subject: str, behind: Behi
             [BEST, *(_heat(fastest([*found.values()], TORCH), "", names=True) for found in presets.values())],
             *(
                 [_name(name), *(_heat(found.get(name), f"{command} --presets {at}") for at, found in presets.items())]
-                for name in _known(others, (*FAST, JAX_ON_CPU, *PEERS))
+                for name in _known(others, (*FAST, *ROUNDED, JAX_ON_CPU, *PEERS))
             ),
         ],
     )

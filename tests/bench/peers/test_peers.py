@@ -62,7 +62,7 @@ def test_the_extra_installs_what_the_table_measures():
     pins = dict(item.split("==") for item in extras["peers"] if "==" in item)
     exact = {peer.package: peer.version for peer in PEERS.values() if peer.version.count(".") == 2}
     assert pins == exact
-    assert {"torch", "jax"} == {*exact}
+    assert {"torch", "jax", "onnxruntime"} == {*exact}
     (other,) = {peer.package: peer.version for peer in PEERS.values() if peer.package not in exact}.items()
     assert other == ("transformers", "5")
     assert "transformers>=5.0,<6" in extras["peers"]

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from tinygpt.engines.compiled.products import address
+from tinygpt.engines.loops.codes import ask_for, number
 from tinygpt.engines.loops.compiling import distinct, loop, sums
 
 Array = np.ndarray
+_LINE, _AHEAD = 64, 4096  # bytes: of a cache line, and from a code that is used to the one that is asked for
 
 
 @loop
@@ -58,6 +61,41 @@ def times_outputs(x: Array, matrix: Array, y: Array) -> None:
             for i in range(n):
                 total += own[i] * column[i]
             y[row, j] = total + column[n]
+
+
+@sums
+def times_codes(x: Array, codes: Array, scales: Array, biases: Array, y: Array) -> None:
+    """y (R, m) ← (x (R, n) Q) ⊙ scales + biases, for codes (m, n), output-first, each decoded when it is used.
+
+    Two outputs at a time. Codes are used faster than the processor by itself asks for the next ones.
+    """
+    n, pairs = x.shape[1], len(codes) // 2
+    place, size = address(codes) + _AHEAD, 2 * n * codes.itemsize
+    for pair in range(pairs):
+        for line in range(0, size, _LINE):
+            ask_for(place + pair * size + line)
+        j = 2 * pair
+        one, other = codes[j], codes[j + 1]
+        for row in range(len(x)):
+            own = x[row]
+            first, second = np.float32(0.0), np.float32(0.0)
+            for i in range(n):
+                first += own[i] * number(one[i])
+                second += own[i] * number(other[i])
+            y[row, j] = first * scales[j] + biases[j]
+            y[row, j + 1] = second * scales[j + 1] + biases[j + 1]
+    for j in range(2 * pairs, len(codes)):
+        for row in range(len(x)):
+            total = np.float32(0.0)
+            for i in range(n):
+                total += x[row, i] * number(codes[j, i])
+            y[row, j] = total * scales[j] + biases[j]
+
+
+@loop
+def share_start(count: int, part: int, parts: int) -> int:
+    """Return where a part's share of so many outputs begins: at an even one, as outputs are summed in pairs."""
+    return count if part == parts else count * part // parts // 2 * 2
 
 
 @loop

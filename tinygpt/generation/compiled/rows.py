@@ -1,7 +1,8 @@
 """A turn of the compiled loop: several rows of a batch are continued by several tokens in one call.
 
 A turn ends after some hundredths of a second, so that a reader sees the text grow, or when a row has no more room. Rows
-are divided among threads, which need nothing from each other: a row never depends on those beside it.
+are divided among threads, which need nothing from each other: a row never depends on those beside it. Where there are
+more threads than rows, and the weights come from outer memory, several threads share each product of a row.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from itertools import pairwise
 import numpy as np
 
 from tinygpt.config import ModelConfig
+from tinygpt.engines.compiled.waiting import find_pauses
 from tinygpt.engines.loops.compiling import prepare
 from tinygpt.errors import DivergedError
 from tinygpt.generation.compiled.loop import continue_rows
+from tinygpt.generation.compiled.meeting import LINE
 from tinygpt.generation.inference.cache import BatchCache
 from tinygpt.generation.inference.model import InferenceModel
 from tinygpt.generation.sampling import COLDEST, SamplingSettings
@@ -26,19 +29,42 @@ _TURN_BYTES = 200_000_000  # of weights read in a turn: some hundredths of a sec
 
 @dataclass(frozen=True)
 class _Share:
-    """The rows of a thread, from ``first`` on, and its work space."""
+    """The work of a thread: rows, from ``first`` on, or one of several parts of their products.
+
+    Attributes:
+        shared: qkv, mixed, update, wide and logits, which the parts have in common.
+        counters: by which they wait for each other.
+        finite: one value, which becomes False if a score of the rows is not finite.
+        room: the thread's own work space.
+    """
 
     first: int
     rows: int
+    part: int
+    parts: int
+    shared: tuple[np.ndarray, ...]
+    counters: np.ndarray
+    finite: np.ndarray
     room: tuple[np.ndarray, ...]
     heap: np.ndarray
 
     @classmethod
-    def of(cls, model: ModelConfig, first: int, rows: int) -> _Share:
+    def of(cls, model: ModelConfig, first: int, rows: int, parts: int) -> list[_Share]:
+        """Make the shares of some rows, one for each thread."""
         d, f, v, t = model.d_model, model.d_hidden, model.vocab_size, model.context_length
-        wide = (np.zeros((rows, width), np.float32) for width in (d, d, 3 * d, d, d, f, v))
-        long = (np.zeros(t, np.float32) for _ in range(2))
-        return cls(first, rows, (*wide, *long), np.zeros(v, np.int64))
+
+        def zeros(*widths: int) -> tuple[np.ndarray, ...]:
+            return tuple(np.zeros((rows, width), np.float32) for width in widths)
+
+        shared, heap = zeros(3 * d, d, d, f, v), np.zeros(v, np.int64)
+        counters, finite = np.zeros(LINE * parts, np.int64), np.ones(1, np.bool_)
+        return [
+            cls(
+                first, rows, part, parts, shared, counters, finite,
+                (*zeros(d, d), *(np.zeros(size, np.float32) for size in (rows * f, t, t))), heap,
+            )
+            for part in range(parts)
+        ]  # fmt: skip
 
 
 class CompiledTurns:
@@ -52,11 +78,16 @@ class CompiledTurns:
         rngs: list[np.random.Generator],
         seen: np.ndarray,
     ) -> None:
+        find_pauses()
         self._model, self._cache, self._settings, self._rngs, self._seen = model, cache, settings, rngs, seen
         rows = len(cache.rows)
-        threads = min(model.threads, rows)
-        edges = [rows * number // threads for number in range(threads + 1)]
-        self._shares = [_Share.of(model.config, first, end - first) for first, end in pairwise(edges)]
+        groups = min(model.threads, rows)
+        parts = model.threads // groups if model.weights.streamed else 1
+        edges = [rows * number // groups for number in range(groups + 1)]
+        self._shares = [
+            share for first, end in pairwise(edges) for share in _Share.of(model.config, first, end - first, parts)
+        ]
+        self._threads = ThreadPoolExecutor(len(self._shares), "tinygpt-text")
         self._most = max(1, _TURN_BYTES // model.weights.arena.nbytes)
         self._dtype = np.min_scalar_type(model.config.vocab_size - 1)
         none = np.zeros((rows, 1), self._dtype), np.zeros((rows, 0)), np.zeros(rows, np.int64), seen.copy()
@@ -74,31 +105,30 @@ class CompiledTurns:
         drawn = np.zeros((rows, n)) if self._settings.temperature == 0 else np.stack([r.random(n) for r in self._rngs])
         lengths = np.array([row.length for row in self._cache.rows])
         seen = self._seen.copy()  # a text may end inside the turn
-
-        def run(share: _Share) -> bool:
-            finite: bool = continue_rows(*self._arguments(share, texts, drawn, lengths, seen))
-            return finite
-
-        if len(self._shares) == 1:
-            finite = [run(self._shares[0])]
+        turns = [self._arguments(share, texts, drawn, lengths.copy(), seen) for share in self._shares]
+        for share in self._shares:
+            share.counters[:], share.finite[:] = 0, True
+        if len(turns) == 1:
+            continue_rows(*turns[0])
         else:
-            with ThreadPoolExecutor(len(self._shares)) as threads:
-                finite = list(threads.map(run, self._shares))
-        if not all(finite):
+            list(self._threads.map(lambda turn: continue_rows(*turn), turns))
+        if not all(share.finite[0] for share in self._shares):
             raise DivergedError("the model's best score is not finite", "finite weights, of another checkpoint")
-        for row, length in zip(self._cache.rows, lengths.tolist(), strict=True):
+        for row, length in zip(self._cache.rows, (lengths + n).tolist(), strict=True):
             row.length = length
         yield from texts[:, 1:].T
 
     def _arguments(
         self, share: _Share, texts: np.ndarray, drawn: np.ndarray, lengths: np.ndarray, seen: np.ndarray
-    ) -> tuple[object, ...]:
+    ) -> tuple[object, ...]:  # fmt: skip
         model, own = self._model, slice(share.first, share.first + share.rows)
         weights, settings = model.weights, self._settings
         return (
             texts[own], drawn[own], max(float(settings.temperature), COLDEST) if settings.temperature else 0.0,
             settings.top_k or model.config.vocab_size, float(settings.top_p), float(settings.min_p),
             *settings.penalty_factors, seen[own],
-            weights.tokens, weights.positions, weights.arena, weights.streamed, np.float32(model.config.layer_norm_eps),
-            self._cache.keys, self._cache.values, lengths, share.first, share.room, share.heap,
+            weights.tokens, weights.token_scales, weights.positions,
+            weights.arena, weights.vectors, weights.starts, weights.streamed, np.float32(model.config.layer_norm_eps),
+            self._cache.keys, self._cache.values, lengths, share.first, share.shared, share.room,
+            share.heap, share.finite, share.counters, share.part, share.parts,
         )  # fmt: skip

@@ -45,16 +45,6 @@ class LanguageModel(Protocol):
 
 
 @dataclass(frozen=True)
-class FoldedBlock:
-    """The four matrices of a block, each with its bias as the last row: views of shape (inputs + 1, outputs)."""
-
-    qkv: np.ndarray  # (D + 1, 3 D)
-    projection: np.ndarray  # (D + 1, D)
-    up: np.ndarray  # (D + 1, F)
-    down: np.ndarray  # (F + 1, D)
-
-
-@dataclass(frozen=True)
 class FoldedWeights:
     """A snapshot of a model's weights, folded.
 
@@ -62,18 +52,38 @@ class FoldedWeights:
         streamed: matrices are output-first in memory, so that a product with one row reads them as one stream, a dot
             product per output; else input-first. The views' shapes are the same.
         arena: all matrices, flat, in the order of use.
+        starts: where each begins in the arena, (4 L + 1, 2); the second number is for weights in fewer bytes.
         tokens: centred token embeddings (V, D).
         positions: centred position embeddings (T, D).
-        blocks: the L blocks.
-        head: (D + 1, V).
+        token_scales: ones (V,).
+        matrices: four of each block and the head, each with its bias as the last row: views of shape (inputs + 1,
+            outputs). Of a block, qkv (D + 1, 3 D), projection (D + 1, D), up (D + 1, F) and down (F + 1, D).
     """
 
     streamed: bool
     arena: np.ndarray
+    starts: np.ndarray
     tokens: np.ndarray
     positions: np.ndarray
-    blocks: tuple[FoldedBlock, ...]
-    head: np.ndarray
+    token_scales: np.ndarray
+    matrices: tuple[np.ndarray, ...]
+    vectors = None
+
+    def embed(self, tokens: np.ndarray, places: np.ndarray | slice) -> np.ndarray:
+        """Return the residual stream of tokens at places, (n, D)."""
+        return np.asarray(self.tokens[tokens] + self.positions[places])
+
+    def normed(self, x: np.ndarray, eps: np.float32) -> np.ndarray:
+        """x / √(mean(x²) + ε) per column of centred x (D, n)."""
+        squares = np.add.reduce(x * x, axis=0)  # (n,)
+        scale = 1.0 / np.sqrt(squares / np.float32(len(x)) + eps)
+        return np.asarray(x * scale)
+
+    def times(self, number: int, x: np.ndarray) -> np.ndarray:
+        """Multiply columns (inputs, n) by a matrix: (outputs, n). A row of ones multiplies the biases."""
+        with_ones = np.ones((len(x) + 1, x.shape[1]), np.float32)
+        with_ones[:-1] = x
+        return np.asarray(self.matrices[number].T @ with_ones)
 
 
 def fold(source: LanguageModel) -> FoldedWeights:
@@ -86,30 +96,31 @@ def fold(source: LanguageModel) -> FoldedWeights:
     # translations per token.
     arena, start = np.empty(size, np.float32), 0
     streamed = 4 * size > STREAMED_BYTES
-    matrices = []
+    matrices, starts = [], []
     for rows, columns in shapes:
         part = arena[start : start + rows * columns]
         matrices.append(part.reshape(columns, rows).T if streamed else part.reshape(rows, columns))
+        starts.append((start, 0))
         start += rows * columns
-    blocks = tuple(FoldedBlock(*matrices[4 * layer : 4 * layer + 4]) for layer in range(model.n_layers))
 
     # Folding removes each array from this dictionary, so that copies from the source are freed one by one and a large
     # model is not in memory twice.
     w = {name: np.asarray(array, np.float32) for name, array in source.state_dict().items()}
     query_scale = np.ones(3 * d, np.float32)
     query_scale[:d] = 1.0 / math.sqrt(model.head_dim)
-    for layer, block in enumerate(blocks):
-        h = f"h.{layer}"
-        _fold_reader(block.qkv, w, f"{h}.ln_1", f"{h}.attn.c_attn")
-        block.qkv[...] *= query_scale
-        _fold_writer(block.projection, w, f"{h}.attn.c_proj", 1.0)
-        _fold_reader(block.up, w, f"{h}.ln_2", f"{h}.mlp.c_fc")
-        block.up[...] *= np.float32(GELU_UNIT)
-        _fold_writer(block.down, w, f"{h}.mlp.c_proj", 0.5 / GELU_UNIT)
+    for layer in range(model.n_layers):
+        h, (qkv, projection, up, down) = f"h.{layer}", matrices[4 * layer : 4 * layer + 4]
+        _fold_reader(qkv, w, f"{h}.ln_1", f"{h}.attn.c_attn")
+        qkv[...] *= query_scale
+        _fold_writer(projection, w, f"{h}.attn.c_proj", 1.0)
+        _fold_reader(up, w, f"{h}.ln_2", f"{h}.mlp.c_fc")
+        up[...] *= np.float32(GELU_UNIT)
+        _fold_writer(down, w, f"{h}.mlp.c_proj", 0.5 / GELU_UNIT)
     head = matrices[-1]
     np.multiply(w["ln_f.weight"][:, None], w["wte.weight"].T, out=head[:-1])
     head[-1] = w["wte.weight"] @ w["ln_f.bias"]
-    return FoldedWeights(streamed, arena, _centred(w["wte.weight"]), _centred(w["wpe.weight"]), blocks, head)
+    tables = _centred(w["wte.weight"]), _centred(w["wpe.weight"]), np.ones(v, np.float32)
+    return FoldedWeights(streamed, arena, np.array(starts), *tables, tuple(matrices))
 
 
 def _centred(x: np.ndarray) -> np.ndarray:

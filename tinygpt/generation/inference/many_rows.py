@@ -13,20 +13,20 @@ import numpy as np
 
 from tinygpt.config import ModelConfig
 from tinygpt.generation.inference.cache import BatchCache, KeyValueCache
+from tinygpt.generation.inference.coding import CodedWeights
 from tinygpt.generation.inference.folding import GELU_LINEAR, FoldedWeights
 
 # (layer, queries, keys and values (3, H, C, n)) → mixed values (D, m) of all tokens, or of the last m of them
 Attention = Callable[[int, np.ndarray], np.ndarray]
+Weights = FoldedWeights | CodedWeights
 
 
-def read(
-    model: ModelConfig, weights: FoldedWeights, tokens: np.ndarray, cache: KeyValueCache, every: bool
-) -> np.ndarray:
+def read(model: ModelConfig, weights: Weights, tokens: np.ndarray, cache: KeyValueCache, every: bool) -> np.ndarray:
     """Read n tokens into the cache in one pass.
 
     Args:
         model: the model's shape.
-        weights: folded.
+        weights: folded, or in fewer bytes.
         tokens: ids (n,); they follow the ``cache.length`` tokens read before.
         cache: updated in place.
         every: return the scores after every token, not only after the last.
@@ -51,13 +51,13 @@ def read(
         mixed /= sums[:, None]
         return mixed.reshape(model.d_model, m)
 
-    x = (weights.tokens[tokens] + weights.positions[start:end]).T
+    x = weights.embed(tokens, slice(start, end)).T
     logits = _through_blocks(model, weights, x, attend)
     cache.length = end
     return logits
 
 
-def step(model: ModelConfig, weights: FoldedWeights, tokens: np.ndarray, cache: BatchCache) -> np.ndarray:
+def step(model: ModelConfig, weights: Weights, tokens: np.ndarray, cache: BatchCache) -> np.ndarray:
     """Read one more token of each of B sequences: ids (B,) → scores (B, V); update the cache.
 
     Sequences of different lengths share one product over the longest; positions beyond a row's own end are masked.
@@ -79,37 +79,24 @@ def step(model: ModelConfig, weights: FoldedWeights, tokens: np.ndarray, cache: 
         mixed /= sums[..., None]
         return mixed.reshape(len(ends), model.d_model).T
 
-    x = (weights.tokens[tokens] + weights.positions[starts]).T
+    x = weights.embed(tokens, starts).T
     logits = _through_blocks(model, weights, x, attend)
     for row, end in zip(cache.rows, ends.tolist(), strict=True):
         row.length = end
     return logits
 
 
-def _through_blocks(model: ModelConfig, weights: FoldedWeights, x: np.ndarray, attend: Attention) -> np.ndarray:
-    """The centred residual stream (D, n) → scores (m, V) of the m tokens that ``attend`` returns in the last block."""
+def _through_blocks(model: ModelConfig, weights: Weights, x: np.ndarray, attend: Attention) -> np.ndarray:
+    """The residual stream (D, n) → scores (m, V) of the m tokens that ``attend`` returns in the last block."""
     eps = np.float32(model.layer_norm_eps)
-    for layer, block in enumerate(weights.blocks):
-        qkv = block.qkv.T @ _with_ones(_normed(x, eps))  # (3 D, n)
+    for layer in range(model.n_layers):
+        first = 4 * layer  # of the block's matrices
+        qkv = weights.times(first, weights.normed(x, eps))  # (3 D, n)
         mixed = attend(layer, qkv.reshape(3, model.n_heads, model.head_dim, -1))
-        x = x[:, -mixed.shape[1] :] + block.projection.T @ _with_ones(mixed)
-        wide = block.up.T @ _with_ones(_normed(x, eps))  # (F, m)
-        x += block.down.T @ _with_ones(_activated(wide))
-    return (weights.head.T @ _with_ones(_normed(x, eps))).T
-
-
-def _with_ones(x: np.ndarray) -> np.ndarray:
-    """Append a row of ones, which multiplies the biases: (n, m) → (n + 1, m)."""
-    out = np.ones((x.shape[0] + 1, x.shape[1]), np.float32)
-    out[:-1] = x
-    return out
-
-
-def _normed(x: np.ndarray, eps: np.float32) -> np.ndarray:
-    """x / √(mean(x²) + ε) per column of centred x (D, n)."""
-    squares = np.add.reduce(x * x, axis=0)  # (n,)
-    scale = 1.0 / np.sqrt(squares / np.float32(len(x)) + eps)
-    return x * scale
+        x = x[:, -mixed.shape[1] :] + weights.times(first + 1, mixed)
+        wide = weights.times(first + 2, weights.normed(x, eps))  # (F, m)
+        x += weights.times(first + 3, _activated(wide))
+    return weights.times(4 * model.n_layers, weights.normed(x, eps)).T
 
 
 def _activated(xi: np.ndarray) -> np.ndarray:

@@ -21,8 +21,10 @@ from tinygpt.engines import fastest_engine
 from tinygpt.errors import ConfigError, MissingDependencyError
 from tinygpt.generation.inference import many_rows
 from tinygpt.generation.inference.cache import BatchCache, KeyValueCache
-from tinygpt.generation.inference.folding import LanguageModel, fold
+from tinygpt.generation.inference.coding import CodedWeights, encode
+from tinygpt.generation.inference.folding import FoldedWeights, LanguageModel, fold
 from tinygpt.generation.inference.one_row import OneRow
+from tinygpt.rounding import FLOAT32
 from tinygpt.system.threads import available_cores
 from tinygpt.tokenizers import BYTES, Tokenizer
 
@@ -30,8 +32,9 @@ from tinygpt.tokenizers import BYTES, Tokenizer
 # output, and the loss exceeds the gain of reading it once.
 FEWEST_TOGETHER = 5
 
-# Tokens of a generation from which importing the compiled loop pays.
-COMPILED_TOKENS = 10_000
+# Tokens of a generation from which importing the compiled loop pays, and tokens × parameters: a token of a large model
+# gains more, as all threads share it.
+COMPILED_TOKENS, COMPILED_WORK = 10_000, 10_000_000_000
 
 # Rows × parameters of a pass from which several threads pay.
 THREADED_WORK = 50_000_000
@@ -40,6 +43,12 @@ THREADED_WORK = 50_000_000
 def has_compiled_loop() -> bool:
     """Return whether Numba is installed, and knows this Python."""
     return fastest_engine() == "compiled"
+
+
+def compiled_pays(model: ModelConfig, n_tokens: int) -> bool:
+    """Return whether the compiled loop is installed, and a generation of so many tokens long enough for it."""
+    pays = n_tokens >= COMPILED_TOKENS or n_tokens * model.n_parameters >= COMPILED_WORK
+    return pays and has_compiled_loop()
 
 
 def require_model(model: object, threads: int | None = None) -> ModelConfig:
@@ -71,22 +80,31 @@ class InferenceModel:
         source: an engine or a loaded checkpoint.
         threads: threads for passes over many rows; by default all cores. One row is read by one thread.
         compiled: generate in a compiled loop; by default where it is installed and a generation is long enough.
+        precision: of the weights: ``float32``, or ``int8``, ``bfloat16`` or ``float16``, which need the compiled loop.
 
     Raises:
-        ConfigError: the source is no model, or ``threads`` is below 1.
-        MissingDependencyError: the compiled loop is asked for and not installed.
+        ConfigError: the source is no model, ``threads`` is below 1, or the precision is unknown.
+        MissingDependencyError: the compiled loop is needed and not installed.
     """
 
-    def __init__(self, source: LanguageModel, threads: int | None = None, compiled: bool | None = None) -> None:
+    def __init__(
+        self,
+        source: LanguageModel,
+        threads: int | None = None,
+        compiled: bool | None = None,
+        precision: str = FLOAT32,
+    ) -> None:
         self.config = require_model(source, threads)
+        plain = precision == FLOAT32
+        compiled = True if compiled is None and not plain else compiled
         if compiled and not has_compiled_loop():
             problem = "the compiled loop needs numba, which is not installed"
             raise MissingDependencyError(problem, run="python -m pip install 'tinygpt[fast]'")
         self.threads = threads or available_cores()
         self.compiled = compiled
-        self.weights = fold(source)
+        self.weights: FoldedWeights | CodedWeights = fold(source) if plain else encode(source, precision)
         self.tokenizer = getattr(source, "tokenizer", BYTES)
-        self._one_row = OneRow(self.config, self.weights)
+        self._one_row = OneRow(self.config, self.weights) if isinstance(self.weights, FoldedWeights) else None
 
     def __repr__(self) -> str:
         return f"<model for generation: {self.config.summary}>"
@@ -115,7 +133,7 @@ class InferenceModel:
         Raises:
             ConfigError: the context is full.
         """
-        logits = self._one_row.step(token, cache)
+        logits = None if self._one_row is None else self._one_row.step(token, cache)
         return self.read(np.array([token]), cache) if logits is None else logits
 
     def step_batch(self, tokens: np.ndarray, cache: BatchCache) -> np.ndarray:
@@ -133,7 +151,7 @@ class InferenceModel:
 
     def is_compiled(self, n_tokens: int) -> bool:
         """Return whether a generation of so many tokens takes the compiled loop."""
-        return n_tokens >= COMPILED_TOKENS and has_compiled_loop() if self.compiled is None else self.compiled
+        return compiled_pays(self.config, n_tokens) if self.compiled is None else self.compiled
 
     def _threads_for(self, n_rows: int) -> AbstractContextManager[object]:
         """Limit BLAS to the useful number of threads for a pass over so many rows, for a block."""

@@ -27,11 +27,9 @@ class OneRow:
         self.model, self.weights = model, weights
         # dot for input-first matrices, vecdot for output-first ones.
         self.product = np.vecdot if weights.streamed else np.dot
-        self.blocks = [
-            tuple(m.T if weights.streamed else m for m in (block.qkv, block.projection, block.up, block.down))
-            for block in weights.blocks
-        ]
-        self.head = weights.head.T if weights.streamed else weights.head
+        matrices = [matrix.T if weights.streamed else matrix for matrix in weights.matrices]
+        self.blocks = [tuple(matrices[first : first + 4]) for first in range(0, 4 * model.n_layers, 4)]
+        self.head = matrices[-1]
         self.x = np.empty(d, np.float32)  # the residual stream
         self.normed = np.ones(d + 1, np.float32)  # the last 1 multiplies the bias
         self.qkv = np.empty(3 * d, np.float32)
