@@ -180,6 +180,10 @@ def run_plan(plan: TrainingPlan, options: TrainOptions, advice: Advice | None = 
         notes: list[str] = []
         OptionalOutput(notes.append)(lambda: print(f"corpus {corpus.name}: {corpus.licence}", flush=True))
         events = report_status(watch(events, stop=stop, lost=notes.append), notes)
+    if plan.track and first:
+        from tinygpt.training.tracking import track
+
+        events = track(events, plan.track)
     if plan.record and first:
         from bench.training.record_training import record_events
 

@@ -72,6 +72,7 @@ class TrainingSettings:
             gallery model, or one of the hub such as gpt2. It brings its shape, weights, batch and tokenizer.
         corpus_file: your own copy of the corpus tinyshakespeare.
         record: write the run's steps and samples to results/local/; needs the extra ``bench``.
+        track: write the run's course for another tool too, tensorboard or trackio; needs the extra ``track``.
         gentle: give way to everything else on this machine.
     """
 
@@ -101,13 +102,14 @@ class TrainingSettings:
     start_from: str | None = None
     corpus_file: Path | None = None
     record: bool = False
+    track: Literal["tensorboard", "trackio"] | None = None
     gentle: bool = False
 
 
 # Options that a run's folder stores besides the engine, the text, and the batch and optimiser settings.
 _STORED_SETTINGS = (
     "tokenizer", "minutes", "eval_every", "checkpoint_every", "patience", "prompt", "keep", "corpus_file", "record",
-    "gentle",
+    "track", "gentle",
 )  # fmt: skip
 # Options that change a preset's own settings.
 _DEPARTURES = (

@@ -27,7 +27,7 @@ from tinygpt.training.plan import TrainingPlan
 from tinygpt.training.starting import starting_shape
 
 # Files of a run that ended before its first checkpoint, and the folder of an empty volume.
-RUN_FILES = frozenset({"status.json", "train.log", "recorded.json", LOCK, SAVING, SAVED, "lost+found"})
+RUN_FILES = frozenset({"status.json", "train.log", "recorded.json", "tensorboard", LOCK, SAVING, SAVED, "lost+found"})
 
 
 def require_free_folder(plan: TrainingPlan) -> None:
