@@ -42,6 +42,9 @@ def test_the_core_package_needs_the_core_dependencies_only():
     # imported when that engine is made
     numba = {"numba", "llvmlite"}
     engines = {"engines/jax/": {"jax"}, "generation/jax_": {"jax"}, "engines/loops/": numba, "engines/compiled/": numba}
+    # imported when that format or tracker is asked for
+    engines |= {"export/onnx_": {"onnx", "onnxruntime"}, "export/gguf_": {"gguf"}}
+    engines |= {f"training/{name}_": {name} for name in ("tensorboard", "trackio")}
     for path in PACKAGES["tinygpt"].rglob("*.py"):
         name = path.relative_to(PACKAGES["tinygpt"]).as_posix()
         own = set().union(*(modules for folder, modules in engines.items() if name.startswith(folder)))
@@ -52,7 +55,7 @@ def test_importing_tinygpt_does_not_need_the_extras():
     code = (
         "import sys\n"
         "extras = ('pandas', 'pyarrow', 'scipy', 'altair', 'mkdocs', 'torch', 'datasets', 'jax', 'numba')\n"
-        "extras += ('tokenizers', 'huggingface_hub')\n"
+        "extras += ('tokenizers', 'huggingface_hub', 'onnx', 'onnxruntime', 'gguf', 'tensorboard', 'trackio')\n"
         "sys.modules |= dict.fromkeys(extras)\n"
         "import tinygpt\n"
         "assert tinygpt.create_engine and tinygpt.generation.decoding and tinygpt.load_checkpoint and tinygpt.PRESETS"
@@ -110,8 +113,8 @@ def test_every_public_method_of_an_engine_has_a_docstring_of_its_own_or_an_inher
 # root are the first room of tinygpt; bench and sitegen have none there.
 ROOMS = {
     "tinygpt": (
-        "", "system", "tokenizers", "corpora", "engines", "generation", "checkpoints", "gallery", "evaluation",
-        "training", "runs", "learn", "terminal",
+        "", "system", "tokenizers", "corpora", "engines", "generation", "checkpoints", "export", "gallery",
+        "evaluation", "training", "runs", "learn", "terminal",
     ),
     "bench": (
         "records", "arms", "statistics", "peers", "planning", "measuring", "training", "contributing", "terminal",

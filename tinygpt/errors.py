@@ -73,6 +73,10 @@ class WorkerError(TinyGPTError):
     """An engine's worker process ended, or a step was interrupted: the weights in memory are inconsistent."""
 
 
+class ExportError(TinyGPTError):
+    """A format cannot express a model, or what was written does not read back as the same model."""
+
+
 class MissingDependencyError(TinyGPTError):
     """An optional package is not installed; the message names its extra."""
 

@@ -22,6 +22,7 @@ from bench.records.provenance import read_provenance
 from bench.records.scrub import recorded_corpus
 from tinygpt.checkpoints.checkpoint import Checkpoint, load_checkpoint
 from tinygpt.checkpoints.layout import BEST, KEPT
+from tinygpt.checkpoints.rounded_file import stored_bytes
 from tinygpt.corpora import Corpus
 from tinygpt.engines import format_variant, parse_variant
 from tinygpt.errors import CheckpointError, unknown_name
@@ -32,9 +33,9 @@ from tinygpt.evaluation.scores import EvaluationSettings, evaluate_model
 from tinygpt.evaluation.subject import card_history
 from tinygpt.gallery.card import CARD_VERSION, Card
 from tinygpt.gallery.loader import CARD, MODELS, WEIGHTS, load_gallery_model
-from tinygpt.gallery.quantized import dequantize, quantize, stored_bytes
 from tinygpt.generation.inference import LanguageModel
 from tinygpt.generation.sampling import SamplingSettings
+from tinygpt.rounding import dequantize, quantize
 from tinygpt.schedule import optimizer_text
 from tinygpt.system.files import replace_file, write_file
 from tinygpt.system.staging import replace_files

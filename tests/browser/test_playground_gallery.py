@@ -24,13 +24,14 @@ from tests import ROOT
 from tests.browser.playing import ODD, Playground, served_below, trembling_weights
 from tests.browser.test_audit import AXE, RUN_AXE
 from tests.tinygpt.gallery.test_gallery import a_card
+from tinygpt.checkpoints.rounded_file import stored_bytes
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.engines import create_engine
 from tinygpt.gallery import load_gallery_model
-from tinygpt.gallery.quantized import quantize, stored_bytes
 from tinygpt.generation.decoding import generate_text
 from tinygpt.params import Arrays
 from tinygpt.presets import PRESETS
+from tinygpt.rounding import quantize
 
 TINY = PRESETS["tiny"].model
 VERSE = "ROMEO:\nA little mind that lives inside a page\nHas learnt one verse, and says it to the end.\n\n"

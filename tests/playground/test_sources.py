@@ -18,9 +18,10 @@ from tests import ROOT
 from tests.sitegen import example_rows as rows
 from tests.tinygpt.gallery.test_gallery import MODEL, a_card
 from tinygpt.checkpoints.gpt2_config import to_gpt2_config
-from tinygpt.gallery.quantized import quantize, stored_bytes
+from tinygpt.checkpoints.rounded_file import stored_bytes
 from tinygpt.params import initial_parameters
 from tinygpt.presets import PRESETS
+from tinygpt.rounding import quantize
 
 SOURCES = ROOT / "site" / "playground"
 WORKER = (

@@ -18,7 +18,6 @@ writes it, loads as well if its tokens are bytes or it has a tokenizer. Its weig
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Container, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -37,7 +36,8 @@ from tinygpt.checkpoints.adapter_files import (
     weights_sha256,
     write_adapter,
 )
-from tinygpt.checkpoints.gpt2_config import dropout_of, from_gpt2_config, to_gpt2_config
+from tinygpt.checkpoints.description import write_description
+from tinygpt.checkpoints.gpt2_config import dropout_of, from_gpt2_config
 from tinygpt.checkpoints.gpt2_weights import INDEX, read_gpt2_weights
 from tinygpt.checkpoints.layout import (
     ADAPTER,
@@ -50,20 +50,21 @@ from tinygpt.checkpoints.layout import (
     TOKENIZER_CONFIG,
     WEIGHTS,
 )
+from tinygpt.checkpoints.quantized import CODES, Quantization, read_quantized
 from tinygpt.checkpoints.retention import drop_older, keep_newest, kept_checkpoints, link_files
 from tinygpt.checkpoints.tensorfile import read_tensors, require_whole, write_tensors
-from tinygpt.checkpoints.tokenizer_files import read_tokenizer, to_tokenizer_config
+from tinygpt.checkpoints.tokenizer_files import read_tokenizer
 from tinygpt.checkpoints.training_state import TrainingState
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.engines import Engine
-from tinygpt.errors import CheckpointError, ConfigError, StorageError
+from tinygpt.errors import CheckpointError, StorageError
 from tinygpt.generation.inference import LanguageModel
 from tinygpt.generation.inference.model import model_tokenizer, require_model
 from tinygpt.lora import Shapes, adapter_shapes, merged
 from tinygpt.optim import OptimizerState
 from tinygpt.params import Arrays, check_shapes, parameter_shapes
 from tinygpt.system.files import storage_errors, write_file
-from tinygpt.system.json_records import read_json, record_from_json
+from tinygpt.system.json_records import json_bytes, read_json, record_from_json
 from tinygpt.system.memory import require_memory
 from tinygpt.system.staging import current_files, finish_replacement, replace_files
 from tinygpt.tokenizers import BYTES, Tokenizer
@@ -96,6 +97,7 @@ class Checkpoint:
         tokenizer: text ↔ ids.
         adapter: name → array of a LoRA adapter, whose shape is in ``train``; None without one.
         base: the folder or name of the adapter's base.
+        quantization: the record of a folder whose weights are rounded.
     """
 
     config: ModelConfig
@@ -106,6 +108,7 @@ class Checkpoint:
     tokenizer: Tokenizer = BYTES
     adapter: Arrays | None = None
     base: str | None = None
+    quantization: Quantization | None = None
 
     @property
     def step(self) -> int:
@@ -155,6 +158,12 @@ def as_checkpoint(source: LanguageModel) -> Checkpoint:
     return Checkpoint(source.config, train, source.state_dict(), tokenizer=model_tokenizer(source))
 
 
+def whole(source: LanguageModel) -> Checkpoint:
+    """Return a model as a checkpoint of whole weights: an adapter is folded into them."""
+    checkpoint = as_checkpoint(source)
+    return checkpoint if checkpoint.adapter is None else checkpoint.folded()
+
+
 # ---- saving ------------------------------------------------------------------------------------------------
 
 
@@ -191,11 +200,9 @@ def save_checkpoint(directory: str | Path, source: LanguageModel, *, keep: int =
                 _check_arrays(trained, arrays, f"AdamW's {kind}")
 
     def write(folder: Path) -> None:
-        write_file(folder / CONFIG, [_json_bytes(to_gpt2_config(model, train.dropout))])
-        write_file(folder / TOKENIZER, [_json_bytes(tokenizer.content)])
-        write_file(folder / TOKENIZER_CONFIG, [_json_bytes(to_tokenizer_config(model))])
+        write_description(folder, model, train.dropout, tokenizer)
         if source.adapter is not None and train.adapter is not None:
-            write_file(folder / ADAPTER_CONFIG, [_json_bytes(to_adapter_config(train.adapter, source.base))])
+            write_file(folder / ADAPTER_CONFIG, [json_bytes(to_adapter_config(train.adapter, source.base))])
             write_adapter(folder / ADAPTER, source.adapter)
         else:
             write_tensors(
@@ -213,7 +220,7 @@ def save_checkpoint(directory: str | Path, source: LanguageModel, *, keep: int =
             "training": None if training is None else asdict(training),
             "sha256": digests,
         }
-        write_file(folder / STATE, [_json_bytes(state | {_CHECKSUM: _checksum(state)})])
+        write_file(folder / STATE, [json_bytes(state | {_CHECKSUM: _checksum(state)})])
         try:
             with storage_errors(directory / KEPT):
                 if keep:
@@ -249,7 +256,7 @@ def finish_save(directory: str | Path) -> None:
 
 def _checksum(state: Mapping[str, Any]) -> str:
     """Return the SHA-256 of a training state's contents, independent of white space."""
-    return hashlib.sha256(_json_bytes({key: value for key, value in state.items() if key != _CHECKSUM})).hexdigest()
+    return hashlib.sha256(json_bytes({key: value for key, value in state.items() if key != _CHECKSUM})).hexdigest()
 
 
 def has_checkpoint(directory: str | Path) -> bool:
@@ -302,8 +309,8 @@ def _version(directory: Path) -> dict[Path, tuple[int, int]]:
 
 
 def _load(folder: Path, weights_only: bool, base: Checkpoint | None) -> Checkpoint:
-    files = current_files(folder, (*FILES, INDEX, *TOKENIZER_FILES))
-    if not files.keys() & {CONFIG, WEIGHTS, INDEX, ADAPTER_CONFIG}:
+    files = current_files(folder, (*FILES, INDEX, CODES, *TOKENIZER_FILES))
+    if not files.keys() & {CONFIG, WEIGHTS, INDEX, CODES, ADAPTER_CONFIG}:
         raise CheckpointError(f"{folder} holds no checkpoint", f"a folder with {CONFIG} and {WEIGHTS}", _MAKE_ONE)
     state = read_json(files[STATE]) if STATE in files else None
     if state is None and OPTIMIZER in files:
@@ -345,15 +352,18 @@ def is_adapter(files: Container[str]) -> bool:
 def _whole_model(folder: Path, files: Mapping[str, Path]) -> Checkpoint:
     """Read the weights of a folder; the tokenizer is another file."""
     config = read_json(files.get(CONFIG, folder / CONFIG))
-    weights = read_gpt2_weights(files[WEIGHTS].parent if WEIGHTS in files else folder)
-    model = from_gpt2_config(config, str(folder / CONFIG))
+    model, quantization = from_gpt2_config(config, str(folder / CONFIG)), None
+    if CODES in files and not files.keys() & {WEIGHTS, INDEX}:
+        weights, quantization = read_quantized(files[CODES], model, config, str(folder / CONFIG))
+    else:
+        weights = read_gpt2_weights(files[WEIGHTS].parent if WEIGHTS in files else folder)
     # Checked before the names are listed: a false number of layers in config.json must not make us list billions.
     if len(weights) != 4 + 12 * model.n_layers:
         problem = f"{folder} holds {len(weights)} parameters"
         raise CheckpointError(problem, f"{4 + 12 * model.n_layers}, as {CONFIG} says n_layer {model.n_layers}")
     _check_arrays(parameter_shapes(model), weights, f"the weights of {folder}")
     weights = {name: weights[name] for name in parameter_shapes(model)}
-    return Checkpoint(model, settings_without_state(model, config), weights)
+    return Checkpoint(model, settings_without_state(model, config), weights, quantization=quantization)
 
 
 def _with_adapter(folder: Path, files: Mapping[str, Path], base: Checkpoint | None) -> Checkpoint:
@@ -466,13 +476,6 @@ def _check_arrays(shapes: Shapes, arrays: Mapping[str, np.ndarray], title: str) 
     for name, array in arrays.items():
         if not np.isfinite(array).all():
             raise CheckpointError(f"{title}: parameter {name!r} holds values that are not finite", "finite numbers")
-
-
-def _json_bytes(value: Any) -> bytes:
-    try:
-        return (json.dumps(value, indent=2, allow_nan=False) + "\n").encode()
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"the training state cannot be written as JSON ({error})", "plain finite values") from None
 
 
 def _sha256(path: Path) -> str:

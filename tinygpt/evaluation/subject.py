@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tinygpt.checkpoints.checkpoint import Checkpoint
+from tinygpt.corpora import CORPORA
 from tinygpt.errors import ConfigError
 from tinygpt.evaluation.grades import LossHistory
 from tinygpt.gallery import Card, GalleryModel, load_gallery_model
 from tinygpt.gallery.sources import load_adapted, load_source
-from tinygpt.generation.inference import LanguageModel
+from tinygpt.generation.inference import InferenceModel, LanguageModel
+from tinygpt.generation.inference.model import compiled_pays
+from tinygpt.rounding import FLOAT32
 
 
 @dataclass(frozen=True)
@@ -32,13 +35,26 @@ class Subject:
         """Return the requested corpus, or else the model's own; raise a ConfigError if there is neither."""
         if not requested and self.corpus is None:
             problem = "the checkpoint does not say what it was trained on"
-            raise ConfigError(problem, "a corpus", "invoke evaluate with --corpus NAME")
+            raise ConfigError(problem, "a corpus", "the same command with --corpus NAME")
         return requested or str(self.corpus)
 
 
 def load_model(checkpoint: str, model: str, adapter: str = "") -> LanguageModel:
     """Load a model; arguments and errors are those of :func:`load_subject`."""
     return load_subject(checkpoint, model, adapter).model
+
+
+def reader(model: LanguageModel, n_tokens: int, precision: str) -> LanguageModel | InferenceModel:
+    """Return a model to generate with at a precision; without one, at that of its file if its codes are read faster.
+
+    Raises:
+        ConfigError: the precision is unknown.
+        MissingDependencyError: it needs the compiled loop, which is not installed.
+    """
+    stored = getattr(model, "quantization", None)
+    if not precision and stored is not None and compiled_pays(model.config, n_tokens):
+        precision = stored.precision
+    return InferenceModel(model, precision=precision) if precision not in ("", FLOAT32) else model
 
 
 def load_subject(checkpoint: str, model: str, adapter: str = "") -> Subject:
@@ -66,7 +82,10 @@ def load_subject(checkpoint: str, model: str, adapter: str = "") -> Subject:
         return Subject(loaded, card.corpus, card.corpus_sha256, card_history(card))
     training = loaded.training
     if training is None:
-        return Subject(loaded)
+        stored = loaded.quantization
+        if stored is None or stored.corpus not in CORPORA:  # a file of the user's is named without its folder
+            return Subject(loaded)
+        return Subject(loaded, stored.corpus, stored.corpus_sha256)
     now, lowest = training.held_out_loss, training.best_held_out_loss
     history = None if now is None or lowest is None else LossHistory(lowest, now)
     return Subject(loaded, training.corpus, training.corpus_sha256, history)

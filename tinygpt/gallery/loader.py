@@ -6,10 +6,10 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from tinygpt.checkpoints.rounded_file import read_stored
 from tinygpt.config import ModelConfig
 from tinygpt.errors import CheckpointError, unknown_name
 from tinygpt.gallery.card import REPAIR, Card, read_card
-from tinygpt.gallery.quantized import read_stored
 from tinygpt.params import Arrays
 
 MODELS = Path(__file__).parent / "models"
@@ -54,7 +54,7 @@ def load_gallery_model(name: str, root: Path | None = None) -> GalleryModel:
     folder = (root or MODELS) / name
     card = read_card(folder / CARD)
     model = card.model_config(str(folder / CARD))
-    weights = read_stored(folder / WEIGHTS, model)
+    weights = read_stored(folder / WEIGHTS, model, REPAIR)
     digest = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
     if digest != card.file_sha256:
         problem = f"{folder / WEIGHTS} is not the file of its card"

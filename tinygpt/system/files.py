@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from tinygpt.errors import StorageError
+from tinygpt.errors import ConfigError, StorageError
 
 LFS_POINTER = b"version https://git-lfs"  # the start of a file that Git LFS has not downloaded
 _UNFINISHED = re.compile(r"\.(.+)-[0-9a-f]{8}\.tmp")
@@ -50,6 +50,30 @@ def replace_file(path: Path, chunks: Iterable[bytes | memoryview]) -> None:
             temporary.replace(path)
         except BaseException:
             temporary.unlink(missing_ok=True)
+            raise
+        flush_folder(path.parent)
+
+
+@contextmanager
+def new_path(path: Path) -> Iterator[Path]:
+    """Yield the path of an unfinished file or folder, which gets its name at the end of the block, or is removed.
+
+    Raises:
+        ConfigError: the path exists, and is no empty folder.
+        StorageError: the file system refused.
+    """
+    with storage_errors(path, "the same command with another --out, or after freeing space"):
+        if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+            raise ConfigError(f"{path} exists", "a new path", "the same command with another --out")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_name(f".{path.name}-{secrets.token_hex(4)}.tmp")
+        try:
+            yield unfinished
+            if path.is_dir():
+                path.rmdir()
+            unfinished.rename(path)
+        except BaseException:
+            shutil.rmtree(unfinished) if unfinished.is_dir() else unfinished.unlink(missing_ok=True)
             raise
         flush_folder(path.parent)
 

@@ -44,6 +44,14 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
+def json_bytes(value: Any) -> bytes:
+    """Return the contents of a JSON file; raise a ConfigError for what JSON has no word for, such as NaN."""
+    try:
+        return (json.dumps(value, indent=2, allow_nan=False) + "\n").encode()
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"a record cannot be written as JSON ({error})", "plain finite values") from None
+
+
 def _finite(text: str) -> float:
     """Return a number. NaN and Infinity are not JSON, and 1e999 would become Infinity."""
     value = float(text)

@@ -40,6 +40,11 @@ class SampleOptions(ModelOptions):
     eos_token_id: int | None = option(None, "token that ends the writing and is not written, such as 10, a line break")
     seed: int = option(0, "seed of the random choices; each further text or turn has the next one")
     count: int = option(1, "texts for each prompt")
+    precision: str = option(
+        "",
+        "of the weights: float32, int8, bfloat16 or float16; float32 when omitted, or that of a folder from "
+        "`invoke quantize` where the text is long enough for the compiled loop",
+    )
     interactive: bool = option(
         False, "write in turns with the model: Ctrl-C ends its turn, an empty line or Ctrl-D the session"
     )
@@ -56,7 +61,7 @@ class SampleOptions(ModelOptions):
 @task()
 def sample(options: SampleOptions) -> None:
     """Stream text from a model, token by token; print several texts one after the other."""
-    from tinygpt.evaluation.subject import load_model
+    from tinygpt.evaluation.subject import load_model, reader
     from tinygpt.generation.sampling import SamplingSettings
     from tinygpt.terminal.conversation_view import converse
     from tinygpt.terminal.samples import print_sample, print_samples
@@ -64,7 +69,8 @@ def sample(options: SampleOptions) -> None:
     names = {part.name for part in fields(SamplingSettings)}
     given = {name: value for name, value in vars(options).items() if name in names}
     settings = SamplingSettings(**given | {"top_k": options.top_k or None})
-    model = load_model(options.checkpoint, options.model, options.adapter)
+    read = load_model(options.checkpoint, options.model, options.adapter)
+    model = reader(read, settings.max_new_tokens, options.precision)
     if options.interactive:
         converse(model, options.prompt[0], settings)
     elif len(options.prompt) == options.count == 1:

@@ -30,9 +30,11 @@ _MODULES = {
     "bench": "pandas pyarrow scipy",
     "dev": "hypothesis jactionlint mypy playwright pytest ruff zizmor",
     "evaluate": "pydivsufsort",
+    "export": "gguf onnx onnxruntime",
     "jax": "jax",
     "parity": "torch transformers",
     "site": "altair math_core mkdocs vl_convert",
+    "track": "tensorboard trackio",
 }
 # Optional module → the extra that installs it.
 EXTRA_OF = MappingProxyType({module: extra for extra, modules in _MODULES.items() for module in modules.split()})

@@ -14,15 +14,16 @@ from sitegen.commands.checks import browser, checks, lint, parity, test, types
 from sitegen.commands.commands import audit, deploy, embed, playground, serve, site
 from sitegen.commands.demo import demo
 from tinygpt.terminal.commands import restore, runs, stop
+from tinygpt.terminal.export_commands import export, quantize
 from tinygpt.terminal.learn_command import learn
 from tinygpt.terminal.model_commands import evaluate, merge, sample
 from tinygpt.terminal.output import prepare_output
 from tinygpt.terminal.program import TaskProgram
 
 namespace = Collection(
-    train, sample, evaluate, merge, learn, runs, stop, restore, bench, compare, results, estimate, doctor, site, embed,
-    serve, playground, audit, deploy, race, sweep, ablate, clinic, gallery, accelerator, accelerator_train, demo, test,
-    browser, parity, lint, types, checks,
+    train, sample, evaluate, merge, export, quantize, learn, runs, stop, restore, bench, compare, results, estimate,
+    doctor, site, embed, serve, playground, audit, deploy, race, sweep, ablate, clinic, gallery, accelerator,
+    accelerator_train, demo, test, browser, parity, lint, types, checks,
 )  # fmt: skip
 
 

@@ -1,0 +1,96 @@
+"""Checkpoint folders with rounded weights: a quarter of the size, and everything that takes a checkpoint takes them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.tinygpt.slow_gpt2 import random_model
+from tinygpt.checkpoints.checkpoint import Checkpoint, load_checkpoint
+from tinygpt.checkpoints.layout import CONFIG, WEIGHTS
+from tinygpt.checkpoints.quantized import CODES, KEY
+from tinygpt.checkpoints.trainable import load_engine
+from tinygpt.config import ModelConfig
+from tinygpt.corpora import Corpus
+from tinygpt.errors import CheckpointError, ConfigError
+from tinygpt.evaluation.loss import scoring_engine, text_loss
+from tinygpt.evaluation.rounding_cost import save_rounded
+from tinygpt.evaluation.subject import load_subject, reader
+from tinygpt.generation.inference import InferenceModel
+from tinygpt.rounding import rounded
+
+SHAPE = ModelConfig(n_layers=1, d_model=64, n_heads=2, context_length=16)
+TEXT = bytes(np.random.default_rng(1).integers(97, 123, 900).astype(np.uint8))
+
+
+@pytest.fixture(scope="module")
+def model() -> Checkpoint:
+    return random_model(0.1, SHAPE)
+
+
+@pytest.fixture
+def corpus() -> Corpus:
+    return Corpus("stories", TEXT, TEXT[:500], "ours", "written here")
+
+
+@pytest.mark.parametrize(("precision", "share"), [("int8", 0.3), ("float16", 0.53)])
+def test_a_folder_is_small_and_loads_as_the_rounded_weights(
+    model: Checkpoint, corpus: Corpus, tmp_path: Path, precision: str, share: float
+) -> None:
+    record = save_rounded(model, corpus, tmp_path / "q", precision, 400)
+    assert (tmp_path / "q" / CODES).stat().st_size < share * 4 * SHAPE.n_parameters
+    loaded = load_checkpoint(tmp_path / "q")
+    assert (loaded.config, loaded.quantization, loaded.optimizer) == (SHAPE, record, None)
+    for name, array in rounded(model.weights, precision).items():
+        np.testing.assert_array_equal(loaded.weights[name], array)
+    assert load_subject(str(tmp_path / "q"), "").corpus_name("") == "stories"
+    assert load_engine(tmp_path / "q", "numpy").train_step(np.zeros((1, 4), int), np.ones((1, 4), int)).loss > 0
+
+
+def test_the_record_has_the_losses_before_and_after(model: Checkpoint, corpus: Corpus, tmp_path: Path) -> None:
+    record = save_rounded(model, corpus, tmp_path / "q", "int8", 10_000)
+    tokens = np.frombuffer(corpus.held_out, np.uint8)
+    before = text_loss(scoring_engine(model), tokens)
+    after = text_loss(scoring_engine(replace(model, weights=rounded(model.weights, "int8"))), tokens)
+    assert (record.loss_before, record.loss_after) == (pytest.approx(before), pytest.approx(after))
+    assert record.cost == pytest.approx(after - before) and record.measured_bytes == 500
+
+
+def test_what_exists_is_not_written_over(model: Checkpoint, corpus: Corpus, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    for out in (tmp_path, tmp_path / "mine.txt"):
+        with pytest.raises(ConfigError, match="exists; allowed: a new path"):
+            save_rounded(model, corpus, out)
+    with pytest.raises(ConfigError, match="unknown precision"):
+        save_rounded(model, corpus, tmp_path / "q", "int7")
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_damage_is_refused(model: Checkpoint, corpus: Corpus, tmp_path: Path) -> None:
+    folder = tmp_path / "q"
+    save_rounded(model, corpus, folder, n_bytes=400)
+    codes, config = (folder / CODES).read_bytes(), json.loads((folder / CONFIG).read_text())
+    (folder / CODES).write_bytes(codes[:-1] + bytes([codes[-1] ^ 1]))
+    with pytest.raises(CheckpointError, match="is not the file that"):
+        load_checkpoint(folder)
+    (folder / CODES).write_bytes(codes[:-1])
+    with pytest.raises(CheckpointError, match="not a whole safetensors file"):
+        load_checkpoint(folder)
+    for change, message in (({"version": 2}, "version 2; allowed: 'tinygpt', version 1"), ({"sha256": 1}, "is 1")):
+        (folder / CONFIG).write_text(json.dumps(config | {KEY: config[KEY] | change}))
+        with pytest.raises(CheckpointError, match=message):
+            load_checkpoint(folder)
+    (folder / CONFIG).write_text(json.dumps({key: value for key, value in config.items() if key != KEY}))
+    with pytest.raises(CheckpointError, match=KEY):
+        load_checkpoint(folder)
+    assert not (folder / WEIGHTS).exists()
+
+
+def test_a_long_text_is_read_from_the_codes(model: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tinygpt.generation.inference.model.fastest_engine", lambda: "compiled")
+    assert reader(model, 10**6, "") is model
+    assert isinstance(reader(model, 1, "int8"), InferenceModel)

@@ -1,0 +1,26 @@
+"""The files beside a model's weights that transformers and others read: its shape and its tokenizer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tinygpt.checkpoints.gpt2_config import to_gpt2_config
+from tinygpt.checkpoints.layout import CONFIG, TOKENIZER_CONFIG
+from tinygpt.checkpoints.tokenizer_files import to_tokenizer_config
+from tinygpt.config import ModelConfig
+from tinygpt.system.files import write_file
+from tinygpt.system.json_records import json_bytes
+from tinygpt.tokenizers import Tokenizer
+from tinygpt.tokenizers.files import TOKENIZER
+
+
+def write_description(folder: Path, model: ModelConfig, dropout: float, tokenizer: Tokenizer, **more: Any) -> None:
+    """Write config.json, with ``more`` keys, tokenizer.json and tokenizer_config.json.
+
+    Raises:
+        OSError: the file system refused, or a file exists.
+    """
+    write_file(folder / CONFIG, [json_bytes(to_gpt2_config(model, dropout) | more)])
+    write_file(folder / TOKENIZER, [json_bytes(tokenizer.content)])
+    write_file(folder / TOKENIZER_CONFIG, [json_bytes(to_tokenizer_config(model))])

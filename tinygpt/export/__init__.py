@@ -1,0 +1,1 @@
+"""Models as files that other programs read: ONNX, GGUF, and transformers' own folder."""
