@@ -83,10 +83,12 @@ def _with_predecessors(results: Results) -> Iterator[Comparison]:
             if not names[before] & names[after]:
                 break
             try:
-                yield compare_cells(record, timed[before], timed[after], (before, after), THRESHOLD)
+                answer = compare_cells(record, timed[before], timed[after], (before, after), THRESHOLD)
             except ResultsError:  # another protocol: a run that shares fewer cells may share the protocol
                 continue
-            break
+            if answer.points:
+                yield answer
+                break
 
 
 def _details(answer: Comparison, about: dict[str, str]) -> str:

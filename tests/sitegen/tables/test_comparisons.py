@@ -70,6 +70,11 @@ def test_runs_of_two_machines_or_protocols_are_not_compared(tmp_path: Path) -> N
     assert "No two runs" in text
 
 
+def test_runs_of_one_preset_with_another_context_have_no_empty_table(tmp_path: Path) -> None:
+    longer = rounds("new", 8.0, started_at=LATER, n_parameters=80_000)
+    assert "No two runs" in text_of(run_comparisons(load_results(rows.store(tmp_path, rounds("old", 8.0), longer))))
+
+
 def test_the_page_stays_short_and_begins_with_what_is_newest(tmp_path: Path) -> None:
     many = [rounds(f"run-{day:02}", 8.0, started_at=rows.START + timedelta(days=day)) for day in range(LIMIT + 3)]
     pairs = re.findall(
