@@ -19,11 +19,15 @@ CONTEXTS_AT_LEAST = 300
 PARAMETERS_PER_BYTE_AT_MOST = 4
 
 
-def memorization_warning(corpus: Corpus, model: ModelConfig) -> str | None:
-    """Return a warning, or None if the text is large enough for the model."""
+def memorization_warning(corpus: Corpus, model: ModelConfig, is_trained: bool = False) -> str | None:
+    """Return a warning, or None if the text is large enough for the model.
+
+    Args:
+        is_trained: the weights know another text already, so that few passes over this one are enough.
+    """
     n_bytes = len(corpus.train)
     against_context = CONTEXTS_AT_LEAST * model.context_length
-    against_model = model.n_parameters // PARAMETERS_PER_BYTE_AT_MOST
+    against_model = 0 if is_trained else model.n_parameters // PARAMETERS_PER_BYTE_AT_MOST
     enough = max(against_context, against_model)
     if n_bytes >= enough:
         return None
@@ -35,5 +39,5 @@ def memorization_warning(corpus: Corpus, model: ModelConfig) -> str | None:
     return (
         f"the training part of {corpus.name} has {n_bytes:,} bytes, {reason}. "
         f"A low training loss will not mean that it writes well; watch the held-out loss. "
-        f"Take a text of at least {enough:,} bytes, or a smaller preset."
+        f"Take a text of at least {enough:,} bytes, or a {'shorter context' if is_trained else 'smaller preset'}."
     )

@@ -201,7 +201,7 @@ class _Session:
     def _warnings(self) -> tuple[str | None, ...]:
         model = self.engine.config
         prompt = prompt_note(self.plan.prompt, model.context_length, self.tokens.tokenizer)
-        return self.corpus.warning, memorization_warning(self.corpus, model), prompt
+        return self.corpus.warning, memorization_warning(self.corpus, model, is_trained=self.started_from is not None), prompt
 
     def _steps(self) -> Iterator[Event]:
         plan = self.plan

@@ -403,6 +403,14 @@ def test_the_warning_names_the_size_at_which_it_stops():
             assert kind in memorization_warning(corpus_of(enough - 1), model)
 
 
+def test_weights_that_are_trained_need_windows_of_the_text_alone():
+    model = PRESETS["behemoth"].model
+    enough = 300 * model.context_length
+    assert memorization_warning(corpus_of(enough), model, is_trained=True) is None
+    warning = memorization_warning(corpus_of(enough - 1), model, is_trained=True)
+    assert f"at least {enough:,} bytes, or a shorter context" in warning
+
+
 def test_the_default_corpus_is_large_enough_up_to_huge():
     default = corpus_of(4_341_482)  # the training part of shakespeare
     warned = [name for name, preset in PRESETS.items() if memorization_warning(default, preset.model)]
