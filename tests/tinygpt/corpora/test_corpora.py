@@ -413,5 +413,5 @@ def test_weights_that_are_trained_need_windows_of_the_text_alone():
 
 def test_the_default_corpus_is_large_enough_up_to_huge():
     default = corpus_of(4_341_482)  # the training part of shakespeare
-    warned = [name for name, preset in PRESETS.items() if memorization_warning(default, preset.model)]
+    warned = [name for name, preset in LADDER.items() if memorization_warning(default, preset.model)]
     assert warned == ["massive", "mega", "behemoth"]
