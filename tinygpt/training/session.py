@@ -201,7 +201,8 @@ class _Session:
     def _warnings(self) -> tuple[str | None, ...]:
         model = self.engine.config
         prompt = prompt_note(self.plan.prompt, model.context_length, self.tokens.tokenizer)
-        return self.corpus.warning, memorization_warning(self.corpus, model, is_trained=self.started_from is not None), prompt
+        small = memorization_warning(self.corpus, model, is_trained=self.started_from is not None)
+        return self.corpus.warning, small, prompt
 
     def _steps(self) -> Iterator[Event]:
         plan = self.plan

@@ -18,6 +18,7 @@ from tinygpt.corpora import CORPORA, Corpus, load_corpus, memorization_warning, 
 from tinygpt.corpora.cache import cached
 from tinygpt.corpora.corpus import Parts
 from tinygpt.errors import CapacityError, CorpusError
+from tinygpt.presets import LADDER
 
 SMALL = Parts(b"to train on", b"held out")
 
