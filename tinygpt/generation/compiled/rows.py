@@ -20,6 +20,7 @@ from tinygpt.engines.loops.compiling import prepare
 from tinygpt.errors import DivergedError
 from tinygpt.generation.compiled.loop import continue_rows
 from tinygpt.generation.compiled.meeting import LINE
+from tinygpt.generation.inference import folding
 from tinygpt.generation.inference.cache import BatchCache
 from tinygpt.generation.inference.model import InferenceModel
 from tinygpt.generation.sampling import COLDEST, SamplingSettings
@@ -82,7 +83,8 @@ class CompiledTurns:
         self._model, self._cache, self._settings, self._rngs, self._seen = model, cache, settings, rngs, seen
         rows = len(cache.rows)
         groups = min(model.threads, rows)
-        parts = model.threads // groups if model.weights.streamed else 1
+        # Products of fewer numbers take less time than threads that meet after them.
+        parts = model.threads // groups if 4 * model.weights.arena.size > folding.STREAMED_BYTES else 1
         edges = [rows * number // groups for number in range(groups + 1)]
         self._shares = [
             share for first, end in pairwise(edges) for share in _Share.of(model.config, first, end - first, parts)
