@@ -97,7 +97,8 @@ def test_the_head_of_the_smallest_preset_has_a_sixth_of_the_operations() -> None
 
 
 def test_the_bytes_of_a_token_are_those_of_the_blocks_weights() -> None:
-    rows = re.findall(r"^\| `(\w+)` \| (.*) \| (.*) \|$", (FAST / "generation.md").read_text(), re.M)
+    found = re.findall(r"^\| `(\w+)` \| (.*) \| (.*) \|$", (FAST / "generation.md").read_text(), re.M)
+    rows = [row for row in found if row[0] in PRESETS]
     assert len(rows) == 5
     for name, size, speed in rows:
         model = PRESETS[name].model

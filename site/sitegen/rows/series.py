@@ -71,7 +71,7 @@ _LOOKS: Mapping[str, tuple[str, int | None, int, bool]] = MappingProxyType(
         "torch-pinned": (EVERYTHING, 1, 7, False),
         "torch-step": (EVERYTHING, 3, 0, False),
         "torch-autotune": (EVERYTHING, 4, 1, False),
-        "onnxruntime": (WITH_PEERS, 5, 1, True),
+        "onnxruntime": (WITH_PEERS, 3, 1, True),
         "torch-cuda": (WITH_PEERS, 0, 3, False),
         "torch-cuda-graphs": (WITH_PEERS, 1, 4, False),
         "torch-cuda-compile": (WITH_PEERS, 3, 0, False),
@@ -88,7 +88,7 @@ SERIES = MappingProxyType(
             Series(OURS, "vectorized", ENGINES_ONLY, None, 2, True),
             Series("compiled", "compiled", ENGINES_ONLY, None, 7, True),
             *(
-                Series(name, f"compiled, {precision}", ENGINES_ONLY, index, 7)
+                Series(name, f"compiled, {precision}", EVERYTHING, index, 7)
                 for index, (name, precision) in enumerate(ROUNDED.items(), 1)
             ),
             Series("jax", "jax engine", ENGINES_ONLY, 5, 6),
@@ -126,7 +126,9 @@ def tier_of(variant: str, origin: str = PUBLISHED) -> int:
 
 def is_rival(variant: str) -> bool:
     """True for a peer: its line is grey until a reader points at it."""
-    return kind_of(variant) == "peer" if variant not in SERIES else SERIES[variant].tier != ENGINES_ONLY
+    if variant in ROUNDED or variant not in SERIES:
+        return kind_of(variant) == "peer"
+    return SERIES[variant].tier != ENGINES_ONLY
 
 
 def tiers_of(rows: pd.DataFrame) -> list[int]:

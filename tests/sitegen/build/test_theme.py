@@ -9,10 +9,11 @@ from pathlib import Path
 import altair as alt
 import pytest
 
-from bench.arms.registry import ACCELERATOR_PEERS, JAX_ON_CPU, PEERS
+from bench.arms.registry import ACCELERATOR_PEERS, JAX_ON_CPU, PEERS, ROUNDED
 from sitegen.build.output_checks import check_site
 from sitegen.rows.series import BEST_ON_CPU, EVERYTHING, SERIES, order_series, series_colors, series_shapes
 from sitegen.text.fonts import LETTERS, font_faces
+from sitegen.text.html_tree import read_site
 from sitegen.text.palette import THEMES, Theme, css_variables, order_variants
 from tests import ROOT
 from tinygpt.engines import CPU_ENGINES
@@ -55,9 +56,9 @@ def test_engines_differ_in_colour_and_in_shape(theme: Theme) -> None:
 @pytest.mark.parametrize(
     "absent",
     [
-        (*(name for name, peer in PEERS.items() if not peer.trainer), *ON_GPU),  # they do not train on a processor
+        (*(name for name, peer in PEERS.items() if not peer.trainer), *ROUNDED, *ON_GPU),  # no training on a processor
         (*(name for name, peer in PEERS.items() if not peer.generator), "python", "numpy", "roofline", *ON_GPU),
-        ("python", "numpy", "roofline", JAX_ON_CPU, *PEERS),  # they do not stand beside an accelerator's rows
+        ("python", "numpy", "roofline", JAX_ON_CPU, *ROUNDED, *PEERS),  # they do not stand beside an accelerator's rows
     ],
     ids=["training", "writing", "accelerator"],
 )
@@ -134,4 +135,4 @@ def test_the_themes_own_files_name_no_other_host(tmp_path: Path) -> None:
     (tmp_path / "index.html").write_text("<p>x</p>")
     for path in [*(THEME / "assets/js").rglob("*.js"), *(THEME / "assets/css").glob("*.css"), *THEME.glob("*.html")]:
         assert not re.search(r"https?://", path.read_text()), path.name
-    assert check_site(tmp_path, "https://example.org/") == []
+    assert check_site(tmp_path, read_site(tmp_path), "https://example.org/") == []
