@@ -41,7 +41,7 @@ SOME = ("", "speedup/", "learn/by_hand/", "playground/", "status/", "embed/speed
 # Bytes over the wire, compressed, on a first visit. Material's own script and style are 60 KB of each.
 CHART_PAGE = 300_000  # when the reader has seen every figure
 PLAYGROUND = 150_000  # with engine, kernels and tools
-WALK_PAGE = 101_000  # with the formulas and numbers of all steps
+WALK_PAGE = 102_000  # with the formulas and numbers of all steps
 OTHER_PAGE = 100_000
 MODELS = "/playground/models/"  # loaded once the page is ready, and not where the reader saves data
 
