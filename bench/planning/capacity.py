@@ -13,8 +13,8 @@ from bench.planning.memory import (
     predicted_session_bytes,
 )
 from tinygpt.config import ModelConfig, TrainConfig
-from tinygpt.errors import CapacityError
-from tinygpt.presets import LADDER, PRESETS
+from tinygpt.errors import CapacityError, ConfigError
+from tinygpt.presets import LADDER, PRESETS, Preset
 from tinygpt.system.memory import Memory, available_memory
 from tinygpt.terminal.quantities import gibibytes
 from tinygpt.training.plan import TrainingPlan
@@ -66,13 +66,20 @@ def check_fit(variant: str, preset: str, memory: Memory | None = None, predict: 
 
 def _fit(variant: str, model: ModelConfig, train: TrainConfig, memory: Memory | None, predict: Predict) -> Fit:
     memory = memory or available_memory()
-    largest = largest_preset(variant, memory, predict)
-    return Fit(predict(variant, model, train), memory, is_lower_bound(variant), largest)
+    needed = predict(variant, model, train)
+    return Fit(needed, memory, is_lower_bound(variant), largest_preset(variant, memory, predict))
 
 
 def largest_preset(variant: str, memory: Memory, predict: Predict = predicted_peak_bytes) -> str | None:
     """Return the preset with most parameters that fits with an engine; None if none does."""
-    fitting = [entry for entry in LADDER.values() if predict(variant, entry.model, entry.train) <= memory.available]
+
+    def fits(entry: Preset) -> bool:
+        try:
+            return predict(variant, entry.model, entry.train) <= memory.available
+        except ConfigError:  # it lacks a layer that is to be trained
+            return False
+
+    fitting = [entry for entry in LADDER.values() if fits(entry)]
     return max(fitting, key=lambda entry: entry.model.n_parameters).name if fitting else None
 
 

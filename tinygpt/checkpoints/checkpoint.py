@@ -293,7 +293,9 @@ def load_checkpoint(directory: str | Path, *, weights_only: bool = False, base: 
             # A run that is saving moved files during the read: read again.
             if _version(directory) != version:
                 continue
-            if not error.run.startswith("git ") and kept_checkpoints(directory):
+            # An older version helps where a file is damaged, and not where the base is another one.
+            damaged = base is None and not error.run.startswith(("git ", "--checkpoint "))
+            if damaged and kept_checkpoints(directory):
                 raise CheckpointError(error.problem, error.allowed, f"invoke restore {quote(str(directory))}") from None
             raise
 

@@ -21,6 +21,7 @@ def write_description(folder: Path, model: ModelConfig, dropout: float, tokenize
     Raises:
         OSError: the file system refused, or a file exists.
     """
-    write_file(folder / CONFIG, [json_bytes(to_gpt2_config(model, dropout) | more)])
+    marks = dict.fromkeys(("bos_token_id", "eos_token_id"), tokenizer.end_of_text)
+    write_file(folder / CONFIG, [json_bytes(to_gpt2_config(model, dropout) | marks | more)])
     write_file(folder / TOKENIZER, [json_bytes(tokenizer.content)])
-    write_file(folder / TOKENIZER_CONFIG, [json_bytes(to_tokenizer_config(model))])
+    write_file(folder / TOKENIZER_CONFIG, [json_bytes(to_tokenizer_config(model, tokenizer))])

@@ -14,16 +14,19 @@ from tinygpt.errors import CheckpointError, ConfigError
 from tinygpt.tokenizers import BYTES, Tokenizer
 from tinygpt.tokenizers.files import TOKENIZER, read_content
 from tinygpt.tokenizers.json_tokenizer import tokenizer_of
+from tinygpt.tokenizers.tokenizer import END_OF_TEXT
 
 _RUN = "AutoTokenizer.from_pretrained(NAME).save_pretrained(DIR) in transformers writes it"
 
 
-def to_tokenizer_config(model: ModelConfig) -> dict[str, Any]:
-    """Return the contents of tokenizer_config.json: the class that reads tokenizer.json as it is, and the context."""
+def to_tokenizer_config(model: ModelConfig, tokenizer: Tokenizer) -> dict[str, Any]:
+    """Return the contents of tokenizer_config.json: the class that reads tokenizer.json as it is, context and marks."""
+    marks = {} if tokenizer.end_of_text is None else dict.fromkeys(("bos_token", "eos_token"), END_OF_TEXT)
     return {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "model_max_length": model.context_length,
         "clean_up_tokenization_spaces": False,
+        **marks,
     }
 
 

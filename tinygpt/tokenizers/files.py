@@ -15,12 +15,12 @@ from tinygpt.errors import CheckpointError
 from tinygpt.system.files import require_regular
 from tinygpt.system.json_records import read_json
 from tinygpt.tokenizers.byte_tokenizer import BYTES
+from tinygpt.tokenizers.tokenizer import END_OF_TEXT
 
 TOKENIZER = "tokenizer.json"
 VOCABULARY, MERGES, ADDED = "vocab.json", "merges.txt", "added_tokens.json"
 TOKENIZER_FILES = (TOKENIZER, VOCABULARY, MERGES, ADDED)
 
-_END = "<|endoftext|>"  # of a text in GPT-2's vocabulary: never cut into pieces
 _VERSION = "#version"
 _LARGEST = 2**24  # bytes
 
@@ -40,7 +40,7 @@ def read_content(files: Mapping[str, Path]) -> tuple[str, dict[str, Any]] | None
         return None
     vocabulary = read_json(files[VOCABULARY])
     added = read_json(files[ADDED]) if ADDED in files else {}
-    added |= {_END: vocabulary[_END]} if _END in vocabulary else {}
+    added |= {END_OF_TEXT: vocabulary[END_OF_TEXT]} if END_OF_TEXT in vocabulary else {}
     content, splits_words = BYTES.content, {"use_regex": True}
     return VOCABULARY, {
         **content,

@@ -23,6 +23,8 @@ import numpy as np
 from tinygpt.arguments import instance
 from tinygpt.errors import ConfigError
 
+END_OF_TEXT = "<|endoftext|>"
+
 
 def text_bytes(text: str | bytes) -> bytes:
     """Return text as UTF-8; bytes as they are.
@@ -73,6 +75,12 @@ class Tokenizer(ABC):
 
     def __repr__(self) -> str:
         return f"<tokenizer {self.name}: {self.vocab_size:,} tokens>"
+
+    @cached_property
+    def end_of_text(self) -> int | None:
+        """The id of ``<|endoftext|>``, which GPT-2 writes where a text ends; None if it is no special token here."""
+        added = {item["content"]: item["id"] for item in self.content.get("added_tokens") or []}
+        return added.get(END_OF_TEXT)
 
     @property
     def vocab_size(self) -> int:

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.tinygpt.gpt2_folder import BPE, END, LAST, MODEL, write_gpt2, write_pair
-from tinygpt.checkpoints.checkpoint import load_checkpoint
-from tinygpt.checkpoints.layout import TOKENIZER
+from tinygpt.checkpoints.checkpoint import load_checkpoint, save_checkpoint
+from tinygpt.checkpoints.layout import CONFIG, TOKENIZER, TOKENIZER_CONFIG
 from tinygpt.errors import CheckpointError, ConfigError
 from tinygpt.tokenizers import load_tokenizer
 from tinygpt.tokenizers.files import ADDED, MERGES, VOCABULARY
@@ -29,6 +29,15 @@ def test_the_pair_is_the_same_tokenizer(pair: Path) -> None:
     assert tokenizer.decode(tokenizer.encode(TEXT)) == TEXT
     assert tokenizer.encode(f"a{END}b").tolist() == [*BPE.encode("a"), LAST, *BPE.encode("b")]
     assert load_tokenizer(str(pair)).hash == tokenizer.hash
+
+
+def test_what_is_written_names_the_end_of_a_text(pair: Path, tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "saved", load_checkpoint(pair))
+    config, marks = (json.loads((tmp_path / "saved" / name).read_text()) for name in (CONFIG, TOKENIZER_CONFIG))
+    assert (config["bos_token_id"], config["eos_token_id"]) == (LAST, LAST)
+    assert (marks["bos_token"], marks["eos_token"]) == (END, END)
+    save_checkpoint(tmp_path / "other", load_checkpoint(write_gpt2(tmp_path / "none")))
+    assert json.loads((tmp_path / "other" / CONFIG).read_text())["eos_token_id"] is None
 
 
 def test_further_tokens_are_read(pair: Path) -> None:

@@ -116,6 +116,8 @@ def test_sample_and_merge_take_an_adapter(base: Path, tmp_path: Path, typed: Typ
     assert "folded in" in typed("merge", "--adapter", str(run), "--out", str(merged)).stdout
     assert typed("sample", "--checkpoint", str(merged), *same).stdout.splitlines()[0] == texts[0]
     assert not (merged / STATE).exists() or load_checkpoint(merged).training is None
+    part = ("--train-only", "h.1,ln_f", "--preset", "tiny", "--corpus", "stories", "--engine", "numpy", "--steps", "1")
+    assert "finished step 1" in typed("train", *part, "--out", str(tmp_path / "part")).stdout
     for words, error in (
         (("merge", "--adapter", run, "--out", merged), "already holds a checkpoint"),
         (("merge", "--adapter", base, "--out", tmp_path / "new"), "holds a whole model"),
