@@ -64,9 +64,8 @@ def _tensors(model: Checkpoint) -> Iterator[tuple[str, np.ndarray]]:
         layer, _, part = rest.partition(".")
         array = np.asarray(model.weights[name], np.float32)
         in_block = prefix == "h"
-        turned = (
-            array.T if in_block and array.ndim == 2 else array
-        )  # embeddings are rows of tokens and places there too
+        # Embeddings are rows of tokens and places there too.
+        turned = array.T if in_block and array.ndim == 2 else array
         yield (
             f"blk.{layer}.{_PLACES[part]}.{kind}" if in_block else f"{_PLACES[place]}.{kind}",
             np.ascontiguousarray(turned),

@@ -58,7 +58,7 @@ def test_engines_differ_in_colour_and_in_shape(theme: Theme) -> None:
     [
         (*(name for name, peer in PEERS.items() if not peer.trainer), *ROUNDED, *ON_GPU),  # no training on a processor
         (*(name for name, peer in PEERS.items() if not peer.generator), "python", "numpy", "roofline", *ON_GPU),
-        ("python", "numpy", "roofline", JAX_ON_CPU, *ROUNDED, *PEERS),  # they do not stand beside an accelerator's rows
+        ("python", "numpy", "roofline", JAX_ON_CPU, *ROUNDED, *PEERS),  # not beside an accelerator's rows
     ],
     ids=["training", "writing", "accelerator"],
 )

@@ -1,4 +1,4 @@
-"""Generation from weights in fewer bytes: the scores of the rounded weights, whoever computes them."""
+"""Generation from weights in fewer bytes: the scores of the rounded weights, in every form."""
 
 from __future__ import annotations
 

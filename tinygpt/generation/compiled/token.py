@@ -4,7 +4,7 @@ The matrices of all blocks are one arena, in the order of use (``folding``, or `
 sequence has a cache of its own.
 
 Several threads may share the outputs of each product and the heads of attention. Each has its own residual stream, and
-they meet wherever one reads what others wrote. An output's sum is the same, whoever adds it.
+they meet wherever one reads what others wrote. An output's sum is the same in every thread.
 """
 
 from __future__ import annotations
