@@ -21,6 +21,7 @@ from sitegen.text.errors import SiteError
 HOST = "127.0.0.1"
 _LOCATION = re.compile(r"<loc>([^<]+)</loc>")
 _COMPRESSED = {".css", ".csv", ".html", ".js", ".json", ".mjs", ".svg", ".txt", ".xml"}  # as hosts of static sites do
+_POLL_SECONDS = 0.02  # between looks of a server in a thread at whether it is to end
 
 
 def serve_site(site: Path, port: int = 8000) -> None:
@@ -45,7 +46,7 @@ def serve_site(site: Path, port: int = 8000) -> None:
 def running(server: ThreadingHTTPServer) -> Iterator[str]:
     """Run a server in a thread; yields its address, with a slash at the end."""
     with server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread = threading.Thread(target=server.serve_forever, args=(_POLL_SECONDS,), daemon=True)
         thread.start()
         try:
             yield address_of(server)
