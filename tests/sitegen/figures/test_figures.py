@@ -171,7 +171,7 @@ def test_every_case_has_a_figure_or_none_on_purpose(
 @pytest.mark.parametrize("name", FIGURES)
 def test_a_chart_in_the_dark_theme_is_the_light_one_in_other_colours(name: str, everything: Results) -> None:
     plotted = FIGURES[name].rows(everything)
-    light, dark = (json_text(chart_spec(FIGURES[name], plotted, theme, validate=False)) for theme in (LIGHT, DARK))
+    light, dark = (json_text(chart_spec(FIGURES[name], plotted, theme)) for theme in (LIGHT, DARK))
     assert in_dark(light.replace(f'"theme":"{LIGHT.name}"', f'"theme":"{DARK.name}"')) == dark != light
 
 

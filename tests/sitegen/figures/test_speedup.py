@@ -55,7 +55,7 @@ def spec(plotted: pd.DataFrame) -> Spec:
 
 def spec_of(plotted: pd.DataFrame) -> Spec:
     """Specification of the chart, unvalidated: test_figures.py validates those of all figures."""
-    return chart_spec(FIGURE, plotted, LIGHT, validate=False)
+    return chart_spec(FIGURE, plotted, LIGHT)
 
 
 def parameters(spec: Spec) -> dict[str, dict[str, Any]]:
