@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
@@ -9,6 +10,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -50,6 +52,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items[:] = [item for _, item in sorted(zip(files, items, strict=True), key=rank)]
 
 
+def pytest_collection_finish() -> None:
+    """Take what was imported for all tests out of the garbage collector's rounds, and of what forks copy."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def no_network(monkeypatch):
     """Fail a test that opens a connection to another machine."""
@@ -69,6 +77,14 @@ def interruptible():
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def shared_folder(tmp_path_factory: pytest.TempPathFactory, name: str) -> Path:
+    """A folder that all processes of a session share; the first one that asks makes it."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
 @pytest.fixture(autouse=True, scope="session")
 def own_cache(tmp_path_factory):
     """Keep the user's corpus cache out of the tests, and the tests out of the user's cache.
@@ -77,11 +93,12 @@ def own_cache(tmp_path_factory):
     sources.
     """
     patch = pytest.MonkeyPatch()
-    cache = tmp_path_factory.mktemp("cache")
+    cache = shared_folder(tmp_path_factory, "cache")
     patch.setenv("TINYGPT_CACHE", str(cache))
     compiled = ROOT / ".pytest_cache" / "compiled"
     compiled.mkdir(parents=True, exist_ok=True)
-    (cache / "compiled").symlink_to(compiled)
+    with suppress(FileExistsError):
+        (cache / "compiled").symlink_to(compiled)
     yield
     patch.undo()
 

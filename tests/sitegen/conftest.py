@@ -1,22 +1,19 @@
 from __future__ import annotations
 
 import fcntl
-import os
 import pickle
 
 import pytest
 
 from sitegen.build.site import BuiltSite
+from tests.conftest import shared_folder
 from tests.sitegen.example import build_example
 
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> BuiltSite:
     """The real pages over made-up results, built once: by the first of the test processes that asks."""
-    if "PYTEST_XDIST_WORKER" not in os.environ:
-        return build_example(tmp_path_factory.mktemp("checkout"))
-    folder = tmp_path_factory.getbasetemp().parent / "checkout"  # all of them share the parent
-    folder.mkdir(exist_ok=True)
+    folder = shared_folder(tmp_path_factory, "checkout")
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         kept = folder / "built"
