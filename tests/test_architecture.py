@@ -1,6 +1,7 @@
 """The shape of the tree: who may import whom, what must never move, and that nothing private is in it."""
 
 import ast
+import functools
 import graphlib
 import re
 import subprocess
@@ -15,8 +16,15 @@ PACKAGES = {"tinygpt": ROOT / "tinygpt", "bench": ROOT / "bench", "sitegen": ROO
 MAY_IMPORT = {"tinygpt": set(), "bench": {"tinygpt"}, "sitegen": {"tinygpt", "bench"}}
 
 
+@functools.cache
+def imports_of(path):
+    """Every import of a file, at its top and inside functions; the files are parsed once."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+
+
 def imported_roots(path):
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in imports_of(path):
         if isinstance(node, ast.Import):
             yield from (alias.name.split(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -134,8 +142,8 @@ def module_name(package, path):
 
 
 def imported_modules(path, modules):
-    """Modules of ours that a file imports, at its top and inside functions."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    """Modules of ours that a file imports."""
+    for node in imports_of(path):
         if isinstance(node, ast.ImportFrom) and node.module:
             for alias in node.names:
                 full = f"{node.module}.{alias.name}"

@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -225,34 +226,52 @@ def test_a_busy_machine_and_a_chosen_kernel_are_said(tmp_path, corpus, console, 
 
 # ---- stopping the runner -------------------------------------------------------------------------------------
 
-RUNNER = """
-import sys
-import bench.measuring.runner
+# A runner for each folder on stdin, one after the other: a fork, so that its imports and the look at the machine are
+# done. It writes the fork's id, and its exit code when it has ended.
+RUNNERS = """
+import os, sys
 from pathlib import Path
-from bench.arms.suites import Arm, Cell, Suite
-from bench.measuring.runner import run_suite
+import bench.measuring.runner as runner
+from bench.arms.suites import Arm, Suite
 from bench.measuring.run_plan import RunOptions
+from rich.console import Console
 from tests.bench.conftest import TEXT
 from tinygpt.corpora import Corpus
-folder = Path(sys.argv[1])
 arms = tuple(Arm(v, "tiny", 60.0, 1) for v in ("numpy", "tests.bench.faulty_engines:Hanging", "vectorized"))
-corpus = Corpus("squares", TEXT[:-2000], TEXT[-2000:], "", "")
-options = RunOptions(lock_file=folder / "lock")
-bench.measuring.runner.code_sha256 = lambda: "the same"
-sys.exit(run_suite(Suite("quick", "", 1, arms), folder / "results", corpus, options=options).exit_code)
+suite, corpus = Suite("quick", "", 1, arms), Corpus("squares", TEXT[:-2000], TEXT[-2000:], "", "")
+machine = runner.fresh_machine()
+runner.fresh_machine, runner.code_sha256 = lambda: machine, lambda: "the same"
+for line in sys.stdin:
+    folder = Path(line.strip())
+    child = os.fork()
+    if child == 0:
+        os.environ["FAULTY_PID_FILE"] = str(folder / "pids")
+        options, console = RunOptions(lock_file=folder / "lock"), Console(file=(folder / "printed").open("w"))
+        os._exit(runner.run_suite(suite, folder / "results", corpus, console=console, options=options).exit_code)
+    print(child, flush=True)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 
 
-def start_runner(folder: Path) -> tuple[subprocess.Popen[str], list[int]]:
-    """A runner whose first cell is done and whose second one hangs; with the worker's and its child's pid."""
-    pid_file = folder / "pids"
-    runner = subprocess.Popen(
-        [sys.executable, "-c", RUNNER, str(folder)], env=environment(FAULTY_PID_FILE=str(pid_file)),
-        stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+@pytest.fixture(scope="module")
+def runners() -> Iterator[subprocess.Popen[str]]:
+    """The process of :data:`RUNNERS`."""
+    command = [sys.executable, "-c", RUNNERS]
+    with subprocess.Popen(
+        command, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        yield process
+        process.communicate(timeout=60)
+
+
+def start_runner(runners: subprocess.Popen[str], folder: Path) -> tuple[int, list[int]]:
+    """A runner whose first cell is done and whose second one hangs: its pid, and the worker's and its child's."""
+    assert runners.stdin is not None and runners.stdout is not None
+    print(folder, file=runners.stdin, flush=True)
+    runner, pid_file = int(runners.stdout.readline()), folder / "pids"
     deadline = time.monotonic() + 60
     while not pid_file.exists():
-        assert time.monotonic() < deadline and runner.poll() is None, "the second cell never began to hang"
+        assert time.monotonic() < deadline and psutil.pid_exists(runner), "the second cell never began to hang"
         time.sleep(0.05)
     time.sleep(0.5)  # the runner reads the steps before it
     return runner, [int(pid) for pid in pid_file.read_text().split()]
@@ -266,20 +285,20 @@ def wait_until_gone(pid: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def stopped(tmp_path_factory) -> Callable[[signal.Signals], Path]:
+def stopped(tmp_path_factory, runners) -> Callable[[signal.Signals], Path]:
     """The folder of a run that was ended by a signal in its second cell of three; one run for each signal."""
 
     @functools.cache
     def stop(number: signal.Signals) -> Path:
         folder = tmp_path_factory.mktemp(number.name)
-        runner, (worker, child) = start_runner(folder)
-        runner.send_signal(number)
-        runner.communicate(timeout=60)
+        runner, (worker, child) = start_runner(runners, folder)
+        os.kill(runner, number)
+        code = int(runners.stdout.readline())
         wait_until_gone(worker)  # it does not train on unattended
         if number == signal.SIGKILL:
             psutil.Process(child).kill()
         else:
-            assert runner.returncode == 130
+            assert code == 130
             wait_until_gone(child)
         return folder
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from markdown.extensions.toc import slugify
 
 from tests import ROOT
 from tests.tinygpt.learn.test_course import EXERCISES, SOLUTIONS
+from tinygpt import load_corpus
 from tinygpt.learn.course import SITTINGS, Exercise, Sitting
 from tinygpt.learn.student import forget_students
 
@@ -57,6 +57,14 @@ def test_every_question_has_a_folded_answer(page: Path) -> None:
         assert re.search(r'\n\n    \?\?\? success "Answer"\n\n        \S', question), question
 
 
+@pytest.fixture
+def shorter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stories that programs load have a tenth of their usual length."""
+    whole = load_corpus("stories")
+    part = replace(whole, train=whole.train[:450_000], held_out=whole.held_out[:50_000])
+    monkeypatch.setattr("tinygpt.load_corpus", {"stories": part}.__getitem__)
+
+
 def run_blocks(number: int, monkeypatch: pytest.MonkeyPatch, *smaller: tuple[str, str]) -> None:
     """Run the programs of a page beside the solutions, with numbers that take less time."""
     monkeypatch.syspath_prepend(SOLUTIONS)
@@ -78,12 +86,13 @@ def losses(text: str) -> list[float]:
     return [float(number) for number in re.findall(r"([\d.]+) nats per byte", text)]
 
 
+@pytest.mark.usefixtures("shorter")
 def test_the_programs_of_sittings_1_and_2_show_what_the_pages_say(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run_blocks(1, monkeypatch)
     _, one, little = losses(capsys.readouterr().out)
-    assert one < 5.545 / 2 and abs(one - little) < 0.01
+    assert one < 5.545 / 2 and abs(one - little) < 0.03
     run_blocks(2, monkeypatch)
     first, *_, last = losses(capsys.readouterr().out)
     assert 5.5 < first < 6.5 and abs(last - little) < 0.25
@@ -97,6 +106,7 @@ def test_the_program_of_sitting_3_prints_what_the_page_says(
     assert even == "0 [0.  0.5 1.  1.5]" and sharp == "50 [0.  1.  2.  1.5]"
 
 
+@pytest.mark.usefixtures("shorter")
 def test_the_programs_of_sittings_4_and_5_train_judge_and_write(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -114,16 +124,17 @@ def test_the_programs_of_sittings_4_and_5_train_judge_and_write(
     assert text.count("Once ") == 3 and text.count("--- temperature") == 3
 
 
-def test_the_notebook_runs_as_it_stands(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("shorter")
+def test_the_notebook_runs_as_it_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
     notebook = json.loads((ROOT / "docs/learn/sitting_1.ipynb").read_text("utf-8"))
     assert notebook["nbformat"] == 4
     cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
     assert not any(cell["outputs"] or cell["execution_count"] for cell in cells), "outputs are made, never stored"
-    program = "\n".join("".join(cell["source"]) for cell in cells)
-    done = subprocess.run(
-        [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{program}"],
-        cwd=tmp_path, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    orders = losses(done.stdout)
+    names: dict[str, object] = {}
+    for cell in cells:
+        exec("".join(cell["source"]), names)
+    orders = losses(capsys.readouterr().out)
     assert len(orders) == 4 and all(longer < shorter for shorter, longer in pairwise(orders))
