@@ -26,9 +26,12 @@ export class Client {
     });
   }
 
-  /** "stop", "pause" or "resume" the current task; "seen" confirms a piece of its progress. */
-  control(type) {
-    this._worker.postMessage({ type });
+  /**
+   * "stop", "pause" or "resume" the innermost running task, or that of a type (`of`); "seen" confirms a piece of the
+   * progress of one (`id`); "pace" sets the `share` of the time in which tasks compute.
+   */
+  control(type, which = {}) {
+    this._worker.postMessage({ type, ...which });
   }
 
   /** End the worker at once. */
@@ -42,7 +45,7 @@ export class Client {
     if (!call) return;
     if (type === "progress") {
       call.progress(rest);
-      this.control("seen");
+      this.control("seen", { id });
       return;
     }
     this._calls.delete(id);

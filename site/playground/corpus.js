@@ -1,7 +1,8 @@
-// Texts for training in the tab: split, batches, evaluation, and a warning if a text is too small for a model.
+// Texts for training in the tab: parts, batches, evaluation, and a warning if a text is too small for a model.
 
 import { parameterCount } from "./layout.js";
 import { createRandom } from "./generate.js";
+import { TOYS } from "./toys.js";
 
 const HELD_OUT_SHARE = 0.1;
 const EVALUATION_BATCHES = 4;
@@ -27,6 +28,18 @@ export function splitText(bytes, contextLength) {
   return { train: bytes.subarray(0, bytes.length - heldOut), heldOut: bytes.subarray(bytes.length - heldOut) };
 }
 
+/**
+ * The parts of a run's text, and the bytes between the places where windows may begin.
+ *
+ * @param {{text: Uint8Array, toy: string, seed: number}} run
+ * @throws {Error} a part is shorter than one window or the toy task is unknown
+ */
+export function partsOf({ text, toy, seed }, contextLength) {
+  if (!toy) return { ...splitText(text, contextLength), stride: 1 };
+  if (!Object.hasOwn(TOYS, toy)) throw new Error(`There is no toy task "${toy}"; there are ${Object.keys(TOYS).join(", ")}.`);
+  return { ...TOYS[toy].parts(seed), stride: TOYS[toy].length };
+}
+
 // The windows that begin at `starts`: inputs, and targets one position later.
 function windowsAt(starts, tokens, contextLength) {
   const rows = starts.length;
@@ -39,17 +52,19 @@ function windowsAt(starts, tokens, contextLength) {
 }
 
 /** The batch of a step, counted from 0: random windows, the same ones for the same seed and step. */
-export function drawBatch(tokens, batchSize, contextLength, seed, step) {
+export function drawBatch(tokens, batchSize, contextLength, seed, step, stride = 1) {
   const random = createRandom(seed + step * 2 ** 32);
-  const draw = () => Math.floor(random() * (tokens.length - contextLength));
+  const places = Math.ceil((tokens.length - contextLength) / stride);
+  const draw = () => Math.floor(random() * places) * stride;
   return windowsAt(Array.from({ length: batchSize }, draw), tokens, contextLength);
 }
 
 /** Windows spread evenly over a held-out text, the same ones at every evaluation. */
-export function evaluationBatches(tokens, batchSize, contextLength) {
+export function evaluationBatches(tokens, batchSize, contextLength, stride = 1) {
   const windows = Math.floor((tokens.length - 1) / contextLength);
   const wanted = Math.min(windows, EVALUATION_BATCHES * batchSize);
-  const chosen = Array.from({ length: wanted }, (_, i) => Math.floor((i * windows) / wanted) * contextLength);
+  const place = (i) => Math.floor((i * windows) / wanted) * contextLength;
+  const chosen = Array.from({ length: wanted }, (_, i) => place(i) - (place(i) % stride));
   const batches = [];
   for (let i = 0; i < chosen.length; i += batchSize) {
     batches.push(windowsAt(chosen.slice(i, i + batchSize), tokens, contextLength));
@@ -58,11 +73,12 @@ export function evaluationBatches(tokens, batchSize, contextLength) {
 }
 
 /** Mean loss over evaluation batches, nats per byte. */
-export function evaluate(engine, batches) {
+export async function evaluate(engine, batches) {
   let total = 0;
   let rows = 0;
   for (const batch of batches) {
-    total += batch.rows * engine.loss(batch.inputs, batch.targets, batch.rows);
+    const loss = await engine.loss(batch.inputs, batch.targets, batch.rows);
+    total += batch.rows * loss;
     rows += batch.rows;
   }
   return total / rows;

@@ -33,6 +33,9 @@ export class Engine {
     this.places = layOut(config, batch * config.contextLength, batch, batchSize > 0, this.kernels.heapStart);
     this.updates = 0;
     this.length = 0; // positions in the cache
+    this.bytes = this.heap.byteLength;
+    this.stepsAtOnce = 1; // of trainSteps
+    this._squares = null; // Σ dθ² of the last step by name
   }
 
   // ---- weights ---------------------------------------------------------------------------------------------------
@@ -56,9 +59,26 @@ export class Engine {
     return this._arrays(this.places.gradients);
   }
 
+  /** Name → Σ dθ² of the last training step, or null before it. */
+  gradientSquares() {
+    return this._squares;
+  }
+
   /** AdamW's two moments, as views; of a training engine. */
   moments() {
     return [this._arrays(this.places.firstMoments), this._arrays(this.places.secondMoments)];
+  }
+
+  /** Weights and moments, as views, and the number of updates; of a training engine. */
+  snapshot() {
+    return { weights: this.weights(), moments: this.moments(), updates: this.updates };
+  }
+
+  /** Go on from a snapshot. */
+  restore({ weights, moments, updates }) {
+    this.load(weights);
+    for (const [i, arrays] of this.moments().entries()) arrays.forEach((view, name) => view.set(moments[i].get(name)));
+    this.updates = updates;
   }
 
   /** Copy weights from a map with every name. */
@@ -123,6 +143,19 @@ export class Engine {
     this._norm(places.normed, places.xHat, places.r, "ln_f", rows);
     kernels.matmul(places.logits, VOCABULARY, places.normed, d, 1, table, 1, d, rows, VOCABULARY, d, 0, 0);
     return heap.subarray(places.logits, places.logits + rows * VOCABULARY);
+  }
+
+  /** Logits (T, V) of T tokens, and the attention (L, H, T, T) in them. */
+  look(tokens) {
+    const t = tokens.length;
+    const { nLayers, nHeads } = this.config;
+    const attention = new Float32Array(nLayers * nHeads * t * t);
+    const logits = this.forward(tokens, 1, t, (layer, { p }) =>
+      attention.set(this.heap.subarray(p, p + nHeads * t * t), layer * nHeads * t * t),
+    );
+    // Columns of later keys hold what was there before.
+    for (let i = 0; i < attention.length / t; i++) attention.fill(0, i * t + (i % t) + 1, (i + 1) * t);
+    return { logits, attention };
   }
 
   _embed(tokens, rows, t) {
@@ -263,9 +296,11 @@ export class Engine {
     const { kernels, places } = this;
     const loss = this.lossAndGradients(inputs, targets);
     const shapes = parameterShapes(this.config);
-    let squares = 0;
-    for (const [name, shape] of shapes) squares += kernels.sumSquares(places.gradients.get(name), size(shape));
-    const gradNorm = Math.sqrt(squares);
+    this._squares = new Map();
+    for (const [name, shape] of shapes) {
+      this._squares.set(name, kernels.sumSquares(places.gradients.get(name), size(shape)));
+    }
+    const gradNorm = Math.sqrt([...this._squares.values()].reduce((a, b) => a + b));
     if (!Number.isFinite(loss) || !Number.isFinite(gradNorm)) return { loss, gradNorm };
     const clip = Math.min(1, settings.gradClip / (gradNorm + 1e-6));
     const { learningRate: rate, beta1, beta2, eps, weightDecay } = settings;
@@ -289,6 +324,13 @@ export class Engine {
       );
     }
     return { loss, gradNorm };
+  }
+
+  destroy() {} // the heap goes with its engine
+
+  /** Several training steps, one after the other. */
+  trainSteps(steps) {
+    return steps.map(({ inputs, targets, settings }) => this.trainStep(inputs, targets, settings));
   }
 
   // ---- generation, of an engine that reads ---------------------------------------------------------------------

@@ -88,25 +88,62 @@ function largest(scores, k) {
 }
 
 /**
- * Continue a prompt without end, until the caller stops.
- *
- * @param {Engine} engine
- * @param {Uint8Array} prompt 1 to T tokens
- * @param {{temperature: number, topK: number, seed: number}} settings
- * @yields {number} token ids, without the prompt's
+ * A text in the making. A model's answers, the logits of the next token, may be promises; so its user asks for them:
+ * `begin`, then `choose` and `follow` in turns.
  */
+export class Continuation {
+  /**
+   * @param {Engine} engine
+   * @param {Uint8Array} prompt 1 to T tokens
+   * @param {{temperature: number, topK: number, seed: number}} settings
+   */
+  constructor(engine, prompt, settings) {
+    this._engine = engine;
+    this._prompt = prompt;
+    this._settings = settings;
+    this._random = createRandom(settings.seed);
+    this._cumulative = new Float64Array(VOCABULARY);
+    this._recent = [...prompt];
+  }
+
+  /** Read the prompt; returns logits (V). */
+  begin() {
+    return this._engine.read(this._prompt);
+  }
+
+  /** Draw a token id from logits. */
+  choose(logits) {
+    return chooseToken(logits, this._settings, this._random, this._cumulative);
+  }
+
+  /** Read the token that was chosen; returns logits (V). */
+  follow(token) {
+    const engine = this._engine;
+    const room = engine.config.contextLength;
+    this._recent.push(token);
+    if (this._recent.length > 2 * room) this._recent.splice(0, this._recent.length - room);
+    return engine.length < room ? engine.step(token) : engine.read(this._recent.slice(-Math.max(1, room >> 1)));
+  }
+}
+
+/** The token ids after a prompt, without end, from an engine whose answers are no promises. */
 export function* generate(engine, prompt, settings) {
-  const room = engine.config.contextLength;
-  const half = Math.max(1, Math.floor(room / 2));
-  const random = createRandom(settings.seed);
-  const cumulative = new Float64Array(VOCABULARY);
-  const recent = [...prompt];
-  let logits = engine.read(prompt);
-  while (true) {
-    const token = chooseToken(logits, settings, random, cumulative);
-    recent.push(token);
-    if (recent.length > 2 * room) recent.splice(0, recent.length - room);
+  const text = new Continuation(engine, prompt, settings);
+  for (let logits = text.begin(); ; ) {
+    const token = text.choose(logits);
     yield token;
-    logits = engine.length < room ? engine.step(token) : engine.read(recent.slice(-half));
+    logits = text.follow(token);
+  }
+}
+
+/** At most `count` tokens after a prompt, until `last` is one of them. */
+export async function continued(engine, prompt, settings, count, last = -1) {
+  const text = new Continuation(engine, prompt, settings);
+  const tokens = [];
+  for (let logits = await text.begin(); ; ) {
+    const token = text.choose(logits);
+    tokens.push(token);
+    if (tokens.length === count || token === last) return tokens;
+    logits = await text.follow(token);
   }
 }

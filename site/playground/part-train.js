@@ -157,20 +157,20 @@ export function trainPart(part, app) {
       about: `${title.replace(/, trained on .*/, "")}, trained on ${name}`,
       prompt: prompt.value,
       steps: planned,
-      sampleEvery: Math.max(1, Math.round(planned / 10)),
+      evaluateEvery: Math.max(1, Math.round(planned / 10)),
       seed: readNumber(seed, "Seed"),
       learningRate: readNumber(rate, "Learning rate", false),
     };
     const progress = (news) => {
-      lines.train.push(...(news.losses ?? []));
-      if (news.heldOutLoss !== undefined) lines.heldOut.push([news.step, news.heldOutLoss]);
+      lines.train.push(...news.losses);
+      if (news.heldOut !== undefined) lines.heldOut.push([news.step, news.heldOut]);
       const heldOut = lines.heldOut.at(-1)[1].toFixed(3);
       const loss = lines.train.at(-1)?.[1].toFixed(3) ?? "not yet";
       const pace = news.stepsPerSecond
         ? ` · ${news.stepsPerSecond.toPrecision(3)} steps per second · ${duration(news.secondsLeft)} left`
         : "";
       status.textContent = `Step ${count(news.step)} · loss ${loss} · held out ${heldOut}${pace}`;
-      if (news.sample !== undefined) {
+      if (news.heldOut !== undefined && news.done) {
         const heading = el("p", { class: "tgp-caption" }, `After ${count(news.step)} steps, held-out loss ${heldOut}`);
         samples.prepend(heading, el("pre", {}, el("span", { class: "tgp-prompt" }, prompt.value), news.sample));
       }
@@ -187,10 +187,10 @@ export function trainPart(part, app) {
     }
   };
   start.addEventListener("click", () => app.work(status, train));
-  stop.addEventListener("click", () => app.client.control("stop"));
+  stop.addEventListener("click", () => app.client.control("stop", { of: "train" }));
   pause.addEventListener("click", () => {
     const resume = pause.textContent === "Resume";
-    app.client.control(resume ? "resume" : "pause");
+    app.client.control(resume ? "resume" : "pause", { of: "train" });
     pause.textContent = resume ? "Pause" : "Resume";
   });
   const save = (file) =>

@@ -107,9 +107,10 @@ export function mount(root) {
       part(root.querySelector(`[data-playground=${name}]`), app),
     );
     try {
-      const { model } = await app.client.call("restore");
+      const { model, dropped } = await app.client.call("restore");
       if (left) return;
       if (model) app.setModel(model);
+      if (dropped) notice.textContent = `${notice.textContent} ${dropped}`.trim();
     } catch (error) {
       notice.textContent =
         `${notice.textContent} The model saved in this browser could not be read (${error.message}).`.trim();

@@ -6,7 +6,15 @@ import { parameterShapes, VOCABULARY } from "./layout.js";
 
 const LENGTH_BYTES = 8;
 const HEADER_AT_MOST = 100_000_000;
-const BYTES = { F32: 4, F16: 2, BF16: 2, I8: 1 };
+// Stored type → bytes of a number, and how to decode it.
+const TYPES = {
+  F32: [4, (bytes) => new Float32Array(bytes)],
+  F64: [8, (bytes) => Float32Array.from(new Float64Array(bytes))],
+  F16: [2, (bytes) => Float32Array.from(new Uint16Array(bytes), halfToSingle)],
+  BF16: [2, (bytes) => new Float32Array(Uint32Array.from(new Uint16Array(bytes), (bits) => bits << 16).buffer)],
+  I8: [1, (bytes) => Float32Array.from(new Int8Array(bytes))],
+};
+const TEXTS = { U8: [1, (bytes) => new Uint8Array(bytes)] }; // of snapshot.js
 const LFS_POINTER = "version https://git-lfs";
 // Buffers of any type that older versions of transformers stored with the weights.
 const isMask = (name) => name.endsWith(".attn.bias") || name.endsWith(".attn.masked_bias");
@@ -23,23 +31,18 @@ const halfToSingle = (bits) => {
   return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 };
 
-const decode = {
-  F32: (bytes) => new Float32Array(bytes),
-  F16: (bytes) => Float32Array.from(new Uint16Array(bytes), halfToSingle),
-  BF16: (bytes) => new Float32Array(Uint32Array.from(new Uint16Array(bytes), (bits) => bits << 16).buffer),
-  I8: (bytes) => Float32Array.from(new Int8Array(bytes)),
-};
-
 const isCount = (value) => Number.isSafeInteger(value) && value >= 0;
 
 /**
- * Read every floating-point tensor.
+ * Read a file.
  *
  * @param {ArrayBuffer} buffer the file
- * @returns {Map<string, {shape: number[], data: Float32Array}>}
+ * @param {boolean} texts whether tensors of bytes are read, too
+ * @returns {{tensors: Map<string, {shape: number[], data: Float32Array}>, metadata: Record<string, string>}}
  * @throws {FileError} the file is not usable
  */
-export function readTensors(buffer) {
+export function readFile(buffer, { texts = false } = {}) {
+  const types = texts ? { ...TYPES, ...TEXTS } : TYPES;
   if (buffer.byteLength < LENGTH_BYTES)
     throw new FileError("This is not a safetensors file: it has less than 8 bytes.");
   if (new TextDecoder().decode(new Uint8Array(buffer, 0, Math.min(buffer.byteLength, 23))) === LFS_POINTER)
@@ -69,24 +72,28 @@ export function readTensors(buffer) {
       ranges.push([...offsets, name]);
       continue;
     }
-    if (!Object.hasOwn(BYTES, dtype)) {
-      throw new FileError(`Tensor "${name}" holds ${dtype}; this page reads ${Object.keys(BYTES).join(", ")}.`);
+    if (!Object.hasOwn(types, dtype)) {
+      throw new FileError(`Tensor "${name}" holds ${dtype}; this page reads ${Object.keys(types).join(", ")}.`);
     }
     const [from, to] = offsets;
+    const [bytes, decode] = types[dtype];
     const count = shape.reduce((a, b) => a * b, 1);
-    if (to - from !== count * BYTES[dtype]) {
+    if (to - from !== count * bytes) {
       throw new FileError(`Tensor "${name}" has shape ${shape.join(" × ")}, but ${to - from} bytes.`);
     }
     if (start + to > buffer.byteLength)
       throw new FileError(`The file is cut short: it ends before tensor "${name}" does.`);
     ranges.push([from, to, name]);
     if (dtype === "I8") whole.push(name);
-    tensors.set(name, { shape, data: decode[dtype](buffer.slice(start + from, start + to)) });
+    tensors.set(name, { shape, data: decode(buffer.slice(start + from, start + to)) });
   }
   checkCoverage(ranges, buffer.byteLength - start);
   for (const name of whole) applyScale(tensors, name);
-  return tensors;
+  return { tensors, metadata: header.__metadata__ ?? {} };
 }
+
+/** The tensors of a model's file, by name. */
+export const readTensors = (buffer) => readFile(buffer).tensors;
 
 // Gallery models store a matrix as int8 with one scale per row beside it (tinygpt/gallery/quantized.py).
 function applyScale(tensors, name) {
@@ -134,6 +141,8 @@ const FIXED = {
 const TANH_GELUS = ["gelu_new", "gelu_pytorch_tanh", "gelu_fast"]; // three implementations of one function
 const SIZES = { nLayers: "n_layer", dModel: "n_embd", nHeads: "n_head", contextLength: "n_positions" };
 
+const valueOf = (config, key, missing) => (Object.hasOwn(config, key) ? config[key] : missing);
+
 /**
  * Read a config.json.
  *
@@ -150,20 +159,20 @@ export function readConfig(text) {
   }
   if (config === null || typeof config !== "object") throw new FileError("config.json does not hold an object.");
   for (const [key, [required, missing]] of Object.entries(FIXED)) {
-    const value = config[key] ?? missing;
+    const value = valueOf(config, key, missing);
     if (value !== required) {
       throw new FileError(
         `config.json has ${key} ${JSON.stringify(value)}; this page needs ${JSON.stringify(required)}.`,
       );
     }
   }
-  const activation = config.activation_function ?? TANH_GELUS[0];
+  const activation = valueOf(config, "activation_function", TANH_GELUS[0]);
   if (!TANH_GELUS.includes(activation)) {
     throw new FileError(
       `config.json has activation_function ${JSON.stringify(activation)}; this page needs ${TANH_GELUS.join(" or ")}.`,
     );
   }
-  const model = { eps: config.layer_norm_epsilon ?? 1e-5 };
+  const model = { eps: valueOf(config, "layer_norm_epsilon", 1e-5) };
   for (const [name, key] of Object.entries(SIZES)) {
     const value = config[key];
     if (!Number.isSafeInteger(value) || value < 1 || value > 1_000_000) {
@@ -171,7 +180,8 @@ export function readConfig(text) {
     }
     model[name] = value;
   }
-  if (!(model.eps > 0)) throw new FileError("config.json has a layer_norm_epsilon that is not above 0.");
+  if (typeof model.eps !== "number" || !(model.eps > 0))
+    throw new FileError("config.json has a layer_norm_epsilon that is not a number above 0.");
   if (model.dModel % model.nHeads) throw new FileError("config.json has an n_embd that n_head does not divide.");
   if (![null, undefined, 4 * model.dModel].includes(config.n_inner)) {
     throw new FileError(`config.json has n_inner ${config.n_inner}; ${4 * model.dModel} is needed.`);
@@ -192,7 +202,11 @@ const PREFIXES = /^(?:_orig_mod\.|module\.|transformer\.)+/;
  */
 export function checkWeights(config, tensors) {
   const stored = new Map();
-  for (const [name, tensor] of tensors) stored.set(name.replace(PREFIXES, ""), tensor);
+  for (const [name, tensor] of tensors) {
+    const short = name.replace(PREFIXES, "");
+    if (stored.has(short)) throw new FileError(`The file holds parameter "${short}" twice.`);
+    stored.set(short, tensor);
+  }
   const head = stored.get("lm_head.weight");
   stored.delete("lm_head.weight");
   if (head && !stored.has("wte.weight")) stored.set("wte.weight", head); // tied: one of two names
@@ -213,17 +227,17 @@ export function checkWeights(config, tensors) {
       throw new FileError(`Parameter "${name}" holds values that are not finite.`);
     weights.set(name, tensor.data);
   }
-  const table = weights.get("wte.weight");
-  if (head && (head.data.length !== table.length || head.data.some((value, i) => value !== table[i]))) {
+  const table = stored.get("wte.weight");
+  if (head && !(String(head.shape) === String(table.shape) && head.data.every((value, i) => value === table.data[i]))) {
     throw new FileError("The file's lm_head differs from its embedding; this page supports tied heads only.");
   }
   return weights;
 }
 
 /**
- * Write float32 tensors.
+ * Write tensors of float32, and texts as bytes.
  *
- * @param {Map<string, {shape: number[], data: Float32Array}>} tensors
+ * @param {Map<string, {shape: number[], data: Float32Array | Uint8Array}>} tensors a text is of bytes
  * @param {Record<string, string>} metadata
  * @returns {ArrayBuffer}
  */
@@ -231,15 +245,17 @@ export function writeTensors(tensors, metadata) {
   const header = { __metadata__: metadata };
   let end = 0;
   for (const [name, { shape, data }] of tensors) {
-    header[name] = { dtype: "F32", shape, data_offsets: [end, end + 4 * data.length] };
-    end += 4 * data.length;
+    const dtype = data instanceof Uint8Array ? "U8" : "F32";
+    header[name] = { dtype, shape, data_offsets: [end, end + data.byteLength] };
+    end += data.byteLength;
   }
-  let text = JSON.stringify(header);
-  text += " ".repeat(-text.length & 7);
-  const bytes = new Uint8Array(LENGTH_BYTES + text.length + end);
-  new DataView(bytes.buffer).setBigUint64(0, BigInt(text.length), true);
-  bytes.set(new TextEncoder().encode(text), LENGTH_BYTES);
-  let to = LENGTH_BYTES + text.length;
+  const json = new TextEncoder().encode(JSON.stringify(header));
+  const length = (json.length + 7) & ~7;
+  const bytes = new Uint8Array(LENGTH_BYTES + length + end);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(length), true);
+  bytes.fill(32, LENGTH_BYTES, LENGTH_BYTES + length); // blanks
+  bytes.set(json, LENGTH_BYTES);
+  let to = LENGTH_BYTES + length;
   for (const { data } of tensors.values()) {
     bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), to);
     to += data.byteLength;

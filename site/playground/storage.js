@@ -29,11 +29,11 @@ async function withStore(mode, use) {
   }
 }
 
-/** Save a model, replacing the saved one; rejects if the browser has no room or forbids storage. */
-export const saveModel = (record) => withStore("readwrite", (store) => store.put(record, KEY));
+/** Save a snapshot, replacing the saved one; rejects if the browser has no room or forbids storage. */
+export const saveModel = (file) => withStore("readwrite", (store) => store.put(file, KEY));
 
-/** The saved model, or undefined. */
+/** The saved snapshot, or undefined. */
 export const savedModel = () => withStore("readonly", (store) => store.get(KEY));
 
-/** Delete the saved model. */
+/** Delete the saved snapshot. */
 export const deleteModel = () => withStore("readwrite", (store) => store.delete(KEY));

@@ -22,6 +22,7 @@ from sitegen.playground.kernels import compile_kernels
 from sitegen.playground.publish import SOURCES
 from sitegen.text.palette import LIGHT
 from tests import ROOT
+from tests.browser.node import encoded, in_page, run_in_node
 from tests.browser.playing import (
     MODULES,
     ODD,
@@ -76,13 +77,10 @@ def compared(page: Page, site: str, ref: Reference, kind: str, prompt: bytes, le
             site + MODULES,
             {
                 "kind": kind,
-                "config": {
-                    "nLayers": model.n_layers, "dModel": model.d_model, "nHeads": model.n_heads,
-                    "contextLength": model.context_length, "eps": model.layer_norm_eps,
-                },
+                "config": in_page(model),
                 "rows": ref.tokens.shape[1],
                 "tokens": ref.tokens.tolist(),
-                "weights": {name: base64.b64encode(a.tobytes()).decode() for name, a in ref.weights.items()},
+                "weights": {name: encoded(array) for name, array in ref.weights.items()},
                 "prompt": list(prompt),
                 "length": length,
             },
@@ -134,16 +132,10 @@ def test_a_preset_agrees_with_python(browser: Browser, site: str) -> None:
 
 
 @pytest.mark.parametrize(("n_bytes", "preset"), [(5_000, "tiny"), (30_000, "small"), (400_000, "tiny")])
-def test_the_memorization_warning_is_pythons(browser: Browser, site: str, n_bytes: int, preset: str) -> None:
+def test_the_memorization_warning_is_pythons(n_bytes: int, preset: str) -> None:
     model = PRESETS[preset].model
     ours = memorization_warning(Corpus("a text", b"x" * n_bytes, b"", "", ""), model)
-    page = browser.new_page()
-    page.goto(site + "playground/")
-    config = {"nLayers": model.n_layers, "dModel": model.d_model, "contextLength": model.context_length}
-    theirs = evaluate_module(
-        page, "(m, [n, config]) => m.memorizationWarning(n, config)", [site + MODULES, [n_bytes, config]]
-    )
-    page.close()
+    theirs = run_in_node("(m, [n, config]) => m.memorizationWarning(n, config)", [n_bytes, in_page(model)])
     if ours is None:
         assert theirs is None
     else:

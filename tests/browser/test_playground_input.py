@@ -2,48 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
 import json
-import re
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
 from playwright.sync_api import Browser, sync_playwright
 
 from sitegen.commands.chromium import find_chromium
 from sitegen.playground.publish import TRAINABLE
 from tests.browser.playing import Playground, start_training
-from tests.foreign_checkpoints import FOREIGN, LFS_POINTER
+from tests.foreign_checkpoints import FOREIGN
 from tinygpt.checkpoints.checkpoint import Checkpoint
 from tinygpt.generation.decoding import generate_text
-
-
-def with_header(file: bytes, change: Callable[[dict[str, dict[str, object]]], object]) -> bytes:
-    length = int.from_bytes(file[:8], "little")
-    header = json.loads(file[8 : 8 + length])
-    change(header)
-    text = json.dumps(header).encode()
-    return len(text).to_bytes(8, "little") + text + file[8 + length :]
-
-
-BAD_FILES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
-    "empty": (lambda _: b"", "less than 8 bytes"),
-    "a picture": (lambda _: b"\x89PNG\r\n\x1a\n" + bytes(500), "header is longer than the file"),
-    "no JSON": (lambda _: (20).to_bytes(8, "little") + b"<script>alert(1)</sc" + bytes(9), "header is not JSON"),
-    "truncated": (lambda file: file[:-1], "cut short"),
-    "too long": (lambda file: file + b"\0", "belong to no tensor"),
-    "offsets": (
-        lambda file: with_header(file, lambda h: h["ln_f.bias"].update(data_offsets=[0, 80])),
-        "leave a gap or overlap",
-    ),
-    "shape": (lambda file: with_header(file, lambda h: h["ln_f.bias"].update(shape=[2**40, 2**40])), "but 80 bytes"),
-    "other shape": (lambda file: with_header(file, lambda h: h["ln_f.bias"].update(shape=[4, 5])), "makes it 20"),
-    "dtype": (lambda file: with_header(file, lambda h: h["ln_f.bias"].update(dtype="I32")), "holds I32"),
-    "name": (lambda file: with_header(file, lambda h: h.update(x=h.pop("ln_f.bias"))), 'no parameter "ln_f.bias"'),
-    "not finite": (lambda file: file[:-4] + np.float32(np.nan).tobytes(), "not finite"),
-}
 
 
 def test_files_that_cannot_be_used_are_refused_in_words(
@@ -54,51 +24,21 @@ def test_files_that_cannot_be_used_are_refused_in_words(
     about = playground.wait_for(playground.part("generate").locator(".tgp-model"), "Your checkpoint")
     good = (folder / "model.safetensors").read_bytes()
     bad = tmp_path / "model.safetensors"
-    for spoil, message in BAD_FILES.values():
-        bad.write_bytes(spoil(good))
+    for foreign in (FOREIGN["truncated"], FOREIGN["no JSON"]):
+        bad.write_bytes(foreign.damage(good))
         playground.open_checkpoint(folder / "config.json", bad)
-        playground.wait_for(status, message)
+        playground.wait_for(status, foreign.words)
     playground.open_checkpoint(folder / "model.safetensors")
     playground.wait_for(status, "Choose two files together")
     config = tmp_path / "config.json"
-    for key, value, message in (
-        ("n_layer", 3, "describes 40"), ("n_embd", 10**9, "n_embd 1000000000"), ("activation_function", "relu", "relu"),
-        ("n_head", 3, "does not divide"),
-    ):  # fmt: skip
-        config.write_text(json.dumps(json.loads((folder / "config.json").read_text()) | {key: value}))
-        playground.open_checkpoint(config, folder / "model.safetensors")
-        playground.wait_for(status, message)
+    relu = FOREIGN["relu"]
+    config.write_text(json.dumps(json.loads((folder / "config.json").read_text()) | relu.config))
+    playground.open_checkpoint(config, folder / "model.safetensors")
+    playground.wait_for(status, relu.words)
     assert playground.part("generate").locator(".tgp-model").inner_text() == about
     page.get_by_label("Tokens").fill("10")
     page.get_by_role("button", name="Write").click()
     playground.wait_for(status, "10 tokens")
-
-
-def test_folders_of_other_programs_load_as_the_same_model_or_are_refused(
-    playground: Playground, odd: Checkpoint, tmp_path: Path
-) -> None:
-    """The table that Python's reader is tested with, too."""
-    files = [tmp_path / "config.json", tmp_path / "model.safetensors"]
-    status = playground.status("generate")
-    counts = itertools.count(8)  # of tokens: another one each time, so that no text is taken for the one before
-
-    def open_files(*contents: bytes) -> None:
-        for file, content in zip(files, contents, strict=True):
-            file.write_bytes(content)
-        playground.open_checkpoint(*files)
-
-    plain = FOREIGN["as it is"].files(odd.config, odd.weights)
-    open_files(*plain)
-    longest = playground.write(60)
-    for name, foreign in FOREIGN.items():
-        open_files(*foreign.files(odd.config, odd.weights))
-        if not foreign.loads:
-            playground.wait_for(status, re.compile("config.json has|The file"))
-            open_files(*plain)
-        text = playground.write(next(counts))
-        assert longest.startswith(text) or name == "float16", name
-    open_files(plain[0], LFS_POINTER)
-    playground.wait_for(status, "Git LFS")
 
 
 def test_settings_and_texts_that_cannot_be_used_are_refused_in_words(
@@ -120,6 +60,28 @@ def test_settings_and_texts_that_cannot_be_used_are_refused_in_words(
         page.get_by_label("Your text").fill(text)
         start_training(playground, steps=5)
         playground.wait_for(playground.status("train"), message)
+
+
+HALF_WRITTEN = """() => new Promise((done) => {
+    const opening = indexedDB.open("tinygpt-playground", 1);
+    opening.onupgradeneeded = () => opening.result.createObjectStore("models");
+    opening.onsuccess = () => {
+        const transaction = opening.result.transaction("models", "readwrite");
+        transaction.objectStore("models").put(new ArrayBuffer(100), "trained");
+        transaction.oncomplete = () => (opening.result.close(), done());
+    };
+})"""
+
+
+def test_half_a_kept_model_is_dropped_in_one_line_and_the_page_goes_on(playground: Playground) -> None:
+    playground.page.evaluate(HALF_WRITTEN)
+    notice = playground.part("status")
+    for shown in (True, False):
+        playground.page.reload()
+        playground.wait_until_ready()
+        assert ("could not be read and was deleted" in notice.inner_text()) is shown
+    start_training(playground, steps=3)
+    playground.wait_for(playground.status("train"), "Done: 3 steps")
 
 
 def test_memory_that_is_refused_leaves_the_page_working(browser: Browser, site: str) -> None:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-_SCRIPTS = ("assets/js/**/*.js", "assets/generated/playground/*.js")  # ours; the libraries come minified
+_SCRIPTS = ("assets/js/**/*.js", "assets/generated/playground/**/*.js")  # ours; the libraries come minified
 _REFERENCE, _REFERENCE_SHEET = 'class="doc ', "assets/_mkdocstrings.css"
 _FOREIGN = ("assets/stylesheets/*.css", _REFERENCE_SHEET)
 _SHEETS = "assets/stylesheets/"  # a sibling of the folder of fonts, as the folder of every sheet is

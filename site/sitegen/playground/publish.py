@@ -1,6 +1,6 @@
 """The files of the playground page: scripts, texts to train on, models, and an index of them.
 
-    site/playground/*.js, *.css, *.wasm         copied unchanged
+    site/playground/*.js, tasks/, *.css, *.wasm  copied unchanged
     index.json                                  presets, protocol, columns of the rows, published curves, texts, models
     texts/NAME.txt                              loaded when a reader chooses them
     models/NAME.safetensors, NAME.json          the gallery's committed weights, and their config.json
@@ -32,7 +32,7 @@ from tinygpt.terminal import quantities
 
 SOURCES = Path("site/playground")  # under the checkout
 FOLDER = "playground"  # under the generated folder
-_COPIED = ("*.js", "*.css", "*.wasm")
+_COPIED = ("*.js", "tasks/*.js", "*.css", "*.wasm")
 
 TEXT_BYTES = 280_000  # enough for `medium` without a memorization warning; under 100 KB compressed
 _STORIES_SEED = 3  # different from the corpus: the gallery was not trained on these stories
@@ -107,11 +107,11 @@ def publish_playground(root: Path, generated: Path, quoted_rows: QuotedRows, gal
     """
     folder = generated / FOLDER
     shutil.rmtree(folder, ignore_errors=True)
-    for name in ("texts", "models"):
+    for name in ("tasks", "texts", "models"):
         (folder / name).mkdir(parents=True)
     for pattern in _COPIED:
         for path in (root / SOURCES).glob(pattern):
-            shutil.copy(path, folder)
+            shutil.copy(path, folder / path.relative_to(root / SOURCES))
     texts = {name: text.write() for name, text in TEXTS.items()}
     for name, content in texts.items():
         (folder / "texts" / f"{name}.txt").write_bytes(content)
