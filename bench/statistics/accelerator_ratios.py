@@ -206,24 +206,21 @@ def dispatch_share(model: CostModel, preset: str) -> float:
 
 
 def scaling(cells: Iterable[CellSummary]) -> list[Speedup]:
-    """Several devices over one: cells of engine ``jax`` with equal batches, measured in one run.
+    """Several devices over one: cells of engine ``jax`` with equal batches and arithmetic, measured in one run.
 
     Returns:
-        a pair for each mesh of more than one device; the baseline is one device.
+        the newest pair for each mesh of more than one device; the baseline is one device.
     """
-    own = (cell for cell in cells if cell.engine == ACCELERATED and cell.n_rounds and is_exact(cell))
+    own = (cell for cell in cells if cell.engine == ACCELERATED and cell.n_rounds)
     pairs = []
     for group in grouped(own, lambda cell: cell.together).values():
         one = _fastest(cell for cell in group if devices(cell) == 1)
         several = [cell for cell in group if devices(cell) > 1] if one else []
         pairs += [pair for cell in several if (pair := one and speedup_of(cell, one))]
-    return sorted(
-        pairs,
-        key=lambda pair: (
-            pair.cell.machine_hash,
-            pair.cell.n_parameters,
-            batch_size(pair.cell),
-            devices(pair.cell),
-            pair.cell.started_at,
-        ),
-    )
+
+    def work(pair: Speedup) -> tuple[str | int, ...]:
+        cell = pair.cell
+        return cell.machine_hash, cell.n_parameters, arithmetic(cell), batch_size(cell), devices(cell), cell.variant
+
+    newest = best_of_each(pairs, work, lambda pair: (pair.cell.is_clean, pair.cell.started_at))
+    return sorted(newest, key=work)

@@ -13,7 +13,7 @@ import pandas as pd
 
 from bench.arms.devices import ACCELERATED
 from bench.arms.registry import OURS
-from bench.statistics.accelerator_ratios import EAGER, REPLAYED, batch_size, common_presets, devices
+from bench.statistics.accelerator_ratios import EAGER, REPLAYED, batch_size, common_presets, devices, is_exact
 from bench.statistics.ratios import Speedup
 from sitegen.numbers.number import Answer, NotMeasured, first, require
 from sitegen.rows.accelerators import (
@@ -147,11 +147,9 @@ def dispatch(quoted: QuotedAccelerator, preset: str) -> Answer:
 
 
 def several_devices(quoted: QuotedAccelerator, preset: str) -> Answer:
-    """The speedup of the most devices over one, with the largest batch on record."""
-    found = [pair for pair in quoted.several if pair.cell.preset == preset]
-    pair = require(
-        max(found, key=lambda pair: (devices(pair.cell), batch_size(pair.cell), pair.cell.started_at), default=None)
-    )
+    """The speedup of the most devices over one, in float32 with the largest batch on record."""
+    found = [pair for pair in quoted.several if pair.cell.preset == preset and is_exact(pair.cell)]
+    pair = require(max(found, key=lambda pair: (devices(pair.cell), batch_size(pair.cell)), default=None))
     cell = pair.cell
     source = f"{cell.variant}: {devices(cell)} devices over one, batch {batch_size(cell)}, in one run"
     return quoted_ratio(pair.ratio), source, (cell.run_id,)

@@ -154,6 +154,7 @@ def scaling_table(results: Results) -> str:
                 "preset": TableCell(pair.cell.preset, sort=pair.cell.n_parameters),
                 "engine": pair.cell.variant,
                 "devices": number_cell(devices(pair.cell), str),
+                "arithmetic": arithmetic(pair.cell),
                 **_size(pair.cell),
                 "on one device": number_cell(pair.baseline.seconds.median, quantities.milliseconds),
                 "on all": number_cell(pair.cell.seconds.median, quantities.milliseconds),

@@ -161,6 +161,17 @@ def test_two_devices_over_one_with_the_same_batch():
     assert pair.ratio.speedup == pytest.approx(2.0)
 
 
+def test_a_newer_run_of_the_same_mesh_and_batch_replaces_the_older_one():
+    mesh = "jax[dispatch=3,mesh=data2]"
+    older = summary(("jax[dispatch=3]", "tiny", 0.010, {}), (mesh, "tiny", 0.008, {}))
+    newer = [
+        replace(cell, run_id="run-z", started_at=cell.started_at + timedelta(days=1))
+        for cell in summary(("jax[dispatch=3]", "tiny", 0.009, {}), (mesh, "tiny", 0.005, {}))
+    ]
+    (pair,) = scaling([*newer, *older])
+    assert (pair.cell.run_id, pair.ratio.speedup) == ("run-z", pytest.approx(1.8))
+
+
 def test_the_terminal_shows_both_under_their_own_names(results_root, console):
     runs, steps = tables(("jax[dispatch=3]", "tiny", 0.001, {}), ("torch-cuda", "tiny", 0.004, {}), rounds=1)
     own = run_row("run-a", "numpy")
