@@ -112,7 +112,7 @@ PRESETS = PresetTable(
         "nanogpt": Preset("nanogpt", ModelConfig(4, 128, 4, 64), TrainConfig(batch_size=12)),
         # medium with a longer context, for runs of several minutes: as many bytes a step, each predicted from more
         "medium256": Preset("medium256", ModelConfig(4, 128, 4, 256), TrainConfig(batch_size=6)),
-        # the smallest GPT-2 (Radford et al. 2019), with its own vocabulary for measurements; a run's is its tokenizer's.
+        # the smallest GPT-2 (Radford et al. 2019), with its vocabulary for measurements; a run's is its tokenizer's.
         # A rate for fine-tuning: at 3e-4, sums in another order lead to other losses within the measured steps.
         "gpt2": Preset(
             "gpt2", ModelConfig(12, 768, 12, 1024, vocab_size=50_257), TrainConfig(batch_size=4, learning_rate=5e-5)

@@ -59,7 +59,7 @@ def test_training_defaults_are_the_references():
     # The original project trained for months at ten times this learning rate; this assertion is why we cannot.
     for preset in PRESETS.values():
         train = preset.train
-        assert train.learning_rate == 3e-4
+        assert train.learning_rate == (5e-5 if preset.name == "gpt2" else 3e-4)  # gpt2's is for fine-tuning
         assert (train.betas, train.eps) == ((0.9, 0.95), 1e-8)
         assert (train.weight_decay, train.grad_clip) == (0.1, 1.0)
 
