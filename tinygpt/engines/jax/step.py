@@ -86,26 +86,33 @@ def _with_muon(
     named: dict[str, Any] = from_state(directions, model)
     squares: dict[str, Any] = from_state(second, model)
     beta1 = train.betas[0]
+    ahead: dict[tuple[int, ...], dict[str, list[Array]]] = {}  # shape of a matrix → name → matrices, to go together
     for name in filter(muon.is_orthogonalized, named):
-        ahead = beta1 * momenta[name] + (1.0 - beta1) * gradients[name]
-        parts = jnp.split(ahead, muon.n_matrices(name), axis=1)
-        named[name] = jnp.concatenate(
-            [muon.scale(part.shape) * orthogonalize(part, settings) for part in parts], axis=1
-        )
+        looked = beta1 * momenta[name] + (1.0 - beta1) * gradients[name]
+        parts = jnp.split(looked, muon.n_matrices(name), axis=1)
+        ahead.setdefault(parts[0].shape, {})[name] = parts
         squares[name] = jnp.zeros_like(squares[name])
+    for shape, group in ahead.items():
+        matrices = [part for parts in group.values() for part in parts]
+        turned = iter(muon.scale(shape) * orthogonalize(jnp.stack(matrices), settings))
+        named |= {name: jnp.concatenate([next(turned) for _ in parts], axis=1) for name, parts in group.items()}
     return named_as_state(named, model, settings), named_as_state(squares, model, settings)
 
 
-def orthogonalize(matrix: Array, settings: Settings) -> Array:
-    """Return the nearly orthogonal matrix with the same singular vectors, (I, O), as ``tinygpt/muon.py`` does."""
+def orthogonalize(matrices: Array, settings: Settings) -> Array:
+    """Return the nearly orthogonal matrices with the same singular vectors, (n, I, O), as ``tinygpt/muon.py`` does.
+
+    Together they are a few large products; one after the other, hundreds of small ones.
+    """
     a, b, c = muon.COEFFICIENTS
     product = partial(jnp.matmul, precision=settings.arithmetic.precision)
-    x = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
-    x = x / (jnp.linalg.norm(x) + muon.SMALLEST)
+    _, rows, columns = matrices.shape
+    x = matrices if rows <= columns else matrices.mT
+    x = x / (jnp.linalg.norm(x, axis=(1, 2), keepdims=True) + muon.SMALLEST)
     for _ in range(muon.ITERATIONS):
-        square = product(x, x.T)
+        square = product(x, x.mT)
         x = a * x + product(b * square + c * product(square, square), x)
-    return x if matrix.shape[0] <= matrix.shape[1] else x.T
+    return x if rows <= columns else x.mT
 
 
 def loss_and_gradients(
