@@ -1,7 +1,8 @@
 """Byte-level BPE of a tokenizer.json (Sennrich et al. 2016; on bytes: Radford et al. 2019), as the library computes it.
 
 The library reads text only. So bytes that are no UTF-8 are split off, and each becomes the token of its own byte: any
-bytes round-trip. Decoding needs no library, as every token is a string of bytes.
+bytes round-trip. Decoding needs no library, as every token is a string of bytes. Nor does encoding with a tokenizer
+that was trained here (``plain_bpe.py``), only more time.
 
 A text is encoded in stretches of about a megabyte, cut before a line break that follows a letter or a sign. There the
 pattern of GPT-2 always begins a new word, so the stretches have the tokens of the whole.
@@ -12,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -20,6 +21,7 @@ import numpy as np
 
 from tinygpt.errors import ConfigError, MissingDependencyError
 from tinygpt.tokenizers.byte_tokenizer import BYTE_OF, BYTES
+from tinygpt.tokenizers.plain_bpe import PlainBpe, is_plain
 from tinygpt.tokenizers.tokenizer import Tokenizer, text_bytes
 
 _STRETCH = 2**20  # bytes
@@ -51,28 +53,36 @@ class JsonTokenizer(Tokenizer):
         return self._content
 
     @cached_property
-    def _library(self) -> Any:
+    def _encode_text(self) -> Callable[[str], list[int]]:
+        """The library's encoding, or without the library our own."""
         try:
-            return library(self.name).Tokenizer.from_str(json.dumps(self._content))
+            made = library(self.name).Tokenizer.from_str(json.dumps(self._content))
         except MissingDependencyError:
-            raise
+            if not is_plain(self._content):
+                raise
+            return PlainBpe(self._content).encode
         except Exception as error:  # the library raises nothing narrower
             reason = " ".join(str(error).split())[:200]
             raise ConfigError(f"tokenizer {self.name!r} cannot be read: {reason}", _ALLOWED) from None
+        return lambda text: list(made.encode(text, add_special_tokens=False).ids)
 
     @cached_property
     def _byte_ids(self) -> dict[bytes, int]:
         return {piece: token for token, piece in enumerate(self.pieces) if len(piece) == 1}
 
     def encode(self, text: str | bytes) -> np.ndarray:
-        """Return the token ids (n,), as :meth:`Tokenizer.encode` does; needs the package ``tokenizers``."""
+        """Return the token ids (n,), as :meth:`Tokenizer.encode` does.
+
+        Raises:
+            MissingDependencyError: it is not one of ours, and the package ``tokenizers`` is not installed.
+        """
         data = text_bytes(text)
         tokens: list[int] = []
         for number, part in enumerate(_NOT_UTF8.split(data.decode("utf-8", errors="surrogateescape"))):
             if number % 2:
                 tokens += [self._byte_ids[byte] for byte in (text_bytes(part),) if byte in self._byte_ids]
             elif part:
-                tokens += self._library.encode(part, add_special_tokens=False).ids
+                tokens += self._encode_text(part)
         if self.decode_bytes(tokens) != data:
             raise ConfigError(
                 f"tokenizer {self.name!r} cannot represent the text {data[:40]!r}…: other bytes come back",
