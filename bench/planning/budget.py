@@ -64,7 +64,7 @@ class Budget:
     Attributes:
         model: of the projections; None with too few measured presets.
         step_share: share of a run's wall time that is spent in steps.
-        text_bytes: size of the text; None if unknown without reading it.
+        text_tokens: size of the text; None if unknown without reading it.
         calibrated: the step times come from a few steps now, not from rows.
     """
 
@@ -74,7 +74,7 @@ class Budget:
     rows: tuple[BudgetRow, ...]
     model: CostModel | None
     step_share: float
-    text_bytes: int | None
+    text_tokens: int | None
     calibrated: bool = False
 
 

@@ -3,7 +3,8 @@
 step time   a few steps of every preset that may fit, now, with the recipe's own update
 steps       (minutes − what the command has spent) · share that is left for steps / step time
 dropout     by how often the text is read
-preset      the lowest expected loss: on this text if the record has it, else on the text that it knows best
+preset      the lowest expected loss: on this text if the record has it, else on the text that it knows best;
+            other tokens count as if they were bytes
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from bench.planning.forecast import CannotTell, Forecast
 from bench.planning.memory import predicted_session_bytes
 from bench.statistics.cost_model import Estimate
 from tinygpt.config import TrainConfig
+from tinygpt.corpora.token_files import CorpusTokens
 from tinygpt.presets import PRESETS, Preset
 from tinygpt.recipes import RECIPES
 from tinygpt.system.memory import Memory
@@ -48,7 +50,7 @@ def plan_minutes(
     spent: float,
     variant: str,
     corpus: str,
-    text_bytes: int,
+    text: CorpusTokens,
     memory: Memory,
     presets: tuple[str, ...],
     recipe: str,
@@ -59,7 +61,7 @@ def plan_minutes(
     Args:
         ends: on record, of this recipe.
         spent: seconds of this command so far, which count.
-        text_bytes: size of the training text.
+        text: the corpus in the run's tokens.
         presets: ``CANDIDATES`` when empty.
     """
     seconds = calibrate(
@@ -69,6 +71,7 @@ def plan_minutes(
         lambda preset: train_for(preset, recipe),
         _CALIBRATION_SHARE * 60 * minutes,
         presets or CANDIDATES,
+        text.tokenizer.vocab_size,
     )
     left = max(1.0, 60.0 * minutes - spent - min(15.0, _CALIBRATION_SHARE * 60 * minutes))
     rows = []
@@ -76,12 +79,13 @@ def plan_minutes(
         preset = PRESETS[name]
         steps = max(1, int(left * _STEP_SHARE / step))
         tokens = steps * preset.tokens_per_step
-        peak = predicted_session_bytes(variant, preset.model, preset.train)
+        model = replace(preset.model, vocab_size=text.tokenizer.vocab_size)
+        peak = predicted_session_bytes(variant, model, preset.train)
         loss = forecast_end(ends, name, corpus, tokens)
         rows.append(
             BudgetRow(name, Estimate(step, step, step), False, steps, tokens, loss, peak, peak <= memory.available)
         )
-    return Budget(minutes, variant, corpus, tuple(rows), None, _STEP_SHARE, text_bytes, calibrated=True)
+    return Budget(minutes, variant, corpus, tuple(rows), None, _STEP_SHARE, len(text.train), calibrated=True)
 
 
 def on_a_known_text(budget: Budget, ends: Sequence[EndOfRun]) -> Budget | None:

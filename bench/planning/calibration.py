@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -28,6 +29,7 @@ def calibrate(
     train_of: Callable[[Preset], TrainConfig] = lambda preset: preset.train,
     seconds: float = _SECONDS,
     presets: tuple[str, ...] = (),
+    vocab_size: int | None = None,
 ) -> dict[str, float]:
     """Take a few steps at every preset that is fast enough and fits into the memory.
 
@@ -36,6 +38,7 @@ def calibrate(
         train_of: returns the settings to train a preset with.
         seconds: in total, at most 15.
         presets: the ladder's when empty.
+        vocab_size: instead of the presets'.
 
     Returns:
         preset → median seconds of a step, for at least one preset.
@@ -49,6 +52,8 @@ def calibrate(
     started, pace = time.perf_counter(), 0.0  # seconds per token and parameter; larger presets have a better one
     for name in presets or LADDER:
         preset = PRESETS[name]
+        if vocab_size is not None:
+            preset = replace(preset, model=replace(preset.model, vocab_size=vocab_size))
         work = preset.tokens_per_step * preset.model.n_parameters
         expected = pace * work * (_WARM_UP + _STEPS)
         fits = predicted_peak_bytes(variant, preset.model, preset.train) <= memory.available
@@ -61,7 +66,8 @@ def calibrate(
 
 def _median_step(variant: str, preset: Preset, train: TrainConfig) -> float:
     engine = create_engine(variant, preset.model, train)
-    tokens = np.random.default_rng(0).integers(0, 256, (train.batch_size, preset.model.context_length + 1))
+    shape = train.batch_size, preset.model.context_length + 1
+    tokens = np.random.default_rng(0).integers(0, preset.model.vocab_size, shape)
     times = []
     for _ in range(_WARM_UP + _STEPS):
         start = time.perf_counter()

@@ -80,7 +80,7 @@ def _step_text(row: BudgetRow) -> str:
 
 
 def _passes_text(budget: Budget, row: BudgetRow) -> str:
-    return f"{row.tokens / budget.text_bytes:.2g}×" if budget.text_bytes else DASH
+    return f"{row.tokens / budget.text_tokens:.2g}×" if budget.text_tokens else DASH
 
 
 def _notes(budget: Budget) -> list[str]:
@@ -88,7 +88,7 @@ def _notes(budget: Budget) -> list[str]:
     notes = []
     if any(row.projected for row in rows) and budget.model is not None:
         notes.append(f"~ projected, not measured. {_error_sentence(budget.model)}")
-    if budget.text_bytes:
+    if budget.text_tokens:
         notes.append("Passes: tokens over the size of the text.")
     if any(isinstance(row.loss, Forecast) for row in rows):
         notes.append("Loss: nats per byte on held-out text, from curves fitted to recorded training runs.")
@@ -115,7 +115,7 @@ def _error_sentence(model: CostModel) -> str:
 
 def _print_sentences(console: Console, budget: Budget, row: BudgetRow) -> None:
     source = f"projected, {duration(row.step.low)} to {duration(row.step.high)}" if row.projected else "measured"
-    passes = f", {_passes_text(budget, row)} the text" if budget.text_bytes else ""
+    passes = f", {_passes_text(budget, row)} the text" if budget.text_tokens else ""
     print_line(console, f"{_heading(budget)}, preset {row.preset}", "bold")
     lines = [
         ("time", f"{duration(row.step.seconds)} per step ({source}); {budget.step_share:.0%} of a run is steps"),

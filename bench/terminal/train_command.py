@@ -139,6 +139,7 @@ def _advice(options: TrainOptions, spent: float) -> Advice:
     """Return the advice for ``--minutes``, which sets the steps and needs the preset's own batch."""
     from bench.training.advice import advise_minutes
     from tinygpt.corpora import load_corpus
+    from tinygpt.tokenizers import BYTES
 
     excluded = {
         "--steps": options.steps is not None,
@@ -152,7 +153,8 @@ def _advice(options: TrainOptions, spent: float) -> Advice:
         raise ConfigError(f"--minutes with {given[0]}", "one of the two", "invoke train --minutes 15")
     corpus = load_corpus(options.corpus, path=options.corpus_file)
     minutes, preset = float(options.minutes or 0), options.preset or None
-    return advise_minutes(results_folder(), minutes, spent, options.engine, corpus, preset, _recipe(options))
+    recipe, tokenizer = _recipe(options), options.tokenizer or BYTES.name
+    return advise_minutes(results_folder(), minutes, spent, options.engine, corpus, preset, recipe, tokenizer)
 
 
 def run_plan(plan: TrainingPlan, options: TrainOptions, advice: Advice | None = None, index: int | None = None) -> int:

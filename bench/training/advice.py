@@ -24,11 +24,12 @@ from bench.planning.forecast import CannotTell, Forecast
 from bench.records.store import read_table
 from bench.training.record_training import Expected
 from tinygpt.corpora import Corpus
+from tinygpt.corpora.token_files import corpus_tokens
 from tinygpt.errors import CapacityError
 from tinygpt.presets import PRESETS
 from tinygpt.system.memory import Memory, available_memory
 from tinygpt.terminal.quantities import duration, short_count, span
-from tinygpt.tokenizers import BYTES
+from tinygpt.tokenizers import BYTES, load_tokenizer
 from tinygpt.training.events import EvaluationRecord, Event, PlanRecord, StopRecord
 from tinygpt.training.plan import TrainingPlan
 
@@ -91,7 +92,7 @@ def advise(budget: Budget, ends: Sequence[EndOfRun] = ()) -> Advice:
         CapacityError: none fits into the available memory.
     """
     advice = _advise(budget, ends)
-    passes = advice.row.tokens / budget.text_bytes if budget.text_bytes else 0.0
+    passes = advice.row.tokens / budget.text_tokens if budget.text_tokens else 0.0
     return replace(advice, dropout=dropout_for(passes), ends=tuple(ends))
 
 
@@ -131,6 +132,7 @@ def advise_minutes(
     corpus: Corpus,
     preset: str | None,
     recipe: str,
+    tokenizer: str = BYTES.name,
     memory: Memory | None = None,
 ) -> Advice:
     """Take a few steps and choose what to train in some minutes; ``spent`` are the command's seconds so far.
@@ -144,7 +146,8 @@ def advise_minutes(
     ends = ends_of_runs(read_table("runs", results_root), read_table("steps", results_root), recipe)
     presets = (preset,) if preset else ()
     memory = memory or available_memory()
-    budget = plan_minutes(ends, minutes, spent, variant, corpus.name, len(corpus.train), memory, presets, recipe, print)
+    text = corpus_tokens(corpus, load_tokenizer(tokenizer, corpus))
+    budget = plan_minutes(ends, minutes, spent, variant, corpus.name, text, memory, presets, recipe, print)
     advice = advise(budget, ends)
     only = not preset and len(budget.rows) == 1
     return replace(advice, reason="the only one that was timed in this time") if only else advice
