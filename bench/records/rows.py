@@ -89,7 +89,7 @@ class RunRow:
     dirty: Annotated[bool | None, About("whether the code differed from that commit; null outside a checkout")] = None
     started_at: Annotated[datetime, About("start of the process, UTC", least=EARLIEST, most=LATEST)]
     suite: Annotated[
-        str, About("suite that planned the cell; of a training run train, sweep, ablation, race, clinic or gallery")
+        str, About("suite that planned the cell; of a training run train, gallery, or an experiment such as sweep")
     ]
     corpus: Annotated[str, About("name of the text")]
     corpus_sha256: Annotated[str, About("hash of the text")]

@@ -20,10 +20,13 @@ from bench.records.store import stored_runs
 # A single step's loss is mostly the luck of its batch: "the training loss" at the end is the mean over so many.
 LOSS_WINDOW = 50
 
+# The suite of runs that compare tokenizers in equal times on two cores.
+TOKENIZERS = "tokenizers"
+
 # The suite of the failure clinic, whose runs are broken on purpose.
 CLINIC = "clinic"
 # Suites that vary a setting or a fault: their losses are not those that a preset usually reaches.
-EXPERIMENTS = ("sweep", "ablation", "race", CLINIC)
+EXPERIMENTS = ("sweep", "ablation", "race", TOKENIZERS, CLINIC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

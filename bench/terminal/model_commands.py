@@ -84,11 +84,9 @@ def gallery(options: GalleryOptions) -> int:
     if options.name in GALLERY_ADAPTERS:
         return make_adapter(options)
     if options.action == "judge":
-        regrade(options.name)
+        regrade(options)
         return 0
-    if options.action == "train":
-        code = train_for_gallery(options.name, options.out, results_folder(), options.resume, options.steps)
-        if code:
-            return code
-    write_to_gallery(options.name, options.out, options.precision, options.steps)
+    if options.action == "train" and (code := train_for_gallery(options, results_folder())):
+        return code
+    write_to_gallery(options)
     return 0

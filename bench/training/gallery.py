@@ -1,7 +1,7 @@
 """Gallery models: train with a fixed recipe, evaluate, store in int8, write the card.
 
 A model has the weights of its run with the lowest held-out loss. Its card shows the texts of the first seeds without a
-selection, and the run's samples during training.
+selection, and the run's samples during training. A model that an accelerator trained may be evaluated elsewhere.
 """
 
 from __future__ import annotations
@@ -17,14 +17,16 @@ from typing import Any
 
 import numpy as np
 
+from bench.arms.devices import ACCELERATED, on_accelerator
 from bench.records.machine import fresh_machine
-from bench.records.provenance import read_provenance
+from bench.records.provenance import Provenance, read_provenance
 from bench.records.scrub import recorded_corpus
 from tinygpt.checkpoints.checkpoint import Checkpoint, load_checkpoint
 from tinygpt.checkpoints.layout import BEST, KEPT
 from tinygpt.checkpoints.rounded_file import stored_bytes
 from tinygpt.corpora import Corpus
-from tinygpt.engines import format_variant, parse_variant
+from tinygpt.corpora.token_files import corpus_tokens
+from tinygpt.engines import DEFAULT_ENGINE, format_variant, parse_variant
 from tinygpt.errors import CheckpointError, unknown_name
 from tinygpt.evaluation.anchors import draw_author, make_anchors
 from tinygpt.evaluation.grades import LossHistory
@@ -32,13 +34,15 @@ from tinygpt.evaluation.loss import scoring_engine, text_loss
 from tinygpt.evaluation.scores import EvaluationSettings, evaluate_model
 from tinygpt.evaluation.subject import card_history
 from tinygpt.gallery.card import CARD_VERSION, Card
-from tinygpt.gallery.loader import CARD, MODELS, WEIGHTS, load_gallery_model
+from tinygpt.gallery.loader import CARD, MODELS, WEIGHTS, GalleryModel
 from tinygpt.generation.inference import LanguageModel
 from tinygpt.generation.sampling import SamplingSettings
 from tinygpt.rounding import dequantize, quantize
 from tinygpt.schedule import optimizer_text
 from tinygpt.system.files import replace_file, write_file
 from tinygpt.system.staging import replace_files
+from tinygpt.tokenizers import BYTES, Tokenizer
+from tinygpt.tokenizers.files import TOKENIZER
 from tinygpt.training.events import Event, SampleRecord
 from tinygpt.training.plan import TrainingPlan
 
@@ -54,24 +58,32 @@ class GalleryEntry:
     """The training of a gallery model.
 
     Attributes:
-        name: of the model and its corpus.
-        steps: updates; chosen to end within half an hour on two cores.
+        name: of the model.
+        corpus: the name of its text.
+        steps: updates; on two cores, chosen to end within half an hour.
         dropout: share of the numbers that dropout sets to 0.
+        engine: the variant that trains it.
     """
 
     name: str
+    corpus: str
     steps: int
     dropout: float = 0.0
     preset: str = "medium"
+    tokenizer: str | None = None
+    recipe: str = "cosine"
+    engine: str = DEFAULT_ENGINE
 
     def plan(self, out: Path) -> TrainingPlan:
         """Return the plan of the run."""
         return TrainingPlan(
             out=out,
             preset=self.preset,
-            corpus=self.name,
+            corpus=self.corpus,
+            tokenizer=self.tokenizer,
+            engine=self.engine,
             steps=self.steps,
-            recipe="cosine",
+            recipe=self.recipe,
             dropout=self.dropout or None,
             eval_every=max(1, self.steps // _EVALUATIONS),
             eval_batches=_EVALUATION_BATCHES,
@@ -82,10 +94,10 @@ class GalleryEntry:
 
 
 _ENTRIES = (
-    GalleryEntry("shakespeare", 15_000, dropout=0.05),
-    GalleryEntry("kjv", 11_000),
-    GalleryEntry("python", 18_000),
-    GalleryEntry("stories", 14_000),
+    GalleryEntry("shakespeare", "shakespeare", 15_000, dropout=0.05),
+    GalleryEntry("kjv", "kjv", 11_000),
+    GalleryEntry("python", "python", 18_000),
+    GalleryEntry("stories", "stories", 14_000),
 )
 GALLERY = MappingProxyType({entry.name: entry for entry in _ENTRIES})
 
@@ -144,7 +156,9 @@ def make_card(
     corpus: Corpus,
     precision: str = "int8",
     settings: EvaluationSettings | None = None,
-) -> tuple[Card, bytes]:
+    code: Provenance | None = None,
+    judges: bool = True,
+) -> tuple[Card, bytes, Tokenizer]:
     """Evaluate the best weights of a finished run and make the card.
 
     Args:
@@ -153,9 +167,11 @@ def make_card(
         corpus: the corpus of the run.
         precision: of the stored weights.
         settings: of the texts on the card.
+        code: commit of the code that trained; the checkout's when omitted.
+        judges: without it, the card has no evaluation until :func:`judge_again` adds it.
 
     Returns:
-        the card, and the contents of the file of weights.
+        the card, the contents of the file of weights, and the model's tokenizer.
 
     Raises:
         CheckpointError: the folder has no complete run, or its run was trained on another text.
@@ -178,6 +194,11 @@ def make_card(
     now, lowest = state.held_out_loss, state.best_held_out_loss
     history = None if now is None or lowest is None else LossHistory(lowest, now)
     machine = json.loads(fresh_machine())
+    keys = ("accelerator",) if on_accelerator(plan.engine) else ("cpu", "cores")
+    tokens = corpus_tokens(corpus, best.tokenizer)
+    scorer = scoring_engine(best, ACCELERATED if on_accelerator(plan.engine) else DEFAULT_ENGINE)
+    read = state.step * best.train.rows_per_step * best.config.context_length
+    model = Checkpoint(best.config, best.train, read_back, tokenizer=best.tokenizer)
     card = Card(
         version=CARD_VERSION,
         name=entry.name,
@@ -193,22 +214,24 @@ def make_card(
         train=asdict(best.train) | {"betas": [*best.train.betas]},  # as JSON has it
         steps=state.step,
         planned_steps=plan.steps,
-        tokens=state.step * best.train.rows_per_step * best.config.context_length,
+        tokens=round(read * tokens.bytes_per_token),
         seed=plan.seed,
         seconds=newest.training.elapsed_seconds,
-        machine={"cpu": machine.get("cpu"), "cores": machine.get("cores")},
-        commit=read_provenance().commit,
+        machine={key: machine.get(key) for key in keys},
+        commit=(code or read_provenance()).commit,
         trained_on=f"{datetime.now(UTC):%Y-%m-%d}",
         command=f"invoke gallery train {entry.name}",
         precision=precision,
         file_bytes=len(data),
         file_sha256=hashlib.sha256(data).hexdigest(),
         largest_error=max(float(np.abs(value - read_back[name]).max()) for name, value in best.weights.items()),
-        float32_held_out_loss=text_loss(scoring_engine(best), corpus.held_out_tokens),
-        evaluation=judged(Checkpoint(best.config, best.train, read_back), corpus, settings, history),
+        float32_held_out_loss=text_loss(scorer, tokens.held_out),
+        evaluation=judged(model, corpus, settings, history) if judges else {},
         evolution=tuple(read_evolution(plan.out)),
+        tokenizer=best.tokenizer.name,
+        tokenizer_sha256=None if best.tokenizer is BYTES else best.tokenizer.hash,
     )
-    return card, data
+    return card, data, best.tokenizer
 
 
 def judged(
@@ -223,26 +246,22 @@ def judged(
     return json.loads(evaluation.as_json()) | json.loads(json.dumps(beside))
 
 
-def judge_again(
-    name: str, corpus: Corpus, settings: EvaluationSettings | None = None, root: Path = MODELS
-) -> tuple[Card, bytes]:
-    """Evaluate a model of the gallery again, and return its card and its file of weights, which stays as it is.
+def judge_again(model: GalleryModel, corpus: Corpus, settings: EvaluationSettings | None = None) -> Card:
+    """Evaluate a model of the gallery again, and return its card.
 
     Raises:
-        ConfigError: there is no such model.
-        CheckpointError: its files are damaged, or it was trained on another text.
+        CheckpointError: it was trained on another text.
     """
-    model = load_gallery_model(name, root)
     if model.card.corpus_sha256 != corpus.sha256:
         raise CheckpointError(
-            f"the model {name} was trained on another text ({model.card.corpus_sha256[:12]}…)",
+            f"the model {model.card.name} was trained on another text ({model.card.corpus_sha256[:12]}…)",
             f"{corpus.name}, {corpus.sha256[:12]}…; the text of python is that of one version of the interpreter",
         )
     evaluation = judged(model, corpus, settings, card_history(model.card))
-    return replace(model.card, evaluation=evaluation), (root / name / WEIGHTS).read_bytes()
+    return replace(model.card, evaluation=evaluation)
 
 
-def write_model(card: Card, data: bytes, root: Path = MODELS) -> Path:
+def write_model(card: Card, data: bytes, tokenizer: Tokenizer = BYTES, root: Path = MODELS) -> Path:
     """Write a model's folder in the gallery, instead of the previous one, and return its path.
 
     Raises:
@@ -252,7 +271,10 @@ def write_model(card: Card, data: bytes, root: Path = MODELS) -> Path:
     def write(folder: Path) -> None:
         write_file(folder / WEIGHTS, [data])
         write_file(folder / CARD, [card.as_json().encode()])
+        if tokenizer is not BYTES:
+            text = json.dumps(tokenizer.content, ensure_ascii=False, separators=(",", ":"))
+            write_file(folder / TOKENIZER, [text.encode()])
 
     folder = root / card.name
-    replace_files(folder, frozenset({CARD, WEIGHTS}), write)
+    replace_files(folder, frozenset({CARD, WEIGHTS, TOKENIZER}), write)
     return folder

@@ -46,12 +46,14 @@ class AdapterEntry:
     """The training of an adapter.
 
     Attributes:
+        name: of the adapter.
         base: the model of the gallery that learns another genre.
         corpus: the text of that genre.
         steps: updates; chosen to end within five minutes on two cores.
         prompt: the beginning of the texts on the card.
     """
 
+    name: str
     base: str
     corpus: str
     steps: int
@@ -75,10 +77,10 @@ class AdapterEntry:
 
 
 _ENTRIES = (
-    AdapterEntry("stories", "shakespeare", 1000, "\n"),
-    AdapterEntry("shakespeare", "kjv", 1000, "\n"),
+    AdapterEntry("stories-shakespeare", "stories", "shakespeare", 1000, "\n"),
+    AdapterEntry("shakespeare-kjv", "shakespeare", "kjv", 1000, "\n"),
 )
-GALLERY_ADAPTERS = MappingProxyType({f"{entry.base}-{entry.corpus}": entry for entry in _ENTRIES})
+GALLERY_ADAPTERS = MappingProxyType({entry.name: entry for entry in _ENTRIES})
 """Name → how the adapter is trained."""
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from bench.records.provenance import vouched_provenance
 from bench.training.gallery import GalleryEntry, get_entry, judge_again, keep_evolution, make_card, write_model
+from bench.training.options import GalleryOptions
 from bench.training.record_training import record_events
 from tinygpt.corpora import load_corpus
 from tinygpt.evaluation.overlap import TextIndex
 from tinygpt.gallery import Card
-from tinygpt.gallery.loader import load_gallery_model
+from tinygpt.gallery.loader import MODELS, WEIGHTS, load_gallery_model
 from tinygpt.runs.status import report_status
 from tinygpt.system.stopping import StopRequest
 from tinygpt.terminal.live_view import watch
@@ -19,49 +21,41 @@ from tinygpt.training.plan import TrainingPlan
 from tinygpt.training.session import run_session
 
 SUITE = "gallery"
+_CHANGES = ("preset", "tokenizer", "recipe", "steps", "dropout", "engine")  # options that replace the table's settings
 
 
-def _planned(name: str, out: Path | None, steps: int | None) -> tuple[GalleryEntry, TrainingPlan]:
-    entry = get_entry(name)
-    if steps is not None:
-        entry = replace(entry, steps=steps)
-    return entry, entry.plan(out or Path("runs") / f"gallery-{name}")
+def _planned(options: GalleryOptions) -> tuple[GalleryEntry, TrainingPlan]:
+    given = {name: value for name in _CHANGES if (value := getattr(options, name)) is not None}
+    entry = replace(get_entry(options.name), **given)
+    return entry, entry.plan(options.out or Path("runs") / f"gallery-{options.name}")
 
 
-def train_for_gallery(name: str, out: Path | None, results_root: Path, resume: bool, steps: int | None = None) -> int:
+def train_for_gallery(options: GalleryOptions, results_root: Path) -> int:
     """Train a gallery model, record the run and keep its samples.
 
     Args:
-        name: a key of ``GALLERY``.
-        out: folder of the run; ``runs/gallery-NAME`` when None.
+        options: of the task.
         results_root: the results folder.
-        resume: continue a run that was stopped.
-        steps: instead of the table's.
 
     Returns:
         the process's exit code, above 0 if the run was stopped.
     """
-    entry, plan = _planned(name, out, steps)
-    TextIndex(b"text")  # raises the error of a missing package now, not after half an hour
-    corpus = load_corpus(entry.name)
+    entry, plan = _planned(options)
+    if not options.unjudged:
+        TextIndex(b"text")  # raises the error of a missing package now, not after half an hour
+    corpus = load_corpus(entry.corpus)
     print(f"corpus {corpus.name}: {corpus.licence}", flush=True)
-    stop = StopRequest()
-    events = report_status(watch(run_session(plan, corpus, resume=resume, stop=stop), stop=stop))
+    stop, own = StopRequest(), vouched_provenance(options.commit)
+    events = report_status(watch(run_session(plan, corpus, resume=options.resume, stop=stop), stop=stop))
     code = 0
-    for event in keep_evolution(record_events(events, results_root, SUITE), plan.out):
+    for event in keep_evolution(record_events(events, results_root, SUITE, code=own), plan.out):
         if isinstance(event, StopRecord):
             code = event.exit_code or int(event.reason == "interrupted")
     return code
 
 
-def write_to_gallery(name: str, out: Path | None, precision: str, steps: int | None) -> Path:
+def write_to_gallery(options: GalleryOptions) -> Path:
     """Evaluate a finished run, write its card and weights, read them back, and print the scores.
-
-    Args:
-        name: a key of ``GALLERY``.
-        out: folder of the run; ``runs/gallery-NAME`` when None.
-        precision: of the stored weights.
-        steps: the run's, if they were not the table's.
 
     Returns:
         the model's folder.
@@ -69,28 +63,37 @@ def write_to_gallery(name: str, out: Path | None, precision: str, steps: int | N
     Raises:
         CheckpointError: the run is not complete, or the written files cannot be read back.
     """
-    entry, plan = _planned(name, out, steps)
-    return _stored(*make_card(entry, plan, load_corpus(entry.name), precision))
+    entry, plan = _planned(options)
+    own, judges = vouched_provenance(options.commit), not options.unjudged
+    made = make_card(entry, plan, load_corpus(entry.corpus), options.precision, code=own, judges=judges)
+    root = options.shelf or MODELS
+    folder = write_model(*made, root)
+    return _shown(load_gallery_model(entry.name, root).card, folder)
 
 
-def regrade(name: str) -> Path:
+def regrade(options: GalleryOptions) -> Path:
     """Evaluate a model of the gallery again, write its card, and print the scores; its weights stay as they are.
 
     Raises:
         ConfigError: there is no such model.
         CheckpointError: its files are damaged, or its text is not on this machine.
     """
-    return _stored(*judge_again(name, load_corpus(get_entry(name).name)))
+    root = options.shelf or MODELS
+    model = load_gallery_model(options.name, root)
+    card = judge_again(model, load_corpus(model.card.corpus))
+    folder = write_model(card, (root / options.name / WEIGHTS).read_bytes(), model.tokenizer, root)
+    return _shown(card, folder)
 
 
-def _stored(card: Card, data: bytes) -> Path:
-    folder = write_model(card, data)
-    load_gallery_model(card.name)
+def _shown(card: Card, folder: Path) -> Path:
+    stored = f"{folder}: {card.file_bytes:,} bytes in {card.precision}, step {card.steps:,}"
+    if not card.evaluation:
+        print(f"{stored}, held-out loss {card.float32_held_out_loss:.4f} before rounding: not judged yet")
+        return folder
     scores, judgement = card.evaluation, card.evaluation["judgement"]
     print(
-        f"{folder}: {card.file_bytes:,} bytes in {card.precision}, step {card.steps:,}, held-out loss "
-        f"{scores['held_out_loss']:.4f} ({card.float32_held_out_loss:.4f} before rounding): {judgement['grade']}"
-        + (", memorized" if judgement["memorized"] else "")
+        f"{stored}, held-out loss {scores['held_out_loss']:.4f} ({card.float32_held_out_loss:.4f} before rounding): "
+        f"{judgement['grade']}" + (", memorized" if judgement["memorized"] else "")
     )
     for reason in judgement["reasons"]:
         print(f"  - {reason}")

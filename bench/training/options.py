@@ -18,6 +18,7 @@ _SEEDS = "comma-separated seeds of the starting weights and the batches"
 ENGINE = "an engine that trains; auto for the fastest that this machine has"
 _CORPUS_FILE = "your own copy of the corpus tinyshakespeare"
 _RATE = "a rate instead of the recipe's"
+_COMMIT = "commit of the code, for a copy without the history"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +83,7 @@ class AblateOptions:
         "comma-separated, also constant, no-warmup and more-dropout",
     )
     seeds: tuple[int, ...] = option((0, 1, 2), _SEEDS)
-    commit: str = option("", "commit of the code, for a copy without the history")
+    commit: str = option("", _COMMIT)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,8 +110,16 @@ class GalleryOptions:
     name: str = option(REQUIRED, "shakespeare, kjv, python or stories, or an adapter such as stories-shakespeare")
     out: Path | None = option(None, "folder of the run; runs/gallery-NAME by default")
     resume: bool = option(False, "continue a run that was stopped")
+    preset: str | None = option(None, "shape and batch, instead of the table's")
+    tokenizer: str | None = option(None, "such as bpe:2048, instead of the table's")
+    recipe: str | None = option(None, "constant, warmup, cosine, stable, muon or nanogpt, instead of the table's")
     steps: int | None = option(None, "updates, instead of the table's")
+    dropout: float | None = option(None, "share of the numbers that dropout sets to 0, instead of the table's")
+    engine: str | None = option(None, "a variant that trains, instead of the table's")
     precision: str = option("int8", "of the stored weights: int8 or float16")
+    shelf: Path | None = option(None, "folder of models to store it in, or to judge it from; the package's by default")
+    unjudged: bool = option(False, "store the model without an evaluation, which judge adds, also on another machine")
+    commit: str = option("", _COMMIT)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,11 +131,17 @@ class AcceleratorTrainingOptions:
     engine: str = option("jax[dispatch=8]", "a variant of jax")
     corpus: str = option("shakespeare", "text to train on")
     corpus_file: Path | None = option(None, _CORPUS_FILE)
+    tokenizer: str | None = option(
+        None, "bytes when omitted; bpe:2048 (trained on the corpus), gpt2, or the path of a tokenizer.json"
+    )
     recipe: str = option("nanogpt", "constant, warmup, cosine, stable, muon or nanogpt")
     learning_rate: float | None = option(None, _RATE)
     dropout: float = option(0.2, "share of the numbers that dropout sets to 0")
     batch: int = option(64, "sequences in a batch")
+    seed: int = option(0, _SEED)
     minutes: float = option(9.0, "in total")
     steps: int | None = option(None, "updates, instead of as many as fit into the minutes")
     eval_batches: int = option(16, "held-out batches per evaluation")
-    commit: str = option("", "commit of the code, for a copy without the history")
+    evaluations: int = option(40, "evaluations of the whole run")
+    suite: Literal["train", "tokenizers"] = option("train", "of the rows: tokenizers for a comparison of tokenizers")
+    commit: str = option("", _COMMIT)

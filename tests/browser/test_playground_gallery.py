@@ -53,7 +53,7 @@ def learnt_by_heart() -> Arrays:
 def put_on_shelf(shelf: Path, name: str, model: ModelConfig, weights: Arrays, precision: str) -> None:
     data = stored_bytes(quantize(weights, precision))
     shape = {"model": asdict(model), "n_parameters": model.n_parameters}
-    write_model(replace(a_card(data, name), **shape, precision=precision), data, shelf)
+    write_model(replace(a_card(data, name), **shape, precision=precision), data, root=shelf)
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from typing import Any
 from tinygpt.config import ModelConfig
 from tinygpt.errors import CheckpointError
 from tinygpt.system.json_records import read_json, record_from_json
+from tinygpt.tokenizers import BYTES
 
 CARD_VERSION = 1
 REPAIR = "git checkout -- tinygpt/gallery, or install the package again"
@@ -29,10 +30,10 @@ class Card:
         train: batch and optimiser settings.
         steps: number of updates behind the weights, which are the best of the run.
         planned_steps: number of updates in the whole run.
-        tokens: bytes read up to ``steps``.
+        tokens: bytes of text read up to ``steps``.
         seed: seeds the starting weights and the batches.
         seconds: time of the whole run, with its evaluations, samples and checkpoints.
-        machine: ``cpu`` and ``cores``.
+        machine: ``cpu`` and ``cores``, or the ``accelerator`` that trained it.
         commit: the code's commit; null outside a checkout.
         trained_on: the date, ISO 8601.
         command: the command that makes this model again.
@@ -42,6 +43,7 @@ class Card:
         float32_held_out_loss: loss of the trained weights, nats per byte over the whole held-out text.
         evaluation: evaluation of the stored weights, with all generated texts.
         evolution: samples during training, one entry each: step, seconds, losses, text.
+        tokenizer: name of the tokenizer; unless it is ``bytes``, a file beside the card, with its ``tokenizer_sha256``.
     """
 
     version: int
@@ -72,10 +74,19 @@ class Card:
     float32_held_out_loss: float
     evaluation: dict[str, Any] = field(repr=False)
     evolution: tuple[dict[str, Any], ...] = field(repr=False)
+    tokenizer: str = BYTES.name
+    tokenizer_sha256: str | None = None
 
     def as_json(self) -> str:
         """Return the contents of the card's file."""
         return json.dumps(asdict(self), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+    @property
+    def computer(self) -> str:
+        """The machine that trained it, in words."""
+        if accelerator := self.machine.get("accelerator"):
+            return str(accelerator)
+        return f"{self.machine.get('cpu')}, {self.machine.get('cores')} cores"
 
     def model_config(self, source: str) -> ModelConfig:
         """Return the model's shape; raise a CheckpointError that names the source if it is invalid."""
@@ -92,4 +103,4 @@ def read_card(path: Path) -> Card:
     version = value.get("version")
     if version != CARD_VERSION:
         raise CheckpointError(f"{path} has version {version!r}", str(CARD_VERSION), REPAIR)
-    return record_from_json(Card, value, "card", str(path))
+    return record_from_json(Card, value, "card", str(path), defaults=True)

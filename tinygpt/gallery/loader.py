@@ -1,4 +1,7 @@
-"""Gallery models from the package's own folder: ``models/NAME/card.json`` and ``models/NAME/weights.safetensors``."""
+"""Gallery models from the package's own folder: ``models/NAME/card.json`` and ``weights.safetensors``.
+
+Unless a model's tokens are bytes, ``tokenizer.json`` is beside them.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tinygpt.checkpoints.rounded_file import read_stored
+from tinygpt.checkpoints.tokenizer_files import read_tokenizer
 from tinygpt.config import ModelConfig
 from tinygpt.errors import CheckpointError, unknown_name
 from tinygpt.gallery.card import REPAIR, Card, read_card
 from tinygpt.params import Arrays
+from tinygpt.system.staging import current_files
+from tinygpt.tokenizers import BYTES, Tokenizer
+from tinygpt.tokenizers.files import TOKENIZER
 
 MODELS = Path(__file__).parent / "models"
 CARD, WEIGHTS = "card.json", "weights.safetensors"
@@ -23,6 +30,7 @@ class GalleryModel:
     card: Card
     config: ModelConfig
     weights: Arrays
+    tokenizer: Tokenizer = BYTES
 
     def state_dict(self) -> Arrays:
         """Copy the weights."""
@@ -59,4 +67,9 @@ def load_gallery_model(name: str, root: Path | None = None) -> GalleryModel:
     if digest != card.file_sha256:
         problem = f"{folder / WEIGHTS} is not the file of its card"
         raise CheckpointError(problem, f"SHA-256 {card.file_sha256[:12]}…, found {digest[:12]}…", REPAIR)
-    return GalleryModel(card, model, weights)
+    tokenizer = read_tokenizer(current_files(folder, (TOKENIZER,)), folder, model.vocab_size, card.tokenizer)
+    wanted = card.tokenizer_sha256
+    if wanted is not None and wanted != tokenizer.hash:
+        problem = f"{folder / TOKENIZER} is not the file of its card"
+        raise CheckpointError(problem, f"SHA-256 {wanted[:12]}…, found {tokenizer.hash[:12]}…", REPAIR)
+    return GalleryModel(card, model, weights, tokenizer)

@@ -4,6 +4,7 @@
     index.json                                  presets, protocol, columns of the rows, published curves, texts, models
     texts/NAME.txt                              loaded when a reader chooses them
     models/NAME.safetensors, NAME.json          the gallery's committed weights, and their config.json
+    models/NAME.tokenizer.json                  unless a model's tokens are bytes
 
 Presets come from ``tinygpt.presets``, the protocol and the columns from ``bench``, the curves from the results.
 """
@@ -29,6 +30,8 @@ from tinygpt.corpora.stories.corpus import write_story
 from tinygpt.gallery.loader import MODELS, WEIGHTS, gallery_names, load_gallery_model
 from tinygpt.presets import LADDER
 from tinygpt.terminal import quantities
+from tinygpt.tokenizers import BYTES
+from tinygpt.tokenizers.files import TOKENIZER
 
 SOURCES = Path("site/playground")  # under the checkout
 FOLDER = "playground"  # under the generated folder
@@ -162,10 +165,13 @@ def _models(folder: Path, gallery: Path) -> list[dict[str, Any]]:
     """Copy the gallery's models; return their entries, starting with that of a first visit."""
     entries = []
     for name in gallery_names(gallery):
-        card = load_gallery_model(name, gallery).card
+        model = load_gallery_model(name, gallery)
+        card, tokenizer = model.card, None
         shutil.copy(gallery / name / WEIGHTS, folder / f"{name}.safetensors")
-        config = to_gpt2_config(card.model_config(name))
-        (folder / f"{name}.json").write_text(json.dumps(config), encoding="utf-8")
+        (folder / f"{name}.json").write_text(json.dumps(to_gpt2_config(model.config)), encoding="utf-8")
+        if model.tokenizer is not BYTES:
+            tokenizer = f"models/{name}.{TOKENIZER}"
+            shutil.copy(gallery / name / TOKENIZER, folder.parent / tokenizer)
         entries.append(
             {
                 "name": name,
@@ -173,6 +179,7 @@ def _models(folder: Path, gallery: Path) -> list[dict[str, Any]]:
                 "prompt": PROMPTS.get(name, ""),
                 "config": f"models/{name}.json",
                 "weights": f"models/{name}.safetensors",
+                "tokenizer": tokenizer,
                 "bytes": card.file_bytes,
             }
         )

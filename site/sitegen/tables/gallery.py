@@ -137,7 +137,7 @@ def _details(card: Card) -> list[tuple[str, str]]:
         (
             "model",
             f"{card.preset}: {model['n_layers']} layers, width {model['d_model']}, {model['n_heads']} heads, context "
-            f"{model['context_length']}, {quantities.whole(card.n_parameters)} parameters",
+            f"{model['context_length']}, {quantities.whole(card.n_parameters)} parameters, tokens {card.tokenizer}",
         ),
         (
             "recipe",
@@ -147,7 +147,7 @@ def _details(card: Card) -> list[tuple[str, str]]:
             "trained",
             f"{quantities.whole(card.steps)} of {quantities.whole(card.planned_steps)} steps, "
             f"{quantities.whole(card.tokens)} bytes read, {quantities.duration(card.seconds)} with {card.engine} on "
-            f"{card.machine.get('cpu')}, {card.machine.get('cores')} cores, {card.trained_on}",
+            f"{card.computer}, {card.trained_on}",
         ),
         (
             "held-out loss",

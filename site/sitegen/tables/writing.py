@@ -27,7 +27,7 @@ def _rank(card: Card) -> int:
 
 
 def gallery_finding(cards: Sequence[Card]) -> str:
-    """The gallery in one sentence: how long the models trained, and how many of them write what."""
+    """The gallery in one sentence: how long each model trained at most, and how many of them write what."""
     if not cards:
         return "No model has been trained for the gallery yet"
     minutes = max(card.seconds for card in cards) / 60
@@ -36,7 +36,7 @@ def gallery_finding(cards: Sequence[Card]) -> str:
     written = [f"{_counted(n)} {'model writes' if n == 1 else 'models write'} {GRADES[best]}"]
     written += [f"{_counted(n)} {'writes' if n == 1 else 'write'} {GRADES[rank]}" for rank, n in others]
     listed = " and ".join(filter(None, [", ".join(written[:-1]), written[-1]]))
-    return f"After at most {minutes:.0f} minutes of training on a CPU, {listed}"
+    return f"After at most {minutes:.0f} minutes of training, {listed}"
 
 
 def _counted(n: int) -> str:
@@ -56,8 +56,8 @@ def writing_html(cards: Sequence[Card], gallery: str) -> str:
     text = str(card.evaluation["texts"][0])
     shown = text if len(text) <= _SHOWN else text[: text.rfind(" ", 0, _SHOWN)]
     about = (
-        f"{quantities.whole(card.n_parameters)} parameters, {card.seconds / 60:.0f} minutes of training on a CPU."
-        " This is the beginning of its first text, seed 0."
+        f"{quantities.whole(card.n_parameters)} parameters, {quantities.duration(card.seconds)} of training on "
+        f"{card.computer}. This is the beginning of its first text, seed 0."
     )
     return (
         f'<figure class="tg-writing" data-model="{html_attribute(card.name)}">'

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -19,18 +19,26 @@ from bench.training.gallery import (
     read_evolution,
     write_model,
 )
+from bench.training.options import GalleryOptions
 from sitegen.tables.gallery import gallery_html, texts_page
+from tests.tinygpt.gallery.test_gallery import MODEL, a_card
+from tinygpt.checkpoints.rounded_file import stored_bytes
 from tinygpt.corpora import CORPORA, Corpus
 from tinygpt.errors import CheckpointError, ConfigError
 from tinygpt.evaluation.anchors import IMPOSTORS
 from tinygpt.evaluation.scores import EvaluationSettings
 from tinygpt.gallery import load_gallery_model
+from tinygpt.generation.decoding import generate
+from tinygpt.params import initial_parameters
 from tinygpt.presets import PRESETS
 from tinygpt.recipes import RECIPES
+from tinygpt.rounding import quantize
+from tinygpt.tokenizers.training import train_bpe
 
 SENTENCES = "The fox saw a hen. <b>The hen</b> saw the fox. Off she went, over the wall and home again.\n"
 CORPUS = Corpus("fables", (SENTENCES * 40).encode(), (SENTENCES[::-1] * 4).encode(), "public domain", "written here")
-ENTRY = GalleryEntry("fables", 12, 0.1, preset="tiny")
+ENTRY = GalleryEntry("fables", "fables", 12, 0.1, preset="tiny")
+OPTIONS = GalleryOptions(action="train", name="fables")
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +47,7 @@ def trained(tmp_path_factory):
     patch = pytest.MonkeyPatch()
     patch.setattr(gallery_run, "get_entry", {"fables": ENTRY}.__getitem__)
     patch.setattr(gallery_run, "load_corpus", {"fables": CORPUS}.__getitem__)
-    code = gallery_run.train_for_gallery("fables", folder / "run", folder / "results", resume=False)
+    code = gallery_run.train_for_gallery(replace(OPTIONS, out=folder / "run"), folder / "results")
     yield folder, code
     patch.undo()
 
@@ -67,8 +75,8 @@ def test_a_card_has_the_scores_of_the_stored_weights(trained):
     folder, _ = trained
     plan = ENTRY.plan(folder / "run")
     settings = EvaluationSettings(3, 80)
-    card, data = make_card(ENTRY, plan, CORPUS, "int8", settings)
-    write_model(card, data, folder / "models")
+    card, data, tokenizer = make_card(ENTRY, plan, CORPUS, "int8", settings)
+    write_model(card, data, tokenizer, folder / "models")
     found = load_gallery_model("fables", folder / "models")
     assert found.card == card
     assert (card.planned_steps, card.seed, card.preset) == (12, 0, "tiny")
@@ -81,21 +89,21 @@ def test_a_card_has_the_scores_of_the_stored_weights(trained):
     anchors = {anchor["name"]: anchor["judgement"]["grade"] for anchor in card.evaluation["anchors"]}
     assert [*anchors][:2] == ["noise", "unigram"] and [*anchors][-len(IMPOSTORS) - 1 :] == [*IMPOSTORS, "the author"]
     assert len(card.evaluation["draws"]["grades"]) == len(card.evaluation["draws"]["memorized"]) == 20
-    regraded, weights = judge_again("fables", CORPUS, settings, folder / "models")
-    assert weights == data
+    regraded = judge_again(found, CORPUS, settings)
     assert replace(regraded, evaluation=card.evaluation) == card
     assert regraded.evaluation | {"history": None} == card.evaluation | {"history": None}
     with pytest.raises(CheckpointError, match="trained on another text"):
-        judge_again("fables", Corpus("other", b"x" * 500, b"y" * 100, "none", "here"), settings, folder / "models")
-    again, same = make_card(ENTRY, plan, CORPUS, "int8", settings)
+        judge_again(found, Corpus("other", b"x" * 500, b"y" * 100, "none", "here"), settings)
+    again, same, _ = make_card(ENTRY, plan, CORPUS, "int8", settings)
     assert same == data and again.evaluation == card.evaluation
-    larger, _ = make_card(ENTRY, plan, CORPUS, "float16", settings)
+    larger, _, _ = make_card(ENTRY, plan, CORPUS, "float16", settings, judges=False)
+    assert larger.evaluation == {}
     assert larger.largest_error < card.largest_error and larger.file_bytes > card.file_bytes
 
 
 def test_the_page_shows_every_text_escaped(trained):
     folder, _ = trained
-    card, _ = make_card(ENTRY, ENTRY.plan(folder / "run"), CORPUS, settings=EvaluationSettings(2, 30))
+    card, _, _ = make_card(ENTRY, ENTRY.plan(folder / "run"), CORPUS, settings=EvaluationSettings(2, 30))
     hostile = json.loads(card.as_json())
     hostile["evaluation"]["texts"] = ["<script>alert(1)</script>", "{{ evil }}\n# heading"]
     hostile["evaluation"]["anchors"][0]["text"] = "<script>alert(2)</script> {{ evil }}"
@@ -132,3 +140,38 @@ def test_a_damaged_evolution_is_named(tmp_path):
     with pytest.raises(CheckpointError, match=r"evolution\.json is damaged"):
         read_evolution(tmp_path)
     assert read_evolution(tmp_path / "nowhere") == []
+
+
+def test_a_model_of_several_bytes_a_token_has_its_tokenizer_beside_it(tmp_path):
+    tokenizer = train_bpe("bpe:262", 262, b"the hen and the fox and the wall. " * 20)
+    model = replace(MODEL, vocab_size=tokenizer.vocab_size)
+    data = stored_bytes(quantize(initial_parameters(model, 3), "int8"))
+    words = {"model": asdict(model), "tokenizer": tokenizer.name, "tokenizer_sha256": tokenizer.hash}
+    folder = write_model(replace(a_card(data), **words), data, tokenizer, tmp_path)
+    found = load_gallery_model("tiny", tmp_path)
+    assert found.tokenizer.hash == tokenizer.hash and found.tokenizer.name == "bpe:262"
+    assert len(list(generate(found, "the hen", 20, seed=1))) == 20
+    other = train_bpe("bpe:262", 262, b"a wolf ate what a cow had left " * 20)
+    write_model(found.card, data, other, tmp_path)
+    with pytest.raises(CheckpointError, match=r"tokenizer\.json is not the file of its card"):
+        load_gallery_model("tiny", tmp_path)
+    (folder / "tokenizer.json").unlink()
+    with pytest.raises(CheckpointError, match=r"holds no tokenizer\.json, and its vocab_size is 262"):
+        load_gallery_model("tiny", tmp_path)
+
+
+def test_options_replace_the_tables_settings_and_a_model_can_be_judged_later(trained, tmp_path, monkeypatch, capsys):
+    folder, _ = trained
+    options = replace(OPTIONS, out=folder / "run", shelf=tmp_path, unjudged=True, commit="a" * 40)
+    gallery_run.write_to_gallery(options)
+    assert "not judged yet" in capsys.readouterr().out
+    card = load_gallery_model("fables", tmp_path).card
+    assert (card.evaluation, card.commit) == ({}, "a" * 40)
+    short = EvaluationSettings(2, 40)
+    monkeypatch.setattr(gallery_run, "judge_again", lambda model, corpus: judge_again(model, corpus, short))
+    gallery_run.regrade(replace(options, unjudged=False))
+    assert load_gallery_model("fables", tmp_path).card.evaluation["judgement"]["grade"] in capsys.readouterr().out
+    changed = replace(options, tokenizer="bpe:280", recipe="muon", preset="small", dropout=0.3, steps=5, engine="numpy")
+    plan = gallery_run._planned(changed)[1]
+    assert (plan.tokenizer, plan.recipe, plan.preset, plan.steps) == ("bpe:280", "muon", "small", 5)
+    assert (plan.dropout, plan.engine) == (0.3, "numpy")

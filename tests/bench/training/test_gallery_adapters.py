@@ -21,11 +21,11 @@ def test_every_entry_has_a_base_a_text_and_a_plan(tmp_path: Path) -> None:
     for name, entry in GALLERY_ADAPTERS.items():
         assert entry.base in gallery_names() and entry.corpus in CORPORA
         assert entry.plan(tmp_path / "run").start_from == entry.base != entry.corpus
-        assert name == f"{entry.base}-{entry.corpus}"
+        assert name == entry.name and entry.base.startswith(name.removesuffix(f"-{entry.corpus}"))
 
 
 def test_a_run_becomes_an_adapter_with_its_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    entry = AdapterEntry("stories", "fables", 20, "The fox", "rank=2,alpha=4,on=attn")
+    entry = AdapterEntry("stories-fables", "stories", "fables", 20, "The fox", "rank=2,alpha=4,on=attn")
     monkeypatch.setattr(gallery_adapters, "GALLERY_ADAPTERS", MappingProxyType({"stories-fables": entry}))
     monkeypatch.setattr(gallery_adapters, "load_corpus", lambda _name: CORPUS)
     plan, shelf = entry.plan(tmp_path / "run"), tmp_path / "shelf"

@@ -171,4 +171,5 @@ def test_the_packaged_models_are_complete():
     for name in gallery_names():
         found = load_gallery_model(name)
         assert found.card.name == name
-        assert found.card.file_bytes < 10_000_000
+        assert found.card.file_bytes < 12_000_000
+        assert found.card.evaluation["judgement"]["grade"]
