@@ -1,4 +1,4 @@
-"""Numbers about sweeps, races and the clinic, read from the rows that their figures plot."""
+"""Numbers about sweeps, races, the clinic and tokenizers, read from the rows that their figures and tables show."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from sitegen.rows.minutes import RACE_COMMAND, sooner
 from sitegen.rows.peers import BEST_TORCH, FASTEST_OF_OURS
 from sitegen.rows.results import Results
 from sitegen.rows.series import is_rival
+from sitegen.rows.tokenizers import TOKENIZERS_COMMAND, best_of_each_kind, compared
 from tinygpt.terminal import quantities
 
 SWEEP_COMMAND = "invoke sweep --preset tiny --corpus shakespeare --steps 2000"
@@ -140,6 +141,18 @@ def clinic_loss(results: Results, series: str, case: str) -> Answer:
     return quantities.loss(float(value)), words, (run.run_id,)
 
 
+def tokens_gain(results: Results) -> Answer:
+    """The share by which the best loss with other tokens is below the best loss with bytes, in equal times."""
+    pair = best_of_each_kind(compared(results))
+    if pair is None:
+        raise NotMeasured
+    of_bytes, other = pair
+    words = [f"{one.first.preset} of {quantities.whole(one.vocab_size)} tokens, {one.loss:.4f}" for one in pair]
+    runs = tuple(run.run_id for one in pair for run in one.runs)
+    text = f"{100.0 * (1.0 - other.loss / of_bytes.loss):.1f} %"
+    return text, f"{words[1]} against {words[0]}; {machine_label(of_bytes.first)}", runs
+
+
 # Form of a name → the function that takes the results and the placeholders, and the command that measures it.
 ANSWERS: MappingProxyType[str, tuple[Callable[..., Answer], str]] = MappingProxyType(
     {
@@ -151,5 +164,6 @@ ANSWERS: MappingProxyType[str, tuple[Callable[..., Answer], str]] = MappingProxy
         "race.engine": (race_engine, RACE_COMMAND),
         "race.sooner": (race_sooner, RACE_COMMAND),
         "clinic.SERIES.CASE": (clinic_loss, "invoke clinic --cases {CASE}"),
+        "tokenizers.gain": (tokens_gain, TOKENIZERS_COMMAND),
     }
 )

@@ -30,6 +30,7 @@ from sitegen.tables.probe_table import probe_table
 from sitegen.tables.samples import TRAIN_COMMAND, trained_samples
 from sitegen.tables.speed_tables import failures_table, ratio_table
 from sitegen.tables.status import accelerator_status, status_table
+from sitegen.tables.tokenizers import tokenizers_table
 from sitegen.text.markup import TableCell, code_cell, html_table, nothing_yet, number_cell, status_cell
 from tinygpt.corpora import CORPORA
 from tinygpt.engines import ENGINES
@@ -193,6 +194,7 @@ TABLES: MappingProxyType[str, Callable[[Results], str]] = MappingProxyType(
         "calibration": calibration_table,
         "samples_overview": samples_overview_table,
         "micro": micro_table,
+        "tokenizers": tokenizers_table,
     }
     | CLINIC_TABLES
     | MINUTES_TABLES
