@@ -39,6 +39,7 @@ _KEYS = MappingProxyType(
 )
 
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,80}")
+_NO_ROWS = np.zeros(0, np.int64)
 _LARGEST = 2**63  # a whole number of a record; none of ours needs as much
 
 Found = Iterator[tuple[str, np.ndarray, str]]  # column, numbers of its bad rows, what is allowed there
@@ -76,6 +77,8 @@ def first_faults(table: str, arrow: pa.Table, starts: Sequence[int] = (0,)) -> d
     if not arrow.num_rows:
         return found
     for name, rows, allowed in _bad_rows(table, arrow, np.asarray(starts)):
+        if not len(rows):
+            continue
         files, first = np.unique(np.searchsorted(starts, rows, "right") - 1, return_index=True)
         for file, row in zip(files.tolist(), rows[first].tolist(), strict=True):
             received = one_line(repr(arrow[name][row].as_py()), 80)
@@ -103,12 +106,12 @@ def to_arrow(table: str, rows: Sequence[Row]) -> pa.Table:
 def _bad_rows(table: str, arrow: pa.Table, starts: np.ndarray) -> Found:
     for column in TABLES[table]:
         values, about = arrow[column.name], column.about
-        if not column.optional:
+        if not column.optional and values.null_count:
             yield column.name, _true(pc.is_null(values)), "a value"
         if column.choices:
             unknown = pc.invert(pc.is_in(values, value_set=pa.array([*column.choices, None])))
             yield column.name, _true(unknown), ", ".join(column.choices)
-        if column.range:
+        if column.range and values.null_count < len(values):
             bad = pc.is_nan(values) if column.type == "number" else pa.scalar(False)
             if about.least is not None:
                 bad = pc.or_(bad, pc.less(values, pa.scalar(about.least, column.stored)))
@@ -130,6 +133,8 @@ def _bad_rows(table: str, arrow: pa.Table, starts: np.ndarray) -> Found:
 
 def _true(mask: Any) -> np.ndarray:
     """Numbers of the rows for which a condition holds; it does not for null."""
+    if not pc.any(mask).as_py():  # as nearly always
+        return _NO_ROWS
     return np.flatnonzero(np.asarray(pc.fill_null(mask, False)))
 
 
@@ -165,7 +170,7 @@ def _repeated(table: str, arrow: pa.Table, of_file: np.ndarray) -> Found:
     if names is None:
         return
     keys = pa.table({"file": of_file, "row": np.arange(len(of_file))} | {name: arrow[name] for name in names})
-    groups = keys.group_by(["file", *names]).aggregate([("row", "min")])
+    groups = keys.group_by(["file", *names], use_threads=False).aggregate([("row", "min")])
     if len(groups) < len(keys):
         again = np.setdiff1d(keys["row"].to_numpy(), groups["row_min"].to_numpy())
         yield names[-1], again, f"one row for each {' and '.join(names)}"
@@ -190,6 +195,7 @@ def _refuse(constant: str) -> NoReturn:
     raise ValueError(constant)  # NaN and infinities are not JSON
 
 
+@lru_cache
 def _required(record_type: type) -> Mapping[str, Any]:
     """Names and types of the fields without a default."""
     hints = get_type_hints(record_type)
