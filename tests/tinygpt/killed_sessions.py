@@ -37,7 +37,7 @@ from tinygpt.training.events import EvaluationRecord
 from tinygpt.training.session import run_session
 from tinygpt.training.trainer import StepRecord
 
-STEPS = 30
+STEPS = 24
 CHECKPOINTED = "saved"
 # Everything that a run could lose count of.
 RECIPE = {"dropout": 0.1, "warmup_steps": 4, "schedule": "cosine", "batch_size": 4, "accumulation": 2}

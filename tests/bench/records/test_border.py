@@ -91,6 +91,10 @@ BAD = [
 ]
 
 
+# What is shown comes from the tables as they are read, so one value of each is enough; samples are not shown.
+SHOWN = {table: (column, value) for table, column, value in reversed(BAD) if table != "samples"}
+
+
 @pytest.fixture(scope="module")
 def two_runs(tmp_path_factory):
     return write_all(write_all(tmp_path_factory.mktemp("two") / "results"), "run-z")
@@ -114,7 +118,7 @@ def test_a_value_that_no_run_writes_is_refused_by_name(results_root, two_runs, t
     assert not (tmp_path / "other").exists()
     with pytest.raises(ResultsError, match=where):
         publish(results_root)
-    if table != "samples":  # which are not shown
+    if SHOWN.get(table) == (column, value):
         with pytest.raises(ResultsError, match=where):  # after the good rows
             print_results(results_root, console, every_run=True)
         assert "numpy" in console.file.getvalue()

@@ -58,7 +58,7 @@ def test_a_number_is_whole_or_its_column_is_absent(width, seed):
 def test_columns_go_by_importance_and_the_rest_from_the_right():
     rows = some_rows(0)
     shown = [
-        {name for name in NUMBERS if name.split()[0] in " ".join(lines(width, rows)[:3])} for width in range(30, 200)
+        {name for name in NUMBERS if name.split()[0] in " ".join(lines(width, rows)[:3])} for width in range(30, 200, 2)
     ]
     assert shown[-1] == {*NUMBERS}
     assert all(few <= more for few, more in pairwise(shown)), "a wider terminal never shows less"

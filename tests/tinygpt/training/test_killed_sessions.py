@@ -13,7 +13,7 @@ from tests import ROOT, environment
 from tests.tinygpt.killed_sessions import CHECKPOINTED, STEPS
 from tinygpt.checkpoints.layout import ADAPTER, OPTIMIZER, WEIGHTS
 
-KILLS = 12
+KILLS = 10
 
 
 @pytest.mark.parametrize(
