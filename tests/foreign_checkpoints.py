@@ -174,7 +174,7 @@ FOREIGN = {
     "no activation": Foreign(config={"activation_function": None}, words="activation_function null"),
     "untied": Foreign(config={"tie_word_embeddings": False}, words="tie_word_embeddings false"),
     "neither tied nor untied": Foreign(config={"tie_word_embeddings": None}, words="tie_word_embeddings null"),
-    "another vocabulary": Foreign(config={"vocab_size": 50257}, words="vocab_size 50257"),
+    "another vocabulary": Foreign(config={"vocab_size": 50257}, words="makes it 50257"),
     "a norm's constant that is true": Foreign(config={"layer_norm_epsilon": True}, words="layer_norm_epsilon"),
     "a norm's constant in words": Foreign(config={"layer_norm_epsilon": "1e-5"}, words="layer_norm_epsilon"),
     "a norm's constant of 0": Foreign(config={"layer_norm_epsilon": 0}, words="layer_norm_epsilon"),

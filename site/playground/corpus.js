@@ -2,6 +2,7 @@
 
 import { parameterCount } from "./layout.js";
 import { createRandom } from "./generate.js";
+import { BYTES } from "./tokenizer.js";
 import { TOYS } from "./toys.js";
 
 const HELD_OUT_SHARE = 0.1;
@@ -12,38 +13,44 @@ const CONTEXTS_AT_LEAST = 300;
 const PARAMETERS_PER_BYTE_AT_MOST = 4;
 
 /**
- * Split a text into bytes to train on and bytes to hold out, its last tenth.
+ * Split the tokens of a text into those to train on and those to hold out, the last tenth.
  *
  * @throws {Error} either part is shorter than one window
  */
-export function splitText(bytes, contextLength) {
+export function splitText(tokens, contextLength, unit = BYTES.unit) {
   const window = contextLength + 1;
-  const heldOut = Math.max(window, Math.round(bytes.length * HELD_OUT_SHARE));
-  if (bytes.length - heldOut < window) {
+  const heldOut = Math.max(window, Math.round(tokens.length * HELD_OUT_SHARE));
+  if (tokens.length - heldOut < window) {
     throw new Error(
-      `The text has ${bytes.length} bytes. This preset needs at least ${2 * window}: ` +
+      `The text has ${tokens.length} ${unit}. This preset needs at least ${2 * window}: ` +
         `one window of ${window} to train on and one to hold out.`,
     );
   }
-  return { train: bytes.subarray(0, bytes.length - heldOut), heldOut: bytes.subarray(bytes.length - heldOut) };
+  return { train: tokens.subarray(0, tokens.length - heldOut), heldOut: tokens.subarray(tokens.length - heldOut) };
 }
 
 /**
- * The parts of a run's text, and the bytes between the places where windows may begin.
+ * The parts of a run's text in tokens, the tokens between the places where windows may begin, and tokens per byte.
  *
  * @param {{text: Uint8Array, toy: string, seed: number}} run
+ * @param {object} tokenizer the model's
  * @throws {Error} a part is shorter than one window or the toy task is unknown
  */
-export function partsOf({ text, toy, seed }, contextLength) {
-  if (!toy) return { ...splitText(text, contextLength), stride: 1 };
+export function partsOf({ text, toy, seed }, contextLength, tokenizer) {
+  if (!toy) {
+    const tokens = tokenizer === BYTES ? text : tokenizer.encode(new TextDecoder().decode(text));
+    return { ...splitText(tokens, contextLength, tokenizer.unit), stride: 1, perByte: tokens.length / text.length };
+  }
   if (!Object.hasOwn(TOYS, toy)) throw new Error(`There is no toy task "${toy}"; there are ${Object.keys(TOYS).join(", ")}.`);
-  return { ...TOYS[toy].parts(seed), stride: TOYS[toy].length };
+  if (tokenizer !== BYTES) throw new Error("A toy task needs a model whose tokens are bytes: start from scratch.");
+  return { ...TOYS[toy].parts(seed), stride: TOYS[toy].length, perByte: 1 };
 }
 
 // The windows that begin at `starts`: inputs, and targets one position later.
 function windowsAt(starts, tokens, contextLength) {
   const rows = starts.length;
-  const batch = { rows, inputs: new Uint8Array(rows * contextLength), targets: new Uint8Array(rows * contextLength) };
+  const room = () => new tokens.constructor(rows * contextLength);
+  const batch = { rows, inputs: room(), targets: room() };
   for (const [row, start] of starts.entries()) {
     batch.inputs.set(tokens.subarray(start, start + contextLength), row * contextLength);
     batch.targets.set(tokens.subarray(start + 1, start + contextLength + 1), row * contextLength);
@@ -72,7 +79,7 @@ export function evaluationBatches(tokens, batchSize, contextLength, stride = 1) 
   return batches;
 }
 
-/** Mean loss over evaluation batches, nats per byte. */
+/** Mean loss over evaluation batches, nats per token. */
 export async function evaluate(engine, batches) {
   let total = 0;
   let rows = 0;

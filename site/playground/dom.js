@@ -98,12 +98,11 @@ export function download(name, parts, type) {
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
-/** A byte as text: printable ASCII itself, space and line break as signs, others as a number. */
-export function byteName(byte) {
-  if (byte === 32) return "␣";
-  if (byte === 10) return "↵";
-  if (byte > 32 && byte < 127) return String.fromCharCode(byte);
-  return `0x${byte.toString(16).padStart(2, "0")}`;
+/** A token's bytes as text: spaces and line breaks as signs, and in numbers if they are no whole characters. */
+export function pieceName(bytes) {
+  const text = new TextDecoder().decode(bytes);
+  if (!/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\ufffd]/.test(text)) return text.replaceAll(" ", "␣").replaceAll("\n", "↵");
+  return Array.from(bytes, (byte) => `0x${byte.toString(16).padStart(2, "0")}`).join(" ");
 }
 
 /** A duration as text. */

@@ -2,7 +2,7 @@
 //
 // Names, shapes and formulas are those of tinygpt/params.py, tinygpt/layers.py and tinygpt/optim.py:
 //
-//   B sequences, T positions, D width, H heads, C = D / H, F = 4 D, V = 256 byte values, L blocks, N = B · T rows
+//   B sequences, T positions, D width, H heads, C = D / H, F = 4 D, V tokens, L blocks, N = B · T rows
 //
 // All arrays are in the kernels' heap of float32; an "offset" is an index into it. dx is ∂loss/∂x. A backward
 // overwrites the gradients of weights and adds to that of the residual stream.
@@ -19,13 +19,14 @@ export const TRAINING = { learningRate: 3e-4, beta1: 0.9, beta2: 0.95, eps: 1e-8
 /** A model in a heap. */
 export class Engine {
   /**
-   * @param {object} config nLayers, dModel, nHeads, contextLength, eps
+   * @param {object} config nLayers, dModel, nHeads, contextLength, eps, and vocabSize unless tokens are bytes
    * @param {(floats: number) => object} createKernels of kernels-js.js or kernels-wasm.js
    * @param {number} batchSize B to train with; 0 for a reading engine
    * @throws {RangeError} the memory was refused
    */
   constructor(config, createKernels, batchSize = 0) {
     this.config = config;
+    this.vocabSize = config.vocabSize ?? VOCABULARY;
     this.batchSize = batchSize;
     this.kernels = createKernels(heapSize(config, batchSize));
     this.heap = this.kernels.heap;
@@ -141,8 +142,9 @@ export class Engine {
       visit(layer, places.blocks[layer]);
     }
     this._norm(places.normed, places.xHat, places.r, "ln_f", rows);
-    kernels.matmul(places.logits, VOCABULARY, places.normed, d, 1, table, 1, d, rows, VOCABULARY, d, 0, 0);
-    return heap.subarray(places.logits, places.logits + rows * VOCABULARY);
+    const v = this.vocabSize;
+    kernels.matmul(places.logits, v, places.normed, d, 1, table, 1, d, rows, v, d, 0, 0);
+    return heap.subarray(places.logits, places.logits + rows * v);
   }
 
   /** Logits (T, V) of T tokens, and the attention (L, H, T, T) in them. */
@@ -207,10 +209,10 @@ export class Engine {
 
   /** Replace logits by their softmax; returns the mean of −log softmax[target], nats per token. */
   _crossEntropy(targets, rows) {
-    const { heap, kernels, places } = this;
-    kernels.softmaxRows(places.logits, rows, VOCABULARY);
+    const { heap, kernels, places, vocabSize: v } = this;
+    kernels.softmaxRows(places.logits, rows, v);
     let loss = 0;
-    for (let i = 0; i < rows; i++) loss -= Math.log(heap[places.logits + i * VOCABULARY + targets[i]]);
+    for (let i = 0; i < rows; i++) loss -= Math.log(heap[places.logits + i * v + targets[i]]);
     return loss / rows;
   }
 
@@ -224,7 +226,7 @@ export class Engine {
 
   /** Loss of a batch (B · T tokens), leaving the gradient of every parameter in `gradients()`. */
   lossAndGradients(inputs, targets) {
-    const { heap, kernels, places, config } = this;
+    const { heap, kernels, places, config, vocabSize: v } = this;
     const { dModel: d, nHeads, contextLength: t, nLayers } = config;
     const batch = this.batchSize;
     const rows = batch * t;
@@ -234,12 +236,12 @@ export class Engine {
 
     // ∂loss/∂logits = (softmax − onehot) / N
     const { logits, normed, hidden, dx, dNormed, dWide } = places;
-    for (let i = 0; i < rows; i++) heap[logits + i * VOCABULARY + targets[i]] -= 1;
-    kernels.scale(logits, rows * VOCABULARY, 1 / rows);
+    for (let i = 0; i < rows; i++) heap[logits + i * v + targets[i]] -= 1;
+    kernels.scale(logits, rows * v, 1 / rows);
     const table = w.get("wte.weight");
     const dTable = g.get("wte.weight");
-    kernels.matmul(dNormed, d, logits, VOCABULARY, 1, table, d, 1, rows, d, VOCABULARY, 0, 0);
-    kernels.matmul(dTable, d, logits, 1, VOCABULARY, normed, d, 1, VOCABULARY, d, rows, 0, 0);
+    kernels.matmul(dNormed, d, logits, v, 1, table, d, 1, rows, d, v, 0, 0);
+    kernels.matmul(dTable, d, logits, 1, v, normed, d, 1, v, d, rows, 0, 0);
     heap.fill(0, dx, dx + rows * d);
     const normBackward = (name, hat, r) => {
       const [dGain, dBias] = this._weightAndBias(name, g);
@@ -408,8 +410,8 @@ export class Engine {
     const { dModel: d, eps } = this.config;
     const { x, normed, hat, r, logits } = places.row;
     kernels.layerNorm(normed, hat, r, x, ...this._weightAndBias("ln_f"), 1, d, eps);
-    kernels.matrixTimesRow(logits, places.parameters.get("wte.weight"), normed, VOCABULARY, d);
-    return heap.subarray(logits, logits + VOCABULARY);
+    kernels.matrixTimesRow(logits, places.parameters.get("wte.weight"), normed, this.vocabSize, d);
+    return heap.subarray(logits, logits + this.vocabSize);
   }
 
   // Offsets of every block's parameters and cache, once: looking them up costs more than a small model's arithmetic.

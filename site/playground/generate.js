@@ -5,7 +5,7 @@
 
 import { VOCABULARY } from "./layout.js";
 
-const EMPTY_PROMPT = new Uint8Array([10]); // texts begin after a line break
+const EMPTY_PROMPT = "\n"; // texts begin after a line break
 
 /** A small seeded generator (sfc32): the same seed gives the same numbers in [0, 1). */
 export function createRandom(seed) {
@@ -31,13 +31,13 @@ export function createNormal(random) {
   return () => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
 }
 
-/** Bytes of a prompt, at least one; lone surrogates become U+FFFD, as everywhere in a browser. */
-export function promptTokens(prompt, contextLength) {
-  const tokens = prompt.length ? new TextEncoder().encode(prompt) : EMPTY_PROMPT;
+/** Tokens of a prompt, at least one. */
+export function promptTokens(prompt, tokenizer, contextLength) {
+  const tokens = tokenizer.encode(prompt || EMPTY_PROMPT);
   if (tokens.length > contextLength) {
     throw new Error(
-      `The prompt has ${tokens.length} bytes; this model's context has ${contextLength}. ` +
-        `Shorten it to at most ${contextLength} bytes.`,
+      `The prompt has ${tokens.length} ${tokenizer.unit}; this model's context has ${contextLength}. ` +
+        `Shorten it to at most ${contextLength} ${tokenizer.unit}.`,
     );
   }
   return tokens;
@@ -76,7 +76,7 @@ function chooseToken(logits, { temperature, topK }, random, cumulative) {
 
 // Ids of the k best scores, best first, by insertion: faster than sorting all for the usual k.
 function largest(scores, k) {
-  const ids = new Uint8Array(k);
+  const ids = new Uint32Array(k);
   let n = 0;
   for (let i = 0; i < scores.length; i++) {
     if (n === k && scores[i] <= scores[ids[k - 1]]) continue;
@@ -94,7 +94,7 @@ function largest(scores, k) {
 export class Continuation {
   /**
    * @param {Engine} engine
-   * @param {Uint8Array} prompt 1 to T tokens
+   * @param {ArrayLike<number>} prompt 1 to T tokens
    * @param {{temperature: number, topK: number, seed: number}} settings
    */
   constructor(engine, prompt, settings) {
@@ -102,7 +102,7 @@ export class Continuation {
     this._prompt = prompt;
     this._settings = settings;
     this._random = createRandom(settings.seed);
-    this._cumulative = new Float64Array(VOCABULARY);
+    this._cumulative = new Float64Array(engine.config.vocabSize ?? VOCABULARY);
     this._recent = [...prompt];
   }
 

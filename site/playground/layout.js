@@ -2,12 +2,12 @@
 //
 // Names and shapes are those of tinygpt/params.py.
 
-export const VOCABULARY = 256;
+export const VOCABULARY = 256; // tokens of a model of bytes, such as a preset's
 
 /** Name → shape of every parameter, in the order of the forward pass. */
-export function parameterShapes({ nLayers, dModel: d, contextLength }) {
+export function parameterShapes({ nLayers, dModel: d, contextLength, vocabSize = VOCABULARY }) {
   const shapes = new Map([
-    ["wte.weight", [VOCABULARY, d]],
+    ["wte.weight", [vocabSize, d]],
     ["wpe.weight", [contextLength, d]],
   ]);
   for (let layer = 0; layer < nLayers; layer++) {
@@ -29,8 +29,8 @@ export function parameterShapes({ nLayers, dModel: d, contextLength }) {
 }
 
 /** Number of parameters of a configuration. */
-export function parameterCount({ nLayers, dModel: d, contextLength }) {
-  return (VOCABULARY + contextLength) * d + nLayers * (12 * d * d + 13 * d) + 2 * d;
+export function parameterCount({ nLayers, dModel: d, contextLength, vocabSize = VOCABULARY }) {
+  return (vocabSize + contextLength) * d + nLayers * (12 * d * d + 13 * d) + 2 * d;
 }
 
 /** Numbers in an array of a shape. */
@@ -56,7 +56,7 @@ class Layout {
 
 /** Every offset of an engine's arrays, from `start`; with 0 it measures the heap. */
 export function layOut(config, rows, batch, training, start) {
-  const { nLayers, dModel: d, nHeads, contextLength: t } = config;
+  const { nLayers, dModel: d, nHeads, contextLength: t, vocabSize = VOCABULARY } = config;
   const layout = new Layout(start);
   const room = (name, shape) => {
     if (training || !LINEAR.test(name)) return size(shape);
@@ -89,7 +89,7 @@ export function layOut(config, rows, batch, training, start) {
   places.hidden = layout.take(rows * 4 * d);
   places.xHat = layout.take(rows * d);
   places.r = layout.take(rows);
-  places.logits = layout.take(rows * VOCABULARY);
+  places.logits = layout.take(rows * vocabSize);
   if (training) {
     places.dx = layout.take(rows * d);
     places.dNormed = layout.take(rows * d);
@@ -108,7 +108,7 @@ export function layOut(config, rows, batch, training, start) {
       wide: layout.take(4 * d),
       gate: layout.take(4 * d),
       scores: layout.take(t),
-      logits: layout.take(VOCABULARY),
+      logits: layout.take(vocabSize),
     };
   }
   places.end = layout.end;

@@ -11,24 +11,32 @@ export async function fetchText(app, { file, title }) {
 
 /** Open a gallery model, an entry of index.json's `models`. */
 export async function openGallery(app, entry) {
-  const [config, weights] = await Promise.all([fetch(app.url(entry.config)), fetch(app.url(entry.weights))]);
-  if (!config.ok || !weights.ok) throw new Error(`The model ${entry.title} could not be loaded.`);
-  return open(app, await config.text(), await weights.arrayBuffer(), entry.name);
+  const files = [entry.config, entry.weights, entry.tokenizer].filter(Boolean);
+  const answers = await Promise.all(files.map((file) => fetch(app.url(file))));
+  if (!answers.every(({ ok }) => ok)) throw new Error(`The model ${entry.title} could not be loaded.`);
+  const [config, weights, tokenizer] = answers;
+  return open(app, await config.text(), await weights.arrayBuffer(), (await tokenizer?.text()) ?? null, entry.name);
 }
 
 /** Open a checkpoint from disk. */
 export async function openFiles(app, files) {
-  const config = files.find(({ name }) => name.endsWith(".json"));
+  const tokenizer = files.find(({ name }) => name === "tokenizer.json");
+  const config = files.find((file) => file.name.endsWith(".json") && file !== tokenizer);
   const weights = files.find(({ name }) => name.endsWith(".safetensors"));
-  if (!config || !weights || files.length !== 2) {
-    throw new Error("Choose two files together: config.json and model.safetensors of one checkpoint.");
+  if (!config || !weights || files.length !== (tokenizer ? 3 : 2)) {
+    throw new Error(
+      "Choose the files of one checkpoint together: config.json, model.safetensors, and tokenizer.json unless its " +
+        "tokens are bytes.",
+    );
   }
-  if (weights.size > LARGEST_FILE || config.size > 1e6) throw new Error("These files are too large for a browser tab.");
+  if (weights.size > LARGEST_FILE || config.size > 1e6 || tokenizer?.size > 1e7) {
+    throw new Error("These files are too large for a browser tab.");
+  }
   const buffer = await weights.arrayBuffer().catch(() => {
     throw new Error(`${weights.name} could not be read into memory.`);
   });
-  return open(app, await config.text(), buffer, "Your checkpoint");
+  return open(app, await config.text(), buffer, (await tokenizer?.text()) ?? null, "Your checkpoint");
 }
 
-const open = (app, configText, buffer, about) =>
-  app.client.call("open", { configText, buffer, about }, { transfer: [buffer] });
+const open = (app, configText, buffer, tokenizerText, about) =>
+  app.client.call("open", { configText, buffer, tokenizerText, about }, { transfer: [buffer] });

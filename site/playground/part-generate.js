@@ -112,7 +112,11 @@ export function generatePart(part, app) {
       "div",
       { class: "tgp-fields" },
       choiceField,
-      field("Open a checkpoint", files, "config.json and model.safetensors, together; they stay on this device"),
+      field(
+        "Open a checkpoint",
+        files,
+        "config.json, model.safetensors and tokenizer.json, together; they stay on this device",
+      ),
     ),
     field("Prompt", prompt),
     el(

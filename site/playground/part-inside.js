@@ -1,6 +1,6 @@
-// Look inside: the probabilities of the next byte at each position of a prompt, and the attention of one head.
+// Look inside: the probabilities of the next token at each position of a prompt, and the attention of one head.
 
-import { byteName, el, field, mainButton, menu, statusLine, svg, table } from "./dom.js";
+import { el, field, mainButton, menu, pieceName, statusLine, svg, table } from "./dom.js";
 
 const LONGEST = 48; // bytes of prompt that a figure can show
 const CELL = 14;
@@ -8,14 +8,14 @@ const CELL = 14;
 const percent = (share) => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`;
 
 function probabilityTable(positions) {
-  const rows = positions.map(({ token, likely, next }) => {
-    const bars = likely.slice(0, 5).map(({ token: id, probability }) => {
-      const bar = el("span", { class: "tgp-likely" }, el("b", {}, byteName(id)), ` ${percent(probability)}`);
+  const rows = positions.map(({ piece, likely, next }) => {
+    const bars = likely.slice(0, 5).map(({ piece: other, probability }) => {
+      const bar = el("span", { class: "tgp-likely" }, el("b", {}, pieceName(other)), ` ${percent(probability)}`);
       bar.style.setProperty("--share", probability.toFixed(3));
       return bar;
     });
-    const actual = next ? `${byteName(next.token)}: ${percent(next.probability)}, rank ${next.rank}` : "";
-    return [byteName(token), bars, actual];
+    const actual = next ? `${pieceName(next.piece)}: ${percent(next.probability)}, rank ${next.rank}` : "";
+    return [pieceName(piece), bars, actual];
   });
   return el(
     "div",
@@ -37,7 +37,7 @@ function attentionFigure(positions, attention, layer, head) {
     class: "tgp-attention",
   });
   for (let i = 0; i < t; i++) {
-    const name = byteName(positions[i].token);
+    const name = pieceName(positions[i].piece);
     const place = CELL * (i + 1.5);
     picture.append(
       svg("text", { x: CELL / 2, y: place + 3, class: "tgp-tick", "text-anchor": "middle" }, name),
@@ -49,7 +49,7 @@ function attentionFigure(positions, attention, layer, head) {
         svg(
           "rect",
           { x: CELL * (j + 1), y: CELL * (i + 1), width: CELL - 1, height: CELL - 1, "fill-opacity": share.toFixed(3) },
-          svg("title", {}, `${name} looks at ${byteName(positions[j].token)}: ${percent(share)}`),
+          svg("title", {}, `${name} looks at ${pieceName(positions[j].piece)}: ${percent(share)}`),
         ),
       );
     }
@@ -57,7 +57,7 @@ function attentionFigure(positions, attention, layer, head) {
   const strongest = Array.from({ length: t }, (_, i) => {
     const row = attention.subarray(i * t, i * t + i + 1);
     const at = row.indexOf(Math.max(...row));
-    const [from, to] = [i, at].map((place) => `${byteName(positions[place].token)} (${place + 1})`);
+    const [from, to] = [i, at].map((place) => `${pieceName(positions[place].piece)} (${place + 1})`);
     return `${from} looks most at ${to}, ${percent(row[at])}`;
   });
   return el(

@@ -195,7 +195,8 @@ export function trainPart(part, app) {
   });
   const save = (file) =>
     app.work(status, async () => {
-      const { weights, config } = await app.client.call("export");
+      const { weights, config, tokenizer } = await app.client.call("export");
+      if (file === "config.json" && tokenizer) download("tokenizer.json", [tokenizer], "application/json");
       if (file === "config.json") download(file, [config], "application/json");
       else download(file, [weights], "application/octet-stream");
     });

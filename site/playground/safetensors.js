@@ -95,7 +95,7 @@ export function readFile(buffer, { texts = false } = {}) {
 /** The tensors of a model's file, by name. */
 export const readTensors = (buffer) => readFile(buffer).tensors;
 
-// Gallery models store a matrix as int8 with one scale per row beside it (tinygpt/gallery/quantized.py).
+// Gallery models store a matrix as int8 with one scale per row beside it (tinygpt/rounding.py).
 function applyScale(tensors, name) {
   const { shape, data } = tensors.get(name);
   const scale = tensors.get(`${name}.scale`);
@@ -132,14 +132,15 @@ function checkCoverage(ranges, length) {
 // Key of config.json → the value with which our layers compute the same function, and the value of a missing key.
 const FIXED = {
   model_type: ["gpt2", null],
-  vocab_size: [VOCABULARY, 50257],
   tie_word_embeddings: [true, true],
   scale_attn_weights: [true, true],
   scale_attn_by_inverse_layer_idx: [false, false],
   add_cross_attention: [false, false],
 };
 const TANH_GELUS = ["gelu_new", "gelu_pytorch_tanh", "gelu_fast"]; // three implementations of one function
-const SIZES = { nLayers: "n_layer", dModel: "n_embd", nHeads: "n_head", contextLength: "n_positions" };
+const SIZES = {
+  nLayers: "n_layer", dModel: "n_embd", nHeads: "n_head", contextLength: "n_positions", vocabSize: "vocab_size",
+};
 
 const valueOf = (config, key, missing) => (Object.hasOwn(config, key) ? config[key] : missing);
 
@@ -147,7 +148,7 @@ const valueOf = (config, key, missing) => (Object.hasOwn(config, key) ? config[k
  * Read a config.json.
  *
  * @param {string} text
- * @returns {object} nLayers, dModel, nHeads, contextLength, eps
+ * @returns {object} nLayers, dModel, nHeads, contextLength, vocabSize, eps
  * @throws {FileError} a value is not supported
  */
 export function readConfig(text) {
@@ -268,7 +269,7 @@ export function writeConfig(config) {
   return {
     architectures: ["GPT2LMHeadModel"],
     model_type: "gpt2",
-    vocab_size: VOCABULARY,
+    vocab_size: config.vocabSize ?? VOCABULARY,
     n_positions: config.contextLength,
     n_ctx: config.contextLength,
     n_embd: config.dModel,

@@ -7,6 +7,7 @@
 
 import { parameterShapes } from "./layout.js";
 import { checkWeights, FileError, readConfig, readFile, writeConfig, writeTensors } from "./safetensors.js";
+import { readTokenizer } from "./tokenizer.js";
 
 const FORMAT = "tinygpt-playground-1";
 const TEXT = "text";
@@ -17,7 +18,7 @@ export const namedTensors = (config, arrays, prefix = "") =>
   new Map([...parameterShapes(config)].map(([name, shape]) => [prefix + name, { shape, data: arrays.get(name) }]));
 
 /** The file of a model that was trained here (tasks/model.js). */
-export async function writeSnapshot({ config, about, run, snapshot }) {
+export async function writeSnapshot({ config, about, tokenizer, run, snapshot }) {
   const { weights, moments, updates } = await snapshot();
   const groups = [weights, ...moments];
   const tensors = new Map(KINDS.flatMap((kind, i) => [...namedTensors(config, groups[i], kind)]));
@@ -26,6 +27,7 @@ export async function writeSnapshot({ config, about, run, snapshot }) {
   return writeTensors(tensors, {
     format: FORMAT,
     config: JSON.stringify(writeConfig(config)),
+    ...(tokenizer.text === null ? {} : { tokenizer: tokenizer.text }),
     about,
     updates: String(updates),
     run: JSON.stringify(settings),
@@ -36,7 +38,7 @@ export async function writeSnapshot({ config, about, run, snapshot }) {
  * Read a snapshot.
  *
  * @param {ArrayBuffer} buffer the file
- * @returns {{config, about, updates, weights, moments, run}}
+ * @returns {{config, about, tokenizer, updates, weights, moments, run}}
  * @throws {FileError} it is damaged, or another kind of file
  */
 export function readSnapshot(buffer) {
@@ -44,6 +46,7 @@ export function readSnapshot(buffer) {
   const { tensors, metadata } = readFile(buffer, { texts: true });
   if (metadata.format !== FORMAT || !tensors.has(TEXT)) throw new FileError("This file is not a snapshot of a training.");
   const config = readConfig(metadata.config);
+  const tokenizer = readTokenizer(metadata.tokenizer ?? null, config.vocabSize);
   const text = tensors.get(TEXT).data;
   tensors.delete(TEXT);
   const [weights, ...moments] = KINDS.map((kind) => checkWeights(config, taken(tensors, kind)));
@@ -51,7 +54,7 @@ export function readSnapshot(buffer) {
   const updates = Number(metadata.updates);
   const run = parsed(metadata.run);
   if (!Number.isSafeInteger(updates) || updates < 0 || !run?.settings) throw new FileError("The snapshot is damaged.");
-  return { config, about: metadata.about, updates, weights, moments, run: { ...run, text } };
+  return { config, about: metadata.about, tokenizer, updates, weights, moments, run: { ...run, text } };
 }
 
 // Take the tensors with a prefix out of a map; "" takes those that no other prefix fits.

@@ -38,7 +38,7 @@ def in_page(model: ModelConfig) -> dict[str, Any]:
     """A model's shape in the page's own names."""
     return {
         "nLayers": model.n_layers, "dModel": model.d_model, "nHeads": model.n_heads,
-        "contextLength": model.context_length, "eps": model.layer_norm_eps,
+        "contextLength": model.context_length, "eps": model.layer_norm_eps, "vocabSize": model.vocab_size,
     }  # fmt: skip
 
 

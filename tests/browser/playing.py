@@ -94,7 +94,7 @@ def reference(model: ModelConfig, rows: int = ROWS) -> Reference:
     weights = trembling_weights(model, seed=1)
     engine = create_engine("numpy", model, TrainConfig(batch_size=rows), seed=0)
     engine.load_state_dict(weights)
-    tokens = np.random.default_rng(2).integers(0, 256, (STEPS, rows, model.context_length + 1))
+    tokens = np.random.default_rng(2).integers(0, model.vocab_size, (STEPS, rows, model.context_length + 1))
     inputs, targets = tokens[0, :, :-1], tokens[0, :, 1:]
     logits, (_, gradients) = engine.logits(inputs), engine.loss_and_gradients(inputs, targets)
     gradients = {name: gradient.copy() for name, gradient in gradients.items()}

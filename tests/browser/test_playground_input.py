@@ -29,7 +29,7 @@ def test_files_that_cannot_be_used_are_refused_in_words(
         playground.open_checkpoint(folder / "config.json", bad)
         playground.wait_for(status, foreign.words)
     playground.open_checkpoint(folder / "model.safetensors")
-    playground.wait_for(status, "Choose two files together")
+    playground.wait_for(status, "Choose the files of one checkpoint together")
     config = tmp_path / "config.json"
     relu = FOREIGN["relu"]
     config.write_text(json.dumps(json.loads((folder / "config.json").read_text()) | relu.config))

@@ -3,21 +3,24 @@
 import { checkWeights, readConfig, readTensors, writeConfig, writeTensors } from "../safetensors.js";
 import { namedTensors, readSnapshot, writeSnapshot } from "../snapshot.js";
 import { deleteModel, savedModel, saveModel } from "../storage.js";
+import { readTokenizer } from "../tokenizer.js";
 import { currentModel, describe, fixedModel, requireModel, setModel } from "./model.js";
 
-/** Open a checkpoint from its two files. */
-export function openCheckpoint({ configText, buffer, about }) {
+/** Open a checkpoint from its files; the text of tokenizer.json is null where tokens are bytes. */
+export function openCheckpoint({ configText, buffer, tokenizerText = null, about }) {
   const config = readConfig(configText);
-  setModel(fixedModel({ config, about, weights: checkWeights(config, readTensors(buffer)) }));
+  const tokenizer = readTokenizer(tokenizerText, config.vocabSize);
+  setModel(fixedModel({ config, about, tokenizer, weights: checkWeights(config, readTensors(buffer)) }));
   return { model: describe() };
 }
 
-/** The two files of a checkpoint. */
+/** The files of a checkpoint; `tokenizer` is null where tokens are bytes. */
 export async function exportCheckpoint() {
-  const { config, weights } = requireModel("There is no model to download yet.");
+  const { config, tokenizer, weights } = requireModel("There is no model to download yet.");
   return {
     weights: writeTensors(namedTensors(config, await weights()), { format: "pt" }),
     config: `${JSON.stringify(writeConfig(config), null, 2)}\n`,
+    tokenizer: tokenizer.text,
   };
 }
 

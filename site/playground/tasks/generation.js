@@ -1,7 +1,7 @@
 // Write a text, and stream it to the page.
 
 import { Continuation, promptTokens } from "../generate.js";
-import { theReader } from "./model.js";
+import { requireModel, theReader } from "./model.js";
 
 const FLUSH_MS = 16; // between messages with generated tokens
 
@@ -9,7 +9,9 @@ const FLUSH_MS = 16; // between messages with generated tokens
 export async function write({ prompt, count, temperature, topK, seed }, task) {
   const begun = performance.now();
   const engine = await theReader();
-  const text = new Continuation(engine, promptTokens(prompt, engine.config.contextLength), { temperature, topK, seed });
+  const { tokenizer } = requireModel();
+  const read = promptTokens(prompt, tokenizer, engine.config.contextLength);
+  const text = new Continuation(engine, read, { temperature, topK, seed });
   let firstTokenMs = 0;
   let n = 0;
   let flushed = performance.now();
@@ -19,7 +21,7 @@ export async function write({ prompt, count, temperature, topK, seed }, task) {
   for (let logits = await text.begin(); ; ) {
     const token = text.choose(logits);
     n += 1;
-    fresh.push(token);
+    fresh.push(...tokenizer.piece(token));
     if (n === 1) firstTokenMs = performance.now() - begun;
     if (n === 1 || performance.now() - flushed >= FLUSH_MS) {
       if (task.followed) flush();

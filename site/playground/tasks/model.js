@@ -1,6 +1,7 @@
 // The worker's model: opened, restored, or in training; and an engine that reads with its weights.
 //
 //   config, about, kept              shape; words for readers; whether the browser's storage has it
+//   tokenizer                        its tokens (tokenizer.js)
 //   updates                          steps of training so far
 //   weights()                        a map of arrays by name
 //   snapshot()                       {weights, moments, updates}; AdamW's two moments, or null
@@ -33,9 +34,10 @@ export function setModel(next) {
 }
 
 /** A model whose weights stay as they are. */
-export const fixedModel = ({ config, about, weights, moments = null, updates = 0, run = null, kept = false }) => ({
+export const fixedModel = ({ config, about, tokenizer, weights, moments = null, updates = 0, run = null, kept = false }) => ({
   config,
   about,
+  tokenizer,
   kept,
   updates,
   run,
@@ -44,9 +46,10 @@ export const fixedModel = ({ config, about, weights, moments = null, updates = 0
 });
 
 /** The model of an engine in training. */
-export const modelInTraining = (engine, about, run) => ({
+export const modelInTraining = (engine, about, tokenizer, run) => ({
   config: engine.config,
   about,
+  tokenizer,
   kept: false,
   run,
   weights: () => engine.weights(),
@@ -57,9 +60,10 @@ export const modelInTraining = (engine, about, run) => ({
 });
 
 /** The same with copies of its arrays, so that its engine can go. */
-export async function settled({ config, about, kept, run, snapshot }) {
+export async function settled({ config, about, tokenizer, kept, run, snapshot }) {
   const { weights, moments, updates } = await snapshot();
-  return fixedModel({ config, about, kept, run, updates, weights: copyOf(weights), moments: moments.map(copyOf) });
+  const arrays = { weights: copyOf(weights), moments: moments.map(copyOf) };
+  return fixedModel({ config, about, tokenizer, kept, run, updates, ...arrays });
 }
 
 /** What the page shows of the model, or null. */

@@ -2,8 +2,9 @@
 // the gradients by layer and a text that the model writes now.
 
 import { continued, promptTokens } from "../generate.js";
+import { textOf } from "../tokenizer.js";
 import { TOYS } from "../toys.js";
-import { theReader } from "./model.js";
+import { requireModel, theReader } from "./model.js";
 
 const REPORT_MS = 100; // between messages on training steps
 const LIVE_MS = 500; // between texts and gradients, and
@@ -67,10 +68,10 @@ export class Progress {
     this._zero += milliseconds;
   }
 
-  /** Note the results of the next steps, which took some milliseconds. */
-  note(results, milliseconds) {
+  /** Note the losses of the next steps, nats per byte, which took some milliseconds. */
+  note(losses, milliseconds) {
     this._busy += milliseconds;
-    for (const { loss } of results) {
+    for (const loss of losses) {
       this.done += 1;
       this._loss = loss;
       this._losses.push([this._first + this.done, loss, this.milliseconds]);
@@ -115,9 +116,10 @@ export class Progress {
       const sample = await answers(writer, toy, questions);
       return { sample, score: toy.score(sample) };
     }
-    const window = promptTokens(prompt, writer.config.contextLength);
+    const { tokenizer } = requireModel();
+    const window = promptTokens(prompt, tokenizer, writer.config.contextLength);
     const tokens = await continued(writer, window, { ...SAMPLE, seed: this.run.seed }, SAMPLE_TOKENS);
-    return { sample: new TextDecoder().decode(Uint8Array.from(tokens)) };
+    return { sample: textOf(tokens, tokenizer) };
   }
 }
 

@@ -9,6 +9,7 @@ import { TRAINING } from "../engine.js";
 import { createNormal, createRandom } from "../generate.js";
 import { learningRateAt } from "../schedule.js";
 import { readSnapshot } from "../snapshot.js";
+import { BYTES } from "../tokenizer.js";
 import { TOYS } from "../toys.js";
 import { keepModel } from "./checkpoints.js";
 import { currentModel, describe, fixedModel, modelInTraining, requireModel, setModel, settled } from "./model.js";
@@ -28,28 +29,30 @@ async function engineOf(model, batchSize) {
   return engine;
 }
 
-// The engine of a training, and its run (snapshot.js).
+// The engine of a training, its run (snapshot.js), and the model's name and tokens.
 async function begin({ continueFrom, from, config, batchSize, seed, about, text, toy = "", corpus, ...rest }) {
   if (continueFrom) {
     const model = continueFrom === "model" ? requireModel() : fixedModel(readSnapshot(continueFrom));
     if (!model.run) throw new Error("This model was not trained here, so no training goes on: start one from it.");
-    return { engine: await engineOf(model, model.run.batchSize), run: { ...model.run }, about: model.about };
+    const { about: name, tokenizer } = model;
+    return { engine: await engineOf(model, model.run.batchSize), run: { ...model.run }, about: name, tokenizer };
   }
   const { learningRate, warmupSteps = 0, decaySteps = 0, decayTo = 0 } = rest;
   const settings = { ...TRAINING, learningRate, warmupSteps, decaySteps, decayTo };
   const run = { seed, batchSize, corpus, toy, settings, milliseconds: 0, text: toy ? new Uint8Array() : text };
-  partsOf(run, config.contextLength); // refuses a text that is too short before memory is asked for
-  if (from === "loaded") return { engine: await engineOf(requireModel(), batchSize), run, about };
+  const tokenizer = from === "loaded" ? requireModel().tokenizer : BYTES;
+  partsOf(run, config.contextLength, tokenizer); // refuses a text that is too short before memory is asked for
+  if (from === "loaded") return { engine: await engineOf(requireModel(), batchSize), run, about, tokenizer };
   const engine = await createEngine(config, batchSize);
   await engine.initialise(createNormal(createRandom(seed)));
-  return { engine, run, about };
+  return { engine, run, about, tokenizer };
 }
 
 /** Train for some steps, and keep the model in the browser's storage. */
 export async function train(message, task) {
-  const { engine, run, about } = await begin(message);
+  const { engine, run, about, tokenizer } = await begin(message);
   const before = currentModel();
-  setModel(modelInTraining(engine, about, run));
+  setModel(modelInTraining(engine, about, tokenizer, run));
   try {
     const done = await takeSteps(engine, run, message, task);
     const storage = await keepModel();
@@ -66,11 +69,11 @@ export async function train(message, task) {
 async function takeSteps(engine, run, { steps, prompt, evaluateEvery = Math.ceil(steps / EVALUATIONS) }, task) {
   const { batchSize, seed, settings } = run;
   const { contextLength } = engine.config;
-  const { train: tokens, heldOut, stride } = partsOf(run, contextLength);
+  const { train: tokens, heldOut, stride, perByte } = partsOf(run, contextLength, currentModel().tokenizer);
   const questions = run.toy ? TOYS[run.toy].questions(heldOut, QUESTIONS) : [];
   const progress = new Progress(task, engine, run, { steps, prompt, questions });
   const evaluation = evaluationBatches(heldOut, batchSize, contextLength, stride);
-  const reportWithHeldOut = async () => progress.report(await evaluate(engine, evaluation));
+  const reportWithHeldOut = async () => progress.report((await evaluate(engine, evaluation)) * perByte);
   const batchOf = (step) => ({
     ...drawBatch(tokens, batchSize, contextLength, seed, step, stride),
     settings: { ...settings, learningRate: learningRateAt(settings, step) },
@@ -98,7 +101,8 @@ async function takeSteps(engine, run, { steps, prompt, evaluateEvery = Math.ceil
     const begun = performance.now();
     const results = await engine.trainSteps(batches);
     requireFinite(results, engine, settings);
-    progress.note(results, performance.now() - begun);
+    const losses = results.map(({ loss }) => loss * perByte);
+    progress.note(losses, performance.now() - begun);
     if (progress.done === steps || progress.done % evaluateEvery === 0) await reportWithHeldOut();
     else await progress.reportIfDue();
     if (progress.done < steps && performance.now() >= nextSave) await save();
