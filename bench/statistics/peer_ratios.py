@@ -3,8 +3,9 @@
     ratio   t_peer / t_ours; above 1 we are faster
     share   t_roofline / t_cell: of a step's time, what the matrix products alone would take in their best round
 
-Times come from one run at each preset (``bench.statistics.chosen_runs.peer_runs``). Ratios and shares are those of
-``bench.statistics.ratios``, over all runs that know them.
+Times come from one run at each preset (``bench.statistics.chosen_runs.peer_runs``), and those of a peer that it lacks from
+the best other run that has it beside the same engine of ours. Ratios and shares are those of ``bench.statistics.ratios``,
+over all runs that know them.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from bench.arms.registry import FAST, JAX_ON_CPU, OURS, PEERS, REFERENCE, ROOFLI
 from bench.arms.step_work import step_products, total_flops
 from bench.records.grouping import best_of_each, grouped
 from bench.statistics.cells import CellSummary, cell_summary
-from bench.statistics.chosen_runs import chosen_ratios, peer_runs
+from bench.statistics.chosen_runs import ChosenRuns, chosen_cells, chosen_ratios, peer_runs
 from bench.statistics.intervals import NO_INTERVAL
 from bench.statistics.ratios import Ratio, speedups
 from tinygpt.presets import PRESETS
@@ -62,7 +63,7 @@ class PeerRatio:
 
 
 def training_ratios(runs: pd.DataFrame, steps: pd.DataFrame) -> list[PeerRatio]:
-    """The cells of one run per preset and machine: ours, the peers' and the roofline's.
+    """The cells of a preset on a machine: ours, the peers' and the roofline's.
 
     Returns:
         published places first, then by machine and model size; there the reference and this project's engine, then the
@@ -77,22 +78,26 @@ def generation_ratios(runs: pd.DataFrame, steps: pd.DataFrame) -> list[PeerRatio
 
 
 def _with_peers(runs: pd.DataFrame) -> pd.DataFrame:
-    """Rows of runs in which a peer was measured, which are few among many."""
-    return runs[runs["run_id"].isin(runs["run_id"][runs["variant"].isin([*PEERS])])]
+    """Rows of runs in which a peer or the roofline was measured, which are few among many."""
+    others = runs["variant"].isin([*PEERS]) | (runs["engine"] == ROOFLINE)
+    return runs[runs["run_id"].isin(runs["run_id"][others])]
 
 
 def fastest(rows: Iterable[PeerRatio], variants: Sequence[str]) -> PeerRatio | None:
-    """The fastest measured cell of some variants; None if none is measured."""
+    """The fastest measured cell of some variants, by its ratio to ours; None if none is measured."""
     measured = [row for row in rows if row.cell.variant in variants and row.cell.n_rounds]
+    compared = [row for row in measured if row.ratio or row.cell.variant == row.ours]
+    if compared:
+        return min(compared, key=lambda row: row.speedup if row.ratio else 1.0)
     return min(measured, key=lambda row: row.cell.seconds.median, default=None)
 
 
 def _ratios(cells: list[CellSummary], order: Sequence[str]) -> list[PeerRatio]:
-    """The chosen run's cells of every place, compared."""
+    """The chosen run's cells of every place, and others of variants that it lacks, if ours was measured beside them."""
     cells = one_roofline(cells)
     runs = peer_runs(cells)
-    chosen = [cell for cell in cells if runs.get(cell.place, ("",))[0] == cell.run_id]
-    ours = {place: _fastest_of_ours(group) for place, group in grouped(chosen, lambda cell: cell.place).items()}
+    groups = grouped((cell for cell in cells if _is_chosen(runs, cell)), lambda cell: cell.place)
+    ours = {place: _fastest_of_ours(group) for place, group in groups.items()}
     compared = [cell for cell in cells if cell.variant in (*order, ROOFLINE)]
     pairs = [
         pair
@@ -107,10 +112,15 @@ def _ratios(cells: list[CellSummary], order: Sequence[str]) -> list[PeerRatio]:
         PeerRatio(
             ours[cell.place], cell, over.get(cell.arm), share.get(cell.arm), _flops(cell.preset) / cell.seconds.median
         )
-        for cell in chosen
-        if cell.variant in positions
+        for cell in chosen_cells([cell for cell in cells if cell.place in runs], runs)
+        if cell.variant in positions and (_is_chosen(runs, cell) or cell.arm in over)
     ]
     return sorted(rows, key=lambda row: (row.cell.published_first, positions[row.cell.variant]))
+
+
+def _is_chosen(runs: ChosenRuns, cell: CellSummary) -> bool:
+    """True for cells of their place's chosen run."""
+    return cell.place in runs and runs[cell.place][0] == cell.run_id
 
 
 def _fastest_of_ours(run: Iterable[CellSummary]) -> str:

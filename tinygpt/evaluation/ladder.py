@@ -181,7 +181,8 @@ class Standing:
         if self.beats_all:
             return f"{value}, {self.saved_bits:.2f} {between} fewer than the best counting model, {self.best}"
         if self.high >= 0:
-            return f"{value}, the same within chance as the best counting model, {self.best}: {between} fewer"
+            ends = f"between {-self.low:z.2f} more and {self.high:z.2f} fewer"
+            return f"{value}, the same within chance as the best counting model, {self.best}: {ends}"
         lacks = f"{-self.saved_bits:.2f} [{-self.high:z.2f}, {-self.low:z.2f}] more than the best one, {self.best}"
         if self.beaten is None:
             return f"{value}, no better than any counting model; {lacks}"

@@ -15,8 +15,8 @@ from sitegen.figures.axes import by_name
 from sitegen.figures.base import Drawing
 from sitegen.figures.descriptions import describe_groups
 from sitegen.figures.fields import ORIGIN, POINT, PRESET, TABLE, Field, exported, interval, tooltip, written
-from sitegen.rows.cells import interval_columns
-from sitegen.rows.machines import machine_label, numbered_labels, origin_words
+from sitegen.rows.cells import interval_columns, machine_by_machine
+from sitegen.rows.machines import numbered_labels, origin_words
 from sitegen.rows.results import Results, row_dicts
 from sitegen.text.palette import Theme
 from tinygpt.terminal import quantities
@@ -48,11 +48,9 @@ FIELDS = (
 def read(results: Results) -> pd.DataFrame:
     """One row per preset and part, in the order of the bar's segments."""
     parts = part_shares(results.runs, results.steps, results.kernels)
-    labels = numbered_labels([part.run.preset for part in parts], [machine_label(part.run) for part in parts])
     rows = pd.DataFrame(
         [
             {
-                "label": label,
                 "preset": part.run.preset,
                 "n_parameters": part.run.n_parameters,
                 "part": part.part,
@@ -68,11 +66,13 @@ def read(results: Results) -> pd.DataFrame:
                 ),
                 **origin_words(part.run),
             }
-            for part, label in zip(parts, labels, strict=True)
+            for part in parts
         ]
     )
     if rows.empty:
         return rows
+    rows = machine_by_machine(rows, results)
+    rows["label"] = numbered_labels(rows["preset"], rows["machine"])
     # Ends of the segments. Timings that overlap by nanoseconds must not shift the other segments.
     rows["end"] = rows["share"].astype(float).groupby(rows["label"], sort=False).cumsum()
     rows["start"] = rows["end"] - rows["share"]

@@ -18,6 +18,7 @@ from sitegen.figures.descriptions import describe_failures, describe_groups
 from sitegen.figures.fields import FULL_ORIGIN, POINT, PRESET, TABLE, Field, exported, interval, tooltip, written
 from sitegen.figures.grammar.words import UNRESOLVED, first_machine, where
 from sitegen.figures.layers import Values
+from sitegen.rows.cells import machine_by_machine
 from sitegen.rows.machines import numbered_labels
 from sitegen.rows.peers import peer_frame
 from sitegen.rows.results import Results, row_dicts
@@ -43,9 +44,7 @@ FIELDS = (
 
 def read(results: Results) -> pd.DataFrame:
     """One row per generator and preset of the preset's chosen run, failures included; the first machine's first."""
-    rows = peer_frame(results.generation_ratios)
-    opens = rows["machine"].isin(first_machine(rows[rows["state"] == "measured"])["machine"])
-    rows = pd.concat([rows[opens], rows[~opens]], ignore_index=True)
+    rows = machine_by_machine(peer_frame(results.generation_ratios), results)
     rows["label"] = numbered_labels(rows["preset"], rows["machine"])
     rate, seconds = rows["tokens_per_second"].astype(float), rows["seconds"].astype(float)
     # Without an interval, the number beside a point is placed at the point.

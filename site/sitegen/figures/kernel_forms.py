@@ -14,7 +14,7 @@ from sitegen.figures.base import Drawing
 from sitegen.figures.fields import ORIGIN, POINT, TABLE, Field, exported, tooltip
 from sitegen.figures.grammar.line_names import LineNames
 from sitegen.figures.layers import Values
-from sitegen.rows.cells import interval_columns
+from sitegen.rows.cells import interval_columns, machine_ranks
 from sitegen.rows.machines import machine_label, numbered_labels, origin_words
 from sitegen.rows.ratios import ratio_words
 from sitegen.rows.results import Results
@@ -40,7 +40,9 @@ FIELDS = (
 
 def read(results: Results) -> pd.DataFrame:
     """One row per kernel, place and form."""
-    times = form_comparison(results.runs, results.kernels)
+    ranks = machine_ranks(results)
+    found = form_comparison(results.runs, results.kernels)
+    times = sorted(found, key=lambda time: ranks.get(machine_label(time.run), len(ranks)))
     names = [f"{time.kernel.replace('_', ' ')}, {time.place}" for time in times]
     labels = numbered_labels(names, [machine_label(time.run) for time in times])
     by_label = grouped(zip(labels, times, strict=True), lambda pair: pair[0])

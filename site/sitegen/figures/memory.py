@@ -31,7 +31,7 @@ from sitegen.figures.grammar.line_names import log_level
 from sitegen.figures.grammar.words import first_machine
 from sitegen.figures.layers import Values, limit
 from sitegen.figures.menus import in_first_view, show_menu
-from sitegen.rows.cells import cell_frame
+from sitegen.rows.cells import cell_frame, machine_by_machine
 from sitegen.rows.results import Results, row_dicts
 from sitegen.rows.series import tiers_of
 from sitegen.text.palette import Theme
@@ -66,7 +66,7 @@ def read(results: Results) -> pd.DataFrame:
     cells["tier"] = tiers_of(cells)
     rows = pd.concat([cells, floor.assign(tier=0)], ignore_index=True)
     rows["megabytes"] = rows["peak_bytes"] / 1e6
-    return rows
+    return machine_by_machine(rows, results)
 
 
 def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:

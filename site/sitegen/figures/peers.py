@@ -34,7 +34,7 @@ from sitegen.figures.grammar.line_names import log_level
 from sitegen.figures.grammar.words import UNRESOLVED, first_machine, where
 from sitegen.figures.layers import Values, limit, reference_line
 from sitegen.figures.menus import in_first_view, show_menu
-from sitegen.rows.cells import stack_failures
+from sitegen.rows.cells import machine_by_machine, stack_failures
 from sitegen.rows.peers import peer_frame
 from sitegen.rows.results import Results
 from sitegen.rows.series import tiers_of
@@ -68,7 +68,7 @@ def read(results: Results) -> pd.DataFrame:
     rows["protocol"] = [f"protocol {name[:8]}" for name in rows["protocol_hash"]]
     rows["slot"] = stack_failures(rows)
     rows["tier"] = tiers_of(rows)
-    return rows
+    return machine_by_machine(rows, results)
 
 
 def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:

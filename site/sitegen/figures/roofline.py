@@ -19,6 +19,7 @@ from sitegen.figures.grammar.line_names import linear_level
 from sitegen.figures.grammar.words import first_machine
 from sitegen.figures.layers import Values, limit
 from sitegen.figures.menus import in_first_view, show_menu
+from sitegen.rows.cells import machine_by_machine
 from sitegen.rows.peers import peer_frame
 from sitegen.rows.results import Results, row_dicts
 from sitegen.rows.series import tiers_of
@@ -39,7 +40,7 @@ FIELDS = (
 
 def read(results: Results) -> pd.DataFrame:
     """One row per engine or peer and preset that was measured beside the products alone."""
-    frame = peer_frame(results.training_ratios)
+    frame = machine_by_machine(peer_frame(results.training_ratios), results)
     products = frame[frame["variant"] == ROOFLINE].set_index(["machine", "preset"])["time_text"].to_dict()
     rows = frame[frame["share"].notna() & (frame["variant"] != ROOFLINE)].reset_index(drop=True)
     rows["evidence"] = rows["share_evidence"]

@@ -27,7 +27,7 @@ from sitegen.figures.grammar.line_names import LineNames, log_level
 from sitegen.figures.grammar.words import in_doubt, short_ratio
 from sitegen.figures.layers import Values
 from sitegen.figures.menus import machine_menu
-from sitegen.rows.cells import interval_columns
+from sitegen.rows.cells import interval_columns, machine_by_machine
 from sitegen.rows.machines import machine_label
 from sitegen.rows.ratios import shown_pairs
 from sitegen.rows.results import Results, row_dicts
@@ -72,7 +72,7 @@ def read(results: Results) -> pd.DataFrame:
         return pd.DataFrame()
     frame = pd.DataFrame(rows)
     frame["slot"] = frame.groupby("variant", sort=False)["n_parameters"].rank(method="dense").sub(1)
-    return frame
+    return machine_by_machine(frame, results)
 
 
 def _stacks(pairs: list[Speedup]) -> list[list[Speedup]]:

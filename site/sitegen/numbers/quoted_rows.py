@@ -1,6 +1,7 @@
 """The rows that prose quotes, read once per build: published ones if there are any, else local ones.
 
-Of these, the rows of the machine that measured most cells. Rows of accelerators are a scope of their own.
+Of these, the rows of the machine that pages open with (``sitegen.rows.cells``). Rows of accelerators are a scope of their
+own.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import pandas as pd
 
 from bench.arms.devices import on_accelerator
 from bench.arms.registry import FAST, OURS
-from bench.records.rows import Scope
+from bench.records.rows import PUBLISHED, Scope
 from bench.statistics.cells import CellSummary
 from bench.statistics.chosen_runs import quoted_origin
 from bench.statistics.cost_model import CostModel
@@ -22,7 +23,8 @@ from bench.statistics.ratios import Speedup
 from bench.statistics.training_parts import TrainingRun
 from sitegen.numbers.number import Number
 from sitegen.rows.accelerators import QuotedAccelerator, quoted_accelerator
-from sitegen.rows.cells import cell_frame, primary_cells, published_else_local, shown_cells
+from sitegen.rows.cells import cell_frame, machine_ranks, primary_cells, published_else_local, shown_cells
+from sitegen.rows.machines import machine_label
 from sitegen.rows.projections import cost_models
 from sitegen.rows.ratios import shown_pairs
 from sitegen.rows.results import Results
@@ -102,16 +104,21 @@ class QuotedRows:
         return self._quoted(self.results.generation_ratios)
 
     def _quoted(self, rows: Sequence[PeerRatio]) -> list[PeerRatio]:
-        """The rows of the quoted scope, else of the first one."""
-        scopes = [row.cell.scope for row in rows]
-        chosen = next((scope for scope in scopes if scope in self._scopes), scopes[0] if scopes else None)
-        return [row for row in rows if row.cell.scope == chosen]
+        """The rows of the first machine that has any, which is the quoted one if it does."""
+        ranks = machine_ranks(self.results)
+
+        def place(row: PeerRatio) -> tuple[bool, int]:
+            return row.cell.origin != PUBLISHED, ranks.get(machine_label(row.cell), len(ranks))
+
+        first = min(rows, key=place, default=None)
+        return [row for row in rows if first and row.cell.scope == first.cell.scope]
 
     @cached_property
     def parts(self) -> list[PartShare]:
-        """Shares of a step's parts, of the first machine."""
+        """Shares of a step's parts, on the quoted machine if it measured any, else on the first one."""
         parts = part_shares(self.results.runs, self.results.steps, self.results.kernels)
-        return [part for part in parts if part.run.scope == parts[0].run.scope]
+        own = [part for part in parts if part.run.scope in self._scopes]
+        return own or [part for part in parts if part.run.scope == parts[0].run.scope]
 
     def runs_of(self, engine: str) -> tuple[str, ...]:
         """Ids of the runs that an engine's measured cells come from."""

@@ -14,13 +14,13 @@ from typing import Any
 import pandas as pd
 
 from bench.arms.labels import is_copy
-from bench.arms.registry import ROOFLINE
+from bench.arms.registry import FAST, ROOFLINE
 from bench.arms.variants import kind_of
-from bench.records.rows import Kind, StoredRun
+from bench.records.rows import PUBLISHED, Kind, StoredRun
 from bench.statistics.cells import CellSummary
 from bench.statistics.chosen_runs import chosen_cells, chosen_failures, quoted_origin
 from bench.statistics.noise import cell_verdict, rounds_apart
-from sitegen.rows.machines import origin_words
+from sitegen.rows.machines import ORIGIN_WORDS, origin_words
 from sitegen.rows.results import ENGINE_KINDS, Results, cached_frame
 from sitegen.text.palette import order_variants
 from tinygpt.terminal import quantities
@@ -182,17 +182,45 @@ def stack_failures(rows: pd.DataFrame) -> pd.Series:
     return slots
 
 
-# ---- the cells that prose quotes -------------------------------------------------------------------------
+# ---- the machine that pages open with, and the cells that prose quotes -----------------------------------
+
+
+def machine_order(cells: pd.DataFrame) -> list[str]:
+    """The machines of some cells, the one that pages open with and quote first.
+
+    That is the one on which our fastest engine was measured at most presets; of equals, the one with more presets of the
+    next engine, then with more cells, then the newest.
+    """
+    measured = cells[cells["state"] == "measured"]
+
+    def rank(machine: str) -> tuple[object, ...]:
+        own = measured[measured["machine"] == machine]
+        presets = own.groupby("variant")["preset"].nunique()
+        return *(int(presets.get(name, 0)) for name in reversed(FAST)), len(own), own["measured_at"].max()
+
+    return sorted(dict.fromkeys(cells["machine"]), key=rank, reverse=True)
+
+
+def machine_ranks(results: Results) -> dict[str, int]:
+    """Every machine that measured a training step of ours, and its place in the order of :func:`machine_order`."""
+    return {machine: rank for rank, machine in enumerate(machine_order(cell_frame(results)))}
+
+
+def machine_by_machine(rows: pd.DataFrame, results: Results) -> pd.DataFrame:
+    """The rows in the order in which a figure offers their machines: a reader's own first; rows without one last."""
+    ranks, published = machine_ranks(results), f"{ORIGIN_WORDS[PUBLISHED]}: "
+    machines = rows["machine"].fillna("").astype(str)
+    place = {
+        name: ranks.get(name, len(ranks)) + (len(ranks) + 1) * (not name or name.startswith(published))
+        for name in machines
+    }
+    return rows.loc[machines.map(place).sort_values(kind="stable").index].reset_index(drop=True)
 
 
 def primary_cells(cells: pd.DataFrame) -> pd.DataFrame:
-    """Return the cells that prose quotes: published ones if there are any, of the machine with the most of them."""
+    """Return the cells that prose quotes: published ones if there are any, of the first machine."""
     chosen = published_else_local(cells)
-    if chosen.empty:
-        return chosen
-    measured = chosen[chosen["state"] == "measured"]
-    machines = (measured if not measured.empty else chosen)["machine_hash"].value_counts()
-    return chosen[chosen["machine_hash"] == machines.index[0]]
+    return chosen if chosen.empty else chosen[chosen["machine"] == machine_order(chosen)[0]]
 
 
 def published_else_local(frame: pd.DataFrame) -> pd.DataFrame:

@@ -19,7 +19,7 @@ import pandas as pd
 
 from bench.statistics.intervals import MIN_ROUNDS
 from bench.statistics.noise import NOISY_WIDTH
-from sitegen.rows.cells import cell_frame, stack_failures
+from sitegen.rows.cells import cell_frame, machine_by_machine, stack_failures
 from sitegen.rows.projections import mark_bridges, projected_cells, projected_ratios
 from sitegen.rows.ratios import ratio_frame
 from sitegen.rows.results import TRAINING_KINDS, Results, cached_frame, row_dicts
@@ -67,11 +67,11 @@ def ratio_rows(results: Results) -> pd.DataFrame:
 
 @cached_frame
 def curve_rows(results: Results) -> pd.DataFrame:
-    """Ratios, step times, and the failed cells, which belong to both."""
+    """Ratios, step times, and the failed cells, which belong to both; the first machine is that of the view that opens."""
     ratios, steps = ratio_rows(results), step_rows(results)
     rows = pd.concat([ratios, steps], ignore_index=True) if len(ratios) else steps
     texts, slots = _edges(rows)
-    return rows.assign(edge=slots, edge_text=texts)
+    return machine_by_machine(rows.assign(edge=slots, edge_text=texts), results)
 
 
 def steps_and_failures(rows: pd.DataFrame) -> pd.DataFrame:

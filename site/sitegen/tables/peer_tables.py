@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from bench.arms.registry import FAST, JAX_ON_CPU, PEERS, ROOFLINE, ROUNDED, TORCH
@@ -11,6 +11,7 @@ from bench.records.grouping import grouped
 from bench.records.rows import PUBLISHED
 from bench.statistics.noise import cell_verdict
 from bench.statistics.peer_ratios import PeerRatio, fastest
+from sitegen.rows.cells import machine_ranks
 from sitegen.rows.machines import machine_label
 from sitegen.rows.peers import GENERATION_COMMAND, TRAINING_COMMAND, evidence
 from sitegen.rows.results import Results
@@ -62,10 +63,10 @@ def _tables(
     if not rows:
         return nothing
     machines = grouped(rows, lambda row: machine_label(row.cell))
-    # The machine that prose quotes comes first: of the published ones, that with most cells.
-    cells = Counter(cell.machine_hash for cell in results.cells)
-    first = {name: group[0].cell for name, group in machines.items()}
-    order = sorted(first, key=lambda name: (first[name].origin != PUBLISHED, -cells[first[name].machine_hash]))
+    ranks = machine_ranks(results)
+    order = sorted(
+        machines, key=lambda name: (machines[name][0].cell.origin != PUBLISHED, ranks.get(name, len(ranks)))
+    )
     return heat_key() + facets((name, _machine(machines[name], command, subject, behind)) for name in order)
 
 
@@ -76,14 +77,22 @@ def _machine(rows: Sequence[PeerRatio], command: str, subject: str, behind: Behi
     }
     title, cell, variants = behind
     others = [row for row in rows if row.cell.variant != row.ours]
-    headings = [TableCell("", html=_heading(preset, [*found.values()])) for preset, found in presets.items()]
+    days = {preset: _day(found.values()) for preset, found in presets.items()}
+    ours = {preset: next(iter(found.values())).ours for preset, found in presets.items()}
+    headings = [TableCell("", html=_heading(preset, ours[preset], days[preset])) for preset in presets]
     ratios = grid_table(
         f"{subject.capitalize()}: each peer's time over ours",
         ["its time ÷ ours", *headings],
         [
-            [BEST, *(_heat(fastest([*found.values()], TORCH), "", names=True) for found in presets.values())],
+            [
+                BEST,
+                *(_heat(fastest(found.values(), TORCH), "", days[at], names=True) for at, found in presets.items()),
+            ],
             *(
-                [_name(name), *(_heat(found.get(name), f"{command} --presets {at}") for at, found in presets.items())]
+                [
+                    _name(name),
+                    *(_heat(found.get(name), f"{command} --presets {at}", days[at]) for at, found in presets.items()),
+                ]
                 for name in _known(others, (*FAST, *ROUNDED, JAX_ON_CPU, *PEERS))
             ),
         ],
@@ -102,10 +111,15 @@ def _machine(rows: Sequence[PeerRatio], command: str, subject: str, behind: Behi
     return f"{ratios}<details><summary>{html_block(title)}</summary>{times}</details>"
 
 
-def _heading(preset: str, rows: Sequence[PeerRatio]) -> str:
-    """A preset, our engine there, and the day of the run that its column comes from."""
-    day = quantities.day(min(row.cell.started_at for row in rows))
-    return f'{html_block(preset)} <small>{rows[0].ours}</small> <small><time datetime="{day}">{day}</time></small>'
+def _day(rows: Collection[PeerRatio]) -> str:
+    """The day of the run that most cells of a column come from."""
+    [(chosen, _)] = Counter(row.cell.run_id for row in rows).most_common(1)
+    return quantities.day(min(row.cell.started_at for row in rows if row.cell.run_id == chosen))
+
+
+def _heading(preset: str, ours: str, day: str) -> str:
+    """A preset, our engine there, and the day of its column."""
+    return f'{html_block(preset)} <small>{ours}</small> <small><time datetime="{day}">{day}</time></small>'
 
 
 def _known(rows: Iterable[PeerRatio], names: Iterable[str]) -> list[str]:
@@ -119,7 +133,8 @@ def _name(variant: str) -> TableCell:
     return TableCell(variant, variant, f"{html_block(label)}{small}")
 
 
-def _heat(row: PeerRatio | None, command: str, names: bool = False) -> TableCell:
+def _heat(row: PeerRatio | None, command: str, day: str, names: bool = False) -> TableCell:
+    """A ratio, with its peer's name if the row has none, and with its day if that is not its column's."""
     if row is None:
         absent = f'<span class="tg-absent" title="{html_attribute(command)}">not measured</span>'
         return TableCell("", html=absent, classes="tg-heat")
@@ -127,7 +142,8 @@ def _heat(row: PeerRatio | None, command: str, names: bool = False) -> TableCell
         return TableCell("", html='<span class="tg-absent">ours</span>', classes="tg-heat")
     if row.ratio is None:
         return _failed(row)
-    return heat_cell(row.ratio, f"; {row.cell.variant}" * names)
+    own = quantities.day(row.cell.started_at)
+    return heat_cell(row.ratio, f"; {row.cell.variant}" * names + f"; {own}" * (own != day))
 
 
 def _behind(row: PeerRatio | None, cell: Callable[[PeerRatio], TableCell]) -> TableCell:

@@ -19,7 +19,7 @@ def ratio_table(results: Results) -> str:
     rows = rows[(rows["measure"] == SPEEDUP_MEASURE) & (rows["state"] == "measured")]
     if rows.empty:
         return nothing_yet("No speedup can be formed", "invoke bench --suite quick")
-    return facets((machine, _ratios_of(machine, group)) for machine, group in by_machine(rows))
+    return facets((machine, _ratios_of(machine, group)) for machine, group in by_machine(rows, results))
 
 
 def _ratios_of(machine: str, rows: pd.DataFrame) -> str:

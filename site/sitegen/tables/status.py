@@ -30,7 +30,7 @@ def status_table(results: Results) -> str:
     if cells.empty:
         nothing = nothing_yet("Nothing is measured", "invoke bench --suite quick")
         return _matrix("no machine yet", cells, CPU_ENGINES, command) + nothing
-    return _matrices(cells, CPU_ENGINES, command)
+    return _matrices(results, cells, CPU_ENGINES, command)
 
 
 def accelerator_status(results: Results) -> str:
@@ -38,13 +38,13 @@ def accelerator_status(results: Results) -> str:
     cells = accelerator_cells(results)
     if cells.empty:
         return nothing_yet("No accelerator is measured", COMMAND)
-    return _matrices(cells, (), "invoke accelerator --out rows")
+    return _matrices(results, cells, (), "invoke accelerator --out rows")
 
 
-def _matrices(cells: pd.DataFrame, expected: Sequence[str], command: str) -> str:
+def _matrices(results: Results, cells: pd.DataFrame, expected: Sequence[str], command: str) -> str:
     return facets(
         (machine, _matrix(machine, group, expected, command) + _failures(machine, group))
-        for machine, group in by_machine(cells)
+        for machine, group in by_machine(cells, results)
     )
 
 

@@ -91,6 +91,25 @@ def test_one_run_is_chosen_and_its_peers_come_along():
     assert run_ids(*old, *peers_only) == {"run-a"}
 
 
+def test_a_peer_that_the_chosen_run_lacks_comes_from_one_that_has_it_beside_the_same_engine():
+    chosen = [cell for cell in measured("run-b") if cell[0] != "jax-textbook"]
+    compiled = [("compiled", seconds, {"run_id": run}) for run, seconds in (("run-a", 0.006), ("run-b", 0.005))]
+    beside = [("numpy", 0.09, {"run_id": "run-a"}), ("jax-textbook", 0.030, {"run_id": "run-a"})]
+    slower = [("vectorized", 0.010, {"run_id": "run-c"}), ("torch-tuned", 0.020, {"run_id": "run-c", "kind": "peer"})]
+    rows = training_ratios(*tables(*chosen, *compiled, *beside, *slower))
+    assert of("jax-textbook", rows).speedup == pytest.approx(5.0)
+    runs = {row.cell.variant: row.cell.run_id for row in rows}
+    assert runs.pop("jax-textbook") == "run-a" and set(runs.values()) == {"run-b"}
+    assert "torch-tuned" not in runs  # it was measured beside another engine of ours
+
+
+def test_the_fastest_peer_of_several_runs_is_that_with_the_best_ratio():
+    run = measured("run-a")
+    slow_hour = [("vectorized", 0.020, {"run_id": "run-b"}), ("torch-tuned", 0.022, {"run_id": "run-b", "kind": "peer"})]
+    rows = training_ratios(*tables(*run, *slow_hour))
+    assert fastest(rows, ("torch-compile-mkl-avx512", "torch-tuned")).cell.variant == "torch-tuned"
+
+
 def test_a_peer_that_was_refused_stays_with_its_reason(console):
     refused = ("torch", math.nan, {"status": "refused", "error_tail": "torch is not installed; run: pip"})
     cells = [cell for cell in measured() if cell[0] != "torch"]

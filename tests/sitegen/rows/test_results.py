@@ -1,13 +1,19 @@
 from __future__ import annotations
 
+import re
 import shutil
 from datetime import timedelta
+from html import unescape
 from pathlib import Path
 
-from sitegen.rows.cells import cell_frame, primary_cells
+from sitegen.figures import FIGURES
+from sitegen.figures.grammar.words import first_machine
+from sitegen.rows.cells import cell_frame, machine_order, primary_cells
 from sitegen.rows.ratios import ratio_frame
 from sitegen.rows.results import load_results
 from sitegen.rows.training import POINTS_PER_RUN, loss_frame
+from sitegen.tables.speed_tables import ratio_table
+from sitegen.tables.status import status_table
 from tests.sitegen import example_rows as rows
 
 OTHER = rows.MACHINE | {"cpu": "Other 1"}
@@ -165,6 +171,29 @@ def test_prose_quotes_the_published_machine_with_most_cells(tmp_path: Path) -> N
     quoted = primary_cells(cell_frame(load_results(tmp_path)))
     assert set(quoted["origin"]) == {"published"}
     assert all("Example 9000" in machine for machine in quoted["machine"])
+
+
+def test_pages_open_with_the_machine_that_measured_our_fastest_engine_at_most_presets(tmp_path: Path) -> None:
+    presets = ("tiny", "small")
+    few = [rows.cell(name, at, 5.0, "b", machine=OTHER) for name in ("numpy", "compiled") for at in presets]
+    fewer = [rows.cell(name, "tiny", 5.0, "c", machine=rows.MACHINE | {"cpu": "Third"}) for name in ("numpy", "compiled")]
+    results = load_results(rows.store(tmp_path, rows.ladder(), *few, *fewer))
+    machines = [label.split(",")[0] for label in machine_order(cell_frame(results))]
+    assert machines == ["published: Other 1", "published: Third", "published: Example 9000"]
+    assert primary_cells(cell_frame(results))["machine"].str.contains("Other 1").all()
+    for name in ("speedup", "step_time", "memory"):
+        assert first_machine(FIGURES[name].rows(results))["machine"].str.contains("Other 1").all()
+    tables = ratio_table(results), status_table(results)
+    assert all(re.findall(r"published: [\w ]+", unescape(table))[0] == "published: Other 1" for table in tables)
+
+
+def test_of_equal_machines_the_newest_opens_and_a_figure_opens_with_the_readers_own(tmp_path: Path) -> None:
+    rows.store(tmp_path, rows.ladder("a", machine=OTHER), rows.ladder("b", **later()))
+    order = machine_order(cell_frame(load_results(tmp_path)))
+    assert ["Example 9000" in machine for machine in order] == [True, False]
+    rows.store(tmp_path, rows.cell("numpy", "tiny", 8.0, run_id="c", machine=OTHER), published=False)
+    results = load_results(tmp_path)
+    assert first_machine(FIGURES["step_time"].rows(results))["machine"].str.startswith("this machine (local)").all()
 
 
 def test_nothing_measured_gives_empty_frames(tmp_path: Path) -> None:

@@ -101,7 +101,8 @@ def test_a_difference_within_two_standard_errors_does_not_count() -> None:
     assert (found.low, found.high) == pytest.approx((found.saved_bits - 2 * error, found.saved_bits + 2 * error))
     assert found.saved_bits > 0 and not found.beats_all
     assert (found.beaten, found.better) == (ladder.rungs[0], None)
-    assert "the same within chance as the best counting model, the bigram" in str(found)
+    said = "the same within chance as the best counting model, the bigram: "
+    assert str(found).endswith(f"{said}between {-found.low:.2f} more and {found.high:.2f} fewer")
 
 
 def test_a_loss_equal_to_the_best_rung_does_not_beat_it() -> None:

@@ -79,11 +79,9 @@ def short_ratio(value: float) -> str:
 
 
 def first_machine(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the machine that a figure opens with: the reader's own, else the one with most rows."""
+    """The rows of the machine that a figure opens with: the one that comes first (``sitegen.rows.cells``)."""
     named = rows.loc[rows["machine"].fillna("") != "", "machine"]
-    local = named[~named.str.startswith(ORIGIN_WORDS[PUBLISHED])]
-    machines = (local if len(local) else named).value_counts(sort=True)
-    return rows[rows["machine"] == machines.index[0]] if len(machines) else rows
+    return rows[rows["machine"] == named.iloc[0]] if len(named) else rows
 
 
 def where(rows: pd.DataFrame) -> str:
