@@ -1,4 +1,4 @@
-"""Tables in a real browser: none is cut without a sign, and a table for each machine is chosen by a button."""
+"""Tables and code in a real browser: none is cut without a sign, and a table for each machine is chosen by a button."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page
 # every table that reaches out of the page without a region around it.
 CUT_WITHOUT_A_SIGN = """() => {
   const bad = [];
-  for (const region of document.querySelectorAll(".tg-table, .md-typeset__scrollwrap:not(.tg-table *)")) {
+  for (const region of document.querySelectorAll(".tg-table, .md-typeset__scrollwrap:not(.tg-table *), pre > code")) {
     if (!region.checkVisibility() || region.scrollWidth <= region.clientWidth + 1) continue;
     const style = getComputedStyle(region);
     const signed = /right/.test(region.dataset.cut ?? "") && style.maskImage.includes("gradient");
@@ -51,10 +51,10 @@ def open_all(page: Page, address: str) -> None:
 
 
 @pytest.mark.parametrize("width", [390, 1280])
-def test_no_table_is_cut_without_a_sign(browser: Browser, address: str, width: int) -> None:
+def test_no_table_and_no_code_is_cut_without_a_sign(browser: Browser, address: str, width: int) -> None:
     with browser.new_context(viewport={"width": width, "height": 900}) as context:
         page = context.new_page()
-        for place in ("status/", "peers/", "speedup/", "accelerators/", "numbers/", "method/"):
+        for place in ("quickstart/", "status/", "peers/", "speedup/", "accelerators/", "numbers/", "method/"):
             open_all(page, address + place)
             assert page.evaluate(CUT_WITHOUT_A_SIGN) == [], place
             assert page.evaluate(COVERED_HEADINGS) == [], place

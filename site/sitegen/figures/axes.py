@@ -28,7 +28,7 @@ _SPREAD = 0.36
 _ENOUGH_TICKS = 4
 _ROOMY = 0.45  # presets that are this far from both neighbours have their parameter count below their name
 _NAME = 46  # pixels of the longest preset's name, with a gap
-_LINES = ((0,), (0, 1), (0, 2, 1))  # of successive names, on one to three lines
+_LINES = ((0,), (0, 1), (0, 2, 1), (0, 2, 1, 3))  # of successive names, on one to four lines
 _BLANK = "\N{ZERO WIDTH SPACE}"  # Vega trims blanks, and a line without a character has no height
 
 
@@ -57,7 +57,7 @@ def spread(sizes: Sequence[int]) -> list[float]:
 def parameter_axis(rows: pd.DataFrame, names: LineNames) -> alt.X:
     """The axis of model sizes, for rows of :func:`at_size`: a tick at each preset, with name and parameter count.
 
-    Where a name does not fit between its neighbours, names are on two or three lines. ``names`` has the room at the
+    Where a name does not fit between its neighbours, names are on two to four lines. ``names`` has the room at the
     right edge.
     """
     present = _sizes(rows)
@@ -73,7 +73,7 @@ def parameter_axis(rows: pd.DataFrame, names: LineNames) -> alt.X:
             if position:
                 shown.append([*[_BLANK] * lines[position % len(lines)], name])
             else:
-                shown.append([name, short_count(count), _BLANK])  # always the height of three lines
+                shown.append([name, short_count(count), *[_BLANK] * (max(3, len(lines)) - 2)])  # a constant height
     domain = [ticks[0] - 0.15, ticks[-1] + 0.15]
     gap = f"(width - {names.room}) * {min(gaps[1:-1], default=1.0) / (domain[1] - domain[0]):.4f}"
     n_lines = f"clamp(ceil({_NAME} / ({gap})), 1, {len(_LINES)})"

@@ -15,8 +15,10 @@ from sitegen.figures.axes import by_name
 from sitegen.figures.base import Drawing
 from sitegen.figures.descriptions import describe_groups
 from sitegen.figures.fields import ORIGIN, POINT, PRESET, TABLE, Field, exported, interval, tooltip, written
+from sitegen.figures.grammar.words import first_machine
+from sitegen.figures.menus import machine_menu
 from sitegen.rows.cells import interval_columns, machine_by_machine
-from sitegen.rows.machines import numbered_labels, origin_words
+from sitegen.rows.machines import origin_words
 from sitegen.rows.results import Results, row_dicts
 from sitegen.text.palette import Theme
 from tinygpt.terminal import quantities
@@ -41,7 +43,7 @@ FIELDS = (
     Field("step_text", "median step", POINT | TABLE),
     Field("stopwatch", "added by the stopwatch", POINT | TABLE),
     *ORIGIN,
-    *exported("label", "n_parameters", "position", "start", "end"),
+    *exported("n_parameters", "position", "start", "end"),
 )
 
 
@@ -72,9 +74,8 @@ def read(results: Results) -> pd.DataFrame:
     if rows.empty:
         return rows
     rows = machine_by_machine(rows, results)
-    rows["label"] = numbered_labels(rows["preset"], rows["machine"])
     # Ends of the segments. Timings that overlap by nanoseconds must not shift the other segments.
-    rows["end"] = rows["share"].astype(float).groupby(rows["label"], sort=False).cumsum()
+    rows["end"] = rows["share"].astype(float).groupby([rows["machine"], rows["preset"]], sort=False).cumsum()
     rows["start"] = rows["end"] - rows["share"]
     return rows
 
@@ -88,8 +89,9 @@ def part_colors(theme: Theme) -> list[str]:
 
 def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     """Horizontal bars of full length, a segment for each part, with its number where that fits."""
-    labels = list(dict.fromkeys(rows["label"]))
-    y = alt.Y("label:N", title=None, sort=labels, scale=alt.Scale(paddingInner=0.28, paddingOuter=0.1))
+    presets = list(dict.fromkeys(rows.sort_values("n_parameters", kind="stable")["preset"]))
+    machine, of_machine = machine_menu(rows)
+    y = alt.Y("preset:N", title=None, sort=presets, scale=alt.Scale(paddingInner=0.28, paddingOuter=0.1))
     x = alt.X(
         "start:Q",
         title="share of the step's wall time",
@@ -97,7 +99,7 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
         axis=alt.Axis(format="%", tickCount=5),
     )
     color = by_name(alt.Color, "part", PARTS, part_colors(theme), symbolType="square")
-    chart = alt.Chart(rows)
+    chart = alt.Chart(rows).transform_filter(of_machine)
     bars = chart.mark_bar(stroke=theme.background, strokeWidth=1).encode(
         x=x,
         x2="end:Q",
@@ -112,24 +114,25 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
         .mark_text(color=theme.background, fontSize=11.5, tooltip=None)
         .encode(x=alt.X("middle:Q"), y=y, text="share_text:N")
     )
-    return alt.layer(bars, numbers).properties(height=_BAR * len(labels))
+    return alt.layer(bars, numbers).add_params(machine).properties(height=_BAR * len(presets))
 
 
 def headline(rows: pd.DataFrame) -> str:
     """State the largest part at both ends of the sizes."""
-    largest = rows.loc[rows.groupby("label", sort=False)["share"].idxmax()].sort_values("n_parameters")
-    ends = row_dicts(largest.iloc[[0, -1]].drop_duplicates("label"))
+    rows = first_machine(rows)
+    largest = rows.loc[rows.groupby("preset", sort=False)["share"].idxmax()].sort_values("n_parameters")
+    ends = row_dicts(largest.iloc[[0, -1]].drop_duplicates("preset"))
     words = [
-        f"{row['share_text']} of a step at {row['label']} is {_PLURAL.get(row['part'], row['part'])}" for row in ends
+        f"{row['share_text']} of a step at {row['preset']} is {_PLURAL.get(row['part'], row['part'])}" for row in ends
     ]
     return "; ".join(words)
 
 
 def describe(rows: pd.DataFrame) -> str:
-    """Describe the three largest parts of every bar."""
+    """Describe the three largest parts of every bar of the view that opens."""
 
     def words(bar: pd.DataFrame) -> str:
         largest = bar.sort_values("share", ascending=False).head(3)
         return ", ".join(f"{row['part']} {row['share_text']}" for row in row_dicts(largest))
 
-    return f"Share of a step's wall time by part. {describe_groups(rows, 'label', words)}"
+    return f"Share of a step's wall time by part. {describe_groups(first_machine(rows), 'preset', words)}"

@@ -18,8 +18,8 @@ from sitegen.figures.descriptions import describe_failures, describe_groups
 from sitegen.figures.fields import FULL_ORIGIN, POINT, PRESET, TABLE, Field, exported, interval, tooltip, written
 from sitegen.figures.grammar.words import UNRESOLVED, first_machine, where
 from sitegen.figures.layers import Values
+from sitegen.figures.menus import machine_menu
 from sitegen.rows.cells import machine_by_machine
-from sitegen.rows.machines import numbered_labels
 from sitegen.rows.peers import peer_frame
 from sitegen.rows.results import Results, row_dicts
 from sitegen.rows.series import label_of, order_series
@@ -38,14 +38,13 @@ FIELDS = (
     Field("status", "status", POINT),
     Field("reason", "reason", POINT | TABLE),
     *FULL_ORIGIN,
-    *exported("state", "label", "ours", "n_parameters", "tokens_low", "tokens_high", "text_at"),
+    *exported("state", "ours", "n_parameters", "tokens_low", "tokens_high", "text_at"),
 )
 
 
 def read(results: Results) -> pd.DataFrame:
-    """One row per generator and preset of the preset's chosen run, failures included; the first machine's first."""
+    """One row per generator and preset of the preset's chosen run, failures included."""
     rows = machine_by_machine(peer_frame(results.generation_ratios), results)
-    rows["label"] = numbered_labels(rows["preset"], rows["machine"])
     rate, seconds = rows["tokens_per_second"].astype(float), rows["seconds"].astype(float)
     # Without an interval, the number beside a point is placed at the point.
     rows["text_at"] = (rate * seconds / rows["seconds_low"].astype(float)).fillna(rate)
@@ -55,14 +54,16 @@ def read(results: Results) -> pd.DataFrame:
 
 
 def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
-    """A group of points for each preset, logarithmic, each with its interval and its number."""
-    labels, variants = list(dict.fromkeys(rows["label"])), order_series(rows["variant"])
+    """A group of points for each preset of a machine, logarithmic, each with its interval and its number."""
+    variants = order_series(rows["variant"])
+    presets = list(dict.fromkeys(rows.sort_values("n_parameters", kind="stable")["preset"]))
+    machine, of_machine = machine_menu(rows)
     look = variant_look(variants, theme)
-    y = alt.Y("label:N", title=None, sort=labels, scale=alt.Scale(paddingInner=0.2, paddingOuter=0.1))
-    offset = alt.YOffset("variant:N", sort=variants, scale=alt.Scale(domain=variants))
+    y = alt.Y("preset:N", title=None, sort=presets, scale=alt.Scale(paddingInner=0.2, paddingOuter=0.1))
+    offset = alt.YOffset("variant:N", sort=variants)
     place = {"y": y, "yOffset": offset}
     values = Values(place, look, tooltip(FIELDS), ("tokens_low", "tokens_high"), axis="x")
-    chart = alt.Chart(rows)
+    chart = alt.Chart(rows).transform_filter(of_machine)
     failures = values.failed(chart, rows, values.tooltip, x=alt.value(8))
     layers: list[alt.Chart] = []
     if (rows["state"] == "measured").any():
@@ -81,7 +82,9 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
             *replace(values, place={"x": x, **place}).measured(measured),
             numbers.encode(**place, x=alt.X("text_at:Q"), text="words:N", color=look.color),
         ]
-    return alt.layer(*layers, *failures).properties(height=_LINE * len(labels) * (len(variants) + 1))
+    groups = [group for _, group in rows.groupby("machine")]
+    lines = max(group["preset"].nunique() * (group["variant"].nunique() + 1) for group in groups)
+    return alt.layer(*layers, *failures).add_params(machine).properties(height=_LINE * lines)
 
 
 def headline(rows: pd.DataFrame) -> str:
@@ -114,10 +117,10 @@ def _is_behind(row: dict[str, Any], leader: dict[str, Any]) -> bool:
 
 
 def describe(rows: pd.DataFrame) -> str:
-    """Describe each generator's tokens per second, preset by preset."""
+    """Describe each generator's tokens per second, preset by preset, in the view that opens."""
 
     def words(group: pd.DataFrame) -> str:
         return ", ".join(f"{row['variant']} {row['tokens_text']}" for row in row_dicts(group))
 
-    groups = describe_groups(rows[rows["state"] == "measured"], "label", words)
+    groups = describe_groups(first_machine(rows[rows["state"] == "measured"]), "preset", words)
     return f"Tokens per second of one generated text. {groups}{describe_failures(rows)}"

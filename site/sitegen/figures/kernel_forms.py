@@ -13,9 +13,11 @@ from sitegen.figures.axes import Look, by_name, log_domain, log_scaled
 from sitegen.figures.base import Drawing
 from sitegen.figures.fields import ORIGIN, POINT, TABLE, Field, exported, tooltip
 from sitegen.figures.grammar.line_names import LineNames
+from sitegen.figures.grammar.words import first_machine
 from sitegen.figures.layers import Values
-from sitegen.rows.cells import interval_columns, machine_ranks
-from sitegen.rows.machines import machine_label, numbered_labels, origin_words
+from sitegen.figures.menus import machine_menu
+from sitegen.rows.cells import interval_columns, machine_by_machine
+from sitegen.rows.machines import origin_words
 from sitegen.rows.ratios import ratio_words
 from sitegen.rows.results import Results
 from sitegen.text.palette import Theme
@@ -40,23 +42,19 @@ FIELDS = (
 
 def read(results: Results) -> pd.DataFrame:
     """One row per kernel, place and form."""
-    ranks = machine_ranks(results)
-    found = form_comparison(results.runs, results.kernels)
-    times = sorted(found, key=lambda time: ranks.get(machine_label(time.run), len(ranks)))
-    names = [f"{time.kernel.replace('_', ' ')}, {time.place}" for time in times]
-    labels = numbered_labels(names, [machine_label(time.run) for time in times])
-    by_label = grouped(zip(labels, times, strict=True), lambda pair: pair[0])
-    winners = {label: winner([time for _, time in pairs]) for label, pairs in by_label.items()}
-    return pd.DataFrame(
+    times = form_comparison(results.runs, results.kernels)
+    together = grouped(times, lambda time: (time.run.scope, time.kernel, time.place))
+    winners = {key: winner(forms) for key, forms in together.items()}
+    rows = pd.DataFrame(
         [
             {
-                "label": label,
+                "label": f"{time.kernel.replace('_', ' ')}, {time.place}",
                 "kernel": time.kernel,
                 "place": time.place,
                 "form": FORMS[time.form],
                 **interval_columns("nanoseconds", time.nanoseconds.median, time.nanoseconds.low, time.nanoseconds.high),
                 "interval": ends_in_words(time.nanoseconds.low, time.nanoseconds.high, "{:.3g} ns".format),
-                "faster": winners[label],
+                "faster": winners[time.run.scope, time.kernel, time.place],
                 "ratio_text": f"{quantities.ratio(time.ratio.speedup)} ({ratio_words(time.ratio)})"
                 if time.ratio
                 else "",
@@ -64,9 +62,10 @@ def read(results: Results) -> pd.DataFrame:
                 "evidence": f"{time.n_timings} timings in {quantities.counted(time.n_cells, 'process', 'processes')}",
                 **origin_words(time.run),
             }
-            for time, label in zip(times, labels, strict=True)
+            for time in times
         ]
     )
+    return rows if rows.empty else machine_by_machine(rows, results)
 
 
 def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
@@ -87,9 +86,10 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
         axis="x",
         size=90,
     )
-    chart = alt.Chart(rows)
+    machine, of_machine = machine_menu(rows)
+    chart = alt.Chart(rows).transform_filter(of_machine)
     pairs = chart.mark_line(color=theme.line, strokeWidth=2).encode(**values.place, detail="label:N")
-    return alt.layer(pairs, *values.measured(chart)).properties(height=_LINE * len(labels))
+    return alt.layer(pairs, *values.measured(chart)).add_params(machine).properties(height=_LINE * len(labels))
 
 
 def _looks(theme: Theme) -> dict[str, tuple[str, str]]:
@@ -100,6 +100,7 @@ def _looks(theme: Theme) -> dict[str, tuple[str, str]]:
 
 def headline(rows: pd.DataFrame) -> str:
     """Count the kernels in which each form is faster, where the rounds agree."""
+    rows = first_machine(rows)
     faster = rows.drop_duplicates("label")["faster"].str.rpartition(" ")[0]
     counts = {name: int((faster == name).sum()) for name in FORMS.values() if name in set(rows["form"])}
     first, *others = sorted(counts, key=lambda name: counts[name], reverse=True)
@@ -109,6 +110,6 @@ def headline(rows: pd.DataFrame) -> str:
 
 def describe(rows: pd.DataFrame) -> str:
     """Describe which form is faster, for each kernel and place."""
-    firsts = rows.drop_duplicates("label")
+    firsts = first_machine(rows).drop_duplicates("label")
     parts = "; ".join(f"{label}: {faster}" for label, faster in zip(firsts["label"], firsts["faster"], strict=True))
     return f"Nanoseconds per number of each fused kernel in each form. Fastest, and by how much: {parts}."

@@ -211,10 +211,11 @@ def machine_by_machine(rows: pd.DataFrame, results: Results) -> pd.DataFrame:
     ranks, published = machine_ranks(results), f"{ORIGIN_WORDS[PUBLISHED]}: "
     machines = rows["machine"].fillna("").astype(str)
     place = {
-        name: ranks.get(name, len(ranks)) + (len(ranks) + 1) * (not name or name.startswith(published))
-        for name in machines
+        name: (not name or name.startswith(published), ranks.get(name, len(ranks)), -count)
+        for name, count in machines.value_counts().items()
     }
-    return rows.loc[machines.map(place).sort_values(kind="stable").index].reset_index(drop=True)
+    order = sorted(range(len(rows)), key=lambda number: place[machines.iloc[number]])
+    return rows.iloc[order].reset_index(drop=True)
 
 
 def primary_cells(cells: pd.DataFrame) -> pd.DataFrame:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -69,22 +68,6 @@ def accelerator_of(run: StoredRun) -> tuple[str, str]:
 def accelerator_name(fields: dict[str, Any]) -> str:
     """The accelerators of a fingerprint, without their driver."""
     return str(fields.get("accelerator") or "an accelerator that is not named").partition(", driver")[0]
-
-
-def numbered_labels(names: Iterable[str], machines: Iterable[str]) -> list[str]:
-    """Label rows by name, and for every machine but the first by its chip, or its number if two have that chip.
-
-    Args:
-        names: of the rows.
-        machines: their labels, by :func:`machine_label`.
-    """
-    labels = [*machines]
-    chips = {label: label.partition(": ")[2].partition(",")[0] for label in labels}
-    added = dict.fromkeys(labels, "")
-    for number, label in enumerate([*added][1:], 2):
-        is_alone = [*chips.values()].count(chips[label]) == 1
-        added[label] = f", {chips[label]}" if is_alone else f", machine {number}"
-    return [f"{name}{added[label]}" for name, label in zip(names, labels, strict=True)]
 
 
 def machine_sentence(cells: pd.DataFrame, runs: pd.DataFrame) -> str:

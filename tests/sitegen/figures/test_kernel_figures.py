@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from bench.arms.kernel_parts import PARTS
+from bench.records.rows import Rows
 from sitegen.figures import FIGURES
 from sitegen.figures.breakdown import part_colors
 from sitegen.figures.render import chart_spec
 from sitegen.figures.variants import OFF_SCALE, STAGES
-from sitegen.rows.machines import numbered_labels
 from sitegen.rows.results import load_results
 from sitegen.text.palette import DARK, LIGHT, Theme
 from tests.sitegen import example_rows as rows
@@ -20,7 +21,7 @@ from tests.sitegen import example_rows as rows
 def test_a_bar_is_a_whole_step(tmp_path: Path) -> None:
     plotted = FIGURES["breakdown"].rows(load_results(rows.store(tmp_path, rows.kernels())))
     assert len(plotted) == 2 * len(PARTS)
-    for _, bar in plotted.groupby("label"):
+    for _, bar in plotted.groupby("preset"):
         assert bar["part"].tolist() == [*PARTS]
         assert bar["start"].tolist()[1:] == pytest.approx(bar["end"].tolist()[:-1])
         assert (bar["start"].iloc[0], bar["end"].iloc[-1]) == pytest.approx((0.0, 1.0))
@@ -30,13 +31,15 @@ def test_a_bar_is_a_whole_step(tmp_path: Path) -> None:
     assert FIGURES["breakdown"].describe(plotted).count("product 50 %") == 2
 
 
-def test_machines_have_bars_of_their_own(tmp_path: Path) -> None:
-    other = rows.kernels("b", machine=rows.MACHINE | {"cpu": "Other 1"})
-    plotted = FIGURES["breakdown"].rows(load_results(rows.store(tmp_path, rows.kernels("a"), other)))
-    assert set(plotted["label"]) == {"tiny", "small", "tiny, Other 1", "small, Other 1"}
-    assert plotted.groupby("label")["machine"].nunique().tolist() == [1] * 4
-    machines = [f"published: {words}" for words in ("One, 2 cores, a1", "Two, 2 cores, a2", "Two, 4 cores, a3")]
-    assert numbered_labels(["tiny"] * 3, machines) == ["tiny", "tiny, machine 2", "tiny, machine 3"]
+@pytest.mark.parametrize(("name", "part"), [("breakdown", rows.kernels), ("kernel_forms", rows.kernels), ("generation", rows.texts)])
+def test_machines_are_a_choice(tmp_path: Path, name: str, part: Callable[..., Rows]) -> None:
+    other = part("b", machine=rows.MACHINE | {"cpu": "Other 1"})
+    plotted = FIGURES[name].rows(load_results(rows.store(tmp_path, part("a"), other)))
+    spec = chart_spec(FIGURES[name], plotted, LIGHT, validate=False)
+    [menu] = [parameter for parameter in spec["params"] if parameter["name"] == "machine"]
+    assert menu["bind"]["input"] == "radio"
+    assert [words.split(",")[0] for words in menu["bind"]["labels"]] == ["Example 9000", "Other 1"]
+    assert spec["usermeta"]["headlines"].keys() == {menu["bind"]["options"][1]}
 
 
 @pytest.mark.parametrize("theme", [LIGHT, DARK])

@@ -87,17 +87,20 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
         str(row["line"]): label_of(str(row["variant"])) + f", {row['preset']}" * (row["recipe"] != recipes[0])
         for row in row_dicts(rows.drop_duplicates("line"))
     }
-    look = replace(variant_look(rows["variant"], theme), names=LineNames("line", labels))
+    target = f"{NANOGPT_TARGET:g}: nanoGPT's recipe"
+    look = replace(variant_look(rows["variant"], theme), names=LineNames("line", labels | {target: target}))
     y = alt.Y("loss:Q", title="held-out loss, nats per byte", scale=alt.Scale(domain=[low, high], nice=False))
     x = minutes_axis(domain=[first, last], range=look.names.range, zero=False)
     values = Values({"x": x, "y": y}, look, tooltip(FIELDS), size=45)
     near = (rows["minutes"].between(first, last)) & (rows["loss"].between(low, high))
-    chart = alt.Chart(rows[near])
-    words = f"{NANOGPT_TARGET:g}: nanoGPT's recipe"
+    # The target is named at its end like the lines, where none of them crosses its name.
+    end = pd.DataFrame([{"line": target, "variant": "", "minutes": last, "loss": NANOGPT_TARGET}])
+    chart = alt.Chart(pd.concat([rows[near], end[end["loss"].between(low, high)]], ignore_index=True))
+    drawn = chart.transform_filter("datum.variant")
     return alt.layer(
-        *reference_line("loss", NANOGPT_TARGET, theme, words, y, names=look.names),
-        values.line(chart, detail=["line:N", "seed:N"]),
-        values.points(chart),
+        *reference_line("loss", NANOGPT_TARGET, theme, y=y, names=look.names),
+        values.line(drawn, detail=["line:N", "seed:N"]),
+        values.points(drawn),
         *values.names(chart, linear_level("loss", low, high), theme),
     )
 

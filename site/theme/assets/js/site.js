@@ -107,7 +107,7 @@
   // Regions that scroll must be reachable by keyboard, and regions that fit must not be. A region is measured when its
   // size is known or changes: at first, with the window, and when it is unfolded. Of long tables, only those that are visible
   // have content to measure now; the others always scroll.
-  const REGIONS = ".tg-math, .tg-table, .md-typeset__scrollwrap:not(.tg-table *), .tg-sample pre";
+  const REGIONS = ".tg-math, .tg-table, .md-typeset__scrollwrap:not(.tg-table *), .tg-sample pre, pre > code";
   const sizes = new ResizeObserver((entries) => {
     const cut = entries.map(({ target }) => cutSides(target));
     for (const [index, { target }] of entries.entries()) {
