@@ -176,6 +176,7 @@ def test_a_long_table_filters_and_says_how_much_is_left(speedup_page: Page) -> N
     figure = page.locator("#figure-speedup")
     figure.locator("summary").click()
     rows = figure.locator("tbody tr")
+    rows.first.wait_for()
     every = rows.count()
     figure.get_by_label("Filter").fill("VECTORIZED tiny")
     shown = [row.inner_text() for row in rows.all() if row.is_visible()]

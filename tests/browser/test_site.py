@@ -112,7 +112,7 @@ def test_a_table_sorts_by_value_and_not_by_text(desktop: BrowserContext, address
     assert table.locator("th[aria-sort=descending]").inner_text().startswith("parameters")
 
 
-def test_with_scripts_off_every_figure_is_a_picture_with_a_table(browser: Browser, address: str) -> None:
+def test_with_scripts_off_every_figure_is_a_picture_and_leads_to_its_rows(browser: Browser, address: str) -> None:
     context = browser.new_context(java_script_enabled=False, viewport={"width": 1280, "height": 6000})
     page = context.new_page()
     page.goto(address + "speedup/")
@@ -128,7 +128,9 @@ def test_with_scripts_off_every_figure_is_a_picture_with_a_table(browser: Browse
         box = picture.bounding_box()
         assert box is not None
         assert box["width"] > 400
-        assert figure.locator("table tbody tr").count() > 0
+        assert (figure.locator("details a").get_attribute("href") or "").endswith("/#rows")
+    page.goto(address + "embed/speedup/#rows")
+    assert page.locator("#rows tbody tr").first.is_visible()
     context.close()
 
 

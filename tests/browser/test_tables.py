@@ -41,6 +41,7 @@ def open_all(page: Page, address: str) -> None:
           const frames = async () => {
             for (let frame = 0; frame < 3; frame++) await new Promise((done) => requestAnimationFrame(done));
           };
+          while (document.querySelector("details[open] > [data-part]")) await frames();
           await frames();
           for (const table of document.querySelectorAll(".tg-table--full")) { // laid out once they are seen
             table.scrollIntoView();

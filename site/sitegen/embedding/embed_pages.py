@@ -98,7 +98,7 @@ def embed_page(figure: PublishedFigure, home: str | None, site_url: str, site: P
         f'<h1 class="tg-figure__title">{html_block(figure.words.headline)}</h1>{measure_html(figure)}',
         chart_html(figure, relative, ("light",)),
         f"<details><summary>How to read it, and its rows</summary><p>{html_block(figure.summary)}</p>"
-        f"{figure.table.html(figure.title)}</details>",
+        f'<div id="rows">{figure.table.html(figure.title)}</div></details>',
         f"<figcaption>{source_html(figure)} {pinned}"
         f'<a href="{link}" data-figure="{figure.name}" target="_blank" rel="noopener">{LINK}</a></figcaption>',
         "</figure></main>",

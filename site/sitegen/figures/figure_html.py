@@ -20,7 +20,7 @@ def figure_html(figure: PublishedFigure, relative: Callable[[str], str]) -> str:
         f"{chart_html(figure, relative)}{source_html(figure)}"
         f'<div class="tg-figure__words">{html_block(figure.summary)} '
         f'<span class="tg-downloads">Download: {_downloads(figure, relative)}{embed}</span></div>'
-        f"{table_html(figure)}</figure>"
+        f"{table_html(figure, relative)}</figure>"
     )
 
 
@@ -65,9 +65,11 @@ def chart_html(
     )
 
 
-def table_html(figure: PublishedFigure) -> str:
-    """The table behind the figure, folded."""
-    return f"<details><summary>The rows behind this figure</summary>{figure.table.html(figure.title)}</details>"
+def table_html(figure: PublishedFigure, relative: Callable[[str], str]) -> str:
+    """The table behind the figure, folded: site.js fetches it from the figure's own page when a reader unfolds it."""
+    own_page = f'<p data-part><a href="{relative(figure.folder)}#rows">On the figure\'s own page</a></p>'
+    table = own_page if figure.embeddable else figure.table.html(figure.title)
+    return f"<details><summary>The rows behind this figure</summary>{table}</details>"
 
 
 def empty_figure_html(figure: Figure) -> str:

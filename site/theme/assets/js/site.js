@@ -116,7 +116,10 @@
       markCut(target, cut[index]);
     }
   });
-  const makeReachable = (part) => part.querySelectorAll(REGIONS).forEach((region) => sizes.observe(region));
+  const enhance = (part) => {
+    part.querySelectorAll("table[data-sortable]").forEach(makeSortable);
+    part.querySelectorAll(REGIONS).forEach((region) => sizes.observe(region));
+  };
 
   // A long folded part is loaded when it is unfolded, from the page that its link leads to.
   const loadFolded = async ({ target }) => {
@@ -127,7 +130,7 @@
     const part = other.getElementById(link.hash.slice(1));
     if (!part || !link.isConnected) return;
     link.parentNode.replaceWith(...part.children);
-    makeReachable(target);
+    enhance(target);
   };
 
   // Print shows the addresses of external links (site.css). CSS cannot tell which they are: instant navigation makes
@@ -163,9 +166,8 @@
   const onPage = () => {
     loadParts();
     markExternal();
-    document.querySelectorAll("table[data-sortable]").forEach(makeSortable);
     nameControls();
-    makeReachable(document);
+    enhance(document);
   };
 
   // A long table that was laid out once stays so (site.css), for readers who return and for find in page.
