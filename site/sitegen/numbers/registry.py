@@ -254,7 +254,7 @@ def _ratio_of_peer(
 
 def _unmeasured_peers(quoted: QuotedRows) -> Answer:
     rows = require(quoted.training_ratios or None)
-    known = {row.cell.variant for row in (*rows, *quoted.generation_ratios)}
+    known = {row.cell.variant for row in (*quoted.results.training_ratios, *quoted.results.generation_ratios)}
     missing = [name for name in PEERS if name not in known]
     text = f"Without a published row: {quantities.listed(missing)}." if missing else "Every peer has published rows."
     return text, f"peers without a row; {_origin(rows[0].cell)}", ()

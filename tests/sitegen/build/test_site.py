@@ -95,7 +95,7 @@ def test_the_real_pages_build_strictly_and_pass_the_checks(built: BuiltSite) -> 
             assert (built.output / f"embed/{name}/{name}.{kind}").stat().st_size > 100
 
 
-def test_every_figure_has_pictures_words_downloads_and_a_table(built: BuiltSite) -> None:
+def test_every_figure_has_pictures_words_downloads_and_leads_to_its_rows(built: BuiltSite) -> None:
     alone = built.output / "embed"
     pages = "".join(page.read_text() for page in built.output.rglob("index.html") if alone not in page.parents)
     shown = [name for name in built.figures if f'id="figure-{name}"' in pages]
@@ -104,7 +104,7 @@ def test_every_figure_has_pictures_words_downloads_and_a_table(built: BuiltSite)
         figure = re.search(rf'<figure class="tg-figure" id="figure-{name}" .*?</figure>', pages, re.DOTALL)
         assert figure, name
         assert len(re.findall(r'<img class="tg-only-(?:light|dark)"[^>]*\balt="[^"]{40,}"', figure.group())) == 2
-        assert "<table" in figure.group()
+        assert re.search(rf"embed/{name}[\w-]*/#rows", figure.group())
         assert f"{name}.csv?v=" in figure.group()
 
 
