@@ -11,6 +11,7 @@ from sitegen.api.comparisons import INDEX as COMPARED
 from sitegen.api.comparisons import write_comparisons
 from sitegen.api.feeds import posts_of, write_feeds
 from sitegen.api.measurements import INDEX, LATEST, write_measurements
+from sitegen.api.search import write_search
 from sitegen.api.twins import write_twins
 from sitegen.embedding.social import CARD
 from sitegen.rows.results import Results
@@ -27,7 +28,7 @@ _DATA = {
 def publish_api(
     results: Results, folder: Path, site: Path, pages: Mapping[str, Element], site_url: str, summary: str
 ) -> None:
-    """Write measurements, badges, comparisons, twins, ``llms.txt`` and, if the site's address is known, the feeds.
+    """Write measurements, badges, comparisons, twins, ``llms.txt``, the index of the search, and feeds if the address is known.
 
     Args:
         results: all rows; programs get the published ones.
@@ -42,5 +43,6 @@ def publish_api(
     write_comparisons(results, folder, site)
     articles = [*read_articles(pages, site_url)]
     write_twins(articles, site, site_url, summary, _DATA)
+    write_search(articles, site)
     if site_url:  # entries of a feed have complete addresses
         write_feeds(posts_of(articles, site_url), site, site_url, summary, f"{site_url}{GENERATED_URL}{CARD}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,7 +68,6 @@ def build_site(root: Path, results: Path, output: Path, addresses: Addresses, ch
     write_embeds([*prepared.framed, *pins.values()], output, addresses.site)
     write_texts(gallery_cards(), output)
     name_landmarks(output)
-    _set_search_aside(output)
     _tell_links_from_translations(output)
     lighten_site(output)
     pages = read_site(output)
@@ -82,14 +80,6 @@ def build_site(root: Path, results: Path, output: Path, addresses: Addresses, ch
             "invoke site, after fixing the pages",
         )
     return BuiltSite(output, len(pages), tuple(prepared.embedded))
-
-
-def _set_search_aside(output: Path) -> None:
-    """Leave Material, which loads the search index with every page, an empty one; search.js fetches the whole later."""
-    index = output / "search" / "search_index.json"
-    whole = json.loads(index.read_text(encoding="utf-8"))
-    index.rename(index.with_name("pages.json"))
-    index.write_text(json.dumps(whole | {"docs": []}), encoding="utf-8")
 
 
 def _tell_links_from_translations(output: Path) -> None:
@@ -138,6 +128,9 @@ def _run_mkdocs(root: Path, results: Path, prepared: Prepared, output: Path, add
             edit_uri=addresses.edit_folder,
         )
         config["extra"] |= {"results": str(results), PREPARED: prepared}
+        # Material loads the plugin's index with every page, so that one stays empty; sitegen.api.search writes the whole.
+        [search] = [plugin for name, plugin in config.plugins.items() if name.endswith("search")]
+        config.plugins.events["page_context"].remove(search.on_page_context)
         config.plugins.on_startup(command="build", dirty=False)
         try:
             mkdocs_build(config)
