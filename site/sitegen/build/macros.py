@@ -40,12 +40,12 @@ from sitegen.tables.registry import TABLES
 from sitegen.tables.samples import samples_finding, samples_html
 from sitegen.tables.writing import gallery_finding, writing_html
 from sitegen.text.addresses import UNKNOWN_REPOSITORY, UNKNOWN_SITE
+from sitegen.text.docstrings import Docstrings
 from sitegen.text.errors import SiteError
 from sitegen.text.escape import html_attribute, html_block
 from sitegen.text.markup import nothing_yet
 from sitegen.text.maths import Maths
 from sitegen.text.nowrap import NoWrap
-from sitegen.text.roles import Roles
 from sitegen.text.site_folders import CACHE, GENERATED
 from sitegen.text.source_code import definitions
 from tinygpt.errors import UnknownNameError, unknown_name
@@ -80,7 +80,7 @@ def define_env(env: Any, collection: Collection | None = None) -> None:
     """
     if _SHARED not in env.conf:  # Zensical calls this for each page, MkDocs once
         env.conf[_SHARED] = _shared(env, collection)
-        env.conf["markdown_extensions"] += [Maths(), OutcomeLinks(env.conf[_SHARED][1].targets), Roles(), NoWrap()]
+        env.conf["markdown_extensions"] += [Maths(), OutcomeLinks(env.conf[_SHARED][1].targets), Docstrings(), NoWrap()]
     page = PageMacros(env, *env.conf[_SHARED])
     for macro in (
         page.figure, page.table, page.samples, page.number, page.machine, page.snippet, page.snippets, page.gallery,

@@ -3,7 +3,6 @@ from __future__ import annotations
 import markdown
 
 from sitegen.text.nowrap import NoWrap
-from sitegen.text.roles import Roles
 
 
 def html(text: str) -> str:
@@ -28,8 +27,3 @@ def test_output_of_macros_counts_but_long_code_blocks_and_words_without_hyphens_
     assert "tg-together" in html("`?theme=dark`")
     long = "20261123T145436Z-a5371257-3262-and-more"
     assert "tg-together" not in html(f"`{long}` `tiny` - dash\n\n```\ninvoke --list\n```\n")
-
-
-def test_a_sphinx_role_becomes_its_name() -> None:
-    text = markdown.markdown("As :func:`load_model`, and :meth:`~a.b`; a time: `x`.", extensions=[Roles()])
-    assert text == "<p>As <code>load_model</code>, and <code>~a.b</code>; a time: <code>x</code>.</p>"
