@@ -67,11 +67,10 @@ def render_figure(
         return None
     rows = visible_rows(rows)
     spec = chart_spec(figure, rows, LIGHT)
-    static = json.dumps({**spec, "width": STATIC_WIDTH}, sort_keys=True)
     words = figure.words(rows, site)
-    drawn = picture(_cached(cache, static, "svg").decode(), words)
-    svg, png = embed_font(drawn.svg), _cached(cache, drawn.svg, "png")
     compiled = _cached(cache, json.dumps(spec, sort_keys=True), "vega.json")
+    drawn = picture(_cached(cache, _of_static_width(compiled), "svg").decode(), words)
+    svg, png = embed_font(drawn.svg), _cached(cache, drawn.svg, "png")
     dark = compiled.decode().replace(f'"theme":"{LIGHT.name}"', f'"theme":"{DARK.name}"')
     content = {
         "csv": csv_bytes(rows),
@@ -235,8 +234,15 @@ def _parquet(rows: pd.DataFrame) -> bytes:
 # ---- the cache -----------------------------------------------------------------------------------------
 
 
-def _svg(spec: str, vega_lite: str) -> bytes:
-    return lighter_svg(vl_convert.vegalite_to_svg(spec, vl_version=vega_lite)).encode()
+def _of_static_width(compiled: bytes) -> str:
+    """A compiled specification whose width is not that of a container."""
+    spec = json.loads(compiled)
+    spec["signals"] = [signal for signal in spec["signals"] if signal["name"] != "width"]
+    return json.dumps({**spec, "width": STATIC_WIDTH})
+
+
+def _svg(spec: str, vega_lite: str) -> bytes:  # noqa: ARG001
+    return lighter_svg(vl_convert.vega_to_svg(spec)).encode()
 
 
 def _png(svg: str, vega_lite: str) -> bytes:  # noqa: ARG001

@@ -234,7 +234,7 @@ def test_rendered_files_agree_with_each_other_and_come_from_the_cache(
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("rendered again although nothing changed")
 
-    for name in ("vegalite_to_svg", "svg_to_png", "vegalite_to_vega"):
+    for name in ("vega_to_svg", "svg_to_png", "vegalite_to_vega"):
         monkeypatch.setattr(vl_convert, name, refuse)
     again = render_figure(figure, plotted, folder, cache)
     assert again is not None
