@@ -3,9 +3,9 @@
     ratio   t_peer / t_ours; above 1 we are faster
     share   t_roofline / t_cell: of a step's time, what the matrix products alone would take in their best round
 
-Times come from one run at each preset (``bench.statistics.chosen_runs.peer_runs``), and those of a peer that it lacks from
-the best other run that has it beside the same engine of ours. Ratios and shares are those of ``bench.statistics.ratios``,
-over all runs that know them.
+Times come from one run at each preset (``bench.statistics.chosen_runs.peer_runs``), and those of a peer that it lacks
+from the best other run that has it beside the same engine of ours. Ratios and shares are those of
+``bench.statistics.ratios``, over all runs that know them.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The search index, in the form of Material's: an entry for each page, and one for each of its headings with an anchor.
 
-Material's plugin would read every page once more, character by character. search.js fetches this file with the first query.
+Material's plugin would read every page once more, character by character. search.js fetches this with the first query.
 """
 
 from __future__ import annotations
@@ -32,7 +32,11 @@ class _Entry:
 def write_search(articles: Iterable[Article], site: Path) -> None:
     """Write the index of all pages; lists of posts are left out, because their posts are pages too."""
     entries = [
-        {"location": entry.location, "title": html.escape(entry.title, quote=False), "text": "".join(entry.text).strip()}
+        {
+            "location": entry.location,
+            "title": html.escape(entry.title, quote=False),
+            "text": "".join(entry.text).strip(),
+        }
         for article in articles
         if article.content.tag == "article"
         for entry in _entries(article)

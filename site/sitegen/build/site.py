@@ -128,7 +128,7 @@ def _run_mkdocs(root: Path, results: Path, prepared: Prepared, output: Path, add
             edit_uri=addresses.edit_folder,
         )
         config["extra"] |= {"results": str(results), PREPARED: prepared}
-        # Material loads the plugin's index with every page, so that one stays empty; sitegen.api.search writes the whole.
+        # Material loads the plugin's index with every page, so it stays empty; sitegen.api.search writes the whole.
         [search] = [plugin for name, plugin in config.plugins.items() if name.endswith("search")]
         config.plugins.events["page_context"].remove(search.on_page_context)
         config.plugins.on_startup(command="build", dirty=False)

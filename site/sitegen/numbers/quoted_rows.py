@@ -1,7 +1,7 @@
 """The rows that prose quotes, read once per build: published ones if there are any, else local ones.
 
-Of these, the rows of the machine that pages open with (``sitegen.rows.cells``). Rows of accelerators are a scope of their
-own.
+Of these, the rows of the machine that pages open with (``sitegen.rows.cells``). Rows of accelerators are a scope of
+their own.
 """
 
 from __future__ import annotations

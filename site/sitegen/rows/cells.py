@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -188,8 +189,8 @@ def stack_failures(rows: pd.DataFrame) -> pd.Series:
 def machine_order(cells: pd.DataFrame) -> list[str]:
     """The machines of some cells, the one that pages open with and quote first.
 
-    That is the one on which our fastest engine was measured at most presets; of equals, the one with more presets of the
-    next engine, then with more cells, then the newest.
+    That is the one on which our fastest engine was measured at most presets; of equals, the one with more presets of
+    the next engine, then with more cells, then the newest.
     """
     measured = cells[cells["state"] == "measured"]
 
@@ -209,12 +210,12 @@ def machine_ranks(results: Results) -> dict[str, int]:
 def machine_by_machine(rows: pd.DataFrame, results: Results) -> pd.DataFrame:
     """The rows in the order in which a figure offers their machines: a reader's own first; rows without one last."""
     ranks, published = machine_ranks(results), f"{ORIGIN_WORDS[PUBLISHED]}: "
-    machines = rows["machine"].fillna("").astype(str)
+    machines = rows["machine"].fillna("").astype(str).tolist()
     place = {
         name: (not name or name.startswith(published), ranks.get(name, len(ranks)), -count)
-        for name, count in machines.value_counts().items()
+        for name, count in Counter(machines).items()
     }
-    order = sorted(range(len(rows)), key=lambda number: place[machines.iloc[number]])
+    order = sorted(range(len(rows)), key=lambda number: place[machines[number]])
     return rows.iloc[order].reset_index(drop=True)
 
 

@@ -67,7 +67,7 @@ def ratio_rows(results: Results) -> pd.DataFrame:
 
 @cached_frame
 def curve_rows(results: Results) -> pd.DataFrame:
-    """Ratios, step times, and the failed cells, which belong to both; the first machine is that of the view that opens."""
+    """Ratios, step times, and the failed cells, which belong to both; first those of the machine that opens."""
     ratios, steps = ratio_rows(results), step_rows(results)
     rows = pd.concat([ratios, steps], ignore_index=True) if len(ratios) else steps
     texts, slots = _edges(rows)

@@ -64,9 +64,7 @@ def _tables(
         return nothing
     machines = grouped(rows, lambda row: machine_label(row.cell))
     ranks = machine_ranks(results)
-    order = sorted(
-        machines, key=lambda name: (machines[name][0].cell.origin != PUBLISHED, ranks.get(name, len(ranks)))
-    )
+    order = sorted(machines, key=lambda name: (machines[name][0].cell.origin != PUBLISHED, ranks.get(name, len(ranks))))
     return heat_key() + facets((name, _machine(machines[name], command, subject, behind)) for name in order)
 
 

@@ -105,7 +105,10 @@ def test_a_peer_that_the_chosen_run_lacks_comes_from_one_that_has_it_beside_the_
 
 def test_the_fastest_peer_of_several_runs_is_that_with_the_best_ratio():
     run = measured("run-a")
-    slow_hour = [("vectorized", 0.020, {"run_id": "run-b"}), ("torch-tuned", 0.022, {"run_id": "run-b", "kind": "peer"})]
+    slow_hour = [
+        ("vectorized", 0.020, {"run_id": "run-b"}),
+        ("torch-tuned", 0.022, {"run_id": "run-b", "kind": "peer"}),
+    ]
     rows = training_ratios(*tables(*run, *slow_hour))
     assert fastest(rows, ("torch-compile-mkl-avx512", "torch-tuned")).cell.variant == "torch-tuned"
 

@@ -31,7 +31,9 @@ def test_a_bar_is_a_whole_step(tmp_path: Path) -> None:
     assert FIGURES["breakdown"].describe(plotted).count("product 50 %") == 2
 
 
-@pytest.mark.parametrize(("name", "part"), [("breakdown", rows.kernels), ("kernel_forms", rows.kernels), ("generation", rows.texts)])
+@pytest.mark.parametrize(
+    ("name", "part"), [("breakdown", rows.kernels), ("kernel_forms", rows.kernels), ("generation", rows.texts)]
+)
 def test_machines_are_a_choice(tmp_path: Path, name: str, part: Callable[..., Rows]) -> None:
     other = part("b", machine=rows.MACHINE | {"cpu": "Other 1"})
     plotted = FIGURES[name].rows(load_results(rows.store(tmp_path, part("a"), other)))

@@ -327,7 +327,10 @@ def test_every_preset_has_its_name_on_a_narrow_axis_too() -> None:
     labels = shown["labelExpr"].replace("\u200b", "~")
     assert '["~", "xl"], ["huge"], ["~", "massive"], ["mega"], ["behemoth", "473 M", "~"]' in labels
     assert '["~", "~", "xl"], ["~", "huge"], ["massive"], ["~", "~", "mega"], ["behemoth", "473 M", "~"]' in labels
-    assert '["~", "~", "xl"], ["~", "huge"], ["~", "~", "~", "massive"], ["mega"], ["behemoth", "473 M", "~", "~"]' in labels
+    assert (
+        '["~", "~", "xl"], ["~", "huge"], ["~", "~", "~", "massive"], ["mega"], ["behemoth", "473 M", "~", "~"]'
+        in labels
+    )
 
 
 @pytest.mark.parametrize(

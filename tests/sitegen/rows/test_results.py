@@ -176,8 +176,10 @@ def test_prose_quotes_the_published_machine_with_most_cells(tmp_path: Path) -> N
 def test_pages_open_with_the_machine_that_measured_our_fastest_engine_at_most_presets(tmp_path: Path) -> None:
     presets = ("tiny", "small")
     few = [rows.cell(name, at, 5.0, "b", machine=OTHER) for name in ("numpy", "compiled") for at in presets]
-    fewer = [rows.cell(name, "tiny", 5.0, "c", machine=rows.MACHINE | {"cpu": "Third"}) for name in ("numpy", "compiled")]
-    results = load_results(rows.store(tmp_path, rows.ladder(), *few, *fewer))
+    fewer = [
+        rows.cell(name, "tiny", 5.0, "c", machine=rows.MACHINE | {"cpu": "Third"}) for name in ("numpy", "compiled")
+    ]
+    results = load_results(rows.store(tmp_path, rows.ladder(), rows.joined(*few), rows.joined(*fewer)))
     machines = [label.split(",")[0] for label in machine_order(cell_frame(results))]
     assert machines == ["published: Other 1", "published: Third", "published: Example 9000"]
     assert primary_cells(cell_frame(results))["machine"].str.contains("Other 1").all()
