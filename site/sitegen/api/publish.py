@@ -28,7 +28,7 @@ _DATA = {
 def publish_api(
     results: Results, folder: Path, site: Path, pages: Mapping[str, Element], site_url: str, summary: str
 ) -> None:
-    """Write measurements, badges, comparisons, twins, ``llms.txt``, the search index, and feeds if the address is known.
+    """Write measurements, badges, comparisons, twins, ``llms.txt``, the search index, and feeds if it has an address.
 
     Args:
         results: all rows; programs get the published ones.

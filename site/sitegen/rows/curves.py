@@ -46,7 +46,8 @@ def step_rows(results: Results) -> pd.DataFrame:
         "" if pd.isna(rate) else f"{quantities.whole(rate)} tokens per second" for rate in rows["tokens_per_second"]
     ]
     rows = rows.assign(detail=detail, own_time="", baseline_time="")
-    return _in_words(rows, quantities.duration, ["origin", "machine_hash", "variant"])
+    words = _in_words(rows, quantities.duration, ["origin", "machine_hash", "variant"])
+    return machine_by_machine(words, results)
 
 
 def ratio_rows(results: Results) -> pd.DataFrame:

@@ -1,6 +1,6 @@
 """Docstrings in the reference: Sphinx' names in Markdown's form, and plain texts as paragraphs at once.
 
-Names such as ``:func:`name` `` become the code span ```name```. Markdown takes dozens of steps for every text; thousands
+Names such as ``:func:`name` `` become the code span ```name```. Markdown takes dozens of steps for any text; thousands
 of descriptions in the reference are words and code spans, which need none of them.
 """
 
