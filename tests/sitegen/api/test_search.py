@@ -24,6 +24,6 @@ def test_a_page_is_an_entry_and_so_is_each_of_its_headings_with_what_follows(tmp
         {
             "location": "page/#part",
             "title": "a &lt; b",
-            "text": "<ul><li>x &lt; y</li></ul>  <pre><code>a\n  b</code></pre>",
+            "text": "<ul><li>x &lt; y</li></ul> <pre><code>a\n  b</code></pre>",
         },
     ]

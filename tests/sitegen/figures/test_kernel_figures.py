@@ -37,7 +37,7 @@ def test_a_bar_is_a_whole_step(tmp_path: Path) -> None:
 def test_machines_are_a_choice(tmp_path: Path, name: str, part: Callable[..., Rows]) -> None:
     other = part("b", machine=rows.MACHINE | {"cpu": "Other 1"})
     plotted = FIGURES[name].rows(load_results(rows.store(tmp_path, part("a"), other)))
-    spec = chart_spec(FIGURES[name], plotted, LIGHT, validate=False)
+    spec = chart_spec(FIGURES[name], plotted, LIGHT)
     [menu] = [parameter for parameter in spec["params"] if parameter["name"] == "machine"]
     assert menu["bind"]["input"] == "radio"
     assert [words.split(",")[0] for words in menu["bind"]["labels"]] == ["Example 9000", "Other 1"]
