@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
@@ -28,26 +30,37 @@ from tinygpt.presets import PRESETS
 )
 def test_engine_follows_pytorch_on_a_preset(variant, preset_name):
     preset = PRESETS[preset_name]
-    tokens = np.random.default_rng(0).integers(32, 127, 20_000).astype(np.uint8)
-    sampler = BatchSampler(tokens, preset.train.batch_size, preset.model.context_length, seed=1)
+    batches, (logits, (expected_loss, expected), steps) = preset_batches(preset), preset_answers(preset)
     engine = create_engine(variant, preset.model, preset.train, seed=2)
-    oracle = Oracle(preset.model, preset.train, initial_parameters(preset.model, seed=2))
-
-    batch = sampler.batch(0)
-    assert np.abs(engine.logits(batch.inputs) - oracle.logits(batch.inputs)).max() < 1e-4
-    loss, gradients = engine.loss_and_gradients(batch.inputs, batch.targets)
-    expected_loss, expected = oracle.loss_and_gradients(batch.inputs, batch.targets)
+    assert np.abs(engine.logits(batches[0].inputs) - logits).max() < 1e-4
+    loss, gradients = engine.loss_and_gradients(batches[0].inputs, batches[0].targets)
     assert loss == pytest.approx(expected_loss, rel=1e-6)
     for name, gradient in gradients.items():
         scale = np.abs(expected[name]).max()
         assert np.abs(gradient - expected[name]).max() < 1e-4 * scale, name
-
-    for step in range(10):
-        batch = sampler.batch(step)
+    for batch, (step_loss, step_norm) in zip(batches, steps, strict=True):
         result = engine.train_step(batch.inputs, batch.targets)
-        expected_loss, expected_norm = oracle.train_step(batch.inputs, batch.targets)
-        assert result.loss == pytest.approx(expected_loss, rel=1e-4)
-        assert result.grad_norm == pytest.approx(expected_norm, rel=1e-3)
+        assert result.loss == pytest.approx(step_loss, rel=1e-4)
+        assert result.grad_norm == pytest.approx(step_norm, rel=1e-3)
+
+
+def preset_batches(preset):
+    tokens = np.random.default_rng(0).integers(32, 127, 20_000).astype(np.uint8)
+    sampler = BatchSampler(tokens, preset.train.batch_size, preset.model.context_length, seed=1)
+    return [sampler.batch(step) for step in range(10)]
+
+
+@functools.cache
+def preset_answers(preset):
+    """PyTorch's logits, loss and gradients, and ten steps; the same for every engine."""
+    return answers(preset.model, preset.train, preset_batches(preset))
+
+
+def answers(model, train, batches):
+    oracle = Oracle(model, train, initial_parameters(model, seed=2))
+    logits = oracle.logits(batches[0].inputs)
+    loss_and_gradients = oracle.loss_and_gradients(batches[0].inputs, batches[0].targets)
+    return logits, loss_and_gradients, [oracle.train_step(batch.inputs, batch.targets) for batch in batches]
 
 
 def test_the_committed_answers_are_what_pytorch_says_today():
@@ -72,11 +85,7 @@ def gpt2_batches():
 
 @pytest.fixture(scope="module")
 def gpt2_answers():
-    oracle = Oracle(GPT2_VOCABULARY, GPT2_BATCH, initial_parameters(GPT2_VOCABULARY, seed=2))
-    batches = gpt2_batches()
-    logits = oracle.logits(batches[0].inputs)
-    loss_and_gradients = oracle.loss_and_gradients(batches[0].inputs, batches[0].targets)
-    return logits, loss_and_gradients, [oracle.train_step(batch.inputs, batch.targets) for batch in batches]
+    return answers(GPT2_VOCABULARY, GPT2_BATCH, gpt2_batches())
 
 
 @pytest.mark.parametrize(
