@@ -31,12 +31,20 @@ LOCAL = {"127.0.0.1", "::1", "localhost"}
 # these files, longest first; then come the others, those with many tests first.
 BUILDS = "tests/sitegen/build/test_site.py"
 LONG = (
-    "tests/test_documented_commands.py", "tests/bench/measuring/test_faults.py", "tests/tinygpt/learn/test_course.py",
-    "tests/tinygpt/engines/test_engines.py", "tests/bench/planning/test_memory.py",
-    "tests/tinygpt/training/test_killed_sessions.py", "tests/bench/measuring/test_killed_runs.py",
-    "tests/tinygpt/terminal/test_output.py", "tests/sitegen/figures/test_figures.py",
-    "tests/sitegen/figures/test_speedup.py", "tests/tinygpt/learn/test_pages.py",
-    "tests/bench/measuring/test_kernel_times.py", "tests/bench/records/test_many_runs.py",
+    "tests/test_documented_commands.py", "tests/sitegen/figures/test_figures.py",
+    "tests/bench/planning/test_memory.py", "tests/bench/measuring/test_faults.py",
+    "tests/tinygpt/learn/test_course.py", "tests/tinygpt/engines/test_engines.py",
+    "tests/tinygpt/engines/test_vectorized.py", "tests/tinygpt/generation/test_coding.py",
+    "tests/tinygpt/terminal/test_output.py", "tests/tinygpt/training/test_killed_sessions.py",
+    "tests/tinygpt/evaluation/test_grades.py", "tests/bench/measuring/test_against.py",
+    "tests/tinygpt/learn/test_grading.py", "tests/sitegen/numbers/test_one_quantity.py",
+    "tests/sitegen/figures/test_speedup.py", "tests/bench/statistics/test_simulation.py",
+    "tests/bench/training/test_ablation.py", "tests/tinygpt/checkpoints/test_loader_fuzz.py",
+    "tests/bench/measuring/test_killed_runs.py", "tests/bench/measuring/test_kernel_times.py",
+    "tests/test_documented_python.py", "tests/tinygpt/evaluation/test_evaluation.py",
+    "tests/sitegen/documents/test_posts.py", "tests/bench/records/test_many_runs.py",
+    "tests/bench/training/test_gallery_adapters.py", "tests/bench/training/test_gallery.py",
+    "tests/bench/training/test_clinic.py", "tests/sitegen/tables/test_minutes.py",
 )  # fmt: skip
 
 

@@ -28,7 +28,7 @@ def test_every_benchmark_takes_three_and_fifteen_steps(preset):
     made = benchmark_protocol(preset, "stories", "00" * 32, seed=0, rounds=1)
     assert (made.warmup_steps, made.measured_steps, made.total_steps) == (3, 15, 18)
     assert made.batch_size == PRESETS[preset].train.batch_size
-    assert made.learning_rate == 3e-4
+    assert made.learning_rate == PRESETS[preset].train.learning_rate
 
 
 def test_hash_survives_json_and_is_stable():
