@@ -11,7 +11,17 @@ from playwright.sync_api import Browser, BrowserContext
 
 from sitegen.build.site import BuiltSite
 from sitegen.commands.serve import serve_folder
-from tests.browser.watching import HACKED, OVERLAPS, UNSEEN_LINES, Watched, buttons, choose, chosen, wait_until
+from tests.browser.watching import (
+    HACKED,
+    OVERLAPS,
+    UNSEEN_LINES,
+    Watched,
+    buttons,
+    choose,
+    chosen,
+    one_ahead,
+    wait_until,
+)
 
 BASELINE = "vectorized"  # one that the speedup figure does not choose by itself
 LIVE = ".tg-chart--live"
@@ -47,10 +57,14 @@ def test_every_figure_alone_lives_under_a_strict_policy(
     browser: Browser, built: BuiltSite, address: str, width: int
 ) -> None:
     context = browser.new_context(viewport={"width": width, "height": 844}, color_scheme="dark")
-    for page_address in alone(built):
+
+    def opening(page_address: str) -> tuple[str, Watched]:
         watched = Watched(context)
+        watched.page.goto(address + page_address, wait_until="commit")
+        return page_address, watched
+
+    for page_address, watched in one_ahead(map(opening, alone(built))):
         page = watched.page
-        page.goto(address + page_address)
         page.locator(LIVE).wait_for()
         policy = page.locator("meta[http-equiv=Content-Security-Policy]").get_attribute("content") or ""
         assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self';")

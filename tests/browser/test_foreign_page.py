@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Frame, Page
 
 from sitegen.build.site import BuiltSite
 from sitegen.commands.serve import serve_folder
-from tests.browser.watching import wait_until
+from tests.browser.watching import one_ahead, wait_until
 
 WIDTHS = (320, 700, 1200)
 FORMS = ("with the script", "without the script", "in the strictest sandbox", "oembed")
@@ -54,6 +54,11 @@ def _write(path: Path, pasted: str) -> None:
 def opened(page: Page, address: str, width: int) -> Frame:
     page.set_viewport_size({"width": width, "height": 900})
     page.goto(address)
+    return filled(page)
+
+
+def filled(page: Page) -> Frame:
+    """The frame, once it has the height of its content."""
     page.locator("iframe").scroll_into_view_if_needed()
     frame = page.frames[1]
     frame.locator(LIVE).wait_for()
@@ -94,8 +99,14 @@ def test_the_height_that_a_frame_declares_is_about_the_one_that_it_needs(browser
 
 
 def test_no_figure_is_cut_in_a_narrow_frame_without_the_script(browser: Browser, forms: str, built: BuiltSite) -> None:
-    context = browser.new_context()
-    page = context.new_page()
-    for figure in built.figures:
-        opened(page, f"{forms}{figure}.html", 320)
+    context = browser.new_context(viewport={"width": 320, "height": 900})
+
+    def opening(figure: str) -> Page:
+        page = context.new_page()
+        page.goto(f"{forms}{figure}.html", wait_until="commit")
+        return page
+
+    for page in one_ahead(map(opening, built.figures)):
+        filled(page)
+        page.close()
     context.close()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 from playwright.sync_api import BrowserContext, Frame, Locator, Page, Request
 
+Item = TypeVar("Item")
 # Every attack of the example site does one of these when it runs.
 HACKED = "document.title === 'hacked' || window.hacked === true"
 
@@ -87,6 +90,16 @@ def wait_until(frame: Page | Frame, condition: str, seconds: float = 20.0) -> No
     while not frame.evaluate(condition):
         assert time.monotonic() < deadline, condition
         time.sleep(0.05)
+
+
+def one_ahead(items: Iterable[Item]) -> Iterator[Item]:
+    """The same items, each given out once the next one is made: a page loads while the one before it is looked at."""
+    waiting: list[Item] = []
+    for item in items:
+        waiting.append(item)
+        if len(waiting) > 1:
+            yield waiting.pop(0)
+    yield from waiting
 
 
 def scroll_through(page: Page) -> None:
