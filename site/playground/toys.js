@@ -30,15 +30,16 @@ const ofLetters = (n, rule) => ({
 
 const reversed = (text) => [...text].reverse().join("");
 
+// Three digits: of two there are too few questions to learn the held-out ones from the others.
 const sum = {
-  asked: 4,
+  asked: 6,
   line: (random) => {
-    const [a, b] = word(random, DIGITS, 2);
-    return `${a}+${b}=${String(Number(a) + Number(b)).padStart(2, "0")}`;
+    const [a, b, c] = word(random, DIGITS, 3);
+    return `${a}+${b}+${c}=${String(Number(a) + Number(b) + Number(c)).padStart(2, "0")}`;
   },
   isRight: (line) => {
-    const [, a, b, answer] = line.match(/^(\d)\+(\d)=(\d\d)$/) ?? [];
-    return a !== undefined && Number(a) + Number(b) === Number(answer);
+    const [, a, b, c, answer] = line.match(/^(\d)\+(\d)\+(\d)=(\d\d)$/) ?? [];
+    return a !== undefined && Number(a) + Number(b) + Number(c) === Number(answer);
   },
 };
 
@@ -72,9 +73,12 @@ function isHeldOut(question) {
   return (hash >>> 8) % HELD_OUT_SHARE === 0;
 }
 
+/** Settings that every toy task is learned with at `tiny`, nine answers of ten in less than 700 steps. */
+const SETTINGS = { steps: 1000, learningRate: 3e-3, warmupSteps: 50, decaySteps: 1000, decayTo: 0.1 };
+
 class Toy {
-  constructor(title, { asked, line, isRight }, settings) {
-    Object.assign(this, { title, asked, settings, isRight });
+  constructor(title, { asked, line, isRight }) {
+    Object.assign(this, { title, asked, isRight, settings: SETTINGS });
     this._line = line;
     this.length = line(createRandom(0)).length + 1; // bytes of a line with its break
   }
@@ -106,10 +110,10 @@ class Toy {
   }
 }
 
-/** Name → toy task, with the settings that it is learned with at `tiny`. */
+/** Name → toy task. */
 export const TOYS = {
-  copy: new Toy("Copy a word", ofLetters(4, (letters) => letters), { learningRate: 3e-3, steps: 1000 }),
-  reverse: new Toy("Write a word backwards", ofLetters(4, reversed), { learningRate: 3e-3, steps: 1000 }),
-  add: new Toy("Add two digits", sum, { learningRate: 3e-3, steps: 1000 }),
-  brackets: new Toy("Close the brackets", balanced(4), { learningRate: 3e-3, steps: 1000 }),
+  copy: new Toy("Copy a word", ofLetters(4, (letters) => letters)),
+  reverse: new Toy("Write a word backwards", ofLetters(4, reversed)),
+  add: new Toy("Add three digits", sum),
+  brackets: new Toy("Close the brackets", balanced(4)),
 };
