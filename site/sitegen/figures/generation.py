@@ -44,7 +44,8 @@ FIELDS = (
 
 def read(results: Results) -> pd.DataFrame:
     """One row per generator and preset of the preset's chosen run, failures included."""
-    rows = machine_by_machine(peer_frame(results.generation_ratios), results)
+    rows = peer_frame(results.generation_ratios)
+    rows = machine_by_machine(rows, results, rows)
     rate, seconds = rows["tokens_per_second"].astype(float), rows["seconds"].astype(float)
     # Without an interval, the number beside a point is placed at the point.
     rows["text_at"] = (rate * seconds / rows["seconds_low"].astype(float)).fillna(rate)

@@ -116,12 +116,16 @@ def headline(rows: pd.DataFrame) -> str:
     machine, total = where(measured).removeprefix(" on "), quantities.counted(len(sizes), "size")
     names, found = quantities.listed(dict.fromkeys(peers["ours"])), quantities.listed(words)
     subject = f"On {machine}, {names}" if machine else names
-    plain = int(sides.loc[sides["variant"] == TORCH[0], "ahead"].sum())
+    installed = sides.loc[sides["variant"] == TORCH[0], "ahead"]
+    plain = int(installed.sum())
     if not plain or plain == ahead:
         return f"{subject} against the fastest of PyTorch and JAX: {found} of {total}"
     verb = "is" if peers["ours"].nunique() == 1 else "are"
-    lead = f"{subject} {verb} faster than PyTorch as installed at {plain} of {total}"
-    return f"{lead}; against the fastest peer: {found}"
+    lead = (
+        f"{subject} {verb} faster than PyTorch as installed at {plain} of {quantities.counted(len(installed), 'size')}"
+    )
+    rest = f" of {len(sizes)}" * (len(sizes) != len(installed))
+    return f"{lead}; against the fastest peer: {found}{rest}"
 
 
 def describe(rows: pd.DataFrame) -> str:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from bench.arms.devices import on_accelerator
 from bench.arms.registry import FAST, OURS
-from bench.records.rows import PUBLISHED, Scope
+from bench.records.rows import Scope
 from bench.statistics.cells import CellSummary
 from bench.statistics.chosen_runs import quoted_origin
 from bench.statistics.cost_model import CostModel
@@ -23,8 +23,9 @@ from bench.statistics.ratios import Speedup
 from bench.statistics.training_parts import TrainingRun
 from sitegen.numbers.number import Number
 from sitegen.rows.accelerators import QuotedAccelerator, quoted_accelerator
-from sitegen.rows.cells import cell_frame, machine_ranks, primary_cells, published_else_local, shown_cells
+from sitegen.rows.cells import cell_frame, machine_order, primary_cells, published_else_local, shown_cells
 from sitegen.rows.machines import machine_label
+from sitegen.rows.peers import peer_frame
 from sitegen.rows.projections import cost_models
 from sitegen.rows.ratios import shown_pairs
 from sitegen.rows.results import Results
@@ -104,14 +105,9 @@ class QuotedRows:
         return self._quoted(self.results.generation_ratios)
 
     def _quoted(self, rows: Sequence[PeerRatio]) -> list[PeerRatio]:
-        """The rows of the first machine that has any, which is the quoted one if it does."""
-        ranks = machine_ranks(self.results)
-
-        def place(row: PeerRatio) -> tuple[bool, int]:
-            return row.cell.origin != PUBLISHED, ranks.get(machine_label(row.cell), len(ranks))
-
-        first = min(rows, key=place, default=None)
-        return [row for row in rows if first and row.cell.scope == first.cell.scope]
+        """The rows of the machine that their table opens with."""
+        order = machine_order(published_else_local(peer_frame(rows)))
+        return [row for row in rows if machine_label(row.cell) == order[0]] if order else []
 
     @cached_property
     def parts(self) -> list[PartShare]:

@@ -197,7 +197,7 @@ def machine_order(cells: pd.DataFrame) -> list[str]:
     def rank(machine: str) -> tuple[object, ...]:
         own = measured[measured["machine"] == machine]
         presets = own.groupby("variant")["preset"].nunique()
-        return *(int(presets.get(name, 0)) for name in reversed(FAST)), len(own), own["measured_at"].max()
+        return *(int(presets.get(name, 0)) for name in reversed(FAST)), len(own), own["measured_on"].max()
 
     return sorted(dict.fromkeys(cells["machine"]), key=rank, reverse=True)
 
@@ -207,16 +207,20 @@ def machine_ranks(results: Results) -> dict[str, int]:
     return {machine: rank for rank, machine in enumerate(machine_order(cell_frame(results)))}
 
 
-def machine_by_machine(rows: pd.DataFrame, results: Results) -> pd.DataFrame:
-    """The rows in the order in which a figure offers their machines: a reader's own first; rows without one last."""
-    ranks, published = machine_ranks(results), f"{ORIGIN_WORDS[PUBLISHED]}: "
+def machine_by_machine(rows: pd.DataFrame, results: Results, cells: pd.DataFrame | None = None) -> pd.DataFrame:
+    """The rows in the order in which a figure offers their machines: a reader's own first; rows without one last.
+
+    ``cells`` decide it, by default those of training steps.
+    """
+    order = machine_order(cell_frame(results) if cells is None else cells)
+    ranks, published = {name: rank for rank, name in enumerate(order)}, f"{ORIGIN_WORDS[PUBLISHED]}: "
     machines = rows["machine"].fillna("").astype(str).tolist()
     place = {
         name: (not name or name.startswith(published), ranks.get(name, len(ranks)), -count)
         for name, count in Counter(machines).items()
     }
-    order = sorted(range(len(rows)), key=lambda number: place[machines[number]])
-    return rows.iloc[order].reset_index(drop=True)
+    numbers = sorted(range(len(rows)), key=lambda number: place[machines[number]])
+    return rows.iloc[numbers].reset_index(drop=True)
 
 
 def primary_cells(cells: pd.DataFrame) -> pd.DataFrame:

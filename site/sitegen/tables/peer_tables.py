@@ -11,9 +11,9 @@ from bench.records.grouping import grouped
 from bench.records.rows import PUBLISHED
 from bench.statistics.noise import cell_verdict
 from bench.statistics.peer_ratios import PeerRatio, fastest
-from sitegen.rows.cells import machine_ranks
+from sitegen.rows.cells import machine_order
 from sitegen.rows.machines import machine_label
-from sitegen.rows.peers import GENERATION_COMMAND, TRAINING_COMMAND, evidence
+from sitegen.rows.peers import GENERATION_COMMAND, TRAINING_COMMAND, evidence, peer_frame
 from sitegen.rows.results import Results
 from sitegen.rows.series import label_of
 from sitegen.tables.facets import facets
@@ -33,7 +33,6 @@ ByPreset = Mapping[str, AtPreset]
 def training_table(results: Results) -> str:
     """Ratios of a training step by peer and preset; folded, the times, peaks of memory and shares of the roofline."""
     return _tables(
-        results,
         results.training_ratios,
         nothing_yet("No peer is measured", TRAINING_COMMAND),
         TRAINING_COMMAND,
@@ -45,7 +44,6 @@ def training_table(results: Results) -> str:
 def generation_table(results: Results) -> str:
     """The same of generation; folded, tokens per second."""
     return _tables(
-        results,
         results.generation_ratios,
         nothing_yet("No generation is measured", GENERATION_COMMAND),
         GENERATION_COMMAND,
@@ -57,14 +55,11 @@ def generation_table(results: Results) -> str:
 Behind = tuple[str, Callable[[PeerRatio], TableCell], Sequence[str]]  # title, cell, and the variants of its rows
 
 
-def _tables(
-    results: Results, rows: Sequence[PeerRatio], nothing: str, command: str, subject: str, behind: Behind
-) -> str:
+def _tables(rows: Sequence[PeerRatio], nothing: str, command: str, subject: str, behind: Behind) -> str:
     if not rows:
         return nothing
     machines = grouped(rows, lambda row: machine_label(row.cell))
-    ranks = machine_ranks(results)
-    order = sorted(machines, key=lambda name: (machines[name][0].cell.origin != PUBLISHED, ranks.get(name, len(ranks))))
+    order = sorted(machine_order(peer_frame(rows)), key=lambda name: machines[name][0].cell.origin != PUBLISHED)
     return heat_key() + facets((name, _machine(machines[name], command, subject, behind)) for name in order)
 
 

@@ -16,13 +16,13 @@ import pytest
 
 from sitegen.figures import FIGURES
 from sitegen.figures.grammar.pictures import picture
-from sitegen.figures.grammar.words import Words, in_doubt, short_ratio, source_line
+from sitegen.figures.grammar.words import Words, first_machine, in_doubt, short_ratio, source_line
 from sitegen.figures.render import chart_spec
 from sitegen.numbers.quoted_rows import QuotedRows
 from sitegen.numbers.registry import resolve_number
 from sitegen.rows.ratios import ratio_frame
 from sitegen.rows.results import TRAINING_KINDS, load_results
-from sitegen.tables.peer_tables import training_table
+from sitegen.tables.peer_tables import generation_table, training_table
 from sitegen.text.palette import LIGHT
 from tests.sitegen import example_rows as rows
 from tests.sitegen.figures.test_figures import Part
@@ -169,6 +169,14 @@ def test_the_headline_of_generation_is_about_one_machine_and_its_verdicts(tmp_pa
     assert headline(tmp_path / "one", here, figure="generation") == "Generation: JAX is fastest at small and xl"
     few = rows.texts()
     assert headline(tmp_path / "few", few, figure="generation") == "Generation: the lead is unresolved at small"
+
+
+def test_generation_opens_with_the_machine_that_wrote_at_most_presets(tmp_path: Path) -> None:
+    other = rows.texts("other", presets=("small", "xl"), machine=rows.MACHINE | {"cpu": "Other 1"})
+    results = load_results(rows.store(tmp_path, rows.ladder(), rows.texts(), other))
+    assert first_machine(FIGURES["generation"].rows(results))["machine"].str.contains("Other 1").all()
+    assert "Other 1" in generation_table(results).partition("<table")[0]
+    assert resolve_number("generates.vectorized.xl", QuotedRows(results)).text == "8,000"
 
 
 def test_the_source_names_machines_dates_and_an_address_if_there_is_one() -> None:
