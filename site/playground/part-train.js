@@ -30,9 +30,10 @@ function outlook({ bytes, secondsPerStep, warning }, steps, easy) {
       text: `This needs ${megabytes(bytes)} of memory, more than this device gives a tab. Choose a smaller preset.`,
     };
   }
+  const pace = secondsPerStep === null ? "" : `About ${duration(secondsPerStep)} a step, ${duration(seconds)} in all. `;
   const sentences = [
-    `About ${duration(secondsPerStep)} a step, ${duration(seconds)} in all, ${megabytes(bytes)} of memory.`,
-    easy ? "" : "This model is large for a browser tab.",
+    `${pace}${megabytes(bytes)} of memory.`,
+    easy || !pace ? "" : "This model is large for a browser tab.",
     seconds > PATIENCE_SECONDS ? "That is long for a browser tab: try fewer steps or a smaller preset." : "",
     warning,
   ];

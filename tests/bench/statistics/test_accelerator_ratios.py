@@ -28,6 +28,7 @@ from bench.statistics.accelerator_ratios import (
     other_pairs,
     scaling,
     torch_pairs,
+    webgpu_pairs,
 )
 from bench.statistics.chosen_runs import counts
 from bench.statistics.device_steps import device_steps
@@ -103,6 +104,13 @@ def test_our_best_stands_beside_their_best_of_the_same_run():
     )  # fmt: skip
     assert pair.ratio.speedup == pytest.approx(0.8)
     assert (pair.ratio.n_rounds, pair.ratio.has_interval) == (6, True)
+
+
+def test_the_playgrounds_engine_is_beside_ours_and_no_pytorch():
+    measured = summary(("jax", "tiny", 0.001, {}), ("torch-cuda", "tiny", 0.004, {}), ("webgpu", "tiny", 0.002, {}))
+    (pair,), (torch,) = webgpu_pairs(measured), torch_pairs(measured)
+    assert (pair.cell.variant, pair.baseline.variant, torch.baseline.variant) == ("jax", "webgpu", "torch-cuda")
+    assert pair.ratio.speedup == pytest.approx(2.0)
 
 
 def test_a_newer_run_is_chosen_and_brings_its_cells():

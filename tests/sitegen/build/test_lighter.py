@@ -10,6 +10,7 @@ from sitegen.build.lighter import (
     join_styles,
     lighter_page,
     lighter_script,
+    lighter_shader,
     lighter_style,
     names_in,
     properties_read,
@@ -104,6 +105,16 @@ def test_a_script_keeps_its_lines_of_code() -> None:
     assert lighter_script("// first\n(() => {\n  // why\n\n  const a = `//b`; // c\n})();\n") == (
         "(() => {\nconst a = `//b`; // c\n})();\n"
     )
+
+
+def test_a_script_loses_its_documentation() -> None:
+    script = "/** First. */\nconst a = 1; /* kept */\n/**\n * Second, * and /.\n */\nconst b = a * 2;\n"
+    assert lighter_script(script) == "const a = 1; /* kept */\nconst b = a * 2;\n"
+
+
+def test_a_shader_keeps_its_code_alone() -> None:
+    shader = "// x = y\n@compute fn main() {\n  x[0] = 1.0 / 2.0; // half\n}\n"
+    assert lighter_shader(shader) == "@compute fn main() {\nx[0] = 1.0 / 2.0;\n}\n"
 
 
 def test_the_built_site_wears_what_its_pages_need(built: BuiltSite) -> None:

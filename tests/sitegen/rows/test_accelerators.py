@@ -22,7 +22,13 @@ from sitegen.rows.accelerators import overtaking_words, step_flops
 from sitegen.rows.cells import cell_frame
 from sitegen.rows.results import load_results
 from sitegen.rows.training import loss_frame
-from sitegen.tables.accelerator_tables import accelerator_table, kernels_table, precision_table, scaling_table
+from sitegen.tables.accelerator_tables import (
+    accelerator_table,
+    kernels_table,
+    precision_table,
+    scaling_table,
+    webgpu_table,
+)
 from sitegen.tables.registry import TABLES
 from sitegen.text.palette import LIGHT
 from tests.sitegen import example_rows as rows
@@ -271,3 +277,14 @@ def test_words_for_curves_that_meet_often_once_and_never() -> None:
     assert words(0.5, 2.0, 0.5) == (
         "up to a size between tiny and small, and again from a size between small and medium on"
     )
+
+
+def test_the_playgrounds_engine_has_a_table_once_it_is_measured(tmp_path: Path) -> None:
+    assert webgpu_table(load_results(rows.store(tmp_path / "without", rows.accelerated()))) == ""
+    both = rows.joined(
+        rows.accelerated(), *(rows.on_gpu("webgpu", name, 7.6, kind="peer", loss_drift=1e-6) for name in ("xl", "huge"))
+    )
+    table = unescape(webgpu_table(load_results(rows.store(tmp_path / "with", both))))
+    assert table.count("<tr>") == 3
+    for shown in ("7.60 ms", "3.80 ms", "13.0 ms", "2.00×", "0.000 %"):
+        assert shown in table.split("xl")[1]
