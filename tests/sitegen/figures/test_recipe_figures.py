@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import re
+
 import pytest
+import vl_convert
 
 from bench.training.options import NANOGPT_TARGET
 from sitegen.figures import FIGURES
+from sitegen.figures.render import STATIC_WIDTH, chart_spec
 from sitegen.figures.training.learning_rate import recipe_words
 from sitegen.numbers.quoted_rows import QuotedRows
 from sitegen.numbers.registry import resolve_number
 from sitegen.rows.results import load_results
 from sitegen.rows.training import training_runs
+from sitegen.text.palette import LIGHT
 from tests.sitegen import example_rows as rows
 
 
@@ -96,6 +102,12 @@ def test_two_recipes_are_two_lines_of_one_engine(tmp_path):
     other = rows.training("race-other", "tiny", 200, (), suite="race")
     plotted = FIGURES["race"].rows(load_results(rows.store(tmp_path, *rows.race(), other)))
     assert set(plotted[plotted["variant"] == "vectorized"]["recipe"]) == {"nanogpt, 400 steps", "tiny, 200 steps"}
+
+
+def test_the_target_of_a_race_is_named_at_its_end_in_a_colour(results):
+    spec = chart_spec(FIGURES["race"], FIGURES["race"].rows(results), LIGHT) | {"width": STATIC_WIDTH}
+    svg = vl_convert.vegalite_to_svg(json.dumps(spec), vl_version="6.4")
+    assert re.search(rf'<text[^>]*fill="{LIGHT.rival}"[^>]*>{NANOGPT_TARGET:g}: nanoGPT', svg)
 
 
 def test_sweeps_and_races_stay_out_of_the_other_figures(results):

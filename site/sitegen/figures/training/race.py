@@ -94,7 +94,7 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     values = Values({"x": x, "y": y}, look, tooltip(FIELDS), size=45)
     near = (rows["minutes"].between(first, last)) & (rows["loss"].between(low, high))
     # The target is named at its end like the lines, where none of them crosses its name.
-    end = pd.DataFrame([{"line": target, "variant": "", "minutes": last, "loss": NANOGPT_TARGET}])
+    end = pd.DataFrame([{"line": target, "minutes": last, "loss": NANOGPT_TARGET}])
     chart = alt.Chart(pd.concat([rows[near], end[end["loss"].between(low, high)]], ignore_index=True))
     drawn = chart.transform_filter("datum.variant")
     return alt.layer(
