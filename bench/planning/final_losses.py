@@ -27,7 +27,7 @@ from bench.records.protocol import reads_bytes
 from bench.records.store import stored_runs
 from bench.statistics.training_parts import CLINIC
 from tinygpt.presets import PRESETS
-from tinygpt.recipes import RECIPES
+from tinygpt.recipes import RECIPES, WARMUP_STEPS
 from tinygpt.schedule import optimizer_text
 
 REACH = 4.0  # times the shortest or longest recorded tokens
@@ -59,7 +59,7 @@ def ends_of_runs(runs: pd.DataFrame, steps: pd.DataFrame, recipe: str) -> list[E
     by_cell = dict([*steps[steps["cell_id"].isin(trained["cell_id"])].groupby("cell_id")])
     found = []
     for run in stored_runs(trained):
-        if run.preset not in PRESETS or run.steps_done < 1:
+        if run.preset not in PRESETS or run.steps_done < WARMUP_STEPS:  # a shorter one was to time its steps
             continue
         preset, fields = PRESETS[run.preset], json.loads(run.protocol)
         if not reads_bytes(fields):

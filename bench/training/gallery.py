@@ -93,11 +93,15 @@ class GalleryEntry:
         )
 
 
+_ON_GPU = "jax[precision=bfloat16]"
 _ENTRIES = (
-    GalleryEntry("shakespeare", "shakespeare", 15_000, dropout=0.05),
-    GalleryEntry("kjv", "kjv", 11_000),
+    GalleryEntry(
+        "shakespeare", "shakespeare", 3000, 0.1, "large[context_length=256,batch_size=32]", "bpe:2048", "muon", _ON_GPU
+    ),
+    GalleryEntry("kjv", "kjv", 2500, 0.2, "huge[n_layers=8,batch_size=32]", "bpe:4096", "muon", _ON_GPU),
     GalleryEntry("python", "python", 18_000),
     GalleryEntry("stories", "stories", 14_000),
+    GalleryEntry("shakespeare-bytes", "shakespeare", 15_000, dropout=0.05),
 )
 GALLERY = MappingProxyType({entry.name: entry for entry in _ENTRIES})
 

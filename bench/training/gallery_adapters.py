@@ -78,7 +78,7 @@ class AdapterEntry:
 
 _ENTRIES = (
     AdapterEntry("stories-shakespeare", "stories", "shakespeare", 1000, "\n"),
-    AdapterEntry("shakespeare-kjv", "shakespeare", "kjv", 1000, "\n"),
+    AdapterEntry("shakespeare-kjv", "shakespeare-bytes", "kjv", 1000, "\n"),
 )
 GALLERY_ADAPTERS = MappingProxyType({entry.name: entry for entry in _ENTRIES})
 """Name → how the adapter is trained."""

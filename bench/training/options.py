@@ -107,7 +107,9 @@ class GalleryOptions:
         "train (then evaluate and store), card (evaluate and store a finished run again) or judge (evaluate the stored "
         "weights again)",
     )
-    name: str = option(REQUIRED, "shakespeare, kjv, python or stories, or an adapter such as stories-shakespeare")
+    name: str = option(
+        REQUIRED, "shakespeare, kjv, python, stories or shakespeare-bytes, or an adapter such as stories-shakespeare"
+    )
     out: Path | None = option(None, "folder of the run; runs/gallery-NAME by default")
     resume: bool = option(False, "continue a run that was stopped")
     preset: str | None = option(None, "shape and batch, instead of the table's")

@@ -7,7 +7,7 @@ import {
 import { openFiles, openGallery } from "./models.js";
 
 const SHOWN = 30_000; // characters at least; an endless text would slow the page down
-const UNASKED_BYTES = 2_000_000; // largest model to load without a click
+const UNASKED_BYTES = 4_000_000; // largest model to load without a click
 const KEPT = "in this browser"; // in the menu of models; no gallery model has a name with blanks
 
 function describe(model, offered) {

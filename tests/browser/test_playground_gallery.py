@@ -17,7 +17,7 @@ from playwright.sync_api import Browser
 from bench.training.gallery import write_model
 from sitegen.build.site import BuiltSite
 from sitegen.numbers.quoted_rows import QuotedRows
-from sitegen.playground.publish import FIRST_MODEL, PROMPTS, publish_playground
+from sitegen.playground.publish import FIRST_MODEL, prompt_of, publish_playground
 from sitegen.rows.results import load_results
 from sitegen.text.site_folders import GENERATED_URL
 from tests import ROOT
@@ -96,7 +96,7 @@ def test_a_first_visit_shows_readable_text_within_ten_seconds_unasked(
     assert "lives inside a page\nHas learnt one verse" in shown
     assert asked_for_models(opened) == [f"{FIRST_MODEL}.json", f"{FIRST_MODEL}.safetensors"]
 
-    assert opened.write(90) == python_text(shelf, FIRST_MODEL, PROMPTS[FIRST_MODEL], 90)
+    assert opened.write(90) == python_text(shelf, FIRST_MODEL, prompt_of(FIRST_MODEL), 90)
 
     page = opened.page
     page.get_by_label("Start from").select_option("loaded")
@@ -154,5 +154,5 @@ def test_where_data_is_saved_a_model_is_loaded_only_when_it_is_asked_to_write(
     assert f"writing loads {FIRST_MODEL}" in about.inner_text()
     opened.page.wait_for_timeout(300)
     assert asked_for_models(opened) == []
-    assert opened.write(40) == python_text(shelf, FIRST_MODEL, PROMPTS[FIRST_MODEL], 40)
+    assert opened.write(40) == python_text(shelf, FIRST_MODEL, prompt_of(FIRST_MODEL), 40)
     opened.close()

@@ -13,7 +13,7 @@ from bench.records.schema import TABLES
 from bench.training.gallery import write_model
 from sitegen.build.lighter import lighter_script, lighter_shader
 from sitegen.numbers.quoted_rows import QuotedRows
-from sitegen.playground.publish import FIRST_MODEL, FOLDER, PROMPTS, TEXTS, TRAINABLE, publish_playground
+from sitegen.playground.publish import FIRST_MODEL, FOLDER, TEXTS, TRAINABLE, prompt_of, publish_playground
 from sitegen.rows.results import load_results
 from tests import ROOT
 from tests.sitegen import example_rows as rows
@@ -142,7 +142,7 @@ def test_gallery_models_are_published_as_they_are_stored_the_first_one_first(tmp
     folder = tmp_path / "generated" / FOLDER
     models = json.loads((folder / "index.json").read_text(encoding="utf-8"))["models"]
     assert [(entry["name"], entry["prompt"]) for entry in models] == [
-        (FIRST_MODEL, PROMPTS[FIRST_MODEL]), ("kjv", PROMPTS["kjv"]),
+        (FIRST_MODEL, prompt_of(FIRST_MODEL)), ("kjv", prompt_of("kjv")),
     ]  # fmt: skip
     for entry in models:
         assert (folder / entry["weights"]).read_bytes() == files[entry["name"]]

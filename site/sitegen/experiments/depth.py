@@ -145,7 +145,7 @@ def untrained(
 
 @lru_cache
 def trained() -> Walk:
-    """Walk through the gallery's Shakespeare model, over two lines of a play."""
-    model = load_gallery_model("shakespeare")
+    """Walk through the gallery's model of Shakespeare's bytes, over two lines of a play."""
+    model = load_gallery_model("shakespeare-bytes")
     text = np.frombuffer(LINES[: model.config.context_length + 1], np.uint8)
     return walk(model.config, model.state_dict(), text[None])

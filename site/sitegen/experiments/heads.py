@@ -31,8 +31,8 @@ class Head:
 
 @lru_cache
 def heads() -> tuple[Head, ...]:
-    """Measure every head of the gallery's Shakespeare model on two lines of a play."""
-    model = load_gallery_model("shakespeare")
+    """Measure every head of the gallery's model of Shakespeare's bytes on two lines of a play."""
+    model = load_gallery_model("shakespeare-bytes")
     tokens = np.frombuffer(LINES[: model.config.context_length], np.uint8).astype(np.int64)
     engine = NumpyEngine.create(model.config, TrainConfig(batch_size=1), weights=model.state_dict())
     rows = np.arange(len(tokens) // 2, len(tokens))

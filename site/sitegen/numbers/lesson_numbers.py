@@ -24,7 +24,7 @@ from tinygpt.terminal import quantities
 LOSS = 1.9  # nats per byte: the subject of docs/learn/loss.md
 DROPOUT = 0.2
 _ORDERS = (1, 2, 3, 4, 6, 8)  # of counting models
-_MODELS = ("shakespeare", "stories")
+_MODELS = MappingProxyType({"shakespeare": "shakespeare-bytes", "stories": "stories"})  # a text → its model of bytes
 
 
 def _answer(compute: Callable[[], str], source: str) -> Callable[[QuotedRows], Answer]:
@@ -85,8 +85,8 @@ def _slope(scaled: bool) -> Callable[[QuotedRows], Answer]:
 
 @lru_cache
 def _evaluation(name: str) -> dict[str, Any]:
-    """Return the evaluation in the card of a gallery model."""
-    return load_gallery_model(name).card.evaluation
+    """Return the evaluation in the card of the gallery's model of a text's bytes."""
+    return load_gallery_model(_MODELS[name]).card.evaluation
 
 
 def _rung(name: str, order: int) -> Callable[[QuotedRows], Answer]:

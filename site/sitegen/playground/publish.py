@@ -49,6 +49,12 @@ PROMPTS = MappingProxyType(
     {"shakespeare": "ROMEO:\n", "kjv": "In the beginning", "python": "def ", "stories": "Once upon a time"}
 )
 
+
+def prompt_of(name: str) -> str:
+    """The prompt of a model, by the text that its name begins with."""
+    return PROMPTS.get(name.partition("-")[0], "")
+
+
 # Published ratios to compare the reader's own with: engine over baseline.
 PUBLISHED = (("numpy", "python"), ("vectorized", "python"))
 
@@ -177,7 +183,7 @@ def _models(folder: Path, gallery: Path) -> list[dict[str, Any]]:
             {
                 "name": name,
                 "title": f"{name}, {card.n_parameters:,} parameters, {quantities.megabytes(card.file_bytes)}",
-                "prompt": PROMPTS.get(name, ""),
+                "prompt": prompt_of(name),
                 "config": f"models/{name}.json",
                 "weights": f"models/{name}.safetensors",
                 "tokenizer": tokenizer,

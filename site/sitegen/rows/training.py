@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pandas as pd
 
+from bench.records.protocol import reads_bytes
 from bench.records.rows import PUBLISHED
 from bench.statistics.training_parts import EXPERIMENTS, TrainingRun, joined_training
 from sitegen.rows.cells import status_text
@@ -13,13 +16,22 @@ from tinygpt.terminal import quantities
 from tinygpt.terminal.visible import one_line
 
 POINTS_PER_RUN = 40
+_TIMED = range(20, 100)  # steps of a run that only times them: fewer than a usual warm-up, more than a test takes
 
 
 def training_runs(results: Results) -> list[TrainingRun]:
-    """Training runs that took at least one step, newest first; the parts of a resumed run are one."""
+    """Training runs of models, newest first; the parts of a resumed run are one.
+
+    Runs of other tokens than bytes are left out, because another table has them, and runs that only time steps.
+    """
     runs, _ = joined_training(results.runs, results.steps)
     taken = [run for run in runs if run.first_loss is not None and run.suite not in EXPERIMENTS]
+    taken = [run for run in taken if not _is_left_out(run)]
     return sorted(taken, key=lambda run: run.started_at, reverse=True)
+
+
+def _is_left_out(run: TrainingRun) -> bool:
+    return not reads_bytes(json.loads(run.protocol)) or run.measured_steps in _TIMED
 
 
 def loss_frame(results: Results, max_runs: int) -> pd.DataFrame:

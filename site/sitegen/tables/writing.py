@@ -15,11 +15,13 @@ from tinygpt.gallery import Card
 from tinygpt.terminal import quantities
 
 _SHOWN = 560  # characters of a text at most: what fits beside the finding
+_OPENS_FAST = 4_000_000  # bytes of a model that begins to write within seconds on a slow connection
 
 
 def best_card(cards: Sequence[Card]) -> Card:
-    """The card with the highest grade; of several, the first."""
-    return max(cards, key=_rank)
+    """The card with the highest grade, of models that open fast if there are any; of equals, the first."""
+    fast = [card for card in cards if card.file_bytes <= _OPENS_FAST]
+    return max(fast or cards, key=_rank)
 
 
 def _rank(card: Card) -> int:

@@ -83,14 +83,14 @@ CASES: dict[str, tuple[Callable[[], list[Part]], set[str]]] = {
     "single point": (single_point, {"speedup", "step_time", "memory"}),
     "single pair": (single_pair, {"speedup", "step_time", "memory"}),
     "ladder and training": (
-        lambda: [rows.ladder(), rows.training(steps=60)],
+        lambda: [rows.ladder(), rows.training(steps=120)],
         {"speedup", "step_time", "memory", "loss"},
     ),
     "a shape of one's own": (
         lambda: [
             rows.ladder(),
             rows.shaped(),
-            rows.training(preset=rows.SHAPE, steps=60),
+            rows.training(preset=rows.SHAPE, steps=120),
             rows.texts("t", [rows.SHAPE]),
         ],
         {"speedup", "step_time", "memory", "loss", "generation"},
@@ -109,7 +109,7 @@ CASES: dict[str, tuple[Callable[[], list[Part]], set[str]]] = {
     "everything": (
         lambda: [
             rows.ladder(),
-            rows.training(steps=60),
+            rows.training(steps=120),
             rows.stack(),
             rows.kernels(),
             *peers(),

@@ -116,7 +116,7 @@ def test_sweeps_and_races_stay_out_of_the_other_figures(results):
 
 
 def test_without_them_there_is_nothing_to_plot(tmp_path):
-    others = load_results(rows.store(tmp_path, rows.training(steps=20)))
+    others = load_results(rows.store(tmp_path, rows.training(steps=120)))
     for name in ("learning_rate", "race"):
         assert FIGURES[name].rows(others).empty
         assert FIGURES[name].command.startswith(("invoke sweep", "invoke race"))

@@ -214,5 +214,5 @@ def test_a_loss_curve_is_averaged_to_a_bounded_number_of_points(tmp_path: Path) 
 
 
 def test_runs_with_equal_labels_stay_two_lines(tmp_path: Path) -> None:
-    rows.store(tmp_path, rows.training("a", steps=20), rows.training("b", steps=20))
+    rows.store(tmp_path, rows.training("a", steps=120), rows.training("b", steps=120))
     assert loss_frame(load_results(tmp_path), 4)["run"].nunique() == 2

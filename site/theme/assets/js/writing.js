@@ -43,10 +43,12 @@
     const decoder = new TextDecoder();
     const text = document.createTextNode(prompt);
     page.replaceChildren(text);
-    const progress = ({ bytes, tokensPerSecond }) => {
+    const begun = performance.now();
+    const progress = ({ bytes }) => {
       text.appendData(decoder.decode(bytes, { stream: true }));
       page.scrollTop = page.scrollHeight;
-      status.textContent = `written in this tab, ${Math.round(tokensPerSecond).toLocaleString("en")} letters a second`;
+      const rate = ((text.length - prompt.length) * 1000) / (performance.now() - begun);
+      status.textContent = `written in this tab, ${Math.round(rate).toLocaleString("en")} letters a second`;
     };
     const seed = Math.floor(Math.random() * 2 ** 32);
     await client.call("generate", { prompt, count: TOKENS, temperature: TEMPERATURE, topK: 0, seed }, { progress });
