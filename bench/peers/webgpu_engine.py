@@ -24,6 +24,7 @@ from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.engines import Engine, OptimizerState, StepResult
 from tinygpt.errors import ConfigError, MissingDependencyError
 from tinygpt.params import Arrays, parameter_shapes
+from tinygpt.tokenizers import BYTES
 
 _SERVER = Path(__file__).with_name("webgpu_node.mjs")
 _LENGTHS = struct.Struct("<II")
@@ -33,7 +34,7 @@ class WebGpuEngine(Engine):
     """The engine of the page; tests run it with ``backend="js"``.
 
     Raises:
-        ConfigError: another arithmetic than float32, or the process refuses the model.
+        ConfigError: another arithmetic than float32, tokens that are no bytes, or the process refuses the model.
         MissingDependencyError: Node is not installed.
     """
 
@@ -46,6 +47,8 @@ class WebGpuEngine(Engine):
         super().__init__(model, train)
         if precision != FLOAT32:
             raise ConfigError(f"precision {precision!r} of engine 'webgpu'", FLOAT32)
+        if model.vocab_size != BYTES.vocab_size:
+            raise ConfigError(f"{model.vocab_size} tokens of engine 'webgpu'", f"{BYTES.vocab_size}: bytes")
         node = os.environ.get("TINYGPT_NODE") or shutil.which("node")
         if node is None:
             raise MissingDependencyError("engine 'webgpu' needs Node", run="apt-get install nodejs npm")

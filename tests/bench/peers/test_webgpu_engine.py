@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -54,6 +55,8 @@ def test_it_is_the_peer_of_the_table():
 def test_what_it_cannot_do_is_said_in_one_line(engine, monkeypatch):
     with pytest.raises(ConfigError, match="precision 'tf32'"):
         WebGpuEngine(MODEL, TRAIN, precision="tf32", backend="js")
+    with pytest.raises(ConfigError, match="300 tokens"):
+        WebGpuEngine(replace(MODEL, vocab_size=300), TRAIN, backend="js")
     (process,) = engine.process_ids()
     os.kill(process, signal.SIGKILL)
     with pytest.raises(ConfigError, match="engine 'webgpu' ended"):
