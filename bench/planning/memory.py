@@ -12,8 +12,9 @@ Symbols as in ``tinygpt/config.py``; N = B·T, P parameters, A = B·H·T² atten
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import Any
 
 from bench.arms.variants import engine_name
 from tinygpt.config import ModelConfig, TrainConfig
@@ -24,6 +25,8 @@ from tinygpt.engines.vectorized.memory import predicted_bytes
 from tinygpt.score_blocks import block_rows
 from tinygpt.system.threads import available_cores
 from tinygpt.trained import n_stored, n_trained, trained_shapes
+
+Options = Mapping[str, Any]  # of a variant
 
 FLOAT32_BYTES = 4
 PROCESS_BYTES = 40_000_000  # interpreter, NumPy and this project's modules
@@ -54,9 +57,9 @@ def predicted_peak_bytes(variant: str, model: ModelConfig, train: TrainConfig) -
     """
     if is_lower_bound(variant):  # weights, gradients and two moments
         return PROCESS_BYTES + TEXT_BYTES + 4 * FLOAT32_BYTES * model.n_parameters
-    threads = parse_variant(variant)[1].get("threads") or available_cores()
+    options = {"threads": available_cores(), **parse_variant(variant)[1]}
     made = PROCESS_BYTES + 2 * FLOAT32_BYTES * n_stored(model, train)  # given weights, and the engine's own
-    return TEXT_BYTES + max(made, _PREDICTORS[engine_name(variant)](model, train, threads))
+    return TEXT_BYTES + max(made, _PREDICTORS[engine_name(variant)](model, train, options))
 
 
 def is_lower_bound(variant: str) -> bool:
@@ -111,7 +114,7 @@ def _kept_numbers(model: ModelConfig, rows: int, scores: float) -> float:
     return model.n_layers * (20 * n * d + scores + 2 * n) + 2 * n * d + v * d
 
 
-def _numpy_bytes(model: ModelConfig, train: TrainConfig, _threads: int) -> int:
+def _numpy_bytes(model: ModelConfig, train: TrainConfig, _options: Options) -> int:
     """Predict engine ``numpy``: the largest sum of live arrays in a step, besides weights and moments.
 
     The head holds its input's gradient (N·D) and, of a block of positions, four arrays of the scores' size, or two and
@@ -153,7 +156,7 @@ _PARAMETER_BYTES = 42.0
 _NUMBERS_KEPT = MappingProxyType({"numpy": FLOAT32_BYTES, "python": _PARAMETER_BYTES})  # bytes of a parameter
 
 
-def _python_bytes(model: ModelConfig, train: TrainConfig, _threads: int) -> int:
+def _python_bytes(model: ModelConfig, train: TrainConfig, _options: Options) -> int:
     """Predict engine ``python``: the same arrays as lists of float objects, with only the visible half of the scores.
 
     Logits, softmax and its gradient live through the backward too. It takes all rows of an update at once, including
@@ -168,16 +171,16 @@ def _python_bytes(model: ModelConfig, train: TrainConfig, _threads: int) -> int:
 # ---- the fast engines ------------------------------------------------------------------------------------
 
 
-def _vectorized_bytes(model: ModelConfig, train: TrainConfig, threads: int) -> int:
+def _vectorized_bytes(model: ModelConfig, train: TrainConfig, options: Options) -> int:
     """Predict engine ``vectorized`` by its own module."""
-    return _resident(predicted_bytes(model, train, threads))
+    return _resident(predicted_bytes(model, train, options["threads"]))
 
 
-def _compiled_bytes(model: ModelConfig, train: TrainConfig, threads: int) -> int:
+def _compiled_bytes(model: ModelConfig, train: TrainConfig, options: Options) -> int:
     """Predict engine ``compiled`` by its own module."""
-    return _resident(compiled_bytes(model, train, threads))
+    return _resident(compiled_bytes(model, train, options["threads"], options.get("team", "threads")))
 
 
-_PREDICTORS: MappingProxyType[str, Callable[[ModelConfig, TrainConfig, int], int]] = MappingProxyType(
+_PREDICTORS: MappingProxyType[str, Callable[[ModelConfig, TrainConfig, Options], int]] = MappingProxyType(
     {"python": _python_bytes, "numpy": _numpy_bytes, "vectorized": _vectorized_bytes, "compiled": _compiled_bytes}
 )

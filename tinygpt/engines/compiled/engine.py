@@ -13,6 +13,7 @@ from tinygpt.engines.compiled.phases import CompiledPhases
 from tinygpt.engines.compiled.team import CompiledTeam
 from tinygpt.engines.vectorized.arena import Allocate
 from tinygpt.engines.vectorized.engine import VectorizedEngine
+from tinygpt.engines.vectorized.layout import Layout
 from tinygpt.engines.vectorized.team import Team
 from tinygpt.errors import ConfigError
 
@@ -55,8 +56,8 @@ class CompiledEngine(VectorizedEngine):
             problem = f"kernels is {kernels!r}, and engine 'compiled' has none between its loops"
             raise ConfigError(problem, WHOLE, f"the same with --engine 'vectorized[kernels={kernels}]'")
 
-    def _folds(self) -> bool:
-        return False
+    def _new_layout(self) -> Layout:
+        return Layout.of(self.config, self.train, self.threads, folds=False, takes_turns=self.team == "threads")
 
     def _new_phases(self, allocate: Allocate) -> CompiledPhases:
         return CompiledPhases(self.config, self.train, self._layout, self._mailbox, allocate)

@@ -11,6 +11,7 @@ import numpy as np
 
 from tinygpt.engines.compiled.products import address, product
 from tinygpt.engines.compiled.tiles import BYTES
+from tinygpt.engines.compiled.waiting import Turns, begin_turn, end_turn
 from tinygpt.engines.compiled.workspace import Workspace
 from tinygpt.engines.loops.compiling import loop
 from tinygpt.engines.loops.layers import cross_entropy
@@ -31,7 +32,9 @@ def scores(s: Workspace, x: Array, table: Array, z: Array) -> None:
 
 
 @loop
-def scores_backward(s: Workspace, dz: Array, x: Array, table: Array, dtable: Array, dx: Array, adds: bool) -> None:
+def scores_backward(
+    s: Workspace, dz: Array, x: Array, table: Array, dtable: Array, dx: Array, adds: bool, turns: Turns
+) -> None:
     """dtable ← dzᵀ x, and what is there before if it ``adds``; dx ← dz table. A frozen table's has no rows."""
     rows, d, v = len(x), x.shape[1], len(table)
     room = address(s.room)
@@ -39,10 +42,12 @@ def scores_backward(s: Workspace, dz: Array, x: Array, table: Array, dtable: Arr
         size, row = min(s.part, v - first), BYTES * d
         begin, entries = address(dz) + BYTES * first, address(dtable) + first * row
         if len(dtable) > 0:
+            begin_turn(turns)
             product(
                 1, 0, size, d, rows, begin, BYTES * v, address(x), row, entries if adds else room, row if adds else 0,
                 entries, row, room,
             )  # fmt: skip
+            end_turn(turns)
         start, start_row = (address(dx), row) if first > 0 else (room, 0)
         product(
             0, 0, rows, d, size, begin, BYTES * v, address(table) + first * row, row, start, start_row, address(dx),
@@ -55,24 +60,26 @@ def head(
     s: Workspace,
     table: Array,
     targets: Array,
+    blocks: int,
     share: np.float32,
     losses: Array,
     dtable: Array,
     trains: bool,
     adds: bool,
+    turns: Turns,
 ) -> float:
-    """Write the losses (N) of s.normed, and return their sum.
+    """Write the losses (N) of s.normed, a number of blocks one after the other, and return their sum.
 
     If it ``trains``, write the head's share of the table's gradient, or add it to what is there, and
     s.branch ← ∂loss/∂normed.
     """
     loss = 0.0
     rows = len(s.normed)
-    for first in range(0, rows, len(s.logits)):
-        last = min(first + len(s.logits), rows)
+    for block in range(blocks):
+        first, last = rows * block // blocks, rows * (block + 1) // blocks
         x, z = s.normed[first:last], s.logits[: last - first]
         scores(s, x, table, z)
         loss += cross_entropy(z, targets[first:last], share, s.row, losses[first:last])
         if trains:
-            scores_backward(s, z, x, table, dtable, s.branch[first:last], adds or first > 0)
+            scores_backward(s, z, x, table, dtable, s.branch[first:last], adds or first > 0, turns)
     return loss

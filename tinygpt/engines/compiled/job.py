@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from tinygpt.engines.compiled.head import head, scores
-from tinygpt.engines.compiled.passes import backward, forward, table_gradient, token_table
-from tinygpt.engines.compiled.waiting import set_counter, wait_for_change, wait_until
+from tinygpt.engines.compiled.passes import backward, clear_vectors, forward, table_gradient, token_table
+from tinygpt.engines.compiled.waiting import Turns, set_counter, wait_for_change, wait_until
 from tinygpt.engines.compiled.workspace import Workspace
 from tinygpt.engines.loops.compiling import entry, part
 from tinygpt.engines.loops.update import reduce, update
@@ -35,10 +35,11 @@ class Job(NamedTuple):
 
     workspace: Workspace
     worker: int
-    shards: int  # workers with a gradient
+    shards: int  # workers with rows
+    blocks: int  # of rows in the head, the same number for every worker
     accumulates: bool  # the gradients of several batches are added
     parameters: Array  # (P,)
-    gradients: Array  # (shards, P or a few more)
+    gradients: Array  # (shards, P or a few more), or (1, …): then workers add to it in turns
     first_moment: Array  # (P,)
     second_moment: Array  # (P,)
     parts: Array  # (parts, 3) the worker's range of the arena: start, stop, kind
@@ -52,6 +53,7 @@ class Job(NamedTuple):
     squares: Array  # (workers,)
     logits: Array  # flat
     token_losses: Array  # flat, float64
+    turns: Array  # number of turns that each worker has ended, 8 numbers apart
 
 
 @part
@@ -61,7 +63,7 @@ def _pass(job: Job, active: int, phase: int) -> None:
     s, worker, length = job.workspace, job.worker, job.shape[1]
     is_first = job.place[1] == 0
     if worker >= active:
-        if trains and job.accumulates and is_first and worker < job.shards:
+        if trains and job.accumulates and is_first and worker < len(job.gradients):
             job.gradients[worker, :] = _ZERO
         return
     first = job.shape[0] * worker // active * length
@@ -74,11 +76,15 @@ def _pass(job: Job, active: int, phase: int) -> None:
         v = len(table)
         scores(s, s.normed, table, job.logits[first * v : last * v].reshape(last - first, v))
         return
-    share, losses, g = np.float32(1.0 / job.place[0]), job.token_losses[first:last], job.gradients[worker]
-    dtable = table_gradient(s, g)
-    job.losses[worker] = head(s, table, job.targets[first:last], share, losses, dtable, trains, not is_first)
+    share, losses = np.float32(1.0 / job.place[0]), job.token_losses[first:last]
+    shared = len(job.gradients) < job.shards
+    g, turns = job.gradients[0 if shared else worker], Turns(job.turns, worker if shared else -1)
+    adds, dtable = not is_first or turns.worker > 0, table_gradient(s, g)
+    if trains and not adds:
+        clear_vectors(s, g)
+    job.losses[worker] = head(s, table, job.targets[first:last], job.blocks, share, losses, dtable, trains, adds, turns)
     if trains:
-        backward(s, job.parameters, g, tokens, masked, not is_first)
+        backward(s, job.parameters, g, tokens, masked, adds, turns)
 
 
 @part
@@ -86,7 +92,7 @@ def _run(job: Job, phase: int) -> None:
     """Run the worker's part of a phase."""
     active = min(job.shards, job.shape[0])
     if phase == _REDUCE:
-        count = job.shards if job.accumulates else active
+        count = len(job.gradients) if job.accumulates else min(active, len(job.gradients))
         job.squares[job.worker] = reduce(job.gradients, count, job.parts)
     elif phase == _UPDATE:
         moments = job.first_moment, job.second_moment

@@ -49,10 +49,10 @@ def workspace_numbers(model: ModelConfig, batch: int, length: int, dropout: bool
     return model.n_layers * layer + shared + (n_sites(model.n_layers) * n * d if dropout else 0) + n * low
 
 
-def predicted_bytes(model: ModelConfig, train: TrainConfig, threads: int) -> int:
+def predicted_bytes(model: ModelConfig, train: TrainConfig, threads: int, team: str = "threads") -> int:
     """Predict the bytes of a training engine: Numba, parameters, moments, gradients and workspaces."""
-    layout = Layout.of(model, train, threads, folds=False)
-    numbers = n_stored(model, train) + (2 + layout.shards) * n_trained(model, train) + mailbox_numbers(model, train)
+    layout = Layout.of(model, train, threads, folds=False, takes_turns=team == "threads")
+    numbers = n_stored(model, train) + (2 + layout.gradients) * n_trained(model, train) + mailbox_numbers(model, train)
     low = 0 if train.adapter is None else model.n_layers * len(train.adapter.on) * train.adapter.rank
     for rows in row_slices(train.batch_size, layout.shards):
         numbers += workspace_numbers(model, rows.stop - rows.start, model.context_length, train.dropout > 0, low)

@@ -10,6 +10,7 @@ import numpy as np
 
 from tinygpt.engines.compiled.attention import attend, attend_backward
 from tinygpt.engines.compiled.products import multiply, multiply_by_transposed, multiply_transposed
+from tinygpt.engines.compiled.waiting import Turns, begin_turn, end_turn
 from tinygpt.engines.compiled.workspace import (
     LN_1,
     LN_1_BIAS,
@@ -84,28 +85,39 @@ def reads_input(s: Workspace, layer: int, place: int) -> bool:
 
 @loop
 def linear_backward(
-    s: Workspace, w: Array, g: Array, layer: int, place: int, x: Array, dy: Array, dx: Array, adds: bool
+    s: Workspace, w: Array, g: Array, layer: int, place: int, x: Array, dy: Array, dx: Array, adds: bool, turns: Turns
 ) -> None:
     """dx (N, I) ← ∂loss/∂x for dy (N, O); write or add the gradients of the weight, or of its adapter."""
     rows, columns = dx.shape[1], dy.shape[1]
     if s.trained[layer, place] >= 0:
-        add_weight(s, x, dy, matrix(g, s.trained[layer, place], rows, columns), adds)
+        add_weight(s, x, dy, matrix(g, s.trained[layer, place], rows, columns), adds, turns)
     multiply_by_transposed(dy, matrix(w, s.offsets[layer, place], rows, columns), s.nothing, dx, s.room)
     at = s.adapters[layer, place]
     if at[2] >= 0:
         low = s.low[at[2]]
         rank = low.shape[1]
-        add_weight(s, low, dy, matrix(g, at[1], rank, columns), adds)
+        add_weight(s, low, dy, matrix(g, at[1], rank, columns), adds, turns)
         multiply_by_transposed(dy, matrix(w, at[1], rank, columns), s.nothing, low, s.room)
         times(low.reshape(low.size), s.scale)
-        add_weight(s, x, low, matrix(g, at[0], rows, rank), adds)
+        add_weight(s, x, low, matrix(g, at[0], rows, rank), adds, turns)
         multiply_by_transposed(low, matrix(w, at[0], rows, rank), dx, dx, s.room)
 
 
 @loop
-def add_weight(s: Workspace, x: Array, dy: Array, dweight: Array, adds: bool) -> None:
-    """dweight (I, O) ← xᵀ dy, for x (N, I) and dy (N, O), and what is there before if it ``adds``."""
+def add_weight(s: Workspace, x: Array, dy: Array, dweight: Array, adds: bool, turns: Turns) -> None:
+    """dweight (I, O) ← xᵀ dy, for x (N, I) and dy (N, O), and what is there before if it ``adds``; it takes a turn."""
+    begin_turn(turns)
     multiply_transposed(x, dy, dweight if adds else s.nothing, dweight, s.room)
+    end_turn(turns)
+
+
+@loop
+def add_bias(g: Array, at: int, dy: Array, turns: Turns) -> None:
+    """Add the sum of dy (N, O) over rows to a bias's gradient, unless it is frozen; it takes a turn."""
+    if at >= 0:
+        begin_turn(turns)
+        add_rows(dy, vector(g, at, dy.shape[1]))
+        end_turn(turns)
 
 
 # ---- the passes ------------------------------------------------------------------------------------------
@@ -178,71 +190,84 @@ def rows_of(g: Array, at: int, rows: int, columns: int) -> Array:
 
 
 @loop
-def backward(s: Workspace, w: Array, g: Array, tokens: Array, masked: bool, adds: bool) -> None:
+def clear_vectors(s: Workspace, g: Array) -> None:
+    """Set the gradients to 0 to which rows are added one by one; products overwrite the others."""
+    d, f, ends = s.x.shape[1], s.wide.shape[1], s.trained_ends
+    rows_of(g, ends[PLACES], s.context, d)[:] = _ZERO
+    summed(s, g, ends[LN_F], 2 * d, 0)[:] = _ZERO
+    for layer in range(len(s.offsets)):
+        at = s.trained[layer]
+        summed(s, g, at[LN_1], 2 * d, 0)[:] = _ZERO
+        summed(s, g, at[QKV_BIAS], 3 * d, 0)[:] = _ZERO
+        summed(s, g, at[MIX_BIAS], d, 0)[:] = _ZERO
+        summed(s, g, at[LN_2], 2 * d, 0)[:] = _ZERO
+        summed(s, g, at[WIDEN_BIAS], f, 0)[:] = _ZERO
+        summed(s, g, at[NARROW_BIAS], d, 0)[:] = _ZERO
+
+
+@loop
+def backward(s: Workspace, w: Array, g: Array, tokens: Array, masked: bool, adds: bool, turns: Turns) -> None:
     """Write the gradients of what is trained to g, or add them to those there.
 
-    The head was here before: its share of the table's gradient is in g, and s.branch holds ∂loss/∂normed.
+    The head was here before: its share of the table's gradient is in g, and s.branch holds ∂loss/∂normed. Whatever
+    writes to g is inside a turn, because other workers may have the same g.
     """
     dx, normed, d = s.x, s.normed, s.x.shape[1]
     f, ends, layers = s.wide.shape[1], s.trained_ends, len(s.offsets)
-    dplaces = rows_of(g, ends[PLACES], s.context, d)
-    if not adds:  # vectors are sums, and begin with nothing; products overwrite the matrices
-        dplaces[:] = _ZERO
-        summed(s, g, ends[LN_F], 2 * d, 0)[:] = _ZERO
-        for layer in range(layers):
-            at = s.trained[layer]
-            summed(s, g, at[LN_1], 2 * d, 0)[:] = _ZERO
-            summed(s, g, at[QKV_BIAS], 3 * d, 0)[:] = _ZERO
-            summed(s, g, at[MIX_BIAS], d, 0)[:] = _ZERO
-            summed(s, g, at[LN_2], 2 * d, 0)[:] = _ZERO
-            summed(s, g, at[WIDEN_BIAS], f, 0)[:] = _ZERO
-            summed(s, g, at[NARROW_BIAS], d, 0)[:] = _ZERO
-
     dx[:] = _ZERO
     # The sum of the stream's gradient over rows is the bias's gradient of the branch that was added last.
     following = -1 if masked else s.trained[layers - 1, NARROW_BIAS]
+    begin_turn(turns)
     normalize_backward(
         s.branch, s.hat[2 * layers], s.r[2 * layers], vector(w, s.ends[LN_F], d), dx,
         summed(s, g, ends[LN_F], d, 0), summed(s, g, ends[LN_F_BIAS], d, 1), summed(s, g, following, d, 2),
     )  # fmt: skip
+    end_turn(turns)
     for layer in range(layers - 1, max(s.lowest, 0) - 1, -1):
         places, at, first, second = s.offsets[layer], s.trained[layer], 2 * layer, 2 * layer + 1
         dy = dx
         if masked:
             mask_rows(dx, s.masks[1 + second], normed)
             dy = normed
-            add_rows(dy, summed(s, g, at[NARROW_BIAS], d, 0))
-        linear_backward(s, w, g, layer, NARROW, s.activated[layer], dy, s.wide, adds)
+            add_bias(g, at[NARROW_BIAS], dy, turns)
+        linear_backward(s, w, g, layer, NARROW, s.activated[layer], dy, s.wide, adds, turns)
+        begin_turn(turns)
         gelu_backward(s.wide, s.derivative[layer], summed(s, g, at[WIDEN_BIAS], f, 0))
+        end_turn(turns)
         gain = vector(w, places[LN_2], d)
         if reads_input(s, layer, WIDEN):
             apply_gain(s.hat[second], gain, vector(w, places[LN_2_BIAS], d), normed)
-        linear_backward(s, w, g, layer, WIDEN, normed, s.wide, s.branch, adds)
+        linear_backward(s, w, g, layer, WIDEN, normed, s.wide, s.branch, adds, turns)
         following = -1 if masked else at[MIX_BIAS]
+        begin_turn(turns)
         normalize_backward(
             s.branch, s.hat[second], s.r[second], gain, dx,
             summed(s, g, at[LN_2], d, 0), summed(s, g, at[LN_2_BIAS], d, 1), summed(s, g, following, d, 2),
         )  # fmt: skip
+        end_turn(turns)
 
         dy = dx
         if masked:
             mask_rows(dx, s.masks[1 + first], normed)
             dy = normed
-            add_rows(dy, summed(s, g, at[MIX_BIAS], d, 0))
-        linear_backward(s, w, g, layer, MIX, s.mixed[layer], dy, s.branch, adds)
+            add_bias(g, at[MIX_BIAS], dy, turns)
+        linear_backward(s, w, g, layer, MIX, s.mixed[layer], dy, s.branch, adds, turns)
         attend_backward(s.qkv[layer], s.blocks, s.batch, s.heads, s.scores, s.weights[layer], s.branch, s.dqkv, s.room)
-        if at[QKV_BIAS] >= 0:
-            add_rows(s.dqkv, vector(g, at[QKV_BIAS], 3 * d))
+        add_bias(g, at[QKV_BIAS], s.dqkv, turns)
         gain = vector(w, places[LN_1], d)
         if reads_input(s, layer, QKV):
             apply_gain(s.hat[first], gain, vector(w, places[LN_1_BIAS], d), normed)
-        linear_backward(s, w, g, layer, QKV, normed, s.dqkv, s.branch, adds)
+        linear_backward(s, w, g, layer, QKV, normed, s.dqkv, s.branch, adds, turns)
         following = -1 if masked or layer == 0 else s.trained[layer - 1, NARROW_BIAS]
+        begin_turn(turns)
         normalize_backward(
             s.branch, s.hat[first], s.r[first], gain, dx,
             summed(s, g, at[LN_1], d, 0), summed(s, g, at[LN_1_BIAS], d, 1), summed(s, g, following, d, 2),
         )  # fmt: skip
+        end_turn(turns)
     if s.lowest < 0:
         if masked:
             mask_rows(dx, s.masks[0], dx)
-        embed_backward(tokens, dx, table_gradient(s, g), dplaces)
+        begin_turn(turns)
+        embed_backward(tokens, dx, table_gradient(s, g), rows_of(g, ends[PLACES], s.context, d))
+        end_turn(turns)

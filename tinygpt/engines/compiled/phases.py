@@ -18,6 +18,7 @@ from tinygpt.engines.vectorized.layout import Layout
 from tinygpt.engines.vectorized.mailbox import Mailbox
 from tinygpt.engines.vectorized.phases import Phase, Phases
 from tinygpt.params import is_decayed
+from tinygpt.score_blocks import block_count
 
 Array = np.ndarray
 
@@ -63,16 +64,18 @@ class CompiledPhases(Phases[Workspace]):
         """Return a worker's arrays, with its workspace for the batch in the mailbox."""
         if worker >= self.n_active:
             return self.idle_job(worker)
-        return self._job(worker, self.room(worker)[1])
+        batch, length = self.mailbox.shape
+        rows = -(-batch // self.n_active) * length  # of the worker that has most
+        return self._job(worker, self.room(worker)[1], block_count(rows, self.model.vocab_size))
 
     def idle_job(self, worker: int) -> Job:
         """Return the arrays of a worker without rows."""
-        return self._job(worker, self._idle)
+        return self._job(worker, self._idle, 1)
 
-    def _job(self, worker: int, workspace: Workspace) -> Job:
+    def _job(self, worker: int, workspace: Workspace, blocks: int) -> Job:
         arena = self.arena
         return Job(
-            workspace, worker, self.layout.shards, self.train.accumulation > 1, arena.flat_parameters,
+            workspace, worker, self.layout.shards, blocks, self.train.accumulation > 1, arena.flat_parameters,
             arena.stacked_gradients, arena.flat_first_moment, arena.flat_second_moment, self._parts[worker],
             *self.mailbox.arrays,
         )  # fmt: skip

@@ -14,16 +14,16 @@ from threadpoolctl import ThreadpoolController
 
 from tinygpt.engines.compiled.job import END, IN_PYTHON, NOTHING, NUMBER, PHASES, work
 from tinygpt.engines.compiled.phases import CompiledPhases
-from tinygpt.engines.vectorized.mailbox import shared_zeros
+from tinygpt.engines.vectorized.mailbox import LINE, shared_zeros
 from tinygpt.engines.vectorized.phases import Phase
 from tinygpt.engines.vectorized.team import Team
 
-_LINE = 8  # numbers of a counter, which has a cache line for itself
+_ALL = 2**62  # turns: more than any worker waits for
 
 
 def new_counters(workers: int) -> np.ndarray:
     """Return the counters of a team: the newest order, and the last that each of the other workers has completed."""
-    counters = shared_zeros(2 * _LINE * max(1, workers)).view(np.int64)
+    counters = shared_zeros(2 * LINE * max(1, workers)).view(np.int64)
     counters[0] = NOTHING  # 0 would be a phase, which a thread would run without its rows
     return counters
 
@@ -69,15 +69,16 @@ class CompiledTeam(Team):
 
 def _serve(worker: int, phases: CompiledPhases, counters: np.ndarray, errors: list[BaseException]) -> None:
     """Run a worker until it is dismissed."""
-    order, workers = NOTHING, len(counters) // _LINE
+    order, workers = NOTHING, len(counters) // LINE
     try:
         order = work(phases.idle_job(worker), order, counters, workers)
         while order != END:
             phases.begin(Phase(order % PHASES), worker)
             order = work(phases.job(worker), order, counters, workers)
-    except BaseException as error:  # for worker 0, which must not wait for this one any more
+    except BaseException as error:  # for the others, which must not wait for this one any more
         errors.append(error)
-        counters[worker * _LINE] = order
+        counters[worker * LINE] = order
+        phases.mailbox.turns[worker * LINE] = _ALL
 
 
 def _dismiss(counters: np.ndarray, threads: tuple[threading.Thread, ...]) -> None:

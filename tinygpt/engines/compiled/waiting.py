@@ -10,7 +10,7 @@ from __future__ import annotations
 import ctypes
 import os
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import llvmlite.binding
 import numpy as np
@@ -20,8 +20,9 @@ from numba.core import cgutils
 
 from tinygpt.engines.compiled.products import address
 from tinygpt.engines.loops.compiling import intrinsic, loop
+from tinygpt.engines.vectorized.mailbox import LINE
 
-_BYTES = 64  # of a cache line, which a counter has for itself
+_BYTES = 8 * LINE
 _POLLS = 32  # between two yields
 _YIELDS = 400  # before an idle worker sleeps: some tenths of a millisecond
 _SHORTEST, _LONGEST = 50, 5000  # microseconds of sleep
@@ -99,6 +100,30 @@ def wait_until(counters: np.ndarray, index: int, value: int) -> None:
         polls += 1
         if polls % _POLLS == 0:
             _give_way()
+
+
+class Turns(NamedTuple):
+    """The turns in which workers write to the same memory, one after the other, in the order of their numbers.
+
+    A turn is one place in that memory, and every worker takes the same turns.
+    """
+
+    ended: np.ndarray  # number of turns that each worker has ended, counters
+    worker: int  # this one; below 0 it takes no turns
+
+
+@loop
+def begin_turn(turns: Turns) -> None:
+    """Wait until the worker before has ended this turn."""
+    if turns.worker > 0:
+        wait_until(turns.ended, turns.worker - 1, turns.ended[turns.worker * LINE] + 1)
+
+
+@loop
+def end_turn(turns: Turns) -> None:
+    """Let the next worker have this turn."""
+    if turns.worker >= 0:
+        set_counter(turns.ended, turns.worker, turns.ended[turns.worker * LINE] + 1)
 
 
 @loop

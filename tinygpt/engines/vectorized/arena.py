@@ -46,7 +46,7 @@ class Arena:
 
     Args:
         model: the model's shape.
-        workers: number of gradients; they are summed in order into the first.
+        gradients: their number; they are summed in order into the first.
         allocate: makes a zeroed float32 array of a length, in memory that all workers share.
         accumulates: make room for the sum of earlier batches' gradients.
         train: the settings that say what is trained; everything when None.
@@ -59,7 +59,7 @@ class Arena:
     def __init__(
         self,
         model: ModelConfig,
-        workers: int,
+        gradients: int,
         allocate: Allocate,
         accumulates: bool = False,
         train: TrainConfig | None = None,
@@ -77,7 +77,7 @@ class Arena:
         self.flat_first_moment = allocate(size)
         self.flat_second_moment = allocate(size)
         apart = -(-size // _LINE) * _LINE
-        self.stacked_gradients = allocate(workers * apart).reshape(workers, apart)
+        self.stacked_gradients = allocate(gradients * apart).reshape(gradients, apart)
         self.flat_gradients = [row[:size] for row in self.stacked_gradients]
         self.flat_accumulated = allocate(size) if accumulates else None
         self.parameters = self.views(self.flat_parameters)

@@ -80,7 +80,7 @@ class VectorizedEngine(Engine):
         if self.team == "processes" and not hasattr(os, "fork"):
             raise ConfigError("team is 'processes', which this system cannot fork", "threads")
         self.updates = 0
-        self._layout = Layout.of(model, train, self.threads, self._folds())
+        self._layout = self._new_layout()
         self._forked = self.team == "processes" and self._layout.workers > 1
         self._mailbox = self._new_mailbox(train.batch_size)
         self._phases = self._new_phases(shared_zeros if self._forked else private_zeros)
@@ -96,8 +96,8 @@ class VectorizedEngine(Engine):
     def _choose_kernels(self, kernels: str) -> None:
         self.kernels = choose_kernels(kernels)
 
-    def _folds(self) -> bool:
-        return True
+    def _new_layout(self) -> Layout:
+        return Layout.of(self.config, self.train, self.threads)
 
     def _new_phases(self, allocate: Allocate) -> Phases[Any]:
         return VectorizedPhases(self.config, self.train, self._layout, self._mailbox, allocate, self.kernels)

@@ -12,6 +12,8 @@ from tinygpt.dropout import MaskDraw
 from tinygpt.engines.vectorized.kernels import AdamWStep
 from tinygpt.score_blocks import block_rows
 
+LINE = 8  # numbers of a cache line, which a counter has for itself
+
 
 def private_zeros(size: int) -> np.ndarray:
     """Allocate float32 zeros that only this process sees."""
@@ -29,6 +31,7 @@ class Mailbox:
     Attributes:
         capacity: most tokens in a batch.
         scored: most tokens in a batch whose scores are asked for. Their memory is taken when it is first written to.
+        turns: number of turns that each worker has ended, in the batch's gradients (``tinygpt.engines.compiled``).
     """
 
     def __init__(self, rows: int, length: int, vocab_size: int, workers: int) -> None:
@@ -45,6 +48,7 @@ class Mailbox:
         self._key = shared_zeros(2 * 2).view(np.uint64)
         self.losses = shared_zeros(2 * workers).view(np.float64)
         self.squares = shared_zeros(2 * workers).view(np.float64)
+        self.turns = integers(LINE * workers)
 
     def post(
         self,
@@ -64,6 +68,7 @@ class Mailbox:
             masks: the dropout masks.
         """
         self._shape[:] = tokens.shape
+        self.turns[:] = 0
         self.tokens[...] = tokens
         if targets is not None:
             self.targets[...] = targets
@@ -77,7 +82,7 @@ class Mailbox:
         """All arrays, flat, for compiled code."""
         return (
             self._tokens, self._targets, self._shape, self._place, self._rate, self._step, self.losses, self.squares,
-            self._logits, self._token_losses,
+            self._logits, self._token_losses, self.turns,
         )  # fmt: skip
 
     @property

@@ -56,7 +56,7 @@ def mailbox_numbers(model: ModelConfig, train: TrainConfig) -> int:
 def predicted_bytes(model: ModelConfig, train: TrainConfig, threads: int) -> int:
     """Predict the bytes of a training engine: parameters, moments, gradients, folded weights and workspaces."""
     layout = Layout.of(model, train, threads)
-    numbers = n_stored(model, train) + (2 + layout.shards + (train.accumulation > 1)) * n_trained(model, train)
+    numbers = n_stored(model, train) + (2 + layout.gradients + (train.accumulation > 1)) * n_trained(model, train)
     if layout.folded:
         numbers += model.n_layers * (model.d_model + 1) * 7 * model.d_model
     numbers += mailbox_numbers(model, train)

@@ -55,7 +55,7 @@ class Phases(ABC, Generic[Room]):
     ) -> None:
         self.model, self.train, self.layout, self.mailbox = model, train, layout, mailbox
         sums = train.accumulation > 1 and not self.accumulates_in_place
-        self.arena = Arena(model, layout.shards, allocate, sums, train)
+        self.arena = Arena(model, layout.gradients, allocate, sums, train)
         self._ranges = [self.arena.worker_range(worker, layout.workers) for worker in range(layout.workers)]
         orthogonalized = [name for name in self.arena.trained if train.optimizer == "muon" and is_orthogonalized(name)]
         self._matrices = [
