@@ -100,6 +100,15 @@ def gpt2_answers():
     ],
 )
 def test_gpt2s_vocabulary(variant, gpt2_answers):
+    follow_pytorch(variant, gpt2_answers)
+
+
+def test_a_large_model_of_gpt2s_vocabulary(gpt2_answers, monkeypatch):
+    monkeypatch.setattr("tinygpt.engines.vectorized.layout._LARGE", 0)  # one gradient for all threads
+    follow_pytorch("compiled[team=threads,threads=2]", gpt2_answers)
+
+
+def follow_pytorch(variant, gpt2_answers):
     expected_logits, (expected_loss, expected), steps = gpt2_answers
     batches = gpt2_batches()
     engine = create_engine(variant, GPT2_VOCABULARY, GPT2_BATCH, seed=2)

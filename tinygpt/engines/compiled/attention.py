@@ -1,7 +1,7 @@
 """Causal attention over some rows of the batch, forward and backward, in the blocks of queries of ``vectorized``.
 
 A block reads only the keys up to its own end, and a tile of rows only what it may see. The scores are made in one small
-matrix that stays in the cache; the weights, normalised at once, are kept for the backward:
+matrix that stays in the cache; the weights, normalised at once, are kept for the backward, or made there again:
 
     S = Q Kᵀ/√C    P = softmax(S)    Y = P V
     dV = Pᵀ dY     dP = dY Vᵀ        dS = P (dP − Σ P dP)/√C    dQ = dS K    dK = dSᵀ Q
@@ -53,6 +53,17 @@ def _times_seeing(
 
 
 @loop
+def _weigh(
+    start: int, q: int, apart: int, size: int, k_turned: int, deep: int, zeros: int, s: Array, scale: np.float32,
+    p: Array,
+) -> None:  # fmt: skip
+    """P (queries, stop) ← softmax(Q Kᵀ/√C) of a block; S is room of the same shape, the first query is ``start``."""
+    queries, stop = s.shape
+    times_panels(queries, stop, size, q, apart, BYTES, k_turned, deep, zeros, 0, address(s), BYTES * stop)
+    causal_softmax(s, start, scale, p)
+
+
+@loop
 def attend(
     qkv: Array, blocks: Array, batch: int, heads: int, scores: Array, weights: Array, mixed: Array, room: Array
 ) -> None:
@@ -72,7 +83,7 @@ def attend(
     size = width // heads
     scale = np.float32(1.0 / math.sqrt(size))
     deep_keys, deep_sizes = filled(length), filled(size)
-    zeros, s_begin, y_row = address(room), address(scores), BYTES * width
+    zeros, y_row = address(room), BYTES * width
     k_turned = zeros + BYTES * START
     v_packed = k_turned + BYTES * deep_sizes * whole_panels(length)
     for row in range(batch):
@@ -87,27 +98,23 @@ def attend(
                 first = blocks[block, 2] + (row * heads + head) * count * stop
                 s = scores[: count * stop].reshape(count, stop)
                 p = weights[first : first + count * stop].reshape(count, stop)
-                own = q + start * apart
-                times_panels(
-                    count, stop, size, own, apart, BYTES, k_turned, deep_sizes, zeros, 0, s_begin, BYTES * stop
-                )
-                causal_softmax(s, start, scale, p)
+                _weigh(start, q + start * apart, apart, size, k_turned, deep_sizes, zeros, s, scale, p)
                 _times_visible(start, stop, size, p, v_packed, deep_keys, zeros, y + start * y_row, y_row)
 
 
 @loop
 def attend_backward(
-    qkv: Array, blocks: Array, batch: int, heads: int, scores: Array, weights: Array, dmixed: Array, dqkv: Array,
-    room: Array,
+    qkv: Array, blocks: Array, batch: int, heads: int, scores: Array, weights: Array, again: bool, dmixed: Array,
+    dqkv: Array, room: Array,
 ) -> None:  # fmt: skip
-    """dmixed (N, D) → dqkv (N, 3 D); the others as in the forward."""
+    """dmixed (N, D) → dqkv (N, 3 D); ``again``: write the weights as the forward does. The others as there."""
     length, width, apart = len(qkv) // batch, dmixed.shape[1], BYTES * qkv.shape[1]
     size = width // heads
     scale = np.float32(1.0 / math.sqrt(size))
     deep_keys, deep_sizes = filled(length), filled(size)
     zeros, s_begin, y_row = address(room), address(scores), BYTES * width
-    v_turned = zeros + BYTES * START
-    k_packed = v_turned + BYTES * deep_sizes * whole_panels(length)
+    turned = zeros + BYTES * START
+    k_packed = turned + BYTES * deep_sizes * whole_panels(length)
     q_packed = k_packed + BYTES * deep_keys * whole_panels(size)
     dy_packed = q_packed + BYTES * deep_keys * whole_panels(size)
     for row in range(batch):
@@ -116,7 +123,16 @@ def attend_backward(
             q, dq = address(qkv) + first_number, address(dqkv) + first_number
             dk, dv = dq + y_row, dq + 2 * y_row
             dy = address(dmixed) + row * length * y_row + BYTES * head * size
-            pack_panels(q + 2 * y_row, apart, 1, size, length, v_turned, deep_sizes)
+            if again:
+                pack_panels(q + y_row, apart, 1, size, length, turned, deep_sizes)
+                for block in range(len(blocks)):
+                    start, stop = blocks[block, 0], blocks[block, 1]
+                    count = stop - start
+                    first = blocks[block, 2] + (row * heads + head) * count * stop
+                    p = weights[first : first + count * stop].reshape(count, stop)
+                    s = scores[: count * stop].reshape(count, stop)
+                    _weigh(start, q + start * apart, apart, size, turned, deep_sizes, zeros, s, scale, p)
+            pack_panels(q + 2 * y_row, apart, 1, size, length, turned, deep_sizes)
             pack_panels(q + y_row, apart, 0, length, size, k_packed, deep_keys)
             pack_panels(q, apart, 0, length, size, q_packed, deep_keys)
             pack_panels(dy, y_row, 0, length, size, dy_packed, deep_keys)
@@ -130,7 +146,7 @@ def attend_backward(
                 ds = scores[: count * stop].reshape(count, stop)
                 own = dy + start * y_row
                 times_panels(
-                    count, stop, size, own, y_row, BYTES, v_turned, deep_sizes, zeros, 0, s_begin, BYTES * stop
+                    count, stop, size, own, y_row, BYTES, turned, deep_sizes, zeros, 0, s_begin, BYTES * stop
                 )
                 _times_seeing(start, stop, size, p, dy_packed, deep_keys, zeros, adds, dv, apart)
                 causal_softmax_backward(p, ds, start, scale)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.dropout import n_sites
 from tinygpt.engines.vectorized.attention import query_blocks
-from tinygpt.engines.vectorized.layout import Layout
+from tinygpt.engines.vectorized.layout import Layout, is_large
 from tinygpt.engines.vectorized.mailbox import row_slices
 from tinygpt.engines.vectorized.memory import FLOAT32_BYTES, attention_scores, mailbox_numbers
 from tinygpt.score_blocks import block_rows
@@ -38,15 +38,25 @@ def room_numbers(model: ModelConfig, length: int) -> int:
     return START + max(PANEL + strips, head)
 
 
+def kept_layers(model: ModelConfig) -> int:
+    """Return for how many layers attention's weights and GELU's output are kept at one time.
+
+    The backward of a large model computes them again, layer by layer.
+    """
+    return 1 if is_large(model.n_parameters) else model.n_layers
+
+
 def workspace_numbers(model: ModelConfig, batch: int, length: int, dropout: bool = False, low: int = 0) -> int:
     """Count the numbers in the workspace of B rows of T tokens; ``low`` is the sum of all adapters' ranks."""
     n, d, f, v = batch * length, model.d_model, model.d_hidden, model.vocab_size
-    # x̂ and r of two norms, q k v, the attention's weights and output, GELU's output and derivative
-    layer = 2 * (n * d + n) + 3 * n * d + attention_scores(model, batch, length) + n * d + 2 * n * f
+    # x̂ and r of two norms, q k v, the attention's output, GELU's derivative; the attention's weights, GELU's output
+    layer = 2 * (n * d + n) + 3 * n * d + n * d + n * f
+    kept = attention_scores(model, batch, length) + n * f
     # the stream, a norm's output, a branch, the wide gradient; last x̂ and r; a block's logits, scores, a row, a room
     scores = max((stop - start) * stop for start, stop in query_blocks(length))
     shared = 3 * n * d + n * f + n * d + n + block_rows(n, v) * v + scores + v + room_numbers(model, length)
-    return model.n_layers * layer + shared + (n_sites(model.n_layers) * n * d if dropout else 0) + n * low
+    masks = n_sites(model.n_layers) * n * d if dropout else 0
+    return model.n_layers * layer + kept_layers(model) * kept + shared + masks + n * low
 
 
 def predicted_bytes(model: ModelConfig, train: TrainConfig, threads: int, team: str = "threads") -> int:

@@ -38,6 +38,7 @@ from tinygpt.engines.loops.layers import (
     embed,
     embed_backward,
     gelu,
+    gelu_alone,
     gelu_backward,
     mask_rows,
     normalize,
@@ -124,6 +125,18 @@ def add_bias(g: Array, at: int, dy: Array, turns: Turns) -> None:
 
 
 @loop
+def kept(s: Workspace, layer: int) -> int:
+    """Return where a layer's attention weights and GELU's output are: every layer's own place, or one for all."""
+    return layer % len(s.activated)
+
+
+@loop
+def computes_again(s: Workspace) -> bool:
+    """Return whether the backward computes attention's weights and GELU's output again."""
+    return len(s.activated) < len(s.offsets)
+
+
+@loop
 def token_table(s: Workspace, w: Array) -> Array:
     """Return the token table (V, D)."""
     return matrix(w, s.ends[TABLE], len(s.row), s.x.shape[1])
@@ -152,7 +165,7 @@ def forward(s: Workspace, w: Array, tokens: Array, masked: bool) -> None:
         )  # fmt: skip
         qkv = s.qkv[layer]
         linear(s, w, layer, QKV, normed, matrix(w, at[QKV_BIAS], 1, 3 * d), qkv)
-        attend(qkv, s.blocks, s.batch, s.heads, s.scores, s.weights[layer], s.mixed[layer], s.room)
+        attend(qkv, s.blocks, s.batch, s.heads, s.scores, s.weights[kept(s, layer)], s.mixed[layer], s.room)
         if masked:
             linear(s, w, layer, MIX, s.mixed[layer], s.nothing, s.branch)
             add_masked(x, s.branch, bias, s.masks[1 + first])
@@ -164,9 +177,12 @@ def forward(s: Workspace, w: Array, tokens: Array, masked: bool) -> None:
             x, vector(w, at[LN_2], d), vector(w, at[LN_2_BIAS], d), s.eps,
             s.hat[second], s.r[second], normed, s.zeros if masked else bias,
         )  # fmt: skip
-        hidden, activated = s.derivative[layer], s.activated[layer]
+        hidden, activated = s.derivative[layer], s.activated[kept(s, layer)]
         linear(s, w, layer, WIDEN, normed, matrix(w, at[WIDEN_BIAS], 1, f), hidden)
-        gelu(hidden.reshape(hidden.size), activated.reshape(activated.size))
+        if computes_again(s):
+            gelu_alone(hidden.reshape(hidden.size), activated.reshape(activated.size))
+        else:
+            gelu(hidden.reshape(hidden.size), activated.reshape(activated.size))
         if masked:
             linear(s, w, layer, NARROW, activated, s.nothing, s.branch)
             add_masked(x, s.branch, bias, s.masks[1 + second])
@@ -230,9 +246,12 @@ def backward(s: Workspace, w: Array, g: Array, tokens: Array, masked: bool, adds
             mask_rows(dx, s.masks[1 + second], normed)
             dy = normed
             add_bias(g, at[NARROW_BIAS], dy, turns)
-        linear_backward(s, w, g, layer, NARROW, s.activated[layer], dy, s.wide, adds, turns)
+        derivative, activated = s.derivative[layer], s.activated[kept(s, layer)]
+        if computes_again(s):
+            gelu(derivative.reshape(derivative.size), activated.reshape(activated.size))
+        linear_backward(s, w, g, layer, NARROW, activated, dy, s.wide, adds, turns)
         begin_turn(turns)
-        gelu_backward(s.wide, s.derivative[layer], summed(s, g, at[WIDEN_BIAS], f, 0))
+        gelu_backward(s.wide, derivative, summed(s, g, at[WIDEN_BIAS], f, 0))
         end_turn(turns)
         gain = vector(w, places[LN_2], d)
         if reads_input(s, layer, WIDEN):
@@ -252,7 +271,10 @@ def backward(s: Workspace, w: Array, g: Array, tokens: Array, masked: bool, adds
             dy = normed
             add_bias(g, at[MIX_BIAS], dy, turns)
         linear_backward(s, w, g, layer, MIX, s.mixed[layer], dy, s.branch, adds, turns)
-        attend_backward(s.qkv[layer], s.blocks, s.batch, s.heads, s.scores, s.weights[layer], s.branch, s.dqkv, s.room)
+        attend_backward(
+            s.qkv[layer], s.blocks, s.batch, s.heads, s.scores, s.weights[kept(s, layer)], computes_again(s), s.branch,
+            s.dqkv, s.room,
+        )  # fmt: skip
         add_bias(g, at[QKV_BIAS], s.dqkv, turns)
         gain = vector(w, places[LN_1], d)
         if reads_input(s, layer, QKV):

@@ -12,7 +12,7 @@ import numpy as np
 
 from tinygpt.config import ModelConfig
 from tinygpt.dropout import n_sites
-from tinygpt.engines.compiled.memory import PART, START, room_numbers
+from tinygpt.engines.compiled.memory import PART, START, kept_layers, room_numbers
 from tinygpt.engines.vectorized.arena import Arena
 from tinygpt.engines.vectorized.attention import query_blocks
 from tinygpt.engines.vectorized.slab import Slab
@@ -53,10 +53,10 @@ class Workspace(NamedTuple):
     r: Array  # (2 L + 1, N) their reciprocal deviations
     normed: Array  # (N, D) the norm's output, or a masked gradient
     qkv: Array  # (L, N, 3 D)
-    weights: Array  # (L, …) attention's, flat
+    weights: Array  # (L, …) attention's, flat; (1, …) if they are not kept for the backward
     mixed: Array  # (L, N, D) attention's output
     derivative: Array  # (L, N, F) GELU's; its input before
-    activated: Array  # (L, N, F)
+    activated: Array  # (L, N, F), or (1, N, F)
     logits: Array  # (R, V) of a block of rows
     part: int  # entries of the table that the head multiplies with at a time
     branch: Array  # (N, D)
@@ -81,7 +81,7 @@ def make_workspace(
     bounds = query_blocks(length)
     sizes = [batch * model.n_heads * (stop - start) * stop for start, stop in bounds]
     begins = np.cumsum([0, *sizes])
-    wide = slab.empty(n, f)
+    wide, kept = slab.empty(n, f), kept_layers(model)
     room = slab.empty(room_numbers(model, length))
     room[:START] = 0.0
     starts = {name: part.start for name, part in arena.slices.items()}
@@ -105,10 +105,10 @@ def make_workspace(
         r=slab.empty(2 * layers + 1, n),
         normed=slab.empty(n, d),
         qkv=slab.empty(layers, n, 3 * d),
-        weights=slab.empty(layers, int(begins[-1])),
+        weights=slab.empty(kept, int(begins[-1])),
         mixed=slab.empty(layers, n, d),
         derivative=slab.empty(layers, n, f),
-        activated=slab.empty(layers, n, f),
+        activated=slab.empty(kept, n, f),
         logits=slab.empty(block_rows(n, v), v),
         part=min(v, PART),
         branch=slab.empty(n, d),

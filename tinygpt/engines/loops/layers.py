@@ -155,6 +155,17 @@ def gelu(x: Array, y: Array) -> None:
 
 
 @loop
+def gelu_alone(x: Array, y: Array) -> None:
+    """y ← GELU(x), x stays; flat."""
+    distinct()
+    for i in range(len(x)):
+        value = x[i]
+        square = value * value
+        phi = _ONE / (_ONE + exponential(value * (_MINUS_2K + _MINUS_2C * square)))
+        y[i] = value * phi
+
+
+@loop
 def gelu_backward(dy: Array, derivative: Array, dbias: Array) -> None:
     """dy ← dy · derivative, (N, F); add its sum over rows to dbias."""
     distinct()

@@ -13,9 +13,14 @@ _UPDATE_WORKERS = 4
 # Folding a norm into a weight pays from this many rows of a batch per input of the weight.
 _FOLD_FROM = 2.0
 
-# Trained parameters from which workers that can take turns share one gradient: more than any preset of the ladder with
-# several shards has.
-_SHARE_FROM = 2**26
+# Parameters of a large model, for which a little more work is worth the memory that it saves: more than any preset of
+# the ladder with several shards has.
+_LARGE = 2**26
+
+
+def is_large(numbers: int) -> bool:
+    """Return whether so many parameters are those of a large model."""
+    return numbers >= _LARGE
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,7 @@ class Layout:
         shards = min(threads, train.batch_size)
         return cls(
             shards,
-            1 if takes_turns and n_trained(model, train) >= _SHARE_FROM else shards,
+            1 if takes_turns and is_large(n_trained(model, train)) else shards,
             min(threads, max(shards, _UPDATE_WORKERS)),
             max(1, threads // shards),
             folds and not train.freezes and train.batch_size * model.context_length >= _FOLD_FROM * model.d_model,
