@@ -72,8 +72,9 @@ from tinygpt.tokenizers.files import TOKENIZER, TOKENIZER_FILES
 from tinygpt.trained import trained_shapes
 
 FORMAT = "tinygpt-checkpoint"
-# 1 had no hash of config.json and of the state itself, 2 no settings of the command, 3 no tokenizer, 4 nothing frozen
-FORMAT_VERSION = 5
+# 1 had no hash of config.json and of the state itself, 2 no settings of the command, 3 no tokenizer, 4 nothing frozen,
+# 5 no loss before the first step
+FORMAT_VERSION = 6
 
 _FOREIGN_TOKENS = 1024  # in a batch of a model that has no settings of its own
 

@@ -30,6 +30,7 @@ class TrainingState:
         evaluated_step: the step of the newest evaluation, 0 before the first; None in a checkpoint of an older format.
         sampled_step: the same for the newest sample.
         started_from: the folder of the run's starting weights, if they were not the seed's.
+        loss_before: their held-out loss, nats per byte.
         base_sha256: hash of the weights that an adapter is trained on; None without LoRA.
         settings: the other options of its command: option → value.
 
@@ -54,6 +55,7 @@ class TrainingState:
     sampled_step: int | None = None
     started_from: str | None = None
     base_sha256: str | None = None
+    loss_before: float | None = None
     settings: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

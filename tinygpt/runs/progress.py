@@ -29,14 +29,14 @@ class RunProgress:
     step: int = 0
     losses: list[float] = field(default_factory=list)
     recent: deque[StepRecord] = field(default_factory=lambda: deque(maxlen=_RECENT))
-    evaluation: EvaluationRecord | None = None
-    before: EvaluationRecord | None = None  # the first step, of a run that starts from weights
+    held_out: tuple[int, float] | None = None  # step and loss of the newest evaluation
+    loss_before: float | None = None  # held-out loss before the first step, of a run that starts from weights
     sample: SampleRecord | None = None
     checkpoint: CheckpointRecord | None = None
     stopped: StopRecord | None = None
 
     def __post_init__(self) -> None:
-        self.step = self.start.first_step
+        self.step, self.held_out, self.loss_before = self.start.first_step, self.start.held_out, self.start.loss_before
 
     def update(self, event: Event) -> None:
         """Add an event."""
@@ -46,8 +46,8 @@ class RunProgress:
                 self.losses.append(event.loss)
                 self.recent.append(event)
             case EvaluationRecord():
-                self.evaluation = event
-                self.before = self.before if event.step else event
+                self.held_out = event.step, event.held_out_loss
+                self.loss_before = self.loss_before if event.step else event.held_out_loss
             case SampleRecord():
                 self.sample = event
             case CheckpointRecord(best=False):
@@ -59,8 +59,15 @@ class RunProgress:
 
     @property
     def train_loss(self) -> float | None:
-        """Mean loss of the newest steps, nats per byte."""
-        return sum(record.loss for record in self.recent) / len(self.recent) if self.recent else None
+        """Mean loss of the newest steps, nats per byte; before this part's first one, of the part before."""
+        if not self.recent:
+            return self.start.train_loss
+        return sum(record.loss for record in self.recent) / len(self.recent)
+
+    @property
+    def held_out_loss(self) -> float | None:
+        """The newest evaluation, nats per byte."""
+        return None if self.held_out is None else self.held_out[1]
 
     @property
     def tokens_per_second(self) -> float | None:

@@ -147,6 +147,8 @@ class _Reporter:
             step=start.first_step,
             steps=plan.steps,
             saved_step=start.first_step or None,
+            loss=self.progress.train_loss,
+            held_out_loss=self.progress.held_out_loss,
             updated_at=time.time(),
             resume_command=plan.resume_command(),
         )
@@ -158,13 +160,12 @@ class _Reporter:
         progress.update(event)
         if isinstance(event, StepRecord) and time.monotonic() - self.written_at < _SECONDS_BETWEEN:
             return
-        evaluation = progress.evaluation
         self.status = replace(
             self.status,
             steps=progress.start.plan.steps,
             step=progress.step,
             loss=progress.train_loss,
-            held_out_loss=self.status.held_out_loss if evaluation is None else evaluation.held_out_loss,
+            held_out_loss=progress.held_out_loss,
             tokens_per_second=progress.tokens_per_second,
             step_seconds=progress.recent[-1].seconds if progress.recent else None,
             seconds_left=progress.seconds_left,

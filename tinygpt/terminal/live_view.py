@@ -19,7 +19,7 @@ from tinygpt.system.pressure import read_pressure
 from tinygpt.system.stopping import StopRequest
 from tinygpt.terminal.command_name import as_called
 from tinygpt.terminal.output import OptionalOutput, make_console
-from tinygpt.terminal.panel import LiveView
+from tinygpt.terminal.panel import LiveView, parameters_text
 from tinygpt.terminal.quantities import clock, losses
 from tinygpt.terminal.visible import encodable, visible_text
 from tinygpt.training.events import CheckpointRecord, EvaluationRecord, Event, SampleRecord, StartRecord, StopRecord
@@ -120,7 +120,7 @@ def plain_lines(event: Event, progress: RunProgress) -> Iterator[str]:
             plan, name = event.plan, event.tokenizer.name
             tokenizer = "" if each == 1.0 else f"tokenizer {visible_text(name)} ({each:.2f} bytes a token), "
             yield (
-                f"{visible_text(plan.title)}, {event.n_parameters:,} parameters, engine {plan.engine}, {tokenizer}"
+                f"{visible_text(plan.title)}, {parameters_text(event)}, engine {plan.engine}, {tokenizer}"
                 f"corpus {visible_text(plan.corpus)} ({event.corpus_bytes:,} bytes), steps {event.first_step:,} to "
                 f"{plan.steps:,}, out {visible_text(str(plan.out))}"
             )
@@ -152,11 +152,10 @@ def plain_lines(event: Event, progress: RunProgress) -> Iterator[str]:
 
 def closing_line(event: StopRecord, progress: RunProgress) -> str:
     """Format how a run ended, with the next command."""
-    before = progress.before
     values = {
         "training loss": event.train_loss,
         "held-out loss": event.held_out_loss,
-        "before the first step": None if before is None else before.held_out_loss,
+        "before the first step": progress.loss_before,
     }
     each = progress.start.bytes_per_token
     shown = [f", {name} {losses(value, each, 3)}" for name, value in values.items() if value is not None]

@@ -17,6 +17,7 @@ from tinygpt.system.pressure import CpuPressure, read_pressure
 from tinygpt.system.stopping import StopRequest
 from tinygpt.terminal.quantities import DASH, clock
 from tinygpt.terminal.visible import visible_text
+from tinygpt.training.events import StartRecord
 
 _LEVEL_STYLES = {"calm": "green", "busy": "yellow", "strained": "red"}
 _BLOCKS = "▁▂▃▄▅▆▇█"
@@ -52,7 +53,7 @@ class LiveView:
         start = self.progress.start
         return Text.assemble(
             (visible_text(start.plan.title), "bold"),
-            f" · {start.n_parameters:,} parameters · {start.plan.engine} · {visible_text(start.plan.corpus)}",
+            f" · {parameters_text(start)} · {start.plan.engine} · {visible_text(start.plan.corpus)}",
         )
 
     def _progress_line(self) -> Table:
@@ -69,7 +70,7 @@ class LiveView:
 
     def _figures(self, width: int) -> Table:
         progress = self.progress
-        loss, speed, evaluation = progress.train_loss, progress.tokens_per_second, progress.evaluation
+        loss, speed = progress.train_loss, progress.tokens_per_second
         table = Table.grid(padding=(0, 2, 0, 0))
         table.add_column(style="dim", no_wrap=True)
         table.add_column(no_wrap=True)
@@ -77,13 +78,13 @@ class LiveView:
         if loss is not None:
             curve = sparkline(progress.losses, max(8, min(_CURVE_CELLS, width - 34)))
             trained = Text.assemble((f"{loss:.3f}", "bold"), "  ", (curve, "cyan"))
-        if evaluation is not None:
-            each = progress.start.bytes_per_token
-            at = "" if each == 1.0 else f" a byte, {evaluation.held_out_loss * each:.3f} a token"
-            at += f"  at step {evaluation.step:,}"
-            if (before := progress.before) is not None and before is not evaluation:
-                at += f", {before.held_out_loss:.3f} before"
-            held_out = Text.assemble((f"{evaluation.held_out_loss:.3f}", "bold"), (at, "dim"))
+        if progress.held_out is not None:
+            each, (step, newest) = progress.start.bytes_per_token, progress.held_out
+            at = "" if each == 1.0 else f" a byte, {newest * each:.3f} a token"
+            at += f"  at step {step:,}"
+            if step and progress.loss_before is not None:
+                at += f", {progress.loss_before:.3f} before"
+            held_out = Text.assemble((f"{newest:.3f}", "bold"), (at, "dim"))
         table.add_row("training loss", trained)
         table.add_row("held-out loss", held_out)
         table.add_row("speed", DASH if speed is None else f"{speed:,.0f} tokens/s")
@@ -142,6 +143,15 @@ def _fitted(text: Text, width: int, height: int) -> Text:
     for line in lines:
         line.rstrip()
     return Text("\n").join([*lines, *(Text() for _ in range(height - len(lines)))])
+
+
+def parameters_text(start: StartRecord) -> str:
+    """Write the number of a model's parameters, and how many of them training changes, if the model was trained."""
+    text = f"{start.n_parameters:,} parameters"
+    if start.n_trained is not None:
+        part = f"an adapter of {start.n_trained:,}" if start.train.lora else f"{start.n_trained:,}"
+        return f"{text}, {part} trained"
+    return text if start.plan.start_from is None else f"{text}, all trained"
 
 
 def sparkline(values: list[float], width: int) -> str:

@@ -29,6 +29,10 @@ class StartRecord:
         changes: a line for each setting that a resumed run no longer shares with its earlier parts.
         tokenizer: of the text and the model.
         bytes_per_token: mean over the training text; a loss per byte times this is one per token.
+        n_trained: numbers that training changes; None for all of the model.
+        train_loss: mean over the last steps of earlier parts of the run, if there are any.
+        held_out: step and loss of the newest evaluation there, if there is one.
+        loss_before: held-out loss of the weights that the run started from, if an earlier part measured it.
     """
 
     plan: TrainingPlan
@@ -42,6 +46,10 @@ class StartRecord:
     changes: tuple[str, ...] = ()
     tokenizer: Tokenizer = BYTES
     bytes_per_token: float = 1.0
+    n_trained: int | None = None
+    train_loss: float | None = None
+    held_out: tuple[int, float] | None = None
+    loss_before: float | None = None
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ from tinygpt.optim import OptimizerState
 from tinygpt.schedule import learning_rate_at
 from tinygpt.system.folder_lock import HeldFolder, folder_lock
 from tinygpt.system.stopping import StopRequest
+from tinygpt.trained import n_trained
 from tinygpt.training.events import (
     CheckpointRecord,
     EvaluationRecord,
@@ -138,6 +139,7 @@ class _Session:
         self.step = 0
         self.recent: deque[float] = deque(maxlen=_RECENT)
         self.held_out_loss: float | None = None
+        self.loss_before: float | None = None  # the same of the weights that the run starts from
         self.best: tuple[float, int] | None = None  # held-out loss, step
         self.stopped_early = False
         self.started_from = plan.start_from
@@ -166,7 +168,7 @@ class _Session:
         self.engine.load_optimizer_state(optimizer)
         self.step = state.step
         self.recent.extend(state.recent_losses)
-        self.held_out_loss = state.held_out_loss
+        self.held_out_loss, self.loss_before = state.held_out_loss, state.loss_before
         if state.best_held_out_loss is not None and state.best_step is not None:
             self.best = (state.best_held_out_loss, state.best_step)
         self.earlier_seconds = state.elapsed_seconds
@@ -188,6 +190,10 @@ class _Session:
             self.changes,
             self.tokens.tokenizer,
             self.tokens.bytes_per_token,
+            n_trained(self.engine.config, self.engine.train) if self.engine.train.freezes else None,
+            self._train_loss() if self.recent else None,
+            None if self.held_out_loss is None else (self.evaluated, self.held_out_loss),
+            self.loss_before,
         )
         if not self._stop_requested():
             yield from self._between_steps()  # in case the part before was stopped before it did this
@@ -292,6 +298,7 @@ class _Session:
         if not math.isfinite(loss):
             raise self._diverged(f"the held-out loss is {loss}")
         self.held_out_loss, self.evaluated = loss, self.step
+        self.loss_before = self.loss_before if self.step else loss
         self._outdate_saved()
         yield EvaluationRecord(self.step, self._train_loss(), loss, self._elapsed())
         if self.best is None or loss < self.best[0]:
@@ -411,6 +418,7 @@ class _Session:
             best_step=best_step,
             elapsed_seconds=self._elapsed(),
             started_from=self.started_from,
+            loss_before=self.loss_before,
             base_sha256=self.base_sha256,
             evaluated_step=max(0, self.evaluated),
             sampled_step=max(0, self.sampled),

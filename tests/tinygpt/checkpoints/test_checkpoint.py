@@ -253,7 +253,7 @@ def test_configurations_of_other_models_are_refused(folder: Path, changes: dict[
     ("changes", "expected"),
     [
         ({"format": "other"}, "format 'other'"),
-        ({"format_version": 6}, "format version 6"),
+        ({"format_version": 7}, "format version 7"),
         ({"format_version": 0}, "format version 0"),
         ({"format_version": True}, "format version True"),
         ({"format_version": "1"}, "format version '1'"),

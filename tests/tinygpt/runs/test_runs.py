@@ -87,6 +87,18 @@ def test_a_run_reports_how_it_is_doing(tmp_path: Path) -> None:
     assert sorted(path.name for path in out.iterdir() if path.name.startswith(".")) == []
 
 
+def test_a_finished_run_that_is_resumed_still_reports_its_losses(tmp_path: Path) -> None:
+    wanted = plan(tmp_path / "run", steps=3)
+    list(report_status(run_session(wanted, CORPUS)))
+    before = read_status(wanted.out)
+    statuses = [read_status(wanted.out) for _ in report_status(run_session(wanted, CORPUS, resume=True))]
+    assert before is not None and before.loss is not None and before.held_out_loss is not None
+    for status in statuses:
+        assert status is not None and status.held_out_loss == before.held_out_loss
+        assert status.loss == pytest.approx(before.loss)
+    assert statuses[-1] is not None and statuses[-1].state == "finished"
+
+
 def test_a_failed_run_reports_its_error(tmp_path: Path) -> None:
     with pytest.raises(DivergedError):
         list(report_status(run_session(plan(tmp_path / "run", steps=50, learning_rate=1e18), CORPUS)))

@@ -17,6 +17,9 @@ from tinygpt.engines import create_engine
 from tinygpt.errors import ConfigError
 from tinygpt.presets import PRESETS
 from tinygpt.recipes import RECIPES, preset_learning_rate
+from tinygpt.runs.progress import RunProgress
+from tinygpt.terminal.live_view import closing_line, plain_lines
+from tinygpt.terminal.panel import parameters_text
 from tinygpt.training.events import EvaluationRecord, SampleRecord, StartRecord, StopRecord
 from tinygpt.training.plan import TrainingPlan
 from tinygpt.training.resume import resumed_settings, shape_and_settings
@@ -115,6 +118,39 @@ def test_what_the_weights_know_is_measured_before_the_first_step(gpt2: Path, tmp
     assert after.held_out_loss < before.held_out_loss
     assert only(events, SampleRecord)[0].step == 0
     assert isinstance(events[-1], StopRecord)
+
+
+def test_a_resumed_run_knows_its_losses_so_far(gpt2: Path, tmp_path: Path) -> None:
+    run = plan(tmp_path / "run", start_from=gpt2, steps=4, eval_every=2)
+    whole = list(run_session(run, CORPUS))
+    evaluations = [(event.step, event.held_out_loss) for event in whole if isinstance(event, EvaluationRecord)]
+    start, end = run_session(run, CORPUS, resume=True)
+    assert isinstance(start, StartRecord) and isinstance(end, StopRecord)
+    assert (0, start.loss_before) == evaluations[0]
+    assert start.held_out == evaluations[-1]
+    assert start.train_loss == pytest.approx(np.mean(losses(whole)))
+    progress = RunProgress(start)
+    assert (progress.train_loss, progress.held_out_loss) == (start.train_loss, end.held_out_loss)
+    assert f"before the first step {evaluations[0][1]:.3f} a byte" in closing_line(end, progress)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words", "trained"),
+    [
+        ({}, "all trained", None),
+        ({"train_only": "ln_f"}, "{} trained", 2 * MODEL.d_model),
+        ({"lora": "rank=1,on=attn.c_proj"}, "an adapter of {} trained", MODEL.n_layers * 2 * MODEL.d_model),
+    ],
+)
+def test_the_number_of_trained_parameters_is_shown(
+    gpt2: Path, tmp_path: Path, changes: dict[str, object], words: str, trained: int | None
+) -> None:
+    start = first(plan(tmp_path / "run", start_from=gpt2, **changes))
+    assert start.n_trained == trained
+    (line,) = plain_lines(start, RunProgress(start))
+    shown = f"gpt2, {MODEL.n_parameters:,} parameters, {words.format(trained)}"
+    assert line.startswith(f"{shown}, engine ")
+    assert parameters_text(start) in line
 
 
 def test_a_run_that_gets_worse_keeps_the_weights_that_it_started_from(gpt2: Path, tmp_path: Path) -> None:
