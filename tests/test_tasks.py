@@ -9,7 +9,9 @@ import pytest
 
 from sitegen.commands.program import main, namespace
 from tests import ROOT
-from tinygpt.checkpoints.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from tinygpt.checkpoints.checkpoint import Checkpoint
+from tinygpt.checkpoints.loading import load_checkpoint
+from tinygpt.checkpoints.saving import save_checkpoint
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.generation.sampling import SamplingSettings
 from tinygpt.params import initial_parameters

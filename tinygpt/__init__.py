@@ -4,7 +4,9 @@
 >>> generate_text(load_gallery_model("shakespeare"), "ROMEO:", temperature=0.8)
 """
 
-from tinygpt.checkpoints.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from tinygpt.checkpoints.checkpoint import Checkpoint
+from tinygpt.checkpoints.loading import load_checkpoint
+from tinygpt.checkpoints.saving import save_checkpoint
 from tinygpt.checkpoints.trainable import load_engine
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.corpora import CORPORA, Corpus, load_corpus

@@ -72,3 +72,18 @@ def check_shapes(state: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int
             raise CheckpointError(f"parameter {name!r} has shape {np.shape(state[name])}", f"shape {shape}")
     if unknown := sorted(set(state) - set(shapes)):
         raise CheckpointError(f"parameter {unknown[0]!r} is unknown", f"the {len(shapes)} names of this model")
+
+
+def check_arrays(shapes: Mapping[str, tuple[int, ...]], arrays: Mapping[str, np.ndarray], title: str) -> None:
+    """Check names, shapes and finiteness of stored arrays; a value that is not finite would spread to all others.
+
+    Raises:
+        CheckpointError: names the title and the first parameter that does not fit.
+    """
+    try:
+        check_shapes(arrays, shapes)
+    except CheckpointError as error:
+        raise CheckpointError(f"{title}: {error.problem}", error.allowed, error.run) from None
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise CheckpointError(f"{title}: parameter {name!r} holds values that are not finite", "finite numbers")

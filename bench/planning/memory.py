@@ -38,8 +38,10 @@ _ALLOCATOR_SLACK = 4_500_000
 
 _BATCH_BYTES = 8 + 1 + 8  # per token of an update's batch: its position in the text, the byte, the id
 
-# A session's first checkpoint is read back and compared: beside the weights, a copy of both moments, and both read.
-_MOMENT_COPIES = 4
+# Numbers of float32 for each trained one while a checkpoint is written: engines that keep moments in a form of their own
+# copy both, and the double-precision one its weights too.
+_MOMENT_COPIES = MappingProxyType({"vectorized": 0, "compiled": 0, "python": 6})
+_OTHER_MOMENT_COPIES = 2
 
 
 def predicted_peak_bytes(variant: str, model: ModelConfig, train: TrainConfig) -> int:
@@ -85,11 +87,13 @@ def predicted_session_bytes(variant: str, model: ModelConfig, train: TrainConfig
         train: batch, dropout and accumulation.
         recording: rows are written, which loads pandas and pyarrow.
     """
-    steps, trained = predicted_peak_bytes(variant, model, train), n_trained(model, train)
-    read = trained if train.lora else model.n_parameters  # weights; the base of an adapter is not read again
-    copies = FLOAT32_BYTES * (read + _MOMENT_COPIES * trained)
+    steps, trained, engine = predicted_peak_bytes(variant, model, train), n_trained(model, train), engine_name(variant)
+    # The first checkpoint is read back and compared: weights, but not an adapter's base, and then array by array.
+    saved = (trained if train.lora else model.n_parameters) + _MOMENT_COPIES.get(engine, _OTHER_MOMENT_COPIES) * trained
+    folded = model.n_parameters + 2 * model.vocab_size * model.d_model  # for a sample: all weights, and the token table
+    copies = FLOAT32_BYTES * max(saved, folded)
     # Between steps the textbook engines keep weights and moments; the others keep all their buffers.
-    between, number = steps, _NUMBERS_KEPT.get(engine_name(variant))
+    between, number = steps, _NUMBERS_KEPT.get(engine)
     if number is not None:
         between = min(steps, PROCESS_BYTES + TEXT_BYTES + int(number * (n_stored(model, train) + 2 * trained)))
     batch = _BATCH_BYTES * train.rows_per_step * (model.context_length + 1)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinygpt.checkpoints.checkpoint import has_checkpoint
+from tinygpt.checkpoints.saving import has_checkpoint
 from tinygpt.engines import with_mesh
 from tinygpt.errors import ConfigError
 from tinygpt.presets import PRESETS

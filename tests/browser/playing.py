@@ -14,7 +14,8 @@ from playwright.sync_api import Browser, Locator, Page, Route
 
 from sitegen.commands.serve import serve_folder
 from tests.browser.watching import Watched
-from tinygpt.checkpoints.checkpoint import Checkpoint, save_checkpoint
+from tinygpt.checkpoints.checkpoint import Checkpoint
+from tinygpt.checkpoints.saving import save_checkpoint
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.engines import create_engine
 from tinygpt.params import Arrays, initial_parameters

@@ -33,7 +33,9 @@ from tests.browser.playing import (
     start_training,
 )
 from tests.browser.test_audit import rgb
-from tinygpt.checkpoints.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from tinygpt.checkpoints.checkpoint import Checkpoint
+from tinygpt.checkpoints.loading import load_checkpoint
+from tinygpt.checkpoints.saving import save_checkpoint
 from tinygpt.corpora.corpus import Corpus
 from tinygpt.corpora.memorization import memorization_warning
 from tinygpt.engines import create_engine

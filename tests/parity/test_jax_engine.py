@@ -16,7 +16,7 @@ from bench.measuring.generation import Weights, generation_weights
 from tests import ROOT
 from tests.parity.jax_meshes import MESHES
 from tests.parity.jax_process import CORPUS, plan
-from tinygpt.checkpoints.checkpoint import load_checkpoint
+from tinygpt.checkpoints.loading import load_checkpoint
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.data import BatchSampler
 from tinygpt.engines import create_engine

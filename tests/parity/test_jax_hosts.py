@@ -15,7 +15,7 @@ import pytest
 
 from tests import ROOT
 from tests.parity.jax_process import CORPUS, plan
-from tinygpt.checkpoints.checkpoint import load_checkpoint
+from tinygpt.checkpoints.loading import load_checkpoint
 from tinygpt.engines.jax.hosts import EXIT_CODE, Meeting, parse_meeting
 from tinygpt.errors import ConfigError
 from tinygpt.training.same_plan import disagreements

@@ -12,7 +12,9 @@ from peft import LoraConfig, PeftModel, get_peft_model
 
 from tests.parity.oracle import Oracle
 from tests.reference import REFERENCE_MODEL, REFERENCE_TRAIN, reference_batches
-from tinygpt.checkpoints.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from tinygpt.checkpoints.checkpoint import Checkpoint
+from tinygpt.checkpoints.loading import load_checkpoint
+from tinygpt.checkpoints.saving import save_checkpoint
 from tinygpt.engines import create_engine
 from tinygpt.lora import initial_adapter, parse_lora
 from tinygpt.params import Arrays, initial_parameters, parameter_shapes

@@ -12,13 +12,12 @@ from pathlib import Path, PurePath
 
 import numpy as np
 
-from tinygpt.checkpoints.layout import WEIGHTS
+from tinygpt.checkpoints.layout import INDEX, WEIGHTS
 from tinygpt.checkpoints.tensorfile import read_tensors
 from tinygpt.errors import CheckpointError
 from tinygpt.params import Arrays
 from tinygpt.system.json_records import read_json
 
-INDEX = "model.safetensors.index.json"
 _PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 _CONVERT = "GPT2LMHeadModel.from_pretrained(NAME).save_pretrained(DIR) in transformers writes it, if you trust the file"
 

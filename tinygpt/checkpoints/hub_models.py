@@ -8,7 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from tinygpt.checkpoints.gpt2_config import from_gpt2_config
-from tinygpt.checkpoints.gpt2_weights import INDEX, refuse_pickles, shard_names
+from tinygpt.checkpoints.gpt2_weights import refuse_pickles, shard_names
+from tinygpt.checkpoints.layout import INDEX
 from tinygpt.checkpoints.layout import CONFIG, WEIGHTS
 from tinygpt.config import ModelConfig
 from tinygpt.errors import CheckpointError

@@ -71,19 +71,38 @@ def read_tensors(
         CapacityError: the tensors do not fit into memory.
     """
     require_whole(path)
+    with _refusals(path):
+        header, metadata, _ = _read_header(path)
+        numbers = sum(math.prod(entry["shape"]) for name, entry in header.items() if wanted(name))
+    require_memory(4 * numbers, f"{path}", "a machine with more memory")
+    return dict(each_tensor(path, wanted, keep_double=keep_double)), metadata
+
+
+def each_tensor(
+    path: Path, wanted: Callable[[str], bool] = lambda _name: True, *, keep_double: bool = False
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Read a file's tensors one by one as :func:`read_tensors` does: name and array."""
+    require_whole(path)
     with _refusals(path), path.open("rb") as file:
+        header, _, data_start = _read_header(path)
+        for name, entry in header.items():
+            if wanted(name):
+                yield name, _read_tensor(file, path, data_start, name, entry, keep_double)
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """Return a file's metadata; raise a CheckpointError as :func:`read_tensors` does."""
+    require_whole(path)
+    with _refusals(path):
+        return _read_header(path)[1]
+
+
+def _read_header(path: Path) -> tuple[dict[str, Any], dict[str, str], int]:
+    """Return a file's entries by name, its metadata, and where the tensors begin."""
+    with path.open("rb") as file:
         length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
         header: dict[str, Any] = json.loads(file.read(length))
-        metadata = header.pop("__metadata__", None) or {}
-        data_start = _LENGTH_BYTES + length
-        numbers = sum(math.prod(entry["shape"]) for name, entry in header.items() if wanted(name))
-        require_memory(4 * numbers, f"{path}", "a machine with more memory")
-        tensors = {
-            name: _read_tensor(file, path, data_start, name, entry, keep_double)
-            for name, entry in header.items()
-            if wanted(name)
-        }
-    return tensors, metadata
+    return header, header.pop("__metadata__", None) or {}, _LENGTH_BYTES + length
 
 
 def require_whole(path: Path) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tinygpt.checkpoints.checkpoint import as_checkpoint, load_checkpoint
+from tinygpt.checkpoints.checkpoint import as_checkpoint
+from tinygpt.checkpoints.loading import load_checkpoint
 from tinygpt.config import TrainConfig
 from tinygpt.engines import DEFAULT_ENGINE, Engine, create_engine
 from tinygpt.errors import ConfigError

@@ -142,6 +142,10 @@ class Engine(ABC):
     def optimizer_state(self) -> OptimizerState:
         """Return a copy of the optimiser's state."""
 
+    def current_optimizer_state(self) -> OptimizerState:
+        """Return the optimiser's state, read-only and valid until the next step."""
+        return self.optimizer_state()
+
     @abstractmethod
     def _replace_parameters(self, state: Arrays) -> None:
         """Replace the weights or the adapter; names and shapes are checked."""
@@ -165,11 +169,14 @@ class Engine(ABC):
         """Return LoRA's current arrays by name, read-only and valid until the next step; none without LoRA."""
         return {}
 
+    def current_weights(self) -> Arrays:
+        """Return the weights, an adapter folded in, read-only and valid until the next step."""
+        weights = self.parameters()
+        return weights if self.lora is None else merged(weights, self.adapter(), self.lora.scale)
+
     def state_dict(self) -> Arrays:
         """Copy the weights, an adapter folded in: name → float32 array of the shape in ``parameter_shapes``."""
-        weights = self.parameters()
-        weights = weights if self.lora is None else merged(weights, self.adapter(), self.lora.scale)
-        return {name: np.array(value, np.float32) for name, value in weights.items()}
+        return {name: np.array(value, np.float32) for name, value in self.current_weights().items()}
 
     def load_state_dict(self, state: Mapping[str, np.ndarray]) -> None:
         """Replace the weights. An adapter starts anew, so that the model is the one of these weights.

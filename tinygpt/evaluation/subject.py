@@ -44,8 +44,10 @@ def load_model(checkpoint: str, model: str, adapter: str = "") -> LanguageModel:
     return load_subject(checkpoint, model, adapter).model
 
 
-def reader(model: LanguageModel, n_tokens: int, precision: str) -> LanguageModel | InferenceModel:
+def reader(model: LanguageModel, n_tokens: int, precision: str) -> InferenceModel:
     """Return a model to generate with at a precision; without one, at that of its file if its codes are read faster.
+
+    A checkpoint gives its weights away, and is empty afterwards: a large one is not in memory twice.
 
     Raises:
         ConfigError: the precision is unknown.
@@ -54,7 +56,8 @@ def reader(model: LanguageModel, n_tokens: int, precision: str) -> LanguageModel
     stored = getattr(model, "quantization", None)
     if not precision and stored is not None and compiled_pays(model.config, n_tokens):
         precision = stored.precision
-    return InferenceModel(model, precision=precision) if precision not in ("", FLOAT32) else model
+    source = model.read_once() if isinstance(model, Checkpoint) else model
+    return InferenceModel(source, precision=precision or FLOAT32)
 
 
 def load_subject(checkpoint: str, model: str, adapter: str = "") -> Subject:

@@ -10,15 +10,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from tinygpt.checkpoints.adapter_files import read_adapter_config, weights_sha256
-from tinygpt.checkpoints.checkpoint import (
-    Checkpoint,
-    as_checkpoint,
-    is_adapter,
-    load_checkpoint,
-    settings_without_state,
-)
+from tinygpt.checkpoints.checkpoint import as_checkpoint, Checkpoint, settings_without_state
+from tinygpt.checkpoints.layout import is_adapter
+from tinygpt.checkpoints.loading import load_checkpoint
 from tinygpt.checkpoints.gpt2_config import from_gpt2_config
-from tinygpt.checkpoints.gpt2_weights import INDEX
+from tinygpt.checkpoints.layout import INDEX
 from tinygpt.checkpoints.hub_models import hub_model_folder, hub_model_shape
 from tinygpt.checkpoints.layout import ADAPTER_CONFIG, CONFIG, STATE, WEIGHTS
 from tinygpt.config import ModelConfig, TrainConfig

@@ -17,7 +17,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from tinygpt.checkpoints.checkpoint import has_checkpoint
+from tinygpt.checkpoints.saving import has_checkpoint
 from tinygpt.errors import CheckpointError, ConfigError, TinyGPTError
 from tinygpt.runs.status import RunStatus, read_status
 from tinygpt.system.files import open_to_append, storage_errors

@@ -26,7 +26,7 @@ from pathlib import Path
 
 import psutil
 
-from tinygpt.checkpoints.checkpoint import has_checkpoint, restore_checkpoint
+from tinygpt.checkpoints.saving import has_checkpoint, restore_checkpoint
 from tinygpt.checkpoints.layout import STATE
 from tinygpt.checkpoints.training_state import TrainingState
 from tinygpt.errors import CheckpointError, ConfigError, TinyGPTError, unknown_name

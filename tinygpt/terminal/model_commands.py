@@ -153,7 +153,7 @@ class MergeOptions:
 @task()
 def merge(options: MergeOptions) -> None:
     """Fold a LoRA adapter into its base: a checkpoint of whole weights."""
-    from tinygpt.checkpoints.checkpoint import has_checkpoint, save_checkpoint
+    from tinygpt.checkpoints.saving import has_checkpoint, save_checkpoint
     from tinygpt.gallery.sources import load_adapted
 
     if has_checkpoint(options.out):

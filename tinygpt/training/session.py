@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +24,9 @@ from pathlib import Path
 import numpy as np
 
 from tinygpt.checkpoints.adapter_files import weights_sha256
-from tinygpt.checkpoints.checkpoint import Checkpoint, finish_save, load_checkpoint, save_checkpoint
+from tinygpt.checkpoints.checkpoint import Checkpoint
+from tinygpt.checkpoints.read_back import verify_checkpoint
+from tinygpt.checkpoints.saving import finish_save, save_checkpoint
 from tinygpt.checkpoints.layout import BEST, KEPT
 from tinygpt.checkpoints.retention import kept_folder
 from tinygpt.checkpoints.training_state import TrainingState
@@ -34,7 +36,6 @@ from tinygpt.data import Batch, BatchSampler, evaluation_batches
 from tinygpt.engines import create_engine, parse_variant
 from tinygpt.errors import CheckpointError, DivergedError, StorageError
 from tinygpt.generation.decoding import prompt_note
-from tinygpt.optim import OptimizerState
 from tinygpt.schedule import learning_rate_at
 from tinygpt.system.folder_lock import HeldFolder, folder_lock
 from tinygpt.system.stopping import StopRequest
@@ -361,7 +362,7 @@ class _Session:
 
     def _save(self, verify: bool = False) -> CheckpointRecord:
         start = time.perf_counter()
-        checkpoint = replace(self._checkpoint(), optimizer=self.engine.optimizer_state())
+        checkpoint = replace(self._checkpoint(), optimizer=self.engine.current_optimizer_state())
         if self.held is not None:
             self.held.require()
             try:
@@ -390,7 +391,7 @@ class _Session:
         )
 
     def _checkpoint(self) -> Checkpoint:
-        """Make a checkpoint without AdamW's state; its weights are the engine's own until the next step."""
+        """Make a checkpoint without AdamW's state; its arrays are the engine's own until the next step."""
         return Checkpoint(
             self.engine.config,
             self.engine.train,
@@ -434,33 +435,3 @@ class _Session:
 
     def _elapsed(self) -> float:
         return self.earlier_seconds + self.plan.seconds_before + time.perf_counter() - self.started
-
-
-def verify_checkpoint(directory: Path, expected: Checkpoint) -> None:
-    """Load a checkpoint again and compare it, number by number, with the expected one.
-
-    Raises:
-        CheckpointError: names the first difference.
-    """
-    base = None if expected.adapter is None else replace(expected, adapter=None)
-    loaded = load_checkpoint(directory, base=base)
-
-    def require(equal: bool, name: str) -> None:
-        if not equal:
-            raise CheckpointError(f"{directory} read back with another {name}", "the saved one")
-
-    def require_arrays(left: Mapping[str, np.ndarray], right: Mapping[str, np.ndarray], kind: str) -> None:
-        for name, array in left.items():
-            require(np.array_equal(array, right[name]), f"{kind} {name!r}")
-
-    for field in ("config", "train", "training"):
-        require(getattr(loaded, field) == getattr(expected, field), field)
-    require(loaded.tokenizer.hash == expected.tokenizer.hash, "tokenizer")
-    require_arrays(expected.weights, loaded.weights, "weight")
-    require_arrays(expected.adapter or {}, loaded.adapter or {}, "adapter")
-    if (saved := expected.optimizer) is not None:
-        read = loaded.optimizer or OptimizerState(-1, {}, {})
-        require(read.step == saved.step, "optimiser step")
-        require_arrays(saved.first_moment, read.first_moment, "first moment")
-        require_arrays(saved.second_moment, read.second_moment, "second moment")
-        require_arrays(saved.weights or {}, read.weights or {}, "double-precision weight")

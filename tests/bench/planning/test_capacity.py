@@ -17,7 +17,8 @@ from bench.planning.capacity import check_fit, largest_preset, refusal, require_
 from bench.planning.memory import predicted_session_bytes
 from bench.records.store import read_table
 from tests import ROOT
-from tinygpt.checkpoints.checkpoint import Checkpoint, save_checkpoint
+from tinygpt.checkpoints.checkpoint import Checkpoint
+from tinygpt.checkpoints.saving import save_checkpoint
 from tinygpt.errors import CapacityError, ConfigError
 from tinygpt.params import initial_parameters
 from tinygpt.presets import PRESETS

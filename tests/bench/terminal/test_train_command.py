@@ -12,7 +12,7 @@ import pytest
 from bench.terminal.train_command import TrainOptions, train
 from bench.training.record_training import training_command
 from tests.conftest import Typed
-from tinygpt.checkpoints.checkpoint import load_checkpoint
+from tinygpt.checkpoints.loading import load_checkpoint
 from tinygpt.config import TrainConfig
 from tinygpt.corpora import load_corpus
 from tinygpt.errors import CheckpointError

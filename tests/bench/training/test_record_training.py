@@ -9,7 +9,7 @@ from bench.records.store import read_table
 from bench.statistics.cells import cell_summary
 from bench.statistics.training_parts import joined_training
 from bench.training.record_training import RECORDED, record_events
-from tinygpt.checkpoints.checkpoint import load_checkpoint
+from tinygpt.checkpoints.loading import load_checkpoint
 from tinygpt.errors import DivergedError
 from tinygpt.system.stopping import StopRequest
 from tinygpt.training.events import CheckpointRecord, EvaluationRecord, SampleRecord, StartRecord, StopRecord

@@ -13,7 +13,9 @@ from safetensors.numpy import load_file, save_file
 
 from tests.tinygpt.small_checkpoint import MODEL, TRAIN, arrays, failure, save, state
 from tinygpt.checkpoints.adapter_files import weights_sha256
-from tinygpt.checkpoints.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from tinygpt.checkpoints.checkpoint import Checkpoint
+from tinygpt.checkpoints.loading import load_checkpoint
+from tinygpt.checkpoints.saving import save_checkpoint
 from tinygpt.checkpoints.layout import ADAPTER, ADAPTER_CONFIG, CONFIG, OPTIMIZER, STATE, WEIGHTS
 from tinygpt.checkpoints.trainable import load_engine
 from tinygpt.errors import CheckpointError, ConfigError
@@ -139,6 +141,17 @@ def test_a_folder_that_does_not_fit_is_refused_in_one_line(
 ) -> None:
     damage(folder)
     assert words in failure(folder)
+
+
+def test_a_base_that_was_trained_further_is_refused_with_the_checkpoint_that_fits(folder: Path, base: Path) -> None:
+    run = replace(load_checkpoint(base), weights=arrays(6), training=state(6))
+    save_checkpoint(base, replace(run, optimizer=OptimizerState(6, arrays(7), arrays(8))), keep=2)
+    earlier = base / "checkpoints" / "step-00000005"
+    message = failure(folder)
+    assert f"which has changed since; allowed: {earlier}; run: " in message
+    assert message.endswith(f"run: invoke sample --checkpoint {earlier} --adapter {folder}")
+    loaded = load_checkpoint(folder, base=load_checkpoint(earlier))
+    np.testing.assert_array_equal(loaded.weights["ln_f.weight"], arrays(5)["ln_f.weight"])
 
 
 def test_an_adapter_for_a_wider_model_is_refused(folder: Path) -> None:

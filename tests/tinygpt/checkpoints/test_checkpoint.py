@@ -16,7 +16,9 @@ from safetensors.numpy import load_file, save_file
 
 from tests import ROOT
 from tests.tinygpt.small_checkpoint import MODEL, TRAIN, arrays, edit_state, failure, save, state, step_of
-from tinygpt.checkpoints.checkpoint import Checkpoint, has_checkpoint, load_checkpoint, save_checkpoint
+from tinygpt.checkpoints.checkpoint import Checkpoint
+from tinygpt.checkpoints.loading import load_checkpoint
+from tinygpt.checkpoints.saving import has_checkpoint, save_checkpoint
 from tinygpt.checkpoints.layout import CONFIG, KEPT, OPTIMIZER, STATE, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS
 from tinygpt.errors import CapacityError, CheckpointError
 

@@ -13,9 +13,11 @@ from safetensors.numpy import save_file
 
 from tests.foreign_checkpoints import FOREIGN, LFS_POINTER
 from tests.tinygpt.small_checkpoint import MODEL, TRAIN, arrays, failure, save, state
-from tinygpt.checkpoints.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from tinygpt.checkpoints.checkpoint import Checkpoint
+from tinygpt.checkpoints.loading import load_checkpoint
+from tinygpt.checkpoints.saving import save_checkpoint
 from tinygpt.checkpoints.gpt2_config import dropout_of, from_gpt2_config, to_gpt2_config
-from tinygpt.checkpoints.gpt2_weights import INDEX
+from tinygpt.checkpoints.layout import INDEX
 from tinygpt.checkpoints.layout import CONFIG, OPTIMIZER, STATE, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS
 from tinygpt.config import TrainConfig
 from tinygpt.errors import CapacityError, CheckpointError

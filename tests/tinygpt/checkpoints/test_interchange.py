@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from tests.tinygpt.training.small_runs import CORPUS, plan
-from tinygpt.checkpoints.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from tinygpt.checkpoints.checkpoint import Checkpoint
+from tinygpt.checkpoints.loading import load_checkpoint
+from tinygpt.checkpoints.saving import save_checkpoint
 from tinygpt.checkpoints.layout import OPTIMIZER, STATE
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.data import BatchSampler

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.tinygpt.small_checkpoint import MODEL, TRAIN, arrays, edit_state, save, state
-from tinygpt.checkpoints.checkpoint import Checkpoint, load_checkpoint
-from tinygpt.checkpoints.gpt2_weights import INDEX
+from tinygpt.checkpoints.checkpoint import Checkpoint
+from tinygpt.checkpoints.loading import load_checkpoint
+from tinygpt.checkpoints.layout import INDEX
 from tinygpt.checkpoints.layout import CONFIG, OPTIMIZER, STATE, WEIGHTS
 from tinygpt.errors import CheckpointError
 from tinygpt.runs.status import STATUS, read_status

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from tests.tinygpt.slow_gpt2 import random_model
-from tinygpt.checkpoints.checkpoint import Checkpoint, load_checkpoint
+from tinygpt.checkpoints.checkpoint import Checkpoint
+from tinygpt.checkpoints.loading import load_checkpoint
 from tinygpt.checkpoints.layout import CONFIG, WEIGHTS
 from tinygpt.checkpoints.quantized import CODES, KEY
 from tinygpt.checkpoints.trainable import load_engine
@@ -92,5 +93,22 @@ def test_damage_is_refused(model: Checkpoint, corpus: Corpus, tmp_path: Path) ->
 
 def test_a_long_text_is_read_from_the_codes(model: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tinygpt.generation.inference.model.fastest_engine", lambda: "compiled")
-    assert reader(model, 10**6, "") is model
-    assert isinstance(reader(model, 1, "int8"), InferenceModel)
+    for n_tokens, precision, kind in ((10**6, "", FoldedWeights), (1, "int8", CodedWeights)):
+        given = replace(model, weights=dict(model.weights))
+        assert isinstance(reader(given, n_tokens, precision).weights, kind)
+
+
+def test_a_model_to_sample_from_is_in_memory_once() -> None:
+    config = ModelConfig(4, 128, 4, 64)
+    tracemalloc.start()
+    try:
+        loaded = Checkpoint(config, TrainConfig(1), initial_parameters(config, 0))
+        size = 4 * config.n_parameters
+        tracemalloc.reset_peak()
+        model = reader(loaded, 10, "")
+        now, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 2.2 * size  # the loaded weights, and the place for their other form
+    assert now < 1.2 * size
+    assert model.config is config and not loaded.weights

@@ -12,7 +12,9 @@ import pytest
 from tests.tinygpt.small_checkpoint import MODEL, TRAIN, arrays, save, state, step_of
 from tests.tinygpt.system.test_staging import Crash, CrashAfter
 from tests.tinygpt.training.small_runs import CORPUS, plan
-from tinygpt.checkpoints.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from tinygpt.checkpoints.checkpoint import Checkpoint
+from tinygpt.checkpoints.loading import load_checkpoint
+from tinygpt.checkpoints.saving import save_checkpoint
 from tinygpt.checkpoints.layout import ADAPTER, ADAPTER_CONFIG, FILES, OPTIMIZER, WEIGHTS
 from tinygpt.checkpoints.retention import kept_checkpoints
 from tinygpt.errors import CheckpointError

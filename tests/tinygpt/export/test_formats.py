@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.tinygpt.slow_gpt2 import random_model
-from tinygpt.checkpoints.checkpoint import load_checkpoint
+from tinygpt.checkpoints.loading import load_checkpoint
 from tinygpt.errors import ConfigError, MissingDependencyError
 from tinygpt.export.formats import FORMATS, export_model, find_format
 

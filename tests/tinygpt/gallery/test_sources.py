@@ -9,7 +9,9 @@ import pytest
 
 from tests.tinygpt.gpt2_folder import MODEL, write_gpt2
 from tests.tinygpt.hub_double import HubDouble
-from tinygpt.checkpoints.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from tinygpt.checkpoints.checkpoint import Checkpoint
+from tinygpt.checkpoints.loading import load_checkpoint
+from tinygpt.checkpoints.saving import save_checkpoint
 from tinygpt.config import TrainConfig
 from tinygpt.errors import CheckpointError
 from tinygpt.gallery import GalleryModel, load_gallery_model

@@ -14,7 +14,9 @@ import pytest
 from tests import ROOT
 from tests.tinygpt.small_checkpoint import MODEL, TRAIN, arrays, save, state, step_of
 from tinygpt.checkpoints import checkpoint
-from tinygpt.checkpoints.checkpoint import Checkpoint, has_checkpoint, load_checkpoint, save_checkpoint
+from tinygpt.checkpoints.checkpoint import Checkpoint
+from tinygpt.checkpoints.loading import load_checkpoint
+from tinygpt.checkpoints.saving import has_checkpoint, save_checkpoint
 from tinygpt.checkpoints.layout import ADAPTER, ADAPTER_CONFIG, FILES, STATE, WEIGHTS
 from tinygpt.errors import CheckpointError, StorageError
 from tinygpt.system.staging import SAVED, SAVING

@@ -12,7 +12,7 @@ import pytest
 
 from tests import environment
 from tests.conftest import Typed
-from tinygpt.checkpoints.checkpoint import load_checkpoint
+from tinygpt.checkpoints.loading import load_checkpoint
 from tinygpt.runs.status import STATUS, read_status
 
 TRAIN = (

@@ -11,7 +11,9 @@ import pytest
 from tests.conftest import Typed
 from tests.tinygpt.training.small_runs import CORPUS, losses, plan
 from tests.tinygpt.training.test_resume import stop_after
-from tinygpt.checkpoints.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from tinygpt.checkpoints.checkpoint import Checkpoint
+from tinygpt.checkpoints.loading import load_checkpoint
+from tinygpt.checkpoints.saving import save_checkpoint
 from tinygpt.checkpoints.layout import ADAPTER, OPTIMIZER, STATE, WEIGHTS
 from tinygpt.config import TrainConfig
 from tinygpt.errors import CheckpointError, ConfigError

@@ -12,7 +12,7 @@ import pytest
 
 from tests.tinygpt.training.small_runs import CORPUS, losses, only, plan
 from tinygpt.checkpoints import checkpoint as checkpoint_module
-from tinygpt.checkpoints.checkpoint import load_checkpoint
+from tinygpt.checkpoints.loading import load_checkpoint
 from tinygpt.checkpoints.layout import BEST, KEPT, STATE, WEIGHTS
 from tinygpt.data import BatchSampler, evaluation_batches
 from tinygpt.engines import create_engine

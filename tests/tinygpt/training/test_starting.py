@@ -10,7 +10,7 @@ import pytest
 from tests.tinygpt.gpt2_folder import BPE, MODEL, weights, write_gpt2
 from tests.tinygpt.hub_double import HubDouble
 from tests.tinygpt.training.small_runs import CORPUS, losses, only, plan
-from tinygpt.checkpoints.checkpoint import load_checkpoint
+from tinygpt.checkpoints.loading import load_checkpoint
 from tinygpt.config import TrainConfig
 from tinygpt.data import evaluation_batches
 from tinygpt.engines import create_engine

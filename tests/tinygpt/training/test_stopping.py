@@ -14,7 +14,7 @@ import pytest
 
 from tests import ROOT
 from tests.tinygpt.training.small_runs import CORPUS, plan
-from tinygpt.checkpoints.checkpoint import load_checkpoint
+from tinygpt.checkpoints.loading import load_checkpoint
 from tinygpt.checkpoints.layout import WEIGHTS
 from tinygpt.system.stopping import StopRequest
 from tinygpt.training.session import run_session

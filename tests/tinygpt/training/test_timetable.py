@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.tinygpt.training.small_runs import CORPUS, only, plan
-from tinygpt.checkpoints.checkpoint import load_checkpoint
+from tinygpt.checkpoints.loading import load_checkpoint
 from tinygpt.config import TrainConfig
 from tinygpt.errors import ConfigError
 from tinygpt.schedule import learning_rate_at

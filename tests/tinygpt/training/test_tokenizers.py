@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.tinygpt.training.small_runs import CORPUS, losses, only, plan
-from tinygpt.checkpoints.checkpoint import load_checkpoint
+from tinygpt.checkpoints.loading import load_checkpoint
 from tinygpt.checkpoints.trainable import load_engine
 from tinygpt.corpora.token_files import corpus_tokens
 from tinygpt.data import evaluation_batches

@@ -208,13 +208,19 @@ class VectorizedEngine(Engine):
     def adapter(self) -> Arrays:
         return {name: self.arena.parameters[name] for name in self.trained} if self.lora else {}
 
-    def optimizer_state(self) -> OptimizerState:
+    def current_optimizer_state(self) -> OptimizerState:
         arena = self.arena
         return OptimizerState(
-            self.updates,
-            {name: value.copy() for name, value in arena.views(arena.flat_first_moment).items()},
-            {name: value.copy() for name, value in arena.views(arena.flat_second_moment).items()},
+            self.updates, arena.views(arena.flat_first_moment), arena.views(arena.flat_second_moment)
         )
+
+    def optimizer_state(self) -> OptimizerState:
+        state = self.current_optimizer_state()
+        first, second = (
+            {name: value.copy() for name, value in moment.items()}
+            for moment in (state.first_moment, state.second_moment)
+        )
+        return OptimizerState(state.step, first, second)
 
     def _replace_parameters(self, state: Arrays) -> None:
         self.arena.fill(self.arena.flat_parameters, state)

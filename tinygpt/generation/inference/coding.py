@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tinygpt.generation.inference.folding import GELU_UNIT, LanguageModel
+from tinygpt.generation.inference.folding import GELU_UNIT, LanguageModel, readable_weights
 from tinygpt.rounding import Rounding, rounding_of
 
 _TILE = 1 << 16  # numbers that are decoded at once: a quarter of a megabyte, which a core's own cache holds
@@ -113,8 +113,8 @@ def encode(source: LanguageModel, precision: str) -> CodedWeights:
         matrices.append(CodedMatrix(codes, *parts))
         starts.append((start + m * n, place + n + 2 * m))
 
-    # Each array is removed when it is read, so that copies from the source are freed one by one.
-    w = {name: np.asarray(array, np.float32) for name, array in source.state_dict().items()}
+    # Each array is removed when it is read, so that arrays which only this dictionary has are freed one by one.
+    w = readable_weights(source)
     for layer in range(model.n_layers):
         h, (qkv, projection, up, down) = f"h.{layer}", matrices[4 * layer : 4 * layer + 4]
         for matrix, name, norm in (

@@ -86,6 +86,12 @@ class FoldedWeights:
         return np.asarray(self.matrices[number].T @ with_ones)
 
 
+def readable_weights(source: LanguageModel) -> Arrays:
+    """Return a model's weights as float32 to read only, an adapter folded in; without a copy where it gives its own."""
+    weights = getattr(source, "current_weights", source.state_dict)()
+    return {name: np.asarray(array, np.float32) for name, array in weights.items()}
+
+
 def fold(source: LanguageModel) -> FoldedWeights:
     """Fold a model's weights into new memory; the source's arrays do not change."""
     model = source.config
@@ -103,9 +109,9 @@ def fold(source: LanguageModel) -> FoldedWeights:
         starts.append((start, 0))
         start += rows * columns
 
-    # Folding removes each array from this dictionary, so that copies from the source are freed one by one and a large
+    # Folding removes each array from this dictionary, so that arrays which only it has are freed one by one and a large
     # model is not in memory twice.
-    w = {name: np.asarray(array, np.float32) for name, array in source.state_dict().items()}
+    w = readable_weights(source)
     query_scale = np.ones(3 * d, np.float32)
     query_scale[:d] = 1.0 / math.sqrt(model.head_dim)
     for layer in range(model.n_layers):
