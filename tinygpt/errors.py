@@ -88,7 +88,12 @@ def unknown_name(kind: str, received: object, allowed: Iterable[str], run: str =
     return UnknownNameError(problem, ", ".join(names), run)
 
 
+def nearest_name(received: object, names: Iterable[str]) -> str | None:
+    """Return the known name that is nearest to an unknown one, if any is near."""
+    return next(iter(difflib.get_close_matches(str(received).lower(), names, n=1, cutoff=0.5)), None)
+
+
 def did_you_mean(received: object, names: Iterable[str]) -> str:
     """Return the suggestion after an unknown name: the nearest known one, or nothing."""
-    nearest = difflib.get_close_matches(str(received).lower(), names, n=1, cutoff=0.5)
-    return f" (did you mean {nearest[0]!r}?)" if nearest else ""
+    nearest = nearest_name(received, names)
+    return f" (did you mean {nearest!r}?)" if nearest else ""

@@ -87,7 +87,10 @@ def parse_lora(text: str) -> Lora:
             raise ConfigError(f"{key} of --lora is {value!r}", allowed, EXAMPLE) from None
     if values.pop("dropout", 0.0):
         raise ConfigError("dropout of --lora is not 0", "0; --dropout acts on the residual stream", EXAMPLE)
-    return Lora(**values)
+    try:
+        return Lora(**values)
+    except ConfigError as error:
+        raise ConfigError(f"--lora {text}: {error.problem}", error.allowed, error.run or EXAMPLE) from None
 
 
 def _modules(text: str) -> tuple[str, ...]:
@@ -127,10 +130,17 @@ def adapted_weights(shapes: Shapes, lora: Lora) -> list[str]:
 
 
 def adapter_shapes(shapes: Shapes, lora: Lora) -> dict[str, tuple[int, ...]]:
-    """Return name → shape of an adapter's arrays in data-flow order, for a model with these parameters."""
+    """Return name → shape of an adapter's arrays in data-flow order, for a model with these parameters.
+
+    Raises:
+        ConfigError: its rank is above that of a matrix, and would add numbers but nothing that they can express.
+    """
     adapter: dict[str, tuple[int, ...]] = {}
     for name in adapted_weights(shapes, lora):
         inputs, outputs = shapes[name]
+        if lora.rank > min(inputs, outputs):
+            problem = f"an adapter of rank {lora.rank:,} on {name.removesuffix('.weight')}, {inputs:,} × {outputs:,}"
+            raise ConfigError(problem, f"a rank of 1 to {min(inputs, outputs):,}", EXAMPLE)
         a, b = adapter_names(name)
         adapter |= {a: (inputs, lora.rank), b: (lora.rank, outputs)}
     return adapter

@@ -38,8 +38,8 @@ _ALLOCATOR_SLACK = 4_500_000
 
 _BATCH_BYTES = 8 + 1 + 8  # per token of an update's batch: its position in the text, the byte, the id
 
-# Numbers of float32 for each trained one while a checkpoint is written: engines that keep moments in a form of their own
-# copy both, and the double-precision one its weights too.
+# Numbers of float32 for each trained one while a checkpoint is written: engines that store moments in a form of their
+# own copy both, and the double-precision one its weights too.
 _MOMENT_COPIES = MappingProxyType({"vectorized": 0, "compiled": 0, "python": 6})
 _OTHER_MOMENT_COPIES = 2
 

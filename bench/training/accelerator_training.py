@@ -19,8 +19,8 @@ import numpy as np
 from bench.records.provenance import vouched_provenance
 from bench.training.options import AcceleratorTrainingOptions
 from bench.training.record_training import record_events
-from tinygpt.checkpoints.loading import load_checkpoint
 from tinygpt.checkpoints.layout import BEST, KEPT
+from tinygpt.checkpoints.loading import load_checkpoint
 from tinygpt.corpora import Corpus, load_corpus
 from tinygpt.corpora.token_files import corpus_tokens
 from tinygpt.data import BatchSampler

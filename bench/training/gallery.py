@@ -22,8 +22,8 @@ from bench.records.machine import fresh_machine
 from bench.records.provenance import Provenance, read_provenance
 from bench.records.scrub import recorded_corpus
 from tinygpt.checkpoints.checkpoint import Checkpoint
-from tinygpt.checkpoints.loading import load_checkpoint
 from tinygpt.checkpoints.layout import BEST, KEPT
+from tinygpt.checkpoints.loading import load_checkpoint
 from tinygpt.checkpoints.rounded_file import stored_bytes
 from tinygpt.corpora import Corpus
 from tinygpt.corpora.token_files import corpus_tokens

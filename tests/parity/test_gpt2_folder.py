@@ -17,9 +17,8 @@ from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel, pipeline
 from tests.parity.oracle import Oracle
 from tests.tinygpt.gpt2_folder import BPE, END, MODEL, write_pair
 from tests.tinygpt.training.small_runs import CORPUS, plan
+from tinygpt.checkpoints.layout import INDEX, TOKENIZER, WEIGHTS
 from tinygpt.checkpoints.loading import load_checkpoint
-from tinygpt.checkpoints.layout import INDEX
-from tinygpt.checkpoints.layout import TOKENIZER, WEIGHTS
 from tinygpt.config import TrainConfig
 from tinygpt.engines import create_engine
 from tinygpt.generation.decoding import generate_text

@@ -15,10 +15,9 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from tests.parity.oracle import Oracle
 from tests.tinygpt.training.small_runs import CORPUS, plan
 from tinygpt.checkpoints.checkpoint import Checkpoint
+from tinygpt.checkpoints.layout import INDEX, WEIGHTS
 from tinygpt.checkpoints.loading import load_checkpoint
 from tinygpt.checkpoints.saving import save_checkpoint
-from tinygpt.checkpoints.layout import INDEX
-from tinygpt.checkpoints.layout import WEIGHTS
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.data import BatchSampler
 from tinygpt.engines import Engine, create_engine

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tests.parity.oracle import Oracle
 from tests.reference import REFERENCE_MODEL, REFERENCE_TRAIN, reference_batches
@@ -91,6 +92,18 @@ def test_peft_loads_our_adapter(base: Path, tmp_path: Path) -> None:
         expected = network(torch.from_numpy(inputs)).logits.numpy()
     engine = create_engine("numpy", REFERENCE_MODEL, TRAIN, weights=WEIGHTS, adapter=ours.adapter)
     np.testing.assert_allclose(engine.logits(inputs), expected, atol=1e-5)
+
+
+def test_transformers_loads_our_adapters_folder(base: Path, tmp_path: Path) -> None:
+    ours = Checkpoint(REFERENCE_MODEL, TRAIN, WEIGHTS, adapter=some_adapter(), base=str(base))
+    folder = save_checkpoint(tmp_path / "adapter", ours)
+    network = AutoModelForCausalLM.from_pretrained(folder)
+    inputs = reference_batches()[0].inputs
+    with torch.no_grad():
+        found = network(torch.from_numpy(inputs)).logits.numpy()
+    engine = create_engine("numpy", REFERENCE_MODEL, TRAIN, weights=WEIGHTS, adapter=ours.adapter)
+    np.testing.assert_allclose(engine.logits(inputs), found, atol=1e-5)
+    assert AutoTokenizer.from_pretrained(folder)("abc")["input_ids"] == [97, 98, 99]
 
 
 def test_we_load_pefts_adapter(base: Path, tmp_path: Path) -> None:

@@ -14,9 +14,9 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel, pipeline
 
+from tinygpt.checkpoints.layout import CONFIG, WEIGHTS
 from tinygpt.checkpoints.loading import load_checkpoint
 from tinygpt.checkpoints.saving import save_checkpoint
-from tinygpt.checkpoints.layout import CONFIG, WEIGHTS
 from tinygpt.engines import Engine, create_engine
 from tinygpt.errors import CheckpointError
 from tinygpt.generation.decoding import generate, generate_text

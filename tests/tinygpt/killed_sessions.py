@@ -23,11 +23,9 @@ from typing import Any
 
 import psutil
 
-import tinygpt.checkpoints.saving
-import tinygpt.checkpoints.state_file
-import tinygpt.checkpoints.tensorfile
 import tinygpt.system.files
 from tests.tinygpt.training.small_runs import CORPUS, plan
+from tinygpt.checkpoints import saving, state_file, tensorfile
 from tinygpt.checkpoints.checkpoint import Checkpoint
 from tinygpt.checkpoints.loading import load_checkpoint
 from tinygpt.checkpoints.saving import has_checkpoint, save_checkpoint
@@ -98,7 +96,7 @@ class KillBefore:
         for name in _ASKED_OF_THE_DISK:
             setattr(os, name, self._counted(getattr(os, name)))
         write_file = tinygpt.system.files.write_file
-        for module in (tinygpt.checkpoints.saving, tinygpt.checkpoints.state_file, tinygpt.checkpoints.tensorfile):
+        for module in (saving, state_file, tensorfile):
             module.write_file = lambda path, chunks: write_file(path, self._pieces(chunks))  # type: ignore[attr-defined]
 
     def _count(self) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from tinygpt.checkpoints.checkpoint import Checkpoint
+from tinygpt.checkpoints.layout import STATE
 from tinygpt.checkpoints.loading import load_checkpoint
 from tinygpt.checkpoints.saving import save_checkpoint
-from tinygpt.checkpoints.layout import STATE
 from tinygpt.checkpoints.training_state import TrainingState
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.errors import CheckpointError

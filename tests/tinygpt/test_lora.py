@@ -9,6 +9,7 @@ from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.errors import ConfigError
 from tinygpt.lora import MODULES, Lora, adapter_shapes, initial_adapter, merged, parse_lora
 from tinygpt.params import initial_parameters, parameter_shapes
+from tinygpt.trained import n_trained
 
 MODEL = ModelConfig(n_layers=2, d_model=16, n_heads=2, context_length=12)
 SHAPES = parameter_shapes(MODEL)
@@ -32,9 +33,9 @@ def test_settings_have_one_plain_form(text: str, lora: Lora, plain: str) -> None
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("rank=0", "rank is 0; allowed: a whole number, 1 or more"),
+        ("rank=0", "--lora rank=0: rank is 0; allowed: a whole number, 1 or more; run: --lora rank=8"),
         ("rank=two", "rank of --lora is 'two'"),
-        ("alpha=0", "alpha is 0.0"),
+        ("alpha=0", "--lora alpha=0: alpha is 0.0"),
         ("rank=2,rank=4", "gives rank twice"),
         ("ranks=2", "did you mean 'rank'"),
         ("on=atn", "did you mean 'attn'"),
@@ -47,6 +48,15 @@ def test_bad_settings_are_one_line(text: str, words: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse_lora(text)
     assert words in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_rank_above_the_width_is_refused() -> None:
+    words = r"an adapter of rank 17 on h\.0\.attn\.c_attn, 16 × 48; allowed: a rank of 1 to 16; run: --lora rank=8"
+    with pytest.raises(ConfigError, match=words):
+        adapter_shapes(SHAPES, Lora(17))
+    with pytest.raises(ConfigError, match=words):
+        n_trained(MODEL, TrainConfig(1, lora="rank=17"))
+    assert adapter_shapes(SHAPES, Lora(16))
 
 
 def test_settings_that_exclude_each_other() -> None:

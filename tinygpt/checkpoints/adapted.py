@@ -12,7 +12,7 @@ from tinygpt.checkpoints.adapter_files import read_adapter, read_adapter_config,
 from tinygpt.checkpoints.checkpoint import Checkpoint
 from tinygpt.checkpoints.gpt2_config import from_gpt2_config
 from tinygpt.checkpoints.gpt2_weights import read_gpt2_weights
-from tinygpt.checkpoints.layout import ADAPTER_CONFIG, BEST, CONFIG, KEPT, STATE
+from tinygpt.checkpoints.layout import ADAPTER_CONFIG, BEST, KEPT, STATE, shape_file
 from tinygpt.checkpoints.retention import kept_checkpoints
 from tinygpt.checkpoints.training_state import TrainingState
 from tinygpt.config import TrainConfig
@@ -43,8 +43,8 @@ def with_adapter(folder: Path, files: Mapping[str, Path], base: Checkpoint) -> C
     """
     settings = read_adapter_config(files[ADAPTER_CONFIG])
     base = base if base.adapter is None else base.folded()
-    if CONFIG in files:
-        own = from_gpt2_config(read_json(files[CONFIG]), str(folder / CONFIG))
+    if (shape := shape_file(files)) in files:
+        own = from_gpt2_config(read_json(files[shape]), str(folder / shape))
         base = base.with_context(min(own.context_length, base.config.context_length))
     lora, adapter = read_adapter(files, settings)
     check_arrays(adapter_shapes(parameter_shapes(base.config), lora), adapter, f"the adapter {folder}")

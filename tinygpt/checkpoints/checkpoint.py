@@ -2,7 +2,8 @@
 
     config.json             the shape, as transformers' GPT2LMHeadModel.from_pretrained expects it
     model.safetensors       the weights, under Hugging Face GPT-2 names
-    adapter_config.json     in place of the weights a LoRA adapter, with adapter_model.safetensors, as PEFT saves it
+    adapter_config.json     in place of both a LoRA adapter, with adapter_model.safetensors, as PEFT saves it, and
+                            base_config.json, the shape
     optimizer.safetensors   AdamW's moments of what is trained, first_moment.NAME and second_moment.NAME, and the update
                             count; an engine that computes in double precision stores them so, with its weights as
                             weight.NAME
@@ -11,7 +12,7 @@
                             files and of its own contents, so that a damaged or exchanged file is detected
     checkpoints/            the last ones before this and the best (see tinygpt/checkpoints/retention.py)
 
-The files are replaced atomically (see tinygpt/system/staging.py). ``saving.py`` writes a folder, ``loading.py`` reads it.
+The files are replaced atomically (tinygpt/system/staging.py). ``saving.py`` writes a folder, ``loading.py`` reads it.
 """
 
 from __future__ import annotations
@@ -87,6 +88,11 @@ class Checkpoint:
         positions = self.weights["wpe.weight"][:length]
         model = replace(self.config, context_length=length)
         return replace(self, config=model, weights=self.weights | {"wpe.weight": positions})
+
+    def with_vocabulary(self, size: int) -> Checkpoint:
+        """Return the same model with the first rows of its token table."""
+        model = replace(self.config, vocab_size=size)
+        return replace(self, config=model, weights=self.weights | {"wte.weight": self.weights["wte.weight"][:size]})
 
     def folded(self) -> Checkpoint:
         """Return the same model without an adapter, and without the state of its training."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from tinygpt.checkpoints.gpt2_config import to_gpt2_config
@@ -15,13 +17,20 @@ from tinygpt.tokenizers import Tokenizer
 from tinygpt.tokenizers.files import TOKENIZER
 
 
-def write_description(folder: Path, model: ModelConfig, dropout: float, tokenizer: Tokenizer, **more: Any) -> None:
-    """Write config.json, with ``more`` keys, tokenizer.json and tokenizer_config.json.
+def write_description(
+    folder: Path,
+    model: ModelConfig,
+    dropout: float,
+    tokenizer: Tokenizer,
+    shape_name: str = CONFIG,
+    more: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
+    """Write config.json, or a file of another name, with ``more`` keys, tokenizer.json and tokenizer_config.json.
 
     Raises:
         OSError: the file system refused, or a file exists.
     """
     marks = dict.fromkeys(("bos_token_id", "eos_token_id"), tokenizer.end_of_text)
-    write_file(folder / CONFIG, [json_bytes(to_gpt2_config(model, dropout) | marks | more)])
+    write_file(folder / shape_name, [json_bytes({**to_gpt2_config(model, dropout), **marks, **more})])
     write_file(folder / TOKENIZER, [json_bytes(tokenizer.content)])
     write_file(folder / TOKENIZER_CONFIG, [json_bytes(to_tokenizer_config(model, tokenizer))])

@@ -22,6 +22,7 @@ _DEFAULT_VOCABULARY = 50257
 _TANH_GELUS = ("gelu_new", "gelu_pytorch_tanh", "gelu_fast")  # three implementations of one function
 _DROPOUTS = {"embd_pdrop": True, "resid_pdrop": True, "attn_pdrop": False}  # key: TinyGPT has dropout there
 _DEFAULT_DROPOUT, _HIGHEST_DROPOUT = 0.1, 0.9
+_ANOTHER = "the same command with another model: this one computes something else than TinyGPT"
 
 
 def to_gpt2_config(model: ModelConfig, dropout: float = 0.0) -> dict[str, Any]:
@@ -62,22 +63,22 @@ def from_gpt2_config(config: Mapping[str, Any], source: str) -> ModelConfig:
     for key, (required, missing) in _FIXED.items():
         value = config.get(key, missing)
         if type(value) is not type(required) or value != required:
-            raise CheckpointError(f"{source} has {key} {value!r}", repr(required), "invoke train to make a checkpoint")
+            raise CheckpointError(f"{source} has {key} {value!r}", repr(required), _ANOTHER)
     activation = config.get("activation_function", _TANH_GELUS[0])
     if activation not in _TANH_GELUS:
-        raise CheckpointError(f"{source} has activation_function {activation!r:.60}", ", ".join(_TANH_GELUS))
+        problem = f"{source} has activation_function {activation!r:.60}"
+        raise CheckpointError(problem, ", ".join(_TANH_GELUS), _ANOTHER)
     eps = config.get("layer_norm_epsilon", _DEFAULT_EPS)
     if isinstance(eps, bool) or not isinstance(eps, int | float):
-        raise CheckpointError(f"{source} has layer_norm_epsilon {eps!r}", "a number above 0")
+        raise CheckpointError(f"{source} has layer_norm_epsilon {eps!r}", "a number above 0", _ANOTHER)
     sizes: dict[str, Any] = {field: config.get(key) for field, key in _SIZES.items()}
     try:
         model = ModelConfig(**sizes, vocab_size=config.get("vocab_size", _DEFAULT_VOCABULARY), layer_norm_eps=eps)
     except ConfigError as error:
         raise CheckpointError(f"{source} does not describe a model: {error}") from None
     if config.get("n_inner") not in (None, model.d_hidden):
-        raise CheckpointError(
-            f"{source} has n_inner {config['n_inner']!r}", f"null or {model.d_hidden}, 4 times n_embd"
-        )
+        problem = f"{source} has n_inner {config['n_inner']!r}"
+        raise CheckpointError(problem, f"null or {model.d_hidden}, 4 times n_embd", _ANOTHER)
     return model
 
 

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from tinygpt.checkpoints.gpt2_config import from_gpt2_config
 from tinygpt.checkpoints.gpt2_weights import refuse_pickles, shard_names
-from tinygpt.checkpoints.layout import INDEX
-from tinygpt.checkpoints.layout import CONFIG, WEIGHTS
+from tinygpt.checkpoints.layout import CONFIG, INDEX, WEIGHTS
 from tinygpt.config import ModelConfig
 from tinygpt.errors import CheckpointError
 from tinygpt.system.hub import cached_file, fetch, listed_files

@@ -6,6 +6,7 @@ bytes or it has a tokenizer. Its weights may be in several files.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -39,6 +40,8 @@ from tinygpt.system.json_records import read_json
 from tinygpt.system.staging import current_files
 from tinygpt.tokenizers.files import TOKENIZER, TOKENIZER_FILES
 from tinygpt.trained import trained_shapes
+
+_log = logging.getLogger(__name__)
 
 
 def load_checkpoint(directory: str | Path, *, weights_only: bool = False, base: Checkpoint | None = None) -> Checkpoint:
@@ -102,7 +105,7 @@ def _load(folder: Path, weights_only: bool, base: Checkpoint | None) -> Checkpoi
     if state is None:
         if model.adapter is not None and not files.keys() & {*TOKENIZER_FILES}:
             return model  # with the tokenizer of its base
-        return replace(model, tokenizer=read_tokenizer(files, folder, model.config.vocab_size))
+        return _with_own_tokens(model, files, folder)
     train, training = settings_of(state, folder)
     if model.adapter is not None:
         check_base(model, train, training, folder)
@@ -116,6 +119,17 @@ def _load(folder: Path, weights_only: bool, base: Checkpoint | None) -> Checkpoi
     name = str((training.settings.get("tokenizer") if training else None) or TOKENIZER)
     tokenizer = read_tokenizer(own, folder, model.config.vocab_size, Path(name).name)
     return replace(model, train=train, optimizer=optimizer, training=training, tokenizer=tokenizer)
+
+
+def _with_own_tokens(model: Checkpoint, files: Mapping[str, Path], folder: Path) -> Checkpoint:
+    """Read the tokenizer of a folder without a state, and leave out rows of the table that none of its tokens has."""
+    rows = model.config.vocab_size
+    tokenizer = read_tokenizer(files, folder, rows, may_pad=True)
+    if tokenizer.vocab_size < rows:
+        words = "%s: the last %d of %d rows of the token table are padding, which no token has, and are left out"
+        _log.warning(words, folder, rows - tokenizer.vocab_size, rows)
+        model = model.with_vocabulary(tokenizer.vocab_size)
+    return replace(model, tokenizer=tokenizer)
 
 
 def _whole_model(folder: Path, files: Mapping[str, Path]) -> Checkpoint:

@@ -85,7 +85,7 @@ def write_quantized(
     record = Quantization(METHOD, VERSION, precision, hashlib.sha256(data).hexdigest(), **measured)
     folder.mkdir()
     write_file(folder / CODES, [data])
-    write_description(folder, model, dropout, tokenizer, **{KEY: asdict(record)})
+    write_description(folder, model, dropout, tokenizer, more={KEY: asdict(record)})
     return record
 
 

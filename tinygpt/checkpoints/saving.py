@@ -10,7 +10,7 @@ from tinygpt.arguments import folder
 from tinygpt.checkpoints.adapter_files import to_adapter_config, write_adapter
 from tinygpt.checkpoints.checkpoint import as_checkpoint
 from tinygpt.checkpoints.description import write_description
-from tinygpt.checkpoints.layout import ADAPTER, ADAPTER_CONFIG, FILES, KEPT, OPTIMIZER, WEIGHTS
+from tinygpt.checkpoints.layout import ADAPTER, ADAPTER_CONFIG, BASE_CONFIG, FILES, KEPT, OPTIMIZER, WEIGHTS
 from tinygpt.checkpoints.optimizer_file import optimizer_kinds, write_optimizer
 from tinygpt.checkpoints.retention import drop_older, keep_newest, link_files
 from tinygpt.checkpoints.state_file import write_state
@@ -57,11 +57,12 @@ def save_checkpoint(directory: str | Path, source: LanguageModel, *, keep: int =
             check_arrays(trained, arrays, f"AdamW's {kind}")
 
     def write(folder: Path) -> None:
-        write_description(folder, model, train.dropout, tokenizer)
         if source.adapter is not None and train.adapter is not None:
+            write_description(folder, model, train.dropout, tokenizer, BASE_CONFIG)
             write_file(folder / ADAPTER_CONFIG, [json_bytes(to_adapter_config(train.adapter, source.base))])
             write_adapter(folder / ADAPTER, source.adapter)
         else:
+            write_description(folder, model, train.dropout, tokenizer)
             write_tensors(
                 folder / WEIGHTS, {name: np.asarray(weights[name], np.float32) for name in shapes}, {"format": "pt"}
             )

@@ -14,6 +14,7 @@ from typing import Any
 from tinygpt.checkpoints.layout import (
     ADAPTER,
     ADAPTER_CONFIG,
+    BASE_CONFIG,
     CONFIG,
     MAKE_ONE,
     OPTIMIZER,
@@ -33,10 +34,10 @@ from tinygpt.tokenizers.files import TOKENIZER
 
 FORMAT = "tinygpt-checkpoint"
 # 1 had no hash of config.json and of the state itself, 2 no settings of the command, 3 no tokenizer, 4 nothing frozen,
-# 5 no loss before the first step
+# 5 no loss before the first step, and config.json in the folder of an adapter
 FORMAT_VERSION = 6
 
-_HASHED = (CONFIG, WEIGHTS, ADAPTER, ADAPTER_CONFIG, TOKENIZER, TOKENIZER_CONFIG, OPTIMIZER)
+_HASHED = (CONFIG, WEIGHTS, ADAPTER, ADAPTER_CONFIG, BASE_CONFIG, TOKENIZER, TOKENIZER_CONFIG, OPTIMIZER)
 _TENSORS = (WEIGHTS, ADAPTER, OPTIMIZER)
 _CHECKSUM = "checksum"
 
@@ -74,7 +75,8 @@ def read_state(folder: Path, files: Mapping[str, Path], weights_only: bool) -> d
         problem = f"{source} has format version {version!r}"
         raise CheckpointError(problem, f"1 to {FORMAT_VERSION}", "git pull, or install the version that wrote it")
     needed = {ADAPTER, ADAPTER_CONFIG} if is_adapter(files) else {WEIGHTS}
-    needed |= {*([CONFIG] if version > 1 else []), *([TOKENIZER, TOKENIZER_CONFIG] if version > 3 else [])}
+    shape = BASE_CONFIG if is_adapter(files) and version > 5 else CONFIG
+    needed |= {*([shape] if version > 1 else []), *([TOKENIZER, TOKENIZER_CONFIG] if version > 3 else [])}
     digests = state.get("sha256")
     if not isinstance(digests, dict) or set(digests) - {OPTIMIZER} != needed:
         raise CheckpointError(

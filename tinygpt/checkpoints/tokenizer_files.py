@@ -18,6 +18,8 @@ from tinygpt.tokenizers.tokenizer import END_OF_TEXT
 
 _RUN = "AutoTokenizer.from_pretrained(NAME).save_pretrained(DIR) in transformers writes it"
 
+_PADDED_TO, _MOST_PADDING = 64, 128  # products are faster where a table's rows are a multiple of 64 or 128
+
 
 def to_tokenizer_config(model: ModelConfig, tokenizer: Tokenizer) -> dict[str, Any]:
     """Return the contents of tokenizer_config.json: the class that reads tokenizer.json as it is, context and marks."""
@@ -30,7 +32,14 @@ def to_tokenizer_config(model: ModelConfig, tokenizer: Tokenizer) -> dict[str, A
     }
 
 
-def read_tokenizer(files: Mapping[str, Path], folder: Path, vocab_size: int, name: str = "") -> Tokenizer:
+def is_padded(vocab_size: int, n_tokens: int) -> bool:
+    """Return whether a table's number of rows was only rounded up, as to 50,304 for 50,257 tokens."""
+    return 0 < vocab_size - n_tokens < _MOST_PADDING and vocab_size % _PADDED_TO == 0
+
+
+def read_tokenizer(
+    files: Mapping[str, Path], folder: Path, vocab_size: int, name: str = "", may_pad: bool = False
+) -> Tokenizer:
     """Read a folder's tokenizer; without one, 256 tokens are bytes.
 
     Args:
@@ -38,6 +47,7 @@ def read_tokenizer(files: Mapping[str, Path], folder: Path, vocab_size: int, nam
         folder: for messages.
         vocab_size: of the weights.
         name: the tokenizer's name; by default that of its file.
+        may_pad: the weights may have rows beyond the tokenizer's, as :func:`is_padded` knows them.
 
     Raises:
         CheckpointError: there is none, it is damaged or no byte-level BPE, or it has another number of tokens.
@@ -53,7 +63,7 @@ def read_tokenizer(files: Mapping[str, Path], folder: Path, vocab_size: int, nam
         tokenizer = tokenizer_of(name or file, content)
     except ConfigError as error:
         raise CheckpointError(f"{folder / file}: {error.problem}", error.allowed) from None
-    if tokenizer.vocab_size != vocab_size:
+    if tokenizer.vocab_size != vocab_size and not (may_pad and is_padded(vocab_size, tokenizer.vocab_size)):
         problem = f"{folder / file} has {tokenizer.vocab_size:,} tokens and the weights {vocab_size:,}"
         raise CheckpointError(problem, "the tokenizer that the model was trained with", _RUN)
     return tokenizer

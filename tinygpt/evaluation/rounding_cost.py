@@ -12,6 +12,7 @@ from tinygpt.checkpoints.checkpoint import Checkpoint, whole
 from tinygpt.checkpoints.quantized import Quantization, write_quantized
 from tinygpt.corpora import Corpus
 from tinygpt.corpora.token_files import corpus_tokens
+from tinygpt.errors import ConfigError
 from tinygpt.evaluation.loss import sample_loss, scoring_engine
 from tinygpt.generation.inference import LanguageModel
 from tinygpt.rounding import rounded
@@ -33,13 +34,17 @@ def save_rounded(
         n_bytes: held-out bytes to score, about; they are spread evenly over the text.
 
     Raises:
-        ConfigError: the precision is unknown, the number is below 2, or ``out`` exists.
+        ConfigError: the precision is unknown, the number is below 2, the weights are rounded already, or ``out``
+            exists.
         CheckpointError: a weight is not finite, or too large for the precision.
         CorpusError: the held-out text is too short.
         StorageError: the file system refused.
     """
     whole_number("the number of bytes", n_bytes, 2)
     source = whole(model)
+    if source.quantization is not None:
+        problem = f"the weights are in {source.quantization.precision} already, and rounding them again loses more"
+        raise ConfigError(problem, "the model that they were rounded from", "invoke quantize --checkpoint ORIGINAL")
     held_out = corpus_tokens(corpus, source.tokenizer).held_out
     with new_path(out) as folder:
         after = replace(source, weights=rounded(source.weights, precision))

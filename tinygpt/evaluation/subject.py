@@ -24,18 +24,22 @@ class Subject:
         corpus: name of the text that it was trained on; None if unknown.
         corpus_sha256: that text's hash.
         history: held-out losses of its run; None if unknown.
+        lost: name of a file that it was trained on, whose folder is unknown.
     """
 
     model: LanguageModel
     corpus: str | None = None
     corpus_sha256: str | None = None
     history: LossHistory | None = None
+    lost: str | None = None
 
     def corpus_name(self, requested: str) -> str:
         """Return the requested corpus, or else the model's own; raise a ConfigError if there is neither."""
         if not requested and self.corpus is None:
-            problem = "the checkpoint does not say what it was trained on"
-            raise ConfigError(problem, "a corpus", "the same command with --corpus NAME")
+            problem, example = "the checkpoint does not say what it was trained on", "NAME"
+            if self.lost is not None:
+                problem, example = f"the model was trained on {self.lost}, in a folder that is not known", "file:PATH"
+            raise ConfigError(problem, "a corpus to measure on", f"the same command with --corpus {example}")
         return requested or str(self.corpus)
 
 
@@ -86,8 +90,10 @@ def load_subject(checkpoint: str, model: str, adapter: str = "") -> Subject:
     training = loaded.training
     if training is None:
         stored = loaded.quantization
-        if stored is None or stored.corpus not in CORPORA:  # a file of the user's is named without its folder
+        if stored is None:
             return Subject(loaded)
+        if stored.corpus not in CORPORA:  # a file of the user's is named without its folder
+            return Subject(loaded, lost=stored.corpus)
         return Subject(loaded, stored.corpus, stored.corpus_sha256)
     now, lowest = training.held_out_loss, training.best_held_out_loss
     history = None if now is None or lowest is None else LossHistory(lowest, now)

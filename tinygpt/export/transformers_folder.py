@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from tinygpt.checkpoints.checkpoint import Checkpoint
-from tinygpt.checkpoints.loading import load_checkpoint
 from tinygpt.checkpoints.description import write_description
 from tinygpt.checkpoints.layout import WEIGHTS
+from tinygpt.checkpoints.loading import load_checkpoint
 from tinygpt.checkpoints.tensorfile import write_tensors
 from tinygpt.errors import ExportError
 from tinygpt.params import parameter_shapes

@@ -8,17 +8,16 @@ gpt2, OWNER/NAME        the hub, and its cache (see tinygpt/system/hub.py); hf:O
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 
 from tinygpt.checkpoints.adapter_files import read_adapter_config, weights_sha256
-from tinygpt.checkpoints.checkpoint import as_checkpoint, Checkpoint, settings_without_state
-from tinygpt.checkpoints.layout import is_adapter
-from tinygpt.checkpoints.loading import load_checkpoint
+from tinygpt.checkpoints.checkpoint import Checkpoint, as_checkpoint, settings_without_state
 from tinygpt.checkpoints.gpt2_config import from_gpt2_config
-from tinygpt.checkpoints.layout import INDEX
 from tinygpt.checkpoints.hub_models import hub_model_folder, hub_model_shape
-from tinygpt.checkpoints.layout import ADAPTER_CONFIG, CONFIG, STATE, WEIGHTS
+from tinygpt.checkpoints.layout import ADAPTER_CONFIG, FILES, INDEX, MAKE_ONE, STATE, WEIGHTS, is_adapter, shape_file
+from tinygpt.checkpoints.loading import load_checkpoint
 from tinygpt.config import ModelConfig, TrainConfig
-from tinygpt.errors import CheckpointError, ConfigError, did_you_mean
+from tinygpt.errors import CheckpointError, ConfigError, did_you_mean, nearest_name
 from tinygpt.gallery.adapter_card import ADAPTERS, gallery_adapters, read_adapter_card
 from tinygpt.gallery.card import REPAIR
 from tinygpt.gallery.loader import GalleryModel, gallery_names, load_gallery_model
@@ -26,8 +25,6 @@ from tinygpt.system.home import expand_home
 from tinygpt.system.hub import SHORT_NAMES, repository_of
 from tinygpt.system.json_records import read_json, record_from_json
 from tinygpt.system.staging import current_files
-
-_MAKE_ONE = "invoke train --out DIR"
 
 
 def load_source(name: str | Path) -> Checkpoint | GalleryModel:
@@ -46,8 +43,9 @@ def load_source(name: str | Path) -> Checkpoint | GalleryModel:
         return load_gallery_adapter(name)
     if not expand_home(name).exists():
         known = (*gallery_names(), *gallery_adapters(), *SHORT_NAMES)
-        problem = f"there is no folder {name}{did_you_mean(name, known)}"
-        raise CheckpointError(problem, f"a checkpoint folder, {', '.join(known)}, or OWNER/NAME of the hub", _MAKE_ONE)
+        problem, nearest = f"there is no folder {name}{did_you_mean(name, known)}", nearest_name(name, known)
+        run = f"the same command with {nearest}" if nearest else MAKE_ONE
+        raise CheckpointError(problem, f"a checkpoint folder, {', '.join(known)}, or OWNER/NAME of the hub", run)
     return load_run(expand_home(name), weights_only=True)
 
 
@@ -83,7 +81,8 @@ def load_adapted(adapter: str, base: str = "") -> Checkpoint:
     else:
         loaded = load_checkpoint(folder, weights_only=True, base=as_checkpoint(load_source(base)))
     if loaded.adapter is None:
-        raise ConfigError(f"{adapter} holds a whole model", "the folder of an adapter", f"--checkpoint {adapter}")
+        run = f"invoke sample --checkpoint {quote(adapter)}, which needs no base"
+        raise ConfigError(f"{adapter} holds a whole model", "the folder of an adapter", run)
     return loaded
 
 
@@ -114,8 +113,9 @@ def folder_shape(folder: Path) -> tuple[ModelConfig, TrainConfig]:
     Raises:
         CheckpointError: they are missing or damaged.
     """
-    files = current_files(folder, (CONFIG, STATE))
-    shape = from_gpt2_config(read_json(files.get(CONFIG, folder / CONFIG)), str(folder / CONFIG))
+    files = current_files(folder, FILES)
+    name = shape_file(files)
+    shape = from_gpt2_config(read_json(files.get(name, folder / name)), str(folder / name))
     if STATE not in files:
         return shape, settings_without_state(shape)
     train = read_json(files[STATE]).get("train")

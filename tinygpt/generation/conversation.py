@@ -38,6 +38,7 @@ class Conversation:
         self._settings = settings
         self._tokenizer = model_tokenizer(model)
         self._texts = GrowingTexts(as_inference_model(model, threads), 1, settings)
+        self._texts.prepare()  # now, and not in the middle of a turn
         self.turns = self.n_tokens = 0
         self.newest = b""
 

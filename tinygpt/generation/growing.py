@@ -39,6 +39,10 @@ class GrowingTexts:
         self.cache = BatchCache(model.config, rows)
         self.seen = np.zeros((rows, model.config.vocab_size), np.bool_)
 
+    def prepare(self) -> None:
+        """Compile the loop that writes long texts, if it will be taken; compiled once, its code is kept on the disk."""
+        self._advancing([])
+
     def read(self, row: int, tokens: np.ndarray) -> np.ndarray:
         """Add tokens (n,), at least one, to a text; return the scores after them, (V,).
 

@@ -26,8 +26,8 @@ from pathlib import Path
 
 import psutil
 
-from tinygpt.checkpoints.saving import has_checkpoint, restore_checkpoint
 from tinygpt.checkpoints.layout import STATE
+from tinygpt.checkpoints.saving import has_checkpoint, restore_checkpoint
 from tinygpt.checkpoints.training_state import TrainingState
 from tinygpt.errors import CheckpointError, ConfigError, TinyGPTError, unknown_name
 from tinygpt.gallery.sources import load_run

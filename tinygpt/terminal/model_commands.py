@@ -84,10 +84,10 @@ class EvaluateOptions(ModelOptions):
     """Options of evaluate."""
 
     text: Path | None = option(
-        None, "a text file instead: only its loss per byte and per token, and the perplexity, over all of it"
+        None, "a text file to score instead: the loss of all of it, per byte and per token, and its perplexity"
     )
     stride: int | None = option(
-        None, "with --text: tokens from one window to the next; the model's context when omitted"
+        None, "with --text: tokens from the start of one window to that of the next; the model's context when omitted"
     )
     corpus: str = option("", "text to evaluate on; by default the model's own")
     corpus_file: str | None = option(None, "your own copy of the corpus tinyshakespeare")

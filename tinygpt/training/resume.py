@@ -10,9 +10,9 @@ from shlex import quote
 from typing import Any
 
 from tinygpt.checkpoints.checkpoint import Checkpoint
-from tinygpt.checkpoints.saving import has_checkpoint
 from tinygpt.checkpoints.layout import KEPT, STATE
 from tinygpt.checkpoints.retention import kept_checkpoints
+from tinygpt.checkpoints.saving import has_checkpoint
 from tinygpt.checkpoints.training_state import TrainingState
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.corpora import Corpus

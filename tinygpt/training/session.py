@@ -19,16 +19,15 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
 from tinygpt.checkpoints.adapter_files import weights_sha256
 from tinygpt.checkpoints.checkpoint import Checkpoint
-from tinygpt.checkpoints.read_back import verify_checkpoint
-from tinygpt.checkpoints.saving import finish_save, save_checkpoint
 from tinygpt.checkpoints.layout import BEST, KEPT
+from tinygpt.checkpoints.read_back import verify_checkpoint
 from tinygpt.checkpoints.retention import kept_folder
+from tinygpt.checkpoints.saving import finish_save, save_checkpoint
 from tinygpt.checkpoints.training_state import TrainingState
 from tinygpt.corpora import Corpus, memorization_warning
 from tinygpt.corpora.token_files import corpus_tokens

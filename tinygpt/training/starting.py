@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from shlex import quote
 
-from tinygpt.checkpoints.checkpoint import as_checkpoint, Checkpoint
+from tinygpt.checkpoints.checkpoint import Checkpoint, as_checkpoint
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.errors import ConfigError
 from tinygpt.gallery.sources import load_source, source_shape

@@ -11,14 +11,15 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from tests.tinygpt.small_checkpoint import MODEL, TRAIN, arrays, failure, save, state
+from tests.tinygpt.small_checkpoint import MODEL, TRAIN, arrays, edit_state, failure, save, state
 from tinygpt.checkpoints.adapter_files import weights_sha256
 from tinygpt.checkpoints.checkpoint import Checkpoint
+from tinygpt.checkpoints.layout import ADAPTER, ADAPTER_CONFIG, BASE_CONFIG, CONFIG, OPTIMIZER, STATE, WEIGHTS
 from tinygpt.checkpoints.loading import load_checkpoint
 from tinygpt.checkpoints.saving import save_checkpoint
-from tinygpt.checkpoints.layout import ADAPTER, ADAPTER_CONFIG, CONFIG, OPTIMIZER, STATE, WEIGHTS
 from tinygpt.checkpoints.trainable import load_engine
 from tinygpt.errors import CheckpointError, ConfigError
+from tinygpt.gallery.sources import folder_shape
 from tinygpt.lora import adapter_shapes, merged, parse_lora
 from tinygpt.optim import OptimizerState
 from tinygpt.params import Arrays, parameter_shapes
@@ -90,12 +91,21 @@ def test_the_files_are_pefts(folder: Path, base: Path) -> None:
 def test_an_adapter_without_a_state_is_one_from_elsewhere(folder: Path, prefix: str) -> None:
     stored = load_file(folder / ADAPTER)
     save_file({prefix + name.partition("transformer.")[2]: array for name, array in stored.items()}, folder / ADAPTER)
-    (folder / CONFIG).unlink()
+    assert not (folder / CONFIG).exists()  # beside which transformers would look for whole weights
+    (folder / BASE_CONFIG).unlink()
     loaded = load_checkpoint(edit(folder))
     assert (loaded.train.lora, loaded.training, loaded.optimizer) == (LORA, None, None)
     assert loaded.adapter is not None
     for name, array in adapter(0).items():
         np.testing.assert_array_equal(loaded.adapter[name], array)
+
+
+def test_an_adapter_of_an_older_format_is_read(folder: Path) -> None:
+    (folder / BASE_CONFIG).rename(folder / CONFIG)
+    digests = json.loads((folder / STATE).read_text())["sha256"]
+    edit_state(folder, format_version=5, sha256={CONFIG: digests.pop(BASE_CONFIG), **digests})
+    assert load_checkpoint(folder).step == 5
+    assert folder_shape(folder) == (MODEL, TUNED)
 
 
 def test_another_base_may_be_given(folder: Path, tmp_path: Path) -> None:

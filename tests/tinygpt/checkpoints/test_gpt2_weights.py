@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +13,14 @@ import pytest
 from safetensors.numpy import save_file
 
 from tests.foreign_checkpoints import FOREIGN, LFS_POINTER
+from tests.tinygpt import gpt2_folder
+from tests.tinygpt.gpt2_folder import BPE, write_gpt2
 from tests.tinygpt.small_checkpoint import MODEL, TRAIN, arrays, failure, save, state
 from tinygpt.checkpoints.checkpoint import Checkpoint
+from tinygpt.checkpoints.gpt2_config import dropout_of, from_gpt2_config, to_gpt2_config
+from tinygpt.checkpoints.layout import CONFIG, INDEX, OPTIMIZER, STATE, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS
 from tinygpt.checkpoints.loading import load_checkpoint
 from tinygpt.checkpoints.saving import save_checkpoint
-from tinygpt.checkpoints.gpt2_config import dropout_of, from_gpt2_config, to_gpt2_config
-from tinygpt.checkpoints.layout import INDEX
-from tinygpt.checkpoints.layout import CONFIG, OPTIMIZER, STATE, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS
 from tinygpt.config import TrainConfig
 from tinygpt.errors import CapacityError, CheckpointError
 from tinygpt.tokenizers import BYTES
@@ -52,6 +54,21 @@ def test_several_files_load_as_one(sharded: Path) -> None:
     assert loaded.config == MODEL and loaded.optimizer is None
     for name, array in arrays(5).items():
         np.testing.assert_array_equal(loaded.weights[name], array)
+
+
+def test_a_padded_vocabulary_loses_the_rows_that_no_token_has(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for rows in (301, 448):  # no multiple of 64, and more than padding adds
+        other = write_gpt2(tmp_path / str(rows), replace(gpt2_folder.MODEL, vocab_size=rows))
+        assert f"tokenizer.json has {BPE.vocab_size} tokens and the weights {rows}" in failure(other)
+    wide = replace(gpt2_folder.MODEL, vocab_size=320)
+    loaded = load_checkpoint(write_gpt2(tmp_path / "padded", wide))
+    assert loaded.config == gpt2_folder.MODEL and loaded.tokenizer.hash == BPE.hash
+    expected = gpt2_folder.weights(model=wide)
+    np.testing.assert_array_equal(loaded.weights["wte.weight"], expected["wte.weight"][: BPE.vocab_size])
+    np.testing.assert_array_equal(loaded.weights["ln_f.bias"], expected["ln_f.bias"])
+    assert f"the last {320 - BPE.vocab_size} of 320 rows of the token table are padding" in caplog.text
+    save_checkpoint(tmp_path / "saved", loaded)
+    assert load_checkpoint(tmp_path / "saved").config.vocab_size == BPE.vocab_size
 
 
 def test_a_false_index_is_refused(sharded: Path) -> None:

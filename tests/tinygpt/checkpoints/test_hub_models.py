@@ -12,10 +12,9 @@ from safetensors.numpy import save_file
 
 from tests.tinygpt.gpt2_folder import MODEL, weights, write_gpt2
 from tests.tinygpt.hub_double import HubDouble
-from tinygpt.checkpoints.loading import load_checkpoint
-from tinygpt.checkpoints.layout import INDEX
 from tinygpt.checkpoints.hub_models import hub_model_folder, hub_model_shape
-from tinygpt.checkpoints.layout import CONFIG, TOKENIZER, WEIGHTS
+from tinygpt.checkpoints.layout import CONFIG, INDEX, TOKENIZER, WEIGHTS
+from tinygpt.checkpoints.loading import load_checkpoint
 from tinygpt.errors import CheckpointError, MissingDependencyError, TinyGPTError
 from tinygpt.system.hub import repository_of
 

@@ -11,9 +11,9 @@ import pytest
 
 from tests.tinygpt.training.small_runs import CORPUS, plan
 from tinygpt.checkpoints.checkpoint import Checkpoint
+from tinygpt.checkpoints.layout import OPTIMIZER, STATE
 from tinygpt.checkpoints.loading import load_checkpoint
 from tinygpt.checkpoints.saving import save_checkpoint
-from tinygpt.checkpoints.layout import OPTIMIZER, STATE
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.data import BatchSampler
 from tinygpt.engines import Engine, create_engine

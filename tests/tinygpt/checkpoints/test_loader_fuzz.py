@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 
 from tests.tinygpt.small_checkpoint import MODEL, TRAIN, arrays, edit_state, save, state
 from tinygpt.checkpoints.checkpoint import Checkpoint
+from tinygpt.checkpoints.layout import CONFIG, INDEX, OPTIMIZER, STATE, WEIGHTS
 from tinygpt.checkpoints.loading import load_checkpoint
-from tinygpt.checkpoints.layout import INDEX
-from tinygpt.checkpoints.layout import CONFIG, OPTIMIZER, STATE, WEIGHTS
 from tinygpt.errors import CheckpointError
 from tinygpt.runs.status import STATUS, read_status
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,17 +12,19 @@ import pytest
 
 from tests.tinygpt.slow_gpt2 import random_model
 from tinygpt.checkpoints.checkpoint import Checkpoint
-from tinygpt.checkpoints.loading import load_checkpoint
 from tinygpt.checkpoints.layout import CONFIG, WEIGHTS
+from tinygpt.checkpoints.loading import load_checkpoint
 from tinygpt.checkpoints.quantized import CODES, KEY
 from tinygpt.checkpoints.trainable import load_engine
-from tinygpt.config import ModelConfig
+from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.corpora import Corpus
 from tinygpt.errors import CheckpointError, ConfigError
 from tinygpt.evaluation.loss import scoring_engine, text_loss
 from tinygpt.evaluation.rounding_cost import save_rounded
 from tinygpt.evaluation.subject import load_subject, reader
-from tinygpt.generation.inference import InferenceModel
+from tinygpt.generation.inference.coding import CodedWeights
+from tinygpt.generation.inference.folding import FoldedWeights
+from tinygpt.params import initial_parameters
 from tinygpt.rounding import rounded
 
 SHAPE = ModelConfig(n_layers=1, d_model=64, n_heads=2, context_length=16)
@@ -59,6 +62,20 @@ def test_the_record_has_the_losses_before_and_after(model: Checkpoint, corpus: C
     after = text_loss(scoring_engine(replace(model, weights=rounded(model.weights, "int8"))), tokens)
     assert (record.loss_before, record.loss_after) == (pytest.approx(before), pytest.approx(after))
     assert record.cost == pytest.approx(after - before) and record.measured_bytes == 500
+
+
+def test_rounded_weights_are_not_rounded_again(model: Checkpoint, corpus: Corpus, tmp_path: Path) -> None:
+    save_rounded(model, corpus, tmp_path / "q", n_bytes=400)
+    with pytest.raises(ConfigError, match="in int8 already, and rounding them again loses more; allowed: the model"):
+        save_rounded(load_checkpoint(tmp_path / "q"), corpus, tmp_path / "again")
+    assert not (tmp_path / "again").exists()
+
+
+def test_a_text_of_ones_own_is_named_where_it_is_not_found(model: Checkpoint, corpus: Corpus, tmp_path: Path) -> None:
+    save_rounded(model, replace(corpus, name="file:mine.txt"), tmp_path / "q", n_bytes=400)
+    words = r"was trained on file:mine\.txt, in a folder that is not known; .* with --corpus file:PATH"
+    with pytest.raises(ConfigError, match=words):
+        load_subject(str(tmp_path / "q"), "").corpus_name("")
 
 
 def test_what_exists_is_not_written_over(model: Checkpoint, corpus: Corpus, tmp_path: Path) -> None:

@@ -13,10 +13,10 @@ from tests.tinygpt.small_checkpoint import MODEL, TRAIN, arrays, save, state, st
 from tests.tinygpt.system.test_staging import Crash, CrashAfter
 from tests.tinygpt.training.small_runs import CORPUS, plan
 from tinygpt.checkpoints.checkpoint import Checkpoint
+from tinygpt.checkpoints.layout import ADAPTER, ADAPTER_CONFIG, BASE_CONFIG, FILES, OPTIMIZER, WEIGHTS
 from tinygpt.checkpoints.loading import load_checkpoint
-from tinygpt.checkpoints.saving import save_checkpoint
-from tinygpt.checkpoints.layout import ADAPTER, ADAPTER_CONFIG, FILES, OPTIMIZER, WEIGHTS
 from tinygpt.checkpoints.retention import kept_checkpoints
+from tinygpt.checkpoints.saving import save_checkpoint
 from tinygpt.errors import CheckpointError
 from tinygpt.optim import OptimizerState
 from tinygpt.runs.manage import read_run, restore_run
@@ -25,7 +25,7 @@ from tinygpt.training.events import CheckpointRecord, EvaluationRecord, StepReco
 from tinygpt.training.resume import newest_sound
 from tinygpt.training.session import run_session
 
-WHOLE = FILES - {ADAPTER, ADAPTER_CONFIG}  # of a model with its weights
+WHOLE = FILES - {ADAPTER, ADAPTER_CONFIG, BASE_CONFIG}  # of a model with its weights
 
 
 def save_step(folder: Path, step: int, keep: int = 2) -> None:

@@ -72,7 +72,10 @@ def test_the_units_agree(files: Path, typed: Typed, engine: Engine) -> None:
         f"mine.txt: {found['n_bytes']:,} bytes in {found['n_tokens']:,} tokens of tokenizer.json"
     )
     assert f"perplexity {found['perplexity_per_token']:.2f} a token" in lines[1]
-    assert lines[2].startswith("windows of 24 tokens, every 12: a token is predicted from 13 to 24 before it")
+    assert lines[2] == (
+        "windows of 24 tokens, a new one after every 12: each token is predicted from the 13 to 24 tokens before it, "
+        "or fewer at the beginning of the text"
+    )
 
 
 @pytest.mark.parametrize(

@@ -21,9 +21,9 @@ from tests.tinygpt.small_checkpoint import MODEL, TRAIN, arrays, save
 from tests.tinygpt.system.test_folder_lock import end, in_a_fork
 from tests.tinygpt.training.small_runs import CORPUS, plan
 from tinygpt.checkpoints.checkpoint import Checkpoint
+from tinygpt.checkpoints.layout import STATE
 from tinygpt.checkpoints.loading import load_checkpoint
 from tinygpt.checkpoints.saving import save_checkpoint
-from tinygpt.checkpoints.layout import STATE
 from tinygpt.errors import ConfigError, DivergedError
 from tinygpt.runs.manage import StillRunningError, find_run, list_runs, read_run, stop_run
 from tinygpt.runs.status import STATUS, RunStatus, read_status, report_status

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.tinygpt.training.small_runs import CORPUS, plan
-from tinygpt.checkpoints.loading import load_checkpoint
 from tinygpt.checkpoints.layout import WEIGHTS
+from tinygpt.checkpoints.loading import load_checkpoint
 from tinygpt.errors import TinyGPTError
 from tinygpt.runs.status import read_status, report_status
 from tinygpt.system.staging import MARK, SAVING

@@ -13,11 +13,11 @@ import pytest
 
 from tests import ROOT
 from tests.tinygpt.small_checkpoint import MODEL, TRAIN, arrays, save, state, step_of
-from tinygpt.checkpoints import checkpoint
+from tinygpt.checkpoints import state_file
 from tinygpt.checkpoints.checkpoint import Checkpoint
+from tinygpt.checkpoints.layout import ADAPTER, ADAPTER_CONFIG, BASE_CONFIG, FILES, STATE, WEIGHTS
 from tinygpt.checkpoints.loading import load_checkpoint
 from tinygpt.checkpoints.saving import has_checkpoint, save_checkpoint
-from tinygpt.checkpoints.layout import ADAPTER, ADAPTER_CONFIG, FILES, STATE, WEIGHTS
 from tinygpt.errors import CheckpointError, StorageError
 from tinygpt.system.staging import SAVED, SAVING
 
@@ -68,7 +68,11 @@ def test_a_crash_at_any_moment_leaves_the_old_or_the_new_version(tmp_path: Path,
         save(folder, step=3)  # and the next save cleans up
         assert step_of(folder) == 3
         assert [path.name for path in folder.parent.iterdir()] == ["run"]
-        assert {path.name for path in folder.iterdir()} - {"notes.txt"} == FILES - {ADAPTER, ADAPTER_CONFIG}
+        assert {path.name for path in folder.iterdir()} - {"notes.txt"} == FILES - {
+            ADAPTER,
+            ADAPTER_CONFIG,
+            BASE_CONFIG,
+        }
         if not first:
             assert (folder / "notes.txt").read_text() == "mine"
         if counter.calls < n:  # no call was left to crash in: every moment has been tried
@@ -170,7 +174,7 @@ def test_files_that_move_while_they_are_read_are_read_again(tmp_path: Path, monk
     """The narrowest moment: the state is the old version's, the weights are the new one's."""
     folder = tmp_path / "run"
     save(folder, step=1)
-    read_json, reads = checkpoint.read_json, []
+    read_json, reads = state_file.read_json, []
 
     def read_during_a_save(path: Path) -> dict[str, object]:
         found = read_json(path)
@@ -179,7 +183,7 @@ def test_files_that_move_while_they_are_read_are_read_again(tmp_path: Path, monk
             save(folder, step=2)
         return found
 
-    monkeypatch.setattr(checkpoint, "read_json", read_during_a_save)
+    monkeypatch.setattr(state_file, "read_json", read_during_a_save)
     assert step_of(folder) == 2
     assert reads.count(STATE) == 2
 

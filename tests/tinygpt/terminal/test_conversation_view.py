@@ -11,6 +11,7 @@ from tests.tinygpt.slow_gpt2 import random_model
 from tinygpt.checkpoints.checkpoint import Checkpoint
 from tinygpt.generation.conversation import Conversation
 from tinygpt.generation.growing import GrowingTexts
+from tinygpt.generation.inference import InferenceModel
 from tinygpt.generation.sampling import SamplingSettings
 from tinygpt.terminal.conversation_view import converse
 from tinygpt.terminal.visible import visible_text
@@ -45,6 +46,22 @@ def test_a_prompt_is_the_first_turn(model: Checkpoint) -> None:
     expected = Conversation(model, SETTINGS)
     turns = ["ab" + shown(bytes(expected.say("ab"))), shown(bytes(expected.say_line(b"c")))]
     assert talk(model, b"c\n", "ab")[0] == "".join(turns)
+
+
+def test_the_loop_is_compiled_before_the_first_line_is_asked_for(
+    model: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("numba")
+    done: list[str] = []
+    monkeypatch.setattr("tinygpt.generation.compiled.rows.prepare", lambda *_arguments, title: done.append(title))
+
+    class Lines(io.BytesIO):
+        def readline(self, *size: int | None) -> bytes:
+            done.append("asked")
+            return b""
+
+    converse(InferenceModel(model, compiled=True), "", SETTINGS, lines=Lines(), out=io.StringIO(), info=io.StringIO())
+    assert done == ["the loop that writes text", "asked"]
 
 
 def test_the_context_is_named_once_when_the_text_is_longer(model: Checkpoint) -> None:

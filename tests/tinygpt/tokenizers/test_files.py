@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.tinygpt.gpt2_folder import BPE, END, LAST, MODEL, write_gpt2, write_pair
+from tinygpt.checkpoints.layout import CONFIG, TOKENIZER, TOKENIZER_CONFIG
 from tinygpt.checkpoints.loading import load_checkpoint
 from tinygpt.checkpoints.saving import save_checkpoint
-from tinygpt.checkpoints.layout import CONFIG, TOKENIZER, TOKENIZER_CONFIG
 from tinygpt.errors import CheckpointError, ConfigError
 from tinygpt.tokenizers import load_tokenizer
 from tinygpt.tokenizers.files import ADDED, MERGES, VOCABULARY

@@ -12,9 +12,9 @@ from tests.conftest import Typed
 from tests.tinygpt.training.small_runs import CORPUS, losses, plan
 from tests.tinygpt.training.test_resume import stop_after
 from tinygpt.checkpoints.checkpoint import Checkpoint
+from tinygpt.checkpoints.layout import ADAPTER, OPTIMIZER, STATE, WEIGHTS
 from tinygpt.checkpoints.loading import load_checkpoint
 from tinygpt.checkpoints.saving import save_checkpoint
-from tinygpt.checkpoints.layout import ADAPTER, OPTIMIZER, STATE, WEIGHTS
 from tinygpt.config import TrainConfig
 from tinygpt.errors import CheckpointError, ConfigError
 from tinygpt.params import initial_parameters
@@ -122,7 +122,7 @@ def test_sample_and_merge_take_an_adapter(base: Path, tmp_path: Path, typed: Typ
     assert "finished step 1" in typed("train", *part, "--out", str(tmp_path / "part")).stdout
     for words, error in (
         (("merge", "--adapter", run, "--out", merged), "already holds a checkpoint"),
-        (("merge", "--adapter", base, "--out", tmp_path / "new"), "holds a whole model"),
+        (("merge", "--adapter", base, "--out", tmp_path / "new"), f"run: invoke sample --checkpoint {base}, which"),
         (("sample", "--adapter", tmp_path / "none"), "there is no folder"),
         (("train", "--lora", "rank=0", "--start-from", base), "rank is 0"),
         (("train", "--train-only", "h.9", "--preset", "tiny", "--corpus", "stories"), "the model has no 'h.9'"),

@@ -14,9 +14,9 @@ import pytest
 from tests.tinygpt.small_checkpoint import edit_state
 from tests.tinygpt.training.small_runs import CORPUS, losses, only, plan
 from tinygpt.checkpoints.checkpoint import Checkpoint
+from tinygpt.checkpoints.layout import OPTIMIZER, STATE, WEIGHTS
 from tinygpt.checkpoints.loading import load_checkpoint
 from tinygpt.checkpoints.saving import save_checkpoint
-from tinygpt.checkpoints.layout import OPTIMIZER, STATE, WEIGHTS
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.corpora import Corpus
 from tinygpt.engines import create_engine

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from tests.tinygpt.training.small_runs import CORPUS, losses, only, plan
-from tinygpt.checkpoints import checkpoint as checkpoint_module
-from tinygpt.checkpoints.loading import load_checkpoint
+from tinygpt.checkpoints import saving
 from tinygpt.checkpoints.layout import BEST, KEPT, STATE, WEIGHTS
+from tinygpt.checkpoints.loading import load_checkpoint
 from tinygpt.data import BatchSampler, evaluation_batches
 from tinygpt.engines import create_engine
 from tinygpt.engines.numpy import NumpyEngine
@@ -163,8 +163,8 @@ def test_an_export_that_does_not_read_back_stops_the_run_at_once(
         half = {name: array.astype(np.float16).astype(np.float32) for name, array in tensors.items()}
         original(path, half, metadata)
 
-    original = checkpoint_module.write_tensors
-    monkeypatch.setattr(checkpoint_module, "write_tensors", lossy)
+    original = saving.write_tensors
+    monkeypatch.setattr(saving, "write_tensors", lossy)
     seen = []
     with pytest.raises(CheckpointError, match=r"read back with another weight 'wte\.weight'"):
         for event in run_session(plan(tmp_path / "run"), CORPUS):

@@ -147,7 +147,7 @@ def test_the_number_of_trained_parameters_is_shown(
 ) -> None:
     start = first(plan(tmp_path / "run", start_from=gpt2, **changes))
     assert start.n_trained == trained
-    (line,) = plain_lines(start, RunProgress(start))
+    line = next(plain_lines(start, RunProgress(start)))
     shown = f"gpt2, {MODEL.n_parameters:,} parameters, {words.format(trained)}"
     assert line.startswith(f"{shown}, engine ")
     assert parameters_text(start) in line

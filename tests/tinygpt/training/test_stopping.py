@@ -14,8 +14,8 @@ import pytest
 
 from tests import ROOT
 from tests.tinygpt.training.small_runs import CORPUS, plan
-from tinygpt.checkpoints.loading import load_checkpoint
 from tinygpt.checkpoints.layout import WEIGHTS
+from tinygpt.checkpoints.loading import load_checkpoint
 from tinygpt.system.stopping import StopRequest
 from tinygpt.training.session import run_session
 from tinygpt.training.trainer import StepRecord

@@ -145,9 +145,7 @@ def attend_backward(
                 p = weights[first : first + count * stop].reshape(count, stop)
                 ds = scores[: count * stop].reshape(count, stop)
                 own = dy + start * y_row
-                times_panels(
-                    count, stop, size, own, y_row, BYTES, turned, deep_sizes, zeros, 0, s_begin, BYTES * stop
-                )
+                times_panels(count, stop, size, own, y_row, BYTES, turned, deep_sizes, zeros, 0, s_begin, BYTES * stop)
                 _times_seeing(start, stop, size, p, dy_packed, deep_keys, zeros, adds, dv, apart)
                 causal_softmax_backward(p, ds, start, scale)
                 _times_visible(start, stop, size, ds, k_packed, deep_keys, zeros, dq + start * apart, apart)

@@ -210,9 +210,7 @@ class VectorizedEngine(Engine):
 
     def current_optimizer_state(self) -> OptimizerState:
         arena = self.arena
-        return OptimizerState(
-            self.updates, arena.views(arena.flat_first_moment), arena.views(arena.flat_second_moment)
-        )
+        return OptimizerState(self.updates, arena.views(arena.flat_first_moment), arena.views(arena.flat_second_moment))
 
     def optimizer_state(self) -> OptimizerState:
         state = self.current_optimizer_state()

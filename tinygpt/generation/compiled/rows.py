@@ -93,7 +93,7 @@ class CompiledTurns:
         self._most = max(1, _TURN_BYTES // model.weights.arena.nbytes)
         self._dtype = np.min_scalar_type(model.config.vocab_size - 1)
         none = np.zeros((rows, 1), self._dtype), np.zeros((rows, 0)), np.zeros(rows, np.int64), seen.copy()
-        prepare(continue_rows, *self._arguments(self._shares[0], *none))
+        prepare(continue_rows, *self._arguments(self._shares[0], *none), title="the loop that writes text")
 
     def advance(self, tokens: np.ndarray, most: int) -> Iterator[np.ndarray]:
         """Read the rows' newest tokens (B,); yield the next ones, at most so many times.
