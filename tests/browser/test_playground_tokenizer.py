@@ -12,7 +12,8 @@ import pytest
 from tests.browser.node import encoded, in_page, run_in_node
 from tests.browser.playing import ODD, reference, trembling_weights
 from tests.tinygpt.tokenizers.test_plain_bpe import BPE, CASES
-from tinygpt.checkpoints.checkpoint import Checkpoint, save_checkpoint
+from tinygpt.checkpoints.checkpoint import Checkpoint
+from tinygpt.checkpoints.saving import save_checkpoint
 from tinygpt.config import TrainConfig
 from tinygpt.engines import create_engine
 from tinygpt.evaluation.loss import text_loss

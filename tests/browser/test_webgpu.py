@@ -17,7 +17,8 @@ from sitegen.commands.serve import serve_folder
 from sitegen.playground.publish import SOURCES
 from tests import ROOT
 from tests.browser.playing import ODD, Playground, Reference, reference, start_training
-from tinygpt.checkpoints.checkpoint import Checkpoint, load_checkpoint
+from tinygpt.checkpoints.checkpoint import Checkpoint
+from tinygpt.checkpoints.loading import load_checkpoint
 from tinygpt.config import ModelConfig
 from tinygpt.generation.decoding import generate
 from tinygpt.presets import PRESETS

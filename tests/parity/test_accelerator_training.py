@@ -13,7 +13,7 @@ from bench.training import accelerator_training
 from bench.training.accelerator_training import train_on_accelerator, whole_held_out_loss
 from bench.training.options import AcceleratorTrainingOptions
 from tests.tinygpt.training.small_runs import CORPUS
-from tinygpt.checkpoints.checkpoint import load_checkpoint
+from tinygpt.checkpoints.loading import load_checkpoint
 
 ENGINE = "jax[device=cpu,dispatch=2]"
 
