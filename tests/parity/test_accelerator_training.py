@@ -1,4 +1,4 @@
-"""The task accelerator-train with both kinds of tokens, on the processor in the accelerator's place."""
+"""The task accelerator-train with tokens of several bytes, on the processor in the accelerator's place."""
 
 from __future__ import annotations
 
@@ -18,21 +18,20 @@ from tinygpt.checkpoints.loading import load_checkpoint
 ENGINE = "jax[device=cpu,dispatch=2]"
 
 
-@pytest.mark.parametrize("tokenizer", [None, "bpe:280"])
 def test_a_run_has_its_tokens_and_losses_per_byte(
-    tokenizer: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(accelerator_training, "load_corpus", lambda _name, path: CORPUS)
     options = AcceleratorTrainingOptions(
-        out=tmp_path, preset="tiny[context_length=16]", engine=ENGINE, tokenizer=tokenizer, recipe="muon", dropout=0.1,
-        batch=4, steps=None if tokenizer else 8, minutes=0.0, evaluations=4, suite=TOKENIZERS, commit="a" * 40,
+        out=tmp_path, preset="tiny[context_length=16]", engine=ENGINE, tokenizer="bpe:280", recipe="muon", dropout=0.1,
+        batch=4, minutes=0.0, evaluations=4, suite=TOKENIZERS, commit="a" * 40,
     )  # fmt: skip
     assert train_on_accelerator(options) == 0
     model = load_checkpoint(tmp_path / "best")
-    assert (model.tokenizer.name, model.config.vocab_size) == (tokenizer or "bytes", 280 if tokenizer else 256)
+    assert (model.tokenizer.name, model.config.vocab_size) == ("bpe:280", 280)
     run = read_table("runs", tmp_path).iloc[0]
     assert (run["suite"], run["status"], run["commit"]) == (TOKENIZERS, "ok", "a" * 40)
-    assert run["steps_done"] == (4 if tokenizer else 8)
+    assert run["steps_done"] == 4
     assert json.loads(run["protocol"])["vocab_size"] == model.config.vocab_size
     found = whole_held_out_loss(tmp_path / "best", ENGINE, CORPUS)
     assert found == pytest.approx(whole_held_out_loss(tmp_path / "best", "numpy", CORPUS), rel=1e-5)
