@@ -1,10 +1,12 @@
-// Small line charts as SVG: axes, lines that each have a point shape, and a legend.
+// Small line charts as SVG: axes, lines that each have a point shape, levels to compare with, and a legend.
 
 import { el, svg } from "./dom.js";
 
 const WIDTH = 640;
 const HEIGHT = 260;
 const MARGIN = { left: 56, right: 12, top: 12, bottom: 40 };
+const LEVELS_WIDTH = 52; // of the levels' names, at the right
+const NAME_HEIGHT = 12; // at least, between the names of two levels
 
 // The nth line's points: colour is never the only difference.
 const SHAPES = ["circle", "square", "diamond", "cross"];
@@ -50,61 +52,52 @@ function axis(values, log, length) {
 /**
  * A line chart.
  *
- * @param {object} chart title, xLabel, yLabel, logX, logY, and lines: {name, points: [[x, y], …], marked}
+ * @param {object} chart title, xLabel, yLabel, logX, logY, and lines: {name, points: [[x, y], …], marked}; further
+ *   xs and ys that the axes reach, levels: {name, y}, and the width in pixels
  * @returns {HTMLElement} a figure, without lines that have no points
  */
-export function lineChart({ title, xLabel, yLabel, logX = false, logY = false, lines }) {
+export function lineChart({
+  title, xLabel, yLabel, logX = false, logY = false, lines, xs = [], ys = [], levels = [], width = WIDTH,
+}) {
   const drawn = lines.filter((line) => line.points.length);
-  if (!drawn.length) return el("figure", { class: "tgp-chart" });
-  const inner = { width: WIDTH - MARGIN.left - MARGIN.right, height: HEIGHT - MARGIN.top - MARGIN.bottom };
   const points = drawn.flatMap((line) => line.points);
-  const x = axis(
-    points.map(([value]) => value),
-    logX,
-    inner.width,
-  );
-  const y = axis(
-    points.map(([, value]) => value),
-    logY,
-    inner.height,
-  );
+  const across = [...xs, ...points.map(([value]) => value)];
+  const along = [...ys, ...points.map(([, value]) => value), ...levels.map(({ y }) => y)];
+  if (!across.length || !along.length) return el("figure", { class: "tgp-chart" });
+  const right = MARGIN.right + (levels.length ? LEVELS_WIDTH : 0);
+  const inner = { width: width - MARGIN.left - right, height: HEIGHT - MARGIN.top - MARGIN.bottom };
+  const x = axis(across, logX, inner.width);
+  const y = axis(along, logY, inner.height);
   const px = (value) => MARGIN.left + x.place(value);
   const py = (value) => MARGIN.top + inner.height - y.place(value);
   const words = drawn.map(({ name, points: own }) => `${name}: from ${shown(own[0][1])} to ${shown(own.at(-1)[1])}`);
   const picture = svg("svg", {
-    viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
+    viewBox: `0 0 ${width} ${HEIGHT}`,
     role: "img",
     "aria-label": `${title}. ${words.join("; ")}.`,
   });
-  for (const value of ticks(x.low, x.high, logX)) {
-    picture.append(
-      svg("text", { x: px(value), y: HEIGHT - 22, class: "tgp-tick", "text-anchor": "middle" }, shown(value)),
-    );
-  }
+  const label = (text, place) => svg("text", { class: "tgp-tick", "text-anchor": "middle", ...place }, text);
+  for (const value of ticks(x.low, x.high, logX)) picture.append(label(shown(value), { x: px(value), y: HEIGHT - 22 }));
   for (const value of ticks(y.low, y.high, logY)) {
     picture.append(
-      svg("line", { x1: MARGIN.left, x2: WIDTH - MARGIN.right, y1: py(value), y2: py(value), class: "tgp-grid" }),
-      svg("text", { x: MARGIN.left - 6, y: py(value) + 4, class: "tgp-tick", "text-anchor": "end" }, shown(value)),
+      svg("line", { x1: MARGIN.left, x2: width - right, y1: py(value), y2: py(value), class: "tgp-grid" }),
+      label(shown(value), { x: MARGIN.left - 6, y: py(value) + 4, "text-anchor": "end" }),
     );
   }
+  const middle = MARGIN.top + inner.height / 2;
   picture.append(
-    svg(
-      "text",
-      { x: MARGIN.left + inner.width / 2, y: HEIGHT - 4, class: "tgp-tick", "text-anchor": "middle" },
-      xLabel,
-    ),
-    svg(
-      "text",
-      {
-        x: 12,
-        y: MARGIN.top + inner.height / 2,
-        class: "tgp-tick",
-        "text-anchor": "middle",
-        transform: `rotate(-90 12 ${MARGIN.top + inner.height / 2})`,
-      },
-      yLabel,
-    ),
+    label(xLabel, { x: MARGIN.left + inner.width / 2, y: HEIGHT - 4 }),
+    label(yLabel, { x: 12, y: middle, transform: `rotate(-90 12 ${middle})` }),
   );
+  let above = -Infinity; // where the last level's name is
+  for (const level of levels.toSorted((a, b) => b.y - a.y)) {
+    const at = py(level.y);
+    above = Math.max(at + 4, above + NAME_HEIGHT);
+    picture.append(
+      svg("line", { x1: MARGIN.left, x2: width - right, y1: at, y2: at, class: "tgp-level" }),
+      label(level.name, { x: width - right + 6, y: above, "text-anchor": "start" }),
+    );
+  }
   const legend = el("p", { class: "tgp-legend" });
   for (const [i, line] of drawn.entries()) {
     const shape = SHAPES[i % SHAPES.length];
@@ -120,4 +113,31 @@ export function lineChart({ title, xLabel, yLabel, logX = false, logY = false, l
     legend.append(el("span", {}, sample, ` ${line.name}`));
   }
   return el("figure", { class: "tgp-chart" }, picture, legend);
+}
+
+/**
+ * Keep a chart as wide as its place and up to date.
+ *
+ * @param {HTMLElement} place
+ * @param {() => object} read gives the chart, but for its width
+ * @returns {{draw: () => void, end: () => void}} draw it again, at most once a frame; stop following the width
+ */
+export function followedChart(place, read) {
+  let width = 0;
+  let waiting = false;
+  const draw = () => {
+    if (waiting || !width) return;
+    waiting = true;
+    requestAnimationFrame(() => {
+      waiting = false;
+      place.replaceChildren(lineChart({ ...read(), width }));
+    });
+  };
+  const observer = new ResizeObserver(([{ contentRect }]) => {
+    if (Math.round(contentRect.width) === width) return;
+    width = Math.round(contentRect.width);
+    draw();
+  });
+  observer.observe(place);
+  return { draw, end: () => observer.disconnect() };
 }

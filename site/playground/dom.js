@@ -38,14 +38,24 @@ export function field(label, control, hint = "") {
 field.count = 0;
 
 /** A button; `properties` are attributes besides its class. */
-export const button = (text, properties = {}, kind = "md-button") =>
-  el("button", { type: "button", class: kind, ...properties }, text);
+export const button = (text, properties = {}, kind = "") =>
+  el("button", { type: "button", class: `tgp-button ${kind}`.trim(), ...properties }, text);
 
 /** The button of a part's main task. */
-export const mainButton = (text) => button(text, {}, "md-button md-button--primary");
+export const mainButton = (text) => button(text, {}, "tgp-main");
 
 /** A line for a task's progress and errors. */
 export const statusLine = () => el("p", { class: "tgp-status", role: "status" });
+
+/** A box for a text that a model writes. */
+export const textBox = (label) => el("pre", { class: "tgp-text", role: "group", tabindex: 0, "aria-label": label });
+
+/** Controls that are seldom needed, under a line that unfolds them. */
+export const fold = (title, ...children) =>
+  el("details", { class: "tgp-fold" }, el("summary", {}, title), el("div", { class: "tgp-folded" }, ...children));
+
+/** The top of a panel: its title, and what belongs beside it. */
+export const heading = (title, ...beside) => el("div", { class: "tgp-head" }, el("h2", {}, title), ...beside);
 
 /** A table from headings and rows of cells; the first cell of a row is its heading. */
 export function table(headings, rows) {
@@ -70,22 +80,31 @@ export const options = (choices) => choices.map(([value, text]) => el("option", 
 /** A menu of [value, text] pairs. */
 export const menu = (choices) => el("select", {}, ...options(choices));
 
-/** The number in an input; throws an error for readers if it is none, or outside the input's limits. */
-export function readNumber(input, name, whole = true) {
-  const value = Number(input.value);
-  const [low, high] = [Number(input.min), Number(input.max)];
-  if (
-    input.value.trim() === "" ||
-    !Number.isFinite(value) ||
-    value < low ||
-    value > high ||
-    (whole && !Number.isInteger(value))
-  ) {
-    throw new Error(
-      `${name} is "${input.value}"; ${whole ? "a whole number" : "a number"} from ${low} to ${high} is needed.`,
-    );
+/** True if a text is a number that an input takes. */
+export function numberFits(input, text) {
+  const value = Number(text);
+  const within = Number.isFinite(value) && value >= Number(input.min) && value <= Number(input.max);
+  return text.trim() !== "" && within && (input.step === "any" || Number.isInteger(value));
+}
+
+/** The numbers that an input takes, in words. */
+export const numbersAllowed = ({ step, min, max }) =>
+  `${step === "any" ? "a number" : "a whole number"} from ${min} to ${max}`;
+
+/** The number in an input; throws an error for readers if it takes no such number. */
+export function readNumber(input, name) {
+  if (numberFits(input, input.value)) return Number(input.value);
+  throw new Error(`${name} is "${input.value}"; ${numbersAllowed(input)} is needed.`);
+}
+
+/** Copy a text; `status` says so, or shows the text where there is no clipboard. */
+export async function copy(text, status) {
+  try {
+    await navigator.clipboard.writeText(text);
+    status.textContent = "Copied";
+  } catch {
+    status.textContent = text; // the reader can copy it by hand
   }
-  return value;
 }
 
 /** Download a file to the reader's disk. */
@@ -104,6 +123,9 @@ export function pieceName(bytes) {
   if (!/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\ufffd]/.test(text)) return text.replaceAll(" ", "␣").replaceAll("\n", "↵");
   return Array.from(bytes, (byte) => `0x${byte.toString(16).padStart(2, "0")}`).join(" ");
 }
+
+/** A share of one as text. */
+export const percent = (share) => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`;
 
 /** A duration as text. */
 export function duration(seconds) {

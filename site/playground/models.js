@@ -18,24 +18,26 @@ export async function openGallery(app, entry) {
   return open(app, await config.text(), await weights.arrayBuffer(), (await tokenizer?.text()) ?? null, entry.name);
 }
 
-/** Open a checkpoint from disk. */
+const CHOOSE =
+  "Choose the files of one checkpoint together: config.json, model.safetensors, and tokenizer.json unless its tokens " +
+  "are bytes; or the one file of a whole training.";
+
+/** Open a checkpoint from disk, or a training that was downloaded here. */
 export async function openFiles(app, files) {
   const tokenizer = files.find(({ name }) => name === "tokenizer.json");
   const config = files.find((file) => file.name.endsWith(".json") && file !== tokenizer);
   const weights = files.find(({ name }) => name.endsWith(".safetensors"));
-  if (!config || !weights || files.length !== (tokenizer ? 3 : 2)) {
-    throw new Error(
-      "Choose the files of one checkpoint together: config.json, model.safetensors, and tokenizer.json unless its " +
-        "tokens are bytes.",
-    );
-  }
-  if (weights.size > LARGEST_FILE || config.size > 1e6 || tokenizer?.size > 1e7) {
+  if (!weights || files.length !== (config ? (tokenizer ? 3 : 2) : 1)) throw new Error(CHOOSE);
+  if (weights.size > LARGEST_FILE || config?.size > 1e6 || tokenizer?.size > 1e7) {
     throw new Error("These files are too large for a browser tab.");
   }
   const buffer = await weights.arrayBuffer().catch(() => {
     throw new Error(`${weights.name} could not be read into memory.`);
   });
-  return open(app, await config.text(), buffer, (await tokenizer?.text()) ?? null, "Your checkpoint");
+  if (config) return open(app, await config.text(), buffer, (await tokenizer?.text()) ?? null, "Your checkpoint");
+  return app.client.call("openSnapshot", { buffer }, { transfer: [buffer] }).catch(() => {
+    throw new Error(CHOOSE);
+  });
 }
 
 const open = (app, configText, buffer, tokenizerText, about) =>

@@ -1,47 +1,90 @@
 // The playground page: fills its parts, starts the worker, and ends both when the reader leaves.
 //
-// Each part is a module that fills one element: `data-playground="generate"` and so on. Parts share an `app`: the
-// worker, the site's index (index.json), the current model, and the controls that start tasks. A part may return a
-// function to call on a first visit.
+// Each part is a module that fills one element: `data-playground="train"` and so on; a page may have some of them only.
+// Parts share an `app`: the worker, the site's index (index.json), the model in view, the reader's words, the state in
+// the address, the controls that start tasks, and what the parts tell each other. A part may return a function to call
+// on a first visit, if the gallery's first model may be loaded.
 
 import { Client } from "./client.js";
 import { el } from "./dom.js";
-import { generatePart } from "./part-generate.js";
-import { trainPart } from "./part-train.js";
 import { measurePart } from "./part-measure.js";
-import { insidePart } from "./part-inside.js";
 import { openGallery } from "./models.js";
 import { showPressure } from "./pressure.js";
 import { showFailures } from "./report.js";
+import { Address } from "./view/address.js";
+import { comparePart } from "./view/compare.js";
+import { gradientsPart } from "./view/gradients.js";
+import { guidePart } from "./view/guide.js";
+import { insidePart } from "./view/inside.js";
+import { lossPart } from "./view/loss.js";
+import { textPart } from "./view/text.js";
+import { trainPart } from "./view/train.js";
+import { Words, wordsPart } from "./view/words.js";
 
-const PARTS = { generate: generatePart, train: trainPart, measure: measurePart, inside: insidePart };
+const PARTS = {
+  guide: guidePart,
+  train: trainPart,
+  loss: lossPart,
+  text: textPart,
+  words: wordsPart,
+  inside: insidePart,
+  gradients: gradientsPart,
+  compare: comparePart,
+  measure: measurePart,
+};
+
+const UNASKED_BYTES = 4_000_000; // largest model to load without a click
 
 class App {
-  constructor(index) {
+  constructor(index, line) {
     this.index = index;
+    this.line = line; // the element above the parts
     this.client = new Client(new URL("./worker.js", import.meta.url));
     this.kernels = "js";
     this.backends = ["js"]; // that can be measured
     this.card = null; // name of the graphics card
-    this.model = null;
+    this.model = null; // in view: opened, trained, or in training
     this.kept = null; // name of the model in this browser's storage
     this.offered = index.models[0] ?? null; // gallery model to load if a part needs a model
-    this._modelListeners = [];
+    this._listeners = new Map(); // topic → functions
     this._starters = [];
+    this._running = []; // true for each running task that others may come between
+    this._ends = [() => this.client.close()];
+    this.address = new Address(location.search);
+    this.words = new Words(this.offered?.prompt ?? "Once upon a time", (byReader) => {
+      this.tell("words");
+      if (byReader) this.tell("typed");
+    });
+    const given = this.words.text;
+    this.address.bind("prompt", this.words.control);
+    this.words.mine = this.words.text !== given;
   }
 
   url(path) {
     return new URL(path, import.meta.url);
   }
 
+  // ---- what parts tell each other ----------------------------------------------------------------------------------
+  //
+  // "model": another one is in view; "words": the line or its cursor changed, and "typed": by the reader; "run", "news", "end": of a training;
+  // "rival": a loss to compare with; "try": settings of the guide
+
+  on(topic, listener) {
+    this._listeners.set(topic, [...(this._listeners.get(topic) ?? []), listener]);
+  }
+
+  tell(topic, news) {
+    for (const listener of this._listeners.get(topic) ?? []) listener(news);
+  }
+
   setModel(model) {
     this.model = model;
     if (model?.kept) this.kept = model.about;
-    for (const listener of this._modelListeners) listener(model);
+    this.tell("model", model);
   }
 
   onModel(listener) {
-    this._modelListeners.push(listener);
+    this.on("model", listener);
     listener(this.model);
   }
 
@@ -49,20 +92,24 @@ class App {
   async needModel(status) {
     if (this.model || !this.offered) return;
     status.textContent = `Loading ${this.offered.title}…`;
-    this.setModel((await openGallery(this, this.offered)).model);
+    this._loading ??= openGallery(this, this.offered).finally(() => (this._loading = null));
+    const { model } = await this._loading;
+    if (!this.model) this.setModel(model);
     status.textContent = "";
   }
 
-  /** Register a control that starts a task: it is disabled while a task runs. */
-  starter(control) {
-    this._starters.push(control);
+  // ---- tasks -------------------------------------------------------------------------------------------------------
+
+  /** Register a control that starts a task: disabled while one runs, or working `between` a long one's steps. */
+  starter(control, { between = false } = {}) {
+    this._starters.push({ control, between });
     return control;
   }
 
-  /** Run a task; returns its result, or null after showing its error in `status`. */
-  async work(status, task) {
+  /** Run a task, `long` if others may come between its steps; returns its result, or null after showing its error. */
+  async work(status, task, long = false) {
     const focused = document.activeElement; // disabling a control takes its focus
-    for (const control of this._starters) control.disabled = true;
+    this._setRunning([...this._running, long]);
     status.classList.remove("tgp-bad");
     try {
       return await task();
@@ -71,9 +118,25 @@ class App {
       status.textContent = error.message;
       return null;
     } finally {
-      for (const control of this._starters) control.disabled = false;
+      this._setRunning(this._running.toSpliced(this._running.indexOf(long), 1));
       if (document.activeElement === document.body) focused?.focus({ preventScroll: true });
     }
+  }
+
+  _setRunning(running) {
+    this._running = running;
+    for (const { control, between } of this._starters) control.disabled = running.some((long) => !(long && between));
+  }
+
+  // ---- leaving -----------------------------------------------------------------------------------------------------
+
+  /** Register what ends with the page. */
+  onEnd(end) {
+    this._ends.push(end);
+  }
+
+  end() {
+    for (const end of this._ends) end();
   }
 }
 
@@ -81,13 +144,16 @@ class App {
  * Start the page.
  *
  * @param {HTMLElement} root holds the parts' elements
+ * @param {string} complaint on the page's address, to begin with
  * @returns {() => void} ends the worker, observers and timers
  */
-export function mount(root) {
-  const ends = [];
+export function mount(root, complaint = "") {
+  let app = null;
   let left = false;
-  const notice = el("p", { class: "tgp-notice", role: "status" });
-  root.querySelector("[data-playground=status]").replaceChildren(notice);
+  const notice = el("p", { class: "tgp-notice", role: "status" }, complaint);
+  const add = (words) => words && (notice.textContent = `${notice.textContent} ${words}`.trim());
+  const line = root.querySelector("[data-playground=status]");
+  line.replaceChildren(notice);
   if (!document.querySelector("link[data-playground-style]")) {
     const href = new URL("./playground.css", import.meta.url).href;
     document.head.append(el("link", { rel: "stylesheet", href, "data-playground-style": true }));
@@ -97,29 +163,28 @@ export function mount(root) {
     if (!response.ok) throw new Error(`The playground's index could not be loaded (${response.status}).`);
     const index = await response.json();
     if (left) return;
-    const app = new App(index);
-    ends.push(() => app.client.close());
+    app = new App(index, line);
     const only = new URLSearchParams(location.search).get("kernels");
     const started = await app.client.call("start", { only });
     if (left) return;
     Object.assign(app, { kernels: started.kernels, backends: started.backends, card: started.card });
     showFailures(app.client, started, notice);
     root.dataset.kernels = started.kernels;
-    ends.push(showPressure(root.querySelector("[data-playground=status]")));
-    const onFirstVisit = Object.entries(PARTS).map(([name, part]) =>
-      part(root.querySelector(`[data-playground=${name}]`), app),
-    );
-    try {
-      const { model, dropped } = await app.client.call("restore");
-      if (left) return;
-      if (model) app.setModel(model);
-      if (dropped) notice.textContent = `${notice.textContent} ${dropped}`.trim();
-    } catch (error) {
-      notice.textContent =
-        `${notice.textContent} The model saved in this browser could not be read (${error.message}).`.trim();
-    }
+    app.onEnd(showPressure(line));
+    const onFirstVisit = Object.entries(PARTS).map(([name, part]) => {
+      const place = root.querySelector(`[data-playground=${name}]`);
+      return place && part(place, app);
+    });
+    add(app.address.complaint());
+    const { model, dropped } = await app.client
+      .call("restore")
+      .catch(({ message }) => ({ dropped: `This browser keeps no model for this page (${message}).` }));
+    if (left) return;
+    if (model) app.setModel(model);
+    add(dropped);
     root.dataset.ready = "true";
-    if (!app.model) for (const act of onFirstVisit) act?.();
+    const unasked = app.offered?.bytes <= UNASKED_BYTES && navigator.connection?.saveData !== true;
+    if (!app.model && unasked) for (const act of onFirstVisit) act?.();
   };
   begin().catch((error) => {
     notice.classList.add("tgp-bad");
@@ -127,6 +192,6 @@ export function mount(root) {
   });
   return () => {
     left = true;
-    for (const end of ends) end();
+    app?.end();
   };
 }

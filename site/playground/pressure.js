@@ -43,7 +43,8 @@ export function showPressure(place) {
   };
 
   let observer = null;
-  if ("PressureObserver" in globalThis) {
+  // A frame of another site may not observe, and a browser complains where one tries.
+  if ("PressureObserver" in globalThis && window.parent === window) {
     observer = new globalThis.PressureObserver((records) => show(records.at(-1).state, "system"));
     observer.observe("cpu", { sampleInterval: 1000 }).catch(estimate);
   } else {

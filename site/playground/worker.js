@@ -6,10 +6,10 @@
 // piece of progress of task `id`; "pace" sets the `share` of the time in which tasks compute. These have no answer.
 
 import { chooseBackend } from "./backends.js";
-import { deleteKept, exportCheckpoint, openCheckpoint, restore, takeSnapshot } from "./tasks/checkpoints.js";
+import { deleteKept, exportCheckpoint, openCheckpoint, openSnapshot, restore, takeSnapshot } from "./tasks/checkpoints.js";
 import { write } from "./tasks/generation.js";
-import { estimate, measure } from "./tasks/measuring.js";
-import { inspect, predict } from "./tasks/prediction.js";
+import { estimate, judge, measure } from "./tasks/measuring.js";
+import { predict } from "./tasks/prediction.js";
 import { setPace, Task } from "./tasks/task.js";
 import { train } from "./tasks/training.js";
 
@@ -22,16 +22,17 @@ const REFUSED =
 const TASKS = {
   start: { run: chooseBackend },
   open: { run: openCheckpoint },
+  openSnapshot: { run: openSnapshot },
   restore: { run: restore },
   train: { run: train },
   measure: { run: measure },
+  judge: { run: judge },
   estimate: { run: estimate, between: true },
   export: { run: exportCheckpoint, between: true },
   snapshot: { run: takeSnapshot, between: true },
   delete: { run: deleteKept, between: true },
   generate: { run: write, between: true },
   predict: { run: predict, between: true },
-  inspect: { run: inspect, between: true },
 };
 
 const waiting = []; // messages of tasks that have not begun, the oldest first

@@ -159,7 +159,9 @@ class Playground(Watched):
         route.fulfill(response=answer, json=index)
 
     def wait_until_ready(self) -> None:
+        """Wait for the worker, and unfold all controls."""
         self.page.locator(".tg-playground[data-ready]").wait_for()
+        self.page.evaluate("for (const fold of document.querySelectorAll('.tgp-fold')) fold.open = true")
 
     def part(self, name: str) -> Locator:
         return self.page.locator(f"[data-playground={name}]")
@@ -180,14 +182,15 @@ class Playground(Watched):
         """Addresses of the page's own workers; the theme's search has another."""
         return [worker.url for worker in self.page.workers if worker.url.endswith("playground/worker.js")]
 
-    def write(self, tokens: int, **settings: str) -> str:
-        """Let the model write, at temperature 0 unless told otherwise; returns prompt and text as they are shown."""
+    def write(self, tokens: int, words: str | None = None) -> str:
+        """Let the model continue the words at temperature 0; returns words and text as they are shown."""
+        if words is not None:
+            self.page.get_by_label("Your words").fill(words)
         self.page.get_by_label("Tokens").fill(str(tokens))
-        for label, value in ({"Temperature": "0"} | settings).items():
-            self.part("generate").get_by_label(label, exact=True).fill(value)
+        self.page.get_by_label("Temperature").fill("0")
         self.page.get_by_role("button", name="Write").click()
-        self.wait_for(self.status("generate"), f"{tokens} tokens")
-        return str(self.part("generate").locator(".tgp-text").evaluate("element => element.textContent"))
+        self.wait_for(self.status("text"), f"{tokens} tokens")
+        return str(self.part("text").locator(".tgp-text").first.evaluate("element => element.textContent"))
 
     def contrasts(self, part: str, scheme: str) -> dict[str, float]:
         """Class of each line and mark in a part's chart and legend → its least contrast with the background."""
@@ -205,9 +208,9 @@ class Playground(Watched):
 def start_training(playground: Playground, steps: int, preset: str = "tiny") -> None:
     """Press "Train"."""
     page = playground.page
-    page.get_by_label("Preset", exact=True).select_option(preset)
+    page.get_by_label("Size", exact=True).select_option(preset)
     page.get_by_label("Steps").fill(str(steps))
-    page.get_by_role("button", name="Train").click()
+    page.get_by_role("button", name="Train", exact=True).click()
 
 
 def evaluate_module(page: Page, script: str, argument: object) -> object:

@@ -33,6 +33,7 @@ from tests.browser.playing import (
     start_training,
 )
 from tests.browser.test_audit import rgb
+from tests.browser.watching import wait_until
 from tinygpt.checkpoints.checkpoint import Checkpoint
 from tinygpt.checkpoints.loading import load_checkpoint
 from tinygpt.checkpoints.saving import save_checkpoint
@@ -156,19 +157,17 @@ def test_the_committed_kernels_are_what_the_source_compiles_to() -> None:
 def test_text_of_a_checkpoint_from_disk_is_pythons(playground: Playground, folder: Path, odd: Checkpoint) -> None:
     page = playground.page
     playground.open_checkpoint(folder / "config.json", folder / "model.safetensors")
-    assert "2 layers, width 20" in playground.wait_for(
-        playground.part("generate").locator(".tgp-model"), "Your checkpoint"
-    )
+    assert "2 layers, width 20" in playground.wait_for(playground.part("text").locator(".tgp-model"), "Your checkpoint")
     prompt = "<b>né</b> 🙂\u202e"
-    page.get_by_label("Prompt", exact=True).fill(prompt)
+    page.get_by_label("Your words").fill(prompt)
     page.get_by_label("Tokens").fill("150")
     page.get_by_label("Temperature").fill("0")
     page.get_by_role("button", name="Write").click()
-    told = playground.wait_for(playground.status("generate"), "150 tokens")
+    told = playground.wait_for(playground.status("text"), "150 tokens")
     assert "tokens per second" in told
     assert "first token after" in told
     expected = generate_text(odd, prompt, 150, temperature=0)
-    written = playground.part("generate").locator(".tgp-text")
+    written = playground.part("text").locator(".tgp-text").first
     assert written.evaluate("element => element.textContent") == prompt + expected
     assert written.locator("b").count() == 0
 
@@ -179,10 +178,10 @@ def test_the_same_seed_gives_the_same_text(playground: Playground, folder: Path,
     page.get_by_label("Tokens").fill("60")
     texts = []
     for seed in ("7", "8", "7"):
-        page.get_by_label("Seed").first.fill(seed)
+        page.get_by_label("Seed of the text").fill(seed)
         page.get_by_role("button", name="Write").click()
         page.get_by_role("button", name="Write").and_(page.locator(":enabled")).wait_for()
-        texts.append(playground.part("generate").locator(".tgp-text").inner_text())
+        texts.append(playground.part("text").locator(".tgp-text").first.inner_text())
     assert texts[0] == texts[2] != texts[1]
 
 
@@ -191,14 +190,14 @@ def test_text_streams_and_stops_within_half_a_second(playground: Playground, fol
     playground.open_checkpoint(folder / "config.json", folder / "model.safetensors")
     page.get_by_label("Tokens").fill("1000000")
     page.get_by_role("button", name="Write").click()
-    playground.wait_for(playground.status("generate"), "tokens per second")
-    written = playground.part("generate").locator(".tgp-text")
+    playground.wait_for(playground.status("text"), "tokens per second")
+    written = playground.part("text").locator(".tgp-text").first
     early = written.inner_text()
     page.wait_for_function("early => document.querySelector('.tgp-text').textContent !== early", arg=early)
     milliseconds = page.evaluate(
         """async () => {
-            const part = document.querySelector("[data-playground=generate]");
-            const stop = [...part.querySelectorAll("button")].find((button) => button.textContent === "Stop");
+            const part = document.querySelector("[data-playground=text]");
+            const stop = [...part.querySelectorAll("button")].find((button) => button.textContent === "Stop writing");
             const begun = performance.now();
             stop.click();
             while (!part.querySelector(".tgp-status").textContent.includes("stopped")) {
@@ -239,10 +238,28 @@ def test_a_model_learns_is_saved_downloaded_and_deleted(playground: Playground, 
     assert "saved in this browser" in told
     losses = [float(told.split(words)[1].split(" ")[0]) for words in ("loss ", "held out ")]
     assert max(losses) < 4.2 < math.log(256)
-    samples = playground.part("train").locator(".tgp-samples pre")
-    assert samples.count() == 10
-    assert "held out" in (playground.part("train").locator(".tgp-legend").inner_text())
-    assert_drawn(playground, "train", n_lines=2)
+    text = playground.part("text")
+    assert int(text.get_attribute("data-samples") or 0) > 20  # one with each evaluation, and the first
+    assert "Now, after 40 steps" in text.inner_text()
+    assert "Before, after 0 steps" in text.inner_text()
+    loss = playground.part("loss")
+    assert "held out" in loss.locator(".tgp-legend").inner_text()
+    assert "equally likely characters" in loss.locator(".tgp-reading[data-state=falling]").inner_text()
+    assert [level for level in loss.locator(".tgp-live text").all_inner_texts() if level.isalpha()] == [
+        "letters",
+        "pairs",
+        "triples",
+    ]
+    assert_drawn(playground, "loss", n_lines=2)
+    layers = playground.part("gradients").locator(".tgp-layer a")
+    assert layers.all_inner_texts() == [
+        "embedding",
+        "block 1 attention",
+        "block 1 MLP",
+        "block 2 attention",
+        "block 2 MLP",
+        "final norm",
+    ]
 
     for name in ("model.safetensors", "config.json"):
         with page.expect_download() as download:
@@ -258,27 +275,27 @@ def test_a_model_learns_is_saved_downloaded_and_deleted(playground: Playground, 
 
     page.reload()
     playground.wait_until_ready()
-    assert "40 steps in this browser" in playground.part("generate").locator(".tgp-model").inner_text()
+    assert "40 steps in this browser" in playground.part("text").locator(".tgp-model").inner_text()
     page.get_by_label("Temperature").fill("0")
     page.get_by_label("Tokens").fill("80")
     page.get_by_role("button", name="Write").click()
-    playground.wait_for(playground.status("generate"), "80 tokens")
+    playground.wait_for(playground.status("text"), "80 tokens")
     expected = generate_text(checkpoint, "Once upon a time", 80, temperature=0)
     assert (
-        playground.part("generate").locator(".tgp-text").evaluate("e => e.textContent") == "Once upon a time" + expected
+        playground.part("text").locator(".tgp-text").first.evaluate("e => e.textContent")
+        == "Once upon a time" + expected
     )
 
-    page.get_by_label("Start from").select_option("loaded")
     page.get_by_label("Steps").fill("5")
-    page.get_by_role("button", name="Train").click()
+    page.get_by_role("button", name="Continue").click()
     playground.wait_for(status, "Done: 5 steps")
-    assert "45 steps in this browser" in playground.part("generate").locator(".tgp-model").inner_text()
+    assert "45 steps in this browser" in playground.part("text").locator(".tgp-model").inner_text()
 
     page.get_by_role("button", name="Delete the saved model").click()
-    playground.wait_for(status, "Deleted")
+    playground.wait_for(playground.status("text"), "Deleted")
     page.reload()
     playground.wait_until_ready()
-    assert "No model yet" in playground.part("generate").locator(".tgp-model").inner_text()
+    assert "No model yet" in playground.part("text").locator(".tgp-model").inner_text()
 
 
 def test_training_pauses_goes_on_and_stops(playground: Playground) -> None:
@@ -293,15 +310,15 @@ def test_training_pauses_goes_on_and_stops(playground: Playground) -> None:
     assert "left" in paused
     page.get_by_role("button", name="Resume").click()
     page.wait_for_function("([e, t]) => e.textContent !== t", arg=[status.element_handle(), paused])
-    page.get_by_role("button", name="Stop").nth(1).click()
+    page.get_by_role("button", name="Stop", exact=True).click()
     assert "saved in this browser" in playground.wait_for(status, "Stopped after")
-    assert page.get_by_role("button", name="Train").is_enabled()
+    assert page.get_by_role("button", name="Train", exact=True).is_enabled()
 
 
 def test_warnings_come_before_training(playground: Playground) -> None:
     page = playground.page
     expected = playground.part("train").locator(".tgp-status").first
-    page.get_by_label("Preset", exact=True).select_option("huge")
+    page.get_by_label("Size", exact=True).select_option("huge")
     page.get_by_label("Steps").fill("100000")
     page.get_by_label("Steps").blur()
     told = playground.wait_for(expected, "long for a browser tab")
@@ -309,7 +326,7 @@ def test_warnings_come_before_training(playground: Playground) -> None:
     assert "large for a browser tab" in told
     assert "will memorize it" in told
     page.get_by_label("Text", exact=True).select_option("own")
-    page.get_by_label("Preset", exact=True).select_option("tiny")
+    page.get_by_label("Size", exact=True).select_option("tiny")
     page.get_by_label("Your text").fill("short, but long enough to train on. " * 20)
     page.get_by_label("Your text").blur()
     assert "large" not in playground.wait_for(expected, "repeat it word for word")
@@ -345,26 +362,33 @@ def test_the_curve_in_the_tab_downloads_as_rows_of_the_schema(playground: Playgr
     assert json.loads(runs[0]["protocol"])["measured_steps"] == sum(not step["is_warmup"] for step in steps) / 2
 
 
+PLACE_CURSOR = """(area, at) => {
+    area.focus();
+    area.setSelectionRange(at, at);
+    area.dispatchEvent(new KeyboardEvent("keyup"));
+}"""
+
+
 def test_looking_inside_shows_what_python_computes(playground: Playground, folder: Path, odd: Checkpoint) -> None:
     page = playground.page
     playground.open_checkpoint(folder / "config.json", folder / "model.safetensors")
-    page.get_by_label("Prompt to look at").fill("Hello\x00 <i>")
+    words, part = page.get_by_label("Your words"), playground.part("inside")
     page.get_by_label("Layer").select_option(label="2")
-    page.get_by_role("button", name="Look").click()
-    part = playground.part("inside")
-    rows = part.locator("tbody tr")
-    rows.nth(9).wait_for()
-    assert rows.count() == 10
+    words.fill("Hello\x00 <i>")
     engine = create_engine("numpy", odd.config, odd.train, seed=0)
     engine.load_state_dict(odd.weights)
     scores = engine.logits(np.frombuffer(b"Hello\x00 <i>", np.uint8)[None].astype(np.int64))[0]
     likeliest = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    shares = (likeliest / likeliest.sum(axis=-1, keepdims=True)).max(axis=-1)
-    for row, share in zip(rows.all(), shares, strict=True):
-        shown = row.locator(".tgp-likely").first.evaluate("e => Number(e.style.getPropertyValue('--share'))")
-        assert shown == pytest.approx(share, abs=6e-4)
+    chances = likeliest / likeliest.sum(axis=-1, keepdims=True)
     fields = part.locator(".tgp-attention rect")
-    assert fields.count() == 55
+    for cursor in (4, 10):
+        words.evaluate(PLACE_CURSOR, cursor)
+        wait_until(page, f"document.querySelectorAll('.tgp-attention rect').length === {cursor * (cursor + 1) // 2}")
+        shown = [
+            bar.evaluate("e => Number(e.style.getPropertyValue('--share'))")
+            for bar in part.locator(".tgp-likely").all()
+        ]
+        assert shown == pytest.approx(np.sort(chances[cursor - 1])[::-1][: len(shown)].tolist(), abs=6e-4)
     last_row = [float(fields.nth(45 + i).get_attribute("fill-opacity") or "0") for i in range(10)]
     assert sum(last_row) == pytest.approx(1, abs=0.01)
     assert "layer 2" in (part.locator(".tgp-attention").get_attribute("aria-label") or "")
@@ -410,14 +434,29 @@ def test_everything_can_be_reached_with_the_keyboard_on_a_phone(browser: Browser
     opened = Playground(browser, site, width=390)
     page = opened.page
     reached = set()
-    page.get_by_label("Open a checkpoint").focus()
-    for _ in range(60):
+    page.get_by_label("Text", exact=True).focus()
+    for _ in range(80):
         label = page.evaluate(
             "(document.activeElement.labels?.[0] ?? document.activeElement).textContent.trim().split(' (')[0]"
         )
         reached.add(label)
         page.keyboard.press("Tab")
-    assert {"Prompt", "Write", "Preset", "Text", "Train", "Measure", "Prompt to look at", "Look", "tiny"} <= reached
+    assert {
+        "Text",
+        "Size",
+        "Train",
+        "Settings",
+        "Steps",
+        "Copy link",
+        "Write",
+        "How it chooses",
+        "Temperature",
+        "Your words",
+        "Layer 1",
+        "what is a gradient?",
+        "Measure",
+        "tiny",
+    } <= reached
     assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
     opened.close()
 

@@ -19,9 +19,9 @@ from tinygpt.generation.decoding import generate_text
 def test_files_that_cannot_be_used_are_refused_in_words(
     playground: Playground, folder: Path, odd: Checkpoint, tmp_path: Path
 ) -> None:
-    page, status = playground.page, playground.status("generate")
+    page, status = playground.page, playground.status("text")
     playground.open_checkpoint(folder / "config.json", folder / "model.safetensors")
-    about = playground.wait_for(playground.part("generate").locator(".tgp-model"), "Your checkpoint")
+    about = playground.wait_for(playground.part("text").locator(".tgp-model"), "Your checkpoint")
     good = (folder / "model.safetensors").read_bytes()
     bad = tmp_path / "model.safetensors"
     for foreign in (FOREIGN["truncated"], FOREIGN["no JSON"]):
@@ -35,7 +35,7 @@ def test_files_that_cannot_be_used_are_refused_in_words(
     config.write_text(json.dumps(json.loads((folder / "config.json").read_text()) | relu.config))
     playground.open_checkpoint(config, folder / "model.safetensors")
     playground.wait_for(status, relu.words)
-    assert playground.part("generate").locator(".tgp-model").inner_text() == about
+    assert playground.part("text").locator(".tgp-model").inner_text() == about
     page.get_by_label("Tokens").fill("10")
     page.get_by_role("button", name="Write").click()
     playground.wait_for(status, "10 tokens")
@@ -46,15 +46,15 @@ def test_settings_and_texts_that_cannot_be_used_are_refused_in_words(
 ) -> None:
     page = playground.page
     page.get_by_role("button", name="Write").click()
-    playground.wait_for(playground.status("generate"), "no model yet")
+    playground.wait_for(playground.status("text"), "no model yet")
     playground.open_checkpoint(folder / "config.json", folder / "model.safetensors")
-    playground.part("generate").locator(".tgp-model", has_text="Your checkpoint").wait_for()
-    page.get_by_label("Prompt", exact=True).fill("é" * 21)
+    playground.part("text").locator(".tgp-model", has_text="Your checkpoint").wait_for()
+    page.get_by_label("Your words").fill("é" * 21)
     page.get_by_role("button", name="Write").click()
-    playground.wait_for(playground.status("generate"), "42 bytes; this model's context has 41")
+    playground.wait_for(playground.status("text"), "42 bytes; this model's context has 41")
     page.get_by_label("Top-k").fill("300")
     page.get_by_role("button", name="Write").click()
-    playground.wait_for(playground.status("generate"), 'Top-k is "300"')
+    playground.wait_for(playground.status("text"), 'Top-k is "300"')
     page.get_by_label("Text", exact=True).select_option("own")
     for text, message in (("  \n", "The text is empty"), ("x" * 50, "at least 66")):
         page.get_by_label("Your text").fill(text)
@@ -96,7 +96,7 @@ def test_memory_that_is_refused_leaves_the_page_working(browser: Browser, site: 
     measure.get_by_label("absurd (").check()
     measure.get_by_role("button", name="Measure").click()
     opened.wait_for(opened.status("measure"), "refused")
-    training.get_by_label("Preset").select_option("absurd")
+    training.get_by_label("Size", exact=True).select_option("absurd")
     opened.wait_for(training.locator(".tgp-status").first, "more than this device")
     start_training(opened, steps=3)
     opened.wait_for(opened.status("train"), "Done: 3 steps")
@@ -115,8 +115,8 @@ def test_without_simd_plain_javascript_computes_and_says_so(site: str, folder: P
             opened.page.get_by_label("Tokens").fill("20")
             opened.page.get_by_label("Temperature").fill("0")
             opened.page.get_by_role("button", name="Write").click()
-            opened.wait_for(opened.status("generate"), "20 tokens")
-            text = opened.part("generate").locator(".tgp-text").evaluate("e => e.textContent")
+            opened.wait_for(opened.status("text"), "20 tokens")
+            text = opened.part("text").locator(".tgp-text").first.evaluate("e => e.textContent")
             opened.close()
             browser.close()
         return notice, text

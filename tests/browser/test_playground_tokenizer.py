@@ -84,9 +84,9 @@ def test_a_checkpoint_with_its_tokenizer_writes_pythons_text(wordy: tuple[dict[s
         const settings = {{ count: 120, temperature: 0, topK: 0, seed: 0 }};
         const progress = (news) => parts.push(...news.bytes);
         await client.call("generate", {{ prompt: a.prompt, ...settings }}, {{ progress }});
-        const {{ positions }} = await client.call("inspect", {{ prompt: a.prompt, layer: 0, head: 0 }});
+        const {{ pieces }} = await client.call("predict", {{ text: a.prompt }});
         const {{ tokenizer }} = await client.call("export");
-        return {{ refused, parts, read: positions.map(({{ piece }}) => [...piece]), same: tokenizer === a.tokenizer }};
+        return {{ refused, parts, read: pieces.map((piece) => [...piece]), same: tokenizer === a.tokenizer }};
     }}"""
     answer = run_in_node(script, files | {"prompt": prompt})
     assert f"vocab_size of {BPE.vocab_size}" in answer["refused"]

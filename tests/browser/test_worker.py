@@ -166,12 +166,11 @@ MEANWHILE = """
     const progress = (piece) => piece.done && begun();
     const result = client.call("train", { ...training, steps: 1_000_000 }, { progress });
     await going;
-    const ids = new TextEncoder().encode("The cat");
-    const early = await client.call("predict", { ids });
+    const early = await client.call("predict", { text: "The cat" });
     const { step } = await client.call("snapshot");
     let later = step;
     while (later < step + 5) later = (await client.call("snapshot")).step;
-    const late = await client.call("predict", { ids });
+    const late = await client.call("predict", { text: "The cat" });
 
     client.control("pause", { of: "train" });
     const paused = (await client.call("snapshot")).step;

@@ -26,7 +26,7 @@ from tinygpt.rounding import quantize
 
 SOURCES = ROOT / "site" / "playground"
 WIRE_BYTES = 60_000
-OWN_BYTES = 80_000
+OWN_BYTES = 90_000
 LIGHTER = {".js": lighter_script, ".wgsl": lighter_shader}
 
 
@@ -79,6 +79,15 @@ def test_a_module_imports_its_neighbours_only_and_makes_no_html_of_text(path: Pa
         r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|DOMParser|\beval\(|new Function", text
     )
     assert not re.search(r"https?://(?!github\.com/huggingface/safetensors|www\.w3\.org/2000/svg|git-lfs\")", text)
+
+
+def test_every_explanation_is_a_heading_of_a_page() -> None:
+    pages = re.findall(r': "([\w/]+)/(?:#([\w-]+))?",', source("view/explain.js"))
+    assert len(pages) > 10
+    for page, anchor in pages:
+        text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+        headings = [line.strip("# ").replace(",", "").replace(" ", "-").lower() for line in text.splitlines()]
+        assert not anchor or f"{{ #{anchor} }}" in text or anchor in headings, (page, anchor)
 
 
 def test_both_kernels_have_the_same_functions_and_arguments() -> None:

@@ -14,6 +14,12 @@ export function openCheckpoint({ configText, buffer, tokenizerText = null, about
   return { model: describe() };
 }
 
+/** Open the one file of a training, which goes on from there. */
+export function openSnapshot({ buffer }) {
+  setModel(fixedModel(readSnapshot(buffer)));
+  return { model: describe() };
+}
+
 /** The files of a checkpoint; `tokenizer` is null where tokens are bytes. */
 export async function exportCheckpoint() {
   const { config, tokenizer, weights } = requireModel("There is no model to download yet.");

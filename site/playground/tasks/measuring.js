@@ -1,10 +1,11 @@
 // Measure: one cell of the curve, and what a training is going to need.
 
 import { chosenBackend, createEngine } from "../backends.js";
-import { drawBatch, memorizationWarning } from "../corpus.js";
+import { drawBatch, evaluate, evaluationBatches, memorizationWarning, partsOf } from "../corpus.js";
 import { TRAINING } from "../engine.js";
 import { createNormal, createRandom } from "../generate.js";
 import { heapSize, parameterCount } from "../layout.js";
+import { requireModel } from "./model.js";
 
 const TOGETHER = 3; // steps of a graphics card with one wait, as in bench/arms/registry.py
 
@@ -46,6 +47,17 @@ export async function measure({ kind, config, batchSize, text, seed, warmupSteps
     bytes: engine.bytes,
     stopped: steps.length < all,
   };
+}
+
+/** Loss of the model on the held-out part of a text, nats per byte. */
+export async function judge({ text, batchSize }) {
+  const { config, tokenizer, weights } = requireModel();
+  const { heldOut, perByte } = partsOf({ text }, config.contextLength, tokenizer);
+  const engine = await createEngine(config, batchSize);
+  await engine.load(await weights());
+  const loss = await evaluate(engine, evaluationBatches(heldOut, batchSize, config.contextLength));
+  engine.destroy();
+  return { heldOut: loss * perByte };
 }
 
 /**

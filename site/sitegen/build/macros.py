@@ -31,6 +31,8 @@ from sitegen.figures import FIGURES
 from sitegen.figures.figure_html import empty_figure_html, figure_html
 from sitegen.numbers.number_marks import MARKS
 from sitegen.numbers.registry import resolve_number
+from sitegen.playground.frame import PLACE as PLAYGROUND_FRAME
+from sitegen.playground.frame import playground_snippets_html
 from sitegen.rows.machines import machine_sentence
 from sitegen.rows.results import Results
 from sitegen.tables.gallery import FOLDER as GALLERY
@@ -83,8 +85,9 @@ def define_env(env: Any, collection: Collection | None = None) -> None:
         env.conf["markdown_extensions"] += [Maths(), OutcomeLinks(env.conf[_SHARED][1].targets), Docstrings(), NoWrap()]
     page = PageMacros(env, *env.conf[_SHARED])
     for macro in (
-        page.figure, page.table, page.samples, page.number, page.machine, page.snippet, page.snippets, page.gallery,
-        page.source, page.finding, page.writing, page.clone, page.seed, page.asked, *MARKS,
+        page.figure, page.table, page.samples, page.number, page.machine, page.snippet, page.snippets,
+        page.playground_snippets, page.gallery, page.source, page.finding, page.writing, page.clone, page.seed,
+        page.asked, *MARKS,
     ):  # fmt: skip
         env.macro(macro)
 
@@ -252,6 +255,10 @@ class PageMacros:
             + figure_snippets_html(figure, self._site_url, get_relative_url(figure.folder, self._place.url))
             for figure in found
         )
+
+    def playground_snippets(self) -> str:
+        """The snippets that embed each panel of the playground elsewhere."""
+        return playground_snippets_html(self._site_url, get_relative_url(PLAYGROUND_FRAME, self._place.url))
 
     # ---- the page, and links from it -------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from sitegen.build.prepare import PREPARED, Prepared, prepare
 from sitegen.documents.posts import name_landmarks
 from sitegen.embedding.embed_pages import write_embeds
 from sitegen.embedding.pins import read_pins
+from sitegen.playground.frame import write_playground_frame
 from sitegen.rows.choice import EVERYTHING, Choice
 from sitegen.tables.gallery import gallery_cards, write_texts
 from sitegen.text.addresses import Addresses
@@ -66,6 +67,7 @@ def build_site(root: Path, results: Path, output: Path, addresses: Addresses, ch
     prepared = prepare(root, root / results, addresses.site, choice)
     summary = _run_mkdocs(root, root / results, prepared, output, addresses)
     write_embeds([*prepared.framed, *pins.values()], output, addresses.site)
+    write_playground_frame(output, addresses.site)
     write_texts(gallery_cards(), output)
     name_landmarks(output)
     _tell_links_from_translations(output)

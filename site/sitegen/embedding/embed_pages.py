@@ -17,18 +17,22 @@ from sitegen.figures.publication import PublishedFigure
 from sitegen.figures.render import PNG_SCALE
 from sitegen.text.escape import html_attribute, html_block, json_text
 
-CONTENT_POLICY = "; ".join(
-    (
-        "default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self' data:", "font-src data:",
-        "connect-src 'none'", "base-uri 'none'", "form-action 'none'",
-    )
-)  # fmt: skip
 _ICON = "generated/favicon.svg"
 _STYLES = ("generated/palette.css", "generated/chart-font.css", "css/figures.css", "css/embed.css")
 _SCRIPTS = ("vendor/vega-charts.min.js", "js/figure.js", "js/embed-page.js")
 DEVLOG = "devlog"  # folder, set in mkdocs.yml
 _UP = "../../"  # from a figure's folder to the site's root
 _FIGURE_ID = re.compile(r'<figure class="tg-figure" id="figure-([a-z0-9_]+)"')
+
+
+def content_policy(connect: str = "none", worker: str = "none") -> str:
+    """The content policy of a page for frames; ``connect`` and ``worker`` are "none" or "self"."""
+    return "; ".join(
+        (
+            "default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self' data:", "font-src data:",
+            f"connect-src '{connect}'", f"worker-src '{worker}'", "base-uri 'none'", "form-action 'none'",
+        )
+    )  # fmt: skip
 
 
 def write_embeds(figures: Iterable[PublishedFigure], site: Path, site_url: str) -> None:
@@ -85,7 +89,7 @@ def embed_page(figure: PublishedFigure, home: str | None, site_url: str, site: P
     lines = [
         "<!doctype html>",
         '<html lang="en"><head><meta charset="utf-8">',
-        f'<meta http-equiv="Content-Security-Policy" content="{CONTENT_POLICY}">',
+        f'<meta http-equiv="Content-Security-Policy" content="{content_policy()}">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f"<title>{html_block(figure.words.headline)} · {PROJECT}</title>",
         f'<meta name="description" content="{html_attribute(figure.summary)}">',

@@ -1,6 +1,6 @@
 """The files of the playground page: scripts, texts to train on, models, and an index of them.
 
-    site/playground/*.js, tasks/, webgpu/, *.css, *.wasm  copied unchanged
+    site/playground/**/*.js, *.wgsl, *.css, *.wasm  copied unchanged
     index.json                                  presets, protocol, columns of the rows, published curves, texts, models
     texts/NAME.txt                              loaded when a reader chooses them
     models/NAME.safetensors, NAME.json          the gallery's committed weights, and their config.json
@@ -35,7 +35,7 @@ from tinygpt.tokenizers.files import TOKENIZER
 
 SOURCES = Path("site/playground")  # under the checkout
 FOLDER = "playground"  # under the generated folder
-_COPIED = ("*.js", "tasks/*.js", "webgpu/*.js", "webgpu/*.wgsl", "*.css", "*.wasm")
+_COPIED = ("**/*.js", "**/*.wgsl", "*.css", "*.wasm")
 
 TEXT_BYTES = 280_000  # enough for `medium` without a memorization warning; under 100 KB compressed
 _STORIES_SEED = 3  # different from the corpus: the gallery was not trained on these stories
@@ -67,11 +67,13 @@ class Text:
         title: in the menu.
         licence: its licence.
         write: generates the text.
+        rival: the gallery's model of this kind of text, whose prompt it shares.
     """
 
     title: str
     licence: str
     write: Callable[[], bytes]
+    rival: str
 
 
 def _stories() -> bytes:
@@ -96,8 +98,10 @@ def _source() -> bytes:
 
 TEXTS: Mapping[str, Text] = MappingProxyType(
     {
-        "stories": Text("children's stories from a grammar", "MIT, as TinyGPT, whose grammar writes them", _stories),
-        "source": Text("TinyGPT's own source", "MIT, as TinyGPT", _source),
+        "stories": Text(
+            "children's stories from a grammar", "MIT, as TinyGPT, whose grammar writes them", _stories, "stories"
+        ),
+        "source": Text("TinyGPT's own source", "MIT, as TinyGPT", _source, "python"),
     }
 )
 
@@ -116,11 +120,13 @@ def publish_playground(root: Path, generated: Path, quoted_rows: QuotedRows, gal
     """
     folder = generated / FOLDER
     shutil.rmtree(folder, ignore_errors=True)
-    for name in ("tasks", "webgpu", "texts", "models"):
+    for name in ("texts", "models"):
         (folder / name).mkdir(parents=True)
     for pattern in _COPIED:
         for path in (root / SOURCES).glob(pattern):
-            shutil.copy(path, folder / path.relative_to(root / SOURCES))
+            copy = folder / path.relative_to(root / SOURCES)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, copy)
     texts = {name: text.write() for name, text in TEXTS.items()}
     for name, content in texts.items():
         (folder / "texts" / f"{name}.txt").write_bytes(content)
@@ -162,6 +168,8 @@ def _text_entry(name: str, content: bytes) -> dict[str, Any]:
         "name": f"{name}-excerpt",
         "title": text.title,
         "licence": text.licence,
+        "prompt": PROMPTS[text.rival],
+        "rival": text.rival,
         "file": f"texts/{name}.txt",
         "bytes": len(content),
         "sha256": hashlib.sha256(content).hexdigest(),

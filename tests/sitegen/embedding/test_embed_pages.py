@@ -12,7 +12,7 @@ import pytest
 from bench.records.store import read_table
 from sitegen.build.site import BuiltSite
 from sitegen.embedding.embed_command import figure_list, figure_snippets
-from sitegen.embedding.embed_pages import CONTENT_POLICY, oembed_file, oembed_record
+from sitegen.embedding.embed_pages import content_policy, oembed_file, oembed_record
 from sitegen.embedding.snippets import snippets
 from sitegen.figures import FIGURES
 from sitegen.figures.publication import PublishedFigure
@@ -61,7 +61,7 @@ def test_the_page_for_frames_has_a_strict_policy_and_nothing_that_the_policy_wou
         page = (built.output / f"embed/{name}/index.html").read_text()
         found = Tags(page).found
         metas = [attributes for tag, attributes in found if tag == "meta"]
-        assert {"http-equiv": "Content-Security-Policy", "content": CONTENT_POLICY} in metas
+        assert {"http-equiv": "Content-Security-Policy", "content": content_policy()} in metas
         for tag, attributes in found:
             assert not [key for key in attributes if key.startswith("on") or key == "style"], (name, tag)
             if tag == "script":
