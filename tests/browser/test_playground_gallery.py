@@ -126,11 +126,11 @@ def test_a_first_visit_shows_readable_text_within_ten_seconds_unasked(
     opened.close()
 
 
-def test_all_that_a_first_text_needs_arrives_within_three_seconds_at_ten_megabits(browser: Browser, site: str) -> None:
-    """The site's own first model, from a host that compresses nothing; two of five seconds are left to compute."""
+def test_all_that_a_first_text_needs_arrives_in_time_at_ten_megabits(browser: Browser, site: str) -> None:
+    """The site's own first model, from a host that compresses nothing; 1.5 of five seconds are left to compute."""
     opened = Playground(browser, site, change=unchanged)
     opened.wait_for(opened.status("text"), "400 tokens")
-    assert opened.bytes_received() * 8 / 10e6 < 3
+    assert opened.bytes_received() * 8 / 10e6 < 3.5
     opened.close()
 
 
@@ -179,6 +179,6 @@ def test_a_trained_model_is_compared_with_the_gallerys_in_loss_and_text(browser:
     for card in (yours, gallerys):
         assert re.search(r"held-out loss \d\.\d\d", card)
         assert "Once upon a time" in card
-    assert "gallery" in opened.part("loss").locator(".tgp-live text").all_inner_texts()
+    assert "gallery" in opened.part("loss").locator(".tgp-live text").all_text_contents()
     assert len(opened.workers()) == 1
     opened.close()

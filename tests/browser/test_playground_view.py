@@ -130,7 +130,7 @@ def test_a_model_in_training_writes_when_it_is_asked_and_its_bars_follow_it(play
     )
     line = page.get_by_label("Your words").input_value()
     assert line == "The" + {"␣": " ", "↵": "\n"}.get(typed, typed)
-    page.get_by_role("button", name="Stop", exact=True).click()
+    playground.part("train").get_by_role("button", name="Stop", exact=True).click()
     playground.wait_for(playground.status("train"), "Stopped after")
 
 
@@ -150,7 +150,7 @@ def test_a_hidden_tab_slows_down_and_says_so(playground: Playground) -> None:
     page.evaluate(HIDE, False)
     assert page.title() == title
     playground.part("train").get_by_text("went on at a quarter of its speed").wait_for()
-    page.get_by_role("button", name="Stop", exact=True).click()
+    playground.part("train").get_by_role("button", name="Stop", exact=True).click()
     playground.wait_for(status, "Stopped after")
 
 

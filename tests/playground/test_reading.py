@@ -1,4 +1,4 @@
-"""What the playground says of a loss curve, and the counting models that give it a scale."""
+"""The playground's reading of a loss curve, and the counting models that give it a scale."""
 
 from __future__ import annotations
 

@@ -41,6 +41,7 @@ PRECISION_COMMAND = (
     "invoke accelerator --out rows --engines 'jax[dispatch=3,precision=bfloat16],torch-cuda[precision=bfloat16],"
     "torch-cuda-compile-graphs[precision=bfloat16]'"
 )
+WEBGPU_COMMAND = "invoke accelerator --out rows --engines 'jax[dispatch=3],torch-cuda,webgpu'"
 
 
 def accelerator_table(results: Results) -> str:
@@ -142,10 +143,10 @@ def kernels_table(results: Results) -> str:
 
 
 def webgpu_table(results: Results) -> str:
-    """The playground's engine beside engine ``jax`` and eager PyTorch in one run; nothing where it was not measured."""
+    """The playground's engine beside engine ``jax`` and eager PyTorch in one run."""
     found = webgpu_pairs(results.accelerator_cells)
     if not found:
-        return ""
+        return nothing_yet("WebGPU is not measured on a large card", WEBGPU_COMMAND)
     eager = {(cell.run_id, cell.preset): cell for cell in results.accelerator_cells if cell.variant == EAGER}
     return html_table(
         "Milliseconds of a training step of this page's engine, run by Node with Dawn",

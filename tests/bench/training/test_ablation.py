@@ -16,6 +16,7 @@ from tinygpt.training.plan import TrainingPlan
 
 def test_every_idea_changes_what_it_says(tmp_path, monkeypatch):
     monkeypatch.setattr("bench.training.ablation._ALL_BATCHES", 2)  # the held-out text in part takes less time
+    monkeypatch.setattr("bench.planning.final_losses.WARMUP_STEPS", 4)  # a shorter run would be one to time its steps
     plan = TrainingPlan(tmp_path / "unused", preset="micro", corpus="fables", engine="numpy", recipe="muon", steps=4)
     ideas = ("none", "adamw", "double-rate", "double-batch")
     outcomes = list(run_ablation(plan, CORPUS, tmp_path, ideas, seeds=(0, 1)))
