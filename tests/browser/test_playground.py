@@ -245,7 +245,7 @@ def test_a_model_learns_is_saved_downloaded_and_deleted(playground: Playground, 
     loss = playground.part("loss")
     assert "held out" in loss.locator(".tgp-legend").inner_text()
     assert "equally likely characters" in loss.locator(".tgp-reading[data-state=falling]").inner_text()
-    assert [level for level in loss.locator(".tgp-live text").all_inner_texts() if level.isalpha()] == [
+    assert [level for level in loss.locator(".tgp-live text").all_text_contents() if level.isalpha()] == [
         "letters",
         "pairs",
         "triples",
@@ -310,7 +310,7 @@ def test_training_pauses_goes_on_and_stops(playground: Playground) -> None:
     assert "left" in paused
     page.get_by_role("button", name="Resume").click()
     page.wait_for_function("([e, t]) => e.textContent !== t", arg=[status.element_handle(), paused])
-    page.get_by_role("button", name="Stop", exact=True).click()
+    playground.part("train").get_by_role("button", name="Stop", exact=True).click()
     assert "saved in this browser" in playground.wait_for(status, "Stopped after")
     assert page.get_by_role("button", name="Train", exact=True).is_enabled()
 
