@@ -108,6 +108,8 @@ ALL_PEERS = MappingProxyType(
                  on_accelerator=True),
             Peer("torch-cuda-compile-graphs", "torch.compile, CUDA graph", "torch", "", f"{_CUDA}CompileGraphEngine",
                  on_accelerator=True),
+            Peer("webgpu", "WebGPU, the playground's engine", "webgpu", "", "bench.peers.webgpu_engine:WebGpuEngine",
+                 on_accelerator=True),
         )
     }
 )  # fmt: skip
@@ -116,6 +118,7 @@ ACCELERATOR_PEERS = MappingProxyType({name: peer for name, peer in ALL_PEERS.ite
 
 # Every way to run PyTorch on a processor. An expert would run the fastest.
 TORCH = tuple(peer.name for peer in PEERS.values() if peer.package == "torch")
+TORCH_ON_ACCELERATOR = tuple(peer.name for peer in ACCELERATOR_PEERS.values() if peer.package == "torch")
 
 # Columns of ratios in the tables of peers: heading → variant.
 COMPARED = MappingProxyType({f"over {peer.column}": peer.name for peer in PEERS.values() if peer.column})

@@ -100,7 +100,8 @@ def measure(task: dict[str, Any], write: Any) -> None:
     for number in range(task["rounds"]):
         for variant in list(engines)[:: 1 if number % 2 == 0 else -1]:
             attempt(variant, run_round)
-    for variant in list(engines) if can_record() else ():
+    own = [variant for variant, engine in engines.items() if not engine.process_ids()]  # of others nothing is recorded
+    for variant in own if can_record() else ():
         attempt(variant, record_kernels)
     write("done")
 

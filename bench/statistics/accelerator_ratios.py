@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -20,8 +20,7 @@ from typing import Any
 import pandas as pd
 
 from bench.arms.devices import ACCELERATED, device_count, of_accelerators
-from bench.arms.registry import FLOAT32
-from bench.arms.variants import is_accelerator_peer
+from bench.arms.registry import FLOAT32, TORCH_ON_ACCELERATOR
 from bench.records.grouping import best_of_each, grouped
 from bench.statistics.cells import CellSummary, cell_summary
 from bench.statistics.chosen_runs import ChosenRuns
@@ -30,6 +29,7 @@ from bench.statistics.ratios import Speedup, speedup_of
 from tinygpt.presets import LADDER
 
 EAGER, REPLAYED = "torch-cuda", "torch-cuda-graphs"  # the same kernels, launched one by one or as one graph
+WEBGPU = "webgpu"  # the playground's engine, driven from Node
 
 # A sum of dispatch and work is said of an engine only where it foretells presets that it has not seen this well.
 BELIEVED = 0.25
@@ -90,20 +90,25 @@ def torch_pairs(cells: Iterable[CellSummary]) -> list[Speedup]:
     Returns:
         published places first, then by machine and model size.
     """
-    return _best_pairs(cell for cell in cells if is_exact(cell) and is_preset(cell))
+    return _best_pairs((cell for cell in cells if is_exact(cell) and is_preset(cell)), TORCH_ON_ACCELERATOR)
 
 
 def other_pairs(cells: Iterable[CellSummary]) -> list[Speedup]:
     """The same for all other cells on one device: less than float32, or a batch or context that is not the preset's."""
-    return _best_pairs(cell for cell in cells if not (is_exact(cell) and is_preset(cell)))
+    return _best_pairs((cell for cell in cells if not (is_exact(cell) and is_preset(cell))), TORCH_ON_ACCELERATOR)
 
 
-def _best_pairs(cells: Iterable[CellSummary]) -> list[Speedup]:
+def webgpu_pairs(cells: Iterable[CellSummary]) -> list[Speedup]:
+    """The playground's engine beside our fastest variant, chosen in the same way."""
+    return _best_pairs((cell for cell in cells if is_preset(cell)), (WEBGPU,))
+
+
+def _best_pairs(cells: Iterable[CellSummary], others: Sequence[str]) -> list[Speedup]:
     alike = (cell for cell in cells if cell.n_rounds and devices(cell) == 1)
     pairs = []
     for group in grouped(alike, lambda cell: cell.together).values():
         ours = _fastest(cell for cell in group if cell.engine == ACCELERATED)
-        theirs = _fastest(cell for cell in group if is_accelerator_peer(cell.variant))
+        theirs = _fastest(cell for cell in group if cell.engine in others)
         pairs += [pair for pair in [ours and theirs and speedup_of(ours, theirs)] if pair]
     chosen = best_of_each(
         pairs,

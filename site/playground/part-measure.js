@@ -1,5 +1,6 @@
-// The curve in this tab: training steps in plain JavaScript and in WebAssembly, preset by preset, and the published
-// curve. Protocol (three warm-up steps, fifteen measured) and columns of the rows are the pipeline's, from index.json.
+// The curve in this tab: training steps in plain JavaScript, WebAssembly and WebGPU, preset by preset, and the
+// published curve. Protocol (three warm-up steps, fifteen measured) and columns of the rows are the pipeline's, from
+// index.json.
 
 import { lineChart } from "./chart.js";
 import { button, count, download, duration, el, mainButton, statusLine, table as tableOf } from "./dom.js";
@@ -8,7 +9,9 @@ import { fetchText } from "./models.js";
 const KINDS = [
   ["js", "plain JavaScript"],
   ["wasm", "WebAssembly"],
+  ["webgpu", "WebGPU"],
 ];
+const [BASELINE] = KINDS[0];
 const CHECKED = ["tiny", "small"];
 
 const median = (values) => {
@@ -27,9 +30,9 @@ async function sha256(text) {
 }
 
 // As bench/records/machine.py has it; the browser takes the place of Python.
-const machineRecord = () => ({
+const machineRecord = (accelerator) => ({
   cpu: "not disclosed by browsers",
-  arch_level: "WebAssembly",
+  arch_level: accelerator ? "WebGPU" : "WebAssembly",
   cores: navigator.hardwareConcurrency ?? 1,
   core_quota: null,
   memory_gib: navigator.deviceMemory ?? 0,
@@ -42,7 +45,7 @@ const machineRecord = () => ({
   blas_version: null,
   blas_kernel: null,
   blas_threads: null,
-  accelerator: null,
+  accelerator,
 });
 
 /** Rows of the tables `runs` and `steps` for one measured cell. */
@@ -58,7 +61,7 @@ async function rowsOf({ preset, kind, result, corpus, index, run }) {
     corpus: corpus.name,
     corpus_sha256: corpus.sha256,
   });
-  const machine = canonical(machineRecord());
+  const machine = canonical(machineRecord(result.accelerator));
   const variant = `browser-${kind}`;
   const cell = `${run.id}/${variant}/${preset.name}/0`;
   const { steps } = result;
@@ -93,7 +96,7 @@ async function rowsOf({ preset, kind, result, corpus, index, run }) {
     last_loss: steps.at(-1)?.loss ?? null,
     wall_seconds: result.wallSeconds,
     resolved_variant: variant,
-    threads: 1,
+    threads: result.accelerator ? null : 1,
   };
   const complete = (table, known) =>
     Object.fromEntries(index.columns[table].map((name) => [name, known[name] ?? null]));
@@ -141,15 +144,18 @@ export function measurePart(part, app) {
   const figure = el("div", {});
   const table = el("div", {});
   const tables = { runs: [], steps: [] };
-  const cells = new Map(); // preset → {js, wasm}: median seconds
+  const cells = new Map(); // preset → median seconds by kind
+  const kinds = KINDS.filter(([kind]) => app.backends.includes(kind));
+  const faster = kinds.filter(([kind]) => kind !== BASELINE);
 
   const draw = () => {
-    const mine = [...cells].filter(([, { js, wasm }]) => js && wasm);
-    const line = {
-      name: "this tab: WebAssembly over plain JavaScript",
+    const mine = faster.map(([kind, words]) => ({
+      name: `this tab: ${words} over plain JavaScript`,
       marked: true,
-      points: mine.map(([{ parameters }, { js, wasm }]) => [parameters, js / wasm]),
-    };
+      points: [...cells]
+        .filter(([, times]) => times[BASELINE] && times[kind])
+        .map(([{ parameters }, times]) => [parameters, times[BASELINE] / times[kind]]),
+    }));
     const others = published.map(({ name, points }) => ({ name: `published: ${name}`, points, marked: true }));
     figure.replaceChildren(
       lineChart({
@@ -158,24 +164,29 @@ export function measurePart(part, app) {
         yLabel: "times as fast",
         logX: true,
         logY: true,
-        lines: [line, ...others],
+        lines: [...mine, ...others],
       }),
     );
     const time = (seconds) => (seconds ? duration(seconds) : "–");
-    const ratio = (js, wasm) => (js && wasm ? `${(js / wasm).toPrecision(3)}×` : "–");
-    const rows = [...cells].map(([{ name }, { js, wasm }]) => [name, time(js), time(wasm), ratio(js, wasm)]);
-    const headings = ["preset", ...KINDS.map(([, words]) => words), "times as fast"];
+    const ratio = (times, kind) =>
+      times[BASELINE] && times[kind] ? `${(times[BASELINE] / times[kind]).toPrecision(3)}×` : "–";
+    const rows = [...cells].map(([{ name }, times]) => [
+      name,
+      ...kinds.map(([kind]) => time(times[kind])),
+      ...faster.map(([kind]) => ratio(times, kind)),
+    ]);
+    const words = kinds.map(([, name]) => name);
+    const headings = ["preset", ...words, ...faster.map(([, name]) => `${name}, times as fast`)];
     if (rows.length) table.replaceChildren(tableOf(headings, rows));
   };
 
   const measure = async () => {
     const chosen = boxes.filter(([, box]) => box.checked).map(([preset]) => preset);
     if (!chosen.length) throw new Error("Choose at least one preset.");
-    const kinds = KINDS.filter(([kind]) => kind === "js" || app.kernels === "wasm");
     status.textContent = "Loading the text…";
     const text = await fetchText(app, corpus);
     const startedAt = new Date().toISOString();
-    const machine = await sha256(canonical(machineRecord()));
+    const machine = await sha256(canonical(machineRecord(null)));
     const stamp = startedAt.replaceAll(/[-:]|\.\d+/g, "");
     const run = { id: `${stamp}-${machine.slice(0, 8)}-${crypto.randomUUID().slice(0, 4)}`, startedAt };
     stop.disabled = false;

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
 
 from sitegen.build.site import BuiltSite
 from sitegen.commands.chromium import find_chromium
@@ -64,14 +64,27 @@ def address(built: BuiltSite) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(
-            executable_path=find_chromium("a test"),
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
-        )
+def playwright() -> Iterator[Playwright]:
+    with sync_playwright() as started:
         yield started
-        started.close()
+
+
+def launched(playwright: Playwright, *flags: str) -> Browser:
+    flags = ("--no-sandbox", "--disable-background-networking", *flags)
+    return playwright.chromium.launch(executable_path=find_chromium("a test"), args=[*flags])
+
+
+@pytest.fixture(scope="session")
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    with launched(playwright, "--disable-gpu") as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def gpu_browser(playwright: Playwright) -> Iterator[Browser]:
+    """The same with WebGPU, which needs no graphics card: Chromium brings a Vulkan that computes on the processor."""
+    with launched(playwright, "--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader") as started:
+        yield started
 
 
 # ---- the playground ------------------------------------------------------------------------------------------------

@@ -76,6 +76,7 @@ _LOOKS: Mapping[str, tuple[str, int | None, int, bool]] = MappingProxyType(
         "torch-cuda-graphs": (WITH_PEERS, 1, 4, False),
         "torch-cuda-compile": (WITH_PEERS, 3, 0, False),
         "torch-cuda-compile-graphs": (WITH_PEERS, 4, 7, False),
+        "webgpu": (WITH_PEERS, 2, 5, False),
     }
 )
 

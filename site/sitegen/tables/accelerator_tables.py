@@ -14,6 +14,8 @@ from bench.arms.registry import FLOAT32
 from bench.arms.variants import precision_of
 from bench.records.rows import Place
 from bench.statistics.accelerator_ratios import (
+    EAGER,
+    WEBGPU,
     arithmetic,
     batch_size,
     context_length,
@@ -21,6 +23,7 @@ from bench.statistics.accelerator_ratios import (
     other_pairs,
     scaling,
     torch_pairs,
+    webgpu_pairs,
 )
 from bench.statistics.cells import CellSummary
 from bench.statistics.device_steps import device_steps
@@ -136,6 +139,33 @@ def kernels_table(results: Results) -> str:
             for step in found
         ],
     )
+
+
+def webgpu_table(results: Results) -> str:
+    """The playground's engine beside engine ``jax`` and eager PyTorch in one run; nothing where it was not measured."""
+    found = webgpu_pairs(results.accelerator_cells)
+    if not found:
+        return ""
+    eager = {(cell.run_id, cell.preset): cell for cell in results.accelerator_cells if cell.variant == EAGER}
+    return html_table(
+        "Milliseconds of a training step of this page's engine, run by Node with Dawn",
+        [
+            {
+                "preset": TableCell(pair.cell.preset, sort=pair.cell.n_parameters),
+                label_of(WEBGPU): number_cell(pair.baseline.seconds.median, quantities.milliseconds),
+                label_of(ACCELERATED): number_cell(pair.cell.seconds.median, quantities.milliseconds),
+                "WebGPU over jax": ratio_cell(pair.ratio),
+                label_of(EAGER): number_cell(_median(eager.get((pair.cell.run_id, pair.cell.preset))), quantities.milliseconds),
+                "losses differ by": number_cell(pair.baseline.loss_drift, partial(quantities.percent, digits=3)),
+                "accelerator": machine_label(pair.cell),
+            }
+            for pair in found
+        ],
+    )
+
+
+def _median(cell: CellSummary | None) -> float | None:
+    return cell.seconds.median if cell else None
 
 
 def scaling_table(results: Results) -> str:

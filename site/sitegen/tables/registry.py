@@ -12,7 +12,13 @@ from bench.records.store import stored_runs
 from sitegen.rows.accelerators import accelerator_cells
 from sitegen.rows.cells import cell_frame, primary_cells
 from sitegen.rows.results import Results, row_dicts
-from sitegen.tables.accelerator_tables import accelerator_table, kernels_table, precision_table, scaling_table
+from sitegen.tables.accelerator_tables import (
+    accelerator_table,
+    kernels_table,
+    precision_table,
+    scaling_table,
+    webgpu_table,
+)
 from sitegen.tables.by_hand import parameters_table, walk_html
 from sitegen.tables.calibration_tables import calibration_table, noise_table
 from sitegen.tables.clinic import CLINIC_TABLES
@@ -182,6 +188,7 @@ TABLES: MappingProxyType[str, Callable[[Results], str]] = MappingProxyType(
         "accelerator_kernels": kernels_table,
         "accelerator_precision": precision_table,
         "accelerator_scaling": scaling_table,
+        "webgpu": webgpu_table,
         "runs": runs_table,
         "runs_side_by_side": runs_side_by_side,
         "run_comparisons": run_comparisons,

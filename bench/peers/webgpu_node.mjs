@@ -1,0 +1,138 @@
+// The playground's engines in Node, for bench/peers/webgpu_engine.py: requests come on standard input, answers go out.
+//
+//   message = length of JSON (u32) · length of the rest (u32) · JSON · the rest: arrays, one after the other
+//
+//   open {config, batchSize, backend}      → {adapter, bytes}      backend "webgpu" or "js"
+//   load, moments {updates} + arrays       → {}                    in the order of the parameters; two of each for moments
+//   steps {count, settings} + tokens       → {results}             inputs and targets of every step, a byte each
+//   weights, state, gradients, logits      → {…} + arrays
+//
+// "webgpu" needs Dawn's bindings: the npm package webgpu, or the module that TINYGPT_DAWN names.
+
+import { readFile } from "node:fs/promises";
+import { pathToFileURL } from "node:url";
+
+import { Engine } from "../../site/playground/engine.js";
+import { createKernels } from "../../site/playground/kernels-js.js";
+import { parameterShapes, size } from "../../site/playground/layout.js";
+import { Gpu } from "../../site/playground/webgpu/device.js";
+import { Trainer } from "../../site/playground/webgpu/trainer.js";
+
+const SHADERS = new URL("../../site/playground/webgpu/", import.meta.url);
+
+const BACKENDS = {
+  js: async (config, batchSize) => ({ engine: new Engine(config, createKernels, batchSize), adapter: "plain JavaScript" }),
+  webgpu: async (config, batchSize) => {
+    const gpu = await openDawn();
+    return { engine: await Trainer.create(gpu, config, batchSize), adapter: gpu.report("").trim() };
+  },
+};
+
+async function openDawn() {
+  const { TINYGPT_DAWN: module } = process.env;
+  const { create, globals } = await import(module ? pathToFileURL(module).href : "webgpu");
+  Object.assign(globalThis, globals);
+  const read = (name) => readFile(new URL(`${name}.wgsl`, SHADERS), "utf-8");
+  return Gpu.open(create([]), read, true);
+}
+
+let engine = null;
+
+// Arrays of a map in the order of the parameters, as bytes.
+const bytesOf = (...maps) => maps.flatMap((arrays) => [...parameterShapes(engine.config).keys()].map((name) => arrays.get(name)));
+
+// Maps of arrays from floats that follow one another.
+function mapsOf(count, rest) {
+  const floats = new Float32Array(rest.buffer.slice(rest.byteOffset, rest.byteOffset + rest.byteLength));
+  let end = 0;
+  const take = (shape) => floats.subarray(end, (end += size(shape)));
+  return Array.from(
+    { length: count },
+    () => new Map([...parameterShapes(engine.config)].map(([name, shape]) => [name, take(shape)])),
+  );
+}
+
+// The batches of some steps: inputs and targets one after the other.
+function batchesOf(count, tokens) {
+  const n = tokens.length / count / 2;
+  return Array.from({ length: count }, (_, i) => ({
+    inputs: tokens.subarray(2 * i * n, (2 * i + 1) * n),
+    targets: tokens.subarray((2 * i + 1) * n, (2 * i + 2) * n),
+  }));
+}
+
+// Type of request → its answer and the arrays behind it.
+const REQUESTS = {
+  async open({ config, batchSize, backend }) {
+    const opened = await BACKENDS[backend](config, batchSize);
+    ({ engine } = opened);
+    return [{ adapter: opened.adapter, bytes: engine.bytes ?? engine.heap.byteLength }];
+  },
+  async load(_, rest) {
+    await engine.load(mapsOf(1, rest)[0]);
+    return [{}];
+  },
+  async moments({ updates }, rest) {
+    await engine.loadMoments(mapsOf(2, rest), updates);
+    return [{}];
+  },
+  async steps({ count, settings }, rest) {
+    return [{ results: await engine.trainSteps(batchesOf(count, rest).map((batch, i) => ({ ...batch, settings: settings[i] }))) }];
+  },
+  async weights() {
+    return [{}, bytesOf(await engine.weights())];
+  },
+  async state() {
+    return [{ updates: engine.updates }, bytesOf(...(await engine.moments()))];
+  },
+  async gradients(_, rest) {
+    const [{ inputs, targets }] = batchesOf(1, rest);
+    const loss = await engine.lossAndGradients(inputs, targets);
+    return [{ loss }, bytesOf(await engine.gradients())];
+  },
+  async logits(_, rest) {
+    const { contextLength } = engine.config;
+    const rows = rest.length / contextLength;
+    return [{}, [await (engine.logits?.(rest) ?? engine.forward(rest, rows, contextLength))]];
+  },
+};
+
+// The next `count` bytes of standard input.
+const chunks = process.stdin[Symbol.asyncIterator]();
+let waiting = Buffer.alloc(0);
+async function take(count) {
+  const parts = [waiting];
+  let length = waiting.length;
+  while (length < count) {
+    const { value, done } = await chunks.next();
+    if (done) process.exit(0);
+    parts.push(value);
+    length += value.length;
+  }
+  const all = Buffer.concat(parts, length);
+  waiting = all.subarray(count);
+  return all.subarray(0, count);
+}
+
+function send(answer, arrays = []) {
+  const json = Buffer.from(JSON.stringify(answer));
+  const rest = arrays.map(({ buffer, byteOffset, byteLength }) => Buffer.from(buffer, byteOffset, byteLength));
+  const lengths = Buffer.alloc(8);
+  lengths.writeUInt32LE(json.length, 0);
+  lengths.writeUInt32LE(
+    rest.reduce((sum, part) => sum + part.length, 0),
+    4,
+  );
+  process.stdout.write(Buffer.concat([lengths, json, ...rest]));
+}
+
+for (;;) {
+  const lengths = await take(8);
+  const request = JSON.parse((await take(lengths.readUInt32LE(0))).toString());
+  const rest = await take(lengths.readUInt32LE(4));
+  try {
+    send(...(await REQUESTS[request.type](request, rest)));
+  } catch (error) {
+    send({ error: error.message, report: error.report ?? error.stack });
+  }
+}

@@ -1,0 +1,29 @@
+// d wte[v] += Σ of dx over the rows whose token is v; d wpe[p] = Σ of dx over the rows at position p.
+//
+// A workgroup for each token id, then one for each position. Each adds its rows in order, so no two write one number.
+
+@group(0) @binding(0) var<storage, read> tokens: array<u32>;
+@group(0) @binding(1) var<storage, read> dx: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> gradients: array<vec4f>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
+  for (var c = thread; c < D4; c += 64u) {
+    if (group.x < VOCABULARY) {
+      var sum = gradients[WTE + group.x * D4 + c];
+      for (var row = 0u; row < ROWS; row++) {
+        if (tokens[row] == group.x) {
+          sum += dx[row * D4 + c];
+        }
+      }
+      gradients[WTE + group.x * D4 + c] = sum;
+    } else {
+      let position = group.x - VOCABULARY;
+      var sum = vec4f();
+      for (var row = position; row < ROWS; row += T) {
+        sum += dx[row * D4 + c];
+      }
+      gradients[WPE + position * D4 + c] = sum;
+    }
+  }
+}

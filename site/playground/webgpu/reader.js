@@ -1,0 +1,113 @@
+// Reading and writing on a device: one token at a time, with every block's keys and values kept there.
+//
+// The passes are the trainer's forward, on the rows from the first new token on. Each block has a buffer for queries,
+// keys and values of the whole window, which is its cache; all other activations share one buffer for all blocks.
+
+import { VOCABULARY } from "../layout.js";
+import { Model } from "./model.js";
+import { Passes } from "./passes.js";
+import { planOf } from "./plan.js";
+
+const ROW_BYTES = 4 * VOCABULARY;
+
+export class Reader extends Model {
+  static create(gpu, config) {
+    const plan = planOf(config, 0, gpu.limits);
+    const make = new Passes(plan);
+    return super.create(
+      gpu,
+      plan,
+      new Map([
+        ["next", make.forward("last")],
+        ["all", make.forward("span")],
+      ]),
+    );
+  }
+
+  constructor(gpu, plan) {
+    super(gpu, plan);
+    this.length = 0; // positions in the cache
+  }
+
+  _createBuffers(passes) {
+    super._createBuffers(passes);
+    const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
+    this.buffers.set("back", this.gpu.device.createBuffer({ label: "back", size: ROW_BYTES, usage }));
+  }
+
+  load(weights) {
+    super.load(weights);
+    this.length = 0;
+  }
+
+  /** Read tokens from an empty cache; resolves to the logits (V) after the last of them. */
+  read(tokens) {
+    this.length = 0;
+    return this._append(Uint32Array.from(tokens));
+  }
+
+  /** Read one more token; resolves to the logits (V) after it. */
+  step(token) {
+    return this._append(Uint32Array.of(token));
+  }
+
+  async _append(tokens) {
+    const back = this.buffers.get("back");
+    const [rows, last] = [tokens.length, this.length + tokens.length - 1];
+    this._place(tokens);
+    this.submit((encoder) => {
+      this.record(encoder, ["next"], { span: rows, last: 1 });
+      encoder.copyBufferToBuffer(this.buffers.get("logits"), last * ROW_BYTES, back, 0, ROW_BYTES);
+    });
+    await this.gpu.settled(back.mapAsync(GPUMapMode.READ));
+    const logits = new Float32Array(back.getMappedRange().slice(0));
+    back.unmap();
+    return logits;
+  }
+
+  // Write tokens behind those in the cache, and the rows that they are.
+  _place(tokens) {
+    const first = this.length;
+    this.length += tokens.length;
+    this.write("tokens", tokens, 4 * first);
+    this.write("span", Uint32Array.of(first, tokens.length));
+    this.write("last", Uint32Array.of(this.length - 1, 1));
+  }
+
+  /** Logits (T, V) of T tokens, and the attention (L, H, T, T) in them, which the device does not store. */
+  async look(tokens) {
+    const { nLayers, nHeads, dModel: d } = this.config;
+    const t = tokens.length;
+    this.length = 0;
+    this._place(Uint32Array.from(tokens));
+    this.submit((encoder) => this.record(encoder, ["all"], { span: t }));
+    const layers = Array.from({ length: nLayers }, (_, layer) => [`qkv.${layer}`, 0, t * 3 * d]);
+    const numbers = await this.readBack(["logits", 0, t * VOCABULARY], ...layers);
+    const attention = new Float32Array(nLayers * nHeads * t * t);
+    for (let layer = 0; layer < nLayers; layer++) {
+      const qkv = numbers.subarray(t * VOCABULARY + layer * t * 3 * d);
+      for (let head = 0; head < nHeads; head++) {
+        const to = (layer * nHeads + head) * t * t;
+        attend(attention.subarray(to, to + t * t), qkv, t, d, d / nHeads, head);
+      }
+    }
+    return { logits: numbers.slice(0, t * VOCABULARY), attention };
+  }
+}
+
+// The probabilities (T, T) of one head, from its queries and keys.
+function attend(p, qkv, t, d, c, head) {
+  const cool = 1 / Math.sqrt(c);
+  for (let i = 0; i < t; i++) {
+    const row = p.subarray(i * t, i * t + i + 1);
+    for (let j = 0; j <= i; j++) {
+      let score = 0;
+      for (let x = head * c; x < (head + 1) * c; x++) score += qkv[i * 3 * d + x] * qkv[j * 3 * d + d + x];
+      row[j] = score * cool;
+    }
+    const top = row.reduce((a, b) => Math.max(a, b));
+    let total = 0;
+    for (let j = 0; j <= i; j++) total += row[j] = Math.exp(row[j] - top);
+    for (let j = 0; j <= i; j++) row[j] /= total;
+  }
+}
