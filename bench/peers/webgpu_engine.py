@@ -56,7 +56,7 @@ class WebGpuEngine(Engine):
             "contextLength": model.context_length, "eps": model.layer_norm_eps,
         }  # fmt: skip
         opened, _ = self._ask("open", config=config, batchSize=train.batch_size, backend=backend)
-        self.adapter: str = opened["adapter"]
+        self.device_report: str = opened["adapter"]
 
     def options(self) -> dict[str, Any]:
         """Return the arithmetic; the adapter is part of the machine."""

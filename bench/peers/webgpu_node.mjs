@@ -18,6 +18,8 @@ import { parameterShapes, size } from "../../site/playground/layout.js";
 import { Gpu } from "../../site/playground/webgpu/device.js";
 import { Trainer } from "../../site/playground/webgpu/trainer.js";
 
+let dawn = null; // it must be kept, or its devices end
+
 const SHADERS = new URL("../../site/playground/webgpu/", import.meta.url);
 
 const BACKENDS = {
@@ -33,7 +35,8 @@ async function openDawn() {
   const { create, globals } = await import(module ? pathToFileURL(module).href : "webgpu");
   Object.assign(globalThis, globals);
   const read = (name) => readFile(new URL(`${name}.wgsl`, SHADERS), "utf-8");
-  return Gpu.open(create([]), read, true);
+  dawn = create([]);
+  return Gpu.open(dawn, read, true);
 }
 
 let engine = null;
@@ -66,14 +69,15 @@ const REQUESTS = {
   async open({ config, batchSize, backend }) {
     const opened = await BACKENDS[backend](config, batchSize);
     ({ engine } = opened);
-    return [{ adapter: opened.adapter, bytes: engine.bytes ?? engine.heap.byteLength }];
+    return [{ adapter: opened.adapter, bytes: engine.bytes }];
   },
   async load(_, rest) {
     await engine.load(mapsOf(1, rest)[0]);
     return [{}];
   },
   async moments({ updates }, rest) {
-    await engine.loadMoments(mapsOf(2, rest), updates);
+    const { weights } = await engine.snapshot();
+    await engine.restore({ weights, moments: mapsOf(2, rest), updates });
     return [{}];
   },
   async steps({ count, settings }, rest) {
@@ -83,7 +87,8 @@ const REQUESTS = {
     return [{}, bytesOf(await engine.weights())];
   },
   async state() {
-    return [{ updates: engine.updates }, bytesOf(...(await engine.moments()))];
+    const { moments, updates } = await engine.snapshot();
+    return [{ updates }, bytesOf(...moments)];
   },
   async gradients(_, rest) {
     const [{ inputs, targets }] = batchesOf(1, rest);

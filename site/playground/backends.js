@@ -9,6 +9,7 @@
 //   read(tokens), step(token) → logits (V)      after the last token; with a cache
 //   look(tokens) → {logits, attention}          (T, V) and (L, H, T, T)
 //   bytes; destroy()                            memory in use; gives it back
+//   failure                                     {message, report} of a backend that this engine takes the place of
 //
 // Every method may return a promise; the tasks await them all.
 
@@ -31,28 +32,46 @@ async function prepareWasm() {
   }
 }
 
-// Name → a promise of (config, batchSize) → engine, the slowest first; rejects with the reason in words.
+let card = null; // name of the graphics card
+
+// A graphics card; one that the processor imitates only if it is asked for.
+async function prepareWebgpu(only) {
+  if (!globalThis.navigator?.gpu) throw new Error("This browser has no WebGPU");
+  const { openWebgpu } = await import("./webgpu/backend.js");
+  const others = prepared.wasm ?? prepared.js;
+  const { create, gpu } = await openWebgpu({ software: only === "webgpu", other: async (...shape) => others(...shape) });
+  card = gpu.name;
+  return create;
+}
+
+/**
+ * Name → a backend, the slowest first: `prepare` resolves to (config, batchSize) → engine, or rejects with the reason in
+ * words; then `instead` computes. A `quiet` one is missed only if it was asked for.
+ */
 const BACKENDS = {
-  js: async () => over(createPlainKernels),
-  wasm: prepareWasm,
+  js: { prepare: async () => over(createPlainKernels) },
+  wasm: { prepare: prepareWasm, instead: "plain JavaScript computes instead, more slowly" },
+  webgpu: { prepare: prepareWebgpu, instead: "WebAssembly computes instead", quiet: true },
 };
 
 const prepared = {}; // name → (config, batchSize) → engine
 let chosen = null;
 
-/** Prepare the backends, or with `only` "js" plain JavaScript alone, and choose the fastest. */
+/** Prepare all backends, or those up to the one that `only` names, and choose the fastest. */
 export async function chooseBackend({ only } = {}) {
-  let notice = only === "js" ? "Plain JavaScript computes, as the address asks." : "";
-  for (const [name, prepare] of Object.entries(BACKENDS)) {
-    if (only === "js" && name !== "js") continue;
+  const notices = only === "js" ? ["Plain JavaScript computes, as the address asks."] : [];
+  let report = "";
+  for (const [name, { prepare, instead, quiet }] of Object.entries(BACKENDS)) {
     try {
-      prepared[name] = await prepare();
+      prepared[name] = await prepare(only);
       chosen = name;
     } catch (error) {
-      notice = `${error.message}; plain JavaScript computes instead, more slowly.`;
+      report ||= error.report ?? "";
+      if (!quiet || only === name || report) notices.push(`${error.message.replace(/\.$/, "")}; ${instead}.`);
     }
+    if (only === name) break;
   }
-  return { kernels: chosen, backends: Object.keys(prepared), notice };
+  return { kernels: chosen, backends: Object.keys(prepared), notice: notices.join(" "), report, card };
 }
 
 /**
@@ -61,3 +80,6 @@ export async function chooseBackend({ only } = {}) {
  * @throws {RangeError} the memory was refused
  */
 export const createEngine = async (config, batchSize = 0, name = chosen) => prepared[name](config, batchSize);
+
+/** Name of the chosen backend. */
+export const chosenBackend = () => chosen;

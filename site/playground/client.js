@@ -8,6 +8,7 @@ export class Client {
     this._worker = new Worker(url, { type: "module" });
     this._calls = new Map();
     this._next = 1;
+    this.onFailure = () => {}; // called with {message, report} when another backend takes the place of one that failed
     this._worker.onmessage = ({ data }) => this._answer(data);
     this._worker.onerror = (event) => {
       event.preventDefault();
@@ -44,6 +45,7 @@ export class Client {
     const call = this._calls.get(id);
     if (!call) return;
     if (type === "progress") {
+      if (rest.failure) this.onFailure(rest.failure);
       call.progress(rest);
       this.control("seen", { id });
       return;

@@ -49,7 +49,7 @@ const machineRecord = (accelerator) => ({
 });
 
 /** Rows of the tables `runs` and `steps` for one measured cell. */
-async function rowsOf({ preset, kind, result, corpus, index, run }) {
+async function rowsOf({ preset, kind, result, accelerator, corpus, index, run }) {
   const protocol = canonical({
     ...index.protocol,
     preset: preset.name,
@@ -61,7 +61,7 @@ async function rowsOf({ preset, kind, result, corpus, index, run }) {
     corpus: corpus.name,
     corpus_sha256: corpus.sha256,
   });
-  const machine = canonical(machineRecord(result.accelerator));
+  const machine = canonical(machineRecord(accelerator));
   const variant = `browser-${kind}`;
   const cell = `${run.id}/${variant}/${preset.name}/0`;
   const { steps } = result;
@@ -96,7 +96,7 @@ async function rowsOf({ preset, kind, result, corpus, index, run }) {
     last_loss: steps.at(-1)?.loss ?? null,
     wall_seconds: result.wallSeconds,
     resolved_variant: variant,
-    threads: result.accelerator ? null : 1,
+    threads: accelerator ? null : 1,
   };
   const complete = (table, known) =>
     Object.fromEntries(index.columns[table].map((name) => [name, known[name] ?? null]));
@@ -205,7 +205,8 @@ export function measurePart(part, app) {
           };
           const progress = ({ done, of }) => (status.textContent = `${preset.name}, ${words}: step ${done} of ${of}`);
           const result = await app.client.call("measure", message, { progress });
-          const rows = await rowsOf({ preset, kind, result, corpus, index: app.index, run });
+          const accelerator = kind === "webgpu" ? app.card : null;
+          const rows = await rowsOf({ preset, kind, result, accelerator, corpus, index: app.index, run });
           tables.runs.push(...rows.runs);
           tables.steps.push(...rows.steps);
           asJson.hidden = asCsv.hidden = false;

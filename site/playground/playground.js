@@ -12,6 +12,7 @@ import { measurePart } from "./part-measure.js";
 import { insidePart } from "./part-inside.js";
 import { openGallery } from "./models.js";
 import { showPressure } from "./pressure.js";
+import { showFailures } from "./report.js";
 
 const PARTS = { generate: generatePart, train: trainPart, measure: measurePart, inside: insidePart };
 
@@ -20,6 +21,8 @@ class App {
     this.index = index;
     this.client = new Client(new URL("./worker.js", import.meta.url));
     this.kernels = "js";
+    this.backends = ["js"]; // that can be measured
+    this.card = null; // name of the graphics card
     this.model = null;
     this.kept = null; // name of the model in this browser's storage
     this.offered = index.models[0] ?? null; // gallery model to load if a part needs a model
@@ -99,8 +102,8 @@ export function mount(root) {
     const only = new URLSearchParams(location.search).get("kernels");
     const started = await app.client.call("start", { only });
     if (left) return;
-    app.kernels = started.kernels;
-    notice.textContent = started.notice;
+    Object.assign(app, { kernels: started.kernels, backends: started.backends, card: started.card });
+    showFailures(app.client, started, notice);
     root.dataset.kernels = started.kernels;
     ends.push(showPressure(root.querySelector("[data-playground=status]")));
     const onFirstVisit = Object.entries(PARTS).map(([name, part]) =>

@@ -129,6 +129,7 @@ class Playground(Watched):
         change: edits what the site ships (index.json) on its way to the page; without one, the gallery is taken out,
             so that tests say the same whatever models it holds.
         script: runs in the page before its own.
+        query: of the address.
     """
 
     def __init__(
@@ -138,6 +139,7 @@ class Playground(Watched):
         width: int = 1280,
         change: Callable[[dict[str, Any]], object] | None = None,
         script: str = "",
+        query: str = "",
     ) -> None:
         self.context = browser.new_context(viewport={"width": width, "height": 900}, accept_downloads=True)
         self.context.add_init_script(script)
@@ -146,7 +148,7 @@ class Playground(Watched):
         self._change = change or (lambda index: index.update(models=[]))
         self.page.route("**/playground/index.json", self._hand_over)
         self.page.set_default_timeout(60_000)
-        self.page.goto(f"{site}playground/")
+        self.page.goto(f"{site}playground/{query}")
         self.wait_until_ready()
 
     def _hand_over(self, route: Route) -> None:

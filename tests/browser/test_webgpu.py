@@ -22,6 +22,7 @@ from tinygpt.config import ModelConfig
 from tinygpt.generation.decoding import generate
 from tinygpt.presets import PRESETS
 
+
 @pytest.fixture(scope="module")
 def modules(gpu_browser: Browser) -> Iterator[Page]:
     """An empty page with the playground's sources beside it, and the device opened."""
@@ -34,9 +35,10 @@ def modules(gpu_browser: Browser) -> Iterator[Page]:
                 const names = ["webgpu/device", "webgpu/trainer", "webgpu/reader", "webgpu/plan", "webgpu/lasting",
                     "generate", "engine", "kernels-js", "safetensors", "layout"];
                 globalThis.m = Object.assign({}, ...(await Promise.all(names.map((name) => load(`${name}.js`)))));
-                globalThis.readShader = async (name) => (await fetch(new URL(`webgpu/${name}.wgsl`, location.href))).text();
+                globalThis.readShader = (name) => fetch(`webgpu/${name}.wgsl`).then((response) => response.text());
                 globalThis.gpu = await m.Gpu.open(navigator.gpu, readShader, true);
-                globalThis.floats = (text) => new Float32Array(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
+                const bytesOf = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+                const floats = (text) => new Float32Array(bytesOf(text).buffer);
                 globalThis.text = (array) => {
                     const bytes = new Uint8Array(array.slice().buffer);
                     let words = "";
@@ -44,7 +46,8 @@ def modules(gpu_browser: Browser) -> Iterator[Page]:
                     return btoa(words);
                 };
                 globalThis.texts = (map) => Object.fromEntries([...map].map(([name, view]) => [name, text(view)]));
-                globalThis.weightsOf = (given) => new Map(Object.entries(given).map(([name, own]) => [name, floats(own)]));
+                globalThis.weightsOf = (given) =>
+                    new Map(Object.entries(given).map(([name, own]) => [name, floats(own)]));
                 globalThis.batchesOf = (tokens) => tokens.map((batch) => ({
                     inputs: Uint8Array.from(batch.flatMap((row) => row.slice(0, -1))),
                     targets: Uint8Array.from(batch.flatMap((row) => row.slice(1))),
@@ -197,11 +200,12 @@ def test_a_lost_device_is_replaced_by_the_other_engine(modules: Page) -> None:
             const normal = m.createNormal(m.createRandom(1));
             const plain = await other();
             plain.initialise(normal);
-            const tokens = (step) => Uint8Array.from({ length: 2 * config.contextLength }, (_, i) => (i * 7 + step * 31) % 256);
+            const length = 2 * config.contextLength;
+            const tokens = (step) => Uint8Array.from({ length }, (_, i) => (i * 7 + step * 31) % 256);
             const batch = (step) => ({ inputs: tokens(step), targets: tokens(step + 1), settings: m.TRAINING });
             const lost = await m.Gpu.open(navigator.gpu, readShader, true);
             const trainer = new m.LastingTrainer(await m.Trainer.create(lost, config, 2), other);
-            await trainer.load(plain.snapshot ? plain.weights() : plain.weights());
+            await trainer.load(plain.weights());
             const steps = [];
             while (trainer.updates < 8) {
                 const before = trainer.updates;
@@ -225,8 +229,9 @@ def test_a_lost_device_is_replaced_by_the_other_engine(modules: Page) -> None:
             const text = async (engine, onto) => {
                 const writing = new m.Continuation(engine, Uint8Array.of(65), { temperature: 0, topK: 0, seed: 0 });
                 const written = [];
-                for (let next = await writing.begin(); written.length < 40; next = await writing.follow(written.at(-1))) {
+                for (let next = await writing.begin(); written.length < 40; ) {
                     written.push(writing.choose(next));
+                    next = await writing.follow(written.at(-1));
                     if (written.length === onto) again.device.destroy();
                 }
                 return written;

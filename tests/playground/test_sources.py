@@ -11,7 +11,7 @@ import pytest
 
 from bench.records.schema import TABLES
 from bench.training.gallery import write_model
-from sitegen.build.lighter import lighter_script
+from sitegen.build.lighter import lighter_script, lighter_shader
 from sitegen.numbers.quoted_rows import QuotedRows
 from sitegen.playground.publish import FIRST_MODEL, FOLDER, PROMPTS, TEXTS, TRAINABLE, publish_playground
 from sitegen.rows.results import load_results
@@ -26,7 +26,8 @@ from tinygpt.rounding import quantize
 
 SOURCES = ROOT / "site" / "playground"
 WIRE_BYTES = 60_000
-OWN_BYTES = 60_000
+OWN_BYTES = 80_000
+LIGHTER = {".js": lighter_script, ".wgsl": lighter_shader}
 
 
 def source(name: str) -> str:
@@ -34,10 +35,10 @@ def source(name: str) -> str:
 
 
 def compressed(path: Path) -> int:
-    """Return the bytes of a file over the wire: the built site has no comments in its scripts."""
+    """Return the bytes of a file over the wire: the built site has no comments in its scripts and shaders."""
     data = path.read_bytes()
-    if path.suffix == ".js":
-        data = lighter_script(data.decode()).encode()
+    if path.suffix in LIGHTER:
+        data = LIGHTER[path.suffix](data.decode()).encode()
     return len(gzip.compress(data, 9))
 
 
@@ -119,7 +120,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_what_the_page_loads_is_published(published: Path) -> None:
-    for path in (path for ending in ("js", "css", "wasm") for path in SOURCES.rglob(f"*.{ending}")):
+    for path in (path for ending in ("js", "css", "wasm", "wgsl") for path in SOURCES.rglob(f"*.{ending}")):
         assert (published / path.relative_to(SOURCES)).read_bytes() == path.read_bytes()
     assert not (published / "kernels.ts").exists()
 

@@ -42,7 +42,6 @@ export class Progress {
    */
   constructor(task, engine, run, wanted) {
     Object.assign(this, { task, engine, run, wanted });
-    this.done = 0;
     this._first = engine.updates;
     this._losses = []; // [step, loss, milliseconds], not reported yet
     this._loss = null;
@@ -50,6 +49,12 @@ export class Progress {
     this._zero = performance.now() - run.milliseconds;
     this._reported = 0;
     this._liveAt = 0;
+    this._failureTold = false;
+  }
+
+  /** Steps taken; an engine whose device failed goes back to its last snapshot. */
+  get done() {
+    return this.engine.updates - this._first;
   }
 
   /** Milliseconds of training, with those before a snapshot and without pauses. */
@@ -70,10 +75,10 @@ export class Progress {
   /** Note the results of the next steps, which took some milliseconds. */
   note(results, milliseconds) {
     this._busy += milliseconds;
-    for (const { loss } of results) {
-      this.done += 1;
+    const before = this.engine.updates - results.length;
+    for (const [i, { loss }] of results.entries()) {
       this._loss = loss;
-      this._losses.push([this._first + this.done, loss, this.milliseconds]);
+      this._losses.push([before + i + 1, loss, this.milliseconds]);
     }
   }
 
@@ -92,6 +97,11 @@ export class Progress {
       news.secondsLeft = ((this.wanted.steps - done) * busy) / done / 1000;
     }
     if (heldOut !== undefined) news.heldOut = heldOut;
+    const { failure } = this.engine;
+    if (failure && !this._failureTold) {
+      this._failureTold = true;
+      news.failure = { message: `${failure.message} WebAssembly goes on from step ${news.step}.`, report: failure.report };
+    }
     if (heldOut !== undefined || performance.now() >= this._liveAt) Object.assign(news, await this._live());
     this.task.post(news);
     this._reported = performance.now();

@@ -48,7 +48,7 @@ class Lasting {
   }
 
   destroy() {
-    this._engine.destroy?.();
+    this._engine.destroy();
   }
 }
 
@@ -56,7 +56,7 @@ class Lasting {
 export class LastingTrainer extends Lasting {
   constructor(engine, other) {
     super(engine, other);
-    this._kept = null;
+    this._kept = null; // snapshot, or weights alone, to go on from
     this._nextSnapshot = 0;
   }
 
@@ -68,10 +68,6 @@ export class LastingTrainer extends Lasting {
     return this._engine.stepsAtOnce;
   }
 
-  get ahead() {
-    return this._engine.ahead;
-  }
-
   /** Draw starting weights. */
   initialise(normal) {
     const shapes = parameterShapes(this.config);
@@ -81,19 +77,18 @@ export class LastingTrainer extends Lasting {
   }
 
   load(weights) {
-    this._kept = { weights, moments: null, updates: 0 };
+    this._kept = { weights };
     return this._ask((engine) => engine.load(weights));
   }
 
-  loadMoments(moments, updates) {
-    Object.assign(this._kept, { moments, updates });
-    return this._ask((engine) => engine.loadMoments(moments, updates));
+  restore(snapshot) {
+    this._kept = snapshot;
+    return this._ask((engine) => engine.restore(snapshot));
   }
 
   _restore(engine) {
-    const { weights, moments, updates } = this._kept;
-    engine.load(weights);
-    if (moments) engine.loadMoments(moments, updates);
+    if (this._kept.moments) engine.restore(this._kept);
+    else engine.load(this._kept.weights);
   }
 
   /** Take steps; none if the device fails: `updates` says where to go on. */
@@ -117,8 +112,8 @@ export class LastingTrainer extends Lasting {
     return this._ask((engine) => engine.weights());
   }
 
-  moments() {
-    return this._ask((engine) => engine.moments());
+  snapshot() {
+    return this._ask((engine) => engine.snapshot());
   }
 
   gradientSquares() {

@@ -2,7 +2,7 @@
 
 import { parameterShapes, size } from "../layout.js";
 import { DeviceFailure } from "./device.js";
-import { constantsOf, QUAD } from "./passes.js";
+import { constantsOf } from "./passes.js";
 
 const UNIFORMS = new Set(["span", "last", "update"]);
 const SLOT_BYTES = 256; // at which a uniform may begin on every device
@@ -130,13 +130,6 @@ export class Model {
       views.set(name, array.subarray(at, at + size(shape)));
     }
     return views;
-  }
-
-  /** First quad and number of quads of every parameter. */
-  ranges() {
-    const shapes = parameterShapes(this.config);
-    const places = [...this.plan.parameters.offsets].map(([name, at]) => [at / QUAD, size(shapes.get(name)) / QUAD]);
-    return Uint32Array.from(places.flat());
   }
 
   /** Write arrays by name into a buffer as long as all parameters. */

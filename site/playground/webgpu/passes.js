@@ -11,7 +11,7 @@ const ROWS_TOGETHER = 8; // of norms and losses, in common.wgsl
 const QUERIES = 64; // of attention, in heads.wgsl
 const MOST_GROUPS = 65_535;
 const NO_BIAS = 0xffffffff;
-export const QUAD = 4; // numbers of a vec4f
+const QUAD = 4; // numbers of a vec4f
 
 // Bits of a product's options, in product.wgsl.
 const [GELU, BIAS, RESIDUAL, SLOPE] = [1, 2, 4, 8];
@@ -213,12 +213,6 @@ export class Passes {
       },
       { shader: "gather", bindings: ["gradients", "squares"], groups: () => [constantsOf(this.plan).SUM_GROUPS] },
     ];
-  }
-
-  /** The squares of every parameter's gradient. */
-  squares() {
-    const { size } = this.plan.parameters.offsets;
-    return [{ shader: "squares", bindings: ["ranges", "gradients", "tensorSquares"], groups: () => [size] }];
   }
 
   /** AdamW. */

@@ -85,7 +85,6 @@ export function planOf(config, batchSize, limits) {
     floats.set("queue", MOST_STEPS * (2 * rows + UPDATE_FLOATS));
     floats.set("dx", rows * d).set("dNormed", rows * d).set("dQkv", rows * 3 * d).set("dWide", rows * 4 * d);
     floats.set("means", rows * nHeads);
-    floats.set("ranges", 2 * parameters.offsets.size).set("tensorSquares", parameters.offsets.size);
   }
   const buffers = new Map([...floats].map(([name, count]) => [name, FLOAT * count]));
   const [largest, bytes] = [...buffers].reduce((a, b) => (b[1] > a[1] ? b : a));

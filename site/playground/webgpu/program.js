@@ -12,7 +12,6 @@ const SHADERS = {
   attention_keys: ["common", "heads"],
   embed_backward: [],
   gather: ["common", "sums"],
-  squares: ["common", "sums"],
   adamw: ["sums"],
 };
 

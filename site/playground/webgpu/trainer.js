@@ -20,7 +20,7 @@ export class Trainer extends Model {
   static create(gpu, config, batchSize) {
     const plan = planOf(config, batchSize, gpu.limits);
     const make = new Passes(plan);
-    return super.create(gpu, plan, new Map([...STEP, "squares"].map((name) => [name, make[name]()])));
+    return super.create(gpu, plan, new Map(STEP.map((name) => [name, make[name]()])));
   }
 
   constructor(gpu, plan) {
@@ -28,7 +28,6 @@ export class Trainer extends Model {
     this.batchSize = plan.batch;
     this.updates = 0;
     this.stepsAtOnce = 1;
-    this.ahead = 1; // calls of trainSteps to make before the results of the first are there
     this._rows = { span: plan.rows };
     this._ended = 0; // when the last results came
   }
@@ -36,25 +35,21 @@ export class Trainer extends Model {
   _createBuffers(passes) {
     super._createBuffers(passes);
     this.write("span", Uint32Array.of(0, this.plan.rows));
-    this.write("ranges", this.ranges());
     const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
     const size = 4 * MOST_STEPS * (1 + this.plan.rows);
     this._backs = ["back1", "back2"].map((label) => this.gpu.device.createBuffer({ label, size, usage }));
     for (const back of this._backs) this.buffers.set(back.label, back);
   }
 
-  /** Go on with the moments of a training, from its number of updates. */
-  loadMoments(moments, updates) {
+  /** Go on from a snapshot. */
+  restore({ weights, moments, updates }) {
+    this.load(weights);
     for (const [i, name] of ["firstMoments", "secondMoments"].entries()) this.writeNamed(name, moments[i]);
     this.updates = updates;
   }
 
   async weights() {
     return (await this._parameters("weights"))[0];
-  }
-
-  moments() {
-    return this._parameters("firstMoments", "secondMoments");
   }
 
   /** Gradients of the last step or of `lossAndGradients`, before clipping. */
@@ -78,10 +73,8 @@ export class Trainer extends Model {
   /** Name → Σ dθ² of the last step, or null before it. */
   async gradientSquares() {
     if (!this.updates) return null;
-    this.submit((encoder) => this.record(encoder, ["squares"], this._rows));
-    const names = [...this.plan.parameters.offsets.keys()];
-    const squares = await this.readBack(["tensorSquares", 0, names.length]);
-    return new Map(names.map((name, i) => [name, squares[i]]));
+    const square = (view) => view.reduce((sum, value) => sum + value * value, 0);
+    return new Map(Array.from(await this.gradients(), ([name, view]) => [name, square(view)]));
   }
 
   // ---- steps -----------------------------------------------------------------------------------------------------

@@ -12,7 +12,8 @@ import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-_SCRIPTS = ("assets/js/**/*.js", "assets/generated/playground/**/*.js")  # ours; the libraries come minified
+_PLAYGROUND = "assets/generated/playground/**/*"
+_SCRIPTS = ("assets/js/**/*.js", f"{_PLAYGROUND}.js")  # ours; the libraries come minified
 _REFERENCE, _REFERENCE_SHEET = 'class="doc ', "assets/_mkdocstrings.css"
 _FOREIGN = ("assets/stylesheets/*.css", _REFERENCE_SHEET)
 _SHEETS = "assets/stylesheets/"  # a sibling of the folder of fonts, as the folder of every sheet is
@@ -26,6 +27,8 @@ def lighten_site(site: Path) -> None:
     pages = [_rewrite(path, lighter_page) for path in site.rglob("*.html")]
     for path in _found(site, *_SCRIPTS):
         _rewrite(path, lighter_script)
+    for path in _found(site, f"{_PLAYGROUND}.wgsl"):
+        _rewrite(path, lighter_shader)
     scripts = [path.read_text(encoding="utf-8") for path in site.rglob("*.js")]
     styles = {path: _rewrite(path, lighter_style) for path in site.rglob("assets/**/*.css")}
     names, foreign = names_in(pages, scripts), _found(site, *_FOREIGN)
@@ -86,6 +89,7 @@ _LINE_BREAK = re.compile(r"\s*\n\s*")
 _ENTITY = re.compile(r"&#(\d{1,6});")
 _MEANINGFUL = frozenset("<>&\"'`={}\\")
 _COMMENT_LINE = re.compile(r"^\s*(?://.*)?\n|^[ \t]+", re.MULTILINE)
+_SHADER_COMMENT = re.compile(r"\s*//.*")
 _STRING = r""""(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'"""
 _CSS_TOKEN = re.compile(rf"/\*.*?\*/|{_STRING}|url\([^)\"']*\)|\s*[{{}};]\s*|[:,]\s+|\s+", re.DOTALL)
 
@@ -107,6 +111,11 @@ def _letter(entity: re.Match[str]) -> str:
 def lighter_script(text: str) -> str:
     """Drop comment lines and indentation from a script of ours."""
     return _COMMENT_LINE.sub("", text)
+
+
+def lighter_shader(text: str) -> str:
+    """Drop comments and indentation from a shader of ours; its language has no strings."""
+    return lighter_script(_SHADER_COMMENT.sub("", text))
 
 
 def lighter_style(text: str) -> str:

@@ -1,6 +1,6 @@
 """The files of the playground page: scripts, texts to train on, models, and an index of them.
 
-    site/playground/*.js, tasks/, *.css, *.wasm  copied unchanged
+    site/playground/*.js, tasks/, webgpu/, *.css, *.wasm  copied unchanged
     index.json                                  presets, protocol, columns of the rows, published curves, texts, models
     texts/NAME.txt                              loaded when a reader chooses them
     models/NAME.safetensors, NAME.json          the gallery's committed weights, and their config.json
@@ -32,7 +32,7 @@ from tinygpt.terminal import quantities
 
 SOURCES = Path("site/playground")  # under the checkout
 FOLDER = "playground"  # under the generated folder
-_COPIED = ("*.js", "tasks/*.js", "*.css", "*.wasm")
+_COPIED = ("*.js", "tasks/*.js", "webgpu/*.js", "webgpu/*.wgsl", "*.css", "*.wasm")
 
 TEXT_BYTES = 280_000  # enough for `medium` without a memorization warning; under 100 KB compressed
 _STORIES_SEED = 3  # different from the corpus: the gallery was not trained on these stories
@@ -107,7 +107,7 @@ def publish_playground(root: Path, generated: Path, quoted_rows: QuotedRows, gal
     """
     folder = generated / FOLDER
     shutil.rmtree(folder, ignore_errors=True)
-    for name in ("tasks", "texts", "models"):
+    for name in ("tasks", "webgpu", "texts", "models"):
         (folder / name).mkdir(parents=True)
     for pattern in _COPIED:
         for path in (root / SOURCES).glob(pattern):
@@ -143,7 +143,8 @@ def preset_entry(name: str) -> dict[str, Any]:
 def _protocol() -> dict[str, Any]:
     """The pipeline's protocol with the differences of a tab; the page fills in preset and text."""
     fixed = asdict(benchmark_protocol("tiny", "stories", "", seed=0, rounds=1))
-    return fixed | {"threads": "1, a worker of the browser", "order": "plain JavaScript, then WebAssembly"}
+    order = "plain JavaScript, WebAssembly, WebGPU; steps of WebGPU timed three together"
+    return fixed | {"threads": "1, a worker of the browser", "order": order}
 
 
 def _text_entry(name: str, content: bytes) -> dict[str, Any]:

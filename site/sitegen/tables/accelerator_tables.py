@@ -155,7 +155,9 @@ def webgpu_table(results: Results) -> str:
                 label_of(WEBGPU): number_cell(pair.baseline.seconds.median, quantities.milliseconds),
                 label_of(ACCELERATED): number_cell(pair.cell.seconds.median, quantities.milliseconds),
                 "WebGPU over jax": ratio_cell(pair.ratio),
-                label_of(EAGER): number_cell(_median(eager.get((pair.cell.run_id, pair.cell.preset))), quantities.milliseconds),
+                label_of(EAGER): number_cell(
+                    _median(eager.get((pair.cell.run_id, pair.cell.preset))), quantities.milliseconds
+                ),
                 "losses differ by": number_cell(pair.baseline.loss_drift, partial(quantities.percent, digits=3)),
                 "accelerator": machine_label(pair.cell),
             }
