@@ -52,8 +52,13 @@ def with_adapter(folder: Path, files: Mapping[str, Path], base: Checkpoint) -> C
     return replace(base, train=train, optimizer=None, training=None, adapter=adapter, base=settings.base)
 
 
-def check_base(model: Checkpoint, train: TrainConfig, training: TrainingState | None, folder: Path) -> None:
+def check_base(
+    model: Checkpoint, train: TrainConfig, training: TrainingState | None, folder: Path, given: bool = False
+) -> None:
     """Check an adapter against the state beside it: its shape, and the weights that it was trained on.
+
+    Args:
+        given: the base is not the one that the adapter names.
 
     Raises:
         CheckpointError: it has another shape.
@@ -68,6 +73,9 @@ def check_base(model: Checkpoint, train: TrainConfig, training: TrainingState | 
     earlier = _earlier_base(model, str(training.base_sha256))
     if earlier is not None:
         raise OtherBaseError(f"{problem}, which has changed since", f"{earlier}", _with_base(str(earlier), folder))
+    if given and model.base:
+        problem = f"the adapter {folder} was not trained on the given base"
+        raise OtherBaseError(problem, f"{model.base}, its own base", _with_base(model.base, folder))
     raise OtherBaseError(problem, "the base as it was", _with_base("BASE", folder))
 
 

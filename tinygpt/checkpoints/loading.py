@@ -95,7 +95,7 @@ def _load(folder: Path, weights_only: bool, base: Checkpoint | None) -> Checkpoi
         raise CheckpointError(
             f"{folder / STATE} is missing", f"all files of a checkpoint, or {CONFIG} and {WEIGHTS} alone", MAKE_ONE
         )
-    state = read_state(folder, files, weights_only)
+    state, given = read_state(folder, files, weights_only), base is not None
     if is_adapter(files):
         if base is None:
             base = load_checkpoint(base_name(folder, files), weights_only=True)
@@ -108,7 +108,7 @@ def _load(folder: Path, weights_only: bool, base: Checkpoint | None) -> Checkpoi
         return _with_own_tokens(model, files, folder)
     train, training = settings_of(state, folder)
     if model.adapter is not None:
-        check_base(model, train, training, folder)
+        check_base(model, train, training, folder, given)
     has_optimizer = OPTIMIZER in state["sha256"] and not weights_only
     optimizer = read_optimizer(files[OPTIMIZER], trained_shapes(model.config, train)) if has_optimizer else None
     if optimizer is not None and training is not None and optimizer.step != training.step:

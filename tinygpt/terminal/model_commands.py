@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 
+from tinygpt.arguments import whole_number
 from tinygpt.errors import ConfigError
 from tinygpt.terminal.options import REQUIRED, Repeated, option
 from tinygpt.terminal.tasks import task
@@ -68,6 +69,7 @@ def sample(options: SampleOptions) -> None:
 
     names = {part.name for part in fields(SamplingSettings)}
     given = {name: value for name, value in vars(options).items() if name in names}
+    whole_number("--top-k", options.top_k)
     settings = SamplingSettings(**given | {"top_k": options.top_k or None})
     read = load_model(options.checkpoint, options.model, options.adapter)
     model = reader(read, settings.max_new_tokens, options.precision)

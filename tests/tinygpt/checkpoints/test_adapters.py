@@ -164,6 +164,13 @@ def test_a_base_that_was_trained_further_is_refused_with_the_checkpoint_that_fit
     np.testing.assert_array_equal(loaded.weights["ln_f.weight"], arrays(5)["ln_f.weight"])
 
 
+def test_a_wrong_base_that_is_given_is_told_from_the_adapters_own(folder: Path, base: Path, tmp_path: Path) -> None:
+    save(tmp_path / "other", 6)
+    with pytest.raises(CheckpointError, match=r"was not trained on the given base; allowed: .*, its own base") as error:
+        load_checkpoint(folder, base=load_checkpoint(tmp_path / "other"))
+    assert str(error.value).endswith(f"run: invoke sample --checkpoint {base} --adapter {folder}")
+
+
 def test_an_adapter_for_a_wider_model_is_refused(folder: Path) -> None:
     wide = replace(MODEL, d_model=8)
     weights = {name: np.zeros(shape, np.float32) for name, shape in parameter_shapes(wide).items()}
