@@ -288,7 +288,7 @@ def test_a_model_learns_is_saved_downloaded_and_deleted(playground: Playground, 
 
     page.get_by_label("Steps").fill("5")
     page.get_by_role("button", name="Continue").click()
-    playground.wait_for(status, "Done: 5 steps")
+    playground.wait_for(status, "Done: 5 more steps")
     assert "45 steps in this browser" in playground.part("text").locator(".tgp-model").inner_text()
 
     page.get_by_role("button", name="Delete the saved model").click()

@@ -48,6 +48,13 @@ def test_a_curve_is_compared_with_the_lowest_model_that_it_beats() -> None:
     assert "better than the second." in read["words"]
 
 
+@pytest.mark.parametrize(("score", "words"), [(0.1, "10 % of the answers"), (0.95, "Solved: 95 % of the answers")])
+def test_a_toy_task_is_read_by_its_right_answers_and_not_by_its_loss(score: float, words: str) -> None:
+    read = run_in_node("(m, score) => m.readScore(score)", score)
+    assert read["words"].startswith(words)
+    assert ("Solved" in read["words"]) == (read["state"] == "falling")
+
+
 def test_the_ladder_falls_and_is_close_to_pythons() -> None:
     rng = random.Random(1)
     train, held_out = ("\n".join(write_story(rng) for _ in range(n)) for n in (40, 8))

@@ -87,7 +87,7 @@ function attentionPicture() {
     words.textContent = told;
     place.firstChild.setAttribute(
       "aria-label",
-      `${title}. Each row is a position; the darker a square, the more it takes from that column's. ${told}`,
+      `${title}. Each row is a position; the stronger a square's colour, the more it takes from that column's. ${told}`,
     );
   };
   return { parts: [strip, place, words], show };

@@ -5,7 +5,7 @@ import { partsOf } from "../corpus.js";
 import { count, el, heading } from "../dom.js";
 import { BYTES } from "../tokenizer.js";
 import { explained } from "./explain.js";
-import { countingLadder, NOTHING_LEARNED, readCurve } from "./reading.js";
+import { countingLadder, NOTHING_LEARNED, readCurve, readScore } from "./reading.js";
 
 const DRAWN = 300; // points at most, each the mean of some consecutive ones
 const LOW = 1.5; // that the loss's axis reaches at least
@@ -43,6 +43,7 @@ export function lossPart(part, app) {
   let [train, heldOut, ladder] = [[], [], []];
   let rival = null; // {name, words, loss} of another model on the same text
   let seconds = 0; // of training
+  let score = null; // of a toy task: share of right answers
   let left = FIRST_SECONDS;
   const [step, training, held] = ["0", "–", "–"].map((text) => el("b", {}, text));
   const place = el("div", { class: "tgp-live" });
@@ -63,12 +64,13 @@ export function lossPart(part, app) {
   app.onEnd(chart.end);
 
   const read = () => {
-    const { state, words } = readCurve(train, heldOut, levels().toSorted((a, b) => b.loss - a.loss));
+    const { state, words } =
+      score === null ? readCurve(train, heldOut, levels().toSorted((a, b) => b.loss - a.loss)) : readScore(score);
     says.dataset.state = state;
     says.textContent = words;
   };
   app.on("run", (run) => {
-    if (!run.continued) [train, heldOut, rival, seconds] = [[], [], null, 0];
+    if (!run.continued) [train, heldOut, rival, seconds, score] = [[], [], null, 0, null];
     ladder = ladderOf(run);
     read();
     chart.draw();
@@ -79,6 +81,7 @@ export function lossPart(part, app) {
     left = news.secondsLeft ?? left;
     step.textContent = count(news.step);
     training.textContent = train.at(-1)?.[1].toFixed(2) ?? "–";
+    score = news.score ?? score;
     if (news.heldOut !== undefined) {
       heldOut.push([seconds, news.heldOut]);
       held.textContent = news.heldOut.toFixed(2);

@@ -2,6 +2,7 @@
 
 const MARKED = 0.02; // nats; a smaller change of the loss is not mentioned, and
 const RISEN = 0.05; // a smaller rise is noise
+const SOLVED = 0.9; // share of right answers
 const NEAR = 20; // a curve's value at a moment is the mean of its last steps, one of so many
 const LADDER_BYTES = 1_000_000; // of a text, at most, to count
 const JUDGED_BYTES = 30_000;
@@ -35,6 +36,15 @@ export function readCurve(train, heldOut, ladder) {
     (beaten ? `, and better than ${beaten.words}. ` : ". ");
   const trend = trendOf(train, best, third, loss);
   return { state: trend, words: scale + TRENDS[trend] };
+}
+
+/** Read the share of a toy task's held-out questions that are answered right, as `readCurve` reads a loss. */
+export function readScore(score) {
+  const right = `${Math.round(100 * score)} % of the answers to held-out questions are right`;
+  const words =
+    (score >= SOLVED ? `Solved: ${right}. ` : `${right}. The curve may look flat before a task is solved. `) +
+    "What is random in a question cannot be predicted, so the loss does not fall to 0.";
+  return { state: score >= SOLVED ? "falling" : "flat", words };
 }
 
 const TRENDS = {

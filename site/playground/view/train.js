@@ -84,14 +84,17 @@ export function trainPart(part, app) {
   const ownField = field("Your text", own);
   const hiddenNote = slowWhenHidden(app, () => !stop.disabled);
   size.value = FIRST_SIZE;
-  for (const [name, control] of Object.entries({ text: corpus, size, steps, rate, seed })) {
-    app.address.bind(name, control);
-  }
+  app.address.bind("text", corpus);
+  const asked = TOYS[corpus.value]; // a link to a toy task begins with the task's own settings
+  if (asked) [size.value, steps.value, rate.value] = [TOY_SIZE, asked.settings.steps, asked.settings.learningRate];
+  for (const [name, control] of Object.entries({ size, steps, rate, seed })) app.address.bind(name, control);
 
   // ---- choices -----------------------------------------------------------------------------------------------------
 
   const entryOf = (name) => corpora.find((entry) => entry.name === name);
   const titleOf = (name) => TOYS[name]?.title.toLowerCase() ?? entryOf(name)?.title ?? "your text";
+  const promptOf = (name) =>
+    TOYS[name] ? TOYS[name].questions(TOYS[name].parts(0).heldOut, 1)[0] : entryOf(name)?.prompt;
   const bytesOf = async (name) => {
     if (name in TOYS) return new Uint8Array(); // the worker writes it
     if (name !== OWN_TEXT) return fetchText(app, entryOf(name));
@@ -129,7 +132,7 @@ export function trainPart(part, app) {
     if (toy || wasToy) [steps.value, rate.value] = [settings.steps, settings.learningRate];
     if (toy) {
       size.value = TOY_SIZE;
-      app.words.suggest(toy.questions(toy.parts(0).heldOut, 1)[0]);
+      app.words.suggest(promptOf(corpus.value));
     }
     wasToy = Boolean(toy);
     app.address.write();
@@ -178,7 +181,7 @@ export function trainPart(part, app) {
   const train = async (given) => {
     const planned = readNumber(steps, "Steps");
     const goesOn = Boolean(given?.run);
-    app.words.suggest(entryOf(goesOn ? given.run.corpus : corpus.value)?.prompt ?? app.words.text);
+    app.words.suggest(promptOf(goesOn ? given.run.corpus : corpus.value) ?? app.words.text);
     if ((await showEstimate(given)) === true) throw new Error("This cannot be trained here; see above.");
     const run = { ...(goesOn ? await sameRun(given) : await newRun(given)), steps: planned };
     run.prompt = app.words.within(run.config.contextLength);
@@ -204,7 +207,8 @@ export function trainPart(part, app) {
     try {
       const result = await app.client.call("train", run, { progress });
       model = result.model;
-      const how = result.stopped ? `Stopped after ${count(result.done)} steps` : `Done: ${count(result.done)} steps`;
+      const taken = `${count(result.done)} ${goesOn ? "more " : ""}steps`;
+      const how = result.stopped ? `Stopped after ${taken}` : `Done: ${taken}`;
       const [loss, heldOut] = lossesOf(news);
       status.textContent = `${how} · loss ${loss} · held out ${heldOut} · ${result.storage}`;
     } finally {

@@ -31,12 +31,14 @@ _PANELS = {
 
 
 def write_playground_frame(site: Path, site_url: str) -> None:
-    """Write the page into a built site.
+    """Write the page into a built site that has a playground.
 
     Args:
         site: the built folder.
         site_url: its address, or empty.
     """
+    if not (site / "playground/index.html").is_file():
+        return
     folder = site / PLACE
     folder.mkdir(parents=True, exist_ok=True)
     canonical = [f'<link rel="canonical" href="{site_url}playground/">'] if site_url else []
