@@ -11,7 +11,7 @@ import numpy as np
 
 from tinygpt.engines.compiled.products import address, product
 from tinygpt.engines.compiled.tiles import BYTES
-from tinygpt.engines.compiled.waiting import Turns, begin_turn, end_turn
+from tinygpt.engines.compiled.waiting import Turns, begin_turn, end_turn, wait_for_all
 from tinygpt.engines.compiled.workspace import Workspace
 from tinygpt.engines.loops.compiling import loop
 from tinygpt.engines.loops.layers import cross_entropy
@@ -81,5 +81,7 @@ def head(
         scores(s, x, table, z)
         loss += cross_entropy(z, targets[first:last], share, s.row, losses[first:last])
         if trains:
+            if block > 0:
+                wait_for_all(turns)
             scores_backward(s, z, x, table, dtable, s.branch[first:last], adds or first > 0, turns)
     return loss

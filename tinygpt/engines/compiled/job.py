@@ -78,7 +78,7 @@ def _pass(job: Job, active: int, phase: int) -> None:
         return
     share, losses = np.float32(1.0 / job.place[0]), job.token_losses[first:last]
     shared = len(job.gradients) < job.shards
-    g, turns = job.gradients[0 if shared else worker], Turns(job.turns, worker if shared else -1)
+    g, turns = job.gradients[0 if shared else worker], Turns(job.turns, worker if shared else -1, active - 1)
     adds, dtable = not is_first or turns.worker > 0, table_gradient(s, g)
     if trains and not adds:
         clear_vectors(s, g)

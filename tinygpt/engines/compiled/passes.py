@@ -10,7 +10,7 @@ import numpy as np
 
 from tinygpt.engines.compiled.attention import attend, attend_backward
 from tinygpt.engines.compiled.products import multiply, multiply_by_transposed, multiply_transposed
-from tinygpt.engines.compiled.waiting import Turns, begin_turn, end_turn
+from tinygpt.engines.compiled.waiting import Turns, begin_turn, end_turn, wait_for_all
 from tinygpt.engines.compiled.workspace import (
     LN_1,
     LN_1_BIAS,
@@ -290,6 +290,7 @@ def backward(s: Workspace, w: Array, g: Array, tokens: Array, masked: bool, adds
     if s.lowest < 0:
         if masked:
             mask_rows(dx, s.masks[0], dx)
+        wait_for_all(turns)  # the head wrote the table's gradient
         begin_turn(turns)
         embed_backward(tokens, dx, table_gradient(s, g), rows_of(g, ends[PLACES], s.context, d))
         end_turn(turns)

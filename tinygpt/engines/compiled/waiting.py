@@ -105,11 +105,13 @@ def wait_until(counters: np.ndarray, index: int, value: int) -> None:
 class Turns(NamedTuple):
     """The turns in which workers write to the same memory, one after the other, in the order of their numbers.
 
-    A turn is one place in that memory, and every worker takes the same turns.
+    A turn is one place in that memory, and every worker takes the same turns. Before a turn at a place that had one
+    already, the first worker waits with ``wait_for_all``.
     """
 
     ended: np.ndarray  # number of turns that each worker has ended, counters
     worker: int  # this one; below 0 it takes no turns
+    last: int  # the last worker
 
 
 @loop
@@ -117,6 +119,13 @@ def begin_turn(turns: Turns) -> None:
     """Wait until the worker before has ended this turn."""
     if turns.worker > 0:
         wait_until(turns.ended, turns.worker - 1, turns.ended[turns.worker * LINE] + 1)
+
+
+@loop
+def wait_for_all(turns: Turns) -> None:
+    """Let the first worker wait until the last one has ended the same turns; all others come after it."""
+    if turns.worker == 0:
+        wait_until(turns.ended, turns.last, turns.ended[0])
 
 
 @loop
