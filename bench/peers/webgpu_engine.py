@@ -58,8 +58,7 @@ class WebGpuEngine(Engine):
             "nLayers": model.n_layers, "dModel": model.d_model, "nHeads": model.n_heads,
             "contextLength": model.context_length, "eps": model.layer_norm_eps,
         }  # fmt: skip
-        opened, _ = self._ask("open", config=config, batchSize=train.batch_size, backend=backend)
-        self.device_report: str = opened["adapter"]
+        self._ask("open", config=config, batchSize=train.batch_size, backend=backend)
 
     def options(self) -> dict[str, Any]:
         """Return the arithmetic; the adapter is part of the machine."""

@@ -2,7 +2,7 @@
 //
 //   message = length of JSON (u32) · length of the rest (u32) · JSON · the rest: arrays, one after the other
 //
-//   open {config, batchSize, backend}      → {adapter, bytes}      backend "webgpu" or "js"
+//   open {config, batchSize, backend}      → {}                    backend "webgpu" or "js"
 //   load, moments {updates} + arrays       → {}                    in the order of the parameters; two of each for moments
 //   steps {count, settings} + tokens       → {results}             inputs and targets of every step, a byte each
 //   weights, state, gradients, logits      → {…} + arrays
@@ -23,11 +23,8 @@ let dawn = null; // it must be kept, or its devices end
 const SHADERS = new URL("../../site/playground/webgpu/", import.meta.url);
 
 const BACKENDS = {
-  js: async (config, batchSize) => ({ engine: new Engine(config, createKernels, batchSize), adapter: "plain JavaScript" }),
-  webgpu: async (config, batchSize) => {
-    const gpu = await openDawn();
-    return { engine: await Trainer.create(gpu, config, batchSize), adapter: gpu.report("").trim() };
-  },
+  js: async (config, batchSize) => new Engine(config, createKernels, batchSize),
+  webgpu: async (config, batchSize) => Trainer.create(await openDawn(), config, batchSize),
 };
 
 async function openDawn() {
@@ -67,9 +64,8 @@ function batchesOf(count, tokens) {
 // Type of request → its answer and the arrays behind it.
 const REQUESTS = {
   async open({ config, batchSize, backend }) {
-    const opened = await BACKENDS[backend](config, batchSize);
-    ({ engine } = opened);
-    return [{ adapter: opened.adapter, bytes: engine.bytes }];
+    engine = await BACKENDS[backend](config, batchSize);
+    return [{}];
   },
   async load(_, rest) {
     await engine.load(mapsOf(1, rest)[0]);

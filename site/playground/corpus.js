@@ -17,7 +17,7 @@ const PARAMETERS_PER_BYTE_AT_MOST = 4;
  *
  * @throws {Error} either part is shorter than one window
  */
-export function splitText(tokens, contextLength, unit = BYTES.unit) {
+function splitText(tokens, contextLength, unit = BYTES.unit) {
   const window = contextLength + 1;
   const heldOut = Math.max(window, Math.round(tokens.length * HELD_OUT_SHARE));
   if (tokens.length - heldOut < window) {

@@ -6,7 +6,7 @@
 import { VOCABULARY } from "./layout.js";
 
 /** A tokenizer.json that cannot be used; the message is for readers. */
-export class TokenizerError extends Error {}
+class TokenizerError extends Error {}
 
 // Unicode's White_Space, which \s of JavaScript is not.
 const WHITE = "\\t-\\r \\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000";

@@ -13,7 +13,7 @@ const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, mil
 
 let share = 1; // of the time that tasks may compute
 
-/** Compute during a share of the time only, from 0 (hardly ever) to 1; for a page that nobody looks at. */
+/** Compute during a share of the time only, from 0 (hardly ever) to 1; for a page in a hidden tab. */
 export function setPace(wanted) {
   share = Math.min(1, Math.max(0, Number(wanted) || 0));
 }

@@ -1,7 +1,7 @@
 // The graphics card: asking for one, what it allows, and what to say when it fails.
 //
-// A failure is a DeviceFailure. Its message is one line for readers; its `report` is what somebody who looks into it
-// needs: the adapter, its limits and the browser's own words.
+// A failure is a DeviceFailure. Its message is one line for readers; its `report` is for finding the cause: the
+// adapter, its limits and the browser's own words.
 
 import { Program } from "./program.js";
 

@@ -18,7 +18,7 @@ export const MOST_STEPS = 16; // in one submission
 export const UPDATE_FLOATS = 12; // settings of one AdamW update
 
 /** Offsets of every parameter in floats, their sum, and the end of those that decay. */
-export function parameterOffsets(config) {
+function parameterOffsets(config) {
   const shapes = [...parameterShapes(config)];
   const offsets = new Map();
   let end = 0;
