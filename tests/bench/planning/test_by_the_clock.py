@@ -28,7 +28,7 @@ def test_other_tokens_are_timed_with_their_vocabulary_and_read_a_text_more_often
     passes, dropouts = [], []
     for name in ("bytes", "bpe:280"):
         text = corpus_tokens(CORPUS, load_tokenizer(name, CORPUS))
-        budget = plan_minutes([], 1.0, 0.0, "numpy", "fables", text, memory, ("tiny",), "muon", print)
+        budget = plan_minutes([], 2.0, 0.0, "numpy", "fables", text, memory, ("tiny",), "muon", print)
         row = budget.rows[0]
         assert row.tokens == row.steps * PRESETS["tiny"].tokens_per_step
         assert budget.text_tokens == len(text.train)

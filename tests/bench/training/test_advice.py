@@ -91,7 +91,7 @@ def test_an_unknown_text_is_ranked_on_the_best_known_one_and_the_loss_is_shown_o
 
 
 def test_a_text_that_is_read_often_gets_dropout():
-    read = replace(budget(row("small", 40_000, 1.6)), text_tokens=4_000_000)
+    read = replace(budget(row("small", 40_000, 1.6)), text_tokens=1_000_000)
     assert advise(read).dropout > 0.0
     assert advise(replace(read, text_tokens=40_000_000)).dropout == 0.0
 
