@@ -16,12 +16,11 @@ from typing import Any, TypeVar
 from invoke import Collection
 from mkdocs.utils import get_relative_url
 
-from sitegen.build.prepare import PREPARED, Prepared, prepare, prepare_posts
+from sitegen.build.prepare import PREPARED, Prepared, prepare
 from sitegen.documents.documents import DOCUMENT_TABLES, Documents, check_documents, write_documents
 from sitegen.documents.number_rows import PAGE as NUMBERS_PAGE
 from sitegen.documents.number_rows import anchor_of
 from sitegen.documents.outcome_links import OutcomeLinks
-from sitegen.documents.pages import read_pages
 from sitegen.documents.posts import Pin, pin_of_meta
 from sitegen.documents.seed import asked_links, seed_table
 from sitegen.embedding.embed_pages import oembed_link
@@ -48,7 +47,7 @@ from sitegen.text.escape import html_attribute, html_block
 from sitegen.text.markup import nothing_yet
 from sitegen.text.maths import Maths
 from sitegen.text.nowrap import NoWrap
-from sitegen.text.site_folders import CACHE, GENERATED
+from sitegen.text.site_folders import GENERATED
 from sitegen.text.source_code import definitions
 from tinygpt.errors import UnknownNameError, unknown_name
 
@@ -98,12 +97,10 @@ def _shared(env: Any, collection: Collection | None) -> tuple[dict[Pin, Prepared
     # sitegen.build.site passes what it prepared; without it, the builder was started directly.
     site = str(env.conf["site_url"] or "")
     prepared = extra.get(PREPARED) or prepare(root, root / str(extra.get("results", "results")), site)
-    pages = read_pages(root / env.conf["docs_dir"])
+    pinned = prepared.posts | {(): prepared}
+    quoted_rows = {pin: part.quoted_rows for pin, part in pinned.items()}
+    documents = Documents(root, prepared.pages, quoted_rows, collection, str(env.conf.get("repo_url") or ""))
     try:
-        results = prepared.quoted_rows.results
-        pinned = prepare_posts(pages, results, root / GENERATED, root / CACHE, site) | {(): prepared}
-        quoted_rows = {pin: part.quoted_rows for pin, part in pinned.items()}
-        documents = Documents(root, pages, quoted_rows, collection, str(env.conf.get("repo_url") or ""))
         check_documents(documents)
         write_documents(documents, root / GENERATED)
     except SiteError as error:

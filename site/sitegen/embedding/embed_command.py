@@ -9,7 +9,7 @@ from sitegen.embedding.pins import pin_figure, read_pins
 from sitegen.embedding.snippets import snippets
 from sitegen.figures import FIGURES, Figure
 from sitegen.figures.publication import LIVE_FOLDER, PublishedFigure
-from sitegen.figures.render import render_figure
+from sitegen.figures.render import begin_figure
 from sitegen.rows.choice import EVERYTHING, Choice
 from sitegen.rows.results import Results, load_results
 from sitegen.text.addresses import UNKNOWN_SITE, Addresses
@@ -55,7 +55,7 @@ def figure_snippets(
         folder = os.path.relpath(root / THEME / pinned.folder)
         return f"{_text(pinned, addresses.site)}\n\nKept in {folder}: commit it, then invoke site publishes it."
     rows = choice.rows(figure.rows, choice.to_embed(loaded))
-    live = render_figure(figure, rows, root / THEME / LIVE_FOLDER / name, root / CACHE, site=addresses.site)
+    live = begin_figure(figure, rows, root / THEME / LIVE_FOLDER / name, root / CACHE, site=addresses.site)()
     if live is None:
         raise SiteError(
             f"there is nothing to embed: figure {name!r} needs {figure.needs}, {choice.words}",

@@ -14,7 +14,7 @@ from sitegen.embedding.frames import LINK, frame_height, frame_html
 from sitegen.figures.figure_html import chart_html, measure_html, source_html
 from sitegen.figures.grammar.words import PROJECT
 from sitegen.figures.publication import PublishedFigure
-from sitegen.figures.render import PNG_SCALE
+from sitegen.text.drawing import PNG_SCALE
 from sitegen.text.escape import html_attribute, html_block, json_text
 
 _ICON = "generated/favicon.svg"

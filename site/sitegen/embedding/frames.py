@@ -9,9 +9,9 @@ from __future__ import annotations
 import html
 import math
 
-from sitegen.figures.grammar.pictures import wrapped
 from sitegen.figures.grammar.words import PROJECT
 from sitegen.figures.publication import PublishedFigure
+from sitegen.text.pictures import wrapped
 
 LINK = f"See it on {PROJECT}"
 

@@ -25,7 +25,7 @@ from typing import Any
 from sitegen.figures import FIGURES
 from sitegen.figures.grammar.words import Words
 from sitegen.figures.publication import PINNED_FOLDER, Parameter, PublishedFigure, TableBehind
-from sitegen.figures.render import render_figure
+from sitegen.figures.render import begin_figure
 from sitegen.rows.choice import EVERYTHING, Choice
 from sitegen.rows.results import load_results
 from sitegen.text.errors import SiteError
@@ -63,7 +63,7 @@ def pin_figure(root: Path, results: Path, name: str, site: str = "", choice: Cho
     figure = FIGURES[name]
     embedded = choice.to_embed(load_results(results))
     with tempfile.TemporaryDirectory() as temporary:
-        drawn = render_figure(figure, choice.rows(figure.rows, embedded), Path(temporary), root / CACHE, site=site)
+        drawn = begin_figure(figure, choice.rows(figure.rows, embedded), Path(temporary), root / CACHE, site=site)()
         if drawn is None:
             raise SiteError(
                 f"there is nothing to pin: figure {name!r} needs {figure.needs}, {choice.words}",

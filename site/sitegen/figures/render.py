@@ -1,21 +1,19 @@
 """Figures as files: SVG in light and dark, PNG, the specification as Vega-Lite and as Vega, the plotted rows.
 
-vl-convert renders with a font from this folder, so that a picture has the same bytes on every machine. Pictures have
-the figure's words in them (``sitegen.figures.grammar.pictures``); pages write them around the chart. Specifications are
-compiled to Vega here, so that pages need not load Vega-Lite. Rendering and compiling take time, so they are done for
-the light theme alone (the dark one only exchanges colours), and each product is cached under the hash of its input, the
-font and the converter's version.
+Pictures have the figure's words in them; pages write them around the chart. Specifications are compiled to Vega, so
+that pages need not load Vega-Lite. Drawing (``sitegen.text.drawing``) takes time, so it is done for the light theme
+alone: the dark one only exchanges colours.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import json
 import re
 from collections.abc import Callable
-from functools import lru_cache
-from importlib.metadata import version
+from dataclasses import astuple
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -24,33 +22,39 @@ import altair as alt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-import vl_convert
 from altair.utils.schemapi import debug_mode
 
 from bench.records.export import csv_bytes
 from sitegen.figures import Figure
 from sitegen.figures.axes import HEIGHT
 from sitegen.figures.fields import TABLE, Field, is_missing
-from sitegen.figures.grammar.pictures import FONTS, embed_font, lighter_svg, picture
 from sitegen.figures.publication import LIVE_FOLDER, Parameter, PublishedFigure, TableBehind
 from sitegen.rows.results import row_dicts
+from sitegen.text.drawing import STATIC_WIDTH, Start, in_this_process
 from sitegen.text.errors import SiteError
 from sitegen.text.escape import json_text
 from sitegen.text.palette import DARK, LIGHT, Theme, chart_config, in_dark
-from tinygpt.system.files import replace_file
+from sitegen.text.pictures import embed_font
 from tinygpt.terminal.visible import one_line, visible_text
 
-STATIC_WIDTH = 760  # pixels; the live chart takes its container's width instead
-PNG_SCALE = 2.0
 TABLE_ROWS = 400  # more are in the CSV
 _MENUS = ("select", "radio")  # inputs that figure.js draws
 _DIGITS = 5  # of a number in a specification, finer than a pixel; the files with rows have all digits
+_VEGA_LITE = ".".join(alt.VEGALITE_VERSION.split(".")[:2])
 
 
-def render_figure(
-    figure: Figure, rows: pd.DataFrame, folder: Path, cache: Path, address: str = "", site: str = ""
-) -> PublishedFigure | None:
-    """Write a figure's files; return None, and write nothing, if there are no rows.
+def begin_figure(
+    figure: Figure,
+    rows: pd.DataFrame,
+    folder: Path,
+    cache: Path,
+    address: str = "",
+    site: str = "",
+    start: Start = in_this_process,
+) -> Callable[[], PublishedFigure | None]:
+    """Start to draw a figure; return a function that waits for it, and writes its files when it is first called.
+
+    That function returns None, and writes nothing, if there are no rows.
 
     Args:
         figure: to draw.
@@ -59,50 +63,56 @@ def render_figure(
         cache: keeps pictures and compiled specifications between builds.
         address: of the folder in the site, with a slash at the end; that of the live figure when empty.
         site: the site's address, for the words in pictures; empty if it has none.
+        start: begins a drawing.
 
     Raises:
         SiteError: the figure has an input that pages cannot show.
     """
     if rows.empty:
-        return None
+        return lambda: None
     rows = visible_rows(rows)
     spec = chart_spec(figure, rows, LIGHT)
     words = figure.words(rows, site)
-    compiled = _cached(cache, json.dumps(spec, sort_keys=True), "vega.json")
-    drawn = picture(_cached(cache, _of_static_width(compiled), "svg").decode(), words)
-    svg, png = embed_font(drawn.svg), _cached(cache, drawn.svg, "png")
-    dark = compiled.decode().replace(f'"theme":"{LIGHT.name}"', f'"theme":"{DARK.name}"')
-    content = {
-        "csv": csv_bytes(rows),
-        "parquet": _parquet(rows),
-        "json": json_text(spec).encode(),
-        "vega.json": compiled,
-        "dark.vega.json": in_dark(dark).encode(),
-        "light.svg": svg.encode(),
-        "dark.svg": in_dark(svg).encode(),
-        "png": png,
-    }
-    digest = hashlib.sha256()
-    folder.mkdir(parents=True, exist_ok=True)
-    for kind, data in sorted(content.items()):
-        (folder / f"{figure.name}.{kind}").write_bytes(data)
-        digest.update(data)
-    return PublishedFigure(
-        name=figure.name,
-        title=figure.title,
-        words=words,
-        summary=figure.summary,
-        description=spec["description"],
-        folder=address or f"{LIVE_FOLDER}{figure.name}/",
-        files=MappingProxyType({kind: f"{figure.name}.{kind}" for kind in content}),
-        version=digest.hexdigest()[:12],
-        width=drawn.width,
-        height=drawn.chart,
-        above=drawn.top,
-        below=drawn.height - drawn.top - drawn.chart,
-        parameters=_parameters(figure.name, spec),
-        table=_table_behind(figure, rows),
-    )
+    drawing = start(json.dumps(spec, sort_keys=True), _VEGA_LITE, astuple(words), cache)
+
+    @functools.cache
+    def finish() -> PublishedFigure:
+        drawn = drawing()
+        picture, svg = drawn.picture, embed_font(drawn.picture.svg)
+        dark = drawn.vega.decode().replace(f'"theme":"{LIGHT.name}"', f'"theme":"{DARK.name}"')
+        content = {
+            "csv": csv_bytes(rows),
+            "parquet": _parquet(rows),
+            "json": json_text(spec).encode(),
+            "vega.json": drawn.vega,
+            "dark.vega.json": in_dark(dark).encode(),
+            "light.svg": svg.encode(),
+            "dark.svg": in_dark(svg).encode(),
+            "png": drawn.png,
+        }
+        digest = hashlib.sha256()
+        folder.mkdir(parents=True, exist_ok=True)
+        for kind, data in sorted(content.items()):
+            (folder / f"{figure.name}.{kind}").write_bytes(data)
+            digest.update(data)
+        return PublishedFigure(
+            name=figure.name,
+            title=figure.title,
+            words=words,
+            summary=figure.summary,
+            description=spec["description"],
+            folder=address or f"{LIVE_FOLDER}{figure.name}/",
+            files=MappingProxyType({kind: f"{figure.name}.{kind}" for kind in content}),
+            version=digest.hexdigest()[:12],
+            width=picture.width,
+            height=picture.chart,
+            above=picture.top,
+            below=picture.height - picture.top - picture.chart,
+            parameters=_parameters(figure.name, spec),
+            table=_table_behind(figure, rows),
+        )
+
+    return finish
 
 
 def visible_rows(rows: pd.DataFrame) -> pd.DataFrame:
@@ -229,69 +239,3 @@ def _parquet(rows: pd.DataFrame) -> bytes:
     table = pa.Table.from_pandas(rows, preserve_index=False).replace_schema_metadata(None)
     pq.write_table(table, buffer, compression="zstd")
     return buffer.getvalue()
-
-
-# ---- the cache -----------------------------------------------------------------------------------------
-
-
-def _of_static_width(compiled: bytes) -> str:
-    """A compiled specification whose width is not that of a container."""
-    spec = json.loads(compiled)
-    spec["signals"] = [signal for signal in spec["signals"] if signal["name"] != "width"]
-    return json.dumps({**spec, "width": STATIC_WIDTH})
-
-
-def _svg(spec: str, vega_lite: str) -> bytes:  # noqa: ARG001
-    return lighter_svg(vl_convert.vega_to_svg(spec)).encode()
-
-
-def _png(svg: str, vega_lite: str) -> bytes:  # noqa: ARG001
-    return vl_convert.svg_to_png(svg, scale=PNG_SCALE)
-
-
-def _vega(spec: str, vega_lite: str) -> bytes:
-    compiled: dict[str, Any] = vl_convert.vegalite_to_vega(spec, vl_version=vega_lite)
-    compiled.pop("$schema", None)
-    for data in compiled["data"]:
-        if len(data.get("values", ())) > 1:
-            data |= _in_columns(data)
-    return json_text(compiled).encode()
-
-
-def _in_columns(data: dict[str, Any]) -> dict[str, Any]:
-    """Store a data set as columns, which Vega flattens to rows: equal values together compress to two thirds."""
-    rows = data["values"]
-    columns = {name: [row[name] for row in rows] for name in rows[0]}
-    return {
-        "values": [columns],
-        "transform": [{"type": "flatten", "fields": [*columns]}, *data.get("transform", ())],
-    }
-
-
-_MAKERS: MappingProxyType[str, Callable[[str, str], bytes]] = MappingProxyType(
-    {"svg": _svg, "png": _png, "vega.json": _vega}
-)
-
-
-def _cached(cache: Path, spec: str, kind: str) -> bytes:
-    """The product of a specification, from the cache if it was made before."""
-    key = hashlib.sha256(f"{kind}\0{spec}\0{_converter()}".encode()).hexdigest()
-    path = cache / f"{key}.{kind}"
-    if path.is_file():
-        return path.read_bytes()
-    _register_fonts()
-    data = _MAKERS[kind](spec, ".".join(alt.VEGALITE_VERSION.split(".")[:2]))
-    replace_file(path, [data])
-    return data
-
-
-@lru_cache(maxsize=1)
-def _converter() -> str:
-    """The converter's version, and the hash of its fonts."""
-    fonts = b"".join(path.read_bytes() for path in sorted(FONTS.iterdir()) if path.is_file())
-    return f"{version('vl-convert-python')}\0{hashlib.sha256(fonts).hexdigest()}"
-
-
-@lru_cache(maxsize=1)
-def _register_fonts() -> None:
-    vl_convert.register_font_directory(str(FONTS))

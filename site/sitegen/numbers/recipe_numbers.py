@@ -16,7 +16,7 @@ from sitegen.rows.clinic import RECENT_STEPS, clinic_runs, clinic_steps
 from sitegen.rows.machines import machine_label
 from sitegen.rows.minutes import RACE_COMMAND, sooner
 from sitegen.rows.peers import BEST_TORCH, FASTEST_OF_OURS
-from sitegen.rows.results import Results
+from sitegen.rows.results import Results, cached_frame
 from sitegen.rows.series import is_rival
 from sitegen.rows.tokenizers import TOKENIZERS_COMMAND, best_of_each_kind, compared
 from tinygpt.terminal import quantities
@@ -29,6 +29,11 @@ CLINIC_SERIES = ("train", "held_out", "lowest")
 SWEPT = MappingProxyType(
     {"constant": "constant", "warmup": "warm-up, then constant", "cosine": "warm-up and cosine"},
 )
+
+
+@cached_frame
+def _plotted(results: Results, figure: str) -> pd.DataFrame:
+    return FIGURES[figure].rows(results)
 
 
 def loss_at_rate(results: Results, recipe: str, rate: str) -> Answer:
@@ -50,7 +55,7 @@ def best_of_recipe(results: Results, recipe: str) -> Answer:
 
 def _newest_sweep(results: Results) -> pd.DataFrame:
     """Rows of one preset, text, length and machine; run ids begin with their time."""
-    rows = FIGURES["learning_rate"].rows(results)
+    rows = _plotted(results, "learning_rate")
     names = ["preset", "corpus", "steps", "machine"]
     newest = _first(rows.sort_values("run_id", kind="stable", ascending=False))
     return rows[(rows[names] == newest[names]).all(axis=1)]
@@ -79,7 +84,7 @@ def race_engine(results: Results) -> Answer:
 
 def race_lowest(results: Results, racer: str) -> Answer:
     """The lowest held-out loss of an engine's races, and the time of training that took."""
-    rows = FIGURES["race"].rows(results)
+    rows = _plotted(results, "race")
     row = _first(rows[_is_racer(rows, racer)].sort_values("loss"))
     text = f"{quantities.loss(row['loss'])} after {quantities.duration(row['minutes'] * 60)}"
     return text, f"{row['variant']}, {row['recipe']}; {row['machine']}", (str(row["run_id"]),)
@@ -98,7 +103,7 @@ def race_sooner(results: Results) -> Answer:
 
 def _nanogpt(results: Results) -> pd.DataFrame:
     """The rows of races by nanoGPT's recipe."""
-    rows = FIGURES["race"].rows(results)
+    rows = _plotted(results, "race")
     return rows[rows["preset"] == "nanogpt"] if len(rows) else rows
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,11 +12,12 @@ from jinja2 import Template
 
 from bench.records.store import read_table
 from sitegen.build.macros import PageMacros
-from sitegen.build.prepare import Prepared, prepare_posts
+from sitegen.build.prepare import Prepared, begin_posts
 from sitegen.documents.documents import Documents
 from sitegen.documents.pages import Page, read_pages
 from sitegen.documents.posts import check_posts, pin_of
 from sitegen.embedding.pins import pin_figure
+from sitegen.figures.render import begin_figure
 from sitegen.numbers.quoted_rows import QuotedRows
 from sitegen.numbers.registry import resolve_number
 from sitegen.rows.results import load_results
@@ -50,7 +52,9 @@ def rendered(root: Path, uri: str, text: str) -> str:
     """A page's text with its macros filled in, from whatever lies in the results folder now."""
     page = Page(uri, text)
     prepared = Prepared(QuotedRows(load_results(root / "results")), {"speedup": None})
-    pinned = prepare_posts([page], prepared.quoted_rows.results, root / "generated", root / "cache") | {(): prepared}
+    begin = partial(begin_figure, cache=root / "cache")
+    posts = begin_posts(begin, [page], prepared.quoted_rows.results, root / "generated")
+    pinned = {pin: finish() for pin, finish in posts.items()} | {(): prepared}
     documents = Documents(root, (page,), {pin: part.quoted_rows for pin, part in pinned.items()}, None)
     (root / "docs").mkdir(exist_ok=True)
     (root / "docs/numbers.md").touch()

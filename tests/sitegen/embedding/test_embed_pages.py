@@ -16,7 +16,7 @@ from sitegen.embedding.embed_pages import content_policy, oembed_file, oembed_re
 from sitegen.embedding.snippets import snippets
 from sitegen.figures import FIGURES
 from sitegen.figures.publication import PublishedFigure
-from sitegen.figures.render import _parameters, render_figure
+from sitegen.figures.render import _parameters, begin_figure
 from sitegen.rows.choice import Choice
 from sitegen.rows.results import load_results
 from sitegen.text.addresses import Addresses
@@ -36,7 +36,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> PublishedFigure:
     folder = tmp_path_factory.mktemp("embeds")
     figure = FIGURES["speedup"]
     plotted = figure.rows(load_results(store_example(folder / "results")))
-    rendered = render_figure(figure, plotted, folder / "figure", folder / "cache")
+    rendered = begin_figure(figure, plotted, folder / "figure", folder / "cache")()
     assert rendered is not None
     return rendered
 

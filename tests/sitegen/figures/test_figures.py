@@ -13,11 +13,11 @@ import pytest
 import vl_convert
 
 from sitegen.figures import FIGURES
-from sitegen.figures.grammar.pictures import lighter_svg
-from sitegen.figures.render import STATIC_WIDTH, chart_spec, render_figure
+from sitegen.figures.render import STATIC_WIDTH, begin_figure, chart_spec
 from sitegen.rows.results import Results, load_results
 from sitegen.text.escape import json_text
 from sitegen.text.palette import DARK, LIGHT, in_dark
+from sitegen.text.pictures import lighter_svg
 from tests.sitegen import example_rows as rows
 
 Part = dict[str, list[dict[str, object]]]
@@ -199,7 +199,7 @@ def test_rendered_files_agree_with_each_other_and_come_from_the_cache(
     plotted = figure.rows(results_of(tmp_path / "results", [rows.ladder()]))
     folder, cache = tmp_path / "out", tmp_path / "cache"
     folder.mkdir()
-    rendered = render_figure(figure, plotted, folder, cache)
+    rendered = begin_figure(figure, plotted, folder, cache)()
     assert rendered is not None
     kinds = {"light.svg", "dark.svg", "png", "json", "vega.json", "dark.vega.json", "csv", "parquet"}
     assert set(rendered.files) == kinds
@@ -236,7 +236,7 @@ def test_rendered_files_agree_with_each_other_and_come_from_the_cache(
 
     for name in ("vega_to_svg", "svg_to_png", "vegalite_to_vega"):
         monkeypatch.setattr(vl_convert, name, refuse)
-    again = render_figure(figure, plotted, folder, cache)
+    again = begin_figure(figure, plotted, folder, cache)()
     assert again is not None
     assert again.version == rendered.version
 
@@ -259,7 +259,7 @@ def test_a_specification_is_safe_inside_a_script_element(tmp_path: Path) -> None
     figure = FIGURES["step_time"]
     plotted = figure.rows(results_of(tmp_path / "results", only_failures()))
     (tmp_path / "out").mkdir()
-    rendered = render_figure(figure, plotted, tmp_path / "out", tmp_path / "cache")
+    rendered = begin_figure(figure, plotted, tmp_path / "out", tmp_path / "cache")()
     assert rendered is not None
     assert "<" not in (tmp_path / "out" / rendered.files["vega.json"]).read_text()
     assert "<" not in (tmp_path / "out" / rendered.files["json"]).read_text()

@@ -7,6 +7,7 @@ import json
 import math
 import re
 from collections.abc import Callable
+from dataclasses import astuple
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,6 @@ import pandas as pd
 import pytest
 
 from sitegen.figures import FIGURES
-from sitegen.figures.grammar.pictures import picture
 from sitegen.figures.grammar.words import Words, first_machine, in_doubt, short_ratio, source_line
 from sitegen.figures.render import chart_spec
 from sitegen.numbers.quoted_rows import QuotedRows
@@ -24,6 +24,7 @@ from sitegen.rows.ratios import ratio_frame
 from sitegen.rows.results import TRAINING_KINDS, load_results
 from sitegen.tables.peer_tables import generation_table, training_table
 from sitegen.text.palette import LIGHT
+from sitegen.text.pictures import picture
 from tests.sitegen import example_rows as rows
 from tests.sitegen.figures.test_figures import Part
 
@@ -198,7 +199,7 @@ def test_the_source_names_machines_dates_and_an_address_if_there_is_one() -> Non
 
 def test_a_picture_holds_its_words_wrapped_around_the_chart_and_escaped() -> None:
     words = Words("A finding that is long " * 8, "x < y", "somewhere & </svg>")
-    drawn = picture(CHART, words)
+    drawn = picture(CHART, *astuple(words))
     texts = [html.unescape(text) for text in re.findall(r"<text[^>]*>([^<]+)</text>", drawn.svg)]
     assert " ".join(texts) == f"{words.headline.strip()} x < y somewhere & </svg>"
     assert max(map(len, texts)) < 80

@@ -8,11 +8,10 @@ import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
-from sitegen.figures.grammar.words import Words
 from sitegen.text.escape import html_block
 from sitegen.text.palette import FONT, FONT_FAMILY, LIGHT
 
-FONTS = Path(__file__).parents[1] / "fonts"
+FONTS = Path(__file__).parents[1] / "figures/fonts"
 _MARGIN = 6  # pixels beside the words
 _LETTER = 0.53  # mean width of a letter over the font's size
 _LEADING = 1.32  # distance of two lines over the font's size
@@ -40,19 +39,19 @@ class Picture:
     chart: int
 
 
-def picture(chart: str, words: Words) -> Picture:
+def picture(chart: str, headline: str, measure: str, source: str) -> Picture:
     """Put a figure's words around its chart, in the light theme's colours."""
     width, height = svg_size(chart)
-    title, y = _lines(words.headline, 19, LIGHT.ink, width, 8)
-    measure, y = _lines(words.measure, 13, LIGHT.muted, width, y + 2)
+    title, y = _lines(headline, 19, LIGHT.ink, width, 8)
+    subtitle, y = _lines(measure, 13, LIGHT.muted, width, y + 2)
     top = round(y) + 10
-    source, y = _lines(words.source, 11.5, LIGHT.muted, width, top + height + 6)
+    footer, y = _lines(source, 11.5, LIGHT.muted, width, top + height + 6)
     total = round(y) + 6
     body = chart.replace("<svg ", f'<svg y="{top}" ', 1)
     svg = (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{total}" viewBox="0 0 {width} {total}">'
-        f'<rect width="{width}" height="{total}" fill="{LIGHT.background}"/>{title}{measure}'
-        f"{body}{source}</svg>"
+        f'<rect width="{width}" height="{total}" fill="{LIGHT.background}"/>{title}{subtitle}'
+        f"{body}{footer}</svg>"
     )
     return Picture(svg, width, total, top, height)
 
