@@ -19,7 +19,7 @@ from sitegen.build.site import BuiltSite
 from sitegen.commands.audit import pages_of
 from sitegen.text.html_tree import read_html
 from sitegen.text.palette import DARK, LIGHT
-from tests.browser.watching import HACKED, Watched, one_ahead, scroll_through, wait_until
+from tests.browser.watching import HACKED, Watched, one_ahead, read_first_chart, scroll_through, shown_texts, wait_until
 
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
 # It goes on while the next page is opened.
@@ -157,7 +157,7 @@ def test_paper_is_light_complete_and_without_controls(browser: Browser, address:
     context = browser.new_context(viewport={"width": 800, "height": 1000}, color_scheme="dark")
     page = context.new_page()
     page.goto(address + "speedup/")
-    page.locator(".tg-chart--live").first.wait_for()
+    read_first_chart(page)
     assert color_of(page, ".md-typeset") == rgb(DARK.ink)
     page.emulate_media(media="print", color_scheme="dark")
     page.evaluate("for (const folded of document.querySelectorAll('details')) folded.open = true")
@@ -186,13 +186,13 @@ def test_a_long_table_filters_and_says_how_much_is_left(speedup_page: Page) -> N
     rows.first.wait_for()
     every = rows.count()
     figure.get_by_label("Filter").fill("VECTORIZED tiny")
-    shown = [row.inner_text() for row in rows.all() if row.is_visible()]
+    shown = shown_texts(rows)
     assert 0 < len(shown) < every
     assert all("vectorized" in text and "tiny" in text for text in shown)
     assert figure.locator("output").inner_text() == f"{len(shown)} of {every} rows"
     heading = figure.get_by_role("button", name="preset")
     heading.press("Enter")
-    assert figure.locator("th[aria-sort=ascending]").inner_text().startswith("preset")
+    assert [text[:6] for text in shown_texts(figure.locator("th[aria-sort=ascending]"))] == ["preset"]
     assert figure.locator("th[aria-sort]").count() == 1
     figure.get_by_label("Filter").fill("")
-    assert sum(row.is_visible() for row in rows.all()) == every
+    assert len(shown_texts(rows)) == every

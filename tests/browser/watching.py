@@ -102,6 +102,19 @@ def one_ahead(items: Iterable[Item]) -> Iterator[Item]:
     yield from waiting
 
 
+def shown_texts(elements: Locator) -> list[str]:
+    """Return the texts of those elements that are shown, in small letters, all read at one moment.
+
+    The browser skips the contents of a long table that is out of view (site.css). Until it lays them out they have no
+    inner text, and Playwright, which asks for one row after the other, may get that of some rows only.
+    """
+    return list(
+        elements.evaluate_all(
+            "(all) => all.filter((one) => one.checkVisibility()).map((one) => one.textContent.toLowerCase())"
+        )
+    )
+
+
 def scroll_through(page: Page) -> None:
     """Bring everything into view once, as a reader would."""
     page.evaluate(
