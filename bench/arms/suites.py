@@ -18,6 +18,7 @@ from bench.arms.kernel_parts import KERNELS_VARIANT
 from bench.arms.labels import read_label
 from bench.arms.landmarks import LANDMARKS
 from bench.arms.registry import GENERATORS, OURS, PEERS, REFERENCE, ROOFLINE_VARIANTS, installed_as
+from bench.arms.token_ways import TOKEN, TOKEN_VARIANTS
 from bench.arms.variants import check_variant, engine_name, kind_of
 from bench.records.grouping import grouped
 from bench.records.rows import Kind
@@ -132,7 +133,7 @@ def _suite(
     """Make a suite from {variant: {preset: limit in seconds}}; the slow variant gets a single round."""
     arms = [
         Arm(variant, preset, by_preset[preset], 1 if variant == slow else rounds_at.get(preset, rounds))
-        for preset in LADDER
+        for preset in PRESETS
         for variant, by_preset in limits.items()
         if preset in by_preset
     ]
@@ -157,6 +158,8 @@ _TRAINED = tuple(name for name, peer in PEERS.items() if peer.trainer)
 _FEWER = {"huge": 2, "massive": 2, "mega": 2, "behemoth": 1}
 _STACK = {preset: _STANDARD[preset] for preset in ("tiny", "small", "medium", "large")}
 _GENERATION = {"small": 120.0, "xl": 240.0, "huge": 360.0}
+# Two thirds of the time is making the weights.
+_TOKEN = {"mega": 120.0, "gpt2": 240.0, "behemoth": 600.0}
 
 SUITES = MappingProxyType(
     {
@@ -211,6 +214,14 @@ SUITES = MappingProxyType(
                 generates=True,
             ),
             _suite(
+                TOKEN,
+                "the products of one token alone, from weights in four bytes, two and one, multiplied in several ways "
+                "on one thread; six interleaved rounds at mega and gpt2, two at behemoth: ten minutes",
+                6,
+                dict.fromkeys(TOKEN_VARIANTS, _TOKEN),
+                rounds_at={"behemoth": 2},
+            ),
+            _suite(
                 "variants",
                 "the gain of each idea: numpy, vectorized on one thread, with threads, with processes and with "
                 "compiled kernels, then compiled on one thread and on all, tiny to large, six interleaved rounds "
@@ -240,6 +251,7 @@ SUITES = MappingProxyType(
     }
 )
 DEFAULT_SUITE = "quick"
+_NO_LOSSES: frozenset[Kind] = frozenset({"token", "kernels"})  # cells that the reference has nothing to compare with
 
 
 def get_suite(name: str) -> Suite:
@@ -260,8 +272,8 @@ def select_suite(
 
     The reference engine joins every preset (with one round, unless it is selected). Generation needs no reference arm,
     because a worker replays its texts through the reference. Neither do the parts of a step, whose losses are compared
-    with those of the same steps without timers. Variants of a suite that this installation cannot make are left out,
-    with a warning; one that is named stays, and ends as a row.
+    with those of the same steps without timers, nor a token's products, which their worker checks. Variants of a suite
+    that this installation cannot make are left out, with a warning; one that is named stays, and ends as a row.
 
     Args:
         presets: the suite's when empty.
@@ -287,7 +299,7 @@ def select_suite(
             chosen = [_arm(base, variant, preset) for variant in names]
         if rounds is not None:
             chosen = [arm if arm.variant in base.slow else replace(arm, rounds=rounds) for arm in chosen]
-        trains = not base.generates and any(arm.variant != KERNELS_VARIANT for arm in chosen)
+        trains = not base.generates and any(kind_of(arm.variant) not in _NO_LOSSES for arm in chosen)
         if trains and REFERENCE not in (arm.variant for arm in chosen):
             chosen = [replace(_arm(base, REFERENCE, preset), rounds=1), *chosen]
         # The reference comes first, so that every other cell can be compared with it as soon as it ends.
@@ -310,10 +322,11 @@ def _checked(suite: Suite, name: str) -> str:
     """Return a variant without spaces, if the suite can measure it."""
     if name in {arm.variant for arm in suite.arms}:
         return name
-    if not suite.generates:
+    own = GENERATORS if suite.generates else TOKEN_VARIANTS if suite.name == TOKEN else None
+    if own is None:
         return check_variant(name)
-    if name not in GENERATORS:
-        raise unknown_name("generator", name, GENERATORS, f"invoke bench --suite {suite.name}")
+    if name not in own:
+        raise unknown_name("generator" if suite.generates else "way", name, own, f"invoke bench --suite {suite.name}")
     return name
 
 

@@ -12,19 +12,24 @@ kernels                            parts of a step, and forms of its fused kerne
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from importlib import import_module
+from types import MappingProxyType
 from typing import Any
 
 from bench.arms.kernel_parts import KERNELS_VARIANT
 from bench.arms.labels import read_label
 from bench.arms.registry import ACCELERATOR_PEERS, FLOAT32, PEER_PRECISIONS, PEERS, ROOFLINE, ROOFLINE_VARIANTS
+from bench.arms.token_ways import TOKEN
 from bench.records.rows import Kind
 from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.engines import ENGINES, Engine, create_engine, parse_variant, resolve_variant
 from tinygpt.errors import ConfigError, unknown_name
 
 _OUTSIDE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+# What trains nothing has a kind of its own.
+_OWN_KINDS: Mapping[str, Kind] = MappingProxyType({ROOFLINE: "roofline", TOKEN: "token", KERNELS_VARIANT: "kernels"})
 
 
 def engine_name(variant: str) -> str:
@@ -86,15 +91,12 @@ def check_variant(variant: str) -> str:
 
 
 def kind_of(variant: str) -> Kind:
-    """Return the kind of a variant's rows: ``bench``, ``peer``, ``roofline`` or ``kernels``.
+    """Return the kind of a variant's rows: ``bench``, ``peer``, ``roofline``, ``token`` or ``kernels``.
 
     Peers have their own kind, so that no statistic of this project's engines includes one by accident.
     """
-    if engine_name(variant) == ROOFLINE:
-        return "roofline"
-    if variant == KERNELS_VARIANT:
-        return "kernels"
-    return "peer" if read_label(variant).variant in PEERS else "bench"
+    other: Kind = "peer" if read_label(variant).variant in PEERS else "bench"
+    return _OWN_KINDS.get(engine_name(variant), other)
 
 
 def make_engine(variant: str, model: ModelConfig, train: TrainConfig, seed: int) -> Engine:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 from bench.arms.kernel_parts import DISPATCH, PARTS
 from bench.arms.labels import read_label
@@ -14,8 +15,11 @@ from bench.measuring.endings import CellEnd
 from bench.measuring.process import Event, Outcome
 from bench.records.process_rows import Process, RunContext
 from bench.records.protocol import TEXT_TOKENS, Protocol
-from bench.records.rows import KernelRow, Rows, RunRow, SampleRow, StepRow
+from bench.records.rows import KernelRow, Kind, Rows, RunRow, SampleRow, StepRow
 from tinygpt.training.events import SampleRecord
+
+# Tokens of a step that trains nothing.
+_TOKENS: Mapping[Kind, int] = MappingProxyType({"generation": TEXT_TOKENS, "token": 1})
 
 
 def machine_of(outcome: Outcome, fallback: str) -> str:
@@ -57,7 +61,7 @@ def _run_row(process: Process, outcome: Outcome, end: CellEnd, command: str, lim
         exit_code=outcome.exit_code,
         signal=outcome.signal,
         error_tail=end.error_tail,
-        tokens_per_step=TEXT_TOKENS if process.kind == "generation" else row.tokens_per_step,
+        tokens_per_step=_TOKENS.get(process.kind, row.tokens_per_step),
         limit_seconds=limit_seconds,
         peak_memory_bytes=max(peaks) - probes_own if peaks else None,
         setup_seconds=ready[0]["setup_seconds"] if ready else None,

@@ -19,6 +19,7 @@ from pathlib import Path
 from bench.arms.devices import on_accelerator
 from bench.arms.labels import read_label
 from bench.arms.registry import MKL, PEERS, ROOFLINE, Peer, installed_as
+from bench.arms.token_ways import TOKEN_VARIANTS, TokenWay
 from bench.arms.variants import engine_name, variant_options
 from bench.records.machine import cpu_model
 from tinygpt.engines import ENGINES, extras_of
@@ -30,7 +31,6 @@ OVERRIDE_SOURCE = """\
 int mkl_serv_intel_cpu_true(void) { return 1; }
 """
 _LIBRARY = "mkl_override.so"
-_INSTALL = "run: pip install -e '.[peers]'"
 
 
 class UnpreparedError(TinyGPTError):
@@ -47,10 +47,12 @@ class Preparation:
 
 def prepare(variant: str, folder: Path) -> Preparation:
     """Prepare the worker of a variant; the run's folder keeps the files that are built for it."""
+    if variant in TOKEN_VARIANTS:
+        return Preparation(refusal=_missing_of_way(TOKEN_VARIANTS[variant]))
     peer = _peer(variant)
     if peer is None:
         return _prepare_engine(variant)
-    problem = _missing_package(peer)
+    problem = _missing_package(peer.package, peer.version)
     if problem is None and peer.compiles and find_compiler("CXX", "c++", "g++", "clang++") is None:
         problem = "torch.compile needs a C++ compiler, but none was found: install g++ or set CXX"
     if problem is not None:
@@ -142,12 +144,17 @@ def find_compiler(variable: str, *names: str) -> str | None:
     return next(filter(None, map(shutil.which, [chosen] if chosen else names)), None)
 
 
-def _missing_package(peer: Peer) -> str | None:
+def _missing_of_way(way: TokenWay) -> str | None:
+    return _missing_package(way.package, way.version, way.extra) if way.package else None
+
+
+def _missing_package(package: str, wanted: str, extra: str = "peers") -> str | None:
+    install = f"run: pip install -e '.[{extra}]'"
     try:
-        found = version(peer.package)
+        found = version(package)
     except PackageNotFoundError:
-        return f"{peer.package} is not installed; {_INSTALL}"
-    # Ignore local parts such as +cpu. A short version such as 5 includes all that begin with it.
-    if f"{found.partition('+')[0]}.".startswith(f"{peer.version}."):
+        return f"{package} is not installed; {install}"
+    # Ignore local parts such as +cpu. A short version such as 5 includes all that begin with it; an empty one is any.
+    if not wanted or f"{found.partition('+')[0]}.".startswith(f"{wanted}."):
         return None
-    return f"{peer.package} {found} is installed, but this version measures {peer.version}; {_INSTALL}"
+    return f"{package} {found} is installed, but this version measures {wanted}; {install}"

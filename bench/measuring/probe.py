@@ -20,6 +20,7 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from bench.arms.registry import PEERS
+from bench.arms.token_ways import TOKEN
 from bench.arms.variants import engine_name
 from tinygpt.system.pressure import PRESSURE_FILE
 from tinygpt.system.threads import available_cores
@@ -35,9 +36,9 @@ Reading = dict[str, float | int | None]
 
 
 def probe_threads(variant: str) -> int:
-    """Return the threads of a variant's cell: those in its name, one for plain Python, else all that it may use."""
+    """Return the threads of a variant's cell: those in its name, else one or all that it may use."""
     stated = re.search(r"\bthreads=(\d+)", variant)
-    one = engine_name(variant) == "python" or (variant in PEERS and PEERS[variant].threads == 1)
+    one = engine_name(variant) in ("python", TOKEN) or (variant in PEERS and PEERS[variant].threads == 1)
     return int(stated[1]) if stated else 1 if one else available_cores()
 
 

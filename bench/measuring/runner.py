@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 import pandas as pd
 from rich.console import Console
@@ -32,9 +33,9 @@ from bench.measuring.progress import SuiteProgress
 from bench.measuring.run_plan import RunOptions, RunPlan, drop_plan, no_repeats, read_plan, unfinished, write_plan
 from bench.records.machine import fresh_machine
 from bench.records.process_rows import RunContext, new_run_id
-from bench.records.protocol import Protocol, benchmark_protocol, generation_protocol, sha256_text
+from bench.records.protocol import Protocol, benchmark_protocol, generation_protocol, sha256_text, token_protocol
 from bench.records.provenance import code_sha256, read_provenance
-from bench.records.rows import Rows, RunRow, Status
+from bench.records.rows import Kind, Rows, RunRow, Status
 from bench.records.store import local_rows_of, read_table, remove_leftovers, stored_runs, write_tables
 from bench.statistics.probe_adjustment import relative_probes, round_probes
 from tinygpt.corpora import Corpus, load_corpus
@@ -43,6 +44,11 @@ from tinygpt.errors import ConfigError
 from tinygpt.system.stopping import signals_as_interrupts
 from tinygpt.terminal.command_name import as_called
 from tinygpt.terminal.output import make_console, print_line
+
+# Protocols of what trains nothing, by the kind of a suite's cells.
+_PROTOCOLS: Mapping[Kind, Callable[[str, str, str, int, int], Protocol]] = MappingProxyType(
+    {"generation": generation_protocol, "token": token_protocol}
+)
 
 
 @dataclass(frozen=True)
@@ -167,7 +173,7 @@ class _Run:
     ) -> None:
         self.plan, self.root, self.console, self.options, self.scratch = plan, root, console, options, scratch
         self.context = RunContext(plan.run_id, plan.suite.name, plan.provenance, plan.machine, options.kind)
-        plan_protocol = generation_protocol if plan.suite.generates else benchmark_protocol
+        plan_protocol = _PROTOCOLS.get(plan.suite.cells[0].kind, benchmark_protocol)
         self.protocols = {
             preset: plan_protocol(preset, text.name, text.sha256, plan.seed, plan.suite.rounds)
             for preset in dict.fromkeys(cell.preset for cell in plan.suite.cells)
@@ -286,8 +292,8 @@ class _Run:
         variant = read_label(cell.variant).variant
         ready = prepare(variant, self.scratch)
         engine_cell = replace(cell, variant=OURS if cell.kind == "kernels" else variant)
-        # The roofline has no gradients and no moments: it fits wherever an engine does.
-        reason = ready.refusal or (self.options.refuse(engine_cell) if cell.kind != "roofline" else None)
+        # Products alone have no gradients and no moments: they fit wherever an engine does.
+        reason = ready.refusal or (self.options.refuse(engine_cell) if cell.kind not in ("roofline", "token") else None)
         if reason is None:
             outcome = self._measure(cell, protocol, progress, ready.environment)
             end = cell_end(cell, protocol, outcome, self.reference.get(cell.preset))

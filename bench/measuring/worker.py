@@ -28,6 +28,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from bench.arms.registry import GENERATORS, OURS, PEERS, ROUNDED
+from bench.arms.token_ways import TOKEN_VARIANTS
 from bench.arms.variants import engine_name, load, make_engine, variant_options
 from bench.measuring.event_log import EventLog
 from bench.measuring.generation import PROMPT, REGRET_TOLERANCE, generation_weights, largest_regret, resolved_generator
@@ -160,6 +161,29 @@ def run_generation(task: dict[str, Any], log: EventLog, probe: Probe) -> None:
     log.write("done")
 
 
+def run_token(task: dict[str, Any], log: EventLog, probe: Probe) -> None:
+    """Time the products of one token, then compare their results with other products of the same weights.
+
+    Raises:
+        DivergedError: a result is not the right one.
+    """
+    # Imported here, because no other cell multiplies codes.
+    from threadpoolctl import threadpool_limits
+
+    from bench.measuring.token_products import TokenPass
+
+    protocol, way = protocol_from_json(task["protocol"]), TOKEN_VARIANTS[task["variant"]]
+    started = time.perf_counter()
+    with threadpool_limits(1, user_api="blas"):
+        token = TokenPass(protocol.model, way, protocol.seed)
+        log.write_ready(started, way.resolved, 1)
+        _time_steps(protocol, log, probe, token.run)
+        error = token.largest_error()
+    if not error <= way.tolerance:
+        raise DivergedError(f"a result is off by {error:.2g} of its matrix's largest, allowed {way.tolerance:g}")
+    log.write("done")
+
+
 def run_race(task: dict[str, Any], log: EventLog, probe: Probe) -> None:
     """Train by a recipe to its end, with evaluations; the probe runs once more after it."""
     from bench.measuring.race_steps import train_to_the_end  # imports evaluation, which no other cell needs
@@ -222,6 +246,7 @@ _RUN = MappingProxyType(
         "peer": run_cell,
         "roofline": run_roofline,
         "generation": run_generation,
+        "token": run_token,
         "kernels": run_kernels,
         "race": run_race,
     }

@@ -181,6 +181,17 @@ def generation_protocol(preset: str, corpus: str, corpus_sha256: str, seed: int,
     )
 
 
+def token_protocol(preset: str, corpus: str, corpus_sha256: str, seed: int, rounds: int) -> Protocol:
+    """The protocol of a token's products: a step is one pass over them; nothing is trained.
+
+    Raises:
+        ConfigError: there is no such preset.
+    """
+    optimizer = "none: the products of one token, starting weights"
+    protocol = benchmark_protocol(preset, corpus, corpus_sha256, seed, rounds)
+    return replace(protocol, batch_size=1, threads="one", dtype="that of the variant", optimizer=optimizer)
+
+
 def training_protocol(
     preset: str,
     train: TrainConfig,

@@ -15,7 +15,7 @@ from operator import attrgetter
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
 Status = Literal["ok", "timeout", "oom", "crashed", "diverged", "refused", "interrupted"]
-Kind = Literal["bench", "peer", "roofline", "generation", "kernels", "train", "against"]
+Kind = Literal["bench", "peer", "roofline", "generation", "token", "kernels", "train", "against"]
 Measure = Literal["step", "part", "form"]
 Form = Literal["numpy", "exp", "numexpr", "numba"]
 OperandPlace = Literal["cache", "memory"]
@@ -69,7 +69,13 @@ class RunRow:
 
     run_id: Annotated[str, About("the command that made the row: UTC start, machine hash, random part")]
     cell_id: Annotated[str, About("run, variant, preset and round: one process")]
-    kind: Annotated[Kind, About(f"{_listed(Kind)}; roofline is the products alone, kernels the parts of a step")]
+    kind: Annotated[
+        Kind,
+        About(
+            f"{_listed(Kind)}; roofline is the products of a step alone, token those of a token, kernels the parts "
+            "of a step"
+        ),
+    ]
     engine: Annotated[str, About("engine without its options")]
     variant: Annotated[str, About("engine with its options, such as vectorized[threads=1]")]
     preset: Annotated[str, About("model shape and batch")]
@@ -95,7 +101,9 @@ class RunRow:
     corpus_sha256: Annotated[str, About("hash of the text")]
     seed: Annotated[int, About("of the starting weights and the batches")]
     n_parameters: Annotated[int, About("trainable parameters of the model", "numbers", least=1)]
-    tokens_per_step: Annotated[int, About("batch size times context length", "tokens", least=1)]
+    tokens_per_step: Annotated[
+        int, About("batch size times context length; of generation, a text; of token, 1", "tokens", least=1)
+    ]
     warmup_steps: Annotated[int, About("planned steps that do not count", "steps", least=0)]
     measured_steps: Annotated[int, About("planned steps that count", "steps", least=0)]
     steps_done: Annotated[int, About("steps that really ran, warm-ups included", "steps", least=0)]

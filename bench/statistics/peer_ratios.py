@@ -74,7 +74,7 @@ def training_ratios(runs: pd.DataFrame, steps: pd.DataFrame) -> list[PeerRatio]:
 
 def generation_ratios(runs: pd.DataFrame, steps: pd.DataFrame) -> list[PeerRatio]:
     """The same for generation: a step is one text, ``tokens_per_second`` counts its tokens, no roofline is known."""
-    return _ratios(cell_summary(_with_peers(runs), steps, ("generation",)), (*FAST, *ROUNDED, JAX_ON_CPU, *PEERS))
+    return _ratios(cell_summary(runs, steps, ("generation",)), (*FAST, *ROUNDED, JAX_ON_CPU, *PEERS))
 
 
 def _with_peers(runs: pd.DataFrame) -> pd.DataFrame:

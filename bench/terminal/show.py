@@ -29,6 +29,7 @@ from bench.statistics.training_parts import TrainingRun, joined_training
 from bench.terminal.show_kernels import print_kernels
 from bench.terminal.show_peers import print_peers
 from bench.terminal.show_probes import print_probes
+from bench.terminal.show_token import print_tokens
 from bench.terminal.tables import UNRESOLVED, UNRESOLVED_NOTE, print_table, ratio_text
 from tinygpt.errors import ResultsError
 from tinygpt.terminal.command_name import as_called
@@ -80,6 +81,7 @@ def print_results(
             at_presets = chosen_cells([cell for cell in accelerated if is_preset(cell)])
             _print_cells(console, accelerated, at_presets, (EAGER,), chosen=MappingProxyType({}))
         print_peers(console, runs, steps)
+        print_tokens(console, runs, steps)
         print_probes(console, runs, steps, probes, every_run)
         print_kernels(console, runs, steps, kernels)
         for floor in floors.values():

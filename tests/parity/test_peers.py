@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 
 from bench.arms.registry import GENERATORS, JAX_ON_CPU, PEER_PRECISIONS, PEERS
+from bench.arms.token_ways import TOKEN_WAYS
 from bench.arms.variants import load, make_engine
 from bench.measuring.device_kernels import peak_seconds
 from bench.measuring.generation import PROMPT, generation_weights, make_tinygpt_generator, resolved_generator
+from bench.measuring.token_products import TokenPass
 from bench.peers.torch_cuda import TorchCudaEngine
 from tests import ROOT
 from tinygpt.config import ModelConfig, TrainConfig
@@ -137,3 +139,11 @@ def test_the_peer_s_muon_is_ours_and_its_state_comes_back():
 @pytest.mark.parametrize("precision", PEER_PRECISIONS)
 def test_a_large_product_is_timed_in_every_arithmetic(precision):
     assert 0.0 < peak_seconds(precision, "cpu", size=32) < peak_seconds(precision, "cpu", size=512)
+
+
+@pytest.mark.parametrize("way", TOKEN_WAYS.values(), ids=lambda way: way.name)
+def test_a_token_s_products_are_right_in_every_way(way):
+    token = TokenPass(ModelConfig(2, 48, 3, 8, vocab_size=300), way)
+    for _ in range(2):
+        token.run()
+        assert token.largest_error() <= way.tolerance

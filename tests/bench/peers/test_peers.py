@@ -13,6 +13,7 @@ import pytest
 
 from bench.arms.registry import GENERATORS, JAX_ON_CPU, PEERS, ROOFLINE_VARIANTS
 from bench.arms.suites import SUITES, Arm, Suite, select_suite
+from bench.arms.token_ways import TOKEN_WAYS
 from bench.arms.variants import check_variant, kind_of
 from bench.measuring import peer_preparation as preparation
 from bench.measuring.generation import (
@@ -61,8 +62,8 @@ def test_the_extra_installs_what_the_table_measures():
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     pins = dict(item.split("==") for item in extras["peers"] if "==" in item)
     exact = {peer.package: peer.version for peer in PEERS.values() if peer.version.count(".") == 2}
-    assert pins == exact
     assert {"torch", "jax", "onnxruntime"} == {*exact}
+    assert pins == exact | {way.package: way.version for way in TOKEN_WAYS.values() if way.version}
     (other,) = {peer.package: peer.version for peer in PEERS.values() if peer.package not in exact}.items()
     assert other == ("transformers", "5")
     assert "transformers>=5.0,<6" in extras["peers"]

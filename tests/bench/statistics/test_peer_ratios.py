@@ -149,3 +149,19 @@ def test_generation_counts_tokens(console):
     print_peers(console, runs, steps)
     assert "4,000" in console.file.getvalue()
     assert "2,000" in console.file.getvalue()
+
+
+def test_a_precision_that_the_run_of_the_peers_lacks_comes_from_another_run_beside_the_same_engine():
+    written = {"kind": "generation", "tokens_per_step": 256}
+    precisions = {name: f"compiled[precision={name}]" for name in ("int8", "bfloat16")}
+    alone = {"compiled": 0.100, precisions["int8"]: 0.040, precisions["bfloat16"]: 0.050}
+    beside_peers = {"compiled": 0.110, precisions["int8"]: 0.044, "torch": 0.220}
+    cells = [(name, time, written | {"run_id": "run-a"}) for name, time in alone.items()]
+    cells += [(name, time, written | {"run_id": "run-b"}) for name, time in beside_peers.items()]
+    rows = generation_ratios(*tables(*cells))
+    assert {row.cell.variant: row.cell.run_id for row in rows} == dict.fromkeys(beside_peers, "run-b") | {
+        precisions["bfloat16"]: "run-a"
+    }
+    assert of(precisions["bfloat16"], rows).speedup == pytest.approx(0.5)
+    assert of(precisions["int8"], rows).ratio.runs == pytest.approx((0.4, 0.4))
+    assert generation_ratios(*tables(*cells[:3])) == [], "precisions alone are no comparison with peers"
