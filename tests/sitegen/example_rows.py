@@ -174,7 +174,9 @@ PEER_TIMES = {
 }  # fmt: skip
 
 
-def peers(preset: str = "small", scale: float = 1.0, torch_status: str = "ok", **changes: Any) -> Rows:
+def peers(
+    preset: str = "small", scale: float = 1.0, torch_status: str = "ok", run_id: str = "", **changes: Any
+) -> Rows:
     """One run of suite ``peers`` at a preset, its overridden PyTorch perhaps refused."""
     return joined(
         *(
@@ -182,7 +184,7 @@ def peers(preset: str = "small", scale: float = 1.0, torch_status: str = "ok", *
                 variant,
                 preset,
                 milliseconds * scale,
-                run_id=f"peers-{preset}",
+                run_id=run_id or f"peers-{preset}",
                 kind=kind,
                 suite="peers",
                 **changes,

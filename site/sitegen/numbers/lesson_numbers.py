@@ -18,7 +18,8 @@ from sitegen.experiments.updates import distance_at_the_end, dropout_of_ones, fi
 from sitegen.numbers.number import Answer
 from sitegen.numbers.quoted_rows import QuotedRows
 from tinygpt.evaluation.loss import bits
-from tinygpt.gallery import load_gallery_model
+from tinygpt.gallery import gallery_names, load_gallery_model
+from tinygpt.rounding import INT8
 from tinygpt.terminal import quantities
 
 LOSS = 1.9  # nats per byte: the subject of docs/learn/loss.md
@@ -100,6 +101,13 @@ def _of_model(name: str) -> Callable[[QuotedRows], Answer]:
     return _answer(lambda: quantities.loss(_evaluation(name)["held_out_loss"]), f"held-out loss, in the card of {name}")
 
 
+def _int8_cost() -> str:
+    """The most that rounding cost one of the models that are stored so, over its whole held-out text."""
+    cards = [load_gallery_model(name).card for name in gallery_names()]
+    costs = [card.evaluation["held_out_loss"] - card.float32_held_out_loss for card in cards if card.precision == INT8]
+    return f"{max(costs):.4f}"
+
+
 def _grade(name: str) -> Callable[[QuotedRows], Answer]:
     return _answer(lambda: str(_evaluation(name)["judgement"]["grade"]), f"in the card of {name}")
 
@@ -120,6 +128,9 @@ ANSWERS: MappingProxyType[str, Callable[[QuotedRows], Answer]] = MappingProxyTyp
         **{f"lesson.ladder_{name}_{order}": _rung(name, order) for name in _MODELS for order in _ORDERS},
         **{f"lesson.ladder_{name}_model": _of_model(name) for name in _MODELS},
         **{f"lesson.grade_{name}": _grade(name) for name in _MODELS},
+        "lesson.int8_cost": _answer(
+            _int8_cost, "held-out loss less that before rounding, the largest of the gallery's cards"
+        ),
         "lesson.scores_without": _deviation_of_scores(64, False),
         "lesson.scores_with": _deviation_of_scores(64, True),
         "lesson.slope_without": _slope(False),

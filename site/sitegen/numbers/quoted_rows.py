@@ -6,13 +6,15 @@ their own.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
+from typing import TypeVar
 
 import pandas as pd
 
 from bench.arms.devices import on_accelerator
 from bench.arms.registry import FAST, OURS
+from bench.records.grouping import grouped
 from bench.records.rows import Scope
 from bench.statistics.cells import CellSummary
 from bench.statistics.chosen_runs import quoted_origin
@@ -20,6 +22,7 @@ from bench.statistics.cost_model import CostModel
 from bench.statistics.kernel_shares import PartShare, part_shares
 from bench.statistics.peer_ratios import PeerRatio
 from bench.statistics.ratios import Speedup
+from bench.statistics.token_times import TokenTime, token_times
 from bench.statistics.training_parts import TrainingRun
 from sitegen.numbers.number import Number
 from sitegen.rows.accelerators import QuotedAccelerator, quoted_accelerator
@@ -30,6 +33,8 @@ from sitegen.rows.projections import cost_models
 from sitegen.rows.ratios import shown_pairs
 from sitegen.rows.results import Results
 from sitegen.rows.training import training_runs
+
+T = TypeVar("T")
 
 
 class QuotedRows:
@@ -105,16 +110,30 @@ class QuotedRows:
         return self._quoted(self.results.generation_ratios)
 
     def _quoted(self, rows: Sequence[PeerRatio]) -> list[PeerRatio]:
-        """The rows of the machine that their table opens with."""
+        """Of each preset, the rows of the first machine that measured it, in the order in which tables offer them."""
         order = machine_order(published_else_local(peer_frame(rows)))
-        return [row for row in rows if machine_label(row.cell) == order[0]] if order else []
+        of_machine = grouped(rows, lambda row: machine_label(row.cell))
+        chosen: dict[str, str] = {}
+        for machine in order:
+            for row in of_machine[machine]:
+                chosen.setdefault(row.cell.preset, machine)
+        return [row for row in rows if chosen.get(row.cell.preset) == machine_label(row.cell)]
 
     @cached_property
     def parts(self) -> list[PartShare]:
         """Shares of a step's parts, on the quoted machine if it measured any, else on the first one."""
         parts = part_shares(self.results.runs, self.results.steps, self.results.kernels)
-        own = [part for part in parts if part.run.scope in self._scopes]
-        return own or [part for part in parts if part.run.scope == parts[0].run.scope]
+        return self._own_or_first(parts, lambda part: part.run.scope)
+
+    @cached_property
+    def token_times(self) -> list[TokenTime]:
+        """Times of a token's products, on the quoted machine if it measured any, else on the first one."""
+        return self._own_or_first(token_times(self.results.runs, self.results.steps), lambda time: time.cell.scope)
+
+    def _own_or_first(self, rows: list[T], scope: Callable[[T], Scope]) -> list[T]:
+        """The rows of the quoted scope if there are any, else those of the first row's."""
+        scopes = {scope(row) for row in rows} & self._scopes or {scope(row) for row in rows[:1]}
+        return [row for row in rows if scope(row) in scopes]
 
     def runs_of(self, engine: str) -> tuple[str, ...]:
         """Ids of the runs that an engine's measured cells come from."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator
+import shlex
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
@@ -18,8 +19,8 @@ from typing import Any, TypeVar
 import pandas as pd
 
 from bench.arms.devices import of_accelerators, of_processors
-from bench.arms.kernel_parts import PARTS
-from bench.arms.registry import FAST, JAX_ON_CPU, PEERS, REFERENCE, ROOFLINE, TORCH
+from bench.arms.registry import PEERS, ROOFLINE
+from bench.arms.token_ways import TOKEN
 from bench.records.grouping import grouped
 from bench.records.rows import StoredRun
 from bench.records.store import stored_runs
@@ -29,26 +30,23 @@ from bench.statistics.intervals import MIN_ROUNDS
 from bench.statistics.noise import cell_verdict
 from bench.statistics.peer_ratios import PeerRatio
 from bench.statistics.ratios import Ratio
+from bench.statistics.token_times import TokenTime
 from bench.statistics.training_parts import TrainingRun
-from bench.training.clinic_cases import CASES
-from bench.training.options import SweepOptions
 from sitegen.numbers.accelerator_numbers import ANSWERS as ACCELERATOR_ANSWERS
 from sitegen.numbers.lesson_numbers import ANSWERS as LESSON_ANSWERS
 from sitegen.numbers.number import Answer, NotMeasured, Number, first, require
+from sitegen.numbers.placeholders import FASTEST, PLACEHOLDERS
 from sitegen.numbers.quoted_rows import QuotedRows
 from sitegen.numbers.recipe_numbers import ANSWERS as RECIPE_ANSWERS
-from sitegen.numbers.recipe_numbers import CLINIC_SERIES, SWEPT
 from sitegen.rows.accelerators import COMMAND as ACCELERATOR_COMMAND
 from sitegen.rows.cells import code_text, evidence_text
 from sitegen.rows.machines import accelerator_of, machine_label, processor_of
-from sitegen.rows.peers import BEST_TORCH, FASTEST_OF_OURS, GENERATION_COMMAND, TRAINING_COMMAND, evidence, find
+from sitegen.rows.peers import GENERATION_COMMAND, TRAINING_COMMAND, evidence, find
 from sitegen.rows.ratios import Write, quoted_ends, quoted_range, quoted_ratio, ratio_words
 from sitegen.rows.rungs import RUNGS, all_sources, code_lines
 from sitegen.text.errors import SiteError
-from tinygpt.corpora import CORPORA
-from tinygpt.engines import ENGINES, parse_variant
 from tinygpt.errors import ConfigError, unknown_name
-from tinygpt.presets import LADDER
+from tinygpt.presets import LADDER, PRESETS
 from tinygpt.terminal import quantities
 
 Row = TypeVar("Row")
@@ -86,8 +84,6 @@ def _speedup_range(quoted: QuotedRows, engine: str, baseline: str) -> Answer:
     words = "; ".join(f"{preset}: {rounds}" for preset, rounds in few.items())
     return quoted_range([pair.ratio for pair in pairs]) + f" ({words})" * bool(few), source, runs
 
-
-FASTEST = "fastest"  # in the place of an engine, in names that have a preset
 
 Candidates = Iterator[tuple[Row, str, str]]  # rows that may have a number, each with its source and the id of its run
 
@@ -158,7 +154,7 @@ def _minutes(seconds: float) -> str:
 
 
 def _parameters(_: QuotedRows, preset: str) -> Answer:
-    return quantities.whole(LADDER[preset].model.n_parameters), f"computed from the preset {preset}", ()
+    return quantities.whole(PRESETS[preset].model.n_parameters), f"computed from the preset {preset}", ()
 
 
 def _code_lines(_: QuotedRows, engine: str) -> Answer:
@@ -190,7 +186,7 @@ def _machines(
 
 
 def _presets_measured(quoted: QuotedRows, engine: str) -> Answer:
-    count = sum(variant == engine for variant, _ in quoted.measured)
+    count = sum(variant == engine and preset in LADDER for variant, preset in quoted.measured)
     return f"{count} of {len(LADDER)}", f"presets at which {engine} was measured", quoted.runs_of(engine)
 
 
@@ -229,6 +225,18 @@ def _part_share(quoted: QuotedRows, part: str, preset: str) -> Answer:
     rounds = quantities.counted(found.n_rounds, "round")
     source = f"{part} at {preset}, {quantities.counted(found.n_steps, 'step')} in {rounds}"
     return quantities.percent(found.share), source, (found.run.run_id,)
+
+
+def _tokens(quoted: QuotedRows, way: str, preset: str) -> Candidates[TokenTime]:
+    for time in quoted.token_times:
+        if (time.way.name, time.cell.preset) == (way, preset) and time.cell.n_rounds:
+            words = f"products of a token, {time.way.label}, at {preset}"
+            yield time, f"{words}, {evidence_text(time.cell)}; {_origin(time.cell)}", time.cell.run_id
+
+
+def _token_ratio(quoted: QuotedRows, way: str, preset: str) -> Answer:
+    time, _, _ = first(_tokens(quoted, way, preset))
+    return _quoted(f"float32 over {time.way.label} at {preset}", require(time.ratio), time.cell)
 
 
 def _peers(rows: Callable[[QuotedRows], list[PeerRatio]]) -> Callable[..., Candidates[PeerRatio]]:
@@ -308,6 +316,7 @@ _TRAIN = "invoke train --preset {PRESET} --corpus {CORPUS} --record"
 _TRAIN_THERE = "invoke accelerator-train --out rows --preset {PRESET} --corpus {CORPUS}"
 _PEERS = f"{TRAINING_COMMAND} --presets {{PRESET}}"
 _GENERATE = f"{GENERATION_COMMAND} --presets {{PRESET}}"
+_TOKEN = f"invoke bench --suite {TOKEN} --presets {{PRESET}}"
 
 
 def _of_accelerator(name: str) -> Pattern:
@@ -339,6 +348,7 @@ PATTERNS = MappingProxyType(
         "train_minutes.CORPUS.PRESET": _value(_trainings, lambda run: run.wall_seconds, _minutes, _TRAIN),
         "over.PEER.PRESET": Pattern(_ratio_of_peer(lambda row: row.ratio), _PEERS),
         "peer_ms.PEER.PRESET": _value(_stepping, lambda row: row.cell.seconds.median, quantities.milliseconds, _PEERS),
+        "peer_step.PEER.PRESET": _value(_stepping, lambda row: row.cell.seconds.median, quantities.duration, _PEERS),
         "peer_memory.PEER.PRESET": _value(
             _stepping, lambda row: row.cell.peak_memory_bytes, quantities.megabytes, _PEERS
         ),
@@ -350,6 +360,8 @@ PATTERNS = MappingProxyType(
             _generating, lambda row: row.cell.tokens_per_second, quantities.significant, _GENERATE
         ),
         "generates_over.PEER.PRESET": Pattern(_ratio_of_peer(lambda row: row.ratio, rows=_generation), _GENERATE),
+        "token_ms.WAY.PRESET": _value(_tokens, lambda time: time.cell.seconds.median, quantities.milliseconds, _TOKEN),
+        "token_over.WAY.PRESET": Pattern(_token_ratio, _TOKEN),
         "count.cells": Pattern(_count(len, "cells of processors and accelerators, failures included")),
         "count.failed": Pattern(_count(lambda runs: (runs["status"] != "ok").sum(), "cells whose status is not ok")),
         "count.processors": Pattern(_machines(of_processors, lambda run: processor_of(run)[0])),
@@ -381,41 +393,6 @@ PATTERNS = MappingProxyType(
 )
 
 
-def _known_engine(text: str) -> None:
-    try:
-        if text != FASTEST:
-            parse_variant(text)
-    except ConfigError:
-        raise unknown_name("engine", text, ENGINES, "invoke site") from None
-
-
-def _known(kind: str, names: Iterable[str]) -> Callable[[str], None]:
-    allowed = tuple(names)
-
-    def check(text: str) -> None:
-        if text not in allowed:
-            raise unknown_name(kind, text, allowed, "invoke site")
-
-    return check
-
-
-PLACEHOLDERS: MappingProxyType[str, Callable[[str], None]] = MappingProxyType(
-    {
-        "ENGINE": _known_engine,
-        "BASELINE": _known_engine,
-        "PRESET": _known("preset", LADDER),
-        "CORPUS": _known("corpus", CORPORA),
-        "PART": _known("part", [part.replace(" ", "_") for part in PARTS]),
-        "PEER": _known("peer", (REFERENCE, FASTEST_OF_OURS, *FAST, JAX_ON_CPU, *PEERS, BEST_TORCH, ROOFLINE)),
-        "RACER": _known("engine", (FASTEST_OF_OURS, BEST_TORCH, *ENGINES, *TORCH)),
-        "RECIPE": _known("recipe", SWEPT),
-        "RATE": _known("rate", map(quantities.learning_rate, SweepOptions.rates)),
-        "SERIES": _known("series", CLINIC_SERIES),
-        "CASE": _known("case", CASES),
-    }
-)
-
-
 def resolve_number(name: str, quoted: QuotedRows) -> Number:
     """Look a number up by its name. Each is computed once per ``quoted``, however many pages use it.
 
@@ -431,12 +408,12 @@ def _resolve(name: str, quoted: QuotedRows) -> Number:
     pattern, placeholders = _match(name)
     for kind, value in placeholders.items():
         try:
-            PLACEHOLDERS[kind](value)
+            placeholders[kind] = PLACEHOLDERS[kind](value)
         except ConfigError as error:
             raise SiteError(f"number {name!r}: {error.problem}", error.allowed) from None
     if placeholders.get("ENGINE") == FASTEST:
         placeholders["ENGINE"] = quoted.fastest(placeholders["PRESET"])
-    command = pattern.command.format(**placeholders)
+    command = pattern.command.format(**{kind: shlex.quote(value) for kind, value in placeholders.items()})
     try:
         text, source, runs = pattern.resolve(quoted, *placeholders.values())
     except NotMeasured:

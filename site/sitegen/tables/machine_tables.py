@@ -102,7 +102,8 @@ def _peer_presets(cells: Iterable[CellSummary]) -> set[str]:
 
 
 def _presets_cell(presets: Collection[str]) -> TableCell:
-    return TableCell(f"{len(presets)} of {len(LADDER)} presets" if presets else "–", sort=len(presets))
+    count = sum(name in LADDER for name in presets)
+    return TableCell(f"{count} of {len(LADDER)} presets" if count else "–", sort=count)
 
 
 def _wanted_cell(presets: Collection[str], command: str) -> TableCell:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -84,7 +85,10 @@ def _machine(rows: Sequence[PeerRatio], command: str, subject: str, behind: Behi
             *(
                 [
                     _name(name),
-                    *(_heat(found.get(name), f"{command} --presets {at}", days[at]) for at, found in presets.items()),
+                    *(
+                        _heat(found.get(name), f"{command} --presets {shlex.quote(at)}", days[at])
+                        for at, found in presets.items()
+                    ),
                 ]
                 for name in _known(others, (*FAST, *ROUNDED, JAX_ON_CPU, *PEERS))
             ),

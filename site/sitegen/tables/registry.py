@@ -36,6 +36,7 @@ from sitegen.tables.probe_table import probe_table
 from sitegen.tables.samples import TRAIN_COMMAND, trained_samples
 from sitegen.tables.speed_tables import failures_table, ratio_table
 from sitegen.tables.status import accelerator_status, status_table
+from sitegen.tables.token_products import token_table
 from sitegen.tables.tokenizers import tokenizers_table
 from sitegen.text.markup import TableCell, code_cell, html_table, nothing_yet, number_cell, status_cell
 from tinygpt.corpora import CORPORA
@@ -68,7 +69,8 @@ def presets_table() -> str:
 def engines_table(results: Results) -> str:
     """The engines, and the number of presets at which each was measured on the kind of device that it is for."""
     cells = pd.concat([primary_cells(cell_frame(results)), accelerator_cells(results)])
-    measured = cells[cells["state"] == "measured"].groupby("engine")["preset"].nunique()
+    on_ladder = cells[(cells["state"] == "measured") & cells["preset"].isin([*LADDER])]
+    measured = on_ladder.groupby("engine")["preset"].nunique()
     return html_table(
         "Engines",
         [
@@ -201,6 +203,7 @@ TABLES: MappingProxyType[str, Callable[[Results], str]] = MappingProxyType(
         "calibration": calibration_table,
         "samples_overview": samples_overview_table,
         "micro": micro_table,
+        "token_products": token_table,
         "tokenizers": tokenizers_table,
     }
     | CLINIC_TABLES

@@ -13,6 +13,7 @@ from tests import ROOT
 from tests.sitegen import example_rows as rows
 from tinygpt.errors import UnknownNameError
 from tinygpt.gallery import load_gallery_model
+from tinygpt.presets import PRESETS
 from tinygpt.terminal import quantities
 
 
@@ -89,6 +90,40 @@ def test_what_is_not_measured_says_so_and_names_the_command(quoted: QuotedRows) 
     assert resolve_number("speedup.vectorized[threads=1].numpy.small", quoted).text is None
 
 
+SHAPE = "gpt2[context_length=256]"
+
+
+def test_a_name_takes_any_shape_and_any_variant_that_a_suite_can_measure(tmp_path: Path) -> None:
+    written = {"kind": "generation", "suite": "generation", "tokens_per_step": 256}
+    writers = {
+        "compiled": 4_000.0,
+        "compiled[precision=int8]": 2_000.0,
+        "onnxruntime": 4_400.0,
+        "transformers": 6_000.0,
+    }
+    texts = [rows.cell(name, "gpt2", time, "texts-1", **written) for name, time in writers.items()]
+    quoted = QuotedRows(
+        load_results(rows.store(tmp_path, rows.ladder(), rows.peers(SHAPE, run_id="peers-1"), rows.joined(*texts)))
+    )
+    for name, text in {
+        f"peer_ms.ours.{SHAPE}": "20.0 ms",
+        f"peer_step.torch.{SHAPE}": "26.0 ms",
+        "peer_ms.torch.gpt2[ context_length=256, batch_size=4]": "26.0 ms",  # the same shape
+        f"over.pytorch-best.{SHAPE}": "1.10× (1 round)",
+        f"peer_memory.torch.{SHAPE}": quantities.megabytes(90_000_000 + 40 * PRESETS[SHAPE].model.n_parameters),
+        "generates.compiled[precision=int8].gpt2": "128",
+        "generates_over.onnxruntime.gpt2": "1.10× (1 round)",
+        "generates_over.compiled[precision=int8].gpt2": "0.500× (1 round)",
+        "presets.measured.vectorized": "5 of 10",  # of the ladder
+        "params.gpt2[n_layers=6]": quantities.whole(PRESETS["gpt2[n_layers=6]"].model.n_parameters),
+    }.items():
+        assert resolve_number(name, quoted).text == text, name
+    missing = resolve_number("generates.compiled[precision=bfloat16].gpt2[context_length=512]", quoted)
+    assert (missing.text, missing.command) == (
+        None, "invoke bench --suite generation --presets 'gpt2[context_length=512]'",
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [
@@ -98,6 +133,10 @@ def test_what_is_not_measured_says_so_and_names_the_command(quoted: QuotedRows) 
         ("loss.held_out.shakespear.small", "did you mean 'shakespeare'"),
         ("loss.middle.stories.small", "unknown number"),
         ("breakdown.products.small", "did you mean 'product'"),
+        ("step_ms.numpy.small[n_layer=4]", "did you mean 'n_layers'"),
+        ("step_ms.numpy.small[d_model=100]", "heads of preset 'small' are 32 wide"),
+        ("step_ms.vectorized[threds=1].small", "did you mean 'threads'"),
+        ("generates.onnxruntim.small", "did you mean 'onnxruntime'"),
     ],
 )
 def test_an_unknown_name_is_an_error_that_helps(quoted: QuotedRows, name: str, said: str) -> None:
