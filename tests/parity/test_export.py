@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import gguf
@@ -19,6 +20,8 @@ from tinygpt.engines import create_engine
 from tinygpt.errors import ExportError
 from tinygpt.export import onnx_folder
 from tinygpt.export.formats import FORMATS, export_model
+from tinygpt.generation.decoding import continue_tokens
+from tinygpt.generation.sampling import SamplingSettings
 from tinygpt.tokenizers import BYTES
 from tinygpt.tokenizers.json_tokenizer import JsonTokenizer
 from tinygpt.tokenizers.training import train_bpe
@@ -116,3 +119,24 @@ def test_a_tokenizer_that_gguf_has_no_name_for_is_refused(tmp_path: Path) -> Non
     with pytest.raises(ExportError, match="cuts words by"):
         export_model(replace(model, tokenizer=JsonTokenizer("x", other)), FORMATS["gguf"], tmp_path / "m.gguf")
     assert [*tmp_path.iterdir()] == []
+
+
+LLAMA = "llama.cpp is in no extra, because its package is compiled on the spot: pip install llama-cpp-python"
+
+
+@pytest.mark.parametrize("kind", ["bytes", "bpe"])
+def test_llama_cpp_reads_our_tokens_computes_our_scores_and_writes_our_text(kind: str, tmp_path: Path) -> None:
+    llama_cpp = pytest.importorskip("llama_cpp", reason=LLAMA)
+    model = bpe_model() if kind == "bpe" else random_model(0.3, ModelConfig(2, 12, 3, 16))
+    export_model(model, FORMATS["gguf"], tmp_path / "m.gguf")
+    context = model.config.context_length
+    llama = llama_cpp.Llama(str(tmp_path / "m.gguf"), n_ctx=context, logits_all=True, n_threads=1, verbose=False)
+    words = "a time, a word"
+    tokens = model.tokenizer.encode(words)
+    assert llama.tokenize(words.encode(), add_bos=False, special=False) == tokens.tolist()
+    llama.eval(tokens.tolist())
+    # It looks GELU up in a table of float16.
+    np.testing.assert_allclose(llama.scores[: len(tokens)], logits_of(model, tokens), atol=2e-3)
+    prompt, n_new = tokens[:4], 5
+    written = [*islice(llama.generate(prompt.tolist(), temp=0.0), n_new)]
+    assert written == [*continue_tokens(model, prompt, SamplingSettings(n_new, temperature=0.0))]
