@@ -24,7 +24,6 @@ from tinygpt.config import ModelConfig, TrainConfig
 from tinygpt.engines import Engine, OptimizerState, StepResult
 from tinygpt.errors import ConfigError, MissingDependencyError
 from tinygpt.params import Arrays, parameter_shapes
-from tinygpt.tokenizers import BYTES
 
 _SERVER = Path(__file__).with_name("webgpu_node.mjs")
 _LENGTHS = struct.Struct("<II")
@@ -34,7 +33,7 @@ class WebGpuEngine(Engine):
     """The engine of the page; tests run it with ``backend="js"``.
 
     Raises:
-        ConfigError: another arithmetic than float32, tokens that are no bytes, or the process refuses the model.
+        ConfigError: another arithmetic than float32, or the process refuses the model.
         MissingDependencyError: Node is not installed.
     """
 
@@ -47,8 +46,6 @@ class WebGpuEngine(Engine):
         super().__init__(model, train)
         if precision != FLOAT32:
             raise ConfigError(f"precision {precision!r} of engine 'webgpu'", FLOAT32)
-        if model.vocab_size != BYTES.vocab_size:
-            raise ConfigError(f"{model.vocab_size} tokens of engine 'webgpu'", f"{BYTES.vocab_size}: bytes")
         node = os.environ.get("TINYGPT_NODE") or shutil.which("node")
         if node is None:
             raise MissingDependencyError("engine 'webgpu' needs Node", run="apt-get install nodejs npm")
@@ -56,7 +53,7 @@ class WebGpuEngine(Engine):
         self._end = weakref.finalize(self, self._process.kill)
         config = {
             "nLayers": model.n_layers, "dModel": model.d_model, "nHeads": model.n_heads,
-            "contextLength": model.context_length, "eps": model.layer_norm_eps,
+            "contextLength": model.context_length, "eps": model.layer_norm_eps, "vocabSize": model.vocab_size,
         }  # fmt: skip
         self._ask("open", config=config, batchSize=train.batch_size, backend=backend)
 
@@ -80,18 +77,18 @@ class WebGpuEngine(Engine):
         }  # fmt: skip
         rates = learning_rates or [train.learning_rate] * len(inputs)
         settings = [{**fixed, "learningRate": float(rate)} for rate in rates]
-        tokens = np.stack([inputs, targets], axis=1).astype(np.uint8)
+        tokens = np.stack([inputs, targets], axis=1).astype(np.uint32)
         answer, _ = self._ask("steps", tokens.tobytes(), count=len(inputs), settings=settings)
         return [StepResult(_number(result["loss"]), _number(result["gradNorm"])) for result in answer["results"]]
 
     def loss_and_gradients(self, inputs: np.ndarray, targets: np.ndarray) -> tuple[float, Arrays]:
         self._check_batch(inputs, targets)
-        answer, rest = self._ask("gradients", np.stack([inputs, targets]).astype(np.uint8).tobytes())
+        answer, rest = self._ask("gradients", np.stack([inputs, targets]).astype(np.uint32).tobytes())
         return float(answer["loss"]), self._arrays(rest)[0]
 
     def logits(self, inputs: np.ndarray) -> np.ndarray:
         self._check_batch(inputs)
-        _, rest = self._ask("logits", inputs.astype(np.uint8).tobytes())
+        _, rest = self._ask("logits", inputs.astype(np.uint32).tobytes())
         return np.frombuffer(rest, np.float32).reshape(*inputs.shape, self.config.vocab_size)
 
     def parameters(self) -> Arrays:

@@ -4,7 +4,7 @@
 //
 //   open {config, batchSize, backend}      → {}                    backend "webgpu" or "js"
 //   load, moments {updates} + arrays       → {}                    in the order of the parameters; two of each for moments
-//   steps {count, settings} + tokens       → {results}             inputs and targets of every step, a byte each
+//   steps {count, settings} + tokens       → {results}             inputs and targets of every step, 4 bytes each
 //   weights, state, gradients, logits      → {…} + arrays
 //
 // "webgpu" needs Dawn's bindings: the npm package webgpu, or the module that TINYGPT_DAWN names.
@@ -12,7 +12,7 @@
 import { readFile } from "node:fs/promises";
 import { pathToFileURL } from "node:url";
 
-import { Engine } from "../../site/playground/engine.js";
+import { TrainingEngine } from "../../site/playground/engine/trainer.js";
 import { createKernels } from "../../site/playground/kernels-js.js";
 import { parameterShapes, size } from "../../site/playground/layout.js";
 import { Gpu } from "../../site/playground/webgpu/device.js";
@@ -23,7 +23,7 @@ let dawn = null; // it must be kept, or its devices end
 const SHADERS = new URL("../../site/playground/webgpu/", import.meta.url);
 
 const BACKENDS = {
-  js: async (config, batchSize) => new Engine(config, createKernels, batchSize),
+  js: async (config, batchSize) => new TrainingEngine(config, createKernels, batchSize),
   webgpu: async (config, batchSize) => Trainer.create(await openDawn(), config, batchSize),
 };
 
@@ -41,9 +41,12 @@ let engine = null;
 // Arrays of a map in the order of the parameters, as bytes.
 const bytesOf = (...maps) => maps.flatMap((arrays) => [...parameterShapes(engine.config).keys()].map((name) => arrays.get(name)));
 
+// The bytes behind a request as numbers of 4 bytes each; they begin anywhere.
+const numbersOf = (Type, { buffer, byteOffset, byteLength }) => new Type(buffer.slice(byteOffset, byteOffset + byteLength));
+
 // Maps of arrays from floats that follow one another.
 function mapsOf(count, rest) {
-  const floats = new Float32Array(rest.buffer.slice(rest.byteOffset, rest.byteOffset + rest.byteLength));
+  const floats = numbersOf(Float32Array, rest);
   let end = 0;
   const take = (shape) => floats.subarray(end, (end += size(shape)));
   return Array.from(
@@ -53,7 +56,8 @@ function mapsOf(count, rest) {
 }
 
 // The batches of some steps: inputs and targets one after the other.
-function batchesOf(count, tokens) {
+function batchesOf(count, rest) {
+  const tokens = numbersOf(Uint32Array, rest);
   const n = tokens.length / count / 2;
   return Array.from({ length: count }, (_, i) => ({
     inputs: tokens.subarray(2 * i * n, (2 * i + 1) * n),
@@ -93,8 +97,9 @@ const REQUESTS = {
   },
   async logits(_, rest) {
     const { contextLength } = engine.config;
-    const rows = rest.length / contextLength;
-    return [{}, [await (engine.logits?.(rest) ?? engine.forward(rest, rows, contextLength))]];
+    const tokens = numbersOf(Uint32Array, rest);
+    const rows = tokens.length / contextLength;
+    return [{}, [await (engine.logits?.(tokens) ?? engine.forward(tokens, rows, contextLength))]];
   },
 };
 

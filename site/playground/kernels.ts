@@ -1,6 +1,6 @@
 // GPT-2's loops in AssemblyScript, four numbers at a time (WebAssembly SIMD).
 //
-// Every function has a twin of the same name and arguments in plain JavaScript (kernels-js.js); engine.js calls either.
+// Every function has a twin of the same name and arguments in plain JavaScript (kernels-js.js); engine/ calls either.
 
 export { heapStart, matmul, matmulPanels, panelColumns, rowTimesPanels } from "./kernels/product";
 export { add, columnSums, matrixTimesRow } from "./kernels/rows";

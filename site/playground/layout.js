@@ -87,10 +87,10 @@ export function layOut(config, rows, batch, training, start) {
   places.x = layout.take(rows * d);
   places.normed = layout.take(rows * d);
   places.hidden = layout.take(rows * 4 * d);
-  places.xHat = layout.take(rows * d);
-  places.r = layout.take(rows);
-  places.logits = layout.take(rows * vocabSize);
   if (training) {
+    places.xHat = layout.take(rows * d);
+    places.r = layout.take(rows);
+    places.logits = layout.take(rows * vocabSize);
     places.dx = layout.take(rows * d);
     places.dNormed = layout.take(rows * d);
     places.dWide = layout.take(rows * 4 * d);

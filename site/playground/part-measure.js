@@ -10,8 +10,10 @@ const KINDS = [
   ["js", "plain JavaScript"],
   ["wasm", "WebAssembly"],
   ["webgpu", "WebGPU"],
+  ["webgpu-f16", "WebGPU, 16-bit products"],
 ];
 const [BASELINE] = KINDS[0];
+const [EXACT, HALVES] = ["webgpu", "webgpu-f16"];
 const CHECKED = ["tiny", "small"];
 
 const median = (values) => {
@@ -145,6 +147,7 @@ export function measurePart(part, app) {
   const table = el("div", {});
   const tables = { runs: [], steps: [] };
   const cells = new Map(); // preset → median seconds by kind
+  const drifts = new Map(); // preset → largest distance of a loss of 16-bit products from that of 32-bit ones
   const kinds = KINDS.filter(([kind]) => app.backends.includes(kind));
   const faster = kinds.filter(([kind]) => kind !== BASELINE);
 
@@ -177,6 +180,10 @@ export function measurePart(part, app) {
     ]);
     const words = kinds.map(([, name]) => name);
     const headings = ["preset", ...words, ...faster.map(([, name]) => `${name}, times as fast`)];
+    if (drifts.size) {
+      headings.push("16-bit products: drift of the loss");
+      for (const [i, preset] of [...cells.keys()].entries()) rows[i].push(drifts.get(preset)?.toPrecision(2) ?? "–");
+    }
     if (rows.length) table.replaceChildren(tableOf(headings, rows));
   };
 
@@ -192,6 +199,7 @@ export function measurePart(part, app) {
     stop.disabled = false;
     try {
       for (const preset of chosen) {
+        const losses = {}; // of each kind
         for (const [kind, words] of kinds) {
           const { warmup_steps: warmupSteps, measured_steps: measuredSteps, seed } = app.index.protocol;
           const message = {
@@ -205,7 +213,7 @@ export function measurePart(part, app) {
           };
           const progress = ({ done, of }) => (status.textContent = `${preset.name}, ${words}: step ${done} of ${of}`);
           const result = await app.client.call("measure", message, { progress });
-          const accelerator = kind === "webgpu" ? app.card : null;
+          const accelerator = kind.startsWith(EXACT) ? app.card : null;
           const rows = await rowsOf({ preset, kind, result, accelerator, corpus, index: app.index, run });
           tables.runs.push(...rows.runs);
           tables.steps.push(...rows.steps);
@@ -216,6 +224,10 @@ export function measurePart(part, app) {
           }
           const seconds = median(result.steps.filter(({ isWarmup }) => !isWarmup).map((step) => step.seconds));
           cells.set(preset, { ...cells.get(preset), [kind]: seconds });
+          losses[kind] = result.steps.map(({ loss }) => loss);
+          if (kind === HALVES) {
+            drifts.set(preset, Math.max(...losses[kind].map((loss, step) => Math.abs(loss - losses[EXACT][step]))));
+          }
           draw();
         }
       }
@@ -241,6 +253,7 @@ export function measurePart(part, app) {
   part.replaceChildren(
     el("fieldset", { class: "tgp-checks" }, el("legend", {}, "Presets"), ...choices),
     el("p", { class: "tgp-buttons" }, start, stop),
+    app.missing && el("p", { class: "tgp-note" }, app.missing),
     status,
     figure,
     table,

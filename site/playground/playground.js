@@ -43,6 +43,7 @@ class App {
     this.kernels = "js";
     this.backends = ["js"]; // that can be measured
     this.card = null; // name of the graphics card
+    this.missing = ""; // words on what it lacks
     this.model = null; // in view: opened, trained, or in training
     this.kept = null; // name of the model in this browser's storage
     this.offered = index.models[0] ?? null; // gallery model to load if a part needs a model
@@ -167,9 +168,10 @@ export function mount(root, complaint = "") {
     const only = new URLSearchParams(location.search).get("kernels");
     const started = await app.client.call("start", { only });
     if (left) return;
-    Object.assign(app, { kernels: started.kernels, backends: started.backends, card: started.card });
+    const { kernels, backends, card, missing } = started;
+    Object.assign(app, { kernels, backends, card, missing });
     showFailures(app.client, started, notice);
-    root.dataset.kernels = started.kernels;
+    root.dataset.kernels = kernels;
     app.onEnd(showPressure(line));
     const onFirstVisit = Object.entries(PARTS).map(([name, part]) => {
       const place = root.querySelector(`[data-playground=${name}]`);

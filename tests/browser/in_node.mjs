@@ -9,8 +9,8 @@ import { text } from "node:stream/consumers";
 import { isMainThread, parentPort, Worker as Thread, workerData } from "node:worker_threads";
 
 const MODULES = [
-  "engine", "generate", "kernels-js", "kernels-wasm", "safetensors", "snapshot", "schedule", "corpus", "toys", "layout",
-  "client", "tokenizer", "tasks/progress", "tasks/task", "view/reading",
+  "engine/reader", "engine/trainer", "generate", "kernels-js", "kernels-wasm", "safetensors", "snapshot", "schedule",
+  "corpus", "toys", "layout", "client", "tokenizer", "tasks/progress", "tasks/task", "view/reading",
 ];
 
 globalThis.fetch = async (url) => new Response(await readFile(url)); // Node's own reads no files

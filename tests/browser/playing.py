@@ -217,7 +217,7 @@ def evaluate_module(page: Page, script: str, argument: object) -> object:
     """Run a script's function with the page's own modules: ``async (modules, argument) => …``."""
     return page.evaluate(
         f"""async ([base, argument]) => {{
-            const names = ["engine", "generate", "kernels-js", "kernels-wasm", "safetensors", "corpus"];
+            const names = ["engine/reader", "engine/trainer", "generate", "kernels-js", "kernels-wasm"];
             const loaded = await Promise.all(names.map((name) => import(`${{base}}${{name}}.js`)));
             const modules = Object.assign({{ base }}, ...loaded);
             const [simd, relaxed] = await Promise.all(

@@ -46,7 +46,7 @@ from tinygpt.presets import PRESETS
 # ---- as exact as Python --------------------------------------------------------------------------------------------
 
 COMPARE = """(m, { kind, config, rows, tokens, weights, prompt, length }) => {
-    const engine = new m.Engine(config, m.kernels[kind], rows);
+    const engine = new m.TrainingEngine(config, m.kernels[kind], rows);
     const floats = (text) => new Float32Array(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
     const map = new Map(Object.entries(weights).map(([name, text]) => [name, floats(text)]));
     engine.load(map);
@@ -60,7 +60,7 @@ COMPARE = """(m, { kind, config, rows, tokens, weights, prompt, length }) => {
     engine.lossAndGradients(batches[0].inputs, batches[0].targets);
     const gradients = Object.fromEntries([...engine.gradients()].map(([name, view]) => [name, text(view)]));
     const losses = batches.map(({ inputs, targets }) => engine.trainStep(inputs, targets).loss);
-    const reader = new m.Engine(config, m.kernels[kind]);
+    const reader = new m.ReadingEngine(config, m.kernels[kind]);
     reader.load(map);
     const written = [];
     for (const token of m.generate(reader, Uint8Array.from(prompt), { temperature: 0, topK: 0, seed: 0 })) {

@@ -8,7 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser
 
+from sitegen.commands.serve import serve_folder
+from sitegen.playground.publish import SOURCES
+from tests import ROOT
 from tests.browser.node import encoded, in_page, run_in_node
 from tests.browser.playing import ODD, reference, trembling_weights
 from tests.tinygpt.tokenizers.test_plain_bpe import BPE, CASES
@@ -123,7 +127,7 @@ def test_its_training_shows_losses_per_byte_and_is_kept_with_its_tokenizer(
 def test_another_vocabulary_agrees_with_python() -> None:
     ref = reference(replace(ODD, vocab_size=301))
     script = """(m, a) => {
-        const engine = new m.Engine(a.config, m.kernels.simd, a.tokens[0].length);
+        const engine = new m.TrainingEngine(a.config, m.kernels.simd, a.tokens[0].length);
         const floats = (text) => new Float32Array(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
         engine.load(new Map(Object.entries(a.weights).map(([name, text]) => [name, floats(text)])));
         const ids = (batch, from, to) => Uint16Array.from(batch.flatMap((row) => row.slice(from, to)));
@@ -132,3 +136,35 @@ def test_another_vocabulary_agrees_with_python() -> None:
     weights = {name: encoded(array) for name, array in ref.weights.items()}
     argument = {"config": in_page(ref.model), "weights": weights, "tokens": ref.tokens.tolist()}
     assert run_in_node(script, argument) == pytest.approx(ref.losses, abs=1e-4)
+
+
+def test_webgpu_trains_it_to_the_same_losses(gpu_browser: Browser, wordy: tuple[dict[str, str], Checkpoint]) -> None:
+    files, checkpoint = wordy
+    script = """async (a) => {
+        const { Client } = await import(new URL("client.js", location.href));
+        const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer;
+        const run = {
+            from: "loaded", config: a.shape, batchSize: 3, seed: 7, text: new TextEncoder().encode(a.text), corpus: "x",
+            about: "y", prompt: "The", steps: 5, learningRate: 1e-3,
+        };
+        const lossesWith = async (only) => {
+            const client = new Client(new URL("worker.js", location.href));
+            const { kernels } = await client.call("start", { only });
+            const [configText, tokenizerText, buffer] = [a.config, a.tokenizer, bytes(a.weights)];
+            await client.call("open", { configText, tokenizerText, buffer, about: "wordy" });
+            const losses = [];
+            const progress = (news) => losses.push(...news.losses.map(([, loss]) => loss), news.heldOut ?? []);
+            await client.call("train", run, { progress });
+            client.close();
+            return [kernels, losses.flat()];
+        };
+        return [await lossesWith("js"), await lossesWith("webgpu")];
+    }"""
+    text = "The fox saw a hen. The hen saw the fox. Off she went. " * 40
+    with serve_folder(ROOT / SOURCES) as address:
+        page = gpu_browser.new_page()
+        page.goto(address)
+        plain, card = page.evaluate(script, files | {"text": text, "shape": in_page(checkpoint.config)})
+        page.close()
+    assert (plain[0], card[0]) == ("js", "webgpu")
+    assert len(plain[1]) == 11 and card[1] == pytest.approx(plain[1], abs=1e-4)

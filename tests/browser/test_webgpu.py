@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
-from itertools import islice
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,13 @@ from playwright.sync_api import Browser, Page
 from sitegen.commands.serve import serve_folder
 from sitegen.playground.publish import SOURCES
 from tests import ROOT
+from tests.browser.node import in_page
 from tests.browser.playing import ODD, Playground, Reference, reference, start_training
 from tinygpt.checkpoints.checkpoint import Checkpoint
 from tinygpt.checkpoints.loading import load_checkpoint
-from tinygpt.config import ModelConfig
-from tinygpt.generation.decoding import generate
+from tinygpt.config import TrainConfig
+from tinygpt.generation.decoding import continue_tokens
+from tinygpt.generation.sampling import SamplingSettings
 from tinygpt.presets import PRESETS
 
 
@@ -34,7 +36,7 @@ def modules(gpu_browser: Browser) -> Iterator[Page]:
             """async () => {
                 const load = (name) => import(new URL(name, location.href));
                 const names = ["webgpu/device", "webgpu/trainer", "webgpu/reader", "webgpu/plan", "webgpu/lasting",
-                    "generate", "engine", "kernels-js", "safetensors", "layout"];
+                    "generate", "engine/reader", "engine/trainer", "engine/weights", "kernels-js"];
                 globalThis.m = Object.assign({}, ...(await Promise.all(names.map((name) => load(`${name}.js`)))));
                 globalThis.readShader = (name) => fetch(`webgpu/${name}.wgsl`).then((response) => response.text());
                 globalThis.gpu = await m.Gpu.open(navigator.gpu, readShader, true);
@@ -50,8 +52,8 @@ def modules(gpu_browser: Browser) -> Iterator[Page]:
                 globalThis.weightsOf = (given) =>
                     new Map(Object.entries(given).map(([name, own]) => [name, floats(own)]));
                 globalThis.batchesOf = (tokens) => tokens.map((batch) => ({
-                    inputs: Uint8Array.from(batch.flatMap((row) => row.slice(0, -1))),
-                    targets: Uint8Array.from(batch.flatMap((row) => row.slice(1))),
+                    inputs: Uint16Array.from(batch.flatMap((row) => row.slice(0, -1))),
+                    targets: Uint16Array.from(batch.flatMap((row) => row.slice(1))),
                     settings: m.TRAINING,
                 }));
             }"""
@@ -66,13 +68,6 @@ def encoded(arrays: dict[str, np.ndarray]) -> dict[str, str]:
 
 def decoded(text: str) -> np.ndarray:
     return np.frombuffer(base64.b64decode(text), np.float32)
-
-
-def in_page(model: ModelConfig) -> dict[str, Any]:
-    return {
-        "nLayers": model.n_layers, "dModel": model.d_model, "nHeads": model.n_heads,
-        "contextLength": model.context_length, "eps": model.layer_norm_eps,
-    }  # fmt: skip
 
 
 COMPARE = """async ({ config, rows, tokens, weights, prompt, length }) => {
@@ -94,7 +89,6 @@ COMPARE = """async ({ config, rows, tokens, weights, prompt, length }) => {
     }
     const squares = Object.fromEntries(await trainer.gradientSquares());
     const last = texts(await trainer.gradients());
-    const trained = texts(await trainer.weights());
     trainer.destroy();
     const reader = await m.Reader.create(gpu, config);
     reader.load(own);
@@ -106,13 +100,13 @@ COMPARE = """async ({ config, rows, tokens, weights, prompt, length }) => {
         next = await writing.follow(written.at(-1));
     }
     const looked = await reader.look(Uint8Array.from(prompt));
-    const plain = new m.Engine(config, m.createKernels);
+    const plain = new m.ReadingEngine(config, m.createKernels);
     plain.load(own);
     const expected = plain.look(Uint8Array.from(prompt));
     const distance = (a, b) => a.reduce((most, value, i) => Math.max(most, Math.abs(value - b[i])), 0);
     const look = [distance(looked.logits, expected.logits), distance(looked.attention, expected.attention)];
     reader.destroy();
-    return { logits, loss, first, gradients, losses, squares, last, trained, written, look };
+    return { logits, loss, first, gradients, losses, squares, last, written, look };
 }"""
 
 
@@ -136,8 +130,10 @@ def compared(page: Page, ref: Reference, prompt: bytes, length: int) -> dict[str
 ROWS = 7
 
 
-def test_the_engine_agrees_with_python(modules: Page, odd: Checkpoint) -> None:
-    ref = reference(ODD, ROWS)
+@pytest.mark.parametrize("vocab_size", [256, 4_099], ids=["bytes", "words"])
+def test_the_engine_agrees_with_python(modules: Page, vocab_size: int) -> None:
+    """The larger vocabulary is no multiple of four, and logits of all rows would need two blocks."""
+    ref = reference(replace(ODD, vocab_size=vocab_size), ROWS)
     prompt = "Zoë said".encode()
     length = ODD.context_length + 9  # slides once
     answer = compared(modules, ref, prompt, length)
@@ -153,7 +149,23 @@ def test_the_engine_agrees_with_python(modules: Page, odd: Checkpoint) -> None:
     for name, own in answer["last"].items():
         assert answer["squares"][name] == pytest.approx(float(np.sum(decoded(own) ** 2.0)), rel=1e-4), name
     assert max(answer["look"]) < 5e-5
-    assert answer["written"] == list(islice(generate(odd, prompt, length, temperature=0), length))
+    checkpoint = Checkpoint(ref.model, TrainConfig(ROWS), ref.weights)
+    expected_text = continue_tokens(checkpoint, np.array([*prompt]), SamplingSettings(length, temperature=0))
+    assert answer["written"] == list(expected_text)
+
+
+def test_logits_are_stored_for_a_part_of_the_rows(modules: Page) -> None:
+    """Of a gallery model with 4,096 tokens, and a batch of 16: less than a quarter of them; of a text, one row."""
+    config = in_page(replace(PRESETS["huge"].model, vocab_size=4_096))
+    bytes_of = """([config, batch]) => {
+        const { buffers, blocks, rows } = m.planOf(config, batch, gpu.limits);
+        return { logits: buffers.get("logits"), rows, blocks };
+    }"""
+    training, reading = (modules.evaluate(bytes_of, [config, batch]) for batch in (16, 0))
+    assert training["logits"] < 4 * 4_096 * training["rows"] / 4
+    assert [first for first, _ in training["blocks"]] == [256 * block for block in range(16)]
+    assert sum(count for _, count in training["blocks"]) == training["rows"] == 4_096
+    assert reading["logits"] == 4 * 4_096
 
 
 def first_row_loss(ref: Reference) -> float:
@@ -186,9 +198,9 @@ def test_a_model_that_does_not_fit_is_refused_in_one_line(modules: Page) -> None
 
     assert refusal() == ""
     assert "width 30 is no multiple of 4" in refusal(dModel=30)
-    assert "301 tokens are no multiple of 4" in refusal(vocabSize=301)
     assert "Heads of 80 numbers" in refusal(dModel=160, nHeads=2)
     assert "tokens a step are too many" in refusal(batch=5000)
+    assert "A vocabulary of 70000 is too large" in refusal(vocabSize=70_000)
     small = {"maxBufferSize": 200_000, "maxStorageBufferBindingSize": 2**30}
     assert "allows buffers of 200000 bytes" in refusal(small)
     assert "need " in refusal(small)
@@ -198,7 +210,7 @@ def test_a_lost_device_is_replaced_by_the_other_engine(modules: Page) -> None:
     """A run with a lost device ends with the same weights as one without, and a text goes on where it was."""
     distances = modules.evaluate(
         """async (config) => {
-            const other = () => Promise.resolve(new m.Engine(config, m.createKernels, 2));
+            const other = () => Promise.resolve(new m.TrainingEngine(config, m.createKernels, 2));
             const normal = m.createNormal(m.createRandom(1));
             const plain = await other();
             plain.initialise(normal);
@@ -223,7 +235,7 @@ def test_a_lost_device_is_replaced_by_the_other_engine(modules: Page) -> None:
             }
 
             const again = await m.Gpu.open(navigator.gpu, readShader, true);
-            const reading = () => Promise.resolve(new m.Engine(config, m.createKernels));
+            const reading = () => Promise.resolve(new m.ReadingEngine(config, m.createKernels));
             const reader = new m.LastingReader(await m.Reader.create(again, config), reading);
             const calm = await reading();
             await reader.load(plain.weights());
@@ -281,11 +293,11 @@ SMALLEST = {
 }  # fmt: skip
 
 
-def opened_with_webgpu(browser: Browser, site: str) -> Playground:
+def opened_with_webgpu(browser: Browser, site: str, kernels: str = "webgpu") -> Playground:
     """Open the page with a preset for a processor that imitates a graphics card."""
     presets = [SMALLEST, SMALLEST | {"name": "small"}]
     opened = Playground(
-        browser, site, change=lambda index: index.update(models=[], presets=presets), query="?kernels=webgpu"
+        browser, site, change=lambda index: index.update(models=[], presets=presets), query=f"?kernels={kernels}"
     )
     opened.page.set_default_timeout(180_000)
     return opened
@@ -352,4 +364,25 @@ def test_the_curve_has_three_lines(gpu_browser: Browser, site: str, tmp_path: Pa
     assert machines[0] == machines[1] is None and machines[2]
     losses = [[s["loss"] for s in tables["steps"] if s["cell_id"] == run["cell_id"]] for run in tables["runs"]]
     assert losses[2] == pytest.approx(losses[0], abs=1e-4)
+    opened.close()
+
+
+HAS_HALVES = "async () => (await navigator.gpu.requestAdapter()).features.has('shader-f16')"
+
+
+def test_products_of_16_bits_show_their_drift_or_what_the_card_lacks(gpu_browser: Browser, site: str) -> None:
+    opened = opened_with_webgpu(gpu_browser, site, "webgpu-f16")
+    part, lacking = opened.part("measure"), "no 16-bit numbers (shader-f16); WebGPU computes in 32 bits."
+    offered = opened.page.evaluate(HAS_HALVES)
+    assert opened.page.locator(f"[data-kernels={'webgpu-f16' if offered else 'webgpu'}]").count() == 1
+    assert (lacking in opened.part("status").inner_text()) != offered
+    assert (lacking in part.inner_text()) != offered
+    part.get_by_label("small (").uncheck()
+    opened.page.get_by_role("button", name="Measure").click()
+    opened.wait_for(opened.status("measure"), "Measured tiny")
+    headings, cells = (part.locator(f"table {kind}").all_inner_texts() for kind in ("thead th", "tbody td"))
+    assert ("WebGPU, 16-bit products" in headings) == offered
+    if offered:
+        assert headings[-1] == "16-bit products: drift of the loss"
+        assert 0 < float(cells[-1]) < 0.01
     opened.close()

@@ -1,8 +1,8 @@
 // Measure: one cell of the curve, and what a training is going to need.
 
-import { chosenBackend, createEngine } from "../backends.js";
+import { createEngine, onCard } from "../backends.js";
 import { drawBatch, evaluate, evaluationBatches, memorizationWarning, partsOf } from "../corpus.js";
-import { TRAINING } from "../engine.js";
+import { TRAINING } from "../engine/weights.js";
 import { createNormal, createRandom } from "../generate.js";
 import { heapSize, parameterCount } from "../layout.js";
 import { requireModel } from "./model.js";
@@ -19,7 +19,7 @@ export async function measure({ kind, config, batchSize, text, seed, warmupSteps
   const steps = [];
   const start = performance.now();
   const all = warmupSteps + measuredSteps;
-  const group = kind === "webgpu" ? TOGETHER : 1;
+  const group = onCard(kind) ? TOGETHER : 1;
   while (steps.length < all && !task.stopped) {
     const numbers = Array.from({ length: Math.min(group, all - steps.length) }, (_, i) => steps.length + i);
     const batches = numbers.map((step) => drawBatch(text, batchSize, config.contextLength, seed, step));
@@ -66,7 +66,7 @@ export async function judge({ text, batchSize }) {
  */
 export async function estimate({ config, batchSize, nBytes }) {
   const bytes = 4 * (heapSize(config, batchSize) + heapSize(config)); // to train, and to write samples
-  const known = chosenBackend() !== "webgpu";
+  const known = !onCard();
   const secondsPerStep = known ? workOfStep(config, batchSize) / (await workPerSecond()) : null;
   return { bytes, secondsPerStep, warning: memorizationWarning(nBytes, config) };
 }

@@ -27,7 +27,7 @@ export async function predict({ text }) {
   const tokens = all.slice(-contextLength);
   const { length } = tokens;
   const { logits, attention } = await engine.look(tokens);
-  const probabilities = shares(logits.subarray(-logits.length / length));
+  const probabilities = shares(logits);
   const ids = Array.from(probabilities.keys()).sort((a, b) => probabilities[b] - probabilities[a] || a - b);
   const likely = ids.slice(0, PROBABLE).map((id) => ({ piece: tokenizer.piece(id), probability: probabilities[id] }));
   const pieces = Array.from(tokens, (token) => tokenizer.piece(token));

@@ -5,7 +5,7 @@
 
 import { createEngine } from "../backends.js";
 import { drawBatch, evaluate, evaluationBatches, partsOf } from "../corpus.js";
-import { TRAINING } from "../engine.js";
+import { TRAINING } from "../engine/weights.js";
 import { createNormal, createRandom } from "../generate.js";
 import { learningRateAt } from "../schedule.js";
 import { readSnapshot } from "../snapshot.js";

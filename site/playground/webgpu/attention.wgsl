@@ -9,9 +9,6 @@
 @group(0) @binding(2) var<storage, read_write> y: array<f32>; // (B, T, D)
 @group(0) @binding(3) var<storage, read_write> logSums: array<f32>; // (B, T, H)
 
-var<workgroup> keys: array<vec4f, TILE * C4>;
-var<workgroup> values: array<vec4f, TILE * C4>;
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
   let head = group.y * C;
@@ -31,13 +28,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   var total = 0.0;
   let end = min(first + QUERIES, last);
   for (var key = 0u; key < end; key += TILE) {
-    workgroupBarrier();
-    for (var s = thread; s < TILE * C4; s += QUERIES) {
-      let at = (text + min(key + s / C4, last - 1u)) * 3u * D + head;
-      keys[s] = quadOf(at + D, s % C4);
-      values[s] = quadOf(at + 2u * D, s % C4);
-    }
-    workgroupBarrier();
+    loadTile(text, head, key, last - 1u, thread);
     let count = min(TILE, max(seen, key) - key);
     for (var s = 0u; s < count; s++) {
       var products = vec4f();

@@ -9,9 +9,6 @@
 @group(0) @binding(4) var<storage, read_write> means: array<f32>; // (B, T, H): dy · y, for the keys
 @group(0) @binding(5) var<storage, read_write> dqkv: array<f32>; // (B, T, 3 D); here the queries' part
 
-var<workgroup> keys: array<vec4f, TILE * C4>;
-var<workgroup> values: array<vec4f, TILE * C4>;
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
   let head = group.y * C;
@@ -36,13 +33,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   let logSum = logSums[row * HEADS + group.y];
   let end = min(first + QUERIES, T);
   for (var key = 0u; key < end; key += TILE) {
-    workgroupBarrier();
-    for (var s = thread; s < TILE * C4; s += QUERIES) {
-      let at = (text + min(key + s / C4, T - 1u)) * 3u * D + head;
-      keys[s] = quadOf(at + D, s % C4);
-      values[s] = quadOf(at + 2u * D, s % C4);
-    }
-    workgroupBarrier();
+    loadTile(text, head, key, T - 1u, thread);
     let count = min(TILE, max(seen, key) - key);
     for (var s = 0u; s < count; s++) {
       var scores = vec4f();

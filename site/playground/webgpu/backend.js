@@ -20,16 +20,16 @@ const LEAST_TO_READ = 4e6; // parameters
  *
  * @param {object} options software: whether an adapter that computes on the processor will do; other: (config,
  *   batchSize) → an engine that needs no device
- * @returns {Promise<{create: (config: object, batchSize: number) => Promise<object>, gpu: object}>}
+ * @returns {Promise<{create: (config: object, batchSize: number, halves: boolean) => Promise<object>, gpu: object}>}
  * @throws {DeviceFailure} there is none
  */
 export async function openWebgpu({ software = false, other }) {
   const gpu = await Gpu.open(globalThis.navigator?.gpu, fetchText, software);
-  const create = async (config, batchSize = 0) => {
+  const create = async (config, batchSize = 0, halves = false) => {
     const instead = () => other(config, batchSize);
     if (!batchSize && parameterCount(config) < LEAST_TO_READ) return instead();
     try {
-      if (batchSize) return new LastingTrainer(await Trainer.create(gpu, config, batchSize), instead);
+      if (batchSize) return new LastingTrainer(await Trainer.create(gpu, config, batchSize, halves), instead);
       return new LastingReader(await Reader.create(gpu, config), instead);
     } catch (error) {
       if (!(error instanceof DeviceFailure)) throw error;

@@ -16,6 +16,8 @@ export class DeviceFailure extends Error {
 // More than the defaults, if the adapter has it: a large model's weights are one buffer.
 const WANTED = ["maxBufferSize", "maxStorageBufferBindingSize"];
 
+const HALVES = "shader-f16";
+
 const LOST_MS = 50; // to learn that a device is lost, after a call has failed
 
 const REPORTED = [...WANTED, "maxComputeWorkgroupStorageSize", "maxComputeInvocationsPerWorkgroup"];
@@ -38,8 +40,9 @@ export class Gpu {
       throw new DeviceFailure("WebGPU would compute on the processor here, more slowly than WebAssembly.");
     }
     const requiredLimits = Object.fromEntries(WANTED.map((name) => [name, adapter.limits[name]]));
+    const requiredFeatures = [HALVES].filter((name) => adapter.features.has(name));
     try {
-      const device = await adapter.requestDevice({ requiredLimits });
+      const device = await adapter.requestDevice({ requiredFeatures, requiredLimits });
       return new Gpu(device, adapter.info, read);
     } catch (error) {
       throw new DeviceFailure(`The graphics card could not be opened (${error.message}).`);
@@ -50,6 +53,7 @@ export class Gpu {
     this.device = device;
     this.info = info;
     this.limits = device.limits;
+    this.halves = device.features.has(HALVES); // 16-bit numbers
     this.failure = null;
     this.program = new Program(this, read);
     device.lost.then(({ reason, message }) => this.fail(`The graphics card was lost (${message || reason}).`));

@@ -17,3 +17,17 @@ fn quadOf(at: u32, i: u32) -> vec4f {
   }
   return quad;
 }
+
+var<workgroup> keys: array<vec4f, TILE * C4>;
+var<workgroup> values: array<vec4f, TILE * C4>;
+
+// Copy a head's keys and values of TILE positions of a sequence; behind its `last` one there are copies of that.
+fn loadTile(text: u32, head: u32, first: u32, last: u32, thread: u32) {
+  workgroupBarrier();
+  for (var s = thread; s < TILE * C4; s += QUERIES) {
+    let at = (text + min(first + s / C4, last)) * 3u * D + head;
+    keys[s] = quadOf(at + D, s % C4);
+    values[s] = quadOf(at + 2u * D, s % C4);
+  }
+  workgroupBarrier();
+}

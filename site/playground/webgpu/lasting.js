@@ -2,7 +2,7 @@
 //
 // `failure` says what happened, once it has; a page shows it.
 
-import { drawWeights } from "../engine.js";
+import { drawWeights } from "../engine/weights.js";
 import { parameterShapes, size } from "../layout.js";
 import { Model } from "./model.js";
 

@@ -4,7 +4,7 @@ import { parameterShapes, size } from "../layout.js";
 import { DeviceFailure } from "./device.js";
 import { constantsOf } from "./passes.js";
 
-const UNIFORMS = new Set(["span", "last", "update"]);
+const UNIFORMS = new Set(["span", "update"]);
 const SLOT_BYTES = 256; // at which a uniform may begin on every device
 
 export class Model {
@@ -60,11 +60,11 @@ export class Model {
   async _compile(passes) {
     const constants = constantsOf(this.plan);
     const compiled = [...passes].map(async ([name, dispatches]) => {
-      const all = dispatches.map(async ({ shader, flags = {}, bindings, span = "span", groups }) => {
+      const all = dispatches.map(async ({ shader, flags = {}, bindings, groups }) => {
         const pipeline = await this.gpu.program.pipeline(shader, { ...constants, ...flags });
         const entries = bindings.map((bound, binding) => ({ binding, resource: this._resource(bound) }));
         const group = this.gpu.device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries });
-        return { pipeline, group, span, groups };
+        return { pipeline, group, groups };
       });
       return [name, await Promise.all(all)];
     });
@@ -76,14 +76,14 @@ export class Model {
     return { buffer: this.buffers.get("numbers"), offset: this._places.get(bound), size: bound.byteLength };
   }
 
-  /** Add passes to an encoder; `rows` has the rows of each span. */
+  /** Add passes to an encoder, for a number of rows. */
   record(encoder, names, rows) {
     const pass = encoder.beginComputePass();
     for (const name of names) {
-      for (const { pipeline, group, span, groups } of this.passes.get(name)) {
+      for (const { pipeline, group, groups } of this.passes.get(name)) {
         pass.setPipeline(pipeline);
         pass.setBindGroup(0, group);
-        pass.dispatchWorkgroups(...groups(rows[span]));
+        pass.dispatchWorkgroups(...groups(rows));
       }
     }
     pass.end();

@@ -8,7 +8,8 @@
 // and the transposition is a choice of registers. While they are multiplied, the next ones are on their way.
 // A quad along k is stored at a place that depends on its row, so that eight threads never meet in a bank.
 //
-// The workgroup's z cuts k into parts, each with a C of its own.
+// The workgroup's z cuts k into parts, each with a C of its own. Numbers in workgroup memory are Stored in 32 or in 16 bits,
+// all others have 32.
 
 struct Product {
   m: u32, // of m and k, the one that the rows of a Span give is not read
@@ -36,9 +37,10 @@ const GELU = 1u; // A is the GELU of what is stored
 const BIAS = 2u; // + bias (n)
 const RESIDUAL = 4u; // + other (m, n)
 const SLOPE = 8u; // · GELU'(other)
+const ADD = 16u; // + what C is already
 
-var<workgroup> tileA: array<vec4f, 256>;
-var<workgroup> tileB: array<vec4f, 256>;
+var<workgroup> tileA: array<vec4<Stored>, 256>;
+var<workgroup> tileB: array<vec4<Stored>, 256>;
 
 // The place of quad `q` of 4 along k, in row `row` of 64.
 fn place(row: u32, q: u32) -> u32 {
@@ -84,25 +86,25 @@ fn loadB(first: u32, k: u32, end: u32, thread: u32) -> vec4f {
 }
 
 // Rows 4 i to 4 i + 4 of A, each a quad along k.
-fn rowsOfA(i: u32, q: u32) -> mat4x4f {
+fn rowsOfA(i: u32, q: u32) -> mat4x4<Stored> {
   if (A_ROWS) {
     let row = i * 4u;
-    return mat4x4f(
+    return mat4x4(
       tileA[place(row, q)], tileA[place(row + 1u, q)], tileA[place(row + 2u, q)], tileA[place(row + 3u, q)],
     );
   }
   let l = q * 64u + i;
-  return transpose(mat4x4f(tileA[l], tileA[l + 16u], tileA[l + 32u], tileA[l + 48u]));
+  return transpose(mat4x4(tileA[l], tileA[l + 16u], tileA[l + 32u], tileA[l + 48u]));
 }
 
 // Four of the k of B, each a quad of columns 4 j to 4 j + 4.
-fn rowsOfB(j: u32, q: u32) -> mat4x4f {
+fn rowsOfB(j: u32, q: u32) -> mat4x4<Stored> {
   if (B_ROWS) {
     let l = q * 64u + j;
-    return mat4x4f(tileB[l], tileB[l + 16u], tileB[l + 32u], tileB[l + 48u]);
+    return mat4x4(tileB[l], tileB[l + 16u], tileB[l + 32u], tileB[l + 48u]);
   }
   let column = j * 4u;
-  return transpose(mat4x4f(
+  return transpose(mat4x4(
     tileB[place(column, q)], tileB[place(column + 1u, q)], tileB[place(column + 2u, q)], tileB[place(column + 3u, q)],
   ));
 }
@@ -127,7 +129,11 @@ fn finish(row: u32, m: u32, q: u32, part: u32, sum: vec4f) {
   if ((p.options & SLOPE) != 0u) {
     value *= geluSlope(other[at]);
   }
-  c[p.c + part * p.slot + at] = value;
+  let to = p.c + part * p.slot + at;
+  if ((p.options & ADD) != 0u) {
+    value += c[to];
+  }
+  c[to] = value;
 }
 
 @compute @workgroup_size(256)
@@ -151,14 +157,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   var nextA = loadA(firstRow, begin, end, m, thread);
   var nextB = loadB(firstColumn, begin, end, thread);
   for (var l = begin; l < end; l += 16u) {
-    tileA[toA] = nextA;
-    tileB[toB] = nextB;
+    tileA[toA] = vec4<Stored>(nextA);
+    tileB[toB] = vec4<Stored>(nextB);
     workgroupBarrier();
     nextA = loadA(firstRow, l + 16u, end, m, thread);
     nextB = loadB(firstColumn, l + 16u, end, thread);
     for (var q = 0u; q < 4u; q++) {
-      let rows = rowsOfA(i, q);
-      let quads = rowsOfB(j, q);
+      let rows = mat4x4f(rowsOfA(i, q));
+      let quads = mat4x4f(rowsOfB(j, q));
       sum0 = times(rows[0], quads, sum0);
       sum1 = times(rows[1], quads, sum1);
       sum2 = times(rows[2], quads, sum2);

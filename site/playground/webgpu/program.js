@@ -15,7 +15,11 @@ const SHADERS = {
   adamw: ["sums"],
 };
 
-const literal = (value) => (Number.isInteger(value) ? `${value}u` : String(value)); // other numbers come as text
+// A constant, or the name of a type.
+const declared = ([name, value]) => {
+  if (/^f\d+$/.test(value)) return `alias ${name} = ${value};\n`;
+  return `const ${name} = ${Number.isInteger(value) ? `${value}u` : value};\n`; // other numbers come as text
+};
 
 export class Program {
   /**
@@ -43,13 +47,13 @@ export class Program {
    * The pipeline of a shader with some constants.
    *
    * @param {string} name a key of SHADERS
-   * @param {Record<string, number | boolean | string>} constants a number that is not whole as WGSL text
+   * @param {Record<string, number | boolean | string>} constants and types; a number that is not whole as WGSL text
    * @returns {Promise<object>} rejects with a DeviceFailure if the driver does not compile it
    */
   async pipeline(name, constants) {
     const { code, words } = await this._source(name);
     const used = Object.entries(constants).filter(([constant]) => words.has(constant));
-    const header = used.map(([constant, value]) => `const ${constant} = ${literal(value)};\n`).join("");
+    const header = used.map(declared).join("");
     const key = `${name}\n${header}`;
     if (!this._pipelines.has(key)) this._pipelines.set(key, this._compile(name, header, code));
     return this._pipelines.get(key);
@@ -58,7 +62,8 @@ export class Program {
   async _compile(name, header, code) {
     const { device } = this._gpu;
     device.pushErrorScope("validation");
-    const module = device.createShaderModule({ label: name, code: `${header}\n${code}` });
+    const enabled = header.includes(" = f16;") ? "enable f16;\n" : "";
+    const module = device.createShaderModule({ label: name, code: `${enabled}${header}\n${code}` });
     const wrong = device.popErrorScope();
     const { messages } = await this._gpu.settled(module.getCompilationInfo());
     const errors = messages.filter(({ type }) => type === "error");

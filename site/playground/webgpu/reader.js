@@ -1,7 +1,8 @@
 // Reading and writing on a device: one token at a time, with every block's keys and values kept there.
 //
-// The passes are the trainer's forward, on the rows from the first new token on. Each block has a buffer for queries,
-// keys and values of the whole window, which is its cache; all other activations share one buffer for all blocks.
+// The passes are the trainer's forward, on the rows from the first new token on, and logits of the last row alone. Each
+// block has a buffer for queries, keys and values of the whole window, which is its cache; all other activations share
+// one buffer for all blocks.
 
 import { Model } from "./model.js";
 import { Passes } from "./passes.js";
@@ -11,12 +12,13 @@ export class Reader extends Model {
   static create(gpu, config) {
     const plan = planOf(config, 0, gpu.limits);
     const make = new Passes(plan);
+    const [row] = plan.blocks;
     return super.create(
       gpu,
       plan,
       new Map([
-        ["next", make.forward("last")],
-        ["all", make.forward("span")],
+        ["blocks", make.blocks()],
+        ["logits", [...make.lastNorm("row", 1), ...make.logits(row)]],
       ]),
     );
   }
@@ -48,14 +50,19 @@ export class Reader extends Model {
     return this._append(Uint32Array.of(token));
   }
 
+  // Read tokens behind those in the cache.
   async _append(tokens) {
-    const back = this.buffers.get("back");
-    const bytes = 4 * this.plan.vocabSize;
-    const [rows, last] = [tokens.length, this.length + tokens.length - 1];
-    this._place(tokens);
+    const { buffers, config, plan } = this;
+    const first = this.length;
+    const [row, back] = [buffers.get("row"), buffers.get("back")];
+    this.length += tokens.length;
+    this.write("tokens", tokens, 4 * first);
+    this.write("span", Uint32Array.of(first, tokens.length));
     this.submit((encoder) => {
-      this.record(encoder, ["next"], { span: rows, last: 1 });
-      encoder.copyBufferToBuffer(this.buffers.get("logits"), last * bytes, back, 0, bytes);
+      this.record(encoder, ["blocks"], tokens.length);
+      encoder.copyBufferToBuffer(buffers.get("x"), 4 * config.dModel * (this.length - 1), row, 0, row.size);
+      this.record(encoder, ["logits"], 1);
+      encoder.copyBufferToBuffer(buffers.get("logits"), 0, back, 0, back.size);
     });
     await this.gpu.settled(back.mapAsync(GPUMapMode.READ));
     const logits = new Float32Array(back.getMappedRange().slice(0));
@@ -63,34 +70,22 @@ export class Reader extends Model {
     return logits;
   }
 
-  // Write tokens behind those in the cache, and the rows that they are.
-  _place(tokens) {
-    const first = this.length;
-    this.length += tokens.length;
-    this.write("tokens", tokens, 4 * first);
-    this.write("span", Uint32Array.of(first, tokens.length));
-    this.write("last", Uint32Array.of(this.length - 1, 1));
-  }
-
-  /** Logits (T, V) of T tokens, and the attention (L, H, T, T) in them, which the device does not store. */
+  /** Logits (V) after T tokens, and the attention (L, H, T, T) in them, which the device does not store. */
   async look(tokens) {
     const { nLayers, nHeads, dModel: d } = this.config;
-    const v = this.plan.vocabSize;
     const t = tokens.length;
-    this.length = 0;
-    this._place(Uint32Array.from(tokens));
-    this.submit((encoder) => this.record(encoder, ["all"], { span: t }));
+    const logits = await this.read(tokens);
     const layers = Array.from({ length: nLayers }, (_, layer) => [`qkv.${layer}`, 0, t * 3 * d]);
-    const numbers = await this.readBack(["logits", 0, t * v], ...layers);
+    const numbers = await this.readBack(...layers);
     const attention = new Float32Array(nLayers * nHeads * t * t);
     for (let layer = 0; layer < nLayers; layer++) {
-      const qkv = numbers.subarray(t * v + layer * t * 3 * d);
+      const qkv = numbers.subarray(layer * t * 3 * d);
       for (let head = 0; head < nHeads; head++) {
         const to = (layer * nHeads + head) * t * t;
         attend(attention.subarray(to, to + t * t), qkv, t, d, d / nHeads, head);
       }
     }
-    return { logits: numbers.slice(0, t * v), attention };
+    return { logits, attention };
   }
 }
 

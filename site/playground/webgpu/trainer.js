@@ -8,18 +8,27 @@ import { Passes } from "./passes.js";
 import { MOST_STEPS, UPDATE_FLOATS, planOf } from "./plan.js";
 
 const SUBMISSION_MS = 80; // of work, so that a page stays responsive and no driver takes it for hung
-const STEP = ["forward", "loss", "backward", "update"];
 
 export class Trainer extends Model {
   /**
    * @param {object} gpu of device.js
    * @param {object} config as of Engine
    * @param {number} batchSize B
+   * @param {boolean} halves whether products are of 16-bit numbers
    */
-  static create(gpu, config, batchSize) {
-    const plan = planOf(config, batchSize, gpu.limits);
+  static create(gpu, config, batchSize, halves = false) {
+    const plan = planOf(config, batchSize, gpu.limits, halves);
     const make = new Passes(plan);
-    return super.create(gpu, plan, new Map(STEP.map((name) => [name, make[name]()])));
+    const { blocks, rows } = plan;
+    const ofBlocks = (...names) => blocks.flatMap((block) => names.flatMap((name) => make[name](block)));
+    const passes = {
+      forward: [...make.blocks(), ...make.lastNorm(`x.${config.nLayers}`, rows)],
+      losses: ofBlocks("logits", "loss"),
+      gradients: [...ofBlocks("logits", "loss", "head"), ...make.backward()],
+      update: make.update(),
+    };
+    for (const [i, block] of blocks.entries()) passes[`logits.${i}`] = make.logits(block);
+    return super.create(gpu, plan, new Map(Object.entries(passes)));
   }
 
   constructor(gpu, plan) {
@@ -27,7 +36,6 @@ export class Trainer extends Model {
     this.batchSize = plan.batch;
     this.updates = 0;
     this.stepsAtOnce = 1;
-    this._rows = { span: plan.rows };
     this._ended = 0; // when the last results came
   }
 
@@ -94,7 +102,7 @@ export class Trainer extends Model {
       for (let i = 0; i < steps.length; i++) {
         this._copy(encoder, "queue", i * length, "tokens", 2 * rows);
         this._copy(encoder, "queue", i * length + 2 * rows, "update", UPDATE_FLOATS);
-        this.record(encoder, STEP, this._rows);
+        this.record(encoder, ["forward", "gradients", "update"], rows);
         encoder.copyBufferToBuffer(this.buffers.get("report"), 0, back, 4 * i * (1 + rows), 4 * (1 + rows));
       }
     });
@@ -140,24 +148,32 @@ export class Trainer extends Model {
     tokens.set(inputs);
     tokens.set(targets, this.plan.rows);
     this.write("tokens", tokens);
-    this.submit((encoder) => this.record(encoder, names, this._rows));
+    this.submit((encoder) => this.record(encoder, names, this.plan.rows));
   }
 
   /** Logits (B · T, V) of a whole batch. */
-  logits(inputs) {
-    this._run(["forward"], inputs);
-    return this.readBack(["logits", 0, this.plan.rows * this.plan.vocabSize]);
+  async logits(inputs) {
+    const { blocks, columns, rows, vocabSize } = this.plan;
+    const logits = new Float32Array(rows * vocabSize);
+    for (const [i, [first, count]] of blocks.entries()) {
+      this._run(["forward", `logits.${i}`], inputs);
+      const part = await this.readBack(["logits", 0, count * columns]);
+      for (let row = 0; row < count; row++) {
+        logits.set(part.subarray(row * columns, row * columns + vocabSize), (first + row) * vocabSize);
+      }
+    }
+    return logits;
   }
 
   /** Mean loss over `batch` sequences (at most the engine's), nats per token. */
   async loss(inputs, targets, batch) {
-    this._run(["forward", "loss"], inputs, targets);
+    this._run(["forward", "losses"], inputs, targets);
     return mean(await this.readBack(["report", 1, batch * this.config.contextLength]));
   }
 
   /** Loss of a batch, leaving the gradient of every parameter in `gradients()`. */
   async lossAndGradients(inputs, targets) {
-    this._run(["forward", "loss", "backward"], inputs, targets);
+    this._run(["forward", "gradients"], inputs, targets);
     return mean(await this.readBack(["report", 1, this.plan.rows]));
   }
 }
