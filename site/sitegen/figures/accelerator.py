@@ -204,10 +204,10 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
         ring = crossing.mark_point(shape="circle", filled=False, size=260, strokeWidth=2, color=theme.ink)
         # In the corner above all lines, because at a ring they would cross some.
         words = crossing.mark_text(align="left", color=theme.ink)
-        corner = {"x": alt.value(8), "y": alt.value(4)}
+        corner = {"x": alt.XValue(8), "y": alt.YValue(4)}
         layers += [
             ring.encode(**values.place, tooltip=values.tooltip),
-            words.encode(**corner, text="note:N"),
+            words.encode(**corner, text=alt.Text("note:N")),
         ]
     title = alt.ExprRef(f"({json.dumps(MEASURES)})[measure] + ' (log scale)'")
     return alt.layer(*layers, *failures).add_params(*parameters).properties(title=above(title, theme))

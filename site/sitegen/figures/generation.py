@@ -65,7 +65,7 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     place = {"y": y, "yOffset": offset}
     values = Values(place, look, tooltip(FIELDS), ("tokens_low", "tokens_high"), axis="x")
     chart = alt.Chart(rows).transform_filter(of_machine)
-    failures = values.failed(chart, rows, values.tooltip, x=alt.value(8))
+    failures = values.failed(chart, rows, values.tooltip, x=alt.XValue(8))
     layers: list[alt.Chart] = []
     if (rows["state"] == "measured").any():
         domain = log_domain(
@@ -81,7 +81,7 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
         numbers = measured.mark_text(align="left", dx=9, baseline="middle", fontSize=11)
         layers = [
             *replace(values, place={"x": x, **place}).measured(measured),
-            numbers.encode(**place, x=alt.X("text_at:Q"), text="words:N", color=look.color),
+            numbers.encode(**place, x=alt.X("text_at:Q"), text=alt.Text("words:N"), color=look.color),
         ]
     groups = [group for _, group in rows.groupby("machine")]
     lines = max(group["preset"].nunique() * (group["variant"].nunique() + 1) for group in groups)

@@ -17,7 +17,8 @@ from sitegen.text.palette import Theme
 FAILURE_SHAPE = "M-0.8,-0.8L0.8,0.8M-0.8,0.8L0.8,-0.8"
 # Measured from the bottom edge, because a fixed pixel would float when the height changes. ``slot`` stacks the failures
 # of one preset, so that none hides another.
-ABOVE_THE_EDGE = alt.value(alt.ExprRef("height - 8 - 15 * datum.slot"))
+# `alt.YValue` and not `alt.value`, whose class Altair would look for again in every layer.
+ABOVE_THE_EDGE = alt.YValue(alt.ExprRef("height - 8 - 15 * datum.slot"))
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,8 @@ class Values:
         assert self.ends is not None
         low, high = self.ends
         chart = chart.transform_filter(f"isValid(datum['{low}'])")
-        across = {self.axis: type(self.place[self.axis])(f"{low}:Q"), f"{self.axis}2": f"{high}:Q"}
+        other = alt.X2 if self.axis == "x" else alt.Y2
+        across = {self.axis: type(self.place[self.axis])(f"{low}:Q"), f"{self.axis}2": other(f"{high}:Q")}
         band = chart.mark_rule(strokeWidth=7, opacity=0.3)
         return band.encode(**{**self.place, **across}, color=self.look.color)
 
@@ -105,9 +107,12 @@ class Values:
 
     def below(self, chart: alt.Chart, slot: str, **place: Any) -> alt.Chart:
         """Values that are too small for the axis, as texts along the bottom edge; the field ``slot`` stacks them."""
-        edge = alt.value(alt.ExprRef(f"height - 10 - 15 * datum.{slot}"))
+        edge = alt.YValue(alt.ExprRef(f"height - 10 - 15 * datum.{slot}"))
         return chart.mark_text(align="left", dx=-5, baseline="middle", fontSize=11).encode(
-            **{**self.place, "y": edge, **place}, text="edge_text:N", color=self.look.color, tooltip=self.tooltip
+            **{**self.place, "y": edge, **place},
+            text=alt.Text("edge_text:N"),
+            color=self.look.color,
+            tooltip=self.tooltip,
         )
 
     def names(self, chart: alt.Chart, level: str, theme: Theme) -> list[alt.Chart]:
@@ -132,12 +137,12 @@ def limit(
     y = place["y"].copy()
     y.stack = None  # or Vega-Lite would stack the areas from zero
     band = chart.mark_area(color=theme.limit, opacity=1, tooltip=None).encode(
-        x=place["x"], y=y, y2=alt.value(alt.ExprRef(edge))
+        x=place["x"], y=y, y2=alt.Y2Value(alt.ExprRef(edge))
     )
     shown = chart.transform_aggregate(found="count()").transform_filter("datum.found > 0")
     label = shown.mark_text(align="right", baseline="middle", color=theme.muted, fontSize=11.5, text=words)
-    right = alt.value(alt.ExprRef(f"width - {names.room} - 6"))
-    return [band, label.encode(x=right, y=alt.value(alt.ExprRef(at)))]
+    right = alt.XValue(alt.ExprRef(f"width - {names.room} - 6"))
+    return [band, label.encode(x=right, y=alt.YValue(alt.ExprRef(at)))]
 
 
 def reference_line(
@@ -164,9 +169,9 @@ def reference_line(
     if condition:
         chart = chart.transform_filter(condition)
     y = y or alt.Y(f"{field}:Q")
-    end = alt.value(alt.ExprRef("width" if names is None else f"width - {names.room}"))
-    line = chart.mark_rule(color=theme.muted, strokeWidth=1, tooltip=None).encode(y=y, x=alt.value(0), x2=end)
+    end = alt.X2Value(alt.ExprRef("width" if names is None else f"width - {names.room}"))
+    line = chart.mark_rule(color=theme.muted, strokeWidth=1, tooltip=None).encode(y=y, x=alt.XValue(0), x2=end)
     if not words:
         return [line]
     label = chart.mark_text(align="left", dx=4, dy=9, color=theme.muted, fontSize=11.5, text=words)
-    return [line, label.encode(y=y, x=alt.value(0))]
+    return [line, label.encode(y=y, x=alt.XValue(0))]

@@ -127,7 +127,7 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     if is_off_scale(rows).any():
         below = chosen.transform_filter(f"datum.state == 'measured' && measure == '{SPEEDUP_MEASURE}'")
         below = below.transform_filter(f"datum.value < {OFF_SCALE} && datum.edge_text != ''")
-        layers.append(values.below(below, "edge", x=alt.value(14)))
+        layers.append(values.below(below, "edge", x=alt.XValue(14)))
     labels = json.dumps({name: label_of(name) for name in options})
     title = alt.ExprRef(
         f"{is_time} ? 'time of one training step (log scale)' : "

@@ -88,14 +88,14 @@ class LineNames:
             .transform_window(up="min(packed)", sort=_SORTED, frame=[0, None], ignorePeers=True)
             .transform_calculate(at="datum.above + (datum.down + datum.up) / 2")
         )
-        at = alt.value(alt.ExprRef("datum.at"))
-        first = alt.value(alt.ExprRef(f"datum.at - (datum.height - {GAP}) / 2"))  # of its lines
+        at = alt.Y2Value(alt.ExprRef("datum.at"))
+        first = alt.YValue(alt.ExprRef(f"datum.at - (datum.height - {GAP}) / 2"))  # of its lines
         left = f"width - {self.room} + {_LEAD}"
         lead = ends.mark_rule(color=theme.line, tooltip=None).encode(
-            x=place["x"], y=place["y"], x2=alt.value(alt.ExprRef(f"{left} - 3")), y2=at
+            x=place["x"], y=place["y"], x2=alt.X2Value(alt.ExprRef(f"{left} - 3")), y2=at
         )
         limit = alt.ExprRef(f"{self.room} - {_LEAD}")
         names = ends.mark_text(
             align="left", baseline="middle", fontSize=11.5, lineHeight=_LINE, limit=limit, tooltip=None
         )
-        return [lead, names.encode(x=alt.value(alt.ExprRef(left)), y=first, text="line_name:N", color=color)]
+        return [lead, names.encode(x=alt.XValue(alt.ExprRef(left)), y=first, text=alt.Text("line_name:N"), color=color)]

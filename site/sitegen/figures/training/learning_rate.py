@@ -101,7 +101,7 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     values = Values({"x": x, "y": y}, Look(color, color, alt.Undefined, names), tooltip(FIELDS), size=90)
     chart = alt.Chart(rows)
     measured = chart.transform_filter("datum.state == 'measured'")
-    failures = values.failed(chart, rows, values.tooltip, y=alt.value(alt.ExprRef("height - 8")))
+    failures = values.failed(chart, rows, values.tooltip, y=alt.YValue(alt.ExprRef("height - 8")))
     title = "nats per byte" + (f"; {shared}" if shared else "")
     return alt.layer(
         values.line(measured),
