@@ -161,13 +161,13 @@ def _rank(run: list[CellSummary]) -> tuple[object, ...]:
     return rounds[REFERENCE] >= rounds[OURS], len(rounds.keys() & PEERS.keys()), newest
 
 
-def peer_runs(cells: Iterable[CellSummary]) -> ChosenRuns:
+def peer_runs(cells: Iterable[CellSummary], peers: Collection[str] = PEERS) -> ChosenRuns:
     """The run of every place that compares this project's engine with peers.
 
     Clean code comes first, then the run that measured more of them, then more rounds, then the newest.
     """
     groups = grouped(cells, lambda cell: cell.together).values()
-    with_peers = [group for group in groups if {cell.variant for cell in group} & PEERS.keys()]
+    with_peers = [group for group in groups if any(cell.variant in peers for cell in group)]
     best = best_of_each(with_peers, lambda run: run[0].place, _peer_rank)
     return {run[0].place: (run[0].run_id, {cell.variant for cell in run}) for run in best}
 

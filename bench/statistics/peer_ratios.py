@@ -11,7 +11,7 @@ from the best other run that has it beside the same engine of ours. Ratios and s
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -69,12 +69,17 @@ def training_ratios(runs: pd.DataFrame, steps: pd.DataFrame) -> list[PeerRatio]:
         published places first, then by machine and model size; there the reference and this project's engine, then the
         peers in their table's order, then the roofline. Failed cells are included.
     """
-    return _ratios(cell_summary(_with_peers(runs), steps, ("bench", "peer", "roofline")), (REFERENCE, *FAST, *PEERS))
+    cells = cell_summary(_with_peers(runs), steps, ("bench", "peer", "roofline"))
+    return _ratios(cells, (REFERENCE, *FAST, *PEERS), PEERS)
 
 
 def generation_ratios(runs: pd.DataFrame, steps: pd.DataFrame) -> list[PeerRatio]:
-    """The same for generation: a step is one text, ``tokens_per_second`` counts its tokens, no roofline is known."""
-    return _ratios(cell_summary(runs, steps, ("generation",)), (*FAST, *ROUNDED, JAX_ON_CPU, *PEERS))
+    """The same for generation: a step is one text, ``tokens_per_second`` counts its tokens, no roofline is known.
+
+    The loop that JAX compiles for engine ``jax`` is compared with like a peer's.
+    """
+    others = (JAX_ON_CPU, *PEERS)
+    return _ratios(cell_summary(runs, steps, ("generation",)), (*FAST, *ROUNDED, *others), others)
 
 
 def _with_peers(runs: pd.DataFrame) -> pd.DataFrame:
@@ -92,10 +97,10 @@ def fastest(rows: Iterable[PeerRatio], variants: Sequence[str]) -> PeerRatio | N
     return min(measured, key=lambda row: row.cell.seconds.median, default=None)
 
 
-def _ratios(cells: list[CellSummary], order: Sequence[str]) -> list[PeerRatio]:
+def _ratios(cells: list[CellSummary], order: Sequence[str], others: Collection[str]) -> list[PeerRatio]:
     """The chosen run's cells of every place, and others of variants that it lacks, if ours was measured beside them."""
     cells = one_roofline(cells)
-    runs = peer_runs(cells)
+    runs = peer_runs(cells, others)
     groups = grouped((cell for cell in cells if _is_chosen(runs, cell)), lambda cell: cell.place)
     ours = {place: _fastest_of_ours(group) for place, group in groups.items()}
     compared = [cell for cell in cells if cell.variant in (*order, ROOFLINE)]

@@ -34,7 +34,7 @@ from bench.terminal.tables import UNRESOLVED, UNRESOLVED_NOTE, print_table, rati
 from tinygpt.errors import ResultsError
 from tinygpt.terminal.command_name import as_called
 from tinygpt.terminal.output import make_console, print_line
-from tinygpt.terminal.quantities import DASH, between, duration, listed, or_dash
+from tinygpt.terminal.quantities import DASH, duration, durations, listed, or_dash
 
 _BASELINES = ("python", REFERENCE)
 _NEWEST = 50  # training runs that are shown unless all are asked for
@@ -255,7 +255,7 @@ def _print_cells(
 def _interval_text(cell: CellSummary) -> str:
     if not cell.has_interval:
         return "no interval" if cell.n_rounds else DASH
-    return between(cell.seconds.low, cell.seconds.high, duration)
+    return durations(cell.seconds.low, cell.seconds.high)
 
 
 def _ratio_texts(

@@ -31,7 +31,12 @@ const complaint = known
 
 colour();
 prefersDark.addEventListener("change", colour);
-for (const part of PANELS[known ? asked : FIRST]) {
+const panel = known ? asked : FIRST;
+for (const title of document.querySelectorAll("h1")) {
+  title.hidden = title.dataset.panel !== panel;
+  if (!title.hidden) document.title = title.textContent;
+}
+for (const part of PANELS[panel]) {
   document.querySelector(".tgp-view").append(el("section", { class: "tgp-panel", "data-playground": part }));
 }
 // To any origin: a height is no secret, and a page in a file has no origin.

@@ -215,4 +215,9 @@ def test_a_panel_that_does_not_exist_is_the_first_one_with_a_line(watched: Watch
     page.locator(".tg-playground[data-ready]").wait_for()
     assert "it can be train, write, inside, measure" in page.locator(".tgp-notice").inner_text()
     assert page.get_by_role("button", name="Train", exact=True).is_visible()
+    assert page.locator("h1:visible").all_inner_texts() == [page.title()] == ["Train a GPT in this tab"]
+    page.goto(f"{address}embed/playground/?panel=measure")
+    page.locator(".tg-playground[data-ready]").wait_for()
+    assert page.locator("h1:visible").all_inner_texts() == [page.title()]
+    assert page.title().startswith("Measure this browser")
     assert watched.complaints == []

@@ -47,6 +47,12 @@ def duration(seconds: float) -> str:
     return next(fitting, DASH)
 
 
+def durations(low: float, high: float) -> str:
+    """A range of times, both in the unit of the longer one: 1.95 to 2.18 min."""
+    scale, unit = next((scale, unit) for limit, scale, unit in TIME_UNITS if high < limit)
+    return between(low, high, lambda seconds: f"{significant(seconds * scale)} {unit}")
+
+
 def span(minutes: float) -> str:
     """Format a span of time: 1 minute, 2.5 minutes."""
     return f"{minutes:g} minute{'' if minutes == 1 else 's'}"

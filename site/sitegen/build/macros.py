@@ -47,6 +47,7 @@ from sitegen.text.escape import html_attribute, html_block
 from sitegen.text.markup import nothing_yet
 from sitegen.text.maths import Maths
 from sitegen.text.nowrap import NoWrap
+from sitegen.text.pictures import keep_percent
 from sitegen.text.site_folders import GENERATED
 from sitegen.text.source_code import definitions
 from tinygpt.errors import UnknownNameError, unknown_name
@@ -189,7 +190,7 @@ class PageMacros:
         if name in FINDINGS:
             return html_block(FINDINGS[name](self._prepared.quoted_rows.results))
         figure = self._look_up("finding", name, self._prepared.figures)
-        return html_block(figure.words.headline if figure else FIGURES[name].title)
+        return html_block(keep_percent(figure.words.headline if figure else FIGURES[name].title))
 
     def writing(self) -> str:
         """The gallery's best model at work: a text that is typed out, and goes on when the reader asks for it."""

@@ -16,6 +16,7 @@ from sitegen.figures.grammar.words import PROJECT
 from sitegen.figures.publication import PublishedFigure
 from sitegen.text.drawing import PNG_SCALE
 from sitegen.text.escape import html_attribute, html_block, json_text
+from sitegen.text.pictures import keep_percent
 
 _ICON = "generated/favicon.svg"
 _STYLES = ("generated/palette.css", "generated/chart-font.css", "css/figures.css", "css/embed.css")
@@ -99,7 +100,7 @@ def embed_page(figure: PublishedFigure, home: str | None, site_url: str, site: P
         *(f'<script defer src="{_UP}assets/{name}"></script>' for name in _SCRIPTS),
         '</head><body class="tg-embed" data-md-color-scheme="default"><main>',
         f'<figure class="tg-figure" id="figure-{figure.name}">'
-        f'<h1 class="tg-figure__title">{html_block(figure.words.headline)}</h1>{measure_html(figure)}',
+        f'<h1 class="tg-figure__title">{html_block(keep_percent(figure.words.headline))}</h1>{measure_html(figure)}',
         chart_html(figure, relative, ("light",)),
         f"<details><summary>How to read it, and its rows</summary><p>{html_block(figure.summary)}</p>"
         f'<div id="rows">{figure.table.html(figure.title)}</div></details>',

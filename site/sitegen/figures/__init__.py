@@ -151,8 +151,8 @@ _FIGURES = (
         "generation",
         "How fast it writes",
         "Tokens per second of one text, greedy, with a key-value cache, prompt and re-reading included.",
-        "Bands are intervals. Crosses at the left are generators that failed.",
-        needs="generation measured beside a peer in one run",
+        "Bands are intervals. Crosses are generators that failed.",
+        needs="generation measured by several programs in one run",
         command=GENERATION_COMMAND,
         module=generation,
     ),
@@ -171,8 +171,8 @@ _FIGURES = (
         "peers",
         "Against its peers: a training step",
         "Each peer's step time over ours, by the model's size, within one run; above 1× we are faster.",
-        "Above the line at 1×, vectorized is faster. The grey band is the limit of the matrix products.",
-        needs="the vectorized engine measured beside a peer in one run",
+        "Above the line at 1×, our engine is faster. The grey band is the limit of the matrix products.",
+        needs="our engine measured beside a peer in one run",
         command=TRAINING_COMMAND,
         module=peers,
     ),
@@ -203,8 +203,9 @@ _FIGURES = (
         "minutes",
         "Held-out loss over the minutes of runs by the clock",
         "Held-out loss, nats per byte, over the minutes since the run began.",
-        "Each line is one command that ended after its minutes. The rate falls to nothing with the time, so the loss "
-        "falls most at the end. On the way a part of the held-out text is read, at the end all of it.",
+        "Each line is one command that ended after its minutes. The rate falls to 0 over that time, so the loss "
+        "falls most at the end. The last point of a line is the loss on all of the held-out text, the others on a "
+        "part of it.",
         needs="a run by the clock",
         command=MINUTES_COMMAND,
         module=minutes,
@@ -272,7 +273,7 @@ _FIGURES = (
     Figure(
         "stream_backward",
         "The backward along the stream",
-        "Norms of gradients in the gallery's Shakespeare model, on two lines of a play.",
+        "Norms of gradients in the gallery's model of Shakespeare's bytes, on two lines of a play.",
         "Read from the bottom to the top. On the left is the norm of dx, beside it that of the gradient which a "
         "branch adds. Norms do not add up: directions differ.",
         module=stream_backward,

@@ -100,10 +100,10 @@ def read(results: Results) -> pd.DataFrame:
     rows = pd.DataFrame(readings)
     rows["label"] = [label_of(str(line)) for line in rows["variant"]]
     rows["line_name"] = _line_names(rows)
-    rows["slot"] = stack_failures(rows)
+    rows["slot"] = stack_failures(rows, ["n_parameters"])  # all machines are in one view
     # Only the first crossing is labelled: several are too close together for words. Tooltips describe the others.
     crossing = rows["state"] == _CROSSING
-    rows["note"] = ("ring: level at " + rows["n_parameters"].map(short_count)).where(
+    rows["note"] = ("ring: level at " + rows["n_parameters"].map(short_count) + " parameters").where(
         crossing & (crossing.cumsum() == 1), ""
     )
     return rows
@@ -195,9 +195,9 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     chosen = chart.transform_filter("datum.measure == measure")
     measured = chosen.transform_filter("datum.state == 'measured'")
     layers = [
+        *values.names(measured, log_level("value", "frame.low", "frame.high"), theme),
         values.line(measured, detail=["line_name:N"]),
         *values.by_verdict(measured, theme),
-        *values.names(measured, log_level("value", "frame.low", "frame.high"), theme),
     ]
     if (rows["state"] == _CROSSING).any():
         crossing = chosen.transform_filter(f"datum.state == '{_CROSSING}'")

@@ -182,11 +182,11 @@ def by_name(
     channel: type[Named], field: str, names: Sequence[str], looks: Sequence[Any], legend: bool = True, **shown: Any
 ) -> Named:
     """A colour or shape for each name, cycling through ``looks``; a legend is below the chart."""
-    place = {"title": None, "orient": "bottom", "columns": legend_columns(names), "symbolOpacity": 1} | shown
+    place = {"title": None, "orient": "bottom", "columns": legend_columns(names), "symbolOpacity": 1, "labelLimit": 0}
     return channel(
         f"{field}:N",
         scale=alt.Scale(domain=[*names], range=[looks[index % len(looks)] for index in range(len(names))]),
-        legend=alt.Legend(**place) if legend else None,
+        legend=alt.Legend(**place | shown) if legend else None,
     )
 
 

@@ -8,6 +8,7 @@ from sitegen.figures import Figure
 from sitegen.figures.publication import DOWNLOADS, PublishedFigure
 from sitegen.text.escape import html_attribute, html_block
 from sitegen.text.markup import nothing_yet
+from sitegen.text.pictures import keep_percent
 
 
 def figure_html(figure: PublishedFigure, relative: Callable[[str], str]) -> str:
@@ -15,7 +16,7 @@ def figure_html(figure: PublishedFigure, relative: Callable[[str], str]) -> str:
     embed = f' · <a href="{relative(figure.folder)}">Figure alone</a>' if figure.embeddable else ""
     return (
         f'<figure class="tg-figure" id="figure-{figure.name}" style="{_room(figure)}">'
-        f'<figcaption><span class="tg-figure__title">{html_block(figure.words.headline)}</span>'
+        f'<figcaption><span class="tg-figure__title">{html_block(keep_percent(figure.words.headline))}</span>'
         f"{measure_html(figure)}</figcaption>"
         f"{chart_html(figure, relative)}{source_html(figure)}"
         f'<div class="tg-figure__words">{html_block(figure.summary)} '

@@ -6,6 +6,7 @@ tokens per second = length of the text / median time of the whole text, prompt a
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -26,7 +27,8 @@ from sitegen.rows.series import label_of, order_series
 from sitegen.text.palette import Theme
 from tinygpt.terminal import quantities
 
-_LINE = 17  # pixels from one point to the next
+_LINE = 18  # pixels from one generator to the next
+_HEADING = "heading"  # state of a row that names the preset of those below it
 FIELDS = (
     Field("variant", "generator", POINT | TABLE),
     PRESET,
@@ -55,18 +57,24 @@ def read(results: Results) -> pd.DataFrame:
 
 
 def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
-    """A group of points for each preset of a machine, logarithmic, each with its interval and its number."""
-    variants = order_series(rows["variant"])
-    presets = list(dict.fromkeys(rows.sort_values("n_parameters", kind="stable")["preset"]))
+    """A line for each generator below its preset's name, logarithmic, each point with its interval and its number."""
     machine, of_machine = machine_menu(rows)
-    look = variant_look(variants, theme)
-    y = alt.Y("preset:N", title=None, sort=presets, scale=alt.Scale(paddingInner=0.2, paddingOuter=0.1))
-    offset = alt.YOffset("variant:N", sort=variants)
-    place = {"y": y, "yOffset": offset}
+    look = variant_look(order_series(rows["variant"]), theme)
+    lines = _in_lines(rows)
+    place = {"y": alt.Y("line:N", axis=None)}
     values = Values(place, look, tooltip(FIELDS), ("tokens_low", "tokens_high"), axis="x")
-    chart = alt.Chart(rows).transform_filter(of_machine)
+    names = json.dumps(dict(look.names.labels))
+    chart = alt.Chart(lines).transform_filter(of_machine)
+    presets = chart.transform_filter(f"datum.state == '{_HEADING}'").mark_text(
+        align="left", baseline="middle", color=theme.ink
+    )
     failures = values.failed(chart, rows, values.tooltip, x=alt.XValue(8))
-    layers: list[alt.Chart] = []
+    if failures:
+        failed = chart.transform_filter("datum.state == 'failed'")
+        failed = failed.transform_calculate(words=f"({names})[datum.variant] + ': ' + datum.status")
+        words = failed.mark_text(align="left", dx=9, fontSize=11)
+        failures.append(words.encode(**place, x=alt.XValue(8), text="words:N", color=look.full))
+    layers = [presets.encode(**place, x=alt.XValue(0), text="preset:N")]
     if (rows["state"] == "measured").any():
         domain = log_domain(
             pd.concat([rows["tokens_per_second"], rows["tokens_low"], rows["tokens_high"]]).astype(float),
@@ -75,17 +83,24 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
         x = log_scaled(alt.X, "tokens_per_second", "tokens per second (log scale)", domain)
         x["scale"]["range"] = look.names.range  # room for the words beside the last point
         measured = chart.transform_filter("datum.state == 'measured'")
-        measured = measured.transform_calculate(
-            words=f"({json.dumps(dict(look.names.labels))})[datum.variant] + ' ' + datum.tokens_text"
-        )
+        measured = measured.transform_calculate(words=f"({names})[datum.variant] + ' ' + datum.tokens_text")
         numbers = measured.mark_text(align="left", dx=9, baseline="middle", fontSize=11)
-        layers = [
+        layers += [
             *replace(values, place={"x": x, **place}).measured(measured),
             numbers.encode(**place, x=alt.X("text_at:Q"), text=alt.Text("words:N"), color=look.color),
         ]
-    groups = [group for _, group in rows.groupby("machine")]
-    lines = max(group["preset"].nunique() * (group["variant"].nunique() + 1) for group in groups)
-    return alt.layer(*layers, *failures).add_params(machine).properties(height=_LINE * lines)
+    height = _LINE * int(lines.groupby("machine").size().max())
+    return alt.layer(*layers, *failures).add_params(machine).properties(height=height)
+
+
+def _in_lines(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows, and one above those of each machine's preset, with ``line``: names whose order is that of the lines."""
+    headings = rows.drop_duplicates(["machine", "preset"])[["machine", "preset", "n_parameters"]]
+    every = pd.concat([headings.assign(state=_HEADING, variant=""), rows], ignore_index=True)
+    presets = list(dict.fromkeys(rows.sort_values("n_parameters", kind="stable")["preset"]))
+    below = ["", *order_series(rows["variant"])]
+    places = zip(map(presets.index, every["preset"]), map(below.index, every["variant"]), strict=True)
+    return every.assign(line=[f"{preset:02} {variant:02}" for preset, variant in places])
 
 
 def headline(rows: pd.DataFrame) -> str:
@@ -104,9 +119,10 @@ def _lead(group: pd.DataFrame) -> str:
     if len(ranked) == 1:
         return f"{label_of(ranked[0]['variant'])} writes {ranked[0]['tokens_text']} tokens per second"
     level = [ranked[0], *(row for row in ranked[1:] if not _is_behind(row, ranked[0]))]
+    if any(math.isnan(row["tokens_low"]) for row in level):  # too few rounds to tell them apart
+        return f"the lead is {UNRESOLVED}"
     names = quantities.listed(dict.fromkeys(label_of(row["variant"]) for row in level))
-    endings = {1: f"{names} is fastest", 2: f"{names} share the lead"}
-    return endings.get(len(level), f"the lead is {UNRESOLVED}")
+    return f"{names} {'is fastest' if len(level) == 1 else 'are level'}"
 
 
 def _is_behind(row: dict[str, Any], leader: dict[str, Any]) -> bool:

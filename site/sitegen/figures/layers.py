@@ -120,9 +120,7 @@ class Values:
         return self.look.names.layers(chart, self.place, self.look.color, level, theme)
 
 
-def limit(
-    chart: alt.Chart, place: Mapping[str, Any], edge: str, theme: Theme, names: LineNames, at: str, words: str
-) -> list[alt.Chart]:
+def limit(chart: alt.Chart, place: Mapping[str, Any], edge: str, theme: Theme, at: str, words: str) -> list[alt.Chart]:
     """A labelled grey band that no engine can enter, between the rows' values and an edge of the chart.
 
     Args:
@@ -130,19 +128,20 @@ def limit(
         place: encodings of x and y.
         edge: Vega expression of the edge's pixels from the top.
         theme: gives the colours.
-        names: have the room at the right edge.
         at: Vega expression of the label's pixels from the top.
-        words: of the label.
+        words: of the label, which ends where the band does.
     """
     y = place["y"].copy()
     y.stack = None  # or Vega-Lite would stack the areas from zero
     band = chart.mark_area(color=theme.limit, opacity=1, tooltip=None).encode(
         x=place["x"], y=y, y2=alt.Y2Value(alt.ExprRef(edge))
     )
-    shown = chart.transform_aggregate(found="count()").transform_filter("datum.found > 0")
-    label = shown.mark_text(align="right", baseline="middle", color=theme.muted, fontSize=11.5, text=words)
-    right = alt.XValue(alt.ExprRef(f"width - {names.room} - 6"))
-    return [band, label.encode(x=right, y=alt.YValue(alt.ExprRef(at)))]
+    end = place["x"].copy()  # with its axis: a second one without would thin out the labels of both
+    end.shorthand = "end:Q"
+    last = f"max({place['x'].to_dict()['field']})"
+    shown = chart.transform_aggregate(end=last).transform_filter("isValid(datum.end)")
+    label = shown.mark_text(align="right", dx=-6, baseline="middle", color=theme.muted, fontSize=11.5, text=words)
+    return [band, label.encode(x=end, y=alt.YValue(alt.ExprRef(at)))]
 
 
 def reference_line(

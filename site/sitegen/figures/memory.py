@@ -84,10 +84,10 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     formula = chart.transform_filter("datum.state == 'formula'")
     words = f"limit: {BYTES_PER_PARAMETER} bytes a parameter"
     return alt.layer(
-        *limit(formula, place, "height", theme, show.look.names, "height - 12", words),
+        *limit(formula, place, "height", theme, "height - 12", words),
+        *values.names(measured, log_level("megabytes", *map(str, domain)), theme),
         values.line(measured),
         values.points(measured),
-        *values.names(measured, log_level("megabytes", *map(str, domain)), theme),
     ).add_params(*show.parameters)
 
 

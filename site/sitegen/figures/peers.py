@@ -88,11 +88,11 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     bottom = 15 * (int(rows["slot"].max()) + 1) if failed else 0
     words = "limit of the products"
     return alt.layer(
-        *limit(products, place, "height", theme, look.names, f"height - {bottom + 8}", words),
+        *limit(products, place, "height", theme, f"height - {bottom + 8}", words),
         *reference_line("one", 1.0, theme, names=look.names),
+        *values.names(peers, log_level("speedup", *map(str, domain)), theme),
         values.line(peers),
         *values.by_verdict(peers, theme),
-        *values.names(peers, log_level("speedup", *map(str, domain)), theme),
         *values.failed(chart, rows, tooltip(FIELDS, CROSS)),
     ).add_params(*show.parameters)
 

@@ -64,10 +64,10 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     bound = chart.transform_aggregate(groupby=["at_size"], share="min(share)").transform_calculate(share="1")
     return (
         alt.layer(
-            *limit(bound, values.place, "0", theme, show.look.names, "10", "limit of the products"),
+            *limit(bound, values.place, "0", theme, "10", "limit of the products"),
+            *values.names(chart, linear_level("share", 0, top), theme),
             values.line(chart),
             values.points(chart),
-            *values.names(chart, linear_level("share", 0, top), theme),
         )
         .add_params(*show.parameters)
         .properties(title=above("share of the roofline", theme))

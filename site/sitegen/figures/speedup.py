@@ -114,15 +114,15 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
         products = on_scale.transform_filter(f"datum.variant == '{ROOFLINE}'")
         crosses = 15 * _strips(rows)
         at = f"{is_time} ? height - {crosses + 8} : 8"
-        layers += limit(products, place, f"{is_time} ? height : 0", theme, names, at, "limit of the products")
+        layers += limit(products, place, f"{is_time} ? height : 0", theme, at, "limit of the products")
     if options:
         layers += reference_line("one", 1.0, theme, condition=f"measure == '{SPEEDUP_MEASURE}'", names=names)
     if (rows["state"] == "projected").any():
         layers += values.projected(on_scale, tooltip(FIELDS, command="to measure it"))
     layers += [
+        *values.names(drawn, log_level("value", "frame.low", "frame.high"), theme),
         values.line(engines),
         *values.by_verdict(engines, theme),
-        *values.names(drawn, log_level("value", "frame.low", "frame.high"), theme),
     ]
     if is_off_scale(rows).any():
         below = chosen.transform_filter(f"datum.state == 'measured' && measure == '{SPEEDUP_MEASURE}'")

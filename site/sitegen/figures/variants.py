@@ -158,9 +158,9 @@ def stack_chart(
     shown = chart.transform_filter(f"datum.speedup >= {OFF_SCALE}")
     last = shown.transform_filter(f"datum.position == {rows['position'].max()}")
     layers = [
+        *values.names(last, log_level("speedup", *map(str, domain)), theme),
         values.line(shown, order="position:Q"),
         *values.measured(shown),
-        *values.names(last, log_level("speedup", *map(str, domain)), theme),
     ]
     if below:
         layers.append(values.below(chart.transform_filter(f"datum.speedup < {OFF_SCALE}"), "slot"))

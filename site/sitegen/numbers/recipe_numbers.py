@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from types import MappingProxyType
 
 import pandas as pd
@@ -147,15 +148,19 @@ def clinic_loss(results: Results, series: str, case: str) -> Answer:
 
 
 def tokens_gain(results: Results) -> Answer:
-    """The share by which the best loss with other tokens is below the best loss with bytes, in equal times."""
+    """The share by which the best loss with other tokens is below the best loss with bytes, in equal times, by seed."""
     pair = best_of_each_kind(compared(results))
     if pair is None:
         raise NotMeasured
-    of_bytes, other = pair
+    of_bytes, other = ({run.seed: loss for run, loss in zip(one.runs, one.losses, strict=True)} for one in pair)
+    gains = [1.0 - other[seed] / loss for seed, loss in of_bytes.items() if seed in other]
+    if not gains:
+        raise NotMeasured
     words = [f"{one.first.preset} of {quantities.whole(one.vocab_size)} tokens, {one.loss:.4f}" for one in pair]
     runs = tuple(run.run_id for one in pair for run in one.runs)
-    text = f"{100.0 * (1.0 - other.loss / of_bytes.loss):.1f} %"
-    return text, f"{words[1]} against {words[0]}; {machine_label(of_bytes.first)}", runs
+    text = quantities.between(min(gains), max(gains), partial(quantities.percent, digits=1))
+    source = f"{words[1]} against {words[0]}; {machine_label(pair[0].first)}"
+    return f"{text} ({quantities.counted(len(gains), 'seed')})", source, runs
 
 
 # Form of a name → the function that takes the results and the placeholders, and the command that measures it.

@@ -21,12 +21,12 @@ _UP = "../../"  # from there to the site's root
 _STYLES = ("assets/generated/palette.css", "assets/generated/chart-font.css", "assets/css/embed.css")
 _OWN_STYLE = f"{GENERATED_URL}{FOLDER}/playground.css"
 _TITLE = "Train a GPT in this tab"
-# Panel → its label for those who paste, and a height for pages without embed.js, in pixels.
+# Panel → its title, and a height for pages without embed.js, in pixels. The first is the one without a name.
 _PANELS = {
-    "train": ("Train: loss and text", 1150),
-    "write": ("Write", 560),
-    "inside": ("Next character and attention", 900),
-    "measure": ("The curve in your tab", 640),
+    "train": (_TITLE, 1150),
+    "write": ("Let a GPT write in this tab", 560),
+    "inside": ("See inside a GPT in this tab: the next character, and attention", 900),
+    "measure": ("Measure this browser: a training step in JavaScript, WebAssembly and WebGPU", 640),
 }
 
 
@@ -56,7 +56,11 @@ def write_playground_frame(site: Path, site_url: str) -> None:
         f'<link rel="stylesheet" href="{_UP}{_OWN_STYLE}" data-playground-style>',
         f'<script type="module" src="{_UP}{GENERATED_URL}{FOLDER}/frame.js"></script>',
         '</head><body class="tg-embed" data-md-color-scheme="default"><main>',
-        f"<h1>{_TITLE}</h1>",
+        # The script shows the title of the panel that the address names.
+        *(
+            f'<h1 data-panel="{panel}"{" hidden" * (title != _TITLE)}>{html.escape(title)}</h1>'
+            for panel, (title, _) in _PANELS.items()
+        ),
         '<div class="tg-playground"><div data-playground="status"></div><div class="tgp-view"></div></div>',
         f'<p class="tg-source">A panel of <a href="{_UP}playground/" target="_blank" rel="noopener">the playground of '
         f"{PROJECT}</a>. Everything runs in this tab.</p>",
@@ -76,13 +80,13 @@ def playground_snippets_html(site_url: str, relative_page: str) -> str:
     found = [
         Snippet(
             FRAME,
-            label,
-            f'<iframe src="{html.escape(f"{site_url}{PLACE}?panel={panel}")}" title="{_TITLE}" width="100%"'
-            f' height="{height}" style="border:0;width:100%" loading="lazy"'
+            title,
+            f'<iframe src="{html.escape(f"{site_url}{PLACE}?panel={panel}")}" title="{html.escape(title)}"'
+            f' width="100%" height="{height}" style="border:0;width:100%" loading="lazy"'
             ' sandbox="allow-scripts allow-same-origin allow-downloads allow-popups'
             ' allow-popups-to-escape-sandbox"></iframe>\n'
             f'<script src="{html.escape(site_url)}embed.js" async></script>',
         )
-        for panel, (label, height) in _PANELS.items()
+        for panel, (title, height) in _PANELS.items()
     ]
     return snippets_html(found, f'<p><a href="{relative_page}">{_TITLE}</a></p>')

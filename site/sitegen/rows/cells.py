@@ -175,11 +175,11 @@ def protocol_label(protocol: str, protocol_hash: str) -> str:
     return one_line(f"{counts_text}, {fields.get('corpus', '?')}, {protocol_hash[:8]}")
 
 
-def stack_failures(rows: pd.DataFrame) -> pd.Series:
-    """Number the failed rows of each preset (0, 1, …); 0 for rows that did not fail."""
+def stack_failures(rows: pd.DataFrame, place: Sequence[str] = ("machine", "n_parameters")) -> pd.Series:
+    """Number the failed rows at each place of a view (0, 1, …), by default a machine's preset; 0 where none failed."""
     failed = rows["state"] == "failed"
     slots = pd.Series(0, index=rows.index, dtype=int)
-    slots[failed] = rows[failed].groupby("n_parameters").cumcount()
+    slots[failed] = rows[failed].groupby([*place]).cumcount()
     return slots
 
 

@@ -69,7 +69,7 @@ _LOOKS: Mapping[str, tuple[str, int | None, int, bool]] = MappingProxyType(
         "torch-1-thread-mkl-avx512": (EVERYTHING, 2, 4, False),
         "torch-tuned": (EVERYTHING, 0, 7, False),
         "torch-pinned": (EVERYTHING, 1, 7, False),
-        "torch-step": (EVERYTHING, 3, 0, False),
+        "torch-step": (WITH_PEERS, 3, 0, False),
         "torch-autotune": (EVERYTHING, 4, 1, False),
         "onnxruntime": (WITH_PEERS, 3, 1, True),
         "torch-cuda": (WITH_PEERS, 0, 3, False),

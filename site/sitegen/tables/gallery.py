@@ -19,6 +19,7 @@ from tinygpt.evaluation.ladder import Rung
 from tinygpt.gallery import Card, gallery_names, load_gallery_model
 from tinygpt.terminal import quantities
 from tinygpt.terminal.evaluation_view import SHARES
+from tinygpt.tokenizers import BYTES
 
 _EXCERPT = 110  # characters of a text in the list of grades
 
@@ -146,7 +147,8 @@ def _details(card: Card) -> list[tuple[str, str]]:
         (
             "trained",
             f"{quantities.whole(card.steps)} of {quantities.whole(card.planned_steps)} steps, "
-            f"{quantities.whole(card.tokens)} bytes read, {quantities.duration(card.seconds)} with {card.engine} on "
+            f"{quantities.whole(card.tokens)} {'bytes' if card.tokenizer == BYTES.name else 'tokens'} read, "
+            f"{quantities.duration(card.seconds)} with {card.engine} on "
             f"{card.computer}, {card.trained_on}",
         ),
         (

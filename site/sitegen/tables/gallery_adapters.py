@@ -17,7 +17,7 @@ def adapters_table() -> str:
             "adapter": code_cell(card.name),
             "base": code_cell(card.base),
             "text": code_cell(card.corpus),
-            "numbers": number_cell(card.n_parameters, quantities.whole),
+            "parameters": number_cell(card.n_parameters, quantities.whole),
             "updates": number_cell(card.steps, quantities.whole),
             "seconds": number_cell(card.seconds, quantities.whole),
             "loss before": number_cell(card.loss_before, "{:.3f}".format),

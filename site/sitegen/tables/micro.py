@@ -49,8 +49,9 @@ PUBLISHED = (
 
 
 def micro_table(results: Results) -> str:
-    """Our engines at micro on the machine that measured it last, then the published times."""
+    """Our engines at micro on the machine that measured it last, the fastest first, then the published times."""
     cells = [cell for cell in shown_cells(results) if cell.preset == _PRESET.name and cell.n_rounds]
+    cells.sort(key=lambda cell: cell.seconds.median)
     newest = max(cells, key=lambda cell: cell.started_at, default=None)
     rows: list[dict[str, TableCell | str]] = [
         {

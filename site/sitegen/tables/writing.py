@@ -58,8 +58,8 @@ def writing_html(cards: Sequence[Card], gallery: str) -> str:
     text = str(card.evaluation["texts"][0])
     shown = text if len(text) <= _SHOWN else text[: text.rfind(" ", 0, _SHOWN)]
     about = (
-        f"{quantities.whole(card.n_parameters)} parameters, {quantities.duration(card.seconds)} of training on "
-        f"{card.computer}. This is the beginning of its first text, seed 0."
+        f"{quantities.whole(card.n_parameters)} parameters, trained for {quantities.duration(card.seconds)} "
+        f"({card.computer.partition(', driver')[0]}). This is the beginning of its first text, seed 0."
     )
     return (
         f'<figure class="tg-writing" data-model="{html_attribute(card.name)}">'

@@ -68,9 +68,18 @@ def _lines(words: str, size: float, color: str, width: int, y: float) -> tuple[s
     return drawn, y
 
 
+def keep_percent(words: str) -> str:
+    """The words with no break between a number and its sign: no line begins with the sign of 82 %."""
+    return words.replace(" %", "\N{NO-BREAK SPACE}%")
+
+
 def wrapped(words: str, size: float, width: float) -> list[str]:
-    """Break words into lines of some width in pixels, about as a browser does at that size."""
-    return textwrap.wrap(words, int(width / (size * _LETTER)))
+    """Break words into as few lines of some width in pixels as a browser does at that size, about equally long."""
+    words, letters = keep_percent(words), int(width / (size * _LETTER))
+    lines = textwrap.wrap(words, letters)
+    while letters > 1 and len(shorter := textwrap.wrap(words, letters - 1)) == len(lines):
+        letters, lines = letters - 1, shorter
+    return lines
 
 
 def svg_size(svg: str) -> tuple[int, int]:

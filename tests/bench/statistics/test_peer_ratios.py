@@ -165,3 +165,11 @@ def test_a_precision_that_the_run_of_the_peers_lacks_comes_from_another_run_besi
     assert of(precisions["bfloat16"], rows).speedup == pytest.approx(0.5)
     assert of(precisions["int8"], rows).ratio.runs == pytest.approx((0.4, 0.4))
     assert generation_ratios(*tables(*cells[:3])) == [], "precisions alone are no comparison with peers"
+
+
+def test_a_loop_that_jax_compiles_is_something_to_compare_with():
+    texts = {"kind": "generation", "tokens_per_step": 256}
+    times = {"compiled": 0.1, "jax[device=cpu]": 0.3}
+    rows = generation_ratios(*tables(*((variant, seconds, texts) for variant, seconds in times.items())))
+    assert {row.cell.variant: row.speedup for row in rows} == pytest.approx({"compiled": 1.0, "jax[device=cpu]": 3.0})
+    assert generation_ratios(*tables(("compiled", 0.1, texts), ("vectorized", 0.2, texts))) == []

@@ -184,6 +184,12 @@ def test_failures_are_marks_with_their_reason_and_do_not_hide_each_other(tmp_pat
     assert "\x00" not in plotted["reason"].tolist()[1]
 
 
+def test_failures_of_another_machine_leave_no_gap_below_a_cross(tmp_path: Path) -> None:
+    machines = {"a": rows.MACHINE, "b": rows.MACHINE | {"cpu": "Other 1"}}
+    parts = [rows.cell("numpy", "tiny", 0.0, name, status="oom", machine=one) for name, one in machines.items()]
+    assert FIGURES["step_time"].rows(results_of(tmp_path, parts))["slot"].tolist() == [0, 0]
+
+
 def test_no_failure_layer_where_nothing_failed(tmp_path: Path) -> None:
     figure = FIGURES["step_time"]
     whole = results_of(tmp_path / "a", single_pair())

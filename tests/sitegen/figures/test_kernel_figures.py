@@ -44,6 +44,23 @@ def test_machines_are_a_choice(tmp_path: Path, name: str, part: Callable[..., Ro
     assert spec["usermeta"]["headlines"].keys() == {menu["bind"]["options"][1]}
 
 
+def test_generators_are_lines_below_the_name_of_their_preset_and_no_line_is_empty(tmp_path: Path) -> None:
+    few = rows.cell("vectorized", "huge", 900.0, "few", kind="generation", tokens_per_step=256)
+    jax = rows.cell("jax[device=cpu]", "huge", 1900.0, "few", kind="generation", tokens_per_step=256)
+    store = rows.store(tmp_path, rows.texts("a", ("xl", "small"), jax_status="oom"), rows.joined(few, jax))
+    figure = FIGURES["generation"]
+    spec = chart_spec(figure, figure.rows(load_results(store)), LIGHT)
+    [drawn] = spec["datasets"].values()
+    drawn = sorted(drawn, key=lambda row: row["line"])
+    four = ["vectorized", "torch", "jax-textbook", "torch-1-thread"]
+    assert [row["variant"] or row["preset"] for row in drawn] == [
+        "small", *four, "xl", *four, "huge", "vectorized", "jax[device=cpu]",
+    ]  # fmt: skip
+    assert len({row["line"] for row in drawn}) == len(drawn) == spec["height"] / 18
+    words = [layer["transform"][-1].get("calculate", "") for layer in spec["layer"] if layer.get("transform")]
+    assert any("datum.status" in text for text in words), "what failed has a name, not only a cross"
+
+
 @pytest.mark.parametrize("theme", [LIGHT, DARK])
 def test_no_two_parts_share_a_colour(theme: Theme) -> None:
     assert len(set(part_colors(theme))) == len(PARTS)

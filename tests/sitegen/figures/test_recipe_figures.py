@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 
+import pandas as pd
 import pytest
 import vl_convert
 
@@ -130,5 +131,8 @@ def test_runs_by_the_clock_are_lines_that_end_with_their_finding(tmp_path):
         "5 min, small": ["a part of the held-out text"] * 3 + ["the whole held-out text"],
     }
     ends = plotted.groupby("line")["loss"].last()
-    words = "Held-out loss on tinyshakespeare: 1 minute buys {:.3f} and 5 minutes buy {:.3f}".format(*ends)
-    assert figure.words(plotted).headline == words
+    words = "1 minute buys a held-out loss of {:.3f} on tinyshakespeare; 5 minutes buy {:.3f}"
+    assert figure.words(plotted).headline == words.format(*ends)
+    longer = plotted[plotted["planned"] == 5].assign(line="15 min", planned=15.0)
+    assert figure.words(pd.concat([plotted, longer.assign(loss=9.0)])).headline == f"{words.format(*ends)}, the lowest"
+    assert figure.words(plotted[plotted["planned"] == 1]).headline == words.partition(";")[0].format(*ends)

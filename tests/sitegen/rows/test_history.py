@@ -32,7 +32,7 @@ def test_every_landmark_is_a_point_beside_the_reference_of_its_run(results):
     assert tiny[-1].pair.ratio.speedup == pytest.approx(2.0, rel=0.02)
     frame = FIGURES["history"].rows(results)
     assert frame["label"].iloc[0] == "c7afe13, 23 Nov"
-    assert "At small, vectorized is 2.0× numpy: up from" in FIGURES["history"].module.headline(frame)
+    assert "At small, vectorized is 2.0× as fast as numpy, up from" in FIGURES["history"].module.headline(frame)
 
 
 def test_the_significant_change_comes_first_and_the_floor_holds_back_the_rest(results):

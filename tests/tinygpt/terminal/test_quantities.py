@@ -26,5 +26,13 @@ def test_quantities_are_formatted(write: str, values: dict[float, str]) -> None:
     assert {value: getattr(quantities, write)(value) for value in values} == values
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "text"),
+    [(117, 130.8, "1.95 to 2.18 min"), (14.3, 15.8, "14.3 to 15.8 s"), (9.4e-4, 1.02e-3, "0.940 to 1.02 ms")],
+)
+def test_a_range_of_times_has_one_unit(low: float, high: float, text: str) -> None:
+    assert quantities.durations(low, high) == text
+
+
 def test_unknown_values_are_dashes() -> None:
     assert [quantities.or_dash(value, ".2f") for value in (None, math.nan, 1.234)] == ["–", "–", "1.23"]

@@ -62,7 +62,7 @@ class LineNames:
     def layers(
         self, chart: alt.Chart, place: Mapping[str, Any], color: Any, level: str, theme: Theme
     ) -> list[alt.Chart]:
-        """The names, and thin lines that lead to them.
+        """The names, and thin lines that lead to them; below the lines and points of a chart, if it draws them first.
 
         Args:
             chart: the rows of the lines that are drawn.

@@ -49,7 +49,7 @@ def source_line(rows: pd.DataFrame, site: str = "") -> str:
 
 
 def _measured(rows: pd.DataFrame) -> list[str]:
-    machines = [short_machine(machine) for machine in dict.fromkeys(rows["machine"].dropna()) if machine]
+    machines = [*dict.fromkeys(short_machine(machine) for machine in rows["machine"].dropna() if machine)]
     more = len(machines) - _SHOWN_MACHINES
     named = [*machines[:_SHOWN_MACHINES], *([f"{more} more machine{'s' * (more > 1)}"] if more > 0 else [])]
     days = sorted(day for day in set(rows["measured_on"].dropna()) if day)

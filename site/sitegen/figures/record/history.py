@@ -98,9 +98,9 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     last = chart.transform_filter(f"datum.label == {json.dumps(labels[-1])}")
     return alt.layer(
         *reference_line("one", 1.0, theme, names=names),
+        *values.names(last, log_level("speedup", *map(str, domain)), theme),
         values.line(chart, order="position:Q"),
         *values.by_verdict(chart, theme),
-        *values.names(last, log_level("speedup", *map(str, domain)), theme),
     )
 
 
@@ -112,7 +112,8 @@ def headline(rows: pd.DataFrame) -> str:
         for row in (row_dicts(own)[end] for end in (0, -1))
     )
     way = "up" if own["speedup"].iloc[-1] > own["speedup"].iloc[0] else "down"
-    return f"At {own['preset'].iloc[0]}, {OURS} is {last} {REFERENCE}: {way} from {first}, over {len(own)} commits"
+    subject = f"At {own['preset'].iloc[0]}, {OURS} is {last} as fast as {REFERENCE}"
+    return f"{subject}, {way} from {first}, over {len(own)} commits"
 
 
 def describe(rows: pd.DataFrame) -> str:

@@ -50,9 +50,9 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     chart = alt.Chart(at_size(rows))
     return alt.layer(
         *reference_line("one", 1.0, theme, f"1× = {REFERENCE}", names=names),
+        *values.names(chart, log_level("speedup", *map(str, domain)), theme),
         values.line(chart),
         *values.by_verdict(chart, theme),
-        *values.names(chart, log_level("speedup", *map(str, domain)), theme),
     )
 
 

@@ -104,9 +104,9 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     failures = values.failed(chart, rows, values.tooltip, y=alt.YValue(alt.ExprRef("height - 8")))
     title = "nats per byte" + (f"; {shared}" if shared else "")
     return alt.layer(
+        *values.names(measured, linear_level("loss", *domain), theme),
         values.line(measured),
         values.points(measured),
-        *values.names(measured, linear_level("loss", *domain), theme),
         *failures,
     ).properties(title=above(title, theme))
 

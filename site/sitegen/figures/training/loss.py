@@ -16,7 +16,7 @@ from sitegen.figures.axes import by_name, minutes_axis
 from sitegen.figures.base import Drawing
 from sitegen.figures.fields import COMMAND, END, MACHINE, POINT, TABLE, Field, exported, tooltip
 from sitegen.figures.layers import reference_line
-from sitegen.rows.results import Results
+from sitegen.rows.results import Results, row_dicts
 from sitegen.rows.training import loss_frame
 from sitegen.text.palette import Theme
 from tinygpt.terminal import quantities
@@ -81,15 +81,14 @@ def tabulated(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def headline(rows: pd.DataFrame) -> str:
-    """State the final losses of the runs, on text they never saw where that was measured."""
+    """State the lowest final loss on each text, on a part never seen where that was measured."""
     held_out = (rows["series"] == _SERIES[1]).any()
     series = _SERIES[1] if held_out else _SERIES[0]
     last = rows[rows["series"] == series].sort_values("step", kind="stable").groupby("run", sort=False).tail(1)
-    losses = quantities.between(float(last["loss"].min()), float(last["loss"].max()), "{:.2f}".format)
-    seconds = last["minutes"] * 60
-    times = quantities.between(float(seconds.min()), float(seconds.max()), quantities.duration)
+    lowest = row_dicts(last.sort_values("loss", kind="stable").drop_duplicates("corpus"))
+    ends = [f"{row['loss']:.2f} on {row['corpus']}" for row in lowest]
     where = "on unseen text" if held_out else "in training"
-    return f"After {times}, the loss {where} is {losses} nats per byte; a guess has {UNIFORM_LOSS:.2f}"
+    return f"Lowest loss {where}, in nats per byte: {quantities.listed(ends)}; a guess has {UNIFORM_LOSS:.2f}"
 
 
 def describe(rows: pd.DataFrame) -> str:

@@ -84,9 +84,9 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     ]
     return alt.layer(
         *rules,
+        *values.names(chart, linear_level("loss", low, high), theme),
         values.line(chart),
         values.points(chart),
-        *values.names(chart, linear_level("loss", low, high), theme),
     ).properties(title=above("held-out loss, nats per byte", theme))
 
 
@@ -96,10 +96,17 @@ def _ends(rows: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def headline(rows: pd.DataFrame) -> str:
-    """State the loss at the end of each number of minutes."""
-    words = {True: "minute buys", False: "minutes buy"}
-    ends = [f"{row['planned']:g} {words[row['planned'] == 1]} {row['loss']:.3f}" for row in _ends(rows)]
-    return f"Held-out loss on {CORPUS}: {quantities.listed(ends)}"
+    """State the loss that the shortest run buys, and the lowest one."""
+    ends = _ends(rows)
+    shortest, best = ends[0], min(ends, key=lambda row: row["loss"])
+    words = f"{_bought(shortest, 'a held-out loss of ')} on {CORPUS}"
+    if best is shortest:
+        return words
+    return f"{words}; {_bought(best)}{', the lowest' * (len(ends) > 2)}"
+
+
+def _bought(row: dict[str, Any], of: str = "") -> str:
+    return f"{quantities.span(row['planned'])} {'buys' if row['planned'] == 1 else 'buy'} {of}{row['loss']:.3f}"
 
 
 def describe(rows: pd.DataFrame) -> str:

@@ -99,9 +99,9 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
     drawn = chart.transform_filter("datum.variant")
     return alt.layer(
         *reference_line("loss", NANOGPT_TARGET, theme, y=y, names=look.names),
+        *values.names(chart, linear_level("loss", low, high), theme),
         values.line(drawn, detail=["line:N", "seed:N"]),
         values.points(drawn),
-        *values.names(chart, linear_level("loss", low, high), theme),
     )
 
 
@@ -121,24 +121,27 @@ def _decided(rows: pd.DataFrame) -> tuple[float, float, float, float]:
 
 
 def headline(rows: pd.DataFrame) -> str:
-    """State when each program reached the target."""
+    """State when the first and the last program reached the target."""
     reached = rows[rows["loss"] <= NANOGPT_TARGET].sort_values("minutes", kind="stable")
     first = reached.drop_duplicates(["variant", "recipe", "seed"])
     several = rows["recipe"].nunique() > 1
     times = [
-        label_of(str(variant)) + f" at {group['preset'].iloc[0]}" * several + f" in {_time(group)}"
+        (label_of(str(variant)) + f" at {group['preset'].iloc[0]}" * several, f"in {_time(group)}")
         for (variant, _), group in first.groupby(["variant", "recipe"], sort=False)
     ]
     if not times:
-        return f"No engine reached a held-out loss of {NANOGPT_TARGET:g}"
+        return f"No engine reached a loss of {NANOGPT_TARGET:g}"
+    (name, time), *others = times
+    last = "".join(f", {' '.join(other)}" for other in others[-1:])
+    of_all = f"first and last of {len(times)}, " * (len(times) > 2)
     each = {1: "one run"}.get(n := int(rows["seed"].nunique()), f"{n} runs")
-    return f"A held-out loss of {NANOGPT_TARGET:g} is reached by {quantities.listed(times)}, {each} each"
+    return f"{name} reaches a loss of {NANOGPT_TARGET:g} {time}{last} ({of_all}{each} each)"
 
 
 def _time(reached: pd.DataFrame) -> str:
     """The time of the first evaluation at the target, over the seeds."""
     seconds = reached["minutes"] * 60
-    return quantities.between(float(seconds.min()), float(seconds.max()), quantities.duration)
+    return quantities.durations(float(seconds.min()), float(seconds.max()))
 
 
 def describe(rows: pd.DataFrame) -> str:

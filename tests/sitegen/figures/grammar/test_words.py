@@ -24,7 +24,7 @@ from sitegen.rows.ratios import ratio_frame
 from sitegen.rows.results import TRAINING_KINDS, load_results
 from sitegen.tables.peer_tables import generation_table, training_table
 from sitegen.text.palette import LIGHT
-from sitegen.text.pictures import picture
+from sitegen.text.pictures import picture, wrapped
 from tests.sitegen import example_rows as rows
 from tests.sitegen.figures.test_figures import Part
 
@@ -170,6 +170,9 @@ def test_the_headline_of_generation_is_about_one_machine_and_its_verdicts(tmp_pa
     assert headline(tmp_path / "one", here, figure="generation") == "Generation: JAX is fastest at small and xl"
     few = rows.texts()
     assert headline(tmp_path / "few", few, figure="generation") == "Generation: the lead is unresolved at small"
+    text = partial(rows.cell, preset="xl", milliseconds=9.0, run_id="level", kind="generation", tokens_per_step=256)
+    two = rows.joined(*(six_rounds(partial(text, name)) for name in ("vectorized", "torch")))
+    assert headline(tmp_path / "two", two, figure="generation") == "Generation: vectorized and PyTorch are level at xl"
 
 
 def test_generation_opens_with_the_machine_that_wrote_at_most_presets(tmp_path: Path) -> None:
@@ -185,7 +188,7 @@ def test_the_source_names_machines_dates_and_an_address_if_there_is_one() -> Non
         {
             "machine": [
                 "published: A, 2 cores, aaaaaa",
-                "published: A, 2 cores, aaaaaa",
+                "published: A, 2 cores, cccccc",
                 "this machine (local): B, bbbbbb",
             ],
             "measured_on": ["2026-11-29", "2026-11-23", None],
@@ -203,6 +206,9 @@ def test_a_picture_holds_its_words_wrapped_around_the_chart_and_escaped() -> Non
     texts = [html.unescape(text) for text in re.findall(r"<text[^>]*>([^<]+)</text>", drawn.svg)]
     assert " ".join(texts) == f"{words.headline.strip()} x < y somewhere & </svg>"
     assert max(map(len, texts)) < 80
+    title = texts[:-2]
+    assert max(map(len, title)) - min(map(len, title)) < 15, "no word is left alone on a line"
+    assert all(not text.startswith("%") for text in wrapped("A step is 82 % of it. " * 9, 19, 700))
     assert drawn.height == drawn.top + 300 + (drawn.height - drawn.top - 300)
     assert f'<svg y="{drawn.top}" ' in drawn.svg and drawn.top > 80
     assert drawn.svg.count("</svg>") == 2
