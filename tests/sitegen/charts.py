@@ -11,7 +11,8 @@ import vl_convert
 
 def computed(spec: dict[str, Any], field: str) -> list[str]:
     """The texts that a layered chart computes for its rows, in their order and without empty ones."""
-    layer = next(layer for layer in spec["layer"] if any("calculate" in step for step in layer.get("transform", ())))
+    layers = [layer for layer in spec["layer"] if any("calculate" in step for step in layer.get("transform", ()))]
+    layer = min(layers, key=lambda layer: len(layer["transform"]))  # those of names compute their places, too
     alone = {
         "datasets": spec["datasets"],
         "data": layer.get("data", spec.get("data")),

@@ -126,7 +126,7 @@ def _edges(rows: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
     A text for each ratio would be wider, on a phone, than the distance to the next preset's. The slots are above all
     failures.
     """
-    failures = rows.loc[rows["state"] == "failed", "slot"].max() + 1
+    failures = rows[rows["state"] == "failed"].groupby(["machine", "n_parameters"]).size().max()
     texts, slots = pd.Series("", index=rows.index), pd.Series(0, index=rows.index)
     below = rows[is_off_scale(rows)].sort_values("n_parameters", kind="stable")
     for _, view in below.groupby(["machine", "baseline"], sort=False):

@@ -344,3 +344,13 @@ def test_every_preset_has_its_name_on_a_narrow_axis_too() -> None:
 )
 def test_ticks_are_numbers_that_people_count_in(domain: list[float], expected: list[float]) -> None:
     assert log_ticks(domain) == expected
+
+
+@pytest.mark.parametrize("name", ["speedup", "roofline", "peers", "memory"])
+def test_a_narrow_chart_names_every_preset_once(tmp_path: Path, name: str) -> None:
+    presets = ["tiny", "small", "medium", "large", "xl", "huge"]
+    found = FIGURES[name].rows(load_results(rows.store(tmp_path, *map(rows.peers, presets))))
+    spec = chart_spec(FIGURES[name], found, LIGHT) | {"width": 350}
+    spec["params"] = [one | ({"value": 350} if one["name"] == "room" else {}) for one in spec["params"]]
+    drawn = vl_convert.vegalite_to_svg(json.dumps(spec), vl_version="6.4")
+    assert sorted(set(re.findall(r">([a-z]+)<", drawn)) & {*presets}) == sorted(presets)

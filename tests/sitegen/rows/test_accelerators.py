@@ -120,7 +120,7 @@ def test_the_crossing_lies_where_the_lines_meet(plotted: pd.DataFrame) -> None:
     assert (meeting["variant"], meeting["preset"]) == ("torch-cuda", "tiny to small")
     assert 70_464 < meeting["n_parameters"] < 366_432
     assert 6.0 < meeting["value"] < 7.0
-    assert meeting["note"] == f"ring: level at {short_count(meeting['n_parameters'])}"
+    assert meeting["note"] == f"ring: level at {short_count(meeting['n_parameters'])} parameters"
     assert (plotted.loc[plotted["state"] != "crossing", "note"] == "").all()
     words = FIGURE.describe(plotted)
     assert "is faster than vectorized on the processor from a size between tiny and small on (unresolved)." in words
