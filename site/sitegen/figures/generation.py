@@ -73,7 +73,7 @@ def chart(rows: pd.DataFrame, theme: Theme) -> Drawing:
         failed = chart.transform_filter("datum.state == 'failed'")
         failed = failed.transform_calculate(words=f"({names})[datum.variant] + ': ' + datum.status")
         words = failed.mark_text(align="left", dx=9, fontSize=11)
-        failures.append(words.encode(**place, x=alt.XValue(8), text="words:N", color=look.full))
+        failures.append(words.encode(**place, x=alt.XValue(8), text="words:N", color=alt.ColorValue(theme.muted)))
     layers = [presets.encode(**place, x=alt.XValue(0), text="preset:N")]
     if (rows["state"] == "measured").any():
         domain = log_domain(
