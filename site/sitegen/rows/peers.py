@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.arms.registry import FAST, TORCH
+from bench.arms.registry import TORCH
 from bench.statistics.noise import ratio_verdict
 from bench.statistics.peer_ratios import PeerRatio, fastest
 from sitegen.rows.cells import evidence_text, interval_columns
@@ -71,6 +71,7 @@ def evidence(row: PeerRatio) -> str:
 
 
 def find(rows: Iterable[PeerRatio], variant: str, preset: str) -> PeerRatio | None:
-    """Return the measured row of a variant, of the best PyTorch, or of our fastest engine, at a preset."""
+    """Return the measured row of a variant, of the best PyTorch, or of our engine that peers are compared with."""
     at_preset = [row for row in rows if row.cell.preset == preset]
-    return fastest(at_preset, {BEST_TORCH: TORCH, FASTEST_OF_OURS: FAST}.get(variant, (variant,)))
+    ours = tuple(row.ours for row in at_preset[:1])
+    return fastest(at_preset, {BEST_TORCH: TORCH, FASTEST_OF_OURS: ours}.get(variant, (variant,)))
