@@ -85,7 +85,9 @@ def parameter_axis(rows: pd.DataFrame, names: LineNames) -> alt.X:
         axis=alt.Axis(
             values=ticks,
             labelExpr=f"({json.dumps(labels, ensure_ascii=False)})[{n_lines} - 1][indexof({ticks}, datum.value)]",
-            labelFontSize=alt.ExprRef(f"{n_lines} > 2 ? 10.5 : 12"),
+            # A view keeps its first margin: four lines of small letters are as high as three of large ones.
+            labelFontSize=alt.ExprRef(f"{n_lines} > 3 ? 10.5 : 12"),
+            labelLineHeight=alt.ExprRef(f"{n_lines} > 3 ? 10.5 : 14"),
             labelOverlap=False,
             titleAnchor="start",
             grid=False,
@@ -182,7 +184,8 @@ def by_name(
     channel: type[Named], field: str, names: Sequence[str], looks: Sequence[Any], legend: bool = True, **shown: Any
 ) -> Named:
     """A colour or shape for each name, cycling through ``looks``; a legend is below the chart."""
-    place = {"title": None, "orient": "bottom", "columns": legend_columns(names), "symbolOpacity": 1, "labelLimit": 0}
+    place = {"title": None, "orient": "bottom", "columns": legend_columns(names), "symbolOpacity": 1}
+    place |= {"labelLimit": alt.ExprRef("room - 80")}  # a label ends with a sign where a phone has no room for it
     return channel(
         f"{field}:N",
         scale=alt.Scale(domain=[*names], range=[looks[index % len(looks)] for index in range(len(names))]),

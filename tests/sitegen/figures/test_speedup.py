@@ -324,6 +324,8 @@ def test_every_preset_has_its_name_on_a_narrow_axis_too() -> None:
     sizes = pd.DataFrame({"n_parameters": [6_416_896, 9_608_704, 25_039_872, 25_138_176, 473_244_160]})
     shown = parameter_axis(sizes, LineNames("variant", {})).to_dict()["axis"]
     assert shown["labelOverlap"] is False  # which would drop names
+    small, large = re.findall(r"[\d.]+", shown["labelLineHeight"]["expr"])[-2:]
+    assert 4 * float(small) == 3 * float(large), "the title below keeps its place, in a view that keeps its margin"
     labels = shown["labelExpr"].replace("\u200b", "~")
     assert '["~", "xl"], ["huge"], ["~", "massive"], ["mega"], ["behemoth", "473 M", "~"]' in labels
     assert '["~", "~", "xl"], ["~", "huge"], ["massive"], ["~", "~", "mega"], ["behemoth", "473 M", "~"]' in labels

@@ -23,6 +23,7 @@ GAP = 14  # pixels from one name to the next
 _LINE = 12  # pixels from one line of a name to the next
 _WRAPPED = 15  # letters in a line of a name for which a narrow chart has no room otherwise
 _LETTER = 6.3  # pixels, of a letter
+_SLACK = 14  # pixels beside a name, which may have wide letters
 _LEAD = 16  # pixels from the plot to the names
 _SORTED: list[alt.SortField | dict[str, str]] = [alt.SortField("level", order="ascending")]
 
@@ -52,7 +53,8 @@ class LineNames:
     @property
     def room(self) -> str:
         """Width of the column as a Vega expression: a third of a narrow chart at most, where long names are wrapped."""
-        return f"min({round(_LETTER * max(map(len, self.labels.values()), default=1)) + _LEAD + 8}, room * 0.34)"
+        widest = round(_LETTER * max(map(len, self.labels.values()), default=1))
+        return f"min({widest + _LEAD + _SLACK}, room * 0.34)"
 
     @property
     def range(self) -> list[Any]:

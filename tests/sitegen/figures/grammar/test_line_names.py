@@ -62,3 +62,8 @@ def test_a_narrow_chart_wraps_the_names_that_it_would_cut_and_keeps_them_apart()
     assert words == ["torch.compile,", "CUDA graph, GPU", "7", "PyTorch, CUDA", "graph, GPU 7"]
     upper, lower = (float(y) for y in re.findall(r"translate\([\d.]+,(-?[\d.]+)\)[^>]*><tspan", narrow))
     assert lower - upper > 3 * 11
+
+
+@pytest.mark.parametrize("name", ["medium", "mmm", "PyTorch, compiled step"])
+def test_a_name_is_whole_where_the_chart_has_room(name: str) -> None:
+    assert f">{name}<" in drawn({name: 50.0}, 700)
