@@ -17,7 +17,7 @@ from invoke import Collection
 from mkdocs.utils import get_relative_url
 
 from sitegen.build.prepare import PREPARED, Prepared, prepare
-from sitegen.documents.documents import DOCUMENT_TABLES, Documents, check_documents, write_documents
+from sitegen.documents.documents import DOCUMENT_TABLES, Documents, check_documents
 from sitegen.documents.number_rows import PAGE as NUMBERS_PAGE
 from sitegen.documents.number_rows import anchor_of
 from sitegen.documents.outcome_links import OutcomeLinks
@@ -103,7 +103,7 @@ def _shared(env: Any, collection: Collection | None) -> tuple[dict[Pin, Prepared
     documents = Documents(root, prepared.pages, quoted_rows, collection, str(env.conf.get("repo_url") or ""))
     try:
         check_documents(documents)
-        write_documents(documents, root / GENERATED)
+        documents.targets.write_copies(root / GENERATED)
     except SiteError as error:
         raise SystemExit(str(error)) from None
     return pinned, documents

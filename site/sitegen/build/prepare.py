@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from sitegen.documents.number_rows import quoted_numbers, quoted_runs, write_rows
 from sitegen.documents.pages import Page, read_pages
 from sitegen.documents.posts import POSTS_FOLDER, Pin, pin_id, pin_of
 from sitegen.embedding.social import write_icons
@@ -89,12 +90,14 @@ def prepare(root: Path, results: Path, site: str = "", choice: Choice = EVERYTHI
         (generated / "chart-font.css").write_text(font_face() + "\n", encoding="utf-8")
         write_icons(public, generated, FONTS)
         publish_playground(root, generated, quoted_rows)
+        quoted = {(): quoted_rows} | {pin: rows for pin, (rows, _) in posts.items()}
+        write_rows(loaded, quoted_runs(quoted_numbers(pages), quoted), generated)
         prepared = Prepared(
             quoted_rows,
-            {name: shown() for name, (shown, _) in begun.items()},
+            _finished({name: shown for name, (shown, _) in begun.items()}),
             {name: drawn for name, (_, for_others) in begun.items() if (drawn := for_others()) is not None},
             pages,
-            {pin: finish() for pin, finish in posts.items()},
+            {pin: Prepared(rows, _finished(figures)) for pin, (rows, figures) in posts.items()},
         )
     _remove_stale(root / THEME, {figure.folder for figure in prepared.framed})
     return prepared
@@ -120,6 +123,10 @@ def _begin_both(
     return begun(shown, f"{LIVE_FOLDER}{figure.name}{WITH_LOCAL_ROWS}/"), for_others
 
 
+def _finished(figures: Mapping[str, Finish]) -> dict[str, PublishedFigure | None]:
+    return {name: finish() for name, finish in figures.items()}
+
+
 def _remove_stale(theme: Path, folders: Collection[str]) -> None:
     """Delete the files of figures that have nothing to plot now, or that no longer exist."""
     folder = theme / LIVE_FOLDER
@@ -130,8 +137,8 @@ def _remove_stale(theme: Path, folders: Collection[str]) -> None:
 
 def begin_posts(
     begin: Begin, pages: Sequence[Page], results: Results, generated: Path
-) -> Mapping[Pin, Callable[[], Prepared]]:
-    """Prepare the posts that pin runs: each pin gets quoted rows, and figures in a folder of its own.
+) -> dict[Pin, tuple[QuotedRows, dict[str, Finish]]]:
+    """Begin with the posts that pin runs: each pin gets quoted rows, and figures in a folder of its own.
 
     Args:
         begin: starts to draw a figure.
@@ -152,9 +159,5 @@ def begin_posts(
             name: begin(FIGURES[name], FIGURES[name].rows(rows), generated / folder, address=GENERATED_URL + folder)
             for name in sorted(names & set(FIGURES))
         }
-        begun[pin] = partial(_pinned, quoted_rows, figures)
+        begun[pin] = (quoted_rows, figures)
     return begun
-
-
-def _pinned(quoted_rows: QuotedRows, figures: Mapping[str, Finish]) -> Prepared:
-    return Prepared(quoted_rows, {name: finish() for name, finish in figures.items()})

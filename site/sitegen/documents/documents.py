@@ -1,7 +1,7 @@
 """The pages as a whole: their numbers, names and outcomes are read once, checked, and turned into tables.
 
 docs/*.md ─► pages ─┬─► checks: typed numbers, outcomes, entries, log, tasks, posts; a problem ends the build
-                    ├─► tables: roadmap, open tasks, numbers and their rows
+                    ├─► tables: roadmap, open tasks, numbers
                     └─► the Q&A log's overview, the task reference
 """
 
@@ -15,7 +15,7 @@ from types import MappingProxyType
 
 from invoke import Collection
 
-from sitegen.documents.number_rows import QuotedNumber, numbers_table, quoted_numbers, quoted_runs, write_rows
+from sitegen.documents.number_rows import QuotedNumber, numbers_table, quoted_numbers
 from sitegen.documents.outcome_links import OutcomeTargets, check_outcomes
 from sitegen.documents.pages import Page
 from sitegen.documents.posts import Pin, check_posts
@@ -104,13 +104,6 @@ def check_documents(documents: Documents) -> None:
     ]
     if problems:
         raise SiteError(summarize_problems(problems))
-
-
-def write_documents(documents: Documents, generated: Path) -> None:
-    """Write the rows behind the numbers, and the files that outcomes name, into the folder of generated assets."""
-    runs = quoted_runs(documents.quoted_numbers, documents.quoted_rows)
-    write_rows(documents.quoted_rows[()].results, runs, generated)
-    documents.targets.write_copies(generated)
 
 
 DOCUMENT_TABLES: MappingProxyType[str, Callable[[Documents], str]] = MappingProxyType(

@@ -54,7 +54,10 @@ def rendered(root: Path, uri: str, text: str) -> str:
     prepared = Prepared(QuotedRows(load_results(root / "results")), {"speedup": None})
     begin = partial(begin_figure, cache=root / "cache")
     posts = begin_posts(begin, [page], prepared.quoted_rows.results, root / "generated")
-    pinned = {pin: finish() for pin, finish in posts.items()} | {(): prepared}
+    made = {
+        pin: Prepared(own, {name: finish() for name, finish in begun.items()}) for pin, (own, begun) in posts.items()
+    }
+    pinned = made | {(): prepared}
     documents = Documents(root, (page,), {pin: part.quoted_rows for pin, part in pinned.items()}, None)
     (root / "docs").mkdir(exist_ok=True)
     (root / "docs/numbers.md").touch()
