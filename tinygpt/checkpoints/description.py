@@ -9,7 +9,7 @@ from typing import Any
 
 from tinygpt.checkpoints.gpt2_config import to_gpt2_config
 from tinygpt.checkpoints.layout import CONFIG, TOKENIZER_CONFIG
-from tinygpt.checkpoints.tokenizer_files import to_tokenizer_config
+from tinygpt.checkpoints.tokenizer_files import VOCABULARY_SHA256, to_tokenizer_config
 from tinygpt.config import ModelConfig
 from tinygpt.system.files import write_file
 from tinygpt.system.json_records import json_bytes
@@ -27,10 +27,13 @@ def write_description(
 ) -> None:
     """Write config.json, or a file of another name, with ``more`` keys, tokenizer.json and tokenizer_config.json.
 
+    The configuration records the vocabulary, so that a tokenizer that takes the place of this one is noticed.
+
     Raises:
         OSError: the file system refused, or a file exists.
     """
     marks = dict.fromkeys(("bos_token_id", "eos_token_id"), tokenizer.end_of_text)
-    write_file(folder / shape_name, [json_bytes({**to_gpt2_config(model, dropout), **marks, **more})])
+    own = {VOCABULARY_SHA256: tokenizer.vocabulary_sha256}
+    write_file(folder / shape_name, [json_bytes({**to_gpt2_config(model, dropout), **marks, **own, **more})])
     write_file(folder / TOKENIZER, [json_bytes(tokenizer.content)])
     write_file(folder / TOKENIZER_CONFIG, [json_bytes(to_tokenizer_config(model, tokenizer))])

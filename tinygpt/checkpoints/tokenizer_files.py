@@ -9,12 +9,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tinygpt.checkpoints.layout import shape_file
 from tinygpt.config import ModelConfig
 from tinygpt.errors import CheckpointError, ConfigError
+from tinygpt.system.json_records import read_json
 from tinygpt.tokenizers import BYTES, Tokenizer
 from tinygpt.tokenizers.files import TOKENIZER, read_content
 from tinygpt.tokenizers.json_tokenizer import tokenizer_of
 from tinygpt.tokenizers.tokenizer import END_OF_TEXT
+
+VOCABULARY_SHA256 = "vocabulary_sha256"  # in config.json, where transformers keeps and ignores it
 
 _RUN = "AutoTokenizer.from_pretrained(NAME).save_pretrained(DIR) in transformers writes it"
 
@@ -67,3 +71,13 @@ def read_tokenizer(
         problem = f"{folder / file} has {tokenizer.vocab_size:,} tokens and the weights {vocab_size:,}"
         raise CheckpointError(problem, "the tokenizer that the model was trained with", _RUN)
     return tokenizer
+
+
+def require_same_tokens(tokenizer: Tokenizer, files: Mapping[str, Path], folder: Path) -> None:
+    """Raise a CheckpointError if a folder's configuration records another vocabulary than the tokenizer's."""
+    name = shape_file(files)
+    recorded = read_json(files[name]).get(VOCABULARY_SHA256) if name in files else None
+    if recorded not in (None, tokenizer.vocabulary_sha256):
+        problem = f"the tokenizer of {folder} has other tokens than those that {name} records"
+        allowed = f"the tokenizer that the model was trained with, or a {name} without {VOCABULARY_SHA256}"
+        raise CheckpointError(problem, allowed)

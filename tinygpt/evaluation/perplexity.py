@@ -1,7 +1,9 @@
 """A model's loss over a whole text file: per byte, in bits, per token, and as perplexity.
 
-Only the loss per byte compares models of different tokenizers, and only windows of one size compare models of different
-contexts. So the stride of the windows is part of the result.
+Every byte of the text is scored, so that all tokenizers are compared over the same text: the first token is predicted
+after the mark between texts where the tokenizer has one, and else after a line break, where a text begins for samples
+too. Only the loss per byte compares models of different tokenizers, and only windows of one size compare models of
+different contexts. So the stride of the windows is part of the result.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ from tinygpt.corpora.textfile import read_file
 from tinygpt.engines import DEFAULT_ENGINE
 from tinygpt.errors import CorpusError
 from tinygpt.evaluation.loss import bits, scoring_engine, token_losses
+from tinygpt.generation.decoding import EMPTY_PROMPT
 from tinygpt.generation.inference import LanguageModel
+from tinygpt.tokenizers import Tokenizer
 from tinygpt.tokenizers.json_tokenizer import stretches
 
 
@@ -29,8 +33,9 @@ class TextLoss:
     Attributes:
         text: the file's name.
         tokenizer: the model's.
-        n_bytes: predicted bytes: all but those of the first token.
-        n_tokens: predicted tokens.
+        begins_after: the token before the first one, which is not scored.
+        n_bytes: bytes of the text.
+        n_tokens: its tokens.
         nats: the sum of their losses.
         context: tokens of a window.
         stride: tokens from one window to the next.
@@ -38,6 +43,7 @@ class TextLoss:
 
     text: str
     tokenizer: str
+    begins_after: str
     n_bytes: int
     n_tokens: int
     nats: float
@@ -83,7 +89,7 @@ def text_file_loss(
         scored: receives the number of tokens that have a loss and the number of all, from time to time.
 
     Raises:
-        CorpusError: there is no such file, or it is shorter than two tokens.
+        CorpusError: there is no such file, or it is empty.
         ConfigError: the stride is out of range, or the tokenizer cannot represent the text.
     """
     try:
@@ -92,9 +98,17 @@ def text_file_loss(
         raise CorpusError(error.problem, error.allowed, "the same command with another --text") from None
     scorer = scoring_engine(model, engine)
     tokenizer, context = scorer.tokenizer, scorer.config.context_length
-    tokens = np.concatenate([tokenizer.encode(part) for part in stretches(text)])
-    losses = token_losses(scorer, tokens, stride, lambda done: scored(done, len(tokens) - 1))
-    n_bytes = int(tokenizer.byte_lengths(tokens[1:]).sum())
-    return TextLoss(
-        Path(path).name, tokenizer.name, n_bytes, len(losses), float(losses.sum()), context, stride or context
-    )
+    before = _before_a_text(tokenizer)
+    tokens = np.concatenate([before, *(tokenizer.encode(part) for part in stretches(text))])
+    n_tokens = len(tokens) - len(before)
+    losses = token_losses(scorer, tokens, stride, lambda done: scored(min(done, n_tokens), n_tokens))[-n_tokens:]
+    begins_after, own_stride = tokenizer.decode(before), stride or context
+    nats = float(losses.sum())
+    return TextLoss(Path(path).name, tokenizer.name, begins_after, len(text), n_tokens, nats, context, own_stride)
+
+
+def _before_a_text(tokenizer: Tokenizer) -> np.ndarray:
+    """Return the ids that the first token of a text is predicted from."""
+    if tokenizer.end_of_text is None:
+        return tokenizer.encode(EMPTY_PROMPT)
+    return np.array([tokenizer.end_of_text], tokenizer.dtype)

@@ -117,11 +117,12 @@ def print_text_loss(loss: TextLoss) -> None:
     """Print the loss over a text file in all its units, and its windows."""
     first, longest = loss.context - loss.stride + 1, loss.context
     beginning = ", or fewer at the beginning of the text" if first > 1 else ""
+    start = "a line break" if loss.begins_after == "\n" else visible_text(loss.begins_after)
     print(
         f"{visible_text(loss.text)}: {loss.n_bytes:,} bytes in {loss.n_tokens:,} tokens of "
         f"{visible_text(loss.tokenizer)}, {loss.n_bytes / loss.n_tokens:.2f} bytes a token\n"
         f"loss {loss.per_byte:.4f} nats a byte, {bits(loss.per_byte):.4f} bits a byte; "
         f"{loss.per_token:.4f} nats a token, perplexity {loss.perplexity:,.2f} a token\n"
         f"windows of {loss.context:,} tokens, a new one after every {loss.stride:,}: each token is predicted from the "
-        f"{first:,} to {longest:,} tokens before it{beginning}"
+        f"{first:,} to {longest:,} tokens before it{beginning}; the first one from {start}"
     )

@@ -5,7 +5,7 @@
 """
 
 from tinygpt.tokenizers.byte_tokenizer import BYTES, ByteTokenizer
-from tinygpt.tokenizers.names import absolute_tokenizer, expected_vocab_size, load_tokenizer
+from tinygpt.tokenizers.names import absolute_tokenizer, expected_vocab_size, load_tokenizer, vocabulary_note
 from tinygpt.tokenizers.tokenizer import Tokenizer, as_text, text_bytes
 
 __all__ = [
@@ -17,4 +17,5 @@ __all__ = [
     "expected_vocab_size",
     "load_tokenizer",
     "text_bytes",
+    "vocabulary_note",
 ]

@@ -71,6 +71,17 @@ def expected_vocab_size(name: str) -> int:
     return _kind(name).vocab_size(name)
 
 
+def vocabulary_note(tokenizer: Tokenizer) -> str | None:
+    """Return the note that a text had fewer pairs than ``bpe:N`` asks for, or None."""
+    asked = re.fullmatch(r"bpe:([0-9]{1,9})", tokenizer.name)
+    if asked is None or tokenizer.vocab_size >= int(asked[1]):
+        return None
+    return (
+        f"{tokenizer.name} has only {tokenizer.vocab_size:,} tokens here, because no other pair occurs twice in the "
+        "training part. Checkpoints and rows record this number, and the tokenizer's hash."
+    )
+
+
 def absolute_tokenizer(name: str) -> str:
     """Return the name of the same tokenizer as seen from any folder: a path becomes absolute.
 

@@ -93,6 +93,14 @@ class Tokenizer(ABC):
         text = json.dumps(self.content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return hashlib.sha256(text.encode("ascii")).hexdigest()
 
+    @cached_property
+    def vocabulary_sha256(self) -> str:
+        """SHA-256 of the bytes of every id, in hexadecimal: the same however a program writes the tokenizer.json."""
+        digest = hashlib.sha256()
+        for piece in self.pieces:
+            digest.update(len(piece).to_bytes(4, "little") + piece)
+        return digest.hexdigest()
+
     @property
     def dtype(self) -> np.dtype[Any]:
         """The smallest unsigned type that holds every id."""

@@ -10,12 +10,17 @@ import numpy as np
 import pytest
 
 from tests.conftest import Typed
-from tests.tinygpt.gpt2_folder import BPE, MODEL, weights, write_gpt2
+from tests.tinygpt.gpt2_folder import BPE, END, LAST, MODEL, weights, write_gpt2, write_pair
 from tests.tinygpt.training.small_runs import SENTENCES
+from tinygpt.checkpoints.checkpoint import Checkpoint
+from tinygpt.checkpoints.loading import load_checkpoint
 from tinygpt.config import TrainConfig
 from tinygpt.engines import Engine, create_engine
 from tinygpt.errors import ConfigError
-from tinygpt.evaluation.loss import token_losses
+from tinygpt.evaluation.loss import scoring_engine, token_losses
+from tinygpt.evaluation.perplexity import text_file_loss
+from tinygpt.params import initial_parameters
+from tinygpt.presets import PRESETS
 
 TEXT = SENTENCES * 8
 TOKENS = BPE.encode(TEXT)
@@ -60,9 +65,9 @@ def test_the_units_agree(files: Path, typed: Typed, engine: Engine) -> None:
     command = ("evaluate", "--checkpoint", "gpt2", "--text", "mine.txt", "--stride", "12")
     done = typed(*command, "--json")
     assert done.returncode == 0, done.stderr
-    found, losses = json.loads(done.stdout), token_losses(engine, TOKENS, 12)
-    assert found["n_tokens"] == len(TOKENS) - 1 == len(losses)
-    assert found["n_bytes"] == len(TEXT) - len(BPE.pieces[TOKENS[0]])
+    after_a_line_break = np.concatenate([BPE.encode("\n"), TOKENS])
+    found, losses = json.loads(done.stdout), token_losses(engine, after_a_line_break, 12)
+    assert found["n_tokens"] == len(TOKENS) == len(losses) and found["n_bytes"] == len(TEXT)
     assert found["nats"] == pytest.approx(losses.sum(), rel=1e-5)
     assert found["loss_per_byte"] == pytest.approx(losses.sum() / found["n_bytes"], rel=1e-5)
     assert found["bits_per_byte"] == pytest.approx(found["loss_per_byte"] / math.log(2))
@@ -74,8 +79,21 @@ def test_the_units_agree(files: Path, typed: Typed, engine: Engine) -> None:
     assert f"perplexity {found['perplexity_per_token']:.2f} a token" in lines[1]
     assert lines[2] == (
         "windows of 24 tokens, a new one after every 12: each token is predicted from the 13 to 24 tokens before it, "
-        "or fewer at the beginning of the text"
+        "or fewer at the beginning of the text; the first one from a line break"
     )
+
+
+def test_every_tokenizer_is_scored_on_the_same_bytes(files: Path) -> None:
+    bytes_alone = Checkpoint(PRESETS["tiny"].model, TrainConfig(1), initial_parameters(PRESETS["tiny"].model, 0))
+    marked = load_checkpoint(write_pair(write_gpt2(files / "marked")))
+    models = (bytes_alone, load_checkpoint(files / "gpt2"), marked)
+    found = [text_file_loss(model, files / "mine.txt") for model in models]
+    assert [loss.begins_after for loss in found] == ["\n", "\n", END]
+    assert {loss.n_bytes for loss in found} == {len(TEXT)}
+    tokens = np.array([LAST, *marked.tokenizer.encode(TEXT).tolist()])
+    assert found[2].nats == pytest.approx(token_losses(scoring_engine(marked), tokens).sum(), rel=1e-6)
+    (files / "short.txt").write_text("a")
+    assert text_file_loss(bytes_alone, files / "short.txt").nats == pytest.approx(math.log(256), rel=0.1)
 
 
 @pytest.mark.parametrize(
