@@ -180,7 +180,10 @@ def run_plan(plan: TrainingPlan, options: TrainOptions, advice: Advice | None = 
     events = run_session(plan, corpus, resume=options.resume, stop=stop, writes=first)
     if first:
         notes: list[str] = []
-        OptionalOutput(notes.append)(lambda: print(f"corpus {corpus.name}: {corpus.licence}", flush=True))
+        begins = f"corpus {corpus.name}: {corpus.licence}"
+        if options.auto_resume and not options.resume:
+            begins += f"\n{plan.out} holds no checkpoint: a new run starts, with the settings of this command"
+        OptionalOutput(notes.append)(lambda: print(begins, flush=True))
         events = report_status(watch(events, stop=stop, lost=notes.append), notes)
     if plan.track and first:
         from tinygpt.training.tracking import track

@@ -126,9 +126,10 @@ def test_a_missing_checkpoint_is_an_error_and_auto_resume_starts(texts: Path, ty
         read(out="run", resume=True)
     command = ["train", "--preset", "tiny", "--engine", "numpy", "--corpus", "file:plain.txt", "--out", "run"]
     command += ["--auto-resume", "--steps"]
-    for steps in ("2", "2", "4"):
+    for steps, starts in (("2", True), ("2", False), ("4", False)):
         done = typed(*command, steps)
         assert done.returncode == 0, done.stderr
+        assert ("\nrun holds no checkpoint: a new run starts, with" in done.stdout) is starts
         training = load_checkpoint("run").training
         assert training is not None and training.step == int(steps)
     done = typed(*command, "3")
