@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import reprlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class TinyGPTError(Exception):
@@ -86,6 +87,15 @@ def unknown_name(kind: str, received: object, allowed: Iterable[str], run: str =
     names = list(allowed)
     problem = f"unknown {kind} {reprlib.repr(received)}{did_you_mean(received, names)}"
     return UnknownNameError(problem, ", ".join(names), run)
+
+
+@contextmanager
+def repaired_by(run: str) -> Iterator[None]:
+    """Name the command that repairs damaged files in each CheckpointError of a block."""
+    try:
+        yield
+    except CheckpointError as error:
+        raise CheckpointError(error.problem, error.allowed, run) from None
 
 
 def nearest_name(received: object, names: Iterable[str]) -> str | None:

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from tinygpt.evaluation.grades import GRADES
 from tinygpt.evaluation.ladder import Rung
 from tinygpt.gallery import gallery_names
-from tinygpt.gallery.card import read_card
-from tinygpt.gallery.loader import CARD, MODELS
+from tinygpt.gallery.card import MODELS, Card, read_card
 
 _NOISE = ("noise", math.log(256), GRADES[0])
 _Step = tuple[str, float, str]  # a writer, its loss in nats per byte, and the grade of its texts
@@ -47,7 +46,7 @@ class Appearance:
 def graded_writers(corpus: str) -> list[_Step]:
     """Return the counting models of a corpus up to the best, and the gallery's model; none without a card."""
     for name in gallery_names():
-        card = read_card(MODELS / name / CARD)
+        card = read_card(Card, name, MODELS)
         if card.corpus == corpus:
             e = card.evaluation
             counted = [

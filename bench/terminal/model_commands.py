@@ -77,12 +77,9 @@ def clinic(options: ClinicOptions) -> int:
 
 @task(needs="bench")
 def gallery(options: GalleryOptions) -> int:
-    """Make a model of the gallery: train, evaluate, store in int8, write the card."""
-    from bench.training.gallery_adapters import GALLERY_ADAPTERS, make_adapter
+    """Make a model or an adapter of the gallery: train, evaluate, store, write the card."""
     from bench.training.gallery_run import regrade, train_for_gallery, write_to_gallery
 
-    if options.name in GALLERY_ADAPTERS:
-        return make_adapter(options)
     if options.action == "judge":
         regrade(options)
         return 0

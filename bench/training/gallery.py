@@ -6,11 +6,9 @@ selection, and the run's samples during training. A model that an accelerator tr
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -18,30 +16,25 @@ from typing import Any
 import numpy as np
 
 from bench.arms.devices import ACCELERATED, on_accelerator
-from bench.records.machine import fresh_machine
-from bench.records.provenance import Provenance, read_provenance
-from bench.records.scrub import recorded_corpus
+from bench.records.provenance import Provenance
+from bench.training.gallery_cards import finished_run, trained_fields
 from tinygpt.checkpoints.checkpoint import Checkpoint
-from tinygpt.checkpoints.layout import BEST, KEPT
-from tinygpt.checkpoints.loading import load_checkpoint
 from tinygpt.checkpoints.rounded_file import stored_bytes
 from tinygpt.corpora import Corpus
 from tinygpt.corpora.token_files import corpus_tokens
-from tinygpt.engines import DEFAULT_ENGINE, format_variant, parse_variant
-from tinygpt.errors import CheckpointError, unknown_name
+from tinygpt.engines import DEFAULT_ENGINE
+from tinygpt.errors import CheckpointError
 from tinygpt.evaluation.anchors import draw_author, make_anchors
 from tinygpt.evaluation.grades import LossHistory
 from tinygpt.evaluation.loss import scoring_engine, text_loss
 from tinygpt.evaluation.scores import EvaluationSettings, evaluate_model
-from tinygpt.evaluation.subject import card_history
-from tinygpt.gallery.card import CARD_VERSION, Card
-from tinygpt.gallery.loader import CARD, MODELS, WEIGHTS, GalleryModel
+from tinygpt.evaluation.subject import card_history, run_history
+from tinygpt.gallery.card import WEIGHTS, Card
+from tinygpt.gallery.loader import GalleryModel
 from tinygpt.generation.inference import LanguageModel
 from tinygpt.generation.sampling import SamplingSettings
 from tinygpt.rounding import dequantize, quantize
-from tinygpt.schedule import optimizer_text
-from tinygpt.system.files import replace_file, write_file
-from tinygpt.system.staging import replace_files
+from tinygpt.system.files import replace_file
 from tinygpt.tokenizers import BYTES, Tokenizer
 from tinygpt.tokenizers.files import TOKENIZER
 from tinygpt.training.events import Event, SampleRecord
@@ -107,17 +100,6 @@ _ENTRIES = (
 GALLERY = MappingProxyType({entry.name: entry for entry in _ENTRIES})
 
 
-def get_entry(name: str) -> GalleryEntry:
-    """Look a model up by name.
-
-    Raises:
-        ConfigError: no model has this name; the message suggests the nearest one.
-    """
-    if name not in GALLERY:
-        raise unknown_name("gallery model", name, GALLERY, "invoke gallery train shakespeare")
-    return GALLERY[name]
-
-
 # ---- during training ------------------------------------------------------------------------------------
 
 
@@ -163,8 +145,8 @@ def make_card(
     settings: EvaluationSettings | None = None,
     code: Provenance | None = None,
     judges: bool = True,
-) -> tuple[Card, bytes, Tokenizer]:
-    """Evaluate the best weights of a finished run and make the card.
+) -> tuple[Card, dict[str, bytes]]:
+    """Evaluate the best weights of a finished run; return the model's card and the files beside it.
 
     Args:
         entry: the model's entry in the table.
@@ -175,68 +157,35 @@ def make_card(
         code: commit of the code that trained; the checkout's when omitted.
         judges: without it, the card has no evaluation until :func:`judge_again` adds it.
 
-    Returns:
-        the card, the contents of the file of weights, and the model's tokenizer.
-
     Raises:
         CheckpointError: the folder has no complete run, or its run was trained on another text.
     """
-    kept = plan.out / KEPT / BEST
-    newest = load_checkpoint(plan.out)
-    best = load_checkpoint(kept) if kept.is_dir() else newest
-    state = best.training
-    if state is None or newest.training is None:
-        problem = f"{plan.out} has weights but no training state"
-        raise CheckpointError(problem, "a folder that invoke gallery train wrote")
-    if state.corpus_sha256 != corpus.sha256:
-        raise CheckpointError(
-            f"{plan.out} was trained on another text ({state.corpus_sha256[:12]}…)",
-            f"{corpus.name}, {corpus.sha256[:12]}…",
-            f"invoke gallery train {entry.name} --out DIR",
-        )
+    newest, best = finished_run(entry.name, plan, corpus)
     stored = quantize(best.weights, precision)
     data, read_back = stored_bytes(stored), dequantize(stored)
-    now, lowest = state.held_out_loss, state.best_held_out_loss
-    history = None if now is None or lowest is None else LossHistory(lowest, now)
-    machine = json.loads(fresh_machine())
-    keys = ("accelerator",) if on_accelerator(plan.engine) else ("cpu", "cores")
-    tokens = corpus_tokens(corpus, best.tokenizer)
     scorer = scoring_engine(best, ACCELERATED if on_accelerator(plan.engine) else DEFAULT_ENGINE)
-    read = state.step * best.train.rows_per_step * best.config.context_length
     model = Checkpoint(best.config, best.train, read_back, tokenizer=best.tokenizer)
     card = Card(
-        version=CARD_VERSION,
-        name=entry.name,
-        corpus=recorded_corpus(corpus.name),
-        corpus_sha256=corpus.sha256,
-        licence=corpus.licence,
-        source=corpus.source,
+        **trained_fields(entry.name, plan, corpus, newest, best, data, code),
         preset=plan.preset,
         model=asdict(best.config),
-        n_parameters=best.config.n_parameters,
-        engine=format_variant(parse_variant(plan.engine)[0], state.engine_options),
-        recipe=optimizer_text(best.train),
-        train=asdict(best.train) | {"betas": [*best.train.betas]},  # as JSON has it
-        steps=state.step,
         planned_steps=plan.steps,
-        tokens=round(read * tokens.bytes_per_token),
-        seed=plan.seed,
-        seconds=newest.training.elapsed_seconds,
-        machine={key: machine.get(key) for key in keys},
-        commit=(code or read_provenance()).commit,
-        trained_on=f"{datetime.now(UTC):%Y-%m-%d}",
-        command=f"invoke gallery train {entry.name}",
         precision=precision,
-        file_bytes=len(data),
-        file_sha256=hashlib.sha256(data).hexdigest(),
         largest_error=max(float(np.abs(value - read_back[name]).max()) for name, value in best.weights.items()),
-        float32_held_out_loss=text_loss(scorer, tokens.held_out),
-        evaluation=judged(model, corpus, settings, history) if judges else {},
+        float32_held_out_loss=text_loss(scorer, corpus_tokens(corpus, best.tokenizer).held_out),
+        evaluation=judged(model, corpus, settings, run_history(best.training)) if judges else {},
         evolution=tuple(read_evolution(plan.out)),
         tokenizer=best.tokenizer.name,
         tokenizer_sha256=None if best.tokenizer is BYTES else best.tokenizer.hash,
     )
-    return card, data, best.tokenizer
+    return card, model_files(data, best.tokenizer)
+
+
+def model_files(data: bytes, tokenizer: Tokenizer = BYTES) -> dict[str, bytes]:
+    """Return the files beside a model's card: its stored weights, and its tokenizer unless that is bytes."""
+    if tokenizer is BYTES:
+        return {WEIGHTS: data}
+    return {WEIGHTS: data, TOKENIZER: json.dumps(tokenizer.content, ensure_ascii=False, separators=(",", ":")).encode()}
 
 
 def judged(
@@ -264,22 +213,3 @@ def judge_again(model: GalleryModel, corpus: Corpus, settings: EvaluationSetting
         )
     evaluation = judged(model, corpus, settings, card_history(model.card))
     return replace(model.card, evaluation=evaluation)
-
-
-def write_model(card: Card, data: bytes, tokenizer: Tokenizer = BYTES, root: Path = MODELS) -> Path:
-    """Write a model's folder in the gallery, instead of the previous one, and return its path.
-
-    Raises:
-        StorageError: the files cannot be written; the previous model is intact.
-    """
-
-    def write(folder: Path) -> None:
-        write_file(folder / WEIGHTS, [data])
-        write_file(folder / CARD, [card.as_json().encode()])
-        if tokenizer is not BYTES:
-            text = json.dumps(tokenizer.content, ensure_ascii=False, separators=(",", ":"))
-            write_file(folder / TOKENIZER, [text.encode()])
-
-    folder = root / card.name
-    replace_files(folder, frozenset({CARD, WEIGHTS, TOKENIZER}), write)
-    return folder

@@ -13,7 +13,7 @@ from bench.records.machine import fresh_machine
 from tinygpt.corpora import Corpus
 
 MEASURING = (
-    "measuring.runner", "measuring.accelerator", "training.record_training", "training.race", "training.gallery",
+    "measuring.runner", "measuring.accelerator", "training.record_training", "training.race", "training.gallery_cards",
 )  # fmt: skip
 TEXT = b"".join(b"%d is the square of %d, and %d its cube.\n" % (n * n, n, n**3) for n in range(400))
 

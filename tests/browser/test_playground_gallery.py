@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser
 
-from bench.training.gallery import write_model
+from bench.training.gallery import model_files
+from bench.training.gallery_cards import write_folder
 from sitegen.build.site import BuiltSite
 from sitegen.numbers.quoted_rows import QuotedRows
 from sitegen.playground.publish import FIRST_MODEL, prompt_of, publish_playground
@@ -53,7 +54,7 @@ def learnt_by_heart() -> Arrays:
 def put_on_shelf(shelf: Path, name: str, model: ModelConfig, weights: Arrays, precision: str) -> None:
     data = stored_bytes(quantize(weights, precision))
     shape = {"model": asdict(model), "n_parameters": model.n_parameters}
-    write_model(replace(a_card(data, name), **shape, precision=precision), data, root=shelf)
+    write_folder(replace(a_card(data, name), **shape, precision=precision), model_files(data), shelf)
 
 
 @pytest.fixture(scope="module")

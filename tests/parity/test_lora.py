@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2LMHeadModel
 
 from tests.parity.oracle import Oracle
 from tests.reference import REFERENCE_MODEL, REFERENCE_TRAIN, reference_batches
@@ -17,6 +17,10 @@ from tinygpt.checkpoints.checkpoint import Checkpoint
 from tinygpt.checkpoints.loading import load_checkpoint
 from tinygpt.checkpoints.saving import save_checkpoint
 from tinygpt.engines import create_engine
+from tinygpt.export.formats import export_model, find_format
+from tinygpt.gallery import load_gallery_model
+from tinygpt.gallery.card import ADAPTERS
+from tinygpt.gallery.sources import load_adapted
 from tinygpt.lora import initial_adapter, parse_lora
 from tinygpt.params import Arrays, initial_parameters, parameter_shapes
 
@@ -104,6 +108,17 @@ def test_transformers_loads_our_adapters_folder(base: Path, tmp_path: Path) -> N
     engine = create_engine("numpy", REFERENCE_MODEL, TRAIN, weights=WEIGHTS, adapter=ours.adapter)
     np.testing.assert_allclose(engine.logits(inputs), found, atol=1e-5)
     assert AutoTokenizer.from_pretrained(folder)("abc")["input_ids"] == [97, 98, 99]
+
+
+def test_peft_loads_an_adapter_of_the_gallery_on_its_exported_base(tmp_path: Path) -> None:
+    export_model(load_gallery_model("stories"), find_format("safetensors"), tmp_path / "stories")
+    base = GPT2LMHeadModel.from_pretrained(tmp_path / "stories")
+    network = PeftModel.from_pretrained(base, ADAPTERS / "stories-shakespeare")
+    ours, inputs = load_adapted("stories-shakespeare"), np.array([[*b"ROMEO:\nBut soft"]])
+    with torch.no_grad():
+        found = network(torch.from_numpy(inputs)).logits.numpy()
+    engine = create_engine("numpy", ours.config, REFERENCE_TRAIN, weights=ours.state_dict())
+    np.testing.assert_allclose(engine.logits(inputs), found, atol=1e-4)
 
 
 def test_we_load_pefts_adapter(base: Path, tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from bench.records.schema import TABLES
-from bench.training.gallery import write_model
+from bench.training.gallery import model_files
+from bench.training.gallery_cards import write_folder
 from sitegen.build.lighter import lighter_script, lighter_shader
 from sitegen.numbers.quoted_rows import QuotedRows
 from sitegen.playground.publish import FIRST_MODEL, FOLDER, TEXTS, TRAINABLE, prompt_of, publish_playground
@@ -147,7 +148,7 @@ def test_gallery_models_are_published_as_they_are_stored_the_first_one_first(tmp
     weights = {name: quantize(initial_parameters(MODEL, 3), name) for name in ("int8", "float16")}
     files = {"kjv": stored_bytes(weights["float16"]), FIRST_MODEL: stored_bytes(weights["int8"])}
     for name, data in files.items():
-        write_model(a_card(data, name), data, root=shelf)
+        write_folder(a_card(data, name), model_files(data), shelf)
     publish_playground(ROOT, tmp_path / "generated", QuotedRows(load_results(tmp_path / "none")), shelf)
     folder = tmp_path / "generated" / FOLDER
     models = json.loads((folder / "index.json").read_text(encoding="utf-8"))["models"]

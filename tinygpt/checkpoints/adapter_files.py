@@ -35,7 +35,7 @@ _OTHERS = (
     "use_dora", "use_rslora", "use_qalora", "lora_bias", "modules_to_save", "rank_pattern", "alpha_pattern",
     "layers_to_transform", "trainable_token_indices", "target_parameters", "megatron_config",
 )  # fmt: skip
-_RUN = "peft's LoraConfig without it makes one that TinyGPT reads"
+_RUN = "peft's LoraConfig with r, lora_alpha and target_modules alone"
 
 
 @dataclass(frozen=True)

@@ -68,6 +68,11 @@ class Checkpoint:
         """Number of updates behind the weights; 0 if the folder has no record of it."""
         return self.optimizer.step if self.optimizer else self.training.step if self.training else 0
 
+    @property
+    def stored_precision(self) -> str | None:
+        """The precision that the weights were rounded to; None for float32, as with an adapter folded in."""
+        return None if self.quantization is None or self.adapter is not None else self.quantization.precision
+
     def current_weights(self) -> Arrays:
         """Return the weights, an adapter folded in, to read only: arrays without an adapter are this object's own."""
         lora = self.train.adapter

@@ -19,7 +19,7 @@ INDEX = "model.safetensors.index.json"  # of weights in several files, as transf
 KEPT = "checkpoints"  # the folder of earlier checkpoints
 BEST = "best"
 
-MAKE_ONE = "invoke train --out DIR"
+LIST_RUNS = "invoke runs, which lists the folders in runs/"
 
 
 def is_adapter(names: Container[str]) -> bool:

@@ -23,7 +23,7 @@ from tinygpt.checkpoints.layout import (
     CONFIG,
     FILES,
     INDEX,
-    MAKE_ONE,
+    LIST_RUNS,
     OPTIMIZER,
     STATE,
     WEIGHTS,
@@ -33,7 +33,7 @@ from tinygpt.checkpoints.optimizer_file import read_optimizer
 from tinygpt.checkpoints.quantized import CODES, read_quantized
 from tinygpt.checkpoints.retention import kept_checkpoints
 from tinygpt.checkpoints.state_file import read_state, settings_of
-from tinygpt.checkpoints.tokenizer_files import read_tokenizer
+from tinygpt.checkpoints.tokenizer_files import read_tokenizer, require_same_tokens
 from tinygpt.errors import CheckpointError
 from tinygpt.params import check_arrays, parameter_shapes
 from tinygpt.system.json_records import read_json
@@ -61,7 +61,7 @@ def load_checkpoint(directory: str | Path, *, weights_only: bool = False, base: 
     directory = Path(directory)
     if not directory.is_dir():
         problem = f"{directory} is a file" if directory.exists() else f"there is no folder {directory}"
-        raise CheckpointError(problem, "a checkpoint folder", MAKE_ONE)
+        raise CheckpointError(problem, "a checkpoint folder", LIST_RUNS)
     while True:
         version = _version(directory)
         try:
@@ -74,6 +74,8 @@ def load_checkpoint(directory: str | Path, *, weights_only: bool = False, base: 
             elsewhere = base is not None or isinstance(error, OtherBaseError) or error.run.startswith("git ")
             if not elsewhere and kept_checkpoints(directory):
                 raise CheckpointError(error.problem, error.allowed, f"invoke restore {quote(str(directory))}") from None
+            if not error.run:
+                raise CheckpointError(error.problem, error.allowed, LIST_RUNS) from None
             raise
 
 
@@ -90,11 +92,10 @@ def _version(directory: Path) -> dict[Path, tuple[int, int]]:
 def _load(folder: Path, weights_only: bool, base: Checkpoint | None) -> Checkpoint:
     files = current_files(folder, (*FILES, INDEX, CODES, *TOKENIZER_FILES))
     if not files.keys() & {CONFIG, WEIGHTS, INDEX, CODES, ADAPTER_CONFIG}:
-        raise CheckpointError(f"{folder} holds no checkpoint", f"a folder with {CONFIG} and {WEIGHTS}", MAKE_ONE)
+        raise CheckpointError(f"{folder} holds no checkpoint", f"a folder with {CONFIG} and {WEIGHTS}")
     if STATE not in files and OPTIMIZER in files:
-        raise CheckpointError(
-            f"{folder / STATE} is missing", f"all files of a checkpoint, or {CONFIG} and {WEIGHTS} alone", MAKE_ONE
-        )
+        allowed = f"all files of a checkpoint, or {CONFIG} and {WEIGHTS} alone"
+        raise CheckpointError(f"{folder / STATE} is missing", allowed)
     state, given = read_state(folder, files, weights_only), base is not None
     if is_adapter(files):
         if base is None:
@@ -125,6 +126,7 @@ def _with_own_tokens(model: Checkpoint, files: Mapping[str, Path], folder: Path)
     """Read the tokenizer of a folder without a state, and leave out rows of the table that none of its tokens has."""
     rows = model.config.vocab_size
     tokenizer = read_tokenizer(files, folder, rows, may_pad=True)
+    require_same_tokens(tokenizer, files, folder)
     if tokenizer.vocab_size < rows:
         words = "%s: the last %d of %d rows of the token table are padding, which no token has, and are left out"
         _log.warning(words, folder, rows - tokenizer.vocab_size, rows)

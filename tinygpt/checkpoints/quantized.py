@@ -19,7 +19,7 @@ from typing import Any
 from tinygpt.checkpoints.description import write_description
 from tinygpt.checkpoints.rounded_file import read_stored, stored_bytes
 from tinygpt.config import ModelConfig
-from tinygpt.errors import CheckpointError
+from tinygpt.errors import CheckpointError, repaired_by
 from tinygpt.params import Arrays
 from tinygpt.rounding import quantize
 from tinygpt.system.files import write_file
@@ -29,7 +29,6 @@ from tinygpt.tokenizers import Tokenizer
 CODES = "weights.safetensors"
 KEY = "quantization_config"  # as in the folders of transformers
 METHOD, VERSION = "tinygpt", 1
-_RUN = "invoke quantize --checkpoint DIR --out NEW"
 
 
 @dataclass(frozen=True)
@@ -97,14 +96,15 @@ def read_quantized(
     Raises:
         CheckpointError: the record is missing, or of another format, or a file is damaged.
     """
-    record = record_from_json(Quantization, config.get(KEY), KEY, source)
-    if (record.quant_method, record.version) != (METHOD, VERSION):
-        problem = f"{source} has weights of {record.quant_method!r:.40}, version {record.version}"
-        raise CheckpointError(problem, f"{METHOD!r}, version {VERSION}", _RUN)
-    weights = read_stored(path, model, _RUN)
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if digest != record.sha256:
-        problem = f"{path} is not the file that {source} was written with"
-        raise CheckpointError(problem, f"SHA-256 {record.sha256[:12]}…, found {digest[:12]}…", _RUN)
+    with repaired_by("invoke quantize --checkpoint DIR --out NEW"):
+        record = record_from_json(Quantization, config.get(KEY), KEY, source)
+        if (record.quant_method, record.version) != (METHOD, VERSION):
+            problem = f"{source} has weights of {record.quant_method!r:.40}, version {record.version}"
+            raise CheckpointError(problem, f"{METHOD!r}, version {VERSION}")
+        weights = read_stored(path, model)
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if digest != record.sha256:
+            problem = f"{path} is not the file that {source} was written with"
+            raise CheckpointError(problem, f"SHA-256 {record.sha256[:12]}…, found {digest[:12]}…")
     return weights, record

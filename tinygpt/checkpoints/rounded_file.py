@@ -25,8 +25,8 @@ def stored_bytes(stored: Mapping[str, np.ndarray]) -> bytes:
     return save(dict(stored), metadata={"format": "np"})
 
 
-def read_stored(path: Path, model: ModelConfig, repair: str) -> Arrays:
-    """Read a file back as float32 weights; ``repair`` is the command to run for a damaged one.
+def read_stored(path: Path, model: ModelConfig) -> Arrays:
+    """Read a file back as float32 weights.
 
     Raises:
         CheckpointError: it is missing, damaged, or of another model.
@@ -35,22 +35,20 @@ def read_stored(path: Path, model: ModelConfig, repair: str) -> Arrays:
         with safe_open(path, "numpy") as file:
             stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
     except FileNotFoundError:
-        raise CheckpointError(f"{path} is missing", "the model's weights", repair) from None
+        raise CheckpointError(f"{path} is missing", "the model's weights") from None
     except (SafetensorError, ValueError, TypeError) as error:
-        raise CheckpointError(
-            f"{path} is not a whole safetensors file ({error})", "the file as shipped", repair
-        ) from None
+        raise CheckpointError(f"{path} is not a whole safetensors file ({error})", "the file as shipped") from None
     except OSError as error:
         raise CheckpointError(f"cannot read {path} ({error.strerror or error})", "a readable file") from None
     for name, value in stored.items():
         scale = stored.get(name + SCALE)
         if value.dtype == np.int8 and (value.ndim != 2 or scale is None or scale.shape != value.shape[:1]):
-            raise CheckpointError(f"tensor {name!r} of {path} has no scale for each row", "the file as shipped", repair)
+            raise CheckpointError(f"tensor {name!r} of {path} has no scale for each row", "the file as shipped")
     weights = dequantize(stored)
     try:
         check_shapes(weights, parameter_shapes(model))
     except CheckpointError as error:
-        raise CheckpointError(f"{path}: {error.problem}", error.allowed, repair) from None
+        raise CheckpointError(f"{path}: {error.problem}", error.allowed) from None
     if not all(np.isfinite(value).all() for value in weights.values()):
-        raise CheckpointError(f"{path} holds values that are not finite", "finite numbers", repair)
+        raise CheckpointError(f"{path} holds values that are not finite", "finite numbers")
     return {name: weights[name] for name in parameter_shapes(model)}

@@ -16,7 +16,6 @@ from tinygpt.checkpoints.layout import (
     ADAPTER_CONFIG,
     BASE_CONFIG,
     CONFIG,
-    MAKE_ONE,
     OPTIMIZER,
     STATE,
     TOKENIZER_CONFIG,
@@ -69,7 +68,7 @@ def read_state(folder: Path, files: Mapping[str, Path], weights_only: bool) -> d
         return None
     source, state = folder / STATE, read_json(files[STATE])
     if state.get("format") != FORMAT:
-        raise CheckpointError(f"{source} has format {state.get('format')!r}", repr(FORMAT), MAKE_ONE)
+        raise CheckpointError(f"{source} has format {state.get('format')!r}", repr(FORMAT))
     version = state.get("format_version")
     if isinstance(version, bool) or not isinstance(version, int) or not 1 <= version <= FORMAT_VERSION:
         problem = f"{source} has format version {version!r}"
@@ -83,9 +82,8 @@ def read_state(folder: Path, files: Mapping[str, Path], weights_only: bool) -> d
             f"{source} lists no SHA-256 of the other files", f"one for {' and '.join(sorted(needed))}"
         )
     if version > 1 and not _is_sound(state):
-        raise CheckpointError(
-            f"{source} is damaged: its contents do not have its checksum", "the file as it was saved", MAKE_ONE
-        )
+        problem = f"{source} is damaged: its contents do not have its checksum"
+        raise CheckpointError(problem, "the file as it was saved")
     for name, digest in digests.items():
         if not (weights_only and name == OPTIMIZER):
             _require_digest(folder / name, files.get(name, folder / name), str(digest))
@@ -115,7 +113,6 @@ def _require_digest(shown: Path, path: Path, digest: str) -> None:
             f"{shown} is damaged or not the file that {STATE} was written with "
             f"(its SHA-256 is {actual[:12]}…, not {digest[:12]}…)",
             f"the file as it was saved; without {STATE} and {OPTIMIZER}, {WEIGHTS} is read on its own",
-            MAKE_ONE,
         )
 
 

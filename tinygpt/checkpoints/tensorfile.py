@@ -128,15 +128,10 @@ def _refusals(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
-        raise CheckpointError(
-            f"{path} is missing", "a checkpoint folder with its files", "invoke train --out DIR"
-        ) from None
+        raise CheckpointError(f"{path} is missing", "a folder with all its files") from None
     except (SafetensorError, ValueError, RecursionError) as error:
-        raise CheckpointError(
-            f"{path} is not a whole safetensors file ({error})",
-            "a file written by invoke train or by save_pretrained",
-            "invoke train --out DIR with a new folder",
-        ) from None
+        problem = f"{path} is not a whole safetensors file ({error})"
+        raise CheckpointError(problem, "a file written by invoke train or by save_pretrained") from None
     except OSError as error:
         problem = f"cannot read {path} ({error.strerror or error})"
         raise CheckpointError(problem, "a regular file", f"ls -l {path}") from None

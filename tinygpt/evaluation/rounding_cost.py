@@ -41,10 +41,10 @@ def save_rounded(
         StorageError: the file system refused.
     """
     whole_number("the number of bytes", n_bytes, 2)
+    if (stored := getattr(model, "stored_precision", None)) is not None:
+        problem, allowed = f"the weights are stored in {stored} already", "the model that they were rounded from"
+        raise ConfigError(problem, allowed, "invoke quantize --checkpoint ORIGINAL")
     source = whole(model)
-    if source.quantization is not None:
-        problem = f"the weights are in {source.quantization.precision} already, and rounding them again loses more"
-        raise ConfigError(problem, "the model that they were rounded from", "invoke quantize --checkpoint ORIGINAL")
     held_out = corpus_tokens(corpus, source.tokenizer).held_out
     with new_path(out) as folder:
         after = replace(source, weights=rounded(source.weights, precision))

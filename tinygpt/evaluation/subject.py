@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tinygpt.checkpoints.checkpoint import Checkpoint
+from tinygpt.checkpoints.training_state import TrainingState
 from tinygpt.corpora import CORPORA
 from tinygpt.errors import ConfigError
 from tinygpt.evaluation.grades import LossHistory
@@ -70,7 +71,7 @@ def load_subject(checkpoint: str, model: str, adapter: str = "") -> Subject:
     Args:
         checkpoint: a name as for :func:`tinygpt.gallery.sources.load_source`.
         model: a name of the gallery.
-        adapter: the folder of a LoRA adapter on that model, or on the base that it names.
+        adapter: the folder of a LoRA adapter, or one of the gallery, on that model or on the base that it names.
 
     Raises:
         ConfigError: both or none are given, or the gallery has no such model.
@@ -79,7 +80,7 @@ def load_subject(checkpoint: str, model: str, adapter: str = "") -> Subject:
     """
     if (checkpoint and model) or not (checkpoint or model or adapter):
         problem = "both --checkpoint and --model are given" if model else "neither --checkpoint nor --model is given"
-        raise ConfigError(problem, "one of the two", "invoke sample --model shakespeare, or --checkpoint DIR")
+        raise ConfigError(problem, "one of the two", "the same command with --model shakespeare, or --checkpoint DIR")
     if adapter:
         loaded: Checkpoint | GalleryModel = load_adapted(adapter, checkpoint or model)
     else:
@@ -95,9 +96,14 @@ def load_subject(checkpoint: str, model: str, adapter: str = "") -> Subject:
         if stored.corpus not in CORPORA:  # a file of the user's is named without its folder
             return Subject(loaded, lost=stored.corpus)
         return Subject(loaded, stored.corpus, stored.corpus_sha256)
-    now, lowest = training.held_out_loss, training.best_held_out_loss
-    history = None if now is None or lowest is None else LossHistory(lowest, now)
-    return Subject(loaded, training.corpus, training.corpus_sha256, history)
+    return Subject(loaded, training.corpus, training.corpus_sha256, run_history(training))
+
+
+def run_history(training: TrainingState | None) -> LossHistory | None:
+    """Return the held-out losses of a run, if its state has any."""
+    if training is None or training.held_out_loss is None or training.best_held_out_loss is None:
+        return None
+    return LossHistory(training.best_held_out_loss, training.held_out_loss)
 
 
 def card_history(card: Card) -> LossHistory | None:

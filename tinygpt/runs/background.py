@@ -66,15 +66,18 @@ def train_in_background(plan: TrainingPlan, resume: bool, patience: float = 120.
         StorageError: the log cannot be written.
     """
     if not hasattr(os, "setsid"):
-        raise ConfigError("--detach is not possible here", "a system with sessions (Linux, macOS)", "invoke train")
+        run = "the same command without --detach"
+        raise ConfigError("--detach is not possible here", "a system with sessions (Linux, macOS)", run)
     require_own_folder(plan.out)
     if not resume:
         require_free_folder(plan)
     elif not has_checkpoint(plan.out):
-        raise CheckpointError(f"{plan.out} holds no checkpoint", "a folder that invoke train wrote", "invoke train")
+        raise CheckpointError(
+            f"{plan.out} holds no checkpoint", "a folder that invoke train wrote", "the same command without --resume"
+        )
     require_free_lock(plan.out)
     log, is_new = plan.out / LOG, not plan.out.exists()
-    with storage_errors(log, "invoke train --out DIR"):
+    with storage_errors(log, "the same command with another --out"):
         plan.out.mkdir(parents=True, exist_ok=True)
         log_start = log.stat().st_size if log.exists() else 0
         with open_to_append(log) as file:

@@ -49,7 +49,7 @@ class HeldFolder:
             raise StorageError(
                 f"{self.folder} was removed or replaced while this run was training into it",
                 "a folder that stays until its run has ended",
-                "invoke train with another --out",
+                "the same command with another --out",
             )
 
 
@@ -67,7 +67,7 @@ def folder_lock(folder: Path, patience: float = _PATIENCE_SECONDS) -> Iterator[H
     """
     folder = folder.absolute()  # the current folder may change
     if folder.is_file():
-        raise StorageError(f"{folder} is a file", "a folder", "invoke train --out DIR with another DIR")
+        raise StorageError(f"{folder} is a file", "a folder", "the same command with another --out")
     path = lock_path(folder)
     made = [part for part in path.parents if not part.exists()]
     with storage_errors(folder, "the same command with another --out"):

@@ -25,10 +25,24 @@ SHORT_NAMES = MappingProxyType(
 
 _PREFIX = "hf:"  # as of a corpus
 _REPOSITORY = re.compile(r"[a-zA-Z0-9][\w.-]*/[a-zA-Z0-9][\w.-]*", re.ASCII)
-# Name of the client's error, the narrowest first → the problem, and what to do.
-_REFUSALS = {
-    "GatedRepoError": ("gives {0} only to accounts that have agreed to its terms", "hf auth login, after agreeing"),
-    "RepositoryNotFoundError": ("has no public model {0}", "the same command with another OWNER/NAME"),
+
+
+class NotOnHubError(CheckpointError):
+    """The hub has no such model, or cannot be reached, so that a name may have meant a folder."""
+
+
+# Name of the client's error, the narrowest first → our error, the problem, and what to do.
+_REFUSALS: dict[str, tuple[type[CheckpointError], str, str]] = {
+    "GatedRepoError": (
+        CheckpointError,
+        "gives {0} only to accounts that have agreed to its terms",
+        "hf auth login, after agreeing",
+    ),
+    "RepositoryNotFoundError": (
+        NotOnHubError,
+        "has no public model {0}",
+        "the same command with another OWNER/NAME",
+    ),
 }
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES}
 _Answer = TypeVar("_Answer")
@@ -64,7 +78,8 @@ def fetch(repository: str, files: Iterable[str]) -> Path:
 
     Raises:
         MissingDependencyError: the package ``huggingface_hub`` is not installed.
-        CheckpointError: there is no network, no such repository, or no right to read it.
+        NotOnHubError: there is no network, or no such repository.
+        CheckpointError: there is no right to read it.
         StorageError: the cache cannot be written.
     """
     return Path(_asked(repository, lambda client: client.snapshot_download(repository, allow_patterns=list(files))))
@@ -85,13 +100,13 @@ def _asked(repository: str, question: Callable[[Any], _Answer]) -> _Answer:
         return question(client)
     except Exception as error:  # the client's transport raises many types of error
         kinds = {kind.__name__ for kind in type(error).__mro__}
-        for kind, (problem, run) in _REFUSALS.items():
+        for kind, (refusal, problem, run) in _REFUSALS.items():
             if kind in kinds:
-                raise CheckpointError(f"the hub {problem.format(repository)}", "a model that it shows", run) from None
+                raise refusal(f"the hub {problem.format(repository)}", "a model that it shows", run) from None
         if getattr(error, "errno", None) in _DISK:
             problem = f"cannot keep {repository} in the hub's cache: {os.strerror(error.errno)}"  # type: ignore[attr-defined]
             raise StorageError(problem, "a disk with room, as HF_HOME names one", "the same command again") from None
-        raise CheckpointError(
+        raise NotOnHubError(
             f"{repository} is not in the hub's cache, and the hub could not be reached ({type(error).__name__})",
             "a network once, or a folder with the files",
             "the same command when connected, or with a folder's path",

@@ -29,18 +29,14 @@ def read_json(path: Path) -> dict[str, Any]:
             raise ValueError(f"{size:,} bytes, and at most {_LARGEST:,} are read")
         value = json.loads(path.read_bytes(), parse_constant=_finite, parse_float=_finite)
     except FileNotFoundError:
-        raise CheckpointError(
-            f"{path} is missing", "a checkpoint folder with its files", "invoke train --out DIR"
-        ) from None
+        raise CheckpointError(f"{path} is missing", "a folder with all its files") from None
     except (ValueError, RecursionError) as error:
-        raise CheckpointError(
-            f"{path} is not JSON ({error})", "the file as it was saved", "invoke train --out DIR"
-        ) from None
+        raise CheckpointError(f"{path} is not JSON ({error})", "the file as it was saved") from None
     except OSError as error:
         problem = f"cannot read {path} ({error.strerror or error})"
         raise CheckpointError(problem, "a regular file", f"ls -l {path}") from None
     if not isinstance(value, dict):
-        raise CheckpointError(f"{path} holds a JSON {type(value).__name__}", "a JSON object", "invoke train --out DIR")
+        raise CheckpointError(f"{path} holds a JSON {type(value).__name__}", "a JSON object")
     return value
 
 

@@ -159,14 +159,15 @@ def closing_line(event: StopRecord, progress: RunProgress) -> str:
     }
     each = progress.start.bytes_per_token
     shown = [f", {name} {losses(value, each, 3)}" for name, value in values.items() if value is not None]
-    return as_called(_closing_line(event, "".join(shown)))
+    return as_called(_closing_line(event, "".join(shown), bool(progress.start.train.lora)))
 
 
-def _closing_line(event: StopRecord, losses: str) -> str:
-    plan = event.plan
+def _closing_line(event: StopRecord, losses: str, is_adapter: bool) -> str:
+    plan, out = event.plan, shlex.quote(str(event.plan.out))
     if event.reason == "finished":
         head = f"finished step {event.step:,} of {plan.steps:,} after {clock(event.elapsed_seconds)}{losses}"
-        return f"{head}; try: invoke sample --checkpoint {shlex.quote(str(plan.out))}"
+        whole = f"; for other programs: invoke merge --adapter {out} --out {out}-merged" if is_adapter else ""
+        return f"{head}; try: invoke sample --checkpoint {out}{whole}"
     if event.reason == "stopped early":
         head = f"stopped early at step {event.step:,} of {plan.steps:,}, as the held-out loss no longer fell{losses}"
         return f"{head}; the best weights: {shlex.quote(str(plan.out / KEPT / BEST))}"

@@ -23,7 +23,11 @@ class ModelOptions:
         "model of the hub such as gpt2 or OWNER/NAME, with the extra `hub`",
     )
     model: str = option("", "a gallery model by name, as --checkpoint takes it too")
-    adapter: str = option("", "folder of a LoRA adapter, ours or PEFT's, for that model; by default for its own base")
+    adapter: str = option(
+        "",
+        "a LoRA adapter for that model, or else for its own base: a folder, ours or PEFT's, or one of the gallery such "
+        "as stories-shakespeare",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,7 +151,7 @@ def _evaluate_text(options: EvaluateOptions, text: Path) -> None:
 class MergeOptions:
     """Options of merge."""
 
-    adapter: str = option(REQUIRED, "folder of a LoRA adapter, ours or PEFT's")
+    adapter: str = option(REQUIRED, "folder of a LoRA adapter, ours or PEFT's, or one of the gallery")
     out: Path = option(REQUIRED, "folder for the whole model, which transformers reads")
     checkpoint: str = option("", "folder of the base, instead of the one that the adapter names")
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
+from tinygpt.checkpoints.adapted import OtherBaseError
 from tinygpt.checkpoints.checkpoint import Checkpoint
-from tinygpt.checkpoints.layout import KEPT, STATE
+from tinygpt.checkpoints.layout import FILES, KEPT, STATE, is_adapter
 from tinygpt.checkpoints.retention import kept_checkpoints
 from tinygpt.checkpoints.saving import has_checkpoint
 from tinygpt.checkpoints.training_state import TrainingState
@@ -41,7 +42,7 @@ def require_free_folder(plan: TrainingPlan) -> None:
         raise ConfigError(
             f"{out} holds files but no checkpoint of a run",
             "a new or empty folder",
-            "invoke train --out DIR with another DIR",
+            "the same command with another --out",
         )
 
 
@@ -50,7 +51,7 @@ def require_own_folder(out: Path) -> None:
     for run in out.absolute().parents:
         is_run = current_files(run, [STATE]) or (run / "status.json").exists() or (run / LOCK).exists()
         if is_run and out.absolute().relative_to(run).parts[0] in (SAVING, SAVED, KEPT):
-            run_elsewhere = "invoke train --out DIR with another DIR"
+            run_elsewhere = "the same command with another --out"
             raise ConfigError(f"{out} is inside the run {run}, which replaces its files", "a new folder", run_elsewhere)
 
 
@@ -103,7 +104,7 @@ def resumed_settings(out: Path) -> dict[str, Any]:
             is_there = out.is_dir()
             problem = f"{out} holds no checkpoint to resume from" if is_there else f"there is no folder {out} to resume"
             run = "the same command with --auto-resume, which then starts"
-            run = "invoke train --out DIR with another DIR" if has_checkpoint(out) else run
+            run = _start_from(out) if has_checkpoint(out) else run
             raise CheckpointError(problem, "a folder that invoke train wrote", run)
         training = read_json(path).get("training")
         state = record_from_json(TrainingState, training, "training", str(out / STATE), defaults=True)
@@ -126,11 +127,41 @@ def _restore_named(out: Path) -> Iterator[None]:
     """Name the command that restores a kept checkpoint in the error of a damaged one, if a kept one is sound."""
     try:
         yield
+    except OtherBaseError:
+        raise
     except CheckpointError as error:
         if (kept := newest_sound(out)) is None:
             raise
         run = f"invoke restore {quote(str(out))}, then --resume"
         raise CheckpointError(error.problem, f"a whole checkpoint, as {kept[1]} is", run) from None
+
+
+def _on_its_base(plan: TrainingPlan) -> Checkpoint:
+    """Load the checkpoint of a run to resume.
+
+    Of an adapter, a start that is not the recorded one is the place where its base is now.
+
+    Raises:
+        CheckpointError: there is no sound checkpoint, or the base has other weights than the adapter was trained on.
+    """
+    files = current_files(plan.out, FILES)
+    try:
+        with _restore_named(plan.out):
+            training = read_json(files[STATE]).get("training") if is_adapter(files) and STATE in files else None
+            recorded = training.get("started_from") if isinstance(training, dict) else plan.start_from
+            moved = None if plan.start_from == recorded else plan.start_from
+            checkpoint = load_run(plan.out, base=moved)
+    except OtherBaseError as error:
+        run = f"{plan.resume_command()} --start-from {quote(error.base)}"
+        raise CheckpointError(error.problem, error.allowed, run) from None
+    state = checkpoint.training
+    if moved is None or state is None or state.base_sha256 is None:  # of an older format, whose base is not checked
+        return checkpoint
+    return replace(checkpoint, base=moved, training=replace(state, started_from=moved))
+
+
+def _start_from(out: Path) -> str:
+    return f"invoke train --start-from {quote(str(out))} --out DIR"
 
 
 def checkpoint_to_resume(plan: TrainingPlan, corpus: Corpus) -> Checkpoint:
@@ -140,15 +171,15 @@ def checkpoint_to_resume(plan: TrainingPlan, corpus: Corpus) -> Checkpoint:
         CheckpointError: there is no sound checkpoint, or it has no training state.
         ConfigError: it is another run's; the message names every field that differs.
     """
-    with _restore_named(plan.out):
-        checkpoint = load_run(plan.out)
+    checkpoint = _on_its_base(plan)
     state = checkpoint.training
     if state is None or checkpoint.optimizer is None:
         problem = f"{plan.out} holds weights but no training state"
-        raise CheckpointError(problem, "a folder that invoke train wrote", "invoke train --out DIR")
+        raise CheckpointError(problem, "a folder that invoke train wrote", _start_from(plan.out))
     if plan.steps < state.step:
         problem = f"{plan.out} is at step {state.step:,}, and --steps asks for {plan.steps:,}"
-        raise ConfigError(problem, f"{state.step:,} or more in the whole run", f"invoke sample --checkpoint {plan.out}")
+        run = f"invoke sample --checkpoint {quote(str(plan.out))}"
+        raise ConfigError(problem, f"{state.step:,} or more in the whole run", run)
     own = replace(plan.preset_entry.model, vocab_size=checkpoint.config.vocab_size)  # its tokenizer is checked later
     model = own if state.started_from is None else checkpoint.config
     train = plan.train_config(checkpoint.train, model)

@@ -38,6 +38,7 @@ from tinygpt.generation.decoding import prompt_note
 from tinygpt.schedule import learning_rate_at
 from tinygpt.system.folder_lock import HeldFolder, folder_lock
 from tinygpt.system.stopping import StopRequest
+from tinygpt.tokenizers import vocabulary_note
 from tinygpt.trained import n_trained
 from tinygpt.training.events import (
     CheckpointRecord,
@@ -64,6 +65,8 @@ from tinygpt.training.trainer import Trainer
 
 _RECENT = 20  # steps in the mean training loss
 _LAST_EVALUATION = 0.02  # share of a run's time for the evaluation at its end, which reads all held-out text if it can
+_WORSE = 1.1  # times the loss before the first step, on training and held-out text: training did harm
+_FINITE = "finite numbers, as with a smaller learning rate"
 _SECONDS_TO_LEAVE = 1.5  # of the command after the last checkpoint: writing rows, closing the view
 
 
@@ -88,7 +91,8 @@ def run_session(
         CorpusError: the text is too short for the context.
         CheckpointError: there is no sound checkpoint to resume from, or the first one did not read back.
         StorageError: a checkpoint could not be written; the one before is intact.
-        DivergedError: the loss is not finite; the newest checkpoint is intact.
+        DivergedError: the loss is not finite, and the newest checkpoint is intact; or it ended above that of the
+            weights that the run started from.
     """
     if writes:
         require_own_folder(plan.out)
@@ -202,13 +206,16 @@ class _Session:
                 yield from self._steps()
         if self.saved != self.step:
             yield self._save()
+        if self.over or self.stopped_early:
+            self._require_no_harm()
         yield self._stop_record()
 
     def _warnings(self) -> tuple[str | None, ...]:
         model = self.engine.config
         prompt = prompt_note(self.plan.prompt, model.context_length, self.tokens.tokenizer)
         small = memorization_warning(self.corpus, model, is_trained=self.started_from is not None)
-        return self.corpus.warning, small, prompt
+        few = vocabulary_note(self.tokens.tokenizer) if self.started_from is None else None
+        return self.corpus.warning, small, few, prompt
 
     def _steps(self) -> Iterator[Event]:
         plan = self.plan
@@ -320,11 +327,23 @@ class _Session:
         self._outdate_saved()
         return sample
 
-    def _diverged(self, problem: str) -> DivergedError:
+    def _require_no_harm(self) -> None:
+        """Raise a DivergedError if a run that started from weights made them worse on both texts.
+
+        A model that only repeats its training text is worse on the held-out text alone.
+        """
+        before, now, trained = self.loss_before, self.held_out_loss, self._train_loss()
+        if before is None or now is None or not self.recent or min(now, trained) <= _WORSE * before:
+            return
+        losses = f"the loss is {trained:.3f} on training text and {now:.3f} on held-out text, {before:.3f} before,"
+        allowed = f"a loss that falls; {self.plan.out / KEPT / BEST} has the best weights"
+        raise self._diverged(f"training diverged: {losses}", allowed)
+
+    def _diverged(self, problem: str, allowed: str = _FINITE) -> DivergedError:
         rate = self.engine.train.learning_rate
         return DivergedError(
             f"{problem} after step {self.step}, with learning rate {rate:g}",
-            "finite numbers, as with a smaller learning rate",
+            allowed,
             f"the same command with --learning-rate {rate / 10:g} and another --out",
         )
 

@@ -27,7 +27,8 @@ from bench.records.schema import TABLES
 from sitegen.numbers.quoted_rows import QuotedRows
 from tinygpt.checkpoints.gpt2_config import to_gpt2_config
 from tinygpt.corpora.stories.corpus import write_story
-from tinygpt.gallery.loader import MODELS, WEIGHTS, gallery_names, load_gallery_model
+from tinygpt.gallery import gallery_names, load_gallery_model
+from tinygpt.gallery.card import MODELS, WEIGHTS
 from tinygpt.presets import LADDER
 from tinygpt.terminal import quantities
 from tinygpt.tokenizers import BYTES

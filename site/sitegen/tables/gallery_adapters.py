@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from sitegen.text.markup import code_cell, html_table, nothing_yet, number_cell
-from tinygpt.gallery.adapter_card import gallery_adapters, read_adapter_card
+from tinygpt.gallery.card import ADAPTERS, AdapterCard, gallery_adapters, read_card
 from tinygpt.terminal import quantities
 
 
 def adapters_table() -> str:
     """A row per adapter, from its card."""
-    cards = [read_adapter_card(name) for name in gallery_adapters()]
+    cards = [read_card(AdapterCard, name, ADAPTERS) for name in gallery_adapters()]
     if not cards:
         return nothing_yet("No adapter has been trained for the gallery", "invoke gallery train stories-shakespeare")
     rows = [

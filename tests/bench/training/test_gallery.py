@@ -9,16 +9,9 @@ import pytest
 
 from bench.records.store import read_table
 from bench.training import gallery_run
-from bench.training.gallery import (
-    EVOLUTION,
-    GALLERY,
-    GalleryEntry,
-    get_entry,
-    judge_again,
-    make_card,
-    read_evolution,
-    write_model,
-)
+from bench.training.gallery import EVOLUTION, GALLERY, GalleryEntry, judge_again, make_card, model_files, read_evolution
+from bench.training.gallery_cards import write_folder
+from bench.training.gallery_run import get_entry
 from bench.training.options import GalleryOptions
 from sitegen.tables.gallery import gallery_html, texts_page
 from tests.tinygpt.gallery.test_gallery import MODEL, a_card
@@ -75,8 +68,8 @@ def test_a_card_has_the_scores_of_the_stored_weights(trained):
     folder, _ = trained
     plan = ENTRY.plan(folder / "run")
     settings = EvaluationSettings(3, 80)
-    card, data, tokenizer = make_card(ENTRY, plan, CORPUS, "int8", settings)
-    write_model(card, data, tokenizer, folder / "models")
+    card, files = make_card(ENTRY, plan, CORPUS, "int8", settings)
+    write_folder(card, files, folder / "models")
     found = load_gallery_model("fables", folder / "models")
     assert found.card == card
     assert (card.planned_steps, card.seed, card.preset) == (12, 0, "tiny")
@@ -94,16 +87,16 @@ def test_a_card_has_the_scores_of_the_stored_weights(trained):
     assert regraded.evaluation | {"history": None} == card.evaluation | {"history": None}
     with pytest.raises(CheckpointError, match="trained on another text"):
         judge_again(found, Corpus("other", b"x" * 500, b"y" * 100, "none", "here"), settings)
-    again, same, _ = make_card(ENTRY, plan, CORPUS, "int8", settings)
-    assert same == data and again.evaluation == card.evaluation
-    larger, _, _ = make_card(ENTRY, plan, CORPUS, "float16", settings, judges=False)
+    again, same = make_card(ENTRY, plan, CORPUS, "int8", settings)
+    assert same == files and again.evaluation == card.evaluation
+    larger, _ = make_card(ENTRY, plan, CORPUS, "float16", settings, judges=False)
     assert larger.evaluation == {}
     assert larger.largest_error < card.largest_error and larger.file_bytes > card.file_bytes
 
 
 def test_the_page_shows_every_text_escaped(trained):
     folder, _ = trained
-    card, _, _ = make_card(ENTRY, ENTRY.plan(folder / "run"), CORPUS, settings=EvaluationSettings(2, 30))
+    card, _ = make_card(ENTRY, ENTRY.plan(folder / "run"), CORPUS, settings=EvaluationSettings(2, 30))
     hostile = json.loads(card.as_json())
     hostile["evaluation"]["texts"] = ["<script>alert(1)</script>", "{{ evil }}\n# heading"]
     hostile["evaluation"]["anchors"][0]["text"] = "<script>alert(2)</script> {{ evil }}"
@@ -147,12 +140,12 @@ def test_a_model_of_several_bytes_a_token_has_its_tokenizer_beside_it(tmp_path):
     model = replace(MODEL, vocab_size=tokenizer.vocab_size)
     data = stored_bytes(quantize(initial_parameters(model, 3), "int8"))
     words = {"model": asdict(model), "tokenizer": tokenizer.name, "tokenizer_sha256": tokenizer.hash}
-    folder = write_model(replace(a_card(data), **words), data, tokenizer, tmp_path)
+    folder = write_folder(replace(a_card(data), **words), model_files(data, tokenizer), tmp_path)
     found = load_gallery_model("tiny", tmp_path)
     assert found.tokenizer.hash == tokenizer.hash and found.tokenizer.name == "bpe:262"
     assert len(list(generate(found, "the hen", 20, seed=1))) == 20
     other = train_bpe("bpe:262", 262, b"a wolf ate what a cow had left " * 20)
-    write_model(found.card, data, other, tmp_path)
+    write_folder(found.card, model_files(data, other), tmp_path)
     with pytest.raises(CheckpointError, match=r"tokenizer\.json is not the file of its card"):
         load_gallery_model("tiny", tmp_path)
     (folder / "tokenizer.json").unlink()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -171,11 +172,26 @@ def test_a_wrong_base_that_is_given_is_told_from_the_adapters_own(folder: Path, 
     assert str(error.value).endswith(f"run: invoke sample --checkpoint {base} --adapter {folder}")
 
 
-def test_an_adapter_for_a_wider_model_is_refused(folder: Path) -> None:
-    wide = replace(MODEL, d_model=8)
-    weights = {name: np.zeros(shape, np.float32) for name, shape in parameter_shapes(wide).items()}
-    with pytest.raises(CheckpointError, match=r"'h.0.attn.c_attn.lora_A' has shape \(4, 2\); allowed: shape \(8, 2\)"):
-        load_checkpoint(edit(folder), base=Checkpoint(wide, TRAIN, weights))
+def base_of(**changes: int) -> Checkpoint:
+    model = replace(MODEL, **changes)
+    weights = {name: np.zeros(shape, np.float32) for name, shape in parameter_shapes(model).items()}
+    return Checkpoint(model, TRAIN, weights)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (
+            {"d_model": 8},
+            "has 4 × 12 for h.0.attn.c_attn.weight, and its base has 8 × 24; allowed: a base of",
+        ),
+        ({"n_layers": 2}, "has nothing for h.1.attn.c_attn.weight, and its base has 4 × 12"),
+    ],
+)
+def test_an_adapter_for_another_shape_is_refused_with_both(folder: Path, changes: dict[str, int], words: str) -> None:
+    with pytest.raises(CheckpointError, match=re.escape(f"the adapter {folder} {words}")) as error:
+        load_checkpoint(edit(folder), base=base_of(**changes))
+    assert error.value.run == f"invoke sample --checkpoint BASE --adapter {folder}"
 
 
 def test_a_loaded_adapter_goes_on_as_one_or_is_folded_in(folder: Path) -> None:

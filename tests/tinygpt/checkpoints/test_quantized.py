@@ -22,6 +22,7 @@ from tinygpt.errors import CheckpointError, ConfigError
 from tinygpt.evaluation.loss import scoring_engine, text_loss
 from tinygpt.evaluation.rounding_cost import save_rounded
 from tinygpt.evaluation.subject import load_subject, reader
+from tinygpt.gallery import load_gallery_model
 from tinygpt.generation.inference.coding import CodedWeights
 from tinygpt.generation.inference.folding import FoldedWeights
 from tinygpt.params import initial_parameters
@@ -66,8 +67,10 @@ def test_the_record_has_the_losses_before_and_after(model: Checkpoint, corpus: C
 
 def test_rounded_weights_are_not_rounded_again(model: Checkpoint, corpus: Corpus, tmp_path: Path) -> None:
     save_rounded(model, corpus, tmp_path / "q", n_bytes=400)
-    with pytest.raises(ConfigError, match="in int8 already, and rounding them again loses more; allowed: the model"):
+    with pytest.raises(ConfigError, match="are stored in int8 already; allowed: the model"):
         save_rounded(load_checkpoint(tmp_path / "q"), corpus, tmp_path / "again")
+    with pytest.raises(ConfigError, match="are stored in int8 already"):
+        save_rounded(load_gallery_model("stories"), corpus, tmp_path / "again")
     assert not (tmp_path / "again").exists()
 
 

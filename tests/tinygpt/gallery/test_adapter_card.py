@@ -12,9 +12,9 @@ from tinygpt import score_text
 from tinygpt.checkpoints.adapter_files import weights_sha256
 from tinygpt.checkpoints.checkpoint import Checkpoint
 from tinygpt.errors import CheckpointError, ConfigError
-from tinygpt.gallery import load_gallery_model, sources
-from tinygpt.gallery.adapter_card import ADAPTERS, CARD, gallery_adapters, read_adapter_card
-from tinygpt.gallery.sources import absolute_source, load_adapted, load_source, source_shape
+from tinygpt.gallery import load_gallery_model
+from tinygpt.gallery.card import ADAPTERS, CARD, AdapterCard, gallery_adapters, read_card
+from tinygpt.gallery.sources import absolute_source, load_adapted, load_gallery_adapter, load_source, source_shape
 
 LINES = {
     "shakespeare": "ROMEO:\nBut soft, what light through yonder window breaks?\n",
@@ -24,7 +24,7 @@ LINES = {
 
 @pytest.mark.parametrize("name", gallery_adapters())
 def test_an_adapter_reads_its_genre_better_than_its_base(name: str) -> None:
-    card = read_adapter_card(name)
+    card = read_card(AdapterCard, name, ADAPTERS)
     model, base = load_source(name), load_gallery_model(card.base)
     assert isinstance(model, Checkpoint) and model.adapter is not None
     assert (name, card.lora) == (f"{card.base.removesuffix('-bytes')}-{card.corpus}", model.train.lora)
@@ -37,19 +37,16 @@ def test_an_adapter_reads_its_genre_better_than_its_base(name: str) -> None:
 
 def test_there_is_one_at_least_and_it_has_a_name_everywhere() -> None:
     name = gallery_adapters()[0]
+    card = read_card(AdapterCard, name, ADAPTERS)
     assert absolute_source(name) == name
-    assert source_shape(name)[0] == load_gallery_model(read_adapter_card(name).base).config
-    assert load_adapted(name).train.lora == read_adapter_card(name).lora
+    assert source_shape(name)[0] == load_gallery_model(card.base).config
+    for base in ("", card.base):
+        assert load_adapted(name, base).train.lora == card.lora
     with pytest.raises(ConfigError, match="unknown gallery adapter 'none'"):
-        read_adapter_card("none")
-
-
-@pytest.fixture
-def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    shutil.copytree(ADAPTERS, tmp_path / "adapters")
-    monkeypatch.setattr(sources, "ADAPTERS", tmp_path / "adapters")
-    monkeypatch.setattr(sources, "read_adapter_card", lambda name: read_adapter_card(name, tmp_path / "adapters"))
-    return tmp_path / "adapters" / gallery_adapters()[0]
+        read_card(AdapterCard, "none", ADAPTERS)
+    nearest = f"there is no folder {name}s .did you mean '{name}'.*command with {name}$"
+    with pytest.raises(CheckpointError, match=nearest):
+        load_adapted(f"{name}s")
 
 
 @pytest.mark.parametrize(
@@ -60,8 +57,10 @@ def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ({"base_sha256": "0" * 64}, "was trained on another"),
     ],
 )
-def test_files_that_do_not_belong_together_are_refused(shelf: Path, changes: dict[str, object], words: str) -> None:
-    card = json.loads((shelf / CARD).read_text())
-    (shelf / CARD).write_text(json.dumps(card | changes))
-    with pytest.raises(CheckpointError, match=words):
-        load_source(shelf.name)
+def test_files_that_do_not_belong_together_are_refused(tmp_path: Path, changes: dict[str, object], words: str) -> None:
+    name = gallery_adapters()[0]
+    shutil.copytree(ADAPTERS / name, tmp_path / name)
+    path = tmp_path / name / CARD
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    with pytest.raises(CheckpointError, match=f"{words}.*run: git checkout"):
+        load_gallery_adapter(name, tmp_path)

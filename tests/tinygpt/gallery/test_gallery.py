@@ -62,7 +62,7 @@ def test_weights_read_back_within_the_stated_error(precision, tmp_path):
     weights["ln_f.weight"] = np.linspace(-3, 3, 16, dtype=np.float32)
     data = stored_bytes(quantize(weights, precision))
     (tmp_path / "w").write_bytes(data)
-    back = read_stored(tmp_path / "w", MODEL, "")
+    back = read_stored(tmp_path / "w", MODEL)
     bound = error_bound(weights, precision)
     assert 0 < bound < 0.001
     for name, value in weights.items():
@@ -73,7 +73,7 @@ def test_weights_read_back_within_the_stated_error(precision, tmp_path):
             assert 0 < np.abs(back[name] - value).max() <= bound * (1 + 1e-5), name
     again = stored_bytes(quantize(back, precision))
     (tmp_path / "w").write_bytes(again)
-    for name, value in read_stored(tmp_path / "w", MODEL, "").items():
+    for name, value in read_stored(tmp_path / "w", MODEL).items():
         np.testing.assert_allclose(value, back[name], rtol=1e-6)  # rounding happens once
 
 

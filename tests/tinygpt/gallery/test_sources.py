@@ -45,8 +45,26 @@ def test_a_mistyped_path_is_no_question_to_the_hub(hub: HubDouble) -> None:
     with pytest.raises(CheckpointError, match=r"there is no folder gpt2-medum \(did you mean 'gpt2-medium'"):
         load_source("gpt2-medum")
     assert not hub.asked
-    with pytest.raises(CheckpointError, match="the hub has no public model someone/nothing"):
+    missing = "there is no folder someone/nothing, and the hub has no public model someone/nothing; allowed"
+    with pytest.raises(CheckpointError, match=missing):
         load_source("someone/nothing")
+    with pytest.raises(CheckpointError, match=r"^the hub has no public model someone/nothing"):
+        load_source("hf:someone/nothing")
+
+
+def test_a_mistyped_path_gets_the_folder_that_was_meant(hub: HubDouble) -> None:
+    Path("runs/first").mkdir(parents=True)
+    meant = r"\(did you mean 'runs/first'\?\)"
+    refusals = {
+        False: "the hub has no public model run/first",
+        True: "run/first is not in the hub's cache, and",
+    }
+    for hub.offline, words in refusals.items():
+        expected = f"there is no folder run/first {meant}, and {words}.*with runs/first$"
+        with pytest.raises(CheckpointError, match=expected):
+            load_source("run/first")
+    with pytest.raises(CheckpointError, match=f"there is no folder runs/frist {meant}; allowed"):
+        load_source("runs/frist")
 
 
 def test_a_name_is_the_same_from_any_folder(hub: HubDouble) -> None:

@@ -98,6 +98,22 @@ def test_an_adapter_needs_a_base(tmp_path: Path, base: Path) -> None:
         list(run_session(plan(tmp_path / "run", lora=LORA, steps=2), CORPUS, resume=True))
 
 
+def test_a_run_whose_base_was_trained_further_goes_on_from_its_kept_checkpoint(base: Path, tmp_path: Path) -> None:
+    own, run = tmp_path / "own", tmp_path / "run"
+    list(run_session(plan(own, steps=1), CORPUS))
+    list(run_session(plan(run, start_from=str(own), lora=LORA, steps=1), CORPUS))
+    list(run_session(plan(own, steps=2), CORPUS, resume=True))
+    kept = own / "checkpoints/step-00000001"
+    for start in (None, str(own), str(base)):  # as it was typed, and another one
+        with pytest.raises(CheckpointError) as error:
+            list(run_session(plan(run, start_from=start, steps=2), CORPUS, resume=True))
+        assert str(error.value).endswith(f"run: invoke train --resume --out {run} --start-from {kept}")
+    for start, steps in ((str(kept), 2), (None, 3)):
+        assert len(losses(list(run_session(plan(run, start_from=start, steps=steps), CORPUS, resume=True)))) == 1
+        loaded = load_checkpoint(run)
+        assert loaded.base == str(kept) and loaded.training is not None and loaded.training.started_from == str(kept)
+
+
 def test_what_is_trained_is_part_of_the_recorded_settings() -> None:
     assert optimizer_text(TrainConfig(1)) == "AdamW"
     assert optimizer_text(TrainConfig(1, lora="rank=2")) == "AdamW; LoRA rank=2,alpha=16,on=attn+mlp"

@@ -14,10 +14,12 @@ from tinygpt.checkpoints.loading import load_checkpoint
 from tinygpt.config import TrainConfig
 from tinygpt.data import evaluation_batches
 from tinygpt.engines import create_engine
-from tinygpt.errors import ConfigError
+from tinygpt.errors import ConfigError, DivergedError
 from tinygpt.presets import PRESETS
 from tinygpt.recipes import RECIPES, preset_learning_rate
+from tinygpt.runs.manage import read_run
 from tinygpt.runs.progress import RunProgress
+from tinygpt.runs.status import report_status
 from tinygpt.terminal.live_view import closing_line, plain_lines
 from tinygpt.terminal.panel import parameters_text
 from tinygpt.training.events import EvaluationRecord, SampleRecord, StartRecord, StopRecord
@@ -159,3 +161,19 @@ def test_a_run_that_gets_worse_keeps_the_weights_that_it_started_from(gpt2: Path
     assert isinstance(end, StopRecord) and (end.reason, end.step) == ("stopped early", 2)
     for name, array in load_checkpoint(tmp_path / "run/checkpoints/best").weights.items():
         np.testing.assert_array_equal(array, weights()[name])
+
+
+def test_a_run_that_does_harm_on_both_texts_has_diverged(gpt2: Path, tmp_path: Path) -> None:
+    run = plan(tmp_path / "run", start_from=gpt2, learning_rate=3.0, steps=6)
+    words = r"training diverged: the loss is .* on training text and .*, 5\.528 before, after step 6, .*-rate 0\.3"
+    for resume in (False, True):
+        with pytest.raises(DivergedError, match=words):
+            list(report_status(run_session(run, CORPUS, resume=resume)))
+    found = read_run(tmp_path / "run")
+    assert found.state == "failed" and "training diverged" in found.note
+
+
+def test_a_run_that_only_repeats_its_text_has_not_diverged(gpt2: Path, tmp_path: Path) -> None:
+    end = list(run_session(plan(tmp_path / "run", start_from=gpt2, learning_rate=0.02, steps=40), CORPUS))[-1]
+    assert isinstance(end, StopRecord) and end.reason == "finished" and end.train_loss is not None
+    assert end.held_out_loss is not None and end.held_out_loss > 2 * end.train_loss

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from tests.tinygpt.training.small_runs import CORPUS, losses, only, plan
+from tinygpt.checkpoints.layout import CONFIG, TOKENIZER, WEIGHTS
 from tinygpt.checkpoints.loading import load_checkpoint
+from tinygpt.checkpoints.tokenizer_files import VOCABULARY_SHA256
 from tinygpt.checkpoints.trainable import load_engine
 from tinygpt.corpora.token_files import corpus_tokens
 from tinygpt.data import evaluation_batches
 from tinygpt.errors import CheckpointError, ConfigError
 from tinygpt.evaluation.loss import scoring_engine, text_loss
 from tinygpt.generation.decoding import generate, generate_batch, generate_text
+from tinygpt.tokenizers import vocabulary_note
+from tinygpt.tokenizers.training import train_bpe
 from tinygpt.training.events import EvaluationRecord, SampleRecord, StartRecord
 from tinygpt.training.session import run_session
 
 NAME = "bpe:280"
+BPE_280 = train_bpe(NAME, 280, CORPUS.train)
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +70,35 @@ def test_another_tokenizer_than_that_of_the_weights_is_refused(trained, tmp_path
         list(run_session(plan(tmp_path / "new", tokenizer=NAME, start_from=out), other))
     events = list(run_session(plan(tmp_path / "new", start_from=out), other))
     assert events[0].tokenizer.hash == load_checkpoint(out).tokenizer.hash
+
+
+def test_a_text_with_too_few_pairs_is_said_once_with_what_is_recorded(tmp_path):
+    run = plan(tmp_path / "run", tokenizer="bpe:4000", steps=1)
+    start, *_ = run_session(run, CORPUS)
+    size = start.tokenizer.vocab_size
+    assert 280 < size < 4000 and f"bpe:4000 has only {size} tokens here" in start.warning
+    assert load_checkpoint(tmp_path / "run").config.vocab_size == size
+    again = next(iter(run_session(replace(run, steps=2), CORPUS, resume=True)))
+    assert f"has only {size} tokens" in again.warning
+    assert vocabulary_note(BPE_280) is None
+
+
+def test_a_tokenizer_in_the_place_of_the_models_own_is_noticed(trained, tmp_path):
+    folder = tmp_path / "bare"
+    folder.mkdir()
+    for name in (CONFIG, TOKENIZER, WEIGHTS):
+        shutil.copyfile(trained[0] / name, folder / name)
+    content = load_checkpoint(folder).tokenizer.content
+    (folder / TOKENIZER).write_text(json.dumps({**content, "version": "1.1"}))  # written again by another program
+    assert load_checkpoint(folder).tokenizer.hash != BPE_280.hash
+    other = train_bpe(NAME, 280, CORPUS.held_out)
+    (folder / TOKENIZER).write_text(json.dumps(other.content))
+    with pytest.raises(CheckpointError, match=r"bare has other tokens than those that config\.json records; allowed"):
+        load_checkpoint(folder)
+    config = json.loads((folder / CONFIG).read_text())
+    del config[VOCABULARY_SHA256]
+    (folder / CONFIG).write_text(json.dumps(config))
+    assert load_checkpoint(folder).tokenizer.hash == other.hash
 
 
 def test_a_prompt_is_counted_in_the_models_tokens(trained, tmp_path):
