@@ -377,12 +377,11 @@ def test_products_of_16_bits_show_their_drift_or_what_the_card_lacks(gpu_browser
     assert opened.page.locator(f"[data-kernels={'webgpu-f16' if offered else 'webgpu'}]").count() == 1
     assert (lacking in opened.part("status").inner_text()) != offered
     assert (lacking in part.inner_text()) != offered
-    part.get_by_label("small (").uncheck()
-    opened.page.get_by_role("button", name="Measure").click()
-    opened.wait_for(opened.status("measure"), "Measured tiny")
-    headings, cells = (part.locator(f"table {kind}").all_inner_texts() for kind in ("thead th", "tbody td"))
-    assert ("WebGPU, 16-bit products" in headings) == offered
     if offered:
+        part.get_by_label("small (").uncheck()
+        opened.page.get_by_role("button", name="Measure").click()
+        opened.wait_for(opened.status("measure"), "Measured tiny")
+        headings, cells = (part.locator(f"table {kind}").all_inner_texts() for kind in ("thead th", "tbody td"))
         assert headings[-1] == "16-bit products: drift of the loss"
         assert 0 < float(cells[-1]) < 0.01
     opened.close()
