@@ -20,6 +20,7 @@ from tests.browser.watching import (
     choose,
     chosen,
     one_ahead,
+    read_first_chart,
     wait_until,
 )
 
@@ -148,7 +149,7 @@ def test_a_view_lives_in_the_address_and_comes_back_from_it(
     page = watched.page
     page.goto(address + "speedup/")
     figure = page.locator("#figure-speedup")
-    figure.locator(LIVE).wait_for()
+    read_first_chart(page)
     initial = chosen(figure)
     assert "?" not in page.url
     choose(figure, BASELINE)
@@ -211,7 +212,7 @@ def test_hostile_results_show_as_text_in_pages_tooltips_and_frames(desktop: Brow
         page = watched.page
         page.goto(address + place)
         figure = page.locator("#figure-speedup")
-        figure.locator(LIVE).wait_for()
+        read_first_chart(page)
         if place == "speedup/":  # a frame has the published rows alone
             buttons(figure, "Machine").locator("input:not(:checked)").first.check(force=True)
         figure.locator("svg.marks path[aria-label*='crashed']").last.hover(force=True)

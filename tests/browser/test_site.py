@@ -17,7 +17,7 @@ def test_the_menu_redraws_and_the_colour_scheme_keeps_what_was_chosen(browser: B
     page = watched.page
     page.goto(address + "speedup/")
     figure = page.locator("#figure-speedup")
-    figure.locator(".tg-chart--live").wait_for()
+    read_first_chart(page)
     assert figure.locator("svg.marks").get_by_text("times as fast as python").count() == 1
     choose(figure, "vectorized")
     figure.locator("svg.marks").get_by_text("times as fast as vectorized").wait_for()
@@ -65,7 +65,7 @@ def test_long_tables_scroll_by_themselves_and_can_be_reached(speedup_page: Page)
 def test_pointing_at_a_mark_tells_where_it_comes_from(speedup_page: Page) -> None:
     page = speedup_page
     figure = page.locator("#figure-speedup")
-    figure.locator(".tg-chart--live").wait_for()
+    read_first_chart(page)
     buttons(figure, "Machine").locator("input:not(:checked)").first.check(force=True)  # the published rows
     choose(figure, "numpy")  # measured in enough rounds for intervals
     figure.locator("svg.marks").get_by_text("times as fast as numpy").wait_for()

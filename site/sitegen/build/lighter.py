@@ -129,16 +129,19 @@ def lighter_style(text: str) -> str:
 _PARENTHESES = r"\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)"
 _RULE = re.compile(rf"([^{{}}]+)\{{((?:{_STRING}|[^{{}}\"'])*)\}}")
 _SELECTOR = re.compile(rf"(?:{_PARENTHESES}|[^,(])+")
-_CHOSEN = r"(?:dir|data-md-color-(?:primary|accent))"  # attributes that the configuration sets for all pages
+_CHOSEN = r"(?:dir|role|data-md-color-(?:primary|accent))"  # attributes whose values scripts do not choose
 _NAME = re.compile(rf"\.([\w-]+)|\[{_CHOSEN}=[\"']?([\w-]+)")
 _NAMES_OF_TAG = re.compile(rf"""\b(?:class|{_CHOSEN})=(?:"([^"]*)"|([^\s>"']+))""")
 _IGNORED = re.compile(rf"{_PARENTHESES}|[*^$]=[^\]]*\]")  # holds no complete names
+_EMPTY = re.compile(r"@media[^{}]*\{\}")
 _WORD = re.compile(r"[\w-]+")
 _PROPERTY = re.compile(rf"(?<=[{{;])(--[\w-]+):(?:{_STRING}|[^;\"'}}])*;?")
 _CUSTOM = re.compile(r"--[\w-]+")
 _READ = re.compile(r"var\(\s*(--[\w-]+)")
 # Features of Material that a site may not use: the beginnings of their names, which its script has in any case.
-_FEATURES = ("md-annotation", "md-mermaid", "md-source__fact", "md-tag", "md-tooltip", "md-version", "tabbed")
+_FEATURES = (
+    "md-annotation", "md-mermaid", "md-source__fact", "md-status", "md-tag", "md-tooltip", "md-version", "tabbed",
+)  # fmt: skip
 _GIVEN = frozenset({"js"})  # set by Material's script, and no word with a dash
 
 
@@ -158,7 +161,7 @@ def without_idle_rules(style: str, names: frozenset[str]) -> str:
         selectors = [selector for selector in _SELECTOR.findall(rule[1]) if can_match(selector, names)]
         return f"{','.join(selectors)}{{{rule[2]}}}" if selectors else ""
 
-    return _RULE.sub(shorter, style)
+    return _EMPTY.sub("", _RULE.sub(shorter, style))
 
 
 def can_match(selector: str, names: frozenset[str]) -> bool:

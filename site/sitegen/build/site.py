@@ -15,9 +15,9 @@ from mkdocs.exceptions import MkDocsException
 
 from sitegen.api.publish import publish_api
 from sitegen.build.lighter import lighten_site
+from sitegen.build.material import adapt_material
 from sitegen.build.output_checks import check_site
 from sitegen.build.prepare import PREPARED, Prepared, prepare
-from sitegen.documents.posts import name_landmarks
 from sitegen.embedding.embed_pages import write_embeds
 from sitegen.embedding.pins import read_pins
 from sitegen.playground.frame import write_playground_frame
@@ -81,11 +81,10 @@ def build_site(root: Path, results: Path, output: Path, addresses: Addresses, ch
     pins = read_pins(root)
     prepared = prepare(root, root / results, addresses.site, choice)
     summary = _run_mkdocs(root, root / results, prepared, output, addresses)
+    adapt_material(output)
     write_embeds([*prepared.framed, *pins.values()], output, addresses.site)
     write_playground_frame(output, addresses.site)
     write_texts(gallery_cards(), output)
-    name_landmarks(output)
-    _tell_links_from_translations(output)
     lighten_site(output)
     pages = read_site(output)
     publish_api(prepared.quoted_rows.results, root / results, output, pages, addresses.site, summary)
@@ -97,19 +96,6 @@ def build_site(root: Path, results: Path, output: Path, addresses: Addresses, ch
             "invoke site, after fixing the pages",
         )
     return BuiltSite(output, len(pages), tuple(prepared.embedded))
-
-
-def _tell_links_from_translations(output: Path) -> None:
-    """Keep Material from taking feeds and oEmbed records, whose links have no language, for translations of the site.
-
-    It would fetch a site map beside every such address, from another host wherever the site is tried out.
-    """
-    every, translation = "link[rel=alternate]", "link[rel=alternate][hreflang]"
-    for script in output.glob("assets/javascripts/bundle.*.js"):
-        text = script.read_text(encoding="utf-8")
-        if every not in text:
-            raise SiteError(f"{script.name} finds translations in another way", f"a script that asks for {every}")
-        script.write_text(text.replace(every, translation), encoding="utf-8")
 
 
 def refuse_unsafe_output(root: Path, output: Path) -> None:

@@ -8,19 +8,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from sitegen.documents.pages import Page
 from sitegen.rows.results import Results
 
 POSTS_FOLDER = "posts"  # under the generated folder
-
-# Navigation that Material leaves without a name on a post's page; a screen reader lists both with the site's own.
-_LANDMARKS = {
-    '<nav class="md-nav md-nav--primary">': '<nav class="md-nav md-nav--primary" aria-label="Post">',
-    '<nav class="md-nav">': '<nav class="md-nav" aria-label="About the post">',
-}
 
 Pin = tuple[str, ...]
 
@@ -39,16 +32,6 @@ def pin_of_meta(meta: Mapping[str, Any]) -> Pin:
 def pin_id(pin: Pin) -> str:
     """A short name for a set of runs; empty for none."""
     return hashlib.sha256("\n".join(sorted(pin)).encode()).hexdigest()[:8] if pin else ""
-
-
-def name_landmarks(output: Path) -> None:
-    """Name the navigation of every post in a built site for screen readers."""
-    for page in output.rglob("*.html"):
-        text = page.read_text("utf-8")
-        if "md-content--post" in text:
-            for found, named in _LANDMARKS.items():
-                text = text.replace(found, named)
-            page.write_text(text, "utf-8")
 
 
 def check_posts(pages: Sequence[Page], results: Results) -> list[str]:

@@ -25,7 +25,8 @@ def curve_svg(losses: Sequence[float], used: int, label: str) -> str:
         return _TOP + (1 - loss / top) * (_HEIGHT - _TOP - _BOTTOM)
 
     floor = y(0)
-    points = " ".join(f"{x(index + 1):.1f},{y(loss):.1f}" for index, loss in enumerate(losses))
+    # A point for each pixel: most lengths of a context are closer together.
+    points = {round(x(context)): f"{x(context):.1f},{y(loss):.1f}" for context, loss in enumerate(losses, 1)}
     ticks = [tick for tick in _TICKS if tick <= longest]
     along = "".join(
         f'<text x="{x(tick):.1f}" y="{floor + 13:.1f}" text-anchor="middle">{tick}</text>' for tick in ticks
@@ -43,7 +44,7 @@ def curve_svg(losses: Sequence[float], used: int, label: str) -> str:
         f"{upward}{along}"
         f'<line class="tg-curve__used" x1="{x(used):.1f}" x2="{x(used):.1f}" y1="{_TOP}" y2="{floor:.1f}"/>'
         f'<text x="{x(used) + nudge:.1f}" y="{_TOP + 9}" text-anchor="{side}">in use: {used}</text>'
-        f'<polyline class="tg-curve__line" points="{points}"/>'
+        f'<polyline class="tg-curve__line" points="{" ".join(points.values())}"/>'
         f'<text x="{(_WIDTH + _LEFT) / 2:.0f}" y="{_HEIGHT - 5}" text-anchor="middle">bytes of context</text>'
         f'<text x="{_LEFT + 4}" y="{_TOP + 9}">nats</text>'
         "</svg>"

@@ -22,7 +22,7 @@ from sitegen.build.site import BuiltSite
 
 PAGE = """<html><body dir="ltr" data-md-color-primary="custom"><p class="shown also md-tags" style="--a:var(--inline)">
     <b class=bare>an unknown note</b><a href="unknown">"""
-SCRIPT = """element.className = "made-later md-version__list md-tag-icon tabbed-control"; count--; unknown = 1;
+SCRIPT = """it.className = "made-later md-version__list md-tag-icon md-status tabbed-control"; count--; unknown = 1;
     element.style.setProperty("--set-by-script", 1)"""
 NAMES = names_in([PAGE], [SCRIPT])
 
@@ -46,10 +46,12 @@ NAMES = names_in([PAGE], [SCRIPT])
         ("[data-md-type=copy]", True),
         ("[dir=ltr] .shown", True),
         ("[dir=rtl] .shown", False),
+        ("[role=columnheader] .shown", False),
         ('[data-md-color-primary="red"]', False),
         (".un\\:known", True),
         (".md-version__list", False),
         (".md-tag-icon", True),
+        (".md-status", False),
     ],
 )
 def test_a_selector_stays_unless_nothing_can_match_it(selector: str, kept: bool) -> None:
@@ -71,6 +73,7 @@ def test_a_style_loses_what_cannot_show_and_nothing_else() -> None:
         .shown, .unknown { width: var( --read ); content: "/* ; } */" }
         .unknown { height: var(--only-there) }
         @media print { .unknown { color: red } .also { color: red } }
+        @media print { .unknown { color: red } }
         @media screen { .shown, .also:not(:is(.x,.y:not(.z)),.w), .unknown:is(.a,.b) { color: red } }
         @keyframes turn { from { left: 0 } to { left: 1px } }
         p--unread:hover { top: 1px }

@@ -117,7 +117,8 @@ def test_the_vendored_scripts_are_those_that_the_readme_tells_how_to_make() -> N
     bundles = {path.name for path in vendor.glob("*.min.js")}
     assert {path.name for path in vendor.iterdir()} == {
         "README.md", "LICENSES.txt", *bundles, "parquet.entry.mjs",
-        "vega-charts.entry.mjs", "vega-charts.transforms.mjs", "vega-charts.unused.mjs",
+        "vega-charts.encode.mjs", "vega-charts.entry.mjs", "vega-charts.scenegraph.mjs", "vega-charts.transforms.mjs",
+        "vega-charts.unused.cjs",
     }  # fmt: skip
     assert bundles == {"vega-charts.min.js", "parquet.min.js"}
     for bundle in bundles:

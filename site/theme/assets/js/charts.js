@@ -127,9 +127,16 @@
     return observer;
   };
 
-  // Most figures are blank until they are live. The first one shows its picture, and can wait until it is being read.
+  // Most figures are blank until they are live, and are drawn before they come into view. The first one shows its
+  // picture, and is drawn once the reader is there and has done something: loading and drawing take a phone half a second.
   const [approaching, reached] = ["800px", "0px 0px -15%"].map(observe);
   const showsPicture = (element) => [...element.querySelectorAll("img")].some((picture) => picture.offsetParent);
+  const touched = new Promise((resolve) => {
+    if (location.search) resolve(); // it has choices, which the picture does not show
+    for (const sign of ["keydown", "pointerdown", "pointermove", "scroll"]) {
+      window.addEventListener(sign, resolve, { capture: true, once: true, passive: true });
+    }
+  });
 
   const forgetOldCharts = () => {
     for (const [element, chart] of charts) {
@@ -142,7 +149,9 @@
   const onPage = () => {
     forgetOldCharts();
     for (const element of document.querySelectorAll(".tg-chart[data-light]")) {
-      if (!charts.has(element)) (showsPicture(element) ? reached : approaching).observe(element);
+      if (charts.has(element)) continue;
+      if (showsPicture(element)) touched.then(() => reached.observe(element));
+      else approaching.observe(element);
     }
   };
 

@@ -1,5 +1,5 @@
-// Sorting and filters for tables, names for regions that Material leaves unnamed, keyboard access to regions that
-// scroll, and further scripts for the pages that need them.
+// Sorting and filters for tables, keyboard access to regions that scroll, and further scripts for the pages that need
+// them.
 (() => {
   "use strict";
 
@@ -66,28 +66,6 @@
       button.append(...header.childNodes);
       button.addEventListener("click", () => sortBy(table, header));
       header.append(button);
-    }
-  };
-
-  // Screen readers list navigation regions by name; Material leaves some without one, or names them by a label without
-  // text. The region around a code block's copy button is not navigation.
-  const nameControls = () => {
-    document.querySelector(".md-search[role=dialog]")?.setAttribute("aria-label", "Search");
-    for (const nav of document.querySelectorAll("nav.md-nav[aria-labelledby]")) {
-      const label = document.getElementById(nav.getAttribute("aria-labelledby"));
-      const title = nav.querySelector(":scope > .md-nav__title")?.textContent.trim();
-      if (label?.textContent.trim() || !title) continue;
-      nav.removeAttribute("aria-labelledby");
-      nav.setAttribute("aria-label", title);
-    }
-    for (const nav of document.querySelectorAll(".md-code__nav:not([role])")) nav.setAttribute("role", "none");
-    // Parts of a table of contents are not regions either; two of them may have the same name.
-    for (const nav of document.querySelectorAll(".md-nav--secondary .md-nav")) {
-      nav.removeAttribute("aria-label");
-      nav.setAttribute("role", "none");
-    }
-    for (const nav of document.querySelectorAll(".md-post__action")) {
-      nav.setAttribute("aria-label", nav.closest("article")?.querySelector("h2")?.textContent.trim() ?? "Post");
     }
   };
 
@@ -166,7 +144,6 @@
   const onPage = () => {
     loadParts();
     markExternal();
-    nameControls();
     enhance(document);
   };
 
@@ -177,10 +154,6 @@
     markCut(target, cutSides(target));
   };
 
-  // Copy buttons are added after the page. Charts have none, and add their marks one by one.
-  new MutationObserver((changes) => {
-    if (changes.some(({ target }) => !target.closest(".tg-chart"))) nameControls();
-  }).observe(document.body, { childList: true, subtree: true });
   document.addEventListener("scroll", ({ target }) => target.dataset?.cut && markCut(target, cutSides(target)), true);
   document.addEventListener("toggle", loadFolded, true);
   document.addEventListener("contentvisibilityautostatechange", keepLaidOut, true);

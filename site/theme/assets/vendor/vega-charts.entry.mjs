@@ -1,6 +1,6 @@
 // What the site's charts use of Vega, bundled into vega-charts.min.js (README.md says how). Left out are the transforms
 // for maps, trees, forces, regressions, label placement, Voronoi diagrams, word clouds and cross-filters; of those for
-// plain data, vega-charts.transforms.mjs has what stays.
+// plain data and for marks, vega-charts.transforms.mjs and vega-charts.encode.mjs have what stays.
 import { Transform, transforms } from "vega-dataflow";
 import * as encode from "vega-encode";
 import { expressionInterpreter } from "vega-interpreter";
