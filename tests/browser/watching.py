@@ -80,7 +80,8 @@ def choose(figure: Locator | Frame, option: str) -> None:
 def read_first_chart(page: Page) -> None:
     """Bring the first chart to where it is read, and wait until it is live."""
     chart = page.locator(".tg-chart").first
-    chart.evaluate("chart => chart.scrollIntoView({ block: 'center' })")  # not below the header, which covers what is there
+    # In the middle: the header covers what is at the top.
+    chart.evaluate("chart => chart.scrollIntoView({ block: 'center' })")
     chart.and_(page.locator(".tg-chart--live")).wait_for()
 
 
