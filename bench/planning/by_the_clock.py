@@ -9,6 +9,7 @@ preset      the lowest expected loss: on this text if the record has it, else on
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -21,9 +22,11 @@ from bench.planning.memory import predicted_session_bytes
 from bench.statistics.cost_model import Estimate
 from tinygpt.config import TrainConfig
 from tinygpt.corpora.token_files import CorpusTokens
+from tinygpt.errors import ConfigError
 from tinygpt.presets import PRESETS, Preset
 from tinygpt.recipes import RECIPES
 from tinygpt.system.memory import Memory
+from tinygpt.terminal.quantities import duration
 
 RECIPE, WITHOUT_MUON = "muon", "stable"
 # From the cheapest step to the dearest.
@@ -63,7 +66,11 @@ def plan_minutes(
         spent: seconds of this command so far, which count.
         text: the corpus in the run's tokens.
         presets: ``CANDIDATES`` when empty.
+
+    Raises:
+        ConfigError: the time is over before the first step.
     """
+    started = time.perf_counter()
     seconds = calibrate(
         variant,
         memory,
@@ -73,7 +80,12 @@ def plan_minutes(
         presets or CANDIDATES,
         text.tokenizer.vocab_size,
     )
-    left = max(1.0, 60.0 * minutes - spent - min(15.0, _CALIBRATION_SHARE * 60 * minutes))
+    spent += time.perf_counter() - started  # with compiling, on a machine that had not compiled the engine before
+    left = 60.0 * minutes - spent
+    if left < min(seconds.values()):
+        problem = f"--minutes {minutes:g} is over before the first step: preparing took {duration(spent)}"
+        run = "the same command again, for what was compiled is kept"
+        raise ConfigError(problem, "more minutes, or a less busy machine", run)
     rows = []
     for name, step in seconds.items():
         preset = PRESETS[name]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from types import MappingProxyType
 
 from bench.training.ablation import IDEAS
+from sitegen.rows.cells import code_text
 from sitegen.rows.minutes import ABLATION_COMMAND, MINUTES_COMMAND, RACE_COMMAND, TARGETS, ablated, clock_runs, raced
 from sitegen.rows.results import Results, row_dicts
 from sitegen.rows.series import label_of
@@ -35,6 +36,8 @@ def minutes_table(results: Results) -> str:
                 "session": number_cell(run.wall_seconds, quantities.duration),
                 "held-out loss": number_cell(run.held_out_loss, _loss),
                 "expected before": number_cell(run.expected_loss, _loss, "cannot tell"),
+                "date": run.started_at.date().isoformat(),
+                "code": code_text(run),
             }
         )
     return html_table("What N minutes buy", rows)
