@@ -4,9 +4,12 @@ import { el, svg } from "./dom.js";
 
 const WIDTH = 640;
 const HEIGHT = 260;
+const NARROW = 480; // pixels; a narrower chart is lower, so that more than it is in view on a phone
+const LOW_HEIGHT = 190;
 const MARGIN = { left: 56, right: 12, top: 12, bottom: 40 };
 const LEVELS_WIDTH = 52; // of the levels' names, at the right
 const NAME_HEIGHT = 12; // at least, between the names of two levels
+const MARKS_APART = 24; // pixels at least
 
 // The nth line's points: colour is never the only difference.
 const SHAPES = ["circle", "square", "diamond", "cross"];
@@ -49,6 +52,15 @@ function axis(values, log, length) {
   return { low, high, log, place: (value) => ((to(value) - to(low)) / (to(high) - to(low))) * length };
 }
 
+// The last of some places, and those before it that are far enough from the next one.
+function spaced(places) {
+  const kept = [];
+  for (const place of places.toReversed()) {
+    if (!kept.length || kept.at(-1)[0] - place[0] >= MARKS_APART) kept.push(place);
+  }
+  return kept;
+}
+
 /**
  * A line chart.
  *
@@ -65,19 +77,20 @@ export function lineChart({
   const along = [...ys, ...points.map(([, value]) => value), ...levels.map(({ y }) => y)];
   if (!across.length || !along.length) return el("figure", { class: "tgp-chart" });
   const right = MARGIN.right + (levels.length ? LEVELS_WIDTH : 0);
-  const inner = { width: width - MARGIN.left - right, height: HEIGHT - MARGIN.top - MARGIN.bottom };
+  const height = width < NARROW ? LOW_HEIGHT : HEIGHT;
+  const inner = { width: width - MARGIN.left - right, height: height - MARGIN.top - MARGIN.bottom };
   const x = axis(across, logX, inner.width);
   const y = axis(along, logY, inner.height);
   const px = (value) => MARGIN.left + x.place(value);
   const py = (value) => MARGIN.top + inner.height - y.place(value);
   const words = drawn.map(({ name, points: own }) => `${name}: from ${shown(own[0][1])} to ${shown(own.at(-1)[1])}`);
   const picture = svg("svg", {
-    viewBox: `0 0 ${width} ${HEIGHT}`,
+    viewBox: `0 0 ${width} ${height}`,
     role: "img",
     "aria-label": `${title}. ${words.join("; ")}.`,
   });
   const label = (text, place) => svg("text", { class: "tgp-tick", "text-anchor": "middle", ...place }, text);
-  for (const value of ticks(x.low, x.high, logX)) picture.append(label(shown(value), { x: px(value), y: HEIGHT - 22 }));
+  for (const value of ticks(x.low, x.high, logX)) picture.append(label(shown(value), { x: px(value), y: height - 22 }));
   for (const value of ticks(y.low, y.high, logY)) {
     picture.append(
       svg("line", { x1: MARGIN.left, x2: width - right, y1: py(value), y2: py(value), class: "tgp-grid" }),
@@ -86,7 +99,7 @@ export function lineChart({
   }
   const middle = MARGIN.top + inner.height / 2;
   picture.append(
-    label(xLabel, { x: MARGIN.left + inner.width / 2, y: HEIGHT - 4 }),
+    label(xLabel, { x: MARGIN.left + inner.width / 2, y: height - 4 }),
     label(yLabel, { x: 12, y: middle, transform: `rotate(-90 12 ${middle})` }),
   );
   let above = -Infinity; // where the last level's name is
@@ -99,19 +112,18 @@ export function lineChart({
     );
   }
   const legend = el("p", { class: "tgp-legend" });
-  for (const [i, line] of drawn.entries()) {
+  const lineShapes = drawn.map((line, i) => {
     const shape = SHAPES[i % SHAPES.length];
-    const path = line.points.map(([a, b], j) => `${j ? "L" : "M"}${px(a).toFixed(1)},${py(b).toFixed(1)}`).join("");
-    picture.append(svg("path", { d: path, class: `tgp-line tgp-line-${i}` }));
-    if (line.marked) {
-      for (const [a, b] of line.points)
-        picture.append(svg("path", { d: pointPath(shape, px(a), py(b)), class: `tgp-mark tgp-line-${i}` }));
-    }
+    const mark = (x, y) => svg("path", { d: pointPath(shape, x, y), class: `tgp-mark tgp-line-${i}` });
+    const places = line.points.map(([a, b]) => [px(a), py(b)]);
+    const path = places.map(([a, b], j) => `${j ? "L" : "M"}${a.toFixed(1)},${b.toFixed(1)}`).join("");
+    const marks = line.marked ? spaced(places).map(([a, b]) => mark(a, b)) : [];
     const sample = svg("svg", { viewBox: "0 0 24 12", "aria-hidden": "true" });
-    sample.append(svg("path", { d: "M0,6H24", class: `tgp-line tgp-line-${i}` }));
-    if (line.marked) sample.append(svg("path", { d: pointPath(shape, 12, 6), class: `tgp-mark tgp-line-${i}` }));
+    sample.append(svg("path", { d: "M0,6H24", class: `tgp-line tgp-line-${i}` }), ...(line.marked ? [mark(12, 6)] : []));
     legend.append(el("span", {}, sample, ` ${line.name}`));
-  }
+    return [svg("path", { d: path, class: `tgp-line tgp-line-${i}` }), ...marks];
+  });
+  picture.append(...lineShapes.reverse().flat()); // the first line is on top
   return el("figure", { class: "tgp-chart" }, picture, legend);
 }
 

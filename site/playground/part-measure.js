@@ -5,13 +5,9 @@
 import { lineChart } from "./chart.js";
 import { button, count, download, duration, el, mainButton, statusLine, table as tableOf } from "./dom.js";
 import { fetchText } from "./models.js";
+import { BACKENDS } from "./view/computing.js";
 
-const KINDS = [
-  ["js", "plain JavaScript"],
-  ["wasm", "WebAssembly"],
-  ["webgpu", "WebGPU"],
-  ["webgpu-f16", "WebGPU, 16-bit products"],
-];
+const KINDS = Object.entries(BACKENDS);
 const [BASELINE] = KINDS[0];
 const [EXACT, HALVES] = ["webgpu", "webgpu-f16"];
 const CHECKED = ["tiny", "small"];

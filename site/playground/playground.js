@@ -9,10 +9,10 @@ import { Client } from "./client.js";
 import { el } from "./dom.js";
 import { measurePart } from "./part-measure.js";
 import { openGallery } from "./models.js";
-import { showPressure } from "./pressure.js";
 import { showFailures } from "./report.js";
 import { Address } from "./view/address.js";
 import { comparePart } from "./view/compare.js";
+import { showComputing } from "./view/computing.js";
 import { gradientsPart } from "./view/gradients.js";
 import { guidePart } from "./view/guide.js";
 import { insidePart } from "./view/inside.js";
@@ -36,28 +36,30 @@ const PARTS = {
 const UNASKED_BYTES = 4_000_000; // largest model to load without a click
 
 class App {
-  constructor(index, line) {
+  constructor(index, client, started, root, line) {
     this.index = index;
-    this.line = line; // the element above the parts
-    this.client = new Client(new URL("./worker.js", import.meta.url));
-    this.kernels = "js";
-    this.backends = ["js"]; // that can be measured
-    this.card = null; // name of the graphics card
-    this.missing = ""; // words on what it lacks
+    this.root = root; // holds the parts
+    this.line = line; // the element above them
+    this.client = client;
+    this.kernels = started.kernels; // name of the backend that computes
+    this.backends = started.backends; // that can be measured
+    this.card = started.card; // name of the graphics card
+    this.missing = started.missing; // words on what it lacks
     this.model = null; // in view: opened, trained, or in training
-    this.kept = null; // name of the model in this browser's storage
+    this.kept = []; // trainings in this browser's storage, the newest first
+    this.describes = () => true; // whether one of them is what the address asks for
     this.offered = index.models[0] ?? null; // gallery model to load if a part needs a model
     this._listeners = new Map(); // topic → functions
     this._starters = [];
     this._running = []; // true for each running task that others may come between
-    this._ends = [() => this.client.close()];
+    this._ends = [];
     this.address = new Address(location.search);
     this.words = new Words(this.offered?.prompt ?? "Once upon a time", (byReader) => {
       this.tell("words");
       if (byReader) this.tell("typed");
     });
     const given = this.words.text;
-    this.address.bind("prompt", this.words.control);
+    this.address.bind("prompt", this.words.control, () => this.words.mine);
     this.words.mine = this.words.text !== given;
   }
 
@@ -67,8 +69,9 @@ class App {
 
   // ---- what parts tell each other ----------------------------------------------------------------------------------
   //
-  // "model": another one is in view; "words": the line or its cursor changed, and "typed": by the reader; "run", "news", "end": of a training;
-  // "rival": a loss to compare with; "try": settings of the guide
+  // "model": another one is in view; "words": the line or its cursor changed, and "typed": by the reader; "run", "news",
+  // "end": of a training; "read": what its curve says now; "lost": the words are longer than the context; "rival": a loss
+  // to compare with; "try": settings of the guide; "computing": another backend computes
 
   on(topic, listener) {
     this._listeners.set(topic, [...(this._listeners.get(topic) ?? []), listener]);
@@ -80,7 +83,7 @@ class App {
 
   setModel(model) {
     this.model = model;
-    if (model?.kept) this.kept = model.about;
+    this.root.toggleAttribute("data-training", Boolean(model?.training));
     this.tell("model", model);
   }
 
@@ -97,6 +100,17 @@ class App {
     const { model } = await this._loading;
     if (!this.model) this.setModel(model);
     status.textContent = "";
+  }
+
+  /** Read which trainings the browser keeps; returns in words why it keeps none for this page, or nothing. */
+  async readKept() {
+    try {
+      this.kept = (await this.client.call("kept")).kept;
+      return "";
+    } catch ({ message }) {
+      this.kept = [];
+      return `This browser keeps no training for this page (${message}).`;
+    }
   }
 
   // ---- tasks -------------------------------------------------------------------------------------------------------
@@ -141,6 +155,28 @@ class App {
   }
 }
 
+async function fetchIndex() {
+  const response = await fetch(new URL("./index.json", import.meta.url));
+  if (!response.ok) throw new Error(`The playground's index could not be loaded (${response.status}).`);
+  return response.json();
+}
+
+// Bring the newest training that this browser keeps of the address's experiment into view; returns what a reader should
+// know of those that are kept, or nothing.
+async function restore(app) {
+  const refusal = await app.readKept();
+  if (refusal) return refusal;
+  const found = app.kept.find((model) => app.describes(model));
+  if (!found) app.setModel(null); // the menu of models has the others
+  if (!found) return app.kept.length ? "Other trainings are kept in this browser: choose one under Model." : "";
+  try {
+    app.setModel((await app.client.call("restore", { kept: found.kept })).model);
+    return "";
+  } catch ({ message }) {
+    return message;
+  }
+}
+
 /**
  * Start the page.
  *
@@ -159,31 +195,27 @@ export function mount(root, complaint = "") {
     const href = new URL("./playground.css", import.meta.url).href;
     document.head.append(el("link", { rel: "stylesheet", href, "data-playground-style": true }));
   }
+  const client = new Client(new URL("./worker.js", import.meta.url));
   const begin = async () => {
-    const response = await fetch(new URL("./index.json", import.meta.url));
-    if (!response.ok) throw new Error(`The playground's index could not be loaded (${response.status}).`);
-    const index = await response.json();
-    if (left) return;
-    app = new App(index, line);
     const only = new URLSearchParams(location.search).get("kernels");
-    const started = await app.client.call("start", { only });
+    const [index, started] = await Promise.all([fetchIndex(), client.call("start", { only })]);
     if (left) return;
-    const { kernels, backends, card, missing } = started;
-    Object.assign(app, { kernels, backends, card, missing });
-    showFailures(app.client, started, notice);
-    root.dataset.kernels = kernels;
-    app.onEnd(showPressure(line));
+    app = new App(index, client, started, root, line);
+    const computes = (kernels) => {
+      app.kernels = kernels;
+      app.tell("computing");
+    };
+    app.on("run", () => computes(started.kernels));
+    showFailures(client, started, notice, () => computes("wasm"));
+    root.dataset.kernels = started.kernels;
+    showComputing(app);
     const onFirstVisit = Object.entries(PARTS).map(([name, part]) => {
       const place = root.querySelector(`[data-playground=${name}]`);
       return place && part(place, app);
     });
     add(app.address.complaint());
-    const { model, dropped } = await app.client
-      .call("restore")
-      .catch(({ message }) => ({ dropped: `This browser keeps no model for this page (${message}).` }));
+    add(await restore(app));
     if (left) return;
-    if (model) app.setModel(model);
-    add(dropped);
     root.dataset.ready = "true";
     const unasked = app.offered?.bytes <= UNASKED_BYTES && navigator.connection?.saveData !== true;
     if (!app.model && unasked) for (const act of onFirstVisit) act?.();
@@ -194,6 +226,7 @@ export function mount(root, complaint = "") {
   });
   return () => {
     left = true;
+    client.close();
     app?.end();
   };
 }

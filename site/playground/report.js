@@ -23,12 +23,16 @@ function reportBox(report) {
  * @param {Client} client
  * @param {{notice: string, report: string}} started the answer to "start"
  * @param {HTMLElement} place the notice
+ * @param {() => void} failed is called at later ones
  */
-export function showFailures(client, { notice, report }, place) {
+export function showFailures(client, { notice, report }, place, failed) {
   const show = (failure) => {
     place.textContent = `${place.textContent} ${failure.message}`.trim();
     if (failure.report) place.after(reportBox(failure.report));
   };
-  client.onFailure = show;
+  client.onFailure = (failure) => {
+    show(failure);
+    failed();
+  };
   show({ message: notice, report });
 }

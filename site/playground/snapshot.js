@@ -3,7 +3,8 @@
 //
 // Batches depend on the seed and the step alone (corpus.js), so a sampler has no other state.
 //
-//   run: {seed, batchSize, corpus, toy, settings, milliseconds, text}
+//   run: {seed, batchSize, corpus, toy, settings, ladder, curve, score, milliseconds, text}; ladder: losses to compare
+//        with (view/reading.js), which the page gives; curve: curve.js; score: of a toy task, or null
 
 import { parameterShapes } from "./layout.js";
 import { checkWeights, FileError, readConfig, readFile, writeConfig, writeTensors } from "./safetensors.js";

@@ -2,11 +2,14 @@
 //
 // Messages to it are {id, type, ...}; answers have the same id: {id, type: "progress" | "done" | "error", ...}. Tasks
 // run one at a time, but those marked `between` also run between the steps of a training, with its weights of that
-// moment. "stop", "pause" and "resume" act on the innermost running task, or on that of type `of`; "seen" confirms a
-// piece of progress of task `id`; "pace" sets the `share` of the time in which tasks compute. These have no answer.
+// moment. "stop", "pause", "resume" and "keep" (save the training soon) act on the innermost running task, or on that of
+// type `of`; "seen" confirms a piece of progress of task `id`; "pace" sets the `share` of the time in which tasks
+// compute. These have no answer.
 
 import { chooseBackend } from "./backends.js";
-import { deleteKept, exportCheckpoint, openCheckpoint, openSnapshot, restore, takeSnapshot } from "./tasks/checkpoints.js";
+import {
+  deleteKept, exportCheckpoint, listKept, openCheckpoint, openSnapshot, restore, takeSnapshot,
+} from "./tasks/checkpoints.js";
 import { write } from "./tasks/generation.js";
 import { estimate, judge, measure } from "./tasks/measuring.js";
 import { predict } from "./tasks/prediction.js";
@@ -30,6 +33,7 @@ const TASKS = {
   estimate: { run: estimate, between: true },
   export: { run: exportCheckpoint, between: true },
   snapshot: { run: takeSnapshot, between: true },
+  kept: { run: listKept, between: true },
   delete: { run: deleteKept, between: true },
   generate: { run: write, between: true },
   predict: { run: predict, between: true },

@@ -10,7 +10,7 @@ import { isMainThread, parentPort, Worker as Thread, workerData } from "node:wor
 
 const MODULES = [
   "engine/reader", "engine/trainer", "generate", "kernels-js", "kernels-wasm", "safetensors", "snapshot", "schedule",
-  "corpus", "toys", "layout", "client", "tokenizer", "tasks/progress", "tasks/task", "view/reading",
+  "corpus", "curve", "toys", "layout", "client", "tokenizer", "tasks/progress", "tasks/task", "view/reading",
 ];
 
 globalThis.fetch = async (url) => new Response(await readFile(url)); // Node's own reads no files

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from playwright.sync_api import Browser, Locator, Page, Route
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route, ViewportSize
 
 from sitegen.commands.serve import serve_folder
 from tests.browser.watching import Watched
@@ -131,6 +131,7 @@ class Playground(Watched):
             so that tests say the same whatever models it holds.
         script: runs in the page before its own.
         query: of the address.
+        context: a browser's profile that is open already; a new one without it.
     """
 
     def __init__(
@@ -141,8 +142,11 @@ class Playground(Watched):
         change: Callable[[dict[str, Any]], object] | None = None,
         script: str = "",
         query: str = "",
+        context: BrowserContext | None = None,
     ) -> None:
-        self.context = browser.new_context(viewport={"width": width, "height": 900}, accept_downloads=True)
+        size: ViewportSize = {"width": width, "height": 900}
+        self.context = context or browser.new_context(viewport=size, accept_downloads=True)
+        self._browser = browser
         self.context.add_init_script(script)
         super().__init__(self.context)
         self.site = site
@@ -157,6 +161,10 @@ class Playground(Watched):
         index = answer.json()
         self._change(index)
         route.fulfill(response=answer, json=index)
+
+    def beside(self, query: str = "") -> Playground:
+        """The page in a second tab of the same browser."""
+        return Playground(self._browser, self.site, change=self._change, query=query, context=self.context)
 
     def wait_until_ready(self) -> None:
         """Wait for the worker, and unfold all controls."""

@@ -63,11 +63,11 @@ def test_settings_and_texts_that_cannot_be_used_are_refused_in_words(
 
 
 HALF_WRITTEN = """() => new Promise((done) => {
-    const opening = indexedDB.open("tinygpt-playground", 1);
-    opening.onupgradeneeded = () => opening.result.createObjectStore("models");
+    const opening = indexedDB.open("tinygpt-playground");
     opening.onsuccess = () => {
-        const transaction = opening.result.transaction("models", "readwrite");
-        transaction.objectStore("models").put(new ArrayBuffer(100), "trained");
+        const transaction = opening.result.transaction("trainings", "readwrite");
+        const file = new Blob([new ArrayBuffer(100)]);
+        transaction.objectStore("trainings").put({ id: "half", savedAt: 1, model: { about: "half" }, file });
         transaction.oncomplete = () => (opening.result.close(), done());
     };
 })"""

@@ -6,14 +6,20 @@ import html
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import Browser, expect
 
 from sitegen.commands.serve import serve_folder
-from tests.browser.playing import Playground, start_training
+from tests.browser.playing import ODD, Playground, start_training, trembling_weights
 from tests.browser.watching import Watched, wait_until
+from tests.tinygpt.tokenizers.test_plain_bpe import BPE
+from tinygpt.checkpoints.checkpoint import Checkpoint
+from tinygpt.checkpoints.saving import save_checkpoint
+from tinygpt.config import TrainConfig
 
 LINK = "?text=copy&size=tiny&steps=40&rate=0.003&seed=5&prompt=abcd%3E&tokens=50&temperature=0.5&topk=9&textseed=3"
 FIELDS = {
@@ -91,6 +97,14 @@ def test_the_guide_leads_through_a_training_and_remembers_where_it_is(playground
     guide.get_by_role("heading", name="What is a token?").wait_for()
 
 
+def test_the_guide_goes_on_with_a_reader_who_is_ahead_of_it(playground: Playground) -> None:
+    guide = playground.part("guide")
+    guide.get_by_role("heading", name="What is a token?").wait_for()
+    start_training(playground, steps=6)
+    guide.get_by_role("heading", name="What is a loss?").wait_for()
+    expect(guide.locator(".tgp-todo")).to_contain_text("Done.")
+
+
 # ---- a model that learns -------------------------------------------------------------------------------------------
 
 
@@ -113,7 +127,7 @@ def test_choosing_a_toy_task_sets_what_it_is_learned_with(playground: Playground
     assert page.get_by_label("Steps").input_value() == "1000"
     assert re.fullmatch("[a-z]{4}>", page.get_by_label("Your words").input_value())
     page.get_by_label("Text", exact=True).select_option("source-excerpt")
-    assert page.get_by_label("Steps").input_value() == "500"
+    assert page.get_by_label("Steps").input_value() == "6000"
 
 
 def test_a_model_in_training_writes_when_it_is_asked_and_its_bars_follow_it(playground: Playground) -> None:
@@ -133,6 +147,43 @@ def test_a_model_in_training_writes_when_it_is_asked_and_its_bars_follow_it(play
     assert line == "The" + {"␣": " ", "↵": "\n"}.get(typed, typed)
     playground.part("train").get_by_role("button", name="Stop", exact=True).click()
     playground.wait_for(playground.status("train"), "Stopped after")
+
+
+def test_on_a_phone_buttons_curve_and_text_are_in_view_together(browser: Browser, site: str) -> None:
+    opened = Playground(browser, site, width=390)
+    page = opened.page
+    start_training(opened, steps=100_000)
+    opened.wait_for(opened.status("train"), "steps per second")
+    seen = [
+        page.get_by_role("button", name="Pause"), opened.part("loss").locator(".tgp-live svg").first,
+        opened.part("loss").locator(".tgp-reading"), opened.part("text").locator(".tgp-text").first,
+    ]  # fmt: skip
+    for element in seen:
+        expect(element).to_be_in_viewport(ratio=0.99)
+    boxes = [box for element in seen if (box := element.bounding_box())]
+    assert max(box["y"] + box["height"] for box in boxes[1:]) <= boxes[0]["y"]  # nothing is under the buttons
+    opened.part("train").get_by_role("button", name="Stop", exact=True).click()
+    opened.wait_for(opened.status("train"), "Stopped after")
+    opened.close()
+
+
+CUT = """() => [...document.querySelectorAll(".tgp-attention text")].filter((label) => {
+    const [inner, outer] = [label, label.ownerSVGElement].map((one) => one.getBoundingClientRect());
+    return inner.left < outer.left - 1 || inner.top < outer.top - 1;
+}).map((label) => label.textContent)"""
+
+
+def test_tokens_of_several_letters_are_called_so_and_named_whole(playground: Playground, tmp_path: Path) -> None:
+    model = replace(ODD, vocab_size=BPE.vocab_size)
+    weights = trembling_weights(model, seed=1)
+    save_checkpoint(tmp_path, Checkpoint(model, TrainConfig(3), weights, tokenizer=BPE))
+    playground.open_checkpoint(*(tmp_path / name for name in ("config.json", "model.safetensors", "tokenizer.json")))
+    inside = playground.part("inside")
+    playground.page.get_by_label("Your words").fill("The fox said that the hen was there. " * 3)
+    inside.locator(".tgp-attention text", has_text=re.compile("[a-z]{2}")).first.wait_for()
+    assert playground.page.evaluate(CUT) == []
+    inside.get_by_role("heading", name="Next token").wait_for()
+    assert "one piece of a word at a time" in playground.part("guide").inner_text()
 
 
 HIDE = """hidden => {

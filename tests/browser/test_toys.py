@@ -67,14 +67,15 @@ def test_the_score_is_the_share_of_right_lines(name: str, text: str, share: floa
 LEARN = """async (m, { name, preset }) => {
     const client = m.client();
     await client.call("start");
-    const { settings } = m.TOYS[name];
+    const { steps, learningRate } = m.TOYS[name].settings;
     const scores = [];
-    const message = { config: preset, batchSize: preset.batchSize, seed: 0, toy: name, about: name, ...settings };
+    const settings = m.settingsOf({ steps, learningRate });
+    const message = { config: preset, batchSize: preset.batchSize, seed: 0, toy: name, about: name };
     const progress = ({ step, score }) => {
         if (score !== undefined) scores.push([step, score]);
         if (score >= 0.9) client.control("stop");
     };
-    await client.call("train", message, { progress });
+    await client.call("train", { ...message, steps, ...settings }, { progress });
     return scores;
 }"""
 

@@ -43,7 +43,7 @@ def in_worker(script: str, **more: object) -> Any:
 GO_ON = """
     const snapshot = async (client) => (await client.call("snapshot")).file;
     const whole = await opened(a.only);
-    await trained(whole, { ...training, steps: 20 });
+    const { answer: all } = await trained(whole, { ...training, steps: 20 });
     const expected = m.readFile(await snapshot(whole), { texts: true });
 
     const first = await opened(a.only);
@@ -69,6 +69,7 @@ GO_ON = """
         clock: news[0].milliseconds,
         about: found.metadata.about,
         run,
+        curves: [all.model.run.curve, run.curve],
     };
 """
 
@@ -83,6 +84,23 @@ def test_ten_steps_a_reload_and_ten_more_are_twenty_to_the_bit(only: str) -> Non
     assert (answer["updates"], answer["begun"], answer["about"]) == ("20", 10, "Zoë’s")
     assert answer["clock"] > 0
     assert answer["run"]["seed"] == 7 and answer["run"]["settings"]["warmupSteps"] == 4
+    whole, parts = ([loss for _, loss in curve["train"]["points"]] for curve in answer["curves"])
+    assert len(parts) == 16 and whole[:16] == parts
+    assert len(answer["curves"][1]["heldOut"]["points"]) == 3 + 7  # of each part, its beginning, too
+
+
+LONG_LINE = """(m, n) => {
+    const { train } = m.newCurve();
+    for (let i = 0; i < n; i++) m.addLoss(train, i, i);
+    return train;
+}"""
+
+
+def test_a_long_curve_has_no_more_points_than_are_drawn() -> None:
+    line = run_in_node(LONG_LINE, 10_000)
+    assert 300 <= len(line["points"]) < 600
+    ends = [(i + 1) * line["stretch"] - 1 for i in range(len(line["points"]))]
+    assert line["points"] == [[end, end - (line["stretch"] - 1) / 2] for end in ends]
 
 
 def test_the_rate_of_a_step_is_pythons() -> None:

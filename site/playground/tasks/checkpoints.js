@@ -2,7 +2,7 @@
 
 import { checkWeights, readConfig, readTensors, writeConfig, writeTensors } from "../safetensors.js";
 import { namedTensors, readSnapshot, writeSnapshot } from "../snapshot.js";
-import { deleteModel, savedModel, saveModel } from "../storage.js";
+import { deleteTraining, savedTraining, savedTrainings, saveTraining } from "../storage.js";
 import { readTokenizer } from "../tokenizer.js";
 import { currentModel, describe, fixedModel, requireModel, setModel } from "./model.js";
 
@@ -37,36 +37,49 @@ export async function takeSnapshot() {
   return { file: await writeSnapshot(model), step: model.updates };
 }
 
-/** Keep the model in the browser's storage; returns in words whether that worked. */
+/** Keep the model in training in the browser's storage; returns in words whether that worked. */
 export async function keepModel() {
   const model = currentModel();
-  model.kept = false;
   try {
-    await saveModel(await writeSnapshot(model));
-    model.kept = true;
-    return "saved in this browser";
+    const file = new Blob([await writeSnapshot(model)]);
+    const { kept, dropped } = await saveTraining({ kept: model.kept, model: describe(), file });
+    model.kept = kept;
+    model.dropped.push(...dropped);
+    const instead = model.dropped.map(({ about }) => ` in place of the oldest there, ${about}`);
+    return `saved in this browser${instead.join(" and")}`;
   } catch (error) {
     return `not saved in this browser: ${error?.message ?? error}`;
   }
 }
 
-/** Load the kept model; one that cannot be read is deleted, and `dropped` says why. */
-export async function restore() {
-  const file = await savedModel();
-  if (file === undefined) return { model: null };
-  try {
-    setModel(fixedModel({ ...readSnapshot(file), kept: true }));
-    return { model: describe() };
-  } catch (error) {
-    await deleteModel();
-    return { model: null, dropped: `The model kept in this browser could not be read and was deleted: ${error.message}` };
-  }
+/** Delete what the browser's storage has of a model that is not to be seen again. */
+export async function forgetModel({ kept }) {
+  if (kept) await deleteTraining(kept.id);
 }
 
-/** Delete the kept model. */
+/** The trainings in the browser's storage, the newest first: when each was saved, and what the page shows of it. */
+export const listKept = async () => ({
+  kept: (await savedTrainings()).map(({ id, savedAt, model }) => ({ ...model, kept: id, savedAt })),
+});
+
+/** Load a kept training; one that cannot be read is deleted. */
+export async function restore({ kept }) {
+  const record = await savedTraining(kept);
+  if (!record) throw new Error("This training is no longer kept in this browser.");
+  try {
+    setModel(fixedModel({ ...readSnapshot(await record.file.arrayBuffer()), kept: record }));
+  } catch (error) {
+    await deleteTraining(kept);
+    const words = "A training kept in this browser could not be read and was deleted";
+    throw new Error(`${words}: ${error.message}`, { cause: error });
+  }
+  return { model: describe() };
+}
+
+/** Delete the model in view from the browser's storage. */
 export async function deleteKept() {
-  await deleteModel();
-  const model = currentModel();
-  if (model) model.kept = false;
+  const model = requireModel();
+  await forgetModel(model);
+  model.kept = null;
   return { model: describe() };
 }

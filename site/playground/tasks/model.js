@@ -1,6 +1,8 @@
 // The worker's model: opened, restored, or in training; and an engine that reads with its weights.
 //
-//   config, about, kept              shape; words for readers; whether the browser's storage has it
+//   config, about                    shape; words for readers
+//   kept                             its record in the browser's storage, {id, savedAt}, or null
+//   dropped                          of one in training: the models whose records made room for its own
 //   tokenizer                        its tokens (tokenizer.js)
 //   updates                          steps of training so far
 //   weights()                        a map of arrays by name
@@ -34,7 +36,7 @@ export function setModel(next) {
 }
 
 /** A model whose weights stay as they are. */
-export const fixedModel = ({ config, about, tokenizer, weights, moments = null, updates = 0, run = null, kept = false }) => ({
+export const fixedModel = ({ config, about, tokenizer, weights, moments = null, updates = 0, run = null, kept = null }) => ({
   config,
   about,
   tokenizer,
@@ -46,11 +48,12 @@ export const fixedModel = ({ config, about, tokenizer, weights, moments = null, 
 });
 
 /** The model of an engine in training. */
-export const modelInTraining = (engine, about, tokenizer, run) => ({
+export const modelInTraining = (engine, about, tokenizer, run, kept) => ({
   config: engine.config,
   about,
   tokenizer,
-  kept: false,
+  kept,
+  dropped: [],
   run,
   weights: () => engine.weights(),
   snapshot: () => engine.snapshot(),
@@ -69,9 +72,10 @@ export async function settled({ config, about, tokenizer, kept, run, snapshot })
 /** What the page shows of the model, or null. */
 export function describe() {
   if (!model) return null;
-  const { config, about, updates, kept, run } = model;
+  const { config, about, tokenizer, updates, kept, run } = model;
   const { text: _, ...rest } = run ?? {};
-  return { ...config, about, parameters: parameterCount(config), updates, kept, run: run && rest };
+  const shown = { about, unit: tokenizer.unit, parameters: parameterCount(config), updates, kept: kept?.id ?? null };
+  return { ...config, ...shown, run: run && rest };
 }
 
 /** An engine that reads with the model's weights of this moment. */

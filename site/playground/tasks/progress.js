@@ -1,6 +1,7 @@
 // What the page is told of a training: every loss on the clock, the held-out loss, and about twice a second the size of
 // the gradients by layer and a text that the model writes now.
 
+import { addLoss } from "../curve.js";
 import { continued, promptTokens } from "../generate.js";
 import { textOf } from "../tokenizer.js";
 import { TOYS } from "../toys.js";
@@ -80,6 +81,7 @@ export class Progress {
     for (const [i, loss] of losses.entries()) {
       this._loss = loss;
       this._losses.push([before + i + 1, loss, this.milliseconds]);
+      addLoss(this.run.curve.train, this.milliseconds / 1000, loss);
     }
   }
 
@@ -97,7 +99,10 @@ export class Progress {
       news.stepsPerSecond = (done * 1000) / busy;
       news.secondsLeft = ((this.wanted.steps - done) * busy) / done / 1000;
     }
-    if (heldOut !== undefined) news.heldOut = heldOut;
+    if (heldOut !== undefined) {
+      news.heldOut = heldOut;
+      addLoss(this.run.curve.heldOut, milliseconds / 1000, heldOut);
+    }
     const { failure } = this.engine;
     if (failure && !this._failureTold) {
       this._failureTold = true;
@@ -124,7 +129,8 @@ export class Progress {
     if (this.run.toy) {
       const toy = TOYS[this.run.toy];
       const sample = await answers(writer, toy, questions);
-      return { sample, score: toy.score(sample) };
+      this.run.score = toy.score(sample);
+      return { sample, score: this.run.score };
     }
     const { tokenizer } = requireModel();
     const window = promptTokens(prompt, tokenizer, writer.config.contextLength);

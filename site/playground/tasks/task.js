@@ -27,7 +27,7 @@ export class Task {
    * @param {() => Promise<void>} others runs the waiting tasks that may come between the steps of a longer one
    */
   constructor(id, type, send, others) {
-    Object.assign(this, { id, type, others, stopped: false, paused: false });
+    Object.assign(this, { id, type, others, stopped: false, paused: false, keep: false });
     this._send = send;
     this._unseen = 0; // pieces of progress that the page has not confirmed yet
     this._resumed = performance.now();
@@ -66,6 +66,7 @@ export class Task {
     stop: (task) => (task.stopped = true),
     pause: (task) => (task.paused = true),
     resume: (task) => (task.paused = false),
+    keep: (task) => (task.keep = true),
     seen: (task) => (task._unseen = Math.max(0, task._unseen - 1)),
   };
 }

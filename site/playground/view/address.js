@@ -28,10 +28,10 @@ export class Address {
     this._refused = [];
   }
 
-  /** Let the address's entry `name` set a control, and follow its changes. */
-  bind(name, control) {
+  /** Let the address's entry `name` set a control, and follow its changes, but for values that are not the reader's own. */
+  bind(name, control, isOwn = () => true) {
     const { fits, allowed } = KINDS[control.type];
-    this._controls.set(name, { control, initial: control.value });
+    this._controls.set(name, { control, initial: control.value, isOwn });
     control.addEventListener("change", () => this.write());
     const asked = this._query.get(name);
     if (asked === null) return;
@@ -39,11 +39,16 @@ export class Address {
     else this._refused.push([name, asked, allowed(control)]);
   }
 
+  /** True if the page was opened with one of some entries. */
+  asks(names) {
+    return names.some((name) => this._query.has(name));
+  }
+
   /** The page's address with the present state. */
   link() {
     const url = new URL(location.href);
-    for (const [name, { control, initial }] of this._controls) {
-      if (control.value === initial) url.searchParams.delete(name);
+    for (const [name, { control, initial, isOwn }] of this._controls) {
+      if (control.value === initial || !isOwn()) url.searchParams.delete(name);
       else url.searchParams.set(name, control.value);
     }
     return url.href;

@@ -23,12 +23,18 @@ a pair of scissors, looked at the roof for a long time, and declared it open. Ad
 one bridge. Then she turned the page and drew a line under the whole year.
 `;
 
-// Each step: an idea in two sentences, the page that explains it, something to do, and the topic that tells that it is done.
+const TOKENS = {
+  bytes: "This model reads and writes one byte at a time, and each of them is a token: a letter, a space, a comma. ",
+  tokens: "This model reads and writes one piece of a word at a time, and each of them is a token: often several letters. ",
+};
+
+// Each step: an idea in two sentences, the page that explains it, something to do, what tells that it is done, and what
+// tells that the reader has begun it unasked.
 const STEPS = [
   {
     title: "What is a token?",
-    words:
-      "This model reads and writes one byte at a time, and each of them is a token: a letter, a space, a comma. " +
+    words: (app) =>
+      TOKENS[app.model?.unit ?? "bytes"] +
       "From the tokens so far it gives every possible next one a probability, and that is all it does.",
     topic: "byte",
     todo: "Type into Your words, and watch the bars of the next character.",
@@ -38,29 +44,31 @@ const STEPS = [
   },
   {
     title: "What is a loss?",
-    words:
+    words: () =>
       "The loss is the model's mean surprise at the true next character: 0 for one that is always sure and right. " +
       "Each step of training changes all weights a little, so that the same text would surprise it less.",
     topic: "loss",
     todo: "Press Train. As the curve falls, noise turns into words; the line below the curve says what it means.",
     button: "Go there",
     act: () => document.querySelector("[data-playground=train] .tgp-main").focus(),
+    begins: "run",
     done: "end",
   },
   {
     title: "Why is a part held out?",
-    words:
+    words: () =>
       "A model can get its loss down by learning its text by heart. " +
       "So the last tenth is never trained on: if the loss there rises while the other falls, the model only remembers.",
     topic: "overfitting",
     todo: "Train the smallest model on one short paragraph, until the two curves part.",
     button: "Set it up",
     act: (app) => app.tell("try", { text: SHORT_TEXT, steps: 1000 }),
-    done: "run",
+    begins: "memorizing",
+    done: "memorizing",
   },
   {
     title: "Why does it forget the beginning?",
-    words:
+    words: () =>
       "The model sees only the last tokens, as many as its context has places: a line or two at these sizes. " +
       "What is further back does not exist for it, so a long story loses its hero.",
     topic: "context",
@@ -70,6 +78,7 @@ const STEPS = [
       app.words.text = LONG_LINE;
       app.words.control.focus();
     },
+    done: "lost",
   },
 ];
 
@@ -102,18 +111,20 @@ export function guidePart(part, app) {
   const close = button("Close", {}, "tgp-quiet");
   const last = STEPS.length - 1;
   let at = 0;
+  const heard = new Set(); // of what tells that steps are done
 
+  const say = () => words.replaceChildren(STEPS[at].words(app), " ", explained(STEPS[at].topic, "More on this"));
   const show = (step) => {
     at = step;
-    const { title: name, words: text, topic, todo: task, button: label } = STEPS[at];
+    const { title: name, todo: task, button: label, done } = STEPS[at];
     number.textContent = `Guide, ${at + 1} of ${STEPS.length}`;
     title.textContent = name;
-    words.replaceChildren(text, " ", explained(topic, "More on this"));
-    todo.replaceChildren(task);
+    say();
+    todo.replaceChildren(...(heard.has(done) ? [el("b", {}, "Done. ")] : []), task);
     act.textContent = label;
     back.disabled = at === 0;
     next.textContent = at === last ? "Done" : "Next";
-    next.classList.remove("tgp-main");
+    next.classList.toggle("tgp-main", heard.has(done));
     part.hidden = false;
     open.hidden = true;
     remember(String(at));
@@ -123,12 +134,15 @@ export function guidePart(part, app) {
     open.hidden = false;
     remember(CLOSED);
   };
-  const done = (topic) => {
-    if (part.hidden || STEPS[at].done !== topic) return;
-    todo.replaceChildren(el("b", {}, "Done. "), STEPS[at].todo);
-    next.classList.add("tgp-main");
+  const hear = (topic) => {
+    const isNew = !heard.has(topic);
+    const goesOn = STEPS[at + 1]?.begins === topic;
+    heard.add(topic);
+    if (!part.hidden && (isNew || goesOn)) show(goesOn ? at + 1 : at);
   };
-  for (const topic of ["typed", "run", "end"]) app.on(topic, () => done(topic));
+  for (const topic of ["typed", "run", "end", "lost"]) app.on(topic, () => hear(topic));
+  app.on("read", hear);
+  app.on("model", say);
   act.addEventListener("click", () => {
     STEPS[at].act(app);
   });

@@ -6,9 +6,15 @@ import { explained } from "./explain.js";
 const LIKELY = 8; // candidates, as many as the worker gives
 const SHOWN = 40; // positions of a picture; those before them are left out
 const CELL = 14;
-const PRESS = "A press types a character.";
+const LETTER = 5; // width of one in a label
+const LABEL = 8; // letters of a label at most
+const PRESS = "A press types it.";
 
 const short = (piece) => pieceName(piece).replaceAll("0x", "");
+const labelOf = (piece) => {
+  const letters = [...short(piece)];
+  return letters.length > LABEL ? `${letters.slice(0, LABEL - 1).join("")}…` : letters.join("");
+};
 
 // Buttons with the candidates: a press types one.
 function candidates(app) {
@@ -43,15 +49,23 @@ function attentionPicture() {
 
   const build = (tokens, lost) => {
     const t = tokens.length;
-    const side = CELL * (t + 1);
+    const labels = tokens.map(labelOf);
+    const gutter = CELL + LETTER * (Math.max(...labels.map((label) => [...label].length)) - 1); // for the longest label
+    const side = gutter + CELL * t;
     const picture = svg("svg", { viewBox: `0 0 ${side} ${side}`, role: "img", class: "tgp-attention" });
+    // Labels of one letter are in the middle of their place; longer ones end at the squares, those above on their sides.
+    const label = (i, x, y, place) => svg("text", { x, y, class: "tgp-tick", ...place }, labels[i]);
+    const rowLabel = (i, at) => label(i, gutter - 3, at + 3, { "text-anchor": "end" });
+    const columnLabel = (i, at) =>
+      gutter === CELL
+        ? label(i, at, gutter - 4, { "text-anchor": "middle" })
+        : label(i, at + 3, gutter - 3, { transform: `rotate(-90 ${at + 3} ${gutter - 3})` });
     fields = [];
     for (let i = 0; i < t; i++) {
-      const at = CELL * (i + 1.5);
-      const label = (x, y) => svg("text", { x, y, class: "tgp-tick", "text-anchor": "middle" }, short(tokens[i]));
-      picture.append(label(CELL / 2, at + 3), label(at, CELL - 4));
+      const at = gutter + CELL * (i + 0.5);
+      picture.append(rowLabel(i, at), columnLabel(i, at));
       for (let j = 0; j <= i; j++) {
-        const field = svg("rect", { x: CELL * (j + 1), y: CELL * (i + 1), width: CELL - 1, height: CELL - 1 });
+        const field = svg("rect", { x: gutter + CELL * j, y: gutter + CELL * i, width: CELL - 1, height: CELL - 1 });
         fields.push(field);
         picture.append(field);
       }
@@ -97,6 +111,7 @@ function attentionPicture() {
 export function insidePart(part, app) {
   const next = candidates(app);
   const picture = attentionPicture();
+  const nextName = el("span", {}, "Next character");
   const layer = menu([]);
   const head = menu([]);
   const expects = el("p", { class: "tgp-note", role: "status" }, PRESS);
@@ -121,6 +136,7 @@ export function insidePart(part, app) {
         const title = `Attention of layer ${layerNow + 1}, head ${headNow + 1}`;
         next.show(likely);
         picture.show(pieces, attention.subarray(from, from + length * length), title, lost);
+        if (lost) app.tell("lost");
         say(PRESS);
       } catch (error) {
         say(error.message);
@@ -133,6 +149,7 @@ export function insidePart(part, app) {
     for (const [control, n] of [[layer, model?.nLayers ?? 1], [head, model?.nHeads ?? 1]]) {
       if (control.options.length !== n) control.replaceChildren(...numbered(n));
     }
+    nextName.textContent = model?.unit === "tokens" ? "Next token" : "Next character";
     if (!model?.training) ask(); // a training tells when it has begun
   });
   app.on("words", ask);
@@ -144,7 +161,7 @@ export function insidePart(part, app) {
     el(
       "section",
       { class: "tgp-panel" },
-      heading("Next character", explained("probability", "where do these come from?")),
+      heading(nextName, explained("probability", "where do these come from?")),
       next.list,
       expects,
     ),

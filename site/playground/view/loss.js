@@ -1,26 +1,15 @@
 // The loss against the clock, on the text trained on and on the part held out, and what the curve says.
 
 import { followedChart } from "../chart.js";
-import { partsOf } from "../corpus.js";
+import { addLoss, newCurve } from "../curve.js";
 import { count, el, heading } from "../dom.js";
-import { BYTES } from "../tokenizer.js";
 import { explained } from "./explain.js";
-import { countingLadder, NOTHING_LEARNED, readCurve, readScore } from "./reading.js";
+import { NOTHING_LEARNED, readCurve, readScore } from "./reading.js";
 
-const DRAWN = 300; // points at most, each the mean of some consecutive ones
 const LOW = 1.5; // that the loss's axis reaches at least
 const FIRST_SECONDS = 10; // of the axis, which doubles when it is full
-
-function thinned(points) {
-  const stretch = Math.ceil(points.length / DRAWN);
-  if (stretch <= 1) return points;
-  const means = [];
-  for (let i = 0; i < points.length; i += stretch) {
-    const some = points.slice(i, i + stretch);
-    means.push([some.at(-1)[0], some.reduce((sum, [, loss]) => sum + loss, 0) / some.length]);
-  }
-  return means;
-}
+const PHONE = matchMedia("(max-width: 44.9em)");
+const STILL = matchMedia("(prefers-reduced-motion: reduce)");
 
 function axisEnd(seconds, left) {
   let end = FIRST_SECONDS;
@@ -28,23 +17,15 @@ function axisEnd(seconds, left) {
   return left > 0 ? Math.max(seconds, Math.min(end, seconds + left)) : Math.max(seconds, 1);
 }
 
-// The ladder of a run's text; none for a text that is too short to hold a part out, or that only the worker has.
-function ladderOf(run) {
-  try {
-    const { train, heldOut } = partsOf(run, run.config.contextLength, BYTES);
-    return countingLadder(train, heldOut);
-  } catch {
-    return [];
-  }
-}
-
 /** Fill the part's element. */
 export function lossPart(part, app) {
-  let [train, heldOut, ladder] = [[], [], []];
+  let curve = newCurve();
+  let ladder = []; // losses of counting models
   let rival = null; // {name, words, loss} of another model on the same text
   let seconds = 0; // of training
   let score = null; // of a toy task: share of right answers
   let left = FIRST_SECONDS;
+  let followed = false; // a training, whose curve is that of the model at its end
   const [step, training, held] = ["0", "–", "–"].map((text) => el("b", {}, text));
   const place = el("div", { class: "tgp-live" });
   const says = el("p", { class: "tgp-reading" });
@@ -57,37 +38,52 @@ export function lossPart(part, app) {
     ys: [LOW, NOTHING_LEARNED],
     levels: levels().map(({ name, loss }) => ({ name, y: loss })),
     lines: [
-      { name: "training", points: thinned(train) },
-      { name: "held out", points: heldOut, marked: true },
+      { name: "training", points: curve.train.points },
+      { name: "held out", points: curve.heldOut.points, marked: true },
     ],
   }));
   app.onEnd(chart.end);
 
-  const read = () => {
+  const show = () => {
+    const scale = levels().toSorted((a, b) => b.loss - a.loss);
     const { state, words } =
-      score === null ? readCurve(train, heldOut, levels().toSorted((a, b) => b.loss - a.loss)) : readScore(score);
+      score === null ? readCurve(curve.train.points, curve.heldOut.points, scale) : readScore(score);
+    if (says.dataset.state !== state) app.tell("read", state);
     says.dataset.state = state;
     says.textContent = words;
-  };
-  app.on("run", (run) => {
-    if (!run.continued) [train, heldOut, rival, seconds, score] = [[], [], null, 0, null];
-    ladder = ladderOf(run);
-    read();
+    held.textContent = curve.heldOut.points.at(-1)?.[1].toFixed(2) ?? "–";
     chart.draw();
+  };
+  // A training that was kept has its curve; another model has none.
+  const take = (run, updates = 0) => {
+    [curve, ladder, score] = [structuredClone(run.curve) ?? newCurve(), run.ladder ?? [], run.score ?? null];
+    [rival, seconds] = [null, (run.milliseconds ?? 0) / 1000];
+    left = seconds ? 0 : FIRST_SECONDS;
+    step.textContent = count(updates);
+    training.textContent = curve.train.points.at(-1)?.[1].toFixed(2) ?? "–";
+    show();
+  };
+  app.onModel((model) => {
+    if (model && !model.training && !followed) take(model.run ?? {}, model.updates);
+    followed = Boolean(model?.training);
+  });
+  app.on("run", (run) => {
+    if (!run.continued) take({ ladder: run.ladder });
+    left = FIRST_SECONDS;
+    chart.draw();
+    if (PHONE.matches && window.parent === window)
+      part.scrollIntoView({ behavior: STILL.matches ? "instant" : "smooth" });
   });
   app.on("news", (news) => {
     seconds = news.milliseconds / 1000;
-    for (const [, loss, milliseconds] of news.losses) train.push([milliseconds / 1000, loss]);
+    for (const [, loss, milliseconds] of news.losses) addLoss(curve.train, milliseconds / 1000, loss);
     left = news.secondsLeft ?? left;
     step.textContent = count(news.step);
-    training.textContent = train.at(-1)?.[1].toFixed(2) ?? "–";
+    training.textContent = news.losses.at(-1)?.[1].toFixed(2) ?? training.textContent;
     score = news.score ?? score;
-    if (news.heldOut !== undefined) {
-      heldOut.push([seconds, news.heldOut]);
-      held.textContent = news.heldOut.toFixed(2);
-      read();
-    }
-    chart.draw();
+    if (news.heldOut === undefined) return chart.draw();
+    addLoss(curve.heldOut, seconds, news.heldOut);
+    show();
   });
   app.on("end", () => {
     left = 0;
@@ -95,11 +91,10 @@ export function lossPart(part, app) {
   });
   app.on("rival", (other) => {
     rival = other;
-    read();
-    chart.draw();
+    show();
   });
 
-  read();
+  show();
   part.replaceChildren(
     heading("Loss"),
     el(

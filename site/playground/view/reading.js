@@ -1,5 +1,8 @@
 // What a loss curve says, in words, and the losses of models that only count, which give it a scale.
 
+import { partsOf } from "../corpus.js";
+import { BYTES } from "../tokenizer.js";
+
 const MARKED = 0.02; // nats; a smaller change of the loss is not mentioned, and
 const RISEN = 0.05; // a smaller rise is noise
 const SOLVED = 0.9; // share of right answers
@@ -92,6 +95,16 @@ export function countingLadder(train, heldOut) {
     }
   }
   return RUNGS.map(([name, words], order) => ({ name, words, loss: losses[order] / (judged.length - from) }));
+}
+
+/** The ladder of a run's text; none of a text that is too short to hold a part out. */
+export function ladderOf(run) {
+  try {
+    const { train, heldOut } = partsOf(run, run.config.contextLength, BYTES);
+    return countingLadder(train, heldOut);
+  } catch {
+    return [];
+  }
 }
 
 const contextOf = (bytes, i, order) => (order > 0 ? bytes[i - 1] : 0) + (order > 1 ? 256 * bytes[i - 2] : 0);

@@ -11,7 +11,15 @@ import { TOYS } from "../toys.js";
 import { explained } from "./explain.js";
 
 const SHOWN = 30_000; // characters at least; an endless text would slow the page down
-const KEPT = "in this browser"; // in the menu of models; no gallery model has a name with blanks
+const KEPT = "kept "; // before an id, in the menu of models; no gallery model has a name with blanks
+
+// A training in the browser's storage, in the menu.
+function keptName({ about, updates, savedAt }) {
+  const saved = new Date(savedAt);
+  const today = saved.toDateString() === new Date().toDateString();
+  const when = today ? saved.toLocaleTimeString("en-GB", { timeStyle: "short" }) : saved.toLocaleDateString("en-GB");
+  return `${about}, ${count(updates)} steps, kept here ${when}`;
+}
 
 // The model in view, in words and links.
 function describe(model, offered) {
@@ -48,10 +56,10 @@ export function textPart(part, app) {
   app.onModel((model) => {
     about.replaceChildren(...describe(model, app.offered));
     const choices = models.map(({ name, title }) => [name, title]);
-    if (app.kept) choices.push([KEPT, `${app.kept}, kept in this browser`]);
-    const name = model?.kept ? KEPT : (model?.about ?? app.offered?.name);
+    for (const training of app.kept) choices.push([KEPT + training.kept, keptName(training)]);
+    const name = model?.kept ? KEPT + model.kept : (model?.about ?? app.offered?.name);
     // A model that cannot be chosen again, such as a file's, is shown as long as it is in use.
-    if (name && !choices.some(([value]) => value === name)) choices.push([name, name]);
+    if (name && !choices.some(([value]) => value === name)) choices.push([name, model?.about ?? name]);
     choice.replaceChildren(...options(choices));
     choice.value = name ?? "";
     choiceField.hidden = !choices.length;
@@ -66,8 +74,9 @@ export function textPart(part, app) {
     app.work(status, async () => {
       try {
         if (entry) await use(entry.title, () => openGallery(app, entry));
-        else await use(app.kept, () => app.client.call("restore"));
+        else await use("the training", () => app.client.call("restore", { kept: choice.value.slice(KEPT.length) }));
       } catch (error) {
+        await app.readKept();
         app.setModel(app.model); // sets the menu back to the model in use
         throw error;
       }
@@ -199,7 +208,7 @@ export function textPart(part, app) {
       el(
         "p",
         { class: "tgp-note" },
-        "Each byte is drawn ",
+        "Each token is drawn ",
         explained("choosing", "from the probabilities"),
         "; ",
         explained("cache", "a cache"),
@@ -236,14 +245,14 @@ function fileControls(app, status, use) {
   });
   const erase = control("Delete the saved model", async () => {
     const { model } = await app.client.call("delete");
-    app.kept = null;
+    await app.readKept();
     app.setModel(model);
     status.textContent = "Deleted from this browser. Until you reload the page, it is still the model in view.";
   });
   app.onModel((model) => {
     weights.hidden = config.hidden = !model;
     snapshot.hidden = !model?.updates && !model?.training;
-    erase.hidden = !app.kept;
+    erase.hidden = !model?.kept;
   });
   files.addEventListener("change", () => {
     const chosen = [...files.files];

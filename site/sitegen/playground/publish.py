@@ -44,8 +44,9 @@ _STORIES_SEED = 3  # different from the corpus: the gallery was not trained on t
 # A tab would need hours for a thousand steps of a larger preset, and has no room for `behemoth`.
 TRAINABLE = ("tiny", "small", "medium", "large", "xl", "huge")
 
-# The gallery model that a first visit loads, and the prompts of the models; others start after a line break.
-FIRST_MODEL = "shakespeare"
+# The gallery model that a first visit loads: small, and of bytes, which the page explains as tokens. The prompts of the
+# models; others start after a line break.
+FIRST_MODEL = "shakespeare-bytes"
 PROMPTS = MappingProxyType(
     {"shakespeare": "ROMEO:\n", "kjv": "In the beginning", "python": "def ", "stories": "Once upon a time"}
 )
