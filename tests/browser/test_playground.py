@@ -380,7 +380,7 @@ def test_looking_inside_shows_what_python_computes(playground: Playground, folde
     page = playground.page
     playground.open_checkpoint(folder / "config.json", folder / "model.safetensors")
     words, part = page.get_by_label("Your words"), playground.part("inside")
-    page.get_by_label("Layer").select_option(label="2")
+    page.get_by_role("combobox", name="Layer").select_option(label="2")
     words.fill("Hello\x00 <i>")
     engine = create_engine("numpy", odd.config, odd.train, seed=0)
     engine.load_state_dict(odd.weights)
