@@ -34,7 +34,7 @@ export async function loadKernels(url) {
 }
 
 /** Compile kernels from the bytes of a file. */
-export async function compileKernels(bytes) {
+async function compileKernels(bytes) {
   const module = await WebAssembly.compile(bytes);
   const start = new WebAssembly.Instance(module, { env: { memory: new WebAssembly.Memory({ initial: 1 }) } });
   const [heapStart, panelColumns, queries] = ["heapStart", "panelColumns", "queries"].map(

@@ -54,7 +54,7 @@ def test_a_process_that_is_killed_is_one_line(tmp_path: Path) -> None:
 def test_the_process_ends_with_its_parent(tmp_path: Path) -> None:
     script = tmp_path / "build.py"
     script.write_text(KILLED)
-    # The call returns when nobody holds the other end of stdout any more, and the process that draws holds it too.
+    # The call returns once no process has the other end of stdout, and the process that draws has it too.
     ended = subprocess.run(
         [sys.executable, script, SPEC, tmp_path], cwd=ROOT, stdout=subprocess.PIPE, timeout=60, check=False,
         env={"PYTHONPATH": f"{ROOT}:{ROOT / 'site'}"},
